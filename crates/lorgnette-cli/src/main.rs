@@ -1,0 +1,2 @@
+//! The program `lorgnette`.
+fn main() {}

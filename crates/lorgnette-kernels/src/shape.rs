@@ -1,0 +1,113 @@
+//! The words kernels use to describe where numbers lie.
+
+/// Where an NHWC activation lies in a slice of floats.
+///
+/// Pixel `(n, y, x)` starts at `((n * height + y) * width + x) * stride`, and its `channels` values follow one another.
+/// `stride` is larger than `channels` when the activation is a slice of a wider one, as the parts of a concatenation are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Map {
+    /// Pictures.
+    pub batch: usize,
+    /// Rows.
+    pub height: usize,
+    /// Columns.
+    pub width: usize,
+    /// Values of a pixel.
+    pub channels: usize,
+    /// Floats from one pixel to the next, at least `channels`.
+    pub stride: usize,
+}
+
+impl Map {
+    /// A map whose pixels touch one another.
+    pub fn dense(batch: usize, height: usize, width: usize, channels: usize) -> Self {
+        Self { batch, height, width, channels, stride: channels }
+    }
+
+    /// How many pixels there are, over all pictures.
+    pub fn pixels(&self) -> usize {
+        self.batch * self.height * self.width
+    }
+
+    /// The length of the shortest slice that holds the map: up to the last value of its last pixel.
+    pub fn len(&self) -> usize {
+        match self.pixels() {
+            0 => 0,
+            pixels => (pixels - 1) * self.stride + self.channels,
+        }
+    }
+
+    /// Whether the map has no values.
+    pub fn is_empty(&self) -> bool {
+        self.pixels() == 0 || self.channels == 0
+    }
+}
+
+/// Zeros around a picture, in pixels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Padding {
+    /// Rows above.
+    pub top: usize,
+    /// Rows below.
+    pub bottom: usize,
+    /// Columns to the left.
+    pub left: usize,
+    /// Columns to the right.
+    pub right: usize,
+}
+
+/// How a convolution or a pool moves over a picture. Pairs are (vertical, horizontal).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Window {
+    /// Rows and columns of the window.
+    pub kernel: [usize; 2],
+    /// Steps between windows.
+    pub stride: [usize; 2],
+    /// Steps between the window's taps; 1 is a solid window.
+    pub dilation: [usize; 2],
+    /// What surrounds the picture.
+    pub padding: Padding,
+}
+
+impl Window {
+    /// A 1×1 window that visits every pixel.
+    pub const POINT: Self = Self {
+        kernel: [1, 1],
+        stride: [1, 1],
+        dilation: [1, 1],
+        padding: Padding { top: 0, bottom: 0, left: 0, right: 0 },
+    };
+
+    /// Whether the window looks at exactly the pixel it writes.
+    pub fn is_point(&self) -> bool {
+        self.kernel == [1, 1] && self.stride == [1, 1] && self.padding == Padding::default()
+    }
+}
+
+/// The range results are limited to: the cheap activations are all of this form.
+///
+/// A NaN stays a NaN.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Clamp {
+    /// No result is below this.
+    pub low: f32,
+    /// No result is above this.
+    pub high: f32,
+}
+
+impl Clamp {
+    /// No limits.
+    pub const NONE: Self = Self { low: f32::NEG_INFINITY, high: f32::INFINITY };
+    /// Rectified: nothing below zero.
+    pub const RELU: Self = Self { low: 0.0, high: f32::INFINITY };
+    /// Rectified and at most six.
+    pub const RELU6: Self = Self { low: 0.0, high: 6.0 };
+
+    /// `x`, limited.
+    #[inline(always)]
+    pub fn apply(self, x: f32) -> f32 {
+        // Comparisons that a NaN fails leave it in place, which `f32::clamp` and `max` would not all do.
+        let x = if x < self.low { self.low } else { x };
+        if x > self.high { self.high } else { x }
+    }
+}

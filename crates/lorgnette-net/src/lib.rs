@@ -1,0 +1,1 @@
+//! Networks of TensorFlow-Slim: weights file in, activations out, without TensorFlow.

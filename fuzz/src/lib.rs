@@ -1,0 +1,1 @@
+//! Lorgnette's fuzz targets.
