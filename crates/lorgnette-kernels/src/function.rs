@@ -50,6 +50,10 @@ pub enum Unary {
 }
 
 impl Unary {
+    // Klambauer et al. 2017, "Self-Normalizing Neural Networks", section 2.
+    pub(crate) const SELU_ALPHA: f32 = 1.673_263_2;
+    pub(crate) const SELU_SCALE: f32 = 1.050_701;
+
     /// The function's value.
     #[inline(always)]
     pub fn apply(self, x: f32) -> f32 {
@@ -79,7 +83,7 @@ impl Unary {
             Self::Reciprocal => 1.0 / x,
             Self::Round => x.round_ties_even(),
             Self::Rsqrt => 1.0 / x.sqrt(),
-            Self::Selu => SELU_SCALE * if x > 0.0 { x } else { SELU_ALPHA * x.exp_m1() },
+            Self::Selu => Self::SELU_SCALE * if x > 0.0 { x } else { Self::SELU_ALPHA * x.exp_m1() },
             Self::Sigmoid => 1.0 / (1.0 + (-x).exp()),
             Self::Sign => {
                 if x > 0.0 {
@@ -99,10 +103,6 @@ impl Unary {
         }
     }
 }
-
-// Klambauer et al. 2017, "Self-Normalizing Neural Networks", section 2.
-const SELU_ALPHA: f32 = 1.673_263_2;
-const SELU_SCALE: f32 = 1.050_701;
 
 /// The error function by its Maclaurin series for small arguments and a continued fraction for large ones
 /// (Abramowitz and Stegun 7.1.6 and 7.1.14), to double precision's last digits.

@@ -2,9 +2,56 @@
 //!
 //! Everything is float32 in NHWC order (batch, rows, columns, channels). Each fast kernel has a slow, obvious twin in
 //! [`mod@reference`] that defines what it computes. All of the project's `unsafe` code for computing is in this crate.
+//!
+//! | I have | I call |
+//! |---|---|
+//! | a convolution or a fully connected layer | [`choose_conv`], then the kernel's `pack` once and `run` often |
+//! | a depthwise convolution | [`choose_depthwise`], likewise |
+//! | a max or average pool | [`pool_window`], [`mean_hw`] |
+//! | a batch normalisation that nothing could absorb | [`affine`] |
+//! | a function of each element, or of pairs | [`unary`], [`binary`] |
+//! | logits | [`softmax`] |
+//! | a picture of another size | [`resize_bilinear`], [`resize_nearest`], [`pad`] |
+//! | parts of a concatenation | [`copy_map`] |
+//!
+//! Every kernel takes the CPU [`Level`] to use and the [`Pool`] of threads to run on. Results do not depend on the number
+//! of threads, nor on the other pictures of a batch, to the last bit.
 
+mod affine;
+mod binary;
+mod blocks;
+mod buffer;
+mod conv;
+mod copy;
+mod depthwise;
+mod exponential;
 pub mod function;
+pub mod general;
+mod level;
+mod lrn;
+mod mean;
+mod pool;
+mod pooling;
+pub mod reference;
+mod resize;
 pub mod shape;
+mod simd;
+mod softmax;
+mod unary;
 
+pub use affine::{Affine, AffineInPlace, affine, affine_in_place};
+pub use binary::{Operand, binary, binary_in_place};
+pub use buffer::{Buffer, OutOfMemory};
+pub use conv::{CONV_KERNELS, Conv, ConvKernel, ConvShape, Filter, Residual, choose_conv};
+pub use copy::{Pad, copy_map, pad};
+pub use depthwise::{DEPTHWISE_KERNELS, Depthwise, DepthwiseKernel, DepthwiseShape, choose_depthwise};
 pub use function::{Binary, Unary};
+pub use level::{Level, UnknownLevel};
+pub use lrn::{Lrn, lrn};
+pub use mean::mean_hw;
+pub use pool::Pool;
+pub use pooling::{PoolKind, PoolShape, pool_window};
+pub use resize::{Resize, resize_bilinear, resize_nearest};
 pub use shape::{Clamp, Map, Padding, Window};
+pub use softmax::{softmax, softmax_in_place};
+pub use unary::{unary, unary_in_place};

@@ -1,5 +1,7 @@
 //! The words kernels use to describe where numbers lie.
 
+use std::ops::Range;
+
 /// Where an NHWC activation lies in a slice of floats.
 ///
 /// Pixel `(n, y, x)` starts at `((n * height + y) * width + x) * stride`, and its `channels` values follow one another.
@@ -77,6 +79,25 @@ impl Window {
         dilation: [1, 1],
         padding: Padding { top: 0, bottom: 0, left: 0, right: 0 },
     };
+
+    /// The taps that lie inside a picture of `size` rows (`axis` 0) or columns (`axis` 1) when the window is at output row
+    /// or column `at`.
+    #[inline(always)]
+    pub fn taps_inside(&self, axis: usize, size: usize, at: usize) -> Range<usize> {
+        let before = if axis == 0 { self.padding.top } else { self.padding.left };
+        let (at, step) = (at * self.stride[axis], self.dilation[axis]);
+        let end = (size + before).saturating_sub(at).div_ceil(step).min(self.kernel[axis]);
+        let start = before.saturating_sub(at).div_ceil(step);
+        start.min(end)..end
+    }
+
+    /// The input row (`axis` 0) or column (`axis` 1) under `tap` when the window is at output row or column `at`, for a
+    /// tap inside the picture.
+    #[inline(always)]
+    pub fn under(&self, axis: usize, at: usize, tap: usize) -> usize {
+        let before = if axis == 0 { self.padding.top } else { self.padding.left };
+        at * self.stride[axis] + tap * self.dilation[axis] - before
+    }
 
     /// Whether the window looks at exactly the pixel it writes.
     pub fn is_point(&self) -> bool {

@@ -1,1 +1,22 @@
 //! Networks of TensorFlow-Slim: weights file in, activations out, without TensorFlow.
+//!
+//! ```text
+//! file ─▶ GraphDef ─▶ Graph ─▶ (sizes) Shaped ─▶ (passes) Shaped ─▶ Plan ─▶ activations
+//! ```
+#![deny(unsafe_code)]
+
+pub mod error;
+mod file;
+pub mod graph;
+pub mod import;
+pub mod network;
+pub mod passes;
+pub mod plan;
+pub mod tensor;
+
+pub use error::{Error, Result};
+pub use graph::Graph;
+pub use import::GraphDef;
+pub use network::{Network, Options};
+pub use plan::Plan;
+pub use tensor::{DType, Tensor};

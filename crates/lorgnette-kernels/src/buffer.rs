@@ -1,0 +1,109 @@
+//! Aligned storage for activations and packed weights.
+
+use std::alloc::{Layout, alloc_zeroed, dealloc};
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::ptr::NonNull;
+
+/// Zeroed floats that begin at a multiple of 64 bytes, a cache line and an AVX-512 vector.
+///
+/// Pages come from the operating system already zero and cost nothing until they are first touched.
+pub struct Buffer {
+    /// The first float, aligned.
+    start: NonNull<f32>,
+    len: usize,
+    /// What the allocator gave, for giving it back.
+    block: NonNull<u8>,
+    layout: Layout,
+}
+
+const ALIGNMENT: usize = 64;
+
+impl Buffer {
+    /// `len` zeros.
+    pub fn zeroed(len: usize) -> Result<Self, OutOfMemory> {
+        // Asking the allocator for 64-byte alignment would make it write the zeros itself; asking for what `calloc` gives
+        // anyway leaves them to the operating system, so we align within a slightly larger block.
+        let refused = OutOfMemory { floats: len };
+        let bytes = len.checked_mul(size_of::<f32>()).and_then(|n| n.checked_add(ALIGNMENT)).ok_or(refused)?;
+        let layout = Layout::from_size_align(bytes, align_of::<f32>()).map_err(|_| refused)?;
+        // SAFETY: the layout's size is at least `ALIGNMENT`, so not zero.
+        let block = NonNull::new(unsafe { alloc_zeroed(layout) }).ok_or(refused)?;
+        let skip = block.as_ptr().align_offset(ALIGNMENT);
+        assert!(skip < ALIGNMENT, "bytes can always be aligned");
+        // SAFETY: `skip` is less than the `ALIGNMENT` bytes the block has beyond its floats.
+        let start = unsafe { block.add(skip) }.cast::<f32>();
+        Ok(Self { start, len, block, layout })
+    }
+}
+
+impl Deref for Buffer {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        // SAFETY: `start` is aligned and `len` initialised floats follow it, owned by `self`.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
+    }
+}
+
+impl DerefMut for Buffer {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        // SAFETY: as in `deref`, and `self` is borrowed mutably.
+        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        // SAFETY: `block` came from `alloc_zeroed` with this layout and is given back once.
+        unsafe { dealloc(self.block.as_ptr(), self.layout) }
+    }
+}
+
+// SAFETY: a buffer owns its floats as a `Vec<f32>` does.
+unsafe impl Send for Buffer {}
+// SAFETY: shared references only allow reading.
+unsafe impl Sync for Buffer {}
+
+impl fmt::Debug for Buffer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Buffer({} floats)", self.len)
+    }
+}
+
+/// The operating system did not give the memory asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OutOfMemory {
+    /// How many floats were asked for.
+    pub floats: usize,
+}
+
+impl fmt::Display for OutOfMemory {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no memory for {} floats ({} MiB)", self.floats, self.floats.saturating_mul(4) >> 20)
+    }
+}
+
+impl std::error::Error for OutOfMemory {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn is_zero_and_aligned() {
+        for len in [0, 1, 15, 16, 1000, 1 << 20] {
+            let mut buffer = Buffer::zeroed(len).unwrap();
+            assert_eq!(buffer.len(), len);
+            assert_eq!(buffer.as_ptr() as usize % ALIGNMENT, 0);
+            assert!(buffer.iter().all(|&x| x == 0.0));
+            buffer.fill(1.0);
+        }
+    }
+
+    #[test]
+    fn refuses_the_impossible() {
+        assert_eq!(Buffer::zeroed(usize::MAX).unwrap_err(), OutOfMemory { floats: usize::MAX });
+        assert!(Buffer::zeroed(usize::MAX / 8).is_err());
+    }
+}

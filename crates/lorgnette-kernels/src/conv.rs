@@ -1,0 +1,168 @@
+//! Convolutions and fully connected layers.
+//!
+//! All fast kernels are one register tile ([`tile`]) of some output pixels by one panel of output channels, fed in three
+//! ways:
+//! - `direct` reads each tap of each pixel where it lies, without gathering (implicit GEMM);
+//! - `strip` takes a whole row of taps for one, for pictures of few channels, such as photos;
+//! - `stream` has very few pixels, so that reading the weights is all that counts.
+//!
+//! All three read the same packed weights and add each output value's products in the same order, tap by tap and channel
+//! by channel, so their results are the same to the last bit.
+
+mod direct;
+pub(crate) mod pack;
+
+mod rows;
+mod split;
+mod stream;
+mod strip;
+mod tile;
+
+#[cfg(target_arch = "x86_64")]
+use crate::simd::{Avx2, Avx512};
+use crate::simd::{Portable, Simd};
+use crate::{Clamp, Level, Map, Pool, Window, reference};
+
+/// The geometry of a convolution: `input.channels` and `output.channels` with one weight for each pair and tap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ConvShape {
+    /// What is read.
+    pub input: Map,
+    /// What is written.
+    pub output: Map,
+    /// How the window moves. Taps outside the input read zeros.
+    pub window: Window,
+}
+
+impl ConvShape {
+    /// Taps of the window.
+    pub fn taps(&self) -> usize {
+        self.window.kernel[0] * self.window.kernel[1]
+    }
+
+    /// Floating-point operations, two for each product.
+    pub fn flops(&self) -> u64 {
+        2 * (self.output.pixels() * self.output.channels) as u64 * (self.taps() * self.input.channels) as u64
+    }
+}
+
+/// Weights as they lie in a file.
+#[derive(Clone, Copy, Debug)]
+pub struct Filter<'a> {
+    /// Little-endian float32, `[kernel rows][kernel columns][input channels][output channels]` (HWIO; for a depthwise
+    /// convolution `[..][..][input channels][multiplier]`), at any alignment.
+    pub bytes: &'a [u8],
+    /// A factor for each output channel, such as a batch normalisation's.
+    pub scale: Option<&'a [f32]>,
+    /// The order is `[output channels][input channels]` instead; only for 1×1 windows.
+    pub transposed: bool,
+}
+
+/// Something to add to a convolution's output: the other branch of a residual unit.
+#[derive(Clone, Copy, Debug)]
+pub struct Residual<'a> {
+    /// Values of the output's pixels and channels.
+    pub values: &'a [f32],
+    /// Floats from pixel to pixel.
+    pub stride: usize,
+}
+
+/// One run of a convolution: `output = clamp(conv(input) + bias + residual)`.
+#[derive(Debug)]
+pub struct Conv<'a> {
+    /// The geometry.
+    pub shape: &'a ConvShape,
+    /// The input's values.
+    pub input: &'a [f32],
+    /// Weights as [`ConvKernel::pack`] left them.
+    pub packed: &'a [f32],
+    /// A summand for each output channel.
+    pub bias: Option<&'a [f32]>,
+    /// A summand for each output value.
+    pub residual: Option<Residual<'a>>,
+    /// The range results are limited to.
+    pub clamp: Clamp,
+    /// The output's values.
+    pub output: &'a mut [f32],
+    /// [`ConvKernel::scratch_len`] floats of any content.
+    pub scratch: &'a mut [f32],
+}
+
+impl Conv<'_> {
+    /// Panics if a slice is too short for the shape; the kernels' unsafe code relies on it.
+    fn check(&self, packed_len: usize) {
+        let ConvShape { input, output, .. } = self.shape;
+        let long_enough = |map: &Map, len: usize| map.stride >= map.channels && len >= map.len();
+        assert!(long_enough(input, self.input.len()), "a convolution's input is too short");
+        assert!(long_enough(output, self.output.len()), "a convolution's output is too short");
+        assert!(self.packed.len() >= packed_len, "a convolution's packed weights are too short");
+        assert!(self.bias.is_none_or(|bias| bias.len() >= output.channels), "a convolution's bias is too short");
+        let fits =
+            |residual: Residual<'_>| long_enough(&Map { stride: residual.stride, ..*output }, residual.values.len());
+        assert!(self.residual.is_none_or(fits), "a convolution's residual is too short");
+        assert_eq!(input.batch, output.batch, "a convolution keeps the number of pictures");
+    }
+}
+
+/// A way to compute convolutions.
+#[derive(Clone, Copy, Debug)]
+pub struct ConvKernel {
+    /// The name `lorgnette explain` prints.
+    pub name: &'static str,
+    /// The level it is compiled for.
+    pub level: Level,
+    /// How it wants weights: kernels of the same level and layout can share packed weights.
+    pub layout: &'static str,
+    /// Whether it can compute a shape.
+    pub fits: fn(&ConvShape) -> bool,
+    /// The floats packed weights take. Depends only on the window's size and the numbers of channels.
+    pub packed_len: fn(&ConvShape) -> usize,
+    /// Reorders weights into a slice of `packed_len`. Depends only on the window's size and the numbers of channels.
+    pub pack: fn(&ConvShape, &Filter<'_>, &mut [f32]),
+    /// The floats of scratch a run needs with a pool of so many threads.
+    pub scratch_len: fn(&ConvShape, usize) -> usize,
+    /// Computes.
+    pub run: fn(Conv<'_>, &Pool),
+}
+
+/// All kernels, best first within a level, the reference last. Drives choice, tests and benchmarks.
+pub static CONV_KERNELS: &[ConvKernel] = &[
+    #[cfg(target_arch = "x86_64")]
+    stream::kernel::<Avx512>(),
+    #[cfg(target_arch = "x86_64")]
+    strip::kernel::<Avx512>(),
+    #[cfg(target_arch = "x86_64")]
+    direct::kernel::<Avx512>(),
+    #[cfg(target_arch = "x86_64")]
+    stream::kernel::<Avx2>(),
+    #[cfg(target_arch = "x86_64")]
+    strip::kernel::<Avx2>(),
+    #[cfg(target_arch = "x86_64")]
+    direct::kernel::<Avx2>(),
+    stream::kernel::<Portable>(),
+    strip::kernel::<Portable>(),
+    direct::kernel::<Portable>(),
+    REFERENCE,
+];
+
+const REFERENCE: ConvKernel = ConvKernel {
+    name: "reference",
+    level: Level::Portable,
+    layout: "hwio",
+    fits: |_| true,
+    packed_len: |shape| shape.taps() * shape.input.channels * shape.output.channels,
+    pack: |shape, filter, packed| pack::plain(pack::depth(shape), shape.output.channels, filter, packed),
+    scratch_len: |_, _| 0,
+    run: |conv, _| reference::conv(conv),
+};
+
+/// The best kernel of a level for a shape.
+pub fn choose_conv(shape: &ConvShape, level: Level) -> &'static ConvKernel {
+    let suits = |kernel: &&ConvKernel| kernel.level == level && (kernel.fits)(shape);
+    CONV_KERNELS.iter().find(suits).unwrap_or(&CONV_KERNELS[CONV_KERNELS.len() - 1])
+}
+
+/// Output channels of a panel of packed weights.
+const fn panel_width<S: Simd>() -> usize {
+    2 * S::LANES
+}

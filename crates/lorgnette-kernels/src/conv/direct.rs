@@ -1,0 +1,56 @@
+//! Convolution without gathering: each tap of each pixel is read where it lies.
+
+use super::rows::{Even, Rows, Windowed};
+use super::split::Split;
+use super::tile::Job;
+use super::{Conv, ConvKernel, ConvShape, pack};
+use crate::Pool;
+use crate::simd::Simd;
+
+pub(super) const fn kernel<S: Simd>() -> ConvKernel {
+    ConvKernel {
+        name: "direct",
+        level: S::LEVEL,
+        layout: "panels",
+        fits: |_| true,
+        packed_len: pack::packed_len::<S>,
+        pack: pack::pack::<S>,
+        scratch_len: |shape, _| zeros(shape),
+        run: run::<S>,
+    }
+}
+
+/// How many zeros the padding is read from.
+pub(super) fn zeros(shape: &ConvShape) -> usize {
+    shape.input.channels
+}
+
+fn run<S: Simd>(conv: Conv<'_>, pool: &Pool) {
+    conv.check(pack::packed_len::<S>(conv.shape));
+    let shape = conv.shape;
+    let (job, input, scratch) = Job::new::<S>(conv);
+    if shape.window.is_point() {
+        let rows = Even::new(input, shape.input.stride, shape.input.channels, shape.output.pixels());
+        tiles::<S>(&job, &rows, shape, pool);
+    } else {
+        let zeros = &mut scratch[..zeros(shape)];
+        zeros.fill(0.0);
+        tiles::<S>(&job, &Windowed::new(shape, input, zeros), shape, pool);
+    }
+}
+
+fn tiles<S: Simd>(job: &Job<'_>, rows: &dyn Rows, shape: &ConvShape, pool: &Pool) {
+    // Neighbouring windows share what they see, unless they step over it.
+    let seen = (shape.window.stride[0] * shape.window.stride[1]).min(shape.taps());
+    let pixel_bytes = seen * shape.input.channels * size_of::<f32>();
+    let split = Split::new(shape.output.pixels(), S::TILE_ROWS, pixel_bytes, job.panels::<S>(), pool.threads());
+    pool.run(split.tasks(), &|_, index| {
+        let (tiles, panels) = split.task(index);
+        for panel in panels {
+            for (turn, tile) in tiles.clone().enumerate() {
+                let pixels = split.pixels(tile);
+                job.tile::<S>(rows, pixels.start, pixels.len(), panel, turn);
+            }
+        }
+    });
+}

@@ -1,0 +1,77 @@
+//! Dividing a convolution among tasks, so that each finds its input and its weights in its core's cache.
+
+use std::ops::Range;
+
+/// What a task's input may take of a core's L2; a panel of weights shares it.
+const INPUT_BYTES: usize = 448 << 10;
+/// Tasks a thread should have, so that the last one to finish is not waited for long.
+const TASKS_PER_THREAD: usize = 4;
+
+/// A grid of tasks: blocks of tiles by groups of panels.
+pub(super) struct Split {
+    pixels: usize,
+    tiles: usize,
+    panels: usize,
+    blocks: usize,
+    groups: usize,
+}
+
+impl Split {
+    /// Divides `pixels`, of about `pixel_bytes` of input each, in tiles of at most `tile_rows`, and `panels`.
+    pub(super) fn new(pixels: usize, tile_rows: usize, pixel_bytes: usize, panels: usize, threads: usize) -> Self {
+        let tiles = pixels.div_ceil(tile_rows);
+        let wanted = if threads == 1 { 1 } else { threads * TASKS_PER_THREAD };
+        let fitting = (INPUT_BYTES / (pixel_bytes * tile_rows).max(1)).max(PANEL_USES);
+        let blocks = tiles.div_ceil(fitting);
+        let groups = wanted.div_ceil(blocks.max(1)).min(panels);
+        // What too few panels cannot give, smaller blocks do.
+        let blocks = blocks.max(wanted.div_ceil(groups.max(1))).min(tiles);
+        Self { pixels, tiles, panels, blocks, groups }
+    }
+
+    /// How many tasks there are.
+    pub(super) fn tasks(&self) -> usize {
+        self.blocks * self.groups
+    }
+
+    /// A task's tiles and panels.
+    pub(super) fn task(&self, index: usize) -> (Range<usize>, Range<usize>) {
+        let (block, group) = (index / self.groups, index % self.groups);
+        (part(self.tiles, self.blocks, block), part(self.panels, self.groups, group))
+    }
+
+    /// A tile's pixels: all tiles are of nearly the same size.
+    pub(super) fn pixels(&self, tile: usize) -> Range<usize> {
+        part(self.pixels, self.tiles, tile)
+    }
+}
+
+/// How many tiles should use a panel once it is in cache, even if their input does not fit beside it.
+const PANEL_USES: usize = 8;
+
+/// Part `index` of `0..whole` in `parts` nearly equal ones.
+pub(super) fn part(whole: usize, parts: usize, index: usize) -> Range<usize> {
+    whole * index / parts..whole * (index + 1) / parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_tile_of_every_panel_is_in_one_task() {
+        for (pixels, panels, threads) in [(1, 1, 1), (49, 16, 2), (3136, 2, 2), (50_176, 2, 5), (196, 3, 8), (13, 1, 2)]
+        {
+            let split = Split::new(pixels, 14, 512, panels, threads);
+            let mut seen = vec![0; pixels * panels];
+            for task in 0..split.tasks() {
+                let (tiles, task_panels) = split.task(task);
+                for (tile, panel) in tiles.flat_map(|tile| task_panels.clone().map(move |panel| (tile, panel))) {
+                    assert!(split.pixels(tile).len() <= 14);
+                    split.pixels(tile).for_each(|pixel| seen[panel * pixels + pixel] += 1);
+                }
+            }
+            assert!(seen.iter().all(|&count| count == 1), "{pixels} pixels, {panels} panels, {threads} threads");
+        }
+    }
+}

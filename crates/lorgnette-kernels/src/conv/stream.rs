@@ -1,0 +1,60 @@
+//! Convolution of very few output pixels, such as a fully connected layer for one picture: each weight is used so few
+//! times that reading them is all that counts.
+
+use super::rows::Windowed;
+use super::split::part;
+use super::tile::Job;
+use super::{Conv, ConvKernel, direct, pack};
+use crate::Pool;
+use crate::simd::Simd;
+
+/// Beyond so many pixels, arithmetic begins to count.
+const MOST_PIXELS: usize = 3;
+
+pub(super) const fn kernel<S: Simd>() -> ConvKernel {
+    ConvKernel {
+        name: "stream",
+        level: S::LEVEL,
+        layout: "panels",
+        fits: |shape| (1..=MOST_PIXELS).contains(&shape.output.pixels()),
+        packed_len: pack::packed_len::<S>,
+        pack: pack::pack::<S>,
+        scratch_len: |shape, _| direct::zeros(shape),
+        run: run::<S>,
+    }
+}
+
+/// Tasks a thread gets where there is enough to read.
+const TASKS_PER_THREAD: usize = 8;
+
+fn run<S: Simd>(conv: Conv<'_>, pool: &Pool) {
+    conv.check(pack::packed_len::<S>(conv.shape));
+    let shape = conv.shape;
+    let (job, input, scratch) = Job::new::<S>(conv);
+    let zeros = &mut scratch[..direct::zeros(shape)];
+    zeros.fill(0.0);
+    let rows = Windowed::new(shape, input, zeros);
+    let (pixels, panels) = (shape.output.pixels(), job.panels::<S>());
+    // Several panels at once: independent sums hide the latency of additions, independent streams that of memory.
+    let at_once = if pixels == 1 { 4 } else { 2 };
+    let tasks = panels.div_ceil(at_once).min(pool.threads() * TASKS_PER_THREAD);
+    pool.run(tasks, &|_, index| {
+        let panels = part(panels, tasks, index);
+        let mut panel = panels.start;
+        while panel + at_once <= panels.end {
+            match pixels {
+                1 => job.wide::<S, 1, 8>(&rows, panel),
+                2 => job.wide::<S, 2, 4>(&rows, panel),
+                _ => job.wide::<S, 3, 4>(&rows, panel),
+            }
+            panel += at_once;
+        }
+        for panel in panel..panels.end {
+            match pixels {
+                1 => job.wide::<S, 1, 2>(&rows, panel),
+                2 => job.wide::<S, 2, 2>(&rows, panel),
+                _ => job.wide::<S, 3, 2>(&rows, panel),
+            }
+        }
+    });
+}

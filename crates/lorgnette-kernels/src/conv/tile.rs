@@ -1,0 +1,267 @@
+//! The register tile: `ROWS` output pixels by `VECS` vectors of output channels, all sums in registers.
+//!
+//! For each tap and input channel, the tile loads the weights of its output channels once, and for each pixel spreads one
+//! input value over a vector and multiplies and adds. An output value's products are added one after the other, so the
+//! result does not depend on which tile it falls into.
+
+use super::rows::{Origin, Rows};
+use super::{Conv, pack, panel_width};
+use crate::Clamp;
+use crate::blocks::Shared;
+use crate::conv::Residual;
+use crate::simd::{Kernel, Simd};
+
+/// What all tiles of a convolution share.
+pub(super) struct Job<'a> {
+    /// Rows and columns of the window, as `rows` sees it.
+    pub(super) taps: [usize; 2],
+    /// Values under a tap.
+    pub(super) depth: usize,
+    packed: &'a [f32],
+    /// Floats from panel to panel.
+    panel_len: usize,
+    channels: usize,
+    bias: Option<&'a [f32]>,
+    residual: Option<Residual<'a>>,
+    clamp: Clamp,
+    output: Shared<'a>,
+    stride: usize,
+}
+
+impl<'a> Job<'a> {
+    /// The job, what is left of the call being its input and its scratch.
+    pub(super) fn new<S: Simd>(conv: Conv<'a>) -> (Self, &'a [f32], &'a mut [f32]) {
+        let Conv { shape, input, packed, bias, residual, clamp, output, scratch } = conv;
+        let job = Self {
+            taps: shape.window.kernel,
+            depth: shape.input.channels,
+            packed,
+            panel_len: pack::panel_len::<S>(shape),
+            channels: shape.output.channels,
+            bias,
+            residual,
+            clamp,
+            output: Shared::new(output),
+            stride: shape.output.stride,
+        };
+        (job, input, scratch)
+    }
+
+    /// How many panels there are.
+    pub(super) fn panels<S: Simd>(&self) -> usize {
+        self.channels.div_ceil(panel_width::<S>())
+    }
+
+    /// Computes `count` pixels (at most [`Simd::TILE_ROWS`]) of a panel. `turn` counts the tiles that have used the panel
+    /// just before this one: each brings a part of the next panel into cache.
+    pub(super) fn tile<S: Simd>(&self, rows: &dyn Rows, pixel: usize, count: usize, panel: usize, turn: usize) {
+        let next = self.packed.as_ptr().wrapping_add((panel + 1) * self.panel_len);
+        let ahead = next.wrapping_add(turn * self.share::<S>());
+        let place = Place { pixel, panel, ahead };
+        if self.channels - panel * panel_width::<S>() > S::LANES {
+            self.any_rows::<S, 2>(rows, count, place);
+        } else {
+            self.any_rows::<S, 1>(rows, count, place);
+        }
+    }
+
+    /// The floats of the next panel that one tile prefetches.
+    fn share<S: Simd>(&self) -> usize {
+        self.taps[0] * self.taps[1] * (self.depth / UNROLL) * PREFETCHES * LINE
+    }
+
+    fn any_rows<S: Simd, const VECS: usize>(&self, rows: &dyn Rows, count: usize, place: Place) {
+        /// Calls the tile of as many rows as there are pixels; those too large for the level are never compiled.
+        macro_rules! choose {
+            ($($n:literal)*) => {
+                match count {
+                    $($n if $n <= S::TILE_ROWS => S::dispatch(Tile::<$n, VECS> { job: self, rows, place }),)*
+                    _ => unreachable!("a tile has at most {} rows", S::TILE_ROWS),
+                }
+            };
+        }
+        choose!(1 2 3 4 5 6 7 8 9 10 11 12 13 14);
+    }
+
+    /// Computes `ROWS` pixels of `VECS / 2` panels, reading weights at memory speed.
+    pub(super) fn wide<S: Simd, const ROWS: usize, const VECS: usize>(&self, rows: &dyn Rows, panel: usize) {
+        let place = Place { pixel: 0, panel, ahead: std::ptr::null() };
+        S::dispatch(Tile::<ROWS, VECS> { job: self, rows, place });
+    }
+}
+
+/// Which tile.
+#[derive(Clone, Copy)]
+struct Place {
+    /// The first output pixel.
+    pixel: usize,
+    /// The first panel.
+    panel: usize,
+    /// What to bring into cache meanwhile.
+    ahead: *const f32,
+}
+
+struct Tile<'a, const ROWS: usize, const VECS: usize> {
+    job: &'a Job<'a>,
+    rows: &'a dyn Rows,
+    place: Place,
+}
+
+/// Input channels of one turn of the loop: enough to keep its bookkeeping small.
+const UNROLL: usize = 4;
+/// Cache lines of the next panel prefetched in a turn.
+const PREFETCHES: usize = 2;
+/// Floats of a cache line.
+const LINE: usize = 16;
+/// How far ahead in its own panels a tile that streams weights prefetches, in input channels.
+const AHEAD: usize = 24;
+
+impl<const ROWS: usize, const VECS: usize> Kernel for Tile<'_, ROWS, VECS> {
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Self { job, rows, place } = self;
+        let mut origins = [Origin::default(); ROWS];
+        rows.locate(place.pixel, &mut origins);
+        let mut inputs = [std::ptr::null(); ROWS];
+        let mut sums = [[simd.splat(0.0); VECS]; ROWS];
+        let mut walk = Walk::<VECS>::new::<S>(job, place);
+        for ky in 0..job.taps[0] {
+            for kx in 0..job.taps[1] {
+                rows.under(&origins, [ky, kx], &mut inputs);
+                // SAFETY: `rows` vouches for `depth` floats under each tap, and the panels hold a row of weights for
+                // each tap and input channel (`Conv::check`).
+                unsafe { walk.tap(simd, &inputs, job.depth, &mut sums) };
+            }
+        }
+        finish(simd, job, place, &sums);
+    }
+}
+
+/// The way through the weights of one tile.
+struct Walk<const VECS: usize> {
+    /// Where each vector's next weights lie.
+    weights: [*const f32; VECS],
+    ahead: *const f32,
+}
+
+impl<const VECS: usize> Walk<VECS> {
+    #[inline(always)]
+    fn new<S: Simd>(job: &Job<'_>, place: Place) -> Self {
+        let panels = &job.packed[place.panel * job.panel_len..];
+        assert!(panels.len() >= VECS.div_ceil(2) * job.panel_len, "a tile has more panels than there are");
+        let mut weights = [panels.as_ptr(); VECS];
+        for (v, weights) in weights.iter_mut().enumerate() {
+            *weights = weights.wrapping_add(v / 2 * job.panel_len + v % 2 * S::LANES);
+        }
+        Self { weights, ahead: place.ahead }
+    }
+
+    /// Adds the products of one tap.
+    ///
+    /// # Safety
+    /// `depth` floats can be read at each of `inputs`, and rows of weights at each of `self.weights`.
+    #[inline(always)]
+    unsafe fn tap<S: Simd, const ROWS: usize>(
+        &mut self,
+        simd: S,
+        inputs: &[*const f32; ROWS],
+        depth: usize,
+        sums: &mut [[S::F; VECS]; ROWS],
+    ) {
+        let whole = depth / UNROLL * UNROLL;
+        let mut k = 0;
+        while k < whole {
+            if VECS <= 2 {
+                for line in 0..PREFETCHES {
+                    simd.prefetch(self.ahead.wrapping_add(line * LINE));
+                }
+                self.ahead = self.ahead.wrapping_add(PREFETCHES * LINE);
+            }
+            for step in 0..UNROLL {
+                // SAFETY: `k + step` is less than `depth`.
+                unsafe { self.step(simd, inputs, k + step, step, sums) };
+            }
+            self.advance::<S>(UNROLL);
+            k += UNROLL;
+        }
+        while k < depth {
+            // SAFETY: `k` is less than `depth`.
+            unsafe { self.step(simd, inputs, k, 0, sums) };
+            self.advance::<S>(1);
+            k += 1;
+        }
+    }
+
+    /// Adds the products of input channel `k`, whose weights lie `row` rows on.
+    ///
+    /// # Safety
+    /// As for `tap`, with `k` less than `depth`.
+    #[inline(always)]
+    #[expect(clippy::needless_range_loop, reason = "constant indices become registers; iterators became memory")]
+    unsafe fn step<S: Simd, const ROWS: usize>(
+        &self,
+        simd: S,
+        inputs: &[*const f32; ROWS],
+        k: usize,
+        row: usize,
+        sums: &mut [[S::F; VECS]; ROWS],
+    ) {
+        let mut weights = [simd.splat(0.0); VECS];
+        for v in 0..VECS {
+            let at = self.weights[v].wrapping_add(row * panel_width::<S>());
+            if VECS > 2 {
+                simd.prefetch(at.wrapping_add(AHEAD * panel_width::<S>()));
+            }
+            // SAFETY: the caller vouches for the weights.
+            weights[v] = unsafe { simd.load(at) };
+        }
+        for r in 0..ROWS {
+            // SAFETY: the caller vouches for the input.
+            let x = simd.splat(unsafe { *inputs[r].add(k) });
+            for v in 0..VECS {
+                sums[r][v] = simd.mul_add(x, weights[v], sums[r][v]);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn advance<S: Simd>(&mut self, rows: usize) {
+        for weights in &mut self.weights {
+            *weights = weights.wrapping_add(rows * panel_width::<S>());
+        }
+    }
+}
+
+/// Adds bias and residual to a tile's sums, limits them and writes them.
+#[inline(always)]
+fn finish<S: Simd, const ROWS: usize, const VECS: usize>(
+    simd: S,
+    job: &Job<'_>,
+    place: Place,
+    sums: &[[S::F; VECS]; ROWS],
+) {
+    let (low, high) = (simd.splat(job.clamp.low), simd.splat(job.clamp.high));
+    for v in 0..VECS {
+        let channel = place.panel * panel_width::<S>() + v * S::LANES;
+        if channel >= job.channels {
+            break;
+        }
+        let count = S::LANES.min(job.channels - channel);
+        let bias = match job.bias {
+            Some(bias) => simd.load_slice(&bias[channel..channel + count]),
+            None => simd.splat(0.0),
+        };
+        for (r, sums) in sums.iter().enumerate() {
+            let pixel = place.pixel + r;
+            let mut value = simd.add(sums[v], bias);
+            if let Some(residual) = job.residual {
+                let at = pixel * residual.stride + channel;
+                value = simd.add(value, simd.load_slice(&residual.values[at..at + count]));
+            }
+            let at = pixel * job.stride + channel;
+            // SAFETY: no other tile has these channels of this pixel.
+            let output = unsafe { job.output.part(at..at + count) };
+            simd.store_slice(output, simd.clamp(low, high, value));
+        }
+    }
+}

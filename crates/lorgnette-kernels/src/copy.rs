@@ -1,0 +1,53 @@
+//! Moving values: parts of concatenations, and padding.
+
+use crate::blocks::{assert_alike, copy_pixels, for_blocks, place};
+use crate::{Level, Map, Padding, Pool};
+
+/// Copies pixels to where another map of the same shape has them, such as a part of a concatenation.
+pub fn copy_map(_: Level, map_in: &Map, input: &[f32], map_out: &Map, output: &mut [f32], pool: &Pool) {
+    assert_alike(map_in, map_out);
+    for_blocks(map_out, 1, output, pool, &|pixels, part| copy_pixels(map_in, input, pixels, map_out, part));
+}
+
+/// What to put around a map.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Pad {
+    /// Rows and columns.
+    pub around: Padding,
+    /// Channels before and after.
+    pub channels: [usize; 2],
+    /// What they are filled with.
+    pub value: f32,
+}
+
+impl Pad {
+    /// The input's pixel under an output pixel, if there is one.
+    pub(crate) fn under(&self, map_in: &Map, map_out: &Map, pixel: usize) -> Option<usize> {
+        let (row, x) = (pixel / map_out.width, pixel % map_out.width);
+        let (n, y) = (row / map_out.height, row % map_out.height);
+        let y = y.checked_sub(self.around.top).filter(|&y| y < map_in.height)?;
+        let x = x.checked_sub(self.around.left).filter(|&x| x < map_in.width)?;
+        Some((n * map_in.height + y) * map_in.width + x)
+    }
+}
+
+/// Surrounds a map with a constant: the output is larger by what [`Pad`] says.
+pub fn pad(_: Level, pad: &Pad, map_in: &Map, input: &[f32], map_out: &Map, output: &mut [f32], pool: &Pool) {
+    let grown = Map {
+        batch: map_in.batch,
+        height: map_in.height + pad.around.top + pad.around.bottom,
+        width: map_in.width + pad.around.left + pad.around.right,
+        channels: map_in.channels + pad.channels[0] + pad.channels[1],
+        stride: 0,
+    };
+    assert_alike(&grown, map_out);
+    for_blocks(map_out, 1, output, pool, &|pixels, part| {
+        for (i, pixel) in pixels.enumerate() {
+            let row = &mut part[place(map_out, i)];
+            row.fill(pad.value);
+            if let Some(from) = pad.under(map_in, map_out, pixel) {
+                row[pad.channels[0]..][..map_in.channels].copy_from_slice(&input[place(map_in, from)]);
+            }
+        }
+    });
+}

@@ -1,0 +1,122 @@
+//! Depthwise convolution: each input channel has its own windows.
+
+mod columns;
+
+use crate::conv::{Filter, pack};
+use crate::simd::Portable;
+#[cfg(target_arch = "x86_64")]
+use crate::simd::{Avx2, Avx512};
+use crate::{Clamp, Level, Map, Pool, Window, reference};
+
+/// The geometry of a depthwise convolution. Output channel `c · multiplier + m` is window `m` of input channel `c`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct DepthwiseShape {
+    /// What is read.
+    pub input: Map,
+    /// What is written, with `input.channels · multiplier` channels.
+    pub output: Map,
+    /// How the window moves. Taps outside the input read zeros.
+    pub window: Window,
+    /// Output channels for each input channel.
+    pub multiplier: usize,
+}
+
+impl DepthwiseShape {
+    /// Taps of the window.
+    pub fn taps(&self) -> usize {
+        self.window.kernel[0] * self.window.kernel[1]
+    }
+
+    /// Floating-point operations, two for each product.
+    pub fn flops(&self) -> u64 {
+        2 * (self.output.pixels() * self.output.channels * self.taps()) as u64
+    }
+}
+
+/// One run of a depthwise convolution: `output = clamp(depthwise(input) + bias)`.
+#[derive(Debug)]
+pub struct Depthwise<'a> {
+    /// The geometry.
+    pub shape: &'a DepthwiseShape,
+    /// The input's values.
+    pub input: &'a [f32],
+    /// Weights as [`DepthwiseKernel::pack`] left them.
+    pub packed: &'a [f32],
+    /// A summand for each output channel.
+    pub bias: Option<&'a [f32]>,
+    /// The range results are limited to.
+    pub clamp: Clamp,
+    /// The output's values.
+    pub output: &'a mut [f32],
+}
+
+impl Depthwise<'_> {
+    /// Panics if a slice is too short for the shape; the kernels' unsafe code relies on it.
+    fn check(&self, packed_len: usize) {
+        let DepthwiseShape { input, output, multiplier, .. } = self.shape;
+        assert_eq!(input.channels * multiplier, output.channels, "a depthwise convolution's channels do not match");
+        assert_eq!(input.batch, output.batch, "a depthwise convolution keeps the number of pictures");
+        assert!(input.stride >= input.channels && self.input.len() >= input.len(), "a depthwise input is too short");
+        assert!(
+            output.stride >= output.channels && self.output.len() >= output.len(),
+            "a depthwise output is too short"
+        );
+        assert!(self.packed.len() >= packed_len, "a depthwise convolution's packed weights are too short");
+        assert!(self.bias.is_none_or(|bias| bias.len() >= output.channels), "a depthwise bias is too short");
+    }
+}
+
+/// A way to compute depthwise convolutions.
+#[derive(Clone, Copy, Debug)]
+pub struct DepthwiseKernel {
+    /// The name `lorgnette explain` prints.
+    pub name: &'static str,
+    /// The level it is compiled for.
+    pub level: Level,
+    /// How it wants weights: kernels of the same level and layout can share packed weights.
+    pub layout: &'static str,
+    /// Whether it can compute a shape.
+    pub fits: fn(&DepthwiseShape) -> bool,
+    /// The floats packed weights take. Depends only on the window's size and the numbers of channels.
+    pub packed_len: fn(&DepthwiseShape) -> usize,
+    /// Reorders weights into a slice of `packed_len`; each output channel is multiplied by the filter's scale.
+    pub pack: fn(&DepthwiseShape, &Filter<'_>, &mut [f32]),
+    /// Computes.
+    pub run: fn(Depthwise<'_>, &Pool),
+}
+
+/// All kernels, best first within a level, the reference last. Drives choice, tests and benchmarks.
+pub static DEPTHWISE_KERNELS: &[DepthwiseKernel] = &[
+    #[cfg(target_arch = "x86_64")]
+    columns::kernel::<Avx512>(),
+    #[cfg(target_arch = "x86_64")]
+    columns::kernel::<Avx2>(),
+    columns::kernel::<Portable>(),
+    REFERENCE,
+];
+
+const REFERENCE: DepthwiseKernel = DepthwiseKernel {
+    name: "reference",
+    level: Level::Portable,
+    layout: "hwc",
+    fits: |_| true,
+    packed_len,
+    pack,
+    run: |depthwise, _| reference::depthwise(depthwise),
+};
+
+/// The best kernel of a level for a shape.
+pub fn choose_depthwise(shape: &DepthwiseShape, level: Level) -> &'static DepthwiseKernel {
+    let suits = |kernel: &&DepthwiseKernel| kernel.level == level && (kernel.fits)(shape);
+    DEPTHWISE_KERNELS.iter().find(suits).unwrap_or(&DEPTHWISE_KERNELS[DEPTHWISE_KERNELS.len() - 1])
+}
+
+/// Weights stay as they are, `[tap][output channel]`.
+fn packed_len(shape: &DepthwiseShape) -> usize {
+    shape.taps() * shape.output.channels
+}
+
+fn pack(shape: &DepthwiseShape, filter: &Filter<'_>, packed: &mut [f32]) {
+    assert!(!filter.transposed, "a depthwise filter is never transposed");
+    pack::plain(shape.taps(), shape.output.channels, filter, packed);
+}

@@ -1,0 +1,334 @@
+//! Threads for inference: a network is some sixty short parallel regions, so what counts is how fast one starts and ends.
+
+use std::any::Any;
+use std::cell::UnsafeCell;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// A team of threads that runs one parallel region at a time.
+///
+/// Workers that wait for a region spin for a moment (the next layer is usually microseconds away), then sleep.
+pub struct Pool {
+    shared: Arc<Shared>,
+    workers: Vec<JoinHandle<()>>,
+}
+
+impl Pool {
+    /// A pool of `threads` threads, the caller of [`Pool::run`] among them. 0 counts as 1.
+    pub fn new(threads: usize) -> Self {
+        assert!(threads <= MOST_THREADS, "a pool has at most {MOST_THREADS} threads");
+        let shared = Arc::new(Shared::default());
+        let start = |worker| {
+            let shared = Arc::clone(&shared);
+            std::thread::Builder::new().name(format!("lorgnette-{worker}")).spawn(move || shared.work(worker))
+        };
+        // A machine that refuses a thread still computes, with fewer.
+        let workers = (1..threads).map_while(|worker| start(worker).ok()).collect();
+        Self { shared, workers }
+    }
+
+    /// How many threads take part in a region at most, the caller included.
+    pub fn threads(&self) -> usize {
+        self.workers.len() + 1
+    }
+
+    /// Runs `task(worker, index)` once for each index in `0..tasks`, in any order, on all threads, and returns when all
+    /// are done. `worker` is less than [`Pool::threads`], and no two tasks run at the same time under the same number.
+    ///
+    /// Allocates nothing. If the pool is busy, because of another caller or because this is called from within a task,
+    /// the calling thread runs everything itself as worker 0. A panic in a task is passed on to the caller when all
+    /// threads have stopped; tasks not yet begun are then skipped, and the pool stays usable.
+    pub fn run(&self, tasks: usize, task: &(dyn Fn(usize, usize) + Sync)) {
+        let alone = self.workers.is_empty() || tasks <= 1;
+        if alone || self.shared.busy.swap(true, Ordering::Acquire) {
+            return (0..tasks).for_each(|index| task(0, index));
+        }
+        // SAFETY: `busy` was false and is now ours.
+        let outcome = unsafe { self.shared.region(tasks, task) };
+        self.shared.busy.store(false, Ordering::Release);
+        if let Some(panic) = outcome {
+            resume_unwind(panic);
+        }
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::SeqCst);
+        self.shared.wake();
+        for worker in self.workers.drain(..) {
+            // A worker catches its tasks' panics, so there is nothing to hear from it.
+            let _ = worker.join();
+        }
+    }
+}
+
+impl std::fmt::Debug for Pool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Pool({} threads)", self.threads())
+    }
+}
+
+/// A parallel region, its lifetime forgotten.
+#[derive(Clone, Copy)]
+struct Region {
+    task: *const (dyn Fn(usize, usize) + Sync),
+    tasks: usize,
+}
+
+/// The door to the current region, in one word so that it opens, closes and counts atomically:
+/// how many workers are inside, whether more may enter, and the region's number.
+const INSIDE: u64 = (1 << 16) - 1;
+const OPEN: u64 = 1 << 16;
+const NUMBER: u64 = 1 << 17;
+const MOST_THREADS: usize = INSIDE as usize;
+
+/// Longer than most gaps between layers, shorter than anything a user would notice on the power meter.
+const SPIN: Duration = Duration::from_micros(60);
+
+/// Keeps a counter that all threads write to off its neighbours' cache lines (lines are fetched in pairs).
+#[repr(align(128))]
+#[derive(Default)]
+struct Apart<T>(T);
+
+#[derive(Default)]
+struct Shared {
+    /// Some caller has a region running.
+    busy: AtomicBool,
+    door: Apart<AtomicU64>,
+    /// The next task nobody has begun.
+    next: Apart<AtomicUsize>,
+    /// Written by the caller that holds `busy` while the door is closed and nobody is inside; read by those inside.
+    region: UnsafeCell<Option<Region>>,
+    panic: Mutex<Option<Box<dyn Any + Send>>>,
+    stop: AtomicBool,
+    sleepers: AtomicUsize,
+    bed: Mutex<()>,
+    bell: Condvar,
+}
+
+// SAFETY: `region` is the only part that is not already `Sync`. It is written only while the door is closed and nobody is
+// inside, by the one thread that holds `busy`, and read only by threads inside.
+unsafe impl Sync for Shared {}
+// SAFETY: the pointer in `region` is to a `Sync` closure and is only used while its owner waits.
+unsafe impl Send for Shared {}
+
+impl Shared {
+    /// Runs a region to its end and gives the panic of one of its tasks, if any.
+    ///
+    /// # Safety
+    /// The caller holds `busy`.
+    unsafe fn region(&self, tasks: usize, task: &(dyn Fn(usize, usize) + Sync)) -> Option<Box<dyn Any + Send>> {
+        // SAFETY: only the lifetime changes. The pointer is used by threads inside the door, and we do not return
+        // before the door is closed and the last of them is out.
+        let task: *const (dyn Fn(usize, usize) + Sync + 'static) =
+            unsafe { std::mem::transmute::<*const (dyn Fn(usize, usize) + Sync), _>(task) };
+        let region = Region { task, tasks };
+        // SAFETY: we hold `busy`, and the previous holder left the door closed with nobody inside.
+        unsafe { *self.region.get() = Some(region) };
+        self.next.0.store(0, Ordering::Relaxed);
+        self.door.0.fetch_add(NUMBER | OPEN, Ordering::SeqCst);
+        if self.sleepers.load(Ordering::SeqCst) > 0 {
+            self.wake();
+        }
+        self.take_tasks(0, region);
+        self.door.0.fetch_and(!OPEN, Ordering::Relaxed);
+        self.wait_until_empty();
+        self.panic.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Runs tasks until none is left, keeping a panic for the caller.
+    fn take_tasks(&self, worker: usize, region: Region) {
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            // SAFETY: the closure lives until its owner has seen us leave.
+            let task = unsafe { &*region.task };
+            loop {
+                let index = self.next.0.fetch_add(1, Ordering::Relaxed);
+                if index >= region.tasks {
+                    break;
+                }
+                task(worker, index);
+            }
+        }));
+        if let Err(panic) = outcome {
+            self.next.0.store(region.tasks, Ordering::Relaxed);
+            self.panic.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(panic);
+        }
+    }
+
+    fn wait_until_empty(&self) {
+        let mut patience = Patience::new();
+        while self.door.0.load(Ordering::Acquire) & INSIDE != 0 {
+            if !patience.spin() {
+                std::thread::yield_now();
+            }
+        }
+    }
+
+    /// A worker's life.
+    fn work(&self, worker: usize) {
+        let mut last = 0;
+        while let Some(number) = self.enter(last) {
+            last = number;
+            // SAFETY: we are inside, so nobody writes.
+            let region = unsafe { *self.region.get() };
+            if let Some(region) = region {
+                self.take_tasks(worker, region);
+            }
+            self.door.0.fetch_sub(1, Ordering::Release);
+        }
+    }
+
+    /// Waits for a region other than `last`, enters it and gives its number; `None` when the pool stops.
+    fn enter(&self, last: u64) -> Option<u64> {
+        let mut patience = Patience::new();
+        loop {
+            if self.stop.load(Ordering::Relaxed) {
+                return None;
+            }
+            let door = self.door.0.load(Ordering::Relaxed);
+            if is_news(door, last) {
+                let entered = self.door.0.compare_exchange(door, door + 1, Ordering::Acquire, Ordering::Relaxed);
+                if entered.is_ok() {
+                    return Some(door / NUMBER);
+                }
+            } else if !patience.spin() {
+                self.sleep(last);
+                patience = Patience::new();
+            }
+        }
+    }
+
+    /// Sleeps until there may be news.
+    fn sleep(&self, last: u64) {
+        let mut bed = self.bed.lock().unwrap_or_else(PoisonError::into_inner);
+        self.sleepers.fetch_add(1, Ordering::SeqCst);
+        // Either we see the door as it opens here, or the one who opens it sees us among the sleepers and rings, which
+        // it can only do once we lie in bed.
+        while !is_news(self.door.0.load(Ordering::SeqCst), last) && !self.stop.load(Ordering::SeqCst) {
+            bed = self.bell.wait(bed).unwrap_or_else(PoisonError::into_inner);
+        }
+        self.sleepers.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    fn wake(&self) {
+        let _bed = self.bed.lock().unwrap_or_else(PoisonError::into_inner);
+        self.bell.notify_all();
+    }
+}
+
+/// Whether the door is open to a region other than `last`.
+fn is_news(door: u64, last: u64) -> bool {
+    door & OPEN != 0 && door / NUMBER != last
+}
+
+/// Spins for [`SPIN`].
+struct Patience {
+    turns: u32,
+    since: Option<Instant>,
+}
+
+impl Patience {
+    fn new() -> Self {
+        Self { turns: 0, since: None }
+    }
+
+    /// Pauses for a few nanoseconds; `false` when it is time to do something else.
+    fn spin(&mut self) -> bool {
+        std::hint::spin_loop();
+        self.turns += 1;
+        // Reading the clock costs more than a turn.
+        !self.turns.is_multiple_of(64) || self.since.get_or_insert_with(Instant::now).elapsed() < SPIN
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every index exactly once, by a worker that exists.
+    fn check(pool: &Pool, tasks: usize) {
+        let seen: Vec<AtomicUsize> = (0..tasks).map(|_| AtomicUsize::new(0)).collect();
+        pool.run(tasks, &|worker, index| {
+            assert!(worker < pool.threads());
+            seen[index].fetch_add(1, Ordering::Relaxed);
+        });
+        assert!(seen.iter().all(|count| count.load(Ordering::Relaxed) == 1));
+    }
+
+    #[test]
+    fn runs_each_task_once() {
+        for threads in [0, 1, 2, 3, 8] {
+            let pool = Pool::new(threads);
+            assert_eq!(pool.threads(), threads.max(1));
+            for tasks in [0, 1, 2, 3, 7, 100, 1000] {
+                check(&pool, tasks);
+            }
+        }
+    }
+
+    #[test]
+    fn survives_many_small_regions() {
+        let pool = Pool::new(4);
+        for round in 0..20_000 {
+            check(&pool, 1 + round % 9);
+        }
+    }
+
+    #[test]
+    fn wakes_workers_that_sleep() {
+        let pool = Pool::new(3);
+        for _ in 0..20 {
+            std::thread::sleep(Duration::from_millis(1));
+            check(&pool, 50);
+        }
+    }
+
+    #[test]
+    fn serves_concurrent_callers() {
+        let pool = Pool::new(3);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..2000).for_each(|round| check(&pool, 1 + round % 13)));
+            }
+        });
+    }
+
+    #[test]
+    fn nested_calls_run_in_place() {
+        let pool = Pool::new(3);
+        let count = AtomicUsize::new(0);
+        pool.run(10, &|_, _| {
+            pool.run(10, &|worker, _| {
+                assert_eq!(worker, 0);
+                count.fetch_add(1, Ordering::Relaxed);
+            });
+        });
+        assert_eq!(count.into_inner(), 100);
+    }
+
+    #[test]
+    fn passes_a_panic_on_and_stays_usable() {
+        let pool = Pool::new(3);
+        for culprit in 0..20 {
+            let run = || pool.run(20, &|_, index| assert_ne!(index, culprit, "the culprit"));
+            let panic = catch_unwind(AssertUnwindSafe(run)).unwrap_err();
+            assert!(panic.downcast_ref::<String>().unwrap().contains("the culprit"));
+            check(&pool, 30);
+        }
+    }
+
+    #[test]
+    fn workers_do_not_share_a_number() {
+        let pool = Pool::new(4);
+        let inside: Vec<AtomicBool> = (0..4).map(|_| AtomicBool::new(false)).collect();
+        pool.run(2000, &|worker, _| {
+            assert!(!inside[worker].swap(true, Ordering::SeqCst));
+            std::hint::spin_loop();
+            inside[worker].store(false, Ordering::SeqCst);
+        });
+    }
+}

@@ -1,0 +1,57 @@
+//! Convolutions by their definition.
+
+use super::{at, coordinates};
+use crate::{Conv, Depthwise, Map, Window};
+
+/// A convolution; `packed` are the weights as `[kernel rows][kernel columns][input channels][output channels]`, and
+/// `scratch` is not used.
+pub fn conv(conv: Conv<'_>) {
+    let Conv { shape, input, packed, bias, residual, clamp, output, .. } = conv;
+    let (map, out) = (&shape.input, &shape.output);
+    for place @ [n, oy, ox, o] in coordinates(out) {
+        let mut sum = bias.map_or(0.0, |bias| f64::from(bias[o]));
+        for (tap, [y, x]) in taps(map, &shape.window, [oy, ox]) {
+            for c in 0..map.channels {
+                let weight = packed[(tap * map.channels + c) * out.channels + o];
+                sum += f64::from(input[at(map, [n, y, x, c])]) * f64::from(weight);
+            }
+        }
+        if let Some(residual) = residual {
+            let map = Map { stride: residual.stride, ..*out };
+            sum += f64::from(residual.values[at(&map, place)]);
+        }
+        output[at(out, place)] = clamp.apply(sum as f32);
+    }
+}
+
+/// A depthwise convolution; `packed` are the weights as `[kernel rows][kernel columns][input channels][multiplier]`.
+pub fn depthwise(depthwise: Depthwise<'_>) {
+    let Depthwise { shape, input, packed, bias, clamp, output } = depthwise;
+    let (map, out) = (&shape.input, &shape.output);
+    for place @ [n, oy, ox, o] in coordinates(out) {
+        let mut sum = bias.map_or(0.0, |bias| f64::from(bias[o]));
+        for (tap, [y, x]) in taps(map, &shape.window, [oy, ox]) {
+            let weight = packed[tap * out.channels + o];
+            sum += f64::from(input[at(map, [n, y, x, o / shape.multiplier])]) * f64::from(weight);
+        }
+        output[at(out, place)] = clamp.apply(sum as f32);
+    }
+}
+
+/// The taps of a window that lie inside the picture: (tap's number, input coordinates).
+pub(super) fn taps(
+    map: &Map,
+    window: &Window,
+    output: [usize; 2],
+) -> impl Iterator<Item = (usize, [usize; 2])> + use<> {
+    let (window, size) = (*window, [map.height, map.width]);
+    let before = [window.padding.top, window.padding.left];
+    (0..window.kernel[0] * window.kernel[1]).filter_map(move |tap| {
+        let k = [tap / window.kernel[1], tap % window.kernel[1]];
+        let along = |axis: usize| {
+            let padded = output[axis] * window.stride[axis] + k[axis] * window.dilation[axis];
+            padded.checked_sub(before[axis]).filter(|&at| at < size[axis])
+        };
+        Some((tap, [along(0)?, along(1)?]))
+    })
+}

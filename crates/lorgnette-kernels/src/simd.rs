@@ -1,0 +1,127 @@
+//! The vector every hand-shaped kernel is written over, and the one door through which a kernel enters a CPU level.
+//!
+//! A kernel is a value that implements [`Kernel`]: its fields are its arguments, and `run` is generic over the [`Simd`] of
+//! a level. [`Simd::dispatch`] calls it from a function compiled for that level, into which everything marked
+//! `#[inline(always)]` melts. Plain loops in such a kernel are vectorised by the compiler for the level too.
+
+mod portable;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+use crate::Level;
+
+pub(crate) use portable::Portable;
+#[cfg(target_arch = "x86_64")]
+pub(crate) use x86::{Avx2, Avx512};
+
+/// Something to run at a CPU level.
+pub(crate) trait Kernel {
+    /// Does the work. Must be `#[inline(always)]`, as must all it calls that uses vectors.
+    fn run<S: Simd>(self, simd: S);
+}
+
+impl Level {
+    /// Runs a kernel at this level.
+    ///
+    /// # Panics
+    /// If the CPU does not have the level.
+    pub(crate) fn dispatch<K: Kernel>(self, kernel: K) {
+        match self {
+            Self::Portable => Portable::dispatch(kernel),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => Avx2::dispatch(kernel),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => Avx512::dispatch(kernel),
+            #[cfg(not(target_arch = "x86_64"))]
+            Self::Avx2 | Self::Avx512 => panic!("this CPU does not have {self}"),
+        }
+    }
+}
+
+/// Pixels of the largest register tile of any level.
+pub(crate) const MOST_TILE_ROWS: usize = 14;
+
+/// Vectors of float32 at one CPU level. A value of the type is proof that the CPU has the level.
+pub(crate) trait Simd: Copy + Send + Sync + 'static {
+    /// The level.
+    const LEVEL: Level;
+    /// Floats in a vector.
+    const LANES: usize;
+    /// Pixels of the largest register tile, at most [`MOST_TILE_ROWS`]: times two vectors, with two for weights and one for the input, they must
+    /// fit the registers.
+    const TILE_ROWS: usize;
+    /// A vector.
+    type F: Copy;
+
+    /// Runs a kernel compiled for this level. Panics if the CPU does not have it.
+    fn dispatch<K: Kernel>(kernel: K);
+
+    /// `x` in every lane.
+    fn splat(self, x: f32) -> Self::F;
+    /// The vector at `from`.
+    ///
+    /// # Safety
+    /// `LANES` floats can be read at `from`.
+    unsafe fn load(self, from: *const f32) -> Self::F;
+    /// The first `count` lanes from `from`, zeros in the others.
+    ///
+    /// # Safety
+    /// `count` floats can be read at `from`, and `count` is at most `LANES`.
+    unsafe fn load_first(self, from: *const f32, count: usize) -> Self::F;
+    /// Writes a vector to `to`.
+    ///
+    /// # Safety
+    /// `LANES` floats can be written at `to`.
+    unsafe fn store(self, to: *mut f32, value: Self::F);
+    /// Writes the first `count` lanes to `to`.
+    ///
+    /// # Safety
+    /// `count` floats can be written at `to`, and `count` is at most `LANES`.
+    unsafe fn store_first(self, to: *mut f32, value: Self::F, count: usize);
+    /// `a + b`
+    fn add(self, a: Self::F, b: Self::F) -> Self::F;
+    /// `a · b`
+    fn mul(self, a: Self::F, b: Self::F) -> Self::F;
+    /// `a · b + c`, with one rounding where the level can.
+    fn mul_add(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F;
+    /// The larger one; `b` if either is a NaN.
+    fn max(self, a: Self::F, b: Self::F) -> Self::F;
+    /// The smaller one; `b` if either is a NaN.
+    fn min(self, a: Self::F, b: Self::F) -> Self::F;
+    /// `a` where it is a NaN, else `b`.
+    fn nan_or(self, a: Self::F, b: Self::F) -> Self::F;
+    /// Asks for the cache line of an address, which need not be valid, to be brought into L2.
+    fn prefetch(self, address: *const f32);
+
+    /// The vector at the start of a slice, zeros beyond its end.
+    #[inline(always)]
+    fn load_slice(self, from: &[f32]) -> Self::F {
+        // SAFETY: as many floats are read as the slice has, at most.
+        unsafe {
+            if from.len() >= Self::LANES {
+                self.load(from.as_ptr())
+            } else {
+                self.load_first(from.as_ptr(), from.len())
+            }
+        }
+    }
+
+    /// Writes a vector, or as much as fits, to the start of a slice.
+    #[inline(always)]
+    fn store_slice(self, to: &mut [f32], value: Self::F) {
+        // SAFETY: as many floats are written as the slice has, at most.
+        unsafe {
+            if to.len() >= Self::LANES {
+                self.store(to.as_mut_ptr(), value);
+            } else {
+                self.store_first(to.as_mut_ptr(), value, to.len());
+            }
+        }
+    }
+
+    /// The vector limited to a range; a NaN stays a NaN.
+    #[inline(always)]
+    fn clamp(self, low: Self::F, high: Self::F, x: Self::F) -> Self::F {
+        self.min(high, self.max(low, x))
+    }
+}

@@ -1,0 +1,95 @@
+//! Plain Rust that compilers turn into the vectors every CPU of the architecture has.
+
+use super::{Kernel, Simd};
+use crate::Level;
+
+/// Vectors of four floats.
+#[derive(Clone, Copy)]
+pub(crate) struct Portable;
+
+const LANES: usize = 4;
+
+#[inline(always)]
+fn zip(a: [f32; LANES], b: [f32; LANES], f: impl Fn(f32, f32) -> f32) -> [f32; LANES] {
+    [f(a[0], b[0]), f(a[1], b[1]), f(a[2], b[2]), f(a[3], b[3])]
+}
+
+impl Simd for Portable {
+    const LEVEL: Level = Level::Portable;
+    const LANES: usize = LANES;
+    const TILE_ROWS: usize = 4;
+    type F = [f32; LANES];
+
+    fn dispatch<K: Kernel>(kernel: K) {
+        kernel.run(Self);
+    }
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> Self::F {
+        [x; LANES]
+    }
+
+    #[inline(always)]
+    unsafe fn load(self, from: *const f32) -> Self::F {
+        // SAFETY: the caller vouches for the floats; no alignment is assumed.
+        unsafe { from.cast::<Self::F>().read_unaligned() }
+    }
+
+    #[inline(always)]
+    unsafe fn load_first(self, from: *const f32, count: usize) -> Self::F {
+        let mut value = [0.0; LANES];
+        for (i, lane) in value.iter_mut().enumerate().take(count) {
+            // SAFETY: the caller vouches for `count` floats.
+            *lane = unsafe { from.add(i).read() };
+        }
+        value
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32, value: Self::F) {
+        // SAFETY: the caller vouches for the floats; no alignment is assumed.
+        unsafe { to.cast::<Self::F>().write_unaligned(value) };
+    }
+
+    #[inline(always)]
+    unsafe fn store_first(self, to: *mut f32, value: Self::F, count: usize) {
+        for (i, lane) in value.into_iter().enumerate().take(count) {
+            // SAFETY: the caller vouches for `count` floats.
+            unsafe { to.add(i).write(lane) };
+        }
+    }
+
+    #[inline(always)]
+    fn add(self, a: Self::F, b: Self::F) -> Self::F {
+        zip(a, b, |a, b| a + b)
+    }
+
+    #[inline(always)]
+    fn mul(self, a: Self::F, b: Self::F) -> Self::F {
+        zip(a, b, |a, b| a * b)
+    }
+
+    #[inline(always)]
+    fn mul_add(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F {
+        // Not `f32::mul_add`, which is a function call where the CPU has no such instruction.
+        self.add(self.mul(a, b), c)
+    }
+
+    #[inline(always)]
+    fn max(self, a: Self::F, b: Self::F) -> Self::F {
+        zip(a, b, |a, b| if a > b { a } else { b })
+    }
+
+    #[inline(always)]
+    fn min(self, a: Self::F, b: Self::F) -> Self::F {
+        zip(a, b, |a, b| if a < b { a } else { b })
+    }
+
+    #[inline(always)]
+    fn nan_or(self, a: Self::F, b: Self::F) -> Self::F {
+        zip(a, b, |a, b| if a.is_nan() { a } else { b })
+    }
+
+    #[inline(always)]
+    fn prefetch(self, _address: *const f32) {}
+}

@@ -1,0 +1,166 @@
+//! The vectors of AVX2 with FMA, and of AVX-512.
+
+use std::arch::x86_64::*;
+
+use super::{Kernel, Simd};
+use crate::Level;
+
+/// Vectors of eight floats.
+#[derive(Clone, Copy)]
+pub(crate) struct Avx2(());
+
+/// Vectors of sixteen floats.
+#[derive(Clone, Copy)]
+pub(crate) struct Avx512(());
+
+/// The door into a level: the one place where its features are switched on, and where its token is made.
+macro_rules! door {
+    ($token:ident, $features:literal) => {
+        fn dispatch<K: Kernel>(kernel: K) {
+            #[target_feature(enable = $features)]
+            fn inside<K: Kernel>(kernel: K) {
+                kernel.run($token(()));
+            }
+            assert!(Self::LEVEL.is_available(), "this CPU does not have {}", Self::LEVEL);
+            // SAFETY: the CPU has the features, as just asserted.
+            unsafe { inside(kernel) }
+        }
+    };
+}
+
+/// Methods that are an intrinsic of the level.
+macro_rules! intrinsics {
+    ($($name:ident($($argument:ident),*) = $call:expr;)*) => {
+        $(#[inline(always)]
+        fn $name(self, $($argument: Self::F),*) -> Self::F {
+            // SAFETY: the intrinsic needs the level's features, and `self` exists only where the CPU has them.
+            unsafe { $call }
+        })*
+    };
+}
+
+/// A mask of eight lanes whose first `count` are on, at [8 - count..].
+static FIRST: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
+
+impl Avx2 {
+    #[inline(always)]
+    fn first(self, count: usize) -> __m256i {
+        let mask = &FIRST[8 - count..][..8];
+        // SAFETY: eight numbers are read from a slice of eight; `self` proves the CPU has AVX.
+        unsafe { _mm256_loadu_si256(mask.as_ptr().cast()) }
+    }
+}
+
+impl Simd for Avx2 {
+    const LEVEL: Level = Level::Avx2;
+    const LANES: usize = 8;
+    const TILE_ROWS: usize = 6;
+    type F = __m256;
+
+    door!(Avx2, "avx2,fma");
+
+    intrinsics! {
+        add(a, b) = _mm256_add_ps(a, b);
+        mul(a, b) = _mm256_mul_ps(a, b);
+        mul_add(a, b, c) = _mm256_fmadd_ps(a, b, c);
+        max(a, b) = _mm256_max_ps(a, b);
+        min(a, b) = _mm256_min_ps(a, b);
+        nan_or(a, b) = _mm256_blendv_ps(b, a, _mm256_cmp_ps::<_CMP_UNORD_Q>(a, a));
+    }
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> Self::F {
+        // SAFETY: `self` proves the CPU has AVX.
+        unsafe { _mm256_set1_ps(x) }
+    }
+
+    #[inline(always)]
+    unsafe fn load(self, from: *const f32) -> Self::F {
+        // SAFETY: the caller vouches for the floats, `self` for the CPU.
+        unsafe { _mm256_loadu_ps(from) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_first(self, from: *const f32, count: usize) -> Self::F {
+        // SAFETY: the caller vouches for `count` floats (the others are not touched), `self` for the CPU.
+        unsafe { _mm256_maskload_ps(from, self.first(count)) }
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32, value: Self::F) {
+        // SAFETY: the caller vouches for the floats, `self` for the CPU.
+        unsafe { _mm256_storeu_ps(to, value) };
+    }
+
+    #[inline(always)]
+    unsafe fn store_first(self, to: *mut f32, value: Self::F, count: usize) {
+        // SAFETY: the caller vouches for `count` floats (the others are not touched), `self` for the CPU.
+        unsafe { _mm256_maskstore_ps(to, self.first(count), value) };
+    }
+
+    #[inline(always)]
+    fn prefetch(self, address: *const f32) {
+        // SAFETY: a hint; no address can make it fault.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(address.cast()) };
+    }
+}
+
+/// The mask whose first `count` (at most 16) lanes are on.
+#[inline(always)]
+fn first(count: usize) -> __mmask16 {
+    ((1_u32 << count) - 1) as __mmask16
+}
+
+impl Simd for Avx512 {
+    const LEVEL: Level = Level::Avx512;
+    const LANES: usize = 16;
+    const TILE_ROWS: usize = 14;
+    type F = __m512;
+
+    door!(Avx512, "avx2,fma,avx512f,avx512vl,avx512dq,avx512bw");
+
+    intrinsics! {
+        add(a, b) = _mm512_add_ps(a, b);
+        mul(a, b) = _mm512_mul_ps(a, b);
+        mul_add(a, b, c) = _mm512_fmadd_ps(a, b, c);
+        max(a, b) = _mm512_max_ps(a, b);
+        min(a, b) = _mm512_min_ps(a, b);
+        nan_or(a, b) = _mm512_mask_mov_ps(b, _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(a, a), a);
+    }
+
+    #[inline(always)]
+    fn splat(self, x: f32) -> Self::F {
+        // SAFETY: `self` proves the CPU has AVX-512.
+        unsafe { _mm512_set1_ps(x) }
+    }
+
+    #[inline(always)]
+    unsafe fn load(self, from: *const f32) -> Self::F {
+        // SAFETY: the caller vouches for the floats, `self` for the CPU.
+        unsafe { _mm512_loadu_ps(from) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_first(self, from: *const f32, count: usize) -> Self::F {
+        // SAFETY: the caller vouches for `count` floats (the others are not touched), `self` for the CPU.
+        unsafe { _mm512_maskz_loadu_ps(first(count), from) }
+    }
+
+    #[inline(always)]
+    unsafe fn store(self, to: *mut f32, value: Self::F) {
+        // SAFETY: the caller vouches for the floats, `self` for the CPU.
+        unsafe { _mm512_storeu_ps(to, value) };
+    }
+
+    #[inline(always)]
+    unsafe fn store_first(self, to: *mut f32, value: Self::F, count: usize) {
+        // SAFETY: the caller vouches for `count` floats (the others are not touched), `self` for the CPU.
+        unsafe { _mm512_mask_storeu_ps(to, first(count), value) };
+    }
+
+    #[inline(always)]
+    fn prefetch(self, address: *const f32) {
+        // SAFETY: a hint; no address can make it fault.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(address.cast()) };
+    }
+}

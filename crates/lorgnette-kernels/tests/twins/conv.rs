@@ -1,0 +1,284 @@
+use lorgnette_kernels::{
+    CONV_KERNELS, Clamp, Conv, ConvKernel, ConvShape, Filter, Level, Map, Padding, Pool, Residual, Window, choose_conv,
+};
+
+use crate::material::{Dice, UNTOUCHED, assert_close, assert_same, map, output_size, same, window};
+
+/// A convolution with everything it needs.
+#[derive(Clone)]
+struct Case {
+    shape: ConvShape,
+    input: Vec<f32>,
+    /// HWIO, after one byte that makes every float unaligned.
+    weights: Vec<u8>,
+    scale: Option<Vec<f32>>,
+    bias: Option<Vec<f32>>,
+    residual: Option<(usize, Vec<f32>)>,
+    clamp: Clamp,
+}
+
+impl Case {
+    fn new(shape: ConvShape, dice: &mut Dice) -> Self {
+        let weights = dice.floats(shape.taps() * shape.input.channels * shape.output.channels);
+        let channels = shape.output.channels;
+        let stride = channels + dice.between(0, 3);
+        let residual = (stride, dice.values(&Map { stride, ..shape.output }));
+        Self {
+            shape,
+            input: dice.values(&shape.input),
+            weights: std::iter::once(0).chain(weights.iter().flat_map(|x| x.to_le_bytes())).collect(),
+            scale: dice.one_of(&[true, false]).then(|| dice.floats(channels)),
+            bias: dice.one_of(&[true, false]).then(|| dice.floats(channels)),
+            residual: dice.one_of(&[true, false]).then_some(residual),
+            clamp: dice.one_of(&[Clamp::NONE, Clamp::RELU, Clamp::RELU6]),
+        }
+    }
+
+    fn filter(&self) -> Filter<'_> {
+        Filter { bytes: &self.weights[1..], scale: self.scale.as_deref(), transposed: false }
+    }
+
+    fn run(&self, kernel: &ConvKernel, pool: &Pool) -> Vec<f32> {
+        self.run_with(kernel, &self.filter(), pool)
+    }
+
+    fn run_with(&self, kernel: &ConvKernel, filter: &Filter<'_>, pool: &Pool) -> Vec<f32> {
+        let mut packed = vec![f32::NAN; (kernel.packed_len)(&self.shape)];
+        (kernel.pack)(&self.shape, filter, &mut packed);
+        let mut output = vec![UNTOUCHED; self.shape.output.len()];
+        (kernel.run)(
+            Conv {
+                shape: &self.shape,
+                input: &self.input,
+                packed: &packed,
+                bias: self.bias.as_deref(),
+                residual: self.residual.as_ref().map(|(stride, values)| Residual { values, stride: *stride }),
+                clamp: self.clamp,
+                output: &mut output,
+                scratch: &mut vec![f32::NAN; (kernel.scratch_len)(&self.shape, pool.threads())],
+            },
+            pool,
+        );
+        output
+    }
+}
+
+fn reference() -> &'static ConvKernel {
+    CONV_KERNELS.last().unwrap()
+}
+
+/// The kernels this machine can run, without the reference.
+fn fast_kernels() -> impl Iterator<Item = &'static ConvKernel> {
+    CONV_KERNELS[..CONV_KERNELS.len() - 1].iter().filter(|kernel| kernel.level.is_available())
+}
+
+fn check(case: &Case, pool: &Pool) {
+    let slow = case.run(reference(), pool);
+    for kernel in fast_kernels().filter(|kernel| (kernel.fits)(&case.shape)) {
+        let fast = case.run(kernel, pool);
+        assert_close(&fast, &slow, &(kernel.name, kernel.level, case.shape));
+    }
+}
+
+fn shape(batch: usize, size: [usize; 2], channels: [usize; 2], window: Window) -> ConvShape {
+    let [height, width] = output_size(&window, size).expect("the window fits");
+    ConvShape {
+        input: map(batch, size[0], size[1], channels[0], 0),
+        output: map(batch, height, width, channels[1], 0),
+        window,
+    }
+}
+
+const CHANNELS: [usize; 9] = [1, 3, 5, 16, 17, 32, 33, 64, 100];
+
+#[test]
+fn every_pair_of_channels() {
+    let pool = Pool::new(2);
+    let mut dice = Dice::new(1);
+    for c_in in CHANNELS {
+        for c_out in CHANNELS {
+            check(&Case::new(shape(1, [3, 5], [c_in, c_out], Window::POINT), &mut dice), &pool);
+            let three = same(window([3, 3], 1), [4, 4]);
+            check(&Case::new(shape(1, [4, 4], [c_in, c_out], three), &mut dice), &pool);
+        }
+    }
+}
+
+#[test]
+fn awkward_windows() {
+    let pool = Pool::new(2);
+    let mut dice = Dice::new(2);
+    let size = [9, 11];
+    let dilated = Window { dilation: [2, 2], ..window([3, 3], 1) };
+    let lopsided = Padding { top: 2, bottom: 0, left: 0, right: 3 };
+    let windows = [
+        same(window([3, 3], 1), size),
+        same(window([3, 3], 2), size),
+        same(window([1, 7], 1), size),
+        same(window([7, 1], 1), size),
+        same(window([5, 5], 1), size),
+        same(window([7, 7], 2), size),
+        same(dilated, size),
+        Window { padding: lopsided, ..window([3, 2], 2) },
+        Window { padding: lopsided, ..Window::POINT },
+        window([1, 1], 2),
+        window([3, 3], 1),
+        window([9, 11], 1),
+        Window { stride: [1, 3], dilation: [3, 1], ..window([2, 3], 1) },
+    ];
+    for window in windows {
+        for channels in [[3, 8], [1, 33], [20, 40], [64, 17]] {
+            for batch in [1, 3] {
+                check(&Case::new(shape(batch, size, channels, window), &mut dice), &pool);
+            }
+        }
+    }
+}
+
+#[test]
+fn every_number_of_pixels() {
+    let pool = Pool::new(3);
+    let mut dice = Dice::new(3);
+    for pixels in (1..=60).chain([196, 1000]) {
+        check(&Case::new(shape(1, [1, pixels], [37, 70], Window::POINT), &mut dice), &pool);
+    }
+}
+
+#[test]
+fn fully_connected_layers() {
+    let pool = Pool::new(2);
+    let mut dice = Dice::new(4);
+    for (rows, depth, channels) in [(1, 4096, 1000), (2, 1000, 333), (3, 77, 129), (1, 1, 1), (5, 2048, 257)] {
+        check(&Case::new(shape(1, [1, rows], [depth, channels], Window::POINT), &mut dice), &pool);
+    }
+}
+
+#[test]
+fn random_shapes() {
+    let pool = Pool::new(2);
+    let mut dice = Dice::new(5);
+    let mut tried = 0;
+    while tried < 300 {
+        let size = [dice.between(1, 12), dice.between(1, 12)];
+        let mut window = Window {
+            kernel: [dice.between(1, 5), dice.between(1, 5)],
+            stride: [dice.between(1, 3), dice.between(1, 3)],
+            dilation: [dice.between(1, 3), dice.between(1, 3)],
+            padding: Padding::default(),
+        };
+        let reach = window.kernel[0] * window.dilation[0];
+        window.padding = match dice.between(0, 2) {
+            0 => Padding::default(),
+            1 => same(window, size).padding,
+            _ => Padding {
+                top: dice.between(0, reach),
+                bottom: dice.between(0, 3),
+                left: dice.between(0, 3),
+                right: dice.between(0, 3),
+            },
+        };
+        let Some([height, width]) = output_size(&window, size) else { continue };
+        let (batch, gaps) = (dice.between(1, 3), [dice.between(0, 5), dice.between(0, 5)]);
+        let shape = ConvShape {
+            input: map(batch, size[0], size[1], dice.between(1, 40), gaps[0]),
+            output: map(batch, height, width, dice.between(1, 80), gaps[1]),
+            window,
+        };
+        check(&Case::new(shape, &mut dice), &pool);
+        tried += 1;
+    }
+}
+
+#[test]
+fn transposed_weights() {
+    let pool = Pool::new(2);
+    let mut dice = Dice::new(6);
+    for channels in [[1, 1], [7, 50], [64, 33]] {
+        let case = Case::new(shape(1, [1, 4], channels, Window::POINT), &mut dice);
+        let [depth, count] = channels;
+        let float = |k: usize, c: usize| &case.filter().bytes[4 * (k * count + c)..][..4];
+        let bytes: Vec<u8> = (0..count).flat_map(|c| (0..depth).flat_map(move |k| float(k, c).to_vec())).collect();
+        let transposed = Filter { bytes: &bytes, transposed: true, ..case.filter() };
+        for kernel in CONV_KERNELS.iter().filter(|kernel| kernel.level.is_available() && (kernel.fits)(&case.shape)) {
+            let plain = case.run(kernel, &pool);
+            assert_same(&case.run_with(kernel, &transposed, &pool), &plain, &(kernel.name, kernel.level));
+        }
+    }
+}
+
+/// NaNs and infinities reach the outputs whose windows see them, and no others.
+#[test]
+fn nan_and_infinity_go_where_they_must() {
+    let pool = Pool::new(2);
+    let mut dice = Dice::new(7);
+    for strange in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+        for channels in [[3, 20], [30, 40]] {
+            let window = same(window([3, 3], 1), [6, 6]);
+            let mut case = Case::new(shape(2, [6, 6], channels, window), &mut dice);
+            case.input[(6 * 6 + 8) * channels[0]] = strange;
+            check(&case, &pool);
+        }
+        let mut case = Case::new(shape(1, [1, 1], [40, 70], Window::POINT), &mut dice);
+        case.input[11] = strange;
+        check(&case, &pool);
+    }
+}
+
+/// The same bits from any number of threads, from every kernel of a level, and for a photo alone or among others.
+#[test]
+fn results_do_not_depend_on_company() {
+    let mut dice = Dice::new(8);
+    let pools = [1, 2, 3, 5].map(Pool::new);
+    let size = [13, 10];
+    let windows = [Window::POINT, same(window([3, 3], 1), size), same(window([5, 3], 2), size), window([13, 10], 1)];
+    for window in windows {
+        for channels in [[3, 40], [8, 32], [50, 70]] {
+            let case = Case::new(shape(3, size, channels, window), &mut dice);
+            for level in Level::available() {
+                let together = case.run(choose_conv(&case.shape, level), &pools[0]);
+                for pool in &pools {
+                    for kernel in fast_kernels().filter(|k| k.level == level && (k.fits)(&case.shape)) {
+                        assert_same(&case.run(kernel, pool), &together, &(kernel.name, level, pool, case.shape));
+                    }
+                }
+                let picture = case.shape.output.len() / 3;
+                for n in 0..3 {
+                    let alone = alone(&case, n);
+                    let kernel = choose_conv(&alone.shape, level);
+                    let expected = &together[n * picture..][..picture];
+                    assert_same(&alone.run(kernel, &pools[1]), expected, &(kernel.name, level, alone.shape));
+                }
+            }
+        }
+    }
+}
+
+/// Picture `n` of a batch of three.
+fn alone(case: &Case, n: usize) -> Case {
+    let mut alone = case.clone();
+    (alone.shape.input.batch, alone.shape.output.batch) = (1, 1);
+    let input = case.shape.input.len() / 3;
+    alone.input = case.input[n * input..][..input].to_vec();
+    alone.residual = case.residual.as_ref().map(|(stride, values)| {
+        let pixels = case.shape.output.pixels() / 3;
+        (*stride, values[n * pixels * stride..].to_vec())
+    });
+    alone
+}
+
+/// Weights packed for one picture size serve another.
+#[test]
+fn packing_does_not_depend_on_the_picture() {
+    let mut dice = Dice::new(9);
+    let window = same(window([3, 3], 1), [5, 5]);
+    let small = Case::new(shape(1, [5, 5], [8, 50], window), &mut dice);
+    let large = shape(2, [40, 30], [8, 50], window);
+    for kernel in CONV_KERNELS {
+        let pack = |shape: &ConvShape| {
+            let mut packed = vec![f32::NAN; (kernel.packed_len)(shape)];
+            (kernel.pack)(shape, &small.filter(), &mut packed);
+            packed
+        };
+        assert_same(&pack(&small.shape), &pack(&large), &kernel.name);
+    }
+}

@@ -1,0 +1,14 @@
+//! Which levels these tests ran at.
+
+use lorgnette_kernels::{CONV_KERNELS, DEPTHWISE_KERNELS, Level};
+
+#[test]
+fn the_expected_levels_are_tested() {
+    let expected = std::env::var("LORGNETTE_EXPECT_LEVELS").unwrap_or_default();
+    for name in expected.split(',').filter(|name| !name.is_empty()) {
+        let level: Level = name.trim().parse().unwrap();
+        assert!(Level::available().contains(&level), "this machine cannot test {level}");
+        assert!(CONV_KERNELS.iter().any(|kernel| kernel.level == level), "no convolution at {level}");
+        assert!(DEPTHWISE_KERNELS.iter().any(|kernel| kernel.level == level), "no depthwise convolution at {level}");
+    }
+}

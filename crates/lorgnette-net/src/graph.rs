@@ -1,0 +1,145 @@
+//! A network as a list of nodes in the order they can be computed.
+
+pub mod op;
+pub mod evaluate;
+pub mod rearrange;
+pub mod specialise;
+
+pub use op::Op;
+
+use crate::tensor::Tensor;
+
+/// A node's place in its graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NodeId(pub(crate) u32);
+
+impl NodeId {
+    /// The index into [`Graph::nodes`].
+    pub fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// One operation on the results of earlier nodes.
+#[derive(Clone, Debug)]
+pub struct Node {
+    /// Its name in the weights file, scopes separated by `/`. An output other than the first of an operation with
+    /// several has `:1`, `:2` … behind it.
+    pub name: String,
+    /// What it computes.
+    pub op: Op,
+    /// From which nodes.
+    pub inputs: Vec<NodeId>,
+}
+
+/// A network.
+///
+/// Invariants: a node's inputs come before it; names are unique among nodes that an output needs.
+#[derive(Clone, Debug, Default)]
+pub struct Graph {
+    nodes: Vec<Node>,
+    outputs: Vec<NodeId>,
+}
+
+impl Graph {
+    /// An empty graph.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a node behind the others.
+    ///
+    /// # Panics
+    /// If an input does not come before it.
+    pub fn add(&mut self, name: impl Into<String>, op: Op, inputs: &[NodeId]) -> NodeId {
+        let id = NodeId(u32::try_from(self.nodes.len()).expect("fewer than 2³² nodes"));
+        assert!(inputs.iter().all(|input| *input < id), "inputs come first");
+        self.nodes.push(Node { name: name.into(), op, inputs: inputs.to_vec() });
+        id
+    }
+
+    /// Adds a constant.
+    pub fn constant(&mut self, name: impl Into<String>, tensor: Tensor) -> NodeId {
+        self.add(name, Op::Const(tensor), &[])
+    }
+
+    /// Names the nodes whose results are wanted, in this order.
+    pub fn set_outputs(&mut self, outputs: Vec<NodeId>) {
+        self.outputs = outputs;
+    }
+
+    /// The nodes whose results are wanted.
+    pub fn outputs(&self) -> &[NodeId] {
+        &self.outputs
+    }
+
+    /// All nodes, in the order they can be computed.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// One node.
+    pub fn node(&self, id: NodeId) -> &Node {
+        &self.nodes[id.index()]
+    }
+
+    /// One node, to change. Its inputs must stay before it.
+    pub(crate) fn node_mut(&mut self, id: NodeId) -> &mut Node {
+        &mut self.nodes[id.index()]
+    }
+
+    /// Lets all readers of `from`, and the outputs, read `to` instead. Readers come after both.
+    pub(crate) fn rename_reads(&mut self, from: NodeId, to: NodeId) {
+        let inputs = self.nodes.iter_mut().flat_map(|node| &mut node.inputs);
+        for id in inputs.chain(&mut self.outputs).filter(|id| **id == from) {
+            *id = to;
+        }
+    }
+
+    /// All nodes with their places.
+    pub fn iter(&self) -> impl Iterator<Item = (NodeId, &Node)> {
+        self.nodes.iter().enumerate().map(|(index, node)| (NodeId(index as u32), node))
+    }
+
+    /// The node's value if it is a constant.
+    pub fn constant_of(&self, id: NodeId) -> Option<&Tensor> {
+        match &self.node(id).op {
+            Op::Const(tensor) => Some(tensor),
+            _ => None,
+        }
+    }
+
+    /// The same graph without the nodes that no output needs.
+    pub fn pruned(&self) -> Self {
+        let needed = self.needed();
+        let mut pruned = Self::new();
+        let mut moved = vec![None; self.nodes.len()];
+        for (id, node) in self.iter().filter(|(id, _)| needed[id.index()]) {
+            let inputs: Vec<_> = node.inputs.iter().filter_map(|input| moved[input.index()]).collect();
+            moved[id.index()] = Some(pruned.add(node.name.clone(), node.op.clone(), &inputs));
+        }
+        pruned.outputs = self.outputs.iter().filter_map(|id| moved[id.index()]).collect();
+        pruned
+    }
+
+    /// For each node, whether an output needs it.
+    pub(crate) fn needed(&self) -> Vec<bool> {
+        let mut needed = vec![false; self.nodes.len()];
+        let mut waiting = self.outputs.clone();
+        while let Some(id) = waiting.pop() {
+            if !std::mem::replace(&mut needed[id.index()], true) {
+                waiting.extend(&self.node(id).inputs);
+            }
+        }
+        needed
+    }
+
+    /// How often each node's result is read: by other nodes, and once for each time it is an output.
+    pub fn uses(&self) -> Vec<usize> {
+        let mut uses = vec![0; self.nodes.len()];
+        for id in self.nodes.iter().flat_map(|node| &node.inputs).chain(&self.outputs) {
+            uses[id.index()] += 1;
+        }
+        uses
+    }
+}

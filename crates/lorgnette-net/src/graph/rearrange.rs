@@ -1,0 +1,391 @@
+//! The operations that only move elements: where each element of the result comes from.
+//!
+//! One description serves shape inference, constant folding and the plan's rarely used kernel.
+
+use super::op::{Op, PadMode, SliceMasks};
+use crate::tensor::Tensor;
+
+/// A result made of elements of the input, each from one place.
+pub struct Rearrangement {
+    /// The result's shape.
+    pub shape: Vec<usize>,
+    source: Box<dyn Fn(&[usize]) -> Option<usize>>,
+}
+
+impl Rearrangement {
+    fn new(shape: Vec<usize>, source: impl Fn(&[usize]) -> Option<usize> + 'static) -> Self {
+        Self { shape, source: Box::new(source) }
+    }
+
+    /// For each element of the result in row-major order, the input element it is; `None` where it is the fill value.
+    pub fn sources(&self) -> impl Iterator<Item = Option<usize>> {
+        indices(&self.shape).map(|index| (self.source)(&index))
+    }
+}
+
+/// All indices of a shape, in row-major order.
+pub fn indices(shape: &[usize]) -> impl Iterator<Item = Vec<usize>> {
+    let count: usize = shape.iter().product();
+    let shape = shape.to_vec();
+    let mut index = vec![0; shape.len()];
+    (0..count).map(move |_| {
+        let current = index.clone();
+        for (position, &length) in index.iter_mut().zip(&shape).rev() {
+            *position += 1;
+            if *position < length {
+                break;
+            }
+            *position = 0;
+        }
+        current
+    })
+}
+
+/// Elements from one index to the next, for each dimension of a dense row-major tensor.
+pub fn strides(shape: &[usize]) -> Vec<usize> {
+    let mut strides = vec![1; shape.len()];
+    for d in (1..shape.len()).rev() {
+        strides[d - 1] = strides[d] * shape[d];
+    }
+    strides
+}
+
+/// Where an axis counted from either end is.
+pub fn axis(axis: i64, rank: usize) -> Result<usize, String> {
+    let from_start = if axis < 0 { axis + rank as i64 } else { axis };
+    usize::try_from(from_start).ok().filter(|&a| a < rank).ok_or_else(|| format!("axis {axis} of {rank} dimensions"))
+}
+
+/// The rearrangement an operation does to `x`, if it is one. `parameters[i]` is the constant value of input `i`.
+pub fn rearrangement(op: &Op, shapes: &[&[usize]], parameters: &[Option<&Tensor>]) -> Option<Result<Rearrangement, String>> {
+    let data = if matches!(op, Op::Split { .. }) { 1 } else { 0 };
+    let x = *shapes.get(data)?;
+    let numbers = |input: usize| -> Result<Vec<i64>, String> {
+        let tensor = parameters.get(input).ok_or("an input is missing")?;
+        Ok(tensor.ok_or_else(|| format!("input {input} must be a constant here"))?.to_i64())
+    };
+    let single = |input: usize| numbers(input)?.first().copied().ok_or_else(|| format!("input {input} is empty"));
+    Some(match op {
+        Op::Transpose => numbers(1).and_then(|permutation| transpose(x, &permutation)),
+        Op::Slice => numbers(1).and_then(|begin| slice(x, &begin, &numbers(2)?)),
+        Op::StridedSlice(masks) => {
+            numbers(1).and_then(|begin| strided_slice(x, &begin, &numbers(2)?, &numbers(3)?, *masks))
+        }
+        Op::Split { count, index } => single(0).and_then(|a| split(x, axis(a, x.len())?, *count, *index)),
+        Op::SplitV { index } => single(2).and_then(|a| split_v(x, axis(a, x.len())?, &numbers(1)?, *index)),
+        Op::Unpack { axis: a, index } => axis(*a, x.len()).and_then(|a| unpack(x, a, *index)),
+        Op::Gather => single(2).and_then(|a| gather(x, &numbers(1)?, shapes[1], axis(a, x.len())?)),
+        Op::Tile => numbers(1).and_then(|multiples| tile(x, &multiples)),
+        Op::BroadcastTo => numbers(1).and_then(|shape| broadcast_to(x, &lengths(&shape)?)),
+        Op::Pad(mode) => numbers(1).and_then(|paddings| pad(x, &paddings, *mode)),
+        Op::SpaceToBatch => numbers(1).and_then(|block| space_to_batch(x, &block, &numbers(2)?)),
+        Op::BatchToSpace => numbers(1).and_then(|block| batch_to_space(x, &block, &numbers(2)?)),
+        _ => return None,
+    })
+}
+
+/// Lengths of dimensions, none of them negative.
+pub fn lengths(numbers: &[i64]) -> Result<Vec<usize>, String> {
+    numbers.iter().map(|&n| usize::try_from(n).map_err(|_| format!("a dimension of length {n}"))).collect()
+}
+
+/// A view in which each result dimension walks one input dimension.
+fn view(shape: Vec<usize>, offset: i64, steps: Vec<i64>) -> Rearrangement {
+    Rearrangement::new(shape, move |index| {
+        let walked: i64 = index.iter().zip(&steps).map(|(&i, &step)| i as i64 * step).sum();
+        Some((offset + walked) as usize)
+    })
+}
+
+fn transpose(x: &[usize], permutation: &[i64]) -> Result<Rearrangement, String> {
+    let from: Vec<usize> = permutation.iter().map(|&p| axis(p, x.len())).collect::<Result<_, _>>()?;
+    let mut seen = from.clone();
+    seen.sort_unstable();
+    if seen != (0..x.len()).collect::<Vec<_>>() {
+        return Err(format!("{permutation:?} is not a permutation of {} dimensions", x.len()));
+    }
+    let steps = strides(x);
+    Ok(view(from.iter().map(|&d| x[d]).collect(), 0, from.iter().map(|&d| steps[d] as i64).collect()))
+}
+
+fn slice(x: &[usize], begin: &[i64], size: &[i64]) -> Result<Rearrangement, String> {
+    if begin.len() != x.len() || size.len() != x.len() {
+        return Err(format!("a slice of {} dimensions from a tensor of {}", begin.len(), x.len()));
+    }
+    let mut shape = Vec::new();
+    for ((&length, &b), &s) in x.iter().zip(begin).zip(size) {
+        let s = if s == -1 { length as i64 - b } else { s };
+        if b < 0 || s < 0 || b.checked_add(s).is_none_or(|end| end > length as i64) {
+            return Err(format!("a slice from {b} of {s} from a dimension of {length}"));
+        }
+        shape.push(s as usize);
+    }
+    let steps = strides(x);
+    let offset = begin.iter().zip(&steps).map(|(&b, &s)| b * s as i64).sum();
+    Ok(view(shape, offset, steps.iter().map(|&s| s as i64).collect()))
+}
+
+fn strided_slice(x: &[usize], begin: &[i64], end: &[i64], step: &[i64], masks: SliceMasks) -> Result<Rearrangement, String> {
+    if begin.len() != end.len() || begin.len() != step.len() || begin.len() > 63 {
+        return Err("begin, end and strides differ in length".into());
+    }
+    let bit = |mask: u64, i: usize| mask >> i & 1 == 1;
+    let consumed = (0..begin.len()).filter(|&i| !bit(masks.ellipsis, i) && !bit(masks.new_axis, i)).count();
+    let whole = x.len().checked_sub(consumed).ok_or("more entries than dimensions")?;
+    let x_strides = strides(x);
+    let (mut shape, mut steps, mut offset, mut d) = (Vec::new(), Vec::new(), 0i64, 0);
+    let keep = |count: usize, d: &mut usize, shape: &mut Vec<usize>, steps: &mut Vec<i64>| {
+        for _ in 0..count {
+            shape.push(x[*d]);
+            steps.push(x_strides[*d] as i64);
+            *d += 1;
+        }
+    };
+    let mut rest = whole;
+    for i in 0..begin.len() {
+        if bit(masks.ellipsis, i) {
+            keep(std::mem::take(&mut rest), &mut d, &mut shape, &mut steps);
+        } else if bit(masks.new_axis, i) {
+            shape.push(1);
+            steps.push(0);
+        } else {
+            let length = x[d] as i64;
+            let stride = x_strides[d] as i64;
+            d += 1;
+            if bit(masks.shrink_axis, i) {
+                let at = if begin[i] < 0 { begin[i] + length } else { begin[i] };
+                if !(0..length).contains(&at) {
+                    return Err(format!("element {} of a dimension of {length}", begin[i]));
+                }
+                offset += at * stride;
+                continue;
+            }
+            let (first, count) = range_of(length, begin[i], end[i], step[i], bit(masks.begin, i), bit(masks.end, i))?;
+            offset += first * stride;
+            shape.push(count);
+            steps.push(step[i] * stride);
+        }
+    }
+    keep(rest, &mut d, &mut shape, &mut steps);
+    Ok(view(shape, offset, steps))
+}
+
+/// The first element and the number of elements of `begin:end:step` with Python's rules.
+fn range_of(length: i64, begin: i64, end: i64, step: i64, from_start: bool, to_end: bool) -> Result<(i64, usize), String> {
+    if step == 0 || step.unsigned_abs() > i64::from(i32::MAX) as u64 {
+        return Err(format!("a stride of {step}"));
+    }
+    // Forward slices lie in 0..=length, backward ones in -1..=length - 1.
+    let (low, high) = if step > 0 { (0, length) } else { (-1, length - 1) };
+    let place = |at: i64| (if at < 0 { at.saturating_add(length) } else { at }).clamp(low, high);
+    let first = if from_start { if step > 0 { low } else { high } } else { place(begin) };
+    let last = if to_end { if step > 0 { high } else { low } } else { place(end) };
+    let span = if step > 0 { last - first } else { first - last };
+    let count = if span <= 0 { 0 } else { (span + step.abs() - 1) / step.abs() };
+    Ok((first.max(0), count as usize))
+}
+
+fn part(x: &[usize], axis: usize, first: usize, length: usize) -> Rearrangement {
+    let mut shape = x.to_vec();
+    shape[axis] = length;
+    let steps = strides(x);
+    view(shape, (first * steps[axis]) as i64, steps.iter().map(|&s| s as i64).collect())
+}
+
+fn split(x: &[usize], axis: usize, count: usize, index: usize) -> Result<Rearrangement, String> {
+    if count == 0 || index >= count || x[axis] % count != 0 {
+        return Err(format!("a dimension of {} does not split into {count} equal parts", x[axis]));
+    }
+    let length = x[axis] / count;
+    Ok(part(x, axis, index * length, length))
+}
+
+fn split_v(x: &[usize], axis: usize, sizes: &[i64], index: usize) -> Result<Rearrangement, String> {
+    let known: i64 = sizes.iter().filter(|&&s| s >= 0).try_fold(0i64, |sum, &s| sum.checked_add(s)).ok_or("sizes overflow")?;
+    let sizes: Vec<i64> = sizes.iter().map(|&s| if s == -1 { x[axis] as i64 - known } else { s }).collect();
+    let sizes = lengths(&sizes)?;
+    if index >= sizes.len() || sizes.iter().try_fold(0usize, |sum, &s| sum.checked_add(s)) != Some(x[axis]) {
+        return Err(format!("parts of {sizes:?} do not make a dimension of {}", x[axis]));
+    }
+    Ok(part(x, axis, sizes[..index].iter().sum(), sizes[index]))
+}
+
+fn unpack(x: &[usize], axis: usize, index: usize) -> Result<Rearrangement, String> {
+    if index >= x[axis] {
+        return Err(format!("slice {index} of a dimension of {}", x[axis]));
+    }
+    let mut steps = strides(x);
+    let offset = index * steps.remove(axis);
+    let mut shape = x.to_vec();
+    shape.remove(axis);
+    Ok(view(shape, offset as i64, steps.iter().map(|&s| s as i64).collect()))
+}
+
+fn gather(x: &[usize], indices: &[i64], indices_shape: &[usize], axis: usize) -> Result<Rearrangement, String> {
+    if let Some(outside) = indices.iter().find(|&&i| i < 0 || i >= x[axis] as i64) {
+        return Err(format!("element {outside} of a dimension of {}", x[axis]));
+    }
+    let shape = [&x[..axis], indices_shape, &x[axis + 1..]].concat();
+    let (x_strides, chosen, chosen_strides) = (strides(x), indices.to_vec(), strides(indices_shape));
+    let middle = axis..axis + indices_shape.len();
+    Ok(Rearrangement::new(shape, move |index| {
+        let dot = |a: &[usize], b: &[usize]| a.iter().zip(b).map(|(i, s)| i * s).sum::<usize>();
+        let which = chosen[dot(&index[middle.clone()], &chosen_strides)] as usize;
+        Some(dot(&index[..axis], &x_strides) + which * x_strides[axis] + dot(&index[middle.end..], &x_strides[axis + 1..]))
+    }))
+}
+
+fn tile(x: &[usize], multiples: &[i64]) -> Result<Rearrangement, String> {
+    if multiples.len() != x.len() {
+        return Err(format!("{} multiples for {} dimensions", multiples.len(), x.len()));
+    }
+    let multiples = lengths(multiples)?;
+    let product = |(&length, &times): (&usize, &usize)| length.checked_mul(times).ok_or("the shape overflows");
+    let shape = x.iter().zip(&multiples).map(product).collect::<Result<_, _>>()?;
+    let (x, steps) = (x.to_vec(), strides(x));
+    Ok(Rearrangement::new(shape, move |index| {
+        Some(index.iter().zip(&x).zip(&steps).map(|((&i, &length), &step)| i % length * step).sum())
+    }))
+}
+
+/// `x` repeated to fill `shape`, by the rules of broadcasting.
+pub fn broadcast_to(x: &[usize], shape: &[usize]) -> Result<Rearrangement, String> {
+    let missing = shape.len().checked_sub(x.len()).ok_or("broadcast to fewer dimensions")?;
+    if x.iter().zip(&shape[missing..]).any(|(&from, &to)| from != to && from != 1) {
+        return Err(format!("{x:?} does not broadcast to {shape:?}"));
+    }
+    let own = strides(x).into_iter().zip(x).map(|(stride, &length)| if length == 1 { 0 } else { stride as i64 });
+    let steps = std::iter::repeat_n(0, missing).chain(own).collect();
+    Ok(view(shape.to_vec(), 0, steps))
+}
+
+fn pad(x: &[usize], paddings: &[i64], mode: PadMode) -> Result<Rearrangement, String> {
+    if paddings.len() != 2 * x.len() {
+        return Err(format!("{} paddings for {} dimensions", paddings.len() / 2, x.len()));
+    }
+    let paddings = lengths(paddings)?;
+    let reach = |length: usize| match mode {
+        PadMode::Constant => usize::MAX,
+        PadMode::Reflect => length.saturating_sub(1),
+        PadMode::Symmetric => length,
+    };
+    let mut shape = Vec::new();
+    for (&length, pair) in x.iter().zip(paddings.chunks(2)) {
+        if pair.iter().any(|&p| p > reach(length)) {
+            return Err(format!("a mirror padding of {pair:?} around a dimension of {length}"));
+        }
+        let padded = length.checked_add(pair[0]).and_then(|l| l.checked_add(pair[1]));
+        shape.push(padded.ok_or("the shape overflows")?);
+    }
+    let (x, steps) = (x.to_vec(), strides(x));
+    Ok(Rearrangement::new(shape, move |index| {
+        let mut source = 0;
+        for (d, &i) in index.iter().enumerate() {
+            let at = i as i64 - paddings[2 * d] as i64;
+            source += mirrored(at, x[d] as i64, mode)? * steps[d];
+        }
+        Some(source)
+    }))
+}
+
+/// Where position `at`, maybe outside `0..length`, is read from.
+fn mirrored(at: i64, length: i64, mode: PadMode) -> Option<usize> {
+    let repeat = i64::from(mode == PadMode::Symmetric);
+    let inside = match at {
+        _ if (0..length).contains(&at) => at,
+        _ if mode == PadMode::Constant => return None,
+        _ if at < 0 => -at - repeat,
+        _ => 2 * (length - 1) - at + repeat,
+    };
+    Some(inside as usize)
+}
+
+/// Block sizes and the margins before and after, for the two spatial dimensions.
+fn blocks(x: &[usize], block: &[i64], margins: &[i64]) -> Result<(Vec<usize>, Vec<usize>), String> {
+    let (block, margins) = (lengths(block)?, lengths(margins)?);
+    if x.len() != 4 || block.len() != 2 || margins.len() != 4 || block.contains(&0) {
+        return Err("only blocks of rows and columns of four-dimensional tensors are known".into());
+    }
+    if block.iter().chain(&margins).any(|&n| n > 1 << 20) {
+        return Err(format!("blocks of {block:?} with margins of {margins:?}"));
+    }
+    Ok((block, margins))
+}
+
+fn space_to_batch(x: &[usize], block: &[i64], paddings: &[i64]) -> Result<Rearrangement, String> {
+    let (block, paddings) = blocks(x, block, paddings)?;
+    let padded = [x[1] + paddings[0] + paddings[1], x[2] + paddings[2] + paddings[3]];
+    if padded[0] % block[0] != 0 || padded[1] % block[1] != 0 {
+        return Err(format!("a padded picture of {padded:?} in blocks of {block:?}"));
+    }
+    let batch = x[0].checked_mul(block[0] * block[1]).ok_or("the shape overflows")?;
+    let shape = vec![batch, padded[0] / block[0], padded[1] / block[1], x[3]];
+    let (x, steps) = (x.to_vec(), strides(x));
+    Ok(Rearrangement::new(shape, move |index| {
+        let (within, n) = (index[0] / x[0], index[0] % x[0]);
+        let y = (index[1] * block[0] + within / block[1]).checked_sub(paddings[0]).filter(|&y| y < x[1])?;
+        let column = (index[2] * block[1] + within % block[1]).checked_sub(paddings[2]).filter(|&c| c < x[2])?;
+        Some(n * steps[0] + y * steps[1] + column * steps[2] + index[3])
+    }))
+}
+
+fn batch_to_space(x: &[usize], block: &[i64], crops: &[i64]) -> Result<Rearrangement, String> {
+    let (block, crops) = blocks(x, block, crops)?;
+    let area = block[0] * block[1];
+    let whole = |length: usize, block: usize| length.checked_mul(block).ok_or("the shape overflows");
+    let cropped = |length: usize, crop: &[usize]| length.checked_sub(crop[0] + crop[1]).ok_or("crops larger than the picture");
+    if x[0] % area != 0 {
+        return Err(format!("a batch of {} from blocks of {block:?}", x[0]));
+    }
+    let batch = x[0] / area;
+    let height = cropped(whole(x[1], block[0])?, &crops[..2])?;
+    let shape = vec![batch, height, cropped(whole(x[2], block[1])?, &crops[2..])?, x[3]];
+    let steps = strides(x);
+    Ok(Rearrangement::new(shape, move |index| {
+        let (y, column) = (index[1] + crops[0], index[2] + crops[2]);
+        let within = y % block[0] * block[1] + column % block[1];
+        Some((within * batch + index[0]) * steps[0] + y / block[0] * steps[1] + column / block[1] * steps[2] + index[3])
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sources(r: Result<Rearrangement, String>) -> (Vec<usize>, Vec<Option<usize>>) {
+        let r = r.unwrap();
+        let sources = r.sources().collect();
+        (r.shape, sources)
+    }
+
+    #[test]
+    fn slices_follow_pythons_rules() {
+        let masks = SliceMasks::default();
+        assert_eq!(sources(strided_slice(&[6], &[-1], &[-7], &[-2], masks)).1, [Some(5), Some(3), Some(1)]);
+        let both = SliceMasks { begin: 1, end: 1, ..masks };
+        assert_eq!(sources(strided_slice(&[3], &[9], &[9], &[-1], both)).1, [Some(2), Some(1), Some(0)]);
+        let shrink = SliceMasks { shrink_axis: 1, ..masks };
+        assert_eq!(sources(strided_slice(&[4], &[-1], &[0], &[1], shrink)), (vec![], vec![Some(3)]));
+        let inner = SliceMasks { ellipsis: 1, new_axis: 2, ..masks };
+        assert_eq!(strided_slice(&[4, 5], &[0, 0], &[0, 0], &[1, 1], inner).unwrap().shape, [4, 5, 1]);
+    }
+
+    #[test]
+    fn blocks_go_there_and_back() {
+        let x = [2, 3, 5, 2];
+        let there = space_to_batch(&x, &[2, 3], &[0, 1, 1, 0]).unwrap();
+        let back = batch_to_space(&there.shape, &[2, 3], &[0, 1, 1, 0]).unwrap();
+        let there: Vec<_> = there.sources().collect();
+        assert_eq!(back.shape, x);
+        assert!(back.sources().enumerate().all(|(i, from)| there[from.unwrap()] == Some(i)));
+    }
+
+    #[test]
+    fn mirrors_repeat_the_edge_or_not() {
+        let row = |mode| sources(pad(&[3], &[2, 2], mode)).1.into_iter().flatten().collect::<Vec<_>>();
+        assert_eq!(row(PadMode::Reflect), [2, 1, 0, 1, 2, 1, 0]);
+        assert_eq!(row(PadMode::Symmetric), [1, 0, 0, 1, 2, 2, 1]);
+        assert_eq!(row(PadMode::Constant), [0, 1, 2]);
+        assert!(pad(&[3], &[3, 0], PadMode::Reflect).is_err());
+    }
+}

@@ -1,0 +1,160 @@
+//! Frozen GraphDefs: the file, the nodes, and the part of them that computes what is wanted.
+//!
+//! ```text
+//! bytes ─▶ GraphDef (proto) ─▶ order of what the fetches need (order) ─▶ Graph, operation by operation (operation)
+//!                                                                         └─ constant branches taken (branches)
+//! ```
+
+mod attributes;
+mod branches;
+mod builder;
+mod constant;
+mod operation;
+mod order;
+mod proto;
+mod ports;
+
+pub use ports::{Candidate, Ports};
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use prost::Message as _;
+
+use crate::error::{Error, Result, nearest};
+use crate::graph::Graph;
+
+/// A frozen graph as TensorFlow wrote it: every node, known or not.
+#[derive(Debug)]
+pub struct GraphDef {
+    path: PathBuf,
+    bytes: usize,
+    nodes: Vec<proto::NodeDef>,
+    by_name: HashMap<String, usize>,
+}
+
+impl GraphDef {
+    /// Maps and reads a file. Constants stay in the map until something asks for them.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is no GraphDef; the message says what it looks like instead.
+    pub fn open(path: &Path) -> Result<Self> {
+        Self::from_bytes(crate::file::map(path)?, path)
+    }
+
+    /// Reads a graph that is in memory; `path` is what messages call it.
+    ///
+    /// # Errors
+    /// If the bytes are no GraphDef.
+    pub fn from_bytes(bytes: Bytes, path: &Path) -> Result<Self> {
+        let format = |what: String| Error::Format { path: path.into(), what };
+        if let Some(other) = what_else(&bytes) {
+            return Err(format(other.into()));
+        }
+        let length = bytes.len();
+        let graph = proto::GraphDef::decode(bytes)
+            .map_err(|e| format(format!("not a frozen TensorFlow graph, or a damaged one, of {length} bytes: {e}")))?;
+        if graph.node.is_empty() {
+            return Err(format("the graph has no nodes".into()));
+        }
+        let mut by_name = HashMap::with_capacity(graph.node.len());
+        for (index, node) in graph.node.iter().enumerate() {
+            if by_name.insert(node.name.clone(), index).is_some() {
+                return Err(format(format!("two nodes are called '{}'", node.name)));
+            }
+        }
+        Ok(Self { path: path.into(), bytes: length, nodes: graph.node, by_name })
+    }
+
+    /// The file's name, as it was given.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The names of all nodes, in the file's order.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.nodes.iter().map(|node| node.name.as_str())
+    }
+
+    /// How many nodes there are of each operation, by operation.
+    pub fn operations(&self) -> std::collections::BTreeMap<&str, usize> {
+        let mut counts = std::collections::BTreeMap::new();
+        for node in &self.nodes {
+            *counts.entry(node.op.as_str()).or_default() += 1;
+        }
+        counts
+    }
+
+    /// The graph that computes `fetches` from `feeds`, both TensorFlow tensor names (`name` or `name:0`).
+    ///
+    /// Fed tensors become inputs, whatever computed them. Other placeholders that are reached become inputs too.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] for a name that is not there; [`Error::Unsupported`] with every node that is needed and not
+    /// known.
+    pub fn graph(&self, feeds: &[&str], fetches: &[&str]) -> Result<Graph> {
+        let fed: HashSet<usize> = feeds.iter().map(|name| Ok(self.find(name)?.0)).collect::<Result<_>>()?;
+        let wanted: Vec<(usize, usize)> = fetches.iter().map(|name| self.find(name)).collect::<Result<_>>()?;
+        builder::build(self, &fed, &wanted)
+    }
+
+    /// Node and output of a tensor name.
+    fn find(&self, name: &str) -> Result<(usize, usize)> {
+        let (node, port) = split_port(name);
+        let index = self.by_name.get(node).ok_or_else(|| Error::Unknown {
+            kind: "node",
+            name: node.into(),
+            nearest: nearest(node, self.names()),
+        })?;
+        Ok((*index, port))
+    }
+}
+
+/// `name:1` as the node's name and the output's number; none is the first.
+fn split_port(name: &str) -> (&str, usize) {
+    match name.rsplit_once(':') {
+        Some((node, port)) if !port.is_empty() => port.parse().map_or((name, 0), |port| (node, port)),
+        _ => (name, 0),
+    }
+}
+
+/// What the bytes are, where they are clearly not a GraphDef.
+fn what_else(bytes: &[u8]) -> Option<&'static str> {
+    const SSTABLE_MAGIC: [u8; 8] = 0xdb47_7524_8b80_fb57_u64.to_le_bytes();
+    let text = |start: &[u8]| bytes.starts_with(start);
+    Some(match bytes {
+        _ if text(b"node {") || text(b"node:") => {
+            "a graph in text form (.pbtxt); the binary form (.pb) is needed: write it with as_text=False"
+        }
+        _ if text(b"<") => "a web page, not a graph; the download went wrong",
+        _ if text(&[0x1f, 0x8b]) || text(b"PK\x03\x04") => "an archive; unpack it and give the .pb file in it",
+        _ if text(b"\x89HDF") => "a Keras HDF5 file; a frozen TensorFlow graph (.pb) is needed",
+        _ if bytes.get(4..8) == Some(b"TFL3") => "a TensorFlow Lite model; a frozen TensorFlow graph (.pb) is needed",
+        _ if bytes.ends_with(&SSTABLE_MAGIC) => "a checkpoint, not a frozen graph",
+        _ if text(&[0xff, 0xd8, 0xff]) || text(b"\x89PNG") => "a picture, not a graph",
+        [0x08, 0x01, 0x12, ..] => "a SavedModel; freeze it to a GraphDef first",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_are_told_from_names() {
+        assert_eq!(split_port("a/b:2"), ("a/b", 2));
+        assert_eq!(split_port("a/b"), ("a/b", 0));
+        assert_eq!(split_port("a:b"), ("a:b", 0));
+    }
+
+    #[test]
+    fn other_files_are_called_by_their_names() {
+        let refused = |bytes: &'static [u8]| {
+            GraphDef::from_bytes(Bytes::from_static(bytes), Path::new("m.pb")).unwrap_err().to_string()
+        };
+        assert_eq!(refused(b"<!doctype html>"), "m.pb: a web page, not a graph; the download went wrong");
+        assert!(refused(b"\x0a\x50trunc").starts_with("m.pb: not a frozen TensorFlow graph, or a damaged one"));
+    }
+}

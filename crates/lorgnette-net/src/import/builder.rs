@@ -1,0 +1,175 @@
+//! The graph, node by node in order, with the dead branches left out and the unknown operations collected.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use super::GraphDef;
+use super::attributes::Attributes;
+use super::branches::{self, Slot};
+use super::constant::Expansion;
+use super::operation::{self, Piece};
+use super::order::{Edge, Order, order};
+use crate::error::{Error, Result, UnsupportedNode};
+use crate::graph::op::Op;
+use crate::graph::{Graph, NodeId};
+use crate::tensor::{DType, Tensor};
+
+/// Builds what computes the outputs `fetches` (node, output) from the nodes `fed`.
+pub(super) fn build(def: &GraphDef, fed: &HashSet<usize>, fetches: &[(usize, usize)]) -> Result<Graph> {
+    let wanted: Vec<usize> = fetches.iter().map(|fetch| fetch.0).collect();
+    let stop = |node: usize| fed.contains(&node) || operation::decodes_a_photo(&def.nodes[node].op);
+    let order = order(def, &wanted, stop)?;
+    let mut builder = Builder {
+        def,
+        fed,
+        ports: ports_read(&order, fetches),
+        order: &order,
+        graph: Graph::new(),
+        slots: HashMap::new(),
+        unsupported: Vec::new(),
+        expansion: Expansion::for_file_of(def.bytes),
+    };
+    for &node in &order.nodes {
+        builder.node(node);
+    }
+    builder.finish(fetches)
+}
+
+/// For each node, the outputs that somebody reads.
+fn ports_read(order: &Order, fetches: &[(usize, usize)]) -> HashMap<usize, BTreeSet<usize>> {
+    let mut ports: HashMap<usize, BTreeSet<usize>> = HashMap::new();
+    let edges = order.inputs.iter().flatten().filter(|edge| !edge.control).map(|edge| (edge.node, edge.port));
+    for (node, port) in edges.chain(fetches.iter().copied()) {
+        ports.entry(node).or_default().insert(port);
+    }
+    ports
+}
+
+struct Builder<'a> {
+    def: &'a GraphDef,
+    fed: &'a HashSet<usize>,
+    order: &'a Order,
+    ports: HashMap<usize, BTreeSet<usize>>,
+    graph: Graph,
+    /// What became of each output of each node.
+    slots: HashMap<(usize, usize), Slot>,
+    unsupported: Vec<UnsupportedNode>,
+    expansion: Expansion,
+}
+
+impl Builder<'_> {
+    fn node(&mut self, index: usize) {
+        let ports: Vec<usize> = self.ports.get(&index).into_iter().flatten().copied().collect();
+        let edges = &self.order.inputs[index];
+        let inputs: Vec<Slot> = edges.iter().filter(|edge| !edge.control).map(|edge| self.slot(edge)).collect();
+        let held_back = edges.iter().filter(|edge| edge.control).any(|edge| self.node_is_dead(edge.node));
+        let dead = held_back || (inputs.contains(&Slot::Dead) && self.def.nodes[index].op != "Merge");
+        let outcome = if dead { Ok(vec![Slot::Dead; ports.len()]) } else { self.outputs(index, &inputs, &ports) };
+        match outcome {
+            Ok(slots) => self.slots.extend(ports.into_iter().map(|port| (index, port)).zip(slots)),
+            Err(what) => {
+                self.refuse(index, what);
+                self.slots.extend(ports.into_iter().map(|port| ((index, port), Slot::Opaque)));
+            }
+        }
+        // Whether the node runs at all, for control edges: the port nobody reads.
+        self.slots.insert((index, usize::MAX), if dead { Slot::Dead } else { Slot::Opaque });
+    }
+
+    fn slot(&self, edge: &Edge) -> Slot {
+        self.slots.get(&(edge.node, edge.port)).copied().unwrap_or(Slot::Opaque)
+    }
+
+    fn node_is_dead(&self, index: usize) -> bool {
+        self.slots.get(&(index, usize::MAX)) == Some(&Slot::Dead)
+    }
+
+    /// A node that values lead to and that cannot be imported is reported; others do not matter. One that reads a
+    /// refused node was refused for that already.
+    fn refuse(&mut self, index: usize, what: String) {
+        let reads_refused = what == READS_REFUSED;
+        if self.order.by_value.contains(&index) && !reads_refused {
+            let node = &self.def.nodes[index];
+            self.unsupported.push(UnsupportedNode { node: node.name.clone(), op: node.op.clone(), what });
+        }
+    }
+
+    /// The outputs `ports` of a live node.
+    fn outputs(&mut self, index: usize, inputs: &[Slot], ports: &[usize]) -> Result<Vec<Slot>, String> {
+        let def = &self.def.nodes[index];
+        if self.fed.contains(&index) || operation::decodes_a_photo(&def.op) {
+            return Ok(vec![Slot::Node(self.input(index)); ports.len()]);
+        }
+        match (def.op.as_str(), inputs) {
+            ("Switch", &[data, condition]) => {
+                let both = branches::switch(&self.graph, data, condition).ok_or("its condition is not a constant")?;
+                return Ok(ports.iter().map(|&port| both.get(port).copied().unwrap_or(Slot::Opaque)).collect());
+            }
+            ("Merge", _) => return Ok(vec![branches::merge(inputs.iter().copied()); ports.len()]),
+            _ => {}
+        }
+        let inputs: Option<Vec<NodeId>> =
+            inputs.iter().map(|slot| if let Slot::Node(id) = slot { Some(*id) } else { None }).collect();
+        let inputs = inputs.ok_or(READS_REFUSED)?;
+        ports.iter().map(|&port| self.convert(index, &inputs, port)).collect()
+    }
+
+    fn convert(&mut self, index: usize, inputs: &[NodeId], port: usize) -> Result<Slot, String> {
+        let def = &self.def.nodes[index];
+        let piece = operation::read(Attributes(def), port, inputs.len(), &mut self.expansion)?;
+        let name = if port == 0 { def.name.clone() } else { format!("{}:{port}", def.name) };
+        let mut chain = operation::Chain { graph: &mut self.graph, name: &name, inputs };
+        Ok(Slot::Node(match piece {
+            Piece::Node(op) => chain.finish(op, inputs)?,
+            Piece::Same(input) => *inputs.get(input).ok_or("an input is missing")?,
+            Piece::Chain(build) => build(&mut chain)?,
+        }))
+    }
+
+    /// An input where a tensor is fed or a photo decoded.
+    fn input(&mut self, index: usize) -> NodeId {
+        let def = &self.def.nodes[index];
+        let attributes = Attributes(def);
+        let (dtype, shape) = if operation::decodes_a_photo(&def.op) {
+            let channels = attributes.int("channels").and_then(|c| usize::try_from(c).ok()).filter(|&c| c > 0);
+            (DType::U8, Some(vec![None, None, Some(channels.unwrap_or(3))]))
+        } else {
+            let declared = matches!(def.op.as_str(), "Placeholder" | "PlaceholderWithDefault" | "PlaceholderV2");
+            let dtype = ["dtype", "DstT", "T"].iter().find_map(|name| attributes.dtype(name));
+            (dtype.unwrap_or(DType::F32), attributes.shape("shape").filter(|_| declared))
+        };
+        // Very old graphs leave the shape out of placeholders, which reads as a scalar.
+        let shape = shape.filter(|shape| !shape.is_empty() || !dtype.is_float());
+        self.graph.add(def.name.clone(), Op::Input { dtype, shape }, &[])
+    }
+
+    fn finish(mut self, fetches: &[(usize, usize)]) -> Result<Graph> {
+        if !self.unsupported.is_empty() {
+            return Err(Error::Unsupported(self.unsupported));
+        }
+        let mut outputs = Vec::new();
+        for fetch in fetches {
+            match self.slots.get(fetch) {
+                Some(Slot::Node(id)) => outputs.push(*id),
+                _ => {
+                    let node = &self.def.nodes[fetch.0];
+                    return Err(Error::node(&node.name, &node.op, "it is in a branch that is never taken"));
+                }
+            }
+        }
+        self.graph.set_outputs(outputs);
+        Ok(self.graph.pruned())
+    }
+}
+
+/// The reason of a node whose input was refused.
+const READS_REFUSED: &str = "it reads a node that is not known";
+
+/// The value of a placeholder that only training needs, if nobody feeds it: flags are off, and nothing is dropped.
+pub(super) fn training_default(attributes: Attributes<'_>) -> Option<Tensor> {
+    let name = attributes.0.name.rsplit('/').next().unwrap_or_default().to_lowercase();
+    match attributes.dtype("dtype")? {
+        DType::Bool => Some(Tensor::from_i64(DType::Bool, &[], &[0])),
+        DType::F32 if name.contains("keep_prob") => Some(Tensor::scalar(1.0)),
+        _ => None,
+    }
+}

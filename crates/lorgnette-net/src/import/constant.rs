@@ -1,0 +1,108 @@
+//! TensorProto to [`Tensor`], in each of the encodings that TensorFlow's tools write.
+
+use bytes::Bytes;
+
+use super::proto::TensorProto;
+use crate::tensor::{DType, Tensor, elements};
+
+/// What a constant written as one repeated value may grow to, beside the file it stands in: a few bytes must not
+/// make gigabytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Expansion {
+    /// Bytes still allowed.
+    pub(crate) left: usize,
+}
+
+impl Expansion {
+    /// 64 MiB, and sixteen times the file.
+    pub(crate) fn for_file_of(bytes: usize) -> Self {
+        Self { left: (64 << 20) + 16 * bytes }
+    }
+
+    fn take(&mut self, bytes: usize) -> Result<(), String> {
+        self.left = self.left.checked_sub(bytes).ok_or("the constants are larger than a file of this size may hold")?;
+        Ok(())
+    }
+}
+
+/// TensorFlow's number for a type (`tensorflow/core/framework/types.proto`); quantised types are their integers.
+pub(crate) fn dtype(number: i32) -> Option<DType> {
+    Some(match number {
+        1 => DType::F32,
+        2 => DType::F64,
+        3 | 13 => DType::I32,
+        4 | 12 => DType::U8,
+        5 | 15 => DType::I16,
+        6 | 11 => DType::I8,
+        7 => DType::String,
+        9 => DType::I64,
+        10 => DType::Bool,
+        14 => DType::BF16,
+        16 | 17 => DType::U16,
+        19 => DType::F16,
+        22 => DType::U32,
+        23 => DType::U64,
+        _ => return None,
+    })
+}
+
+/// The constant's tensor. Contents are shared with the buffer that the proto was read from, not copied.
+pub(crate) fn tensor(proto: &TensorProto, expansion: &mut Expansion) -> Result<Tensor, String> {
+    let dtype = dtype(proto.dtype).ok_or_else(|| format!("element type {} is not known", proto.dtype))?;
+    let shape = shape(proto)?;
+    if dtype == DType::String {
+        let text = proto.string_val.first().cloned().unwrap_or_default();
+        return Ok(Tensor::from_bytes(dtype, shape, text).expect("strings take any number of bytes"));
+    }
+    let count = elements(&shape).ok_or("the shape's product overflows")?;
+    let wanted = count.checked_mul(dtype.size()).ok_or("the shape's product overflows")?;
+    let bytes = match proto.tensor_content.is_empty() {
+        false => proto.tensor_content.clone(),
+        true => {
+            expansion.take(wanted)?;
+            repeat_last(listed(proto, dtype), wanted, dtype.size())
+        }
+    };
+    let found = bytes.len();
+    Tensor::from_bytes(dtype, shape.clone(), bytes)
+        .ok_or_else(|| format!("{found} bytes of values where shape {shape:?} of {dtype:?} takes {wanted}"))
+}
+
+fn shape(proto: &TensorProto) -> Result<Vec<usize>, String> {
+    let dims = proto.tensor_shape.iter().flat_map(|shape| &shape.dim);
+    dims.map(|dim| usize::try_from(dim.size).map_err(|_| format!("dimension {} in a constant", dim.size))).collect()
+}
+
+/// The bytes of the value list that belongs to the type.
+fn listed(proto: &TensorProto, dtype: DType) -> Vec<u8> {
+    fn low<const N: usize>(values: impl Iterator<Item = [u8; N]>, size: usize) -> Vec<u8> {
+        values.flat_map(|bytes| bytes.into_iter().take(size)).collect()
+    }
+    let size = dtype.size();
+    match dtype {
+        DType::F32 => low(proto.float_val.iter().map(|v| v.to_le_bytes()), size),
+        DType::F64 => low(proto.double_val.iter().map(|v| v.to_le_bytes()), size),
+        DType::F16 | DType::BF16 => low(proto.half_val.iter().map(|v| v.to_le_bytes()), size),
+        DType::I64 => low(proto.int64_val.iter().map(|v| v.to_le_bytes()), size),
+        DType::U32 => low(proto.uint32_val.iter().map(|v| v.to_le_bytes()), size),
+        DType::U64 => low(proto.uint64_val.iter().map(|v| v.to_le_bytes()), size),
+        DType::Bool => proto.bool_val.iter().map(|&v| u8::from(v)).collect(),
+        DType::I32 | DType::U8 | DType::I8 | DType::U16 | DType::I16 => {
+            low(proto.int_val.iter().map(|v| v.to_le_bytes()), size)
+        }
+        DType::String => Vec::new(),
+    }
+}
+
+/// Fills up with the last value; without any, with zeros, as TensorFlow reads it.
+fn repeat_last(mut listed: Vec<u8>, wanted: usize, size: usize) -> Bytes {
+    if listed.is_empty() {
+        return vec![0; wanted].into();
+    }
+    if listed.len() < wanted {
+        let last = listed[listed.len() - size..].to_vec();
+        let missing = wanted - listed.len();
+        listed.extend(last.iter().cycle().take(missing));
+    }
+    listed.into()
+}

@@ -1,0 +1,91 @@
+//! One NodeDef as an operation of ours. Each family of operations is a file; the first that knows the name reads it.
+
+mod arithmetic;
+mod fused;
+mod leftover;
+mod structure;
+mod window;
+
+use super::attributes::Attributes;
+use super::constant::Expansion;
+use crate::graph::op::Op;
+use crate::graph::{Graph, NodeId};
+use crate::tensor::Tensor;
+
+/// What a node becomes.
+pub(super) enum Piece {
+    /// One operation on the node's inputs, in their order.
+    Node(Op),
+    /// Nothing: the value of that input.
+    Same(usize),
+    /// Several operations, the last of them under the node's name.
+    Chain(Build),
+}
+
+type Build = Box<dyn FnOnce(&mut Chain<'_>) -> Result<NodeId, String>>;
+
+impl Piece {
+    fn chain(build: impl FnOnce(&mut Chain<'_>) -> Result<NodeId, String> + 'static) -> Self {
+        Self::Chain(Box::new(build))
+    }
+}
+
+/// Where a node that becomes several is built.
+pub(super) struct Chain<'a> {
+    pub(super) graph: &'a mut Graph,
+    pub(super) name: &'a str,
+    pub(super) inputs: &'a [NodeId],
+}
+
+impl Chain<'_> {
+    fn input(&self, i: usize) -> Result<NodeId, String> {
+        self.inputs.get(i).copied().ok_or_else(|| format!("input {i} is missing"))
+    }
+
+    /// Adds a node on the way, named after the last one.
+    fn step(&mut self, suffix: &str, op: Op, inputs: &[NodeId]) -> Result<NodeId, String> {
+        checked(&op, inputs.len())?;
+        Ok(self.graph.add(format!("{}/{suffix}", self.name), op, inputs))
+    }
+
+    fn constant(&mut self, suffix: &str, tensor: Tensor) -> NodeId {
+        self.graph.constant(format!("{}/{suffix}", self.name), tensor)
+    }
+
+    /// Adds the last node.
+    pub(super) fn finish(&mut self, op: Op, inputs: &[NodeId]) -> Result<NodeId, String> {
+        checked(&op, inputs.len())?;
+        Ok(self.graph.add(self.name, op, inputs))
+    }
+}
+
+fn checked(op: &Op, inputs: usize) -> Result<(), String> {
+    let wanted = op.input_count();
+    if wanted.contains(&inputs) {
+        return Ok(());
+    }
+    Err(format!("{inputs} inputs where {} to {} belong", wanted.start(), wanted.end()))
+}
+
+/// Reads one node, of which output `port` is wanted. The error says what is not known about it; an empty one that the
+/// operation is not known at all.
+pub(super) fn read(node: Attributes<'_>, port: usize, inputs: usize, expansion: &mut Expansion) -> Result<Piece, String> {
+    let op = node.0.op.as_str();
+    let families = [window::read, arithmetic::read, structure::read, fused::read];
+    if let Some(piece) = leftover::read(op, node, port, expansion) {
+        return piece;
+    }
+    let Some(piece) = families.iter().find_map(|family| family(op, node, port, inputs)) else {
+        return Err(String::new());
+    };
+    let several = matches!(op, "Split" | "SplitV" | "Unpack" | "TopKV2" | "TopK") || op.starts_with("FusedBatchNorm");
+    if port > 0 && !several {
+        return Err(format!("output {port} is not known"));
+    }
+    piece
+}
+
+/// Whether the operation turns the bytes of a photo into pixels: such a node is fed.
+pub(super) fn decodes_a_photo(op: &str) -> bool {
+    matches!(op, "DecodeJpeg" | "DecodePng" | "DecodeImage" | "DecodeBmp" | "DecodeGif" | "DecodeAndCropJpeg")
+}

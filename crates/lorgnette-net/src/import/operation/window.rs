@@ -1,0 +1,132 @@
+//! What moves over a picture: convolutions, pools, batch norm, resizing; and how each is brought to NHWC.
+
+use lorgnette_kernels::{Binary, Clamp, Padding, PoolKind};
+
+use super::super::attributes::Attributes;
+use super::{Chain, Piece};
+use crate::graph::NodeId;
+use crate::graph::op::{Border, Conv, Epilogue, Lrn, Op, Pool, Resize};
+use crate::tensor::{DType, Tensor};
+
+pub(super) fn read(op: &str, node: Attributes<'_>, port: usize, inputs: usize) -> Option<Result<Piece, String>> {
+    let piece = match op {
+        "Conv2D" => conv(node).map(Op::Conv2d).map(Piece::Node),
+        "DepthwiseConv2dNative" => conv(node).map(Op::DepthwiseConv2d).map(Piece::Node),
+        "MaxPool" => pool(node, PoolKind::Max).map(Op::Pool).map(Piece::Node),
+        "AvgPool" => pool(node, PoolKind::Average).map(Op::Pool).map(Piece::Node),
+        "FusedBatchNorm" | "FusedBatchNormV2" | "FusedBatchNormV3" => batch_norm(node, port),
+        "BatchNormWithGlobalNormalization" => global_normalization(node),
+        "BiasAdd" | "BiasAddV1" => Ok(Piece::Node(Op::Binary(Binary::Add, Clamp::NONE))),
+        "LRN" => lrn(node).map(Op::Lrn).map(Piece::Node),
+        "ResizeBilinear" | "ResizeNearestNeighbor" => {
+            Ok(Piece::Node(Op::Resize(resize(node, op == "ResizeBilinear", "align_corners"))))
+        }
+        _ => return None,
+    };
+    Some(match piece {
+        Ok(Piece::Node(op)) if node.is_nchw() => Ok(channels_last(op, inputs)),
+        other => other,
+    })
+}
+
+/// Reads how a convolution moves; its filter is the second input.
+pub(super) fn conv(node: Attributes<'_>) -> Result<Conv, String> {
+    Ok(Conv {
+        stride: node.spatial("strides")?,
+        dilation: node.spatial("dilations")?,
+        border: border(node)?,
+        epilogue: Epilogue::default(),
+    })
+}
+
+fn border(node: Attributes<'_>) -> Result<Border, String> {
+    match node.text("padding") {
+        Some("SAME") => Ok(Border::Same),
+        Some("VALID") => Ok(Border::Valid),
+        Some("EXPLICIT") => explicit(node).map(Border::Explicit),
+        other => Err(format!("padding {other:?}")),
+    }
+}
+
+fn explicit(node: Attributes<'_>) -> Result<Padding, String> {
+    let list = node.ints("explicit_paddings");
+    let (outer, inner) = match (list, node.is_nchw()) {
+        (&[a, b, c, d, top, bottom, left, right], true) | (&[a, b, top, bottom, left, right, c, d], false) => {
+            ([a, b, c, d], [top, bottom, left, right])
+        }
+        _ => return Err(format!("explicit_paddings {list:?}")),
+    };
+    match inner.map(usize::try_from) {
+        [Ok(top), Ok(bottom), Ok(left), Ok(right)] if outer == [0; 4] && inner.iter().all(|&p| p < 1 << 20) => {
+            Ok(Padding { top, bottom, left, right })
+        }
+        _ => Err(format!("explicit_paddings {list:?}")),
+    }
+}
+
+fn pool(node: Attributes<'_>, kind: PoolKind) -> Result<Pool, String> {
+    Ok(Pool { kind, kernel: node.spatial("ksize")?, stride: node.spatial("strides")?, border: border(node)? })
+}
+
+/// FusedBatchNorm in its three versions: `x, scale, offset, mean, variance`. Outputs 1 to 4 repeat the statistics.
+fn batch_norm(node: Attributes<'_>, port: usize) -> Result<Piece, String> {
+    // TensorFlow's default is true.
+    if node.0.attr.get("is_training").is_none() || node.flag("is_training") {
+        return Err("it normalises by the statistics of the batch (is_training); export the graph for inference".into());
+    }
+    match port {
+        0 => Ok(Piece::Node(Op::BatchNorm { epsilon: node.float("epsilon").unwrap_or(1e-4) })),
+        1 | 3 => Ok(Piece::Same(3)),
+        2 | 4 => Ok(Piece::Same(4)),
+        _ => Err(format!("output {port} is not known")),
+    }
+}
+
+/// The form of 2015: `x, mean, variance, beta, gamma`, where an attribute says whether gamma counts.
+fn global_normalization(node: Attributes<'_>) -> Result<Piece, String> {
+    let epsilon = node.float("variance_epsilon").ok_or("it has no variance_epsilon")?;
+    let scaled = node.flag("scale_after_normalization");
+    Ok(Piece::chain(move |chain: &mut Chain<'_>| {
+        let inputs = [0, 1, 2, 3].map(|i| chain.input(i));
+        let [x, mean, variance, beta] = inputs;
+        let gamma = if scaled { chain.input(4)? } else { chain.constant("one", Tensor::scalar(1.0)) };
+        chain.finish(Op::BatchNorm { epsilon }, &[x?, gamma, beta?, mean?, variance?])
+    }))
+}
+
+fn lrn(node: Attributes<'_>) -> Result<Lrn, String> {
+    // The defaults are those of TensorFlow's op definition.
+    Ok(Lrn {
+        depth_radius: usize::try_from(node.int("depth_radius").unwrap_or(5)).map_err(|_| "a negative depth_radius")?,
+        bias: node.float("bias").unwrap_or(1.0),
+        alpha: node.float("alpha").unwrap_or(1.0),
+        beta: node.float("beta").unwrap_or(0.5),
+    })
+}
+
+pub(super) fn resize(node: Attributes<'_>, bilinear: bool, align_corners: &str) -> Resize {
+    let how = lorgnette_kernels::Resize {
+        align_corners: node.flag(align_corners),
+        half_pixel_centers: node.flag("half_pixel_centers"),
+    };
+    Resize { bilinear, how }
+}
+
+/// The operation between two transpositions, for graphs that store pictures channel by channel.
+fn channels_last(op: Op, inputs: usize) -> Piece {
+    Piece::chain(move |chain| {
+        let x = chain.input(0)?;
+        let there = transposed(chain, "nhwc", x, [0, 2, 3, 1], false)?;
+        let mut all = vec![there];
+        for i in 1..inputs {
+            all.push(chain.input(i)?);
+        }
+        let y = chain.step("channels_last", op, &all)?;
+        transposed(chain, "nchw", y, [0, 3, 1, 2], true)
+    })
+}
+
+fn transposed(chain: &mut Chain<'_>, name: &str, x: NodeId, order: [i64; 4], last: bool) -> Result<NodeId, String> {
+    let order = chain.constant(&format!("{name}/perm"), Tensor::from_i64(DType::I32, &[4], &order));
+    if last { chain.finish(Op::Transpose, &[x, order]) } else { chain.step(name, Op::Transpose, &[x, order]) }
+}

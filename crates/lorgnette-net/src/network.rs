@@ -1,0 +1,230 @@
+//! A classification network: its graph, its ports, and the plans made of it so far.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use lorgnette_kernels::{Level, Pool};
+
+use crate::error::{Error, Result};
+use crate::graph::specialise::specialise;
+use crate::import::{GraphDef, Ports};
+use crate::passes::optimise;
+use crate::plan::{Activations, Packing, Plan, PlanOptions};
+use crate::tensor::{DType, Tensor};
+
+/// How a network is run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The threads it runs on.
+    pub pool: Arc<Pool>,
+    /// The CPU level whose kernels are used.
+    pub level: Level,
+    /// Bytes that the activations of one run may take.
+    pub memory_limit: u64,
+    /// The node that takes the picture, where the graph does not make it clear.
+    pub input: Option<String>,
+    /// The node that gives the answer, where the graph does not make it clear.
+    pub output: Option<String>,
+}
+
+impl Default for Options {
+    /// All threads, the best level, 8 GiB of activations.
+    fn default() -> Self {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        let PlanOptions { level, memory_limit } = PlanOptions::default();
+        Self { pool: Arc::new(Pool::new(threads)), level, memory_limit, input: None, output: None }
+    }
+}
+
+/// A network that is ready for pictures of any size it allows.
+///
+/// Cheap to clone and to share between threads: clones share the weights and the plans. Each concurrent run has
+/// activations of its own, which are kept for the next.
+#[derive(Clone, Debug)]
+pub struct Network {
+    model: Arc<Model>,
+    options: Options,
+}
+
+#[derive(Debug)]
+struct Model {
+    name: String,
+    graph: GraphDef,
+    packing: Packing,
+    plans: Mutex<Vec<Planned>>,
+}
+
+/// A plan that was made, and activations nobody uses at the moment.
+#[derive(Debug)]
+struct Planned {
+    key: PlanKey,
+    plan: Arc<Plan>,
+    idle: Vec<Activations>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct PlanKey {
+    feeds: Vec<(String, Vec<usize>)>,
+    fetches: Vec<String>,
+    level: Level,
+}
+
+/// Plans kept, beyond which the one unused for longest goes: photos of ever new sizes must not fill the memory.
+const PLANS_KEPT: usize = 8;
+
+impl Network {
+    /// Opens a frozen graph. Its weights stay in the file, mapped, until a plan packs them.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is no graph.
+    pub fn open(path: &Path, options: Options) -> Result<Self> {
+        Ok(Self::new(GraphDef::open(path)?, options))
+    }
+
+    /// Reads a frozen graph that is in memory; `name` is what messages call it.
+    ///
+    /// # Errors
+    /// If the bytes are no graph.
+    pub fn from_bytes(bytes: impl Into<Bytes>, name: &str, options: Options) -> Result<Self> {
+        Ok(Self::new(GraphDef::from_bytes(bytes.into(), Path::new(name))?, options))
+    }
+
+    fn new(graph: GraphDef, options: Options) -> Self {
+        let name = graph.path().file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let model = Model { name, graph, packing: Packing::default(), plans: Mutex::default() };
+        Self { model: Arc::new(model), options }
+    }
+
+    /// The file's name without its ending.
+    pub fn name(&self) -> &str {
+        &self.model.name
+    }
+
+    /// The graph it was read from.
+    pub fn graph(&self) -> &GraphDef {
+        &self.model.graph
+    }
+
+    /// How it is run.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// The same network, weights shared, run in another way.
+    pub fn with_options(&self, options: Options) -> Self {
+        Self { model: self.model.clone(), options }
+    }
+
+    /// Where the picture goes in and the answers come out.
+    ///
+    /// # Errors
+    /// If the graph does not make it clear; the message lists the candidates.
+    pub fn ports(&self) -> Result<Ports> {
+        self.model.graph.ports(self.options.input.as_deref(), self.options.output.as_deref())
+    }
+
+    /// The plan that computes `fetches` from `feeds` of these shapes, all by TensorFlow tensor name. Made once, then
+    /// kept.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`], [`Error::Unsupported`], [`Error::Node`] for what is wrong with the graph,
+    /// [`Error::Input`] for shapes it does not take, [`Error::Memory`] for pictures too large.
+    pub fn plan(&self, feeds: &[(&str, &[usize])], fetches: &[&str]) -> Result<Arc<Plan>> {
+        let key = self.key(feeds, fetches);
+        if let Some(plan) = self.kept(&key) {
+            return Ok(plan);
+        }
+        let names: Vec<&str> = feeds.iter().map(|feed| feed.0).collect();
+        let graph = self.model.graph.graph(&names, fetches)?;
+        let node_name = |name: &str| name.strip_suffix(":0").unwrap_or(name).to_owned();
+        let sizes: HashMap<String, Vec<usize>> = feeds.iter().map(|(name, shape)| (node_name(name), shape.to_vec())).collect();
+        let shaped = optimise(specialise(&graph, &sizes)?);
+        let options = PlanOptions { level: self.options.level, memory_limit: self.options.memory_limit };
+        let plan = Arc::new(Plan::new(&shaped, &self.model.packing, &options, &self.options.pool)?);
+        let mut plans = self.plans();
+        plans.insert(0, Planned { key, plan: plan.clone(), idle: Vec::new() });
+        plans.truncate(PLANS_KEPT);
+        Ok(plan)
+    }
+
+    fn key(&self, feeds: &[(&str, &[usize])], fetches: &[&str]) -> PlanKey {
+        PlanKey {
+            feeds: feeds.iter().map(|(name, shape)| ((*name).to_owned(), shape.to_vec())).collect(),
+            fetches: fetches.iter().map(|&name| name.to_owned()).collect(),
+            level: self.options.level,
+        }
+    }
+
+    fn plans(&self) -> std::sync::MutexGuard<'_, Vec<Planned>> {
+        self.model.plans.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The plan of that key, moved to the front.
+    fn kept(&self, key: &PlanKey) -> Option<Arc<Plan>> {
+        let mut plans = self.plans();
+        let at = plans.iter().position(|planned| planned.key == *key)?;
+        plans[..=at].rotate_right(1);
+        Some(plans[0].plan.clone())
+    }
+
+    /// Runs a plan: `write` fills the inputs, `read` takes the outputs.
+    ///
+    /// # Errors
+    /// [`Error::Memory`] if there is no memory for the activations.
+    pub fn run_plan<T>(
+        &self,
+        plan: &Arc<Plan>,
+        write: impl FnOnce(&mut Activations),
+        read: impl FnOnce(&Activations) -> T,
+    ) -> Result<T> {
+        let of_plan = |planned: &&mut Planned| Arc::ptr_eq(&planned.plan, plan);
+        let idle = self.plans().iter_mut().find(of_plan).and_then(|planned| planned.idle.pop());
+        let mut activations = idle.map_or_else(|| plan.activations(), Ok)?;
+        write(&mut activations);
+        plan.run(&mut activations, &self.options.pool);
+        let answer = read(&activations);
+        if let Some(planned) = self.plans().iter_mut().find(of_plan) {
+            planned.idle.push(activations);
+        }
+        Ok(answer)
+    }
+
+    /// Feeds tensors and fetches others, by TensorFlow tensor name.
+    ///
+    /// # Errors
+    /// As [`Network::plan`].
+    pub fn run(&self, feeds: &[(&str, &Tensor)], fetches: &[&str]) -> Result<Vec<Tensor>> {
+        let shapes: Vec<(&str, &[usize])> = feeds.iter().map(|(name, tensor)| (*name, tensor.shape())).collect();
+        let plan = self.plan(&shapes, fetches)?;
+        let values: HashMap<&str, &Tensor> =
+            feeds.iter().map(|(name, tensor)| (name.strip_suffix(":0").unwrap_or(name), *tensor)).collect();
+        if let Some(missing) = plan.inputs().iter().find(|port| !values.contains_key(port.name.as_str())) {
+            return Err(Error::Input(format!("input '{}' must be fed too", missing.name)));
+        }
+        let write = |activations: &mut Activations| {
+            for port in plan.inputs() {
+                activations.input(port).copy_from_slice(&values[port.name.as_str()].to_f32());
+            }
+        };
+        let read = |activations: &Activations| {
+            let ports = plan.outputs().iter();
+            ports.map(|port| tensor_of(&port.fact.shape, port.fact.dtype, activations.output(&plan, port))).collect()
+        };
+        self.run_plan(&plan, write, read)
+    }
+
+    /// Bytes of the weights packed so far.
+    pub fn packed_bytes(&self) -> usize {
+        self.model.packing.bytes()
+    }
+}
+
+/// The values of an output as the type they stand for.
+fn tensor_of(shape: &[usize], dtype: DType, values: &[f32]) -> Tensor {
+    if dtype.is_float() {
+        return Tensor::from_f32(shape, values.to_vec());
+    }
+    Tensor::from_i64(dtype, shape, &values.iter().map(|&v| v as i64).collect::<Vec<_>>())
+}

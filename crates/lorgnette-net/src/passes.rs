@@ -1,0 +1,141 @@
+//! Smaller graphs of the same meaning: one rewrite a file, applied in a fixed order.
+//!
+//! A rewrite puts the combined operation in the place of the *last* node it combines, under that node's name, so
+//! inputs stay before the nodes that read them and every result that can be fetched keeps its name. What nothing
+//! reads any more is swept out at the end. No pass knows the CPU.
+
+mod activation;
+mod affine;
+mod batch_norm;
+mod dead_code;
+mod dilation;
+mod dropout;
+mod hard_swish;
+mod identity;
+mod padding;
+mod residual;
+
+use crate::graph::op::Op;
+use crate::graph::specialise::Shaped;
+use crate::graph::{Node, NodeId};
+
+/// The passes, in the order they are applied.
+///
+/// Dropout and identities go first, since they stand between the nodes that the others look for; windows are made
+/// whole (dilation, padding) before sums are attached to them; residuals come last, since an addition of two results
+/// must not take in a constant that belongs to one of them.
+pub const PASSES: &[(&str, fn(&mut Rewriter))] = &[
+    ("dropout", dropout::apply),
+    ("identity", identity::apply),
+    ("hard_swish", hard_swish::apply),
+    ("dilation", dilation::apply),
+    ("padding", padding::apply),
+    ("batch_norm", batch_norm::apply),
+    ("affine", affine::apply),
+    ("activation", activation::apply),
+    ("residual", residual::apply),
+    ("activation", activation::apply),
+    ("dead_code", dead_code::apply),
+];
+
+/// Applies all passes.
+pub fn optimise(shaped: Shaped) -> Shaped {
+    let mut rewriter = Rewriter::new(shaped);
+    for (_, pass) in PASSES {
+        pass(&mut rewriter);
+    }
+    rewriter.shaped
+}
+
+/// A graph being rewritten, with how often each result is read.
+#[derive(Debug)]
+pub struct Rewriter {
+    shaped: Shaped,
+    uses: Vec<usize>,
+}
+
+impl Rewriter {
+    /// Begins.
+    pub fn new(shaped: Shaped) -> Self {
+        let uses = shaped.graph.uses();
+        Self { shaped, uses }
+    }
+
+    /// The graph as it is now.
+    pub fn shaped(&self) -> &Shaped {
+        &self.shaped
+    }
+
+    fn ids(&self) -> impl Iterator<Item = NodeId> + use<> {
+        (0..self.shaped.graph.nodes().len() as u32).map(NodeId)
+    }
+
+    fn node(&self, id: NodeId) -> &Node {
+        self.shaped.graph.node(id)
+    }
+
+    fn op(&self, id: NodeId) -> &Op {
+        &self.node(id).op
+    }
+
+    fn shape(&self, id: NodeId) -> &[usize] {
+        &self.shaped.fact(id).shape
+    }
+
+    /// The values of a constant.
+    fn constant(&self, id: NodeId) -> Option<Vec<f32>> {
+        self.shaped.graph.constant_of(id).map(crate::tensor::Tensor::to_f32)
+    }
+
+    /// The value of a constant that is the same number throughout.
+    fn constant_number(&self, id: NodeId) -> Option<f32> {
+        let tensor = self.shaped.graph.constant_of(id).filter(|t| t.len() == 1)?;
+        tensor.to_f32().first().copied()
+    }
+
+    /// Whether the result goes to one reader only and so may vanish into it.
+    fn is_private(&self, id: NodeId) -> bool {
+        self.uses[id.index()] == 1
+    }
+
+    /// Makes the node `id` compute `op` from `inputs`, all of which come before it.
+    fn replace(&mut self, id: NodeId, op: Op, inputs: Vec<NodeId>) {
+        for input in &inputs {
+            self.uses[input.index()] += 1;
+        }
+        let node = self.shaped.graph.node_mut(id);
+        node.op = op;
+        let old = std::mem::replace(&mut node.inputs, inputs);
+        for input in old {
+            self.release(input);
+        }
+    }
+
+    /// One reader less; a node that loses its last one reads nothing itself any more and is left as an empty identity.
+    fn release(&mut self, id: NodeId) {
+        let mut freed = vec![id];
+        while let Some(id) = freed.pop() {
+            self.uses[id.index()] -= 1;
+            if self.uses[id.index()] == 0 {
+                let node = self.shaped.graph.node_mut(id);
+                node.op = Op::Identity;
+                freed.append(&mut node.inputs);
+            }
+        }
+    }
+
+    /// Lets all readers of `from` read `to` instead.
+    fn redirect(&mut self, from: NodeId, to: NodeId) {
+        let moved = self.uses[from.index()];
+        if moved == 0 {
+            return;
+        }
+        self.shaped.graph.rename_reads(from, to);
+        self.uses[to.index()] += moved;
+        self.uses[from.index()] = 1;
+        self.release(from);
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod testing;

@@ -1,0 +1,144 @@
+//! Dropout that does nothing, as training code leaves it behind: a comparison or a rounding of uniform random numbers
+//! whose outcome is the same for every number from 0 up to 1.
+
+use lorgnette_kernels::{Binary, Unary};
+
+use super::Rewriter;
+use crate::graph::NodeId;
+use crate::graph::op::Op;
+use crate::tensor::Tensor;
+
+pub(super) fn apply(graph: &mut Rewriter) {
+    for id in graph.ids() {
+        if let Some(value) = settled(graph, id) {
+            let shape = graph.shape(id).to_vec();
+            let dtype = graph.shaped().fact(id).dtype;
+            let count = shape.iter().product();
+            let tensor = if dtype.is_float() {
+                Tensor::from_f32(&shape, vec![value; count])
+            } else {
+                Tensor::from_i64(dtype, &shape, &vec![value as i64; count])
+            };
+            graph.replace(id, Op::Const(tensor), Vec::new());
+        }
+    }
+    for id in graph.ids() {
+        multiply_by_one(graph, id);
+    }
+}
+
+/// The value of a node that random numbers reach but do not change.
+fn settled(graph: &Rewriter, id: NodeId) -> Option<f32> {
+    let node = graph.node(id);
+    let input = |i: usize| node.inputs.get(i).copied();
+    match node.op {
+        // ⌊keep_prob + random⌋ is 1 throughout if keep_prob is 1.
+        Op::Unary(Unary::Floor) => {
+            let (low, high) = range(graph, input(0)?, 0)?;
+            (low.floor() == high.next_down().floor()).then_some(low.floor())
+        }
+        // random ≥ rate is true throughout if the rate is 0.
+        Op::Binary(op @ (Binary::GreaterEqual | Binary::Less), _) => {
+            let ((low, high), limit) = (range(graph, input(0)?, 0)?, number(graph, input(1)?)?);
+            let at_least = if low >= limit { Some(true) } else if high <= limit { Some(false) } else { None }?;
+            Some(f32::from(u8::from(at_least == (op == Binary::GreaterEqual))))
+        }
+        // The mask as a number, or behind an identity.
+        Op::Cast(_) | Op::Identity => match graph.op(input(0)?) {
+            Op::Const(mask) if mask.len() > 1 || !mask.dtype().is_float() => settled_mask(graph, input(0)?),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn settled_mask(graph: &Rewriter, id: NodeId) -> Option<f32> {
+    let values = graph.constant(id)?;
+    values.iter().all(|v| *v == values[0]).then(|| values[0])
+}
+
+/// The half-open range a node's values lie in, if they come from uniform random numbers by adding and multiplying.
+fn range(graph: &Rewriter, id: NodeId, depth: usize) -> Option<(f32, f32)> {
+    const DEEPEST: usize = 8;
+    let node = graph.node(id);
+    if depth > DEEPEST {
+        return None;
+    }
+    let of = |i: usize| range(graph, *node.inputs.get(i)?, depth + 1);
+    let constant = |i: usize| number(graph, *node.inputs.get(i)?);
+    match node.op {
+        Op::RandomUniform => Some((0.0, 1.0)),
+        Op::Identity => of(0),
+        Op::Binary(Binary::Add, _) => {
+            let ((low, high), c) = of(0).zip(constant(1)).or_else(|| of(1).zip(constant(0)))?;
+            Some((low + c, high + c))
+        }
+        Op::Binary(Binary::Mul, _) => {
+            let ((low, high), c) = of(0).zip(constant(1)).or_else(|| of(1).zip(constant(0)))?;
+            (c > 0.0).then_some((low * c, high * c))
+        }
+        _ => None,
+    }
+}
+
+fn number(graph: &Rewriter, id: NodeId) -> Option<f32> {
+    graph.constant_number(id)
+}
+
+/// `x · 1`, and the choice of `x` by a mask that is true throughout.
+fn multiply_by_one(graph: &mut Rewriter, id: NodeId) {
+    let node = graph.node(id);
+    let all = |input: usize, wanted: f32| settled_mask(graph, node.inputs[input]) == Some(wanted);
+    let kept = match node.op {
+        Op::Binary(Binary::Mul, clamp) if clamp == lorgnette_kernels::Clamp::NONE => {
+            if all(1, 1.0) { Some(0) } else if all(0, 1.0) { Some(1) } else { None }
+        }
+        Op::Binary(Binary::Div, clamp) if clamp == lorgnette_kernels::Clamp::NONE && all(1, 1.0) => Some(0),
+        Op::Select if all(0, 1.0) => Some(1),
+        Op::Select if all(0, 0.0) => Some(2),
+        _ => None,
+    };
+    if let Some(kept) = kept.map(|input| node.inputs[input])
+        && graph.shape(kept) == graph.shape(id)
+    {
+        graph.redirect(id, kept);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lorgnette_kernels::{Binary, Clamp, Unary};
+
+    use crate::graph::op::Op;
+    use crate::passes::testing::Sketch;
+
+    fn live_after(s: Sketch, out: crate::graph::NodeId) -> Vec<String> {
+        s.rewritten(&[out], super::apply).names_of_live()
+    }
+
+    #[test]
+    fn keeping_everything_is_no_dropout() {
+        let mut s = Sketch::new();
+        let x = s.picture("x", [1, 1, 1, 8]);
+        let shape = s.integers("shape", &[1, 1, 1, 8]);
+        let random = s.op("random", Op::RandomUniform, &[shape]);
+        let keep = s.number("keep_prob", 1.0);
+        let sum = s.op("sum", Op::Binary(Binary::Add, Clamp::NONE), &[keep, random]);
+        let mask = s.op("floor", Op::Unary(Unary::Floor), &[sum]);
+        let scaled = s.op("div", Op::Binary(Binary::Div, Clamp::NONE), &[x, keep]);
+        let out = s.op("mul", Op::Binary(Binary::Mul, Clamp::NONE), &[scaled, mask]);
+        assert_eq!(live_after(s, out), ["x"]);
+    }
+
+    #[test]
+    fn dropout_that_drops_stays() {
+        let mut s = Sketch::new();
+        let x = s.picture("x", [1, 1, 1, 8]);
+        let shape = s.integers("shape", &[1, 1, 1, 8]);
+        let random = s.op("random", Op::RandomUniform, &[shape]);
+        let rate = s.number("rate", 0.5);
+        let mask = s.op("mask", Op::Binary(Binary::GreaterEqual, Clamp::NONE), &[random, rate]);
+        let out = s.op("out", Op::Select, &[mask, x, x]);
+        assert!(live_after(s, out).contains(&"random".to_owned()));
+    }
+}

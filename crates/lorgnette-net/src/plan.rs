@@ -1,0 +1,144 @@
+//! A graph for one input size as steps: every kernel chosen, every weight packed, every value's place settled, so that
+//! a run allocates nothing, chooses nothing and cannot fail.
+//!
+//! ```text
+//! Shaped ─▶ layout (who lies where, what is written in place) ─▶ memory (one arena)
+//!        └▶ lower (an operation's kernel) ─▶ packing (its weights) ─▶ steps
+//! ```
+
+mod explain;
+mod kernel;
+mod layout;
+mod lower;
+mod memory;
+mod packing;
+mod run;
+
+pub use explain::StepReport;
+pub use packing::Packing;
+pub use run::Activations;
+
+use std::ops::Range;
+
+use lorgnette_kernels::{Buffer, Level, Pool};
+
+use crate::error::{Error, Result};
+use crate::graph::Op;
+use crate::graph::specialise::{Fact, Shaped};
+use kernel::Kernel;
+
+/// What a plan is made for.
+#[derive(Clone, Copy, Debug)]
+pub struct PlanOptions {
+    /// The CPU level whose kernels are used.
+    pub level: Level,
+    /// Bytes that the activations may take.
+    pub memory_limit: u64,
+}
+
+impl Default for PlanOptions {
+    /// The best level of this CPU, and 8 GiB of activations.
+    fn default() -> Self {
+        Self { level: Level::best(), memory_limit: 8 << 30 }
+    }
+}
+
+/// A network for inputs of one size, ready to run.
+#[derive(Debug)]
+pub struct Plan {
+    steps: Vec<Step>,
+    arena_len: usize,
+    scratch_len: usize,
+    constants: Buffer,
+    inputs: Vec<Port>,
+    outputs: Vec<Port>,
+    level: Level,
+}
+
+/// One kernel's run.
+#[derive(Debug)]
+struct Step {
+    /// The node whose result it writes.
+    name: String,
+    kernel: Kernel,
+    inputs: Vec<Place>,
+    output: Range<usize>,
+    /// The result's shape, for reports.
+    shape: Vec<usize>,
+}
+
+/// Where a value is read from.
+#[derive(Clone, Debug, PartialEq)]
+enum Place {
+    Arena(Range<usize>),
+    Constant(Range<usize>),
+}
+
+/// A value that the caller writes or reads.
+#[derive(Clone, Debug)]
+pub struct Port {
+    /// The node's name.
+    pub name: String,
+    /// Its type and shape.
+    pub fact: Fact,
+    place: Place,
+}
+
+impl Plan {
+    /// Plans an optimised graph. Weights that `packing` holds already are not packed again; `pool` packs the others,
+    /// and later runs use at most as many threads as it has.
+    ///
+    /// # Errors
+    /// [`Error::Memory`] if the activations exceed the limit; [`Error::Unsupported`] with all nodes that cannot run.
+    pub fn new(shaped: &Shaped, packing: &Packing, options: &PlanOptions, pool: &Pool) -> Result<Self> {
+        let layout = layout::lay_out(shaped, options.memory_limit)?;
+        let lowered = lower::lower(shaped, &layout, packing, options.level, pool)?;
+        let port = |id: crate::graph::NodeId| Port {
+            name: shaped.graph.node(id).name.clone(),
+            fact: shaped.fact(id).clone(),
+            place: lowered.place_of(&layout, id),
+        };
+        let is_input = |id: &crate::graph::NodeId| matches!(shaped.graph.node(*id).op, Op::Input { .. });
+        Ok(Self {
+            inputs: shaped.graph.iter().map(|(id, _)| id).filter(is_input).map(port).collect(),
+            outputs: shaped.graph.outputs().iter().map(|&id| port(id)).collect(),
+            steps: lowered.steps,
+            arena_len: layout.arena_len,
+            scratch_len: lowered.scratch_len,
+            constants: lowered.constants,
+            level: options.level,
+        })
+    }
+
+    /// The inputs, in the order of [`Activations::input`].
+    pub fn inputs(&self) -> &[Port] {
+        &self.inputs
+    }
+
+    /// The outputs, in the order they were asked for.
+    pub fn outputs(&self) -> &[Port] {
+        &self.outputs
+    }
+
+    /// Bytes of one set of activations.
+    pub fn activation_bytes(&self) -> usize {
+        (self.arena_len + self.scratch_len) * size_of::<f32>()
+    }
+
+    /// The CPU level it runs on.
+    pub fn level(&self) -> Level {
+        self.level
+    }
+
+    /// Memory for one run at a time. Untouched pages cost nothing.
+    ///
+    /// # Errors
+    /// [`Error::Memory`] if the system has no more.
+    pub fn activations(&self) -> Result<Activations> {
+        let buffer = |len| {
+            let refused = |_| Error::Memory { what: "the activations".into(), needed: len as u64 * 4, limit: 0 };
+            Buffer::zeroed(len).map_err(refused)
+        };
+        Ok(Activations { arena: buffer(self.arena_len)?, scratch: buffer(self.scratch_len)? })
+    }
+}

@@ -1,0 +1,44 @@
+//! The plan as a table.
+
+use std::time::Duration;
+
+use super::{Place, Plan};
+
+/// One step, for people.
+#[derive(Clone, Debug)]
+pub struct StepReport {
+    /// The node whose result the step writes.
+    pub name: String,
+    /// The kernel chosen.
+    pub kernel: String,
+    /// The shape of the node's result.
+    pub shape: Vec<usize>,
+    /// Floating-point operations, a multiplication and an addition counting as two.
+    pub flops: u64,
+    /// Bytes of weights read.
+    pub weight_bytes: usize,
+    /// Bytes of activations read and written.
+    pub activation_bytes: usize,
+    /// The time it took, where it was run.
+    pub time: Option<Duration>,
+}
+
+impl Plan {
+    /// The steps in order; `times` from [`Plan::run_timed`] may be empty.
+    pub fn report(&self, times: &[Duration]) -> Vec<StepReport> {
+        let length = |place: &Place| match place {
+            Place::Arena(range) | Place::Constant(range) => range.len(),
+        };
+        let report = |(i, step): (usize, &super::Step)| StepReport {
+            name: step.name.clone(),
+            kernel: step.kernel.name(),
+            shape: step.shape.clone(),
+            flops: step.kernel.flops(),
+            weight_bytes: step.kernel.weight_bytes(),
+            activation_bytes: size_of::<f32>()
+                * (step.shape.iter().product::<usize>() + step.inputs.iter().map(length).sum::<usize>()),
+            time: times.get(i).copied(),
+        };
+        self.steps.iter().enumerate().map(report).collect()
+    }
+}

@@ -1,0 +1,191 @@
+//! Which values share a block of memory, and where the blocks lie.
+//!
+//! Reshapes are other names of the same block. The parts of a concatenation along the channels are written straight
+//! into it where their only reader is the concatenation. An activation that nothing else reads is changed in place.
+
+use std::ops::Range;
+
+use super::memory::{Storage, arrange};
+use crate::error::{Error, Result};
+use crate::graph::op::Op;
+use crate::graph::rearrange::axis;
+use crate::graph::specialise::Shaped;
+use crate::graph::{Node, NodeId};
+
+/// Where each node's value lies.
+#[derive(Debug)]
+pub(super) struct Layout {
+    /// For each node that is computed at run time, its place; `None` for constants.
+    pub(super) places: Vec<Option<Lie>>,
+    /// Floats of the arena.
+    pub(super) arena_len: usize,
+}
+
+/// A value's place: where it begins and how far its pixels are apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Lie {
+    /// The first float in the arena.
+    pub(super) start: usize,
+    /// Floats from pixel to pixel; the number of channels where they touch.
+    pub(super) stride: usize,
+    /// From the first to the last float.
+    pub(super) len: usize,
+}
+
+impl Lie {
+    pub(super) fn range(&self) -> Range<usize> {
+        self.start..self.start + self.len
+    }
+}
+
+/// A node's share of a block before the blocks have places.
+#[derive(Clone, Copy, Debug)]
+struct Share {
+    block: usize,
+    offset: usize,
+    stride: usize,
+}
+
+/// Settles every value's place.
+pub(super) fn lay_out(shaped: &Shaped, memory_limit: u64) -> Result<Layout> {
+    let mut sharing = Sharing::new(shaped);
+    for (id, node) in shaped.graph.iter().collect::<Vec<_>>().into_iter().rev() {
+        sharing.place(id, node);
+    }
+    let (ranges, arena_len) = arrange(&sharing.blocks);
+    let needed = arena_len as u64 * size_of::<f32>() as u64;
+    if needed > memory_limit {
+        let what = "running this network at this size".to_owned();
+        return Err(Error::Memory { what, needed, limit: memory_limit });
+    }
+    let lie = |(share, fact): (&Option<Share>, &crate::graph::specialise::Fact)| {
+        let share = (*share)?;
+        let (pixels, channels) = (fact.len().checked_div(fact.channels()).unwrap_or(0), fact.channels());
+        let len = pixels.checked_sub(1).map_or(0, |last| last * share.stride + channels);
+        Some(Lie { start: ranges[share.block].start + share.offset, stride: share.stride, len })
+    };
+    Ok(Layout { places: sharing.shares.iter().zip(&shaped.facts).map(lie).collect(), arena_len })
+}
+
+struct Sharing<'a> {
+    shaped: &'a Shaped,
+    uses: Vec<usize>,
+    /// Nodes whose values are the network's outputs.
+    fetched: Vec<bool>,
+    shares: Vec<Option<Share>>,
+    blocks: Vec<Storage>,
+    /// The last step that reads each node.
+    last_read: Vec<usize>,
+}
+
+impl<'a> Sharing<'a> {
+    fn new(shaped: &'a Shaped) -> Self {
+        let count = shaped.graph.nodes().len();
+        let mut sharing = Self {
+            shaped,
+            uses: shaped.graph.uses(),
+            fetched: vec![false; count],
+            shares: vec![None; count],
+            blocks: Vec::new(),
+            last_read: (0..count).collect(),
+        };
+        for (id, node) in shaped.graph.iter() {
+            for input in &node.inputs {
+                sharing.last_read[input.index()] = id.index();
+            }
+        }
+        for output in shaped.graph.outputs() {
+            sharing.fetched[output.index()] = true;
+            sharing.last_read[output.index()] = count;
+        }
+        sharing
+    }
+
+    /// Gives a node its share; readers have theirs already. Then hands shares on to inputs that can lie within.
+    fn place(&mut self, id: NodeId, node: &Node) {
+        if matches!(node.op, Op::Const(_)) {
+            return;
+        }
+        let fact = self.shaped.fact(id);
+        let share = match self.shares[id.index()] {
+            Some(share) => share,
+            None => {
+                self.blocks.push(Storage { len: fact.len(), first: id.index(), last: self.last_read[id.index()] });
+                Share { block: self.blocks.len() - 1, offset: 0, stride: fact.channels() }
+            }
+        };
+        self.shares[id.index()] = Some(share);
+        let block = &mut self.blocks[share.block];
+        // Inputs are written before the first step.
+        let written = if matches!(node.op, Op::Input { .. }) { 0 } else { id.index() };
+        block.first = block.first.min(written);
+        block.last = block.last.max(self.last_read[id.index()]);
+        match &node.op {
+            op if is_another_name(op) => self.hand_on(node.inputs[0], share, true),
+            Op::Concat => self.hand_to_parts(id, node, share),
+            op if changes_in_place(op) && share.stride == fact.channels() => self.hand_on_in_place(id, node, share),
+            _ => {}
+        }
+    }
+
+    /// Lets `input` lie in the reader's share, if it has no share yet.
+    fn hand_on(&mut self, input: NodeId, share: Share, always: bool) {
+        let free = self.shares[input.index()].is_none() && !matches!(self.shaped.graph.node(input).op, Op::Const(_));
+        let channels = self.shaped.fact(input).channels();
+        if free && (always || self.uses[input.index()] == 1) {
+            // Another name may have other channels: its own pixels touch.
+            let stride = if always { channels } else { share.stride };
+            self.shares[input.index()] = Some(Share { stride, ..share });
+        }
+    }
+
+    fn hand_to_parts(&mut self, id: NodeId, node: &Node, share: Share) {
+        let Some(offsets) = channel_offsets(self.shaped, id, node) else { return };
+        for (&input, offset) in node.inputs.iter().zip(offsets) {
+            let writes_apart = writes_pixels_apart(&self.shaped.graph.node(input).op);
+            if writes_apart && !self.fetched[input.index()] {
+                self.hand_on(input, Share { offset: share.offset + offset, ..share }, false);
+            }
+        }
+    }
+
+    fn hand_on_in_place(&mut self, id: NodeId, node: &Node, share: Share) {
+        let input = node.inputs[0];
+        let same = self.shaped.fact(input).shape == self.shaped.fact(id).shape;
+        let given = matches!(self.shaped.graph.node(input).op, Op::Input { .. });
+        if same && !given && !self.fetched[input.index()] && !is_another_name(&self.shaped.graph.node(input).op) {
+            self.hand_on(input, share, false);
+        }
+    }
+}
+
+/// Whether the operation's result is its input under another shape.
+pub(super) fn is_another_name(op: &Op) -> bool {
+    matches!(op, Op::Identity | Op::Reshape | Op::Squeeze { .. } | Op::ExpandDims)
+}
+
+/// Whether the operation's kernel can work on its first input's own memory.
+fn changes_in_place(op: &Op) -> bool {
+    matches!(op, Op::Affine(_) | Op::Clamp(_) | Op::Unary(_) | Op::Binary(..) | Op::Softmax { .. })
+}
+
+/// Whether the operation's kernel can leave room between pixels.
+fn writes_pixels_apart(op: &Op) -> bool {
+    matches!(
+        op,
+        Op::Conv2d(_) | Op::DepthwiseConv2d(_) | Op::Pool(_) | Op::Affine(_) | Op::Clamp(_) | Op::Unary(_) | Op::Concat
+    )
+}
+
+/// Where each part of a concatenation begins within a pixel, if it joins channels.
+pub(super) fn channel_offsets(shaped: &Shaped, id: NodeId, node: &Node) -> Option<Vec<usize>> {
+    let (at, parts) = node.inputs.split_last()?;
+    let rank = shaped.fact(id).shape.len();
+    let at = axis(*shaped.graph.constant_of(*at)?.to_i64().first()?, rank).ok()?;
+    let begin = |sum: &mut usize, part: &NodeId| {
+        let offset = *sum;
+        *sum += shaped.fact(*part).channels();
+        Some(offset)
+    };
+    (at + 1 == rank).then(|| parts.iter().scan(0, begin).collect())
+}

@@ -1,0 +1,68 @@
+//! The run loop.
+
+use std::time::{Duration, Instant};
+
+use lorgnette_kernels::{Buffer, Pool};
+
+use super::kernel::Site;
+use super::{Place, Plan, Port, Step};
+
+/// The memory of one run: inputs, outputs and everything between.
+#[derive(Debug)]
+pub struct Activations {
+    pub(super) arena: Buffer,
+    pub(super) scratch: Buffer,
+}
+
+impl Activations {
+    /// The values of an input, to be written before each run; its memory may be used again during the run.
+    pub fn input(&mut self, port: &Port) -> &mut [f32] {
+        match &port.place {
+            Place::Arena(range) => &mut self.arena[range.clone()],
+            Place::Constant(_) => unreachable!("inputs lie in the arena"),
+        }
+    }
+
+    /// The values of an output after a run.
+    pub fn output<'a>(&'a self, plan: &'a Plan, port: &Port) -> &'a [f32] {
+        match &port.place {
+            Place::Arena(range) => &self.arena[range.clone()],
+            Place::Constant(range) => &plan.constants[range.clone()],
+        }
+    }
+}
+
+impl Plan {
+    /// Computes the outputs from the inputs in `activations`.
+    pub fn run(&self, activations: &mut Activations, pool: &Pool) {
+        for step in &self.steps {
+            self.run_step(step, activations, pool);
+        }
+    }
+
+    /// As [`Plan::run`], with the time each step took.
+    pub fn run_timed(&self, activations: &mut Activations, pool: &Pool) -> Vec<Duration> {
+        let timed = |step| {
+            let started = Instant::now();
+            self.run_step(step, activations, pool);
+            started.elapsed()
+        };
+        self.steps.iter().map(timed).collect()
+    }
+
+    fn run_step(&self, step: &Step, activations: &mut Activations, pool: &Pool) {
+        // Inputs lie before or behind the output; one that lies on it is changed in place.
+        let (before, rest) = activations.arena.split_at_mut(step.output.start);
+        let (output, behind) = rest.split_at_mut(step.output.len());
+        let mut inputs = [None; 3];
+        for (slot, place) in inputs.iter_mut().zip(&step.inputs) {
+            *slot = match place {
+                Place::Constant(range) => Some(&self.constants[range.clone()]),
+                Place::Arena(range) if *range == step.output => None,
+                Place::Arena(range) if range.end <= step.output.start => Some(&before[range.clone()]),
+                Place::Arena(range) => Some(&behind[range.start - step.output.end..range.end - step.output.end]),
+            };
+        }
+        step.kernel.run(Site { level: self.level, pool, inputs, output, scratch: &mut activations.scratch });
+    }
+}

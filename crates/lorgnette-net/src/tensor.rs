@@ -1,0 +1,187 @@
+//! A tensor: element type, shape, and little-endian bytes that may lie in a mapped file.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+
+/// The type of a tensor's elements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs)] // The variants are their own description.
+pub enum DType {
+    F16,
+    BF16,
+    F32,
+    F64,
+    U8,
+    I8,
+    U16,
+    I16,
+    I32,
+    U32,
+    I64,
+    U64,
+    Bool,
+    /// Text or encoded bytes; only ever a constant that nothing computes with.
+    String,
+}
+
+impl DType {
+    /// Bytes of one element; 0 for strings, which have no fixed size.
+    pub fn size(self) -> usize {
+        match self {
+            Self::U8 | Self::I8 | Self::Bool => 1,
+            Self::F16 | Self::BF16 | Self::U16 | Self::I16 => 2,
+            Self::F32 | Self::I32 | Self::U32 => 4,
+            Self::F64 | Self::I64 | Self::U64 => 8,
+            Self::String => 0,
+        }
+    }
+
+    /// Whether elements have a fraction.
+    pub fn is_float(self) -> bool {
+        matches!(self, Self::F16 | Self::BF16 | Self::F32 | Self::F64)
+    }
+}
+
+/// An n-dimensional array. Cloning shares the bytes.
+#[derive(Clone, Debug)]
+pub struct Tensor {
+    dtype: DType,
+    shape: Vec<usize>,
+    bytes: Bytes,
+}
+
+impl Tensor {
+    /// A tensor of `bytes` as they are: little-endian, row-major, not necessarily aligned. `None` if the number of
+    /// bytes is not the shape's.
+    pub fn from_bytes(dtype: DType, shape: Vec<usize>, bytes: Bytes) -> Option<Self> {
+        let wanted = elements(&shape)?.checked_mul(dtype.size())?;
+        (bytes.len() == wanted || dtype == DType::String).then_some(Self { dtype, shape, bytes })
+    }
+
+    /// A float32 tensor.
+    ///
+    /// # Panics
+    /// If the number of values is not the shape's.
+    pub fn from_f32(shape: &[usize], values: Vec<f32>) -> Self {
+        Self::of(DType::F32, shape, values.len(), floats_to_bytes(values))
+    }
+
+    /// An int32, int64, uint8 or bool (any type but floats) tensor; values are cut to the type's bits.
+    ///
+    /// # Panics
+    /// If the number of values is not the shape's.
+    pub fn from_i64(dtype: DType, shape: &[usize], values: &[i64]) -> Self {
+        let size = dtype.size();
+        let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes().into_iter().take(size)).collect();
+        Self::of(dtype, shape, values.len(), bytes.into())
+    }
+
+    /// A single float.
+    pub fn scalar(value: f32) -> Self {
+        Self::from_f32(&[], vec![value])
+    }
+
+    fn of(dtype: DType, shape: &[usize], count: usize, bytes: Bytes) -> Self {
+        assert_eq!(elements(shape), Some(count), "shape {shape:?} holds another number of values");
+        Self { dtype, shape: shape.to_vec(), bytes }
+    }
+
+    /// The type of the elements.
+    pub fn dtype(&self) -> DType {
+        self.dtype
+    }
+
+    /// The length of each dimension; empty for a scalar.
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// How many elements there are.
+    pub fn len(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    /// Whether there are no elements.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The elements, little-endian, row-major.
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// The same elements in another shape; `None` if that holds another number of them.
+    pub fn reshaped(&self, shape: &[usize]) -> Option<Self> {
+        (elements(shape)? == self.len()).then(|| Self { shape: shape.to_vec(), ..self.clone() })
+    }
+
+    /// The elements as float32, converted where they are of another type.
+    pub fn to_f32(&self) -> Vec<f32> {
+        match self.dtype {
+            DType::F32 => self.chunks().map(f32::from_le_bytes).collect(),
+            DType::F64 => self.chunks().map(|b| f64::from_le_bytes(b) as f32).collect(),
+            DType::F16 => self.chunks().map(|b| half::f16::from_le_bytes(b).to_f32()).collect(),
+            DType::BF16 => self.chunks().map(|b| half::bf16::from_le_bytes(b).to_f32()).collect(),
+            _ => self.to_i64().into_iter().map(|v| v as f32).collect(),
+        }
+    }
+
+    /// The little-endian bytes of the elements as float32: the tensor's own where they are float32 already.
+    pub fn f32_bytes(&self) -> Cow<'_, [u8]> {
+        match self.dtype {
+            DType::F32 => Cow::Borrowed(&self.bytes),
+            _ => Cow::Owned(floats_to_bytes(self.to_f32()).to_vec()),
+        }
+    }
+
+    /// The elements as integers; floats lose their fraction, as TensorFlow's `Cast` does it.
+    pub fn to_i64(&self) -> Vec<i64> {
+        match self.dtype {
+            DType::U8 | DType::Bool => self.bytes.iter().map(|&b| i64::from(b)).collect(),
+            DType::I8 => self.chunks().map(|b| i64::from(i8::from_le_bytes(b))).collect(),
+            DType::U16 => self.chunks().map(|b| i64::from(u16::from_le_bytes(b))).collect(),
+            DType::I16 => self.chunks().map(|b| i64::from(i16::from_le_bytes(b))).collect(),
+            DType::I32 => self.chunks().map(|b| i64::from(i32::from_le_bytes(b))).collect(),
+            DType::U32 => self.chunks().map(|b| i64::from(u32::from_le_bytes(b))).collect(),
+            DType::I64 | DType::U64 => self.chunks().map(i64::from_le_bytes).collect(),
+            DType::F16 | DType::BF16 | DType::F32 => self.to_f32().into_iter().map(|v| v as i64).collect(),
+            DType::F64 => self.chunks().map(|b| f64::from_le_bytes(b) as i64).collect(),
+            DType::String => Vec::new(),
+        }
+    }
+
+    fn chunks<const N: usize>(&self) -> impl Iterator<Item = [u8; N]> {
+        self.bytes.as_chunks::<N>().0.iter().copied()
+    }
+}
+
+/// The number of elements of a shape, if a `usize` can hold it.
+pub fn elements(shape: &[usize]) -> Option<usize> {
+    shape.iter().try_fold(1usize, |product, &n| product.checked_mul(n))
+}
+
+fn floats_to_bytes(values: Vec<f32>) -> Bytes {
+    values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_survive_every_type() {
+        for dtype in [DType::I8, DType::I16, DType::I32, DType::I64] {
+            assert_eq!(Tensor::from_i64(dtype, &[3], &[-3, 0, 7]).to_i64(), [-3, 0, 7], "{dtype:?}");
+        }
+        assert_eq!(Tensor::from_i64(DType::U8, &[2], &[255, 1]).to_f32(), [255.0, 1.0]);
+        assert_eq!(Tensor::from_f32(&[2], vec![-1.9, 2.5]).to_i64(), [-1, 2]);
+    }
+
+    #[test]
+    fn a_wrong_number_of_bytes_is_refused() {
+        assert!(Tensor::from_bytes(DType::F32, vec![2], Bytes::from_static(&[0; 7])).is_none());
+        assert!(Tensor::from_bytes(DType::F32, vec![usize::MAX, 2], Bytes::new()).is_none());
+    }
+}
