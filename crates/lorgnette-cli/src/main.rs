@@ -1,2 +1,75 @@
-//! The program `lorgnette`.
-fn main() {}
+//! The program `lorgnette`: pictures and TensorFlow-Slim networks on the command line.
+//!
+//! | I want to know | I read |
+//! |---|---|
+//! | what a verb takes and does | `verbs/`, one file each |
+//! | the options every verb has | [`arguments`] |
+//! | which network is meant by `--model` | [`model`] |
+//! | which photos are meant by `PHOTO...` | [`photos`] |
+//! | how photos are shared among cores and answers kept in order | [`stream`], [`in_order`] |
+//! | where `--picture` and `--show-input` write | [`gallery`] |
+//!
+//! Results go to standard output, everything else to standard error ([`messages`], [`progress`]).
+
+#![forbid(unsafe_code)]
+
+mod arguments;
+mod gallery;
+mod in_order;
+mod messages;
+mod model;
+mod photos;
+mod progress;
+mod stream;
+mod table;
+mod verbs;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use self::arguments::Global;
+use self::messages::Messages;
+use self::verbs::Verb;
+
+/// What was asked for on the command line.
+#[derive(Debug, Parser)]
+#[command(name = "lorgnette", version, about, long_about = None, after_help = EXAMPLES)]
+struct Command {
+    #[command(subcommand)]
+    verb: Verb,
+    #[command(flatten)]
+    global: Global,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  lorgnette classify photo.jpg                       five names for a photo
+  lorgnette classify holidays/ --format json         a folder, one JSON object a photo
+  lorgnette classify cat.jpg --picture cat-named.png the names drawn on the photo
+  lorgnette explain --time                           what the network does, and how long it takes
+
+Exit code: 0 if all went well, 1 if some photos failed (each said why), 2 for wrong usage or if nothing could be done.
+`lorgnette VERB --help` explains a verb.";
+
+/// How a verb ended that could do its work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// All went well.
+    Done,
+    /// Some inputs failed, and each said why.
+    SomeFailed,
+}
+
+fn main() -> ExitCode {
+    let Command { verb, global } = Command::parse();
+    let messages = Messages::new(&global);
+    match verb.run(&global, &messages) {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::SomeFailed) => ExitCode::from(1),
+        Err(error) => {
+            messages.error(&messages::in_full(&error));
+            ExitCode::from(2)
+        }
+    }
+}

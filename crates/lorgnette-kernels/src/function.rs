@@ -47,6 +47,8 @@ pub enum Unary {
     Tanh,
     /// `x · min(max(x + 3, 0), 6) / 6` (MobileNet V3)
     HardSwish,
+    /// `x / (1 + e⁻ˣ)`
+    Swish,
 }
 
 impl Unary {
@@ -99,6 +101,7 @@ impl Unary {
             Self::Sqrt => x.sqrt(),
             Self::Square => x * x,
             Self::Tanh => x.tanh(),
+            Self::Swish => x / (1.0 + (-x).exp()),
             Self::HardSwish => x * super::Clamp::RELU6.apply(x + 3.0) * (1.0 / 6.0),
         }
     }
@@ -136,6 +139,8 @@ pub enum Binary {
     Mul,
     /// `a / b`
     Div,
+    /// `a / b`, but 0 where `b` is 0
+    DivNoNan,
     /// `⌊a / b⌋`
     FloorDiv,
     /// `a − b · ⌊a / b⌋`
@@ -176,6 +181,9 @@ impl Binary {
             Self::Sub => a - b,
             Self::Mul => a * b,
             Self::Div => a / b,
+            Self::DivNoNan => {
+                if b == 0.0 { 0.0 } else { a / b }
+            }
             Self::FloorDiv => (a / b).floor(),
             Self::FloorMod => a - b * (a / b).floor(),
             // A NaN on either side is the answer.

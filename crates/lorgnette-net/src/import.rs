@@ -16,7 +16,7 @@ mod ports;
 
 pub use ports::{Candidate, Ports};
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -24,6 +24,7 @@ use prost::Message as _;
 
 use crate::error::{Error, Result, nearest};
 use crate::graph::Graph;
+use crate::tensor::Tensor;
 
 /// A frozen graph as TensorFlow wrote it: every node, known or not.
 #[derive(Debug)]
@@ -88,13 +89,16 @@ impl GraphDef {
 
     /// The graph that computes `fetches` from `feeds`, both TensorFlow tensor names (`name` or `name:0`).
     ///
-    /// Fed tensors become inputs, whatever computed them. Other placeholders that are reached become inputs too.
+    /// Fed tensors become inputs, whatever computed them; those in `settings` become constants of that value. Other
+    /// placeholders that are reached become inputs too.
     ///
     /// # Errors
     /// [`Error::Unknown`] for a name that is not there; [`Error::Unsupported`] with every node that is needed and not
     /// known.
-    pub fn graph(&self, feeds: &[&str], fetches: &[&str]) -> Result<Graph> {
-        let fed: HashSet<usize> = feeds.iter().map(|name| Ok(self.find(name)?.0)).collect::<Result<_>>()?;
+    pub fn graph(&self, feeds: &[&str], settings: &[(&str, Tensor)], fetches: &[&str]) -> Result<Graph> {
+        let inputs = feeds.iter().map(|name| Ok((self.find(name)?.0, None)));
+        let settings = settings.iter().map(|(name, value)| Ok((self.find(name)?.0, Some(value))));
+        let fed: HashMap<usize, Option<&Tensor>> = inputs.chain(settings).collect::<Result<_>>()?;
         let wanted: Vec<(usize, usize)> = fetches.iter().map(|name| self.find(name)).collect::<Result<_>>()?;
         builder::build(self, &fed, &wanted)
     }

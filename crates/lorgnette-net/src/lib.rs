@@ -10,6 +10,7 @@ mod file;
 pub mod graph;
 pub mod import;
 pub mod network;
+pub mod npy;
 pub mod passes;
 pub mod plan;
 pub mod tensor;

@@ -11,8 +11,8 @@ use crate::error::{Error, Result};
 use crate::graph::specialise::specialise;
 use crate::import::{GraphDef, Ports};
 use crate::passes::optimise;
-use crate::plan::{Activations, Packing, Plan, PlanOptions};
-use crate::tensor::{DType, Tensor};
+use crate::plan::{Activations, Packing, Plan, PlanOptions, Port};
+use crate::tensor::Tensor;
 
 /// How a network is run.
 #[derive(Clone, Debug)]
@@ -29,12 +29,20 @@ pub struct Options {
     pub output: Option<String>,
 }
 
-impl Default for Options {
-    /// All threads, the best level, 8 GiB of activations.
-    fn default() -> Self {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+impl Options {
+    /// The defaults on so many threads; all cores if none are given.
+    pub fn with_threads(threads: Option<usize>) -> Self {
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = threads.unwrap_or_else(cores);
         let PlanOptions { level, memory_limit } = PlanOptions::default();
         Self { pool: Arc::new(Pool::new(threads)), level, memory_limit, input: None, output: None }
+    }
+}
+
+impl Default for Options {
+    /// All cores, the best level, 8 GiB of activations.
+    fn default() -> Self {
+        Self::with_threads(None)
     }
 }
 
@@ -64,9 +72,17 @@ struct Planned {
     idle: Vec<Activations>,
 }
 
+impl Planned {
+    fn take_idle(&mut self, threads: usize) -> Option<Activations> {
+        let at = self.idle.iter().position(|activations| activations.threads() >= threads)?;
+        Some(self.idle.swap_remove(at))
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
 struct PlanKey {
     feeds: Vec<(String, Vec<usize>)>,
+    settings: Vec<(String, Bytes)>,
     fetches: Vec<String>,
     level: Level,
 }
@@ -132,14 +148,33 @@ impl Network {
     /// [`Error::Unknown`], [`Error::Unsupported`], [`Error::Node`] for what is wrong with the graph,
     /// [`Error::Input`] for shapes it does not take, [`Error::Memory`] for pictures too large.
     pub fn plan(&self, feeds: &[(&str, &[usize])], fetches: &[&str]) -> Result<Arc<Plan>> {
-        let key = self.key(feeds, fetches);
+        self.plan_with(feeds, &[], fetches)
+    }
+
+    /// As [`Network::plan`], with inputs that are settings and not pictures: a flag such as `is_training`, a number
+    /// such as `keep_prob`. They become constants of the plan, so that branches can be taken and dropout removed.
+    ///
+    /// # Errors
+    /// As [`Network::plan`].
+    pub fn plan_with(
+        &self,
+        feeds: &[(&str, &[usize])],
+        settings: &[(&str, Tensor)],
+        fetches: &[&str],
+    ) -> Result<Arc<Plan>> {
+        let key = PlanKey {
+            feeds: feeds.iter().map(|(name, shape)| ((*name).to_owned(), shape.to_vec())).collect(),
+            settings: settings.iter().map(|(name, value)| ((*name).to_owned(), value.bytes().clone())).collect(),
+            fetches: fetches.iter().map(|&name| name.to_owned()).collect(),
+            level: self.options.level,
+        };
         if let Some(plan) = self.kept(&key) {
             return Ok(plan);
         }
         let names: Vec<&str> = feeds.iter().map(|feed| feed.0).collect();
-        let graph = self.model.graph.graph(&names, fetches)?;
-        let node_name = |name: &str| name.strip_suffix(":0").unwrap_or(name).to_owned();
-        let sizes: HashMap<String, Vec<usize>> = feeds.iter().map(|(name, shape)| (node_name(name), shape.to_vec())).collect();
+        let graph = self.model.graph.graph(&names, settings, fetches)?;
+        let sizes: HashMap<String, Vec<usize>> =
+            feeds.iter().map(|(name, shape)| (node_name(name).to_owned(), shape.to_vec())).collect();
         let shaped = optimise(specialise(&graph, &sizes)?);
         let options = PlanOptions { level: self.options.level, memory_limit: self.options.memory_limit };
         let plan = Arc::new(Plan::new(&shaped, &self.model.packing, &options, &self.options.pool)?);
@@ -147,14 +182,6 @@ impl Network {
         plans.insert(0, Planned { key, plan: plan.clone(), idle: Vec::new() });
         plans.truncate(PLANS_KEPT);
         Ok(plan)
-    }
-
-    fn key(&self, feeds: &[(&str, &[usize])], fetches: &[&str]) -> PlanKey {
-        PlanKey {
-            feeds: feeds.iter().map(|(name, shape)| ((*name).to_owned(), shape.to_vec())).collect(),
-            fetches: fetches.iter().map(|&name| name.to_owned()).collect(),
-            level: self.options.level,
-        }
     }
 
     fn plans(&self) -> std::sync::MutexGuard<'_, Vec<Planned>> {
@@ -180,8 +207,9 @@ impl Network {
         read: impl FnOnce(&Activations) -> T,
     ) -> Result<T> {
         let of_plan = |planned: &&mut Planned| Arc::ptr_eq(&planned.plan, plan);
-        let idle = self.plans().iter_mut().find(of_plan).and_then(|planned| planned.idle.pop());
-        let mut activations = idle.map_or_else(|| plan.activations(), Ok)?;
+        let threads = self.options.pool.threads();
+        let idle = self.plans().iter_mut().find(of_plan).and_then(|planned| planned.take_idle(threads));
+        let mut activations = idle.map_or_else(|| plan.activations(threads), Ok)?;
         write(&mut activations);
         plan.run(&mut activations, &self.options.pool);
         let answer = read(&activations);
@@ -191,15 +219,17 @@ impl Network {
         Ok(answer)
     }
 
-    /// Feeds tensors and fetches others, by TensorFlow tensor name.
+    /// Feeds tensors and fetches others, by TensorFlow tensor name. Scalars count as settings
+    /// ([`Network::plan_with`]).
     ///
     /// # Errors
     /// As [`Network::plan`].
     pub fn run(&self, feeds: &[(&str, &Tensor)], fetches: &[&str]) -> Result<Vec<Tensor>> {
+        let (settings, feeds): (Vec<_>, Vec<_>) = feeds.iter().partition(|(_, tensor)| tensor.shape().is_empty());
+        let settings: Vec<(&str, Tensor)> = settings.iter().map(|(name, tensor)| (*name, (*tensor).clone())).collect();
         let shapes: Vec<(&str, &[usize])> = feeds.iter().map(|(name, tensor)| (*name, tensor.shape())).collect();
-        let plan = self.plan(&shapes, fetches)?;
-        let values: HashMap<&str, &Tensor> =
-            feeds.iter().map(|(name, tensor)| (name.strip_suffix(":0").unwrap_or(name), *tensor)).collect();
+        let plan = self.plan_with(&shapes, &settings, fetches)?;
+        let values: HashMap<&str, &Tensor> = feeds.iter().map(|(name, tensor)| (node_name(name), *tensor)).collect();
         if let Some(missing) = plan.inputs().iter().find(|port| !values.contains_key(port.name.as_str())) {
             return Err(Error::Input(format!("input '{}' must be fed too", missing.name)));
         }
@@ -208,11 +238,10 @@ impl Network {
                 activations.input(port).copy_from_slice(&values[port.name.as_str()].to_f32());
             }
         };
-        let read = |activations: &Activations| {
-            let ports = plan.outputs().iter();
-            ports.map(|port| tensor_of(&port.fact.shape, port.fact.dtype, activations.output(&plan, port))).collect()
+        let tensor = |activations: &Activations, port: &Port| {
+            Tensor::from_floats(port.fact.dtype, &port.fact.shape, activations.output(&plan, port).to_vec())
         };
-        self.run_plan(&plan, write, read)
+        self.run_plan(&plan, write, |activations| plan.outputs().iter().map(|port| tensor(activations, port)).collect())
     }
 
     /// Bytes of the weights packed so far.
@@ -221,10 +250,7 @@ impl Network {
     }
 }
 
-/// The values of an output as the type they stand for.
-fn tensor_of(shape: &[usize], dtype: DType, values: &[f32]) -> Tensor {
-    if dtype.is_float() {
-        return Tensor::from_f32(shape, values.to_vec());
-    }
-    Tensor::from_i64(dtype, shape, &values.iter().map(|&v| v as i64).collect::<Vec<_>>())
+/// The node of a tensor name: `name:0` is the first output of `name`.
+fn node_name(tensor: &str) -> &str {
+    tensor.strip_suffix(":0").unwrap_or(tensor)
 }

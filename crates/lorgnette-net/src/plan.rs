@@ -48,7 +48,6 @@ impl Default for PlanOptions {
 pub struct Plan {
     steps: Vec<Step>,
     arena_len: usize,
-    scratch_len: usize,
     constants: Buffer,
     inputs: Vec<Port>,
     outputs: Vec<Port>,
@@ -85,8 +84,7 @@ pub struct Port {
 }
 
 impl Plan {
-    /// Plans an optimised graph. Weights that `packing` holds already are not packed again; `pool` packs the others,
-    /// and later runs use at most as many threads as it has.
+    /// Plans an optimised graph. Weights that `packing` holds already are not packed again; `pool` packs the others.
     ///
     /// # Errors
     /// [`Error::Memory`] if the activations exceed the limit; [`Error::Unsupported`] with all nodes that cannot run.
@@ -104,7 +102,6 @@ impl Plan {
             outputs: shaped.graph.outputs().iter().map(|&id| port(id)).collect(),
             steps: lowered.steps,
             arena_len: layout.arena_len,
-            scratch_len: lowered.scratch_len,
             constants: lowered.constants,
             level: options.level,
         })
@@ -120,9 +117,14 @@ impl Plan {
         &self.outputs
     }
 
-    /// Bytes of one set of activations.
-    pub fn activation_bytes(&self) -> usize {
-        (self.arena_len + self.scratch_len) * size_of::<f32>()
+    /// Bytes of one set of activations for a run on `threads` threads.
+    pub fn activation_bytes(&self, threads: usize) -> usize {
+        (self.arena_len + self.scratch_len(threads)) * size_of::<f32>()
+    }
+
+    /// Floats that the kernels need for themselves.
+    fn scratch_len(&self, threads: usize) -> usize {
+        self.steps.iter().map(|step| step.kernel.scratch_len(threads)).max().unwrap_or(0)
     }
 
     /// The CPU level it runs on.
@@ -130,15 +132,15 @@ impl Plan {
         self.level
     }
 
-    /// Memory for one run at a time. Untouched pages cost nothing.
+    /// Memory for one run at a time, on up to `threads` threads. Untouched pages cost nothing.
     ///
     /// # Errors
     /// [`Error::Memory`] if the system has no more.
-    pub fn activations(&self) -> Result<Activations> {
+    pub fn activations(&self, threads: usize) -> Result<Activations> {
         let buffer = |len| {
             let refused = |_| Error::Memory { what: "the activations".into(), needed: len as u64 * 4, limit: 0 };
             Buffer::zeroed(len).map_err(refused)
         };
-        Ok(Activations { arena: buffer(self.arena_len)?, scratch: buffer(self.scratch_len)? })
+        Ok(Activations { arena: buffer(self.arena_len)?, scratch: buffer(self.scratch_len(threads))?, threads })
     }
 }

@@ -37,6 +37,15 @@ impl DType {
         }
     }
 
+    /// The nearest float32 that the type can hold as well; for other types than the small floats, the number itself.
+    pub fn rounded(self, value: f32) -> f32 {
+        match self {
+            Self::F16 => half::f16::from_f32(value).to_f32(),
+            Self::BF16 => half::bf16::from_f32(value).to_f32(),
+            _ => value,
+        }
+    }
+
     /// Whether elements have a fraction.
     pub fn is_float(self) -> bool {
         matches!(self, Self::F16 | Self::BF16 | Self::F32 | Self::F64)
@@ -65,6 +74,22 @@ impl Tensor {
     /// If the number of values is not the shape's.
     pub fn from_f32(shape: &[usize], values: Vec<f32>) -> Self {
         Self::of(DType::F32, shape, values.len(), floats_to_bytes(values))
+    }
+
+    /// A tensor of any numeric type from floats, rounded to it; whole numbers lose the fraction.
+    ///
+    /// # Panics
+    /// If the number of values is not the shape's.
+    pub fn from_floats(dtype: DType, shape: &[usize], values: Vec<f32>) -> Self {
+        let count = values.len();
+        let bytes: Vec<u8> = match dtype {
+            DType::F32 => return Self::from_f32(shape, values),
+            DType::F16 => values.iter().flat_map(|&v| half::f16::from_f32(v).to_le_bytes()).collect(),
+            DType::BF16 => values.iter().flat_map(|&v| half::bf16::from_f32(v).to_le_bytes()).collect(),
+            DType::F64 => values.iter().flat_map(|&v| f64::from(v).to_le_bytes()).collect(),
+            _ => return Self::from_i64(dtype, shape, &values.iter().map(|&v| v as i64).collect::<Vec<_>>()),
+        };
+        Self::of(dtype, shape, count, bytes.into())
     }
 
     /// An int32, int64, uint8 or bool (any type but floats) tensor; values are cut to the type's bits.

@@ -109,6 +109,8 @@ struct Tile<'a, const ROWS: usize, const VECS: usize> {
 
 /// Input channels of one turn of the loop: enough to keep its bookkeeping small.
 const UNROLL: usize = 4;
+/// Taps whose inputs are found together: finding them is a call, which empties the registers.
+const TAPS: usize = 9;
 /// Cache lines of the next panel prefetched in a turn.
 const PREFETCHES: usize = 2;
 /// Floats of a cache line.
@@ -122,15 +124,19 @@ impl<const ROWS: usize, const VECS: usize> Kernel for Tile<'_, ROWS, VECS> {
         let Self { job, rows, place } = self;
         let mut origins = [Origin::default(); ROWS];
         rows.locate(place.pixel, &mut origins);
-        let mut inputs = [std::ptr::null(); ROWS];
+        let mut inputs = [[std::ptr::null(); ROWS]; TAPS];
         let mut sums = [[simd.splat(0.0); VECS]; ROWS];
-        let mut walk = Walk::<VECS>::new::<S>(job, place);
-        for ky in 0..job.taps[0] {
-            for kx in 0..job.taps[1] {
-                rows.under(&origins, [ky, kx], &mut inputs);
+        let mut walk = Walk::<VECS>::new(job, place);
+        let taps = job.taps[0] * job.taps[1];
+        for first in (0..taps).step_by(TAPS) {
+            let inputs = &mut inputs[..TAPS.min(taps - first)];
+            for (tap, inputs) in (first..).zip(inputs.iter_mut()) {
+                rows.under(&origins, [tap / job.taps[1], tap % job.taps[1]], inputs);
+            }
+            for inputs in inputs {
                 // SAFETY: `rows` vouches for `depth` floats under each tap, and the panels hold a row of weights for
                 // each tap and input channel (`Conv::check`).
-                unsafe { walk.tap(simd, &inputs, job.depth, &mut sums) };
+                unsafe { walk.tap(simd, inputs, job.depth, &mut sums) };
             }
         }
         finish(simd, job, place, &sums);
@@ -139,27 +145,25 @@ impl<const ROWS: usize, const VECS: usize> Kernel for Tile<'_, ROWS, VECS> {
 
 /// The way through the weights of one tile.
 struct Walk<const VECS: usize> {
-    /// Where each vector's next weights lie.
-    weights: [*const f32; VECS],
+    /// Where the next weights of the first panel lie.
+    weights: *const f32,
+    /// Floats from panel to panel.
+    panel_len: usize,
     ahead: *const f32,
 }
 
 impl<const VECS: usize> Walk<VECS> {
     #[inline(always)]
-    fn new<S: Simd>(job: &Job<'_>, place: Place) -> Self {
+    fn new(job: &Job<'_>, place: Place) -> Self {
         let panels = &job.packed[place.panel * job.panel_len..];
         assert!(panels.len() >= VECS.div_ceil(2) * job.panel_len, "a tile has more panels than there are");
-        let mut weights = [panels.as_ptr(); VECS];
-        for (v, weights) in weights.iter_mut().enumerate() {
-            *weights = weights.wrapping_add(v / 2 * job.panel_len + v % 2 * S::LANES);
-        }
-        Self { weights, ahead: place.ahead }
+        Self { weights: panels.as_ptr(), panel_len: job.panel_len, ahead: place.ahead }
     }
 
     /// Adds the products of one tap.
     ///
     /// # Safety
-    /// `depth` floats can be read at each of `inputs`, and rows of weights at each of `self.weights`.
+    /// `depth` floats can be read at each of `inputs`, and rows of weights in each panel.
     #[inline(always)]
     unsafe fn tap<S: Simd, const ROWS: usize>(
         &mut self,
@@ -181,13 +185,13 @@ impl<const VECS: usize> Walk<VECS> {
                 // SAFETY: `k + step` is less than `depth`.
                 unsafe { self.step(simd, inputs, k + step, step, sums) };
             }
-            self.advance::<S>(UNROLL);
+            self.weights = self.weights.wrapping_add(UNROLL * panel_width::<S>());
             k += UNROLL;
         }
         while k < depth {
             // SAFETY: `k` is less than `depth`.
             unsafe { self.step(simd, inputs, k, 0, sums) };
-            self.advance::<S>(1);
+            self.weights = self.weights.wrapping_add(panel_width::<S>());
             k += 1;
         }
     }
@@ -208,7 +212,7 @@ impl<const VECS: usize> Walk<VECS> {
     ) {
         let mut weights = [simd.splat(0.0); VECS];
         for v in 0..VECS {
-            let at = self.weights[v].wrapping_add(row * panel_width::<S>());
+            let at = self.weights.wrapping_add(v / 2 * self.panel_len + v % 2 * S::LANES + row * panel_width::<S>());
             if VECS > 2 {
                 simd.prefetch(at.wrapping_add(AHEAD * panel_width::<S>()));
             }
@@ -221,13 +225,6 @@ impl<const VECS: usize> Walk<VECS> {
             for v in 0..VECS {
                 sums[r][v] = simd.mul_add(x, weights[v], sums[r][v]);
             }
-        }
-    }
-
-    #[inline(always)]
-    fn advance<S: Simd>(&mut self, rows: usize) {
-        for weights in &mut self.weights {
-            *weights = weights.wrapping_add(rows * panel_width::<S>());
         }
     }
 }

@@ -56,17 +56,8 @@ pub(crate) fn evaluate(op: &Op, inputs: &[&Tensor], fact: &Fact) -> Result<Tenso
         Op::Binary(op, Clamp::NONE) if whole_numbers => integers(*op, inputs, fact),
         Op::Reduce { kind, .. } if whole_numbers => reduced_integers(*kind, inputs, fact),
         Op::Range => Ok(range(inputs, fact)),
-        _ => floats(op, inputs, fact).map(|values| from_floats(values, fact)),
+        _ => floats(op, inputs, fact).map(|values| Tensor::from_floats(fact.dtype, &fact.shape, values)),
     }
-}
-
-/// Floats as a tensor of the type that is wanted.
-fn from_floats(values: Vec<f32>, fact: &Fact) -> Tensor {
-    if fact.dtype.is_float() {
-        return Tensor::from_f32(&fact.shape, values);
-    }
-    let whole: Vec<i64> = values.iter().map(|&v| v as i64).collect();
-    Tensor::from_i64(fact.dtype, &fact.shape, &whole)
 }
 
 /// Operations that move elements of any type.
@@ -170,7 +161,7 @@ pub(crate) fn groups(shape: &[usize], axes: &[i64]) -> Result<(Vec<u32>, usize),
 
 fn cast(x: &Tensor, fact: &Fact) -> Tensor {
     match fact.dtype {
-        dtype if dtype.is_float() => Tensor::from_f32(&fact.shape, x.to_f32()),
+        dtype if dtype.is_float() => Tensor::from_floats(dtype, &fact.shape, x.to_f32()),
         DType::Bool => {
             let truth: Vec<i64> = x.to_f32().iter().map(|&v| i64::from(v != 0.0)).collect();
             Tensor::from_i64(DType::Bool, &fact.shape, &truth)
@@ -199,14 +190,14 @@ fn integers(op: Binary, inputs: &[&Tensor], fact: &Fact) -> Result<Tensor, Strin
 }
 
 fn integer(op: Binary, a: i64, b: i64) -> Result<i64, String> {
-    if b == 0 && matches!(op, Binary::Div | Binary::FloorDiv | Binary::FloorMod) {
+    if b == 0 && matches!(op, Binary::Div | Binary::DivNoNan | Binary::FloorDiv | Binary::FloorMod) {
         return Err("a division by zero".into());
     }
     Ok(match op {
         Binary::Add => a.wrapping_add(b),
         Binary::Sub => a.wrapping_sub(b),
         Binary::Mul => a.wrapping_mul(b),
-        Binary::Div => a.wrapping_div(b),
+        Binary::Div | Binary::DivNoNan => a.wrapping_div(b),
         Binary::FloorDiv => a.wrapping_div(b) - i64::from(a.wrapping_rem(b) != 0 && (a < 0) != (b < 0)),
         Binary::FloorMod => a.wrapping_rem(b).wrapping_add(b).wrapping_rem(b),
         Binary::Maximum => a.max(b),

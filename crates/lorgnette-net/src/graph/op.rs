@@ -114,6 +114,8 @@ pub enum Op {
     },
     /// `x, indices, axis`.
     Gather,
+    /// `x, axes`: back to front along these.
+    Reverse,
     /// `x, multiples`.
     Tile,
     /// `x, shape`.
@@ -278,7 +280,7 @@ impl Op {
                 inputs..=inputs
             }
             Self::DepthwiseConv2d(_) | Self::Binary(..) | Self::Reduce { .. } | Self::Resize(_) => 2..=2,
-            Self::Reshape | Self::ExpandDims | Self::Transpose | Self::Split { .. } | Self::Tile => 2..=2,
+            Self::Reshape | Self::ExpandDims | Self::Transpose | Self::Split { .. } | Self::Tile | Self::Reverse => 2..=2,
             Self::BroadcastTo | Self::Fill | Self::ArgExtreme { .. } | Self::TopK { .. } => 2..=2,
             Self::Slice | Self::SplitV { .. } | Self::Gather | Self::SpaceToBatch | Self::BatchToSpace => 3..=3,
             Self::Range | Self::Select | Self::Dequantize(_) => 3..=3,
@@ -326,6 +328,7 @@ impl Op {
             Self::SplitV { .. } => "SplitV",
             Self::Unpack { .. } => "Unpack",
             Self::Gather => "Gather",
+            Self::Reverse => "ReverseV2",
             Self::Tile => "Tile",
             Self::BroadcastTo => "BroadcastTo",
             Self::SpaceToBatch => "SpaceToBatchND",

@@ -75,6 +75,7 @@ pub fn rearrangement(op: &Op, shapes: &[&[usize]], parameters: &[Option<&Tensor>
         Op::SplitV { index } => single(2).and_then(|a| split_v(x, axis(a, x.len())?, &numbers(1)?, *index)),
         Op::Unpack { axis: a, index } => axis(*a, x.len()).and_then(|a| unpack(x, a, *index)),
         Op::Gather => single(2).and_then(|a| gather(x, &numbers(1)?, shapes[1], axis(a, x.len())?)),
+        Op::Reverse => numbers(1).and_then(|axes| reverse(x, &axes)),
         Op::Tile => numbers(1).and_then(|multiples| tile(x, &multiples)),
         Op::BroadcastTo => numbers(1).and_then(|shape| broadcast_to(x, &lengths(&shape)?)),
         Op::Pad(mode) => numbers(1).and_then(|paddings| pad(x, &paddings, *mode)),
@@ -233,6 +234,17 @@ fn gather(x: &[usize], indices: &[i64], indices_shape: &[usize], axis: usize) ->
         let which = chosen[dot(&index[middle.clone()], &chosen_strides)] as usize;
         Some(dot(&index[..axis], &x_strides) + which * x_strides[axis] + dot(&index[middle.end..], &x_strides[axis + 1..]))
     }))
+}
+
+fn reverse(x: &[usize], axes: &[i64]) -> Result<Rearrangement, String> {
+    let mut steps: Vec<i64> = strides(x).into_iter().map(|step| step as i64).collect();
+    let mut offset = 0;
+    for &a in axes {
+        let d = axis(a, x.len())?;
+        offset += steps[d] * (x[d] as i64 - 1);
+        steps[d] = -steps[d];
+    }
+    Ok(view(x.to_vec(), offset, steps))
 }
 
 fn tile(x: &[usize], multiples: &[i64]) -> Result<Rearrangement, String> {

@@ -219,7 +219,7 @@ fn infer(op: &Op, inputs: &[&Fact], constants: &[Option<&Tensor>]) -> Result<Fac
         Op::Transpose | Op::StridedSlice(_) | Op::Slice | Op::Split { .. } | Op::SplitV { .. } | Op::Unpack { .. } => {
             unreachable!("rearrangements are settled above")
         }
-        Op::Gather | Op::Tile | Op::BroadcastTo | Op::Pad(_) | Op::SpaceToBatch | Op::BatchToSpace => {
+        Op::Gather | Op::Tile | Op::Reverse | Op::BroadcastTo | Op::Pad(_) | Op::SpaceToBatch | Op::BatchToSpace => {
             return Err("an input is missing".into());
         }
     })

@@ -1,8 +1,6 @@
 //! Switch and Merge of a condition that is settled when the graph is read, as `is_training` is: the branch that is not
 //! taken is dead, and everything that reads it is, up to the Merge.
 
-use lorgnette_kernels::Binary;
-
 use crate::graph::op::Op;
 use crate::graph::{Graph, NodeId};
 
@@ -32,15 +30,17 @@ pub(super) fn merge(inputs: impl IntoIterator<Item = Slot>) -> Slot {
 
 /// Whether a condition is true, if constants alone decide.
 fn truth(graph: &Graph, id: NodeId) -> Option<bool> {
+    const DEEPEST: usize = 64;
+    number(graph, id, DEEPEST).map(|value| value != 0.0)
+}
+
+fn number(graph: &Graph, id: NodeId, depth: usize) -> Option<f32> {
     let node = graph.node(id);
-    let input = |i: usize| truth(graph, *node.inputs.get(i)?);
+    let input = |i: usize| number(graph, *node.inputs.get(i)?, depth.checked_sub(1)?);
     match &node.op {
-        Op::Const(value) => value.to_i64().first().map(|&v| v != 0),
-        Op::Identity => input(0),
-        Op::Binary(Binary::LogicalAnd, _) => Some(input(0)? && input(1)?),
-        Op::Binary(Binary::LogicalOr, _) => Some(input(0)? || input(1)?),
-        Op::Binary(Binary::Equal, _) => Some(input(0)? == input(1)?),
-        Op::Binary(Binary::NotEqual, _) => Some(input(0)? != input(1)?),
+        Op::Const(value) if value.len() == 1 => value.to_f32().first().copied(),
+        Op::Identity | Op::Cast(_) => input(0),
+        Op::Binary(op, clamp) => Some(clamp.apply(op.apply(input(0)?, input(1)?))),
         _ => None,
     }
 }

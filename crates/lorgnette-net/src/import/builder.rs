@@ -1,6 +1,6 @@
 //! The graph, node by node in order, with the dead branches left out and the unknown operations collected.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 use super::GraphDef;
 use super::attributes::Attributes;
@@ -14,9 +14,9 @@ use crate::graph::{Graph, NodeId};
 use crate::tensor::{DType, Tensor};
 
 /// Builds what computes the outputs `fetches` (node, output) from the nodes `fed`.
-pub(super) fn build(def: &GraphDef, fed: &HashSet<usize>, fetches: &[(usize, usize)]) -> Result<Graph> {
+pub(super) fn build(def: &GraphDef, fed: &HashMap<usize, Option<&Tensor>>, fetches: &[(usize, usize)]) -> Result<Graph> {
     let wanted: Vec<usize> = fetches.iter().map(|fetch| fetch.0).collect();
-    let stop = |node: usize| fed.contains(&node) || operation::decodes_a_photo(&def.nodes[node].op);
+    let stop = |node: usize| fed.contains_key(&node) || operation::decodes_a_photo(&def.nodes[node].op);
     let order = order(def, &wanted, stop)?;
     let mut builder = Builder {
         def,
@@ -46,7 +46,8 @@ fn ports_read(order: &Order, fetches: &[(usize, usize)]) -> HashMap<usize, BTree
 
 struct Builder<'a> {
     def: &'a GraphDef,
-    fed: &'a HashSet<usize>,
+    /// The nodes that are fed; with their value where that is settled.
+    fed: &'a HashMap<usize, Option<&'a Tensor>>,
     order: &'a Order,
     ports: HashMap<usize, BTreeSet<usize>>,
     graph: Graph,
@@ -96,7 +97,11 @@ impl Builder<'_> {
     /// The outputs `ports` of a live node.
     fn outputs(&mut self, index: usize, inputs: &[Slot], ports: &[usize]) -> Result<Vec<Slot>, String> {
         let def = &self.def.nodes[index];
-        if self.fed.contains(&index) || operation::decodes_a_photo(&def.op) {
+        if let Some(Some(value)) = self.fed.get(&index) {
+            let id = self.graph.constant(def.name.clone(), (*value).clone());
+            return Ok(vec![Slot::Node(id); ports.len()]);
+        }
+        if self.fed.contains_key(&index) || operation::decodes_a_photo(&def.op) {
             return Ok(vec![Slot::Node(self.input(index)); ports.len()]);
         }
         match (def.op.as_str(), inputs) {

@@ -42,6 +42,16 @@ impl Chain<'_> {
         self.inputs.get(i).copied().ok_or_else(|| format!("input {i} is missing"))
     }
 
+    /// The value of an input that is a constant of one number.
+    fn number(&self, i: usize) -> Option<f32> {
+        self.graph.constant_of(*self.inputs.get(i)?).filter(|tensor| tensor.len() == 1)?.to_f32().first().copied()
+    }
+
+    /// The values of an input that is a constant.
+    fn numbers(&self, i: usize) -> Option<Vec<i64>> {
+        self.graph.constant_of(*self.inputs.get(i)?).map(Tensor::to_i64)
+    }
+
     /// Adds a node on the way, named after the last one.
     fn step(&mut self, suffix: &str, op: Op, inputs: &[NodeId]) -> Result<NodeId, String> {
         checked(&op, inputs.len())?;

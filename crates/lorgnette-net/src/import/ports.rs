@@ -42,7 +42,7 @@ impl GraphDef {
             Some(name) => self.find(name)?.0,
             None => self.output()?,
         };
-        let softmax = self.back_to(end, |op| op == "Softmax", PASSES_SCORES_ON);
+        let softmax = self.back_to(end, |op| matches!(op, "Softmax" | "Sigmoid"), PASSES_SCORES_ON);
         let logits = match softmax {
             Some(softmax) => self.input_of(softmax, 0).ok_or_else(|| self.without_input(softmax))?,
             None => end,
@@ -69,7 +69,7 @@ impl GraphDef {
             }
         }
         let ends: Vec<usize> = (0..self.nodes.len()).filter(|&i| !read[i] && is_an_answer(&self.nodes[i].op)).collect();
-        let is_softmax = |&i: &usize| self.back_to(i, |op| op == "Softmax", PASSES_SCORES_ON).is_some();
+        let is_softmax = |&i: &usize| self.back_to(i, |op| matches!(op, "Softmax" | "Sigmoid"), PASSES_SCORES_ON).is_some();
         let retrained = |&i: &usize| self.nodes[i].name == "final_result";
         let only = |candidates: Vec<usize>| if let [one] = candidates[..] { Some(one) } else { None };
         only(ends.clone())

@@ -19,7 +19,11 @@ fn as_affine(graph: &Rewriter, id: NodeId) -> Option<Epilogue> {
     let node = graph.node(id);
     let Op::BatchNorm { epsilon } = node.op else { return None };
     let channels = *graph.shape(id).last()?;
-    let parameter = |i: usize| graph.constant(*node.inputs.get(i)?).filter(|values| values.len() == channels);
+    let parameter = |i: usize| match graph.constant(*node.inputs.get(i)?)? {
+        values if values.len() == channels => Some(values),
+        values if values.len() == 1 => Some(vec![values[0]; channels]),
+        _ => None,
+    };
     let (gamma, beta, mean, variance) = (parameter(1)?, parameter(2)?, parameter(3)?, parameter(4)?);
     let scale: Vec<f32> = gamma.iter().zip(&variance).map(|(g, v)| g * (1.0 / (v + epsilon).sqrt())).collect();
     let shift = (0..channels).map(|c| beta[c] - mean[c] * scale[c]).collect();

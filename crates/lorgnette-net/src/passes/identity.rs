@@ -25,8 +25,7 @@ fn changes_nothing(graph: &Rewriter, id: NodeId) -> bool {
         Op::Reshape | Op::Squeeze { .. } | Op::Pad(_) | Op::Slice | Op::StridedSlice(_) | Op::BroadcastTo => {
             same_shape && !walks_backwards(graph, id)
         }
-        // Integers and floats are kept alike at run time, and every integer that runs is small enough to be exact.
-        Op::Cast(to) => same_type || to.is_float(),
+        Op::Cast(_) => same_type,
         Op::Pool(Pool { kernel: [1, 1], stride: [1, 1], .. }) => same_shape,
         Op::Concat => graph.node(id).inputs.len() == 2,
         _ => false,

@@ -8,6 +8,8 @@ use lorgnette_kernels::{
     Level, Lrn, Map, Operand, Pad, Pool, PoolShape, Residual, Resize, Unary,
 };
 
+use crate::tensor::DType;
+
 /// A shared list of numbers, one for each channel.
 pub(super) type PerChannel = Option<Arc<[f32]>>;
 
@@ -42,6 +44,8 @@ pub(super) enum Kernel {
     TopK { columns: usize, k: usize, indices: bool },
     MatMul(general::MatMul),
     Truncate,
+    /// To the nearest number of a type with fewer digits.
+    Round(DType),
     Truth,
 }
 
@@ -163,6 +167,7 @@ impl Kernel {
             Self::TopK { columns, k, indices } => general::top_k(*columns, *k, *indices, x, output),
             Self::MatMul(product) => product.run(x, site.inputs[1].expect("a right matrix"), output),
             Self::Truncate => general::truncate(x, output),
+            Self::Round(dtype) => output.iter_mut().zip(x).for_each(|(out, &x)| *out = dtype.rounded(x)),
             Self::Truth => general::truth(x, output),
             _ => unreachable!("all other kernels go elsewhere"),
         }
@@ -192,7 +197,16 @@ impl Kernel {
             Self::TopK { .. } => "top k".into(),
             Self::MatMul(_) => "matrix product".into(),
             Self::Truncate => "truncate".into(),
+            Self::Round(dtype) => format!("round to {dtype:?}").to_lowercase(),
             Self::Truth => "truth".into(),
+        }
+    }
+
+    /// Floats of scratch that a run on so many threads needs.
+    pub(super) fn scratch_len(&self, threads: usize) -> usize {
+        match self {
+            Self::Conv { kernel, shape, .. } => (kernel.scratch_len)(shape, threads),
+            _ => 0,
         }
     }
 

@@ -11,6 +11,7 @@ use crate::graph::op::Op;
 use crate::graph::rearrange::axis;
 use crate::graph::specialise::Shaped;
 use crate::graph::{Node, NodeId};
+use crate::tensor::DType;
 
 /// Where each node's value lies.
 #[derive(Debug)]
@@ -161,7 +162,9 @@ impl<'a> Sharing<'a> {
 
 /// Whether the operation's result is its input under another shape.
 pub(super) fn is_another_name(op: &Op) -> bool {
-    matches!(op, Op::Identity | Op::Reshape | Op::Squeeze { .. } | Op::ExpandDims)
+    // Whole numbers are kept as floats at run time; every one that occurs there is small enough to be exact.
+    let widens = matches!(op, Op::Cast(DType::F32 | DType::F64));
+    widens || matches!(op, Op::Identity | Op::Reshape | Op::Squeeze { .. } | Op::ExpandDims)
 }
 
 /// Whether the operation's kernel can work on its first input's own memory.

@@ -23,7 +23,6 @@ use crate::tensor::{DType, Tensor};
 /// A plan's steps.
 pub(super) struct Lowered {
     pub(super) steps: Vec<Step>,
-    pub(super) scratch_len: usize,
     pub(super) constants: Buffer,
     /// Where in `constants` each constant that a step reads begins.
     constant_places: Vec<Option<usize>>,
@@ -50,10 +49,8 @@ pub(super) fn lower(shaped: &Shaped, layout: &Layout, packing: &Packing, level: 
         layout,
         packing,
         level,
-        threads: pool.threads(),
         drafts: Vec::new(),
         jobs: Vec::new(),
-        scratch_len: 0,
         constants: Vec::new(),
         constant_places: vec![None; shaped.graph.nodes().len()],
     };
@@ -74,10 +71,8 @@ struct Lowering<'a> {
     layout: &'a Layout,
     packing: &'a Packing,
     level: Level,
-    threads: usize,
     drafts: Vec<Draft>,
     jobs: Vec<Job<'a>>,
-    scratch_len: usize,
     /// The constants that steps read as they are.
     constants: Vec<f32>,
     constant_places: Vec<Option<usize>>,
@@ -212,8 +207,8 @@ impl<'a> Lowering<'a> {
                 self.step(id, Kernel::TopK { columns, k, indices: *indices }, &[input(0)?]);
             }
             Op::Cast(DType::Bool) => self.step(id, Kernel::Truth, &node.inputs),
-            Op::Cast(to) if !to.is_float() => self.step(id, Kernel::Truncate, &node.inputs),
-            Op::Cast(_) => self.another_name(id, input(0)?),
+            Op::Cast(to) if to.is_float() => self.step(id, Kernel::Round(*to), &node.inputs),
+            Op::Cast(_) => self.step(id, Kernel::Truncate, &node.inputs),
             Op::Pad(PadMode::Constant) if self.is_plain_pad(node) => self.pad(id, node)?,
             Op::RandomUniform => return Err("random numbers that reach the output: the graph is one for training".into()),
             Op::BatchNorm { .. } => return Err("its statistics are computed, not constant".into()),
@@ -224,8 +219,8 @@ impl<'a> Lowering<'a> {
 
     /// A value that lies where its input does, or is copied from there.
     fn another_name(&mut self, id: NodeId, input: NodeId) {
-        let same = self.layout.places[id.index()] == self.layout.places[input.index()];
-        if !same {
+        let start = |id: NodeId| self.layout.places[id.index()].as_ref().map(|lie| lie.start);
+        if start(id) != start(input) {
             // The shapes differ; the values, in a row, do not.
             let row = Map::dense(1, 1, 1, self.fact(id).len());
             self.step(id, Kernel::Copy { from: row, to: row }, &[input]);
@@ -274,7 +269,6 @@ impl<'a> Lowering<'a> {
         transposed: bool,
     ) -> Result<(), String> {
         let kernel = choose_conv(&shape, self.level);
-        self.scratch_len = self.scratch_len.max((kernel.scratch_len)(&shape, self.threads));
         let job = self.job(node.inputs[1], epilogue, transposed, Packer::Conv(kernel, shape))?;
         let mut inputs = vec![node.inputs[0]];
         let residual = epilogue.residual.then(|| node.inputs[2]);
@@ -443,7 +437,6 @@ impl<'a> Lowering<'a> {
         constants.copy_from_slice(&self.constants);
         let mut lowered = Lowered {
             steps: Vec::with_capacity(self.drafts.len()),
-            scratch_len: self.scratch_len,
             constants,
             constant_places: self.constant_places,
             lengths: self.shaped.facts.iter().map(Fact::len).collect(),

@@ -12,9 +12,15 @@ use super::{Place, Plan, Port, Step};
 pub struct Activations {
     pub(super) arena: Buffer,
     pub(super) scratch: Buffer,
+    pub(super) threads: usize,
 }
 
 impl Activations {
+    /// The number of threads that a run in this memory may use.
+    pub fn threads(&self) -> usize {
+        self.threads
+    }
+
     /// The values of an input, to be written before each run; its memory may be used again during the run.
     pub fn input(&mut self, port: &Port) -> &mut [f32] {
         match &port.place {
@@ -33,8 +39,12 @@ impl Activations {
 }
 
 impl Plan {
-    /// Computes the outputs from the inputs in `activations`.
+    /// Computes the outputs from the inputs in `activations`. Allocates nothing.
+    ///
+    /// # Panics
+    /// If `pool` has more threads than `activations` was made for, or `activations` is another plan's.
     pub fn run(&self, activations: &mut Activations, pool: &Pool) {
+        self.check(activations, pool);
         for step in &self.steps {
             self.run_step(step, activations, pool);
         }
@@ -42,12 +52,18 @@ impl Plan {
 
     /// As [`Plan::run`], with the time each step took.
     pub fn run_timed(&self, activations: &mut Activations, pool: &Pool) -> Vec<Duration> {
+        self.check(activations, pool);
         let timed = |step| {
             let started = Instant::now();
             self.run_step(step, activations, pool);
             started.elapsed()
         };
         self.steps.iter().map(timed).collect()
+    }
+
+    fn check(&self, activations: &Activations, pool: &Pool) {
+        assert!(pool.threads() <= activations.threads, "the activations are for fewer threads");
+        assert_eq!(activations.arena.len(), self.arena_len, "the activations are another plan's");
     }
 
     fn run_step(&self, step: &Step, activations: &mut Activations, pool: &Pool) {

@@ -32,6 +32,7 @@ pub(super) fn read(op: &str, node: Attributes<'_>, port: usize, inputs: usize) -
         "AddN" | "AccumulateNV2" => return Some(Ok(sum(inputs))),
         "LogicalNot" => return Some(Ok(logical_not())),
         "ClipByValue" => return Some(Ok(clip())),
+        "FakeQuantWithMinMaxVars" | "FakeQuantWithMinMaxArgs" => return Some(fake_quantize(node)),
         "Dequantize" => return Some(dequantize(node)),
         "Cast" => match node.dtype("DstT") {
             Some(dtype) if dtype != DType::String => Op::Cast(dtype),
@@ -61,6 +62,7 @@ fn unary(op: &str, node: Attributes<'_>) -> Option<Unary> {
         "Selu" => Unary::Selu,
         "Sigmoid" => Unary::Sigmoid,
         "Sign" => Unary::Sign,
+        "_MklSwish" => Unary::Swish,
         "Softplus" => Unary::Softplus,
         "Softsign" => Unary::Softsign,
         "Sqrt" => Unary::Sqrt,
@@ -76,6 +78,7 @@ fn binary(op: &str) -> Option<Binary> {
         "Sub" => Binary::Sub,
         "Mul" => Binary::Mul,
         "RealDiv" | "Div" => Binary::Div,
+        "DivNoNan" => Binary::DivNoNan,
         "FloorDiv" => Binary::FloorDiv,
         "FloorMod" => Binary::FloorMod,
         "Maximum" => Binary::Maximum,
@@ -156,4 +159,37 @@ fn dequantize(node: Attributes<'_>) -> Result<Piece, String> {
         return Err("ranges that differ along an axis".into());
     }
     Ok(Piece::Node(Op::Dequantize(mode)))
+}
+
+/// What quantised training leaves: numbers limited to a range and rounded to one of its steps. The range is moved so
+/// that zero is one of the steps (`tensorflow/core/kernels/fake_quant_ops_functor.h`).
+fn fake_quantize(node: Attributes<'_>) -> Result<Piece, String> {
+    let bits = node.int("num_bits").unwrap_or(8);
+    if !(2..=16).contains(&bits) {
+        return Err(format!("{bits} bits"));
+    }
+    let lowest = if node.flag("narrow_range") { 1.0 } else { 0.0 };
+    let highest = ((1u32 << bits) - 1) as f32;
+    let own = node.float("min").zip(node.float("max"));
+    let by_attributes = node.0.op == "FakeQuantWithMinMaxArgs";
+    Ok(Piece::chain(move |chain: &mut Chain<'_>| {
+        let range = if by_attributes { Some(own.unwrap_or((-6.0, 6.0))) } else { chain.number(1).zip(chain.number(2)) };
+        let (min, max) = range.ok_or("its range is computed, not constant")?;
+        let step = (max - min) / (highest - lowest);
+        let zero = (lowest - min / step).round().clamp(lowest, highest);
+        let (low, high) = ((lowest - zero) * step, (highest - zero) * step);
+        let x = chain.input(0)?;
+        let mut apply = |suffix: &str, op: Op, x, value: Option<f32>| {
+            let value = value.map(|value| chain.constant(&format!("{suffix}/y"), Tensor::scalar(value)));
+            let inputs: Vec<_> = std::iter::once(x).chain(value).collect();
+            if suffix.is_empty() { chain.finish(op, &inputs) } else { chain.step(suffix, op, &inputs) }
+        };
+        let x = apply("limited", Op::Clamp(Clamp { low, high }), x, None)?;
+        let x = apply("shifted", Op::Binary(Binary::Sub, Clamp::NONE), x, Some(low))?;
+        let x = apply("steps", Op::Binary(Binary::Mul, Clamp::NONE), x, Some(1.0 / step))?;
+        let x = apply("half", Op::Binary(Binary::Add, Clamp::NONE), x, Some(0.5))?;
+        let x = apply("rounded", Op::Unary(Unary::Floor), x, None)?;
+        let x = apply("scaled", Op::Binary(Binary::Mul, Clamp::NONE), x, Some(step))?;
+        apply("", Op::Binary(Binary::Add, Clamp::NONE), x, Some(low))
+    }))
 }

@@ -39,6 +39,7 @@ fn after(name: &str, node: Attributes<'_>) -> Result<After, String> {
         "Relu" => After::Clamp(Clamp::RELU),
         "Relu6" => After::Clamp(Clamp::RELU6),
         "Elu" => After::Unary(Unary::Elu),
+        "_MklSwish" => After::Unary(Unary::Swish),
         "Sigmoid" => After::Unary(Unary::Sigmoid),
         "Tanh" => After::Unary(Unary::Tanh),
         "LeakyRelu" => After::Unary(Unary::LeakyRelu(node.float("leakyrelu_alpha").unwrap_or(0.2))),

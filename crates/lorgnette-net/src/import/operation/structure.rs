@@ -31,6 +31,7 @@ pub(super) fn read(op: &str, node: Attributes<'_>, port: usize, inputs: usize) -
         "SplitV" => Op::SplitV { index: port },
         "GatherV2" if node.int("batch_dims").unwrap_or(0) == 0 => Op::Gather,
         "Gather" => return Some(Ok(old_gather())),
+        "ReverseV2" => Op::Reverse,
         "Tile" => Op::Tile,
         "BroadcastTo" => Op::BroadcastTo,
         "Pad" | "PadV2" => Op::Pad(PadMode::Constant),

@@ -13,6 +13,7 @@ pub(super) fn read(op: &str, node: Attributes<'_>, port: usize, inputs: usize) -
         "Conv2D" => conv(node).map(Op::Conv2d).map(Piece::Node),
         "DepthwiseConv2dNative" => conv(node).map(Op::DepthwiseConv2d).map(Piece::Node),
         "MaxPool" => pool(node, PoolKind::Max).map(Op::Pool).map(Piece::Node),
+        "MaxPoolV2" => border(node).map(pool_by_inputs),
         "AvgPool" => pool(node, PoolKind::Average).map(Op::Pool).map(Piece::Node),
         "FusedBatchNorm" | "FusedBatchNormV2" | "FusedBatchNormV3" => batch_norm(node, port),
         "BatchNormWithGlobalNormalization" => global_normalization(node),
@@ -66,6 +67,19 @@ fn explicit(node: Attributes<'_>) -> Result<Padding, String> {
 
 fn pool(node: Attributes<'_>, kind: PoolKind) -> Result<Pool, String> {
     Ok(Pool { kind, kernel: node.spatial("ksize")?, stride: node.spatial("strides")?, border: border(node)? })
+}
+
+/// MaxPoolV2: window and steps are inputs.
+fn pool_by_inputs(border: Border) -> Piece {
+    Piece::chain(move |chain: &mut Chain<'_>| {
+        let pair = |numbers: Option<Vec<i64>>| match numbers.as_deref() {
+            Some(&[1, y, x, 1]) if y > 0 && x > 0 => Ok([y as usize, x as usize]),
+            other => Err(format!("a window or step of {other:?}")),
+        };
+        let (kernel, stride) = (pair(chain.numbers(1))?, pair(chain.numbers(2))?);
+        let x = chain.input(0)?;
+        chain.finish(Op::Pool(Pool { kind: PoolKind::Max, kernel, stride, border }), &[x])
+    })
 }
 
 /// FusedBatchNorm in its three versions: `x, scale, offset, mean, variance`. Outputs 1 to 4 repeat the statistics.

@@ -1,0 +1,47 @@
+//! A few layers at every level and with one and two threads. `GItem/s` are GFLOP/s.
+//!
+//!     cargo bench -p lorgnette-bench --bench kernels
+
+use divan::Bencher;
+use divan::counter::ItemsCount;
+use lorgnette_bench::layers::{self, Layer};
+use lorgnette_bench::trial::Trial;
+use lorgnette_kernels::{Level, Pool};
+
+fn main() {
+    divan::main();
+}
+
+/// One layer of each kind.
+fn chosen() -> Vec<Layer> {
+    let names = [
+        "conv 3x3/1 56x56x256->256",
+        "conv 7x7/2 224x224x3->64",
+        "conv 1x1/1 14x14x512->512",
+        "conv 1x7/1 17x17x192->192",
+        "conv 7x7/1 7x7x512->4096",
+        "depthwise 3x3/1 112x112x32->32",
+        "depthwise 3x3/2 14x14x512->512",
+    ];
+    layers::all().into_iter().filter(|layer| names.contains(&layer.to_string().as_str())).collect()
+}
+
+/// A layer at a level, as divan prints it.
+struct Setting(Layer, Level);
+
+impl std::fmt::Display for Setting {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.0, self.1)
+    }
+}
+
+fn settings() -> impl Iterator<Item = Setting> {
+    chosen().into_iter().flat_map(|layer| Level::available().into_iter().map(move |level| Setting(layer, level)))
+}
+
+#[divan::bench(args = settings(), consts = [1, 2])]
+fn layer<const THREADS: usize>(bencher: Bencher<'_, '_>, Setting(layer, level): &Setting) {
+    let pool = Pool::new(THREADS);
+    let mut trial = Trial::new(layer, *level, &pool);
+    bencher.counter(ItemsCount::new(layer.flops())).bench_local(|| trial.run(&pool));
+}

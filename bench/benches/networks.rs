@@ -1,0 +1,78 @@
+//! Times every convolution of four networks and adds them up.
+//!
+//!     cargo bench -p lorgnette-bench --bench networks [-- [--threads N] [--level L] [--layer PART_OF_NAME] [NETWORK...]]
+//!
+//! Layers of a network are timed in turns, so that each finds the caches as its predecessor left them.
+
+use std::time::{Duration, Instant};
+
+use lorgnette_bench::layers::{self, Layer};
+use lorgnette_bench::peak;
+use lorgnette_bench::trial::Trial;
+use lorgnette_kernels::{Level, Pool};
+
+const ROUNDS: usize = 15;
+
+fn main() {
+    let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
+    let (mut threads, mut level, mut part, mut networks) = (2, Level::best(), String::new(), Vec::new());
+    while let Some(argument) = arguments.next() {
+        let mut value = || arguments.next().expect("a value after an option");
+        match argument.as_str() {
+            "--threads" => threads = value().parse().expect("a number of threads"),
+            "--level" => level = value().parse().expect("a level"),
+            "--layer" => part = value(),
+            _ => networks.push(argument),
+        }
+    }
+    let pool = Pool::new(threads);
+    println!("{level}, {threads} threads");
+    for network in ["vgg_16", "resnet_v1_50", "inception_v3", "mobilenet_v1"] {
+        if networks.is_empty() || networks.iter().any(|name| name == network) {
+            let layers = layers::all().into_iter();
+            let layers: Vec<Layer> =
+                layers.filter(|layer| layer.network == network && layer.to_string().contains(&part)).collect();
+            time_layers(network, &layers, level, &pool);
+        }
+    }
+}
+
+fn time_layers(network: &str, layers: &[Layer], level: Level, pool: &Pool) {
+    let mut trials: Vec<Trial> = layers.iter().map(|layer| Trial::new(layer, level, pool)).collect();
+    let mut times = vec![Vec::new(); trials.len()];
+    let mut peak: f64 = 0.0;
+    for _ in 0..ROUNDS {
+        peak = peak.max(peak::gflops(level, pool));
+        for (trial, times) in trials.iter_mut().zip(&mut times) {
+            let start = Instant::now();
+            trial.run(pool);
+            times.push(start.elapsed());
+        }
+    }
+    println!(
+        "\n{network:40}{:>10} {:>5} {:>10} {:>10} {:>9} {:>5}",
+        "kernel", "times", "min ms", "median ms", "GFLOP/s", "peak"
+    );
+    let (mut least, mut usual, mut flops) = (0.0, 0.0, 0);
+    for ((layer, trial), times) in layers.iter().zip(&trials).zip(&mut times) {
+        times.sort();
+        let (min, median) = (ms(times[0]), ms(times[ROUNDS / 2]));
+        let rate = layer.flops() as f64 / min / 1e6;
+        let name = layer.to_string();
+        println!(
+            "{name:40}{:>10} {:>5} {min:>10.3} {median:>10.3} {rate:>9.1} {:>4.0}%",
+            trial.kernel(),
+            layer.count,
+            100.0 * rate / peak
+        );
+        least += min * layer.count as f64;
+        usual += median * layer.count as f64;
+        flops += layer.flops() * layer.count as u64;
+    }
+    let rate = flops as f64 / least / 1e6;
+    println!("{:56} {least:>10.3} {usual:>10.3} {rate:>9.1} {:>4.0}% of {peak:.0}", "all", 100.0 * rate / peak);
+}
+
+fn ms(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}

@@ -1,0 +1,189 @@
+//! A layer ready to be timed: data made, weights packed, and the answer checked against the kernel's slow twin.
+
+use lorgnette_kernels::{
+    Buffer, CONV_KERNELS, Clamp, Conv, ConvKernel, ConvShape, DEPTHWISE_KERNELS, Depthwise, DepthwiseKernel,
+    DepthwiseShape, Filter, Level, Map, Padding, Pool, Window, choose_conv, choose_depthwise,
+};
+
+use crate::layers::{Layer, Work};
+
+/// How far a kernel may be from its twin, relative to the largest magnitude.
+const TOLERANCE: f32 = 1e-5;
+/// Pixels of the output that are checked, spread evenly.
+const CHECKED: usize = 23;
+
+/// A kernel with a layer's data.
+pub struct Trial {
+    kernel: Kernel,
+    input: Buffer,
+    packed: Buffer,
+    weights: Vec<u8>,
+    output: Buffer,
+    scratch: Buffer,
+}
+
+#[derive(Clone, Copy)]
+enum Kernel {
+    Conv(&'static ConvKernel, ConvShape),
+    Depthwise(&'static DepthwiseKernel, DepthwiseShape),
+}
+
+impl Trial {
+    /// The layer with the best kernel of a level.
+    ///
+    /// # Panics
+    /// If the kernel's answer is not its twin's: a wrong kernel is not worth timing.
+    pub fn new(layer: &Layer, level: Level, pool: &Pool) -> Self {
+        let kernel = match layer.work {
+            Work::Conv(shape) => Kernel::Conv(choose_conv(&shape, level), shape),
+            Work::Depthwise(shape) => Kernel::Depthwise(choose_depthwise(&shape, level), shape),
+        };
+        let mut trial = Self::unchecked(kernel, pool);
+        trial.run(pool);
+        trial.check(layer);
+        trial
+    }
+
+    fn unchecked(kernel: Kernel, pool: &Pool) -> Self {
+        let (map, out) = kernel.maps();
+        let mut random = random();
+        let mut input = zeroed(map.len());
+        input.iter_mut().for_each(|x| *x = random());
+        let count = kernel.taps() * kernel.weights_per_tap();
+        let weights: Vec<u8> = (0..count).flat_map(|_| random().to_le_bytes()).collect();
+        let filter = Filter { bytes: &weights, scale: None, transposed: false };
+        let (packed, scratch) = match &kernel {
+            Kernel::Conv(kernel, shape) => {
+                let mut packed = zeroed((kernel.packed_len)(shape));
+                (kernel.pack)(shape, &filter, &mut packed);
+                (packed, zeroed((kernel.scratch_len)(shape, pool.threads())))
+            }
+            Kernel::Depthwise(kernel, shape) => {
+                let mut packed = zeroed((kernel.packed_len)(shape));
+                (kernel.pack)(shape, &filter, &mut packed);
+                (packed, zeroed(0))
+            }
+        };
+        Self { kernel, input, packed, output: zeroed(out.len()), scratch, weights }
+    }
+
+    /// The kernel's name.
+    pub fn kernel(&self) -> &'static str {
+        match self.kernel {
+            Kernel::Conv(kernel, _) => kernel.name,
+            Kernel::Depthwise(kernel, _) => kernel.name,
+        }
+    }
+
+    /// Computes the layer once.
+    pub fn run(&mut self, pool: &Pool) {
+        let Self { kernel, input, packed, output, scratch, .. } = self;
+        match kernel {
+            Kernel::Conv(kernel, shape) => (kernel.run)(
+                Conv { shape, input, packed, bias: None, residual: None, clamp: Clamp::RELU, output, scratch },
+                pool,
+            ),
+            Kernel::Depthwise(kernel, shape) => {
+                (kernel.run)(Depthwise { shape, input, packed, bias: None, clamp: Clamp::RELU, output }, pool);
+            }
+        }
+    }
+
+    /// Compares some output pixels with what the reference computes from what their windows see.
+    fn check(&self, layer: &Layer) {
+        let (map, out) = self.kernel.maps();
+        let largest = self.output.iter().fold(0.0, |largest: f32, x| largest.max(x.abs()));
+        for i in 0..CHECKED.min(out.pixels()) {
+            let pixel = i * (out.pixels() - 1) / (CHECKED - 1).max(1);
+            let expected = self.kernel.pixel(&self.patch(&map, [pixel / out.width, pixel % out.width]), &self.weights);
+            let actual = &self.output[pixel * out.stride..][..out.channels];
+            for (actual, expected) in actual.iter().zip(&expected) {
+                let close = (actual - expected).abs() <= TOLERANCE * largest;
+                assert!(close, "{} is wrong on {layer}: {actual} instead of {expected}", self.kernel());
+            }
+        }
+    }
+
+    /// What the window of an output pixel sees.
+    fn patch(&self, map: &Map, [oy, ox]: [usize; 2]) -> Vec<f32> {
+        let window = self.kernel.window();
+        let taps = (0..window.kernel[0]).flat_map(|ky| (0..window.kernel[1]).map(move |kx| [ky, kx]));
+        let see = |[ky, kx]: [usize; 2]| {
+            let y = (oy * window.stride[0] + ky).wrapping_sub(window.padding.top);
+            let x = (ox * window.stride[1] + kx).wrapping_sub(window.padding.left);
+            let inside = y < map.height && x < map.width;
+            let channels = (0..map.channels).map(move |c| inside.then_some((y, x, c)));
+            channels.map(|place| place.map_or(0.0, |(y, x, c)| self.input[(y * map.width + x) * map.stride + c]))
+        };
+        taps.flat_map(see).collect()
+    }
+}
+
+impl Kernel {
+    fn maps(&self) -> (Map, Map) {
+        match self {
+            Self::Conv(_, shape) => (shape.input, shape.output),
+            Self::Depthwise(_, shape) => (shape.input, shape.output),
+        }
+    }
+
+    fn window(&self) -> Window {
+        match self {
+            Self::Conv(_, shape) => shape.window,
+            Self::Depthwise(_, shape) => shape.window,
+        }
+    }
+
+    fn taps(&self) -> usize {
+        self.window().kernel.iter().product()
+    }
+
+    fn weights_per_tap(&self) -> usize {
+        match self {
+            Self::Conv(_, shape) => shape.input.channels * shape.output.channels,
+            Self::Depthwise(_, shape) => shape.output.channels,
+        }
+    }
+
+    /// The reference's answer for a picture of one window.
+    fn pixel(&self, patch: &[f32], weights: &[u8]) -> Vec<f32> {
+        let weights: Vec<f32> = weights.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+        let (map, out) = self.maps();
+        let window = Window { padding: Padding::default(), stride: [1, 1], ..self.window() };
+        let input = Map { height: window.kernel[0], width: window.kernel[1], ..map };
+        let output = Map { height: 1, width: 1, ..out };
+        let mut answer = vec![0.0; out.channels];
+        let pool = Pool::new(1);
+        match *self {
+            Self::Conv(..) => {
+                let shape = &ConvShape { input, output, window };
+                let (bias, residual, clamp, scratch) = (None, None, Clamp::RELU, &mut [][..]);
+                let (packed, output) = (&weights[..], &mut answer[..]);
+                let call = Conv { shape, input: patch, packed, bias, residual, clamp, output, scratch };
+                (CONV_KERNELS[CONV_KERNELS.len() - 1].run)(call, &pool);
+            }
+            Self::Depthwise(_, shape) => {
+                let shape = &DepthwiseShape { input, output, window, ..shape };
+                let (packed, output) = (&weights[..], &mut answer[..]);
+                let call = Depthwise { shape, input: patch, packed, bias: None, clamp: Clamp::RELU, output };
+                (DEPTHWISE_KERNELS[DEPTHWISE_KERNELS.len() - 1].run)(call, &pool);
+            }
+        }
+        answer
+    }
+}
+
+fn zeroed(len: usize) -> Buffer {
+    Buffer::zeroed(len).expect("memory for a layer")
+}
+
+/// Numbers from −1 to 1 (Marsaglia's xorshift).
+fn random() -> impl FnMut() -> f32 {
+    let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+    move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 40) as f32 / (1 << 23) as f32 - 1.0
+    }
+}

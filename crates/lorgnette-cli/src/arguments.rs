@@ -1,0 +1,256 @@
+//! Options that several verbs have, and the values they take.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use anyhow::{Context as _, Result, ensure};
+use clap::builder::{PossibleValuesParser, TypedValueParser as _};
+use clap::{Args, ValueEnum};
+use lorgnette::ModelOptions;
+use lorgnette::kernels::Level;
+use lorgnette::picture::OpenOptions;
+use lorgnette::preprocess::Style;
+
+/// Most threads that can be asked for.
+const MOST_THREADS: i64 = 1024;
+/// The environment variable that stands in for `--level`.
+const LEVEL_VARIABLE: &str = "LORGNETTE_LEVEL";
+
+/// What every verb takes.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Options of every verb")]
+pub(crate) struct Global {
+    /// The network: a known name or a frozen TensorFlow graph (.pb) [default: $LORGNETTE_MODEL, else the embedded
+    /// mobilenet_v1_1.0_224]
+    #[arg(long, global = true, value_name = "M")]
+    pub(crate) model: Option<OsString>,
+
+    /// The node that takes the picture, where the graph does not make it clear
+    #[arg(long, global = true, value_name = "NODE")]
+    pub(crate) input: Option<String>,
+
+    /// The node that gives the answer, where the graph does not make it clear
+    #[arg(long, global = true, value_name = "NODE")]
+    pub(crate) output: Option<String>,
+
+    /// Threads to use; answers do not depend on it [default: all cores]
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MOST_THREADS))]
+    pub(crate) threads: Option<u16>,
+
+    /// The instruction set to compute with [default: $LORGNETTE_LEVEL, else the best this CPU has]
+    #[arg(long, global = true, value_parser = levels())]
+    pub(crate) level: Option<Level>,
+
+    /// Most memory that the activations of one photo may take
+    #[arg(long, global = true, value_name = "MIB", default_value_t = 8192)]
+    pub(crate) memory_limit: u32,
+
+    /// Say nothing but errors; no progress bar
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+
+    /// Say more, on standard error
+    #[arg(long, short, global = true, conflicts_with = "quiet")]
+    pub(crate) verbose: bool,
+}
+
+impl Global {
+    /// These options as the library takes them.
+    pub(crate) fn model_options(&self) -> Result<ModelOptions> {
+        Ok(ModelOptions {
+            threads: self.threads.map(usize::from),
+            level: self.level()?,
+            input: self.input.clone(),
+            output: self.output.clone(),
+            memory_limit: u64::from(self.memory_limit) << 20,
+            ..ModelOptions::default()
+        })
+    }
+
+    /// The level asked for, by option or environment, if this CPU has it.
+    fn level(&self) -> Result<Option<Level>> {
+        let level = match (self.level, env::var(LEVEL_VARIABLE)) {
+            (Some(level), _) => level,
+            (None, Ok(name)) if !name.is_empty() => name.parse().context(LEVEL_VARIABLE)?,
+            _ => return Ok(None),
+        };
+        let available: Vec<&str> = Level::available().into_iter().map(Level::name).collect();
+        ensure!(level.is_available(), "this CPU has no {level}: choose one of {}", available.join(", "));
+        Ok(Some(level))
+    }
+}
+
+fn levels() -> impl clap::builder::TypedValueParser<Value = Level> {
+    PossibleValuesParser::new(Level::ALL.map(Level::name)).try_map(|name| name.parse::<Level>())
+}
+
+/// Which photos, and how they are opened.
+#[derive(Debug, Args)]
+pub(crate) struct PhotoArguments {
+    /// Photos, folders of photos, patterns such as 'holidays/*.jpg', or - for a photo from standard input
+    #[arg(value_name = "PHOTO", required_unless_present = "files_from")]
+    pub(crate) photos: Vec<PathBuf>,
+
+    /// Also take the photos and folders listed in FILE, one a line (- for standard input)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) files_from: Option<PathBuf>,
+
+    /// Look into folders within folders; hidden ones are left out (the default)
+    #[arg(long, short, overrides_with = "no_recursive")]
+    recursive: bool,
+
+    /// Leave out folders within folders
+    #[arg(long)]
+    no_recursive: bool,
+
+    /// Leave photos as they are stored, as TensorFlow does, instead of turning them as EXIF says
+    #[arg(long)]
+    ignore_orientation: bool,
+
+    /// Refuse photos of more pixels
+    #[arg(long, value_name = "N", default_value_t = OpenOptions::default().max_pixels)]
+    max_pixels: u64,
+}
+
+impl PhotoArguments {
+    /// How each photo is opened.
+    pub(crate) fn open_options(&self) -> OpenOptions {
+        OpenOptions {
+            ignore_orientation: self.ignore_orientation,
+            max_pixels: self.max_pixels,
+            ..OpenOptions::default()
+        }
+    }
+
+    /// Whether folders within folders are looked into.
+    pub(crate) fn is_recursive(&self) -> bool {
+        self.recursive || !self.no_recursive
+    }
+}
+
+/// How a photo becomes the network's input, and what its outputs are called.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Preprocessing (default: as the model wants it)")]
+pub(crate) struct InputArguments {
+    /// Rows and columns of the network's input: one number, or HEIGHTxWIDTH
+    #[arg(long, value_name = "N|HxW")]
+    size: Option<Size>,
+
+    /// vgg, inception, inception_2015, lenet, cifarnet or none
+    #[arg(long, value_name = "STYLE")]
+    preprocess: Option<Style>,
+
+    /// Subtracted from red, green and blue, in levels of 0 to 255; one number serves all three
+    #[arg(long, value_name = "R,G,B", allow_hyphen_values = true)]
+    mean: Option<Mean>,
+
+    /// Multiplies what is left after the mean
+    #[arg(long, value_name = "S", allow_hyphen_values = true, value_parser = finite)]
+    scale: Option<f32>,
+
+    /// The names of the classes, one a line
+    #[arg(long, value_name = "FILE")]
+    labels: Option<PathBuf>,
+}
+
+impl InputArguments {
+    /// Adds these options to those of every verb.
+    pub(crate) fn add_to(&self, options: ModelOptions) -> ModelOptions {
+        ModelOptions {
+            size: self.size.map(|Size(size)| size),
+            preprocess: self.preprocess,
+            mean: self.mean.map(|Mean(mean)| mean),
+            scale: self.scale,
+            labels: self.labels.clone(),
+            ..options
+        }
+    }
+}
+
+/// How answers about photos are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    Text,
+    /// JSON Lines, one object a photo
+    Json,
+    /// Comma-separated values with a header
+    Csv,
+}
+
+/// How a report on a network is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReportFormat {
+    /// For people
+    Text,
+    /// One JSON object
+    Json,
+}
+
+/// Rows and columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Size(pub(crate) [usize; 2]);
+
+impl FromStr for Size {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let side = |text: &str| text.parse().ok().filter(|side| (1..=Self::LONGEST).contains(side));
+        let (height, width) = text.split_once(['x', 'X']).unwrap_or((text, text));
+        let size = side(height).zip(side(width)).map(|(height, width)| Self([height, width]));
+        size.ok_or_else(|| format!("give one number, or HEIGHTxWIDTH such as 224x320, of 1 to {}", Self::LONGEST))
+    }
+}
+
+impl Size {
+    /// The longest side: more is a slip of the finger.
+    const LONGEST: usize = 65_536;
+}
+
+/// A number for each of red, green and blue.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Mean([f32; 3]);
+
+impl FromStr for Mean {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let numbers: Vec<f32> = text.split(',').map(finite).collect::<Result<_, _>>()?;
+        match numbers[..] {
+            [one] => Ok(Self([one; 3])),
+            [red, green, blue] => Ok(Self([red, green, blue])),
+            _ => Err("give three numbers with commas between them, such as 123.68,116.78,103.94, or one".into()),
+        }
+    }
+}
+
+/// A number that is one.
+fn finite(text: &str) -> Result<f32, String> {
+    let number = text.trim().parse().ok().filter(|number: &f32| number.is_finite());
+    number.ok_or_else(|| format!("'{text}' is not a number"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Mean, Size};
+
+    #[test]
+    fn a_size_is_one_number_or_two() {
+        assert_eq!("224".parse(), Ok(Size([224, 224])));
+        assert_eq!("224x320".parse(), Ok(Size([224, 320])));
+        for wrong in ["", "x", "0", "224x", "224x0", "1x2x3", "-1", "99999999"] {
+            assert!(wrong.parse::<Size>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_mean_is_one_number_or_three() {
+        assert_eq!("128".parse(), Ok(Mean([128.0; 3])));
+        assert_eq!("-1, 2,3.5".parse(), Ok(Mean([-1.0, 2.0, 3.5])));
+        for wrong in ["", "1,2", "1,2,3,4", "a,b,c", "nan", "inf"] {
+            assert!(wrong.parse::<Mean>().is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Where the pictures of a run go that `--picture` and `--show-input` ask for.
+//!
+//! For one photo they name a file, for several a folder. Every place is settled before the first photo is opened, so
+//! that it depends neither on threads nor on which photos fail; and no place is another's or a photo's own.
+
+use std::collections::HashSet;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail, ensure};
+
+use crate::photos::Photo;
+
+/// Formats that are written, by the ending of the file.
+const ENDINGS: [&str; 4] = ["png", "jpg", "jpeg", "jpe"];
+/// What is written into folders: it loses nothing.
+const DEFAULT_ENDING: &str = "png";
+/// What a picture of the photo from standard input is called.
+const STANDARD_INPUT_STEM: &str = "stdin";
+
+/// Gives out places, each once.
+#[derive(Debug)]
+pub(crate) struct Gallery<'a> {
+    photos: &'a [Photo],
+    /// Places given out, and the photos themselves. In small letters, for that is all that some file systems see.
+    taken: HashSet<OsString>,
+}
+
+impl<'a> Gallery<'a> {
+    /// Room for pictures of these photos.
+    pub(crate) fn new(photos: &'a [Photo]) -> Self {
+        let paths = photos.iter().filter_map(Photo::path);
+        Self { photos, taken: paths.map(|path| key(&absolute(path))).collect() }
+    }
+
+    /// A place for a picture of each photo in `out`: the file itself, or files in that folder, which is made if need
+    /// be. `option` is what messages call it.
+    ///
+    /// # Errors
+    /// If `out` does not suit, or the folder cannot be made.
+    pub(crate) fn places(&mut self, out: &Path, option: &str) -> Result<Vec<PathBuf>> {
+        self.try_places(out).with_context(|| format!("{option} {}", out.display()))
+    }
+
+    fn try_places(&mut self, out: &Path) -> Result<Vec<PathBuf>> {
+        if !is_folder(out) {
+            ensure!(self.photos.len() == 1, "there are {} photos: name a folder", self.photos.len());
+            ensure!(self.take(out), "this would overwrite the photo, or another picture of it");
+            return Ok(vec![out.to_owned()]);
+        }
+        fs::create_dir_all(out).context("the folder cannot be made")?;
+        Ok(self.photos.iter().map(|photo| self.place_in(out, photo)).collect())
+    }
+
+    /// A place in a folder, named after the photo and numbered if that is taken.
+    fn place_in(&mut self, folder: &Path, photo: &Photo) -> PathBuf {
+        let stem = photo.path().map_or(Some(STANDARD_INPUT_STEM.as_ref()), Path::file_stem);
+        let stem = stem.unwrap_or("photo".as_ref());
+        let place = |number: usize| {
+            let mut name = stem.to_owned();
+            if number > 1 {
+                name.push(format!("-{number}"));
+            }
+            name.push(format!(".{DEFAULT_ENDING}"));
+            folder.join(name)
+        };
+        let places = (1..).map(place);
+        places.into_iter().find(|place| self.take(place)).expect("there is no end of numbers")
+    }
+
+    /// Whether the place was free.
+    fn take(&mut self, place: &Path) -> bool {
+        self.taken.insert(key(&absolute(place)))
+    }
+}
+
+/// Refuses what can only fail once the photos are known, before anything has been opened.
+///
+/// # Errors
+/// If the file's ending is none that can be written.
+pub(crate) fn check(out: Option<&Path>, option: &str) -> Result<()> {
+    match out {
+        Some(out) if !is_folder(out) && !has_known_ending(out) => {
+            bail!("{option} {}: end the name in .png or .jpg, or name a folder", out.display())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether a folder is meant: there is one, or the name ends as one, or it has no ending.
+fn is_folder(out: &Path) -> bool {
+    let ends_as_folder = out.as_os_str().as_encoded_bytes().last().is_some_and(|&last| std::path::is_separator(last.into()));
+    ends_as_folder || out.is_dir() || (out.extension().is_none() && !out.exists())
+}
+
+fn has_known_ending(out: &Path) -> bool {
+    let ending = out.extension().and_then(|ending| ending.to_str());
+    ending.is_some_and(|ending| ENDINGS.iter().any(|known| known.eq_ignore_ascii_case(ending)))
+}
+
+/// The path without links and detours, as far as it exists.
+fn absolute(path: &Path) -> PathBuf {
+    if let Ok(path) = path.canonicalize() {
+        return path;
+    }
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let parent = parent.canonicalize().unwrap_or_else(|_| parent.to_owned());
+    path.file_name().map_or(parent.clone(), |name| parent.join(name))
+}
+
+fn key(path: &Path) -> OsString {
+    path.as_os_str().to_ascii_lowercase()
+}

@@ -1,0 +1,162 @@
+//! Work shared among threads, with its results in the order of the work.
+//!
+//! ```text
+//! tickets (numbers of items) ─▶ workers ─▶ results, in any order ─▶ taken in order
+//!        ▲                                                                │
+//!        └──────────────── one more for each that was taken ◀─────────────┘
+//! ```
+//!
+//! There are only so many tickets, so a worker never runs far ahead of a slow item, and the results that wait for one
+//! are few.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+/// Items a worker may be ahead of the one that is taken next.
+const AHEAD: usize = 4;
+
+/// What a worker made of the item of that number, or the panic it met.
+type Done<A> = (usize, Result<A, Box<dyn Any + Send>>);
+
+/// Lets each worker, on a thread of its own, turn items into answers, and `take`s the answers in the items' order,
+/// each as soon as it and all before it are there, until `take` breaks off.
+///
+/// # Panics
+/// Passes on the panic of a worker.
+pub(crate) fn in_order<T, A, W>(items: &[T], workers: Vec<W>, take: impl FnMut(&T, A) -> ControlFlow<()>)
+where
+    T: Sync,
+    A: Send,
+    W: FnMut(usize, &T) -> A + Send,
+{
+    let first = (workers.len() * AHEAD).min(items.len());
+    let (tickets, waiting) = channel();
+    let waiting = Mutex::new(waiting);
+    let (done, finished) = channel();
+    for ticket in 0..first {
+        // The receiver is right here.
+        let _ = tickets.send(ticket);
+    }
+    thread::scope(|scope| {
+        for worker in workers {
+            let (done, waiting) = (done.clone(), &waiting);
+            scope.spawn(move || serve(worker, items, waiting, &done));
+        }
+        drop(done);
+        // Owns its ends of both channels: when it returns or panics, the workers stop.
+        collect(items, first, tickets, finished, take);
+    });
+}
+
+/// Works while there are tickets and somebody takes the results.
+fn serve<T, A>(
+    mut worker: impl FnMut(usize, &T) -> A,
+    items: &[T],
+    waiting: &Mutex<Receiver<usize>>,
+    done: &Sender<Done<A>>,
+) {
+    let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
+    while let Ok(ticket) = next() {
+        let answer = catch_unwind(AssertUnwindSafe(|| worker(ticket, &items[ticket])));
+        if done.send((ticket, answer)).is_err() {
+            return;
+        }
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "dropping the channels' ends tells the workers to stop")]
+fn collect<T, A>(
+    items: &[T],
+    first: usize,
+    tickets: Sender<usize>,
+    finished: Receiver<Done<A>>,
+    mut take: impl FnMut(&T, A) -> ControlFlow<()>,
+) {
+    let mut more = first..items.len();
+    let mut early = BTreeMap::new();
+    for (number, item) in items.iter().enumerate() {
+        while !early.contains_key(&number) {
+            let (number, answer) = finished.recv().expect("workers end only after the last ticket");
+            early.insert(number, answer.unwrap_or_else(|panic| resume_unwind(panic)));
+        }
+        let answer = early.remove(&number).expect("it has just come");
+        if take(item, answer).is_break() {
+            return;
+        }
+        if let Some(ticket) = more.next() {
+            // Workers that are gone have panicked, which the next result tells.
+            let _ = tickets.send(ticket);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::ControlFlow::{Break, Continue};
+    use std::panic::catch_unwind;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::thread::sleep;
+    use std::time::Duration;
+
+    use super::{AHEAD, in_order};
+
+    /// A worker that is slowest with the first items.
+    fn square(_: usize, item: &u64) -> u64 {
+        sleep(Duration::from_micros(1000 / (item + 1)));
+        item * item
+    }
+
+    #[test]
+    fn answers_come_in_the_order_of_the_items() {
+        let items: Vec<u64> = (0..100).collect();
+        for workers in [1, 2, 7] {
+            let mut answers = Vec::new();
+            in_order(&items, vec![square; workers], |item, answer| {
+                answers.push((*item, answer));
+                Continue(())
+            });
+            assert!(answers.iter().copied().eq(items.iter().map(|&item| (item, item * item))));
+        }
+    }
+
+    #[test]
+    fn nothing_comes_of_nothing() {
+        in_order(&[], vec![square; 2], |_, _| panic!("there is no item"));
+    }
+
+    #[test]
+    fn workers_do_not_run_far_ahead() {
+        let items = [(); 1000];
+        let begun = AtomicUsize::new(0);
+        let worker = |_, (): &()| begun.fetch_add(1, Ordering::SeqCst);
+        let mut taken = 0;
+        in_order(&items, vec![worker; 3], |(), _| {
+            taken += 1;
+            assert!(begun.load(Ordering::SeqCst) < taken + 3 * AHEAD + 1);
+            Continue(())
+        });
+    }
+
+    #[test]
+    fn breaking_off_stops_the_workers() {
+        let items = [0; 1000];
+        let mut taken = 0;
+        in_order(&items, vec![square; 3], |_, _| {
+            taken += 1;
+            if taken == 5 { Break(()) } else { Continue(()) }
+        });
+        assert_eq!(taken, 5);
+    }
+
+    #[test]
+    fn a_panic_is_passed_on() {
+        let worker = |number: usize, (): &()| assert!(number != 7, "seven");
+        let outcome = catch_unwind(|| in_order(&[(); 100], vec![worker; 2], |(), ()| Continue(())));
+        assert_eq!(outcome.unwrap_err().downcast_ref::<&str>(), Some(&"seven"));
+    }
+}

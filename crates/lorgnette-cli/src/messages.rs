@@ -1,0 +1,77 @@
+//! What is said on standard error.
+
+use std::fmt::Display;
+use std::io::{self, Write as _};
+
+use crate::arguments::Global;
+
+/// How much is said.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Messages {
+    quiet: bool,
+    verbose: bool,
+}
+
+impl Messages {
+    /// As `--quiet` and `--verbose` say.
+    pub(crate) fn new(global: &Global) -> Self {
+        Self { quiet: global.quiet, verbose: global.verbose }
+    }
+
+    /// Something that failed; always said.
+    pub(crate) fn error(self, message: &dyn Display) {
+        say(&format_args!("lorgnette: {message}"));
+    }
+
+    /// Something the user should know; not said if `--quiet`.
+    pub(crate) fn note(self, message: &dyn Display) {
+        if !self.quiet {
+            say(&format_args!("lorgnette: {message}"));
+        }
+    }
+
+    /// Something the user may like to know; said if `--verbose`.
+    pub(crate) fn detail(self, message: &dyn Display) {
+        if self.verbose {
+            say(message);
+        }
+    }
+
+    /// Whether only errors are to be said.
+    pub(crate) fn is_quiet(self) -> bool {
+        self.quiet
+    }
+}
+
+/// Writes a line to standard error. Where that is closed nobody listens, and `eprintln!` would panic.
+fn say(message: &dyn Display) {
+    let _ = writeln!(io::stderr(), "{message}");
+}
+
+/// An error with its causes, leaving out those that the message before them tells already.
+pub(crate) fn in_full(error: &anyhow::Error) -> String {
+    let mut message = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if message.is_empty() {
+            message = cause;
+        } else if !message.contains(&cause) {
+            message = format!("{message}: {cause}");
+        }
+    }
+    message
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::anyhow;
+
+    use super::in_full;
+
+    #[test]
+    fn a_cause_is_told_once() {
+        let twice = anyhow!("disk full").context("out.npy: disk full");
+        assert_eq!(in_full(&twice), "out.npy: disk full");
+        let once = anyhow!("disk full").context("out.npy: cannot be written");
+        assert_eq!(in_full(&once), "out.npy: cannot be written: disk full");
+    }
+}

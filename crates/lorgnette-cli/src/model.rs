@@ -1,0 +1,152 @@
+//! Which network is meant, and opening it.
+
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+use lorgnette::net::import::Ports;
+use lorgnette::net::{Network, Options};
+use lorgnette::preprocess::Preprocess;
+use lorgnette::{EMBEDDED_NAME, Labels, Model, ModelOptions, Provenance};
+
+use crate::arguments::{Global, Size};
+use crate::messages::Messages;
+
+/// The environment variable that stands in for `--model`.
+const VARIABLE: &str = "LORGNETTE_MODEL";
+/// The size of the photo that a graph which takes photos of any size is planned for, if none is given.
+const ANY_PHOTO: [usize; 2] = [480, 640];
+
+/// A network the user named.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Choice {
+    Embedded,
+    File(PathBuf),
+}
+
+/// Opens the network: `named` if the verb has it as an argument, else `--model`, else the environment's, else the
+/// embedded one.
+pub(crate) fn open(named: Option<&OsStr>, global: &Global, options: &ModelOptions, messages: Messages) -> Result<Model> {
+    let started = Instant::now();
+    let model = match choose(named, global)? {
+        Choice::Embedded => Model::embedded(options)?,
+        Choice::File(path) => Model::open(&path, options)?,
+    };
+    if model.provenance() == Provenance::Guessed {
+        messages.note(&format_args!(
+            "{}: how it wants its pictures is not known, {} is a guess: settle it with --preprocess",
+            model.name(),
+            model.preprocess().style
+        ));
+    }
+    messages.detail(&format_args!("{}, opened in {:.0?}", describe(&model), started.elapsed()));
+    Ok(model)
+}
+
+/// Opens the network as [`open`] does, whatever it is for: tensors go in and come out by name.
+pub(crate) fn open_network(named: Option<&OsStr>, global: &Global) -> Result<Network> {
+    let options = global.model_options()?;
+    match choose(named, global)? {
+        Choice::Embedded => Ok(Model::embedded(&options)?.network().clone()),
+        Choice::File(path) => {
+            let defaults = Options::with_threads(options.threads);
+            let level = options.level.unwrap_or(defaults.level);
+            Ok(Network::open(&path, Options { level, memory_limit: options.memory_limit, ..defaults })?)
+        }
+    }
+}
+
+/// The shape of the input for so many photos. `size` is for graphs that take photos of any size; the others got theirs
+/// when they were opened.
+pub(crate) fn input_shape(model: &Model, size: Option<Size>, batch: usize) -> Result<Vec<usize>> {
+    let Preprocess { height, width, channels, .. } = *model.preprocess();
+    if !model.ports().input.decodes {
+        return Ok(vec![batch, height, width, channels]);
+    }
+    if batch != 1 {
+        bail!("{}: the graph takes one photo at a time: --batch must be 1", model.name());
+    }
+    let [height, width] = size.map_or(ANY_PHOTO, |Size(size)| size);
+    Ok(vec![height, width, channels])
+}
+
+/// The node that gives a network's final answer.
+pub(crate) fn answer(ports: &Ports) -> &str {
+    ports.probabilities.as_deref().unwrap_or(&ports.logits)
+}
+
+/// The names of the classes in a few words.
+pub(crate) fn describe_labels(labels: &Labels) -> String {
+    let first_names: Vec<&str> = labels.iter().map(|label| label.first_name()).collect();
+    match first_names[..] {
+        [first, second, .., last] => format!("{} classes: {first}, {second}, …, {last}", first_names.len()),
+        _ => format!("{} classes: {}", first_names.len(), first_names.join(", ")),
+    }
+}
+
+/// The preprocessing in a few words.
+pub(crate) fn describe_preprocessing(model: &Model) -> String {
+    let Preprocess { style, mean, scale, .. } = model.preprocess();
+    if model.ports().input.decodes {
+        return "the graph's own".into();
+    }
+    let mut text = style.to_string();
+    if let Some([red, green, blue]) = mean {
+        text += &format!(", mean {red},{green},{blue}");
+    }
+    if let Some(scale) = scale {
+        text += &format!(", scale {scale}");
+    }
+    text + match model.provenance() {
+        Provenance::Given => " (as given)",
+        Provenance::Recognised => "",
+        Provenance::Guessed => " (a guess: settle it with --preprocess)",
+    }
+}
+
+fn describe(model: &Model) -> String {
+    let options = model.network().options();
+    let Preprocess { height, width, .. } = model.preprocess();
+    let size = if model.ports().input.decodes { "any size".into() } else { format!("{height}x{width}") };
+    format!(
+        "{}: input {} ({size}), output {}, preprocessing {}, {} classes, {} on {} threads",
+        model.name(),
+        model.ports().input.name,
+        answer(model.ports()),
+        describe_preprocessing(model),
+        model.labels().len(),
+        options.level,
+        options.pool.threads(),
+    )
+}
+
+fn choose(named: Option<&OsStr>, global: &Global) -> Result<Choice> {
+    let variable = env::var_os(VARIABLE).filter(|name| !name.is_empty());
+    let name = match (named, &global.model) {
+        (Some(named), Some(model)) if named != model => {
+            bail!("two networks are named, '{}' and '{}'", named.display(), model.display())
+        }
+        (Some(named), _) => Some(named.to_owned()),
+        (None, model) => model.clone().or(variable),
+    };
+    name.map_or(Ok(Choice::Embedded), resolve)
+}
+
+fn resolve(name: OsString) -> Result<Choice> {
+    if name == EMBEDDED_NAME {
+        return Ok(Choice::Embedded);
+    }
+    let path = PathBuf::from(name);
+    if !path.exists() {
+        bail!(
+            "there is no model '{}': known are {EMBEDDED_NAME} (embedded) and the paths of frozen TensorFlow graphs (.pb)",
+            path.display()
+        );
+    }
+    if path.is_dir() {
+        bail!("{}: a folder: give the frozen TensorFlow graph (.pb) in it", path.display());
+    }
+    Ok(Choice::File(path))
+}

@@ -1,0 +1,264 @@
+//! Which photos are meant: files, folders, patterns, lists, standard input.
+
+use std::fs;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use glob::MatchOptions;
+use lorgnette::Picture;
+use lorgnette::picture::{OpenOptions, PictureError};
+use walkdir::{DirEntry, WalkDir};
+
+use crate::arguments::PhotoArguments;
+
+/// How standard input is written as a path.
+const STANDARD_INPUT: &str = "-";
+/// What messages call it.
+const STANDARD_INPUT_NAME: &str = "standard input";
+/// Endings of the files that are taken from folders. A file that is named itself may have any.
+const ENDINGS: [&str; 12] =
+    ["jpg", "jpeg", "jpe", "jfif", "png", "gif", "bmp", "dib", "tif", "tiff", "webp", "pjpeg"];
+/// As a shell would expand a pattern.
+const AS_SHELLS_DO: MatchOptions =
+    MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
+
+/// A photo the user meant, not yet opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Photo {
+    name: String,
+    source: Source,
+}
+
+/// Where a photo comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Source {
+    File(PathBuf),
+    StandardInput,
+    /// Nowhere, for this reason.
+    Nowhere(String),
+}
+
+impl Photo {
+    /// What results call it: its path, or `-`.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The file it is in, if it is in one.
+    pub(crate) fn path(&self) -> Option<&Path> {
+        match &self.source {
+            Source::File(path) => Some(path),
+            _ => None,
+        }
+    }
+
+    /// Opens it.
+    pub(crate) fn open(&self, options: &OpenOptions) -> Result<Picture> {
+        match &self.source {
+            Source::File(path) => Ok(options.open(path)?),
+            Source::StandardInput => Ok(read_standard_input(options)?.named(STANDARD_INPUT)),
+            Source::Nowhere(why) => bail!("{why}"),
+        }
+    }
+
+    fn file(path: PathBuf) -> Self {
+        Self { name: path.display().to_string(), source: Source::File(path) }
+    }
+
+    fn standard_input() -> Self {
+        Self { name: STANDARD_INPUT.into(), source: Source::StandardInput }
+    }
+
+    fn nowhere(name: &Path, why: &str) -> Self {
+        let name = name.display().to_string();
+        let why = format!("{name}: {why}");
+        Self { name, source: Source::Nowhere(why) }
+    }
+}
+
+/// Every photo meant, in the order of the arguments; the files of a folder in the order of their names.
+///
+/// What is not there, or cannot be looked into, is a photo that cannot be opened, so that it takes its place among the
+/// answers and the others go on.
+pub(crate) fn find(arguments: &PhotoArguments) -> Result<Vec<Photo>> {
+    let is_standard_input = |path: &Path| path == Path::new(STANDARD_INPUT);
+    let readers = arguments.photos.iter().chain(&arguments.files_from).filter(|path| is_standard_input(path)).count();
+    ensure!(readers <= 1, "standard input (-) can be read only once");
+    let depth = if arguments.is_recursive() { usize::MAX } else { 1 };
+    let mut photos = Vec::new();
+    for path in &arguments.photos {
+        if is_standard_input(path) {
+            photos.push(Photo::standard_input());
+        } else {
+            photos.extend(expand(path, depth));
+        }
+    }
+    if let Some(list) = &arguments.files_from {
+        let listed = read_list(list).with_context(|| format!("{}: cannot be read", list.display()))?;
+        photos.extend(listed.into_iter().flat_map(|path| file_or_folder(path, depth)));
+        ensure!(!photos.is_empty(), "{}: lists no photos", list.display());
+    }
+    Ok(photos)
+}
+
+/// The photos of an argument. Where nothing has that very name, it may be a pattern that the shell left to us.
+fn expand(path: &Path, depth: usize) -> Vec<Photo> {
+    match path.to_str().filter(|text| text.contains(['*', '?', '['])) {
+        Some(pattern) if fs::symlink_metadata(path).is_err() => matches(pattern, depth),
+        _ => file_or_folder(path.to_owned(), depth),
+    }
+}
+
+fn matches(pattern: &str, depth: usize) -> Vec<Photo> {
+    let paths = match glob::glob_with(pattern, AS_SHELLS_DO) {
+        Ok(paths) => paths,
+        Err(error) => return vec![Photo::nowhere(Path::new(pattern), &format!("no such file, and no pattern: {error}"))],
+    };
+    let photos: Vec<Photo> = paths
+        .flat_map(|found| match found {
+            Ok(path) => file_or_folder(path, depth),
+            Err(error) => vec![Photo::nowhere(error.path(), &error.error().to_string())],
+        })
+        .collect();
+    if photos.is_empty() { vec![Photo::nowhere(Path::new(pattern), "no file has a name like this")] } else { photos }
+}
+
+fn file_or_folder(path: PathBuf, depth: usize) -> Vec<Photo> {
+    if !path.is_dir() {
+        return vec![Photo::file(path)];
+    }
+    let photos: Vec<Photo> = walk(&path, depth).collect();
+    if photos.is_empty() { vec![Photo::nowhere(&path, "there are no photos in this folder")] } else { photos }
+}
+
+/// The photos in a folder. Links are followed, but not in circles.
+fn walk(folder: &Path, depth: usize) -> impl Iterator<Item = Photo> {
+    let walk = WalkDir::new(folder).min_depth(1).max_depth(depth).follow_links(true).sort_by_file_name();
+    walk.into_iter().filter_entry(|entry| entry.depth() == 0 || !is_hidden(entry)).filter_map(|entry| match entry {
+        Ok(entry) => is_photo(&entry).then(|| Photo::file(entry.into_path())),
+        Err(error) => unreadable(&error),
+    })
+}
+
+/// What a folder that cannot be looked into, or a link that leads nowhere, amounts to.
+fn unreadable(error: &walkdir::Error) -> Option<Photo> {
+    let path = error.path()?;
+    let cause = error.io_error()?;
+    // Any folder may hold photos, but of links only those do that are called so.
+    let matters = cause.kind() != io::ErrorKind::NotFound || has_photo_ending(path);
+    matters.then(|| Photo::nowhere(path, &format!("cannot be read: {cause}")))
+}
+
+fn is_hidden(entry: &DirEntry) -> bool {
+    entry.file_name().as_encoded_bytes().starts_with(b".")
+}
+
+fn is_photo(entry: &DirEntry) -> bool {
+    entry.file_type().is_file() && has_photo_ending(entry.path())
+}
+
+fn has_photo_ending(path: &Path) -> bool {
+    let ending = path.extension().and_then(|ending| ending.to_str());
+    ending.is_some_and(|ending| ENDINGS.iter().any(|known| known.eq_ignore_ascii_case(ending)))
+}
+
+/// The paths in a list, one a line.
+fn read_list(list: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut text = Vec::new();
+    if list == Path::new(STANDARD_INPUT) {
+        io::stdin().lock().read_to_end(&mut text)?;
+    } else {
+        text = fs::read(list)?;
+    }
+    let lines = text.split(|&byte| byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    Ok(lines.filter(|line| !line.is_empty()).map(path_of).collect())
+}
+
+/// A path from the bytes of a line: file names need not be UTF-8.
+#[cfg(unix)]
+fn path_of(line: &[u8]) -> PathBuf {
+    use std::os::unix::ffi::OsStrExt as _;
+    PathBuf::from(std::ffi::OsStr::from_bytes(line))
+}
+
+#[cfg(not(unix))]
+fn path_of(line: &[u8]) -> PathBuf {
+    PathBuf::from(String::from_utf8_lossy(line).into_owned())
+}
+
+/// One byte past the limit is enough to refuse a photo.
+fn read_standard_input(options: &OpenOptions) -> Result<Picture, PictureError> {
+    let name = STANDARD_INPUT_NAME;
+    let mut bytes = Vec::new();
+    let most = options.max_bytes.saturating_add(1);
+    let read = io::stdin().lock().take(most).read_to_end(&mut bytes);
+    read.map_err(|source| PictureError::Read { name: name.into(), source })?;
+    options.decode(&bytes, name)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{create_dir, write};
+
+    use super::*;
+
+    fn names(photos: &[Photo], folder: &Path) -> Vec<String> {
+        let prefix = format!("{}{}", folder.display(), std::path::MAIN_SEPARATOR);
+        photos.iter().map(|photo| photo.name().replace(&prefix, "").replace('\\', "/")).collect()
+    }
+
+    /// `b.jpg`, `a.PNG`, `notes.txt`, `.hidden.jpg`, `deep/c.webp`.
+    fn folder() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        create_dir(folder.path().join("deep")).unwrap();
+        for name in ["b.jpg", "a.PNG", "notes.txt", ".hidden.jpg", "deep/c.webp"] {
+            write(folder.path().join(name), "").unwrap();
+        }
+        folder
+    }
+
+    #[test]
+    fn a_folder_gives_its_photos_by_name() {
+        let folder = folder();
+        let all = expand(folder.path(), usize::MAX);
+        assert_eq!(names(&all, folder.path()), ["a.PNG", "b.jpg", "deep/c.webp"]);
+        let flat = expand(folder.path(), 1);
+        assert_eq!(names(&flat, folder.path()), ["a.PNG", "b.jpg"]);
+    }
+
+    #[test]
+    fn a_pattern_gives_what_a_shell_would() {
+        let folder = folder();
+        let all = expand(&folder.path().join("*"), usize::MAX);
+        assert_eq!(names(&all, folder.path()), ["a.PNG", "b.jpg", "deep/c.webp", "notes.txt"]);
+        let none = expand(&folder.path().join("*.gif"), usize::MAX);
+        assert!(matches!(none[..], [Photo { source: Source::Nowhere(_), .. }]));
+    }
+
+    #[test]
+    fn a_file_that_looks_like_a_pattern_is_a_file() {
+        let folder = folder();
+        let path = folder.path().join("[1].jpg");
+        write(&path, "").unwrap();
+        assert_eq!(expand(&path, 1), [Photo::file(path)]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_are_followed_but_not_in_circles() {
+        let folder = folder();
+        std::os::unix::fs::symlink("..", folder.path().join("deep/up")).unwrap();
+        std::os::unix::fs::symlink("deep", folder.path().join("link")).unwrap();
+        let all = expand(folder.path(), usize::MAX);
+        assert_eq!(names(&all, folder.path()), ["a.PNG", "b.jpg", "deep/c.webp", "link/c.webp"]);
+    }
+
+    #[test]
+    fn a_list_has_one_path_a_line() {
+        let folder = folder();
+        let list = folder.path().join("list");
+        write(&list, "a b.jpg\r\n\n*.png\n").unwrap();
+        assert_eq!(read_list(&list).unwrap(), [Path::new("a b.jpg"), Path::new("*.png")]);
+    }
+}

@@ -1,0 +1,161 @@
+//! Photos in, answers out: every core at work, answers in the order of the photos, each written as soon as it is known.
+
+use std::io::{self, BufWriter, StdoutLock, Write};
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result};
+use serde::Serialize;
+
+use crate::Outcome;
+use crate::arguments::Format;
+use crate::in_order::in_order;
+use crate::messages::{self, Messages};
+use crate::photos::Photo;
+use crate::progress::Progress;
+
+/// How so many threads share so many photos.
+///
+/// A photo alone is served by all threads. Several are each served by one worker, which decodes, computes and writes;
+/// so one photo's decoding overlaps another's inference, and no thread waits for another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Shares {
+    /// Photos that are worked on at the same time.
+    pub(crate) workers: usize,
+    /// Threads for each.
+    pub(crate) threads: usize,
+}
+
+impl Shares {
+    /// Shares `threads` among `photos`.
+    pub(crate) fn new(threads: usize, photos: usize) -> Self {
+        let workers = threads.min(photos).max(1);
+        Self { workers, threads: threads / workers }
+    }
+}
+
+/// The line about a photo that failed, in place of its answer.
+#[derive(Serialize)]
+struct Failure<'a> {
+    photo: &'a str,
+    error: &'a str,
+}
+
+/// Where answers go, and what became of the photos so far.
+struct Sheet<'a> {
+    out: BufWriter<StdoutLock<'a>>,
+    format: Format,
+    messages: Messages,
+    progress: Progress,
+    failed: usize,
+    /// Why standard output takes no more.
+    refused: Option<io::Error>,
+}
+
+/// Lets `workers` turn photos into answers and `write`s each to standard output; `header` goes before the first.
+///
+/// # Errors
+/// If standard output takes no more. A reader that has seen enough and went away is no error.
+pub(crate) fn answer_photos<A, W>(
+    photos: &[Photo],
+    workers: Vec<W>,
+    (format, messages): (Format, Messages),
+    header: &str,
+    mut write: impl FnMut(&mut dyn Write, &Photo, &A) -> io::Result<()>,
+) -> Result<Outcome>
+where
+    A: Send,
+    W: FnMut(usize, &Photo) -> Result<A> + Send,
+{
+    let started = Instant::now();
+    let progress = Progress::new(photos.len(), messages);
+    let out = BufWriter::new(io::stdout().lock());
+    let mut sheet = Sheet { out, format, messages, progress, failed: 0, refused: None };
+    if sheet.put(|out| out.write_all(header.as_bytes())).is_continue() {
+        in_order(photos, workers, |photo, answer| {
+            let flow = match answer {
+                Ok(answer) => sheet.put(|out| write(out, photo, &answer)),
+                Err(error) => sheet.put_failure(photo, &error),
+            };
+            sheet.progress.advance();
+            flow
+        });
+    }
+    let failed = sheet.close()?;
+    messages.detail(&format_args!("{} photos in {:.2?}", photos.len(), started.elapsed()));
+    if failed == 0 {
+        return Ok(Outcome::Done);
+    }
+    if photos.len() > 1 {
+        messages.note(&format_args!("{failed} of {} photos failed", photos.len()));
+    }
+    Ok(Outcome::SomeFailed)
+}
+
+impl Sheet<'_> {
+    /// Writes and flushes, so that whatever happens next, this has been said.
+    fn put(&mut self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> ControlFlow<()> {
+        let out = &mut self.out;
+        let written = self.progress.aside(|| write(out).and_then(|()| out.flush()));
+        match written {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(error) => {
+                self.refused = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    }
+
+    /// In JSON Lines in the answer's place, otherwise on standard error.
+    fn put_failure(&mut self, photo: &Photo, error: &anyhow::Error) -> ControlFlow<()> {
+        self.failed += 1;
+        let error = messages::in_full(error);
+        if self.format == Format::Json {
+            return self.put(|out| write_json(out, &Failure { photo: photo.name(), error: &error }));
+        }
+        let messages = self.messages;
+        self.progress.aside(|| messages.error(&error));
+        ControlFlow::Continue(())
+    }
+
+    /// The number of photos that failed, if standard output took everything.
+    fn close(self) -> Result<usize> {
+        // What it refused it would refuse again.
+        let _ = self.out.into_parts();
+        match self.refused {
+            Some(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("standard output"),
+            _ => Ok(self.failed),
+        }
+    }
+}
+
+/// Writes one line of JSON.
+pub(crate) fn write_json(out: &mut dyn Write, value: &impl Serialize) -> io::Result<()> {
+    serde_json::to_writer(&mut *out, value)?;
+    writeln!(out)
+}
+
+/// Writes a report that is no answer to a photo.
+///
+/// # Errors
+/// As [`answer_photos`].
+pub(crate) fn write_report(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    match write(&mut out).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("standard output"),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Shares;
+
+    #[test]
+    fn threads_are_shared_among_photos() {
+        assert_eq!(Shares::new(8, 1), Shares { workers: 1, threads: 8 });
+        assert_eq!(Shares::new(8, 3), Shares { workers: 3, threads: 2 });
+        assert_eq!(Shares::new(8, 100), Shares { workers: 8, threads: 1 });
+        assert_eq!(Shares::new(1, 100), Shares { workers: 1, threads: 1 });
+    }
+}

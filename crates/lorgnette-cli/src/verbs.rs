@@ -1,0 +1,37 @@
+//! What the program can be told to do.
+
+mod bench;
+mod classify;
+mod embed;
+mod explain;
+mod run;
+
+use anyhow::Result;
+use clap::Subcommand;
+
+use crate::Outcome;
+use crate::arguments::Global;
+use crate::messages::Messages;
+
+/// A verb and its arguments.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    Classify(classify::Arguments),
+    Embed(embed::Arguments),
+    Run(run::Arguments),
+    Explain(explain::Arguments),
+    Bench(bench::Arguments),
+}
+
+impl Verb {
+    /// Does it.
+    pub(crate) fn run(self, global: &Global, messages: &Messages) -> Result<Outcome> {
+        match self {
+            Self::Classify(arguments) => classify::run(&arguments, global, *messages),
+            Self::Embed(arguments) => embed::run(&arguments, global, *messages),
+            Self::Run(arguments) => run::run(&arguments, global, *messages),
+            Self::Explain(arguments) => explain::run(&arguments, global, *messages),
+            Self::Bench(arguments) => bench::run(&arguments, global, *messages),
+        }
+    }
+}

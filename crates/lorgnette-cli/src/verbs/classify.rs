@@ -1,0 +1,219 @@
+//! `lorgnette classify`: what is in photos.
+
+use std::io::{self, Write};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use clap::Args;
+use lorgnette::draw::{self, Placement};
+use lorgnette::{Classifier, Guess, Model, Picture};
+use serde::Serialize;
+
+use crate::Outcome;
+use crate::arguments::{Format, Global, InputArguments, PhotoArguments};
+use crate::gallery::{self, Gallery};
+use crate::messages::Messages;
+use crate::photos::{self, Photo};
+use crate::stream::{Shares, answer_photos, write_json};
+use crate::model;
+
+/// Name what is in photos
+///
+/// Photos are told by their content (JPEG, PNG, GIF, BMP, TIFF, WebP). Folders give all photos in them, by name.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    photos: PhotoArguments,
+
+    /// How many classes to name for each photo
+    #[arg(long, short = 'k', value_name = "N", default_value = "5")]
+    top: NonZeroUsize,
+
+    /// How to write the answers
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+
+    /// Draw the answers on a copy of the photo: OUT is a file (.png, .jpg), for several photos a folder
+    #[arg(long, value_name = "OUT")]
+    picture: Option<PathBuf>,
+
+    /// Write what the network saw of the photo; OUT as for --picture
+    #[arg(long, value_name = "OUT")]
+    show_input: Option<PathBuf>,
+
+    #[command(flatten)]
+    input: InputArguments,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  lorgnette classify cat.jpg
+  lorgnette classify holidays/ --format csv > holidays.csv
+  lorgnette classify 'holidays/*.jpg' --picture named/
+  curl -s https://example.org/cat.jpg | lorgnette classify -
+  lorgnette classify cat.jpg --model inception.pb --size 299 --top 1";
+
+const CSV_HEADER: &str = "photo,rank,index,synset,name,probability,logit\n";
+/// Letters of the bar that stands for a probability of 1.
+const BAR: usize = 20;
+/// A letter's eighths, from one to all.
+const EIGHTHS: [char; 8] = ['▏', '▎', '▍', '▌', '▋', '▊', '▉', '█'];
+
+/// What is known of a photo in the end.
+struct Answer {
+    width: usize,
+    height: usize,
+    guesses: Vec<Guess>,
+}
+
+/// The JSON of an answer.
+#[derive(Serialize)]
+struct AnswerJson<'a> {
+    photo: &'a str,
+    width: usize,
+    height: usize,
+    model: &'a str,
+    predictions: Vec<GuessJson<'a>>,
+}
+
+#[derive(Serialize)]
+struct GuessJson<'a> {
+    index: usize,
+    synset: Option<&'a str>,
+    name: &'a str,
+    probability: f32,
+    logit: f32,
+}
+
+/// Names what is in the photos.
+pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
+    gallery::check(arguments.picture.as_deref(), "--picture")?;
+    gallery::check(arguments.show_input.as_deref(), "--show-input")?;
+    let photos = photos::find(&arguments.photos)?;
+    let drawings = Drawings::new(arguments, &photos)?;
+    let model = model::open(None, global, &arguments.input.add_to(global.model_options()?), messages)?;
+    let workers = workers(arguments, &Classifier::new(model.clone()), photos.len(), &drawings);
+    let several = photos.len() > 1;
+    let mut first = true;
+    match arguments.format {
+        Format::Json => answer_photos(&photos, workers, (Format::Json, messages), "", |out, photo, answer| {
+            write_json(out, &AnswerJson::new(photo, &model, answer))
+        }),
+        Format::Csv => answer_photos(&photos, workers, (Format::Csv, messages), CSV_HEADER, write_csv),
+        Format::Text => answer_photos(&photos, workers, (Format::Text, messages), "", |out, photo, answer| {
+            if several {
+                let space = if std::mem::take(&mut first) { "" } else { "\n" };
+                writeln!(out, "{space}{}", photo.name())?;
+            }
+            write_text(out, answer)
+        }),
+    }
+}
+
+/// What each thread does with a photo: decode, classify, draw.
+fn workers<'a>(
+    arguments: &'a Arguments,
+    classifier: &Classifier,
+    photos: usize,
+    drawings: &'a Drawings,
+) -> Vec<impl FnMut(usize, &Photo) -> Result<Answer> + Send + 'a> {
+    let shares = Shares::new(classifier.model().network().options().pool.threads(), photos);
+    let open_options = arguments.photos.open_options();
+    let worker = |_| {
+        // A photo alone keeps the pool that is there already.
+        let classifier = if shares.workers == 1 { classifier.clone() } else { classifier.on_threads(shares.threads) };
+        let open_options = open_options.clone();
+        move |number: usize, photo: &Photo| {
+            let picture = photo.open(&open_options)?;
+            let prediction = classifier.classify(&picture, arguments.top.get());
+            let guesses = prediction.with_context(|| photo.name().to_owned())?.guesses;
+            drawings.draw(number, &picture, &guesses, classifier.model()).with_context(|| photo.name().to_owned())?;
+            Ok(Answer { width: picture.width(), height: picture.height(), guesses })
+        }
+    };
+    (0..shares.workers).map(worker).collect()
+}
+
+/// Where the pictures of each photo go, if any are wanted.
+struct Drawings {
+    pictures: Option<Vec<PathBuf>>,
+    inputs: Option<Vec<PathBuf>>,
+}
+
+impl Drawings {
+    fn new(arguments: &Arguments, photos: &[Photo]) -> Result<Self> {
+        let mut gallery = Gallery::new(photos);
+        let mut places = |out: &Option<PathBuf>, option| out.as_deref().map(|out| gallery.places(out, option)).transpose();
+        let pictures = places(&arguments.picture, "--picture")?;
+        Ok(Self { pictures, inputs: places(&arguments.show_input, "--show-input")? })
+    }
+
+    /// Draws what is wanted of one photo.
+    fn draw(&self, number: usize, picture: &Picture, guesses: &[Guess], model: &Model) -> Result<()> {
+        if let Some(places) = &self.pictures {
+            let answers: Vec<(&str, f32)> = guesses.iter().map(|guess| (guess.name.as_str(), guess.probability)).collect();
+            draw::annotate(picture, &answers, Placement::Automatic).save(&places[number])?;
+        }
+        if let Some(places) = &self.inputs {
+            let seen = model.what_it_saw(picture);
+            let caption = format!("{}: {} x {}, {}", model.name(), seen.width(), seen.height(), model::describe_preprocessing(model));
+            draw::show_input(&seen, Some(&caption)).save(&places[number])?;
+        }
+        Ok(())
+    }
+}
+
+impl<'a> AnswerJson<'a> {
+    fn new(photo: &'a Photo, model: &'a Model, answer: &'a Answer) -> Self {
+        let Answer { width, height, guesses } = answer;
+        let guess = |guess: &'a Guess| {
+            let Guess { index, synset, name, probability, logit } = guess;
+            GuessJson { index: *index, synset: synset.as_deref(), name, probability: *probability, logit: *logit }
+        };
+        let predictions = guesses.iter().map(guess).collect();
+        Self { photo: photo.name(), width: *width, height: *height, model: model.name(), predictions }
+    }
+}
+
+fn write_csv(out: &mut dyn Write, photo: &Photo, answer: &Answer) -> io::Result<()> {
+    let mut lines = csv::Writer::from_writer(out);
+    for (rank, guess) in (1..).zip(&answer.guesses) {
+        let Guess { index, synset, name, probability, logit } = guess;
+        lines.serialize((photo.name(), rank, index, synset, name, probability, logit))?;
+    }
+    lines.flush()
+}
+
+fn write_text(out: &mut dyn Write, answer: &Answer) -> io::Result<()> {
+    for guess in &answer.guesses {
+        let percent = 100.0 * guess.probability;
+        writeln!(out, "{percent:>7.2} %  {:<BAR$}  {}", bar(guess.probability), guess.name)?;
+    }
+    Ok(())
+}
+
+/// A bar as long as the probability is large.
+fn bar(probability: f32) -> String {
+    // Casts saturate, and make nothing of NaN.
+    let eighths = ((probability * (BAR * EIGHTHS.len()) as f32).round() as usize).min(BAR * EIGHTHS.len());
+    let whole = std::iter::repeat_n('█', eighths / EIGHTHS.len());
+    let rest = (eighths % EIGHTHS.len()).checked_sub(1).map(|rest| EIGHTHS[rest]);
+    whole.chain(rest).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bar;
+
+    #[test]
+    fn bars_are_as_long_as_probabilities_are_large() {
+        assert_eq!(bar(0.0), "");
+        assert_eq!(bar(1.0), "█".repeat(20));
+        assert_eq!(bar(0.5), "█".repeat(10));
+        assert_eq!(bar(0.03), "▋");
+        assert_eq!(bar(f32::NAN), "");
+        assert_eq!(bar(2.0).chars().count(), 20);
+    }
+}

@@ -1,0 +1,95 @@
+//! What is in a picture: the most probable classes.
+
+use crate::error::Result;
+use crate::model::{Model, answers};
+use crate::picture::Picture;
+
+/// Names what is in pictures. Cheap to clone and to share between threads.
+#[derive(Clone, Debug)]
+pub struct Classifier {
+    model: Model,
+}
+
+/// A classifier's answer.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prediction {
+    /// The most probable classes, best first.
+    pub guesses: Vec<Guess>,
+}
+
+/// One class and how probable it is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Guess {
+    /// The network's own output index; in networks of 1001 classes 0 is the background.
+    pub index: usize,
+    /// The WordNet synset, such as `n01440764`, where the label set has them.
+    pub synset: Option<String>,
+    /// The class's name, or several with commas between them.
+    pub name: String,
+    /// From 0 to 1.
+    pub probability: f32,
+    /// The score before softmax.
+    pub logit: f32,
+}
+
+impl Classifier {
+    /// A classifier that uses `model`.
+    #[must_use]
+    pub fn new(model: Model) -> Self {
+        Self { model }
+    }
+
+    /// The model it uses.
+    #[must_use]
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+
+    /// The same classifier on a pool of `threads` threads of its own.
+    #[must_use]
+    pub fn on_threads(&self, threads: usize) -> Self {
+        Self { model: self.model.on_threads(threads) }
+    }
+
+    /// The `top` most probable classes of a picture.
+    ///
+    /// # Errors
+    /// If there is no memory for it; and for graphs that decode photos themselves, if the photo's size does not suit
+    /// them.
+    pub fn classify(&self, picture: &Picture, top: usize) -> Result<Prediction> {
+        self.model.show(picture, &answers(self.model.ports()), |values| {
+            let logits = values[0].1;
+            let probabilities = values.get(1).map_or_else(|| softmax(logits), |(_, values)| values.to_vec());
+            Prediction { guesses: self.best(logits, &probabilities, top) }
+        })
+    }
+
+    fn best(&self, logits: &[f32], probabilities: &[f32], top: usize) -> Vec<Guess> {
+        let mut order: Vec<usize> = (0..probabilities.len()).collect();
+        // Equal ones by index, and numbers that are none at the end, so that every run gives the same order.
+        order.sort_by(|&a, &b| rank(probabilities[b]).total_cmp(&rank(probabilities[a])).then(a.cmp(&b)));
+        let guess = |index: usize| {
+            let label = self.model.labels().get(index);
+            Guess {
+                index,
+                synset: label.and_then(|label| label.synset).map(str::to_owned),
+                name: label.map_or_else(|| format!("class {index}"), |label| label.name.to_owned()),
+                probability: probabilities[index],
+                logit: logits[index],
+            }
+        };
+        order.into_iter().take(top).map(guess).collect()
+    }
+}
+
+fn rank(probability: f32) -> f32 {
+    if probability.is_nan() { f32::NEG_INFINITY } else { probability }
+}
+
+/// Probabilities from scores: `eˣ / Σ eˣ`, shifted by the largest so that nothing overflows.
+fn softmax(logits: &[f32]) -> Vec<f32> {
+    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let powers: Vec<f64> = logits.iter().map(|&x| f64::from(x - largest).exp()).collect();
+    let sum: f64 = powers.iter().sum();
+    powers.into_iter().map(|power| (power / sum) as f32).collect()
+}

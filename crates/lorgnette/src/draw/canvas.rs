@@ -1,0 +1,112 @@
+//! RGB pixels to draw on.
+
+use image::imageops::{FilterType, resize};
+use image::{Rgb, RgbImage};
+
+use crate::picture::Picture;
+
+/// A colour and how much it covers, 0 to 1.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct Colour {
+    pub(super) red: u8,
+    pub(super) green: u8,
+    pub(super) blue: u8,
+    pub(super) alpha: f32,
+}
+
+impl Colour {
+    pub(super) const fn opaque(red: u8, green: u8, blue: u8) -> Self {
+        Self { red, green, blue, alpha: 1.0 }
+    }
+
+    pub(super) const fn with_alpha(self, alpha: f32) -> Self {
+        Self { alpha, ..self }
+    }
+}
+
+/// A picture being drawn: eight bits, red, green, blue.
+pub(super) struct Canvas {
+    pixels: RgbImage,
+}
+
+impl Canvas {
+    pub(super) fn of(picture: &Picture) -> Self {
+        let (width, height) = (picture.width() as u32, picture.height() as u32);
+        let pixels = RgbImage::from_raw(width, height, picture.to_rgb8());
+        Self { pixels: pixels.expect("a picture's pixels fill its size") }
+    }
+
+    pub(super) fn filled(width: usize, height: usize, colour: Colour) -> Self {
+        let pixel = Rgb([colour.red, colour.green, colour.blue]);
+        Self { pixels: RgbImage::from_pixel(width as u32, height as u32, pixel) }
+    }
+
+    pub(super) fn width(&self) -> usize {
+        self.pixels.width() as usize
+    }
+
+    pub(super) fn height(&self) -> usize {
+        self.pixels.height() as usize
+    }
+
+    pub(super) fn into_picture(self) -> Picture {
+        let (width, height) = (self.width(), self.height());
+        Picture::from_rgb8(width, height, self.pixels.into_raw()).expect("a canvas has pixels that fill its size")
+    }
+
+    /// Smoothly larger, `times` each side.
+    pub(super) fn enlarged(&self, times: f32) -> Self {
+        let side = |length: usize| ((length as f32 * times).round() as u32).max(1);
+        Self { pixels: resize(&self.pixels, side(self.width()), side(self.height()), FilterType::CatmullRom) }
+    }
+
+    /// Larger with every pixel a square of `times` by `times`.
+    pub(super) fn repeated(&self, times: usize) -> Self {
+        let times = times as u32;
+        let (width, height) = (self.pixels.width() * times, self.pixels.height() * times);
+        Self { pixels: RgbImage::from_fn(width, height, |x, y| *self.pixels.get_pixel(x / times, y / times)) }
+    }
+
+    /// Copies another canvas with its corner here; it must fit.
+    pub(super) fn place(&mut self, other: &Self, left: usize, top: usize) {
+        let (width, row) = (self.width(), 3 * other.width());
+        let rows = self.pixels.as_flat_samples_mut().samples.chunks_exact_mut(3 * width).skip(top);
+        for (out, source) in rows.zip(other.pixels.as_raw().chunks_exact(row)) {
+            out[3 * left..][..row].copy_from_slice(source);
+        }
+    }
+
+    /// Lays a colour over a pixel; `coverage` 0 to 1. Outside the canvas nothing happens.
+    pub(super) fn blend(&mut self, x: i64, y: i64, colour: Colour, coverage: f32) {
+        let (Ok(x), Ok(y)) = (u32::try_from(x), u32::try_from(y)) else { return };
+        let Some(pixel) = self.pixels.get_pixel_mut_checked(x, y) else { return };
+        let share = (colour.alpha * coverage).clamp(0.0, 1.0);
+        for (under, over) in pixel.0.iter_mut().zip([colour.red, colour.green, colour.blue]) {
+            *under = (f32::from(*under) + (f32::from(over) - f32::from(*under)) * share).round() as u8;
+        }
+    }
+
+    /// Fills a rectangle with round corners and smooth edges. A radius of half the height gives round ends.
+    pub(super) fn fill_rounded(
+        &mut self,
+        (left, top): (f32, f32),
+        (width, height): (f32, f32),
+        radius: f32,
+        colour: Colour,
+    ) {
+        let radius = radius.min(width / 2.0).min(height / 2.0).max(0.0);
+        let (half_width, half_height) = (width / 2.0 - radius, height / 2.0 - radius);
+        let (centre_x, centre_y) = (left + width / 2.0, top + height / 2.0);
+        for y in top.floor() as i64..=(top + height).ceil() as i64 {
+            for x in left.floor() as i64..=(left + width).ceil() as i64 {
+                // Distance from the rectangle that the corners' centres make.
+                let apart_x = ((x as f32 + 0.5 - centre_x).abs() - half_width).max(0.0);
+                let apart_y = ((y as f32 + 0.5 - centre_y).abs() - half_height).max(0.0);
+                let coverage = (radius + 0.5 - apart_x.hypot(apart_y)).clamp(0.0, 1.0);
+                if coverage > 0.0 {
+                    self.blend(x, y, colour, coverage);
+                }
+            }
+        }
+    }
+}

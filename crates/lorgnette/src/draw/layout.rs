@@ -1,0 +1,123 @@
+//! Names, percentages and bars, one row an answer.
+
+use super::LETTER;
+use super::canvas::{Canvas, Colour};
+use super::text::{self, Weight, width_of};
+
+/// The bar of the first answer, and of the others.
+const FIRST_BAR: Colour = Colour::opaque(0xff, 0xc2, 0x4b);
+const BAR: Colour = Colour::opaque(0x9f, 0xc8, 0xe8);
+/// What a bar runs in, and letters of all answers but the first.
+const TRACK: Colour = LETTER.with_alpha(0.17);
+const QUIET: Colour = LETTER.with_alpha(0.86);
+
+// Measures, in ems.
+const PADDING: f32 = 0.75;
+const ROW: f32 = 1.88;
+const BASELINE: f32 = 0.98;
+const BAR_TOP: f32 = 1.34;
+const BAR_HEIGHT: f32 = 0.2;
+const COLUMN_GAP: f32 = 1.0;
+/// A name longer than this is shortened, however wide the picture.
+const LONGEST_NAME: f32 = 20.0;
+/// As long as a name's column may be where there is nothing to cover.
+const STRETCHED_NAME: f32 = 36.0;
+/// Room every name gets, so that bars have a length to compare.
+const SHORTEST_NAME: f32 = 9.0;
+/// A panel in which names have less room than this is not worth having.
+const LEAST_NAME: f32 = 7.0;
+
+/// Answers laid out at a size of letters.
+pub(super) struct Block<'a> {
+    answers: &'a [(&'a str, f32)],
+    em: f32,
+    names: f32,
+    percentages: f32,
+}
+
+impl<'a> Block<'a> {
+    /// Lays answers out for letters of `em` pixels, at most `most` pixels wide.
+    pub(super) fn new(answers: &'a [(&'a str, f32)], em: f32, most: f32) -> Self {
+        let percentages = answers.iter().map(|(_, share)| width_of(&percentage(*share), Weight::SemiBold, em));
+        let mut block = Self { answers, em, names: 0.0, percentages: percentages.fold(0.0, f32::max) };
+        let room = (most - block.width()).clamp(0.0, LONGEST_NAME * em);
+        let shortened = answers.iter().map(|(name, _)| text::shortened(name, Weight::SemiBold, em, room));
+        let widest = shortened.map(|name| width_of(&name, Weight::SemiBold, em)).fold(0.0, f32::max);
+        block.names = widest.max(SHORTEST_NAME * em).min(room);
+        block
+    }
+
+    /// Gives names all the width there is, if that still leaves them near their percentages.
+    pub(super) fn stretched(mut self, width: f32) -> Self {
+        let names = self.names + width - self.width();
+        self.names = names.clamp(self.names, (STRETCHED_NAME * self.em).max(self.names));
+        self
+    }
+
+    pub(super) fn em(&self) -> f32 {
+        self.em
+    }
+
+    pub(super) fn width(&self) -> f32 {
+        self.names + self.percentages + (2.0 * PADDING + COLUMN_GAP) * self.em
+    }
+
+    pub(super) fn height(&self) -> f32 {
+        // The last row's gap is the padding's.
+        (2.0 * PADDING + ROW * self.answers.len() as f32 - (ROW - BAR_TOP - BAR_HEIGHT)) * self.em
+    }
+
+    /// The width below which names could not be read.
+    pub(super) fn narrowest(&self) -> f32 {
+        self.width() - self.names + LEAST_NAME * self.em
+    }
+
+    /// Draws every row, from the block's upper left corner.
+    pub(super) fn draw(&self, canvas: &mut Canvas, (left, top): (f32, f32)) {
+        let left = left + PADDING * self.em;
+        for (index, &(name, probability)) in self.answers.iter().enumerate() {
+            let top = top + (PADDING + ROW * index as f32) * self.em;
+            self.draw_words(canvas, (left, top + BASELINE * self.em), name, probability, index == 0);
+            let bar = if index == 0 { FIRST_BAR } else { BAR };
+            self.draw_bar(canvas, (left, top + BAR_TOP * self.em), probability, bar);
+        }
+    }
+
+    fn draw_words(&self, canvas: &mut Canvas, (x, y): (f32, f32), name: &str, probability: f32, first: bool) {
+        let (weight, colour) = if first { (Weight::SemiBold, LETTER) } else { (Weight::Medium, QUIET) };
+        let name = text::shortened(name, weight, self.em, self.names);
+        text::draw(canvas, &name, weight, self.em, (x, y), colour);
+        let figure = percentage(probability);
+        let right = x + self.inner_width() - width_of(&figure, weight, self.em);
+        text::draw(canvas, &figure, weight, self.em, (right, y), colour);
+    }
+
+    fn draw_bar(&self, canvas: &mut Canvas, corner: (f32, f32), probability: f32, colour: Colour) {
+        let height = (BAR_HEIGHT * self.em).max(2.0);
+        canvas.fill_rounded(corner, (self.inner_width(), height), height / 2.0, TRACK);
+        let share = if probability.is_finite() { probability.clamp(0.0, 1.0) } else { 0.0 };
+        let length = self.inner_width() * share;
+        if length >= 0.5 {
+            canvas.fill_rounded(corner, (length.max(height), height), height / 2.0, colour);
+        }
+    }
+
+    fn inner_width(&self) -> f32 {
+        self.names + self.percentages + COLUMN_GAP * self.em
+    }
+}
+
+/// A probability in words: one decimal, and honest at both ends.
+fn percentage(probability: f32) -> String {
+    let percent = 100.0 * probability;
+    if !percent.is_finite() {
+        return "–".into();
+    }
+    if percent < 0.05 {
+        return "<0.1%".into();
+    }
+    if (99.95..100.0).contains(&percent) {
+        return ">99.9%".into();
+    }
+    format!("{percent:.1}%")
+}

@@ -1,0 +1,91 @@
+//! Letters: measuring, shortening, drawing, in the bundled font (Inter; `fonts/LICENSE-Inter.txt`).
+
+use std::sync::OnceLock;
+
+use ab_glyph::{Font, FontRef, PxScale, PxScaleFont, ScaleFont};
+
+use super::canvas::{Canvas, Colour};
+
+/// The font's two weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Weight {
+    Medium,
+    SemiBold,
+}
+
+/// A font at a size whose em is `em` pixels; `ab_glyph` itself counts from the highest letter to the lowest.
+fn font(weight: Weight, em: f32) -> PxScaleFont<&'static FontRef<'static>> {
+    static FONTS: OnceLock<[FontRef<'static>; 2]> = OnceLock::new();
+    let [medium, semi_bold] = FONTS.get_or_init(|| {
+        [
+            bundled(include_bytes!("../../fonts/Inter-Medium.ttf")),
+            bundled(include_bytes!("../../fonts/Inter-SemiBold.ttf")),
+        ]
+    });
+    let font = match weight {
+        Weight::Medium => medium,
+        Weight::SemiBold => semi_bold,
+    };
+    let units = font.units_per_em().unwrap_or(1.0);
+    font.as_scaled(PxScale::from(em * font.height_unscaled() / units))
+}
+
+fn bundled(bytes: &'static [u8]) -> FontRef<'static> {
+    FontRef::try_from_slice(bytes).expect("the bundled font is whole: a test draws with it")
+}
+
+/// Width of a line in pixels.
+pub(super) fn width_of(line: &str, weight: Weight, em: f32) -> f32 {
+    let font = font(weight, em);
+    line.chars().map(|letter| font.h_advance(font.glyph_id(letter))).sum()
+}
+
+/// Draws a line from a point on its baseline.
+pub(super) fn draw(canvas: &mut Canvas, line: &str, weight: Weight, em: f32, (x, y): (f32, f32), colour: Colour) {
+    let font = font(weight, em);
+    let mut pen = x;
+    for letter in line.chars() {
+        let glyph = font.glyph_id(letter).with_scale_and_position(font.scale(), ab_glyph::point(pen, y));
+        pen += font.h_advance(glyph.id);
+        let Some(outline) = font.outline_glyph(glyph) else { continue };
+        let corner = outline.px_bounds().min;
+        outline.draw(|dx, dy, coverage| {
+            canvas.blend(corner.x as i64 + i64::from(dx), corner.y as i64 + i64::from(dy), colour, coverage);
+        });
+    }
+}
+
+/// A name that fits the room: whole, or without its last synonyms, or the start of the first with an ellipsis.
+pub(super) fn shortened(name: &str, weight: Weight, em: f32, room: f32) -> String {
+    let fits = |name: &str| width_of(name, weight, em) <= room;
+    let mut name = name.trim();
+    while !fits(name) {
+        let Some((synonyms, _)) = name.rsplit_once(',') else { return cut(name, fits) };
+        name = synonyms.trim_end();
+    }
+    name.into()
+}
+
+/// The longest start of a name that fits with an ellipsis after it; only the ellipsis, where nothing does.
+fn cut(name: &str, fits: impl Fn(&str) -> bool) -> String {
+    let starts = name.char_indices().map(|(end, _)| format!("{}…", name[..end].trim_end()));
+    let starts: Vec<String> = starts.collect();
+    let fitting = starts.partition_point(|start| fits(start));
+    starts.get(fitting.saturating_sub(1)).cloned().unwrap_or_default()
+}
+
+/// A text broken at spaces into lines that fit the room; a word that is too long for a line of its own is cut.
+pub(super) fn wrapped(text: &str, weight: Weight, em: f32, room: f32) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        let word = shortened(word, weight, em, room);
+        match lines.last_mut() {
+            Some(line) if width_of(&format!("{line} {word}"), weight, em) <= room => {
+                line.push(' ');
+                line.push_str(&word);
+            }
+            _ => lines.push(word),
+        }
+    }
+    lines
+}

@@ -1,0 +1,60 @@
+//! Names a user may have meant.
+
+use super::Labels;
+
+/// Most suggestions given.
+const SUGGESTIONS: usize = 5;
+
+/// The names nearest to a query in small letters, the nearest first.
+pub(super) fn nearest(labels: &Labels, query: &str) -> Vec<String> {
+    let mut ranked: Vec<(usize, usize, &str)> = Vec::new();
+    for label in labels.iter() {
+        let names = label.name.split(',').map(str::trim);
+        let best = names.filter_map(|name| Some((rank(&name.to_lowercase(), query)?, label.index, name))).min();
+        ranked.extend(best);
+    }
+    ranked.sort_unstable();
+    let mut names: Vec<String> = Vec::new();
+    for (_, _, name) in ranked {
+        if names.len() < SUGGESTIONS && !names.iter().any(|known| known == name) {
+            names.push(name.into());
+        }
+    }
+    names
+}
+
+/// How far a name is from a query: has it among its words; is a few letters from it; has it somewhere. `None`: too far.
+fn rank(name: &str, query: &str) -> Option<usize> {
+    if query.is_empty() {
+        return None;
+    }
+    let far = query.chars().count() / 3;
+    if name.split([' ', '-']).any(|word| word == query) {
+        return Some(0);
+    }
+    let apart = edits(name, query);
+    if apart <= far.max(1) {
+        return Some(apart);
+    }
+    (query.len() > 2 && name.contains(query)).then_some(far + 2)
+}
+
+/// Letters to insert, remove, change, or swap with their neighbour, between two words: the Damerau-Levenshtein
+/// distance (optimal string alignment), row by row of its table.
+fn edits(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    let mut before = vec![0; b.len() + 1];
+    let mut above: Vec<usize> = (0..=b.len()).collect();
+    for i in 1..=a.len() {
+        let mut row = vec![i; b.len() + 1];
+        for j in 1..=b.len() {
+            let change = above[j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            row[j] = change.min(above[j] + 1).min(row[j - 1] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                row[j] = row[j].min(before[j - 2] + 1);
+            }
+        }
+        before = std::mem::replace(&mut above, row);
+    }
+    above[b.len()]
+}

@@ -1,0 +1,302 @@
+//! A network with everything needed to show it photos: preprocessing, names of its classes, its ports.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use lorgnette_kernels::{Level, Pool};
+use lorgnette_net::import::Ports;
+use lorgnette_net::{Network, Options};
+
+use crate::error::{Error, Result};
+use crate::family::{self, Family};
+use crate::labels::Labels;
+use crate::picture::Picture;
+use crate::preprocess::{Preprocess, Style};
+
+/// MobileNet V1 1.0 224 with Google's ImageNet weights, exactly as TensorFlow wrote the frozen graph.
+#[cfg(feature = "embedded")]
+static EMBEDDED: &[u8] = include_bytes!("../models/mobilenet_v1_1.0_224.pb");
+/// The name of the embedded network.
+pub const EMBEDDED_NAME: &str = "mobilenet_v1_1.0_224";
+
+/// What a model is opened with. What is `None` comes from the model itself.
+#[derive(Clone, Debug)]
+pub struct ModelOptions {
+    /// Threads to run on; all cores if not given.
+    pub threads: Option<usize>,
+    /// The CPU level whose kernels are used; the best there is if not given.
+    pub level: Option<Level>,
+    /// Rows and columns of the input.
+    pub size: Option<[usize; 2]>,
+    /// How a photo becomes the input.
+    pub preprocess: Option<Style>,
+    /// Replaces the preprocessing's mean for each channel, in levels of 0 to 255.
+    pub mean: Option<[f32; 3]>,
+    /// Replaces the preprocessing's factor.
+    pub scale: Option<f32>,
+    /// A file with the names of the classes.
+    pub labels: Option<PathBuf>,
+    /// The node that takes the picture.
+    pub input: Option<String>,
+    /// The node that gives the answer.
+    pub output: Option<String>,
+    /// Bytes that the activations of one run may take.
+    pub memory_limit: u64,
+}
+
+impl Default for ModelOptions {
+    /// Everything from the model; 8 GiB of activations.
+    fn default() -> Self {
+        Self {
+            threads: None,
+            level: None,
+            size: None,
+            preprocess: None,
+            mean: None,
+            scale: None,
+            labels: None,
+            input: None,
+            output: None,
+            memory_limit: 8 << 30,
+        }
+    }
+}
+
+/// Where the preprocessing came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Provenance {
+    /// The caller said it.
+    Given,
+    /// The graph's scopes are of a known network, or the graph does it itself.
+    Recognised,
+    /// Neither: a guess that the caller should check.
+    Guessed,
+}
+
+/// A network ready for photos. Cheap to clone and to share between threads.
+#[derive(Clone, Debug)]
+pub struct Model {
+    network: Network,
+    about: Arc<About>,
+}
+
+#[derive(Debug)]
+struct About {
+    name: String,
+    ports: Ports,
+    preprocess: Preprocess,
+    provenance: Provenance,
+    labels: Labels,
+}
+
+impl Model {
+    /// The embedded network: MobileNet V1 1.0 224, 1001 ImageNet classes.
+    ///
+    /// # Errors
+    /// If the options do not fit it.
+    #[cfg(feature = "embedded")]
+    pub fn embedded(options: &ModelOptions) -> Result<Self> {
+        let network = Network::from_bytes(EMBEDDED, EMBEDDED_NAME, network_options(options))?;
+        Self::new(EMBEDDED_NAME.to_owned(), network, options)
+    }
+
+    /// A frozen TensorFlow graph in a file.
+    ///
+    /// # Errors
+    /// If the file is none, or it is not clear how it wants its pictures; the message says which option settles it.
+    pub fn open(path: &Path, options: &ModelOptions) -> Result<Self> {
+        let network = Network::open(path, network_options(options))?;
+        Self::new(network.name().to_owned(), network, options)
+    }
+
+    fn new(name: String, network: Network, options: &ModelOptions) -> Result<Self> {
+        let ports = network.ports()?;
+        let family = family::recognise(network.graph());
+        let (preprocess, provenance) = preprocessing(&name, &ports, family, options)?;
+        let classes = class_count(&name, &network, &ports, &preprocess)?;
+        let labels = match &options.labels {
+            Some(path) => fitting_labels(&name, path, classes)?,
+            None => Labels::imagenet(classes).unwrap_or_else(|| Labels::numbered(classes)),
+        };
+        let about = About { name, ports, preprocess, provenance, labels };
+        Ok(Self { network, about: Arc::new(about) })
+    }
+
+    /// The same model on a pool of `threads` threads of its own; weights are shared.
+    #[must_use]
+    pub fn on_threads(&self, threads: usize) -> Self {
+        let options = Options { pool: Arc::new(Pool::new(threads)), ..self.network.options().clone() };
+        Self { network: self.network.with_options(options), about: self.about.clone() }
+    }
+
+    /// The model's name: its file's, without the ending.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.about.name
+    }
+
+    /// The network itself.
+    #[must_use]
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
+    /// Where pictures go in and answers come out.
+    #[must_use]
+    pub fn ports(&self) -> &Ports {
+        &self.about.ports
+    }
+
+    /// How photos become the network's input.
+    #[must_use]
+    pub fn preprocess(&self) -> &Preprocess {
+        &self.about.preprocess
+    }
+
+    /// How sure the preprocessing is.
+    #[must_use]
+    pub fn provenance(&self) -> Provenance {
+        self.about.provenance
+    }
+
+    /// The names of the classes, as many as the network has outputs.
+    #[must_use]
+    pub fn labels(&self) -> &Labels {
+        &self.about.labels
+    }
+
+    /// The picture as the network sees it: resized, cropped, its colours clipped to what can be shown.
+    #[must_use]
+    pub fn what_it_saw(&self, picture: &Picture) -> Picture {
+        if self.about.ports.input.decodes {
+            return picture.clone();
+        }
+        let preprocess = &self.about.preprocess;
+        preprocess.what_it_saw(&preprocess.input(picture))
+    }
+
+    /// The shape of the input that a picture becomes.
+    fn input_shape(&self, picture: &Picture) -> Vec<usize> {
+        let Preprocess { height, width, channels, .. } = self.about.preprocess;
+        match self.about.ports.input.decodes {
+            true => vec![picture.height(), picture.width(), channels],
+            false => vec![1, height, width, channels],
+        }
+    }
+
+    /// Shows the network a picture and gives the values of the nodes `fetches`, with their shapes, to `read`.
+    pub(crate) fn show<T>(
+        &self,
+        picture: &Picture,
+        fetches: &[&str],
+        read: impl FnOnce(&[(&[usize], &[f32])]) -> T,
+    ) -> Result<T> {
+        let input = self.about.ports.input.name.as_str();
+        let shape = self.input_shape(picture);
+        let plan = self.network.plan(&[(input, &shape)], fetches)?;
+        let port = plan.inputs().iter().find(|port| port.name == input);
+        let port = port.ok_or_else(|| self.failure("its output does not depend on the picture; name another with --output"))?;
+        if let Some(other) = plan.inputs().iter().find(|port| port.name != input) {
+            return Err(self.failure(&format!("it has another input, '{}', which `lorgnette run` can feed", other.name)));
+        }
+        let write = |activations: &mut lorgnette_net::plan::Activations| {
+            self.about.preprocess_into(picture, activations.input(port));
+        };
+        let answer = self.network.run_plan(&plan, write, |activations| {
+            let ports = plan.outputs().iter();
+            let values: Vec<_> = ports.map(|p| (p.fact.shape.as_slice(), activations.output(&plan, p))).collect();
+            read(&values)
+        })?;
+        Ok(answer)
+    }
+
+    pub(crate) fn failure(&self, what: &str) -> Error {
+        Error::Model { model: self.about.name.clone(), what: what.into() }
+    }
+}
+
+impl About {
+    /// Writes what the network takes: pixels as they are where the graph preprocesses them itself.
+    fn preprocess_into(&self, picture: &Picture, input: &mut [f32]) {
+        if self.ports.input.decodes {
+            let (height, width) = (picture.height(), picture.width());
+            Preprocess { height, width, ..self.preprocess.clone() }.apply(picture, input);
+        } else {
+            self.preprocess.apply(picture, input);
+        }
+    }
+}
+
+fn network_options(options: &ModelOptions) -> Options {
+    let defaults = Options { memory_limit: options.memory_limit, ..Options::with_threads(options.threads) };
+    Options {
+        level: options.level.unwrap_or(defaults.level),
+        input: options.input.clone(),
+        output: options.output.clone(),
+        ..defaults
+    }
+}
+
+/// How the network wants its pictures: as the caller says, else as its graph or its family do.
+fn preprocessing(name: &str, ports: &Ports, family: Option<Family>, options: &ModelOptions) -> Result<(Preprocess, Provenance)> {
+    let (style, provenance) = match (options.preprocess, family) {
+        (Some(style), _) => (style, Provenance::Given),
+        (None, _) if ports.input.decodes => (Style::Raw, Provenance::Recognised),
+        // The place where the 2015 graph takes pictures that are resized and centred already.
+        (None, None) if ports.input.name == "Mul" => (Style::Inception2015, Provenance::Recognised),
+        (None, Some(family)) => (family.style, Provenance::Recognised),
+        (None, None) => (Style::Inception, Provenance::Guessed),
+    };
+    let declared = |dimension: usize| ports.input.shape.as_ref().and_then(|shape| shape.get(dimension).copied().flatten());
+    let side = |dimension: usize| declared(dimension).or(family.map(|family| family.side));
+    let size = match (options.size, side(1), side(2)) {
+        _ if ports.input.decodes => [1, 1],
+        (Some(size), ..) => size,
+        (None, Some(height), Some(width)) => [height, width],
+        _ => {
+            let what = "the graph does not say how large its pictures are: give --size, such as --size 224".into();
+            return Err(Error::Model { model: name.into(), what });
+        }
+    };
+    if size.contains(&0) {
+        return Err(Error::Model { model: name.into(), what: "a picture of size 0".into() });
+    }
+    let channels_at = if ports.input.decodes { 2 } else { 3 };
+    let mut preprocess = Preprocess::new(style, size[0], size[1]);
+    if let Some(channels @ (1 | 3)) = declared(channels_at) {
+        preprocess.channels = channels;
+    }
+    (preprocess.mean, preprocess.scale) = (options.mean, options.scale);
+    Ok((preprocess, provenance))
+}
+
+/// The number of outputs, by planning a run.
+fn class_count(name: &str, network: &Network, ports: &Ports, preprocess: &Preprocess) -> Result<usize> {
+    // A graph that decodes photos resizes them to its own size; any will do.
+    const ANY_SIDE: usize = 64;
+    let Preprocess { height, width, channels, .. } = *preprocess;
+    let shape = if ports.input.decodes { vec![ANY_SIDE, ANY_SIDE, channels] } else { vec![1, height, width, channels] };
+    let plan = network.plan(&[(&ports.input.name, &shape)], &answers(ports))?;
+    let scores = &plan.outputs()[0].fact;
+    match scores.shape.as_slice() {
+        [.., classes] if scores.len() == *classes && *classes > 0 => Ok(*classes),
+        shape => Err(Error::Model {
+            model: name.into(),
+            what: format!("its output '{}' of shape {shape:?} is not one score for each class; name another with --output", ports.logits),
+        }),
+    }
+}
+
+/// What is fetched to classify: the scores, and the probabilities where the graph has them.
+pub(crate) fn answers(ports: &Ports) -> Vec<&str> {
+    std::iter::once(ports.logits.as_str()).chain(ports.probabilities.as_deref()).collect()
+}
+
+fn fitting_labels(model: &str, path: &Path, classes: usize) -> Result<Labels> {
+    let labels = Labels::open(path)?;
+    if labels.len() == classes {
+        return Ok(labels);
+    }
+    let what = format!("it has {classes} outputs, but {} has {} names", path.display(), labels.len());
+    Err(Error::Model { model: model.into(), what })
+}

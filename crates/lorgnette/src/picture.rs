@@ -1,0 +1,168 @@
+//! Photos: any common file in, RGB pixels out, as TensorFlow would have decoded them.
+//!
+//! A file is known by its content, never by its name. Its size is checked against [`OpenOptions`] from its header,
+//! before any pixel is decoded, so that a hostile or lying file costs an error and not the machine's memory.
+//!
+//! Where pixels come from:
+//! - JPEG pixels equal those of TensorFlow's `decode_jpeg` (libjpeg-turbo's fast integer inverse transform, smooth
+//!   chroma upsampling); CMYK and YCCK become RGB by TensorFlow's own rule.
+//! - An alpha channel is dropped and not blended, as `tf.io.decode_png(channels=3)` does: the colour that was stored
+//!   under a transparent pixel is what the network sees.
+//! - Sixteen-bit PNG and TIFF keep their sixteen bits; a floating-point TIFF becomes sixteen bits.
+//! - Colour profiles (ICC) and gamma are ignored, as TensorFlow ignores them.
+
+use std::path::Path;
+
+pub use self::error::PictureError;
+pub use self::jpeg::Transform;
+pub use self::kind::Kind;
+pub use self::open::OpenOptions;
+
+mod error;
+mod jpeg;
+mod kind;
+mod open;
+mod orientation;
+mod raster;
+mod save;
+
+/// The pixels of a picture: rows from the top, pixels from the left, red, green, blue.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pixels {
+    /// Eight bits a sample, 0 to 255.
+    Rgb8(Vec<u8>),
+    /// Sixteen bits a sample, 0 to 65535.
+    Rgb16(Vec<u16>),
+}
+
+/// A decoded photo: a name, a size and RGB pixels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Picture {
+    name: String,
+    width: usize,
+    height: usize,
+    channels_of_origin: u8,
+    kind: Option<Kind>,
+    pixels: Pixels,
+}
+
+impl Picture {
+    /// Opens a picture file with the default [`OpenOptions`]: orientation honoured, up to 200 megapixels.
+    ///
+    /// # Errors
+    /// [`PictureError`], which names the file, what is wrong with it and what to do.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, PictureError> {
+        OpenOptions::default().open(path)
+    }
+
+    /// Decodes a picture file that is already in memory; `name` is what errors and results call it.
+    ///
+    /// # Errors
+    /// [`PictureError`], as [`Picture::open`].
+    pub fn from_bytes(bytes: &[u8], name: &str) -> Result<Self, PictureError> {
+        OpenOptions::default().decode(bytes, name)
+    }
+
+    /// Wraps pixels made elsewhere: `width * height * 3` bytes, red, green, blue, rows from the top.
+    ///
+    /// # Errors
+    /// [`PictureError::WrongLength`] if the pixels do not fill the size exactly, or the size is zero.
+    pub fn from_rgb8(width: usize, height: usize, pixels: Vec<u8>) -> Result<Self, PictureError> {
+        Self::from_pixels(width, height, Pixels::Rgb8(pixels))
+    }
+
+    /// Wraps pixels of either depth made elsewhere; as [`Picture::from_rgb8`].
+    ///
+    /// # Errors
+    /// [`PictureError::WrongLength`] if the pixels do not fill the size exactly, or the size is zero.
+    pub fn from_pixels(width: usize, height: usize, pixels: Pixels) -> Result<Self, PictureError> {
+        let samples = width.checked_mul(height).and_then(|area| area.checked_mul(3));
+        if pixels.len() == 0 || samples != Some(pixels.len()) {
+            return Err(PictureError::WrongLength { width, height, samples: pixels.len() });
+        }
+        Ok(Self { name: String::new(), width, height, channels_of_origin: 3, kind: None, pixels })
+    }
+
+    /// The same picture under another name.
+    #[must_use]
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into();
+        self
+    }
+
+    /// The path or name it was opened by; empty for a picture made from pixels.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Width in pixels, at least 1, after the orientation was applied.
+    #[must_use]
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// Height in pixels, at least 1, after the orientation was applied.
+    #[must_use]
+    pub fn height(&self) -> usize {
+        self.height
+    }
+
+    /// The file format it was decoded from; `None` for a picture made from pixels.
+    #[must_use]
+    pub fn kind(&self) -> Option<Kind> {
+        self.kind
+    }
+
+    /// Channels in the file: 1 grey, 2 grey and alpha, 3 colour, 4 colour and alpha or CMYK.
+    /// The pixels here are always three.
+    #[must_use]
+    pub fn channels_of_origin(&self) -> u8 {
+        self.channels_of_origin
+    }
+
+    /// Whether the file was grey, so that all three channels are equal.
+    #[must_use]
+    pub fn is_grey(&self) -> bool {
+        self.channels_of_origin < 3
+    }
+
+    /// The pixels at the depth of the file.
+    #[must_use]
+    pub fn pixels(&self) -> &Pixels {
+        &self.pixels
+    }
+
+    /// A copy of the pixels at eight bits; sixteen bits are rounded to the nearest of 256 levels.
+    #[must_use]
+    pub fn to_rgb8(&self) -> Vec<u8> {
+        match &self.pixels {
+            Pixels::Rgb8(samples) => samples.clone(),
+            Pixels::Rgb16(samples) => samples.iter().map(|&sample| to_eight_bits(sample)).collect(),
+        }
+    }
+
+    /// Writes the picture at eight bits, as PNG or JPEG by the extension of `path` (`.png`, `.jpg`, `.jpeg`).
+    ///
+    /// # Errors
+    /// [`PictureError::UnknownExtension`] for any other extension, [`PictureError::Write`] if the file cannot be
+    /// written, [`PictureError::TooLargeToSave`] for a side above the format's limit.
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), PictureError> {
+        save::save(self, path.as_ref())
+    }
+}
+
+impl Pixels {
+    /// Number of samples: three a pixel.
+    fn len(&self) -> usize {
+        match self {
+            Self::Rgb8(samples) => samples.len(),
+            Self::Rgb16(samples) => samples.len(),
+        }
+    }
+}
+
+/// The nearest of 256 levels: 65535 is 257 times 255.
+fn to_eight_bits(sample: u16) -> u8 {
+    ((u32::from(sample) + 128) / 257) as u8
+}

@@ -1,0 +1,75 @@
+//! JPEG exactly as TensorFlow decodes it.
+//!
+//! TensorFlow's `decode_jpeg` uses libjpeg-turbo with the *fast* integer inverse transform unless told otherwise
+//! (`decode_image_op.cc`: "IFAST, sacrificing image quality for speed") and smooth ("fancy") chroma upsampling. The
+//! fast transform is darker by a level in red and blue than the accurate one of every other decoder, so this is a
+//! decoder of our own: pixels are equal to TensorFlow's, not merely near them. [`Transform::Accurate`] gives the
+//! pixels of other programs.
+//!
+//! The stages: [`markers`] walks the file once, for its size and colours and to see that it is whole; [`tables`] and
+//! [`scan`] turn coefficients' bits into blocks of a [`frame`]; [`transform`] turns blocks into samples; [`upsample`]
+//! brings every component to full size; [`colour`] makes RGB of them.
+//!
+//! Damage within the coefficients is what libjpeg only warns of, and TensorFlow takes what it gives: so do we.
+
+use image::metadata::Orientation;
+
+pub use self::transform::Transform;
+
+use self::colour::Colour;
+use self::frame::Frame;
+use self::markers::Layout;
+use super::open::{Decoded, Source};
+use super::{PictureError, Pixels};
+
+mod bits;
+mod colour;
+mod frame;
+mod markers;
+mod scan;
+mod tables;
+mod transform;
+mod upsample;
+
+/// Every 8 x 8 block takes at least a bit of the file, in the first scan of its DC coefficient.
+const BLOCKS_A_BYTE: u64 = 8;
+
+/// Decodes a JPEG to eight-bit RGB.
+pub(super) fn decode(source: &Source<'_>) -> Result<Decoded, PictureError> {
+    let layout = Layout::read(source)?;
+    source.check_size(layout.width, layout.height)?;
+    check_promise(source, &layout)?;
+    let components = layout.components.len();
+    let colour = Colour::of(&layout).ok_or_else(|| source.unsupported(format!("a JPEG of {components} components")))?;
+    let frame = Frame::decode(source, &layout)?;
+    Ok(Decoded {
+        width: layout.width,
+        height: layout.height,
+        channels_of_origin: components as u8,
+        pixels: Pixels::Rgb8(to_rgb(&frame, colour)),
+        orientation: layout.exif.and_then(Orientation::from_exif_chunk).unwrap_or(Orientation::NoTransforms),
+    })
+}
+
+/// Refuses a header that promises more blocks than the file has bits, before memory is set aside for them.
+fn check_promise(source: &Source<'_>, layout: &Layout<'_>) -> Result<(), PictureError> {
+    let blocks = layout.fewest_blocks();
+    if blocks <= BLOCKS_A_BYTE * source.bytes.len() as u64 {
+        return Ok(());
+    }
+    let (width, height, length) = (layout.width, layout.height, source.bytes.len());
+    Err(source.ends_early(format!("{length} bytes cannot hold the {width} x {height} pixels its header promises")))
+}
+
+/// Upsamples and converts row by row: no component is ever held at full size.
+fn to_rgb(frame: &Frame, colour: Colour) -> Vec<u8> {
+    let mut rgb = vec![0; 3 * frame.width * frame.height];
+    let mut rows = vec![Vec::new(); frame.components.len()];
+    for (y, out) in rgb.chunks_exact_mut(3 * frame.width).enumerate() {
+        for (component, row) in frame.components.iter().zip(&mut rows) {
+            upsample::row(frame, component, y, row);
+        }
+        colour.convert(&rows, out);
+    }
+    rgb
+}

@@ -1,0 +1,168 @@
+//! The picture as its components: the samples each scan adds to.
+
+use super::super::PictureError;
+use super::super::open::Source;
+use super::markers::{EOI, Layout, SOS, Walk, stands_alone};
+use super::scan::Scan;
+use super::tables::Tables;
+use super::transform::Steps;
+
+/// Passes over the coefficients a progressive file may ask for. Encoders write about ten; a file of empty passes
+/// would cost time for nothing.
+const MAX_SCANS: usize = 100;
+
+/// A picture on its way from coefficients to samples.
+pub(super) struct Frame {
+    pub(super) width: usize,
+    pub(super) height: usize,
+    pub(super) progressive: bool,
+    pub(super) components: Vec<Component>,
+    /// The finest sampling of any component, 1 to 4.
+    pub(super) horizontal: usize,
+    pub(super) vertical: usize,
+}
+
+/// One component: its size, its coefficients while they are gathered, and its samples.
+pub(super) struct Component {
+    pub(super) id: u8,
+    /// Sampling relative to the frame's: blocks in an MCU across and down, 1 to 4.
+    pub(super) horizontal: usize,
+    pub(super) vertical: usize,
+    /// Samples that belong to the picture.
+    pub(super) width: usize,
+    pub(super) height: usize,
+    /// Blocks in a row of the planes, a whole number of MCUs.
+    pub(super) blocks_across: usize,
+    table: usize,
+    /// The quantisation in force when its first scan began.
+    pub(super) steps: Option<Steps>,
+    /// 64 coefficients a block, row by row; empty unless the frame is progressive.
+    pub(super) coefficients: Vec<i16>,
+    /// `8 * blocks_across` samples a row.
+    pub(super) samples: Vec<u8>,
+}
+
+impl Frame {
+    /// Decodes every scan of the file.
+    pub(super) fn decode(source: &Source<'_>, layout: &Layout<'_>) -> Result<Self, PictureError> {
+        let mut frame = Self::new(source, layout)?;
+        let mut tables = Tables::default();
+        let mut walk = Walk { bytes: source.bytes, at: 0 };
+        let mut scans = 0;
+        while let Some(marker) = walk.next_marker().filter(|&marker| marker != EOI) {
+            if stands_alone(marker) {
+                continue;
+            }
+            let Some(segment) = walk.segment() else { break };
+            if marker != SOS {
+                tables.take(source, marker, segment)?;
+                continue;
+            }
+            scans += 1;
+            if scans > MAX_SCANS {
+                return Err(source.damaged(format!("it has more than {MAX_SCANS} scans")));
+            }
+            let scan = Scan::read(source, &frame, segment)?;
+            frame.latch_quantisation(source, &tables, &scan)?;
+            walk.at = scan.decode(source, &mut frame, &tables, walk.at)?;
+        }
+        if scans == 0 {
+            return Err(source.damaged("it has no scan"));
+        }
+        frame.finish();
+        Ok(frame)
+    }
+
+    fn new(source: &Source<'_>, layout: &Layout<'_>) -> Result<Self, PictureError> {
+        let most = |sampling: fn(&super::markers::Component) -> u8| {
+            layout.components.iter().map(|component| usize::from(sampling(component))).max().unwrap_or(1)
+        };
+        let (horizontal, vertical) = (most(|c| c.horizontal), most(|c| c.vertical));
+        let mut frame = Self {
+            width: layout.width,
+            height: layout.height,
+            progressive: layout.progressive,
+            components: Vec::new(),
+            horizontal,
+            vertical,
+        };
+        for component in &layout.components {
+            let fits =
+                horizontal % usize::from(component.horizontal) == 0 && vertical % usize::from(component.vertical) == 0;
+            if !fits {
+                return Err(source.unsupported("a JPEG with fractional chroma sampling"));
+            }
+            frame.components.push(Component::new(&frame, component));
+        }
+        Ok(frame)
+    }
+
+    /// MCUs across and down.
+    pub(super) fn mcus(&self) -> (usize, usize) {
+        (self.width.div_ceil(8 * self.horizontal), self.height.div_ceil(8 * self.vertical))
+    }
+
+    /// Tables may change between scans: a component keeps those of its first one, as libjpeg has it.
+    fn latch_quantisation(&mut self, source: &Source<'_>, tables: &Tables, scan: &Scan) -> Result<(), PictureError> {
+        for part in scan.parts() {
+            let component = &mut self.components[part];
+            if component.steps.is_some() {
+                continue;
+            }
+            let table = tables.quantisation.get(component.table).and_then(Option::as_ref);
+            let table = table.ok_or_else(|| source.damaged("a quantisation table is missing"))?;
+            component.steps = Some(Steps::new(table, source.options.jpeg_transform));
+        }
+        Ok(())
+    }
+
+    /// Makes samples of what progressive scans have gathered.
+    fn finish(&mut self) {
+        for component in &mut self.components {
+            component.transform_all();
+        }
+    }
+}
+
+impl Component {
+    fn new(frame: &Frame, component: &super::markers::Component) -> Self {
+        let (horizontal, vertical) = (usize::from(component.horizontal), usize::from(component.vertical));
+        let (mcus_across, mcus_down) = frame.mcus();
+        let (blocks_across, blocks_down) = (mcus_across * horizontal, mcus_down * vertical);
+        let samples = 64 * blocks_across * blocks_down;
+        Self {
+            id: component.id,
+            horizontal,
+            vertical,
+            width: (frame.width * horizontal).div_ceil(frame.horizontal),
+            height: (frame.height * vertical).div_ceil(frame.vertical),
+            blocks_across,
+            table: usize::from(component.table),
+            steps: None,
+            coefficients: if frame.progressive { vec![0; samples] } else { Vec::new() },
+            // Where no scan ever comes, the middle of the range.
+            samples: vec![128; samples],
+        }
+    }
+
+    /// Blocks that hold samples of the picture, across and down: those of a scan of this component alone.
+    pub(super) fn own_blocks(&self) -> (usize, usize) {
+        (self.width.div_ceil(8), self.height.div_ceil(8))
+    }
+
+    fn transform_all(&mut self) {
+        let coefficients = std::mem::take(&mut self.coefficients);
+        for (index, block) in coefficients.as_chunks::<64>().0.iter().enumerate() {
+            self.transform_block(index % self.blocks_across, index / self.blocks_across, block);
+        }
+    }
+
+    /// Turns a block's coefficients into its samples.
+    #[inline]
+    pub(super) fn transform_block(&mut self, column: usize, row: usize, block: &[i16; 64]) {
+        let Some(steps) = &self.steps else { return };
+        let stride = 8 * self.blocks_across;
+        let start = 8 * (row * stride + column);
+        steps.transform(block, &mut self.samples[start..], stride);
+    }
+}

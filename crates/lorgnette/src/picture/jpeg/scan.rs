@@ -1,0 +1,299 @@
+//! One scan: the components it has, and the coefficients its bits add (ITU-T T.81, annexes F and G).
+
+use super::super::PictureError;
+use super::super::open::Source;
+use super::bits::{Bits, Huffman};
+use super::frame::{Component, Frame};
+use super::tables::{Tables, ZIGZAG};
+
+/// A scan's header.
+pub(super) struct Scan {
+    parts: Vec<Part>,
+    /// First and last coefficient of the zigzag, 0 to 63.
+    first: usize,
+    last: usize,
+    /// Whether bits of these coefficients came before.
+    refines: bool,
+    /// Place of the lowest bit this scan brings, 0 to 13.
+    low_bit: u32,
+}
+
+/// A component's part in a scan: which it is, and which Huffman tables its codes use.
+#[derive(Clone, Copy)]
+struct Part {
+    component: usize,
+    dc: usize,
+    ac: usize,
+}
+
+/// What a scan remembers from block to block.
+#[derive(Default)]
+struct State {
+    /// The last DC coefficient of each component.
+    dc: [i32; 4],
+    /// Blocks still to come that have no more bits in this band.
+    end_of_band_run: u32,
+}
+
+/// A scan's own tables, looked up once.
+struct Codes<'a> {
+    dc: Option<&'a Huffman>,
+    ac: Option<&'a Huffman>,
+}
+
+impl Scan {
+    pub(super) fn read(source: &Source<'_>, frame: &Frame, segment: &[u8]) -> Result<Self, PictureError> {
+        Self::parse(frame, segment).ok_or_else(|| source.damaged("a scan header contradicts itself"))
+    }
+
+    fn parse(frame: &Frame, segment: &[u8]) -> Option<Self> {
+        let (&count, rest) = segment.split_first()?;
+        let (parts, rest) = rest.split_at_checked(2 * usize::from(count))?;
+        let &[first, last, bits] = rest.first_chunk::<3>()?;
+        let parts: Option<Vec<Part>> =
+            parts.as_chunks::<2>().0.iter().map(|bytes| Part::parse(frame, *bytes)).collect();
+        let scan = if frame.progressive {
+            let (first, last) = (usize::from(first), usize::from(last));
+            Self { parts: parts?, first, last, refines: bits >> 4 != 0, low_bit: u32::from(bits & 15) }
+        } else {
+            Self { parts: parts?, first: 0, last: 63, refines: false, low_bit: 0 }
+        };
+        scan.is_sound(frame).then_some(scan)
+    }
+
+    fn is_sound(&self, frame: &Frame) -> bool {
+        let named_once = (0..frame.components.len())
+            .all(|index| self.parts.iter().filter(|part| part.component == index).count() <= 1);
+        let band = self.first <= self.last && self.last < 64 && self.low_bit <= 13;
+        let dc_alone = !frame.progressive || self.first != 0 || self.last == 0;
+        let ac_alone = self.first == 0 || self.parts.len() == 1;
+        !self.parts.is_empty() && named_once && band && dc_alone && ac_alone
+    }
+
+    /// The components of this scan.
+    pub(super) fn parts(&self) -> impl Iterator<Item = usize> {
+        self.parts.iter().map(|part| part.component)
+    }
+
+    /// Adds this scan's coefficients to the frame; gives the place in the file after it.
+    pub(super) fn decode(
+        &self,
+        source: &Source<'_>,
+        frame: &mut Frame,
+        tables: &Tables,
+        at: usize,
+    ) -> Result<usize, PictureError> {
+        let mut bits = Bits::new(source.bytes, at);
+        let codes = self.codes(source, frame, tables)?;
+        let (across, down) = match self.parts[..] {
+            [part] => frame.components[part.component].own_blocks(),
+            _ => frame.mcus(),
+        };
+        let mut state = State::default();
+        let mut until_restart = tables.restart_interval;
+        for mcu in 0..across * down {
+            if tables.restart_interval != 0 && until_restart == 0 {
+                bits.restart();
+                state = State::default();
+                until_restart = tables.restart_interval;
+            }
+            until_restart = until_restart.wrapping_sub(1);
+            // As libjpeg has it: without bits, the blocks up to the next restart stay as they are.
+            if bits.exhausted() {
+                if tables.restart_interval == 0 {
+                    break;
+                }
+                continue;
+            }
+            self.decode_mcu(frame, &codes, &mut bits, &mut state, (mcu % across, mcu / across));
+        }
+        Ok(bits.end())
+    }
+
+    /// Looks up each part's tables, and refuses a scan that needs one the file does not have.
+    fn codes<'a>(
+        &self,
+        source: &Source<'_>,
+        frame: &Frame,
+        tables: &'a Tables,
+    ) -> Result<Vec<Codes<'a>>, PictureError> {
+        let wants_dc = self.first == 0 && !self.refines;
+        let wants_ac = self.last > 0;
+        let codes = self.parts.iter().map(|part| {
+            let dc = tables.dc[part.dc].as_ref();
+            let ac = tables.ac[part.ac].as_ref();
+            let whole = (dc.is_some() || !wants_dc) && (ac.is_some() || !wants_ac);
+            whole.then_some(Codes { dc, ac })
+        });
+        let codes: Option<Vec<_>> = codes.collect();
+        debug_assert!(frame.components.len() <= 4);
+        codes.ok_or_else(|| source.damaged("a Huffman table is missing"))
+    }
+
+    /// Decodes the blocks of one MCU: one block in a scan of one component, else all blocks of every component.
+    fn decode_mcu(
+        &self,
+        frame: &mut Frame,
+        codes: &[Codes<'_>],
+        bits: &mut Bits<'_>,
+        state: &mut State,
+        (x, y): (usize, usize),
+    ) {
+        let progressive = frame.progressive;
+        let alone = self.parts.len() == 1;
+        for (part, codes) in self.parts.iter().zip(codes) {
+            let component = &mut frame.components[part.component];
+            let (across, down) = if alone { (1, 1) } else { (component.horizontal, component.vertical) };
+            for row in y * down..(y + 1) * down {
+                for column in x * across..(x + 1) * across {
+                    let dc = &mut state.dc[part.component];
+                    if progressive {
+                        let block = block_of(component, column, row);
+                        self.decode_band(bits, codes, dc, &mut state.end_of_band_run, block);
+                    } else {
+                        let mut block = [0; 64];
+                        decode_whole(bits, codes, dc, &mut block);
+                        component.transform_block(column, row, &block);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Adds a progressive scan's bits to a block.
+    fn decode_band(&self, bits: &mut Bits<'_>, codes: &Codes<'_>, dc: &mut i32, run: &mut u32, block: &mut [i16; 64]) {
+        match (self.first, self.refines, codes) {
+            (0, false, Codes { dc: Some(table), .. }) => {
+                *dc = dc.wrapping_add(decode_difference(bits, table));
+                block[0] = (*dc << self.low_bit) as i16;
+            }
+            (0, true, _) => block[0] |= (bits.take(1) << self.low_bit) as i16,
+            (_, false, Codes { ac: Some(table), .. }) => self.decode_first(bits, table, run, block),
+            (_, true, Codes { ac: Some(table), .. }) => self.refine(bits, table, run, block),
+            _ => {}
+        }
+    }
+
+    /// The first bits of a band of AC coefficients (T.81, G.1.2.2).
+    fn decode_first(&self, bits: &mut Bits<'_>, table: &Huffman, run: &mut u32, block: &mut [i16; 64]) {
+        if *run > 0 {
+            *run -= 1;
+            return;
+        }
+        let mut k = self.first;
+        while k <= self.last {
+            let symbol = bits.symbol(table);
+            let (zeros, size) = (usize::from(symbol >> 4), u32::from(symbol & 15));
+            if size == 0 && zeros < 15 {
+                *run = end_of_band_run(bits, zeros) - 1;
+                return;
+            }
+            k += zeros;
+            if size != 0 {
+                block[natural(k)] = (bits.signed(size) << self.low_bit) as i16;
+            }
+            k += 1;
+        }
+    }
+
+    /// One more bit of a band of AC coefficients (T.81, G.1.2.3).
+    fn refine(&self, bits: &mut Bits<'_>, table: &Huffman, run: &mut u32, block: &mut [i16; 64]) {
+        let mut k = self.first;
+        if *run == 0 {
+            while k <= self.last {
+                let symbol = bits.symbol(table);
+                let (zeros, size) = (usize::from(symbol >> 4), symbol & 15);
+                if size == 0 && zeros < 15 {
+                    *run = end_of_band_run(bits, zeros);
+                    break;
+                }
+                let fresh = match size {
+                    0 => 0,
+                    _ if bits.take(1) == 1 => 1 << self.low_bit,
+                    _ => -1 << self.low_bit,
+                };
+                k = self.refine_until(bits, block, k, zeros);
+                if fresh != 0 {
+                    block[natural(k)] = fresh;
+                }
+                k += 1;
+            }
+        }
+        if *run > 0 {
+            self.refine_until(bits, block, k, usize::MAX);
+            *run -= 1;
+        }
+    }
+
+    /// Refines the coefficients that are not zero, up to the one after `zeros` zeros; gives that one's place.
+    fn refine_until(&self, bits: &mut Bits<'_>, block: &mut [i16; 64], from: usize, mut zeros: usize) -> usize {
+        let bit = 1 << self.low_bit;
+        for k in from..=self.last {
+            let coefficient = &mut block[natural(k)];
+            if *coefficient == 0 {
+                if zeros == 0 {
+                    return k;
+                }
+                zeros -= 1;
+            } else if bits.take(1) == 1 && *coefficient & bit == 0 {
+                let away_from_zero = if *coefficient > 0 { bit } else { -bit };
+                *coefficient = coefficient.wrapping_add(away_from_zero);
+            }
+        }
+        self.last + 1
+    }
+}
+
+impl Part {
+    fn parse(frame: &Frame, [id, tables]: [u8; 2]) -> Option<Self> {
+        let component = frame.components.iter().position(|component| component.id == id)?;
+        let (dc, ac) = (usize::from(tables >> 4), usize::from(tables & 15));
+        (dc < 4 && ac < 4).then_some(Self { component, dc, ac })
+    }
+}
+
+fn block_of(component: &mut Component, column: usize, row: usize) -> &mut [i16; 64] {
+    let index = row * component.blocks_across + column;
+    &mut component.coefficients.as_chunks_mut::<64>().0[index]
+}
+
+/// All 64 coefficients of a sequential block (T.81, F.2.2).
+#[inline]
+fn decode_whole(bits: &mut Bits<'_>, codes: &Codes<'_>, dc: &mut i32, block: &mut [i16; 64]) {
+    let Codes { dc: Some(dc_table), ac: Some(ac_table) } = codes else { return };
+    *dc = dc.wrapping_add(decode_difference(bits, dc_table));
+    block[0] = *dc as i16;
+    let mut k = 1;
+    while k < 64 {
+        let symbol = bits.symbol(ac_table);
+        let (zeros, size) = (usize::from(symbol >> 4), u32::from(symbol & 15));
+        if size == 0 {
+            if zeros < 15 {
+                return;
+            }
+            k += 16;
+            continue;
+        }
+        k += zeros;
+        block[natural(k)] = bits.signed(size) as i16;
+        k += 1;
+    }
+}
+
+#[inline]
+fn decode_difference(bits: &mut Bits<'_>, table: &Huffman) -> i32 {
+    let size = u32::from(bits.symbol(table));
+    // Sixteen is for lossless files; a larger size is damage.
+    bits.signed(size.min(16))
+}
+
+/// How many blocks, this one included, have no more bits in the band.
+fn end_of_band_run(bits: &mut Bits<'_>, size: usize) -> u32 {
+    (1 << size) + bits.take(size as u32) as u32
+}
+
+/// Row-by-row place of a place of the zigzag; a damaged run past the end stays at the last, as in libjpeg.
+#[inline]
+fn natural(k: usize) -> usize {
+    usize::from(ZIGZAG[k.min(63)])
+}

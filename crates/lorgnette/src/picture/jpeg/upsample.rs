@@ -1,0 +1,71 @@
+//! Components of fewer samples than the picture, brought to its size: libjpeg's smooth ("fancy") upsampling.
+//!
+//! A missing sample is three parts of the nearest one and one part of the next, with the roundings of `jdsample.c`.
+//! Where halves meet quarters or thirds, or a row is too short to have neighbours, samples are repeated.
+
+use super::frame::{Component, Frame};
+
+/// The narrowest component that is smoothed across: below it, libjpeg repeats samples.
+const NARROWEST_SMOOTHED: usize = 3;
+
+/// Fills `out` with row `y` of a component at the width of the picture.
+pub(super) fn row(frame: &Frame, component: &Component, y: usize, out: &mut Vec<u8>) {
+    let across = frame.horizontal / component.horizontal;
+    let down = frame.vertical / component.vertical;
+    let wide = component.width >= NARROWEST_SMOOTHED;
+    out.clear();
+    match (across, down) {
+        (1, 1) => out.extend_from_slice(samples(component, y)),
+        (2, 1) if wide => double_across(samples(component, y), out),
+        (1, 2) => double_down(component, y, out),
+        (2, 2) if wide => double_both(component, y, out),
+        _ => repeat(samples(component, y / down), across, out),
+    }
+    out.truncate(frame.width);
+}
+
+/// The samples of a row that belong to the picture.
+fn samples(component: &Component, y: usize) -> &[u8] {
+    &component.samples[8 * component.blocks_across * y..][..component.width]
+}
+
+/// The row an output row lies in, and the next one to it: above for an even row, below for an odd one. At the edges
+/// of the picture that is the row itself.
+fn near_and_next(component: &Component, y: usize) -> (&[u8], &[u8]) {
+    let near = y / 2;
+    let next = if y.is_multiple_of(2) { near.saturating_sub(1) } else { (near + 1).min(component.height - 1) };
+    (samples(component, near), samples(component, next))
+}
+
+fn repeat(row: &[u8], times: usize, out: &mut Vec<u8>) {
+    out.extend(row.iter().flat_map(|&sample| std::iter::repeat_n(sample, times)));
+}
+
+/// `h2v1_fancy_upsample`.
+fn double_across(row: &[u8], out: &mut Vec<u8>) {
+    let blend = |near: u8, next: u8, bias: u16| ((3 * u16::from(near) + u16::from(next) + bias) >> 2) as u8;
+    let last = row.len() - 1;
+    out.extend([row[0], blend(row[0], row[1], 2)]);
+    out.extend(row.windows(3).flat_map(|w| [blend(w[1], w[0], 1), blend(w[1], w[2], 2)]));
+    out.extend([blend(row[last], row[last - 1], 1), row[last]]);
+}
+
+/// `h1v2_fancy_upsample`.
+fn double_down(component: &Component, y: usize, out: &mut Vec<u8>) {
+    let (near, next) = near_and_next(component, y);
+    let bias = if y.is_multiple_of(2) { 1 } else { 2 };
+    out.extend(near.iter().zip(next).map(|(&near, &next)| ((3 * u16::from(near) + u16::from(next) + bias) >> 2) as u8));
+}
+
+/// `h2v2_fancy_upsample`: down first, in sixteenths, then across.
+fn double_both(component: &Component, y: usize, out: &mut Vec<u8>) {
+    let (near, next) = near_and_next(component, y);
+    let column = |x: usize| 3 * u16::from(near[x]) + u16::from(next[x]);
+    let last = near.len() - 1;
+    out.extend([((4 * column(0) + 8) >> 4) as u8, ((3 * column(0) + column(1) + 7) >> 4) as u8]);
+    for x in 1..last {
+        let (before, here, after) = (column(x - 1), column(x), column(x + 1));
+        out.extend([((3 * here + before + 8) >> 4) as u8, ((3 * here + after + 7) >> 4) as u8]);
+    }
+    out.extend([((3 * column(last) + column(last - 1) + 8) >> 4) as u8, ((4 * column(last) + 7) >> 4) as u8]);
+}

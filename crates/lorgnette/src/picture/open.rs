@@ -1,0 +1,153 @@
+//! From a file to a picture: limits first, then the decoder of its format.
+
+use std::any::Any;
+use std::fs::File;
+use std::io::Read;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+
+use image::metadata::Orientation;
+
+use super::jpeg::Transform;
+use super::orientation::reorient;
+use super::{Kind, Picture, PictureError, Pixels, jpeg, kind, raster};
+
+/// How to open pictures, and how large they may be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenOptions {
+    /// Leave the pixels as they are stored, as TensorFlow does, instead of turning them as EXIF says. Default: no.
+    pub ignore_orientation: bool,
+    /// Most pixels a picture may have, told by its header before anything is decoded. Default: 200,000,000.
+    pub max_pixels: u64,
+    /// Most bytes a file may have. Default: 512 MiB.
+    pub max_bytes: u64,
+    /// Which inverse transform decodes a JPEG. Default: [`Transform::Fast`], TensorFlow's own.
+    pub jpeg_transform: Transform,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        Self {
+            ignore_orientation: false,
+            max_pixels: 200_000_000,
+            max_bytes: 512 << 20,
+            jpeg_transform: Transform::Fast,
+        }
+    }
+}
+
+/// What a decoder gives: pixels as they are stored, and how to turn them.
+pub(super) struct Decoded {
+    pub(super) width: usize,
+    pub(super) height: usize,
+    pub(super) channels_of_origin: u8,
+    pub(super) pixels: Pixels,
+    pub(super) orientation: Orientation,
+}
+
+impl OpenOptions {
+    /// Opens a picture file.
+    ///
+    /// # Errors
+    /// [`PictureError`], which names the file, what is wrong with it and what to do.
+    pub fn open(&self, path: impl AsRef<Path>) -> Result<Picture, PictureError> {
+        let path = path.as_ref();
+        let name = path.display().to_string();
+        let bytes = self.read(path, &name)?;
+        self.decode(&bytes, &name)
+    }
+
+    /// Decodes a picture file that is already in memory; `name` is what errors and results call it.
+    ///
+    /// # Errors
+    /// [`PictureError`], as [`OpenOptions::open`].
+    pub fn decode(&self, bytes: &[u8], name: &str) -> Result<Picture, PictureError> {
+        self.check_bytes(bytes.len() as u64, name)?;
+        let kind = kind::detect(bytes, name)?;
+        let source = Source { bytes, name, kind, options: self };
+        let mut decoded = contained(&source, || match kind {
+            Kind::Jpeg => jpeg::decode(&source),
+            _ => raster::decode(&source),
+        })?;
+        if !self.ignore_orientation {
+            decoded = reorient(decoded);
+        }
+        let Decoded { width, height, channels_of_origin, pixels, .. } = decoded;
+        Ok(Picture { name: name.into(), width, height, channels_of_origin, kind: Some(kind), pixels })
+    }
+
+    /// Reads the whole file, however it calls itself: one byte past the limit is enough to refuse it.
+    fn read(&self, path: &Path, name: &str) -> Result<Vec<u8>, PictureError> {
+        let unreadable = |source| PictureError::Read { name: name.into(), source };
+        if path.is_dir() {
+            return Err(PictureError::Folder { name: name.into() });
+        }
+        let file = File::open(path).map_err(unreadable)?;
+        let length = file.metadata().map_err(unreadable)?.len();
+        self.check_bytes(length, name)?;
+        // A pipe has no length; a growing file has more than it says.
+        let mut bytes = Vec::with_capacity(length as usize + 1);
+        file.take(self.max_bytes.saturating_add(1)).read_to_end(&mut bytes).map_err(unreadable)?;
+        Ok(bytes)
+    }
+
+    fn check_bytes(&self, length: u64, name: &str) -> Result<(), PictureError> {
+        if length <= self.max_bytes {
+            return Ok(());
+        }
+        let what = format!("the file has more than the {} bytes allowed", self.max_bytes);
+        Err(PictureError::TooLarge { name: name.into(), what })
+    }
+}
+
+/// One file on its way through a decoder, and the words for what is wrong with it.
+pub(super) struct Source<'a> {
+    pub(super) bytes: &'a [u8],
+    pub(super) name: &'a str,
+    pub(super) kind: Kind,
+    pub(super) options: &'a OpenOptions,
+}
+
+impl Source<'_> {
+    /// Refuses a header that promises no pixels, or more than allowed.
+    pub(super) fn check_size(&self, width: usize, height: usize) -> Result<(), PictureError> {
+        if width == 0 || height == 0 {
+            return Err(self.damaged(format!("its header says {width} x {height} pixels")));
+        }
+        let pixels = width as u64 * height as u64;
+        if pixels > self.options.max_pixels {
+            let what = format!("{width} x {height} pixels are more than the {} allowed", self.options.max_pixels);
+            return Err(PictureError::TooLarge { name: self.name.into(), what });
+        }
+        Ok(())
+    }
+
+    pub(super) fn damaged(&self, what: impl Into<String>) -> PictureError {
+        PictureError::Damaged { name: self.name.into(), kind: self.kind, what: what.into() }
+    }
+
+    pub(super) fn ends_early(&self, what: impl Into<String>) -> PictureError {
+        PictureError::EndsEarly { name: self.name.into(), kind: self.kind, what: what.into() }
+    }
+
+    pub(super) fn unsupported(&self, what: impl Into<String>) -> PictureError {
+        PictureError::Unsupported { name: self.name.into(), what: what.into() }
+    }
+}
+
+/// Runs a decoder so that its panic, which only a damaged file brings about, is an error about that file.
+fn contained(
+    source: &Source<'_>,
+    decode: impl FnOnce() -> Result<Decoded, PictureError>,
+) -> Result<Decoded, PictureError> {
+    // The closure only reads the source, and what it was building is lost with the panic: nothing is left half-made.
+    catch_unwind(AssertUnwindSafe(decode)).unwrap_or_else(|panic| {
+        let what = last_words(panic.as_ref());
+        Err(PictureError::Decoder { name: source.name.into(), kind: source.kind, what })
+    })
+}
+
+fn last_words(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no reason given").into()
+}

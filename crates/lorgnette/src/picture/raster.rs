@@ -1,0 +1,128 @@
+//! PNG, GIF, BMP, TIFF and WebP, by the `image` crate's decoders.
+
+use std::io::{Cursor, ErrorKind};
+
+use image::error::{DecodingError, ImageError};
+use image::metadata::Orientation;
+use image::{ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
+
+use super::open::{Decoded, Source};
+use super::{Kind, PictureError, Pixels};
+
+/// Bytes a decoder may hold for each pixel allowed: four channels of sixteen bits, and as much again to work in.
+const WORKING_BYTES_A_PIXEL: u64 = 16;
+/// Bytes every decoder may hold, however small the picture: tables, palettes, compression windows.
+const WORKING_BYTES: u64 = 16 << 20;
+
+/// No photo packs more pixels into a byte; blank pictures do, up to the size below.
+const PIXELS_A_BYTE: u64 = 10_000;
+/// Pixels any file may promise, however short.
+const PIXELS_OF_ANY_FILE: u64 = 16_000_000;
+
+/// Decodes any kind but JPEG.
+pub(super) fn decode(source: &Source<'_>) -> Result<Decoded, PictureError> {
+    let mut reader = ImageReader::with_format(Cursor::new(source.bytes), format(source.kind));
+    reader.limits(limits(source));
+    let mut decoder = reader.into_decoder().map_err(|error| explain(source, error))?;
+    let (width, height) = decoder.dimensions();
+    source.check_size(width as usize, height as usize)?;
+    check_promise(source, u64::from(width) * u64::from(height))?;
+    let channels_of_origin = decoder.color_type().channel_count();
+    // A damaged note on orientation is no reason to refuse the photo.
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let image = DynamicImage::from_decoder(decoder).map_err(|error| explain(source, error))?;
+    let pixels = to_pixels(image, source.kind);
+    Ok(Decoded { width: width as usize, height: height as usize, channels_of_origin, pixels, orientation })
+}
+
+fn format(kind: Kind) -> ImageFormat {
+    match kind {
+        Kind::Jpeg => ImageFormat::Jpeg,
+        Kind::Png => ImageFormat::Png,
+        Kind::Gif => ImageFormat::Gif,
+        Kind::Bmp => ImageFormat::Bmp,
+        Kind::Tiff => ImageFormat::Tiff,
+        Kind::WebP => ImageFormat::WebP,
+    }
+}
+
+/// Refuses a header that promises far more pixels than its file could mean, before memory is set aside for them.
+fn check_promise(source: &Source<'_>, pixels: u64) -> Result<(), PictureError> {
+    let length = source.bytes.len();
+    if pixels <= PIXELS_OF_ANY_FILE.max(length as u64 * PIXELS_A_BYTE) {
+        return Ok(());
+    }
+    Err(source.damaged(format!("its {length} bytes cannot hold the {pixels} pixels its header promises")))
+}
+
+/// Bounds what the decoder allocates on the word of the file alone.
+fn limits(source: &Source<'_>) -> Limits {
+    let mut limits = Limits::no_limits();
+    let most = source.options.max_pixels.saturating_mul(WORKING_BYTES_A_PIXEL);
+    limits.max_alloc = Some(most.saturating_add(WORKING_BYTES));
+    limits
+}
+
+/// Drops alpha without blending and spreads grey over three channels.
+fn to_pixels(image: DynamicImage, kind: Kind) -> Pixels {
+    match image.color() {
+        // TensorFlow starts a GIF on black canvas, where transparent pixels leave it.
+        ColorType::Rgba8 if kind == Kind::Gif => Pixels::Rgb8(opaque_or_black(&image.into_rgba8())),
+        ColorType::L8 | ColorType::La8 | ColorType::Rgb8 | ColorType::Rgba8 => {
+            Pixels::Rgb8(image.into_rgb8().into_raw())
+        }
+        _ => Pixels::Rgb16(image.into_rgb16().into_raw()),
+    }
+}
+
+fn opaque_or_black(rgba: &[u8]) -> Vec<u8> {
+    let pixels = rgba.chunks_exact(4);
+    pixels.flat_map(|p| if p[3] == 0 { [0; 3] } else { [p[0], p[1], p[2]] }).collect()
+}
+
+/// Sorts a decoder's error by whose fault it is.
+fn explain(source: &Source<'_>, error: ImageError) -> PictureError {
+    match error {
+        ImageError::Decoding(_) if is_cut_webp(source) => early(source),
+        ImageError::IoError(error) if error.kind() == ErrorKind::UnexpectedEof => early(source),
+        ImageError::Decoding(error) if mentions_end(&error) => early(source),
+        ImageError::Limits(_) => {
+            let what = format!("decoding this {} takes more memory than allowed", source.kind);
+            PictureError::TooLarge { name: source.name.into(), what }
+        }
+        ImageError::Unsupported(error) => source.unsupported(format!("a {} with {error}", source.kind)),
+        ImageError::Decoding(error) => {
+            let cause = std::error::Error::source(&error).map(ToString::to_string);
+            source.damaged(cause.unwrap_or_else(|| error.to_string()))
+        }
+        other => source.damaged(other.to_string()),
+    }
+}
+
+fn early(source: &Source<'_>) -> PictureError {
+    source.ends_early(format!("it stops at {} bytes, within the picture", source.bytes.len()))
+}
+
+/// Whether a WebP is shorter than its RIFF header says: its decoder only finds the bits corrupt.
+fn is_cut_webp(source: &Source<'_>) -> bool {
+    let says = source.bytes.get(4..8).and_then(|length| length.first_chunk::<4>());
+    let says = says.map_or(0, |length| u64::from(u32::from_le_bytes(*length)) + 8);
+    source.kind == Kind::WebP && says > source.bytes.len() as u64
+}
+
+/// Whether the error has the end of the file at its root, however deep the decoder wrapped it.
+fn mentions_end(error: &DecodingError) -> bool {
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        let io = error.downcast_ref::<std::io::Error>();
+        if io.is_some_and(|io| io.kind() == ErrorKind::UnexpectedEof) {
+            return true;
+        }
+        let text = error.to_string().to_ascii_lowercase();
+        if text.contains("unexpected end") || text.contains("unexpected eof") || text.contains("end of file") {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}

@@ -1,0 +1,103 @@
+//! Which part of a picture an input shows, and where each of its rows and columns comes from.
+
+use super::Style;
+use super::sample::{Source, Tap};
+
+/// The fraction of each side Inception keeps (`inception_preprocessing.py`: `central_fraction`).
+const CENTRAL_FRACTION: f64 = 0.875;
+/// VGG's smaller side after the resize, for inputs up to as much (`vgg_preprocessing.py`: `_RESIZE_SIDE_MIN`).
+const VGG_SIDE: usize = 256;
+/// The input that side was made for: larger ones scale with it.
+const VGG_INPUT: usize = 224;
+
+/// Where each output row and each output column comes from; `None` is padding.
+pub(super) struct Framing {
+    rows: Vec<Option<Tap>>,
+    columns: Vec<Option<Tap>>,
+}
+
+impl Framing {
+    /// Frames a picture of `from` for an input of `to`, both height and width.
+    pub(super) fn new(style: Style, from: (usize, usize), to: (usize, usize)) -> Self {
+        match style {
+            Style::Vgg => Self::resized_then_cropped(from, to),
+            Style::Inception => {
+                let (top, left) = (central_offset(from.0), central_offset(from.1));
+                Self {
+                    rows: resize(top, from.0 - 2 * top, to.0).collect(),
+                    columns: resize(left, from.1 - 2 * left, to.1).collect(),
+                }
+            }
+            Style::Inception2015 | Style::Raw => {
+                Self { rows: resize(0, from.0, to.0).collect(), columns: resize(0, from.1, to.1).collect() }
+            }
+            Style::Lenet | Style::Cifarnet => {
+                Self { rows: crop_or_pad(from.0, to.0).collect(), columns: crop_or_pad(from.1, to.1).collect() }
+            }
+        }
+    }
+
+    /// The picture as it is.
+    pub(super) fn whole(height: usize, width: usize) -> Self {
+        let all = |length| (0..length).map(|index| Some(Tap::at(index))).collect();
+        Self { rows: all(height), columns: all(width) }
+    }
+
+    /// The aspect-preserving resize and central crop of VGG, of which only the crop is ever computed.
+    fn resized_then_cropped(from: (usize, usize), to: (usize, usize)) -> Self {
+        let resized = vgg_resized(from, to);
+        let taps = |from: usize, resized: usize, to: usize| {
+            let offset = resized.saturating_sub(to) / 2;
+            resize(0, from, resized).skip(offset).take(to).collect()
+        };
+        Self { rows: taps(from.0, resized.0, to.0), columns: taps(from.1, resized.1, to.1) }
+    }
+
+    /// Samples the picture at every row and column.
+    pub(super) fn sample(&self, source: &Source<'_>, channels: usize, out: &mut [f32]) {
+        let rows = out.chunks_exact_mut(self.columns.len() * channels);
+        for (row, out) in self.rows.iter().zip(rows) {
+            match row {
+                Some(row) => source.sample_row(*row, &self.columns, out),
+                None => out.fill(0.0),
+            }
+        }
+    }
+}
+
+/// Where `tf.image.central_crop` starts: in float64, rounded down.
+fn central_offset(length: usize) -> usize {
+    let length = length as f64;
+    ((length - length * CENTRAL_FRACTION) / 2.0) as usize
+}
+
+/// VGG's size between resize and crop: float32, rounded half to even (`tf.rint`).
+fn vgg_resized(from: (usize, usize), to: (usize, usize)) -> (usize, usize) {
+    let largest = to.0.max(to.1);
+    let side = if largest <= VGG_SIDE { VGG_SIDE } else { (VGG_SIDE * largest + VGG_INPUT / 2) / VGG_INPUT };
+    let scale = side as f32 / from.0.min(from.1) as f32;
+    let resized = |length: usize| (length as f32 * scale).round_ties_even() as usize;
+    (resized(from.0), resized(from.1))
+}
+
+/// TensorFlow 1's bilinear resize of `length` samples from `start` to `to` samples: in float32, without half-pixel
+/// centres (`compute_interpolation_weights` with `LegacyScaler` in image_resizer_state.h).
+fn resize(start: usize, length: usize, to: usize) -> impl Iterator<Item = Option<Tap>> {
+    let scale = length as f32 / to as f32;
+    (0..to).map(move |index| {
+        let place = index as f32 * scale;
+        let low = (place.floor() as usize).min(length - 1);
+        let high = (low + 1).min(length - 1);
+        Some(Tap { low: start + low, high: start + high, weight: place - place.floor() })
+    })
+}
+
+/// `tf.image.resize_with_crop_or_pad` along one side: offsets are rounded down.
+fn crop_or_pad(length: usize, to: usize) -> impl Iterator<Item = Option<Tap>> {
+    let crop = length.saturating_sub(to) / 2;
+    let pad = to.saturating_sub(length) / 2;
+    (0..to).map(move |index| {
+        let place = (index + crop).checked_sub(pad)?;
+        (place < length).then(|| Tap::at(place))
+    })
+}

@@ -1,0 +1,92 @@
+//! The arithmetic on each value of an input, and its inverse.
+
+use super::Style;
+
+/// Means of red, green and blue (`vgg_preprocessing.py`: `_R_MEAN`, `_G_MEAN`, `_B_MEAN`).
+const VGG_MEANS: [f32; 3] = [123.68, 116.78, 103.94];
+
+/// What is done to each value after the resize.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Normaliser {
+    /// `(v - mean) * scale`, on 0 to 255.
+    Linear { mean: [f32; 3], scale: f32 },
+    /// `(v - 0.5) * 2`, on 0 to 1.
+    MinusOneToOne,
+    /// `(v - mean) / max(deviation, 1 / sqrt(N))` of this one picture's N values.
+    Standardise,
+}
+
+/// The mean and scale a style amounts to on values of 0 to 255: what one override leaves of the other.
+pub(super) fn constants(style: Style) -> ([f32; 3], f32) {
+    match style {
+        Style::Vgg => (VGG_MEANS, 1.0),
+        Style::Inception => ([127.5; 3], 1.0 / 127.5),
+        // The graph's own Sub and Mul constants, and `lenet_preprocessing.py`, whose division by 128 is the same.
+        Style::Inception2015 | Style::Lenet => ([128.0; 3], 0.007_812_5),
+        Style::Cifarnet | Style::Raw => ([0.0; 3], 1.0),
+    }
+}
+
+impl Normaliser {
+    /// A style's own arithmetic.
+    pub(super) fn of(style: Style) -> Self {
+        match style {
+            Style::Inception => Self::MinusOneToOne,
+            Style::Cifarnet => Self::Standardise,
+            _ => {
+                let (mean, scale) = constants(style);
+                Self::Linear { mean, scale }
+            }
+        }
+    }
+
+    /// Normalises values in place. One channel uses the first of the means.
+    pub(super) fn apply(self, values: &mut [f32], channels: usize) {
+        match self {
+            Self::Linear { mean, scale } => {
+                for pixel in values.chunks_exact_mut(channels) {
+                    pixel.iter_mut().zip(mean).for_each(|(value, mean)| *value = (*value - mean) * scale);
+                }
+            }
+            Self::MinusOneToOne => values.iter_mut().for_each(|value| *value = (*value - 0.5) * 2.0),
+            Self::Standardise => standardise(values),
+        }
+    }
+
+    /// Undoes [`Normaliser::apply`], to the nearest of 256 levels.
+    pub(super) fn levels(self, values: &[f32], channels: usize) -> Vec<u8> {
+        match self {
+            Self::Linear { mean, scale } => {
+                let means = mean.into_iter().take(channels).cycle();
+                values.iter().zip(means).map(|(value, mean)| level(value / scale + mean)).collect()
+            }
+            Self::MinusOneToOne => values.iter().map(|value| level((value / 2.0 + 0.5) * 255.0)).collect(),
+            Self::Standardise => stretched(values),
+        }
+    }
+}
+
+fn level(value: f32) -> u8 {
+    // A cast from float saturates, and makes nothing of NaN.
+    value.round() as u8
+}
+
+/// `tf.image.per_image_standardization`; sums are in float64, for they are long.
+fn standardise(values: &mut [f32]) {
+    let count = values.len() as f64;
+    let mean = values.iter().map(|&value| f64::from(value)).sum::<f64>() / count;
+    let variance = values.iter().map(|&value| (f64::from(value) - mean).powi(2)).sum::<f64>() / count;
+    let deviation = variance.sqrt().max(1.0 / count.sqrt()) as f32;
+    let mean = mean as f32;
+    values.iter_mut().for_each(|value| *value = (*value - mean) / deviation);
+}
+
+/// From the least value as black to the greatest as white; all grey where there is no difference.
+fn stretched(values: &[f32]) -> Vec<u8> {
+    let least = values.iter().copied().fold(f32::INFINITY, f32::min);
+    let greatest = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    if greatest <= least {
+        return vec![128; values.len()];
+    }
+    values.iter().map(|value| level((value - least) / (greatest - least) * 255.0)).collect()
+}

@@ -1,0 +1,81 @@
+//! The embedded network on the hundred photos whose answers TensorFlow gave (`shared/reference/photos.json`).
+
+#[path = "shared/reference.rs"]
+mod reference;
+
+use lorgnette::picture::OpenOptions;
+use lorgnette::{Classifier, Embedder, Model, ModelOptions, Picture};
+use serde_json::Value;
+
+/// The most a probability may differ from TensorFlow's; it comes from JPEG decoding alone.
+const PROBABILITY: f32 = 0.02;
+/// How far apart TensorFlow's probabilities must be for the order of the classes to count.
+const ORDER: f32 = 0.002;
+
+fn embedded() -> Model {
+    Model::embedded(&ModelOptions::default()).unwrap()
+}
+
+#[test]
+fn all_hundred_photos_get_tensorflows_answers() {
+    let Some(shared) = reference::shared() else { return };
+    let truth = std::fs::read(shared.join("reference/photos.json")).unwrap();
+    let truth: Value = serde_json::from_slice(&truth).unwrap();
+    let model = embedded();
+    let (classifier, embedder) = (Classifier::new(model.clone()), Embedder::new(model, None).unwrap());
+    let (mut top1, mut top5, mut worst, mut first) = (0, 0, 0f32, 0);
+    let photos = truth["photos"].as_array().unwrap();
+    for photo in photos {
+        let name = photo["file"].as_str().unwrap();
+        // TensorFlow does not look at the orientation that one of the photos has.
+        let options = OpenOptions { ignore_orientation: true, ..OpenOptions::default() };
+        let picture = options.open(shared.join("photos").join(name)).unwrap();
+        let guesses = classifier.classify(&picture, 1001).unwrap().guesses;
+        let wanted: Vec<(usize, f32)> = serde_json::from_value(photo["top5"].clone()).unwrap();
+        first += usize::from(guesses[0].index == wanted[0].0);
+        for &(index, probability) in &wanted {
+            let found = guesses.iter().find(|guess| guess.index == index).unwrap().probability;
+            worst = worst.max((found - probability).abs());
+        }
+        for pair in wanted.windows(2).filter(|pair| pair[0].1 - pair[1].1 > ORDER) {
+            let place = |index| guesses.iter().position(|guess| guess.index == index).unwrap();
+            assert!(place(pair[0].0) < place(pair[1].0), "{name}: the order of {pair:?}");
+        }
+        let label = photo["label"].as_u64().unwrap() as usize;
+        top1 += usize::from(guesses[0].index == label);
+        top5 += usize::from(guesses[..5].iter().any(|guess| guess.index == label));
+        let norm = embedder.embed(&picture).unwrap().iter().map(|v| v * v).sum::<f32>().sqrt();
+        let wanted = photo["embedding_l2"].as_f64().unwrap() as f32;
+        assert!((norm - wanted).abs() <= 0.02 * wanted, "{name}: features of norm {norm}, not {wanted}");
+    }
+    println!("first class TensorFlow's for {first} of {}; top-1 {top1}, top-5 {top5}; largest difference {worst}", photos.len());
+    assert_eq!((photos.len(), first, top1, top5), (100, 100, 92, 99));
+    assert!(worst <= PROBABILITY, "a probability is off by {worst}");
+}
+
+#[test]
+fn threads_and_clones_give_the_same_bits() {
+    let classifier = Classifier::new(embedded());
+    let picture = Picture::open(concat!(env!("CARGO_MANIFEST_DIR"), "/../../photos/chelsea.jpg")).unwrap();
+    let wanted = classifier.classify(&picture, 1001).unwrap();
+    std::thread::scope(|scope| {
+        for threads in [1, 2, 3] {
+            let (classifier, picture, wanted) = (classifier.on_threads(threads), &picture, &wanted);
+            scope.spawn(move || {
+                for _ in 0..3 {
+                    assert_eq!(&classifier.classify(picture, 1001).unwrap(), wanted, "on {threads} threads");
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn models_pictures_and_classifiers_can_be_shared() {
+    fn shared<T: Send + Sync + Clone>() {}
+    shared::<lorgnette::net::Network>();
+    shared::<Model>();
+    shared::<Classifier>();
+    shared::<Embedder>();
+    shared::<Picture>();
+}
