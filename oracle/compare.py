@@ -9,6 +9,7 @@ import concurrent.futures
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -16,8 +17,12 @@ import tempfile
 
 import numpy as np
 
-# Largest difference allowed, as a share of the tensor's largest magnitude.
-TOLERANCE = 1e-4
+
+
+def tolerance():
+    """Largest difference allowed, as a share of the tensor's largest magnitude: said once, for Rust and Python."""
+    said = (pathlib.Path(__file__).parent / 'src/tolerance.rs').read_text()
+    return float(re.search(r'const ACTIVATION: f32 = ([0-9.e-]+);', said).group(1))
 
 
 def entries(folders, only):
@@ -80,7 +85,7 @@ def check(lorgnette, folder, entry, seconds):
         verdict = judge(folder, entry, out)
     if isinstance(verdict, str):
         return None, verdict
-    allowed = entry.get('tolerance', TOLERANCE)
+    allowed = entry.get('tolerance', tolerance())
     return verdict, None if verdict <= allowed else f'more than {allowed:g}'
 
 

@@ -103,6 +103,19 @@ def patched(data, marker, offset, value):
     raise ValueError("no such marker")
 
 
+def separate_scans(image):
+    """A sequential JPEG with a scan for each component: three grey files put together."""
+    planes = [saved(plane, "JPEG", quality=90) for plane in image.convert("YCbCr").split()]
+    head = planes[0]
+    frame, _, scan = (next(place for place in segments(head) if place[0] == marker) for marker in (0xC0, 0xDA, 0xDA))
+    body = head[: frame[1]] + b"\xff\xc0\x00\x11" + head[frame[1] + 4 : frame[1] + 9] + b"\x03"
+    body += b"".join(bytes([component, 0x11, 0]) for component in (1, 2, 3)) + head[frame[2] : scan[1]]
+    for component, plane in zip((1, 2, 3), planes):
+        _, _, end = next(place for place in segments(plane) if place[0] == 0xDA)
+        body += b"\xff\xda\x00\x08\x01" + bytes([component]) + b"\x00\x00\x3f\x00" + plane[end:-2]
+    return body + b"\xff\xd9"
+
+
 def cmyk(rgb):
     """Ink of a photo, with black taken out, so that K is not empty."""
     light = np.asarray(rgb).astype(np.float32)
@@ -123,6 +136,14 @@ def jpegs():
     jpeg("one_pixel.jpg", saved(image.resize((1, 1)), "JPEG"))
     jpeg("seven_by_five.jpg", saved(image.resize((7, 5)), "JPEG", subsampling="4:2:0"))
     jpeg("seventeen_wide.jpg", saved(image.resize((17, 33)), "JPEG", subsampling="4:2:2"))
+
+    # Pillow writes three samplings. Blocks of an MCU in another arrangement make others, where the size is even.
+    square = photo(48, 48)
+    two, four = (saved(photo(side, side), "JPEG", subsampling=name) for side, name in ((48, "4:2:2"), (64, "4:2:0")))
+    jpeg("sampling_440.jpg", patched(two, 0xC0, 11, 0x12))
+    jpeg("sampling_411.jpg", patched(four, 0xC0, 11, 0x41))
+    jpeg("sampling_141.jpg", patched(four, 0xC0, 11, 0x14))
+    jpeg("separate_scans.jpg", separate_scans(square))
 
     rgb = saved(image, "JPEG", quality=88, keep_rgb=True)
     jpeg("rgb_adobe.jpg", rgb)

@@ -61,7 +61,11 @@ mod tests {
 
     #[test]
     fn versions_are_told_apart() {
-        assert!(belongs("vgg_16", "vgg_") && belongs("resnet_v1_50", "resnet_v1_") && belongs("InceptionV3_1", "InceptionV3"));
+        assert!(
+            belongs("vgg_16", "vgg_")
+                && belongs("resnet_v1_50", "resnet_v1_")
+                && belongs("InceptionV3_1", "InceptionV3")
+        );
         assert!(!belongs("InceptionV3", "InceptionV1") && !belongs("InceptionResnetV2", "InceptionV2"));
     }
 }

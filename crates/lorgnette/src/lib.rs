@@ -1,4 +1,32 @@
 //! Looks at pictures with TensorFlow-Slim networks, without TensorFlow.
+//!
+//! ```
+//! use lorgnette::{Classifier, Model, ModelOptions, Picture};
+//!
+//! # fn main() -> Result<(), lorgnette::Error> {
+//! // The network that comes with the library; `Model::open` takes a frozen graph in a file.
+//! let classifier = Classifier::new(Model::embedded(&ModelOptions::default())?);
+//! let picture = Picture::open("../../photos/chelsea.jpg")?;
+//! let prediction = classifier.classify(&picture, 5)?;
+//! for guess in &prediction.guesses {
+//!     println!("{:5.1} %  {}", 100.0 * guess.probability, guess.name);
+//! }
+//! assert!(prediction.guesses[0].name.contains("cat"));
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | I have | I call | I get |
+//! |---|---|---|
+//! | a photo's file or bytes | [`Picture::open`], [`Picture::from_bytes`] | a [`Picture`] |
+//! | nothing, or a frozen graph | [`Model::embedded`], [`Model::open`] | a [`Model`]: network, preprocessing, names |
+//! | a model and a picture | [`Classifier::classify`] | the most probable classes |
+//! | a model and a picture | [`Embedder::embed`] | its features |
+//! | a prediction | [`draw::annotate`] | the picture with names and probabilities over it |
+//! | tensors | [`net::Network::run`] | tensors, by TensorFlow's names |
+//!
+//! [`Model`], [`Classifier`], [`Embedder`], [`Picture`] and [`net::Network`] are `Send + Sync` and cheap to clone; clones
+//! share the weights. Many photos at once are best served by one clone a thread, each [`Classifier::on_threads`] of 1.
 
 #![forbid(unsafe_code)]
 

@@ -195,9 +195,12 @@ impl Model {
         let shape = self.input_shape(picture);
         let plan = self.network.plan(&[(input, &shape)], fetches)?;
         let port = plan.inputs().iter().find(|port| port.name == input);
-        let port = port.ok_or_else(|| self.failure("its output does not depend on the picture; name another with --output"))?;
+        let port =
+            port.ok_or_else(|| self.failure("its output does not depend on the picture; name another with --output"))?;
         if let Some(other) = plan.inputs().iter().find(|port| port.name != input) {
-            return Err(self.failure(&format!("it has another input, '{}', which `lorgnette run` can feed", other.name)));
+            return Err(
+                self.failure(&format!("it has another input, '{}', which `lorgnette run` can feed", other.name))
+            );
         }
         let write = |activations: &mut lorgnette_net::plan::Activations| {
             self.about.preprocess_into(picture, activations.input(port));
@@ -238,7 +241,12 @@ fn network_options(options: &ModelOptions) -> Options {
 }
 
 /// How the network wants its pictures: as the caller says, else as its graph or its family do.
-fn preprocessing(name: &str, ports: &Ports, family: Option<Family>, options: &ModelOptions) -> Result<(Preprocess, Provenance)> {
+fn preprocessing(
+    name: &str,
+    ports: &Ports,
+    family: Option<Family>,
+    options: &ModelOptions,
+) -> Result<(Preprocess, Provenance)> {
     let (style, provenance) = match (options.preprocess, family) {
         (Some(style), _) => (style, Provenance::Given),
         (None, _) if ports.input.decodes => (Style::Raw, Provenance::Recognised),
@@ -247,7 +255,8 @@ fn preprocessing(name: &str, ports: &Ports, family: Option<Family>, options: &Mo
         (None, Some(family)) => (family.style, Provenance::Recognised),
         (None, None) => (Style::Inception, Provenance::Guessed),
     };
-    let declared = |dimension: usize| ports.input.shape.as_ref().and_then(|shape| shape.get(dimension).copied().flatten());
+    let declared =
+        |dimension: usize| ports.input.shape.as_ref().and_then(|shape| shape.get(dimension).copied().flatten());
     let side = |dimension: usize| declared(dimension).or(family.map(|family| family.side));
     let size = match (options.size, side(1), side(2)) {
         _ if ports.input.decodes => [1, 1],
@@ -282,7 +291,10 @@ fn class_count(name: &str, network: &Network, ports: &Ports, preprocess: &Prepro
         [.., classes] if scores.len() == *classes && *classes > 0 => Ok(*classes),
         shape => Err(Error::Model {
             model: name.into(),
-            what: format!("its output '{}' of shape {shape:?} is not one score for each class; name another with --output", ports.logits),
+            what: format!(
+                "its output '{}' of shape {shape:?} is not one score for each class; name another with --output",
+                ports.logits
+            ),
         }),
     }
 }

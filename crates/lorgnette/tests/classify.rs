@@ -1,16 +1,9 @@
 //! The embedded network on the hundred photos whose answers TensorFlow gave (`shared/reference/photos.json`).
 
-#[path = "shared/reference.rs"]
-mod reference;
-
 use lorgnette::picture::OpenOptions;
 use lorgnette::{Classifier, Embedder, Model, ModelOptions, Picture};
-use serde_json::Value;
-
-/// The most a probability may differ from TensorFlow's; it comes from JPEG decoding alone.
-const PROBABILITY: f32 = 0.02;
-/// How far apart TensorFlow's probabilities must be for the order of the classes to count.
-const ORDER: f32 = 0.002;
+use lorgnette_oracle::tolerance::{ACTIVATION, ORDER, PROBABILITY};
+use lorgnette_oracle::{folder, json};
 
 fn embedded() -> Model {
     Model::embedded(&ModelOptions::default()).unwrap()
@@ -18,9 +11,8 @@ fn embedded() -> Model {
 
 #[test]
 fn all_hundred_photos_get_tensorflows_answers() {
-    let Some(shared) = reference::shared() else { return };
-    let truth = std::fs::read(shared.join("reference/photos.json")).unwrap();
-    let truth: Value = serde_json::from_slice(&truth).unwrap();
+    let Some(shared) = folder() else { return };
+    let truth = json(&shared.join("reference/photos.json"));
     let model = embedded();
     let (classifier, embedder) = (Classifier::new(model.clone()), Embedder::new(model, None).unwrap());
     let (mut top1, mut top5, mut worst, mut first) = (0, 0, 0f32, 0);
@@ -46,9 +38,12 @@ fn all_hundred_photos_get_tensorflows_answers() {
         top5 += usize::from(guesses[..5].iter().any(|guess| guess.index == label));
         let norm = embedder.embed(&picture).unwrap().iter().map(|v| v * v).sum::<f32>().sqrt();
         let wanted = photo["embedding_l2"].as_f64().unwrap() as f32;
-        assert!((norm - wanted).abs() <= 0.02 * wanted, "{name}: features of norm {norm}, not {wanted}");
+        assert!((norm - wanted).abs() <= ACTIVATION * wanted, "{name}: features of norm {norm}, not {wanted}");
     }
-    println!("first class TensorFlow's for {first} of {}; top-1 {top1}, top-5 {top5}; largest difference {worst}", photos.len());
+    println!(
+        "first class TensorFlow's for {first} of {}; top-1 {top1}, top-5 {top5}; largest difference {worst}",
+        photos.len()
+    );
     assert_eq!((photos.len(), first, top1, top5), (100, 100, 92, 99));
     assert!(worst <= PROBABILITY, "a probability is off by {worst}");
 }

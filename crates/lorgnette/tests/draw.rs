@@ -1,11 +1,11 @@
 //! What is drawn on pictures: sizes, room, what is left alone, and that no shape or name is too much.
 
-#[path = "shared/reference.rs"]
-mod reference;
+#[path = "support/paths.rs"]
+mod paths;
 
 use lorgnette::draw::{Placement, annotate, show_input};
 use lorgnette::picture::Picture;
-use reference::repository;
+use paths::repository;
 
 const ANSWERS: [(&str, f32); 5] = [
     ("school bus", 0.9912),

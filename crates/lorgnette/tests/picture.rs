@@ -1,14 +1,13 @@
 //! Every kind of file gives TensorFlow's pixels, or an error that names the file and what is wrong.
 
-#[path = "shared/reference.rs"]
-mod reference;
-#[path = "shared/tolerance.rs"]
-mod tolerance;
+#[path = "support/paths.rs"]
+mod paths;
 
+use lorgnette_oracle::{folder, json, probes, tolerance};
+use paths::{repository, tests};
 use std::fs;
 
 use lorgnette::picture::{Kind, OpenOptions, Picture, PictureError, Pixels};
-use reference::{json, probes, repository, shared, tests};
 
 fn fixture(name: &str) -> Picture {
     open(name).unwrap_or_else(|error| panic!("{error}"))
@@ -154,6 +153,45 @@ fn every_beginning_of_a_file_is_an_error_and_not_a_panic() {
     }
 }
 
+/// Marsaglia's xorshift: the same damage every time.
+fn next(state: &mut u64) -> usize {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    *state as usize >> 8
+}
+
+fn mutated(mut bytes: Vec<u8>, state: &mut u64) -> Vec<u8> {
+    for _ in 0..1 + next(state) % 6 {
+        let place = next(state) % bytes.len();
+        match next(state) % 4 {
+            0 => bytes[place] = next(state) as u8,
+            1 => bytes[place] ^= 1 << (next(state) % 8),
+            2 => bytes[place] = 0xFF,
+            _ => bytes.truncate(place.max(1)),
+        }
+    }
+    bytes
+}
+
+#[test]
+fn damage_anywhere_never_makes_a_decoder_panic() {
+    let mut files: Vec<_> = fs::read_dir(tests("photos")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    let files: Vec<Vec<u8>> = files.iter().map(|path| fs::read(path).unwrap()).filter(|f| !f.is_empty()).collect();
+    let mut state = 0x9E37_79B9_7F4A_7C15;
+    for round in 0..4_000 {
+        let mut bytes = mutated(files[next(&mut state) % files.len()].clone(), &mut state);
+        if bytes.starts_with(&[0xFF, 0xD8]) {
+            // Without its end a JPEG is refused before its coefficients are looked at.
+            bytes.extend([0xFF, 0xD9]);
+        }
+        if let Err(PictureError::Decoder { kind, what, .. }) = Picture::from_bytes(&bytes, "mutated") {
+            panic!("round {round}, {kind}: {what}");
+        }
+    }
+}
+
 #[test]
 fn limits_hold_before_anything_is_decoded() {
     let options = OpenOptions { max_pixels: 53 * 37 - 1, ..OpenOptions::default() };
@@ -207,7 +245,7 @@ fn the_free_photos_of_the_readme_open() {
 
 #[test]
 fn reference_photos_agree_with_libjpeg_turbo() {
-    let Some(folder) = shared() else { return };
+    let Some(folder) = folder() else { return };
     let reference = json(&folder.join("reference/preprocessing.json"));
     for photo in reference["photos"].as_array().expect("photos") {
         let name = photo["photo"].as_str().expect("a name");

@@ -1,15 +1,14 @@
 //! A network's input equals TensorFlow's, for every style, size and depth.
 
-#[path = "shared/reference.rs"]
-mod reference;
-#[path = "shared/tolerance.rs"]
-mod tolerance;
+#[path = "support/paths.rs"]
+mod paths;
 
+use lorgnette_oracle::{folder, json, probes, tolerance};
+use paths::{repository, tests};
 use std::time::Instant;
 
 use lorgnette::picture::{OpenOptions, Picture, Pixels};
 use lorgnette::preprocess::{Preprocess, Style};
-use reference::{json, probes, repository, shared, tests};
 use serde_json::Value;
 
 /// The rule of `oracle/preprocess_truth.py`.
@@ -84,7 +83,7 @@ fn small_pictures_become_what_tensorflow_makes_of_them() {
 
 #[test]
 fn reference_photos_become_what_tensorflow_makes_of_them() {
-    let Some(folder) = shared() else { return };
+    let Some(folder) = folder() else { return };
     let truth = json(&folder.join("reference/preprocessing.json"));
     let inputs = [
         ("vgg_224", Preprocess::new(Style::Vgg, 224, 224)),
@@ -109,7 +108,7 @@ fn reference_photos_become_what_tensorflow_makes_of_them() {
 
 #[test]
 fn the_hundred_photos_have_tensorflows_mean_and_deviation() {
-    let Some(folder) = shared() else { return };
+    let Some(folder) = folder() else { return };
     let truth = json(&folder.join("reference/photos.json"));
     let preprocess = Preprocess::new(Style::Inception, 224, 224);
     let (mut worst, mut decoding, mut preprocessing, mut count) = (0.0f64, 0.0, 0.0, 0.0);

@@ -67,7 +67,8 @@ impl<'a> Bits<'a> {
             return;
         }
         while self.count <= 56 {
-            let byte = self.next_byte();
+            // Once ended, it stays so: the marker is not looked for again.
+            let byte = if self.made_up == 0 { self.next_byte() } else { None };
             self.made_up += if byte.is_none() { 8 } else { 0 };
             self.buffer = self.buffer << 8 | u64::from(byte.unwrap_or(0));
             self.count += 8;

@@ -29,7 +29,7 @@ struct Part {
 /// What a scan remembers from block to block.
 #[derive(Default)]
 struct State {
-    /// The last DC coefficient of each component.
+    /// The last DC coefficient of each component, of which a colour space has at most four.
     dc: [i32; 4],
     /// Blocks still to come that have no more bits in this band.
     end_of_band_run: u32,
@@ -84,7 +84,7 @@ impl Scan {
         at: usize,
     ) -> Result<usize, PictureError> {
         let mut bits = Bits::new(source.bytes, at);
-        let codes = self.codes(source, frame, tables)?;
+        let codes = self.codes(source, tables)?;
         let (across, down) = match self.parts[..] {
             [part] => frame.components[part.component].own_blocks(),
             _ => frame.mcus(),
@@ -111,12 +111,7 @@ impl Scan {
     }
 
     /// Looks up each part's tables, and refuses a scan that needs one the file does not have.
-    fn codes<'a>(
-        &self,
-        source: &Source<'_>,
-        frame: &Frame,
-        tables: &'a Tables,
-    ) -> Result<Vec<Codes<'a>>, PictureError> {
+    fn codes<'a>(&self, source: &Source<'_>, tables: &'a Tables) -> Result<Vec<Codes<'a>>, PictureError> {
         let wants_dc = self.first == 0 && !self.refines;
         let wants_ac = self.last > 0;
         let codes = self.parts.iter().map(|part| {
@@ -126,7 +121,6 @@ impl Scan {
             whole.then_some(Codes { dc, ac })
         });
         let codes: Option<Vec<_>> = codes.collect();
-        debug_assert!(frame.components.len() <= 4);
         codes.ok_or_else(|| source.damaged("a Huffman table is missing"))
     }
 

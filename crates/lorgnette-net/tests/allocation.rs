@@ -1,0 +1,51 @@
+//! A run allocates nothing, whatever the operations: counted by the allocator itself, over all threads.
+
+#[path = "support/operations.rs"]
+mod support;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use lorgnette_net::{Network, Options, npy};
+
+struct Counting;
+
+static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: every call is passed on to the system's allocator as it is.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        // SAFETY: the caller's promise about the layout is the same.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: the block came from `alloc` above, so from the system's.
+        unsafe { System.dealloc(block, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+#[test]
+fn a_run_allocates_nothing() {
+    let (files, cases) = support::operations();
+    let options = Options::with_threads(Some(2));
+    for case in &cases {
+        let network = Network::from_bytes(files[&case.graph].clone(), &case.graph, options.clone()).unwrap();
+        let feeds: Vec<_> = case.feeds.iter().map(|(name, file)| (name.as_str(), npy::read(&files[file]).unwrap())).collect();
+        let (settings, inputs): (Vec<_>, Vec<_>) = feeds.into_iter().partition(|(_, value)| value.shape().is_empty());
+        let shapes: Vec<_> = inputs.iter().map(|(name, value)| (*name, value.shape())).collect();
+        let fetches: Vec<&str> = case.fetches.keys().map(String::as_str).collect();
+        let plan = network.plan_with(&shapes, &settings, &fetches).unwrap();
+        let mut activations = plan.activations(2).unwrap();
+        let before = ALLOCATIONS.load(Ordering::SeqCst);
+        for _ in 0..3 {
+            plan.run(&mut activations, &options.pool);
+        }
+        let after = ALLOCATIONS.load(Ordering::SeqCst);
+        assert_eq!(after - before, 0, "allocations in three runs of {}", case.name);
+    }
+}

@@ -1,0 +1,36 @@
+//! The small graphs of `tests/operations.tar.gz`, which `oracle/operations.py` writes with real TensorFlow.
+
+#![allow(dead_code, reason = "each test uses its part")]
+
+use std::collections::BTreeMap;
+use std::io::Read;
+
+/// One graph: what goes in, what must come out, as files of the archive.
+#[derive(serde::Deserialize)]
+pub(crate) struct Case {
+    pub(crate) name: String,
+    pub(crate) graph: String,
+    pub(crate) feeds: BTreeMap<String, String>,
+    pub(crate) fetches: BTreeMap<String, String>,
+    pub(crate) what: String,
+    pub(crate) tolerance: Option<f32>,
+}
+
+/// The archive's files by name.
+pub(crate) type Files = BTreeMap<String, Vec<u8>>;
+
+/// Unpacks the archive and reads its manifest.
+pub(crate) fn operations() -> (Files, Vec<Case>) {
+    let packed = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/operations.tar.gz")).unwrap();
+    let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(packed.as_slice()));
+    let mut files = Files::new();
+    for entry in archive.entries().unwrap() {
+        let mut entry = entry.unwrap();
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes).unwrap();
+        files.insert(entry.path().unwrap().to_string_lossy().into_owned(), bytes);
+    }
+    let cases: Vec<Case> = serde_json::from_slice(&files["manifest.json"]).unwrap();
+    assert!(cases.len() > 500, "the fixture is whole");
+    (files, cases)
+}
