@@ -13,6 +13,8 @@ mod operation;
 mod order;
 mod proto;
 mod ports;
+#[cfg(test)]
+mod tests;
 
 pub use ports::{Candidate, Ports};
 
@@ -143,7 +145,7 @@ fn what_else(bytes: &[u8]) -> Option<&'static str> {
 }
 
 #[cfg(test)]
-mod tests {
+mod name_tests {
     use super::*;
 
     #[test]

@@ -14,6 +14,7 @@ mod hard_swish;
 mod identity;
 mod padding;
 mod residual;
+mod transposition;
 
 use crate::graph::op::Op;
 use crate::graph::specialise::Shaped;
@@ -27,6 +28,7 @@ use crate::graph::{Node, NodeId};
 pub const PASSES: &[(&str, fn(&mut Rewriter))] = &[
     ("dropout", dropout::apply),
     ("identity", identity::apply),
+    ("transposition", transposition::apply),
     ("hard_swish", hard_swish::apply),
     ("dilation", dilation::apply),
     ("padding", padding::apply),
@@ -109,6 +111,27 @@ impl Rewriter {
         for input in old {
             self.release(input);
         }
+    }
+
+    /// Swaps two nodes that follow each other: `first` now computes `op` from `inputs`, and `second` reads it. Their
+    /// results change places, and so do their shapes; nobody else may read `first`.
+    fn exchange(
+        &mut self,
+        first: NodeId,
+        op: Op,
+        inputs: Vec<NodeId>,
+        second: NodeId,
+        second_op: Op,
+        second_inputs: Vec<NodeId>,
+    ) {
+        let shape = self.shape(inputs[0]).to_vec();
+        // Held, so that nothing is freed on the way.
+        let held = inputs.clone();
+        held.iter().for_each(|input| self.uses[input.index()] += 1);
+        self.replace(second, second_op, second_inputs);
+        self.replace(first, op, inputs);
+        held.into_iter().for_each(|input| self.release(input));
+        self.shaped.facts[first.index()].shape = shape;
     }
 
     /// One reader less; a node that loses its last one reads nothing itself any more and is left as an empty identity.

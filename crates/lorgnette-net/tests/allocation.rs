@@ -41,11 +41,13 @@ fn a_run_allocates_nothing() {
         let fetches: Vec<&str> = case.fetches.keys().map(String::as_str).collect();
         let plan = network.plan_with(&shapes, &settings, &fetches).unwrap();
         let mut activations = plan.activations(2).unwrap();
-        let before = ALLOCATIONS.load(Ordering::SeqCst);
-        for _ in 0..3 {
+        let allocated = || {
+            let before = ALLOCATIONS.load(Ordering::SeqCst);
             plan.run(&mut activations, &options.pool);
-        }
-        let after = ALLOCATIONS.load(Ordering::SeqCst);
-        assert_eq!(after - before, 0, "allocations in three runs of {}", case.name);
+            ALLOCATIONS.load(Ordering::SeqCst) - before
+        };
+        // The test harness's own thread may allocate meanwhile; a run that does, does so every time.
+        let least = std::iter::repeat_with(allocated).take(5).min();
+        assert_eq!(least, Some(0), "allocations in a run of {}", case.name);
     }
 }

@@ -40,6 +40,7 @@ fn after(name: &str, node: Attributes<'_>) -> Result<After, String> {
         "Relu6" => After::Clamp(Clamp::RELU6),
         "Elu" => After::Unary(Unary::Elu),
         "_MklSwish" => After::Unary(Unary::Swish),
+        "_FusedHardSwish" => After::Unary(Unary::HardSwish),
         "Sigmoid" => After::Unary(Unary::Sigmoid),
         "Tanh" => After::Unary(Unary::Tanh),
         "LeakyRelu" => After::Unary(Unary::LeakyRelu(node.float("leakyrelu_alpha").unwrap_or(0.2))),

@@ -1,0 +1,203 @@
+//! Sorted tables of keys and values: LevelDB's format, as TensorFlow reads and writes it
+//! (`tensorflow/core/lib/io/{format,table,table_builder}.cc`; described in LevelDB's `doc/table_format.md`).
+//!
+//! ```text
+//! data blocks … │ metaindex block │ index block │ footer of 48 bytes: where those two are, zeros, magic number
+//! block: entries and restart points (block.rs) │ 1 byte: 0 plain, 1 snappy │ 4 bytes: checksum of all before
+//! ```
+//! The index has, for each data block, a key that is not less than any of its own and its place and size.
+
+mod block;
+
+use std::ops::Range;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use bytes::Bytes;
+
+use self::block::Block;
+use super::{checksum, varint};
+
+const FOOTER: usize = 48;
+const MAGIC: [u8; 8] = 0xdb47_7524_8b80_fb57_u64.to_le_bytes();
+const TRAILER: usize = 5;
+
+/// Snappy's densest element makes 64 bytes of 3; an honest length is not above that
+/// (<https://github.com/google/snappy/blob/main/format_description.txt>).
+const MOST_EXPANSION: usize = 22;
+
+/// Keys share their beginnings, so a file can name more bytes than it has; this is how many times more it may.
+const MOST_NAMES: usize = 64;
+
+/// Whether a file that ends in these bytes is a table.
+pub(super) fn is_table(end: &[u8]) -> bool {
+    end.ends_with(&MAGIC)
+}
+
+/// A table whose index has been read and verified; data blocks are when they are first looked into.
+#[derive(Debug)]
+pub(super) struct Table {
+    bytes: Bytes,
+    blocks: Vec<DataBlock>,
+    /// The block that was decompressed last: neighbours are read one after the other.
+    unpacked: Mutex<Option<(usize, Bytes)>>,
+}
+
+#[derive(Debug)]
+struct DataBlock {
+    last_key: Vec<u8>,
+    place: Range<usize>,
+    /// The content, once its checksum has been found right; only of blocks that are not compressed, which takes no
+    /// memory.
+    verified: OnceLock<Bytes>,
+}
+
+impl Table {
+    /// Reads the footer and the index.
+    pub(super) fn open(bytes: Bytes) -> Result<Self, String> {
+        let index = index_place(&bytes)?;
+        let content = read_block(&bytes, &index).map_err(|what| format!("the table's index: {what}"))?.content();
+        let blocks = data_blocks(content, index.start).map_err(|what| format!("the table's index: {what}"))?;
+        Ok(Self { bytes, blocks, unpacked: Mutex::new(None) })
+    }
+
+    /// The value under a key.
+    pub(super) fn get(&self, key: &[u8]) -> Result<Option<Bytes>, String> {
+        let at = self.blocks.partition_point(|block| block.last_key.as_slice() < key);
+        if at == self.blocks.len() {
+            return Ok(None);
+        }
+        let found = self.content(at).and_then(Block::new).and_then(|block| block.find(key));
+        found.map_err(|what| self.in_block(at, &what))
+    }
+
+    /// Calls `visit` with every key and value, in order.
+    pub(super) fn each(&self, mut visit: impl FnMut(&[u8], Bytes) -> Result<(), String>) -> Result<(), String> {
+        let mut names = Allowance::of(self.bytes.len());
+        for at in 0..self.blocks.len() {
+            let block = self.content(at).and_then(Block::new);
+            let visited = block.and_then(|block| {
+                block.each(|key, value| {
+                    names.take(key.len())?;
+                    visit(key, value)
+                })
+            });
+            visited.map_err(|what| self.in_block(at, &what))?;
+        }
+        Ok(())
+    }
+
+    fn in_block(&self, at: usize, what: &str) -> String {
+        let place = &self.blocks[at].place;
+        format!("the table's block of bytes {} to {}: {what}", place.start, place.end)
+    }
+
+    fn content(&self, at: usize) -> Result<Bytes, String> {
+        let block = &self.blocks[at];
+        if let Some(content) = block.verified.get() {
+            return Ok(content.clone());
+        }
+        if let Some((_, content)) = self.unpacked().as_ref().filter(|(last, _)| *last == at) {
+            return Ok(content.clone());
+        }
+        match read_block(&self.bytes, &block.place)? {
+            Content::Plain(content) => Ok(block.verified.get_or_init(|| content).clone()),
+            Content::Unpacked(content) => {
+                *self.unpacked() = Some((at, content.clone()));
+                Ok(content)
+            }
+        }
+    }
+
+    fn unpacked(&self) -> std::sync::MutexGuard<'_, Option<(usize, Bytes)>> {
+        self.unpacked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the keys of a table may add up to.
+struct Allowance {
+    left: usize,
+}
+
+impl Allowance {
+    fn of(bytes: usize) -> Self {
+        Self { left: bytes.saturating_mul(MOST_NAMES) }
+    }
+
+    fn take(&mut self, bytes: usize) -> Result<(), String> {
+        let left = self.left.checked_sub(bytes);
+        self.left = left.ok_or_else(|| format!("its keys are absurd, over {MOST_NAMES} times the file's length"))?;
+        Ok(())
+    }
+}
+
+/// Where the footer says that the index block is.
+fn index_place(bytes: &[u8]) -> Result<Range<usize>, String> {
+    let end = bytes.len().checked_sub(FOOTER).ok_or_else(|| format!("it ends after {} bytes, before a footer", bytes.len()))?;
+    let mut footer = &bytes[end..];
+    if !is_table(footer) {
+        return Err("it is not a table (the magic number at its end is wrong): damaged, or truncated".into());
+    }
+    let places = take_place(&mut footer, end).and_then(|_metaindex| take_place(&mut footer, end));
+    places.ok_or_else(|| "the footer points outside the file: damaged".into())
+}
+
+/// A block's place: where it begins, its length without the trailer. `None` if that is not before `end`.
+fn take_place(bytes: &mut &[u8], end: usize) -> Option<Range<usize>> {
+    let start = usize::try_from(varint::take(bytes)?).ok()?;
+    let length = usize::try_from(varint::take(bytes)?).ok()?;
+    let stop = start.checked_add(length)?;
+    (stop.checked_add(TRAILER)? <= end).then_some(start..stop)
+}
+
+/// The places of data blocks, which must follow each other, as they do in every table that was written from its
+/// beginning to its end: no bytes are then read as two things.
+fn data_blocks(index: Bytes, end: usize) -> Result<Vec<DataBlock>, String> {
+    let mut keys = Allowance::of(index.len());
+    let mut blocks = Vec::new();
+    let mut free = 0;
+    Block::new(index)?.each(|key, value| {
+        keys.take(key.len())?;
+        let place = take_place(&mut &value[..], end).filter(|place| place.start >= free);
+        let place = place.ok_or("it points outside the file, or to overlapping blocks")?;
+        free = place.end + TRAILER;
+        blocks.push(DataBlock { last_key: key.to_vec(), place, verified: OnceLock::new() });
+        Ok(())
+    })?;
+    Ok(blocks)
+}
+
+enum Content {
+    /// Still in the file.
+    Plain(Bytes),
+    Unpacked(Bytes),
+}
+
+impl Content {
+    fn content(self) -> Bytes {
+        match self {
+            Self::Plain(content) | Self::Unpacked(content) => content,
+        }
+    }
+}
+
+/// A block whose checksum is right, decompressed if need be.
+fn read_block(file: &Bytes, place: &Range<usize>) -> Result<Content, String> {
+    let content = file.slice(place.clone());
+    let (compression, stored) = file[place.end..place.end + TRAILER].split_first().expect("a trailer has five bytes");
+    let stored = u32::from_le_bytes(stored.try_into().expect("and four of them are the checksum"));
+    checksum::verify(&[&content, &[*compression]], stored)?;
+    match compression {
+        0 => Ok(Content::Plain(content)),
+        1 => unpack(&content).map(Content::Unpacked),
+        other => Err(format!("it is compressed in an unknown way ({other})")),
+    }
+}
+
+fn unpack(packed: &[u8]) -> Result<Bytes, String> {
+    let damaged = |error: snap::Error| format!("it is not what snappy writes: {error}");
+    let length = snap::raw::decompress_len(packed).map_err(damaged)?;
+    if length > packed.len().saturating_mul(MOST_EXPANSION) {
+        return Err(format!("{} bytes of snappy claim an absurd {length}", packed.len()));
+    }
+    snap::raw::Decoder::new().decompress_vec(packed).map(Bytes::from).map_err(damaged)
+}

@@ -1,0 +1,121 @@
+//! One block of a table: sorted keys and their values.
+//!
+//! An entry is three varints (how many bytes its key shares with the key before, how many it adds, how long its value
+//! is), then the added bytes and the value. Now and then an entry shares nothing: a restart point. Their places are
+//! at the block's end, as 32-bit numbers, and after them how many there are.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+
+use crate::weights::varint;
+
+/// A block whose list of restart points is within it.
+pub(super) struct Block {
+    content: Bytes,
+    /// Where the entries end and the restart points begin.
+    end: usize,
+}
+
+impl Block {
+    pub(super) fn new(content: Bytes) -> Result<Self, String> {
+        let end = entries_end(&content).ok_or("its restart points are longer than the block")?;
+        Ok(Self { content, end })
+    }
+
+    /// Calls `visit` with every key and value; keys must be in order.
+    pub(super) fn each(&self, mut visit: impl FnMut(&[u8], Bytes) -> Result<(), String>) -> Result<(), String> {
+        let mut cursor = Cursor { block: self, at: 0, key: Vec::new() };
+        let mut before = None;
+        while let Some(value) = cursor.next()? {
+            if before.is_some_and(|before: Vec<u8>| before >= cursor.key) {
+                return Err("its keys are not in order".into());
+            }
+            visit(&cursor.key, self.content.slice(value))?;
+            before = Some(cursor.key.clone());
+        }
+        Ok(())
+    }
+
+    /// The value under a key, from the last restart point that is not after it.
+    pub(super) fn find(&self, key: &[u8]) -> Result<Option<Bytes>, String> {
+        let mut cursor = self.cursor_before(key)?;
+        while let Some(value) = cursor.next()? {
+            match cursor.key.as_slice().cmp(key) {
+                std::cmp::Ordering::Less => {}
+                std::cmp::Ordering::Equal => return Ok(Some(self.content.slice(value))),
+                std::cmp::Ordering::Greater => break,
+            }
+        }
+        Ok(None)
+    }
+
+    fn cursor_before(&self, key: &[u8]) -> Result<Cursor<'_>, String> {
+        let (mut low, mut high) = (0, self.restarts());
+        while high - low > 1 {
+            let middle = low.midpoint(high);
+            let mut cursor = self.cursor_at_restart(middle)?;
+            match cursor.next()? {
+                Some(_) if cursor.key.as_slice() <= key => low = middle,
+                _ => high = middle,
+            }
+        }
+        self.cursor_at_restart(low)
+    }
+
+    fn restarts(&self) -> usize {
+        (self.content.len() - self.end) / 4 - 1
+    }
+
+    fn cursor_at_restart(&self, index: usize) -> Result<Cursor<'_>, String> {
+        let at = if self.restarts() == 0 { Some(0) } else { number(&self.content, self.end + 4 * index) };
+        match at.filter(|&at| at <= self.end) {
+            Some(at) => Ok(Cursor { block: self, at, key: Vec::new() }),
+            None => Err("a restart point is outside the block".into()),
+        }
+    }
+}
+
+fn entries_end(content: &[u8]) -> Option<usize> {
+    let restarts = number(content, content.len().checked_sub(4)?)?;
+    content.len().checked_sub(4usize.checked_mul(restarts.checked_add(1)?)?)
+}
+
+fn number(content: &[u8], at: usize) -> Option<usize> {
+    let bytes = content.get(at..at.checked_add(4)?)?;
+    Some(u32::from_le_bytes(bytes.try_into().ok()?) as usize)
+}
+
+/// A place among the entries, and the key of the entry before it.
+struct Cursor<'a> {
+    block: &'a Block,
+    at: usize,
+    key: Vec<u8>,
+}
+
+impl Cursor<'_> {
+    /// Where the next entry's value is; its key is then [`Cursor::key`].
+    fn next(&mut self) -> Result<Option<Range<usize>>, String> {
+        if self.at >= self.block.end {
+            return Ok(None);
+        }
+        let value = self.entry().ok_or_else(|| format!("its entry at byte {} is longer than the block", self.at))?;
+        self.at = value.end;
+        Ok(Some(value))
+    }
+
+    fn entry(&mut self) -> Option<Range<usize>> {
+        let mut rest = &self.block.content[self.at..self.block.end];
+        let mut length = || varint::take(&mut rest).and_then(|length| usize::try_from(length).ok());
+        let (shared, added, value) = (length()?, length()?, length()?);
+        let added = rest.get(..added)?;
+        let start = self.block.end - rest.len() + added.len();
+        let end = start.checked_add(value).filter(|&end| end <= self.block.end)?;
+        if shared > self.key.len() {
+            return None;
+        }
+        self.key.truncate(shared);
+        self.key.extend_from_slice(added);
+        Some(start..end)
+    }
+}
