@@ -25,6 +25,16 @@ pub enum Error {
         /// What is wrong with it, and what to do.
         what: String,
     },
+    /// A variable of a checkpoint is damaged, missing, or not what is needed.
+    #[error("{path}: variable '{name}': {what}", path = .path.display())]
+    Variable {
+        /// The checkpoint, or the file of it that is at fault.
+        path: PathBuf,
+        /// The variable's name.
+        name: String,
+        /// What is wrong with it.
+        what: String,
+    },
     /// The graph is sound, but has operations Lorgnette does not know; all of them at once.
     #[error("{}", unsupported_message(.0))]
     Unsupported(Vec<UnsupportedNode>),

@@ -1,8 +1,9 @@
 //! A network as a list of nodes in the order they can be computed.
 
-pub mod op;
 pub mod evaluate;
+pub mod op;
 pub mod rearrange;
+pub mod shape;
 pub mod specialise;
 
 pub use op::Op;

@@ -11,8 +11,8 @@ mod builder;
 mod constant;
 mod operation;
 mod order;
-mod proto;
 mod ports;
+mod proto;
 #[cfg(test)]
 mod tests;
 

@@ -14,6 +14,7 @@ pub mod npy;
 pub mod passes;
 pub mod plan;
 pub mod tensor;
+pub mod weights;
 
 pub use error::{Error, Result};
 pub use graph::Graph;

@@ -17,7 +17,7 @@ mod residual;
 mod transposition;
 
 use crate::graph::op::Op;
-use crate::graph::specialise::Shaped;
+use crate::graph::shape::Shaped;
 use crate::graph::{Node, NodeId};
 
 /// The passes, in the order they are applied.

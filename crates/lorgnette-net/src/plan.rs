@@ -24,7 +24,7 @@ use lorgnette_kernels::{Buffer, Level, Pool};
 
 use crate::error::{Error, Result};
 use crate::graph::Op;
-use crate::graph::specialise::{Fact, Shaped};
+use crate::graph::shape::{Fact, Shaped};
 use kernel::Kernel;
 
 /// What a plan is made for.

@@ -26,6 +26,28 @@ pub enum DType {
 }
 
 impl DType {
+    /// The type that TensorFlow has this number for (`tensorflow/core/framework/types.proto`). Quantised types are the
+    /// integers they are stored as; `None` for types no image network has.
+    pub fn from_tensorflow(number: i32) -> Option<Self> {
+        Some(match number {
+            1 => Self::F32,
+            2 => Self::F64,
+            3 | 13 => Self::I32,
+            4 | 12 => Self::U8,
+            5 | 15 => Self::I16,
+            6 | 11 => Self::I8,
+            7 => Self::String,
+            9 => Self::I64,
+            10 => Self::Bool,
+            14 => Self::BF16,
+            16 | 17 => Self::U16,
+            19 => Self::F16,
+            22 => Self::U32,
+            23 => Self::U64,
+            _ => return None,
+        })
+    }
+
     /// Bytes of one element; 0 for strings, which have no fixed size.
     pub fn size(self) -> usize {
         match self {

@@ -3,13 +3,13 @@
 
 use lorgnette_kernels::general::{self, Indexed, Reduction};
 use lorgnette_kernels::{
-    Affine, Binary, Clamp, Conv, ConvShape, Depthwise, DepthwiseShape, Filter, Map, Pool as Threads, PoolShape, Residual,
-    Window, reference,
+    Affine, Binary, Clamp, Conv, ConvShape, Depthwise, DepthwiseShape, Filter, Map, Pool as Threads, PoolShape,
+    Residual, Window, reference,
 };
 
 use super::op::{self, Dequantize, Epilogue, MatMul, Op, Pool};
 use super::rearrange::{axis, broadcast_to, indices, rearrangement, strides};
-use super::specialise::{Fact, Shaped, picture, resolve};
+use super::shape::{Fact, Shaped, picture, resolve};
 use super::{Node, NodeId};
 use crate::error::{Error, Result};
 use crate::tensor::{DType, Tensor};
@@ -78,7 +78,9 @@ fn moved(op: &Op, inputs: &[&Tensor], fact: &Fact) -> Option<Result<Tensor, Stri
             let at = inputs[inputs.len() - 1].to_i64().first().copied().unwrap_or(0);
             axis(at, fact.shape.len()).map(|at| joined(values, values.iter().map(|x| x.shape()[at]), at, fact))
         }
-        Op::Pack { axis: at } => axis(*at, fact.shape.len()).map(|at| joined(inputs, inputs.iter().map(|_| 1), at, fact)),
+        Op::Pack { axis: at } => {
+            axis(*at, fact.shape.len()).map(|at| joined(inputs, inputs.iter().map(|_| 1), at, fact))
+        }
         Op::Fill => Ok(picked(inputs[1], (0..fact.len()).map(|_| Some(0)), None, fact)),
         Op::Select => selected(inputs, fact),
         _ => return None,
@@ -130,7 +132,8 @@ fn selected(inputs: &[&Tensor], fact: &Fact) -> Result<Tensor, String> {
 pub(crate) fn select_sources(shapes: &[&[usize]; 3], result: &[usize]) -> Result<[Vec<u32>; 3], String> {
     // TensorFlow's old form: one condition for each row.
     let by_row = shapes[0].len() == 1 && result.len() > 1 && shapes[0][0] == result[0];
-    let wide: Vec<usize> = std::iter::once(result.first().copied().unwrap_or(1)).chain(result.iter().skip(1).map(|_| 1)).collect();
+    let wide: Vec<usize> =
+        std::iter::once(result.first().copied().unwrap_or(1)).chain(result.iter().skip(1).map(|_| 1)).collect();
     let condition = if by_row { &wide } else { shapes[0] };
     Ok([sources(condition, result)?, sources(shapes[1], result)?, sources(shapes[2], result)?])
 }
@@ -309,12 +312,26 @@ fn sum(shape: &ConvShape, epilogue: &Epilogue, inputs: &[&Tensor], x: &[f32], tr
     let other = epilogue.residual.then(|| inputs[2].to_f32());
     let residual = other.as_ref().map(|values| Residual { values, stride: shape.output.channels });
     let bias = epilogue.shift.as_deref();
-    let conv =
-        Conv { shape, input: x, packed: &packed, bias, residual, clamp: epilogue.limits(), output: out, scratch: &mut [] };
+    let conv = Conv {
+        shape,
+        input: x,
+        packed: &packed,
+        bias,
+        residual,
+        clamp: epilogue.limits(),
+        output: out,
+        scratch: &mut [],
+    };
     (kernel.run)(conv, &Threads::new(1));
 }
 
-fn convolve_depthwise(conv: &op::Conv, inputs: &[&Tensor], x: &[f32], fact: &Fact, out: &mut [f32]) -> Result<(), String> {
+fn convolve_depthwise(
+    conv: &op::Conv,
+    inputs: &[&Tensor],
+    x: &[f32],
+    fact: &Fact,
+    out: &mut [f32],
+) -> Result<(), String> {
     let window = conv_window(conv, inputs[0].shape(), inputs[1].shape())?;
     let multiplier = inputs[1].shape()[3];
     let shape = DepthwiseShape { input: rows(inputs[0].shape()), output: rows(&fact.shape), window, multiplier };

@@ -280,7 +280,9 @@ impl Op {
                 inputs..=inputs
             }
             Self::DepthwiseConv2d(_) | Self::Binary(..) | Self::Reduce { .. } | Self::Resize(_) => 2..=2,
-            Self::Reshape | Self::ExpandDims | Self::Transpose | Self::Split { .. } | Self::Tile | Self::Reverse => 2..=2,
+            Self::Reshape | Self::ExpandDims | Self::Transpose | Self::Split { .. } | Self::Tile | Self::Reverse => {
+                2..=2
+            }
             Self::BroadcastTo | Self::Fill | Self::ArgExtreme { .. } | Self::TopK { .. } => 2..=2,
             Self::Slice | Self::SplitV { .. } | Self::Gather | Self::SpaceToBatch | Self::BatchToSpace => 3..=3,
             Self::Range | Self::Select | Self::Dequantize(_) => 3..=3,

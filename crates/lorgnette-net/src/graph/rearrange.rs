@@ -57,7 +57,11 @@ pub fn axis(axis: i64, rank: usize) -> Result<usize, String> {
 }
 
 /// The rearrangement an operation does to `x`, if it is one. `parameters[i]` is the constant value of input `i`.
-pub fn rearrangement(op: &Op, shapes: &[&[usize]], parameters: &[Option<&Tensor>]) -> Option<Result<Rearrangement, String>> {
+pub fn rearrangement(
+    op: &Op,
+    shapes: &[&[usize]],
+    parameters: &[Option<&Tensor>],
+) -> Option<Result<Rearrangement, String>> {
     let data = if matches!(op, Op::Split { .. }) { 1 } else { 0 };
     let x = *shapes.get(data)?;
     let numbers = |input: usize| -> Result<Vec<i64>, String> {
@@ -126,7 +130,13 @@ fn slice(x: &[usize], begin: &[i64], size: &[i64]) -> Result<Rearrangement, Stri
     Ok(view(shape, offset, steps.iter().map(|&s| s as i64).collect()))
 }
 
-fn strided_slice(x: &[usize], begin: &[i64], end: &[i64], step: &[i64], masks: SliceMasks) -> Result<Rearrangement, String> {
+fn strided_slice(
+    x: &[usize],
+    begin: &[i64],
+    end: &[i64],
+    step: &[i64],
+    masks: SliceMasks,
+) -> Result<Rearrangement, String> {
     if begin.len() != end.len() || begin.len() != step.len() || begin.len() > 63 {
         return Err("begin, end and strides differ in length".into());
     }
@@ -172,7 +182,14 @@ fn strided_slice(x: &[usize], begin: &[i64], end: &[i64], step: &[i64], masks: S
 }
 
 /// The first element and the number of elements of `begin:end:step` with Python's rules.
-fn range_of(length: i64, begin: i64, end: i64, step: i64, from_start: bool, to_end: bool) -> Result<(i64, usize), String> {
+fn range_of(
+    length: i64,
+    begin: i64,
+    end: i64,
+    step: i64,
+    from_start: bool,
+    to_end: bool,
+) -> Result<(i64, usize), String> {
     if step == 0 || step.unsigned_abs() > i64::from(i32::MAX) as u64 {
         return Err(format!("a stride of {step}"));
     }
@@ -202,7 +219,8 @@ fn split(x: &[usize], axis: usize, count: usize, index: usize) -> Result<Rearran
 }
 
 fn split_v(x: &[usize], axis: usize, sizes: &[i64], index: usize) -> Result<Rearrangement, String> {
-    let known: i64 = sizes.iter().filter(|&&s| s >= 0).try_fold(0i64, |sum, &s| sum.checked_add(s)).ok_or("sizes overflow")?;
+    let known: i64 =
+        sizes.iter().filter(|&&s| s >= 0).try_fold(0i64, |sum, &s| sum.checked_add(s)).ok_or("sizes overflow")?;
     let sizes: Vec<i64> = sizes.iter().map(|&s| if s == -1 { x[axis] as i64 - known } else { s }).collect();
     let sizes = lengths(&sizes)?;
     if index >= sizes.len() || sizes.iter().try_fold(0usize, |sum, &s| sum.checked_add(s)) != Some(x[axis]) {
@@ -232,7 +250,11 @@ fn gather(x: &[usize], indices: &[i64], indices_shape: &[usize], axis: usize) ->
     Ok(Rearrangement::new(shape, move |index| {
         let dot = |a: &[usize], b: &[usize]| a.iter().zip(b).map(|(i, s)| i * s).sum::<usize>();
         let which = chosen[dot(&index[middle.clone()], &chosen_strides)] as usize;
-        Some(dot(&index[..axis], &x_strides) + which * x_strides[axis] + dot(&index[middle.end..], &x_strides[axis + 1..]))
+        Some(
+            dot(&index[..axis], &x_strides)
+                + which * x_strides[axis]
+                + dot(&index[middle.end..], &x_strides[axis + 1..]),
+        )
     }))
 }
 
@@ -345,7 +367,8 @@ fn batch_to_space(x: &[usize], block: &[i64], crops: &[i64]) -> Result<Rearrange
     let (block, crops) = blocks(x, block, crops)?;
     let area = block[0] * block[1];
     let whole = |length: usize, block: usize| length.checked_mul(block).ok_or("the shape overflows");
-    let cropped = |length: usize, crop: &[usize]| length.checked_sub(crop[0] + crop[1]).ok_or("crops larger than the picture");
+    let cropped =
+        |length: usize, crop: &[usize]| length.checked_sub(crop[0] + crop[1]).ok_or("crops larger than the picture");
     if x[0] % area != 0 {
         return Err(format!("a batch of {} from blocks of {block:?}", x[0]));
     }

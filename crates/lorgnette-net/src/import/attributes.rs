@@ -1,6 +1,5 @@
 //! A node's attributes by name and type. Those nobody asks for do not matter.
 
-use super::constant;
 use super::proto::{ListValue, NodeDef, TensorProto, Value};
 use crate::tensor::DType;
 
@@ -45,7 +44,7 @@ impl<'a> Attributes<'a> {
     }
 
     pub(super) fn dtype(self, name: &str) -> Option<DType> {
-        if let Some(Value::Type(number)) = self.value(name) { constant::dtype(*number) } else { None }
+        if let Some(Value::Type(number)) = self.value(name) { DType::from_tensorflow(*number) } else { None }
     }
 
     pub(super) fn tensor(self, name: &str) -> Option<&'a TensorProto> {

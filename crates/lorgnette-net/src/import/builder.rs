@@ -14,7 +14,11 @@ use crate::graph::{Graph, NodeId};
 use crate::tensor::{DType, Tensor};
 
 /// Builds what computes the outputs `fetches` (node, output) from the nodes `fed`.
-pub(super) fn build(def: &GraphDef, fed: &HashMap<usize, Option<&Tensor>>, fetches: &[(usize, usize)]) -> Result<Graph> {
+pub(super) fn build(
+    def: &GraphDef,
+    fed: &HashMap<usize, Option<&Tensor>>,
+    fetches: &[(usize, usize)],
+) -> Result<Graph> {
     let wanted: Vec<usize> = fetches.iter().map(|fetch| fetch.0).collect();
     let stop = |node: usize| fed.contains_key(&node) || operation::decodes_a_photo(&def.nodes[node].op);
     let order = order(def, &wanted, stop)?;
@@ -168,13 +172,3 @@ impl Builder<'_> {
 
 /// The reason of a node whose input was refused.
 const READS_REFUSED: &str = "it reads a node that is not known";
-
-/// The value of a placeholder that only training needs, if nobody feeds it: flags are off, and nothing is dropped.
-pub(super) fn training_default(attributes: Attributes<'_>) -> Option<Tensor> {
-    let name = attributes.0.name.rsplit('/').next().unwrap_or_default().to_lowercase();
-    match attributes.dtype("dtype")? {
-        DType::Bool => Some(Tensor::from_i64(DType::Bool, &[], &[0])),
-        DType::F32 if name.contains("keep_prob") => Some(Tensor::scalar(1.0)),
-        _ => None,
-    }
-}

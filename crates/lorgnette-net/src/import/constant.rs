@@ -25,30 +25,10 @@ impl Expansion {
     }
 }
 
-/// TensorFlow's number for a type (`tensorflow/core/framework/types.proto`); quantised types are their integers.
-pub(crate) fn dtype(number: i32) -> Option<DType> {
-    Some(match number {
-        1 => DType::F32,
-        2 => DType::F64,
-        3 | 13 => DType::I32,
-        4 | 12 => DType::U8,
-        5 | 15 => DType::I16,
-        6 | 11 => DType::I8,
-        7 => DType::String,
-        9 => DType::I64,
-        10 => DType::Bool,
-        14 => DType::BF16,
-        16 | 17 => DType::U16,
-        19 => DType::F16,
-        22 => DType::U32,
-        23 => DType::U64,
-        _ => return None,
-    })
-}
-
 /// The constant's tensor. Contents are shared with the buffer that the proto was read from, not copied.
 pub(crate) fn tensor(proto: &TensorProto, expansion: &mut Expansion) -> Result<Tensor, String> {
-    let dtype = dtype(proto.dtype).ok_or_else(|| format!("element type {} is not known", proto.dtype))?;
+    let dtype =
+        DType::from_tensorflow(proto.dtype).ok_or_else(|| format!("element type {} is not known", proto.dtype))?;
     let shape = shape(proto)?;
     if dtype == DType::String {
         let text = proto.string_val.first().cloned().unwrap_or_default();

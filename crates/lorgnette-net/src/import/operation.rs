@@ -79,7 +79,12 @@ fn checked(op: &Op, inputs: usize) -> Result<(), String> {
 
 /// Reads one node, of which output `port` is wanted. The error says what is not known about it; an empty one that the
 /// operation is not known at all.
-pub(super) fn read(node: Attributes<'_>, port: usize, inputs: usize, expansion: &mut Expansion) -> Result<Piece, String> {
+pub(super) fn read(
+    node: Attributes<'_>,
+    port: usize,
+    inputs: usize,
+    expansion: &mut Expansion,
+) -> Result<Piece, String> {
     let op = node.0.op.as_str();
     let families = [window::read, arithmetic::read, structure::read, fused::read];
     if let Some(piece) = leftover::read(op, node, port, expansion) {

@@ -29,7 +29,12 @@ pub(super) struct Order {
 /// are followed only where there is one.
 pub(super) fn order(def: &GraphDef, fetches: &[usize], stop: impl Fn(usize) -> bool) -> Result<Order> {
     let control_matters = def.nodes.iter().any(|node| node.op == "Switch");
-    let mut walk = Walk { def, inputs: vec![Vec::new(); def.nodes.len()], state: vec![State::New; def.nodes.len()], nodes: Vec::new() };
+    let mut walk = Walk {
+        def,
+        inputs: vec![Vec::new(); def.nodes.len()],
+        state: vec![State::New; def.nodes.len()],
+        nodes: Vec::new(),
+    };
     for &fetch in fetches {
         walk.visit(fetch, control_matters, &stop)?;
     }
@@ -80,7 +85,9 @@ impl Walk<'_> {
                     stack.push((node, next + 1));
                     match self.state[input] {
                         State::New => stack.push((input, 0)),
-                        State::Open => return Err(self.failure(node, "it is part of a loop, which inference has no use for")),
+                        State::Open => {
+                            return Err(self.failure(node, "it is part of a loop, which inference has no use for"));
+                        }
                         State::Done => {}
                     }
                 }

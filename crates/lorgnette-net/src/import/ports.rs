@@ -51,7 +51,9 @@ impl GraphDef {
         Ok(Ports {
             input: self.picture_input(input, end)?,
             logits: name(logits),
-            probabilities: softmax.map(|softmax| if self.back_to(end, |_| true, &[]) == Some(softmax) { name(softmax) } else { name(end) }),
+            probabilities: softmax.map(|softmax| {
+                if self.back_to(end, |_| true, &[]) == Some(softmax) { name(softmax) } else { name(end) }
+            }),
             features: self.features(logits).map(name),
         })
     }
@@ -69,7 +71,8 @@ impl GraphDef {
             }
         }
         let ends: Vec<usize> = (0..self.nodes.len()).filter(|&i| !read[i] && is_an_answer(&self.nodes[i].op)).collect();
-        let is_softmax = |&i: &usize| self.back_to(i, |op| matches!(op, "Softmax" | "Sigmoid"), PASSES_SCORES_ON).is_some();
+        let is_softmax =
+            |&i: &usize| self.back_to(i, |op| matches!(op, "Softmax" | "Sigmoid"), PASSES_SCORES_ON).is_some();
         let retrained = |&i: &usize| self.nodes[i].name == "final_result";
         let only = |candidates: Vec<usize>| if let [one] = candidates[..] { Some(one) } else { None };
         only(ends.clone())
@@ -168,6 +171,16 @@ const PASSES_FEATURES_ON: &[&str] = &["Identity", "Reshape", "Squeeze", "Placeho
 
 /// Whether a node nobody reads may be an answer, and not one of training's remains.
 fn is_an_answer(op: &str) -> bool {
-    let remains = ["Const", "Placeholder", "PlaceholderWithDefault", "NoOp", "Assert", "CheckNumerics", "SaveV2", "Save", "RestoreV2"];
+    let remains = [
+        "Const",
+        "Placeholder",
+        "PlaceholderWithDefault",
+        "NoOp",
+        "Assert",
+        "CheckNumerics",
+        "SaveV2",
+        "Save",
+        "RestoreV2",
+    ];
     !remains.contains(&op) && !op.ends_with("Summary") && !op.contains("Assign") && !op.starts_with("Var")
 }

@@ -1,7 +1,7 @@
 //! Nodes that no output needs are left out.
 
 use super::Rewriter;
-use crate::graph::specialise::Shaped;
+use crate::graph::shape::Shaped;
 
 pub(super) fn apply(graph: &mut Rewriter) {
     let old = &graph.shaped;

@@ -40,7 +40,13 @@ fn settled(graph: &Rewriter, id: NodeId) -> Option<f32> {
         // random ≥ rate is true throughout if the rate is 0.
         Op::Binary(op @ (Binary::GreaterEqual | Binary::Less), _) => {
             let ((low, high), limit) = (range(graph, input(0)?, 0)?, number(graph, input(1)?)?);
-            let at_least = if low >= limit { Some(true) } else if high <= limit { Some(false) } else { None }?;
+            let at_least = if low >= limit {
+                Some(true)
+            } else if high <= limit {
+                Some(false)
+            } else {
+                None
+            }?;
             Some(f32::from(u8::from(at_least == (op == Binary::GreaterEqual))))
         }
         // The mask as a number, or behind an identity.
@@ -91,7 +97,13 @@ fn multiply_by_one(graph: &mut Rewriter, id: NodeId) {
     let all = |input: usize, wanted: f32| settled_mask(graph, node.inputs[input]) == Some(wanted);
     let kept = match node.op {
         Op::Binary(Binary::Mul, clamp) if clamp == lorgnette_kernels::Clamp::NONE => {
-            if all(1, 1.0) { Some(0) } else if all(0, 1.0) { Some(1) } else { None }
+            if all(1, 1.0) {
+                Some(0)
+            } else if all(0, 1.0) {
+                Some(1)
+            } else {
+                None
+            }
         }
         Op::Binary(Binary::Div, clamp) if clamp == lorgnette_kernels::Clamp::NONE && all(1, 1.0) => Some(0),
         Op::Select if all(0, 1.0) => Some(1),

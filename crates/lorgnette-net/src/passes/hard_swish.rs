@@ -21,9 +21,8 @@ fn hard_swish_of(graph: &Rewriter, id: NodeId) -> Option<NodeId> {
         return [(a, b), (b, a)].into_iter().find(|&(x, gate)| gate_of(graph, gate) == Some(x)).map(|(x, _)| x);
     }
     let (a, b) = product_of(graph, id)?;
-    let is_gate = |&(x, gate): &(NodeId, NodeId)| {
-        over_six(graph, gate).is_some_and(|(gate, _)| gate_of(graph, gate) == Some(x))
-    };
+    let is_gate =
+        |&(x, gate): &(NodeId, NodeId)| over_six(graph, gate).is_some_and(|(gate, _)| gate_of(graph, gate) == Some(x));
     [(a, b), (b, a)].into_iter().find(is_gate).map(|(x, _)| x)
 }
 

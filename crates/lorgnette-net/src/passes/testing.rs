@@ -7,7 +7,8 @@ use lorgnette_kernels::Clamp;
 use super::Rewriter;
 use crate::graph::evaluate::interpret;
 use crate::graph::op::{Border, Conv, Epilogue, Op};
-use crate::graph::specialise::{Shaped, specialise};
+use crate::graph::shape::Shaped;
+use crate::graph::specialise::specialise;
 use crate::graph::{Graph, NodeId};
 use crate::tensor::{DType, Tensor};
 
@@ -82,7 +83,8 @@ impl Rewriter {
     /// The names of the nodes that the outputs need, in order, but for constants.
     pub(crate) fn names_of_live(&self) -> Vec<String> {
         let needed = self.shaped.graph.needed();
-        let live = self.shaped.graph.iter().filter(|(id, node)| needed[id.index()] && !is_parameter(&node.op, &node.name));
+        let live =
+            self.shaped.graph.iter().filter(|(id, node)| needed[id.index()] && !is_parameter(&node.op, &node.name));
         live.map(|(_, node)| node.name.clone()).collect()
     }
 
@@ -119,7 +121,8 @@ pub(crate) fn meaning_stays(sketch: Sketch, outputs: &[NodeId], pass: fn(&mut Re
 
 /// Numbers that look random and depend on the name only.
 fn made_up(name: &str, shape: &[usize], low: f32, high: f32) -> Tensor {
-    let mut state = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
+    let mut state =
+        name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3));
     let mut next = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         low + (high - low) * (state >> 40) as f32 / (1u64 << 24) as f32

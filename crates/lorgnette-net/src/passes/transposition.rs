@@ -43,7 +43,8 @@ fn sink(graph: &mut Rewriter, id: NodeId) {
         Op::Binary(_, Clamp::NONE) if node.inputs[0] != node.inputs[1] => node.inputs.clone(),
         _ => return,
     };
-    let orders: Option<Vec<_>> = transposed.iter().map(|&input| order(graph, input).filter(|_| graph.is_private(input))).collect();
+    let orders: Option<Vec<_>> =
+        transposed.iter().map(|&input| order(graph, input).filter(|_| graph.is_private(input))).collect();
     let Some(orders) = orders.filter(|orders| orders.windows(2).all(|pair| pair[0] == pair[1])) else { return };
     let sources: Vec<NodeId> = transposed.iter().map(|&input| graph.node(input).inputs[0]).collect();
     if orders.is_empty() || sources.iter().any(|&source| graph.shape(source) != graph.shape(sources[0])) {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use lorgnette_kernels::general::{self, Indexed, Reduction};
 use lorgnette_kernels::{
-    Affine, AffineInPlace, Binary, Buffer, Clamp, Conv, ConvKernel, ConvShape, Depthwise, DepthwiseKernel, DepthwiseShape,
-    Level, Lrn, Map, Operand, Pad, Pool, PoolShape, Residual, Resize, Unary,
+    Affine, AffineInPlace, Binary, Buffer, Clamp, Conv, ConvKernel, ConvShape, Depthwise, DepthwiseKernel,
+    DepthwiseShape, Level, Lrn, Map, Operand, Pad, Pool, PoolShape, Residual, Resize, Unary,
 };
 
 use crate::tensor::DType;
@@ -25,23 +25,91 @@ pub(super) enum Kernel {
         residual: Option<usize>,
         clamp: Clamp,
     },
-    Depthwise { kernel: &'static DepthwiseKernel, shape: DepthwiseShape, packed: Arc<Buffer>, bias: PerChannel, clamp: Clamp },
-    Affine { from: Map, to: Map, scale: PerChannel, shift: PerChannel, clamp: Clamp },
-    Unary { function: Unary, from: Map, to: Map },
-    Binary { function: Binary, a: Map, b: Map, to: Map, clamp: Clamp },
-    BinaryIndexed { function: Binary, a: Box<[u32]>, b: Box<[u32]>, clamp: Clamp },
+    Depthwise {
+        kernel: &'static DepthwiseKernel,
+        shape: DepthwiseShape,
+        packed: Arc<Buffer>,
+        bias: PerChannel,
+        clamp: Clamp,
+    },
+    Affine {
+        from: Map,
+        to: Map,
+        scale: PerChannel,
+        shift: PerChannel,
+        clamp: Clamp,
+    },
+    Unary {
+        function: Unary,
+        from: Map,
+        to: Map,
+    },
+    Binary {
+        function: Binary,
+        a: Map,
+        b: Map,
+        to: Map,
+        clamp: Clamp,
+    },
+    BinaryIndexed {
+        function: Binary,
+        a: Box<[u32]>,
+        b: Box<[u32]>,
+        clamp: Clamp,
+    },
     Pool(PoolShape),
-    MeanOverPixels { from: Map },
-    Reduce { kind: Reduction, sources: Box<[u32]>, group: usize },
-    Softmax { rows: usize, columns: usize, log: bool },
-    Lrn { lrn: Lrn, from: Map, to: Map },
-    Resize { bilinear: bool, how: Resize, from: Map, to: Map },
-    Copy { from: Map, to: Map },
-    Pad { pad: Pad, from: Map, to: Map },
-    Gather { sources: Box<[u32]>, fill: f32 },
-    Select { condition: Box<[u32]>, a: Box<[u32]>, b: Box<[u32]> },
-    ArgExtreme { smallest: bool, sources: Box<[u32]>, group: usize },
-    TopK { columns: usize, k: usize, indices: bool },
+    MeanOverPixels {
+        from: Map,
+    },
+    Reduce {
+        kind: Reduction,
+        sources: Box<[u32]>,
+        group: usize,
+    },
+    Softmax {
+        rows: usize,
+        columns: usize,
+        log: bool,
+    },
+    Lrn {
+        lrn: Lrn,
+        from: Map,
+        to: Map,
+    },
+    Resize {
+        bilinear: bool,
+        how: Resize,
+        from: Map,
+        to: Map,
+    },
+    Copy {
+        from: Map,
+        to: Map,
+    },
+    Pad {
+        pad: Pad,
+        from: Map,
+        to: Map,
+    },
+    Gather {
+        sources: Box<[u32]>,
+        fill: f32,
+    },
+    Select {
+        condition: Box<[u32]>,
+        a: Box<[u32]>,
+        b: Box<[u32]>,
+    },
+    ArgExtreme {
+        smallest: bool,
+        sources: Box<[u32]>,
+        group: usize,
+    },
+    TopK {
+        columns: usize,
+        k: usize,
+        indices: bool,
+    },
     MatMul(general::MatMul),
     Truncate,
     /// To the nearest number of a type with fewer digits.
@@ -70,8 +138,12 @@ impl Kernel {
     pub(super) fn run(&self, site: Site<'_>) {
         match self {
             Self::Conv { .. } | Self::Depthwise { .. } => self.run_sum(site),
-            Self::Affine { .. } | Self::Unary { .. } | Self::Binary { .. } | Self::Softmax { .. } => self.run_in_place(site),
-            Self::BinaryIndexed { .. } | Self::Reduce { .. } | Self::Gather { .. } | Self::Select { .. } => self.run_indexed(site),
+            Self::Affine { .. } | Self::Unary { .. } | Self::Binary { .. } | Self::Softmax { .. } => {
+                self.run_in_place(site)
+            }
+            Self::BinaryIndexed { .. } | Self::Reduce { .. } | Self::Gather { .. } | Self::Select { .. } => {
+                self.run_indexed(site)
+            }
             Self::ArgExtreme { .. } => self.run_indexed(site),
             _ => self.run_map(site),
         }
@@ -107,7 +179,9 @@ impl Kernel {
                 let affine = Affine { map_in: *from, input, scale, shift, clamp: *clamp, map_out: *to, output };
                 lorgnette_kernels::affine(level, affine, pool);
             }
-            (Self::Unary { function, to, .. }, None) => lorgnette_kernels::unary_in_place(level, *function, to, output, pool),
+            (Self::Unary { function, to, .. }, None) => {
+                lorgnette_kernels::unary_in_place(level, *function, to, output, pool)
+            }
             (Self::Unary { function, from, to }, Some(x)) => {
                 lorgnette_kernels::unary(level, *function, from, x, to, output, pool);
             }
@@ -161,7 +235,9 @@ impl Kernel {
             Self::Resize { bilinear: true, how, from, to } => {
                 lorgnette_kernels::resize_bilinear(level, *how, from, x, to, output, pool);
             }
-            Self::Resize { how, from, to, .. } => lorgnette_kernels::resize_nearest(level, *how, from, x, to, output, pool),
+            Self::Resize { how, from, to, .. } => {
+                lorgnette_kernels::resize_nearest(level, *how, from, x, to, output, pool)
+            }
             Self::Copy { from, to } => lorgnette_kernels::copy_map(level, from, x, to, output, pool),
             Self::Pad { pad, from, to } => lorgnette_kernels::pad(level, pad, from, x, to, output, pool),
             Self::TopK { columns, k, indices } => general::top_k(*columns, *k, *indices, x, output),

@@ -9,7 +9,7 @@ use super::memory::{Storage, arrange};
 use crate::error::{Error, Result};
 use crate::graph::op::Op;
 use crate::graph::rearrange::axis;
-use crate::graph::specialise::Shaped;
+use crate::graph::shape::Shaped;
 use crate::graph::{Node, NodeId};
 use crate::tensor::DType;
 
@@ -59,7 +59,7 @@ pub(super) fn lay_out(shaped: &Shaped, memory_limit: u64) -> Result<Layout> {
         let what = "running this network at this size".to_owned();
         return Err(Error::Memory { what, needed, limit: memory_limit });
     }
-    let lie = |(share, fact): (&Option<Share>, &crate::graph::specialise::Fact)| {
+    let lie = |(share, fact): (&Option<Share>, &crate::graph::shape::Fact)| {
         let share = (*share)?;
         let (pixels, channels) = (fact.len().checked_div(fact.channels()).unwrap_or(0), fact.channels());
         let len = pixels.checked_sub(1).map_or(0, |last| last * share.stride + channels);

@@ -29,8 +29,12 @@ pub(super) fn arrange(storages: &[Storage]) -> (Vec<Range<usize>>, usize) {
     for i in order {
         let storage = storages[i];
         let lives_with = |other: &Storage| other.first <= storage.last && storage.first <= other.last;
-        let mut taken: Vec<Range<usize>> =
-            storages.iter().zip(&places).filter(|(other, _)| lives_with(other)).filter_map(|(_, place)| place.clone()).collect();
+        let mut taken: Vec<Range<usize>> = storages
+            .iter()
+            .zip(&places)
+            .filter(|(other, _)| lives_with(other))
+            .filter_map(|(_, place)| place.clone())
+            .collect();
         taken.sort_by_key(|range| range.start);
         let start = lowest_gap(&taken, storage.len);
         total = total.max(start + storage.len);

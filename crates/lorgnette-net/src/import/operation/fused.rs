@@ -50,7 +50,8 @@ fn after(name: &str, node: Attributes<'_>) -> Result<After, String> {
 
 /// A convolution or product, then the operations `fused_ops` names, which take their arguments from input 2 on.
 fn with_epilogue(sum: Op, node: Attributes<'_>) -> Result<Piece, String> {
-    let steps: Vec<After> = node.texts("fused_ops").into_iter().map(|name| after(name, node)).collect::<Result<_, _>>()?;
+    let steps: Vec<After> =
+        node.texts("fused_ops").into_iter().map(|name| after(name, node)).collect::<Result<_, _>>()?;
     if steps.is_empty() {
         return Ok(Piece::Node(sum));
     }

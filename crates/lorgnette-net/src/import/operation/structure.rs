@@ -62,9 +62,7 @@ fn squeeze_axes<'a>(node: Attributes<'a>) -> &'a [i64] {
 }
 
 fn masks(node: Attributes<'_>) -> Result<SliceMasks, String> {
-    let mask = |name: &str| {
-        u64::try_from(node.int(name).unwrap_or(0)).map_err(|_| format!("a negative {name}"))
-    };
+    let mask = |name: &str| u64::try_from(node.int(name).unwrap_or(0)).map_err(|_| format!("a negative {name}"));
     let masks = SliceMasks {
         begin: mask("begin_mask")?,
         end: mask("end_mask")?,
@@ -108,11 +106,8 @@ fn filled_like(value: f32, dtype: DType) -> Piece {
     Piece::chain(move |chain| {
         let x = chain.input(0)?;
         let shape = chain.step("shape", Op::Shape(DType::I32), &[x])?;
-        let tensor = if dtype.is_float() {
-            Tensor::scalar(value)
-        } else {
-            Tensor::from_i64(dtype, &[], &[value as i64])
-        };
+        let tensor =
+            if dtype.is_float() { Tensor::scalar(value) } else { Tensor::from_i64(dtype, &[], &[value as i64]) };
         let value = chain.constant("value", tensor);
         chain.finish(Op::Fill, &[shape, value])
     })

@@ -1,0 +1,123 @@
+//! Operations that only move values: other names, concatenations, paddings, index tables.
+
+use lorgnette_kernels::general::FILL;
+use lorgnette_kernels::{Map, Padding};
+
+use super::super::kernel::Kernel;
+use super::super::layout::channel_offsets;
+use super::{Draft, DraftKernel, Lowering};
+use crate::graph::evaluate::index;
+use crate::graph::op::Op;
+use crate::graph::rearrange::{axis, rearrangement};
+use crate::graph::{Node, NodeId};
+use crate::tensor::Tensor;
+
+impl Lowering<'_> {
+    /// A value that lies where its input does, or is copied from there.
+    pub(super) fn another_name(&mut self, id: NodeId, input: NodeId) {
+        let start = |id: NodeId| self.layout.places[id.index()].as_ref().map(|lie| lie.start);
+        if start(id) != start(input) {
+            // The shapes differ; the values, in a row, do not.
+            let row = Map::dense(1, 1, 1, self.fact(id).len());
+            self.step(id, Kernel::Copy { from: row, to: row }, &[input]);
+        }
+    }
+
+    pub(super) fn concat(&mut self, id: NodeId, node: &Node) -> Result<(), String> {
+        let (at, parts) = node.inputs.split_last().ok_or("it joins nothing")?;
+        let at = axis(self.numbers(*at)?[0], self.fact(id).shape.len())?;
+        let lengths: Vec<usize> = parts.iter().map(|part| self.fact(*part).shape[at]).collect();
+        if let Some(offsets) = channel_offsets(self.shaped, id, node) {
+            self.join_channels(id, parts, &offsets);
+        } else {
+            self.join(id, parts, at, &lengths);
+        }
+        Ok(())
+    }
+
+    /// Copies the parts that could not be written to their places at once.
+    fn join_channels(&mut self, id: NodeId, parts: &[NodeId], offsets: &[usize]) {
+        let place = self.layout.places[id.index()].clone().expect("a concatenation is computed");
+        for (&part, offset) in parts.iter().zip(offsets) {
+            let there = self.layout.places[part.index()].as_ref();
+            let in_place = there.is_some_and(|lie| lie.start == place.start + offset && lie.stride == place.stride);
+            if in_place || self.fact(part).is_empty() {
+                continue;
+            }
+            let from = self.map(part);
+            let to = Map { stride: place.stride, ..from };
+            self.copy(id, part, from, to, *offset);
+        }
+    }
+
+    /// Copies parts of `lengths` along axis `at` next to one another.
+    pub(super) fn join(&mut self, id: NodeId, parts: &[NodeId], at: usize, lengths: &[usize]) {
+        let shape = &self.fact(id).shape;
+        let outer: usize = shape[..at].iter().product();
+        let inner: usize = shape[at + 1..].iter().product();
+        let stride = shape[at] * inner;
+        let mut offset = 0;
+        for (&part, length) in parts.iter().zip(lengths) {
+            let channels = length * inner;
+            if channels > 0 {
+                let from = Map::dense(1, 1, outer, channels);
+                self.copy(id, part, from, Map { stride, ..from }, offset);
+            }
+            offset += channels;
+        }
+    }
+
+    fn copy(&mut self, id: NodeId, part: NodeId, from: Map, to: Map, offset: usize) {
+        self.keep_constant(part);
+        let start = self.layout.places[id.index()].as_ref().map_or(0, |lie| lie.start) + offset;
+        let part_range = Some(start..start + to.len());
+        self.drafts.push(Draft {
+            id,
+            kernel: DraftKernel::Ready(Kernel::Copy { from, to }),
+            inputs: vec![part],
+            part: part_range,
+        });
+    }
+
+    /// Whether a padding goes around pictures, not around the batch.
+    pub(super) fn is_plain_pad(&self, node: &Node) -> bool {
+        let around = node.inputs.get(1).and_then(|&id| self.numbers(id).ok());
+        self.fact(node.inputs[0]).shape.len() == 4 && around.is_some_and(|p| p.len() == 8 && p[..2] == [0, 0])
+    }
+
+    pub(super) fn pad(&mut self, id: NodeId, node: &Node) -> Result<(), String> {
+        let p: Vec<usize> = self.numbers(node.inputs[1])?.iter().map(|&n| n as usize).collect();
+        let pad = lorgnette_kernels::Pad {
+            around: Padding { top: p[2], bottom: p[3], left: p[4], right: p[5] },
+            channels: [p[6], p[7]],
+            value: self.fill(node)?,
+        };
+        let kernel = Kernel::Pad { pad, from: self.map(node.inputs[0]), to: self.map(id) };
+        self.step(id, kernel, &node.inputs[..1]);
+        Ok(())
+    }
+
+    fn fill(&self, node: &Node) -> Result<f32, String> {
+        match node.inputs.get(2) {
+            Some(&value) if matches!(node.op, Op::Pad(_)) => {
+                let value = self.shaped.graph.constant_of(value).ok_or("its fill value is computed, not constant")?;
+                value.to_f32().first().copied().ok_or_else(|| "its fill value is empty".into())
+            }
+            _ => Ok(0.0),
+        }
+    }
+
+    /// Whatever else moves values about, by an index table.
+    pub(super) fn rearrange(&mut self, id: NodeId, node: &Node, first: Option<NodeId>) -> Result<(), String> {
+        let shapes: Vec<&[usize]> = node.inputs.iter().map(|&input| self.fact(input).shape.as_slice()).collect();
+        let parameters: Vec<Option<&Tensor>> =
+            node.inputs.iter().map(|&input| self.shaped.graph.constant_of(input)).collect();
+        let moved = rearrangement(&node.op, &shapes, &parameters).ok_or("it cannot run on computed values")??;
+        let entry = |source: Option<usize>| source.map_or(Ok(FILL), index);
+        let sources = moved.sources().map(entry).collect::<Result<_, _>>()?;
+        let data = if matches!(node.op, Op::Split { .. }) { node.inputs.get(1).copied() } else { first };
+        let fill = self.fill(node)?;
+        self.step(id, Kernel::Gather { sources, fill }, &[data.ok_or("an input is missing")?]);
+        Ok(())
+    }
+}

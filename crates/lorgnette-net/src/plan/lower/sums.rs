@@ -1,0 +1,168 @@
+//! Convolutions and matrix products: the kernel, and the weights to pack for it.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use lorgnette_kernels::general;
+use lorgnette_kernels::{
+    Buffer, ConvKernel, ConvShape, DepthwiseKernel, DepthwiseShape, Filter, Map, Pool, Window, choose_conv,
+    choose_depthwise,
+};
+
+use super::super::kernel::Kernel;
+use super::super::packing::{Key, Packing};
+use super::{Draft, DraftKernel, Lowering};
+use crate::error::{Error, Result};
+use crate::graph::evaluate::conv_window;
+use crate::graph::op::{Conv, Epilogue, MatMul};
+use crate::graph::{Node, NodeId};
+use crate::tensor::Tensor;
+
+/// A sum whose weights are yet to be packed.
+pub(super) enum Sum {
+    Conv { kernel: &'static ConvKernel, shape: ConvShape, residual: Option<usize> },
+    Depthwise { kernel: &'static DepthwiseKernel, shape: DepthwiseShape },
+}
+
+/// Weights to pack.
+pub(super) struct Job<'a> {
+    filter: &'a Tensor,
+    epilogue: &'a Epilogue,
+    transposed: bool,
+    len: usize,
+    key: Key,
+    pack: Packer,
+}
+
+enum Packer {
+    Conv(&'static ConvKernel, ConvShape),
+    Depthwise(&'static DepthwiseKernel, DepthwiseShape),
+}
+
+impl<'a> Lowering<'a> {
+    /// Adds a job for the weights `filter` and gives its number.
+    fn job(&mut self, filter: NodeId, epilogue: &'a Epilogue, transposed: bool, pack: Packer) -> Result<usize, String> {
+        let name = &self.shaped.graph.node(filter).name;
+        let tensor = self.shaped.graph.constant_of(filter).ok_or("its filter is computed, not constant")?;
+        let (layout, len) = match &pack {
+            Packer::Conv(kernel, shape) => (kernel.layout, (kernel.packed_len)(shape)),
+            Packer::Depthwise(kernel, shape) => (kernel.layout, (kernel.packed_len)(shape)),
+        };
+        let scale = epilogue.scale.as_ref().map(|scale| scale.iter().map(|v| v.to_bits()).collect());
+        let layout = format!("{} {layout} {:?} {transposed}", self.level, tensor.shape());
+        let key = Key { filter: name.clone(), layout, scale };
+        self.jobs.push(Job { filter: tensor, epilogue, transposed, len, key, pack });
+        Ok(self.jobs.len() - 1)
+    }
+
+    fn sum(&mut self, id: NodeId, sum: Sum, job: usize, inputs: Vec<NodeId>) {
+        for &input in &inputs {
+            self.keep_constant(input);
+        }
+        self.drafts.push(Draft { id, kernel: DraftKernel::Sum(sum, job), inputs, part: None });
+    }
+
+    pub(super) fn conv(&mut self, id: NodeId, node: &'a Node, conv: &'a Conv) -> Result<(), String> {
+        let (x, filter) = (node.inputs[0], node.inputs[1]);
+        let window = conv_window(conv, &self.fact(x).shape, &self.fact(filter).shape)?;
+        let shape = ConvShape { input: self.map(x), output: self.map(id), window };
+        self.conv_step(id, node, shape, &conv.epilogue, false)
+    }
+
+    fn conv_step(
+        &mut self,
+        id: NodeId,
+        node: &'a Node,
+        shape: ConvShape,
+        epilogue: &'a Epilogue,
+        transposed: bool,
+    ) -> Result<(), String> {
+        let kernel = choose_conv(&shape, self.level);
+        let job = self.job(node.inputs[1], epilogue, transposed, Packer::Conv(kernel, shape))?;
+        let mut inputs = vec![node.inputs[0]];
+        let residual = epilogue.residual.then(|| node.inputs[2]);
+        inputs.extend(residual);
+        let residual = residual.map(|id| self.map(id).stride);
+        self.sum(id, Sum::Conv { kernel, shape, residual }, job, inputs);
+        Ok(())
+    }
+
+    pub(super) fn depthwise(&mut self, id: NodeId, node: &'a Node, conv: &'a Conv) -> Result<(), String> {
+        let (x, filter) = (node.inputs[0], node.inputs[1]);
+        let window = conv_window(conv, &self.fact(x).shape, &self.fact(filter).shape)?;
+        let multiplier = self.fact(filter).shape[3];
+        let shape = DepthwiseShape { input: self.map(x), output: self.map(id), window, multiplier };
+        let kernel = choose_depthwise(&shape, self.level);
+        let job = self.job(filter, &conv.epilogue, false, Packer::Depthwise(kernel, shape))?;
+        self.sum(id, Sum::Depthwise { kernel, shape }, job, vec![x]);
+        Ok(())
+    }
+
+    /// With constant weights, a 1×1 convolution over the rows; else the plain product.
+    pub(super) fn mat_mul(&mut self, id: NodeId, node: &'a Node, product: &'a MatMul) -> Result<(), String> {
+        let (a, b) = (node.inputs[0], node.inputs[1]);
+        let [rows, columns] = self.fact(id).shape[..] else { return Err("a product of matrices is a matrix".into()) };
+        let inner = self.fact(a).len() / rows;
+        let constant = self.shaped.graph.constant_of(b).is_some();
+        if constant && !product.transpose_a {
+            let map = |channels| Map::dense(1, 1, rows, channels);
+            let shape = ConvShape { input: map(inner), output: map(columns), window: Window::POINT };
+            return self.conv_step(id, node, shape, &product.epilogue, product.transpose_b);
+        }
+        let (transpose_a, transpose_b) = (product.transpose_a, product.transpose_b);
+        self.step(id, Kernel::MatMul(general::MatMul { rows, inner, columns, transpose_a, transpose_b }), &[a, b]);
+        let Epilogue { scale, shift, residual, .. } = &product.epilogue;
+        if scale.is_some() || shift.is_some() || *residual || product.epilogue.clamp.is_some() {
+            return Err("a computed right matrix with more than the product".into());
+        }
+        Ok(())
+    }
+}
+
+impl Sum {
+    pub(super) fn kernel(self, job: &Job<'_>, packed: Arc<Buffer>) -> Kernel {
+        let (bias, clamp) = (job.epilogue.shift.clone(), job.epilogue.limits());
+        match self {
+            Self::Conv { kernel, shape, residual } => Kernel::Conv { kernel, shape, packed, bias, residual, clamp },
+            Self::Depthwise { kernel, shape } => Kernel::Depthwise { kernel, shape, packed, bias, clamp },
+        }
+    }
+}
+
+impl Job<'_> {
+    /// Reads the weights straight from where they are into their packed place.
+    fn run(&self) -> Result<Buffer> {
+        let mut packed = buffer(self.len)?;
+        let bytes = self.filter.f32_bytes();
+        let filter = Filter { bytes: &bytes, scale: self.epilogue.scale.as_deref(), transposed: self.transposed };
+        match &self.pack {
+            Packer::Conv(kernel, shape) => (kernel.pack)(shape, &filter, &mut packed),
+            Packer::Depthwise(kernel, shape) => (kernel.pack)(shape, &filter, &mut packed),
+        }
+        Ok(packed)
+    }
+}
+
+/// Packs on all threads what `packing` does not hold yet.
+pub(super) fn pack_all(jobs: &[Job<'_>], packing: &Packing, pool: &Pool) -> Result<Vec<Arc<Buffer>>> {
+    let slots: Vec<_> = jobs.iter().map(|job| packing.slot(job.key.clone())).collect();
+    let failure = Mutex::new(None);
+    pool.run(jobs.len(), &|_, i| {
+        if slots[i].get().is_none() {
+            match jobs[i].run() {
+                // Whoever else packed the same meanwhile packed the same.
+                Ok(packed) => drop(slots[i].set(Arc::new(packed))),
+                Err(error) => *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error),
+            }
+        }
+    });
+    if let Some(error) = failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        return Err(error);
+    }
+    Ok(slots.iter().map(|slot| slot.get().expect("packed above").clone()).collect())
+}
+
+/// Floats for packed weights or constants.
+pub(super) fn buffer(len: usize) -> Result<Buffer> {
+    let refused = |_| Error::Memory { what: "the packed weights".into(), needed: len as u64 * 4, limit: 0 };
+    Buffer::zeroed(len).map_err(refused)
+}
