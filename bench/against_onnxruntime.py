@@ -1,12 +1,13 @@
-"""From photo to answer, a whole process at a time: `lorgnette classify` beside ONNX Runtime, on the same MobileNet V1.
+"""Lorgnette beside ONNX Runtime, on the same MobileNet V1: from photo to answer, a whole process at a time, and the forward pass alone.
 
-    python3 oracle/onnxruntime_start.py DIR PHOTO --lorgnette target/release/lorgnette [--rounds 20] [--graph FROZEN.pb] [--tensorflow ENVIRONMENT]
+    python3 bench/against_onnxruntime.py DIR PHOTO --lorgnette target/release/lorgnette [--rounds 20] [--threads 2] [--tensorflow ENVIRONMENT]
 
 DIR is made on the first run: an environment with onnxruntime, Pillow and numpy, and the ONNX model, converted by tf2onnx
 from the frozen graph. Each round starts each program once, in turns, and the kernel says what the process took: wall
 time and peak resident memory. The page cache is warm after a first, uncounted round.
 """
 import argparse
+import json
 import os
 import pathlib
 import resource
@@ -15,8 +16,8 @@ import subprocess
 import sys
 import time
 
-HERE = pathlib.Path(__file__).resolve().parent
-GRAPH = HERE.parents[1] / 'shared' / 'reference' / 'mobilenet_v1_1.0_224_frozen.pb'
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+GRAPH = ROOT / 'crates' / 'lorgnette' / 'models' / 'mobilenet_v1_1.0_224.pb'
 RUNTIME = ('onnxruntime==1.31.1', 'pillow==13.0.0', 'numpy==2.4.6')
 CONVERTER = ('tf2onnx==1.17.0', 'onnx==1.23.2')
 OUTPUT = 'MobilenetV1/Predictions/Softmax:0'
@@ -39,6 +40,27 @@ for index in probabilities.argsort()[::-1][:5]:
     print(index, probabilities[index])
 '''
 
+# The forward pass alone, as `lorgnette bench` times it: input in memory, so many seconds, the median.
+FORWARD = '''
+import sys, time
+import numpy as np
+import onnxruntime
+model, threads, seconds = sys.argv[1], int(sys.argv[2]), float(sys.argv[3])
+options = onnxruntime.SessionOptions()
+options.intra_op_num_threads = threads
+session = onnxruntime.InferenceSession(model, options, providers=['CPUExecutionProvider'])
+feed = {session.get_inputs()[0].name: np.random.default_rng(0).uniform(-1, 1, (1, 3, 224, 224)).astype('f4')}
+for _ in range(5):
+    session.run(None, feed)
+times, end = [], time.perf_counter() + seconds
+while time.perf_counter() < end:
+    started = time.perf_counter()
+    session.run(None, feed)
+    times.append(time.perf_counter() - started)
+print(sorted(times)[len(times) // 2] * 1e3)
+'''
+FORWARD_SECONDS = 1.0
+
 
 def make_runtime(folder):
     """An environment with ONNX Runtime; returns its Python."""
@@ -56,7 +78,7 @@ def make_model(folder, graph, tensorflow):
     model = folder / 'mobilenet_v1.onnx'
     if not model.exists():
         environment = tensorflow or folder / 'tensorflow'
-        subprocess.run(['bash', HERE / 'environment.sh', environment], check=True)
+        subprocess.run(['bash', ROOT / 'oracle' / 'environment.sh', environment], check=True)
         python, packages = environment / 'bin' / 'python', folder / 'tf2onnx'
         # Beside TensorFlow, not into it: its own dependencies stay as they are pinned.
         subprocess.run([python, '-m', 'pip', 'install', '--quiet', '--no-deps', '--upgrade', '--target', packages, *CONVERTER], check=True)
@@ -94,12 +116,38 @@ def ratio(theirs, ours, part):
     return statistics.median(a[part] / b[part] for a, b in zip(theirs, ours))
 
 
+def compare_starts(programs, rounds):
+    """Whole processes in turns."""
+    for name, words in programs.items():
+        print(f'{name} answers:\n{measure(words)[2].rstrip()}\n')
+    runs = {name: [] for name in programs}
+    for _ in range(rounds):
+        for name, words in programs.items():
+            runs[name].append(measure(words))
+    for name in programs:
+        report(name, runs[name])
+    theirs, ours = runs['onnxruntime'], runs['lorgnette']
+    print(f'lorgnette starts and answers {ratio(theirs, ours, 0):.1f} times faster, in 1/{ratio(theirs, ours, 1):.1f} of the memory ({rounds} rounds in turns)')
+
+
+def compare_forward(programs, rounds):
+    """Medians of the forward pass, in turns."""
+    pairs = []
+    for _ in range(rounds):
+        theirs = float(measure(programs['onnxruntime'])[2])
+        ours = json.loads(measure(programs['lorgnette'])[2])['median_ms']
+        pairs.append((theirs, ours))
+    theirs, ours = (statistics.median(pair[i] for pair in pairs) for i in (0, 1))
+    print(f'forward pass: onnxruntime {theirs:.2f} ms, lorgnette {ours:.2f} ms; the ratio taken in turns {statistics.median(a / b for a, b in pairs):.2f}')
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('folder', type=pathlib.Path, metavar='DIR')
     parser.add_argument('photo', type=pathlib.Path)
     parser.add_argument('--lorgnette', required=True)
     parser.add_argument('--rounds', type=int, default=20)
+    parser.add_argument('--threads', type=int, default=2)
     parser.add_argument('--graph', type=pathlib.Path, default=GRAPH)
     parser.add_argument('--tensorflow', type=pathlib.Path, help='an environment made by environment.sh; else DIR gets its own')
     arguments = parser.parse_args()
@@ -108,17 +156,12 @@ def main():
     python, model = make_runtime(folder), make_model(folder, arguments.graph, arguments.tensorflow)
     script = folder / 'classify.py'
     script.write_text(CLASSIFY)
-    programs = {'onnxruntime': [python, script, model, arguments.photo], 'lorgnette': [arguments.lorgnette, 'classify', arguments.photo]}
-    for name, words in programs.items():
-        print(f'{name} answers:\n{measure(words)[2].rstrip()}\n')
-    runs = {name: [] for name in programs}
-    for _ in range(arguments.rounds):
-        for name, words in programs.items():
-            runs[name].append(measure(words))
-    for name in programs:
-        report(name, runs[name])
-    theirs, ours = runs['onnxruntime'], runs['lorgnette']
-    print(f'lorgnette starts and answers {ratio(theirs, ours, 0):.1f} times faster, in 1/{ratio(theirs, ours, 1):.1f} of the memory ({arguments.rounds} rounds in turns)')
+    forward = folder / 'forward.py'
+    forward.write_text(FORWARD)
+    lorgnette, threads = arguments.lorgnette, arguments.threads
+    compare_starts({'onnxruntime': [python, script, model, arguments.photo], 'lorgnette': [lorgnette, 'classify', arguments.photo]}, arguments.rounds)
+    compare_forward({'onnxruntime': [python, forward, model, threads, FORWARD_SECONDS],
+                     'lorgnette': [lorgnette, 'bench', '--threads', threads, '--seconds', FORWARD_SECONDS, '--format', 'json']}, arguments.rounds)
 
 
 if __name__ == '__main__':
