@@ -22,8 +22,7 @@ const LEVEL_VARIABLE: &str = "LORGNETTE_LEVEL";
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Options of every verb")]
 pub(crate) struct Global {
-    /// The network: a known name or a frozen TensorFlow graph (.pb) [default: $LORGNETTE_MODEL, else the embedded
-    /// mobilenet_v1_1.0_224]
+    /// A network's name or frozen graph (.pb) [default: $LORGNETTE_MODEL, else mobilenet_v1_1.0_224]
     #[arg(long, global = true, value_name = "M")]
     pub(crate) model: Option<OsString>,
 
@@ -39,7 +38,7 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MOST_THREADS))]
     pub(crate) threads: Option<u16>,
 
-    /// The instruction set to compute with [default: $LORGNETTE_LEVEL, else the best this CPU has]
+    /// Instructions to compute with [default: $LORGNETTE_LEVEL, else the best there are]
     #[arg(long, global = true, value_parser = levels())]
     pub(crate) level: Option<Level>,
 
@@ -89,7 +88,7 @@ fn levels() -> impl clap::builder::TypedValueParser<Value = Level> {
 /// Which photos, and how they are opened.
 #[derive(Debug, Args)]
 pub(crate) struct PhotoArguments {
-    /// Photos, folders of photos, patterns such as 'holidays/*.jpg', or - for a photo from standard input
+    /// Photos, folders of photos, patterns such as 'holidays/*.jpg', or - (standard input)
     #[arg(value_name = "PHOTO", required_unless_present = "files_from")]
     pub(crate) photos: Vec<PathBuf>,
 
@@ -105,7 +104,7 @@ pub(crate) struct PhotoArguments {
     #[arg(long)]
     no_recursive: bool,
 
-    /// Leave photos as they are stored, as TensorFlow does, instead of turning them as EXIF says
+    /// Leave photos as they are stored, as TensorFlow does; else they are turned as EXIF says
     #[arg(long)]
     ignore_orientation: bool,
 
@@ -134,7 +133,7 @@ impl PhotoArguments {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Preprocessing (default: as the model wants it)")]
 pub(crate) struct InputArguments {
-    /// Rows and columns of the network's input: one number, or HEIGHTxWIDTH
+    /// Rows and columns of the network's input
     #[arg(long, value_name = "N|HxW")]
     size: Option<Size>,
 
@@ -142,11 +141,11 @@ pub(crate) struct InputArguments {
     #[arg(long, value_name = "STYLE")]
     preprocess: Option<Style>,
 
-    /// Subtracted from red, green and blue, in levels of 0 to 255; one number serves all three
+    /// What to subtract from red, green and blue, in levels of 0 to 255; or one for all
     #[arg(long, value_name = "R,G,B", allow_hyphen_values = true)]
     mean: Option<Mean>,
 
-    /// Multiplies what is left after the mean
+    /// What to multiply by after that
     #[arg(long, value_name = "S", allow_hyphen_values = true, value_parser = finite)]
     scale: Option<f32>,
 
@@ -172,20 +171,20 @@ impl InputArguments {
 /// How answers about photos are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// For people
+    // For people. These are no doc comments, for clap would give each a paragraph of the help.
     Text,
-    /// JSON Lines, one object a photo
+    // JSON Lines, one object a photo.
     Json,
-    /// Comma-separated values with a header
+    // Comma-separated values with a header.
     Csv,
 }
 
 /// How a report on a network is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ReportFormat {
-    /// For people
+    // For people.
     Text,
-    /// One JSON object
+    // One JSON object.
     Json,
 }
 

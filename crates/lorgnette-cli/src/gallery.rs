@@ -90,7 +90,8 @@ pub(crate) fn check(out: Option<&Path>, option: &str) -> Result<()> {
 
 /// Whether a folder is meant: there is one, or the name ends as one, or it has no ending.
 fn is_folder(out: &Path) -> bool {
-    let ends_as_folder = out.as_os_str().as_encoded_bytes().last().is_some_and(|&last| std::path::is_separator(last.into()));
+    let ends_as_folder =
+        out.as_os_str().as_encoded_bytes().last().is_some_and(|&last| std::path::is_separator(last.into()));
     ends_as_folder || out.is_dir() || (out.extension().is_none() && !out.exists())
 }
 

@@ -34,7 +34,8 @@ use self::verbs::Verb;
 
 /// What was asked for on the command line.
 #[derive(Debug, Parser)]
-#[command(name = "lorgnette", version, about, long_about = None, after_help = EXAMPLES)]
+#[command(name = "lorgnette", version, about = ABOUT, long_about = None, after_help = EXAMPLES)]
+#[command(subcommand_value_name = "VERB", subcommand_help_heading = "Verbs")]
 struct Command {
     #[command(subcommand)]
     verb: Verb,
@@ -42,6 +43,7 @@ struct Command {
     global: Global,
 }
 
+const ABOUT: &str = "Looks at pictures with TensorFlow-Slim networks, without TensorFlow.";
 const EXAMPLES: &str = "\
 Examples:
   lorgnette classify photo.jpg                       five names for a photo
@@ -59,13 +61,15 @@ enum Outcome {
     Done,
     /// Some inputs failed, and each said why.
     SomeFailed,
+    /// Whoever read standard output had seen enough before the end, as `head` does.
+    Unread,
 }
 
 fn main() -> ExitCode {
     let Command { verb, global } = Command::parse();
     let messages = Messages::new(&global);
     match verb.run(&global, &messages) {
-        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Done | Outcome::Unread) => ExitCode::SUCCESS,
         Ok(Outcome::SomeFailed) => ExitCode::from(1),
         Err(error) => {
             messages.error(&messages::in_full(&error));

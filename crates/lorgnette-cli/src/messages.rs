@@ -61,6 +61,11 @@ pub(crate) fn in_full(error: &anyhow::Error) -> String {
     message
 }
 
+/// `1 photo`, `2 photos`.
+pub(crate) fn count(number: usize, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
+}
+
 #[cfg(test)]
 mod tests {
     use anyhow::anyhow;

@@ -11,8 +11,8 @@ use lorgnette::net::{Network, Options};
 use lorgnette::preprocess::Preprocess;
 use lorgnette::{EMBEDDED_NAME, Labels, Model, ModelOptions, Provenance};
 
-use crate::arguments::{Global, Size};
-use crate::messages::Messages;
+use crate::arguments::{Global, InputArguments, Size};
+use crate::messages::{Messages, count};
 
 /// The environment variable that stands in for `--model`.
 const VARIABLE: &str = "LORGNETTE_MODEL";
@@ -28,20 +28,30 @@ enum Choice {
 
 /// Opens the network: `named` if the verb has it as an argument, else `--model`, else the environment's, else the
 /// embedded one.
-pub(crate) fn open(named: Option<&OsStr>, global: &Global, options: &ModelOptions, messages: Messages) -> Result<Model> {
+pub(crate) fn open(
+    named: Option<&OsStr>,
+    global: &Global,
+    options: &ModelOptions,
+    messages: Messages,
+) -> Result<Model> {
     let started = Instant::now();
     let model = match choose(named, global)? {
         Choice::Embedded => Model::embedded(options)?,
         Choice::File(path) => Model::open(&path, options)?,
     };
+    messages.detail(&format_args!("{}, opened in {:.0?}", describe(&model), started.elapsed()));
+    Ok(model)
+}
+
+/// Opens the network that photos are shown to. If nobody knows how it wants them, the user is told so.
+pub(crate) fn open_for_photos(input: &InputArguments, global: &Global, messages: Messages) -> Result<Model> {
+    let model = open(None, global, &input.add_to(global.model_options()?), messages)?;
     if model.provenance() == Provenance::Guessed {
+        let (name, style) = (model.name(), model.preprocess().style);
         messages.note(&format_args!(
-            "{}: how it wants its pictures is not known, {} is a guess: settle it with --preprocess",
-            model.name(),
-            model.preprocess().style
+            "{name}: how it wants its pictures is not known, {style} is a guess: settle it with --preprocess"
         ));
     }
-    messages.detail(&format_args!("{}, opened in {:.0?}", describe(&model), started.elapsed()));
     Ok(model)
 }
 
@@ -88,6 +98,16 @@ pub(crate) fn describe_labels(labels: &Labels) -> String {
 
 /// The preprocessing in a few words.
 pub(crate) fn describe_preprocessing(model: &Model) -> String {
+    let advice = match model.provenance() {
+        Provenance::Given => " (as given)",
+        Provenance::Recognised => "",
+        Provenance::Guessed => " (a guess: settle it with --preprocess)",
+    };
+    preprocessing_name(model) + advice
+}
+
+/// The preprocessing in fewer words still.
+pub(crate) fn preprocessing_name(model: &Model) -> String {
     let Preprocess { style, mean, scale, .. } = model.preprocess();
     if model.ports().input.decodes {
         return "the graph's own".into();
@@ -99,11 +119,7 @@ pub(crate) fn describe_preprocessing(model: &Model) -> String {
     if let Some(scale) = scale {
         text += &format!(", scale {scale}");
     }
-    text + match model.provenance() {
-        Provenance::Given => " (as given)",
-        Provenance::Recognised => "",
-        Provenance::Guessed => " (a guess: settle it with --preprocess)",
-    }
+    text
 }
 
 fn describe(model: &Model) -> String {
@@ -111,14 +127,14 @@ fn describe(model: &Model) -> String {
     let Preprocess { height, width, .. } = model.preprocess();
     let size = if model.ports().input.decodes { "any size".into() } else { format!("{height}x{width}") };
     format!(
-        "{}: input {} ({size}), output {}, preprocessing {}, {} classes, {} on {} threads",
+        "{}: input {} ({size}), output {}, preprocessing {}, {} classes, {} on {}",
         model.name(),
         model.ports().input.name,
         answer(model.ports()),
         describe_preprocessing(model),
         model.labels().len(),
         options.level,
-        options.pool.threads(),
+        count(options.pool.threads(), "thread"),
     )
 }
 

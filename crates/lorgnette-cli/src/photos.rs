@@ -17,8 +17,7 @@ const STANDARD_INPUT: &str = "-";
 /// What messages call it.
 const STANDARD_INPUT_NAME: &str = "standard input";
 /// Endings of the files that are taken from folders. A file that is named itself may have any.
-const ENDINGS: [&str; 12] =
-    ["jpg", "jpeg", "jpe", "jfif", "png", "gif", "bmp", "dib", "tif", "tiff", "webp", "pjpeg"];
+const ENDINGS: [&str; 12] = ["jpg", "jpeg", "jpe", "jfif", "png", "gif", "bmp", "dib", "tif", "tiff", "webp", "pjpeg"];
 /// As a shell would expand a pattern.
 const AS_SHELLS_DO: MatchOptions =
     MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
@@ -95,9 +94,10 @@ pub(crate) fn find(arguments: &PhotoArguments) -> Result<Vec<Photo>> {
         }
     }
     if let Some(list) = &arguments.files_from {
-        let listed = read_list(list).with_context(|| format!("{}: cannot be read", list.display()))?;
+        let name = if is_standard_input(list) { STANDARD_INPUT_NAME.into() } else { list.display().to_string() };
+        let listed = read_list(list).with_context(|| format!("{name}: cannot be read"))?;
         photos.extend(listed.into_iter().flat_map(|path| file_or_folder(path, depth)));
-        ensure!(!photos.is_empty(), "{}: lists no photos", list.display());
+        ensure!(!photos.is_empty(), "{name}: lists no photos");
     }
     Ok(photos)
 }
@@ -113,7 +113,9 @@ fn expand(path: &Path, depth: usize) -> Vec<Photo> {
 fn matches(pattern: &str, depth: usize) -> Vec<Photo> {
     let paths = match glob::glob_with(pattern, AS_SHELLS_DO) {
         Ok(paths) => paths,
-        Err(error) => return vec![Photo::nowhere(Path::new(pattern), &format!("no such file, and no pattern: {error}"))],
+        Err(error) => {
+            return vec![Photo::nowhere(Path::new(pattern), &format!("no such file, and no pattern: {error}"))];
+        }
     };
     let photos: Vec<Photo> = paths
         .flat_map(|found| match found {

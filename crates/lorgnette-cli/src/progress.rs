@@ -3,7 +3,7 @@
 use std::io::{self, IsTerminal as _};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::messages::Messages;
 
@@ -20,6 +20,8 @@ pub(crate) struct Progress {
     started: Instant,
     /// Whether anybody wants to see it.
     wanted: bool,
+    /// Whether standard output is on a terminal too.
+    shares_terminal: bool,
     bar: Option<ProgressBar>,
 }
 
@@ -27,7 +29,8 @@ impl Progress {
     /// Progress through `total` items; never shown for one alone, without a terminal, or with `--quiet`.
     pub(crate) fn new(total: usize, messages: Messages) -> Self {
         let wanted = total > 1 && !messages.is_quiet() && io::stderr().is_terminal();
-        Self { total, done: 0, started: Instant::now(), wanted, bar: None }
+        let shares_terminal = io::stdout().is_terminal();
+        Self { total, done: 0, started: Instant::now(), wanted, shares_terminal, bar: None }
     }
 
     /// One more is done.
@@ -37,11 +40,17 @@ impl Progress {
             self.bar = Some(self.drawn());
         }
         if let Some(bar) = &self.bar {
+            bar.set_message(self.left());
             bar.set_position(self.done as u64);
         }
     }
 
-    /// Does something that may write to the terminal, with the bar out of its way.
+    /// Writes to standard output, with the bar out of the way if both are on the terminal.
+    pub(crate) fn aside_of_output<T>(&self, write: impl FnOnce() -> T) -> T {
+        if self.shares_terminal { self.aside(write) } else { write() }
+    }
+
+    /// Writes to standard error, with the bar out of the way.
     pub(crate) fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
         match &self.bar {
             Some(bar) => bar.suspend(write),
@@ -52,8 +61,15 @@ impl Progress {
     fn drawn(&self) -> ProgressBar {
         let target = ProgressDrawTarget::stderr_with_hz(REDRAWS_A_SECOND);
         let bar = ProgressBar::with_draw_target(Some(self.total as u64), target).with_elapsed(self.started.elapsed());
-        let style = ProgressStyle::with_template("{wide_bar} {pos} of {len} photos, {eta} left");
-        bar.with_style(style.expect("a sound template"))
+        let style = ProgressStyle::with_template("{wide_bar} {pos} of {len} photos, {msg} left");
+        bar.with_style(style.expect("a sound template")).with_position(self.done as u64).with_message(self.left())
+    }
+
+    /// How long the rest will take if it goes on like this. indicatif's own estimate takes a bar that is first shown
+    /// late for one that got there in no time.
+    fn left(&self) -> String {
+        let rest = self.total.saturating_sub(self.done) as f64 / self.done.max(1) as f64;
+        HumanDuration(self.started.elapsed().mul_f64(rest)).to_string()
     }
 }
 

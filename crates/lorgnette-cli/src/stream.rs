@@ -81,22 +81,25 @@ where
             flow
         });
     }
-    let failed = sheet.close()?;
-    messages.detail(&format_args!("{} photos in {:.2?}", photos.len(), started.elapsed()));
-    if failed == 0 {
-        return Ok(Outcome::Done);
+    let (failed, refused) = (sheet.failed, sheet.refused.take());
+    drop(sheet);
+    match refused {
+        Some(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(Outcome::Unread),
+        Some(error) => return Err(error).context("standard output"),
+        None => {}
     }
-    if photos.len() > 1 {
+    messages.detail(&format_args!("{} in {:.2?}", messages::count(photos.len(), "photo"), started.elapsed()));
+    if failed > 0 && photos.len() > 1 {
         messages.note(&format_args!("{failed} of {} photos failed", photos.len()));
     }
-    Ok(Outcome::SomeFailed)
+    Ok(if failed > 0 { Outcome::SomeFailed } else { Outcome::Done })
 }
 
 impl Sheet<'_> {
     /// Writes and flushes, so that whatever happens next, this has been said.
     fn put(&mut self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> ControlFlow<()> {
         let out = &mut self.out;
-        let written = self.progress.aside(|| write(out).and_then(|()| out.flush()));
+        let written = self.progress.aside_of_output(|| write(out).and_then(|()| out.flush()));
         match written {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => {
@@ -116,16 +119,6 @@ impl Sheet<'_> {
         let messages = self.messages;
         self.progress.aside(|| messages.error(&error));
         ControlFlow::Continue(())
-    }
-
-    /// The number of photos that failed, if standard output took everything.
-    fn close(self) -> Result<usize> {
-        // What it refused it would refuse again.
-        let _ = self.out.into_parts();
-        match self.refused {
-            Some(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("standard output"),
-            _ => Ok(self.failed),
-        }
     }
 }
 

@@ -4,8 +4,8 @@ use std::io::{self, Write};
 
 /// Between columns.
 const GAP: &str = "  ";
-/// The least that is left of a shortened cell.
-const LEAST: usize = 12;
+/// The least that is left of a shortened cell, unless there is nothing else to leave out.
+const LEAST: usize = 22;
 
 /// Which side a column is aligned to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,9 +14,21 @@ pub(crate) enum Align {
     Right,
 }
 
+/// What a table gives up where it is too wide.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fit<'a> {
+    /// Letters in a row, if that matters.
+    pub(crate) width: Option<usize>,
+    /// The column whose cells are shortened.
+    pub(crate) elastic: usize,
+    /// Columns that are left out where that is not enough, the first one first.
+    pub(crate) spare: &'a [usize],
+}
+
 /// Rows of cells under headings.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Table {
+    /// A heading may have several lines.
     columns: Vec<(&'static str, Align)>,
     rows: Vec<Vec<String>>,
     /// Rows below the line.
@@ -39,31 +51,51 @@ impl Table {
         self.totals.push(cells);
     }
 
-    /// Writes the table; if it is wider than `width`, cells of column `elastic` lose their middle.
-    pub(crate) fn write(&self, out: &mut dyn Write, elastic: usize, width: Option<usize>) -> io::Result<()> {
-        let mut widths = self.widths();
-        let excess = (widths.iter().sum::<usize>() + GAP.len() * (widths.len() - 1)).saturating_sub(width.unwrap_or(usize::MAX));
-        widths[elastic] = widths[elastic].saturating_sub(excess).max(LEAST.min(widths[elastic]));
-        let headings: Vec<String> = self.columns.iter().map(|(heading, _)| (*heading).to_owned()).collect();
-        let line = vec!["─".repeat(widths.iter().sum::<usize>() + GAP.len() * (widths.len() - 1))];
-        self.write_row(out, &headings, &widths)?;
-        writeln!(out, "{}", line[0])?;
+    /// Writes the table so that it fits.
+    pub(crate) fn write(&self, out: &mut dyn Write, fit: Fit<'_>) -> io::Result<()> {
+        let widths = self.fitting(fit);
+        let line = "─".repeat(whole(&widths));
+        self.headings().iter().try_for_each(|row| self.write_row(out, row, &widths))?;
+        writeln!(out, "{line}")?;
         self.rows.iter().try_for_each(|row| self.write_row(out, row, &widths))?;
-        writeln!(out, "{}", line[0])?;
+        writeln!(out, "{line}")?;
         self.totals.iter().try_for_each(|row| self.write_row(out, row, &widths))
+    }
+
+    /// The width of each column, 0 for one that is left out.
+    fn fitting(&self, fit: Fit<'_>) -> Vec<usize> {
+        let mut widths = self.widths();
+        let most = fit.width.unwrap_or(usize::MAX);
+        let enough = LEAST.min(widths[fit.elastic]);
+        let excess = |widths: &[usize]| whole(widths).saturating_sub(most);
+        for &column in fit.spare {
+            if excess(&widths) > widths[fit.elastic] - enough {
+                widths[column] = 0;
+            }
+        }
+        widths[fit.elastic] = widths[fit.elastic].saturating_sub(excess(&widths)).max(1);
+        widths
+    }
+
+    /// As many rows as the highest heading has lines.
+    fn headings(&self) -> Vec<Vec<String>> {
+        let height = self.columns.iter().map(|(heading, _)| heading.lines().count()).max().unwrap_or(0);
+        let cell = |heading: &str, line: usize| heading.lines().nth(line).unwrap_or_default().to_owned();
+        (0..height).map(|line| self.columns.iter().map(|(heading, _)| cell(heading, line)).collect()).collect()
     }
 
     fn widths(&self) -> Vec<usize> {
         let width = |column: usize| {
-            let cells = self.rows.iter().chain(&self.totals).map(|row| row[column].chars().count());
-            cells.chain([self.columns[column].0.chars().count()]).max().unwrap_or(0)
+            let cells = self.rows.iter().chain(&self.totals).map(|row| row[column].as_str());
+            cells.chain(self.columns[column].0.lines()).map(|cell| cell.chars().count()).max().unwrap_or(0)
         };
         (0..self.columns.len()).map(width).collect()
     }
 
     fn write_row(&self, out: &mut dyn Write, cells: &[String], widths: &[usize]) -> io::Result<()> {
         let mut line = String::new();
-        for ((cell, &width), (_, align)) in cells.iter().zip(widths).zip(&self.columns) {
+        let shown = cells.iter().zip(widths).zip(&self.columns).filter(|((_, width), _)| **width > 0);
+        for ((cell, &width), (_, align)) in shown {
             let cell = shortened(cell, width);
             line += &match align {
                 Align::Left => format!("{cell:<width$}"),
@@ -71,45 +103,56 @@ impl Table {
             };
             line += GAP;
         }
-        writeln!(out, "{}", line.trim_end())
+        let line = line.trim_end();
+        // The second line of headings may be in columns that are left out.
+        if line.is_empty() { Ok(()) } else { writeln!(out, "{line}") }
     }
 }
 
-/// A text of at most `width` letters: one that is longer loses its middle, for scopes differ at both ends.
-pub(crate) fn shortened(text: &str, width: usize) -> String {
+/// The width of a row.
+fn whole(widths: &[usize]) -> usize {
+    let shown = widths.iter().filter(|&&width| width > 0).count();
+    widths.iter().sum::<usize>() + GAP.len() * shown.saturating_sub(1)
+}
+
+/// A text of at most `width` letters: one that is longer loses its beginning, for that is what scopes share.
+fn shortened(text: &str, width: usize) -> String {
     let length = text.chars().count();
     if length <= width {
         return text.to_owned();
     }
     let kept = width.saturating_sub(1);
-    let start = kept / 3;
-    let head = text.chars().take(start);
-    let tail = text.chars().skip(length - (kept - start));
-    head.chain(['…']).chain(tail).collect()
+    ['…'].into_iter().chain(text.chars().skip(length - kept)).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Align, Table, shortened};
+    use super::{Align, Fit, Table, shortened};
+
+    fn text_of(table: &Table, width: usize) -> String {
+        let mut text = Vec::new();
+        table.write(&mut text, Fit { width: Some(width), elastic: 0, spare: &[1] }).unwrap();
+        String::from_utf8(text).unwrap()
+    }
 
     #[test]
-    fn long_texts_lose_their_middle() {
-        assert_eq!(shortened("MobilenetV1/Conv2d_0/Relu6", 40), "MobilenetV1/Conv2d_0/Relu6");
-        assert_eq!(shortened("MobilenetV1/Conv2d_0/Relu6", 16), "Mobil…_0/Relu6".replace("l…_0", "l…2d_0"));
-        assert_eq!(shortened("abcdef", 0), "…");
+    fn long_texts_lose_their_beginning() {
+        let scope = "MobilenetV1/Conv2d_0/Relu6";
+        assert_eq!(shortened(scope, 40), scope);
+        assert_eq!(shortened(scope, 15), "…Conv2d_0/Relu6");
+        assert_eq!(shortened(scope, 1), "…");
     }
 
     #[test]
     fn columns_are_aligned_and_fit() {
-        let mut table = Table::new(&[("name", Align::Left), ("n", Align::Right)]);
-        table.row(vec!["a/rather/long/scope/name".into(), "7".into()]);
-        table.total(vec![String::new(), "1024".into()]);
-        let mut text = Vec::new();
-        table.write(&mut text, 0, Some(20)).unwrap();
-        let text = String::from_utf8(text).unwrap();
-        let expected = "name               n\n────────────────────\na/ra…scope/name    7\n";
-        assert!(text.lines().all(|line| line.chars().count() <= 20), "{text}");
-        assert_eq!(text.lines().next(), expected.lines().next());
-        assert!(text.contains('…') && text.ends_with("1024\n"), "{text}");
+        let mut table = Table::new(&[("name", Align::Left), ("kernel", Align::Left), ("n\nKiB", Align::Right)]);
+        table.row(vec!["a/name/that/is/really/long".into(), "strip".into(), "7".into()]);
+        table.total(vec![String::new(), String::new(), "1024".into()]);
+        let shown = text_of(&table, 38);
+        assert!(shown.lines().all(|line| line.chars().count() <= 38), "{shown}");
+        assert!(shown.contains("kernel") && shown.contains("…ame/that/is/really/long  strip      7\n"), "{shown}");
+        let narrow = text_of(&table, 28);
+        assert!(narrow.lines().all(|line| line.chars().count() <= 28), "{narrow}");
+        assert!(!narrow.contains("kernel") && narrow.contains("…e/that/is/really/long     7\n"), "{narrow}");
     }
 }

@@ -14,13 +14,11 @@ use crate::Outcome;
 use crate::arguments::{Format, Global, InputArguments, PhotoArguments};
 use crate::gallery::{self, Gallery};
 use crate::messages::Messages;
+use crate::model;
 use crate::photos::{self, Photo};
 use crate::stream::{Shares, answer_photos, write_json};
-use crate::model;
 
 /// Name what is in photos
-///
-/// Photos are told by their content (JPEG, PNG, GIF, BMP, TIFF, WebP). Folders give all photos in them, by name.
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
@@ -35,11 +33,11 @@ pub(crate) struct Arguments {
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 
-    /// Draw the answers on a copy of the photo: OUT is a file (.png, .jpg), for several photos a folder
+    /// Draw the answers on a copy of the photo, in a file (.png, .jpg), or of each, in a folder
     #[arg(long, value_name = "OUT")]
     picture: Option<PathBuf>,
 
-    /// Write what the network saw of the photo; OUT as for --picture
+    /// Write what the network saw of the photo, likewise
     #[arg(long, value_name = "OUT")]
     show_input: Option<PathBuf>,
 
@@ -48,6 +46,9 @@ pub(crate) struct Arguments {
 }
 
 const EXAMPLES: &str = "\
+Photos are JPEG, PNG, GIF, BMP, TIFF or WebP, told by their content. Of folders those are taken that end in .jpg, .png
+and so on, by name, without hidden ones.
+
 Examples:
   lorgnette classify cat.jpg
   lorgnette classify holidays/ --format csv > holidays.csv
@@ -93,7 +94,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     gallery::check(arguments.show_input.as_deref(), "--show-input")?;
     let photos = photos::find(&arguments.photos)?;
     let drawings = Drawings::new(arguments, &photos)?;
-    let model = model::open(None, global, &arguments.input.add_to(global.model_options()?), messages)?;
+    let model = model::open_for_photos(&arguments.input, global, messages)?;
     let workers = workers(arguments, &Classifier::new(model.clone()), photos.len(), &drawings);
     let several = photos.len() > 1;
     let mut first = true;
@@ -145,7 +146,8 @@ struct Drawings {
 impl Drawings {
     fn new(arguments: &Arguments, photos: &[Photo]) -> Result<Self> {
         let mut gallery = Gallery::new(photos);
-        let mut places = |out: &Option<PathBuf>, option| out.as_deref().map(|out| gallery.places(out, option)).transpose();
+        let mut places =
+            |out: &Option<PathBuf>, option| out.as_deref().map(|out| gallery.places(out, option)).transpose();
         let pictures = places(&arguments.picture, "--picture")?;
         Ok(Self { pictures, inputs: places(&arguments.show_input, "--show-input")? })
     }
@@ -153,13 +155,13 @@ impl Drawings {
     /// Draws what is wanted of one photo.
     fn draw(&self, number: usize, picture: &Picture, guesses: &[Guess], model: &Model) -> Result<()> {
         if let Some(places) = &self.pictures {
-            let answers: Vec<(&str, f32)> = guesses.iter().map(|guess| (guess.name.as_str(), guess.probability)).collect();
+            let answers: Vec<(&str, f32)> =
+                guesses.iter().map(|guess| (guess.name.as_str(), guess.probability)).collect();
             draw::annotate(picture, &answers, Placement::Automatic).save(&places[number])?;
         }
         if let Some(places) = &self.inputs {
             let seen = model.what_it_saw(picture);
-            let caption = format!("{}: {} x {}, {}", model.name(), seen.width(), seen.height(), model::describe_preprocessing(model));
-            draw::show_input(&seen, Some(&caption)).save(&places[number])?;
+            draw::show_input(&seen, Some(&caption(model, &seen))).save(&places[number])?;
         }
         Ok(())
     }
@@ -177,13 +179,20 @@ impl<'a> AnswerJson<'a> {
     }
 }
 
+/// What is written under the picture a network saw.
+fn caption(model: &Model, seen: &Picture) -> String {
+    let (name, width, height) = (model.name(), seen.width(), seen.height());
+    format!("{name}: {width} x {height}, preprocessing {}", model::preprocessing_name(model))
+}
+
 fn write_csv(out: &mut dyn Write, photo: &Photo, answer: &Answer) -> io::Result<()> {
-    let mut lines = csv::Writer::from_writer(out);
+    // In memory first: csv's own errors do not tell a reader that went away from a full disk.
+    let mut lines = csv::Writer::from_writer(Vec::new());
     for (rank, guess) in (1..).zip(&answer.guesses) {
         let Guess { index, synset, name, probability, logit } = guess;
         lines.serialize((photo.name(), rank, index, synset, name, probability, logit))?;
     }
-    lines.flush()
+    out.write_all(&lines.into_inner().map_err(csv::IntoInnerError::into_error)?)
 }
 
 fn write_text(out: &mut dyn Write, answer: &Answer) -> io::Result<()> {

@@ -1,10 +1,11 @@
 //! `lorgnette embed`: photos as lists of numbers.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use lorgnette::Embedder;
 use lorgnette::net::{Tensor, npy};
@@ -17,17 +18,14 @@ use crate::model;
 use crate::photos::{self, Photo};
 use crate::stream::{Shares, answer_photos, write_json};
 
-/// Turn photos into lists of numbers that are near for photos that look alike
-///
-/// The numbers are what the network's last layer decides by, or the activations of another node, averaged over the
-/// picture.
+/// Turn photos into lists of numbers, near for photos that look alike
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     photos: PhotoArguments,
 
-    /// The node to take the numbers from [default: what the classification layer reads]
+    /// The node to take them from [default: what the classification layer reads]
     #[arg(long, value_name = "NAME")]
     end_point: Option<String>,
 
@@ -35,7 +33,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_enum, default_value_t = Format::Json)]
     format: Format,
 
-    /// Also write all of them as one NumPy matrix, a row for each photo; a photo that failed leaves a row of NaN
+    /// Also write all as one NumPy matrix, a row for each photo, of NaN if it failed
     #[arg(long, value_name = "OUT")]
     npy: Option<PathBuf>,
 
@@ -44,6 +42,8 @@ pub(crate) struct Arguments {
 }
 
 const EXAMPLES: &str = "\
+Of a node that is a map, the mean over the picture is taken, so there is one number for each channel.
+
 Examples:
   lorgnette embed holidays/ > holidays.jsonl
   lorgnette embed holidays/ --npy holidays.npy --format csv > holidays.csv
@@ -51,6 +51,8 @@ Examples:
 
 /// What is known of a photo in the end.
 struct Answer {
+    /// Which of the photos it is of.
+    number: usize,
     width: usize,
     height: usize,
     embedding: Vec<f32>,
@@ -70,27 +72,33 @@ struct AnswerJson<'a> {
 /// Embeds the photos.
 pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
     let photos = photos::find(&arguments.photos)?;
-    let model = model::open(None, global, &arguments.input.add_to(global.model_options()?), messages)?;
+    let model = model::open_for_photos(&arguments.input, global, messages)?;
     let embedder = Embedder::new(model, arguments.end_point.as_deref())?;
-    let mut matrix = arguments.npy.as_deref().map(|_| Matrix::default());
+    let mut matrix = Matrix::default();
+    let mut first = true;
     let outcome = answer_photos(
         &photos,
         workers(arguments, &embedder, photos.len()),
         (arguments.format, messages),
         "",
         |out, photo, answer: &Answer| {
-            if let Some(matrix) = &mut matrix {
-                matrix.push(photo, &answer.embedding);
+            if arguments.npy.is_some() {
+                matrix.insert(answer);
             }
             match arguments.format {
                 Format::Json => write_json(out, &AnswerJson::new(photo, &embedder, answer)),
-                Format::Csv => write_csv(out, photo, answer),
+                Format::Csv => write_csv(out, photo, answer, std::mem::take(&mut first)),
                 Format::Text => write_text(out, photo, answer),
             }
         },
     )?;
-    if let (Some(matrix), Some(path)) = (matrix, &arguments.npy) {
-        matrix.save(&photos, path)?;
+    if let Some(path) = &arguments.npy {
+        ensure!(
+            outcome != Outcome::Unread,
+            "{}: not written, for standard output was closed too early",
+            path.display()
+        );
+        matrix.save(path, photos.len()).with_context(|| path.display().to_string())?;
     }
     Ok(outcome)
 }
@@ -106,11 +114,58 @@ fn workers(
     let worker = |_| {
         let embedder = if shares.workers == 1 { embedder.clone() } else { embedder.on_threads(shares.threads) };
         let open_options = open_options.clone();
-        move |_: usize, photo: &Photo| {
+        move |number: usize, photo: &Photo| {
             let picture = photo.open(&open_options)?;
             let embedding = embedder.embed(&picture).with_context(|| photo.name().to_owned())?;
-            Ok(Answer { width: picture.width(), height: picture.height(), embedding })
+            Ok(Answer { number, width: picture.width(), height: picture.height(), embedding })
         }
     };
     (0..shares.workers).map(worker).collect()
+}
+
+impl<'a> AnswerJson<'a> {
+    fn new(photo: &'a Photo, embedder: &'a Embedder, answer: &'a Answer) -> Self {
+        let Answer { width, height, embedding, .. } = answer;
+        let (model, end_point) = (embedder.model().name(), embedder.end_point());
+        Self { photo: photo.name(), width: *width, height: *height, model, end_point, embedding }
+    }
+}
+
+/// Embeddings by the number of their photo.
+#[derive(Default)]
+struct Matrix {
+    rows: BTreeMap<usize, Vec<f32>>,
+}
+
+impl Matrix {
+    fn insert(&mut self, answer: &Answer) {
+        self.rows.insert(answer.number, answer.embedding.clone());
+    }
+
+    /// Writes a row for each of `photos`, NaN for those that failed.
+    fn save(&self, path: &Path, photos: usize) -> Result<()> {
+        let columns = self.rows.values().next().context("not written, for every photo failed")?.len();
+        let missing = vec![f32::NAN; columns];
+        let values = (0..photos).flat_map(|number| self.rows.get(&number).unwrap_or(&missing)).copied().collect();
+        Ok(fs::write(path, npy::write(&Tensor::from_f32(&[photos, columns], values)))?)
+    }
+}
+
+/// A line of the photo and its numbers, for tools that split at white space.
+fn write_text(out: &mut dyn Write, photo: &Photo, answer: &Answer) -> io::Result<()> {
+    write!(out, "{}", photo.name())?;
+    answer.embedding.iter().try_for_each(|value| write!(out, "\t{value}"))?;
+    writeln!(out)
+}
+
+fn write_csv(out: &mut dyn Write, photo: &Photo, answer: &Answer, first: bool) -> io::Result<()> {
+    // In memory first: csv's own errors do not tell a reader that went away from a full disk.
+    let mut lines = csv::Writer::from_writer(Vec::new());
+    if first {
+        lines.write_field("photo")?;
+        lines.serialize((0..answer.embedding.len()).collect::<Vec<_>>())?;
+    }
+    lines.write_field(photo.name())?;
+    lines.serialize(&answer.embedding)?;
+    out.write_all(&lines.into_inner().map_err(csv::IntoInnerError::into_error)?)
 }

@@ -1,0 +1,208 @@
+//! `lorgnette bench`: how long a forward pass takes.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::{self, IsTerminal as _, Write};
+use std::num::NonZeroUsize;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use clap::{Args, ValueEnum};
+use lorgnette::net::Plan;
+use lorgnette::net::plan::Activations;
+use lorgnette::{Model, ModelOptions};
+use serde::Serialize;
+
+use crate::Outcome;
+use crate::arguments::{Global, ReportFormat, Size};
+use crate::messages::{Messages, count};
+use crate::model;
+use crate::stream::{write_json, write_report};
+
+/// Measure how long a network's forward pass takes
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    /// The network, as for --model
+    #[arg(value_name = "M")]
+    named: Option<OsString>,
+
+    /// Rows and columns of the input
+    #[arg(long, value_name = "N|HxW")]
+    size: Option<Size>,
+
+    /// Photos in one forward pass
+    #[arg(long, value_name = "N", default_value = "1")]
+    batch: NonZeroUsize,
+
+    /// The numbers to compute with
+    #[arg(long, value_enum, default_value_t = Precision::F32)]
+    precision: Precision,
+
+    /// Use made-up weights
+    #[arg(long)]
+    random_weights: bool,
+
+    /// How long to measure
+    #[arg(long, value_name = "S", default_value_t = 3.0, value_parser = seconds)]
+    seconds: f64,
+
+    /// How to write the result [default: text on a terminal, else json]
+    #[arg(long, value_enum)]
+    format: Option<ReportFormat>,
+}
+
+const EXAMPLES: &str = "\
+The input is random numbers that are in memory already: decoding and preprocessing do not count.
+
+Examples:
+  lorgnette bench
+  lorgnette bench inception.pb --size 299 --batch 8 --threads 4 --seconds 10 --format json";
+
+/// Runs that are not measured: the first has memory to fetch, the second caches to warm.
+const WARM_UP_RUNS: usize = 2;
+/// Fewer say nothing.
+const FEWEST_RUNS: usize = 3;
+
+/// The numbers a network computes with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Precision {
+    // 32-bit floating point.
+    F32,
+    // 16-bit floating point.
+    Bf16,
+}
+
+/// The measurement, under the names others rely on.
+#[derive(Serialize)]
+struct Measurement {
+    model: String,
+    height: usize,
+    width: usize,
+    batch: usize,
+    threads: usize,
+    precision: &'static str,
+    min_ms: f64,
+    median_ms: f64,
+    runs: usize,
+    load_s: f64,
+    peak_rss_mb: Option<f64>,
+    level: &'static str,
+}
+
+/// Measures.
+pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
+    if arguments.precision == Precision::Bf16 {
+        bail!("--precision bf16: not there yet: use f32");
+    }
+    if arguments.random_weights {
+        bail!("--random-weights: not there yet: give a frozen graph with its weights");
+    }
+    let measurement = measure(arguments, global, messages)?;
+    let default = if io::stdout().is_terminal() { ReportFormat::Text } else { ReportFormat::Json };
+    write_report(|out| match arguments.format.unwrap_or(default) {
+        ReportFormat::Json => write_json(out, &measurement),
+        ReportFormat::Text => write_text(out, &measurement),
+    })?;
+    Ok(Outcome::Done)
+}
+
+fn measure(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Measurement> {
+    let started = Instant::now();
+    let options = ModelOptions { size: arguments.size.map(|Size(size)| size), ..global.model_options()? };
+    let model = model::open(arguments.named.as_deref(), global, &options, messages)?;
+    let batch = arguments.batch.get();
+    let shape = model::input_shape(&model, arguments.size, batch)?;
+    let input = model.ports().input.name.as_str();
+    let plan = model.network().plan(&[(input, &shape)], &[model::answer(model.ports())])?;
+    let loaded = started.elapsed();
+    let mut times = time_runs(&model, &plan, Duration::from_secs_f64(arguments.seconds))?;
+    times.sort_unstable();
+    let [height, width] =
+        if let [_, height, width, _] | [height, width, _] = shape[..] { [height, width] } else { [0; 2] };
+    let network_options = model.network().options();
+    Ok(Measurement {
+        model: model.name().to_owned(),
+        height,
+        width,
+        batch,
+        threads: network_options.pool.threads(),
+        precision: "f32",
+        min_ms: milliseconds(times[0]),
+        median_ms: milliseconds(times[times.len() / 2]),
+        runs: times.len(),
+        load_s: loaded.as_secs_f64(),
+        peak_rss_mb: peak_rss_mb(),
+        level: network_options.level.name(),
+    })
+}
+
+/// The time of each run, in no order; at least [`FEWEST_RUNS`].
+fn time_runs(model: &Model, plan: &Plan, enough: Duration) -> Result<Vec<Duration>> {
+    let pool = &model.network().options().pool;
+    let mut activations = plan.activations(pool.threads())?;
+    let mut time = || {
+        fill_with_noise(plan, &mut activations);
+        let started = Instant::now();
+        plan.run(&mut activations, pool);
+        started.elapsed()
+    };
+    for _ in 0..WARM_UP_RUNS {
+        time();
+    }
+    let (started, mut times) = (Instant::now(), Vec::new());
+    while times.len() < FEWEST_RUNS || started.elapsed() < enough {
+        times.push(time());
+    }
+    Ok(times)
+}
+
+/// Fills the inputs, whose memory the run before has used for other things. Not with zeros, which some CPUs multiply
+/// faster; the same for every run.
+pub(super) fn fill_with_noise(plan: &Plan, activations: &mut Activations) {
+    // Marsaglia's xorshift: any numbers will do.
+    let mut state = 0x9e37_79b9_u32;
+    for port in plan.inputs() {
+        for value in activations.input(port) {
+            state ^= state << 13;
+            state ^= state >> 17;
+            state ^= state << 5;
+            *value = state as f32 / u32::MAX as f32 * 2.0 - 1.0;
+        }
+    }
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+/// The most memory this process has had, in millions of bytes, where the system tells (Linux).
+fn peak_rss_mb() -> Option<f64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: f64 = peak.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib * 1024.0 / 1e6)
+}
+
+fn write_text(out: &mut dyn Write, measurement: &Measurement) -> io::Result<()> {
+    let Measurement { model, height, width, batch, threads, precision, min_ms, median_ms, runs, load_s, .. } =
+        measurement;
+    writeln!(
+        out,
+        "{model}, {batch} x {height} x {width}, {precision}, {} on {}",
+        measurement.level,
+        count(*threads, "thread")
+    )?;
+    writeln!(out, "  forward pass  {min_ms:.2} ms at best, {median_ms:.2} ms median of {runs} runs")?;
+    writeln!(out, "  loading       {load_s:.3} s")?;
+    match measurement.peak_rss_mb {
+        Some(peak) => writeln!(out, "  peak memory   {peak:.0} MB"),
+        None => Ok(()),
+    }
+}
+
+/// A time to measure for.
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds = text.parse().ok().filter(|seconds| (0.0..=86_400.0).contains(seconds));
+    seconds.ok_or_else(|| "give a number of seconds, up to a day".into())
+}

@@ -1,0 +1,315 @@
+//! `lorgnette explain`: a network's plan, step by step.
+
+use std::env;
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use clap::Args;
+use console::Term;
+use lorgnette::net::Plan;
+use lorgnette::net::plan::StepReport;
+use lorgnette::{Model, ModelOptions, Provenance};
+use serde::Serialize;
+
+use super::bench::fill_with_noise;
+use crate::Outcome;
+use crate::arguments::{Global, ReportFormat, Size};
+use crate::messages::{Messages, count};
+use crate::model;
+use crate::stream::{write_json, write_report};
+use crate::table::{Align, Fit, Table};
+
+/// Show what a network does, step by step, and how long it takes
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    /// The network, as for --model
+    #[arg(value_name = "M")]
+    named: Option<OsString>,
+
+    /// Rows and columns of the input
+    #[arg(long, value_name = "N|HxW")]
+    size: Option<Size>,
+
+    /// Run the network and show how long each step takes
+    #[arg(long)]
+    time: bool,
+
+    /// How to write the plan
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    format: ReportFormat,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  lorgnette explain
+  lorgnette explain inception.pb --size 299 --time --threads 1";
+
+/// How long steps are timed for.
+const TIMED_FOR: Duration = Duration::from_secs(1);
+/// Runs before that, while caches warm.
+const WARM_UP_RUNS: usize = 2;
+/// The fewest and the most runs that are timed.
+const TIMED_RUNS: std::ops::RangeInclusive<usize> = 5..=1000;
+/// The column that is shortened where the terminal is narrow.
+const SCOPE: usize = 1;
+/// The columns that are left out where it is narrower still: in and out, weights, output.
+const SPARE: [usize; 3] = [6, 5, 2];
+const KIB: f64 = 1024.0;
+
+/// A plan, under names for other programs.
+#[derive(Serialize)]
+struct Explanation {
+    model: String,
+    input: Input,
+    output: Output,
+    features: Option<String>,
+    preprocessing: Preprocessing,
+    classes: usize,
+    labels: String,
+    level: &'static str,
+    threads: usize,
+    arena_bytes: usize,
+    packed_bytes: usize,
+    steps: Vec<Step>,
+    total: Total,
+}
+
+#[derive(Serialize)]
+struct Input {
+    name: String,
+    shape: Vec<usize>,
+    decodes: bool,
+}
+
+#[derive(Serialize)]
+struct Output {
+    logits: String,
+    probabilities: Option<String>,
+    shape: Vec<usize>,
+}
+
+#[derive(Serialize)]
+struct Preprocessing {
+    style: &'static str,
+    mean: Option<[f32; 3]>,
+    scale: Option<f32>,
+    guessed: bool,
+    #[serde(skip)]
+    in_words: String,
+}
+
+#[derive(Serialize)]
+struct Step {
+    step: usize,
+    name: String,
+    shape: Vec<usize>,
+    kernel: String,
+    flops: u64,
+    weight_bytes: usize,
+    activation_bytes: usize,
+    ms: Option<f64>,
+    gflop_s: Option<f64>,
+    share: Option<f64>,
+}
+
+#[derive(Serialize)]
+struct Total {
+    flops: u64,
+    weight_bytes: usize,
+    activation_bytes: usize,
+    ms: Option<f64>,
+    gflop_s: Option<f64>,
+}
+
+/// Explains.
+pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
+    let options = ModelOptions { size: arguments.size.map(|Size(size)| size), ..global.model_options()? };
+    let model = model::open(arguments.named.as_deref(), global, &options, messages)?;
+    let shape = model::input_shape(&model, arguments.size, 1)?;
+    let input = model.ports().input.name.as_str();
+    let plan = model.network().plan(&[(input, &shape)], &[model::answer(model.ports())])?;
+    let times = if arguments.time { time_steps(&model, &plan)? } else { Vec::new() };
+    let explanation = Explanation::new(&model, &plan, shape, &times);
+    write_report(|out| match arguments.format {
+        ReportFormat::Json => write_json(out, &explanation),
+        ReportFormat::Text => explanation.write(out),
+    })?;
+    Ok(Outcome::Done)
+}
+
+/// The median time of each step.
+fn time_steps(model: &Model, plan: &Plan) -> Result<Vec<Duration>> {
+    let pool = &model.network().options().pool;
+    let mut activations = plan.activations(pool.threads())?;
+    let mut time = || {
+        fill_with_noise(plan, &mut activations);
+        plan.run_timed(&mut activations, pool)
+    };
+    for _ in 0..WARM_UP_RUNS {
+        time();
+    }
+    let (started, mut runs) = (Instant::now(), Vec::new());
+    while runs.len() < *TIMED_RUNS.start() || (started.elapsed() < TIMED_FOR && runs.len() < *TIMED_RUNS.end()) {
+        runs.push(time());
+    }
+    let median = |step: usize| {
+        let mut times: Vec<Duration> = runs.iter().map(|run| run[step]).collect();
+        times.sort_unstable();
+        times[times.len() / 2]
+    };
+    Ok((0..runs[0].len()).map(median).collect())
+}
+
+impl Explanation {
+    fn new(model: &Model, plan: &Plan, shape: Vec<usize>, times: &[Duration]) -> Self {
+        let (ports, preprocess) = (model.ports(), model.preprocess());
+        let options = model.network().options();
+        let reports = plan.report(times);
+        let total = Total::of(&reports);
+        let style = if ports.input.decodes { "graph" } else { preprocess.style.name() };
+        Self {
+            model: model.name().to_owned(),
+            input: Input { name: ports.input.name.clone(), shape, decodes: ports.input.decodes },
+            output: Output {
+                logits: ports.logits.clone(),
+                probabilities: ports.probabilities.clone(),
+                shape: plan.outputs()[0].fact.shape.clone(),
+            },
+            features: ports.features.clone(),
+            preprocessing: Preprocessing {
+                style,
+                mean: preprocess.mean,
+                scale: preprocess.scale,
+                guessed: model.provenance() == Provenance::Guessed,
+                in_words: model::describe_preprocessing(model),
+            },
+            classes: model.labels().len(),
+            labels: model::describe_labels(model.labels()),
+            level: plan.level().name(),
+            threads: options.pool.threads(),
+            arena_bytes: plan.activation_bytes(options.pool.threads()),
+            packed_bytes: model.network().packed_bytes(),
+            steps: (1..).zip(reports).map(|(number, report)| Step::new(number, report, total.ms)).collect(),
+            total,
+        }
+    }
+
+    fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        self.write_head(out)?;
+        self.table().write(out, Fit { width: width(), elastic: SCOPE, spare: &SPARE })?;
+        let (arena, packed) = (mib(self.arena_bytes), mib(self.packed_bytes));
+        writeln!(out, "\nmemory: {arena:.1} MiB activations in one arena, {packed:.1} MiB packed weights")
+    }
+
+    fn write_head(&self, out: &mut dyn Write) -> io::Result<()> {
+        let answer = self.output.probabilities.as_ref().unwrap_or(&self.output.logits);
+        writeln!(out, "{}, {} on {}", self.model, self.level, count(self.threads, "thread"))?;
+        writeln!(out, "  input          {} {}", self.input.name, shape_of(&self.input.shape))?;
+        writeln!(out, "  preprocessing  {}", self.preprocessing.in_words)?;
+        writeln!(out, "  output         {answer} {}", shape_of(&self.output.shape))?;
+        if let Some(features) = &self.features {
+            writeln!(out, "  features       {features}")?;
+        }
+        writeln!(out, "  labels         {}\n", self.labels)
+    }
+
+    fn table(&self) -> Table {
+        let timed = self.total.ms.is_some();
+        let mut columns = vec![
+            ("step", Align::Right),
+            ("scope", Align::Left),
+            ("output", Align::Left),
+            ("kernel", Align::Left),
+            ("MFLOP", Align::Right),
+            ("weights\nKiB", Align::Right),
+            ("in+out\nKiB", Align::Right),
+        ];
+        if timed {
+            columns.extend([("ms", Align::Right), ("GFLOP/s", Align::Right), ("share", Align::Right)]);
+        }
+        let mut table = Table::new(&columns);
+        self.steps.iter().for_each(|step| table.row(step.cells()));
+        table.total(self.total.cells());
+        table
+    }
+}
+
+impl Step {
+    fn new(step: usize, report: StepReport, total_ms: Option<f64>) -> Self {
+        let StepReport { name, kernel, shape, flops, weight_bytes, activation_bytes, time } = report;
+        let ms = time.map(milliseconds);
+        let share = ms.zip(total_ms).map(|(ms, total)| if total > 0.0 { ms / total } else { 0.0 });
+        let gflop_s = rate(flops, ms);
+        Self { step, name, shape, kernel, flops, weight_bytes, activation_bytes, ms, gflop_s, share }
+    }
+
+    fn cells(&self) -> Vec<String> {
+        let mut cells = vec![self.step.to_string(), self.name.clone(), shape_of(&self.shape), self.kernel.clone()];
+        cells.extend(sizes(self.flops, self.weight_bytes, self.activation_bytes));
+        if let (Some(ms), Some(share)) = (self.ms, self.share) {
+            cells.extend([format!("{ms:.3}"), rate_cell(self.gflop_s), format!("{:.1} %", share * 100.0)]);
+        }
+        cells
+    }
+}
+
+impl Total {
+    fn of(reports: &[StepReport]) -> Self {
+        let flops = reports.iter().map(|report| report.flops).sum();
+        let time: Option<Duration> = reports.iter().map(|report| report.time).sum();
+        let ms = time.filter(|_| !reports.is_empty()).map(milliseconds);
+        Self {
+            flops,
+            weight_bytes: reports.iter().map(|report| report.weight_bytes).sum(),
+            activation_bytes: reports.iter().map(|report| report.activation_bytes).sum(),
+            ms,
+            gflop_s: rate(flops, ms),
+        }
+    }
+
+    fn cells(&self) -> Vec<String> {
+        let mut cells = vec![String::new(), "total".into(), String::new(), String::new()];
+        cells.extend(sizes(self.flops, self.weight_bytes, self.activation_bytes));
+        if let Some(ms) = self.ms {
+            cells.extend([format!("{ms:.3}"), rate_cell(self.gflop_s), String::new()]);
+        }
+        cells
+    }
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+/// GFLOP a second; none for steps that only move numbers.
+fn rate(flops: u64, ms: Option<f64>) -> Option<f64> {
+    ms.filter(|&ms| ms > 0.0 && flops > 0).map(|ms| flops as f64 / ms / 1e6)
+}
+
+fn rate_cell(gflop_s: Option<f64>) -> String {
+    gflop_s.map_or_else(String::new, |rate| format!("{rate:.1}"))
+}
+
+fn sizes(flops: u64, weight_bytes: usize, activation_bytes: usize) -> [String; 3] {
+    let kib = |bytes: usize| format!("{:.0}", bytes as f64 / KIB);
+    [format!("{:.2}", flops as f64 / 1e6), kib(weight_bytes), kib(activation_bytes)]
+}
+
+fn mib(bytes: usize) -> f64 {
+    bytes as f64 / KIB / KIB
+}
+
+/// `1x224x224x3`.
+fn shape_of(shape: &[usize]) -> String {
+    let sides: Vec<String> = shape.iter().map(ToString::to_string).collect();
+    if sides.is_empty() { "scalar".into() } else { sides.join("x") }
+}
+
+/// How wide the table may be: the terminal, or `COLUMNS` where someone set it, else as wide as it likes.
+fn width() -> Option<usize> {
+    let terminal = Term::stdout().size_checked().map(|(_, columns)| columns.into());
+    env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).or(terminal)
+}

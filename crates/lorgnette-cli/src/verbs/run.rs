@@ -1,0 +1,119 @@
+//! `lorgnette run`: tensors in, tensors out, by TensorFlow's names.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use clap::Args;
+use lorgnette::net::{Tensor, npy};
+
+use crate::Outcome;
+use crate::arguments::Global;
+use crate::messages::Messages;
+use crate::model;
+
+/// Feed tensors to a network and fetch others
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    /// The network, as for --model
+    #[arg(value_name = "M")]
+    named: Option<OsString>,
+
+    /// Feeds the tensor NAME from a NumPy file
+    #[arg(long, value_name = "NAME=FILE.npy", num_args = 1.., required = true)]
+    feed: Vec<Feed>,
+
+    /// Fetches the tensor NAME
+    #[arg(long, value_name = "NAME", num_args = 1.., required = true)]
+    fetch: Vec<String>,
+
+    /// Where to write NAME.npy for each tensor fetched; / and : become _
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+}
+
+const EXAMPLES: &str = "\
+NAME is a TensorFlow node (input) or tensor (input:0); any can be fed or fetched.
+
+Examples:
+  lorgnette run inception.pb --feed Mul=pixels.npy --fetch softmax pool_3 --out answers/
+  lorgnette run mobilenet_v1_1.0_224 --feed input=x.npy --fetch MobilenetV1/Predictions/Softmax --out .";
+
+/// A tensor to be fed.
+#[derive(Clone, Debug)]
+struct Feed {
+    name: String,
+    file: PathBuf,
+}
+
+impl FromStr for Feed {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (name, file) = text
+            .split_once('=')
+            .filter(|(name, file)| !name.is_empty() && !file.is_empty())
+            .ok_or("expected NAME=FILE.npy, such as input=pixels.npy (the network is named before the first --feed)")?;
+        Ok(Self { name: name.into(), file: file.into() })
+    }
+}
+
+/// Runs the network once.
+pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
+    let files = files(&arguments.fetch)?;
+    let network = model::open_network(arguments.named.as_deref(), global)?;
+    let tensors: Vec<Tensor> = arguments.feed.iter().map(|feed| read(&feed.file)).collect::<Result<_>>()?;
+    let feeds: Vec<(&str, &Tensor)> = arguments.feed.iter().map(|feed| feed.name.as_str()).zip(&tensors).collect();
+    let fetches: Vec<&str> = arguments.fetch.iter().map(String::as_str).collect();
+    let answers = network.run(&feeds, &fetches)?;
+    fs::create_dir_all(&arguments.out).with_context(|| format!("{}: cannot be made", arguments.out.display()))?;
+    for ((name, file), tensor) in fetches.iter().zip(files).zip(&answers) {
+        let path = arguments.out.join(file);
+        fs::write(&path, npy::write(tensor)).with_context(|| format!("{}: cannot be written", path.display()))?;
+        messages.note(&format_args!("{name} {:?} {:?} in {}", tensor.shape(), tensor.dtype(), path.display()));
+    }
+    Ok(Outcome::Done)
+}
+
+fn read(file: &Path) -> Result<Tensor> {
+    let bytes = fs::read(file).with_context(|| format!("{}: cannot be read", file.display()))?;
+    npy::read(&bytes).map_err(|what| anyhow!("{}: {what}", file.display()))
+}
+
+/// The name of each tensor's file.
+///
+/// # Errors
+/// If two tensors would share one.
+fn files(fetches: &[String]) -> Result<Vec<String>> {
+    let mut names = HashMap::new();
+    let file = |name: &String| {
+        let file = format!("{}.npy", name.replace(['/', ':'], "_"));
+        match names.insert(file.clone(), name.clone()) {
+            Some(other) => bail!("'{other}' and '{name}' would both be written to {file}: fetch one at a time"),
+            None => Ok(file),
+        }
+    };
+    fetches.iter().map(file).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Feed, files};
+
+    #[test]
+    fn slashes_and_colons_become_underscores() {
+        assert_eq!(files(&["a/b:0".into(), "c".into()]).unwrap(), ["a_b_0.npy", "c.npy"]);
+        assert!(files(&["a/b".into(), "a_b".into()]).is_err());
+    }
+
+    #[test]
+    fn a_feed_is_a_name_and_a_file() {
+        let feed: Feed = "input:0=dir/a=b.npy".parse().unwrap();
+        assert_eq!((feed.name.as_str(), feed.file.to_str()), ("input:0", Some("dir/a=b.npy")));
+        assert!("model.pb".parse::<Feed>().is_err());
+    }
+}

@@ -1,0 +1,73 @@
+//! `lorgnette bench` and `lorgnette explain`: networks looked at and measured.
+
+use crate::program::{end, lorgnette, program};
+
+#[test]
+fn bench_prints_the_fields_of_the_contract_in_their_order() {
+    let ended = lorgnette(&["bench", "--seconds", "0", "--threads", "1"]).well();
+    let fields = [
+        "model",
+        "height",
+        "width",
+        "batch",
+        "threads",
+        "precision",
+        "min_ms",
+        "median_ms",
+        "runs",
+        "load_s",
+        "peak_rss_mb",
+    ];
+    let places: Vec<usize> = fields.iter().map(|field| ended.out.find(&format!("\"{field}\":")).unwrap()).collect();
+    assert!(places.is_sorted(), "{}", ended.out);
+    let measurement = &ended.json()[0];
+    assert_eq!((&measurement["model"], &measurement["precision"]), (&"mobilenet_v1_1.0_224".into(), &"f32".into()));
+    assert!(measurement["min_ms"].as_f64().unwrap() <= measurement["median_ms"].as_f64().unwrap());
+    assert!(measurement["runs"].as_u64().unwrap() >= 3 && measurement["threads"] == 1);
+    let ended = lorgnette(&["bench", "mobilenet_v1_1.0_224", "--seconds", "0", "--format", "text"]).well();
+    assert!(ended.out.contains("median of 3 runs"), "{}", ended.out);
+}
+
+#[test]
+fn bench_says_what_is_not_there_yet() {
+    for option in [["--precision", "bf16"].as_slice(), &["--random-weights"]] {
+        let ended = lorgnette(&[&["bench"], option].concat());
+        assert_eq!(ended.code, Some(2));
+        assert!(ended.err.contains(option[0]) && ended.err.contains("not there yet"), "{}", ended.err);
+    }
+}
+
+#[test]
+fn explain_shows_every_step_and_their_sums() {
+    let ended = lorgnette(&["explain", "--format", "json", "--time", "--threads", "2"]).well();
+    let plan = &ended.json()[0];
+    let steps = plan["steps"].as_array().unwrap();
+    let sum = |field: &str| steps.iter().map(|step| step[field].as_u64().unwrap()).sum::<u64>();
+    assert_eq!(sum("flops"), plan["total"]["flops"].as_u64().unwrap());
+    // The paper has 569 million multiplications and additions.
+    assert!((1_130_000_000..1_160_000_000).contains(&sum("flops")), "{}", sum("flops"));
+    let shares: f64 = steps.iter().map(|step| step["share"].as_f64().unwrap()).sum();
+    assert!((shares - 1.0).abs() < 1e-6);
+    assert_eq!((&plan["preprocessing"]["style"], &plan["classes"]), (&"inception".into(), &1001.into()));
+    assert_eq!(plan["input"]["shape"], serde_json::json!([1, 224, 224, 3]));
+}
+
+#[test]
+fn explain_fits_the_terminal() {
+    for width in [80, 100, 120] {
+        let ended = end(program(&["explain", "--time"]).env("COLUMNS", width.to_string())).well();
+        let table = ended.out.lines().skip(7);
+        let widest = table.map(|line| line.chars().count()).max().unwrap();
+        assert!(widest <= width, "{widest} of {width} columns:\n{}", ended.out);
+        assert!(ended.out.contains("13_pointwise/Relu6"), "{}", ended.out);
+    }
+}
+
+#[test]
+fn explain_tells_what_the_network_takes_and_gives() {
+    let ended = lorgnette(&["explain"]).well();
+    for part in ["input 1x224x224x3", "preprocessing  inception", "1x1001", "1001 classes: background, tench", "arena"]
+    {
+        assert!(ended.out.contains(part), "{part}: {}", ended.out);
+    }
+}

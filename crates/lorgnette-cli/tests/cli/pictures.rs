@@ -1,0 +1,70 @@
+//! `--picture` and `--show-input`: files that can be looked at, none of them lost.
+
+use lorgnette::Picture;
+use lorgnette::picture::Kind;
+
+use crate::program::{Folder, lorgnette, lorgnette_reading, photo};
+
+#[test]
+fn one_photo_gives_one_file_of_the_kind_its_name_says() {
+    let folder = Folder::new();
+    let (named, seen) = (folder.text("named.jpg"), folder.text("seen.png"));
+    lorgnette(&["classify", &photo("chelsea.jpg"), "--picture", &named, "--show-input", &seen]).well();
+    let (named, seen) = (Picture::open(named).unwrap(), Picture::open(seen).unwrap());
+    assert_eq!((named.kind(), named.width(), named.height()), (Some(Kind::Jpeg), 451, 300));
+    assert_eq!((seen.kind(), seen.width()), (Some(Kind::Png), 448));
+}
+
+#[test]
+fn several_photos_give_a_folder_named_after_them() {
+    let folder = Folder::new().with_photo("a/cat.jpg", "chelsea.jpg").with_photo("b/cat.jpg", "coffee.jpg");
+    let ended = lorgnette(&["classify", &folder.text("a"), &folder.text("b"), "--picture", &folder.text("new/named")]);
+    assert_eq!(ended.code, Some(0), "{}", ended.err);
+    let width = |name: &str| Picture::open(folder.path(name)).unwrap().width();
+    assert_eq!((width("new/named/cat.png"), width("new/named/cat-2.png")), (451, 600));
+}
+
+#[test]
+fn both_may_go_to_one_folder() {
+    let folder = Folder::new();
+    let out = folder.text("");
+    lorgnette_reading(
+        &["classify", "-", "--picture", &out, "--show-input", &out],
+        &std::fs::read(photo("chelsea.jpg")).unwrap(),
+    )
+    .well();
+    let width = |name: &str| Picture::open(folder.path(name)).unwrap().width();
+    assert_eq!((width("stdin.png"), width("stdin-2.png")), (451, 448));
+}
+
+#[test]
+fn a_photo_is_never_overwritten() {
+    let folder = Folder::new().with_photo("cat.png", "chelsea.jpg").with_photo("dog.jpg", "coffee.jpg");
+    let cat = folder.text("cat.png");
+    let before = std::fs::read(&cat).unwrap();
+    let ended = lorgnette(&["classify", &cat, "--picture", &cat]);
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.err.contains("overwrite"), "{}", ended.err);
+    lorgnette(&["classify", &folder.text(""), "--picture", &folder.text("")]).well();
+    assert!(folder.path("cat-2.png").exists() && folder.path("dog.png").exists());
+    assert_eq!(std::fs::read(&cat).unwrap(), before);
+}
+
+#[test]
+fn a_place_that_does_not_suit_is_refused_at_once() {
+    let refused = |photos: &str, out: &str| {
+        let ended = lorgnette(&["classify", photos, "--picture", out]);
+        assert_eq!((ended.code, ended.out.as_str()), (Some(2), ""), "{out}");
+        assert!(ended.err.contains(out), "{}", ended.err);
+        ended.err
+    };
+    assert!(refused(&photo("chelsea.jpg"), "x.gif").contains(".png or .jpg"));
+    assert!(refused(&photo(""), "x.png").contains("4 photos: name a folder"));
+}
+
+#[test]
+fn a_picture_that_cannot_be_written_fails_its_photo() {
+    let ended = lorgnette(&["classify", &photo("chelsea.jpg"), "--picture", "/nowhere/at/all/cat.png"]);
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.err.contains("chelsea.jpg") && ended.err.contains("/nowhere/at/all/cat.png"), "{}", ended.err);
+}
