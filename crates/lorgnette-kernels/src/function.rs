@@ -182,7 +182,11 @@ impl Binary {
             Self::Mul => a * b,
             Self::Div => a / b,
             Self::DivNoNan => {
-                if b == 0.0 { 0.0 } else { a / b }
+                if b == 0.0 {
+                    0.0
+                } else {
+                    a / b
+                }
             }
             Self::FloorDiv => (a / b).floor(),
             Self::FloorMod => a - b * (a / b).floor(),

@@ -130,14 +130,47 @@ pub(crate) fn nearest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>
     scored.into_iter().take(SHOWN).map(|(_, name)| name.to_owned()).collect()
 }
 
-/// Zero for equal names; a name that contains the other, or shares its last parts, comes before one that is merely
-/// a few letters away.
-fn unlikeness(a: &str, b: &str) -> usize {
-    let (a, b) = (a.to_lowercase(), b.to_lowercase());
-    let contained = a.contains(&b) || b.contains(&a);
-    let shared_end = a.chars().rev().zip(b.chars().rev()).take_while(|(x, y)| x == y).count();
-    let shared_start = a.chars().zip(b.chars()).take_while(|(x, y)| x == y).count();
-    let longest = a.len().max(b.len());
-    let rest = longest.saturating_sub(shared_end + shared_start);
-    if contained { rest.min(longest / 4) } else { rest }
+/// How far two names are apart: those of which one contains the other come first, then by letters to change, in whole or
+/// in the last scope.
+fn unlikeness(wanted: &str, name: &str) -> (bool, usize) {
+    let (wanted, name) = (wanted.to_lowercase(), name.to_lowercase());
+    if name.contains(&wanted) || wanted.contains(&name) {
+        return (false, wanted.len().abs_diff(name.len()));
+    }
+    let last = |name: &str| name.rsplit('/').next().unwrap_or_default().to_owned();
+    (true, letters_apart(&wanted, &name).min(1 + letters_apart(&last(&wanted), &last(&name))))
+}
+
+/// Letters to insert, leave out or change (Levenshtein 1966), of the first few hundred.
+fn letters_apart(a: &str, b: &str) -> usize {
+    const LONGEST: usize = 200;
+    let b: Vec<char> = b.chars().take(LONGEST).collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().take(LONGEST).enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, y) in b.iter().enumerate() {
+            let changed = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::nearest;
+
+    #[test]
+    fn the_name_that_was_meant_comes_first() {
+        let names = [
+            "input",
+            "MobilenetV1/Conv2d_11_pointwise/Relu6",
+            "MobilenetV1/Conv2d_1_pointwise/weights",
+            "MobilenetV1/Logits",
+        ];
+        assert_eq!(nearest("Conv2d_11", names)[0], names[1]);
+        assert_eq!(nearest("MobilenetV1/Logit", names)[0], names[3]);
+        assert_eq!(nearest("inptu", names)[0], names[0]);
+    }
 }

@@ -15,6 +15,7 @@ pub mod passes;
 pub mod plan;
 pub mod tensor;
 pub mod weights;
+pub mod zoo;
 
 pub use error::{Error, Result};
 pub use graph::Graph;

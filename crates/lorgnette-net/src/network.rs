@@ -108,7 +108,8 @@ impl Network {
     }
 
     fn new(graph: GraphDef, options: Options) -> Self {
-        let name = graph.path().file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let file = graph.path().file_name().unwrap_or_default().to_string_lossy();
+        let name = file.strip_suffix(".pb").unwrap_or(&file).to_owned();
         let model = Model { name, graph, packing: Packing::default(), plans: Mutex::default() };
         Self { model: Arc::new(model), options }
     }

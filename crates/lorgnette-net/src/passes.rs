@@ -20,12 +20,15 @@ use crate::graph::op::Op;
 use crate::graph::shape::Shaped;
 use crate::graph::{Node, NodeId};
 
+/// A rewrite of the whole graph.
+pub type Pass = fn(&mut Rewriter);
+
 /// The passes, in the order they are applied.
 ///
 /// Dropout and identities go first, since they stand between the nodes that the others look for; windows are made
 /// whole (dilation, padding) before sums are attached to them; residuals come last, since an addition of two results
 /// must not take in a constant that belongs to one of them.
-pub const PASSES: &[(&str, fn(&mut Rewriter))] = &[
+pub const PASSES: &[(&str, Pass)] = &[
     ("dropout", dropout::apply),
     ("identity", identity::apply),
     ("transposition", transposition::apply),

@@ -90,7 +90,7 @@ impl Plan {
     /// [`Error::Memory`] if the activations exceed the limit; [`Error::Unsupported`] with all nodes that cannot run.
     pub fn new(shaped: &Shaped, packing: &Packing, options: &PlanOptions, pool: &Pool) -> Result<Self> {
         let layout = layout::lay_out(shaped, options.memory_limit)?;
-        let lowered = lower::lower(shaped, &layout, packing, options.level, pool)?;
+        let lowered = lower::lower(shaped, &layout, packing, options, pool)?;
         let port = |id: crate::graph::NodeId| Port {
             name: shaped.graph.node(id).name.clone(),
             fact: shaped.fact(id).clone(),

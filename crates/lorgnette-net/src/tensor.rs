@@ -94,8 +94,9 @@ impl Tensor {
     ///
     /// # Panics
     /// If the number of values is not the shape's.
+    #[expect(clippy::needless_pass_by_value, reason = "the values are the tensor's from now on")]
     pub fn from_f32(shape: &[usize], values: Vec<f32>) -> Self {
-        Self::of(DType::F32, shape, values.len(), floats_to_bytes(values))
+        Self::of(DType::F32, shape, values.len(), floats_to_bytes(&values))
     }
 
     /// A tensor of any numeric type from floats, rounded to it; whole numbers lose the fraction.
@@ -120,7 +121,8 @@ impl Tensor {
     /// If the number of values is not the shape's.
     pub fn from_i64(dtype: DType, shape: &[usize], values: &[i64]) -> Self {
         let size = dtype.size();
-        let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes().into_iter().take(size)).collect();
+        let mut bytes = Vec::with_capacity(values.len() * size);
+        bytes.extend(values.iter().flat_map(|v| v.to_le_bytes().into_iter().take(size)));
         Self::of(dtype, shape, values.len(), bytes.into())
     }
 
@@ -179,7 +181,7 @@ impl Tensor {
     pub fn f32_bytes(&self) -> Cow<'_, [u8]> {
         match self.dtype {
             DType::F32 => Cow::Borrowed(&self.bytes),
-            _ => Cow::Owned(floats_to_bytes(self.to_f32()).to_vec()),
+            _ => Cow::Owned(floats_to_bytes(&self.to_f32()).to_vec()),
         }
     }
 
@@ -204,13 +206,16 @@ impl Tensor {
     }
 }
 
-/// The number of elements of a shape, if a `usize` can hold it.
+/// The number of elements of a shape, if a `usize` can hold it and the product of any of its lengths.
 pub fn elements(shape: &[usize]) -> Option<usize> {
-    shape.iter().try_fold(1usize, |product, &n| product.checked_mul(n))
+    let largest = shape.iter().try_fold(1usize, |product, &n| product.checked_mul(n.max(1)))?;
+    Some(if shape.contains(&0) { 0 } else { largest })
 }
 
-fn floats_to_bytes(values: Vec<f32>) -> Bytes {
-    values.iter().flat_map(|v| v.to_le_bytes()).collect::<Vec<u8>>().into()
+fn floats_to_bytes(values: &[f32]) -> Bytes {
+    let mut bytes = Vec::with_capacity(size_of_val(values));
+    bytes.extend(values.iter().flat_map(|v| v.to_le_bytes()));
+    bytes.into()
 }
 
 #[cfg(test)]

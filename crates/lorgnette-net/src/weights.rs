@@ -15,7 +15,7 @@
 //! | a variable in slices, or big-endian, or in a V1 file of floats | its own bytes, and an eighth while slices are joined |
 //! | integers and half floats of a V1 file, which are packed as varints | 8 times the bytes they take in the file |
 //! | anything in a block compressed by snappy | 22 times the block besides, and with it the factors above |
-//! | opening | 256 times the blocks of names, typically 5 times: names share their beginnings in the file |
+//! | opening | 256 times the blocks of names, a few times as a rule: names share their beginnings in the file |
 
 pub mod archive;
 mod bundle;
@@ -118,7 +118,8 @@ impl Weights {
             return Self::open(path);
         };
         let folder = Cache::new(cache.as_ref()).unpack(&archive)?;
-        let mut weights = Self::open(folder.join(inner)).map_err(|error| archive::shown_within(error, &folder, &archive))?;
+        let mut weights =
+            Self::open(folder.join(inner)).map_err(|error| archive::shown_within(error, &folder, &archive))?;
         weights.path = path.into();
         Ok(weights)
     }
@@ -197,7 +198,9 @@ impl Weights {
     fn read(&self, at: usize) -> Result<Tensor> {
         let variable = &self.variables[at];
         let Some(dtype) = variable.dtype() else {
-            return Err(self.refused(&variable.name, format!("is of type {}, which cannot be computed with", variable.element)));
+            return Err(
+                self.refused(&variable.name, format!("is of type {}, which cannot be computed with", variable.element))
+            );
         };
         let bytes = match &self.contents {
             Contents::V1(slices) => slices.read(at, variable, dtype)?,

@@ -35,7 +35,8 @@ fn a_run_allocates_nothing() {
     let options = Options::with_threads(Some(2));
     for case in &cases {
         let network = Network::from_bytes(files[&case.graph].clone(), &case.graph, options.clone()).unwrap();
-        let feeds: Vec<_> = case.feeds.iter().map(|(name, file)| (name.as_str(), npy::read(&files[file]).unwrap())).collect();
+        let feeds: Vec<_> =
+            case.feeds.iter().map(|(name, file)| (name.as_str(), npy::read(&files[file]).unwrap())).collect();
         let (settings, inputs): (Vec<_>, Vec<_>) = feeds.into_iter().partition(|(_, value)| value.shape().is_empty());
         let shapes: Vec<_> = inputs.iter().map(|(name, value)| (*name, value.shape())).collect();
         let fetches: Vec<&str> = case.fetches.keys().map(String::as_str).collect();

@@ -34,9 +34,11 @@ pub struct Guess {
 
 impl Classifier {
     /// A classifier that uses `model`.
-    #[must_use]
-    pub fn new(model: Model) -> Self {
-        Self { model }
+    ///
+    /// # Errors
+    /// If the network does not give one score for each class.
+    pub fn new(model: Model) -> Result<Self> {
+        if model.classifies() { Ok(Self { model }) } else { Err(model.does_not_classify()) }
     }
 
     /// The model it uses.

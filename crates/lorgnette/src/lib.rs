@@ -5,7 +5,7 @@
 //!
 //! # fn main() -> Result<(), lorgnette::Error> {
 //! // The network that comes with the library; `Model::open` takes a frozen graph in a file.
-//! let classifier = Classifier::new(Model::embedded(&ModelOptions::default())?);
+//! let classifier = Classifier::new(Model::embedded(&ModelOptions::default())?)?;
 //! let picture = Picture::open("../../photos/chelsea.jpg")?;
 //! let prediction = classifier.classify(&picture, 5)?;
 //! for guess in &prediction.guesses {

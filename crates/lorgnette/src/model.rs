@@ -86,6 +86,8 @@ struct About {
     ports: Ports,
     preprocess: Preprocess,
     provenance: Provenance,
+    /// The shape of the scores.
+    scores: Vec<usize>,
     labels: Labels,
 }
 
@@ -113,12 +115,13 @@ impl Model {
         let ports = network.ports()?;
         let family = family::recognise(network.graph());
         let (preprocess, provenance) = preprocessing(&name, &ports, family, options)?;
-        let classes = class_count(&name, &network, &ports, &preprocess)?;
-        let labels = match &options.labels {
-            Some(path) => fitting_labels(&name, path, classes)?,
-            None => Labels::imagenet(classes).unwrap_or_else(|| Labels::numbered(classes)),
+        let scores = scores_shape(&network, &ports, &preprocess)?;
+        let labels = match (&options.labels, class_count(&scores)) {
+            (Some(path), Some(classes)) => fitting_labels(&name, path, classes)?,
+            (_, Some(classes)) => Labels::imagenet(classes).unwrap_or_else(|| Labels::numbered(classes)),
+            (_, None) => Labels::numbered(0),
         };
-        let about = About { name, ports, preprocess, provenance, labels };
+        let about = About { name, ports, preprocess, provenance, scores, labels };
         Ok(Self { network, about: Arc::new(about) })
     }
 
@@ -159,7 +162,14 @@ impl Model {
         self.about.provenance
     }
 
-    /// The names of the classes, as many as the network has outputs.
+    /// Whether the network gives one score for each class, so that a [`crate::Classifier`] can use it.
+    #[must_use]
+    pub fn classifies(&self) -> bool {
+        class_count(&self.about.scores).is_some()
+    }
+
+    /// The names of the classes, as many as the network has outputs; none if it [does not
+    /// classify](Self::classifies).
     #[must_use]
     pub fn labels(&self) -> &Labels {
         &self.about.labels
@@ -211,6 +221,15 @@ impl Model {
             read(&values)
         })?;
         Ok(answer)
+    }
+
+    /// The error for a network that does not give one score for each class.
+    pub(crate) fn does_not_classify(&self) -> Error {
+        let About { ports, scores, .. } = &*self.about;
+        self.failure(&format!(
+            "its output '{}' of shape {scores:?} is not one score for each class; name another with --output",
+            ports.logits
+        ))
     }
 
     pub(crate) fn failure(&self, what: &str) -> Error {
@@ -279,24 +298,20 @@ fn preprocessing(
     Ok((preprocess, provenance))
 }
 
-/// The number of outputs, by planning a run.
-fn class_count(name: &str, network: &Network, ports: &Ports, preprocess: &Preprocess) -> Result<usize> {
+/// The shape of the scores, by planning a run.
+fn scores_shape(network: &Network, ports: &Ports, preprocess: &Preprocess) -> Result<Vec<usize>> {
     // A graph that decodes photos resizes them to its own size; any will do.
     const ANY_SIDE: usize = 64;
     let Preprocess { height, width, channels, .. } = *preprocess;
     let shape = if ports.input.decodes { vec![ANY_SIDE, ANY_SIDE, channels] } else { vec![1, height, width, channels] };
     let plan = network.plan(&[(&ports.input.name, &shape)], &answers(ports))?;
-    let scores = &plan.outputs()[0].fact;
-    match scores.shape.as_slice() {
-        [.., classes] if scores.len() == *classes && *classes > 0 => Ok(*classes),
-        shape => Err(Error::Model {
-            model: name.into(),
-            what: format!(
-                "its output '{}' of shape {shape:?} is not one score for each class; name another with --output",
-                ports.logits
-            ),
-        }),
-    }
+    Ok(plan.outputs()[0].fact.shape.clone())
+}
+
+/// The number of classes, if the scores are one for each.
+fn class_count(scores: &[usize]) -> Option<usize> {
+    let classes = *scores.last()?;
+    (classes > 0 && scores.iter().product::<usize>() == classes).then_some(classes)
 }
 
 /// What is fetched to classify: the scores, and the probabilities where the graph has them.

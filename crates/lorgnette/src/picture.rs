@@ -25,6 +25,7 @@ mod open;
 mod orientation;
 mod raster;
 mod save;
+mod tiff;
 
 /// The pixels of a picture: rows from the top, pixels from the left, red, green, blue.
 #[derive(Clone, Debug, PartialEq, Eq)]

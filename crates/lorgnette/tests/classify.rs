@@ -14,7 +14,7 @@ fn all_hundred_photos_get_tensorflows_answers() {
     let Some(shared) = folder() else { return };
     let truth = json(&shared.join("reference/photos.json"));
     let model = embedded();
-    let (classifier, embedder) = (Classifier::new(model.clone()), Embedder::new(model, None).unwrap());
+    let (classifier, embedder) = (Classifier::new(model.clone()).unwrap(), Embedder::new(model, None).unwrap());
     let (mut top1, mut top5, mut worst, mut first) = (0, 0, 0f32, 0);
     let photos = truth["photos"].as_array().unwrap();
     for photo in photos {
@@ -50,7 +50,7 @@ fn all_hundred_photos_get_tensorflows_answers() {
 
 #[test]
 fn threads_and_clones_give_the_same_bits() {
-    let classifier = Classifier::new(embedded());
+    let classifier = Classifier::new(embedded()).unwrap();
     let picture = Picture::open(concat!(env!("CARGO_MANIFEST_DIR"), "/../../photos/chelsea.jpg")).unwrap();
     let wanted = classifier.classify(&picture, 1001).unwrap();
     std::thread::scope(|scope| {

@@ -95,7 +95,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     let photos = photos::find(&arguments.photos)?;
     let drawings = Drawings::new(arguments, &photos)?;
     let model = model::open_for_photos(&arguments.input, global, messages)?;
-    let workers = workers(arguments, &Classifier::new(model.clone()), photos.len(), &drawings);
+    let workers = workers(arguments, &Classifier::new(model.clone())?, photos.len(), &drawings);
     let several = photos.len() > 1;
     let mut first = true;
     match arguments.format {

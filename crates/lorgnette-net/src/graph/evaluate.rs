@@ -69,6 +69,15 @@ fn moved(op: &Op, inputs: &[&Tensor], fact: &Fact) -> Option<Result<Tensor, Stri
         let fill = matches!(op, Op::Pad(_)).then(|| inputs.get(2)).flatten().map(|fill| fill.bytes().to_vec());
         return Some(moves.map(|moves| picked(inputs[data], moves.sources(), fill, fact)));
     }
+    let joins = match op {
+        Op::Concat => &inputs[..inputs.len() - 1],
+        Op::Pack { .. } => inputs,
+        Op::Select => &inputs[1..],
+        _ => &[],
+    };
+    if joins.iter().any(|x| x.dtype() != fact.dtype) {
+        return Some(Err("it joins values of different types".into()));
+    }
     Some(match op {
         Op::Identity | Op::Reshape | Op::Squeeze { .. } | Op::ExpandDims => {
             inputs[0].reshaped(&fact.shape).ok_or_else(|| "the number of elements changes".into())
@@ -140,7 +149,11 @@ pub(crate) fn select_sources(shapes: &[&[usize]; 3], result: &[usize]) -> Result
 
 /// Which element of a tensor meets each element of the shape it is broadcast to.
 pub(crate) fn sources(shape: &[usize], result: &[usize]) -> Result<Vec<u32>, String> {
-    broadcast_to(shape, result)?.sources().map(|s| index(s.unwrap_or(0))).collect()
+    let mut table = Vec::with_capacity(result.iter().product());
+    for source in broadcast_to(shape, result)?.sources() {
+        table.push(index(source.unwrap_or(0))?);
+    }
+    Ok(table)
 }
 
 /// An entry of an index table.

@@ -9,8 +9,11 @@ use crate::tensor::Tensor;
 pub struct Rearrangement {
     /// The result's shape.
     pub shape: Vec<usize>,
-    source: Box<dyn Fn(&[usize]) -> Option<usize>>,
+    source: Box<Source>,
 }
+
+/// From an index of the result to an element of the input.
+type Source = dyn Fn(&[usize]) -> Option<usize>;
 
 impl Rearrangement {
     fn new(shape: Vec<usize>, source: impl Fn(&[usize]) -> Option<usize> + 'static) -> Self {
@@ -211,7 +214,7 @@ fn part(x: &[usize], axis: usize, first: usize, length: usize) -> Rearrangement 
 }
 
 fn split(x: &[usize], axis: usize, count: usize, index: usize) -> Result<Rearrangement, String> {
-    if count == 0 || index >= count || x[axis] % count != 0 {
+    if count == 0 || index >= count || !x[axis].is_multiple_of(count) {
         return Err(format!("a dimension of {} does not split into {count} equal parts", x[axis]));
     }
     let length = x[axis] / count;
@@ -349,7 +352,7 @@ fn blocks(x: &[usize], block: &[i64], margins: &[i64]) -> Result<(Vec<usize>, Ve
 fn space_to_batch(x: &[usize], block: &[i64], paddings: &[i64]) -> Result<Rearrangement, String> {
     let (block, paddings) = blocks(x, block, paddings)?;
     let padded = [x[1] + paddings[0] + paddings[1], x[2] + paddings[2] + paddings[3]];
-    if padded[0] % block[0] != 0 || padded[1] % block[1] != 0 {
+    if !padded[0].is_multiple_of(block[0]) || !padded[1].is_multiple_of(block[1]) {
         return Err(format!("a padded picture of {padded:?} in blocks of {block:?}"));
     }
     let batch = x[0].checked_mul(block[0] * block[1]).ok_or("the shape overflows")?;
@@ -369,7 +372,7 @@ fn batch_to_space(x: &[usize], block: &[i64], crops: &[i64]) -> Result<Rearrange
     let whole = |length: usize, block: usize| length.checked_mul(block).ok_or("the shape overflows");
     let cropped =
         |length: usize, crop: &[usize]| length.checked_sub(crop[0] + crop[1]).ok_or("crops larger than the picture");
-    if x[0] % area != 0 {
+    if !x[0].is_multiple_of(area) {
         return Err(format!("a batch of {} from blocks of {block:?}", x[0]));
     }
     let batch = x[0] / area;

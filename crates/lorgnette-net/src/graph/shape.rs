@@ -277,7 +277,7 @@ fn reshaped(count: usize, wanted: &[i64]) -> Result<Vec<usize>, String> {
     let holes = wanted.len() - known.len();
     let rest = match (holes, product) {
         (0, _) if product == count => 0,
-        (1, 1..) if count % product == 0 => count / product,
+        (1, 1..) if count.is_multiple_of(product) => count / product,
         _ => return Err(fail()),
     };
     Ok(wanted.iter().map(|&n| if n == -1 { rest } else { n as usize }).collect())

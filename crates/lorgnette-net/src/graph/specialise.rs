@@ -8,19 +8,34 @@ use super::op::Op;
 use super::shape::{Fact, Shaped, infer};
 use super::{Graph, Node, NodeId};
 use crate::error::{Error, Result};
-use crate::tensor::{Tensor, elements};
+use crate::tensor::{DType, Tensor, elements};
 
-/// What constants may grow to when constant nodes are computed, beside the constants there are.
-const FOLDING_BYTES: usize = 256 << 20;
+/// What may be spent on computing constant nodes. Shapes and batch norms take next to nothing of it; a hostile graph
+/// must not make gigabytes or hours of a few bytes.
+struct Budget {
+    /// Elements of results.
+    elements: usize,
+    /// Multiplications, or elements looked at.
+    work: usize,
+}
+
+impl Budget {
+    /// Four million elements, and twice the constants there are; a few seconds.
+    fn beside(constants: usize) -> Self {
+        Self { elements: (4 << 20) + 2 * constants, work: (1 << 30) + 8 * constants }
+    }
+}
 
 /// Fixes the shapes of the inputs and follows them through the graph.
 ///
 /// `sizes` gives shapes by input name; an input that is not in it must have a known shape in the graph, but for the
-/// first dimension, which is then 1.
+/// first dimension, which is then 1. A given picture may have another batch, height and width than the graph declares:
+/// whatever depends on them is computed anew.
 pub fn specialise(graph: &Graph, sizes: &HashMap<String, Vec<usize>>) -> Result<Shaped> {
-    let constants: usize =
-        graph.nodes().iter().map(|n| if let Op::Const(t) = &n.op { t.bytes().len() } else { 0 }).sum();
-    let mut budget = FOLDING_BYTES + 4 * constants;
+    // A text counts as what it holds, whatever its shape says.
+    let elements = |node: &Node| if let Op::Const(t) = &node.op { t.len().min(t.bytes().len()) } else { 0 };
+    let constants = graph.nodes().iter().map(elements).sum();
+    let mut budget = Budget::beside(constants);
     let mut shaped = Shaped { graph: Graph::new(), facts: Vec::with_capacity(graph.nodes().len()) };
     for node in graph.nodes() {
         let fact = fact_of(node, &shaped, sizes)?;
@@ -39,20 +54,28 @@ pub fn specialise(graph: &Graph, sizes: &HashMap<String, Vec<usize>>) -> Result<
 }
 
 fn fact_of(node: &Node, shaped: &Shaped, sizes: &HashMap<String, Vec<usize>>) -> Result<Fact> {
-    if let Op::Input { dtype, shape } = &node.op {
-        let shape = input_shape(&node.name, shape.as_deref(), sizes.get(&node.name))?;
-        return Ok(Fact::new(*dtype, shape));
+    /// Index tables count to 2³².
+    const MOST_ELEMENTS: usize = u32::MAX as usize;
+    let fact = match &node.op {
+        Op::Input { dtype, shape } => {
+            Fact::new(*dtype, input_shape(&node.name, shape.as_deref(), sizes.get(&node.name))?)
+        }
+        _ => inferred(node, shaped)?,
+    };
+    let volume: Vec<usize> = fact.shape.iter().map(|&n| n.max(1)).collect();
+    if elements(&volume).is_none_or(|count| count > MOST_ELEMENTS) {
+        return Err(Error::node(&node.name, node.op.name(), format!("the result's shape {:?} is absurd", fact.shape)));
     }
+    Ok(fact)
+}
+
+fn inferred(node: &Node, shaped: &Shaped) -> Result<Fact> {
     let facts: Vec<&Fact> = node.inputs.iter().map(|&id| shaped.fact(id)).collect();
     if facts.iter().any(|fact| fact.dtype == DType::String) {
         return Err(Error::node(&node.name, node.op.name(), "it reads text, with which nothing can be computed"));
     }
     let constants: Vec<Option<&Tensor>> = node.inputs.iter().map(|&id| shaped.graph.constant_of(id)).collect();
-    let fact = infer(&node.op, &facts, &constants).map_err(|what| Error::node(&node.name, node.op.name(), what))?;
-    if elements(&fact.shape).and_then(|n| n.checked_mul(8)).is_none_or(|bytes| bytes > isize::MAX as usize) {
-        return Err(Error::node(&node.name, node.op.name(), format!("the result's shape {:?} is absurd", fact.shape)));
-    }
-    Ok(fact)
+    infer(&node.op, &facts, &constants).map_err(|what| Error::node(&node.name, node.op.name(), what))
 }
 
 fn input_shape(name: &str, declared: Option<&[Option<usize>]>, given: Option<&Vec<usize>>) -> Result<Vec<usize>> {
@@ -63,8 +86,10 @@ fn input_shape(name: &str, declared: Option<&[Option<usize>]>, given: Option<&Ve
     match (given, declared) {
         (Some(given), None) => Ok(given.clone()),
         (Some(given), Some(declared)) => {
-            let fits = |(&g, d): (&usize, &Option<usize>)| d.is_none_or(|d| d == g);
-            if given.len() == declared.len() && given.iter().zip(declared).all(fits) {
+            let is_picture = declared.len() == 4;
+            let free = |i: usize| i == 0 || (is_picture && i < 3);
+            let fits = |(i, (&g, d)): (usize, (&usize, &Option<usize>))| free(i) || d.is_none_or(|d| d == g);
+            if given.len() == declared.len() && given.iter().zip(declared).enumerate().all(fits) {
                 return Ok(given.clone());
             }
             Err(Error::Input(format!("input '{name}' takes the shape {}, not {given:?}", shown(declared))))
@@ -80,7 +105,7 @@ fn input_shape(name: &str, declared: Option<&[Option<usize>]>, given: Option<&Ve
 }
 
 /// The node's operation, or its value if everything it needs is constant.
-fn folded(node: &Node, fact: &Fact, shaped: &Shaped, budget: &mut usize) -> Result<Op> {
+fn folded(node: &Node, fact: &Fact, shaped: &Shaped, budget: &mut Budget) -> Result<Op> {
     let shapes_only = matches!(node.op, Op::Shape(_) | Op::Size(_) | Op::Rank);
     if shapes_only {
         return Ok(Op::Const(shape_value(&node.op, &shaped.fact(node.inputs[0]).shape, fact)));
@@ -91,13 +116,37 @@ fn folded(node: &Node, fact: &Fact, shaped: &Shaped, budget: &mut usize) -> Resu
         return Ok(node.op.clone());
     };
     let moves_nothing = matches!(node.op, Op::Identity | Op::Reshape | Op::Squeeze { .. } | Op::ExpandDims);
-    let bytes = if moves_nothing { 0 } else { fact.len() * fact.dtype.size() };
-    *budget = budget.checked_sub(bytes).ok_or_else(|| Error::Memory {
-        what: format!("the constants that '{}' and others make", node.name),
-        needed: bytes as u64,
-        limit: *budget as u64,
-    })?;
+    if !moves_nothing {
+        budget.spend(node, &inputs, fact)?;
+    }
     evaluate(&node.op, &inputs, fact).map(Op::Const).map_err(|what| Error::node(&node.name, node.op.name(), what))
+}
+
+impl Budget {
+    fn spend(&mut self, node: &Node, inputs: &[&Tensor], fact: &Fact) -> Result<()> {
+        self.elements = self.elements.checked_sub(fact.len()).ok_or_else(|| Error::Memory {
+            what: format!("the constants that '{}' and others make", node.name),
+            needed: fact.len() as u64 * 4,
+            limit: self.elements as u64 * 4,
+        })?;
+        let left = self.work.checked_sub(work(&node.op, inputs, fact));
+        self.work = left.ok_or_else(|| Error::node(&node.name, node.op.name(), "too much work on mere constants"))?;
+        Ok(())
+    }
+}
+
+/// About the multiplications it takes, or the elements that are looked at.
+fn work(op: &Op, inputs: &[&Tensor], fact: &Fact) -> usize {
+    let length = |i: usize| inputs.get(i).map_or(1, |x| x.len());
+    let each = match op {
+        Op::Conv2d(_) | Op::MatMul(_) => length(1) / fact.channels().max(1),
+        Op::DepthwiseConv2d(_) => inputs[1].shape()[..2].iter().product(),
+        Op::Pool(pool) => pool.kernel[0].saturating_mul(pool.kernel[1]).min(length(0)),
+        Op::Lrn(_) => fact.channels(),
+        _ => 1,
+    };
+    let seen: usize = inputs.iter().map(|x| x.len()).sum();
+    fact.len().saturating_mul(each).saturating_add(seen)
 }
 
 fn shape_value(op: &Op, shape: &[usize], fact: &Fact) -> Tensor {

@@ -14,9 +14,9 @@ pub(crate) struct Expansion {
 }
 
 impl Expansion {
-    /// 64 MiB, and sixteen times the file.
+    /// 32 MiB, and sixteen times the file.
     pub(crate) fn for_file_of(bytes: usize) -> Self {
-        Self { left: (64 << 20) + 16 * bytes }
+        Self { left: (32 << 20) + 16 * bytes }
     }
 
     fn take(&mut self, bytes: usize) -> Result<(), String> {
@@ -39,7 +39,8 @@ pub(crate) fn tensor(proto: &TensorProto, expansion: &mut Expansion) -> Result<T
     let bytes = match proto.tensor_content.is_empty() {
         false => proto.tensor_content.clone(),
         true => {
-            expansion.take(wanted)?;
+            // What is computed with it takes four bytes an element, however few it has itself.
+            expansion.take(count.checked_mul(dtype.size().max(4)).ok_or("the shape's product overflows")?)?;
             repeat_last(listed(proto, dtype), wanted, dtype.size())
         }
     };

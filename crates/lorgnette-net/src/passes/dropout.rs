@@ -60,7 +60,8 @@ fn settled(graph: &Rewriter, id: NodeId) -> Option<f32> {
 
 fn settled_mask(graph: &Rewriter, id: NodeId) -> Option<f32> {
     let values = graph.constant(id)?;
-    values.iter().all(|v| *v == values[0]).then(|| values[0])
+    let first = *values.first()?;
+    values.iter().all(|v| *v == first).then_some(first)
 }
 
 /// The half-open range a node's values lie in, if they come from uniform random numbers by adding and multiplying.

@@ -135,16 +135,16 @@ impl<'a> Site<'a> {
 
 impl Kernel {
     /// Computes. Allocates nothing.
-    pub(super) fn run(&self, site: Site<'_>) {
+    pub(super) fn run(&self, mut site: Site<'_>) {
         match self {
             Self::Conv { .. } | Self::Depthwise { .. } => self.run_sum(site),
             Self::Affine { .. } | Self::Unary { .. } | Self::Binary { .. } | Self::Softmax { .. } => {
-                self.run_in_place(site)
+                self.run_in_place(site);
             }
             Self::BinaryIndexed { .. } | Self::Reduce { .. } | Self::Gather { .. } | Self::Select { .. } => {
-                self.run_indexed(site)
+                self.run_indexed(&mut site);
             }
-            Self::ArgExtreme { .. } => self.run_indexed(site),
+            Self::ArgExtreme { .. } => self.run_indexed(&mut site),
             _ => self.run_map(site),
         }
     }
@@ -180,7 +180,7 @@ impl Kernel {
                 lorgnette_kernels::affine(level, affine, pool);
             }
             (Self::Unary { function, to, .. }, None) => {
-                lorgnette_kernels::unary_in_place(level, *function, to, output, pool)
+                lorgnette_kernels::unary_in_place(level, *function, to, output, pool);
             }
             (Self::Unary { function, from, to }, Some(x)) => {
                 lorgnette_kernels::unary(level, *function, from, x, to, output, pool);
@@ -205,7 +205,7 @@ impl Kernel {
         }
     }
 
-    fn run_indexed(&self, site: Site<'_>) {
+    fn run_indexed(&self, site: &mut Site<'_>) {
         let x = site.input(0);
         match self {
             Self::BinaryIndexed { function, a, b, clamp } => {
@@ -236,7 +236,7 @@ impl Kernel {
                 lorgnette_kernels::resize_bilinear(level, *how, from, x, to, output, pool);
             }
             Self::Resize { how, from, to, .. } => {
-                lorgnette_kernels::resize_nearest(level, *how, from, x, to, output, pool)
+                lorgnette_kernels::resize_nearest(level, *how, from, x, to, output, pool);
             }
             Self::Copy { from, to } => lorgnette_kernels::copy_map(level, from, x, to, output, pool),
             Self::Pad { pad, from, to } => lorgnette_kernels::pad(level, pad, from, x, to, output, pool),

@@ -10,7 +10,7 @@ use self::sums::{Job, Sum, buffer, pack_all};
 use super::kernel::Kernel;
 use super::layout::{Layout, is_another_name};
 use super::packing::Packing;
-use super::{Place, Step};
+use super::{Place, PlanOptions, Step};
 use crate::error::{Error, Result, UnsupportedNode};
 use crate::graph::evaluate::{groups, pool_shape, rows, select_sources, sources};
 use crate::graph::op::{Op, PadMode};
@@ -42,12 +42,20 @@ impl Lowered {
 }
 
 /// Chooses a kernel for every operation and packs the weights.
-pub(super) fn lower(shaped: &Shaped, layout: &Layout, packing: &Packing, level: Level, pool: &Pool) -> Result<Lowered> {
+pub(super) fn lower(
+    shaped: &Shaped,
+    layout: &Layout,
+    packing: &Packing,
+    options: &PlanOptions,
+    pool: &Pool,
+) -> Result<Lowered> {
     let mut lowering = Lowering {
         shaped,
         layout,
         packing,
-        level,
+        level: options.level,
+        spare: options.memory_limit + 4 * constant_bytes(shaped),
+        lacking: None,
         drafts: Vec::new(),
         jobs: Vec::new(),
         constants: Vec::new(),
@@ -56,6 +64,10 @@ pub(super) fn lower(shaped: &Shaped, layout: &Layout, packing: &Packing, level: 
     let mut unsupported = Vec::new();
     for (id, node) in shaped.graph.iter() {
         if let Err(what) = lowering.node(id, node) {
+            if let Some(needed) = lowering.lacking {
+                let what = format!("what '{}' and others need beside the activations", node.name);
+                return Err(Error::Memory { what, needed, limit: options.memory_limit });
+            }
             unsupported.push(UnsupportedNode { node: node.name.clone(), op: node.op.name().into(), what });
         }
     }
@@ -65,11 +77,22 @@ pub(super) fn lower(shaped: &Shaped, layout: &Layout, packing: &Packing, level: 
     if unsupported.is_empty() { lowering.finish(pool) } else { Err(Error::Unsupported(unsupported)) }
 }
 
+/// Bytes of all constants.
+fn constant_bytes(shaped: &Shaped) -> u64 {
+    let bytes = |node: &Node| if let Op::Const(tensor) = &node.op { tensor.bytes().len() as u64 } else { 0 };
+    shaped.graph.nodes().iter().map(bytes).sum()
+}
+
 struct Lowering<'a> {
     shaped: &'a Shaped,
     layout: &'a Layout,
     packing: &'a Packing,
     level: Level,
+    /// Bytes that index tables and packed weights may still take: as much as the activations may, and what the weights
+    /// take unpacked.
+    spare: u64,
+    /// What was wanted when there was not enough.
+    lacking: Option<u64>,
     drafts: Vec<Draft>,
     jobs: Vec<Job<'a>>,
     /// The constants that steps read as they are.
@@ -109,6 +132,14 @@ impl<'a> Lowering<'a> {
             self.keep_constant(input);
         }
         self.drafts.push(Draft { id, kernel: DraftKernel::Ready(kernel), inputs: inputs.to_vec(), part: None });
+    }
+
+    /// Takes the memory of an index table or of packed weights, before they are made.
+    fn take(&mut self, entries: usize) -> Result<(), String> {
+        let bytes = entries as u64 * 4;
+        let left = self.spare.checked_sub(bytes).ok_or("it takes too much memory");
+        self.spare = left.inspect_err(|_| self.lacking = Some(bytes))?;
+        Ok(())
     }
 
     /// Makes sure that a constant which is read as it is lies where steps can read it.
@@ -172,11 +203,13 @@ impl<'a> Lowering<'a> {
                 self.join(id, &node.inputs, at, &vec![1; node.inputs.len()]);
             }
             Op::Select => {
+                self.take(3 * self.fact(id).len())?;
                 let shapes = [0, 1, 2].map(|i| self.fact(node.inputs[i]).shape.as_slice());
                 let [condition, a, b] = select_sources(&shapes, &self.fact(id).shape)?.map(Vec::into_boxed_slice);
                 self.step(id, Kernel::Select { condition, a, b }, &node.inputs);
             }
             Op::ArgExtreme { smallest, .. } => {
+                self.take(self.fact(input(0)?).len())?;
                 let (sources, group) = groups(&self.fact(input(0)?).shape, &self.numbers(input(1)?)?[..1])?;
                 let kernel = Kernel::ArgExtreme { smallest: *smallest, sources: sources.into(), group };
                 self.step(id, kernel, &[input(0)?]);
@@ -215,6 +248,7 @@ impl<'a> Lowering<'a> {
                 clamp,
             }
         } else {
+            self.take(2 * self.fact(id).len())?;
             let table = |id: NodeId| sources(&self.fact(id).shape, shape).map(Vec::into_boxed_slice);
             Kernel::BinaryIndexed { function, a: table(a)?, b: table(b)?, clamp }
         };
@@ -230,6 +264,7 @@ impl<'a> Lowering<'a> {
         let kernel = if kind == Reduction::Mean && shape.len() == 4 && over == [1, 2] {
             Kernel::MeanOverPixels { from: self.map(x) }
         } else {
+            self.take(self.fact(x).len())?;
             let (sources, group) = groups(shape, &axes)?;
             Kernel::Reduce { kind, sources: sources.into(), group }
         };

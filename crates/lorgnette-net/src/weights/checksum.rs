@@ -10,5 +10,7 @@ pub(super) fn verify(pieces: &[&[u8]], stored: u32) -> Result<(), String> {
     if masked == stored {
         return Ok(());
     }
-    Err(format!("the checksum does not match (crc32c {masked:08x} where {stored:08x} is stored): the bytes are damaged"))
+    Err(format!(
+        "the checksum does not match (crc32c {masked:08x} where {stored:08x} is stored): the bytes are damaged"
+    ))
 }

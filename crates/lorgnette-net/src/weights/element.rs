@@ -35,13 +35,34 @@ impl Element {
 impl fmt::Display for Element {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const NAMES: [&str; 24] = [
-            "invalid", "float32", "float64", "int32", "uint8", "int16", "int8", "string", "complex64", "int64", "bool",
-            "qint8", "quint8", "qint32", "bfloat16", "qint16", "quint16", "uint16", "complex128", "float16", "resource",
-            "variant", "uint32", "uint64",
+            "invalid",
+            "float32",
+            "float64",
+            "int32",
+            "uint8",
+            "int16",
+            "int8",
+            "string",
+            "complex64",
+            "int64",
+            "bool",
+            "qint8",
+            "quint8",
+            "qint32",
+            "bfloat16",
+            "qint16",
+            "quint16",
+            "uint16",
+            "complex128",
+            "float16",
+            "resource",
+            "variant",
+            "uint32",
+            "uint64",
         ];
         match usize::try_from(self.0).ok().and_then(|number| NAMES.get(number)) {
             Some(name) => f.write_str(name),
-            None => write!(f, "number {}, which TensorFlow 2.21's reader does not know in checkpoints", self.0),
+            None => write!(f, "number {}", self.0),
         }
     }
 }

@@ -73,7 +73,10 @@ mod tests {
         numbers.dedup();
         let keys: Vec<_> = numbers.iter().map(|&number| signed(number)).collect();
         assert!(keys.is_sorted());
-        assert_eq!((signed(0), signed(-1), signed(63), signed(64)), (vec![0x80], vec![0x7f], vec![0xbf], vec![0xc0, 64]));
+        assert_eq!(
+            (signed(0), signed(-1), signed(63), signed(64)),
+            (vec![0x80], vec![0x7f], vec![0xbf], vec![0xc0, 64])
+        );
         assert_eq!(signed(i64::MAX).len(), 10);
     }
 

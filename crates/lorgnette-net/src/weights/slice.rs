@@ -80,7 +80,9 @@ pub(super) fn check_volumes(parts: &[Vec<Range<usize>>], shape: &[usize]) -> Res
     match found.cmp(&whole) {
         std::cmp::Ordering::Equal => Ok(()),
         std::cmp::Ordering::Less => Err(format!("slices are missing: there are {found} of {whole} values")),
-        std::cmp::Ordering::Greater => Err(format!("slices overlap: there are {found} values where there should be {whole}")),
+        std::cmp::Ordering::Greater => {
+            Err(format!("slices overlap: there are {found} values where there should be {whole}"))
+        }
     }
 }
 
@@ -120,7 +122,10 @@ impl<'a> Assembly<'a> {
             let bits = (u64::MAX >> (64 - (until - at))) << (at % 64);
             let word = &mut self.there[at / 64];
             if *word & bits != 0 {
-                return Err(format!("its slices overlap at element {}", at + ((*word & bits) >> (at % 64)).trailing_zeros() as usize));
+                return Err(format!(
+                    "its slices overlap at element {}",
+                    at + ((*word & bits) >> (at % 64)).trailing_zeros() as usize
+                ));
             }
             *word |= bits;
             at = until;
@@ -170,7 +175,8 @@ mod tests {
         check_volumes(&quarters, &shape).unwrap();
         for part in &quarters {
             let rows = part[0].clone().flat_map(|y| part[1].clone().map(move |x| (y, x)));
-            let elements: Vec<u8> = rows.flat_map(|(y, x)| [(8 * y + 2 * x) as u8, (8 * y + 2 * x + 1) as u8]).collect();
+            let elements: Vec<u8> =
+                rows.flat_map(|(y, x)| [(8 * y + 2 * x) as u8, (8 * y + 2 * x + 1) as u8]).collect();
             whole.place(part, &elements).unwrap();
         }
         assert_eq!(whole.finish().to_vec(), (0..24).collect::<Vec<u8>>());

@@ -132,7 +132,10 @@ impl Allowance {
 
 /// Where the footer says that the index block is.
 fn index_place(bytes: &[u8]) -> Result<Range<usize>, String> {
-    let end = bytes.len().checked_sub(FOOTER).ok_or_else(|| format!("it ends after {} bytes, before a footer", bytes.len()))?;
+    let end = bytes
+        .len()
+        .checked_sub(FOOTER)
+        .ok_or_else(|| format!("it ends after {} bytes, before a footer", bytes.len()))?;
     let mut footer = &bytes[end..];
     if !is_table(footer) {
         return Err("it is not a table (the magic number at its end is wrong): damaged, or truncated".into());

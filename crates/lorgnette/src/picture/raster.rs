@@ -7,7 +7,7 @@ use image::metadata::Orientation;
 use image::{ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
 use super::open::{Decoded, Source};
-use super::{Kind, PictureError, Pixels};
+use super::{Kind, PictureError, Pixels, tiff};
 
 /// Bytes a decoder may hold for each pixel allowed: four channels of sixteen bits, and as much again to work in.
 const WORKING_BYTES_A_PIXEL: u64 = 16;
@@ -21,6 +21,9 @@ const PIXELS_OF_ANY_FILE: u64 = 16_000_000;
 
 /// Decodes any kind but JPEG.
 pub(super) fn decode(source: &Source<'_>) -> Result<Decoded, PictureError> {
+    if source.kind == Kind::Tiff {
+        tiff::check_directory(source)?;
+    }
     let mut reader = ImageReader::with_format(Cursor::new(source.bytes), format(source.kind));
     reader.limits(limits(source));
     let mut decoder = reader.into_decoder().map_err(|error| explain(source, error))?;
@@ -29,7 +32,11 @@ pub(super) fn decode(source: &Source<'_>) -> Result<Decoded, PictureError> {
     check_promise(source, u64::from(width) * u64::from(height))?;
     let channels_of_origin = decoder.color_type().channel_count();
     // A damaged note on orientation is no reason to refuse the photo.
-    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+    let orientation = match source.kind {
+        Kind::WebP => webp_exif(source.bytes).and_then(Orientation::from_exif_chunk),
+        _ => decoder.orientation().ok(),
+    };
+    let orientation = orientation.unwrap_or(Orientation::NoTransforms);
     let image = DynamicImage::from_decoder(decoder).map_err(|error| explain(source, error))?;
     let pixels = to_pixels(image, source.kind);
     Ok(Decoded { width: width as usize, height: height as usize, channels_of_origin, pixels, orientation })
@@ -78,6 +85,20 @@ fn to_pixels(image: DynamicImage, kind: Kind) -> Pixels {
 fn opaque_or_black(rgba: &[u8]) -> Vec<u8> {
     let pixels = rgba.chunks_exact(4);
     pixels.flat_map(|p| if p[3] == 0 { [0; 3] } else { [p[0], p[1], p[2]] }).collect()
+}
+
+/// The EXIF chunk of a WebP. Its decoder sets aside whatever the chunk says its length is, up to 4 GiB.
+fn webp_exif(bytes: &[u8]) -> Option<&[u8]> {
+    const HEADER: usize = 8;
+    let mut rest = bytes.get(12..).filter(|chunks| chunks.starts_with(b"VP8X"))?;
+    loop {
+        let length = u32::from_le_bytes(*rest.get(4..)?.first_chunk()?) as usize;
+        let content = rest.get(HEADER..)?.get(..length)?;
+        if rest.starts_with(b"EXIF") {
+            return Some(content);
+        }
+        rest = rest.get(HEADER + length.next_multiple_of(2)..)?;
+    }
 }
 
 /// Sorts a decoder's error by whose fault it is.

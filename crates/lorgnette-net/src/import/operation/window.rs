@@ -85,7 +85,7 @@ fn pool_by_inputs(border: Border) -> Piece {
 /// FusedBatchNorm in its three versions: `x, scale, offset, mean, variance`. Outputs 1 to 4 repeat the statistics.
 fn batch_norm(node: Attributes<'_>, port: usize) -> Result<Piece, String> {
     // TensorFlow's default is true.
-    if node.0.attr.get("is_training").is_none() || node.flag("is_training") {
+    if !node.0.attr.contains_key("is_training") || node.flag("is_training") {
         return Err("it normalises by the statistics of the batch (is_training); export the graph for inference".into());
     }
     match port {

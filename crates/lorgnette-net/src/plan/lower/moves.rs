@@ -112,6 +112,7 @@ impl Lowering<'_> {
         let shapes: Vec<&[usize]> = node.inputs.iter().map(|&input| self.fact(input).shape.as_slice()).collect();
         let parameters: Vec<Option<&Tensor>> =
             node.inputs.iter().map(|&input| self.shaped.graph.constant_of(input)).collect();
+        self.take(self.fact(id).len())?;
         let moved = rearrangement(&node.op, &shapes, &parameters).ok_or("it cannot run on computed values")??;
         let entry = |source: Option<usize>| source.map_or(Ok(FILL), index);
         let sources = moved.sources().map(entry).collect::<Result<_, _>>()?;

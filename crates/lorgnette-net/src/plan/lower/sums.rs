@@ -50,6 +50,9 @@ impl<'a> Lowering<'a> {
         let scale = epilogue.scale.as_ref().map(|scale| scale.iter().map(|v| v.to_bits()).collect());
         let layout = format!("{} {layout} {:?} {transposed}", self.level, tensor.shape());
         let key = Key { filter: name.clone(), layout, scale };
+        if !self.jobs.iter().any(|job| job.key == key) {
+            self.take(len)?;
+        }
         self.jobs.push(Job { filter: tensor, epilogue, transposed, len, key, pack });
         Ok(self.jobs.len() - 1)
     }

@@ -3,6 +3,9 @@
 //! An entry is three varints (how many bytes its key shares with the key before, how many it adds, how long its value
 //! is), then the added bytes and the value. Now and then an entry shares nothing: a restart point. Their places are
 //! at the block's end, as 32-bit numbers, and after them how many there are.
+//!
+//! Restart points must be in order, and no entry may reach beyond the next of them: whatever a block says, no byte of
+//! it is then part of two values, and all values together are no longer than the block.
 
 use std::ops::Range;
 
@@ -10,7 +13,7 @@ use bytes::Bytes;
 
 use crate::weights::varint;
 
-/// A block whose list of restart points is within it.
+/// A block whose restart points are in order and before the list of them.
 pub(super) struct Block {
     content: Bytes,
     /// Where the entries end and the restart points begin.
@@ -20,12 +23,16 @@ pub(super) struct Block {
 impl Block {
     pub(super) fn new(content: Bytes) -> Result<Self, String> {
         let end = entries_end(&content).ok_or("its restart points are longer than the block")?;
-        Ok(Self { content, end })
+        let block = Self { content, end };
+        let places = || (0..block.restarts()).map(|index| block.restart(index));
+        let in_order = places().zip(places().skip(1)).all(|(one, next)| one < next);
+        let within = places().next_back().is_none_or(|last| last <= end);
+        if in_order && within { Ok(block) } else { Err("its restart points are not in order".into()) }
     }
 
     /// Calls `visit` with every key and value; keys must be in order.
     pub(super) fn each(&self, mut visit: impl FnMut(&[u8], Bytes) -> Result<(), String>) -> Result<(), String> {
-        let mut cursor = Cursor { block: self, at: 0, key: Vec::new() };
+        let mut cursor = Cursor { block: self, at: 0, end: self.end, key: Vec::new() };
         let mut before = None;
         while let Some(value) = cursor.next()? {
             if before.is_some_and(|before: Vec<u8>| before >= cursor.key) {
@@ -54,25 +61,27 @@ impl Block {
         let (mut low, mut high) = (0, self.restarts());
         while high - low > 1 {
             let middle = low.midpoint(high);
-            let mut cursor = self.cursor_at_restart(middle)?;
+            let mut cursor = self.cursor_at(middle);
             match cursor.next()? {
                 Some(_) if cursor.key.as_slice() <= key => low = middle,
                 _ => high = middle,
             }
         }
-        self.cursor_at_restart(low)
+        Ok(self.cursor_at(low))
     }
 
     fn restarts(&self) -> usize {
         (self.content.len() - self.end) / 4 - 1
     }
 
-    fn cursor_at_restart(&self, index: usize) -> Result<Cursor<'_>, String> {
-        let at = if self.restarts() == 0 { Some(0) } else { number(&self.content, self.end + 4 * index) };
-        match at.filter(|&at| at <= self.end) {
-            Some(at) => Ok(Cursor { block: self, at, key: Vec::new() }),
-            None => Err("a restart point is outside the block".into()),
-        }
+    fn restart(&self, index: usize) -> usize {
+        number(&self.content, self.end + 4 * index).expect("there are as many as that")
+    }
+
+    /// A cursor over the entries from one restart point to the next.
+    fn cursor_at(&self, index: usize) -> Cursor<'_> {
+        let place = |index| if index < self.restarts() { self.restart(index) } else { self.end };
+        Cursor { block: self, at: place(index), end: place(index + 1), key: Vec::new() }
     }
 }
 
@@ -90,13 +99,14 @@ fn number(content: &[u8], at: usize) -> Option<usize> {
 struct Cursor<'a> {
     block: &'a Block,
     at: usize,
+    end: usize,
     key: Vec<u8>,
 }
 
 impl Cursor<'_> {
     /// Where the next entry's value is; its key is then [`Cursor::key`].
     fn next(&mut self) -> Result<Option<Range<usize>>, String> {
-        if self.at >= self.block.end {
+        if self.at >= self.end {
             return Ok(None);
         }
         let value = self.entry().ok_or_else(|| format!("its entry at byte {} is longer than the block", self.at))?;
@@ -105,12 +115,12 @@ impl Cursor<'_> {
     }
 
     fn entry(&mut self) -> Option<Range<usize>> {
-        let mut rest = &self.block.content[self.at..self.block.end];
+        let mut rest = &self.block.content[self.at..self.end];
         let mut length = || varint::take(&mut rest).and_then(|length| usize::try_from(length).ok());
         let (shared, added, value) = (length()?, length()?, length()?);
         let added = rest.get(..added)?;
-        let start = self.block.end - rest.len() + added.len();
-        let end = start.checked_add(value).filter(|&end| end <= self.block.end)?;
+        let start = self.end - rest.len() + added.len();
+        let end = start.checked_add(value).filter(|&end| end <= self.end)?;
         if shared > self.key.len() {
             return None;
         }

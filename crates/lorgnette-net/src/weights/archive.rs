@@ -1,0 +1,98 @@
+//! Archives of checkpoints, and of any other files of models: unpacked once, into a bounded folder of folders.
+//!
+//! ```text
+//! archive ─▶ kind (by its first bytes) ─▶ files, one after the other (tar, zip) ─▶ names checked (member)
+//!         ─▶ written to a folder beside (cache), which gets its name when it is whole
+//! ```
+
+mod cache;
+mod member;
+mod tar;
+mod zip;
+
+pub use cache::Cache;
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+
+use crate::error::{Error, Result};
+
+/// The kinds of archive that are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `.tar.gz`, `.tgz`.
+    TarGz,
+    /// `.tar`.
+    Tar,
+    /// `.zip`.
+    Zip,
+}
+
+impl Kind {
+    /// What a file is, by its first 512 bytes: gzip's magic number (RFC 1952), a zip's local or last header (PKWARE's
+    /// APPNOTE.TXT 4.3), or the `ustar` in a tar's first header (POSIX `pax`, and GNU tar).
+    pub fn of(start: &[u8]) -> Option<Self> {
+        match start {
+            [0x1f, 0x8b, ..] => Some(Self::TarGz),
+            [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => Some(Self::Zip),
+            _ if start.get(257..262) == Some(b"ustar") => Some(Self::Tar),
+            _ => None,
+        }
+    }
+
+    /// What the file at `path` is; `None` too where there is none.
+    ///
+    /// # Errors
+    /// If it is there and cannot be read.
+    pub fn of_file(path: &Path) -> Result<Option<Self>> {
+        if !path.is_file() {
+            return Ok(None);
+        }
+        let io = |source| Error::Io { path: path.into(), source };
+        let mut start = Vec::new();
+        File::open(path).and_then(|file| file.take(512).read_to_end(&mut start)).map_err(io)?;
+        Ok(Self::of(&start))
+    }
+
+    /// Calls `visit` with each file, in the archive's order.
+    fn each(self, archive: &Bytes, visit: &mut Visit<'_>) -> Result<(), String> {
+        match self {
+            Self::TarGz => tar::each(flate2::bufread::MultiGzDecoder::new(&archive[..]), visit),
+            Self::Tar => tar::each(&archive[..], visit),
+            Self::Zip => zip::each(archive, visit),
+        }
+    }
+}
+
+/// What is done with a file of an archive: its name as written there, how long it says it is, and its content.
+type Visit<'a> = dyn FnMut(&[u8], u64, &mut dyn Read) -> Result<(), String> + 'a;
+
+/// A path as the archive that it is or goes through, and the rest of it within: `a.tgz/ema/model` is `a.tgz` and
+/// `ema/model`. `None` for paths without an archive.
+pub(super) fn split(path: &Path) -> Result<Option<(PathBuf, PathBuf)>> {
+    for archive in path.ancestors() {
+        if archive.is_file() {
+            let inner = path.strip_prefix(archive).unwrap_or(Path::new("")).to_path_buf();
+            let kept = inner.components().all(|part| matches!(part, std::path::Component::Normal(_)));
+            return Ok(Kind::of_file(archive)?.filter(|_| kept).map(|_| (archive.into(), inner)));
+        }
+    }
+    Ok(None)
+}
+
+/// An error about files of an unpacked archive, in the words of who gave the archive: candidates as they can be given.
+pub(super) fn shown_within(error: Error, folder: &Path, archive: &Path) -> Error {
+    let (from, to) = (folder.display().to_string(), archive.display().to_string());
+    let renamed = |text: String| text.replace(&from, &to);
+    let path_within = |path: PathBuf| path.strip_prefix(folder).map_or(path.clone(), |inner| archive.join(inner));
+    match error {
+        Error::Ambiguous { what, candidates } => {
+            Error::Ambiguous { what: renamed(what), candidates: candidates.into_iter().map(renamed).collect() }
+        }
+        Error::Format { path, what } => Error::Format { path: path_within(path), what: renamed(what) },
+        other => other,
+    }
+}

@@ -1,0 +1,246 @@
+//! The folder of unpacked archives.
+//!
+//! ```text
+//! CACHE/STEM-SIZE-TIME-NAME/unpacked.txt     a heading, the archive, and the size and name of each file
+//!                          /files/…          the files
+//! ```
+//! The folder's name has the archive's size and time of change and a checksum of its path: an archive that changes is
+//! unpacked anew. The list has them in full. A folder whose files are not those of its list is made anew too.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::{Kind, member};
+use crate::error::{Error, Result};
+
+const LIST: &str = "unpacked.txt";
+const FILES: &str = "files";
+const HEADING: &str = "lorgnette: an unpacked archive, version 1";
+const PARTIAL: &str = ".partial-";
+
+/// A folder that is being filled for longer than this was given up.
+const GIVEN_UP: Duration = Duration::from_secs(24 * 3600);
+
+/// Where archives are unpacked to, and how much may be there.
+#[derive(Clone, Debug)]
+pub struct Cache {
+    folder: PathBuf,
+    most_bytes: u64,
+    most_files: usize,
+}
+
+impl Cache {
+    /// Archives go to folders of `folder`, up to 16 GiB in all and 10,000 files each.
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
+        Self { folder: folder.into(), most_bytes: 16 << 30, most_files: 10_000 }
+    }
+
+    /// Sets how many bytes all archives together may take; those that were used last stay.
+    #[must_use]
+    pub fn with_most_bytes(self, most_bytes: u64) -> Self {
+        Self { most_bytes, ..self }
+    }
+
+    /// Sets how many files an archive may have.
+    #[must_use]
+    pub fn with_most_files(self, most_files: usize) -> Self {
+        Self { most_files, ..self }
+    }
+
+    /// The folder with the files of an archive: as it was left the last time, or unpacked now.
+    ///
+    /// Nothing is ever half unpacked: the folder gets its name when it is whole. Two programs may do so at once.
+    ///
+    /// # Errors
+    /// If the archive is damaged; if it has files that would leave the folder, links, files given twice, more files
+    /// or bytes than allowed; if the system refuses.
+    pub fn unpack(&self, archive: &Path) -> Result<PathBuf> {
+        let io = |source| Error::Io { path: archive.into(), source };
+        let identity = Identity::of(archive).map_err(io)?;
+        let folder = self.folder.join(&identity.folder);
+        if let Some(files) = reused(&folder, &identity) {
+            return Ok(files);
+        }
+        self.tidy(&folder);
+        let partial = self.partial().map_err(|source| Error::Io { path: self.folder.clone(), source })?;
+        let filled = self.fill(&partial, archive, &identity).and_then(|()| self.name(&partial, &folder, &identity));
+        if filled.is_err() {
+            // What could not be finished is of no use; that it cannot be removed is a lesser fault than the first.
+            let _ = fs::remove_dir_all(&partial);
+        }
+        filled
+    }
+
+    /// A new folder, which only this call fills.
+    fn partial(&self) -> io::Result<PathBuf> {
+        static CALLS: AtomicU32 = AtomicU32::new(0);
+        let call = CALLS.fetch_add(1, Ordering::Relaxed);
+        let partial = self.folder.join(format!("{PARTIAL}{}-{call}", std::process::id()));
+        if partial.is_dir() {
+            // Left by a program of the same number that is no more.
+            fs::remove_dir_all(&partial)?;
+        }
+        fs::create_dir_all(&partial)?;
+        Ok(partial)
+    }
+
+    fn fill(&self, partial: &Path, archive: &Path, identity: &Identity) -> Result<()> {
+        let bytes = crate::file::map(archive)?;
+        let format = |what: String| Error::Format { path: archive.into(), what };
+        let kind = Kind::of_file(archive)?.ok_or_else(|| format("not an archive".into()))?;
+        let mut filling = Filling { cache: self, files: partial.join(FILES), bytes: 0, list: Vec::new() };
+        kind.each(&bytes, &mut |name, size, content| filling.add(name, size, content)).map_err(format)?;
+        let Filling { list, bytes, .. } = filling;
+        self.make_room(bytes);
+        let mut lines = identity.lines();
+        for (size, name) in list {
+            lines += &format!("{size} {name}\n");
+        }
+        let written = File::create_new(partial.join(LIST)).and_then(|mut file| file.write_all(lines.as_bytes()));
+        written.map_err(|source| Error::Io { path: partial.join(LIST), source })
+    }
+
+    /// Gives the folder its name; where another program was faster, its folder is as good.
+    fn name(&self, partial: &Path, folder: &Path, identity: &Identity) -> Result<PathBuf> {
+        match fs::rename(partial, folder) {
+            Ok(()) => Ok(folder.join(FILES)),
+            Err(source) => match reused(folder, identity) {
+                Some(files) => {
+                    let _ = fs::remove_dir_all(partial);
+                    Ok(files)
+                }
+                None => Err(Error::Io { path: folder.into(), source }),
+            },
+        }
+    }
+
+    /// Removes a folder that is not what its list says, and those that programs never finished.
+    fn tidy(&self, folder: &Path) {
+        let _ = fs::remove_dir_all(folder);
+        for (path, name) in self.folders() {
+            let age = path.metadata().and_then(|m| m.modified()).ok().and_then(|time| time.elapsed().ok());
+            if name.starts_with(PARTIAL) && age.is_some_and(|age| age > GIVEN_UP) {
+                let _ = fs::remove_dir_all(path);
+            }
+        }
+    }
+
+    /// Removes the archives that have been unused for longest until there is room for `bytes`.
+    fn make_room(&self, bytes: u64) {
+        let mut kept: Vec<_> =
+            self.folders().filter_map(|(path, _)| Some((last_used(&path)?, size(&path)?, path))).collect();
+        kept.sort();
+        let mut all = kept.iter().fold(bytes, |sum, (_, size, _)| sum.saturating_add(*size));
+        for (_, size, path) in kept {
+            if all <= self.most_bytes {
+                return;
+            }
+            if fs::remove_dir_all(path).is_ok() {
+                all -= size;
+            }
+        }
+    }
+
+    fn folders(&self) -> impl Iterator<Item = (PathBuf, String)> {
+        let entries = fs::read_dir(&self.folder).into_iter().flatten().flatten();
+        entries.map(|entry| (entry.path(), entry.file_name().to_string_lossy().into_owned()))
+    }
+}
+
+/// Which archive, and as it was when.
+struct Identity {
+    path: PathBuf,
+    size: u64,
+    changed: u128,
+    folder: String,
+}
+
+impl Identity {
+    fn of(archive: &Path) -> io::Result<Self> {
+        let path = fs::canonicalize(archive)?;
+        let metadata = path.metadata()?;
+        let changed = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let letters = name.chars().filter(|c| c.is_ascii_alphanumeric() || "._-".contains(*c));
+        let stem: String = letters.skip_while(|&c| c == '.').take(60).collect();
+        let path_sum = crc32c::crc32c(path.as_os_str().as_encoded_bytes());
+        let folder = format!("{stem}-{:x}-{changed:x}-{path_sum:08x}", metadata.len());
+        Ok(Self { path, size: metadata.len(), changed, folder })
+    }
+
+    /// The first lines of the list.
+    fn lines(&self) -> String {
+        format!("{HEADING}\n{} {} {:?}\n", self.size, self.changed, self.path)
+    }
+}
+
+/// An archive's folder, as far as it has been filled.
+struct Filling<'a> {
+    cache: &'a Cache,
+    files: PathBuf,
+    bytes: u64,
+    list: Vec<(u64, String)>,
+}
+
+impl Filling<'_> {
+    fn add(&mut self, name: &[u8], size: u64, content: &mut dyn Read) -> Result<(), String> {
+        let relative = member::path(name)?;
+        let shown = relative.to_string_lossy().replace('\\', "/");
+        if self.list.len() >= self.cache.most_files {
+            return Err(format!("the archive has more than {} files: refused", self.cache.most_files));
+        }
+        self.bytes = self.bytes.saturating_add(size);
+        if self.bytes > self.cache.most_bytes {
+            let most = self.cache.most_bytes >> 20;
+            return Err(format!("with '{shown}' of {size} bytes the archive takes more than {most} MiB: refused"));
+        }
+        let path = self.files.join(relative);
+        write(&path, size, content).map_err(|what| format!("'{shown}' in the archive: {what}"))?;
+        self.list.push((size, shown));
+        Ok(())
+    }
+}
+
+/// Writes a new file of exactly `size` bytes. The content is read to its end: checksums are there.
+fn write(path: &Path, size: u64, content: &mut dyn Read) -> Result<(), String> {
+    fs::create_dir_all(path.parent().expect("it is in a folder")).map_err(|e| e.to_string())?;
+    let mut file = File::create_new(path).map_err(|e| match e.kind() {
+        io::ErrorKind::AlreadyExists => "it is there twice: refused".to_owned(),
+        _ => e.to_string(),
+    })?;
+    let written = io::copy(&mut content.take(size.saturating_add(1)), &mut file).map_err(|e| e.to_string())?;
+    match written == size {
+        true => Ok(()),
+        false => Err(format!("it should have {size} bytes, and has {}", if written > size { "more" } else { "fewer" })),
+    }
+}
+
+/// The files of an archive's folder, if they are there as listed; notes that they were used.
+fn reused(folder: &Path, identity: &Identity) -> Option<PathBuf> {
+    let list = fs::read_to_string(folder.join(LIST)).ok()?;
+    let lines = list.strip_prefix(&identity.lines())?;
+    let files = folder.join(FILES);
+    let there = |line: &str| {
+        let (size, name) = line.split_once(' ')?;
+        let metadata = files.join(member::path(name.as_bytes()).ok()?).symlink_metadata().ok()?;
+        (metadata.is_file() && metadata.len() == size.parse::<u64>().ok()?).then_some(())
+    };
+    lines.lines().try_for_each(|line| there(line).ok_or(())).ok()?;
+    // Only the order of removal depends on it.
+    let _ = File::options().append(true).open(folder.join(LIST)).and_then(|file| file.set_modified(SystemTime::now()));
+    Some(files)
+}
+
+fn last_used(folder: &Path) -> Option<SystemTime> {
+    folder.join(LIST).metadata().ok()?.modified().ok()
+}
+
+/// What an archive's folder takes, by its list; `None` for folders that are not ours.
+fn size(folder: &Path) -> Option<u64> {
+    let list = fs::read_to_string(folder.join(LIST)).ok()?;
+    let files = list.strip_prefix(HEADING)?.lines().skip(2);
+    Some(files.filter_map(|line| line.split_once(' ')?.0.parse::<u64>().ok()).fold(0, u64::saturating_add))
+}

@@ -1,0 +1,326 @@
+//! The image networks of TF-Slim, each built from its variables.
+//!
+//! One file a family; it reads like the table in the paper, in TF-Slim's words. Nodes have the names that TF-Slim
+//! gives them, so whoever knows `InceptionV3/InceptionV3/Mixed_7c/concat` finds it.
+//!
+//! ```
+//! use lorgnette_net::zoo::{self, ZooOptions};
+//!
+//! let net = zoo::find("mobilenet_v1")?;
+//! assert_eq!((net.side, net.classes, net.preprocessing), (224, 1001, "inception"));
+//! let nothing = std::collections::BTreeMap::new();
+//! let error = net.build(&nothing, &ZooOptions::default()).unwrap_err();
+//! assert_eq!(error.to_string(), "there is no variable 'MobilenetV1/Conv2d_0/weights'");
+//! # Ok::<_, lorgnette_net::Error>(())
+//! ```
+
+mod alexnet;
+mod cifarnet;
+mod inception_resnet_v2;
+mod inception_v1;
+mod inception_v2;
+mod inception_v3;
+mod inception_v4;
+mod lenet;
+mod mobilenet;
+mod mobilenet_v1;
+mod mobilenet_v2;
+mod mobilenet_v3;
+mod nasnet;
+mod overfeat;
+mod pnasnet;
+mod recognise;
+mod resnet;
+mod slim;
+mod variables;
+mod vgg;
+
+pub use recognise::recognise;
+pub use variables::{Shadowed, Variables, fits, misshapen, missing};
+
+use std::fmt;
+
+use crate::error::{Error, Result, nearest};
+use crate::graph::op::Border;
+use crate::graph::{Graph, NodeId};
+use slim::{Slim, Step};
+
+/// All networks, by family.
+pub static NETS: &[Net] = &[
+    alexnet::ALEXNET_V2,
+    cifarnet::CIFARNET,
+    overfeat::OVERFEAT,
+    vgg::VGG_A,
+    vgg::VGG_16,
+    vgg::VGG_19,
+    inception_v1::INCEPTION_V1,
+    inception_v2::INCEPTION_V2,
+    inception_v3::INCEPTION_V3,
+    inception_v4::INCEPTION_V4,
+    inception_resnet_v2::INCEPTION_RESNET_V2,
+    lenet::LENET,
+    resnet::RESNET_V1_50,
+    resnet::RESNET_V1_101,
+    resnet::RESNET_V1_152,
+    resnet::RESNET_V1_200,
+    resnet::RESNET_V2_50,
+    resnet::RESNET_V2_101,
+    resnet::RESNET_V2_152,
+    resnet::RESNET_V2_200,
+    mobilenet_v1::MOBILENET_V1,
+    mobilenet_v1::MOBILENET_V1_075,
+    mobilenet_v1::MOBILENET_V1_050,
+    mobilenet_v1::MOBILENET_V1_025,
+    mobilenet_v2::MOBILENET_V2,
+    mobilenet_v2::MOBILENET_V2_140,
+    mobilenet_v2::MOBILENET_V2_035,
+    mobilenet_v3::MOBILENET_V3_SMALL,
+    mobilenet_v3::MOBILENET_V3_LARGE,
+    mobilenet_v3::MOBILENET_V3_SMALL_MINIMALISTIC,
+    mobilenet_v3::MOBILENET_V3_LARGE_MINIMALISTIC,
+    mobilenet_v3::MOBILENET_EDGETPU,
+    mobilenet_v3::MOBILENET_EDGETPU_075,
+    nasnet::NASNET_CIFAR,
+    nasnet::NASNET_MOBILE,
+    nasnet::NASNET_LARGE,
+    pnasnet::PNASNET_LARGE,
+    pnasnet::PNASNET_MOBILE,
+];
+
+/// The network of that name.
+///
+/// # Errors
+/// [`Error::Unknown`] with the nearest names.
+pub fn find(name: &str) -> Result<&'static Net> {
+    let unknown = || Error::Unknown {
+        kind: "network",
+        name: name.into(),
+        nearest: nearest(name, NETS.iter().map(|net| net.name)),
+    };
+    NETS.iter().find(|net| net.name == name).ok_or_else(unknown)
+}
+
+/// A network of the zoo.
+#[derive(Debug)]
+pub struct Net {
+    /// TF-Slim's name for it.
+    pub name: &'static str,
+    /// The networks it belongs to, as people name them.
+    pub family: &'static str,
+    /// Where it was published.
+    pub paper: &'static str,
+    /// The side of its pictures.
+    pub side: usize,
+    /// Their channels.
+    pub channels: usize,
+    /// Its published classes: 1000, or 1001 where 0 is background.
+    pub classes: usize,
+    /// How pictures are prepared for it, by TF-Slim's name: `vgg`, `inception`, `lenet` or `cifarnet`.
+    pub preprocessing: &'static str,
+    /// The files TF-Slim's authors trained.
+    pub published: &'static [Published],
+    /// Which options make sense for it, beside `num_classes`, `final_endpoint` and `size`.
+    pub settings: &'static [Setting],
+    table: fn(&mut Slim<'_>) -> Step<()>,
+}
+
+/// A trained file of a network.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Published {
+    /// Where it was published. Such addresses rot.
+    pub url: &'static str,
+    /// Its size, where known.
+    pub bytes: Option<u64>,
+    /// The side of the pictures it was trained with.
+    pub side: usize,
+    /// Accuracy on ImageNet's validation pictures, in per cent: the first answer is right.
+    pub top1: Option<f32>,
+    /// One of the first five answers is right.
+    pub top5: Option<f32>,
+}
+
+impl Published {
+    const fn new(url: &'static str, side: usize, top1: f32, top5: f32) -> Self {
+        Self { url, bytes: None, side, top1: Some(top1), top5: Some(top5) }
+    }
+}
+
+/// The options that only some networks have, by TF-Slim's names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // The fields of `ZooOptions` say what they are.
+pub enum Setting {
+    SpatialSqueeze,
+    GlobalPool,
+    OutputStride,
+    FcConvPadding,
+    DepthMultiplier,
+    MinDepth,
+}
+
+impl fmt::Display for Setting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::SpatialSqueeze => "spatial_squeeze",
+            Self::GlobalPool => "global_pool",
+            Self::OutputStride => "output_stride",
+            Self::FcConvPadding => "fc_conv_padding",
+            Self::DepthMultiplier => "depth_multiplier",
+            Self::MinDepth => "min_depth",
+        })
+    }
+}
+
+/// How a network is built: TF-Slim's arguments, with its defaults at inference.
+#[derive(Clone, Debug)]
+pub struct ZooOptions {
+    /// How many classes; `None` for as many as the variables have, `Some(0)` for a network that ends in its features.
+    pub num_classes: Option<usize>,
+    /// Whether the logits of a single pixel lose their rows and columns. Off for maps of classes.
+    pub spatial_squeeze: bool,
+    /// Whether the last pool is over the whole picture, whatever its size; `None` for the network's own way.
+    pub global_pool: Option<bool>,
+    /// How many times smaller than the picture the last map may be at most: strides beyond it become holes between
+    /// the taps of the layers behind.
+    pub output_stride: Option<usize>,
+    /// What is around the last pool's map when VGG's first fully connected layer moves over it.
+    pub fc_conv_padding: Border,
+    /// A factor for the number of channels of every layer; `None` for as many as the variables have.
+    pub depth_multiplier: Option<f64>,
+    /// The fewest channels that the factor leaves a layer; `None` for the network's own number.
+    pub min_depth: Option<usize>,
+    /// The end point to stop behind; variables of later layers need not exist.
+    pub final_endpoint: Option<String>,
+    /// Whether to build the auxiliary classifier, where the file has it and the picture is large enough.
+    pub create_aux_logits: bool,
+    /// Height and width of the pictures. Windows shrink with it where TF-Slim's do; `None` for pictures of the
+    /// published size or larger.
+    pub size: Option<[usize; 2]>,
+}
+
+impl Default for ZooOptions {
+    fn default() -> Self {
+        Self {
+            num_classes: None,
+            spatial_squeeze: true,
+            global_pool: None,
+            output_stride: None,
+            fc_conv_padding: Border::Valid,
+            depth_multiplier: None,
+            min_depth: None,
+            final_endpoint: None,
+            create_aux_logits: true,
+            size: None,
+        }
+    }
+}
+
+impl ZooOptions {
+    /// The options that are not at their defaults and that only some networks have.
+    fn set(&self) -> impl Iterator<Item = Setting> {
+        [
+            (!self.spatial_squeeze, Setting::SpatialSqueeze),
+            (self.global_pool.is_some(), Setting::GlobalPool),
+            (self.output_stride.is_some(), Setting::OutputStride),
+            (self.fc_conv_padding != Border::Valid, Setting::FcConvPadding),
+            (self.depth_multiplier.is_some(), Setting::DepthMultiplier),
+            (self.min_depth.is_some(), Setting::MinDepth),
+        ]
+        .into_iter()
+        .filter_map(|(set, setting)| set.then_some(setting))
+    }
+}
+
+impl Net {
+    /// Builds the network. Nothing is computed, and weights are not copied.
+    ///
+    /// # Errors
+    /// What [`Variables::variable`] fails with; [`Error::Input`] for an option the network does not have;
+    /// [`Error::Unknown`] for an unknown `final_endpoint`.
+    pub fn build(&self, variables: &dyn Variables, options: &ZooOptions) -> Result<Built> {
+        self.check(options)?;
+        let mut slim = Slim::new(variables, options, self.side, self.channels);
+        let end = (self.table)(&mut slim);
+        slim.finish(end)
+    }
+
+    fn check(&self, options: &ZooOptions) -> Result<()> {
+        if let Some(setting) = options.set().find(|setting| !self.settings.contains(setting)) {
+            return Err(Error::Input(format!("{} has no {setting}", self.name)));
+        }
+        match options.depth_multiplier {
+            Some(multiplier) if !(multiplier > 0.0 && multiplier.is_finite()) => {
+                Err(Error::Input(format!("depth_multiplier {multiplier}: give a number greater than zero")))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A network that was built.
+#[derive(Clone, Debug)]
+pub struct Built {
+    /// All of it, auxiliary classifier included; no outputs are set.
+    pub graph: Graph,
+    /// The node that takes the pictures, `[batch, height, width, channels]`.
+    pub input: String,
+    /// The node with one value for each class. `None` if it was not asked for.
+    pub logits: Option<String>,
+    /// The node with one probability for each class.
+    pub probabilities: Option<String>,
+    /// The node that classification starts from: the input of the last layer.
+    pub features: String,
+    /// The number of classes, if any.
+    pub classes: Option<usize>,
+    /// TF-Slim's end points and their nodes, in the order they are computed.
+    pub end_points: Vec<(String, NodeId)>,
+}
+
+impl Built {
+    /// The part of the network that computes `names`: nodes, or end points, or tensors (`name:0`).
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] with the nearest names.
+    pub fn fetching(&self, names: &[&str]) -> Result<Graph> {
+        let mut graph = self.graph.clone();
+        graph.set_outputs(names.iter().map(|name| self.node(name)).collect::<Result<_>>()?);
+        Ok(graph.pruned())
+    }
+
+    /// The node of that name, or the end point's, or the tensor's.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] with the nearest names.
+    pub fn node(&self, name: &str) -> Result<NodeId> {
+        let node = name.strip_suffix(":0").unwrap_or(name);
+        let end_point = self.end_points.iter().find(|(end_point, _)| end_point == node).map(|(_, id)| *id);
+        let named = || self.graph.iter().find(|(_, known)| known.name == node).map(|(id, _)| id);
+        end_point.or_else(named).ok_or_else(|| {
+            let names = self.end_points.iter().map(|(name, _)| name);
+            let names = names.chain(self.graph.nodes().iter().map(|node| &node.name)).map(String::as_str);
+            Error::Unknown { kind: "end point or node", name: name.into(), nearest: nearest(node, names) }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_found() {
+        for net in NETS {
+            assert!(std::ptr::eq(find(net.name).unwrap(), net), "{}", net.name);
+        }
+        assert_eq!(NETS.len(), 38);
+        let message = find("inception_5").unwrap_err().to_string();
+        assert!(message.contains("inception_v"), "{message}");
+    }
+
+    #[test]
+    fn an_option_the_network_does_not_have_is_refused() {
+        let options = ZooOptions { output_stride: Some(16), ..ZooOptions::default() };
+        let nothing = std::collections::BTreeMap::new();
+        let message = find("vgg_16").unwrap().build(&nothing, &options).unwrap_err().to_string();
+        assert_eq!(message, "vgg_16 has no output_stride");
+    }
+}

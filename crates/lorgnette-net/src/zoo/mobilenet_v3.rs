@@ -1,0 +1,199 @@
+//! MobileNet V3. Howard and others: *Searching for MobileNetV3* (2019), tables 1 and 2; the minimalistic ones have no
+//! squeeze and excitation, no hard swish and no 5 × 5. MobileNet EdgeTPU, Gupta and Akin: *Accelerator-aware neural
+//! network design using AutoML* (2020), begins with whole convolutions in place of depthwise ones.
+//!
+//! 224 × 224; Inception's preprocessing. Top-1: large 75.2, small 67.5, minimalistic 72.3 and 61.9. 1001 classes, 0 is
+//! background.
+
+use super::mobilenet::{ExpandedConv, arg_scope, atrous, expanded_conv, logits};
+use super::mobilenet_v2::SETTINGS;
+use super::slim::Activation::{HardSwish, Relu};
+use super::slim::{Activation, Normalizer, Slim, Step, Value, avg_pool2d, conv2d};
+use super::{Net, Published};
+
+pub(super) const MOBILENET_V3_LARGE: Net =
+    net("mobilenet_v3_large", LARGE_FILES, |s| mobilenet_v3(s, LARGE, 960, 1280));
+pub(super) const MOBILENET_V3_SMALL: Net =
+    net("mobilenet_v3_small", SMALL_FILES, |s| mobilenet_v3(s, SMALL, 576, 1024));
+pub(super) const MOBILENET_V3_LARGE_MINIMALISTIC: Net =
+    net("mobilenet_v3_large_minimalistic", LARGE_MINIMALISTIC_FILES, |s| minimalistic(s, LARGE, 960, 1280));
+pub(super) const MOBILENET_V3_SMALL_MINIMALISTIC: Net =
+    net("mobilenet_v3_small_minimalistic", SMALL_MINIMALISTIC_FILES, |s| minimalistic(s, SMALL, 576, 1024));
+pub(super) const MOBILENET_EDGETPU: Net = edgetpu_net("mobilenet_edgetpu", |s| edgetpu(s, None));
+pub(super) const MOBILENET_EDGETPU_075: Net = edgetpu_net("mobilenet_edgetpu_075", |s| edgetpu(s, Some(0.75)));
+
+/// The address of a published file, with its top-1 accuracy.
+macro_rules! published {
+    ($file:literal, $top1:literal) => {
+        Published {
+            url: concat!("https://storage.googleapis.com/mobilenet_v3/checkpoints/v3-", $file, "_float.tgz"),
+            bytes: None,
+            side: 224,
+            top1: Some($top1),
+            top5: None,
+        }
+    };
+}
+
+const LARGE_FILES: &[Published] = &[published!("large_224_1.0", 75.2), published!("large_224_0.75", 73.3)];
+const SMALL_FILES: &[Published] = &[published!("small_224_1.0", 67.5), published!("small_224_0.75", 65.4)];
+const LARGE_MINIMALISTIC_FILES: &[Published] = &[published!("large-minimalistic_224_1.0", 72.3)];
+const SMALL_MINIMALISTIC_FILES: &[Published] = &[published!("small-minimalistic_224_1.0", 61.9)];
+
+type Table = fn(&mut Slim<'_>) -> Step<()>;
+
+const fn net(name: &'static str, published: &'static [Published], table: Table) -> Net {
+    Net {
+        name,
+        family: "MobileNet V3",
+        paper: "https://arxiv.org/abs/1905.02244",
+        side: 224,
+        channels: 3,
+        classes: 1001,
+        preprocessing: "inception",
+        published,
+        settings: SETTINGS,
+        table,
+    }
+}
+
+const fn edgetpu_net(name: &'static str, table: Table) -> Net {
+    Net { family: "MobileNet EdgeTPU", paper: "https://arxiv.org/abs/2003.02838", ..net(name, &[], table) }
+}
+
+/// A bottleneck: expansion, channels, kernel, stride, squeeze and excitation, non-linearity.
+type Row = (f64, usize, usize, usize, bool, Activation);
+const SE: bool = true;
+const NO: bool = false;
+
+/// Table 1.
+const LARGE: &[Row] = &[
+    (1.0, 16, 3, 1, NO, Relu),
+    (4.0, 24, 3, 2, NO, Relu),
+    (3.0, 24, 3, 1, NO, Relu),
+    (3.0, 40, 5, 2, SE, Relu),
+    (3.0, 40, 5, 1, SE, Relu),
+    (3.0, 40, 5, 1, SE, Relu),
+    (6.0, 80, 3, 2, NO, HardSwish),
+    (2.5, 80, 3, 1, NO, HardSwish),
+    (184.0 / 80.0, 80, 3, 1, NO, HardSwish),
+    (184.0 / 80.0, 80, 3, 1, NO, HardSwish),
+    (6.0, 112, 3, 1, SE, HardSwish),
+    (6.0, 112, 3, 1, SE, HardSwish),
+    (6.0, 160, 5, 2, SE, HardSwish),
+    (6.0, 160, 5, 1, SE, HardSwish),
+    (6.0, 160, 5, 1, SE, HardSwish),
+];
+
+/// Table 2.
+const SMALL: &[Row] = &[
+    (1.0, 16, 3, 2, SE, Relu),
+    (72.0 / 16.0, 24, 3, 2, NO, Relu),
+    (88.0 / 24.0, 24, 3, 1, NO, Relu),
+    (4.0, 40, 5, 2, SE, HardSwish),
+    (6.0, 40, 5, 1, SE, HardSwish),
+    (6.0, 40, 5, 1, SE, HardSwish),
+    (3.0, 48, 5, 1, SE, HardSwish),
+    (3.0, 48, 5, 1, SE, HardSwish),
+    (6.0, 96, 5, 2, SE, HardSwish),
+    (6.0, 96, 5, 1, SE, HardSwish),
+    (6.0, 96, 5, 1, SE, HardSwish),
+];
+
+/// Expansion, channels, kernel, stride, fused, residual.
+const EDGETPU: &[(f64, usize, usize, usize, bool, bool)] = &[
+    (1.0, 16, 3, 1, true, true),
+    (8.0, 32, 3, 2, true, true),
+    (4.0, 32, 3, 1, true, true),
+    (4.0, 32, 3, 1, true, true),
+    (4.0, 32, 3, 1, true, true),
+    (8.0, 48, 3, 2, true, true),
+    (4.0, 48, 3, 1, true, true),
+    (4.0, 48, 3, 1, true, true),
+    (4.0, 48, 3, 1, true, true),
+    (8.0, 96, 3, 2, false, true),
+    (4.0, 96, 3, 1, false, true),
+    (4.0, 96, 3, 1, false, true),
+    (4.0, 96, 3, 1, false, true),
+    (8.0, 96, 3, 1, false, false),
+    (4.0, 96, 3, 1, false, true),
+    (4.0, 96, 3, 1, false, true),
+    (4.0, 96, 3, 1, false, true),
+    (8.0, 160, 5, 2, false, true),
+    (4.0, 160, 5, 1, false, true),
+    (4.0, 160, 5, 1, false, true),
+    (4.0, 160, 5, 1, false, true),
+    (8.0, 192, 3, 1, false, true),
+];
+
+fn mobilenet_v3(s: &mut Slim<'_>, rows: &[Row], conv_1: usize, conv_2: usize) -> Step<()> {
+    let blocks: Vec<ExpandedConv> = rows.iter().map(bottleneck).collect();
+    searched(s, &blocks, HardSwish, [conv_1, conv_2])
+}
+
+fn minimalistic(s: &mut Slim<'_>, rows: &[Row], conv_1: usize, conv_2: usize) -> Step<()> {
+    let plain = |block| ExpandedConv { kernel: 3, activation: Relu, squeeze_excite: false, ..block };
+    let blocks: Vec<ExpandedConv> = rows.iter().map(bottleneck).map(plain).collect();
+    searched(s, &blocks, Relu, [conv_1, conv_2])
+}
+
+fn bottleneck(&(expansion, outputs, kernel, stride, squeeze_excite, activation): &Row) -> ExpandedConv {
+    let (residual, fused) = (true, false);
+    ExpandedConv { expansion, outputs, kernel, stride, rate: 1, activation, squeeze_excite, residual, fused }
+}
+
+/// The frame of tables 1 and 2: the pool comes before the last but one layer.
+fn searched(s: &mut Slim<'_>, blocks: &[ExpandedConv], activation: Activation, last: [usize; 2]) -> Step<()> {
+    s.args = arg_scope(s, None, activation);
+    s.scope("MobilenetV3", |s| {
+        let net = body(s, blocks, 16)?;
+        let net = last_convolution(s, net, blocks, last[0])?;
+        // The whole map if it is square.
+        let pool = if net.height == net.width { [net.height; 2] } else { [7, 7] };
+        let pool = Slim::reduced_kernel_size(net, pool);
+        let net = if s.pools_globally(true) { s.layer(net, &avg_pool2d("AvgPool2D", pool).stride(1))? } else { net };
+        let net = s.end_point(&format!("layer_{}", blocks.len() + 3), net)?;
+        let net = s.layer(net, &conv2d("Conv_2", last[1], 1).normalizer(Normalizer::Biases))?;
+        let net = s.end_point(&format!("layer_{}", blocks.len() + 4), net)?;
+        logits(s, net)
+    })
+}
+
+fn edgetpu(s: &mut Slim<'_>, multiplier: Option<f64>) -> Step<()> {
+    s.args = arg_scope(s, multiplier, Relu);
+    let row = |&(expansion, outputs, kernel, stride, fused, residual)| {
+        let (activation, squeeze_excite) = (Relu, false);
+        ExpandedConv { expansion, outputs, kernel, stride, rate: 1, activation, squeeze_excite, residual, fused }
+    };
+    let blocks: Vec<ExpandedConv> = EDGETPU.iter().map(row).collect();
+    s.scope("MobilenetEdgeTPU", |s| {
+        let net = body(s, &blocks, 32)?;
+        // The last layer keeps its channels in the thinner network.
+        let net = if multiplier.is_some() {
+            s.exactly(|s| last_convolution(s, net, &blocks, 1280))?
+        } else {
+            last_convolution(s, net, &blocks, 1280)?
+        };
+        logits(s, net)
+    })
+}
+
+/// A convolution and the blocks.
+fn body(s: &mut Slim<'_>, blocks: &[ExpandedConv], first: usize) -> Step {
+    let mut atrous = atrous(s)?;
+    let mut net = s.identity(s.input(), "input");
+    let (stride, rate) = atrous.step(2);
+    net = s.layer(net, &conv2d("Conv", first, 3).stride(stride).rate(rate))?;
+    net = s.end_point("layer_1", net)?;
+    for (layer, block) in (2..).zip(blocks) {
+        let (stride, rate) = atrous.step(block.stride);
+        net = expanded_conv(s, net, layer, &ExpandedConv { stride, rate, ..*block })?;
+    }
+    Ok(net)
+}
+
+/// The convolution of size 1 behind the blocks.
+fn last_convolution(s: &mut Slim<'_>, net: Value, blocks: &[ExpandedConv], depth: usize) -> Step {
+    let net = s.layer(net, &conv2d("Conv_1", depth, 1))?;
+    s.end_point(&format!("layer_{}", blocks.len() + 2), net)
+}

@@ -1,0 +1,201 @@
+//! ResNet V1. He, Zhang, Ren, Sun: *Deep residual learning for image recognition* (2015), table 1.
+//! ResNet V2. The same: *Identity mappings in deep residual networks* (2016), figure 1 (b).
+//! The stride of a block is in its last unit, on the 3 × 3.
+//!
+//! V1: 224 × 224; VGG's preprocessing; 1000 classes. Top-1 / top-5: 75.2 / 92.2, 76.4 / 92.9, 76.8 / 93.2 for 50, 101
+//! and 152 layers. V2: 299 × 299; Inception's preprocessing (not TF-Slim's defaults, but what the published files were
+//! trained with); 1001 classes, 0 is background. 75.6 / 92.8, 77.0 / 93.7, 77.8 / 94.1.
+
+use super::slim::{Activation, ArgScope, Atrous, Normalizer, Same, Slim, Step, Value, conv2d, max_pool2d};
+use super::{Net, Published, Setting};
+use crate::error::Error;
+
+/// Units in each of the four blocks.
+const UNITS_50: [usize; 4] = [3, 4, 6, 3];
+const UNITS_101: [usize; 4] = [3, 4, 23, 3];
+const UNITS_152: [usize; 4] = [3, 8, 36, 3];
+const UNITS_200: [usize; 4] = [3, 24, 36, 3];
+
+pub(super) const RESNET_V1_50: Net = v1("resnet_v1_50", V1_50, |s| resnet_v1(s, "resnet_v1_50", UNITS_50));
+pub(super) const RESNET_V1_101: Net = v1("resnet_v1_101", V1_101, |s| resnet_v1(s, "resnet_v1_101", UNITS_101));
+pub(super) const RESNET_V1_152: Net = v1("resnet_v1_152", V1_152, |s| resnet_v1(s, "resnet_v1_152", UNITS_152));
+pub(super) const RESNET_V1_200: Net = v1("resnet_v1_200", &[], |s| resnet_v1(s, "resnet_v1_200", UNITS_200));
+pub(super) const RESNET_V2_50: Net = v2("resnet_v2_50", V2_50, |s| resnet_v2(s, "resnet_v2_50", UNITS_50));
+pub(super) const RESNET_V2_101: Net = v2("resnet_v2_101", V2_101, |s| resnet_v2(s, "resnet_v2_101", UNITS_101));
+pub(super) const RESNET_V2_152: Net = v2("resnet_v2_152", V2_152, |s| resnet_v2(s, "resnet_v2_152", UNITS_152));
+pub(super) const RESNET_V2_200: Net = v2("resnet_v2_200", &[], |s| resnet_v2(s, "resnet_v2_200", UNITS_200));
+
+/// The address of a published file.
+macro_rules! models {
+    ($file:literal) => {
+        concat!("http://download.tensorflow.org/models/", $file)
+    };
+}
+
+const V1_50: &[Published] = &[Published::new(models!("resnet_v1_50_2016_08_28.tar.gz"), 224, 75.2, 92.2)];
+const V1_101: &[Published] = &[Published::new(models!("resnet_v1_101_2016_08_28.tar.gz"), 224, 76.4, 92.9)];
+const V1_152: &[Published] = &[Published::new(models!("resnet_v1_152_2016_08_28.tar.gz"), 224, 76.8, 93.2)];
+const V2_50: &[Published] = &[Published::new(models!("resnet_v2_50_2017_04_14.tar.gz"), 299, 75.6, 92.8)];
+const V2_101: &[Published] = &[Published::new(models!("resnet_v2_101_2017_04_14.tar.gz"), 299, 77.0, 93.7)];
+const V2_152: &[Published] = &[Published::new(models!("resnet_v2_152_2017_04_14.tar.gz"), 299, 77.8, 94.1)];
+
+type Table = fn(&mut Slim<'_>) -> Step<()>;
+
+const fn v1(name: &'static str, published: &'static [Published], table: Table) -> Net {
+    Net {
+        name,
+        family: "ResNet V1",
+        paper: "https://arxiv.org/abs/1512.03385",
+        side: 224,
+        channels: 3,
+        classes: 1000,
+        preprocessing: "vgg",
+        published,
+        settings: &[Setting::SpatialSqueeze, Setting::GlobalPool, Setting::OutputStride],
+        table,
+    }
+}
+
+const fn v2(name: &'static str, published: &'static [Published], table: Table) -> Net {
+    Net {
+        family: "ResNet V2",
+        paper: "https://arxiv.org/abs/1603.05027",
+        side: 299,
+        classes: 1001,
+        preprocessing: "inception",
+        ..v1(name, published, table)
+    }
+}
+
+const BATCH_NORM: Normalizer = Normalizer::BatchNorm { epsilon: 1e-5, scale: true };
+
+fn resnet_v1(s: &mut Slim<'_>, name: &str, units: [usize; 4]) -> Step<()> {
+    let root = conv2d("conv1", 64, 7).stride(2);
+    resnet(s, name, root, units, bottleneck_v1, |_, net| Ok(net))
+}
+
+fn resnet_v2(s: &mut Slim<'_>, name: &str, units: [usize; 4]) -> Step<()> {
+    // The first unit normalises and rectifies what the root leaves; nobody does so behind the last one.
+    let root = conv2d("conv1", 64, 7).stride(2).linear();
+    resnet(s, name, root, units, bottleneck_v2, |s, net| batch_norm_relu(s, net, "postnorm"))
+}
+
+/// What a unit is to do.
+#[derive(Clone, Copy)]
+struct Unit {
+    depth: usize,
+    stride: usize,
+    rate: usize,
+}
+
+fn resnet(
+    s: &mut Slim<'_>,
+    name: &str,
+    root: super::slim::Layer,
+    units: [usize; 4],
+    bottleneck: fn(&mut Slim<'_>, Value, Unit) -> Step,
+    after: fn(&mut Slim<'_>, Value) -> Step,
+) -> Step<()> {
+    s.args = ArgScope {
+        normalizer: BATCH_NORM,
+        layer_norm: BATCH_NORM,
+        pool_padding: Same,
+        collect: true,
+        ..ArgScope::default()
+    };
+    s.scope(name, |s| {
+        let mut net = s.conv2d_same(s.input(), root)?;
+        net = s.layer(net, &max_pool2d("pool1", 3))?;
+        net = stack_blocks_dense(s, net, units, bottleneck)?;
+        net = after(s, net)?;
+        if s.pools_globally(true) {
+            net = s.global_pool(net, "pool5");
+            net = s.end_point("global_pool", net)?;
+        }
+        net = s.features(net)?;
+        net = s.logits(net, "logits")?;
+        net = s.scoped_end_point("logits", net)?;
+        if s.options().spatial_squeeze {
+            net = s.spatial_squeeze(net, "SpatialSqueeze");
+            net = s.scoped_end_point("spatial_squeeze", net)?;
+        }
+        net = s.slim_softmax(net, "predictions");
+        s.end_point("predictions", net)?;
+        Ok(())
+    })
+}
+
+/// Four blocks of 256, 512, 1024 and 2048 channels; all but the last one halve the sides.
+fn stack_blocks_dense(
+    s: &mut Slim<'_>,
+    mut net: Value,
+    units: [usize; 4],
+    bottleneck: fn(&mut Slim<'_>, Value, Unit) -> Step,
+) -> Step {
+    // The root has a stride of 4 already.
+    let wanted = match s.options().output_stride {
+        Some(stride) if stride == 0 || stride % 4 != 0 => {
+            return Err(Error::Input(format!("output_stride {stride}: give a multiple of 4")).into());
+        }
+        stride => stride.map(|stride| stride / 4),
+    };
+    let mut atrous = Atrous::new(wanted);
+    for (block, (units, depth)) in (1..).zip(units.into_iter().zip([256, 512, 1024, 2048])) {
+        let block = format!("block{block}");
+        net = s.scope(&block, |s| {
+            (1..=units).try_fold(net, |net, unit| {
+                let last = unit == units && depth < 2048;
+                let (stride, rate) = atrous.step(if last { 2 } else { 1 });
+                s.scope(&format!("unit_{unit}"), |s| bottleneck(s, net, Unit { depth, stride, rate }))
+            })
+        })?;
+        net = s.scoped_end_point(&block, net)?;
+    }
+    atrous.finish(4)?;
+    Ok(net)
+}
+
+/// Normalised behind each sum, rectified behind the addition.
+fn bottleneck_v1(s: &mut Slim<'_>, net: Value, unit: Unit) -> Step {
+    let net = s.scope("bottleneck_v1", |s| {
+        let shortcut = if net.channels == unit.depth {
+            subsample(s, net, unit.stride)?
+        } else {
+            let row = conv2d("shortcut", unit.depth, 1).stride(unit.stride);
+            s.layer(net, &row.activation(Activation::None))?
+        };
+        let net = s.layer(net, &conv2d("conv1", unit.depth / 4, 1))?;
+        let net = s.conv2d_same(net, conv2d("conv2", unit.depth / 4, 3).stride(unit.stride).rate(unit.rate))?;
+        let net = s.layer(net, &conv2d("conv3", unit.depth, 1).activation(Activation::None))?;
+        let net = s.add(shortcut, net, "add");
+        Ok(s.relu(net))
+    })?;
+    s.scoped_end_point("bottleneck_v1", net)
+}
+
+/// Normalised and rectified before each sum; nothing behind the addition.
+fn bottleneck_v2(s: &mut Slim<'_>, net: Value, unit: Unit) -> Step {
+    let net = s.scope("bottleneck_v2", |s| {
+        let preact = batch_norm_relu(s, net, "preact")?;
+        let shortcut = if net.channels == unit.depth {
+            subsample(s, net, unit.stride)?
+        } else {
+            s.layer(preact, &conv2d("shortcut", unit.depth, 1).stride(unit.stride).linear())?
+        };
+        let net = s.layer(preact, &conv2d("conv1", unit.depth / 4, 1))?;
+        let net = s.conv2d_same(net, conv2d("conv2", unit.depth / 4, 3).stride(unit.stride).rate(unit.rate))?;
+        let net = s.layer(net, &conv2d("conv3", unit.depth, 1).linear())?;
+        Ok(s.add(shortcut, net, "add"))
+    })?;
+    s.scoped_end_point("bottleneck_v2", net)
+}
+
+/// Every so many rows and columns.
+fn subsample(s: &mut Slim<'_>, net: Value, stride: usize) -> Step {
+    if stride == 1 { Ok(net) } else { s.layer(net, &max_pool2d("shortcut", 1).stride(stride)) }
+}
+
+fn batch_norm_relu(s: &mut Slim<'_>, net: Value, scope: &str) -> Step {
+    let net = s.batch_norm(net, scope)?;
+    Ok(s.activate(net, scope, Activation::Relu))
+}

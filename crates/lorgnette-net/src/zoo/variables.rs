@@ -1,0 +1,104 @@
+//! Where a network's weights come from.
+
+use std::collections::BTreeMap;
+
+use crate::error::{Error, Result, nearest};
+use crate::tensor::Tensor;
+
+/// Named weights, as a checkpoint has them.
+pub trait Variables {
+    /// A variable's value; the tensor may share its bytes with a mapped file. Of `shape`, `None` is any length.
+    ///
+    /// # Errors
+    /// [`missing`] or [`misshapen`], or whatever reading it fails with.
+    fn variable(&self, name: &str, shape: &[Option<usize>]) -> Result<Tensor>;
+
+    /// A variable's shape, if there is such a variable.
+    fn shape(&self, name: &str) -> Option<Vec<usize>>;
+}
+
+impl<V: Variables + ?Sized> Variables for &V {
+    fn variable(&self, name: &str, shape: &[Option<usize>]) -> Result<Tensor> {
+        (**self).variable(name, shape)
+    }
+
+    fn shape(&self, name: &str) -> Option<Vec<usize>> {
+        (**self).shape(name)
+    }
+}
+
+/// Weights in memory.
+impl Variables for BTreeMap<String, Tensor> {
+    fn variable(&self, name: &str, shape: &[Option<usize>]) -> Result<Tensor> {
+        let tensor = self.get(name).ok_or_else(|| missing(name, self.keys().map(String::as_str)))?;
+        if fits(tensor.shape(), shape) { Ok(tensor.clone()) } else { Err(misshapen(name, tensor.shape(), shape)) }
+    }
+
+    fn shape(&self, name: &str) -> Option<Vec<usize>> {
+        self.get(name).map(|tensor| tensor.shape().to_vec())
+    }
+}
+
+/// Prefers a variable's shadow, the moving average that training kept of it, where there is one. MobileNet V2's
+/// published files gain 1.5 to 2 % accuracy by it.
+#[derive(Clone, Copy, Debug)]
+pub struct Shadowed<V>(pub V);
+
+impl<V: Variables> Shadowed<V> {
+    /// The name under which the best value of a variable is found.
+    fn best(&self, name: &str) -> String {
+        let shadow = format!("{name}/ExponentialMovingAverage");
+        if self.0.shape(&shadow).is_some() { shadow } else { name.to_owned() }
+    }
+}
+
+impl<V: Variables> Variables for Shadowed<V> {
+    fn variable(&self, name: &str, shape: &[Option<usize>]) -> Result<Tensor> {
+        self.0.variable(&self.best(name), shape)
+    }
+
+    fn shape(&self, name: &str) -> Option<Vec<usize>> {
+        self.0.shape(&self.best(name))
+    }
+}
+
+/// Whether a shape is of the form asked for.
+pub fn fits(shape: &[usize], wanted: &[Option<usize>]) -> bool {
+    shape.len() == wanted.len() && shape.iter().zip(wanted).all(|(&n, wanted)| wanted.is_none_or(|wanted| wanted == n))
+}
+
+/// The error for a variable that none of `names` is; it names the nearest ones.
+pub fn missing<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Error {
+    Error::Unknown { kind: "variable", name: name.into(), nearest: nearest(name, names) }
+}
+
+/// The error for a variable of another shape than the network's.
+pub fn misshapen(name: &str, shape: &[usize], wanted: &[Option<usize>]) -> Error {
+    let wanted: Vec<String> = wanted.iter().map(|n| n.map_or("any".into(), |n| n.to_string())).collect();
+    Error::Input(format!("variable '{name}' has the shape {shape:?}; the network needs [{}]", wanted.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn some() -> BTreeMap<String, Tensor> {
+        let scalar = |name: &str, value| (name.to_owned(), Tensor::from_f32(&[1], vec![value]));
+        [scalar("net/a", 1.0), scalar("net/a/ExponentialMovingAverage", 2.0), scalar("net/b", 3.0)].into()
+    }
+
+    #[test]
+    fn a_shadow_is_preferred() {
+        let shadowed = Shadowed(some());
+        assert_eq!(shadowed.variable("net/a", &[None]).unwrap().to_f32(), [2.0]);
+        assert_eq!(shadowed.variable("net/b", &[Some(1)]).unwrap().to_f32(), [3.0]);
+    }
+
+    #[test]
+    fn errors_say_what_is_there() {
+        let message = some().variable("net/bb", &[None]).unwrap_err().to_string();
+        assert!(message.contains("'net/bb'") && message.contains("net/b"), "{message}");
+        let message = some().variable("net/b", &[Some(2), None]).unwrap_err().to_string();
+        assert!(message.contains("[1]") && message.contains("[2, any]"), "{message}");
+    }
+}

@@ -1,0 +1,56 @@
+//! What a TIFF's directory promises.
+//!
+//! The decoder sets memory aside for as many values as an entry of the directory counts, up to 256 MiB, before it looks
+//! whether the file has them and before any limit of ours is heard.
+
+use super::PictureError;
+use super::open::Source;
+
+/// Bytes of an entry: tag, type, count, and the values or where they are.
+const ENTRY: usize = 12;
+
+/// Refuses a first directory with an entry of more values than the file has bytes for.
+pub(super) fn check_directory(source: &Source<'_>) -> Result<(), PictureError> {
+    let file = Words { bytes: source.bytes, little: source.bytes.starts_with(b"II") };
+    let Some((start, entries)) = file.long(4).and_then(|start| Some((start as usize, file.short(start as usize)?)))
+    else {
+        return Ok(());
+    };
+    for at in (0..usize::from(entries)).map(|i| start + 2 + ENTRY * i) {
+        let (Some(kind), Some(count)) = (file.short(at + 2), file.long(at + 4)) else { break };
+        if u64::from(count) * value_size(kind) > source.bytes.len() as u64 {
+            return Err(
+                source.damaged(format!("an entry of its directory counts {count} values, more than it can hold"))
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Bytes of one value, by the number of its type; of an unknown type at least one.
+fn value_size(kind: u16) -> u64 {
+    match kind {
+        3 | 8 => 2,
+        4 | 9 | 11 | 13 => 4,
+        5 | 10 | 12 | 16..=18 => 8,
+        _ => 1,
+    }
+}
+
+/// Numbers in the file's own order of bytes.
+struct Words<'a> {
+    bytes: &'a [u8],
+    little: bool,
+}
+
+impl Words<'_> {
+    fn short(&self, at: usize) -> Option<u16> {
+        let bytes = *self.bytes.get(at..)?.first_chunk()?;
+        Some(if self.little { u16::from_le_bytes(bytes) } else { u16::from_be_bytes(bytes) })
+    }
+
+    fn long(&self, at: usize) -> Option<u32> {
+        let bytes = *self.bytes.get(at..)?.first_chunk()?;
+        Some(if self.little { u32::from_le_bytes(bytes) } else { u32::from_be_bytes(bytes) })
+    }
+}
