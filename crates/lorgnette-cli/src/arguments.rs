@@ -22,7 +22,7 @@ const LEVEL_VARIABLE: &str = "LORGNETTE_LEVEL";
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Options of every verb")]
 pub(crate) struct Global {
-    /// A network's name or frozen graph (.pb) [default: $LORGNETTE_MODEL, else mobilenet_v1_1.0_224]
+    /// A network's name, frozen graph (.pb) or TF-Slim checkpoint [default: $LORGNETTE_MODEL, else mobilenet_v1_1.0_224]
     #[arg(long, global = true, value_name = "M")]
     pub(crate) model: Option<OsString>,
 
@@ -33,6 +33,14 @@ pub(crate) struct Global {
     /// The node that gives the answer, where the graph does not make it clear
     #[arg(long, global = true, value_name = "NODE")]
     pub(crate) output: Option<String>,
+
+    /// The TF-Slim network that a checkpoint is of [default: recognised]
+    #[arg(long, global = true, value_name = "NET")]
+    pub(crate) net: Option<String>,
+
+    /// Leave out the moving averages of a checkpoint's weights
+    #[arg(long, global = true)]
+    pub(crate) no_ema: bool,
 
     /// Threads to use; answers do not depend on it [default: all cores]
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MOST_THREADS))]
@@ -64,6 +72,8 @@ impl Global {
             input: self.input.clone(),
             output: self.output.clone(),
             memory_limit: u64::from(self.memory_limit) << 20,
+            net: self.net.clone(),
+            no_averages: self.no_ema,
             ..ModelOptions::default()
         })
     }

@@ -2,12 +2,12 @@
 
 use std::env;
 use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Result, bail};
+use lorgnette::net::Network;
 use lorgnette::net::import::Ports;
-use lorgnette::net::{Network, Options};
 use lorgnette::preprocess::Preprocess;
 use lorgnette::{EMBEDDED_NAME, Labels, Model, ModelOptions, Provenance};
 
@@ -60,11 +60,7 @@ pub(crate) fn open_network(named: Option<&OsStr>, global: &Global) -> Result<Net
     let options = global.model_options()?;
     match choose(named, global)? {
         Choice::Embedded => Ok(Model::embedded(&options)?.network().clone()),
-        Choice::File(path) => {
-            let defaults = Options::with_threads(options.threads);
-            let level = options.level.unwrap_or(defaults.level);
-            Ok(Network::open(&path, Options { level, memory_limit: options.memory_limit, ..defaults })?)
-        }
+        Choice::File(path) => Ok(Network::open(&path, options.network())?),
     }
 }
 
@@ -155,14 +151,19 @@ fn resolve(name: OsString) -> Result<Choice> {
         return Ok(Choice::Embedded);
     }
     let path = PathBuf::from(name);
-    if !path.exists() {
+    if !path.exists() && !is_prefix(&path) {
         bail!(
-            "there is no model '{}': known are {EMBEDDED_NAME} (embedded) and the paths of frozen TensorFlow graphs (.pb)",
+            "there is no model '{}': known are {EMBEDDED_NAME} (embedded) and the paths of frozen TensorFlow graphs (.pb) \
+             and of TF-Slim checkpoints",
             path.display()
         );
     }
-    if path.is_dir() {
-        bail!("{}: a folder: give the frozen TensorFlow graph (.pb) in it", path.display());
-    }
     Ok(Choice::File(path))
+}
+
+/// Whether files of that name with an ending make a checkpoint, or an archive with that name in it.
+fn is_prefix(path: &Path) -> bool {
+    let mut index = path.as_os_str().to_owned();
+    index.push(".index");
+    Path::new(&index).exists() || path.ancestors().skip(1).any(Path::is_file)
 }

@@ -8,7 +8,7 @@ pub mod specialise;
 
 pub use op::Op;
 
-use crate::tensor::Tensor;
+use crate::tensor::{DType, Tensor};
 
 /// A node's place in its graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -94,6 +94,15 @@ impl Graph {
         let inputs = self.nodes.iter_mut().flat_map(|node| &mut node.inputs);
         for id in inputs.chain(&mut self.outputs).filter(|id| **id == from) {
             *id = to;
+        }
+    }
+
+    /// Makes a node an input, of whatever shape, or a constant.
+    pub(crate) fn feed(&mut self, id: NodeId, value: Option<Tensor>) {
+        let node = self.node_mut(id);
+        if !matches!(node.op, Op::Input { .. }) || value.is_some() {
+            node.op = value.map_or(Op::Input { dtype: DType::F32, shape: None }, Op::Const);
+            node.inputs.clear();
         }
     }
 

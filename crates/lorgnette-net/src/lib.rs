@@ -13,6 +13,7 @@ pub mod network;
 pub mod npy;
 pub mod passes;
 pub mod plan;
+mod source;
 pub mod tensor;
 pub mod weights;
 pub mod zoo;

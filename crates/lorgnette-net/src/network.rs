@@ -1,7 +1,7 @@
 //! A classification network: its graph, its ports, and the plans made of it so far.
 
 use std::collections::HashMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -12,7 +12,9 @@ use crate::graph::specialise::specialise;
 use crate::import::{GraphDef, Ports};
 use crate::passes::optimise;
 use crate::plan::{Activations, Packing, Plan, PlanOptions, Port};
+use crate::source::{Source, node_name};
 use crate::tensor::Tensor;
+use crate::zoo::Net;
 
 /// How a network is run.
 #[derive(Clone, Debug)]
@@ -27,6 +29,12 @@ pub struct Options {
     pub input: Option<String>,
     /// The node that gives the answer, where the graph does not make it clear.
     pub output: Option<String>,
+    /// The network of the zoo that a checkpoint's weights are of; else it is recognised.
+    pub net: Option<String>,
+    /// Whether a checkpoint's moving averages are preferred to the weights themselves, where it has both.
+    pub averages: bool,
+    /// The folder that archives of checkpoints are unpacked in; without it they are refused.
+    pub cache: Option<PathBuf>,
 }
 
 impl Options {
@@ -35,7 +43,16 @@ impl Options {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let threads = threads.unwrap_or_else(cores);
         let PlanOptions { level, memory_limit } = PlanOptions::default();
-        Self { pool: Arc::new(Pool::new(threads)), level, memory_limit, input: None, output: None }
+        Self {
+            pool: Arc::new(Pool::new(threads)),
+            level,
+            memory_limit,
+            input: None,
+            output: None,
+            net: None,
+            averages: true,
+            cache: None,
+        }
     }
 }
 
@@ -59,7 +76,7 @@ pub struct Network {
 #[derive(Debug)]
 struct Model {
     name: String,
-    graph: GraphDef,
+    source: Source,
     packing: Packing,
     plans: Mutex<Vec<Planned>>,
 }
@@ -91,12 +108,20 @@ struct PlanKey {
 const PLANS_KEPT: usize = 8;
 
 impl Network {
-    /// Opens a frozen graph. Its weights stay in the file, mapped, until a plan packs them.
+    /// Opens a frozen graph, or a checkpoint of a network of the [zoo](crate::zoo) by any path that
+    /// [`Weights::open`](crate::weights::Weights::open) takes. Weights stay in the file, mapped, until a plan packs
+    /// them.
     ///
     /// # Errors
-    /// If the file cannot be read or is no graph.
+    /// If the file cannot be read or is neither, or it is not clear which network a checkpoint is of.
     pub fn open(path: &Path, options: Options) -> Result<Self> {
-        Ok(Self::new(GraphDef::open(path)?, options))
+        let source = Source::open(path, &options)?;
+        let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = match &source {
+            Source::Frozen(_) => file.strip_suffix(".pb").unwrap_or(&file).to_owned(),
+            Source::Zoo(rebuilt) => rebuilt.net.name.to_owned(),
+        };
+        Ok(Self::new(name, source, options))
     }
 
     /// Reads a frozen graph that is in memory; `name` is what messages call it.
@@ -104,24 +129,39 @@ impl Network {
     /// # Errors
     /// If the bytes are no graph.
     pub fn from_bytes(bytes: impl Into<Bytes>, name: &str, options: Options) -> Result<Self> {
-        Ok(Self::new(GraphDef::from_bytes(bytes.into(), Path::new(name))?, options))
+        let graph = GraphDef::from_bytes(bytes.into(), Path::new(name))?;
+        Ok(Self::new(name.strip_suffix(".pb").unwrap_or(name).to_owned(), Source::Frozen(graph), options))
     }
 
-    fn new(graph: GraphDef, options: Options) -> Self {
-        let file = graph.path().file_name().unwrap_or_default().to_string_lossy();
-        let name = file.strip_suffix(".pb").unwrap_or(&file).to_owned();
-        let model = Model { name, graph, packing: Packing::default(), plans: Mutex::default() };
+    fn new(name: String, source: Source, options: Options) -> Self {
+        let model = Model { name, source, packing: Packing::default(), plans: Mutex::default() };
         Self { model: Arc::new(model), options }
     }
 
-    /// The file's name without its ending.
-    pub fn name(&self) -> &str {
-        &self.model.name
+    /// The network of the zoo whose weights these are; `None` for a frozen graph.
+    pub fn net(&self) -> Option<&'static Net> {
+        match &self.model.source {
+            Source::Frozen(_) => None,
+            Source::Zoo(rebuilt) => Some(rebuilt.net),
+        }
     }
 
-    /// The graph it was read from.
-    pub fn graph(&self) -> &GraphDef {
-        &self.model.graph
+    /// The names of all nodes.
+    pub fn node_names(&self) -> impl Iterator<Item = &str> {
+        self.model.source.names()
+    }
+
+    /// Whether the network has a node, or an end point, of that name.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] with the nearest names if not.
+    pub fn check_node(&self, name: &str) -> Result<()> {
+        self.model.source.graph(&[], &[], &[name]).map(drop)
+    }
+
+    /// The zoo's name for the network, or the file's name without its ending.
+    pub fn name(&self) -> &str {
+        &self.model.name
     }
 
     /// How it is run.
@@ -139,7 +179,7 @@ impl Network {
     /// # Errors
     /// If the graph does not make it clear; the message lists the candidates.
     pub fn ports(&self) -> Result<Ports> {
-        self.model.graph.ports(self.options.input.as_deref(), self.options.output.as_deref())
+        self.model.source.ports(self.options.input.as_deref(), self.options.output.as_deref())
     }
 
     /// The plan that computes `fetches` from `feeds` of these shapes, all by TensorFlow tensor name. Made once, then
@@ -172,8 +212,7 @@ impl Network {
         if let Some(plan) = self.kept(&key) {
             return Ok(plan);
         }
-        let names: Vec<&str> = feeds.iter().map(|feed| feed.0).collect();
-        let graph = self.model.graph.graph(&names, settings, fetches)?;
+        let graph = self.model.source.graph(feeds, settings, fetches)?;
         let sizes: HashMap<String, Vec<usize>> =
             feeds.iter().map(|(name, shape)| (node_name(name).to_owned(), shape.to_vec())).collect();
         let shaped = optimise(specialise(&graph, &sizes)?);
@@ -249,9 +288,4 @@ impl Network {
     pub fn packed_bytes(&self) -> usize {
         self.model.packing.bytes()
     }
-}
-
-/// The node of a tensor name: `name:0` is the first output of `name`.
-fn node_name(tensor: &str) -> &str {
-    tensor.strip_suffix(":0").unwrap_or(tensor)
 }

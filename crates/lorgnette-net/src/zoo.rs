@@ -43,6 +43,7 @@ use std::fmt;
 use crate::error::{Error, Result, nearest};
 use crate::graph::op::Border;
 use crate::graph::{Graph, NodeId};
+use crate::tensor::Tensor;
 use slim::{Slim, Step};
 
 /// All networks, by family.
@@ -276,12 +277,16 @@ pub struct Built {
 }
 
 impl Built {
-    /// The part of the network that computes `names`: nodes, or end points, or tensors (`name:0`).
+    /// The part of the network that computes `names`: nodes, or end points, or tensors (`name:0`). The nodes `fed`
+    /// are inputs in it, or constants where they have a value.
     ///
     /// # Errors
     /// [`Error::Unknown`] with the nearest names.
-    pub fn fetching(&self, names: &[&str]) -> Result<Graph> {
+    pub fn fetching(&self, names: &[&str], fed: &[(NodeId, Option<Tensor>)]) -> Result<Graph> {
         let mut graph = self.graph.clone();
+        for (id, value) in fed {
+            graph.feed(*id, value.clone());
+        }
         graph.set_outputs(names.iter().map(|name| self.node(name)).collect::<Result<_>>()?);
         Ok(graph.pruned())
     }

@@ -112,7 +112,7 @@ impl Variables for AsAsked {
 
 /// What a network makes of two made-up pictures.
 fn run(built: &Built, fetches: &[&str], shape: [usize; 4]) -> Vec<Tensor> {
-    let graph = built.fetching(fetches).unwrap();
+    let graph = built.fetching(fetches, &[]).unwrap();
     let sizes = HashMap::from([(built.input.clone(), shape.to_vec())]);
     let shaped = optimise(specialise(&graph, &sizes).unwrap_or_else(|error| panic!("{error}")));
     let pool = Pool::new(std::thread::available_parallelism().map_or(1, usize::from));
@@ -342,7 +342,7 @@ fn shape_of(
 ) -> Vec<usize> {
     let variables = MadeUp::of(&reference(folder().unwrap(), net)).hollow();
     let built = zoo::find(net).unwrap().build(&variables, options).unwrap_or_else(|error| panic!("{net}: {error}"));
-    let graph = built.fetching(&[&fetch(&built)]).unwrap();
+    let graph = built.fetching(&[&fetch(&built)], &[]).unwrap();
     let sizes = HashMap::from([(built.input.clone(), vec![1, height, width, 3])]);
     let shaped = specialise(&graph, &sizes).unwrap_or_else(|error| panic!("{net}: {error}"));
     shaped.fact(shaped.graph.outputs()[0]).shape.clone()

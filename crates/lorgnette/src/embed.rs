@@ -23,7 +23,7 @@ impl Embedder {
             None => model.ports().features.clone().ok_or_else(unclear)?,
         };
         // A wrong name is told now, not at the first photo.
-        model.network().graph().graph(&[model.ports().input.name.as_str()], &[], &[&end_point])?;
+        model.network().check_node(&end_point)?;
         Ok(Self { model, end_point })
     }
 

@@ -1,6 +1,6 @@
 //! What a graph's scopes tell of its network: how it wants its pictures.
 
-use lorgnette_net::GraphDef;
+use lorgnette_net::Network;
 
 use crate::preprocess::Style;
 
@@ -43,10 +43,15 @@ const FAMILIES: &[Family] = &[
     family("cell_stem_0", Style::Inception, 224),
 ];
 
-/// The family whose scopes a graph has.
-pub(crate) fn recognise(graph: &GraphDef) -> Option<Family> {
+/// The family of a network of the zoo, or the one whose scopes a graph has.
+pub(crate) fn recognise(network: &Network) -> Option<Family> {
+    if let Some(net) = network.net() {
+        let side = net.published.first().map_or(net.side, |published| published.side);
+        let style = net.preprocessing.parse().expect("the zoo names styles there are");
+        return Some(Family { scope: net.name, style, side });
+    }
     let of_name = |name: &str| name.split('/').find_map(|scope| FAMILIES.iter().find(|f| belongs(scope, f.scope)));
-    graph.names().find_map(of_name).copied()
+    network.node_names().find_map(of_name).copied()
 }
 
 /// Whether a scope is a family's: its name, perhaps with a size or a running number behind it.

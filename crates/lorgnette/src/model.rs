@@ -42,6 +42,10 @@ pub struct ModelOptions {
     pub output: Option<String>,
     /// Bytes that the activations of one run may take.
     pub memory_limit: u64,
+    /// The network of the zoo that a checkpoint's weights are of; recognised if not given.
+    pub net: Option<String>,
+    /// Whether to use a checkpoint's weights themselves where it has moving averages of them too.
+    pub no_averages: bool,
 }
 
 impl Default for ModelOptions {
@@ -58,6 +62,8 @@ impl Default for ModelOptions {
             input: None,
             output: None,
             memory_limit: 8 << 30,
+            net: None,
+            no_averages: false,
         }
     }
 }
@@ -102,10 +108,11 @@ impl Model {
         Self::new(EMBEDDED_NAME.to_owned(), network, options)
     }
 
-    /// A frozen TensorFlow graph in a file.
+    /// A frozen TensorFlow graph, or a checkpoint of a network of TF-Slim by any path: a prefix, a `.ckpt`, `.index`
+    /// or `.data-…` file, a folder, an archive of these.
     ///
     /// # Errors
-    /// If the file is none, or it is not clear how it wants its pictures; the message says which option settles it.
+    /// If there is neither, or it is not clear how it wants its pictures; the message says which option settles it.
     pub fn open(path: &Path, options: &ModelOptions) -> Result<Self> {
         let network = Network::open(path, network_options(options))?;
         Self::new(network.name().to_owned(), network, options)
@@ -113,7 +120,7 @@ impl Model {
 
     fn new(name: String, network: Network, options: &ModelOptions) -> Result<Self> {
         let ports = network.ports()?;
-        let family = family::recognise(network.graph());
+        let family = family::recognise(&network);
         let (preprocess, provenance) = preprocessing(&name, &ports, family, options)?;
         let scores = scores_shape(&network, &ports, &preprocess)?;
         let labels = match (&options.labels, class_count(&scores)) {
@@ -249,12 +256,30 @@ impl About {
     }
 }
 
+/// The model home: `LORGNETTE_HOME`, else `lorgnette` in the user's data folder. Archives are unpacked there.
+fn home() -> Option<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let data = || set("XDG_DATA_HOME").or_else(|| Some(set("HOME")?.join(".local/share")));
+    set("LORGNETTE_HOME").or_else(|| Some(data().or_else(|| set("LOCALAPPDATA"))?.join("lorgnette")))
+}
+
+impl ModelOptions {
+    /// What of it concerns the network alone.
+    #[must_use]
+    pub fn network(&self) -> Options {
+        network_options(self)
+    }
+}
+
 fn network_options(options: &ModelOptions) -> Options {
     let defaults = Options { memory_limit: options.memory_limit, ..Options::with_threads(options.threads) };
     Options {
         level: options.level.unwrap_or(defaults.level),
         input: options.input.clone(),
         output: options.output.clone(),
+        net: options.net.clone(),
+        averages: !options.no_averages,
+        cache: home(),
         ..defaults
     }
 }

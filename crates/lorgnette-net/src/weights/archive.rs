@@ -72,7 +72,7 @@ type Visit<'a> = dyn FnMut(&[u8], u64, &mut dyn Read) -> Result<(), String> + 'a
 
 /// A path as the archive that it is or goes through, and the rest of it within: `a.tgz/ema/model` is `a.tgz` and
 /// `ema/model`. `None` for paths without an archive.
-pub(super) fn split(path: &Path) -> Result<Option<(PathBuf, PathBuf)>> {
+pub(crate) fn split(path: &Path) -> Result<Option<(PathBuf, PathBuf)>> {
     for archive in path.ancestors() {
         if archive.is_file() {
             let inner = path.strip_prefix(archive).unwrap_or(Path::new("")).to_path_buf();

@@ -2,7 +2,8 @@
 //!
 //! The value under the empty key lists every variable and its slices; the value under a slice's key is a message with
 //! the slice's values. One file as a rule; savers with `sharded=True` wrote several, `NAME-00000-of-00002`, each
-//! listing what it holds.
+//! listing what it holds. The list shares its block with the first variables, so opening verifies those too: 256 KiB
+//! of them (the writers' block size), or more where a larger one comes that early.
 
 use std::collections::BTreeMap;
 use std::ops::Range;

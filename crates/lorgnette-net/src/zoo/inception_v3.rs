@@ -160,6 +160,7 @@ fn aux_logits(s: &mut Slim<'_>, net: Value) -> Step<()> {
 }
 
 /// What differs between the auxiliary classifiers of Inception V3, V4 and Inception-ResNet.
+#[derive(Clone, Copy)]
 pub(super) struct AuxHead {
     /// The scope of the pool.
     pub(super) pool: &'static str,

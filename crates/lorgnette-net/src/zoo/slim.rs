@@ -3,17 +3,26 @@
 //! Names are TF-Slim's own: `conv2d` in scope `X` reads the variable `X/weights` and makes the nodes `X/Conv2D`,
 //! `X/BatchNorm/FusedBatchNormV3` (or `X/BiasAdd`) and `X/Relu`.
 
-use std::borrow::Cow;
+mod atrous;
+mod classifier;
+mod layer;
+
+pub(super) use atrous::Atrous;
+pub(super) use layer::{
+    Activation, ArgScope, Kernel, Layer, Normalizer, Width, avg_pool2d, concat, conv2d, depthwise, max_pool2d,
+};
+
 use std::collections::HashMap;
 
 use lorgnette_kernels::{Binary, Clamp, Padding};
 
 use super::variables::Variables;
-use super::{Built, Setting, ZooOptions};
+use super::{Built, ZooOptions};
 use crate::error::{Error, Result, nearest};
-use crate::graph::op::{Border, Conv, Epilogue, MatMul, Op, PadMode, Pool, PoolKind, Reduction, SliceMasks};
+use crate::graph::op::{Border, Conv, Epilogue, Op, PadMode, Pool, PoolKind, Reduction, SliceMasks};
 use crate::graph::{Graph, NodeId};
 use crate::tensor::{DType, Tensor};
+use layer::Kind;
 
 pub(super) use crate::graph::op::Border::{Same, Valid};
 
@@ -43,197 +52,6 @@ pub(super) struct Value {
     pub(super) height: usize,
     pub(super) width: usize,
     pub(super) channels: usize,
-}
-
-/// What follows a sum.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Activation {
-    None,
-    /// None as well, but TF-Slim leaves a node of that name.
-    Identity,
-    Relu,
-    Relu6,
-    HardSwish,
-}
-
-/// What is done to a sum before its activation.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Normalizer {
-    None,
-    Biases,
-    /// With `gamma`, or (`scale: false`) without one.
-    BatchNorm {
-        epsilon: f32,
-        scale: bool,
-    },
-}
-
-/// How many channels a layer of `depth` has.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Width {
-    /// That many.
-    Fixed,
-    /// As many as its variable in the file, so that a file of any width is read.
-    Stored,
-    /// `multiplier` times as many, rounded down: the Inceptions and MobileNet V1.
-    Truncated { multiplier: f64, min_depth: usize },
-    /// `multiplier` times as many, rounded to a multiple of 8: MobileNet V2 and V3.
-    Divisible { multiplier: f64, min_depth: usize },
-}
-
-/// What a scope sets for all layers in it, as `arg_scope` does.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct ArgScope {
-    pub(super) padding: Border,
-    pub(super) pool_stride: usize,
-    pub(super) pool_padding: Border,
-    pub(super) normalizer: Normalizer,
-    /// What batch norm is like where it is a layer of its own.
-    pub(super) layer_norm: Normalizer,
-    pub(super) activation: Activation,
-    pub(super) width: Width,
-    /// Whether convolutions become end points, under their scope's name (`outputs_collections`).
-    pub(super) collect: bool,
-    /// Whether pools do.
-    pub(super) collect_pools: bool,
-}
-
-impl Default for ArgScope {
-    /// TF-Slim's own defaults.
-    fn default() -> Self {
-        Self {
-            padding: Same,
-            pool_stride: 2,
-            pool_padding: Valid,
-            normalizer: Normalizer::Biases,
-            layer_norm: Normalizer::None,
-            activation: Activation::Relu,
-            width: Width::Fixed,
-            collect: false,
-            collect_pools: false,
-        }
-    }
-}
-
-/// A row of a table. What it leaves open, the [`ArgScope`] decides.
-#[derive(Clone, Debug)]
-pub(super) struct Layer {
-    scope: Cow<'static, str>,
-    kind: Kind,
-    kernel: [usize; 2],
-    rate: usize,
-    stride: Option<usize>,
-    padding: Option<Border>,
-    activation: Option<Activation>,
-    normalizer: Option<Normalizer>,
-}
-
-#[derive(Clone, Debug)]
-enum Kind {
-    Conv {
-        depth: Option<usize>,
-    },
-    /// One filter for each channel.
-    Depthwise,
-    Pool(PoolKind),
-    /// Several layers over the same input, joined.
-    Concat(Vec<Layer>),
-}
-
-/// A window's rows and columns; one number for a square.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Kernel([usize; 2]);
-
-impl From<usize> for Kernel {
-    fn from(side: usize) -> Self {
-        Self([side; 2])
-    }
-}
-
-impl From<[usize; 2]> for Kernel {
-    fn from(sides: [usize; 2]) -> Self {
-        Self(sides)
-    }
-}
-
-fn layer(scope: impl Into<Cow<'static, str>>, kind: Kind, kernel: impl Into<Kernel>) -> Layer {
-    let Kernel(kernel) = kernel.into();
-    Layer {
-        scope: scope.into(),
-        kind,
-        kernel,
-        rate: 1,
-        stride: None,
-        padding: None,
-        activation: None,
-        normalizer: None,
-    }
-}
-
-/// A convolution to `depth` channels.
-pub(super) fn conv2d(scope: impl Into<Cow<'static, str>>, depth: usize, kernel: impl Into<Kernel>) -> Layer {
-    layer(scope, Kind::Conv { depth: Some(depth) }, kernel)
-}
-
-/// A convolution to as many channels as the file says.
-fn conv2d_as_stored(scope: impl Into<Cow<'static, str>>, kernel: impl Into<Kernel>) -> Layer {
-    layer(scope, Kind::Conv { depth: None }, kernel)
-}
-
-/// A convolution with one filter for each channel.
-pub(super) fn depthwise(scope: impl Into<Cow<'static, str>>, kernel: impl Into<Kernel>) -> Layer {
-    layer(scope, Kind::Depthwise, kernel)
-}
-
-/// The largest value of each window.
-pub(super) fn max_pool2d(scope: impl Into<Cow<'static, str>>, kernel: impl Into<Kernel>) -> Layer {
-    layer(scope, Kind::Pool(PoolKind::Max), kernel)
-}
-
-/// The mean of each window.
-pub(super) fn avg_pool2d(scope: impl Into<Cow<'static, str>>, kernel: impl Into<Kernel>) -> Layer {
-    layer(scope, Kind::Pool(PoolKind::Average), kernel)
-}
-
-/// Several layers over the same input, their channels joined.
-pub(super) fn concat(layers: impl Into<Vec<Layer>>) -> Layer {
-    layer("concat", Kind::Concat(layers.into()), 1)
-}
-
-impl Layer {
-    pub(super) fn stride(mut self, stride: usize) -> Self {
-        self.stride = Some(stride);
-        self
-    }
-
-    pub(super) fn rate(mut self, rate: usize) -> Self {
-        self.rate = rate;
-        self
-    }
-
-    pub(super) fn padding(mut self, padding: Border) -> Self {
-        self.padding = Some(padding);
-        self
-    }
-
-    pub(super) fn valid(self) -> Self {
-        self.padding(Valid)
-    }
-
-    pub(super) fn activation(mut self, activation: Activation) -> Self {
-        self.activation = Some(activation);
-        self
-    }
-
-    pub(super) fn normalizer(mut self, normalizer: Normalizer) -> Self {
-        self.normalizer = Some(normalizer);
-        self
-    }
-
-    /// A plain sum: no activation, and biases instead of batch norm.
-    pub(super) fn linear(self) -> Self {
-        self.activation(Activation::None).normalizer(Normalizer::Biases)
-    }
 }
 
 /// Where names begin: nodes and variables differ within a scope that is entered a second time.
@@ -439,35 +257,6 @@ impl<'a> Slim<'a> {
         self.finish_sum(net, row)
     }
 
-    /// A matrix product with biases; without `outputs`, to as many as the file says.
-    pub(super) fn fully_connected(
-        &mut self,
-        net: Value,
-        scope: &str,
-        outputs: Option<usize>,
-        activation: Activation,
-    ) -> Step {
-        let (matrix, shape) = self.variable(&format!("{scope}/weights"), &[Some(net.channels), outputs])?;
-        let id = self.node(&format!("{scope}/MatMul"), Op::MatMul(MatMul::default()), &[net.id, matrix]);
-        let net = Value { id, height: 1, width: 1, channels: shape[1] };
-        let net = self.biases(net, scope)?;
-        Ok(self.activate(net, scope, activation))
-    }
-
-    /// A picture's pixels and channels in one row.
-    pub(super) fn flatten(&mut self, net: Value, scope: &str) -> Value {
-        let shape = self.node(&format!("{scope}/flatten/Shape"), Op::Shape(DType::I32), &[net.id]);
-        let ends = [("stack", 0), ("stack_1", 1), ("stack_2", 1)];
-        let ends = ends.map(|(name, at)| self.integers(&format!("{scope}/flatten/strided_slice/{name}"), &[1], &[at]));
-        let first = SliceMasks { shrink_axis: 1, ..SliceMasks::default() };
-        let inputs = [shape, ends[0], ends[1], ends[2]];
-        let batch = self.node(&format!("{scope}/flatten/strided_slice"), Op::StridedSlice(first), &inputs);
-        let rest = self.integers(&format!("{scope}/flatten/Reshape/shape/1"), &[], &[-1]);
-        let shape = self.node(&format!("{scope}/flatten/Reshape/shape"), Op::Pack { axis: 0 }, &[batch, rest]);
-        let id = self.node(&format!("{scope}/flatten/Reshape"), Op::Reshape, &[net.id, shape]);
-        Value { id, height: 1, width: 1, channels: net.height * net.width * net.channels }
-    }
-
     /// Batch norm as a layer of its own.
     pub(super) fn batch_norm(&mut self, net: Value, scope: &str) -> Step {
         self.normalize(net, scope, self.args.layer_norm)
@@ -580,66 +369,6 @@ impl<'a> Slim<'a> {
     /// A window no larger than the picture.
     pub(super) fn reduced_kernel_size(net: Value, kernel: [usize; 2]) -> [usize; 2] {
         [net.height.clamp(1, kernel[0]), net.width.clamp(1, kernel[1])]
-    }
-
-    /// What classification starts from: the input of the last layer. Building ends here if no classes are wanted.
-    pub(super) fn features(&mut self, net: Value) -> Step {
-        self.features = Some(net);
-        if self.options.num_classes == Some(0) { Err(Stop::Reached) } else { Ok(net) }
-    }
-
-    /// The last layer as a convolution of size 1: one value for each class and pixel.
-    pub(super) fn logits(&mut self, net: Value, scope: &'static str) -> Step {
-        let row = conv2d_as_stored(scope, 1).linear().padding(Same);
-        let net = self.convolve(net, &row, self.options.num_classes)?;
-        self.logits = Some(net);
-        Ok(net)
-    }
-
-    /// The last layer as a matrix product.
-    pub(super) fn fully_connected_logits(&mut self, net: Value, scope: &str) -> Step {
-        let net = self.fully_connected(net, scope, self.options.num_classes, Activation::None)?;
-        self.logits = Some(net);
-        Ok(net)
-    }
-
-    /// The logits under another name.
-    pub(super) fn logits_are(&mut self, net: Value) {
-        self.logits = Some(net);
-    }
-
-    /// The logits without rows and columns, unless `spatial_squeeze` is off.
-    pub(super) fn spatial_squeeze(&mut self, net: Value, name: &str) -> Value {
-        if !self.options.spatial_squeeze {
-            return net;
-        }
-        let id = self.node(name, Op::Squeeze { axes: vec![1, 2] }, &[net.id]);
-        let net = Value { id, height: 1, width: 1, ..net };
-        self.logits = Some(net);
-        net
-    }
-
-    /// Probabilities by one softmax.
-    pub(super) fn softmax(&mut self, net: Value, name: &str) -> Value {
-        let id = self.node(name, Op::Softmax { log: false }, &[net.id]);
-        self.probabilities = Some(id);
-        Value { id, ..net }
-    }
-
-    /// Probabilities in TF-Slim's way: made a matrix, softmax, given the old shape again.
-    pub(super) fn slim_softmax(&mut self, net: Value, scope: &str) -> Value {
-        let rows = self.integers(&format!("{scope}/Reshape/shape"), &[2], &[-1, net.channels as i64]);
-        let matrix = self.node(&format!("{scope}/Reshape"), Op::Reshape, &[net.id, rows]);
-        let softmax = self.node(&format!("{scope}/Softmax"), Op::Softmax { log: false }, &[matrix]);
-        let shape = self.node(&format!("{scope}/Shape"), Op::Shape(DType::I32), &[net.id]);
-        let id = self.node(&format!("{scope}/Reshape_1"), Op::Reshape, &[softmax, shape]);
-        self.probabilities = Some(id);
-        Value { id, ..net }
-    }
-
-    /// Whether to pool over the whole picture, where the network leaves it open.
-    pub(super) fn pools_globally(&self, by_default: bool) -> bool {
-        self.options.global_pool.unwrap_or(by_default)
     }
 
     /// The shape of a variable in the current scope.
@@ -768,45 +497,6 @@ fn join(scope: &str, name: &str) -> String {
     }
 }
 
-/// Strides until the wanted ratio of input to output size is reached, and holes between taps from then on.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Atrous {
-    wanted: Option<usize>,
-    reached: usize,
-    rate: usize,
-}
-
-impl Atrous {
-    pub(super) fn new(wanted: Option<usize>) -> Self {
-        Self { wanted, reached: 1, rate: 1 }
-    }
-
-    /// The stride and rate of a layer whose stride in the table is `stride`.
-    pub(super) fn step(&mut self, stride: usize) -> (usize, usize) {
-        if self.wanted == Some(self.reached) {
-            let rate = self.rate;
-            self.rate *= stride;
-            return (1, rate);
-        }
-        self.reached *= stride;
-        (stride, 1)
-    }
-
-    /// Whether the ratio was reached exactly.
-    ///
-    /// # Errors
-    /// [`Error::Input`] if not.
-    pub(super) fn finish(&self, scale: usize) -> Result<()> {
-        match self.wanted {
-            Some(wanted) if wanted != self.reached => {
-                let what = format!("{} {} cannot be reached", Setting::OutputStride, wanted * scale);
-                Err(Error::Input(format!("{what}: the strides multiply to {}", self.reached * scale)))
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -814,14 +504,5 @@ mod tests {
     #[test]
     fn widths_round_as_tf_slim_rounds_them() {
         assert_eq!([11.2, 16.8, 18.0, 22.4, 44.8, 1.0].map(|v| divisible(v, 8)), [16, 16, 24, 24, 48, 8]);
-    }
-
-    #[test]
-    fn strides_become_rates_where_the_output_stride_is_reached() {
-        let mut atrous = Atrous::new(Some(4));
-        let steps = [2, 1, 2, 1, 2, 2, 1].map(|stride| atrous.step(stride));
-        assert_eq!(steps, [(2, 1), (1, 1), (2, 1), (1, 1), (1, 1), (1, 2), (1, 4)]);
-        assert!(atrous.finish(1).is_ok());
-        assert!(Atrous::new(Some(3)).finish(1).is_err());
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::error::{Error, Result, nearest};
 use crate::tensor::Tensor;
+use crate::weights::Weights;
 
 /// Named weights, as a checkpoint has them.
 pub trait Variables {
@@ -24,6 +25,19 @@ impl<V: Variables + ?Sized> Variables for &V {
 
     fn shape(&self, name: &str) -> Option<Vec<usize>> {
         (**self).shape(name)
+    }
+}
+
+/// Weights in a checkpoint.
+impl Variables for Weights {
+    fn variable(&self, name: &str, shape: &[Option<usize>]) -> Result<Tensor> {
+        let names = || self.variables().iter().map(crate::weights::Variable::name);
+        let found = Weights::variable(self, name).ok_or_else(|| missing(name, names()))?;
+        if fits(found.shape(), shape) { self.get(name) } else { Err(misshapen(name, found.shape(), shape)) }
+    }
+
+    fn shape(&self, name: &str) -> Option<Vec<usize>> {
+        Weights::variable(self, name).map(|variable| variable.shape().to_vec())
     }
 }
 

@@ -1,0 +1,197 @@
+//! What a layer is to be: the rows of the zoo's tables, and what scopes set for all rows in them.
+
+use std::borrow::Cow;
+
+use crate::graph::op::{Border, PoolKind};
+use Border::{Same, Valid};
+
+/// What follows a sum.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(in crate::zoo) enum Activation {
+    None,
+    /// None as well, but TF-Slim leaves a node of that name.
+    Identity,
+    Relu,
+    Relu6,
+    HardSwish,
+}
+
+/// What is done to a sum before its activation.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(in crate::zoo) enum Normalizer {
+    None,
+    Biases,
+    /// With `gamma`, or (`scale: false`) without one.
+    BatchNorm {
+        epsilon: f32,
+        scale: bool,
+    },
+}
+
+/// How many channels a layer of `depth` has.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::zoo) enum Width {
+    /// That many.
+    Fixed,
+    /// As many as its variable in the file, so that a file of any width is read.
+    Stored,
+    /// `multiplier` times as many, rounded down: the Inceptions and MobileNet V1.
+    Truncated { multiplier: f64, min_depth: usize },
+    /// `multiplier` times as many, rounded to a multiple of 8: MobileNet V2 and V3.
+    Divisible { multiplier: f64, min_depth: usize },
+}
+
+/// What a scope sets for all layers in it, as `arg_scope` does.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::zoo) struct ArgScope {
+    pub(in crate::zoo) padding: Border,
+    pub(in crate::zoo) pool_stride: usize,
+    pub(in crate::zoo) pool_padding: Border,
+    pub(in crate::zoo) normalizer: Normalizer,
+    /// What batch norm is like where it is a layer of its own.
+    pub(in crate::zoo) layer_norm: Normalizer,
+    pub(in crate::zoo) activation: Activation,
+    pub(in crate::zoo) width: Width,
+    /// Whether convolutions become end points, under their scope's name (`outputs_collections`).
+    pub(in crate::zoo) collect: bool,
+    /// Whether pools do.
+    pub(in crate::zoo) collect_pools: bool,
+}
+
+impl Default for ArgScope {
+    /// TF-Slim's own defaults.
+    fn default() -> Self {
+        Self {
+            padding: Same,
+            pool_stride: 2,
+            pool_padding: Valid,
+            normalizer: Normalizer::Biases,
+            layer_norm: Normalizer::None,
+            activation: Activation::Relu,
+            width: Width::Fixed,
+            collect: false,
+            collect_pools: false,
+        }
+    }
+}
+
+/// A row of a table. What it leaves open, the [`ArgScope`] decides.
+#[derive(Clone, Debug)]
+pub(in crate::zoo) struct Layer {
+    pub(super) scope: Cow<'static, str>,
+    pub(super) kind: Kind,
+    pub(super) kernel: [usize; 2],
+    pub(super) rate: usize,
+    pub(super) stride: Option<usize>,
+    pub(super) padding: Option<Border>,
+    pub(super) activation: Option<Activation>,
+    pub(super) normalizer: Option<Normalizer>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Kind {
+    Conv {
+        depth: Option<usize>,
+    },
+    /// One filter for each channel.
+    Depthwise,
+    Pool(PoolKind),
+    /// Several layers over the same input, joined.
+    Concat(Vec<Layer>),
+}
+
+/// A window's rows and columns; one number for a square.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::zoo) struct Kernel([usize; 2]);
+
+impl From<usize> for Kernel {
+    fn from(side: usize) -> Self {
+        Self([side; 2])
+    }
+}
+
+impl From<[usize; 2]> for Kernel {
+    fn from(sides: [usize; 2]) -> Self {
+        Self(sides)
+    }
+}
+
+fn layer(scope: impl Into<Cow<'static, str>>, kind: Kind, kernel: impl Into<Kernel>) -> Layer {
+    let Kernel(kernel) = kernel.into();
+    Layer {
+        scope: scope.into(),
+        kind,
+        kernel,
+        rate: 1,
+        stride: None,
+        padding: None,
+        activation: None,
+        normalizer: None,
+    }
+}
+
+/// A convolution to `depth` channels.
+pub(in crate::zoo) fn conv2d(scope: impl Into<Cow<'static, str>>, depth: usize, kernel: impl Into<Kernel>) -> Layer {
+    layer(scope, Kind::Conv { depth: Some(depth) }, kernel)
+}
+
+/// A convolution to as many channels as the file says.
+pub(super) fn conv2d_as_stored(scope: impl Into<Cow<'static, str>>, kernel: impl Into<Kernel>) -> Layer {
+    layer(scope, Kind::Conv { depth: None }, kernel)
+}
+
+/// A convolution with one filter for each channel.
+pub(in crate::zoo) fn depthwise(scope: impl Into<Cow<'static, str>>, kernel: impl Into<Kernel>) -> Layer {
+    layer(scope, Kind::Depthwise, kernel)
+}
+
+/// The largest value of each window.
+pub(in crate::zoo) fn max_pool2d(scope: impl Into<Cow<'static, str>>, kernel: impl Into<Kernel>) -> Layer {
+    layer(scope, Kind::Pool(PoolKind::Max), kernel)
+}
+
+/// The mean of each window.
+pub(in crate::zoo) fn avg_pool2d(scope: impl Into<Cow<'static, str>>, kernel: impl Into<Kernel>) -> Layer {
+    layer(scope, Kind::Pool(PoolKind::Average), kernel)
+}
+
+/// Several layers over the same input, their channels joined.
+pub(in crate::zoo) fn concat(layers: impl Into<Vec<Layer>>) -> Layer {
+    layer("concat", Kind::Concat(layers.into()), 1)
+}
+
+impl Layer {
+    pub(in crate::zoo) fn stride(mut self, stride: usize) -> Self {
+        self.stride = Some(stride);
+        self
+    }
+
+    pub(in crate::zoo) fn rate(mut self, rate: usize) -> Self {
+        self.rate = rate;
+        self
+    }
+
+    pub(in crate::zoo) fn padding(mut self, padding: Border) -> Self {
+        self.padding = Some(padding);
+        self
+    }
+
+    pub(in crate::zoo) fn valid(self) -> Self {
+        self.padding(Valid)
+    }
+
+    pub(in crate::zoo) fn activation(mut self, activation: Activation) -> Self {
+        self.activation = Some(activation);
+        self
+    }
+
+    pub(in crate::zoo) fn normalizer(mut self, normalizer: Normalizer) -> Self {
+        self.normalizer = Some(normalizer);
+        self
+    }
+
+    /// A plain sum: no activation, and biases instead of batch norm.
+    pub(in crate::zoo) fn linear(self) -> Self {
+        self.activation(Activation::None).normalizer(Normalizer::Biases)
+    }
+}

@@ -1,1 +1,0 @@
-//! Lorgnette's fuzz targets.

@@ -1,0 +1,86 @@
+//! Lorgnette's fuzzer: damaged files through the readers of everything that comes from outside.
+//!
+//! No case may panic, hang, hold more memory than its target's bound, or give an error that does not name the file.
+//! A case is made from the seed, the target and its number alone, so that these three repeat it.
+
+mod memory;
+mod mutate;
+mod random;
+mod run;
+mod targets;
+mod watch;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+
+use crate::run::Fuzzer;
+
+#[global_allocator]
+static ALLOCATOR: memory::Counting = memory::Counting;
+
+/// Reads damaged files, and fails if a reader does worse than refuse one.
+#[derive(Parser)]
+struct Arguments {
+    /// What to fuzz.
+    #[arg(value_enum, default_value = "all")]
+    target: Choice,
+    /// Cases of each target [default: 20000, or as many as --seconds allow]
+    #[arg(long)]
+    cases: Option<u64>,
+    /// Ends after so long; the targets share the time.
+    #[arg(long)]
+    seconds: Option<u64>,
+    /// Another seed makes other cases.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// The number of the first case, to repeat one.
+    #[arg(long, default_value_t = 0)]
+    first: u64,
+    /// Where the files of failed cases go [default: a folder for temporary files]
+    #[arg(long, value_name = "FOLDER")]
+    save: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Choice {
+    Graphs,
+    Photos,
+    Tensors,
+    Labels,
+    All,
+}
+
+impl Choice {
+    fn includes(self, target: usize) -> bool {
+        matches!(self, Self::All) || self as usize == target
+    }
+}
+
+const CASES: u64 = 20_000;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let folder = arguments.save.unwrap_or_else(|| std::env::temp_dir().join("lorgnette-fuzz"));
+    if let Err(error) = std::fs::create_dir_all(&folder) {
+        eprintln!("{}: {error}", folder.display());
+        return ExitCode::FAILURE;
+    }
+    let fuzzer = Fuzzer::new(arguments.seed, folder);
+    let chosen: Vec<usize> = (0..fuzzer.targets().len()).filter(|&target| arguments.target.includes(target)).collect();
+    let cases = arguments.cases.unwrap_or(if arguments.seconds.is_some() { u64::MAX } else { CASES });
+    let shares: f64 = chosen.iter().map(|&target| fuzzer.targets()[target].share()).sum();
+    let (mut passed, mut failed) = (0, 0);
+    for target in chosen {
+        let share = fuzzer.targets()[target].share() / shares;
+        let time = arguments.seconds.map_or(Duration::MAX, |all| Duration::from_secs(all).mul_f64(share));
+        let tally = fuzzer.run(target, arguments.first..arguments.first.saturating_add(cases), time);
+        println!("{tally}");
+        passed += tally.passed();
+        failed += tally.failed();
+    }
+    println!("{passed} passed, {failed} failed");
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

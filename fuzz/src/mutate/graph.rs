@@ -1,0 +1,219 @@
+//! Damage to graphs that leaves them Protocol Buffers, so that it reaches the code behind the parser.
+
+mod build;
+mod wire;
+
+pub(crate) use build::{Attribute, write_node};
+
+use crate::random::Random;
+use wire::{Field, Kind, Message, Value};
+
+/// Graphs grown by grafts stay below so many nodes.
+const MOST_NODES: usize = 60;
+
+/// Field numbers of the messages that are changed on purpose.
+const NODE: u64 = 1;
+const NAME: u64 = 1;
+const OP: u64 = 2;
+const INPUT: u64 = 3;
+
+/// Damages a graph in a few ways; `other` gives pieces. Bytes that are no graph are returned as they are.
+pub(crate) fn mutate(random: &mut Random, bytes: &[u8], other: &[u8]) -> Vec<u8> {
+    let (Some(mut graph), Some(other)) = (Message::parse(bytes, Kind::Graph), Message::parse(other, Kind::Graph))
+    else {
+        return bytes.to_vec();
+    };
+    for _ in 0..=random.below(4) {
+        match random.below(12) {
+            0 | 1 => rewire(random, &mut graph),
+            2 => rename(random, &mut graph),
+            3 => change_operation(random, &mut graph, &other),
+            4 => graft(random, &mut graph, &other),
+            5 => swap_pieces(random, &mut graph, &other),
+            _ => change_field(random, &mut graph),
+        }
+    }
+    let mut bytes = Vec::new();
+    graph.write(&mut bytes);
+    bytes
+}
+
+/// The large constants of a graph become one repeated number, so that a whole network is a small file.
+pub(crate) fn without_weights(bytes: &[u8]) -> Vec<u8> {
+    const LARGE: usize = 1024;
+    const CONTENT: u64 = 4;
+    const FLOATS: u64 = 5;
+    let mut graph = Message::parse(bytes, Kind::Graph).expect("a sound graph");
+    graph.for_each_message(&mut |message| {
+        let large = |field: &Field| matches!(&field.value, Value::Bytes(content) if content.len() > LARGE);
+        if message.kind == Kind::Tensor && message.fields.iter().any(|field| field.number == CONTENT && large(field)) {
+            message.fields.retain(|field| field.number != CONTENT);
+            let half = Value::Bytes(0.5f32.to_le_bytes().to_vec());
+            message.fields.push(Field { number: FLOATS, value: half });
+        }
+    });
+    let mut bytes = Vec::new();
+    graph.write(&mut bytes);
+    bytes
+}
+
+/// The names of the nodes.
+fn names(graph: &Message) -> Vec<String> {
+    graph.children(NODE).filter_map(|node| node.text(NAME)).collect()
+}
+
+/// A random node.
+fn node<'a>(random: &mut Random, graph: &'a mut Message) -> Option<&'a mut Message> {
+    let count = graph.children(NODE).count();
+    graph.children_mut(NODE).nth(random.below(count))
+}
+
+/// Lets an input be another node, itself, a later one, or nobody: loops, wrong types, missing nodes.
+fn rewire(random: &mut Random, graph: &mut Message) {
+    let names = names(graph);
+    let Some(node) = node(random, graph) else { return };
+    if names.is_empty() {
+        return;
+    }
+    let name = random.pick(&names).clone();
+    let input = match random.below(8) {
+        0 => format!("^{name}"),
+        1 => format!("{name}:1"),
+        2 => format!("{name}:{}", random.number()),
+        3 if random.one_in(4) => "nobody".to_owned(),
+        _ => name,
+    };
+    let value = Value::Bytes(input.into_bytes());
+    let inputs: Vec<usize> = (0..node.fields.len()).filter(|&i| node.fields[i].number == INPUT).collect();
+    if inputs.is_empty() || random.one_in(6) {
+        node.fields.push(Field { number: INPUT, value });
+    } else {
+        node.fields[*random.pick(&inputs)].value = value;
+    }
+}
+
+/// Calls a node something else; one that has a fetched node's name takes its place.
+fn rename(random: &mut Random, graph: &mut Message) {
+    let names = names(graph);
+    if let (Some(node), false) = (node(random, graph), names.is_empty()) {
+        let name = if random.one_in(2) { random.pick(&names).clone() } else { "renamed:0".to_owned() };
+        node.set_text(NAME, &name);
+    }
+}
+
+/// Gives a node the operation of a node of either graph.
+fn change_operation(random: &mut Random, graph: &mut Message, other: &Message) {
+    let of = |graph: &Message| -> Vec<String> { graph.children(NODE).filter_map(|node| node.text(OP)).collect() };
+    let operations = [of(graph), of(other)].concat();
+    if let (Some(node), false) = (node(random, graph), operations.is_empty()) {
+        let operation: &String = random.pick(&operations);
+        node.set_text(OP, operation);
+    }
+}
+
+/// Adds the other graph's nodes under new names, and lets nodes of the one read nodes of the other.
+fn graft(random: &mut Random, graph: &mut Message, other: &Message) {
+    const MARK: &str = "grafted/";
+    if graph.children(NODE).count() + other.children(NODE).count() > MOST_NODES {
+        return;
+    }
+    for node in other.children(NODE) {
+        let mut node = node.clone();
+        for field in node.fields.iter_mut().filter(|field| matches!(field.number, NAME | INPUT)) {
+            if let Value::Bytes(text) = &mut field.value {
+                let at = usize::from(text.first() == Some(&b'^'));
+                text.splice(at..at, MARK.bytes());
+            }
+        }
+        let at = random.below(graph.fields.len() + 1);
+        graph.fields.insert(at, Field { number: NODE, value: Value::Message(node) });
+    }
+    for _ in 0..=random.below(3) {
+        rewire(random, graph);
+    }
+}
+
+/// Puts a message of the other graph in the place of one of the same kind: an attribute, a tensor, a shape.
+fn swap_pieces(random: &mut Random, graph: &mut Message, other: &Message) {
+    let mut pieces = Vec::new();
+    other.clone().for_each_message(&mut |message| {
+        if !matches!(message.kind, Kind::Graph | Kind::Node) {
+            pieces.push(message.clone());
+        }
+    });
+    if pieces.is_empty() {
+        return;
+    }
+    let piece = random.pick(&pieces);
+    let mut alike = 0;
+    graph.for_each_message(&mut |message| alike += usize::from(message.kind == piece.kind));
+    let mut left = random.below(alike);
+    graph.for_each_message(&mut |message| {
+        if message.kind == piece.kind {
+            if left == 0 {
+                *message = piece.clone();
+            }
+            left = left.wrapping_sub(1);
+        }
+    });
+}
+
+/// Changes one field somewhere: a number, a dimension, an enumeration, a text; or removes, doubles, moves it.
+fn change_field(random: &mut Random, graph: &mut Message) {
+    let mut fields = 0;
+    graph.for_each_message(&mut |message| fields += message.fields.len());
+    let mut left = random.below(fields);
+    let mut done = false;
+    graph.for_each_message(&mut |message| {
+        if done {
+            return;
+        }
+        if left < message.fields.len() {
+            done = true;
+            change(random, &mut message.fields, left);
+        } else {
+            left -= message.fields.len();
+        }
+    });
+}
+
+fn change(random: &mut Random, fields: &mut Vec<Field>, at: usize) {
+    let count = fields.len();
+    match random.below(16) {
+        0 => drop(fields.remove(at)),
+        1 => fields.insert(random.below(count + 1), fields[at].clone()),
+        2 => fields.swap(at, random.below(count)),
+        3 => fields[at].number = 1 + random.below(18) as u64,
+        _ => change_value(random, &mut fields[at].value),
+    }
+}
+
+fn change_value(random: &mut Random, value: &mut Value) {
+    match value {
+        Value::Varint(number) if random.one_in(3) => *number ^= 1 << random.below(8),
+        Value::Varint(number) => *number = random.number() as u64,
+        Value::Eight(bytes) => *bytes = random.number().to_le_bytes(),
+        Value::Four(bytes) => *bytes = random.float().to_le_bytes(),
+        // The sizes, axes and paddings that operations take are constants of four or eight bytes a number.
+        Value::Bytes(bytes) if bytes.len() >= 4 && bytes.len() % 4 == 0 && !random.one_in(4) => {
+            change_element(random, bytes);
+        }
+        Value::Bytes(bytes) => super::scramble(random, bytes, b"SAMEVALIDNCHWNHWC"),
+        Value::Message(message) if message.fields.is_empty() || random.one_in(4) => message.fields.clear(),
+        Value::Message(message) => {
+            let at = random.below(message.fields.len());
+            change(random, &mut message.fields, at);
+        }
+    }
+}
+
+fn change_element(random: &mut Random, bytes: &mut [u8]) {
+    let size = if bytes.len() % 8 == 0 && random.one_in(3) { 8 } else { 4 };
+    let at = size * random.below(bytes.len() / size);
+    let number = if random.one_in(4) {
+        u64::from(random.float().to_bits()).to_le_bytes()
+    } else {
+        random.number().to_le_bytes()
+    };
+    bytes[at..at + size].copy_from_slice(&number[..size]);
+}

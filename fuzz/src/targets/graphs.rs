@@ -1,0 +1,218 @@
+//! Frozen graphs: read, their ports found, planned, and, where that is quickly done, run.
+
+mod hostile;
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use lorgnette::kernels::{Level, Pool};
+use lorgnette::net::{GraphDef, Network, Options, Plan, npy};
+
+use super::{Input, Target, must_name, repository};
+use crate::mutate::{graph, scramble};
+use crate::random::Random;
+
+/// What messages call the file.
+const NAME: &str = "damaged.pb";
+/// What the activations of a plan may take.
+const MEMORY_LIMIT: u64 = 64 << 20;
+/// Plans beyond these are not run: it would take long and show nothing new.
+const MOST_ACTIVATIONS: usize = 8 << 20;
+const MOST_FLOPS: u64 = 50_000_000;
+/// Plans made of one graph.
+const ATTEMPTS: usize = 3;
+
+/// A graph of the corpus, and how it is run.
+struct Sample {
+    file: Vec<u8>,
+    feeds: Vec<(String, Vec<usize>)>,
+    fetches: Vec<String>,
+}
+
+impl Sample {
+    /// The shapes it is fed, now and then other ones.
+    fn feeds(&self, random: &mut Random) -> Vec<(String, Vec<usize>)> {
+        let mut feeds = self.feeds.clone();
+        if !feeds.is_empty() && random.one_in(12) {
+            feeds.remove(random.below(feeds.len()));
+        }
+        for (_, shape) in &mut feeds {
+            if !shape.is_empty() && random.one_in(12) {
+                let at = random.below(shape.len());
+                shape[at] = random.below(20);
+            }
+        }
+        feeds
+    }
+}
+
+/// The target.
+pub(super) struct Graphs {
+    /// The small graphs of `operations.tar.gz`.
+    small: usize,
+    /// Those, then large ones: MobileNet without its weights, and graphs made to hurt.
+    samples: Vec<Sample>,
+    mobilenet: Vec<u8>,
+    pools: [Arc<Pool>; 2],
+    levels: Vec<Level>,
+}
+
+#[derive(serde::Deserialize)]
+struct Case {
+    graph: String,
+    feeds: BTreeMap<String, String>,
+    fetches: BTreeMap<String, String>,
+}
+
+impl Graphs {
+    pub(super) fn new() -> Self {
+        let mobilenet = std::fs::read(repository("crates/lorgnette/models/mobilenet_v1_1.0_224.pb"));
+        let mobilenet = mobilenet.expect("the embedded network is in the repository");
+        let mut samples = operations();
+        let small = samples.len();
+        samples.push(Sample {
+            file: graph::without_weights(&mobilenet),
+            feeds: vec![("input".into(), vec![1, 32, 32, 3])],
+            fetches: vec!["MobilenetV1/Predictions/Reshape_1".into()],
+        });
+        samples.extend(hostile::samples());
+        let pools = [1, 2].map(|threads| Arc::new(Pool::new(threads)));
+        Self { small, samples, mobilenet, pools, levels: Level::available().to_vec() }
+    }
+
+    /// A graph to damage or take pieces from: a small one, rarely a large one.
+    fn origin(&self, random: &mut Random) -> usize {
+        let large = self.samples.len() - self.small;
+        if random.one_in(200) { self.small + random.below(large) } else { random.below(self.small) }
+    }
+}
+
+/// A graph that was read, to be planned.
+struct Read<'a> {
+    sample: &'a Sample,
+    names: Vec<&'a str>,
+    network: &'a Network,
+}
+
+impl Read<'_> {
+    /// A plan for what the sample was made for, for any nodes, or for what the graph itself shows.
+    fn plan(&self, attempt: usize, random: &mut Random) -> Option<Arc<Plan>> {
+        let logits = || self.network.ports().map(|ports| vec![ports.logits]).unwrap_or_default();
+        let fetches = match attempt {
+            0 => self.sample.fetches.clone(),
+            1 => vec![
+                (*random.pick(&self.names)).to_owned(),
+                format!("{}:{}", random.pick(&self.names), random.below(3)),
+            ],
+            _ => logits(),
+        };
+        let fetches: Vec<&str> = fetches.iter().map(String::as_str).collect();
+        let feeds = self.sample.feeds(random);
+        let feeds: Vec<(&str, &[usize])> =
+            feeds.iter().map(|(name, shape)| (name.as_str(), shape.as_slice())).collect();
+        self.network.plan(&feeds, &fetches).ok()
+    }
+}
+
+impl Target for Graphs {
+    fn input(&self, random: &mut Random) -> Input {
+        let origin = self.origin(random);
+        let other = self.origin(random);
+        let mut bytes = self.samples[origin].file.clone();
+        if random.one_in(2000) {
+            bytes = self.mobilenet[..random.below(self.mobilenet.len())].to_vec();
+        } else if !random.one_in(8) {
+            bytes = graph::mutate(random, &bytes, &self.samples[other].file);
+        }
+        if random.one_in(5) {
+            for _ in 0..=random.below(4) {
+                scramble(random, &mut bytes, &self.samples[other].file);
+            }
+        }
+        Input { bytes, origin }
+    }
+
+    fn run(&self, input: &Input, random: &mut Random) -> Result<&'static str, String> {
+        let sample = &self.samples[input.origin];
+        let (level, pool) = (*random.pick(&self.levels), self.pools[usize::from(random.one_in(8))].clone());
+        let options = Options { pool, level, memory_limit: MEMORY_LIMIT, ..Options::with_threads(Some(1)) };
+        let bytes = Bytes::copy_from_slice(&input.bytes);
+        let read = GraphDef::from_bytes(bytes.clone(), Path::new(NAME));
+        let (graph, network) = match read.and_then(|graph| Ok((graph, Network::from_bytes(bytes, NAME, options)?))) {
+            Ok(both) => both,
+            Err(error) => return must_name(NAME, &error).map(|()| "refused"),
+        };
+        graph.operations();
+        let read = Read { sample, names: graph.names().collect(), network: &network };
+        let (mut planned, mut ran) = (0, 0);
+        for attempt in 0..ATTEMPTS {
+            let Some(plan) = read.plan(attempt, random) else { continue };
+            planned += 1;
+            if is_small(&plan) {
+                run(&network, &plan, random)?;
+                ran += 1;
+            }
+        }
+        Ok(match (planned, ran) {
+            (0, _) => "read",
+            (_, 0) => "planned",
+            _ => "ran",
+        })
+    }
+
+    fn bound(&self, length: usize) -> usize {
+        (256 << 20) + 4 * MEMORY_LIMIT as usize + 160 * length
+    }
+
+    fn share(&self) -> f64 {
+        0.45
+    }
+}
+
+fn is_small(plan: &Plan) -> bool {
+    let flops = plan.report(&[]).iter().fold(0, |sum: u64, step| sum.saturating_add(step.flops));
+    plan.activation_bytes(2) <= MOST_ACTIVATIONS && flops <= MOST_FLOPS
+}
+
+fn run(network: &Network, plan: &Arc<Plan>, random: &mut Random) -> Result<(), String> {
+    let outputs = network.run_plan(
+        plan,
+        |activations| {
+            for port in plan.inputs() {
+                activations.input(port).iter_mut().for_each(|value| *value = random.float());
+            }
+        },
+        |activations| plan.outputs().iter().map(|port| activations.output(plan, port).len()).collect::<Vec<_>>(),
+    );
+    for (port, length) in plan.outputs().iter().zip(outputs.map_err(|error| error.to_string())?) {
+        if port.fact.len() != length {
+            return Err(format!("output {} of shape {:?} has {length} values", port.name, port.fact.shape));
+        }
+    }
+    Ok(())
+}
+
+/// The graphs that the tests compare with TensorFlow.
+fn operations() -> Vec<Sample> {
+    let packed = std::fs::File::open(repository("crates/lorgnette-net/tests/operations.tar.gz"));
+    let packed = packed.expect("the graphs are in the repository");
+    let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(packed));
+    let mut files = BTreeMap::new();
+    for entry in archive.entries().expect("a sound archive") {
+        let mut entry = entry.expect("a sound archive");
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes).expect("a sound archive");
+        files.insert(entry.path().expect("a sound archive").to_string_lossy().into_owned(), bytes);
+    }
+    let cases: Vec<Case> = serde_json::from_slice(&files["manifest.json"]).expect("a sound manifest");
+    let shape = |file: &String| npy::read(&files[file]).expect("a sound tensor").shape().to_vec();
+    let sample = |case: Case| Sample {
+        file: files[&case.graph].clone(),
+        feeds: case.feeds.iter().map(|(name, file)| (name.clone(), shape(file))).collect(),
+        fetches: case.fetches.into_keys().collect(),
+    };
+    cases.into_iter().map(sample).collect()
+}

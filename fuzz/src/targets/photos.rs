@@ -1,0 +1,93 @@
+//! Photos of every format: decoded, and made the input of a network in every style.
+
+use lorgnette::picture::{OpenOptions, Picture, PictureError, Pixels, Transform};
+use lorgnette::preprocess::{Preprocess, Style};
+
+use super::{Input, Target, must_name, repository};
+use crate::mutate::{photo, scramble};
+use crate::random::Random;
+
+/// What messages call the file.
+const NAME: &str = "damaged photo";
+/// The largest photo taken.
+const MOST_PIXELS: u64 = 1 << 18;
+/// The largest file taken.
+const MOST_BYTES: u64 = 200 << 10;
+
+/// The target.
+pub(super) struct Photos {
+    files: Vec<Vec<u8>>,
+}
+
+impl Photos {
+    pub(super) fn new() -> Self {
+        let mut paths: Vec<_> = ["crates/lorgnette/tests/photos", "photos"]
+            .into_iter()
+            .flat_map(|folder| std::fs::read_dir(repository(folder)).expect("the photos are in the repository"))
+            .map(|entry| entry.expect("a readable folder").path())
+            .filter(|path| path.extension().is_some_and(|extension| extension != "json" && extension != "md"))
+            .collect();
+        paths.sort();
+        Self { files: paths.iter().map(|path| std::fs::read(path).expect("a readable photo")).collect() }
+    }
+}
+
+impl Target for Photos {
+    fn input(&self, random: &mut Random) -> Input {
+        let (origin, other) = (random.below(self.files.len()), random.pick(&self.files));
+        let mut bytes = self.files[origin].clone();
+        if random.one_in(4) {
+            for _ in 0..=random.below(6) {
+                scramble(random, &mut bytes, other);
+            }
+        } else {
+            photo::mutate(random, &mut bytes, other);
+        }
+        Input { bytes, origin }
+    }
+
+    fn run(&self, input: &Input, random: &mut Random) -> Result<&'static str, String> {
+        let options = OpenOptions {
+            ignore_orientation: random.one_in(4),
+            max_pixels: MOST_PIXELS,
+            max_bytes: MOST_BYTES,
+            jpeg_transform: if random.one_in(4) { Transform::Accurate } else { Transform::Fast },
+        };
+        match options.decode(&input.bytes, NAME) {
+            Ok(picture) => use_picture(&picture, random).map(|()| "decoded"),
+            // The decoders of other crates may panic on damage, which `decode` makes an error of; ours may not.
+            Err(error @ PictureError::Decoder { kind: lorgnette::picture::Kind::Jpeg, .. }) => Err(error.to_string()),
+            Err(error @ PictureError::Decoder { .. }) => must_name(NAME, &error).map(|()| "panic contained"),
+            Err(error) => must_name(NAME, &error).map(|()| "refused"),
+        }
+    }
+
+    fn bound(&self, length: usize) -> usize {
+        (16 << 20) + 32 * MOST_PIXELS as usize + 32 * length
+    }
+
+    fn share(&self) -> f64 {
+        0.45
+    }
+}
+
+fn use_picture(picture: &Picture, random: &mut Random) -> Result<(), String> {
+    let samples = match picture.pixels() {
+        Pixels::Rgb8(samples) => samples.len(),
+        Pixels::Rgb16(samples) => samples.len(),
+    };
+    let pixels = picture.width() * picture.height();
+    if pixels == 0 || pixels as u64 > MOST_PIXELS || samples != 3 * pixels {
+        return Err(format!("{samples} samples in a picture of {} x {}", picture.width(), picture.height()));
+    }
+    for style in Style::ALL {
+        let [height, width] = std::array::from_fn(|_| *random.pick(&[1, 2, 17, 32, 300]));
+        let channels = *random.pick(&[1, 3]);
+        let preprocess = Preprocess { channels, ..Preprocess::new(style, height, width) };
+        let input = preprocess.input(picture);
+        if !input.iter().all(|value| value.is_finite()) {
+            return Err(format!("{style} preprocessing gives values that are not finite"));
+        }
+    }
+    Ok(())
+}
