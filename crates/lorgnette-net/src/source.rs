@@ -7,8 +7,7 @@ use crate::graph::Graph;
 use crate::import::{Candidate, GraphDef, Ports};
 use crate::network::Options;
 use crate::tensor::{DType, Tensor};
-use crate::weights::Weights;
-use crate::weights::archive;
+use crate::weights::{Variable, Weights, archive};
 use crate::zoo::{self, Built, Net, Shadowed, Variables, ZooOptions};
 
 /// A file of weights, opened.
@@ -107,7 +106,7 @@ impl Rebuilt {
         let fed: Vec<_> = feeds.iter().map(|(name, _)| Ok((built.node(name)?, None))).collect::<Result<_>>()?;
         let set = settings.iter().map(|(name, value)| Ok((built.node(name)?, Some(value.clone()))));
         let set: Vec<_> = set.collect::<Result<_>>()?;
-        Ok(built.fetching(fetches, &[fed, set].concat())?)
+        built.fetching(fetches, &[fed, set].concat())
     }
 
     fn ports(&self, input: Option<&str>, output: Option<&str>) -> Result<Ports> {
@@ -143,7 +142,7 @@ fn build(net: &'static Net, weights: &Weights, averages: bool, size: Option<[usi
 
 fn unrecognised(path: &Path, weights: &Weights) -> Error {
     const SHOWN: usize = 3;
-    let names: Vec<&str> = weights.variables().iter().take(SHOWN).map(|variable| variable.name()).collect();
+    let names: Vec<&str> = weights.variables().iter().take(SHOWN).map(Variable::name).collect();
     let what = format!(
         "a checkpoint of {} variables ({}, …), but of no network known here; name one with --net",
         weights.variables().len(),

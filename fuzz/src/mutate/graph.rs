@@ -195,7 +195,7 @@ fn change_value(random: &mut Random, value: &mut Value) {
         Value::Eight(bytes) => *bytes = random.number().to_le_bytes(),
         Value::Four(bytes) => *bytes = random.float().to_le_bytes(),
         // The sizes, axes and paddings that operations take are constants of four or eight bytes a number.
-        Value::Bytes(bytes) if bytes.len() >= 4 && bytes.len() % 4 == 0 && !random.one_in(4) => {
+        Value::Bytes(bytes) if bytes.len() >= 4 && bytes.len().is_multiple_of(4) && !random.one_in(4) => {
             change_element(random, bytes);
         }
         Value::Bytes(bytes) => super::scramble(random, bytes, b"SAMEVALIDNCHWNHWC"),
@@ -208,7 +208,7 @@ fn change_value(random: &mut Random, value: &mut Value) {
 }
 
 fn change_element(random: &mut Random, bytes: &mut [u8]) {
-    let size = if bytes.len() % 8 == 0 && random.one_in(3) { 8 } else { 4 };
+    let size = if bytes.len().is_multiple_of(8) && random.one_in(3) { 8 } else { 4 };
     let at = size * random.below(bytes.len() / size);
     let number = if random.one_in(4) {
         u64::from(random.float().to_bits()).to_le_bytes()

@@ -100,14 +100,13 @@ struct Read<'a> {
 impl Read<'_> {
     /// A plan for what the sample was made for, for any nodes, or for what the graph itself shows.
     fn plan(&self, attempt: usize, random: &mut Random) -> Option<Arc<Plan>> {
-        let logits = || self.network.ports().map(|ports| vec![ports.logits]).unwrap_or_default();
         let fetches = match attempt {
             0 => self.sample.fetches.clone(),
             1 => vec![
                 (*random.pick(&self.names)).to_owned(),
                 format!("{}:{}", random.pick(&self.names), random.below(3)),
             ],
-            _ => logits(),
+            _ => self.network.ports().map(|ports| vec![ports.logits]).unwrap_or_default(),
         };
         let fetches: Vec<&str> = fetches.iter().map(String::as_str).collect();
         let feeds = self.sample.feeds(random);
@@ -163,6 +162,9 @@ impl Target for Graphs {
         })
     }
 
+    /// 160 bytes a byte of file is a list of empty nodes, two bytes each; four memory limits are the activations, the
+    /// index tables and packed weights, and either while it grows; the rest is constants written as one repeated
+    /// number, and what is computed of them.
     fn bound(&self, length: usize) -> usize {
         (256 << 20) + 4 * MEMORY_LIMIT as usize + 160 * length
     }

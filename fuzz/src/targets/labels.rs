@@ -60,6 +60,7 @@ impl Target for LabelFiles {
         Ok("read")
     }
 
+    /// A line of two bytes is an entry of 48, and a place in a list.
     fn bound(&self, length: usize) -> usize {
         (64 << 10) + 64 * length
     }

@@ -62,6 +62,8 @@ impl Target for Photos {
         }
     }
 
+    /// A pixel is at most sixteen bytes while its decoder works and sixteen while it is turned and made RGB; tables
+    /// are sixteen mebibytes, and a byte of a TIFF's directory up to 32.
     fn bound(&self, length: usize) -> usize {
         (16 << 20) + 32 * MOST_PIXELS as usize + 32 * length
     }

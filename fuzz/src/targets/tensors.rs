@@ -52,6 +52,7 @@ impl Target for Tensors {
         Ok("read")
     }
 
+    /// A byte becomes a float of four and a whole number of eight.
     fn bound(&self, length: usize) -> usize {
         (64 << 10) + 32 * length
     }
