@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use crate::targets::{NAMES, Target};
 
-/// The time a case may take. The slowest sound ones take a tenth of a second; this is for machines that do other things.
-pub(crate) const LONGEST: Duration = Duration::from_secs(20);
+/// The time a case may take. The slowest sound ones take a few seconds; this is for machines that do other things.
+pub(crate) const LONGEST: Duration = Duration::from_secs(30);
 
 static SEED: AtomicU64 = AtomicU64::new(0);
 static NUMBER: AtomicU64 = AtomicU64::new(0);

@@ -32,7 +32,7 @@ pub(crate) fn tensor(proto: &TensorProto, expansion: &mut Expansion) -> Result<T
     let shape = shape(proto)?;
     if dtype == DType::String {
         let text = proto.string_val.first().cloned().unwrap_or_default();
-        return Ok(Tensor::from_bytes(dtype, shape, text).expect("strings take any number of bytes"));
+        return Tensor::from_bytes(dtype, shape, text).ok_or_else(|| "the shape's product overflows".into());
     }
     let count = elements(&shape).ok_or("the shape's product overflows")?;
     let wanted = count.checked_mul(dtype.size()).ok_or("the shape's product overflows")?;

@@ -124,7 +124,9 @@ impl<'a> Sharing<'a> {
         match &node.op {
             op if is_another_name(op) => self.hand_on(node.inputs[0], share, true),
             Op::Concat => self.hand_to_parts(id, node, share),
-            op if changes_in_place(op) && share.stride == fact.channels() => self.hand_on_in_place(id, node, share),
+            op if changes_in_place(op, fact.shape.len()) && share.stride == fact.channels() => {
+                self.hand_on_in_place(id, node, share)
+            }
             _ => {}
         }
     }
@@ -168,8 +170,13 @@ pub(super) fn is_another_name(op: &Op) -> bool {
 }
 
 /// Whether the operation's kernel can work on its first input's own memory.
-fn changes_in_place(op: &Op) -> bool {
-    matches!(op, Op::Affine(_) | Op::Clamp(_) | Op::Unary(_) | Op::Binary(..) | Op::Softmax { .. })
+fn changes_in_place(op: &Op, rank: usize) -> bool {
+    match op {
+        Op::Affine(_) | Op::Clamp(_) | Op::Unary(_) | Op::Softmax { .. } => true,
+        // Beyond pictures, it reads through index tables.
+        Op::Binary(..) => rank <= 4,
+        _ => false,
+    }
 }
 
 /// Whether the operation's kernel can leave room between pixels.

@@ -33,6 +33,12 @@ pub(super) fn samples() -> Vec<Sample> {
         graph.cast("b", "a", 10);
         graph.node("answer", "Pack", &["a", "b"]);
     };
+    let dimensions = |graph: &mut Graph| {
+        graph.placeholder("x", &[1, 2, 1, 2, 1, 2]);
+        graph.placeholder("y", &[2, 1, 2]);
+        graph.node("over zero", "Relu", &["x"]);
+        graph.node("answer", "Maximum", &["over zero", "y"]);
+    };
     let reduction = |graph: &mut Graph| {
         graph.floats("a", &[8, MIB]);
         graph.numbers("axes", &[1], 0);
@@ -77,12 +83,13 @@ pub(super) fn samples() -> Vec<Sample> {
         graph.numbers("step", &[], 1);
         graph.node("answer", "Range", &["start", "limit", "step"]);
     };
-    let makers: [&dyn Fn(&mut Graph); 12] = [
+    let makers: [&dyn Fn(&mut Graph); 13] = [
         &constants,
         &arithmetic,
         &whole_numbers,
         &repeated,
         &mixture,
+        &dimensions,
         &reduction,
         &casts,
         &convolution,
