@@ -125,7 +125,7 @@ impl<'a> Sharing<'a> {
             op if is_another_name(op) => self.hand_on(node.inputs[0], share, true),
             Op::Concat => self.hand_to_parts(id, node, share),
             op if changes_in_place(op, fact.shape.len()) && share.stride == fact.channels() => {
-                self.hand_on_in_place(id, node, share)
+                self.hand_on_in_place(id, node, share);
             }
             _ => {}
         }
