@@ -13,22 +13,7 @@ impl Element {
     /// The type that tensors have for it: a quantised type is its integer. `None` for types without one, and for text,
     /// which checkpoints store in a way of its own.
     pub(super) fn dtype(self) -> Option<DType> {
-        Some(match self.0 {
-            1 => DType::F32,
-            2 => DType::F64,
-            3 | 13 => DType::I32,
-            4 | 12 => DType::U8,
-            5 | 15 => DType::I16,
-            6 | 11 => DType::I8,
-            9 => DType::I64,
-            10 => DType::Bool,
-            14 => DType::BF16,
-            16 | 17 => DType::U16,
-            19 => DType::F16,
-            22 => DType::U32,
-            23 => DType::U64,
-            _ => return None,
-        })
+        DType::from_tensorflow(self.0).filter(|dtype| *dtype != DType::String)
     }
 }
 
