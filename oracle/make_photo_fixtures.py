@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes crates/lorgnette/tests/photos: a small picture of every kind, depth and colour, and of every kind of damage.
 
-    tf_env.sh /tmp/tf && /tmp/tf/bin/python oracle/make_photo_fixtures.py
+    oracle/environment.sh DIR && DIR/bin/python oracle/make_photo_fixtures.py
 
 The truth of each is in truth.json: TensorFlow's pixels where TensorFlow reads the kind, else Pillow's; after the
 orientation that EXIF asks for. Everything is made from photos/chelsea.jpg (CC0).

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes crates/lorgnette/tests/preprocess_truth.json: TensorFlow's inputs for small made-up pictures.
 
-    tf_env.sh /tmp/tf && /tmp/tf/bin/python oracle/preprocess_truth.py
+    oracle/environment.sh DIR && DIR/bin/python oracle/preprocess_truth.py
 
 The pictures are a rule, so that only the answers are stored: see `picture`. The TF-Slim preprocessing functions are
 written out here call by call, for the tf_slim package does not hold them.
