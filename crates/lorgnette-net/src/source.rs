@@ -97,8 +97,10 @@ impl Rebuilt {
 
     fn graph(&self, feeds: &[(&str, &[usize])], settings: &[(&str, Tensor)], fetches: &[&str]) -> Result<Graph> {
         let built = match feeds {
-            // Windows shrink with small pictures.
-            &[(input, &[_, height, width, _])] if node_name(input) == self.built.input => {
+            // Windows shrink with small pictures, and some heads grow with large ones.
+            &[(input, &[_, height, width, _])]
+                if node_name(input) == self.built.input && [height, width] != [self.net.side; 2] =>
+            {
                 &build(self.net, &self.weights, self.averages, Some([height, width]))?
             }
             _ => &self.built,
