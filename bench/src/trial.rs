@@ -55,12 +55,12 @@ impl Trial {
         let (packed, scratch) = match &kernel {
             Kernel::Conv(kernel, shape) => {
                 let mut packed = zeroed((kernel.packed_len)(shape));
-                (kernel.pack)(shape, &filter, &mut packed);
+                kernel.pack(shape, &filter, &mut packed);
                 (packed, zeroed((kernel.scratch_len)(shape, pool.threads())))
             }
             Kernel::Depthwise(kernel, shape) => {
                 let mut packed = zeroed((kernel.packed_len)(shape));
-                (kernel.pack)(shape, &filter, &mut packed);
+                kernel.pack(shape, &filter, &mut packed);
                 (packed, zeroed(0))
             }
         };

@@ -18,6 +18,8 @@ mod stream;
 mod strip;
 mod tile;
 
+use std::ops::Range;
+
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{Avx2, Avx512};
 use crate::simd::{Portable, Simd};
@@ -40,9 +42,14 @@ impl ConvShape {
         self.window.kernel[0] * self.window.kernel[1]
     }
 
+    /// The products of one output value: rows of the weights as a matrix.
+    pub fn depth(&self) -> usize {
+        self.taps() * self.input.channels
+    }
+
     /// Floating-point operations, two for each product.
     pub fn flops(&self) -> u64 {
-        2 * (self.output.pixels() * self.output.channels) as u64 * (self.taps() * self.input.channels) as u64
+        2 * (self.output.pixels() * self.output.channels) as u64 * self.depth() as u64
     }
 }
 
@@ -117,12 +124,20 @@ pub struct ConvKernel {
     pub fits: fn(&ConvShape) -> bool,
     /// The floats packed weights take. Depends only on the window's size and the numbers of channels.
     pub packed_len: fn(&ConvShape) -> usize,
-    /// Reorders weights into a slice of `packed_len`. Depends only on the window's size and the numbers of channels.
-    pub pack: fn(&ConvShape, &Filter<'_>, &mut [f32]),
+    /// Reorders some rows of the weights, seen as a matrix `[taps · input channels][output channels]`, into a slice of
+    /// `packed_len`, on all threads of the pool. Depends only on the window's size and the numbers of channels.
+    pub pack_rows: fn(&ConvShape, &Filter<'_>, Range<usize>, &mut [f32], &Pool),
     /// The floats of scratch a run needs with a pool of so many threads.
     pub scratch_len: fn(&ConvShape, usize) -> usize,
     /// Computes.
     pub run: fn(Conv<'_>, &Pool),
+}
+
+impl ConvKernel {
+    /// Reorders all weights, on the calling thread.
+    pub fn pack(&self, shape: &ConvShape, filter: &Filter<'_>, packed: &mut [f32]) {
+        (self.pack_rows)(shape, filter, 0..shape.depth(), packed, &Pool::new(1));
+    }
 }
 
 /// All kernels, best first within a level, the reference last. Drives choice, tests and benchmarks.
@@ -151,7 +166,9 @@ const REFERENCE: ConvKernel = ConvKernel {
     layout: "hwio",
     fits: |_| true,
     packed_len: |shape| shape.taps() * shape.input.channels * shape.output.channels,
-    pack: |shape, filter, packed| pack::plain(pack::depth(shape), shape.output.channels, filter, packed),
+    pack_rows: |shape, filter, rows, packed, _| {
+        pack::plain(shape.depth(), shape.output.channels, filter, rows, packed);
+    },
     scratch_len: |_, _| 0,
     run: |conv, _| reference::conv(conv),
 };

@@ -2,6 +2,8 @@
 
 mod columns;
 
+use std::ops::Range;
+
 use crate::conv::{Filter, pack};
 use crate::simd::Portable;
 #[cfg(target_arch = "x86_64")]
@@ -79,10 +81,18 @@ pub struct DepthwiseKernel {
     pub fits: fn(&DepthwiseShape) -> bool,
     /// The floats packed weights take. Depends only on the window's size and the numbers of channels.
     pub packed_len: fn(&DepthwiseShape) -> usize,
-    /// Reorders weights into a slice of `packed_len`; each output channel is multiplied by the filter's scale.
-    pub pack: fn(&DepthwiseShape, &Filter<'_>, &mut [f32]),
+    /// Reorders some rows of the weights, `[taps][output channels]`, into a slice of `packed_len`; each output channel is
+    /// multiplied by the filter's scale.
+    pub pack_rows: fn(&DepthwiseShape, &Filter<'_>, Range<usize>, &mut [f32]),
     /// Computes.
     pub run: fn(Depthwise<'_>, &Pool),
+}
+
+impl DepthwiseKernel {
+    /// Reorders all weights.
+    pub fn pack(&self, shape: &DepthwiseShape, filter: &Filter<'_>, packed: &mut [f32]) {
+        (self.pack_rows)(shape, filter, 0..shape.taps(), packed);
+    }
 }
 
 /// All kernels, best first within a level, the reference last. Drives choice, tests and benchmarks.
@@ -101,7 +111,7 @@ const REFERENCE: DepthwiseKernel = DepthwiseKernel {
     layout: "hwc",
     fits: |_| true,
     packed_len,
-    pack,
+    pack_rows,
     run: |depthwise, _| reference::depthwise(depthwise),
 };
 
@@ -116,7 +126,7 @@ fn packed_len(shape: &DepthwiseShape) -> usize {
     shape.taps() * shape.output.channels
 }
 
-fn pack(shape: &DepthwiseShape, filter: &Filter<'_>, packed: &mut [f32]) {
+fn pack_rows(shape: &DepthwiseShape, filter: &Filter<'_>, rows: Range<usize>, packed: &mut [f32]) {
     assert!(!filter.transposed, "a depthwise filter is never transposed");
-    pack::plain(shape.taps(), shape.output.channels, filter, packed);
+    pack::plain(shape.taps(), shape.output.channels, filter, rows, packed);
 }

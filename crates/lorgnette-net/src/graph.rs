@@ -106,6 +106,11 @@ impl Graph {
         }
     }
 
+    /// The places of all nodes.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = NodeId> + use<> {
+        (0..self.nodes.len() as u32).map(NodeId)
+    }
+
     /// All nodes with their places.
     pub fn iter(&self) -> impl Iterator<Item = (NodeId, &Node)> {
         self.nodes.iter().enumerate().map(|(index, node)| (NodeId(index as u32), node))
@@ -117,6 +122,11 @@ impl Graph {
             Op::Const(tensor) => Some(tensor),
             _ => None,
         }
+    }
+
+    /// Whether the node's value is in the weights file: a constant, or a variable yet to be read.
+    pub fn is_stored(&self, id: NodeId) -> bool {
+        matches!(self.node(id).op, Op::Const(_) | Op::Variable(_))
     }
 
     /// The same graph without the nodes that no output needs.

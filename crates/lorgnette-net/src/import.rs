@@ -20,19 +20,22 @@ pub use ports::{Candidate, Ports};
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use prost::Message as _;
 
 use crate::error::{Error, Result, nearest};
-use crate::graph::Graph;
+use crate::file::Mapped;
+use crate::graph::{Graph, Op};
+use crate::stored::{self, Extent, Stored};
 use crate::tensor::Tensor;
 
 /// A frozen graph as TensorFlow wrote it: every node, known or not.
 #[derive(Debug)]
 pub struct GraphDef {
     path: PathBuf,
-    bytes: usize,
+    file: Mapped,
     nodes: Vec<proto::NodeDef>,
     by_name: HashMap<String, usize>,
 }
@@ -43,7 +46,7 @@ impl GraphDef {
     /// # Errors
     /// If the file cannot be read or is no GraphDef; the message says what it looks like instead.
     pub fn open(path: &Path) -> Result<Self> {
-        Self::from_bytes(crate::file::map(path)?, path)
+        Self::read(Mapped::open(path)?, path)
     }
 
     /// Reads a graph that is in memory; `path` is what messages call it.
@@ -51,6 +54,11 @@ impl GraphDef {
     /// # Errors
     /// If the bytes are no GraphDef.
     pub fn from_bytes(bytes: Bytes, path: &Path) -> Result<Self> {
+        Self::read(bytes.into(), path)
+    }
+
+    fn read(file: Mapped, path: &Path) -> Result<Self> {
+        let bytes = file.bytes().clone();
         let format = |what: String| Error::Format { path: path.into(), what };
         if let Some(other) = what_else(&bytes) {
             return Err(format(other.into()));
@@ -67,7 +75,7 @@ impl GraphDef {
                 return Err(format(format!("two nodes are called '{}'", node.name)));
             }
         }
-        Ok(Self { path: path.into(), bytes: length, nodes: graph.node, by_name })
+        Ok(Self { path: path.into(), file, nodes: graph.node, by_name })
     }
 
     /// The file's name, as it was given.
@@ -102,7 +110,22 @@ impl GraphDef {
         let settings = settings.iter().map(|(name, value)| Ok((self.find(name)?.0, Some(value))));
         let fed: HashMap<usize, Option<&Tensor>> = inputs.chain(settings).collect::<Result<_>>()?;
         let wanted: Vec<(usize, usize)> = fetches.iter().map(|name| self.find(name)).collect::<Result<_>>()?;
-        builder::build(self, &fed, &wanted)
+        builder::build(self, &fed, &wanted).map(|graph| self.leaving_filters(graph))
+    }
+
+    /// The graph with its filters and matrices as variables: where they are packed from the mapped file, piece by
+    /// piece, the memory of the map is given back.
+    fn leaving_filters(&self, mut graph: Graph) -> Graph {
+        for id in graph.ids() {
+            if let Op::Const(tensor) = &graph.node(id).op
+                && tensor.shape().len() >= 2
+                && self.file.holds(tensor.bytes())
+            {
+                let contents = Arc::new(InFile { file: self.file.clone(), tensor: tensor.clone() });
+                graph.node_mut(id).op = Op::Variable(Stored::new(tensor.dtype(), tensor.shape().to_vec(), contents));
+            }
+        }
+        graph
     }
 
     /// Node and output of a tensor name.
@@ -114,6 +137,23 @@ impl GraphDef {
             nearest: nearest(node, self.names()),
         })?;
         Ok((*index, port))
+    }
+}
+
+/// A constant whose elements lie in a graph's mapped file.
+#[derive(Debug)]
+struct InFile {
+    file: Mapped,
+    tensor: Tensor,
+}
+
+impl stored::Contents for InFile {
+    fn read(&self) -> Result<Tensor> {
+        Ok(self.tensor.clone())
+    }
+
+    fn extent(&self) -> Result<Option<Extent>> {
+        Ok(Some(Extent { file: self.file.clone(), values: self.tensor.bytes().clone(), check: None }))
     }
 }
 

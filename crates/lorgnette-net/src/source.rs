@@ -1,6 +1,7 @@
 //! What a network is made from: a frozen graph, or a network of the zoo and a checkpoint with its weights.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::graph::Graph;
@@ -21,7 +22,7 @@ pub(crate) enum Source {
 #[derive(Debug)]
 pub(crate) struct Rebuilt {
     pub(crate) net: &'static Net,
-    weights: Weights,
+    weights: Arc<Weights>,
     averages: bool,
     /// Built for pictures of the published size.
     built: Built,
@@ -91,6 +92,7 @@ impl Rebuilt {
             None => zoo::recognise(weights.tensor_shapes()).ok_or_else(|| unrecognised(path, &weights))?,
         };
         let averages = options.averages;
+        let weights = Arc::new(weights);
         let built = build(net, &weights, averages, None)?;
         Ok(Self { net, weights, averages, built })
     }
@@ -128,7 +130,7 @@ impl Rebuilt {
     }
 }
 
-fn build(net: &'static Net, weights: &Weights, averages: bool, size: Option<[usize; 2]>) -> Result<Built> {
+fn build(net: &'static Net, weights: &Arc<Weights>, averages: bool, size: Option<[usize; 2]>) -> Result<Built> {
     let options = ZooOptions { size, create_aux_logits: false, ..ZooOptions::default() };
     let shadowed = Shadowed(weights);
     let variables: &dyn Variables = if averages { &shadowed } else { weights };

@@ -31,9 +31,13 @@ mod tensor_slices;
 mod values;
 mod varint;
 
+pub(crate) use checksum::Checksum;
+
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::error::{Error, Result, nearest};
+use crate::stored::{self, Extent, Stored};
 use crate::tensor::{DType, Tensor};
 
 use self::archive::Cache;
@@ -191,6 +195,14 @@ impl Weights {
         self.variables.iter().enumerate().map(|(at, variable)| (variable, self.read(at)))
     }
 
+    /// The variable of that name, to be read when its contents are needed.
+    pub(crate) fn stored(self: &Arc<Self>, name: &str) -> Option<Stored> {
+        let at = self.position(name)?;
+        let variable = &self.variables[at];
+        let contents = Arc::new(InCheckpoint { weights: self.clone(), at });
+        Some(Stored::new(variable.dtype()?, variable.shape.clone(), contents))
+    }
+
     fn position(&self, name: &str) -> Option<usize> {
         self.variables.binary_search_by(|variable| variable.name.as_str().cmp(name)).ok()
     }
@@ -220,6 +232,27 @@ impl Weights {
 
     fn refused(&self, name: &str, what: String) -> Error {
         variable_error(&self.path, name, what)
+    }
+}
+
+/// The contents of a checkpoint's variable.
+#[derive(Debug)]
+struct InCheckpoint {
+    weights: Arc<Weights>,
+    at: usize,
+}
+
+impl stored::Contents for InCheckpoint {
+    fn read(&self) -> Result<Tensor> {
+        self.weights.read(self.at)
+    }
+
+    fn extent(&self) -> Result<Option<Extent>> {
+        let variable = &self.weights.variables[self.at];
+        match &self.weights.contents {
+            Contents::V1(slices) => Ok(slices.extent(self.at, variable)),
+            Contents::V2(bundle) => bundle.extent(self.at, variable, variable.dtype().unwrap_or(DType::F32)),
+        }
     }
 }
 

@@ -14,7 +14,7 @@ pub(super) const fn kernel<S: Simd>() -> ConvKernel {
         layout: "panels",
         fits: |_| true,
         packed_len: pack::packed_len::<S>,
-        pack: pack::pack::<S>,
+        pack_rows: pack::pack_rows::<S>,
         scratch_len: |shape, _| zeros(shape),
         run: run::<S>,
     }

@@ -1,41 +1,55 @@
 //! Reordering weights for the tile: `[panel of output channels][tap][input channel][channel of the panel]`, so that a
 //! tile reads its weights from front to back. The last panel is filled up with zeros.
 
+use std::ops::Range;
+use std::sync::{Mutex, PoisonError};
+
 use super::{ConvShape, Filter, panel_width};
+use crate::Pool;
 use crate::simd::Simd;
 
-/// The products of one output value.
-pub(super) fn depth(shape: &ConvShape) -> usize {
-    shape.taps() * shape.input.channels
-}
+/// Rows of the filter that a task copies to one panel before it goes on to the next: their lines of the file stay in
+/// the core's cache until the panels that share them have had theirs.
+const ROWS_AT_ONCE: usize = 64;
 
 /// Floats of one panel.
 pub(super) fn panel_len<S: Simd>(shape: &ConvShape) -> usize {
-    depth(shape) * panel_width::<S>()
+    shape.depth() * panel_width::<S>()
 }
 
 pub(super) fn packed_len<S: Simd>(shape: &ConvShape) -> usize {
     shape.output.channels.div_ceil(panel_width::<S>()) * panel_len::<S>(shape)
 }
 
-pub(super) fn pack<S: Simd>(shape: &ConvShape, filter: &Filter<'_>, packed: &mut [f32]) {
-    let width = panel_width::<S>();
-    let (depth, panel_len) = (depth(shape), panel_len::<S>(shape));
-    let packed = &mut packed[..packed_len::<S>(shape)];
-    let source = Source::new(filter, depth, shape.output.channels);
-    // Rows outside, panels inside: the file is read once, from front to back.
-    for k in 0..depth {
-        for (panel, values) in packed.chunks_exact_mut(panel_len).enumerate() {
-            source.copy(k, panel * width, &mut values[k * width..][..width]);
+pub(super) fn pack_rows<S: Simd>(
+    shape: &ConvShape,
+    filter: &Filter<'_>,
+    rows: Range<usize>,
+    packed: &mut [f32],
+    pool: &Pool,
+) {
+    let (width, panel_len) = (panel_width::<S>(), panel_len::<S>(shape));
+    let source = Source::new(filter, shape.depth(), shape.output.channels);
+    let panels: Vec<_> = packed[..packed_len::<S>(shape)].chunks_exact_mut(panel_len.max(1)).map(Mutex::new).collect();
+    let tasks = pool.threads().min(panels.len());
+    pool.run(tasks, &|_, task| {
+        let mine = super::split::part(panels.len(), tasks, task);
+        for first in rows.clone().step_by(ROWS_AT_ONCE) {
+            for panel in mine.clone() {
+                let mut values = panels[panel].lock().unwrap_or_else(PoisonError::into_inner);
+                for k in first..rows.end.min(first + ROWS_AT_ONCE) {
+                    source.copy(k, panel * width, &mut values[k * width..][..width]);
+                }
+            }
         }
-    }
+    });
 }
 
 /// Copies weights in the file's order, scaled: the layout of the reference kernels, `[depth][channels]`.
-pub(crate) fn plain(depth: usize, channels: usize, filter: &Filter<'_>, packed: &mut [f32]) {
+pub(crate) fn plain(depth: usize, channels: usize, filter: &Filter<'_>, rows: Range<usize>, packed: &mut [f32]) {
     let source = Source::new(filter, depth, channels);
-    for (k, row) in packed[..depth * channels].chunks_exact_mut(channels).enumerate() {
-        source.copy(k, 0, row);
+    for k in rows {
+        source.copy(k, 0, &mut packed[k * channels..][..channels]);
     }
 }
 

@@ -18,7 +18,7 @@ pub(super) const fn kernel<S: Simd>() -> ConvKernel {
         layout: "panels",
         fits: |shape| (1..=MOST_PIXELS).contains(&shape.output.pixels()),
         packed_len: pack::packed_len::<S>,
-        pack: pack::pack::<S>,
+        pack_rows: pack::pack_rows::<S>,
         scratch_len: |shape, _| direct::zeros(shape),
         run: run::<S>,
     }

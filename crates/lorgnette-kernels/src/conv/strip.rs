@@ -19,7 +19,7 @@ pub(super) const fn kernel<S: Simd>() -> ConvKernel {
         layout: "panels",
         fits: |shape| shape.taps() > 1 && shape.input.channels <= MOST_CHANNELS,
         packed_len: pack::packed_len::<S>,
-        pack: pack::pack::<S>,
+        pack_rows: pack::pack_rows::<S>,
         scratch_len: |shape, threads| strip_len(shape) + threads * patches_len::<S>(shape),
         run: run::<S>,
     }
@@ -33,7 +33,7 @@ fn strip_len(shape: &ConvShape) -> usize {
 /// Floats of the patches of one tile: all its strips, should all its windows be at an edge.
 fn patches_len<S: Simd>(shape: &ConvShape) -> usize {
     // A whole number of cache lines, so that workers do not share one.
-    (S::TILE_ROWS * pack::depth(shape)).next_multiple_of(16)
+    (S::TILE_ROWS * shape.depth()).next_multiple_of(16)
 }
 
 fn run<S: Simd>(conv: Conv<'_>, pool: &Pool) {
@@ -43,7 +43,7 @@ fn run<S: Simd>(conv: Conv<'_>, pool: &Pool) {
     (job.taps, job.depth) = ([shape.window.kernel[0], 1], strip_len(shape));
     let (zeros, scratch) = scratch.split_at_mut(strip_len(shape));
     zeros.fill(0.0);
-    let pixel_bytes = pack::depth(shape) * size_of::<f32>();
+    let pixel_bytes = shape.depth() * size_of::<f32>();
     let split = Split::new(shape.output.pixels(), S::TILE_ROWS, pixel_bytes, 1, pool.threads());
     let (zeros, scratch, len) = (&*zeros, Shared::new(scratch), patches_len::<S>(shape));
     pool.run(split.tasks(), &|worker, index| {
@@ -80,7 +80,7 @@ impl<'a> Strips<'a> {
     ) -> Self {
         let mut origins = [Origin::default(); MOST_TILE_ROWS];
         locate(shape, pixel, &mut origins[..count]);
-        for (origin, patch) in origins[..count].iter().zip(patches.chunks_exact_mut(pack::depth(shape))) {
+        for (origin, patch) in origins[..count].iter().zip(patches.chunks_exact_mut(shape.depth())) {
             if !is_whole(shape, *origin) {
                 gather(shape, input, *origin, patch);
             }
@@ -108,7 +108,7 @@ unsafe impl Rows for Strips<'_> {
         let (y, len) = (ky * window.dilation[0], strip_len(self.shape));
         for (i, (input, origin)) in inputs.iter_mut().zip(origins).enumerate() {
             *input = if !is_whole(self.shape, *origin) {
-                self.patches[i * pack::depth(self.shape) + ky * len..][..len].as_ptr()
+                self.patches[i * self.shape.depth() + ky * len..][..len].as_ptr()
             } else if is_inside(origin.y, y, map.height) {
                 let at = origin.offset.wrapping_add_unsigned(y * map.width * map.stride);
                 self.input.as_ptr().wrapping_offset(at)

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Depthwise, DepthwiseKernel, DepthwiseShape, pack, packed_len};
+use super::{Depthwise, DepthwiseKernel, DepthwiseShape, pack_rows, packed_len};
 use crate::Pool;
 use crate::blocks::for_blocks;
 use crate::simd::{Kernel, Simd};
@@ -14,7 +14,7 @@ pub(super) const fn kernel<S: Simd>() -> DepthwiseKernel {
         layout: "hwc",
         fits: |shape| shape.multiplier == 1,
         packed_len,
-        pack,
+        pack_rows,
         run: run::<S>,
     }
 }

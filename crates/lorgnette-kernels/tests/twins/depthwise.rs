@@ -31,7 +31,7 @@ impl Case {
     fn run(&self, kernel: &DepthwiseKernel, pool: &Pool) -> Vec<f32> {
         let mut packed = vec![f32::NAN; (kernel.packed_len)(&self.shape)];
         let filter = Filter { bytes: &self.weights[1..], scale: self.scale.as_deref(), transposed: false };
-        (kernel.pack)(&self.shape, &filter, &mut packed);
+        kernel.pack(&self.shape, &filter, &mut packed);
         let mut output = vec![UNTOUCHED; self.shape.output.len()];
         (kernel.run)(
             Depthwise {

@@ -27,6 +27,7 @@ pub fn interpret(shaped: &Shaped, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
         let value = match &node.op {
             Op::Input { .. } => inputs.next().cloned(),
             _ if !needed[id.index()] => None,
+            Op::Variable(stored) => Some(stored.read()?),
             _ => Some(node_value(node, id, shaped, &values)?),
         };
         values.push(value);
@@ -321,7 +322,7 @@ fn sum(shape: &ConvShape, epilogue: &Epilogue, inputs: &[&Tensor], x: &[f32], tr
     let kernel = lorgnette_kernels::CONV_KERNELS.last().expect("the reference is in the table");
     let bytes = inputs[1].f32_bytes();
     let mut packed = vec![0.0; (kernel.packed_len)(shape)];
-    (kernel.pack)(shape, &Filter { bytes: &bytes, scale: epilogue.scale.as_deref(), transposed }, &mut packed);
+    kernel.pack(shape, &Filter { bytes: &bytes, scale: epilogue.scale.as_deref(), transposed }, &mut packed);
     let other = epilogue.residual.then(|| inputs[2].to_f32());
     let residual = other.as_ref().map(|values| Residual { values, stride: shape.output.channels });
     let bias = epilogue.shift.as_deref();
@@ -352,7 +353,7 @@ fn convolve_depthwise(
     let bytes = inputs[1].f32_bytes();
     let mut packed = vec![0.0; (kernel.packed_len)(&shape)];
     let filter = Filter { bytes: &bytes, scale: conv.epilogue.scale.as_deref(), transposed: false };
-    (kernel.pack)(&shape, &filter, &mut packed);
+    kernel.pack(&shape, &filter, &mut packed);
     let bias = conv.epilogue.shift.as_deref();
     let run = Depthwise { shape: &shape, input: x, packed: &packed, bias, clamp: conv.epilogue.limits(), output: out };
     (kernel.run)(run, &Threads::new(1));

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use lorgnette_kernels::{Binary, Clamp, Padding, Unary};
 
+use crate::stored::Stored;
 use crate::tensor::{DType, Tensor};
 
 /// What a node computes from its inputs.
@@ -24,6 +25,8 @@ pub enum Op {
     },
     /// A value from the weights file. No inputs.
     Const(Tensor),
+    /// A value that stays in the weights file until it is packed, or something else needs it. No inputs.
+    Variable(Stored),
     /// The value itself. `x`.
     Identity,
     /// `x, filter`, and the residual if the epilogue has one.
@@ -271,7 +274,7 @@ impl Op {
     pub fn input_count(&self) -> std::ops::RangeInclusive<usize> {
         const ANY: usize = 1 << 16;
         match self {
-            Self::Input { .. } | Self::Const(_) => 0..=0,
+            Self::Input { .. } | Self::Const(_) | Self::Variable(_) => 0..=0,
             Self::Identity | Self::Affine(_) | Self::Unary(_) | Self::Clamp(_) | Self::Pool(_) => 1..=1,
             Self::Softmax { .. } | Self::Lrn(_) | Self::Squeeze { .. } | Self::Cast(_) | Self::Unpack { .. } => 1..=1,
             Self::Shape(_) | Self::Size(_) | Self::Rank | Self::RandomUniform => 1..=1,
@@ -299,6 +302,7 @@ impl Op {
         match self {
             Self::Input { .. } => "Placeholder",
             Self::Const(_) => "Const",
+            Self::Variable(_) => "VariableV2",
             Self::Identity => "Identity",
             Self::Conv2d(_) => "Conv2D",
             Self::DepthwiseConv2d(_) => "DepthwiseConv2dNative",

@@ -69,6 +69,7 @@ pub(super) fn infer(op: &Op, inputs: &[&Fact], constants: &[Option<&Tensor>]) ->
     }
     Ok(match op {
         Op::Const(tensor) => Fact::new(tensor.dtype(), tensor.shape()),
+        Op::Variable(stored) => Fact::new(stored.dtype(), stored.shape()),
         Op::Identity | Op::Affine(_) | Op::Unary(_) | Op::Clamp(_) | Op::BatchNorm { .. } => x()?.clone(),
         Op::Softmax { .. } | Op::Lrn(_) => x()?.clone(),
         Op::Conv2d(conv) => convolved(conv, x()?, input(1)?, false)?,

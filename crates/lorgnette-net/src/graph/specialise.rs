@@ -33,24 +33,48 @@ impl Budget {
 /// whatever depends on them is computed anew.
 pub fn specialise(graph: &Graph, sizes: &HashMap<String, Vec<usize>>) -> Result<Shaped> {
     // A text counts as what it holds, whatever its shape says.
-    let elements = |node: &Node| if let Op::Const(t) = &node.op { t.len().min(t.bytes().len()) } else { 0 };
+    let elements = |node: &Node| match &node.op {
+        Op::Const(tensor) => tensor.len().min(tensor.bytes().len()),
+        Op::Variable(stored) => stored.len(),
+        _ => 0,
+    };
     let constants = graph.nodes().iter().map(elements).sum();
     let mut budget = Budget::beside(constants);
     let mut shaped = Shaped { graph: Graph::new(), facts: Vec::with_capacity(graph.nodes().len()) };
     for node in graph.nodes() {
+        read_variables(node, &mut shaped.graph)?;
         let fact = fact_of(node, &shaped, sizes)?;
         let op = folded(node, &fact, &shaped, &mut budget)?;
-        let inputs: &[NodeId] = if matches!(op, Op::Const(_)) { &[] } else { &node.inputs };
+        let inputs: &[NodeId] = if matches!(op, Op::Const(_) | Op::Variable(_)) { &[] } else { &node.inputs };
         shaped.graph.add(node.name.clone(), op, inputs);
         shaped.facts.push(fact);
     }
     for &id in graph.outputs() {
+        read_variable(id, &mut shaped.graph)?;
         if shaped.fact(id).dtype == DType::String {
             return Err(Error::Input(format!("'{}' is text: fetch numbers", graph.node(id).name)));
         }
     }
     shaped.graph.set_outputs(graph.outputs().to_vec());
     Ok(shaped)
+}
+
+/// Makes constants of the variables that a node needs, but for filters and right matrices: those are packed later,
+/// straight from their file.
+fn read_variables(node: &Node, graph: &mut Graph) -> Result<()> {
+    let packed = match node.op {
+        Op::Conv2d(_) | Op::DepthwiseConv2d(_) | Op::MatMul(_) => Some(1),
+        _ => None,
+    };
+    let read = node.inputs.iter().enumerate().filter(|&(i, _)| Some(i) != packed);
+    read.map(|(_, &id)| id).try_for_each(|id| read_variable(id, graph))
+}
+
+fn read_variable(id: NodeId, graph: &mut Graph) -> Result<()> {
+    if let Op::Variable(stored) = &graph.node(id).op {
+        graph.node_mut(id).op = Op::Const(stored.read()?);
+    }
+    Ok(())
 }
 
 fn fact_of(node: &Node, shaped: &Shaped, sizes: &HashMap<String, Vec<usize>>) -> Result<Fact> {
@@ -111,7 +135,8 @@ fn folded(node: &Node, fact: &Fact, shaped: &Shaped, budget: &mut Budget) -> Res
         return Ok(Op::Const(shape_value(&node.op, &shaped.fact(node.inputs[0]).shape, fact)));
     }
     let constants: Option<Vec<&Tensor>> = node.inputs.iter().map(|&id| shaped.graph.constant_of(id)).collect();
-    let (Some(inputs), false) = (constants, matches!(node.op, Op::Input { .. } | Op::Const(_) | Op::RandomUniform))
+    let (Some(inputs), false) =
+        (constants, matches!(node.op, Op::Input { .. } | Op::Const(_) | Op::Variable(_) | Op::RandomUniform))
     else {
         return Ok(node.op.clone());
     };

@@ -30,7 +30,7 @@ pub(super) fn build(
         graph: Graph::new(),
         slots: HashMap::new(),
         unsupported: Vec::new(),
-        expansion: Expansion::for_file_of(def.bytes),
+        expansion: Expansion::for_file_of(def.file.bytes().len()),
     };
     for &node in &order.nodes {
         builder.node(node);

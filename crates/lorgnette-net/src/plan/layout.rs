@@ -104,7 +104,7 @@ impl<'a> Sharing<'a> {
 
     /// Gives a node its share; readers have theirs already. Then hands shares on to inputs that can lie within.
     fn place(&mut self, id: NodeId, node: &Node) {
-        if matches!(node.op, Op::Const(_)) {
+        if self.shaped.graph.is_stored(id) {
             return;
         }
         let fact = self.shaped.fact(id);
@@ -133,7 +133,7 @@ impl<'a> Sharing<'a> {
 
     /// Lets `input` lie in the reader's share, if it has no share yet.
     fn hand_on(&mut self, input: NodeId, share: Share, always: bool) {
-        let free = self.shares[input.index()].is_none() && !matches!(self.shaped.graph.node(input).op, Op::Const(_));
+        let free = self.shares[input.index()].is_none() && !self.shaped.graph.is_stored(input);
         let channels = self.shaped.fact(input).channels();
         if free && (always || self.uses[input.index()] == 1) {
             // Another name may have other channels: its own pixels touch.

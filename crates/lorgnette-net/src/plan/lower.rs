@@ -79,7 +79,11 @@ pub(super) fn lower(
 
 /// Bytes of all constants.
 fn constant_bytes(shaped: &Shaped) -> u64 {
-    let bytes = |node: &Node| if let Op::Const(tensor) = &node.op { tensor.bytes().len() as u64 } else { 0 };
+    let bytes = |node: &Node| match &node.op {
+        Op::Const(tensor) => tensor.bytes().len() as u64,
+        Op::Variable(stored) => (stored.len() * stored.dtype().size()) as u64,
+        _ => 0,
+    };
     shaped.graph.nodes().iter().map(bytes).sum()
 }
 
@@ -157,7 +161,7 @@ impl<'a> Lowering<'a> {
             return Ok(());
         }
         match &node.op {
-            Op::Input { .. } | Op::Const(_) => {}
+            Op::Input { .. } | Op::Const(_) | Op::Variable(_) => {}
             op if is_another_name(op) => self.another_name(id, input(0)?),
             Op::Conv2d(conv) => self.conv(id, node, conv)?,
             Op::DepthwiseConv2d(conv) => self.depthwise(id, node, conv)?,

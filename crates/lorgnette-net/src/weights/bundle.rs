@@ -16,6 +16,8 @@ use super::slice::{Assembly, Slice, check_volumes, volume};
 use super::table::Table;
 use super::{Variable, checksum, format_error, variable_error};
 use crate::error::{Error, Result};
+use crate::file::Mapped;
+use crate::stored::{Check, Extent};
 use crate::tensor::{DType, elements};
 
 /// A V2 checkpoint.
@@ -32,14 +34,14 @@ pub(super) struct Bundle {
 #[derive(Debug)]
 struct Shard {
     path: PathBuf,
-    bytes: Bytes,
+    file: Mapped,
 }
 
 impl Bundle {
     /// Reads the index and maps the shards, all of which must be there.
     pub(super) fn open(index: PathBuf, prefix: &Path) -> Result<(Vec<Variable>, Self)> {
         let bad = |what: String| format_error(&index, what);
-        let table = Table::open(crate::file::map(&index)?).map_err(bad)?;
+        let table = Table::open(Mapped::open(&index)?).map_err(bad)?;
         let header = header(&table).map_err(bad)?;
         let (variables, entries) = listed(&table, &index)?;
         let shards = shards(prefix, header.num_shards, &index)?;
@@ -65,7 +67,7 @@ impl Bundle {
                 self.elements(&self.slice_entry(slice, entry, variable)?, variable, dtype, volume(part))
             })
             .collect::<Result<_>>()?;
-        let there: usize = self.shards.iter().map(|shard| shard.bytes.len()).sum();
+        let there: usize = self.shards.iter().map(|shard| shard.file.bytes().len()).sum();
         if stored.iter().map(Bytes::len).sum::<usize>() > there {
             return Err(bad("its slices share bytes: there are fewer than they would take".into()));
         }
@@ -91,8 +93,27 @@ impl Bundle {
         Ok(entry)
     }
 
+    /// Where the elements of the variable at `index` lie, if in one piece and as they are. Nothing of it is verified.
+    pub(super) fn extent(&self, index: usize, variable: &Variable, dtype: DType) -> Result<Option<Extent>> {
+        let entry = &self.entries[index];
+        if !entry.slices.is_empty() || self.big_endian {
+            return Ok(None);
+        }
+        let (shard, values) = self.place(entry, variable, dtype, volume_of(&variable.shape))?;
+        let (path, variable) = (shard.path.clone(), variable.name.clone());
+        let check = Check { bytes: values.clone(), stored: entry.crc32c, path, variable };
+        Ok(Some(Extent { file: shard.file.clone(), values, check: Some(check) }))
+    }
+
     /// `count` elements where an entry says that they are, verified.
     fn elements(&self, entry: &BundleEntry, variable: &Variable, dtype: DType, count: usize) -> Result<Bytes> {
+        let (shard, bytes) = self.place(entry, variable, dtype, count)?;
+        checksum::verify(&[&bytes], entry.crc32c).map_err(|what| variable_error(&shard.path, &variable.name, what))?;
+        Ok(if self.big_endian { swapped(&bytes, dtype.size()) } else { bytes })
+    }
+
+    /// The shard that an entry names, and the bytes there of `count` elements.
+    fn place(&self, entry: &BundleEntry, variable: &Variable, dtype: DType, count: usize) -> Result<(&Shard, Bytes)> {
         let bad = |what: String| variable_error(&self.index, &variable.name, what);
         let wanted = count * dtype.size();
         if usize::try_from(entry.size) != Ok(wanted) {
@@ -103,9 +124,7 @@ impl Bundle {
         }
         let shard = usize::try_from(entry.shard_id).ok().and_then(|shard| self.shards.get(shard));
         let shard = shard.ok_or_else(|| bad(format!("is in shard {} of {}", entry.shard_id, self.shards.len())))?;
-        let bytes = shard.slice(entry.offset, wanted, &variable.name)?;
-        checksum::verify(&[&bytes], entry.crc32c).map_err(|what| variable_error(&shard.path, &variable.name, what))?;
-        Ok(if self.big_endian { swapped(&bytes, dtype.size()) } else { bytes })
+        Ok((shard, shard.slice(entry.offset, wanted, &variable.name)?))
     }
 }
 
@@ -113,21 +132,21 @@ impl Shard {
     fn open(path: PathBuf) -> Result<Self> {
         // A shard to which no variable fell is empty, which cannot be mapped.
         let empty = path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() == 0);
-        let bytes = if empty { Bytes::new() } else { crate::file::map(&path)? };
-        Ok(Self { path, bytes })
+        let file = if empty { Bytes::new().into() } else { Mapped::open(&path)? };
+        Ok(Self { path, file })
     }
 
     fn slice(&self, offset: i64, length: usize, variable: &str) -> Result<Bytes> {
         let start = usize::try_from(offset).ok();
         let place = start.and_then(|start| Some(start..start.checked_add(length)?));
-        let place = place.filter(|place| place.end <= self.bytes.len()).ok_or_else(|| {
+        let place = place.filter(|place| place.end <= self.file.bytes().len()).ok_or_else(|| {
             let what = format!(
                 "needs {length} bytes from byte {offset}, and the file ends after {}: truncated, or of another checkpoint",
-                self.bytes.len()
+                self.file.bytes().len()
             );
             variable_error(&self.path, variable, what)
         })?;
-        Ok(self.bytes.slice(place))
+        Ok(self.file.bytes().slice(place))
     }
 }
 

@@ -16,10 +16,14 @@ use bytes::Bytes;
 
 use self::block::Block;
 use super::{checksum, varint};
+use crate::file::Mapped;
 
 const FOOTER: usize = 48;
 const MAGIC: [u8; 8] = 0xdb47_7524_8b80_fb57_u64.to_le_bytes();
 const TRAILER: usize = 5;
+/// The compressions, as a trailer's first byte says them.
+const PLAIN: u8 = 0;
+const SNAPPY: u8 = 1;
 
 /// Snappy's densest element makes 64 bytes of 3; an honest length is not above that
 /// (<https://github.com/google/snappy/blob/main/format_description.txt>).
@@ -36,7 +40,7 @@ pub(super) fn is_table(end: &[u8]) -> bool {
 /// A table whose index has been read and verified; data blocks are when they are first looked into.
 #[derive(Debug)]
 pub(super) struct Table {
-    bytes: Bytes,
+    file: Mapped,
     blocks: Vec<DataBlock>,
     /// The block that was decompressed last: neighbours are read one after the other.
     unpacked: Mutex<Option<(usize, Bytes)>>,
@@ -53,11 +57,12 @@ struct DataBlock {
 
 impl Table {
     /// Reads the footer and the index.
-    pub(super) fn open(bytes: Bytes) -> Result<Self, String> {
-        let index = index_place(&bytes)?;
-        let content = read_block(&bytes, &index).map_err(|what| format!("the table's index: {what}"))?.content();
+    pub(super) fn open(file: impl Into<Mapped>) -> Result<Self, String> {
+        let file = file.into();
+        let index = index_place(file.bytes())?;
+        let content = read_block(file.bytes(), &index).map_err(|what| format!("the table's index: {what}"))?.content();
         let blocks = data_blocks(content, index.start).map_err(|what| format!("the table's index: {what}"))?;
-        Ok(Self { bytes, blocks, unpacked: Mutex::new(None) })
+        Ok(Self { file, blocks, unpacked: Mutex::new(None) })
     }
 
     /// The value under a key.
@@ -70,9 +75,22 @@ impl Table {
         found.map_err(|what| self.in_block(at, &what))
     }
 
+    /// The value under a key where it lies, if that is in a block that is neither compressed nor verified yet.
+    pub(super) fn get_unverified(&self, key: &[u8]) -> Option<Unverified> {
+        let at = self.blocks.partition_point(|block| block.last_key.as_slice() < key);
+        let DataBlock { place, verified, .. } = self.blocks.get(at)?;
+        let bytes = self.file.bytes();
+        if verified.get().is_some() || bytes[place.end] != PLAIN {
+            return None;
+        }
+        let value = Block::new(bytes.slice(place.clone())).and_then(|block| block.find(key)).ok()??;
+        let checked = bytes.slice(place.start..=place.end);
+        Some(Unverified { file: self.file.clone(), value, checked, stored: stored_checksum(bytes, place) })
+    }
+
     /// Calls `visit` with every key and value, in order.
     pub(super) fn each(&self, mut visit: impl FnMut(&[u8], Bytes) -> Result<(), String>) -> Result<(), String> {
-        let mut names = Allowance::of(self.bytes.len());
+        let mut names = Allowance::of(self.file.bytes().len());
         for at in 0..self.blocks.len() {
             let block = self.content(at).and_then(Block::new);
             let visited = block.and_then(|block| {
@@ -99,7 +117,7 @@ impl Table {
         if let Some((_, content)) = self.unpacked().as_ref().filter(|(last, _)| *last == at) {
             return Ok(content.clone());
         }
-        match read_block(&self.bytes, &block.place)? {
+        match read_block(self.file.bytes(), &block.place)? {
             Content::Plain(content) => Ok(block.verified.get_or_init(|| content).clone()),
             Content::Unpacked(content) => {
                 *self.unpacked() = Some((at, content.clone()));
@@ -111,6 +129,15 @@ impl Table {
     fn unpacked(&self) -> std::sync::MutexGuard<'_, Option<(usize, Bytes)>> {
         self.unpacked.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A value that nobody has verified.
+pub(super) struct Unverified {
+    pub(super) file: Mapped,
+    pub(super) value: Bytes,
+    /// What its checksum is of: all of its block.
+    pub(super) checked: Bytes,
+    pub(super) stored: u32,
 }
 
 /// What the keys of a table may add up to.
@@ -186,14 +213,19 @@ impl Content {
 /// A block whose checksum is right, decompressed if need be.
 fn read_block(file: &Bytes, place: &Range<usize>) -> Result<Content, String> {
     let content = file.slice(place.clone());
-    let (compression, stored) = file[place.end..place.end + TRAILER].split_first().expect("a trailer has five bytes");
-    let stored = u32::from_le_bytes(stored.try_into().expect("and four of them are the checksum"));
-    checksum::verify(&[&content, &[*compression]], stored)?;
+    let compression = file[place.end];
+    checksum::verify(&[&content, &[compression]], stored_checksum(file, place))?;
     match compression {
-        0 => Ok(Content::Plain(content)),
-        1 => unpack(&content).map(Content::Unpacked),
+        PLAIN => Ok(Content::Plain(content)),
+        SNAPPY => unpack(&content).map(Content::Unpacked),
         other => Err(format!("it is compressed in an unknown way ({other})")),
     }
+}
+
+/// The checksum in a block's trailer.
+fn stored_checksum(file: &[u8], place: &Range<usize>) -> u32 {
+    let stored = &file[place.end + 1..place.end + TRAILER];
+    u32::from_le_bytes(stored.try_into().expect("four of a trailer's five bytes are the checksum"))
 }
 
 fn unpack(packed: &[u8]) -> Result<Bytes, String> {

@@ -15,9 +15,11 @@ use prost::Message as _;
 use super::element::Element;
 use super::proto::{SavedSlice, SavedSliceMeta, SavedTensorSlices, TensorProto, TensorShapeProto, VersionDef};
 use super::slice::{Assembly, Slice, check_volumes, volume};
-use super::table::Table;
+use super::table::{Table, Unverified};
 use super::{Variable, format_error, values, variable_error};
 use crate::error::{Error, Result};
+use crate::file::Mapped;
+use crate::stored::{Check, Extent};
 use crate::tensor::DType;
 
 /// The files of a V1 checkpoint, and which of them has which slices.
@@ -49,7 +51,7 @@ impl TensorSlices {
         let mut found = Found::new();
         let mut files = Vec::with_capacity(paths.len());
         for path in paths {
-            let table = Table::open(crate::file::map(&path)?).map_err(|what| format_error(&path, what))?;
+            let table = Table::open(Mapped::open(&path)?).map_err(|what| format_error(&path, what))?;
             let file = File { path, table };
             for meta in file.listed()? {
                 file.note(meta, files.len(), &mut found)?;
@@ -75,6 +77,35 @@ impl TensorSlices {
             _ => join(&messages, &parts, &variable.shape, dtype).map_err(bad),
         }
     }
+}
+
+impl TensorSlices {
+    /// Where the float32 values of the variable at `index` lie, if in one slice and as they are. Nothing of it is
+    /// verified.
+    pub(super) fn extent(&self, index: usize, variable: &Variable) -> Option<Extent> {
+        let [Stored { file, slice }] = self.stored[index].as_slice() else { return None };
+        let File { path, table } = &self.files[*file];
+        let Unverified { file, value, checked, stored } = table.get_unverified(&slice.key(&variable.name))?;
+        let SavedSlice { name, slice: Some(named), data: Some(data) } = SavedTensorSlices::decode(value).ok()?.data?
+        else {
+            return None;
+        };
+        let part = slice.within(&variable.shape).ok()?;
+        let whole =
+            volume(&part) == volume_of(&variable.shape) && name == variable.name && Slice::from(&named) == *slice;
+        let values = values::little_endian(&data, DType::F32, volume(&part)).ok().filter(|_| whole)?;
+        // Values that had to be put together are no slice of the file.
+        let range = checked.as_ptr_range();
+        if !range.contains(&values.as_ptr()) {
+            return None;
+        }
+        let check = Check { bytes: checked, stored, path: path.clone(), variable: variable.name.clone() };
+        Some(Extent { file, values, check: Some(check) })
+    }
+}
+
+fn volume_of(shape: &[usize]) -> usize {
+    shape.iter().product()
 }
 
 impl File {

@@ -396,9 +396,13 @@ impl<'a> Slim<'a> {
     /// A variable in the current scope, as a constant of the graph under its own name.
     fn variable(&mut self, name: &str, shape: &[Option<usize>]) -> Step<(NodeId, Vec<usize>)> {
         let name = join(&self.scope.variables, name);
-        let tensor = self.variables.variable(&name, shape)?;
-        let shape = tensor.shape().to_vec();
-        Ok((self.graph.constant(name, tensor), shape))
+        let operand = self.variables.operand(&name, shape)?;
+        let shape = match &operand {
+            Op::Const(tensor) => tensor.shape().to_vec(),
+            Op::Variable(stored) => stored.shape().to_vec(),
+            other => unreachable!("{} is no variable", other.name()),
+        };
+        Ok((self.graph.add(name, operand, &[]), shape))
     }
 
     /// How many channels a layer of `depth` has; `None` for as many as the file says.

@@ -1,8 +1,10 @@
 //! Where a network's weights come from.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use crate::error::{Error, Result, nearest};
+use crate::graph::Op;
 use crate::tensor::Tensor;
 use crate::weights::Weights;
 
@@ -14,11 +16,23 @@ pub trait Variables {
     /// [`missing`] or [`misshapen`], or whatever reading it fails with.
     fn variable(&self, name: &str, shape: &[Option<usize>]) -> Result<Tensor>;
 
+    /// The variable as a node's operation: a constant, or a [variable](Op::Variable) that is read when it is needed.
+    ///
+    /// # Errors
+    /// As [`variable`](Self::variable).
+    fn operand(&self, name: &str, shape: &[Option<usize>]) -> Result<Op> {
+        self.variable(name, shape).map(Op::Const)
+    }
+
     /// A variable's shape, if there is such a variable.
     fn shape(&self, name: &str) -> Option<Vec<usize>>;
 }
 
 impl<V: Variables + ?Sized> Variables for &V {
+    fn operand(&self, name: &str, shape: &[Option<usize>]) -> Result<Op> {
+        (**self).operand(name, shape)
+    }
+
     fn variable(&self, name: &str, shape: &[Option<usize>]) -> Result<Tensor> {
         (**self).variable(name, shape)
     }
@@ -38,6 +52,25 @@ impl Variables for Weights {
 
     fn shape(&self, name: &str) -> Option<Vec<usize>> {
         Weights::variable(self, name).map(|variable| variable.shape().to_vec())
+    }
+}
+
+/// Weights in a checkpoint, of which filters and matrices stay there until they are packed.
+impl Variables for Arc<Weights> {
+    fn variable(&self, name: &str, shape: &[Option<usize>]) -> Result<Tensor> {
+        Variables::variable(&**self, name, shape)
+    }
+
+    fn operand(&self, name: &str, shape: &[Option<usize>]) -> Result<Op> {
+        let stored = self.stored(name).filter(|stored| stored.shape().len() >= 2);
+        match stored.filter(|stored| fits(stored.shape(), shape)) {
+            Some(stored) => Ok(Op::Variable(stored)),
+            None => Variables::variable(self, name, shape).map(Op::Const),
+        }
+    }
+
+    fn shape(&self, name: &str) -> Option<Vec<usize>> {
+        (**self).shape(name)
     }
 }
 
@@ -69,6 +102,10 @@ impl<V: Variables> Shadowed<V> {
 impl<V: Variables> Variables for Shadowed<V> {
     fn variable(&self, name: &str, shape: &[Option<usize>]) -> Result<Tensor> {
         self.0.variable(&self.best(name), shape)
+    }
+
+    fn operand(&self, name: &str, shape: &[Option<usize>]) -> Result<Op> {
+        self.0.operand(&self.best(name), shape)
     }
 
     fn shape(&self, name: &str) -> Option<Vec<usize>> {

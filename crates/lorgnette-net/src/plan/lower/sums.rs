@@ -1,5 +1,6 @@
 //! Convolutions and matrix products: the kernel, and the weights to pack for it.
 
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use lorgnette_kernels::general;
@@ -13,8 +14,9 @@ use super::super::packing::{Key, Packing};
 use super::{Draft, DraftKernel, Lowering};
 use crate::error::{Error, Result};
 use crate::graph::evaluate::conv_window;
-use crate::graph::op::{Conv, Epilogue, MatMul};
+use crate::graph::op::{Conv, Epilogue, MatMul, Op};
 use crate::graph::{Node, NodeId};
+use crate::stored::{Extent, Stored};
 use crate::tensor::Tensor;
 
 /// A sum whose weights are yet to be packed.
@@ -25,12 +27,36 @@ pub(super) enum Sum {
 
 /// Weights to pack.
 pub(super) struct Job<'a> {
-    filter: &'a Tensor,
+    filter: Weights<'a>,
     epilogue: &'a Epilogue,
     transposed: bool,
     len: usize,
     key: Key,
     pack: Packer,
+}
+
+/// Where weights are.
+#[derive(Clone, Copy)]
+enum Weights<'a> {
+    Here(&'a Tensor),
+    Stored(&'a Stored),
+}
+
+impl<'a> Weights<'a> {
+    fn of(op: &'a Op) -> Option<Self> {
+        match op {
+            Op::Const(tensor) => Some(Self::Here(tensor)),
+            Op::Variable(stored) => Some(Self::Stored(stored)),
+            _ => None,
+        }
+    }
+
+    fn shape(self) -> &'a [usize] {
+        match self {
+            Self::Here(tensor) => tensor.shape(),
+            Self::Stored(stored) => stored.shape(),
+        }
+    }
 }
 
 enum Packer {
@@ -41,19 +67,19 @@ enum Packer {
 impl<'a> Lowering<'a> {
     /// Adds a job for the weights `filter` and gives its number.
     fn job(&mut self, filter: NodeId, epilogue: &'a Epilogue, transposed: bool, pack: Packer) -> Result<usize, String> {
-        let name = &self.shaped.graph.node(filter).name;
-        let tensor = self.shaped.graph.constant_of(filter).ok_or("its filter is computed, not constant")?;
+        let Node { name, op, .. } = self.shaped.graph.node(filter);
+        let weights = Weights::of(op).ok_or("its filter is computed, not constant")?;
         let (layout, len) = match &pack {
             Packer::Conv(kernel, shape) => (kernel.layout, (kernel.packed_len)(shape)),
             Packer::Depthwise(kernel, shape) => (kernel.layout, (kernel.packed_len)(shape)),
         };
         let scale = epilogue.scale.as_ref().map(|scale| scale.iter().map(|v| v.to_bits()).collect());
-        let layout = format!("{} {layout} {:?} {transposed}", self.level, tensor.shape());
+        let layout = format!("{} {layout} {:?} {transposed}", self.level, weights.shape());
         let key = Key { filter: name.clone(), layout, scale };
         if !self.jobs.iter().any(|job| job.key == key) {
             self.take(len)?;
         }
-        self.jobs.push(Job { filter: tensor, epilogue, transposed, len, key, pack });
+        self.jobs.push(Job { filter: weights, epilogue, transposed, len, key, pack });
         Ok(self.jobs.len() - 1)
     }
 
@@ -105,7 +131,7 @@ impl<'a> Lowering<'a> {
         let (a, b) = (node.inputs[0], node.inputs[1]);
         let [rows, columns] = self.fact(id).shape[..] else { return Err("a product of matrices is a matrix".into()) };
         let inner = self.fact(a).len() / rows;
-        let constant = self.shaped.graph.constant_of(b).is_some();
+        let constant = self.shaped.graph.is_stored(b);
         if constant && !product.transpose_a {
             let map = |channels| Map::dense(1, 1, rows, channels);
             let shape = ConvShape { input: map(inner), output: map(columns), window: Window::POINT };
@@ -131,33 +157,75 @@ impl Sum {
     }
 }
 
+/// What is read of a file at once where weights are packed: enough that the threads are worth waking, little beside the
+/// weights themselves.
+const PIECE: usize = 8 << 20;
+
 impl Job<'_> {
+    /// Whether the whole pool packs these weights together, and not one of its threads.
+    fn is_large(&self) -> bool {
+        self.len * size_of::<f32>() > PIECE
+    }
+
     /// Reads the weights straight from where they are into their packed place.
-    fn run(&self) -> Result<Buffer> {
+    fn run(&self, pool: &Pool) -> Result<Buffer> {
         let mut packed = buffer(self.len)?;
-        let bytes = self.filter.f32_bytes();
-        let filter = Filter { bytes: &bytes, scale: self.epilogue.scale.as_deref(), transposed: self.transposed };
-        match &self.pack {
-            Packer::Conv(kernel, shape) => (kernel.pack)(shape, &filter, &mut packed),
-            Packer::Depthwise(kernel, shape) => (kernel.pack)(shape, &filter, &mut packed),
+        match self.filter {
+            Weights::Here(tensor) => self.pack(tensor, &mut packed, pool),
+            Weights::Stored(stored) => match stored.extent()?.filter(|_| !self.transposed) {
+                Some(extent) => self.pack_in_pieces(&extent, &mut packed, pool)?,
+                None => self.pack(&stored.read()?, &mut packed, pool),
+            },
         }
         Ok(packed)
     }
+
+    fn pack(&self, weights: &Tensor, packed: &mut [f32], pool: &Pool) {
+        let bytes = weights.f32_bytes();
+        self.pack_rows(&bytes, 0..self.rows(), packed, pool);
+    }
+
+    /// Packs and verifies a piece of the file after the other, so that no more than one of them is in memory.
+    fn pack_in_pieces(&self, extent: &Extent, packed: &mut [f32], pool: &Pool) -> Result<()> {
+        let row = (extent.values.len() / self.rows().max(1)).max(1);
+        extent.in_pieces(PIECE, row, pool, |piece| {
+            self.pack_rows(&extent.values, piece.start / row..piece.end / row, packed, pool);
+        })
+    }
+
+    fn pack_rows(&self, bytes: &[u8], rows: Range<usize>, packed: &mut [f32], pool: &Pool) {
+        let filter = Filter { bytes, scale: self.epilogue.scale.as_deref(), transposed: self.transposed };
+        match &self.pack {
+            Packer::Conv(kernel, shape) => (kernel.pack_rows)(shape, &filter, rows, packed, pool),
+            Packer::Depthwise(kernel, shape) => (kernel.pack_rows)(shape, &filter, rows, packed),
+        }
+    }
+
+    /// Rows of the weights as a matrix.
+    fn rows(&self) -> usize {
+        match &self.pack {
+            Packer::Conv(_, shape) => shape.depth(),
+            Packer::Depthwise(_, shape) => shape.taps(),
+        }
+    }
 }
 
-/// Packs on all threads what `packing` does not hold yet.
+/// Packs on all threads what `packing` does not hold yet: large weights one after the other, the others at once.
 pub(super) fn pack_all(jobs: &[Job<'_>], packing: &Packing, pool: &Pool) -> Result<Vec<Arc<Buffer>>> {
     let slots: Vec<_> = jobs.iter().map(|job| packing.slot(job.key.clone())).collect();
     let failure = Mutex::new(None);
-    pool.run(jobs.len(), &|_, i| {
+    let pack = |i: usize| {
         if slots[i].get().is_none() {
-            match jobs[i].run() {
+            match jobs[i].run(pool) {
                 // Whoever else packed the same meanwhile packed the same.
                 Ok(packed) => drop(slots[i].set(Arc::new(packed))),
                 Err(error) => *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error),
             }
         }
-    });
+    };
+    let (large, small): (Vec<usize>, Vec<usize>) = (0..jobs.len()).partition(|&i| jobs[i].is_large());
+    large.into_iter().for_each(&pack);
+    pool.run(small.len(), &|_, i| pack(small[i]));
     if let Some(error) = failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
         return Err(error);
     }
