@@ -16,6 +16,7 @@ mod run;
 
 pub use explain::StepReport;
 pub use packing::Packing;
+pub(crate) use packing::{Key, Packed};
 pub use run::Activations;
 
 use std::ops::Range;

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use lorgnette_kernels::general::{self, Indexed, Reduction};
 use lorgnette_kernels::{
-    Affine, AffineInPlace, Binary, Buffer, Clamp, Conv, ConvKernel, ConvShape, Depthwise, DepthwiseKernel,
-    DepthwiseShape, Level, Lrn, Map, Operand, Pad, Pool, PoolShape, Residual, Resize, Unary,
+    Affine, AffineInPlace, Binary, Clamp, Conv, ConvKernel, ConvShape, Depthwise, DepthwiseKernel, DepthwiseShape,
+    Level, Lrn, Map, Operand, Pad, Pool, PoolShape, Residual, Resize, Unary,
 };
 
+use super::packing::Packed;
 use crate::tensor::DType;
 
 /// A shared list of numbers, one for each channel.
@@ -19,7 +20,7 @@ pub(super) enum Kernel {
     Conv {
         kernel: &'static ConvKernel,
         shape: ConvShape,
-        packed: Arc<Buffer>,
+        packed: Arc<Packed>,
         bias: PerChannel,
         /// Floats from pixel to pixel of the second input, if it is added.
         residual: Option<usize>,
@@ -28,7 +29,7 @@ pub(super) enum Kernel {
     Depthwise {
         kernel: &'static DepthwiseKernel,
         shape: DepthwiseShape,
-        packed: Arc<Buffer>,
+        packed: Arc<Packed>,
         bias: PerChannel,
         clamp: Clamp,
     },

@@ -10,7 +10,7 @@ use lorgnette_kernels::{
 };
 
 use super::super::kernel::Kernel;
-use super::super::packing::{Key, Packing};
+use super::super::packing::{Key, Packed, Packing};
 use super::{Draft, DraftKernel, Lowering};
 use crate::error::{Error, Result};
 use crate::graph::evaluate::conv_window;
@@ -148,7 +148,7 @@ impl<'a> Lowering<'a> {
 }
 
 impl Sum {
-    pub(super) fn kernel(self, job: &Job<'_>, packed: Arc<Buffer>) -> Kernel {
+    pub(super) fn kernel(self, job: &Job<'_>, packed: Arc<Packed>) -> Kernel {
         let (bias, clamp) = (job.epilogue.shift.clone(), job.epilogue.limits());
         match self {
             Self::Conv { kernel, shape, residual } => Kernel::Conv { kernel, shape, packed, bias, residual, clamp },
@@ -211,14 +211,14 @@ impl Job<'_> {
 }
 
 /// Packs on all threads what `packing` does not hold yet: large weights one after the other, the others at once.
-pub(super) fn pack_all(jobs: &[Job<'_>], packing: &Packing, pool: &Pool) -> Result<Vec<Arc<Buffer>>> {
+pub(super) fn pack_all(jobs: &[Job<'_>], packing: &Packing, pool: &Pool) -> Result<Vec<Arc<Packed>>> {
     let slots: Vec<_> = jobs.iter().map(|job| packing.slot(job.key.clone())).collect();
     let failure = Mutex::new(None);
     let pack = |i: usize| {
         if slots[i].get().is_none() {
             match jobs[i].run(pool) {
                 // Whoever else packed the same meanwhile packed the same.
-                Ok(packed) => drop(slots[i].set(Arc::new(packed))),
+                Ok(packed) => drop(slots[i].set(Arc::new(Packed::Made(packed)))),
                 Err(error) => *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error),
             }
         }
