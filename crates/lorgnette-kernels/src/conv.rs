@@ -53,6 +53,10 @@ impl ConvShape {
     }
 }
 
+/// Counts changes of the layouts that kernels want their weights in. Whoever keeps packed weights in a file keeps this
+/// number beside them, and does not use them with another.
+pub const PACKED_LAYOUTS: u32 = 1;
+
 /// Weights as they lie in a file.
 #[derive(Clone, Copy, Debug)]
 pub struct Filter<'a> {

@@ -5,6 +5,7 @@
 mod conv;
 mod depthwise;
 mod elements;
+mod layouts;
 mod levels;
 mod material;
 mod pooling;

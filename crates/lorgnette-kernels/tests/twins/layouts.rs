@@ -1,0 +1,45 @@
+use std::collections::BTreeMap;
+
+use lorgnette_kernels::{
+    CONV_KERNELS, ConvShape, DEPTHWISE_KERNELS, DepthwiseShape, Filter, Map, PACKED_LAYOUTS, Window,
+};
+
+/// A checksum of the same few weights as each kernel packs them, by level and layout.
+fn layouts() -> BTreeMap<String, u64> {
+    let (inputs, outputs) = (3, 70);
+    let window = Window { kernel: [2, 1], ..Window::POINT };
+    let conv = ConvShape { input: Map::dense(1, 9, 9, inputs), output: Map::dense(1, 8, 9, outputs), window };
+    let depthwise =
+        DepthwiseShape { input: Map::dense(1, 9, 9, 70), output: Map::dense(1, 8, 9, 70), window, multiplier: 1 };
+    let weights = |count: usize| -> Vec<u8> { (0..count).flat_map(|i| (i as f32).to_le_bytes()).collect() };
+    let (conv_weights, depthwise_weights) = (weights(2 * inputs * outputs), weights(2 * 70));
+    let filter = |bytes| Filter { bytes, scale: None, transposed: false };
+    let of_conv = CONV_KERNELS.iter().map(|kernel| {
+        let mut packed = vec![0.0; (kernel.packed_len)(&conv)];
+        kernel.pack(&conv, &filter(&conv_weights), &mut packed);
+        (format!("conv {} {}", kernel.level, kernel.layout), checksum(&packed))
+    });
+    let of_depthwise = DEPTHWISE_KERNELS.iter().map(|kernel| {
+        let mut packed = vec![0.0; (kernel.packed_len)(&depthwise)];
+        kernel.pack(&depthwise, &filter(&depthwise_weights), &mut packed);
+        (format!("depthwise {} {}", kernel.level, kernel.layout), checksum(&packed))
+    });
+    of_conv.chain(of_depthwise).collect()
+}
+
+/// FNV-1a.
+fn checksum(values: &[f32]) -> u64 {
+    let bytes = values.iter().flat_map(|value| value.to_le_bytes());
+    bytes.fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
+}
+
+#[test]
+fn a_layout_that_changes_is_counted() {
+    // Files keep packed weights. Where this fails, a layout has changed: raise PACKED_LAYOUTS, then note the new sums.
+    let noted = (1, include_str!("layouts.txt"));
+    let found: Vec<String> = layouts().iter().map(|(layout, sum)| format!("{layout}: {sum:016x}")).collect();
+    assert_eq!(PACKED_LAYOUTS, noted.0);
+    for line in &found {
+        assert!(noted.1.lines().any(|noted| noted == line), "not noted: {line}");
+    }
+}
