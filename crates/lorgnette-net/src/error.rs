@@ -58,6 +58,16 @@ pub enum Error {
         /// Names like it.
         nearest: Vec<String>,
     },
+    /// A variable that the network needs is not there.
+    #[error("there is no variable '{name}' of shape {}{}", shown_shape(.wanted), nearest_message(&shown_variables(.nearest)))]
+    Missing {
+        /// Its name.
+        name: String,
+        /// The shape it is needed in; `None` is any length.
+        wanted: Vec<Option<usize>>,
+        /// Variables there are with names like it, and their shapes.
+        nearest: Vec<(String, Vec<usize>)>,
+    },
     /// The caller must choose, because the graph does not say.
     #[error("{what}: {}", .candidates.join(", "))]
     Ambiguous {
@@ -79,6 +89,17 @@ pub enum Error {
         /// Bytes allowed.
         limit: u64,
     },
+}
+
+/// `[3, 3, any, 64]`.
+pub(crate) fn shown_shape(shape: &[Option<usize>]) -> String {
+    let lengths: Vec<String> = shape.iter().map(|n| n.map_or("any".into(), |n| n.to_string())).collect();
+    format!("[{}]", lengths.join(", "))
+}
+
+/// `'name' [1, 2]` each.
+pub(crate) fn shown_variables(variables: &[(String, Vec<usize>)]) -> Vec<String> {
+    variables.iter().map(|(name, shape)| format!("'{name}' {shape:?}")).collect()
 }
 
 impl Error {

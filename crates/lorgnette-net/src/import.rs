@@ -1,4 +1,5 @@
-//! Frozen GraphDefs: the file, the nodes, and the part of them that computes what is wanted.
+//! GraphDefs, frozen or with their variables in a checkpoint: the file, the nodes, and the part of them that computes
+//! what is wanted.
 //!
 //! ```text
 //! bytes ─▶ GraphDef (proto) ─▶ order of what the fetches need (order) ─▶ Graph, operation by operation (operation)
@@ -30,14 +31,17 @@ use crate::file::Mapped;
 use crate::graph::{Graph, Op};
 use crate::stored::{self, Extent, Stored};
 use crate::tensor::Tensor;
+use crate::weights::Variables;
 
-/// A frozen graph as TensorFlow wrote it: every node, known or not.
+/// A graph as TensorFlow wrote it: every node, known or not.
 #[derive(Debug)]
 pub struct GraphDef {
     path: PathBuf,
     file: Mapped,
     nodes: Vec<proto::NodeDef>,
     by_name: HashMap<String, usize>,
+    /// The values of the nodes that are variables, where the graph is not frozen.
+    variables: Option<Arc<dyn Variables + Send + Sync>>,
 }
 
 impl GraphDef {
@@ -57,6 +61,17 @@ impl GraphDef {
         Self::read(bytes.into(), path)
     }
 
+    /// Maps and reads the graph in a MetaGraphDef, the `.meta` file that a saver writes beside a checkpoint.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is no MetaGraphDef.
+    pub fn open_meta(path: &Path) -> Result<Self> {
+        let file = Mapped::open(path)?;
+        let bad = |what: &str| Error::Format { path: path.into(), what: format!("not a MetaGraphDef (.meta): {what}") };
+        let meta = proto::MetaGraphDef::decode(file.bytes().clone()).map_err(|error| bad(&error.to_string()))?;
+        Self::new(file, meta.graph_def.ok_or_else(|| bad("there is no graph in it"))?, path)
+    }
+
     fn read(file: Mapped, path: &Path) -> Result<Self> {
         let bytes = file.bytes().clone();
         let format = |what: String| Error::Format { path: path.into(), what };
@@ -66,6 +81,11 @@ impl GraphDef {
         let length = bytes.len();
         let graph = proto::GraphDef::decode(bytes)
             .map_err(|e| format(format!("not a frozen TensorFlow graph, or a damaged one, of {length} bytes: {e}")))?;
+        Self::new(file, graph, path)
+    }
+
+    fn new(file: Mapped, graph: proto::GraphDef, path: &Path) -> Result<Self> {
+        let format = |what: String| Error::Format { path: path.into(), what };
         if graph.node.is_empty() {
             return Err(format("the graph has no nodes".into()));
         }
@@ -75,7 +95,18 @@ impl GraphDef {
                 return Err(format(format!("two nodes are called '{}'", node.name)));
             }
         }
-        Ok(Self { path: path.into(), file, nodes: graph.node, by_name })
+        Ok(Self { path: path.into(), file, nodes: graph.node, by_name, variables: None })
+    }
+
+    /// The same graph, the nodes that are variables having these values.
+    #[must_use]
+    pub fn with_variables(self, variables: Arc<dyn Variables + Send + Sync>) -> Self {
+        Self { variables: Some(variables), ..self }
+    }
+
+    /// Whether some nodes are variables, whose values are not in the graph.
+    pub fn has_variables(&self) -> bool {
+        self.nodes.iter().any(|node| operation::is_variable(&node.op))
     }
 
     /// The file's name, as it was given.

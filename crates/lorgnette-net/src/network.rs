@@ -14,7 +14,7 @@ use crate::passes::optimise;
 use crate::plan::{Activations, Packing, Plan, PlanOptions, Port};
 use crate::source::{Source, node_name};
 use crate::tensor::Tensor;
-use crate::zoo::Net;
+use crate::zoo::{Net, ZooOptions};
 
 /// How a network is run.
 #[derive(Clone, Debug)]
@@ -31,6 +31,10 @@ pub struct Options {
     pub output: Option<String>,
     /// The network of the zoo that a checkpoint's weights are of; else it is recognised.
     pub net: Option<String>,
+    /// How a network of the zoo is built.
+    pub zoo: ZooOptions,
+    /// The checkpoint with the variables of a graph that is not frozen; else the one beside it.
+    pub checkpoint: Option<PathBuf>,
     /// Whether a checkpoint's moving averages are preferred to the weights themselves, where it has both.
     pub averages: bool,
     /// The folder that archives of checkpoints are unpacked in; without it they are refused.
@@ -50,6 +54,8 @@ impl Options {
             input: None,
             output: None,
             net: None,
+            zoo: ZooOptions::default(),
+            checkpoint: None,
             averages: true,
             cache: None,
         }
@@ -108,17 +114,16 @@ struct PlanKey {
 const PLANS_KEPT: usize = 8;
 
 impl Network {
-    /// Opens a frozen graph, or a checkpoint of a network of the [zoo](crate::zoo) by any path that
-    /// [`Weights::open`](crate::weights::Weights::open) takes. Weights stay in the file, mapped, until a plan packs
-    /// them.
+    /// Opens a graph, frozen or with a checkpoint, or a checkpoint of a network of the [zoo](crate::zoo), by any path that
+    /// [`Weights::open`](crate::weights::Weights::open) takes; or a folder or an archive of these. Weights stay in the
+    /// file, mapped, until a plan packs them.
     ///
     /// # Errors
     /// If the file cannot be read or is neither, or it is not clear which network a checkpoint is of.
     pub fn open(path: &Path, options: Options) -> Result<Self> {
         let source = Source::open(path, &options)?;
-        let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let name = match &source {
-            Source::Frozen(_) => file.strip_suffix(".pb").unwrap_or(&file).to_owned(),
+            Source::Graph(def) => stem(&def.path().file_name().unwrap_or_default().to_string_lossy()).to_owned(),
             Source::Zoo(rebuilt) => rebuilt.net.name.to_owned(),
         };
         Ok(Self::new(name, source, options))
@@ -130,7 +135,7 @@ impl Network {
     /// If the bytes are no graph.
     pub fn from_bytes(bytes: impl Into<Bytes>, name: &str, options: Options) -> Result<Self> {
         let graph = GraphDef::from_bytes(bytes.into(), Path::new(name))?;
-        Ok(Self::new(name.strip_suffix(".pb").unwrap_or(name).to_owned(), Source::Frozen(graph), options))
+        Ok(Self::new(stem(name).to_owned(), Source::Graph(graph), options))
     }
 
     fn new(name: String, source: Source, options: Options) -> Self {
@@ -141,8 +146,16 @@ impl Network {
     /// The network of the zoo whose weights these are; `None` for a frozen graph.
     pub fn net(&self) -> Option<&'static Net> {
         match &self.model.source {
-            Source::Frozen(_) => None,
+            Source::Graph(_) => None,
             Source::Zoo(rebuilt) => Some(rebuilt.net),
+        }
+    }
+
+    /// The graph's file, as it lies on the disk; `None` for a network of the zoo.
+    pub fn graph_file(&self) -> Option<&Path> {
+        match &self.model.source {
+            Source::Graph(def) => Some(def.path()),
+            Source::Zoo(_) => None,
         }
     }
 
@@ -288,4 +301,9 @@ impl Network {
     pub fn packed_bytes(&self) -> usize {
         self.model.packing.bytes()
     }
+}
+
+/// A graph's name, from its file's.
+fn stem(file: &str) -> &str {
+    file.strip_suffix(".pb").or_else(|| file.strip_suffix(".meta")).unwrap_or(file)
 }

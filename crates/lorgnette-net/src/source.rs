@@ -1,40 +1,51 @@
-//! What a network is made from: a frozen graph, or a network of the zoo and a checkpoint with its weights.
+//! What a network is made from: a graph, frozen or with a checkpoint, or a network of the zoo and its checkpoint.
+//!
+//! ```text
+//! what people pass ─▶ unpacked, told apart (form) ─┬─▶ a graph (GraphDef), its variables from a checkpoint
+//!                                                  └─▶ a checkpoint, its network rebuilt (rebuilt)
+//! ```
 
-use std::path::Path;
+mod form;
+mod rebuilt;
+
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use self::form::Form;
+pub(crate) use self::rebuilt::Rebuilt;
 use crate::error::{Error, Result};
 use crate::graph::Graph;
-use crate::import::{Candidate, GraphDef, Ports};
+use crate::import::{GraphDef, Ports};
 use crate::network::Options;
-use crate::tensor::{DType, Tensor};
-use crate::weights::{Variable, Weights, archive};
-use crate::zoo::{self, Built, Net, Shadowed, Variables, ZooOptions};
+use crate::tensor::Tensor;
+use crate::weights::{Shadowed, Variables, Weights, archive};
 
 /// A file of weights, opened.
 #[derive(Debug)]
 pub(crate) enum Source {
-    Frozen(GraphDef),
+    Graph(GraphDef),
     Zoo(Box<Rebuilt>),
 }
 
-/// A network of the zoo, built from a checkpoint.
-#[derive(Debug)]
-pub(crate) struct Rebuilt {
-    pub(crate) net: &'static Net,
-    weights: Arc<Weights>,
-    averages: bool,
-    /// Built for pictures of the published size.
-    built: Built,
-}
-
 impl Source {
-    /// Opens a frozen graph, or whatever path of a checkpoint people pass.
+    /// Opens a graph, or whatever path of a checkpoint people pass, or an archive or a folder of these.
     pub(crate) fn open(path: &Path, options: &Options) -> Result<Self> {
-        if is_checkpoint(path)? {
-            Ok(Self::Zoo(Box::new(Rebuilt::open(path, options)?)))
-        } else {
-            GraphDef::open(path).map(Self::Frozen)
+        match archive::split(path)? {
+            None => Self::open_here(path, options),
+            Some((archive, inner)) => {
+                let folder = unpacked(&archive, options)?;
+                Self::open_here(&folder.join(inner), options)
+                    .map_err(|error| archive::shown_within(error, &folder, &archive))
+            }
+        }
+    }
+
+    fn open_here(path: &Path, options: &Options) -> Result<Self> {
+        match form::form(path)? {
+            // Whoever names a network means a checkpoint's.
+            Form::Graph(graph) if options.net.is_none() => open_graph(&graph, options),
+            Form::Meta(meta) if options.net.is_none() => open_meta(&meta, options),
+            _ => open_checkpoint(path, options),
         }
     }
 
@@ -46,7 +57,7 @@ impl Source {
         fetches: &[&str],
     ) -> Result<Graph> {
         match self {
-            Self::Frozen(def) => {
+            Self::Graph(def) => {
                 let names: Vec<&str> = feeds.iter().map(|feed| feed.0).collect();
                 def.graph(&names, settings, fetches)
             }
@@ -56,7 +67,7 @@ impl Source {
 
     pub(crate) fn ports(&self, input: Option<&str>, output: Option<&str>) -> Result<Ports> {
         match self {
-            Self::Frozen(def) => def.ports(input, output),
+            Self::Graph(def) => def.ports(input, output),
             Self::Zoo(rebuilt) => rebuilt.ports(input, output),
         }
     }
@@ -64,95 +75,86 @@ impl Source {
     /// The names of all nodes.
     pub(crate) fn names(&self) -> Box<dyn Iterator<Item = &str> + '_> {
         match self {
-            Self::Frozen(def) => Box::new(def.names()),
-            Self::Zoo(rebuilt) => Box::new(rebuilt.built.graph.nodes().iter().map(|node| node.name.as_str())),
+            Self::Graph(def) => Box::new(def.names()),
+            Self::Zoo(rebuilt) => Box::new(rebuilt.names()),
         }
     }
 }
 
-/// Whether a path leads to a checkpoint and not to a graph.
-fn is_checkpoint(path: &Path) -> Result<bool> {
-    const SSTABLE_MAGIC: [u8; 8] = 0xdb47_7524_8b80_fb57_u64.to_le_bytes();
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    // A prefix is no file itself; a checkpoint's other names tell, whatever is in them.
-    if !path.is_file() || name.ends_with(".index") || name.contains(".data-") || archive::split(path)?.is_some() {
-        return Ok(true);
-    }
-    Ok(crate::file::map(path)?.ends_with(&SSTABLE_MAGIC))
-}
-
-impl Rebuilt {
-    fn open(path: &Path, options: &Options) -> Result<Self> {
-        let weights = match &options.cache {
-            Some(cache) => Weights::open_archived(path, cache)?,
-            None => Weights::open(path)?,
-        };
-        let net = match &options.net {
-            Some(name) => zoo::find(name)?,
-            None => zoo::recognise(weights.tensor_shapes()).ok_or_else(|| unrecognised(path, &weights))?,
-        };
-        let averages = options.averages;
-        let weights = Arc::new(weights);
-        let built = build(net, &weights, averages, None)?;
-        Ok(Self { net, weights, averages, built })
-    }
-
-    fn graph(&self, feeds: &[(&str, &[usize])], settings: &[(&str, Tensor)], fetches: &[&str]) -> Result<Graph> {
-        let built = match feeds {
-            // Windows shrink with small pictures, and some heads grow with large ones.
-            &[(input, &[_, height, width, _])]
-                if node_name(input) == self.built.input && [height, width] != [self.net.side; 2] =>
-            {
-                &build(self.net, &self.weights, self.averages, Some([height, width]))?
+/// A checkpoint's network: of the zoo, or as the graph beside it says.
+fn open_checkpoint(path: &Path, options: &Options) -> Result<Source> {
+    let weights = Arc::new(Weights::open(path)?);
+    match Rebuilt::recognise(path, &weights, options)? {
+        Some(rebuilt) => Ok(Source::Zoo(Box::new(rebuilt))),
+        None => match form::graph_of(path)? {
+            Some(Form::Meta(meta)) => {
+                Ok(Source::Graph(GraphDef::open_meta(&meta)?.with_variables(best(weights, options))))
             }
-            _ => &self.built,
-        };
-        let fed: Vec<_> = feeds.iter().map(|(name, _)| Ok((built.node(name)?, None))).collect::<Result<_>>()?;
-        let set = settings.iter().map(|(name, value)| Ok((built.node(name)?, Some(value.clone()))));
-        let set: Vec<_> = set.collect::<Result<_>>()?;
-        built.fetching(fetches, &[fed, set].concat())
-    }
-
-    fn ports(&self, input: Option<&str>, output: Option<&str>) -> Result<Ports> {
-        let built = &self.built;
-        let input = match input {
-            Some(name) => self.built.graph.node(built.node(name)?).name.clone(),
-            None => built.input.clone(),
-        };
-        let (logits, probabilities) = match (output, &built.logits) {
-            (Some(name), _) => (name.to_owned(), None),
-            (None, Some(logits)) => (logits.clone(), built.probabilities.clone()),
-            (None, None) => (built.features.clone(), None),
-        };
-        let shape = Some(vec![None, None, None, Some(self.net.channels)]);
-        let input = Candidate { name: input, dtype: DType::F32, shape, decodes: false };
-        Ok(Ports { input, logits, probabilities, features: Some(built.features.clone()) })
+            Some(Form::Graph(graph)) => {
+                Ok(Source::Graph(GraphDef::open(&graph)?.with_variables(best(weights, options))))
+            }
+            _ => Err(rebuilt::unrecognised(path, &weights)),
+        },
     }
 }
 
-fn build(net: &'static Net, weights: &Arc<Weights>, averages: bool, size: Option<[usize; 2]>) -> Result<Built> {
-    let options = ZooOptions { size, create_aux_logits: false, ..ZooOptions::default() };
-    let shadowed = Shadowed(weights);
-    let variables: &dyn Variables = if averages { &shadowed } else { weights };
-    match net.build(variables, &options) {
-        // A file without the last layer is one of features.
-        Err(Error::Unknown { .. }) => {
-            let headless = ZooOptions { num_classes: Some(0), ..options.clone() };
-            net.build(variables, &headless).or_else(|_| net.build(variables, &options))
-        }
-        built => built,
+/// A graph, with the checkpoint that is named or lies beside it if it has variables.
+fn open_graph(path: &Path, options: &Options) -> Result<Source> {
+    let graph = GraphDef::open(path)?;
+    if !graph.has_variables() {
+        return Ok(Source::Graph(graph));
+    }
+    let weights = match &options.checkpoint {
+        Some(checkpoint) => Some(open_weights(checkpoint, options)?),
+        None => weights_beside(path)?,
+    };
+    Ok(Source::Graph(match weights {
+        Some(weights) => graph.with_variables(best(Arc::new(weights), options)),
+        // Those that are needed are refused when they are; perhaps none is.
+        None => graph,
+    }))
+}
+
+fn open_meta(path: &Path, options: &Options) -> Result<Source> {
+    let weights = match &options.checkpoint {
+        Some(checkpoint) => open_weights(checkpoint, options)?,
+        None => Weights::open(path)?,
+    };
+    Ok(Source::Graph(GraphDef::open_meta(path)?.with_variables(best(Arc::new(weights), options))))
+}
+
+/// The only checkpoint in a graph's folder, if there is one.
+fn weights_beside(graph: &Path) -> Result<Option<Weights>> {
+    let folder = graph.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    match Weights::open(folder) {
+        Ok(weights) => Ok(Some(weights)),
+        Err(Error::Format { path, .. }) if path == folder => Ok(None),
+        Err(Error::Ambiguous { candidates, .. }) => Err(Error::Ambiguous {
+            what: format!("{}: its variables are in one of these; name it with --checkpoint", graph.display()),
+            candidates,
+        }),
+        Err(error) => Err(error),
     }
 }
 
-fn unrecognised(path: &Path, weights: &Weights) -> Error {
-    const SHOWN: usize = 3;
-    let names: Vec<&str> = weights.variables().iter().take(SHOWN).map(Variable::name).collect();
-    let what = format!(
-        "a checkpoint of {} variables ({}, …), but of no network known here; name one with --net",
-        weights.variables().len(),
-        names.join(", ")
-    );
-    Error::Format { path: path.into(), what }
+fn open_weights(path: &Path, options: &Options) -> Result<Weights> {
+    match &options.cache {
+        Some(cache) => Weights::open_archived(path, cache),
+        None => Weights::open(path),
+    }
+}
+
+fn unpacked(archive: &Path, options: &Options) -> Result<PathBuf> {
+    let no_cache = || Error::Format {
+        path: archive.into(),
+        what: "an archive, and there is no folder to unpack it to: set LORGNETTE_HOME, or unpack it yourself".into(),
+    };
+    archive::Cache::new(options.cache.as_ref().ok_or_else(no_cache)?).unpack(archive)
+}
+
+/// The variables, or where they have them and `options` want it, their moving averages.
+fn best(weights: Arc<Weights>, options: &Options) -> Arc<dyn Variables + Send + Sync> {
+    if options.averages { Arc::new(Shadowed(weights)) } else { Arc::new(weights) }
 }
 
 /// The node of a tensor name: `name:0` is the first output of `name`.

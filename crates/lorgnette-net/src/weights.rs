@@ -29,9 +29,11 @@ mod state;
 mod table;
 mod tensor_slices;
 mod values;
+mod variables;
 mod varint;
 
 pub(crate) use checksum::Checksum;
+pub use variables::{Shadowed, Variables, fits, misshapen, missing};
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -52,6 +54,7 @@ use self::tensor_slices::TensorSlices;
 #[derive(Debug)]
 pub struct Weights {
     path: PathBuf,
+    prefix: PathBuf,
     /// Sorted by name.
     variables: Vec<Variable>,
     contents: Contents,
@@ -102,11 +105,13 @@ impl Weights {
     /// If there is no checkpoint, or there are several, or its table of names is damaged; the message says which.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let (variables, contents) = match locate::locate(path)? {
+        let files = locate::locate(path)?;
+        let prefix = files.prefix();
+        let (variables, contents) = match files {
             Files::TensorSlices(files) => TensorSlices::open(files).map(|(v, c)| (v, Contents::V1(c)))?,
             Files::Bundle { index, prefix } => Bundle::open(index, &prefix).map(|(v, c)| (v, Contents::V2(c)))?,
         };
-        Ok(Self { path: path.into(), variables, contents })
+        Ok(Self { path: path.into(), prefix, variables, contents })
     }
 
     /// Opens whatever [`open`](Self::open) takes, and archives (`.tar.gz`, `.tgz`, `.tar`, `.zip`) of it.
@@ -131,6 +136,11 @@ impl Weights {
     /// The path that was opened.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// What the files' names begin with, as a saver was given it.
+    pub(crate) fn prefix(&self) -> &Path {
+        &self.prefix
     }
 
     /// 1 for a file of tensor slices, 2 for a bundle of an index and shards.
@@ -175,21 +185,6 @@ impl Weights {
         self.read(at)
     }
 
-    /// Reads the variable that a network needs in this shape.
-    ///
-    /// # Errors
-    /// As [`get`](Self::get), with [`Error::Variable`] for one that is missing too: the message has both shapes, or
-    /// the nearest names and theirs.
-    pub fn get_shaped(&self, name: &str, shape: &[usize]) -> Result<Tensor> {
-        match self.variable(name) {
-            None => Err(self.refused(name, self.missing(name, shape))),
-            Some(found) if found.shape != shape => {
-                Err(self.refused(name, format!("has shape {:?} where {shape:?} is needed", found.shape)))
-            }
-            Some(_) => self.get(name),
-        }
-    }
-
     /// Reads all variables, one after the other, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&Variable, Result<Tensor>)> {
         self.variables.iter().enumerate().map(|(at, variable)| (variable, self.read(at)))
@@ -221,13 +216,6 @@ impl Weights {
         let found = bytes.len();
         Tensor::from_bytes(dtype, variable.shape.clone(), bytes)
             .ok_or_else(|| self.refused(&variable.name, format!("has {found} bytes, not those of its shape")))
-    }
-
-    fn missing(&self, name: &str, shape: &[usize]) -> String {
-        let names = nearest(name, self.variables.iter().map(Variable::name));
-        let shown = |name: &String| format!("'{name}' {:?}", self.variable(name).map_or(&[][..], Variable::shape));
-        let nearest: Vec<String> = names.iter().map(shown).collect();
-        format!("is not there, and is needed in shape {shape:?}; the nearest are {}", nearest.join(", "))
     }
 
     fn refused(&self, name: &str, what: String) -> Error {

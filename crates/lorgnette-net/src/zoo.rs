@@ -10,7 +10,7 @@
 //! assert_eq!((net.side, net.classes, net.preprocessing), (224, 1001, "inception"));
 //! let nothing = std::collections::BTreeMap::new();
 //! let error = net.build(&nothing, &ZooOptions::default()).unwrap_err();
-//! assert_eq!(error.to_string(), "there is no variable 'MobilenetV1/Conv2d_0/weights'");
+//! assert_eq!(error.to_string(), "there is no variable 'MobilenetV1/Conv2d_0/weights' of shape [3, 3, 3, any]");
 //! # Ok::<_, lorgnette_net::Error>(())
 //! ```
 
@@ -32,11 +32,10 @@ mod pnasnet;
 mod recognise;
 mod resnet;
 mod slim;
-mod variables;
 mod vgg;
 
+pub use crate::weights::{Shadowed, Variables, fits, misshapen, missing};
 pub use recognise::recognise;
-pub use variables::{Shadowed, Variables, fits, misshapen, missing};
 
 use std::fmt;
 

@@ -15,7 +15,7 @@ mod paths;
 #[path = "checkpoints/tables.rs"]
 mod tables;
 
-use lorgnette_net::weights::Weights;
+use lorgnette_net::weights::{Variables, Weights};
 use lorgnette_net::{DType, Error};
 
 use fixtures::{Case, fixtures};
@@ -70,12 +70,15 @@ fn a_missing_variable_is_named_with_the_nearest() {
     let weights = Weights::open(fixtures().open_path("plain_v2")).unwrap();
     let unknown = weights.get("tiny/conv1/weight").unwrap_err();
     assert!(matches!(&unknown, Error::Unknown { kind: "variable", nearest, .. } if nearest[0] == "tiny/conv1/weights"));
-    let missing = weights.get_shaped("tiny/logits/bias", &[11]).unwrap_err().to_string();
-    assert!(missing.contains("variable 'tiny/logits/bias': is not there, and is needed in shape [11]"), "{missing}");
+    let missing = Variables::variable(&weights, "tiny/logits/bias", &[Some(11)]).unwrap_err().to_string();
+    assert!(missing.contains("there is no variable 'tiny/logits/bias' of shape [11]"), "{missing}");
     assert!(missing.contains("'tiny/logits/biases' [11]"), "{missing}");
-    let misshapen = weights.get_shaped("tiny/logits/biases", &[1001]).unwrap_err().to_string();
-    assert!(misshapen.ends_with("variable 'tiny/logits/biases': has shape [11] where [1001] is needed"), "{misshapen}");
-    assert_eq!(weights.get_shaped("global_step", &[]).unwrap().to_i64(), [4242]);
+    let misshapen = Variables::variable(&weights, "tiny/logits/biases", &[Some(1001)]).unwrap_err().to_string();
+    assert!(
+        misshapen.ends_with("variable 'tiny/logits/biases': has the shape [11]; the network needs [1001]"),
+        "{misshapen}"
+    );
+    assert_eq!(Variables::variable(&weights, "global_step", &[]).unwrap().to_i64(), [4242]);
     assert!(weights.contains("global_step") && !weights.contains("global"));
 }
 

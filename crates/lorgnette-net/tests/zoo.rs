@@ -42,7 +42,7 @@ fn numbers(value: &Value) -> Vec<usize> {
 }
 
 /// Variables of given shapes, their values made when they are asked for.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct MadeUp {
     shapes: BTreeMap<String, Vec<usize>>,
     /// Whether only shapes matter: then all values are zero.
@@ -78,7 +78,7 @@ impl MadeUp {
 
 impl Variables for MadeUp {
     fn variable(&self, name: &str, shape: &[Option<usize>]) -> Result<Tensor> {
-        let found = self.shapes.get(name).ok_or_else(|| missing(name, self.shapes.keys().map(String::as_str)))?;
+        let found = self.shapes.get(name).ok_or_else(|| missing(name, shape, self.listed()))?;
         if !fits(found, shape) {
             return Err(misshapen(name, found, shape));
         }
@@ -97,6 +97,7 @@ impl Variables for MadeUp {
 }
 
 /// Variables of every shape that is asked for.
+#[derive(Debug)]
 struct AsAsked;
 
 impl Variables for AsAsked {

@@ -30,6 +30,7 @@ pub(super) fn build(
         graph: Graph::new(),
         slots: HashMap::new(),
         unsupported: Vec::new(),
+        failure: None,
         expansion: Expansion::for_file_of(def.file.bytes().len()),
     };
     for &node in &order.nodes {
@@ -58,6 +59,8 @@ struct Builder<'a> {
     /// What became of each output of each node.
     slots: HashMap<(usize, usize), Slot>,
     unsupported: Vec<UnsupportedNode>,
+    /// What reading a variable failed with.
+    failure: Option<Error>,
     expansion: Expansion,
 }
 
@@ -108,6 +111,10 @@ impl Builder<'_> {
         if self.fed.contains_key(&index) || operation::decodes_a_photo(&def.op) {
             return Ok(vec![Slot::Node(self.input(index)); ports.len()]);
         }
+        if operation::is_variable(&def.op) {
+            let id = self.variable(index)?;
+            return Ok(vec![Slot::Node(id); ports.len()]);
+        }
         match (def.op.as_str(), inputs) {
             ("Switch", &[data, condition]) => {
                 let both = branches::switch(&self.graph, data, condition).ok_or("its condition is not a constant")?;
@@ -134,6 +141,25 @@ impl Builder<'_> {
         }))
     }
 
+    /// A variable by the name it is saved under: its node's, or the one it is shared by.
+    fn variable(&mut self, index: usize) -> Result<NodeId, String> {
+        let (def, attributes) = (&self.def.nodes[index], Attributes(&self.def.nodes[index]));
+        let variables = self.def.variables.as_ref().ok_or(
+            "a variable, whose value is in a checkpoint: name that with --checkpoint, or put it in the graph's folder",
+        )?;
+        let shared = attributes.text("shared_name").filter(|name| variables.shape(name).is_some());
+        let name = if variables.shape(&def.name).is_some() { &def.name } else { shared.unwrap_or(&def.name) };
+        let rank = variables.shape(name).map_or(0, |shape| shape.len());
+        // Old graphs leave the shape of a variable out.
+        let shape = attributes.shape("shape").filter(|shape| shape.len() == rank).unwrap_or_else(|| vec![None; rank]);
+        let operand = variables.operand(name, &shape).map_err(|error| {
+            let what = error.to_string();
+            self.failure.get_or_insert(error);
+            what
+        })?;
+        Ok(self.graph.add(def.name.clone(), operand, &[]))
+    }
+
     /// An input where a tensor is fed or a photo decoded.
     fn input(&mut self, index: usize) -> NodeId {
         let def = &self.def.nodes[index];
@@ -152,6 +178,9 @@ impl Builder<'_> {
     }
 
     fn finish(mut self, fetches: &[(usize, usize)]) -> Result<Graph> {
+        if let Some(error) = self.failure {
+            return Err(error);
+        }
         if !self.unsupported.is_empty() {
             return Err(Error::Unsupported(self.unsupported));
         }

@@ -104,3 +104,8 @@ pub(super) fn read(
 pub(super) fn decodes_a_photo(op: &str) -> bool {
     matches!(op, "DecodeJpeg" | "DecodePng" | "DecodeImage" | "DecodeBmp" | "DecodeGif" | "DecodeAndCropJpeg")
 }
+
+/// Whether the operation is a variable, whose value is not in the graph.
+pub(super) fn is_variable(op: &str) -> bool {
+    matches!(op, "Variable" | "VariableV2" | "AutoReloadVariable" | "VarHandleOp")
+}

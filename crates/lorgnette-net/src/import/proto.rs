@@ -13,6 +13,13 @@ pub(crate) struct GraphDef {
     pub(crate) node: Vec<NodeDef>,
 }
 
+/// What a saver writes beside a checkpoint (`tensorflow/core/protobuf/meta_graph.proto`).
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct MetaGraphDef {
+    #[prost(message, optional, tag = "2")]
+    pub(crate) graph_def: Option<GraphDef>,
+}
+
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct NodeDef {
     #[prost(string, tag = "1")]

@@ -84,7 +84,7 @@ pub(crate) fn split(path: &Path) -> Result<Option<(PathBuf, PathBuf)>> {
 }
 
 /// An error about files of an unpacked archive, in the words of who gave the archive: candidates as they can be given.
-pub(super) fn shown_within(error: Error, folder: &Path, archive: &Path) -> Error {
+pub(crate) fn shown_within(error: Error, folder: &Path, archive: &Path) -> Error {
     let (from, to) = (folder.display().to_string(), archive.display().to_string());
     let renamed = |text: String| text.replace(&from, &to);
     let path_within = |path: PathBuf| path.strip_prefix(folder).map_or(path.clone(), |inner| archive.join(inner));

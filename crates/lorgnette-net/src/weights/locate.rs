@@ -18,6 +18,20 @@ pub(super) enum Files {
     Bundle { index: PathBuf, prefix: PathBuf },
 }
 
+impl Files {
+    /// What the names of the files begin with, as a saver was given it.
+    pub(super) fn prefix(&self) -> PathBuf {
+        match self {
+            Self::Bundle { prefix, .. } => prefix_of(prefix).unwrap_or_else(|| prefix.clone()),
+            Self::TensorSlices(files) => {
+                let first = files.first().cloned().unwrap_or_default();
+                let sharded = first.file_name().and_then(|name| name.to_str()).and_then(numbered);
+                sharded.map_or(first.clone(), |(name, ..)| first.with_file_name(name))
+            }
+        }
+    }
+}
+
 /// Finds the checkpoint that `path` means.
 pub(super) fn locate(path: &Path) -> Result<Files> {
     if path.is_dir() {

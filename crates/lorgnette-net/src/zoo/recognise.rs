@@ -5,10 +5,10 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 
-use super::variables::{Variables, fits, missing};
 use super::{NETS, Net, ZooOptions};
 use crate::error::Result;
 use crate::tensor::{DType, Tensor};
+use crate::weights::{Variables, fits, missing};
 
 /// The network that can be built from variables of these names and shapes, with or without its last layer.
 ///
@@ -36,6 +36,7 @@ struct Trial {
 }
 
 /// Variables without values. One that is amiss is made up, as far as its shape is known, and counted.
+#[derive(Debug)]
 struct Shapes<'a> {
     shapes: HashMap<&'a str, &'a [usize]>,
     found: Cell<usize>,
@@ -75,9 +76,9 @@ impl Variables for Shapes<'_> {
         let found = self.shapes.get(name).copied().filter(|found| fits(found, wanted)).map(<[_]>::to_vec);
         let tally = if found.is_some() { &self.found } else { &self.amiss };
         tally.set(tally.get() + 1);
-        let shape = found.or_else(|| self.guess(name, wanted)).ok_or_else(|| missing(name, []))?;
+        let shape = found.or_else(|| self.guess(name, wanted)).ok_or_else(|| missing(name, wanted, []))?;
         // Text, because only of text any number of bytes is a tensor.
-        Tensor::from_bytes(DType::String, shape, Bytes::new()).ok_or_else(|| missing(name, []))
+        Tensor::from_bytes(DType::String, shape, Bytes::new()).ok_or_else(|| missing(name, wanted, []))
     }
 
     fn shape(&self, name: &str) -> Option<Vec<usize>> {

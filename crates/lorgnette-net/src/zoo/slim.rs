@@ -19,12 +19,12 @@ pub(super) use layer::{
 
 use std::collections::HashMap;
 
-use super::variables::Variables;
 use super::{Built, ZooOptions};
 use crate::error::{Error, Result, nearest};
 use crate::graph::op::Op;
 use crate::graph::{Graph, NodeId};
 use crate::tensor::{DType, Tensor};
+use crate::weights::Variables;
 
 pub(super) use crate::graph::op::Border::{Same, Valid};
 

@@ -29,7 +29,8 @@ pub(super) fn read(
         | "EnsureShape"
         | "Print"
         | "DebugIdentity"
-        | "DeepCopy" => Ok(Piece::Same(0)),
+        | "DeepCopy"
+        | "ReadVariableOp" => Ok(Piece::Same(0)),
         "IdentityN" => Ok(Piece::Same(port)),
         _ => return None,
     })

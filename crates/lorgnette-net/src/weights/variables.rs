@@ -1,15 +1,16 @@
-//! Where a network's weights come from.
+//! What a network asks of its weights, wherever they are.
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 use std::sync::Arc;
 
-use crate::error::{Error, Result, nearest};
+use super::Weights;
+use crate::error::{Error, Result, nearest, shown_shape};
 use crate::graph::Op;
 use crate::tensor::Tensor;
-use crate::weights::Weights;
 
 /// Named weights, as a checkpoint has them.
-pub trait Variables {
+pub trait Variables: Debug {
     /// A variable's value; the tensor may share its bytes with a mapped file. Of `shape`, `None` is any length.
     ///
     /// # Errors
@@ -45,9 +46,11 @@ impl<V: Variables + ?Sized> Variables for &V {
 /// Weights in a checkpoint.
 impl Variables for Weights {
     fn variable(&self, name: &str, shape: &[Option<usize>]) -> Result<Tensor> {
-        let names = || self.variables().iter().map(crate::weights::Variable::name);
-        let found = Weights::variable(self, name).ok_or_else(|| missing(name, names()))?;
-        if fits(found.shape(), shape) { self.get(name) } else { Err(misshapen(name, found.shape(), shape)) }
+        let found = Weights::variable(self, name).ok_or_else(|| missing(name, shape, self.tensor_shapes()))?;
+        if !fits(found.shape(), shape) {
+            return Err(super::variable_error(self.path(), name, other_shape(found.shape(), shape)));
+        }
+        self.get(name)
     }
 
     fn shape(&self, name: &str) -> Option<Vec<usize>> {
@@ -77,7 +80,8 @@ impl Variables for Arc<Weights> {
 /// Weights in memory.
 impl Variables for BTreeMap<String, Tensor> {
     fn variable(&self, name: &str, shape: &[Option<usize>]) -> Result<Tensor> {
-        let tensor = self.get(name).ok_or_else(|| missing(name, self.keys().map(String::as_str)))?;
+        let known = || self.iter().map(|(name, tensor)| (name.as_str(), tensor.shape()));
+        let tensor = self.get(name).ok_or_else(|| missing(name, shape, known()))?;
         if fits(tensor.shape(), shape) { Ok(tensor.clone()) } else { Err(misshapen(name, tensor.shape(), shape)) }
     }
 
@@ -118,15 +122,28 @@ pub fn fits(shape: &[usize], wanted: &[Option<usize>]) -> bool {
     shape.len() == wanted.len() && shape.iter().zip(wanted).all(|(&n, wanted)| wanted.is_none_or(|wanted| wanted == n))
 }
 
-/// The error for a variable that none of `names` is; it names the nearest ones.
-pub fn missing<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Error {
-    Error::Unknown { kind: "variable", name: name.into(), nearest: nearest(name, names) }
+/// The error for a variable that none of `known` is; it names the nearest of them.
+pub fn missing<'a>(
+    name: &str,
+    wanted: &[Option<usize>],
+    known: impl IntoIterator<Item = (&'a str, &'a [usize])>,
+) -> Error {
+    let known: BTreeMap<&str, &[usize]> = known.into_iter().collect();
+    let near = nearest(name, known.keys().copied());
+    let with_shape = |name: String| {
+        let shape = known.get(name.as_str()).map_or(Vec::new(), |shape| shape.to_vec());
+        (name, shape)
+    };
+    Error::Missing { name: name.into(), wanted: wanted.to_vec(), nearest: near.into_iter().map(with_shape).collect() }
 }
 
 /// The error for a variable of another shape than the network's.
 pub fn misshapen(name: &str, shape: &[usize], wanted: &[Option<usize>]) -> Error {
-    let wanted: Vec<String> = wanted.iter().map(|n| n.map_or("any".into(), |n| n.to_string())).collect();
-    Error::Input(format!("variable '{name}' has the shape {shape:?}; the network needs [{}]", wanted.join(", ")))
+    Error::Input(format!("variable '{name}' {}", other_shape(shape, wanted)))
+}
+
+fn other_shape(shape: &[usize], wanted: &[Option<usize>]) -> String {
+    format!("has the shape {shape:?}; the network needs {}", shown_shape(wanted))
 }
 
 #[cfg(test)]
