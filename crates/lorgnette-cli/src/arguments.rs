@@ -10,6 +10,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, ValueEnum};
 use lorgnette::ModelOptions;
 use lorgnette::kernels::Level;
+use lorgnette::net::zoo::ZooOptions;
 use lorgnette::picture::OpenOptions;
 use lorgnette::preprocess::Style;
 
@@ -37,6 +38,14 @@ pub(crate) struct Global {
     /// The TF-Slim network that a checkpoint is of [default: recognised]
     #[arg(long, global = true, value_name = "NET")]
     pub(crate) net: Option<String>,
+
+    /// How that network is built, in TF-Slim's words, such as output_stride=16; may be given several times
+    #[arg(long, global = true, value_name = "NAME=VALUE")]
+    pub(crate) net_option: Vec<String>,
+
+    /// The checkpoint with the variables of a graph that is not frozen [default: the one beside it]
+    #[arg(long, global = true, value_name = "PATH")]
+    pub(crate) checkpoint: Option<PathBuf>,
 
     /// Leave out the moving averages of a checkpoint's weights
     #[arg(long, global = true)]
@@ -73,9 +82,19 @@ impl Global {
             output: self.output.clone(),
             memory_limit: u64::from(self.memory_limit) << 20,
             net: self.net.clone(),
+            zoo: self.zoo_options()?,
+            checkpoint: self.checkpoint.clone(),
             no_averages: self.no_ema,
             ..ModelOptions::default()
         })
+    }
+
+    fn zoo_options(&self) -> Result<ZooOptions> {
+        let mut options = ZooOptions::default();
+        for option in &self.net_option {
+            options.set(option).with_context(|| format!("--net-option {option}"))?;
+        }
+        Ok(options)
     }
 
     /// The level asked for, by option or environment, if this CPU has it.

@@ -39,6 +39,9 @@ pub(crate) fn open(
         Choice::Embedded => Model::embedded(options)?,
         Choice::File(path) => Model::open(&path, options)?,
     };
+    for note in model.notes() {
+        messages.note(note);
+    }
     messages.detail(&format_args!("{}, opened in {:.0?}", describe(&model), started.elapsed()));
     Ok(model)
 }

@@ -12,7 +12,7 @@ use crate::graph::specialise::specialise;
 use crate::import::{GraphDef, Ports};
 use crate::passes::optimise;
 use crate::plan::{Activations, Packing, Plan, PlanOptions, Port};
-use crate::source::{Source, node_name};
+use crate::source::{Source, check_no_zoo_options, node_name};
 use crate::tensor::Tensor;
 use crate::zoo::{Net, ZooOptions};
 
@@ -82,6 +82,7 @@ pub struct Network {
 #[derive(Debug)]
 struct Model {
     name: String,
+    file: Option<PathBuf>,
     source: Source,
     packing: Packing,
     plans: Mutex<Vec<Planned>>,
@@ -126,7 +127,8 @@ impl Network {
             Source::Graph(def) => stem(&def.path().file_name().unwrap_or_default().to_string_lossy()).to_owned(),
             Source::Zoo(rebuilt) => rebuilt.net.name.to_owned(),
         };
-        Ok(Self::new(name, source, options))
+        let file = Some(source.file().to_owned());
+        Ok(Self::new(name, file, source, options))
     }
 
     /// Reads a frozen graph that is in memory; `name` is what messages call it.
@@ -134,12 +136,13 @@ impl Network {
     /// # Errors
     /// If the bytes are no graph.
     pub fn from_bytes(bytes: impl Into<Bytes>, name: &str, options: Options) -> Result<Self> {
+        check_no_zoo_options(&options)?;
         let graph = GraphDef::from_bytes(bytes.into(), Path::new(name))?;
-        Ok(Self::new(stem(name).to_owned(), Source::Graph(graph), options))
+        Ok(Self::new(stem(name).to_owned(), None, Source::Graph(graph), options))
     }
 
-    fn new(name: String, source: Source, options: Options) -> Self {
-        let model = Model { name, source, packing: Packing::default(), plans: Mutex::default() };
+    fn new(name: String, file: Option<PathBuf>, source: Source, options: Options) -> Self {
+        let model = Model { name, file, source, packing: Packing::default(), plans: Mutex::default() };
         Self { model: Arc::new(model), options }
     }
 
@@ -151,12 +154,10 @@ impl Network {
         }
     }
 
-    /// The graph's file, as it lies on the disk; `None` for a network of the zoo.
-    pub fn graph_file(&self) -> Option<&Path> {
-        match &self.model.source {
-            Source::Graph(def) => Some(def.path()),
-            Source::Zoo(_) => None,
-        }
+    /// The graph's file, or what the names of the checkpoint's files begin with, as they lie on the disk; `None` for a
+    /// network in memory.
+    pub fn file(&self) -> Option<&Path> {
+        self.model.file.as_deref()
     }
 
     /// The names of all nodes.

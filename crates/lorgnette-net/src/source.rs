@@ -42,7 +42,7 @@ impl Source {
 
     fn open_here(path: &Path, options: &Options) -> Result<Self> {
         match form::form(path)? {
-            // Whoever names a network means a checkpoint's.
+            // Whoever names a network, or how it is built, means a checkpoint's.
             Form::Graph(graph) if options.net.is_none() => open_graph(&graph, options),
             Form::Meta(meta) if options.net.is_none() => open_meta(&meta, options),
             _ => open_checkpoint(path, options),
@@ -72,6 +72,14 @@ impl Source {
         }
     }
 
+    /// The graph's file, or what the names of the checkpoint's files begin with.
+    pub(crate) fn file(&self) -> &Path {
+        match self {
+            Self::Graph(def) => def.path(),
+            Self::Zoo(rebuilt) => &rebuilt.file,
+        }
+    }
+
     /// The names of all nodes.
     pub(crate) fn names(&self) -> Box<dyn Iterator<Item = &str> + '_> {
         match self {
@@ -98,8 +106,19 @@ fn open_checkpoint(path: &Path, options: &Options) -> Result<Source> {
     }
 }
 
+/// Says so if there are options for a network that is not rebuilt: a graph is as it is.
+pub(crate) fn check_no_zoo_options(options: &Options) -> Result<()> {
+    match options.zoo.written().first() {
+        None => Ok(()),
+        Some(option) => Err(Error::Input(format!(
+            "{option} is an option of networks that are rebuilt from a checkpoint; this is a graph, which is as it is"
+        ))),
+    }
+}
+
 /// A graph, with the checkpoint that is named or lies beside it if it has variables.
 fn open_graph(path: &Path, options: &Options) -> Result<Source> {
+    check_no_zoo_options(options)?;
     let graph = GraphDef::open(path)?;
     if !graph.has_variables() {
         return Ok(Source::Graph(graph));
@@ -116,6 +135,7 @@ fn open_graph(path: &Path, options: &Options) -> Result<Source> {
 }
 
 fn open_meta(path: &Path, options: &Options) -> Result<Source> {
+    check_no_zoo_options(options)?;
     let weights = match &options.checkpoint {
         Some(checkpoint) => open_weights(checkpoint, options)?,
         None => Weights::open(path)?,

@@ -27,6 +27,7 @@ mod mobilenet_v1;
 mod mobilenet_v2;
 mod mobilenet_v3;
 mod nasnet;
+mod options;
 mod overfeat;
 mod pnasnet;
 mod recognise;
@@ -35,12 +36,10 @@ mod slim;
 mod vgg;
 
 pub use crate::weights::{Shadowed, Variables, fits, misshapen, missing};
+pub use options::{Setting, ZooOptions};
 pub use recognise::recognise;
 
-use std::fmt;
-
 use crate::error::{Error, Result, nearest};
-use crate::graph::op::Border;
 use crate::graph::{Graph, NodeId};
 use crate::tensor::Tensor;
 use slim::{Slim, Step};
@@ -145,91 +144,6 @@ impl Published {
     }
 }
 
-/// The options that only some networks have, by TF-Slim's names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)] // The fields of `ZooOptions` say what they are.
-pub enum Setting {
-    SpatialSqueeze,
-    GlobalPool,
-    OutputStride,
-    FcConvPadding,
-    DepthMultiplier,
-    MinDepth,
-}
-
-impl fmt::Display for Setting {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::SpatialSqueeze => "spatial_squeeze",
-            Self::GlobalPool => "global_pool",
-            Self::OutputStride => "output_stride",
-            Self::FcConvPadding => "fc_conv_padding",
-            Self::DepthMultiplier => "depth_multiplier",
-            Self::MinDepth => "min_depth",
-        })
-    }
-}
-
-/// How a network is built: TF-Slim's arguments, with its defaults at inference.
-#[derive(Clone, Debug)]
-pub struct ZooOptions {
-    /// How many classes; `None` for as many as the variables have, `Some(0)` for a network that ends in its features.
-    pub num_classes: Option<usize>,
-    /// Whether the logits of a single pixel lose their rows and columns. Off for maps of classes.
-    pub spatial_squeeze: bool,
-    /// Whether the last pool is over the whole picture, whatever its size; `None` for the network's own way.
-    pub global_pool: Option<bool>,
-    /// How many times smaller than the picture the last map may be at most: strides beyond it become holes between
-    /// the taps of the layers behind.
-    pub output_stride: Option<usize>,
-    /// What is around the last pool's map when VGG's first fully connected layer moves over it.
-    pub fc_conv_padding: Border,
-    /// A factor for the number of channels of every layer; `None` for as many as the variables have.
-    pub depth_multiplier: Option<f64>,
-    /// The fewest channels that the factor leaves a layer; `None` for the network's own number.
-    pub min_depth: Option<usize>,
-    /// The end point to stop behind; variables of later layers need not exist.
-    pub final_endpoint: Option<String>,
-    /// Whether to build the auxiliary classifier, where the file has it and the picture is large enough.
-    pub create_aux_logits: bool,
-    /// Height and width of the pictures. Windows shrink with it where TF-Slim's do; `None` for pictures of the
-    /// published size or larger.
-    pub size: Option<[usize; 2]>,
-}
-
-impl Default for ZooOptions {
-    fn default() -> Self {
-        Self {
-            num_classes: None,
-            spatial_squeeze: true,
-            global_pool: None,
-            output_stride: None,
-            fc_conv_padding: Border::Valid,
-            depth_multiplier: None,
-            min_depth: None,
-            final_endpoint: None,
-            create_aux_logits: true,
-            size: None,
-        }
-    }
-}
-
-impl ZooOptions {
-    /// The options that are not at their defaults and that only some networks have.
-    fn set(&self) -> impl Iterator<Item = Setting> {
-        [
-            (!self.spatial_squeeze, Setting::SpatialSqueeze),
-            (self.global_pool.is_some(), Setting::GlobalPool),
-            (self.output_stride.is_some(), Setting::OutputStride),
-            (self.fc_conv_padding != Border::Valid, Setting::FcConvPadding),
-            (self.depth_multiplier.is_some(), Setting::DepthMultiplier),
-            (self.min_depth.is_some(), Setting::MinDepth),
-        ]
-        .into_iter()
-        .filter_map(|(set, setting)| set.then_some(setting))
-    }
-}
-
 impl Net {
     /// Builds the network. Nothing is computed, and weights are not copied.
     ///
@@ -244,7 +158,7 @@ impl Net {
     }
 
     fn check(&self, options: &ZooOptions) -> Result<()> {
-        if let Some(setting) = options.set().find(|setting| !self.settings.contains(setting)) {
+        if let Some(setting) = options.changed().find(|setting| !self.settings.contains(setting)) {
             return Err(Error::Input(format!("{} has no {setting}", self.name)));
         }
         match options.depth_multiplier {

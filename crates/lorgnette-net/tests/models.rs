@@ -60,7 +60,7 @@ impl Case {
         let largest = wanted.iter().fold(0f32, |largest, value| largest.max(value.abs()));
         assert_eq!(found.len(), wanted.len());
         let furthest = found.iter().zip(&wanted).map(|(a, b)| (a - b).abs()).fold(0f32, f32::max);
-        assert!(furthest <= ACTIVATION as f32 * largest, "{}: {furthest} of {largest}", path.display());
+        assert!(furthest <= ACTIVATION * largest, "{}: {furthest} of {largest}", path.display());
     }
 }
 
@@ -112,7 +112,10 @@ fn a_variable_of_another_checkpoint_is_refused_by_name() {
     fs::write(&mixed, renamed).unwrap();
     let network = Network::open(&mixed, Options { checkpoint, ..case.options() }).unwrap();
     let message = network.check_node("Pocket/Predictions").unwrap_err().to_string();
-    assert!(message.contains("'Pocket/conv9/weights'") && message.contains("'Pocket/conv1/weights' [3, 3, 3, 8]"), "{message}");
+    assert!(
+        message.contains("'Pocket/conv9/weights'") && message.contains("'Pocket/conv1/weights' [3, 3, 3, 8]"),
+        "{message}"
+    );
 }
 
 fn replaced(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {

@@ -12,8 +12,12 @@ use std::sync::OnceLock;
 
 use self::parse::Entry;
 
+mod beside;
+mod map;
 mod nearest;
 mod parse;
+
+pub(crate) use beside::Beside;
 
 /// ImageNet's thousand synsets, in their order, with their names (`oracle/make_labels.py`).
 const IMAGENET: &str = include_str!("labels/imagenet.txt");
@@ -70,17 +74,35 @@ impl Labels {
     /// [`LabelsError`], which names the file, what is wrong with it and what to do.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, LabelsError> {
         let path = path.as_ref();
-        let name = path.display().to_string();
-        let unreadable = |source| LabelsError::Read { name: name.clone(), source };
-        let mut bytes = Vec::new();
-        File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes)).map_err(unreadable)?;
-        if bytes.len() as u64 > MAX_BYTES {
-            return Err(LabelsError::NotLabels { name, what: "it is far too large for a list of names".into() });
+        let wrong = |what| LabelsError::NotLabels { name: path.display().to_string(), what };
+        Ok(Self { entries: parse::lines(&read(path)?).map_err(wrong)? })
+    }
+
+    /// Reads the labels of a network of `outputs` outputs: a label file as [`open`](Self::open) takes it; the label map of
+    /// the 2015 graph (`imagenet_2012_challenge_label_map_proto.pbtxt`), with the names of its synsets from
+    /// `imagenet_synset_to_human_label_map.txt` beside it, else ImageNet's; or a folder with one of these.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and [`LabelsError::OtherCount`] if they are not as many as the outputs.
+    pub fn open_for(path: impl AsRef<Path>, outputs: usize) -> Result<Self, LabelsError> {
+        let path = path.as_ref();
+        if path.is_dir() {
+            return Self::open_for(beside::in_folder(path)?, outputs);
         }
-        let text = String::from_utf8(bytes)
-            .map_err(|_| LabelsError::NotLabels { name: name.clone(), what: "it is not UTF-8 text".into() })?;
-        let entries = parse::lines(&text).map_err(|what| LabelsError::NotLabels { name, what })?;
-        Ok(Self { entries })
+        let name = || path.display().to_string();
+        if path.extension().is_some_and(|ending| ending == "pbtxt") {
+            let mapped = map::parse(&read(path)?).map_err(|what| LabelsError::NotLabels { name: name(), what })?;
+            let human = path.with_file_name(beside::NAMES);
+            let human = if human.is_file() { read(&human)? } else { IMAGENET.to_owned() };
+            let entries = map::entries(&mapped, &map::names(&human), outputs);
+            let other = || LabelsError::OtherCount { name: name(), labels: mapped.len(), outputs };
+            return entries.map(|entries| Self { entries }).ok_or_else(other);
+        }
+        let labels = Self::open(path)?;
+        match labels.len() == outputs {
+            true => Ok(labels),
+            false => Err(LabelsError::OtherCount { name: name(), labels: labels.len(), outputs }),
+        }
     }
 
     /// Labels from names in output order.
@@ -91,7 +113,7 @@ impl Labels {
     /// Labels for outputs nobody named: "class 0" and so on.
     #[must_use]
     pub fn numbered(class_count: usize) -> Self {
-        Self::from_names((0..class_count).map(|index| format!("class {index}")))
+        Self { entries: (0..class_count).map(Entry::numbered).collect() }
     }
 
     /// How many outputs have a label.
@@ -135,6 +157,18 @@ impl Labels {
     }
 }
 
+/// A file's text, if it can be one of names.
+fn read(path: &Path) -> Result<String, LabelsError> {
+    let name = path.display().to_string();
+    let unreadable = |source| LabelsError::Read { name: name.clone(), source };
+    let mut bytes = Vec::new();
+    File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes)).map_err(unreadable)?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(LabelsError::NotLabels { name, what: "it is far too large for a list of names".into() });
+    }
+    String::from_utf8(bytes).map_err(|_| LabelsError::NotLabels { name, what: "it is not UTF-8 text".into() })
+}
+
 /// Whether a label goes by a name in small letters.
 fn is_called(label: &Label<'_>, wanted: &str) -> bool {
     let whole = label.name.to_lowercase();
@@ -161,6 +195,17 @@ pub enum LabelsError {
         name: String,
         /// What is wrong with it.
         what: String,
+    },
+
+    /// The labels are not this network's.
+    #[error("{name}: it names {labels} classes, and the network has {outputs} outputs")]
+    OtherCount {
+        /// The file, as the caller named it.
+        name: String,
+        /// How many classes it names.
+        labels: usize,
+        /// How many the network has.
+        outputs: usize,
     },
 }
 

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use lorgnette_kernels::{Level, Pool};
 use lorgnette_net::import::Ports;
+use lorgnette_net::zoo::ZooOptions;
 use lorgnette_net::{Network, Options};
 
 use crate::error::{Error, Result};
 use crate::family::{self, Family};
-use crate::labels::Labels;
+use crate::labels::{Beside, Labels};
 use crate::picture::Picture;
 use crate::preprocess::{Preprocess, Style};
 
@@ -44,6 +45,10 @@ pub struct ModelOptions {
     pub memory_limit: u64,
     /// The network of the zoo that a checkpoint's weights are of; recognised if not given.
     pub net: Option<String>,
+    /// How a network of the zoo is built: TF-Slim's options.
+    pub zoo: ZooOptions,
+    /// The checkpoint with the variables of a graph that is not frozen; the one beside it if not given.
+    pub checkpoint: Option<PathBuf>,
     /// Whether to use a checkpoint's weights themselves where it has moving averages of them too.
     pub no_averages: bool,
 }
@@ -63,6 +68,8 @@ impl Default for ModelOptions {
             output: None,
             memory_limit: 8 << 30,
             net: None,
+            zoo: ZooOptions::default(),
+            checkpoint: None,
             no_averages: false,
         }
     }
@@ -94,7 +101,7 @@ struct About {
     provenance: Provenance,
     /// The shape of the scores.
     scores: Vec<usize>,
-    labels: Labels,
+    naming: Naming,
 }
 
 impl Model {
@@ -108,8 +115,9 @@ impl Model {
         Self::new(EMBEDDED_NAME.to_owned(), network, options)
     }
 
-    /// A frozen TensorFlow graph, or a checkpoint of a network of TF-Slim by any path: a prefix, a `.ckpt`, `.index`
-    /// or `.data-…` file, a folder, an archive of these.
+    /// A TensorFlow graph, frozen or with a checkpoint (`.pb`, `.meta`), or a checkpoint of a network of TF-Slim by any
+    /// path: a prefix, a `.ckpt`, `.index` or `.data-…` file; or a folder or an archive of these. Names of classes come
+    /// from the label files beside it, if there are any.
     ///
     /// # Errors
     /// If there is neither, or it is not clear how it wants its pictures; the message says which option settles it.
@@ -123,12 +131,8 @@ impl Model {
         let family = family::recognise(&network);
         let (preprocess, provenance) = preprocessing(&name, &ports, family, options)?;
         let scores = scores_shape(&network, &ports, &preprocess)?;
-        let labels = match (&options.labels, class_count(&scores)) {
-            (Some(path), Some(classes)) => fitting_labels(&name, path, classes)?,
-            (_, Some(classes)) => Labels::imagenet(classes).unwrap_or_else(|| Labels::numbered(classes)),
-            (_, None) => Labels::numbered(0),
-        };
-        let about = About { name, ports, preprocess, provenance, scores, labels };
+        let naming = Naming::of(&network, class_count(&scores), options.labels.as_deref())?;
+        let about = About { name, ports, preprocess, provenance, scores, naming };
         Ok(Self { network, about: Arc::new(about) })
     }
 
@@ -179,7 +183,19 @@ impl Model {
     /// classify](Self::classifies).
     #[must_use]
     pub fn labels(&self) -> &Labels {
-        &self.about.labels
+        &self.about.naming.labels
+    }
+
+    /// The file that the names are from; `None` for ImageNet's, and for classes that are only numbered.
+    #[must_use]
+    pub fn labels_file(&self) -> Option<&Path> {
+        self.about.naming.file.as_deref()
+    }
+
+    /// What the caller should know of how the model was understood, such as label files that do not fit it.
+    #[must_use]
+    pub fn notes(&self) -> &[String] {
+        &self.about.naming.notes
     }
 
     /// The picture as the network sees it: resized, cropped, its colours clipped to what can be shown.
@@ -278,6 +294,8 @@ fn network_options(options: &ModelOptions) -> Options {
         input: options.input.clone(),
         output: options.output.clone(),
         net: options.net.clone(),
+        zoo: options.zoo.clone(),
+        checkpoint: options.checkpoint.clone(),
         averages: !options.no_averages,
         cache: home(),
         ..defaults
@@ -344,11 +362,25 @@ pub(crate) fn answers(ports: &Ports) -> Vec<&str> {
     std::iter::once(ports.logits.as_str()).chain(ports.probabilities.as_deref()).collect()
 }
 
-fn fitting_labels(model: &str, path: &Path, classes: usize) -> Result<Labels> {
-    let labels = Labels::open(path)?;
-    if labels.len() == classes {
-        return Ok(labels);
+/// What the outputs are called, and why.
+#[derive(Debug)]
+struct Naming {
+    labels: Labels,
+    file: Option<PathBuf>,
+    notes: Vec<String>,
+}
+
+impl Naming {
+    /// By the file that is given, else by one that lies beside the network's own, else by ImageNet's count of classes.
+    fn of(network: &Network, classes: Option<usize>, given: Option<&Path>) -> Result<Self> {
+        let classes = classes.unwrap_or(0);
+        if let Some(path) = given.filter(|_| classes > 0) {
+            return Ok(Self { labels: Labels::open_for(path, classes)?, file: Some(path.into()), notes: Vec::new() });
+        }
+        let file = network.file().filter(|_| classes > 0);
+        let Beside { labels, notes } = file.map_or_else(Beside::default, |file| Beside::of(file, classes));
+        let known = || Labels::imagenet(classes).unwrap_or_else(|| Labels::numbered(classes));
+        let (labels, file) = labels.map_or_else(|| (known(), None), |(labels, file)| (labels, Some(file)));
+        Ok(Self { labels, file, notes })
     }
-    let what = format!("it has {classes} outputs, but {} has {} names", path.display(), labels.len());
-    Err(Error::Model { model: model.into(), what })
 }

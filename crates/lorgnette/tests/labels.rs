@@ -110,3 +110,17 @@ fn unnamed_outputs_are_numbered() {
     assert_eq!(labels.find("class 3").unwrap()[0].index, 3);
     assert!(Labels::numbered(0).is_empty());
 }
+
+#[test]
+fn the_label_map_of_2015_names_a_thousand_of_its_outputs() {
+    let Some(folder) = lorgnette_oracle::folder() else { return };
+    let path = folder.join("reference/labels/imagenet_2012_challenge_label_map_proto.pbtxt");
+    let labels = Labels::open_for(&path, 1008).unwrap();
+    assert_eq!(labels.len(), 1008);
+    assert_eq!(labels.get(449).unwrap().synset, Some("n01440764"));
+    assert_eq!(labels.get(169).unwrap().first_name(), "giant panda");
+    assert_eq!(labels.get(0).unwrap().name, "class 0");
+    assert_eq!(labels.iter().filter(|label| label.synset.is_some()).count(), 1000);
+    assert!(matches!(Labels::open_for(&path, 1000), Err(LabelsError::OtherCount { labels: 1000, outputs: 1000, .. })));
+    assert_eq!(Labels::open_for(folder.join("reference/labels"), 1008).unwrap(), labels);
+}

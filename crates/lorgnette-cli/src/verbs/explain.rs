@@ -69,6 +69,7 @@ struct Explanation {
     preprocessing: Preprocessing,
     classes: usize,
     labels: String,
+    labels_file: Option<String>,
     level: &'static str,
     threads: usize,
     arena_bytes: usize,
@@ -188,6 +189,7 @@ impl Explanation {
             },
             classes: model.labels().len(),
             labels: model::describe_labels(model.labels()),
+            labels_file: model.labels_file().map(|file| file.display().to_string()),
             level: plan.level().name(),
             threads: options.pool.threads(),
             arena_bytes: plan.activation_bytes(options.pool.threads()),
@@ -213,7 +215,11 @@ impl Explanation {
         if let Some(features) = &self.features {
             writeln!(out, "  features       {features}")?;
         }
-        writeln!(out, "  labels         {}\n", self.labels)
+        write!(out, "  labels         {}", self.labels)?;
+        match &self.labels_file {
+            Some(file) => writeln!(out, ", from {file}\n"),
+            None => writeln!(out, "\n"),
+        }
     }
 
     fn table(&self) -> Table {

@@ -3,6 +3,7 @@
 mod arguments;
 mod classify;
 mod embed;
+mod forms;
 mod networks;
 mod pictures;
 mod program;

@@ -1,6 +1,6 @@
 //! A network of the zoo, rebuilt from its checkpoint.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{best, node_name};
@@ -16,6 +16,8 @@ use crate::zoo::{self, Built, Net, ZooOptions};
 #[derive(Debug)]
 pub(crate) struct Rebuilt {
     pub(crate) net: &'static Net,
+    /// What the names of the checkpoint's files begin with.
+    pub(crate) file: PathBuf,
     variables: Arc<dyn Variables + Send + Sync>,
     options: ZooOptions,
     /// Built for pictures of the published size.
@@ -30,19 +32,20 @@ impl Rebuilt {
             None => zoo::recognise(weights.tensor_shapes()),
         };
         let variables = best(weights.clone(), options);
-        let new = |net| Self::new(net, variables, &options.zoo).map_err(|error| in_file(error, path));
+        let new = |net| Self::new(net, weights.prefix(), variables, &options.zoo).map_err(|error| in_file(error, path));
         net.map(new).transpose()
     }
 
     /// `net` of these variables.
     pub(crate) fn new(
         net: &'static Net,
+        file: &Path,
         variables: Arc<dyn Variables + Send + Sync>,
         options: &ZooOptions,
     ) -> Result<Self> {
         let options = ZooOptions { create_aux_logits: false, ..options.clone() };
         let (built, options) = build(net, &*variables, options)?;
-        Ok(Self { net, variables, options, built })
+        Ok(Self { net, file: file.into(), variables, options, built })
     }
 
     pub(super) fn graph(

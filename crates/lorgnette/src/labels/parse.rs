@@ -14,6 +14,15 @@ impl Entry {
         Self { synset: None, name: name.into() }
     }
 
+    pub(super) fn of_synset(synset: &str, name: &str) -> Self {
+        Self { synset: Some(synset.into()), name: name.into() }
+    }
+
+    /// What an output is called that has no name.
+    pub(super) fn numbered(index: usize) -> Self {
+        Self::named(format!("class {index}"))
+    }
+
     /// A name, perhaps after a synset; a synset alone is its own name.
     pub(super) fn parse(line: &str) -> Self {
         let line = line.trim();
@@ -31,7 +40,7 @@ impl Entry {
 }
 
 /// A noun's offset in WordNet 3.0: `n` and eight digits.
-fn is_synset(word: &str) -> bool {
+pub(super) fn is_synset(word: &str) -> bool {
     word.len() == 9 && word.starts_with('n') && word[1..].bytes().all(|byte| byte.is_ascii_digit())
 }
 

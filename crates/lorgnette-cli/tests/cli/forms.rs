@@ -1,0 +1,112 @@
+//! The forms in which people have models: graphs with label files beside them, with checkpoints, in archives.
+
+use std::fs::File;
+
+use flate2::Compression;
+use flate2::read::GzDecoder;
+use flate2::write::GzEncoder;
+use serde_json::Value;
+
+use crate::program::{Ended, Folder, end, lorgnette, photo, program};
+
+/// The models that `oracle/models.py` made.
+fn models() -> Folder {
+    let folder = Folder::new();
+    let packed = include_bytes!("../../../lorgnette-net/tests/models.tar.gz").as_slice();
+    tar::Archive::new(GzDecoder::new(packed)).unpack(folder.path("")).unwrap();
+    folder
+}
+
+fn classify(model: &str, options: &[&str]) -> Ended {
+    let photo = photo("chelsea.jpg");
+    lorgnette(&[&["classify", &photo, "--top", "6", "--format", "json", "--model", model], options].concat())
+}
+
+/// The names and synsets of a network's six outputs, by index.
+fn labels(ended: &Ended) -> Vec<(String, Value)> {
+    let mut predictions = ended.json()[0]["predictions"].as_array().unwrap().clone();
+    predictions.sort_by_key(|guess| guess["index"].as_u64());
+    predictions.iter().map(|guess| (guess["name"].as_str().unwrap().to_owned(), guess["synset"].clone())).collect()
+}
+
+#[test]
+fn a_graph_of_2015_reads_the_label_map_beside_it() {
+    let models = models();
+    let ended = classify(&models.text("decoding/classify_image_graph_def.pb"), &[]).well();
+    let labels = labels(&ended);
+    assert_eq!(labels[0], ("class 0".into(), Value::Null));
+    assert_eq!(labels[1], ("domestic cat, house cat".into(), "n02121808".into()));
+    assert_eq!(labels[3], ("dog, domestic dog, Canis familiaris".into(), "n02084071".into()));
+    // It resizes the photo itself, so there is nothing to guess.
+    assert!(!ended.err.contains("guess"), "{}", ended.err);
+}
+
+#[test]
+fn a_retrained_graph_reads_its_labels() {
+    let models = models();
+    let ended = classify(&models.text("retrained/output_graph.pb"), &[]).well();
+    assert_eq!(labels(&ended).last().unwrap().0, "Gänseblümchen");
+    let explained =
+        lorgnette(&["explain", &models.text("retrained/output_graph.pb"), "--format", "json"]).well().json().remove(0);
+    assert_eq!(explained["labels_file"], models.text("retrained/labels.txt"));
+    assert_eq!(explained["input"]["name"], "Placeholder");
+}
+
+#[test]
+fn labels_of_another_network_are_not_used_and_said() {
+    let models = models().with("retrained/labels.txt", b"one\ntwo\n");
+    let ended = classify(&models.text("retrained"), &[]).well();
+    assert_eq!(labels(&ended)[0].0, "class 0");
+    assert!(
+        ended.err.contains("labels.txt: it names 2 classes, and the network has 6 outputs (not used)"),
+        "{}",
+        ended.err
+    );
+    let given = classify(&models.text("retrained"), &["--labels", &models.text("retrained/labels.txt")]);
+    assert_eq!(given.code, Some(2));
+    assert!(given.err.contains("it names 2 classes"), "{}", given.err);
+}
+
+#[test]
+fn a_graph_finds_its_checkpoint_beside_it_or_where_it_is_told() {
+    let models = models();
+    let beside = classify(&models.text("exported_v2/inference_graph.pb"), &[]).well();
+    let meta = classify(&models.text("meta_reference/model.ckpt-100.meta"), &[]).well();
+    let graph = std::fs::read(models.path("exported_v2/inference_graph.pb")).unwrap();
+    let models = models.with("alone/graph.pb", &graph);
+    let named =
+        classify(&models.text("alone/graph.pb"), &["--checkpoint", &models.text("exported_v1/model.ckpt-7")]).well();
+    assert_eq!(labels(&beside), labels(&named));
+    assert_eq!(beside.json()[0]["predictions"], named.json()[0]["predictions"]);
+    assert_eq!(beside.json()[0]["predictions"], meta.json()[0]["predictions"]);
+    let alone = classify(&models.text("alone/graph.pb"), &[]);
+    assert_eq!(alone.code, Some(2));
+    assert!(alone.err.contains("--checkpoint"), "{}", alone.err);
+}
+
+#[test]
+fn an_archive_of_a_graph_and_its_labels_is_a_model() {
+    let models = models();
+    let archive = models.path("flowers.tgz");
+    let mut builder = tar::Builder::new(GzEncoder::new(File::create(&archive).unwrap(), Compression::fast()));
+    builder.append_dir_all(".", models.path("retrained")).unwrap();
+    builder.into_inner().unwrap().finish().unwrap();
+    let (photo, home) = (photo("chelsea.jpg"), models.path("home"));
+    let arguments = ["classify", &photo, "--format", "json", "--model", archive.to_str().unwrap()];
+    let ended = end(program(&arguments).env("LORGNETTE_HOME", &home)).well();
+    let best = ended.json()[0]["predictions"][0]["name"].as_str().unwrap().to_owned();
+    assert!(
+        ["daisy", "dandelion", "roses", "sunflowers", "tulips", "Gänseblümchen"].contains(&best.as_str()),
+        "{best}"
+    );
+}
+
+#[test]
+fn options_of_networks_are_named_as_in_tf_slim() {
+    let ended = lorgnette(&["explain", "--net-option", "output_strde=16"]);
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.err.contains("output_stride"), "{}", ended.err);
+    let ended = lorgnette(&["explain", "--net-option", "output_stride=16"]);
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.err.contains("output_stride=16") && ended.err.contains("graph"), "{}", ended.err);
+}

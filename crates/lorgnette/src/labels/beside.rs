@@ -1,0 +1,53 @@
+//! The label files that lie beside a graph.
+
+use std::path::{Path, PathBuf};
+
+use super::{Labels, LabelsError};
+
+/// The label map of the 2015 graph, and the names of its synsets.
+pub(super) const MAP: &str = "imagenet_2012_challenge_label_map_proto.pbtxt";
+pub(super) const NAMES: &str = "imagenet_synset_to_human_label_map.txt";
+/// What retraining scripts and TF-Slim's dataset scripts call their lists of names.
+const LISTS: [&str; 4] = ["labels.txt", "retrained_labels.txt", "output_labels.txt", "label_map.pbtxt"];
+
+/// What was found beside a graph.
+#[derive(Debug, Default)]
+pub(crate) struct Beside {
+    /// The labels, and their file.
+    pub(crate) labels: Option<(Labels, PathBuf)>,
+    /// Why other files that look like labels are not used.
+    pub(crate) notes: Vec<String>,
+}
+
+impl Beside {
+    /// Looks beside `model`, a network of `outputs` outputs, for the first file of labels that fits.
+    pub(crate) fn of(model: &Path, outputs: usize) -> Self {
+        let mut beside = Self::default();
+        for path in candidates(model).into_iter().filter(|path| path.is_file()) {
+            match Labels::open_for(&path, outputs) {
+                Ok(labels) => {
+                    beside.labels = Some((labels, path));
+                    break;
+                }
+                Err(error) => beside.notes.push(format!("{error} (not used)")),
+            }
+        }
+        beside
+    }
+}
+
+fn candidates(model: &Path) -> Vec<PathBuf> {
+    let stem = model.file_stem().unwrap_or_default().to_string_lossy();
+    let own = [format!("{stem}.labels.txt"), format!("{stem}_labels.txt")];
+    let names = std::iter::once(MAP.to_owned()).chain(own).chain(LISTS.map(str::to_owned));
+    names.map(|name| model.with_file_name(name)).collect()
+}
+
+/// The labels that a folder holds, of those names that tell it.
+pub(super) fn in_folder(folder: &Path) -> Result<PathBuf, LabelsError> {
+    let known = std::iter::once(MAP).chain(LISTS).map(|name| folder.join(name));
+    known.into_iter().find(|path| path.is_file()).ok_or_else(|| LabelsError::NotLabels {
+        name: folder.display().to_string(),
+        what: format!("there is neither {MAP} nor {} in this folder", LISTS[0]),
+    })
+}
