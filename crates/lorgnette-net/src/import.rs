@@ -119,6 +119,17 @@ impl GraphDef {
         self.nodes.iter().map(|node| node.name.as_str())
     }
 
+    /// The node that decodes the photo which `name` is or holds: such a node is fed with pixels.
+    pub(crate) fn decoder(&self, name: &str) -> Option<&str> {
+        let named = self.find(name).ok()?.0;
+        let reads = |node: &proto::NodeDef| {
+            node.input.first().is_some_and(|input| self.by_name.get(split_port(input).0) == Some(&named))
+        };
+        let decoders = self.nodes.iter().enumerate().filter(|(_, node)| operation::decodes_a_photo(&node.op));
+        let mut fitting = decoders.filter(|(index, node)| *index == named || reads(node));
+        fitting.next().map(|(_, node)| node.name.as_str())
+    }
+
     /// How many nodes there are of each operation, by operation.
     pub fn operations(&self) -> std::collections::BTreeMap<&str, usize> {
         let mut counts = std::collections::BTreeMap::new();

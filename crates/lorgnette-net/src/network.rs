@@ -165,6 +165,15 @@ impl Network {
         self.model.source.names()
     }
 
+    /// The node that decodes photos, where `name` is it or what it reads, such as `DecodeJpeg/contents`. It is fed with the
+    /// photo's pixels, `[height, width, channels]`.
+    pub fn decoder(&self, name: &str) -> Option<&str> {
+        match &self.model.source {
+            Source::Graph(def) => def.decoder(name),
+            Source::Zoo(_) => None,
+        }
+    }
+
     /// Whether the network has a node, or an end point, of that name.
     ///
     /// # Errors

@@ -8,7 +8,9 @@ use std::str::FromStr;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::Args;
-use lorgnette::net::{Tensor, npy};
+use lorgnette::net::{DType, Network, Tensor, npy};
+use lorgnette::picture::OpenOptions;
+use lorgnette::preprocess::{Preprocess, Style};
 
 use crate::Outcome;
 use crate::arguments::Global;
@@ -23,8 +25,8 @@ pub(crate) struct Arguments {
     #[arg(value_name = "M")]
     named: Option<OsString>,
 
-    /// Feeds the tensor NAME from a NumPy file
-    #[arg(long, value_name = "NAME=FILE.npy", num_args = 1.., required = true)]
+    /// Feeds the tensor NAME from a NumPy file; or a photo where the network decodes one
+    #[arg(long, value_name = "NAME=FILE", num_args = 1.., required = true)]
     feed: Vec<Feed>,
 
     /// Fetches the tensor NAME
@@ -36,11 +38,15 @@ pub(crate) struct Arguments {
     out: PathBuf,
 }
 
+/// Red, green and blue.
+const CHANNELS: usize = 3;
+
 const EXAMPLES: &str = "\
 NAME is a TensorFlow node (input) or tensor (input:0); any can be fed or fetched.
 
 Examples:
   lorgnette run inception.pb --feed Mul=pixels.npy --fetch softmax pool_3 --out answers/
+  lorgnette run inception.pb --feed DecodeJpeg/contents=panda.jpg --fetch softmax:0 --out answers/
   lorgnette run mobilenet_v1_1.0_224 --feed input=x.npy --fetch MobilenetV1/Predictions/Softmax --out .";
 
 /// A tensor to be fed.
@@ -62,12 +68,33 @@ impl FromStr for Feed {
     }
 }
 
+impl Feed {
+    /// The tensor to be fed, and where.
+    fn read<'a>(&'a self, network: &'a Network) -> Result<(&'a str, Tensor)> {
+        let is_array = self.file.extension().is_some_and(|ending| ending == "npy");
+        match network.decoder(&self.name).filter(|_| !is_array) {
+            Some(decoder) => Ok((decoder, pixels(&self.file)?)),
+            None => Ok((&self.name, read(&self.file)?)),
+        }
+    }
+}
+
+/// A photo's pixels as TensorFlow decodes them: as they are stored, whatever EXIF says of their orientation.
+fn pixels(file: &Path) -> Result<Tensor> {
+    let options = OpenOptions { ignore_orientation: true, ..OpenOptions::default() };
+    let picture = options.open(file)?;
+    let mut preprocess = Preprocess::new(Style::Raw, picture.height(), picture.width());
+    preprocess.channels = CHANNELS;
+    let levels = preprocess.input(&picture);
+    Ok(Tensor::from_floats(DType::U8, &[picture.height(), picture.width(), CHANNELS], levels))
+}
+
 /// Runs the network once.
 pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
     let files = files(&arguments.fetch)?;
     let network = model::open_network(arguments.named.as_deref(), global)?;
-    let tensors: Vec<Tensor> = arguments.feed.iter().map(|feed| read(&feed.file)).collect::<Result<_>>()?;
-    let feeds: Vec<(&str, &Tensor)> = arguments.feed.iter().map(|feed| feed.name.as_str()).zip(&tensors).collect();
+    let fed: Vec<(&str, Tensor)> = arguments.feed.iter().map(|feed| feed.read(&network)).collect::<Result<_>>()?;
+    let feeds: Vec<(&str, &Tensor)> = fed.iter().map(|(name, tensor)| (*name, tensor)).collect();
     let fetches: Vec<&str> = arguments.fetch.iter().map(String::as_str).collect();
     let answers = network.run(&feeds, &fetches)?;
     fs::create_dir_all(&arguments.out).with_context(|| format!("{}: cannot be made", arguments.out.display()))?;
