@@ -13,7 +13,6 @@ mod constant;
 mod operation;
 mod order;
 mod ports;
-mod proto;
 #[cfg(test)]
 mod tests;
 
@@ -29,8 +28,9 @@ use prost::Message as _;
 use crate::error::{Error, Result, nearest};
 use crate::file::Mapped;
 use crate::graph::{Graph, Op};
-use crate::stored::{self, Extent, Stored};
-use crate::tensor::Tensor;
+use crate::proto;
+use crate::stored::{self, Extent, Stored, Value};
+use crate::tensor::{DType, Tensor};
 use crate::weights::Variables;
 
 /// A graph as TensorFlow wrote it: every node, known or not.
@@ -70,6 +70,16 @@ impl GraphDef {
         let bad = |what: &str| Error::Format { path: path.into(), what: format!("not a MetaGraphDef (.meta): {what}") };
         let meta = proto::MetaGraphDef::decode(file.bytes().clone()).map_err(|error| bad(&error.to_string()))?;
         Self::new(file, meta.graph_def.ok_or_else(|| bad("there is no graph in it"))?, path)
+    }
+
+    /// A graph of these nodes; `path` is what messages call it.
+    pub(crate) fn of_nodes(graph: proto::GraphDef, path: &Path) -> Result<Self> {
+        Self::new(Bytes::new().into(), graph, path)
+    }
+
+    /// All nodes, in the file's order.
+    pub(crate) fn nodes(&self) -> &[proto::NodeDef] {
+        &self.nodes
     }
 
     fn read(file: Mapped, path: &Path) -> Result<Self> {
@@ -168,6 +178,38 @@ impl GraphDef {
             }
         }
         graph
+    }
+
+    /// The nodes that compute `fetches`, each after its inputs.
+    pub(crate) fn needed(&self, fetches: &[&str]) -> Result<Vec<&proto::NodeDef>> {
+        let wanted: Vec<usize> = fetches.iter().map(|name| Ok(self.find(name)?.0)).collect::<Result<_>>()?;
+        let order = order::order(self, &wanted, |_| false)?;
+        Ok(order.nodes.iter().map(|&index| &self.nodes[index]).collect())
+    }
+
+    /// The value of a node that is a variable.
+    pub(crate) fn variable(&self, node: &proto::NodeDef) -> Option<Result<Value>> {
+        let index = self.by_name.get(&node.name).filter(|_| operation::is_variable(&node.op))?;
+        let value = |graph: Graph| graph.outputs().first().and_then(|&id| Value::of(&graph.node(id).op));
+        builder::build(self, &HashMap::new(), &[(*index, 0)]).map(value).transpose()
+    }
+
+    /// The value of a node that is a constant of numbers.
+    pub(crate) fn constant(&self, node: &proto::NodeDef) -> Option<Tensor> {
+        let proto = attributes::Attributes(node).tensor("value").filter(|_| node.op == "Const")?;
+        let tensor = constant::tensor(proto, &mut constant::Expansion::for_file_of(self.file.bytes().len())).ok()?;
+        Some(tensor).filter(|tensor| tensor.dtype() != DType::String)
+    }
+
+    /// The same, where its elements lie in the mapped file and are worth leaving there.
+    pub(crate) fn large_constant(&self, node: &proto::NodeDef) -> Option<Value> {
+        const LARGE: usize = 64 << 10;
+        let tensor = self.constant(node).filter(|tensor| tensor.bytes().len() >= LARGE)?;
+        if !self.file.holds(tensor.bytes()) {
+            return Some(Value::Here(tensor));
+        }
+        let (dtype, shape) = (tensor.dtype(), tensor.shape().to_vec());
+        Some(Value::Stored(Stored::new(dtype, shape, Arc::new(InFile { file: self.file.clone(), tensor }))))
     }
 
     /// Node and output of a tensor name.

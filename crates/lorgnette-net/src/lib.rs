@@ -6,6 +6,7 @@
 #![deny(unsafe_code)]
 
 pub mod error;
+mod export;
 mod file;
 pub mod graph;
 pub mod import;
@@ -13,6 +14,9 @@ pub mod network;
 pub mod npy;
 pub mod passes;
 pub mod plan;
+mod plan_file;
+mod proto;
+mod sink;
 mod source;
 pub mod stored;
 pub mod tensor;

@@ -8,12 +8,16 @@ use bytes::Bytes;
 use lorgnette_kernels::{Level, Pool};
 
 use crate::error::{Error, Result};
+use crate::export;
 use crate::graph::specialise::specialise;
 use crate::import::{GraphDef, Ports};
 use crate::passes::optimise;
 use crate::plan::{Activations, Packing, Plan, PlanOptions, Port};
+use crate::plan_file::{self, Opened};
+use crate::sink::write_whole;
 use crate::source::{Source, check_no_zoo_options, node_name};
 use crate::tensor::Tensor;
+use crate::weights::write_bundle;
 use crate::zoo::{Net, ZooOptions};
 
 /// How a network is run.
@@ -77,6 +81,8 @@ impl Default for Options {
 pub struct Network {
     model: Arc<Model>,
     options: Options,
+    /// The plan file that should have been this network, and why it is not.
+    stale: Option<Arc<(PathBuf, String)>>,
 }
 
 #[derive(Debug)]
@@ -86,6 +92,12 @@ struct Model {
     source: Source,
     packing: Packing,
     plans: Mutex<Vec<Planned>>,
+}
+
+impl Model {
+    fn new(name: String, file: Option<PathBuf>, source: Source) -> Self {
+        Self { name, file, source, packing: Packing::default(), plans: Mutex::default() }
+    }
 }
 
 /// A plan that was made, and activations nobody uses at the moment.
@@ -122,6 +134,9 @@ impl Network {
     /// # Errors
     /// If the file cannot be read or is neither, or it is not clear which network a checkpoint is of.
     pub fn open(path: &Path, options: Options) -> Result<Self> {
+        if plan_file::is_plan_file(path) {
+            return Self::open_plan_file(path, options);
+        }
         let source = Source::open(path, &options)?;
         let name = match &source {
             Source::Graph(def) => stem(&def.path().file_name().unwrap_or_default().to_string_lossy()).to_owned(),
@@ -129,6 +144,27 @@ impl Network {
         };
         let file = Some(source.file().to_owned());
         Ok(Self::new(name, file, source, options))
+    }
+
+    fn open_plan_file(path: &Path, options: Options) -> Result<Self> {
+        match plan_file::open(path, &options)? {
+            Opened::Fresh { name, model, source, packing } => {
+                let file = model.unwrap_or_else(|| path.into());
+                let model = Model { packing, ..Model::new(name, Some(file), *source) };
+                Ok(Self { model: Arc::new(model), options, stale: None })
+            }
+            Opened::Stale { model, options: opening, why } => {
+                let mut network = Self::open(&model, *opening)?;
+                network.stale = Some(Arc::new((path.to_owned(), why)));
+                Ok(network)
+            }
+        }
+    }
+
+    /// The plan file that was opened and found stale, and why. This network is then the model it is from, and
+    /// [`write_plan_file`](Self::write_plan_file) makes it anew.
+    pub fn stale_plan_file(&self) -> Option<(&Path, &str)> {
+        self.stale.as_deref().map(|(path, why)| (path.as_path(), why.as_str()))
     }
 
     /// Reads a frozen graph that is in memory; `name` is what messages call it.
@@ -142,8 +178,7 @@ impl Network {
     }
 
     fn new(name: String, file: Option<PathBuf>, source: Source, options: Options) -> Self {
-        let model = Model { name, file, source, packing: Packing::default(), plans: Mutex::default() };
-        Self { model: Arc::new(model), options }
+        Self { model: Arc::new(Model::new(name, file, source)), options, stale: None }
     }
 
     /// The network of the zoo whose weights these are; `None` for a frozen graph.
@@ -194,7 +229,7 @@ impl Network {
 
     /// The same network, weights shared, run in another way.
     pub fn with_options(&self, options: Options) -> Self {
-        Self { model: self.model.clone(), options }
+        Self { model: self.model.clone(), options, stale: self.stale.clone() }
     }
 
     /// Where the picture goes in and the answers come out.
@@ -305,6 +340,46 @@ impl Network {
             Tensor::from_floats(port.fact.dtype, &port.fact.shape, activations.output(&plan, port).to_vec())
         };
         self.run_plan(&plan, write, |activations| plan.outputs().iter().map(|port| tensor(activations, port)).collect())
+    }
+
+    /// Writes the network as a frozen GraphDef that computes `fetches`, by TensorFlow tensor name, from pictures of `size`
+    /// (rows and columns). A graph keeps its own nodes; a network of the zoo has those that TF-Slim draws. The file gets
+    /// its name when it is whole.
+    ///
+    /// # Errors
+    /// If a name is not there, or a variable cannot be read; if it would be longer than a GraphDef's 2 GiB; what the
+    /// system refuses.
+    pub fn write_frozen(&self, path: &Path, fetches: &[&str], size: [usize; 2]) -> Result<()> {
+        let nodes = self.model.source.frozen(fetches, size)?;
+        write_whole(path, |out| export::write_graph(out, &nodes, &self.options.pool))
+    }
+
+    /// Writes the variables that `fetches` need as a V2 checkpoint: `PREFIX.index`, `PREFIX.data-00000-of-00001`, and the
+    /// folder's `checkpoint` file. Of a frozen graph, the constants that freezing made of variables.
+    ///
+    /// # Errors
+    /// If a variable cannot be read, or there are none; what the system refuses.
+    pub fn write_checkpoint(&self, prefix: &Path, fetches: &[&str]) -> Result<()> {
+        write_bundle(prefix, &self.model.source.variables(fetches)?, &self.options.pool)
+    }
+
+    /// Writes a plan file: the network with the weights packed that the plans made so far need, for this CPU level.
+    /// Opened like any model, it starts at once. It is noted which file the model is from; when that changes, or the
+    /// level or this program does, the plan file is [stale](Self::stale_plan_file).
+    ///
+    /// # Errors
+    /// [`Error::Input`] for a network of which nothing is planned yet; if a variable cannot be read; what the system
+    /// refuses.
+    pub fn write_plan_file(&self, path: &Path) -> Result<()> {
+        let Model { name, file, source, packing, .. } = &*self.model;
+        if packing.filled().is_empty() {
+            return Err(Error::Input(format!("{name}: nothing is planned yet that a plan file could hold")));
+        }
+        let ports = self.ports()?;
+        let answers = [Some(&ports.logits), ports.probabilities.as_ref(), ports.features.as_ref()];
+        let fetches: Vec<&str> = answers.into_iter().flatten().map(String::as_str).collect();
+        let model = plan_file::Planned { name, file: file.as_deref(), source, packing };
+        plan_file::write(path, &model, &self.options, &fetches)
     }
 
     /// Bytes of the weights packed so far.

@@ -14,9 +14,11 @@ use std::sync::Arc;
 use self::form::Form;
 pub(crate) use self::rebuilt::Rebuilt;
 use crate::error::{Error, Result};
+use crate::export;
 use crate::graph::Graph;
 use crate::import::{GraphDef, Ports};
 use crate::network::Options;
+use crate::stored::Value;
 use crate::tensor::Tensor;
 use crate::weights::{Shadowed, Variables, Weights, archive};
 
@@ -69,6 +71,34 @@ impl Source {
         match self {
             Self::Graph(def) => def.ports(input, output),
             Self::Zoo(rebuilt) => rebuilt.ports(input, output),
+        }
+    }
+
+    /// The nodes of a frozen graph that computes `fetches` of pictures of `size`.
+    pub(crate) fn frozen(&self, fetches: &[&str], size: [usize; 2]) -> Result<Vec<export::Node>> {
+        match self {
+            Self::Graph(def) => export::frozen(def, fetches),
+            Self::Zoo(rebuilt) => rebuilt.frozen(fetches, size),
+        }
+    }
+
+    /// The variables by name, in its order.
+    pub(crate) fn variables(&self, fetches: &[&str]) -> Result<Vec<(String, Value)>> {
+        match self {
+            Self::Graph(def) => export::variables(def, fetches),
+            Self::Zoo(rebuilt) => Ok(rebuilt.variables()),
+        }
+    }
+
+    /// The value of a variable, or of a constant of a graph; `None` if there is none of that name.
+    pub(crate) fn value(&self, name: &str) -> Result<Option<Value>> {
+        match self {
+            Self::Zoo(rebuilt) => {
+                Ok(rebuilt.variables().into_iter().find(|(known, _)| known == name).map(|found| found.1))
+            }
+            Self::Graph(def) => def.nodes().iter().find(|node| node.name == name).map_or(Ok(None), |node| {
+                Ok(def.variable(node).transpose()?.or_else(|| def.constant(node).map(Value::Here)))
+            }),
         }
     }
 

@@ -48,6 +48,26 @@ impl DType {
         })
     }
 
+    /// TensorFlow's number for it.
+    pub fn tensorflow(self) -> i32 {
+        match self {
+            Self::F32 => 1,
+            Self::F64 => 2,
+            Self::I32 => 3,
+            Self::U8 => 4,
+            Self::I16 => 5,
+            Self::I8 => 6,
+            Self::String => 7,
+            Self::I64 => 9,
+            Self::Bool => 10,
+            Self::BF16 => 14,
+            Self::U16 => 17,
+            Self::F16 => 19,
+            Self::U32 => 22,
+            Self::U64 => 23,
+        }
+    }
+
     /// Bytes of one element; 0 for strings, which have no fixed size.
     pub fn size(self) -> usize {
         match self {

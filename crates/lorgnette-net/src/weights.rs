@@ -31,9 +31,11 @@ mod tensor_slices;
 mod values;
 mod variables;
 mod varint;
+mod write;
 
 pub(crate) use checksum::Checksum;
 pub use variables::{Shadowed, Variables, fits, misshapen, missing};
+pub(crate) use write::write_bundle;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -187,6 +187,8 @@ pub struct Built {
     pub classes: Option<usize>,
     /// TF-Slim's end points and their nodes, in the order they are computed.
     pub end_points: Vec<(String, NodeId)>,
+    /// The nodes that are variables, under their own names.
+    pub variables: Vec<NodeId>,
 }
 
 impl Built {

@@ -131,7 +131,9 @@ impl Model {
         let family = family::recognise(&network);
         let (preprocess, provenance) = preprocessing(&name, &ports, family, options)?;
         let scores = scores_shape(&network, &ports, &preprocess)?;
-        let naming = Naming::of(&network, class_count(&scores), options.labels.as_deref())?;
+        let refreshed = refresh(&network);
+        let mut naming = Naming::of(&network, class_count(&scores), options.labels.as_deref())?;
+        naming.notes.extend(refreshed);
         let about = About { name, ports, preprocess, provenance, scores, naming };
         Ok(Self { network, about: Arc::new(about) })
     }
@@ -177,6 +179,31 @@ impl Model {
     #[must_use]
     pub fn classifies(&self) -> bool {
         class_count(&self.about.scores).is_some()
+    }
+
+    /// Writes the model as a frozen GraphDef that TensorFlow runs, from prepared pictures of the input's size to the answers.
+    ///
+    /// # Errors
+    /// As [`Network::write_frozen`].
+    pub fn write_frozen(&self, path: &Path) -> Result<()> {
+        let Preprocess { height, width, .. } = self.about.preprocess;
+        Ok(self.network.write_frozen(path, &answers(&self.about.ports), [height, width])?)
+    }
+
+    /// Writes the model's variables as a V2 checkpoint, which TensorFlow restores.
+    ///
+    /// # Errors
+    /// As [`Network::write_checkpoint`].
+    pub fn write_checkpoint(&self, prefix: &Path) -> Result<()> {
+        Ok(self.network.write_checkpoint(prefix, &answers(&self.about.ports))?)
+    }
+
+    /// Writes the model as a plan file, which later starts at once on this machine and those like it.
+    ///
+    /// # Errors
+    /// As [`Network::write_plan_file`].
+    pub fn write_plan_file(&self, path: &Path) -> Result<()> {
+        Ok(self.network.write_plan_file(path)?)
     }
 
     /// The names of the classes, as many as the network has outputs; none if it [does not
@@ -360,6 +387,20 @@ fn class_count(scores: &[usize]) -> Option<usize> {
 /// What is fetched to classify: the scores, and the probabilities where the graph has them.
 pub(crate) fn answers(ports: &Ports) -> Vec<&str> {
     std::iter::once(ports.logits.as_str()).chain(ports.probabilities.as_deref()).collect()
+}
+
+/// Writes a stale plan file anew, now that the network is planned, and says so. One that is for another CPU level than
+/// this machine's best stays: somebody chose the level for this once.
+fn refresh(network: &Network) -> Option<String> {
+    let (path, why) = network.stale_plan_file()?;
+    let path_shown = path.display();
+    if network.options().level != Level::best() {
+        return Some(format!("{path_shown}: {why}: the model itself is used"));
+    }
+    Some(match network.write_plan_file(path) {
+        Ok(()) => format!("{path_shown}: {why}: made anew"),
+        Err(error) => format!("{path_shown}: {why}, and it cannot be made anew: {error}"),
+    })
 }
 
 /// What the outputs are called, and why.

@@ -1,6 +1,6 @@
 //! A node's attributes by name and type. Those nobody asks for do not matter.
 
-use super::proto::{ListValue, NodeDef, TensorProto, Value};
+use crate::proto::{ListValue, NodeDef, TensorProto, Value};
 use crate::tensor::DType;
 
 /// The attributes of one node.

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::proto::TensorProto;
+use crate::proto::TensorProto;
 use crate::tensor::{DType, Tensor, elements};
 
 /// What a constant written as one repeated value may grow to, beside the file it stands in: a few bytes must not

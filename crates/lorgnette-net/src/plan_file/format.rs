@@ -12,9 +12,8 @@
 //! ```
 //! Numbers are little-endian. Places of weights count from the first multiple of 4096 after the header.
 
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use prost::Message as _;
@@ -22,13 +21,15 @@ use prost::Message as _;
 use crate::error::{Error, Result};
 use crate::file::Mapped;
 use crate::plan::{Key, Packed};
+use crate::proto::GraphDef;
+use crate::sink::write_whole;
 
 pub(super) const MAGIC: [u8; 8] = *b"\x89LGPLAN\n";
 /// Counts changes of this format.
 const VERSION: u32 = 1;
 const FIXED: usize = 24;
-const PAGE: usize = 4096;
-const LINE: usize = 64;
+const PAGE: u64 = 4096;
+const LINE: u64 = 64;
 
 /// What stands before the weights.
 #[derive(Clone, PartialEq, prost::Message)]
@@ -44,16 +45,24 @@ pub(super) struct Header {
     pub(super) name: String,
     #[prost(message, optional, tag = "4")]
     pub(super) origin: Option<Origin>,
-    #[prost(oneof = "Recipe", tags = "5, 6")]
-    pub(super) recipe: Option<Recipe>,
-    #[prost(message, repeated, tag = "7")]
+    /// The network of the zoo; empty for a graph.
+    #[prost(string, tag = "5")]
+    pub(super) net: String,
+    /// How the network of the zoo is built, as `NAME=VALUE`.
+    #[prost(string, repeated, tag = "6")]
+    pub(super) options: Vec<String>,
+    /// The graph; constants that are packed are variables in it.
+    #[prost(message, optional, tag = "7")]
+    pub(super) graph: Option<GraphDef>,
+    #[prost(message, repeated, tag = "8")]
+    pub(super) variables: Vec<Variable>,
+    #[prost(message, repeated, tag = "9")]
     pub(super) weights: Vec<Placed>,
 }
 
-/// The file that the weights are from, as it was then.
+/// The file that the weights are from, as it was then, and how it was opened.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct Origin {
-    /// UTF-8, or as much of it as is.
     #[prost(string, tag = "1")]
     pub(super) path: String,
     #[prost(uint64, tag = "2")]
@@ -61,28 +70,14 @@ pub(super) struct Origin {
     /// Nanoseconds since 1970.
     #[prost(int64, tag = "3")]
     pub(super) modified: i64,
-}
-
-/// The network without what is packed.
-#[derive(Clone, PartialEq, prost::Oneof)]
-pub(super) enum Recipe {
-    #[prost(message, tag = "5")]
-    Zoo(ZooRecipe),
-    /// A GraphDef; packed constants are empty and say so.
-    #[prost(bytes = "bytes", tag = "6")]
-    Graph(Bytes),
-}
-
-/// A network of the zoo and its variables.
-#[derive(Clone, PartialEq, prost::Message)]
-pub(super) struct ZooRecipe {
-    #[prost(string, tag = "1")]
-    pub(super) net: String,
-    /// The options it is built with, as `NAME=VALUE`.
-    #[prost(string, repeated, tag = "2")]
-    pub(super) options: Vec<String>,
-    #[prost(message, repeated, tag = "3")]
-    pub(super) variables: Vec<Variable>,
+    /// Whether moving averages were preferred.
+    #[prost(bool, tag = "4")]
+    pub(super) averages: bool,
+    #[prost(string, optional, tag = "5")]
+    pub(super) checkpoint: Option<String>,
+    /// The network of the zoo that was named, if it was not recognised.
+    #[prost(string, optional, tag = "6")]
+    pub(super) net: Option<String>,
 }
 
 /// A variable, with its contents unless they are packed.
@@ -126,65 +121,35 @@ impl Placed {
 }
 
 /// Writes a plan file; it gets its name when it is whole.
-pub(super) fn write(path: &Path, header: Header, packed: &[(Key, impl AsRef<Packed>)]) -> Result<()> {
-    let unfinished = unfinished_name(path);
-    let written = File::create(&unfinished).and_then(|file| {
-        let mut out = BufWriter::new(file);
-        write_to(&mut out, header, packed)?;
-        out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()
-    });
-    written.and_then(|()| fs::rename(&unfinished, path)).map_err(|source| {
-        // What is left of it is of no use; that it cannot be removed either is no news.
-        let _ = fs::remove_file(&unfinished);
-        Error::Io { path: path.into(), source }
-    })
-}
-
-fn unfinished_name(path: &Path) -> PathBuf {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(format!(".{}.part", std::process::id()));
-    path.with_file_name(name)
-}
-
-fn write_to(out: &mut dyn Write, mut header: Header, packed: &[(Key, impl AsRef<Packed>)]) -> io::Result<()> {
+pub(super) fn write(path: &Path, mut header: Header, packed: &[(Key, Arc<Packed>)]) -> Result<()> {
     let mut start = 0;
-    header.weights = packed
-        .iter()
-        .map(|(key, packed)| {
-            let placed = placed(key, start, size_of_val::<[f32]>(packed.as_ref()));
-            start = (placed.start + placed.length).next_multiple_of(LINE as u64);
-            placed
-        })
-        .collect();
+    for (key, packed) in packed {
+        let placed = placed(key, start, size_of_val::<[f32]>(packed));
+        start = (placed.start + placed.length).next_multiple_of(LINE);
+        header.weights.push(placed);
+    }
     let header = header.encode_to_vec();
-    let length = u32::try_from(header.len()).map_err(|_| io::Error::other("a header of over 4 GiB"))?;
-    out.write_all(&MAGIC)?;
-    for number in [VERSION, length, crc32c::crc32c(&header), 0] {
-        out.write_all(&number.to_le_bytes())?;
-    }
-    out.write_all(&header)?;
-    pad(out, FIXED + header.len(), PAGE)?;
-    for (_, packed) in packed {
-        let bytes: &[u8] = bytemuck::cast_slice::<f32, u8>(packed.as_ref());
-        out.write_all(bytes)?;
-        pad(out, bytes.len(), LINE)?;
-    }
-    Ok(())
+    let too_long =
+        |_| Error::Format { path: path.into(), what: "the network without its weights is over 4 GiB".into() };
+    let length = u32::try_from(header.len()).map_err(too_long)?;
+    write_whole(path, |out| {
+        out.write(&MAGIC)?;
+        for number in [VERSION, length, crc32c::crc32c(&header), 0] {
+            out.write(&number.to_le_bytes())?;
+        }
+        out.write(&header)?;
+        out.pad(PAGE)?;
+        packed.iter().try_for_each(|(_, packed)| {
+            out.write(bytemuck::cast_slice::<f32, u8>(packed))?;
+            out.pad(LINE)
+        })
+    })
 }
 
 fn placed(key: &Key, start: u64, bytes: usize) -> Placed {
     let Key { filter, layout, scale } = key.clone();
     let is_scaled = scale.is_some();
     Placed { filter, layout, is_scaled, scale: scale.unwrap_or_default(), start, length: bytes as u64 }
-}
-
-fn pad(out: &mut dyn Write, written: usize, unit: usize) -> io::Result<()> {
-    io::copy(&mut io::Read::take(io::repeat(0), (written.next_multiple_of(unit) - written) as u64), out).map(drop)
-}
-
-/// Whether a file begins as a plan file does.
-pub(super) fn is_plan_file(start: &[u8]) -> bool {
-    start.starts_with(&MAGIC)
 }
 
 /// A plan file's header, and its weights, still in the map.
@@ -204,7 +169,7 @@ fn parse(bytes: &Bytes) -> Result<(Header, Vec<(Key, Packed)>), String> {
         return Err("its header's checksum does not match".into());
     }
     let header = Header::decode(bytes.slice(FIXED..end)).map_err(|error| format!("its header: {error}"))?;
-    let data = bytes.slice(end.next_multiple_of(PAGE).min(bytes.len())..);
+    let data = bytes.slice(end.next_multiple_of(PAGE as usize).min(bytes.len())..);
     let weights = header.weights.iter().map(|placed| {
         let packed = take(&data, placed).ok_or_else(|| format!("it ends before the weights of '{}'", placed.filter))?;
         Ok((placed.key(), packed))

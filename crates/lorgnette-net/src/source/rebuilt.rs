@@ -1,13 +1,16 @@
 //! A network of the zoo, rebuilt from its checkpoint.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{best, node_name};
 use crate::error::{Error, Result, shown_shape, shown_variables};
+use crate::export;
 use crate::graph::Graph;
 use crate::import::{Candidate, Ports};
 use crate::network::Options;
+use crate::stored::Value;
 use crate::tensor::{DType, Tensor};
 use crate::weights::{Variable, Variables, Weights};
 use crate::zoo::{self, Built, Net, ZooOptions};
@@ -48,6 +51,11 @@ impl Rebuilt {
         Ok(Self { net, file: file.into(), variables, options, built })
     }
 
+    /// How it is built.
+    pub(crate) fn options(&self) -> &ZooOptions {
+        &self.options
+    }
+
     pub(super) fn graph(
         &self,
         feeds: &[(&str, &[usize])],
@@ -68,6 +76,19 @@ impl Rebuilt {
         let set = settings.iter().map(|(name, value)| Ok((built.node(name)?, Some(value.clone()))));
         let set: Vec<_> = set.collect::<Result<_>>()?;
         built.fetching(fetches, &[fed, set].concat())
+    }
+
+    pub(super) fn frozen(&self, fetches: &[&str], [height, width]: [usize; 2]) -> Result<Vec<export::Node>> {
+        let feeds = [(self.built.input.as_str(), [1, height, width, self.net.channels])];
+        let feeds = feeds.each_ref().map(|(name, shape)| (*name, shape.as_slice()));
+        export::drawn(&self.graph(&feeds, &[], fetches)?, [height, width])
+    }
+
+    /// The variables by name, in its order.
+    pub(crate) fn variables(&self) -> Vec<(String, Value)> {
+        let nodes = self.built.variables.iter().map(|&id| self.built.graph.node(id));
+        let values = nodes.filter_map(|node| Some((node.name.clone(), Value::of(&node.op)?)));
+        values.collect::<BTreeMap<_, _>>().into_iter().collect()
     }
 
     pub(super) fn ports(&self, input: Option<&str>, output: Option<&str>) -> Result<Ports> {

@@ -27,9 +27,19 @@ impl Checksum {
         }
     }
 
+    /// The checksum of these bytes.
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        Self(crc32c::crc32c(bytes))
+    }
+
+    /// As it is stored.
+    pub(crate) fn masked(self) -> u32 {
+        self.0.rotate_right(15).wrapping_add(MASK_DELTA)
+    }
+
     /// Compares it with the masked one that is stored.
     pub(crate) fn compare(self, stored: u32) -> Result<(), String> {
-        let masked = self.0.rotate_right(15).wrapping_add(MASK_DELTA);
+        let masked = self.masked();
         if masked == stored {
             return Ok(());
         }

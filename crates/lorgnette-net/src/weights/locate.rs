@@ -52,7 +52,7 @@ pub(super) fn shard_path(prefix: &Path, shard: i32, count: i32) -> PathBuf {
     with_suffix(prefix, &format!(".data-{shard:05}-of-{count:05}"))
 }
 
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(suffix);
     name.into()

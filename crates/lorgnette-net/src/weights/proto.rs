@@ -107,6 +107,9 @@ pub(super) struct BundleEntry {
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct VersionDef {
+    /// The version of the writer.
+    #[prost(int32, tag = "1")]
+    pub(super) producer: i32,
     /// The oldest reader that may read it.
     #[prost(int32, tag = "2")]
     pub(super) min_consumer: i32,
@@ -114,7 +117,7 @@ pub(super) struct VersionDef {
 
 impl VersionDef {
     /// The version of both formats that is described here; there has not been another.
-    const KNOWN: i32 = 1;
+    pub(super) const KNOWN: i32 = 1;
 
     /// Refuses what was written for readers to come.
     pub(super) fn check(versions: Option<&Self>) -> Result<(), String> {
@@ -142,6 +145,11 @@ struct Dim {
 impl TensorShapeProto {
     /// TensorFlow's own limit (`TensorShapeRep::MaxDimensions`).
     const MOST_DIMENSIONS: usize = 254;
+
+    /// The message for a shape.
+    pub(super) fn of(shape: &[usize]) -> Self {
+        Self { dim: shape.iter().map(|&length| Dim { size: length as i64 }).collect(), unknown_rank: false }
+    }
 
     /// The lengths; an absent message is a scalar's. Says what is wrong with a shape no variable can have.
     pub(super) fn lengths(shape: Option<&Self>) -> Result<Vec<usize>, String> {

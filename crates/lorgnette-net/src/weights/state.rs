@@ -10,6 +10,19 @@ pub(super) fn paths(text: &str) -> Vec<String> {
     field("model_checkpoint_path").chain(all).collect()
 }
 
+/// The text of a state file that names one checkpoint, in the same folder.
+pub(super) fn written(name: &str) -> String {
+    let escaped: String = name
+        .bytes()
+        .map(|byte| match byte {
+            b'"' | b'\\' => format!("\\{}", char::from(byte)),
+            b' '..=b'~' => char::from(byte).to_string(),
+            _ => format!("\\{byte:03o}"),
+        })
+        .collect();
+    format!("model_checkpoint_path: \"{escaped}\"\nall_model_checkpoint_paths: \"{escaped}\"\n")
+}
+
 fn value(line: &str, name: &str) -> Option<String> {
     let rest = line.trim().strip_prefix(name)?.trim_start().strip_prefix(':')?.trim();
     let quote = rest.chars().next().filter(|quote| matches!(quote, '"' | '\''))?;

@@ -8,6 +8,9 @@
 //! The index has, for each data block, a key that is not less than any of its own and its place and size.
 
 mod block;
+mod writer;
+
+pub(super) use writer::TableWriter;
 
 use std::ops::Range;
 use std::sync::{Mutex, OnceLock, PoisonError};

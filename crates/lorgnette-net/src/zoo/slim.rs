@@ -75,6 +75,8 @@ pub(super) struct Slim<'a> {
     names: HashMap<String, usize>,
     input: Value,
     end_points: Vec<(String, NodeId)>,
+    /// The variables so far.
+    read: Vec<NodeId>,
     features: Option<Value>,
     logits: Option<Value>,
     probabilities: Option<NodeId>,
@@ -95,6 +97,7 @@ impl<'a> Slim<'a> {
             names: HashMap::from([("input".into(), 1)]),
             input: Value { id, height, width, channels },
             end_points: Vec::new(),
+            read: Vec::new(),
             features: None,
             logits: None,
             probabilities: None,
@@ -120,6 +123,7 @@ impl<'a> Slim<'a> {
             features: name(self.features.unwrap_or(self.input).id),
             classes: self.logits.map(|logits| logits.channels),
             end_points: self.end_points,
+            variables: self.read,
             graph: self.graph,
         })
     }
@@ -209,7 +213,9 @@ impl<'a> Slim<'a> {
             Op::Variable(stored) => stored.shape().to_vec(),
             other => unreachable!("{} is no variable", other.name()),
         };
-        Ok((self.graph.add(name, operand, &[]), shape))
+        let id = self.graph.add(name, operand, &[]);
+        self.read.push(id);
+        Ok((id, shape))
     }
 
     /// How many channels a layer of `depth` has; `None` for as many as the file says.

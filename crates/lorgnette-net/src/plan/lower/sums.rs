@@ -14,9 +14,9 @@ use super::super::packing::{Key, Packed, Packing};
 use super::{Draft, DraftKernel, Lowering};
 use crate::error::{Error, Result};
 use crate::graph::evaluate::conv_window;
-use crate::graph::op::{Conv, Epilogue, MatMul, Op};
+use crate::graph::op::{Conv, Epilogue, MatMul};
 use crate::graph::{Node, NodeId};
-use crate::stored::{Extent, Stored};
+use crate::stored::{Extent, Value};
 use crate::tensor::Tensor;
 
 /// A sum whose weights are yet to be packed.
@@ -27,36 +27,12 @@ pub(super) enum Sum {
 
 /// Weights to pack.
 pub(super) struct Job<'a> {
-    filter: Weights<'a>,
+    filter: Value,
     epilogue: &'a Epilogue,
     transposed: bool,
     len: usize,
     key: Key,
     pack: Packer,
-}
-
-/// Where weights are.
-#[derive(Clone, Copy)]
-enum Weights<'a> {
-    Here(&'a Tensor),
-    Stored(&'a Stored),
-}
-
-impl<'a> Weights<'a> {
-    fn of(op: &'a Op) -> Option<Self> {
-        match op {
-            Op::Const(tensor) => Some(Self::Here(tensor)),
-            Op::Variable(stored) => Some(Self::Stored(stored)),
-            _ => None,
-        }
-    }
-
-    fn shape(self) -> &'a [usize] {
-        match self {
-            Self::Here(tensor) => tensor.shape(),
-            Self::Stored(stored) => stored.shape(),
-        }
-    }
 }
 
 enum Packer {
@@ -68,7 +44,7 @@ impl<'a> Lowering<'a> {
     /// Adds a job for the weights `filter` and gives its number.
     fn job(&mut self, filter: NodeId, epilogue: &'a Epilogue, transposed: bool, pack: Packer) -> Result<usize, String> {
         let Node { name, op, .. } = self.shaped.graph.node(filter);
-        let weights = Weights::of(op).ok_or("its filter is computed, not constant")?;
+        let weights = Value::of(op).ok_or("its filter is computed, not constant")?;
         let (layout, len) = match &pack {
             Packer::Conv(kernel, shape) => (kernel.layout, (kernel.packed_len)(shape)),
             Packer::Depthwise(kernel, shape) => (kernel.layout, (kernel.packed_len)(shape)),
@@ -170,9 +146,9 @@ impl Job<'_> {
     /// Reads the weights straight from where they are into their packed place.
     fn run(&self, pool: &Pool) -> Result<Buffer> {
         let mut packed = buffer(self.len)?;
-        match self.filter {
-            Weights::Here(tensor) => self.pack(tensor, &mut packed, pool),
-            Weights::Stored(stored) => match stored.extent()?.filter(|_| !self.transposed) {
+        match &self.filter {
+            Value::Here(tensor) => self.pack(tensor, &mut packed, pool),
+            Value::Stored(stored) => match stored.extent()?.filter(|_| !self.transposed) {
                 Some(extent) => self.pack_in_pieces(&extent, &mut packed, pool)?,
                 None => self.pack(&stored.read()?, &mut packed, pool),
             },

@@ -1,4 +1,4 @@
-//! The messages of TensorFlow's GraphDef that inference needs, by their field numbers in
+//! The messages of TensorFlow's graphs that are read and written, by their field numbers in
 //! `tensorflow/core/framework/{graph,node_def,attr_value,tensor,tensor_shape,types,versions,function}.proto`.
 //!
 //! Fields that are left out are skipped when read. Tensor contents stay slices of the buffer that is decoded.
@@ -11,6 +11,18 @@ use bytes::Bytes;
 pub(crate) struct GraphDef {
     #[prost(message, repeated, tag = "1")]
     pub(crate) node: Vec<NodeDef>,
+    #[prost(message, optional, tag = "4")]
+    pub(crate) versions: Option<VersionDef>,
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+pub(crate) struct VersionDef {
+    /// The version of TensorFlow's graphs that the writer knew.
+    #[prost(int32, tag = "1")]
+    pub(crate) producer: i32,
+    /// The oldest that may read it.
+    #[prost(int32, tag = "2")]
+    pub(crate) min_consumer: i32,
 }
 
 /// What a saver writes beside a checkpoint (`tensorflow/core/protobuf/meta_graph.proto`).
@@ -28,13 +40,15 @@ pub(crate) struct NodeDef {
     pub(crate) op: String,
     #[prost(string, repeated, tag = "3")]
     pub(crate) input: Vec<String>,
+    #[prost(string, tag = "4")]
+    pub(crate) device: String,
     #[prost(btree_map = "string, message", tag = "5")]
     pub(crate) attr: BTreeMap<String, AttrValue>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct AttrValue {
-    #[prost(oneof = "Value", tags = "1, 2, 3, 4, 5, 6, 7, 8")]
+    #[prost(oneof = "Value", tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10")]
     pub(crate) value: Option<Value>,
 }
 
@@ -56,6 +70,11 @@ pub(crate) enum Value {
     Shape(TensorShapeProto),
     #[prost(message, tag = "8")]
     Tensor(Box<TensorProto>),
+    #[prost(string, tag = "9")]
+    Placeholder(String),
+    /// A function's name and attributes, as they are.
+    #[prost(bytes = "bytes", tag = "10")]
+    Func(Bytes),
 }
 
 #[derive(Clone, PartialEq, prost::Message)]
@@ -64,6 +83,20 @@ pub(crate) struct ListValue {
     pub(crate) s: Vec<Bytes>,
     #[prost(int64, repeated, tag = "3")]
     pub(crate) i: Vec<i64>,
+    #[prost(float, repeated, tag = "4")]
+    pub(crate) f: Vec<f32>,
+    #[prost(bool, repeated, tag = "5")]
+    pub(crate) b: Vec<bool>,
+    #[prost(int32, repeated, tag = "6")]
+    pub(crate) r#type: Vec<i32>,
+    #[prost(message, repeated, tag = "7")]
+    pub(crate) shape: Vec<TensorShapeProto>,
+    /// As they are.
+    #[prost(bytes = "bytes", repeated, tag = "8")]
+    pub(crate) tensor: Vec<Bytes>,
+    /// As they are.
+    #[prost(bytes = "bytes", repeated, tag = "9")]
+    pub(crate) func: Vec<Bytes>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

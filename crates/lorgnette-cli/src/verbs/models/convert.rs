@@ -1,0 +1,86 @@
+//! `lorgnette models convert`: a model in another form.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, bail};
+use clap::{Args, ValueEnum};
+use lorgnette::ModelOptions;
+
+use crate::Outcome;
+use crate::arguments::{Global, Size};
+use crate::messages::Messages;
+use crate::model;
+
+/// Write a model as a frozen graph, a checkpoint or a plan file
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    /// The network, as for --model
+    #[arg(value_name = "M")]
+    named: Option<OsString>,
+
+    /// Where to write it: .pb for a graph, .ckpt for a checkpoint (the name its files begin with), .plan for a plan file
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+
+    /// The form, where the name of FILE does not tell
+    #[arg(long, value_enum)]
+    to: Option<Form>,
+
+    /// Rows and columns of a graph's input
+    #[arg(long, value_name = "N|HxW")]
+    size: Option<Size>,
+}
+
+const EXAMPLES: &str = "\
+A graph (.pb) is frozen: TensorFlow runs it to the same numbers. A checkpoint (.ckpt) is of version 2, as TensorFlow's
+saver writes it. A plan file (.plan) is Lorgnette's own: its weights lie as this machine's kernels want them, so it
+starts at once; it is made anew when the model or the program changes.
+
+Examples:
+  lorgnette models convert vgg_16.ckpt --out vgg_16.pb
+  lorgnette models convert mobilenet_v1_1.0_224_frozen.pb --out mobilenet_v1.ckpt
+  lorgnette models convert inception_v3.tar.gz --out inception_v3.plan";
+
+/// What a model is written as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Form {
+    // A frozen GraphDef.
+    Graph,
+    // A V2 checkpoint.
+    Checkpoint,
+    // A plan file.
+    Plan,
+}
+
+impl Form {
+    fn of(path: &Path) -> Option<Self> {
+        match path.extension()?.to_str()? {
+            "pb" => Some(Self::Graph),
+            "ckpt" | "index" => Some(Self::Checkpoint),
+            "plan" => Some(Self::Plan),
+            _ => None,
+        }
+    }
+}
+
+/// Converts.
+pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
+    let Some(form) = arguments.to.or_else(|| Form::of(&arguments.out)) else {
+        bail!("{}: what it is to be? End it in .pb, .ckpt or .plan, or say --to", arguments.out.display());
+    };
+    let options = ModelOptions { size: arguments.size.map(|Size(size)| size), ..global.model_options()? };
+    let model = model::open(arguments.named.as_deref(), global, &options, messages)?;
+    let out = &arguments.out;
+    match form {
+        Form::Graph => model.write_frozen(out)?,
+        Form::Checkpoint if out.extension().is_some_and(|ending| ending == "index") => {
+            model.write_checkpoint(&out.with_extension(""))?;
+        }
+        Form::Checkpoint => model.write_checkpoint(out)?,
+        Form::Plan => model.write_plan_file(out)?,
+    }
+    messages.detail(&format_args!("{} written to {}", model.name(), out.display()));
+    Ok(Outcome::Done)
+}

@@ -1,0 +1,115 @@
+//! Networks as TensorFlow's files: a frozen GraphDef, the variables of a checkpoint.
+//!
+//! ```text
+//! a graph's own nodes, its variables made constants (frozen) ─┬─▶ NodeDefs ─▶ file (written one by one)
+//! a network of the zoo, drawn as TF-Slim draws it (drawn)    ─┘
+//! ```
+
+mod drawn;
+mod frozen;
+
+pub(crate) use drawn::drawn;
+pub(crate) use frozen::{frozen, variables};
+
+use lorgnette_kernels::Pool;
+use prost::Message as _;
+use prost::encoding::{encode_varint, encoded_len_varint};
+
+use crate::error::{Error, Result};
+use crate::proto::{AttrValue, Dim, GraphDef, NodeDef, TensorProto, TensorShapeProto, Value as Attribute, VersionDef};
+use crate::sink::Sink;
+use crate::stored::Value;
+
+/// A node to be written; a constant's elements are not in its definition.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) def: NodeDef,
+    pub(crate) value: Option<Value>,
+}
+
+/// The version of graphs that TensorFlow 1.15 wrote: known to all that read frozen graphs today.
+const PRODUCER: i32 = 134;
+/// Protocol buffers end here (`CodedInputStream`'s limit, as TensorFlow sets it).
+const MOST_BYTES: u64 = i32::MAX as u64;
+
+/// Writes a GraphDef, node by node, so that no constant is in memory as a whole.
+///
+/// # Errors
+/// If it would be longer than a protocol buffer can be; if a constant cannot be read; what the system refuses.
+pub(crate) fn write_graph(out: &mut Sink, nodes: &[Node], pool: &Pool) -> Result<()> {
+    let bytes: u64 = nodes.iter().filter_map(|node| node.value.as_ref()).map(|value| value.byte_len() as u64).sum();
+    if bytes > MOST_BYTES {
+        let what = "a GraphDef ends at 2 GiB: write a checkpoint instead".into();
+        return Err(Error::Memory { what, needed: bytes, limit: MOST_BYTES });
+    }
+    for node in nodes {
+        match &node.value {
+            None => out.write(&field(GRAPH_NODE, &node.def.encode_to_vec()))?,
+            Some(value) => write_constant(out, &node.def, value, pool)?,
+        }
+    }
+    let versions = Some(VersionDef { producer: PRODUCER, min_consumer: 0 });
+    out.write(&GraphDef { node: Vec::new(), versions }.encode_to_vec())
+}
+
+/// Fields of the messages that a constant is in, by number (`graph.proto`, `node_def.proto`, `attr_value.proto`,
+/// `tensor.proto`).
+const GRAPH_NODE: u64 = 1;
+const NODE_ATTRIBUTE: u64 = 5;
+const ENTRY_KEY: u64 = 1;
+const ENTRY_VALUE: u64 = 2;
+const ATTRIBUTE_TENSOR: u64 = 8;
+const TENSOR_CONTENT: u64 = 4;
+
+/// Writes a constant: the messages around its elements, whose lengths count them, then the elements.
+fn write_constant(out: &mut Sink, def: &NodeDef, value: &Value, pool: &Pool) -> Result<()> {
+    let mut head = TensorProto { dtype: value.dtype().tensorflow(), ..TensorProto::default() };
+    head.tensor_shape = Some(shape_proto(value.shape()));
+    let elements = value.byte_len();
+    let mut parts = head.encode_to_vec();
+    parts.extend(heading(TENSOR_CONTENT, elements));
+    for (before, number) in [
+        (Vec::new(), ATTRIBUTE_TENSOR),
+        (field(ENTRY_KEY, b"value"), ENTRY_VALUE),
+        (def.encode_to_vec(), NODE_ATTRIBUTE),
+    ] {
+        let around = match number {
+            ATTRIBUTE_TENSOR => [heading(number, parts.len() + elements), parts].concat(),
+            _ => [before, heading(number, parts.len() + elements), parts].concat(),
+        };
+        parts = around;
+    }
+    out.write(&heading(GRAPH_NODE, parts.len() + elements))?;
+    out.write(&parts)?;
+    value.each_piece(pool, |piece| out.write(piece))
+}
+
+/// The tag and the length of a field of bytes.
+fn heading(number: u64, length: usize) -> Vec<u8> {
+    const BYTES: u64 = 2;
+    let mut heading = Vec::with_capacity(2 + encoded_len_varint(length as u64));
+    encode_varint(number << 3 | BYTES, &mut heading);
+    encode_varint(length as u64, &mut heading);
+    heading
+}
+
+fn field(number: u64, content: &[u8]) -> Vec<u8> {
+    [heading(number, content.len()), content.to_vec()].concat()
+}
+
+pub(crate) fn shape_proto(shape: &[usize]) -> TensorShapeProto {
+    TensorShapeProto { dim: shape.iter().map(|&size| Dim { size: size as i64 }).collect(), unknown_rank: false }
+}
+
+/// A node without a value.
+pub(crate) fn node(name: &str, op: &str, input: Vec<String>, attributes: &[(&str, Attribute)]) -> Node {
+    let attribute = |(key, value): &(&str, Attribute)| ((*key).to_owned(), AttrValue { value: Some(value.clone()) });
+    let attr = attributes.iter().map(attribute).collect();
+    Node { def: NodeDef { name: name.into(), op: op.into(), input, attr, ..NodeDef::default() }, value: None }
+}
+
+/// A constant.
+pub(crate) fn constant(name: &str, value: Value) -> Node {
+    let dtype = [("dtype", Attribute::Type(value.dtype().tensorflow()))];
+    Node { value: Some(value), ..node(name, "Const", Vec::new(), &dtype) }
+}

@@ -1,0 +1,243 @@
+//! Plan files: a network with its weights packed already, which is ready as soon as it is mapped.
+//!
+//! ```text
+//! model ─▶ planned, packed ─▶ plan file ─▶ mapped ─▶ the network without what is packed, and what is packed
+//!                                              └─ stale ─▶ the model it is from, and the file written anew
+//! ```
+//! It is for one CPU level and one version of the kernels' layouts, and it is stale when it is opened for others, or when
+//! the model has changed. Without the model it still serves, as long as nothing is asked of it but what was packed.
+
+mod format;
+mod kept;
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs::File;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::UNIX_EPOCH;
+
+use lorgnette_kernels::PACKED_LAYOUTS;
+
+use self::format::{Header, Origin, Variable};
+use self::kept::Kept;
+use crate::error::{Error, Result};
+use crate::import::GraphDef;
+use crate::network::Options;
+use crate::plan::Packing;
+use crate::proto;
+use crate::source::{Rebuilt, Source};
+use crate::stored::Value;
+use crate::zoo::{self, ZooOptions};
+
+/// What became of opening a plan file.
+pub(crate) enum Opened {
+    Fresh {
+        name: String,
+        /// The model it is from, if it is there.
+        model: Option<PathBuf>,
+        source: Box<Source>,
+        packing: Packing,
+    },
+    Stale {
+        /// The model it is from, and how to open it.
+        model: PathBuf,
+        options: Box<Options>,
+        why: String,
+    },
+}
+
+/// Whether a file is a plan file.
+pub(crate) fn is_plan_file(path: &Path) -> bool {
+    let mut start = [0; format::MAGIC.len()];
+    path.is_file()
+        && File::open(path).and_then(|mut file| file.read_exact(&mut start)).is_ok()
+        && start == format::MAGIC
+}
+
+/// Opens a plan file, or says that it is stale.
+///
+/// # Errors
+/// If it is damaged, or stale and the model is gone; if options are given that were settled when it was made.
+pub(crate) fn open(path: &Path, options: &Options) -> Result<Opened> {
+    check_options(path, options)?;
+    let (header, weights) = format::read(path)?;
+    let origin = header.origin.clone().unwrap_or(Origin { averages: true, ..Origin::default() });
+    let model = PathBuf::from(&origin.path);
+    let there = model.is_file();
+    let opening = origin_options(&header, &origin, options)?;
+    if let Some(why) = staleness(&header, &origin, options) {
+        if there {
+            return Ok(Opened::Stale { model, options: Box::new(opening), why });
+        }
+        let what = format!("{why}, and the model it is from, {}, is gone: convert that again", model.display());
+        return Err(Error::Format { path: path.into(), what });
+    }
+    let packing = Packing::default();
+    weights.into_iter().for_each(|(key, packed)| packing.insert(key, packed));
+    let name = header.name.clone();
+    let kept = Arc::new(Kept::new(path, header.variables.clone(), &model, opening));
+    let source = Box::new(source(path, &header, kept)?);
+    Ok(Opened::Fresh { name, model: there.then_some(model), source, packing })
+}
+
+/// What a plan file is made of.
+pub(crate) struct Planned<'a> {
+    pub(crate) name: &'a str,
+    /// The model's file; `None` for one in memory.
+    pub(crate) file: Option<&'a Path>,
+    pub(crate) source: &'a Source,
+    /// All its weights.
+    pub(crate) packing: &'a Packing,
+}
+
+/// Writes a plan file of what `fetches` need.
+///
+/// # Errors
+/// If something of it cannot be read; what the system refuses.
+pub(crate) fn write(path: &Path, model: &Planned<'_>, options: &Options, fetches: &[&str]) -> Result<()> {
+    let packed = model.packing.filled();
+    let filters: HashSet<&str> = packed.iter().map(|(key, _)| key.filter.as_str()).collect();
+    let (net, built, graph) = match model.source {
+        Source::Zoo(rebuilt) => (rebuilt.net.name.to_owned(), rebuilt.options().written(), None),
+        Source::Graph(def) => (String::new(), Vec::new(), Some(stripped(def, &filters))),
+    };
+    let variables = model.source.kept_variables(fetches, &filters)?;
+    let header = Header {
+        packing: PACKED_LAYOUTS,
+        level: options.level.name().into(),
+        name: model.name.into(),
+        origin: model.file.map(|file| origin(file, options)),
+        net,
+        options: built,
+        graph,
+        variables: variables.into_iter().map(|(name, value)| kept(name, &value, &filters)).collect::<Result<_>>()?,
+        weights: Vec::new(),
+    };
+    format::write(path, header, &packed)
+}
+
+fn check_options(path: &Path, options: &Options) -> Result<()> {
+    let zoo = options.zoo.written();
+    let given = [
+        options.net.as_ref().map(|_| "--net"),
+        zoo.first().map(|_| "--net-option"),
+        options.checkpoint.as_ref().map(|_| "--checkpoint"),
+        (!options.averages).then_some("--no-ema"),
+    ];
+    match given.into_iter().flatten().next() {
+        None => Ok(()),
+        Some(option) => Err(Error::Input(format!(
+            "{}: a plan file is as it was made: give {option} when the model is converted",
+            path.display()
+        ))),
+    }
+}
+
+/// Why a plan file must not be used as it is.
+fn staleness(header: &Header, origin: &Origin, options: &Options) -> Option<String> {
+    if header.packing != PACKED_LAYOUTS {
+        return Some("it was packed by another version of this program".into());
+    }
+    if header.level != options.level.name() {
+        return Some(format!("it was packed for {}, not for {}", header.level, options.level));
+    }
+    let now = stamp(Path::new(&origin.path))?;
+    (now != (origin.length, origin.modified)).then(|| "the model it is from has changed".into())
+}
+
+/// Length and time of change of the file that stands for a model; `None` if it is not there.
+fn stamp(path: &Path) -> Option<(u64, i64)> {
+    let metadata = path.metadata().ok().filter(std::fs::Metadata::is_file)?;
+    let modified = metadata.modified().ok()?.duration_since(UNIX_EPOCH).unwrap_or_default();
+    Some((metadata.len(), i64::try_from(modified.as_nanos()).unwrap_or(i64::MAX)))
+}
+
+/// The file that stands for a model: itself, or the index of a V2 checkpoint.
+fn model_file(file: &Path) -> PathBuf {
+    let mut index = file.as_os_str().to_owned();
+    index.push(".index");
+    let index = PathBuf::from(index);
+    let file = if !file.is_file() && index.is_file() { index } else { file.into() };
+    std::path::absolute(&file).unwrap_or(file)
+}
+
+fn origin(file: &Path, options: &Options) -> Origin {
+    let path = model_file(file);
+    let (length, modified) = stamp(&path).unwrap_or_default();
+    Origin {
+        path: path.to_string_lossy().into_owned(),
+        length,
+        modified,
+        averages: options.averages,
+        checkpoint: options.checkpoint.as_ref().map(|path| path.to_string_lossy().into_owned()),
+        net: options.net.clone(),
+    }
+}
+
+/// How the model was opened when the plan file was made.
+fn origin_options(header: &Header, origin: &Origin, options: &Options) -> Result<Options> {
+    Ok(Options {
+        net: origin.net.clone(),
+        zoo: zoo_options(header)?,
+        checkpoint: origin.checkpoint.as_ref().map(PathBuf::from),
+        averages: origin.averages,
+        ..options.clone()
+    })
+}
+
+fn zoo_options(header: &Header) -> Result<ZooOptions> {
+    let mut options = ZooOptions::default();
+    header.options.iter().try_for_each(|option| options.set(option))?;
+    Ok(options)
+}
+
+/// The network, its packed variables in the file only as what they were packed to.
+fn source(path: &Path, header: &Header, kept: Arc<Kept>) -> Result<Source> {
+    if let Some(graph) = &header.graph {
+        return Ok(Source::Graph(GraphDef::of_nodes(graph.clone(), path)?.with_variables(kept)));
+    }
+    let net = zoo::find(&header.net)?;
+    Ok(Source::Zoo(Box::new(Rebuilt::new(net, path, kept, &zoo_options(header)?)?)))
+}
+
+/// A graph whose packed constants are variables.
+fn stripped(def: &GraphDef, filters: &HashSet<&str>) -> proto::GraphDef {
+    let strip = |node: &proto::NodeDef| {
+        let mut node = node.clone();
+        if node.op == "Const" && filters.contains(node.name.as_str()) {
+            node.op = "VariableV2".into();
+            node.attr.remove("value");
+        }
+        node
+    };
+    proto::GraphDef { node: def.nodes().iter().map(strip).collect(), versions: None }
+}
+
+fn kept(name: String, value: &Value, filters: &HashSet<&str>) -> Result<Variable> {
+    let is_packed = filters.contains(name.as_str());
+    Ok(Variable {
+        dtype: value.dtype().tensorflow(),
+        shape: value.shape().iter().map(|&length| length as u64).collect(),
+        contents: if is_packed { None } else { Some(value.tensor()?.bytes().clone()) },
+        name,
+    })
+}
+
+impl Source {
+    /// The variables that `fetches` need, and the constants that were packed.
+    fn kept_variables(&self, fetches: &[&str], filters: &HashSet<&str>) -> Result<Vec<(String, Value)>> {
+        let def = match self {
+            Self::Zoo(rebuilt) => return Ok(rebuilt.variables()),
+            Self::Graph(def) => def,
+        };
+        let mut found = BTreeMap::new();
+        for node in def.needed(fetches)? {
+            let constant = || def.constant(node).filter(|_| filters.contains(node.name.as_str())).map(Value::Here);
+            if let Some(value) = def.variable(node).transpose()?.or_else(constant) {
+                found.insert(node.name.clone(), value);
+            }
+        }
+        Ok(found.into_iter().collect())
+    }
+}

@@ -1,0 +1,102 @@
+//! Writing a table.
+
+use super::{FOOTER, MAGIC, PLAIN};
+use crate::error::Result;
+use crate::sink::Sink;
+use crate::weights::checksum::Checksum;
+use crate::weights::varint;
+
+/// Blocks are closed when they are longer.
+const BLOCK: usize = 4096;
+/// Entries from one restart point to the next.
+const RESTART: usize = 16;
+
+/// A table being written: sorted keys and their values.
+pub(in crate::weights) struct TableWriter<'a> {
+    out: &'a mut Sink,
+    block: BlockWriter,
+    index: BlockWriter,
+}
+
+impl<'a> TableWriter<'a> {
+    pub(in crate::weights) fn new(out: &'a mut Sink) -> Self {
+        Self { out, block: BlockWriter::default(), index: BlockWriter::default() }
+    }
+
+    /// Adds a key, which comes after those before, and its value.
+    pub(in crate::weights) fn add(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
+        self.block.add(key, value);
+        if self.block.content.len() > BLOCK { self.close_block() } else { Ok(()) }
+    }
+
+    /// Writes what is left, the index and the footer.
+    pub(in crate::weights) fn finish(mut self) -> Result<()> {
+        if !self.block.content.is_empty() {
+            self.close_block()?;
+        }
+        let metaindex = write_block(self.out, BlockWriter::default())?;
+        let index = write_block(self.out, std::mem::take(&mut self.index))?;
+        let mut footer = [metaindex, index].concat();
+        footer.resize(FOOTER - MAGIC.len(), 0);
+        footer.extend(MAGIC);
+        self.out.write(&footer)
+    }
+
+    fn close_block(&mut self) -> Result<()> {
+        let block = std::mem::take(&mut self.block);
+        let last_key = block.last_key.clone();
+        let place = write_block(self.out, block)?;
+        self.index.add(&last_key, &place);
+        Ok(())
+    }
+}
+
+/// Writes a block and its trailer; gives its place as the index and the footer have it.
+fn write_block(out: &mut Sink, block: BlockWriter) -> Result<Vec<u8>> {
+    let start = out.written();
+    let mut content = block.finish();
+    let mut place = Vec::new();
+    varint::put(&mut place, start);
+    varint::put(&mut place, content.len() as u64);
+    content.push(PLAIN);
+    let sum = Checksum::of(&content).masked();
+    out.write(&content)?;
+    out.write(&sum.to_le_bytes())?;
+    Ok(place)
+}
+
+/// The entries of a block being written.
+#[derive(Default)]
+struct BlockWriter {
+    content: Vec<u8>,
+    restarts: Vec<u32>,
+    entries: usize,
+    last_key: Vec<u8>,
+}
+
+impl BlockWriter {
+    fn add(&mut self, key: &[u8], value: &[u8]) {
+        let shared = if self.entries.is_multiple_of(RESTART) {
+            self.restarts.push(self.content.len() as u32);
+            0
+        } else {
+            self.last_key.iter().zip(key).take_while(|(a, b)| a == b).count()
+        };
+        for length in [shared, key.len() - shared, value.len()] {
+            varint::put(&mut self.content, length as u64);
+        }
+        self.content.extend_from_slice(&key[shared..]);
+        self.content.extend_from_slice(value);
+        self.last_key = key.to_vec();
+        self.entries += 1;
+    }
+
+    fn finish(mut self) -> Vec<u8> {
+        if self.restarts.is_empty() {
+            self.restarts.push(0);
+        }
+        let count = self.restarts.len() as u32;
+        self.content.extend(self.restarts.iter().chain([&count]).flat_map(|number| number.to_le_bytes()));
+        self.content
+    }
+}
