@@ -164,9 +164,15 @@ fn resolve(name: OsString) -> Result<Choice> {
     Ok(Choice::File(path))
 }
 
-/// Whether files of that name with an ending make a checkpoint, or an archive with that name in it.
+/// Whether there are files of that name with something behind it, as a checkpoint's are, or an archive with that name
+/// in it.
 fn is_prefix(path: &Path) -> bool {
-    let mut index = path.as_os_str().to_owned();
-    index.push(".index");
-    Path::new(&index).exists() || path.ancestors().skip(1).any(Path::is_file)
+    let Some(name) = path.file_name() else { return false };
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let longer = |file: OsString| {
+        let rest = file.as_encoded_bytes().strip_prefix(name.as_encoded_bytes());
+        rest.and_then(<[u8]>::first).is_some_and(|next| matches!(next, b'.' | b'-'))
+    };
+    let beside = folder.read_dir().is_ok_and(|entries| entries.flatten().any(|entry| longer(entry.file_name())));
+    beside || path.ancestors().skip(1).any(Path::is_file)
 }

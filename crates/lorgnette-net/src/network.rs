@@ -15,9 +15,9 @@ use crate::passes::optimise;
 use crate::plan::{Activations, Packing, Plan, PlanOptions, Port};
 use crate::plan_file::{self, Opened};
 use crate::sink::write_whole;
-use crate::source::{Source, check_no_zoo_options, node_name};
+use crate::source::{Rebuilt, Source, check_no_zoo_options, node_name};
 use crate::tensor::Tensor;
-use crate::weights::write_bundle;
+use crate::weights::{Variables, write_bundle};
 use crate::zoo::{Net, ZooOptions};
 
 /// How a network is run.
@@ -165,6 +165,15 @@ impl Network {
     /// [`write_plan_file`](Self::write_plan_file) makes it anew.
     pub fn stale_plan_file(&self) -> Option<(&Path, &str)> {
         self.stale.as_deref().map(|(path, why)| (path.as_path(), why.as_str()))
+    }
+
+    /// A network of the zoo with variables from wherever they are; [`MadeUp`](crate::zoo::MadeUp) ones serve to measure it.
+    ///
+    /// # Errors
+    /// If variables are missing or of other shapes, or an option does not fit.
+    pub fn of_net(net: &'static Net, variables: Arc<dyn Variables + Send + Sync>, options: Options) -> Result<Self> {
+        let rebuilt = Rebuilt::new(net, Path::new(net.name), variables, &options.zoo)?;
+        Ok(Self::new(net.name.to_owned(), None, Source::Zoo(Box::new(rebuilt)), options))
     }
 
     /// Reads a frozen graph that is in memory; `name` is what messages call it.

@@ -70,7 +70,11 @@ pub(crate) fn open(path: &Path, options: &Options) -> Result<Opened> {
         if there {
             return Ok(Opened::Stale { model, options: Box::new(opening), why });
         }
-        let what = format!("{why}, and the model it is from, {}, is gone: convert that again", model.display());
+        let gone = match origin.path.as_str() {
+            "" => "it is from no file".to_owned(),
+            path => format!("the model it is from, {path}, is gone"),
+        };
+        let what = format!("{why}, and {gone}: convert the model again");
         return Err(Error::Format { path: path.into(), what });
     }
     let packing = Packing::default();

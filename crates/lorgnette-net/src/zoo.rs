@@ -22,6 +22,7 @@ mod inception_v2;
 mod inception_v3;
 mod inception_v4;
 mod lenet;
+mod made_up;
 mod mobilenet;
 mod mobilenet_v1;
 mod mobilenet_v2;
@@ -36,6 +37,7 @@ mod slim;
 mod vgg;
 
 pub use crate::weights::{Shadowed, Variables, fits, misshapen, missing};
+pub use made_up::MadeUp;
 pub use options::{Setting, ZooOptions};
 pub use recognise::recognise;
 
@@ -152,6 +154,9 @@ impl Net {
     /// [`Error::Unknown`] for an unknown `final_endpoint`.
     pub fn build(&self, variables: &dyn Variables, options: &ZooOptions) -> Result<Built> {
         self.check(options)?;
+        // Where nobody says how many classes there are, there are as many as were published.
+        let published = ZooOptions { num_classes: options.num_classes.or(Some(self.classes)), ..options.clone() };
+        let options = if variables.has_shapes() { options } else { &published };
         let mut slim = Slim::new(variables, options, self.side, self.channels);
         let end = (self.table)(&mut slim);
         slim.finish(end)

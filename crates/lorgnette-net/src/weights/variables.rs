@@ -27,11 +27,20 @@ pub trait Variables: Debug {
 
     /// A variable's shape, if there is such a variable.
     fn shape(&self, name: &str) -> Option<Vec<usize>>;
+
+    /// Whether the variables have shapes of their own. Else the network must ask for whole shapes.
+    fn has_shapes(&self) -> bool {
+        true
+    }
 }
 
 impl<V: Variables + ?Sized> Variables for &V {
     fn operand(&self, name: &str, shape: &[Option<usize>]) -> Result<Op> {
         (**self).operand(name, shape)
+    }
+
+    fn has_shapes(&self) -> bool {
+        (**self).has_shapes()
     }
 
     fn variable(&self, name: &str, shape: &[Option<usize>]) -> Result<Tensor> {

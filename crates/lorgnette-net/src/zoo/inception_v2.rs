@@ -65,7 +65,7 @@ fn inception_v2(s: &mut Slim<'_>) -> Step<()> {
 /// As in the file, or thinner by a factor.
 pub(super) fn width(s: &Slim<'_>) -> Width {
     let min_depth = s.options().min_depth.unwrap_or(16);
-    s.options().depth_multiplier.map_or(Width::Stored, |multiplier| Width::Truncated { multiplier, min_depth })
+    s.depth_multiplier(None).map_or(Width::Stored, |multiplier| Width::Truncated { multiplier, min_depth })
 }
 
 fn first_layer(s: &mut Slim<'_>) -> Step {

@@ -10,7 +10,7 @@ pub(super) fn arg_scope(s: &Slim<'_>, multiplier: Option<f64>, activation: Activ
     ArgScope {
         normalizer: Normalizer::BatchNorm { epsilon: 0.001, scale: true },
         activation,
-        width: s.options().depth_multiplier.or(multiplier).map_or(Width::Stored, width),
+        width: s.depth_multiplier(multiplier).map_or(Width::Stored, width),
         ..ArgScope::default()
     }
 }

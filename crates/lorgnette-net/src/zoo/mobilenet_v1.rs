@@ -91,7 +91,7 @@ fn mobilenet_v1(s: &mut Slim<'_>, multiplier: Option<f64>) -> Step<()> {
     s.args = ArgScope {
         normalizer: Normalizer::BatchNorm { epsilon: 0.001, scale: true },
         activation: Activation::Relu6,
-        width: options.depth_multiplier.or(multiplier).map_or(Width::Stored, width),
+        width: s.depth_multiplier(multiplier).map_or(Width::Stored, width),
         ..ArgScope::default()
     };
     let net = s.base("MobilenetV1", |s| {

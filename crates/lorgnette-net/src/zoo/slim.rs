@@ -138,6 +138,13 @@ impl<'a> Slim<'a> {
         self.options
     }
 
+    /// The factor for the number of channels: as asked for, else the network's `own`, else none, for as many as the file
+    /// has.
+    pub(super) fn depth_multiplier(&self, own: Option<f64>) -> Option<f64> {
+        let paper = (!self.variables.has_shapes()).then_some(1.0);
+        self.options.depth_multiplier.or(own).or(paper)
+    }
+
     /// Builds what is in a scope.
     pub(super) fn scope<T>(&mut self, name: &str, body: impl FnOnce(&mut Self) -> Step<T>) -> Step<T> {
         self.scoped(name, name, body)
