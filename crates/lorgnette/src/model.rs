@@ -9,6 +9,7 @@ use lorgnette_net::{Network, Options};
 
 use crate::error::{Error, Result};
 use crate::family::{self, Family};
+use crate::home::Home;
 use crate::labels::Labels;
 use crate::picture::Picture;
 use crate::preprocess::{Preprocess, Style};
@@ -116,6 +117,12 @@ impl Model {
     pub fn open(path: &Path, options: &ModelOptions) -> Result<Self> {
         let network = Network::open(path, network_options(options))?;
         Self::new(network.name().to_owned(), network, options)
+    }
+
+    /// As [`Model::open`], under another name than the file's.
+    pub(crate) fn open_named(name: &str, path: &Path, options: &ModelOptions) -> Result<Self> {
+        let network = Network::open(path, network_options(options))?;
+        Self::new(name.to_owned(), network, options)
     }
 
     fn new(name: String, network: Network, options: &ModelOptions) -> Result<Self> {
@@ -256,13 +263,6 @@ impl About {
     }
 }
 
-/// The model home: `LORGNETTE_HOME`, else `lorgnette` in the user's data folder. Archives are unpacked there.
-fn home() -> Option<PathBuf> {
-    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let data = || set("XDG_DATA_HOME").or_else(|| Some(set("HOME")?.join(".local/share")));
-    set("LORGNETTE_HOME").or_else(|| Some(data().or_else(|| set("LOCALAPPDATA"))?.join("lorgnette")))
-}
-
 impl ModelOptions {
     /// What of it concerns the network alone.
     #[must_use]
@@ -279,7 +279,7 @@ fn network_options(options: &ModelOptions) -> Options {
         output: options.output.clone(),
         net: options.net.clone(),
         averages: !options.no_averages,
-        cache: home(),
+        cache: Home::find().map(|home| home.folder().to_owned()),
         ..defaults
     }
 }

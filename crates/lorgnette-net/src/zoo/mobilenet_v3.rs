@@ -24,21 +24,17 @@ pub(super) const MOBILENET_EDGETPU_075: Net = edgetpu_net("mobilenet_edgetpu_075
 
 /// The address of a published file, with its top-1 accuracy.
 macro_rules! published {
-    ($file:literal, $top1:literal) => {
-        Published {
-            url: concat!("https://storage.googleapis.com/mobilenet_v3/checkpoints/v3-", $file, "_float.tgz"),
-            bytes: None,
-            side: 224,
-            top1: Some($top1),
-            top5: None,
-        }
-    };
+    ($file:literal, $width:literal, $top1:literal) => {{
+        let url =
+            concat!("https://storage.googleapis.com/mobilenet_v3/checkpoints/v3-", $file, "_", $width, "_float.tgz");
+        Published { top5: None, ..Published::new(url, 224, $top1, 0.0) }.of_width($width)
+    }};
 }
 
-const LARGE_FILES: &[Published] = &[published!("large_224_1.0", 75.2), published!("large_224_0.75", 73.3)];
-const SMALL_FILES: &[Published] = &[published!("small_224_1.0", 67.5), published!("small_224_0.75", 65.4)];
-const LARGE_MINIMALISTIC_FILES: &[Published] = &[published!("large-minimalistic_224_1.0", 72.3)];
-const SMALL_MINIMALISTIC_FILES: &[Published] = &[published!("small-minimalistic_224_1.0", 61.9)];
+const LARGE_FILES: &[Published] = &[published!("large_224", 1.0, 75.2), published!("large_224", 0.75, 73.3)];
+const SMALL_FILES: &[Published] = &[published!("small_224", 1.0, 67.5), published!("small_224", 0.75, 65.4)];
+const LARGE_MINIMALISTIC_FILES: &[Published] = &[published!("large-minimalistic_224", 1.0, 72.3)];
+const SMALL_MINIMALISTIC_FILES: &[Published] = &[published!("small-minimalistic_224", 1.0, 61.9)];
 
 type Table = fn(&mut Slim<'_>) -> Step<()>;
 
