@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Result, bail};
+use lorgnette::catalogue::{self, Entry};
 use lorgnette::net::Network;
 use lorgnette::net::import::Ports;
 use lorgnette::preprocess::Preprocess;
-use lorgnette::{EMBEDDED_NAME, Labels, Model, ModelOptions, Provenance};
+use lorgnette::{EMBEDDED_NAME, Home, Labels, Model, ModelOptions, Provenance};
 
 use crate::arguments::{Global, InputArguments, Size};
 use crate::messages::{Messages, count};
@@ -24,6 +25,8 @@ const ANY_PHOTO: [usize; 2] = [480, 640];
 enum Choice {
     Embedded,
     File(PathBuf),
+    /// A model of the catalogue, and its file.
+    Published(String, PathBuf),
 }
 
 /// Opens the network: `named` if the verb has it as an argument, else `--model`, else the environment's, else the
@@ -38,6 +41,7 @@ pub(crate) fn open(
     let model = match choose(named, global)? {
         Choice::Embedded => Model::embedded(options)?,
         Choice::File(path) => Model::open(&path, options)?,
+        Choice::Published(name, path) => catalogue::find(&name)?.open_file(&path, options)?,
     };
     messages.detail(&format_args!("{}, opened in {:.0?}", describe(&model), started.elapsed()));
     Ok(model)
@@ -61,7 +65,16 @@ pub(crate) fn open_network(named: Option<&OsStr>, global: &Global) -> Result<Net
     match choose(named, global)? {
         Choice::Embedded => Ok(Model::embedded(&options)?.network().clone()),
         Choice::File(path) => Ok(Network::open(&path, options.network())?),
+        Choice::Published(name, path) => Ok(catalogue::find(&name)?.open_file(&path, &options)?.network().clone()),
     }
+}
+
+/// The path of the network that [`open`] opens; `None` for the embedded one.
+pub(crate) fn path(named: Option<&OsStr>, global: &Global) -> Result<Option<PathBuf>> {
+    Ok(match choose(named, global)? {
+        Choice::Embedded => None,
+        Choice::File(path) | Choice::Published(_, path) => Some(path),
+    })
 }
 
 /// The shape of the input for so many photos. `size` is for graphs that take photos of any size; the others got theirs
@@ -150,15 +163,35 @@ fn resolve(name: OsString) -> Result<Choice> {
     if name == EMBEDDED_NAME {
         return Ok(Choice::Embedded);
     }
-    let path = PathBuf::from(name);
-    if !path.exists() && !is_prefix(&path) {
-        bail!(
-            "there is no model '{}': known are {EMBEDDED_NAME} (embedded) and the paths of frozen TensorFlow graphs (.pb) \
-             and of TF-Slim checkpoints",
-            path.display()
-        );
+    let path = PathBuf::from(&name);
+    if path.exists() || is_prefix(&path) {
+        return Ok(Choice::File(path));
     }
-    Ok(Choice::File(path))
+    // Names have no folders; what has one was meant to be a path.
+    let name = name.to_str().filter(|name| !name.contains(['/', '\\'])).unwrap_or_default();
+    match catalogue::find(name) {
+        Ok(entry) => pulled(&entry),
+        Err(error) if !name.is_empty() => bail!(
+            "{error}; `lorgnette models list` has all names; frozen TensorFlow graphs (.pb) and TF-Slim checkpoints are \
+             given by their paths"
+        ),
+        Err(_) => bail!(
+            "there is no model '{}': known are the names of `lorgnette models list`, {EMBEDDED_NAME} (embedded) and the \
+             paths of frozen TensorFlow graphs (.pb) and of TF-Slim checkpoints",
+            path.display()
+        ),
+    }
+}
+
+/// A model of the catalogue, which must be in the home.
+fn pulled(entry: &Entry) -> Result<Choice> {
+    let home = Home::find();
+    if let Some(path) = home.as_ref().and_then(|home| home.installed(entry)) {
+        return Ok(Choice::Published(entry.name.clone(), path));
+    }
+    let name = &entry.name;
+    let place = home.map_or_else(String::new, |home| format!(" (it would be {})", home.path(entry).display()));
+    bail!("{name} is not installed{place}: fetch it with `lorgnette models pull {name}`");
 }
 
 /// Whether files of that name with an ending make a checkpoint, or an archive with that name in it.

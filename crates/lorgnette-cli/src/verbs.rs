@@ -4,6 +4,7 @@ mod bench;
 mod classify;
 mod embed;
 mod explain;
+mod models;
 mod run;
 
 use anyhow::Result;
@@ -21,6 +22,7 @@ pub(crate) enum Verb {
     Run(run::Arguments),
     Explain(explain::Arguments),
     Bench(bench::Arguments),
+    Models(models::Arguments),
 }
 
 impl Verb {
@@ -32,6 +34,7 @@ impl Verb {
             Self::Run(arguments) => run::run(&arguments, global, *messages),
             Self::Explain(arguments) => explain::run(&arguments, global, *messages),
             Self::Bench(arguments) => bench::run(&arguments, global, *messages),
+            Self::Models(arguments) => models::run(&arguments, global, *messages),
         }
     }
 }
