@@ -92,7 +92,8 @@ impl Entry {
     /// # Errors
     /// As [`Model::open`].
     pub fn open(&self, home: &Home, options: &ModelOptions) -> Option<Result<Model>> {
-        Some(self.open_file(&home.installed(self)?, options))
+        let options = ModelOptions { home: Some(home.clone()), ..options.clone() };
+        Some(self.open_file(&home.installed(self)?, &options))
     }
 }
 

@@ -47,6 +47,8 @@ pub struct ModelOptions {
     pub net: Option<String>,
     /// Whether to use a checkpoint's weights themselves where it has moving averages of them too.
     pub no_averages: bool,
+    /// The model home, where archives are unpacked; [`Home::find`]'s if not given.
+    pub home: Option<Home>,
 }
 
 impl Default for ModelOptions {
@@ -65,6 +67,7 @@ impl Default for ModelOptions {
             memory_limit: 8 << 30,
             net: None,
             no_averages: false,
+            home: None,
         }
     }
 }
@@ -279,7 +282,7 @@ fn network_options(options: &ModelOptions) -> Options {
         output: options.output.clone(),
         net: options.net.clone(),
         averages: !options.no_averages,
-        cache: Home::find().map(|home| home.folder().to_owned()),
+        cache: options.home.clone().or_else(Home::find).map(|home| home.folder().to_owned()),
         ..defaults
     }
 }

@@ -3,6 +3,7 @@
 mod arguments;
 mod classify;
 mod embed;
+mod models;
 mod networks;
 mod pictures;
 mod program;
