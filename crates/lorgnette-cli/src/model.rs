@@ -1,7 +1,7 @@
 //! Which network is meant, and opening it.
 
 use std::env;
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -156,14 +156,14 @@ fn choose(named: Option<&OsStr>, global: &Global) -> Result<Choice> {
         (Some(named), _) => Some(named.to_owned()),
         (None, model) => model.clone().or(variable),
     };
-    name.map_or(Ok(Choice::Embedded), resolve)
+    name.as_deref().map_or(Ok(Choice::Embedded), resolve)
 }
 
-fn resolve(name: OsString) -> Result<Choice> {
+fn resolve(name: &OsStr) -> Result<Choice> {
     if name == EMBEDDED_NAME {
         return Ok(Choice::Embedded);
     }
-    let path = PathBuf::from(&name);
+    let path = PathBuf::from(name);
     if path.exists() || is_prefix(&path) {
         return Ok(Choice::File(path));
     }

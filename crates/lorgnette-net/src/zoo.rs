@@ -282,7 +282,7 @@ impl Net {
     ) -> Result<Built> {
         let options = ZooOptions {
             num_classes,
-            depth_multiplier: published.width,
+            depth_multiplier: published.table.map_or(published.width, |_| None),
             size: Some([published.side; 2]),
             create_aux_logits: false,
             ..ZooOptions::default()

@@ -50,7 +50,7 @@ impl Net {
 }
 
 /// Elements of the variables that are learned.
-pub(super) fn parameters(variables: &BTreeMap<String, Vec<usize>>) -> u64 {
+fn parameters(variables: &BTreeMap<String, Vec<usize>>) -> u64 {
     let learned = variables.iter().filter(|(name, _)| !name.contains("/moving_"));
     learned.map(|(_, shape)| shape.iter().product::<usize>() as u64).sum()
 }
@@ -119,6 +119,8 @@ mod tests {
             ("mobilenet_v2_035", 0, 1.66, Some(59.0)),
             ("mobilenet_v3_large", 0, 5.4, Some(217.0)),
             ("mobilenet_v3_small", 0, 2.5, Some(56.0)),
+            ("mobilenet_v3_large", 1, 4.0, Some(155.0)),
+            ("mobilenet_v3_small", 1, 2.0, Some(44.0)),
             ("nasnet_mobile", 0, 5.3, Some(564.0)),
             ("nasnet_large", 0, 88.9, Some(23_800.0)),
             ("pnasnet_large", 0, 86.1, Some(25_000.0)),

@@ -191,6 +191,7 @@ impl Shown {
         }
         let scope = |(name, (variables, parameters))| Scope { name, variables, parameters };
         self.scopes = scopes.into_iter().map(scope).collect();
+        self.scopes.sort_by_key(|scope| natural(&scope.name));
         self.variables = variables;
     }
 
@@ -249,6 +250,18 @@ fn block(variable: &str) -> String {
     scopes[..kept].join("/")
 }
 
+/// A key by which `Conv2d_2` comes before `Conv2d_10`: each number with its length before it.
+fn natural(name: &str) -> String {
+    let mut key = String::new();
+    let mut rest = name;
+    while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
+        let digits = rest[start..].bytes().take_while(u8::is_ascii_digit).count();
+        key += &format!("{}{:>20}", &rest[..start], &rest[start..start + digits]);
+        rest = &rest[start + digits..];
+    }
+    key + rest
+}
+
 /// `1x224x224x3`.
 fn product(shape: &[usize]) -> String {
     let sides: Vec<String> = shape.iter().map(ToString::to_string).collect();
@@ -261,7 +274,14 @@ fn accuracy(top1: f32, top5: Option<f32>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::block;
+    use super::{block, natural};
+
+    #[test]
+    fn scopes_are_in_the_order_of_their_numbers() {
+        let mut names = ["a/Conv2d_10_x", "a/Conv2d_2_y", "a/Conv2d_10", "a/Conv2d_1"];
+        names.sort_by_key(|name| natural(name));
+        assert_eq!(names, ["a/Conv2d_1", "a/Conv2d_2_y", "a/Conv2d_10", "a/Conv2d_10_x"]);
+    }
 
     #[test]
     fn a_block_is_two_scopes() {
