@@ -20,6 +20,10 @@ const VARIABLE: &str = "LORGNETTE_MODEL";
 /// The size of the photo that a graph which takes photos of any size is planned for, if none is given.
 const ANY_PHOTO: [usize; 2] = [480, 640];
 
+/// What the user may name.
+const KNOWN: &str = "known are mobilenet_v1_1.0_224 (embedded), the names of `lorgnette models list`, and the paths of \
+                     frozen TensorFlow graphs (.pb) and of TF-Slim checkpoints";
+
 /// A network the user named.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Choice {
@@ -171,15 +175,8 @@ fn resolve(name: &OsStr) -> Result<Choice> {
     let name = name.to_str().filter(|name| !name.contains(['/', '\\'])).unwrap_or_default();
     match catalogue::find(name) {
         Ok(entry) => pulled(&entry),
-        Err(error) if !name.is_empty() => bail!(
-            "{error}; `lorgnette models list` has all names; frozen TensorFlow graphs (.pb) and TF-Slim checkpoints are \
-             given by their paths"
-        ),
-        Err(_) => bail!(
-            "there is no model '{}': known are the names of `lorgnette models list`, {EMBEDDED_NAME} (embedded) and the \
-             paths of frozen TensorFlow graphs (.pb) and of TF-Slim checkpoints",
-            path.display()
-        ),
+        Err(error) if !name.is_empty() => bail!("{error}; {KNOWN}"),
+        Err(_) => bail!("there is no model '{}'; {KNOWN}", path.display()),
     }
 }
 
