@@ -338,3 +338,16 @@ fn proxies_are_gone_through_but_for_excepted_hosts() {
     stage.well();
     assert!(!direct.asked().is_empty());
 }
+
+#[test]
+fn a_server_without_tls_is_no_https_server() {
+    let server = Server::answering(|_, _, stream| send(stream, "400 Bad Request", &[length(0)], b""));
+    let error = Stage::from(&[&server.url.replace("http:", "https:")]).badly();
+    assert!(error.contains("https://127.0.0.1") && !error.contains("400"), "{error}");
+}
+
+#[test]
+fn a_server_nobody_can_reach_is_not_waited_for() {
+    let error = Stage::from(&["http://127.0.0.1:1/"]).badly();
+    assert!(error.contains("http://127.0.0.1:1/") && !error.contains("tried"), "{error}");
+}

@@ -18,6 +18,8 @@ const USER_AGENT: &str = concat!("lorgnette/", env!("CARGO_PKG_VERSION"));
 pub(super) enum Trouble {
     /// It may be over soon.
     Passing(String),
+    /// There is no way to the server: over soon, if there was one a moment ago.
+    Unreachable(String),
     /// It will not.
     Lasting(String),
 }
@@ -122,9 +124,18 @@ fn trouble(error: ureq::Error) -> Trouble {
         ureq::Error::Rustls(_) | ureq::Error::Tls(_) | ureq::Error::BadUri(_) | ureq::Error::InvalidProxyUrl => {
             Trouble::Lasting(error.to_string())
         }
+        ureq::Error::HostNotFound => Trouble::Unreachable(error.to_string()),
+        ureq::Error::Io(error) if is_unreachable(&error) => Trouble::Unreachable(error.to_string()),
         ureq::Error::Io(error) => Trouble::Passing(error.to_string()),
         other => Trouble::Passing(other.to_string()),
     }
+}
+
+/// A name that is not found has no kind of error of its own.
+fn is_unreachable(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable};
+    let kinds = [ConnectionRefused, HostUnreachable, NetworkUnreachable];
+    kinds.contains(&error.kind()) || error.to_string().contains("failed to lookup address")
 }
 
 fn is_redirection(status: StatusCode) -> bool {

@@ -61,7 +61,8 @@ impl<'a> Transfer<'a> {
                 Ok(()) => return Ok(resumed),
                 Err(Stop::Here(error)) => return Err(Failure::Here(error)),
                 Err(Stop::Trouble(Trouble::Lasting(what))) => return Err(Failure::There(what)),
-                Err(Stop::Trouble(Trouble::Passing(what))) => what,
+                Err(Stop::Trouble(Trouble::Unreachable(what))) if attempt == 1 => return Err(Failure::There(what)),
+                Err(Stop::Trouble(Trouble::Passing(what) | Trouble::Unreachable(what))) => what,
             };
             let bytes = self.bytes();
             resumed |= bytes > 0;
