@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Result, bail};
+use lorgnette::catalogue::{self, Entry};
 use lorgnette::net::Network;
 use lorgnette::net::import::Ports;
 use lorgnette::preprocess::Preprocess;
-use lorgnette::{EMBEDDED_NAME, Labels, Model, ModelOptions, Provenance};
+use lorgnette::{EMBEDDED_NAME, Home, Labels, Model, ModelOptions, Provenance};
 
 use crate::arguments::{Global, InputArguments, Size};
 use crate::messages::{Messages, count};
@@ -19,11 +20,17 @@ const VARIABLE: &str = "LORGNETTE_MODEL";
 /// The size of the photo that a graph which takes photos of any size is planned for, if none is given.
 const ANY_PHOTO: [usize; 2] = [480, 640];
 
+/// What the user may name.
+const KNOWN: &str = "known are mobilenet_v1_1.0_224 (embedded), the names of `lorgnette models list`, and the paths of \
+                     frozen TensorFlow graphs (.pb) and of TF-Slim checkpoints";
+
 /// A network the user named.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Choice {
     Embedded,
     File(PathBuf),
+    /// A model of the catalogue, and its file.
+    Published(String, PathBuf),
 }
 
 /// Opens the network: `named` if the verb has it as an argument, else `--model`, else the environment's, else the
@@ -38,6 +45,7 @@ pub(crate) fn open(
     let model = match choose(named, global)? {
         Choice::Embedded => Model::embedded(options)?,
         Choice::File(path) => Model::open(&path, options)?,
+        Choice::Published(name, path) => catalogue::find(&name)?.open_file(&path, options)?,
     };
     for note in model.notes() {
         messages.note(note);
@@ -64,7 +72,16 @@ pub(crate) fn open_network(named: Option<&OsStr>, global: &Global) -> Result<Net
     match choose(named, global)? {
         Choice::Embedded => Ok(Model::embedded(&options)?.network().clone()),
         Choice::File(path) => Ok(Network::open(&path, options.network())?),
+        Choice::Published(name, path) => Ok(catalogue::find(&name)?.open_file(&path, &options)?.network().clone()),
     }
+}
+
+/// The path of the network that [`open`] opens; `None` for the embedded one.
+pub(crate) fn path(named: Option<&OsStr>, global: &Global) -> Result<Option<PathBuf>> {
+    Ok(match choose(named, global)? {
+        Choice::Embedded => None,
+        Choice::File(path) | Choice::Published(_, path) => Some(path),
+    })
 }
 
 /// The shape of the input for so many photos. `size` is for graphs that take photos of any size; the others got theirs
@@ -146,22 +163,35 @@ fn choose(named: Option<&OsStr>, global: &Global) -> Result<Choice> {
         (Some(named), _) => Some(named.to_owned()),
         (None, model) => model.clone().or(variable),
     };
-    name.map_or(Ok(Choice::Embedded), resolve)
+    name.as_deref().map_or(Ok(Choice::Embedded), resolve)
 }
 
-fn resolve(name: OsString) -> Result<Choice> {
+fn resolve(name: &OsStr) -> Result<Choice> {
     if name == EMBEDDED_NAME {
         return Ok(Choice::Embedded);
     }
     let path = PathBuf::from(name);
-    if !path.exists() && !is_prefix(&path) {
-        bail!(
-            "there is no model '{}': known are {EMBEDDED_NAME} (embedded) and the paths of frozen TensorFlow graphs (.pb) \
-             and of TF-Slim checkpoints",
-            path.display()
-        );
+    if path.exists() || is_prefix(&path) {
+        return Ok(Choice::File(path));
     }
-    Ok(Choice::File(path))
+    // Names have no folders; what has one was meant to be a path.
+    let name = name.to_str().filter(|name| !name.contains(['/', '\\'])).unwrap_or_default();
+    match catalogue::find(name) {
+        Ok(entry) => pulled(&entry),
+        Err(error) if !name.is_empty() => bail!("{error}; {KNOWN}"),
+        Err(_) => bail!("there is no model '{}'; {KNOWN}", path.display()),
+    }
+}
+
+/// A model of the catalogue, which must be in the home.
+fn pulled(entry: &Entry) -> Result<Choice> {
+    let home = Home::find();
+    if let Some(path) = home.as_ref().and_then(|home| home.installed(entry)) {
+        return Ok(Choice::Published(entry.name.clone(), path));
+    }
+    let name = &entry.name;
+    let place = home.map_or_else(String::new, |home| format!(" (it would be {})", home.path(entry).display()));
+    bail!("{name} is not installed{place}: fetch it with `lorgnette models pull {name}`");
 }
 
 /// Whether there are files of that name with something behind it, as a checkpoint's are, or an archive with that name

@@ -103,6 +103,11 @@ pub(crate) fn shown_variables(variables: &[(String, Vec<usize>)]) -> Vec<String>
 }
 
 impl Error {
+    /// An [`Error::Unknown`] with the few of `names` that are most like `name`.
+    pub fn unknown<'a>(kind: &'static str, name: &str, names: impl IntoIterator<Item = &'a str>) -> Self {
+        Self::Unknown { kind, name: name.into(), nearest: nearest(name, names) }
+    }
+
     /// An [`Error::Node`].
     pub(crate) fn node(node: &str, op: &str, what: impl Into<String>) -> Self {
         Self::Node { node: node.into(), op: op.into(), what: what.into() }

@@ -16,6 +16,7 @@
 
 mod alexnet;
 mod cifarnet;
+mod cost;
 mod inception_resnet_v2;
 mod inception_v1;
 mod inception_v2;
@@ -37,6 +38,7 @@ mod slim;
 mod vgg;
 
 pub use crate::weights::{Shadowed, Variables, fits, misshapen, missing};
+pub use cost::Cost;
 pub use made_up::MadeUp;
 pub use options::{Setting, ZooOptions};
 pub use recognise::recognise;
@@ -126,7 +128,7 @@ pub struct Net {
 }
 
 /// A trained file of a network.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug)]
 pub struct Published {
     /// Where it was published. Such addresses rot.
     pub url: &'static str,
@@ -138,11 +140,34 @@ pub struct Published {
     pub top1: Option<f32>,
     /// One of the first five answers is right.
     pub top5: Option<f32>,
+    /// Its factor of channels, where its network is of any width.
+    width: Option<f64>,
+    /// Its own table, where a factor alone does not make it.
+    table: Option<fn(&mut Slim<'_>) -> Step<()>>,
 }
 
 impl Published {
     const fn new(url: &'static str, side: usize, top1: f32, top5: f32) -> Self {
-        Self { url, bytes: None, side, top1: Some(top1), top5: Some(top5) }
+        Self { url, bytes: None, side, top1: Some(top1), top5: Some(top5), width: None, table: None }
+    }
+
+    const fn of_width(self, width: f64) -> Self {
+        Self { width: Some(width), ..self }
+    }
+
+    const fn of_table(self, table: fn(&mut Slim<'_>) -> Step<()>) -> Self {
+        Self { table: Some(table), ..self }
+    }
+
+    /// The last part of its address.
+    pub fn file(&self) -> &'static str {
+        self.url.rsplit('/').next().unwrap_or(self.url)
+    }
+
+    /// The file's name without its ending: `mobilenet_v2_0.75_192`.
+    pub fn stem(&self) -> &'static str {
+        let file = self.file();
+        file.strip_suffix(".tar.gz").or_else(|| file.strip_suffix(".tgz")).unwrap_or(file)
     }
 }
 
@@ -159,6 +184,29 @@ impl Net {
         let options = if variables.has_shapes() { options } else { &published };
         let mut slim = Slim::new(variables, options, self.side, self.channels);
         let end = (self.table)(&mut slim);
+        slim.finish(end)
+    }
+
+    /// Builds the network as it was for a published file: of its width, for pictures of its side. `num_classes` is as
+    /// in [`ZooOptions`]. Variables of another width are an error.
+    ///
+    /// # Errors
+    /// As [`Net::build`].
+    pub fn build_published(
+        &self,
+        published: &Published,
+        variables: &dyn Variables,
+        num_classes: Option<usize>,
+    ) -> Result<Built> {
+        let options = ZooOptions {
+            num_classes,
+            depth_multiplier: published.table.map_or(published.width, |_| None),
+            size: Some([published.side; 2]),
+            create_aux_logits: false,
+            ..ZooOptions::default()
+        };
+        let mut slim = Slim::new(variables, &options, self.side, self.channels);
+        let end = published.table.unwrap_or(self.table)(&mut slim);
         slim.finish(end)
     }
 

@@ -16,6 +16,10 @@ pub enum Error {
     /// A list of names could not be read.
     #[error(transparent)]
     Labels(#[from] LabelsError),
+    /// A model could not be pulled.
+    #[cfg(feature = "pull")]
+    #[error(transparent)]
+    Pull(#[from] crate::pull::PullError),
     /// The network does not fit what it is to be used for.
     #[error("{model}: {what}")]
     Model {

@@ -23,6 +23,7 @@
 //! | a model and a picture | [`Classifier::classify`] | the most probable classes |
 //! | a model and a picture | [`Embedder::embed`] | its features |
 //! | a prediction | [`draw::annotate`] | the picture with names and probabilities over it |
+//! | a published model's name | [`catalogue::find`], [`pull::pull`] | its file, in the [`Home`] |
 //! | tensors | [`net::Network::run`] | tensors, by TensorFlow's names |
 //!
 //! [`Model`], [`Classifier`], [`Embedder`], [`Picture`] and [`net::Network`] are `Send + Sync` and cheap to clone; clones
@@ -30,19 +31,24 @@
 
 #![forbid(unsafe_code)]
 
+pub mod catalogue;
 mod classify;
 pub mod draw;
 mod embed;
 mod error;
 mod family;
+mod home;
 pub mod labels;
 mod model;
 pub mod picture;
 pub mod preprocess;
+#[cfg(feature = "pull")]
+pub mod pull;
 
 pub use classify::{Classifier, Guess, Prediction};
 pub use embed::Embedder;
 pub use error::{Error, Result};
+pub use home::{Home, Receipt};
 pub use labels::Labels;
 pub use lorgnette_kernels as kernels;
 pub use lorgnette_net as net;

@@ -10,6 +10,7 @@ use lorgnette_net::{Network, Options};
 
 use crate::error::{Error, Result};
 use crate::family::{self, Family};
+use crate::home::Home;
 use crate::labels::{Beside, Labels};
 use crate::picture::Picture;
 use crate::preprocess::{Preprocess, Style};
@@ -51,6 +52,8 @@ pub struct ModelOptions {
     pub checkpoint: Option<PathBuf>,
     /// Whether to use a checkpoint's weights themselves where it has moving averages of them too.
     pub no_averages: bool,
+    /// The model home, where archives are unpacked; [`Home::find`]'s if not given.
+    pub home: Option<Home>,
 }
 
 impl Default for ModelOptions {
@@ -71,6 +74,7 @@ impl Default for ModelOptions {
             zoo: ZooOptions::default(),
             checkpoint: None,
             no_averages: false,
+            home: None,
         }
     }
 }
@@ -124,6 +128,12 @@ impl Model {
     pub fn open(path: &Path, options: &ModelOptions) -> Result<Self> {
         let network = Network::open(path, network_options(options))?;
         Self::new(network.name().to_owned(), network, options)
+    }
+
+    /// As [`Model::open`], under another name than the file's.
+    pub(crate) fn open_named(name: &str, path: &Path, options: &ModelOptions) -> Result<Self> {
+        let network = Network::open(path, network_options(options))?;
+        Self::new(name.to_owned(), network, options)
     }
 
     fn new(name: String, network: Network, options: &ModelOptions) -> Result<Self> {
@@ -299,13 +309,6 @@ impl About {
     }
 }
 
-/// The model home: `LORGNETTE_HOME`, else `lorgnette` in the user's data folder. Archives are unpacked there.
-fn home() -> Option<PathBuf> {
-    let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let data = || set("XDG_DATA_HOME").or_else(|| Some(set("HOME")?.join(".local/share")));
-    set("LORGNETTE_HOME").or_else(|| Some(data().or_else(|| set("LOCALAPPDATA"))?.join("lorgnette")))
-}
-
 impl ModelOptions {
     /// What of it concerns the network alone.
     #[must_use]
@@ -324,7 +327,7 @@ fn network_options(options: &ModelOptions) -> Options {
         zoo: options.zoo.clone(),
         checkpoint: options.checkpoint.clone(),
         averages: !options.no_averages,
-        cache: home(),
+        cache: options.home.clone().or_else(Home::find).map(|home| home.folder().to_owned()),
         ..defaults
     }
 }

@@ -4,6 +4,7 @@ mod arguments;
 mod classify;
 mod embed;
 mod forms;
+mod models;
 mod networks;
 mod pictures;
 mod program;

@@ -31,6 +31,7 @@ impl Ended {
 pub(crate) fn program<S: AsRef<OsStr>>(arguments: &[S]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lorgnette"));
     command.args(arguments).env_remove("LORGNETTE_MODEL").env_remove("LORGNETTE_LEVEL").env_remove("COLUMNS");
+    command.env_remove("LORGNETTE_MIRROR");
     command
 }
 

@@ -13,7 +13,13 @@ use crate::{Network, Options};
 fn node(name: &str, op: &str, inputs: &[&str], attributes: Vec<(&str, Value)>) -> NodeDef {
     let attr: BTreeMap<_, _> =
         attributes.into_iter().map(|(key, value)| (key.to_owned(), AttrValue { value: Some(value) })).collect();
-    NodeDef { name: name.into(), op: op.into(), input: inputs.iter().map(|&i| i.to_owned()).collect(), attr }
+    NodeDef {
+        name: name.into(),
+        op: op.into(),
+        input: inputs.iter().map(|&i| i.to_owned()).collect(),
+        attr,
+        ..NodeDef::default()
+    }
 }
 
 fn numbers(count: usize) -> Vec<f32> {
@@ -55,7 +61,7 @@ fn network(format: &'static str) -> Network {
         node("relu", "Relu", &["norm"], vec![]),
         node("pool", "MaxPool", &["relu"], vec![layout(), ("ksize", pair(2, 3)), ("strides", pair(1, 2)), same()]),
     ];
-    let bytes = GraphDef { node: nodes }.encode_to_vec();
+    let bytes = GraphDef { node: nodes, versions: None }.encode_to_vec();
     Network::from_bytes(bytes, format, Options::with_threads(Some(1))).unwrap()
 }
 

@@ -20,7 +20,8 @@ pub(super) const INCEPTION_V2: Net = Net {
         224,
         73.9,
         91.8,
-    )],
+    )
+    .of_width(1.0)],
     settings: SETTINGS,
     table: inception_v2,
 };

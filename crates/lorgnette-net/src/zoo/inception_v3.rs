@@ -21,7 +21,8 @@ pub(super) const INCEPTION_V3: Net = Net {
         299,
         78.0,
         93.9,
-    )],
+    )
+    .of_width(1.0)],
     settings: SETTINGS,
     table: inception_v3,
 };

@@ -22,10 +22,10 @@ macro_rules! models {
 }
 
 const FILES_100: &[Published] = &[
-    Published::new(models!("1.0_224"), 224, 70.9, 89.9),
-    Published::new(models!("1.0_192"), 192, 70.0, 89.2),
-    Published::new(models!("1.0_160"), 160, 68.0, 87.7),
-    Published::new(models!("1.0_128"), 128, 65.2, 85.8),
+    Published::new(models!("1.0_224"), 224, 70.9, 89.9).of_width(1.0),
+    Published::new(models!("1.0_192"), 192, 70.0, 89.2).of_width(1.0),
+    Published::new(models!("1.0_160"), 160, 68.0, 87.7).of_width(1.0),
+    Published::new(models!("1.0_128"), 128, 65.2, 85.8).of_width(1.0),
 ];
 const FILES_075: &[Published] = &[
     Published::new(models!("0.75_224"), 224, 68.4, 88.2),

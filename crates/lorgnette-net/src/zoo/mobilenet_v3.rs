@@ -24,21 +24,23 @@ pub(super) const MOBILENET_EDGETPU_075: Net = edgetpu_net("mobilenet_edgetpu_075
 
 /// The address of a published file, with its top-1 accuracy.
 macro_rules! published {
-    ($file:literal, $top1:literal) => {
-        Published {
-            url: concat!("https://storage.googleapis.com/mobilenet_v3/checkpoints/v3-", $file, "_float.tgz"),
-            bytes: None,
-            side: 224,
-            top1: Some($top1),
-            top5: None,
-        }
-    };
+    ($file:literal, $width:literal, $top1:literal) => {{
+        let url =
+            concat!("https://storage.googleapis.com/mobilenet_v3/checkpoints/v3-", $file, "_", $width, "_float.tgz");
+        Published { top5: None, ..Published::new(url, 224, $top1, 0.0) }.of_width($width)
+    }};
 }
 
-const LARGE_FILES: &[Published] = &[published!("large_224_1.0", 75.2), published!("large_224_0.75", 73.3)];
-const SMALL_FILES: &[Published] = &[published!("small_224_1.0", 67.5), published!("small_224_0.75", 65.4)];
-const LARGE_MINIMALISTIC_FILES: &[Published] = &[published!("large-minimalistic_224_1.0", 72.3)];
-const SMALL_MINIMALISTIC_FILES: &[Published] = &[published!("small-minimalistic_224_1.0", 61.9)];
+const LARGE_FILES: &[Published] = &[
+    published!("large_224", 1.0, 75.2),
+    published!("large_224", 0.75, 73.3).of_table(|s| thinner(s, 0.75, LARGE, [960, 1280])),
+];
+const SMALL_FILES: &[Published] = &[
+    published!("small_224", 1.0, 67.5),
+    published!("small_224", 0.75, 65.4).of_table(|s| thinner(s, 0.75, SMALL, [576, 1024])),
+];
+const LARGE_MINIMALISTIC_FILES: &[Published] = &[published!("large-minimalistic_224", 1.0, 72.3)];
+const SMALL_MINIMALISTIC_FILES: &[Published] = &[published!("small-minimalistic_224", 1.0, 61.9)];
 
 type Table = fn(&mut Slim<'_>) -> Step<()>;
 
@@ -128,13 +130,20 @@ const EDGETPU: &[(f64, usize, usize, usize, bool, bool)] = &[
 
 fn mobilenet_v3(s: &mut Slim<'_>, rows: &[Row], conv_1: usize, conv_2: usize) -> Step<()> {
     let blocks: Vec<ExpandedConv> = rows.iter().map(bottleneck).collect();
-    searched(s, &blocks, HardSwish, [conv_1, conv_2])
+    searched(s, None, &blocks, HardSwish, [conv_1, conv_2])
+}
+
+/// As the published files of other widths are: the last layer but one keeps its channels, which TF-Slim's factor alone
+/// would take away (its README: 4.0 and 2.0 million parameters).
+fn thinner(s: &mut Slim<'_>, multiplier: f64, rows: &[Row], last: [usize; 2]) -> Step<()> {
+    let blocks: Vec<ExpandedConv> = rows.iter().map(bottleneck).collect();
+    searched(s, Some(multiplier), &blocks, HardSwish, last)
 }
 
 fn minimalistic(s: &mut Slim<'_>, rows: &[Row], conv_1: usize, conv_2: usize) -> Step<()> {
     let plain = |block| ExpandedConv { kernel: 3, activation: Relu, squeeze_excite: false, ..block };
     let blocks: Vec<ExpandedConv> = rows.iter().map(bottleneck).map(plain).collect();
-    searched(s, &blocks, Relu, [conv_1, conv_2])
+    searched(s, None, &blocks, Relu, [conv_1, conv_2])
 }
 
 fn bottleneck(&(expansion, outputs, kernel, stride, squeeze_excite, activation): &Row) -> ExpandedConv {
@@ -143,8 +152,14 @@ fn bottleneck(&(expansion, outputs, kernel, stride, squeeze_excite, activation):
 }
 
 /// The frame of tables 1 and 2: the pool comes before the last but one layer.
-fn searched(s: &mut Slim<'_>, blocks: &[ExpandedConv], activation: Activation, last: [usize; 2]) -> Step<()> {
-    s.args = arg_scope(s, None, activation);
+fn searched(
+    s: &mut Slim<'_>,
+    multiplier: Option<f64>,
+    blocks: &[ExpandedConv],
+    activation: Activation,
+    last: [usize; 2],
+) -> Step<()> {
+    s.args = arg_scope(s, multiplier, activation);
     s.scope("MobilenetV3", |s| {
         let net = body(s, blocks, 16)?;
         let net = last_convolution(s, net, blocks, last[0])?;
@@ -153,7 +168,8 @@ fn searched(s: &mut Slim<'_>, blocks: &[ExpandedConv], activation: Activation, l
         let pool = Slim::reduced_kernel_size(net, pool);
         let net = if s.pools_globally(true) { s.layer(net, &avg_pool2d("AvgPool2D", pool).stride(1))? } else { net };
         let net = s.end_point(&format!("layer_{}", blocks.len() + 3), net)?;
-        let net = s.layer(net, &conv2d("Conv_2", last[1], 1).normalizer(Normalizer::Biases))?;
+        let row = conv2d("Conv_2", last[1], 1).normalizer(Normalizer::Biases);
+        let net = if multiplier.is_some() { s.exactly(|s| s.layer(net, &row))? } else { s.layer(net, &row)? };
         let net = s.end_point(&format!("layer_{}", blocks.len() + 4), net)?;
         logits(s, net)
     })

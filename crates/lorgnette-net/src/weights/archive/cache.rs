@@ -74,6 +74,20 @@ impl Cache {
         filled
     }
 
+    /// Removes the folder with the files of an archive, if there is one; gives the bytes they took.
+    ///
+    /// # Errors
+    /// If the archive is not there any more, or the system refuses.
+    pub fn forget(&self, archive: &Path) -> Result<u64> {
+        let identity = Identity::of(archive).map_err(|source| Error::Io { path: archive.into(), source })?;
+        let folder = self.folder.join(identity.folder);
+        let bytes = size(&folder).unwrap_or(0);
+        match fs::remove_dir_all(&folder) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(Error::Io { path: folder, source }),
+            _ => Ok(bytes),
+        }
+    }
+
     /// A new folder, which only this call fills.
     fn partial(&self) -> io::Result<PathBuf> {
         static CALLS: AtomicU32 = AtomicU32::new(0);

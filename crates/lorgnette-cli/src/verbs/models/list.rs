@@ -1,0 +1,154 @@
+//! `lorgnette models list`.
+
+use std::env;
+use std::io::{self, Write};
+
+use anyhow::Result;
+use clap::Args;
+use console::Term;
+use lorgnette::catalogue::{self, Entry};
+use lorgnette::net::zoo::Cost;
+use lorgnette::{EMBEDDED_NAME, Home};
+use serde::Serialize;
+
+use super::{short, size};
+use crate::Outcome;
+use crate::arguments::ReportFormat;
+use crate::messages::count;
+use crate::stream::{write_json, write_report};
+use crate::table::{Align, Fit, Table};
+
+/// List the models that were published, and which are here
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Only those that are here
+    #[arg(long)]
+    installed: bool,
+
+    /// How to write the list: a table, or one JSON object a model
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    format: ReportFormat,
+}
+
+/// The columns that are left out where the terminal is narrow: source, top-5, classes, size, side.
+const SPARE: [usize; 5] = [9, 7, 5, 1, 4];
+
+/// A model, under names for other programs.
+#[derive(Serialize)]
+struct Row {
+    name: String,
+    network: &'static str,
+    source: Option<String>,
+    /// Of the file, where known.
+    bytes: Option<u64>,
+    sha256: Option<String>,
+    parameters: u64,
+    macs: u64,
+    side: usize,
+    classes: usize,
+    top1: Option<f32>,
+    top5: Option<f32>,
+    installed: bool,
+    embedded: bool,
+    path: Option<String>,
+}
+
+/// Lists.
+pub(super) fn run(arguments: &Arguments) -> Result<Outcome> {
+    let home = Home::find();
+    let entries = catalogue::entries();
+    let here =
+        |entry: &&Entry| !arguments.installed || home.as_ref().is_some_and(|home| home.installed(entry).is_some());
+    let mut rows = vec![Row::embedded()?];
+    for entry in entries.iter().filter(here) {
+        rows.push(Row::of(entry, home.as_ref())?);
+    }
+    write_report(|out| match arguments.format {
+        ReportFormat::Json => rows.iter().try_for_each(|row| write_json(out, row)),
+        ReportFormat::Text => write_table(out, &rows),
+    })?;
+    Ok(Outcome::Done)
+}
+
+impl Row {
+    fn of(entry: &Entry, home: Option<&Home>) -> Result<Self> {
+        let Cost { parameters, macs, .. } = entry.net.cost(entry.published)?;
+        let path = home.and_then(|home| home.installed(entry));
+        let receipt = home.and_then(|home| home.receipt(entry));
+        let there = path.as_ref().and_then(|path| Some(path.metadata().ok()?.len()));
+        Ok(Self {
+            name: entry.name.clone(),
+            network: entry.net.name,
+            source: Some(entry.published.url.into()),
+            bytes: there.or(entry.published.bytes),
+            sha256: receipt.map(|receipt| receipt.sha256),
+            parameters,
+            macs,
+            side: entry.side(),
+            classes: entry.net.classes,
+            top1: entry.published.top1,
+            top5: entry.published.top5,
+            installed: path.is_some(),
+            embedded: false,
+            path: path.map(|path| path.display().to_string()),
+        })
+    }
+
+    /// The network in the program is the published one of that name, as a frozen graph.
+    fn embedded() -> Result<Self> {
+        let published = catalogue::find("mobilenet_v1")?;
+        let row = Self::of(&published, None)?;
+        Ok(Self { name: EMBEDDED_NAME.into(), source: None, bytes: None, installed: true, embedded: true, ..row })
+    }
+
+    fn cells(&self) -> Vec<String> {
+        let percent = |value: Option<f32>| value.map_or("–".into(), |value| format!("{value:.1}"));
+        vec![
+            self.name.clone(),
+            self.bytes.map_or("–".into(), size),
+            short(self.parameters),
+            short(self.macs),
+            self.side.to_string(),
+            self.classes.to_string(),
+            percent(self.top1),
+            percent(self.top5),
+            if self.embedded {
+                "built in"
+            } else if self.installed {
+                "yes"
+            } else {
+                "no"
+            }
+            .into(),
+            self.source.clone().unwrap_or_default(),
+        ]
+    }
+}
+
+fn write_table(out: &mut dyn Write, rows: &[Row]) -> io::Result<()> {
+    use Align::{Left, Right};
+    let mut table = Table::new(&[
+        ("name", Left),
+        ("size", Right),
+        ("parameters", Right),
+        ("MACs", Right),
+        ("side", Right),
+        ("classes", Right),
+        ("top-1", Right),
+        ("top-5", Right),
+        ("installed", Left),
+        ("source", Left),
+    ]);
+    rows.iter().for_each(|row| table.row(row.cells()));
+    let here = rows.iter().filter(|row| row.installed).count();
+    let mut total = vec![String::new(); 10];
+    total[0] = format!("{}, {here} here", count(rows.len(), "model"));
+    table.total(total);
+    table.write(out, Fit { width: width(), elastic: 0, spare: &SPARE })
+}
+
+/// Letters in a row of the terminal.
+pub(super) fn width() -> Option<usize> {
+    let columns = env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    columns.or_else(|| Term::stdout().size_checked().map(|(_, columns)| usize::from(columns)))
+}

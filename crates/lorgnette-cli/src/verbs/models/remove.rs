@@ -1,0 +1,42 @@
+//! `lorgnette models remove`.
+
+use anyhow::Result;
+use clap::Args;
+use lorgnette::{EMBEDDED_NAME, catalogue};
+
+use super::{home, size};
+use crate::Outcome;
+use crate::messages::Messages;
+
+/// Remove models, with what was unpacked of them
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Their names
+    #[arg(value_name = "NAME", required = true)]
+    names: Vec<String>,
+}
+
+/// Removes.
+pub(super) fn run(arguments: &Arguments, messages: Messages) -> Result<Outcome> {
+    let home = home()?;
+    let mut removed = 0;
+    for name in &arguments.names {
+        if name == EMBEDDED_NAME {
+            messages.error(&format_args!("{name} is part of the program and cannot be removed"));
+            continue;
+        }
+        match catalogue::find(name).and_then(|entry| home.remove(&entry)) {
+            Ok(Some(bytes)) => messages.note(&format_args!("{name} removed, {} free", size(bytes))),
+            Ok(None) => {
+                messages.error(&format_args!("{name} is not installed"));
+                continue;
+            }
+            Err(error) => {
+                messages.error(&error);
+                continue;
+            }
+        }
+        removed += 1;
+    }
+    super::outcome(removed, arguments.names.len(), "removed")
+}

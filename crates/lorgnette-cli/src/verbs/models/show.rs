@@ -1,0 +1,292 @@
+//! `lorgnette models show`.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io::{self, Write};
+
+use anyhow::{Result, bail};
+use clap::Args;
+use lorgnette::net::weights::Weights;
+use lorgnette::net::zoo::{Net, Published};
+use lorgnette::{EMBEDDED_NAME, Home, Model, ModelOptions, catalogue};
+use serde::Serialize;
+
+use super::short;
+use crate::Outcome;
+use crate::arguments::{Global, ReportFormat};
+use crate::messages::Messages;
+use crate::model;
+use crate::stream::{write_json, write_report};
+
+/// Show what a model is made of: scopes, variables, end points, preprocessing
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// A model's name, here or not, or any path that --model takes
+    #[arg(value_name = "M")]
+    named: Option<OsString>,
+
+    /// Every variable too
+    #[arg(long)]
+    variables: bool,
+
+    /// How to write it
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    format: ReportFormat,
+}
+
+/// A model, under names for other programs.
+#[derive(Default, Serialize)]
+struct Shown {
+    name: String,
+    network: Option<&'static str>,
+    family: Option<&'static str>,
+    paper: Option<&'static str>,
+    source: Option<String>,
+    path: Option<String>,
+    installed: bool,
+    bytes: Option<u64>,
+    sha256: Option<String>,
+    input: Vec<usize>,
+    preprocessing: String,
+    classes: Option<usize>,
+    labels: Option<String>,
+    parameters: Option<u64>,
+    macs: Option<u64>,
+    top1: Option<f32>,
+    top5: Option<f32>,
+    scopes: Vec<Scope>,
+    end_points: Vec<EndPoint>,
+    variables: Vec<Variable>,
+}
+
+#[derive(Serialize)]
+struct Scope {
+    name: String,
+    variables: usize,
+    parameters: u64,
+}
+
+#[derive(Serialize)]
+struct EndPoint {
+    name: String,
+    shape: Vec<usize>,
+}
+
+#[derive(Serialize)]
+struct Variable {
+    name: String,
+    shape: Vec<usize>,
+    r#type: String,
+}
+
+/// Shows.
+pub(super) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
+    let shown = match arguments.named.as_deref().and_then(|name| catalogue::find(name.to_str()?).ok()) {
+        Some(entry) if arguments.named.as_deref() != Some(EMBEDDED_NAME.as_ref()) => Shown::published(&entry)?,
+        _ => Shown::opened(arguments, global, messages)?,
+    };
+    write_report(|out| match arguments.format {
+        ReportFormat::Json => write_json(out, &shown),
+        ReportFormat::Text => shown.write(out, arguments.variables),
+    })?;
+    Ok(Outcome::Done)
+}
+
+impl Shown {
+    /// A model of the catalogue: by its table, and by its file where that is here.
+    fn published(entry: &catalogue::Entry) -> Result<Self> {
+        let home = Home::find();
+        let path = home.as_ref().and_then(|home| home.installed(entry));
+        let receipt = home.as_ref().and_then(|home| home.receipt(entry));
+        let mut shown = Self {
+            name: entry.name.clone(),
+            source: Some(entry.published.url.into()),
+            installed: path.is_some(),
+            bytes: path.as_ref().and_then(|path| Some(path.metadata().ok()?.len())).or(entry.published.bytes),
+            sha256: receipt.map(|receipt| receipt.sha256),
+            top1: entry.published.top1,
+            top5: entry.published.top5,
+            ..Self::default()
+        };
+        shown.add_table(entry.net, entry.published)?;
+        if let Some(path) = path {
+            let opened = entry.open_file(&path, &ModelOptions::default())?;
+            shown.add_model(&opened);
+            shown.path = Some(path.display().to_string());
+        }
+        Ok(shown)
+    }
+
+    /// What the network's table says.
+    fn add_table(&mut self, net: &'static Net, published: &Published) -> Result<()> {
+        let cost = net.cost(published)?;
+        self.add_net(net);
+        (self.parameters, self.macs) = (Some(cost.parameters), Some(cost.macs));
+        self.input = vec![1, published.side, published.side, net.channels];
+        (self.preprocessing, self.classes) = (net.preprocessing.into(), Some(net.classes));
+        self.end_points = cost.end_points.into_iter().map(|(name, shape)| EndPoint { name, shape }).collect();
+        let variable = |(name, shape)| Variable { name, shape, r#type: "float32".into() };
+        self.set_variables(cost.variables.into_iter().map(variable).collect());
+        Ok(())
+    }
+
+    fn add_net(&mut self, net: &'static Net) {
+        (self.network, self.family, self.paper) = (Some(net.name), Some(net.family), Some(net.paper));
+    }
+
+    /// Whatever `--model` takes.
+    fn opened(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Self> {
+        let options = global.model_options()?;
+        let opened = model::open(arguments.named.as_deref(), global, &options, messages)?;
+        let mut shown = Self { name: opened.name().to_owned(), installed: true, ..Self::default() };
+        shown.add_model(&opened);
+        let Some(path) = model::path(arguments.named.as_deref(), global)? else { return Ok(shown) };
+        shown.path = Some(path.display().to_string());
+        if opened.network().net().is_some() {
+            let weights = match Home::find() {
+                Some(home) => Weights::open_archived(&path, home.folder())?,
+                None => bail!("set LORGNETTE_HOME to a folder"),
+            };
+            let variables = weights.variables().iter();
+            let variable = |v: &lorgnette::net::weights::Variable| Variable {
+                name: v.name().into(),
+                shape: v.shape().to_vec(),
+                r#type: v.type_name(),
+            };
+            shown.set_variables(variables.map(variable).collect());
+        }
+        Ok(shown)
+    }
+
+    /// What the opened model says of itself.
+    fn add_model(&mut self, opened: &Model) {
+        let preprocess = opened.preprocess();
+        if let Some(net) = opened.network().net() {
+            self.add_net(net);
+        }
+        self.input = vec![1, preprocess.height, preprocess.width, preprocess.channels];
+        self.preprocessing = model::describe_preprocessing(opened);
+        self.classes = opened.classifies().then(|| opened.labels().len());
+        self.labels = opened.classifies().then(|| model::describe_labels(opened.labels()));
+        if self.end_points.is_empty() {
+            let ports = opened.ports();
+            let names = [Some(&ports.logits), ports.probabilities.as_ref(), ports.features.as_ref()];
+            let input = (ports.input.name.as_str(), self.input.as_slice());
+            let shape = |name: &String| {
+                let plan = opened.network().plan(&[input], &[name]).ok()?;
+                Some(EndPoint { name: name.clone(), shape: plan.outputs()[0].fact.shape.clone() })
+            };
+            self.end_points = names.into_iter().flatten().filter_map(shape).collect();
+        }
+    }
+
+    fn set_variables(&mut self, variables: Vec<Variable>) {
+        let mut scopes: BTreeMap<String, (usize, u64)> = BTreeMap::new();
+        for variable in &variables {
+            let scope = scopes.entry(block(&variable.name)).or_default();
+            scope.0 += 1;
+            if !variable.name.contains("/moving_") {
+                scope.1 += variable.shape.iter().product::<usize>() as u64;
+            }
+        }
+        let scope = |(name, (variables, parameters))| Scope { name, variables, parameters };
+        self.scopes = scopes.into_iter().map(scope).collect();
+        self.scopes.sort_by_key(|scope| natural(&scope.name));
+        self.variables = variables;
+    }
+
+    fn write(&self, out: &mut dyn Write, all: bool) -> io::Result<()> {
+        let mut line = |name: &str, value: Option<String>| match value {
+            Some(value) => writeln!(out, "{name:<14} {value}"),
+            None => Ok(()),
+        };
+        let text = |text: Option<&'static str>| text.map(str::to_owned);
+        line("name", Some(self.name.clone()))?;
+        line("network", self.network.map(|network| format!("{network} ({})", self.family.unwrap_or_default())))?;
+        line("paper", text(self.paper))?;
+        line("source", self.source.clone())?;
+        let absent = || format!("no: lorgnette models pull {}", self.name);
+        let here = if self.installed { self.path.clone().unwrap_or("built in".into()) } else { absent() };
+        line("installed", Some(here))?;
+        line("size", self.bytes.map(super::size))?;
+        line("SHA-256", self.sha256.clone())?;
+        line("input", Some(product(&self.input)))?;
+        line("preprocessing", Some(self.preprocessing.clone()))?;
+        line("classes", self.labels.clone().or(self.classes.map(|classes| classes.to_string())))?;
+        line("parameters", self.parameters.map(short))?;
+        line("MACs", self.macs.map(short))?;
+        line("top-1, top-5", self.top1.map(|top1| accuracy(top1, self.top5)))?;
+        self.write_lists(out, all)
+    }
+
+    fn write_lists(&self, out: &mut dyn Write, all: bool) -> io::Result<()> {
+        let longest = |names: &mut dyn Iterator<Item = &str>| names.map(|name| name.chars().count()).max().unwrap_or(0);
+        if !self.scopes.is_empty() {
+            writeln!(out, "\nscopes (variables, parameters)")?;
+        }
+        let width = longest(&mut self.scopes.iter().map(|scope| scope.name.as_str()));
+        for Scope { name, variables, parameters } in &self.scopes {
+            writeln!(out, "  {name:<width$}  {variables:>4}  {:>8}", short(*parameters))?;
+        }
+        writeln!(out, "\nend points")?;
+        let width = longest(&mut self.end_points.iter().map(|point| point.name.as_str()));
+        for EndPoint { name, shape } in &self.end_points {
+            writeln!(out, "  {name:<width$}  {}", product(shape))?;
+        }
+        if all {
+            writeln!(out, "\nvariables")?;
+            for Variable { name, shape, r#type } in &self.variables {
+                writeln!(out, "  {name}  {}  {}", r#type, product(shape))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The block a variable belongs to: the first two scopes of its name, without the layer's own variables.
+fn block(variable: &str) -> String {
+    let scopes: Vec<&str> = variable.split('/').collect();
+    let kept = (scopes.len() - 1).clamp(1, 2);
+    scopes[..kept].join("/")
+}
+
+/// A key by which `Conv2d_2` comes before `Conv2d_10`: each number with its length before it.
+fn natural(name: &str) -> String {
+    let mut key = String::new();
+    let mut rest = name;
+    while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
+        let digits = rest[start..].bytes().take_while(u8::is_ascii_digit).count();
+        key += &format!("{}{:>20}", &rest[..start], &rest[start..start + digits]);
+        rest = &rest[start + digits..];
+    }
+    key + rest
+}
+
+/// `1x224x224x3`.
+fn product(shape: &[usize]) -> String {
+    let sides: Vec<String> = shape.iter().map(ToString::to_string).collect();
+    if sides.is_empty() { "scalar".into() } else { sides.join("x") }
+}
+
+fn accuracy(top1: f32, top5: Option<f32>) -> String {
+    top5.map_or_else(|| format!("{top1:.1} %"), |top5| format!("{top1:.1} %, {top5:.1} %"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{block, natural};
+
+    #[test]
+    fn scopes_are_in_the_order_of_their_numbers() {
+        let mut names = ["a/Conv2d_10_x", "a/Conv2d_2_y", "a/Conv2d_10", "a/Conv2d_1"];
+        names.sort_by_key(|name| natural(name));
+        assert_eq!(names, ["a/Conv2d_1", "a/Conv2d_2_y", "a/Conv2d_10", "a/Conv2d_10_x"]);
+    }
+
+    #[test]
+    fn a_block_is_two_scopes() {
+        assert_eq!(block("InceptionV3/Mixed_5b/Branch_0/Conv2d_0a_1x1/weights"), "InceptionV3/Mixed_5b");
+        assert_eq!(block("LeNet/conv1/weights"), "LeNet/conv1");
+        assert_eq!([block("global_step"), block("a/weights")], ["global_step", "a"]);
+    }
+}

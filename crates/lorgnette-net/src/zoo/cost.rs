@@ -1,0 +1,124 @@
+//! What a network costs: its parameters and multiplications, counted on the network itself.
+
+use std::collections::{BTreeMap, HashMap};
+
+use super::{Built, MadeUp, Net, Published};
+use crate::error::Result;
+use crate::graph::Node;
+use crate::graph::op::Op;
+use crate::graph::shape::Shaped;
+use crate::graph::specialise::specialise;
+use crate::stored::Value;
+
+/// What a published network is made of and what one picture costs it.
+#[derive(Clone, Debug)]
+pub struct Cost {
+    /// The variables that inference reads, by name, with their shapes. No auxiliary classifier.
+    pub variables: BTreeMap<String, Vec<usize>>,
+    /// Elements of the variables that training learns: weights, biases, and the factors and offsets of batch norms,
+    /// but not their moving means and variances. Papers count so.
+    pub parameters: u64,
+    /// Multiplications with an addition in convolutions and matrix products, for one picture of the published side.
+    pub macs: u64,
+    /// End points, in the order they are computed, with their shapes for one picture.
+    pub end_points: Vec<(String, Vec<usize>)>,
+}
+
+impl Net {
+    /// What the network costs at the width, side and classes of a published file.
+    ///
+    /// # Errors
+    /// None for the files of [`Net::published`] of this network itself.
+    pub fn cost(&self, published: &Published) -> Result<Cost> {
+        let built = self.build_published(published, &MadeUp, Some(self.classes))?;
+        let shaped = self.shaped(&built, published.side)?;
+        let variables = built.variables.iter().map(|&id| built.graph.node(id));
+        let shape = |node: &Node| Value::of(&node.op).map_or(Vec::new(), |value| value.shape().to_vec());
+        let variables = variables.map(|node| (node.name.clone(), shape(node))).collect();
+        let end_points = end_points(&built, &shaped);
+        let macs = shaped.graph.iter().map(|(id, _)| macs(&shaped, id.index())).sum();
+        Ok(Cost { parameters: parameters(&variables), variables, macs, end_points })
+    }
+
+    fn shaped(&self, built: &Built, side: usize) -> Result<Shaped> {
+        let mut graph = built.graph.clone();
+        graph.set_outputs(built.end_points.iter().map(|(_, id)| *id).collect());
+        specialise(&graph, &HashMap::from([(built.input.clone(), vec![1, side, side, self.channels])]))
+    }
+}
+
+/// Elements of the variables that are learned.
+fn parameters(variables: &BTreeMap<String, Vec<usize>>) -> u64 {
+    let learned = variables.iter().filter(|(name, _)| !name.contains("/moving_"));
+    learned.map(|(_, shape)| shape.iter().product::<usize>() as u64).sum()
+}
+
+fn end_points(built: &Built, shaped: &Shaped) -> Vec<(String, Vec<usize>)> {
+    built.end_points.iter().map(|(name, id)| (name.clone(), shaped.fact(*id).shape.clone())).collect()
+}
+
+/// Multiplications of a node: for each value of the result, one for each weight that has a part in it.
+fn macs(shaped: &Shaped, node: usize) -> u64 {
+    let node_of = &shaped.graph.nodes()[node];
+    let fact = &shaped.facts[node];
+    let filter = |at: usize| &shaped.fact(node_of.inputs[at]).shape;
+    let each = match &node_of.op {
+        Op::Conv2d(_) => filter(1)[..3].iter().product(),
+        Op::DepthwiseConv2d(_) => filter(1)[..2].iter().product(),
+        Op::MatMul(product) => filter(0)[usize::from(!product.transpose_a)],
+        _ => 0,
+    };
+    each as u64 * fact.len() as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::zoo::{NETS, find};
+
+    /// Millions of parameters and of multiplications, as the papers, TF-Slim's tables and torchvision's have them.
+    #[test]
+    fn counts_are_the_published_ones() {
+        for (name, at, parameters, macs) in [
+            ("vgg_16", 0, 138.36, Some(15_470.0)),
+            ("vgg_19", 0, 143.67, Some(19_630.0)),
+            ("resnet_v1_50", 0, 25.56, None),
+            ("resnet_v1_101", 0, 44.55, None),
+            ("inception_v1", 0, 6.63, Some(1_500.0)),
+            ("inception_v3", 0, 23.83, Some(5_720.0)),
+            ("mobilenet_v1", 0, 4.24, Some(569.0)),
+            ("mobilenet_v1_050", 2, 1.34, Some(76.0)),
+            ("mobilenet_v1_025", 3, 0.47, Some(14.0)),
+            ("mobilenet_v2", 0, 3.47, Some(300.0)),
+            ("mobilenet_v2", 6, 2.61, Some(209.0)),
+            ("mobilenet_v2_140", 0, 6.06, Some(582.0)),
+            ("mobilenet_v2_035", 0, 1.66, Some(59.0)),
+            ("mobilenet_v3_large", 0, 5.4, Some(217.0)),
+            ("mobilenet_v3_small", 0, 2.5, Some(56.0)),
+            ("mobilenet_v3_large", 1, 4.0, Some(155.0)),
+            ("mobilenet_v3_small", 1, 2.0, Some(44.0)),
+            ("nasnet_mobile", 0, 5.3, Some(564.0)),
+            ("nasnet_large", 0, 88.9, Some(23_800.0)),
+            ("pnasnet_large", 0, 86.1, Some(25_000.0)),
+        ] {
+            let net = find(name).unwrap();
+            let cost = net.cost(&net.published[at]).unwrap();
+            let near = |found: u64, published: f64| {
+                let millions = found as f64 / 1e6;
+                millions.round() == published || (millions / published - 1.0).abs() < 0.025
+            };
+            assert!(near(cost.parameters, parameters), "{name}: {} parameters", cost.parameters);
+            assert!(macs.is_none_or(|macs| near(cost.macs, macs)), "{name}: {} multiplications", cost.macs);
+        }
+    }
+
+    #[test]
+    fn every_published_file_is_counted() {
+        for net in NETS {
+            for published in net.published {
+                let cost = net.cost(published).unwrap_or_else(|error| panic!("{}: {error}", published.url));
+                assert!(cost.parameters > 400_000 && cost.macs > 10_000_000, "{}", published.url);
+                assert_eq!(cost.end_points.last().unwrap().1.last(), Some(&net.classes), "{}", published.url);
+            }
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! The models that TF-Slim's authors published, by name.
+//!
+//! ```
+//! let entry = lorgnette::catalogue::find("vgg_16")?;
+//! assert_eq!((entry.net.classes, entry.side()), (1000, 224));
+//! let error = lorgnette::catalogue::find("vgg_61").unwrap_err();
+//! assert!(error.to_string().contains("vgg_16"));
+//! # Ok::<_, lorgnette::Error>(())
+//! ```
+
+use std::path::{Path, PathBuf};
+
+use lorgnette_net::zoo::{NETS, Net, Published};
+
+use crate::error::{Error, Result};
+use crate::home::Home;
+use crate::model::{Model, ModelOptions};
+
+/// A model that can be pulled.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Its name: the zoo's for the first file of a network, the published file's for the others.
+    pub name: String,
+    /// Its network.
+    pub net: &'static Net,
+    /// Its file.
+    pub published: &'static Published,
+}
+
+/// All of them, by family.
+#[must_use]
+pub fn entries() -> Vec<Entry> {
+    let of_net = |net: &'static Net| {
+        let name = |at: usize, published: &Published| if at == 0 { net.name } else { published.stem() }.to_owned();
+        let entry = move |(at, published)| Entry { name: name(at, published), net, published };
+        net.published.iter().enumerate().map(entry)
+    };
+    NETS.iter().flat_map(of_net).collect()
+}
+
+/// The model of that name, or whose file has that name (with or without its ending).
+///
+/// # Errors
+/// [`lorgnette_net::Error::Unknown`] with the nearest names.
+pub fn find(name: &str) -> Result<Entry> {
+    let entries = entries();
+    let called = |entry: &&Entry| [entry.name.as_str(), entry.published.stem(), entry.published.file()].contains(&name);
+    if let Some(entry) = entries.iter().find(|entry| entry.name == name).or_else(|| entries.iter().find(called)) {
+        return Ok(entry.clone());
+    }
+    let names = entries.iter().map(|entry| entry.name.as_str()).chain([crate::EMBEDDED_NAME]);
+    Err(lorgnette_net::Error::unknown("model", name, names).into())
+}
+
+impl Entry {
+    /// The side of its pictures.
+    #[must_use]
+    pub fn side(&self) -> usize {
+        self.published.side
+    }
+
+    /// The addresses it was published under, the first one first. The bucket behind `download.tensorflow.org` has an
+    /// address of its own, which speaks TLS.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<String> {
+        const SITE: &str = "http://download.tensorflow.org/";
+        const BUCKET: &str = "https://storage.googleapis.com/download.tensorflow.org/";
+        let url = self.published.url;
+        match (url.strip_prefix(SITE), url.strip_prefix(BUCKET)) {
+            (Some(path), _) => vec![format!("{BUCKET}{path}"), url.into()],
+            (_, Some(path)) => vec![url.into(), format!("{SITE}{path}")],
+            _ => vec![url.into()],
+        }
+    }
+
+    /// Opens its file, which lies at `path`: at its own side unless `options` say otherwise, and under its own name.
+    ///
+    /// # Errors
+    /// As [`Model::open`].
+    pub fn open_file(&self, path: &Path, options: &ModelOptions) -> Result<Model> {
+        let mut options = options.clone();
+        options.size.get_or_insert([self.side(); 2]);
+        options.net.get_or_insert_with(|| self.net.name.to_owned());
+        match Model::open_named(&self.name, path, &options) {
+            Err(Error::Network(error)) => Model::open_named(&self.name, &averaged(error)?, &options),
+            opened => opened,
+        }
+    }
+
+    /// Opens it from the home; `None` if it is not there.
+    ///
+    /// # Errors
+    /// As [`Model::open`].
+    pub fn open(&self, home: &Home, options: &ModelOptions) -> Option<Result<Model>> {
+        let options = ModelOptions { home: Some(home.clone()), ..options.clone() };
+        Some(self.open_file(&home.installed(self)?, &options))
+    }
+}
+
+/// Of several checkpoints in an archive, the one of moving averages: MobileNet V3's have `ema` beside `pristine`. Other
+/// errors stay what they are.
+pub(crate) fn averaged(error: lorgnette_net::Error) -> lorgnette_net::Result<PathBuf> {
+    let lorgnette_net::Error::Ambiguous { candidates, .. } = &error else { return Err(error) };
+    let paths = candidates.iter().map(PathBuf::from);
+    let mut averaged = paths.filter(|path| path.iter().any(|part| part == "ema"));
+    match (averaged.next(), averaged.next()) {
+        (Some(path), None) => Ok(path),
+        _ => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::{entries, find};
+
+    #[test]
+    fn every_name_is_one_models() {
+        let entries = entries();
+        let names: HashSet<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
+        assert_eq!(names.len(), entries.len());
+        assert_eq!(entries.iter().filter(|entry| entry.name.starts_with("mobilenet_v1")).count(), 16);
+        assert_eq!(entries.iter().filter(|entry| entry.name.starts_with("mobilenet_v2")).count(), 22);
+        let files: HashSet<&str> = entries.iter().map(|entry| entry.published.url).collect();
+        assert_eq!(files.len(), entries.len());
+    }
+
+    #[test]
+    fn a_model_is_found_by_its_files_name_too() {
+        assert_eq!(find("resnet_v2_50_2017_04_14.tar.gz").unwrap().name, "resnet_v2_50");
+        assert_eq!(find("mobilenet_v1_0.5_160").unwrap().side(), 160);
+    }
+
+    #[test]
+    fn old_addresses_have_a_safe_one_before_them() {
+        let addresses = find("vgg_19").unwrap().addresses();
+        assert!(addresses[0].starts_with("https://storage.googleapis.com/download.tensorflow.org/models/vgg_19"));
+        assert!(addresses[1].starts_with("http://download.tensorflow.org/models/vgg_19"));
+    }
+}

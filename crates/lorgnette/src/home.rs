@@ -1,0 +1,111 @@
+//! The model home: where models that were pulled are kept.
+//!
+//! ```text
+//! HOME/models/NAME/FILE         the archive, as it was published
+//!                 /FILE.json    its receipt: from where it came, its size and digest
+//!                 /FILE.part    a download that is not finished, and FILE.part.json, of which file it is
+//! HOME/…                        archives as they were unpacked (`net::weights::archive`)
+//! ```
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use lorgnette_net::weights::archive::Cache;
+use serde::{Deserialize, Serialize};
+
+use crate::catalogue::Entry;
+use crate::error::{Error, Result};
+
+/// A folder with models.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Home {
+    folder: PathBuf,
+}
+
+/// What is noted of a file when it is pulled, so that it can be compared with later.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// Where it came from: an address or a path.
+    pub source: String,
+    /// Its size.
+    pub bytes: u64,
+    /// Its SHA-256 in hexadecimal digits.
+    pub sha256: String,
+    /// When it came, in seconds since 1970 (UTC).
+    pub pulled: u64,
+}
+
+impl Home {
+    /// `LORGNETTE_HOME`, else `lorgnette` in the user's data folder; `None` where there is neither.
+    #[must_use]
+    pub fn find() -> Option<Self> {
+        let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let data = || set("XDG_DATA_HOME").or_else(|| Some(set("HOME")?.join(".local/share")));
+        let folder = || Some(data().or_else(|| set("LOCALAPPDATA"))?.join("lorgnette"));
+        set("LORGNETTE_HOME").or_else(folder).map(Self::at)
+    }
+
+    /// The home in that folder, which need not be there yet.
+    #[must_use]
+    pub fn at(folder: impl Into<PathBuf>) -> Self {
+        Self { folder: folder.into() }
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Where a model's file lies, or would.
+    #[must_use]
+    pub fn path(&self, entry: &Entry) -> PathBuf {
+        self.folder.join("models").join(&entry.name).join(entry.published.file())
+    }
+
+    /// A model's file, if it is there.
+    #[must_use]
+    pub fn installed(&self, entry: &Entry) -> Option<PathBuf> {
+        Some(self.path(entry)).filter(|path| path.is_file())
+    }
+
+    /// What was noted when the model was pulled; `None` for a file that was put there by hand.
+    #[must_use]
+    pub fn receipt(&self, entry: &Entry) -> Option<Receipt> {
+        serde_json::from_slice(&fs::read(with_ending(&self.path(entry), ".json")).ok()?).ok()
+    }
+
+    /// Removes a model with what was unpacked of it and what was left of downloads; gives the bytes that are free now,
+    /// `None` if there was nothing of it.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub fn remove(&self, entry: &Entry) -> Result<Option<u64>> {
+        let path = self.path(entry);
+        let mut bytes = 0;
+        if path.is_file() {
+            bytes += Cache::new(&self.folder).forget(&path)?;
+        }
+        let folder = path.parent().unwrap_or(&self.folder);
+        match fs::read_dir(folder) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(refused(folder, error)),
+            Ok(files) => bytes += files.flatten().filter_map(|file| Some(file.metadata().ok()?.len())).sum::<u64>(),
+        }
+        fs::remove_dir_all(folder).map_err(|error| refused(folder, error))?;
+        Ok(Some(bytes))
+    }
+}
+
+/// A path with something more behind its name.
+pub(crate) fn with_ending(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
+
+/// The error for a file that the system refuses.
+pub(crate) fn refused(path: &Path, source: io::Error) -> Error {
+    lorgnette_net::Error::Io { path: path.into(), source }.into()
+}

@@ -1,0 +1,195 @@
+//! Asking a server for a file, or for the rest of it.
+
+use std::io::{self, Read};
+
+use ureq::http::header::{ACCEPT_ENCODING, IF_RANGE, LOCATION, RANGE};
+use ureq::http::{Response, StatusCode, Uri};
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::{Agent, Body};
+
+use super::PullOptions;
+use super::part::Whole;
+
+/// More redirections than this lead nowhere.
+const MOST_REDIRECTIONS: usize = 10;
+const USER_AGENT: &str = concat!("lorgnette/", env!("CARGO_PKG_VERSION"));
+
+/// Why there is no answer.
+pub(super) enum Trouble {
+    /// It may be over soon.
+    Passing(String),
+    /// There is no way to the server: over soon, if there was one a moment ago.
+    Unreachable(String),
+    /// It will not.
+    Lasting(String),
+}
+
+/// What is asked for.
+pub(super) struct Request<'a> {
+    pub(super) url: &'a str,
+    /// What is there already, and of which file.
+    pub(super) rest_after: Option<(u64, &'a Whole)>,
+}
+
+impl Request<'_> {
+    /// The server's answer, behind all redirections.
+    pub(super) fn send(&self, options: &PullOptions) -> Result<Response<Body>, Trouble> {
+        let mut url = self.url.to_owned();
+        for _ in 0..=MOST_REDIRECTIONS {
+            let response = self.send_to(&url, options)?;
+            if !is_redirection(response.status()) {
+                return Ok(response);
+            }
+            let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
+            let location = location.ok_or_else(|| lasting("redirected to nowhere"))?;
+            url = redirected(&url, location).map_err(Trouble::Lasting)?;
+        }
+        Err(lasting(format!("redirected more than {MOST_REDIRECTIONS} times")))
+    }
+
+    fn send_to(&self, url: &str, options: &PullOptions) -> Result<Response<Body>, Trouble> {
+        let mut request = agent(url, options)?.get(url).header(ACCEPT_ENCODING, "identity");
+        if let Some((bytes, whole)) = self.rest_after {
+            request = request.header(RANGE, format!("bytes={bytes}-"));
+            if let Some(validator) = &whole.validator {
+                request = request.header(IF_RANGE, validator);
+            }
+        }
+        request.call().map_err(trouble)
+    }
+}
+
+fn agent(url: &str, options: &PullOptions) -> Result<Agent, Trouble> {
+    let uri: Uri = url.parse().map_err(|error| lasting(format!("not an address: {error}")))?;
+    let scheme = uri.scheme_str().unwrap_or_default();
+    let proxy = options.proxies.of(scheme, uri.host().unwrap_or_default());
+    let proxy = proxy.map(ureq::Proxy::new).transpose();
+    let proxy = proxy.map_err(|error| lasting(format!("the proxy of the environment: {error}")))?;
+    let builder = Agent::config_builder()
+        .proxy(proxy)
+        .max_redirects(0)
+        .http_status_as_error(false)
+        .user_agent(USER_AGENT)
+        .timeout_connect(Some(options.patience.connect))
+        .timeout_recv_response(Some(options.patience.stall))
+        .timeout_per_read(Some(options.patience.stall));
+    let config = if scheme == "https" { builder.tls_config(tls()?).build() } else { builder.build() };
+    Ok(config.new_agent())
+}
+
+/// Mozilla's roots, or those of the file that `SSL_CERT_FILE` names: companies have proxies that sign for everybody.
+fn tls() -> Result<TlsConfig, Trouble> {
+    let roots = match std::env::var_os("SSL_CERT_FILE").filter(|path| !path.is_empty()) {
+        None => RootCerts::WebPki,
+        Some(path) => {
+            let amiss = |error: &dyn std::fmt::Display| lasting(format!("SSL_CERT_FILE {}: {error}", path.display()));
+            let pem = std::fs::read(&path).map_err(|error| amiss(&error))?;
+            let items = parse_pem(&pem).filter_map(|item| match item {
+                Ok(PemItem::Certificate(certificate)) => Some(certificate),
+                _ => None,
+            });
+            let certificates: Vec<Certificate<'static>> = items.collect();
+            if certificates.is_empty() {
+                return Err(amiss(&"no certificate in it"));
+            }
+            RootCerts::new_with_certs(&certificates)
+        }
+    };
+    if !has_tls() {
+        return Err(lasting(
+            "this CPU lacks the instructions that TLS needs here (AVX2, BMI2, ADX, AES): fetch it by hand",
+        ));
+    }
+    let provider = std::sync::Arc::new(rustls_graviola::default_provider());
+    Ok(TlsConfig::builder().root_certs(roots).unversioned_rustls_crypto_provider(provider).build())
+}
+
+/// Whether Graviola runs on this CPU. It would end the program where it does not.
+fn has_tls() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    {
+        macro_rules! all { ($($feature:tt),*) => { $(std::is_x86_feature_detected!($feature))&&* }; }
+        all!("adx", "aes", "avx", "avx2", "bmi1", "bmi2", "pclmulqdq", "ssse3")
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    true
+}
+
+fn lasting(what: impl Into<String>) -> Trouble {
+    Trouble::Lasting(what.into())
+}
+
+fn trouble(error: ureq::Error) -> Trouble {
+    match error {
+        ureq::Error::Rustls(_) | ureq::Error::Tls(_) | ureq::Error::BadUri(_) | ureq::Error::InvalidProxyUrl => {
+            Trouble::Lasting(error.to_string())
+        }
+        ureq::Error::HostNotFound => Trouble::Unreachable(error.to_string()),
+        ureq::Error::Io(error) if is_unreachable(&error) => Trouble::Unreachable(error.to_string()),
+        ureq::Error::Io(error) => Trouble::Passing(error.to_string()),
+        other => Trouble::Passing(other.to_string()),
+    }
+}
+
+/// A name that is not found has no kind of error of its own.
+fn is_unreachable(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable};
+    let kinds = [ConnectionRefused, HostUnreachable, NetworkUnreachable];
+    kinds.contains(&error.kind()) || error.to_string().contains("failed to lookup address")
+}
+
+fn is_redirection(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
+}
+
+/// Where a redirection leads (RFC 3986, 5.2, as far as servers use it).
+fn redirected(from: &str, to: &str) -> Result<String, String> {
+    let (scheme, rest) = from.split_once("://").unwrap_or(("http", from));
+    let host = rest.split('/').next().unwrap_or(rest);
+    let path = rest.split(['?', '#']).next().unwrap_or(rest);
+    let folder = path.rsplit_once('/').map_or(host, |(folder, _)| folder);
+    let target = match to {
+        _ if super::source::is_url(to) => to.to_owned(),
+        _ if to.contains("://") => return Err(format!("redirected to {to}, which is no web address")),
+        _ if to.starts_with("//") => format!("{scheme}:{to}"),
+        _ if to.starts_with('/') => format!("{scheme}://{host}{to}"),
+        _ => format!("{scheme}://{folder}/{to}"),
+    };
+    let safe = |url: &str| url.to_ascii_lowercase().starts_with("https:");
+    if safe(from) && !safe(&target) {
+        return Err(format!("redirected from https to {target}: refused"));
+    }
+    Ok(target)
+}
+
+/// Reads what comes next; the end of the connection is not always the end of the file.
+pub(super) fn read(body: &mut impl Read, piece: &mut [u8]) -> Result<usize, String> {
+    loop {
+        match body.read(piece) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            read => return read.map_err(|error| error.to_string()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::redirected;
+
+    #[test]
+    fn redirections_are_followed_as_browsers_do() {
+        let from = |to| redirected("https://host:8/a/b.tgz?x=/y", to);
+        assert_eq!(from("c.tgz").unwrap(), "https://host:8/a/c.tgz");
+        assert_eq!(from("/c.tgz").unwrap(), "https://host:8/c.tgz");
+        assert_eq!(from("//other/c").unwrap(), "https://other/c");
+        assert_eq!(from("https://other/c").unwrap(), "https://other/c");
+        assert_eq!(redirected("http://host", "c").unwrap(), "http://host/c");
+    }
+
+    #[test]
+    fn redirections_do_not_leave_tls_or_the_web() {
+        assert!(redirected("https://host/a", "http://host/a").unwrap_err().contains("refused"));
+        assert!(redirected("https://host/a", "file:///etc/passwd").unwrap_err().contains("no web address"));
+        assert!(redirected("http://host/a", "https://host/a").is_ok());
+    }
+}

@@ -1,0 +1,74 @@
+//! Where a model is looked for.
+
+use std::path::{Path, PathBuf};
+
+use super::PullOptions;
+use crate::catalogue::Entry;
+
+/// A place with a model's file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    Url(String),
+    File(PathBuf),
+}
+
+impl Source {
+    /// All places, in the order they are tried.
+    pub(super) fn all(entry: &Entry, options: &PullOptions) -> Vec<Self> {
+        let file = entry.published.file();
+        let named = |names: &[String]| names.iter().map(|name| Self::of(name, file)).collect::<Vec<_>>();
+        if !options.from.is_empty() {
+            return named(&options.from);
+        }
+        let published = entry.addresses().into_iter().map(Self::Url);
+        named(&options.mirrors).into_iter().chain(published).collect()
+    }
+
+    /// What it is called in messages.
+    pub(super) fn shown(&self) -> &str {
+        match self {
+            Self::Url(url) => url,
+            Self::File(path) => path.to_str().unwrap_or("a file"),
+        }
+    }
+
+    /// A mirror's name as the file in it.
+    fn of(name: &str, file: &str) -> Self {
+        if is_url(name) {
+            return Self::Url(if names_file(name) {
+                name.into()
+            } else {
+                format!("{}/{file}", name.trim_end_matches('/'))
+            });
+        }
+        let path = Path::new(name);
+        Self::File(if path.is_dir() { path.join(file) } else { path.into() })
+    }
+}
+
+/// Whether a text is an address and not a path.
+pub(super) fn is_url(text: &str) -> bool {
+    let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
+    scheme.is_some_and(|scheme| scheme == "http" || scheme == "https")
+}
+
+/// Whether an address ends in an archive's name; a query may follow.
+fn names_file(url: &str) -> bool {
+    let path = url.split(['?', '#']).next().unwrap_or(url).to_ascii_lowercase();
+    [".tgz", ".tar.gz", ".tar", ".zip"].iter().any(|ending| path.ends_with(ending))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Source;
+
+    #[test]
+    fn a_mirror_is_a_file_or_a_folder_of_files() {
+        let of = |name: &str| Source::of(name, "a.tgz");
+        assert_eq!(of("https://host/b.tar.gz?key=1"), Source::Url("https://host/b.tar.gz?key=1".into()));
+        assert_eq!(of("http://host/models/"), Source::Url("http://host/models/a.tgz".into()));
+        assert_eq!(of("/nowhere/b.tgz"), Source::File("/nowhere/b.tgz".into()));
+        let here = env!("CARGO_MANIFEST_DIR");
+        assert_eq!(of(here), Source::File(std::path::Path::new(here).join("a.tgz")));
+    }
+}
