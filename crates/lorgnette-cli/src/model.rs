@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use lorgnette::catalogue::{self, Entry};
 use lorgnette::net::Network;
 use lorgnette::net::import::Ports;
@@ -52,6 +52,13 @@ pub(crate) fn open(
     }
     messages.detail(&format_args!("{}, opened in {:.0?}", describe(&model), started.elapsed()));
     Ok(model)
+}
+
+/// The zoo's network of that name, with made-up weights.
+pub(crate) fn made_up(named: Option<&OsStr>, global: &Global, options: &ModelOptions) -> Result<Model> {
+    let name = named.or(global.model.as_deref()).and_then(OsStr::to_str);
+    let name = name.context("which network? Made-up weights are for TF-Slim's, such as vgg_16")?;
+    Ok(Model::made_up(lorgnette::net::zoo::find(name)?, options)?)
 }
 
 /// Opens the network that photos are shown to. If nobody knows how it wants them, the user is told so.
@@ -171,13 +178,14 @@ fn resolve(name: &OsStr) -> Result<Choice> {
         return Ok(Choice::Embedded);
     }
     let path = PathBuf::from(name);
-    if path.exists() || is_prefix(&path) {
+    if path.exists() || has_index(&path) {
         return Ok(Choice::File(path));
     }
     // Names have no folders; what has one was meant to be a path.
     let name = name.to_str().filter(|name| !name.contains(['/', '\\'])).unwrap_or_default();
     match catalogue::find(name) {
         Ok(entry) => pulled(&entry),
+        Err(_) if is_prefix(&path) => Ok(Choice::File(path)),
         Err(error) if !name.is_empty() => bail!("{error}; {KNOWN}"),
         Err(_) => bail!("there is no model '{}'; {KNOWN}", path.display()),
     }
@@ -192,6 +200,12 @@ fn pulled(entry: &Entry) -> Result<Choice> {
     let name = &entry.name;
     let place = home.map_or_else(String::new, |home| format!(" (it would be {})", home.path(entry).display()));
     bail!("{name} is not installed{place}: fetch it with `lorgnette models pull {name}`");
+}
+
+fn has_index(prefix: &Path) -> bool {
+    let mut index = prefix.as_os_str().to_owned();
+    index.push(".index");
+    Path::new(&index).exists()
 }
 
 /// Whether there are files of that name with something behind it, as a checkpoint's are, or an archive with that name

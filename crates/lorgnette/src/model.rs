@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use lorgnette_kernels::{Level, Pool};
 use lorgnette_net::import::Ports;
-use lorgnette_net::zoo::ZooOptions;
+use lorgnette_net::zoo::{MadeUp, Net, ZooOptions};
 use lorgnette_net::{Network, Options};
 
 use crate::error::{Error, Result};
@@ -117,6 +117,15 @@ impl Model {
     pub fn embedded(options: &ModelOptions) -> Result<Self> {
         let network = Network::from_bytes(EMBEDDED, EMBEDDED_NAME, network_options(options))?;
         Self::new(EMBEDDED_NAME.to_owned(), network, options)
+    }
+
+    /// A network of the zoo with made-up weights: to measure it, or to look at it.
+    ///
+    /// # Errors
+    /// If the options do not fit it.
+    pub fn made_up(net: &'static Net, options: &ModelOptions) -> Result<Self> {
+        let network = Network::of_net(net, Arc::new(MadeUp), network_options(options))?;
+        Self::new(net.name.to_owned(), network, options)
     }
 
     /// A TensorFlow graph, frozen or with a checkpoint (`.pb`, `.meta`), or a checkpoint of a network of TF-Slim by any

@@ -39,7 +39,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_enum, default_value_t = Precision::F32)]
     precision: Precision,
 
-    /// Use made-up weights
+    /// Use made-up weights: M is the name of one of TF-Slim's networks, of which no file is needed
     #[arg(long)]
     random_weights: bool,
 
@@ -57,6 +57,7 @@ The input is random numbers that are in memory already: decoding and preprocessi
 
 Examples:
   lorgnette bench
+  lorgnette bench vgg_16 --random-weights
   lorgnette bench inception.pb --size 299 --batch 8 --threads 4 --seconds 10 --format json";
 
 /// Runs that are not measured: the first has memory to fetch, the second caches to warm.
@@ -95,9 +96,6 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     if arguments.precision == Precision::Bf16 {
         bail!("--precision bf16: not there yet: use f32");
     }
-    if arguments.random_weights {
-        bail!("--random-weights: not there yet: give a frozen graph with its weights");
-    }
     let measurement = measure(arguments, global, messages)?;
     let default = if io::stdout().is_terminal() { ReportFormat::Text } else { ReportFormat::Json };
     write_report(|out| match arguments.format.unwrap_or(default) {
@@ -110,7 +108,11 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
 fn measure(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Measurement> {
     let started = Instant::now();
     let options = ModelOptions { size: arguments.size.map(|Size(size)| size), ..global.model_options()? };
-    let model = model::open(arguments.named.as_deref(), global, &options, messages)?;
+    let named = arguments.named.as_deref();
+    let model = match arguments.random_weights {
+        true => model::made_up(named, global, &options)?,
+        false => model::open(named, global, &options, messages)?,
+    };
     let batch = arguments.batch.get();
     let shape = model::input_shape(&model, arguments.size, batch)?;
     let input = model.ports().input.name.as_str();

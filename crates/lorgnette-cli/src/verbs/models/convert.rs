@@ -28,6 +28,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_enum)]
     to: Option<Form>,
 
+    /// Use made-up weights: M is the name of one of TF-Slim's networks, of which no file is needed
+    #[arg(long)]
+    random_weights: bool,
+
     /// Rows and columns of a graph's input
     #[arg(long, value_name = "N|HxW")]
     size: Option<Size>,
@@ -68,10 +72,14 @@ impl Form {
 /// Converts.
 pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
     let Some(form) = arguments.to.or_else(|| Form::of(&arguments.out)) else {
-        bail!("{}: what it is to be? End it in .pb, .ckpt or .plan, or say --to", arguments.out.display());
+        bail!("{}: what is it to be? End it in .pb, .ckpt or .plan, or say --to", arguments.out.display());
     };
     let options = ModelOptions { size: arguments.size.map(|Size(size)| size), ..global.model_options()? };
-    let model = model::open(arguments.named.as_deref(), global, &options, messages)?;
+    let named = arguments.named.as_deref();
+    let model = match arguments.random_weights {
+        true => model::made_up(named, global, &options)?,
+        false => model::open(named, global, &options, messages)?,
+    };
     let out = &arguments.out;
     match form {
         Form::Graph => model.write_frozen(out)?,
