@@ -18,7 +18,7 @@ use crate::messages::{Messages, count};
 /// The environment variable that stands in for `--model`.
 const VARIABLE: &str = "LORGNETTE_MODEL";
 /// The size of the photo that a graph which takes photos of any size is planned for, if none is given.
-const ANY_PHOTO: [usize; 2] = [480, 640];
+pub(crate) const ANY_PHOTO: [usize; 2] = [480, 640];
 
 /// What the user may name.
 const KNOWN: &str = "known are mobilenet_v1_1.0_224 (embedded), the names of `lorgnette models list`, and the paths of \
@@ -189,6 +189,13 @@ fn resolve(name: &OsStr) -> Result<Choice> {
         Err(error) if !name.is_empty() => bail!("{error}; {KNOWN}"),
         Err(_) => bail!("there is no model '{}'; {KNOWN}", path.display()),
     }
+}
+
+/// Whether a model of that name has a file: in the current folder, or in the home.
+pub(crate) fn is_there(name: &str) -> bool {
+    let path = Path::new(name);
+    let installed = || catalogue::find(name).ok().zip(Home::find()).and_then(|(entry, home)| home.installed(&entry));
+    path.exists() || has_index(path) || installed().is_some()
 }
 
 /// A model of the catalogue, which must be in the home.

@@ -4,6 +4,7 @@ mod bench;
 mod classify;
 mod embed;
 mod explain;
+mod graph;
 mod models;
 mod run;
 
@@ -22,6 +23,7 @@ pub(crate) enum Verb {
     Run(run::Arguments),
     Explain(explain::Arguments),
     Bench(bench::Arguments),
+    Graph(graph::Arguments),
     Models(models::Arguments),
 }
 
@@ -34,6 +36,7 @@ impl Verb {
             Self::Run(arguments) => run::run(&arguments, global, *messages),
             Self::Explain(arguments) => explain::run(&arguments, global, *messages),
             Self::Bench(arguments) => bench::run(&arguments, global, *messages),
+            Self::Graph(arguments) => graph::run(&arguments, global, *messages),
             Self::Models(arguments) => models::run(&arguments, global, *messages),
         }
     }

@@ -7,9 +7,11 @@
 
 mod drawn;
 mod frozen;
+mod shown;
 
 pub(crate) use drawn::drawn;
 pub(crate) use frozen::{frozen, variables};
+pub(crate) use shown::{shapes, shown};
 
 use lorgnette_kernels::Pool;
 use prost::Message as _;
@@ -50,6 +52,11 @@ pub(crate) fn write_graph(out: &mut Sink, nodes: &[Node], pool: &Pool) -> Result
     }
     let versions = Some(VersionDef { producer: PRODUCER, min_consumer: 0 });
     out.write(&GraphDef { node: Vec::new(), versions }.encode_to_vec())
+}
+
+/// A GraphDef of a few nodes, in memory.
+pub(crate) fn graph_def(nodes: Vec<NodeDef>) -> Vec<u8> {
+    GraphDef { node: nodes, versions: Some(VersionDef { producer: PRODUCER, min_consumer: 0 }) }.encode_to_vec()
 }
 
 /// Fields of the messages that a constant is in, by number (`graph.proto`, `node_def.proto`, `attr_value.proto`,

@@ -6,12 +6,14 @@
 #![deny(unsafe_code)]
 
 pub mod error;
+mod events;
 mod export;
 mod file;
 pub mod graph;
 pub mod import;
 pub mod network;
 pub mod npy;
+pub mod outline;
 pub mod passes;
 pub mod plan;
 mod plan_file;

@@ -8,7 +8,9 @@ use bytes::Bytes;
 use lorgnette_kernels::{Level, Pool};
 
 use crate::error::{Error, Result};
+use crate::events::write_graph_event;
 use crate::export;
+use crate::graph::shape::Shaped;
 use crate::graph::specialise::specialise;
 use crate::import::{GraphDef, Ports};
 use crate::passes::optimise;
@@ -361,6 +363,39 @@ impl Network {
     pub fn write_frozen(&self, path: &Path, fetches: &[&str], size: [usize; 2]) -> Result<()> {
         let nodes = self.model.source.frozen(fetches, size)?;
         write_whole(path, |out| export::write_graph(out, &nodes, &self.options.pool))
+    }
+
+    /// Writes an event file with the graph into a folder, for TensorBoard: scopes as TF-Slim names them, shapes on the edges
+    /// for pictures of `size` (rows and columns), no weights. Gives the file's path.
+    ///
+    /// # Errors
+    /// If the network does not take pictures of that size; what the system refuses.
+    pub fn write_event_file(&self, folder: &Path, size: [usize; 2]) -> Result<PathBuf> {
+        let ports = self.ports()?;
+        let answer = ports.probabilities.as_deref().unwrap_or(&ports.logits);
+        let (nodes, variables) = self.model.source.pictured(&[answer], size)?;
+        let shapes = export::shapes(&self.shaped(&ports, answer, 1, size)?, &self.shaped(&ports, answer, 2, size)?);
+        let variables: Vec<&str> = variables.iter().map(String::as_str).collect();
+        let graph = export::graph_def(export::shown(nodes, &variables, &shapes));
+        write_graph_event(folder, graph)
+    }
+
+    /// The network as it is before any rewriting, for pictures of `size`; one at a time where it decodes them itself.
+    pub(crate) fn shaped(
+        &self,
+        ports: &Ports,
+        answer: &str,
+        batch: usize,
+        [height, width]: [usize; 2],
+    ) -> Result<Shaped> {
+        let channels =
+            |at: usize| ports.input.shape.as_ref().and_then(|shape| shape.get(at).copied().flatten()).unwrap_or(3);
+        let shape = match ports.input.decodes {
+            true => vec![height, width, channels(2)],
+            false => vec![batch, height, width, channels(3)],
+        };
+        let graph = self.model.source.graph(&[(&ports.input.name, &shape)], &[], &[answer])?;
+        specialise(&graph, &HashMap::from([(node_name(&ports.input.name).to_owned(), shape)]))
     }
 
     /// Writes the variables that `fetches` need as a V2 checkpoint: `PREFIX.index`, `PREFIX.data-00000-of-00001`, and the

@@ -82,6 +82,19 @@ impl Source {
         }
     }
 
+    /// All nodes of a graph, or those of a network of the zoo, for people to look at, and which of them are variables.
+    pub(crate) fn pictured(&self, fetches: &[&str], size: [usize; 2]) -> Result<(Vec<export::Node>, Vec<String>)> {
+        match self {
+            Self::Graph(def) => {
+                Ok((def.nodes().iter().map(|def| export::Node { def: def.clone(), value: None }).collect(), Vec::new()))
+            }
+            Self::Zoo(rebuilt) => {
+                let variables = rebuilt.variables().into_iter().map(|(name, _)| name).collect();
+                Ok((rebuilt.frozen(fetches, size)?, variables))
+            }
+        }
+    }
+
     /// The variables by name, in its order.
     pub(crate) fn variables(&self, fetches: &[&str]) -> Result<Vec<(String, Value)>> {
         match self {

@@ -33,6 +33,7 @@
 
 pub mod catalogue;
 mod classify;
+pub mod diagram;
 pub mod draw;
 mod embed;
 mod error;

@@ -4,6 +4,7 @@ mod arguments;
 mod classify;
 mod embed;
 mod forms;
+mod graph;
 mod models;
 mod networks;
 mod pictures;

@@ -5,9 +5,9 @@ use std::collections::{BTreeMap, HashMap};
 use super::{Built, MadeUp, Net, Published};
 use crate::error::Result;
 use crate::graph::Node;
-use crate::graph::op::Op;
 use crate::graph::shape::Shaped;
 use crate::graph::specialise::specialise;
+use crate::outline::macs;
 use crate::stored::Value;
 
 /// What a published network is made of and what one picture costs it.
@@ -36,7 +36,7 @@ impl Net {
         let shape = |node: &Node| Value::of(&node.op).map_or(Vec::new(), |value| value.shape().to_vec());
         let variables = variables.map(|node| (node.name.clone(), shape(node))).collect();
         let end_points = end_points(&built, &shaped);
-        let macs = shaped.graph.iter().map(|(id, _)| macs(&shaped, id.index())).sum();
+        let macs = shaped.graph.iter().map(|(id, node)| macs(&shaped, node, shaped.fact(id).len())).sum();
         Ok(Cost { parameters: parameters(&variables), variables, macs, end_points })
     }
 
@@ -57,23 +57,12 @@ fn end_points(built: &Built, shaped: &Shaped) -> Vec<(String, Vec<usize>)> {
     built.end_points.iter().map(|(name, id)| (name.clone(), shaped.fact(*id).shape.clone())).collect()
 }
 
-/// Multiplications of a node: for each value of the result, one for each weight that has a part in it.
-fn macs(shaped: &Shaped, node: usize) -> u64 {
-    let node_of = &shaped.graph.nodes()[node];
-    let fact = &shaped.facts[node];
-    let filter = |at: usize| &shaped.fact(node_of.inputs[at]).shape;
-    let each = match &node_of.op {
-        Op::Conv2d(_) => filter(1)[..3].iter().product(),
-        Op::DepthwiseConv2d(_) => filter(1)[..2].iter().product(),
-        Op::MatMul(product) => filter(0)[usize::from(!product.transpose_a)],
-        _ => 0,
-    };
-    each as u64 * fact.len() as u64
-}
-
 #[cfg(test)]
 mod tests {
-    use crate::zoo::{NETS, find};
+    use std::sync::Arc;
+
+    use crate::zoo::{MadeUp, NETS, find};
+    use crate::{Network, Options};
 
     /// Millions of parameters and of multiplications, as the papers, TF-Slim's tables and torchvision's have them.
     #[test]
@@ -108,6 +97,17 @@ mod tests {
             };
             assert!(near(cost.parameters, parameters), "{name}: {} parameters", cost.parameters);
             assert!(macs.is_none_or(|macs| near(cost.macs, macs)), "{name}: {} multiplications", cost.macs);
+        }
+    }
+
+    #[test]
+    fn an_outline_costs_what_its_network_does() {
+        for name in ["vgg_16", "inception_v3", "resnet_v2_50", "mobilenet_v2", "mobilenet_v3_large", "nasnet_mobile"] {
+            let net = find(name).unwrap();
+            let network = Network::of_net(net, Arc::new(MadeUp), Options::with_threads(Some(1))).unwrap();
+            let published = &net.published[0];
+            let (cost, outline) = (net.cost(published).unwrap(), network.outline([published.side; 2], None).unwrap());
+            assert_eq!((outline.parameters(), outline.macs()), (cost.parameters, cost.macs), "{name}");
         }
     }
 

@@ -1,0 +1,104 @@
+//! `lorgnette graph`: a picture of a network's architecture, and its graph for TensorBoard.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use clap::{Args, ValueEnum};
+use lorgnette::net::zoo;
+use lorgnette::preprocess::Preprocess;
+use lorgnette::{Model, ModelOptions, diagram};
+
+use crate::Outcome;
+use crate::arguments::{Global, Size};
+use crate::messages::Messages;
+use crate::model;
+use crate::stream::write_report;
+
+/// Draw a network's architecture, or open its graph in TensorBoard
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    /// The network, as for --model; or the name of one of TF-Slim's, of which no file is needed
+    #[arg(value_name = "M")]
+    named: Option<OsString>,
+
+    /// Write the whole graph to an event file in DIR, for `tensorboard --logdir DIR`
+    #[arg(long, value_name = "DIR")]
+    logdir: Option<PathBuf>,
+
+    /// How to draw it [default: text]
+    #[arg(long, value_enum)]
+    format: Option<Form>,
+
+    /// Where to write the drawing [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+
+    /// Rows and columns of the input
+    #[arg(long, value_name = "N|HxW")]
+    size: Option<Size>,
+
+    /// Levels of scopes that make a block [default: as many as give a good picture]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=9))]
+    depth: Option<u8>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  lorgnette graph inception_v3
+  lorgnette graph vgg_16.ckpt --format svg --out vgg_16.svg
+  lorgnette graph resnet_v1_50 --format dot | dot -Tpdf > resnet.pdf
+  lorgnette graph my_graph.pb --logdir logs && tensorboard --logdir logs";
+
+/// How an architecture is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Form {
+    // A table for a terminal.
+    Text,
+    // Graphviz's language.
+    Dot,
+    // A picture.
+    Svg,
+}
+
+/// Draws.
+pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
+    let model = open(arguments, global, messages)?;
+    let Preprocess { height, width, .. } = *model.preprocess();
+    let size = match arguments.size {
+        Some(Size(size)) => size,
+        None if model.ports().input.decodes => model::ANY_PHOTO,
+        None => [height, width],
+    };
+    if let Some(folder) = &arguments.logdir {
+        let path = model.network().write_event_file(folder, size)?;
+        messages.note(&format_args!("{} is in {}", model.name(), path.display()));
+        if arguments.format.is_none() && arguments.out.is_none() {
+            return Ok(Outcome::Done);
+        }
+    }
+    let outline = model.network().outline(size, arguments.depth.map(usize::from))?;
+    let drawing = match arguments.format.unwrap_or(Form::Text) {
+        Form::Text => diagram::text(&outline),
+        Form::Dot => diagram::dot(&outline),
+        Form::Svg => diagram::svg(&outline),
+    };
+    match &arguments.out {
+        Some(path) => fs::write(path, drawing).with_context(|| format!("{}: cannot be written", path.display()))?,
+        None => write_report(|out| out.write_all(drawing.as_bytes()))?,
+    }
+    Ok(Outcome::Done)
+}
+
+/// The network; one of TF-Slim's that is not installed is drawn all the same.
+fn open(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Model> {
+    let options = ModelOptions { size: arguments.size.map(|Size(size)| size), ..global.model_options()? };
+    let named = arguments.named.as_deref();
+    let name = named.or(global.model.as_deref()).and_then(|name| name.to_str()).unwrap_or_default();
+    if zoo::find(name).is_ok() && !model::is_there(name) {
+        return model::made_up(named, global, &options);
+    }
+    model::open(named, global, &options, messages)
+}

@@ -1,0 +1,214 @@
+//! The architecture as an SVG picture: blocks from top to bottom, branches side by side, a box for each layer.
+
+use std::fmt::Write as _;
+
+use lorgnette_net::outline::{Branch, Layer, LayerKind, Outline};
+
+use super::{Row, count, rows, shape, short, title};
+
+const WIDTH: f64 = 980.0;
+const MARGIN: f64 = 24.0;
+/// Where the blocks' names end, and where their boxes are centred.
+const NAMES_END: f64 = 212.0;
+const CENTRE: f64 = 510.0;
+const BOX_WIDTH: f64 = 520.0;
+/// Where the shapes and the costs end.
+const SHAPES_END: f64 = 872.0;
+const COSTS_END: f64 = WIDTH - MARGIN;
+const TITLE_HEIGHT: f64 = 78.0;
+const LAYER_HEIGHT: f64 = 22.0;
+const LAYER_GAP: f64 = 5.0;
+const PADDING: f64 = 8.0;
+/// Between blocks: room for an arrow.
+const GAP: f64 = 20.0;
+const LEGEND_HEIGHT: f64 = 56.0;
+
+/// The kinds of layers, what the legend calls them, and their colours, which are told apart by colour-blind people too
+/// (Okabe and Ito, "Color universal design", 2008).
+const KINDS: [(LayerKind, &str, &str, &str); 7] = [
+    (LayerKind::Convolution, "convolution", "#0072b2", "#fff"),
+    (LayerKind::Depthwise, "depthwise", "#56b4e9", "#000"),
+    (LayerKind::FullyConnected, "fully connected", "#d55e00", "#fff"),
+    (LayerKind::MaxPool, "max pool", "#009e73", "#fff"),
+    (LayerKind::AveragePool, "mean pool", "#f0e442", "#000"),
+    (LayerKind::Normalisation, "normalisation", "#cc79a7", "#000"),
+    (LayerKind::Softmax, "softmax", "#e69f00", "#000"),
+];
+
+/// The architecture as SVG, complete in itself.
+#[must_use]
+pub fn svg(outline: &Outline) -> String {
+    let rows = rows(outline);
+    let mut top = TITLE_HEIGHT;
+    let mut places = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let height = height(row);
+        places.push((top, height));
+        top += height + GAP;
+    }
+    let height = top + LEGEND_HEIGHT;
+    let mut svg = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" height=\"{height}\" \
+         font-family=\"Inter, Helvetica, Arial, sans-serif\" font-size=\"13\">\n\
+         <rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n\
+         <defs><marker id=\"tip\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" markerWidth=\"7\" markerHeight=\"7\" \
+         orient=\"auto\"><path d=\"M0 0 8 4 0 8z\" fill=\"#667\"/></marker></defs>\n"
+    );
+    heading(&mut svg, outline);
+    arrows(&mut svg, &rows, &places);
+    for (row, &place) in rows.iter().zip(&places) {
+        block(&mut svg, row, place);
+    }
+    legend(&mut svg, &rows, top);
+    svg + "</svg>\n"
+}
+
+fn heading(svg: &mut String, outline: &Outline) {
+    let title = title(outline);
+    let (name, rest) = title.split_once(": ").unwrap_or((&title, ""));
+    text(svg, Words { x: MARGIN, y: 36.0, size: 22.0, anchor: "start", fill: "#112" }, name);
+    text(svg, Words { x: MARGIN, y: 58.0, size: 13.0, anchor: "start", fill: "#556" }, rest);
+    for (x, words) in [(SHAPES_END, "shape"), (COSTS_END, "parameters")] {
+        text(svg, Words { x, y: 58.0, size: 12.0, anchor: "end", fill: "#556" }, words);
+    }
+}
+
+/// Rows of layers in the highest branch.
+fn height(row: &Row<'_>) -> f64 {
+    let layers = row.block.branches.iter().map(|branch| folded(branch).len()).max().unwrap_or(0).max(1) as f64;
+    2.0 * PADDING + layers * LAYER_HEIGHT + (layers - 1.0) * LAYER_GAP
+}
+
+/// Layers, with how often each comes in a row.
+fn folded(branch: &Branch) -> Vec<(&Layer, usize)> {
+    let mut found: Vec<(&Layer, usize)> = Vec::new();
+    for layer in &branch.layers {
+        match found.last_mut() {
+            Some((known, count)) if *known == layer => *count += 1,
+            _ => found.push((layer, 1)),
+        }
+    }
+    found
+}
+
+fn block(svg: &mut String, row: &Row<'_>, (top, height): (f64, f64)) {
+    let left = CENTRE - BOX_WIDTH / 2.0;
+    let _ = writeln!(
+        svg,
+        "<rect x=\"{left}\" y=\"{top}\" width=\"{BOX_WIDTH}\" height=\"{height}\" rx=\"8\" fill=\"#f3f5f8\" stroke=\"#c9d2dc\"/>"
+    );
+    let middle = top + height / 2.0 + 4.5;
+    let name = if row.count > 1 { format!("{} ×", row.count) } else { String::new() };
+    let label = Words { x: NAMES_END, y: middle, size: 13.0, anchor: "end", fill: "#112" };
+    text(svg, label, &row.name);
+    text(svg, Words { x: left + BOX_WIDTH - 8.0, y: top + 16.0, size: 13.0, anchor: "end", fill: "#556" }, &name);
+    text(svg, Words { x: SHAPES_END, y: middle, size: 13.0, anchor: "end", fill: "#334" }, &shape(&row.block.shape));
+    if row.parameters > 0 {
+        text(svg, Words { x: COSTS_END, y: middle, size: 13.0, anchor: "end", fill: "#334" }, &count(row.parameters));
+    }
+    let branches = &row.block.branches;
+    if branches.is_empty() {
+        text(svg, Words { x: CENTRE, y: middle, size: 13.0, anchor: "middle", fill: "#334" }, &row.name);
+    }
+    let width =
+        (BOX_WIDTH - 2.0 * PADDING - (branches.len().max(1) - 1) as f64 * PADDING) / branches.len().max(1) as f64;
+    for (number, branch) in branches.iter().enumerate() {
+        column(
+            svg,
+            branch,
+            left + PADDING + number as f64 * (width + PADDING),
+            top + PADDING,
+            width.min(BOX_WIDTH / 2.0),
+            width,
+        );
+    }
+}
+
+/// A branch's layers from top to bottom, in the middle of the width that it has.
+fn column(svg: &mut String, branch: &Branch, left: f64, top: f64, width: f64, room: f64) {
+    let x = left + (room - width) / 2.0;
+    for (number, (layer, times)) in folded(branch).into_iter().enumerate() {
+        let y = top + number as f64 * (LAYER_HEIGHT + LAYER_GAP);
+        let (_, _, fill, ink) = KINDS.iter().find(|kind| kind.0 == layer.kind).unwrap_or(&KINDS[0]);
+        let _ = writeln!(
+            svg,
+            "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{LAYER_HEIGHT}\" rx=\"4\" fill=\"{fill}\"/>"
+        );
+        let (words, size) = fitting(layer, times, width);
+        text(
+            svg,
+            Words { x: x + width / 2.0, y: y + LAYER_HEIGHT / 2.0 + 4.2, size, anchor: "middle", fill: ink },
+            &words,
+        );
+    }
+}
+
+/// What a box of that width says, and how large: what the colour says too is left out where there is little room.
+fn fitting(layer: &Layer, times: usize, width: f64) -> (String, f64) {
+    const LEGIBLE: f64 = 9.0;
+    // Letters are about half as wide as high.
+    let size = |words: &str| (width / words.chars().count() as f64 / 0.56).clamp(6.0, 12.5);
+    let counted = |words: String| if times > 1 { format!("{times} × ({words})") } else { words };
+    let long = counted(short(layer));
+    if size(&long) >= LEGIBLE {
+        let size = size(&long);
+        return (long, size);
+    }
+    let plain = short(layer).replace(" depthwise", "").replace(" max", "").replace(" mean", "");
+    let words = if times > 1 { format!("{times}·{plain}") } else { plain };
+    let size = size(&words);
+    (words, size)
+}
+
+/// Arrows from block to block; those that pass over others go around them.
+fn arrows(svg: &mut String, rows: &[Row<'_>], places: &[(f64, f64)]) {
+    for (at, row) in rows.iter().enumerate() {
+        for &input in &row.inputs {
+            let (from, to) = (places[input].0 + places[input].1, places[at].0);
+            let path = if input + 1 == at {
+                format!("M{CENTRE} {from:.1}V{:.1}", to - 1.0)
+            } else {
+                // Neighbours that cross go side by side.
+                let edge = CENTRE + BOX_WIDTH / 2.0;
+                let far = edge + 9.0 + 7.0 * (at % 2) as f64;
+                format!("M{edge} {:.1}H{far}V{:.1}H{}", from - 12.0, to + 12.0, edge + 1.0)
+            };
+            let _ = writeln!(
+                svg,
+                "<path d=\"{path}\" fill=\"none\" stroke=\"#889\" stroke-width=\"1.4\" marker-end=\"url(#tip)\"/>"
+            );
+        }
+    }
+}
+
+fn legend(svg: &mut String, rows: &[Row<'_>], top: f64) {
+    let layers = || rows.iter().flat_map(|row| &row.block.branches).flat_map(|branch| &branch.layers);
+    let mut x = MARGIN;
+    for (_, words, fill, _) in KINDS.iter().filter(|kind| layers().any(|layer| layer.kind == kind.0)) {
+        let _ = writeln!(svg, "<rect x=\"{x}\" y=\"{top}\" width=\"14\" height=\"14\" rx=\"3\" fill=\"{fill}\"/>");
+        text(svg, Words { x: x + 20.0, y: top + 11.5, size: 12.0, anchor: "start", fill: "#334" }, words);
+        x += 40.0 + 6.6 * words.len() as f64;
+    }
+    let note = "3×3 64 /2: windows of 3 × 3, 64 channels out, stride 2";
+    text(svg, Words { x: MARGIN, y: top + 36.0, size: 12.0, anchor: "start", fill: "#556" }, note);
+}
+
+/// Where and how words are written.
+#[derive(Clone, Copy)]
+struct Words {
+    x: f64,
+    y: f64,
+    size: f64,
+    anchor: &'static str,
+    fill: &'static str,
+}
+
+fn text(svg: &mut String, words: Words, text: &str) {
+    let Words { x, y, size, anchor, fill } = words;
+    let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    // Writing to a string cannot fail.
+    let _ = writeln!(
+        svg,
+        "<text x=\"{x:.1}\" y=\"{y:.1}\" font-size=\"{size:.1}\" text-anchor=\"{anchor}\" fill=\"{fill}\">{text}</text>"
+    );
+}

@@ -1,0 +1,84 @@
+//! The architecture as a table for a terminal.
+
+use std::fmt::Write as _;
+
+use lorgnette_net::outline::Outline;
+
+use super::{Row, count, rows, shape, shortened, title};
+
+/// The columns of a terminal that layers are broken at.
+const LAYERS_WIDTH: usize = 46;
+
+/// The architecture as text: a line for each block, one for each of its branches.
+#[must_use]
+pub fn text(outline: &Outline) -> String {
+    let rows = rows(outline);
+    let names = rows.iter().map(|row| row.name.chars().count()).max().unwrap_or(0);
+    let mut text = title(outline) + "\n\n";
+    for (at, row) in rows.iter().enumerate() {
+        write_row(&mut text, row, at, names);
+    }
+    text
+}
+
+fn write_row(text: &mut String, row: &Row<'_>, at: usize, names: usize) {
+    let lines = lines(row);
+    let costs = if row.parameters + row.macs == 0 {
+        String::new()
+    } else {
+        format!("{:>8}  {:>8}", count(row.parameters), count(row.macs))
+    };
+    let from = skipped(row, at);
+    for (number, layers) in lines.iter().enumerate() {
+        let (name, shape, costs) = if number == 0 {
+            (row.name.as_str(), shape(&row.block.shape), costs.as_str())
+        } else {
+            ("", String::new(), "")
+        };
+        let line = format!(
+            "  {name:names$}  {layers:LAYERS_WIDTH$}  {shape:>13}  {costs}{}",
+            if number == 0 { &from } else { "" }
+        );
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+}
+
+/// The layers of each branch, broken into lines.
+fn lines(row: &Row<'_>) -> Vec<String> {
+    let branches = &row.block.branches;
+    let mut lines = Vec::new();
+    for (number, branch) in branches.iter().enumerate() {
+        let mark = match (branches.len(), number) {
+            (1, _) => "",
+            (_, 0) => "┬ ",
+            (count, number) if number + 1 == count => "└ ",
+            _ => "├ ",
+        };
+        let mut line = mark.to_owned();
+        for (place, layer) in shortened(branch).into_iter().enumerate() {
+            let next = if place == 0 { layer } else { format!(", {layer}") };
+            if line.chars().count() + next.chars().count() > LAYERS_WIDTH {
+                lines.push(std::mem::replace(&mut line, if mark.is_empty() { "  ".into() } else { "│   ".into() }));
+                line += next.trim_start_matches(", ");
+            } else {
+                line += &next;
+            }
+        }
+        lines.push(line);
+    }
+    // What is folded is short, as a rule.
+    if row.count > 1
+        && let [first] = &mut lines[..]
+    {
+        *first = format!("{} × [ {first} ]", row.count);
+    }
+    if lines.is_empty() { vec![String::new()] } else { lines }
+}
+
+/// The rows that are read beside the one before.
+fn skipped(row: &Row<'_>, at: usize) -> String {
+    let others: Vec<String> =
+        row.inputs.iter().filter(|&&input| input + 1 != at).map(|input| format!("{input}")).collect();
+    if others.is_empty() || at == 0 { String::new() } else { format!("  ← row {}", others.join(", ")) }
+}
