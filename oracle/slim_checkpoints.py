@@ -110,6 +110,11 @@ def value_of(variable):
     return whole[tuple(slice(start, start + size) for start, size in zip(slice_info.var_offset, slice_info.var_shape))]
 
 
+def fill(session, values):
+    """Gives variables their values, all in one run."""
+    session.run([v.initializer for v in values], {v.initializer.inputs[1]: value for v, value in values.items()})
+
+
 class Check:
     """Runs the program and notes what agrees."""
 
@@ -190,13 +195,12 @@ def run_case(case, check):
         averages = []
         if 'averages' in case.tried:
             averages = [tf1.get_variable(f'{v.op.name}/ExponentialMovingAverage', v.shape) for v in own]
-        session.run([v.initializer for v in tf1.global_variables()])
-        for variable in own:
-            variable.load(value_of(variable), session)
+        session.run([v.initializer for v in set(tf1.global_variables()) - set(own) - set(averages)])
+        fill(session, {variable: value_of(variable) for variable in own})
         theirs = session.run(names_of(case, logits, end_points), {picture: pixels})
-        for variable, average in zip(own, averages):
-            average.load(value_of(variable), session)
-            variable.load(value_of(variable) * np.float32(1.5), session)
+        if averages:
+            fill(session, {average: value_of(variable) for variable, average in zip(own, averages)})
+            fill(session, {variable: value_of(variable) * np.float32(1.5) for variable in own})
         save(case, session, folder)
     compare(case, check, folder, theirs)
     shutil.rmtree(folder)

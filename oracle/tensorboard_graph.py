@@ -91,9 +91,35 @@ def photograph(url, path):
         options.add_argument(flag)
     driver = webdriver.Chrome(options=options, service=Service(shutil.which('chromedriver')))
     driver.get(url)
-    time.sleep(25)
+    time.sleep(20)
+    # The scopes of the network and of its base are opened, as a reader does it with two double clicks.
+    for scope in ('InceptionV3', 'InceptionV3/InceptionV3'):
+        driver.execute_script(OPEN_SCOPE, scope)
+        time.sleep(5)
+    driver.execute_script(FIT)
+    time.sleep(4)
     driver.save_screenshot(str(path))
     driver.quit()
+
+
+# TensorBoard's page is made of web components: what is looked for is in their shadows.
+DEEP = '''
+const deep = (root, wanted, found = []) => {
+  for (const element of root.querySelectorAll('*')) {
+    if (element.matches(wanted)) found.push(element);
+    if (element.shadowRoot) deep(element.shadowRoot, wanted, found);
+  }
+  return found;
+};
+'''
+OPEN_SCOPE = DEEP + '''
+const named = deep(document, 'g.node').find(g => g.getAttribute('data-name') === arguments[0]);
+named.querySelector('.nodeshape > *').dispatchEvent(new MouseEvent('dblclick', {bubbles: true, composed: true}));
+'''
+FIT = DEEP + '''
+const button = deep(document, 'paper-button, .icon-button, #fit, button').find(b => /fit/i.test(b.id + b.textContent));
+if (button) button.click();
+'''
 
 
 def main():
@@ -122,7 +148,7 @@ def main():
             shaped = compare(name, shown, graph)
             print(f'{name:24} {len(graph.node):5} nodes, all found; {shaped} with their shapes; {size} bytes', flush=True)
         if arguments.screenshot:
-            photograph(f'http://127.0.0.1:{port}/#graphs&run=resnet_v1_50', arguments.screenshot)
+            photograph(f'http://127.0.0.1:{port}/#graphs&run=inception_v3', arguments.screenshot)
     finally:
         server.terminate()
 

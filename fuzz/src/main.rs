@@ -50,6 +50,8 @@ enum Choice {
     Photos,
     Tensors,
     Labels,
+    Checkpoints,
+    Plans,
     All,
 }
 

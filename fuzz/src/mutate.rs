@@ -2,6 +2,7 @@
 
 pub(crate) mod graph;
 pub(crate) mod photo;
+pub(crate) mod table;
 
 use crate::random::Random;
 

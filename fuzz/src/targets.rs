@@ -1,8 +1,10 @@
 //! What is fuzzed: the readers of every file that comes from outside, and what is done next with what they read.
 
+mod checkpoints;
 mod graphs;
 mod labels;
 mod photos;
+mod plans;
 mod tensors;
 
 use std::path::{Path, PathBuf};
@@ -10,7 +12,7 @@ use std::path::{Path, PathBuf};
 use crate::random::Random;
 
 /// The targets' names, in the order of [`all`].
-pub(crate) const NAMES: [&str; 4] = ["graphs", "photos", "tensors", "labels"];
+pub(crate) const NAMES: [&str; 6] = ["graphs", "photos", "tensors", "labels", "checkpoints", "plans"];
 
 /// A reader and files for it.
 pub(crate) trait Target: Send + Sync {
@@ -40,6 +42,8 @@ pub(crate) fn all(scratch: &Path) -> Vec<Box<dyn Target>> {
         Box::new(photos::Photos::new()),
         Box::new(tensors::Tensors),
         Box::new(labels::LabelFiles::new(scratch)),
+        Box::new(checkpoints::Checkpoints::new(scratch)),
+        Box::new(plans::Plans::new(scratch)),
     ]
 }
 

@@ -69,9 +69,16 @@ impl Stored {
     /// Reads and verifies all of it.
     ///
     /// # Errors
-    /// If it is damaged or cannot be read.
+    /// If it is damaged or cannot be read, or what is read is something else.
     pub fn read(&self) -> Result<Tensor> {
-        self.contents.read()
+        let tensor = self.contents.read()?;
+        if (tensor.dtype(), tensor.shape()) != (self.dtype, self.shape.as_slice()) {
+            let (found, wanted) = (tensor.shape(), &self.shape);
+            return Err(Error::Input(format!(
+                "weights of shape {found:?} where {wanted:?} were noted: the file has changed"
+            )));
+        }
+        Ok(tensor)
     }
 
     /// Where the elements lie in a file, if they are float32 there, in one piece.

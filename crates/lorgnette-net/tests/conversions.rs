@@ -197,3 +197,21 @@ fn what_was_settled_when_a_plan_file_was_made_is_not_asked_of_it() {
     let nothing = Network::open(&prefix, options()).unwrap().write_plan_file(&plan).unwrap_err().to_string();
     assert!(nothing.contains("nothing is planned yet"), "{nothing}");
 }
+
+#[test]
+fn a_checkpoint_of_another_network_says_which_variable_is_amiss() {
+    let folder = empty_folder("another");
+    let network = Network::of_net(zoo::find("mobilenet_v1_025").unwrap(), Arc::new(MadeUp), options()).unwrap();
+    let prefix = folder.join("model.ckpt");
+    network.write_checkpoint(&prefix, &[]).unwrap();
+    let refused = |net: &str| {
+        let options = Options { net: Some(net.into()), ..options() };
+        Network::open(&prefix, options).unwrap_err().to_string()
+    };
+    let misshapen = refused("mobilenet_v1_050");
+    assert!(misshapen.contains("model.ckpt: variable 'MobilenetV1/Conv2d_0/weights'"), "{misshapen}");
+    assert!(misshapen.contains("has the shape [3, 3, 3, 8]; the network needs [3, 3, 3, 16]"), "{misshapen}");
+    let missing = refused("mobilenet_v2");
+    assert!(missing.contains("model.ckpt: variable 'MobilenetV2/Conv/weights': is not there"), "{missing}");
+    assert!(missing.contains("needed in shape [3, 3, 3, ") && missing.contains("the nearest are '"), "{missing}");
+}

@@ -10,26 +10,30 @@ use crate::random::Random;
 
 /// What the file is called.
 const NAME: &str = "damaged labels.txt";
+/// The same as a label map.
+const MAP: &str = "damaged map.pbtxt";
 
 /// Every form of a list.
-const LISTS: [&str; 6] = [
+const LISTS: [&str; 7] = [
     "tench, Tinca tinca\ngoldfish\ngreat white shark\nhammerhead\n",
     "n01440764 tench, Tinca tinca\nn01443537\nn01484850,great white shark\n",
     "0:background\n2:b\n1:a\n3:c",
     "0 null\r\n1 eins\r\n2 zwei\r\n",
     "\u{feff}perro\ngötter\n猫\nİstanbul\n",
     "\n",
+    "# a map\nentry {\n  target_class: 2\n  target_class_string: \"n01440764\"\n}\nitem: { id: 1, name: 'a\\'b' }\n",
 ];
 
 /// The target.
 pub(super) struct LabelFiles {
     path: PathBuf,
+    map: PathBuf,
 }
 
 impl LabelFiles {
     /// A label file is only ever opened by its path; it is written into `scratch`.
     pub(super) fn new(scratch: &Path) -> Self {
-        Self { path: scratch.join(NAME) }
+        Self { path: scratch.join(NAME), map: scratch.join(MAP) }
     }
 }
 
@@ -53,6 +57,10 @@ impl Target for LabelFiles {
         if !labels.find(label.name).is_ok_and(|found| found.iter().any(|other| other.name == label.name)) {
             return Err(format!("{:?} is not found by its name", label.name));
         }
+        let _ = std::fs::rename(&self.path, &self.map);
+        if let Err(error) = Labels::open_for(&self.map, labels.len()) {
+            must_name(MAP, &error)?;
+        }
         let query = String::from_utf8_lossy(&input.bytes[..input.bytes.len().min(random.below(40))]).into_owned();
         if let Err(error) = labels.find(&query) {
             must_name(&format!("{query:?}"), &error)?;
@@ -60,9 +68,9 @@ impl Target for LabelFiles {
         Ok("read")
     }
 
-    /// A line of two bytes is an entry of 48, and a place in a list.
+    /// A line of two bytes is an entry of 48, and a place in a list; a label map is read beside ImageNet's names.
     fn bound(&self, length: usize) -> usize {
-        (64 << 10) + 64 * length
+        (512 << 10) + 128 * length
     }
 
     fn share(&self) -> f64 {
