@@ -35,8 +35,13 @@ pub(super) struct Job<'a> {
     pack: Packer,
 }
 
+/// Input channels beyond which a depthwise convolution is not spread: it takes so many times the multiplications.
+const MOST_SPREAD: usize = 8;
+
 enum Packer {
     Conv(&'static ConvKernel, ConvShape),
+    /// A depthwise filter, for a plain convolution.
+    Spread(&'static ConvKernel, ConvShape),
     Depthwise(&'static DepthwiseKernel, DepthwiseShape),
 }
 
@@ -46,11 +51,12 @@ impl<'a> Lowering<'a> {
         let Node { name, op, .. } = self.shaped.graph.node(filter);
         let weights = Value::of(op).ok_or("its filter is computed, not constant")?;
         let (layout, len) = match &pack {
-            Packer::Conv(kernel, shape) => (kernel.layout, (kernel.packed_len)(shape)),
+            Packer::Conv(kernel, shape) | Packer::Spread(kernel, shape) => (kernel.layout, (kernel.packed_len)(shape)),
             Packer::Depthwise(kernel, shape) => (kernel.layout, (kernel.packed_len)(shape)),
         };
         let scale = epilogue.scale.as_ref().map(|scale| scale.iter().map(|v| v.to_bits()).collect());
-        let layout = format!("{} {layout} {:?} {transposed}", self.level, weights.shape());
+        let spread = if matches!(pack, Packer::Spread(..)) { " spread" } else { "" };
+        let layout = format!("{} {layout} {:?} {transposed}{spread}", self.level, weights.shape());
         let key = Key { filter: name.clone(), layout, scale };
         if !self.jobs.iter().any(|job| job.key == key) {
             self.take(len)?;
@@ -96,9 +102,23 @@ impl<'a> Lowering<'a> {
         let window = conv_window(conv, &self.fact(x).shape, &self.fact(filter).shape)?;
         let multiplier = self.fact(filter).shape[3];
         let shape = DepthwiseShape { input: self.map(x), output: self.map(id), window, multiplier };
+        if multiplier > 1 && shape.input.channels <= MOST_SPREAD {
+            return self.spread(id, node, conv, shape);
+        }
         let kernel = choose_depthwise(&shape, self.level);
         let job = self.job(filter, &conv.epilogue, false, Packer::Depthwise(kernel, shape))?;
         self.sum(id, Sum::Depthwise { kernel, shape }, job, vec![x]);
+        Ok(())
+    }
+
+    /// A depthwise convolution with several filters for each of a few channels, as a plain one whose other weights are
+    /// zero: more multiplications, but in the fast kernels.
+    fn spread(&mut self, id: NodeId, node: &'a Node, conv: &'a Conv, shape: DepthwiseShape) -> Result<(), String> {
+        let DepthwiseShape { input, output, window, .. } = shape;
+        let shape = ConvShape { input, output, window };
+        let kernel = choose_conv(&shape, self.level);
+        let job = self.job(node.inputs[1], &conv.epilogue, false, Packer::Spread(kernel, shape))?;
+        self.sum(id, Sum::Conv { kernel, shape, residual: None }, job, vec![node.inputs[0]]);
         Ok(())
     }
 
@@ -146,6 +166,13 @@ impl Job<'_> {
     /// Reads the weights straight from where they are into their packed place.
     fn run(&self, pool: &Pool) -> Result<Buffer> {
         let mut packed = buffer(self.len)?;
+        if let Packer::Spread(kernel, shape) = &self.pack {
+            let filter = spread(&self.filter.tensor()?, shape);
+            let filter =
+                Filter { bytes: &filter.f32_bytes(), scale: self.epilogue.scale.as_deref(), transposed: false };
+            kernel.pack(shape, &filter, &mut packed);
+            return Ok(packed);
+        }
         match &self.filter {
             Value::Here(tensor) => self.pack(tensor, &mut packed, pool),
             Value::Stored(stored) => match stored.extent()?.filter(|_| !self.transposed) {
@@ -172,7 +199,9 @@ impl Job<'_> {
     fn pack_rows(&self, bytes: &[u8], rows: Range<usize>, packed: &mut [f32], pool: &Pool) {
         let filter = Filter { bytes, scale: self.epilogue.scale.as_deref(), transposed: self.transposed };
         match &self.pack {
-            Packer::Conv(kernel, shape) => (kernel.pack_rows)(shape, &filter, rows, packed, pool),
+            Packer::Conv(kernel, shape) | Packer::Spread(kernel, shape) => {
+                (kernel.pack_rows)(shape, &filter, rows, packed, pool);
+            }
             Packer::Depthwise(kernel, shape) => (kernel.pack_rows)(shape, &filter, rows, packed),
         }
     }
@@ -180,10 +209,23 @@ impl Job<'_> {
     /// Rows of the weights as a matrix.
     fn rows(&self) -> usize {
         match &self.pack {
-            Packer::Conv(_, shape) => shape.depth(),
+            Packer::Conv(_, shape) | Packer::Spread(_, shape) => shape.depth(),
             Packer::Depthwise(_, shape) => shape.taps(),
         }
     }
+}
+
+/// A depthwise filter `[rows][columns][channels][multiplier]` as a plain one, zero where a channel has no part.
+fn spread(filter: &Tensor, shape: &ConvShape) -> Tensor {
+    let (inputs, outputs) = (shape.input.channels, shape.output.channels);
+    let multiplier = outputs / inputs;
+    let [rows, columns] = shape.window.kernel;
+    let mut values = vec![0.0; shape.depth() * outputs];
+    for (i, value) in filter.to_f32().into_iter().enumerate() {
+        let (tap, output) = (i / outputs, i % outputs);
+        values[(tap * inputs + output / multiplier) * outputs + output] = value;
+    }
+    Tensor::from_f32(&[rows, columns, inputs, outputs], values)
 }
 
 /// Packs on all threads what `packing` does not hold yet: large weights one after the other, the others at once.
