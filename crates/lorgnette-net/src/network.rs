@@ -18,7 +18,7 @@ use crate::plan::{Activations, Packing, Plan, PlanOptions, Port};
 use crate::plan_file::{self, Opened};
 use crate::sink::write_whole;
 use crate::source::{Rebuilt, Source, check_no_zoo_options, node_name};
-use crate::tensor::Tensor;
+use crate::tensor::{DType, Tensor};
 use crate::weights::{Variables, write_bundle};
 use crate::zoo::{Net, ZooOptions};
 
@@ -374,17 +374,46 @@ impl Network {
         let ports = self.ports()?;
         let answer = ports.probabilities.as_deref().unwrap_or(&ports.logits);
         let (nodes, variables) = self.model.source.pictured(&[answer], size)?;
-        let shapes = export::shapes(&self.shaped(&ports, answer, 1, size)?, &self.shaped(&ports, answer, 2, size)?);
+        let shapes =
+            export::shapes(&self.shaped(&ports, &[answer], 1, size)?, &self.shaped(&ports, &[answer], 2, size)?);
         let variables: Vec<&str> = variables.iter().map(String::as_str).collect();
         let graph = export::graph_def(export::shown(nodes, &variables, &shapes));
         write_graph_event(folder, graph)
+    }
+
+    /// The end points and their shapes for a picture of `size` (rows and columns): all that TF-Slim names, of a network of the
+    /// zoo; of a graph, where its answers and features are.
+    ///
+    /// # Errors
+    /// As [`Network::ports`]; if the network does not take pictures of that size.
+    pub fn end_points(&self, size: [usize; 2]) -> Result<Vec<(String, Vec<usize>)>> {
+        let ports = self.ports()?;
+        let names = match &self.model.source {
+            Source::Zoo(rebuilt) => rebuilt.built.end_points.iter().map(|(name, _)| name.clone()).collect(),
+            Source::Graph(_) => {
+                let answers = [ports.features.clone(), Some(ports.logits.clone()), ports.probabilities.clone()];
+                answers.into_iter().flatten().collect::<Vec<_>>()
+            }
+        };
+        let fetches: Vec<&str> = names.iter().map(String::as_str).collect();
+        let shaped = self.shaped(&ports, &fetches, 1, size)?;
+        let shapes = shaped.graph.outputs().iter().map(|&id| shaped.fact(id).shape.clone());
+        Ok(names.iter().cloned().zip(shapes).collect())
+    }
+
+    /// The variables that the network's answer needs, with types and shapes, by name. Of a frozen graph, the constants that
+    /// freezing made of variables; none if they cannot be told from others.
+    pub fn variables(&self) -> Vec<(String, DType, Vec<usize>)> {
+        let answer = self.ports().ok().map(|ports| ports.logits).unwrap_or_default();
+        let found = self.model.source.variables(&[&answer]).unwrap_or_default();
+        found.into_iter().map(|(name, value)| (name, value.dtype(), value.shape().to_vec())).collect()
     }
 
     /// The network as it is before any rewriting, for pictures of `size`; one at a time where it decodes them itself.
     pub(crate) fn shaped(
         &self,
         ports: &Ports,
-        answer: &str,
+        fetches: &[&str],
         batch: usize,
         [height, width]: [usize; 2],
     ) -> Result<Shaped> {
@@ -394,7 +423,7 @@ impl Network {
             true => vec![height, width, channels(2)],
             false => vec![batch, height, width, channels(3)],
         };
-        let graph = self.model.source.graph(&[(&ports.input.name, &shape)], &[], &[answer])?;
+        let graph = self.model.source.graph(&[(&ports.input.name, &shape)], &[], fetches)?;
         specialise(&graph, &HashMap::from([(node_name(&ports.input.name).to_owned(), shape)]))
     }
 

@@ -99,7 +99,7 @@ impl Network {
     pub fn outline(&self, size: [usize; 2], depth: Option<usize>) -> Result<Outline> {
         let ports = self.ports()?;
         let answer = ports.probabilities.as_deref().unwrap_or(&ports.logits);
-        let shaped = self.shaped(&ports, answer, 1, size)?;
+        let shaped = self.shaped(&ports, &[answer], 1, size)?;
         let alive = alive(&shaped);
         let names: Vec<Vec<&str>> = shaped.graph.nodes().iter().map(|node| node.name.split('/').collect()).collect();
         let shared = shared_scopes(&shaped, &alive, &names);
@@ -151,7 +151,9 @@ fn is_sum(op: &Op) -> bool {
 /// in none.
 fn block_name(name: &[&str], shared: &[&str], depth: usize) -> String {
     let common = name.iter().zip(shared).take_while(|(a, b)| a == b).count();
-    let own = &name[common..];
+    // A layer's batch norm is part of the layer.
+    let layer = name.iter().position(|&scope| scope == "BatchNorm").map_or(name.len(), |norm| norm + 1);
+    let own = &name[common..layer.max(common + 1)];
     let scopes = own.len().saturating_sub(1).max(1).min(own.len());
     own[..scopes.min(depth)].join("/")
 }

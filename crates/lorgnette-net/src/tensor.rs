@@ -94,6 +94,28 @@ impl DType {
     }
 }
 
+/// TensorFlow's name: `float32`.
+impl std::fmt::Display for DType {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::F16 => "float16",
+            Self::BF16 => "bfloat16",
+            Self::F32 => "float32",
+            Self::F64 => "float64",
+            Self::U8 => "uint8",
+            Self::I8 => "int8",
+            Self::U16 => "uint16",
+            Self::I16 => "int16",
+            Self::I32 => "int32",
+            Self::U32 => "uint32",
+            Self::I64 => "int64",
+            Self::U64 => "uint64",
+            Self::Bool => "bool",
+            Self::String => "string",
+        })
+    }
+}
+
 /// An n-dimensional array. Cloning shares the bytes.
 #[derive(Clone, Debug)]
 pub struct Tensor {

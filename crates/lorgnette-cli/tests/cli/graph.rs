@@ -9,6 +9,7 @@ fn a_network_is_drawn_by_its_name_alone() {
     for line in ["block1/unit_1", "block3/unit_2 … unit_5", "7×7 64 /2", "112×112×64", "7×7 mean"] {
         assert!(ended.out.contains(line), "{line} is not in\n{}", ended.out);
     }
+    assert!(!ended.out.contains("normalisation") && !ended.out.contains("←"), "{}", ended.out);
     let widest = ended.out.lines().map(|line| line.chars().count()).max().unwrap();
     assert!(widest <= 120, "{widest} columns");
 }

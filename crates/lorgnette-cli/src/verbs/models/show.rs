@@ -6,6 +6,8 @@ use std::io::{self, Write};
 
 use anyhow::{Result, bail};
 use clap::Args;
+use lorgnette::net::DType;
+use lorgnette::net::outline::Outline;
 use lorgnette::net::weights::Weights;
 use lorgnette::net::zoo::{Net, Published};
 use lorgnette::{EMBEDDED_NAME, Home, Model, ModelOptions, catalogue};
@@ -46,6 +48,7 @@ struct Shown {
     installed: bool,
     bytes: Option<u64>,
     sha256: Option<String>,
+    /// Empty where photos of any size are taken.
     input: Vec<usize>,
     preprocessing: String,
     classes: Option<usize>,
@@ -140,11 +143,11 @@ impl Shown {
         let opened = model::open(arguments.named.as_deref(), global, &options, messages)?;
         let mut shown = Self { name: opened.name().to_owned(), installed: true, ..Self::default() };
         shown.add_model(&opened);
-        let Some(path) = model::path(arguments.named.as_deref(), global)? else { return Ok(shown) };
-        shown.path = Some(path.display().to_string());
-        if opened.network().net().is_some() {
+        let path = model::path(arguments.named.as_deref(), global)?;
+        shown.path = path.as_ref().map(|path| path.display().to_string());
+        if let (Some(_), Some(path)) = (opened.network().net(), &path) {
             let weights = match Home::find() {
-                Some(home) => Weights::open_archived(&path, home.folder())?,
+                Some(home) => Weights::open_archived(path, home.folder())?,
                 None => bail!("set LORGNETTE_HOME to a folder"),
             };
             let variables = weights.variables().iter();
@@ -152,6 +155,13 @@ impl Shown {
                 name: v.name().into(),
                 shape: v.shape().to_vec(),
                 r#type: v.type_name(),
+            };
+            shown.set_variables(variables.map(variable).collect());
+        } else {
+            let variables = opened.network().variables().into_iter();
+            let variable = |(name, dtype, shape): (String, DType, Vec<usize>)| {
+                let r#type = dtype.to_string();
+                Variable { name, shape, r#type }
             };
             shown.set_variables(variables.map(variable).collect());
         }
@@ -164,19 +174,21 @@ impl Shown {
         if let Some(net) = opened.network().net() {
             self.add_net(net);
         }
-        self.input = vec![1, preprocess.height, preprocess.width, preprocess.channels];
+        let decodes = opened.ports().input.decodes;
+        let [height, width] = if decodes { model::ANY_PHOTO } else { [preprocess.height, preprocess.width] };
+        self.input = if decodes { Vec::new() } else { vec![1, height, width, preprocess.channels] };
         self.preprocessing = model::describe_preprocessing(opened);
         self.classes = opened.classifies().then(|| opened.labels().len());
         self.labels = opened.classifies().then(|| model::describe_labels(opened.labels()));
         if self.end_points.is_empty() {
-            let ports = opened.ports();
-            let names = [Some(&ports.logits), ports.probabilities.as_ref(), ports.features.as_ref()];
-            let input = (ports.input.name.as_str(), self.input.as_slice());
-            let shape = |name: &String| {
-                let plan = opened.network().plan(&[input], &[name]).ok()?;
-                Some(EndPoint { name: name.clone(), shape: plan.outputs()[0].fact.shape.clone() })
-            };
-            self.end_points = names.into_iter().flatten().filter_map(shape).collect();
+            let size = [height, width];
+            // A model that is shown need not be one that computes answers.
+            if let Ok(end_points) = opened.network().end_points(size) {
+                self.end_points = end_points.into_iter().map(|(name, shape)| EndPoint { name, shape }).collect();
+            }
+            let outline = opened.network().outline(size, None).ok();
+            self.parameters = outline.as_ref().map(Outline::parameters);
+            self.macs = outline.as_ref().map(Outline::macs);
         }
     }
 
@@ -210,7 +222,7 @@ impl Shown {
         line("installed", Some(here))?;
         line("size", self.bytes.map(super::size))?;
         line("SHA-256", self.sha256.clone())?;
-        line("input", Some(product(&self.input)))?;
+        line("input", Some(if self.input.is_empty() { "a photo of any size".into() } else { product(&self.input) }))?;
         line("preprocessing", Some(self.preprocessing.clone()))?;
         line("classes", self.labels.clone().or(self.classes.map(|classes| classes.to_string())))?;
         line("parameters", self.parameters.map(short))?;
