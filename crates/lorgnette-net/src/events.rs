@@ -10,9 +10,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use prost::Message as _;
 
+use crate::checksum::Checksum;
 use crate::error::{Error, Result};
 use crate::sink::write_whole;
-use crate::weights::Checksum;
 
 /// One thing that happened.
 #[derive(Clone, PartialEq, prost::Message)]

@@ -18,9 +18,9 @@ use prost::Message as _;
 use prost::encoding::{encode_varint, encoded_len_varint};
 
 use crate::error::{Error, Result};
+use crate::graph::Value;
 use crate::proto::{AttrValue, Dim, GraphDef, NodeDef, TensorProto, TensorShapeProto, Value as Attribute, VersionDef};
 use crate::sink::Sink;
-use crate::stored::Value;
 
 /// A node to be written; a constant's elements are not in its definition.
 #[derive(Debug)]

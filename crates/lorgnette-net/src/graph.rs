@@ -5,8 +5,10 @@ pub mod op;
 pub mod rearrange;
 pub mod shape;
 pub mod specialise;
+mod value;
 
 pub use op::Op;
+pub(crate) use value::Value;
 
 use crate::tensor::{DType, Tensor};
 

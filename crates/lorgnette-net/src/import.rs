@@ -27,9 +27,10 @@ use prost::Message as _;
 
 use crate::error::{Error, Result, nearest};
 use crate::file::Mapped;
+use crate::graph::Value;
 use crate::graph::{Graph, Op};
 use crate::proto;
-use crate::stored::{self, Extent, Stored, Value};
+use crate::stored::{self, Extent, Stored};
 use crate::tensor::{DType, Tensor};
 use crate::weights::Variables;
 

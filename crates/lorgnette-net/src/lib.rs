@@ -5,6 +5,7 @@
 //! ```
 #![deny(unsafe_code)]
 
+mod checksum;
 pub mod error;
 mod events;
 mod export;
@@ -13,6 +14,7 @@ pub mod graph;
 pub mod import;
 pub mod network;
 pub mod npy;
+pub mod options;
 pub mod outline;
 pub mod passes;
 pub mod plan;
@@ -28,7 +30,8 @@ pub mod zoo;
 pub use error::{Error, Result};
 pub use graph::Graph;
 pub use import::GraphDef;
-pub use network::{Network, Options};
+pub use network::Network;
+pub use options::Options;
 pub use plan::Plan;
 pub use stored::Stored;
 pub use tensor::{DType, Tensor};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use lorgnette_kernels::{Level, Pool};
+use lorgnette_kernels::Level;
 
 use crate::error::{Error, Result};
 use crate::events::write_graph_event;
@@ -13,6 +13,7 @@ use crate::export;
 use crate::graph::shape::Shaped;
 use crate::graph::specialise::specialise;
 use crate::import::{GraphDef, Ports};
+use crate::options::Options;
 use crate::passes::optimise;
 use crate::plan::{Activations, Packing, Plan, PlanOptions, Port};
 use crate::plan_file::{self, Opened};
@@ -20,60 +21,7 @@ use crate::sink::write_whole;
 use crate::source::{Rebuilt, Source, check_no_zoo_options, node_name};
 use crate::tensor::{DType, Tensor};
 use crate::weights::{Variables, write_bundle};
-use crate::zoo::{Net, ZooOptions};
-
-/// How a network is run.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// The threads it runs on.
-    pub pool: Arc<Pool>,
-    /// The CPU level whose kernels are used.
-    pub level: Level,
-    /// Bytes that the activations of one run may take.
-    pub memory_limit: u64,
-    /// The node that takes the picture, where the graph does not make it clear.
-    pub input: Option<String>,
-    /// The node that gives the answer, where the graph does not make it clear.
-    pub output: Option<String>,
-    /// The network of the zoo that a checkpoint's weights are of; else it is recognised.
-    pub net: Option<String>,
-    /// How a network of the zoo is built.
-    pub zoo: ZooOptions,
-    /// The checkpoint with the variables of a graph that is not frozen; else the one beside it.
-    pub checkpoint: Option<PathBuf>,
-    /// Whether a checkpoint's moving averages are preferred to the weights themselves, where it has both.
-    pub averages: bool,
-    /// The folder that archives of checkpoints are unpacked in; without it they are refused.
-    pub cache: Option<PathBuf>,
-}
-
-impl Options {
-    /// The defaults on so many threads; all cores if none are given.
-    pub fn with_threads(threads: Option<usize>) -> Self {
-        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-        let threads = threads.unwrap_or_else(cores);
-        let PlanOptions { level, memory_limit } = PlanOptions::default();
-        Self {
-            pool: Arc::new(Pool::new(threads)),
-            level,
-            memory_limit,
-            input: None,
-            output: None,
-            net: None,
-            zoo: ZooOptions::default(),
-            checkpoint: None,
-            averages: true,
-            cache: None,
-        }
-    }
-}
-
-impl Default for Options {
-    /// All cores, the best level, 8 GiB of activations.
-    fn default() -> Self {
-        Self::with_threads(None)
-    }
-}
+use crate::zoo::Net;
 
 /// A network that is ready for pictures of any size it allows.
 ///

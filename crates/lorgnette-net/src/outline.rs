@@ -6,11 +6,11 @@
 use std::collections::{BTreeMap, HashMap};
 
 use crate::error::Result;
+use crate::graph::Value;
 use crate::graph::op::{Conv, Op, Pool, PoolKind, Reduction};
 use crate::graph::shape::Shaped;
 use crate::graph::{Node, NodeId};
 use crate::network::Network;
-use crate::stored::Value;
 
 /// The blocks of a network, for one size of picture.
 #[derive(Clone, Debug)]

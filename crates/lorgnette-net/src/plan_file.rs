@@ -22,12 +22,12 @@ use lorgnette_kernels::PACKED_LAYOUTS;
 use self::format::{Header, Origin, Variable};
 use self::kept::Kept;
 use crate::error::{Error, Result};
+use crate::graph::Value;
 use crate::import::GraphDef;
-use crate::network::Options;
+use crate::options::Options;
 use crate::plan::Packing;
 use crate::proto;
 use crate::source::{Rebuilt, Source};
-use crate::stored::Value;
 use crate::zoo::{self, ZooOptions};
 
 /// What became of opening a plan file.

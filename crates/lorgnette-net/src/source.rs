@@ -16,9 +16,9 @@ pub(crate) use self::rebuilt::Rebuilt;
 use crate::error::{Error, Result};
 use crate::export;
 use crate::graph::Graph;
+use crate::graph::Value;
 use crate::import::{GraphDef, Ports};
-use crate::network::Options;
-use crate::stored::Value;
+use crate::options::Options;
 use crate::tensor::Tensor;
 use crate::weights::{Shadowed, Variables, Weights, archive};
 

@@ -9,11 +9,10 @@ use bytes::Bytes;
 
 use lorgnette_kernels::Pool;
 
+use crate::checksum::Checksum;
 use crate::error::{Error, Result};
 use crate::file::Mapped;
-use crate::graph::Op;
 use crate::tensor::{DType, Tensor};
-use crate::weights::Checksum;
 
 /// A tensor whose type and shape are known, and where its elements are.
 #[derive(Clone, Debug)]
@@ -89,65 +88,6 @@ impl Stored {
         let bytes = self.len() * DType::F32.size();
         let fits = |extent: &Extent| self.dtype == DType::F32 && extent.values.len() == bytes;
         Ok(self.contents.extent()?.filter(fits))
-    }
-}
-
-/// A tensor, here or in its file.
-#[derive(Clone, Debug)]
-pub(crate) enum Value {
-    Here(Tensor),
-    Stored(Stored),
-}
-
-impl Value {
-    /// The value of a node that is in the weights file.
-    pub(crate) fn of(op: &Op) -> Option<Self> {
-        match op {
-            Op::Const(tensor) => Some(Self::Here(tensor.clone())),
-            Op::Variable(stored) => Some(Self::Stored(stored.clone())),
-            _ => None,
-        }
-    }
-
-    pub(crate) fn dtype(&self) -> DType {
-        match self {
-            Self::Here(tensor) => tensor.dtype(),
-            Self::Stored(stored) => stored.dtype(),
-        }
-    }
-
-    pub(crate) fn shape(&self) -> &[usize] {
-        match self {
-            Self::Here(tensor) => tensor.shape(),
-            Self::Stored(stored) => stored.shape(),
-        }
-    }
-
-    /// How many bytes the elements take.
-    pub(crate) fn byte_len(&self) -> usize {
-        self.shape().iter().product::<usize>() * self.dtype().size()
-    }
-
-    /// The tensor, read if it is not here.
-    pub(crate) fn tensor(&self) -> Result<Tensor> {
-        match self {
-            Self::Here(tensor) => Ok(tensor.clone()),
-            Self::Stored(stored) => stored.read(),
-        }
-    }
-
-    /// Calls `write` with the little-endian elements, in order; large ones piece by piece.
-    pub(crate) fn each_piece(&self, pool: &Pool, mut write: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
-        const PIECE: usize = 8 << 20;
-        let extent = if let Self::Stored(stored) = self { stored.extent()? } else { None };
-        let Some(extent) = extent else { return write(self.tensor()?.bytes()) };
-        let mut written = Ok(());
-        extent.in_pieces(PIECE, 1, pool, |piece| {
-            if written.is_ok() {
-                written = write(&extent.values[piece]);
-            }
-        })?;
-        written
     }
 }
 

@@ -19,7 +19,6 @@
 
 pub mod archive;
 mod bundle;
-mod checksum;
 mod element;
 mod locate;
 mod ordered_code;
@@ -33,7 +32,6 @@ mod variables;
 mod varint;
 mod write;
 
-pub(crate) use checksum::Checksum;
 pub use variables::{Shadowed, Variables, fits, misshapen, missing};
 pub(crate) use write::write_bundle;
 

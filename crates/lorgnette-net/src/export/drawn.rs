@@ -4,10 +4,10 @@ use lorgnette_kernels::{Binary, Clamp, PoolKind, Unary};
 
 use super::{Node, constant, node};
 use crate::error::{Error, Result};
+use crate::graph::Value;
 use crate::graph::op::{Border, Conv, Op, PadMode, Pool, Reduction, SliceMasks};
 use crate::graph::{self, Graph, NodeId};
 use crate::proto::{Dim, ListValue, TensorShapeProto, Value as Attribute};
-use crate::stored::Value;
 use crate::tensor::{DType, Tensor};
 
 const FLOAT: Attribute = Attribute::Type(1);

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::{Node, constant, node};
 use crate::error::{Error, Result};
+use crate::graph::Value;
 use crate::import::GraphDef;
 use crate::proto::{NodeDef, Value as Attribute};
-use crate::stored::Value;
 
 /// The nodes that compute `fetches`, as they are in the graph, but for variables: those are constants.
 ///

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::format;
 use crate::error::{Error, Result};
 use crate::graph::Op;
-use crate::network::Options;
+use crate::options::Options;
 use crate::source::Source;
 use crate::stored::{Contents, Stored};
 use crate::tensor::{DType, Tensor};

@@ -18,7 +18,8 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use bytes::Bytes;
 
 use self::block::Block;
-use super::{checksum, varint};
+use super::varint;
+use crate::checksum;
 use crate::file::Mapped;
 
 const FOOTER: usize = 48;

@@ -5,13 +5,13 @@ use std::path::Path;
 use lorgnette_kernels::Pool;
 use prost::Message as _;
 
-use super::checksum::Checksum;
 use super::proto::{BundleEntry, BundleHeader, TensorShapeProto, VersionDef};
 use super::table::TableWriter;
 use super::{locate, state, variable_error};
+use crate::checksum::Checksum;
 use crate::error::Result;
+use crate::graph::Value;
 use crate::sink::{Sink, write_whole};
-use crate::stored::Value;
 use crate::tensor::DType;
 
 /// Writes `PREFIX.index`, `PREFIX.data-00000-of-00001` and the folder's `checkpoint` file. `variables` are sorted by

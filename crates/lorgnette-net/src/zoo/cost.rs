@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 use super::{Built, MadeUp, Net, Published};
 use crate::error::Result;
 use crate::graph::Node;
+use crate::graph::Value;
 use crate::graph::shape::Shaped;
 use crate::graph::specialise::specialise;
 use crate::outline::macs;
-use crate::stored::Value;
 
 /// What a published network is made of and what one picture costs it.
 #[derive(Clone, Debug)]

@@ -13,10 +13,11 @@ use super::super::kernel::Kernel;
 use super::super::packing::{Key, Packed, Packing};
 use super::{Draft, DraftKernel, Lowering};
 use crate::error::{Error, Result};
+use crate::graph::Value;
 use crate::graph::evaluate::conv_window;
 use crate::graph::op::{Conv, Epilogue, MatMul};
 use crate::graph::{Node, NodeId};
-use crate::stored::{Extent, Value};
+use crate::stored::Extent;
 use crate::tensor::Tensor;
 
 /// A sum whose weights are yet to be packed.

@@ -1,9 +1,9 @@
 //! Writing a table.
 
 use super::{FOOTER, MAGIC, PLAIN};
+use crate::checksum::Checksum;
 use crate::error::Result;
 use crate::sink::Sink;
-use crate::weights::checksum::Checksum;
 use crate::weights::varint;
 
 /// Blocks are closed when they are longer.

@@ -1,4 +1,4 @@
-//! The checksum that tables and bundles keep: CRC-32C, masked so that a checksum of bytes that hold checksums is
+//! The checksum that tables, bundles, event files and plan files keep: CRC-32C, masked so that a checksum of bytes that hold checksums is
 //! still a good one (`tensorflow/core/lib/hash/crc32c.h`).
 
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -8,7 +8,7 @@ use lorgnette_kernels::Pool;
 const MASK_DELTA: u32 = 0xa282_ead8;
 
 /// Compares the bytes, given in one or more pieces, with the masked checksum stored for them.
-pub(super) fn verify(pieces: &[&[u8]], stored: u32) -> Result<(), String> {
+pub(crate) fn verify(pieces: &[&[u8]], stored: u32) -> Result<(), String> {
     Checksum(pieces.iter().fold(0, |crc, piece| crc32c::crc32c_append(crc, piece))).compare(stored)
 }
 
