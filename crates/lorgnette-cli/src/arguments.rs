@@ -23,7 +23,7 @@ const LEVEL_VARIABLE: &str = "LORGNETTE_LEVEL";
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Options of every verb")]
 pub(crate) struct Global {
-    /// A network's name, frozen graph (.pb) or TF-Slim checkpoint [default: $LORGNETTE_MODEL, else mobilenet_v1_1.0_224]
+    /// A model's name, or a path: graph (.pb, .meta), TF-Slim checkpoint, plan file, a folder or archive of these [default: $LORGNETTE_MODEL, else mobilenet_v1_1.0_224]
     #[arg(long, global = true, value_name = "M")]
     pub(crate) model: Option<OsString>,
 
