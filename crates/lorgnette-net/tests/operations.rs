@@ -11,8 +11,11 @@ use support::{Case, Files};
 
 /// What differs from TensorFlow's answers, if anything.
 fn difference(case: &Case, files: &Files, options: &Options) -> Result<(), String> {
-    let graph = files[&case.graph].clone();
-    let network = Network::from_bytes(graph, &case.graph, options.clone()).map_err(|e| e.to_string())?;
+    // From a file, as the program does: filters then stay in its map until they are packed.
+    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("operation.pb");
+    let _ = std::fs::remove_file(&path);
+    std::fs::write(&path, &files[&case.graph]).unwrap();
+    let network = Network::open(&path, options.clone()).map_err(|e| e.to_string())?;
     let tensor = |file: &String| npy::read(&files[file]).unwrap();
     let feeds: Vec<(&str, Tensor)> = case.feeds.iter().map(|(name, file)| (name.as_str(), tensor(file))).collect();
     let feeds: Vec<(&str, &Tensor)> = feeds.iter().map(|(name, value)| (*name, value)).collect();

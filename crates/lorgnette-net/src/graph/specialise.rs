@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::evaluate::evaluate;
-use super::op::Op;
+use super::op::{MatMul, Op};
 use super::shape::{Fact, Shaped, infer};
 use super::{Graph, Node, NodeId};
 use crate::error::{Error, Result};
@@ -63,7 +63,9 @@ pub fn specialise(graph: &Graph, sizes: &HashMap<String, Vec<usize>>) -> Result<
 /// straight from their file.
 fn read_variables(node: &Node, graph: &mut Graph) -> Result<()> {
     let packed = match node.op {
-        Op::Conv2d(_) | Op::DepthwiseConv2d(_) | Op::MatMul(_) => Some(1),
+        Op::Conv2d(_) | Op::DepthwiseConv2d(_) => Some(1),
+        // A left matrix that is given column by column is multiplied by a kernel that packs nothing.
+        Op::MatMul(MatMul { transpose_a: false, .. }) => Some(1),
         _ => None,
     };
     let read = node.inputs.iter().enumerate().filter(|&(i, _)| Some(i) != packed);

@@ -125,6 +125,10 @@ fn trouble(error: ureq::Error) -> Trouble {
             Trouble::Lasting(error.to_string())
         }
         ureq::Error::HostNotFound => Trouble::Unreachable(error.to_string()),
+        // A certificate does not get better.
+        ureq::Error::Io(error) if error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()).is_some() => {
+            lasting(format!("{error}; SSL_CERT_FILE names other authorities than Mozilla's"))
+        }
         ureq::Error::Io(error) if is_unreachable(&error) => Trouble::Unreachable(error.to_string()),
         ureq::Error::Io(error) => Trouble::Passing(error.to_string()),
         other => Trouble::Passing(other.to_string()),
