@@ -6,6 +6,7 @@
 #![deny(unsafe_code)]
 
 mod checksum;
+pub mod dense;
 pub mod error;
 mod events;
 mod export;
@@ -27,6 +28,7 @@ pub mod tensor;
 pub mod weights;
 pub mod zoo;
 
+pub use dense::{Dense, Field, MapPadding};
 pub use error::{Error, Result};
 pub use graph::Graph;
 pub use import::GraphDef;

@@ -7,9 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use lorgnette_kernels::Level;
 
+use crate::dense::{self, Dense, Field};
 use crate::error::{Error, Result};
 use crate::events::write_graph_event;
 use crate::export;
+use crate::graph::Graph;
 use crate::graph::shape::Shaped;
 use crate::graph::specialise::specialise;
 use crate::import::{GraphDef, Ports};
@@ -55,6 +57,8 @@ impl Model {
 struct Planned {
     key: PlanKey,
     plan: Arc<Plan>,
+    /// Where the cells of a dense map are.
+    fields: Option<[Field; 2]>,
     idle: Vec<Activations>,
 }
 
@@ -70,7 +74,19 @@ struct PlanKey {
     feeds: Vec<(String, Vec<usize>)>,
     settings: Vec<(String, Bytes)>,
     fetches: Vec<String>,
+    dense: Option<Dense>,
     level: Level,
+}
+
+/// A plan that gives a map: a class for every place.
+#[derive(Clone, Debug)]
+pub struct DensePlan {
+    /// One input, the picture, and one output, the scores, `[1, rows, columns, classes]`.
+    pub plan: Arc<Plan>,
+    /// What the map's rows look at.
+    pub rows: Field,
+    /// What its columns look at.
+    pub columns: Field,
 }
 
 /// Plans kept, beyond which the one unused for longest goes: photos of ever new sizes must not fill the memory.
@@ -224,19 +240,58 @@ impl Network {
             feeds: feeds.iter().map(|(name, shape)| ((*name).to_owned(), shape.to_vec())).collect(),
             settings: settings.iter().map(|(name, value)| ((*name).to_owned(), value.bytes().clone())).collect(),
             fetches: fetches.iter().map(|&name| name.to_owned()).collect(),
+            dense: None,
             level: self.options.level,
         };
-        if let Some(plan) = self.kept(&key) {
+        if let Some((plan, _)) = self.kept(&key) {
             return Ok(plan);
         }
         let graph = self.model.source.graph(feeds, settings, fetches)?;
         let sizes: HashMap<String, Vec<usize>> =
             feeds.iter().map(|(name, shape)| (node_name(name).to_owned(), shape.to_vec())).collect();
-        let shaped = optimise(specialise(&graph, &sizes)?);
+        self.keep(key, specialise(&graph, &sizes)?, None)
+    }
+
+    /// The plan that answers for every place of a picture of `size` (rows and columns): the network rewritten as
+    /// `dense` says, its windows as large as they are for pictures of `window`, for which it was trained.
+    ///
+    /// # Errors
+    /// As [`Network::plan`]; [`Error::Node`] for what cannot slide over a picture.
+    pub fn dense_plan(&self, dense: Dense, window: [usize; 2], size: [usize; 2]) -> Result<DensePlan> {
+        let ports = self.ports()?;
+        let channels = input_channels(&ports);
+        let shape = [1, size[0], size[1], channels];
+        let key = PlanKey {
+            feeds: vec![(ports.input.name.clone(), shape.to_vec()), (String::new(), window.to_vec())],
+            settings: Vec::new(),
+            fetches: vec![ports.logits.clone()],
+            dense: Some(dense),
+            level: self.options.level,
+        };
+        if let Some((plan, Some([rows, columns]))) = self.kept(&key) {
+            return Ok(DensePlan { plan, rows, columns });
+        }
+        let (graph, trained) = self.graph_and_shapes(&ports, &[&ports.logits], 1, window)?;
+        let rewritten = dense::rewrite(&graph, &trained, dense)?;
+        let input = rewritten.graph.node(rewritten.input).name.clone();
+        let rewritten = rewritten.graph.pruned();
+        let shaped = specialise(&rewritten, &HashMap::from([(input.clone(), shape.to_vec())]))?;
+        let output = &shaped.fact(shaped.graph.outputs()[0]).shape;
+        let fields = dense::fields(&shaped, &input).filter(|_| output.len() == 4);
+        let [rows, columns] = fields.ok_or_else(|| {
+            let what = format!("its answer over a picture, of shape {output:?}, is no map");
+            Error::node(&ports.logits, "output", what)
+        })?;
+        let plan = self.keep(key, shaped, fields)?;
+        Ok(DensePlan { plan, rows, columns })
+    }
+
+    /// Plans a graph, and keeps the plan.
+    fn keep(&self, key: PlanKey, shaped: Shaped, fields: Option<[Field; 2]>) -> Result<Arc<Plan>> {
         let options = PlanOptions { level: self.options.level, memory_limit: self.options.memory_limit };
-        let plan = Arc::new(Plan::new(&shaped, &self.model.packing, &options, &self.options.pool)?);
+        let plan = Arc::new(Plan::new(&optimise(shaped), &self.model.packing, &options, &self.options.pool)?);
         let mut plans = self.plans();
-        plans.insert(0, Planned { key, plan: plan.clone(), idle: Vec::new() });
+        plans.insert(0, Planned { key, plan: plan.clone(), fields, idle: Vec::new() });
         plans.truncate(PLANS_KEPT);
         Ok(plan)
     }
@@ -246,11 +301,11 @@ impl Network {
     }
 
     /// The plan of that key, moved to the front.
-    fn kept(&self, key: &PlanKey) -> Option<Arc<Plan>> {
+    fn kept(&self, key: &PlanKey) -> Option<(Arc<Plan>, Option<[Field; 2]>)> {
         let mut plans = self.plans();
         let at = plans.iter().position(|planned| planned.key == *key)?;
         plans[..=at].rotate_right(1);
-        Some(plans[0].plan.clone())
+        Some((plans[0].plan.clone(), plans[0].fields))
     }
 
     /// Runs a plan: `write` fills the inputs, `read` takes the outputs.
@@ -358,21 +413,26 @@ impl Network {
     }
 
     /// The network as it is before any rewriting, for pictures of `size`; one at a time where it decodes them itself.
-    pub(crate) fn shaped(
+    pub(crate) fn shaped(&self, ports: &Ports, fetches: &[&str], batch: usize, size: [usize; 2]) -> Result<Shaped> {
+        Ok(self.graph_and_shapes(ports, fetches, batch, size)?.1)
+    }
+
+    /// The same, and the graph it is made from.
+    fn graph_and_shapes(
         &self,
         ports: &Ports,
         fetches: &[&str],
         batch: usize,
         [height, width]: [usize; 2],
-    ) -> Result<Shaped> {
-        let channels =
-            |at: usize| ports.input.shape.as_ref().and_then(|shape| shape.get(at).copied().flatten()).unwrap_or(3);
+    ) -> Result<(Graph, Shaped)> {
+        let channels = input_channels(ports);
         let shape = match ports.input.decodes {
-            true => vec![height, width, channels(2)],
-            false => vec![batch, height, width, channels(3)],
+            true => vec![height, width, channels],
+            false => vec![batch, height, width, channels],
         };
         let graph = self.model.source.graph(&[(&ports.input.name, &shape)], &[], fetches)?;
-        specialise(&graph, &HashMap::from([(node_name(&ports.input.name).to_owned(), shape)]))
+        let shaped = specialise(&graph, &HashMap::from([(node_name(&ports.input.name).to_owned(), shape)]))?;
+        Ok((graph, shaped))
     }
 
     /// Writes the variables that `fetches` need as a V2 checkpoint: `PREFIX.index`, `PREFIX.data-00000-of-00001`, and the
@@ -407,6 +467,12 @@ impl Network {
     pub fn packed_bytes(&self) -> usize {
         self.model.packing.bytes()
     }
+}
+
+/// The channels of the pictures that are fed: three, unless the graph says otherwise.
+fn input_channels(ports: &Ports) -> usize {
+    let at = if ports.input.decodes { 2 } else { 3 };
+    ports.input.shape.as_ref().and_then(|shape| shape.get(at).copied().flatten()).unwrap_or(3)
 }
 
 /// A graph's name, from its file's.

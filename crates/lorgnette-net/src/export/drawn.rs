@@ -127,6 +127,10 @@ fn with_window(conv: &Conv) -> Option<Vec<(&'static str, Attribute)>> {
 fn pool_window(pool: &Pool) -> Option<Vec<(&'static str, Attribute)>> {
     let around = |[y, x]: [usize; 2]| integers(&[1, y as i64, x as i64, 1]);
     let (kernel, strides) = (around(pool.kernel), around(pool.stride));
+    // TensorFlow's pools have no dilation.
+    if pool.dilation != [1; 2] {
+        return None;
+    }
     Some(vec![("T", FLOAT), ("ksize", kernel), ("strides", strides), ("padding", padding(pool.border)?), nhwc()])
 }
 

@@ -403,7 +403,7 @@ fn apply_epilogue(epilogue: &Epilogue, x: &[f32], map: Map, out: &mut [f32]) {
 
 /// The geometry of a pool between dense tensors.
 pub(crate) fn pool_shape(pool: &Pool, x: &[usize], fact: &Fact) -> Result<PoolShape, String> {
-    let window = resolve(pool.kernel, pool.stride, [1, 1], pool.border, [x[1], x[2]])?;
+    let window = resolve(pool.kernel, pool.stride, pool.dilation, pool.border, [x[1], x[2]])?;
     let [..] = picture(fact)?;
     Ok(PoolShape { input: rows(x), output: rows(&fact.shape), window, kind: pool.kind })
 }

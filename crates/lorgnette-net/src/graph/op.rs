@@ -218,6 +218,8 @@ pub struct Pool {
     pub kernel: [usize; 2],
     /// Steps between windows.
     pub stride: [usize; 2],
+    /// Steps between taps.
+    pub dilation: [usize; 2],
     /// What is around the picture; never counted.
     pub border: Border,
 }

@@ -156,7 +156,7 @@ fn convolved(conv: &Conv, x: &Fact, filter: &Fact, depthwise: bool) -> Result<Fa
 
 fn pooled(pool: &Pool, x: &Fact) -> Result<Fact, String> {
     let [n, height, width, channels] = picture(x)?;
-    let window = resolve(pool.kernel, pool.stride, [1, 1], pool.border, [height, width])?;
+    let window = resolve(pool.kernel, pool.stride, pool.dilation, pool.border, [height, width])?;
     Ok(Fact::new(DType::F32, [n, slid(height, &window, 0), slid(width, &window, 1), channels]))
 }
 

@@ -66,7 +66,8 @@ fn explicit(node: Attributes<'_>) -> Result<Padding, String> {
 }
 
 fn pool(node: Attributes<'_>, kind: PoolKind) -> Result<Pool, String> {
-    Ok(Pool { kind, kernel: node.spatial("ksize")?, stride: node.spatial("strides")?, border: border(node)? })
+    let (kernel, stride) = (node.spatial("ksize")?, node.spatial("strides")?);
+    Ok(Pool { kind, kernel, stride, dilation: [1; 2], border: border(node)? })
 }
 
 /// MaxPoolV2: window and steps are inputs.
@@ -78,7 +79,7 @@ fn pool_by_inputs(border: Border) -> Piece {
         };
         let (kernel, stride) = (pair(chain.numbers(1))?, pair(chain.numbers(2))?);
         let x = chain.input(0)?;
-        chain.finish(Op::Pool(Pool { kind: PoolKind::Max, kernel, stride, border }), &[x])
+        chain.finish(Op::Pool(Pool { kind: PoolKind::Max, kernel, stride, dilation: [1; 2], border }), &[x])
     })
 }
 

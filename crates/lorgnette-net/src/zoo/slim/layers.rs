@@ -163,7 +163,7 @@ impl Slim<'_> {
         let border = row.padding.unwrap_or(self.args.pool_padding);
         let conv = Conv { stride, dilation: [1; 2], border, epilogue: Epilogue::default() };
         let name = if kind == PoolKind::Max { "MaxPool" } else { "AvgPool" };
-        let op = Op::Pool(Pool { kind, kernel: row.kernel, stride, border });
+        let op = Op::Pool(Pool { kind, kernel: row.kernel, stride, dilation: [1; 2], border });
         let id = self.node(&join(&row.scope, name), op, &[net.id]);
         Value { id, ..slid(net, row.kernel, &conv) }
     }

@@ -1,0 +1,123 @@
+//! Dense maps: the rewritten networks against the networks themselves, and where their cells are.
+
+use std::sync::Arc;
+
+use lorgnette_net::network::DensePlan;
+use lorgnette_net::zoo::{self, MadeUp, NETS, Net};
+use lorgnette_net::{Dense, MapPadding, Network, Options, Tensor};
+use lorgnette_oracle::made_up;
+use lorgnette_oracle::tolerance::{ACTIVATION, relative_error};
+
+fn network(net: &'static Net) -> Network {
+    Network::of_net(net, Arc::new(MadeUp), Options::default()).unwrap()
+}
+
+fn picture(net: &Net, [height, width]: [usize; 2]) -> Tensor {
+    let shape = [1, height, width, net.channels];
+    Tensor::from_f32(&shape, made_up::image(&shape))
+}
+
+fn map(network: &Network, net: &Net, dense: Dense, size: [usize; 2]) -> (DensePlan, Tensor) {
+    let found = network.dense_plan(dense, [net.side; 2], size).unwrap_or_else(|error| panic!("{}: {error}", net.name));
+    let picture = picture(net, size);
+    let plan = &found.plan;
+    let write = |activations: &mut lorgnette_net::plan::Activations| {
+        activations.input(&plan.inputs()[0]).copy_from_slice(&picture.to_f32());
+    };
+    let port = &plan.outputs()[0];
+    let read = |activations: &lorgnette_net::plan::Activations| activations.output(plan, port).to_vec();
+    let scores = network.run_plan(plan, write, read).unwrap();
+    let shape = port.fact.shape.clone();
+    (found, Tensor::from_f32(&shape, scores))
+}
+
+const VALID: Dense = Dense { padding: MapPadding::Valid, output_stride: None };
+const SAME: Dense = Dense { padding: MapPadding::Same, output_stride: None };
+
+/// One window, nothing around it: the map's only cell is the network's answer. A larger picture gives a larger map.
+fn check_network(net: &'static Net) {
+    let network = network(net);
+    let ports = network.ports().unwrap();
+    let side = [net.side; 2];
+    let (_, dense) = map(&network, net, VALID, side);
+    let whole = network.run(&[(&ports.input.name, &picture(net, side))], &[&ports.logits]).unwrap();
+    assert_eq!(dense.shape()[..3], [1, 1, 1], "{}", net.name);
+    let off = relative_error(&whole[0].to_f32(), &dense.to_f32());
+    println!("{:<36} {off:.1e}", net.name);
+    assert!(off <= ACTIVATION, "{}: {off}", net.name);
+}
+
+#[test]
+fn a_map_of_one_window_is_the_answer_of_the_network() {
+    for name in ["mobilenet_v1_025", "mobilenet_v3_small", "lenet", "cifarnet", "resnet_v1_50", "nasnet_cifar"] {
+        check_network(zoo::find(name).unwrap());
+    }
+}
+
+#[test]
+#[ignore = "minutes; .ci/run does it"]
+fn a_map_of_one_window_is_the_answer_of_every_network() {
+    NETS.iter().for_each(check_network);
+}
+
+#[test]
+#[ignore = "minutes; .ci/run does it"]
+fn every_network_gives_maps_at_every_output_stride() {
+    for net in NETS {
+        let network = network(net);
+        let size = [net.side + 64, net.side + 97];
+        let mut cells = 0;
+        for output_stride in [None, Some(16), Some(8)] {
+            let dense = Dense { output_stride, ..SAME };
+            let found = network.dense_plan(dense, [net.side; 2], size);
+            let found = found.unwrap_or_else(|error| panic!("{} at {output_stride:?}: {error}", net.name));
+            let shape = &found.plan.outputs()[0].fact.shape;
+            println!("{:<36} {output_stride:?}: {:?}, {:?}", net.name, &shape[1..3], found.rows);
+            assert!(output_stride.is_none_or(|stride| found.rows.stride <= stride), "{}", net.name);
+            assert!(shape[1] * shape[2] >= cells, "{}: a finer map has no fewer cells", net.name);
+            cells = shape[1] * shape[2];
+        }
+    }
+}
+
+#[test]
+fn the_tutorial_s_map_of_vgg_16_is_where_it_says() {
+    let net = zoo::find("vgg_16").unwrap();
+    let options = Options { zoo: zoo::ZooOptions { num_classes: Some(2), ..Default::default() }, ..Options::default() };
+    let network = Network::of_net(net, Arc::new(MadeUp), options).unwrap();
+    let found = network.dense_plan(VALID, [224; 2], [768, 1024]).unwrap();
+    let shape = &found.plan.outputs()[0].fact.shape;
+    assert_eq!(shape[..3], [1, 18, 26]);
+    assert_eq!((found.rows.stride, found.rows.size, found.rows.start), (32, 404, -90));
+    assert_eq!((found.columns.centre(0), found.columns.centre(25)), (112.0, 912.0));
+    let same = network.dense_plan(SAME, [224; 2], [768, 1024]).unwrap();
+    assert_eq!(same.plan.outputs()[0].fact.shape[..3], [1, 24, 32]);
+    assert_eq!(same.rows.centre(0), 16.0);
+}
+
+/// TF-Slim's networks without their global pool are maps already, at whatever stride; `oracle/slim_checkpoints.py`
+/// compares ours of these options with TensorFlow's.
+#[test]
+fn output_stride_is_that_of_tf_slim() {
+    let net = zoo::find("resnet_v1_50").unwrap();
+    let open = |output_stride| {
+        let options = zoo::ZooOptions {
+            global_pool: Some(false),
+            spatial_squeeze: false,
+            num_classes: Some(5),
+            output_stride,
+            ..Default::default()
+        };
+        Network::of_net(net, Arc::new(MadeUp), Options { zoo: options, ..Options::default() }).unwrap()
+    };
+    let size = [97, 161];
+    for output_stride in [32, 16, 8] {
+        let own = open(Some(output_stride));
+        let ports = own.ports().unwrap();
+        let own = &own.run(&[(&ports.input.name, &picture(net, size))], &[&ports.logits]).unwrap()[0];
+        let dense = Dense { output_stride: Some(output_stride), ..SAME };
+        let (_, ours) = map(&open(None), net, dense, size);
+        assert_eq!(ours.shape(), own.shape());
+        assert!(relative_error(&own.to_f32(), &ours.to_f32()) <= ACTIVATION);
+    }
+}
