@@ -38,6 +38,7 @@ pub mod draw;
 mod embed;
 mod error;
 mod family;
+mod figure;
 mod home;
 pub mod judge;
 pub mod labels;
@@ -46,10 +47,12 @@ pub mod picture;
 pub mod preprocess;
 #[cfg(feature = "pull")]
 pub mod pull;
+pub mod report;
 
 pub use classify::{Classifier, Guess, Prediction};
 pub use embed::Embedder;
 pub use error::{Error, Result};
+pub use figure::Figure;
 pub use home::{Home, Receipt};
 pub use labels::Labels;
 pub use lorgnette_kernels as kernels;
