@@ -28,6 +28,7 @@ mod interval;
 mod reliability;
 mod scored;
 mod suspects;
+mod threshold;
 
 pub use class::{ClassFigures, Means};
 pub use confusion::{Confused, Confusion};
@@ -38,3 +39,4 @@ pub use interval::Share;
 pub use reliability::{Bin, Reliability};
 pub use scored::Scored;
 pub use suspects::{Suspect, suspects};
+pub use threshold::Answered;

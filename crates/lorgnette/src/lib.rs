@@ -49,7 +49,7 @@ pub mod preprocess;
 pub mod pull;
 pub mod report;
 
-pub use classify::{Classifier, Guess, Prediction};
+pub use classify::{Classifier, Examined, Guess, Prediction};
 pub use embed::Embedder;
 pub use error::{Error, Result};
 pub use figure::Figure;

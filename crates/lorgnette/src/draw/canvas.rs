@@ -1,6 +1,6 @@
 //! RGB pixels to draw on.
 
-use image::imageops::{FilterType, resize};
+use image::imageops::{FilterType, resize, thumbnail};
 use image::{Rgb, RgbImage};
 
 use crate::picture::Picture;
@@ -58,6 +58,13 @@ impl Canvas {
     pub(crate) fn enlarged(&self, times: f32) -> Self {
         let side = |length: usize| ((length as f32 * times).round() as u32).max(1);
         Self { pixels: resize(&self.pixels, side(self.width()), side(self.height()), FilterType::CatmullRom) }
+    }
+
+    /// Smaller, if it is larger, so that it fits a width and a height.
+    pub(crate) fn fitted(&self, width: usize, height: usize) -> Self {
+        let times = (width as f32 / self.width() as f32).min(height as f32 / self.height() as f32).min(1.0);
+        let side = |length: usize| ((length as f32 * times).round() as u32).max(1);
+        Self { pixels: thumbnail(&self.pixels, side(self.width()), side(self.height())) }
     }
 
     /// Larger with every pixel a square of `times` by `times`.
