@@ -27,7 +27,8 @@ impl Labels {
     /// [`NotOneClass`] if no class is called so, or several are.
     pub fn of_folder(&self, folder: &str) -> Result<usize, NotOneClass> {
         // As it is written: a model trained on these folders may tell Polish from polish.
-        if let Some(label) = self.iter().find(|label| label.name == folder) {
+        let mut exactly = self.iter().filter(|label| label.name == folder);
+        if let (Some(label), None) = (exactly.next(), exactly.next()) {
             return Ok(label.index);
         }
         let spaced = folder.replace('_', " ");
