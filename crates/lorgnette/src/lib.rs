@@ -33,11 +33,13 @@
 
 pub mod catalogue;
 mod classify;
+pub mod dataset;
 pub mod diagram;
 pub mod draw;
 mod embed;
 mod error;
 mod family;
+pub mod features;
 mod home;
 pub mod judge;
 pub mod labels;
@@ -46,6 +48,7 @@ pub mod picture;
 pub mod preprocess;
 #[cfg(feature = "pull")]
 pub mod pull;
+mod shared_out;
 
 pub use classify::{Classifier, Guess, Prediction};
 pub use embed::Embedder;
