@@ -33,11 +33,13 @@
 
 pub mod catalogue;
 mod classify;
+pub mod dataset;
 pub mod diagram;
 pub mod draw;
 mod embed;
 mod error;
 mod family;
+pub mod features;
 mod figure;
 mod home;
 pub mod judge;
@@ -48,6 +50,7 @@ pub mod preprocess;
 #[cfg(feature = "pull")]
 pub mod pull;
 pub mod report;
+mod shared_out;
 
 pub use classify::{Classifier, Examined, Guess, Prediction};
 pub use embed::Embedder;

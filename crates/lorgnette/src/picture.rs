@@ -175,3 +175,13 @@ impl Pixels {
 fn to_eight_bits(sample: u16) -> u8 {
     ((u32::from(sample) + 128) / 257) as u8
 }
+
+/// Endings of the files that are taken from folders. A file that is named itself may have any.
+const ENDINGS: [&str; 12] = ["jpg", "jpeg", "jpe", "jfif", "png", "gif", "bmp", "dib", "tif", "tiff", "webp", "pjpeg"];
+
+/// Whether a file is called like a photo, so that it is one of a folder's photos.
+#[must_use]
+pub fn has_photo_ending(path: &Path) -> bool {
+    let ending = path.extension().and_then(|ending| ending.to_str());
+    ending.is_some_and(|ending| ENDINGS.iter().any(|known| known.eq_ignore_ascii_case(ending)))
+}
