@@ -3,6 +3,7 @@
 mod bench;
 mod classify;
 mod embed;
+mod evaluate;
 mod explain;
 mod graph;
 mod map;
@@ -22,6 +23,7 @@ pub(crate) enum Verb {
     Classify(classify::Arguments),
     Map(map::Arguments),
     Embed(embed::Arguments),
+    Evaluate(evaluate::Arguments),
     Run(run::Arguments),
     Explain(explain::Arguments),
     Bench(bench::Arguments),
@@ -36,6 +38,7 @@ impl Verb {
             Self::Classify(arguments) => classify::run(&arguments, global, *messages),
             Self::Map(arguments) => map::run(&arguments, global, *messages),
             Self::Embed(arguments) => embed::run(&arguments, global, *messages),
+            Self::Evaluate(arguments) => evaluate::run(&arguments, global, *messages),
             Self::Run(arguments) => run::run(&arguments, global, *messages),
             Self::Explain(arguments) => explain::run(&arguments, global, *messages),
             Self::Bench(arguments) => bench::run(&arguments, global, *messages),

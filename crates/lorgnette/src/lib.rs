@@ -34,24 +34,31 @@
 
 pub mod catalogue;
 mod classify;
+pub mod dataset;
 pub mod dense;
 pub mod diagram;
 pub mod draw;
 mod embed;
 mod error;
 mod family;
+pub mod features;
+mod figure;
 mod home;
+pub mod judge;
 pub mod labels;
 mod model;
 pub mod picture;
 pub mod preprocess;
 #[cfg(feature = "pull")]
 pub mod pull;
+pub mod report;
+mod shared_out;
 
-pub use classify::{Classifier, Guess, Prediction};
+pub use classify::{Classifier, Examined, Guess, Prediction};
 pub use dense::{LabelMap, MapOptions, Mapper, Region, RegionOptions};
 pub use embed::Embedder;
 pub use error::{Error, Result};
+pub use figure::Figure;
 pub use home::{Home, Receipt};
 pub use labels::Labels;
 pub use lorgnette_kernels as kernels;

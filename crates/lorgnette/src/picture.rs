@@ -162,12 +162,20 @@ impl Picture {
         save::save(self, path.as_ref())
     }
 
-    /// The file that [`Picture::save`] would write, in memory: a JPEG, or a PNG for every other kind.
+    /// The picture as JPEG in memory, of a quality from 1 to 100.
     ///
     /// # Errors
     /// [`PictureError::TooLargeToSave`] for a side above the format's limit.
-    pub fn encode(&self, kind: Kind) -> Result<Vec<u8>, PictureError> {
-        save::encode(self, kind)
+    pub fn to_jpeg(&self, quality: u8) -> Result<Vec<u8>, PictureError> {
+        save::encode(self, Kind::Jpeg, quality)
+    }
+
+    /// The picture as PNG in memory.
+    ///
+    /// # Errors
+    /// As [`Picture::to_jpeg`].
+    pub fn to_png(&self) -> Result<Vec<u8>, PictureError> {
+        save::encode(self, Kind::Png, 0)
     }
 }
 
@@ -184,4 +192,14 @@ impl Pixels {
 /// The nearest of 256 levels: 65535 is 257 times 255.
 fn to_eight_bits(sample: u16) -> u8 {
     ((u32::from(sample) + 128) / 257) as u8
+}
+
+/// Endings of the files that are taken from folders. A file that is named itself may have any.
+const ENDINGS: [&str; 12] = ["jpg", "jpeg", "jpe", "jfif", "png", "gif", "bmp", "dib", "tif", "tiff", "webp", "pjpeg"];
+
+/// Whether a file is called like a photo, so that it is one of a folder's photos.
+#[must_use]
+pub fn has_photo_ending(path: &Path) -> bool {
+    let ending = path.extension().and_then(|ending| ending.to_str());
+    ending.is_some_and(|ending| ENDINGS.iter().any(|known| known.eq_ignore_ascii_case(ending)))
 }

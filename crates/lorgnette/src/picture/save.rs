@@ -22,17 +22,17 @@ pub(super) fn save(picture: &Picture, path: &Path) -> Result<(), PictureError> {
     check_side(picture, kind, &name)?;
     let write = || {
         let mut file = BufWriter::new(File::create(path)?);
-        write(picture, kind, &mut file)?;
+        write(picture, (kind, JPEG_QUALITY), &mut file)?;
         file.flush()
     };
     write().map_err(|source| PictureError::Write { name, source })
 }
 
-/// The file that [`save`] writes, in memory.
-pub(super) fn encode(picture: &Picture, kind: Kind) -> Result<Vec<u8>, PictureError> {
+/// The file of that kind in memory; the quality, 1 to 100, is JPEG's.
+pub(super) fn encode(picture: &Picture, kind: Kind, quality: u8) -> Result<Vec<u8>, PictureError> {
     check_side(picture, kind, picture.name())?;
     let mut bytes = Vec::new();
-    let written = write(picture, kind, &mut bytes);
+    let written = write(picture, (kind, quality), &mut bytes);
     written.map_err(|source| PictureError::Write { name: picture.name().into(), source })?;
     Ok(bytes)
 }
@@ -59,16 +59,13 @@ fn check_side(picture: &Picture, kind: Kind, name: &str) -> Result<(), PictureEr
 }
 
 /// JPEG, or PNG for every other kind.
-fn write(picture: &Picture, kind: Kind, out: &mut impl Write) -> io::Result<()> {
+fn write(picture: &Picture, (kind, quality): (Kind, u8), out: &mut impl Write) -> io::Result<()> {
     let (width, height) = (picture.width() as u32, picture.height() as u32);
     let pixels = picture.to_rgb8();
     let written = match kind {
-        Kind::Jpeg => JpegEncoder::new_with_quality(out, JPEG_QUALITY).write_image(
-            &pixels,
-            width,
-            height,
-            ExtendedColorType::Rgb8,
-        ),
+        Kind::Jpeg => {
+            JpegEncoder::new_with_quality(out, quality).write_image(&pixels, width, height, ExtendedColorType::Rgb8)
+        }
         _ => PngEncoder::new(out).write_image(&pixels, width, height, ExtendedColorType::Rgb8),
     };
     written.map_err(|error| match error {
