@@ -1,6 +1,7 @@
 //! What the program can be told to do.
 
 mod bench;
+mod blur;
 mod classify;
 mod embed;
 mod evaluate;
@@ -22,6 +23,7 @@ use crate::messages::Messages;
 pub(crate) enum Verb {
     Classify(classify::Arguments),
     Map(map::Arguments),
+    Blur(blur::Arguments),
     Embed(embed::Arguments),
     Evaluate(evaluate::Arguments),
     Run(run::Arguments),
@@ -37,6 +39,7 @@ impl Verb {
         match self {
             Self::Classify(arguments) => classify::run(&arguments, global, *messages),
             Self::Map(arguments) => map::run(&arguments, global, *messages),
+            Self::Blur(arguments) => blur::run(&arguments, global, *messages),
             Self::Embed(arguments) => embed::run(&arguments, global, *messages),
             Self::Evaluate(arguments) => evaluate::run(&arguments, global, *messages),
             Self::Run(arguments) => run::run(&arguments, global, *messages),

@@ -8,8 +8,10 @@ use self::layout::Block;
 use self::text::Weight;
 use crate::picture::Picture;
 
+pub use self::blur::blur_preview;
 pub use self::map::{heat, map, overlay};
 
+mod blur;
 pub(crate) mod canvas;
 mod layout;
 mod legend;

@@ -23,6 +23,8 @@
 //! | a model and a picture | [`Classifier::classify`] | the most probable classes |
 //! | a model and a picture | [`Embedder::embed`] | its features |
 //! | a model and a picture of any size | [`Mapper::map`] | a [`LabelMap`]: a class for every place, its [`Region`]s |
+//! | a map and classes | [`blur::Mask`] | the photo with everything of these classes blurred |
+//! | a map | [`draw::map`], [`draw::overlay`], [`draw::heat`] | a [`Figure`]: PNG, JPEG or SVG |
 //! | a prediction | [`draw::annotate`] | the picture with names and probabilities over it |
 //! | a published model's name | [`catalogue::find`], [`pull::pull`] | its file, in the [`Home`] |
 //! | tensors | [`net::Network::run`] | tensors, by TensorFlow's names |
@@ -32,6 +34,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod blur;
 pub mod catalogue;
 mod classify;
 pub mod dataset;

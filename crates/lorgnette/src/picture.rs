@@ -16,11 +16,13 @@ use std::path::Path;
 pub use self::error::PictureError;
 pub use self::jpeg::Transform;
 pub use self::kind::Kind;
+pub use self::metadata::Metadata;
 pub use self::open::OpenOptions;
 
 mod error;
 mod jpeg;
 mod kind;
+mod metadata;
 mod open;
 mod orientation;
 mod raster;
@@ -162,12 +164,23 @@ impl Picture {
         save::save(self, path.as_ref())
     }
 
+    /// The picture as a JPEG, or a PNG for every other kind, in memory, with the notes of the file that it is from: it is
+    /// turned back to how the camera was held, where `notes` say so and it was turned upright. JPEGs are of the quality of
+    /// [`Picture::save`].
+    ///
+    /// # Errors
+    /// [`PictureError::TooLargeToSave`] for a side above the format's limit.
+    pub fn encode_with(&self, kind: Kind, notes: &Metadata, was_turned: bool) -> Result<Vec<u8>, PictureError> {
+        let turned = was_turned.then(|| orientation::turned_back(self, notes.orientation()));
+        save::encode(turned.as_ref().unwrap_or(self), kind, save::JPEG_QUALITY, notes)
+    }
+
     /// The picture as JPEG in memory, of a quality from 1 to 100.
     ///
     /// # Errors
     /// [`PictureError::TooLargeToSave`] for a side above the format's limit.
     pub fn to_jpeg(&self, quality: u8) -> Result<Vec<u8>, PictureError> {
-        save::encode(self, Kind::Jpeg, quality)
+        save::encode(self, Kind::Jpeg, quality, &Metadata::default())
     }
 
     /// The picture as PNG in memory.
@@ -175,7 +188,7 @@ impl Picture {
     /// # Errors
     /// As [`Picture::to_jpeg`].
     pub fn to_png(&self) -> Result<Vec<u8>, PictureError> {
-        save::encode(self, Kind::Png, 0)
+        save::encode(self, Kind::Png, 0, &Metadata::default())
     }
 }
 

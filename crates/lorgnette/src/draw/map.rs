@@ -131,7 +131,7 @@ fn check(picture: &Picture, map: &LabelMap) {
     assert_eq!(photo, of, "the map is of a photo of another size");
 }
 
-fn repainted(picture: &Picture, pixels: Vec<u8>) -> Picture {
+pub(super) fn repainted(picture: &Picture, pixels: Vec<u8>) -> Picture {
     let painted = Picture::from_rgb8(picture.width(), picture.height(), pixels).expect("as many pixels as before");
     painted.named(picture.name())
 }
