@@ -5,6 +5,7 @@ mod classify;
 mod embed;
 mod evaluate;
 mod explain;
+mod export;
 mod graph;
 mod models;
 mod run;
@@ -22,6 +23,7 @@ pub(crate) enum Verb {
     Classify(classify::Arguments),
     Embed(embed::Arguments),
     Evaluate(evaluate::Arguments),
+    Export(export::Arguments),
     Run(run::Arguments),
     Explain(explain::Arguments),
     Bench(bench::Arguments),
@@ -36,6 +38,7 @@ impl Verb {
             Self::Classify(arguments) => classify::run(&arguments, global, *messages),
             Self::Embed(arguments) => embed::run(&arguments, global, *messages),
             Self::Evaluate(arguments) => evaluate::run(&arguments, global, *messages),
+            Self::Export(arguments) => export::run(&arguments, global, *messages),
             Self::Run(arguments) => run::run(&arguments, global, *messages),
             Self::Explain(arguments) => explain::run(&arguments, global, *messages),
             Self::Bench(arguments) => bench::run(&arguments, global, *messages),
