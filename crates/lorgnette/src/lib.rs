@@ -40,6 +40,7 @@ mod embed;
 mod error;
 mod family;
 pub mod features;
+pub mod head;
 mod home;
 pub mod judge;
 pub mod labels;
