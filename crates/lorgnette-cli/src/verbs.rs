@@ -3,6 +3,7 @@
 mod bench;
 mod classify;
 mod embed;
+mod evaluate;
 mod explain;
 mod graph;
 mod models;
@@ -20,6 +21,7 @@ use crate::messages::Messages;
 pub(crate) enum Verb {
     Classify(classify::Arguments),
     Embed(embed::Arguments),
+    Evaluate(evaluate::Arguments),
     Run(run::Arguments),
     Explain(explain::Arguments),
     Bench(bench::Arguments),
@@ -33,6 +35,7 @@ impl Verb {
         match self {
             Self::Classify(arguments) => classify::run(&arguments, global, *messages),
             Self::Embed(arguments) => embed::run(&arguments, global, *messages),
+            Self::Evaluate(arguments) => evaluate::run(&arguments, global, *messages),
             Self::Run(arguments) => run::run(&arguments, global, *messages),
             Self::Explain(arguments) => explain::run(&arguments, global, *messages),
             Self::Bench(arguments) => bench::run(&arguments, global, *messages),

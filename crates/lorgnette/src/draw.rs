@@ -8,9 +8,9 @@ use self::layout::Block;
 use self::text::Weight;
 use crate::picture::Picture;
 
-mod canvas;
+pub(crate) mod canvas;
 mod layout;
-mod text;
+pub(crate) mod text;
 
 /// Height of the em in pixels below which letters cannot be read.
 const SMALLEST_LETTERS: f32 = 13.0;

@@ -40,6 +40,7 @@ mod embed;
 mod error;
 mod family;
 pub mod features;
+mod figure;
 pub mod head;
 mod home;
 pub mod judge;
@@ -49,11 +50,13 @@ pub mod picture;
 pub mod preprocess;
 #[cfg(feature = "pull")]
 pub mod pull;
+pub mod report;
 mod shared_out;
 
-pub use classify::{Classifier, Guess, Prediction};
+pub use classify::{Classifier, Examined, Guess, Prediction};
 pub use embed::Embedder;
 pub use error::{Error, Result};
+pub use figure::Figure;
 pub use home::{Home, Receipt};
 pub use labels::Labels;
 pub use lorgnette_kernels as kernels;

@@ -151,6 +151,14 @@ impl Picture {
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), PictureError> {
         save::save(self, path.as_ref())
     }
+
+    /// The picture as JPEG in memory, of a quality from 1 to 100.
+    ///
+    /// # Errors
+    /// [`PictureError::TooLargeToSave`] for a side above the format's limit.
+    pub fn to_jpeg(&self, quality: u8) -> Result<Vec<u8>, PictureError> {
+        save::jpeg(self, quality)
+    }
 }
 
 impl Pixels {
