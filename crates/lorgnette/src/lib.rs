@@ -52,6 +52,7 @@ pub mod preprocess;
 pub mod pull;
 pub mod report;
 mod shared_out;
+pub mod trained;
 
 pub use classify::{Classifier, Examined, Guess, Prediction};
 pub use embed::Embedder;
