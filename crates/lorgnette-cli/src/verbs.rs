@@ -8,6 +8,7 @@ mod explain;
 mod graph;
 mod models;
 mod run;
+mod train;
 
 use anyhow::Result;
 use clap::Subcommand;
@@ -27,6 +28,7 @@ pub(crate) enum Verb {
     Bench(bench::Arguments),
     Graph(graph::Arguments),
     Models(models::Arguments),
+    Train(Box<train::Arguments>),
 }
 
 impl Verb {
@@ -41,6 +43,7 @@ impl Verb {
             Self::Bench(arguments) => bench::run(&arguments, global, *messages),
             Self::Graph(arguments) => graph::run(&arguments, global, *messages),
             Self::Models(arguments) => models::run(&arguments, global, *messages),
+            Self::Train(arguments) => train::run(&arguments, global, *messages),
         }
     }
 }

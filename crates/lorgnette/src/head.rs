@@ -24,7 +24,9 @@ use std::str::FromStr;
 
 use lorgnette_kernels::{Level, Pool};
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 
+use crate::dataset::Digest;
 use crate::judge::Epoch;
 
 pub use calibrate::Calibration;
@@ -179,6 +181,21 @@ pub struct Task<'a> {
     pub pool: &'a Pool,
     /// Kernels.
     pub level: Level,
+}
+
+impl Task<'_> {
+    /// A digest of all that the outcome depends on. What a training was interrupted in is of use to the same task alone.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        let mut digest = Sha256::new();
+        digest.update(serde_json::to_vec(self.options).expect("numbers and names can be written"));
+        digest.update(format!("{} {}", self.classes, self.level));
+        for examples in [self.training, self.validation] {
+            digest.update(format!("{} {:?}", examples.width(), examples.truth()));
+            digest.update(bytemuck::cast_slice::<f32, u8>(examples.features()));
+        }
+        Digest(digest.finalize().into())
+    }
 }
 
 /// Somebody who watches a training.

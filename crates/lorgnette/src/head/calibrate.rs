@@ -33,6 +33,23 @@ impl Calibration {
     pub fn of(scores: &[f32], truth: &[Vec<usize>], classes: usize, answer: Answer, lost: f64) -> Self {
         let loss = |temperature: f64| mean_loss(scores, truth, classes, answer, temperature);
         let temperature = if truth.len() < LEAST { 1.0 } else { coolest(loss) };
+        Self::at(temperature, scores, truth, classes, (answer, lost))
+    }
+
+    /// As [`of`](Self::of), with scores left as they are.
+    #[must_use]
+    pub fn as_they_are(scores: &[f32], truth: &[Vec<usize>], classes: usize, answer: Answer, lost: f64) -> Self {
+        Self::at(1.0, scores, truth, classes, (answer, lost))
+    }
+
+    fn at(
+        temperature: f64,
+        scores: &[f32],
+        truth: &[Vec<usize>],
+        classes: usize,
+        (answer, lost): (Answer, f64),
+    ) -> Self {
+        let loss = |temperature: f64| mean_loss(scores, truth, classes, answer, temperature);
         let unknown_below = threshold(scores, truth, classes, answer, temperature, lost);
         Self { temperature, loss_before: loss(1.0), loss_after: loss(temperature), unknown_below }
     }
