@@ -15,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod bar;
 mod gallery;
 mod in_order;
 mod interrupt;

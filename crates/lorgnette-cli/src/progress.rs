@@ -16,9 +16,9 @@ const REDRAWS_A_SECOND: u8 = 10;
 #[derive(Debug)]
 pub(crate) struct Progress {
     total: usize,
-    done: usize,
-    /// What is counted.
+    /// What is counted, such as "photos".
     noun: &'static str,
+    done: usize,
     /// What else there is to say.
     said: String,
     started: Instant,
@@ -30,17 +30,13 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Progress through `total` photos; never shown for one alone, without a terminal, or with `--quiet`.
-    pub(crate) fn new(total: usize, messages: Messages) -> Self {
-        Self::of(total, "photos", messages)
-    }
-
-    /// As [`new`](Self::new), of other things than photos.
-    pub(crate) fn of(total: usize, noun: &'static str, messages: Messages) -> Self {
+    /// Progress through `total` items, which are called `noun`; never shown for one alone, without a terminal, or with
+    /// `--quiet`.
+    pub(crate) fn new(total: usize, noun: &'static str, messages: Messages) -> Self {
         let wanted = total > 1 && !messages.is_quiet() && io::stderr().is_terminal();
         let shares_terminal = io::stdout().is_terminal();
         let (done, said) = (0, String::new());
-        Self { total, done, noun, said, started: Instant::now(), wanted, shares_terminal, bar: None }
+        Self { total, noun, done, said, started: Instant::now(), wanted, shares_terminal, bar: None }
     }
 
     /// One more is done.

@@ -1,11 +1,13 @@
 //! What the program can be told to do.
 
 mod bench;
+mod blur;
 mod classify;
 mod embed;
 mod evaluate;
 mod explain;
 mod graph;
+mod map;
 mod models;
 mod run;
 mod train;
@@ -21,6 +23,8 @@ use crate::messages::Messages;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     Classify(classify::Arguments),
+    Map(map::Arguments),
+    Blur(blur::Arguments),
     Embed(embed::Arguments),
     Evaluate(evaluate::Arguments),
     Run(run::Arguments),
@@ -36,6 +40,8 @@ impl Verb {
     pub(crate) fn run(self, global: &Global, messages: &Messages) -> Result<Outcome> {
         match self {
             Self::Classify(arguments) => classify::run(&arguments, global, *messages),
+            Self::Map(arguments) => map::run(&arguments, global, *messages),
+            Self::Blur(arguments) => blur::run(&arguments, global, *messages),
             Self::Embed(arguments) => embed::run(&arguments, global, *messages),
             Self::Evaluate(arguments) => evaluate::run(&arguments, global, *messages),
             Self::Run(arguments) => run::run(&arguments, global, *messages),

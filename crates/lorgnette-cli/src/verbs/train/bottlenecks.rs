@@ -39,7 +39,7 @@ fn compute(
     (threads, messages, interrupt): Computing<'_>,
 ) -> Result<Option<Vec<Features>>> {
     let started = std::time::Instant::now();
-    let mut progress = Progress::new(wanted.len(), messages);
+    let mut progress = Progress::new(wanted.len(), "photos", messages);
     let mut computed = 0;
     let features = extractor.gather(wanted, cache, threads, &mut |done, new| {
         computed = new;

@@ -61,7 +61,7 @@ impl Run<'_> {
         let mut watcher = Watcher {
             interrupt: self.interrupt,
             messages: self.messages,
-            progress: Progress::of(options.epochs, "epochs", self.messages),
+            progress: Progress::new(options.epochs, "epochs", self.messages),
             keeps: Some((&path, digest)),
             written: Instant::now(),
             trace,
@@ -83,7 +83,7 @@ impl Run<'_> {
         let mut watcher = Watcher {
             interrupt: self.interrupt,
             messages: self.messages,
-            progress: Progress::of(0, "epochs", self.messages),
+            progress: Progress::new(0, "epochs", self.messages),
             keeps: None,
             written: Instant::now(),
             trace: None,

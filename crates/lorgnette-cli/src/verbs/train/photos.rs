@@ -108,7 +108,7 @@ pub(super) fn read(
         Some(folder) => Listing::open(folder, &options)?,
         None => Listing { multi_label: options.multi_label, ..Listing::default() },
     };
-    let mut progress = Progress::new(listing.photos.len(), messages);
+    let mut progress = Progress::new(listing.photos.len(), "photos", messages);
     let dataset = Dataset::read(listing, threads, &mut |_| {
         progress.advance();
         !interrupt.is_pressed()
