@@ -6,6 +6,7 @@ mod classify;
 mod embed;
 mod evaluate;
 mod explain;
+mod export;
 mod graph;
 mod map;
 mod models;
@@ -27,6 +28,7 @@ pub(crate) enum Verb {
     Blur(blur::Arguments),
     Embed(embed::Arguments),
     Evaluate(evaluate::Arguments),
+    Export(export::Arguments),
     Run(run::Arguments),
     Explain(explain::Arguments),
     Bench(bench::Arguments),
@@ -44,6 +46,7 @@ impl Verb {
             Self::Blur(arguments) => blur::run(&arguments, global, *messages),
             Self::Embed(arguments) => embed::run(&arguments, global, *messages),
             Self::Evaluate(arguments) => evaluate::run(&arguments, global, *messages),
+            Self::Export(arguments) => export::run(&arguments, global, *messages),
             Self::Run(arguments) => run::run(&arguments, global, *messages),
             Self::Explain(arguments) => explain::run(&arguments, global, *messages),
             Self::Bench(arguments) => bench::run(&arguments, global, *messages),

@@ -251,6 +251,23 @@ impl Model {
         Ok(self.network.write_checkpoint(prefix, &answers(&self.about.ports))?)
     }
 
+    /// Writes the model as an ONNX file, from prepared pictures of the input's size to the answers. The names of its classes
+    /// and how it wants its pictures are in the file's metadata.
+    ///
+    /// # Errors
+    /// As [`Network::write_onnx`].
+    pub fn write_onnx(&self, path: &Path) -> Result<()> {
+        let Preprocess { height, width, style, .. } = &self.about.preprocess;
+        let names: Vec<&str> = self.labels().iter().map(|label| label.name).collect();
+        let notes = [
+            ("lorgnette.model", self.name().to_owned()),
+            ("lorgnette.preprocessing", style.to_string()),
+            ("lorgnette.classes", serde_json::to_string(&names).unwrap_or_default()),
+        ];
+        let notes = notes.map(|(name, value)| (name.to_owned(), value));
+        Ok(self.network.write_onnx(path, &answers(&self.about.ports), [*height, *width], &notes)?)
+    }
+
     /// Writes the model as a plan file, which later starts at once on this machine and those like it.
     ///
     /// # Errors
