@@ -16,7 +16,11 @@ const REDRAWS_A_SECOND: u8 = 10;
 #[derive(Debug)]
 pub(crate) struct Progress {
     total: usize,
+    /// What is counted, such as "photos".
+    noun: &'static str,
     done: usize,
+    /// What else there is to say.
+    said: String,
     started: Instant,
     /// Whether anybody wants to see it.
     wanted: bool,
@@ -26,16 +30,23 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Progress through `total` items; never shown for one alone, without a terminal, or with `--quiet`.
-    pub(crate) fn new(total: usize, messages: Messages) -> Self {
+    /// Progress through `total` items, which are called `noun`; never shown for one alone, without a terminal, or with
+    /// `--quiet`.
+    pub(crate) fn new(total: usize, noun: &'static str, messages: Messages) -> Self {
         let wanted = total > 1 && !messages.is_quiet() && io::stderr().is_terminal();
         let shares_terminal = io::stdout().is_terminal();
-        Self { total, done: 0, started: Instant::now(), wanted, shares_terminal, bar: None }
+        let (done, said) = (0, String::new());
+        Self { total, noun, done, said, started: Instant::now(), wanted, shares_terminal, bar: None }
     }
 
     /// One more is done.
     pub(crate) fn advance(&mut self) {
-        self.done += 1;
+        self.stand(self.done + 1);
+    }
+
+    /// So many are done.
+    pub(crate) fn stand(&mut self, done: usize) {
+        self.done = done;
         if self.bar.is_none() && self.wanted && self.started.elapsed() > WORTH_A_BAR {
             self.bar = Some(self.drawn());
         }
@@ -43,6 +54,11 @@ impl Progress {
             bar.set_message(self.left());
             bar.set_position(self.done as u64);
         }
+    }
+
+    /// Shows something beside the bar from now on.
+    pub(crate) fn say(&mut self, text: &str) {
+        self.said = format!("; {text}");
     }
 
     /// Writes to standard output, with the bar out of the way if both are on the terminal.
@@ -61,7 +77,8 @@ impl Progress {
     fn drawn(&self) -> ProgressBar {
         let target = ProgressDrawTarget::stderr_with_hz(REDRAWS_A_SECOND);
         let bar = ProgressBar::with_draw_target(Some(self.total as u64), target).with_elapsed(self.started.elapsed());
-        let style = ProgressStyle::with_template("{wide_bar} {pos} of {len} photos, {msg} left");
+        let template = format!("{{wide_bar}} {{pos}} of {{len}} {}, {{msg}}", self.noun);
+        let style = ProgressStyle::with_template(&template);
         bar.with_style(style.expect("a sound template")).with_position(self.done as u64).with_message(self.left())
     }
 
@@ -69,7 +86,7 @@ impl Progress {
     /// late for one that got there in no time.
     fn left(&self) -> String {
         let rest = self.total.saturating_sub(self.done) as f64 / self.done.max(1) as f64;
-        HumanDuration(self.started.elapsed().mul_f64(rest)).to_string()
+        format!("{} left{}", HumanDuration(self.started.elapsed().mul_f64(rest)), self.said)
     }
 }
 

@@ -1,14 +1,17 @@
 //! What the program can be told to do.
 
 mod bench;
+mod blur;
 mod classify;
 mod embed;
 mod evaluate;
 mod explain;
 mod export;
 mod graph;
+mod map;
 mod models;
 mod run;
+mod train;
 
 use anyhow::Result;
 use clap::Subcommand;
@@ -21,6 +24,8 @@ use crate::messages::Messages;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     Classify(classify::Arguments),
+    Map(map::Arguments),
+    Blur(blur::Arguments),
     Embed(embed::Arguments),
     Evaluate(evaluate::Arguments),
     Export(export::Arguments),
@@ -29,6 +34,7 @@ pub(crate) enum Verb {
     Bench(bench::Arguments),
     Graph(graph::Arguments),
     Models(models::Arguments),
+    Train(Box<train::Arguments>),
 }
 
 impl Verb {
@@ -36,6 +42,8 @@ impl Verb {
     pub(crate) fn run(self, global: &Global, messages: &Messages) -> Result<Outcome> {
         match self {
             Self::Classify(arguments) => classify::run(&arguments, global, *messages),
+            Self::Map(arguments) => map::run(&arguments, global, *messages),
+            Self::Blur(arguments) => blur::run(&arguments, global, *messages),
             Self::Embed(arguments) => embed::run(&arguments, global, *messages),
             Self::Evaluate(arguments) => evaluate::run(&arguments, global, *messages),
             Self::Export(arguments) => export::run(&arguments, global, *messages),
@@ -44,6 +52,7 @@ impl Verb {
             Self::Bench(arguments) => bench::run(&arguments, global, *messages),
             Self::Graph(arguments) => graph::run(&arguments, global, *messages),
             Self::Models(arguments) => models::run(&arguments, global, *messages),
+            Self::Train(arguments) => train::run(&arguments, global, *messages),
         }
     }
 }

@@ -8,8 +8,15 @@ use self::layout::Block;
 use self::text::Weight;
 use crate::picture::Picture;
 
+pub use self::blur::blur_preview;
+pub use self::map::{heat, map, overlay};
+
+mod blur;
 pub(crate) mod canvas;
 mod layout;
+mod legend;
+mod map;
+mod palette;
 pub(crate) mod text;
 
 /// Height of the em in pixels below which letters cannot be read.

@@ -1,4 +1,4 @@
-//! Drawings of rectangles, lines and words, as SVG or as pixels: one description, two ways to look at it.
+//! Drawings of rectangles, lines, words and pictures, as SVG or as pixels: one description, two ways to look at it.
 
 mod raster;
 mod svg;
@@ -18,6 +18,8 @@ use crate::picture::{Picture, PictureError};
 pub struct Figure {
     width: f32,
     height: f32,
+    /// Pixels for each unit of length in a file.
+    density: f32,
     marks: Vec<Mark>,
 }
 
@@ -28,6 +30,7 @@ enum Mark {
     Line { points: Vec<(f32, f32)>, width: f32, colour: Colour },
     Disc { centre: (f32, f32), radius: f32, colour: Colour, tip: Option<String> },
     Words { text: String, at: (f32, f32), style: Style },
+    Picture { corner: (usize, usize), picture: Picture, times: usize },
 }
 
 /// How words are written.
@@ -58,7 +61,14 @@ const MOST_PIXELS: f32 = 6000.0;
 impl Figure {
     /// An empty figure, white.
     pub(crate) fn new(width: f32, height: f32) -> Self {
-        Self { width: width.ceil(), height: height.ceil(), marks: Vec::new() }
+        let (width, height) = (width.ceil(), height.ceil());
+        let density = if width.max(height) * PIXELS_A_UNIT > MOST_PIXELS { 1.0 } else { PIXELS_A_UNIT };
+        Self { width, height, density, marks: Vec::new() }
+    }
+
+    /// The same figure, written with a pixel for each unit of length: as a photo on it has them.
+    pub(crate) fn at_its_own_size(self) -> Self {
+        Self { density: 1.0, ..self }
     }
 
     /// Its width and height.
@@ -88,8 +98,7 @@ impl Figure {
             let failed = |source: io::Error| PictureError::Write { name: path.display().to_string(), source };
             return fs::write(path, self.svg()).map_err(failed);
         }
-        let scale = if self.width.max(self.height) * PIXELS_A_UNIT > MOST_PIXELS { 1.0 } else { PIXELS_A_UNIT };
-        self.picture(scale).save(path)
+        self.picture(self.density).save(path)
     }
 
     /// Fills a rectangle with round corners; `tip` is what a mouse over it shows.
@@ -112,6 +121,11 @@ impl Figure {
     /// Fills a disc.
     pub(crate) fn disc(&mut self, centre: (f32, f32), radius: f32, colour: Colour, tip: Option<String>) {
         self.marks.push(Mark::Disc { centre, radius, colour, tip });
+    }
+
+    /// Places a picture with its corner here, each of its pixels a square of `times` by `times`.
+    pub(crate) fn place(&mut self, picture: Picture, corner: (usize, usize), times: usize) {
+        self.marks.push(Mark::Picture { corner, picture, times });
     }
 
     /// Writes words at a place on their baseline.

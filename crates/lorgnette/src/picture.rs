@@ -16,15 +16,18 @@ use std::path::Path;
 pub use self::error::PictureError;
 pub use self::jpeg::Transform;
 pub use self::kind::Kind;
+pub use self::metadata::Metadata;
 pub use self::open::OpenOptions;
 
 mod error;
 mod jpeg;
 mod kind;
+mod metadata;
 mod open;
 mod orientation;
 mod raster;
 mod save;
+mod scale;
 mod tiff;
 
 /// The pixels of a picture: rows from the top, pixels from the left, red, green, blue.
@@ -143,6 +146,15 @@ impl Picture {
         }
     }
 
+    /// The same picture, each side `scale` times as long and at least a pixel; smoothed where it becomes smaller.
+    ///
+    /// # Panics
+    /// If `scale` is not above 0, or makes a side longer than 2³² pixels.
+    #[must_use]
+    pub fn scaled(&self, scale: f64) -> Self {
+        scale::scaled(self, scale)
+    }
+
     /// Writes the picture at eight bits, as PNG or JPEG by the extension of `path` (`.png`, `.jpg`, `.jpeg`).
     ///
     /// # Errors
@@ -152,12 +164,31 @@ impl Picture {
         save::save(self, path.as_ref())
     }
 
+    /// The picture as a JPEG, or a PNG for every other kind, in memory, with the notes of the file that it is from: it is
+    /// turned back to how the camera was held, where `notes` say so and it was turned upright. JPEGs are of the quality of
+    /// [`Picture::save`].
+    ///
+    /// # Errors
+    /// [`PictureError::TooLargeToSave`] for a side above the format's limit.
+    pub fn encode_with(&self, kind: Kind, notes: &Metadata, was_turned: bool) -> Result<Vec<u8>, PictureError> {
+        let turned = was_turned.then(|| orientation::turned_back(self, notes.orientation()));
+        save::encode(turned.as_ref().unwrap_or(self), kind, save::JPEG_QUALITY, notes)
+    }
+
     /// The picture as JPEG in memory, of a quality from 1 to 100.
     ///
     /// # Errors
     /// [`PictureError::TooLargeToSave`] for a side above the format's limit.
     pub fn to_jpeg(&self, quality: u8) -> Result<Vec<u8>, PictureError> {
-        save::jpeg(self, quality)
+        save::encode(self, Kind::Jpeg, quality, &Metadata::default())
+    }
+
+    /// The picture as PNG in memory.
+    ///
+    /// # Errors
+    /// As [`Picture::to_jpeg`].
+    pub fn to_png(&self) -> Result<Vec<u8>, PictureError> {
+        save::encode(self, Kind::Png, 0, &Metadata::default())
     }
 }
 

@@ -7,9 +7,6 @@ use crate::picture::Picture;
 
 const GROUND: Colour = Colour::opaque(0xff, 0xff, 0xff);
 
-/// The least radius of a corner: with less, the smooth edge would reach inside.
-const SMOOTH: f32 = 0.5;
-
 pub(super) fn raster(figure: &Figure, scale: f32) -> Picture {
     let side = |length: f32| ((length * scale).ceil() as usize).max(1);
     let mut canvas = Canvas::filled(side(figure.width), side(figure.height), GROUND);
@@ -22,8 +19,11 @@ pub(super) fn raster(figure: &Figure, scale: f32) -> Picture {
 fn draw(canvas: &mut Canvas, mark: &Mark, scale: f32) {
     let scaled = |(x, y): (f32, f32)| (x * scale, y * scale);
     match mark {
+        Mark::Rectangle { corner, size, radius: 0.0, colour, .. } => {
+            canvas.fill(scaled(*corner), scaled(*size), *colour)
+        }
         Mark::Rectangle { corner, size, radius, colour, .. } => {
-            canvas.fill_rounded(scaled(*corner), scaled(*size), (radius * scale).max(SMOOTH), *colour);
+            canvas.fill_rounded(scaled(*corner), scaled(*size), radius * scale, *colour);
         }
         Mark::Line { points, width, colour } => {
             let points: Vec<(f32, f32)> = points.iter().copied().map(scaled).collect();
@@ -34,6 +34,12 @@ fn draw(canvas: &mut Canvas, mark: &Mark, scale: f32) {
             canvas.fill_rounded(corner, scaled((2.0 * radius, 2.0 * radius)), radius * scale, *colour);
         }
         Mark::Words { text, at, style } => words(canvas, text, scaled(*at), Style { em: style.em * scale, ..*style }),
+        Mark::Picture { corner: (left, top), picture, times } => {
+            let whole = (scale.round() as usize).max(1);
+            let drawn = Canvas::of(picture);
+            let drawn = if times * whole == 1 { drawn } else { drawn.repeated(times * whole) };
+            canvas.place(&drawn, left * whole, top * whole);
+        }
     }
 }
 

@@ -2,8 +2,15 @@
 
 use std::fmt::Write as _;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::{Anchor, Figure, Mark, Style};
 use crate::draw::canvas::Colour;
+use crate::picture::Picture;
+
+/// JPEG quality of photos in drawings.
+const QUALITY: u8 = 93;
 
 pub(super) fn svg(figure: &Figure) -> String {
     let Figure { width, height, .. } = figure;
@@ -31,7 +38,7 @@ fn draw(svg: &mut String, mark: &Mark) -> std::fmt::Result {
         }
         Mark::Line { points, width, colour } => {
             let points: Vec<String> = points.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
-            let (points, colour, opacity) = (points.join(" "), hexadecimal(*colour), opacity("stroke", *colour));
+            let (points, colour, opacity) = (points.join(" "), colour.hex(), opacity("stroke", *colour));
             writeln!(
                 svg,
                 "<polyline points=\"{points}\" fill=\"none\" stroke=\"{colour}\"{opacity} stroke-width=\"{width}\" \
@@ -44,11 +51,32 @@ fn draw(svg: &mut String, mark: &Mark) -> std::fmt::Result {
             close(svg, "circle", tip.as_deref())
         }
         Mark::Words { text, at, style } => words(svg, text, *at, *style),
+        Mark::Picture { corner: (x, y), picture, times } => {
+            let (width, height) = (picture.width() * times, picture.height() * times);
+            let (data, rendering) = embedded(picture, *times);
+            writeln!(
+                svg,
+                "<image x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" preserveAspectRatio=\"none\" \
+                 style=\"image-rendering:{rendering}\" href=\"{data}\"/>"
+            )
+        }
+    }
+}
+
+/// A picture in an address: cells as PNG, with sharp edges, a photo as JPEG.
+fn embedded(picture: &Picture, times: usize) -> (String, &'static str) {
+    match picture.to_jpeg(QUALITY) {
+        Ok(bytes) if times == 1 => (format!("data:image/jpeg;base64,{}", STANDARD.encode(bytes)), "auto"),
+        // A side too long for a JPEG is none for a PNG.
+        _ => {
+            let bytes = picture.to_png().expect("no picture in memory has sides beyond those of a PNG");
+            (format!("data:image/png;base64,{}", STANDARD.encode(bytes)), "pixelated")
+        }
     }
 }
 
 fn fill(svg: &mut String, colour: Colour) -> std::fmt::Result {
-    write!(svg, " fill=\"{}\"{}", hexadecimal(colour), opacity("fill", colour))
+    write!(svg, " fill=\"{}\"{}", colour.hex(), opacity("fill", colour))
 }
 
 /// Ends an element, with its tip in it.
@@ -74,10 +102,6 @@ fn words(svg: &mut String, text: &str, (x, y): (f32, f32), style: Style) -> std:
     }
     fill(svg, style.colour)?;
     writeln!(svg, ">{}</text>", escaped(text))
-}
-
-fn hexadecimal(colour: Colour) -> String {
-    format!("#{:02x}{:02x}{:02x}", colour.red, colour.green, colour.blue)
 }
 
 fn opacity(of: &str, colour: Colour) -> String {

@@ -34,7 +34,7 @@ pub(super) fn examine(
     open_options: &OpenOptions,
     (with_features, messages): (bool, Messages),
 ) -> Judged {
-    let mut progress = Progress::new(truths.photos.len(), messages);
+    let mut progress = Progress::new(truths.photos.len(), "photos", messages);
     let mut judged = Judged { scored: Vec::new(), features: Vec::new(), failed: 0 };
     let workers = workers(classifier, open_options, truths.photos.len());
     in_order(&truths.photos, workers, |(photo, truth), examined| {

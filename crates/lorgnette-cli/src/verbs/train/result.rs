@@ -1,0 +1,188 @@
+//! What came of a training: the model's folder, the report, a few lines for the user.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+use anyhow::{Context as _, Result};
+use lorgnette::ModelOptions;
+use lorgnette::dataset::{FaultKind, Split};
+use lorgnette::judge::{Evaluation, Scored, Share};
+use lorgnette::report::Report;
+use lorgnette::trained::{
+    self, Base, BaseCard, Card, DataCard, FORMAT, Shape, SplitCounts, TrainedModel, TrainingCard, VERSION,
+};
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+
+use super::fit::{Fitted, Run};
+use super::photos;
+use crate::Outcome;
+use crate::arguments::ReportFormat;
+use crate::stream::{write_json, write_report};
+
+/// Writes all of it.
+pub(super) fn write(run: &Run<'_>, fitted: &Fitted, base: (&Base, &ModelOptions)) -> Result<Outcome> {
+    let out = &run.arguments.out;
+    let judged = Split::ALL.map(|split| scored(run, fitted, split));
+    let names = &run.bottlenecks.dataset.classes;
+    let [training, validation, test] = judged.each_ref().map(|scored| Evaluation::new(names, scored));
+    let evaluations = [training?, validation?, test?];
+    let model = TrainedModel {
+        card: card(run, fitted, base, &evaluations)?,
+        head: fitted.layers.head(run.extractor.embedder().end_point(), fitted.options.answer),
+    };
+    photos::write_split(&out.join(trained::SPLIT), run.bottlenecks.dataset, run.bottlenecks.splits)?;
+    report(run, fitted, &evaluations[2], &judged[2], &model.card)?;
+    model.write(out)?;
+    write_report(|to| match run.arguments.format {
+        ReportFormat::Text => write_text(to, run, &evaluations),
+        ReportFormat::Json => write_json(to, &Summary::new(run, &model.card, &evaluations)),
+    })?;
+    let failed = |kind| matches!(kind, FaultKind::Unreadable | FaultKind::Contradictory | FaultKind::Unlabelled);
+    let some_failed = run.bottlenecks.dataset.faults.iter().any(|fault| failed(fault.kind));
+    Ok(if some_failed || fitted.trained.interrupted { Outcome::SomeFailed } else { Outcome::Done })
+}
+
+/// What the head says of the photos of a split.
+fn scored(run: &Run<'_>, fitted: &Fitted, split: Split) -> Vec<Scored> {
+    let bottlenecks = &run.bottlenecks;
+    let examples = bottlenecks.examples(bottlenecks.splits, split, &[]);
+    let options = run.extractor.embedder().model().network().options();
+    let said = fitted.layers.probabilities(&examples, fitted.options.answer, options.level, &options.pool);
+    let photos = bottlenecks.dataset.examples.iter().zip(bottlenecks.splits).filter(|(_, found)| **found == split);
+    let scored = |((example, _), probabilities): ((&lorgnette::dataset::Example, _), Vec<f32>)| Scored {
+        photo: example.photo.clone(),
+        truth: example.classes.clone(),
+        probabilities,
+    };
+    photos.zip(said).map(scored).collect()
+}
+
+fn card(
+    run: &Run<'_>,
+    fitted: &Fitted,
+    (base, options): (&Base, &ModelOptions),
+    evaluations: &[Evaluation; 3],
+) -> Result<Card> {
+    let out = &run.arguments.out;
+    let dataset = run.bottlenecks.dataset;
+    let width = run.bottlenecks.features.first().map_or(0, Vec::len);
+    let name =
+        std::path::absolute(out)?.file_name().map_or_else(|| "model".into(), |name| name.to_string_lossy().into());
+    let mut metrics = BTreeMap::new();
+    for (split, evaluation) in Split::ALL.iter().zip(evaluations) {
+        metrics.insert(format!("{}_accuracy", split.name()), evaluation.accuracy().value());
+        metrics.insert(format!("{}_loss", split.name()), evaluation.loss());
+    }
+    let distortions = run.arguments.augmentation.distortions(run.arguments.splitting.seed);
+    Ok(Card {
+        format: FORMAT.into(),
+        version: VERSION,
+        lorgnette: env!("CARGO_PKG_VERSION").into(),
+        name,
+        classes: dataset.classes.clone(),
+        hidden: fitted.options.hidden,
+        base: BaseCard::new(base, options, run.extractor, width, out)?,
+        shape: Shape::of(run.extractor.embedder().model()),
+        calibration: fitted.calibration,
+        training: TrainingCard {
+            options: fitted.options.clone(),
+            penalty: fitted.trained.penalty,
+            epochs: fitted.trained.epochs.len(),
+            best_epoch: fitted.trained.best_epoch,
+            copies: distortions.copies,
+            distortions: if distortions.any() { format!("{distortions:?}") } else { String::new() },
+            interrupted: fitted.trained.interrupted,
+        },
+        data: data(run)?,
+        metrics,
+    })
+}
+
+fn data(run: &Run<'_>) -> Result<DataCard> {
+    let (dataset, splits) = (run.bottlenecks.dataset, run.bottlenecks.splits);
+    let [training, validation, test] = super::counts(splits);
+    let options = run.arguments.splitting.options(None)?;
+    let mut digest = Sha256::new();
+    for (example, split) in dataset.examples.iter().zip(splits) {
+        digest.update(format!("{} {:?} {}\n", example.digest, example.classes, split.name()));
+    }
+    Ok(DataCard {
+        photos: SplitCounts { training, validation, test },
+        per_class: dataset.counts(),
+        left_out: dataset.faults.len(),
+        split: format!("{:?}", options.by).to_lowercase(),
+        validation_percentage: options.validation,
+        test_percentage: options.test,
+        split_seed: options.seed,
+        digest: lorgnette::dataset::Digest(digest.finalize().into()).to_string(),
+    })
+}
+
+fn report(run: &Run<'_>, fitted: &Fitted, test: &Evaluation, scored: &[Scored], card: &Card) -> Result<()> {
+    let title = format!("{}: {} classes on {}", card.name, card.classes.len(), card.base.name);
+    let SplitCounts { training, validation, test: tested } = card.data.photos;
+    let about = [
+        ("network", format!("{} ({})", card.base.name, card.base.features)),
+        (
+            "photos",
+            format!("{training} training, {validation} validation, {tested} test; {} left out", card.data.left_out),
+        ),
+        ("recipe", fitted.options.recipe.to_string()),
+        ("program", format!("lorgnette {}", card.lorgnette)),
+    ];
+    let about: Vec<(String, String)> = about.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let report = Report { epochs: &fitted.trained.epochs, about: &about, ..Report::new(&title, test, scored) };
+    let open_options = run.arguments.open_options();
+    let out = &run.arguments.out;
+    report.write(out, &|path| open_options.open(path).ok()).with_context(|| out.display().to_string())
+}
+
+/// The JSON of what came of it.
+#[derive(Serialize)]
+struct Summary<'a> {
+    model: &'a str,
+    classes: &'a [String],
+    photos: SplitCounts,
+    left_out: usize,
+    metrics: &'a BTreeMap<String, f64>,
+    test_interval: [f64; 2],
+    penalty: Option<f64>,
+    epochs: usize,
+    unknown_below: Option<f32>,
+}
+
+impl<'a> Summary<'a> {
+    fn new(run: &'a Run<'_>, card: &'a Card, evaluations: &[Evaluation; 3]) -> Self {
+        Self {
+            model: run.arguments.out.to_str().unwrap_or_default(),
+            classes: &card.classes,
+            photos: card.data.photos,
+            left_out: card.data.left_out,
+            metrics: &card.metrics,
+            test_interval: evaluations[2].accuracy().interval().into(),
+            penalty: card.training.penalty,
+            epochs: card.training.epochs,
+            unknown_below: card.calibration.and_then(|calibration| calibration.unknown_below),
+        }
+    }
+}
+
+fn write_text(out: &mut dyn Write, run: &Run<'_>, evaluations: &[Evaluation; 3]) -> io::Result<()> {
+    for (split, evaluation) in Split::ALL.iter().zip(evaluations) {
+        let accuracy: Share = evaluation.accuracy();
+        let (low, high) = accuracy.interval().into();
+        writeln!(
+            out,
+            "{:<10}  {:>6.2} %  ({} of {}; 95 %: {:.1} to {:.1} %)  loss {:.4}",
+            split.name(),
+            100.0 * accuracy.value(),
+            accuracy.right,
+            accuracy.of,
+            100.0 * low,
+            100.0 * high,
+            evaluation.loss()
+        )?;
+    }
+    writeln!(out, "{}", run.arguments.out.join("report.html").display())
+}
