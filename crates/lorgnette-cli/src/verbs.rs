@@ -7,6 +7,7 @@ mod embed;
 mod evaluate;
 mod explain;
 mod export;
+mod features;
 mod graph;
 mod map;
 mod models;
@@ -35,6 +36,7 @@ pub(crate) enum Verb {
     Graph(graph::Arguments),
     Models(models::Arguments),
     Train(Box<train::Arguments>),
+    Features(features::Arguments),
 }
 
 impl Verb {
@@ -53,6 +55,7 @@ impl Verb {
             Self::Graph(arguments) => graph::run(&arguments, global, *messages),
             Self::Models(arguments) => models::run(&arguments, global, *messages),
             Self::Train(arguments) => train::run(&arguments, global, *messages),
+            Self::Features(arguments) => features::run(&arguments, global, *messages),
         }
     }
 }

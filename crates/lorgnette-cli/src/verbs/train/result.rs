@@ -6,8 +6,8 @@ use std::io::{self, Write};
 use anyhow::{Context as _, Result};
 use lorgnette::ModelOptions;
 use lorgnette::dataset::{FaultKind, Split};
-use lorgnette::judge::{Evaluation, Scored, Share};
-use lorgnette::report::Report;
+use lorgnette::judge::{Evaluation, NEARLY_THE_SAME, NearDuplicate, NearDuplicates, Scored, Share};
+use lorgnette::report::{Report, Twins};
 use lorgnette::trained::{
     self, Base, BaseCard, Card, DataCard, FORMAT, Shape, SplitCounts, TrainedModel, TrainingCard, VERSION,
 };
@@ -132,10 +132,37 @@ fn report(run: &Run<'_>, fitted: &Fitted, test: &Evaluation, scored: &[Scored], 
         ("program", format!("lorgnette {}", card.lorgnette)),
     ];
     let about: Vec<(String, String)> = about.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    let report = Report { epochs: &fitted.trained.epochs, about: &about, ..Report::new(&title, test, scored) };
+    let twins = twins(run);
+    let features = shown(run);
+    let epochs = &fitted.trained.epochs;
+    let report = Report { epochs, twins: &twins, features, about: &about, ..Report::new(&title, test, scored) };
     let open_options = run.arguments.open_options();
     let out = &run.arguments.out;
     report.write(out, &|path| open_options.open(path).ok()).with_context(|| out.display().to_string())
+}
+
+/// Photos that are nearly the same, of different splits or classes.
+fn twins(run: &Run<'_>) -> Vec<Twins> {
+    let (dataset, splits) = (run.bottlenecks.dataset, run.bottlenecks.splits);
+    let features: Vec<&[f32]> = run.bottlenecks.features.iter().map(Vec::as_slice).collect();
+    let place = |photo: usize| (splits[photo], &dataset.examples[photo].classes);
+    let pairs = NearDuplicates::new(&features).pairs(NEARLY_THE_SAME, |one, other| place(one) != place(other));
+    let shown = |photo: usize| {
+        let classes = dataset.examples[photo].classes.iter().map(|&class| dataset.classes[class].as_str());
+        format!("{}, {}", classes.collect::<Vec<_>>().join(" and "), splits[photo].name())
+    };
+    let twins = |pair: NearDuplicate| Twins {
+        photos: [pair.one, pair.other].map(|photo| dataset.examples[photo].photo.clone()),
+        places: [pair.one, pair.other].map(shown),
+        cosine: pair.cosine,
+    };
+    pairs.into_iter().map(twins).collect()
+}
+
+/// A test photo and its features, to be drawn.
+fn shown<'a>(run: &Run<'a>) -> Option<(&'a std::path::Path, &'a [f32])> {
+    let of_test = run.bottlenecks.splits.iter().position(|&split| split == Split::Test)?;
+    Some((&run.bottlenecks.dataset.examples[of_test].photo, &run.bottlenecks.features[of_test]))
 }
 
 /// The JSON of what came of it.
