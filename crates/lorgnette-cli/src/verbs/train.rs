@@ -127,7 +127,8 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     };
     let features = photos::settle(&mut dataset, features, known.as_ref())?;
     photos::report_faults(arguments, &dataset, messages)?;
-    let splits = dataset.split(&arguments.splitting.options(known.as_ref())?)?;
+    let dealing = arguments.splitting.options(known.as_ref())?;
+    let splits = dataset.split(&dealing)?;
     for warning in dataset.notes.iter().cloned().chain(dataset.warnings(&splits)) {
         messages.note(&warning);
     }
@@ -139,8 +140,8 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     };
     messages.detail(&format_args!("features after {:.2?}", started.elapsed()));
     drop(cache);
-    let run =
-        fit::Run { arguments, bottlenecks, extra: &extra, extractor: &extractor, messages, interrupt: &interrupt };
+    let (extra, extractor, dealing, interrupt) = (&extra, &extractor, &dealing, &interrupt);
+    let run = fit::Run { arguments, bottlenecks, extra, extractor, dealing, messages, interrupt };
     if let Some(folds) = arguments.splitting.folds {
         folds::cross_validate(&run, folds)?;
     }

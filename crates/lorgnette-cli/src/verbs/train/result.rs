@@ -94,20 +94,20 @@ fn card(
             distortions: if distortions.any() { format!("{distortions:?}") } else { String::new() },
             interrupted: fitted.trained.interrupted,
         },
-        data: data(run)?,
+        data: data(run),
         metrics,
     })
 }
 
-fn data(run: &Run<'_>) -> Result<DataCard> {
+fn data(run: &Run<'_>) -> DataCard {
     let (dataset, splits) = (run.bottlenecks.dataset, run.bottlenecks.splits);
     let [training, validation, test] = super::counts(splits);
-    let options = run.arguments.splitting.options(None)?;
+    let options = run.dealing;
     let mut digest = Sha256::new();
     for (example, split) in dataset.examples.iter().zip(splits) {
         digest.update(format!("{} {:?} {}\n", example.digest, example.classes, split.name()));
     }
-    Ok(DataCard {
+    DataCard {
         photos: SplitCounts { training, validation, test },
         per_class: dataset.counts(),
         left_out: dataset.faults.len(),
@@ -116,7 +116,7 @@ fn data(run: &Run<'_>) -> Result<DataCard> {
         test_percentage: options.test,
         split_seed: options.seed,
         digest: lorgnette::dataset::Digest(digest.finalize().into()).to_string(),
-    })
+    }
 }
 
 fn report(run: &Run<'_>, fitted: &Fitted, test: &Evaluation, scored: &[Scored], card: &Card) -> Result<()> {
