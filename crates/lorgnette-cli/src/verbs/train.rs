@@ -110,7 +110,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     let started = Instant::now();
     let interrupt = Interrupt::watched();
     photos::check_out(arguments)?;
-    let known = arguments.from.as_deref().map(|from| Known::read(from)).transpose()?;
+    let known = arguments.from.as_deref().map(Known::read).transpose()?;
     let threads = global.threads.map_or_else(cores, usize::from);
     let Some(mut dataset) = photos::read(arguments, known.as_ref(), (threads, messages), &interrupt)? else {
         bail!("interrupted before anything was computed");

@@ -187,7 +187,7 @@ impl<'a> Summary<'a> {
             photos: card.data.photos,
             left_out: card.data.left_out,
             metrics: &card.metrics,
-            test_interval: evaluations[2].accuracy().interval().into(),
+            test_interval: evaluations[2].accuracy().interval(),
             penalty: card.training.penalty,
             epochs: card.training.epochs,
             unknown_below: card.calibration.and_then(|calibration| calibration.unknown_below),
@@ -198,7 +198,7 @@ impl<'a> Summary<'a> {
 fn write_text(out: &mut dyn Write, run: &Run<'_>, evaluations: &[Evaluation; 3]) -> io::Result<()> {
     for (split, evaluation) in Split::ALL.iter().zip(evaluations) {
         let accuracy: Share = evaluation.accuracy();
-        let (low, high) = accuracy.interval().into();
+        let [low, high] = accuracy.interval();
         writeln!(
             out,
             "{:<10}  {:>6.2} %  ({} of {}; 95 %: {:.1} to {:.1} %)  loss {:.4}",
