@@ -6,6 +6,7 @@ mod folds;
 mod photos;
 mod result;
 mod settings;
+mod tensorboard;
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -73,6 +74,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "DIR")]
     trace: Option<PathBuf>,
 
+    /// Also write the photos' features, with small pictures, for the projector of TensorBoard (in DIR/tensorboard)
+    #[arg(long)]
+    projector: bool,
+
     #[command(flatten)]
     splitting: Splitting,
 
@@ -91,7 +96,7 @@ The network's features of each photo are computed once and kept; then a classifi
 seconds. Interrupt it whenever you like (Ctrl-C): what is there is kept, and --resume goes on.
 
 DIR is then a model like any other: --model DIR. It holds model.json, weights.npy and biases.npy, labels.txt, split.csv (what
-each photo was used for), left_out.csv, epochs.csv, and report.html with everything that was measured.
+each photo was used for), left_out.csv, epochs.csv, report.html with everything that was measured, and tensorboard/ for `tensorboard --logdir`.
 
 Photos are dealt out by the digest of their content, so moving, renaming or adding photos changes nothing, and the same photo
 is never on both sides. Photos called NAME_nohash_… stay together.

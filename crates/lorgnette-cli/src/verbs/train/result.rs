@@ -16,6 +16,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::fit::{Fitted, Run};
 use super::photos;
+use super::tensorboard;
 use crate::Outcome;
 use crate::arguments::ReportFormat;
 use crate::stream::{write_json, write_report};
@@ -33,6 +34,7 @@ pub(super) fn write(run: &Run<'_>, fitted: &Fitted, base: (&Base, &ModelOptions)
     };
     photos::write_split(&out.join(trained::SPLIT), run.bottlenecks.dataset, run.bottlenecks.splits)?;
     report(run, fitted, &evaluations[2], &judged[2], &model.card)?;
+    tensorboard::write(run, fitted, &evaluations[2])?;
     model.write(out)?;
     write_report(|to| match run.arguments.format {
         ReportFormat::Text => write_text(to, run, &evaluations),
