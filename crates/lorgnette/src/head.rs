@@ -7,6 +7,28 @@
 //! ```
 //! Everything is deterministic for a seed: results depend neither on the number of threads nor on having been
 //! interrupted, to the last bit.
+//!
+//! ```
+//! use lorgnette::head::{Answer, Examples, Task, TrainOptions, train};
+//! use lorgnette::kernels::{Level, Pool};
+//!
+//! // Two features of each photo, and its class.
+//! let training = Examples::new(2, vec![0.9, 0.1, 0.8, 0.0, 0.1, 0.7, 0.2, 0.9], vec![vec![0], vec![0], vec![1], vec![1]]);
+//! let validation = Examples::new(2, vec![0.7, 0.2, 0.1, 0.8], vec![vec![0], vec![1]]);
+//! let (pool, options) = (Pool::new(1), TrainOptions::default());
+//! let task = Task {
+//!     training: &training,
+//!     validation: &validation,
+//!     classes: 2,
+//!     options: &options,
+//!     pool: &pool,
+//!     level: Level::best(),
+//! };
+//! let trained = train(&task, None, &mut ())?;
+//! let said = trained.layers.probabilities(&validation, Answer::Softmax, Level::best(), &pool);
+//! assert!(said[0][0] > 0.5 && said[1][1] > 0.5);
+//! # Ok::<_, lorgnette::head::HeadError>(())
+//! ```
 
 mod calibrate;
 mod examples;

@@ -115,7 +115,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     let started = Instant::now();
     let interrupt = Interrupt::watched();
     photos::check_out(arguments)?;
-    let known = arguments.from.as_deref().map(|from| Known::read(from)).transpose()?;
+    let known = arguments.from.as_deref().map(Known::read).transpose()?;
     let threads = global.threads.map_or_else(cores, usize::from);
     let Some(mut dataset) = photos::read(arguments, known.as_ref(), (threads, messages), &interrupt)? else {
         bail!("interrupted before anything was computed");
@@ -132,7 +132,8 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     };
     let features = photos::settle(&mut dataset, features, known.as_ref())?;
     photos::report_faults(arguments, &dataset, messages)?;
-    let splits = dataset.split(&arguments.splitting.options(known.as_ref())?)?;
+    let dealing = arguments.splitting.options(known.as_ref())?;
+    let splits = dataset.split(&dealing)?;
     for warning in dataset.notes.iter().cloned().chain(dataset.warnings(&splits)) {
         messages.note(&warning);
     }
@@ -144,8 +145,8 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     };
     messages.detail(&format_args!("features after {:.2?}", started.elapsed()));
     drop(cache);
-    let run =
-        fit::Run { arguments, bottlenecks, extra: &extra, extractor: &extractor, messages, interrupt: &interrupt };
+    let (extra, extractor, dealing, interrupt) = (&extra, &extractor, &dealing, &interrupt);
+    let run = fit::Run { arguments, bottlenecks, extra, extractor, dealing, messages, interrupt };
     if let Some(folds) = arguments.splitting.folds {
         folds::cross_validate(&run, folds)?;
     }

@@ -10,3 +10,4 @@ mod networks;
 mod pictures;
 mod program;
 mod run;
+mod train;

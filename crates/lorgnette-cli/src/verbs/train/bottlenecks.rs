@@ -17,6 +17,9 @@ pub(super) struct Bottlenecks<'a> {
     pub(super) features: &'a [Vec<f32>],
 }
 
+/// Features of distorted copies, with the number of the photo each is of.
+pub(super) type Copies = Vec<(usize, Vec<f32>)>;
+
 /// How features are computed: on so many threads, telling whom, until what.
 type Computing<'a> = (usize, Messages, &'a Interrupt);
 
@@ -67,7 +70,7 @@ impl Bottlenecks<'_> {
         extractor: &Extractor,
         cache: &mut FeatureCache,
         computing: Computing<'_>,
-    ) -> Result<Option<Vec<(usize, Vec<f32>)>>> {
+    ) -> Result<Option<Copies>> {
         if !distortions.any() {
             return Ok(Some(Vec::new()));
         }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use lorgnette::dataset::{Digest, Split};
+use lorgnette::dataset::{Digest, Split, SplitOptions};
 use lorgnette::features::Extractor;
 use lorgnette::head::{self, Calibration, Examples, Layers, Recipe, State, Task, TrainOptions, Trained, Watch};
 use lorgnette::judge::Epoch;
@@ -20,8 +20,9 @@ use crate::progress::Progress;
 
 /// The file with where a training stands.
 pub(super) const STATE: &str = "training.state";
-/// How often that is written.
-const WRITE_EVERY: Duration = Duration::from_secs(2);
+/// How often that is written, at most; and not more often than takes a small share of the time.
+const WRITE_EVERY: Duration = Duration::from_millis(500);
+const SHARE_OF_WRITING: u32 = 20;
 
 /// All that a training needs.
 pub(super) struct Run<'a> {
@@ -30,6 +31,8 @@ pub(super) struct Run<'a> {
     /// Features of distorted copies, with their photos' numbers.
     pub(super) extra: &'a [(usize, Vec<f32>)],
     pub(super) extractor: &'a Extractor,
+    /// How photos were dealt out.
+    pub(super) dealing: &'a SplitOptions,
     pub(super) messages: Messages,
     pub(super) interrupt: &'a Interrupt,
 }
@@ -46,9 +49,10 @@ impl Run<'_> {
     /// Trains with the dataset's own splits.
     pub(super) fn fit(&self) -> Result<Fitted> {
         self.messages.note(&super::describe(self.bottlenecks.dataset, self.bottlenecks.splits));
-        let [training, validation, _] = self.examples(self.bottlenecks.splits);
+        let examples = self.examples(self.bottlenecks.splits);
+        let [training, validation, _] = &examples;
         let options = self.options();
-        let task = self.task(&training, &validation, &options);
+        let task = self.task(training, validation, &options);
         let path = self.arguments.out.join(STATE);
         let digest = task.digest();
         let state = State::read(&path, digest).filter(|_| self.arguments.resume);
@@ -57,19 +61,20 @@ impl Run<'_> {
             self.messages.note(&format_args!("{}: {what}", path.display()));
         }
         let trace = self.arguments.trace.as_deref();
-        let trace = trace.map(|folder| Trace::new(folder, &training, &validation)).transpose()?;
+        let trace = trace.map(|folder| Trace::new(folder, &examples)).transpose()?;
         let mut watcher = Watcher {
             interrupt: self.interrupt,
             messages: self.messages,
             progress: Progress::new(options.epochs, "epochs", self.messages),
             keeps: Some((&path, digest)),
             written: Instant::now(),
+            writing: Duration::ZERO,
             trace,
             failed: None,
         };
         let trained = head::train(&task, state, &mut watcher)?;
         watcher.finish(&trained)?;
-        let fitted = self.calibrated(options, trained, &validation);
+        let fitted = self.calibrated(options, trained, validation);
         if !fitted.trained.interrupted {
             let _ = fs::remove_file(&path);
         }
@@ -86,6 +91,7 @@ impl Run<'_> {
             progress: Progress::new(0, "epochs", self.messages),
             keeps: None,
             written: Instant::now(),
+            writing: Duration::ZERO,
             trace: None,
             failed: None,
         };
@@ -133,6 +139,8 @@ struct Watcher<'a> {
     /// Where the state is kept, and of which task it is.
     keeps: Option<(&'a Path, Digest)>,
     written: Instant,
+    /// How long that took.
+    writing: Duration,
     trace: Option<Trace>,
     /// Why something could not be written.
     failed: Option<anyhow::Error>,
@@ -147,9 +155,10 @@ impl Watcher<'_> {
 
     fn keep(&mut self, state: &State) {
         if let Some((path, digest)) = self.keeps {
+            let started = Instant::now();
             let kept = about(state.write(path, digest), path);
             self.note(kept);
-            self.written = Instant::now();
+            (self.written, self.writing) = (Instant::now(), started.elapsed());
         }
     }
 
@@ -201,7 +210,8 @@ impl Watch for Watcher<'_> {
     }
 
     fn stands(&mut self, state: &dyn Fn() -> State) {
-        if self.keeps.is_some() && (self.written.elapsed() >= WRITE_EVERY || self.interrupt.is_pressed()) {
+        let due = self.written.elapsed() >= WRITE_EVERY.max(self.writing * SHARE_OF_WRITING);
+        if self.keeps.is_some() && (due || self.interrupt.is_pressed()) {
             self.keep(&state());
         }
     }
@@ -218,9 +228,10 @@ struct Trace {
 }
 
 impl Trace {
-    fn new(folder: &Path, training: &Examples, validation: &Examples) -> Result<Self> {
+    fn new(folder: &Path, examples: &[Examples; 3]) -> Result<Self> {
         about(fs::create_dir_all(folder), folder)?;
-        for (name, examples) in [("training", training), ("validation", validation)] {
+        for (split, examples) in Split::ALL.iter().zip(examples) {
+            let name = split.name();
             let shape = [examples.len(), examples.width()];
             write_array(folder, &format!("{name}_features"), &shape, examples.features().to_vec())?;
             let first: Vec<f32> =

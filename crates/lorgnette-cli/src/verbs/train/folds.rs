@@ -10,7 +10,7 @@ use super::fit::Run;
 pub(super) fn cross_validate(run: &Run<'_>, folds: u8) -> Result<()> {
     let folds = usize::from(folds);
     let dataset = run.bottlenecks.dataset;
-    let of = dataset.folds(folds, &run.arguments.splitting.options(None)?);
+    let of = dataset.folds(folds, run.dealing);
     let options = run.extractor.embedder().model().network().options();
     let mut lines = String::from("fold,photos,accuracy\n");
     let mut accuracies = Vec::new();

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
+use std::path::Path;
 
 use anyhow::{Context as _, Result};
-use lorgnette::ModelOptions;
-use lorgnette::dataset::{FaultKind, Split};
+use lorgnette::dataset::{Dataset, Example, FaultKind, Split};
 use lorgnette::judge::{Evaluation, NEARLY_THE_SAME, NearDuplicate, NearDuplicates, Scored, Share};
-use lorgnette::report::{Report, Twins};
+use lorgnette::report::{Point, Report, TensorBoard, Twins};
 use lorgnette::trained::{
     self, Base, BaseCard, Card, DataCard, FORMAT, Shape, SplitCounts, TrainedModel, TrainingCard, VERSION,
 };
+use lorgnette::{ModelOptions, Picture};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
@@ -52,7 +53,7 @@ fn scored(run: &Run<'_>, fitted: &Fitted, split: Split) -> Vec<Scored> {
     let options = run.extractor.embedder().model().network().options();
     let said = fitted.layers.probabilities(&examples, fitted.options.answer, options.level, &options.pool);
     let photos = bottlenecks.dataset.examples.iter().zip(bottlenecks.splits).filter(|(_, found)| **found == split);
-    let scored = |((example, _), probabilities): ((&lorgnette::dataset::Example, _), Vec<f32>)| Scored {
+    let scored = |((example, _), probabilities): ((&Example, _), Vec<f32>)| Scored {
         photo: example.photo.clone(),
         truth: example.classes.clone(),
         probabilities,
@@ -96,20 +97,20 @@ fn card(
             distortions: if distortions.any() { format!("{distortions:?}") } else { String::new() },
             interrupted: fitted.trained.interrupted,
         },
-        data: data(run)?,
+        data: data(run),
         metrics,
     })
 }
 
-fn data(run: &Run<'_>) -> Result<DataCard> {
+fn data(run: &Run<'_>) -> DataCard {
     let (dataset, splits) = (run.bottlenecks.dataset, run.bottlenecks.splits);
     let [training, validation, test] = super::counts(splits);
-    let options = run.arguments.splitting.options(None)?;
+    let options = run.dealing;
     let mut digest = Sha256::new();
     for (example, split) in dataset.examples.iter().zip(splits) {
         digest.update(format!("{} {:?} {}\n", example.digest, example.classes, split.name()));
     }
-    Ok(DataCard {
+    DataCard {
         photos: SplitCounts { training, validation, test },
         per_class: dataset.counts(),
         left_out: dataset.faults.len(),
@@ -118,7 +119,7 @@ fn data(run: &Run<'_>) -> Result<DataCard> {
         test_percentage: options.test,
         split_seed: options.seed,
         digest: lorgnette::dataset::Digest(digest.finalize().into()).to_string(),
-    })
+    }
 }
 
 fn report(run: &Run<'_>, fitted: &Fitted, test: &Evaluation, scored: &[Scored], card: &Card) -> Result<()> {
@@ -139,8 +140,40 @@ fn report(run: &Run<'_>, fitted: &Fitted, test: &Evaluation, scored: &[Scored], 
     let epochs = &fitted.trained.epochs;
     let report = Report { epochs, twins: &twins, features, about: &about, ..Report::new(&title, test, scored) };
     let open_options = run.arguments.open_options();
-    let out = &run.arguments.out;
-    report.write(out, &|path| open_options.open(path).ok()).with_context(|| out.display().to_string())
+    let (out, open) = (&run.arguments.out, |path: &Path| open_options.open(path).ok());
+    report.write(out, &open).with_context(|| out.display().to_string())?;
+    let tensorboard = out.join("tensorboard");
+    write_events(run, fitted, test, (&tensorboard, &open)).with_context(|| tensorboard.display().to_string())
+}
+
+/// What TensorBoard shows of it.
+fn write_events(
+    run: &Run<'_>,
+    fitted: &Fitted,
+    test: &Evaluation,
+    (folder, open): (&Path, &dyn Fn(&Path) -> Option<Picture>),
+) -> Result<()> {
+    let (dataset, splits) = (run.bottlenecks.dataset, run.bottlenecks.splits);
+    let labels: Vec<String> = dataset.examples.iter().map(|example| label(dataset, example)).collect();
+    let point = |number: usize| Point {
+        photo: &dataset.examples[number].photo,
+        features: &run.bottlenecks.features[number],
+        label: &labels[number],
+        split: splits[number].name(),
+    };
+    let points: Vec<Point<'_>> = (0..labels.len()).map(point).collect();
+    let layers = &fitted.layers;
+    let hidden = layers.hidden.iter().map(|layer| ("hidden weights", layer.weights.as_slice()));
+    let last = [("weights", layers.last.weights.as_slice()), ("biases", layers.last.biases.as_slice())];
+    let distributions: Vec<_> = hidden.chain(last).collect();
+    let (epochs, evaluation) = (fitted.trained.epochs.as_slice(), Some(test));
+    Ok(TensorBoard { epochs, distributions: &distributions, evaluation, points: &points }.write(folder, open)?)
+}
+
+/// A photo's classes, by name.
+fn label(dataset: &Dataset, example: &Example) -> String {
+    let names: Vec<&str> = example.classes.iter().map(|&class| dataset.classes[class].as_str()).collect();
+    names.join(" and ")
 }
 
 /// Photos that are nearly the same, of different splits or classes.
@@ -149,10 +182,7 @@ fn twins(run: &Run<'_>) -> Vec<Twins> {
     let features: Vec<&[f32]> = run.bottlenecks.features.iter().map(Vec::as_slice).collect();
     let place = |photo: usize| (splits[photo], &dataset.examples[photo].classes);
     let pairs = NearDuplicates::new(&features).pairs(NEARLY_THE_SAME, |one, other| place(one) != place(other));
-    let shown = |photo: usize| {
-        let classes = dataset.examples[photo].classes.iter().map(|&class| dataset.classes[class].as_str());
-        format!("{}, {}", classes.collect::<Vec<_>>().join(" and "), splits[photo].name())
-    };
+    let shown = |photo: usize| format!("{}, {}", label(dataset, &dataset.examples[photo]), splits[photo].name());
     let twins = |pair: NearDuplicate| Twins {
         photos: [pair.one, pair.other].map(|photo| dataset.examples[photo].photo.clone()),
         places: [pair.one, pair.other].map(shown),
@@ -162,7 +192,7 @@ fn twins(run: &Run<'_>) -> Vec<Twins> {
 }
 
 /// A test photo and its features, to be drawn.
-fn shown<'a>(run: &Run<'a>) -> Option<(&'a std::path::Path, &'a [f32])> {
+fn shown<'a>(run: &Run<'a>) -> Option<(&'a Path, &'a [f32])> {
     let of_test = run.bottlenecks.splits.iter().position(|&split| split == Split::Test)?;
     Some((&run.bottlenecks.dataset.examples[of_test].photo, &run.bottlenecks.features[of_test]))
 }
@@ -189,7 +219,7 @@ impl<'a> Summary<'a> {
             photos: card.data.photos,
             left_out: card.data.left_out,
             metrics: &card.metrics,
-            test_interval: evaluations[2].accuracy().interval().into(),
+            test_interval: evaluations[2].accuracy().interval(),
             penalty: card.training.penalty,
             epochs: card.training.epochs,
             unknown_below: card.calibration.and_then(|calibration| calibration.unknown_below),
@@ -200,7 +230,7 @@ impl<'a> Summary<'a> {
 fn write_text(out: &mut dyn Write, run: &Run<'_>, evaluations: &[Evaluation; 3]) -> io::Result<()> {
     for (split, evaluation) in Split::ALL.iter().zip(evaluations) {
         let accuracy: Share = evaluation.accuracy();
-        let (low, high) = accuracy.interval().into();
+        let [low, high] = accuracy.interval();
         writeln!(
             out,
             "{:<10}  {:>6.2} %  ({} of {}; 95 %: {:.1} to {:.1} %)  loss {:.4}",
