@@ -6,10 +6,13 @@ mod classify;
 mod embed;
 mod evaluate;
 mod explain;
+mod export;
+mod features;
 mod graph;
 mod map;
 mod models;
 mod run;
+mod train;
 
 use anyhow::Result;
 use clap::Subcommand;
@@ -26,11 +29,14 @@ pub(crate) enum Verb {
     Blur(blur::Arguments),
     Embed(embed::Arguments),
     Evaluate(evaluate::Arguments),
+    Export(export::Arguments),
     Run(run::Arguments),
     Explain(explain::Arguments),
     Bench(bench::Arguments),
     Graph(graph::Arguments),
     Models(models::Arguments),
+    Train(Box<train::Arguments>),
+    Features(features::Arguments),
 }
 
 impl Verb {
@@ -42,11 +48,14 @@ impl Verb {
             Self::Blur(arguments) => blur::run(&arguments, global, *messages),
             Self::Embed(arguments) => embed::run(&arguments, global, *messages),
             Self::Evaluate(arguments) => evaluate::run(&arguments, global, *messages),
+            Self::Export(arguments) => export::run(&arguments, global, *messages),
             Self::Run(arguments) => run::run(&arguments, global, *messages),
             Self::Explain(arguments) => explain::run(&arguments, global, *messages),
             Self::Bench(arguments) => bench::run(&arguments, global, *messages),
             Self::Graph(arguments) => graph::run(&arguments, global, *messages),
             Self::Models(arguments) => models::run(&arguments, global, *messages),
+            Self::Train(arguments) => train::run(&arguments, global, *messages),
+            Self::Features(arguments) => features::run(&arguments, global, *messages),
         }
     }
 }

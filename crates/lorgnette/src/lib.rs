@@ -27,6 +27,10 @@
 //! | a map | [`draw::map`], [`draw::overlay`], [`draw::heat`] | a [`Figure`]: PNG, JPEG or SVG |
 //! | a prediction | [`draw::annotate`] | the picture with names and probabilities over it |
 //! | a published model's name | [`catalogue::find`], [`pull::pull`] | its file, in the [`Home`] |
+//! | a folder of classes | [`dataset::Listing::open`], [`dataset::Dataset::read`] | photos told apart by content, dealt out to splits |
+//! | a model and a dataset | [`features::Extractor::gather`] | features, computed once and kept |
+//! | features and classes | [`head::train`] | a classification layer |
+//! | a classification layer | [`trained::TrainedModel::write`] | a folder that [`Model::open`] takes |
 //! | tensors | [`net::Network::run`] | tensors, by TensorFlow's names |
 //!
 //! [`Model`], [`Classifier`], [`Embedder`], [`Picture`] and [`net::Network`] are `Send + Sync` and cheap to clone; clones
@@ -46,6 +50,7 @@ mod error;
 mod family;
 pub mod features;
 mod figure;
+pub mod head;
 mod home;
 pub mod judge;
 pub mod labels;
@@ -56,6 +61,7 @@ pub mod preprocess;
 pub mod pull;
 pub mod report;
 mod shared_out;
+pub mod trained;
 
 pub use classify::{Classifier, Examined, Guess, Prediction};
 pub use dense::{LabelMap, MapOptions, Mapper, Region, RegionOptions};

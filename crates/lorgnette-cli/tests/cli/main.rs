@@ -12,3 +12,4 @@ mod networks;
 mod pictures;
 mod program;
 mod run;
+mod train;
