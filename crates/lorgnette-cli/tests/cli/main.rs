@@ -1,10 +1,12 @@
 //! The program as its users meet it: arguments in; standard output, standard error, files and an exit code out.
 
 mod arguments;
+mod blur;
 mod classify;
 mod embed;
 mod forms;
 mod graph;
+mod map;
 mod models;
 mod networks;
 mod pictures;
