@@ -80,11 +80,13 @@ impl Known {
 /// That the output folder is free, or a training's.
 pub(super) fn check_out(arguments: &Arguments) -> Result<()> {
     let out = &arguments.out;
-    let Ok(mut entries) = out.read_dir() else {
+    let Ok(entries) = out.read_dir() else {
         ensure!(!out.exists(), "{}: it is no folder", out.display());
         return Ok(());
     };
-    if entries.next().is_none() || arguments.resume || arguments.overwrite {
+    // A training that could not begin leaves the list of faults behind.
+    let is_free = entries.flatten().all(|entry| entry.file_name() == LEFT_OUT);
+    if is_free || arguments.resume || arguments.overwrite {
         return Ok(());
     }
     let is_training = TrainedModel::is_in(out) || out.join(STATE).is_file();
