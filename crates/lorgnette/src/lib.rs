@@ -39,6 +39,7 @@ mod embed;
 mod error;
 mod family;
 mod home;
+pub mod in_order;
 pub mod labels;
 mod model;
 pub mod picture;

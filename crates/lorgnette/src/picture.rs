@@ -15,7 +15,7 @@ use std::path::Path;
 
 pub use self::error::PictureError;
 pub use self::jpeg::Transform;
-pub use self::kind::Kind;
+pub use self::kind::{Kind, has_photo_ending};
 pub use self::open::OpenOptions;
 
 mod error;
