@@ -269,3 +269,10 @@ fn add(connection: &Connection, photo: i64, class: i64, place: Place<'_>) -> Res
         }
     }
 }
+
+/// Takes what the user said of a photo out of the library, with all traces.
+pub(crate) fn forget(connection: &Connection, photo: i64) -> Result<()> {
+    reset(connection, photo)?;
+    connection.prepare_cached("DELETE FROM correction WHERE photo = ?")?.execute([photo])?;
+    Ok(())
+}

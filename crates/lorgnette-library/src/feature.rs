@@ -49,7 +49,7 @@ impl Feature {
     }
 
     /// The numbers themselves.
-    pub(crate) fn numbers(&self) -> impl Iterator<Item = f32> + '_ {
+    pub(crate) fn numbers(&self) -> impl ExactSizeIterator<Item = f32> + '_ {
         self.steps.iter().map(|&step| f32::from(step) * self.scale)
     }
 

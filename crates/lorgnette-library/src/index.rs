@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use lorgnette::in_order::in_order;
-use lorgnette::picture::OpenOptions;
+use lorgnette::picture::{OpenOptions, PictureError};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use self::discover::{Discovered, File};
@@ -323,6 +323,11 @@ impl Library {
         let folders = statement.query_map([], |row| Ok(bytes::to_path(row.get_ref(0)?.as_blob()?)))?;
         Ok(folders.collect::<Result<_, _>>()?)
     }
+}
+
+/// The digest of a photo's file.
+pub(crate) fn digest_of(path: &Path, options: &OpenOptions) -> Result<Digest, PictureError> {
+    Ok(read::contents(path, options)?.digest)
 }
 
 /// Paths of the files that were found.

@@ -52,3 +52,44 @@ pub(crate) fn nearest(
     }
     Ok(nearest.into_sorted_vec())
 }
+
+/// Reads the signatures of one feature after the other.
+pub(crate) struct Reader<'a> {
+    connection: &'a Connection,
+    /// The model and the block that was read last.
+    place: Option<(i64, i64)>,
+    bits: Vec<u8>,
+}
+
+impl<'a> Reader<'a> {
+    pub(crate) fn new(connection: &'a Connection) -> Self {
+        Self { connection, place: None, bits: Vec::new() }
+    }
+
+    /// The signature of a feature; `None` if the library has none for it.
+    pub(crate) fn get(&mut self, model: i64, feature: i64) -> Result<Option<[u8; SIGNATURE]>> {
+        let place = (model, feature.div_euclid(BLOCK));
+        if self.place != Some(place) {
+            let sql = "SELECT bits FROM signature WHERE model = ? AND block = ?";
+            let mut statement = self.connection.prepare_cached(sql)?;
+            self.bits = statement.query_row([place.0, place.1], |row| row.get(0)).optional()?.unwrap_or_default();
+            self.place = Some(place);
+        }
+        Ok(self.bits.as_chunks().0.get(feature.rem_euclid(BLOCK) as usize).copied())
+    }
+}
+
+/// Every feature of a model that is there, with its signature.
+pub(crate) fn all(connection: &Connection, model: i64) -> Result<Vec<(i64, [u8; SIGNATURE])>> {
+    let mut statement =
+        connection.prepare_cached("SELECT block, bits FROM signature WHERE model = ? ORDER BY block")?;
+    let mut rows = statement.query([model])?;
+    let mut all = Vec::new();
+    while let Some(row) = rows.next()? {
+        let first = row.get::<_, i64>(0)?.saturating_mul(BLOCK);
+        let signatures = row.get_ref(1)?.as_blob()?.as_chunks::<SIGNATURE>().0.iter().enumerate();
+        let there = signatures.filter(|(_, signature)| **signature != NONE);
+        all.extend(there.map(|(place, signature)| (first.saturating_add(place as i64), *signature)));
+    }
+    Ok(all)
+}
