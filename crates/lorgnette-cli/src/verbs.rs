@@ -5,6 +5,8 @@ mod classify;
 mod embed;
 mod explain;
 mod graph;
+mod index;
+mod library;
 mod models;
 mod run;
 
@@ -25,6 +27,8 @@ pub(crate) enum Verb {
     Bench(bench::Arguments),
     Graph(graph::Arguments),
     Models(models::Arguments),
+    Index(index::Arguments),
+    Library(library::Arguments),
 }
 
 impl Verb {
@@ -38,6 +42,8 @@ impl Verb {
             Self::Bench(arguments) => bench::run(&arguments, global, *messages),
             Self::Graph(arguments) => graph::run(&arguments, global, *messages),
             Self::Models(arguments) => models::run(&arguments, global, *messages),
+            Self::Index(arguments) => index::run(&arguments, global, *messages),
+            Self::Library(arguments) => library::run(&arguments, global, *messages),
         }
     }
 }
