@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 
-use lorgnette::{Classifier, MapOptions, Mapper, Model, Picture, Region, RegionOptions};
+use lorgnette::{Classifier, Examined, MapOptions, Mapper, Model, Picture, Region, RegionOptions};
 use sha2::{Digest as _, Sha256};
 
 use crate::error::{Error, Result};
@@ -171,7 +171,7 @@ impl Network {
     fn probe(&self) -> Result<usize> {
         const SIDE: usize = 64;
         let grey = Picture::from_rgb8(SIDE, SIDE, vec![128; SIDE * SIDE * 3]).map_err(lorgnette::Error::from)?;
-        Ok(self.classifier.classify_and_embed(&grey, 1)?.1.len())
+        Ok(self.classifier.examine(&grey)?.features.map_or(0, |features| features.len()))
     }
 
     /// Where which class is the most probable one.
@@ -210,9 +210,17 @@ impl Network {
 
 impl Analyse for Network {
     fn analyse(&mut self, picture: &Picture) -> lorgnette::Result<Findings> {
-        let (prediction, features) = self.classifier.classify_and_embed(picture, TOP)?;
-        let whole = |guess: &lorgnette::Guess| Whole { class: guess.index, probability: guess.probability };
-        let classes = prediction.guesses.iter().map(whole).collect();
-        Ok(Findings { classes, regions: self.regions(picture)?, features })
+        let Examined { probabilities, features } = self.classifier.examine(picture)?;
+        let regions = self.regions(picture)?;
+        Ok(Findings { classes: most_probable(&probabilities), regions, features: features.unwrap_or_default() })
     }
+}
+
+/// The first few classes, the most probable one first; of equal ones the first.
+fn most_probable(probabilities: &[f32]) -> Vec<Whole> {
+    let whole = |(class, &probability): (usize, &f32)| Whole { class, probability };
+    let mut classes: Vec<Whole> = probabilities.iter().enumerate().map(whole).collect();
+    classes.sort_by(|a, b| b.probability.total_cmp(&a.probability).then(a.class.cmp(&b.class)));
+    classes.truncate(TOP);
+    classes
 }

@@ -132,7 +132,7 @@ impl Teller {
 
     fn hear(&mut self, event: &Event<'_>) {
         match event {
-            Event::Begun { photos } => self.progress = Some(Progress::new(*photos, self.messages)),
+            Event::Begun { photos } => self.progress = Some(Progress::new(*photos, "photos", self.messages)),
             Event::Closed { path, error } => {
                 self.messages.error(&printable(&format!("{}: {error}", path.display())));
             }

@@ -36,7 +36,7 @@ pub(super) fn run(arguments: &Arguments, path: &Path, messages: Messages) -> Res
     if !arguments.files {
         return Ok(Outcome::Done);
     }
-    let mut progress = Progress::new(photos, messages);
+    let mut progress = Progress::new(photos, "photos", messages);
     let mut different = 0;
     library.verify_files(&OpenOptions::default(), |_, difference| {
         if let Some(difference) = difference {
