@@ -9,7 +9,7 @@ FOLDER has WordNet 3.0's `data.noun` and `noun.exc`; Debian's package wordnet-ba
 
     n02084071 n02083346,n01317541 dog, domestic dog, Canis familiaris
 
-The thousand synsets come with the names that WordNet has for them, which are sometimes more than ImageNet's labels.
+One line has a parent more than WordNet gives it (ALSO_KIND_OF). The thousand synsets come with the names that WordNet has for them, which are sometimes more than ImageNet's labels.
 """
 
 import re
@@ -20,6 +20,8 @@ ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "crates/lorgnette-library/src/hierarchy"
 # "@" leads to what a noun is a kind of, "@i" to what it is an instance of.
 KIND_OF = ("@", "@i")
+# WordNet has buses and trains as public transport, a conveyance, but no vehicles. Nobody who asks for vehicles knows.
+ALSO_KIND_OF = {"n04019101": ["n04524313"]}
 
 
 def nouns(path):
@@ -33,7 +35,8 @@ def nouns(path):
         rest = fields[4 + 2 * count :]
         pointers = zip(*(rest[1 + place : 1 + 4 * int(rest[0]) : 4] for place in range(3)))
         parents = [f"n{offset}" for symbol, offset, part in pointers if symbol in KIND_OF and part == "n"]
-        yield f"n{fields[0]}", (names, parents)
+        synset = f"n{fields[0]}"
+        yield synset, (names, parents + ALSO_KIND_OF.get(synset, []))
 
 
 def upwards(synsets, starts):

@@ -3,7 +3,9 @@
 #![forbid(unsafe_code)]
 
 mod error;
+pub mod hierarchy;
 mod library;
+pub mod query;
 pub mod schema;
 
 pub use error::{Error, Result};

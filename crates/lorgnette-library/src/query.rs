@@ -18,6 +18,7 @@ use std::ops::Range;
 
 pub use self::dates::{Dates, Day};
 pub use self::error::QueryError;
+pub(crate) use self::parse::is_plain;
 pub use self::place::{Place, Side, Third};
 
 mod dates;

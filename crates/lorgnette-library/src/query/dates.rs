@@ -92,7 +92,8 @@ impl Day {
     /// A day, if the calendar has it.
     #[must_use]
     pub fn new(year: u16, month: u8, day: u8) -> Option<Self> {
-        let there_is = (1..=9999).contains(&year) && (1..=12).contains(&month) && day >= 1 && day <= days_in(year, month);
+        let there_is =
+            (1..=9999).contains(&year) && (1..=12).contains(&month) && day >= 1 && day <= days_in(year, month);
         there_is.then_some(Self { year, month, day })
     }
 
@@ -153,7 +154,21 @@ mod tests {
         assert_eq!(read("<2024").as_deref(), Some("date:..2023-12-31"));
         assert_eq!(read(">=2024-12-31").as_deref(), Some("date:2024-12-31.."));
         assert_eq!(read("2019..2020-06").as_deref(), Some("date:2019-01-01..2020-06-30"));
-        for wrong in ["", "..", "2023-02-29", "2024-13", "0", "20245", "2024-1-1-1", "a", "2024..2023", ">", "=>2024", "+1", ">9999"] {
+        for wrong in [
+            "",
+            "..",
+            "2023-02-29",
+            "2024-13",
+            "0",
+            "20245",
+            "2024-1-1-1",
+            "a",
+            "2024..2023",
+            ">",
+            "=>2024",
+            "+1",
+            ">9999",
+        ] {
             assert_eq!(Dates::parse(wrong), None, "{wrong}");
         }
     }

@@ -15,8 +15,27 @@ const MOST_THINGS: usize = 24;
 
 /// Words that begin what is said of a thing, and so end its name.
 const BEGINNINGS: [&str; 21] = [
-    "in", "at", "on", "is", "are", "that", "which", "above", "over", "below", "under", "beneath", "inside", "within",
-    "overlapping", "overlaps", "covering", "covers", "probability", "count", "anywhere",
+    "in",
+    "at",
+    "on",
+    "is",
+    "are",
+    "that",
+    "which",
+    "above",
+    "over",
+    "below",
+    "under",
+    "beneath",
+    "inside",
+    "within",
+    "overlapping",
+    "overlaps",
+    "covering",
+    "covers",
+    "probability",
+    "count",
+    "anywhere",
 ];
 /// Words that end a condition.
 const JOINTS: [&str; 7] = ["and", "or", "not", "without", "no", "like", "but"];
@@ -46,7 +65,7 @@ pub(super) fn query(text: &str, phrases: &[String]) -> Result<Query, QueryError>
 }
 
 /// Whether a name needs no quotation marks: read alone it is itself.
-pub(super) fn is_plain(name: &str) -> bool {
+pub(crate) fn is_plain(name: &str) -> bool {
     let mut scanner = Scanner::new(name);
     let mut first = true;
     loop {
@@ -63,7 +82,10 @@ pub(super) fn is_plain(name: &str) -> bool {
 fn is_harmless(word: &str, first: bool) -> bool {
     const OPENINGS: [&str; 9] = ["give", "show", "find", "list", "get", "search", "all", "every", "there"];
     let opening = first && (OPENINGS.contains(&word) || is_photos(word) || ARTICLES.contains(&word));
-    !opening && !BEGINNINGS.contains(&word) && !JOINTS.contains(&word) && !matches!(word, "to" | "left" | "right" | "with")
+    !opening
+        && !BEGINNINGS.contains(&word)
+        && !JOINTS.contains(&word)
+        && !matches!(word, "to" | "left" | "right" | "with")
 }
 
 fn is_photos(word: &str) -> bool {
@@ -207,7 +229,10 @@ impl<'a> Parser<'a> {
             return Err(self.error(span, "after like goes the file of a photo, such as like cat.jpg"));
         }
         let named = self.scanner.take_one(&["similarity"]);
-        let threshold = match named || self.compares() { true => Some(self.threshold()?), false => None };
+        let threshold = match named || self.compares() {
+            true => Some(self.threshold()?),
+            false => None,
+        };
         Ok(Query::Like(Like { photo, span: Span(span), threshold }))
     }
 
@@ -300,7 +325,9 @@ impl<'a> Parser<'a> {
     /// Leaves out an article, unless it is all there is.
     fn skip_article(&mut self) {
         let mut ahead = self.scanner;
-        if ahead.take_one(&ARTICLES) && matches!(ahead.clone().next(), Ok(Token { kind: Kind::Word(_) | Kind::Quoted(_), .. })) {
+        if ahead.take_one(&ARTICLES)
+            && matches!(ahead.clone().next(), Ok(Token { kind: Kind::Word(_) | Kind::Quoted(_), .. }))
+        {
             self.scanner = ahead;
         }
     }
@@ -359,7 +386,9 @@ impl<'a> Parser<'a> {
     }
 
     fn relation(&mut self) -> Option<Relation> {
-        const WORDS: [(&[&str], Relation); 17] = [
+        const WORDS: [(&[&str], Relation); 19] = [
+            (&["on", "the", "left", "of"], Relation::LeftOf),
+            (&["on", "the", "right", "of"], Relation::RightOf),
             (&["to", "the", "left", "of"], Relation::LeftOf),
             (&["to", "left", "of"], Relation::LeftOf),
             (&["left", "of"], Relation::LeftOf),
@@ -378,7 +407,14 @@ impl<'a> Parser<'a> {
             (&["overlapping"], Relation::Overlapping),
             (&["overlaps"], Relation::Overlapping),
         ];
-        WORDS.iter().find(|(words, _)| self.scanner.take_words(words)).map(|&(_, relation)| relation)
+        let mut ahead = self.scanner;
+        let &(_, relation) = WORDS.iter().find(|(words, _)| ahead.take_words(words))?;
+        // "on the left of the photo" is a place.
+        if place::is_photo_ahead(ahead) {
+            return None;
+        }
+        self.scanner = ahead;
+        Some(relation)
     }
 }
 
@@ -387,7 +423,9 @@ fn begins_qualifier(scanner: &Scanner<'_>) -> bool {
     let words = scanner.words_ahead(4);
     let words: Vec<&str> = words.iter().map(|(word, _)| word.as_str()).collect();
     match words[..] {
-        ["left" | "right", "of", ..] | ["to", "left" | "right", "of", ..] | ["to", "the", "left" | "right", "of"] => true,
+        ["left" | "right", "of", ..] | ["to", "left" | "right", "of", ..] | ["to", "the", "left" | "right", "of"] => {
+            true
+        }
         ["with", next, ..] => matches!(next, "probability" | "count"),
         [first, ..] => BEGINNINGS.contains(&first),
         [] => false,

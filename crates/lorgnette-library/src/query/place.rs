@@ -140,7 +140,9 @@ impl fmt::Display for Place {
             Self::Anywhere => f.write_str("anywhere"),
             Self::Corner => f.write_str("corner"),
             Self::Thirds { row: Some(Third::Middle), column: Some(Third::Middle) } => f.write_str("middle"),
-            Self::Thirds { row: Some(row), column: Some(column) } => write!(f, "{} {}", row.of_rows(), column.of_columns()),
+            Self::Thirds { row: Some(row), column: Some(column) } => {
+                write!(f, "{} {}", row.of_rows(), column.of_columns())
+            }
             Self::Thirds { row: Some(row), column: None } => write!(f, "{} row", row.of_rows()),
             Self::Thirds { row: None, column: Some(column) } => write!(f, "{} column", column.of_columns()),
             Self::Thirds { row: None, column: None } => f.write_str("anywhere"),

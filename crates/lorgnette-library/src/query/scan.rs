@@ -39,6 +39,11 @@ impl<'a> Scanner<'a> {
         self.text
     }
 
+    /// The byte that is next.
+    pub(super) fn at(&self) -> usize {
+        self.at
+    }
+
     /// Reads a token.
     pub(super) fn next(&mut self) -> Result<Token<'a>, QueryError> {
         let start = self.skip_space();

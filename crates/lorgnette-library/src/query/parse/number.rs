@@ -68,6 +68,8 @@ impl Parser<'_> {
         let decimal = digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
         let number: Option<f64> = digits.parse().ok().filter(|_| decimal);
         let share = number.map(|number| if percent { number / 100.0 } else { number });
-        share.filter(|share| (0.0..=1.0).contains(share)).ok_or_else(|| self.error(span, format!("this is not {SHARE}")))
+        share
+            .filter(|share| (0.0..=1.0).contains(share))
+            .ok_or_else(|| self.error(span, format!("this is not {SHARE}")))
     }
 }

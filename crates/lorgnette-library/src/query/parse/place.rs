@@ -3,7 +3,7 @@
 use lorgnette::labels::nearest_names;
 
 use super::super::{Place, QueryError};
-use super::{ARTICLES, Parser, is_photos};
+use super::{ARTICLES, JOINTS, Parser, begins_qualifier, is_photos};
 use crate::query::scan::Scanner;
 
 /// Words that places are made of, for suggestions.
@@ -11,6 +11,9 @@ const WORDS: [&str; 14] = [
     "top", "middle", "bottom", "left", "center", "right", "corner", "half", "quarter", "upper", "lower", "side", "row",
     "column",
 ];
+
+/// Words before "photo".
+const PHOTO_ARTICLES: [&str; 3] = ["the", "a", "each"];
 
 impl Parser<'_> {
     /// `[article] place [of the photo]`
@@ -29,7 +32,22 @@ impl Parser<'_> {
         let Some((place, after)) = found else { return Err(self.no_place(start, &words)) };
         self.scanner = after;
         skip_of_the_photo(&mut self.scanner);
+        self.refuse_slip()?;
         Ok(place)
+    }
+
+    /// Refuses "in the top lefft" and "in the top middle corner": after a place goes no other word of places, nor what
+    /// is nearly one.
+    fn refuse_slip(&self) -> Result<(), QueryError> {
+        let next = self.scanner.word_ahead().filter(|word| !JOINTS.contains(&word.as_str()));
+        let Some(word) = next.filter(|_| !begins_qualifier(&self.scanner)) else { return Ok(()) };
+        match nearest_names(WORDS, &word).first() {
+            None => Ok(()),
+            Some(near) if *near == word => {
+                Err(self.error_here("no place is called so: write top left, left half, corner and the like"))
+            }
+            Some(near) => Err(self.error_here(format!("no place has {word:?} in it: did you mean {near:?}?"))),
+        }
     }
 
     fn no_place(&mut self, start: Scanner<'_>, words: &[(String, Option<Scanner<'_>>)]) -> QueryError {
@@ -38,10 +56,12 @@ impl Parser<'_> {
             Ok(token) => token.span,
             Err(error) => return error,
         };
-        let Some((word, _)) = words.first() else { return self.error(span, "a place is missing here, such as middle or top left") };
+        let Some((word, _)) = words.first() else {
+            return self.error(span, "a place is missing here, such as middle or top left");
+        };
         // Of several words it is the first that no place has.
         let wrong = words.iter().find(|(word, _)| !WORDS.contains(&word.as_str())).map_or(word, |(word, _)| word);
-        let near = nearest_names(WORDS.into_iter(), wrong);
+        let near = nearest_names(WORDS, wrong);
         let advice = match near.first() {
             Some(near) => format!("did you mean {near:?}?"),
             None => format!(
@@ -77,10 +97,18 @@ fn skip_of_the_photo(scanner: &mut Scanner<'_>) -> bool {
     if !ahead.take_one(&["of"]) {
         return false;
     }
-    ahead.take_one(&["the", "a", "each"]);
-    let photo = ahead.word_ahead().is_some_and(|word| is_photos(&word) || word == "frame");
-    if photo && ahead.next().is_ok() {
+    let photo = is_photo_ahead(ahead);
+    if photo {
+        ahead.take_one(&PHOTO_ARTICLES);
+        // It is a word.
+        let _ = ahead.next();
         *scanner = ahead;
     }
     photo
+}
+
+/// Whether "the photo" is next.
+pub(super) fn is_photo_ahead(mut scanner: Scanner<'_>) -> bool {
+    scanner.take_one(&PHOTO_ARTICLES);
+    scanner.word_ahead().is_some_and(|word| is_photos(&word) || word == "frame")
 }
