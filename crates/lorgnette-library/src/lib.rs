@@ -7,6 +7,7 @@ pub mod hierarchy;
 mod library;
 pub mod query;
 pub mod schema;
+pub mod search;
 
 pub use error::{Error, Result};
 pub use library::Library;
