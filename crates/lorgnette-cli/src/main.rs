@@ -6,7 +6,7 @@
 //! | the options every verb has | [`arguments`] |
 //! | which network is meant by `--model` | [`model`] |
 //! | which photos are meant by `PHOTO...` | [`photos`] |
-//! | how photos are shared among cores and answers kept in order | [`stream`], [`in_order`] |
+//! | how photos are shared among cores and answers kept in order | [`stream`], [`lorgnette::in_order`] |
 //! | where `--picture` and `--show-input` write | [`gallery`] |
 //!
 //! Results go to standard output, everything else to standard error ([`messages`], [`progress`]).
@@ -15,7 +15,6 @@
 
 mod arguments;
 mod gallery;
-mod in_order;
 mod messages;
 mod model;
 mod photos;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail, ensure};
 use glob::MatchOptions;
 use lorgnette::Picture;
-use lorgnette::picture::{OpenOptions, PictureError};
+use lorgnette::picture::{OpenOptions, PictureError, has_photo_ending};
 use walkdir::{DirEntry, WalkDir};
 
 use crate::arguments::PhotoArguments;
@@ -16,8 +16,6 @@ use crate::arguments::PhotoArguments;
 const STANDARD_INPUT: &str = "-";
 /// What messages call it.
 const STANDARD_INPUT_NAME: &str = "standard input";
-/// Endings of the files that are taken from folders. A file that is named itself may have any.
-const ENDINGS: [&str; 12] = ["jpg", "jpeg", "jpe", "jfif", "png", "gif", "bmp", "dib", "tif", "tiff", "webp", "pjpeg"];
 /// As a shell would expand a pattern.
 const AS_SHELLS_DO: MatchOptions =
     MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
@@ -158,11 +156,6 @@ fn is_hidden(entry: &DirEntry) -> bool {
 
 fn is_photo(entry: &DirEntry) -> bool {
     entry.file_type().is_file() && has_photo_ending(entry.path())
-}
-
-fn has_photo_ending(path: &Path) -> bool {
-    let ending = path.extension().and_then(|ending| ending.to_str());
-    ending.is_some_and(|ending| ENDINGS.iter().any(|known| known.eq_ignore_ascii_case(ending)))
 }
 
 /// The paths in a list, one a line.

@@ -62,6 +62,12 @@ pub enum Error {
 /// Shorthand for this crate's results.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+impl From<rusqlite::types::FromSqlError> for Error {
+    fn from(error: rusqlite::types::FromSqlError) -> Self {
+        Self::Sqlite(error.into())
+    }
+}
+
 impl Error {
     pub(crate) fn not_a_library(name: &str, what: impl Into<String>) -> Self {
         Self::NotALibrary { name: name.into(), what: what.into() }

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, Transaction, TransactionBehavior};
 
+use crate::bytes;
 use crate::error::{Error, Result};
 use crate::schema;
 
@@ -77,9 +78,29 @@ impl Library {
         &self.connection
     }
 
-    /// The connection, for transactions.
-    pub(crate) fn connection_mut(&mut self) -> &mut Connection {
-        &mut self.connection
+    /// A transaction that writes: nobody else does until it ends.
+    pub(crate) fn transaction(&mut self) -> Result<Transaction<'_>> {
+        Ok(self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?)
+    }
+
+    /// The number of a photo, by its path.
+    ///
+    /// # Errors
+    /// If it is not in the library.
+    pub(crate) fn photo_id(&self, photo: &Path) -> Result<i64> {
+        let sql = "SELECT id FROM photo WHERE path = ?";
+        let find = |path: &Path| {
+            let mut statement = self.connection.prepare_cached(sql)?;
+            statement.query_row([bytes::of_path(path)], |row| row.get(0)).optional()
+        };
+        // Its path as it was indexed; else, for one that is gone, as far as it can be told.
+        let paths = [std::fs::canonicalize(photo), std::path::absolute(photo)];
+        for path in paths.into_iter().flatten() {
+            if let Some(id) = find(&path)? {
+                return Ok(id);
+            }
+        }
+        Err(Error::Request(format!("{}: not in the library {}", name(photo), name(&self.path))))
     }
 
     fn writable(path: &Path, flags: OpenFlags) -> Result<Self> {

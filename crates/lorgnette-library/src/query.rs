@@ -215,7 +215,7 @@ impl Query {
 impl Sign {
     /// Whether it holds between two values.
     #[must_use]
-    pub fn holds<T: PartialOrd>(self, a: T, b: T) -> bool {
+    pub fn holds<T: PartialOrd + Copy>(self, a: T, b: T) -> bool {
         match self {
             Self::Less => a < b,
             Self::AtMost => a <= b,

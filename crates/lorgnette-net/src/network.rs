@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use lorgnette_kernels::Level;
 
-use crate::dense::{self, Dense, Field};
+use crate::dense::{self, Dense, DenseGraph, Field};
 use crate::error::{Error, Result};
 use crate::events::write_graph_event;
 use crate::export;
@@ -58,8 +58,23 @@ struct Planned {
     key: PlanKey,
     plan: Arc<Plan>,
     /// Where the cells of a dense map are.
-    fields: Option<[Field; 2]>,
+    geometry: Option<Geometry>,
     idle: Vec<Activations>,
+}
+
+/// What is known of a dense map besides its plan.
+#[derive(Clone, Copy, Debug)]
+struct Geometry {
+    rows: Field,
+    columns: Field,
+    looks_at_all: bool,
+}
+
+impl Geometry {
+    fn of(self, plan: Arc<Plan>) -> DensePlan {
+        let Self { rows, columns, looks_at_all } = self;
+        DensePlan { plan, rows, columns, looks_at_all }
+    }
 }
 
 impl Planned {
@@ -87,6 +102,9 @@ pub struct DensePlan {
     pub rows: Field,
     /// What its columns look at.
     pub columns: Field,
+    /// Whether channels are weighed by what the whole picture has of them (squeeze and excitation), so that the map of a part
+    /// is not a part of the map.
+    pub looks_at_all: bool,
 }
 
 /// Plans kept, beyond which the one unused for longest goes: photos of ever new sizes must not fill the memory.
@@ -268,30 +286,29 @@ impl Network {
             dense: Some(dense),
             level: self.options.level,
         };
-        if let Some((plan, Some([rows, columns]))) = self.kept(&key) {
-            return Ok(DensePlan { plan, rows, columns });
+        if let Some((plan, Some(geometry))) = self.kept(&key) {
+            return Ok(geometry.of(plan));
         }
         let (graph, trained) = self.graph_and_shapes(&ports, &[&ports.logits], 1, window)?;
-        let rewritten = dense::rewrite(&graph, &trained, dense)?;
-        let input = rewritten.graph.node(rewritten.input).name.clone();
-        let rewritten = rewritten.graph.pruned();
-        let shaped = specialise(&rewritten, &HashMap::from([(input.clone(), shape.to_vec())]))?;
+        let DenseGraph { graph, input, looks_at_all } = dense::rewrite(&graph, &trained, dense)?;
+        let input = graph.node(input).name.clone();
+        let shaped = specialise(&graph.pruned(), &HashMap::from([(input.clone(), shape.to_vec())]))?;
         let output = &shaped.fact(shaped.graph.outputs()[0]).shape;
         let fields = dense::fields(&shaped, &input).filter(|_| output.len() == 4);
         let [rows, columns] = fields.ok_or_else(|| {
             let what = format!("its answer over a picture, of shape {output:?}, is no map");
             Error::node(&ports.logits, "output", what)
         })?;
-        let plan = self.keep(key, shaped, fields)?;
-        Ok(DensePlan { plan, rows, columns })
+        let geometry = Geometry { rows, columns, looks_at_all };
+        Ok(geometry.of(self.keep(key, shaped, Some(geometry))?))
     }
 
     /// Plans a graph, and keeps the plan.
-    fn keep(&self, key: PlanKey, shaped: Shaped, fields: Option<[Field; 2]>) -> Result<Arc<Plan>> {
+    fn keep(&self, key: PlanKey, shaped: Shaped, geometry: Option<Geometry>) -> Result<Arc<Plan>> {
         let options = PlanOptions { level: self.options.level, memory_limit: self.options.memory_limit };
         let plan = Arc::new(Plan::new(&optimise(shaped), &self.model.packing, &options, &self.options.pool)?);
         let mut plans = self.plans();
-        plans.insert(0, Planned { key, plan: plan.clone(), fields, idle: Vec::new() });
+        plans.insert(0, Planned { key, plan: plan.clone(), geometry, idle: Vec::new() });
         plans.truncate(PLANS_KEPT);
         Ok(plan)
     }
@@ -301,11 +318,11 @@ impl Network {
     }
 
     /// The plan of that key, moved to the front.
-    fn kept(&self, key: &PlanKey) -> Option<(Arc<Plan>, Option<[Field; 2]>)> {
+    fn kept(&self, key: &PlanKey) -> Option<(Arc<Plan>, Option<Geometry>)> {
         let mut plans = self.plans();
         let at = plans.iter().position(|planned| planned.key == *key)?;
         plans[..=at].rotate_right(1);
-        Some((plans[0].plan.clone(), plans[0].fields))
+        Some((plans[0].plan.clone(), plans[0].geometry))
     }
 
     /// Runs a plan: `write` fills the inputs, `read` takes the outputs.

@@ -1,5 +1,6 @@
 //! What is in a picture: the most probable classes.
 
+use crate::embed::features;
 use crate::error::Result;
 use crate::model::{Model, answers};
 use crate::picture::Picture;
@@ -59,11 +60,29 @@ impl Classifier {
     /// If there is no memory for it; and for graphs that decode photos themselves, if the photo's size does not suit
     /// them.
     pub fn classify(&self, picture: &Picture, top: usize) -> Result<Prediction> {
-        self.model.show(picture, &answers(self.model.ports()), |values| {
-            let logits = values[0].1;
-            let probabilities = values.get(1).map_or_else(|| softmax(logits), |(_, values)| values.to_vec());
-            Prediction { guesses: self.best(logits, &probabilities, top) }
+        self.model.show(picture, &answers(self.model.ports()), |values| self.prediction(values, top))
+    }
+
+    /// The `top` most probable classes of a picture, and its features as an [`crate::Embedder`] without an end point of
+    /// its own gives them: both from one run of the network. No features where it is not clear which they are.
+    ///
+    /// # Errors
+    /// As [`Classifier::classify`].
+    pub fn classify_and_embed(&self, picture: &Picture, top: usize) -> Result<(Prediction, Vec<f32>)> {
+        let ports = self.model.ports();
+        let mut fetches = answers(ports);
+        let answers = fetches.len();
+        fetches.extend(ports.features.as_deref());
+        self.model.show(picture, &fetches, |values| {
+            (self.prediction(&values[..answers], top), values.get(answers).map(features).unwrap_or_default())
         })
+    }
+
+    /// From scores, and probabilities where the graph has them.
+    fn prediction(&self, values: &[(&[usize], &[f32])], top: usize) -> Prediction {
+        let logits = values[0].1;
+        let probabilities = values.get(1).map_or_else(|| softmax(logits), |(_, values)| values.to_vec());
+        Prediction { guesses: self.best(logits, &probabilities, top) }
     }
 
     fn best(&self, logits: &[f32], probabilities: &[f32], top: usize) -> Vec<Guess> {

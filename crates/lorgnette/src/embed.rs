@@ -51,11 +51,13 @@ impl Embedder {
     /// # Errors
     /// As [`crate::Classifier::classify`].
     pub fn embed(&self, picture: &Picture) -> Result<Vec<f32>> {
-        self.model.show(picture, &[&self.end_point], |values| {
-            let (shape, values) = values[0];
-            mean_over_places(values, shape.last().copied().unwrap_or(1))
-        })
+        self.model.show(picture, &[&self.end_point], |values| features(&values[0]))
     }
+}
+
+/// The features in an end point of that shape with those values.
+pub(crate) fn features(&(shape, values): &(&[usize], &[f32])) -> Vec<f32> {
+    mean_over_places(values, shape.last().copied().unwrap_or(1))
 }
 
 fn mean_over_places(values: &[f32], channels: usize) -> Vec<f32> {

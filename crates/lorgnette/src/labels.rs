@@ -129,6 +129,12 @@ impl Labels {
         self.entries.is_empty()
     }
 
+    /// The output that stands for nothing in particular, which networks of 1001 classes have first.
+    #[must_use]
+    pub fn background(&self) -> Option<usize> {
+        self.get(0).filter(|label| label.synset.is_none() && label.name == BACKGROUND).map(|label| label.index)
+    }
+
     /// The label of an output; `None` past the last.
     #[must_use]
     pub fn get(&self, index: usize) -> Option<Label<'_>> {

@@ -15,7 +15,7 @@ use std::path::Path;
 
 pub use self::error::PictureError;
 pub use self::jpeg::Transform;
-pub use self::kind::Kind;
+pub use self::kind::{Kind, has_photo_ending};
 pub use self::open::OpenOptions;
 
 mod error;
@@ -25,6 +25,7 @@ mod open;
 mod orientation;
 mod raster;
 mod save;
+mod scale;
 mod tiff;
 
 /// The pixels of a picture: rows from the top, pixels from the left, red, green, blue.
@@ -141,6 +142,15 @@ impl Picture {
             Pixels::Rgb8(samples) => samples.clone(),
             Pixels::Rgb16(samples) => samples.iter().map(|&sample| to_eight_bits(sample)).collect(),
         }
+    }
+
+    /// The same picture, each side `scale` times as long and at least a pixel; smoothed where it becomes smaller.
+    ///
+    /// # Panics
+    /// If `scale` is not above 0, or makes a side longer than 2³² pixels.
+    #[must_use]
+    pub fn scaled(&self, scale: f64) -> Self {
+        scale::scaled(self, scale)
     }
 
     /// Writes the picture at eight bits, as PNG or JPEG by the extension of `path` (`.png`, `.jpg`, `.jpeg`).

@@ -80,7 +80,7 @@ fn number(text: &str) -> Option<u16> {
 }
 
 fn days_in(year: u16, month: u8) -> u8 {
-    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     match month {
         2 => 28 + u8::from(leap),
         4 | 6 | 9 | 11 => 30,
@@ -127,8 +127,8 @@ impl fmt::Display for Day {
 
 impl fmt::Display for Dates {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.from.is_some() && self.from == self.to {
-            return write!(f, "date:{}", self.from.expect("it is some"));
+        if let Some(day) = self.from.filter(|_| self.from == self.to) {
+            return write!(f, "date:{day}");
         }
         f.write_str("date:")?;
         self.from.map_or(Ok(()), |day| day.fmt(f))?;

@@ -1,0 +1,5 @@
+//! Libraries, from the outside.
+
+mod indexing;
+mod opening;
+mod support;
