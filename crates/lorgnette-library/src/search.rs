@@ -8,7 +8,6 @@
 //! found is then judged once more, one photo at a time, by plain code, which names the regions that meet the query and
 //! explains the score; tests hold both to be the same.
 
-use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, Row, params, params_from_iter};
@@ -17,11 +16,12 @@ pub use self::fit::Extent;
 pub use self::goal::LEAST_PROBABILITY;
 pub use self::judge::Explanation;
 
-use self::goal::Goal;
+use self::goal::{Goal, Settling};
 use self::judge::{Facts, Met, Seen, Verdict};
-use crate::Library;
+use crate::bytes;
 use crate::error::{Error, Result};
 use crate::hierarchy::{Class, Vocabulary};
+use crate::library::Library;
 use crate::query::Query;
 
 mod fit;
@@ -34,31 +34,47 @@ mod sql;
 /// The least similarity of a photo that is `like` another, if the query names none.
 pub const SIMILARITY: f64 = 0.6;
 
-/// How many photos are wanted, and who knows which are similar.
+/// The most photos that are `like` another: the most similar ones.
+const MOST_SIMILAR: usize = 1000;
+
+/// How many photos are wanted, and who looks at the photo that they are to be like.
 #[derive(Clone, Copy)]
 pub struct SearchOptions<'a> {
     /// The most photos given; the best ones.
     pub limit: usize,
-    /// Finds similar photos for `like PHOTO`.
-    pub similar: &'a dyn Similar,
+    /// Looks at the photo of `like PHOTO`.
+    pub look: &'a dyn Look,
 }
 
-/// Finds photos that are similar to one.
-pub trait Similar {
-    /// Photos of the library (`photo.id`) whose similarity to `photo` is at least `threshold`, and that similarity.
+impl Default for SearchOptions<'_> {
+    /// Twenty photos, like photos of the library itself.
+    fn default() -> Self {
+        Self { limit: 20, look: &KnownPhotos }
+    }
+}
+
+/// Looks at the photo that others are to be `like`.
+pub trait Look {
+    /// The library's number of a model that has looked at its photos, and what that model computes of `photo`.
     ///
     /// # Errors
-    /// If `photo` cannot be opened, or the library has no features to compare.
-    fn similar(&self, photo: &Path, threshold: f64) -> Result<Vec<(i64, f64)>>;
+    /// If the photo cannot be opened, or no such model is at hand.
+    fn features(&self, library: &Library, photo: &Path) -> Result<(i64, Vec<f32>)>;
 }
 
-/// Nobody knows which photos are similar: `like` is refused.
+/// Looks at no photos, but knows those that are in the library.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct NoSimilar;
+pub struct KnownPhotos;
 
-impl Similar for NoSimilar {
-    fn similar(&self, photo: &Path, _: f64) -> Result<Vec<(i64, f64)>> {
-        Err(Error::Request(format!("like {}: nothing was given to compare photos by", photo.display())))
+impl Look for KnownPhotos {
+    fn features(&self, library: &Library, photo: &Path) -> Result<(i64, Vec<f32>)> {
+        let photo = photo.canonicalize().unwrap_or_else(|_| photo.to_owned());
+        for model in library.models()?.iter().filter(|model| model.features > 0) {
+            if let Some(features) = library.features(&photo, model.id)? {
+                return Ok((model.id, features));
+            }
+        }
+        Err(Error::Request(format!("{}: no model has looked at it", photo.display())))
     }
 }
 
@@ -129,7 +145,7 @@ impl Library {
     /// # Errors
     /// If a name means nothing here, `like` cannot be answered, or the library cannot be read.
     pub fn search(&self, query: &Query, options: &SearchOptions<'_>) -> Result<Found> {
-        let goal = Goal::new(query, &vocabulary(self)?, options.similar)?;
+        let goal = Goal::new(query, &Settling { library: self, vocabulary: vocabulary(self)?, look: options.look })?;
         let connection = self.connection();
         functions::register(connection)?;
         let sql = sql::ranked(&goal, options.limit);
@@ -147,7 +163,7 @@ impl Library {
     /// # Errors
     /// As [`Library::search`].
     pub fn explain_search(&self, query: &Query, options: &SearchOptions<'_>) -> Result<String> {
-        let goal = Goal::new(query, &vocabulary(self)?, options.similar)?;
+        let goal = Goal::new(query, &Settling { library: self, vocabulary: vocabulary(self)?, look: options.look })?;
         functions::register(self.connection())?;
         let sql = sql::ranked(&goal, options.limit);
         let mut statement = self.connection().prepare(&format!("EXPLAIN QUERY PLAN {}", sql.text))?;
@@ -171,7 +187,7 @@ impl Ranked {
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         let facts = Facts {
             photo: row.get(0)?,
-            path: row.get(1)?,
+            path: row.get_ref(1)?.as_blob()?.to_vec(),
             taken: row.get(4)?,
             modified: row.get(5)?,
             ..Facts::default()
@@ -188,7 +204,7 @@ fn hit(connection: &Connection, goal: &Goal, ranked: Ranked) -> Result<Hit> {
     let Verdict { explanation, met } = goal.judge(&facts).unwrap_or_else(|| Verdict::unexplained(score));
     debug_assert!((explanation.score - score).abs() < 1e-6, "{score} is explained as {explanation:?}");
     let matches = met.into_iter().map(|met| named(connection, met)).collect::<Result<_>>()?;
-    let (path, taken) = (path_of(facts.path), facts.taken);
+    let (path, taken) = (bytes::to_path(&facts.path), facts.taken);
     Ok(Hit { photo: facts.photo, path, width, height, taken, score, matches, explanation })
 }
 
@@ -218,13 +234,5 @@ impl Seen {
     }
 }
 
-#[cfg(unix)]
-fn path_of(bytes: Vec<u8>) -> PathBuf {
-    use std::os::unix::ffi::OsStringExt as _;
-    OsString::from_vec(bytes).into()
-}
-
-#[cfg(not(unix))]
-fn path_of(bytes: Vec<u8>) -> PathBuf {
-    OsString::from(String::from_utf8_lossy(&bytes).into_owned()).into()
-}
+#[cfg(test)]
+mod tests;

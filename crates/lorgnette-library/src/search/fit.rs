@@ -5,8 +5,9 @@
 
 use crate::query::{Place, Relation, Side, Third};
 
-/// How far beyond a place the middle of a box may lie, as a share of the photo: half the width of a third.
-const MARGIN: f64 = 1.0 / 6.0;
+/// How far beyond a place the middle of a box may lie, as a share of the photo: a little less than half the width of a
+/// third, so that the middle of the photo is in no corner.
+const MARGIN: f64 = 0.16;
 
 /// A box in fractions of the photo: x from the left, y from the top.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

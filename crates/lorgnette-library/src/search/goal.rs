@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
-use super::Similar;
 use super::fit::Extent;
+use super::{Look, MOST_SIMILAR, SIMILARITY};
 use crate::error::{Error, Result};
 use crate::hierarchy::Vocabulary;
+use crate::library::Library;
 use crate::query::{Condition, Count, Dates, Like, Place, Query, Relation, Sign, Thing, Trait};
 
 /// What the network is less sure of does not count, unless the query says how sure it must be.
@@ -42,19 +43,25 @@ pub(super) struct Wanted {
     pub(super) related: Option<(Relation, Box<Wanted>)>,
 }
 
+/// What settles what a query means.
+pub(super) struct Settling<'a> {
+    pub(super) library: &'a Library,
+    pub(super) vocabulary: Vocabulary,
+    pub(super) look: &'a dyn Look,
+}
+
 impl Goal {
     /// Settles what names mean and which photos are similar.
-    pub(super) fn new(query: &Query, vocabulary: &Vocabulary, similar: &dyn Similar) -> Result<Self> {
-        let parts =
-            |parts: &[Query]| parts.iter().map(|part| Self::new(part, vocabulary, similar)).collect::<Result<_>>();
+    pub(super) fn new(query: &Query, by: &Settling<'_>) -> Result<Self> {
+        let parts = |parts: &[Query]| parts.iter().map(|part| Self::new(part, by)).collect::<Result<_>>();
         Ok(match query {
             Query::All(all) => Self::All(parts(all)?),
             Query::Any(any) => Self::Any(parts(any)?),
-            Query::Not(part) => Self::Not(Box::new(Self::new(part, vocabulary, similar)?)),
-            Query::Has(condition) => Self::has(condition, vocabulary)?,
+            Query::Not(part) => Self::Not(Box::new(Self::new(part, by)?)),
+            Query::Has(condition) => Self::has(condition, &by.vocabulary)?,
             Query::Path(pattern) => Self::Path(pattern.clone()),
             Query::Dates(dates) => Self::Dates(*dates),
-            Query::Like(like) => Self::like(like, similar)?,
+            Query::Like(like) => Self::like(like, by)?,
         })
     }
 
@@ -67,12 +74,13 @@ impl Goal {
         }
     }
 
-    fn like(like: &Like, similar: &dyn Similar) -> Result<Self> {
-        let threshold = like.threshold.unwrap_or(super::SIMILARITY);
-        let found = similar.similar(like.photo.as_ref(), threshold)?;
-        let text =
-            format!("{} (similarity of {threshold} or more)", Query::Like(Like { threshold: None, ..like.clone() }));
-        Ok(Self::Like { text, similar: found.into_iter().collect() })
+    fn like(like: &Like, by: &Settling<'_>) -> Result<Self> {
+        let threshold = like.threshold.unwrap_or(SIMILARITY);
+        let (model, features) = by.look.features(by.library, like.photo.as_ref())?;
+        let found = by.library.similar(model, &features, MOST_SIMILAR, threshold)?;
+        let named = Query::Like(Like { threshold: Some(threshold), ..like.clone() });
+        let similar = found.into_iter().map(|photo| (photo.id, photo.similarity)).collect();
+        Ok(Self::Like { text: named.to_string(), similar })
     }
 }
 

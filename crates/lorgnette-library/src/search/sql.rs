@@ -166,14 +166,15 @@ fn whole(wanted: &Wanted) -> Sql {
 fn regions(wanted: &Wanted) -> Sql {
     let own = Sql::new("SELECT * FROM ").nest(own_regions(wanted)).then(" WHERE score > 0");
     let Some((relation, other)) = &wanted.related else { return own };
-    Sql::new("SELECT a.id AS id, a.photo AS photo, a.x0 AS x0, a.x1 AS x1, a.y0 AS y0, a.y1 AS y1, ")
+    let best = Sql::new("SELECT a.id AS id, a.photo AS photo, a.x0 AS x0, a.x1 AS x1, a.y0 AS y0, a.y1 AS y1, ")
         .then("max(a.score * b.score * relation_fit(")
         .bind(relation_number(*relation))
-        .then(", a.x0, a.x1, a.y0, a.y1, b.x0, b.x1, b.y0, b.y1)) AS score FROM ")
+        .then(", a.x0, a.x1, a.y0, a.y1, b.x0, b.x1, b.y0, b.y1)) AS best FROM ")
         .nest(own)
         .then(" AS a JOIN ")
         .nest(regions(other))
-        .then(" AS b ON b.photo = a.photo AND b.id <> a.id GROUP BY a.id HAVING score > 0")
+        .then(" AS b ON b.photo = a.photo AND b.id <> a.id GROUP BY a.id HAVING best > 0");
+    Sql::new("SELECT id, photo, x0, x1, y0, y1, best AS score FROM ").nest(best)
 }
 
 /// Regions of a thing for itself. The box is asked for first: its tree knows class and place at once.

@@ -106,7 +106,12 @@ pub(crate) fn everything(path: &Path) -> String {
     let names: Vec<String> = statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
     let mut text = String::new();
     for name in names {
-        let mut statement = connection.prepare(&format!("SELECT * FROM {name} ORDER BY 1{}", if ["folder", "class_name"].contains(&name.as_str()) { "" } else { ", 2" })).unwrap();
+        let mut statement = connection
+            .prepare(&format!(
+                "SELECT * FROM {name} ORDER BY 1{}",
+                if ["folder", "class_name"].contains(&name.as_str()) { "" } else { ", 2" }
+            ))
+            .unwrap();
         let columns = statement.column_count();
         let mut rows = statement.query([]).unwrap();
         while let Some(row) = rows.next().unwrap() {
