@@ -5,6 +5,7 @@ mod classify;
 mod embed;
 mod explain;
 mod graph;
+mod map;
 mod models;
 mod run;
 
@@ -19,6 +20,7 @@ use crate::messages::Messages;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     Classify(classify::Arguments),
+    Map(map::Arguments),
     Embed(embed::Arguments),
     Run(run::Arguments),
     Explain(explain::Arguments),
@@ -32,6 +34,7 @@ impl Verb {
     pub(crate) fn run(self, global: &Global, messages: &Messages) -> Result<Outcome> {
         match self {
             Self::Classify(arguments) => classify::run(&arguments, global, *messages),
+            Self::Map(arguments) => map::run(&arguments, global, *messages),
             Self::Embed(arguments) => embed::run(&arguments, global, *messages),
             Self::Run(arguments) => run::run(&arguments, global, *messages),
             Self::Explain(arguments) => explain::run(&arguments, global, *messages),

@@ -12,6 +12,7 @@ use lorgnette_net::network::DensePlan;
 use lorgnette_net::{Dense, Field, MapPadding};
 
 pub use self::axis::Axis;
+pub use self::coco::Coco;
 pub use self::label_map::{LabelMap, LegendEntry};
 pub use self::region::{Region, RegionOptions};
 
@@ -23,6 +24,7 @@ use crate::picture::Picture;
 use crate::preprocess::{Preprocess, Unresized};
 
 mod axis;
+mod coco;
 mod label_map;
 mod region;
 mod scores;

@@ -8,8 +8,17 @@ use self::layout::Block;
 use self::text::Weight;
 use crate::picture::Picture;
 
+pub use self::figure::Figure;
+pub use self::map::{heat, map, overlay};
+
+pub(crate) use self::figure::escaped;
+
 mod canvas;
+mod figure;
 mod layout;
+mod legend;
+mod map;
+mod palette;
 mod text;
 
 /// Height of the em in pixels below which letters cannot be read.

@@ -161,6 +161,14 @@ impl Picture {
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), PictureError> {
         save::save(self, path.as_ref())
     }
+
+    /// The file that [`Picture::save`] would write, in memory: a JPEG, or a PNG for every other kind.
+    ///
+    /// # Errors
+    /// [`PictureError::TooLargeToSave`] for a side above the format's limit.
+    pub fn encode(&self, kind: Kind) -> Result<Vec<u8>, PictureError> {
+        save::encode(self, kind)
+    }
 }
 
 impl Pixels {

@@ -43,6 +43,21 @@ pub struct Region {
     pub area: Vec<usize>,
 }
 
+impl Region {
+    /// Where in a photo of this size its middle is, by thirds: "top left", "middle center", "bottom right".
+    #[must_use]
+    pub fn place(&self, width: usize, height: usize) -> &'static str {
+        const PLACES: [[&str; 3]; 3] = [
+            ["top left", "top center", "top right"],
+            ["middle left", "middle center", "middle right"],
+            ["bottom left", "bottom center", "bottom right"],
+        ];
+        let [x0, y0, x1, y1] = self.bounds;
+        let third = |low: usize, high: usize, length: usize| (3 * (low + high) / (2 * length)).min(2);
+        PLACES[third(y0, y1, height)][third(x0, x1, width)]
+    }
+}
+
 /// The regions of a map, the largest first, then the surest.
 pub(super) fn find(map: &LabelMap, options: &RegionOptions) -> Vec<Region> {
     let labels = map.labels();

@@ -7,20 +7,33 @@ use crate::picture::Picture;
 
 /// A colour and how much it covers, 0 to 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Colour {
-    pub(super) red: u8,
-    pub(super) green: u8,
-    pub(super) blue: u8,
-    pub(super) alpha: f32,
+pub(crate) struct Colour {
+    pub(crate) red: u8,
+    pub(crate) green: u8,
+    pub(crate) blue: u8,
+    pub(crate) alpha: f32,
 }
 
 impl Colour {
-    pub(super) const fn opaque(red: u8, green: u8, blue: u8) -> Self {
+    pub(crate) const fn opaque(red: u8, green: u8, blue: u8) -> Self {
         Self { red, green, blue, alpha: 1.0 }
     }
 
-    pub(super) const fn with_alpha(self, alpha: f32) -> Self {
+    pub(crate) const fn with_alpha(self, alpha: f32) -> Self {
         Self { alpha, ..self }
+    }
+
+    /// As SVG and CSS write it, without the alpha.
+    pub(crate) fn hex(self) -> String {
+        format!("#{:02x}{:02x}{:02x}", self.red, self.green, self.blue)
+    }
+
+    /// This colour over another, as opaque as it is.
+    pub(crate) fn over(self, [red, green, blue]: [u8; 3]) -> [u8; 3] {
+        let mix = |under: u8, over: u8| {
+            (f32::from(under) + (f32::from(over) - f32::from(under)) * self.alpha.clamp(0.0, 1.0)).round() as u8
+        };
+        [mix(red, self.red), mix(green, self.green), mix(blue, self.blue)]
     }
 }
 
@@ -80,9 +93,17 @@ impl Canvas {
     pub(super) fn blend(&mut self, x: i64, y: i64, colour: Colour, coverage: f32) {
         let (Ok(x), Ok(y)) = (u32::try_from(x), u32::try_from(y)) else { return };
         let Some(pixel) = self.pixels.get_pixel_mut_checked(x, y) else { return };
-        let share = (colour.alpha * coverage).clamp(0.0, 1.0);
-        for (under, over) in pixel.0.iter_mut().zip([colour.red, colour.green, colour.blue]) {
-            *under = (f32::from(*under) + (f32::from(over) - f32::from(*under)) * share).round() as u8;
+        pixel.0 = colour.with_alpha(colour.alpha * coverage).over(pixel.0);
+    }
+
+    /// Fills a rectangle; pixels that it covers in part get as much of the colour.
+    pub(super) fn fill(&mut self, (left, top): (f32, f32), (width, height): (f32, f32), colour: Colour) {
+        let covered = |pixel: i64, low: f32, high: f32| (high.min(pixel as f32 + 1.0) - low.max(pixel as f32)).max(0.0);
+        for y in top.floor() as i64..(top + height).ceil() as i64 {
+            for x in left.floor() as i64..(left + width).ceil() as i64 {
+                let coverage = covered(x, left, left + width) * covered(y, top, top + height);
+                self.blend(x, y, colour, coverage);
+            }
         }
     }
 

@@ -20,7 +20,21 @@ pub(super) fn save(picture: &Picture, path: &Path) -> Result<(), PictureError> {
     let name = path.display().to_string();
     let kind = kind_of(path).ok_or_else(|| PictureError::UnknownExtension { name: name.clone() })?;
     check_side(picture, kind, &name)?;
-    write(picture, kind, path).map_err(|source| PictureError::Write { name, source })
+    let write = || {
+        let mut file = BufWriter::new(File::create(path)?);
+        write(picture, kind, &mut file)?;
+        file.flush()
+    };
+    write().map_err(|source| PictureError::Write { name, source })
+}
+
+/// The file that [`save`] writes, in memory.
+pub(super) fn encode(picture: &Picture, kind: Kind) -> Result<Vec<u8>, PictureError> {
+    check_side(picture, kind, picture.name())?;
+    let mut bytes = Vec::new();
+    let written = write(picture, kind, &mut bytes);
+    written.map_err(|source| PictureError::Write { name: picture.name().into(), source })?;
+    Ok(bytes)
 }
 
 fn kind_of(path: &Path) -> Option<Kind> {
@@ -44,22 +58,21 @@ fn check_side(picture: &Picture, kind: Kind, name: &str) -> Result<(), PictureEr
     Err(PictureError::TooLargeToSave { name: name.into(), width, height, kind, advice })
 }
 
-fn write(picture: &Picture, kind: Kind, path: &Path) -> io::Result<()> {
-    let mut file = BufWriter::new(File::create(path)?);
+/// JPEG, or PNG for every other kind.
+fn write(picture: &Picture, kind: Kind, out: &mut impl Write) -> io::Result<()> {
     let (width, height) = (picture.width() as u32, picture.height() as u32);
     let pixels = picture.to_rgb8();
     let written = match kind {
-        Kind::Jpeg => JpegEncoder::new_with_quality(&mut file, JPEG_QUALITY).write_image(
+        Kind::Jpeg => JpegEncoder::new_with_quality(out, JPEG_QUALITY).write_image(
             &pixels,
             width,
             height,
             ExtendedColorType::Rgb8,
         ),
-        _ => PngEncoder::new(&mut file).write_image(&pixels, width, height, ExtendedColorType::Rgb8),
+        _ => PngEncoder::new(out).write_image(&pixels, width, height, ExtendedColorType::Rgb8),
     };
     written.map_err(|error| match error {
         ImageError::IoError(error) => error,
         other => io::Error::other(other),
-    })?;
-    file.flush()
+    })
 }
