@@ -10,6 +10,7 @@ mod duplicates;
 mod error;
 mod feature;
 mod findings;
+pub mod gallery;
 pub mod hierarchy;
 pub mod index;
 mod library;

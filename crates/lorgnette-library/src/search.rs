@@ -32,7 +32,7 @@ mod pattern;
 mod sql;
 
 /// The least similarity of a photo that is `like` another, if the query names none.
-pub const SIMILARITY: f64 = 0.6;
+pub const SIMILARITY: f64 = 0.7;
 
 /// The most photos that are `like` another: the most similar ones.
 const MOST_SIMILAR: usize = 1000;

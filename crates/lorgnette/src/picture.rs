@@ -162,6 +162,14 @@ impl Picture {
         save::save(self, path.as_ref())
     }
 
+    /// The picture as JPEG in memory, of a quality from 1 to 100.
+    ///
+    /// # Errors
+    /// [`PictureError::TooLargeToSave`] for a side above the format's limit.
+    pub fn to_jpeg(&self, quality: u8) -> Result<Vec<u8>, PictureError> {
+        save::jpeg(self, quality)
+    }
+
     /// The file that [`Picture::save`] would write, in memory: a JPEG, or a PNG for every other kind.
     ///
     /// # Errors

@@ -37,6 +37,18 @@ pub(super) fn encode(picture: &Picture, kind: Kind) -> Result<Vec<u8>, PictureEr
     Ok(bytes)
 }
 
+/// The picture as JPEG in memory, of a quality from 1 to 100.
+pub(super) fn jpeg(picture: &Picture, quality: u8) -> Result<Vec<u8>, PictureError> {
+    let name = picture.name();
+    check_side(picture, Kind::Jpeg, name)?;
+    let mut bytes = Vec::new();
+    let (width, height) = (picture.width() as u32, picture.height() as u32);
+    let encoder = JpegEncoder::new_with_quality(&mut bytes, quality);
+    let written = encoder.write_image(&picture.to_rgb8(), width, height, ExtendedColorType::Rgb8);
+    written.map_err(|error| PictureError::Write { name: name.into(), source: io::Error::other(error) })?;
+    Ok(bytes)
+}
+
 fn kind_of(path: &Path) -> Option<Kind> {
     let extension = path.extension()?.to_str()?.to_ascii_lowercase();
     match extension.as_str() {
