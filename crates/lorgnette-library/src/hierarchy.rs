@@ -80,6 +80,12 @@ impl Vocabulary {
         vocabulary
     }
 
+    /// Whether there are no names.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
     /// The classes that a name means, in ascending order: a synset's number, any of a class's names, or any name of what
     /// it is a kind of; in the plural too. Capitals, spaces, hyphens and apostrophes do not matter.
     ///
