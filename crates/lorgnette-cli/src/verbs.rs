@@ -5,9 +5,12 @@ mod classify;
 mod embed;
 mod explain;
 mod graph;
+mod index;
+mod library;
 mod map;
 mod models;
 mod run;
+mod search;
 
 use anyhow::Result;
 use clap::Subcommand;
@@ -27,6 +30,9 @@ pub(crate) enum Verb {
     Bench(bench::Arguments),
     Graph(graph::Arguments),
     Models(models::Arguments),
+    Index(index::Arguments),
+    Search(search::Arguments),
+    Library(library::Arguments),
 }
 
 impl Verb {
@@ -41,6 +47,9 @@ impl Verb {
             Self::Bench(arguments) => bench::run(&arguments, global, *messages),
             Self::Graph(arguments) => graph::run(&arguments, global, *messages),
             Self::Models(arguments) => models::run(&arguments, global, *messages),
+            Self::Search(arguments) => search::run(&arguments, global, *messages),
+            Self::Index(arguments) => index::run(&arguments, global, *messages),
+            Self::Library(arguments) => library::run(&arguments, global, *messages),
         }
     }
 }

@@ -3,13 +3,17 @@
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 
-use lorgnette::{Classifier, Model, Picture};
+use lorgnette::{Classifier, MapOptions, Mapper, Model, Picture, Region};
 use sha2::{Digest as _, Sha256};
 
 use crate::error::{Error, Result};
 
 /// Classes of a photo as a whole that are kept.
 const TOP: usize = 5;
+/// Regions of a photo that are kept: the largest.
+const MOST_REGIONS: usize = 64;
+/// How many times as long as allowed a narrow photo may become, so that its short side is what the network needs.
+const NARROWEST: f64 = 2.0;
 /// Pieces of a weights file, evenly spread, that tell it from another of the same length and name.
 const PIECES: u64 = 64;
 /// Bytes of such a piece.
@@ -75,14 +79,15 @@ pub struct Finder {
 }
 
 impl Finder {
-    /// What there is to note of `model`.
+    /// What there is to note of `network`.
     ///
     /// # Errors
-    /// If the model's file cannot be read, or it does not classify.
-    pub fn new(model: &Model) -> Result<Self> {
+    /// If the model's file cannot be read, or it cannot be run.
+    pub fn new(network: &Network) -> Result<Self> {
+        let model = network.classifier.model();
         let label = |label: lorgnette::labels::Label<'_>| (label.synset.map(str::to_owned), label.name.to_owned());
         let classes: Vec<_> = model.labels().iter().map(label).collect();
-        let settings = settings(model);
+        let settings = settings(network);
         let mut sha = Sha256::new();
         for text in [model.name(), &settings] {
             sha.update(text.len().to_le_bytes());
@@ -90,13 +95,14 @@ impl Finder {
         }
         sha.update(format!("{classes:?}"));
         sample(model, &mut sha)?;
-        let features = Network::new(model)?.probe()?;
+        let features = network.probe()?;
         Ok(Self { name: model.name().into(), fingerprint: sha.finalize().into(), settings, classes, features })
     }
 }
 
-/// How a model looks at photos.
-fn settings(model: &Model) -> String {
+/// How a network looks at photos.
+fn settings(network: &Network) -> String {
+    let model = network.classifier.model();
     let preprocess = model.preprocess();
     let input = if model.ports().input.decodes { [0, 0] } else { [preprocess.height, preprocess.width] };
     serde_json::json!({
@@ -106,6 +112,7 @@ fn settings(model: &Model) -> String {
         "scale": preprocess.scale,
         "output": model.ports().logits,
         "top": TOP,
+        "map_side": network.map_side,
     })
     .to_string()
 }
@@ -126,25 +133,34 @@ fn sample(model: &Model, sha: &mut Sha256) -> Result<()> {
     Ok(())
 }
 
-/// A network that looks at photos.
+/// A network that looks at photos: once as it was trained to, for the photo as a whole and its features, and once
+/// sliding over the photo, for where things are.
 #[derive(Clone, Debug)]
 pub struct Network {
     classifier: Classifier,
+    mapper: Option<Mapper>,
+    map_side: usize,
 }
 
 impl Network {
-    /// Looks at photos with `model`.
+    /// Looks at photos with `model`; maps them at up to about `map_side` × `map_side` pixels, or not at all if that is 0.
     ///
     /// # Errors
-    /// If the model does not classify.
-    pub fn new(model: &Model) -> Result<Self> {
-        Ok(Self { classifier: Classifier::new(model.clone())? })
+    /// If the model does not classify, or cannot slide over photos.
+    pub fn new(model: &Model, map_side: usize) -> Result<Self> {
+        let mapper = (map_side > 0).then(|| Mapper::new(model.clone(), MapOptions::default())).transpose()?;
+        Ok(Self { classifier: Classifier::new(model.clone())?, mapper, map_side })
     }
 
     /// One for each of `workers` threads, that share the weights.
     #[must_use]
     pub fn workers(&self, workers: usize) -> Vec<Self> {
-        (0..workers.max(1)).map(|_| Self { classifier: self.classifier.on_threads(1) }).collect()
+        let one = || Self {
+            classifier: self.classifier.on_threads(1),
+            mapper: self.mapper.as_ref().map(|mapper| mapper.on_threads(1)),
+            map_side: self.map_side,
+        };
+        (0..workers.max(1)).map(|_| one()).collect()
     }
 
     /// How many features it gives.
@@ -153,12 +169,45 @@ impl Network {
         let grey = Picture::from_rgb8(SIDE, SIDE, vec![128; SIDE * SIDE * 3]).map_err(lorgnette::Error::from)?;
         Ok(self.classifier.classify_and_embed(&grey, 1)?.1.len())
     }
+
+    /// Where which class is the most probable one.
+    fn regions(&self, picture: &Picture) -> lorgnette::Result<Vec<Found>> {
+        let Some((mapper, scale)) = self.mapper.as_ref().zip(self.scale(picture)) else { return Ok(Vec::new()) };
+        let scaled = if scale == 1.0 { None } else { Some(picture.scaled(scale)) };
+        let map = mapper.map(scaled.as_ref().unwrap_or(picture))?;
+        let (width, height) = (map.width() as f64, map.height() as f64);
+        let found = |region: &Region| Found {
+            class: region.class,
+            bounds: [
+                region.bounds[0] as f64 / width,
+                region.bounds[1] as f64 / height,
+                region.bounds[2] as f64 / width,
+                region.bounds[3] as f64 / height,
+            ],
+            share: region.share,
+            mean: region.mean_probability,
+            peak: region.peak_probability,
+        };
+        Ok(map.regions(&mapper.region_options()).iter().take(MOST_REGIONS).map(found).collect())
+    }
+
+    /// How much larger a photo is mapped: its area is at most that of the map's side, but no side is shorter than what the
+    /// network was trained on. `None` for a photo so narrow that it cannot be both within reason.
+    fn scale(&self, picture: &Picture) -> Option<f64> {
+        let window = self.classifier.model().preprocess();
+        let (width, height) = (picture.width() as f64, picture.height() as f64);
+        let most = self.map_side as f64 / (width * height).sqrt();
+        // A thousandth more than needed, so that rounding takes no pixel away.
+        let least = (window.width as f64 / width).max(window.height as f64 / height) * 1.001;
+        (least <= NARROWEST * most).then(|| most.min(1.0).max(least))
+    }
 }
 
 impl Analyse for Network {
     fn analyse(&mut self, picture: &Picture) -> lorgnette::Result<Findings> {
         let (prediction, features) = self.classifier.classify_and_embed(picture, TOP)?;
         let whole = |guess: &lorgnette::Guess| Whole { class: guess.index, probability: guess.probability };
-        Ok(Findings { classes: prediction.guesses.iter().map(whole).collect(), regions: Vec::new(), features })
+        let classes = prediction.guesses.iter().map(whole).collect();
+        Ok(Findings { classes, regions: self.regions(picture)?, features })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use rusqlite::{OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::bytes;
 use crate::error::{Error, Result};
@@ -41,6 +41,15 @@ pub struct ModelEntry {
     pub features: usize,
     /// Photos it has looked at.
     pub photos: usize,
+}
+
+impl ModelEntry {
+    /// The side that photos were mapped at, as [`crate::Network::new`] takes it.
+    #[must_use]
+    pub fn map_side(&self) -> usize {
+        let settings: serde_json::Value = serde_json::from_str(&self.settings).unwrap_or_default();
+        settings["map_side"].as_u64().map_or(0, |side| side.min(1 << 16) as usize)
+    }
 }
 
 impl Library {
@@ -84,10 +93,8 @@ impl Library {
     /// # Errors
     /// If the library has no features of this model, or of another length.
     pub fn similar(&self, model: i64, features: &[f32], most: usize, threshold: f64) -> Result<Vec<Similar>> {
-        let sql = "SELECT features FROM model WHERE id = ?";
-        let length: Option<usize> = self.connection().query_row(sql, [model], |row| row.get(0)).optional()?;
-        if length != Some(features.len()) {
-            return Err(Error::Request("the library has no features of this model".into()));
+        if length(self.connection(), model)? != features.len() {
+            return Err(no_features());
         }
         let wanted = Feature::new(features);
         let candidates = CANDIDATES.max(most.saturating_mul(2)).min(1 << 20);
@@ -114,4 +121,14 @@ impl Library {
         };
         Ok(statement.query_row(params![feature, model, State::Present], found).optional()?.flatten())
     }
+}
+
+/// How many numbers a model's features have.
+pub(crate) fn length(connection: &Connection, model: i64) -> Result<usize> {
+    let sql = "SELECT features FROM model WHERE id = ? AND features > 0";
+    connection.query_row(sql, [model], |row| row.get(0)).optional()?.ok_or_else(no_features)
+}
+
+fn no_features() -> Error {
+    Error::Request("the library has no features of this model".into())
 }

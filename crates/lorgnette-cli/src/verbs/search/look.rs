@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use lorgnette_library::search::{KnownPhotos, Look};
+use lorgnette_library::search::Look;
 use lorgnette_library::{Error, Library};
 
 use crate::arguments::{Global, InputArguments};
@@ -18,12 +18,7 @@ pub(super) struct NetworkLook<'a> {
 
 impl Look for NetworkLook<'_> {
     fn features(&self, library: &Library, photo: &Path) -> Result<(i64, Vec<f32>), Error> {
-        if self.global.model.is_none()
-            && let Ok(known) = KnownPhotos.features(library, photo)
-        {
-            return Ok(known);
-        }
-        let seen = similar::of_network(photo, self.input, library, self.global, self.messages);
+        let seen = similar::features(photo, self.input, library, self.global, self.messages);
         let (model, features) = seen.map_err(|error| Error::Request(in_full(&error)))?;
         Ok((model.id, features))
     }
