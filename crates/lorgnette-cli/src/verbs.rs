@@ -12,6 +12,7 @@ mod library;
 mod map;
 mod models;
 mod run;
+mod search;
 
 use anyhow::Result;
 use clap::Subcommand;
@@ -34,6 +35,7 @@ pub(crate) enum Verb {
     Graph(graph::Arguments),
     Models(models::Arguments),
     Index(index::Arguments),
+    Search(search::Arguments),
     Library(library::Arguments),
 }
 
@@ -51,6 +53,7 @@ impl Verb {
             Self::Bench(arguments) => bench::run(&arguments, global, *messages),
             Self::Graph(arguments) => graph::run(&arguments, global, *messages),
             Self::Models(arguments) => models::run(&arguments, global, *messages),
+            Self::Search(arguments) => search::run(&arguments, global, *messages),
             Self::Index(arguments) => index::run(&arguments, global, *messages),
             Self::Library(arguments) => library::run(&arguments, global, *messages),
         }

@@ -11,12 +11,22 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
+use lorgnette_library::query::Query;
+use lorgnette_library::search::{SearchOptions, vocabulary};
 use lorgnette_library::{Finder, Findings, Found, Imported, Library, Result, Whole};
 
 /// Photos, each a day after the one before, from 2000-01-01 on; the calendar goes no further than the 28th.
 const DAYS: usize = 28;
 /// Times each question is asked; the median counts.
 const TURNS: usize = 15;
+
+/// The tutorial's own, and simpler and harder ones.
+const QUERIES: [(&str, &str); 4] = [
+    ("tutorial", "school bus in the middle AND flower pot in the top left corner"),
+    ("one", "school bus in the middle"),
+    ("hypernym", "dog left of vehicle"),
+    ("count", "count of cat >= 2 AND NOT dog"),
+];
 
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -70,9 +80,9 @@ impl Real {
         let mut digest = [0; 32];
         digest[..8].copy_from_slice(&Random(number as u64).next().to_le_bytes());
         digest[8..16].copy_from_slice(&(number as u64).to_le_bytes());
-        let (day, month, year) = (number % DAYS + 1, number / DAYS % 12 + 1, 2000 + number / DAYS / 12 % 25);
+        let [year, month, day] = date(number);
         Imported {
-            path: PathBuf::from(format!("/photos/{year}/{month:02}/IMG_{number:07}.jpg")),
+            path: path_of(number),
             digest,
             bytes: 2_000_000 + number as u64 % 4_000_000,
             modified: number as i64 * 1_000_000_000,
@@ -102,6 +112,16 @@ impl Real {
         let mixed = self.features[a].iter().zip(&self.features[b]).map(|(a, b)| a * (1.0 - part) + b * part);
         mixed.map(|value| (value + 0.6 * (random.unit() as f32 - 0.5)).max(0.0)).collect()
     }
+}
+
+/// The year, the month and the day of a photo.
+fn date(number: usize) -> [usize; 3] {
+    [2000 + number / DAYS / 12 % 25, number / DAYS % 12 + 1, number % DAYS + 1]
+}
+
+fn path_of(number: usize) -> PathBuf {
+    let [year, month, _] = date(number);
+    PathBuf::from(format!("/photos/{year}/{month:02}/IMG_{number:07}.jpg"))
 }
 
 /// Each class once.
@@ -154,20 +174,30 @@ fn time(path: &Path) -> Result<()> {
     let photos = library.count()?;
     let mut random = Random(99);
     let similar = median(|| {
-        let photo = format!("{:07}.jpg", random.below(photos));
-        let _ = photo;
-        let id = 1 + random.below(photos) as i64;
-        let path = library.path_of(id)?;
+        let path = path_of(random.below(photos));
         let started = Instant::now();
         let features = library.features(&path, model.id)?.expect("features");
         let found = library.similar(model.id, &features, 20, 0.0)?;
         assert!(found[0].path == path, "a photo is most similar to itself");
         Ok(started.elapsed().as_secs_f64() * 1e3)
     })?;
+    let phrases = vocabulary(&library)?.phrases();
+    let mut queries = Vec::new();
+    for (name, text) in QUERIES {
+        let query = Query::parse_with(text, &phrases).expect("a query");
+        let milliseconds = median(|| {
+            let started = Instant::now();
+            let found = library.search(&query, &SearchOptions::default())?;
+            eprintln!("{name}: {} photos", found.total);
+            Ok(started.elapsed().as_secs_f64() * 1e3)
+        })?;
+        queries.push(format!("\"{name}\":{milliseconds:.2}"));
+    }
     let bytes = path.metadata().expect("a file").len();
     println!(
-        "{{\"photos\":{photos},\"bytes_a_photo\":{:.0},\"similar_ms\":{similar:.2}}}",
-        bytes as f64 / photos as f64
+        "{{\"photos\":{photos},\"bytes_a_photo\":{:.0},\"similar_ms\":{similar:.2},\"query_ms\":{{{}}}}}",
+        bytes as f64 / photos as f64,
+        queries.join(",")
     );
     Ok(())
 }

@@ -181,11 +181,7 @@ pub struct Imported {
 ///
 /// # Errors
 /// If the library cannot be written, or a class is none of the finder's.
-pub fn import(
-    library: &mut Library,
-    finder: &Finder,
-    photos: impl IntoIterator<Item = Imported>,
-) -> Result<usize> {
+pub fn import(library: &mut Library, finder: &Finder, photos: impl IntoIterator<Item = Imported>) -> Result<usize> {
     let model = write::model(library, finder)?;
     let options = IndexOptions::default();
     let mut indexing = Indexing { library, model, options: &options, summary: Summary::default() };

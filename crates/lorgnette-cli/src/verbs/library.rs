@@ -6,7 +6,7 @@ mod export;
 mod forget;
 mod list;
 mod show;
-mod similar;
+pub(super) mod similar;
 mod statistics;
 mod verify;
 

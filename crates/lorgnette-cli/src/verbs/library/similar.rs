@@ -1,10 +1,10 @@
 //! `lorgnette library similar`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
-use lorgnette::{Embedder, Picture};
+use lorgnette::{Embedder, Model, Picture};
 use lorgnette_library::{Finder, Library, ModelEntry, Network, Similar};
 use serde_json::json;
 
@@ -40,11 +40,7 @@ pub(crate) struct Arguments {
 
 /// Looks for them.
 pub(super) fn run(arguments: &Arguments, library: &Library, global: &Global, messages: Messages) -> Result<Outcome> {
-    let named = global.model.as_deref().and_then(|name| name.to_str());
-    let (model, features) = match of_library(arguments, library, named)? {
-        Some(known) => known,
-        None => of_network(arguments, library, global, messages)?,
-    };
+    let (model, features) = features(&arguments.photo, &arguments.input, library, global, messages)?;
     let found = library.similar(model.id, &features, arguments.limit.saturating_add(1), arguments.threshold)?;
     let here = std::fs::canonicalize(&arguments.photo).unwrap_or_else(|_| arguments.photo.clone());
     let others = || found.iter().filter(|similar| similar.path != here).take(arguments.limit);
@@ -65,29 +61,40 @@ pub(super) fn run(arguments: &Arguments, library: &Library, global: &Global, mes
     Ok(Outcome::Done)
 }
 
-/// The photo's features as they are in the library.
-fn of_library(arguments: &Arguments, library: &Library, named: Option<&str>) -> Result<Option<(ModelEntry, Vec<f32>)>> {
-    if library.photo(&arguments.photo).is_err() {
-        return Ok(None);
-    }
-    let Ok(model) = model_with_features(library, named) else { return Ok(None) };
-    Ok(library.features(&arguments.photo, model.id)?.map(|features| (model, features)))
-}
-
-/// The features of a photo that the library does not know.
-fn of_network(
-    arguments: &Arguments,
+/// The features of a photo and the model that they are of: the library's own if it has them, else what the network
+/// computes.
+pub(in crate::verbs) fn features(
+    photo: &Path,
+    input: &InputArguments,
     library: &Library,
     global: &Global,
     messages: Messages,
 ) -> Result<(ModelEntry, Vec<f32>)> {
-    let picture = Picture::open(&arguments.photo)?;
-    let model = model::open_for_photos(&arguments.input, global, messages)?;
-    let name = model.name().to_owned();
-    let entry = model_with_features(library, Some(&name))?;
-    let finder = Finder::new(&Network::new(&model, entry.map_side())?)?;
-    let is_same = entry.fingerprint == Some(finder.fingerprint);
-    ensure!(is_same, "{name} is not, or not with these options, the model that the library was indexed with");
+    let named = global.model.as_deref().and_then(|name| name.to_str());
+    if let Some(known) = of_library(photo, library, named)? {
+        return Ok(known);
+    }
+    let picture = Picture::open(photo)?;
+    let model = model::open_for_photos(input, global, messages)?;
+    let entry = of_model(&model, library)?;
     let features = Embedder::new(model, None)?.embed(&picture).context("the photo cannot be compared")?;
     Ok((entry, features))
+}
+
+fn of_library(photo: &Path, library: &Library, named: Option<&str>) -> Result<Option<(ModelEntry, Vec<f32>)>> {
+    if library.photo(photo).is_err() {
+        return Ok(None);
+    }
+    let Ok(model) = model_with_features(library, named) else { return Ok(None) };
+    Ok(library.features(photo, model.id)?.map(|features| (model, features)))
+}
+
+/// The library's entry of a model, if it is the very same.
+fn of_model(model: &Model, library: &Library) -> Result<ModelEntry> {
+    let name = model.name();
+    let entry = model_with_features(library, Some(name))?;
+    let finder = Finder::new(&Network::new(model, entry.map_side())?)?;
+    let is_same = entry.fingerprint == Some(finder.fingerprint);
+    ensure!(is_same, "{name} is not, or not with these options, the model that the library was indexed with");
+    Ok(entry)
 }
