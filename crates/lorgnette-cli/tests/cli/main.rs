@@ -7,6 +7,7 @@ mod embed;
 mod forms;
 mod graph;
 mod map;
+mod library;
 mod models;
 mod networks;
 mod pictures;
