@@ -17,9 +17,11 @@ mod split;
 mod stream;
 mod strip;
 mod tile;
+mod winograd;
 
 use std::ops::Range;
 
+use self::winograd::{F11, F23, F25, F27, F43, F47};
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{Avx2, Avx512};
 use crate::simd::{Portable, Simd};
@@ -55,7 +57,7 @@ impl ConvShape {
 
 /// Counts changes of the layouts that kernels want their weights in. Whoever keeps packed weights in a file keeps this
 /// number beside them, and does not use them with another.
-pub const PACKED_LAYOUTS: u32 = 1;
+pub const PACKED_LAYOUTS: u32 = 2;
 
 /// Weights as they lie in a file.
 #[derive(Clone, Copy, Debug)]
@@ -122,10 +124,15 @@ pub struct ConvKernel {
     pub name: &'static str,
     /// The level it is compiled for.
     pub level: Level,
+    /// How it adds up: kernels of the same level and arithmetic give the same bits.
+    pub arithmetic: &'static str,
     /// How it wants weights: kernels of the same level and layout can share packed weights.
     pub layout: &'static str,
     /// Whether it can compute a shape.
     pub fits: fn(&ConvShape) -> bool,
+    /// What one picture costs, for comparison with the other kernels of the level: about as many as vector multiplications
+    /// take the time. Depends on the shape alone, so that no answer depends on when or where it was computed.
+    pub cost: fn(&ConvShape) -> f64,
     /// The floats packed weights take. Depends only on the window's size and the numbers of channels.
     pub packed_len: fn(&ConvShape) -> usize,
     /// Reorders some rows of the weights, seen as a matrix `[taps · input channels][output channels]`, into a slice of
@@ -153,22 +160,69 @@ pub static CONV_KERNELS: &[ConvKernel] = &[
     #[cfg(target_arch = "x86_64")]
     direct::kernel::<Avx512>(),
     #[cfg(target_arch = "x86_64")]
+    winograd::kernel::<Avx512, F43, F43>("winograd 4x4"),
+    #[cfg(target_arch = "x86_64")]
+    winograd::kernel::<Avx512, F23, F23>("winograd 2x2"),
+    #[cfg(target_arch = "x86_64")]
+    winograd::kernel::<Avx512, F25, F25>("winograd 2x2 of 5x5"),
+    #[cfg(target_arch = "x86_64")]
+    winograd::kernel::<Avx512, F11, F43>("winograd 1x4"),
+    #[cfg(target_arch = "x86_64")]
+    winograd::kernel::<Avx512, F43, F11>("winograd 4x1"),
+    #[cfg(target_arch = "x86_64")]
+    winograd::kernel::<Avx512, F11, F47>("winograd 1x4 of 1x7"),
+    #[cfg(target_arch = "x86_64")]
+    winograd::kernel::<Avx512, F47, F11>("winograd 4x1 of 7x1"),
+    #[cfg(target_arch = "x86_64")]
+    winograd::kernel::<Avx512, F11, F27>("winograd 1x2 of 1x7"),
+    #[cfg(target_arch = "x86_64")]
+    winograd::kernel::<Avx512, F27, F11>("winograd 2x1 of 7x1"),
+    #[cfg(target_arch = "x86_64")]
     stream::kernel::<Avx2>(),
     #[cfg(target_arch = "x86_64")]
     strip::kernel::<Avx2>(),
     #[cfg(target_arch = "x86_64")]
     direct::kernel::<Avx2>(),
+    #[cfg(target_arch = "x86_64")]
+    winograd::kernel::<Avx2, F43, F43>("winograd 4x4"),
+    #[cfg(target_arch = "x86_64")]
+    winograd::kernel::<Avx2, F23, F23>("winograd 2x2"),
+    #[cfg(target_arch = "x86_64")]
+    winograd::kernel::<Avx2, F25, F25>("winograd 2x2 of 5x5"),
+    #[cfg(target_arch = "x86_64")]
+    winograd::kernel::<Avx2, F11, F43>("winograd 1x4"),
+    #[cfg(target_arch = "x86_64")]
+    winograd::kernel::<Avx2, F43, F11>("winograd 4x1"),
+    #[cfg(target_arch = "x86_64")]
+    winograd::kernel::<Avx2, F11, F47>("winograd 1x4 of 1x7"),
+    #[cfg(target_arch = "x86_64")]
+    winograd::kernel::<Avx2, F47, F11>("winograd 4x1 of 7x1"),
+    #[cfg(target_arch = "x86_64")]
+    winograd::kernel::<Avx2, F11, F27>("winograd 1x2 of 1x7"),
+    #[cfg(target_arch = "x86_64")]
+    winograd::kernel::<Avx2, F27, F11>("winograd 2x1 of 7x1"),
     stream::kernel::<Portable>(),
     strip::kernel::<Portable>(),
     direct::kernel::<Portable>(),
+    winograd::kernel::<Portable, F43, F43>("winograd 4x4"),
+    winograd::kernel::<Portable, F23, F23>("winograd 2x2"),
+    winograd::kernel::<Portable, F25, F25>("winograd 2x2 of 5x5"),
+    winograd::kernel::<Portable, F11, F43>("winograd 1x4"),
+    winograd::kernel::<Portable, F43, F11>("winograd 4x1"),
+    winograd::kernel::<Portable, F11, F47>("winograd 1x4 of 1x7"),
+    winograd::kernel::<Portable, F47, F11>("winograd 4x1 of 7x1"),
+    winograd::kernel::<Portable, F11, F27>("winograd 1x2 of 1x7"),
+    winograd::kernel::<Portable, F27, F11>("winograd 2x1 of 7x1"),
     REFERENCE,
 ];
 
 const REFERENCE: ConvKernel = ConvKernel {
     name: "reference",
     level: Level::Portable,
+    arithmetic: "float64",
     layout: "hwio",
     fits: |_| true,
+    cost: |_| f64::INFINITY,
     packed_len: |shape| shape.taps() * shape.input.channels * shape.output.channels,
     pack_rows: |shape, filter, rows, packed, _| {
         pack::plain(shape.depth(), shape.output.channels, filter, rows, packed);
@@ -177,10 +231,33 @@ const REFERENCE: ConvKernel = ConvKernel {
     run: |conv, _| reference::conv(conv),
 };
 
+/// The kernels of a level that can compute a shape, each with what it costs, best first.
+///
+/// The arithmetic is chosen for one picture, so that a picture's answer does not depend on the others of its batch; among
+/// kernels of the same arithmetic, the table's order decides.
+pub fn candidates(shape: &ConvShape, level: Level) -> Vec<(&'static ConvKernel, f64)> {
+    let alone = ConvShape {
+        input: Map { batch: shape.input.batch.min(1), ..shape.input },
+        output: Map { batch: shape.output.batch.min(1), ..shape.output },
+        ..*shape
+    };
+    let suits = |kernel: &&ConvKernel| kernel.level == level && (kernel.fits)(shape);
+    let mut found: Vec<_> = CONV_KERNELS.iter().filter(suits).map(|kernel| (kernel, (kernel.cost)(&alone))).collect();
+    found.sort_by(|a, b| a.1.total_cmp(&b.1));
+    found
+}
+
 /// The best kernel of a level for a shape.
 pub fn choose_conv(shape: &ConvShape, level: Level) -> &'static ConvKernel {
-    let suits = |kernel: &&ConvKernel| kernel.level == level && (kernel.fits)(shape);
-    CONV_KERNELS.iter().find(suits).unwrap_or(&CONV_KERNELS[CONV_KERNELS.len() - 1])
+    candidates(shape, level).first().map_or(&CONV_KERNELS[CONV_KERNELS.len() - 1], |best| best.0)
+}
+
+/// The arithmetic of the definition: products added tap by tap and channel by channel.
+const DEFINITION: &str = "definition";
+
+/// What a convolution by its definition costs; see [`ConvKernel::cost`].
+fn cost_of_definition<S: Simd>(shape: &ConvShape) -> f64 {
+    (shape.output.pixels() * shape.depth() * shape.output.channels.div_ceil(S::LANES)) as f64
 }
 
 /// Output channels of a panel of packed weights.
