@@ -1,8 +1,9 @@
 //! Times every convolution of four networks and adds them up.
 //!
-//!     cargo bench -p lorgnette-bench --bench networks [-- [--threads N] [--level L] [--layer PART_OF_NAME] [NETWORK...]]
+//!     cargo bench -p lorgnette-bench --bench networks [-- [--threads N] [--level L] [--layer PART_OF_NAME] [--all] [NETWORK...]]
 //!
-//! Layers of a network are timed in turns, so that each finds the caches as its predecessor left them.
+//! Layers of a network are timed in turns, so that each finds the caches as its predecessor left them. With `--all`, every
+//! kernel that can compute a layer is timed, in turns too, and set against what the choice takes it to cost.
 
 use std::time::{Duration, Instant};
 
@@ -16,12 +17,14 @@ const ROUNDS: usize = 15;
 fn main() {
     let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
     let (mut threads, mut level, mut part, mut networks) = (2, Level::best(), String::new(), Vec::new());
+    let mut all = false;
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().expect("a value after an option");
         match argument.as_str() {
             "--threads" => threads = value().parse().expect("a number of threads"),
             "--level" => level = value().parse().expect("a level"),
             "--layer" => part = value(),
+            "--all" => all = true,
             _ => networks.push(argument),
         }
     }
@@ -32,7 +35,11 @@ fn main() {
             let layers = layers::all().into_iter();
             let layers: Vec<Layer> =
                 layers.filter(|layer| layer.network == network && layer.to_string().contains(&part)).collect();
-            time_layers(network, &layers, level, &pool);
+            if all {
+                compare_kernels(network, &layers, level, &pool);
+            } else {
+                time_layers(network, &layers, level, &pool);
+            }
         }
     }
 }
@@ -71,6 +78,27 @@ fn time_layers(network: &str, layers: &[Layer], level: Level, pool: &Pool) {
     }
     let rate = flops as f64 / least / 1e6;
     println!("{:56} {least:>10.3} {usual:>10.3} {rate:>9.1} {:>4.0}% of {peak:.0}", "all", 100.0 * rate / peak);
+}
+
+/// Every kernel of every layer that has more than one: its time, and beside the chosen one's the measured and the reckoned.
+fn compare_kernels(network: &str, layers: &[Layer], level: Level, pool: &Pool) {
+    println!("\n{network:40}{:>24} {:>10} {:>10} {:>10}", "kernel", "min ms", "measured", "reckoned");
+    for layer in layers {
+        let mut trials = Trial::all(layer, level, pool);
+        let mut times = vec![Vec::new(); trials.len()];
+        for _ in 0..if trials.len() > 1 { ROUNDS } else { 0 } {
+            for ((trial, _), times) in trials.iter_mut().zip(&mut times) {
+                let start = Instant::now();
+                trial.run(pool);
+                times.push(ms(start.elapsed()));
+            }
+        }
+        let least: Vec<f64> = times.iter().filter_map(|times| times.iter().copied().reduce(f64::min)).collect();
+        for ((trial, cost), min) in trials.iter().zip(&least) {
+            let name = layer.to_string();
+            println!("{name:40}{:>24} {min:>10.3} {:>10.2} {cost:>10.2}", trial.kernel(), min / least[0]);
+        }
+    }
 }
 
 fn ms(time: Duration) -> f64 {

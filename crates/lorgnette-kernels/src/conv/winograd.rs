@@ -114,7 +114,7 @@ impl Schedule {
         let fitting = VALUES_BYTES / (points * values_step * size_of::<f32>());
         let block = fitting.clamp(SMALL_BLOCK, BLOCK * 36 / points.min(36));
         let filter = weights::packed_len::<S, V, H>(shape) * size_of::<f32>();
-        let together = threads > 1 && (tiles < threads * SMALL_BLOCK || filter > LARGE_FILTER);
+        let together = (threads > 1 && tiles < threads * SMALL_BLOCK) || filter > LARGE_FILTER;
         let blocks = match together {
             true => tiles.div_ceil(SHARED_BLOCK * 36 / points.min(36)),
             // As many for each thread.

@@ -71,23 +71,29 @@ struct Rows<const ROWS: usize, const VECS: usize> {
 impl<const ROWS: usize, const VECS: usize> Kernel for Rows<ROWS, VECS> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Product { a, a_step, b, c, depth, .. } = self.product;
+        let Product { a, a_step, mut b, c, depth, .. } = self.product;
+        let mut ahead = self.ahead;
+        // An address for each row: steps from one base would be reckoned anew, and the values kept on the stack meanwhile.
+        let rows: [_; ROWS] = std::array::from_fn(|r| a.wrapping_add(r * a_step));
         let mut sums = [[simd.splat(0.0); VECS]; ROWS];
-        let (mut a, mut b, mut ahead) = (a, b, self.ahead);
-        for _ in 0..depth / UNROLL {
+        let (whole, mut k) = (depth / UNROLL * UNROLL, 0);
+        while k < whole {
             for line in 0..PREFETCHES {
                 simd.prefetch(ahead.wrapping_add(line * LINE));
             }
             ahead = ahead.wrapping_add(PREFETCHES * LINE);
-            for k in 0..UNROLL {
-                // SAFETY: there are at least `UNROLL` more columns of `a` and rows of `b`.
-                unsafe { step(simd, a.wrapping_add(k), a_step, b.wrapping_add(k * panel_width::<S>()), &mut sums) };
+            for more in 0..UNROLL {
+                // SAFETY: `k + more` is less than `depth`.
+                unsafe { step(simd, &rows, k + more, b.wrapping_add(more * panel_width::<S>()), &mut sums) };
             }
-            (a, b) = (a.wrapping_add(UNROLL), b.wrapping_add(UNROLL * panel_width::<S>()));
+            b = b.wrapping_add(UNROLL * panel_width::<S>());
+            k += UNROLL;
         }
-        for k in 0..depth % UNROLL {
-            // SAFETY: there is a column of `a` and a row of `b` for each of these.
-            unsafe { step(simd, a.wrapping_add(k), a_step, b.wrapping_add(k * panel_width::<S>()), &mut sums) };
+        while k < depth {
+            // SAFETY: `k` is less than `depth`.
+            unsafe { step(simd, &rows, k, b, &mut sums) };
+            b = b.wrapping_add(panel_width::<S>());
+            k += 1;
         }
         for (r, sums) in sums.iter().enumerate() {
             for (v, sum) in sums.iter().enumerate() {
@@ -101,13 +107,13 @@ impl<const ROWS: usize, const VECS: usize> Kernel for Rows<ROWS, VECS> {
 /// Adds one input channel's products.
 ///
 /// # Safety
-/// `a` can be read at `ROWS` places `a_step` floats apart, `VECS` vectors can be read at `b`.
+/// Each row has more than `k` floats, `VECS` vectors can be read at `b`.
 #[inline(always)]
 #[expect(clippy::needless_range_loop, reason = "constant indices become registers; iterators became memory")]
 unsafe fn step<S: Simd, const ROWS: usize, const VECS: usize>(
     simd: S,
-    a: *const f32,
-    a_step: usize,
+    rows: &[*const f32; ROWS],
+    k: usize,
     b: *const f32,
     sums: &mut [[S::F; VECS]; ROWS],
 ) {
@@ -118,7 +124,7 @@ unsafe fn step<S: Simd, const ROWS: usize, const VECS: usize>(
     }
     for r in 0..ROWS {
         // SAFETY: the caller vouches for it.
-        let x = simd.splat(unsafe { *a.wrapping_add(r * a_step) });
+        let x = simd.splat(unsafe { *rows[r].wrapping_add(k) });
         for v in 0..VECS {
             sums[r][v] = simd.mul_add(x, weights[v], sums[r][v]);
         }
