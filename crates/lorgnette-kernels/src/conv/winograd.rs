@@ -30,7 +30,7 @@ use self::form::{Form, MOST_OUTPUTS, MOST_POINTS};
 use self::grid::Grid;
 use self::product::Product;
 use self::weights::points;
-use super::{Conv, ConvKernel, ConvShape, Residual, panel_width, split};
+use super::{Conv, ConvKernel, ConvShape, Residual, panel_width, split, with_reading};
 use crate::blocks::Shared;
 use crate::simd::{Kernel, Simd};
 use crate::{Clamp, Pool};
@@ -58,21 +58,19 @@ fn fits<V: Form, H: Form>(shape: &ConvShape) -> bool {
         && !shape.input.is_empty()
 }
 
-/// Vector instructions for one vector of a tile's values or outputs, beside loads and stores, for each of its points.
-const TRANSFORM: f64 = 5.0;
+/// What one vector of values or outputs costs at each point, its loads and stores included.
+const TRANSFORM: f64 = 12.0;
 /// What a multiplication costs beside the same in a direct convolution: its sums are shorter, and go through memory.
 const PRODUCT: f64 = 1.15;
-/// What one float of the filter costs that a task reads, in vectors' multiplications.
-const FILTER: f64 = 0.05;
 
 /// See [`ConvKernel::cost`].
 fn cost<S: Simd, V: Form, H: Form>(shape: &ConvShape) -> f64 {
     let vectors = |channels: usize| channels.div_ceil(S::LANES) as f64;
     let (inputs, outputs) = (shape.input.channels, shape.output.channels);
     let values = (Grid::new::<V, H>(shape).per_picture() * points::<V, H>()) as f64;
-    let products = PRODUCT * values * inputs as f64 * vectors(outputs);
     let transforms = TRANSFORM * values * (vectors(inputs) + vectors(outputs));
-    products + transforms + FILTER * (points::<V, H>() * inputs * outputs) as f64
+    let products = PRODUCT * values * inputs as f64 * vectors(outputs);
+    transforms + with_reading::<S>(products, points::<V, H>() * inputs * outputs)
 }
 
 /// How the work is divided.

@@ -1,6 +1,7 @@
 //! The filter's values at the points, packed for products: `[panel of output channels][point][input channel][channel of
 //! the panel]`. And the way back to the filter, for what products at points cannot give.
 
+use std::marker::PhantomData;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
@@ -8,7 +9,7 @@ use super::form::{Form, MOST_POINTS, MOST_TAPS};
 use crate::Pool;
 use crate::conv::pack::Source;
 use crate::conv::{ConvShape, Filter, panel_width, split};
-use crate::simd::Simd;
+use crate::simd::{Kernel, Simd};
 
 /// Points of a two-dimensional form.
 pub(super) const fn points<V: Form, H: Form>() -> usize {
@@ -44,30 +45,51 @@ pub(super) fn pack_rows<S: Simd, V: Form, H: Form>(
             for k in rows.clone() {
                 source.copy(k, panel * width, &mut values[k * width..][..width]);
             }
-            for input in rows.start.max(last)..rows.end.max(last) {
-                transform::<V, H>(&mut values, input - last, inputs, width);
-            }
+            let complete = rows.start.max(last) - last..rows.end.max(last) - last;
+            S::dispatch(Transform { values: &mut values, complete, inputs, width, forms: PhantomData::<(V, H)> });
         }
     });
 }
 
-/// Replaces the taps of an input channel by their values at the points, reckoned in float64.
-fn transform<V: Form, H: Form>(values: &mut [f32], input: usize, inputs: usize, width: usize) {
-    let place = |n: usize, channel: usize| (n * inputs + input) * width + channel;
-    let vertical: [_; MOST_POINTS] = std::array::from_fn(|point| V::filter(point.min(V::POINTS - 1)));
-    let horizontal: [_; MOST_POINTS] = std::array::from_fn(|point| H::filter(point.min(H::POINTS - 1)));
-    for channel in 0..width {
-        let mut rows = [[0.0; MOST_TAPS]; MOST_POINTS];
-        for (vertical, row) in vertical.iter().zip(&mut rows).take(V::POINTS) {
-            for (x, value) in row[..H::TAPS].iter_mut().enumerate() {
-                let tap = |y: usize| f64::from(values[place(y * H::TAPS + x, channel)]);
-                *value = (0..V::TAPS).map(|y| vertical[y] * tap(y)).sum::<f64>();
-            }
-        }
-        for (y, row) in rows[..V::POINTS].iter().enumerate() {
-            for (x, horizontal) in horizontal[..H::POINTS].iter().enumerate() {
-                let value: f64 = (0..H::TAPS).map(|tap| horizontal[tap] * row[tap]).sum();
-                values[place(y * H::POINTS + x, channel)] = value as f32;
+/// Output channels that are transformed at once.
+const CHUNK: usize = 8;
+
+/// Replaces the taps of some input channels by their values at the points, reckoned in float64.
+struct Transform<'a, V, H> {
+    values: &'a mut [f32],
+    complete: Range<usize>,
+    inputs: usize,
+    width: usize,
+    forms: PhantomData<(V, H)>,
+}
+
+impl<V: Form, H: Form> Kernel for Transform<'_, V, H> {
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        let vertical: [_; MOST_POINTS] = std::array::from_fn(|point| V::filter(point.min(V::POINTS - 1)));
+        let horizontal: [_; MOST_POINTS] = std::array::from_fn(|point| H::filter(point.min(H::POINTS - 1)));
+        for input in self.complete {
+            for first in (0..self.width).step_by(CHUNK) {
+                let place = |n: usize| (n * self.inputs + input) * self.width + first;
+                let mut rows = [[[0.0; CHUNK]; MOST_TAPS]; MOST_POINTS];
+                for (row, vertical) in rows.iter_mut().zip(&vertical).take(V::POINTS) {
+                    for (x, sums) in row.iter_mut().enumerate().take(H::TAPS) {
+                        for (y, factor) in vertical.iter().enumerate().take(V::TAPS) {
+                            let taps = &self.values[place(y * H::TAPS + x)..][..CHUNK];
+                            sums.iter_mut().zip(taps).for_each(|(sum, tap)| *sum += factor * f64::from(*tap));
+                        }
+                    }
+                }
+                for (y, row) in rows.iter().enumerate().take(V::POINTS) {
+                    for (x, horizontal) in horizontal.iter().enumerate().take(H::POINTS) {
+                        let mut sums = [0.0; CHUNK];
+                        for (taps, factor) in row.iter().zip(horizontal).take(H::TAPS) {
+                            sums.iter_mut().zip(taps).for_each(|(sum, tap)| *sum += factor * tap);
+                        }
+                        let values = &mut self.values[place(y * H::POINTS + x)..][..CHUNK];
+                        values.iter_mut().zip(sums).for_each(|(value, sum)| *value = sum as f32);
+                    }
+                }
             }
         }
     }
