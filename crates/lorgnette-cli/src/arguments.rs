@@ -152,6 +152,11 @@ impl PhotoArguments {
         }
     }
 
+    /// Whether photos are turned as EXIF says.
+    pub(crate) fn turns_upright(&self) -> bool {
+        !self.ignore_orientation
+    }
+
     /// Whether folders within folders are looked into.
     pub(crate) fn is_recursive(&self) -> bool {
         self.recursive || !self.no_recursive
@@ -175,8 +180,8 @@ pub(crate) struct InputArguments {
     mean: Option<Mean>,
 
     /// What to multiply by after that
-    #[arg(long, value_name = "S", allow_hyphen_values = true, value_parser = finite)]
-    scale: Option<f32>,
+    #[arg(long, value_name = "F", allow_hyphen_values = true, value_parser = finite)]
+    factor: Option<f32>,
 
     /// The names of the classes, one a line
     #[arg(long, value_name = "FILE")]
@@ -190,7 +195,7 @@ impl InputArguments {
             size: self.size.map(|Size(size)| size),
             preprocess: self.preprocess,
             mean: self.mean.map(|Mean(mean)| mean),
-            scale: self.scale,
+            scale: self.factor,
             labels: self.labels.clone(),
             ..options
         }
@@ -252,6 +257,12 @@ impl FromStr for Mean {
             _ => Err("give three numbers with commas between them, such as 123.68,116.78,103.94, or one".into()),
         }
     }
+}
+
+/// A share, 0 to 1.
+pub(crate) fn share(text: &str) -> Result<f32, String> {
+    let share = finite(text)?;
+    if (0.0..=1.0).contains(&share) { Ok(share) } else { Err("give a number from 0 to 1".into()) }
 }
 
 /// A number that is one.

@@ -1,21 +1,28 @@
-//! Where the pictures of a run go that `--picture` and `--show-input` ask for.
+//! Where the files of a run go that `--picture`, `--npy` and the like ask for.
 //!
 //! For one photo they name a file, for several a folder. Every place is settled before the first photo is opened, so
 //! that it depends neither on threads nor on which photos fail; and no place is another's or a photo's own.
 
 use std::collections::HashSet;
-use std::ffi::OsString;
-use std::fs;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
+use std::{fmt, fs};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::photos::Photo;
 
-/// Formats that are written, by the ending of the file.
-const ENDINGS: [&str; 4] = ["png", "jpg", "jpeg", "jpe"];
-/// What is written into folders: it loses nothing.
-const DEFAULT_ENDING: &str = "png";
+/// What can be written, by the ending of the file; the first is written into folders.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Endings(&'static [&'static str]);
+
+/// Pictures: PNG loses nothing.
+pub(crate) const PICTURES: Endings = Endings(&["png", "jpg", "jpeg", "jpe"]);
+/// Drawings, which can be vectors too.
+pub(crate) const FIGURES: Endings = Endings(&["png", "jpg", "jpeg", "jpe", "svg"]);
+/// NumPy's arrays.
+pub(crate) const ARRAYS: Endings = Endings(&["npy"]);
+
 /// What a picture of the photo from standard input is called.
 const STANDARD_INPUT_STEM: &str = "stdin";
 
@@ -39,22 +46,46 @@ impl<'a> Gallery<'a> {
     ///
     /// # Errors
     /// If `out` does not suit, or the folder cannot be made.
-    pub(crate) fn places(&mut self, out: &Path, option: &str) -> Result<Vec<PathBuf>> {
-        self.try_places(out).with_context(|| format!("{option} {}", out.display()))
+    pub(crate) fn places(&mut self, out: &Path, option: &str, endings: Endings) -> Result<Vec<PathBuf>> {
+        self.try_places(out, |_| endings.0[0].into()).with_context(|| format!("{option} {}", out.display()))
     }
 
-    fn try_places(&mut self, out: &Path) -> Result<Vec<PathBuf>> {
+    /// The same, if `out` is given.
+    pub(crate) fn places_for(
+        &mut self,
+        out: &Option<PathBuf>,
+        option: &str,
+        endings: Endings,
+    ) -> Result<Option<Vec<PathBuf>>> {
+        out.as_deref().map(|out| self.places(out, option, endings)).transpose()
+    }
+
+    /// A place for a changed copy of each photo in `out`: the file itself, or files in that folder with the photos' own
+    /// endings, or the first of [`PICTURES`] where that cannot be written.
+    ///
+    /// # Errors
+    /// As [`Gallery::places`].
+    pub(crate) fn copies(&mut self, out: &Path, option: &str) -> Result<Vec<PathBuf>> {
+        let own = |photo: &Photo| {
+            let path = photo.path().filter(|path| PICTURES.has(path));
+            path.and_then(Path::extension).map(OsStr::to_owned)
+        };
+        let places = self.try_places(out, |photo| own(photo).unwrap_or_else(|| PICTURES.0[0].into()));
+        places.with_context(|| format!("{option} {}", out.display()))
+    }
+
+    fn try_places(&mut self, out: &Path, ending: impl Fn(&Photo) -> OsString) -> Result<Vec<PathBuf>> {
         if !is_folder(out) {
             ensure!(self.photos.len() == 1, "there are {} photos: name a folder", self.photos.len());
             ensure!(self.take(out), "this would overwrite the photo, or another picture of it");
             return Ok(vec![out.to_owned()]);
         }
         fs::create_dir_all(out).context("the folder cannot be made")?;
-        Ok(self.photos.iter().map(|photo| self.place_in(out, photo)).collect())
+        Ok(self.photos.iter().map(|photo| self.place_in(out, photo, &ending(photo))).collect())
     }
 
     /// A place in a folder, named after the photo and numbered if that is taken.
-    fn place_in(&mut self, folder: &Path, photo: &Photo) -> PathBuf {
+    fn place_in(&mut self, folder: &Path, photo: &Photo, ending: &OsStr) -> PathBuf {
         let stem = photo.path().map_or(Some(STANDARD_INPUT_STEM.as_ref()), Path::file_stem);
         let stem = stem.unwrap_or("photo".as_ref());
         let place = |number: usize| {
@@ -62,7 +93,8 @@ impl<'a> Gallery<'a> {
             if number > 1 {
                 name.push(format!("-{number}"));
             }
-            name.push(format!(".{DEFAULT_ENDING}"));
+            name.push(".");
+            name.push(ending);
             folder.join(name)
         };
         let places = (1..).map(place);
@@ -79,12 +111,32 @@ impl<'a> Gallery<'a> {
 ///
 /// # Errors
 /// If the file's ending is none that can be written.
-pub(crate) fn check(out: Option<&Path>, option: &str) -> Result<()> {
+pub(crate) fn check(out: Option<&Path>, option: &str, endings: Endings) -> Result<()> {
     match out {
-        Some(out) if !is_folder(out) && !has_known_ending(out) => {
-            bail!("{option} {}: end the name in .png or .jpg, or name a folder", out.display())
+        Some(out) if !is_folder(out) && !endings.has(out) => {
+            bail!("{option} {}: end the name in {endings}, or name a folder", out.display())
         }
         _ => Ok(()),
+    }
+}
+
+impl Endings {
+    /// Whether a file's name has one of them.
+    pub(crate) fn has(self, out: &Path) -> bool {
+        let ending = out.extension().and_then(|ending| ending.to_str());
+        ending.is_some_and(|ending| self.0.iter().any(|known| known.eq_ignore_ascii_case(ending)))
+    }
+}
+
+impl fmt::Display for Endings {
+    /// Those that people use: `.png or .jpg`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let common = self.0.iter().filter(|ending| !matches!(**ending, "jpeg" | "jpe"));
+        let common: Vec<String> = common.map(|ending| format!(".{ending}")).collect();
+        match common.split_last() {
+            Some((last, others)) if !others.is_empty() => write!(f, "{} or {last}", others.join(", ")),
+            _ => f.write_str(&common.concat()),
+        }
     }
 }
 
@@ -93,11 +145,6 @@ fn is_folder(out: &Path) -> bool {
     let ends_as_folder =
         out.as_os_str().as_encoded_bytes().last().is_some_and(|&last| std::path::is_separator(last.into()));
     ends_as_folder || out.is_dir() || (out.extension().is_none() && !out.exists())
-}
-
-fn has_known_ending(out: &Path) -> bool {
-    let ending = out.extension().and_then(|ending| ending.to_str());
-    ending.is_some_and(|ending| ENDINGS.iter().any(|known| known.eq_ignore_ascii_case(ending)))
 }
 
 /// The path without links and detours, as far as it exists.

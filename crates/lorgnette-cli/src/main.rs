@@ -14,6 +14,7 @@
 #![forbid(unsafe_code)]
 
 mod arguments;
+mod bar;
 mod gallery;
 mod in_order;
 mod messages;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail, ensure};
 use glob::MatchOptions;
 use lorgnette::Picture;
-use lorgnette::picture::{OpenOptions, PictureError};
+use lorgnette::picture::{OpenOptions, PictureError, has_photo_ending};
 use walkdir::{DirEntry, WalkDir};
 
 use crate::arguments::PhotoArguments;
@@ -16,8 +16,6 @@ use crate::arguments::PhotoArguments;
 const STANDARD_INPUT: &str = "-";
 /// What messages call it.
 const STANDARD_INPUT_NAME: &str = "standard input";
-/// Endings of the files that are taken from folders. A file that is named itself may have any.
-const ENDINGS: [&str; 12] = ["jpg", "jpeg", "jpe", "jfif", "png", "gif", "bmp", "dib", "tif", "tiff", "webp", "pjpeg"];
 /// As a shell would expand a pattern.
 const AS_SHELLS_DO: MatchOptions =
     MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
@@ -54,11 +52,18 @@ impl Photo {
 
     /// Opens it.
     pub(crate) fn open(&self, options: &OpenOptions) -> Result<Picture> {
-        match &self.source {
-            Source::File(path) => Ok(options.open(path)?),
-            Source::StandardInput => Ok(read_standard_input(options)?.named(STANDARD_INPUT)),
+        Ok(self.open_with_file(options)?.0)
+    }
+
+    /// Opens it, and gives the bytes of its file too.
+    pub(crate) fn open_with_file(&self, options: &OpenOptions) -> Result<(Picture, Vec<u8>)> {
+        let bytes = match &self.source {
+            Source::File(path) => options.read(path)?,
+            Source::StandardInput => read_standard_input(options)?,
             Source::Nowhere(why) => bail!("{why}"),
-        }
+        };
+        let name = if matches!(self.source, Source::StandardInput) { STANDARD_INPUT_NAME } else { &self.name };
+        Ok((options.decode(&bytes, name)?.named(&self.name), bytes))
     }
 
     fn file(path: PathBuf) -> Self {
@@ -160,11 +165,6 @@ fn is_photo(entry: &DirEntry) -> bool {
     entry.file_type().is_file() && has_photo_ending(entry.path())
 }
 
-fn has_photo_ending(path: &Path) -> bool {
-    let ending = path.extension().and_then(|ending| ending.to_str());
-    ending.is_some_and(|ending| ENDINGS.iter().any(|known| known.eq_ignore_ascii_case(ending)))
-}
-
 /// The paths in a list, one a line.
 fn read_list(list: &Path) -> io::Result<Vec<PathBuf>> {
     let mut text = Vec::new();
@@ -190,13 +190,13 @@ fn path_of(line: &[u8]) -> PathBuf {
 }
 
 /// One byte past the limit is enough to refuse a photo.
-fn read_standard_input(options: &OpenOptions) -> Result<Picture, PictureError> {
+fn read_standard_input(options: &OpenOptions) -> Result<Vec<u8>, PictureError> {
     let name = STANDARD_INPUT_NAME;
     let mut bytes = Vec::new();
     let most = options.max_bytes.saturating_add(1);
     let read = io::stdin().lock().take(most).read_to_end(&mut bytes);
     read.map_err(|source| PictureError::Read { name: name.into(), source })?;
-    options.decode(&bytes, name)
+    Ok(bytes)
 }
 
 #[cfg(test)]

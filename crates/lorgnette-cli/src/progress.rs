@@ -16,6 +16,8 @@ const REDRAWS_A_SECOND: u8 = 10;
 #[derive(Debug)]
 pub(crate) struct Progress {
     total: usize,
+    /// What is counted, such as "photos".
+    noun: &'static str,
     done: usize,
     started: Instant,
     /// Whether anybody wants to see it.
@@ -26,11 +28,12 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Progress through `total` items; never shown for one alone, without a terminal, or with `--quiet`.
-    pub(crate) fn new(total: usize, messages: Messages) -> Self {
+    /// Progress through `total` items, which are called `noun`; never shown for one alone, without a terminal, or with
+    /// `--quiet`.
+    pub(crate) fn new(total: usize, noun: &'static str, messages: Messages) -> Self {
         let wanted = total > 1 && !messages.is_quiet() && io::stderr().is_terminal();
         let shares_terminal = io::stdout().is_terminal();
-        Self { total, done: 0, started: Instant::now(), wanted, shares_terminal, bar: None }
+        Self { total, noun, done: 0, started: Instant::now(), wanted, shares_terminal, bar: None }
     }
 
     /// One more is done.
@@ -61,7 +64,8 @@ impl Progress {
     fn drawn(&self) -> ProgressBar {
         let target = ProgressDrawTarget::stderr_with_hz(REDRAWS_A_SECOND);
         let bar = ProgressBar::with_draw_target(Some(self.total as u64), target).with_elapsed(self.started.elapsed());
-        let style = ProgressStyle::with_template("{wide_bar} {pos} of {len} photos, {msg} left");
+        let style =
+            ProgressStyle::with_template(&format!("{{wide_bar}} {{pos}} of {{len}} {}, {{msg}} left", self.noun));
         bar.with_style(style.expect("a sound template")).with_position(self.done as u64).with_message(self.left())
     }
 

@@ -68,7 +68,7 @@ where
     W: FnMut(usize, &Photo) -> Result<A> + Send,
 {
     let started = Instant::now();
-    let progress = Progress::new(photos.len(), messages);
+    let progress = Progress::new(photos.len(), "photos", messages);
     let out = BufWriter::new(io::stdout().lock());
     let mut sheet = Sheet { out, format, messages, progress, failed: 0, refused: None };
     if sheet.put(|out| out.write_all(header.as_bytes())).is_continue() {

@@ -1,10 +1,13 @@
 //! What the program can be told to do.
 
 mod bench;
+mod blur;
 mod classify;
 mod embed;
+mod evaluate;
 mod explain;
 mod graph;
+mod map;
 mod models;
 mod run;
 
@@ -19,7 +22,10 @@ use crate::messages::Messages;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     Classify(classify::Arguments),
+    Map(map::Arguments),
+    Blur(blur::Arguments),
     Embed(embed::Arguments),
+    Evaluate(evaluate::Arguments),
     Run(run::Arguments),
     Explain(explain::Arguments),
     Bench(bench::Arguments),
@@ -32,7 +38,10 @@ impl Verb {
     pub(crate) fn run(self, global: &Global, messages: &Messages) -> Result<Outcome> {
         match self {
             Self::Classify(arguments) => classify::run(&arguments, global, *messages),
+            Self::Map(arguments) => map::run(&arguments, global, *messages),
+            Self::Blur(arguments) => blur::run(&arguments, global, *messages),
             Self::Embed(arguments) => embed::run(&arguments, global, *messages),
+            Self::Evaluate(arguments) => evaluate::run(&arguments, global, *messages),
             Self::Run(arguments) => run::run(&arguments, global, *messages),
             Self::Explain(arguments) => explain::run(&arguments, global, *messages),
             Self::Bench(arguments) => bench::run(&arguments, global, *messages),

@@ -47,6 +47,8 @@ pub(crate) struct DenseGraph {
     pub(crate) graph: Graph,
     /// The node that the picture is fed to.
     pub(crate) input: NodeId,
+    /// Whether channels are weighed by what the whole picture has of them (squeeze and excitation).
+    pub(crate) looks_at_all: bool,
 }
 
 /// Rewrites a network with one output, its scores. `shaped` is `graph` specialised to the size it was trained for: its
@@ -60,6 +62,7 @@ pub(crate) fn rewrite(graph: &Graph, shaped: &Shaped, dense: Dense) -> Result<De
         spine,
         dense,
         places: vec![Place::default(); graph.nodes().len()],
+        looks_at_all: false,
         out: Graph::new(),
         moved: Vec::with_capacity(graph.nodes().len()),
     };
@@ -70,7 +73,7 @@ pub(crate) fn rewrite(graph: &Graph, shaped: &Shaped, dense: Dense) -> Result<De
     let outputs = graph.outputs().iter().map(|id| rewriting.moved[id.index()]).collect();
     let input = rewriting.moved[start.index()];
     rewriting.out.set_outputs(outputs);
-    Ok(DenseGraph { graph: rewriting.out, input })
+    Ok(DenseGraph { graph: rewriting.out, input, looks_at_all: rewriting.looks_at_all })
 }
 
 /// What became of a node's map.
@@ -97,6 +100,7 @@ struct Rewriting<'a> {
     spine: Spine,
     dense: Dense,
     places: Vec<Place>,
+    looks_at_all: bool,
     out: Graph,
     /// Where each node of the original is.
     moved: Vec<NodeId>,
@@ -141,8 +145,13 @@ impl Rewriting<'_> {
             Op::Conv2d(conv) => Op::Conv2d(self.convolution(id, node, conv)?),
             Op::DepthwiseConv2d(conv) => Op::DepthwiseConv2d(self.convolution(id, node, conv)?),
             Op::Pool(pool) => return self.pool(id, node, pool, inputs),
-            Op::Reduce { kind, .. } if self.spine.on[id.index()] && self.over_places(node) => {
-                Op::Pool(self.sliding_pool(id, node, *kind)?)
+            Op::Reduce { kind, .. } if self.over_places(node) => {
+                if self.spine.on[id.index()] {
+                    Op::Pool(self.sliding_pool(id, node, *kind)?)
+                } else {
+                    self.looks_at_all = true;
+                    node.op.clone()
+                }
             }
             Op::Reshape | Op::Squeeze { .. } | Op::ExpandDims if self.only_reshapes(id, node) => {
                 inputs.truncate(1);
@@ -189,6 +198,7 @@ impl Rewriting<'_> {
         }
         // A pool over the whole map on a branch weighs channels (squeeze and excitation); it stays global.
         if pool.kind == PoolKind::Average && self.covers_map(id, node, pool.kernel, pool.border) {
+            self.looks_at_all = true;
             let name = format!("{}/axes", node.name);
             let axes = self.out.constant(name, Tensor::from_i64(DType::I32, &[2], &[1, 2]));
             return Ok((Op::Reduce { kind: Reduction::Mean, keep_dims: true }, vec![inputs[0], axes]));

@@ -7,20 +7,22 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use lorgnette_kernels::Level;
 
-use crate::dense::{self, Dense, Field};
+use crate::dense::{self, Dense, DenseGraph, Field};
 use crate::error::{Error, Result};
 use crate::events::write_graph_event;
 use crate::export;
+use crate::fingerprint;
 use crate::graph::Graph;
 use crate::graph::shape::Shaped;
 use crate::graph::specialise::specialise;
+use crate::head::Head;
 use crate::import::{GraphDef, Ports};
 use crate::options::Options;
 use crate::passes::optimise;
 use crate::plan::{Activations, Packing, Plan, PlanOptions, Port};
 use crate::plan_file::{self, Opened};
 use crate::sink::write_whole;
-use crate::source::{Rebuilt, Source, check_no_zoo_options, node_name};
+use crate::source::{Headed, Rebuilt, Source, check_no_zoo_options, node_name};
 use crate::tensor::{DType, Tensor};
 use crate::weights::{Variables, write_bundle};
 use crate::zoo::Net;
@@ -41,14 +43,14 @@ pub struct Network {
 struct Model {
     name: String,
     file: Option<PathBuf>,
-    source: Source,
+    source: Arc<Source>,
     packing: Packing,
     plans: Mutex<Vec<Planned>>,
 }
 
 impl Model {
     fn new(name: String, file: Option<PathBuf>, source: Source) -> Self {
-        Self { name, file, source, packing: Packing::default(), plans: Mutex::default() }
+        Self { name, file, source: Arc::new(source), packing: Packing::default(), plans: Mutex::default() }
     }
 }
 
@@ -58,8 +60,23 @@ struct Planned {
     key: PlanKey,
     plan: Arc<Plan>,
     /// Where the cells of a dense map are.
-    fields: Option<[Field; 2]>,
+    geometry: Option<Geometry>,
     idle: Vec<Activations>,
+}
+
+/// What is known of a dense map besides its plan.
+#[derive(Clone, Copy, Debug)]
+struct Geometry {
+    rows: Field,
+    columns: Field,
+    looks_at_all: bool,
+}
+
+impl Geometry {
+    fn of(self, plan: Arc<Plan>) -> DensePlan {
+        let Self { rows, columns, looks_at_all } = self;
+        DensePlan { plan, rows, columns, looks_at_all }
+    }
 }
 
 impl Planned {
@@ -87,6 +104,9 @@ pub struct DensePlan {
     pub rows: Field,
     /// What its columns look at.
     pub columns: Field,
+    /// Whether channels are weighed by what the whole picture has of them (squeeze and excitation), so that the map of a part
+    /// is not a part of the map.
+    pub looks_at_all: bool,
 }
 
 /// Plans kept, beyond which the one unused for longest goes: photos of ever new sizes must not fill the memory.
@@ -104,10 +124,8 @@ impl Network {
             return Self::open_plan_file(path, options);
         }
         let source = Source::open(path, &options)?;
-        let name = match &source {
-            Source::Graph(def) => stem(&def.path().file_name().unwrap_or_default().to_string_lossy()).to_owned(),
-            Source::Zoo(rebuilt) => rebuilt.net.name.to_owned(),
-        };
+        let of_file = |file: &Path| stem(&file.file_name().unwrap_or_default().to_string_lossy()).to_owned();
+        let name = source.net().map_or_else(|| of_file(source.file()), |net| net.name.to_owned());
         let file = Some(source.file().to_owned());
         Ok(Self::new(name, file, source, options))
     }
@@ -156,12 +174,23 @@ impl Network {
         Self { model: Arc::new(Model::new(name, file, source)), options, stale: None }
     }
 
+    /// The same network under another name, with a classification layer of one's own on its features instead of what it
+    /// had behind them. `size` is of the pictures it will be shown (rows and columns). Weights are shared, plans are not.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] if it has no such features, [`Error::Input`] if the head does not fit them.
+    pub fn with_head(&self, name: &str, head: Head, size: [usize; 2]) -> Result<Self> {
+        let ports = self.ports()?;
+        let shaped = self.shaped(&ports, &[&head.features], 1, size)?;
+        let features = shaped.fact(shaped.graph.outputs()[0]).shape.clone();
+        let headed = Headed::new(self.model.source.clone(), &ports, head, &features)?;
+        let options = Options { input: None, output: None, ..self.options.clone() };
+        Ok(Self::new(name.to_owned(), self.model.file.clone(), Source::Headed(Box::new(headed)), options))
+    }
+
     /// The network of the zoo whose weights these are; `None` for a frozen graph.
     pub fn net(&self) -> Option<&'static Net> {
-        match &self.model.source {
-            Source::Graph(_) => None,
-            Source::Zoo(rebuilt) => Some(rebuilt.net),
-        }
+        self.model.source.net()
     }
 
     /// The graph's file, or what the names of the checkpoint's files begin with, as they lie on the disk; `None` for a
@@ -178,10 +207,7 @@ impl Network {
     /// The node that decodes photos, where `name` is it or what it reads, such as `DecodeJpeg/contents`. It is fed with the
     /// photo's pixels, `[height, width, channels]`.
     pub fn decoder(&self, name: &str) -> Option<&str> {
-        match &self.model.source {
-            Source::Graph(def) => def.decoder(name),
-            Source::Zoo(_) => None,
-        }
+        self.model.source.decoder(name)
     }
 
     /// Whether the network has a node, or an end point, of that name.
@@ -213,6 +239,17 @@ impl Network {
     /// If the graph does not make it clear; the message lists the candidates.
     pub fn ports(&self) -> Result<Ports> {
         self.model.source.ports(self.options.input.as_deref(), self.options.output.as_deref())
+    }
+
+    /// A digest (SHA-256) of everything that the value of `fetch` depends on but the picture: operations, how they are
+    /// joined, every weight, the CPU level. Equal digests give equal values to the last bit; the names of nodes and the
+    /// form of the file do not count.
+    ///
+    /// # Errors
+    /// If there is no such node, or a weight cannot be read.
+    pub fn fingerprint(&self, fetch: &str) -> Result<[u8; 32]> {
+        let graph = self.model.source.graph(&[], &[], &[fetch])?.pruned();
+        fingerprint::fingerprint(&graph, self.options.level)
     }
 
     /// The plan that computes `fetches` from `feeds` of these shapes, all by TensorFlow tensor name. Made once, then
@@ -268,30 +305,29 @@ impl Network {
             dense: Some(dense),
             level: self.options.level,
         };
-        if let Some((plan, Some([rows, columns]))) = self.kept(&key) {
-            return Ok(DensePlan { plan, rows, columns });
+        if let Some((plan, Some(geometry))) = self.kept(&key) {
+            return Ok(geometry.of(plan));
         }
         let (graph, trained) = self.graph_and_shapes(&ports, &[&ports.logits], 1, window)?;
-        let rewritten = dense::rewrite(&graph, &trained, dense)?;
-        let input = rewritten.graph.node(rewritten.input).name.clone();
-        let rewritten = rewritten.graph.pruned();
-        let shaped = specialise(&rewritten, &HashMap::from([(input.clone(), shape.to_vec())]))?;
+        let DenseGraph { graph, input, looks_at_all } = dense::rewrite(&graph, &trained, dense)?;
+        let input = graph.node(input).name.clone();
+        let shaped = specialise(&graph.pruned(), &HashMap::from([(input.clone(), shape.to_vec())]))?;
         let output = &shaped.fact(shaped.graph.outputs()[0]).shape;
         let fields = dense::fields(&shaped, &input).filter(|_| output.len() == 4);
         let [rows, columns] = fields.ok_or_else(|| {
             let what = format!("its answer over a picture, of shape {output:?}, is no map");
             Error::node(&ports.logits, "output", what)
         })?;
-        let plan = self.keep(key, shaped, fields)?;
-        Ok(DensePlan { plan, rows, columns })
+        let geometry = Geometry { rows, columns, looks_at_all };
+        Ok(geometry.of(self.keep(key, shaped, Some(geometry))?))
     }
 
     /// Plans a graph, and keeps the plan.
-    fn keep(&self, key: PlanKey, shaped: Shaped, fields: Option<[Field; 2]>) -> Result<Arc<Plan>> {
+    fn keep(&self, key: PlanKey, shaped: Shaped, geometry: Option<Geometry>) -> Result<Arc<Plan>> {
         let options = PlanOptions { level: self.options.level, memory_limit: self.options.memory_limit };
         let plan = Arc::new(Plan::new(&optimise(shaped), &self.model.packing, &options, &self.options.pool)?);
         let mut plans = self.plans();
-        plans.insert(0, Planned { key, plan: plan.clone(), fields, idle: Vec::new() });
+        plans.insert(0, Planned { key, plan: plan.clone(), geometry, idle: Vec::new() });
         plans.truncate(PLANS_KEPT);
         Ok(plan)
     }
@@ -301,11 +337,11 @@ impl Network {
     }
 
     /// The plan of that key, moved to the front.
-    fn kept(&self, key: &PlanKey) -> Option<(Arc<Plan>, Option<[Field; 2]>)> {
+    fn kept(&self, key: &PlanKey) -> Option<(Arc<Plan>, Option<Geometry>)> {
         let mut plans = self.plans();
         let at = plans.iter().position(|planned| planned.key == *key)?;
         plans[..=at].rotate_right(1);
-        Some((plans[0].plan.clone(), plans[0].fields))
+        Some((plans[0].plan.clone(), plans[0].geometry))
     }
 
     /// Runs a plan: `write` fills the inputs, `read` takes the outputs.
@@ -391,13 +427,11 @@ impl Network {
     /// As [`Network::ports`]; if the network does not take pictures of that size.
     pub fn end_points(&self, size: [usize; 2]) -> Result<Vec<(String, Vec<usize>)>> {
         let ports = self.ports()?;
-        let names = match &self.model.source {
-            Source::Zoo(rebuilt) => rebuilt.built.end_points.iter().map(|(name, _)| name.clone()).collect(),
-            Source::Graph(_) => {
-                let answers = [ports.features.clone(), Some(ports.logits.clone()), ports.probabilities.clone()];
-                answers.into_iter().flatten().collect::<Vec<_>>()
-            }
+        let answers = || {
+            let answers = [ports.features.clone(), Some(ports.logits.clone()), ports.probabilities.clone()];
+            answers.into_iter().flatten().collect::<Vec<_>>()
         };
+        let names = self.model.source.end_points().unwrap_or_else(answers);
         let fetches: Vec<&str> = names.iter().map(String::as_str).collect();
         let shaped = self.shaped(&ports, &fetches, 1, size)?;
         let shapes = shaped.graph.outputs().iter().map(|&id| shaped.fact(id).shape.clone());

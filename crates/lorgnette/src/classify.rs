@@ -1,5 +1,6 @@
 //! What is in a picture: the most probable classes.
 
+use crate::embed::features;
 use crate::error::Result;
 use crate::model::{Model, answers};
 use crate::picture::Picture;
@@ -30,6 +31,15 @@ pub struct Guess {
     pub probability: f32,
     /// The score before softmax.
     pub logit: f32,
+}
+
+/// What a network makes of a picture.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Examined {
+    /// One for each class, from 0 to 1, in the network's order.
+    pub probabilities: Vec<f32>,
+    /// One for each channel of what the classification layer reads; the mean over all places where that is a map.
+    pub features: Option<Vec<f32>>,
 }
 
 impl Classifier {
@@ -63,6 +73,22 @@ impl Classifier {
             let logits = values[0].1;
             let probabilities = values.get(1).map_or_else(|| softmax(logits), |(_, values)| values.to_vec());
             Prediction { guesses: self.best(logits, &probabilities, top) }
+        })
+    }
+
+    /// All that the network makes of a picture, in one run: the probability of every class, and the features the
+    /// classification layer reads, where it is clear which these are.
+    ///
+    /// # Errors
+    /// As [`classify`](Self::classify).
+    pub fn examine(&self, picture: &Picture) -> Result<Examined> {
+        let ports = self.model.ports();
+        let mut fetches = answers(ports);
+        let answers = fetches.len();
+        fetches.extend(ports.features.as_deref());
+        self.model.show(picture, &fetches, |values| Examined {
+            probabilities: if answers == 1 { softmax(values[0].1) } else { values[1].1.to_vec() },
+            features: values.get(answers).map(|(shape, values)| features(shape, values)),
         })
     }
 

@@ -8,9 +8,16 @@ use self::layout::Block;
 use self::text::Weight;
 use crate::picture::Picture;
 
-mod canvas;
+pub use self::blur::blur_preview;
+pub use self::map::{heat, map, overlay};
+
+mod blur;
+pub(crate) mod canvas;
 mod layout;
-mod text;
+mod legend;
+mod map;
+mod palette;
+pub(crate) mod text;
 
 /// Height of the em in pixels below which letters cannot be read.
 const SMALLEST_LETTERS: f32 = 13.0;

@@ -53,12 +53,14 @@ impl Embedder {
     pub fn embed(&self, picture: &Picture) -> Result<Vec<f32>> {
         self.model.show(picture, &[&self.end_point], |values| {
             let (shape, values) = values[0];
-            mean_over_places(values, shape.last().copied().unwrap_or(1))
+            features(shape, values)
         })
     }
 }
 
-fn mean_over_places(values: &[f32], channels: usize) -> Vec<f32> {
+/// An end point's values as features: of a map, the mean over all places.
+pub(crate) fn features(shape: &[usize], values: &[f32]) -> Vec<f32> {
+    let channels = shape.last().copied().unwrap_or(1);
     if values.len() == channels {
         return values.to_vec();
     }

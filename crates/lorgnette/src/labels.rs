@@ -13,11 +13,13 @@ use std::sync::OnceLock;
 use self::parse::Entry;
 
 mod beside;
+mod folder;
 mod map;
 mod nearest;
 mod parse;
 
 pub(crate) use beside::Beside;
+pub use folder::NotOneClass;
 
 /// ImageNet's thousand synsets, in their order, with their names (`oracle/make_labels.py`).
 const IMAGENET: &str = include_str!("labels/imagenet.txt");
@@ -126,6 +128,12 @@ impl Labels {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
+    }
+
+    /// The output that stands for nothing in particular, which networks of 1001 classes have first.
+    #[must_use]
+    pub fn background(&self) -> Option<usize> {
+        self.get(0).filter(|label| label.synset.is_none() && label.name == BACKGROUND).map(|label| label.index)
     }
 
     /// The label of an output; `None` past the last.

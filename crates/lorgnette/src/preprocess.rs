@@ -18,9 +18,12 @@ use self::normalise::Normaliser;
 use self::sample::Source;
 use crate::picture::Picture;
 
+pub(crate) use self::unresized::Unresized;
+
 mod framing;
 mod normalise;
 mod sample;
+mod unresized;
 
 /// How a family of networks wants its input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -151,12 +154,8 @@ impl Preprocess {
     #[must_use]
     pub fn normalise_whole(&self, picture: &Picture) -> (usize, usize, Vec<f32>) {
         let (height, width) = (picture.height(), picture.width());
-        let whole = Self { height, width, ..self.clone() };
-        whole.check();
-        let source = Source::new(picture, self.channels, self.unit());
-        let mut values = vec![0.0; whole.input_len()];
-        Framing::whole(height, width).sample(&source, self.channels, &mut values);
-        self.normaliser().apply(&mut values, self.channels);
+        let mut values = vec![0.0; height * width * self.channels];
+        Unresized::new(self, picture).part(0..height, 0..width, &mut values);
         (height, width, values)
     }
 

@@ -12,7 +12,8 @@ use serde::Serialize;
 
 use crate::Outcome;
 use crate::arguments::{Format, Global, InputArguments, PhotoArguments};
-use crate::gallery::{self, Gallery};
+use crate::bar::{BAR, bar};
+use crate::gallery::{self, Gallery, PICTURES};
 use crate::messages::Messages;
 use crate::model;
 use crate::photos::{self, Photo};
@@ -57,10 +58,6 @@ Examples:
   lorgnette classify cat.jpg --model inception.pb --size 299 --top 1";
 
 const CSV_HEADER: &str = "photo,rank,index,synset,name,probability,logit\n";
-/// Letters of the bar that stands for a probability of 1.
-const BAR: usize = 20;
-/// A letter's eighths, from one to all.
-const EIGHTHS: [char; 8] = ['▏', '▎', '▍', '▌', '▋', '▊', '▉', '█'];
 
 /// What is known of a photo in the end.
 struct Answer {
@@ -90,8 +87,8 @@ struct GuessJson<'a> {
 
 /// Names what is in the photos.
 pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
-    gallery::check(arguments.picture.as_deref(), "--picture")?;
-    gallery::check(arguments.show_input.as_deref(), "--show-input")?;
+    gallery::check(arguments.picture.as_deref(), "--picture", PICTURES)?;
+    gallery::check(arguments.show_input.as_deref(), "--show-input", PICTURES)?;
     let photos = photos::find(&arguments.photos)?;
     let drawings = Drawings::new(arguments, &photos)?;
     let model = model::open_for_photos(&arguments.input, global, messages)?;
@@ -146,10 +143,8 @@ struct Drawings {
 impl Drawings {
     fn new(arguments: &Arguments, photos: &[Photo]) -> Result<Self> {
         let mut gallery = Gallery::new(photos);
-        let mut places =
-            |out: &Option<PathBuf>, option| out.as_deref().map(|out| gallery.places(out, option)).transpose();
-        let pictures = places(&arguments.picture, "--picture")?;
-        Ok(Self { pictures, inputs: places(&arguments.show_input, "--show-input")? })
+        let pictures = gallery.places_for(&arguments.picture, "--picture", PICTURES)?;
+        Ok(Self { pictures, inputs: gallery.places_for(&arguments.show_input, "--show-input", PICTURES)? })
     }
 
     /// Draws what is wanted of one photo.
@@ -201,28 +196,4 @@ fn write_text(out: &mut dyn Write, answer: &Answer) -> io::Result<()> {
         writeln!(out, "{percent:>7.2} %  {:<BAR$}  {}", bar(guess.probability), guess.name)?;
     }
     Ok(())
-}
-
-/// A bar as long as the probability is large.
-fn bar(probability: f32) -> String {
-    // Casts saturate, and make nothing of NaN.
-    let eighths = ((probability * (BAR * EIGHTHS.len()) as f32).round() as usize).min(BAR * EIGHTHS.len());
-    let whole = std::iter::repeat_n('█', eighths / EIGHTHS.len());
-    let rest = (eighths % EIGHTHS.len()).checked_sub(1).map(|rest| EIGHTHS[rest]);
-    whole.chain(rest).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::bar;
-
-    #[test]
-    fn bars_are_as_long_as_probabilities_are_large() {
-        assert_eq!(bar(0.0), "");
-        assert_eq!(bar(1.0), "█".repeat(20));
-        assert_eq!(bar(0.5), "█".repeat(10));
-        assert_eq!(bar(0.03), "▋");
-        assert_eq!(bar(f32::NAN), "");
-        assert_eq!(bar(2.0).chars().count(), 20);
-    }
 }

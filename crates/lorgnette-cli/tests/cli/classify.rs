@@ -169,7 +169,7 @@ fn answers_do_not_depend_on_threads() {
 #[test]
 fn other_preprocessing_can_be_asked_for() {
     let own = ["classify", &photo("chelsea.jpg"), "--format", "json"];
-    let same = [&own[..], &["--preprocess", "inception", "--mean", "127.5", "--scale", "0.007843137"]].concat();
+    let same = [&own[..], &["--preprocess", "inception", "--mean", "127.5", "--factor", "0.007843137"]].concat();
     let other = [&own[..], &["--preprocess", "none", "--mean", "-10,0,10"]].concat();
     let index = |arguments: &[&str]| lorgnette(arguments).well().json()[0]["predictions"][0]["index"].as_u64();
     assert_eq!(index(&same), index(&own));

@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use lorgnette_net::outline::{Branch, Layer, LayerKind, Outline};
 
+use crate::figure::escaped;
+
 use super::{Row, count, rows, shape, short, title};
 
 const WIDTH: f64 = 980.0;
@@ -205,7 +207,7 @@ struct Words {
 
 fn text(svg: &mut String, words: Words, text: &str) {
     let Words { x, y, size, anchor, fill } = words;
-    let text = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    let text = escaped(text);
     // Writing to a string cannot fail.
     let _ = writeln!(
         svg,

@@ -1,5 +1,7 @@
 //! Which part of a picture an input shows, and where each of its rows and columns comes from.
 
+use std::ops::Range;
+
 use super::Style;
 use super::sample::{Source, Tap};
 
@@ -37,10 +39,10 @@ impl Framing {
         }
     }
 
-    /// The picture as it is.
-    pub(super) fn whole(height: usize, width: usize) -> Self {
-        let all = |length| (0..length).map(|index| Some(Tap::at(index))).collect();
-        Self { rows: all(height), columns: all(width) }
+    /// A part of the picture as it is.
+    pub(super) fn part(rows: Range<usize>, columns: Range<usize>) -> Self {
+        let all = |range: Range<usize>| range.map(|index| Some(Tap::at(index))).collect();
+        Self { rows: all(rows), columns: all(columns) }
     }
 
     /// The aspect-preserving resize and central crop of VGG, of which only the crop is ever computed.

@@ -14,6 +14,8 @@ pub(super) enum Normaliser {
     MinusOneToOne,
     /// `(v - mean) / max(deviation, 1 / sqrt(N))` of this one picture's N values.
     Standardise,
+    /// `(v - mean) / deviation` with what [`moments`] found.
+    Standardised { mean: f32, deviation: f32 },
 }
 
 /// The mean and scale a style amounts to on values of 0 to 255: what one override leaves of the other.
@@ -49,7 +51,13 @@ impl Normaliser {
                 }
             }
             Self::MinusOneToOne => values.iter_mut().for_each(|value| *value = (*value - 0.5) * 2.0),
-            Self::Standardise => standardise(values),
+            Self::Standardise => {
+                let (mean, deviation) = moments(values);
+                Self::Standardised { mean, deviation }.apply(values, channels);
+            }
+            Self::Standardised { mean, deviation } => {
+                values.iter_mut().for_each(|value| *value = (*value - mean) / deviation);
+            }
         }
     }
 
@@ -61,7 +69,7 @@ impl Normaliser {
                 values.iter().zip(means).map(|(value, mean)| level(value / scale + mean)).collect()
             }
             Self::MinusOneToOne => values.iter().map(|value| level((value / 2.0 + 0.5) * 255.0)).collect(),
-            Self::Standardise => stretched(values),
+            Self::Standardise | Self::Standardised { .. } => stretched(values),
         }
     }
 }
@@ -71,14 +79,12 @@ fn level(value: f32) -> u8 {
     value.round() as u8
 }
 
-/// `tf.image.per_image_standardization`; sums are in float64, for they are long.
-fn standardise(values: &mut [f32]) {
+/// What `tf.image.per_image_standardization` subtracts and divides by; sums are in float64, for they are long.
+pub(super) fn moments(values: &[f32]) -> (f32, f32) {
     let count = values.len() as f64;
     let mean = values.iter().map(|&value| f64::from(value)).sum::<f64>() / count;
     let variance = values.iter().map(|&value| (f64::from(value) - mean).powi(2)).sum::<f64>() / count;
-    let deviation = variance.sqrt().max(1.0 / count.sqrt()) as f32;
-    let mean = mean as f32;
-    values.iter_mut().for_each(|value| *value = (*value - mean) / deviation);
+    (mean as f32, variance.sqrt().max(1.0 / count.sqrt()) as f32)
 }
 
 /// From the least value as black to the greatest as white; all grey where there is no difference.

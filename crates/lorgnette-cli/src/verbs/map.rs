@@ -1,0 +1,225 @@
+//! `lorgnette map`: what is where in photos.
+
+mod answer;
+mod drawings;
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Mutex;
+
+use anyhow::{Context as _, Result};
+use clap::{Args, ValueEnum};
+use lorgnette::dense::{Coco, MapOptions, RegionOptions};
+use lorgnette::{MapPadding, Mapper, Picture, Region};
+
+use self::answer::Answer;
+use self::drawings::Drawings;
+use crate::Outcome;
+use crate::arguments::{Format, Global, InputArguments, PhotoArguments};
+use crate::messages::Messages;
+use crate::model;
+use crate::photos::{self, Photo};
+use crate::progress::Progress;
+use crate::stream::{Shares, answer_photos};
+
+/// Find what is where in photos: a class for every place
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    photos: PhotoArguments,
+
+    #[command(flatten)]
+    map: MapArguments,
+
+    /// Leave out areas of fewer cells, unless the network is sure of one by a half
+    #[arg(long, value_name = "N", default_value_t = RegionOptions::default().min_cells)]
+    min_cells: usize,
+
+    /// Leave out areas whose mean probability is below
+    #[arg(long, value_name = "P", default_value_t = 0.0, value_parser = crate::arguments::share)]
+    min_probability: f32,
+
+    /// How to write the answers
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+
+    /// What the lines of --format csv are
+    #[arg(long, value_enum, default_value_t = Table::Regions)]
+    table: Table,
+
+    /// Draw the map with a colour for each class and a colour bar, in a file (.png, .jpg, .svg), or of each, in a folder
+    #[arg(long, value_name = "OUT")]
+    picture: Option<PathBuf>,
+
+    /// Draw the map over the photo, likewise
+    #[arg(long, value_name = "OUT")]
+    overlay: Option<PathBuf>,
+
+    /// Draw how probable one class is over the photo, likewise; may be given several times
+    #[arg(long, num_args = 2, value_names = ["CLASS", "OUT"])]
+    heat: Vec<String>,
+
+    /// Write the scores, [rows, columns, classes], likewise (.npy), and the labels beside them (.labels.npy)
+    #[arg(long, value_name = "OUT")]
+    npy: Option<PathBuf>,
+
+    /// Write the regions of all photos as COCO annotations
+    #[arg(long, value_name = "FILE")]
+    coco: Option<PathBuf>,
+
+    #[command(flatten)]
+    input: InputArguments,
+}
+
+/// How maps are made.
+#[derive(Debug, Args)]
+pub(crate) struct MapArguments {
+    /// Cells to the photo's border, or only those whose window lies in the photo
+    #[arg(long, value_enum, default_value_t = Padding::Same)]
+    padding: Padding,
+
+    /// Pixels from cell to cell, at most; finer maps take longer [default: the network's own, mostly 32]
+    #[arg(long, value_name = "32|16|8", value_parser = stride)]
+    output_stride: Option<usize>,
+
+    /// Look at the photo so many times as large; several, with commas between, are averaged
+    #[arg(long, value_name = "S", value_delimiter = ',', default_value = "1", value_parser = scale)]
+    scale: Vec<f64>,
+
+    /// The longest side, in pixels, of what is looked at at once [default: as memory allows]
+    #[arg(long, value_name = "N")]
+    part: Option<usize>,
+}
+
+/// What is beyond the photo's edge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Padding {
+    Same,
+    Valid,
+}
+
+/// What a line of CSV is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Table {
+    Regions,
+    Legend,
+    Cells,
+}
+
+const EXAMPLES: &str = "\
+The network is run over the whole photo, at its own size. Each cell of the map is the answer to the part of the photo around it.
+
+Examples:
+  lorgnette map street.jpg
+  lorgnette map street.jpg --overlay street-map.png --output-stride 16
+  lorgnette map street.jpg --heat 'school bus' bus.png --scale 0.5,1
+  lorgnette map holidays/ --format json > holidays.jsonl
+  lorgnette map holidays/ --format csv --table regions --coco holidays.coco.json";
+
+/// Finds what is where in the photos.
+pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
+    drawings::check(arguments)?;
+    let photos = photos::find(&arguments.photos)?;
+    let model = model::open_for_photos(&arguments.input, global, messages)?;
+    let mapper = Mapper::new(model, arguments.map.options())?;
+    let drawings = Drawings::new(arguments, &photos, mapper.model())?;
+    let coco = Mutex::new(Coco::default());
+    let workers = workers(arguments, &mapper, photos.len(), &drawings, messages);
+    let (header, labels) = (answer::header(arguments.format, arguments.table), mapper.model().labels());
+    let mut first = true;
+    let outcome = answer_photos(&photos, workers, (arguments.format, messages), header, |out, photo, answer| {
+        if arguments.coco.is_some() {
+            let mut coco = coco.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            coco.add(photo.name(), &answer.map, &answer.regions, labels);
+        }
+        match arguments.format {
+            Format::Json => answer.write_json(out, photo, &mapper),
+            Format::Csv => answer.write_csv(out, photo, labels, arguments.table),
+            Format::Text => answer.write_text(out, photo, labels, std::mem::take(&mut first)),
+        }
+    })?;
+    if let Some(path) = &arguments.coco {
+        let coco = coco.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+        fs::write(path, serde_json::to_vec(&coco)?).with_context(|| path.display().to_string())?;
+    }
+    Ok(outcome)
+}
+
+/// What each thread does with a photo: decode, map, find regions, draw.
+fn workers<'a>(
+    arguments: &'a Arguments,
+    mapper: &'a Mapper,
+    photos: usize,
+    drawings: &'a Drawings,
+    messages: Messages,
+) -> Vec<impl FnMut(usize, &Photo) -> Result<Answer> + Send + 'a> {
+    let shares = Shares::new(mapper.model().network().options().pool.threads(), photos);
+    let open_options = arguments.photos.open_options();
+    let region_options = RegionOptions {
+        min_cells: arguments.min_cells,
+        min_probability: arguments.min_probability,
+        ..mapper.region_options()
+    };
+    let worker = |_| {
+        let mapper = if shares.workers == 1 { mapper.clone() } else { mapper.on_threads(shares.threads) };
+        let (open_options, region_options) = (open_options.clone(), region_options.clone());
+        move |number: usize, photo: &Photo| {
+            let picture = photo.open(&open_options)?;
+            let map = with_progress(&mapper, &picture, photos, messages).with_context(|| photo.name().to_owned())?;
+            let regions: Vec<Region> = map.regions(&region_options);
+            drawings.draw(number, &picture, &map, &mapper).with_context(|| photo.name().to_owned())?;
+            Ok(Answer { map, regions })
+        }
+    };
+    (0..shares.workers).map(worker).collect()
+}
+
+/// Maps a photo; if it is the only one, its parts are counted on a progress bar.
+pub(crate) fn with_progress(
+    mapper: &Mapper,
+    picture: &Picture,
+    photos: usize,
+    messages: Messages,
+) -> Result<lorgnette::LabelMap> {
+    if photos > 1 {
+        return Ok(mapper.map(picture)?);
+    }
+    let mut progress = None;
+    Ok(mapper.map_watched(picture, &mut |done, parts| {
+        let progress = progress.get_or_insert_with(|| Progress::new(parts, "parts", messages));
+        if done > 0 {
+            progress.advance();
+        }
+    })?)
+}
+
+impl MapArguments {
+    /// These options, with an output stride of its own for a verb if the user says none.
+    pub(crate) fn options_or_stride(&self, stride: usize) -> MapOptions {
+        MapOptions { output_stride: self.output_stride.or(Some(stride)), ..self.options() }
+    }
+
+    /// These options as the library takes them.
+    pub(crate) fn options(&self) -> MapOptions {
+        MapOptions {
+            padding: match self.padding {
+                Padding::Same => MapPadding::Same,
+                Padding::Valid => MapPadding::Valid,
+            },
+            output_stride: self.output_stride,
+            scales: self.scale.clone(),
+            part: self.part,
+        }
+    }
+}
+
+fn stride(text: &str) -> Result<usize, String> {
+    let stride = text.parse().ok().filter(|stride: &usize| stride.is_power_of_two());
+    stride.ok_or_else(|| "give a power of two, such as 32, 16 or 8".into())
+}
+
+fn scale(text: &str) -> Result<f64, String> {
+    let scale = text.trim().parse().ok().filter(|scale| (1.0 / 64.0..=64.0).contains(scale));
+    scale.ok_or_else(|| "give a number from 0.016 to 64".into())
+}

@@ -1,0 +1,129 @@
+//! Connected areas of a class.
+
+use std::collections::VecDeque;
+
+use super::label_map::LabelMap;
+
+/// Which areas count.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RegionOptions {
+    /// Areas of fewer cells are specks, unless the network is as sure of one as `sure` says.
+    pub min_cells: usize,
+    /// The probability somewhere in an area, 0 to 1, from which it counts however small it is.
+    pub sure: f32,
+    /// The least mean probability of an area.
+    pub min_probability: f32,
+    /// Classes to leave out: of a network of 1001 classes, the background is none that anybody looks for.
+    pub without: Vec<usize>,
+}
+
+impl Default for RegionOptions {
+    /// Areas of two cells, or one of which the network is sure by a half.
+    fn default() -> Self {
+        Self { min_cells: 2, sure: 0.5, min_probability: 0.0, without: Vec::new() }
+    }
+}
+
+/// An area of one class: cells that touch at their sides.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Region {
+    /// The network's own output index.
+    pub class: usize,
+    /// Left, top, right, bottom in pixels of the photo; right and bottom are the first beyond.
+    pub bounds: [usize; 4],
+    /// How many cells it has.
+    pub cells: usize,
+    /// How much of the photo it covers, 0 to 1.
+    pub share: f32,
+    /// The class's mean probability over the area.
+    pub mean_probability: f32,
+    /// Its highest.
+    pub peak_probability: f32,
+    /// The cells, by their number row by row, in rising order.
+    pub area: Vec<usize>,
+}
+
+impl Region {
+    /// Where in a photo of this size its middle is, by thirds: "top left", "middle center", "bottom right".
+    #[must_use]
+    pub fn place(&self, width: usize, height: usize) -> &'static str {
+        const PLACES: [[&str; 3]; 3] = [
+            ["top left", "top center", "top right"],
+            ["middle left", "middle center", "middle right"],
+            ["bottom left", "bottom center", "bottom right"],
+        ];
+        let [x0, y0, x1, y1] = self.bounds;
+        let third = |low: usize, high: usize, length: usize| (3 * (low + high) / (2 * length)).min(2);
+        PLACES[third(y0, y1, height)][third(x0, x1, width)]
+    }
+}
+
+/// The regions of a map, the largest first, then the surest.
+pub(super) fn find(map: &LabelMap, options: &RegionOptions) -> Vec<Region> {
+    let labels = map.labels();
+    let mut seen = vec![false; labels.len()];
+    let mut regions = Vec::new();
+    for start in 0..labels.len() {
+        if seen[start] || options.without.contains(&labels[start]) {
+            continue;
+        }
+        let region = measured(map, labels[start], connected(map, &labels, start, &mut seen));
+        let is_speck = region.cells < options.min_cells && region.peak_probability < options.sure;
+        if !is_speck && region.mean_probability >= options.min_probability {
+            regions.push(region);
+        }
+    }
+    regions.sort_by(|a, b| b.cells.cmp(&a.cells).then(b.peak_probability.total_cmp(&a.peak_probability)));
+    regions
+}
+
+/// The cells that can be reached from `start` without leaving its class.
+fn connected(map: &LabelMap, labels: &[usize], start: usize, seen: &mut [bool]) -> Vec<usize> {
+    let columns = map.columns();
+    let mut waiting = VecDeque::from([start]);
+    let mut area = Vec::new();
+    seen[start] = true;
+    while let Some(cell) = waiting.pop_front() {
+        area.push(cell);
+        let column = cell % columns;
+        let beside = [
+            (column > 0).then(|| cell - 1),
+            (column + 1 < columns).then(|| cell + 1),
+            cell.checked_sub(columns),
+            Some(cell + columns).filter(|&below| below < labels.len()),
+        ];
+        for next in beside.into_iter().flatten().filter(|&next| labels[next] == labels[start]) {
+            if !std::mem::replace(&mut seen[next], true) {
+                waiting.push_back(next);
+            }
+        }
+    }
+    area.sort_unstable();
+    area
+}
+
+fn measured(map: &LabelMap, class: usize, area: Vec<usize>) -> Region {
+    let (rows, columns) = (map.row_axis(), map.column_axis());
+    let (mut sum, mut peak, mut covered) = (0.0_f64, 0.0_f32, 0.0);
+    let (mut left, mut right) = (usize::MAX, 0);
+    for &cell in &area {
+        let (row, column) = (cell / columns.cells, cell % columns.cells);
+        let probability = map.probability(row, column, class);
+        sum += f64::from(probability);
+        peak = peak.max(probability);
+        let length = |[low, high]: [f64; 2]| high - low;
+        covered += length(rows.nearest_to(row)) * length(columns.nearest_to(column));
+        (left, right) = (left.min(column), right.max(column));
+    }
+    let (top, bottom) = (area[0] / columns.cells, area[area.len() - 1] / columns.cells);
+    let ([x0, x1], [y0, y1]) = (columns.pixels(left..=right), rows.pixels(top..=bottom));
+    Region {
+        class,
+        bounds: [x0, y0, x1, y1],
+        cells: area.len(),
+        share: (covered / (map.width() as f64 * map.height() as f64)) as f32,
+        mean_probability: (sum / area.len() as f64) as f32,
+        peak_probability: peak,
+        area,
+    }
+}

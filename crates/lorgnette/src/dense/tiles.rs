@@ -1,0 +1,94 @@
+//! A photo cut into parts that overlap so far that their maps, put together, are the map of the whole.
+//!
+//! Where a window with TensorFlow's SAME padding begins depends on whether a side is odd or even, at every layer. A part
+//! whose length leaves the same remainder as the whole, divided by the map's stride, and which begins at a multiple of that
+//! stride, has its windows where the whole has them. Of its map those cells count that see nothing beyond the part, except
+//! where it ends with the photo.
+
+use std::ops::Range;
+
+use lorgnette_net::Field;
+
+/// One side of a part: which pixels it has, and which cells of the whole map come from it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Cut {
+    /// Pixels of the photo.
+    pub(super) pixels: Range<usize>,
+    /// Cells of the whole map.
+    pub(super) cells: Range<usize>,
+    /// The number, in the whole map, of the part's own first cell.
+    pub(super) first: usize,
+}
+
+/// The largest length that suits a part of a photo of `length` pixels, and is not above `most`, if that is not too little
+/// for a single cell: the length itself, or one that leaves the same remainder.
+pub(super) fn part_length(length: usize, stride: usize, most: usize) -> usize {
+    if length <= most {
+        return length;
+    }
+    let remainder = length % stride;
+    remainder + (most.saturating_sub(remainder) / stride).max(1) * stride
+}
+
+/// Cuts a photo of `length` pixels into parts of `part`, of which each has a map of `part_cells`.
+///
+/// `None` if a part has no cell that sees nothing beyond it.
+pub(super) fn cut(length: usize, part: usize, part_cells: usize, field: Field) -> Option<Vec<Cut>> {
+    let cells = part_cells + (length - part) / field.stride;
+    let mut cuts: Vec<Cut> = Vec::new();
+    let mut done = 0;
+    while done < cells {
+        // The part begins where the next cell's field does, at a multiple of the stride, and stays within the photo.
+        let begin = field.start + (done * field.stride) as i64;
+        let start = (begin.max(0) as usize / field.stride * field.stride).min(length - part);
+        let first = start / field.stride;
+        let complete = |cell: usize| {
+            let end = field.start + (cell * field.stride + field.size) as i64;
+            start + part == length || end <= (start + part) as i64
+        };
+        let end = (done..(first + part_cells).min(cells)).take_while(|&cell| complete(cell)).last()? + 1;
+        cuts.push(Cut { pixels: start..start + part, cells: done..end, first });
+        done = end;
+    }
+    Some(cuts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FIELD: Field = Field { stride: 32, start: -90, size: 404 };
+
+    #[test]
+    fn a_part_leaves_the_remainder_of_the_whole() {
+        assert_eq!(part_length(500, 32, 1000), 500);
+        assert_eq!(part_length(5000, 32, 1000), 5000 % 32 + 992 - 32 * usize::from(5000 % 32 > 8));
+        assert_eq!(part_length(5001, 32, 1) % 32, 5001 % 32);
+    }
+
+    #[test]
+    fn every_cell_comes_from_a_part_that_has_all_it_sees() {
+        for length in [700, 701, 768, 1500, 5003] {
+            let part = part_length(length, 32, 640);
+            // SAME: a cell for every 32 pixels, the last for what is left.
+            let cuts = cut(length, part, part.div_ceil(32), FIELD).unwrap();
+            let mut next = 0;
+            for Cut { pixels, cells, first } in cuts {
+                assert_eq!((cells.start, pixels.start % 32, pixels.len()), (next, 0, part));
+                assert_eq!(first * 32, pixels.start);
+                for cell in cells.clone() {
+                    let begin = -90 + 32 * cell as i64;
+                    assert!(begin >= pixels.start as i64 || pixels.start == 0, "{length}: {cell} of {pixels:?}");
+                    assert!(begin + 404 <= pixels.end as i64 || pixels.end == length, "{length}: {cell} of {pixels:?}");
+                }
+                next = cells.end;
+            }
+            assert_eq!(next, length.div_ceil(32));
+        }
+    }
+
+    #[test]
+    fn a_part_smaller_than_a_field_is_of_no_use() {
+        assert_eq!(cut(5024, 320, 10, FIELD), None);
+    }
+}

@@ -1,0 +1,146 @@
+//! Maps as people look at them: alone, over their photo, and one class as a heat map.
+
+use super::canvas::Colour;
+use super::legend::{HEADING, INK, Legend, heading};
+use super::palette::of_share;
+use super::{SMALLEST_LETTERS, letters};
+use crate::dense::LabelMap;
+use crate::figure::{Figure, Style};
+use crate::labels::Labels;
+use crate::picture::Picture;
+
+/// A map alone is enlarged until its longer side has about as many pixels.
+const MAP_SIDE: usize = 640;
+/// Letters beside a map.
+const MAP_LETTERS: f32 = 14.0;
+/// The largest letters beside a photo, as a part of its height: the whole legend must have room there.
+const LEGEND_ROWS: f32 = 30.0;
+/// How much of a pixel is its class's colour.
+const OVERLAY: f32 = 0.55;
+/// Between classes.
+const BORDER: Colour = Colour { red: 255, green: 255, blue: 255, alpha: 0.85 };
+/// A photo's longer side over the width of the border between classes.
+const BORDERS_A_SIDE: usize = 500;
+/// Space around and between, in ems.
+const MARGIN: f32 = 1.4;
+
+/// A map as a grid of cells, a colour for each class, with a colour bar that names them; small classes share one colour.
+/// `caption` is a title and a line below it.
+#[must_use]
+pub fn map(map: &LabelMap, labels: &Labels, caption: [&str; 2]) -> Figure {
+    let legend = Legend::of(map, labels);
+    let colours = map.labels().into_iter().flat_map(|class| {
+        let Colour { red, green, blue, .. } = legend.colour(class);
+        [red, green, blue]
+    });
+    let cells = Picture::from_rgb8(map.columns(), map.rows(), colours.collect()).expect("three levels a cell");
+    let times = (MAP_SIDE / map.rows().max(map.columns())).max(1);
+    beside((cells, times), MAP_LETTERS, &legend, caption)
+}
+
+/// A map over its photo, at the photo's resolution: each pixel in the colour of its best class, after the scores of the cells
+/// around it.
+///
+/// # Panics
+/// If the map is of a photo of another size.
+#[must_use]
+pub fn overlay(picture: &Picture, map: &LabelMap, labels: &Labels, caption: [&str; 2]) -> Figure {
+    check(picture, map);
+    let legend = Legend::of(map, labels);
+    let colours: Vec<Colour> = (0..map.classes()).map(|class| legend.colour(class).with_alpha(OVERLAY)).collect();
+    let border = (picture.width().max(picture.height()) / BORDERS_A_SIDE).max(1);
+    let mut pixels = picture.to_rgb8();
+    let width = picture.width();
+    let mut above: Vec<Vec<u32>> = vec![Vec::new(); border];
+    map.label_pixels(0..map.height(), |y, labels| {
+        let row = &mut pixels[3 * width * y..][..3 * width];
+        let upper = &mut above[y % border];
+        for (x, pixel) in row.as_chunks_mut::<3>().0.iter_mut().enumerate() {
+            let class = labels[x];
+            let differs =
+                upper.get(x).is_some_and(|&other| other != class) || labels[x.saturating_sub(border)] != class;
+            *pixel = if differs { BORDER } else { colours[class as usize] }.over(*pixel);
+        }
+        upper.clear();
+        upper.extend_from_slice(labels);
+    });
+    beside((repainted(picture, pixels), 1), legend_letters(picture), &legend, caption).at_its_own_size()
+}
+
+/// The probability of `classes` together over the photo, at its resolution: dark where there is none, light where the network
+/// is sure.
+///
+/// # Panics
+/// If the map is of a photo of another size.
+#[must_use]
+pub fn heat(picture: &Picture, map: &LabelMap, classes: &[usize], caption: [&str; 2]) -> Figure {
+    check(picture, map);
+    let width = picture.width();
+    let mut pixels = picture.to_rgb8();
+    map.probability_pixels(classes, 0..map.height(), |y, probabilities| {
+        let row = &mut pixels[3 * width * y..][..3 * width];
+        for (pixel, &probability) in row.as_chunks_mut::<3>().0.iter_mut().zip(probabilities) {
+            *pixel = of_share(probability).with_alpha(0.45 + 0.3 * probability).over(grey(*pixel));
+        }
+    });
+    let painted = repainted(picture, pixels);
+    let em = legend_letters(picture);
+    let margin = MARGIN * em;
+    let scale = (em * 5.5).ceil();
+    let top = (margin + HEADING * em).ceil();
+    let (width, height) = (margin * 2.0 + painted.width() as f32 + scale, top + painted.height() as f32 + margin);
+    let mut figure = Figure::new(width, height);
+    heading(&mut figure, (margin, margin), em, caption);
+    let (right, tall) = (margin + painted.width() as f32 + margin, painted.height() as f32);
+    figure.place(painted, (margin as usize, top as usize), 1);
+    scale_bar(&mut figure, (right, top), tall.min(em * 24.0), em);
+    figure.at_its_own_size()
+}
+
+/// A bar of all shares, with the ends and the quarters named.
+fn scale_bar(figure: &mut Figure, (left, top): (f32, f32), height: f32, em: f32) {
+    const STEPS: usize = 100;
+    let step = height / STEPS as f32;
+    for number in 0..STEPS {
+        let colour = of_share(1.0 - (number as f32 + 0.5) / STEPS as f32);
+        // Down to the end, so that no ground shows between.
+        let size = (em, height - step * number as f32);
+        figure.rectangle((left, top + step * number as f32), size, 0.0, colour, None);
+    }
+    for quarter in 0..=4 {
+        let at = (left + 1.4 * em, top + height * quarter as f32 / 4.0 + 0.35 * em);
+        figure.words(format!("{} %", 100 - 25 * quarter), at, Style::new(em, INK));
+    }
+}
+
+/// A picture, its pixels `times` as large, with its legend to the right, under a heading.
+fn beside((picture, times): (Picture, usize), em: f32, legend: &Legend, caption: [&str; 2]) -> Figure {
+    let (width, height) = ((picture.width() * times) as f32, (picture.height() * times) as f32);
+    let margin = (MARGIN * em).ceil();
+    let (legend_width, legend_height) = legend.size(em);
+    let top = (margin + HEADING * em).ceil();
+    let mut figure = Figure::new(width + legend_width + 3.0 * margin, top + height.max(legend_height) + margin);
+    heading(&mut figure, (margin, margin), em, caption);
+    figure.place(picture, (margin as usize, top as usize), times);
+    legend.draw(&mut figure, (2.0 * margin + width, top), em);
+    figure
+}
+
+fn check(picture: &Picture, map: &LabelMap) {
+    let (photo, of) = ((picture.width(), picture.height()), (map.width(), map.height()));
+    assert_eq!(photo, of, "the map is of a photo of another size");
+}
+
+pub(super) fn repainted(picture: &Picture, pixels: Vec<u8>) -> Picture {
+    let painted = Picture::from_rgb8(picture.width(), picture.height(), pixels).expect("as many pixels as before");
+    painted.named(picture.name())
+}
+
+fn legend_letters(picture: &Picture) -> f32 {
+    letters(picture).min(picture.height() as f32 / LEGEND_ROWS).max(SMALLEST_LETTERS)
+}
+
+/// The grey of a pixel (ITU-R BT.601).
+fn grey([red, green, blue]: [u8; 3]) -> [u8; 3] {
+    [(0.299 * f32::from(red) + 0.587 * f32::from(green) + 0.114 * f32::from(blue)).round() as u8; 3]
+}

@@ -1,0 +1,48 @@
+//! A picture at its own size, a part at a time, with a style's arithmetic: what dense maps are computed on.
+
+use std::ops::Range;
+
+use super::Preprocess;
+use super::framing::Framing;
+use super::normalise::{Normaliser, moments};
+use super::sample::Source;
+use crate::picture::Picture;
+
+/// A picture that is neither resized nor cropped, ready to be read in parts.
+pub(crate) struct Unresized<'a> {
+    source: Source<'a>,
+    channels: usize,
+    normaliser: Normaliser,
+}
+
+impl<'a> Unresized<'a> {
+    /// A picture under the arithmetic of `preprocess`, whatever its size. A style that looks at the whole picture for its
+    /// constants does so here, so that parts fit together.
+    ///
+    /// # Panics
+    /// If `channels` is neither 1 nor 3.
+    pub(crate) fn new(preprocess: &Preprocess, picture: &'a Picture) -> Self {
+        let channels = preprocess.channels;
+        assert!(channels == 1 || channels == 3, "an input has one channel or three");
+        let source = Source::new(picture, channels, preprocess.unit());
+        let normaliser = match preprocess.normaliser() {
+            Normaliser::Standardise => standardised(&source, channels, picture),
+            other => other,
+        };
+        Self { source, channels, normaliser }
+    }
+
+    /// Writes the values of some rows and columns: `rows * columns * channels`.
+    pub(crate) fn part(&self, rows: Range<usize>, columns: Range<usize>, values: &mut [f32]) {
+        Framing::part(rows, columns).sample(&self.source, self.channels, values);
+        self.normaliser.apply(values, self.channels);
+    }
+}
+
+/// CifarNet's arithmetic with the mean and deviation of the whole picture.
+fn standardised(source: &Source<'_>, channels: usize, picture: &Picture) -> Normaliser {
+    let mut values = vec![0.0; picture.height() * picture.width() * channels];
+    Framing::part(0..picture.height(), 0..picture.width()).sample(source, channels, &mut values);
+    let (mean, deviation) = moments(&values);
+    Normaliser::Standardised { mean, deviation }
+}
