@@ -4,6 +4,8 @@ mod arguments;
 mod blur;
 mod classify;
 mod embed;
+mod evaluate;
+mod export;
 mod forms;
 mod graph;
 mod map;
