@@ -155,6 +155,11 @@ impl PhotoArguments {
         }
     }
 
+    /// Whether photos are turned as EXIF says.
+    pub(crate) fn turns_upright(&self) -> bool {
+        !self.ignore_orientation
+    }
+
     /// Whether folders within folders are looked into.
     pub(crate) fn is_recursive(&self) -> bool {
         self.recursive || !self.no_recursive

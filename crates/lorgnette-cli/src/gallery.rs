@@ -4,7 +4,7 @@
 //! that it depends neither on threads nor on which photos fail; and no place is another's or a photo's own.
 
 use std::collections::HashSet;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::{fmt, fs};
 
@@ -47,7 +47,7 @@ impl<'a> Gallery<'a> {
     /// # Errors
     /// If `out` does not suit, or the folder cannot be made.
     pub(crate) fn places(&mut self, out: &Path, option: &str, endings: Endings) -> Result<Vec<PathBuf>> {
-        self.try_places(out, endings).with_context(|| format!("{option} {}", out.display()))
+        self.try_places(out, |_| endings.0[0].into()).with_context(|| format!("{option} {}", out.display()))
     }
 
     /// The same, if `out` is given.
@@ -60,18 +60,32 @@ impl<'a> Gallery<'a> {
         out.as_deref().map(|out| self.places(out, option, endings)).transpose()
     }
 
-    fn try_places(&mut self, out: &Path, endings: Endings) -> Result<Vec<PathBuf>> {
+    /// A place for a changed copy of each photo in `out`: the file itself, or files in that folder with the photos' own
+    /// endings, or the first of [`PICTURES`] where that cannot be written.
+    ///
+    /// # Errors
+    /// As [`Gallery::places`].
+    pub(crate) fn copies(&mut self, out: &Path, option: &str) -> Result<Vec<PathBuf>> {
+        let own = |photo: &Photo| {
+            let path = photo.path().filter(|path| PICTURES.has(path));
+            path.and_then(Path::extension).map(OsStr::to_owned)
+        };
+        let places = self.try_places(out, |photo| own(photo).unwrap_or_else(|| PICTURES.0[0].into()));
+        places.with_context(|| format!("{option} {}", out.display()))
+    }
+
+    fn try_places(&mut self, out: &Path, ending: impl Fn(&Photo) -> OsString) -> Result<Vec<PathBuf>> {
         if !is_folder(out) {
             ensure!(self.photos.len() == 1, "there are {} photos: name a folder", self.photos.len());
             ensure!(self.take(out), "this would overwrite the photo, or another picture of it");
             return Ok(vec![out.to_owned()]);
         }
         fs::create_dir_all(out).context("the folder cannot be made")?;
-        Ok(self.photos.iter().map(|photo| self.place_in(out, photo, endings.0[0])).collect())
+        Ok(self.photos.iter().map(|photo| self.place_in(out, photo, &ending(photo))).collect())
     }
 
     /// A place in a folder, named after the photo and numbered if that is taken.
-    fn place_in(&mut self, folder: &Path, photo: &Photo, ending: &str) -> PathBuf {
+    fn place_in(&mut self, folder: &Path, photo: &Photo, ending: &OsStr) -> PathBuf {
         let stem = photo.path().map_or(Some(STANDARD_INPUT_STEM.as_ref()), Path::file_stem);
         let stem = stem.unwrap_or("photo".as_ref());
         let place = |number: usize| {
@@ -79,7 +93,8 @@ impl<'a> Gallery<'a> {
             if number > 1 {
                 name.push(format!("-{number}"));
             }
-            name.push(format!(".{ending}"));
+            name.push(".");
+            name.push(ending);
             folder.join(name)
         };
         let places = (1..).map(place);
@@ -106,7 +121,8 @@ pub(crate) fn check(out: Option<&Path>, option: &str, endings: Endings) -> Resul
 }
 
 impl Endings {
-    fn has(self, out: &Path) -> bool {
+    /// Whether a file's name has one of them.
+    pub(crate) fn has(self, out: &Path) -> bool {
         let ending = out.extension().and_then(|ending| ending.to_str());
         ending.is_some_and(|ending| self.0.iter().any(|known| known.eq_ignore_ascii_case(ending)))
     }

@@ -63,7 +63,17 @@ pub(crate) fn made_up(named: Option<&OsStr>, global: &Global, options: &ModelOpt
 
 /// Opens the network that photos are shown to. If nobody knows how it wants them, the user is told so.
 pub(crate) fn open_for_photos(input: &InputArguments, global: &Global, messages: Messages) -> Result<Model> {
-    let model = open(None, global, &input.add_to(global.model_options()?), messages)?;
+    open_named_for_photos(None, input, global, messages)
+}
+
+/// The same, for a verb that has the network as an argument.
+pub(crate) fn open_named_for_photos(
+    named: Option<&OsStr>,
+    input: &InputArguments,
+    global: &Global,
+    messages: Messages,
+) -> Result<Model> {
+    let model = open(named, global, &input.add_to(global.model_options()?), messages)?;
     if model.provenance() == Provenance::Guessed {
         let (name, style) = (model.name(), model.preprocess().style);
         messages.note(&format_args!(

@@ -52,11 +52,18 @@ impl Photo {
 
     /// Opens it.
     pub(crate) fn open(&self, options: &OpenOptions) -> Result<Picture> {
-        match &self.source {
-            Source::File(path) => Ok(options.open(path)?),
-            Source::StandardInput => Ok(read_standard_input(options)?.named(STANDARD_INPUT)),
+        Ok(self.open_with_file(options)?.0)
+    }
+
+    /// Opens it, and gives the bytes of its file too.
+    pub(crate) fn open_with_file(&self, options: &OpenOptions) -> Result<(Picture, Vec<u8>)> {
+        let bytes = match &self.source {
+            Source::File(path) => options.read(path)?,
+            Source::StandardInput => read_standard_input(options)?,
             Source::Nowhere(why) => bail!("{why}"),
-        }
+        };
+        let name = if matches!(self.source, Source::StandardInput) { STANDARD_INPUT_NAME } else { &self.name };
+        Ok((options.decode(&bytes, name)?.named(&self.name), bytes))
     }
 
     fn file(path: PathBuf) -> Self {
@@ -183,13 +190,13 @@ fn path_of(line: &[u8]) -> PathBuf {
 }
 
 /// One byte past the limit is enough to refuse a photo.
-fn read_standard_input(options: &OpenOptions) -> Result<Picture, PictureError> {
+fn read_standard_input(options: &OpenOptions) -> Result<Vec<u8>, PictureError> {
     let name = STANDARD_INPUT_NAME;
     let mut bytes = Vec::new();
     let most = options.max_bytes.saturating_add(1);
     let read = io::stdin().lock().take(most).read_to_end(&mut bytes);
     read.map_err(|source| PictureError::Read { name: name.into(), source })?;
-    options.decode(&bytes, name)
+    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
 //! What the program can be told to do.
 
 mod bench;
+mod blur;
 mod classify;
 mod embed;
+mod evaluate;
 mod explain;
 mod graph;
 mod index;
@@ -24,7 +26,9 @@ use crate::messages::Messages;
 pub(crate) enum Verb {
     Classify(classify::Arguments),
     Map(map::Arguments),
+    Blur(blur::Arguments),
     Embed(embed::Arguments),
+    Evaluate(evaluate::Arguments),
     Run(run::Arguments),
     Explain(explain::Arguments),
     Bench(bench::Arguments),
@@ -41,7 +45,9 @@ impl Verb {
         match self {
             Self::Classify(arguments) => classify::run(&arguments, global, *messages),
             Self::Map(arguments) => map::run(&arguments, global, *messages),
+            Self::Blur(arguments) => blur::run(&arguments, global, *messages),
             Self::Embed(arguments) => embed::run(&arguments, global, *messages),
+            Self::Evaluate(arguments) => evaluate::run(&arguments, global, *messages),
             Self::Run(arguments) => run::run(&arguments, global, *messages),
             Self::Explain(arguments) => explain::run(&arguments, global, *messages),
             Self::Bench(arguments) => bench::run(&arguments, global, *messages),

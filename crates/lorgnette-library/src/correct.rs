@@ -213,6 +213,7 @@ pub(crate) fn apply(connection: &Connection, photo: i64) -> Result<()> {
 }
 
 /// Where the user says that something is.
+#[derive(Clone, Copy)]
 enum Place<'a> {
     Anywhere,
     /// Wherever models found the class of this label.

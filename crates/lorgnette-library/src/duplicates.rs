@@ -81,7 +81,7 @@ impl Library {
                     continue;
                 }
                 let pair = [features[one].0, features[other].0].map(|id| self.feature(model, id));
-                let [Some(a), Some(b)] = pair.map(|feature| feature.unwrap_or_default()) else { continue };
+                let [Some(a), Some(b)] = pair.map(Result::unwrap_or_default) else { continue };
                 let similarity = a.cosine(&b);
                 if similarity >= threshold {
                     groups.join(one, other, similarity);

@@ -83,7 +83,9 @@ fn explain(error: &rusqlite::Error) -> String {
         }
         Some(ErrorCode::DatabaseCorrupt) => "the library is damaged: `lorgnette library verify` says where",
         Some(ErrorCode::NotADatabase) => "not a library of photos: not an SQLite file",
-        Some(ErrorCode::ReadOnly) => "the library cannot be written to: see its permissions and its folder's",
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen) => {
+            "the library cannot be written to: see its permissions, and those of its folder"
+        }
         Some(ErrorCode::TooBig) => "the library has a value that is larger than any library needs",
         Some(ErrorCode::OutOfMemory) => "the library asks for more memory than any library needs",
         _ => return format!("the library: {error}"),

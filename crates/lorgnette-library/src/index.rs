@@ -33,6 +33,8 @@ use crate::photo::State;
 
 /// Most photos of a transaction.
 const BATCH: usize = 64;
+/// Photos of a transaction where nobody waits for them.
+const IMPORTED: usize = 4096;
 /// How long a result may wait to be written.
 const PROMPT: Duration = Duration::from_millis(500);
 
@@ -154,6 +156,47 @@ pub fn index<A: Analyse>(
         indexing.summary.vanished = write::mark_vanished(indexing.library, &discovered)?;
     }
     Ok(indexing.summary)
+}
+
+/// A photo that was looked at elsewhere.
+#[derive(Clone, Debug)]
+pub struct Imported {
+    /// Its path, absolute.
+    pub path: PathBuf,
+    /// SHA-256 of its file.
+    pub digest: [u8; 32],
+    /// Bytes of its file.
+    pub bytes: u64,
+    /// When its file was changed last, in nanoseconds since 1970.
+    pub modified: i64,
+    /// When it was taken: `YYYY-MM-DDTHH:MM:SS`.
+    pub taken: Option<String>,
+    /// Width and height in pixels, upright.
+    pub size: [usize; 2],
+    /// What was found in it.
+    pub findings: Findings,
+}
+
+/// Takes photos into a library that were looked at elsewhere, as `finder` tells; how many. They need not be there.
+///
+/// # Errors
+/// If the library cannot be written, or a class is none of the finder's.
+pub fn import(library: &mut Library, finder: &Finder, photos: impl IntoIterator<Item = Imported>) -> Result<usize> {
+    let model = write::model(library, finder)?;
+    let options = IndexOptions::default();
+    let mut indexing = Indexing { library, model, options: &options, summary: Summary::default() };
+    let mut waiting = Vec::new();
+    for photo in photos {
+        let Imported { path, digest, bytes, modified, taken, size, findings } = photo;
+        let camera = Camera { taken, orientation: None };
+        let record = Record { digest: Some(digest), camera, size: Some(size), outcome: Outcome::Analysed(findings) };
+        waiting.push((File { path, bytes, modified }, record));
+        if waiting.len() == IMPORTED {
+            indexing.write(&mut waiting)?;
+        }
+    }
+    indexing.write(&mut waiting)?;
+    Ok(indexing.summary.analysed)
 }
 
 fn is_indexed(connection: &Connection, root: &Path) -> bool {

@@ -31,7 +31,7 @@ pub use correct::{Corrected, Correction};
 pub use duplicates::Group;
 pub use error::{Error, Result};
 pub use export::Sheet;
-pub use index::{Event, IndexOptions, Summary, index};
+pub use index::{Event, Imported, IndexOptions, Summary, import, index};
 pub use library::Library;
 pub use photo::{Photo, Source, State};
 pub use similar::{ModelEntry, Similar};

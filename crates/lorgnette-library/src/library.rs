@@ -58,12 +58,17 @@ impl Library {
     pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         require(path)?;
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = connect(path, flags)?;
-        let version = match schema::version(&connection, &name(path)) {
-            Err(error) if needs_files_beside(&error) => return Self::immutable(path),
-            version => version?,
-        };
+        match Self::readable(path) {
+            Err(error) if needs_files_beside(&error) => Self::immutable(path),
+            library => library,
+        }
+    }
+
+    fn readable(path: &Path) -> Result<Self> {
+        // SQLite does not write where it may not; where it may, the last one to close the library cleans up beside it.
+        let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        connection.pragma_update(None, "query_only", true)?;
+        let version = schema::version(&connection, &name(path))?;
         Self { connection, path: path.to_owned() }.checked(version)
     }
 

@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 /// "Lgnt": what `file(1)` and we know a library by.
 pub(crate) const APPLICATION_ID: i32 = 0x4c67_6e74;
 /// Script `n` makes version `n + 1`. Never change one that was released.
-const MIGRATIONS: [&str; 1] = [include_str!("schema/1.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("schema/1.sql"), include_str!("schema/2.sql")];
 /// The version that this program writes.
 pub const VERSION: usize = MIGRATIONS.len();
 

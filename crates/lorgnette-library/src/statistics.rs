@@ -36,9 +36,9 @@ pub struct ClassCount {
     pub synset: Option<String>,
     /// The class's names.
     pub name: String,
-    /// Photos that have it, as a whole with at least half of the probability, or in a region.
+    /// Photos that have it with a probability of at least a half, as a whole or somewhere in a region.
     pub photos: usize,
-    /// Its regions.
+    /// Such regions.
     pub regions: usize,
     /// The part of those photos that its regions cover, on average.
     pub share: f64,
@@ -48,7 +48,7 @@ pub struct ClassCount {
 const CLASSES: &str = "
     WITH seen AS (
       SELECT class, photo, 0 AS regions, 0.0 AS share FROM whole WHERE source < 2 AND probability >= 0.5
-      UNION ALL SELECT class, photo, 1, share FROM region WHERE source < 2)
+      UNION ALL SELECT class, photo, 1, share FROM region WHERE source < 2 AND peak >= 0.5)
     SELECT synset, name, count(DISTINCT photo), sum(regions), min(1.0, sum(share) / count(DISTINCT photo))
     FROM seen JOIN class ON class.id = class JOIN photo ON photo.id = photo AND state = 0
     GROUP BY coalesce(synset, name) ORDER BY 3 DESC, 4 DESC, name LIMIT ?";

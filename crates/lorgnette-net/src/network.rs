@@ -11,16 +11,18 @@ use crate::dense::{self, Dense, DenseGraph, Field};
 use crate::error::{Error, Result};
 use crate::events::write_graph_event;
 use crate::export;
+use crate::fingerprint;
 use crate::graph::Graph;
 use crate::graph::shape::Shaped;
 use crate::graph::specialise::specialise;
+use crate::head::Head;
 use crate::import::{GraphDef, Ports};
 use crate::options::Options;
 use crate::passes::optimise;
 use crate::plan::{Activations, Packing, Plan, PlanOptions, Port};
 use crate::plan_file::{self, Opened};
 use crate::sink::write_whole;
-use crate::source::{Rebuilt, Source, check_no_zoo_options, node_name};
+use crate::source::{Headed, Rebuilt, Source, check_no_zoo_options, node_name};
 use crate::tensor::{DType, Tensor};
 use crate::weights::{Variables, write_bundle};
 use crate::zoo::Net;
@@ -41,14 +43,14 @@ pub struct Network {
 struct Model {
     name: String,
     file: Option<PathBuf>,
-    source: Source,
+    source: Arc<Source>,
     packing: Packing,
     plans: Mutex<Vec<Planned>>,
 }
 
 impl Model {
     fn new(name: String, file: Option<PathBuf>, source: Source) -> Self {
-        Self { name, file, source, packing: Packing::default(), plans: Mutex::default() }
+        Self { name, file, source: Arc::new(source), packing: Packing::default(), plans: Mutex::default() }
     }
 }
 
@@ -122,10 +124,8 @@ impl Network {
             return Self::open_plan_file(path, options);
         }
         let source = Source::open(path, &options)?;
-        let name = match &source {
-            Source::Graph(def) => stem(&def.path().file_name().unwrap_or_default().to_string_lossy()).to_owned(),
-            Source::Zoo(rebuilt) => rebuilt.net.name.to_owned(),
-        };
+        let of_file = |file: &Path| stem(&file.file_name().unwrap_or_default().to_string_lossy()).to_owned();
+        let name = source.net().map_or_else(|| of_file(source.file()), |net| net.name.to_owned());
         let file = Some(source.file().to_owned());
         Ok(Self::new(name, file, source, options))
     }
@@ -174,12 +174,23 @@ impl Network {
         Self { model: Arc::new(Model::new(name, file, source)), options, stale: None }
     }
 
+    /// The same network under another name, with a classification layer of one's own on its features instead of what it
+    /// had behind them. `size` is of the pictures it will be shown (rows and columns). Weights are shared, plans are not.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] if it has no such features, [`Error::Input`] if the head does not fit them.
+    pub fn with_head(&self, name: &str, head: Head, size: [usize; 2]) -> Result<Self> {
+        let ports = self.ports()?;
+        let shaped = self.shaped(&ports, &[&head.features], 1, size)?;
+        let features = shaped.fact(shaped.graph.outputs()[0]).shape.clone();
+        let headed = Headed::new(self.model.source.clone(), &ports, head, &features)?;
+        let options = Options { input: None, output: None, ..self.options.clone() };
+        Ok(Self::new(name.to_owned(), self.model.file.clone(), Source::Headed(Box::new(headed)), options))
+    }
+
     /// The network of the zoo whose weights these are; `None` for a frozen graph.
     pub fn net(&self) -> Option<&'static Net> {
-        match &self.model.source {
-            Source::Graph(_) => None,
-            Source::Zoo(rebuilt) => Some(rebuilt.net),
-        }
+        self.model.source.net()
     }
 
     /// The graph's file, or what the names of the checkpoint's files begin with, as they lie on the disk; `None` for a
@@ -196,10 +207,7 @@ impl Network {
     /// The node that decodes photos, where `name` is it or what it reads, such as `DecodeJpeg/contents`. It is fed with the
     /// photo's pixels, `[height, width, channels]`.
     pub fn decoder(&self, name: &str) -> Option<&str> {
-        match &self.model.source {
-            Source::Graph(def) => def.decoder(name),
-            Source::Zoo(_) => None,
-        }
+        self.model.source.decoder(name)
     }
 
     /// Whether the network has a node, or an end point, of that name.
@@ -231,6 +239,17 @@ impl Network {
     /// If the graph does not make it clear; the message lists the candidates.
     pub fn ports(&self) -> Result<Ports> {
         self.model.source.ports(self.options.input.as_deref(), self.options.output.as_deref())
+    }
+
+    /// A digest (SHA-256) of everything that the value of `fetch` depends on but the picture: operations, how they are
+    /// joined, every weight, the CPU level. Equal digests give equal values to the last bit; the names of nodes and the
+    /// form of the file do not count.
+    ///
+    /// # Errors
+    /// If there is no such node, or a weight cannot be read.
+    pub fn fingerprint(&self, fetch: &str) -> Result<[u8; 32]> {
+        let graph = self.model.source.graph(&[], &[], &[fetch])?.pruned();
+        fingerprint::fingerprint(&graph, self.options.level)
     }
 
     /// The plan that computes `fetches` from `feeds` of these shapes, all by TensorFlow tensor name. Made once, then
@@ -408,13 +427,11 @@ impl Network {
     /// As [`Network::ports`]; if the network does not take pictures of that size.
     pub fn end_points(&self, size: [usize; 2]) -> Result<Vec<(String, Vec<usize>)>> {
         let ports = self.ports()?;
-        let names = match &self.model.source {
-            Source::Zoo(rebuilt) => rebuilt.built.end_points.iter().map(|(name, _)| name.clone()).collect(),
-            Source::Graph(_) => {
-                let answers = [ports.features.clone(), Some(ports.logits.clone()), ports.probabilities.clone()];
-                answers.into_iter().flatten().collect::<Vec<_>>()
-            }
+        let answers = || {
+            let answers = [ports.features.clone(), Some(ports.logits.clone()), ports.probabilities.clone()];
+            answers.into_iter().flatten().collect::<Vec<_>>()
         };
+        let names = self.model.source.end_points().unwrap_or_else(answers);
         let fetches: Vec<&str> = names.iter().map(String::as_str).collect();
         let shaped = self.shaped(&ports, &fetches, 1, size)?;
         let shapes = shaped.graph.outputs().iter().map(|&id| shaped.fact(id).shape.clone());

@@ -105,6 +105,7 @@ pub(crate) fn write(path: &Path, model: &Planned<'_>, options: &Options, fetches
     let (net, built, graph) = match model.source {
         Source::Zoo(rebuilt) => (rebuilt.net.name.to_owned(), rebuilt.options().written(), None),
         Source::Graph(def) => (String::new(), Vec::new(), Some(stripped(def, &filters))),
+        Source::Headed(_) => return Err(no_heads()),
     };
     let variables = model.source.kept_variables(fetches, &filters)?;
     let header = Header {
@@ -119,6 +120,12 @@ pub(crate) fn write(path: &Path, model: &Planned<'_>, options: &Options, fetches
         weights: Vec::new(),
     };
     format::write(path, header, &packed)
+}
+
+fn no_heads() -> Error {
+    Error::Input(
+        "a trained model has no plan file of its own: make a frozen graph of it first, then one of that".into(),
+    )
 }
 
 fn check_options(path: &Path, options: &Options) -> Result<()> {
@@ -234,6 +241,7 @@ impl Source {
         let def = match self {
             Self::Zoo(rebuilt) => return Ok(rebuilt.variables()),
             Self::Graph(def) => def,
+            Self::Headed(_) => return Err(no_heads()),
         };
         let mut found = BTreeMap::new();
         for node in def.needed(fetches)? {

@@ -3,15 +3,18 @@
 //! ```text
 //! what people pass ─▶ unpacked, told apart (form) ─┬─▶ a graph (GraphDef), its variables from a checkpoint
 //!                                                  └─▶ a checkpoint, its network rebuilt (rebuilt)
+//! any of these, and a classification layer of one's own (headed)
 //! ```
 
 mod form;
+mod headed;
 mod rebuilt;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use self::form::Form;
+pub(crate) use self::headed::Headed;
 pub(crate) use self::rebuilt::Rebuilt;
 use crate::error::{Error, Result};
 use crate::export;
@@ -21,12 +24,14 @@ use crate::import::{GraphDef, Ports};
 use crate::options::Options;
 use crate::tensor::Tensor;
 use crate::weights::{Shadowed, Variables, Weights, archive};
+use crate::zoo::Net;
 
 /// A file of weights, opened.
 #[derive(Debug)]
 pub(crate) enum Source {
     Graph(GraphDef),
     Zoo(Box<Rebuilt>),
+    Headed(Box<Headed>),
 }
 
 impl Source {
@@ -64,6 +69,7 @@ impl Source {
                 def.graph(&names, settings, fetches)
             }
             Self::Zoo(rebuilt) => rebuilt.graph(feeds, settings, fetches),
+            Self::Headed(headed) => headed.graph(feeds, settings, fetches),
         }
     }
 
@@ -71,6 +77,7 @@ impl Source {
         match self {
             Self::Graph(def) => def.ports(input, output),
             Self::Zoo(rebuilt) => rebuilt.ports(input, output),
+            Self::Headed(headed) => headed.ports(output),
         }
     }
 
@@ -79,6 +86,7 @@ impl Source {
         match self {
             Self::Graph(def) => export::frozen(def, fetches),
             Self::Zoo(rebuilt) => rebuilt.frozen(fetches, size),
+            Self::Headed(headed) => headed.frozen(fetches, size),
         }
     }
 
@@ -92,6 +100,10 @@ impl Source {
                 let variables = rebuilt.variables().into_iter().map(|(name, _)| name).collect();
                 Ok((rebuilt.frozen(fetches, size)?, variables))
             }
+            Self::Headed(headed) => {
+                let variables = headed.variables().unwrap_or_default().into_iter().map(|(name, _)| name).collect();
+                Ok((headed.frozen(fetches, size)?, variables))
+            }
         }
     }
 
@@ -100,6 +112,7 @@ impl Source {
         match self {
             Self::Graph(def) => export::variables(def, fetches),
             Self::Zoo(rebuilt) => Ok(rebuilt.variables()),
+            Self::Headed(headed) => headed.variables(),
         }
     }
 
@@ -109,6 +122,7 @@ impl Source {
             Self::Zoo(rebuilt) => {
                 Ok(rebuilt.variables().into_iter().find(|(known, _)| known == name).map(|found| found.1))
             }
+            Self::Headed(headed) => headed.value(name),
             Self::Graph(def) => def.nodes().iter().find(|node| node.name == name).map_or(Ok(None), |node| {
                 Ok(def.variable(node).transpose()?.or_else(|| def.constant(node).map(Value::Here)))
             }),
@@ -120,6 +134,33 @@ impl Source {
         match self {
             Self::Graph(def) => def.path(),
             Self::Zoo(rebuilt) => &rebuilt.file,
+            Self::Headed(headed) => headed.base().file(),
+        }
+    }
+
+    /// The network of the zoo that it is, or that is beneath its head.
+    pub(crate) fn net(&self) -> Option<&'static Net> {
+        match self {
+            Self::Graph(_) => None,
+            Self::Zoo(rebuilt) => Some(rebuilt.net),
+            Self::Headed(headed) => headed.base().net(),
+        }
+    }
+
+    /// The node that decodes photos, where `name` is it or what it reads.
+    pub(crate) fn decoder(&self, name: &str) -> Option<&str> {
+        match self {
+            Self::Graph(def) => def.decoder(name),
+            Self::Zoo(_) => None,
+            Self::Headed(headed) => headed.base().decoder(name),
+        }
+    }
+
+    /// The end points that TF-Slim names, of a network of the zoo.
+    pub(crate) fn end_points(&self) -> Option<Vec<String>> {
+        match self {
+            Self::Zoo(rebuilt) => Some(rebuilt.built.end_points.iter().map(|(name, _)| name.clone()).collect()),
+            Self::Graph(_) | Self::Headed(_) => None,
         }
     }
 
@@ -128,6 +169,7 @@ impl Source {
         match self {
             Self::Graph(def) => Box::new(def.names()),
             Self::Zoo(rebuilt) => Box::new(rebuilt.names()),
+            Self::Headed(headed) => Box::new(headed.names()),
         }
     }
 }

@@ -33,6 +33,15 @@ pub struct Guess {
     pub logit: f32,
 }
 
+/// What a network makes of a picture.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Examined {
+    /// One for each class, from 0 to 1, in the network's order.
+    pub probabilities: Vec<f32>,
+    /// One for each channel of what the classification layer reads; the mean over all places where that is a map.
+    pub features: Option<Vec<f32>>,
+}
+
 impl Classifier {
     /// A classifier that uses `model`.
     ///
@@ -60,29 +69,27 @@ impl Classifier {
     /// If there is no memory for it; and for graphs that decode photos themselves, if the photo's size does not suit
     /// them.
     pub fn classify(&self, picture: &Picture, top: usize) -> Result<Prediction> {
-        self.model.show(picture, &answers(self.model.ports()), |values| self.prediction(values, top))
+        self.model.show(picture, &answers(self.model.ports()), |values| {
+            let logits = values[0].1;
+            let probabilities = values.get(1).map_or_else(|| softmax(logits), |(_, values)| values.to_vec());
+            Prediction { guesses: self.best(logits, &probabilities, top) }
+        })
     }
 
-    /// The `top` most probable classes of a picture, and its features as an [`crate::Embedder`] without an end point of
-    /// its own gives them: both from one run of the network. No features where it is not clear which they are.
+    /// All that the network makes of a picture, in one run: the probability of every class, and the features the
+    /// classification layer reads, where it is clear which these are.
     ///
     /// # Errors
-    /// As [`Classifier::classify`].
-    pub fn classify_and_embed(&self, picture: &Picture, top: usize) -> Result<(Prediction, Vec<f32>)> {
+    /// As [`classify`](Self::classify).
+    pub fn examine(&self, picture: &Picture) -> Result<Examined> {
         let ports = self.model.ports();
         let mut fetches = answers(ports);
         let answers = fetches.len();
         fetches.extend(ports.features.as_deref());
-        self.model.show(picture, &fetches, |values| {
-            (self.prediction(&values[..answers], top), values.get(answers).map(features).unwrap_or_default())
+        self.model.show(picture, &fetches, |values| Examined {
+            probabilities: if answers == 1 { softmax(values[0].1) } else { values[1].1.to_vec() },
+            features: values.get(answers).map(|(shape, values)| features(shape, values)),
         })
-    }
-
-    /// From scores, and probabilities where the graph has them.
-    fn prediction(&self, values: &[(&[usize], &[f32])], top: usize) -> Prediction {
-        let logits = values[0].1;
-        let probabilities = values.get(1).map_or_else(|| softmax(logits), |(_, values)| values.to_vec());
-        Prediction { guesses: self.best(logits, &probabilities, top) }
     }
 
     fn best(&self, logits: &[f32], probabilities: &[f32], top: usize) -> Vec<Guess> {

@@ -8,18 +8,16 @@ use self::layout::Block;
 use self::text::Weight;
 use crate::picture::Picture;
 
-pub use self::figure::Figure;
+pub use self::blur::blur_preview;
 pub use self::map::{heat, map, overlay};
 
-pub(crate) use self::figure::escaped;
-
-mod canvas;
-mod figure;
+mod blur;
+pub(crate) mod canvas;
 mod layout;
 mod legend;
 mod map;
 mod palette;
-mod text;
+pub(crate) mod text;
 
 /// Height of the em in pixels below which letters cannot be read.
 const SMALLEST_LETTERS: f32 = 13.0;

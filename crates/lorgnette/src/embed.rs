@@ -51,16 +51,16 @@ impl Embedder {
     /// # Errors
     /// As [`crate::Classifier::classify`].
     pub fn embed(&self, picture: &Picture) -> Result<Vec<f32>> {
-        self.model.show(picture, &[&self.end_point], |values| features(&values[0]))
+        self.model.show(picture, &[&self.end_point], |values| {
+            let (shape, values) = values[0];
+            features(shape, values)
+        })
     }
 }
 
-/// The features in an end point of that shape with those values.
-pub(crate) fn features(&(shape, values): &(&[usize], &[f32])) -> Vec<f32> {
-    mean_over_places(values, shape.last().copied().unwrap_or(1))
-}
-
-fn mean_over_places(values: &[f32], channels: usize) -> Vec<f32> {
+/// An end point's values as features: of a map, the mean over all places.
+pub(crate) fn features(shape: &[usize], values: &[f32]) -> Vec<f32> {
+    let channels = shape.last().copied().unwrap_or(1);
     if values.len() == channels {
         return values.to_vec();
     }

@@ -13,11 +13,13 @@ use std::sync::OnceLock;
 use self::parse::Entry;
 
 mod beside;
+mod folder;
 mod map;
 mod nearest;
 mod parse;
 
 pub(crate) use beside::Beside;
+pub use folder::NotOneClass;
 pub use nearest::nearest_names;
 
 /// ImageNet's thousand synsets, in their order, with their names (`oracle/make_labels.py`).

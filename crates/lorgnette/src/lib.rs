@@ -23,6 +23,8 @@
 //! | a model and a picture | [`Classifier::classify`] | the most probable classes |
 //! | a model and a picture | [`Embedder::embed`] | its features |
 //! | a model and a picture of any size | [`Mapper::map`] | a [`LabelMap`]: a class for every place, its [`Region`]s |
+//! | a map and classes | [`blur::Mask`] | the photo with everything of these classes blurred |
+//! | a map | [`draw::map`], [`draw::overlay`], [`draw::heat`] | a [`Figure`]: PNG, JPEG or SVG |
 //! | a prediction | [`draw::annotate`] | the picture with names and probabilities over it |
 //! | a published model's name | [`catalogue::find`], [`pull::pull`] | its file, in the [`Home`] |
 //! | tensors | [`net::Network::run`] | tensors, by TensorFlow's names |
@@ -32,27 +34,35 @@
 
 #![forbid(unsafe_code)]
 
+pub mod blur;
 pub mod catalogue;
 mod classify;
+pub mod dataset;
 pub mod dense;
 pub mod diagram;
 pub mod draw;
 mod embed;
 mod error;
 mod family;
+pub mod features;
+mod figure;
 mod home;
 pub mod in_order;
+pub mod judge;
 pub mod labels;
 mod model;
 pub mod picture;
 pub mod preprocess;
 #[cfg(feature = "pull")]
 pub mod pull;
+pub mod report;
+mod shared_out;
 
-pub use classify::{Classifier, Guess, Prediction};
+pub use classify::{Classifier, Examined, Guess, Prediction};
 pub use dense::{LabelMap, MapOptions, Mapper, Region, RegionOptions};
 pub use embed::Embedder;
 pub use error::{Error, Result};
+pub use figure::Figure;
 pub use home::{Home, Receipt};
 pub use labels::Labels;
 pub use lorgnette_kernels as kernels;

@@ -15,12 +15,14 @@ use std::path::Path;
 
 pub use self::error::PictureError;
 pub use self::jpeg::Transform;
-pub use self::kind::{Kind, has_photo_ending};
+pub use self::kind::Kind;
+pub use self::metadata::Metadata;
 pub use self::open::OpenOptions;
 
 mod error;
 mod jpeg;
 mod kind;
+mod metadata;
 mod open;
 mod orientation;
 mod raster;
@@ -162,20 +164,31 @@ impl Picture {
         save::save(self, path.as_ref())
     }
 
+    /// The picture as a JPEG, or a PNG for every other kind, in memory, with the notes of the file that it is from: it is
+    /// turned back to how the camera was held, where `notes` say so and it was turned upright. JPEGs are of the quality of
+    /// [`Picture::save`].
+    ///
+    /// # Errors
+    /// [`PictureError::TooLargeToSave`] for a side above the format's limit.
+    pub fn encode_with(&self, kind: Kind, notes: &Metadata, was_turned: bool) -> Result<Vec<u8>, PictureError> {
+        let turned = was_turned.then(|| orientation::turned_back(self, notes.orientation()));
+        save::encode(turned.as_ref().unwrap_or(self), kind, save::JPEG_QUALITY, notes)
+    }
+
     /// The picture as JPEG in memory, of a quality from 1 to 100.
     ///
     /// # Errors
     /// [`PictureError::TooLargeToSave`] for a side above the format's limit.
     pub fn to_jpeg(&self, quality: u8) -> Result<Vec<u8>, PictureError> {
-        save::jpeg(self, quality)
+        save::encode(self, Kind::Jpeg, quality, &Metadata::default())
     }
 
-    /// The file that [`Picture::save`] would write, in memory: a JPEG, or a PNG for every other kind.
+    /// The picture as PNG in memory.
     ///
     /// # Errors
-    /// [`PictureError::TooLargeToSave`] for a side above the format's limit.
-    pub fn encode(&self, kind: Kind) -> Result<Vec<u8>, PictureError> {
-        save::encode(self, kind)
+    /// As [`Picture::to_jpeg`].
+    pub fn to_png(&self) -> Result<Vec<u8>, PictureError> {
+        save::encode(self, Kind::Png, 0, &Metadata::default())
     }
 }
 
@@ -192,4 +205,14 @@ impl Pixels {
 /// The nearest of 256 levels: 65535 is 257 times 255.
 fn to_eight_bits(sample: u16) -> u8 {
     ((u32::from(sample) + 128) / 257) as u8
+}
+
+/// Endings of the files that are taken from folders. A file that is named itself may have any.
+const ENDINGS: [&str; 12] = ["jpg", "jpeg", "jpe", "jfif", "png", "gif", "bmp", "dib", "tif", "tiff", "webp", "pjpeg"];
+
+/// Whether a file is called like a photo, so that it is one of a folder's photos.
+#[must_use]
+pub fn has_photo_ending(path: &Path) -> bool {
+    let ending = path.extension().and_then(|ending| ending.to_str());
+    ending.is_some_and(|ending| ENDINGS.iter().any(|known| known.eq_ignore_ascii_case(ending)))
 }

@@ -81,7 +81,7 @@ pub(crate) struct MapArguments {
 
     /// Pixels from cell to cell, at most; finer maps take longer [default: the network's own, mostly 32]
     #[arg(long, value_name = "32|16|8", value_parser = stride)]
-    pub(crate) output_stride: Option<usize>,
+    output_stride: Option<usize>,
 
     /// Look at the photo so many times as large; several, with commas between, are averaged
     #[arg(long, value_name = "S", value_delimiter = ',', default_value = "1", value_parser = scale)]
@@ -195,6 +195,11 @@ pub(crate) fn with_progress(
 }
 
 impl MapArguments {
+    /// These options, with an output stride of its own for a verb if the user says none.
+    pub(crate) fn options_or_stride(&self, stride: usize) -> MapOptions {
+        MapOptions { output_stride: self.output_stride.or(Some(stride)), ..self.options() }
+    }
+
     /// These options as the library takes them.
     pub(crate) fn options(&self) -> MapOptions {
         MapOptions {

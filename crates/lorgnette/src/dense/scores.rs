@@ -120,12 +120,12 @@ fn reserved<T: Clone>(len: usize, value: T) -> Result<Vec<T>> {
 fn list_best(logits: &[f32], best: &mut [Scored]) {
     best.fill(Scored { class: 0, logit: f32::NEG_INFINITY });
     for (class, &logit) in logits.iter().enumerate() {
-        if !(logit > best[best.len() - 1].logit) {
-            continue;
+        // False for what is not a number, too.
+        if logit > best[best.len() - 1].logit {
+            let at = best.partition_point(|scored| scored.logit >= logit);
+            best[at..].rotate_right(1);
+            best[at] = Scored { class: class as u32, logit };
         }
-        let at = best.partition_point(|scored| scored.logit >= logit);
-        best[at..].rotate_right(1);
-        best[at] = Scored { class: class as u32, logit };
     }
 }
 

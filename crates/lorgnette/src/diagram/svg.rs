@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use lorgnette_net::outline::{Branch, Layer, LayerKind, Outline};
 
-use crate::draw::escaped;
+use crate::figure::escaped;
 
 use super::{Row, count, rows, shape, short, title};
 

@@ -1,6 +1,6 @@
 //! RGB pixels to draw on.
 
-use image::imageops::{FilterType, resize};
+use image::imageops::{FilterType, resize, thumbnail};
 use image::{Rgb, RgbImage};
 
 use crate::picture::Picture;
@@ -38,50 +38,57 @@ impl Colour {
 }
 
 /// A picture being drawn: eight bits, red, green, blue.
-pub(super) struct Canvas {
+pub(crate) struct Canvas {
     pixels: RgbImage,
 }
 
 impl Canvas {
-    pub(super) fn of(picture: &Picture) -> Self {
+    pub(crate) fn of(picture: &Picture) -> Self {
         let (width, height) = (picture.width() as u32, picture.height() as u32);
         let pixels = RgbImage::from_raw(width, height, picture.to_rgb8());
         Self { pixels: pixels.expect("a picture's pixels fill its size") }
     }
 
-    pub(super) fn filled(width: usize, height: usize, colour: Colour) -> Self {
+    pub(crate) fn filled(width: usize, height: usize, colour: Colour) -> Self {
         let pixel = Rgb([colour.red, colour.green, colour.blue]);
         Self { pixels: RgbImage::from_pixel(width as u32, height as u32, pixel) }
     }
 
-    pub(super) fn width(&self) -> usize {
+    pub(crate) fn width(&self) -> usize {
         self.pixels.width() as usize
     }
 
-    pub(super) fn height(&self) -> usize {
+    pub(crate) fn height(&self) -> usize {
         self.pixels.height() as usize
     }
 
-    pub(super) fn into_picture(self) -> Picture {
+    pub(crate) fn into_picture(self) -> Picture {
         let (width, height) = (self.width(), self.height());
         Picture::from_rgb8(width, height, self.pixels.into_raw()).expect("a canvas has pixels that fill its size")
     }
 
     /// Smoothly larger, `times` each side.
-    pub(super) fn enlarged(&self, times: f32) -> Self {
+    pub(crate) fn enlarged(&self, times: f32) -> Self {
         let side = |length: usize| ((length as f32 * times).round() as u32).max(1);
         Self { pixels: resize(&self.pixels, side(self.width()), side(self.height()), FilterType::CatmullRom) }
     }
 
+    /// Smaller, if it is larger, so that it fits a width and a height.
+    pub(crate) fn fitted(&self, width: usize, height: usize) -> Self {
+        let times = (width as f32 / self.width() as f32).min(height as f32 / self.height() as f32).min(1.0);
+        let side = |length: usize| ((length as f32 * times).round() as u32).max(1);
+        Self { pixels: thumbnail(&self.pixels, side(self.width()), side(self.height())) }
+    }
+
     /// Larger with every pixel a square of `times` by `times`.
-    pub(super) fn repeated(&self, times: usize) -> Self {
+    pub(crate) fn repeated(&self, times: usize) -> Self {
         let times = times as u32;
         let (width, height) = (self.pixels.width() * times, self.pixels.height() * times);
         Self { pixels: RgbImage::from_fn(width, height, |x, y| *self.pixels.get_pixel(x / times, y / times)) }
     }
 
     /// Copies another canvas with its corner here; it must fit.
-    pub(super) fn place(&mut self, other: &Self, left: usize, top: usize) {
+    pub(crate) fn place(&mut self, other: &Self, left: usize, top: usize) {
         let (width, row) = (self.width(), 3 * other.width());
         let rows = self.pixels.as_flat_samples_mut().samples.chunks_exact_mut(3 * width).skip(top);
         for (out, source) in rows.zip(other.pixels.as_raw().chunks_exact(row)) {
@@ -90,14 +97,14 @@ impl Canvas {
     }
 
     /// Lays a colour over a pixel; `coverage` 0 to 1. Outside the canvas nothing happens.
-    pub(super) fn blend(&mut self, x: i64, y: i64, colour: Colour, coverage: f32) {
+    pub(crate) fn blend(&mut self, x: i64, y: i64, colour: Colour, coverage: f32) {
         let (Ok(x), Ok(y)) = (u32::try_from(x), u32::try_from(y)) else { return };
         let Some(pixel) = self.pixels.get_pixel_mut_checked(x, y) else { return };
         pixel.0 = colour.with_alpha(colour.alpha * coverage).over(pixel.0);
     }
 
     /// Fills a rectangle; pixels that it covers in part get as much of the colour.
-    pub(super) fn fill(&mut self, (left, top): (f32, f32), (width, height): (f32, f32), colour: Colour) {
+    pub(crate) fn fill(&mut self, (left, top): (f32, f32), (width, height): (f32, f32), colour: Colour) {
         let covered = |pixel: i64, low: f32, high: f32| (high.min(pixel as f32 + 1.0) - low.max(pixel as f32)).max(0.0);
         for y in top.floor() as i64..(top + height).ceil() as i64 {
             for x in left.floor() as i64..(left + width).ceil() as i64 {
@@ -108,7 +115,7 @@ impl Canvas {
     }
 
     /// Fills a rectangle with round corners and smooth edges. A radius of half the height gives round ends.
-    pub(super) fn fill_rounded(
+    pub(crate) fn fill_rounded(
         &mut self,
         (left, top): (f32, f32),
         (width, height): (f32, f32),
@@ -130,4 +137,34 @@ impl Canvas {
             }
         }
     }
+
+    /// Draws a line through points, of an even width, with round ends and smooth edges.
+    pub(crate) fn stroke(&mut self, points: &[(f32, f32)], width: f32, colour: Colour) {
+        let reach = width / 2.0 + 1.0;
+        let bound = |of: fn(&(f32, f32)) -> f32, least: bool| {
+            let values = points.iter().map(of);
+            if least { values.fold(f32::INFINITY, f32::min) - reach } else { values.fold(0.0, f32::max) + reach }
+        };
+        let (left, right) = (bound(|point| point.0, true).max(0.0), bound(|point| point.0, false));
+        let (top, bottom) = (bound(|point| point.1, true).max(0.0), bound(|point| point.1, false));
+        for y in top as i64..=(bottom as i64).min(self.height() as i64) {
+            for x in left as i64..=(right as i64).min(self.width() as i64) {
+                // Of all segments the nearest one counts, or joints would be darker than the rest.
+                let centre = (x as f32 + 0.5, y as f32 + 0.5);
+                let nearest = points.windows(2).map(|ends| distance(centre, ends[0], ends[1]));
+                let coverage = width / 2.0 + 0.5 - nearest.fold(f32::INFINITY, f32::min);
+                if coverage > 0.0 {
+                    self.blend(x, y, colour, coverage.min(1.0));
+                }
+            }
+        }
+    }
+}
+
+/// The distance of a point from a segment.
+fn distance((x, y): (f32, f32), (from_x, from_y): (f32, f32), (to_x, to_y): (f32, f32)) -> f32 {
+    let (along_x, along_y) = (to_x - from_x, to_y - from_y);
+    let length = (along_x * along_x + along_y * along_y).max(f32::MIN_POSITIVE);
+    let share = (((x - from_x) * along_x + (y - from_y) * along_y) / length).clamp(0.0, 1.0);
+    (x - from_x - share * along_x).hypot(y - from_y - share * along_y)
 }

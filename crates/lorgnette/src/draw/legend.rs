@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use super::canvas::Colour;
-use super::figure::{Anchor, Figure, Mark, Words};
 use super::palette::{CLASSES, OTHERS};
 use super::text::{self, Weight};
 use crate::dense::LabelMap;
+use crate::figure::{Anchor, Figure, Style};
 use crate::labels::Labels;
 
 /// A class that covers less has no colour of its own where there are more classes than colours.
@@ -75,13 +75,11 @@ impl Legend {
         let (width, _) = self.size(em);
         for (number, row) in self.rows.iter().enumerate() {
             let y = top + ROW * em * number as f32;
-            figure.add(Mark::Rectangle { corner: (left, y), size: (BAR * em, ROW * em), colour: row.colour });
-            let mut words = |x: f32, anchor, colour, text| {
-                let at = (x, y + BASELINE * em);
-                figure.add(Mark::Text(Words { at, anchor, em, bold: false, colour, text }));
-            };
-            words(left + (BAR + GAP) * em, Anchor::Start, INK, shortened(&row.name, em));
-            words(left + width, Anchor::End, QUIET, format!("{:.1} %", 100.0 * row.share));
+            figure.rectangle((left, y), (BAR * em, ROW * em), 0.0, row.colour, Some(row.name.clone()));
+            let baseline = y + BASELINE * em;
+            figure.words(shortened(&row.name, em), (left + (BAR + GAP) * em, baseline), Style::new(em, INK));
+            let share = Style::new(em, QUIET).anchored(Anchor::End);
+            figure.words(format!("{:.1} %", 100.0 * row.share), (left + width, baseline), share);
         }
     }
 }
@@ -90,14 +88,13 @@ fn shortened(name: &str, em: f32) -> String {
     text::shortened(name, Weight::Medium, em, LONGEST_NAME * em)
 }
 
-/// A title and a line below it; returns the height they take.
+/// A title and a line below it.
 pub(super) fn heading(figure: &mut Figure, (left, top): (f32, f32), em: f32, [title, note]: [&str; 2]) {
-    let room = figure.width() as f32 - 2.0 * left;
-    for (text, size, bold, baseline, colour) in [(title, 1.3, true, 1.2, INK), (note, 1.0, false, 2.75, QUIET)] {
-        let weight = if bold { Weight::SemiBold } else { Weight::Medium };
-        let text = text::shortened(text, weight, size * em, room);
-        let at = (left, top + baseline * em);
-        figure.add(Mark::Text(Words { at, anchor: Anchor::Start, em: size * em, bold, colour, text }));
+    let room = figure.size().0 - 2.0 * left;
+    let lines = [(title, Style::new(1.3 * em, INK).bold(), 1.2), (note, Style::new(em, QUIET), 2.75)];
+    for (text, style, baseline) in lines {
+        let text = text::shortened(text, style.weight(), style.em, room);
+        figure.words(text, (left, top + baseline * em), style);
     }
 }
 

@@ -1,16 +1,14 @@
 //! Maps as people look at them: alone, over their photo, and one class as a heat map.
 
 use super::canvas::Colour;
-use super::figure::{Anchor, Figure, Mark, Words};
 use super::legend::{HEADING, INK, Legend, heading};
 use super::palette::of_share;
 use super::{SMALLEST_LETTERS, letters};
 use crate::dense::LabelMap;
+use crate::figure::{Figure, Style};
 use crate::labels::Labels;
-use crate::picture::{Kind, Picture};
+use crate::picture::Picture;
 
-/// The ground of figures.
-const PAPER: Colour = Colour::opaque(0xff, 0xff, 0xff);
 /// A map alone is enlarged until its longer side has about as many pixels.
 const MAP_SIDE: usize = 640;
 /// Letters beside a map.
@@ -37,8 +35,7 @@ pub fn map(map: &LabelMap, labels: &Labels, caption: [&str; 2]) -> Figure {
     });
     let cells = Picture::from_rgb8(map.columns(), map.rows(), colours.collect()).expect("three levels a cell");
     let times = (MAP_SIDE / map.rows().max(map.columns())).max(1);
-    let shown = Mark::Picture { corner: (0, 0), picture: cells, times, format: Kind::Png };
-    beside(shown, (map.columns() * times, map.rows() * times), MAP_LETTERS, &legend, caption)
+    beside((cells, times), MAP_LETTERS, &legend, caption)
 }
 
 /// A map over its photo, at the photo's resolution: each pixel in the colour of its best class, after the scores of the cells
@@ -67,10 +64,7 @@ pub fn overlay(picture: &Picture, map: &LabelMap, labels: &Labels, caption: [&st
         upper.clear();
         upper.extend_from_slice(labels);
     });
-    let painted = repainted(picture, pixels);
-    let size = (painted.width(), painted.height());
-    let em = legend_letters(picture);
-    beside(Mark::Picture { corner: (0, 0), picture: painted, times: 1, format: Kind::Jpeg }, size, em, &legend, caption)
+    beside((repainted(picture, pixels), 1), legend_letters(picture), &legend, caption).at_its_own_size()
 }
 
 /// The probability of `classes` together over the photo, at its resolution: dark where there is none, light where the network
@@ -95,13 +89,12 @@ pub fn heat(picture: &Picture, map: &LabelMap, classes: &[usize], caption: [&str
     let scale = (em * 5.5).ceil();
     let top = (margin + HEADING * em).ceil();
     let (width, height) = (margin * 2.0 + painted.width() as f32 + scale, top + painted.height() as f32 + margin);
-    let mut figure = Figure::new(width.ceil() as usize, height.ceil() as usize, PAPER);
+    let mut figure = Figure::new(width, height);
     heading(&mut figure, (margin, margin), em, caption);
     let (right, tall) = (margin + painted.width() as f32 + margin, painted.height() as f32);
-    let corner = (margin as usize, top as usize);
-    figure.add(Mark::Picture { corner, picture: painted, times: 1, format: Kind::Jpeg });
+    figure.place(painted, (margin as usize, top as usize), 1);
     scale_bar(&mut figure, (right, top), tall.min(em * 24.0), em);
-    figure
+    figure.at_its_own_size()
 }
 
 /// A bar of all shares, with the ends and the quarters named.
@@ -112,28 +105,24 @@ fn scale_bar(figure: &mut Figure, (left, top): (f32, f32), height: f32, em: f32)
         let colour = of_share(1.0 - (number as f32 + 0.5) / STEPS as f32);
         // Down to the end, so that no ground shows between.
         let size = (em, height - step * number as f32);
-        figure.add(Mark::Rectangle { corner: (left, top + step * number as f32), size, colour });
+        figure.rectangle((left, top + step * number as f32), size, 0.0, colour, None);
     }
     for quarter in 0..=4 {
         let at = (left + 1.4 * em, top + height * quarter as f32 / 4.0 + 0.35 * em);
-        let text = format!("{} %", 100 - 25 * quarter);
-        figure.add(Mark::Text(Words { at, anchor: Anchor::Start, em, bold: false, colour: INK, text }));
+        figure.words(format!("{} %", 100 - 25 * quarter), at, Style::new(em, INK));
     }
 }
 
-/// A picture with its legend to the right, under a heading.
-fn beside(shown: Mark, (width, height): (usize, usize), em: f32, legend: &Legend, caption: [&str; 2]) -> Figure {
-    let margin = MARGIN * em;
+/// A picture, its pixels `times` as large, with its legend to the right, under a heading.
+fn beside((picture, times): (Picture, usize), em: f32, legend: &Legend, caption: [&str; 2]) -> Figure {
+    let (width, height) = ((picture.width() * times) as f32, (picture.height() * times) as f32);
+    let margin = (MARGIN * em).ceil();
     let (legend_width, legend_height) = legend.size(em);
     let top = (margin + HEADING * em).ceil();
-    let tall = (height as f32).max(legend_height);
-    let size = (width as f32 + legend_width + 3.0 * margin, top + tall + margin);
-    let mut figure = Figure::new(size.0.ceil() as usize, size.1.ceil() as usize, PAPER);
+    let mut figure = Figure::new(width + legend_width + 3.0 * margin, top + height.max(legend_height) + margin);
     heading(&mut figure, (margin, margin), em, caption);
-    if let Mark::Picture { picture, times, format, .. } = shown {
-        figure.add(Mark::Picture { corner: (margin as usize, top as usize), picture, times, format });
-    }
-    legend.draw(&mut figure, (2.0 * margin + width as f32, top), em);
+    figure.place(picture, (margin as usize, top as usize), times);
+    legend.draw(&mut figure, (2.0 * margin + width, top), em);
     figure
 }
 
@@ -142,7 +131,7 @@ fn check(picture: &Picture, map: &LabelMap) {
     assert_eq!(photo, of, "the map is of a photo of another size");
 }
 
-fn repainted(picture: &Picture, pixels: Vec<u8>) -> Picture {
+pub(super) fn repainted(picture: &Picture, pixels: Vec<u8>) -> Picture {
     let painted = Picture::from_rgb8(picture.width(), picture.height(), pixels).expect("as many pixels as before");
     painted.named(picture.name())
 }

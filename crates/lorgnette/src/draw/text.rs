@@ -8,7 +8,7 @@ use super::canvas::{Canvas, Colour};
 
 /// The font's two weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Weight {
+pub(crate) enum Weight {
     Medium,
     SemiBold,
 }
@@ -35,13 +35,13 @@ fn bundled(bytes: &'static [u8]) -> FontRef<'static> {
 }
 
 /// Width of a line in pixels.
-pub(super) fn width_of(line: &str, weight: Weight, em: f32) -> f32 {
+pub(crate) fn width_of(line: &str, weight: Weight, em: f32) -> f32 {
     let font = font(weight, em);
     line.chars().map(|letter| font.h_advance(font.glyph_id(letter))).sum()
 }
 
 /// Draws a line from a point on its baseline.
-pub(super) fn draw(canvas: &mut Canvas, line: &str, weight: Weight, em: f32, (x, y): (f32, f32), colour: Colour) {
+pub(crate) fn draw(canvas: &mut Canvas, line: &str, weight: Weight, em: f32, (x, y): (f32, f32), colour: Colour) {
     let font = font(weight, em);
     let mut pen = x;
     for letter in line.chars() {
@@ -55,8 +55,31 @@ pub(super) fn draw(canvas: &mut Canvas, line: &str, weight: Weight, em: f32, (x,
     }
 }
 
+/// Draws a line that runs upwards, its baseline on the right, from a point on it.
+pub(crate) fn draw_upwards(
+    canvas: &mut Canvas,
+    line: &str,
+    weight: Weight,
+    em: f32,
+    (x, y): (f32, f32),
+    colour: Colour,
+) {
+    let font = font(weight, em);
+    let mut pen = 0.0;
+    for letter in line.chars() {
+        let glyph = font.glyph_id(letter).with_scale_and_position(font.scale(), ab_glyph::point(pen, 0.0));
+        pen += font.h_advance(glyph.id);
+        let Some(outline) = font.outline_glyph(glyph) else { continue };
+        let corner = outline.px_bounds().min;
+        outline.draw(|dx, dy, coverage| {
+            let (along, down) = (corner.x as i64 + i64::from(dx), corner.y as i64 + i64::from(dy));
+            canvas.blend(x.round() as i64 + down, y.round() as i64 - 1 - along, colour, coverage);
+        });
+    }
+}
+
 /// A name that fits the room: whole, or without its last synonyms, or the start of the first with an ellipsis.
-pub(super) fn shortened(name: &str, weight: Weight, em: f32, room: f32) -> String {
+pub(crate) fn shortened(name: &str, weight: Weight, em: f32, room: f32) -> String {
     let fits = |name: &str| width_of(name, weight, em) <= room;
     let mut name = name.trim();
     while !fits(name) {
@@ -75,7 +98,7 @@ fn cut(name: &str, fits: impl Fn(&str) -> bool) -> String {
 }
 
 /// A text broken at spaces into lines that fit the room; a word that is too long for a line of its own is cut.
-pub(super) fn wrapped(text: &str, weight: Weight, em: f32, room: f32) -> Vec<String> {
+pub(crate) fn wrapped(text: &str, weight: Weight, em: f32, room: f32) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
         let word = shortened(word, weight, em, room);

@@ -1,14 +1,10 @@
 //! Which format a file is, told by its first bytes.
 
 use std::fmt;
-use std::path::Path;
 
 use image::ImageFormat;
 
 use super::PictureError;
-
-/// Endings of the files that are taken from folders. A file that is named itself may have any.
-const ENDINGS: [&str; 12] = ["jpg", "jpeg", "jpe", "jfif", "png", "gif", "bmp", "dib", "tif", "tiff", "webp", "pjpeg"];
 
 /// The picture formats we decode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -38,13 +34,6 @@ impl fmt::Display for Kind {
             Self::WebP => "WebP",
         })
     }
-}
-
-/// Whether a file found in a folder is called as photos are. What it really is, its bytes tell when it is opened.
-#[must_use]
-pub fn has_photo_ending(path: &Path) -> bool {
-    let ending = path.extension().and_then(|ending| ending.to_str());
-    ending.is_some_and(|ending| ENDINGS.iter().any(|known| known.eq_ignore_ascii_case(ending)))
 }
 
 /// Names the format of `bytes`, or says what they look like instead.

@@ -52,9 +52,7 @@ impl OpenOptions {
     /// [`PictureError`], which names the file, what is wrong with it and what to do.
     pub fn open(&self, path: impl AsRef<Path>) -> Result<Picture, PictureError> {
         let path = path.as_ref();
-        let name = path.display().to_string();
-        let bytes = self.read(path, &name)?;
-        self.decode(&bytes, &name)
+        self.decode(&self.read(path)?, &path.display().to_string())
     }
 
     /// Decodes a picture file that is already in memory; `name` is what errors and results call it.
@@ -76,15 +74,20 @@ impl OpenOptions {
         Ok(Picture { name: name.into(), width, height, channels_of_origin, kind: Some(kind), pixels })
     }
 
-    /// Reads the whole file, however it calls itself: one byte past the limit is enough to refuse it.
-    fn read(&self, path: &Path, name: &str) -> Result<Vec<u8>, PictureError> {
-        let unreadable = |source| PictureError::Read { name: name.into(), source };
+    /// Reads a file as a whole, however it calls itself: one byte past the limit is enough to refuse it.
+    ///
+    /// # Errors
+    /// [`PictureError::Read`], [`PictureError::Folder`] or [`PictureError::TooLarge`].
+    pub fn read(&self, path: impl AsRef<Path>) -> Result<Vec<u8>, PictureError> {
+        let path = path.as_ref();
+        let name = || path.display().to_string();
+        let unreadable = |source| PictureError::Read { name: name(), source };
         if path.is_dir() {
-            return Err(PictureError::Folder { name: name.into() });
+            return Err(PictureError::Folder { name: name() });
         }
         let file = File::open(path).map_err(unreadable)?;
         let length = file.metadata().map_err(unreadable)?.len();
-        self.check_bytes(length, name)?;
+        self.check_bytes(length, &name())?;
         // A pipe has no length; a growing file has more than it says.
         let mut bytes = Vec::with_capacity(length as usize + 1);
         file.take(self.max_bytes.saturating_add(1)).read_to_end(&mut bytes).map_err(unreadable)?;

@@ -2,8 +2,8 @@
 
 use image::metadata::Orientation;
 
-use super::Pixels;
 use super::open::Decoded;
+use super::{Picture, Pixels};
 
 /// Applies the orientation that came with the pixels.
 pub(super) fn reorient(decoded: Decoded) -> Decoded {
@@ -18,6 +18,20 @@ pub(super) fn reorient(decoded: Decoded) -> Decoded {
     };
     let (width, height) = if turn.transposed { (height, width) } else { (width, height) };
     Decoded { width, height, channels_of_origin, pixels, orientation: Orientation::NoTransforms }
+}
+
+/// An upright picture as it was stored.
+pub(super) fn turned_back(picture: &Picture, orientation: Orientation) -> Picture {
+    let back = match orientation {
+        Orientation::Rotate90 => Orientation::Rotate270,
+        Orientation::Rotate270 => Orientation::Rotate90,
+        // The others are undone by themselves.
+        other => other,
+    };
+    let Picture { name, width, height, channels_of_origin, kind, pixels } = picture.clone();
+    let Decoded { width, height, pixels, .. } =
+        reorient(Decoded { width, height, channels_of_origin, pixels, orientation: back });
+    Picture { name, width, height, channels_of_origin, kind, pixels }
 }
 
 /// An orientation as three independent questions about where an upright pixel is stored.

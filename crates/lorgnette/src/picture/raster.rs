@@ -33,7 +33,7 @@ pub(super) fn decode(source: &Source<'_>) -> Result<Decoded, PictureError> {
     let channels_of_origin = decoder.color_type().channel_count();
     // A damaged note on orientation is no reason to refuse the photo.
     let orientation = match source.kind {
-        Kind::WebP => webp_exif(source.bytes).and_then(Orientation::from_exif_chunk),
+        Kind::WebP => webp_chunk(source.bytes, b"EXIF").and_then(Orientation::from_exif_chunk),
         _ => decoder.orientation().ok(),
     };
     let orientation = orientation.unwrap_or(Orientation::NoTransforms);
@@ -42,7 +42,7 @@ pub(super) fn decode(source: &Source<'_>) -> Result<Decoded, PictureError> {
     Ok(Decoded { width: width as usize, height: height as usize, channels_of_origin, pixels, orientation })
 }
 
-fn format(kind: Kind) -> ImageFormat {
+pub(super) fn format(kind: Kind) -> ImageFormat {
     match kind {
         Kind::Jpeg => ImageFormat::Jpeg,
         Kind::Png => ImageFormat::Png,
@@ -87,14 +87,14 @@ fn opaque_or_black(rgba: &[u8]) -> Vec<u8> {
     pixels.flat_map(|p| if p[3] == 0 { [0; 3] } else { [p[0], p[1], p[2]] }).collect()
 }
 
-/// The EXIF chunk of a WebP. Its decoder sets aside whatever the chunk says its length is, up to 4 GiB.
-fn webp_exif(bytes: &[u8]) -> Option<&[u8]> {
+/// A chunk of a WebP, by its name. Its decoder sets aside whatever the chunk says its length is, up to 4 GiB.
+pub(super) fn webp_chunk<'a>(bytes: &'a [u8], name: &[u8; 4]) -> Option<&'a [u8]> {
     const HEADER: usize = 8;
     let mut rest = bytes.get(12..).filter(|chunks| chunks.starts_with(b"VP8X"))?;
     loop {
         let length = u32::from_le_bytes(*rest.get(4..)?.first_chunk()?) as usize;
         let content = rest.get(HEADER..)?.get(..length)?;
-        if rest.starts_with(b"EXIF") {
+        if rest.starts_with(name) {
             return Some(content);
         }
         rest = rest.get(HEADER + length.next_multiple_of(2)..)?;

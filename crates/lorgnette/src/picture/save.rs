@@ -6,12 +6,12 @@ use std::path::Path;
 
 use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::PngEncoder;
-use image::{ExtendedColorType, ImageEncoder, ImageError};
+use image::{ExtendedColorType, ImageEncoder, ImageError, ImageResult};
 
-use super::{Kind, Picture, PictureError};
+use super::{Kind, Metadata, Picture, PictureError};
 
 /// JPEG quality, 1 to 100: above 90 the blocks cannot be seen around drawn letters.
-const JPEG_QUALITY: u8 = 93;
+pub(super) const JPEG_QUALITY: u8 = 93;
 /// The longest side a JPEG header can say.
 const JPEG_MAX_SIDE: usize = 65_535;
 
@@ -22,30 +22,18 @@ pub(super) fn save(picture: &Picture, path: &Path) -> Result<(), PictureError> {
     check_side(picture, kind, &name)?;
     let write = || {
         let mut file = BufWriter::new(File::create(path)?);
-        write(picture, kind, &mut file)?;
+        write(picture, (kind, JPEG_QUALITY), &Metadata::default(), &mut file)?;
         file.flush()
     };
     write().map_err(|source| PictureError::Write { name, source })
 }
 
-/// The file that [`save`] writes, in memory.
-pub(super) fn encode(picture: &Picture, kind: Kind) -> Result<Vec<u8>, PictureError> {
+/// The file of that kind in memory, with notes; the quality, 1 to 100, is JPEG's.
+pub(super) fn encode(picture: &Picture, kind: Kind, quality: u8, notes: &Metadata) -> Result<Vec<u8>, PictureError> {
     check_side(picture, kind, picture.name())?;
     let mut bytes = Vec::new();
-    let written = write(picture, kind, &mut bytes);
+    let written = write(picture, (kind, quality), notes, &mut bytes);
     written.map_err(|source| PictureError::Write { name: picture.name().into(), source })?;
-    Ok(bytes)
-}
-
-/// The picture as JPEG in memory, of a quality from 1 to 100.
-pub(super) fn jpeg(picture: &Picture, quality: u8) -> Result<Vec<u8>, PictureError> {
-    let name = picture.name();
-    check_side(picture, Kind::Jpeg, name)?;
-    let mut bytes = Vec::new();
-    let (width, height) = (picture.width() as u32, picture.height() as u32);
-    let encoder = JpegEncoder::new_with_quality(&mut bytes, quality);
-    let written = encoder.write_image(&picture.to_rgb8(), width, height, ExtendedColorType::Rgb8);
-    written.map_err(|error| PictureError::Write { name: name.into(), source: io::Error::other(error) })?;
     Ok(bytes)
 }
 
@@ -71,20 +59,24 @@ fn check_side(picture: &Picture, kind: Kind, name: &str) -> Result<(), PictureEr
 }
 
 /// JPEG, or PNG for every other kind.
-fn write(picture: &Picture, kind: Kind, out: &mut impl Write) -> io::Result<()> {
-    let (width, height) = (picture.width() as u32, picture.height() as u32);
-    let pixels = picture.to_rgb8();
+fn write(picture: &Picture, (kind, quality): (Kind, u8), notes: &Metadata, out: &mut impl Write) -> io::Result<()> {
     let written = match kind {
-        Kind::Jpeg => JpegEncoder::new_with_quality(out, JPEG_QUALITY).write_image(
-            &pixels,
-            width,
-            height,
-            ExtendedColorType::Rgb8,
-        ),
-        _ => PngEncoder::new(out).write_image(&pixels, width, height, ExtendedColorType::Rgb8),
+        Kind::Jpeg => write_by(JpegEncoder::new_with_quality(out, quality), picture, notes),
+        _ => write_by(PngEncoder::new(out), picture, notes),
     };
     written.map_err(|error| match error {
         ImageError::IoError(error) => error,
         other => io::Error::other(other),
     })
+}
+
+fn write_by(mut encoder: impl ImageEncoder, picture: &Picture, notes: &Metadata) -> ImageResult<()> {
+    if let Some(exif) = notes.exif() {
+        encoder.set_exif_metadata(exif.to_vec()).map_err(ImageError::Unsupported)?;
+    }
+    if let Some(icc) = notes.rgb_icc() {
+        encoder.set_icc_profile(icc.to_vec()).map_err(ImageError::Unsupported)?;
+    }
+    let (width, height) = (picture.width() as u32, picture.height() as u32);
+    encoder.write_image(&picture.to_rgb8(), width, height, ExtendedColorType::Rgb8)
 }

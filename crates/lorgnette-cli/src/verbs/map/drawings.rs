@@ -4,11 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use lorgnette::draw::{self, Figure};
+use lorgnette::draw;
 use lorgnette::net::npy;
 use lorgnette::net::tensor::DType;
 use lorgnette::net::{MapPadding, Tensor};
-use lorgnette::{LabelMap, Mapper, Model, Picture};
+use lorgnette::{Figure, LabelMap, Mapper, Model, Picture};
 
 use super::Arguments;
 use crate::gallery::{self, ARRAYS, FIGURES, Gallery};

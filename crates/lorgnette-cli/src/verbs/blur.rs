@@ -1,0 +1,232 @@
+//! `lorgnette blur`: photos in which everything of a class cannot be recognised any more.
+
+mod answer;
+mod destination;
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result, ensure};
+use clap::Args;
+use lorgnette::blur::{BlurOptions, How, Mask};
+use lorgnette::draw;
+use lorgnette::picture::{Kind, Metadata};
+use lorgnette::{Labels, Mapper, Picture};
+
+use self::answer::Answer;
+use self::destination::Destinations;
+use crate::Outcome;
+use crate::arguments::{Format, Global, InputArguments, PhotoArguments, share};
+use crate::gallery::{self, FIGURES, Gallery, PICTURES};
+use crate::messages::Messages;
+use crate::model;
+use crate::photos::{self, Photo};
+use crate::stream::{Shares, answer_photos};
+use crate::verbs::map::{MapArguments, with_progress};
+
+/// Blur everything of a class in photos
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    photos: PhotoArguments,
+
+    /// What to blur: names, synsets or indices of classes; may be given several times
+    #[arg(long, required = true, num_args = 1.., value_name = "NAME")]
+    class: Vec<String>,
+
+    /// Where the blurred photo goes: a file (.png, .jpg), or for several photos a folder
+    #[arg(long, value_name = "OUT", required_unless_present_any = ["in_place", "dry_run"])]
+    out: Option<PathBuf>,
+
+    /// Write over the photos themselves; each is kept beside it, with .orig behind its name
+    #[arg(long, conflicts_with = "out")]
+    in_place: bool,
+
+    /// With --in-place: keep nothing of the photos as they were
+    #[arg(long, requires = "in_place")]
+    no_backup: bool,
+
+    /// Write no photo, only say what would be blurred
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Draw what is blurred on a copy of the photo, in a file (.png, .jpg, .svg), or of each, in a folder
+    #[arg(long, value_name = "OUT")]
+    preview: Option<PathBuf>,
+
+    /// Leave out photos whose blurred copy is there already
+    #[arg(long, conflicts_with = "in_place")]
+    resume: bool,
+
+    /// mosaic (nothing finer than its squares is left), gaussian (smooth, for looks) or fill (one colour)
+    #[arg(long, default_value_t = How::Mosaic)]
+    how: How,
+
+    /// The colour of --how fill
+    #[arg(long, value_name = "RRGGBB", value_parser = colour)]
+    colour: Option<[u8; 3]>,
+
+    /// Blur only where the classes together are at least so probable
+    #[arg(long, value_name = "P", default_value_t = 0.0, value_parser = share)]
+    min_probability: f32,
+
+    /// Pixels to blur beyond what was found [default: 32]
+    #[arg(long, value_name = "N")]
+    margin: Option<usize>,
+
+    /// Pixels over which it fades beyond that [default: half the margin]
+    #[arg(long, value_name = "N")]
+    feather: Option<usize>,
+
+    /// Side of a mosaic's squares; a blur's deviation is a quarter of it [default: 32, or a thirtieth of the photo]
+    #[arg(long, value_name = "N")]
+    block: Option<usize>,
+
+    #[command(flatten)]
+    map: MapArguments,
+
+    /// How to write the report
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+
+    #[command(flatten)]
+    input: InputArguments,
+}
+
+/// Pixels from cell to cell of the maps that masks are made of, unless the user wants others.
+const OUTPUT_STRIDE: usize = 16;
+
+const EXAMPLES: &str = "\
+Copies keep EXIF, orientation and colour profile, but no thumbnails, for these show the photo as it was. Other notes (XMP,
+IPTC) are left away. A photo in which nothing is found is copied as it is.
+
+Examples:
+  lorgnette blur street.jpg --class 'school bus' --out street-blurred.jpg
+  lorgnette blur holidays/ --class Egyptian\\ cat tabby --out blurred/ --how fill
+  lorgnette blur holidays/ --class n02119789 --dry-run --preview looks/";
+
+/// Blurs the photos.
+pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
+    gallery::check(arguments.out.as_deref(), "--out", PICTURES)?;
+    gallery::check(arguments.preview.as_deref(), "--preview", FIGURES)?;
+    ensure!(arguments.colour.is_none() || arguments.how != How::Mosaic, "--colour is for --how fill");
+    let photos = photos::find(&arguments.photos)?;
+    let mut gallery = Gallery::new(&photos);
+    let destinations = Destinations::new(arguments, &photos, &mut gallery)?;
+    let previews = gallery.places_for(&arguments.preview, "--preview", FIGURES)?;
+    let model = model::open_for_photos(&arguments.input, global, messages)?;
+    let classes = classes(&arguments.class, model.labels())?;
+    let mapper = Mapper::new(model, arguments.map.options_or_stride(OUTPUT_STRIDE))?;
+    let (numbers, photos) = if arguments.resume {
+        destinations.missing(&photos, messages)
+    } else {
+        ((0..photos.len()).collect(), photos.clone())
+    };
+    let job = Job { arguments, classes, destinations, previews, numbers };
+    let workers = job.workers(&mapper, photos.len(), messages);
+    let labels = mapper.model().labels();
+    answer_photos(
+        &photos,
+        workers,
+        (arguments.format, messages),
+        answer::header(arguments.format),
+        |out, photo, answer| match arguments.format {
+            Format::Json => answer.write_json(out, photo, mapper.model()),
+            Format::Csv => answer.write_csv(out, photo, labels),
+            Format::Text => answer.write_text(out, photo, labels),
+        },
+    )
+}
+
+/// What is to be done with each photo.
+struct Job<'a> {
+    arguments: &'a Arguments,
+    classes: Vec<usize>,
+    destinations: Destinations,
+    previews: Option<Vec<PathBuf>>,
+    /// The photos' numbers among all that were named.
+    numbers: Vec<usize>,
+}
+
+impl Job<'_> {
+    /// What each thread does with a photo: decode, map, blur, write.
+    fn workers(
+        &self,
+        mapper: &Mapper,
+        photos: usize,
+        messages: Messages,
+    ) -> Vec<impl FnMut(usize, &Photo) -> Result<Answer> + Send> {
+        let shares = Shares::new(mapper.model().network().options().pool.threads(), photos);
+        let worker = |_| {
+            let mapper = if shares.workers == 1 { mapper.clone() } else { mapper.on_threads(shares.threads) };
+            move |number: usize, photo: &Photo| {
+                let (picture, file) = photo.open_with_file(&self.arguments.photos.open_options())?;
+                let map =
+                    with_progress(&mapper, &picture, photos, messages).with_context(|| photo.name().to_owned())?;
+                let mask = Mask::new(&map, &self.classes, &self.options());
+                drop(map);
+                let number = self.numbers[number];
+                let place = self.write(number, &picture, file, &mask, mapper.model().labels());
+                let place = place.with_context(|| photo.name().to_owned())?;
+                let size = [picture.width(), picture.height()];
+                Ok(Answer { size, place, share: mask.share(), areas: mask.areas().to_vec() })
+            }
+        };
+        (0..shares.workers).map(worker).collect()
+    }
+
+    fn options(&self) -> BlurOptions {
+        let Arguments { how, colour, min_probability, margin, feather, block, .. } = *self.arguments;
+        let how = match (how, colour) {
+            (How::Fill(_), Some(colour)) => How::Fill(colour),
+            (how, _) => how,
+        };
+        BlurOptions { how, min_probability, margin, feather, block }
+    }
+
+    /// Writes the photo and its preview; gives the place of the first, if it was written.
+    fn write(
+        &self,
+        number: usize,
+        picture: &Picture,
+        file: Vec<u8>,
+        mask: &Mask,
+        labels: &Labels,
+    ) -> Result<Option<PathBuf>> {
+        if let Some(places) = &self.previews {
+            draw::blur_preview(picture, mask, labels).save(&places[number])?;
+        }
+        let stays = self.arguments.dry_run || (self.arguments.in_place && mask.is_empty());
+        let Some(place) = self.destinations.place(number).filter(|_| !stays) else { return Ok(None) };
+        let kind = if place.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("png")) {
+            Kind::Png
+        } else {
+            Kind::Jpeg
+        };
+        let bytes = match mask.is_empty() && picture.kind() == Some(kind) {
+            true => file,
+            false => {
+                let notes = Metadata::of(&file).without_thumbnails();
+                mask.apply(picture).encode_with(kind, &notes, self.arguments.photos.turns_upright())?
+            }
+        };
+        self.destinations.write(number, &bytes)?;
+        Ok(Some(place.to_owned()))
+    }
+}
+
+/// The classes that are meant.
+fn classes(names: &[String], labels: &Labels) -> Result<Vec<usize>> {
+    let mut classes = Vec::new();
+    for name in names {
+        classes.extend(labels.find(name)?.iter().map(|label| label.index));
+    }
+    Ok(classes)
+}
+
+fn colour(text: &str) -> Result<[u8; 3], String> {
+    let digits = text.trim_start_matches('#');
+    let level = |at: usize| digits.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
+    let levels = (digits.len() == 6).then(|| Some([level(0)?, level(2)?, level(4)?])).flatten();
+    levels.ok_or_else(|| "give red, green and blue as two hexadecimal digits each, such as ff8000".into())
+}

@@ -1,0 +1,204 @@
+//! `lorgnette evaluate`: how good a model is, by photos whose classes are known.
+
+mod examine;
+mod json;
+mod text;
+mod truths;
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use clap::Args;
+use lorgnette::judge::{Evaluation, NEARLY_THE_SAME, NearDuplicates, Share};
+use lorgnette::picture::OpenOptions;
+use lorgnette::report::{Report, Twins};
+use lorgnette::{Classifier, Model};
+
+use self::examine::{Judged, examine};
+use self::truths::Truths;
+use crate::Outcome;
+use crate::arguments::{Global, InputArguments, ReportFormat};
+use crate::messages::{Messages, count};
+use crate::model;
+use crate::stream::write_report;
+
+/// Judge a model by photos whose classes are known
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    /// The model, as for --model
+    #[arg(value_name = "MODEL")]
+    named: OsString,
+
+    /// A folder with one folder of photos for each class; or a CSV file with the columns path and label
+    #[arg(value_name = "FOLDER")]
+    folder: PathBuf,
+
+    /// Folders within a class's folder are classes of their own, or part of the class; else they are left out
+    #[arg(long, value_enum)]
+    nested: Option<Nested>,
+
+    /// Photos may have several labels: in a CSV file, or by lying in several folders
+    #[arg(long)]
+    multi_label: bool,
+
+    /// How to write the figures
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    format: ReportFormat,
+
+    /// Also write report.html, figures and tables into this folder
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+
+    /// Fail with exit code 1 if the accuracy is below this
+    #[arg(long, value_name = "SHARE", value_parser = share)]
+    assert_accuracy: Option<f64>,
+
+    /// Leave photos as they are stored, as TensorFlow does; else they are turned as EXIF says
+    #[arg(long)]
+    ignore_orientation: bool,
+
+    #[command(flatten)]
+    input: InputArguments,
+}
+
+const EXAMPLES: &str = "\
+A folder is matched with the model's classes by its name: a class's name, a synset (n01440764), an index, or forms such as
+n02085620-Chihuahua, 257.clutter and school_bus. Folders that no class is called after are named and left out.
+
+Examples:
+  lorgnette evaluate flowers.model flowers/test
+  lorgnette evaluate inception_v3 imagenet/val --out judged      report.html, confusion.png, classes.csv, …
+  lorgnette evaluate flowers.model flowers/test --format json | jq .accuracy
+  lorgnette evaluate flowers.model flowers/test --assert-accuracy 0.9 --quiet";
+
+/// What folders within a class's folder are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Nested {
+    // Called by their path, such as animals/cat.
+    Classes,
+    // Of the class they are in.
+    Parts,
+}
+
+/// Judges the model.
+pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
+    let listing = truths::list(&arguments.folder, arguments.nested, arguments.multi_label)?;
+    let model = model::open_named_for_photos(Some(&arguments.named), &arguments.input, global, messages)?;
+    let classifier = Classifier::new(model.clone())?;
+    let truths = Truths::new(listing, model.labels(), messages)?;
+    let open_options = OpenOptions { ignore_orientation: arguments.ignore_orientation, ..OpenOptions::default() };
+    let judged = examine(&truths, &classifier, &open_options, (arguments.out.is_some(), messages));
+    if judged.scored.is_empty() {
+        bail!("{}: not one photo could be judged", arguments.folder.display());
+    }
+    let names = names(&model);
+    let evaluation = Evaluation::new(&names, &judged.scored)?;
+    if let Some(out) = &arguments.out {
+        report(arguments, out, (&model, &truths), &evaluation, (&judged, &open_options))?;
+        messages.note(&format_args!("{} written", out.join("report.html").display()));
+    }
+    write_report(|out| match arguments.format {
+        ReportFormat::Text => text::write(out, &evaluation, model.name()),
+        ReportFormat::Json => json::write(out, &evaluation, judged.failed),
+    })?;
+    Ok(outcome(arguments.assert_accuracy, evaluation.accuracy(), judged.failed + truths.faults, messages))
+}
+
+/// The names of a model's classes, each once: what several are called alike gets its synset or index too.
+fn names(model: &Model) -> Vec<String> {
+    let labels = model.labels();
+    let name = |label: lorgnette::labels::Label<'_>| {
+        let first = label.first_name();
+        let is_unique = labels.iter().filter(|other| other.first_name() == first).count() == 1;
+        let index = label.index.to_string();
+        if is_unique { first.to_owned() } else { format!("{first} ({})", label.synset.unwrap_or(&index)) }
+    };
+    labels.iter().map(name).collect()
+}
+
+/// Writes the folder with the report.
+fn report(
+    arguments: &Arguments,
+    out: &Path,
+    (model, truths): (&Model, &Truths),
+    evaluation: &Evaluation,
+    (judged, open_options): (&Judged, &OpenOptions),
+) -> Result<()> {
+    let title = format!("{} on {}", model.name(), arguments.folder.display());
+    let about = about(arguments, (model, truths), judged);
+    let twins = twins(judged, evaluation.names());
+    let shown = judged.scored.len() / 2;
+    let features = judged.features.get(shown).map(|features| (judged.scored[shown].photo.as_path(), &features[..]));
+    let report = Report { twins: &twins, features, about: &about, ..Report::new(&title, evaluation, &judged.scored) };
+    report.write(out, &|path| open_options.open(path).ok()).with_context(|| out.display().to_string())
+}
+
+fn about(arguments: &Arguments, (model, truths): (&Model, &Truths), judged: &Judged) -> Vec<(String, String)> {
+    let folder = &arguments.folder;
+    let mut about = vec![
+        ("model", format!("{} ({})", model.name(), arguments.named.display())),
+        ("photos", folder.canonicalize().unwrap_or_else(|_| folder.clone()).display().to_string()),
+        ("preprocessing", model::describe_preprocessing(model)),
+        ("program", format!("lorgnette {}", env!("CARGO_PKG_VERSION"))),
+    ];
+    if judged.failed + truths.faults > 0 {
+        about.push(("left out", count(judged.failed + truths.faults, "photo that could not be judged")));
+    }
+    if !truths.unmatched.is_empty() {
+        about.push(("folders of no class", truths.unmatched.join(", ")));
+    }
+    about.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// Photos that are nearly the same and yet of different classes.
+fn twins(judged: &Judged, names: &[String]) -> Vec<Twins> {
+    let features: Vec<&[f32]> = judged.features.iter().map(Vec::as_slice).collect();
+    let truth = |photo: usize| &judged.scored[photo].truth;
+    let pairs = NearDuplicates::new(&features).pairs(NEARLY_THE_SAME, |one, other| truth(one) != truth(other));
+    let place = |photo: usize| {
+        let names: Vec<&str> = truth(photo).iter().map(|&class| names[class].as_str()).collect();
+        names.join(" and ")
+    };
+    let twins = |pair: lorgnette::judge::NearDuplicate| Twins {
+        photos: [pair.one, pair.other].map(|photo| judged.scored[photo].photo.clone()),
+        places: [pair.one, pair.other].map(place),
+        cosine: pair.cosine,
+    };
+    pairs.into_iter().map(twins).collect()
+}
+
+fn outcome(asserted: Option<f64>, accuracy: Share, failed: usize, messages: Messages) -> Outcome {
+    match asserted.filter(|asserted| accuracy.value() < *asserted) {
+        Some(asserted) => {
+            messages.error(&format_args!(
+                "the accuracy is {:.4} ({} of {}), less than {asserted}",
+                accuracy.value(),
+                accuracy.right,
+                accuracy.of
+            ));
+            Outcome::SomeFailed
+        }
+        None if failed > 0 => Outcome::SomeFailed,
+        None => Outcome::Done,
+    }
+}
+
+/// A share from 0 to 1; per cent are taken for what they are.
+fn share(text: &str) -> Result<f64, String> {
+    let (number, unit) = text.trim().strip_suffix('%').map_or((text.trim(), 1.0), |number| (number.trim_end(), 100.0));
+    let share = number.parse::<f64>().ok().map(|number| number / unit);
+    share.filter(|share| (0.0..=1.0).contains(share)).ok_or_else(|| "give a share from 0 to 1, such as 0.9".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::share;
+
+    #[test]
+    fn a_share_is_from_0_to_1() {
+        assert_eq!([share("0.9"), share("90%"), share("90 %"), share("1")], [Ok(0.9), Ok(0.9), Ok(0.9), Ok(1.0)]);
+        assert!(["", "90", "-0.1", "nan", "101%"].iter().all(|text| share(text).is_err()));
+    }
+}

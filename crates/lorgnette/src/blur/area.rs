@@ -1,0 +1,145 @@
+//! Which areas of a photo were found, and what they show.
+
+use std::collections::BTreeMap;
+
+use crate::dense::LabelMap;
+
+/// Pixels that touch, all of classes that were looked for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Area {
+    /// The class of most of its pixels: the network's own output index.
+    pub class: usize,
+    /// Left, top, right, bottom in pixels of the photo; right and bottom are the first beyond.
+    pub bounds: [usize; 4],
+    /// How much of the photo it covers, 0 to 1.
+    pub share: f32,
+    /// The mean probability that its pixels are of the classes.
+    pub mean_probability: f32,
+    /// The highest.
+    pub peak_probability: f32,
+}
+
+/// A stretch of found pixels in a row.
+struct Run {
+    row: usize,
+    start: usize,
+    end: usize,
+    /// The run that stands for its area so far.
+    parent: usize,
+}
+
+/// What is known of an area while its runs are added up.
+#[derive(Default)]
+struct Sum {
+    bounds: Option<[usize; 4]>,
+    pixels: usize,
+    probability: u64,
+    peak: u8,
+    classes: BTreeMap<u32, usize>,
+}
+
+/// The areas of the pixels that are not 0, the largest first. Their values are probabilities, in 255ths.
+pub(super) fn find(map: &LabelMap, found: &[u8]) -> Vec<Area> {
+    let mut runs = runs(map.width(), found);
+    join(&mut runs);
+    let mut sums: BTreeMap<usize, Sum> = BTreeMap::new();
+    let roots: Vec<usize> = (0..runs.len()).map(|at| root(&mut runs, at)).collect();
+    let mut next = 0;
+    map.label_pixels(0..map.height(), |y, labels| {
+        while next < runs.len() && runs[next].row == y {
+            let Run { row, start, end, .. } = runs[next];
+            let probabilities = &found[row * map.width()..][start..end];
+            sums.entry(roots[next]).or_default().add(row, start, probabilities, &labels[start..end]);
+            next += 1;
+        }
+    });
+    let mut areas: Vec<Area> = sums.into_values().filter_map(|sum| sum.area(found.len())).collect();
+    areas.sort_by(|a, b| b.share.total_cmp(&a.share));
+    areas
+}
+
+fn runs(width: usize, found: &[u8]) -> Vec<Run> {
+    let mut runs = Vec::new();
+    for (row, pixels) in found.chunks_exact(width).enumerate() {
+        let mut x = 0;
+        for run in pixels.chunk_by(|a, b| (*a > 0) == (*b > 0)) {
+            if run[0] > 0 {
+                runs.push(Run { row, start: x, end: x + run.len(), parent: runs.len() });
+            }
+            x += run.len();
+        }
+    }
+    runs
+}
+
+/// Joins runs of neighbouring rows that touch, at corners too.
+fn join(runs: &mut [Run]) {
+    let mut above = 0;
+    for at in 0..runs.len() {
+        let (row, start, end) = (runs[at].row, runs[at].start, runs[at].end);
+        while runs[above].row + 1 < row || (runs[above].row + 1 == row && runs[above].end < start) {
+            above += 1;
+        }
+        let mut touching = above;
+        while touching < at && runs[touching].row + 1 == row && runs[touching].start <= end {
+            let (a, b) = (root(runs, touching), root(runs, at));
+            runs[a.max(b)].parent = a.min(b);
+            touching += 1;
+        }
+    }
+}
+
+fn root(runs: &mut [Run], mut at: usize) -> usize {
+    while runs[at].parent != at {
+        runs[at].parent = runs[runs[at].parent].parent;
+        at = runs[at].parent;
+    }
+    at
+}
+
+impl Sum {
+    fn add(&mut self, row: usize, start: usize, probabilities: &[u8], labels: &[u32]) {
+        let run = [start, row, start + probabilities.len(), row + 1];
+        let [x0, y0, x1, y1] = self.bounds.unwrap_or(run);
+        self.bounds = Some([x0.min(run[0]), y0.min(run[1]), x1.max(run[2]), y1.max(run[3])]);
+        self.pixels += probabilities.len();
+        self.probability += probabilities.iter().map(|&probability| u64::from(probability)).sum::<u64>();
+        self.peak = self.peak.max(probabilities.iter().copied().max().unwrap_or(0));
+        labels.iter().for_each(|&class| *self.classes.entry(class).or_default() += 1);
+    }
+
+    fn area(self, pixels: usize) -> Option<Area> {
+        let most = self.classes.into_iter().max_by_key(|&(class, count)| (count, std::cmp::Reverse(class)))?;
+        Some(Area {
+            class: most.0 as usize,
+            bounds: self.bounds?,
+            share: self.pixels as f32 / pixels as f32,
+            mean_probability: self.probability as f32 / self.pixels as f32 / 255.0,
+            peak_probability: f32::from(self.peak) / 255.0,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_that_touch_are_one_area() {
+        #[rustfmt::skip]
+        let found = [
+            1, 1, 0, 0, 0, 1,
+            0, 0, 1, 0, 0, 1,
+            0, 0, 0, 0, 0, 1,
+            1, 0, 1, 1, 1, 1,
+            1, 0, 0, 0, 0, 0,
+        ];
+        let mut runs = runs(6, &found);
+        join(&mut runs);
+        let mut roots: Vec<usize> = (0..runs.len()).map(|at| root(&mut runs, at)).collect();
+        assert_eq!((roots[0], roots.len()), (roots[2], 8));
+        roots.sort_unstable();
+        roots.dedup();
+        assert_eq!(roots.len(), 3);
+    }
+}

@@ -1,0 +1,175 @@
+//! Photos by content: their digests, and which of them are the same.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use sha2::{Digest as _, Sha256};
+
+use super::{Dataset, Example, Fault, FaultKind, Listed, Listing};
+use crate::picture::OpenOptions;
+use crate::shared_out::shared_out;
+
+/// The SHA-256 of a file's content, as `sha256sum` prints it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Digest(pub [u8; 32]);
+
+impl Digest {
+    /// Of bytes in memory.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(Sha256::digest(bytes).into())
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for Digest {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("{text:?} is no SHA-256 of 64 hexadecimal digits");
+        let mut digest = [0; 32];
+        if text.len() != 2 * digest.len() || !text.is_ascii() {
+            return Err(wrong());
+        }
+        for (byte, digits) in digest.iter_mut().zip(text.as_bytes().chunks(2)) {
+            let digits = std::str::from_utf8(digits).map_err(|_| wrong())?;
+            *byte = u8::from_str_radix(digits, 16).map_err(|_| wrong())?;
+        }
+        Ok(Self(digest))
+    }
+}
+
+/// The digest of each photo's content, or why there is none; nothing at all if `watch` gives `false`.
+pub(super) fn digests(
+    photos: &[Listed],
+    threads: usize,
+    watch: &mut dyn FnMut(usize) -> bool,
+) -> Option<Vec<Result<Digest, String>>> {
+    let mut done = 0;
+    let workers = vec![|_: usize, listed: &Listed| digest(&listed.photo); threads.max(1)];
+    shared_out(photos, workers, &mut |_, _| {
+        done += 1;
+        watch(done)
+    })
+}
+
+/// Reads a photo without keeping it.
+fn digest(photo: &Path) -> Result<Digest, String> {
+    let name = photo.display();
+    let unreadable = |error: io::Error| format!("{name}: cannot be read: {error}");
+    // Opening a pipe would wait for somebody to write to it.
+    let metadata = photo.metadata().map_err(unreadable)?;
+    if !metadata.is_file() {
+        return Err(format!("{name}: it is no file"));
+    }
+    let most = OpenOptions::default().max_bytes;
+    if metadata.len() > most {
+        return Err(format!("{name}: the file has more than the {most} bytes allowed"));
+    }
+    if metadata.len() == 0 {
+        return Err(format!("{name}: the file is empty"));
+    }
+    let mut digest = Sha256::new();
+    let mut file = File::open(photo).map_err(unreadable)?;
+    let mut piece = vec![0; 1 << 16];
+    loop {
+        match file.read(&mut piece).map_err(unreadable)? {
+            0 => return Ok(Digest(digest.finalize().into())),
+            n => digest.update(&piece[..n]),
+        }
+    }
+}
+
+/// All that was said of one content.
+struct Said {
+    first: usize,
+    others: Vec<usize>,
+    classes: Vec<usize>,
+    contradictory: bool,
+}
+
+/// A dataset of the photos that could be read, each content once.
+pub(super) fn told_apart(listing: Listing, digests: Vec<Result<Digest, String>>) -> Dataset {
+    let Listing { photos, classes, mut faults, notes, multi_label } = listing;
+    let index: HashMap<&str, usize> = classes.iter().enumerate().map(|(i, name)| (name.as_str(), i)).collect();
+    let mut order: Vec<Digest> = Vec::new();
+    let mut said: HashMap<Digest, Said> = HashMap::new();
+    for (number, (listed, digest)) in photos.iter().zip(digests).enumerate() {
+        let digest = match digest {
+            Ok(digest) => digest,
+            Err(what) => {
+                faults.push(Fault { photo: listed.photo.clone(), kind: FaultKind::Unreadable, what });
+                continue;
+            }
+        };
+        let mut own: Vec<usize> = listed.labels.iter().map(|label| index[label.as_str()]).collect();
+        own.sort_unstable();
+        own.dedup();
+        match said.get_mut(&digest) {
+            None => {
+                order.push(digest);
+                said.insert(digest, Said { first: number, others: Vec::new(), classes: own, contradictory: false });
+            }
+            Some(said) => {
+                said.contradictory |= said.classes != own && !multi_label;
+                said.others.push(number);
+                said.classes.extend(own);
+                said.classes.sort_unstable();
+                said.classes.dedup();
+            }
+        }
+    }
+    let mut examples = Vec::new();
+    for digest in order {
+        let found = &said[&digest];
+        faults.extend(faults_of(found, &photos));
+        if !found.contradictory {
+            let Listed { photo, split, .. } = &photos[found.first];
+            // The strictest of what is said: a test photo must not be trained on.
+            let split = found.others.iter().map(|&i| photos[i].split).fold(*split, Ord::max);
+            examples.push(Example { photo: photo.clone(), digest, classes: found.classes.clone(), split });
+        }
+    }
+    Dataset { classes, examples, faults, notes, multi_label }
+}
+
+/// The photos of one content that are left out.
+fn faults_of(said: &Said, photos: &[Listed]) -> Vec<Fault> {
+    let fault = |kind, photo: &PathBuf, what| Fault { photo: photo.clone(), kind, what };
+    let first = &photos[said.first];
+    if !said.contradictory {
+        let other = |&number: &usize| {
+            let photo = &photos[number].photo;
+            let what = format!("{}: the same photo as {}", photo.display(), first.photo.display());
+            fault(FaultKind::Duplicate, photo, what)
+        };
+        return said.others.iter().filter(|&&n| photos[n].photo != first.photo).map(other).collect();
+    }
+    let all: Vec<&Listed> = [said.first].iter().chain(&said.others).map(|&n| &photos[n]).collect();
+    let contradiction = |listed: &&Listed| {
+        let others: Vec<String> = all
+            .iter()
+            .filter(|other| (&other.photo, &other.labels) != (&listed.photo, &listed.labels))
+            .map(|other| format!("{} ('{}')", other.photo.display(), other.labels.join("', '")))
+            .collect();
+        let (photo, labels) = (listed.photo.display(), listed.labels.join("', '"));
+        let what = format!("{photo}: it is '{labels}', and the same photo as {}", others.join(" and "));
+        fault(FaultKind::Contradictory, &listed.photo, what)
+    };
+    all.iter().map(contradiction).collect()
+}

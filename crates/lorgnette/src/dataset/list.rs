@@ -1,0 +1,110 @@
+//! A list of photos and their classes: a CSV file.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use csv::StringRecord;
+
+use super::{DatasetError, Fault, FaultKind, Listed, Listing, ListingOptions, folder};
+
+/// What separates the labels of a photo with several.
+const SEPARATORS: [char; 2] = ['|', ';'];
+/// What the columns are called in a header.
+const PATHS: [&str; 8] = ["path", "photo", "file", "filename", "file_name", "image", "image_path", "filepath"];
+const LABELS: [&str; 6] = ["label", "labels", "class", "classes", "category", "tags"];
+const SPLITS: [&str; 4] = ["split", "set", "subset", "fold"];
+
+/// Where the columns are.
+#[derive(Clone, Copy)]
+struct Columns {
+    path: usize,
+    label: usize,
+    split: Option<usize>,
+}
+
+/// Reads a list. Paths are relative to its folder.
+pub(super) fn read(path: &Path, options: &ListingOptions) -> Result<Listing, DatasetError> {
+    let wrong = |what: String| DatasetError::NoDataset { path: path.into(), what };
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_path(path).map_err(|error| {
+        match error.into_kind() {
+            csv::ErrorKind::Io(source) => DatasetError::Read { path: path.into(), source },
+            _ => wrong("it is no CSV file".into()),
+        }
+    })?;
+    let mut rows = Vec::new();
+    for row in reader.records() {
+        let not_csv = |error| format!("it is neither a folder nor a CSV file with the columns path and label: {error}");
+        rows.push(row.map_err(|error| wrong(not_csv(error)))?);
+    }
+    let (columns, has_header) = columns(rows.first());
+    let beside = path.parent().unwrap_or(Path::new(""));
+    let mut listing = Listing::default();
+    for (number, row) in rows.iter().enumerate().skip(usize::from(has_header)) {
+        match listed(row, columns, beside, options) {
+            Ok(photo) => listing.photos.push(photo),
+            Err(what) => {
+                let what = format!("{}: line {}: {what}", path.display(), line(row, number));
+                listing.faults.push(Fault { photo: path.into(), kind: FaultKind::Unlabelled, what });
+            }
+        }
+    }
+    if listing.photos.is_empty() {
+        return Err(wrong("it lists no photos: give a path and a label in each line, with a comma between".into()));
+    }
+    Ok(joined(listing, options.multi_label))
+}
+
+fn line(row: &StringRecord, number: usize) -> u64 {
+    row.position().map_or(number as u64 + 1, csv::Position::line)
+}
+
+/// The columns by the header, if there is one; else path, label and split in this order.
+fn columns(first: Option<&StringRecord>) -> (Columns, bool) {
+    let place = |names: &[&str]| {
+        let is_one =
+            |cell: &str| names.iter().any(|name| name.eq_ignore_ascii_case(cell.trim_start_matches('\u{feff}').trim()));
+        first.and_then(|row| row.iter().position(is_one))
+    };
+    match (place(&PATHS), place(&LABELS)) {
+        (Some(path), Some(label)) => (Columns { path, label, split: place(&SPLITS) }, true),
+        _ => (Columns { path: 0, label: 1, split: Some(2) }, false),
+    }
+}
+
+/// One line.
+fn listed(row: &StringRecord, at: Columns, beside: &Path, options: &ListingOptions) -> Result<Listed, String> {
+    let cell =
+        |column: usize| row.get(column).map(|cell| cell.trim_start_matches('\u{feff}').trim()).unwrap_or_default();
+    let (path, label) = (cell(at.path), cell(at.label));
+    if path.is_empty() {
+        return Err("there is no path".into());
+    }
+    let labels: Vec<String> = match options.multi_label {
+        true => label.split(SEPARATORS).map(str::trim).filter(|label| !label.is_empty()).map(str::to_owned).collect(),
+        false => Some(label).filter(|label| !label.is_empty()).map(str::to_owned).into_iter().collect(),
+    };
+    if labels.is_empty() && !options.multi_label {
+        return Err(format!("'{path}' has no label"));
+    }
+    let split = at.split.map(cell).filter(|word| !word.is_empty());
+    let split = split.map(|word| folder::split_of(word).ok_or_else(|| format!("'{word}' is none of train, val, test")));
+    Ok(Listed { photo: beside.join(path), labels, split: split.transpose()? })
+}
+
+/// Several lines of one photo made one, if it may have several classes. Else the same content tells a contradiction.
+fn joined(mut listing: Listing, multi_label: bool) -> Listing {
+    if !multi_label {
+        return listing;
+    }
+    let mut places: HashMap<PathBuf, usize> = HashMap::new();
+    let mut photos: Vec<Listed> = Vec::new();
+    for listed in listing.photos {
+        let at = *places.entry(listed.photo.clone()).or_insert(photos.len());
+        match photos.get_mut(at) {
+            Some(known) => known.labels.extend(listed.labels),
+            None => photos.push(listed),
+        }
+    }
+    listing.photos = photos;
+    listing
+}

@@ -1,0 +1,239 @@
+//! Dealing photos out to training, validation and test.
+
+use regex_lite::Regex;
+use sha2::{Digest as _, Sha256};
+
+use super::{Dataset, DatasetError, Example, Split, retrain};
+
+/// How photos are dealt out, where nothing says what they are for.
+#[derive(Clone, Debug)]
+pub struct SplitOptions {
+    /// By what.
+    pub by: SplitBy,
+    /// The share of validation photos, in per cent.
+    pub validation: f64,
+    /// The share of test photos, in per cent.
+    pub test: f64,
+    /// Another seed is another way to deal.
+    pub seed: u64,
+    /// Which photos belong together.
+    pub groups: Grouping,
+}
+
+impl Default for SplitOptions {
+    /// By content, 10 % each, `_nohash_` groups: TensorFlow's `retrain.py` had these shares and groups.
+    fn default() -> Self {
+        Self { by: SplitBy::Content, validation: 10.0, test: 10.0, seed: 0, groups: Grouping::Nohash }
+    }
+}
+
+/// What decides where a photo goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SplitBy {
+    /// The digest of its content: wherever it lies and however it is called.
+    Content,
+    /// The digest of its path, as TensorFlow's `retrain.py` has it.
+    Retrain,
+}
+
+/// Photos that are nearly the same, such as those of one burst, must not stand on both sides.
+#[derive(Clone, Debug)]
+pub enum Grouping {
+    /// Every photo for itself.
+    None,
+    /// Those of one class whose names are the same up to `_nohash_`.
+    Nohash,
+    /// Those in whose path the pattern finds the same: its first group, or all of it if it has none.
+    Pattern(Regex),
+}
+
+impl Grouping {
+    /// The group of a photo; `None` if it is alone.
+    fn of(&self, example: &Example) -> Option<String> {
+        match self {
+            Self::None => None,
+            Self::Nohash => {
+                let name = example.photo.file_name()?.to_string_lossy();
+                let (group, _) = name.split_once("_nohash_")?;
+                Some(format!("{:?} {group}", example.classes))
+            }
+            Self::Pattern(pattern) => {
+                let path = example.photo.to_string_lossy();
+                let found = pattern.captures(&path)?;
+                Some(found.get(1).or_else(|| found.get(0))?.as_str().to_owned())
+            }
+        }
+    }
+}
+
+/// Where a photo stands between 0 and 1: by its group, else by its content.
+pub(super) fn place(example: &Example, options: &SplitOptions) -> f64 {
+    if options.by == SplitBy::Retrain {
+        return retrain::percentage(&example.photo.to_string_lossy()) / 100.0;
+    }
+    let mut digest = Sha256::new();
+    digest.update(b"split");
+    digest.update(options.seed.to_le_bytes());
+    match options.groups.of(example) {
+        Some(group) => digest.update(group),
+        None => digest.update(example.digest.0),
+    }
+    let first: [u8; 8] = digest.finalize()[..8].try_into().expect("a digest has 32 bytes");
+    // 53 bits are what a double holds.
+    (u64::from_be_bytes(first) >> 11) as f64 / (1u64 << 53) as f64
+}
+
+pub(super) fn split(dataset: &Dataset, options: &SplitOptions) -> Result<Vec<Split>, DatasetError> {
+    let Dataset { classes, examples, .. } = dataset;
+    if classes.len() < 2 {
+        let found = classes.first().map_or("none".into(), |class| format!("only '{class}'"));
+        return Err(DatasetError::TooFew(format!(
+            "there must be two classes with photos at least, and there is {found}"
+        )));
+    }
+    let (validation, test) = (options.validation / 100.0, options.test / 100.0);
+    if !(validation > 0.0 && test > 0.0 && validation + test < 1.0) {
+        let what = "the shares of validation and test must be above 0 %, and below 100 % together";
+        return Err(DatasetError::TooFew(what.into()));
+    }
+    let explicit = |split| examples.iter().any(|example| example.split == Some(split));
+    let dealt = |example: &Example| {
+        let place = place(example, options);
+        match example.split {
+            // Folders that say what is training, but not what is for the rest, are dealt out themselves.
+            Some(Split::Training) if place < validation && !explicit(Split::Validation) => Split::Validation,
+            Some(Split::Training) if place >= 1.0 - test && !explicit(Split::Test) => Split::Test,
+            Some(split) => split,
+            None => by_place(place, validation, test, options.by),
+        }
+    };
+    let mut splits: Vec<Split> = examples.iter().map(dealt).collect();
+    train_every_class(dataset, options, &mut splits);
+    fill(dataset, options, &mut splits)?;
+    Ok(splits)
+}
+
+/// `retrain.py` takes validation, then test, from below.
+fn by_place(place: f64, validation: f64, test: f64, by: SplitBy) -> Split {
+    match by {
+        _ if place < validation => Split::Validation,
+        SplitBy::Retrain if place < validation + test => Split::Test,
+        SplitBy::Content if place >= 1.0 - test => Split::Test,
+        _ => Split::Training,
+    }
+}
+
+/// A class of which nothing would be trained gets its photos, which are very few, trained.
+fn train_every_class(dataset: &Dataset, options: &SplitOptions, splits: &mut [Split]) {
+    for class in 0..dataset.classes.len() {
+        let of_class: Vec<usize> = members(dataset, |example| example.classes.contains(&class));
+        if of_class.iter().any(|&i| splits[i] == Split::Training) {
+            continue;
+        }
+        // The middle one: what lies nearest to a border is the first to go back when photos come.
+        let middle = |&i: &usize| ((place(&dataset.examples[i], options) - 0.5).abs() * 1e12) as u64;
+        let free = of_class.iter().copied().filter(|&i| dataset.examples[i].split.is_none());
+        if let Some(i) = free.min_by_key(middle) {
+            regroup(dataset, options, splits, i, Split::Training);
+        }
+    }
+}
+
+/// A split without photos gets the one that stands nearest to it.
+fn fill(dataset: &Dataset, options: &SplitOptions, splits: &mut [Split]) -> Result<(), DatasetError> {
+    for wanted in [Split::Validation, Split::Test] {
+        if splits.contains(&wanted) {
+            continue;
+        }
+        let counts = |splits: &[Split]| {
+            let mut counts = vec![0; dataset.classes.len()];
+            let training = dataset.examples.iter().zip(splits).filter(|(_, split)| **split == Split::Training);
+            training.flat_map(|(example, _)| &example.classes).for_each(|&class| counts[class] += 1);
+            counts
+        };
+        let trained = counts(splits);
+        let spare = members(dataset, |example| example.classes.iter().all(|&class| trained[class] > 1));
+        let end = if wanted == Split::Validation { 0.0 } else { 1.0 };
+        let near = |&i: &usize| ((place(&dataset.examples[i], options) - end).abs() * 1e12) as u64;
+        let nearest = spare.into_iter().filter(|&i| splits[i] == Split::Training).min_by_key(near);
+        let nearest = nearest.ok_or_else(|| too_few(dataset, wanted))?;
+        regroup(dataset, options, splits, nearest, wanted);
+        if counts(splits).contains(&0) {
+            return Err(too_few(dataset, wanted));
+        }
+    }
+    Ok(())
+}
+
+fn members(dataset: &Dataset, is_one: impl Fn(&Example) -> bool) -> Vec<usize> {
+    (0..dataset.examples.len()).filter(|&i| is_one(&dataset.examples[i])).collect()
+}
+
+/// Moves a photo, and with it its group.
+fn regroup(dataset: &Dataset, options: &SplitOptions, splits: &mut [Split], moved: usize, to: Split) {
+    let group = options.groups.of(&dataset.examples[moved]);
+    for (i, split) in splits.iter_mut().enumerate() {
+        if i == moved || (group.is_some() && options.groups.of(&dataset.examples[i]) == group) {
+            *split = to;
+        }
+    }
+}
+
+fn too_few(dataset: &Dataset, split: Split) -> DatasetError {
+    let (photos, classes, name) = (dataset.examples.len(), dataset.classes.len(), split.name());
+    DatasetError::TooFew(format!(
+        "{photos} photos of {classes} classes are too few: none is left for {name} when each class has one in training; \
+         add photos"
+    ))
+}
+
+/// Fewer photos of a class in training than this teach little.
+const FEW: usize = 10;
+/// A class with so many times the photos of another is given away by its number alone.
+const UNBALANCED: usize = 10;
+
+pub(super) fn warnings(dataset: &Dataset, splits: &[Split]) -> Vec<String> {
+    let count = |class: usize, split: Split| {
+        let photos = dataset.examples.iter().zip(splits);
+        photos.filter(|(example, found)| **found == split && example.classes.contains(&class)).count()
+    };
+    let named = |classes: Vec<usize>| shown(&classes.iter().map(|&i| dataset.classes[i].as_str()).collect::<Vec<_>>());
+    let all = 0..dataset.classes.len();
+    let mut warnings = Vec::new();
+    let few: Vec<usize> = all.clone().filter(|&class| count(class, Split::Training) < FEW).collect();
+    if !few.is_empty() {
+        warnings.push(format!("fewer than {FEW} photos to train with: {}", named(few)));
+    }
+    for split in [Split::Validation, Split::Test] {
+        let none: Vec<usize> = all.clone().filter(|&class| count(class, split) == 0).collect();
+        if !none.is_empty() {
+            warnings.push(format!(
+                "no {} photos, so nothing is known of how well they do: {}",
+                split.name(),
+                named(none)
+            ));
+        }
+    }
+    let counts = dataset.counts();
+    let (least, most) = (counts.iter().min().copied().unwrap_or(0), counts.iter().max().copied().unwrap_or(0));
+    if least > 0 && most / least >= UNBALANCED {
+        let of = |n| counts.iter().position(|&count| count == n).map_or("", |i| dataset.classes[i].as_str());
+        warnings.push(format!(
+            "unbalanced classes: {most} photos of '{}', {least} of '{}'; --class-weights balanced lets each class count \
+             the same",
+            of(most),
+            of(least)
+        ));
+    }
+    warnings
+}
+
+/// A few names, and how many more.
+fn shown(names: &[&str]) -> String {
+    const SHOWN: usize = 10;
+    let mut text = names.iter().take(SHOWN).map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", ");
+    if names.len() > SHOWN {
+        text += &format!(" and {} more classes", names.len() - SHOWN);
+    }
+    text
+}

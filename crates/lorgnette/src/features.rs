@@ -1,0 +1,172 @@
+//! Features of many photos, computed once: what a network makes of each before it decides, kept in one file.
+//!
+//! ```text
+//! photo's bytes ─▶ digest ─┬─▶ in the cache? ─▶ features
+//!                          └─▶ decoded, (distorted), shown to the network ─▶ features ─▶ into the cache
+//! ```
+//! A cached entry is found by the photo's content and by everything else that its features depend on: the network's
+//! operations and weights, preprocessing, distortion. So a changed photo or model never finds a stale one.
+
+mod cache;
+mod distort;
+mod retrain;
+
+use std::fs;
+
+use sha2::{Digest as _, Sha256};
+
+use crate::dataset::{Digest, Example};
+use crate::embed::Embedder;
+use crate::error::Result;
+use crate::model::Model;
+use crate::picture::OpenOptions;
+use crate::shared_out::shared_out;
+
+pub use cache::{CacheError, CacheSummary, FeatureCache, Key};
+pub use distort::{Distortion, Distortions};
+pub use retrain::{Imported, import_retrain};
+
+/// Counts changes of how features are computed that their key would not tell.
+const VERSION: u32 = 1;
+
+/// Computes features of photos for training.
+#[derive(Clone, Debug)]
+pub struct Extractor {
+    embedder: Embedder,
+    open: OpenOptions,
+    /// Of all that features depend on but the photo and its distortion.
+    source: Digest,
+}
+
+impl Extractor {
+    /// Features from the node `end_point`; if none is given, from what the classification layer reads. All weights that
+    /// they depend on are read once, for their digest.
+    ///
+    /// # Errors
+    /// As [`Embedder::new`]; if a weight cannot be read.
+    pub fn new(model: Model, end_point: Option<&str>, open: OpenOptions) -> Result<Self> {
+        let embedder = Embedder::new(model, end_point)?;
+        let mut digest = Sha256::new();
+        digest.update(VERSION.to_le_bytes());
+        digest.update(embedder.model().network().fingerprint(embedder.end_point())?);
+        digest.update(format!("{:?}", embedder.model().preprocess()));
+        digest.update(format!("{:?} {:?}", open.ignore_orientation, open.jpeg_transform));
+        let source = Digest(digest.finalize().into());
+        Ok(Self { embedder, open, source })
+    }
+
+    /// What computes them.
+    #[must_use]
+    pub fn embedder(&self) -> &Embedder {
+        &self.embedder
+    }
+
+    /// A digest of all that features depend on but the photo and its distortion: network, weights, preprocessing.
+    #[must_use]
+    pub fn source(&self) -> Digest {
+        self.source
+    }
+
+    /// The same extractor on a pool of `threads` threads of its own.
+    #[must_use]
+    pub fn on_threads(&self, threads: usize) -> Self {
+        Self { embedder: self.embedder.on_threads(threads), ..self.clone() }
+    }
+
+    /// Under what the features of a photo are kept.
+    #[must_use]
+    pub fn key(&self, photo: Digest, distortion: Option<&Distortion>) -> Key {
+        let source = match distortion {
+            None => self.source,
+            Some(distortion) => {
+                let mut digest = Sha256::new();
+                digest.update(self.source.0);
+                digest.update(format!("{distortion:?}"));
+                Digest(digest.finalize().into())
+            }
+        };
+        Key { photo, source }
+    }
+
+    fn compute(&self, wanted: &Wanted) -> Features {
+        let photo = &wanted.example.photo;
+        let name = photo.display().to_string();
+        let bytes = fs::read(photo).map_err(|error| format!("{name}: cannot be read: {error}"))?;
+        if Digest::of(&bytes) != wanted.example.digest {
+            return Err(format!("{name}: it was changed while it was read: start again"));
+        }
+        let picture = self.open.decode(&bytes, &name).map_err(|error| error.to_string())?;
+        let picture = match &wanted.distortion {
+            None => picture,
+            Some(distortion) => distortion.apply(&picture),
+        };
+        let features = self.embedder.embed(&picture).map_err(|error| format!("{name}: {error}"))?;
+        match features.iter().all(|value| value.is_finite()) {
+            true => Ok(features),
+            false => Err(format!("{name}: its features are not numbers: is this the right preprocessing?")),
+        }
+    }
+
+    /// The features of all that is wanted, from the cache or computed on so many threads, each kept in the cache as soon
+    /// as it is known; or why a photo has none. `watch` is told how many are done and how many of them were computed, and
+    /// stops it by giving `false`: then nothing is given, and what was computed is in the cache.
+    ///
+    /// # Errors
+    /// If the cache cannot be read or written.
+    pub fn gather(
+        &self,
+        wanted: &[Wanted],
+        cache: &mut FeatureCache,
+        threads: usize,
+        watch: &mut dyn FnMut(usize, usize) -> bool,
+    ) -> Result<Option<Vec<Features>>, CacheError> {
+        let mut found: Vec<Option<Features>> = Vec::with_capacity(wanted.len());
+        for wanted in wanted {
+            found.push(cache.get(&wanted.key(self))?.map(Ok));
+        }
+        let missing: Vec<usize> = (0..wanted.len()).filter(|&i| found[i].is_none()).collect();
+        let cached = wanted.len() - missing.len();
+        if !watch(cached, 0) {
+            return Ok(None);
+        }
+        let workers = threads.clamp(1, missing.len().max(1));
+        let worker = |_| {
+            let extractor = if workers == 1 { self.clone() } else { self.on_threads((threads / workers).max(1)) };
+            move |_: usize, &index: &usize| extractor.compute(&wanted[index])
+        };
+        let (mut computed, mut refused) = (0, None);
+        let results = shared_out(&missing, (0..workers).map(worker).collect(), &mut |number, result| {
+            computed += 1;
+            if let Ok(features) = result {
+                refused = cache.put(&wanted[missing[number]].key(self), features).err();
+            }
+            watch(cached + computed, computed) && refused.is_none()
+        });
+        if let Some(error) = refused {
+            return Err(error);
+        }
+        let Some(results) = results else { return Ok(None) };
+        for (&index, result) in missing.iter().zip(results) {
+            found[index] = Some(result);
+        }
+        Ok(found.into_iter().collect())
+    }
+}
+
+/// The features of one photo, or why it has none.
+pub type Features = Result<Vec<f32>, String>;
+
+/// A photo whose features are wanted, as it is or distorted.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// The photo.
+    pub example: Example,
+    /// What is done to it first.
+    pub distortion: Option<Distortion>,
+}
+
+impl Wanted {
+    fn key(&self, extractor: &Extractor) -> Key {
+        extractor.key(self.example.digest, self.distortion.as_ref())
+    }
+}

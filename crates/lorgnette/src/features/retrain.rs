@@ -1,0 +1,86 @@
+//! The bottleneck files of TensorFlow's `retrain.py`: one text file a photo, its values with commas between.
+//!
+//! They say neither which photo's content nor which network they are of; whoever imports them answers for that.
+
+use std::fs;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use super::{CacheError, Extractor, FeatureCache};
+use crate::dataset::Example;
+
+/// What became of an import.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Imported {
+    /// Photos whose values are in the cache now.
+    pub imported: usize,
+    /// Photos without a file of values.
+    pub missing: usize,
+    /// What is wrong with other files.
+    pub refused: Vec<String>,
+}
+
+/// Longer files are none of a photo's.
+const MOST_BYTES: u64 = 16 << 20;
+
+/// Takes the values of `examples` from a folder of bottleneck files into the cache, as if `extractor` had computed them.
+/// Files are called `CLASS/PHOTO.txt` or, as later versions do it, `CLASS/PHOTO_MODULE.txt`. `width` is the number of
+/// features of the end point.
+///
+/// # Errors
+/// If the cache cannot be written; each file's own trouble is in the outcome.
+pub fn import_retrain(
+    folder: &Path,
+    examples: &[Example],
+    extractor: &Extractor,
+    width: usize,
+    cache: &mut FeatureCache,
+) -> Result<Imported, CacheError> {
+    let mut outcome = Imported::default();
+    for example in examples {
+        let Some(file) = bottleneck(folder, &example.photo) else {
+            outcome.missing += 1;
+            continue;
+        };
+        match read(&file, width) {
+            Ok(values) => {
+                cache.put(&extractor.key(example.digest, None), &values)?;
+                outcome.imported += 1;
+            }
+            Err(what) => outcome.refused.push(format!("{}: {what}", file.display())),
+        }
+    }
+    Ok(outcome)
+}
+
+/// The file with a photo's values.
+fn bottleneck(folder: &Path, photo: &Path) -> Option<PathBuf> {
+    let (name, class) = (photo.file_name()?.to_string_lossy(), photo.parent()?.file_name()?);
+    let folder = folder.join(class);
+    let exact = folder.join(format!("{name}.txt"));
+    if exact.is_file() {
+        return Some(exact);
+    }
+    let of_photo = |path: &PathBuf| {
+        let file = path.file_name().unwrap_or_default().to_string_lossy();
+        file.strip_prefix(&*name).is_some_and(|rest| rest.starts_with('_') && rest.ends_with(".txt"))
+    };
+    let mut found: Vec<PathBuf> =
+        fs::read_dir(&folder).ok()?.flatten().map(|entry| entry.path()).filter(of_photo).collect();
+    found.sort();
+    // Values of several modules: nobody can tell which are meant.
+    if found.len() == 1 { found.pop() } else { None }
+}
+
+fn read(file: &Path, width: usize) -> Result<Vec<f32>, String> {
+    let mut text = String::new();
+    let opened = fs::File::open(file).map_err(|error| error.to_string())?;
+    opened.take(MOST_BYTES).read_to_string(&mut text).map_err(|error| error.to_string())?;
+    let value = |word: &str| word.trim().parse().ok().filter(|value: &f32| value.is_finite());
+    let values: Option<Vec<f32>> = text.split(',').map(value).collect();
+    let values = values.ok_or("it is no list of numbers with commas between; a crash may have cut it off")?;
+    match values.len() == width {
+        true => Ok(values),
+        false => Err(format!("it has {} values, and the network {width} features", values.len())),
+    }
+}

@@ -1,0 +1,42 @@
+//! How good a model is: what it said of photos whose classes are known, and what follows from it.
+//!
+//! Everything here is a pure function of plain data. [`Scored`] is one photo with what a model said of it, [`Epoch`] one
+//! round of training; neither cares where it comes from. [`crate::report`] draws and writes what is found.
+//!
+//! ```
+//! use lorgnette::judge::{Evaluation, Scored};
+//!
+//! let classes = ["cat", "dog"].map(String::from);
+//! let said = |photo: &str, truth, cat| Scored {
+//!     photo: photo.into(),
+//!     truth: vec![truth],
+//!     probabilities: vec![cat, 1.0 - cat],
+//! };
+//! let scored = [said("a.jpg", 0, 0.9), said("b.jpg", 0, 0.8), said("c.jpg", 1, 0.3), said("d.jpg", 1, 0.6)];
+//! let evaluation = Evaluation::new(&classes, &scored)?;
+//! assert_eq!(evaluation.accuracy().value(), 0.75);
+//! assert_eq!(evaluation.confusion().count(1, 0), 1);
+//! # Ok::<_, lorgnette::judge::NotComparable>(())
+//! ```
+
+mod class;
+mod confusion;
+mod duplicates;
+mod epoch;
+mod evaluation;
+mod interval;
+mod reliability;
+mod scored;
+mod suspects;
+mod threshold;
+
+pub use class::{ClassFigures, Means};
+pub use confusion::{Confused, Confusion};
+pub use duplicates::{NEARLY_THE_SAME, NearDuplicate, NearDuplicates};
+pub use epoch::Epoch;
+pub use evaluation::{Evaluation, NotComparable, confident_mistakes};
+pub use interval::Share;
+pub use reliability::{Bin, Reliability};
+pub use scored::Scored;
+pub use suspects::{Suspect, suspects};
+pub use threshold::Answered;

@@ -1,0 +1,88 @@
+//! A photo whose class is known, and what a model said of it.
+
+use std::path::PathBuf;
+
+/// Where photos may have several labels, those are said of a photo that are at least as probable as not.
+const SAID: f32 = 0.5;
+
+/// A photo, its true classes and the probability a model gave to each class.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scored {
+    /// The photo's file.
+    pub photo: PathBuf,
+    /// Its true classes, as indices into the probabilities: one, or several where photos have several labels.
+    pub truth: Vec<usize>,
+    /// One for each class, from 0 to 1. They sum to 1, but for models of several labels.
+    pub probabilities: Vec<f32>,
+}
+
+impl Scored {
+    /// The most probable class; of equals the first.
+    ///
+    /// # Panics
+    /// If there are no classes.
+    #[must_use]
+    pub fn guess(&self) -> usize {
+        let better = |best: usize, class: usize| if self.rank_before(class, best) { class } else { best };
+        (1..self.probabilities.len()).fold(0, better)
+    }
+
+    /// The probability of the most probable class; 0 for one that is no number.
+    #[must_use]
+    pub fn confidence(&self) -> f32 {
+        self.probability(self.guess())
+    }
+
+    /// The probability of a class; 0 for one that is no number.
+    #[must_use]
+    pub fn probability(&self, class: usize) -> f32 {
+        self.probabilities.get(class).copied().filter(|probability| !probability.is_nan()).unwrap_or(0.0)
+    }
+
+    /// Whether the most probable class is true.
+    #[must_use]
+    pub fn is_right(&self) -> bool {
+        self.truth.contains(&self.guess())
+    }
+
+    /// How many classes come before the first true one: 0 if the most probable class is true.
+    #[must_use]
+    pub fn rank(&self) -> usize {
+        let before =
+            |truth: &usize| (0..self.probabilities.len()).filter(|&class| self.rank_before(class, *truth)).count();
+        self.truth.iter().map(before).min().unwrap_or(self.probabilities.len())
+    }
+
+    /// The classes a model of several labels says of the photo: all that are at least as probable as not.
+    pub(crate) fn said(&self) -> impl Iterator<Item = usize> {
+        (0..self.probabilities.len()).filter(|&class| self.probability(class) >= SAID)
+    }
+
+    fn rank_before(&self, class: usize, other: usize) -> bool {
+        let (a, b) = (self.probability(class), self.probability(other));
+        a > b || (a == b && class < other)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scored(truth: &[usize], probabilities: &[f32]) -> Scored {
+        Scored { photo: "a.jpg".into(), truth: truth.into(), probabilities: probabilities.into() }
+    }
+
+    #[test]
+    fn the_first_of_equals_is_the_guess() {
+        assert_eq!(scored(&[0], &[0.2, 0.4, 0.4]).guess(), 1);
+        assert_eq!(scored(&[0], &[f32::NAN, 0.0, 0.1]).guess(), 2);
+        assert_eq!(scored(&[0], &[f32::NAN]).confidence(), 0.0);
+    }
+
+    #[test]
+    fn the_rank_is_that_of_the_best_true_class() {
+        assert_eq!(scored(&[0], &[0.2, 0.5, 0.3]).rank(), 2);
+        assert_eq!(scored(&[0, 2], &[0.2, 0.5, 0.3]).rank(), 1);
+        assert_eq!(scored(&[1], &[0.5, 0.5]).rank(), 1);
+    }
+}

@@ -1,0 +1,231 @@
+//! What a photo's file says besides its pixels, and what of it would show them all the same.
+
+use std::io::Cursor;
+use std::ops::Range;
+
+use image::metadata::Orientation;
+use image::{ImageDecoder, ImageReader, Limits};
+
+use super::Kind;
+use super::raster::{format, webp_chunk};
+
+/// EXIF notes and the colour profile of a photo's file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Metadata {
+    exif: Option<Vec<u8>>,
+    icc: Option<Vec<u8>>,
+}
+
+/// Most bytes that a decoder may set aside for notes.
+const MOST: u64 = 64 << 20;
+/// How every JPEG begins.
+const JPEG_START: [u8; 3] = [0xff, 0xd8, 0xff];
+const JPEG_END: [u8; 2] = [0xff, 0xd9];
+/// Tags of a thumbnail's data and its length (EXIF 3.0, table 4 and TIFF 6.0): a JPEG, or strips of pixels.
+const THUMBNAILS: [(u16, u16); 2] = [(0x0201, 0x0202), (0x0111, 0x0117)];
+
+impl Metadata {
+    /// The notes in a photo's file; none where they cannot be read.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        let Ok(kind) = super::kind::detect(bytes, "") else { return Self::default() };
+        if kind == Kind::WebP {
+            let chunk = |name: &[u8; 4]| webp_chunk(bytes, name).map(<[u8]>::to_vec);
+            return Self { exif: chunk(b"EXIF"), icc: chunk(b"ICCP") };
+        }
+        let read = || {
+            let mut reader = ImageReader::with_format(Cursor::new(bytes), format(kind));
+            let mut limits = Limits::no_limits();
+            limits.max_alloc = Some(MOST);
+            reader.limits(limits);
+            let mut decoder = reader.into_decoder().ok()?;
+            let exif = decoder.exif_metadata().ok().flatten();
+            Some(Self { exif, icc: decoder.icc_profile().ok().flatten() })
+        };
+        // A decoder's panic over damaged notes is no reason to lose the photo.
+        std::panic::catch_unwind(read).ok().flatten().unwrap_or_default()
+    }
+
+    /// The EXIF block, from its TIFF header on.
+    #[must_use]
+    pub fn exif(&self) -> Option<&[u8]> {
+        self.exif.as_deref()
+    }
+
+    /// The ICC profile.
+    #[must_use]
+    pub fn icc(&self) -> Option<&[u8]> {
+        self.icc.as_deref()
+    }
+
+    /// The ICC profile, if it is one for red, green and blue (ICC.1:2022, 7.2.6): as which every picture is written.
+    pub(super) fn rgb_icc(&self) -> Option<&[u8]> {
+        self.icc().filter(|icc| icc.get(16..20) == Some(b"RGB "))
+    }
+
+    /// How the camera was held.
+    pub(super) fn orientation(&self) -> Orientation {
+        let note = self.exif.as_deref().and_then(Orientation::from_exif_chunk);
+        note.unwrap_or(Orientation::NoTransforms)
+    }
+
+    /// The same notes without the small pictures of the photo that cameras put into them: the thumbnail is taken out, and
+    /// any other JPEG within is overwritten with zeros. EXIF that cannot be followed is left away, for nobody can tell what
+    /// it shows.
+    #[must_use]
+    pub fn without_thumbnails(self) -> Self {
+        let exif = self.exif.and_then(|mut exif| {
+            remove_thumbnail(&mut exif)?;
+            blank_jpegs(&mut exif);
+            Some(exif)
+        });
+        Self { exif, ..self }
+    }
+}
+
+/// A TIFF directory's place, and how numbers are written around it.
+struct Directory {
+    big_endian: bool,
+    /// Where its entries begin, twelve bytes each.
+    entries: usize,
+    count: usize,
+}
+
+impl Directory {
+    /// The first one.
+    fn first(exif: &[u8]) -> Option<Self> {
+        let big_endian = match exif.get(..4)? {
+            b"II\x2a\0" => false,
+            b"MM\0\x2a" => true,
+            _ => return None,
+        };
+        let start = Self { big_endian, entries: 0, count: 0 };
+        start.at(exif, start.long(exif, 4)?)
+    }
+
+    fn at(&self, exif: &[u8], place: usize) -> Option<Self> {
+        let count = usize::from(self.short(exif, place)?);
+        let entries = place.checked_add(2)?;
+        exif.get(entries..entries + 12 * count + 4)?;
+        Some(Self { entries, count, ..*self })
+    }
+
+    /// Where the place of the next directory is written.
+    fn next(&self) -> usize {
+        self.entries + 12 * self.count
+    }
+
+    /// The whole numbers of a tag, where they are few.
+    fn numbers(&self, exif: &[u8], tag: u16) -> Option<Vec<usize>> {
+        let entry = (0..self.count).map(|i| self.entries + 12 * i).find(|&at| self.short(exif, at) == Some(tag))?;
+        let (size, count) = (if self.short(exif, entry + 2)? == 3 { 2 } else { 4 }, self.long(exif, entry + 4)?);
+        let place = if size * count.min(5) <= 4 { entry + 8 } else { self.long(exif, entry + 8)? };
+        let number = |i: usize| {
+            let at = place.checked_add(size * i)?;
+            if size == 2 { self.short(exif, at).map(usize::from) } else { self.long(exif, at) }
+        };
+        (0..count.min(exif.len() / size)).map(number).collect()
+    }
+
+    fn short(&self, exif: &[u8], at: usize) -> Option<u16> {
+        let bytes = *exif.get(at..)?.first_chunk()?;
+        Some(if self.big_endian { u16::from_be_bytes(bytes) } else { u16::from_le_bytes(bytes) })
+    }
+
+    fn long(&self, exif: &[u8], at: usize) -> Option<usize> {
+        let bytes = *exif.get(at..)?.first_chunk()?;
+        Some(if self.big_endian { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) } as usize)
+    }
+}
+
+/// Cuts the directories behind the first off, and blanks what they point at. `None` if they cannot be followed.
+fn remove_thumbnail(exif: &mut [u8]) -> Option<()> {
+    let first = Directory::first(exif)?;
+    let mut link = first.next();
+    let mut blank: Vec<Range<usize>> = Vec::new();
+    // As many as there is room for: a chain that bites its tail ends too.
+    for _ in 0..exif.len() / 6 {
+        let place = first.long(exif, link)?;
+        if place == 0 {
+            break;
+        }
+        let directory = first.at(exif, place)?;
+        for (data, length) in THUMBNAILS {
+            let pieces = directory.numbers(exif, data).zip(directory.numbers(exif, length));
+            let (places, lengths) = pieces.unwrap_or_default();
+            blank.extend(places.into_iter().zip(lengths).map(|(place, length)| place..place.saturating_add(length)));
+        }
+        blank.push(directory.entries - 2..directory.next() + 4);
+        link = directory.next();
+    }
+    blank.push(first.next()..first.next() + 4);
+    for Range { start, end } in blank {
+        let end = end.min(exif.len());
+        exif[start.min(end)..end].fill(0);
+    }
+    Some(())
+}
+
+/// Overwrites every JPEG within, as makers' notes have them.
+fn blank_jpegs(exif: &mut [u8]) {
+    while let Some(start) = exif.windows(JPEG_START.len()).position(|window| window == JPEG_START) {
+        let end = exif[start..].windows(JPEG_END.len()).position(|window| window == JPEG_END);
+        let end = end.map_or(exif.len(), |end| start + end + JPEG_END.len());
+        exif[start..end].fill(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// EXIF with an orientation, a maker's note with a JPEG in it, and a thumbnail.
+    fn exif(thumbnail: &[u8], big_endian: bool) -> Vec<u8> {
+        let short = |value: u16| if big_endian { value.to_be_bytes() } else { value.to_le_bytes() };
+        let long = |value: u32| if big_endian { value.to_be_bytes() } else { value.to_le_bytes() };
+        let entry = |tag: u16, kind: u16, count: u32, value: [u8; 4]| {
+            [&short(tag)[..], &short(kind), &long(count), &value].concat()
+        };
+        let orientation = if big_endian { [0, 6, 0, 0] } else { [6, 0, 0, 0] };
+        let note = [&b"note"[..], &[0xff, 0xd8, 0xff, 1, 2, 0xff, 0xd9], b"end"].concat();
+        let (second, data) = (8 + 2 + 24 + 4, 8 + 2 + 24 + 4 + 2 + 24 + 4);
+        [
+            if big_endian { &b"MM\0\x2a"[..] } else { &b"II\x2a\0"[..] },
+            &long(8),
+            &short(2),
+            &entry(0x0112, 3, 1, orientation),
+            &entry(0x927c, 7, note.len() as u32, long((data + thumbnail.len()) as u32)),
+            &long(second as u32),
+            &short(2),
+            &entry(0x0201, 4, 1, long(data as u32)),
+            &entry(0x0202, 4, 1, long(thumbnail.len() as u32)),
+            &long(0),
+            thumbnail,
+            &note,
+        ]
+        .concat()
+    }
+
+    #[test]
+    fn small_pictures_go_and_the_rest_stays() {
+        for big_endian in [false, true] {
+            let exif = exif(b"a thumbnail that is no JPEG", big_endian);
+            let kept = Metadata { exif: Some(exif.clone()), icc: None }.without_thumbnails();
+            assert_eq!(kept.orientation(), Orientation::Rotate90);
+            let kept = kept.exif.unwrap();
+            let has = |what: &[u8]| kept.windows(what.len()).any(|window| window == what);
+            assert!(!has(b"thumbnail") && !has(&JPEG_START) && has(b"note") && has(b"end"));
+            assert_eq!(kept.len(), exif.len());
+            assert_eq!(Directory::first(&kept).unwrap().long(&kept, 34), Some(0), "the chain ends with the first");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_followed_is_left_away() {
+        let whole = exif(b"thumbnail", false);
+        for exif in [&b""[..], b"II", b"nothing at all", &whole[..20], &whole[..40]] {
+            let kept = Metadata { exif: Some(exif.to_vec()), icc: None }.without_thumbnails();
+            assert_eq!(kept.exif, None, "{exif:?}");
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! What judging found, drawn and written: confusion matrices, curves, reliability, tables, one page for a person.
+//!
+//! ```no_run
+//! use lorgnette::Picture;
+//! use lorgnette::judge::{Evaluation, Scored};
+//! use lorgnette::report::Report;
+//!
+//! # fn scored() -> Vec<Scored> { Vec::new() }
+//! let (classes, scored) = (["cat", "dog"].map(String::from), scored());
+//! let evaluation = Evaluation::new(&classes, &scored)?;
+//! let report = Report::new("Cats and dogs", &evaluation, &scored);
+//! report.write("judged".as_ref(), &|path| Picture::open(path).ok())?;
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! ```
+
+mod confusion;
+mod curves;
+mod features;
+mod html;
+mod page;
+mod palette;
+mod plot;
+mod reliability;
+mod tables;
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+pub use confusion::{Scale, confusion};
+pub use curves::curves;
+pub use features::features;
+pub use page::page;
+pub use reliability::reliability;
+pub use tables::{classes_csv, confusion_csv, epochs_csv, photos_csv};
+
+use crate::judge::{Epoch, Evaluation, Scored};
+use crate::picture::{Picture, PictureError};
+
+/// Opens a photo for a small picture of it; `None` where it cannot.
+pub type Opener<'a> = &'a dyn Fn(&Path) -> Option<Picture>;
+
+/// All that a report shows. What is empty is left out.
+#[derive(Clone, Debug)]
+pub struct Report<'a> {
+    /// What stands at its head.
+    pub title: &'a str,
+    /// The figures.
+    pub evaluation: &'a Evaluation,
+    /// The photos they are of.
+    pub scored: &'a [Scored],
+    /// The training, round by round.
+    pub epochs: &'a [Epoch],
+    /// Photos that are nearly the same, where they should not be.
+    pub twins: &'a [Twins],
+    /// One photo, and the features a network found in it.
+    pub features: Option<(&'a Path, &'a [f32])>,
+    /// What else a reader should know: names and values, such as the model's file and the date.
+    pub about: &'a [(String, String)],
+}
+
+/// Two photos that are nearly the same.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Twins {
+    /// Their files.
+    pub photos: [PathBuf; 2],
+    /// Where each belongs, in words: its split, or its class.
+    pub places: [String; 2],
+    /// The cosine of their features, from −1 to 1.
+    pub cosine: f32,
+}
+
+/// Why a report could not be written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReportError {
+    /// The system refused.
+    #[error("{path}: cannot be written: {source}", path = .path.display())]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A figure could not be written.
+    #[error(transparent)]
+    Picture(#[from] PictureError),
+}
+
+impl<'a> Report<'a> {
+    /// A report of photos' figures alone.
+    #[must_use]
+    pub fn new(title: &'a str, evaluation: &'a Evaluation, scored: &'a [Scored]) -> Self {
+        Self { title, evaluation, scored, epochs: &[], twins: &[], features: None, about: &[] }
+    }
+
+    /// The report as one page of HTML that needs no other file, with small pictures of photos that `open` opens.
+    #[must_use]
+    pub fn html(&self, open: Opener<'_>) -> String {
+        html::html(self, open)
+    }
+
+    /// Writes the report into a folder, which is made if need be: `report.html`; the figures `confusion`,
+    /// `confusion_normalised`, `reliability` and, after training, `curves`, each as `.png` and `.svg`; the tables
+    /// `confusion.csv`, `classes.csv`, `photos.csv` and `epochs.csv`; and `photos.png`, nine photos with their names.
+    ///
+    /// # Errors
+    /// If a file cannot be written.
+    pub fn write(&self, folder: &Path, open: Opener<'_>) -> Result<(), ReportError> {
+        let failed = |path: &Path, source| ReportError::Write { path: path.into(), source };
+        fs::create_dir_all(folder).map_err(|source| failed(folder, source))?;
+        for (name, text) in self.texts(open) {
+            let path = folder.join(name);
+            fs::write(&path, text).map_err(|source| failed(&path, source))?;
+        }
+        for (name, figure) in self.figures() {
+            figure.save(&folder.join(format!("{name}.png")))?;
+            figure.save(&folder.join(format!("{name}.svg")))?;
+        }
+        if let Some(page) = page(self.evaluation, self.scored, open) {
+            page.save(folder.join("photos.png"))?;
+        }
+        if let Some((_, values)) = self.features {
+            features(values).save(folder.join("features.png"))?;
+        }
+        Ok(())
+    }
+
+    fn texts(&self, open: Opener<'_>) -> Vec<(&'static str, String)> {
+        let mut texts = vec![
+            ("report.html", self.html(open)),
+            ("confusion.csv", confusion_csv(self.evaluation)),
+            ("classes.csv", classes_csv(self.evaluation)),
+            ("photos.csv", photos_csv(self.evaluation, self.scored)),
+        ];
+        if !self.epochs.is_empty() {
+            texts.push(("epochs.csv", epochs_csv(self.epochs)));
+        }
+        texts
+    }
+
+    fn figures(&self) -> Vec<(&'static str, crate::Figure)> {
+        let mut figures = vec![
+            ("confusion", confusion(self.evaluation, Scale::Counts)),
+            ("confusion_normalised", confusion(self.evaluation, Scale::Shares)),
+            ("reliability", reliability(self.evaluation.reliability())),
+        ];
+        if !self.epochs.is_empty() {
+            figures.push(("curves", curves(self.epochs)));
+        }
+        figures
+    }
+}

@@ -1,0 +1,48 @@
+//! Accuracy and loss, epoch by epoch.
+
+use super::palette::{BLUE, INK, VERMILION};
+use super::plot::Plot;
+use crate::figure::{Figure, Style};
+use crate::judge::Epoch;
+
+const PANEL: (f32, f32) = (420.0, 270.0);
+const LEFT: f32 = 72.0;
+const TOP: f32 = 84.0;
+const BETWEEN: f32 = 96.0;
+const BOTTOM: f32 = 60.0;
+
+/// A figure of an epoch.
+type Value = fn(&Epoch) -> f64;
+
+/// Accuracy and loss of the training photos (blue) and the validation photos (vermilion).
+#[must_use]
+pub fn curves(epochs: &[Epoch]) -> Figure {
+    let mut figure = Figure::new(2.0 * (LEFT + PANEL.0) + BETWEEN - LEFT + 28.0, TOP + PANEL.1 + BOTTOM);
+    legend(&mut figure);
+    let accuracies: [Value; 2] = [|epoch| epoch.training_accuracy, |epoch| epoch.validation_accuracy];
+    let losses: [Value; 2] = [|epoch| epoch.training_loss, |epoch| epoch.validation_loss];
+    panel(&mut figure, epochs, LEFT, "Accuracy", (accuracies, true));
+    panel(&mut figure, epochs, LEFT + PANEL.0 + BETWEEN, "Loss", (losses, false));
+    figure
+}
+
+fn legend(figure: &mut Figure) {
+    for (x, colour, name) in [(LEFT, BLUE, "training"), (LEFT + 110.0, VERMILION, "validation")] {
+        figure.line(vec![(x, 27.0), (x + 22.0, 27.0)], 3.0, colour);
+        figure.words(name, (x + 30.0, 31.0), Style::new(13.0, INK));
+    }
+}
+
+fn panel(figure: &mut Figure, epochs: &[Epoch], left: f32, title: &str, (values, is_share): ([Value; 2], bool)) {
+    let all = || values.iter().flat_map(|value| epochs.iter().map(value)).filter(|value| value.is_finite());
+    let (least, most) = (all().fold(f64::INFINITY, f64::min), all().fold(0.0, f64::max));
+    // A share ends at 1; a loss begins at 0.
+    let y = if is_share { [(least - 0.05).clamp(0.0, 0.9), 1.0] } else { [0.0, (most * 1.05).max(1e-3)] };
+    let last = epochs.iter().map(|epoch| epoch.epoch).max().unwrap_or(1);
+    let x = [1.0, last.max(2) as f64];
+    let mut plot = Plot { figure, corner: (left, TOP), size: PANEL, x, y };
+    plot.frame(title, "epoch", if is_share { "share of photos" } else { "cross entropy, nats" });
+    for (value, colour) in values.iter().zip([BLUE, VERMILION]) {
+        plot.line(epochs.iter().map(|epoch| (epoch.epoch as f64, value(epoch))), 2.5, colour);
+    }
+}

@@ -1,0 +1,71 @@
+//! A page of photos, each with what it is and what the model says: three rows of three, as the tutorial shows them.
+
+use super::Opener;
+use super::palette::{BLUE, EMPTY, INK, VERMILION, WHITE};
+use crate::draw::canvas::Canvas;
+use crate::draw::text::{self, Weight, shortened};
+use crate::judge::{Evaluation, Scored};
+use crate::picture::Picture;
+
+const COLUMNS: usize = 3;
+const ROWS: usize = 3;
+/// A photo's room, and that of the two lines below.
+const SIDE: usize = 300;
+const LINES: usize = 62;
+const GAP: usize = 20;
+const EM: f32 = 17.0;
+
+/// Nine photos, evenly from all, with their class and what the model says. `None` if not one can be opened.
+#[must_use]
+pub fn page(evaluation: &Evaluation, scored: &[Scored], open: Opener<'_>) -> Option<Picture> {
+    let shown: Vec<(&Scored, Picture)> =
+        evenly(scored, COLUMNS * ROWS).filter_map(|said| Some((said, open(&said.photo)?))).collect();
+    let rows = shown.len().div_ceil(COLUMNS);
+    if rows == 0 {
+        return None;
+    }
+    let (width, height) = (COLUMNS * (SIDE + GAP) + GAP, rows * (SIDE + LINES + GAP) + GAP);
+    let mut canvas = Canvas::filled(width, height, WHITE);
+    for (place, (said, picture)) in shown.iter().enumerate() {
+        let left = GAP + (place % COLUMNS) * (SIDE + GAP);
+        let top = GAP + (place / COLUMNS) * (SIDE + LINES + GAP);
+        photo(&mut canvas, picture, (left, top));
+        lines(&mut canvas, evaluation, said, (left as f32, (top + SIDE) as f32));
+    }
+    Some(canvas.into_picture())
+}
+
+/// So many of the photos, or all, evenly apart: photos are usually in the order of their classes, so that all get a turn.
+pub(super) fn evenly(scored: &[Scored], count: usize) -> impl Iterator<Item = &Scored> {
+    let count = count.min(scored.len());
+    (0..count).map(move |place| &scored[(2 * place + 1) * scored.len() / (2 * count)])
+}
+
+fn photo(canvas: &mut Canvas, picture: &Picture, (left, top): (usize, usize)) {
+    let small = Canvas::of(picture).fitted(SIDE, SIDE);
+    canvas.fill_rounded((left as f32, top as f32), (SIDE as f32, SIDE as f32), 6.0, EMPTY);
+    canvas.place(&small, left + (SIDE - small.width()) / 2, top + (SIDE - small.height()) / 2);
+}
+
+fn lines(canvas: &mut Canvas, evaluation: &Evaluation, said: &Scored, (left, top): (f32, f32)) {
+    let (answer, is_right) = (answer(evaluation, said), said.is_right());
+    let colour = if is_right { BLUE } else { VERMILION };
+    let room = SIDE as f32;
+    for (line, weight, colour, down) in
+        [(truth(evaluation, said), Weight::Medium, INK, 1.45), (answer, Weight::SemiBold, colour, 2.85)]
+    {
+        let line = shortened(&line, weight, EM, room);
+        text::draw(canvas, &line, weight, EM, (left, top + down * EM), colour);
+    }
+}
+
+/// What a photo is, in words.
+pub(super) fn truth(evaluation: &Evaluation, said: &Scored) -> String {
+    let names: Vec<&str> = said.truth.iter().map(|&class| evaluation.names()[class].as_str()).collect();
+    names.join(" and ")
+}
+
+/// What the model says of it, in words, with how sure it is.
+pub(super) fn answer(evaluation: &Evaluation, said: &Scored) -> String {
+    format!("{} {:.0} %", evaluation.names()[said.guess()], 100.0 * said.confidence())
+}
