@@ -13,8 +13,8 @@ const COVER: Colour = Colour { red: 0xcc, green: 0x33, blue: 0x11, alpha: 0.55 }
 const BOX: Colour = Colour::opaque(0xff, 0xe0, 0x66);
 const PANEL: Colour = Colour { red: 0x10, green: 0x12, blue: 0x17, alpha: 0.75 };
 
-/// The photo with all that a mask covers tinted, and a box with the class's name and its highest probability around each area
-/// that was found.
+/// The photo with all that a mask covers tinted, and a box around each area that was found, with the
+/// class's name and its highest probability where there is room.
 ///
 /// # Panics
 /// If the mask is for a photo of another size.

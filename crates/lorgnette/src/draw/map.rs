@@ -56,10 +56,10 @@ pub fn overlay(picture: &Picture, map: &LabelMap, labels: &Labels, caption: [&st
         let row = &mut pixels[3 * width * y..][..3 * width];
         let upper = &mut above[y % border];
         for (x, pixel) in row.as_chunks_mut::<3>().0.iter_mut().enumerate() {
-            let class = labels[x];
-            let differs =
-                upper.get(x).is_some_and(|&other| other != class) || labels[x.saturating_sub(border)] != class;
-            *pixel = if differs { BORDER } else { colours[class as usize] }.over(*pixel);
+            let colour = colours[labels[x] as usize];
+            let beside = [upper.get(x), labels.get(x.saturating_sub(border))];
+            let differs = beside.into_iter().flatten().any(|&other| colours[other as usize] != colour);
+            *pixel = if differs { BORDER } else { colour }.over(*pixel);
         }
         upper.clear();
         upper.extend_from_slice(labels);
