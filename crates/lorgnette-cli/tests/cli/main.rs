@@ -5,6 +5,7 @@ mod classify;
 mod embed;
 mod forms;
 mod graph;
+mod library;
 mod models;
 mod networks;
 mod pictures;
