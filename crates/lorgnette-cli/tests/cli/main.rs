@@ -11,3 +11,4 @@ mod networks;
 mod pictures;
 mod program;
 mod run;
+mod search;
