@@ -15,4 +15,5 @@ mod networks;
 mod pictures;
 mod program;
 mod run;
+mod search;
 mod train;
