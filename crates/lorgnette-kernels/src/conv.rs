@@ -1,13 +1,16 @@
 //! Convolutions and fully connected layers.
 //!
-//! All fast kernels are one register tile ([`tile`]) of some output pixels by one panel of output channels, fed in three
-//! ways:
+//! By their definition, convolutions are one register tile ([`tile`]) of some output pixels by one panel of output
+//! channels, fed in three ways:
 //! - `direct` reads each tap of each pixel where it lies, without gathering (implicit GEMM);
 //! - `strip` takes a whole row of taps for one, for pictures of few channels, such as photos;
 //! - `stream` has very few pixels, so that reading the weights is all that counts.
 //!
 //! All three read the same packed weights and add each output value's products in the same order, tap by tap and channel
 //! by channel, so their results are the same to the last bit.
+//!
+//! [`winograd`] does fewer multiplications where windows step by one. Its sums are others, so where it is chosen must not
+//! depend on anything but the shape: [`candidates`] reckons what each kernel costs, and nothing is measured.
 
 mod direct;
 pub(crate) mod pack;
