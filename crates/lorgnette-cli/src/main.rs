@@ -6,7 +6,8 @@
 //! | the options every verb has | [`arguments`] |
 //! | which network is meant by `--model` | [`model`] |
 //! | which photos are meant by `PHOTO...` | [`photos`] |
-//! | how photos are shared among cores and answers kept in order | [`stream`], [`in_order`] |
+//! | how photos are shared among cores and answers kept in order | [`stream`], [`lorgnette::in_order`] |
+//! | what Ctrl-C does to long work | [`interrupt`] |
 //! | where `--picture` and `--show-input` write | [`gallery`] |
 //!
 //! Results go to standard output, everything else to standard error ([`messages`], [`progress`]).
@@ -16,7 +17,7 @@
 mod arguments;
 mod bar;
 mod gallery;
-mod in_order;
+mod interrupt;
 mod messages;
 mod model;
 mod photos;

@@ -1,13 +1,11 @@
 //! `lorgnette explain`: a network's plan, step by step.
 
-use std::env;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use clap::Args;
-use console::Term;
 use lorgnette::net::Plan;
 use lorgnette::net::plan::StepReport;
 use lorgnette::{Model, ModelOptions, Provenance};
@@ -19,7 +17,7 @@ use crate::arguments::{Global, ReportFormat, Size};
 use crate::messages::{Messages, count};
 use crate::model;
 use crate::stream::{write_json, write_report};
-use crate::table::{Align, Fit, Table};
+use crate::table::{Align, Fit, Table, width};
 
 /// Show what a network does, step by step, and how long it takes
 #[derive(Debug, Args)]
@@ -325,10 +323,4 @@ fn mib(bytes: usize) -> f64 {
 fn shape_of(shape: &[usize]) -> String {
     let sides: Vec<String> = shape.iter().map(ToString::to_string).collect();
     if sides.is_empty() { "scalar".into() } else { sides.join("x") }
-}
-
-/// How wide the table may be: the terminal, or `COLUMNS` where someone set it, else as wide as it likes.
-fn width() -> Option<usize> {
-    let terminal = Term::stdout().size_checked().map(|(_, columns)| columns.into());
-    env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).or(terminal)
 }
