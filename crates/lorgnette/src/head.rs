@@ -31,6 +31,7 @@
 //! ```
 
 mod calibrate;
+mod choose;
 mod examples;
 mod layers;
 mod lbfgs;
@@ -61,8 +62,8 @@ pub use state::State;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Recipe {
-    /// Softmax regression by L-BFGS with the L2 penalty that does best on validation; with a hidden layer, Adam. Stops
-    /// when validation gets no better, and keeps the best.
+    /// Softmax regression by L-BFGS with the L2 penalty that does best on what was held out; with a hidden layer, Adam.
+    /// Stops when validation gets no better, and keeps the best; with few validation photos, when nothing changes.
     #[default]
     Default,
     /// The tutorial's: gradient descent, batches of 128 from reshuffled epochs, rate 0.01 × 0.9 every 500 steps, Xavier's
@@ -206,6 +207,14 @@ pub struct Task<'a> {
 }
 
 impl Task<'_> {
+    /// Whether a pass through the examples, or a batch of them, is over in no time.
+    fn is_small(&self) -> bool {
+        let by_batches = self.options.recipe != Recipe::Default || self.options.hidden.is_some();
+        let most = if by_batches { self.options.batch.unwrap_or(128) } else { usize::MAX };
+        let units = self.options.hidden.unwrap_or(self.classes);
+        self.training.len().min(most) * self.training.width() * units < SMALL
+    }
+
     /// A digest of all that the outcome depends on. What a training was interrupted in is of use to the same task alone.
     #[must_use]
     pub fn digest(&self) -> Digest {
@@ -228,8 +237,8 @@ pub trait Watch {
     /// A step of gradient descent: its number from 0, the examples of its batch, the batch's mean loss before it.
     fn step(&mut self, _step: usize, _batch: &[usize], _loss: f64) {}
 
-    /// A penalty was tried: `λ`, the validation loss.
-    fn tried(&mut self, _penalty: f64, _validation_loss: f64) {}
+    /// A penalty was tried.
+    fn tried(&mut self, _tried: &Tried) {}
 
     /// An epoch is over.
     fn epoch(&mut self, _epoch: &Epoch) {}
@@ -246,6 +255,19 @@ pub trait Watch {
 /// Nobody.
 impl Watch for () {}
 
+/// A penalty that was tried, and what was held out said of it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Tried {
+    /// The penalty `λ`.
+    pub penalty: f64,
+    /// The mean cross entropy of what was held out, in nats.
+    pub loss: f64,
+    /// The standard error of that mean.
+    pub error: f64,
+    /// The temperature that what was held out would calibrate the scores with.
+    pub temperature: f64,
+}
+
 /// A trained head.
 #[derive(Clone, Debug)]
 pub struct Trained {
@@ -257,10 +279,18 @@ pub struct Trained {
     pub best_epoch: usize,
     /// The L2 penalty, if there was one.
     pub penalty: Option<f64>,
-    /// Each penalty that was tried, and the validation loss it led to.
-    pub tried: Vec<(f64, f64)>,
+    /// Each penalty that was tried.
+    pub tried: Vec<Tried>,
     /// Whether the watcher stopped it.
     pub interrupted: bool,
+}
+
+impl Trained {
+    /// The temperature that was found where the penalty was chosen; `None` where it was given.
+    #[must_use]
+    pub fn temperature(&self) -> Option<f64> {
+        self.tried.iter().find(|tried| Some(tried.penalty) == self.penalty).map(|tried| tried.temperature)
+    }
 }
 
 /// Why a head cannot be trained.
@@ -286,11 +316,16 @@ pub enum HeadError {
 /// [`HeadError`].
 pub fn train(task: &Task<'_>, from: Option<State>, watch: &mut dyn Watch) -> Result<Trained, HeadError> {
     check(task)?;
+    let alone = Pool::new(1);
+    let task = &Task { pool: if task.is_small() { &alone } else { task.pool }, ..*task };
     match (task.options.recipe, task.options.hidden) {
         (Recipe::Default, None) => solve::train(task, from, watch),
         _ => steps::train(task, from, watch),
     }
 }
+
+/// Products below which waking a second thread takes longer than it helps.
+const SMALL: usize = 1 << 22;
 
 fn check(task: &Task<'_>) -> Result<(), HeadError> {
     let TrainOptions { hidden, label_smoothing, penalty, rate, batch, .. } = task.options;

@@ -21,7 +21,9 @@ pub struct Calibration {
 }
 
 /// With fewer validation photos, a temperature is chance.
-const LEAST: usize = 20;
+const LEAST: usize = 100;
+/// With fewer right answers, a threshold is chance.
+const LEAST_RIGHT: usize = 20;
 /// Temperatures looked at.
 const COLDEST: f64 = 0.05;
 const HOTTEST: f64 = 20.0;
@@ -31,18 +33,13 @@ impl Calibration {
     /// the threshold may take for unknown.
     #[must_use]
     pub fn of(scores: &[f32], truth: &[Vec<usize>], classes: usize, answer: Answer, lost: f64) -> Self {
-        let loss = |temperature: f64| mean_loss(scores, truth, classes, answer, temperature);
-        let temperature = if truth.len() < LEAST { 1.0 } else { coolest(loss) };
+        let temperature = temperature(scores, truth, classes, answer);
         Self::at(temperature, scores, truth, classes, (answer, lost))
     }
 
-    /// As [`of`](Self::of), with scores left as they are.
+    /// As [`of`](Self::of), with a temperature that is known already; 1 leaves scores as they are.
     #[must_use]
-    pub fn as_they_are(scores: &[f32], truth: &[Vec<usize>], classes: usize, answer: Answer, lost: f64) -> Self {
-        Self::at(1.0, scores, truth, classes, (answer, lost))
-    }
-
-    fn at(
+    pub fn at(
         temperature: f64,
         scores: &[f32],
         truth: &[Vec<usize>],
@@ -60,11 +57,18 @@ fn at(scores: &[f32], answer: Answer, temperature: f64) -> Vec<f32> {
     probabilities(&cooled, answer)
 }
 
-fn mean_loss(scores: &[f32], truth: &[Vec<usize>], classes: usize, answer: Answer, temperature: f64) -> f64 {
+/// The cross entropy of each example, in nats; of several labels, the mean over classes.
+pub(super) fn losses(
+    scores: &[f32],
+    truth: &[Vec<usize>],
+    classes: usize,
+    answer: Answer,
+    temperature: f64,
+) -> Vec<f64> {
     const LEAST: f64 = 1e-12;
-    let of_one = |scores: &[f32], truth: &[usize]| -> f64 {
+    let log = |p: f64| -p.max(LEAST).ln();
+    let of_one = |(scores, truth): (&[f32], &Vec<usize>)| -> f64 {
         let found = at(scores, answer, temperature);
-        let log = |p: f64| -p.max(LEAST).ln();
         match answer {
             Answer::Softmax => {
                 truth.iter().map(|&class| log(f64::from(found[class]))).sum::<f64>() / truth.len() as f64
@@ -78,8 +82,19 @@ fn mean_loss(scores: &[f32], truth: &[Vec<usize>], classes: usize, answer: Answe
             }
         }
     };
-    let sum: f64 = scores.chunks_exact(classes).zip(truth).map(|(scores, truth)| of_one(scores, truth)).sum();
-    sum / truth.len().max(1) as f64
+    scores.chunks_exact(classes).zip(truth).map(of_one).collect()
+}
+
+fn mean_loss(scores: &[f32], truth: &[Vec<usize>], classes: usize, answer: Answer, temperature: f64) -> f64 {
+    losses(scores, truth, classes, answer, temperature).iter().sum::<f64>() / truth.len().max(1) as f64
+}
+
+/// The temperature that calibrates scores; 1 of a few.
+pub(super) fn temperature(scores: &[f32], truth: &[Vec<usize>], classes: usize, answer: Answer) -> f64 {
+    match truth.len() < LEAST {
+        true => 1.0,
+        false => coolest(|temperature| mean_loss(scores, truth, classes, answer, temperature)),
+    }
 }
 
 /// The temperature of the smallest loss, by golden sections of its logarithm.
@@ -112,7 +127,7 @@ fn threshold(
         }
     }
     right.sort_by(f32::total_cmp);
-    (right.len() >= LEAST).then(|| right[(right.len() as f64 * lost) as usize])
+    (right.len() >= LEAST_RIGHT).then(|| right[(right.len() as f64 * lost) as usize])
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ pub struct Examples {
     width: usize,
     features: Vec<f32>,
     truth: Vec<Vec<usize>>,
+    photos: Vec<usize>,
 }
 
 impl Examples {
@@ -18,7 +19,25 @@ impl Examples {
     #[must_use]
     pub fn new(width: usize, features: Vec<f32>, truth: Vec<Vec<usize>>) -> Self {
         assert_eq!(features.len(), width * truth.len(), "a row of features for each example");
-        Self { width, features, truth }
+        let photos = (0..truth.len()).collect();
+        Self { width, features, truth, photos }
+    }
+
+    /// The same examples, of which some are copies: those with the same number are of the same photo, and are held out
+    /// together.
+    ///
+    /// # Panics
+    /// If there is not a number for each.
+    #[must_use]
+    pub fn of_photos(self, photos: Vec<usize>) -> Self {
+        assert_eq!(photos.len(), self.len(), "a photo for each example");
+        Self { photos, ..self }
+    }
+
+    /// The number of the photo that each is of.
+    #[must_use]
+    pub fn photos(&self) -> &[usize] {
+        &self.photos
     }
 
     /// How many there are.
@@ -62,7 +81,8 @@ impl Examples {
     pub fn picked(&self, numbers: &[usize]) -> Self {
         let features = numbers.iter().flat_map(|&i| self.row(i)).copied().collect();
         let truth = numbers.iter().map(|&i| self.truth[i].clone()).collect();
-        Self { width: self.width, features, truth }
+        let photos = numbers.iter().map(|&i| self.photos[i]).collect();
+        Self { width: self.width, features, truth, photos }
     }
 
     /// How much each class weighs so that all weigh the same, 1 on average over the examples.
@@ -115,6 +135,6 @@ impl Scaling {
             }
         });
         drop(parts);
-        Examples { width, features, truth: examples.truth().to_vec() }
+        Examples { width, features, truth: examples.truth().to_vec(), photos: examples.photos.clone() }
     }
 }

@@ -1,41 +1,31 @@
-//! The default: one layer by L-BFGS on all examples at once, its penalty chosen on validation.
+//! The default: one layer by L-BFGS on all examples at once, with the penalty that was [chosen](super::choose), from zero.
 //!
-//! Penalties are tried from strong to weak, each from where the last one ended, until validation twice gets worse. The
-//! best one then trains from zero, and the epoch that does best on validation is kept. Of very many examples, penalties
-//! are tried on a part, at the same `λ·n`.
+//! Many validation photos also say which epoch is the best, and when to stop. Of a few, that would be chance: then the
+//! training goes on to where the penalty leads.
 
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use super::choose::{Chosen, choose, set_tried};
 use super::examples::{Examples, Scaling};
 use super::layers::{DenseLayer, Layers};
 use super::lbfgs::Descent;
 use super::objective::{Criterion, Measured, Objective};
-use super::random::Random;
 use super::state::State;
-use super::{ClassWeights, HeadError, Task, Trained, Watch};
+use super::{ClassWeights, HeadError, Task, Trained, Tried, Watch};
 use crate::judge::Epoch;
 
-/// The penalties that are tried, as `λ·n`: for features of mean square deviation 1, the inverse of scikit-learn's `C`.
-const CANDIDATES: [f64; 11] = [3000.0, 1000.0, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0, 0.3, 0.1, 0.03];
-/// Weaker penalties are not tried after so many that did worse than the best.
-const WORSE: usize = 2;
-/// Products of a pass through the examples that penalties are tried on, at most.
-const TRIED_PRODUCTS: usize = 1 << 31;
-/// Fewer examples than this say too little.
-const TRIED_LEAST: usize = 2048;
-/// Iterations for each penalty that is tried.
-const TRIED_EPOCHS: usize = 40;
-/// A penalised loss that falls by a smaller share than this has arrived; while trying, and at last.
-const ARRIVED_TRYING: f64 = 1e-4;
+/// A penalised loss that falls by a smaller share than this has arrived.
 const ARRIVED: f64 = 1e-6;
+/// With fewer validation photos, the best epoch is chance.
+const ENOUGH: usize = 500;
 
 pub(super) fn train(task: &Task<'_>, from: Option<State>, watch: &mut dyn Watch) -> Result<Trained, HeadError> {
     let solving = Solving::new(task);
     let from = from.unwrap_or_default();
     let (penalty, tried) = match task.options.penalty {
         Some(penalty) => (penalty, Vec::new()),
-        None => match solving.choose(&from, watch) {
+        None => match choose(&solving, &from, watch) {
             Chosen::Penalty(penalty, tried) => (penalty, tried),
             Chosen::Interrupted(place, tried) => return Ok(solving.interrupted(&place, tried)),
         },
@@ -43,20 +33,14 @@ pub(super) fn train(task: &Task<'_>, from: Option<State>, watch: &mut dyn Watch)
     Ok(solving.solve(penalty, tried, &from, watch))
 }
 
-struct Solving<'a> {
-    task: &'a Task<'a>,
+/// A task, its examples scaled.
+pub(super) struct Solving<'a> {
+    pub(super) task: &'a Task<'a>,
     scaling: Scaling,
-    training: Examples,
-    validation: Examples,
+    pub(super) training: Examples,
+    pub(super) validation: Examples,
     criterion: Criterion,
     plain: Criterion,
-}
-
-enum Chosen {
-    /// And each that was tried, with its validation loss.
-    Penalty(f64, Vec<(f64, f64)>),
-    /// Where it was then.
-    Interrupted(Vec<f64>, Vec<(f64, f64)>),
 }
 
 impl<'a> Solving<'a> {
@@ -71,7 +55,13 @@ impl<'a> Solving<'a> {
         Self { task, scaling, training, validation, criterion, plain }
     }
 
-    fn parameters(&self) -> usize {
+    /// Whether validation photos are so many that they can choose alone.
+    pub(super) fn has_enough_validation(&self) -> bool {
+        self.validation.len() >= ENOUGH
+    }
+
+    /// How many weights and biases there are.
+    pub(super) fn parameters(&self) -> usize {
         (self.training.width() + 1) * self.task.classes
     }
 
@@ -84,7 +74,7 @@ impl<'a> Solving<'a> {
     }
 
     /// The penalised loss and its gradient; `measured` is what was measured last.
-    fn function<'f>(
+    pub(super) fn function<'f>(
         &'f self,
         examples: &'f Examples,
         penalty: f64,
@@ -101,62 +91,8 @@ impl<'a> Solving<'a> {
         }
     }
 
-    /// The penalty that does best on validation.
-    fn choose(&self, from: &State, watch: &mut dyn Watch) -> Chosen {
-        let part = self.part();
-        let examples = part.as_ref().unwrap_or(&self.training);
-        let mut tried = pairs(from.arrays.get("tried"));
-        let mut place = from.arrays.get("tried_place").cloned().unwrap_or_else(|| vec![0.0; self.parameters()]);
-        for strength in CANDIDATES.into_iter().skip(tried.len()) {
-            if enough(&tried) {
-                break;
-            }
-            if !watch.goes_on() {
-                return Chosen::Interrupted(place, tried);
-            }
-            place = self.tried(examples, strength / examples.len() as f64, place);
-            let penalty = strength / self.training.len() as f64;
-            tried.push((penalty, self.validated(&place).loss));
-            watch.tried(penalty, tried[tried.len() - 1].1);
-            watch.stands(&|| self.trying_state(&place, &tried));
-        }
-        Chosen::Penalty(tried[best(&tried)].0, tried)
-    }
-
-    /// Where one penalty leads, from where another one led.
-    fn tried(&self, examples: &Examples, penalty: f64, place: Vec<f64>) -> Vec<f64> {
-        let mut measured = Measured::default();
-        let mut function = self.function(examples, penalty, &mut measured);
-        let mut descent = Descent::from(place, &mut function);
-        for _ in 0..TRIED_EPOCHS {
-            let before = descent.value;
-            if !descent.step(&mut function) || before - descent.value < ARRIVED_TRYING * before.abs() {
-                break;
-            }
-        }
-        descent.place
-    }
-
-    /// A part of very many examples.
-    fn part(&self) -> Option<Examples> {
-        let most = (TRIED_PRODUCTS / self.parameters().max(1)).max(TRIED_LEAST);
-        let count = self.training.len();
-        (count > most).then(|| {
-            let mut order = Random::at(self.task.options.seed, u64::MAX).order(count);
-            order.truncate(most);
-            self.training.picked(&order)
-        })
-    }
-
-    fn trying_state(&self, place: &[f64], tried: &[(f64, f64)]) -> State {
-        let mut state = State::default();
-        state.arrays.insert("tried_place".into(), place.to_vec());
-        state.arrays.insert("tried".into(), flat(tried));
-        state
-    }
-
     /// Trains with a penalty, from zero.
-    fn solve(&self, penalty: f64, tried: Vec<(f64, f64)>, from: &State, watch: &mut dyn Watch) -> Trained {
+    fn solve(&self, penalty: f64, tried: Vec<Tried>, from: &State, watch: &mut dyn Watch) -> Trained {
         let mut measured = Measured::default();
         let mut run = Run::from(from);
         let mut interrupted = false;
@@ -188,8 +124,9 @@ impl<'a> Solving<'a> {
                 validation_loss: validation.loss,
             };
             started = Instant::now();
-            run.note(epoch, &descent.place);
-            let stale = run.epochs.len() - run.best_epoch >= self.task.options.patience.max(1);
+            run.note(epoch, &descent.place, self.has_enough_validation());
+            let waited = run.epochs.len() - run.best_epoch >= self.task.options.patience.max(1);
+            let stale = self.has_enough_validation() && waited;
             run.arrived = stale || before - descent.value < ARRIVED * before.abs();
             watch.epoch(&epoch);
             watch.stands(&|| self.solving_state(&tried, &descent, &run));
@@ -199,9 +136,9 @@ impl<'a> Solving<'a> {
         Trained { layers, epochs, best_epoch, penalty: Some(penalty), tried, interrupted }
     }
 
-    fn solving_state(&self, tried: &[(f64, f64)], descent: &Descent, run: &Run) -> State {
+    fn solving_state(&self, tried: &[Tried], descent: &Descent, run: &Run) -> State {
         let mut state = State { epochs: run.epochs.clone(), ..State::default() };
-        state.arrays.insert("tried".into(), flat(tried));
+        set_tried(&mut state, tried);
         state.arrays.insert("place".into(), descent.place.clone());
         state.arrays.insert("gradient".into(), descent.gradient.clone());
         state.arrays.insert("best".into(), run.best.clone());
@@ -217,15 +154,21 @@ impl<'a> Solving<'a> {
         state
     }
 
-    fn interrupted(&self, place: &[f64], tried: Vec<(f64, f64)>) -> Trained {
+    fn interrupted(&self, place: &[f64], tried: Vec<Tried>) -> Trained {
         let (layers, epochs) = (self.layers(place), Vec::new());
         Trained { layers, epochs, best_epoch: 0, penalty: None, tried, interrupted: true }
     }
 
+    /// The layer of a place, for features as they are.
     fn layers(&self, place: &[f64]) -> Layers {
+        let Layers { last, .. } = self.scaled_layers(place);
+        Layers { hidden: None, last: last.unscaled(&self.scaling) }
+    }
+
+    /// The layer of a place, for scaled features.
+    pub(super) fn scaled_layers(&self, place: &[f64]) -> Layers {
         let (weights, biases) = place.split_at(self.training.width() * self.task.classes);
-        let layer = DenseLayer { weights: narrowed(weights), biases: narrowed(biases) };
-        Layers { hidden: None, last: layer.unscaled(&self.scaling) }
+        Layers { hidden: None, last: DenseLayer { weights: narrowed(weights), biases: narrowed(biases) } }
     }
 }
 
@@ -250,9 +193,10 @@ impl Run {
         }
     }
 
-    fn note(&mut self, epoch: Epoch, place: &[f64]) {
+    /// Notes an epoch; the best one is kept, or the last.
+    fn note(&mut self, epoch: Epoch, place: &[f64], keeps_best: bool) {
         self.epochs.push(epoch);
-        if epoch.validation_loss < self.best_loss {
+        if !keeps_best || epoch.validation_loss < self.best_loss {
             self.best.clear();
             self.best.extend_from_slice(place);
             (self.best_epoch, self.best_loss) = (epoch.epoch, epoch.validation_loss);
@@ -269,23 +213,6 @@ fn descent_of(state: &State) -> Option<Descent> {
         gradient: array("gradient")?,
         pairs: (0..state.number("pairs")? as usize).map(pair).collect::<Option<VecDeque<_>>>()?,
     })
-}
-
-fn best(tried: &[(f64, f64)]) -> usize {
-    let better = |best: usize, at: usize| if tried[at].1 < tried[best].1 { at } else { best };
-    (1..tried.len()).fold(0, better)
-}
-
-fn enough(tried: &[(f64, f64)]) -> bool {
-    !tried.is_empty() && tried.len() - 1 - best(tried) >= WORSE
-}
-
-fn pairs(flat: Option<&Vec<f64>>) -> Vec<(f64, f64)> {
-    flat.map(|flat| flat.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect()).unwrap_or_default()
-}
-
-fn flat(pairs: &[(f64, f64)]) -> Vec<f64> {
-    pairs.iter().flat_map(|&(a, b)| [a, b]).collect()
 }
 
 fn narrowed(values: &[f64]) -> Vec<f32> {

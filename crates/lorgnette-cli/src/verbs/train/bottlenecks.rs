@@ -91,15 +91,16 @@ impl Bottlenecks<'_> {
     /// The examples of a split.
     pub(super) fn examples(&self, splits: &[Split], wanted: Split, extra: &[(usize, Vec<f32>)]) -> Examples {
         let width = self.features.first().map_or(0, Vec::len);
-        let (mut features, mut truth) = (Vec::new(), Vec::new());
+        let (mut features, mut truth, mut photos) = (Vec::new(), Vec::new(), Vec::new());
         let copies = extra.iter().filter(|_| wanted == Split::Training);
         let plain = self.features.iter().enumerate();
         for (number, row) in plain.chain(copies.map(|(number, row)| (*number, row))) {
             if splits[number] == wanted {
                 features.extend_from_slice(row);
                 truth.push(self.dataset.examples[number].classes.clone());
+                photos.push(number);
             }
         }
-        Examples::new(width, features, truth)
+        Examples::new(width, features, truth).of_photos(photos)
     }
 }

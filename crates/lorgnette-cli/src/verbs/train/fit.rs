@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use lorgnette::dataset::{Digest, Split, SplitOptions};
 use lorgnette::features::Extractor;
-use lorgnette::head::{self, Calibration, Examples, Layers, Recipe, State, Task, TrainOptions, Trained, Watch};
+use lorgnette::head::{self, Calibration, Examples, Layers, Recipe, State, Task, TrainOptions, Trained, Tried, Watch};
 use lorgnette::judge::Epoch;
 use lorgnette::net::{Tensor, npy};
 
@@ -119,14 +119,15 @@ impl Run<'_> {
         let scores = trained.layers.scores(validation.features(), run.level, &run.pool);
         let classes = self.bottlenecks.dataset.classes.len();
         let lost = self.arguments.head.unknown / 100.0;
-        let mut found = Calibration::of(&scores, validation.truth(), classes, options.answer, lost);
-        let mut layers = trained.layers.clone();
-        if options.recipe == Recipe::Default {
-            layers = layers.cooled(found.temperature);
-        } else {
+        let (truth, answer) = (validation.truth(), options.answer);
+        let found = match (options.recipe, trained.temperature()) {
+            // What was held out while the penalty was chosen is more than the validation photos alone.
+            (Recipe::Default, Some(known)) => Calibration::at(known, &scores, truth, classes, (answer, lost)),
+            (Recipe::Default, None) => Calibration::of(&scores, truth, classes, answer, lost),
             // The recipes are to give what they always gave.
-            found = Calibration::as_they_are(&scores, validation.truth(), classes, options.answer, lost);
-        }
+            _ => Calibration::at(1.0, &scores, truth, classes, (answer, lost)),
+        };
+        let layers = trained.layers.clone().cooled(found.temperature);
         Fitted { options, trained, layers, calibration: Some(found) }
     }
 }
@@ -190,10 +191,10 @@ impl Watch for Watcher<'_> {
         }
     }
 
-    fn tried(&mut self, penalty: f64, validation_loss: f64) {
-        let messages = self.messages;
+    fn tried(&mut self, tried: &Tried) {
+        let (messages, Tried { penalty, loss, error, .. }) = (self.messages, tried);
         self.progress.aside(|| {
-            messages.detail(&format_args!("penalty {penalty:.2e}: validation loss {validation_loss:.4}"));
+            messages.detail(&format_args!("penalty {penalty:.2e}: held-out loss {loss:.4} ± {error:.4}"));
         });
     }
 
