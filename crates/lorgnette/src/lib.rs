@@ -52,6 +52,7 @@ pub mod features;
 mod figure;
 pub mod head;
 mod home;
+pub mod in_order;
 pub mod judge;
 pub mod labels;
 mod model;
