@@ -29,6 +29,10 @@ ZOO = (
     'pnasnet_mobile', 'resnet_v1_50', 'resnet_v2_50', 'vgg_a',
 )
 
+# Rows and columns of the small graph in the manner of 2015 (`hand_nets.inception_2015`), behind its decoder.
+SIDE_2015 = 75
+
+
 class Failure(Exception):
     """What went wrong with one network."""
 
@@ -115,7 +119,7 @@ def behind_the_decoder(lorgnette, graph, work):
             raise
     else:
         raise Failure('a photo of any size cannot be an input of ONNX, but was exported')
-    run(lorgnette, 'export', graph, '--to', 'onnx', '--out', file, '--input', 'Mul', '--size', 299, '--force')
+    run(lorgnette, 'export', graph, '--to', 'onnx', '--out', file, '--input', 'Mul', '--size', SIDE_2015, '--force')
     found = session(file)
     outputs = [output.name for output in found.get_outputs()]
     shape = [length if isinstance(length, int) else 1 for length in found.get_inputs()[0].shape]
