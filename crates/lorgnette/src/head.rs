@@ -207,6 +207,14 @@ pub struct Task<'a> {
 }
 
 impl Task<'_> {
+    /// Whether a pass through the examples, or a batch of them, is over in no time.
+    fn is_small(&self) -> bool {
+        let by_batches = self.options.recipe != Recipe::Default || self.options.hidden.is_some();
+        let most = if by_batches { self.options.batch.unwrap_or(128) } else { usize::MAX };
+        let units = self.options.hidden.unwrap_or(self.classes);
+        self.training.len().min(most) * self.training.width() * units < SMALL
+    }
+
     /// A digest of all that the outcome depends on. What a training was interrupted in is of use to the same task alone.
     #[must_use]
     pub fn digest(&self) -> Digest {
@@ -308,11 +316,16 @@ pub enum HeadError {
 /// [`HeadError`].
 pub fn train(task: &Task<'_>, from: Option<State>, watch: &mut dyn Watch) -> Result<Trained, HeadError> {
     check(task)?;
+    let alone = Pool::new(1);
+    let task = &Task { pool: if task.is_small() { &alone } else { task.pool }, ..*task };
     match (task.options.recipe, task.options.hidden) {
         (Recipe::Default, None) => solve::train(task, from, watch),
         _ => steps::train(task, from, watch),
     }
 }
+
+/// Products below which waking a second thread takes longer than it helps.
+const SMALL: usize = 1 << 22;
 
 fn check(task: &Task<'_>) -> Result<(), HeadError> {
     let TrainOptions { hidden, label_smoothing, penalty, rate, batch, .. } = task.options;

@@ -26,6 +26,8 @@
 //! | a map and classes | [`blur::Mask`] | the photo with everything of these classes blurred |
 //! | a map | [`draw::map`], [`draw::Overlay`], [`draw::heat`] | a [`Figure`]: PNG, JPEG or SVG |
 //! | a prediction | [`draw::annotate`] | the picture with names and probabilities over it |
+//! | what a model said of photos of known classes | [`judge::Evaluation::new`] | accuracy, confusion, reliability, … |
+//! | a judgement | [`report::Report::write`], [`report::TensorBoard::write`] | figures, tables, a page; event files |
 //! | a published model's name | [`catalogue::find`], [`pull::pull`] | its file, in the [`Home`] |
 //! | a folder of classes | [`dataset::Listing::open`], [`dataset::Dataset::read`] | photos told apart by content, dealt out to splits |
 //! | a model and a dataset | [`features::Extractor::gather`] | features, computed once and kept |

@@ -44,7 +44,7 @@ pub(super) fn gaussian(pixels: &mut [u8], width: usize, deviation: f32, cover: &
 fn bounds(cover: &[u8], width: usize) -> Option<[usize; 4]> {
     let is_covered = |cover: &u8| *cover > 0;
     let rows = || cover.chunks_exact(width).enumerate().filter(|(_, row)| row.iter().any(is_covered));
-    let (top, bottom) = (rows().next()?.0, rows().last()?.0 + 1);
+    let (top, bottom) = (rows().next()?.0, rows().next_back()?.0 + 1);
     let left = rows().filter_map(|(_, row)| row.iter().position(is_covered)).min()?;
     let right = rows().filter_map(|(_, row)| row.iter().rposition(is_covered)).max()? + 1;
     Some([left, top, right, bottom])

@@ -20,7 +20,7 @@ fn draw(canvas: &mut Canvas, mark: &Mark, scale: f32) {
     let scaled = |(x, y): (f32, f32)| (x * scale, y * scale);
     match mark {
         Mark::Rectangle { corner, size, radius: 0.0, colour, .. } => {
-            canvas.fill(scaled(*corner), scaled(*size), *colour)
+            canvas.fill(scaled(*corner), scaled(*size), *colour);
         }
         Mark::Rectangle { corner, size, radius, colour, .. } => {
             canvas.fill_rounded(scaled(*corner), scaled(*size), radius * scale, *colour);

@@ -86,13 +86,13 @@ pub(super) fn check_out(arguments: &Arguments) -> Result<()> {
     };
     // A training that could not begin leaves the list of faults behind.
     let is_free = entries.flatten().all(|entry| entry.file_name() == LEFT_OUT);
-    if is_free || arguments.resume || arguments.overwrite {
+    let is_training = TrainedModel::is_in(out) || out.join(STATE).is_file() || out.join(LEFT_OUT).is_file();
+    if is_free || arguments.overwrite || (arguments.resume && is_training) {
         return Ok(());
     }
-    let is_training = TrainedModel::is_in(out) || out.join(STATE).is_file();
     let what = match is_training {
         true => "there is a model or a training in it already: --resume goes on with it, --overwrite replaces it",
-        false => "there are files in it: name a new folder, or --overwrite to write among them",
+        false => "there are files in it that are no training's: name a new folder, or --overwrite to write among them",
     };
     super::refuse(what, out)
 }
