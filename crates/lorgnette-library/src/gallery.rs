@@ -105,7 +105,7 @@ impl Gallery {
         let explanation = explained(&hit.explanation);
         let _ = write!(
             self.page,
-            "<article>\n<div class=\"photo\" style=\"aspect-ratio:{width}/{height}\">{figure}</div>\n\
+            "<article>\n<div class=\"photo\" style=\"aspect-ratio:{width}/{height};max-width:calc(34rem*{width}/{height})\">{figure}</div>\n\
              <div class=\"about\">\n<p class=\"name\"><span class=\"rank\">{rank}</span>\
              <span class=\"file\" title=\"{path}\">{name}</span><span class=\"score\">{percent}</span></p>\n\
              <p class=\"found\">{found}</p>\n<details>\n<summary>Why {percent}</summary>\n<ul>{explanation}</ul>\n\
@@ -142,8 +142,13 @@ impl Gallery {
         let side = |from: f64, to: f64| (100.0 * from.clamp(0.0, 1.0), 100.0 * (to.min(1.0) - from.max(0.0)).max(0.0));
         let ((left, width), (top, height)) = (side(at.x0, at.x1), side(at.y0, at.y1));
         let (label, colour) = (escaped(first_name(&found.name)), self.colour(&found.asked));
-        // A label that would go out of the top of the photo goes into the box.
-        let place = if top < 8.0 { " class=\"within\"" } else { "" };
+        // A label that would go out of the top of the photo goes into the box; one at the right grows to the left.
+        let place = match (top < 8.0, left > 60.0) {
+            (true, true) => " class=\"within right\"",
+            (true, false) => " class=\"within\"",
+            (false, true) => " class=\"right\"",
+            (false, false) => "",
+        };
         format!(
             "<div class=\"box\" style=\"left:{left:.2}%;top:{top:.2}%;width:{width:.2}%;height:{height:.2}%;--colour:{colour}\">\
              <span{place}>{label} {}</span></div>",

@@ -230,7 +230,14 @@ impl Facts {
 impl Seen {
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         let at = Extent { x0: row.get(2)?, x1: row.get(3)?, y0: row.get(4)?, y1: row.get(5)? };
-        Ok(Self { id: row.get(0)?, class: row.get(1)?, at, share: row.get(6)?, probability: row.get(7)? })
+        Ok(Self {
+            id: row.get(0)?,
+            class: row.get(1)?,
+            at,
+            share: row.get(6)?,
+            probability: row.get(7)?,
+            model: row.get(8)?,
+        })
     }
 }
 

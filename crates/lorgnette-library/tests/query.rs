@@ -57,6 +57,7 @@ fn many_ways_lead_to_one_query() {
         ("dog covering 20%", "dog covering >= 0.2"),
         ("dog probability≥.5", "dog probability >= 0.5"),
         ("dog count >= 2", "dog count >= 2"),
+        ("count of dogs in the left half >= 2 and cat", "dogs in left half count >= 2 AND cat"),
         ("dog count 2 left of cat", "dog count = 2 left of cat"),
         ("dog or cat and bird", "dog OR (cat AND bird)"),
         ("(dog or cat) and bird", "(dog OR cat) AND bird"),

@@ -16,3 +16,4 @@ mod pictures;
 mod program;
 mod run;
 mod train;
+mod search;

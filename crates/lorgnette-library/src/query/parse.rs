@@ -238,6 +238,7 @@ impl<'a> Parser<'a> {
 
     fn condition(&mut self) -> Result<Query, QueryError> {
         let _ = self.scanner.take_words(&["there", "is"]) || self.scanner.take_words(&["there", "are"]);
+        let counted = self.scanner.take_words(&["count", "of"]);
         let (mut thing, mut count) = (self.named()?, None);
         loop {
             self.skip_and_before_qualifier();
@@ -245,7 +246,7 @@ impl<'a> Parser<'a> {
             match self.qualifier()? {
                 None => break,
                 Some(Qualifier::Trait(said)) => thing.traits.push(said),
-                Some(Qualifier::Count(_)) if count.is_some() => {
+                Some(Qualifier::Count(_)) if count.is_some() || counted => {
                     self.scanner = before;
                     return Err(self.error_here("how many of it was said before"));
                 }
@@ -256,6 +257,8 @@ impl<'a> Parser<'a> {
                 }
             }
         }
+        // "count of dog >= 2" says it in front.
+        let count = if counted { Some(self.count()?) } else { count };
         Ok(Query::Has(Condition { thing, count }))
     }
 

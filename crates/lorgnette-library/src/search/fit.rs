@@ -113,15 +113,15 @@ fn fit_along(side: Band, band: Band) -> f64 {
     near * (1.0 + common.min(1.0)) / 2.0
 }
 
-/// How well `a` comes before `b` along a line, from 0 where their middles meet to 1 where they do not touch; less where
-/// the gap across that line is large beside the distance along it.
+/// How well `a` comes before `b` along a line, from 0 where they are half way to where their middles meet to 1 where they
+/// do not touch; less where the gap across that line is large beside the distance along it.
 fn before(a: Band, b: Band, gap: f64) -> f64 {
     let distance = (b.0 + b.1 - a.0 - a.1) / 2.0;
     if distance <= 0.0 {
         return 0.0;
     }
     let touching = (length(a) + length(b)) / 2.0;
-    let apart = if distance < touching { distance / touching } else { 1.0 };
+    let apart = if distance < touching { (2.0 * distance / touching - 1.0).max(0.0) } else { 1.0 };
     apart * distance / (distance + gap)
 }
 
@@ -200,6 +200,8 @@ mod tests {
         let lower_right = extent(0.4, 0.7, 0.9, 1.0);
         let oblique = Relation::LeftOf.fit(&left, &lower_right);
         assert!(oblique > 0.0 && oblique < 1.0, "{oblique}");
+        let (over, under) = (extent(0.0, 0.1, 0.4, 0.6), extent(0.0, 0.3, 0.6, 1.0));
+        assert_eq!(Relation::LeftOf.fit(&over, &under), 0.0, "what is above, and hardly further to the left, is above");
         let (inner, outer) = (extent(0.4, 0.5, 0.4, 0.5), extent(0.2, 0.8, 0.2, 0.8));
         assert_eq!((Relation::Inside.fit(&inner, &outer), Relation::Inside.fit(&outer, &inner)), (1.0, 0.0));
         assert_eq!(Relation::Overlapping.fit(&inner, &outer), 1.0);

@@ -12,6 +12,9 @@ use crate::query::{Condition, Count, Dates, Like, Place, Query, Relation, Sign, 
 /// What the network is less sure of does not count, unless the query says how sure it must be.
 pub const LEAST_PROBABILITY: f64 = 0.1;
 
+/// Regions whose boxes share more than this part of the smaller one count as one thing.
+pub(super) const SAME: f64 = 0.5;
+
 /// What a photo must have.
 #[derive(Debug)]
 pub(super) enum Goal {

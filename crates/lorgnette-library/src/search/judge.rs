@@ -3,9 +3,9 @@
 use serde::Serialize;
 
 use super::fit::Extent;
-use super::goal::{Goal, Wanted};
+use super::goal::{Goal, SAME, Wanted};
 use super::pattern;
-use crate::query::{Count, Dates};
+use crate::query::{Count, Dates, Relation};
 
 /// What is known of a photo.
 #[derive(Debug, Default)]
@@ -30,6 +30,8 @@ pub(super) struct Seen {
     pub(super) at: Extent,
     pub(super) share: f64,
     pub(super) probability: f64,
+    /// The network that says so of a photo as a whole; 0 for a region, of which it does not matter.
+    pub(super) model: i64,
 }
 
 /// Why a photo has its score: a condition, what it gave, and its parts.
@@ -130,6 +132,13 @@ fn together(condition: &str, score: f64, how: &str, verdicts: Vec<Verdict>) -> V
     Verdict { explanation: Explanation { condition: condition.into(), score, how: how.into(), parts }, met }
 }
 
+/// What does not share much of its box with anything better; the best come first.
+fn distinct(found: &[Vec<Met>]) -> Vec<&Vec<Met>> {
+    let same = |a: &Vec<Met>, b: &Vec<Met>| Relation::Overlapping.fit(&a[0].seen.at, &b[0].seen.at) > SAME;
+    let alone = |&(rank, met): &(usize, &Vec<Met>)| !found[..rank].iter().any(|better| same(met, better));
+    found.iter().enumerate().filter(alone).map(|(_, met)| met).collect()
+}
+
 /// Whether the photo was taken, or, if that is not known, its file last changed, within the dates.
 fn within(dates: &Dates, facts: &Facts) -> bool {
     if let Some(taken) = &facts.taken {
@@ -146,25 +155,43 @@ impl Wanted {
     fn judge(&self, count: Option<Count>, facts: &Facts) -> Option<Verdict> {
         let mut found: Vec<Vec<Met>> = facts.regions.iter().filter_map(|seen| self.meets(seen, facts)).collect();
         if self.is_anywhere(count) {
-            let whole = facts.whole.iter().filter(|seen| self.is_kind(seen));
-            found.extend(whole.map(|&seen| vec![self.met(seen, seen.probability, true)]));
+            found.extend(self.whole(facts).map(|met| vec![met]));
         }
-        found.sort_by(|a, b| b[0].score.total_cmp(&a[0].score));
+        found.sort_by(|a, b| b[0].score.total_cmp(&a[0].score).then(a[0].seen.id.cmp(&b[0].seen.id)));
         let (score, how, met) = match count {
             None => {
                 let best = found.into_iter().next()?;
                 (best[0].score, self.how(&best), best)
             }
-            Some(count) if !count.sign.holds(u32::try_from(found.len()).ok()?, count.value) || found.is_empty() => {
-                return None;
-            }
-            Some(_) => {
+            Some(count) => {
+                let found = distinct(&found);
+                let enough = count.sign.holds(u32::try_from(found.len()).ok()?, count.value);
                 let mean = found.iter().map(|met| met[0].score).sum::<f64>() / found.len() as f64;
-                (mean, format!("the mean of {} of them", found.len()), found.into_iter().flatten().collect())
+                let how = format!("the mean of {} of them", found.len());
+                (enough && !found.is_empty()).then(|| (mean, how, found.into_iter().flatten().cloned().collect()))?
             }
         };
         let explanation = Explanation { condition: self.whole_text(count), score, how, parts: Vec::new() };
         Some(Verdict { explanation, met })
+    }
+
+    /// What each network says of the photo as a whole: the likeliest of its kinds, with the probability of all.
+    fn whole<'a>(&'a self, facts: &'a Facts) -> impl Iterator<Item = Met> + 'a {
+        let kinds = move |model: i64| {
+            facts
+                .whole
+                .iter()
+                .filter(move |seen| seen.model == model && self.classes.binary_search(&seen.class).is_ok())
+        };
+        let mut models: Vec<i64> = facts.whole.iter().map(|seen| seen.model).collect();
+        models.sort_unstable();
+        models.dedup();
+        models.into_iter().filter_map(move |model| {
+            let likeliest = kinds(model).max_by(|a, b| a.probability.total_cmp(&b.probability))?;
+            let probability = kinds(model).map(|seen| seen.probability).sum::<f64>().min(1.0);
+            let seen = Seen { probability, ..*likeliest };
+            self.is_sure(&seen).then(|| self.met(seen, probability, true))
+        })
     }
 
     /// What meets it of this: the thing itself, with the score of all, then what it is left of, above, ….
@@ -189,8 +216,11 @@ impl Wanted {
     }
 
     fn is_kind(&self, seen: &Seen) -> bool {
-        let sure = self.probability.iter().all(|&(sign, value)| sign.holds(seen.probability, value));
-        sure && self.classes.binary_search(&seen.class).is_ok()
+        self.is_sure(seen) && self.classes.binary_search(&seen.class).is_ok()
+    }
+
+    fn is_sure(&self, seen: &Seen) -> bool {
+        self.probability.iter().all(|&(sign, value)| sign.holds(seen.probability, value))
     }
 
     fn met(&self, seen: Seen, score: f64, whole: bool) -> Met {

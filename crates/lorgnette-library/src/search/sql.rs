@@ -3,16 +3,17 @@
 use rusqlite::types::Value;
 
 use super::functions::{place_number, relation_number};
-use super::goal::{Goal, Wanted};
-use crate::query::{Count, Dates, Sign};
+use super::goal::{Goal, SAME, Wanted};
+use crate::query::{Count, Dates, Relation, Sign};
 
 /// What the networks saw in places of a photo, in the order that `Seen::read` wants.
 pub(super) const REGIONS_OF_PHOTO: &str = "
-    SELECT r.id, r.class, b.x0, b.x1, b.y0, b.y1, r.share, r.mean
+    SELECT r.id, r.class, b.x0, b.x1, b.y0, b.y1, r.share, r.mean, 0
     FROM region AS r JOIN region_box AS b ON b.id = r.id WHERE r.photo = ? AND r.source <> 2 ORDER BY r.id";
 /// Likewise what they saw in the photo as a whole.
-pub(super) const WHOLE_OF_PHOTO: &str =
-    "SELECT 0, class, 0.0, 1.0, 0.0, 1.0, 1.0, probability FROM whole WHERE photo = ? AND source <> 2 ORDER BY class";
+pub(super) const WHOLE_OF_PHOTO: &str = "
+    SELECT 0, w.class, 0.0, 1.0, 0.0, 1.0, 1.0, w.probability, c.model
+    FROM whole AS w JOIN class AS c ON c.id = w.class WHERE w.photo = ? AND w.source <> 2 ORDER BY w.class";
 
 /// A statement, or part of one, and the values of its question marks, in their order.
 #[derive(Debug, Default)]
@@ -141,10 +142,7 @@ fn within(dates: &Dates) -> Sql {
 /// Photos with a thing.
 fn has(wanted: &Wanted, count: Option<Count>) -> Sql {
     match count {
-        Some(count) => Sql::new("SELECT photo, avg(score) AS score FROM ")
-            .nest(regions(wanted))
-            .then(&format!(" GROUP BY photo HAVING count(*) {} ", count.sign.text()))
-            .bind(i64::from(count.value)),
+        Some(count) => counted(wanted, count),
         None => {
             let mut found = Sql::new("SELECT photo, score FROM ").nest(regions(wanted));
             if wanted.is_anywhere(count) {
@@ -155,11 +153,27 @@ fn has(wanted: &Wanted, count: Option<Count>) -> Sql {
     }
 }
 
-/// What the network says of photos as a whole.
+/// Photos with so many of a thing. Of regions that share much of their boxes the best one counts, for a dog may be two
+/// breeds' regions.
+fn counted(wanted: &Wanted, count: Count) -> Sql {
+    Sql::new("WITH found AS MATERIALIZED ")
+        .nest(regions(wanted))
+        .then(" SELECT photo, avg(score) AS score FROM found AS a WHERE NOT EXISTS (SELECT 1 FROM found AS b")
+        .then(" WHERE b.photo = a.photo AND (b.score > a.score OR b.score = a.score AND b.id < a.id) AND relation_fit(")
+        .bind(relation_number(Relation::Overlapping))
+        .then(", a.x0, a.x1, a.y0, a.y1, b.x0, b.x1, b.y0, b.y1) > ")
+        .bind(SAME)
+        .then(&format!(") GROUP BY photo HAVING count(*) {} ", count.sign.text()))
+        .bind(i64::from(count.value))
+}
+
+/// What the networks say of photos as a whole: the probabilities of a thing's kinds add up.
 fn whole(wanted: &Wanted) -> Sql {
-    let sql = Sql::new("SELECT w.photo AS photo, w.probability AS score FROM ").nest(runs(wanted));
-    let sql = sql.then(" AS run CROSS JOIN whole AS w WHERE w.class BETWEEN run.first AND run.last AND w.source <> 2");
-    compared(sql, "w.probability", &wanted.probability)
+    let sql = Sql::new("SELECT w.photo AS photo, min(1.0, sum(w.probability)) AS score FROM ").nest(runs(wanted));
+    let sql = sql.then(" AS run CROSS JOIN whole AS w CROSS JOIN class AS c");
+    let sql = sql.then(" WHERE w.class BETWEEN run.first AND run.last AND w.source <> 2 AND c.id = w.class");
+    let sql = Sql::new("SELECT photo, score FROM ").nest(sql.then(" GROUP BY w.photo, c.model")).then(" WHERE true");
+    compared(sql, "score", &wanted.probability)
 }
 
 /// Regions of a thing: id, photo, box and score.
