@@ -14,8 +14,8 @@ mod library;
 mod map;
 mod models;
 mod run;
-mod train;
 mod search;
+mod train;
 
 use anyhow::Result;
 use clap::Subcommand;
