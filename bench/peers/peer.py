@@ -2,7 +2,7 @@
 
     python peer.py ENGINE MODEL.onnx --threads 2 --seconds 3
 
-ENGINE  onnxruntime | openvino-f32 | openvino-bf16 | mnn | ncnn | tensorflow (reads MODEL.pb beside it, with TensorFlow's own Python)
+ENGINE  onnxruntime | openvino-f32 | openvino-bf16 | mnn | tensorflow (reads MODEL.pb beside it, with TensorFlow's own Python)
 The shape is the model's own. Weights are the model's, inputs random; every engine is told how many threads it may use.
 """
 import argparse
@@ -52,24 +52,6 @@ def mnn(model, threads):
     return json.loads(model.with_suffix('.shape.json').read_text()), run
 
 
-def ncnn(model, threads):
-    import ncnn
-    net = ncnn.Net()
-    net.opt.num_threads = threads
-    net.opt.use_fp16_packed = net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = net.opt.use_bf16_storage = False
-    if net.load_param(str(model.with_suffix('.ncnn.param'))) or net.load_model(str(model.with_suffix('.ncnn.bin'))):
-        raise SystemExit(f'ncnn: {model} was not converted')
-    shape = json.loads(model.with_suffix('.shape.json').read_text())
-    if shape[0] != 1:
-        raise SystemExit('ncnn: one picture at a time')
-
-    def run(x):
-        extractor = net.create_extractor()
-        extractor.input('in0', ncnn.Mat(x[0]))
-        extractor.extract('out0')
-    return shape, run
-
-
 def tensorflow(model, threads):
     os.environ['TF_CPP_MIN_LOG_LEVEL'] = '3'
     import tensorflow
@@ -86,8 +68,7 @@ def tensorflow(model, threads):
     return [batch, height, width, channels], lambda x: session.run(answers, {f'{entry}:0': x})
 
 
-ENGINES = {'onnxruntime': onnxruntime, 'openvino-f32': openvino('f32'), 'openvino-bf16': openvino('bf16'), 'mnn': mnn, 'ncnn': ncnn,
-           'tensorflow': tensorflow}
+ENGINES = {'onnxruntime': onnxruntime, 'openvino-f32': openvino('f32'), 'openvino-bf16': openvino('bf16'), 'mnn': mnn, 'tensorflow': tensorflow}
 
 
 def main():

@@ -1,13 +1,16 @@
 //! Convolutions and fully connected layers.
 //!
-//! All fast kernels are one register tile ([`tile`]) of some output pixels by one panel of output channels, fed in three
-//! ways:
+//! By their definition, convolutions are one register tile ([`tile`]) of some output pixels by one panel of output
+//! channels, fed in three ways:
 //! - `direct` reads each tap of each pixel where it lies, without gathering (implicit GEMM);
 //! - `strip` takes a whole row of taps for one, for pictures of few channels, such as photos;
 //! - `stream` has very few pixels, so that reading the weights is all that counts.
 //!
 //! All three read the same packed weights and add each output value's products in the same order, tap by tap and channel
 //! by channel, so their results are the same to the last bit.
+//!
+//! [`winograd`] does fewer multiplications where windows step by one. Its sums are others, so where it is chosen must not
+//! depend on anything but the shape: [`candidates`] reckons what each kernel costs, and nothing is measured.
 
 mod direct;
 pub(crate) mod pack;
@@ -264,10 +267,11 @@ fn cost_of_definition<S: Simd>(shape: &ConvShape) -> f64 {
 }
 
 /// What vector multiplications cost together with reading so many weights from memory once, which they hide for the most
-/// part or are hidden by. Fitted to `cargo bench -p lorgnette-bench --bench networks -- --all`.
+/// part or are hidden by. Fitted to `cargo bench -p lorgnette-bench --bench networks -- --all`, but for one thing: there,
+/// small filters stay in cache from run to run; in a network, all others come between.
 fn with_reading<S: Simd>(products: f64, weights: usize) -> f64 {
-    /// Vector multiplications in the time that memory gives one weight, at 19 GB/s.
-    const READING: [f64; 3] = [0.7, 1.4, 0.7];
+    /// Vector multiplications in the time that memory gives one weight, for one of two threads that share 19 GB/s.
+    const READING: [f64; 3] = [1.5, 3.0, 1.5];
     /// The part of the lesser of the two that is not hidden.
     const BARED: f64 = 0.3;
     let reading = READING[S::LEVEL as usize] * weights as f64;
