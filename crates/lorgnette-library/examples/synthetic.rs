@@ -1,7 +1,7 @@
 //! Libraries of any size, made up from the statistics of a real one, and what asking them costs.
 //!
 //!     cargo run --release -p lorgnette-library --example synthetic -- make REAL.lgn OUT.lgn PHOTOS
-//!     cargo run --release -p lorgnette-library --example synthetic -- time LIBRARY.lgn
+//!     cargo run --release -p lorgnette-library --example synthetic -- time LIBRARY.lgn [QUERY...]
 //!
 //! A made-up photo has the regions of a real one, mirrored, moved and resized, under classes that are drawn by how frequent
 //! they are (Zipf's law over the thousand, as things in photos are); its features are those of two real ones mixed, with
@@ -35,8 +35,8 @@ fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["make", real, out, photos] => make(real.as_ref(), out.as_ref(), photos.parse().expect("a number of photos")),
-        ["time", library] => time(library.as_ref()),
-        _ => panic!("make REAL.lgn OUT.lgn PHOTOS, or time LIBRARY.lgn"),
+        ["time", library, ref queries @ ..] => time(library.as_ref(), queries),
+        _ => panic!("make REAL.lgn OUT.lgn PHOTOS, or time LIBRARY.lgn [QUERY...]"),
     }
 }
 
@@ -171,7 +171,7 @@ fn make(real: &Path, out: &Path, photos: usize) -> Result<()> {
     library.vacuum()
 }
 
-fn time(path: &Path) -> Result<()> {
+fn time(path: &Path, wanted: &[&str]) -> Result<()> {
     let library = Library::open_read_only(path)?;
     let model = library.models()?.into_iter().find(|model| model.features > 0).expect("a model with features");
     let photos = library.count()?;
@@ -184,9 +184,10 @@ fn time(path: &Path) -> Result<()> {
         assert!(found[0].path == path, "a photo is most similar to itself");
         Ok(started.elapsed().as_secs_f64() * 1e3)
     })?;
+    eprintln!("similar: {similar:.2} ms");
     let phrases = vocabulary(&library)?.phrases();
     let mut queries = Vec::new();
-    for (name, text) in QUERIES {
+    for (name, text) in QUERIES.into_iter().filter(|(name, _)| wanted.is_empty() || wanted.contains(name)) {
         let query = Query::parse_with(text, &phrases).expect("a query");
         let mut total = 0;
         let milliseconds = median(|| {
@@ -194,7 +195,7 @@ fn time(path: &Path) -> Result<()> {
             total = library.search(&query, &SearchOptions::default())?.total;
             Ok(started.elapsed().as_secs_f64() * 1e3)
         })?;
-        eprintln!("{name}: {total} photos");
+        eprintln!("{name}: {total} photos, {milliseconds:.2} ms");
         queries.push(format!("\"{name}\":{milliseconds:.2}"));
     }
     let bytes = path.metadata().expect("a file").len();
