@@ -83,6 +83,7 @@ def main():
     parser.add_argument('--times', type=pathlib.Path)
     parser.add_argument('--plot', type=pathlib.Path)
     args = parser.parse_args()
+    args.synthetic = args.synthetic.resolve()
     if args.times and args.times.exists():
         rows = [json.loads(line) for line in args.times.read_text().splitlines() if line.startswith('{')]
     else:

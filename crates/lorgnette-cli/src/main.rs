@@ -7,6 +7,7 @@
 //! | which network is meant by `--model` | [`model`] |
 //! | which photos are meant by `PHOTO...` | [`photos`] |
 //! | how photos are shared among cores and answers kept in order | [`stream`], [`lorgnette::in_order`] |
+//! | what Ctrl-C does to long work | [`interrupt`] |
 //! | where `--picture` and `--show-input` write | [`gallery`] |
 //!
 //! Results go to standard output, everything else to standard error ([`messages`], [`progress`]).
@@ -16,6 +17,7 @@
 mod arguments;
 mod bar;
 mod gallery;
+mod interrupt;
 mod messages;
 mod model;
 mod photos;

@@ -10,6 +10,7 @@ use lorgnette::catalogue::{self, Entry};
 use lorgnette::net::Network;
 use lorgnette::net::import::Ports;
 use lorgnette::preprocess::Preprocess;
+use lorgnette::trained::{Base, TrainedModel};
 use lorgnette::{EMBEDDED_NAME, Home, Labels, Model, ModelOptions, Provenance};
 
 use crate::arguments::{Global, InputArguments, Size};
@@ -41,12 +42,26 @@ pub(crate) fn open(
     options: &ModelOptions,
     messages: Messages,
 ) -> Result<Model> {
+    open_base(&base_of(choose(named, global)?), options, messages)
+}
+
+/// Which network is meant by `--model`, or the environment.
+pub(crate) fn base(global: &Global) -> Result<Base> {
+    Ok(base_of(choose(None, global)?))
+}
+
+fn base_of(choice: Choice) -> Base {
+    match choice {
+        Choice::Embedded => Base::Embedded,
+        Choice::File(path) => Base::File(path),
+        Choice::Published(name, _) => Base::Published(name),
+    }
+}
+
+/// Opens a network, and says what there is to say of it.
+pub(crate) fn open_base(base: &Base, options: &ModelOptions, messages: Messages) -> Result<Model> {
     let started = Instant::now();
-    let model = match choose(named, global)? {
-        Choice::Embedded => Model::embedded(options)?,
-        Choice::File(path) => Model::open(&path, options)?,
-        Choice::Published(name, path) => catalogue::find(&name)?.open_file(&path, options)?,
-    };
+    let model = base.open(options)?;
     for note in model.notes() {
         messages.note(note);
     }
@@ -88,9 +103,16 @@ pub(crate) fn open_network(named: Option<&OsStr>, global: &Global) -> Result<Net
     let options = global.model_options()?;
     match choose(named, global)? {
         Choice::Embedded => Ok(Model::embedded(&options)?.network().clone()),
+        Choice::File(path) if TrainedModel::is_in(&path) => Ok(Model::open(&path, &options)?.network().clone()),
         Choice::File(path) => Ok(Network::open(&path, options.network())?),
         Choice::Published(name, path) => Ok(catalogue::find(&name)?.open_file(&path, &options)?.network().clone()),
     }
+}
+
+/// The file that features are kept in, unless another is named.
+pub(crate) fn features_file() -> Result<PathBuf> {
+    let home = Home::find().context("there is no folder to keep features in: set LORGNETTE_HOME, or give --cache")?;
+    Ok(home.folder().join("features.cache"))
 }
 
 /// The path of the network that [`open`] opens; `None` for the embedded one.

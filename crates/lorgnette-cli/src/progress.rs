@@ -19,6 +19,8 @@ pub(crate) struct Progress {
     /// What is counted, such as "photos".
     noun: &'static str,
     done: usize,
+    /// What else there is to say.
+    said: String,
     started: Instant,
     /// Whether anybody wants to see it.
     wanted: bool,
@@ -33,12 +35,18 @@ impl Progress {
     pub(crate) fn new(total: usize, noun: &'static str, messages: Messages) -> Self {
         let wanted = total > 1 && !messages.is_quiet() && io::stderr().is_terminal();
         let shares_terminal = io::stdout().is_terminal();
-        Self { total, noun, done: 0, started: Instant::now(), wanted, shares_terminal, bar: None }
+        let (done, said) = (0, String::new());
+        Self { total, noun, done, said, started: Instant::now(), wanted, shares_terminal, bar: None }
     }
 
     /// One more is done.
     pub(crate) fn advance(&mut self) {
-        self.done += 1;
+        self.stand(self.done + 1);
+    }
+
+    /// So many are done.
+    pub(crate) fn stand(&mut self, done: usize) {
+        self.done = done;
         if self.bar.is_none() && self.wanted && self.started.elapsed() > WORTH_A_BAR {
             self.bar = Some(self.drawn());
         }
@@ -46,6 +54,11 @@ impl Progress {
             bar.set_message(self.left());
             bar.set_position(self.done as u64);
         }
+    }
+
+    /// Shows something beside the bar from now on.
+    pub(crate) fn say(&mut self, text: &str) {
+        self.said = format!("; {text}");
     }
 
     /// Writes to standard output, with the bar out of the way if both are on the terminal.
@@ -64,8 +77,8 @@ impl Progress {
     fn drawn(&self) -> ProgressBar {
         let target = ProgressDrawTarget::stderr_with_hz(REDRAWS_A_SECOND);
         let bar = ProgressBar::with_draw_target(Some(self.total as u64), target).with_elapsed(self.started.elapsed());
-        let style =
-            ProgressStyle::with_template(&format!("{{wide_bar}} {{pos}} of {{len}} {}, {{msg}} left", self.noun));
+        let template = format!("{{wide_bar}} {{pos}} of {{len}} {}, {{msg}}", self.noun);
+        let style = ProgressStyle::with_template(&template);
         bar.with_style(style.expect("a sound template")).with_position(self.done as u64).with_message(self.left())
     }
 
@@ -73,7 +86,7 @@ impl Progress {
     /// late for one that got there in no time.
     fn left(&self) -> String {
         let rest = self.total.saturating_sub(self.done) as f64 / self.done.max(1) as f64;
-        HumanDuration(self.started.elapsed().mul_f64(rest)).to_string()
+        format!("{} left{}", HumanDuration(self.started.elapsed().mul_f64(rest)), self.said)
     }
 }
 

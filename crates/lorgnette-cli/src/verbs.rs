@@ -6,6 +6,8 @@ mod classify;
 mod embed;
 mod evaluate;
 mod explain;
+mod export;
+mod features;
 mod graph;
 mod index;
 mod library;
@@ -13,6 +15,7 @@ mod map;
 mod models;
 mod run;
 mod search;
+mod train;
 
 use anyhow::Result;
 use clap::Subcommand;
@@ -29,11 +32,14 @@ pub(crate) enum Verb {
     Blur(blur::Arguments),
     Embed(embed::Arguments),
     Evaluate(evaluate::Arguments),
+    Export(export::Arguments),
     Run(run::Arguments),
     Explain(explain::Arguments),
     Bench(bench::Arguments),
     Graph(graph::Arguments),
     Models(models::Arguments),
+    Train(Box<train::Arguments>),
+    Features(features::Arguments),
     Index(index::Arguments),
     Search(search::Arguments),
     Library(library::Arguments),
@@ -48,11 +54,14 @@ impl Verb {
             Self::Blur(arguments) => blur::run(&arguments, global, *messages),
             Self::Embed(arguments) => embed::run(&arguments, global, *messages),
             Self::Evaluate(arguments) => evaluate::run(&arguments, global, *messages),
+            Self::Export(arguments) => export::run(&arguments, global, *messages),
             Self::Run(arguments) => run::run(&arguments, global, *messages),
             Self::Explain(arguments) => explain::run(&arguments, global, *messages),
             Self::Bench(arguments) => bench::run(&arguments, global, *messages),
             Self::Graph(arguments) => graph::run(&arguments, global, *messages),
             Self::Models(arguments) => models::run(&arguments, global, *messages),
+            Self::Train(arguments) => train::run(&arguments, global, *messages),
+            Self::Features(arguments) => features::run(&arguments, global, *messages),
             Self::Search(arguments) => search::run(&arguments, global, *messages),
             Self::Index(arguments) => index::run(&arguments, global, *messages),
             Self::Library(arguments) => library::run(&arguments, global, *messages),

@@ -20,12 +20,15 @@ const DAYS: usize = 28;
 /// Times each question is asked; the median counts.
 const TURNS: usize = 15;
 
+/// Milliseconds after which a question is not asked again.
+const LONGEST: f64 = 5000.0;
+
 /// The tutorial's own, and simpler and harder ones.
 const QUERIES: [(&str, &str); 4] = [
     ("tutorial", "school bus in the middle AND flower pot in the top left corner"),
     ("one", "school bus in the middle"),
     ("hypernym", "dog left of vehicle"),
-    ("count", "count of cat >= 2 AND NOT dog"),
+    ("count", "cat count >= 2 AND NOT dog"),
 ];
 
 fn main() -> Result<()> {
@@ -185,12 +188,13 @@ fn time(path: &Path) -> Result<()> {
     let mut queries = Vec::new();
     for (name, text) in QUERIES {
         let query = Query::parse_with(text, &phrases).expect("a query");
+        let mut total = 0;
         let milliseconds = median(|| {
             let started = Instant::now();
-            let found = library.search(&query, &SearchOptions::default())?;
-            eprintln!("{name}: {} photos", found.total);
+            total = library.search(&query, &SearchOptions::default())?.total;
             Ok(started.elapsed().as_secs_f64() * 1e3)
         })?;
+        eprintln!("{name}: {total} photos");
         queries.push(format!("\"{name}\":{milliseconds:.2}"));
     }
     let bytes = path.metadata().expect("a file").len();
@@ -202,9 +206,15 @@ fn time(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The median of what a few turns took.
+/// The median of what a few turns took, in milliseconds; of fewer where they are slow. The first one warms up.
 fn median(mut turn: impl FnMut() -> Result<f64>) -> Result<f64> {
-    let mut times = (0..TURNS).map(|_| turn()).collect::<Result<Vec<f64>>>()?;
+    let mut times = vec![turn()?];
+    while times.len() <= TURNS && times.iter().sum::<f64>() < LONGEST {
+        times.push(turn()?);
+    }
+    if times.len() > 1 {
+        times.remove(0);
+    }
     times.sort_by(f64::total_cmp);
-    Ok(times[TURNS / 2])
+    Ok(times[times.len() / 2])
 }

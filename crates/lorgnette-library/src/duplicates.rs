@@ -52,15 +52,13 @@ impl Library {
     pub fn near_duplicates(&self, model: i64, threshold: f64) -> Result<Vec<Group>> {
         let features = signature::all(self.connection(), model)?;
         let mut groups = Groups::new(features.len());
-        // A cosine of the threshold, less the vectors' means, is a larger angle; three deviations more are allowed for.
-        let most = (BITS as f64 / 4.0)
-            .min(BITS as f64 * (2.0 * threshold.clamp(-1.0, 1.0).acos()) / std::f64::consts::PI + 34.0);
+        let most = most_bits(threshold);
         for stretch in 0..BITS / STRETCH {
             let mut order: Vec<usize> = (0..features.len()).collect();
-            let bits = |index: usize| features[index].1[2 * stretch..2 * stretch + 2].to_vec();
-            order.sort_by_cached_key(|&index| bits(index));
+            let bits = |index: usize| features[index].1.as_chunks::<{ STRETCH / 8 }>().0[stretch];
+            order.sort_by_key(|&index| (bits(index), index));
             for alike in order.chunk_by(|&a, &b| bits(a) == bits(b)) {
-                self.compare(model, &features, alike, (most as u32, threshold), &mut groups)?;
+                self.compare(model, &features, alike, (most, threshold), &mut groups)?;
             }
         }
         self.named(model, &features, groups)
@@ -124,6 +122,15 @@ impl Library {
         }
         Ok(sorted(named))
     }
+}
+
+/// The most bits that the signatures of features differ in whose cosine is the threshold. Less their means, as signatures
+/// see them, vectors are further apart: at most by twice the angle as long as the means are not over three quarters of
+/// their squares. Three deviations are allowed for beyond that, and half the bits tell nothing any more.
+fn most_bits(threshold: f64) -> u32 {
+    let bits = BITS as f64;
+    let expected = bits * 2.0 * threshold.clamp(-1.0, 1.0).acos() / std::f64::consts::PI;
+    (expected + 3.0 * (bits / 4.0).sqrt()).min(0.45 * bits) as u32
 }
 
 /// Largest groups first, then by path.

@@ -19,6 +19,8 @@ const CACHE: i64 = 65_536;
 const MOST_MEMORY: i64 = 1 << 30;
 /// Bytes of a text or blob: a path has at most 4 KiB, a block of signatures 64.
 const LONGEST_VALUE: i32 = 4 << 20;
+/// Statements that stay prepared: more than the writer needs for a photo.
+const STATEMENTS: usize = 64;
 /// How long to wait for another process that writes. Its transactions take milliseconds.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -191,6 +193,7 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
     ] {
         connection.set_db_config(switch, on)?;
     }
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
     connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, LONGEST_VALUE)?;
     connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 1)?; // vacuum needs one
     connection.set_limit(Limit::SQLITE_LIMIT_TRIGGER_DEPTH, 1)?;

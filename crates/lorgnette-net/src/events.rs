@@ -1,55 +1,119 @@
-//! TensorFlow's event files, which TensorBoard reads.
+//! TensorFlow's event files, which TensorBoard reads: graphs, numbers over time, histograms, pictures.
 //!
 //! A file is a row of records: the length of the data (8 bytes), a masked CRC-32C of these, the data, a masked CRC-32C of
 //! it (`tensorflow/core/lib/io/record_writer.cc`). The data is an `Event` (`tensorflow/core/util/event.proto`). The first
 //! says which version of the format it is.
 
-use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+mod histogram;
+mod proto;
 
-use bytes::Bytes;
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use prost::Message as _;
 
+use self::histogram::histogram;
+use self::proto::{Event, Image, Shown, Summary, SummaryValue, What};
 use crate::checksum::Checksum;
 use crate::error::{Error, Result};
 use crate::sink::write_whole;
 
-/// One thing that happened.
-#[derive(Clone, PartialEq, prost::Message)]
-struct Event {
-    /// Seconds since 1970.
-    #[prost(double, tag = "1")]
-    wall_time: f64,
-    #[prost(int64, tag = "2")]
-    step: i64,
-    #[prost(oneof = "What", tags = "3, 4")]
-    what: Option<What>,
+/// An event file being written. TensorBoard shows what is in it so far.
+///
+/// TensorBoard takes each folder with event files for a run, and draws the same tag of all runs in one chart.
+#[derive(Debug)]
+pub struct EventFile {
+    path: PathBuf,
+    file: File,
 }
 
-#[derive(Clone, PartialEq, prost::Oneof)]
-enum What {
-    #[prost(string, tag = "3")]
-    FileVersion(String),
-    /// A GraphDef.
-    #[prost(bytes = "bytes", tag = "4")]
-    GraphDef(Bytes),
+impl EventFile {
+    /// Begins a file in a folder, which is made if it is not there.
+    ///
+    /// # Errors
+    /// What the system refuses.
+    pub fn create(folder: &Path) -> Result<Self> {
+        let (path, now) = path_in(folder)?;
+        let file = File::create(&path).map_err(|source| Error::Io { path: path.clone(), source })?;
+        let mut events = Self { path, file };
+        events.add(now, 0, version())?;
+        Ok(events)
+    }
+
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Adds a number at a step.
+    ///
+    /// # Errors
+    /// What the system refuses.
+    pub fn scalar(&mut self, tag: &str, step: usize, value: f32) -> Result<()> {
+        self.summary(tag, step, Shown::SimpleValue(value))
+    }
+
+    /// Adds the distribution of numbers at a step; those that are none do not count.
+    ///
+    /// # Errors
+    /// What the system refuses.
+    pub fn histogram(&mut self, tag: &str, step: usize, values: &[f32]) -> Result<()> {
+        self.summary(tag, step, Shown::Histogram(histogram(values)))
+    }
+
+    /// Adds a picture, a PNG or JPEG file in memory of so many columns and rows.
+    ///
+    /// # Errors
+    /// What the system refuses.
+    pub fn image(&mut self, tag: &str, step: usize, [width, height]: [usize; 2], encoded: Vec<u8>) -> Result<()> {
+        // Red, green and blue.
+        let colorspace = 3;
+        let (width, height) = (width as i32, height as i32);
+        self.summary(tag, step, Shown::Image(Image { height, width, colorspace, encoded: encoded.into() }))
+    }
+
+    fn summary(&mut self, tag: &str, step: usize, shown: Shown) -> Result<()> {
+        let value = SummaryValue { tag: tag.into(), shown: Some(shown) };
+        self.add(now(), step, What::Summary(Summary { value: vec![value] }))
+    }
+
+    fn add(&mut self, time: Duration, step: usize, what: What) -> Result<()> {
+        let record = event(time, step, what);
+        self.file.write_all(&record).map_err(|source| Error::Io { path: self.path.clone(), source })
+    }
 }
 
 /// Writes an event file with a graph into a folder, which is made if it is not there, and gives its path.
 pub(crate) fn write_graph_event(folder: &Path, graph: Vec<u8>) -> Result<PathBuf> {
-    std::fs::create_dir_all(folder).map_err(|source| Error::Io { path: folder.into(), source })?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    // TensorBoard looks for "tfevents" in names and reads several files in the order of the seconds.
-    let path = folder.join(format!("events.out.tfevents.{}.{:09}.lorgnette", now.as_secs(), now.subsec_nanos()));
-    let wall_time = now.as_secs_f64();
-    let first = What::FileVersion("brain.Event:2".into());
+    let (path, now) = path_in(folder)?;
     write_whole(&path, |out| {
-        [first, What::GraphDef(graph.into())].into_iter().try_for_each(|what| {
-            let event = Event { wall_time, step: 0, what: Some(what) }.encode_to_vec();
-            out.write(&record(&event))
-        })
+        [version(), What::GraphDef(graph.into())].into_iter().try_for_each(|what| out.write(&event(now, 0, what)))
     })?;
     Ok(path)
+}
+
+fn version() -> What {
+    What::FileVersion("brain.Event:2".into())
+}
+
+fn now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+/// A new file's path, and the time in its name. TensorBoard looks for "tfevents" in names and reads several files in the
+/// order of the seconds.
+fn path_in(folder: &Path) -> Result<(PathBuf, Duration)> {
+    fs::create_dir_all(folder).map_err(|source| Error::Io { path: folder.into(), source })?;
+    let now = now();
+    let name = format!("events.out.tfevents.{}.{:09}.lorgnette", now.as_secs(), now.subsec_nanos());
+    Ok((folder.join(name), now))
+}
+
+fn event(time: Duration, step: usize, what: What) -> Vec<u8> {
+    let event = Event { wall_time: time.as_secs_f64(), step: step as i64, what: Some(what) };
+    record(&event.encode_to_vec())
 }
 
 fn record(data: &[u8]) -> Vec<u8> {

@@ -7,6 +7,7 @@
 
 mod drawn;
 mod frozen;
+pub(crate) mod onnx;
 mod shown;
 
 pub(crate) use drawn::drawn;

@@ -8,7 +8,7 @@
 mod checksum;
 pub mod dense;
 pub mod error;
-mod events;
+pub mod events;
 mod export;
 mod file;
 mod fingerprint;

@@ -404,6 +404,38 @@ impl Network {
         write_whole(path, |out| export::write_graph(out, &nodes, &self.options.pool))
     }
 
+    /// Writes the network as an ONNX file (operator set 18) that computes `fetches`, by TensorFlow tensor name, from pictures
+    /// of `size` (rows and columns): `[batch, rows, columns, channels]`, as TensorFlow takes them. `notes` are names and
+    /// values for those who read the file. The file gets its name when it is whole.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] with all nodes that ONNX has no operator for, [`Error::Input`] for a graph that decodes photos
+    /// itself; if a variable cannot be read, or the file would be longer than 2 GiB; what the system refuses.
+    pub fn write_onnx(
+        &self,
+        path: &Path,
+        fetches: &[&str],
+        size: [usize; 2],
+        notes: &[(String, String)],
+    ) -> Result<()> {
+        let ports = self.ports()?;
+        if ports.input.decodes {
+            let what =
+                format!("{}: it decodes photos itself: name the node that takes its pixels with --input", self.name());
+            return Err(Error::Input(what));
+        }
+        let outputs: Vec<String> = fetches.iter().map(|&name| node_name(name).to_owned()).collect();
+        let [one, two] = [1, 2].map(|batch| Ok(optimise(self.shaped(&ports, fetches, batch, size)?)));
+        let (one, two): (Shaped, Result<Shaped>) = (one?, two);
+        let source = export::onnx::Source { one: &one, two: two.as_ref().ok(), outputs: &outputs };
+        // A graph that is made for one picture is still worth having.
+        let translated = export::onnx::translate(source).or_else(|error| match source.two {
+            Some(_) => export::onnx::translate(export::onnx::Source { two: None, ..source }),
+            None => Err(error),
+        })?;
+        write_whole(path, |out| export::onnx::write(out, self.name(), &translated, notes))
+    }
+
     /// Writes an event file with the graph into a folder, for TensorBoard: scopes as TF-Slim names them, shapes on the edges
     /// for pictures of `size` (rows and columns), no weights. Gives the file's path.
     ///

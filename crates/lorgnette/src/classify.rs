@@ -16,6 +16,8 @@ pub struct Classifier {
 pub struct Prediction {
     /// The most probable classes, best first.
     pub guesses: Vec<Guess>,
+    /// Whether even the best is less probable than what a trained model takes for [known](Model::unknown_below).
+    pub is_unknown: bool,
 }
 
 /// One class and how probable it is.
@@ -72,7 +74,9 @@ impl Classifier {
         self.model.show(picture, &answers(self.model.ports()), |values| {
             let logits = values[0].1;
             let probabilities = values.get(1).map_or_else(|| softmax(logits), |(_, values)| values.to_vec());
-            Prediction { guesses: self.best(logits, &probabilities, top) }
+            let best = probabilities.iter().copied().fold(0.0, f32::max);
+            let is_unknown = self.model.unknown_below().is_some_and(|least| best < least);
+            Prediction { guesses: self.best(logits, &probabilities, top), is_unknown }
         })
     }
 

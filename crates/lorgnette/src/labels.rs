@@ -119,6 +119,23 @@ impl Labels {
         Self { entries: (0..class_count).map(Entry::numbered).collect() }
     }
 
+    /// The labels as a label file that [`open`](Self::open) reads: one name a line, in output order.
+    ///
+    /// # Errors
+    /// [`LabelsError::NotLabels`] for a name that a line cannot hold; `name` is what the message calls the file.
+    pub fn to_text(&self, name: &str) -> Result<String, LabelsError> {
+        let mut text = String::new();
+        for label in self.iter() {
+            if label.name.contains(['\n', '\r']) {
+                let what = format!("the class {:?} has several lines", label.name);
+                return Err(LabelsError::NotLabels { name: name.into(), what });
+            }
+            text += label.name;
+            text.push('\n');
+        }
+        Ok(text)
+    }
+
     /// How many outputs have a label.
     #[must_use]
     pub fn len(&self) -> usize {

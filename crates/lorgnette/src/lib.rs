@@ -24,9 +24,13 @@
 //! | a model and a picture | [`Embedder::embed`] | its features |
 //! | a model and a picture of any size | [`Mapper::map`] | a [`LabelMap`]: a class for every place, its [`Region`]s |
 //! | a map and classes | [`blur::Mask`] | the photo with everything of these classes blurred |
-//! | a map | [`draw::map`], [`draw::overlay`], [`draw::heat`] | a [`Figure`]: PNG, JPEG or SVG |
+//! | a map | [`draw::map`], [`draw::Overlay`], [`draw::heat`] | a [`Figure`]: PNG, JPEG or SVG |
 //! | a prediction | [`draw::annotate`] | the picture with names and probabilities over it |
 //! | a published model's name | [`catalogue::find`], [`pull::pull`] | its file, in the [`Home`] |
+//! | a folder of classes | [`dataset::Listing::open`], [`dataset::Dataset::read`] | photos told apart by content, dealt out to splits |
+//! | a model and a dataset | [`features::Extractor::gather`] | features, computed once and kept |
+//! | features and classes | [`head::train`] | a classification layer |
+//! | a classification layer | [`trained::TrainedModel::write`] | a folder that [`Model::open`] takes |
 //! | tensors | [`net::Network::run`] | tensors, by TensorFlow's names |
 //!
 //! [`Model`], [`Classifier`], [`Embedder`], [`Picture`] and [`net::Network`] are `Send + Sync` and cheap to clone; clones
@@ -46,6 +50,7 @@ mod error;
 mod family;
 pub mod features;
 mod figure;
+pub mod head;
 mod home;
 pub mod in_order;
 pub mod judge;
@@ -57,6 +62,7 @@ pub mod preprocess;
 pub mod pull;
 pub mod report;
 mod shared_out;
+pub mod trained;
 
 pub use classify::{Classifier, Examined, Guess, Prediction};
 pub use dense::{LabelMap, MapOptions, Mapper, Region, RegionOptions};

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lorgnette_kernels::{Level, Pool};
+use lorgnette_net::head::Head;
 use lorgnette_net::import::Ports;
 use lorgnette_net::zoo::{MadeUp, Net, ZooOptions};
 use lorgnette_net::{Network, Options};
@@ -14,6 +15,7 @@ use crate::home::Home;
 use crate::labels::{Beside, Labels};
 use crate::picture::Picture;
 use crate::preprocess::{Preprocess, Style};
+use crate::trained::{Card, TrainedModel};
 
 /// MobileNet V1 1.0 224 with Google's ImageNet weights, exactly as TensorFlow wrote the frozen graph.
 #[cfg(feature = "embedded")]
@@ -106,6 +108,8 @@ struct About {
     /// The shape of the scores.
     scores: Vec<usize>,
     naming: Naming,
+    /// The card of a trained model.
+    card: Option<Box<Card>>,
 }
 
 impl Model {
@@ -129,12 +133,16 @@ impl Model {
     }
 
     /// A TensorFlow graph, frozen or with a checkpoint (`.pb`, `.meta`), or a checkpoint of a network of TF-Slim by any
-    /// path: a prefix, a `.ckpt`, `.index` or `.data-…` file; or a folder or an archive of these. Names of classes come
+    /// path: a prefix, a `.ckpt`, `.index` or `.data-…` file; or a folder or an archive of these; or the folder of a
+    /// [trained model](crate::trained). Names of classes come
     /// from the label files beside it, if there are any.
     ///
     /// # Errors
     /// If there is neither, or it is not clear how it wants its pictures; the message says which option settles it.
     pub fn open(path: &Path, options: &ModelOptions) -> Result<Self> {
+        if TrainedModel::is_in(path) {
+            return TrainedModel::read(path)?.open(path, options);
+        }
         let network = Network::open(path, network_options(options))?;
         Self::new(network.name().to_owned(), network, options)
     }
@@ -153,8 +161,34 @@ impl Model {
         let refreshed = refresh(&network);
         let mut naming = Naming::of(&network, class_count(&scores), options.labels.as_deref())?;
         naming.notes.extend(refreshed);
-        let about = About { name, ports, preprocess, provenance, scores, naming };
+        let about = About { name, ports, preprocess, provenance, scores, naming, card: None };
         Ok(Self { network, about: Arc::new(about) })
+    }
+
+    /// The same model with a classification layer of one's own on its features.
+    pub(crate) fn with_head(&self, name: &str, head: Head, labels: Labels, card: &Card) -> Result<Self> {
+        let Preprocess { height, width, .. } = self.about.preprocess;
+        let size = if self.about.ports.input.decodes { [ANY_SIDE; 2] } else { [height, width] };
+        let network = self.network.with_head(name, head, size)?;
+        let ports = network.ports()?;
+        let scores = scores_shape(&network, &ports, &self.about.preprocess)?;
+        let naming = Naming { labels, file: None, notes: self.about.naming.notes.clone() };
+        let (preprocess, provenance) = (self.about.preprocess.clone(), self.about.provenance);
+        let card = Some(Box::new(card.clone()));
+        let about = About { name: name.to_owned(), ports, preprocess, provenance, scores, naming, card };
+        Ok(Self { network, about: Arc::new(about) })
+    }
+
+    /// How a trained model came about; `None` for others.
+    #[must_use]
+    pub fn card(&self) -> Option<&Card> {
+        self.about.card.as_deref()
+    }
+
+    /// Photos whose best probability is below this are of no class that a trained model knows.
+    #[must_use]
+    pub fn unknown_below(&self) -> Option<f32> {
+        self.card()?.calibration?.unknown_below
     }
 
     /// The same model on a pool of `threads` threads of its own; weights are shared.
@@ -215,6 +249,23 @@ impl Model {
     /// As [`Network::write_checkpoint`].
     pub fn write_checkpoint(&self, prefix: &Path) -> Result<()> {
         Ok(self.network.write_checkpoint(prefix, &answers(&self.about.ports))?)
+    }
+
+    /// Writes the model as an ONNX file, from prepared pictures of the input's size to the answers. The names of its classes
+    /// and how it wants its pictures are in the file's metadata.
+    ///
+    /// # Errors
+    /// As [`Network::write_onnx`].
+    pub fn write_onnx(&self, path: &Path) -> Result<()> {
+        let Preprocess { height, width, style, .. } = &self.about.preprocess;
+        let names: Vec<&str> = self.labels().iter().map(|label| label.name).collect();
+        let notes = [
+            ("lorgnette.model", self.name().to_owned()),
+            ("lorgnette.preprocessing", style.to_string()),
+            ("lorgnette.classes", serde_json::to_string(&names).unwrap_or_default()),
+        ];
+        let notes = notes.map(|(name, value)| (name.to_owned(), value));
+        Ok(self.network.write_onnx(path, &answers(&self.about.ports), [*height, *width], &notes)?)
     }
 
     /// Writes the model as a plan file, which later starts at once on this machine and those like it.
@@ -380,10 +431,11 @@ fn preprocessing(
     Ok((preprocess, provenance))
 }
 
+/// The side of photos for a graph that decodes them itself and resizes them to its own size: any will do.
+const ANY_SIDE: usize = 64;
+
 /// The shape of the scores, by planning a run.
 fn scores_shape(network: &Network, ports: &Ports, preprocess: &Preprocess) -> Result<Vec<usize>> {
-    // A graph that decodes photos resizes them to its own size; any will do.
-    const ANY_SIDE: usize = 64;
     let Preprocess { height, width, channels, .. } = *preprocess;
     let shape = if ports.input.decodes { vec![ANY_SIDE, ANY_SIDE, channels] } else { vec![1, height, width, channels] };
     let plan = network.plan(&[(&ports.input.name, &shape)], &answers(ports))?;

@@ -22,6 +22,7 @@ mod palette;
 mod plot;
 mod reliability;
 mod tables;
+mod tensorboard;
 
 use std::fs;
 use std::io;
@@ -33,7 +34,9 @@ pub use features::features;
 pub use page::page;
 pub use reliability::reliability;
 pub use tables::{classes_csv, confusion_csv, epochs_csv, photos_csv};
+pub use tensorboard::{Point, TensorBoard};
 
+use crate::error::Error;
 use crate::judge::{Epoch, Evaluation, Scored};
 use crate::picture::{Picture, PictureError};
 
@@ -85,6 +88,9 @@ pub enum ReportError {
     /// A figure could not be written.
     #[error(transparent)]
     Picture(#[from] PictureError),
+    /// An event file could not be written.
+    #[error(transparent)]
+    Events(#[from] Error),
 }
 
 impl<'a> Report<'a> {

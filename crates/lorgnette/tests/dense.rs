@@ -1,6 +1,5 @@
 //! Maps of photos: parts against the whole, scales, positions, regions.
 
-use lorgnette::dense::LegendEntry;
 use lorgnette::net::zoo;
 use lorgnette::{LabelMap, MapOptions, MapPadding, Mapper, Model, ModelOptions, Picture, RegionOptions};
 
@@ -61,4 +60,92 @@ fn parts_of_other_networks_fit_together_too() {
         assert!(parts > 1, "{name}");
         assert!(difference(&cut, &whole) < 1e-5, "{name}: {}", difference(&cut, &whole));
     }
+}
+
+#[test]
+fn a_network_that_looks_at_the_whole_picture_is_not_cut() {
+    let picture = photo("chelsea.jpg");
+    let mut parts = 0;
+    let options = MapOptions { part: Some(64), ..MapOptions::default() };
+    of_zoo("mobilenet_v3_small", options.clone()).map_watched(&picture, &mut |_, all| parts = all).unwrap();
+    assert_eq!(parts, 1);
+    let small = ModelOptions { memory_limit: 6 << 20, ..ModelOptions::default() };
+    let model = Model::made_up(zoo::find("mobilenet_v3_small").unwrap(), &small).unwrap();
+    let error = Mapper::new(model, options).unwrap().map(&photo("astronaut.jpg").scaled(2.0)).unwrap_err().to_string();
+    assert!(error.contains("whole picture") && error.contains("scale it down"), "{error}");
+}
+
+/// The best class and the probability at a pixel, the slow and obvious way.
+fn at_pixel(map: &LabelMap, (x, y): (usize, usize), wanted: usize) -> (usize, f32) {
+    let around = |axis: &lorgnette::dense::Axis, pixel: usize| {
+        let at = ((pixel as f64 + 0.5 - axis.first) / axis.stride).clamp(0.0, (axis.cells - 1) as f64);
+        let low = at.floor() as usize;
+        [(low, 1.0 - (at - low as f64) as f32), ((low + 1).min(axis.cells - 1), (at - low as f64) as f32)]
+    };
+    let (rows, columns) = (around(map.row_axis(), y), around(map.column_axis(), x));
+    let mixed = |value: &dyn Fn(usize, usize) -> f32| -> f32 {
+        rows.iter()
+            .flat_map(|&(r, a)| columns.iter().map(move |&(c, b)| (r, c, a * b)))
+            .map(|(r, c, w)| w * value(r, c))
+            .sum()
+    };
+    let scores = map.scores().unwrap();
+    let score = |class: usize| mixed(&|r, c| scores[(r * map.columns() + c) * map.classes() + class]);
+    let best = (0..map.classes()).max_by(|&a, &b| score(a).total_cmp(&score(b))).unwrap();
+    (best, mixed(&|r, c| map.probability(r, c, wanted)))
+}
+
+#[test]
+fn pixels_are_between_their_cells() {
+    const CAT: usize = 286;
+    let map = embedded(MapOptions::default()).map(&photo("chelsea.jpg")).unwrap();
+    let (mut agree, mut all) = (0, 0);
+    map.label_pixels(0..map.height(), |y, labels| {
+        for x in (y % 7..map.width()).step_by(31).filter(|_| y % 5 == 0) {
+            agree += usize::from(labels[x] as usize == at_pixel(&map, (x, y), CAT).0);
+            all += 1;
+        }
+    });
+    // Where two classes are level, rounding may choose either.
+    assert!(agree * 1000 >= all * 999 && all > 500, "{agree} of {all}");
+    map.probability_pixels(&[CAT], 0..map.height(), |y, probabilities| {
+        for x in (y % 7..map.width()).step_by(31).filter(|_| y % 5 == 0) {
+            let wanted = at_pixel(&map, (x, y), CAT).1;
+            assert!((probabilities[x] - wanted).abs() < 1e-5, "({x}, {y})");
+        }
+    });
+}
+
+#[test]
+fn regions_are_connected_and_together_the_map() {
+    let map = embedded(MapOptions::default()).map(&photo("coffee.jpg")).unwrap();
+    let all = RegionOptions { min_cells: 1, ..RegionOptions::default() };
+    let regions = map.regions(&all);
+    let mut cells: Vec<usize> = regions.iter().flat_map(|region| region.area.iter().copied()).collect();
+    cells.sort_unstable();
+    assert!(cells.into_iter().eq(0..map.rows() * map.columns()), "every cell is in one region");
+    let shares: f32 = regions.iter().map(|region| region.share).sum();
+    assert!((shares - 1.0).abs() < 1e-4, "{shares}");
+    let few = map.regions(&RegionOptions { min_cells: 6, sure: 1.1, min_probability: 0.2, ..all });
+    assert!(!few.is_empty() && few.len() < regions.len());
+    assert!(few.iter().all(|region| region.cells >= 6 && region.mean_probability >= 0.2));
+}
+
+#[test]
+fn several_scales_are_averaged_on_the_finest_grid() {
+    let picture = photo("chelsea.jpg");
+    let at = |scales: &[f64]| {
+        embedded(MapOptions { scales: scales.to_vec(), ..MapOptions::default() }).map(&picture).unwrap()
+    };
+    let (large, both) = (at(&[2.0]), at(&[1.0, 2.0]));
+    assert_eq!((both.rows(), both.row_axis()), (large.rows(), large.row_axis()));
+    let sum: f32 = (0..both.classes()).map(|class| both.probability(3, 5, class)).sum();
+    assert!((sum - 1.0).abs() < 1e-4, "{sum}");
+    let one = at(&[1.0]);
+    // In the middle of a cell of the coarse map, the mean of the two.
+    let (row, column) = (one.row_axis().centre(5), one.column_axis().centre(7));
+    let near = |axis: &lorgnette::dense::Axis, at: f64| ((at - axis.first) / axis.stride).round() as usize;
+    let (r, c) = (near(large.row_axis(), row), near(large.column_axis(), column));
+    let wanted = (one.probability(5, 7, 286) + large.probability(r, c, 286)) / 2.0;
+    assert!((both.probability(r, c, 286) - wanted).abs() < 0.08, "{} {wanted}", both.probability(r, c, 286));
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use clap::Args;
 use lorgnette::draw::{self, Placement};
-use lorgnette::{Classifier, Guess, Model, Picture};
+use lorgnette::{Classifier, Guess, Model, Picture, Prediction};
 use serde::Serialize;
 
 use crate::Outcome;
@@ -64,6 +64,8 @@ struct Answer {
     width: usize,
     height: usize,
     guesses: Vec<Guess>,
+    /// Whether it is of no class that the model knows; only trained models tell.
+    is_unknown: Option<bool>,
 }
 
 /// The JSON of an answer.
@@ -73,6 +75,8 @@ struct AnswerJson<'a> {
     width: usize,
     height: usize,
     model: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unknown: Option<bool>,
     predictions: Vec<GuessJson<'a>>,
 }
 
@@ -126,9 +130,10 @@ fn workers<'a>(
         move |number: usize, photo: &Photo| {
             let picture = photo.open(&open_options)?;
             let prediction = classifier.classify(&picture, arguments.top.get());
-            let guesses = prediction.with_context(|| photo.name().to_owned())?.guesses;
+            let Prediction { guesses, is_unknown } = prediction.with_context(|| photo.name().to_owned())?;
+            let is_unknown = classifier.model().unknown_below().map(|_| is_unknown);
             drawings.draw(number, &picture, &guesses, classifier.model()).with_context(|| photo.name().to_owned())?;
-            Ok(Answer { width: picture.width(), height: picture.height(), guesses })
+            Ok(Answer { width: picture.width(), height: picture.height(), guesses, is_unknown })
         }
     };
     (0..shares.workers).map(worker).collect()
@@ -164,13 +169,14 @@ impl Drawings {
 
 impl<'a> AnswerJson<'a> {
     fn new(photo: &'a Photo, model: &'a Model, answer: &'a Answer) -> Self {
-        let Answer { width, height, guesses } = answer;
+        let Answer { width, height, guesses, is_unknown } = answer;
         let guess = |guess: &'a Guess| {
             let Guess { index, synset, name, probability, logit } = guess;
             GuessJson { index: *index, synset: synset.as_deref(), name, probability: *probability, logit: *logit }
         };
         let predictions = guesses.iter().map(guess).collect();
-        Self { photo: photo.name(), width: *width, height: *height, model: model.name(), predictions }
+        let (photo, model, unknown) = (photo.name(), model.name(), *is_unknown);
+        Self { photo, width: *width, height: *height, model, unknown, predictions }
     }
 }
 
@@ -191,6 +197,9 @@ fn write_csv(out: &mut dyn Write, photo: &Photo, answer: &Answer) -> io::Result<
 }
 
 fn write_text(out: &mut dyn Write, answer: &Answer) -> io::Result<()> {
+    if answer.is_unknown == Some(true) {
+        writeln!(out, "unknown: the model is less sure of it than of all but a few of the photos it knows")?;
+    }
     for guess in &answer.guesses {
         let percent = 100.0 * guess.probability;
         writeln!(out, "{percent:>7.2} %  {:<BAR$}  {}", bar(guess.probability), guess.name)?;

@@ -1,14 +1,19 @@
 //! The program as its users meet it: arguments in; standard output, standard error, files and an exit code out.
 
 mod arguments;
+mod blur;
 mod classify;
 mod embed;
+mod evaluate;
+mod export;
 mod forms;
 mod graph;
 mod library;
+mod map;
 mod models;
 mod networks;
 mod pictures;
 mod program;
 mod run;
 mod search;
+mod train;

@@ -84,6 +84,12 @@ impl Drawing<'_> {
             Op::Reduce { kind: Reduction::Mean, keep_dims } => {
                 ("Mean", vec![("T", FLOAT), ("Tidx", INT32), ("keep_dims", Attribute::B(*keep_dims))])
             }
+            Op::Lrn(lrn) => {
+                let rest = [("bias", lrn.bias), ("alpha", lrn.alpha), ("beta", lrn.beta)];
+                let radius = ("depth_radius", Attribute::I(lrn.depth_radius as i64));
+                let rest = rest.map(|(name, value)| (name, Attribute::F(value)));
+                ("LRN", float().into_iter().chain([radius]).chain(rest).collect())
+            }
             Op::Softmax { log: false } => ("Softmax", float()),
             Op::Concat => {
                 let count = Attribute::I(inputs as i64 - 1);

@@ -6,11 +6,11 @@ use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use super::{CacheError, Extractor, FeatureCache};
+use super::{CacheError, Extractor, FeatureCache, Wanted};
 use crate::dataset::Example;
 
 /// What became of an import.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Imported {
     /// Photos whose values are in the cache now.
     pub imported: usize,
@@ -18,6 +18,8 @@ pub struct Imported {
     pub missing: usize,
     /// What is wrong with other files.
     pub refused: Vec<String>,
+    /// How far the values of the few photos that were computed again are off, as a share of their largest value: the median.
+    pub off: Option<f32>,
 }
 
 /// Longer files are none of a photo's.
@@ -25,7 +27,8 @@ const MOST_BYTES: u64 = 16 << 20;
 
 /// Takes the values of `examples` from a folder of bottleneck files into the cache, as if `extractor` had computed them.
 /// Files are called `CLASS/PHOTO.txt` or, as later versions do it, `CLASS/PHOTO_MODULE.txt`. `width` is the number of
-/// features of the end point.
+/// features of the end point. A few of the photos, `check` of them, are computed again to see whether the values can be of
+/// this network.
 ///
 /// # Errors
 /// If the cache cannot be written; each file's own trouble is in the outcome.
@@ -34,9 +37,11 @@ pub fn import_retrain(
     examples: &[Example],
     extractor: &Extractor,
     width: usize,
+    check: usize,
     cache: &mut FeatureCache,
 ) -> Result<Imported, CacheError> {
     let mut outcome = Imported::default();
+    let mut offs = Vec::new();
     for example in examples {
         let Some(file) = bottleneck(folder, &example.photo) else {
             outcome.missing += 1;
@@ -44,13 +49,25 @@ pub fn import_retrain(
         };
         match read(&file, width) {
             Ok(values) => {
+                if offs.len() < check {
+                    offs.extend(off(example, &values, extractor));
+                }
                 cache.put(&extractor.key(example.digest, None), &values)?;
                 outcome.imported += 1;
             }
             Err(what) => outcome.refused.push(format!("{}: {what}", file.display())),
         }
     }
+    offs.sort_by(f32::total_cmp);
+    outcome.off = offs.get(offs.len() / 2).copied();
     Ok(outcome)
+}
+
+/// How far a photo's values are from those computed now, as a share of the largest; nothing if it cannot be computed.
+fn off(example: &Example, values: &[f32], extractor: &Extractor) -> Option<f32> {
+    let computed = extractor.compute(&Wanted { example: example.clone(), distortion: None }).ok()?;
+    let largest = computed.iter().fold(f32::MIN_POSITIVE, |largest, value| largest.max(value.abs()));
+    Some(computed.iter().zip(values).fold(0.0f32, |most, (a, b)| most.max((a - b).abs())) / largest)
 }
 
 /// The file with a photo's values.

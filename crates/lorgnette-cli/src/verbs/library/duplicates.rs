@@ -18,7 +18,7 @@ pub(crate) struct Arguments {
     near: bool,
 
     /// How similar those are at least: the cosine of the angle between their features
-    #[arg(long, value_name = "S", default_value_t = 0.95, requires = "near")]
+    #[arg(long, value_name = "S", default_value_t = 0.9, requires = "near")]
     threshold: f64,
 
     /// How to write them: a paragraph, or one JSON object a group

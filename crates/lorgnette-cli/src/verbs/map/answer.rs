@@ -144,7 +144,9 @@ impl Answer {
             }
             Table::Legend => {
                 for entry in map.legend() {
-                    lines.serialize((photo.name(), EntryJson::new(&entry, labels)))?;
+                    let EntryJson { index, synset, name, cells, share, mean_probability } =
+                        EntryJson::new(&entry, labels);
+                    lines.serialize((photo.name(), index, synset, name, cells, share, mean_probability))?;
                 }
             }
             Table::Cells => {

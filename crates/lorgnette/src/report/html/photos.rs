@@ -9,22 +9,19 @@ use super::{count, section};
 use crate::draw::canvas::Canvas;
 use crate::figure::escaped;
 use crate::judge::{Confused, Scored, confident_mistakes, suspects as suspected};
-use crate::picture::Picture;
 use crate::report::page::{answer, evenly, truth};
 use crate::report::{self, Opener, Report, Twins};
 
 /// The longer side of a small picture: sharp on screens with two pixels a point, a few kilobytes each.
 const SIDE: usize = 288;
 const QUALITY: u8 = 78;
-/// For pictures of hard edges.
-const SHARP: u8 = 95;
 /// How many photos each part shows.
 const SOME: usize = 18;
 const MISTAKES: usize = 18;
 const SUSPECTS: usize = 18;
 const TWINS: usize = 9;
 const PAIRS: usize = 6;
-const PHOTOS_A_PAIR: usize = 6;
+const PHOTOS_A_PAIR: usize = 4;
 
 /// Photos of the pairs of classes that are confused most.
 pub(super) fn confused(report: &Report<'_>, open: Opener<'_>) -> String {
@@ -33,7 +30,8 @@ pub(super) fn confused(report: &Report<'_>, open: Opener<'_>) -> String {
     if content.is_empty() {
         return String::new();
     }
-    section("The most confused classes", "The photos behind the commonest mistakes, the surest first.", &content)
+    let explanation = "The photos behind the commonest mistakes, the surest first.";
+    section("The most confused classes", explanation, &format!("<div class=\"confused\">\n{content}</div>\n"))
 }
 
 fn pair_of_classes(report: &Report<'_>, open: Opener<'_>, pair: Confused) -> String {
@@ -43,7 +41,7 @@ fn pair_of_classes(report: &Report<'_>, open: Opener<'_>, pair: Confused) -> Str
     let figures: String = photos.take(PHOTOS_A_PAIR).map(|said| judged(report, open, said)).collect();
     let (truth, said) = (escaped(&names[pair.truth]), escaped(&names[pair.said]));
     format!(
-        "<h3>{truth} taken for {said} <span class=\"of\">{} of {}</span></h3>\n<div class=\"photos\">\n{figures}</div>\n",
+        "<div><h3>{truth} taken for {said} <span class=\"of\">{} of {}</span></h3>\n<div class=\"photos\">\n{figures}</div></div>\n",
         pair.count, pair.of
     )
 }
@@ -73,8 +71,8 @@ pub(super) fn suspects(report: &Report<'_>, open: Opener<'_>) -> String {
         figure(open, &said.photo, &caption)
     });
     let explanation = format!(
-        "{} that look more like another class than most of that class's own photos do (confident learning, Northcutt et \
-         al. 2021). Look at them before you blame the model.",
+        "More like another class than most of that class's own photos: {} (confident learning, Northcutt et al. 2021). \
+         Look at these before you blame the model.",
         count(suspects.len(), "photo")
     );
     section("Labels that may be wrong", &explanation, &grid(&shown.collect::<String>(), ""))
@@ -107,7 +105,8 @@ pub(super) fn some(report: &Report<'_>, open: Opener<'_>) -> String {
 /// What the network sees in a photo before it decides.
 pub(super) fn features(report: &Report<'_>, open: Opener<'_>) -> String {
     let Some((photo, values)) = report.features else { return String::new() };
-    let picture = data(&report::features(values), SHARP);
+    let picture = report::features(values).to_png().unwrap_or_default();
+    let picture = address("png", &picture);
     let grey = format!("<figure class=\"whole\"><img alt=\"features\" src=\"{picture}\"></figure>\n");
     let explanation = format!(
         "A photo, and the {} numbers that the network makes of it before it decides, row by row: black is the smallest, \
@@ -138,7 +137,7 @@ fn figure(open: Opener<'_>, photo: &Path, caption: &str) -> String {
     let path = escaped(&photo.to_string_lossy());
     let source = open(photo).map(|picture| {
         let small = Canvas::of(&picture).fitted(SIDE, SIDE).into_picture();
-        format!(" src=\"{}\"", data(&small, QUALITY))
+        format!(" src=\"{}\"", address("jpeg", &small.to_jpeg(QUALITY).unwrap_or_default()))
     });
     let source = source.unwrap_or_default();
     format!(
@@ -147,8 +146,7 @@ fn figure(open: Opener<'_>, photo: &Path, caption: &str) -> String {
     )
 }
 
-/// A picture as an address that holds it.
-fn data(picture: &Picture, quality: u8) -> String {
-    let bytes = picture.to_jpeg(quality).unwrap_or_default();
-    format!("data:image/jpeg;base64,{}", STANDARD.encode(bytes))
+/// The address of a picture that is in it.
+fn address(kind: &str, bytes: &[u8]) -> String {
+    format!("data:image/{kind};base64,{}", STANDARD.encode(bytes))
 }

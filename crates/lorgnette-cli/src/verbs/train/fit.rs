@@ -1,0 +1,271 @@
+//! Training the head, with somebody watching.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use lorgnette::dataset::{Digest, Split, SplitOptions};
+use lorgnette::features::Extractor;
+use lorgnette::head::{self, Calibration, Examples, Layers, Recipe, State, Task, TrainOptions, Trained, Tried, Watch};
+use lorgnette::judge::Epoch;
+use lorgnette::net::{Tensor, npy};
+
+use super::bottlenecks::Bottlenecks;
+use super::{Arguments, about};
+use crate::interrupt::Interrupt;
+use crate::messages::Messages;
+use crate::progress::Progress;
+
+/// The file with where a training stands.
+pub(super) const STATE: &str = "training.state";
+/// How often that is written, at most; and not more often than takes a small share of the time.
+const WRITE_EVERY: Duration = Duration::from_millis(500);
+const SHARE_OF_WRITING: u32 = 20;
+
+/// All that a training needs.
+pub(super) struct Run<'a> {
+    pub(super) arguments: &'a Arguments,
+    pub(super) bottlenecks: Bottlenecks<'a>,
+    /// Features of distorted copies, with their photos' numbers.
+    pub(super) extra: &'a [(usize, Vec<f32>)],
+    pub(super) extractor: &'a Extractor,
+    /// How photos were dealt out.
+    pub(super) dealing: &'a SplitOptions,
+    pub(super) messages: Messages,
+    pub(super) interrupt: &'a Interrupt,
+}
+
+/// A head that was trained, calibrated or not.
+pub(super) struct Fitted {
+    pub(super) options: TrainOptions,
+    pub(super) trained: Trained,
+    pub(super) layers: Layers,
+    pub(super) calibration: Option<Calibration>,
+}
+
+impl Run<'_> {
+    /// Trains with the dataset's own splits.
+    pub(super) fn fit(&self) -> Result<Fitted> {
+        self.messages.note(&super::describe(self.bottlenecks.dataset, self.bottlenecks.splits));
+        let examples = self.examples(self.bottlenecks.splits);
+        let [training, validation, _] = &examples;
+        let options = self.options();
+        let task = self.task(training, validation, &options);
+        let path = self.arguments.out.join(STATE);
+        let digest = task.digest();
+        let state = State::read(&path, digest).filter(|_| self.arguments.resume);
+        if self.arguments.resume && state.is_none() && path.is_file() {
+            let what = "what was trained so far was with other photos or settings: training starts again";
+            self.messages.note(&format_args!("{}: {what}", path.display()));
+        }
+        let trace = self.arguments.trace.as_deref();
+        let trace = trace.map(|folder| Trace::new(folder, &examples)).transpose()?;
+        let mut watcher = Watcher {
+            interrupt: self.interrupt,
+            messages: self.messages,
+            progress: Progress::new(options.epochs, "epochs", self.messages),
+            keeps: Some((&path, digest)),
+            written: Instant::now(),
+            writing: Duration::ZERO,
+            trace,
+            failed: None,
+        };
+        let trained = head::train(&task, state, &mut watcher)?;
+        watcher.finish(&trained)?;
+        let fitted = self.calibrated(options, trained, validation);
+        if !fitted.trained.interrupted {
+            let _ = fs::remove_file(&path);
+        }
+        Ok(fitted)
+    }
+
+    /// Trains with other splits, without keeping anything.
+    pub(super) fn fit_fold(&self, splits: &[Split]) -> Result<(Fitted, Examples)> {
+        let [training, validation, test] = self.examples(splits);
+        let options = self.options();
+        let mut watcher = Watcher {
+            interrupt: self.interrupt,
+            messages: self.messages,
+            progress: Progress::new(0, "epochs", self.messages),
+            keeps: None,
+            written: Instant::now(),
+            writing: Duration::ZERO,
+            trace: None,
+            failed: None,
+        };
+        let trained = head::train(&self.task(&training, &validation, &options), None, &mut watcher)?;
+        Ok((self.calibrated(options, trained, &validation), test))
+    }
+
+    fn options(&self) -> TrainOptions {
+        let multi_label = self.bottlenecks.dataset.multi_label;
+        self.arguments.head.options(self.arguments.splitting.seed, multi_label)
+    }
+
+    fn examples(&self, splits: &[Split]) -> [Examples; 3] {
+        Split::ALL.map(|split| self.bottlenecks.examples(splits, split, self.extra))
+    }
+
+    fn task<'t>(&'t self, training: &'t Examples, validation: &'t Examples, options: &'t TrainOptions) -> Task<'t> {
+        let run = self.extractor.embedder().model().network().options();
+        let classes = self.bottlenecks.dataset.classes.len();
+        Task { training, validation, classes, options, pool: &run.pool, level: run.level }
+    }
+
+    fn calibrated(&self, options: TrainOptions, trained: Trained, validation: &Examples) -> Fitted {
+        let run = self.extractor.embedder().model().network().options();
+        let scores = trained.layers.scores(validation.features(), run.level, &run.pool);
+        let classes = self.bottlenecks.dataset.classes.len();
+        let lost = self.arguments.head.unknown / 100.0;
+        let (truth, answer) = (validation.truth(), options.answer);
+        let found = match (options.recipe, trained.temperature()) {
+            // What was held out while the penalty was chosen is more than the validation photos alone.
+            (Recipe::Default, Some(known)) => Calibration::at(known, &scores, truth, classes, (answer, lost)),
+            (Recipe::Default, None) => Calibration::of(&scores, truth, classes, answer, lost),
+            // The recipes are to give what they always gave.
+            _ => Calibration::at(1.0, &scores, truth, classes, (answer, lost)),
+        };
+        let layers = trained.layers.clone().cooled(found.temperature);
+        Fitted { options, trained, layers, calibration: Some(found) }
+    }
+}
+
+/// Shows how it goes, writes down where it stands, stops it on Ctrl-C.
+struct Watcher<'a> {
+    interrupt: &'a Interrupt,
+    messages: Messages,
+    progress: Progress,
+    /// Where the state is kept, and of which task it is.
+    keeps: Option<(&'a Path, Digest)>,
+    written: Instant,
+    /// How long that took.
+    writing: Duration,
+    trace: Option<Trace>,
+    /// Why something could not be written.
+    failed: Option<anyhow::Error>,
+}
+
+impl Watcher<'_> {
+    fn note<T>(&mut self, result: Result<T>) {
+        if let Err(error) = result {
+            self.failed.get_or_insert(error);
+        }
+    }
+
+    fn keep(&mut self, state: &State) {
+        if let Some((path, digest)) = self.keeps {
+            let started = Instant::now();
+            let kept = about(state.write(path, digest), path);
+            self.note(kept);
+            (self.written, self.writing) = (Instant::now(), started.elapsed());
+        }
+    }
+
+    fn finish(mut self, trained: &Trained) -> Result<()> {
+        let (messages, epochs) = (self.messages, trained.epochs.len());
+        let seconds: f64 = trained.epochs.iter().map(|epoch| epoch.seconds).sum();
+        let penalty = trained.penalty.map(|penalty| format!(", penalty {penalty:.2e}")).unwrap_or_default();
+        let best = trained.best_epoch;
+        self.progress.aside(|| {
+            messages.detail(&format_args!("trained for {epochs} epochs in {seconds:.2} s, best {best}{penalty}"));
+        });
+        if let Some(trace) = self.trace.take() {
+            trace.finish()?;
+        }
+        self.failed.map_or(Ok(()), Err)
+    }
+}
+
+impl Watch for Watcher<'_> {
+    fn begins(&mut self, layers: &Layers) {
+        let begun = self.trace.as_ref().map_or(Ok(()), |trace| trace.begin(layers));
+        self.note(begun);
+    }
+
+    fn step(&mut self, step: usize, batch: &[usize], loss: f64) {
+        if let Some(trace) = &mut self.trace {
+            let noted = trace.step(step, batch, loss);
+            self.note(noted);
+        }
+    }
+
+    fn tried(&mut self, tried: &Tried) {
+        let (messages, Tried { penalty, loss, error, .. }) = (self.messages, tried);
+        self.progress.aside(|| {
+            messages.detail(&format_args!("penalty {penalty:.2e}: held-out loss {loss:.4} ± {error:.4}"));
+        });
+    }
+
+    fn epoch(&mut self, epoch: &Epoch) {
+        let Epoch { training_accuracy, training_loss, validation_accuracy, validation_loss, .. } = epoch;
+        let text = format!(
+            "loss {training_loss:.4}, accuracy {training_accuracy:.3}; validation {validation_loss:.4}, \
+             {validation_accuracy:.3}"
+        );
+        let messages = self.messages;
+        self.progress.aside(|| messages.detail(&format_args!("epoch {}: {text}", epoch.epoch)));
+        self.progress.say(&text);
+        self.progress.stand(epoch.epoch);
+    }
+
+    fn stands(&mut self, state: &dyn Fn() -> State) {
+        let due = self.written.elapsed() >= WRITE_EVERY.max(self.writing * SHARE_OF_WRITING);
+        if self.keeps.is_some() && (due || self.interrupt.is_pressed()) {
+            self.keep(&state());
+        }
+    }
+
+    fn goes_on(&mut self) -> bool {
+        !self.interrupt.is_pressed() && self.failed.is_none()
+    }
+}
+
+/// A training written down step by step.
+struct Trace {
+    folder: std::path::PathBuf,
+    lines: std::io::BufWriter<fs::File>,
+}
+
+impl Trace {
+    fn new(folder: &Path, examples: &[Examples; 3]) -> Result<Self> {
+        about(fs::create_dir_all(folder), folder)?;
+        for (split, examples) in Split::ALL.iter().zip(examples) {
+            let name = split.name();
+            let shape = [examples.len(), examples.width()];
+            write_array(folder, &format!("{name}_features"), &shape, examples.features().to_vec())?;
+            let first: Vec<f32> =
+                examples.truth().iter().map(|truth| truth.first().map_or(-1.0, |&class| class as f32)).collect();
+            write_array(folder, &format!("{name}_classes"), &[first.len()], first)?;
+        }
+        let path = folder.join("steps.csv");
+        let mut lines = std::io::BufWriter::new(about(fs::File::create(&path), &path)?);
+        about(writeln!(lines, "step,loss,batch"), &path)?;
+        Ok(Self { folder: folder.into(), lines })
+    }
+
+    fn begin(&self, layers: &Layers) -> Result<()> {
+        let hidden = layers.hidden.iter().map(|layer| ("initial_hidden_", layer));
+        for (prefix, layer) in hidden.chain([("initial_", &layers.last)]) {
+            let shape = [layer.inputs(), layer.outputs()];
+            write_array(&self.folder, &format!("{prefix}weights"), &shape, layer.weights.clone())?;
+            write_array(&self.folder, &format!("{prefix}biases"), &[layer.outputs()], layer.biases.clone())?;
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, step: usize, batch: &[usize], loss: f64) -> Result<()> {
+        let batch: Vec<String> = batch.iter().map(ToString::to_string).collect();
+        about(writeln!(self.lines, "{step},{loss:.9},{}", batch.join(" ")), &self.folder)
+    }
+
+    fn finish(mut self) -> Result<()> {
+        about(self.lines.flush(), &self.folder)
+    }
+}
+
+fn write_array(folder: &Path, name: &str, shape: &[usize], values: Vec<f32>) -> Result<()> {
+    let path = folder.join(format!("{name}.npy"));
+    about(fs::write(&path, npy::write(&Tensor::from_f32(shape, values))), &path)
+}

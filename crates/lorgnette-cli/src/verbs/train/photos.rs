@@ -1,0 +1,195 @@
+//! Which photos are trained with: those of the folder, and of a model to go on from.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use lorgnette::dataset::{Dataset, Digest, Example, FaultKind, Listing, Split};
+use lorgnette::trained::{self, TrainedModel};
+
+use super::Arguments;
+use super::fit::STATE;
+use crate::interrupt::Interrupt;
+use crate::messages::{Messages, count};
+use crate::progress::Progress;
+
+/// The file with the photos that were left out.
+pub(super) const LEFT_OUT: &str = "left_out.csv";
+/// Faults that are told one by one; the file has them all.
+const TOLD: usize = 20;
+
+/// A model to go on from, and its photos.
+#[derive(Debug)]
+pub(super) struct Known {
+    pub(super) folder: PathBuf,
+    pub(super) model: TrainedModel,
+    photos: Vec<KnownPhoto>,
+}
+
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+struct KnownPhoto {
+    path: String,
+    sha256: String,
+    /// By name, with `|` between.
+    classes: String,
+    split: Split,
+}
+
+impl Known {
+    pub(super) fn read(folder: &Path) -> Result<Self> {
+        let model = TrainedModel::read(folder)?;
+        let path = folder.join(trained::SPLIT);
+        let mut reader = csv::Reader::from_path(&path).with_context(|| path.display().to_string())?;
+        let photos = reader.deserialize().collect::<Result<_, _>>().with_context(|| path.display().to_string())?;
+        Ok(Self { folder: folder.into(), model, photos })
+    }
+
+    /// Its classes, then its photos, before those of a dataset. Of a photo in both, the new classes count.
+    fn joined(&self, dataset: Dataset) -> Result<Dataset> {
+        let mut classes = self.model.card.classes.clone();
+        classes.extend(dataset.classes.iter().filter(|class| !self.model.card.classes.contains(class)).cloned());
+        let place: HashMap<&str, usize> = classes.iter().enumerate().map(|(i, name)| (name.as_str(), i)).collect();
+        let mut examples: Vec<Example> = Vec::new();
+        for example in dataset.examples {
+            let classes = example.classes.iter().map(|&class| place[dataset.classes[class].as_str()]).collect();
+            examples.push(Example { classes, ..example });
+        }
+        let mut at: HashMap<Digest, usize> = examples.iter().enumerate().map(|(i, e)| (e.digest, i)).collect();
+        for photo in &self.photos {
+            let digest: Digest = photo.sha256.parse().map_err(|what| anyhow::anyhow!("{}: {what}", trained::SPLIT))?;
+            if let Some(&i) = at.get(&digest) {
+                // What it was for, it stays for.
+                examples[i].split = Some(photo.split);
+                continue;
+            }
+            let of_name = |name: &str| {
+                place.get(name).copied().with_context(|| format!("{}: no class is called '{name}'", trained::SPLIT))
+            };
+            let names = photo.classes.split('|').filter(|name| !name.is_empty());
+            let known = names.map(of_name).collect::<Result<Vec<usize>>>()?;
+            at.insert(digest, examples.len());
+            let photo_path = PathBuf::from(&photo.path);
+            examples.push(Example { photo: photo_path, digest, classes: known, split: Some(photo.split) });
+        }
+        let multi_label = dataset.multi_label || examples.iter().any(|example| example.classes.len() != 1);
+        Ok(Dataset { classes, examples, multi_label, ..dataset })
+    }
+}
+
+/// That the output folder is free, or a training's.
+pub(super) fn check_out(arguments: &Arguments) -> Result<()> {
+    let out = &arguments.out;
+    let Ok(entries) = out.read_dir() else {
+        ensure!(!out.exists(), "{}: it is no folder", out.display());
+        return Ok(());
+    };
+    // A training that could not begin leaves the list of faults behind.
+    let is_free = entries.flatten().all(|entry| entry.file_name() == LEFT_OUT);
+    if is_free || arguments.resume || arguments.overwrite {
+        return Ok(());
+    }
+    let is_training = TrainedModel::is_in(out) || out.join(STATE).is_file();
+    let what = match is_training {
+        true => "there is a model or a training in it already: --resume goes on with it, --overwrite replaces it",
+        false => "there are files in it: name a new folder, or --overwrite to write among them",
+    };
+    super::refuse(what, out)
+}
+
+/// Lists and reads the photos; nothing if it was interrupted.
+pub(super) fn read(
+    arguments: &Arguments,
+    known: Option<&Known>,
+    (threads, messages): (usize, Messages),
+    interrupt: &Interrupt,
+) -> Result<Option<Dataset>> {
+    let mut options = arguments.splitting.listing();
+    options.multi_label |= known.is_some_and(|known| known.model.card.answer() == lorgnette::head::Answer::Sigmoid);
+    let listing = match &arguments.folder {
+        Some(folder) => Listing::open(folder, &options)?,
+        None => Listing { multi_label: options.multi_label, ..Listing::default() },
+    };
+    let mut progress = Progress::new(listing.photos.len(), "photos", messages);
+    let dataset = Dataset::read(listing, threads, &mut |_| {
+        progress.advance();
+        !interrupt.is_pressed()
+    });
+    drop(progress);
+    let Some(dataset) = dataset else { return Ok(None) };
+    let mut dataset = known.map_or(Ok(dataset.clone()), |known| known.joined(dataset))?;
+    // By content, so that nothing depends on where photos lie.
+    dataset.examples.sort_by_key(|example| example.digest);
+    Ok(Some(dataset))
+}
+
+/// Leaves out what could not be decoded, and classes without photos. Gives the features of the others.
+pub(super) fn settle(
+    dataset: &mut Dataset,
+    features: Vec<lorgnette::features::Features>,
+    known: Option<&Known>,
+) -> Result<Vec<Vec<f32>>> {
+    let mut broken = Vec::new();
+    let mut sound = Vec::with_capacity(features.len());
+    for (index, features) in features.into_iter().enumerate() {
+        match features {
+            Ok(features) => sound.push(features),
+            Err(what) => broken.push((index, what)),
+        }
+    }
+    if sound.is_empty() {
+        let first = broken.first().map_or_else(|| "none was found".into(), |(_, what)| what.clone());
+        bail!("not one photo can be used: {first}");
+    }
+    dataset.leave_out(broken);
+    if known.is_none() || dataset.counts().contains(&0) {
+        dataset.drop_empty_classes();
+    }
+    Ok(sound)
+}
+
+/// Tells which photos were left out and why, and writes them all down.
+pub(super) fn report_faults(arguments: &Arguments, dataset: &Dataset, messages: Messages) -> Result<()> {
+    let faults = &dataset.faults;
+    fs::create_dir_all(&arguments.out).with_context(|| arguments.out.display().to_string())?;
+    write_faults(&arguments.out.join(LEFT_OUT), dataset)?;
+    for fault in faults.iter().take(TOLD) {
+        messages.error(&format_args!("{} (left out)", fault.what));
+    }
+    if faults.len() > TOLD {
+        let file = arguments.out.join(LEFT_OUT);
+        messages.error(&format_args!("and {} more, all in {}", faults.len() - TOLD, file.display()));
+    }
+    let of_kind = |kind: &FaultKind| faults.iter().filter(|fault| fault.kind == *kind).count();
+    let kinds = FaultKind::ALL.iter().filter(|kind| of_kind(kind) > 0);
+    let kinds: Vec<String> = kinds.map(|kind| format!("{} {}", of_kind(kind), kind.name())).collect();
+    if !faults.is_empty() {
+        messages.note(&format_args!("{} left out: {}", count(faults.len(), "photo"), kinds.join(", ")));
+    }
+    ensure!(!arguments.strict || faults.is_empty(), "--strict: {} cannot be used", count(faults.len(), "photo"));
+    Ok(())
+}
+
+fn write_faults(path: &Path, dataset: &Dataset) -> Result<()> {
+    let mut lines = csv::Writer::from_writer(Vec::new());
+    lines.write_record(["path", "fault", "what"])?;
+    for fault in &dataset.faults {
+        lines.write_record([&*fault.photo.to_string_lossy(), fault.kind.name(), &fault.what])?;
+    }
+    Ok(trained::replace(path, &lines.into_inner()?)?)
+}
+
+/// Writes down what each photo was used for.
+pub(super) fn write_split(path: &Path, dataset: &Dataset, splits: &[Split]) -> Result<()> {
+    let mut photos: Vec<KnownPhoto> = Vec::new();
+    for (example, &split) in dataset.examples.iter().zip(splits) {
+        let path = std::path::absolute(&example.photo).unwrap_or_else(|_| example.photo.clone());
+        let names: Vec<&str> = example.classes.iter().map(|&class| dataset.classes[class].as_str()).collect();
+        let path = path.to_string_lossy().into_owned();
+        photos.push(KnownPhoto { path, sha256: example.digest.to_string(), classes: names.join("|"), split });
+    }
+    photos.sort_by(|a, b| a.path.cmp(&b.path));
+    let mut lines = csv::Writer::from_writer(Vec::new());
+    photos.iter().try_for_each(|photo| lines.serialize(photo))?;
+    Ok(trained::replace(path, &lines.into_inner()?)?)
+}

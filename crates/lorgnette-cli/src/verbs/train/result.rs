@@ -1,0 +1,247 @@
+//! What came of a training: the model's folder, the report, a few lines for the user.
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use lorgnette::dataset::{Dataset, Example, FaultKind, Split};
+use lorgnette::judge::{Evaluation, NEARLY_THE_SAME, NearDuplicate, NearDuplicates, Scored, Share};
+use lorgnette::report::{Point, Report, TensorBoard, Twins};
+use lorgnette::trained::{
+    self, Base, BaseCard, Card, DataCard, FORMAT, Shape, SplitCounts, TrainedModel, TrainingCard, VERSION,
+};
+use lorgnette::{ModelOptions, Picture};
+use serde::Serialize;
+use sha2::{Digest as _, Sha256};
+
+use super::fit::{Fitted, Run};
+use super::photos;
+use super::tensorboard;
+use crate::Outcome;
+use crate::arguments::ReportFormat;
+use crate::stream::{write_json, write_report};
+
+/// Writes all of it.
+pub(super) fn write(run: &Run<'_>, fitted: &Fitted, base: (&Base, &ModelOptions)) -> Result<Outcome> {
+    let out = &run.arguments.out;
+    let judged = Split::ALL.map(|split| scored(run, fitted, split));
+    let names = &run.bottlenecks.dataset.classes;
+    let [training, validation, test] = judged.each_ref().map(|scored| Evaluation::new(names, scored));
+    let evaluations = [training?, validation?, test?];
+    let model = TrainedModel {
+        card: card(run, fitted, base, &evaluations)?,
+        head: fitted.layers.head(run.extractor.embedder().end_point(), fitted.options.answer),
+    };
+    photos::write_split(&out.join(trained::SPLIT), run.bottlenecks.dataset, run.bottlenecks.splits)?;
+    report(run, fitted, &evaluations[2], &judged[2], &model.card)?;
+    tensorboard::write(run, fitted, &evaluations[2])?;
+    model.write(out)?;
+    write_report(|to| match run.arguments.format {
+        ReportFormat::Text => write_text(to, run, &evaluations),
+        ReportFormat::Json => write_json(to, &Summary::new(run, &model.card, &evaluations)),
+    })?;
+    let failed = |kind| matches!(kind, FaultKind::Unreadable | FaultKind::Contradictory | FaultKind::Unlabelled);
+    let some_failed = run.bottlenecks.dataset.faults.iter().any(|fault| failed(fault.kind));
+    Ok(if some_failed || fitted.trained.interrupted { Outcome::SomeFailed } else { Outcome::Done })
+}
+
+/// What the head says of the photos of a split.
+fn scored(run: &Run<'_>, fitted: &Fitted, split: Split) -> Vec<Scored> {
+    let bottlenecks = &run.bottlenecks;
+    let examples = bottlenecks.examples(bottlenecks.splits, split, &[]);
+    let options = run.extractor.embedder().model().network().options();
+    let said = fitted.layers.probabilities(&examples, fitted.options.answer, options.level, &options.pool);
+    let photos = bottlenecks.dataset.examples.iter().zip(bottlenecks.splits).filter(|(_, found)| **found == split);
+    let scored = |((example, _), probabilities): ((&Example, _), Vec<f32>)| Scored {
+        photo: example.photo.clone(),
+        truth: example.classes.clone(),
+        probabilities,
+    };
+    photos.zip(said).map(scored).collect()
+}
+
+fn card(
+    run: &Run<'_>,
+    fitted: &Fitted,
+    (base, options): (&Base, &ModelOptions),
+    evaluations: &[Evaluation; 3],
+) -> Result<Card> {
+    let out = &run.arguments.out;
+    let dataset = run.bottlenecks.dataset;
+    let width = run.bottlenecks.features.first().map_or(0, Vec::len);
+    let name =
+        std::path::absolute(out)?.file_name().map_or_else(|| "model".into(), |name| name.to_string_lossy().into());
+    let mut metrics = BTreeMap::new();
+    for (split, evaluation) in Split::ALL.iter().zip(evaluations) {
+        metrics.insert(format!("{}_accuracy", split.name()), evaluation.accuracy().value());
+        metrics.insert(format!("{}_loss", split.name()), evaluation.loss());
+    }
+    let distortions = run.arguments.augmentation.distortions(run.arguments.splitting.seed);
+    Ok(Card {
+        format: FORMAT.into(),
+        version: VERSION,
+        lorgnette: env!("CARGO_PKG_VERSION").into(),
+        name,
+        classes: dataset.classes.clone(),
+        hidden: fitted.options.hidden,
+        base: BaseCard::new(base, options, run.extractor, width, out)?,
+        shape: Shape::of(run.extractor.embedder().model()),
+        calibration: fitted.calibration,
+        training: TrainingCard {
+            options: fitted.options.clone(),
+            penalty: fitted.trained.penalty,
+            epochs: fitted.trained.epochs.len(),
+            best_epoch: fitted.trained.best_epoch,
+            copies: distortions.copies,
+            distortions: if distortions.any() { format!("{distortions:?}") } else { String::new() },
+            interrupted: fitted.trained.interrupted,
+        },
+        data: data(run),
+        metrics,
+    })
+}
+
+fn data(run: &Run<'_>) -> DataCard {
+    let (dataset, splits) = (run.bottlenecks.dataset, run.bottlenecks.splits);
+    let [training, validation, test] = super::counts(splits);
+    let options = run.dealing;
+    let mut digest = Sha256::new();
+    for (example, split) in dataset.examples.iter().zip(splits) {
+        digest.update(format!("{} {:?} {}\n", example.digest, example.classes, split.name()));
+    }
+    DataCard {
+        photos: SplitCounts { training, validation, test },
+        per_class: dataset.counts(),
+        left_out: dataset.faults.len(),
+        split: format!("{:?}", options.by).to_lowercase(),
+        validation_percentage: options.validation,
+        test_percentage: options.test,
+        split_seed: options.seed,
+        digest: lorgnette::dataset::Digest(digest.finalize().into()).to_string(),
+    }
+}
+
+fn report(run: &Run<'_>, fitted: &Fitted, test: &Evaluation, scored: &[Scored], card: &Card) -> Result<()> {
+    let title = format!("{}: {} classes on {}", card.name, card.classes.len(), card.base.name);
+    let SplitCounts { training, validation, test: tested } = card.data.photos;
+    let about = [
+        ("network", format!("{} ({})", card.base.name, card.base.features)),
+        (
+            "photos",
+            format!("{training} training, {validation} validation, {tested} test; {} left out", card.data.left_out),
+        ),
+        ("recipe", fitted.options.recipe.to_string()),
+        ("program", format!("lorgnette {}", card.lorgnette)),
+    ];
+    let about: Vec<(String, String)> = about.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let twins = twins(run);
+    let features = shown(run);
+    let epochs = &fitted.trained.epochs;
+    let report = Report { epochs, twins: &twins, features, about: &about, ..Report::new(&title, test, scored) };
+    let open_options = run.arguments.open_options();
+    let (out, open) = (&run.arguments.out, |path: &Path| open_options.open(path).ok());
+    report.write(out, &open).with_context(|| out.display().to_string())?;
+    let tensorboard = out.join("tensorboard");
+    write_events(run, fitted, test, (&tensorboard, &open)).with_context(|| tensorboard.display().to_string())
+}
+
+/// What TensorBoard shows of it.
+fn write_events(
+    run: &Run<'_>,
+    fitted: &Fitted,
+    test: &Evaluation,
+    (folder, open): (&Path, &dyn Fn(&Path) -> Option<Picture>),
+) -> Result<()> {
+    let (dataset, splits) = (run.bottlenecks.dataset, run.bottlenecks.splits);
+    let labels: Vec<String> = dataset.examples.iter().map(|example| label(dataset, example)).collect();
+    let point = |number: usize| Point {
+        photo: &dataset.examples[number].photo,
+        features: &run.bottlenecks.features[number],
+        label: &labels[number],
+        split: splits[number].name(),
+    };
+    let points: Vec<Point<'_>> = (0..labels.len()).map(point).collect();
+    let layers = &fitted.layers;
+    let hidden = layers.hidden.iter().map(|layer| ("hidden weights", layer.weights.as_slice()));
+    let last = [("weights", layers.last.weights.as_slice()), ("biases", layers.last.biases.as_slice())];
+    let distributions: Vec<_> = hidden.chain(last).collect();
+    let (epochs, evaluation) = (fitted.trained.epochs.as_slice(), Some(test));
+    Ok(TensorBoard { epochs, distributions: &distributions, evaluation, points: &points }.write(folder, open)?)
+}
+
+/// A photo's classes, by name.
+fn label(dataset: &Dataset, example: &Example) -> String {
+    let names: Vec<&str> = example.classes.iter().map(|&class| dataset.classes[class].as_str()).collect();
+    names.join(" and ")
+}
+
+/// Photos that are nearly the same, of different splits or classes.
+fn twins(run: &Run<'_>) -> Vec<Twins> {
+    let (dataset, splits) = (run.bottlenecks.dataset, run.bottlenecks.splits);
+    let features: Vec<&[f32]> = run.bottlenecks.features.iter().map(Vec::as_slice).collect();
+    let place = |photo: usize| (splits[photo], &dataset.examples[photo].classes);
+    let pairs = NearDuplicates::new(&features).pairs(NEARLY_THE_SAME, |one, other| place(one) != place(other));
+    let shown = |photo: usize| format!("{}, {}", label(dataset, &dataset.examples[photo]), splits[photo].name());
+    let twins = |pair: NearDuplicate| Twins {
+        photos: [pair.one, pair.other].map(|photo| dataset.examples[photo].photo.clone()),
+        places: [pair.one, pair.other].map(shown),
+        cosine: pair.cosine,
+    };
+    pairs.into_iter().map(twins).collect()
+}
+
+/// A test photo and its features, to be drawn.
+fn shown<'a>(run: &Run<'a>) -> Option<(&'a Path, &'a [f32])> {
+    let of_test = run.bottlenecks.splits.iter().position(|&split| split == Split::Test)?;
+    Some((&run.bottlenecks.dataset.examples[of_test].photo, &run.bottlenecks.features[of_test]))
+}
+
+/// The JSON of what came of it.
+#[derive(Serialize)]
+struct Summary<'a> {
+    model: &'a str,
+    classes: &'a [String],
+    photos: SplitCounts,
+    left_out: usize,
+    metrics: &'a BTreeMap<String, f64>,
+    test_interval: [f64; 2],
+    penalty: Option<f64>,
+    epochs: usize,
+    unknown_below: Option<f32>,
+}
+
+impl<'a> Summary<'a> {
+    fn new(run: &'a Run<'_>, card: &'a Card, evaluations: &[Evaluation; 3]) -> Self {
+        Self {
+            model: run.arguments.out.to_str().unwrap_or_default(),
+            classes: &card.classes,
+            photos: card.data.photos,
+            left_out: card.data.left_out,
+            metrics: &card.metrics,
+            test_interval: evaluations[2].accuracy().interval(),
+            penalty: card.training.penalty,
+            epochs: card.training.epochs,
+            unknown_below: card.calibration.and_then(|calibration| calibration.unknown_below),
+        }
+    }
+}
+
+fn write_text(out: &mut dyn Write, run: &Run<'_>, evaluations: &[Evaluation; 3]) -> io::Result<()> {
+    for (split, evaluation) in Split::ALL.iter().zip(evaluations) {
+        let accuracy: Share = evaluation.accuracy();
+        let [low, high] = accuracy.interval();
+        writeln!(
+            out,
+            "{:<10}  {:>6.2} %  ({} of {}; 95 %: {:.1} to {:.1} %)  loss {:.4}",
+            split.name(),
+            100.0 * accuracy.value(),
+            accuracy.right,
+            accuracy.of,
+            100.0 * low,
+            100.0 * high,
+            evaluation.loss()
+        )?;
+    }
+    writeln!(out, "{}", run.arguments.out.join("report.html").display())
+}

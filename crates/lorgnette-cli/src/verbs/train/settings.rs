@@ -1,0 +1,228 @@
+//! The options of training, as the library takes them.
+
+use anyhow::{Context as _, Result};
+use clap::{Args, ValueEnum};
+use lorgnette::dataset::{Grouping, ListingOptions, Regex, SplitBy, SplitOptions};
+use lorgnette::features::Distortions;
+use lorgnette::head::{Answer, ClassWeights, Recipe, TrainOptions};
+
+use super::photos::Known;
+
+/// Which photos are for what.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Photos and splits")]
+pub(super) struct Splitting {
+    /// Folders within a class's folder are classes of their own, or part of the class; else they are left out
+    #[arg(long, value_enum, num_args = 0..=1, default_missing_value = "classes")]
+    pub(super) nested: Option<Nested>,
+
+    /// Photos may have several labels: in a CSV file, or by lying in several folders
+    #[arg(long)]
+    pub(super) multi_label: bool,
+
+    /// How photos are dealt out: by the digest of their content, or by that of their path, as retrain.py did it
+    #[arg(long, value_enum, default_value_t = By::Content)]
+    pub(super) split: By,
+
+    /// The share of validation photos, in per cent [default: 10]
+    #[arg(long, value_name = "PERCENT", alias = "validation_percentage")]
+    pub(super) validation_percentage: Option<f64>,
+
+    /// The share of test photos, in per cent [default: 10]
+    #[arg(long, value_name = "PERCENT", alias = "testing_percentage")]
+    pub(super) test_percentage: Option<f64>,
+
+    /// A pattern of what photos that belong together have in common in their paths: its first group, or all of it [default: what is before _nohash_ in their names]
+    #[arg(long, value_name = "REGEX")]
+    pub(super) group: Option<String>,
+
+    /// Also train and test so many times, each time with another part of the photos for test
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u8).range(2..=100))]
+    pub(super) folds: Option<u8>,
+
+    /// Splits, initial values, batches and distortions are random by this
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(super) seed: u64,
+
+    /// Splits by another seed than all else
+    #[arg(long, value_name = "N")]
+    pub(super) split_seed: Option<u64>,
+}
+
+/// What folders within a class's folder are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Nested {
+    // Called by their path, such as animals/cat.
+    Classes,
+    // Of the class they are in.
+    Parts,
+}
+
+/// How photos are dealt out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum By {
+    // SHA-256 of the photo.
+    Content,
+    // SHA-1 of its path.
+    Retrain,
+}
+
+impl Splitting {
+    pub(super) fn listing(&self) -> ListingOptions {
+        let nested = match self.nested {
+            None => lorgnette::dataset::Nested::Ignored,
+            Some(Nested::Classes) => lorgnette::dataset::Nested::Classes,
+            Some(Nested::Parts) => lorgnette::dataset::Nested::Parts,
+        };
+        ListingOptions { nested, multi_label: self.multi_label }
+    }
+
+    /// How photos are dealt out; as those of a model to go on from were, unless it is said otherwise.
+    pub(super) fn options(&self, known: Option<&Known>) -> Result<SplitOptions> {
+        let before = known.map(|known| &known.model.card.data);
+        let usual = SplitOptions::default();
+        let pattern = |text: &String| Regex::new(text).with_context(|| format!("--group {text}"));
+        let validation = self.validation_percentage.or(before.map(|data| data.validation_percentage));
+        let test = self.test_percentage.or(before.map(|data| data.test_percentage));
+        Ok(SplitOptions {
+            by: match self.split {
+                By::Content => SplitBy::Content,
+                By::Retrain => SplitBy::Retrain,
+            },
+            validation: validation.unwrap_or(usual.validation),
+            test: test.unwrap_or(usual.test),
+            seed: self.split_seed.or(before.map(|data| data.split_seed)).unwrap_or(self.seed),
+            groups: self.group.as_ref().map(pattern).transpose()?.map_or(Grouping::Nohash, Grouping::Pattern),
+        })
+    }
+}
+
+/// How the classification layer is trained.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Training")]
+pub(super) struct Head {
+    /// default (L-BFGS, penalty chosen on validation), tutorial (SGD, 0.01 × 0.9 every 500 steps, batches of 128), or retrain (as retrain.py)
+    #[arg(long, default_value_t = Recipe::Default)]
+    pub(super) recipe: Recipe,
+
+    /// A hidden layer of so many units before the last
+    #[arg(long, value_name = "UNITS")]
+    pub(super) hidden: Option<usize>,
+
+    /// Whether each class counts the same, however few photos it has
+    #[arg(long, value_enum, default_value_t = Weights::None)]
+    pub(super) class_weights: Weights,
+
+    /// The share of certainty that is given to all classes alike, from 0 up to 1
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    pub(super) label_smoothing: f64,
+
+    /// The L2 penalty [default: what does best on validation]
+    #[arg(long, value_name = "L")]
+    pub(super) penalty: Option<f64>,
+
+    /// Batches to take, of recipes with batches [default: 5000 for tutorial, 4000 for retrain]
+    #[arg(long, value_name = "N", aliases = ["how_many_training_steps", "training-steps"])]
+    pub(super) steps: Option<usize>,
+
+    /// Photos of a batch [default: 128; 100 for retrain]
+    #[arg(long, value_name = "N", alias = "train_batch_size")]
+    pub(super) batch: Option<usize>,
+
+    /// [default: 0.01; 0.001 with a hidden layer]
+    #[arg(long, value_name = "RATE", alias = "learning_rate")]
+    pub(super) learning_rate: Option<f64>,
+
+    /// Most passes through the photos of the default recipe
+    #[arg(long, value_name = "N", default_value_t = TrainOptions::default().epochs)]
+    pub(super) epochs: usize,
+
+    /// Epochs without an improvement on validation, after which the default recipe stops
+    #[arg(long, value_name = "N", default_value_t = TrainOptions::default().patience)]
+    pub(super) patience: usize,
+
+    /// The share of right answers on validation that may be taken for unknown, in per cent
+    #[arg(long, value_name = "PERCENT", default_value_t = 5.0)]
+    pub(super) unknown: f64,
+}
+
+/// What counts how much.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Weights {
+    // Each photo the same.
+    None,
+    // Each class the same.
+    Balanced,
+}
+
+impl Head {
+    pub(super) fn options(&self, seed: u64, multi_label: bool) -> TrainOptions {
+        TrainOptions {
+            recipe: self.recipe,
+            answer: if multi_label { Answer::Sigmoid } else { Answer::Softmax },
+            seed,
+            hidden: self.hidden,
+            class_weights: match self.class_weights {
+                Weights::None => ClassWeights::None,
+                Weights::Balanced => ClassWeights::Balanced,
+            },
+            label_smoothing: self.label_smoothing,
+            penalty: self.penalty,
+            steps: self.steps,
+            batch: self.batch,
+            rate: self.learning_rate,
+            epochs: self.epochs,
+            patience: self.patience,
+        }
+    }
+}
+
+/// More photos made of those that are there.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Distorted copies of training photos")]
+pub(super) struct Augmentation {
+    /// Mirror half of them
+    #[arg(long, alias = "flip_left_right")]
+    pub(super) flip: bool,
+
+    /// Cut away so much of the sides at most, in per cent
+    #[arg(long, value_name = "PERCENT", default_value_t = 0.0, value_parser = percent, alias = "random_crop")]
+    pub(super) random_crop: f32,
+
+    /// Make them larger by so much at most, in per cent
+    #[arg(long, value_name = "PERCENT", default_value_t = 0.0, value_parser = percent, alias = "random_scale")]
+    pub(super) random_scale: f32,
+
+    /// Make them brighter or darker by so much at most, in per cent
+    #[arg(long, value_name = "PERCENT", default_value_t = 0.0, value_parser = percent, alias = "random_brightness")]
+    pub(super) random_brightness: f32,
+
+    /// Turn them by so many degrees at most
+    #[arg(long, value_name = "DEGREES", default_value_t = 0.0, value_parser = percent)]
+    pub(super) random_rotation: f32,
+
+    /// Copies of each photo; their features are kept too
+    #[arg(long, value_name = "K", default_value_t = 2)]
+    pub(super) copies: usize,
+}
+
+impl Augmentation {
+    pub(super) fn distortions(&self, seed: u64) -> Distortions {
+        let distortions = Distortions {
+            flip: self.flip,
+            crop: self.random_crop,
+            scale: self.random_scale,
+            brightness: self.random_brightness,
+            rotation: self.random_rotation,
+            copies: self.copies,
+            seed,
+        };
+        if distortions.any() { distortions } else { Distortions::default() }
+    }
+}
+
+/// A number from 0 to 100; degrees are as many as make sense too.
+fn percent(text: &str) -> Result<f32, String> {
+    let number = text.parse().ok().filter(|number| (0.0..=100.0).contains(number));
+    number.ok_or_else(|| "give a number from 0 to 100".into())
+}

@@ -1,0 +1,255 @@
+//! `lorgnette train` and `features`: classes of one's own, from folders as bad as they come.
+
+use std::fs;
+use std::path::Path;
+
+use lorgnette::Picture;
+use serde_json::Value;
+
+use crate::program::{Ended, Folder, lorgnette, photo};
+
+/// A small photo of a colour, unlike those of other numbers.
+fn coloured(path: &Path, colour: [u8; 3], number: usize) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let level = |i: usize| colour[i % 3].wrapping_add((i * (2 * number + 1) % 251 / 10) as u8);
+    Picture::from_rgb8(40, 30, (0..40 * 30 * 3).map(level).collect()).unwrap().save(path).unwrap();
+}
+
+/// So many photos each of red and of blue things.
+fn reds_and_blues(folder: &Folder, count: usize) {
+    for number in 0..count {
+        coloured(&folder.path(&format!("photos/red things/{number}.png")), [190, 20, 20], number);
+        coloured(&folder.path(&format!("photos/blau 🫐/{number}.png")), [20, 20, 190], number + 50);
+    }
+}
+
+/// Trains with what the folder has, keeping features in it.
+fn train(folder: &Folder, photos: &str, out: &str, more: &[&str]) -> Ended {
+    let (photos, out, cache) = (folder.text(photos), folder.text(out), folder.text("cache"));
+    lorgnette(&[&["train", &photos, "--out", &out, "--cache", &cache], more].concat())
+}
+
+fn summary(ended: &Ended) -> Value {
+    serde_json::from_str(ended.out.trim()).unwrap()
+}
+
+#[test]
+fn a_trained_model_is_used_like_any_other() {
+    let folder = Folder::new();
+    reds_and_blues(&folder, 14);
+    let ended = train(&folder, "photos", "model", &["--format", "json"]).well();
+    let found = summary(&ended);
+    assert_eq!(found["classes"], serde_json::json!(["blau 🫐", "red things"]));
+    assert_eq!(found["metrics"]["test_accuracy"], 1.0);
+    for file in ["model.json", "weights.npy", "labels.txt", "split.csv", "left_out.csv", "epochs.csv", "report.html"] {
+        assert!(folder.path("model").join(file).is_file(), "{file}");
+    }
+    assert!(!folder.path("model/training.state").exists());
+    let model = folder.text("model");
+    let answer =
+        &lorgnette(&["classify", &folder.text("photos/red things/3.png"), "--model", &model, "--format", "json"])
+            .well()
+            .json()[0];
+    assert_eq!((&answer["predictions"][0]["name"], &answer["model"]), (&"red things".into(), &"model".into()));
+    let features = lorgnette(&["embed", &photo("chelsea.jpg"), "--model", &model]).well().json();
+    assert_eq!(features[0]["embedding"].as_array().unwrap().len(), 1024);
+    lorgnette(&["map", &photo("chelsea.jpg"), "--model", &model, "--format", "json"]).well();
+    lorgnette(&["explain", "--model", &model]).well();
+    // The folder is not written over unless asked to.
+    let ended = train(&folder, "photos", "model", &[]);
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.err.contains("--resume") && ended.err.contains("--overwrite"), "{}", ended.err);
+    train(&folder, "photos", "model", &["--overwrite"]).well();
+}
+
+/// Everything of a model but its name, which is its folder's.
+fn bits(folder: &Path) -> (Vec<u8>, Vec<u8>, String) {
+    let card = fs::read_to_string(folder.join("model.json")).unwrap();
+    let without_name = card.lines().filter(|line| !line.contains("\"name\"")).collect();
+    (fs::read(folder.join("weights.npy")).unwrap(), fs::read(folder.join("biases.npy")).unwrap(), without_name)
+}
+
+#[test]
+fn neither_threads_nor_places_change_a_bit() {
+    let folder = Folder::new();
+    reds_and_blues(&folder, 12);
+    train(&folder, "photos", "one", &["--threads", "1"]).well();
+    train(&folder, "photos", "three", &["--threads", "3", "--overwrite"]).well();
+    assert_eq!(bits(&folder.path("one")), bits(&folder.path("three")));
+    fs::rename(folder.path("photos"), folder.path("moved")).unwrap();
+    fs::rename(folder.path("moved/red things/1.png"), folder.path("moved/red things/zz.png")).unwrap();
+    train(&folder, "moved", "moved model", &[]).well();
+    assert_eq!(bits(&folder.path("one")), bits(&folder.path("moved model")));
+}
+
+#[test]
+fn a_model_grows_without_computing_again() {
+    let folder = Folder::new();
+    reds_and_blues(&folder, 12);
+    train(&folder, "photos", "first", &[]).well();
+    (0..12).for_each(|n| coloured(&folder.path(&format!("more/grün/{n}.png")), [20, 180, 20], n));
+    let grown =
+        train(&folder, "more", "grown", &["--from", &folder.text("first"), "--verbose", "--format", "json"]).well();
+    assert_eq!(summary(&grown)["classes"], serde_json::json!(["blau 🫐", "red things", "grün"]));
+    assert!(grown.err.contains("features of 36 photos, 12 of them computed"), "{}", grown.err);
+    // What was for test stays for test.
+    let splits = |model: &str| -> Vec<String> {
+        let text = fs::read_to_string(folder.path(model).join("split.csv")).unwrap();
+        text.lines().filter(|line| !line.contains("more")).map(str::to_owned).collect()
+    };
+    assert_eq!(splits("first"), splits("grown"));
+}
+
+#[test]
+fn the_worst_folder_there_is_gives_a_report_and_a_model() {
+    let folder = Folder::new();
+    reds_and_blues(&folder, 10);
+    let put = |name: &str, content: &[u8]| {
+        let path = folder.path("photos").join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content).unwrap();
+    };
+    let chelsea = fs::read(photo("chelsea.jpg")).unwrap();
+    put("red things/cut off.jpg", &chelsea[..chelsea.len() / 2]);
+    put("red things/empty.jpg", b"");
+    put("red things/text.jpg", b"dear diary");
+    // A header that promises 4,000,000,000 pixels.
+    let mut huge = fs::read(folder.path("photos/red things/1.png")).unwrap();
+    huge[16..24].copy_from_slice(&[0, 1, 0x11, 0x70, 0, 0, 0xdf, 0x48]);
+    put("red things/huge.png", &huge);
+    fs::copy(folder.path("photos/red things/2.png"), folder.path("photos/blau 🫐/two.png")).unwrap();
+    fs::copy(folder.path("photos/red things/3.png"), folder.path("photos/red things/three.png")).unwrap();
+    put("one alone/cat.jpg", &chelsea);
+    fs::create_dir_all(folder.path("photos/nothing at all")).unwrap();
+    put("notes.txt", b"not a photo");
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::symlink(folder.path("photos"), folder.path("photos/red things/round")).unwrap();
+        std::os::unix::fs::symlink("nowhere.jpg", folder.path("photos/red things/gone.jpg")).unwrap();
+    }
+    let ended = train(&folder, "photos", "model", &["--format", "json"]);
+    assert_eq!(ended.code, Some(1), "{}", ended.err);
+    assert_eq!(summary(&ended)["classes"], serde_json::json!(["blau 🫐", "one alone", "red things"]));
+    for name in [
+        "cut off.jpg",
+        "empty.jpg",
+        "text.jpg",
+        "huge.png",
+        "two.png",
+        "2.png",
+        "three.png",
+        "nothing at all",
+        "one alone",
+    ] {
+        assert!(ended.err.contains(name), "{name}: {}", ended.err);
+    }
+    let left_out = fs::read_to_string(folder.path("model/left_out.csv")).unwrap();
+    assert!(
+        left_out.contains(",contradictory,") && left_out.contains(",duplicate,") && left_out.contains(",unreadable,")
+    );
+    #[cfg(unix)]
+    assert!(left_out.contains("round") && left_out.contains("gone.jpg"), "{left_out}");
+    let strict = train(&folder, "photos", "other", &["--strict"]);
+    assert_eq!(strict.code, Some(2));
+    assert!(strict.err.contains("--strict"), "{}", strict.err);
+}
+
+#[test]
+fn lists_have_any_label_and_photos_several() {
+    let folder = Folder::new();
+    reds_and_blues(&folder, 10);
+    let mut list = String::from("path,label\n");
+    for number in 0..10 {
+        list +=
+            &format!("photos/red things/{number}.png,\"colour/red, warm|thing\"\nphotos/blau 🫐/{number}.png,thing\n");
+    }
+    fs::write(folder.path("list.csv"), list).unwrap();
+    let ended = train(&folder, "list.csv", "tags", &["--multi-label", "--format", "json"]).well();
+    assert_eq!(summary(&ended)["classes"], serde_json::json!(["colour/red, warm", "thing"]));
+    let answer = &lorgnette(&[
+        "classify",
+        &folder.text("photos/red things/3.png"),
+        "--model",
+        &folder.text("tags"),
+        "--format",
+        "json",
+    ])
+    .well()
+    .json()[0];
+    assert!(answer["predictions"].as_array().unwrap().iter().all(|said| said["probability"].as_f64().unwrap() > 0.5));
+}
+
+#[test]
+fn what_cannot_be_trained_says_why() {
+    let folder = Folder::new();
+    reds_and_blues(&folder, 2);
+    let fails = |photos: &str, more: &[&str], words: &str| {
+        let ended = train(&folder, photos, "model", more);
+        assert_eq!(ended.code, Some(2), "{}", ended.err);
+        assert!(ended.err.contains(words), "{}", ended.err);
+    };
+    fails("nowhere", &[], "nowhere");
+    fails("photos/red things", &[], "no photos in folders here");
+    fails("photos", &["--test-percentage", "99"], "below 100 %");
+    fails("photos", &["--group", "("], "--group (");
+    fails("photos", &["--features", "no_such"], "no_such");
+    fs::remove_dir_all(folder.path("photos/red things")).unwrap();
+    fails("photos", &[], "only 'blau 🫐'");
+}
+
+#[test]
+fn kept_features_are_shown_and_pruned() {
+    let folder = Folder::new();
+    reds_and_blues(&folder, 6);
+    train(&folder, "photos", "model", &["--flip", "--copies", "1"]).well();
+    let cache = folder.text("cache");
+    let shown = lorgnette(&["features", "show", "--cache", &cache]).well();
+    assert!(shown.out.contains("of 12 photos"), "{}", shown.out);
+    fs::remove_dir_all(folder.path("photos/red things")).unwrap();
+    let pruned = lorgnette(&["features", "prune", "--keep", &folder.text("photos"), "--cache", &cache]).well();
+    assert!(pruned.out.contains("of 6 photos"), "{}", pruned.out);
+    let pruned = lorgnette(&["features", "prune", "--all", "--cache", &cache]).well();
+    assert!(pruned.out.contains("0 records"), "{}", pruned.out);
+    assert_eq!(lorgnette(&["features", "prune", "--cache", &cache]).code, Some(2));
+}
+
+#[test]
+fn values_that_retrain_py_kept_are_taken_over() {
+    let folder = Folder::new();
+    reds_and_blues(&folder, 8);
+    let embedded = lorgnette(&["embed", &folder.text("photos")]).well().json();
+    for photo in &embedded {
+        let path = Path::new(photo["photo"].as_str().unwrap());
+        let class = path.parent().unwrap().file_name().unwrap().to_str().unwrap();
+        let values: Vec<String> = photo["embedding"].as_array().unwrap().iter().map(ToString::to_string).collect();
+        let file =
+            folder.path("bottlenecks").join(class).join(format!("{}.txt", path.file_name().unwrap().to_str().unwrap()));
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, values.join(",")).unwrap();
+    }
+    fs::write(folder.path("bottlenecks/red things/3.png.txt"), "0.5,0.2").unwrap();
+    fs::remove_file(folder.path("bottlenecks/red things/4.png.txt")).unwrap();
+    let (bottlenecks, photos, cache) = (folder.text("bottlenecks"), folder.text("photos"), folder.text("cache"));
+    let ended = lorgnette(&["features", "import", &bottlenecks, &photos, "--cache", &cache]).well();
+    assert!(ended.err.contains("14 photos imported, 1 without a file, 1 refused"), "{}", ended.err);
+    let ended = train(&folder, "photos", "model", &["--verbose"]).well();
+    assert!(ended.err.contains("16 photos, 2 of them computed"), "{}", ended.err);
+}
+
+#[test]
+fn folds_and_recipes_have_their_files() {
+    let folder = Folder::new();
+    reds_and_blues(&folder, 12);
+    let trace = folder.text("trace");
+    let ended = train(
+        &folder,
+        "photos",
+        "model",
+        &["--recipe", "tutorial", "--steps", "30", "--trace", &trace, "--folds", "3"],
+    )
+    .well();
+    assert!(ended.err.contains("cross-validation: accuracy"), "{}", ended.err);
+    assert_eq!(fs::read_to_string(folder.path("model/folds.csv")).unwrap().lines().count(), 4);
+    assert_eq!(fs::read_to_string(folder.path("trace/steps.csv")).unwrap().lines().count(), 31);
+    assert!(folder.path("trace/initial_weights.npy").is_file() && folder.path("trace/test_features.npy").is_file());
+}

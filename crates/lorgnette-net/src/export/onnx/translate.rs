@@ -1,0 +1,400 @@
+//! Each operation in ONNX's words.
+
+use lorgnette_kernels::general::Reduction;
+use lorgnette_kernels::{Binary, Clamp, Unary};
+
+use super::emit::{Setting, node};
+use super::layout::Names;
+use super::proto::{Dimension, Length, NodeProto, TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto};
+use super::weights::{Content, Weights, data_type};
+use super::{Source, Translated};
+use crate::error::{Error, Result, UnsupportedNode};
+use crate::graph::op::{Lrn, Op};
+use crate::graph::rearrange::axis;
+use crate::graph::{Graph, Node, NodeId};
+
+/// What the dimension of the batch is called.
+const BATCH: &str = "batch";
+
+/// A network on its way.
+pub(super) struct Translation<'a> {
+    source: Source<'a>,
+    pub(super) names: Vec<Names>,
+    nodes: Vec<NodeProto>,
+    pub(super) weights: Vec<Weights>,
+    inputs: Vec<ValueInfoProto>,
+}
+
+/// Translates a network whose batch norms and identities are gone.
+///
+/// # Errors
+/// [`Error::Unsupported`] with all the nodes that ONNX has no operator for.
+pub(crate) fn translate(source: Source<'_>) -> Result<Translated> {
+    let graph = &source.one.graph;
+    let names = vec![Names::default(); graph.nodes().len()];
+    let mut translation = Translation { source, names, nodes: Vec::new(), weights: Vec::new(), inputs: Vec::new() };
+    let needed = graph.needed();
+    let mut unsupported = Vec::new();
+    for (id, node) in graph.iter().filter(|(id, _)| needed[id.index()]) {
+        if let Err(what) = translation.operation(id, node) {
+            unsupported.push(UnsupportedNode { node: node.name.clone(), op: node.op.name().into(), what });
+            // Its readers are told of their own faults, not of this one's.
+            translation.names[id.index()].plain = Some(node.name.clone());
+        }
+    }
+    if unsupported.is_empty() { Ok(translation.finish(graph)) } else { Err(Error::Unsupported(unsupported)) }
+}
+
+impl<'a> Translation<'a> {
+    pub(super) fn node(&self, id: NodeId) -> &'a Node {
+        self.source.one.graph.node(id)
+    }
+
+    pub(super) fn name(&self, id: NodeId) -> String {
+        self.node(id).name.clone()
+    }
+
+    /// A value's lengths, for one picture.
+    pub(super) fn shape(&self, id: NodeId) -> &'a [usize] {
+        &self.source.one.fact(id).shape
+    }
+
+    /// A value's lengths; `None` where they depend on the batch.
+    pub(super) fn lengths(&self, id: NodeId) -> Vec<Option<usize>> {
+        let one = self.shape(id);
+        let two = self.source.two.map_or(one, |two| &two.fact(id).shape);
+        one.iter().zip(two).map(|(&one, &two)| (one == two).then_some(one)).collect()
+    }
+
+    /// The integers of a constant.
+    pub(super) fn numbers(&self, id: NodeId) -> Result<Vec<i64>, String> {
+        let constant = self.source.one.graph.constant_of(id).ok_or("a parameter is computed, not constant")?;
+        if self
+            .source
+            .two
+            .is_some_and(|two| two.graph.constant_of(id).is_none_or(|two| two.bytes() != constant.bytes()))
+        {
+            return Err("a parameter depends on the batch".into());
+        }
+        Ok(constant.to_i64())
+    }
+
+    pub(super) fn emit(&mut self, node: NodeProto) {
+        self.nodes.push(node);
+    }
+
+    /// Adds a node whose result is the plain value of `id`.
+    pub(super) fn give(&mut self, id: NodeId, operator: &str, inputs: Vec<String>, settings: Vec<(&str, Setting)>) {
+        let name = self.name(id);
+        self.emit(node(operator, inputs, &name, settings));
+        self.names[id.index()].plain = Some(name);
+    }
+
+    /// Adds a node whose result is the value of `id`, channels first.
+    pub(super) fn give_first(
+        &mut self,
+        id: NodeId,
+        operator: &str,
+        inputs: Vec<String>,
+        settings: Vec<(&str, Setting)>,
+    ) {
+        let name = self.first_name(id);
+        self.emit(node(operator, inputs, &name, settings));
+        self.names[id.index()].first = Some(name);
+    }
+
+    /// Either of these.
+    pub(super) fn give_as(
+        &mut self,
+        first: bool,
+        id: NodeId,
+        operator: &str,
+        inputs: Vec<String>,
+        settings: Vec<(&str, Setting)>,
+    ) {
+        match first {
+            true => self.give_first(id, operator, inputs, settings),
+            false => self.give(id, operator, inputs, settings),
+        }
+    }
+
+    /// The name of a value as it is already, and whether that is channels first.
+    pub(super) fn as_is(&mut self, id: NodeId) -> (bool, String) {
+        if self.is_first(id) { (true, self.first(id)) } else { (false, self.plain(id)) }
+    }
+
+    /// Adds a constant that the operator needs, and gives its name.
+    pub(super) fn floats(&mut self, id: NodeId, what: &str, shape: Vec<usize>, values: Vec<f32>) -> String {
+        self.weight(id, what, shape, Content::Floats(values))
+    }
+
+    pub(super) fn integers(&mut self, id: NodeId, what: &str, values: Vec<i64>) -> String {
+        self.weight(id, what, vec![values.len()], Content::Integers(values))
+    }
+
+    pub(super) fn weight(&mut self, id: NodeId, what: &str, shape: Vec<usize>, content: Content) -> String {
+        let name = format!("{}/{what}", self.name(id));
+        self.weights.push(Weights { name: name.clone(), shape, content });
+        name
+    }
+
+    /// Translates one node; constants wait until they are read.
+    fn operation(&mut self, id: NodeId, node: &'a Node) -> Result<(), String> {
+        let x = node.inputs.first().copied();
+        let x = || x.ok_or("an input is missing");
+        match &node.op {
+            Op::Const(_) | Op::Variable(_) => {}
+            Op::Input { .. } => self.input(id, node),
+            Op::Identity => self.names[id.index()] = self.names_of(x()?),
+            Op::Conv2d(conv) => self.conv(id, node, conv)?,
+            Op::DepthwiseConv2d(conv) => self.depthwise(id, node, conv)?,
+            Op::MatMul(product) => self.mat_mul(id, node, product)?,
+            Op::Affine(epilogue) => self.affine(id, x()?, epilogue)?,
+            Op::Pool(pool) => self.pool(id, x()?, pool)?,
+            Op::Clamp(clamp) => self.clamp(id, x()?, *clamp),
+            Op::Unary(function) => self.unary(id, x()?, *function),
+            Op::Binary(function, clamp) => self.binary(id, node, (*function, *clamp))?,
+            Op::Reduce { kind, keep_dims } => self.reduce(id, node, (*kind, *keep_dims))?,
+            Op::Softmax { log } => self.softmax(id, x()?, *log),
+            Op::Lrn(lrn) => self.lrn(id, x()?, lrn),
+            Op::Resize(resize) => self.resize(id, node, resize)?,
+            Op::Concat => self.concat(id, node)?,
+            Op::Reshape | Op::Squeeze { .. } | Op::ExpandDims => self.reshape(id, x()?)?,
+            Op::Cast(dtype) => {
+                let x = self.plain(x()?);
+                self.give(id, "Cast", vec![x], vec![("to", Setting::Integer(data_type(*dtype).into()))]);
+            }
+            _ => self.moved(id, node)?,
+        }
+        Ok(())
+    }
+
+    /// An identity's names are those of what it hands on; a constant must get one first.
+    fn names_of(&mut self, x: NodeId) -> Names {
+        if self.names[x.index()].plain.is_none() && !self.is_first(x) {
+            let _ = self.plain(x);
+        }
+        self.names[x.index()].clone()
+    }
+
+    fn input(&mut self, id: NodeId, node: &Node) {
+        self.inputs.push(self.value(id, &node.name));
+        self.names[id.index()].plain = Some(node.name.clone());
+    }
+
+    fn value(&self, id: NodeId, name: &str) -> ValueInfoProto {
+        let dimension = |length: Option<usize>| Dimension {
+            value: Some(length.map_or(Length::Parameter(BATCH.into()), |length| Length::Value(length as i64))),
+        };
+        let dim = self.lengths(id).into_iter().map(dimension).collect();
+        let elem_type = data_type(self.source.one.fact(id).dtype);
+        let tensor_type = Some(TensorTypeProto { elem_type, shape: Some(TensorShapeProto { dim }) });
+        ValueInfoProto { name: name.to_owned(), r#type: Some(TypeProto { tensor_type }) }
+    }
+
+    /// An operator on each element alone: in whatever order they are.
+    fn each(&mut self, id: NodeId, x: NodeId, operator: &str, settings: Vec<(&str, Setting)>) {
+        let (first, x) = self.as_is(x);
+        self.give_as(first, id, operator, vec![x], settings);
+    }
+
+    fn clamp(&mut self, id: NodeId, x: NodeId, clamp: Clamp) {
+        if clamp == Clamp::RELU {
+            self.each(id, x, "Relu", Vec::new());
+            return;
+        }
+        let limits = self.limits(id, clamp);
+        let (first, x) = self.as_is(x);
+        self.give_as(first, id, "Clip", [vec![x], limits].concat(), Vec::new());
+    }
+
+    /// The limits as Clip takes them: an empty name for one that is not there.
+    pub(super) fn limits(&mut self, id: NodeId, clamp: Clamp) -> Vec<String> {
+        [("low", clamp.low), ("high", clamp.high)]
+            .map(|(what, limit)| match limit.is_finite() {
+                true => self.floats(id, what, Vec::new(), vec![limit]),
+                false => String::new(),
+            })
+            .to_vec()
+    }
+
+    fn unary(&mut self, id: NodeId, x: NodeId, function: Unary) {
+        let operator = match function {
+            Unary::LeakyRelu(slope) => return self.each(id, x, "LeakyRelu", vec![("alpha", Setting::Float(slope))]),
+            Unary::Log1p | Unary::Rsqrt | Unary::Square | Unary::Swish => return self.composed(id, x, function),
+            Unary::Abs => "Abs",
+            Unary::Ceil => "Ceil",
+            Unary::Elu => "Elu",
+            Unary::Erf => "Erf",
+            Unary::Exp => "Exp",
+            Unary::Floor => "Floor",
+            Unary::Log => "Log",
+            Unary::Neg => "Neg",
+            Unary::Reciprocal => "Reciprocal",
+            Unary::Round => "Round",
+            Unary::Selu => "Selu",
+            Unary::Sigmoid => "Sigmoid",
+            Unary::Sign => "Sign",
+            Unary::Softplus => "Softplus",
+            Unary::Softsign => "Softsign",
+            Unary::Sqrt => "Sqrt",
+            Unary::Tanh => "Tanh",
+            Unary::HardSwish => "HardSwish",
+        };
+        self.each(id, x, operator, Vec::new());
+    }
+
+    /// Functions that take two operators.
+    fn composed(&mut self, id: NodeId, x: NodeId, function: Unary) {
+        let (first, x) = self.as_is(x);
+        let between = format!("{}/between", self.name(id));
+        let (before, operator, inputs) = match function {
+            Unary::Log1p => {
+                let one = self.floats(id, "one", Vec::new(), vec![1.0]);
+                (Some(("Add", vec![x, one])), "Log", vec![between.clone()])
+            }
+            Unary::Rsqrt => (Some(("Sqrt", vec![x])), "Reciprocal", vec![between.clone()]),
+            Unary::Swish => (Some(("Sigmoid", vec![x.clone()])), "Mul", vec![x, between.clone()]),
+            _ => (None, "Mul", vec![x.clone(), x]),
+        };
+        if let Some((operator, inputs)) = before {
+            self.emit(node(operator, inputs, &between, Vec::new()));
+        }
+        self.give_as(first, id, operator, inputs, Vec::new());
+    }
+
+    fn binary(&mut self, id: NodeId, node: &Node, (function, clamp): (Binary, Clamp)) -> Result<(), String> {
+        let operator = match function {
+            Binary::Add => "Add",
+            Binary::Sub => "Sub",
+            Binary::Mul => "Mul",
+            Binary::Div => "Div",
+            Binary::Maximum => "Max",
+            Binary::Minimum => "Min",
+            Binary::Pow => "Pow",
+            Binary::Greater => "Greater",
+            Binary::GreaterEqual => "GreaterOrEqual",
+            Binary::Less => "Less",
+            Binary::LessEqual => "LessOrEqual",
+            Binary::Equal => "Equal",
+            Binary::LogicalAnd => "And",
+            Binary::LogicalOr => "Or",
+            _ => return Err("ONNX has no such operator".into()),
+        };
+        let &[a, b] = node.inputs.as_slice() else { return Err("it has no two inputs".into()) };
+        // Channels first where both can be: a number, or a map.
+        let can = |input: NodeId| self.is_map(input) || self.shape(input).iter().all(|&length| length == 1);
+        let first = self.is_map(id) && can(a) && can(b) && (self.is_first(a) || self.is_first(b));
+        let operand = |this: &mut Self, input| {
+            if first && this.is_map(input) { this.first(input) } else { this.plain(input) }
+        };
+        let inputs = vec![operand(self, a), operand(self, b)];
+        self.result(id, first, (operator, inputs, Vec::new()), clamp);
+        Ok(())
+    }
+
+    /// Gives the value of `id`, channels first or not, after a clamp.
+    pub(super) fn result(
+        &mut self,
+        id: NodeId,
+        first: bool,
+        (operator, inputs, settings): (&str, Vec<String>, Vec<(&str, Setting)>),
+        clamp: Clamp,
+    ) {
+        if clamp == Clamp::NONE {
+            return self.give_as(first, id, operator, inputs, settings);
+        }
+        let sum = format!("{}/sum", self.name(id));
+        self.emit(node(operator, inputs, &sum, settings));
+        let (operator, limits) =
+            if clamp == Clamp::RELU { ("Relu", Vec::new()) } else { ("Clip", self.limits(id, clamp)) };
+        let inputs = [vec![sum], limits].concat();
+        self.give_as(first, id, operator, inputs, Vec::new());
+    }
+
+    fn reduce(&mut self, id: NodeId, node: &Node, (kind, keep_dims): (Reduction, bool)) -> Result<(), String> {
+        let &[x, axes] = node.inputs.as_slice() else { return Err("it has no two inputs".into()) };
+        let rank = self.shape(x).len();
+        let mut axes: Vec<usize> =
+            self.numbers(axes)?.into_iter().map(|at| axis(at, rank)).collect::<Result<_, _>>()?;
+        axes.sort_unstable();
+        if kind == Reduction::Mean && rank == 4 && axes == [1, 2] {
+            self.mean_over_places(id, x, keep_dims);
+            return Ok(());
+        }
+        let operator = match kind {
+            Reduction::Mean => "ReduceMean",
+            Reduction::Sum => "ReduceSum",
+            Reduction::Max => "ReduceMax",
+            Reduction::Min => "ReduceMin",
+            Reduction::Prod => "ReduceProd",
+            Reduction::All | Reduction::Any => return Err("ONNX has no such operator".into()),
+        };
+        let axes = self.integers(id, "axes", axes.into_iter().map(|at| at as i64).collect());
+        let x = self.plain(x);
+        self.give(id, operator, vec![x, axes], vec![("keepdims", Setting::Integer(keep_dims.into()))]);
+        Ok(())
+    }
+
+    fn mean_over_places(&mut self, id: NodeId, x: NodeId, keep_dims: bool) {
+        let x = self.first(x);
+        if keep_dims {
+            return self.give_first(id, "GlobalAveragePool", vec![x], Vec::new());
+        }
+        let mean = format!("{}/mean", self.name(id));
+        self.emit(node("GlobalAveragePool", vec![x], &mean, Vec::new()));
+        self.give(id, "Flatten", vec![mean], vec![("axis", Setting::Integer(1))]);
+    }
+
+    fn softmax(&mut self, id: NodeId, x: NodeId, log: bool) {
+        let axis = if self.is_first(x) { 1 } else { -1 };
+        let operator = if log { "LogSoftmax" } else { "Softmax" };
+        self.each(id, x, operator, vec![("axis", Setting::Integer(axis))]);
+    }
+
+    fn lrn(&mut self, id: NodeId, x: NodeId, lrn: &Lrn) {
+        let size = 2 * lrn.depth_radius + 1;
+        // ONNX divides the sum of squares by the number of neighbours, TensorFlow does not.
+        let settings = vec![
+            ("size", Setting::Integer(size as i64)),
+            ("alpha", Setting::Float(lrn.alpha * size as f32)),
+            ("beta", Setting::Float(lrn.beta)),
+            ("bias", Setting::Float(lrn.bias)),
+        ];
+        let x = self.first(x);
+        self.give_first(id, "LRN", vec![x], settings);
+    }
+
+    fn concat(&mut self, id: NodeId, node: &Node) -> Result<(), String> {
+        let (&at, values) = node.inputs.split_last().ok_or("it has no inputs")?;
+        let at = self.numbers(at)?;
+        let at = axis(*at.first().ok_or("it has no axis")?, self.shape(id).len())?;
+        let first = self.is_map(id) && values.iter().any(|&value| self.is_first(value));
+        if first {
+            let inputs = values.iter().map(|&value| self.first(value)).collect();
+            self.give_first(id, "Concat", inputs, vec![("axis", Setting::Integer([0, 2, 3, 1][at]))]);
+        } else {
+            let inputs = values.iter().map(|&value| self.plain(value)).collect();
+            self.give(id, "Concat", inputs, vec![("axis", Setting::Integer(at as i64))]);
+        }
+        Ok(())
+    }
+
+    /// The results under the names that were asked for.
+    fn finish(mut self, graph: &Graph) -> Translated {
+        let outputs: Vec<ValueInfoProto> = graph
+            .outputs()
+            .iter()
+            .zip(self.source.outputs)
+            .map(|(&id, wanted)| {
+                let found = self.plain(id);
+                let is_input = self.inputs.iter().any(|input| input.name == found);
+                if found != *wanted || is_input {
+                    self.emit(node("Identity", vec![found], wanted, Vec::new()));
+                }
+                self.value(id, wanted)
+            })
+            .collect();
+        Translated { nodes: self.nodes, weights: self.weights, inputs: self.inputs, outputs }
+    }
+}

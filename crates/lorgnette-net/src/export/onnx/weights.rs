@@ -1,0 +1,152 @@
+//! What ONNX calls initialisers: constants, turned and scaled when they are written.
+
+use std::sync::Arc;
+
+use crate::error::Result;
+use crate::graph::Value;
+use crate::tensor::{DType, Tensor};
+
+/// A constant of the file.
+#[derive(Debug)]
+pub(crate) struct Weights {
+    pub(crate) name: String,
+    /// The dimensions as they are written.
+    pub(crate) shape: Vec<usize>,
+    pub(crate) content: Content,
+}
+
+/// Where the elements come from.
+#[derive(Debug)]
+pub(crate) enum Content {
+    Floats(Vec<f32>),
+    Integers(Vec<i64>),
+    /// A constant of the network: its dimensions in another order, then each multiplied by a factor.
+    Turned {
+        value: Value,
+        order: Vec<usize>,
+        scale: Option<Scale>,
+    },
+}
+
+/// A factor for each channel of a sum.
+#[derive(Debug)]
+pub(crate) struct Scale {
+    pub(crate) factors: Arc<[f32]>,
+    /// How many elements, of those as they are written, are multiplied by one factor in a row.
+    pub(crate) run: usize,
+}
+
+/// ONNX's numbers for types (`TensorProto.DataType`).
+pub(crate) const FLOAT: i32 = 1;
+pub(crate) const INT32: i32 = 6;
+pub(crate) const INT64: i32 = 7;
+pub(crate) const BOOL: i32 = 9;
+
+impl Weights {
+    pub(crate) fn data_type(&self) -> i32 {
+        match &self.content {
+            Content::Integers(_) => INT64,
+            Content::Floats(_) => FLOAT,
+            Content::Turned { value, .. } => data_type(value.dtype()),
+        }
+    }
+
+    /// How many bytes the elements take.
+    pub(crate) fn byte_len(&self) -> usize {
+        let size = match self.data_type() {
+            INT64 => 8,
+            BOOL => 1,
+            _ => 4,
+        };
+        self.shape.iter().product::<usize>() * size
+    }
+
+    /// The elements, little-endian.
+    ///
+    /// # Errors
+    /// If they cannot be read.
+    pub(crate) fn bytes(&self) -> Result<Vec<u8>> {
+        Ok(match &self.content {
+            Content::Floats(values) => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+            Content::Integers(values) => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+            Content::Turned { value, order, scale } => turned(&value.tensor()?, order, scale.as_ref()),
+        })
+    }
+}
+
+/// The type that a value has in the file: all floats are of 32 bits, as they are computed with.
+pub(crate) fn data_type(dtype: DType) -> i32 {
+    match dtype {
+        DType::Bool => BOOL,
+        DType::I64 => INT64,
+        dtype if dtype.is_float() => FLOAT,
+        _ => INT32,
+    }
+}
+
+fn turned(tensor: &Tensor, order: &[usize], scale: Option<&Scale>) -> Vec<u8> {
+    let places = || places(tensor.shape(), order);
+    match data_type(tensor.dtype()) {
+        FLOAT => {
+            let values = tensor.to_f32();
+            let factor = |at: usize| scale.map_or(1.0, |scale| scale.factors[at / scale.run % scale.factors.len()]);
+            places().enumerate().flat_map(|(at, place)| (values[place] * factor(at)).to_le_bytes()).collect()
+        }
+        INT64 => {
+            let values = tensor.to_i64();
+            places().flat_map(|place| values[place].to_le_bytes()).collect()
+        }
+        BOOL => {
+            let values = tensor.to_i64();
+            places().map(|place| u8::from(values[place] != 0)).collect()
+        }
+        _ => {
+            let values = tensor.to_i64();
+            places().flat_map(|place| (values[place] as i32).to_le_bytes()).collect()
+        }
+    }
+}
+
+/// Where each element of a turned tensor comes from: dimension `d` of it is dimension `order[d]` of the other.
+fn places(shape: &[usize], order: &[usize]) -> impl Iterator<Item = usize> {
+    let stride = |d: usize| shape[d + 1..].iter().product::<usize>();
+    let turned: Vec<(usize, usize)> = order.iter().map(|&d| (shape[d], stride(d))).collect();
+    let count = shape.iter().product();
+    let mut at = vec![0; order.len()];
+    let mut place = 0;
+    (0..count).map(move |_| {
+        let here = place;
+        for d in (0..at.len()).rev() {
+            let (length, stride) = turned[d];
+            at[d] += 1;
+            place += stride;
+            if at[d] < length {
+                break;
+            }
+            place -= stride * length;
+            at[d] = 0;
+        }
+        here
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_is_turned_and_scaled() {
+        // [1, 2, 1, 3], a window of one by two, three channels out.
+        let tensor = Tensor::from_f32(&[1, 2, 1, 3], vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+        let scale = Scale { factors: vec![1.0, 10.0, 100.0].into(), run: 2 };
+        let bytes = turned(&tensor, &[3, 2, 0, 1], Some(&scale));
+        let values: Vec<f32> = bytes.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
+        assert_eq!(values, [1.0, 4.0, 20.0, 50.0, 300.0, 600.0]);
+    }
+
+    #[test]
+    fn places_are_those_of_a_transposition() {
+        assert_eq!(places(&[2, 3], &[1, 0]).collect::<Vec<_>>(), [0, 3, 1, 4, 2, 5]);
+        assert_eq!(places(&[], &[]).collect::<Vec<_>>(), [0]);
+    }
+}

@@ -1,0 +1,336 @@
+//! Training a classification layer on features that were computed before.
+//!
+//! ```text
+//! features, classes ─▶ Examples ─▶ train ─▶ Layers ─▶ Calibration ─▶ a model
+//!                                  a Recipe: Default (L-BFGS, penalty chosen on validation),
+//!                                  Tutorial and Retrain (gradient descent, as TensorFlow does it)
+//! ```
+//! Everything is deterministic for a seed: results depend neither on the number of threads nor on having been
+//! interrupted, to the last bit.
+//!
+//! ```
+//! use lorgnette::head::{Answer, Examples, Task, TrainOptions, train};
+//! use lorgnette::kernels::{Level, Pool};
+//!
+//! // Two features of each photo, and its class.
+//! let training = Examples::new(2, vec![0.9, 0.1, 0.8, 0.0, 0.1, 0.7, 0.2, 0.9], vec![vec![0], vec![0], vec![1], vec![1]]);
+//! let validation = Examples::new(2, vec![0.7, 0.2, 0.1, 0.8], vec![vec![0], vec![1]]);
+//! let (pool, options) = (Pool::new(1), TrainOptions::default());
+//! let task = Task {
+//!     training: &training,
+//!     validation: &validation,
+//!     classes: 2,
+//!     options: &options,
+//!     pool: &pool,
+//!     level: Level::best(),
+//! };
+//! let trained = train(&task, None, &mut ())?;
+//! let said = trained.layers.probabilities(&validation, Answer::Softmax, Level::best(), &pool);
+//! assert!(said[0][0] > 0.5 && said[1][1] > 0.5);
+//! # Ok::<_, lorgnette::head::HeadError>(())
+//! ```
+
+mod calibrate;
+mod choose;
+mod examples;
+mod layers;
+mod lbfgs;
+mod objective;
+mod product;
+mod random;
+mod solve;
+mod state;
+mod steps;
+
+use std::fmt;
+use std::str::FromStr;
+
+use lorgnette_kernels::{Level, Pool};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+use crate::dataset::Digest;
+use crate::judge::Epoch;
+
+pub use calibrate::Calibration;
+pub use examples::Examples;
+pub use layers::{DenseLayer, Layers};
+pub use lorgnette_net::head::Answer;
+pub use state::State;
+
+/// How a head is trained.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Recipe {
+    /// Softmax regression by L-BFGS with the L2 penalty that does best on what was held out; with a hidden layer, Adam.
+    /// Stops when validation gets no better, and keeps the best; with few validation photos, when nothing changes.
+    #[default]
+    Default,
+    /// The tutorial's: gradient descent, batches of 128 from reshuffled epochs, rate 0.01 × 0.9 every 500 steps, Xavier's
+    /// initial weights (Glorot and Bengio 2010), no penalty; the last step is kept.
+    Tutorial,
+    /// `retrain.py`'s: gradient descent at rate 0.01, 4000 batches of 100, each drawn class by class; initial weights
+    /// from a normal distribution of deviation 0.001, cut off at two deviations; the last step is kept.
+    Retrain,
+}
+
+impl Recipe {
+    /// Every recipe.
+    pub const ALL: [Self; 3] = [Self::Default, Self::Tutorial, Self::Retrain];
+
+    /// Its name on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Default => "default",
+            Self::Tutorial => "tutorial",
+            Self::Retrain => "retrain",
+        }
+    }
+}
+
+impl fmt::Display for Recipe {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Recipe {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|recipe| recipe.name() == name);
+        found.ok_or_else(|| format!("{name:?} is no recipe: choose one of default, tutorial, retrain"))
+    }
+}
+
+/// What counts how much.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ClassWeights {
+    /// Each photo the same.
+    #[default]
+    None,
+    /// Each class the same: a photo counts the less, the more its class has.
+    Balanced,
+}
+
+/// How a head is trained, in detail. What is `None` is the recipe's.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrainOptions {
+    /// The way.
+    pub recipe: Recipe,
+    /// One class a photo, or any number.
+    #[serde(with = "answer_name")]
+    pub answer: Answer,
+    /// Another seed draws other initial weights and batches.
+    pub seed: u64,
+    /// Units of a hidden layer with ReLU; none without.
+    pub hidden: Option<usize>,
+    /// What counts how much.
+    pub class_weights: ClassWeights,
+    /// The share of certainty that is given to all classes alike, from 0 up to 1 (Szegedy and others 2015, "Rethinking
+    /// the Inception architecture", section 7).
+    pub label_smoothing: f64,
+    /// The L2 penalty `λ/2·|w|²` beside the mean loss; of the default recipe, chosen on validation if not given. For
+    /// features divided by their common deviation.
+    pub penalty: Option<f64>,
+    /// Batches to take, for recipes that take batches.
+    pub steps: Option<usize>,
+    /// Photos of a batch.
+    pub batch: Option<usize>,
+    /// The learning rate.
+    pub rate: Option<f64>,
+    /// Most passes through the training photos.
+    pub epochs: usize,
+    /// Epochs without an improvement on validation after which the default recipe stops.
+    pub patience: usize,
+}
+
+impl Default for TrainOptions {
+    /// The default recipe, one class a photo, seed 0.
+    fn default() -> Self {
+        Self {
+            recipe: Recipe::Default,
+            answer: Answer::Softmax,
+            seed: 0,
+            hidden: None,
+            class_weights: ClassWeights::None,
+            label_smoothing: 0.0,
+            penalty: None,
+            steps: None,
+            batch: None,
+            rate: None,
+            epochs: 200,
+            patience: 10,
+        }
+    }
+}
+
+/// The names of answers in files.
+mod answer_name {
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    use super::Answer;
+
+    pub(super) fn serialize<S: Serializer>(answer: &Answer, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(match answer {
+            Answer::Softmax => "softmax",
+            Answer::Sigmoid => "sigmoid",
+        })
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Answer, D::Error> {
+        match String::deserialize(deserializer)?.as_str() {
+            "softmax" => Ok(Answer::Softmax),
+            "sigmoid" => Ok(Answer::Sigmoid),
+            other => Err(serde::de::Error::custom(format!("'{other}' is neither softmax nor sigmoid"))),
+        }
+    }
+}
+
+/// What a head is trained on, and with what.
+#[derive(Debug)]
+pub struct Task<'a> {
+    /// What weights are fitted to.
+    pub training: &'a Examples,
+    /// What settings are chosen by.
+    pub validation: &'a Examples,
+    /// How many classes there are.
+    pub classes: usize,
+    /// How.
+    pub options: &'a TrainOptions,
+    /// Threads.
+    pub pool: &'a Pool,
+    /// Kernels.
+    pub level: Level,
+}
+
+impl Task<'_> {
+    /// A digest of all that the outcome depends on. What a training was interrupted in is of use to the same task alone.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        let mut digest = Sha256::new();
+        digest.update(serde_json::to_vec(self.options).expect("numbers and names can be written"));
+        digest.update(format!("{} {}", self.classes, self.level));
+        for examples in [self.training, self.validation] {
+            digest.update(format!("{} {:?}", examples.width(), examples.truth()));
+            digest.update(bytemuck::cast_slice::<f32, u8>(examples.features()));
+        }
+        Digest(digest.finalize().into())
+    }
+}
+
+/// Somebody who watches a training.
+pub trait Watch {
+    /// The weights that gradient descent begins with.
+    fn begins(&mut self, _layers: &Layers) {}
+
+    /// A step of gradient descent: its number from 0, the examples of its batch, the batch's mean loss before it.
+    fn step(&mut self, _step: usize, _batch: &[usize], _loss: f64) {}
+
+    /// A penalty was tried.
+    fn tried(&mut self, _tried: &Tried) {}
+
+    /// An epoch is over.
+    fn epoch(&mut self, _epoch: &Epoch) {}
+
+    /// The training stands here; kept, it can go on from here. Called often: making the state is left to the watcher.
+    fn stands(&mut self, _state: &dyn Fn() -> State) {}
+
+    /// Whether to go on.
+    fn goes_on(&mut self) -> bool {
+        true
+    }
+}
+
+/// Nobody.
+impl Watch for () {}
+
+/// A penalty that was tried, and what was held out said of it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Tried {
+    /// The penalty `λ`.
+    pub penalty: f64,
+    /// The mean cross entropy of what was held out, in nats.
+    pub loss: f64,
+    /// The standard error of that mean.
+    pub error: f64,
+    /// The temperature that what was held out would calibrate the scores with.
+    pub temperature: f64,
+}
+
+/// A trained head.
+#[derive(Clone, Debug)]
+pub struct Trained {
+    /// Its layers, for the features as they are.
+    pub layers: Layers,
+    /// What was measured, epoch by epoch.
+    pub epochs: Vec<Epoch>,
+    /// The epoch whose weights these are.
+    pub best_epoch: usize,
+    /// The L2 penalty, if there was one.
+    pub penalty: Option<f64>,
+    /// Each penalty that was tried.
+    pub tried: Vec<Tried>,
+    /// Whether the watcher stopped it.
+    pub interrupted: bool,
+}
+
+impl Trained {
+    /// The temperature that was found where the penalty was chosen; `None` where it was given.
+    #[must_use]
+    pub fn temperature(&self) -> Option<f64> {
+        self.tried.iter().find(|tried| Some(tried.penalty) == self.penalty).map(|tried| tried.temperature)
+    }
+}
+
+/// Why a head cannot be trained.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum HeadError {
+    /// The loss grew without limit.
+    #[error("the loss is no number any more at step {step}: lower --learning-rate (it was {rate})")]
+    Diverged {
+        /// When.
+        step: usize,
+        /// The rate it had.
+        rate: f64,
+    },
+    /// The settings contradict one another.
+    #[error("{0}")]
+    Settings(String),
+}
+
+/// Trains a head, from the start or from where a training stood.
+///
+/// # Errors
+/// [`HeadError`].
+pub fn train(task: &Task<'_>, from: Option<State>, watch: &mut dyn Watch) -> Result<Trained, HeadError> {
+    check(task)?;
+    match (task.options.recipe, task.options.hidden) {
+        (Recipe::Default, None) => solve::train(task, from, watch),
+        _ => steps::train(task, from, watch),
+    }
+}
+
+fn check(task: &Task<'_>) -> Result<(), HeadError> {
+    let TrainOptions { hidden, label_smoothing, penalty, rate, batch, .. } = task.options;
+    let wrong = |what: &str| Err(HeadError::Settings(what.into()));
+    if task.training.is_empty() || task.validation.is_empty() {
+        return wrong("there is nothing to train with, or nothing to validate with");
+    }
+    if !(0.0..1.0).contains(label_smoothing) {
+        return wrong("--label-smoothing is from 0 up to, not including, 1");
+    }
+    if *hidden == Some(0) || *batch == Some(0) {
+        return wrong("a hidden layer and a batch have one at least");
+    }
+    if penalty.is_some_and(|penalty| !(penalty >= 0.0 && penalty.is_finite())) {
+        return wrong("--penalty is 0 or more");
+    }
+    if rate.is_some_and(|rate| !(rate > 0.0 && rate.is_finite())) {
+        return wrong("--learning-rate is more than 0");
+    }
+    Ok(())
+}

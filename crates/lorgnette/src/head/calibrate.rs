@@ -1,0 +1,159 @@
+//! Probabilities that mean what they say, and when to say nothing.
+
+use lorgnette_net::head::Answer;
+use serde::{Deserialize, Serialize};
+
+use super::layers::probabilities;
+
+/// What was found on validation.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Calibration {
+    /// What scores are divided by, so that probabilities are as large as the share of right answers (Guo and others
+    /// 2017, "On calibration of modern neural networks").
+    pub temperature: f64,
+    /// The mean cross entropy of validation photos before, in nats.
+    pub loss_before: f64,
+    /// And after.
+    pub loss_after: f64,
+    /// Photos whose best probability is below this are of no known class: all but a few of the right answers on
+    /// validation are above it. `None` where there are too few of these to tell.
+    pub unknown_below: Option<f32>,
+}
+
+/// With fewer validation photos, a temperature is chance.
+const LEAST: usize = 100;
+/// With fewer right answers, a threshold is chance.
+const LEAST_RIGHT: usize = 20;
+/// Temperatures looked at.
+const COLDEST: f64 = 0.05;
+const HOTTEST: f64 = 20.0;
+
+impl Calibration {
+    /// Of validation photos' scores, a row of `classes` for each of `truth`. `lost` is the share of right answers that
+    /// the threshold may take for unknown.
+    #[must_use]
+    pub fn of(scores: &[f32], truth: &[Vec<usize>], classes: usize, answer: Answer, lost: f64) -> Self {
+        let temperature = temperature(scores, truth, classes, answer);
+        Self::at(temperature, scores, truth, classes, (answer, lost))
+    }
+
+    /// As [`of`](Self::of), with a temperature that is known already; 1 leaves scores as they are.
+    #[must_use]
+    pub fn at(
+        temperature: f64,
+        scores: &[f32],
+        truth: &[Vec<usize>],
+        classes: usize,
+        (answer, lost): (Answer, f64),
+    ) -> Self {
+        let loss = |temperature: f64| mean_loss(scores, truth, classes, answer, temperature);
+        let unknown_below = threshold(scores, truth, classes, answer, temperature, lost);
+        Self { temperature, loss_before: loss(1.0), loss_after: loss(temperature), unknown_below }
+    }
+}
+
+fn at(scores: &[f32], answer: Answer, temperature: f64) -> Vec<f32> {
+    let cooled: Vec<f32> = scores.iter().map(|&z| (f64::from(z) / temperature) as f32).collect();
+    probabilities(&cooled, answer)
+}
+
+/// The cross entropy of each example, in nats; of several labels, the mean over classes.
+pub(super) fn losses(
+    scores: &[f32],
+    truth: &[Vec<usize>],
+    classes: usize,
+    answer: Answer,
+    temperature: f64,
+) -> Vec<f64> {
+    const LEAST: f64 = 1e-12;
+    let log = |p: f64| -p.max(LEAST).ln();
+    let of_one = |(scores, truth): (&[f32], &Vec<usize>)| -> f64 {
+        let found = at(scores, answer, temperature);
+        match answer {
+            Answer::Softmax => {
+                truth.iter().map(|&class| log(f64::from(found[class]))).sum::<f64>() / truth.len() as f64
+            }
+            Answer::Sigmoid => {
+                let one = |(class, &p): (usize, &f32)| {
+                    let p = f64::from(p);
+                    log(if truth.contains(&class) { p } else { 1.0 - p })
+                };
+                found.iter().enumerate().map(one).sum::<f64>() / classes as f64
+            }
+        }
+    };
+    scores.chunks_exact(classes).zip(truth).map(of_one).collect()
+}
+
+fn mean_loss(scores: &[f32], truth: &[Vec<usize>], classes: usize, answer: Answer, temperature: f64) -> f64 {
+    losses(scores, truth, classes, answer, temperature).iter().sum::<f64>() / truth.len().max(1) as f64
+}
+
+/// The temperature that calibrates scores; 1 of a few.
+pub(super) fn temperature(scores: &[f32], truth: &[Vec<usize>], classes: usize, answer: Answer) -> f64 {
+    match truth.len() < LEAST {
+        true => 1.0,
+        false => coolest(|temperature| mean_loss(scores, truth, classes, answer, temperature)),
+    }
+}
+
+/// The temperature of the smallest loss, by golden sections of its logarithm.
+fn coolest(loss: impl Fn(f64) -> f64) -> f64 {
+    const SECTIONS: usize = 40;
+    let golden = (5f64.sqrt() - 1.0) / 2.0;
+    let (mut low, mut high) = (COLDEST.ln(), HOTTEST.ln());
+    for _ in 0..SECTIONS {
+        let (left, right) = (high - golden * (high - low), low + golden * (high - low));
+        if loss(left.exp()) < loss(right.exp()) { high = right } else { low = left }
+    }
+    ((low + high) / 2.0).exp()
+}
+
+/// The confidence that all but a share of `lost` of the right answers reach.
+fn threshold(
+    scores: &[f32],
+    truth: &[Vec<usize>],
+    classes: usize,
+    answer: Answer,
+    temperature: f64,
+    lost: f64,
+) -> Option<f32> {
+    let mut right: Vec<f32> = Vec::new();
+    for (scores, truth) in scores.chunks_exact(classes).zip(truth) {
+        let found = at(scores, answer, temperature);
+        let best = (0..classes).fold(0, |best, class| if found[class] > found[best] { class } else { best });
+        if truth.contains(&best) {
+            right.push(found[best]);
+        }
+    }
+    right.sort_by(f32::total_cmp);
+    (right.len() >= LEAST_RIGHT).then(|| right[(right.len() as f64 * lost) as usize])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Photos that are right as often as a temperature of 2 says.
+    #[test]
+    fn the_temperature_that_was_used_is_found() {
+        let (mut scores, mut truth) = (Vec::new(), Vec::new());
+        for i in 0..4000 {
+            let gap = (i % 40) as f32 / 4.0;
+            let right = 1.0 / (1.0 + (-gap / 2.0).exp());
+            scores.extend([gap, 0.0]);
+            truth.push(vec![usize::from((i / 40) as f32 / 100.0 >= right)]);
+        }
+        let found = Calibration::of(&scores, &truth, 2, Answer::Softmax, 0.05);
+        assert!((found.temperature - 2.0).abs() < 0.1, "{found:?}");
+        assert!(found.loss_after < found.loss_before);
+        let threshold = found.unknown_below.unwrap();
+        assert!((0.5..0.7).contains(&threshold), "{threshold}");
+    }
+
+    #[test]
+    fn few_photos_say_nothing() {
+        let found = Calibration::of(&[1.0, 0.0], &[vec![0]], 2, Answer::Softmax, 0.05);
+        assert_eq!((found.temperature, found.unknown_below), (1.0, None));
+    }
+}

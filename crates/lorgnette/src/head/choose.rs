@@ -1,0 +1,222 @@
+//! The penalty, chosen by what was held out.
+//!
+//! Many validation photos choose alone. A few are chance, so then the training photos choose too: parts of them are held
+//! out in turn (cross-validation). Penalties are tried from strong to weak, each from where the last one ended. The loss
+//! alone would choose too strong ones, for weak ones are overconfident, which [calibration](super::Calibration) mends
+//! later; so the weakest is taken whose loss cannot be told from the best.
+
+use super::calibrate::{losses, temperature};
+use super::examples::Examples;
+use super::lbfgs::Descent;
+use super::objective::Measured;
+use super::random::Random;
+use super::solve::Solving;
+use super::state::State;
+use super::{Tried, Watch};
+
+/// The penalties that are tried, as `λ·n`: for features of mean square deviation 1, the inverse of scikit-learn's `C`.
+const CANDIDATES: [f64; 10] = [1000.0, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0, 0.3, 0.1, 0.03];
+/// Weaker penalties are not tried after so many that did worse than the best.
+const WORSE: usize = 2;
+/// Products of a pass through the examples that penalties are tried on, at most.
+const TRIED_PRODUCTS: usize = 1 << 31;
+/// Fewer examples than this say too little.
+const TRIED_LEAST: usize = 2048;
+/// Iterations for each penalty that is tried.
+const TRIED_EPOCHS: usize = 40;
+/// A penalised loss that falls by a smaller share than this has arrived.
+const ARRIVED: f64 = 1e-4;
+/// Parts that few examples are held out in.
+const FOLDS: usize = 5;
+
+/// What came of trying.
+pub(super) enum Chosen {
+    /// The best.
+    Penalty(f64, Vec<Tried>),
+    /// It was stopped; where it stood.
+    Interrupted(Vec<f64>, Vec<Tried>),
+}
+
+/// Examples to train with, others to judge by, and where the last penalty led.
+struct Trial {
+    /// Its number in states.
+    number: usize,
+    training: Option<Examples>,
+    held_out: Option<Examples>,
+    place: Vec<f64>,
+}
+
+/// Scores of examples, and what they show.
+struct Held {
+    scores: Vec<f32>,
+    truth: Vec<Vec<usize>>,
+}
+
+/// Tries penalties, from the start or from where that stood.
+pub(super) fn choose(solving: &Solving<'_>, from: &State, watch: &mut dyn Watch) -> Chosen {
+    let mut trials = trials(solving, from);
+    let mut tried = tried_of(from);
+    for strength in CANDIDATES.into_iter().skip(tried.len()) {
+        if enough(&tried) {
+            break;
+        }
+        let mut held = Vec::new();
+        for trial in &mut trials {
+            if !watch.goes_on() {
+                let whole = trials.pop().map(|trial| trial.place).unwrap_or_default();
+                return Chosen::Interrupted(whole, tried);
+            }
+            trial.go_on(solving, strength);
+            held.push(trial.judged(solving));
+        }
+        let found = judged(solving, strength / solving.training.len() as f64, &held);
+        watch.tried(&found);
+        tried.push(found);
+        watch.stands(&|| state(&trials, &tried));
+    }
+    Chosen::Penalty(tried[weakest_good(&tried)].penalty, tried)
+}
+
+/// The last trial is that of all training examples.
+fn trials(solving: &Solving<'_>, from: &State) -> Vec<Trial> {
+    let place = |number: usize| {
+        let known = from.arrays.get(&format!("trial {number}")).cloned();
+        known.unwrap_or_else(|| vec![0.0; solving.parameters()])
+    };
+    if solving.has_enough_validation() {
+        return vec![Trial { number: FOLDS, training: part(solving), held_out: None, place: place(FOLDS) }];
+    }
+    let fold = |number: usize| {
+        let of = |is_held: bool| {
+            let photos = solving.training.photos().iter().enumerate();
+            let own = photos.filter(|(_, photo)| (**photo % FOLDS == number) == is_held).map(|(i, _)| i);
+            solving.training.picked(&own.collect::<Vec<_>>())
+        };
+        Trial { number, training: Some(of(false)), held_out: Some(of(true)), place: place(number) }
+    };
+    let folds = (0..FOLDS).map(fold).filter(|trial| {
+        let is_some = |examples: &Option<Examples>| examples.as_ref().is_some_and(|examples| !examples.is_empty());
+        is_some(&trial.training) && is_some(&trial.held_out)
+    });
+    let whole = Trial { number: FOLDS, training: None, held_out: None, place: place(FOLDS) };
+    folds.chain([whole]).collect()
+}
+
+/// A part of very many examples.
+fn part(solving: &Solving<'_>) -> Option<Examples> {
+    let most = (TRIED_PRODUCTS / solving.parameters().max(1)).max(TRIED_LEAST);
+    let count = solving.training.len();
+    (count > most).then(|| {
+        let mut order = Random::at(solving.task.options.seed, u64::MAX).order(count);
+        order.truncate(most);
+        solving.training.picked(&order)
+    })
+}
+
+impl Trial {
+    /// Goes to where a penalty leads.
+    fn go_on(&mut self, solving: &Solving<'_>, strength: f64) {
+        let examples = self.training.as_ref().unwrap_or(&solving.training);
+        let mut measured = Measured::default();
+        let mut function = solving.function(examples, strength / examples.len() as f64, &mut measured);
+        let mut descent = Descent::from(std::mem::take(&mut self.place), &mut function);
+        for _ in 0..TRIED_EPOCHS {
+            let before = descent.value;
+            if !descent.step(&mut function) || before - descent.value < ARRIVED * before.abs() {
+                break;
+            }
+        }
+        self.place = descent.place;
+    }
+
+    /// The scores of what was held out.
+    fn judged<'t>(&'t self, solving: &'t Solving<'_>) -> Held {
+        let examples = self.held_out.as_ref().unwrap_or(&solving.validation);
+        let layers = solving.scaled_layers(&self.place);
+        let scores = layers.scores(examples.features(), solving.task.level, solving.task.pool);
+        Held { scores, truth: examples.truth().to_vec() }
+    }
+}
+
+/// What all that was held out says of a penalty.
+fn judged(solving: &Solving<'_>, penalty: f64, held: &[Held]) -> Tried {
+    let scores: Vec<f32> = held.iter().flat_map(|held| &held.scores).copied().collect();
+    let truth: Vec<Vec<usize>> = held.iter().flat_map(|held| &held.truth).cloned().collect();
+    let (classes, answer) = (solving.task.classes, solving.task.options.answer);
+    let losses = losses(&scores, &truth, classes, answer, 1.0);
+    let count = losses.len() as f64;
+    let loss = losses.iter().sum::<f64>() / count;
+    let variance = losses.iter().map(|one| (one - loss).powi(2)).sum::<f64>() / count;
+    Tried {
+        penalty,
+        loss,
+        error: (variance / count).sqrt(),
+        temperature: temperature(&scores, &truth, classes, answer),
+    }
+}
+
+fn best(tried: &[Tried]) -> usize {
+    (1..tried.len()).fold(0, |best, at| if tried[at].loss < tried[best].loss { at } else { best })
+}
+
+/// Standard errors that a loss may be above the best and still not be told from it.
+const NEAR: f64 = 0.5;
+
+/// Whether a penalty's loss cannot be told from the best.
+fn is_good(tried: &[Tried], at: usize) -> bool {
+    let best = tried[best(tried)];
+    tried[at].loss <= best.loss + NEAR * best.error
+}
+
+fn weakest_good(tried: &[Tried]) -> usize {
+    (0..tried.len()).rev().find(|&at| is_good(tried, at)).unwrap_or(0)
+}
+
+fn enough(tried: &[Tried]) -> bool {
+    !tried.is_empty() && tried.len() - 1 - weakest_good(tried) >= WORSE
+}
+
+fn state(trials: &[Trial], tried: &[Tried]) -> State {
+    let mut state = State::default();
+    set_tried(&mut state, tried);
+    for trial in trials {
+        state.arrays.insert(format!("trial {}", trial.number), trial.place.clone());
+    }
+    state
+}
+
+pub(super) fn set_tried(state: &mut State, tried: &[Tried]) {
+    let flat = tried.iter().flat_map(|one| [one.penalty, one.loss, one.error, one.temperature]);
+    state.arrays.insert("tried".into(), flat.collect());
+}
+
+fn tried_of(state: &State) -> Vec<Tried> {
+    let flat = state.arrays.get("tried").map_or(&[][..], Vec::as_slice);
+    let one = |&[penalty, loss, error, temperature]: &[f64; 4]| Tried { penalty, loss, error, temperature };
+    flat.as_chunks().0.iter().map(one).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tried(losses: &[f64]) -> Vec<Tried> {
+        let one =
+            |(i, &loss): (usize, &f64)| Tried { penalty: 0.5f64.powi(i as i32), loss, error: 0.05, temperature: 1.0 };
+        losses.iter().enumerate().map(one).collect()
+    }
+
+    #[test]
+    fn the_weakest_that_cannot_be_told_from_the_best_is_taken() {
+        assert_eq!(weakest_good(&tried(&[0.9, 0.6, 0.5, 0.51, 0.52, 0.6])), 4);
+        assert_eq!(weakest_good(&tried(&[0.5])), 0);
+        assert!(!enough(&tried(&[0.9, 0.5, 0.6])) && enough(&tried(&[0.9, 0.5, 0.6, 0.7])));
+    }
+
+    #[test]
+    fn what_was_tried_survives_a_state() {
+        let (mut state, all) = (State::default(), tried(&[0.3, 0.2]));
+        set_tried(&mut state, &all);
+        assert_eq!(tried_of(&state), all);
+    }
+}

@@ -1,0 +1,140 @@
+//! Features with their classes.
+
+use lorgnette_kernels::Pool;
+
+/// Rows of features, and what each row's photo shows.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Examples {
+    width: usize,
+    features: Vec<f32>,
+    truth: Vec<Vec<usize>>,
+    photos: Vec<usize>,
+}
+
+impl Examples {
+    /// `features` has a row of `width` values for each of `truth`, the classes.
+    ///
+    /// # Panics
+    /// If it has not.
+    #[must_use]
+    pub fn new(width: usize, features: Vec<f32>, truth: Vec<Vec<usize>>) -> Self {
+        assert_eq!(features.len(), width * truth.len(), "a row of features for each example");
+        let photos = (0..truth.len()).collect();
+        Self { width, features, truth, photos }
+    }
+
+    /// The same examples, of which some are copies: those with the same number are of the same photo, and are held out
+    /// together.
+    ///
+    /// # Panics
+    /// If there is not a number for each.
+    #[must_use]
+    pub fn of_photos(self, photos: Vec<usize>) -> Self {
+        assert_eq!(photos.len(), self.len(), "a photo for each example");
+        Self { photos, ..self }
+    }
+
+    /// The number of the photo that each is of.
+    #[must_use]
+    pub fn photos(&self) -> &[usize] {
+        &self.photos
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.truth.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.truth.is_empty()
+    }
+
+    /// Features of each.
+    #[must_use]
+    pub fn width(&self) -> usize {
+        self.width
+    }
+
+    /// All features, row by row.
+    #[must_use]
+    pub fn features(&self) -> &[f32] {
+        &self.features
+    }
+
+    /// The features of one.
+    #[must_use]
+    pub fn row(&self, index: usize) -> &[f32] {
+        &self.features[index * self.width..][..self.width]
+    }
+
+    /// What each shows.
+    #[must_use]
+    pub fn truth(&self) -> &[Vec<usize>] {
+        &self.truth
+    }
+
+    /// Only those of these numbers, in this order.
+    #[must_use]
+    pub fn picked(&self, numbers: &[usize]) -> Self {
+        let features = numbers.iter().flat_map(|&i| self.row(i)).copied().collect();
+        let truth = numbers.iter().map(|&i| self.truth[i].clone()).collect();
+        let photos = numbers.iter().map(|&i| self.photos[i]).collect();
+        Self { width: self.width, features, truth, photos }
+    }
+
+    /// How much each class weighs so that all weigh the same, 1 on average over the examples.
+    pub(super) fn balanced_weights(&self, classes: usize) -> Vec<f64> {
+        let mut counts = vec![0usize; classes];
+        self.truth.iter().flatten().for_each(|&class| counts[class] += 1);
+        let (all, present) = (counts.iter().sum::<usize>() as f64, counts.iter().filter(|&&n| n > 0).count() as f64);
+        counts.iter().map(|&n| if n == 0 { 0.0 } else { all / (present * n as f64) }).collect()
+    }
+}
+
+/// What features are shifted and multiplied by before they are trained on: all by the same factor, so that a penalty
+/// weighs them as they are.
+#[derive(Clone, Debug)]
+pub(super) struct Scaling {
+    pub(super) means: Vec<f64>,
+    pub(super) factor: f64,
+}
+
+impl Scaling {
+    /// That centres each feature, and makes the mean square deviation of all of them 1.
+    pub(super) fn of(examples: &Examples) -> Self {
+        let (width, count) = (examples.width(), examples.len().max(1) as f64);
+        let mut means = vec![0.0; width];
+        for row in examples.features().chunks_exact(width) {
+            means.iter_mut().zip(row).for_each(|(mean, &x)| *mean += f64::from(x));
+        }
+        means.iter_mut().for_each(|mean| *mean /= count);
+        let deviations =
+            |row: &[f32]| -> f64 { row.iter().zip(&means).map(|(&x, mean)| (f64::from(x) - mean).powi(2)).sum() };
+        let squares: f64 = examples.features().chunks_exact(width).map(deviations).sum();
+        let variance = squares / (count * width as f64);
+        let factor = if variance > 0.0 { variance.sqrt().recip() } else { 1.0 };
+        Self { means, factor }
+    }
+
+    /// The examples, scaled.
+    pub(super) fn apply(&self, examples: &Examples, pool: &Pool) -> Examples {
+        const ROWS: usize = 256;
+        let width = examples.width();
+        let mut features = vec![0.0; examples.features().len()];
+        let parts: Vec<_> = features.chunks_mut(ROWS * width).map(std::sync::Mutex::new).collect();
+        pool.run(parts.len(), &|_, index| {
+            let mut part = parts[index].lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            let from = &examples.features()[index * ROWS * width..][..part.len()];
+            for (to, from) in part.chunks_exact_mut(width).zip(from.chunks_exact(width)) {
+                for ((to, &x), mean) in to.iter_mut().zip(from).zip(&self.means) {
+                    *to = ((f64::from(x) - mean) * self.factor) as f32;
+                }
+            }
+        });
+        drop(parts);
+        Examples { width, features, truth: examples.truth().to_vec(), photos: examples.photos.clone() }
+    }
+}

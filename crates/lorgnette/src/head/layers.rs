@@ -1,0 +1,128 @@
+//! A head's weights, and what they say of features.
+
+use lorgnette_kernels::{Level, Pool};
+use lorgnette_net::Tensor;
+use lorgnette_net::head::{Answer, Head, Layer};
+
+use super::examples::{Examples, Scaling};
+use super::product::{Packed, Sum};
+
+/// A fully connected layer: `y = x · weights + biases`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DenseLayer {
+    /// `[inputs][outputs]`, row by row.
+    pub weights: Vec<f32>,
+    /// One for each output.
+    pub biases: Vec<f32>,
+}
+
+impl DenseLayer {
+    /// All zeros.
+    #[must_use]
+    pub fn zeros(inputs: usize, outputs: usize) -> Self {
+        Self { weights: vec![0.0; inputs * outputs], biases: vec![0.0; outputs] }
+    }
+
+    /// How many values it gives.
+    #[must_use]
+    pub fn outputs(&self) -> usize {
+        self.biases.len()
+    }
+
+    /// How many values it reads.
+    #[must_use]
+    pub fn inputs(&self) -> usize {
+        self.weights.len() / self.biases.len().max(1)
+    }
+
+    /// The layer that does to features what this one does to scaled ones.
+    pub(super) fn unscaled(&self, scaling: &Scaling) -> Self {
+        let outputs = self.outputs();
+        let mut biases: Vec<f64> = self.biases.iter().map(|&b| f64::from(b)).collect();
+        let mut weights = Vec::with_capacity(self.weights.len());
+        for (row, mean) in self.weights.chunks_exact(outputs).zip(&scaling.means) {
+            for (bias, &w) in biases.iter_mut().zip(row) {
+                let w = f64::from(w) * scaling.factor;
+                *bias -= mean * w;
+                weights.push(w as f32);
+            }
+        }
+        Self { weights, biases: biases.into_iter().map(|b| b as f32).collect() }
+    }
+
+    fn tensors(&self) -> Layer {
+        Layer {
+            weights: Tensor::from_f32(&[self.inputs(), self.outputs()], self.weights.clone()),
+            biases: Tensor::from_f32(&[self.outputs()], self.biases.clone()),
+        }
+    }
+
+    fn apply(&self, rows: &[f32], (level, pool): (Level, &Pool)) -> Vec<f32> {
+        let (inputs, outputs) = (self.inputs(), self.outputs());
+        let count = rows.len() / inputs.max(1);
+        let packed = Packed::new(&self.weights, [inputs, outputs], false, level, pool);
+        let mut out = vec![0.0; count * outputs];
+        packed.multiply(&Sum { left: rows, rows: count, bias: Some(&self.biases), added: None }, &mut out, pool);
+        out
+    }
+}
+
+/// A head: one layer, or a hidden one with ReLU before it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Layers {
+    /// The hidden one.
+    pub hidden: Option<DenseLayer>,
+    /// The one that gives a score for each class.
+    pub last: DenseLayer,
+}
+
+impl Layers {
+    /// The scores of rows of features, a row for each.
+    #[must_use]
+    pub fn scores(&self, features: &[f32], level: Level, pool: &Pool) -> Vec<f32> {
+        let with = (level, pool);
+        match &self.hidden {
+            None => self.last.apply(features, with),
+            Some(hidden) => {
+                let mut inner = hidden.apply(features, with);
+                inner.iter_mut().for_each(|value| *value = value.max(0.0));
+                self.last.apply(&inner, with)
+            }
+        }
+    }
+
+    /// The probabilities of examples, a row of one for each class.
+    #[must_use]
+    pub fn probabilities(&self, examples: &Examples, answer: Answer, level: Level, pool: &Pool) -> Vec<Vec<f32>> {
+        let scores = self.scores(examples.features(), level, pool);
+        scores.chunks_exact(self.last.outputs()).map(|scores| probabilities(scores, answer)).collect()
+    }
+
+    /// The head of a network that reads these features.
+    #[must_use]
+    pub fn head(&self, features: &str, answer: Answer) -> Head {
+        let hidden = self.hidden.as_ref().map(DenseLayer::tensors);
+        Head { features: features.into(), hidden, last: self.last.tensors(), answer }
+    }
+
+    /// With scores divided by a temperature.
+    #[must_use]
+    pub fn cooled(mut self, temperature: f64) -> Self {
+        let all = self.last.weights.iter_mut().chain(&mut self.last.biases);
+        all.for_each(|value| *value = (f64::from(*value) / temperature) as f32);
+        self
+    }
+}
+
+/// Probabilities from scores, in double precision.
+pub(super) fn probabilities(scores: &[f32], answer: Answer) -> Vec<f32> {
+    match answer {
+        Answer::Sigmoid => scores.iter().map(|&z| (1.0 / (1.0 + f64::from(-z).exp())) as f32).collect(),
+        Answer::Softmax => {
+            let largest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let powers: Vec<f64> = scores.iter().map(|&z| f64::from(z - largest).exp()).collect();
+            let sum: f64 = powers.iter().sum();
+            powers.into_iter().map(|power| (power / sum) as f32).collect()
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! The limited-memory BFGS method (Nocedal and Wright, "Numerical optimization", second edition, algorithms 7.4 and 3.1):
+//! finds where a smooth function is smallest, from its values and gradients.
+
+use std::collections::VecDeque;
+
+/// Pairs of steps and gradient changes that stand for the curvature.
+const PAIRS: usize = 10;
+/// A step must win this share of what the slope promises (Armijo's condition).
+const SUFFICIENT: f64 = 1e-4;
+/// Shorter steps than so many halvings make no difference any more.
+const MOST_CUTS: usize = 25;
+
+/// A function's value and gradient at a place.
+pub(super) type Function<'a> = dyn FnMut(&[f64]) -> (f64, Vec<f64>) + 'a;
+
+/// A descent under way.
+#[derive(Clone, Debug)]
+pub(super) struct Descent {
+    pub(super) place: Vec<f64>,
+    pub(super) value: f64,
+    pub(super) gradient: Vec<f64>,
+    /// Steps, and how they changed the gradient; the latest last.
+    pub(super) pairs: VecDeque<(Vec<f64>, Vec<f64>)>,
+}
+
+impl Descent {
+    /// From a place on.
+    pub(super) fn from(place: Vec<f64>, function: &mut Function<'_>) -> Self {
+        let (value, gradient) = function(&place);
+        Self { place, value, gradient, pairs: VecDeque::new() }
+    }
+
+    /// One step downwards; `false` if there is none, and the place stays as it is. The last place that `function` was
+    /// asked about is the new one.
+    pub(super) fn step(&mut self, function: &mut Function<'_>) -> bool {
+        let mut direction = self.direction();
+        let mut slope = dot(&direction, &self.gradient);
+        if slope >= 0.0 {
+            // Rounding has spoilt the curvature: begin again, straight down.
+            self.pairs.clear();
+            direction = self.gradient.iter().map(|g| -g).collect();
+            slope = dot(&direction, &self.gradient);
+        }
+        // Without curvature nothing says how long a step is.
+        let first = if self.pairs.is_empty() { (-slope).sqrt().recip().min(1.0) } else { 1.0 };
+        let mut length = first;
+        for _ in 0..MOST_CUTS {
+            let place: Vec<f64> = self.place.iter().zip(&direction).map(|(x, d)| x + length * d).collect();
+            let (value, gradient) = function(&place);
+            if value <= self.value + SUFFICIENT * length * slope {
+                self.remember(&place, &gradient);
+                (self.place, self.value, self.gradient) = (place, value, gradient);
+                return true;
+            }
+            // Where the parabola through what is known is lowest, if that is a sensible place.
+            let lowest = -slope * length * length / (2.0 * (value - self.value - slope * length));
+            length = if lowest.is_finite() { lowest.clamp(0.1 * length, 0.5 * length) } else { 0.1 * length };
+        }
+        false
+    }
+
+    fn remember(&mut self, place: &[f64], gradient: &[f64]) {
+        let step: Vec<f64> = place.iter().zip(&self.place).map(|(a, b)| a - b).collect();
+        let change: Vec<f64> = gradient.iter().zip(&self.gradient).map(|(a, b)| a - b).collect();
+        // Only upward curvature is of use.
+        if dot(&step, &change) > 1e-10 * dot(&change, &change).sqrt() * dot(&step, &step).sqrt() {
+            self.pairs.push_back((step, change));
+            if self.pairs.len() > PAIRS {
+                self.pairs.pop_front();
+            }
+        }
+    }
+
+    /// Where to go: the gradient, turned by the inverse of the curvature (the two loops).
+    fn direction(&self) -> Vec<f64> {
+        let mut direction: Vec<f64> = self.gradient.iter().map(|g| -g).collect();
+        let mut shares = Vec::with_capacity(self.pairs.len());
+        for (step, change) in self.pairs.iter().rev() {
+            let share = dot(step, &direction) / dot(step, change);
+            add(&mut direction, -share, change);
+            shares.push(share);
+        }
+        if let Some((step, change)) = self.pairs.back() {
+            let scale = dot(step, change) / dot(change, change);
+            direction.iter_mut().for_each(|d| *d *= scale);
+        }
+        for ((step, change), share) in self.pairs.iter().zip(shares.into_iter().rev()) {
+            let back = dot(change, &direction) / dot(step, change);
+            add(&mut direction, share - back, step);
+        }
+        direction
+    }
+}
+
+fn dot(a: &[f64], b: &[f64]) -> f64 {
+    // Eight sums, so that the additions of one need not wait for those of another.
+    let (wholes_a, rest_a) = a.as_chunks::<8>();
+    let (wholes_b, rest_b) = b.as_chunks::<8>();
+    let mut sums = [0.0; 8];
+    for (a, b) in wholes_a.iter().zip(wholes_b) {
+        for lane in 0..8 {
+            sums[lane] += a[lane] * b[lane];
+        }
+    }
+    sums.iter().sum::<f64>() + rest_a.iter().zip(rest_b).map(|(a, b)| a * b).sum::<f64>()
+}
+
+fn add(to: &mut [f64], factor: f64, from: &[f64]) {
+    to.iter_mut().zip(from).for_each(|(to, from)| *to += factor * from);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rosenbrock's valley, in four dimensions.
+    fn valley(x: &[f64]) -> (f64, Vec<f64>) {
+        let mut gradient = vec![0.0; x.len()];
+        let mut value = 0.0;
+        for i in 0..x.len() - 1 {
+            let (a, b) = (x[i + 1] - x[i] * x[i], 1.0 - x[i]);
+            value += 100.0 * a * a + b * b;
+            gradient[i] += -400.0 * a * x[i] - 2.0 * b;
+            gradient[i + 1] += 200.0 * a;
+        }
+        (value, gradient)
+    }
+
+    #[test]
+    fn it_finds_the_bottom_of_the_valley() {
+        let mut descent = Descent::from(vec![-1.2, 1.0, -0.5, 2.0], &mut valley);
+        let mut steps = 0;
+        while descent.value > 1e-12 && descent.step(&mut valley) {
+            steps += 1;
+        }
+        assert!(steps < 100, "{steps} steps");
+        assert!(descent.place.iter().all(|x| (x - 1.0).abs() < 1e-5), "{:?}", descent.place);
+    }
+
+    #[test]
+    fn at_the_bottom_there_is_no_step() {
+        let mut bowl = |x: &[f64]| (x[0] * x[0], vec![2.0 * x[0]]);
+        let mut descent = Descent::from(vec![3.0], &mut bowl);
+        while descent.step(&mut bowl) && descent.value > 0.0 {}
+        assert!(descent.place[0].abs() < 1e-6);
+    }
+}

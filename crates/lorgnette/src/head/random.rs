@@ -1,0 +1,76 @@
+//! Random numbers that depend on nothing but a seed and a place.
+
+/// Numbers by SplitMix64 (Steele, Lea, Flood 2014, "Fast splittable pseudorandom number generators").
+pub(super) struct Random(u64);
+
+impl Random {
+    /// The numbers of a place in a seed's space, such as an epoch.
+    pub(super) fn at(seed: u64, place: u64) -> Self {
+        let mut random = Self(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ place.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        // Neighbouring seeds must not begin alike.
+        random.next();
+        random
+    }
+
+    pub(super) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// From 0 up to, not including, 1.
+    pub(super) fn unit(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1u64 << 53) as f64
+    }
+
+    /// One of `count` numbers from 0.
+    pub(super) fn below(&mut self, count: usize) -> usize {
+        (self.unit() * count as f64) as usize
+    }
+
+    /// Of a normal distribution of deviation 1 (Box and Muller 1958), drawn again beyond two deviations, as TensorFlow's
+    /// `truncated_normal` does it.
+    pub(super) fn truncated_normal(&mut self) -> f64 {
+        loop {
+            let (radius, angle) = ((-2.0 * (1.0 - self.unit()).ln()).sqrt(), std::f64::consts::TAU * self.unit());
+            let drawn = radius * angle.cos();
+            if drawn.abs() <= 2.0 {
+                return drawn;
+            }
+        }
+    }
+
+    /// The numbers from 0 in a random order (Fisher and Yates).
+    pub(super) fn order(&mut self, count: usize) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..count).collect();
+        for last in (1..count).rev() {
+            order.swap(last, self.below(last + 1));
+        }
+        order
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Random;
+
+    #[test]
+    fn an_order_has_every_number_once_and_seeds_differ() {
+        let mut order = Random::at(1, 2).order(100);
+        assert_ne!(order, Random::at(1, 3).order(100));
+        assert_eq!(order, Random::at(1, 2).order(100));
+        order.sort_unstable();
+        assert!(order.iter().copied().eq(0..100));
+    }
+
+    #[test]
+    fn a_normal_distribution_is_one() {
+        let mut random = Random::at(5, 0);
+        let drawn: Vec<f64> = (0..100_000).map(|_| random.truncated_normal()).collect();
+        let mean = drawn.iter().sum::<f64>() / 1e5;
+        let variance = drawn.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / 1e5;
+        // The variance of a normal distribution cut off at two deviations is 0.774.
+        assert!(mean.abs() < 0.02 && (variance - 0.774).abs() < 0.02 && drawn.iter().all(|x| x.abs() <= 2.0));
+    }
+}

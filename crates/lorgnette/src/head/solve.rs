@@ -1,0 +1,220 @@
+//! The default: one layer by L-BFGS on all examples at once, with the penalty that was [chosen](super::choose), from zero.
+//!
+//! Many validation photos also say which epoch is the best, and when to stop. Of a few, that would be chance: then the
+//! training goes on to where the penalty leads.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use super::choose::{Chosen, choose, set_tried};
+use super::examples::{Examples, Scaling};
+use super::layers::{DenseLayer, Layers};
+use super::lbfgs::Descent;
+use super::objective::{Criterion, Measured, Objective};
+use super::state::State;
+use super::{ClassWeights, HeadError, Task, Trained, Tried, Watch};
+use crate::judge::Epoch;
+
+/// A penalised loss that falls by a smaller share than this has arrived.
+const ARRIVED: f64 = 1e-6;
+/// With fewer validation photos, the best epoch is chance.
+const ENOUGH: usize = 500;
+
+pub(super) fn train(task: &Task<'_>, from: Option<State>, watch: &mut dyn Watch) -> Result<Trained, HeadError> {
+    let solving = Solving::new(task);
+    let from = from.unwrap_or_default();
+    let (penalty, tried) = match task.options.penalty {
+        Some(penalty) => (penalty, Vec::new()),
+        None => match choose(&solving, &from, watch) {
+            Chosen::Penalty(penalty, tried) => (penalty, tried),
+            Chosen::Interrupted(place, tried) => return Ok(solving.interrupted(&place, tried)),
+        },
+    };
+    Ok(solving.solve(penalty, tried, &from, watch))
+}
+
+/// A task, its examples scaled.
+pub(super) struct Solving<'a> {
+    pub(super) task: &'a Task<'a>,
+    scaling: Scaling,
+    pub(super) training: Examples,
+    pub(super) validation: Examples,
+    criterion: Criterion,
+    plain: Criterion,
+}
+
+impl<'a> Solving<'a> {
+    fn new(task: &'a Task<'a>) -> Self {
+        let scaling = Scaling::of(task.training);
+        let plain = Criterion { classes: task.classes, answer: task.options.answer, smoothing: 0.0, weights: None };
+        let balanced = task.options.class_weights == ClassWeights::Balanced;
+        let weights = balanced.then(|| task.training.balanced_weights(task.classes));
+        let criterion = Criterion { smoothing: task.options.label_smoothing, weights, ..plain.clone() };
+        let scaled = |examples| scaling.apply(examples, task.pool);
+        let (training, validation) = (scaled(task.training), scaled(task.validation));
+        Self { task, scaling, training, validation, criterion, plain }
+    }
+
+    /// Whether validation photos are so many that they can choose alone.
+    pub(super) fn has_enough_validation(&self) -> bool {
+        self.validation.len() >= ENOUGH
+    }
+
+    /// How many weights and biases there are.
+    pub(super) fn parameters(&self) -> usize {
+        (self.training.width() + 1) * self.task.classes
+    }
+
+    fn objective<'o>(&'o self, examples: &'o Examples, criterion: &'o Criterion) -> Objective<'o> {
+        Objective { examples, criterion, level: self.task.level, pool: self.task.pool }
+    }
+
+    fn validated(&self, place: &[f64]) -> Measured {
+        self.objective(&self.validation, &self.plain).measure(&narrowed(place))
+    }
+
+    /// The penalised loss and its gradient; `measured` is what was measured last.
+    pub(super) fn function<'f>(
+        &'f self,
+        examples: &'f Examples,
+        penalty: f64,
+        measured: &'f mut Measured,
+    ) -> impl FnMut(&[f64]) -> (f64, Vec<f64>) + 'f {
+        let objective = self.objective(examples, &self.criterion);
+        let weights = self.training.width() * self.task.classes;
+        move |place: &[f64]| {
+            let (found, mut gradient) = objective.gradient(&narrowed(place));
+            let squares: f64 = place[..weights].iter().map(|w| w * w).sum();
+            gradient.iter_mut().zip(&place[..weights]).for_each(|(g, w)| *g += penalty * w);
+            *measured = Measured { loss: found.loss + 0.5 * penalty * squares, ..found };
+            (measured.loss, gradient)
+        }
+    }
+
+    /// Trains with a penalty, from zero.
+    fn solve(&self, penalty: f64, tried: Vec<Tried>, from: &State, watch: &mut dyn Watch) -> Trained {
+        let mut measured = Measured::default();
+        let mut run = Run::from(from);
+        let mut interrupted = false;
+        let mut started = Instant::now();
+        let mut descent = {
+            let mut function = self.function(&self.training, penalty, &mut measured);
+            descent_of(from).unwrap_or_else(|| Descent::from(vec![0.0; self.parameters()], &mut function))
+        };
+        if run.best.is_empty() {
+            run.best.clone_from(&descent.place);
+        }
+        while !run.arrived && run.epochs.len() < self.task.options.epochs {
+            if !watch.goes_on() {
+                interrupted = true;
+                break;
+            }
+            let before = descent.value;
+            let moved = descent.step(&mut self.function(&self.training, penalty, &mut measured));
+            if !moved {
+                break;
+            }
+            let validation = self.validated(&descent.place);
+            let epoch = Epoch {
+                epoch: run.epochs.len() + 1,
+                seconds: started.elapsed().as_secs_f64(),
+                training_accuracy: measured.accuracy,
+                training_loss: measured.loss,
+                validation_accuracy: validation.accuracy,
+                validation_loss: validation.loss,
+            };
+            started = Instant::now();
+            run.note(epoch, &descent.place, self.has_enough_validation());
+            let waited = run.epochs.len() - run.best_epoch >= self.task.options.patience.max(1);
+            let stale = self.has_enough_validation() && waited;
+            run.arrived = stale || before - descent.value < ARRIVED * before.abs();
+            watch.epoch(&epoch);
+            watch.stands(&|| self.solving_state(&tried, &descent, &run));
+        }
+        let layers = self.layers(&run.best);
+        let Run { epochs, best_epoch, .. } = run;
+        Trained { layers, epochs, best_epoch, penalty: Some(penalty), tried, interrupted }
+    }
+
+    fn solving_state(&self, tried: &[Tried], descent: &Descent, run: &Run) -> State {
+        let mut state = State { epochs: run.epochs.clone(), ..State::default() };
+        set_tried(&mut state, tried);
+        state.arrays.insert("place".into(), descent.place.clone());
+        state.arrays.insert("gradient".into(), descent.gradient.clone());
+        state.arrays.insert("best".into(), run.best.clone());
+        state.set("value", descent.value);
+        state.set("best_epoch", run.best_epoch as f64);
+        state.set("best_loss", run.best_loss);
+        state.set("arrived", f64::from(u8::from(run.arrived)));
+        state.set("pairs", descent.pairs.len() as f64);
+        for (number, (step, change)) in descent.pairs.iter().enumerate() {
+            state.arrays.insert(format!("step {number}"), step.clone());
+            state.arrays.insert(format!("change {number}"), change.clone());
+        }
+        state
+    }
+
+    fn interrupted(&self, place: &[f64], tried: Vec<Tried>) -> Trained {
+        let (layers, epochs) = (self.layers(place), Vec::new());
+        Trained { layers, epochs, best_epoch: 0, penalty: None, tried, interrupted: true }
+    }
+
+    /// The layer of a place, for features as they are.
+    fn layers(&self, place: &[f64]) -> Layers {
+        let Layers { last, .. } = self.scaled_layers(place);
+        Layers { hidden: None, last: last.unscaled(&self.scaling) }
+    }
+
+    /// The layer of a place, for scaled features.
+    pub(super) fn scaled_layers(&self, place: &[f64]) -> Layers {
+        let (weights, biases) = place.split_at(self.training.width() * self.task.classes);
+        Layers { hidden: None, last: DenseLayer { weights: narrowed(weights), biases: narrowed(biases) } }
+    }
+}
+
+/// The epochs so far, and the best of them.
+#[derive(Debug)]
+struct Run {
+    epochs: Vec<Epoch>,
+    best: Vec<f64>,
+    best_epoch: usize,
+    best_loss: f64,
+    arrived: bool,
+}
+
+impl Run {
+    fn from(state: &State) -> Self {
+        Self {
+            epochs: state.epochs.clone(),
+            best: state.arrays.get("best").cloned().unwrap_or_default(),
+            best_epoch: state.number("best_epoch").unwrap_or(0.0) as usize,
+            best_loss: state.number("best_loss").unwrap_or(f64::INFINITY),
+            arrived: state.number("arrived") == Some(1.0),
+        }
+    }
+
+    /// Notes an epoch; the best one is kept, or the last.
+    fn note(&mut self, epoch: Epoch, place: &[f64], keeps_best: bool) {
+        self.epochs.push(epoch);
+        if !keeps_best || epoch.validation_loss < self.best_loss {
+            self.best.clear();
+            self.best.extend_from_slice(place);
+            (self.best_epoch, self.best_loss) = (epoch.epoch, epoch.validation_loss);
+        }
+    }
+}
+
+fn descent_of(state: &State) -> Option<Descent> {
+    let array = |name: &str| state.arrays.get(name).cloned();
+    let pair = |number: usize| Some((array(&format!("step {number}"))?, array(&format!("change {number}"))?));
+    Some(Descent {
+        place: array("place")?,
+        value: state.number("value")?,
+        gradient: array("gradient")?,
+        pairs: (0..state.number("pairs")? as usize).map(pair).collect::<Option<VecDeque<_>>>()?,
+    })
+}
+
+fn narrowed(values: &[f64]) -> Vec<f32> {
+    values.iter().map(|&value| value as f32).collect()
+}

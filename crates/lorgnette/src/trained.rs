@@ -1,0 +1,135 @@
+//! A trained model on disk: a folder that [`Model::open`] takes like any other model.
+//!
+//! ```text
+//! model.json       what it is: classes, the network beneath, preprocessing, how it was trained, what it scored
+//! weights.npy      the classification layer, [features, classes], and biases.npy, [classes]; of a hidden layer,
+//!                  hidden_weights.npy and hidden_biases.npy: NumPy reads them
+//! labels.txt       the classes, one a line
+//! split.csv        every photo: path, SHA-256 of its content, classes, split
+//! ```
+//! The network beneath stays where it is: the folder says where that was, and by what it is known again.
+
+mod base;
+mod card;
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use lorgnette_net::head::{Answer, Head, Layer};
+use lorgnette_net::{Tensor, npy};
+
+use crate::error::{Error, Result};
+use crate::labels::Labels;
+use crate::model::{Model, ModelOptions};
+
+pub use base::Base;
+pub use card::{BaseCard, Card, DataCard, FORMAT, Shape, SplitCounts, TrainingCard, VERSION};
+
+/// The file that makes a folder a trained model.
+pub const CARD: &str = "model.json";
+/// The file of its classes.
+pub const LABELS: &str = "labels.txt";
+/// The file of its photos.
+pub const SPLIT: &str = "split.csv";
+
+/// A trained model: what is in its folder.
+#[derive(Clone, Debug)]
+pub struct TrainedModel {
+    /// What it is.
+    pub card: Card,
+    /// Its layers.
+    pub head: Head,
+}
+
+impl TrainedModel {
+    /// Whether a folder holds a trained model.
+    #[must_use]
+    pub fn is_in(folder: &Path) -> bool {
+        folder.join(CARD).is_file()
+    }
+
+    /// Reads a folder. The network beneath is not opened.
+    ///
+    /// # Errors
+    /// If it is no trained model, or damaged.
+    pub fn read(folder: &Path) -> Result<Self> {
+        let card = Card::read(&folder.join(CARD))?;
+        let layer = |prefix: &str| -> Result<Layer> {
+            let tensor = |name: &str| read_array(&folder.join(format!("{prefix}{name}.npy")));
+            Ok(Layer { weights: tensor("weights")?, biases: tensor("biases")? })
+        };
+        let hidden = card.hidden.map(|_| layer("hidden_")).transpose()?;
+        let head = Head { features: card.base.features.clone(), hidden, last: layer("")?, answer: card.answer() };
+        let classes = card.classes.len();
+        let fits = head.last.biases.shape() == [classes] && head.last.weights.shape().get(1) == Some(&classes);
+        if !fits || head.last.weights.shape().len() != 2 {
+            let shape = head.last.weights.shape();
+            let what = format!("its weights, of shape {shape:?}, are not those of its {classes} classes");
+            return Err(wrong(folder, what));
+        }
+        Ok(Self { card, head })
+    }
+
+    /// Writes the folder; the card comes last, so that what is there is whole.
+    ///
+    /// # Errors
+    /// What the system refuses.
+    pub fn write(&self, folder: &Path) -> Result<()> {
+        let io = |source| failed(folder, source);
+        fs::create_dir_all(folder).map_err(io)?;
+        let hidden = self.head.hidden.iter().map(|layer| ("hidden_", layer));
+        for (prefix, layer) in hidden.chain([("", &self.head.last)]) {
+            for (name, tensor) in [("weights", &layer.weights), ("biases", &layer.biases)] {
+                replace(&folder.join(format!("{prefix}{name}.npy")), &npy::write(tensor))?;
+            }
+        }
+        replace(&folder.join(LABELS), labels_text(&self.card.classes).as_bytes())?;
+        replace(&folder.join(CARD), &self.card.to_json())
+    }
+
+    /// Opens the network beneath and puts the head on it.
+    ///
+    /// # Errors
+    /// If the network is not where it was, or is another one now; as [`Model::open`].
+    pub fn open(&self, folder: &Path, options: &ModelOptions) -> Result<Model> {
+        let base = self.card.base.open(folder, &self.card.shape, options)?;
+        base.with_head(&self.card.name, self.head.clone(), Labels::from_names(&self.card.classes), &self.card)
+    }
+}
+
+/// One a line: what ends a line in a name becomes a space.
+fn labels_text(classes: &[String]) -> String {
+    classes.iter().map(|class| class.replace(['\n', '\r'], " ") + "\n").collect()
+}
+
+fn read_array(path: &Path) -> Result<Tensor> {
+    let bytes = fs::read(path).map_err(|source| failed(path, source))?;
+    let tensor = npy::read(&bytes).map_err(|what| wrong(path, what))?;
+    Ok(Tensor::from_f32(tensor.shape(), tensor.to_f32()))
+}
+
+/// Writes a file under another name, which it loses when it is whole.
+///
+/// # Errors
+/// What the system refuses.
+pub fn replace(path: &Path, content: &[u8]) -> Result<()> {
+    let part = PathBuf::from([path.as_os_str(), ".part".as_ref()].join("".as_ref()));
+    fs::write(&part, content).and_then(|()| fs::rename(&part, path)).map_err(|source| failed(path, source))
+}
+
+fn failed(path: &Path, source: io::Error) -> Error {
+    Error::Network(lorgnette_net::Error::Io { path: path.into(), source })
+}
+
+fn wrong(path: &Path, what: impl Into<String>) -> Error {
+    Error::Network(lorgnette_net::Error::Format { path: path.into(), what: what.into() })
+}
+
+impl Card {
+    /// How scores become probabilities.
+    #[must_use]
+    pub fn answer(&self) -> Answer {
+        self.training.options.answer
+    }
+}

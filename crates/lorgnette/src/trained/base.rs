@@ -1,0 +1,191 @@
+//! Finding the network beneath a head again.
+
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use super::card::{BaseCard, Shape};
+use super::wrong;
+use crate::catalogue;
+use crate::dataset::Digest;
+use crate::error::{Error, Result};
+use crate::features::Extractor;
+use crate::home::Home;
+use crate::model::{Model, ModelOptions};
+
+/// Which network is meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Base {
+    /// The embedded one.
+    Embedded,
+    /// One of the catalogue, in the home.
+    Published(String),
+    /// Whatever [`Model::open`] takes.
+    File(PathBuf),
+}
+
+impl Base {
+    /// Opens it.
+    ///
+    /// # Errors
+    /// If it is not there; as [`Model::open`].
+    pub fn open(&self, options: &ModelOptions) -> Result<Model> {
+        match self {
+            #[cfg(feature = "embedded")]
+            Self::Embedded => Model::embedded(options),
+            #[cfg(not(feature = "embedded"))]
+            Self::Embedded => Err(gone("the embedded network", "this library was built without it")),
+            Self::File(path) => Model::open(path, options),
+            Self::Published(name) => {
+                let entry = catalogue::find(name)?;
+                let home = options.home.clone().or_else(Home::find);
+                let opened = home.and_then(|home| entry.open(&home, options));
+                opened.unwrap_or_else(|| Err(gone(name, &format!("fetch it with `lorgnette models pull {name}`"))))
+            }
+        }
+    }
+}
+
+fn gone(model: &str, what: &str) -> Error {
+    Error::Model { model: model.into(), what: what.into() }
+}
+
+impl BaseCard {
+    /// The card of a network that was opened with these options; `folder` is where the card will lie.
+    ///
+    /// # Errors
+    /// If a weight cannot be read.
+    pub fn new(
+        base: &Base,
+        options: &ModelOptions,
+        extractor: &Extractor,
+        width: usize,
+        folder: &Path,
+    ) -> Result<Self> {
+        let embedder = extractor.embedder();
+        let network = embedder.model().network();
+        let path = match base {
+            Base::File(path) => Some(std::path::absolute(path).unwrap_or_else(|_| path.clone())),
+            _ => None,
+        };
+        let stamp = path.as_deref().and_then(|path| stamp(path, network.file()));
+        let text = |path: &Path| path.to_string_lossy().into_owned();
+        Ok(Self {
+            name: embedder.model().name().into(),
+            kind: match base {
+                Base::Embedded => "embedded",
+                Base::Published(_) => "published",
+                Base::File(_) => "file",
+            }
+            .into(),
+            relative: path.as_deref().and_then(|path| relative(path, folder)).map(|path| text(&path)),
+            path: path.as_deref().map(text),
+            bytes: stamp.map(|(bytes, _)| bytes),
+            modified: stamp.map(|(_, modified)| modified),
+            net: options.net.clone(),
+            net_options: options.zoo.written(),
+            checkpoint: options.checkpoint.as_deref().map(text),
+            no_averages: options.no_averages,
+            input: options.input.clone(),
+            output: options.output.clone(),
+            features: embedder.end_point().into(),
+            width,
+            fingerprint: Digest(network.fingerprint(embedder.end_point())?).to_string(),
+        })
+    }
+
+    /// Which network it is of.
+    ///
+    /// # Errors
+    /// If its file is gone.
+    pub fn base(&self, folder: &Path) -> Result<Base> {
+        match self.kind.as_str() {
+            "embedded" => return Ok(Base::Embedded),
+            "published" => return Ok(Base::Published(self.name.clone())),
+            _ => {}
+        }
+        let there = |path: &PathBuf| path.exists() || with_index(path).exists();
+        let beside = self.relative.as_ref().map(|path| folder.join(path)).filter(there);
+        let known = beside.or_else(|| self.path.as_ref().map(PathBuf::from).filter(there));
+        known.map(Base::File).ok_or_else(|| {
+            let path = self.path.as_deref().unwrap_or("?");
+            wrong(folder, format!("the network it was trained on, {path}, is gone: put it back there"))
+        })
+    }
+
+    /// How the network was opened; what `options` say of threads and the like stays.
+    ///
+    /// # Errors
+    /// If the card names what this program does not know.
+    pub fn options(&self, shape: &Shape, options: &ModelOptions) -> Result<ModelOptions, String> {
+        let mut zoo = lorgnette_net::zoo::ZooOptions::default();
+        for option in &self.net_options {
+            zoo.set(option).map_err(|error| error.to_string())?;
+        }
+        Ok(ModelOptions {
+            size: options.size.or(Some([shape.height, shape.width])),
+            preprocess: Some(options.preprocess.map_or_else(|| shape.style(), Ok)?),
+            mean: options.mean.or(shape.mean),
+            scale: options.scale.or(shape.scale),
+            labels: None,
+            input: self.input.clone(),
+            output: self.output.clone(),
+            net: self.net.clone(),
+            zoo,
+            checkpoint: self.checkpoint.as_ref().map(PathBuf::from),
+            no_averages: self.no_averages,
+            ..options.clone()
+        })
+    }
+
+    /// Opens the network, and sees that it is the same.
+    pub(super) fn open(&self, folder: &Path, shape: &Shape, options: &ModelOptions) -> Result<Model> {
+        let options = self.options(shape, options).map_err(|what| wrong(&folder.join(super::CARD), what))?;
+        let base = self.base(folder)?;
+        let model = base.open(&options)?;
+        if let Base::File(path) = &base {
+            self.check(path, &model, folder)?;
+        }
+        Ok(model)
+    }
+
+    /// That a file has not changed is told by its length and time; else all of its weights are looked at.
+    fn check(&self, path: &Path, model: &Model, folder: &Path) -> Result<()> {
+        let now = stamp(path, model.network().file());
+        if now.is_some() && now == self.bytes.zip(self.modified) {
+            return Ok(());
+        }
+        if Digest(model.network().fingerprint(&self.features)?).to_string() == self.fingerprint {
+            return Ok(());
+        }
+        let path = path.display();
+        Err(wrong(folder, format!("it was trained on another network than {path} is now: train it again")))
+    }
+}
+
+/// Length and time of change of the file that stands for a model.
+fn stamp(path: &Path, file: Option<&Path>) -> Option<(u64, u64)> {
+    let candidates = [Some(path.to_owned()), Some(with_index(path)), file.map(Path::to_owned), file.map(with_index)];
+    let metadata =
+        candidates.into_iter().flatten().filter_map(|path| path.metadata().ok()).find(std::fs::Metadata::is_file)?;
+    let modified = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+    Some((metadata.len(), u64::try_from(modified.as_nanos()).ok()?))
+}
+
+fn with_index(prefix: &Path) -> PathBuf {
+    PathBuf::from([prefix.as_os_str(), ".index".as_ref()].join("".as_ref()))
+}
+
+/// A path as seen from a folder, if both have a root.
+fn relative(path: &Path, folder: &Path) -> Option<PathBuf> {
+    let folder = std::path::absolute(folder).ok()?;
+    let shared = path.components().zip(folder.components()).take_while(|(a, b)| a == b).count();
+    if shared == 0 {
+        return None;
+    }
+    let up = folder.components().skip(shared).map(|_| "..");
+    Some(
+        up.map(PathBuf::from)
+            .chain(path.components().skip(shared).map(|part| PathBuf::from(part.as_os_str())))
+            .collect(),
+    )
+}

@@ -1,0 +1,196 @@
+//! `model.json`: what a trained model is.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::{failed, wrong};
+use crate::error::Result;
+use crate::head::{Calibration, TrainOptions};
+use crate::model::Model;
+use crate::preprocess::{Preprocess, Style};
+
+/// What tells the file from others.
+pub const FORMAT: &str = "lorgnette-model";
+/// Counts changes of the format that older programs would misread.
+pub const VERSION: u32 = 1;
+
+/// All that is known of a trained model.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Card {
+    /// [`FORMAT`].
+    pub format: String,
+    /// [`VERSION`].
+    pub version: u32,
+    /// The version of Lorgnette that wrote it.
+    pub lorgnette: String,
+    /// Its name.
+    pub name: String,
+    /// The names of its classes, in the order of its outputs.
+    pub classes: Vec<String>,
+    /// Units of its hidden layer, if it has one.
+    pub hidden: Option<usize>,
+    /// The network beneath.
+    pub base: BaseCard,
+    /// How photos become its input.
+    pub shape: Shape,
+    /// What its probabilities are worth.
+    pub calibration: Option<Calibration>,
+    /// How it was trained.
+    pub training: TrainingCard,
+    /// On what.
+    pub data: DataCard,
+    /// How well it does, by name: `test_accuracy`, `validation_loss`, …
+    pub metrics: BTreeMap<String, f64>,
+}
+
+/// The network beneath a head.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct BaseCard {
+    /// Its name.
+    pub name: String,
+    /// `embedded`, `published` or `file`.
+    pub kind: String,
+    /// Where its file was.
+    pub path: Option<String>,
+    /// The same from the model's folder, for folders that move together.
+    pub relative: Option<String>,
+    /// The size of that file.
+    pub bytes: Option<u64>,
+    /// When that file was changed, in nanoseconds since 1970.
+    pub modified: Option<u64>,
+    /// The network of the zoo it was opened as, if that was said.
+    pub net: Option<String>,
+    /// How that was built, in TF-Slim's words.
+    pub net_options: Vec<String>,
+    /// The checkpoint that was named.
+    pub checkpoint: Option<String>,
+    /// Whether moving averages of weights were left out.
+    pub no_averages: bool,
+    /// The node that takes the picture, if that was said.
+    pub input: Option<String>,
+    /// The node that gave the answer, if that was said.
+    pub output: Option<String>,
+    /// The end point that the head reads.
+    pub features: String,
+    /// How many features it has.
+    pub width: usize,
+    /// SHA-256 of the operations and weights that the features depend on.
+    pub fingerprint: String,
+}
+
+/// How photos become the input.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Shape {
+    /// The style, by the name `--preprocess` takes.
+    pub preprocess: String,
+    /// Rows of the input.
+    pub height: usize,
+    /// Columns of the input.
+    pub width: usize,
+    /// Its channels.
+    pub channels: usize,
+    /// What was subtracted from each channel instead of the style's own, if that was said.
+    pub mean: Option<[f32; 3]>,
+    /// What was multiplied by, likewise.
+    pub scale: Option<f32>,
+}
+
+impl Shape {
+    /// A model's.
+    #[must_use]
+    pub fn of(model: &Model) -> Self {
+        let Preprocess { style, height, width, channels, mean, scale } = *model.preprocess();
+        Self { preprocess: style.name().into(), height, width, channels, mean, scale }
+    }
+
+    /// The style; an error's words if there is none of that name.
+    pub(super) fn style(&self) -> Result<Style, String> {
+        self.preprocess.parse().map_err(|error: crate::preprocess::UnknownStyle| error.to_string())
+    }
+}
+
+/// How a head was trained.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrainingCard {
+    /// The settings.
+    pub options: TrainOptions,
+    /// The L2 penalty it was trained with.
+    pub penalty: Option<f64>,
+    /// Epochs it took.
+    pub epochs: usize,
+    /// The epoch whose weights these are.
+    pub best_epoch: usize,
+    /// Distorted copies of each training photo.
+    pub copies: usize,
+    /// What was done to them, in words; empty for nothing.
+    pub distortions: String,
+    /// Whether it was stopped before its end.
+    pub interrupted: bool,
+}
+
+/// What a head was trained on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DataCard {
+    /// Photos of each split.
+    pub photos: SplitCounts,
+    /// Photos of each class, in the classes' order.
+    pub per_class: Vec<usize>,
+    /// Photos that were left out.
+    pub left_out: usize,
+    /// How the splits were made: `content`, `retrain`, or as folders or a list said.
+    pub split: String,
+    /// The share of validation photos asked for, in per cent.
+    pub validation_percentage: f64,
+    /// The share of test photos asked for, in per cent.
+    pub test_percentage: f64,
+    /// The seed they were dealt out with.
+    pub split_seed: u64,
+    /// SHA-256 of the list of photos' digests, classes and splits, in order of digest.
+    pub digest: String,
+}
+
+/// Photos of each split.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SplitCounts {
+    /// Weights were fitted to these.
+    pub training: usize,
+    /// Settings were chosen by these.
+    pub validation: usize,
+    /// The test accuracy is of these.
+    pub test: usize,
+}
+
+impl Card {
+    /// Reads the file.
+    pub(super) fn read(path: &Path) -> Result<Self> {
+        let bytes = fs::read(path).map_err(|source| failed(path, source))?;
+        #[derive(Deserialize)]
+        struct Start {
+            format: String,
+            version: u32,
+        }
+        let start: Start = serde_json::from_slice(&bytes)
+            .map_err(|error| wrong(path, format!("it is not the description of a trained model: {error}")))?;
+        if start.format != FORMAT {
+            return Err(wrong(path, format!("its format is '{}', not '{FORMAT}'", start.format)));
+        }
+        if start.version > VERSION {
+            let version = start.version;
+            return Err(wrong(
+                path,
+                format!("it is of version {version}; this program knows up to {VERSION}: update it"),
+            ));
+        }
+        serde_json::from_slice(&bytes).map_err(|error| wrong(path, error.to_string()))
+    }
+
+    /// The file's content.
+    pub(super) fn to_json(&self) -> Vec<u8> {
+        let mut json = serde_json::to_vec_pretty(self).expect("names and numbers can be written");
+        json.push(b'\n');
+        json
+    }
+}
