@@ -19,9 +19,10 @@ const STYLE: &str = include_str!("gallery/style.css");
 const QUALITY: u8 = 82;
 /// The most bytes of thumbnails on a page, as they are written.
 pub const MOST_BYTES: usize = 32 << 20;
-/// Hues of the boxes, in degrees: one for each thing that is asked for, far apart for the colour-blind too (blue, orange,
-/// bluish green, pink, yellow, sky blue: after Okabe and Ito, "Color Universal Design", 2008).
-const HUES: [&str; 6] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#f0e442", "#56b4e9"];
+/// Colours of the boxes: one for each thing that is asked for, far apart for the colour-blind too (blue, orange,
+/// bluish green, pink, sky blue after Okabe and Ito, "Color Universal Design", 2008; brown for their yellow, on which
+/// white letters cannot be read).
+const COLOURS: [&str; 6] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8c6d1f", "#56b4e9"];
 
 /// A page in the making: photos are added in their order.
 #[derive(Debug)]
@@ -167,7 +168,7 @@ impl Gallery {
 
     fn colour(&self, asked: &str) -> &'static str {
         let number = self.things.iter().position(|thing| thing == asked).unwrap_or(0);
-        HUES[number % HUES.len()]
+        COLOURS[number % COLOURS.len()]
     }
 }
 

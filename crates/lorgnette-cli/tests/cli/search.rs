@@ -9,7 +9,7 @@ use crate::program::{Ended, Folder, lorgnette};
 /// A library of a cat, a coffee and a rocket.
 fn indexed() -> Folder {
     let folder = Folder::new().with_photo("photos/cat.jpg", "chelsea.jpg").with_photo("photos/cup.jpg", "coffee.jpg");
-    let folder = folder.with_photo("photos/<b>rocket.jpg", "rocket.jpg");
+    let folder = folder.with_photo("photos/<i>rocket.jpg", "rocket.jpg");
     on(&folder, &["index", &folder.text("photos"), "--map-side", "320"]).well();
     folder
 }
@@ -36,7 +36,7 @@ fn photos_are_found_by_what_and_where() {
     assert_eq!(found(&folder, "date:<1990"), [""; 0]);
     let mut all = found(&folder, "NOT (date:<1990)");
     all.sort();
-    assert_eq!(all, ["<b>rocket.jpg", "cat.jpg", "cup.jpg"]);
+    assert_eq!(all, ["<i>rocket.jpg", "cat.jpg", "cup.jpg"]);
     // The words of a query may be several arguments.
     let ended = on(&folder, &["search", "Egyptian", "cat", "in", "middle"]).well();
     assert!(ended.out.contains("cat.jpg\n") && ended.out.contains("Egyptian cat"), "{}", ended.out);
@@ -78,8 +78,8 @@ fn tables_and_pages_are_written() {
     let page = folder.text("found.html");
     on(&folder, &["search", "rocket OR missile OR crane", "--html", &page]).well();
     let page = fs::read_to_string(page).unwrap();
-    assert!(page.contains("data:image/jpeg;base64,") && page.contains("&lt;b&gt;rocket.jpg"), "the photo is shown");
-    assert!(!page.contains("<b>rocket") && !page.contains("<script") && !page.contains("http"), "it stands alone");
+    assert!(page.contains("data:image/jpeg;base64,") && page.contains("&lt;i&gt;rocket.jpg"), "the photo is shown");
+    assert!(!page.contains("<i>rocket") && !page.contains("<script") && !page.contains("http"), "it stands alone");
     let photo = on(&folder, &["search", "cat", "--html", &folder.text("photos/cat.jpg")]);
     assert_eq!(photo.code, Some(2));
     assert!(photo.err.contains("end the name in .html"), "{}", photo.err);

@@ -160,8 +160,8 @@ impl Wanted {
         found.sort_by(|a, b| b[0].score.total_cmp(&a[0].score).then(a[0].seen.id.cmp(&b[0].seen.id)));
         let (score, how, met) = match count {
             None => {
-                let best = found.into_iter().next()?;
-                (best[0].score, self.how(&best), best)
+                let (score, how) = found.first().map(|best| (best[0].score, self.how(best)))?;
+                (score, how, Self::shown(found))
             }
             Some(count) => {
                 let found = distinct(&found);
@@ -173,6 +173,15 @@ impl Wanted {
         };
         let explanation = Explanation { condition: self.whole_text(count), score, how, parts: Vec::new() };
         Some(Verdict { explanation, met })
+    }
+
+    /// The best, and, if that is the photo as a whole, the best place of it too: people want to see where.
+    fn shown(found: Vec<Vec<Met>>) -> Vec<Met> {
+        let whole = found.iter().take_while(|met| met[0].whole).count();
+        let mut found = found.into_iter();
+        let best = found.next();
+        let place = if whole > 0 { found.nth(whole - 1) } else { None };
+        best.into_iter().chain(place).flatten().collect()
     }
 
     /// What each network says of the photo as a whole: the likeliest of its kinds, with the probability of all.

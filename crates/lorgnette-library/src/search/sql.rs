@@ -176,18 +176,20 @@ fn whole(wanted: &Wanted) -> Sql {
     compared(sql, "score", &wanted.probability)
 }
 
-/// Regions of a thing: id, photo, box and score.
+/// Regions of a thing: id, photo, box and score. Both sides of a relation are found before they are joined: SQLite would
+/// look for all of the second anew for each of the first.
 fn regions(wanted: &Wanted) -> Sql {
     let own = Sql::new("SELECT * FROM ").nest(own_regions(wanted)).then(" WHERE score > 0");
     let Some((relation, other)) = &wanted.related else { return own };
-    let best = Sql::new("SELECT a.id AS id, a.photo AS photo, a.x0 AS x0, a.x1 AS x1, a.y0 AS y0, a.y1 AS y1, ")
+    let best = Sql::new("WITH a AS MATERIALIZED ")
+        .nest(own)
+        .then(", b AS MATERIALIZED ")
+        .nest(regions(other))
+        .then(" SELECT a.id AS id, a.photo AS photo, a.x0 AS x0, a.x1 AS x1, a.y0 AS y0, a.y1 AS y1, ")
         .then("max(a.score * b.score * relation_fit(")
         .bind(relation_number(*relation))
-        .then(", a.x0, a.x1, a.y0, a.y1, b.x0, b.x1, b.y0, b.y1)) AS best FROM ")
-        .nest(own)
-        .then(" AS a JOIN ")
-        .nest(regions(other))
-        .then(" AS b ON b.photo = a.photo AND b.id <> a.id GROUP BY a.id HAVING best > 0");
+        .then(", a.x0, a.x1, a.y0, a.y1, b.x0, b.x1, b.y0, b.y1)) AS best FROM a CROSS JOIN b")
+        .then(" WHERE b.photo = a.photo AND b.id <> a.id GROUP BY a.id HAVING best > 0");
     Sql::new("SELECT id, photo, x0, x1, y0, y1, best AS score FROM ").nest(best)
 }
 
