@@ -50,10 +50,15 @@ def free_port():
 
 def fetch(url, seconds=60):
     """What a server answers, once it does."""
+    return fetch_bytes(url, seconds).decode()
+
+
+def fetch_bytes(url, seconds=60):
+    """The same, whatever it is."""
     until = time.time() + seconds
     while True:
         try:
-            return urllib.request.urlopen(url, timeout=30).read().decode()
+            return urllib.request.urlopen(url, timeout=30).read()
         except OSError:
             if time.time() > until:
                 raise

@@ -2,7 +2,7 @@
 
 use lorgnette_kernels::{
     Buffer, CONV_KERNELS, Clamp, Conv, ConvKernel, ConvShape, DEPTHWISE_KERNELS, Depthwise, DepthwiseKernel,
-    DepthwiseShape, Filter, Level, Map, Padding, Pool, Window, choose_conv, choose_depthwise,
+    DepthwiseShape, Filter, Level, Map, Padding, Pool, Window, candidates, choose_conv, choose_depthwise,
 };
 
 use crate::layers::{Layer, Work};
@@ -38,6 +38,26 @@ impl Trial {
             Work::Conv(shape) => Kernel::Conv(choose_conv(&shape, level), shape),
             Work::Depthwise(shape) => Kernel::Depthwise(choose_depthwise(&shape, level), shape),
         };
+        Self::checked(kernel, layer, pool)
+    }
+
+    /// The layer with each kernel of a level that can compute it, the chosen one first, and what each is thought to cost
+    /// beside that one. Of kernels that cost the same, only the first.
+    ///
+    /// # Panics
+    /// As [`Trial::new`].
+    pub fn all(layer: &Layer, level: Level, pool: &Pool) -> Vec<(Self, f64)> {
+        let Work::Conv(shape) = layer.work else { return vec![(Self::new(layer, level, pool), 1.0)] };
+        let mut found = candidates(&shape, level);
+        found.dedup_by_key(|(_, cost)| *cost);
+        let least = found[0].1;
+        found
+            .into_iter()
+            .map(|(kernel, cost)| (Self::checked(Kernel::Conv(kernel, shape), layer, pool), cost / least))
+            .collect()
+    }
+
+    fn checked(kernel: Kernel, layer: &Layer, pool: &Pool) -> Self {
         let mut trial = Self::unchecked(kernel, pool);
         trial.run(pool);
         trial.check(layer);

@@ -52,6 +52,7 @@ enum Choice {
     Labels,
     Checkpoints,
     Plans,
+    Queries,
     All,
 }
 

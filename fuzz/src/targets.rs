@@ -5,6 +5,7 @@ mod graphs;
 mod labels;
 mod photos;
 mod plans;
+mod queries;
 mod tensors;
 
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ use std::path::{Path, PathBuf};
 use crate::random::Random;
 
 /// The targets' names, in the order of [`all`].
-pub(crate) const NAMES: [&str; 6] = ["graphs", "photos", "tensors", "labels", "checkpoints", "plans"];
+pub(crate) const NAMES: [&str; 7] = ["graphs", "photos", "tensors", "labels", "checkpoints", "plans", "queries"];
 
 /// A reader and files for it.
 pub(crate) trait Target: Send + Sync {
@@ -44,6 +45,7 @@ pub(crate) fn all(scratch: &Path) -> Vec<Box<dyn Target>> {
         Box::new(labels::LabelFiles::new(scratch)),
         Box::new(checkpoints::Checkpoints::new(scratch)),
         Box::new(plans::Plans::new(scratch)),
+        Box::new(queries::Queries::new()),
     ]
 }
 

@@ -19,6 +19,9 @@ const MOST_THREADS: i64 = 1024;
 /// The environment variable that stands in for `--level`.
 const LEVEL_VARIABLE: &str = "LORGNETTE_LEVEL";
 
+/// The environment variable that stands in for `--library`.
+const LIBRARY_VARIABLE: &str = "LORGNETTE_LIBRARY";
+
 /// What every verb takes.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Options of every verb")]
@@ -199,6 +202,22 @@ impl InputArguments {
             labels: self.labels.clone(),
             ..options
         }
+    }
+}
+
+/// Which library of photos.
+#[derive(Debug, Args)]
+pub(crate) struct LibraryArguments {
+    /// The library of photos, one file [default: $LORGNETTE_LIBRARY]
+    #[arg(long, value_name = "FILE", global = true)]
+    library: Option<PathBuf>,
+}
+
+impl LibraryArguments {
+    /// The library's path.
+    pub(crate) fn path(&self) -> Result<PathBuf> {
+        let variable = || env::var_os(LIBRARY_VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from);
+        self.library.clone().or_else(variable).context("which library? Name its file with --library")
     }
 }
 

@@ -5,11 +5,11 @@ use std::ops::ControlFlow;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
+use lorgnette::in_order::in_order;
 use serde::Serialize;
 
 use crate::Outcome;
 use crate::arguments::Format;
-use crate::in_order::in_order;
 use crate::messages::{self, Messages};
 use crate::photos::Photo;
 use crate::progress::Progress;

@@ -1,6 +1,9 @@
 //! Tables for people.
 
+use std::env;
 use std::io::{self, Write};
+
+use console::Term;
 
 /// Between columns.
 const GAP: &str = "  ";
@@ -107,6 +110,12 @@ impl Table {
         // The second line of headings may be in columns that are left out.
         if line.is_empty() { Ok(()) } else { writeln!(out, "{line}") }
     }
+}
+
+/// Letters in a row of the terminal.
+pub(crate) fn width() -> Option<usize> {
+    let columns = env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    columns.or_else(|| Term::stdout().size_checked().map(|(_, columns)| usize::from(columns)))
 }
 
 /// The width of a row.

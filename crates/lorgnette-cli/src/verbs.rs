@@ -9,9 +9,12 @@ mod explain;
 mod export;
 mod features;
 mod graph;
+mod index;
+mod library;
 mod map;
 mod models;
 mod run;
+mod search;
 mod train;
 
 use anyhow::Result;
@@ -37,6 +40,9 @@ pub(crate) enum Verb {
     Models(models::Arguments),
     Train(Box<train::Arguments>),
     Features(features::Arguments),
+    Index(index::Arguments),
+    Search(search::Arguments),
+    Library(library::Arguments),
 }
 
 impl Verb {
@@ -56,6 +62,9 @@ impl Verb {
             Self::Models(arguments) => models::run(&arguments, global, *messages),
             Self::Train(arguments) => train::run(&arguments, global, *messages),
             Self::Features(arguments) => features::run(&arguments, global, *messages),
+            Self::Search(arguments) => search::run(&arguments, global, *messages),
+            Self::Index(arguments) => index::run(&arguments, global, *messages),
+            Self::Library(arguments) => library::run(&arguments, global, *messages),
         }
     }
 }

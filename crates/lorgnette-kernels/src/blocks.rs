@@ -86,7 +86,17 @@ impl<'a> Shared<'a> {
         // SAFETY: inside the slice by the assertion; nobody else uses it, as the caller vouches.
         unsafe { std::slice::from_raw_parts_mut(self.start.add(range.start), range.len()) }
     }
+
+    /// A part of the slice, to read.
+    ///
+    /// # Safety
+    /// Nobody writes to it while it is in use.
+    pub(crate) unsafe fn read(&self, range: Range<usize>) -> &[f32] {
+        assert!(range.start <= range.end && range.end <= self.len, "a part lies outside its slice");
+        // SAFETY: inside the slice by the assertion; nobody writes to it, as the caller vouches.
+        unsafe { std::slice::from_raw_parts(self.start.add(range.start), range.len()) }
+    }
 }
 
-// SAFETY: `part` is the only access, and its callers see to it that no two threads have the same floats.
+// SAFETY: `part` and `read` are the only accesses, and their callers see to it that no thread has floats that another writes.
 unsafe impl Sync for Shared<'_> {}

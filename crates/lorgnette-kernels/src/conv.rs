@@ -17,9 +17,12 @@ mod split;
 mod stream;
 mod strip;
 mod tile;
+#[allow(clippy::needless_range_loop, reason = "tiles are indexed by row and column; constant indices become registers")]
+mod winograd;
 
 use std::ops::Range;
 
+use self::winograd::{F11, F23, F25, F27, F43, F47};
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{Avx2, Avx512};
 use crate::simd::{Portable, Simd};
@@ -55,7 +58,7 @@ impl ConvShape {
 
 /// Counts changes of the layouts that kernels want their weights in. Whoever keeps packed weights in a file keeps this
 /// number beside them, and does not use them with another.
-pub const PACKED_LAYOUTS: u32 = 1;
+pub const PACKED_LAYOUTS: u32 = 2;
 
 /// Weights as they lie in a file.
 #[derive(Clone, Copy, Debug)]
@@ -122,14 +125,20 @@ pub struct ConvKernel {
     pub name: &'static str,
     /// The level it is compiled for.
     pub level: Level,
+    /// How it adds up: kernels of the same level and arithmetic give the same bits.
+    pub arithmetic: &'static str,
     /// How it wants weights: kernels of the same level and layout can share packed weights.
     pub layout: &'static str,
     /// Whether it can compute a shape.
     pub fits: fn(&ConvShape) -> bool,
+    /// What one picture costs, for comparison with the other kernels of the level: about as many as vector multiplications
+    /// take the time. Depends on the shape alone, so that no answer depends on when or where it was computed.
+    pub cost: fn(&ConvShape) -> f64,
     /// The floats packed weights take. Depends only on the window's size and the numbers of channels.
     pub packed_len: fn(&ConvShape) -> usize,
     /// Reorders some rows of the weights, seen as a matrix `[taps · input channels][output channels]`, into a slice of
-    /// `packed_len`, on all threads of the pool. Depends only on the window's size and the numbers of channels.
+    /// `packed_len`, on all threads of the pool; all rows before them must have come already. Depends only on the window's
+    /// size and the numbers of channels.
     pub pack_rows: fn(&ConvShape, &Filter<'_>, Range<usize>, &mut [f32], &Pool),
     /// The floats of scratch a run needs with a pool of so many threads.
     pub scratch_len: fn(&ConvShape, usize) -> usize,
@@ -153,22 +162,69 @@ pub static CONV_KERNELS: &[ConvKernel] = &[
     #[cfg(target_arch = "x86_64")]
     direct::kernel::<Avx512>(),
     #[cfg(target_arch = "x86_64")]
+    winograd::kernel::<Avx512, F43, F43>("winograd 4x4"),
+    #[cfg(target_arch = "x86_64")]
+    winograd::kernel::<Avx512, F23, F23>("winograd 2x2"),
+    #[cfg(target_arch = "x86_64")]
+    winograd::kernel::<Avx512, F25, F25>("winograd 2x2 of 5x5"),
+    #[cfg(target_arch = "x86_64")]
+    winograd::kernel::<Avx512, F11, F43>("winograd 1x4"),
+    #[cfg(target_arch = "x86_64")]
+    winograd::kernel::<Avx512, F43, F11>("winograd 4x1"),
+    #[cfg(target_arch = "x86_64")]
+    winograd::kernel::<Avx512, F11, F47>("winograd 1x4 of 1x7"),
+    #[cfg(target_arch = "x86_64")]
+    winograd::kernel::<Avx512, F47, F11>("winograd 4x1 of 7x1"),
+    #[cfg(target_arch = "x86_64")]
+    winograd::kernel::<Avx512, F11, F27>("winograd 1x2 of 1x7"),
+    #[cfg(target_arch = "x86_64")]
+    winograd::kernel::<Avx512, F27, F11>("winograd 2x1 of 7x1"),
+    #[cfg(target_arch = "x86_64")]
     stream::kernel::<Avx2>(),
     #[cfg(target_arch = "x86_64")]
     strip::kernel::<Avx2>(),
     #[cfg(target_arch = "x86_64")]
     direct::kernel::<Avx2>(),
+    #[cfg(target_arch = "x86_64")]
+    winograd::kernel::<Avx2, F43, F43>("winograd 4x4"),
+    #[cfg(target_arch = "x86_64")]
+    winograd::kernel::<Avx2, F23, F23>("winograd 2x2"),
+    #[cfg(target_arch = "x86_64")]
+    winograd::kernel::<Avx2, F25, F25>("winograd 2x2 of 5x5"),
+    #[cfg(target_arch = "x86_64")]
+    winograd::kernel::<Avx2, F11, F43>("winograd 1x4"),
+    #[cfg(target_arch = "x86_64")]
+    winograd::kernel::<Avx2, F43, F11>("winograd 4x1"),
+    #[cfg(target_arch = "x86_64")]
+    winograd::kernel::<Avx2, F11, F47>("winograd 1x4 of 1x7"),
+    #[cfg(target_arch = "x86_64")]
+    winograd::kernel::<Avx2, F47, F11>("winograd 4x1 of 7x1"),
+    #[cfg(target_arch = "x86_64")]
+    winograd::kernel::<Avx2, F11, F27>("winograd 1x2 of 1x7"),
+    #[cfg(target_arch = "x86_64")]
+    winograd::kernel::<Avx2, F27, F11>("winograd 2x1 of 7x1"),
     stream::kernel::<Portable>(),
     strip::kernel::<Portable>(),
     direct::kernel::<Portable>(),
+    winograd::kernel::<Portable, F43, F43>("winograd 4x4"),
+    winograd::kernel::<Portable, F23, F23>("winograd 2x2"),
+    winograd::kernel::<Portable, F25, F25>("winograd 2x2 of 5x5"),
+    winograd::kernel::<Portable, F11, F43>("winograd 1x4"),
+    winograd::kernel::<Portable, F43, F11>("winograd 4x1"),
+    winograd::kernel::<Portable, F11, F47>("winograd 1x4 of 1x7"),
+    winograd::kernel::<Portable, F47, F11>("winograd 4x1 of 7x1"),
+    winograd::kernel::<Portable, F11, F27>("winograd 1x2 of 1x7"),
+    winograd::kernel::<Portable, F27, F11>("winograd 2x1 of 7x1"),
     REFERENCE,
 ];
 
 const REFERENCE: ConvKernel = ConvKernel {
     name: "reference",
     level: Level::Portable,
+    arithmetic: "float64",
     layout: "hwio",
     fits: |_| true,
+    cost: |_| f64::INFINITY,
     packed_len: |shape| shape.taps() * shape.input.channels * shape.output.channels,
     pack_rows: |shape, filter, rows, packed, _| {
         pack::plain(shape.depth(), shape.output.channels, filter, rows, packed);
@@ -177,10 +233,45 @@ const REFERENCE: ConvKernel = ConvKernel {
     run: |conv, _| reference::conv(conv),
 };
 
+/// The kernels of a level that can compute a shape, each with what it costs, best first.
+///
+/// The arithmetic is chosen for one picture, so that a picture's answer does not depend on the others of its batch; among
+/// kernels of the same arithmetic, the table's order decides.
+pub fn candidates(shape: &ConvShape, level: Level) -> Vec<(&'static ConvKernel, f64)> {
+    let alone = ConvShape {
+        input: Map { batch: shape.input.batch.min(1), ..shape.input },
+        output: Map { batch: shape.output.batch.min(1), ..shape.output },
+        ..*shape
+    };
+    let suits = |kernel: &&ConvKernel| kernel.level == level && (kernel.fits)(shape);
+    let mut found: Vec<_> = CONV_KERNELS.iter().filter(suits).map(|kernel| (kernel, (kernel.cost)(&alone))).collect();
+    found.sort_by(|a, b| a.1.total_cmp(&b.1));
+    found
+}
+
 /// The best kernel of a level for a shape.
 pub fn choose_conv(shape: &ConvShape, level: Level) -> &'static ConvKernel {
-    let suits = |kernel: &&ConvKernel| kernel.level == level && (kernel.fits)(shape);
-    CONV_KERNELS.iter().find(suits).unwrap_or(&CONV_KERNELS[CONV_KERNELS.len() - 1])
+    candidates(shape, level).first().map_or(&CONV_KERNELS[CONV_KERNELS.len() - 1], |best| best.0)
+}
+
+/// The arithmetic of the definition: products added tap by tap and channel by channel.
+const DEFINITION: &str = "definition";
+
+/// What a convolution by its definition costs; see [`ConvKernel::cost`].
+fn cost_of_definition<S: Simd>(shape: &ConvShape) -> f64 {
+    let products = shape.output.pixels() * shape.depth() * shape.output.channels.div_ceil(S::LANES);
+    with_reading::<S>(products as f64, shape.depth() * shape.output.channels)
+}
+
+/// What vector multiplications cost together with reading so many weights from memory once, which they hide for the most
+/// part or are hidden by. Fitted to `cargo bench -p lorgnette-bench --bench networks -- --all`.
+fn with_reading<S: Simd>(products: f64, weights: usize) -> f64 {
+    /// Vector multiplications in the time that memory gives one weight, at 19 GB/s.
+    const READING: [f64; 3] = [0.7, 1.4, 0.7];
+    /// The part of the lesser of the two that is not hidden.
+    const BARED: f64 = 0.3;
+    let reading = READING[S::LEVEL as usize] * weights as f64;
+    products.max(reading) + BARED * products.min(reading)
 }
 
 /// Output channels of a panel of packed weights.

@@ -42,7 +42,7 @@ mod unary;
 pub use affine::{Affine, AffineInPlace, affine, affine_in_place};
 pub use binary::{Operand, binary, binary_in_place};
 pub use buffer::{Buffer, OutOfMemory};
-pub use conv::{CONV_KERNELS, Conv, ConvKernel, ConvShape, Filter, PACKED_LAYOUTS, Residual, choose_conv};
+pub use conv::{CONV_KERNELS, Conv, ConvKernel, ConvShape, Filter, PACKED_LAYOUTS, Residual, candidates, choose_conv};
 pub use copy::{Pad, copy_map, pad};
 pub use depthwise::{DEPTHWISE_KERNELS, Depthwise, DepthwiseKernel, DepthwiseShape, choose_depthwise};
 pub use function::{Binary, Unary};

@@ -56,6 +56,9 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     /// Runs a kernel compiled for this level. Panics if the CPU does not have it.
     fn dispatch<K: Kernel>(kernel: K);
 
+    /// Runs a kernel as a function of its own, from within another kernel: one whose registers should be its own.
+    fn call<K: Kernel>(self, kernel: K);
+
     /// `x` in every lane.
     fn splat(self, x: f32) -> Self::F;
     /// The vector at `from`.
@@ -80,6 +83,8 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     unsafe fn store_first(self, to: *mut f32, value: Self::F, count: usize);
     /// `a + b`
     fn add(self, a: Self::F, b: Self::F) -> Self::F;
+    /// `a − b`
+    fn sub(self, a: Self::F, b: Self::F) -> Self::F;
     /// `a · b`
     fn mul(self, a: Self::F, b: Self::F) -> Self::F;
     /// `a · b + c`, with one rounding where the level can.
@@ -90,6 +95,8 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     fn min(self, a: Self::F, b: Self::F) -> Self::F;
     /// `a` where it is a NaN, else `b`.
     fn nan_or(self, a: Self::F, b: Self::F) -> Self::F;
+    /// Whether any lane is a NaN.
+    fn has_nan(self, a: Self::F) -> bool;
     /// Asks for the cache line of an address, which need not be valid, to be brought into L2.
     fn prefetch(self, address: *const f32);
 

@@ -14,7 +14,7 @@ mod memory;
 mod packing;
 mod run;
 
-pub use explain::StepReport;
+pub use explain::{Rejected, StepReport};
 pub use packing::Packing;
 pub(crate) use packing::{Key, Packed};
 pub use run::Activations;

@@ -9,7 +9,7 @@ use self::text::Weight;
 use crate::picture::Picture;
 
 pub use self::blur::blur_preview;
-pub use self::map::{heat, map, overlay};
+pub use self::map::{Overlay, heat, heat_picture, map};
 
 mod blur;
 pub(crate) mod canvas;

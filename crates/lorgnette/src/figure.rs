@@ -123,6 +123,14 @@ impl Figure {
         self.marks.push(Mark::Disc { centre, radius, colour, tip });
     }
 
+    /// A picture alone, as a figure.
+    #[must_use]
+    pub fn of(picture: Picture) -> Self {
+        let mut figure = Self::new(picture.width() as f32, picture.height() as f32);
+        figure.place(picture, (0, 0), 1);
+        figure.at_its_own_size()
+    }
+
     /// Places a picture with its corner here, each of its pixels a square of `times` by `times`.
     pub(crate) fn place(&mut self, picture: Picture, corner: (usize, usize), times: usize) {
         self.marks.push(Mark::Picture { corner, picture, times });

@@ -20,6 +20,7 @@ mod parse;
 
 pub(crate) use beside::Beside;
 pub use folder::NotOneClass;
+pub use nearest::nearest_names;
 
 /// ImageNet's thousand synsets, in their order, with their names (`oracle/make_labels.py`).
 const IMAGENET: &str = include_str!("labels/imagenet.txt");

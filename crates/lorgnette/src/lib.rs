@@ -24,7 +24,7 @@
 //! | a model and a picture | [`Embedder::embed`] | its features |
 //! | a model and a picture of any size | [`Mapper::map`] | a [`LabelMap`]: a class for every place, its [`Region`]s |
 //! | a map and classes | [`blur::Mask`] | the photo with everything of these classes blurred |
-//! | a map | [`draw::map`], [`draw::overlay`], [`draw::heat`] | a [`Figure`]: PNG, JPEG or SVG |
+//! | a map | [`draw::map`], [`draw::Overlay`], [`draw::heat`] | a [`Figure`]: PNG, JPEG or SVG |
 //! | a prediction | [`draw::annotate`] | the picture with names and probabilities over it |
 //! | a published model's name | [`catalogue::find`], [`pull::pull`] | its file, in the [`Home`] |
 //! | a folder of classes | [`dataset::Listing::open`], [`dataset::Dataset::read`] | photos told apart by content, dealt out to splits |
@@ -52,6 +52,7 @@ pub mod features;
 mod figure;
 pub mod head;
 mod home;
+pub mod in_order;
 pub mod judge;
 pub mod labels;
 mod model;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use lorgnette::kernels::{Level, Pool};
-use lorgnette::net::{GraphDef, Network, Options, Plan, npy};
+use lorgnette::net::{Dense, GraphDef, MapPadding, Network, Options, Plan, npy};
 
 use super::{Input, Target, must_name, repository};
 use crate::mutate::{graph, scramble};
@@ -114,6 +114,14 @@ impl Read<'_> {
             feeds.iter().map(|(name, shape)| (name.as_str(), shape.as_slice())).collect();
         self.network.plan(&feeds, &fetches).ok()
     }
+
+    /// A plan for what the graph itself shows, over a picture of any size.
+    fn map(&self, random: &mut Random) -> Option<Arc<Plan>> {
+        let padding = if random.one_in(2) { MapPadding::Same } else { MapPadding::Valid };
+        let dense = Dense { padding, output_stride: *random.pick(&[None, Some(1), Some(2), Some(16)]) };
+        let [window, size] = [(); 2].map(|()| [(); 2].map(|()| *random.pick(&[1, 2, 7, 32, 65])));
+        Some(self.network.dense_plan(dense, window, size).ok()?.plan)
+    }
 }
 
 impl Target for Graphs {
@@ -147,8 +155,9 @@ impl Target for Graphs {
         graph.operations();
         let read = Read { sample, names: graph.names().collect(), network: &network };
         let (mut planned, mut ran) = (0, 0);
-        for attempt in 0..ATTEMPTS {
-            let Some(plan) = read.plan(attempt, random) else { continue };
+        for attempt in 0..=ATTEMPTS {
+            let plan = if attempt < ATTEMPTS { read.plan(attempt, random) } else { read.map(random) };
+            let Some(plan) = plan else { continue };
             planned += 1;
             if is_small(&plan) {
                 run(&network, &plan, random)?;

@@ -1,6 +1,6 @@
 //! Photos of every format: decoded, and made the input of a network in every style.
 
-use lorgnette::picture::{OpenOptions, Picture, PictureError, Pixels, Transform};
+use lorgnette::picture::{Metadata, OpenOptions, Picture, PictureError, Pixels, Transform};
 use lorgnette::preprocess::{Preprocess, Style};
 
 use super::{Input, Target, must_name, repository};
@@ -53,6 +53,7 @@ impl Target for Photos {
             max_bytes: MOST_BYTES,
             jpeg_transform: if random.one_in(4) { Transform::Accurate } else { Transform::Fast },
         };
+        use_notes(&input.bytes)?;
         match options.decode(&input.bytes, NAME) {
             Ok(picture) => use_picture(&picture, random).map(|()| "decoded"),
             // The decoders of other crates may panic on damage, which `decode` makes an error of; ours may not.
@@ -71,6 +72,16 @@ impl Target for Photos {
     fn share(&self) -> f64 {
         0.45
     }
+}
+
+/// A JPEG within the notes would show what was to be hidden.
+fn use_notes(bytes: &[u8]) -> Result<(), String> {
+    let notes = Metadata::of(bytes).without_thumbnails();
+    let exif = notes.exif().unwrap_or_default();
+    if exif.windows(3).any(|window| window == [0xff, 0xd8, 0xff]) {
+        return Err("a thumbnail stays in the notes".into());
+    }
+    Ok(())
 }
 
 fn use_picture(picture: &Picture, random: &mut Random) -> Result<(), String> {

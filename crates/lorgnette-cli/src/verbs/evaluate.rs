@@ -3,19 +3,22 @@
 mod examine;
 mod json;
 mod text;
+mod trained_on;
 mod truths;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
+use lorgnette::dataset::Split;
 use lorgnette::judge::{Evaluation, NEARLY_THE_SAME, NearDuplicates, Share};
 use lorgnette::picture::OpenOptions;
 use lorgnette::report::{Report, Twins};
 use lorgnette::{Classifier, Model};
 
 use self::examine::{Judged, examine};
+use self::trained_on::TrainedOn;
 use self::truths::Truths;
 use crate::Outcome;
 use crate::arguments::{Global, InputArguments, ReportFormat};
@@ -43,6 +46,10 @@ pub(crate) struct Arguments {
     #[arg(long)]
     multi_label: bool,
 
+    /// Only photos that the model, made by `lorgnette train`, used for this
+    #[arg(long, value_enum)]
+    split: Option<SplitName>,
+
     /// How to write the figures
     #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
     format: ReportFormat,
@@ -68,10 +75,10 @@ A folder is matched with the model's classes by its name: a class's name, a syns
 n02085620-Chihuahua, 257.clutter and school_bus. Folders that no class is called after are named and left out.
 
 Examples:
-  lorgnette evaluate flowers.model flowers/test
+  lorgnette evaluate flowers.model flowers --split test           photos that it has not seen
   lorgnette evaluate inception_v3 imagenet/val --out judged      report.html, confusion.png, classes.csv, …
-  lorgnette evaluate flowers.model flowers/test --format json | jq .accuracy
-  lorgnette evaluate flowers.model flowers/test --assert-accuracy 0.9 --quiet";
+  lorgnette evaluate flowers.model new_flowers --format json | jq .accuracy
+  lorgnette evaluate flowers.model new_flowers --assert-accuracy 0.9 --quiet";
 
 /// What folders within a class's folder are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -82,12 +89,35 @@ enum Nested {
     Parts,
 }
 
+/// What photos were used for when a model was trained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum SplitName {
+    Training,
+    Validation,
+    Test,
+}
+
+impl From<SplitName> for Split {
+    fn from(name: SplitName) -> Self {
+        match name {
+            SplitName::Training => Self::Training,
+            SplitName::Validation => Self::Validation,
+            SplitName::Test => Self::Test,
+        }
+    }
+}
+
 /// Judges the model.
 pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
     let listing = truths::list(&arguments.folder, arguments.nested, arguments.multi_label)?;
     let model = model::open_named_for_photos(Some(&arguments.named), &arguments.input, global, messages)?;
     let classifier = Classifier::new(model.clone())?;
-    let truths = Truths::new(listing, model.labels(), messages)?;
+    let mut truths = Truths::new(listing, model.labels(), messages)?;
+    let split = arguments.split.map(Split::from);
+    match TrainedOn::of(&arguments.named)? {
+        Some(trained_on) => trained_on.choose(&mut truths, split, messages)?,
+        None => ensure!(split.is_none(), "--split is for models that `lorgnette train` made"),
+    }
     let open_options = OpenOptions { ignore_orientation: arguments.ignore_orientation, ..OpenOptions::default() };
     let judged = examine(&truths, &classifier, &open_options, (arguments.out.is_some(), messages));
     if judged.scored.is_empty() {

@@ -1,13 +1,11 @@
 //! `lorgnette explain`: a network's plan, step by step.
 
-use std::env;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use clap::Args;
-use console::Term;
 use lorgnette::net::Plan;
 use lorgnette::net::plan::StepReport;
 use lorgnette::{Model, ModelOptions, Provenance};
@@ -19,7 +17,7 @@ use crate::arguments::{Global, ReportFormat, Size};
 use crate::messages::{Messages, count};
 use crate::model;
 use crate::stream::{write_json, write_report};
-use crate::table::{Align, Fit, Table};
+use crate::table::{Align, Fit, Table, width};
 
 /// Show what a network does, step by step, and how long it takes
 #[derive(Debug, Args)]
@@ -55,8 +53,8 @@ const WARM_UP_RUNS: usize = 2;
 const TIMED_RUNS: std::ops::RangeInclusive<usize> = 5..=1000;
 /// The column that is shortened where the terminal is narrow.
 const SCOPE: usize = 1;
-/// The columns that are left out where it is narrower still: in and out, weights, output.
-const SPARE: [usize; 3] = [6, 5, 2];
+/// The columns that are left out where it is narrower still: rejected, in and out, weights, output.
+const SPARE: [usize; 4] = [4, 7, 6, 2];
 const KIB: f64 = 1024.0;
 
 /// A plan, under names for other programs.
@@ -108,12 +106,20 @@ struct Step {
     name: String,
     shape: Vec<usize>,
     kernel: String,
+    rejected: Vec<Rejected>,
     flops: u64,
     weight_bytes: usize,
     activation_bytes: usize,
     ms: Option<f64>,
     gflop_s: Option<f64>,
     share: Option<f64>,
+}
+
+/// A kernel that was not chosen, and how many times the chosen one's cost it is reckoned to have.
+#[derive(Serialize)]
+struct Rejected {
+    kernel: &'static str,
+    cost: f64,
 }
 
 #[derive(Serialize)]
@@ -229,6 +235,7 @@ impl Explanation {
             ("scope", Align::Left),
             ("output", Align::Left),
             ("kernel", Align::Left),
+            ("rejected, at so\nmany times the cost", Align::Left),
             ("MFLOP", Align::Right),
             ("weights\nKiB", Align::Right),
             ("in+out\nKiB", Align::Right),
@@ -245,15 +252,19 @@ impl Explanation {
 
 impl Step {
     fn new(step: usize, report: StepReport, total_ms: Option<f64>) -> Self {
-        let StepReport { name, kernel, shape, flops, weight_bytes, activation_bytes, time } = report;
+        let StepReport { name, kernel, rejected, shape, flops, weight_bytes, activation_bytes, time } = report;
+        let rejected = rejected.into_iter().map(|other| Rejected { kernel: other.kernel, cost: other.cost }).collect();
         let ms = time.map(milliseconds);
         let share = ms.zip(total_ms).map(|(ms, total)| if total > 0.0 { ms / total } else { 0.0 });
         let gflop_s = rate(flops, ms);
-        Self { step, name, shape, kernel, flops, weight_bytes, activation_bytes, ms, gflop_s, share }
+        Self { step, name, shape, kernel, rejected, flops, weight_bytes, activation_bytes, ms, gflop_s, share }
     }
 
     fn cells(&self) -> Vec<String> {
         let mut cells = vec![self.step.to_string(), self.name.clone(), shape_of(&self.shape), self.kernel.clone()];
+        let rejected: Vec<String> =
+            self.rejected.iter().map(|other| format!("{} {:.1}", other.kernel, other.cost)).collect();
+        cells.push(rejected.join(", "));
         cells.extend(sizes(self.flops, self.weight_bytes, self.activation_bytes));
         if let (Some(ms), Some(share)) = (self.ms, self.share) {
             cells.extend([format!("{ms:.3}"), rate_cell(self.gflop_s), format!("{:.1} %", share * 100.0)]);
@@ -277,7 +288,7 @@ impl Total {
     }
 
     fn cells(&self) -> Vec<String> {
-        let mut cells = vec![String::new(), "total".into(), String::new(), String::new()];
+        let mut cells = vec![String::new(), "total".into(), String::new(), String::new(), String::new()];
         cells.extend(sizes(self.flops, self.weight_bytes, self.activation_bytes));
         if let Some(ms) = self.ms {
             cells.extend([format!("{ms:.3}"), rate_cell(self.gflop_s), String::new()]);
@@ -312,10 +323,4 @@ fn mib(bytes: usize) -> f64 {
 fn shape_of(shape: &[usize]) -> String {
     let sides: Vec<String> = shape.iter().map(ToString::to_string).collect();
     if sides.is_empty() { "scalar".into() } else { sides.join("x") }
-}
-
-/// How wide the table may be: the terminal, or `COLUMNS` where someone set it, else as wide as it likes.
-fn width() -> Option<usize> {
-    let terminal = Term::stdout().size_checked().map(|(_, columns)| columns.into());
-    env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).or(terminal)
 }

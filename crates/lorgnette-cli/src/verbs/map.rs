@@ -60,6 +60,10 @@ pub(crate) struct Arguments {
     #[arg(long, num_args = 2, value_names = ["CLASS", "OUT"])]
     heat: Vec<String>,
 
+    /// Make overlays and heat maps exactly as large as the photo, without title and legend
+    #[arg(long)]
+    no_legend: bool,
+
     /// Write the scores, [rows, columns, classes], likewise (.npy), and the labels beside them (.labels.npy)
     #[arg(long, value_name = "OUT")]
     npy: Option<PathBuf>,

@@ -64,7 +64,7 @@ fn short(number: u64) -> String {
 }
 
 /// `513.3 MB`.
-fn size(bytes: u64) -> String {
+pub(crate) fn size(bytes: u64) -> String {
     if bytes < 1000 { format!("{bytes} B") } else { format!("{}B", short(bytes)) }
 }
 

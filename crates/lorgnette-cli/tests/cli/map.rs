@@ -114,6 +114,18 @@ fn figures_and_arrays_are_written() {
 }
 
 #[test]
+fn without_a_legend_pictures_are_as_large_as_the_photo() {
+    let folder = Folder::new();
+    let (over, heat) = (folder.text("over.png"), folder.text("heat.png"));
+    let drawn = ["--no-legend", "--overlay", &over, "--heat", "tabby", &heat];
+    lorgnette(&[&["map", &photo("chelsea.jpg")][..], &drawn].concat()).well();
+    for place in [over, heat] {
+        let picture = Picture::open(place).unwrap();
+        assert_eq!((picture.width(), picture.height()), (451, 300));
+    }
+}
+
+#[test]
 fn what_cannot_be_is_refused_with_advice() {
     let cat = photo("chelsea.jpg");
     let refused = |options: &[&str], says: &str| {

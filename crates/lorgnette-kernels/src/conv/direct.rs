@@ -11,8 +11,10 @@ pub(super) const fn kernel<S: Simd>() -> ConvKernel {
     ConvKernel {
         name: "direct",
         level: S::LEVEL,
+        arithmetic: super::DEFINITION,
         layout: "panels",
         fits: |_| true,
+        cost: super::cost_of_definition::<S>,
         packed_len: pack::packed_len::<S>,
         pack_rows: pack::pack_rows::<S>,
         scratch_len: |shape, _| zeros(shape),

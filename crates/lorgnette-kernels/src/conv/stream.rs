@@ -15,8 +15,10 @@ pub(super) const fn kernel<S: Simd>() -> ConvKernel {
     ConvKernel {
         name: "stream",
         level: S::LEVEL,
+        arithmetic: super::DEFINITION,
         layout: "panels",
         fits: |shape| (1..=MOST_PIXELS).contains(&shape.output.pixels()),
+        cost: super::cost_of_definition::<S>,
         packed_len: pack::packed_len::<S>,
         pack_rows: pack::pack_rows::<S>,
         scratch_len: |shape, _| direct::zeros(shape),

@@ -16,8 +16,10 @@ pub(super) const fn kernel<S: Simd>() -> ConvKernel {
     ConvKernel {
         name: "strip",
         level: S::LEVEL,
+        arithmetic: super::DEFINITION,
         layout: "panels",
         fits: |shape| shape.taps() > 1 && shape.input.channels <= MOST_CHANNELS,
+        cost: super::cost_of_definition::<S>,
         packed_len: pack::packed_len::<S>,
         pack_rows: pack::pack_rows::<S>,
         scratch_len: |shape, threads| strip_len(shape) + threads * patches_len::<S>(shape),

@@ -172,6 +172,9 @@ impl<const VECS: usize> Walk<VECS> {
         depth: usize,
         sums: &mut [[S::F; VECS]; ROWS],
     ) {
+        // A copy whose address nobody takes stays in registers; through `sums`, each prefetch, which might read any
+        // memory for all the compiler knows, had all of them stored first.
+        let mut local = *sums;
         let whole = depth / UNROLL * UNROLL;
         let mut k = 0;
         while k < whole {
@@ -183,17 +186,18 @@ impl<const VECS: usize> Walk<VECS> {
             }
             for step in 0..UNROLL {
                 // SAFETY: `k + step` is less than `depth`.
-                unsafe { self.step(simd, inputs, k + step, step, sums) };
+                unsafe { self.step(simd, inputs, k + step, step, &mut local) };
             }
             self.weights = self.weights.wrapping_add(UNROLL * panel_width::<S>());
             k += UNROLL;
         }
         while k < depth {
             // SAFETY: `k` is less than `depth`.
-            unsafe { self.step(simd, inputs, k, 0, sums) };
+            unsafe { self.step(simd, inputs, k, 0, &mut local) };
             self.weights = self.weights.wrapping_add(panel_width::<S>());
             k += 1;
         }
+        *sums = local;
     }
 
     /// Adds the products of input channel `k`, whose weights lie `row` rows on.

@@ -118,10 +118,11 @@ impl<'a> Row<'a> {
         let mut channel = 0;
         while channel < map.channels {
             let count = S::LANES.min(map.channels - channel);
+            let place = Place { x, channel, count };
             let sums = if count == S::LANES {
-                self.sums::<S, COLUMNS, true>(simd, x, kx.clone(), channel, count)
+                self.any_window::<S, COLUMNS, true>(simd, place, kx.clone())
             } else {
-                self.sums::<S, COLUMNS, false>(simd, x, kx.clone(), channel, count)
+                self.any_window::<S, COLUMNS, false>(simd, place, kx.clone())
             };
             for (i, sum) in sums.into_iter().enumerate() {
                 let at = (x + i) * map.stride + channel;
@@ -131,41 +132,122 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// The finished values of `COLUMNS` columns by `count` channels, a whole vector of them if `WHOLE`.
+    /// The finished values of a place, a whole vector of channels if `WHOLE`.
     #[inline(always)]
-    fn sums<S: Simd, const COLUMNS: usize, const WHOLE: bool>(
+    fn any_window<S: Simd, const COLUMNS: usize, const WHOLE: bool>(
         &self,
         simd: S,
-        x: usize,
+        place: Place,
         kx: Range<usize>,
-        channel: usize,
-        count: usize,
     ) -> [S::F; COLUMNS] {
-        let Call { shape, input, packed, bias, clamp } = self.call;
-        let (map, window) = (&shape.input, &shape.window);
-        // SAFETY: of `load`'s callers below: `count` floats can be read, and if `WHOLE` they are a vector.
-        let load = |from: *const f32| unsafe { if WHOLE { simd.load(from) } else { simd.load_first(from, count) } };
-        let mut sums = [simd.splat(0.0); COLUMNS];
-        let left = (x * window.stride[1]) as isize - window.padding.left as isize;
-        for ky in self.ky.clone() {
-            let y = self.y + (ky * window.dilation[0]) as isize;
-            for kx in kx.clone() {
-                // Both are in bounds: the tap is one of the kernel's, and its pixels lie in the picture for all columns,
-                // as `taps_inside` and `inside` saw to, whose channels `Depthwise::check` has found in the slices.
-                let weights = load(packed.as_ptr().wrapping_add((ky * window.kernel[1] + kx) * map.channels + channel));
-                let pixel = y * map.width as isize + left + (kx * window.dilation[1]) as isize;
-                let from = input.as_ptr().wrapping_offset(pixel * map.stride as isize).wrapping_add(channel);
-                for (i, sum) in sums.iter_mut().enumerate() {
-                    let value = load(from.wrapping_add(i * window.stride[1] * map.stride));
-                    *sum = simd.mul_add(value, weights, *sum);
-                }
-            }
-        }
+        let window = &self.call.shape.window;
+        // The windows that most networks have, their loops known in full.
+        let three = COLUMNS > 1 && window.kernel == [3, 3] && window.dilation[1] == 1;
+        let mut sums = match window.stride[1] {
+            1 if three => self.three::<S, COLUMNS, 1, WHOLE>(simd, place),
+            2 if three => self.three::<S, COLUMNS, 2, WHOLE>(simd, place),
+            _ => self.sums::<S, COLUMNS, WHOLE>(simd, place, kx),
+        };
+        let Call { bias, clamp, .. } = self.call;
         let (low, high) = (simd.splat(clamp.low), simd.splat(clamp.high));
+        let (channel, count) = (place.channel, place.count);
         let bias = bias.map_or(simd.splat(0.0), |bias| simd.load_slice(&bias[channel..channel + count]));
         for sum in &mut sums {
             *sum = simd.clamp(low, high, simd.add(*sum, bias));
         }
         sums
+    }
+
+    /// The sums over the window's columns `kx`.
+    #[inline(always)]
+    fn sums<S: Simd, const COLUMNS: usize, const WHOLE: bool>(
+        &self,
+        simd: S,
+        place: Place,
+        kx: Range<usize>,
+    ) -> [S::F; COLUMNS] {
+        let window = &self.call.shape.window;
+        let step = window.stride[1] * self.call.shape.input.stride;
+        let mut sums = [simd.splat(0.0); COLUMNS];
+        for ky in self.ky.clone() {
+            for kx in kx.clone() {
+                // Both are in bounds: the tap is one of the kernel's, and its pixels lie in the picture for all columns,
+                // as `taps_inside` and `inside` saw to, whose channels `Depthwise::check` has found in the slices.
+                let weights = place.load::<S, WHOLE>(simd, self.weights(place, ky, kx));
+                let from = self.pixel(place, ky, kx * window.dilation[1]);
+                for (i, sum) in sums.iter_mut().enumerate() {
+                    let value = place.load::<S, WHOLE>(simd, from.wrapping_add(i * step));
+                    *sum = simd.mul_add(value, weights, *sum);
+                }
+            }
+        }
+        sums
+    }
+
+    /// The same sums, added in the same order, of a window of three columns side by side: columns that several windows see
+    /// are read once.
+    #[inline(always)]
+    #[expect(clippy::needless_range_loop, reason = "constant indices become registers; iterators became memory")]
+    fn three<S: Simd, const COLUMNS: usize, const STRIDE: usize, const WHOLE: bool>(
+        &self,
+        simd: S,
+        place: Place,
+    ) -> [S::F; COLUMNS] {
+        let step = self.call.shape.input.stride;
+        let mut sums = [simd.splat(0.0); COLUMNS];
+        for ky in self.ky.clone() {
+            // In bounds, as in `sums`.
+            let mut weights = [simd.splat(0.0); 3];
+            for kx in 0..3 {
+                weights[kx] = place.load::<S, WHOLE>(simd, self.weights(place, ky, kx));
+            }
+            let from = self.pixel(place, ky, 0);
+            let mut values = [simd.splat(0.0); 2 * 8 + 1];
+            for i in 0..(COLUMNS - 1) * STRIDE + 3 {
+                values[i] = place.load::<S, WHOLE>(simd, from.wrapping_add(i * step));
+            }
+            for kx in 0..3 {
+                for i in 0..COLUMNS {
+                    sums[i] = simd.mul_add(values[i * STRIDE + kx], weights[kx], sums[i]);
+                }
+            }
+        }
+        sums
+    }
+
+    /// Where a tap's weights lie.
+    #[inline(always)]
+    fn weights(&self, place: Place, ky: usize, kx: usize) -> *const f32 {
+        let DepthwiseShape { output, window, .. } = self.call.shape;
+        let at = (ky * window.kernel[1] + kx) * output.channels + place.channel;
+        self.call.packed.as_ptr().wrapping_add(at)
+    }
+
+    /// Where the values lie that the first column's window has in row `ky`, `across` pixels from its left edge.
+    #[inline(always)]
+    fn pixel(&self, place: Place, ky: usize, across: usize) -> *const f32 {
+        let DepthwiseShape { input, window, .. } = self.call.shape;
+        let y = self.y + (ky * window.dilation[0]) as isize;
+        let x = (place.x * window.stride[1] + across) as isize - window.padding.left as isize;
+        let pixel = y * input.width as isize + x;
+        self.call.input.as_ptr().wrapping_offset(pixel * input.stride as isize).wrapping_add(place.channel)
+    }
+}
+
+/// Some channels of an output column and those to its right.
+#[derive(Clone, Copy)]
+struct Place {
+    x: usize,
+    channel: usize,
+    /// Channels, at most a vector.
+    count: usize,
+}
+
+impl Place {
+    /// Loads the channels, a whole vector if `WHOLE`.
+    #[inline(always)]
+    fn load<S: Simd, const WHOLE: bool>(self, simd: S, from: *const f32) -> S::F {
+        // SAFETY: the callers see to it that `count` floats can be read, which are a vector if `WHOLE`.
+        unsafe { if WHOLE { simd.load(from) } else { simd.load_first(from, self.count) } }
     }
 }

@@ -25,6 +25,15 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
+    fn call<K: Kernel>(self, kernel: K) {
+        #[inline(never)]
+        fn apart<K: Kernel>(kernel: K) {
+            kernel.run(Portable);
+        }
+        apart(kernel);
+    }
+
+    #[inline(always)]
     fn splat(self, x: f32) -> Self::F {
         [x; LANES]
     }
@@ -65,6 +74,11 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
+    fn sub(self, a: Self::F, b: Self::F) -> Self::F {
+        zip(a, b, |a, b| a - b)
+    }
+
+    #[inline(always)]
     fn mul(self, a: Self::F, b: Self::F) -> Self::F {
         zip(a, b, |a, b| a * b)
     }
@@ -88,6 +102,11 @@ impl Simd for Portable {
     #[inline(always)]
     fn nan_or(self, a: Self::F, b: Self::F) -> Self::F {
         zip(a, b, |a, b| if a.is_nan() { a } else { b })
+    }
+
+    #[inline(always)]
+    fn has_nan(self, a: Self::F) -> bool {
+        a.iter().any(|x| x.is_nan())
     }
 
     #[inline(always)]

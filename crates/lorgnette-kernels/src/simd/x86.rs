@@ -25,6 +25,17 @@ macro_rules! door {
             // SAFETY: the CPU has the features, as just asserted.
             unsafe { inside(kernel) }
         }
+
+        #[inline(always)]
+        fn call<K: Kernel>(self, kernel: K) {
+            #[target_feature(enable = $features)]
+            #[inline(never)]
+            fn apart<K: Kernel>(kernel: K) {
+                kernel.run($token(()));
+            }
+            // SAFETY: `self` exists only where the CPU has the features.
+            unsafe { apart(kernel) }
+        }
     };
 }
 
@@ -61,6 +72,7 @@ impl Simd for Avx2 {
 
     intrinsics! {
         add(a, b) = _mm256_add_ps(a, b);
+        sub(a, b) = _mm256_sub_ps(a, b);
         mul(a, b) = _mm256_mul_ps(a, b);
         mul_add(a, b, c) = _mm256_fmadd_ps(a, b, c);
         max(a, b) = _mm256_max_ps(a, b);
@@ -99,6 +111,12 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
+    fn has_nan(self, a: Self::F) -> bool {
+        // SAFETY: `self` proves the CPU has AVX.
+        unsafe { _mm256_movemask_ps(_mm256_cmp_ps::<_CMP_UNORD_Q>(a, a)) != 0 }
+    }
+
+    #[inline(always)]
     fn prefetch(self, address: *const f32) {
         // SAFETY: a hint; no address can make it fault.
         unsafe { _mm_prefetch::<_MM_HINT_T1>(address.cast()) };
@@ -121,6 +139,7 @@ impl Simd for Avx512 {
 
     intrinsics! {
         add(a, b) = _mm512_add_ps(a, b);
+        sub(a, b) = _mm512_sub_ps(a, b);
         mul(a, b) = _mm512_mul_ps(a, b);
         mul_add(a, b, c) = _mm512_fmadd_ps(a, b, c);
         max(a, b) = _mm512_max_ps(a, b);
@@ -156,6 +175,12 @@ impl Simd for Avx512 {
     unsafe fn store_first(self, to: *mut f32, value: Self::F, count: usize) {
         // SAFETY: the caller vouches for `count` floats (the others are not touched), `self` for the CPU.
         unsafe { _mm512_mask_storeu_ps(to, first(count), value) };
+    }
+
+    #[inline(always)]
+    fn has_nan(self, a: Self::F) -> bool {
+        // SAFETY: `self` proves the CPU has AVX-512.
+        unsafe { _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(a, a) != 0 }
     }
 
     #[inline(always)]

@@ -1,5 +1,8 @@
+use std::collections::BTreeSet;
+
 use lorgnette_kernels::{
-    CONV_KERNELS, Clamp, Conv, ConvKernel, ConvShape, Filter, Level, Map, Padding, Pool, Residual, Window, choose_conv,
+    CONV_KERNELS, Clamp, Conv, ConvKernel, ConvShape, Filter, Level, Map, Padding, Pool, Residual, Window, candidates,
+    choose_conv,
 };
 
 use crate::material::{Dice, UNTOUCHED, assert_close, assert_same, map, output_size, same, window};
@@ -228,30 +231,76 @@ fn nan_and_infinity_go_where_they_must() {
     }
 }
 
-/// The same bits from any number of threads, from every kernel of a level, and for a photo alone or among others.
+/// The same bits from any number of threads, from every kernel of a level and arithmetic, and for a photo alone or among
+/// others.
 #[test]
 fn results_do_not_depend_on_company() {
     let mut dice = Dice::new(8);
     let pools = [1, 2, 3, 5].map(Pool::new);
     let size = [13, 10];
-    let windows = [Window::POINT, same(window([3, 3], 1), size), same(window([5, 3], 2), size), window([13, 10], 1)];
+    let windows = [
+        Window::POINT,
+        same(window([3, 3], 1), size),
+        same(window([1, 7], 1), size),
+        same(window([5, 3], 2), size),
+        window([13, 10], 1),
+    ];
     for window in windows {
         for channels in [[3, 40], [8, 32], [50, 70]] {
             let case = Case::new(shape(3, size, channels, window), &mut dice);
             for level in Level::available() {
-                let together = case.run(choose_conv(&case.shape, level), &pools[0]);
-                for pool in &pools {
-                    for kernel in fast_kernels().filter(|k| k.level == level && (k.fits)(&case.shape)) {
-                        assert_same(&case.run(kernel, pool), &together, &(kernel.name, level, pool, case.shape));
-                    }
+                for arithmetic in arithmetics(level, &case.shape) {
+                    check_company(&case, level, arithmetic, &pools);
                 }
-                let picture = case.shape.output.len() / 3;
-                for n in 0..3 {
-                    let alone = alone(&case, n);
-                    let kernel = choose_conv(&alone.shape, level);
-                    let expected = &together[n * picture..][..picture];
-                    assert_same(&alone.run(kernel, &pools[1]), expected, &(kernel.name, level, alone.shape));
-                }
+                assert_eq!(
+                    choose_conv(&case.shape, level).arithmetic,
+                    choose_conv(&alone(&case, 0).shape, level).arithmetic
+                );
+            }
+        }
+    }
+}
+
+/// The arithmetics that a level has for a shape.
+fn arithmetics(level: Level, shape: &ConvShape) -> BTreeSet<&'static str> {
+    candidates(shape, level).into_iter().map(|(kernel, _)| kernel.arithmetic).collect()
+}
+
+fn check_company(case: &Case, level: Level, arithmetic: &str, pools: &[Pool]) {
+    let kernels = |shape: &ConvShape| {
+        let found = candidates(shape, level).into_iter().map(|(kernel, _)| kernel);
+        found.filter(|kernel| kernel.arithmetic == arithmetic).collect::<Vec<_>>()
+    };
+    let together = case.run(kernels(&case.shape)[0], &pools[0]);
+    for pool in pools {
+        for kernel in kernels(&case.shape) {
+            assert_same(&case.run(kernel, pool), &together, &(kernel.name, level, pool, case.shape));
+        }
+    }
+    let picture = case.shape.output.len() / 3;
+    for n in 0..3 {
+        let alone = alone(case, n);
+        let kernel = kernels(&alone.shape)[0];
+        let expected = &together[n * picture..][..picture];
+        assert_same(&alone.run(kernel, &pools[1]), expected, &(kernel.name, level, alone.shape));
+    }
+}
+
+/// Pictures of many tiles, cut at every place, on more threads than tiles and fewer.
+#[test]
+fn tiles_of_every_form() {
+    let pools = [Pool::new(1), Pool::new(3)];
+    let mut dice = Dice::new(10);
+    let kernels = [[3, 3], [5, 5], [1, 3], [3, 1], [1, 7], [7, 1]];
+    for (i, kernel) in kernels.into_iter().enumerate() {
+        for (size, channels) in [([21, 30], [19, 35]), ([40, 33], [35, 16]), ([5, 6], [70, 90])] {
+            for dilation in [[1, 1], [2, 3]] {
+                let size = [size[0] + i, size[1] + 2 * i];
+                let window = same(Window { dilation, ..window(kernel, 1) }, size);
+                let mut case = Case::new(shape(2, size, channels, window), &mut dice);
+                // A limit from above would hide how large the numbers were that the errors are relative to.
+                case.clamp = dice.one_of(&[Clamp::NONE, Clamp::RELU]);
+                check(&case, &pools[i % 2]);
             }
         }
     }
@@ -274,10 +323,10 @@ fn alone(case: &Case, n: usize) -> Case {
 #[test]
 fn packing_does_not_depend_on_the_picture() {
     let mut dice = Dice::new(9);
-    let window = same(window([3, 3], 1), [5, 5]);
-    let small = Case::new(shape(1, [5, 5], [8, 50], window), &mut dice);
-    let large = shape(2, [40, 30], [8, 50], window);
     for kernel in CONV_KERNELS {
+        let window = same(window(window_of(kernel), 1), [5, 5]);
+        let small = Case::new(shape(1, [5, 5], [8, 50], window), &mut dice);
+        let large = shape(2, [40, 30], [8, 50], window);
         let pack = |shape: &ConvShape| {
             let mut packed = vec![f32::NAN; (kernel.packed_len)(shape)];
             kernel.pack(shape, &small.filter(), &mut packed);
@@ -285,4 +334,13 @@ fn packing_does_not_depend_on_the_picture() {
         };
         assert_same(&pack(&small.shape), &pack(&large), &kernel.name);
     }
+}
+
+/// The size of a window that a kernel can compute.
+fn window_of(kernel: &ConvKernel) -> [usize; 2] {
+    let fits = |size: &[usize; 2]| (kernel.fits)(&shape(1, [9, 9], [3, 3], window(*size, 1)));
+    [[3, 3], [2, 1], [1, 3], [3, 1], [5, 5], [1, 7], [7, 1], [9, 9]]
+        .into_iter()
+        .find(fits)
+        .expect("a kernel fits something")
 }

@@ -42,3 +42,60 @@ pub(crate) struct Translated {
     pub(crate) inputs: Vec<proto::ValueInfoProto>,
     pub(crate) outputs: Vec<proto::ValueInfoProto>,
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::passes::optimise;
+    use crate::zoo::{self, MadeUp};
+    use crate::{Network, Options};
+
+    /// A network of the zoo with made-up weights, for pictures of its own size, or a small one.
+    fn translated(net: &str, side: Option<usize>) -> Translated {
+        let net = zoo::find(net).unwrap();
+        let network = Network::of_net(net, Arc::new(MadeUp), Options::with_threads(Some(1))).unwrap();
+        let ports = network.ports().unwrap();
+        let outputs = [ports.logits.clone(), ports.probabilities.clone().unwrap()];
+        let fetches = outputs.each_ref().map(String::as_str);
+        let side = side.unwrap_or(net.side);
+        let [one, two] = [1, 2].map(|batch| optimise(network.shaped(&ports, &fetches, batch, [side; 2]).unwrap()));
+        translate(Source { one: &one, two: Some(&two), outputs: &outputs }).unwrap()
+    }
+
+    #[test]
+    fn what_a_node_reads_is_there_before_it_and_has_one_name() {
+        for net in ["lenet", "mobilenet_v3_small", "resnet_v2_50", "inception_v1"] {
+            let found = translated(net, None);
+            let mut known: HashSet<&str> = found.inputs.iter().map(|input| input.name.as_str()).collect();
+            assert!(found.weights.iter().all(|weights| known.insert(&weights.name)), "{net}");
+            for node in &found.nodes {
+                let missing = node.input.iter().find(|name| !name.is_empty() && !known.contains(name.as_str()));
+                assert_eq!(missing, None, "{net}: {}", node.name);
+                assert!(node.output.iter().all(|name| known.insert(name)), "{net}: {}", node.name);
+            }
+            assert!(found.outputs.iter().all(|output| known.contains(output.name.as_str())), "{net}");
+        }
+    }
+
+    #[test]
+    fn only_the_picture_is_turned() {
+        for (net, transpositions) in [("mobilenet_v2_035", 1), ("resnet_v1_50", 1), ("inception_v3", 1), ("lenet", 2)] {
+            let found = translated(net, None);
+            let turned = found.nodes.iter().filter(|node| node.op_type == "Transpose").count();
+            assert_eq!(turned, transpositions, "{net}");
+        }
+    }
+
+    #[test]
+    fn the_batch_is_open() {
+        let found = translated("mobilenet_v1_025", Some(96));
+        let of = |value: &proto::ValueInfoProto| value.r#type.clone().unwrap().tensor_type.unwrap().shape.unwrap().dim;
+        let batch = Some(proto::Length::Parameter("batch".into()));
+        assert!(found.inputs.iter().chain(&found.outputs).all(|value| of(value)[0].value == batch));
+        let side = |at: usize| of(&found.inputs[0])[at].value.clone();
+        assert_eq!([side(1), side(2)], [Some(proto::Length::Value(96)), Some(proto::Length::Value(96))]);
+    }
+}

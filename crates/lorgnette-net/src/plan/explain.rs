@@ -11,6 +11,8 @@ pub struct StepReport {
     pub name: String,
     /// The kernel chosen.
     pub kernel: String,
+    /// The kernels that could have been, with other arithmetic.
+    pub rejected: Vec<Rejected>,
     /// The shape of the node's result.
     pub shape: Vec<usize>,
     /// Floating-point operations, a multiplication and an addition counting as two.
@@ -23,6 +25,15 @@ pub struct StepReport {
     pub time: Option<Duration>,
 }
 
+/// A kernel that was not chosen.
+#[derive(Clone, Debug)]
+pub struct Rejected {
+    /// Its name.
+    pub kernel: &'static str,
+    /// What it is reckoned to cost, the chosen kernel's cost being 1.
+    pub cost: f64,
+}
+
 impl Plan {
     /// The steps in order; `times` from [`Plan::run_timed`] may be empty.
     pub fn report(&self, times: &[Duration]) -> Vec<StepReport> {
@@ -32,6 +43,7 @@ impl Plan {
         let report = |(i, step): (usize, &super::Step)| StepReport {
             name: step.name.clone(),
             kernel: step.kernel.name(),
+            rejected: step.kernel.rejected(self.level),
             shape: step.shape.clone(),
             flops: step.kernel.flops(),
             weight_bytes: step.kernel.weight_bytes(),

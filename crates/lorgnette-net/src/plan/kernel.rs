@@ -8,6 +8,7 @@ use lorgnette_kernels::{
     Level, Lrn, Map, Operand, Pad, Pool, PoolShape, Residual, Resize, Unary,
 };
 
+use super::explain::Rejected;
 use super::packing::Packed;
 use crate::tensor::DType;
 
@@ -277,6 +278,16 @@ impl Kernel {
             Self::Round(dtype) => format!("round to {dtype:?}").to_lowercase(),
             Self::Truth => "truth".into(),
         }
+    }
+
+    /// The kernels that it was chosen before.
+    pub(super) fn rejected(&self, level: Level) -> Vec<Rejected> {
+        let Self::Conv { kernel: chosen, shape, .. } = self else { return Vec::new() };
+        let mut found = lorgnette_kernels::candidates(shape, level);
+        let Some(least) = found.first().map(|(_, cost)| *cost) else { return Vec::new() };
+        found.retain(|(kernel, _)| kernel.arithmetic != chosen.arithmetic);
+        found.dedup_by_key(|(kernel, _)| kernel.arithmetic);
+        found.into_iter().map(|(kernel, cost)| Rejected { kernel: kernel.name, cost: cost / least }).collect()
     }
 
     /// Floats of scratch that a run on so many threads needs.

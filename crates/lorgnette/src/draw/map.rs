@@ -40,40 +40,75 @@ pub fn map(map: &LabelMap, labels: &Labels, caption: [&str; 2]) -> Figure {
 
 /// A map over its photo, at the photo's resolution: each pixel in the colour of its best class, after the scores of the cells
 /// around it.
-///
-/// # Panics
-/// If the map is of a photo of another size.
-#[must_use]
-pub fn overlay(picture: &Picture, map: &LabelMap, labels: &Labels, caption: [&str; 2]) -> Figure {
-    check(picture, map);
-    let legend = Legend::of(map, labels);
-    let colours: Vec<Colour> = (0..map.classes()).map(|class| legend.colour(class).with_alpha(OVERLAY)).collect();
-    let border = (picture.width().max(picture.height()) / BORDERS_A_SIDE).max(1);
-    let mut pixels = picture.to_rgb8();
-    let width = picture.width();
-    let mut above: Vec<Vec<u32>> = vec![Vec::new(); border];
-    map.label_pixels(0..map.height(), |y, labels| {
-        let row = &mut pixels[3 * width * y..][..3 * width];
-        let upper = &mut above[y % border];
-        for (x, pixel) in row.as_chunks_mut::<3>().0.iter_mut().enumerate() {
-            let colour = colours[labels[x] as usize];
-            let beside = [upper.get(x), labels.get(x.saturating_sub(border))];
-            let differs = beside.into_iter().flatten().any(|&other| colours[other as usize] != colour);
-            *pixel = if differs { BORDER } else { colour }.over(*pixel);
-        }
-        upper.clear();
-        upper.extend_from_slice(labels);
-    });
-    beside((repainted(picture, pixels), 1), legend_letters(picture), &legend, caption).at_its_own_size()
+#[derive(Clone, Copy, Debug)]
+pub struct Overlay<'a> {
+    picture: &'a Picture,
+    map: &'a LabelMap,
+    labels: &'a Labels,
+    opacity: f32,
 }
 
-/// The probability of `classes` together over the photo, at its resolution: dark where there is none, light where the network
-/// is sure.
+impl<'a> Overlay<'a> {
+    /// An overlay through which the photo can be seen.
+    ///
+    /// # Panics
+    /// If the map is of a photo of another size.
+    #[must_use]
+    pub fn new(picture: &'a Picture, map: &'a LabelMap, labels: &'a Labels) -> Self {
+        check(picture, map);
+        Self { picture, map, labels, opacity: OVERLAY }
+    }
+
+    /// The same overlay, its colours covering so much of the photo, 0 to 1.
+    #[must_use]
+    pub fn with_opacity(self, opacity: f32) -> Self {
+        Self { opacity: opacity.clamp(0.0, 1.0), ..self }
+    }
+
+    /// The photo under its map, as large as the photo.
+    #[must_use]
+    pub fn picture(&self) -> Picture {
+        self.painted(&Legend::of(self.map, self.labels))
+    }
+
+    /// The same beside a colour bar that names the classes; `caption` is a title and a line below it.
+    #[must_use]
+    pub fn figure(&self, caption: [&str; 2]) -> Figure {
+        let legend = Legend::of(self.map, self.labels);
+        let painted = self.painted(&legend);
+        beside((painted, 1), legend_letters(self.picture), &legend, caption).at_its_own_size()
+    }
+
+    fn painted(&self, legend: &Legend) -> Picture {
+        let width = self.picture.width();
+        let classes = 0..self.map.classes();
+        let colours: Vec<Colour> = classes.map(|class| legend.colour(class).with_alpha(self.opacity)).collect();
+        let border = (width.max(self.picture.height()) / BORDERS_A_SIDE).max(1);
+        let mut pixels = self.picture.to_rgb8();
+        let mut above: Vec<Vec<u32>> = vec![Vec::new(); border];
+        self.map.label_pixels(0..self.map.height(), |y, labels| {
+            let row = &mut pixels[3 * width * y..][..3 * width];
+            let upper = &mut above[y % border];
+            for (x, pixel) in row.as_chunks_mut::<3>().0.iter_mut().enumerate() {
+                let colour = colours[labels[x] as usize];
+                let beside = [upper.get(x), labels.get(x.saturating_sub(border))];
+                let differs = beside.into_iter().flatten().any(|&other| colours[other as usize] != colour);
+                *pixel = if differs { BORDER } else { colour }.over(*pixel);
+            }
+            upper.clear();
+            upper.extend_from_slice(labels);
+        });
+        repainted(self.picture, pixels)
+    }
+}
+
+/// The probability of `classes` together over the photo, as large as the photo: dark where there is none, light where the
+/// network is sure.
 ///
 /// # Panics
 /// If the map is of a photo of another size.
 #[must_use]
-pub fn heat(picture: &Picture, map: &LabelMap, classes: &[usize], caption: [&str; 2]) -> Figure {
+pub fn heat_picture(picture: &Picture, map: &LabelMap, classes: &[usize]) -> Picture {
     check(picture, map);
     let width = picture.width();
     let mut pixels = picture.to_rgb8();
@@ -83,7 +118,16 @@ pub fn heat(picture: &Picture, map: &LabelMap, classes: &[usize], caption: [&str
             *pixel = of_share(probability).with_alpha(0.45 + 0.3 * probability).over(grey(*pixel));
         }
     });
-    let painted = repainted(picture, pixels);
+    repainted(picture, pixels)
+}
+
+/// [`heat_picture`] beside a bar of its colours, under a title and a line below it.
+///
+/// # Panics
+/// As [`heat_picture`].
+#[must_use]
+pub fn heat(picture: &Picture, map: &LabelMap, classes: &[usize], caption: [&str; 2]) -> Figure {
+    let painted = heat_picture(picture, map, classes);
     let em = legend_letters(picture);
     let margin = MARGIN * em;
     let scale = (em * 5.5).ceil();

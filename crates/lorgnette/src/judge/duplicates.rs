@@ -5,8 +5,11 @@
 //! angle θ differ in a share θ/π of them (Charikar, "Similarity estimation techniques from rounding algorithms", 2002),
 //! so pairs whose signatures differ much are passed over.
 
-/// The cosine from which two photos are nearly the same, for features of a network trained on ImageNet.
-pub const NEARLY_THE_SAME: f32 = 0.95;
+/// The cosine from which two photos are nearly the same, for features of a network trained on ImageNet. With the embedded
+/// one's, of copies of 100 photos it finds 99 that were compressed again (JPEG quality 70), all that were made a fifth
+/// brighter, 91 that lost a tenth of each side and 86 that were made smaller by a third; of 44,850 pairs of other photos of
+/// five kinds of flowers, none (`bench/near_duplicates.py`).
+pub const NEARLY_THE_SAME: f32 = 0.8;
 /// Bits of a signature.
 const BITS: usize = 256;
 const WORDS: usize = BITS / 64;

@@ -5,13 +5,22 @@ use super::Labels;
 /// Most suggestions given.
 const SUGGESTIONS: usize = 5;
 
-/// The names nearest to a query in small letters, the nearest first.
+/// The names nearest to a query, at most five, the nearest first and equally near ones in their order. Capitals of the
+/// query do not matter.
+#[must_use]
+pub fn nearest_names<'a>(names: impl IntoIterator<Item = &'a str>, query: &str) -> Vec<String> {
+    nearest_of(names.into_iter().map(std::iter::once), &query.trim().to_lowercase())
+}
+
+/// The names nearest to a query in small letters, of each label only the nearest.
 pub(super) fn nearest(labels: &Labels, query: &str) -> Vec<String> {
+    nearest_of(labels.iter().map(|label| label.name.split(',').map(str::trim)), query)
+}
+
+fn nearest_of<'a>(things: impl Iterator<Item = impl Iterator<Item = &'a str>>, query: &str) -> Vec<String> {
     let mut ranked: Vec<(usize, usize, &str)> = Vec::new();
-    for label in labels.iter() {
-        let names = label.name.split(',').map(str::trim);
-        let best = names.filter_map(|name| Some((rank(&name.to_lowercase(), query)?, label.index, name))).min();
-        ranked.extend(best);
+    for (index, names) in things.enumerate() {
+        ranked.extend(names.filter_map(|name| Some((rank(&name.to_lowercase(), query)?, index, name))).min());
     }
     ranked.sort_unstable();
     let mut names: Vec<String> = Vec::new();

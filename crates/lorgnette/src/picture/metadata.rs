@@ -28,11 +28,15 @@ impl Metadata {
     /// The notes in a photo's file; none where they cannot be read.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
-        let Ok(kind) = super::kind::detect(bytes, "") else { return Self::default() };
-        if kind == Kind::WebP {
-            let chunk = |name: &[u8; 4]| webp_chunk(bytes, name).map(<[u8]>::to_vec);
-            return Self { exif: chunk(b"EXIF"), icc: chunk(b"ICCP") };
-        }
+        let kind = match super::kind::detect(bytes, "") {
+            Ok(Kind::WebP) => {
+                let chunk = |name: &[u8; 4]| webp_chunk(bytes, name).map(<[u8]>::to_vec);
+                return Self { exif: chunk(b"EXIF"), icc: chunk(b"ICCP") };
+            }
+            Ok(kind @ (Kind::Jpeg | Kind::Png)) => kind,
+            // GIF and BMP have none, and those of a TIFF are its directories themselves.
+            _ => return Self::default(),
+        };
         let read = || {
             let mut reader = ImageReader::with_format(Cursor::new(bytes), format(kind));
             let mut limits = Limits::no_limits();

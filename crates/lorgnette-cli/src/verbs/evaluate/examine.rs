@@ -9,10 +9,10 @@ use lorgnette::picture::OpenOptions;
 use lorgnette::{Classifier, Examined};
 
 use super::truths::Truths;
-use crate::in_order::in_order;
 use crate::messages::{self, Messages};
 use crate::progress::Progress;
 use crate::stream::Shares;
+use lorgnette::in_order::in_order;
 
 /// What became of the photos.
 pub(super) struct Judged {

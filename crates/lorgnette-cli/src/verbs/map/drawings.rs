@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
-use lorgnette::draw;
+use lorgnette::draw::{self, Overlay};
 use lorgnette::net::npy;
 use lorgnette::net::tensor::DType;
 use lorgnette::net::{MapPadding, Tensor};
@@ -20,6 +20,7 @@ pub(super) struct Drawings {
     overlays: Option<Vec<PathBuf>>,
     heats: Vec<Heat>,
     arrays: Option<Vec<PathBuf>>,
+    legend: bool,
 }
 
 /// One class's heat maps.
@@ -55,7 +56,7 @@ impl Drawings {
             Ok(Heat { name, classes: found.iter().map(|label| label.index).collect(), places })
         };
         let heats = heats(arguments).map(&mut heat).collect::<Result<_>>()?;
-        Ok(Self { pictures, overlays, heats, arrays })
+        Ok(Self { pictures, overlays, heats, arrays, legend: !arguments.no_legend })
     }
 
     /// Draws and writes what is wanted of one photo.
@@ -68,9 +69,16 @@ impl Drawings {
             None => Ok(()),
         };
         save(&self.pictures, &|| draw::map(map, labels, [&title, &note]))?;
-        save(&self.overlays, &|| draw::overlay(picture, map, labels, [&title, &note]))?;
+        save(&self.overlays, &|| {
+            let overlay = Overlay::new(picture, map, labels);
+            if self.legend { overlay.figure([&title, &note]) } else { Figure::of(overlay.picture()) }
+        })?;
         for Heat { name, classes, places } in &self.heats {
-            draw::heat(picture, map, classes, [name, &format!("{title} · {note}")]).save(&places[number])?;
+            let figure = match self.legend {
+                true => draw::heat(picture, map, classes, [name, &format!("{title} · {note}")]),
+                false => Figure::of(draw::heat_picture(picture, map, classes)),
+            };
+            figure.save(&places[number])?;
         }
         self.arrays.as_ref().map_or(Ok(()), |places| write_arrays(map, &places[number]))
     }

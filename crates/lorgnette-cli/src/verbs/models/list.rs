@@ -1,11 +1,9 @@
 //! `lorgnette models list`.
 
-use std::env;
 use std::io::{self, Write};
 
 use anyhow::Result;
 use clap::Args;
-use console::Term;
 use lorgnette::catalogue::{self, Entry};
 use lorgnette::net::zoo::Cost;
 use lorgnette::{EMBEDDED_NAME, Home};
@@ -16,7 +14,7 @@ use crate::Outcome;
 use crate::arguments::ReportFormat;
 use crate::messages::count;
 use crate::stream::{write_json, write_report};
-use crate::table::{Align, Fit, Table};
+use crate::table::{Align, Fit, Table, width};
 
 /// List the models that were published, and which are here
 #[derive(Debug, Args)]
@@ -145,10 +143,4 @@ fn write_table(out: &mut dyn Write, rows: &[Row]) -> io::Result<()> {
     total[0] = format!("{}, {here} here", count(rows.len(), "model"));
     table.total(total);
     table.write(out, Fit { width: width(), elastic: 0, spare: &SPARE })
-}
-
-/// Letters in a row of the terminal.
-pub(super) fn width() -> Option<usize> {
-    let columns = env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
-    columns.or_else(|| Term::stdout().size_checked().map(|(_, columns)| usize::from(columns)))
 }

@@ -28,7 +28,7 @@ type Done<A> = (usize, Result<A, Box<dyn Any + Send>>);
 ///
 /// # Panics
 /// Passes on the panic of a worker.
-pub(crate) fn in_order<T, A, W>(items: &[T], workers: Vec<W>, take: impl FnMut(&T, A) -> ControlFlow<()>)
+pub fn in_order<T, A, W>(items: &[T], workers: Vec<W>, take: impl FnMut(&T, A) -> ControlFlow<()>)
 where
     T: Sync,
     A: Send,

@@ -1,0 +1,196 @@
+//! `lorgnette index`: folders of photos into a library.
+
+use std::io::{self, Write};
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+use clap::Args;
+use lorgnette::picture::OpenOptions;
+use lorgnette_library::{Event, Finder, IndexOptions, Library, Network, Summary, printable};
+use serde::Serialize;
+
+use crate::Outcome;
+use crate::arguments::{Global, InputArguments, LibraryArguments, ReportFormat};
+use crate::messages::{Messages, count};
+use crate::model;
+use crate::progress::Progress;
+use crate::stream::{Shares, write_json, write_report};
+
+/// Look at folders of photos once, so that they can be searched for what is in them, and where
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    /// Folders, with the folders within them, or photos [default: those that were indexed before]
+    #[arg(value_name = "FOLDER")]
+    folders: Vec<PathBuf>,
+
+    #[command(flatten)]
+    library: LibraryArguments,
+
+    /// Pixels of the square that is as large as what of a photo is mapped to see where things are; 0 for no map
+    #[arg(long, value_name = "N", default_value_t = 640, value_parser = clap::value_parser!(u32).range(0..=8192))]
+    map_side: u32,
+
+    /// Try again the photos that could not be decoded, though they have not changed
+    #[arg(long)]
+    retry: bool,
+
+    /// Leave photos as they are stored; else they are turned as EXIF says
+    #[arg(long)]
+    ignore_orientation: bool,
+
+    /// Refuse photos of more pixels
+    #[arg(long, value_name = "N", default_value_t = OpenOptions::default().max_pixels)]
+    max_pixels: u64,
+
+    /// How to write what became of the photos
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    format: ReportFormat,
+
+    #[command(flatten)]
+    input: InputArguments,
+}
+
+const EXAMPLES: &str = "\
+Only photos that are new or changed are looked at; moved ones are recognised by their contents, and those that are gone are
+marked. It can be stopped at any time, and goes on from there the next time. Photos stay where they are: the library holds
+what was found in them. Another --model is indexed beside those before it.
+
+Examples:
+  lorgnette index ~/Pictures --library pictures.lgn
+  lorgnette index --library pictures.lgn                    the same folders again
+  lorgnette index ~/Pictures --library pictures.lgn --model inception_v3
+  lorgnette search 'school bus in the middle' --library pictures.lgn";
+
+/// What became of the photos, under names for other programs.
+#[derive(Serialize)]
+struct Report {
+    library: String,
+    model: String,
+    found: usize,
+    analysed: usize,
+    copied: usize,
+    moved: usize,
+    unchanged: usize,
+    failed: usize,
+    still_unreadable: usize,
+    vanished: usize,
+    closed: usize,
+    seconds: f64,
+}
+
+/// Indexes.
+pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
+    let started = Instant::now();
+    let path = arguments.library.path()?;
+    let mut library = Library::create(&path)?;
+    let known = arguments.folders.is_empty() && library.folders()?.is_empty();
+    ensure!(!known, "which folders? {} does not know any yet", path.display());
+    let model = model::open_for_photos(&arguments.input, global, messages)?;
+    let network = Network::new(&model, arguments.map_side as usize)?;
+    let finder = Finder::new(&network)?;
+    let threads = model.network().options().pool.threads();
+    let Shares { workers, .. } = Shares::new(threads, usize::MAX);
+    let options = IndexOptions { open: arguments.open_options(), retry: arguments.retry };
+    let summary = lorgnette_library::index(
+        &mut library,
+        &arguments.folders,
+        (&finder, network.workers(workers)),
+        &options,
+        &mut Teller { messages, progress: None }.teller(),
+    )?;
+    let report = Report::new(path.display().to_string(), finder.name, &summary, started.elapsed());
+    write_report(|out| match arguments.format {
+        ReportFormat::Json => write_json(out, &report),
+        ReportFormat::Text => report.write(out),
+    })?;
+    Ok(if summary.failed + summary.closed > 0 { Outcome::SomeFailed } else { Outcome::Done })
+}
+
+impl Arguments {
+    fn open_options(&self) -> OpenOptions {
+        let Self { ignore_orientation, max_pixels, .. } = *self;
+        OpenOptions { ignore_orientation, max_pixels, ..OpenOptions::default() }
+    }
+}
+
+/// Tells what happens as it happens.
+struct Teller {
+    messages: Messages,
+    progress: Option<Progress>,
+}
+
+impl Teller {
+    fn teller(mut self) -> impl FnMut(&Event<'_>) -> ControlFlow<()> {
+        move |event| {
+            self.hear(event);
+            ControlFlow::Continue(())
+        }
+    }
+
+    fn hear(&mut self, event: &Event<'_>) {
+        match event {
+            Event::Begun { photos } => self.progress = Some(Progress::new(*photos, "photos", self.messages)),
+            Event::Closed { path, error } => {
+                self.messages.error(&printable(&format!("{}: {error}", path.display())));
+            }
+            Event::Done { error, .. } => {
+                let Some(progress) = &mut self.progress else { return };
+                if let Some(error) = error {
+                    progress.aside(|| self.messages.error(&printable(error)));
+                }
+                progress.advance();
+            }
+        }
+    }
+}
+
+impl Report {
+    fn new(library: String, model: String, summary: &Summary, time: Duration) -> Self {
+        let Summary { found, analysed, copied, moved, unchanged, failed, still_unreadable, vanished, closed } =
+            *summary;
+        let seconds = time.as_secs_f64();
+        Self {
+            library,
+            model,
+            found,
+            analysed,
+            copied,
+            moved,
+            unchanged,
+            failed,
+            still_unreadable,
+            vanished,
+            closed,
+            seconds,
+        }
+    }
+
+    /// A line of what there was, and a line for each kind of what there was besides.
+    fn write(&self, out: &mut dyn Write) -> io::Result<()> {
+        let looked = count(self.analysed, "photo");
+        let speed = self.analysed as f64 / self.seconds.max(1e-3);
+        write!(out, "{} found, {looked} looked at", count(self.found, "photo"))?;
+        if self.analysed > 0 {
+            write!(out, " in {:.1} s, {speed:.1} photos/s", self.seconds)?;
+        }
+        writeln!(out)?;
+        let kinds = [
+            (self.unchanged, "unchanged"),
+            (self.moved, "moved"),
+            (self.copied, "copies of others"),
+            (self.vanished, "vanished"),
+            (self.failed, "failed"),
+            (
+                self.still_unreadable,
+                "of the unchanged are still unreadable: `lorgnette library list --state unreadable`",
+            ),
+        ];
+        kinds
+            .iter()
+            .filter(|(number, _)| *number > 0)
+            .try_for_each(|(number, what)| writeln!(out, "{number:>8} {what}"))
+    }
+}

@@ -1,0 +1,106 @@
+//! `lorgnette library`: what is in a library of photos, and keeping it in order.
+
+mod correct;
+mod duplicates;
+mod export;
+mod forget;
+mod list;
+mod show;
+pub(super) mod similar;
+mod statistics;
+mod verify;
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use clap::{Args, Subcommand};
+use lorgnette_library::{Library, ModelEntry, printable};
+
+use crate::Outcome;
+use crate::arguments::{Global, LibraryArguments};
+use crate::messages::Messages;
+
+/// See what is in a library, find what looks alike, correct it, export it, keep it in order
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+    #[command(flatten)]
+    library: LibraryArguments,
+}
+
+const EXAMPLES: &str = "\
+Examples (with LORGNETTE_LIBRARY set, or --library FILE):
+  lorgnette library statistics                          what is in it, and how much of what
+  lorgnette library list --state unreadable             the photos that could not be read, and why
+  lorgnette library duplicates --near                   photos that are nearly the same
+  lorgnette library similar cat.jpg                     photos that look like one
+  lorgnette library correct cat.jpg --wrong tabby --right 'Egyptian cat'
+  lorgnette library export findings.parquet             everything that was found, for pandas, DuckDB or R";
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Statistics(statistics::Arguments),
+    List(list::Arguments),
+    Show(show::Arguments),
+    Similar(similar::Arguments),
+    Duplicates(duplicates::Arguments),
+    Correct(correct::Arguments),
+    Export(export::Arguments),
+    Forget(forget::Arguments),
+    Verify(verify::Arguments),
+    /// Give the space of what was forgotten back to the system
+    Vacuum,
+}
+
+/// Does it.
+pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
+    let path = arguments.library.path()?;
+    let read = || Library::open_read_only(&path);
+    match &arguments.verb {
+        Verb::Statistics(arguments) => statistics::run(arguments, &read()?),
+        Verb::List(arguments) => list::run(arguments, &read()?),
+        Verb::Show(arguments) => show::run(arguments, &read()?),
+        Verb::Similar(arguments) => similar::run(arguments, &read()?, global, messages),
+        Verb::Duplicates(arguments) => duplicates::run(arguments, &read()?, global),
+        Verb::Export(arguments) => export::run(arguments, &read()?, messages),
+        Verb::Verify(arguments) => verify::run(arguments, &path, messages),
+        Verb::Correct(arguments) => correct::run(arguments, &mut Library::open(&path)?, messages),
+        Verb::Forget(arguments) => forget::run(arguments, &mut Library::open(&path)?, messages),
+        Verb::Vacuum => vacuum(&path, messages),
+    }
+}
+
+fn vacuum(path: &Path, messages: Messages) -> Result<Outcome> {
+    let bytes = || Ok::<_, anyhow::Error>(path.metadata().with_context(|| path.display().to_string())?.len());
+    let mut library = Library::open(path)?;
+    let before = bytes()?;
+    library.vacuum()?;
+    let after = bytes()?;
+    messages.note(&format_args!("{}: {} before, {} now", path.display(), size(before), size(after)));
+    Ok(Outcome::Done)
+}
+
+/// The model whose features are meant: of that name, else the one that has looked at the most photos.
+fn model_with_features(library: &Library, named: Option<&str>) -> Result<ModelEntry> {
+    let models = library.models()?;
+    let has_features = models.into_iter().filter(|model| model.features > 0);
+    let named_so = has_features.filter(|model| named.is_none_or(|name| model.name == name));
+    // Of equal ones the first.
+    let best = named_so.rev().max_by_key(|model| model.photos);
+    best.with_context(|| match named {
+        Some(name) => format!("the library has no features of {name}: index it with --model {name}"),
+        None => "the library has no features of any model".into(),
+    })
+}
+
+/// A path for a terminal.
+fn shown(path: &Path) -> String {
+    printable(&path.to_string_lossy())
+}
+
+/// `513.3 MB`.
+fn size(bytes: u64) -> String {
+    super::models::size(bytes)
+}

@@ -1,0 +1,91 @@
+//! `lorgnette library correct`.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use anyhow::{Result, ensure};
+use clap::Args;
+use lorgnette_library::{Corrected, Correction, Library, printable};
+
+use super::shown;
+use crate::Outcome;
+use crate::messages::{Messages, count};
+use crate::stream::write_report;
+
+/// Say what is in photos, against the network; it is kept when they are indexed again
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Photos in the library; without any, all corrections are listed
+    #[arg(value_name = "PHOTO")]
+    photos: Vec<PathBuf>,
+
+    /// A class that was found and is not there: a name or a synset
+    #[arg(long, value_name = "NAME", requires = "photos")]
+    wrong: Option<String>,
+
+    /// A class that is there; with --wrong, wherever that was found
+    #[arg(long, value_name = "NAME", requires = "photos")]
+    right: Option<String>,
+
+    /// Where: left, top, right, bottom as fractions of the photo
+    #[arg(long, value_name = "L,T,R,B", requires = "right")]
+    r#box: Option<Bounds>,
+
+    /// Let --right be a name that no network knows
+    #[arg(long, requires = "right")]
+    new_name: bool,
+
+    /// Take back all that was said of these photos
+    #[arg(long, requires = "photos", conflicts_with_all = ["wrong", "right"])]
+    undo: bool,
+}
+
+/// A place in a photo.
+#[derive(Clone, Copy, Debug)]
+struct Bounds([f64; 4]);
+
+impl FromStr for Bounds {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let sides: Vec<f64> = text.split(',').filter_map(|side| side.trim().parse().ok()).collect();
+        let bounds = sides.try_into().map(Self);
+        bounds.map_err(|_| "give four numbers with commas between them, such as 0,0,0.5,0.5".into())
+    }
+}
+
+/// Corrects, takes back or lists.
+pub(super) fn run(arguments: &Arguments, library: &mut Library, messages: Messages) -> Result<Outcome> {
+    if arguments.photos.is_empty() {
+        return list(library);
+    }
+    for photo in &arguments.photos {
+        if arguments.undo {
+            let taken_back = library.uncorrect(photo)?;
+            messages.note(&format_args!("{}: {} taken back", shown(photo), count(taken_back, "correction")));
+            continue;
+        }
+        ensure!(arguments.wrong.is_some() || arguments.right.is_some(), "say what is --wrong, or what is --right");
+        let correction = Correction {
+            wrong: arguments.wrong.clone(),
+            right: arguments.right.clone(),
+            bounds: arguments.r#box.map(|Bounds(bounds)| bounds),
+            new_name: arguments.new_name,
+        };
+        library.correct(photo, &correction)?;
+    }
+    Ok(Outcome::Done)
+}
+
+fn list(library: &Library) -> Result<Outcome> {
+    let corrections = library.corrections()?;
+    write_report(|out| {
+        corrections.iter().try_for_each(|Corrected { photo, wrong, right }| {
+            let wrong = wrong.as_ref().map(|wrong| format!("not {}", printable(wrong)));
+            let right = right.as_ref().map(|right| printable(right));
+            let said: Vec<String> = [right, wrong].into_iter().flatten().collect();
+            writeln!(out, "{}: {}", shown(photo), said.join(", "))
+        })
+    })?;
+    Ok(Outcome::Done)
+}

@@ -1,0 +1,50 @@
+//! `lorgnette library duplicates`.
+
+use anyhow::Result;
+use clap::Args;
+use lorgnette_library::{Group, Library};
+use serde_json::json;
+
+use super::{model_with_features, shown};
+use crate::Outcome;
+use crate::arguments::{Global, ReportFormat};
+use crate::stream::{write_json, write_report};
+
+/// Photos that are there more than once
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Also those that are nearly the same: resized, compressed again, a little cropped, one of a burst
+    #[arg(long)]
+    near: bool,
+
+    /// How similar those are at least: the cosine of the angle between their features
+    #[arg(long, value_name = "S", default_value_t = 0.9, requires = "near")]
+    threshold: f64,
+
+    /// How to write them: a paragraph, or one JSON object a group
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    format: ReportFormat,
+}
+
+/// Looks for them.
+pub(super) fn run(arguments: &Arguments, library: &Library, global: &Global) -> Result<Outcome> {
+    let groups = if arguments.near {
+        let named = global.model.as_deref().and_then(|name| name.to_str());
+        library.near_duplicates(model_with_features(library, named)?.id, arguments.threshold)?
+    } else {
+        library.duplicates()?
+    };
+    write_report(|out| {
+        for Group { photos, similarity } in &groups {
+            if arguments.format == ReportFormat::Json {
+                let photos: Vec<_> = photos.iter().map(|path| path.to_string_lossy()).collect();
+                write_json(out, &json!({"photos": photos, "similarity": similarity}))?;
+                continue;
+            }
+            writeln!(out, "{} photos, similarity {similarity:.3}", photos.len())?;
+            photos.iter().try_for_each(|path| writeln!(out, "  {}", shown(path)))?;
+        }
+        Ok(())
+    })?;
+    Ok(Outcome::Done)
+}

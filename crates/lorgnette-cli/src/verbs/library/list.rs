@@ -1,0 +1,95 @@
+//! `lorgnette library list`.
+
+use anyhow::Result;
+use clap::{Args, ValueEnum};
+use lorgnette_library::{Library, Photo, State};
+use serde_json::json;
+
+use super::shown;
+use crate::Outcome;
+use crate::arguments::ReportFormat;
+use crate::stream::{write_json, write_report};
+
+/// The photos the library knows; of those that cannot be read, the reason
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Only those in this state
+    #[arg(long, value_enum)]
+    state: Option<StateName>,
+
+    /// How to write the list: a path a line, or one JSON object a photo
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    format: ReportFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum StateName {
+    Present,
+    Vanished,
+    Unreadable,
+}
+
+/// Lists.
+pub(super) fn run(arguments: &Arguments, library: &Library) -> Result<Outcome> {
+    let state = arguments.state.map(|state| match state {
+        StateName::Present => State::Present,
+        StateName::Vanished => State::Vanished,
+        StateName::Unreadable => State::Unreadable,
+    });
+    let mut failed = None;
+    write_report(|out| {
+        let listed = library.each_photo(state, |photo| {
+            let written = match arguments.format {
+                ReportFormat::Json => write_json(out, &in_json(&photo)),
+                ReportFormat::Text => writeln!(out, "{}", in_words(&photo)),
+            };
+            written.map_err(|source| lorgnette_library::Error::File { name: "standard output".into(), source })
+        });
+        match listed {
+            Err(lorgnette_library::Error::File { source, .. }) => Err(source),
+            Err(error) => {
+                failed = Some(error);
+                Ok(())
+            }
+            Ok(()) => Ok(()),
+        }
+    })?;
+    failed.map_or(Ok(Outcome::Done), |error| Err(error.into()))
+}
+
+/// What is known of a photo, under names for other programs.
+pub(super) fn in_json(photo: &Photo) -> serde_json::Value {
+    json!({
+        "photo": photo.path.to_string_lossy(),
+        "state": state_name(photo.state),
+        "reason": photo.reason,
+        "width": photo.size.map(|[width, _]| width),
+        "height": photo.size.map(|[_, height]| height),
+        "bytes": photo.bytes,
+        "sha256": photo.digest.map(|digest| hex(&digest)),
+        "taken": photo.taken,
+        "orientation": photo.orientation,
+    })
+}
+
+fn in_words(photo: &Photo) -> String {
+    match (&photo.reason, photo.state) {
+        // The reason begins with the path.
+        (Some(reason), _) => lorgnette_library::printable(reason),
+        (None, State::Present) => shown(&photo.path),
+        (None, state) => format!("{} ({})", shown(&photo.path), state_name(state)),
+    }
+}
+
+/// A state in a word.
+pub(super) fn state_name(state: State) -> &'static str {
+    match state {
+        State::Present => "present",
+        State::Vanished => "vanished",
+        State::Unreadable => "unreadable",
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,81 @@
+//! `lorgnette library show`.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+use lorgnette_library::{Finding, Library, Photo, Source, printable};
+use serde_json::json;
+
+use super::list;
+use crate::Outcome;
+use crate::arguments::ReportFormat;
+use crate::stream::{write_json, write_report};
+
+/// What the library knows of photos
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Photos in the library
+    #[arg(value_name = "PHOTO", required = true)]
+    photos: Vec<PathBuf>,
+
+    /// How to write it
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    format: ReportFormat,
+}
+
+/// Shows.
+pub(super) fn run(arguments: &Arguments, library: &Library) -> Result<Outcome> {
+    for path in &arguments.photos {
+        let (photo, findings) = (library.photo(path)?, library.findings(path)?);
+        write_report(|out| match arguments.format {
+            ReportFormat::Json => write_json(out, &in_json(&photo, &findings)),
+            ReportFormat::Text => write_text(out, &photo, &findings),
+        })?;
+    }
+    Ok(Outcome::Done)
+}
+
+fn in_json(photo: &Photo, findings: &[Finding]) -> serde_json::Value {
+    let finding = |f: &Finding| {
+        json!({"model": f.model, "index": f.class, "synset": f.synset, "name": f.name, "box": f.bounds, "share": f.share,
+               "probability": f.probability, "peak": f.peak, "source": source_name(f.source)})
+    };
+    let mut object = list::in_json(photo);
+    object["findings"] = findings.iter().map(finding).collect();
+    object
+}
+
+fn write_text(out: &mut dyn Write, photo: &Photo, findings: &[Finding]) -> io::Result<()> {
+    writeln!(out, "{}", super::shown(&photo.path))?;
+    if let Some(reason) = &photo.reason {
+        writeln!(out, "  {}: {}", list::state_name(photo.state), printable(reason))?;
+    }
+    let size = photo.size.map(|[width, height]| format!("{width} x {height} pixels"));
+    let taken = photo.taken.as_ref().map(|taken| format!("taken {}", printable(taken)));
+    let facts: Vec<String> = [size, Some(super::size(photo.bytes)), taken].into_iter().flatten().collect();
+    writeln!(out, "  {}", facts.join(", "))?;
+    for finding in findings {
+        let place = finding.bounds.map_or("whole photo".into(), |bounds| {
+            let [left, top, right, bottom] = bounds.map(|side| 100.0 * side);
+            format!("{left:.0}–{right:.0} % across, {top:.0}–{bottom:.0} % down")
+        });
+        let said = match finding.source {
+            Source::Model => format!("{:6.2} %", 100.0 * finding.probability),
+            Source::User => "   you  ".into(),
+            Source::Refuted => "   not  ".into(),
+        };
+        writeln!(out, "  {said}  {:<28} {place}", printable(finding.first_name()))?;
+    }
+    Ok(())
+}
+
+/// Who says so, in a word.
+pub(super) fn source_name(source: Source) -> &'static str {
+    match source {
+        Source::Model => "model",
+        Source::User => "user",
+        Source::Refuted => "refuted",
+    }
+}

@@ -1,0 +1,100 @@
+//! `lorgnette library similar`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, ensure};
+use clap::Args;
+use lorgnette::{Embedder, Model, Picture};
+use lorgnette_library::{Finder, Library, ModelEntry, Network, Similar};
+use serde_json::json;
+
+use super::{model_with_features, shown};
+use crate::Outcome;
+use crate::arguments::{Global, InputArguments, ReportFormat};
+use crate::messages::Messages;
+use crate::model;
+use crate::stream::{write_json, write_report};
+
+/// The photos that look most like one, which need not be in the library
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// The photo
+    #[arg(value_name = "PHOTO")]
+    photo: PathBuf,
+
+    /// How many at most
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    limit: usize,
+
+    /// The least similarity: the cosine of the angle between the features, 1 for the same photo
+    #[arg(long, value_name = "S", default_value_t = 0.7, allow_hyphen_values = true)]
+    threshold: f64,
+
+    /// How to write them: a line, or one JSON object a photo
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    format: ReportFormat,
+
+    #[command(flatten)]
+    input: InputArguments,
+}
+
+/// Looks for them.
+pub(super) fn run(arguments: &Arguments, library: &Library, global: &Global, messages: Messages) -> Result<Outcome> {
+    let (model, features) = features(&arguments.photo, &arguments.input, library, global, messages)?;
+    let found = library.similar(model.id, &features, arguments.limit.saturating_add(1), arguments.threshold)?;
+    let here = std::fs::canonicalize(&arguments.photo).unwrap_or_else(|_| arguments.photo.clone());
+    let others = || found.iter().filter(|similar| similar.path != here).take(arguments.limit);
+    messages.detail(&format_args!("features of {}, at least {} similar", model.name, arguments.threshold));
+    write_report(|out| {
+        others().try_for_each(|Similar { path, similarity, .. }| match arguments.format {
+            ReportFormat::Text => writeln!(out, "{similarity:.3}  {}", shown(path)),
+            ReportFormat::Json => write_json(
+                out,
+                &json!({"photo": path.to_string_lossy(), "similarity": similarity, "model": model.name}),
+            ),
+        })
+    })?;
+    if others().next().is_none() {
+        let threshold = arguments.threshold;
+        messages.note(&format_args!("nothing is at least {threshold} similar: a lower --threshold finds more"));
+    }
+    Ok(Outcome::Done)
+}
+
+/// The features of a photo and the model that they are of: the library's own if it has them, else what the network
+/// computes.
+pub(in crate::verbs) fn features(
+    photo: &Path,
+    input: &InputArguments,
+    library: &Library,
+    global: &Global,
+    messages: Messages,
+) -> Result<(ModelEntry, Vec<f32>)> {
+    let named = global.model.as_deref().and_then(|name| name.to_str());
+    if let Some(known) = of_library(photo, library, named)? {
+        return Ok(known);
+    }
+    let picture = Picture::open(photo)?;
+    let model = model::open_for_photos(input, global, messages)?;
+    let entry = of_model(&model, library)?;
+    let features = Embedder::new(model, None)?.embed(&picture).context("the photo cannot be compared")?;
+    Ok((entry, features))
+}
+
+fn of_library(photo: &Path, library: &Library, named: Option<&str>) -> Result<Option<(ModelEntry, Vec<f32>)>> {
+    if library.photo(photo).is_err() {
+        return Ok(None);
+    }
+    let Ok(model) = model_with_features(library, named) else { return Ok(None) };
+    Ok(library.features(photo, model.id)?.map(|features| (model, features)))
+}
+
+/// The library's entry of a model, if it is the very same.
+fn of_model(model: &Model, library: &Library) -> Result<ModelEntry> {
+    let name = model.name();
+    let entry = model_with_features(library, Some(name))?;
+    let finder = Finder::new(&Network::new(model, entry.map_side())?)?;
+    let is_same = entry.fingerprint == Some(finder.fingerprint);
+    ensure!(is_same, "{name} is not, or not with these options, the model that the library was indexed with");
+    Ok(entry)
+}

@@ -1,0 +1,95 @@
+//! `lorgnette library statistics`.
+
+use std::io::{self, Write};
+
+use anyhow::Result;
+use clap::Args;
+use lorgnette_library::{Library, ModelEntry, Statistics, printable};
+use serde_json::json;
+
+use super::size;
+use crate::Outcome;
+use crate::arguments::ReportFormat;
+use crate::messages::count;
+use crate::stream::{write_json, write_report};
+use crate::table::{Align, Fit, Table, width};
+
+/// What is in the library, and how much of what
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// How many classes to name, the most frequent ones
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    top: usize,
+
+    /// How to write it
+    #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
+    format: ReportFormat,
+}
+
+/// Counts.
+pub(super) fn run(arguments: &Arguments, library: &Library) -> Result<Outcome> {
+    let (statistics, models) = (library.statistics(arguments.top)?, library.models()?);
+    let folders: Vec<String> = library.folders()?.iter().map(|folder| folder.display().to_string()).collect();
+    write_report(|out| match arguments.format {
+        ReportFormat::Json => write_json(out, &in_json(&statistics, &models, &folders)),
+        ReportFormat::Text => write_text(out, &statistics, &models, &folders),
+    })?;
+    Ok(Outcome::Done)
+}
+
+fn in_json(statistics: &Statistics, models: &[ModelEntry], folders: &[String]) -> serde_json::Value {
+    let model =
+        |m: &ModelEntry| json!({"name": m.name, "photos": m.photos, "features": m.features, "settings": m.settings});
+    let class = |c: &lorgnette_library::ClassCount| json!({"synset": c.synset, "name": c.name, "photos": c.photos, "regions": c.regions, "share": c.share});
+    json!({
+        "present": statistics.present,
+        "vanished": statistics.vanished,
+        "unreadable": statistics.unreadable,
+        "photo_bytes": statistics.photo_bytes,
+        "library_bytes": statistics.library_bytes,
+        "taken": statistics.taken.as_ref().map(|(first, last)| json!([first, last])),
+        "regions": statistics.regions,
+        "corrections": statistics.corrections,
+        "folders": folders,
+        "models": models.iter().map(model).collect::<Vec<_>>(),
+        "classes": statistics.classes.iter().map(class).collect::<Vec<_>>(),
+        "years": statistics.years.iter().map(|(year, photos)| json!({"year": year, "photos": photos})).collect::<Vec<_>>(),
+    })
+}
+
+fn write_text(
+    out: &mut dyn Write,
+    statistics: &Statistics,
+    models: &[ModelEntry],
+    folders: &[String],
+) -> io::Result<()> {
+    let all = statistics.present + statistics.vanished + statistics.unreadable;
+    write!(out, "{}, {}", count(statistics.present, "photo"), size(statistics.photo_bytes))?;
+    if let Some((first, last)) = &statistics.taken {
+        write!(out, ", taken {} to {}", printable(first), printable(last))?;
+    }
+    writeln!(out)?;
+    for (number, what) in [(statistics.vanished, "vanished"), (statistics.unreadable, "unreadable")] {
+        if number > 0 {
+            writeln!(out, "{number} {what}: `lorgnette library list --state {what}`")?;
+        }
+    }
+    let each = statistics.library_bytes / all.max(1) as u64;
+    writeln!(out, "{} of library, {} a photo", size(statistics.library_bytes), size(each))?;
+    writeln!(out, "{}, {}", count(statistics.regions, "region"), count(statistics.corrections, "correction"))?;
+    folders.iter().try_for_each(|folder| writeln!(out, "folder {}", printable(folder)))?;
+    models.iter().try_for_each(|m| writeln!(out, "model {}, {}", printable(&m.name), count(m.photos, "photo")))?;
+    writeln!(out)?;
+    write_classes(out, statistics)
+}
+
+fn write_classes(out: &mut dyn Write, statistics: &Statistics) -> io::Result<()> {
+    use Align::{Left, Right};
+    let columns = [("class", Left), ("photos", Right), ("regions", Right), ("of the photo", Right)];
+    let mut table = Table::new(&columns);
+    for class in &statistics.classes {
+        let share = if class.regions > 0 { format!("{:.0} %", 100.0 * class.share) } else { "–".into() };
+        table.row(vec![printable(&class.name), class.photos.to_string(), class.regions.to_string(), share]);
+    }
+    table.write(out, Fit { width: width(), elastic: 0, spare: &[] })
+}

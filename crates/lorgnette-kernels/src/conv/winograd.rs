@@ -1,0 +1,450 @@
+//! Winograd's convolutions: fewer multiplications for windows that step by one.
+//!
+//! A picture is cut into tiles of a few outputs. A tile's inputs are replaced by their values at some points (the forms
+//! of [`form`], along rows and columns), a filter's taps were replaced by theirs when it was packed; at each point the
+//! values of all tiles times those of all filters are a product of matrices; and the outputs follow from the products
+//! of all points. F(4×4, 3×3) does 36 multiplications where the definition does 144.
+//!
+//! ```text
+//! input ─▶ values [point][tile][input channel] ─▶ products [point][tile][output channel] ─▶ output
+//!                        packed filter ─▲                                bias, residual, clamp ─▲
+//! ```
+//! Values and products stay in cache: either each thread takes a block of tiles through all of it, or, where the filter is
+//! large beside the picture, all threads share a block's values and each has its own output channels.
+//!
+//! An output's sums have one order, so its bits depend on nothing but its tile's inputs. A value that is not finite spoils
+//! a whole tile; such a tile's outputs are computed anew by their definition ([`anew`]).
+
+mod anew;
+mod form;
+mod grid;
+mod product;
+mod weights;
+
+use std::marker::PhantomData;
+use std::ops::Range;
+
+use self::anew::Anew;
+pub(super) use self::form::{F11, F23, F25, F27, F43, F47};
+use self::form::{Form, MOST_OUTPUTS, MOST_POINTS};
+use self::grid::Grid;
+use self::product::Product;
+use self::weights::points;
+use super::{Conv, ConvKernel, ConvShape, Residual, panel_width, split, with_reading};
+use crate::blocks::Shared;
+use crate::simd::{Kernel, Simd};
+use crate::{Clamp, Pool};
+
+pub(super) const fn kernel<S: Simd, V: Form, H: Form>(name: &'static str) -> ConvKernel {
+    ConvKernel {
+        name,
+        level: S::LEVEL,
+        arithmetic: name,
+        layout: name,
+        fits: fits::<V, H>,
+        cost: cost::<S, V, H>,
+        packed_len: weights::packed_len::<S, V, H>,
+        pack_rows: weights::pack_rows::<S, V, H>,
+        scratch_len: |shape, threads| Schedule::new::<S, V, H>(shape, threads).scratch_len(threads),
+        run: run::<S, V, H>,
+    }
+}
+
+fn fits<V: Form, H: Form>(shape: &ConvShape) -> bool {
+    let window = &shape.window;
+    window.kernel == [V::TAPS, H::TAPS]
+        && window.stride == [1, 1]
+        && !shape.output.is_empty()
+        && !shape.input.is_empty()
+}
+
+/// What one vector of values or outputs costs at each point, its loads and stores included.
+const TRANSFORM: f64 = 12.0;
+/// What a multiplication costs beside the same in a direct convolution: its sums are shorter, and go through memory.
+const PRODUCT: f64 = 1.15;
+
+/// See [`ConvKernel::cost`].
+fn cost<S: Simd, V: Form, H: Form>(shape: &ConvShape) -> f64 {
+    let vectors = |channels: usize| channels.div_ceil(S::LANES) as f64;
+    let (inputs, outputs) = (shape.input.channels, shape.output.channels);
+    let values = (Grid::new::<V, H>(shape).per_picture() * points::<V, H>()) as f64;
+    let transforms = TRANSFORM * values * (vectors(inputs) + vectors(outputs));
+    let products = PRODUCT * values * inputs as f64 * vectors(outputs);
+    transforms + with_reading::<S>(products, points::<V, H>() * inputs * outputs)
+}
+
+/// How the work is divided.
+struct Schedule {
+    /// Tiles in all.
+    tiles: usize,
+    /// Blocks of tiles.
+    blocks: usize,
+    /// Whether all threads work on one block.
+    together: bool,
+    /// Floats from one tile's values to the next one's.
+    values_step: usize,
+    /// Floats from one point's values to the next one's.
+    values_plane: usize,
+    /// Floats from one point's products to the next one's.
+    products_plane: usize,
+    points: usize,
+    zeros: usize,
+}
+
+/// What one thread's block of values should take of its L2 cache.
+const VALUES_BYTES: usize = 640 << 10;
+/// Tiles that one thread takes through at once where its cache allows: enough that the filter, which each block reads
+/// anew, is read no faster than the shared cache gives it.
+const BLOCK: usize = 28;
+/// Fewer tiles use a panel too seldom.
+const SMALL_BLOCK: usize = 14;
+/// Tiles of a block that threads share.
+const SHARED_BLOCK: usize = 112;
+/// A filter too large to be read anew for each small block.
+const LARGE_FILTER: usize = 8 << 20;
+/// Floats of a cache line.
+const LINE: usize = 16;
+
+impl Schedule {
+    fn new<S: Simd, V: Form, H: Form>(shape: &ConvShape, threads: usize) -> Self {
+        let (tiles, points) = (Grid::new::<V, H>(shape).len(), points::<V, H>());
+        let values_step = apart(shape.input.channels.next_multiple_of(S::LANES), LARGE_STEP);
+        let fitting = VALUES_BYTES / (points * values_step * size_of::<f32>());
+        let block = fitting.clamp(SMALL_BLOCK, BLOCK * 36 / points.min(36));
+        let filter = weights::packed_len::<S, V, H>(shape) * size_of::<f32>();
+        let together = (threads > 1 && tiles < threads * SMALL_BLOCK) || filter > LARGE_FILTER;
+        let blocks = match together {
+            true => tiles.div_ceil(SHARED_BLOCK * 36 / points.min(36)),
+            // As many for each thread.
+            false => tiles.div_ceil(block).next_multiple_of(threads).min(tiles),
+        };
+        let most = tiles.div_ceil(blocks.max(1));
+        Self {
+            tiles,
+            blocks,
+            together,
+            values_step,
+            values_plane: apart(most * values_step, 1),
+            products_plane: apart(most * panel_width::<S>(), 1),
+            points,
+            zeros: shape.input.channels.next_multiple_of(LINE),
+        }
+    }
+
+    /// Floats of a block's values.
+    fn values_len(&self) -> usize {
+        self.points * self.values_plane
+    }
+
+    /// Floats of a block's products with one panel.
+    fn products_len(&self) -> usize {
+        self.points * self.products_plane
+    }
+
+    fn scratch_len(&self, threads: usize) -> usize {
+        let values = if self.together { 1 } else { threads };
+        self.zeros + values * self.values_len() + threads * self.products_len()
+    }
+
+    /// A block's tiles.
+    fn block(&self, index: usize) -> Range<usize> {
+        split::part(self.tiles, self.blocks, index)
+    }
+}
+
+/// From so many floats on, equal steps that are a multiple of a large power of two fall on the same few places of a cache.
+const LARGE_STEP: usize = 256;
+
+/// A step of at least `len` floats, an odd number of cache lines if it is a large one.
+fn apart(len: usize, large: usize) -> usize {
+    let lines = len.div_ceil(LINE);
+    if len >= large { (lines | 1) * LINE } else { lines * LINE }
+}
+
+/// What all threads share.
+struct Job<'a, V, H> {
+    shape: &'a ConvShape,
+    grid: Grid<'a>,
+    schedule: Schedule,
+    input: &'a [f32],
+    zeros: &'a [f32],
+    packed: &'a [f32],
+    bias: Option<&'a [f32]>,
+    residual: Option<Residual<'a>>,
+    clamp: Clamp,
+    output: Shared<'a>,
+    forms: PhantomData<(V, H)>,
+}
+
+fn run<S: Simd, V: Form, H: Form>(conv: Conv<'_>, pool: &Pool) {
+    conv.check(weights::packed_len::<S, V, H>(conv.shape));
+    assert!(fits::<V, H>(conv.shape), "this kernel computes windows of its own size that step by one");
+    let Conv { shape, input, packed, bias, residual, clamp, output, scratch } = conv;
+    let schedule = Schedule::new::<S, V, H>(shape, pool.threads());
+    let (zeros, scratch) = scratch[..schedule.scratch_len(pool.threads())].split_at_mut(schedule.zeros);
+    zeros.fill(0.0);
+    let (grid, output, forms) = (Grid::new::<V, H>(shape), Shared::new(output), PhantomData);
+    let job = Job::<V, H> { shape, grid, schedule, input, zeros, packed, bias, residual, clamp, output, forms };
+    if job.schedule.together {
+        together::<S, V, H>(&job, scratch, pool);
+    } else {
+        apart_from_others::<S, V, H>(&job, scratch, pool);
+    }
+}
+
+/// Each thread takes blocks through from input to output.
+fn apart_from_others<S: Simd, V: Form, H: Form>(job: &Job<'_, V, H>, scratch: &mut [f32], pool: &Pool) {
+    let (values_len, products_len) = (job.schedule.values_len(), job.schedule.products_len());
+    let scratch = Shared::new(scratch);
+    pool.run(job.schedule.blocks, &|worker, index| {
+        let own = values_len + products_len;
+        // SAFETY: each worker has its own part.
+        let (values, products) = unsafe { scratch.part(worker * own..(worker + 1) * own) }.split_at_mut(values_len);
+        let tiles = job.schedule.block(index);
+        let panels = 0..job.panels::<S>();
+        let values = Shared::new(values);
+        S::dispatch(Values { job, block: &tiles, tiles: tiles.clone(), values: &values });
+        S::dispatch(Products { job, block: &tiles, values: &values, products, panels });
+    });
+}
+
+/// All threads take one block after the other through: first each some tiles, then each some panels.
+fn together<S: Simd, V: Form, H: Form>(job: &Job<'_, V, H>, scratch: &mut [f32], pool: &Pool) {
+    let (values, products) = scratch.split_at_mut(job.schedule.values_len());
+    let (values, products, len) = (Shared::new(values), Shared::new(products), job.schedule.products_len());
+    for index in 0..job.schedule.blocks {
+        let block = job.schedule.block(index);
+        let tasks = block.len().min(4 * pool.threads());
+        pool.run(tasks, &|_, task| {
+            let part = split::part(block.len(), tasks, task);
+            let tiles = block.start + part.start..block.start + part.end;
+            S::dispatch(Values { job, block: &block, tiles, values: &values });
+        });
+        pool.run(job.panels::<S>(), &|worker, panel| {
+            // SAFETY: each worker has its own part.
+            let products = unsafe { products.part(worker * len..(worker + 1) * len) };
+            S::dispatch(Products { job, block: &block, values: &values, products, panels: panel..panel + 1 });
+        });
+    }
+}
+
+impl<V: Form, H: Form> Job<'_, V, H> {
+    fn panels<S: Simd>(&self) -> usize {
+        self.shape.output.channels.div_ceil(panel_width::<S>())
+    }
+}
+
+/// The values of some tiles of a block.
+struct Values<'a, V, H> {
+    job: &'a Job<'a, V, H>,
+    block: &'a Range<usize>,
+    tiles: Range<usize>,
+    /// The block's values.
+    values: &'a Shared<'a>,
+}
+
+impl<V: Form, H: Form> Kernel for Values<'_, V, H> {
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Self { job, block, tiles, values } = self;
+        for tile in tiles {
+            let places = job.grid.inputs(job.grid.spot(tile));
+            let mut inputs = [[job.zeros.as_ptr(); MOST_POINTS]; MOST_POINTS];
+            for (places, inputs) in places.iter().zip(&mut inputs).take(V::POINTS) {
+                for (place, input) in places.iter().zip(inputs).take(H::POINTS) {
+                    if let Some(place) = place {
+                        *input = job.input[*place..*place + job.shape.input.channels].as_ptr();
+                    }
+                }
+            }
+            let to = (tile - block.start) * job.schedule.values_step;
+            let mut channel = 0;
+            while channel < job.shape.input.channels {
+                let count = S::LANES.min(job.shape.input.channels - channel);
+                // SAFETY: `count` more channels can be read at each of `inputs`, which were taken from slices of as many
+                // (there are as many zeros), and nobody else writes this tile's values.
+                unsafe {
+                    if count == S::LANES {
+                        job.tile::<S, true>(simd, &inputs, channel, count, values, to + channel);
+                    } else {
+                        job.tile::<S, false>(simd, &inputs, channel, count, values, to + channel);
+                    }
+                }
+                channel += S::LANES;
+            }
+        }
+    }
+}
+
+impl<V: Form, H: Form> Job<'_, V, H> {
+    /// The values of `count` channels of a tile, a whole vector of them if `WHOLE`.
+    ///
+    /// # Safety
+    /// From `channel` on, `count` floats can be read at each of `inputs`; nobody else uses the values that are written.
+    #[inline(always)]
+    unsafe fn tile<S: Simd, const WHOLE: bool>(
+        &self,
+        simd: S,
+        inputs: &[[*const f32; MOST_POINTS]; MOST_POINTS],
+        channel: usize,
+        count: usize,
+        values: &Shared<'_>,
+        to: usize,
+    ) {
+        let mut columns = [[simd.splat(0.0); MOST_POINTS]; MOST_POINTS];
+        for x in 0..H::POINTS {
+            let mut column = [simd.splat(0.0); MOST_POINTS];
+            for y in 0..V::POINTS {
+                let from = inputs[y][x].wrapping_add(channel);
+                // SAFETY: the caller vouches for `count` floats.
+                column[y] = unsafe { if WHOLE { simd.load(from) } else { simd.load_first(from, count) } };
+            }
+            columns[x] = V::input(simd, column);
+        }
+        for y in 0..V::POINTS {
+            let mut row = [simd.splat(0.0); MOST_POINTS];
+            for x in 0..H::POINTS {
+                row[x] = columns[x][y];
+            }
+            let row = H::input(simd, row);
+            for x in 0..H::POINTS {
+                let at = (y * H::POINTS + x) * self.schedule.values_plane + to;
+                // SAFETY: the caller vouches that nobody else uses them.
+                let value = unsafe { values.part(at..at + S::LANES) };
+                // SAFETY: a vector's room was just taken.
+                unsafe { simd.store(value.as_mut_ptr(), row[x]) };
+            }
+        }
+    }
+}
+
+/// The outputs of some panels of a block.
+struct Products<'a, V, H> {
+    job: &'a Job<'a, V, H>,
+    block: &'a Range<usize>,
+    /// The block's values.
+    values: &'a Shared<'a>,
+    /// Room for the products with one panel.
+    products: &'a mut [f32],
+    panels: Range<usize>,
+}
+
+impl<V: Form, H: Form> Kernel for Products<'_, V, H> {
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Self { job, block, values, products, panels } = self;
+        // SAFETY: all threads only read the values now.
+        let values = unsafe { values.read(0..job.schedule.values_len()) };
+        assert!(products.len() >= job.schedule.products_len(), "room for products is missing");
+        for panel in panels {
+            let channels = job.shape.output.channels - panel * panel_width::<S>();
+            if channels > S::LANES {
+                job.multiply::<S, 2>(simd, block.len(), values, panel, products);
+            } else {
+                job.multiply::<S, 1>(simd, block.len(), values, panel, products);
+            }
+            for tile in block.clone() {
+                for v in 0..if channels > S::LANES { 2 } else { 1 } {
+                    let from = (tile - block.start) * panel_width::<S>() + v * S::LANES;
+                    job.outputs(simd, tile, &products[from..], panel, v);
+                }
+            }
+        }
+    }
+}
+
+impl<V: Form, H: Form> Job<'_, V, H> {
+    /// The products of a block's values with a panel at every point.
+    #[inline(always)]
+    fn multiply<S: Simd, const VECS: usize>(
+        &self,
+        simd: S,
+        tiles: usize,
+        values: &[f32],
+        panel: usize,
+        products: &mut [f32],
+    ) {
+        let (depth, schedule) = (self.shape.input.channels, &self.schedule);
+        let len = depth * panel_width::<S>();
+        for point in 0..schedule.points {
+            let a = &values[point * schedule.values_plane..][..tiles * schedule.values_step];
+            let b = &self.packed[(panel * schedule.points + point) * len..][..len];
+            let c = &mut products[point * schedule.products_plane..][..tiles * panel_width::<S>()];
+            let (a, a_step, b, c) = (a.as_ptr(), schedule.values_step, b.as_ptr(), c.as_mut_ptr());
+            // SAFETY: the slices just taken are as long as that; a tile's step is no shorter than its channels.
+            unsafe { Product { a, a_step, b, c, rows: tiles, depth }.run::<S, VECS>(simd) };
+        }
+    }
+
+    /// One tile's outputs of a vector of channels, from its products.
+    #[inline(always)]
+    fn outputs<S: Simd>(&self, simd: S, tile: usize, products: &[f32], panel: usize, v: usize) {
+        let mut columns = [[simd.splat(0.0); MOST_OUTPUTS]; MOST_POINTS];
+        for x in 0..H::POINTS {
+            let mut column = [simd.splat(0.0); MOST_POINTS];
+            for y in 0..V::POINTS {
+                let at = (y * H::POINTS + x) * self.schedule.products_plane;
+                let product = &products[at..at + S::LANES];
+                // SAFETY: the slice has a vector.
+                column[y] = unsafe { simd.load(product.as_ptr()) };
+            }
+            columns[x] = V::output(simd, column);
+        }
+        let mut outputs = [[simd.splat(0.0); MOST_OUTPUTS]; MOST_OUTPUTS];
+        // Zero times anything but a finite number is not a number.
+        let mut check = simd.splat(0.0);
+        for y in 0..V::OUTPUTS {
+            let mut row = [simd.splat(0.0); MOST_POINTS];
+            for x in 0..H::POINTS {
+                row[x] = columns[x][y];
+            }
+            outputs[y] = H::output(simd, row);
+            for x in 0..H::OUTPUTS {
+                check = simd.mul_add(outputs[y][x], simd.splat(0.0), check);
+            }
+        }
+        if simd.has_nan(check) {
+            outputs = self.anew(simd, tile, panel, v);
+        }
+        self.finish(simd, tile, &outputs, panel * panel_width::<S>() + v * S::LANES);
+    }
+
+    /// Adds bias and residual to a tile's outputs, limits them and writes those that are in the picture.
+    #[inline(always)]
+    fn finish<S: Simd>(&self, simd: S, tile: usize, outputs: &[[S::F; MOST_OUTPUTS]; MOST_OUTPUTS], channel: usize) {
+        let (low, high) = (simd.splat(self.clamp.low), simd.splat(self.clamp.high));
+        let count = S::LANES.min(self.shape.output.channels - channel);
+        let bias = self.bias.map_or(simd.splat(0.0), |bias| simd.load_slice(&bias[channel..channel + count]));
+        let pixels = self.grid.pixels(self.grid.spot(tile));
+        for y in 0..V::OUTPUTS {
+            for x in 0..H::OUTPUTS {
+                let Some(pixel) = pixels[y][x] else { continue };
+                let mut value = simd.add(outputs[y][x], bias);
+                if let Some(residual) = self.residual {
+                    let at = pixel * residual.stride + channel;
+                    value = simd.add(value, simd.load_slice(&residual.values[at..at + count]));
+                }
+                let at = pixel * self.shape.output.stride + channel;
+                // SAFETY: no other tile has this pixel.
+                let output = unsafe { self.output.part(at..at + count) };
+                simd.store_slice(output, simd.clamp(low, high, value));
+            }
+        }
+    }
+
+    /// The outputs of a tile that has something other than finite numbers.
+    fn anew<S: Simd>(&self, simd: S, tile: usize, panel: usize, v: usize) -> [[S::F; MOST_OUTPUTS]; MOST_OUTPUTS] {
+        let panel_len = weights::panel_len::<S, V, H>(self.shape);
+        let places = self.grid.inputs(self.grid.spot(tile));
+        let panel = &self.packed[panel * panel_len..][v * S::LANES..panel_len];
+        let anew = Anew {
+            inputs: self.input,
+            places: &places,
+            channels: self.shape.input.channels,
+            panel,
+            width: panel_width::<S>(),
+        };
+        let found = anew.outputs::<V, H>(S::LANES);
+        found.map(|row| row.map(|lanes| simd.load_slice(&lanes[..S::LANES])))
+    }
+}

@@ -1,0 +1,69 @@
+//! Paths as the bytes that a library keeps, and as people read them.
+
+use std::path::{Path, PathBuf};
+
+/// The bytes of a path, as the file system has them.
+pub(crate) fn of_path(path: &Path) -> &[u8] {
+    path.as_os_str().as_encoded_bytes()
+}
+
+/// The path of these bytes.
+#[cfg(unix)]
+pub(crate) fn to_path(bytes: &[u8]) -> PathBuf {
+    use std::os::unix::ffi::OsStrExt as _;
+    PathBuf::from(std::ffi::OsStr::from_bytes(bytes))
+}
+
+/// The path of these bytes.
+#[cfg(not(unix))]
+pub(crate) fn to_path(bytes: &[u8]) -> PathBuf {
+    PathBuf::from(String::from_utf8_lossy(bytes).into_owned())
+}
+
+/// The bytes from which on, and up to which, the paths of what is in a folder lie.
+pub(crate) fn within(folder: &Path) -> (Vec<u8>, Vec<u8>) {
+    let mut from = of_path(folder).to_vec();
+    // The root ends in a separator already.
+    if from.last() == Some(&SEPARATOR) {
+        from.pop();
+    }
+    let mut to = from.clone();
+    from.push(SEPARATOR);
+    to.push(SEPARATOR + 1);
+    (from, to)
+}
+
+const SEPARATOR: u8 = std::path::MAIN_SEPARATOR as u8;
+
+/// A text from a library or a file name for a terminal: control characters, which could move the cursor or worse, are
+/// escaped.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    let letter = |letter: char| match letter.is_control() {
+        true => letter.escape_default().to_string(),
+        false => letter.to_string(),
+    };
+    text.chars().map(letter).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::{of_path, printable, within};
+
+    #[test]
+    fn what_is_in_a_folder_lies_between_its_bounds() {
+        let inside = |folder: &str, path: &str| {
+            let (from, to) = within(Path::new(folder));
+            (&from[..]..&to[..]).contains(&of_path(Path::new(path)))
+        };
+        assert!(inside("/a", "/a/b") && inside("/a", "/a/b/c") && inside("/", "/a") && inside("/a", "/a/\u{10ffff}"));
+        assert!(!inside("/a", "/a") && !inside("/a", "/a.jpg") && !inside("/a", "/ab/c") && !inside("/a", "/b"));
+    }
+
+    #[test]
+    fn control_characters_do_not_reach_the_terminal() {
+        assert_eq!(printable("a\u{1b}[2J\nb é"), "a\\u{1b}[2J\\nb é");
+    }
+}

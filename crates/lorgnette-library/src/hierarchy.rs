@@ -1,0 +1,238 @@
+//! What names mean: the classes that are called so, and those that are a kind of what is called so.
+//!
+//! WordNet knows that a beagle is a hound, a dog and an animal. Its nouns from ImageNet's thousand synsets upwards are in
+//! this crate (`oracle/make_hierarchy.py`), so that "dog" means 118 classes. A name may have several meanings ("crane" is
+//! a bird and a machine); all of them are meant.
+//!
+//! ```
+//! use lorgnette_library::hierarchy::{Class, Vocabulary};
+//!
+//! let labels = lorgnette::Labels::imagenet(1000).unwrap();
+//! let vocabulary = Vocabulary::new(labels.iter().map(|label| Class::of(label.index as i64, &label)));
+//! assert_eq!(vocabulary.find("dogs").unwrap().len(), 118);
+//! assert_eq!(vocabulary.find("flower pot").unwrap(), [738]);
+//! assert_eq!(vocabulary.find("vehicel").unwrap_err().suggestions[0], "vehicle");
+//! ```
+
+use std::collections::{BTreeSet, HashMap};
+
+use lorgnette::labels::{Label, nearest_names};
+
+use self::wordnet::WordNet;
+use crate::query::{Query, QueryError, is_plain};
+
+mod plural;
+mod wordnet;
+
+/// A class that can be found.
+#[derive(Clone, Copy, Debug)]
+pub struct Class<'a> {
+    /// What the caller knows it by.
+    pub id: i64,
+    /// Its WordNet synset, if it has one.
+    pub synset: Option<&'a str>,
+    /// Its name, or several with commas between them.
+    pub name: &'a str,
+}
+
+/// The names of some classes and of all they are kinds of.
+#[derive(Clone, Debug, Default)]
+pub struct Vocabulary {
+    by_key: HashMap<String, Vec<i64>>,
+    by_synset: HashMap<String, Vec<i64>>,
+    names: Vec<String>,
+}
+
+/// A name that means nothing here.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("nothing here is called {name:?}{}", advice(.name, .suggestions))]
+pub struct UnknownName {
+    /// What was asked for.
+    pub name: String,
+    /// Names near to it, the nearest first; may be empty.
+    pub suggestions: Vec<String>,
+}
+
+impl<'a> Class<'a> {
+    /// The class of a network's output.
+    #[must_use]
+    pub fn of(id: i64, label: &Label<'a>) -> Self {
+        Self { id, synset: label.synset, name: label.name }
+    }
+}
+
+impl Vocabulary {
+    /// The names of these classes.
+    pub fn new<'a>(classes: impl IntoIterator<Item = Class<'a>>) -> Self {
+        let mut vocabulary = Self::default();
+        for Class { id, synset, name } in classes {
+            for called in std::iter::once(name).chain(name.split(',')) {
+                let ids = vocabulary.by_key.entry(key(called)).or_default();
+                if ids.last() != Some(&id) {
+                    ids.push(id);
+                }
+            }
+            vocabulary.names.extend(name.split(',').map(|name| name.trim().to_owned()));
+            if let Some(synset) = synset {
+                vocabulary.by_synset.entry(synset.into()).or_default().push(id);
+            }
+        }
+        vocabulary
+    }
+
+    /// Whether there are no names.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
+    /// The classes that a name means, in ascending order: a synset's number, any of a class's names, or any name of what
+    /// it is a kind of; in the plural too. Capitals, spaces, hyphens and apostrophes do not matter.
+    ///
+    /// # Errors
+    /// If there are none; with the names that may have been meant.
+    pub fn find(&self, name: &str) -> Result<Vec<i64>, UnknownName> {
+        let meanings = std::iter::once(name.to_owned()).chain(plural::singulars(name));
+        let mut found = meanings.map(|name| self.called(&name)).filter(|classes| !classes.is_empty());
+        found.next().map(|classes| classes.into_iter().collect()).ok_or_else(|| self.unknown(name))
+    }
+
+    /// Refuses a query with a name that means nothing, at that name.
+    ///
+    /// # Errors
+    /// At the first such name; `text` is the query's.
+    pub fn check(&self, query: &Query, text: &str) -> Result<(), QueryError> {
+        query.things().into_iter().try_for_each(|thing| match self.find(&thing.name.text) {
+            Ok(_) => Ok(()),
+            Err(unknown) => Err(QueryError::new(text, thing.name.span.clone(), unknown.to_string())),
+        })
+    }
+
+    /// Names in small letters that would be taken apart in a query if it did not know them: "black and gold garden
+    /// spider".
+    #[must_use]
+    pub fn phrases(&self) -> Vec<String> {
+        let names = self.all_names().into_iter().map(str::to_lowercase);
+        names.filter(|name| name.contains(' ') && !is_plain(name)).collect()
+    }
+
+    fn called(&self, name: &str) -> BTreeSet<i64> {
+        let key = key(name);
+        let kinds = WordNet::get().kinds_of(&key).into_iter();
+        let of_synsets = kinds.filter_map(|synset| self.by_synset.get(synset)).flatten();
+        let own = self.by_synset.get(&key).into_iter().chain(self.by_key.get(&key)).flatten();
+        own.chain(of_synsets).copied().collect()
+    }
+
+    /// Every name there is, each class's before WordNet's.
+    fn all_names(&self) -> Vec<&str> {
+        let above = WordNet::get().names_above(self.by_synset.keys().map(String::as_str));
+        self.names.iter().map(String::as_str).chain(above).collect()
+    }
+
+    fn unknown(&self, name: &str) -> UnknownName {
+        let suggestions = nearest_names(self.all_names(), name);
+        UnknownName { name: name.into(), suggestions }
+    }
+}
+
+/// What names are compared by: letters and digits alone, so that "flower pot", "flower-pot" and "flowerpot" are one.
+fn key(name: &str) -> String {
+    name.chars().filter(|letter| letter.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+}
+
+fn advice(name: &str, suggestions: &[String]) -> String {
+    if !suggestions.is_empty() {
+        let quoted: Vec<String> = suggestions.iter().map(|name| format!("{name:?}")).collect();
+        return format!(": did you mean {}?", quoted.join(" or "));
+    }
+    const PLACES: [&str; 9] = ["top", "middle", "bottom", "left", "right", "center", "centre", "corner", "half"];
+    let last = name.rsplit(' ').next().unwrap_or_default().to_lowercase();
+    match PLACES.contains(&last.as_str()) && last != name {
+        true => ": before a place goes `in`, as in dog in top left".into(),
+        false => ": `lorgnette library statistics` lists what is".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lorgnette::Labels;
+
+    use super::{Class, Vocabulary};
+    use crate::query::Query;
+
+    fn imagenet() -> Vocabulary {
+        let labels = Labels::imagenet(1000).unwrap();
+        Vocabulary::new(labels.iter().map(|label| Class::of(label.index as i64, &label)))
+    }
+
+    fn count(name: &str) -> usize {
+        imagenet().find(name).map_or(0, |classes| classes.len())
+    }
+
+    #[test]
+    fn every_name_of_every_class_means_it() {
+        let (labels, vocabulary) = (Labels::imagenet(1000).unwrap(), imagenet());
+        for label in labels.iter() {
+            let names = std::iter::once(label.name).chain(label.name.split(',')).chain(label.synset);
+            for name in names {
+                let found = vocabulary.find(name).unwrap();
+                assert!(found.contains(&(label.index as i64)), "{name}: {found:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn kinds_are_found_by_what_they_are_kinds_of() {
+        // WordNet 3.0 has 118 of the thousand below n02084071, "dog"; 59 below n01503061, "bird".
+        assert_eq!(count("dog"), 118);
+        assert_eq!(count("n02084071"), 118);
+        assert_eq!(count("Canis familiaris"), 118);
+        assert_eq!(count("bird"), 59);
+        assert_eq!(count("entity"), 1000);
+        assert!(imagenet().find("vehicle").unwrap().contains(&779));
+        assert!(imagenet().find("bus").unwrap().contains(&779));
+    }
+
+    #[test]
+    fn both_meanings_are_meant() {
+        assert_eq!(imagenet().find("crane").unwrap(), [134, 517]);
+        assert_eq!(imagenet().find("maillot").unwrap(), [638, 639]);
+    }
+
+    #[test]
+    fn spelling_and_number_matter_little() {
+        for name in ["flower pot", "flowerpot", "Flower-Pot", "flower pots", "FLOWERPOTS"] {
+            assert_eq!(imagenet().find(name).unwrap(), [738], "{name}");
+        }
+        assert_eq!(imagenet().find("school buses").unwrap(), [779]);
+        assert_eq!(count("foxes"), count("fox"));
+        assert_eq!(count("butterflies"), count("butterfly"));
+        assert_eq!(count("wolves"), count("wolf"));
+        assert_eq!(imagenet().find("jack-o'-lanterns").unwrap(), imagenet().find("jack o lantern").unwrap());
+    }
+
+    #[test]
+    fn unknown_names_get_suggestions() {
+        let suggested = |name: &str| imagenet().find(name).unwrap_err();
+        assert_eq!(suggested("vehicel").suggestions[0], "vehicle");
+        assert_eq!(suggested("scool bus").suggestions[0], "school bus");
+        assert!(suggested("zzz").to_string().contains("library statistics"));
+        assert!(suggested("school bus top left").to_string().contains("goes `in`"));
+    }
+
+    #[test]
+    fn names_with_words_of_the_language_need_no_quotation_marks() {
+        let phrases = imagenet().phrases();
+        assert!(phrases.contains(&"black and gold garden spider".into()), "{phrases:?}");
+        let query = Query::parse_with("a Black and gold garden spider and a dog", &phrases).unwrap();
+        assert_eq!(query.to_string(), "\"black and gold garden spider\" AND dog");
+    }
+
+    #[test]
+    fn a_class_without_a_synset_has_its_name_alone() {
+        let vocabulary = Vocabulary::new([Class { id: 7, synset: None, name: "roses" }]);
+        assert_eq!(vocabulary.find("Roses").unwrap(), [7]);
+        assert!(vocabulary.find("dog").is_err());
+    }
+}

@@ -1,0 +1,42 @@
+//! Plurals, back to what they are plurals of.
+
+/// Irregular plurals of words that are in names, each with its singular (`oracle/make_hierarchy.py`).
+const IRREGULAR: &str = include_str!("plurals.txt");
+/// Endings of plurals and of their singulars: the noun rules of WordNet's own morphology (morphy(7WN)), and -ves.
+const ENDINGS: [(&str, &str); 10] = [
+    ("ses", "s"),
+    ("xes", "x"),
+    ("zes", "z"),
+    ("ches", "ch"),
+    ("shes", "sh"),
+    ("men", "man"),
+    ("ies", "y"),
+    ("ves", "f"),
+    ("ves", "fe"),
+    ("s", ""),
+];
+
+/// What a name may be the plural of, the likeliest first; its last word carries the number.
+pub(super) fn singulars(name: &str) -> Vec<String> {
+    let name = name.to_lowercase();
+    let start = name.rfind([' ', '-']).map_or(0, |space| space + 1);
+    let (before, word) = name.split_at(start);
+    let irregular = IRREGULAR.lines().filter_map(|line| line.split_once('\t'));
+    let irregular = irregular.filter(|(plural, _)| *plural == word).map(|(_, singular)| singular.to_owned());
+    let regular =
+        ENDINGS.iter().filter_map(|(plural, singular)| Some(format!("{}{singular}", word.strip_suffix(plural)?)));
+    irregular.chain(regular).map(|singular| format!("{before}{singular}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::singulars;
+
+    #[test]
+    fn the_last_word_is_made_singular() {
+        assert_eq!(singulars("school buses")[0], "school bus");
+        assert_eq!(singulars("geese")[0], "goose");
+        assert!(singulars("Giraffes").contains(&"giraffe".into()));
+        assert!(singulars("dog").is_empty());
+    }
+}

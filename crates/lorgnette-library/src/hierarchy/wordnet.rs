@@ -1,0 +1,83 @@
+//! WordNet's nouns from ImageNet's thousand synsets upwards.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::OnceLock;
+
+use super::key;
+
+/// A line is a synset, the synsets it is a kind of, and its names (`oracle/make_hierarchy.py`).
+const WORDNET: &str = include_str!("wordnet.txt");
+
+/// The nouns.
+pub(super) struct WordNet {
+    nouns: Vec<Noun>,
+    by_synset: HashMap<&'static str, usize>,
+    by_key: HashMap<String, Vec<usize>>,
+}
+
+struct Noun {
+    synset: &'static str,
+    names: &'static str,
+    parents: Vec<usize>,
+    children: Vec<usize>,
+}
+
+impl WordNet {
+    pub(super) fn get() -> &'static Self {
+        static WORDNET: OnceLock<WordNet> = OnceLock::new();
+        WORDNET.get_or_init(Self::read)
+    }
+
+    /// The synsets of everything that is called so, or is a kind of that.
+    pub(super) fn kinds_of(&self, key: &str) -> Vec<&'static str> {
+        let by_number = self.by_synset.get(key).into_iter();
+        let called = self.by_key.get(key).into_iter().flatten().chain(by_number).copied();
+        self.reached(called, |noun| &noun.children).into_iter().map(|noun| self.nouns[noun].synset).collect()
+    }
+
+    /// The names of these synsets and of all they are kinds of.
+    pub(super) fn names_above<'a>(&self, synsets: impl Iterator<Item = &'a str>) -> Vec<&'static str> {
+        let nouns = synsets.filter_map(|synset| self.by_synset.get(synset).copied());
+        let above = self.reached(nouns, |noun| &noun.parents);
+        above.into_iter().flat_map(|noun| self.nouns[noun].names.split(", ")).collect()
+    }
+
+    fn reached(&self, from: impl Iterator<Item = usize>, next: impl Fn(&Noun) -> &Vec<usize>) -> BTreeSet<usize> {
+        let (mut reached, mut waiting) = (BTreeSet::new(), from.collect::<Vec<_>>());
+        while let Some(noun) = waiting.pop() {
+            if reached.insert(noun) {
+                waiting.extend(next(&self.nouns[noun]));
+            }
+        }
+        reached
+    }
+
+    fn read() -> Self {
+        let lines: Vec<[&'static str; 3]> = WORDNET.lines().map(fields).collect();
+        let by_synset: HashMap<&str, usize> =
+            lines.iter().enumerate().map(|(noun, [synset, ..])| (*synset, noun)).collect();
+        let parents = |parents: &str| parents.split(',').filter_map(|synset| by_synset.get(synset).copied()).collect();
+        let noun = |&[synset, above, names]: &[&'static str; 3]| Noun {
+            synset,
+            names,
+            parents: parents(above),
+            children: Vec::new(),
+        };
+        let mut nouns: Vec<Noun> = lines.iter().map(noun).collect();
+        let mut by_key: HashMap<String, Vec<usize>> = HashMap::new();
+        for noun in 0..nouns.len() {
+            for parent in nouns[noun].parents.clone() {
+                nouns[parent].children.push(noun);
+            }
+            for name in nouns[noun].names.split(", ") {
+                by_key.entry(key(name)).or_default().push(noun);
+            }
+        }
+        Self { nouns, by_synset, by_key }
+    }
+}
+
+fn fields(line: &'static str) -> [&'static str; 3] {
+    let mut fields = line.splitn(3, ' ');
+    std::array::from_fn(|_| fields.next().expect("a line of wordnet.txt has three fields: a test reads them all"))
+}

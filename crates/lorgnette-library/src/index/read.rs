@@ -1,0 +1,74 @@
+//! From a photo's file to what a library notes of it: everything that needs no library.
+
+use std::fs::File;
+use std::io::{self, Cursor, Read as _};
+use std::path::Path;
+
+use exif::{In, Tag, Value};
+use lorgnette::Picture;
+use lorgnette::picture::{OpenOptions, PictureError};
+use sha2::{Digest as _, Sha256};
+
+/// SHA-256 of a file.
+pub(crate) type Digest = [u8; 32];
+
+/// The bytes of a photo's file, and their digest.
+pub(crate) struct Contents {
+    name: String,
+    bytes: Vec<u8>,
+    pub(crate) digest: Digest,
+}
+
+/// What the camera noted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Camera {
+    /// Local time, `YYYY-MM-DDTHH:MM:SS`.
+    pub(crate) taken: Option<String>,
+    /// EXIF's number, 1 to 8.
+    pub(crate) orientation: Option<u32>,
+}
+
+/// Reads a file whole. `Err` says why it cannot be read.
+pub(crate) fn contents(path: &Path, options: &OpenOptions) -> Result<Contents, PictureError> {
+    let name = path.display().to_string();
+    let bytes = bytes(path, options.max_bytes).map_err(|source| PictureError::Read { name: name.clone(), source })?;
+    let digest = Sha256::digest(&bytes).into();
+    Ok(Contents { name, bytes, digest })
+}
+
+/// One byte past the limit is enough for the decoder to refuse it.
+fn bytes(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let file = File::open(path)?;
+    let length = file.metadata()?.len().min(most);
+    let mut bytes = Vec::with_capacity(length as usize + 1);
+    file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+impl Contents {
+    pub(crate) fn picture(&self, options: &OpenOptions) -> Result<Picture, PictureError> {
+        options.decode(&self.bytes, &self.name)
+    }
+
+    /// What the camera noted; nothing where there is nothing, or nothing that makes sense.
+    pub(crate) fn camera(&self) -> Camera {
+        let mut reader = exif::Reader::new();
+        reader.continue_on_error(true);
+        let read = reader.read_from_container(&mut Cursor::new(&self.bytes));
+        let Ok(exif) = read.or_else(|error| error.distill_partial_result(|_| {})) else { return Camera::default() };
+        let times = [Tag::DateTimeOriginal, Tag::DateTimeDigitized, Tag::DateTime];
+        let taken = times.iter().find_map(|&tag| time(&exif.get_field(tag, In::PRIMARY)?.value));
+        let orientation = exif.get_field(Tag::Orientation, In::PRIMARY).and_then(|field| field.value.get_uint(0));
+        Camera { taken, orientation: orientation.filter(|number| (1..=8).contains(number)) }
+    }
+}
+
+/// A time as EXIF writes it, `YYYY:MM:DD HH:MM:SS`, as ISO 8601 does; cameras without a clock write blanks or zeros.
+fn time(value: &Value) -> Option<String> {
+    let Value::Ascii(texts) = value else { return None };
+    let time = exif::DateTime::from_ascii(texts.first()?).ok()?;
+    let sound = time.year > 0 && (1..=12).contains(&time.month) && (1..=31).contains(&time.day);
+    let exif::DateTime { year, month, day, hour, minute, second, .. } = time;
+    (sound && hour < 24 && minute < 60 && second <= 60)
+        .then(|| format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}"))
+}

@@ -1,0 +1,222 @@
+//! What a library is told: the only place that changes photos and what was found in them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::discover::{Discovered, File};
+use super::read::Digest;
+use super::{Outcome, Record, Summary};
+use crate::analyse::Finder;
+use crate::error::Result;
+use crate::findings::{self, Kept};
+use crate::library::Library;
+use crate::photo::State;
+use crate::{bytes, correct};
+
+/// The model's number, and a place for its classes if it is new.
+pub(super) fn model(library: &mut Library, finder: &Finder) -> Result<i64> {
+    let transaction = library.transaction()?;
+    let sql = "SELECT id FROM model WHERE fingerprint = ?";
+    let known = transaction.query_row(sql, [finder.fingerprint], |row| row.get(0)).optional()?;
+    let model = match known {
+        Some(model) => model,
+        None => new_model(&transaction, finder)?,
+    };
+    transaction.commit()?;
+    Ok(model)
+}
+
+fn new_model(connection: &Connection, finder: &Finder) -> Result<i64> {
+    let sql = "INSERT INTO model (name, fingerprint, settings, features) VALUES (?, ?, ?, ?)";
+    connection.execute(sql, params![finder.name, finder.fingerprint, finder.settings, finder.features as i64])?;
+    let model = connection.last_insert_rowid();
+    for (number, (synset, name)) in finder.classes.iter().enumerate() {
+        class(connection, model, number, synset.as_deref(), name)?;
+    }
+    Ok(model)
+}
+
+/// Adds a class and its words; its number in the library.
+pub(crate) fn class(
+    connection: &Connection,
+    model: i64,
+    number: usize,
+    synset: Option<&str>,
+    name: &str,
+) -> Result<i64> {
+    let mut statement =
+        connection.prepare_cached("INSERT INTO class (model, number, synset, name) VALUES (?, ?, ?, ?)")?;
+    statement.execute(params![model, number as i64, synset, name])?;
+    let class = connection.last_insert_rowid();
+    connection.prepare_cached("INSERT INTO class_name (rowid, name) VALUES (?, ?)")?.execute(params![class, name])?;
+    Ok(class)
+}
+
+/// Notes which folders were indexed.
+pub(super) fn folders(library: &mut Library, roots: &[PathBuf]) -> Result<()> {
+    let transaction = library.transaction()?;
+    for root in roots {
+        transaction.execute("INSERT OR IGNORE INTO folder (path) VALUES (?)", [bytes::of_path(root)])?;
+    }
+    Ok(transaction.commit()?)
+}
+
+/// Marks photos that have come back as they were.
+pub(super) fn mark_returned(library: &mut Library, paths: &[&PathBuf]) -> Result<()> {
+    let transaction = library.transaction()?;
+    for path in paths {
+        let mut statement = transaction.prepare_cached("UPDATE photo SET state = ? WHERE path = ?")?;
+        statement.execute(params![State::Present, bytes::of_path(path)])?;
+    }
+    Ok(transaction.commit()?)
+}
+
+/// Marks photos that were in one of the roots and are gone; how many.
+pub(super) fn mark_vanished(library: &mut Library, discovered: &Discovered) -> Result<usize> {
+    let found = super::paths(discovered);
+    let transaction = library.transaction()?;
+    let mut gone = Vec::new();
+    for root in &discovered.roots {
+        let (from, to) = bytes::within(root);
+        let sql = "SELECT id, path FROM photo WHERE (path = ?3 OR path >= ?1 AND path < ?2) AND state <> ?4";
+        let mut statement = transaction.prepare(sql)?;
+        let mut rows = statement.query(params![from, to, bytes::of_path(root), State::Vanished])?;
+        while let Some(row) = rows.next()? {
+            let path = bytes::to_path(row.get_ref(1)?.as_blob()?);
+            // Hidden files are not found, and a folder that is closed hides whatever is in it.
+            if !found.contains(path.as_path()) && !discovered.is_closed(&path) && is_gone(&path) {
+                gone.push(row.get::<_, i64>(0)?);
+            }
+        }
+    }
+    for id in &gone {
+        transaction.prepare_cached("UPDATE photo SET state = ? WHERE id = ?")?.execute(params![State::Vanished, id])?;
+    }
+    transaction.commit()?;
+    Ok(gone.len())
+}
+
+fn is_gone(path: &Path) -> bool {
+    matches!(fs::exists(path), Ok(false))
+}
+
+/// Writes what became of photos.
+pub(super) struct Writer<'a> {
+    connection: &'a Connection,
+    model: i64,
+}
+
+impl<'a> Writer<'a> {
+    pub(super) fn new(connection: &'a Connection, model: i64) -> Self {
+        Self { connection, model }
+    }
+
+    /// Notes a photo, and what the model says of it.
+    pub(super) fn record(&self, file: &File, record: &Record, summary: &mut Summary) -> Result<()> {
+        let photo = self.place(file, record, summary)?;
+        match &record.outcome {
+            Outcome::Analysed(findings) => {
+                summary.analysed += 1;
+                let kept = Kept::new(self.connection, self.model, findings)?;
+                kept.write(self.connection, photo, self.model)?;
+            }
+            Outcome::Seen => self.take_over(photo, record, summary)?,
+            Outcome::Unreadable(_) | Outcome::Unanswered(_) => summary.failed += 1,
+        }
+        correct::apply(self.connection, photo)
+    }
+
+    /// The photo's row, brought up to date: by its path, else of a photo of the same bytes that is gone, else a new one.
+    fn place(&self, file: &File, record: &Record, summary: &mut Summary) -> Result<i64> {
+        let sql = "SELECT id, digest FROM photo WHERE path = ?";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let known: Option<(i64, Option<Digest>)> =
+            statement.query_row([bytes::of_path(&file.path)], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        let photo = match (known, record.digest) {
+            (Some((photo, before)), after) => {
+                // What was found belongs to the bytes that it was found in. A file that cannot be read may be as it was.
+                if before.is_some() && after.is_some() && before != after {
+                    findings::remove(self.connection, photo)?;
+                }
+                photo
+            }
+            (None, Some(digest)) => match self.left_behind(&digest)? {
+                Some(photo) => {
+                    summary.moved += 1;
+                    photo
+                }
+                None => self.new_photo(file)?,
+            },
+            (None, None) => self.new_photo(file)?,
+        };
+        self.update(photo, file, record)?;
+        Ok(photo)
+    }
+
+    /// A photo of these bytes whose file is gone.
+    fn left_behind(&self, digest: &Digest) -> Result<Option<i64>> {
+        let sql = "SELECT id, path FROM photo WHERE digest = ? ORDER BY id";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let mut rows = statement.query([digest])?;
+        while let Some(row) = rows.next()? {
+            if is_gone(&bytes::to_path(row.get_ref(1)?.as_blob()?)) {
+                return Ok(Some(row.get(0)?));
+            }
+        }
+        Ok(None)
+    }
+
+    fn new_photo(&self, file: &File) -> Result<i64> {
+        let sql = "INSERT INTO photo (path, bytes, modified, state) VALUES (?, 0, 0, 0)";
+        self.connection.prepare_cached(sql)?.execute([bytes::of_path(&file.path)])?;
+        Ok(self.connection.last_insert_rowid())
+    }
+
+    fn update(&self, photo: i64, file: &File, record: &Record) -> Result<()> {
+        let (state, reason) = match &record.outcome {
+            Outcome::Unreadable(why) => (State::Unreadable, Some(why)),
+            Outcome::Unanswered(_) | Outcome::Analysed(_) | Outcome::Seen => (State::Present, None),
+        };
+        // What could not be read is not known to have changed, and what was seen before has its size already.
+        let sql = "UPDATE photo SET path = ?2, digest = coalesce(?3, digest), bytes = ?4, modified = ?5, taken = ?6,
+                          orientation = ?7, width = coalesce(?8, width), height = coalesce(?9, height), state = ?10,
+                          reason = ?11
+                   WHERE id = ?1";
+        let (width, height) = record.size.map(|[width, height]| (width as i64, height as i64)).unzip();
+        self.connection.prepare_cached(sql)?.execute(params![
+            photo,
+            bytes::of_path(&file.path),
+            record.digest,
+            // Of a file that cannot be read nothing is known, so that the next run tries it again.
+            record.digest.map_or(0, |_| file.bytes as i64),
+            file.modified,
+            record.camera.taken,
+            record.camera.orientation,
+            width,
+            height,
+            state,
+            reason,
+        ])?;
+        Ok(())
+    }
+
+    /// Lets a photo have what was found in another of the same bytes, if it does not have it itself.
+    fn take_over(&self, photo: i64, record: &Record, summary: &mut Summary) -> Result<()> {
+        let mut analysed = self.connection.prepare_cached("SELECT 1 FROM analysis WHERE photo = ? AND model = ?")?;
+        if analysed.exists([photo, self.model])? {
+            return Ok(());
+        }
+        let sql = "SELECT photo.id FROM photo JOIN analysis ON analysis.photo = photo.id AND model = ?2
+                   WHERE digest = ?1 ORDER BY photo.id LIMIT 1";
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let twin: Option<i64> = statement.query_row(params![record.digest, self.model], |row| row.get(0)).optional()?;
+        // If somebody has just made the library forget the other one, the next run shows this one to the model.
+        let Some(twin) = twin else { return Ok(()) };
+        summary.copied += 1;
+        let sql = "UPDATE photo SET (width, height) = (SELECT width, height FROM photo WHERE id = ?2) WHERE id = ?1";
+        self.connection.prepare_cached(sql)?.execute([photo, twin])?;
+        Kept::read(self.connection, twin, self.model)?.write(self.connection, photo, self.model)
+    }
+}

@@ -1,0 +1,221 @@
+//! A library file: making, opening, and what SQLite may do with it.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::config::DbConfig;
+use rusqlite::limits::Limit;
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, Transaction, TransactionBehavior};
+
+use crate::bytes;
+use crate::error::{Error, Result};
+use crate::schema;
+
+/// Bytes of a page: seven features of 1024 numbers fit into one with little left over.
+const PAGE: i64 = 8192;
+/// KiB of pages kept in memory.
+const CACHE: i64 = 65_536;
+/// Bytes that SQLite may take in all, whatever a file asks it to do.
+const MOST_MEMORY: i64 = 1 << 30;
+/// Bytes of a text or blob: a path has at most 4 KiB, a block of signatures 64.
+const LONGEST_VALUE: i32 = 4 << 20;
+/// Statements that stay prepared: more than the writer needs for a photo.
+const STATEMENTS: usize = 64;
+/// How long to wait for another process that writes. Its transactions take milliseconds.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A library of photos, open. Several processes and threads may each have one open on the same file: any number read
+/// while one writes.
+#[derive(Debug)]
+pub struct Library {
+    connection: Connection,
+    path: PathBuf,
+}
+
+impl Library {
+    /// Opens a library to write to it; makes it if there is no file. An older one is brought up to date.
+    ///
+    /// # Errors
+    /// If the file is no library, or cannot be written.
+    pub fn create(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        Self::writable(path, flags)
+    }
+
+    /// Opens a library that is there to write to it. An older one is brought up to date.
+    ///
+    /// # Errors
+    /// If there is no file, or it is no library, or cannot be written.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        require(path)?;
+        Self::writable(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+    }
+
+    /// Opens a library to read it: the file is not changed, and need not be writable.
+    ///
+    /// # Errors
+    /// If there is no file, or it is no library.
+    pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        require(path)?;
+        match Self::readable(path) {
+            Err(error) if needs_files_beside(&error) => Self::immutable(path),
+            library => library,
+        }
+    }
+
+    fn readable(path: &Path) -> Result<Self> {
+        // SQLite does not write where it may not; where it may, the last one to close the library cleans up beside it.
+        let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        connection.pragma_update(None, "query_only", true)?;
+        let version = schema::version(&connection, &name(path))?;
+        Self { connection, path: path.to_owned() }.checked(version)
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The connection, hardened.
+    pub(crate) fn connection(&self) -> &Connection {
+        &self.connection
+    }
+
+    /// A transaction that writes: nobody else does until it ends.
+    pub(crate) fn transaction(&mut self) -> Result<Transaction<'_>> {
+        Ok(self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?)
+    }
+
+    /// The number of a photo, by its path.
+    ///
+    /// # Errors
+    /// If it is not in the library.
+    pub(crate) fn photo_id(&self, photo: &Path) -> Result<i64> {
+        let sql = "SELECT id FROM photo WHERE path = ?";
+        let find = |path: &Path| {
+            let mut statement = self.connection.prepare_cached(sql)?;
+            statement.query_row([bytes::of_path(path)], |row| row.get(0)).optional()
+        };
+        // Its path as it was indexed; else, for one that is gone, as far as it can be told.
+        let paths = [std::fs::canonicalize(photo), std::path::absolute(photo)];
+        for path in paths.into_iter().flatten() {
+            if let Some(id) = find(&path)? {
+                return Ok(id);
+            }
+        }
+        Err(Error::Request(format!("{}: not in the library {}", name(photo), name(&self.path))))
+    }
+
+    fn writable(path: &Path, flags: OpenFlags) -> Result<Self> {
+        let name = name(path);
+        let mut connection = connect(path, flags)?;
+        let version = schema::version(&connection, &name)?;
+        if version > 0 {
+            schema::check(&connection, version, &name)?;
+        } else {
+            connection.pragma_update(None, "page_size", PAGE)?;
+        }
+        // A reader never waits for the writer, and a killed writer leaves whole transactions.
+        connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+        connection.pragma_update(None, "synchronous", "NORMAL")?;
+        if version < schema::VERSION {
+            schema::bring_up_to_date(&mut connection, version)?;
+        }
+        Ok(Self { connection, path: path.to_owned() })
+    }
+
+    /// A library in a folder that we cannot write to: SQLite cannot put its files of locks there, so nobody may be
+    /// writing.
+    fn immutable(path: &Path) -> Result<Self> {
+        let mut log = path.as_os_str().to_owned();
+        log.push("-wal");
+        if std::fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
+            let what = "it was not closed by its last writer, and its folder cannot be written to: copy it and the file \
+                        that ends in -wal to where they can be";
+            return Err(Error::Unusable { name: name(path), what: what.into() });
+        }
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
+        let full = std::path::absolute(path).map_err(|source| Error::File { name: name(path), source })?;
+        let connection = connect(Path::new(&format!("file:{}?immutable=1", escaped(&full))), flags)?;
+        let version = schema::version(&connection, &name(path))?;
+        Self { connection, path: path.to_owned() }.checked(version)
+    }
+
+    /// Refuses what is not exactly a library of the present version.
+    fn checked(self, version: usize) -> Result<Self> {
+        let name = name(&self.path);
+        match version {
+            0 => Err(Error::not_a_library(&name, "it is empty")),
+            schema::VERSION => schema::check(&self.connection, version, &name).map(|()| self),
+            // The tables that we ask for may not be there yet.
+            _ => {
+                drop(self);
+                let what =
+                    format!("a library of an older version ({version}): bring it up to date with `lorgnette index`");
+                Err(Error::Unusable { name, what })
+            }
+        }
+    }
+}
+
+/// What a path is called in messages.
+pub(crate) fn name(path: &Path) -> String {
+    path.display().to_string()
+}
+
+fn require(path: &Path) -> Result<()> {
+    match path.try_exists() {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(Error::Missing { name: name(path) }),
+        Err(source) => Err(Error::File { name: name(path), source }),
+    }
+}
+
+/// A connection that trusts nothing in the file: no code from its schema runs, no value or query grows without bound,
+/// and damaged pages are noticed.
+fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
+    // A name that begins with `file:` would be a URI to SQLite, and one with colons a library in memory.
+    let uri = flags.contains(OpenFlags::SQLITE_OPEN_URI);
+    let path = if uri { path.to_owned() } else { std::path::absolute(path).unwrap_or_else(|_| path.to_owned()) };
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(PATIENCE)?;
+    for (switch, on) in [
+        (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
+        (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
+        (DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false),
+        (DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false),
+        (DbConfig::SQLITE_DBCONFIG_DQS_DML, false),
+        (DbConfig::SQLITE_DBCONFIG_DQS_DDL, false),
+    ] {
+        connection.set_db_config(switch, on)?;
+    }
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, LONGEST_VALUE)?;
+    connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 1)?; // vacuum needs one
+    connection.set_limit(Limit::SQLITE_LIMIT_TRIGGER_DEPTH, 1)?;
+    connection.pragma_update(None, "cell_size_check", true)?;
+    connection.pragma_update(None, "mmap_size", 0)?;
+    connection.pragma_update(None, "cache_size", -CACHE)?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.pragma_update_and_check(None, "hard_heap_limit", MOST_MEMORY, |_| Ok(()))?;
+    Ok(connection)
+}
+
+/// Whether SQLite could not make the files that it needs beside a library.
+fn needs_files_beside(error: &Error) -> bool {
+    let Error::Sqlite(error) = error else { return false };
+    matches!(error.sqlite_error_code(), Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly))
+}
+
+/// A path as SQLite's URIs want it.
+fn escaped(path: &Path) -> String {
+    let byte = |&byte: &u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' | b'~' => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    };
+    path.as_os_str().as_encoded_bytes().iter().map(byte).collect()
+}

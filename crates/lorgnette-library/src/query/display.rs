@@ -1,0 +1,118 @@
+//! A query as text that reads as the same query.
+
+use std::fmt::{self, Display, Formatter};
+
+use super::{Comparison, Condition, Count, Like, Name, Query, Relation, Thing, Trait, parse};
+
+impl Display for Query {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All(parts) => joined(f, parts, " AND "),
+            Self::Any(parts) => joined(f, parts, " OR "),
+            Self::Not(part) => {
+                f.write_str("NOT ")?;
+                within(f, part)
+            }
+            Self::Has(condition) => condition.fmt(f),
+            Self::Path(pattern) => write!(f, "path:{}", Value(pattern)),
+            Self::Dates(dates) => dates.fmt(f),
+            Self::Like(like) => like.fmt(f),
+        }
+    }
+}
+
+fn joined(f: &mut Formatter<'_>, parts: &[Query], joint: &str) -> fmt::Result {
+    for (number, part) in parts.iter().enumerate() {
+        f.write_str(if number > 0 { joint } else { "" })?;
+        within(f, part)?;
+    }
+    Ok(())
+}
+
+/// Part of a larger query, in parentheses if it has parts itself.
+fn within(f: &mut Formatter<'_>, part: &Query) -> fmt::Result {
+    match part {
+        Query::All(_) | Query::Any(_) => write!(f, "({part})"),
+        _ => part.fmt(f),
+    }
+}
+
+impl Display for Condition {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        self.thing.fmt_counted(f, self.count)
+    }
+}
+
+impl Display for Thing {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        self.fmt_counted(f, None)
+    }
+}
+
+impl Thing {
+    /// With its count where it is read again as this thing's: before the other thing.
+    fn fmt_counted(&self, f: &mut Formatter<'_>, count: Option<Count>) -> fmt::Result {
+        self.name.fmt(f)?;
+        self.traits.iter().try_for_each(|said| write!(f, " {said}"))?;
+        count.map_or(Ok(()), |count| write!(f, " count {} {}", count.sign.text(), count.value))?;
+        self.related.as_ref().map_or(Ok(()), |related| write!(f, " {} {}", related.relation, related.thing))
+    }
+}
+
+impl Display for Name {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        if parse::is_plain(&self.text) { f.write_str(&self.text) } else { quoted(f, &self.text) }
+    }
+}
+
+impl Display for Trait {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::In(super::Place::Anywhere) => f.write_str("anywhere"),
+            Self::In(place) => write!(f, "in {place}"),
+            Self::Covering(value) => write!(f, "covering {value}"),
+            Self::Probability(value) => write!(f, "probability {value}"),
+        }
+    }
+}
+
+impl Display for Comparison {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.sign.text(), self.value)
+    }
+}
+
+impl Display for Relation {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::LeftOf => "left of",
+            Self::RightOf => "right of",
+            Self::Above => "above",
+            Self::Below => "below",
+            Self::Inside => "inside",
+            Self::Overlapping => "overlapping",
+        })
+    }
+}
+
+impl Display for Like {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        write!(f, "like {}", Value(&self.photo))?;
+        self.threshold.map_or(Ok(()), |threshold| write!(f, " >= {threshold}"))
+    }
+}
+
+/// A path or a pattern, in quotation marks unless it is nothing but letters that end no value.
+struct Value<'a>(&'a str);
+
+impl Display for Value<'_> {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        let plain = |letter: char| letter.is_alphanumeric() || "/._-*?~:+,".contains(letter);
+        if self.0.chars().all(plain) { f.write_str(self.0) } else { quoted(f, self.0) }
+    }
+}
+
+/// In quotation marks; one within is doubled.
+fn quoted(f: &mut Formatter<'_>, text: &str) -> fmt::Result {
+    write!(f, "\"{}\"", text.replace('"', "\"\""))
+}

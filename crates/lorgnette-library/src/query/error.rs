@@ -1,0 +1,55 @@
+//! What is wrong with a query, and at which word.
+
+use std::fmt;
+use std::ops::Range;
+
+/// Letters of a query that are shown around the wrong word.
+const SHOWN: usize = 100;
+
+/// Why a query was not understood. Shown with the query, and carets below the words it is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QueryError {
+    query: String,
+    span: Range<usize>,
+    what: String,
+}
+
+impl QueryError {
+    /// Something is wrong with these bytes of the query.
+    pub(crate) fn new(query: &str, span: Range<usize>, what: impl Into<String>) -> Self {
+        Self { query: query.into(), span, what: what.into() }
+    }
+
+    /// What is wrong, and what to do.
+    #[must_use]
+    pub fn what(&self) -> &str {
+        &self.what
+    }
+
+    /// The bytes of the query that it is about; empty, at the end, where something is missing.
+    #[must_use]
+    pub fn span(&self) -> Range<usize> {
+        self.span.clone()
+    }
+}
+
+impl std::error::Error for QueryError {}
+
+impl fmt::Display for QueryError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let letters = |bytes: &str| bytes.chars().count();
+        let start = letters(&self.query[..self.span.start]);
+        let length = letters(&self.query[self.span.clone()]).clamp(1, SHOWN);
+        // A long query is shown from somewhat before the word on.
+        let skipped = if start + length > SHOWN { start - (SHOWN / 4).min(start) } else { 0 };
+        let before = if skipped > 0 { "…" } else { "" };
+        let shown = self.query.chars().skip(skipped).take(SHOWN + SHOWN / 4).map(on_one_line).collect::<String>();
+        let space = " ".repeat(letters(before) + start - skipped);
+        write!(f, "{}\n  {before}{}\n  {space}{}", self.what, shown.trim_end(), "^".repeat(length))
+    }
+}
+
+/// A letter that neither breaks the line nor controls the terminal.
+fn on_one_line(letter: char) -> char {
+    if letter.is_control() { ' ' } else { letter }
+}

@@ -1,0 +1,441 @@
+//! Words to a tree, by recursive descent: one function for each rule of the grammar in `docs/search.md`.
+
+use super::scan::{Kind, Scanner, Token};
+use super::{Condition, Count, Dates, Like, Name, Query, QueryError, Related, Relation, Span, Thing, Trait};
+
+mod number;
+mod place;
+
+/// The longest query, in bytes.
+const LONGEST: usize = 8 << 10;
+/// The most parentheses and NOTs within one another.
+const DEEPEST: usize = 64;
+/// The most things in a query. SQLite joins at most 64 tables, and each thing is up to two.
+const MOST_THINGS: usize = 24;
+
+/// Words that begin what is said of a thing, and so end its name.
+const BEGINNINGS: [&str; 21] = [
+    "in",
+    "at",
+    "on",
+    "is",
+    "are",
+    "that",
+    "which",
+    "above",
+    "over",
+    "below",
+    "under",
+    "beneath",
+    "inside",
+    "within",
+    "overlapping",
+    "overlaps",
+    "covering",
+    "covers",
+    "probability",
+    "count",
+    "anywhere",
+];
+/// Words that end a condition.
+const JOINTS: [&str; 7] = ["and", "or", "not", "without", "no", "like", "but"];
+/// Words that are left out before a name.
+pub(super) const ARTICLES: [&str; 5] = ["a", "an", "the", "some", "any"];
+
+const MISSING: &str = "a name is missing here, such as dog or \"school bus\"";
+
+/// Reads a whole query.
+pub(super) fn query(text: &str, phrases: &[String]) -> Result<Query, QueryError> {
+    if text.len() > LONGEST {
+        let what = format!("a query of {} bytes: the longest that is taken has {LONGEST}", text.len());
+        return Err(QueryError::new("", 0..0, what));
+    }
+    let mut parser = Parser { scanner: Scanner::new(text), phrases, depth: 0, things: 0 };
+    parser.opening();
+    let query = parser.any()?;
+    match parser.scanner.next()? {
+        Token { kind: Kind::End, .. } => Ok(query),
+        Token { kind: Kind::Close, span } => Err(parser.error(span, "this parenthesis closes none")),
+        Token { kind: Kind::Sign(_), span } => {
+            let what = "what is compared here? Before it goes covering, probability, count, or like PHOTO";
+            Err(parser.error(span, what))
+        }
+        Token { span, .. } => Err(parser.error(span, "an AND or an OR is missing before this")),
+    }
+}
+
+/// Whether a name needs no quotation marks: read alone it is itself.
+pub(crate) fn is_plain(name: &str) -> bool {
+    let mut scanner = Scanner::new(name);
+    let mut first = true;
+    loop {
+        let Ok(token) = scanner.next() else { return false };
+        match token.kind {
+            Kind::End => return !first,
+            Kind::Word(word) if is_harmless(&word.to_lowercase(), first) => first = false,
+            _ => return false,
+        }
+    }
+}
+
+/// Whether a word may be in a name wherever it stands. More are refused than need be: quotation marks harm nobody.
+fn is_harmless(word: &str, first: bool) -> bool {
+    const OPENINGS: [&str; 9] = ["give", "show", "find", "list", "get", "search", "all", "every", "there"];
+    let opening = first && (OPENINGS.contains(&word) || is_photos(word) || ARTICLES.contains(&word));
+    !opening
+        && !BEGINNINGS.contains(&word)
+        && !JOINTS.contains(&word)
+        && !matches!(word, "to" | "left" | "right" | "with")
+}
+
+fn is_photos(word: &str) -> bool {
+    matches!(word, "photos" | "images" | "pictures" | "photo" | "image" | "picture")
+}
+
+struct Parser<'a> {
+    scanner: Scanner<'a>,
+    phrases: &'a [String],
+    depth: usize,
+    things: usize,
+}
+
+/// What may be said of a thing.
+enum Qualifier {
+    Trait(Trait),
+    Count(Count),
+    Relation(Relation),
+}
+
+impl<'a> Parser<'a> {
+    fn error(&self, span: std::ops::Range<usize>, what: impl Into<String>) -> QueryError {
+        QueryError::new(self.scanner.text(), span, what)
+    }
+
+    /// An error at the next token.
+    fn error_here(&self, what: impl Into<String>) -> QueryError {
+        let mut ahead = self.scanner;
+        match ahead.next() {
+            Ok(token) => self.error(token.span, what),
+            Err(error) => error,
+        }
+    }
+
+    /// Leaves out "give me all images where", in its many forms, if something follows it.
+    fn opening(&mut self) {
+        let mut ahead = self.scanner;
+        ahead.take_one(&["please"]);
+        if ahead.take_one(&["give", "show", "find", "list", "get", "search"]) {
+            ahead.take_one(&["me", "for"]);
+        }
+        ahead.take_one(&["all", "every", "any"]);
+        ahead.take_one(&["the", "my", "of"]);
+        if !ahead.word_ahead().is_some_and(|word| is_photos(&word)) {
+            return;
+        }
+        // It is a word.
+        let _ = ahead.next();
+        if ahead.take_one(&["that", "which"]) {
+            ahead.take_one(&["have", "has", "show", "shows", "contain", "contains"]);
+        } else {
+            ahead.take_one(&["where", "with", "showing", "containing", "of"]);
+        }
+        if !matches!(ahead.clone().next(), Ok(Token { kind: Kind::End, .. })) {
+            self.scanner = ahead;
+        }
+    }
+
+    /// `all { OR all }`
+    fn any(&mut self) -> Result<Query, QueryError> {
+        let mut parts = vec![self.all()?];
+        while self.scanner.take_one(&["or"]) {
+            parts.push(self.all()?);
+        }
+        Ok(one_or(parts, Query::Any))
+    }
+
+    /// `not { [AND] not }`
+    fn all(&mut self) -> Result<Query, QueryError> {
+        let mut parts = vec![self.not()?];
+        while self.scanner.take_one(&["and", "but"]) || self.begins_plainly() {
+            parts.push(self.not()?);
+        }
+        Ok(one_or(parts, Query::All))
+    }
+
+    /// Whether a condition begins here that nobody can take for part of the one before, so that AND may be left out.
+    fn begins_plainly(&self) -> bool {
+        match self.scanner.clone().next() {
+            Ok(Token { kind: Kind::Word(word), .. }) => {
+                ["not", "without", "no", "like"].contains(&word.to_lowercase().as_str())
+            }
+            Ok(Token { kind: Kind::Quoted(_) | Kind::Field(_) | Kind::Open, .. }) => true,
+            _ => false,
+        }
+    }
+
+    /// `{ NOT } primary`
+    fn not(&mut self) -> Result<Query, QueryError> {
+        if self.depth >= DEEPEST {
+            return Err(self.error_here(format!("more than {DEEPEST} parentheses and NOTs are within one another")));
+        }
+        self.depth += 1;
+        let read = match self.scanner.take_one(&["not", "without", "no"]) {
+            true => self.not().map(|query| Query::Not(Box::new(query))),
+            false => self.primary(),
+        };
+        self.depth -= 1;
+        read
+    }
+
+    /// `( any ) | path: | date: | like | condition`
+    fn primary(&mut self) -> Result<Query, QueryError> {
+        let before = self.scanner;
+        if self.scanner.take_one(&["like"]) {
+            return self.like();
+        }
+        let Token { kind, span } = self.scanner.next()?;
+        match kind {
+            Kind::Open => {
+                let query = self.any()?;
+                match self.scanner.next()?.kind {
+                    Kind::Close => Ok(query),
+                    _ => Err(self.error(span, "this parenthesis is not closed")),
+                }
+            }
+            Kind::Field(field) => self.field(&field.to_lowercase(), span),
+            _ => {
+                self.scanner = before;
+                self.condition()
+            }
+        }
+    }
+
+    fn field(&mut self, field: &str, span: std::ops::Range<usize>) -> Result<Query, QueryError> {
+        let value = self.scanner.value()?;
+        match (field, value) {
+            ("path", (pattern, _)) if !pattern.is_empty() => Ok(Query::Path(pattern)),
+            ("date", (text, place)) => Dates::parse(&text).map(Query::Dates).ok_or_else(|| {
+                self.error(place, "no date: write 2024, 2024-05, 2024-05-17, >2024, or 2023..2024-06 for a span")
+            }),
+            ("path", (_, place)) => Err(self.error(place, "after path: goes a part of a path, such as path:holidays")),
+            _ => Err(self.error(span, format!("there is no {field}: only path: and date:"))),
+        }
+    }
+
+    /// `LIKE photo [[similarity] sign number]`
+    fn like(&mut self) -> Result<Query, QueryError> {
+        let (photo, span) = self.scanner.value()?;
+        if photo.is_empty() {
+            return Err(self.error(span, "after like goes the file of a photo, such as like cat.jpg"));
+        }
+        let named = self.scanner.take_one(&["similarity"]);
+        let threshold = match named || self.compares() {
+            true => Some(self.threshold()?),
+            false => None,
+        };
+        Ok(Query::Like(Like { photo, span: Span(span), threshold }))
+    }
+
+    fn condition(&mut self) -> Result<Query, QueryError> {
+        let _ = self.scanner.take_words(&["there", "is"]) || self.scanner.take_words(&["there", "are"]);
+        let counted = self.scanner.take_words(&["count", "of"]);
+        let (mut thing, mut count) = (self.named()?, None);
+        loop {
+            self.skip_and_before_qualifier();
+            let before = self.scanner;
+            match self.qualifier()? {
+                None => break,
+                Some(Qualifier::Trait(said)) => thing.traits.push(said),
+                Some(Qualifier::Count(_)) if count.is_some() || counted => {
+                    self.scanner = before;
+                    return Err(self.error_here("how many of it was said before"));
+                }
+                Some(Qualifier::Count(said)) => count = Some(said),
+                Some(Qualifier::Relation(relation)) => {
+                    thing.related = Some(Box::new(Related { relation, thing: self.object()? }));
+                    break;
+                }
+            }
+        }
+        // "count of dog >= 2" says it in front.
+        let count = if counted { Some(self.count()?) } else { count };
+        Ok(Query::Has(Condition { thing, count }))
+    }
+
+    /// The thing that another is left of, above, …: what is said after it is said of it.
+    fn object(&mut self) -> Result<Thing, QueryError> {
+        let mut thing = self.named()?;
+        loop {
+            let before = self.scanner;
+            match self.qualifier()? {
+                None => return Ok(thing),
+                Some(Qualifier::Trait(said)) => thing.traits.push(said),
+                Some(Qualifier::Relation(relation)) => {
+                    thing.related = Some(Box::new(Related { relation, thing: self.object()? }));
+                    return Ok(thing);
+                }
+                Some(Qualifier::Count(_)) => {
+                    self.scanner = before;
+                    return Err(self.error_here("count is of the first thing: write it before the other one"));
+                }
+            }
+        }
+    }
+
+    /// "in the middle and above a cat": the second is said of the same thing.
+    fn skip_and_before_qualifier(&mut self) {
+        let mut ahead = self.scanner;
+        if ahead.take_one(&["and", "but"]) && begins_qualifier(&ahead) {
+            self.scanner = ahead;
+        }
+    }
+
+    /// A thing of which nothing has been said yet.
+    fn named(&mut self) -> Result<Thing, QueryError> {
+        let name = self.name()?;
+        self.things += 1;
+        if self.things > MOST_THINGS {
+            return Err(self.error(name.span, format!("more than {MOST_THINGS} things are asked for")));
+        }
+        Ok(Thing { name, traits: Vec::new(), related: None })
+    }
+
+    /// `[article] word { word } | "words"`
+    fn name(&mut self) -> Result<Name, QueryError> {
+        self.skip_article();
+        if let Some(name) = self.phrase() {
+            return Ok(name);
+        }
+        let mut ahead = self.scanner;
+        if let Token { kind: Kind::Quoted(text), span } = ahead.next()? {
+            self.scanner = ahead;
+            let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+            return if text.is_empty() { Err(self.error(span, MISSING)) } else { Ok(Name { text, span }) };
+        }
+        let mut words: Vec<&str> = Vec::new();
+        let mut span = None;
+        while let Some((word, place)) = self.name_word()? {
+            words.push(word);
+            span = Some(span.map_or(place.clone(), |span: std::ops::Range<usize>| span.start..place.end));
+        }
+        match span {
+            Some(span) => Ok(Name { text: words.join(" "), span }),
+            None if begins_qualifier(&self.scanner) => Err(self.error_here(format!("of what is this said? {MISSING}"))),
+            None => Err(self.error_here(MISSING)),
+        }
+    }
+
+    /// Leaves out an article, unless it is all there is.
+    fn skip_article(&mut self) {
+        let mut ahead = self.scanner;
+        if ahead.take_one(&ARTICLES)
+            && matches!(ahead.clone().next(), Ok(Token { kind: Kind::Word(_) | Kind::Quoted(_), .. }))
+        {
+            self.scanner = ahead;
+        }
+    }
+
+    /// A word that can only be part of a name.
+    fn name_word(&mut self) -> Result<Option<(&'a str, std::ops::Range<usize>)>, QueryError> {
+        let mut ahead = self.scanner;
+        let Token { kind: Kind::Word(word), span } = ahead.next()? else { return Ok(None) };
+        if JOINTS.contains(&word.to_lowercase().as_str()) || begins_qualifier(&self.scanner) {
+            return Ok(None);
+        }
+        self.scanner = ahead;
+        Ok(Some((word, span)))
+    }
+
+    /// A known name that has words of the language in it.
+    fn phrase(&mut self) -> Option<Name> {
+        let longest = self.phrases.iter().map(|phrase| phrase.split(' ').count()).max()?;
+        let ahead = self.scanner.words_ahead(longest);
+        let words: Vec<&str> = ahead.iter().map(|(word, _)| word.as_str()).collect();
+        let (text, after) = (1..=ahead.len()).rev().find_map(|length| {
+            let text = words[..length].join(" ");
+            self.phrases.contains(&text).then(|| (text, ahead[length - 1].1))
+        })?;
+        let start = self.scanner.next().ok()?.span.start;
+        self.scanner = after;
+        Some(Name { text, span: start..after.at() })
+    }
+
+    fn qualifier(&mut self) -> Result<Option<Qualifier>, QueryError> {
+        if !begins_qualifier(&self.scanner) {
+            return Ok(None);
+        }
+        self.scanner.take_one(&["that", "which", "with"]);
+        let is = self.scanner.take_one(&["is", "are"]);
+        if let Some(relation) = self.relation() {
+            return Ok(Some(Qualifier::Relation(relation)));
+        }
+        if self.scanner.take_one(&["in", "at", "on"]) {
+            return self.place().map(|place| Some(Qualifier::Trait(Trait::In(place))));
+        }
+        if self.scanner.take_one(&["anywhere"]) {
+            return Ok(Some(Qualifier::Trait(Trait::In(super::Place::Anywhere))));
+        }
+        if self.scanner.take_one(&["covering", "covers"]) {
+            return self.comparison().map(|value| Some(Qualifier::Trait(Trait::Covering(value))));
+        }
+        if self.scanner.take_one(&["probability"]) {
+            return self.comparison().map(|value| Some(Qualifier::Trait(Trait::Probability(value))));
+        }
+        if self.scanner.take_one(&["count"]) {
+            return self.count().map(|count| Some(Qualifier::Count(count)));
+        }
+        let is = if is { "after `is` goes" } else { "here goes" };
+        Err(self.error_here(format!("{is} a place (in the middle), or how it lies to another thing (left of cat)")))
+    }
+
+    fn relation(&mut self) -> Option<Relation> {
+        const WORDS: [(&[&str], Relation); 19] = [
+            (&["on", "the", "left", "of"], Relation::LeftOf),
+            (&["on", "the", "right", "of"], Relation::RightOf),
+            (&["to", "the", "left", "of"], Relation::LeftOf),
+            (&["to", "left", "of"], Relation::LeftOf),
+            (&["left", "of"], Relation::LeftOf),
+            (&["to", "the", "right", "of"], Relation::RightOf),
+            (&["to", "right", "of"], Relation::RightOf),
+            (&["right", "of"], Relation::RightOf),
+            (&["on", "top", "of"], Relation::Above),
+            (&["above"], Relation::Above),
+            (&["over"], Relation::Above),
+            (&["below"], Relation::Below),
+            (&["beneath"], Relation::Below),
+            (&["under"], Relation::Below),
+            (&["inside", "of"], Relation::Inside),
+            (&["inside"], Relation::Inside),
+            (&["within"], Relation::Inside),
+            (&["overlapping"], Relation::Overlapping),
+            (&["overlaps"], Relation::Overlapping),
+        ];
+        let mut ahead = self.scanner;
+        let &(_, relation) = WORDS.iter().find(|(words, _)| ahead.take_words(words))?;
+        // "on the left of the photo" is a place.
+        if place::is_photo_ahead(ahead) {
+            return None;
+        }
+        self.scanner = ahead;
+        Some(relation)
+    }
+}
+
+/// Whether something is said here of a thing, rather than its name going on.
+fn begins_qualifier(scanner: &Scanner<'_>) -> bool {
+    let words = scanner.words_ahead(4);
+    let words: Vec<&str> = words.iter().map(|(word, _)| word.as_str()).collect();
+    match words[..] {
+        ["left" | "right", "of", ..] | ["to", "left" | "right", "of", ..] | ["to", "the", "left" | "right", "of"] => {
+            true
+        }
+        ["with", next, ..] => matches!(next, "probability" | "count"),
+        [first, ..] => BEGINNINGS.contains(&first),
+        [] => false,
+    }
+}
+
+/// The only one, or all of them together.
+fn one_or(mut parts: Vec<Query>, together: impl FnOnce(Vec<Query>) -> Query) -> Query {
+    if parts.len() == 1 { parts.remove(0) } else { together(parts) }
+}

@@ -1,0 +1,114 @@
+//! Places, in the words people use.
+
+use lorgnette::labels::nearest_names;
+
+use super::super::{Place, QueryError};
+use super::{ARTICLES, JOINTS, Parser, begins_qualifier, is_photos};
+use crate::query::scan::Scanner;
+
+/// Words that places are made of, for suggestions.
+const WORDS: [&str; 14] = [
+    "top", "middle", "bottom", "left", "center", "right", "corner", "half", "quarter", "upper", "lower", "side", "row",
+    "column",
+];
+
+/// Words before "photo".
+const PHOTO_ARTICLES: [&str; 3] = ["the", "a", "each"];
+
+impl Parser<'_> {
+    /// `[article] place [of the photo]`
+    pub(super) fn place(&mut self) -> Result<Place, QueryError> {
+        let mut start = self.scanner;
+        while start.take_one(&ARTICLES) || start.take_one(&["one", "of", "either", "very"]) {}
+        let words = split(&start);
+        let longest = words.len().min(Place::MOST_WORDS);
+        let found = (1..=longest).rev().find_map(|length| {
+            let (names, after) = (&words[..length], words[length - 1].1?);
+            let names: Vec<&str> = names.iter().map(|(word, _)| word.as_str()).collect();
+            // "in the middle left of cat" is in the middle.
+            let taken = matches!(names[..], [_, .., "left" | "right"]) && is_of_a_thing(&after);
+            Place::named(&names).filter(|_| !taken).map(|place| (place, after))
+        });
+        let Some((place, after)) = found else { return Err(self.no_place(start, &words)) };
+        self.scanner = after;
+        skip_of_the_photo(&mut self.scanner);
+        self.refuse_slip()?;
+        Ok(place)
+    }
+
+    /// Refuses "in the top lefft" and "in the top middle corner": after a place goes no other word of places, nor what
+    /// is nearly one.
+    fn refuse_slip(&self) -> Result<(), QueryError> {
+        let next = self.scanner.word_ahead().filter(|word| !JOINTS.contains(&word.as_str()));
+        let Some(word) = next.filter(|_| !begins_qualifier(&self.scanner)) else { return Ok(()) };
+        match nearest_names(WORDS, &word).first() {
+            None => Ok(()),
+            Some(near) if *near == word => {
+                Err(self.error_here("no place is called so: write top left, left half, corner and the like"))
+            }
+            Some(near) => Err(self.error_here(format!("no place has {word:?} in it: did you mean {near:?}?"))),
+        }
+    }
+
+    fn no_place(&mut self, start: Scanner<'_>, words: &[(String, Option<Scanner<'_>>)]) -> QueryError {
+        let mut ahead = start;
+        let span = match ahead.next() {
+            Ok(token) => token.span,
+            Err(error) => return error,
+        };
+        let Some((word, _)) = words.first() else {
+            return self.error(span, "a place is missing here, such as middle or top left");
+        };
+        // Of several words it is the first that no place has.
+        let wrong = words.iter().find(|(word, _)| !WORDS.contains(&word.as_str())).map_or(word, |(word, _)| word);
+        let near = nearest_names(WORDS, wrong);
+        let advice = match near.first() {
+            Some(near) => format!("did you mean {near:?}?"),
+            None => format!(
+                "places are top, middle, bottom, left, right, top left and so on, corner, left half and so on, and \
+                 anywhere; for one thing within another write: inside {wrong}"
+            ),
+        };
+        self.error(span, format!("no place is called {wrong:?}: {advice}"))
+    }
+}
+
+/// The next words, each with the scanner after it; of `top-left`, two words, the first one leads nowhere.
+fn split<'a>(start: &Scanner<'a>) -> Vec<(String, Option<Scanner<'a>>)> {
+    let mut words = Vec::new();
+    for (word, after) in start.words_ahead(Place::MOST_WORDS) {
+        let mut parts: Vec<(String, Option<Scanner<'a>>)> = word.split('-').map(|part| (part.into(), None)).collect();
+        if let Some(last) = parts.last_mut() {
+            last.1 = Some(after);
+        }
+        words.append(&mut parts);
+    }
+    words
+}
+
+/// Whether `of` and a thing follow, rather than `of the photo`.
+fn is_of_a_thing(after: &Scanner<'_>) -> bool {
+    let mut ahead = *after;
+    ahead.take_one(&["of"]) && !skip_of_the_photo(&mut after.clone())
+}
+
+fn skip_of_the_photo(scanner: &mut Scanner<'_>) -> bool {
+    let mut ahead = *scanner;
+    if !ahead.take_one(&["of"]) {
+        return false;
+    }
+    let photo = is_photo_ahead(ahead);
+    if photo {
+        ahead.take_one(&PHOTO_ARTICLES);
+        // It is a word.
+        let _ = ahead.next();
+        *scanner = ahead;
+    }
+    photo
+}
+
+/// Whether "the photo" is next.
+pub(super) fn is_photo_ahead(mut scanner: Scanner<'_>) -> bool {
+    scanner.take_one(&PHOTO_ARTICLES);
+    scanner.word_ahead().is_some_and(|word| is_photos(&word) || word == "frame")
+}

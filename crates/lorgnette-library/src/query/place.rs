@@ -1,0 +1,185 @@
+//! Places in a photo, by name.
+
+use std::fmt;
+
+/// Where in a photo.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// Wherever it is.
+    Anywhere,
+    /// In one of the four corners.
+    Corner,
+    /// A cell of the photo divided in thirds, or a whole row or column of them; at least one is given.
+    Thirds {
+        /// Top, middle or bottom.
+        row: Option<Third>,
+        /// Left, centre or right.
+        column: Option<Third>,
+    },
+    /// Half of it.
+    Half(Side),
+    /// A quarter: half of a half.
+    Quarter {
+        /// Whether it is the lower one, of the upper and the lower.
+        lower: bool,
+        /// Whether it is the right one, of the left and the right.
+        right: bool,
+    },
+}
+
+/// A third of the photo, from the left or from the top.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Third {
+    /// Left or top.
+    First,
+    /// Middle or centre.
+    Middle,
+    /// Right or bottom.
+    Last,
+}
+
+/// A side of the photo.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "they are what they are called")]
+pub enum Side {
+    Top,
+    Bottom,
+    Left,
+    Right,
+}
+
+impl Place {
+    /// The place that some words without articles name, such as `top`, `left`, `corner`.
+    pub(super) fn named(words: &[&str]) -> Option<Self> {
+        let (&last, before) = words.split_last()?;
+        match last {
+            "anywhere" if before.is_empty() => Some(Self::Anywhere),
+            "corner" if before.is_empty() => Some(Self::Corner),
+            "corner" => Self::cell(before).filter(|place| place.is_corner()),
+            "half" => Self::half(before),
+            "quarter" => Self::quarter(before),
+            "row" => Some(Self::Thirds { row: Some(row(only(before)?)?), column: None }),
+            "column" => Some(Self::Thirds { row: None, column: Some(column(only(before)?)?) }),
+            "part" | "side" | "edge" | "third" | "area" => Self::cell(before),
+            _ => Self::cell(words),
+        }
+    }
+
+    /// The longest a name can be, in words without articles.
+    pub(super) const MOST_WORDS: usize = 3;
+
+    fn cell(words: &[&str]) -> Option<Self> {
+        let thirds = |row, column| Some(Self::Thirds { row, column });
+        match *words {
+            [one] if is_middle(one) => thirds(Some(Third::Middle), Some(Third::Middle)),
+            [one] => match (row(one), column(one)) {
+                (None, None) => None,
+                (row, column) => thirds(row, column),
+            },
+            [first, second] => {
+                let (row, column) = row(first).zip(column(second)).or_else(|| row(second).zip(column(first)))?;
+                thirds(Some(row), Some(column))
+            }
+            _ => None,
+        }
+    }
+
+    fn is_corner(self) -> bool {
+        let outer = |third| matches!(third, Some(Third::First | Third::Last));
+        matches!(self, Self::Thirds { row, column } if outer(row) && outer(column))
+    }
+
+    fn half(words: &[&str]) -> Option<Self> {
+        let side = match (row(only(words)?), column(only(words)?)) {
+            (Some(Third::First), None) => Side::Top,
+            (Some(Third::Last), None) => Side::Bottom,
+            (None, Some(Third::First)) => Side::Left,
+            (None, Some(Third::Last)) => Side::Right,
+            _ => return None,
+        };
+        Some(Self::Half(side))
+    }
+
+    fn quarter(words: &[&str]) -> Option<Self> {
+        match Self::cell(words).filter(|place| place.is_corner())? {
+            Self::Thirds { row, column } => {
+                Some(Self::Quarter { lower: row == Some(Third::Last), right: column == Some(Third::Last) })
+            }
+            _ => None,
+        }
+    }
+}
+
+fn only<'a>(words: &[&'a str]) -> Option<&'a str> {
+    if let [word] = *words { Some(word) } else { None }
+}
+
+fn is_middle(word: &str) -> bool {
+    matches!(word, "middle" | "center" | "centre" | "central")
+}
+
+fn row(word: &str) -> Option<Third> {
+    match word {
+        "top" | "upper" => Some(Third::First),
+        "bottom" | "lower" => Some(Third::Last),
+        _ => is_middle(word).then_some(Third::Middle),
+    }
+}
+
+fn column(word: &str) -> Option<Third> {
+    match word {
+        "left" | "leftmost" => Some(Third::First),
+        "right" | "rightmost" => Some(Third::Last),
+        _ => is_middle(word).then_some(Third::Middle),
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Anywhere => f.write_str("anywhere"),
+            Self::Corner => f.write_str("corner"),
+            Self::Thirds { row: Some(Third::Middle), column: Some(Third::Middle) } => f.write_str("middle"),
+            Self::Thirds { row: Some(row), column: Some(column) } => {
+                write!(f, "{} {}", row.of_rows(), column.of_columns())
+            }
+            Self::Thirds { row: Some(row), column: None } => write!(f, "{} row", row.of_rows()),
+            Self::Thirds { row: None, column: Some(column) } => write!(f, "{} column", column.of_columns()),
+            Self::Thirds { row: None, column: None } => f.write_str("anywhere"),
+            Self::Half(side) => write!(f, "{} half", side.text()),
+            Self::Quarter { lower, right } => {
+                let (row, column) = (if lower { "bottom" } else { "top" }, if right { "right" } else { "left" });
+                write!(f, "{row} {column} quarter")
+            }
+        }
+    }
+}
+
+impl Third {
+    fn of_rows(self) -> &'static str {
+        match self {
+            Self::First => "top",
+            Self::Middle => "middle",
+            Self::Last => "bottom",
+        }
+    }
+
+    fn of_columns(self) -> &'static str {
+        match self {
+            Self::First => "left",
+            Self::Middle => "center",
+            Self::Last => "right",
+        }
+    }
+}
+
+impl Side {
+    fn text(self) -> &'static str {
+        match self {
+            Self::Top => "top",
+            Self::Bottom => "bottom",
+            Self::Left => "left",
+            Self::Right => "right",
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Photos that look alike.
+
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use crate::bytes;
+use crate::error::{Error, Result};
+use crate::feature::Feature;
+use crate::library::Library;
+use crate::photo::State;
+use crate::signature;
+
+/// Of this many features with the nearest signatures, and as many times the photos asked for, the cosine is computed: of
+/// 512 bits the distance is not exact. `tests/similar.rs` measures how seldom a nearer one is missed.
+const CANDIDATES: usize = 1000;
+
+/// A photo that looks like another.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Similar {
+    /// Its number in the library.
+    pub id: i64,
+    /// Its path.
+    pub path: PathBuf,
+    /// The cosine of the angle between the features, at most 1.
+    pub similarity: f64,
+}
+
+/// A model that a library has features of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelEntry {
+    /// Its number in the library.
+    pub id: i64,
+    /// Its name; "you" for the user.
+    pub name: String,
+    /// See [`crate::Finder::fingerprint`]; `None` for the user.
+    pub fingerprint: Option<[u8; 32]>,
+    /// How it looked at photos, as JSON.
+    pub settings: String,
+    /// Numbers in a feature.
+    pub features: usize,
+    /// Photos it has looked at.
+    pub photos: usize,
+}
+
+impl ModelEntry {
+    /// The side that photos were mapped at, as [`crate::Network::new`] takes it.
+    #[must_use]
+    pub fn map_side(&self) -> usize {
+        let settings: serde_json::Value = serde_json::from_str(&self.settings).unwrap_or_default();
+        settings["map_side"].as_u64().map_or(0, |side| side.min(1 << 16) as usize)
+    }
+}
+
+impl Library {
+    /// The models that looked at the photos, the first one first.
+    ///
+    /// # Errors
+    /// If the library cannot be read.
+    pub fn models(&self) -> Result<Vec<ModelEntry>> {
+        let sql =
+            "SELECT id, name, fingerprint, settings, features, (SELECT count(*) FROM analysis WHERE model = model.id)
+                   FROM model ORDER BY id";
+        let entry = |row: &rusqlite::Row<'_>| {
+            Ok(ModelEntry {
+                id: row.get(0)?,
+                name: row.get(1)?,
+                fingerprint: row.get_ref(2)?.as_blob()?.try_into().ok(),
+                settings: row.get(3)?,
+                features: row.get(4)?,
+                photos: row.get(5)?,
+            })
+        };
+        let mut statement = self.connection().prepare(sql)?;
+        Ok(statement.query_map([], entry)?.collect::<Result<_, _>>()?)
+    }
+
+    /// The features of a photo as `model` computed them; `None` if it has not looked at it.
+    ///
+    /// # Errors
+    /// If the photo is not in the library.
+    pub fn features(&self, photo: &Path, model: i64) -> Result<Option<Vec<f32>>> {
+        let sql = "SELECT vector, features FROM feature JOIN model ON model.id = model WHERE photo = ? AND model = ?";
+        let read = |row: &rusqlite::Row<'_>| Ok(Feature::from_bytes(row.get_ref(0)?.as_blob()?, row.get(1)?));
+        let id = self.photo_id(photo)?;
+        let feature = self.connection().query_row(sql, params![id, model], read).optional()?.flatten();
+        Ok(feature.map(|feature| feature.numbers().collect()))
+    }
+
+    /// The photos whose features are nearest to `features`, the nearest first: at most `most`, at least as similar as
+    /// `threshold`. Photos that have vanished or cannot be read are left out.
+    ///
+    /// # Errors
+    /// If the library has no features of this model, or of another length.
+    pub fn similar(&self, model: i64, features: &[f32], most: usize, threshold: f64) -> Result<Vec<Similar>> {
+        if length(self.connection(), model)? != features.len() {
+            return Err(no_features());
+        }
+        let wanted = Feature::new(features);
+        let candidates = CANDIDATES.max(most.saturating_mul(2)).min(1 << 20);
+        let mut similar = Vec::new();
+        for (_, id) in signature::nearest(self.connection(), model, &wanted.signature(), candidates)? {
+            similar.extend(self.candidate(model, id, &wanted)?.filter(|found| found.similarity >= threshold));
+        }
+        similar.sort_by(|a, b| b.similarity.total_cmp(&a.similarity).then(a.id.cmp(&b.id)));
+        similar.truncate(most);
+        Ok(similar)
+    }
+
+    /// How near a feature is, unless it is not there, or its photo is not.
+    fn candidate(&self, model: i64, feature: i64, wanted: &Feature) -> Result<Option<Similar>> {
+        let sql = "SELECT photo.id, path, vector FROM feature JOIN photo ON photo.id = photo
+                   WHERE feature.id = ? AND model = ? AND state = ?";
+        let mut statement = self.connection().prepare_cached(sql)?;
+        let length = wanted.numbers().len();
+        let found = |row: &rusqlite::Row<'_>| {
+            let feature = Feature::from_bytes(row.get_ref(2)?.as_blob()?, length);
+            let path = bytes::to_path(row.get_ref(1)?.as_blob()?);
+            let id = row.get(0)?;
+            Ok(feature.map(|feature| Similar { id, path, similarity: wanted.cosine(&feature) }))
+        };
+        Ok(statement.query_row(params![feature, model, State::Present], found).optional()?.flatten())
+    }
+}
+
+/// How many numbers a model's features have.
+pub(crate) fn length(connection: &Connection, model: i64) -> Result<usize> {
+    let sql = "SELECT features FROM model WHERE id = ? AND features > 0";
+    connection.query_row(sql, [model], |row| row.get(0)).optional()?.ok_or_else(no_features)
+}
+
+fn no_features() -> Error {
+    Error::Request("the library has no features of this model".into())
+}

@@ -1,0 +1,158 @@
+//! Whether a library is whole, and whether its photos are as it knows them.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use lorgnette::picture::OpenOptions;
+use rusqlite::ErrorCode;
+
+use crate::error::{Error, Result};
+use crate::feature::Feature;
+use crate::index::digest_of;
+use crate::library::Library;
+use crate::photo::{Photo, State};
+use crate::signature;
+
+/// Most complaints of one check.
+const MOST: usize = 100;
+
+/// What must never be found: a question that has no answers, and what it means if it has some.
+const CONTRADICTIONS: [(&str, &str); 9] = [
+    ("SELECT id FROM region WHERE id NOT IN (SELECT id FROM region_box)", "a region has no box"),
+    ("SELECT id FROM region_box WHERE id NOT IN (SELECT id FROM region)", "a box has no region"),
+    (
+        "SELECT region.id FROM region JOIN region_box ON region_box.id = region.id WHERE class <> class0 OR class <> class1",
+        "a region's box is of another class",
+    ),
+    (
+        "SELECT id FROM region_box WHERE x0 < 0 OR y0 < 0 OR x1 > 1.000001 OR y1 > 1.000001",
+        "a box is outside of its photo",
+    ),
+    ("SELECT id FROM region WHERE class NOT IN (SELECT id FROM class)", "a region is of no class"),
+    ("SELECT photo FROM whole WHERE class NOT IN (SELECT id FROM class)", "a photo is of no class"),
+    (
+        "SELECT region.id FROM region JOIN class ON class.id = class WHERE source <> 1 AND NOT EXISTS (SELECT 1 FROM analysis WHERE analysis.photo = region.photo AND analysis.model = class.model)",
+        "a region was found by a model that has not looked",
+    ),
+    (
+        "SELECT id FROM feature WHERE NOT EXISTS (SELECT 1 FROM analysis WHERE analysis.photo = feature.photo AND analysis.model = feature.model)",
+        "a feature is of a model that has not looked",
+    ),
+    (
+        "SELECT analysis.photo FROM analysis JOIN model ON model.id = analysis.model WHERE features > 0 AND NOT EXISTS (SELECT 1 FROM feature WHERE feature.photo = analysis.photo AND feature.model = analysis.model)",
+        "a photo lacks its feature",
+    ),
+];
+
+/// Adds what it finds wrong.
+type Check = fn(&Library, &mut Vec<String>) -> Result<()>;
+
+impl Library {
+    /// What is wrong with the library itself; nothing, if all is well. Reads all of it.
+    ///
+    /// # Errors
+    /// If the library cannot be read at all. Damage is told in the answer.
+    pub fn integrity(&self) -> Result<Vec<String>> {
+        let mut wrong = Vec::new();
+        let checks: [Check; 4] =
+            [Self::check_pages, Self::check_words, Self::check_contradictions, Self::check_features];
+        for check in checks {
+            match check(self, &mut wrong) {
+                // What is damaged may stop a check, which the check of the pages has told before.
+                Err(Error::Sqlite(error)) if error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) => {
+                    wrong.push(error.to_string());
+                }
+                other => other?,
+            }
+        }
+        Ok(wrong)
+    }
+
+    /// Pages, indices, references and the R*Tree, as SQLite checks them.
+    fn check_pages(&self, wrong: &mut Vec<String>) -> Result<()> {
+        for sql in ["PRAGMA integrity_check", "SELECT rtreecheck('region_box')"] {
+            let mut statement = self.connection().prepare(sql)?;
+            for line in statement.query_map([], |row| row.get::<_, String>(0))?.take(MOST) {
+                wrong.extend(Some(line?).filter(|line| line != "ok"));
+            }
+        }
+        let mut statement = self.connection().prepare("SELECT \"table\", rowid FROM pragma_foreign_key_check")?;
+        let orphan = |row: &rusqlite::Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, Option<i64>>(1)?));
+        for orphan in statement.query_map([], orphan)?.take(MOST) {
+            let (table, row) = orphan?;
+            wrong.push(format!("row {} of {table} belongs to nothing", row.unwrap_or_default()));
+        }
+        Ok(())
+    }
+
+    /// The words of the classes' names.
+    fn check_words(&self, wrong: &mut Vec<String>) -> Result<()> {
+        let sql = "INSERT INTO class_name (class_name, rank) VALUES ('integrity-check', 1)";
+        match self.connection().execute(sql, []) {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) => {
+                wrong.push("the words of the classes' names are not those of the classes".into());
+                Ok(())
+            }
+            // FTS5 takes its check for writing; the check of the pages has seen its tables.
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::ReadOnly) => Ok(()),
+            other => Ok(other.map(|_| ())?),
+        }
+    }
+
+    fn check_contradictions(&self, wrong: &mut Vec<String>) -> Result<()> {
+        for (sql, meaning) in CONTRADICTIONS {
+            let mut statement = self.connection().prepare(sql)?;
+            for id in statement.query_map([], |row| row.get::<_, i64>(0))?.take(MOST) {
+                wrong.push(format!("{meaning} ({})", id?));
+            }
+        }
+        Ok(())
+    }
+
+    /// Every feature is one, and its signature is its own.
+    fn check_features(&self, wrong: &mut Vec<String>) -> Result<()> {
+        let sql = "SELECT feature.id, vector, features, model.id FROM feature JOIN model ON model.id = model
+                   ORDER BY model.id, feature.id";
+        let mut statement = self.connection().prepare(sql)?;
+        let mut rows = statement.query([])?;
+        let mut signatures = signature::Reader::new(self.connection());
+        while let Some(row) = rows.next()? {
+            let (id, model) = (row.get(0)?, row.get(3)?);
+            let feature = Feature::from_bytes(row.get_ref(1)?.as_blob()?, row.get(2)?);
+            let signature = feature.map(|feature| feature.signature());
+            if signature.is_none() || signature != signatures.get(model, id)? {
+                wrong.push(format!("the feature {id} is damaged, or its signature is of another"));
+            }
+            if wrong.len() > MOST {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads every photo that should be there, and hands those that are not as the library knows them to `tell`, with what
+    /// is different; `tell` also hears of the others, and may break off.
+    ///
+    /// # Errors
+    /// If the library cannot be read.
+    pub fn verify_files(
+        &self,
+        options: &OpenOptions,
+        mut tell: impl FnMut(&Path, Option<&str>) -> ControlFlow<()>,
+    ) -> Result<()> {
+        let mut over = false;
+        self.each_photo(Some(State::Present), |photo| {
+            over = over || tell(&photo.path, difference(&photo, options).as_deref()).is_break();
+            Ok(())
+        })
+    }
+}
+
+/// What is different about a photo's file.
+fn difference(photo: &Photo, options: &OpenOptions) -> Option<String> {
+    match digest_of(&photo.path, options) {
+        Err(error) => Some(error.to_string()),
+        Ok(digest) if Some(digest) == photo.digest => None,
+        Ok(_) => Some(format!("{}: changed since it was indexed", photo.path.display())),
+    }
+}

@@ -1,0 +1,277 @@
+//! The query language: what people write, what it means, and where they are told that it is wrong.
+
+use lorgnette_library::query::{
+    Comparison, Condition, Count, Dates, Day, Like, Name, Place, Query, Related, Relation, Side, Sign, Thing, Third,
+    Trait,
+};
+use proptest::prelude::*;
+
+/// What a query is in its shortest words.
+fn plain(text: &str) -> String {
+    Query::parse(text).unwrap_or_else(|error| panic!("{error}")).to_string()
+}
+
+#[test]
+fn the_wish_of_the_second_tutorial() {
+    let wish = "give me all images where the school bus is in the middle AND a flower pot in the top left corner";
+    let meant = "school bus in middle AND flower pot in top left";
+    assert_eq!(plain(wish), meant);
+    assert_eq!(plain("school bus in the middle AND flower pot in the top left corner"), meant);
+    assert_eq!(plain("\"school bus\" in middle and 'flower pot' in upper-left"), meant);
+    assert_eq!(
+        plain("Show me photos with a school bus at the center and with probability > 0.6"),
+        "school bus in middle probability > 0.6"
+    );
+}
+
+#[test]
+fn many_ways_lead_to_one_query() {
+    for (text, meant) in [
+        ("dog", "dog"),
+        ("photos of a dog", "dog"),
+        ("find all pictures that contain dogs", "dogs"),
+        ("there is a dog", "dog"),
+        ("images where there are dogs and no cats", "dogs AND NOT cats"),
+        ("pot, flowerpot", "pot, flowerpot"),
+        ("jack-o'-lantern", "jack-o'-lantern"),
+        ("“sea lion” in the bottom right corner of the photo", "sea lion in bottom right"),
+        ("dog in the left half", "dog in left half"),
+        ("dog in a corner", "dog in corner"),
+        ("dog in any corner", "dog in corner"),
+        ("dog anywhere", "dog anywhere"),
+        ("dog on the left", "dog in left column"),
+        ("dog on the left of the photo", "dog in left column"),
+        ("dog on the left of a cat", "dog left of cat"),
+        ("dog at the top", "dog in top row"),
+        ("dog in the middle row", "dog in middle row"),
+        ("dog in the bottom right quarter", "dog in bottom right quarter"),
+        ("dog to the left of the cat", "dog left of cat"),
+        ("dog in the middle left of cat", "dog in middle left of cat"),
+        ("dog in the middle left", "dog in middle left"),
+        ("dog that is above a cat in the top", "dog above cat in top row"),
+        ("dog left of cat above sofa", "dog left of cat above sofa"),
+        ("dog in the middle and above a cat", "dog in middle above cat"),
+        ("dog inside a box and cat overlapping it", "dog inside box AND cat overlapping it"),
+        ("dog covering > 20%", "dog covering > 0.2"),
+        ("dog covers at least 20 percent", "dog covering >= 0.2"),
+        ("dog covering 20%", "dog covering >= 0.2"),
+        ("dog probability≥.5", "dog probability >= 0.5"),
+        ("dog count >= 2", "dog count >= 2"),
+        ("count of dogs in the left half >= 2 and cat", "dogs in left half count >= 2 AND cat"),
+        ("dog count 2 left of cat", "dog count = 2 left of cat"),
+        ("dog or cat and bird", "dog OR (cat AND bird)"),
+        ("(dog or cat) and bird", "(dog OR cat) AND bird"),
+        ("dog not cat", "dog AND NOT cat"),
+        ("NOT NOT dog", "NOT NOT dog"),
+        ("not (dog or cat)", "NOT (dog OR cat)"),
+        ("\"dog\" \"cat\" date:2024-05-17", "dog AND cat AND date:2024-05-17"),
+        ("date:>2023 path:\"my photos\"", "date:2024-01-01.. AND path:\"my photos\""),
+        ("(path:2024/*.jpg)", "path:2024/*.jpg"),
+        ("like beach.jpg > 70% AND dog", "like beach.jpg >= 0.7 AND dog"),
+        ("dog LIKE 'a b.jpg'", "dog AND like \"a b.jpg\""),
+        ("photos", "\"photos\""),
+        ("\"in\"", "\"in\""),
+        ("\"say \"\"x\"\"\"", "\"say \"\"x\"\"\""),
+    ] {
+        assert_eq!(plain(text), meant, "{text}");
+        assert_eq!(plain(meant), meant);
+    }
+}
+
+/// Text, the words that carets point at, and part of what is said of them.
+const WRONG: [(&str, &str, &str); 27] = [
+    ("", "", "a name is missing"),
+    ("dog AND", "", "a name is missing"),
+    ("dog in the midle", "midle", "did you mean \"middle\""),
+    ("dog in the top lefft corner", "lefft", "did you mean \"left\""),
+    ("dog in the uper left", "uper", "did you mean \"upper\""),
+    ("dog in a box", "box", "inside box"),
+    ("dog in", "", "a place is missing"),
+    ("dog in top middle corner", "corner", "no place is called so"),
+    ("dog is hungry", "hungry", "after `is`"),
+    ("(dog", "(", "not closed"),
+    ("dog)", ")", "closes none"),
+    ("\"dog", "\"dog", "not closed"),
+    ("dog AND \"\"", "\"\"", "a name is missing"),
+    ("AND dog", "AND", "a name is missing"),
+    ("in the middle", "in", "of what is this said"),
+    ("dog left of cat and above bird", "above", "of what is this said"),
+    ("dog covering > 20", "20", "0.2 or 20%"),
+    ("dog covering > big", "big", "0.2 or 20%"),
+    ("dog probability > 1.5", "1.5", "0 to 1"),
+    ("dog count > 1.5", "1.5", "whole number"),
+    ("dog count 1 count 2", "count", "said before"),
+    ("dog above cat count 2", "count", "before the other one"),
+    ("dog > 0.5", ">", "what is compared"),
+    ("date:yesterday", "yesterday", "2024-05-17"),
+    ("name:dog", "name:", "there is no name"),
+    ("like", "", "the file of a photo"),
+    ("like a.jpg < 0.5", "<", "least value"),
+];
+
+#[test]
+fn errors_point_at_the_word() {
+    for (text, word, said) in WRONG {
+        let error = Query::parse(text).expect_err(text);
+        assert_eq!(&text[error.span()], word, "{text}: {error}");
+        assert!(error.what().contains(said), "{text}: {error}");
+        let lines: Vec<String> = error.to_string().lines().map(str::to_owned).collect();
+        let caret = lines.last().unwrap().find('^').unwrap();
+        assert_eq!(caret, 2 + text[..error.span().start].trim_end_matches('\n').len(), "{error}");
+    }
+}
+
+#[test]
+fn long_and_deep_queries_are_refused() {
+    let deep = format!("{}dog{}", "(".repeat(1000), ")".repeat(1000));
+    assert!(Query::parse(&deep).unwrap_err().what().contains("more than 64"));
+    assert!(Query::parse(&"not ".repeat(100)).unwrap_err().what().contains("more than 64"));
+    assert!(Query::parse(&vec!["dog"; 30].join(" and ")).unwrap_err().what().contains("more than 24"));
+    assert!(Query::parse(&vec!["dog"; 30].join(" above ")).unwrap_err().what().contains("more than 24"));
+    assert!(Query::parse(&"dog ".repeat(5000)).unwrap_err().what().contains("longest"));
+}
+
+#[test]
+fn a_long_query_is_shown_around_the_word() {
+    let text = format!("{}dog in the midle", "cat and ".repeat(20));
+    let error = Query::parse(&text).unwrap_err().to_string();
+    let lines: Vec<Vec<char>> = error.lines().map(|line| line.chars().collect()).collect();
+    assert!(lines[1].len() < 130, "{error}");
+    let caret = lines[2].iter().position(|&letter| letter == '^').unwrap();
+    assert_eq!(lines[1][caret..caret + 5].iter().collect::<String>(), "midle", "{error}");
+}
+
+fn name() -> impl Strategy<Value = Name> {
+    let words = prop::sample::select(vec![
+        "dog",
+        "cat",
+        "in",
+        "the",
+        "a",
+        "left",
+        "right",
+        "of",
+        "and",
+        "not",
+        "photo",
+        "all",
+        "there",
+        "is",
+        "to",
+        "with",
+        "count",
+        "like",
+        "top",
+        "it's",
+        "x:y",
+        "'q",
+        "\"",
+        "(",
+        "20%",
+        ">",
+        "is,",
+        "jack-o'-lantern",
+        "Ünïcode",
+    ]);
+    prop::collection::vec(words, 1..4).prop_map(|words| Name { text: words.join(" "), span: 0..0 })
+}
+
+fn sign() -> impl Strategy<Value = Sign> {
+    prop::sample::select(vec![Sign::Less, Sign::AtMost, Sign::Equal, Sign::AtLeast, Sign::More])
+}
+
+fn place() -> impl Strategy<Value = Place> {
+    let third = || prop::sample::select(vec![Third::First, Third::Middle, Third::Last]);
+    let thirds = (prop::option::of(third()), prop::option::of(third()))
+        .prop_filter("a third is given", |(row, column)| row.is_some() || column.is_some());
+    let side = prop::sample::select(vec![Side::Top, Side::Bottom, Side::Left, Side::Right]);
+    prop_oneof![
+        Just(Place::Anywhere),
+        Just(Place::Corner),
+        thirds.prop_map(|(row, column)| Place::Thirds { row, column }),
+        side.prop_map(Place::Half),
+        any::<(bool, bool)>().prop_map(|(lower, right)| Place::Quarter { lower, right }),
+    ]
+}
+
+fn said() -> impl Strategy<Value = Trait> {
+    let comparison = || (sign(), 0.0..=1.0_f64).prop_map(|(sign, value)| Comparison { sign, value });
+    prop_oneof![
+        place().prop_map(Trait::In),
+        comparison().prop_map(Trait::Covering),
+        comparison().prop_map(Trait::Probability),
+    ]
+}
+
+fn thing() -> impl Strategy<Value = Thing> {
+    let alone = || {
+        let parts = (name(), prop::collection::vec(said(), 0..3));
+        parts.prop_map(|(name, traits)| Thing { name, traits, related: None })
+    };
+    let relation = prop::sample::select(vec![
+        Relation::LeftOf,
+        Relation::RightOf,
+        Relation::Above,
+        Relation::Below,
+        Relation::Inside,
+        Relation::Overlapping,
+    ]);
+    let to_another = (alone(), relation, alone()).prop_map(|(thing, relation, other)| Thing {
+        related: Some(Box::new(Related { relation, thing: other })),
+        ..thing
+    });
+    prop_oneof![2 => alone(), 1 => to_another]
+}
+
+fn day() -> impl Strategy<Value = Day> {
+    (1..=9999_u16, 1..=12_u8, 1..=28_u8).prop_map(|(year, month, day)| Day { year, month, day })
+}
+
+fn query() -> impl Strategy<Value = Query> {
+    let count = (sign(), 0..100_u32).prop_map(|(sign, value)| Count { sign, value });
+    let has = (thing(), prop::option::of(count)).prop_map(|(thing, count)| Query::Has(Condition { thing, count }));
+    let dates = (day(), day(), 0..3).prop_map(|(a, b, open)| {
+        let (from, to) = (a.min(b), a.max(b));
+        Query::Dates(Dates { from: (open != 0).then_some(from), to: (open != 1).then_some(to) })
+    });
+    let like = ("[a-z \"'()/.]{1,12}", prop::option::of(0.0..=1.0_f64))
+        .prop_map(|(photo, threshold)| Query::Like(Like { photo, span: Default::default(), threshold }));
+    let leaf = prop_oneof![4 => has, 1 => "[a-z*? \"'()/.]{1,12}".prop_map(Query::Path), 1 => dates, 1 => like];
+    leaf.prop_recursive(4, 12, 3, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 2..4).prop_map(Query::All),
+            prop::collection::vec(inner.clone(), 2..4).prop_map(Query::Any),
+            inner.prop_map(|query| Query::Not(Box::new(query))),
+        ]
+    })
+}
+
+proptest! {
+    #[test]
+    fn a_query_and_its_text_are_worth_the_same(query in query()) {
+        let text = query.to_string();
+        let read = Query::parse(&text).map_err(|error| TestCaseError::fail(error.to_string()))?;
+        prop_assert_eq!(read, query, "{}", text);
+    }
+
+    #[test]
+    fn any_text_is_read_or_refused(text in "\\PC{0,60}") {
+        if let Ok(query) = Query::parse(&text) {
+            prop_assert_eq!(Query::parse(&query.to_string()).unwrap(), query);
+        }
+    }
+
+    #[test]
+    fn words_of_the_language_in_any_order_are_read_or_refused(
+        words in prop::collection::vec(prop::sample::select(vec![
+            "dog", "in", "the", "middle", "left", "of", "and", "or", "not", "(", ")", "\"", "covering", ">", "20%", "count",
+            "2", "like", "a.jpg", "path:x", "date:2024", "show", "photos", "where", "is", "top", "corner", "inside", "with",
+        ]), 0..14)
+    ) {
+        let text = words.join(" ");
+        match Query::parse(&text) {
+            Ok(query) => prop_assert_eq!(Query::parse(&query.to_string()).unwrap(), query, "{}", text),
+            Err(error) => prop_assert!(error.to_string().contains('^')),
+        }
+    }
+}
