@@ -1,5 +1,6 @@
 //! What was found, as a page to look at.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -15,7 +16,7 @@ use crate::progress::Progress;
 
 /// Refuses, before anything was looked for, a file that is no page by its name: a photo is soon overwritten.
 pub(super) fn check(file: Option<&Path>) -> Result<()> {
-    let ending = |file: &Path| file.extension().map(|ending| ending.to_ascii_lowercase());
+    let ending = |file: &Path| file.extension().map(OsStr::to_ascii_lowercase);
     match file {
         Some(file) if !ending(file).is_some_and(|ending| ending == "html" || ending == "htm") => {
             bail!("--html {}: end the name in .html", file.display())

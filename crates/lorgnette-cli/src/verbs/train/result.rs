@@ -143,7 +143,7 @@ fn report(run: &Run<'_>, fitted: &Fitted, test: &Evaluation, scored: &[Scored], 
     let (out, open) = (&run.arguments.out, |path: &Path| open_options.open(path).ok());
     report.write(out, &open).with_context(|| out.display().to_string())?;
     let tensorboard = out.join("tensorboard");
-    write_events(run, fitted, test, (&tensorboard, &open)).with_context(|| tensorboard.display().to_string())
+    write_events(run, fitted, test, &tensorboard, &open).with_context(|| tensorboard.display().to_string())
 }
 
 /// What TensorBoard shows of it.
@@ -151,7 +151,8 @@ fn write_events(
     run: &Run<'_>,
     fitted: &Fitted,
     test: &Evaluation,
-    (folder, open): (&Path, &dyn Fn(&Path) -> Option<Picture>),
+    folder: &Path,
+    open: &dyn Fn(&Path) -> Option<Picture>,
 ) -> Result<()> {
     let (dataset, splits) = (run.bottlenecks.dataset, run.bottlenecks.splits);
     let labels: Vec<String> = dataset.examples.iter().map(|example| label(dataset, example)).collect();
