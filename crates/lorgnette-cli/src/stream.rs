@@ -128,6 +128,17 @@ pub(crate) fn write_json(out: &mut dyn Write, value: &impl Serialize) -> io::Res
     writeln!(out)
 }
 
+/// Writes lines of comma-separated values, made in memory first: csv's own errors do not tell a reader that went away from a
+/// full disk.
+pub(crate) fn write_csv_lines(
+    out: &mut dyn Write,
+    fill: impl FnOnce(&mut csv::Writer<Vec<u8>>) -> csv::Result<()>,
+) -> io::Result<()> {
+    let mut lines = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
+    fill(&mut lines)?;
+    out.write_all(&lines.into_inner().map_err(csv::IntoInnerError::into_error)?)
+}
+
 /// Writes a report that is no answer to a photo.
 ///
 /// # Errors

@@ -1,7 +1,7 @@
 //! Photos that are as a query says, the best first.
 //!
 //! A photo's score is made as people would: a thing's is its probability times how well it lies where it should
-//! ([`fit`]); AND multiplies, OR takes the best, NOT, `path:` and `date:` let through or do not. [`Hit::explanation`] says
+//! (`fit`); AND multiplies, OR takes the best, NOT, `path:` and `date:` let through or do not. [`Hit::explanation`] says
 //! how each came about.
 //!
 //! SQLite finds the photos ([`Library::search`] makes one statement of the query, with every value bound to it). What is

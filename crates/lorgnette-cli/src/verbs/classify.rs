@@ -17,7 +17,7 @@ use crate::gallery::{self, Gallery, PICTURES};
 use crate::messages::Messages;
 use crate::model;
 use crate::photos::{self, Photo};
-use crate::stream::{Shares, answer_photos, write_json};
+use crate::stream::{Shares, answer_photos, write_csv_lines, write_json};
 
 /// Name what is in photos
 #[derive(Debug, Args)]
@@ -187,13 +187,13 @@ fn caption(model: &Model, seen: &Picture) -> String {
 }
 
 fn write_csv(out: &mut dyn Write, photo: &Photo, answer: &Answer) -> io::Result<()> {
-    // In memory first: csv's own errors do not tell a reader that went away from a full disk.
-    let mut lines = csv::Writer::from_writer(Vec::new());
-    for (rank, guess) in (1..).zip(&answer.guesses) {
-        let Guess { index, synset, name, probability, logit } = guess;
-        lines.serialize((photo.name(), rank, index, synset, name, probability, logit))?;
-    }
-    out.write_all(&lines.into_inner().map_err(csv::IntoInnerError::into_error)?)
+    write_csv_lines(out, |lines| {
+        for (rank, guess) in (1..).zip(&answer.guesses) {
+            let Guess { index, synset, name, probability, logit } = guess;
+            lines.serialize((photo.name(), rank, index, synset, name, probability, logit))?;
+        }
+        Ok(())
+    })
 }
 
 fn write_text(out: &mut dyn Write, answer: &Answer) -> io::Result<()> {

@@ -16,7 +16,7 @@ use crate::arguments::{Format, Global, InputArguments, PhotoArguments};
 use crate::messages::Messages;
 use crate::model;
 use crate::photos::{self, Photo};
-use crate::stream::{Shares, answer_photos, write_json};
+use crate::stream::{Shares, answer_photos, write_csv_lines, write_json};
 
 /// Turn photos into lists of numbers, near for photos that look alike
 #[derive(Debug, Args)]
@@ -159,13 +159,13 @@ fn write_text(out: &mut dyn Write, photo: &Photo, answer: &Answer) -> io::Result
 }
 
 fn write_csv(out: &mut dyn Write, photo: &Photo, answer: &Answer, first: bool) -> io::Result<()> {
-    // In memory first: csv's own errors do not tell a reader that went away from a full disk.
-    let mut lines = csv::Writer::from_writer(Vec::new());
-    if first {
-        lines.write_field("photo")?;
-        lines.serialize((0..answer.embedding.len()).collect::<Vec<_>>())?;
-    }
-    lines.write_field(photo.name())?;
-    lines.serialize(&answer.embedding)?;
-    out.write_all(&lines.into_inner().map_err(csv::IntoInnerError::into_error)?)
+    write_csv_lines(out, |lines| {
+        if first {
+            lines.write_field("photo")?;
+            lines.serialize((0..answer.embedding.len()).collect::<Vec<_>>())?;
+        }
+        lines.write_field(photo.name())?;
+        lines.serialize(&answer.embedding)?;
+        Ok(())
+    })
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::arguments::Format;
 use crate::photos::Photo;
-use crate::stream::write_json;
+use crate::stream::{write_csv_lines, write_json};
 
 /// What became of a photo.
 pub(super) struct Answer {
@@ -71,16 +71,16 @@ impl Answer {
     }
 
     pub(super) fn write_csv(&self, out: &mut dyn Write, photo: &Photo, labels: &Labels) -> io::Result<()> {
-        // In memory first: csv's own errors do not tell a reader that went away from a full disk.
-        let mut lines = csv::Writer::from_writer(Vec::new());
-        let place = self.place.as_ref().map(|place| place.display().to_string());
-        for area in &self.areas {
-            let AreaJson { index, synset, name, bounds, share, probability, peak_probability } =
-                AreaJson::new(area, labels);
-            let numbers = (bounds, share, probability, peak_probability);
-            lines.serialize((photo.name(), &place, index, synset, name, numbers))?;
-        }
-        out.write_all(&lines.into_inner().map_err(csv::IntoInnerError::into_error)?)
+        write_csv_lines(out, |lines| {
+            let place = self.place.as_ref().map(|place| place.display().to_string());
+            for area in &self.areas {
+                let AreaJson { index, synset, name, bounds, share, probability, peak_probability } =
+                    AreaJson::new(area, labels);
+                let numbers = (bounds, share, probability, peak_probability);
+                lines.serialize((photo.name(), &place, index, synset, name, numbers))?;
+            }
+            Ok(())
+        })
     }
 
     pub(super) fn write_text(&self, out: &mut dyn Write, photo: &Photo, labels: &Labels) -> io::Result<()> {

@@ -10,7 +10,7 @@ use super::Table;
 use crate::arguments::Format;
 use crate::bar::{BAR, bar};
 use crate::photos::Photo;
-use crate::stream::write_json;
+use crate::stream::{write_csv_lines, write_json};
 
 /// What is known of a photo in the end.
 pub(super) struct Answer {
@@ -121,45 +121,45 @@ impl Answer {
         labels: &Labels,
         table: Table,
     ) -> io::Result<()> {
-        // In memory first: csv's own errors do not tell a reader that went away from a full disk.
-        let mut lines = csv::Writer::from_writer(Vec::new());
-        let Self { map, regions } = self;
-        match table {
-            Table::Regions => {
-                for region in regions {
-                    let RegionJson {
-                        index,
-                        synset,
-                        name,
-                        bounds: [x0, y0, x1, y1],
-                        cells,
-                        share,
-                        probability,
-                        peak_probability,
-                        ..
-                    } = RegionJson::new(region, map, labels);
-                    let (place, how) = ((x0, y0, x1, y1), (cells, share, probability, peak_probability));
-                    lines.serialize((photo.name(), index, synset, name, place, how))?;
+        write_csv_lines(out, |lines| {
+            let Self { map, regions } = self;
+            match table {
+                Table::Regions => {
+                    for region in regions {
+                        let RegionJson {
+                            index,
+                            synset,
+                            name,
+                            bounds: [x0, y0, x1, y1],
+                            cells,
+                            share,
+                            probability,
+                            peak_probability,
+                            ..
+                        } = RegionJson::new(region, map, labels);
+                        let (place, how) = ((x0, y0, x1, y1), (cells, share, probability, peak_probability));
+                        lines.serialize((photo.name(), index, synset, name, place, how))?;
+                    }
+                }
+                Table::Legend => {
+                    for entry in map.legend() {
+                        let EntryJson { index, synset, name, cells, share, mean_probability } =
+                            EntryJson::new(&entry, labels);
+                        lines.serialize((photo.name(), index, synset, name, cells, share, mean_probability))?;
+                    }
+                }
+                Table::Cells => {
+                    for (cell, class) in map.labels().into_iter().enumerate() {
+                        let (row, column) = (cell / map.columns(), cell % map.columns());
+                        let (y, x) = (map.row_axis().centre(row), map.column_axis().centre(column));
+                        let (synset, name) = named(labels, class);
+                        let probability = map.probability(row, column, class);
+                        lines.serialize((photo.name(), row, column, y, x, class, synset, name, probability))?;
+                    }
                 }
             }
-            Table::Legend => {
-                for entry in map.legend() {
-                    let EntryJson { index, synset, name, cells, share, mean_probability } =
-                        EntryJson::new(&entry, labels);
-                    lines.serialize((photo.name(), index, synset, name, cells, share, mean_probability))?;
-                }
-            }
-            Table::Cells => {
-                for (cell, class) in map.labels().into_iter().enumerate() {
-                    let (row, column) = (cell / map.columns(), cell % map.columns());
-                    let (y, x) = (map.row_axis().centre(row), map.column_axis().centre(column));
-                    let (synset, name) = named(labels, class);
-                    let probability = map.probability(row, column, class);
-                    lines.serialize((photo.name(), row, column, y, x, class, synset, name, probability))?;
-                }
-            }
-        }
-        out.write_all(&lines.into_inner().map_err(csv::IntoInnerError::into_error)?)
+            Ok(())
+        })
     }
 
     pub(super) fn write_text(

@@ -6,7 +6,7 @@ use lorgnette_library::printable;
 use lorgnette_library::search::{Explanation, Extent, Found, Hit, Match};
 use serde::Serialize;
 
-use crate::stream::write_json;
+use crate::stream::{write_csv_lines, write_json};
 
 /// Where the lines below a photo's begin.
 const INDENT: &str = "           ";
@@ -108,17 +108,17 @@ impl<'a> HitJson<'a> {
 
 /// A line for each thing in each photo.
 pub(super) fn write_csv(out: &mut dyn Write, found: &Found) -> io::Result<()> {
-    // In memory first: csv's own errors do not tell a reader that went away from a full disk.
-    let mut lines = csv::WriterBuilder::new().has_headers(false).from_writer(Vec::new());
-    lines.write_record(HEADER)?;
-    for (rank, hit) in (1..).zip(&found.hits) {
-        let photo = hit.path.to_string_lossy();
-        let things = hit.matches.iter().map(Some).chain(hit.matches.is_empty().then_some(None));
-        for thing in things {
-            lines.serialize(Line::new(&photo, rank, hit, thing))?;
+    write_csv_lines(out, |lines| {
+        lines.write_record(HEADER)?;
+        for (rank, hit) in (1..).zip(&found.hits) {
+            let photo = hit.path.to_string_lossy();
+            let things = hit.matches.iter().map(Some).chain(hit.matches.is_empty().then_some(None));
+            for thing in things {
+                lines.serialize(Line::new(&photo, rank, hit, thing))?;
+            }
         }
-    }
-    out.write_all(&lines.into_inner().map_err(csv::IntoInnerError::into_error)?)
+        Ok(())
+    })
 }
 
 const HEADER: [&str; 12] =
