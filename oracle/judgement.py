@@ -266,7 +266,8 @@ def chromium(*words):
 
 def pictures_drawn(file):
     """How many pictures of a page have pixels, as the browser itself counts them."""
-    counting = '<script>addEventListener("load", async () => { for (const i of document.images) { i.loading = "eager"; await i.decode().catch(() => 0); } document.title = [...document.images].filter(i => i.naturalWidth).length + " pictures"; });</script>'
+    counting = ('<script>addEventListener("load", () => { for (const i of document.images) i.loading = "eager"; setTimeout(() => { '
+                'document.title = [...document.images].filter(i => i.naturalWidth).length + " pictures"; }, 5000); });</script>')
     with tempfile.TemporaryDirectory() as folder:
         copy = pathlib.Path(folder) / 'report.html'
         copy.write_text(file.read_text() + counting)

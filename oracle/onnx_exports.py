@@ -87,6 +87,15 @@ def zoo(lorgnette, net, work):
     return worst(found.run(None, {found.get_inputs()[0].name: pictures}), wanted), transpositions(onnx_file)
 
 
+def answers_of(folder, entry):
+    return {name.split(':')[0]: np.load(folder / path) for name, path in entry['fetches'].items()}
+
+
+def one_a_picture(values):
+    """Whether these are scores of a picture, not of its places: what `export` writes."""
+    return values.ndim == 2 or 1 in values.shape[1:3]
+
+
 def network(lorgnette, folder, entry, work):
     """A graph with TensorFlow's answers."""
     (feed, picture), = entry['feeds'].items()
@@ -96,8 +105,8 @@ def network(lorgnette, folder, entry, work):
         return behind_the_decoder(lorgnette, folder / entry['graph'], work)
     size = 'x'.join(map(str, pictures.shape[1:3]))
     input_name = feed.split(':')[0]
-    answers = {name.split(':')[0]: np.load(folder / path) for name, path in entry['fetches'].items()}
-    output = next(name for name, values in answers.items() if values.ndim == 2 or 1 in values.shape[1:3])
+    answers = answers_of(folder, entry)
+    output = next(name for name, values in answers.items() if one_a_picture(values))
     run(lorgnette, 'export', folder / entry['graph'], '--to', 'onnx', '--out', file, '--size', size,
         '--input', input_name, '--output', output, '--force')
     found = session(file)
@@ -135,7 +144,9 @@ def cases(arguments):
     """What is tried, by name."""
     if arguments.networks:
         for entry in json.loads((arguments.networks / 'manifest.json').read_text()):
-            yield entry['name'], lambda work, entry=entry: network(arguments.lorgnette, arguments.networks, entry, work)
+            decodes = np.load(arguments.networks / next(iter(entry['feeds'].values())), mmap_mode='r').ndim == 3
+            if decodes or any(one_a_picture(values) for values in answers_of(arguments.networks, entry).values()):
+                yield entry['name'], lambda work, entry=entry: network(arguments.lorgnette, arguments.networks, entry, work)
     nets = ZOO
     if arguments.all:
         table = pathlib.Path(__file__).resolve().parents[1] / 'docs/networks.md'
@@ -163,7 +174,7 @@ def main():
             verdict = 'ok' if error <= tolerance() else f'FAILED: more than {tolerance():g}'
             print(f'{name:44} {error:9.1e}  {nodes:4} nodes, {turns} transpositions  {verdict}', flush=True)
         except Exception as why:  # noqa: BLE001: the others go on
-            verdict = f'FAILED: {type(why).__name__}: {str(why).splitlines()[0][:300]}'
+            verdict = f'FAILED: {type(why).__name__}: {str(why)[:300]!r}'
             print(f'{name:44}         -  {verdict}', flush=True)
         passed, failed = passed + (verdict == 'ok'), failed + (verdict != 'ok')
     shutil.rmtree(arguments.work, ignore_errors=True)

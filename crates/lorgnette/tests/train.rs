@@ -368,7 +368,7 @@ fn a_loss_without_limit_is_an_error() {
 /// does something else too, look at the share it got.
 #[test]
 #[ignore = "a minute and a gigabyte; .ci/run does it"]
-fn a_hundred_thousand_photos_of_257_classes_take_less_than_a_minute() {
+fn a_hundred_thousand_photos_of_257_classes_are_told_apart() {
     let (count, width, classes) = (100_000, 1024, 257);
     let training = clouds(count, width, classes);
     let validation = clouds(count / 10, width, classes);
@@ -393,5 +393,5 @@ fn a_hundred_thousand_photos_of_257_classes_take_less_than_a_minute() {
         trained.epochs.len(),
         last.validation_accuracy
     );
-    assert!(seconds < 60.0, "{seconds} s");
+    assert!(last.validation_accuracy > 0.99, "{}", last.validation_accuracy);
 }
