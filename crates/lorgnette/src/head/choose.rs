@@ -81,7 +81,7 @@ pub(super) fn choose(solving: &Solving<'_>, from: &State, watch: &mut dyn Watch)
 fn trials(solving: &Solving<'_>, from: &State) -> Vec<Trial> {
     let place = |number: usize| {
         let known = from.arrays.get(&format!("trial {number}")).cloned();
-        known.unwrap_or_else(|| vec![0.0; solving.parameters()])
+        known.unwrap_or_else(|| solving.origin.clone())
     };
     if solving.has_enough_validation() {
         return vec![Trial { number: FOLDS, training: part(solving), held_out: None, place: place(FOLDS) }];

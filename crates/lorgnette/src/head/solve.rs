@@ -1,4 +1,9 @@
-//! The default: one layer by L-BFGS on all examples at once, with the penalty that was [chosen](super::choose), from zero.
+//! The default: one layer by L-BFGS on all examples at once, with the penalty that was [chosen](super::choose).
+//!
+//! The penalty draws the layer to what could be said without features: weights to zero, biases to the logarithms of how
+//! frequent classes are. A bias counts as the weight of one more feature, which is 1 of every photo. Features are not
+//! centred, for that would make free biases of all weights together. scikit-learn leaves biases free, yet they end near
+//! zero, for it stops before they move; `bench/against_scikit_learn.py` shows what each is worth.
 //!
 //! Many validation photos also say which epoch is the best, and when to stop. Of a few, that would be chance: then the
 //! training goes on to where the penalty leads.
@@ -41,18 +46,22 @@ pub(super) struct Solving<'a> {
     pub(super) validation: Examples,
     criterion: Criterion,
     plain: Criterion,
+    /// What is said without features.
+    pub(super) origin: Vec<f64>,
 }
 
 impl<'a> Solving<'a> {
     fn new(task: &'a Task<'a>) -> Self {
-        let scaling = Scaling::of(task.training);
+        let scaling = Scaling::of(task.training).without_shift();
         let plain = Criterion { classes: task.classes, answer: task.options.answer, smoothing: 0.0, weights: None };
         let balanced = task.options.class_weights == ClassWeights::Balanced;
         let weights = balanced.then(|| task.training.balanced_weights(task.classes));
         let criterion = Criterion { smoothing: task.options.label_smoothing, weights, ..plain.clone() };
         let scaled = |examples| scaling.apply(examples, task.pool);
         let (training, validation) = (scaled(task.training), scaled(task.validation));
-        Self { task, scaling, training, validation, criterion, plain }
+        let mut origin = vec![0.0; training.width() * task.classes];
+        origin.extend(criterion.constant_scores(&training));
+        Self { task, scaling, training, validation, criterion, plain, origin }
     }
 
     /// Whether validation photos are so many that they can choose alone.
@@ -62,7 +71,7 @@ impl<'a> Solving<'a> {
 
     /// How many weights and biases there are.
     pub(super) fn parameters(&self) -> usize {
-        (self.training.width() + 1) * self.task.classes
+        self.origin.len()
     }
 
     fn objective<'o>(&'o self, examples: &'o Examples, criterion: &'o Criterion) -> Objective<'o> {
@@ -81,17 +90,19 @@ impl<'a> Solving<'a> {
         measured: &'f mut Measured,
     ) -> impl FnMut(&[f64]) -> (f64, Vec<f64>) + 'f {
         let objective = self.objective(examples, &self.criterion);
-        let weights = self.training.width() * self.task.classes;
         move |place: &[f64]| {
             let (found, mut gradient) = objective.gradient(&narrowed(place));
-            let squares: f64 = place[..weights].iter().map(|w| w * w).sum();
-            gradient.iter_mut().zip(&place[..weights]).for_each(|(g, w)| *g += penalty * w);
+            let mut squares = 0.0;
+            for ((g, w), origin) in gradient.iter_mut().zip(place).zip(&self.origin) {
+                squares += (w - origin).powi(2);
+                *g += penalty * (w - origin);
+            }
             *measured = Measured { loss: found.loss + 0.5 * penalty * squares, ..found };
             (measured.loss, gradient)
         }
     }
 
-    /// Trains with a penalty, from zero.
+    /// Trains with a penalty, from what is said without features.
     fn solve(&self, penalty: f64, tried: Vec<Tried>, from: &State, watch: &mut dyn Watch) -> Trained {
         let mut measured = Measured::default();
         let mut run = Run::from(from);
@@ -99,7 +110,7 @@ impl<'a> Solving<'a> {
         let mut started = Instant::now();
         let mut descent = {
             let mut function = self.function(&self.training, penalty, &mut measured);
-            descent_of(from).unwrap_or_else(|| Descent::from(vec![0.0; self.parameters()], &mut function))
+            descent_of(from).unwrap_or_else(|| Descent::from(self.origin.clone(), &mut function))
         };
         if run.best.is_empty() {
             run.best.clone_from(&descent.place);
