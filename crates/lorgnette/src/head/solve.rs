@@ -22,6 +22,8 @@ use crate::judge::Epoch;
 
 /// A penalised loss that falls by a smaller share than this has arrived.
 const ARRIVED: f64 = 1e-6;
+/// A validation loss that falls by a smaller share than this is not worth waiting for more.
+const NOTABLE: f64 = 0.02;
 /// With fewer validation photos, the best epoch is chance.
 const ENOUGH: usize = 500;
 
@@ -110,7 +112,7 @@ impl<'a> Solving<'a> {
         let mut started = Instant::now();
         let mut descent = {
             let mut function = self.function(&self.training, penalty, &mut measured);
-            descent_of(from).unwrap_or_else(|| Descent::from(self.origin.clone(), &mut function))
+            descent_of(from, "").unwrap_or_else(|| Descent::from(self.origin.clone(), &mut function))
         };
         if run.best.is_empty() {
             run.best.clone_from(&descent.place);
@@ -136,8 +138,7 @@ impl<'a> Solving<'a> {
             };
             started = Instant::now();
             run.note(epoch, &descent.place, self.has_enough_validation());
-            let waited = run.epochs.len() - run.best_epoch >= self.task.options.patience.max(1);
-            let stale = self.has_enough_validation() && waited;
+            let stale = self.has_enough_validation() && run.waited() >= self.task.options.patience.max(1);
             run.arrived = stale || before - descent.value < ARRIVED * before.abs();
             watch.epoch(&epoch);
             watch.stands(&|| self.solving_state(&tried, &descent, &run));
@@ -150,18 +151,11 @@ impl<'a> Solving<'a> {
     fn solving_state(&self, tried: &[Tried], descent: &Descent, run: &Run) -> State {
         let mut state = State { epochs: run.epochs.clone(), ..State::default() };
         set_tried(&mut state, tried);
-        state.arrays.insert("place".into(), descent.place.clone());
-        state.arrays.insert("gradient".into(), descent.gradient.clone());
+        set_descent(&mut state, "", descent);
         state.arrays.insert("best".into(), run.best.clone());
-        state.set("value", descent.value);
         state.set("best_epoch", run.best_epoch as f64);
         state.set("best_loss", run.best_loss);
         state.set("arrived", f64::from(u8::from(run.arrived)));
-        state.set("pairs", descent.pairs.len() as f64);
-        for (number, (step, change)) in descent.pairs.iter().enumerate() {
-            state.arrays.insert(format!("step {number}"), step.clone());
-            state.arrays.insert(format!("change {number}"), change.clone());
-        }
         state
     }
 
@@ -204,6 +198,18 @@ impl Run {
         }
     }
 
+    /// Epochs since validation got notably better.
+    fn waited(&self) -> usize {
+        let (mut least, mut waited) = (f64::INFINITY, 0);
+        for epoch in &self.epochs {
+            waited += 1;
+            if epoch.validation_loss < (1.0 - NOTABLE) * least {
+                (least, waited) = (epoch.validation_loss, 0);
+            }
+        }
+        waited
+    }
+
     /// Notes an epoch; the best one is kept, or the last.
     fn note(&mut self, epoch: Epoch, place: &[f64], keeps_best: bool) {
         self.epochs.push(epoch);
@@ -215,14 +221,28 @@ impl Run {
     }
 }
 
-fn descent_of(state: &State) -> Option<Descent> {
-    let array = |name: &str| state.arrays.get(name).cloned();
+/// Writes a descent to a state, its names begun as `name`.
+pub(super) fn set_descent(state: &mut State, name: &str, descent: &Descent) {
+    state.arrays.insert(format!("{name}place"), descent.place.clone());
+    state.arrays.insert(format!("{name}gradient"), descent.gradient.clone());
+    state.set(&format!("{name}value"), descent.value);
+    state.set(&format!("{name}pairs"), descent.pairs.len() as f64);
+    for (number, (step, change)) in descent.pairs.iter().enumerate() {
+        state.arrays.insert(format!("{name}step {number}"), step.clone());
+        state.arrays.insert(format!("{name}change {number}"), change.clone());
+    }
+}
+
+/// The descent that was written so.
+pub(super) fn descent_of(state: &State, name: &str) -> Option<Descent> {
+    let array = |of: &str| state.arrays.get(&format!("{name}{of}")).cloned();
+    let number = |of: &str| state.number(&format!("{name}{of}"));
     let pair = |number: usize| Some((array(&format!("step {number}"))?, array(&format!("change {number}"))?));
     Some(Descent {
         place: array("place")?,
-        value: state.number("value")?,
+        value: number("value")?,
         gradient: array("gradient")?,
-        pairs: (0..state.number("pairs")? as usize).map(pair).collect::<Option<VecDeque<_>>>()?,
+        pairs: (0..number("pairs")? as usize).map(pair).collect::<Option<VecDeque<_>>>()?,
     })
 }
 
