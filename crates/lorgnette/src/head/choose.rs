@@ -26,6 +26,8 @@ const TRIED_PRODUCTS: usize = 1 << 29;
 const TRIED_LEAST: usize = 2048;
 /// Iterations for each penalty that is tried.
 const TRIED_EPOCHS: usize = 40;
+/// And where a part of many examples tells no more than the size of the best.
+const TRIED_FEW_EPOCHS: usize = 15;
 /// A penalised loss that falls by a smaller share than this has arrived.
 const ARRIVED: f64 = 1e-4;
 /// Parts that few examples are held out in.
@@ -125,7 +127,8 @@ impl Trial {
             (Some(descent), Some(before)) => descent.bent((strength - before) / count, &mut function),
             _ => Descent::from(solving.origin.clone(), &mut function),
         };
-        for _ in 0..TRIED_EPOCHS {
+        let most = if solving.has_enough_validation() { TRIED_FEW_EPOCHS } else { TRIED_EPOCHS };
+        for _ in 0..most {
             let before = descent.value;
             if !descent.step(&mut function) || before - descent.value < ARRIVED * before.abs() {
                 break;
