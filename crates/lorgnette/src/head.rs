@@ -132,8 +132,8 @@ pub struct TrainOptions {
     /// The share of certainty that is given to all classes alike, from 0 up to 1 (Szegedy and others 2015, "Rethinking
     /// the Inception architecture", section 7).
     pub label_smoothing: f64,
-    /// The L2 penalty `λ/2·|w|²` beside the mean loss; of the default recipe, chosen on validation if not given. For
-    /// features divided by their common deviation.
+    /// The L2 penalty `λ/2·|w|²` beside the mean loss; of the default recipe, chosen on validation if not given, and
+    /// without a hidden layer on biases too, from how frequent classes are. For features divided by their common deviation.
     pub penalty: Option<f64>,
     /// Batches to take, for recipes that take batches.
     pub steps: Option<usize>,

@@ -364,6 +364,23 @@ fn a_loss_without_limit_is_an_error() {
     assert!(message.contains("--learning-rate"), "{message}");
 }
 
+/// Biases are penalised, but not so much that they could not say how frequent a class is.
+#[test]
+fn features_that_say_nothing_leave_classes_as_frequent_as_they_were() {
+    let frequent = |examples: Examples| {
+        let truth = (0..examples.len()).map(|row| vec![usize::from(row % 10 == 0)]).collect();
+        Examples::new(examples.width(), examples.features().to_vec(), truth)
+    };
+    // Of three classes' clouds, whose turns have nothing to do with tens.
+    let (training, validation) = (frequent(clouds(600, 20, 3)), frequent(clouds(150, 20, 3)));
+    let (pool, options, level) = (Pool::new(1), TrainOptions::default(), Level::best());
+    let task = Task { training: &training, validation: &validation, classes: 2, options: &options, pool: &pool, level };
+    let trained = head::train(&task, None, &mut ()).unwrap();
+    let said = trained.layers.probabilities(&validation, Answer::Softmax, level, &pool);
+    let mean = said.iter().map(|row| row[0]).sum::<f32>() / said.len() as f32;
+    assert!((mean - 0.9).abs() < 0.03, "{mean}");
+}
+
 /// The size of the tutorial's dataset and more. Prints how long it takes, which must be under a minute; on a machine that
 /// does something else too, look at the share it got.
 #[test]

@@ -10,20 +10,24 @@ use super::examples::Examples;
 use super::lbfgs::Descent;
 use super::objective::Measured;
 use super::random::Random;
-use super::solve::Solving;
+use super::solve::{Solving, descent_of, set_descent};
 use super::state::State;
 use super::{Tried, Watch};
 
 /// The penalties that are tried, as `λ·n`: for features of mean square deviation 1, the inverse of scikit-learn's `C`.
 const CANDIDATES: [f64; 10] = [1000.0, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0, 0.3, 0.1, 0.03];
+/// Of these, each second one where a validation of many photos stops a training in time anyway.
+const COARSE: usize = 2;
 /// Weaker penalties are not tried after so many that did worse than the best.
 const WORSE: usize = 2;
 /// Products of a pass through the examples that penalties are tried on, at most.
-const TRIED_PRODUCTS: usize = 1 << 31;
+const TRIED_PRODUCTS: usize = 1 << 29;
 /// Fewer examples than this say too little.
 const TRIED_LEAST: usize = 2048;
 /// Iterations for each penalty that is tried.
 const TRIED_EPOCHS: usize = 40;
+/// And where a part of many examples tells no more than the size of the best.
+const TRIED_FEW_EPOCHS: usize = 15;
 /// A penalised loss that falls by a smaller share than this has arrived.
 const ARRIVED: f64 = 1e-4;
 /// Parts that few examples are held out in.
@@ -43,7 +47,7 @@ struct Trial {
     number: usize,
     training: Option<Examples>,
     held_out: Option<Examples>,
-    place: Vec<f64>,
+    descent: Option<Descent>,
 }
 
 /// Scores of examples, and what they show.
@@ -56,17 +60,19 @@ struct Held {
 pub(super) fn choose(solving: &Solving<'_>, from: &State, watch: &mut dyn Watch) -> Chosen {
     let mut trials = trials(solving, from);
     let mut tried = tried_of(from);
-    for strength in CANDIDATES.into_iter().skip(tried.len()) {
+    let stride = if solving.has_enough_validation() { COARSE } else { 1 };
+    let strengths: Vec<f64> = CANDIDATES.into_iter().step_by(stride).collect();
+    while let Some(&strength) = strengths.get(tried.len()) {
         if enough(&tried) {
             break;
         }
         let mut held = Vec::new();
         for trial in &mut trials {
             if !watch.goes_on() {
-                let whole = trials.pop().map(|trial| trial.place).unwrap_or_default();
-                return Chosen::Interrupted(whole, tried);
+                let whole = trials.pop().and_then(|trial| trial.descent).map(|descent| descent.place);
+                return Chosen::Interrupted(whole.unwrap_or_else(|| solving.origin.clone()), tried);
             }
-            trial.go_on(solving, strength);
+            trial.go_on(solving, tried.len().checked_sub(1).map(|last| strengths[last]), strength);
             held.push(trial.judged(solving));
         }
         let found = judged(solving, strength / solving.training.len() as f64, &held);
@@ -79,12 +85,9 @@ pub(super) fn choose(solving: &Solving<'_>, from: &State, watch: &mut dyn Watch)
 
 /// The last trial is that of all training examples.
 fn trials(solving: &Solving<'_>, from: &State) -> Vec<Trial> {
-    let place = |number: usize| {
-        let known = from.arrays.get(&format!("trial {number}")).cloned();
-        known.unwrap_or_else(|| vec![0.0; solving.parameters()])
-    };
+    let descent = |number: usize| descent_of(from, &name(number));
     if solving.has_enough_validation() {
-        return vec![Trial { number: FOLDS, training: part(solving), held_out: None, place: place(FOLDS) }];
+        return vec![Trial { number: FOLDS, training: part(solving), held_out: None, descent: descent(FOLDS) }];
     }
     let fold = |number: usize| {
         let of = |is_held: bool| {
@@ -92,13 +95,13 @@ fn trials(solving: &Solving<'_>, from: &State) -> Vec<Trial> {
             let own = photos.filter(|(_, photo)| (**photo % FOLDS == number) == is_held).map(|(i, _)| i);
             solving.training.picked(&own.collect::<Vec<_>>())
         };
-        Trial { number, training: Some(of(false)), held_out: Some(of(true)), place: place(number) }
+        Trial { number, training: Some(of(false)), held_out: Some(of(true)), descent: descent(number) }
     };
     let folds = (0..FOLDS).map(fold).filter(|trial| {
         let is_some = |examples: &Option<Examples>| examples.as_ref().is_some_and(|examples| !examples.is_empty());
         is_some(&trial.training) && is_some(&trial.held_out)
     });
-    let whole = Trial { number: FOLDS, training: None, held_out: None, place: place(FOLDS) };
+    let whole = Trial { number: FOLDS, training: None, held_out: None, descent: descent(FOLDS) };
     folds.chain([whole]).collect()
 }
 
@@ -114,25 +117,31 @@ fn part(solving: &Solving<'_>) -> Option<Examples> {
 }
 
 impl Trial {
-    /// Goes to where a penalty leads.
-    fn go_on(&mut self, solving: &Solving<'_>, strength: f64) {
+    /// Goes to where a penalty leads, from where the one before led.
+    fn go_on(&mut self, solving: &Solving<'_>, before: Option<f64>, strength: f64) {
         let examples = self.training.as_ref().unwrap_or(&solving.training);
+        let count = examples.len() as f64;
         let mut measured = Measured::default();
-        let mut function = solving.function(examples, strength / examples.len() as f64, &mut measured);
-        let mut descent = Descent::from(std::mem::take(&mut self.place), &mut function);
-        for _ in 0..TRIED_EPOCHS {
+        let mut function = solving.function(examples, strength / count, &mut measured);
+        let mut descent = match (self.descent.take(), before) {
+            (Some(descent), Some(before)) => descent.bent((strength - before) / count, &mut function),
+            _ => Descent::from(solving.origin.clone(), &mut function),
+        };
+        let most = if solving.has_enough_validation() { TRIED_FEW_EPOCHS } else { TRIED_EPOCHS };
+        for _ in 0..most {
             let before = descent.value;
             if !descent.step(&mut function) || before - descent.value < ARRIVED * before.abs() {
                 break;
             }
         }
-        self.place = descent.place;
+        self.descent = Some(descent);
     }
 
     /// The scores of what was held out.
     fn judged<'t>(&'t self, solving: &'t Solving<'_>) -> Held {
         let examples = self.held_out.as_ref().unwrap_or(&solving.validation);
-        let layers = solving.scaled_layers(&self.place);
+        let place = self.descent.as_ref().map_or(&solving.origin, |descent| &descent.place);
+        let layers = solving.scaled_layers(place);
         let scores = layers.scores(examples.features(), solving.task.level, solving.task.pool);
         Held { scores, truth: examples.truth().to_vec() }
     }
@@ -180,9 +189,16 @@ fn state(trials: &[Trial], tried: &[Tried]) -> State {
     let mut state = State::default();
     set_tried(&mut state, tried);
     for trial in trials {
-        state.arrays.insert(format!("trial {}", trial.number), trial.place.clone());
+        if let Some(descent) = &trial.descent {
+            set_descent(&mut state, &name(trial.number), descent);
+        }
     }
     state
+}
+
+/// What a trial is called in states.
+fn name(number: usize) -> String {
+    format!("trial {number} ")
 }
 
 pub(super) fn set_tried(state: &mut State, tried: &[Tried]) {

@@ -119,6 +119,11 @@ impl Scaling {
         Self { means, factor }
     }
 
+    /// That has the same factor, and moves nothing.
+    pub(super) fn without_shift(self) -> Self {
+        Self { means: vec![0.0; self.means.len()], ..self }
+    }
+
     /// The examples, scaled.
     pub(super) fn apply(&self, examples: &Examples, pool: &Pool) -> Examples {
         const ROWS: usize = 256;

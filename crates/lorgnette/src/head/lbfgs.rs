@@ -30,6 +30,16 @@ impl Descent {
         Self { place, value, gradient, pairs: VecDeque::new() }
     }
 
+    /// From where another descent ended on, if the function has since got `more/2·|place|²` added (less a constant place, if
+    /// need be): that changes a gradient by `more` times the step, so what was learnt of the curvature stays true.
+    pub(super) fn bent(self, more: f64, function: &mut Function<'_>) -> Self {
+        let mut pairs = self.pairs;
+        pairs.iter_mut().for_each(|(step, change)| add(change, more, step));
+        // A weaker penalty may leave no upward curvature that rounding could not have made.
+        pairs.retain(|(step, change)| is_upward(step, change));
+        Self { pairs, ..Self::from(self.place, function) }
+    }
+
     /// One step downwards; `false` if there is none, and the place stays as it is. The last place that `function` was
     /// asked about is the new one.
     pub(super) fn step(&mut self, function: &mut Function<'_>) -> bool {
@@ -62,8 +72,7 @@ impl Descent {
     fn remember(&mut self, place: &[f64], gradient: &[f64]) {
         let step: Vec<f64> = place.iter().zip(&self.place).map(|(a, b)| a - b).collect();
         let change: Vec<f64> = gradient.iter().zip(&self.gradient).map(|(a, b)| a - b).collect();
-        // Only upward curvature is of use.
-        if dot(&step, &change) > 1e-10 * dot(&change, &change).sqrt() * dot(&step, &step).sqrt() {
+        if is_upward(&step, &change) {
             self.pairs.push_back((step, change));
             if self.pairs.len() > PAIRS {
                 self.pairs.pop_front();
@@ -90,6 +99,11 @@ impl Descent {
         }
         direction
     }
+}
+
+/// Only upward curvature is of use.
+fn is_upward(step: &[f64], change: &[f64]) -> bool {
+    dot(step, change) > 1e-10 * dot(change, change).sqrt() * dot(step, step).sqrt()
 }
 
 fn dot(a: &[f64], b: &[f64]) -> f64 {
@@ -135,6 +149,23 @@ mod tests {
         }
         assert!(steps < 100, "{steps} steps");
         assert!(descent.place.iter().all(|x| (x - 1.0).abs() < 1e-5), "{:?}", descent.place);
+    }
+
+    #[test]
+    fn what_is_known_of_a_bowl_stays_true_when_it_is_bent() {
+        let bowl = |bend: f64| {
+            move |x: &[f64]| {
+                let (steep, flat) = (100.0 + bend, 1.0 + bend);
+                (0.5 * (steep * x[0] * x[0] + flat * (x[1] - 1.0).powi(2)), vec![steep * x[0], flat * (x[1] - 1.0)])
+            }
+        };
+        let mut descent = Descent::from(vec![1.0, 3.0], &mut bowl(2.0));
+        while descent.step(&mut bowl(2.0)) && descent.value > 1e-9 {}
+        let bent = descent.bent(-1.5, &mut bowl(0.5));
+        for (step, change) in &bent.pairs {
+            assert!((change[0] - 100.5 * step[0]).abs() < 1e-9 && (change[1] - 1.5 * step[1]).abs() < 1e-9);
+        }
+        assert!(!bent.pairs.is_empty());
     }
 
     #[test]

@@ -39,6 +39,25 @@ impl Criterion {
         }
     }
 
+    /// The scores that fit examples best of those that are the same for all; as if each class had one
+    /// example more (and of several labels, one more without it), so that none is impossible.
+    pub(super) fn constant_scores(&self, examples: &Examples) -> Vec<f64> {
+        let is_one = self.answer == Answer::Softmax;
+        let (mut counts, mut total) = (vec![1.0; self.classes], if is_one { self.classes as f64 } else { 2.0 });
+        for truth in examples.truth() {
+            let weight = self.weight(truth);
+            let share = if is_one { weight / truth.len().max(1) as f64 } else { weight };
+            truth.iter().for_each(|&class| counts[class] += share);
+            total += weight;
+        }
+        let even = if is_one { 1.0 / self.classes as f64 } else { 0.5 };
+        let score = |count: f64| {
+            let target = (1.0 - self.smoothing) * count / total + self.smoothing * even;
+            if is_one { target.ln() } else { (target / (1.0 - target)).ln() }
+        };
+        counts.into_iter().map(score).collect()
+    }
+
     /// The loss of one example's scores, which are replaced by their part of the gradient: probability less target.
     /// `probabilities` has been filled from the scores where they are a softmax's.
     pub(super) fn judge(&self, truth: &[usize], scores: &mut [f32], probabilities: &[f32]) -> (f64, bool) {
@@ -280,6 +299,20 @@ mod tests {
         check(&plain);
         check(&Criterion { smoothing: 0.2, weights: Some(vec![1.0, 2.0, 0.5, 1.5]), ..plain.clone() });
         check(&Criterion { answer: Answer::Sigmoid, smoothing: 0.1, ..plain });
+    }
+
+    #[test]
+    fn no_other_constant_scores_fit_better() {
+        let (examples, width) = (examples(603, 2, 3), 2);
+        let plain = Criterion { classes: 3, answer: Answer::Softmax, smoothing: 0.0, weights: None };
+        let weighted = Criterion { smoothing: 0.1, weights: Some(vec![1.0, 3.0, 0.5]), ..plain.clone() };
+        for criterion in [&plain, &weighted, &Criterion { answer: Answer::Sigmoid, ..weighted.clone() }] {
+            let (level, pool) = (Level::best(), Pool::new(1));
+            let mut layer = vec![0.0; width * 3];
+            layer.extend(criterion.constant_scores(&examples).into_iter().map(|score| score as f32));
+            let (_, gradient) = Objective { examples: &examples, criterion, level, pool: &pool }.gradient(&layer);
+            assert!(gradient[width * 3..].iter().all(|g| g.abs() < 2e-3), "{criterion:?} {gradient:?}");
+        }
     }
 
     #[test]

@@ -1,4 +1,9 @@
-//! The default: one layer by L-BFGS on all examples at once, with the penalty that was [chosen](super::choose), from zero.
+//! The default: one layer by L-BFGS on all examples at once, with the penalty that was [chosen](super::choose).
+//!
+//! The penalty draws the layer to what could be said without features: weights to zero, biases to the logarithms of how
+//! frequent classes are. A bias counts as the weight of one more feature, which is 1 of every photo. Features are not
+//! centred, for that would make free biases of all weights together. scikit-learn leaves biases free, yet they end near
+//! zero, for it stops before they move; `bench/against_scikit_learn.py` shows what each is worth.
 //!
 //! Many validation photos also say which epoch is the best, and when to stop. Of a few, that would be chance: then the
 //! training goes on to where the penalty leads.
@@ -17,6 +22,8 @@ use crate::judge::Epoch;
 
 /// A penalised loss that falls by a smaller share than this has arrived.
 const ARRIVED: f64 = 1e-6;
+/// A validation loss that falls by a smaller share than this is not worth waiting for more.
+const NOTABLE: f64 = 0.02;
 /// With fewer validation photos, the best epoch is chance.
 const ENOUGH: usize = 500;
 
@@ -41,18 +48,22 @@ pub(super) struct Solving<'a> {
     pub(super) validation: Examples,
     criterion: Criterion,
     plain: Criterion,
+    /// What is said without features.
+    pub(super) origin: Vec<f64>,
 }
 
 impl<'a> Solving<'a> {
     fn new(task: &'a Task<'a>) -> Self {
-        let scaling = Scaling::of(task.training);
+        let scaling = Scaling::of(task.training).without_shift();
         let plain = Criterion { classes: task.classes, answer: task.options.answer, smoothing: 0.0, weights: None };
         let balanced = task.options.class_weights == ClassWeights::Balanced;
         let weights = balanced.then(|| task.training.balanced_weights(task.classes));
         let criterion = Criterion { smoothing: task.options.label_smoothing, weights, ..plain.clone() };
         let scaled = |examples| scaling.apply(examples, task.pool);
         let (training, validation) = (scaled(task.training), scaled(task.validation));
-        Self { task, scaling, training, validation, criterion, plain }
+        let mut origin = vec![0.0; training.width() * task.classes];
+        origin.extend(criterion.constant_scores(&training));
+        Self { task, scaling, training, validation, criterion, plain, origin }
     }
 
     /// Whether validation photos are so many that they can choose alone.
@@ -62,7 +73,7 @@ impl<'a> Solving<'a> {
 
     /// How many weights and biases there are.
     pub(super) fn parameters(&self) -> usize {
-        (self.training.width() + 1) * self.task.classes
+        self.origin.len()
     }
 
     fn objective<'o>(&'o self, examples: &'o Examples, criterion: &'o Criterion) -> Objective<'o> {
@@ -81,17 +92,19 @@ impl<'a> Solving<'a> {
         measured: &'f mut Measured,
     ) -> impl FnMut(&[f64]) -> (f64, Vec<f64>) + 'f {
         let objective = self.objective(examples, &self.criterion);
-        let weights = self.training.width() * self.task.classes;
         move |place: &[f64]| {
             let (found, mut gradient) = objective.gradient(&narrowed(place));
-            let squares: f64 = place[..weights].iter().map(|w| w * w).sum();
-            gradient.iter_mut().zip(&place[..weights]).for_each(|(g, w)| *g += penalty * w);
+            let mut squares = 0.0;
+            for ((g, w), origin) in gradient.iter_mut().zip(place).zip(&self.origin) {
+                squares += (w - origin).powi(2);
+                *g += penalty * (w - origin);
+            }
             *measured = Measured { loss: found.loss + 0.5 * penalty * squares, ..found };
             (measured.loss, gradient)
         }
     }
 
-    /// Trains with a penalty, from zero.
+    /// Trains with a penalty, from what is said without features.
     fn solve(&self, penalty: f64, tried: Vec<Tried>, from: &State, watch: &mut dyn Watch) -> Trained {
         let mut measured = Measured::default();
         let mut run = Run::from(from);
@@ -99,7 +112,7 @@ impl<'a> Solving<'a> {
         let mut started = Instant::now();
         let mut descent = {
             let mut function = self.function(&self.training, penalty, &mut measured);
-            descent_of(from).unwrap_or_else(|| Descent::from(vec![0.0; self.parameters()], &mut function))
+            descent_of(from, "").unwrap_or_else(|| Descent::from(self.origin.clone(), &mut function))
         };
         if run.best.is_empty() {
             run.best.clone_from(&descent.place);
@@ -125,8 +138,7 @@ impl<'a> Solving<'a> {
             };
             started = Instant::now();
             run.note(epoch, &descent.place, self.has_enough_validation());
-            let waited = run.epochs.len() - run.best_epoch >= self.task.options.patience.max(1);
-            let stale = self.has_enough_validation() && waited;
+            let stale = self.has_enough_validation() && run.waited() >= self.task.options.patience.max(1);
             run.arrived = stale || before - descent.value < ARRIVED * before.abs();
             watch.epoch(&epoch);
             watch.stands(&|| self.solving_state(&tried, &descent, &run));
@@ -139,18 +151,11 @@ impl<'a> Solving<'a> {
     fn solving_state(&self, tried: &[Tried], descent: &Descent, run: &Run) -> State {
         let mut state = State { epochs: run.epochs.clone(), ..State::default() };
         set_tried(&mut state, tried);
-        state.arrays.insert("place".into(), descent.place.clone());
-        state.arrays.insert("gradient".into(), descent.gradient.clone());
+        set_descent(&mut state, "", descent);
         state.arrays.insert("best".into(), run.best.clone());
-        state.set("value", descent.value);
         state.set("best_epoch", run.best_epoch as f64);
         state.set("best_loss", run.best_loss);
         state.set("arrived", f64::from(u8::from(run.arrived)));
-        state.set("pairs", descent.pairs.len() as f64);
-        for (number, (step, change)) in descent.pairs.iter().enumerate() {
-            state.arrays.insert(format!("step {number}"), step.clone());
-            state.arrays.insert(format!("change {number}"), change.clone());
-        }
         state
     }
 
@@ -193,6 +198,18 @@ impl Run {
         }
     }
 
+    /// Epochs since validation got notably better.
+    fn waited(&self) -> usize {
+        let (mut least, mut waited) = (f64::INFINITY, 0);
+        for epoch in &self.epochs {
+            waited += 1;
+            if epoch.validation_loss < (1.0 - NOTABLE) * least {
+                (least, waited) = (epoch.validation_loss, 0);
+            }
+        }
+        waited
+    }
+
     /// Notes an epoch; the best one is kept, or the last.
     fn note(&mut self, epoch: Epoch, place: &[f64], keeps_best: bool) {
         self.epochs.push(epoch);
@@ -204,14 +221,28 @@ impl Run {
     }
 }
 
-fn descent_of(state: &State) -> Option<Descent> {
-    let array = |name: &str| state.arrays.get(name).cloned();
+/// Writes a descent to a state, its names begun as `name`.
+pub(super) fn set_descent(state: &mut State, name: &str, descent: &Descent) {
+    state.arrays.insert(format!("{name}place"), descent.place.clone());
+    state.arrays.insert(format!("{name}gradient"), descent.gradient.clone());
+    state.set(&format!("{name}value"), descent.value);
+    state.set(&format!("{name}pairs"), descent.pairs.len() as f64);
+    for (number, (step, change)) in descent.pairs.iter().enumerate() {
+        state.arrays.insert(format!("{name}step {number}"), step.clone());
+        state.arrays.insert(format!("{name}change {number}"), change.clone());
+    }
+}
+
+/// The descent that was written so.
+pub(super) fn descent_of(state: &State, name: &str) -> Option<Descent> {
+    let array = |of: &str| state.arrays.get(&format!("{name}{of}")).cloned();
+    let number = |of: &str| state.number(&format!("{name}{of}"));
     let pair = |number: usize| Some((array(&format!("step {number}"))?, array(&format!("change {number}"))?));
     Some(Descent {
         place: array("place")?,
-        value: state.number("value")?,
+        value: number("value")?,
         gradient: array("gradient")?,
-        pairs: (0..state.number("pairs")? as usize).map(pair).collect::<Option<VecDeque<_>>>()?,
+        pairs: (0..number("pairs")? as usize).map(pair).collect::<Option<VecDeque<_>>>()?,
     })
 }
 
