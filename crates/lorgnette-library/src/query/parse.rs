@@ -81,7 +81,10 @@ pub(crate) fn is_plain(name: &str) -> bool {
 /// Whether a word may be in a name wherever it stands. More are refused than need be: quotation marks harm nobody.
 fn is_harmless(word: &str, first: bool) -> bool {
     const OPENINGS: [&str; 9] = ["give", "show", "find", "list", "get", "search", "all", "every", "there"];
-    let opening = first && (OPENINGS.contains(&word) || is_photos(word) || ARTICLES.contains(&word));
+    // "inside of", "left of each photo", "left of the frame"
+    const AFTER_RELATIONS: [&str; 3] = ["of", "each", "frame"];
+    let opening = first
+        && (OPENINGS.contains(&word) || AFTER_RELATIONS.contains(&word) || is_photos(word) || ARTICLES.contains(&word));
     !opening
         && !BEGINNINGS.contains(&word)
         && !JOINTS.contains(&word)
