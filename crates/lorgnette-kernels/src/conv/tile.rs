@@ -242,10 +242,7 @@ impl<const VECS: usize> Walk<VECS> {
         }
         for r in 0..ROWS {
             // SAFETY: the caller vouches for the input.
-            let x = simd.splat(unsafe { *inputs[r].add(k) });
-            for v in 0..VECS {
-                sums[r][v] = simd.mul_add(x, weights[v], sums[r][v]);
-            }
+            unsafe { simd.mul_add_spread(inputs[r].wrapping_add(k), &weights, &mut sums[r]) };
         }
     }
 }
