@@ -119,6 +119,26 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     /// Asks for the cache line of an address, which need not be valid, to be brought into L1 as this core's own.
     fn prefetch_to_write(self, address: *const f32);
 
+    /// The first `count` lanes from `from`, by the quicker instruction if they are all.
+    ///
+    /// # Safety
+    /// As for `load_first`.
+    #[inline(always)]
+    unsafe fn load_some(self, from: *const f32, count: usize) -> Self::F {
+        // SAFETY: the caller vouches for it.
+        unsafe { if count == Self::LANES { self.load(from) } else { self.load_first(from, count) } }
+    }
+
+    /// Writes the first `count` lanes, by the quicker instruction if they are all.
+    ///
+    /// # Safety
+    /// As for `store_first`.
+    #[inline(always)]
+    unsafe fn store_some(self, to: *mut f32, value: Self::F, count: usize) {
+        // SAFETY: the caller vouches for it.
+        unsafe { if count == Self::LANES { self.store(to, value) } else { self.store_first(to, value, count) } }
+    }
+
     /// The vector at the start of a slice, zeros beyond its end.
     #[inline(always)]
     fn load_slice(self, from: &[f32]) -> Self::F {
