@@ -93,6 +93,15 @@ fn a_folder_is_blurred_and_can_be_resumed() {
 }
 
 #[test]
+fn folders_within_stay_apart_and_a_kind_of_animal_will_do() {
+    let folder = Folder::new().with_photo("in/cat.jpg", "chelsea.jpg").with_photo("in/deep/er/cat.jpg", "chelsea.jpg");
+    lorgnette(&["blur", &folder.text("in"), "--class", "cats", "--out", &folder.text("out")]).well();
+    let blurred = ["out/cat.jpg", "out/deep/er/cat.jpg"].map(|name| fs::read(folder.path(name)).unwrap());
+    assert_eq!(blurred[0], blurred[1]);
+    assert_ne!(blurred[0], fs::read(folder.path("in/cat.jpg")).unwrap());
+}
+
+#[test]
 fn notes_stay_and_the_photo_as_it_was_held() {
     let folder = Folder::new().with("turned.jpg", &on_its_side());
     let (from, to) = (folder.text("turned.jpg"), folder.text("blurred.jpg"));
