@@ -116,13 +116,15 @@ impl<'a> Gallery<'a> {
 /// Refuses what can only fail once the photos are known, before anything has been opened.
 ///
 /// # Errors
-/// If the file's ending is none that can be written.
+/// If the file's ending is none that can be written, or its folder is not there.
 pub(crate) fn check(out: Option<&Path>, option: &str, endings: Endings) -> Result<()> {
-    match out {
-        Some(out) if !is_folder(out) && !endings.has(out) => {
-            bail!("{option} {}: end the name in {endings}, or name a folder", out.display())
-        }
-        _ => Ok(()),
+    let Some(out) = out.filter(|out| !is_folder(out)) else { return Ok(()) };
+    if !endings.has(out) {
+        bail!("{option} {}: end the name in {endings}, or name a folder", out.display());
+    }
+    match out.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
+        Some(folder) => bail!("{option} {}: there is no folder {}", out.display(), folder.display()),
+        None => Ok(()),
     }
 }
 

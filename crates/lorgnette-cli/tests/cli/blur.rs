@@ -70,6 +70,8 @@ fn a_photo_is_never_overwritten_unless_told() {
     blur(&cat, &["--out", &folder.text("")]).well();
     assert!(folder.path("cat-2.jpg").exists() && fs::read(&cat).unwrap() == before);
     assert_eq!(blur(&cat, &[]).code, Some(2), "somewhere it must go");
+    let nowhere = blur(&cat, &["--out", &folder.text("nowhere/cat.jpg")]);
+    assert!(nowhere.code == Some(2) && nowhere.err.contains("there is no folder"), "{}", nowhere.err);
     blur(&cat, &["--in-place"]).well();
     assert!(fs::read(&cat).unwrap() != before && fs::read(folder.path("cat.jpg.orig")).unwrap() == before);
     blur(&cat, &["--in-place", "--how", "fill"]).well();
