@@ -381,6 +381,24 @@ fn features_that_say_nothing_leave_classes_as_frequent_as_they_were() {
     assert!((mean - 0.9).abs() < 0.03, "{mean}");
 }
 
+/// Prints what was reached when.
+struct Clock(std::time::Instant);
+
+impl Watch for Clock {
+    fn tried(&mut self, tried: &head::Tried) {
+        println!("{:5.1} s: penalty {:.1e}, loss {:.4}", self.0.elapsed().as_secs_f64(), tried.penalty, tried.loss);
+    }
+
+    fn epoch(&mut self, epoch: &lorgnette::judge::Epoch) {
+        let (losses, accuracy) = ([epoch.training_loss, epoch.validation_loss], epoch.validation_accuracy);
+        println!(
+            "{:5.1} s: epoch {}, losses {losses:.4?}, accuracy {accuracy:.4}",
+            self.0.elapsed().as_secs_f64(),
+            epoch.epoch
+        );
+    }
+}
+
 /// The size of the tutorial's dataset and more. Prints how long it takes, which must be under a minute; on a machine that
 /// does something else too, look at the share it got.
 #[test]
@@ -400,7 +418,7 @@ fn a_hundred_thousand_photos_of_257_classes_are_told_apart() {
         level: Level::best(),
     };
     let started = std::time::Instant::now();
-    let trained = head::train(&task, None, &mut ()).unwrap();
+    let trained = head::train(&task, None, &mut Clock(started)).unwrap();
     let seconds = started.elapsed().as_secs_f64();
     let last = trained.epochs[trained.best_epoch - 1];
     println!(
