@@ -9,6 +9,7 @@ use lorgnette::dataset::{
 };
 use lorgnette::features::{Distortions, Extractor, FeatureCache, Wanted};
 use lorgnette::head::{self, Answer, ClassWeights, Examples, Recipe, State, Task, TrainOptions, Trained, Watch};
+use lorgnette::judge::{Scored, suspects};
 use lorgnette::kernels::{Level, Pool};
 use lorgnette::net::zoo;
 use lorgnette::picture::OpenOptions;
@@ -344,6 +345,36 @@ fn an_interrupted_training_ends_as_any() {
             assert_eq!(resumed.epochs.len(), whole.epochs.len());
         }
     }
+}
+
+/// A layer that did not learn a wrong label tells what it should have been.
+#[test]
+fn labels_that_are_wrong_are_told_by_layers_that_did_not_learn_them() {
+    let (sound, validation) = (clouds(300, 20, 3), clouds(90, 20, 3));
+    let is_wrong = |row: usize| row % 40 == 7;
+    let truth = (0..300).map(|row| vec![if is_wrong(row) { (row + 1) % 3 } else { row % 3 }]).collect();
+    let training = Examples::new(20, sound.features().to_vec(), truth);
+    let folds: Vec<usize> = (0..300).map(|row| row / 7 % 5).collect();
+    let held_out = |threads: usize, watch: &mut dyn Watch| {
+        let (pool, options, level) = (Pool::new(threads), TrainOptions::default(), Level::best());
+        let task =
+            Task { training: &training, validation: &validation, classes: 3, options: &options, pool: &pool, level };
+        head::held_out_scores(&task, &folds, Some(0.03), watch)
+    };
+    let scores = held_out(1, &mut ()).unwrap();
+    assert_eq!(held_out(3, &mut ()).unwrap(), scores);
+    let scored: Vec<Scored> = scores
+        .chunks_exact(3)
+        .zip(training.truth())
+        .map(|(scores, truth)| Scored {
+            photo: "a".into(),
+            truth: truth.clone(),
+            probabilities: head::probabilities(scores, Answer::Softmax),
+        })
+        .collect();
+    let found: Vec<usize> = suspects(3, &scored).into_iter().map(|suspect| suspect.photo).collect();
+    assert!(found.len() >= 4 && found.iter().all(|&row| is_wrong(row)), "{found:?}");
+    assert!(held_out(1, &mut Stopper { after: 3, asked: 0, state: None }).is_none());
 }
 
 /// Where the loss cannot be defended against too large a rate, it says so.

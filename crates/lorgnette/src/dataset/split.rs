@@ -193,10 +193,11 @@ const FEW: usize = 10;
 const UNBALANCED: usize = 10;
 
 pub(super) fn warnings(dataset: &Dataset, splits: &[Split]) -> Vec<String> {
-    let count = |class: usize, split: Split| {
-        let photos = dataset.examples.iter().zip(splits);
-        photos.filter(|(example, found)| **found == split && example.classes.contains(&class)).count()
-    };
+    let mut counted = vec![[0; 3]; dataset.classes.len()];
+    for (example, &split) in dataset.examples.iter().zip(splits) {
+        example.classes.iter().for_each(|&class| counted[class][split as usize] += 1);
+    }
+    let count = |class: usize, split: Split| counted[class][split as usize];
     let named = |classes: Vec<usize>| shown(&classes.iter().map(|&i| dataset.classes[i].as_str()).collect::<Vec<_>>());
     let all = 0..dataset.classes.len();
     let mut warnings = Vec::new();

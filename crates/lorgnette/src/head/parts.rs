@@ -85,7 +85,7 @@ mod tests {
     fn examples(count: usize) -> Examples {
         let mut random = Random::at(7, count as u64);
         let mut value =
-            |row: usize, feature: usize| random.unit() as f32 - 0.5 + if feature % 3 == row % 3 { 0.2 } else { 0.0 };
+            |row: usize, feature: usize| random.unit() as f32 - 0.5 + if feature % 3 == row % 3 { 0.4 } else { 0.0 };
         let features = (0..count * 12).map(|i| value(i / 12, i % 12)).collect();
         Examples::new(12, features, (0..count).map(|row| vec![row % 3]).collect())
     }
