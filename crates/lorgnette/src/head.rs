@@ -333,10 +333,16 @@ pub fn train(task: &Task<'_>, from: Option<State>, watch: &mut dyn Watch) -> Res
 const SMALL: usize = 1 << 22;
 
 fn check(task: &Task<'_>) -> Result<(), HeadError> {
-    let TrainOptions { hidden, label_smoothing, penalty, rate, batch, .. } = task.options;
+    let TrainOptions { recipe, hidden, label_smoothing, penalty, rate, batch, steps, .. } = task.options;
     let wrong = |what: &str| Err(HeadError::Settings(what.into()));
     if task.training.is_empty() || task.validation.is_empty() {
         return wrong("there is nothing to train with, or nothing to validate with");
+    }
+    let takes_batches = *recipe != Recipe::Default || hidden.is_some();
+    if !takes_batches && (steps.is_some() || batch.is_some() || rate.is_some()) {
+        return wrong(
+            "--steps, --batch and --learning-rate are of recipes that take batches: --recipe tutorial or retrain, or --hidden",
+        );
     }
     if !(0.0..1.0).contains(label_smoothing) {
         return wrong("--label-smoothing is from 0 up to, not including, 1");

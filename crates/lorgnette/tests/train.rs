@@ -174,6 +174,8 @@ fn lists_have_labels_of_any_kind() {
     assert!(kinds.contains(&FaultKind::Unlabelled) && kinds.contains(&FaultKind::Contradictory), "{kinds:?}");
     let several = dataset(&list, &ListingOptions { multi_label: true, ..Default::default() });
     assert!(several.examples.iter().any(|example| example.classes.len() == 2));
+    fs::write(&list, "filename;label\nred/0.png;x, y\nblue/0.png;z\n").unwrap();
+    assert_eq!(plain(&list).classes, ["x, y", "z"]);
     fs::write(&list, "no,such\nfile,here\n").unwrap();
     assert_eq!(plain(&list).faults.len(), 2);
     fs::write(&list, [0xff, 0xfe, 0x00]).unwrap();

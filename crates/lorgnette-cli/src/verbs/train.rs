@@ -141,10 +141,10 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     let features = photos::settle(&mut dataset, features, known.as_ref())?;
     photos::report_faults(arguments, &dataset, messages)?;
     let dealing = arguments.splitting.options(known.as_ref())?;
+    // They may say why there is too little to split.
+    dataset.notes.iter().for_each(|note| messages.note(note));
     let splits = dataset.split(&dealing)?;
-    for warning in dataset.notes.iter().cloned().chain(dataset.warnings(&splits)) {
-        messages.note(&warning);
-    }
+    dataset.warnings(&splits).iter().for_each(|warning| messages.note(warning));
     let bottlenecks = Bottlenecks { dataset: &dataset, splits: &splits, features: &features };
     let distortions = arguments.augmentation.distortions(arguments.splitting.seed);
     let Some(extra) = bottlenecks.distorted(&distortions, &extractor, &mut cache, computing)? else {

@@ -157,7 +157,7 @@ fn worse_still(folder: &Folder) -> Vec<(&'static str, &'static str)> {
         faults.push(("pipe.jpg", "unreadable"));
     }
     coloured(&within("secret.png"), [99, 30, 30], 77);
-    fs::set_permissions(within("secret.png"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(within("secret.png"), fs::Permissions::from_mode(0o000)).unwrap();
     match fs::read(within("secret.png")) {
         Err(_) => faults.push(("secret.png", "unreadable")),
         Ok(_) => println!("secret.png: its owner may do everything, so a file without permissions is not shown here"),

@@ -136,7 +136,7 @@ fn threshold(
         }
     }
     right.sort_by(f32::total_cmp);
-    (right.len() >= LEAST_RIGHT).then(|| right[(right.len() as f64 * lost) as usize])
+    (right.len() >= LEAST_RIGHT).then(|| right[((right.len() as f64 * lost) as usize).min(right.len() - 1)])
 }
 
 #[cfg(test)]

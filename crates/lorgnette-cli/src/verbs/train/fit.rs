@@ -138,7 +138,7 @@ impl Run<'_> {
         let run = self.extractor.embedder().model().network().options();
         let scores = trained.layers.scores(validation.features(), run.level, &run.pool);
         let classes = self.bottlenecks.dataset.classes.len();
-        let lost = self.arguments.head.unknown / 100.0;
+        let lost = f64::from(self.arguments.head.unknown) / 100.0;
         let (truth, answer) = (validation.truth(), options.answer);
         let found = match (options.recipe, trained.temperature()) {
             // What was held out while the penalty was chosen is more than the validation photos alone.

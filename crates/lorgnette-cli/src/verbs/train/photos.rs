@@ -153,7 +153,7 @@ pub(super) fn report_faults(arguments: &Arguments, dataset: &Dataset, messages: 
     let faults = &dataset.faults;
     fs::create_dir_all(&arguments.out).with_context(|| arguments.out.display().to_string())?;
     write_faults(&arguments.out.join(LEFT_OUT), dataset)?;
-    let of_kind = |kind: &FaultKind| faults.iter().filter(|fault| fault.kind == *kind);
+    let of_kind = |&kind: &FaultKind| faults.iter().filter(move |fault| fault.kind == kind);
     for fault in FaultKind::ALL.iter().flat_map(of_kind).take(TOLD) {
         messages.error(&format_args!("{} (left out)", fault.what));
     }
