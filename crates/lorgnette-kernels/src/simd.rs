@@ -99,6 +99,8 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     fn has_nan(self, a: Self::F) -> bool;
     /// Asks for the cache line of an address, which need not be valid, to be brought into L2.
     fn prefetch(self, address: *const f32);
+    /// Asks for the cache line of an address, which need not be valid, to be brought into L1 as this core's own.
+    fn prefetch_to_write(self, address: *const f32);
 
     /// The vector at the start of a slice, zeros beyond its end.
     #[inline(always)]

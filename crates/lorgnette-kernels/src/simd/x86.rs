@@ -121,6 +121,19 @@ impl Simd for Avx2 {
         // SAFETY: a hint; no address can make it fault.
         unsafe { _mm_prefetch::<_MM_HINT_T1>(address.cast()) };
     }
+
+    #[inline(always)]
+    fn prefetch_to_write(self, address: *const f32) {
+        prefetch_to_write(address);
+    }
+}
+
+/// As an instruction of its own, because the compiler makes an ordinary prefetch of the intrinsic unless the feature PRFCHW
+/// is on; CPUs without it, older than AVX2, take the instruction for a pause.
+#[inline(always)]
+fn prefetch_to_write(address: *const f32) {
+    // SAFETY: a hint; no address can make it fault, and it changes nothing that a program can see.
+    unsafe { std::arch::asm!("prefetchw [{}]", in(reg) address, options(nomem, nostack, preserves_flags)) };
 }
 
 /// The mask whose first `count` (at most 16) lanes are on.
@@ -187,5 +200,10 @@ impl Simd for Avx512 {
     fn prefetch(self, address: *const f32) {
         // SAFETY: a hint; no address can make it fault.
         unsafe { _mm_prefetch::<_MM_HINT_T1>(address.cast()) };
+    }
+
+    #[inline(always)]
+    fn prefetch_to_write(self, address: *const f32) {
+        prefetch_to_write(address);
     }
 }
