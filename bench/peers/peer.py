@@ -5,7 +5,7 @@
 
 ENGINE  onnxruntime | openvino-f32 | openvino-bf16 | mnn | ncnn | tensorflow (this one with TensorFlow's own Python)
 X is the input, little-endian float32 by photo, channel, row and column; its shape is in MODEL.json. What the engine makes of it is
-written to Y. MNN reads MODEL.mnn, ncnn MODEL.ncnn.param and .bin, TensorFlow MODEL.pb, each beside the ONNX file. ncnn knows no batches:
+written to Y; with --seconds 0 that is all. MNN reads MODEL.mnn, ncnn MODEL.ncnn.param and .bin, TensorFlow MODEL.pb, each beside the ONNX file. ncnn knows no batches:
 it is given one photo after the other. With --photos the engine is opened once and names each photo's best class, in place of
 being timed: that is for whoever times the whole process.
 """
@@ -107,7 +107,9 @@ ENGINES = {'onnxruntime': onnxruntime, 'openvino-f32': openvino('f32'), 'openvin
 
 
 def time_runs(run, x, seconds):
-    """Milliseconds of each run."""
+    """Milliseconds of each run; none in no time."""
+    if seconds == 0:
+        return [0]
     for _ in range(WARM_UP_RUNS):
         run(x)
     times, end = [], time.perf_counter() + seconds
