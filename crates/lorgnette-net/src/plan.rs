@@ -6,6 +6,7 @@
 //!        └▶ lower (an operation's kernel) ─▶ packing (its weights) ─▶ steps
 //! ```
 
+mod by_photo;
 mod convolutions;
 mod explain;
 mod kernel;
@@ -28,6 +29,7 @@ use lorgnette_kernels::{Buffer, Level, Pool};
 use crate::error::{Error, Result};
 use crate::graph::Op;
 use crate::graph::shape::{Fact, Shaped};
+use by_photo::ByPhoto;
 use kernel::Kernel;
 
 /// What a plan is made for.
@@ -49,6 +51,8 @@ impl Default for PlanOptions {
 /// A network for inputs of one size, ready to run.
 #[derive(Debug)]
 pub struct Plan {
+    /// The same network for one picture, where a batch goes through it picture by picture; there are then no steps here.
+    by_photo: Option<ByPhoto>,
     steps: Vec<Step>,
     arena_len: usize,
     constants: Buffer,
@@ -101,6 +105,7 @@ impl Plan {
         };
         let is_input = |id: &crate::graph::NodeId| matches!(shaped.graph.node(*id).op, Op::Input { .. });
         Ok(Self {
+            by_photo: None,
             inputs: shaped.graph.iter().map(|(id, _)| id).filter(is_input).map(port).collect(),
             outputs: shaped.graph.outputs().iter().map(|&id| port(id)).collect(),
             steps: lowered.steps,
@@ -122,7 +127,8 @@ impl Plan {
 
     /// Bytes of one set of activations for a run on `threads` threads.
     pub fn activation_bytes(&self, threads: usize) -> usize {
-        (self.arena_len + self.scratch_len(threads)) * size_of::<f32>()
+        let own = (self.arena_len + self.scratch_len(threads)) * size_of::<f32>();
+        own + self.by_photo.as_ref().map_or(0, |by_photo| by_photo.activation_bytes(threads))
     }
 
     /// Floats that the kernels need for themselves.
@@ -144,6 +150,8 @@ impl Plan {
             let refused = |_| Error::Memory { what: "the activations".into(), needed: len as u64 * 4, limit: 0 };
             Buffer::zeroed(len).map_err(refused)
         };
-        Ok(Activations { arena: buffer(self.arena_len)?, scratch: buffer(self.scratch_len(threads))?, threads })
+        let by_photo = self.by_photo.as_ref().map(|by_photo| by_photo.activations(threads)).transpose()?;
+        let (arena, scratch) = (buffer(self.arena_len)?, buffer(self.scratch_len(threads))?);
+        Ok(Activations { arena, scratch, threads, by_photo: by_photo.unwrap_or_default() })
     }
 }

@@ -15,9 +15,11 @@ pub enum Convolution {
 }
 
 impl Plan {
-    /// The convolutions in the order of the steps, each with the shape that its kernel was chosen for.
+    /// The convolutions in the order of the steps, each with the shape that its kernel was chosen for: of one picture, where a batch
+    /// goes through picture by picture.
     pub fn convolutions(&self) -> impl Iterator<Item = Convolution> {
-        self.steps.iter().filter_map(|step| match &step.kernel {
+        let steps = self.by_photo.as_ref().map_or(&self.steps, |by_photo| &by_photo.one.steps);
+        steps.iter().filter_map(|step| match &step.kernel {
             Kernel::Conv { shape, .. } => Some(Convolution::Full(*shape)),
             Kernel::Depthwise { shape, .. } => Some(Convolution::Depthwise(*shape)),
             _ => None,

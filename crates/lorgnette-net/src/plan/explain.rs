@@ -36,7 +36,12 @@ pub struct Rejected {
 
 impl Plan {
     /// The steps in order; `times` from [`Plan::run_timed`] may be empty.
+    ///
+    /// Where a batch goes through picture by picture, the steps are those of one.
     pub fn report(&self, times: &[Duration]) -> Vec<StepReport> {
+        if let Some(by_photo) = &self.by_photo {
+            return by_photo.one.report(times);
+        }
         let length = |place: &Place| match place {
             Place::Arena(range) | Place::Constant(range) => range.len(),
         };

@@ -1,5 +1,6 @@
 //! The run loop.
 
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use lorgnette_kernels::{Buffer, Pool};
@@ -13,6 +14,8 @@ pub struct Activations {
     pub(super) arena: Buffer,
     pub(super) scratch: Buffer,
     pub(super) threads: usize,
+    /// Of the plan for one picture, where a batch goes through it picture by picture: each worker's own.
+    pub(super) by_photo: Vec<Mutex<Activations>>,
 }
 
 impl Activations {
@@ -45,14 +48,20 @@ impl Plan {
     /// If `pool` has more threads than `activations` was made for, or `activations` is another plan's.
     pub fn run(&self, activations: &mut Activations, pool: &Pool) {
         self.check(activations, pool);
+        if let Some(by_photo) = &self.by_photo {
+            return by_photo.run(self, activations, pool);
+        }
         for step in &self.steps {
             self.run_step(step, activations, pool);
         }
     }
 
-    /// As [`Plan::run`], with the time each step took.
+    /// As [`Plan::run`], with the time each step took; of a batch that goes through picture by picture, for all of them.
     pub fn run_timed(&self, activations: &mut Activations, pool: &Pool) -> Vec<Duration> {
         self.check(activations, pool);
+        if let Some(by_photo) = &self.by_photo {
+            return by_photo.run_timed(self, activations, pool);
+        }
         let timed = |step| {
             let started = Instant::now();
             self.run_step(step, activations, pool);

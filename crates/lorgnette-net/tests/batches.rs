@@ -1,0 +1,59 @@
+//! A picture's answer does not depend on the batch it is in, on how a batch goes through the network, or on threads.
+
+use std::sync::Arc;
+
+use lorgnette_net::zoo::{self, MadeUp};
+use lorgnette_net::{Network, Options};
+
+/// Numbers from -1 to 1 (Marsaglia's xorshift).
+fn noise(len: usize) -> Vec<f32> {
+    let mut state = 0x9e37_79b9_u32;
+    let next = || {
+        state ^= state << 13;
+        state ^= state >> 17;
+        state ^= state << 5;
+        state as f32 / u32::MAX as f32 * 2.0 - 1.0
+    };
+    std::iter::repeat_with(next).take(len).collect()
+}
+
+/// The values of two nodes for a batch: the scores, and a map from within.
+fn answers(network: &Network, within: &str, shape: [usize; 4], pictures: &[f32]) -> [Vec<f32>; 2] {
+    let ports = network.ports().unwrap();
+    let plan = network.plan(&[(&ports.input.name, &shape)], &[&ports.logits, within]).unwrap();
+    assert_eq!(plan.outputs()[0].fact.shape[0], shape[0]);
+    let write = |activations: &mut lorgnette_net::plan::Activations| {
+        activations.input(&plan.inputs()[0]).copy_from_slice(pictures);
+    };
+    let read = |activations: &lorgnette_net::plan::Activations| {
+        [0, 1].map(|port| activations.output(&plan, &plan.outputs()[port]).to_vec())
+    };
+    network.run_plan(&plan, write, read).unwrap()
+}
+
+/// MobileNet's batches go through picture by picture, LeNet's, whose fully connected layer is most of it, too; CifarNet has a middle. AlexNet's
+/// weights are read once for all pictures.
+#[test]
+fn a_picture_in_a_batch_has_the_bits_of_one_alone() {
+    let cases = [
+        ("mobilenet_v1_025", "MobilenetV1/MobilenetV1/Conv2d_3_pointwise/Relu6", [64, 64, 3]),
+        ("lenet", "LeNet/pool1/MaxPool", [28, 28, 1]),
+        ("alexnet_v2", "alexnet_v2/pool1/MaxPool", [224, 224, 3]),
+    ];
+    for (name, within, [height, width, channels]) in cases {
+        let pixels = height * width * channels;
+        let pictures = noise(5 * pixels);
+        for threads in [1, 2, 3] {
+            let options = Options::with_threads(Some(threads));
+            let network = Network::of_net(zoo::find(name).unwrap(), Arc::new(MadeUp), options).unwrap();
+            // Two by two and one that is left over, or three and two.
+            let together = answers(&network, within, [5, height, width, channels], &pictures);
+            let mut apart = [Vec::new(), Vec::new()];
+            for picture in pictures.chunks(pixels) {
+                let alone = answers(&network, within, [1, height, width, channels], picture);
+                apart.iter_mut().zip(alone).for_each(|(all, alone)| all.extend(alone));
+            }
+            assert!(together == apart, "{name} on {threads} threads");
+        }
+    }
+}
