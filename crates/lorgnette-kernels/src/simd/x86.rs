@@ -21,7 +21,7 @@ macro_rules! door {
             fn inside<K: Kernel>(kernel: K) {
                 kernel.run($token(()));
             }
-            assert!(Self::LEVEL.is_available(), "this CPU does not have {}", Self::LEVEL);
+            assert!(Self::is_available(), "this CPU does not have {}", stringify!($token));
             // SAFETY: the CPU has the features, as just asserted.
             unsafe { inside(kernel) }
         }
@@ -38,6 +38,10 @@ macro_rules! door {
         }
     };
 }
+
+mod bf16;
+
+pub(crate) use bf16::{Avx512Bf16, Pairs};
 
 /// Methods that are an intrinsic of the level.
 macro_rules! intrinsics {
@@ -68,7 +72,7 @@ impl Simd for Avx2 {
     const TILE_ROWS: usize = 6;
     type F = __m256;
 
-    door!(Avx2, "avx2,fma");
+    door!(Avx2, "avx2,fma,f16c");
 
     intrinsics! {
         add(a, b) = _mm256_add_ps(a, b);
@@ -96,6 +100,27 @@ impl Simd for Avx2 {
     unsafe fn load_first(self, from: *const f32, count: usize) -> Self::F {
         // SAFETY: the caller vouches for `count` floats (the others are not touched), `self` for the CPU.
         unsafe { _mm256_maskload_ps(from, self.first(count)) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_bf16(self, from: *const u16) -> Self::F {
+        // SAFETY: the caller vouches for the numbers, `self` for the CPU.
+        unsafe {
+            let bits = _mm256_cvtepu16_epi32(_mm_loadu_si128(from.cast()));
+            _mm256_castsi256_ps(_mm256_slli_epi32::<16>(bits))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn load_f16(self, from: *const u16) -> Self::F {
+        // SAFETY: the caller vouches for the numbers, `self` for the CPU.
+        unsafe { _mm256_cvtph_ps(_mm_loadu_si128(from.cast())) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_i8(self, from: *const i8) -> Self::F {
+        // SAFETY: the caller vouches for the numbers, `self` for the CPU.
+        unsafe { _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(from.cast()))) }
     }
 
     #[inline(always)]
@@ -163,6 +188,27 @@ impl Simd for Avx512 {
     unsafe fn load_first(self, from: *const f32, count: usize) -> Self::F {
         // SAFETY: the caller vouches for `count` floats (the others are not touched), `self` for the CPU.
         unsafe { _mm512_maskz_loadu_ps(first(count), from) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_bf16(self, from: *const u16) -> Self::F {
+        // SAFETY: the caller vouches for the numbers, `self` for the CPU.
+        unsafe {
+            let bits = _mm512_cvtepu16_epi32(_mm256_loadu_si256(from.cast()));
+            _mm512_castsi512_ps(_mm512_slli_epi32::<16>(bits))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn load_f16(self, from: *const u16) -> Self::F {
+        // SAFETY: the caller vouches for the numbers, `self` for the CPU.
+        unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(from.cast())) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_i8(self, from: *const i8) -> Self::F {
+        // SAFETY: the caller vouches for the numbers, `self` for the CPU.
+        unsafe { _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(from.cast()))) }
     }
 
     #[inline(always)]
