@@ -1,7 +1,7 @@
 //! Times every convolution of four networks and adds them up.
 //!
-//!     cargo bench -p lorgnette-bench --bench networks [-- [--threads N] [--level L] [--layer PART_OF_NAME] [--all] [--busy]
-//!         [NETWORK...]]
+//!     cargo bench -p lorgnette-bench --bench networks [-- [--threads N] [--level L] [--precision P] [--weights W]
+//!         [--layer PART_OF_NAME] [--all] [--busy] [NETWORK...]]
 //!
 //! Layers of a network are timed in turns, so that each finds the caches as its predecessor left them. With `--all`, every
 //! kernel that can compute a layer is timed, in turns too, and set against what the choice takes it to cost. With `--busy`, and
@@ -14,19 +14,21 @@ use lorgnette_bench::clock::Clock;
 use lorgnette_bench::layers::{self, Layer};
 use lorgnette_bench::peak;
 use lorgnette_bench::trial::Trial;
-use lorgnette_kernels::{Level, Pool};
+use lorgnette_kernels::{Formats, Level, Pool};
 
 const ROUNDS: usize = 15;
 
 fn main() {
     let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
     let (mut threads, mut level, mut part, mut networks) = (2, Level::best(), String::new(), Vec::new());
-    let (mut all, mut busy) = (false, false);
+    let (mut all, mut busy, mut formats) = (false, false, Formats::default());
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().expect("a value after an option");
         match argument.as_str() {
             "--threads" => threads = value().parse().expect("a number of threads"),
             "--level" => level = value().parse().expect("a level"),
+            "--precision" => formats.precision = value().parse().expect("a precision"),
+            "--weights" => formats.weights = value().parse().expect("a format of weights"),
             "--layer" => part = value(),
             "--all" => all = true,
             "--busy" => busy = true,
@@ -43,16 +45,16 @@ fn main() {
             let layers: Vec<Layer> =
                 layers.filter(|layer| layer.network == network && layer.to_string().contains(&part)).collect();
             if all {
-                compare_kernels(network, &layers, level, (&pool, clock));
+                compare_kernels(network, &layers, (level, formats), (&pool, clock));
             } else {
-                time_layers(network, &layers, level, (&pool, clock));
+                time_layers(network, &layers, (level, formats), (&pool, clock));
             }
         }
     }
 }
 
-fn time_layers(network: &str, layers: &[Layer], level: Level, (pool, clock): (&Pool, Clock)) {
-    let mut trials: Vec<Trial> = layers.iter().map(|layer| Trial::new(layer, level, pool)).collect();
+fn time_layers(network: &str, layers: &[Layer], (level, formats): (Level, Formats), (pool, clock): (&Pool, Clock)) {
+    let mut trials: Vec<Trial> = layers.iter().map(|layer| Trial::new(layer, level, formats, pool)).collect();
     let mut times = vec![Vec::new(); trials.len()];
     let mut peak: f64 = 0.0;
     for _ in 0..ROUNDS {
@@ -86,10 +88,10 @@ fn time_layers(network: &str, layers: &[Layer], level: Level, (pool, clock): (&P
 }
 
 /// Every kernel of every layer that has more than one: its time, and beside the chosen one's the measured and the reckoned.
-fn compare_kernels(network: &str, layers: &[Layer], level: Level, (pool, clock): (&Pool, Clock)) {
+fn compare_kernels(network: &str, layers: &[Layer], (level, formats): (Level, Formats), (pool, clock): (&Pool, Clock)) {
     println!("\n{network:40}{:>24} {:>10} {:>10} {:>10}", "kernel", "min ms", "measured", "reckoned");
     for layer in layers {
-        let mut trials = Trial::all(layer, level, pool);
+        let mut trials = Trial::all(layer, level, formats, pool);
         let mut times = vec![Vec::new(); trials.len()];
         for _ in 0..if trials.len() > 1 { ROUNDS } else { 0 } {
             for ((trial, _), times) in trials.iter_mut().zip(&mut times) {

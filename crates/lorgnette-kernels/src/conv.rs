@@ -168,7 +168,7 @@ pub struct ConvKernel {
 impl ConvKernel {
     /// Whether this CPU can run it.
     pub fn is_available(&self) -> bool {
-        self.level.is_available() && self.formats.precision.is_available()
+        self.level.is_available() && self.formats.precision.is_available(self.level)
     }
 
     /// Reorders all weights, on the calling thread.

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::Level;
+
 /// In which numbers convolutions and fully connected layers may compute, and in which their weights may be kept. The
 /// default is float32 throughout; everything else is less exact and is chosen only when it is asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -54,9 +56,9 @@ impl Precision {
         }
     }
 
-    /// Whether this CPU can compute in it.
-    pub fn is_available(self) -> bool {
-        self != Self::Bf16 || has_bf16()
+    /// Whether this CPU can compute in it with the kernels of a level.
+    pub fn is_available(self, level: Level) -> bool {
+        self != Self::Bf16 || (level == Level::Avx512 && has_bf16())
     }
 }
 
@@ -79,7 +81,7 @@ impl WeightFormat {
 /// on).
 pub fn has_bf16() -> bool {
     #[cfg(target_arch = "x86_64")]
-    return crate::Level::Avx512.is_available() && is_x86_feature_detected!("avx512bf16");
+    return Level::Avx512.is_available() && is_x86_feature_detected!("avx512bf16");
     #[cfg(not(target_arch = "x86_64"))]
     false
 }
