@@ -6,7 +6,7 @@ use divan::Bencher;
 use divan::counter::ItemsCount;
 use lorgnette_bench::layers::{self, Layer};
 use lorgnette_bench::trial::Trial;
-use lorgnette_kernels::{Level, Pool};
+use lorgnette_kernels::{Formats, Level, Pool};
 
 fn main() {
     divan::main();
@@ -48,6 +48,6 @@ fn settings() -> impl Iterator<Item = Setting> {
 #[divan::bench(args = settings(), consts = [1, 2])]
 fn layer<const THREADS: usize>(bencher: Bencher<'_, '_>, Setting(layer, level): &Setting) {
     let pool = Pool::new(THREADS);
-    let mut trial = Trial::new(layer, *level, &pool);
+    let mut trial = Trial::new(layer, *level, Formats::default(), &pool);
     bencher.counter(ItemsCount::new(layer.flops())).bench_local(|| trial.run(&pool));
 }

@@ -1,7 +1,7 @@
 //! Times every convolution of networks and adds them up.
 //!
-//!     cargo bench -p lorgnette-bench --bench networks [-- [--threads N] [--level L] [--layer PART_OF_NAME] [--all] [--busy]
-//!         [--rounds N] [NETWORK... | --zoo]]
+//!     cargo bench -p lorgnette-bench --bench networks [-- [--threads N] [--level L] [--precision P] [--weights W]
+//!         [--layer PART_OF_NAME] [--all] [--busy] [--rounds N] [NETWORK... | --zoo]]
 //!
 //! Networks are those of the zoo, by TF-Slim's names; four if none is named, all 38 with `--zoo`. Their layers are taken from the plans
 //! that the program itself would run, so no shape can be forgotten. A kernel is timed only after its answer was compared with its twin's on
@@ -18,7 +18,7 @@ use lorgnette_bench::clock::Clock;
 use lorgnette_bench::layers::{self, Layer};
 use lorgnette_bench::peak;
 use lorgnette_bench::trial::Trial;
-use lorgnette_kernels::{Level, Pool};
+use lorgnette_kernels::{Formats, Level, Pool};
 
 const ROUNDS: usize = 15;
 const USUAL: [&str; 4] = ["vgg_16", "resnet_v1_50", "inception_v3", "mobilenet_v1"];
@@ -27,11 +27,14 @@ fn main() {
     let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
     let (mut threads, mut level, mut part, mut networks) = (2, Level::best(), String::new(), Vec::new());
     let (mut all, mut busy, mut rounds) = (false, false, ROUNDS);
+    let mut formats = Formats::default();
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().expect("a value after an option");
         match argument.as_str() {
             "--threads" => threads = value().parse().expect("a number of threads"),
             "--level" => level = value().parse().expect("a level"),
+            "--precision" => formats.precision = value().parse().expect("a precision"),
+            "--weights" => formats.weights = value().parse().expect("a format of weights"),
             "--layer" => part = value(),
             "--all" => all = true,
             "--busy" => busy = true,
@@ -47,7 +50,7 @@ fn main() {
     if networks.is_empty() {
         networks.extend(USUAL.map(str::to_owned));
     }
-    let bench = Bench { level, pool, clock, rounds };
+    let bench = Bench { level, formats, pool, clock, rounds };
     for network in &networks {
         let layers = layers::of(network, level).unwrap_or_else(|error| panic!("{error}"));
         let layers: Vec<Layer> = layers.into_iter().filter(|layer| layer.to_string().contains(&part)).collect();
@@ -62,6 +65,7 @@ fn main() {
 /// How layers are timed.
 struct Bench {
     level: Level,
+    formats: Formats,
     pool: Pool,
     clock: Clock,
     rounds: usize,
@@ -69,8 +73,8 @@ struct Bench {
 
 impl Bench {
     fn time_layers(&self, network: &str, layers: &[Layer]) {
-        let Self { level, pool, clock, rounds } = self;
-        let mut trials: Vec<Trial> = layers.iter().map(|layer| Trial::new(layer, *level, pool)).collect();
+        let Self { level, formats, pool, clock, rounds } = self;
+        let mut trials: Vec<Trial> = layers.iter().map(|layer| Trial::new(layer, *level, *formats, pool)).collect();
         let mut times = vec![Vec::new(); trials.len()];
         let mut peak: f64 = 0.0;
         for _ in 0..*rounds {
@@ -93,7 +97,7 @@ impl Bench {
     fn compare_kernels(&self, network: &str, layers: &[Layer]) {
         println!("\n{network:48}{:>20} {:>10} {:>10} {:>10}", "kernel", "min ms", "measured", "reckoned");
         for layer in layers {
-            let mut trials = Trial::all(layer, self.level, &self.pool);
+            let mut trials = Trial::all(layer, self.level, self.formats, &self.pool);
             let mut times = vec![Vec::new(); trials.len()];
             for _ in 0..if trials.len() > 1 { self.rounds } else { 0 } {
                 for ((trial, _), times) in trials.iter_mut().zip(&mut times) {
@@ -110,7 +114,8 @@ impl Bench {
 
     /// Every kernel that can compute a layer against its twin, and nothing timed.
     fn check_layers(&self, network: &str, layers: &[Layer]) {
-        let kernels: usize = layers.iter().map(|layer| Trial::all(layer, self.level, &self.pool).len()).sum();
+        let kernels: usize =
+            layers.iter().map(|layer| Trial::all(layer, self.level, self.formats, &self.pool).len()).sum();
         println!("{network:32} {:>4} layers, {kernels:>4} kernels of them agree with their twins", layers.len());
     }
 }

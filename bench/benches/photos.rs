@@ -17,7 +17,7 @@ fn main() {
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--seconds" => {
-                seconds = arguments.next().and_then(|value| value.parse().ok()).expect("a number of seconds")
+                seconds = arguments.next().and_then(|value| value.parse().ok()).expect("a number of seconds");
             }
             _ => folders.push(PathBuf::from(argument)),
         }

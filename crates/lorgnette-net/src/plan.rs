@@ -24,7 +24,7 @@ pub use run::Activations;
 
 use std::ops::Range;
 
-use lorgnette_kernels::{Buffer, Level, Pool};
+use lorgnette_kernels::{Buffer, Formats, Level, Pool};
 
 use crate::error::{Error, Result};
 use crate::graph::Op;
@@ -37,14 +37,16 @@ use kernel::Kernel;
 pub struct PlanOptions {
     /// The CPU level whose kernels are used.
     pub level: Level,
+    /// The numbers it may compute with, and keep weights as.
+    pub formats: Formats,
     /// Bytes that the activations may take.
     pub memory_limit: u64,
 }
 
 impl Default for PlanOptions {
-    /// The best level of this CPU, and 8 GiB of activations.
+    /// The best level of this CPU, float32, and 8 GiB of activations.
     fn default() -> Self {
-        Self { level: Level::best(), memory_limit: 8 << 30 }
+        Self { level: Level::best(), formats: Formats::default(), memory_limit: 8 << 30 }
     }
 }
 
@@ -59,6 +61,7 @@ pub struct Plan {
     inputs: Vec<Port>,
     outputs: Vec<Port>,
     level: Level,
+    formats: Formats,
 }
 
 /// One kernel's run.
@@ -94,8 +97,10 @@ impl Plan {
     /// Plans an optimised graph. Weights that `packing` holds already are not packed again; `pool` packs the others.
     ///
     /// # Errors
-    /// [`Error::Memory`] if the activations exceed the limit; [`Error::Unsupported`] with all nodes that cannot run.
+    /// [`Error::Memory`] if the activations exceed the limit; [`Error::Unsupported`] with all nodes that cannot run;
+    /// [`Error::Input`] for numbers that this CPU cannot compute with.
     pub fn new(shaped: &Shaped, packing: &Packing, options: &PlanOptions, pool: &Pool) -> Result<Self> {
+        check_formats(options)?;
         let layout = layout::lay_out(shaped, options.memory_limit)?;
         let lowered = lower::lower(shaped, &layout, packing, options, pool)?;
         let port = |id: crate::graph::NodeId| Port {
@@ -112,6 +117,7 @@ impl Plan {
             arena_len: layout.arena_len,
             constants: lowered.constants,
             level: options.level,
+            formats: options.formats,
         })
     }
 
@@ -141,6 +147,11 @@ impl Plan {
         self.level
     }
 
+    /// The numbers it may compute with, and keep weights as.
+    pub fn formats(&self) -> Formats {
+        self.formats
+    }
+
     /// Memory for one run at a time, on up to `threads` threads. Untouched pages cost nothing.
     ///
     /// # Errors
@@ -154,4 +165,18 @@ impl Plan {
         let (arena, scratch) = (buffer(self.arena_len)?, buffer(self.scratch_len(threads))?);
         Ok(Activations { arena, scratch, threads, by_photo: by_photo.unwrap_or_default() })
     }
+}
+
+fn check_formats(options: &PlanOptions) -> Result<()> {
+    let (level, precision) = (options.level, options.formats.precision);
+    if precision.is_available(level) {
+        return Ok(());
+    }
+    let why = if lorgnette_kernels::formats::has_bf16() {
+        format!("it needs the CPU level avx512, and {level} is asked for")
+    } else {
+        "this CPU has no AVX-512 BF16".to_owned()
+    };
+    let instead = "take precision auto, which is bf16 where that is faster, or float32";
+    Err(Error::Input(format!("precision {precision}: {why}: {instead}")))
 }
