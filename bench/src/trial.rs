@@ -215,3 +215,31 @@ fn random() -> impl FnMut() -> f32 {
         (state >> 40) as f32 / (1 << 23) as f32 - 1.0
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layer() -> Layer {
+        let map = |channels| Map::dense(1, 9, 9, channels);
+        let padding = Padding { top: 1, bottom: 1, left: 1, right: 1 };
+        let window = Window { kernel: [3, 3], padding, ..Window::POINT };
+        let shape = ConvShape { input: map(20), output: map(40), window };
+        Layer { work: Convolution::Full(shape), count: 1 }
+    }
+
+    #[test]
+    fn every_kernel_of_every_level_agrees_with_its_twin() {
+        for level in Level::available() {
+            assert!(!Trial::all(&layer(), level, Formats::default(), &Pool::new(2)).is_empty());
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "is wrong on conv 3x3/1 9x9x20->40")]
+    fn a_wrong_answer_is_not_timed() {
+        let mut trial = Trial::new(&layer(), Level::best(), Formats::default(), &Pool::new(1));
+        trial.output[0] += 0.01;
+        trial.check(&layer());
+    }
+}

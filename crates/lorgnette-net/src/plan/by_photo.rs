@@ -54,6 +54,7 @@ impl Plan {
             inputs,
             outputs,
             level: one.level,
+            formats: one.formats,
         })
     }
 }
