@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use lorgnette_kernels::{Level, Pool};
+use lorgnette_kernels::{Formats, Level, Pool};
 use lorgnette_net::head::Head;
 use lorgnette_net::import::Ports;
 use lorgnette_net::zoo::{MadeUp, Net, ZooOptions};
@@ -30,6 +31,8 @@ pub struct ModelOptions {
     pub threads: Option<usize>,
     /// The CPU level whose kernels are used; the best there is if not given.
     pub level: Option<Level>,
+    /// The numbers it may compute with, and keep weights as: float32, unless something less exact is asked for.
+    pub formats: Formats,
     /// Rows and columns of the input.
     pub size: Option<[usize; 2]>,
     /// How a photo becomes the input.
@@ -64,6 +67,7 @@ impl Default for ModelOptions {
         Self {
             threads: None,
             level: None,
+            formats: Formats::default(),
             size: None,
             preprocess: None,
             mean: None,
@@ -321,6 +325,17 @@ impl Model {
         fetches: &[&str],
         read: impl FnOnce(&[(&[usize], &[f32])]) -> T,
     ) -> Result<T> {
+        self.show_timed(picture, fetches, read).map(|(answer, _)| answer)
+    }
+
+    /// The same, and how long it took to make the network's input of the picture.
+    pub(crate) fn show_timed<T>(
+        &self,
+        picture: &Picture,
+        fetches: &[&str],
+        read: impl FnOnce(&[(&[usize], &[f32])]) -> T,
+    ) -> Result<(T, Duration)> {
+        let mut preprocessing = Duration::ZERO;
         let input = self.about.ports.input.name.as_str();
         let shape = self.input_shape(picture);
         let plan = self.network.plan(&[(input, &shape)], fetches)?;
@@ -333,14 +348,16 @@ impl Model {
             );
         }
         let write = |activations: &mut lorgnette_net::plan::Activations| {
+            let started = Instant::now();
             self.about.preprocess_into(picture, activations.input(port));
+            preprocessing = started.elapsed();
         };
         let answer = self.network.run_plan(&plan, write, |activations| {
             let ports = plan.outputs().iter();
             let values: Vec<_> = ports.map(|p| (p.fact.shape.as_slice(), activations.output(&plan, p))).collect();
             read(&values)
         })?;
-        Ok(answer)
+        Ok((answer, preprocessing))
     }
 
     /// The error for a network that does not give one score for each class.
@@ -381,6 +398,7 @@ fn network_options(options: &ModelOptions) -> Options {
     let defaults = Options { memory_limit: options.memory_limit, ..Options::with_threads(options.threads) };
     Options {
         level: options.level.unwrap_or(defaults.level),
+        formats: options.formats,
         input: options.input.clone(),
         output: options.output.clone(),
         net: options.net.clone(),

@@ -18,11 +18,13 @@ pub(super) const fn kernel<S: Simd>() -> ConvKernel {
     ConvKernel {
         name: "strip",
         level: S::LEVEL,
+        formats: super::FLOAT32,
         arithmetic: super::DEFINITION,
         layout: "panels",
         fits: |shape| shape.taps() > 1 && shape.input.channels <= MOST_CHANNELS,
         cost: super::cost_of_definition::<S>,
         packed_len: pack::packed_len::<S>,
+        survey_rows: None,
         pack_rows: pack::pack_rows::<S>,
         scratch_len: |shape, threads| threads * patches_len::<S>(shape),
         run: run::<S>,
@@ -56,7 +58,7 @@ fn run<S: Simd>(conv: Conv<'_>, pool: &Pool) {
             S::dispatch(Gather { shape, input, pixels: pixels.clone(), patches });
             let rows = Patches { depth: shape.depth(), patches };
             for panel in 0..job.panels::<S>() {
-                job.tile::<S>(&rows, pixels.start, pixels.len(), panel, 0);
+                job.tile::<S, f32>(&rows, pixels.start, pixels.len(), panel, 0);
             }
         }
     });

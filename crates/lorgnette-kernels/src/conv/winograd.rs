@@ -39,11 +39,13 @@ pub(super) const fn kernel<S: Simd, V: Form, H: Form>(name: &'static str) -> Con
     ConvKernel {
         name,
         level: S::LEVEL,
+        formats: super::FLOAT32,
         arithmetic: name,
         layout: name,
         fits: fits::<V, H>,
         cost: cost::<S, V, H>,
         packed_len: weights::packed_len::<S, V, H>,
+        survey_rows: None,
         pack_rows: weights::pack_rows::<S, V, H>,
         scratch_len: |shape, threads| Schedule::new::<S, V, H>(shape, threads).scratch_len(threads),
         run: run::<S, V, H>,
