@@ -122,6 +122,7 @@ class Check:
 
     def __init__(self, work, lorgnette):
         self.work, self.lorgnette, self.passed, self.failed = work, lorgnette, 0, 0
+        work.mkdir(parents=True, exist_ok=True)
 
     def note(self, what, error, allowed):
         good = not isinstance(error, str) and error <= allowed

@@ -23,6 +23,9 @@ pub(crate) const FIGURES: Endings = Endings(&["png", "jpg", "jpeg", "jpe", "svg"
 /// NumPy's arrays.
 pub(crate) const ARRAYS: Endings = Endings(&["npy"]);
 
+/// One file for all photos.
+pub(crate) const JSON: Endings = Endings(&["json"]);
+
 /// What a picture of the photo from standard input is called.
 const STANDARD_INPUT_STEM: &str = "stdin";
 
@@ -122,6 +125,22 @@ pub(crate) fn check(out: Option<&Path>, option: &str, endings: Endings) -> Resul
     if !endings.has(out) {
         bail!("{option} {}: end the name in {endings}, or name a folder", out.display());
     }
+    check_folder(out, option)
+}
+
+/// The same for what is one file, whatever the number of photos.
+///
+/// # Errors
+/// As [`check`]; a folder is refused too.
+pub(crate) fn check_file(out: Option<&Path>, option: &str, endings: Endings) -> Result<()> {
+    let Some(out) = out else { return Ok(()) };
+    if out.is_dir() || !endings.has(out) {
+        bail!("{option} {}: end the name in {endings}", out.display());
+    }
+    check_folder(out, option)
+}
+
+fn check_folder(out: &Path, option: &str) -> Result<()> {
     match out.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
         Some(folder) => bail!("{option} {}: there is no folder {}", out.display(), folder.display()),
         None => Ok(()),

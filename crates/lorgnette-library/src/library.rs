@@ -39,6 +39,14 @@ impl Library {
     /// If the file is no library, or cannot be written.
     pub fn create(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
+        if path.is_dir() {
+            return Err(a_folder(path));
+        }
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+            let what = format!("there is no folder {}: make it first", name(folder));
+            return Err(Error::Unusable { name: name(path), what });
+        }
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         Self::writable(path, flags).map_err(|error| error.of_library(&name(path)))
     }
@@ -171,10 +179,15 @@ pub(crate) fn name(path: &Path) -> String {
 
 fn require(path: &Path) -> Result<()> {
     match path.try_exists() {
+        Ok(true) if path.is_dir() => Err(a_folder(path)),
         Ok(true) => Ok(()),
         Ok(false) => Err(Error::Missing { name: name(path) }),
         Err(source) => Err(Error::File { name: name(path), source }),
     }
+}
+
+fn a_folder(path: &Path) -> Error {
+    Error::not_a_library(&name(path), "it is a folder: name a file")
 }
 
 /// A connection that trusts nothing in the file: no code from its schema runs, no value or query grows without bound,

@@ -161,7 +161,7 @@ fn photo_of(number: usize) -> Imported {
         findings: Findings {
             classes: vec![Whole { class: CLASSES[number % 5], probability: 0.7 }],
             regions: (0..3).map(region).collect(),
-            features: (0..FEATURES).map(|at| share(at)).collect(),
+            features: (0..FEATURES).map(share).collect(),
         },
     }
 }

@@ -68,7 +68,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "OUT")]
     npy: Option<PathBuf>,
 
-    /// Write the regions of all photos as COCO annotations
+    /// Write the regions of all photos as COCO annotations (.json)
     #[arg(long, value_name = "FILE")]
     coco: Option<PathBuf>,
 

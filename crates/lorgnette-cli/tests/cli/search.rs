@@ -73,7 +73,7 @@ fn tables_and_pages_are_written() {
     let folder = indexed();
     let table = on(&folder, &["search", "cat OR espresso OR crane", "--format", "csv", "--limit", "2"]).well();
     let lines: Vec<&str> = table.out.lines().collect();
-    assert!(lines[0].starts_with("photo,rank,score,asked,name,synset,x0,") && lines.len() > 2, "{}", table.out);
+    assert!(lines[0].starts_with("photo,rank,score,asked,name,synset,left,") && lines.len() > 2, "{}", table.out);
     assert!(table.err.contains("the best 2 of 3 photos"), "{}", table.err);
     let page = folder.text("found.html");
     on(&folder, &["search", "rocket OR missile OR crane", "--html", &page]).well();

@@ -25,3 +25,15 @@ fn other_files_are_refused_and_left_alone() {
     }
     assert!(fs::read_to_string(&path).unwrap().starts_with("Dear"));
 }
+
+#[test]
+fn folders_are_told_from_files_and_missing_ones_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path();
+    for error in [Library::create(path), Library::open(path), Library::open_read_only(path)] {
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("it is a folder"), "{error}");
+    }
+    let error = Library::create(folder.path().join("none/photos.lgn")).unwrap_err().to_string();
+    assert!(error.contains("there is no folder"), "{error}");
+}

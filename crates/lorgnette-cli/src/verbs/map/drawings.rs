@@ -11,7 +11,7 @@ use lorgnette::net::{MapPadding, Tensor};
 use lorgnette::{Figure, LabelMap, Mapper, Model, Picture};
 
 use super::Arguments;
-use crate::gallery::{self, ARRAYS, FIGURES, Gallery};
+use crate::gallery::{self, ARRAYS, FIGURES, Gallery, JSON};
 use crate::photos::Photo;
 
 /// Where they go, if any are wanted.
@@ -35,6 +35,7 @@ pub(super) fn check(arguments: &Arguments) -> Result<()> {
     gallery::check(arguments.picture.as_deref(), "--picture", FIGURES)?;
     gallery::check(arguments.overlay.as_deref(), "--overlay", FIGURES)?;
     gallery::check(arguments.npy.as_deref(), "--npy", ARRAYS)?;
+    gallery::check_file(arguments.coco.as_deref(), "--coco", JSON)?;
     heats(arguments).try_for_each(|(_, out)| gallery::check(Some(out), "--heat", FIGURES))
 }
 

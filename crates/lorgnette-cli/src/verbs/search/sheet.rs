@@ -45,10 +45,10 @@ struct Line<'a> {
     asked: Option<&'a str>,
     name: Option<&'a str>,
     synset: Option<&'a str>,
-    x0: Option<u32>,
-    y0: Option<u32>,
-    x1: Option<u32>,
-    y1: Option<u32>,
+    left: Option<u32>,
+    top: Option<u32>,
+    right: Option<u32>,
+    bottom: Option<u32>,
     probability: Option<f64>,
     share: Option<f64>,
 }
@@ -122,7 +122,7 @@ pub(super) fn write_csv(out: &mut dyn Write, found: &Found) -> io::Result<()> {
 }
 
 const HEADER: [&str; 12] =
-    ["photo", "rank", "score", "asked", "name", "synset", "x0", "y0", "x1", "y1", "probability", "share"];
+    ["photo", "rank", "score", "asked", "name", "synset", "left", "top", "right", "bottom", "probability", "share"];
 
 impl<'a> Line<'a> {
     fn new(photo: &'a str, rank: usize, hit: &Hit, thing: Option<&'a Match>) -> Self {
@@ -135,10 +135,10 @@ impl<'a> Line<'a> {
             asked: thing.map(|thing| thing.asked.as_str()),
             name: thing.map(|thing| thing.name.as_str()),
             synset: thing.and_then(|thing| thing.synset.as_deref()),
-            x0: side(0),
-            y0: side(1),
-            x1: side(2),
-            y1: side(3),
+            left: side(0),
+            top: side(1),
+            right: side(2),
+            bottom: side(3),
             probability: thing.map(|thing| thing.probability),
             share: thing.map(|thing| thing.share),
         }
