@@ -75,6 +75,12 @@ impl<'a> Shared<'a> {
         Self { start: slice.as_mut_ptr(), len: slice.len(), owner: PhantomData }
     }
 
+    /// Where the slice begins, for hints.
+    #[inline(always)]
+    pub(crate) fn start(&self) -> *const f32 {
+        self.start
+    }
+
     /// A part of the slice.
     ///
     /// # Safety

@@ -109,10 +109,23 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     fn mul(self, a: Self::F, b: Self::F) -> Self::F;
     /// `a · b + c`, with one rounding where the level can.
     fn mul_add(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F;
-    /// `a · b + c`, the product being that of pairs where lanes hold pairs of smaller numbers.
+    /// Adds the products of one value and some vectors: `sums[v] += *from · weights[v]`, a step of a tile's loop. Where
+    /// values are pairs of smaller numbers, a product is the sum of theirs.
+    ///
+    /// # Safety
+    /// A float can be read at `from`.
     #[inline(always)]
-    fn add_product(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F {
-        self.mul_add(a, b, c)
+    unsafe fn mul_add_spread<const VECS: usize>(
+        self,
+        from: *const f32,
+        weights: &[Self::F; VECS],
+        sums: &mut [Self::F; VECS],
+    ) {
+        // SAFETY: the caller vouches for it.
+        let x = self.splat(unsafe { *from });
+        for v in 0..VECS {
+            sums[v] = self.mul_add(x, weights[v], sums[v]);
+        }
     }
     /// The larger one; `b` if either is a NaN.
     fn max(self, a: Self::F, b: Self::F) -> Self::F;
@@ -124,6 +137,8 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     fn has_nan(self, a: Self::F) -> bool;
     /// Asks for the cache line of an address, which need not be valid, to be brought into L2.
     fn prefetch(self, address: *const f32);
+    /// Asks for the cache line of an address, which need not be valid, to be brought into L1 as this core's own.
+    fn prefetch_to_write(self, address: *const f32);
 
     /// The vector at the start of a slice, zeros beyond its end.
     #[inline(always)]

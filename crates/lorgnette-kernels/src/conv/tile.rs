@@ -96,6 +96,21 @@ impl<'a> Job<'a> {
         choose!(1 2 3 4 5 6 7 8 9 10 11 12 13 14);
     }
 
+    /// Asks for the cache lines that a tile's results go to, and for those of its residual.
+    #[inline(always)]
+    fn ask_for_output<S: Simd, const ROWS: usize, const VECS: usize>(&self, simd: S, place: Place) {
+        let channel = place.panel * panel_width::<S>();
+        for r in 0..ROWS {
+            for line in 0..(VECS * S::LANES).div_ceil(LINE) {
+                let (pixel, channel) = (place.pixel + r, channel + line * LINE);
+                simd.prefetch_to_write(self.output.start().wrapping_add(pixel * self.stride + channel));
+                if let Some(residual) = self.residual {
+                    simd.prefetch(residual.values.as_ptr().wrapping_add(pixel * residual.stride + channel));
+                }
+            }
+        }
+    }
+
     /// Computes `ROWS` pixels of `VECS / 2` panels, reading weights at memory speed.
     pub(super) fn wide<S: Simd, W: Weight, const ROWS: usize, const VECS: usize>(&self, rows: &dyn Rows, panel: usize) {
         let place = Place { pixel: 0, panel, ahead: std::ptr::null() };
@@ -147,6 +162,8 @@ impl<W: Weight, const ROWS: usize, const VECS: usize> Kernel for Tile<'_, W, ROW
         let mut inputs = [[std::ptr::null(); ROWS]; TAPS];
         let mut sums = [[simd.splat(0.0); VECS]; ROWS];
         let mut walk = Walk::<W, VECS>::new(job, place);
+        // Stores to lines that are elsewhere are made one after the other; asked for now, they are here at the end.
+        job.ask_for_output::<S, ROWS, VECS>(simd, place);
         let taps = job.taps[0] * job.taps[1];
         for first in (0..taps).step_by(TAPS) {
             let inputs = &mut inputs[..TAPS.min(taps - first)];
@@ -247,10 +264,7 @@ impl<W: Weight, const VECS: usize> Walk<W, VECS> {
         }
         for r in 0..ROWS {
             // SAFETY: the caller vouches for the input.
-            let x = simd.splat(unsafe { *inputs[r].add(k) });
-            for v in 0..VECS {
-                sums[r][v] = simd.add_product(x, weights[v], sums[r][v]);
-            }
+            unsafe { simd.mul_add_spread(inputs[r].wrapping_add(k), &weights, &mut sums[r]) };
         }
     }
 }

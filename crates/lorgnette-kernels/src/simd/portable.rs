@@ -132,4 +132,7 @@ impl Simd for Portable {
 
     #[inline(always)]
     fn prefetch(self, _address: *const f32) {}
+
+    #[inline(always)]
+    fn prefetch_to_write(self, _address: *const f32) {}
 }

@@ -2,6 +2,7 @@
 //!
 //! Reshapes are other names of the same block. The parts of a concatenation along the channels are written straight
 //! into it where their only reader is the concatenation. An activation that nothing else reads is changed in place.
+//! Pixels whose distance would crowd the cache are laid a little further apart.
 
 use std::ops::Range;
 
@@ -38,6 +39,12 @@ impl Lie {
         self.start..self.start + self.len
     }
 }
+
+/// Floats from pixel to pixel, a multiple of which crowds L1: half of what its sets take one line of each (64 sets of 64
+/// bytes on every x86-64 CPU with AVX2 up to now).
+const CROWDING: usize = 512;
+/// Floats of a cache line.
+const LINE: usize = 16;
 
 /// A node's share of a block before the blocks have places.
 #[derive(Clone, Copy, Debug)]
@@ -77,6 +84,8 @@ struct Sharing<'a> {
     blocks: Vec<Storage>,
     /// The last step that reads each node.
     last_read: Vec<usize>,
+    /// Nodes some reader of which takes pixels that touch.
+    wanted_dense: Vec<bool>,
 }
 
 impl<'a> Sharing<'a> {
@@ -89,10 +98,12 @@ impl<'a> Sharing<'a> {
             shares: vec![None; count],
             blocks: Vec::new(),
             last_read: (0..count).collect(),
+            wanted_dense: vec![false; count],
         };
         for (id, node) in shaped.graph.iter() {
             for input in &node.inputs {
                 sharing.last_read[input.index()] = id.index();
+                sharing.wanted_dense[input.index()] |= !reads_pixels_apart(&node.op, shaped.fact(id).shape.len());
             }
         }
         for output in shaped.graph.outputs() {
@@ -111,8 +122,10 @@ impl<'a> Sharing<'a> {
         let share = match self.shares[id.index()] {
             Some(share) => share,
             None => {
-                self.blocks.push(Storage { len: fact.len(), first: id.index(), last: self.last_read[id.index()] });
-                Share { block: self.blocks.len() - 1, offset: 0, stride: fact.channels() }
+                let stride = self.stride(id, node);
+                let len = fact.len() / fact.channels().max(1) * stride;
+                self.blocks.push(Storage { len, first: id.index(), last: self.last_read[id.index()] });
+                Share { block: self.blocks.len() - 1, offset: 0, stride }
             }
         };
         self.shares[id.index()] = Some(share);
@@ -124,11 +137,22 @@ impl<'a> Sharing<'a> {
         match &node.op {
             op if is_another_name(op) => self.hand_on(node.inputs[0], share, true),
             Op::Concat => self.hand_to_parts(id, node, share),
-            op if changes_in_place(op, fact.shape.len()) && share.stride == fact.channels() => {
+            op if changes_in_place(op, fact.shape.len()) && share.stride == self.stride(id, node) => {
                 self.hand_on_in_place(id, node, share);
             }
             _ => {}
         }
+    }
+
+    /// Floats from pixel to pixel of a value that has a block of its own.
+    ///
+    /// A tile of a convolution reads the same channels of many pixels in turn. Where pixels are a multiple of
+    /// [`CROWDING`] apart, those lie in one or two sets of L1 and push each other out.
+    fn stride(&self, id: NodeId, node: &Node) -> usize {
+        let (fact, dense) = (self.shaped.fact(id), self.fetched[id.index()] || self.wanted_dense[id.index()]);
+        let crowded = fact.shape.len() == 4 && fact.channels() % CROWDING == 0 && fact.len() > fact.channels();
+        let apart = crowded && !dense && writes_pixels_apart(&node.op);
+        fact.channels() + if apart { LINE } else { 0 }
     }
 
     /// Lets `input` lie in the reader's share, if it has no share yet.
@@ -155,8 +179,11 @@ impl<'a> Sharing<'a> {
     fn hand_on_in_place(&mut self, id: NodeId, node: &Node, share: Share) {
         let input = node.inputs[0];
         let same = self.shaped.fact(input).shape == self.shaped.fact(id).shape;
-        let given = matches!(self.shaped.graph.node(input).op, Op::Input { .. });
-        if same && !given && !self.fetched[input.index()] && !is_another_name(&self.shaped.graph.node(input).op) {
+        let node = self.shaped.graph.node(input);
+        let given = matches!(node.op, Op::Input { .. });
+        let fits = share.stride == self.stride(input, node);
+        if same && fits && !given && !self.fetched[input.index()] && !is_another_name(&self.shaped.graph.node(input).op)
+        {
             self.hand_on(input, share, false);
         }
     }
@@ -185,6 +212,16 @@ fn writes_pixels_apart(op: &Op) -> bool {
         op,
         Op::Conv2d(_) | Op::DepthwiseConv2d(_) | Op::Pool(_) | Op::Affine(_) | Op::Clamp(_) | Op::Unary(_) | Op::Concat
     )
+}
+
+/// Whether the operation's kernel can read inputs that have room between pixels.
+fn reads_pixels_apart(op: &Op, rank: usize) -> bool {
+    match op {
+        Op::Binary(..) => rank <= 4,
+        Op::Conv2d(_) | Op::DepthwiseConv2d(_) | Op::Pool(_) | Op::Affine(_) | Op::Clamp(_) | Op::Unary(_) => true,
+        Op::Lrn(_) | Op::Resize(_) | Op::Concat => true,
+        _ => false,
+    }
 }
 
 /// Where each part of a concatenation begins within a pixel, if it joins channels.

@@ -75,6 +75,13 @@ impl<const ROWS: usize, const VECS: usize> Kernel for Rows<ROWS, VECS> {
         let mut ahead = self.ahead;
         // An address for each row: steps from one base would be reckoned anew, and the values kept on the stack meanwhile.
         let rows: [_; ROWS] = std::array::from_fn(|r| a.wrapping_add(r * a_step));
+        let place = |r: usize, v: usize| c.wrapping_add(r * panel_width::<S>() + v * S::LANES);
+        // Asked for now, the lines to write to are here at the end.
+        for r in 0..ROWS {
+            for v in 0..VECS {
+                simd.prefetch_to_write(place(r, v));
+            }
+        }
         let mut sums = [[simd.splat(0.0); VECS]; ROWS];
         let (whole, mut k) = (depth / UNROLL * UNROLL, 0);
         while k < whole {
@@ -98,7 +105,7 @@ impl<const ROWS: usize, const VECS: usize> Kernel for Rows<ROWS, VECS> {
         for (r, sums) in sums.iter().enumerate() {
             for (v, sum) in sums.iter().enumerate() {
                 // SAFETY: `c` has room for a panel's width in each row.
-                unsafe { simd.store(c.wrapping_add(r * panel_width::<S>() + v * S::LANES), *sum) };
+                unsafe { simd.store(place(r, v), *sum) };
             }
         }
     }
@@ -124,9 +131,6 @@ unsafe fn step<S: Simd, const ROWS: usize, const VECS: usize>(
     }
     for r in 0..ROWS {
         // SAFETY: the caller vouches for it.
-        let x = simd.splat(unsafe { *rows[r].wrapping_add(k) });
-        for v in 0..VECS {
-            sums[r][v] = simd.mul_add(x, weights[v], sums[r][v]);
-        }
+        unsafe { simd.mul_add_spread(rows[r].wrapping_add(k), &weights, &mut sums[r]) };
     }
 }
