@@ -59,7 +59,7 @@ def main():
         shutil.rmtree(arguments.work, ignore_errors=True)
         os.makedirs(arguments.work)
         theirs = pipeline.run(photos)
-        command = [arguments.lorgnette, "train", arguments.photos, "--out", f"{arguments.work}/model", "--cache", f"{arguments.work}/cache", "--verbose"]
+        command = [arguments.lorgnette, "train", arguments.photos, "--out", f"{arguments.work}/model", "--cache", f"{arguments.work}/cache", "--verbose", "--time"]
         started = time.time()
         done = subprocess.run(command, check=True, capture_output=True, text=True)
         ours = time.time() - started
@@ -67,6 +67,10 @@ def main():
         seconds = float(features.split(": ")[1].split(" s,")[0])
         ratios.append((theirs / seconds, theirs / ours))
         print(f"turn {turn + 1}: TensorFlow {len(photos) / theirs:.1f} photos/s ({theirs:.2f} s); Lorgnette {len(photos) / seconds:.1f} photos/s ({seconds:.2f} s), whole training {ours:.2f} s")
+    # The stages of the last turn; those within the features as if all threads did them at once.
+    lines = done.stderr.splitlines()
+    head = next(i for i, line in enumerate(lines) if line.startswith("stage"))
+    print("\n".join(lines[head:-1]))
     features, whole = (statistics.median(column) for column in zip(*ratios))
     print(f"median of the ratios: features {features:.2f} times as fast; a whole training in {1 / whole:.2f} of the time of TensorFlow's features")
 

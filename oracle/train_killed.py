@@ -1,6 +1,6 @@
 """A training that is killed again and again must end in the same model, bit for bit.
 
-    python3 train_killed.py WORK --lorgnette PATH --photos FOLDER [--kills 50] [--seed 0]
+    python3 train_killed.py WORK --lorgnette PATH --photos FOLDER [--kills 50] [--per-class N] [--seed 0]
 
 Kills come at random moments, without a warning (SIGKILL): while photos are read, while features are computed and written,
 while the layer is trained, while the model is written. Each time `--resume` goes on. No Python packages are needed.
@@ -21,6 +21,17 @@ FILES = ["model.json", "weights.npy", "biases.npy", "labels.txt", "split.csv", "
 
 def digests(folder):
     return {name: hashlib.sha256(open(os.path.join(folder, name), "rb").read()).hexdigest() for name in FILES}
+
+
+def few(arguments):
+    """A folder of so many photos of each class."""
+    folder = os.path.join(arguments.work, "photos")
+    shutil.rmtree(folder, ignore_errors=True)
+    for name in sorted(os.listdir(arguments.photos)):
+        os.makedirs(os.path.join(folder, name))
+        for photo in sorted(os.listdir(os.path.join(arguments.photos, name)))[:arguments.per_class]:
+            shutil.copy(os.path.join(arguments.photos, name, photo), os.path.join(folder, name))
+    return folder
 
 
 def command(arguments, out, cache, recipe):
@@ -82,8 +93,11 @@ def main():
     parser.add_argument("--lorgnette", required=True)
     parser.add_argument("--photos", required=True)
     parser.add_argument("--kills", type=int, default=50)
+    parser.add_argument("--per-class", type=int, help="take only so many photos of each class")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
+    if arguments.per_class:
+        arguments.photos = few(arguments)
     half = arguments.kills // 2
     long = ["--recipe", "tutorial", "--steps", "20000"]
     verdicts = [check(arguments, "default", [], arguments.kills - half, False), check(arguments, "long", long, half, True)]

@@ -6,7 +6,8 @@ use lorgnette_kernels::{
     reference,
 };
 
-use crate::layers::{Layer, Work};
+use crate::layers::Layer;
+use lorgnette_net::plan::Convolution;
 
 /// How far a kernel may be from its twin, relative to the largest magnitude.
 const TOLERANCE: f32 = 1e-5;
@@ -36,8 +37,8 @@ impl Trial {
     /// If the kernel's answer is not its twin's: a wrong kernel is not worth timing.
     pub fn new(layer: &Layer, level: Level, formats: Formats, pool: &Pool) -> Self {
         let kernel = match layer.work {
-            Work::Conv(shape) => Kernel::Conv(choose_conv(&shape, level, formats), shape),
-            Work::Depthwise(shape) => Kernel::Depthwise(choose_depthwise(&shape, level), shape),
+            Convolution::Full(shape) => Kernel::Conv(choose_conv(&shape, level, formats), shape),
+            Convolution::Depthwise(shape) => Kernel::Depthwise(choose_depthwise(&shape, level), shape),
         };
         Self::checked(kernel, layer, pool)
     }
@@ -48,7 +49,7 @@ impl Trial {
     /// # Panics
     /// As [`Trial::new`].
     pub fn all(layer: &Layer, level: Level, formats: Formats, pool: &Pool) -> Vec<(Self, f64)> {
-        let Work::Conv(shape) = layer.work else { return vec![(Self::new(layer, level, formats, pool), 1.0)] };
+        let Convolution::Full(shape) = layer.work else { return vec![(Self::new(layer, level, formats, pool), 1.0)] };
         let mut found = candidates(&shape, level, formats);
         found.dedup_by_key(|(_, cost)| *cost);
         let least = found[0].1;

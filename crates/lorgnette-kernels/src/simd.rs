@@ -109,13 +109,23 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     fn mul(self, a: Self::F, b: Self::F) -> Self::F;
     /// `a · b + c`, with one rounding where the level can.
     fn mul_add(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F;
+<<<<<<< HEAD
     /// Adds the products of one value and some vectors: `sums[v] += *from · weights[v]`, a step of a tile's loop. Where
     /// values are pairs of smaller numbers, a product is the sum of theirs.
+=======
+    /// `a · b + c`, the product being that of pairs where lanes hold pairs of smaller numbers.
+    #[inline(always)]
+    fn add_product(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F {
+        self.mul_add(a, b, c)
+    }
+    /// Adds the products of one value and some vectors: `sums[v] += *from · weights[v]` by `add_product`, a step of a tile's
+    /// loop.
+>>>>>>> a84ac5c630902b9ad0d05c665c6e5acc260fcf4f
     ///
     /// # Safety
     /// A float can be read at `from`.
     #[inline(always)]
-    unsafe fn mul_add_spread<const VECS: usize>(
+    unsafe fn add_products_of<const VECS: usize>(
         self,
         from: *const f32,
         weights: &[Self::F; VECS],
@@ -124,7 +134,7 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
         // SAFETY: the caller vouches for it.
         let x = self.splat(unsafe { *from });
         for v in 0..VECS {
-            sums[v] = self.mul_add(x, weights[v], sums[v]);
+            sums[v] = self.add_product(x, weights[v], sums[v]);
         }
     }
     /// The larger one; `b` if either is a NaN.
@@ -139,6 +149,26 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     fn prefetch(self, address: *const f32);
     /// Asks for the cache line of an address, which need not be valid, to be brought into L1 as this core's own.
     fn prefetch_to_write(self, address: *const f32);
+
+    /// The first `count` lanes from `from`, by the quicker instruction if they are all.
+    ///
+    /// # Safety
+    /// As for `load_first`.
+    #[inline(always)]
+    unsafe fn load_some(self, from: *const f32, count: usize) -> Self::F {
+        // SAFETY: the caller vouches for it.
+        unsafe { if count == Self::LANES { self.load(from) } else { self.load_first(from, count) } }
+    }
+
+    /// Writes the first `count` lanes, by the quicker instruction if they are all.
+    ///
+    /// # Safety
+    /// As for `store_first`.
+    #[inline(always)]
+    unsafe fn store_some(self, to: *mut f32, value: Self::F, count: usize) {
+        // SAFETY: the caller vouches for it.
+        unsafe { if count == Self::LANES { self.store(to, value) } else { self.store_first(to, value, count) } }
+    }
 
     /// The vector at the start of a slice, zeros beyond its end.
     #[inline(always)]

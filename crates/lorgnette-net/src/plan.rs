@@ -6,6 +6,7 @@
 //!        └▶ lower (an operation's kernel) ─▶ packing (its weights) ─▶ steps
 //! ```
 
+mod convolutions;
 mod explain;
 mod kernel;
 mod layout;
@@ -14,6 +15,7 @@ mod memory;
 mod packing;
 mod run;
 
+pub use convolutions::Convolution;
 pub use explain::{Rejected, StepReport};
 pub use packing::Packing;
 pub(crate) use packing::{Key, Packed};

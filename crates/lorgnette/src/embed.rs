@@ -1,5 +1,7 @@
 //! A picture as a list of numbers: the features a network computes before it decides.
 
+use std::time::Duration;
+
 use crate::error::Result;
 use crate::model::Model;
 use crate::picture::Picture;
@@ -51,7 +53,12 @@ impl Embedder {
     /// # Errors
     /// As [`crate::Classifier::classify`].
     pub fn embed(&self, picture: &Picture) -> Result<Vec<f32>> {
-        self.model.show(picture, &[&self.end_point], |values| {
+        self.embed_timed(picture).map(|(features, _)| features)
+    }
+
+    /// The same, and how long it took to make the network's input of the picture.
+    pub(crate) fn embed_timed(&self, picture: &Picture) -> Result<(Vec<f32>, Duration)> {
+        self.model.show_timed(picture, &[&self.end_point], |values| {
             let (shape, values) = values[0];
             features(shape, values)
         })

@@ -12,6 +12,8 @@ mod distort;
 mod retrain;
 
 use std::fs;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use sha2::{Digest as _, Sha256};
 
@@ -36,6 +38,40 @@ pub struct Extractor {
     open: OpenOptions,
     /// Of all that features depend on but the photo and its distortion.
     source: Digest,
+    /// Shared by clones.
+    spent: Arc<Mutex<Spent>>,
+}
+
+/// Where the time of computing features went, of all threads together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Spent {
+    /// Reading files, and telling that they are what they were.
+    pub reading: Duration,
+    /// Making pixels of them.
+    pub decoding: Duration,
+    /// Distorting pictures.
+    pub distorting: Duration,
+    /// Making the network's input: cropping, resizing, the style's arithmetic.
+    pub preprocessing: Duration,
+    /// The network.
+    pub network: Duration,
+}
+
+impl Spent {
+    fn add(&mut self, more: &Self) {
+        self.reading += more.reading;
+        self.decoding += more.decoding;
+        self.distorting += more.distorting;
+        self.preprocessing += more.preprocessing;
+        self.network += more.network;
+    }
+}
+
+/// How long something took.
+fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
+    let started = Instant::now();
+    let done = work();
+    (done, started.elapsed())
 }
 
 impl Extractor {
@@ -52,7 +88,7 @@ impl Extractor {
         digest.update(format!("{:?}", embedder.model().preprocess()));
         digest.update(format!("{:?} {:?}", open.ignore_orientation, open.jpeg_transform));
         let source = Digest(digest.finalize().into());
-        Ok(Self { embedder, open, source })
+        Ok(Self { embedder, open, source, spent: Arc::default() })
     }
 
     /// What computes them.
@@ -88,19 +124,39 @@ impl Extractor {
         Key { photo, source }
     }
 
+    /// Where the time went so far, of this extractor and all clones of it.
+    #[must_use]
+    pub fn spent(&self) -> Spent {
+        *self.spent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn compute(&self, wanted: &Wanted) -> Features {
+        let mut spent = Spent::default();
+        let features = self.compute_timed(wanted, &mut spent);
+        self.spent.lock().unwrap_or_else(PoisonError::into_inner).add(&spent);
+        features
+    }
+
+    fn compute_timed(&self, wanted: &Wanted, spent: &mut Spent) -> Features {
         let photo = &wanted.example.photo;
         let name = photo.display().to_string();
-        let bytes = fs::read(photo).map_err(|error| format!("{name}: cannot be read: {error}"))?;
-        if Digest::of(&bytes) != wanted.example.digest {
+        let (read, reading) = timed(|| fs::read(photo).map(|bytes| (Digest::of(&bytes), bytes)));
+        spent.reading = reading;
+        let (digest, bytes) = read.map_err(|error| format!("{name}: cannot be read: {error}"))?;
+        if digest != wanted.example.digest {
             return Err(format!("{name}: it was changed while it was read: start again"));
         }
-        let picture = self.open.decode(&bytes, &name).map_err(|error| error.to_string())?;
-        let picture = match &wanted.distortion {
+        let (picture, decoding) = timed(|| self.open.decode(&bytes, &name));
+        spent.decoding = decoding;
+        let picture = picture.map_err(|error| error.to_string())?;
+        let (picture, distorting) = timed(|| match &wanted.distortion {
             None => picture,
             Some(distortion) => distortion.apply(&picture),
-        };
-        let features = self.embedder.embed(&picture).map_err(|error| format!("{name}: {error}"))?;
+        });
+        spent.distorting = distorting;
+        let (features, embedding) = timed(|| self.embedder.embed_timed(&picture));
+        let (features, preprocessing) = features.map_err(|error| format!("{name}: {error}"))?;
+        (spent.preprocessing, spent.network) = (preprocessing, embedding.saturating_sub(preprocessing));
         match features.iter().all(|value| value.is_finite()) {
             true => Ok(features),
             false => Err(format!("{name}: its features are not numbers: is this the right preprocessing?")),

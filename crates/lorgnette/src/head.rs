@@ -33,9 +33,11 @@
 mod calibrate;
 mod choose;
 mod examples;
+mod held_out;
 mod layers;
 mod lbfgs;
 mod objective;
+mod parts;
 mod product;
 mod random;
 mod solve;
@@ -54,7 +56,8 @@ use crate::judge::Epoch;
 
 pub use calibrate::Calibration;
 pub use examples::Examples;
-pub use layers::{DenseLayer, Layers};
+pub use held_out::held_out_scores;
+pub use layers::{DenseLayer, Layers, probabilities};
 pub use lorgnette_net::head::Answer;
 pub use state::State;
 
@@ -264,8 +267,9 @@ pub struct Tried {
     pub loss: f64,
     /// The standard error of that mean.
     pub error: f64,
-    /// The temperature that what was held out would calibrate the scores with.
-    pub temperature: f64,
+    /// The temperature that what was held out would calibrate the scores with; `None` if that were validation photos alone,
+    /// which better calibrate what was trained in the end.
+    pub temperature: Option<f64>,
 }
 
 /// A trained head.
@@ -286,10 +290,11 @@ pub struct Trained {
 }
 
 impl Trained {
-    /// The temperature that was found where the penalty was chosen; `None` where it was given.
+    /// The temperature that was found where the penalty was chosen; `None` where it was given, or chosen by validation
+    /// photos alone.
     #[must_use]
     pub fn temperature(&self) -> Option<f64> {
-        self.tried.iter().find(|tried| Some(tried.penalty) == self.penalty).map(|tried| tried.temperature)
+        self.tried.iter().find(|tried| Some(tried.penalty) == self.penalty)?.temperature
     }
 }
 
@@ -328,10 +333,16 @@ pub fn train(task: &Task<'_>, from: Option<State>, watch: &mut dyn Watch) -> Res
 const SMALL: usize = 1 << 22;
 
 fn check(task: &Task<'_>) -> Result<(), HeadError> {
-    let TrainOptions { hidden, label_smoothing, penalty, rate, batch, .. } = task.options;
+    let TrainOptions { recipe, hidden, label_smoothing, penalty, rate, batch, steps, .. } = task.options;
     let wrong = |what: &str| Err(HeadError::Settings(what.into()));
     if task.training.is_empty() || task.validation.is_empty() {
         return wrong("there is nothing to train with, or nothing to validate with");
+    }
+    let takes_batches = *recipe != Recipe::Default || hidden.is_some();
+    if !takes_batches && (steps.is_some() || batch.is_some() || rate.is_some()) {
+        return wrong(
+            "--steps, --batch and --learning-rate are of recipes that take batches: --recipe tutorial or retrain, or --hidden",
+        );
     }
     if !(0.0..1.0).contains(label_smoothing) {
         return wrong("--label-smoothing is from 0 up to, not including, 1");

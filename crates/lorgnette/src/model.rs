@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use lorgnette_kernels::{Formats, Level, Pool};
 use lorgnette_net::head::Head;
@@ -324,6 +325,17 @@ impl Model {
         fetches: &[&str],
         read: impl FnOnce(&[(&[usize], &[f32])]) -> T,
     ) -> Result<T> {
+        self.show_timed(picture, fetches, read).map(|(answer, _)| answer)
+    }
+
+    /// The same, and how long it took to make the network's input of the picture.
+    pub(crate) fn show_timed<T>(
+        &self,
+        picture: &Picture,
+        fetches: &[&str],
+        read: impl FnOnce(&[(&[usize], &[f32])]) -> T,
+    ) -> Result<(T, Duration)> {
+        let mut preprocessing = Duration::ZERO;
         let input = self.about.ports.input.name.as_str();
         let shape = self.input_shape(picture);
         let plan = self.network.plan(&[(input, &shape)], fetches)?;
@@ -336,14 +348,16 @@ impl Model {
             );
         }
         let write = |activations: &mut lorgnette_net::plan::Activations| {
+            let started = Instant::now();
             self.about.preprocess_into(picture, activations.input(port));
+            preprocessing = started.elapsed();
         };
         let answer = self.network.run_plan(&plan, write, |activations| {
             let ports = plan.outputs().iter();
             let values: Vec<_> = ports.map(|p| (p.fact.shape.as_slice(), activations.output(&plan, p))).collect();
             read(&values)
         })?;
-        Ok(answer)
+        Ok((answer, preprocessing))
     }
 
     /// The error for a network that does not give one score for each class.

@@ -37,7 +37,7 @@ pub use tables::{classes_csv, confusion_csv, epochs_csv, photos_csv};
 pub use tensorboard::{Point, TensorBoard};
 
 use crate::error::Error;
-use crate::judge::{Epoch, Evaluation, Scored};
+use crate::judge::{Epoch, Evaluation, Scored, Suspect, suspects};
 use crate::picture::{Picture, PictureError};
 
 /// Opens a photo for a small picture of it; `None` where it cannot.
@@ -54,12 +54,24 @@ pub struct Report<'a> {
     pub scored: &'a [Scored],
     /// The training, round by round.
     pub epochs: &'a [Epoch],
+    /// All photos, each as a model says of it that did not learn it, to find labels that may be wrong; if there are none,
+    /// these are looked for among `scored`.
+    pub held_out: &'a [HeldOut],
     /// Photos that are nearly the same, where they should not be.
     pub twins: &'a [Twins],
     /// One photo, and the features a network found in it.
     pub features: Option<(&'a Path, &'a [f32])>,
     /// What else a reader should know: names and values, such as the model's file and the date.
     pub about: &'a [(String, String)],
+}
+
+/// A photo, and what was said of it by a model that did not learn it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HeldOut {
+    /// What was said.
+    pub scored: Scored,
+    /// What the photo was used for.
+    pub split: &'static str,
 }
 
 /// Two photos that are nearly the same.
@@ -97,7 +109,7 @@ impl<'a> Report<'a> {
     /// A report of photos' figures alone.
     #[must_use]
     pub fn new(title: &'a str, evaluation: &'a Evaluation, scored: &'a [Scored]) -> Self {
-        Self { title, evaluation, scored, epochs: &[], twins: &[], features: None, about: &[] }
+        Self { title, evaluation, scored, epochs: &[], held_out: &[], twins: &[], features: None, about: &[] }
     }
 
     /// The report as one page of HTML that needs no other file, with small pictures of photos that `open` opens.
@@ -108,21 +120,22 @@ impl<'a> Report<'a> {
 
     /// Writes the report into a folder, which is made if need be: `report.html`; the figures `confusion`,
     /// `confusion_normalised`, `reliability` and, after training, `curves`, each as `.png` and `.svg`; the tables
-    /// `confusion.csv`, `classes.csv`, `photos.csv` and `epochs.csv`; and `photos.png`, nine photos with their names.
+    /// `confusion.csv`, `classes.csv`, `photos.csv`, `suspects.csv` and `epochs.csv`; and `photos.png`, nine photos with their names.
     ///
     /// # Errors
     /// If a file cannot be written.
     pub fn write(&self, folder: &Path, open: Opener<'_>) -> Result<(), ReportError> {
         let failed = |path: &Path, source| ReportError::Write { path: path.into(), source };
         fs::create_dir_all(folder).map_err(|source| failed(folder, source))?;
-        for (name, text) in self.texts(open) {
-            let path = folder.join(name);
-            fs::write(&path, text).map_err(|source| failed(&path, source))?;
-        }
-        for (name, figure) in self.figures() {
-            figure.save(&folder.join(format!("{name}.png")))?;
-            figure.save(&folder.join(format!("{name}.svg")))?;
-        }
+        // The page opens photos, the figures are drawn: neither waits for the other.
+        std::thread::scope(|scope| {
+            let drawing = scope.spawn(|| self.draw(folder));
+            for (name, text) in self.texts(open) {
+                let path = folder.join(name);
+                fs::write(&path, text).map_err(|source| failed(&path, source))?;
+            }
+            drawing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })?;
         if let Some(page) = page(self.evaluation, self.scored, open) {
             page.save(folder.join("photos.png"))?;
         }
@@ -132,17 +145,36 @@ impl<'a> Report<'a> {
         Ok(())
     }
 
+    /// Photos whose label may be wrong, and what was said of all photos that they were looked for among.
+    fn suspects(&self) -> (Vec<Suspect>, Vec<(&Scored, &'static str)>) {
+        let among: Vec<(&Scored, &'static str)> = match self.held_out.is_empty() {
+            true => self.scored.iter().map(|said| (said, "")).collect(),
+            false => self.held_out.iter().map(|held| (&held.scored, held.split)).collect(),
+        };
+        let scored: Vec<&Scored> = among.iter().map(|(said, _)| *said).collect();
+        (suspects(self.evaluation.names().len(), &scored), among)
+    }
+
     fn texts(&self, open: Opener<'_>) -> Vec<(&'static str, String)> {
         let mut texts = vec![
             ("report.html", self.html(open)),
             ("confusion.csv", confusion_csv(self.evaluation)),
             ("classes.csv", classes_csv(self.evaluation)),
             ("photos.csv", photos_csv(self.evaluation, self.scored)),
+            ("suspects.csv", tables::suspects_csv(self)),
         ];
         if !self.epochs.is_empty() {
             texts.push(("epochs.csv", epochs_csv(self.epochs)));
         }
         texts
+    }
+
+    fn draw(&self, folder: &Path) -> Result<(), ReportError> {
+        for (name, figure) in self.figures() {
+            figure.save(&folder.join(format!("{name}.png")))?;
+            figure.save(&folder.join(format!("{name}.svg")))?;
+        }
+        Ok(())
     }
 
     fn figures(&self) -> Vec<(&'static str, crate::Figure)> {

@@ -9,6 +9,7 @@ use lorgnette::dataset::{
 };
 use lorgnette::features::{Distortions, Extractor, FeatureCache, Wanted};
 use lorgnette::head::{self, Answer, ClassWeights, Examples, Recipe, State, Task, TrainOptions, Trained, Watch};
+use lorgnette::judge::{Scored, suspects};
 use lorgnette::kernels::{Level, Pool};
 use lorgnette::net::zoo;
 use lorgnette::picture::OpenOptions;
@@ -173,6 +174,8 @@ fn lists_have_labels_of_any_kind() {
     assert!(kinds.contains(&FaultKind::Unlabelled) && kinds.contains(&FaultKind::Contradictory), "{kinds:?}");
     let several = dataset(&list, &ListingOptions { multi_label: true, ..Default::default() });
     assert!(several.examples.iter().any(|example| example.classes.len() == 2));
+    fs::write(&list, "filename;label\nred/0.png;x, y\nblue/0.png;z\n").unwrap();
+    assert_eq!(plain(&list).classes, ["x, y", "z"]);
     fs::write(&list, "no,such\nfile,here\n").unwrap();
     assert_eq!(plain(&list).faults.len(), 2);
     fs::write(&list, [0xff, 0xfe, 0x00]).unwrap();
@@ -346,6 +349,36 @@ fn an_interrupted_training_ends_as_any() {
     }
 }
 
+/// A layer that did not learn a wrong label tells what it should have been.
+#[test]
+fn labels_that_are_wrong_are_told_by_layers_that_did_not_learn_them() {
+    let (sound, validation) = (clouds(300, 20, 3), clouds(90, 20, 3));
+    let is_wrong = |row: usize| row % 40 == 7;
+    let truth = (0..300).map(|row| vec![if is_wrong(row) { (row + 1) % 3 } else { row % 3 }]).collect();
+    let training = Examples::new(20, sound.features().to_vec(), truth);
+    let folds: Vec<usize> = (0..300).map(|row| row / 7 % 5).collect();
+    let held_out = |threads: usize, watch: &mut dyn Watch| {
+        let (pool, options, level) = (Pool::new(threads), TrainOptions::default(), Level::best());
+        let task =
+            Task { training: &training, validation: &validation, classes: 3, options: &options, pool: &pool, level };
+        head::held_out_scores(&task, &folds, Some(0.03), watch)
+    };
+    let scores = held_out(1, &mut ()).unwrap();
+    assert_eq!(held_out(3, &mut ()).unwrap(), scores);
+    let scored: Vec<Scored> = scores
+        .chunks_exact(3)
+        .zip(training.truth())
+        .map(|(scores, truth)| Scored {
+            photo: "a".into(),
+            truth: truth.clone(),
+            probabilities: head::probabilities(scores, Answer::Softmax),
+        })
+        .collect();
+    let found: Vec<usize> = suspects(3, &scored).into_iter().map(|suspect| suspect.photo).collect();
+    assert!(found.len() >= 4 && found.iter().all(|&row| is_wrong(row)), "{found:?}");
+    assert!(held_out(1, &mut Stopper { after: 3, asked: 0, state: None }).is_none());
+}
+
 /// Where the loss cannot be defended against too large a rate, it says so.
 #[test]
 fn a_loss_without_limit_is_an_error() {
@@ -381,6 +414,24 @@ fn features_that_say_nothing_leave_classes_as_frequent_as_they_were() {
     assert!((mean - 0.9).abs() < 0.03, "{mean}");
 }
 
+/// Prints what was reached when.
+struct Clock(std::time::Instant);
+
+impl Watch for Clock {
+    fn tried(&mut self, tried: &head::Tried) {
+        println!("{:5.1} s: penalty {:.1e}, loss {:.4}", self.0.elapsed().as_secs_f64(), tried.penalty, tried.loss);
+    }
+
+    fn epoch(&mut self, epoch: &lorgnette::judge::Epoch) {
+        let (losses, accuracy) = ([epoch.training_loss, epoch.validation_loss], epoch.validation_accuracy);
+        println!(
+            "{:5.1} s: epoch {}, losses {losses:.4?}, accuracy {accuracy:.4}",
+            self.0.elapsed().as_secs_f64(),
+            epoch.epoch
+        );
+    }
+}
+
 /// The size of the tutorial's dataset and more. Prints how long it takes, which must be under a minute; on a machine that
 /// does something else too, look at the share it got.
 #[test]
@@ -400,7 +451,7 @@ fn a_hundred_thousand_photos_of_257_classes_are_told_apart() {
         level: Level::best(),
     };
     let started = std::time::Instant::now();
-    let trained = head::train(&task, None, &mut ()).unwrap();
+    let trained = head::train(&task, None, &mut Clock(started)).unwrap();
     let seconds = started.elapsed().as_secs_f64();
     let last = trained.epochs[trained.best_epoch - 1];
     println!(

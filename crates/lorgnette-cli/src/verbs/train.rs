@@ -1,6 +1,7 @@
 //! `lorgnette train`: classes of one's own from a folder of photos.
 
 mod bottlenecks;
+mod clock;
 mod fit;
 mod folds;
 mod photos;
@@ -18,6 +19,7 @@ use lorgnette::features::{Extractor, FeatureCache};
 use lorgnette::trained::TrainedModel;
 
 use self::bottlenecks::Bottlenecks;
+use self::clock::Clock;
 use self::photos::Known;
 use self::settings::{Augmentation, Head, Splitting};
 use crate::Outcome;
@@ -78,6 +80,10 @@ pub(crate) struct Arguments {
     #[arg(long)]
     projector: bool,
 
+    /// Also say where the time went
+    #[arg(long)]
+    time: bool,
+
     #[command(flatten)]
     splitting: Splitting,
 
@@ -112,7 +118,7 @@ Examples:
 
 /// Trains.
 pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
-    let started = Instant::now();
+    let (started, clock) = (Instant::now(), Clock::started());
     let interrupt = Interrupt::watched();
     photos::check_out(arguments)?;
     let known = arguments.from.as_deref().map(Known::read).transpose()?;
@@ -120,11 +126,13 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     let Some(mut dataset) = photos::read(arguments, known.as_ref(), (threads, messages), &interrupt)? else {
         bail!("interrupted before anything was computed");
     };
+    clock.lap("finding photos, and telling them apart");
     let (base, options) = base(arguments, global, known.as_ref())?;
     let model = model::open_base(&base, &options, messages)?;
     let extractor = Extractor::new(model, features(arguments, known.as_ref()), arguments.open_options())?;
     let path = arguments.cache.clone().map_or_else(model::features_file, Ok)?;
     let mut cache = FeatureCache::open(&path)?;
+    clock.lap("opening the network, and the cache of features");
     let computing = (threads, messages, &interrupt);
     let Some(features) = bottlenecks::gather(&mut dataset, &extractor, &mut cache, computing)? else {
         messages.note(&"interrupted: the features computed so far are kept; start it again to go on");
@@ -133,25 +141,30 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     let features = photos::settle(&mut dataset, features, known.as_ref())?;
     photos::report_faults(arguments, &dataset, messages)?;
     let dealing = arguments.splitting.options(known.as_ref())?;
+    // They may say why there is too little to split.
+    dataset.notes.iter().for_each(|note| messages.note(note));
     let splits = dataset.split(&dealing)?;
-    for warning in dataset.notes.iter().cloned().chain(dataset.warnings(&splits)) {
-        messages.note(&warning);
-    }
+    dataset.warnings(&splits).iter().for_each(|warning| messages.note(warning));
     let bottlenecks = Bottlenecks { dataset: &dataset, splits: &splits, features: &features };
     let distortions = arguments.augmentation.distortions(arguments.splitting.seed);
     let Some(extra) = bottlenecks.distorted(&distortions, &extractor, &mut cache, computing)? else {
         messages.note(&"interrupted: the features computed so far are kept; start it again to go on");
         return Ok(Outcome::SomeFailed);
     };
-    messages.detail(&format_args!("features after {:.2?}", started.elapsed()));
+    clock.lap(clock::FEATURES);
     drop(cache);
-    let (extra, extractor, dealing, interrupt) = (&extra, &extractor, &dealing, &interrupt);
-    let run = fit::Run { arguments, bottlenecks, extra, extractor, dealing, messages, interrupt };
+    let (extra, extractor, dealing, interrupt, clock) = (&extra, &extractor, &dealing, &interrupt, &clock);
+    let run = fit::Run { arguments, bottlenecks, extra, extractor, dealing, messages, interrupt, clock };
     if let Some(folds) = arguments.splitting.folds {
         folds::cross_validate(&run, folds)?;
+        clock.lap("cross-validation");
     }
     let fitted = run.fit()?;
+    clock.lap("training the layer");
     let outcome = result::write(&run, &fitted, (&base, &options))?;
+    if arguments.time {
+        clock.write(extractor.spent(), threads)?;
+    }
     messages.note(&format_args!(
         "{} written, {:.1?} in all{}",
         arguments.out.display(),

@@ -100,10 +100,9 @@ fn a_model_grows_without_computing_again() {
     assert_eq!(splits("first"), splits("grown"));
 }
 
-#[test]
-fn the_worst_folder_there_is_gives_a_report_and_a_model() {
-    let folder = Folder::new();
-    reds_and_blues(&folder, 10);
+/// Photos and what is none, in the folder `photos`; gives what each must be called when it is left out.
+fn the_worst_folder(folder: &Folder) -> Vec<(&'static str, &'static str)> {
+    reds_and_blues(folder, 10);
     let put = |name: &str, content: &[u8]| {
         let path = folder.path("photos").join(name);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -113,42 +112,84 @@ fn the_worst_folder_there_is_gives_a_report_and_a_model() {
     put("red things/cut off.jpg", &chelsea[..chelsea.len() / 2]);
     put("red things/empty.jpg", b"");
     put("red things/text.jpg", b"dear diary");
-    // A header that promises 4,000,000,000 pixels.
+    // Headers that promise 60000 × 60000 pixels: of a PNG, and of a JPEG at its start of frame.
     let mut huge = fs::read(folder.path("photos/red things/1.png")).unwrap();
-    huge[16..24].copy_from_slice(&[0, 1, 0x11, 0x70, 0, 0, 0xdf, 0x48]);
+    huge[16..24].copy_from_slice(&[0, 0, 0xea, 0x60, 0, 0, 0xea, 0x60]);
     put("red things/huge.png", &huge);
+    let mut huge = chelsea.clone();
+    let frame = huge.windows(2).position(|marker| marker == [0xff, 0xc0] || marker == [0xff, 0xc2]).unwrap();
+    huge[frame + 5..frame + 9].copy_from_slice(&[0xea, 0x60, 0xea, 0x60]);
+    put("red things/huge.jpg", &huge);
+    let cmyk = Path::new(env!("CARGO_MANIFEST_DIR")).join("../lorgnette/tests/photos/cmyk_adobe.jpg");
+    put("red things/printed 🖨️ ﷽.jpg", &fs::read(cmyk).unwrap());
     fs::copy(folder.path("photos/red things/2.png"), folder.path("photos/blau 🫐/two.png")).unwrap();
     fs::copy(folder.path("photos/red things/3.png"), folder.path("photos/red things/three.png")).unwrap();
     put("one alone/cat.jpg", &chelsea);
     fs::create_dir_all(folder.path("photos/nothing at all")).unwrap();
+    fs::create_dir_all(folder.path("photos/red things/album.jpg")).unwrap();
+    put("red things/deeper/rocket.jpg", &fs::read(photo("rocket.jpg")).unwrap());
+    put("beside.jpg", b"no matter");
     put("notes.txt", b"not a photo");
-    #[cfg(unix)]
-    {
-        std::os::unix::fs::symlink(folder.path("photos"), folder.path("photos/red things/round")).unwrap();
-        std::os::unix::fs::symlink("nowhere.jpg", folder.path("photos/red things/gone.jpg")).unwrap();
+    vec![
+        ("cut off.jpg", "unreadable"),
+        ("empty.jpg", "unreadable"),
+        ("text.jpg", "unreadable"),
+        ("huge.png", "unreadable"),
+        ("huge.jpg", "unreadable"),
+        ("two.png", "contradictory"),
+        ("red things/2.png", "contradictory"),
+        ("three.png", "duplicate"),
+        ("album.jpg", "misplaced"),
+        ("rocket.jpg", "misplaced"),
+        ("beside.jpg", "misplaced"),
+    ]
+}
+
+/// What only Unix has: links, pipes, permissions.
+#[cfg(unix)]
+fn worse_still(folder: &Folder) -> Vec<(&'static str, &'static str)> {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+    let within = |name: &str| folder.path("photos/red things").join(name);
+    symlink(folder.path("photos"), within("round")).unwrap();
+    symlink("nowhere.jpg", within("gone.jpg")).unwrap();
+    let mut faults = vec![("round", "misplaced"), ("gone.jpg", "unreadable")];
+    if std::process::Command::new("mkfifo").arg(within("pipe.jpg")).status().is_ok_and(|status| status.success()) {
+        faults.push(("pipe.jpg", "unreadable"));
     }
+    coloured(&within("secret.png"), [99, 30, 30], 77);
+    fs::set_permissions(within("secret.png"), fs::Permissions::from_mode(0o000)).unwrap();
+    match fs::read(within("secret.png")) {
+        Err(_) => faults.push(("secret.png", "unreadable")),
+        Ok(_) => println!("secret.png: its owner may do everything, so a file without permissions is not shown here"),
+    }
+    faults
+}
+
+#[cfg(not(unix))]
+fn worse_still(_: &Folder) -> Vec<(&'static str, &'static str)> {
+    Vec::new()
+}
+
+#[test]
+fn the_worst_folder_there_is_gives_a_report_and_a_model() {
+    let folder = Folder::new();
+    let faults = [the_worst_folder(&folder), worse_still(&folder)].concat();
     let ended = train(&folder, "photos", "model", &["--format", "json"]);
     assert_eq!(ended.code, Some(1), "{}", ended.err);
     assert_eq!(summary(&ended)["classes"], serde_json::json!(["blau 🫐", "one alone", "red things"]));
-    for name in [
-        "cut off.jpg",
-        "empty.jpg",
-        "text.jpg",
-        "huge.png",
-        "two.png",
-        "2.png",
-        "three.png",
-        "nothing at all",
-        "one alone",
-    ] {
-        assert!(ended.err.contains(name), "{name}: {}", ended.err);
+    assert_eq!(summary(&ended)["left_out"], faults.len());
+    let mut lines = csv::Reader::from_path(folder.path("model/left_out.csv")).unwrap();
+    let left_out: Vec<[String; 3]> = lines.deserialize().collect::<Result<_, _>>().unwrap();
+    for (name, kind) in faults {
+        let found = left_out.iter().find(|[path, ..]| path.ends_with(name)).unwrap_or_else(|| panic!("{name}"));
+        assert!(found[1] == kind && found[2].contains(&found[0]), "{name}: {found:?}");
+        assert!(ended.err.contains(&found[2]), "{name}: {}", ended.err);
     }
-    let left_out = fs::read_to_string(folder.path("model/left_out.csv")).unwrap();
-    assert!(
-        left_out.contains(",contradictory,") && left_out.contains(",duplicate,") && left_out.contains(",unreadable,")
-    );
-    #[cfg(unix)]
-    assert!(left_out.contains("round") && left_out.contains("gone.jpg"), "{left_out}");
+    assert!(ended.err.contains("'nothing at all'") && ended.err.contains("'one alone'"), "{}", ended.err);
+    // What is only unusual is used.
+    let used = fs::read_to_string(folder.path("model/split.csv")).unwrap();
+    assert!(used.contains("printed 🖨️ ﷽.jpg") && used.contains("cat.jpg"), "{used}");
+    assert!(folder.path("model/report.html").is_file() && folder.path("model/model.json").is_file());
     let strict = train(&folder, "photos", "other", &["--strict"]);
     assert_eq!(strict.code, Some(2));
     assert!(strict.err.contains("--strict"), "{}", strict.err);

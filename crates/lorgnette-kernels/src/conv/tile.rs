@@ -176,6 +176,8 @@ impl<W: Weight, const ROWS: usize, const VECS: usize> Kernel for Tile<'_, W, ROW
                 unsafe { walk.tap(simd, inputs, job.depth, &mut sums) };
             }
         }
+        // Of a copy: what is written anywhere, and so has an address, would be in memory all the time.
+        let sums = sums;
         finish(simd, job, place, &sums);
     }
 }
@@ -211,9 +213,6 @@ impl<W: Weight, const VECS: usize> Walk<W, VECS> {
         depth: usize,
         sums: &mut [[S::F; VECS]; ROWS],
     ) {
-        // A copy whose address nobody takes stays in registers; through `sums`, each prefetch, which might read any
-        // memory for all the compiler knows, had all of them stored first.
-        let mut local = *sums;
         let whole = depth / UNROLL * UNROLL;
         let mut k = 0;
         while k < whole {
@@ -225,18 +224,17 @@ impl<W: Weight, const VECS: usize> Walk<W, VECS> {
             }
             for step in 0..UNROLL {
                 // SAFETY: `k + step` is less than `depth`.
-                unsafe { self.step(simd, inputs, k + step, step, &mut local) };
+                unsafe { self.step(simd, inputs, k + step, step, sums) };
             }
             self.weights = self.weights.wrapping_add(UNROLL * panel_width::<S>());
             k += UNROLL;
         }
         while k < depth {
             // SAFETY: `k` is less than `depth`.
-            unsafe { self.step(simd, inputs, k, 0, &mut local) };
+            unsafe { self.step(simd, inputs, k, 0, sums) };
             self.weights = self.weights.wrapping_add(panel_width::<S>());
             k += 1;
         }
-        *sums = local;
     }
 
     /// Adds the products of input channel `k`, whose weights lie `row` rows on.
@@ -264,7 +262,11 @@ impl<W: Weight, const VECS: usize> Walk<W, VECS> {
         }
         for r in 0..ROWS {
             // SAFETY: the caller vouches for the input.
+<<<<<<< HEAD
             unsafe { simd.mul_add_spread(inputs[r].wrapping_add(k), &weights, &mut sums[r]) };
+=======
+            unsafe { simd.add_products_of(inputs[r].wrapping_add(k), &weights, &mut sums[r]) };
+>>>>>>> a84ac5c630902b9ad0d05c665c6e5acc260fcf4f
         }
     }
 }
@@ -288,25 +290,26 @@ fn finish<S: Simd, const ROWS: usize, const VECS: usize>(
             Some(bias) => simd.load_slice(&bias[channel..channel + count]),
             None => simd.splat(0.0),
         };
-        // No closure: it would lose the level's features.
-        let scale = match job.scale {
-            Some(scale) => Some(simd.load_slice(&scale[channel..channel + count])),
-            None => None,
+        // Everything from the tile's first value to its last one of these channels; between are those of other tiles.
+        let span = |stride: usize| {
+            let first = place.pixel * stride + channel;
+            first..first + (ROWS - 1) * stride + count
+        };
+        let output = job.output.pointer(span(job.stride));
+        let residual = job.residual.map(|residual| (residual.values[span(residual.stride)].as_ptr(), residual.stride));
+        let (scaled, scale) = match job.scale {
+            Some(scale) => (true, simd.load_slice(&scale[channel..channel + count])),
+            None => (false, simd.splat(1.0)),
         };
         for (r, sums) in sums.iter().enumerate() {
-            let pixel = place.pixel + r;
-            let mut value = match scale {
-                Some(scale) => simd.mul_add(sums[v], scale, bias),
-                None => simd.add(sums[v], bias),
-            };
-            if let Some(residual) = job.residual {
-                let at = pixel * residual.stride + channel;
-                value = simd.add(value, simd.load_slice(&residual.values[at..at + count]));
+            let mut value = if scaled { simd.mul_add(sums[v], scale, bias) } else { simd.add(sums[v], bias) };
+            // SAFETY: `count` floats from the first of row `r` on lie in both spans, and no other tile has them.
+            unsafe {
+                if let Some((from, stride)) = residual {
+                    value = simd.add(value, simd.load_some(from.add(r * stride), count));
+                }
+                simd.store_some(output.add(r * job.stride), simd.clamp(low, high, value), count);
             }
-            let at = pixel * job.stride + channel;
-            // SAFETY: no other tile has these channels of this pixel.
-            let output = unsafe { job.output.part(at..at + count) };
-            simd.store_slice(output, simd.clamp(low, high, value));
         }
     }
 }

@@ -39,6 +39,42 @@ macro_rules! door {
     };
 }
 
+/// Defines a function for `sums[v] + *from · weights[v]`, in instructions whose order is kept: the compiler loads the
+/// values of several steps at once, for which a tile has no registers, puts them on the stack and loads them anew, for a
+/// fifth of the tile's time.
+macro_rules! add_products_of {
+    ($features:literal, $instruction:literal) => {
+        /// # Safety
+        /// A float can be read at `from`.
+        #[target_feature(enable = $features)]
+        #[inline]
+        unsafe fn add_products_of(
+            from: *const f32,
+            weights: [__m512; 2],
+            [mut first, mut second]: [__m512; 2],
+        ) -> [__m512; 2] {
+            // The register has a name, because one without is of no type, and the assembler is given nonsense for it.
+            let _x: __m512;
+            // SAFETY: one float is read, which the caller vouches for.
+            unsafe {
+                std::arch::asm!(
+                    "vbroadcastss {x}, dword ptr [{from}]",
+                    concat!($instruction, " {first}, {x}, {a}"),
+                    concat!($instruction, " {second}, {x}, {b}"),
+                    from = in(reg) from,
+                    x = out(zmm_reg) _x,
+                    a = in(zmm_reg) weights[0],
+                    b = in(zmm_reg) weights[1],
+                    first = inout(zmm_reg) first,
+                    second = inout(zmm_reg) second,
+                    options(readonly, nostack, preserves_flags),
+                );
+            }
+            [first, second]
+        }
+    };
+}
+
 mod bf16;
 
 pub(crate) use bf16::{Avx512Bf16, Pairs};
@@ -158,36 +194,10 @@ impl Simd for Avx2 {
 #[inline(always)]
 fn prefetch_to_write(address: *const f32) {
     // SAFETY: a hint; no address can make it fault, and it changes nothing that a program can see.
-    unsafe { std::arch::asm!("prefetchw [{}]", in(reg) address, options(nomem, nostack, preserves_flags)) };
+    unsafe { std::arch::asm!("prefetchw [{}]", in(reg) address.addr(), options(nomem, nostack, preserves_flags)) };
 }
 
-/// `sums[v] + *from · weights[v]`, in instructions whose order is kept: the compiler loads the values of several steps at
-/// once, for which a tile has no registers, puts them on the stack and loads them anew, for a fifth of the tile's time.
-///
-/// # Safety
-/// A float can be read at `from`.
-#[target_feature(enable = "avx512f")]
-#[inline]
-unsafe fn mul_add_spread(from: *const f32, weights: [__m512; 2], [mut first, mut second]: [__m512; 2]) -> [__m512; 2] {
-    // The register has a name, because one without is of no type, and the assembler is given nonsense for it.
-    let _x: __m512;
-    // SAFETY: one float is read, which the caller vouches for.
-    unsafe {
-        std::arch::asm!(
-            "vbroadcastss {x}, dword ptr [{from}]",
-            "vfmadd231ps {first}, {x}, {a}",
-            "vfmadd231ps {second}, {x}, {b}",
-            from = in(reg) from,
-            x = out(zmm_reg) _x,
-            a = in(zmm_reg) weights[0],
-            b = in(zmm_reg) weights[1],
-            first = inout(zmm_reg) first,
-            second = inout(zmm_reg) second,
-            options(readonly, nostack, preserves_flags),
-        );
-    }
-    [first, second]
-}
+add_products_of!("avx512f", "vfmadd231ps");
 
 /// The mask whose first `count` (at most 16) lanes are on.
 #[inline(always)]
@@ -220,7 +230,7 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn mul_add_spread<const VECS: usize>(
+    unsafe fn add_products_of<const VECS: usize>(
         self,
         from: *const f32,
         weights: &[Self::F; VECS],
@@ -228,7 +238,7 @@ impl Simd for Avx512 {
     ) {
         if VECS == 2 {
             // SAFETY: the caller vouches for the float, `self` for the CPU.
-            [sums[0], sums[1]] = unsafe { mul_add_spread(from, [weights[0], weights[1]], [sums[0], sums[1]]) };
+            [sums[0], sums[1]] = unsafe { add_products_of(from, [weights[0], weights[1]], [sums[0], sums[1]]) };
             return;
         }
         // SAFETY: the caller vouches for it.

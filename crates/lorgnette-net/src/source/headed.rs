@@ -103,7 +103,11 @@ impl Headed {
         let of_base = fetches.iter().copied().filter(|name| !own.contains(&node_name(name)));
         let of_base: Vec<&str> = of_base.chain([self.head.features.as_str()]).collect();
         let mut nodes = self.base.frozen(&of_base, size)?;
-        nodes.extend(export::drawn(&self.alone(), size)?.into_iter().skip(1));
+        let features = match &*self.base {
+            Source::Zoo(rebuilt) => rebuilt.name_at(&self.head.features, size)?,
+            _ => self.head.features.clone(),
+        };
+        nodes.extend(export::drawn(&self.alone(features), size)?.into_iter().skip(1));
         Ok(nodes)
     }
 
@@ -138,11 +142,11 @@ impl Headed {
         mean.chain(hidden).chain(variables).chain([HEAD_LOGITS, HEAD_ANSWER])
     }
 
-    /// The head's nodes behind one that stands for the features.
-    fn alone(&self) -> Graph {
+    /// The head's nodes behind one that stands for the features, and is called so.
+    fn alone(&self, features: String) -> Graph {
         let mut graph = Graph::new();
         let op = Op::Input { dtype: DType::F32, shape: None };
-        let features = graph.add(self.head.features.clone(), op, &[]);
+        let features = graph.add(features, op, &[]);
         self.head.attach(&mut graph, features, self.rank);
         graph
     }

@@ -72,16 +72,28 @@ impl Rebuilt {
             }
             _ => &self.built,
         };
+        // The name of a pool over all places may have their number in it.
+        let is_gone = |name: &str| node_name(name) == self.built.features && built.node(name).is_err();
+        let fetches: Vec<&str> =
+            fetches.iter().map(|&name| if is_gone(name) { built.features.as_str() } else { name }).collect();
         let fed: Vec<_> = feeds.iter().map(|(name, _)| Ok((built.node(name)?, None))).collect::<Result<_>>()?;
         let set = settings.iter().map(|(name, value)| Ok((built.node(name)?, Some(value.clone()))));
         let set: Vec<_> = set.collect::<Result<_>>()?;
-        built.fetching(fetches, &[fed, set].concat())
+        built.fetching(&fetches, &[fed, set].concat())
     }
 
-    pub(super) fn frozen(&self, fetches: &[&str], [height, width]: [usize; 2]) -> Result<Vec<export::Node>> {
-        let feeds = [(self.built.input.as_str(), [1, height, width, self.net.channels])];
-        let feeds = feeds.each_ref().map(|(name, shape)| (*name, shape.as_slice()));
-        export::drawn(&self.graph(&feeds, &[], fetches)?, [height, width])
+    pub(super) fn frozen(&self, fetches: &[&str], size: [usize; 2]) -> Result<Vec<export::Node>> {
+        export::drawn(&self.sized(fetches, size)?, size)
+    }
+
+    /// The name that a node, or the node of an end point, has in the network for pictures of that size.
+    pub(super) fn name_at(&self, name: &str, size: [usize; 2]) -> Result<String> {
+        let graph = self.sized(&[name], size)?;
+        Ok(graph.outputs().first().map_or_else(|| name.to_owned(), |&id| graph.node(id).name.clone()))
+    }
+
+    fn sized(&self, fetches: &[&str], [height, width]: [usize; 2]) -> Result<Graph> {
+        self.graph(&[(self.built.input.as_str(), &[1, height, width, self.net.channels])], &[], fetches)
     }
 
     /// The variables by name, in its order.

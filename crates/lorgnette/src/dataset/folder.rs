@@ -67,9 +67,9 @@ struct Walk<'a> {
     root: &'a Path,
     split: Option<Split>,
     nested: Nested,
-    /// Photos that lie too deep, by class.
+    /// How many photos lie too deep, by class.
     deeper: BTreeMap<String, usize>,
-    /// Photos beside the classes' folders.
+    /// How many photos lie beside the classes' folders.
     beside: usize,
 }
 
@@ -99,6 +99,8 @@ impl Walk<'_> {
             // Also a folder without photos is a class, of which the user wants to hear.
             if entry.depth() == 1 && self.nested != Nested::Classes {
                 listing.classes.push(name_of(within));
+            } else if self.nested == Nested::Ignored && has_photo_ending(entry.path()) {
+                listing.faults.push(misplaced(entry.path(), "a folder that is called like a photo"));
             }
             return;
         }
@@ -109,10 +111,12 @@ impl Walk<'_> {
         let top = folder.iter().next().map(|top| name_of(Path::new(top)));
         let Some(top) = top else {
             self.beside += 1;
+            listing.faults.push(misplaced(entry.path(), "it lies in no class's folder"));
             return;
         };
         let label = match self.nested {
             Nested::Ignored if entry.depth() > 2 => {
+                listing.faults.push(misplaced(entry.path(), &format!("it lies in a folder within that of '{top}'")));
                 *self.deeper.entry(top).or_default() += 1;
                 return;
             }
@@ -121,6 +125,10 @@ impl Walk<'_> {
         };
         listing.photos.push(Listed { photo: entry.path().into(), labels: vec![label], split: self.split });
     }
+}
+
+fn misplaced(photo: &Path, what: &str) -> Fault {
+    Fault { photo: photo.into(), kind: FaultKind::Misplaced, what: format!("{}: {what}", photo.display()) }
 }
 
 /// A folder's name as a class's, with `/` between folders on every system.
@@ -137,13 +145,14 @@ fn is_hidden(name: &OsStr) -> bool {
 fn unreadable(error: &walkdir::Error) -> Option<Fault> {
     let photo = error.path()?.to_owned();
     let name = photo.display();
-    let (kind, what) = match (error.loop_ancestor(), error.io_error()) {
+    let what = match (error.loop_ancestor(), error.io_error()) {
         (Some(ancestor), _) => {
-            (FaultKind::Misplaced, format!("{name}: a link back to {}: not followed", ancestor.display()))
+            return Some(misplaced(&photo, &format!("a link back to {}: not followed", ancestor.display())));
         }
         (None, Some(cause)) if cause.kind() == io::ErrorKind::NotFound && !has_photo_ending(&photo) => return None,
-        (None, Some(cause)) => (FaultKind::Unreadable, format!("{name}: cannot be read: {cause}")),
+        (None, Some(cause)) if cause.kind() == io::ErrorKind::NotFound => format!("{name}: a link that leads nowhere"),
+        (None, Some(cause)) => format!("{name}: cannot be read: {cause}"),
         (None, None) => return None,
     };
-    Some(Fault { photo, kind, what })
+    Some(Fault { photo, kind: FaultKind::Unreadable, what })
 }

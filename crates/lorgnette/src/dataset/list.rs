@@ -1,6 +1,8 @@
 //! A list of photos and their classes: a CSV file.
 
 use std::collections::HashMap;
+use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 
 use csv::StringRecord;
@@ -25,12 +27,10 @@ struct Columns {
 /// Reads a list. Paths are relative to its folder.
 pub(super) fn read(path: &Path, options: &ListingOptions) -> Result<Listing, DatasetError> {
     let wrong = |what: String| DatasetError::NoDataset { path: path.into(), what };
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_path(path).map_err(|error| {
-        match error.into_kind() {
-            csv::ErrorKind::Io(source) => DatasetError::Read { path: path.into(), source },
-            _ => wrong("it is no CSV file".into()),
-        }
-    })?;
+    let file = fs::File::open(path).map_err(|source| DatasetError::Read { path: path.into(), source })?;
+    let mut file = BufReader::new(file);
+    let delimiter = file.fill_buf().map_or(b',', delimiter);
+    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).delimiter(delimiter).from_reader(file);
     let mut rows = Vec::new();
     for row in reader.records() {
         let not_csv = |error| format!("it is neither a folder nor a CSV file with the columns path and label: {error}");
@@ -52,6 +52,13 @@ pub(super) fn read(path: &Path, options: &ListingOptions) -> Result<Listing, Dat
         return Err(wrong("it lists no photos: give a path and a label in each line, with a comma between".into()));
     }
     Ok(joined(listing, options.multi_label))
+}
+
+/// What stands between the cells of the first line: a comma, or where there is none, what spreadsheets of many countries
+/// write instead.
+fn delimiter(start: &[u8]) -> u8 {
+    let first = start.split(|&byte| byte == b'\n').next().unwrap_or(start);
+    [b',', b'\t', b';'].into_iter().find(|delimiter| first.contains(delimiter)).unwrap_or(b',')
 }
 
 fn line(row: &StringRecord, number: usize) -> u64 {

@@ -1,5 +1,7 @@
 //! Dealing photos out to training, validation and test.
 
+use std::collections::HashSet;
+
 use regex_lite::Regex;
 use sha2::{Digest as _, Sha256};
 
@@ -156,10 +158,10 @@ fn fill(dataset: &Dataset, options: &SplitOptions, splits: &mut [Split]) -> Resu
         let end = if wanted == Split::Validation { 0.0 } else { 1.0 };
         let near = |&i: &usize| ((place(&dataset.examples[i], options) - end).abs() * 1e12) as u64;
         let nearest = spare.into_iter().filter(|&i| splits[i] == Split::Training).min_by_key(near);
-        let nearest = nearest.ok_or_else(|| too_few(dataset, wanted))?;
+        let nearest = nearest.ok_or_else(|| too_few(dataset, options, wanted))?;
         regroup(dataset, options, splits, nearest, wanted);
         if counts(splits).contains(&0) {
-            return Err(too_few(dataset, wanted));
+            return Err(too_few(dataset, options, wanted));
         }
     }
     Ok(())
@@ -179,11 +181,17 @@ fn regroup(dataset: &Dataset, options: &SplitOptions, splits: &mut [Split], move
     }
 }
 
-fn too_few(dataset: &Dataset, split: Split) -> DatasetError {
+fn too_few(dataset: &Dataset, options: &SplitOptions, split: Split) -> DatasetError {
     let (photos, classes, name) = (dataset.examples.len(), dataset.classes.len(), split.name());
+    let groups: HashSet<String> = dataset.examples.iter().filter_map(|example| options.groups.of(example)).collect();
+    let grouped = match groups.len() {
+        0 => String::new(),
+        1 => ", or let fewer belong together: there is one group".into(),
+        count => format!(", or let fewer belong together: there are {count} groups"),
+    };
     DatasetError::TooFew(format!(
         "{photos} photos of {classes} classes are too few: none is left for {name} when each class has one in training; \
-         add photos"
+         add photos{grouped}"
     ))
 }
 
@@ -193,10 +201,11 @@ const FEW: usize = 10;
 const UNBALANCED: usize = 10;
 
 pub(super) fn warnings(dataset: &Dataset, splits: &[Split]) -> Vec<String> {
-    let count = |class: usize, split: Split| {
-        let photos = dataset.examples.iter().zip(splits);
-        photos.filter(|(example, found)| **found == split && example.classes.contains(&class)).count()
-    };
+    let mut counted = vec![[0; 3]; dataset.classes.len()];
+    for (example, &split) in dataset.examples.iter().zip(splits) {
+        example.classes.iter().for_each(|&class| counted[class][split as usize] += 1);
+    }
+    let count = |class: usize, split: Split| counted[class][split as usize];
     let named = |classes: Vec<usize>| shown(&classes.iter().map(|&i| dataset.classes[i].as_str()).collect::<Vec<_>>());
     let all = 0..dataset.classes.len();
     let mut warnings = Vec::new();

@@ -166,5 +166,7 @@ fn distance((x, y): (f32, f32), (from_x, from_y): (f32, f32), (to_x, to_y): (f32
     let (along_x, along_y) = (to_x - from_x, to_y - from_y);
     let length = (along_x * along_x + along_y * along_y).max(f32::MIN_POSITIVE);
     let share = (((x - from_x) * along_x + (y - from_y) * along_y) / length).clamp(0.0, 1.0);
-    (x - from_x - share * along_x).hypot(y - from_y - share * along_y)
+    // Neither can overflow, so `hypot`'s care, which took a third of the time of a report, is not needed.
+    let (apart_x, apart_y) = (x - from_x - share * along_x, y - from_y - share * along_y);
+    (apart_x * apart_x + apart_y * apart_y).sqrt()
 }

@@ -99,12 +99,21 @@ pub(super) fn temperature(scores: &[f32], truth: &[Vec<usize>], classes: usize, 
 
 /// The temperature of the smallest loss, by golden sections of its logarithm.
 fn coolest(loss: impl Fn(f64) -> f64) -> f64 {
-    const SECTIONS: usize = 40;
+    // To the fourth digit.
+    const SECTIONS: usize = 26;
     let golden = (5f64.sqrt() - 1.0) / 2.0;
+    let at = |place: f64| (place, loss(place.exp()));
     let (mut low, mut high) = (COLDEST.ln(), HOTTEST.ln());
+    let (mut left, mut right) = (at(high - golden * (high - low)), at(low + golden * (high - low)));
     for _ in 0..SECTIONS {
-        let (left, right) = (high - golden * (high - low), low + golden * (high - low));
-        if loss(left.exp()) < loss(right.exp()) { high = right } else { low = left }
+        // One of the two places between serves again, for the sections are golden.
+        if left.1 < right.1 {
+            (high, right) = (right.0, left);
+            left = at(high - golden * (high - low));
+        } else {
+            (low, left) = (left.0, right);
+            right = at(low + golden * (high - low));
+        }
     }
     ((low + high) / 2.0).exp()
 }
@@ -127,7 +136,7 @@ fn threshold(
         }
     }
     right.sort_by(f32::total_cmp);
-    (right.len() >= LEAST_RIGHT).then(|| right[(right.len() as f64 * lost) as usize])
+    (right.len() >= LEAST_RIGHT).then(|| right[((right.len() as f64 * lost) as usize).min(right.len() - 1)])
 }
 
 #[cfg(test)]

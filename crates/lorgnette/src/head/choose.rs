@@ -9,7 +9,7 @@ use super::calibrate::{losses, temperature};
 use super::examples::Examples;
 use super::lbfgs::Descent;
 use super::objective::Measured;
-use super::random::Random;
+use super::parts;
 use super::solve::{Solving, descent_of, set_descent};
 use super::state::State;
 use super::{Tried, Watch};
@@ -20,10 +20,6 @@ const CANDIDATES: [f64; 10] = [1000.0, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0, 0.3, 
 const COARSE: usize = 2;
 /// Weaker penalties are not tried after so many that did worse than the best.
 const WORSE: usize = 2;
-/// Products of a pass through the examples that penalties are tried on, at most.
-const TRIED_PRODUCTS: usize = 1 << 29;
-/// Fewer examples than this say too little.
-const TRIED_LEAST: usize = 2048;
 /// Iterations for each penalty that is tried.
 const TRIED_EPOCHS: usize = 40;
 /// And where a part of many examples tells no more than the size of the best.
@@ -35,10 +31,16 @@ const FOLDS: usize = 5;
 
 /// What came of trying.
 pub(super) enum Chosen {
-    /// The best.
-    Penalty(f64, Vec<Tried>),
+    /// The best; and where the last one led on a part of very many examples.
+    Penalty(f64, Vec<Tried>, Option<Led>),
     /// It was stopped; where it stood.
     Interrupted(Vec<f64>, Vec<Tried>),
+}
+
+/// Where a penalty led.
+pub(super) struct Led {
+    pub(super) descent: Descent,
+    pub(super) penalty: f64,
 }
 
 /// Examples to train with, others to judge by, and where the last penalty led.
@@ -80,20 +82,30 @@ pub(super) fn choose(solving: &Solving<'_>, from: &State, watch: &mut dyn Watch)
         tried.push(found);
         watch.stands(&|| state(&trials, &tried));
     }
-    Chosen::Penalty(tried[weakest_good(&tried)].penalty, tried)
+    let penalty = tried[weakest_good(&tried)].penalty;
+    Chosen::Penalty(penalty, tried.clone(), led(trials, strengths[tried.len() - 1]))
+}
+
+/// Where the strength that was tried last led, if that was on a part of the examples.
+fn led(mut trials: Vec<Trial>, strength: f64) -> Option<Led> {
+    let Trial { training, held_out: None, descent, .. } = trials.pop()? else { return None };
+    let (examples, descent) = (training?, descent?);
+    Some(Led { descent, penalty: strength / examples.len() as f64 })
 }
 
 /// The last trial is that of all training examples.
 fn trials(solving: &Solving<'_>, from: &State) -> Vec<Trial> {
     let descent = |number: usize| descent_of(from, &name(number));
+    let part = parts::first(solving);
     if solving.has_enough_validation() {
-        return vec![Trial { number: FOLDS, training: part(solving), held_out: None, descent: descent(FOLDS) }];
+        return vec![Trial { number: FOLDS, training: part, held_out: None, descent: descent(FOLDS) }];
     }
+    let all = part.as_ref().unwrap_or(&solving.training);
     let fold = |number: usize| {
         let of = |is_held: bool| {
-            let photos = solving.training.photos().iter().enumerate();
+            let photos = all.photos().iter().enumerate();
             let own = photos.filter(|(_, photo)| (**photo % FOLDS == number) == is_held).map(|(i, _)| i);
-            solving.training.picked(&own.collect::<Vec<_>>())
+            all.picked(&own.collect::<Vec<_>>())
         };
         Trial { number, training: Some(of(false)), held_out: Some(of(true)), descent: descent(number) }
     };
@@ -101,19 +113,9 @@ fn trials(solving: &Solving<'_>, from: &State) -> Vec<Trial> {
         let is_some = |examples: &Option<Examples>| examples.as_ref().is_some_and(|examples| !examples.is_empty());
         is_some(&trial.training) && is_some(&trial.held_out)
     });
-    let whole = Trial { number: FOLDS, training: None, held_out: None, descent: descent(FOLDS) };
-    folds.chain([whole]).collect()
-}
-
-/// A part of very many examples.
-fn part(solving: &Solving<'_>) -> Option<Examples> {
-    let most = (TRIED_PRODUCTS / solving.parameters().max(1)).max(TRIED_LEAST);
-    let count = solving.training.len();
-    (count > most).then(|| {
-        let mut order = Random::at(solving.task.options.seed, u64::MAX).order(count);
-        order.truncate(most);
-        solving.training.picked(&order)
-    })
+    let mut trials: Vec<Trial> = folds.collect();
+    trials.push(Trial { number: FOLDS, training: part, held_out: None, descent: descent(FOLDS) });
+    trials
 }
 
 impl Trial {
@@ -156,11 +158,13 @@ fn judged(solving: &Solving<'_>, penalty: f64, held: &[Held]) -> Tried {
     let count = losses.len() as f64;
     let loss = losses.iter().sum::<f64>() / count;
     let variance = losses.iter().map(|one| (one - loss).powi(2)).sum::<f64>() / count;
+    // Many validation photos calibrate the trained layer itself.
+    let calibrates = !solving.has_enough_validation();
     Tried {
         penalty,
         loss,
         error: (variance / count).sqrt(),
-        temperature: temperature(&scores, &truth, classes, answer),
+        temperature: calibrates.then(|| temperature(&scores, &truth, classes, answer)),
     }
 }
 
@@ -202,13 +206,16 @@ fn name(number: usize) -> String {
 }
 
 pub(super) fn set_tried(state: &mut State, tried: &[Tried]) {
-    let flat = tried.iter().flat_map(|one| [one.penalty, one.loss, one.error, one.temperature]);
+    let flat = tried.iter().flat_map(|one| [one.penalty, one.loss, one.error, one.temperature.unwrap_or(f64::NAN)]);
     state.arrays.insert("tried".into(), flat.collect());
 }
 
 fn tried_of(state: &State) -> Vec<Tried> {
     let flat = state.arrays.get("tried").map_or(&[][..], Vec::as_slice);
-    let one = |&[penalty, loss, error, temperature]: &[f64; 4]| Tried { penalty, loss, error, temperature };
+    let one = |&[penalty, loss, error, temperature]: &[f64; 4]| {
+        let temperature = (!temperature.is_nan()).then_some(temperature);
+        Tried { penalty, loss, error, temperature }
+    };
     flat.as_chunks().0.iter().map(one).collect()
 }
 
@@ -217,8 +224,10 @@ mod tests {
     use super::*;
 
     fn tried(losses: &[f64]) -> Vec<Tried> {
-        let one =
-            |(i, &loss): (usize, &f64)| Tried { penalty: 0.5f64.powi(i as i32), loss, error: 0.05, temperature: 1.0 };
+        let one = |(i, &loss): (usize, &f64)| {
+            let temperature = (i % 2 == 0).then_some(1.0);
+            Tried { penalty: 0.5f64.powi(i as i32), loss, error: 0.05, temperature }
+        };
         losses.iter().enumerate().map(one).collect()
     }
 

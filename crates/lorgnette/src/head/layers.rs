@@ -114,8 +114,9 @@ impl Layers {
     }
 }
 
-/// Probabilities from scores, in double precision.
-pub(super) fn probabilities(scores: &[f32], answer: Answer) -> Vec<f32> {
+/// Probabilities from the scores of one photo, in double precision.
+#[must_use]
+pub fn probabilities(scores: &[f32], answer: Answer) -> Vec<f32> {
     match answer {
         Answer::Sigmoid => scores.iter().map(|&z| (1.0 / (1.0 + f64::from(-z).exp())) as f32).collect(),
         Answer::Softmax => {

@@ -11,33 +11,27 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use super::choose::{Chosen, choose, set_tried};
+use super::choose::{Chosen, Led, choose, set_tried};
 use super::examples::{Examples, Scaling};
 use super::layers::{DenseLayer, Layers};
 use super::lbfgs::Descent;
 use super::objective::{Criterion, Measured, Objective};
+use super::parts;
 use super::state::State;
 use super::{ClassWeights, HeadError, Task, Trained, Tried, Watch};
 use crate::judge::Epoch;
 
 /// A penalised loss that falls by a smaller share than this has arrived.
 const ARRIVED: f64 = 1e-6;
-/// A validation loss that falls by a smaller share than this is not worth waiting for more.
+/// A validation loss that falls by a smaller share than this is not worth waiting for more;
 const NOTABLE: f64 = 0.02;
+/// nor is one that falls by a smaller share than this of what it was before anything was learned.
+const SLIGHT: f64 = 1e-4;
 /// With fewer validation photos, the best epoch is chance.
 const ENOUGH: usize = 500;
 
 pub(super) fn train(task: &Task<'_>, from: Option<State>, watch: &mut dyn Watch) -> Result<Trained, HeadError> {
-    let solving = Solving::new(task);
-    let from = from.unwrap_or_default();
-    let (penalty, tried) = match task.options.penalty {
-        Some(penalty) => (penalty, Vec::new()),
-        None => match choose(&solving, &from, watch) {
-            Chosen::Penalty(penalty, tried) => (penalty, tried),
-            Chosen::Interrupted(place, tried) => return Ok(solving.interrupted(&place, tried)),
-        },
-    };
-    Ok(solving.solve(penalty, tried, &from, watch))
+    Ok(Solving::new(task).train(&from.unwrap_or_default(), watch))
 }
 
 /// A task, its examples scaled.
@@ -50,10 +44,12 @@ pub(super) struct Solving<'a> {
     plain: Criterion,
     /// What is said without features.
     pub(super) origin: Vec<f64>,
+    /// How many examples are so many that a part of them is trained on first.
+    pub(super) part: usize,
 }
 
 impl<'a> Solving<'a> {
-    fn new(task: &'a Task<'a>) -> Self {
+    pub(super) fn new(task: &'a Task<'a>) -> Self {
         let scaling = Scaling::of(task.training).without_shift();
         let plain = Criterion { classes: task.classes, answer: task.options.answer, smoothing: 0.0, weights: None };
         let balanced = task.options.class_weights == ClassWeights::Balanced;
@@ -63,17 +59,24 @@ impl<'a> Solving<'a> {
         let (training, validation) = (scaled(task.training), scaled(task.validation));
         let mut origin = vec![0.0; training.width() * task.classes];
         origin.extend(criterion.constant_scores(&training));
-        Self { task, scaling, training, validation, criterion, plain, origin }
+        let part = parts::first_size(origin.len());
+        Self { task, scaling, training, validation, criterion, plain, origin, part }
+    }
+
+    /// Chooses the penalty if there is none, and trains with it.
+    pub(super) fn train(&self, from: &State, watch: &mut dyn Watch) -> Trained {
+        match self.task.options.penalty {
+            Some(penalty) => self.solve((penalty, Vec::new(), None), from, watch),
+            None => match choose(self, from, watch) {
+                Chosen::Penalty(penalty, tried, led) => self.solve((penalty, tried, led), from, watch),
+                Chosen::Interrupted(place, tried) => self.interrupted(&place, tried),
+            },
+        }
     }
 
     /// Whether validation photos are so many that they can choose alone.
     pub(super) fn has_enough_validation(&self) -> bool {
         self.validation.len() >= ENOUGH
-    }
-
-    /// How many weights and biases there are.
-    pub(super) fn parameters(&self) -> usize {
-        self.origin.len()
     }
 
     fn objective<'o>(&'o self, examples: &'o Examples, criterion: &'o Criterion) -> Objective<'o> {
@@ -104,19 +107,28 @@ impl<'a> Solving<'a> {
         }
     }
 
-    /// Trains with a penalty, from what is said without features.
-    fn solve(&self, penalty: f64, tried: Vec<Tried>, from: &State, watch: &mut dyn Watch) -> Trained {
+    /// Trains with a penalty, from what is said without features, or from where parts of very many examples lead.
+    fn solve(
+        &self,
+        (penalty, tried, led): (f64, Vec<Tried>, Option<Led>),
+        from: &State,
+        watch: &mut dyn Watch,
+    ) -> Trained {
         let mut measured = Measured::default();
         let mut run = Run::from(from);
         let mut interrupted = false;
         let mut started = Instant::now();
-        let mut descent = {
-            let mut function = self.function(&self.training, penalty, &mut measured);
-            descent_of(from, "").unwrap_or_else(|| Descent::from(self.origin.clone(), &mut function))
+        let mut descent = match descent_of(from, "") {
+            Some(descent) => descent,
+            None => match parts::begun(self, penalty, led, watch) {
+                Some(descent) => descent,
+                None => return self.interrupted(&self.origin, tried),
+            },
         };
         if run.best.is_empty() {
             run.best.clone_from(&descent.place);
         }
+        let slight = SLIGHT * self.validated(&self.origin).loss;
         while !run.arrived && run.epochs.len() < self.task.options.epochs {
             if !watch.goes_on() {
                 interrupted = true;
@@ -138,7 +150,7 @@ impl<'a> Solving<'a> {
             };
             started = Instant::now();
             run.note(epoch, &descent.place, self.has_enough_validation());
-            let stale = self.has_enough_validation() && run.waited() >= self.task.options.patience.max(1);
+            let stale = self.has_enough_validation() && run.waited(slight) >= self.task.options.patience.max(1);
             run.arrived = stale || before - descent.value < ARRIVED * before.abs();
             watch.epoch(&epoch);
             watch.stands(&|| self.solving_state(&tried, &descent, &run));
@@ -198,12 +210,12 @@ impl Run {
         }
     }
 
-    /// Epochs since validation got notably better.
-    fn waited(&self) -> usize {
+    /// Epochs since validation got notably better, and by more than what is `slight`.
+    fn waited(&self, slight: f64) -> usize {
         let (mut least, mut waited) = (f64::INFINITY, 0);
         for epoch in &self.epochs {
             waited += 1;
-            if epoch.validation_loss < (1.0 - NOTABLE) * least {
+            if epoch.validation_loss < ((1.0 - NOTABLE) * least).min(least - slight) {
                 (least, waited) = (epoch.validation_loss, 0);
             }
         }

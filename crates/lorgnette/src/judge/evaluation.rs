@@ -66,7 +66,8 @@ impl Evaluation {
             several_labels,
             ranks: scored.iter().map(Scored::rank).collect(),
             accuracy: Share::of(scored.iter().map(is_right)),
-            loss: scored.iter().map(loss).sum::<f64>() / scored.len() as f64,
+            // Where all is certain the sum is minus zero, which is nothing to show anybody.
+            loss: scored.iter().map(loss).sum::<f64>().abs() / scored.len() as f64,
             classes: class_figures(classes.len(), scored, several_labels),
             confusion: Confusion::new(classes.len(), scored, several_labels),
             reliability: Reliability::new(scored),

@@ -5,6 +5,8 @@
 //! above that class's threshold is, as far as the model can tell, one of that class. Thresholds of their own keep a class
 //! the model is always shy of from being suspected as a whole.
 
+use std::borrow::Borrow;
+
 use super::Scored;
 
 /// A photo that is probably of another class than its label says.
@@ -24,9 +26,10 @@ pub struct Suspect {
 ///
 /// The model should not have been trained on these photos: one that has learned the errors by heart does not find them.
 #[must_use]
-pub fn suspects(classes: usize, scored: &[Scored]) -> Vec<Suspect> {
-    let thresholds = thresholds(classes, scored);
-    let suspect = |(photo, said): (usize, &Scored)| {
+pub fn suspects<S: Borrow<Scored>>(classes: usize, scored: &[S]) -> Vec<Suspect> {
+    let scored: Vec<&Scored> = scored.iter().map(Borrow::borrow).collect();
+    let thresholds = thresholds(classes, &scored);
+    let suspect = |(photo, &said): (usize, &&Scored)| {
         let [label] = said.truth[..] else { return None };
         let confident = |&class: &usize| said.probability(class) >= thresholds[class];
         let likeliest = (0..classes)
@@ -42,7 +45,7 @@ pub fn suspects(classes: usize, scored: &[Scored]) -> Vec<Suspect> {
 }
 
 /// For each class, the mean probability that its photos get for it; infinite where there are none.
-fn thresholds(classes: usize, scored: &[Scored]) -> Vec<f32> {
+fn thresholds(classes: usize, scored: &[&Scored]) -> Vec<f32> {
     let mut sums = vec![(0.0, 0_u32); classes];
     for said in scored {
         if let [label] = said.truth[..] {

@@ -1,5 +1,6 @@
 //! What was found as comma-separated values, for spreadsheets.
 
+use super::Report;
 use crate::judge::{Epoch, Evaluation, Scored};
 
 /// The confusion matrix: a row for each true class, a column for each class the model says, the classes' names first.
@@ -46,6 +47,20 @@ pub fn photos_csv(evaluation: &Evaluation, scored: &[Scored]) -> String {
         ]
     };
     csv(std::iter::once(header.map(String::from).to_vec()).chain(scored.iter().map(row)))
+}
+
+/// A row for each photo whose label may be wrong, the most certain first: its file, its label, the class it looks like, by
+/// how much that is more probable, and what the photo was used for.
+pub(super) fn suspects_csv(report: &Report<'_>) -> String {
+    let header = ["photo", "label", "looks like", "margin", "split"].map(String::from).to_vec();
+    let names = report.evaluation.names();
+    let (suspects, among) = report.suspects();
+    let rows = suspects.iter().map(|suspect| {
+        let (said, split) = among[suspect.photo];
+        let [label, looks_like] = [suspect.label, suspect.looks_like].map(|class| names[class].clone());
+        vec![said.photo.display().to_string(), label, looks_like, format!("{:.6}", suspect.margin), split.to_owned()]
+    });
+    csv(std::iter::once(header).chain(rows))
 }
 
 /// A row for each epoch: its number, its seconds, accuracy and loss of training and validation.

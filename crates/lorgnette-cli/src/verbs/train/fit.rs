@@ -13,6 +13,7 @@ use lorgnette::judge::Epoch;
 use lorgnette::net::{Tensor, npy};
 
 use super::bottlenecks::Bottlenecks;
+use super::clock::Clock;
 use super::{Arguments, about};
 use crate::interrupt::Interrupt;
 use crate::messages::Messages;
@@ -35,6 +36,7 @@ pub(super) struct Run<'a> {
     pub(super) dealing: &'a SplitOptions,
     pub(super) messages: Messages,
     pub(super) interrupt: &'a Interrupt,
+    pub(super) clock: &'a Clock,
 }
 
 /// A head that was trained, calibrated or not.
@@ -62,16 +64,8 @@ impl Run<'_> {
         }
         let trace = self.arguments.trace.as_deref();
         let trace = trace.map(|folder| Trace::new(folder, &examples)).transpose()?;
-        let mut watcher = Watcher {
-            interrupt: self.interrupt,
-            messages: self.messages,
-            progress: Progress::new(options.epochs, "epochs", self.messages),
-            keeps: Some((&path, digest)),
-            written: Instant::now(),
-            writing: Duration::ZERO,
-            trace,
-            failed: None,
-        };
+        let progress = Progress::new(options.epochs, "epochs", self.messages);
+        let mut watcher = Watcher { progress, keeps: Some((&path, digest)), trace, ..self.watcher() };
         let trained = head::train(&task, state, &mut watcher)?;
         watcher.finish(&trained)?;
         let fitted = self.calibrated(options, trained, validation);
@@ -85,7 +79,35 @@ impl Run<'_> {
     pub(super) fn fit_fold(&self, splits: &[Split]) -> Result<(Fitted, Examples)> {
         let [training, validation, test] = self.examples(splits);
         let options = self.options();
-        let mut watcher = Watcher {
+        let mut watcher = self.watcher();
+        let trained = head::train(&self.task(&training, &validation, &options), None, &mut watcher)?;
+        Ok((self.calibrated(options, trained, &validation), test))
+    }
+
+    /// What layers say of the training photos that were trained without them, a row of probabilities for each; nothing if
+    /// it was interrupted.
+    pub(super) fn held_out(&self, fitted: &Fitted) -> Option<Vec<Vec<f32>>> {
+        /// Parts of the photos that are left out in turn.
+        const FOLDS: usize = 5;
+        let [training, validation, _] = self.examples(self.bottlenecks.splits);
+        let of = self.bottlenecks.dataset.folds(FOLDS, self.dealing);
+        let folds: Vec<usize> = training.photos().iter().map(|&photo| of[photo]).collect();
+        let mut watcher = self.watcher();
+        let task = self.task(&training, &validation, &fitted.options);
+        let scores = head::held_out_scores(&task, &folds, fitted.trained.penalty, &mut watcher)?;
+        let temperature = fitted.calibration.map_or(1.0, |calibration| calibration.temperature);
+        let cooled: Vec<f32> = scores.iter().map(|&score| (f64::from(score) / temperature) as f32).collect();
+        Some(
+            cooled
+                .chunks_exact(task.classes)
+                .map(|scores| head::probabilities(scores, fitted.options.answer))
+                .collect(),
+        )
+    }
+
+    /// One who shows no progress and keeps nothing.
+    fn watcher(&self) -> Watcher<'_> {
+        Watcher {
             interrupt: self.interrupt,
             messages: self.messages,
             progress: Progress::new(0, "epochs", self.messages),
@@ -94,9 +116,7 @@ impl Run<'_> {
             writing: Duration::ZERO,
             trace: None,
             failed: None,
-        };
-        let trained = head::train(&self.task(&training, &validation, &options), None, &mut watcher)?;
-        Ok((self.calibrated(options, trained, &validation), test))
+        }
     }
 
     fn options(&self) -> TrainOptions {
@@ -118,7 +138,7 @@ impl Run<'_> {
         let run = self.extractor.embedder().model().network().options();
         let scores = trained.layers.scores(validation.features(), run.level, &run.pool);
         let classes = self.bottlenecks.dataset.classes.len();
-        let lost = self.arguments.head.unknown / 100.0;
+        let lost = f64::from(self.arguments.head.unknown) / 100.0;
         let (truth, answer) = (validation.truth(), options.answer);
         let found = match (options.recipe, trained.temperature()) {
             // What was held out while the penalty was chosen is more than the validation photos alone.

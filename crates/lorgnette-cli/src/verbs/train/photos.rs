@@ -153,20 +153,23 @@ pub(super) fn report_faults(arguments: &Arguments, dataset: &Dataset, messages: 
     let faults = &dataset.faults;
     fs::create_dir_all(&arguments.out).with_context(|| arguments.out.display().to_string())?;
     write_faults(&arguments.out.join(LEFT_OUT), dataset)?;
-    for fault in faults.iter().take(TOLD) {
+    let of_kind = |&kind: &FaultKind| faults.iter().filter(move |fault| fault.kind == kind);
+    for fault in FaultKind::ALL.iter().flat_map(of_kind).take(TOLD) {
         messages.error(&format_args!("{} (left out)", fault.what));
     }
     if faults.len() > TOLD {
         let file = arguments.out.join(LEFT_OUT);
         messages.error(&format_args!("and {} more, all in {}", faults.len() - TOLD, file.display()));
     }
-    let of_kind = |kind: &FaultKind| faults.iter().filter(|fault| fault.kind == *kind).count();
-    let kinds = FaultKind::ALL.iter().filter(|kind| of_kind(kind) > 0);
-    let kinds: Vec<String> = kinds.map(|kind| format!("{} {}", of_kind(kind), kind.name())).collect();
+    let counts = FaultKind::ALL.iter().map(|kind| (of_kind(kind).count(), kind.name()));
+    let kinds: Vec<String> =
+        counts.filter(|(count, _)| *count > 0).map(|(count, name)| format!("{count} {name}")).collect();
     if !faults.is_empty() {
         messages.note(&format_args!("{} left out: {}", count(faults.len(), "photo"), kinds.join(", ")));
     }
-    ensure!(!arguments.strict || faults.is_empty(), "--strict: {} cannot be used", count(faults.len(), "photo"));
+    // What only lies elsewhere is no fault of a photo.
+    let unusable = faults.len() - of_kind(&FaultKind::Misplaced).count();
+    ensure!(!arguments.strict || unusable == 0, "--strict: {} cannot be used", count(unusable, "photo"));
     Ok(())
 }
 

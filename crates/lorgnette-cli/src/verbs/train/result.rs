@@ -5,13 +5,14 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use anyhow::{Context as _, Result};
+use lorgnette::ModelOptions;
 use lorgnette::dataset::{Dataset, Example, FaultKind, Split};
+use lorgnette::head::Answer;
 use lorgnette::judge::{Evaluation, NEARLY_THE_SAME, NearDuplicate, NearDuplicates, Scored, Share};
-use lorgnette::report::{Point, Report, TensorBoard, Twins};
+use lorgnette::report::{HeldOut, Report, Twins};
 use lorgnette::trained::{
     self, Base, BaseCard, Card, DataCard, FORMAT, Shape, SplitCounts, TrainedModel, TrainingCard, VERSION,
 };
-use lorgnette::{ModelOptions, Picture};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
@@ -33,9 +34,14 @@ pub(super) fn write(run: &Run<'_>, fitted: &Fitted, base: (&Base, &ModelOptions)
         card: card(run, fitted, base, &evaluations)?,
         head: fitted.layers.head(run.extractor.embedder().end_point(), fitted.options.answer),
     };
+    run.clock.lap("judgement");
     photos::write_split(&out.join(trained::SPLIT), run.bottlenecks.dataset, run.bottlenecks.splits)?;
-    report(run, fitted, &evaluations[2], &judged[2], &model.card)?;
+    let held_out = held_out(run, fitted, &judged);
+    run.clock.lap("labels that may be wrong");
+    report(run, fitted, (&evaluations[2], &judged[2]), &held_out, &model.card)?;
+    run.clock.lap("report");
     tensorboard::write(run, fitted, &evaluations[2])?;
+    run.clock.lap("TensorBoard");
     model.write(out)?;
     write_report(|to| match run.arguments.format {
         ReportFormat::Text => write_text(to, run, &evaluations),
@@ -122,7 +128,32 @@ fn data(run: &Run<'_>) -> DataCard {
     }
 }
 
-fn report(run: &Run<'_>, fitted: &Fitted, test: &Evaluation, scored: &[Scored], card: &Card) -> Result<()> {
+/// What was said of each photo by a layer that was not trained with it; nothing where labels are not suspected.
+fn held_out(run: &Run<'_>, fitted: &Fitted, judged: &[Vec<Scored>; 3]) -> Vec<HeldOut> {
+    if fitted.options.answer == Answer::Sigmoid || fitted.trained.interrupted {
+        return Vec::new();
+    }
+    let Some(of_training) = run.held_out(fitted) else {
+        run.messages.note(&"interrupted: labels that may be wrong were looked for among test photos only");
+        return Vec::new();
+    };
+    let [training, validation, test] = judged;
+    // Copies come after all photos, and are not shown.
+    let training =
+        training.iter().zip(of_training).map(|(said, probabilities)| Scored { probabilities, ..said.clone() });
+    let others = [(Split::Validation, validation), (Split::Test, test)].into_iter();
+    let others = others.flat_map(|(split, scored)| scored.iter().cloned().map(move |scored| (split, scored)));
+    let all = training.map(|scored| (Split::Training, scored)).chain(others);
+    all.map(|(split, scored)| HeldOut { scored, split: split.name() }).collect()
+}
+
+fn report(
+    run: &Run<'_>,
+    fitted: &Fitted,
+    (test, scored): (&Evaluation, &[Scored]),
+    held_out: &[HeldOut],
+    card: &Card,
+) -> Result<()> {
     let title = format!("{}: {} classes on {}", card.name, card.classes.len(), card.base.name);
     let SplitCounts { training, validation, test: tested } = card.data.photos;
     let about = [
@@ -138,37 +169,11 @@ fn report(run: &Run<'_>, fitted: &Fitted, test: &Evaluation, scored: &[Scored], 
     let twins = twins(run);
     let features = shown(run);
     let epochs = &fitted.trained.epochs;
-    let report = Report { epochs, twins: &twins, features, about: &about, ..Report::new(&title, test, scored) };
+    let report =
+        Report { epochs, held_out, twins: &twins, features, about: &about, ..Report::new(&title, test, scored) };
     let open_options = run.arguments.open_options();
     let (out, open) = (&run.arguments.out, |path: &Path| open_options.open(path).ok());
-    report.write(out, &open).with_context(|| out.display().to_string())?;
-    let tensorboard = out.join("tensorboard");
-    write_events(run, fitted, test, &tensorboard, &open).with_context(|| tensorboard.display().to_string())
-}
-
-/// What TensorBoard shows of it.
-fn write_events(
-    run: &Run<'_>,
-    fitted: &Fitted,
-    test: &Evaluation,
-    folder: &Path,
-    open: &dyn Fn(&Path) -> Option<Picture>,
-) -> Result<()> {
-    let (dataset, splits) = (run.bottlenecks.dataset, run.bottlenecks.splits);
-    let labels: Vec<String> = dataset.examples.iter().map(|example| label(dataset, example)).collect();
-    let point = |number: usize| Point {
-        photo: &dataset.examples[number].photo,
-        features: &run.bottlenecks.features[number],
-        label: &labels[number],
-        split: splits[number].name(),
-    };
-    let points: Vec<Point<'_>> = (0..labels.len()).map(point).collect();
-    let layers = &fitted.layers;
-    let hidden = layers.hidden.iter().map(|layer| ("hidden weights", layer.weights.as_slice()));
-    let last = [("weights", layers.last.weights.as_slice()), ("biases", layers.last.biases.as_slice())];
-    let distributions: Vec<_> = hidden.chain(last).collect();
-    let (epochs, evaluation) = (fitted.trained.epochs.as_slice(), Some(test));
-    Ok(TensorBoard { epochs, distributions: &distributions, evaluation, points: &points }.write(folder, open)?)
+    report.write(out, &open).with_context(|| out.display().to_string())
 }
 
 /// A photo's classes, by name.

@@ -142,8 +142,8 @@ pub(super) struct Head {
     pub(super) patience: usize,
 
     /// The share of right answers on validation that may be taken for unknown, in per cent
-    #[arg(long, value_name = "PERCENT", default_value_t = 5.0)]
-    pub(super) unknown: f64,
+    #[arg(long, value_name = "PERCENT", default_value_t = 5.0, value_parser = percent)]
+    pub(super) unknown: f32,
 }
 
 /// What counts how much.

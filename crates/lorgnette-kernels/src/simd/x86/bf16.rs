@@ -82,6 +82,8 @@ macro_rules! as_avx512 {
     };
 }
 
+add_products_of!("avx512f,avx512bf16", "vdpbf16ps");
+
 impl Simd for Avx512Bf16 {
     const LEVEL: Level = Level::Avx512;
     const LANES: usize = Avx512::LANES;
@@ -115,6 +117,25 @@ impl Simd for Avx512Bf16 {
                 let weights = std::mem::transmute::<__m512, __m512bh>(weights[v]);
                 _mm512_dpbf16_ps(sums[v], x, weights)
             };
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn add_products_of<const VECS: usize>(
+        self,
+        from: *const f32,
+        weights: &[Self::F; VECS],
+        sums: &mut [Self::F; VECS],
+    ) {
+        if VECS == 2 {
+            // SAFETY: the caller vouches for the float, `self` for the CPU.
+            [sums[0], sums[1]] = unsafe { add_products_of(from, [weights[0], weights[1]], [sums[0], sums[1]]) };
+            return;
+        }
+        // SAFETY: the caller vouches for it.
+        let x = self.splat(unsafe { *from });
+        for v in 0..VECS {
+            sums[v] = self.add_product(x, weights[v], sums[v]);
         }
     }
 

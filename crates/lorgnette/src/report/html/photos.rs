@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use super::{count, section};
 use crate::draw::canvas::Canvas;
 use crate::figure::escaped;
-use crate::judge::{Confused, Scored, confident_mistakes, suspects as suspected};
+use crate::judge::{Confused, Scored, confident_mistakes};
 use crate::report::page::{answer, evenly, truth};
 use crate::report::{self, Opener, Report, Twins};
 
@@ -60,20 +60,29 @@ pub(super) fn mistakes(report: &Report<'_>, open: Opener<'_>) -> String {
 /// Photos whose label is probably wrong.
 pub(super) fn suspects(report: &Report<'_>, open: Opener<'_>) -> String {
     let names = report.evaluation.names();
-    let suspects = suspected(names.len(), report.scored);
+    let (suspects, among) = report.suspects();
     if suspects.is_empty() {
         return String::new();
     }
     let shown = suspects.iter().take(SUSPECTS).map(|suspect| {
-        let said = &report.scored[suspect.photo];
+        let (said, split) = among[suspect.photo];
         let (label, looks_like) = (escaped(&names[suspect.label]), escaped(&names[suspect.looks_like]));
-        let caption = format!("labelled {label}<br>looks like <span class=\"wrong\">{looks_like}</span>");
+        let used = if split.is_empty() { String::new() } else { format!("<br>{split}") };
+        let caption = format!("labelled {label}<br>looks like <span class=\"wrong\">{looks_like}</span>{used}");
         figure(open, &said.photo, &caption)
     });
+    let judged_by = match report.held_out.is_empty() {
+        true => "",
+        false => {
+            " Photos of all splits were looked at, those for training by layers that were trained without them \
+             (cross-validation)."
+        }
+    };
     let explanation = format!(
-        "More like another class than most of that class's own photos: {} (confident learning, Northcutt et al. 2021). \
-         Look at these before you blame the model.",
-        count(suspects.len(), "photo")
+        "More like another class than most of that class's own photos: {} of {} (confident learning, Northcutt et al. 2021); \
+         all are in suspects.csv.{judged_by} Look at these before you blame the model.",
+        suspects.len(),
+        count(among.len(), "photo")
     );
     section("Labels that may be wrong", &explanation, &grid(&shown.collect::<String>(), ""))
 }

@@ -1,0 +1,80 @@
+//! What is said of training photos by layers that were trained without them, which is what shows labels that may be wrong:
+//! a layer that has learned an error by heart does not find it.
+
+use super::layers::Layers;
+use super::random::Random;
+use super::solve::Solving;
+use super::{Examples, Recipe, State, Task, TrainOptions, Watch};
+
+/// Products of a pass through the examples that a layer is trained on here, at most: of very many, a part tells enough.
+const MOST_PRODUCTS: usize = 1 << 32;
+/// Fewer examples than this say too little.
+const LEAST: usize = 4096;
+/// Epochs, at most.
+const EPOCHS: usize = 60;
+/// The penalty as `λ·n`, where a recipe has none.
+const USUAL_STRENGTH: f64 = 10.0;
+
+/// The scores of each training example, by one layer for each of the folds (the fold of each example is given), trained as
+/// the default recipe does it on the examples of the others. `penalty` is that of the layer for use, if it has one.
+/// Nothing if `watch` stops it.
+///
+/// # Panics
+/// If there is not a fold for each example.
+#[must_use]
+pub fn held_out_scores(
+    task: &Task<'_>,
+    folds: &[usize],
+    penalty: Option<f64>,
+    watch: &mut dyn Watch,
+) -> Option<Vec<f32>> {
+    assert_eq!(folds.len(), task.training.len(), "a fold for each example");
+    let penalty = penalty.unwrap_or(USUAL_STRENGTH / task.training.len() as f64);
+    let (recipe, hidden) = (Recipe::Default, None);
+    let options = TrainOptions { recipe, hidden, penalty: Some(penalty), epochs: EPOCHS, ..task.options.clone() };
+    let mut scores = vec![0.0; folds.len() * task.classes];
+    for fold in 0..folds.iter().max().map_or(0, |last| last + 1) {
+        let held: Vec<usize> = (0..folds.len()).filter(|&i| folds[i] == fold).collect();
+        if held.is_empty() {
+            continue;
+        }
+        let layers = trained_without(task, &options, folds, fold, watch)?;
+        let found = layers.scores(task.training.picked(&held).features(), task.level, task.pool);
+        for (&example, found) in held.iter().zip(found.chunks_exact(task.classes)) {
+            scores[example * task.classes..][..task.classes].copy_from_slice(found);
+        }
+    }
+    Some(scores)
+}
+
+fn trained_without(
+    task: &Task<'_>,
+    options: &TrainOptions,
+    folds: &[usize],
+    fold: usize,
+    watch: &mut dyn Watch,
+) -> Option<Layers> {
+    let mut others: Vec<usize> = (0..folds.len()).filter(|&i| folds[i] != fold).collect();
+    let most = (MOST_PRODUCTS / (task.training.width() * task.classes).max(1)).max(LEAST);
+    if others.len() > most {
+        let order = Random::at(options.seed, fold as u64).order(others.len());
+        others = order[..most].iter().map(|&i| others[i]).collect();
+    }
+    let training: Examples = task.training.picked(&others);
+    if training.is_empty() {
+        return None;
+    }
+    let task = Task { training: &training, options, ..*task };
+    let mut quiet = Quiet(watch);
+    let trained = Solving::new(&task).train(&State::default(), &mut quiet);
+    (!trained.interrupted).then_some(trained.layers)
+}
+
+/// Only asks whether to go on: these epochs are nobody's.
+struct Quiet<'a>(&'a mut dyn Watch);
+
+impl Watch for Quiet<'_> {
+    fn goes_on(&mut self) -> bool {
+        self.0.goes_on()
+    }
+}
