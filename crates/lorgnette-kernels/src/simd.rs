@@ -109,10 +109,6 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     fn mul(self, a: Self::F, b: Self::F) -> Self::F;
     /// `a · b + c`, with one rounding where the level can.
     fn mul_add(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F;
-<<<<<<< HEAD
-    /// Adds the products of one value and some vectors: `sums[v] += *from · weights[v]`, a step of a tile's loop. Where
-    /// values are pairs of smaller numbers, a product is the sum of theirs.
-=======
     /// `a · b + c`, the product being that of pairs where lanes hold pairs of smaller numbers.
     #[inline(always)]
     fn add_product(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F {
@@ -120,7 +116,6 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     }
     /// Adds the products of one value and some vectors: `sums[v] += *from · weights[v]` by `add_product`, a step of a tile's
     /// loop.
->>>>>>> a84ac5c630902b9ad0d05c665c6e5acc260fcf4f
     ///
     /// # Safety
     /// A float can be read at `from`.

@@ -262,11 +262,7 @@ impl<W: Weight, const VECS: usize> Walk<W, VECS> {
         }
         for r in 0..ROWS {
             // SAFETY: the caller vouches for the input.
-<<<<<<< HEAD
-            unsafe { simd.mul_add_spread(inputs[r].wrapping_add(k), &weights, &mut sums[r]) };
-=======
             unsafe { simd.add_products_of(inputs[r].wrapping_add(k), &weights, &mut sums[r]) };
->>>>>>> a84ac5c630902b9ad0d05c665c6e5acc260fcf4f
         }
     }
 }

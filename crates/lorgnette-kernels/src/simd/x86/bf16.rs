@@ -6,7 +6,7 @@ use super::Avx512;
 use crate::simd::{Kernel, Simd};
 use crate::{Level, formats};
 
-/// Vectors of sixteen floats; where they are multiplied by [`Simd::mul_add_spread`], of sixteen pairs of bf16.
+/// Vectors of sixteen floats; where they are multiplied by [`Simd::add_product`], of sixteen pairs of bf16.
 #[derive(Clone, Copy)]
 pub(crate) struct Avx512Bf16(());
 
@@ -36,33 +36,6 @@ impl Pairs for Avx512Bf16 {
         // SAFETY: the CPU has the features, as just asserted.
         unsafe { inside(input, pairs) }
     }
-}
-
-/// The sums and both products of the pair at `from` and those of the weights, in instructions whose order is kept (see
-/// `mul_add_spread` of AVX-512).
-///
-/// # Safety
-/// A pair can be read at `from`.
-#[target_feature(enable = "avx512f,avx512bf16")]
-#[inline]
-unsafe fn add_pairs(from: *const f32, weights: [__m512; 2], [mut first, mut second]: [__m512; 2]) -> [__m512; 2] {
-    let _x: __m512;
-    // SAFETY: one pair is read, which the caller vouches for.
-    unsafe {
-        std::arch::asm!(
-            "vbroadcastss {x}, dword ptr [{from}]",
-            "vdpbf16ps {first}, {x}, {a}",
-            "vdpbf16ps {second}, {x}, {b}",
-            from = in(reg) from,
-            x = out(zmm_reg) _x,
-            a = in(zmm_reg) weights[0],
-            b = in(zmm_reg) weights[1],
-            first = inout(zmm_reg) first,
-            second = inout(zmm_reg) second,
-            options(readonly, nostack, preserves_flags),
-        );
-    }
-    [first, second]
 }
 
 /// Methods that are those of AVX-512.
@@ -97,26 +70,13 @@ impl Simd for Avx512Bf16 {
     door!(Avx512Bf16, "avx2,fma,f16c,avx512f,avx512vl,avx512dq,avx512bw,avx512bf16");
 
     #[inline(always)]
-    unsafe fn mul_add_spread<const VECS: usize>(
-        self,
-        from: *const f32,
-        weights: &[Self::F; VECS],
-        sums: &mut [Self::F; VECS],
-    ) {
-        if VECS == 2 {
-            // SAFETY: the caller vouches for the pair, `self` for the CPU.
-            [sums[0], sums[1]] = unsafe { add_pairs(from, [weights[0], weights[1]], [sums[0], sums[1]]) };
-            return;
-        }
-        // SAFETY: the caller vouches for the pair.
-        let x = self.splat(unsafe { *from });
-        for v in 0..VECS {
-            // SAFETY: `self` proves the CPU has AVX-512 BF16; the types are 64 bytes without meaning of their own.
-            sums[v] = unsafe {
-                let x = std::mem::transmute::<__m512, __m512bh>(x);
-                let weights = std::mem::transmute::<__m512, __m512bh>(weights[v]);
-                _mm512_dpbf16_ps(sums[v], x, weights)
-            };
+    fn add_product(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F {
+        // SAFETY: `self` proves the CPU has AVX-512 BF16; the types of `a` and `b` are 64 bytes without meaning of their
+        // own.
+        unsafe {
+            let a = std::mem::transmute::<__m512, __m512bh>(a);
+            let b = std::mem::transmute::<__m512, __m512bh>(b);
+            _mm512_dpbf16_ps(c, a, b)
         }
     }
 
