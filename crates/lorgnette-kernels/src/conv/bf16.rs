@@ -131,7 +131,7 @@ fn round<S: Pairs>(map: &Map, input: &[f32], pairs: &Map, rounded: &mut [f32], p
     for_blocks(pairs, 1, rounded, pool, &|pixels, part| {
         let part = &mut part[..pixels.len() * pairs.channels];
         let input = &input[pixels.start * map.stride..];
-        if map.stride == map.channels && map.channels % 2 == 0 {
+        if map.stride == map.channels && map.channels.is_multiple_of(2) {
             S::round(&input[..2 * part.len()], part);
         } else {
             for (pixel, pairs) in part.chunks_exact_mut(pairs.channels).enumerate() {
