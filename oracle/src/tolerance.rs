@@ -31,12 +31,12 @@ pub struct FormatTolerance {
 
 /// What was found (docs/speed.md has it), with some room.
 pub const FORMATS: [FormatTolerance; 6] = [
-    fewer("bf16", "float32", 0.96, 0.75, 0.15),
-    fewer("auto", "float32", 0.96, 0.75, 0.15),
-    fewer("float32", "bf16", 0.98, 0.85, 0.03),
-    fewer("float32", "f16", 0.99, 0.95, 0.003),
-    fewer("float32", "int8", 0.97, 0.85, 0.03),
-    fewer("bf16", "int8", 0.96, 0.75, 0.15),
+    fewer("bf16", "float32", 0.97, 0.8, 0.08),
+    fewer("auto", "float32", 0.97, 0.8, 0.08),
+    fewer("float32", "bf16", 0.98, 0.95, 0.006),
+    fewer("float32", "f16", 0.99, 0.98, 0.0015),
+    fewer("float32", "int8", 0.97, 0.92, 0.06),
+    fewer("bf16", "int8", 0.97, 0.8, 0.08),
 ];
 
 /// Scores of a network with made-up weights in bf16, or with weights kept so, as a share of the largest one.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use anyhow::{Context as _, Result, ensure};
-use clap::builder::{PossibleValuesParser, TypedValueParser as _};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, ValueEnum};
 use lorgnette::ModelOptions;
 use lorgnette::kernels::{Formats, Level, Precision, WeightFormat};
@@ -127,7 +127,13 @@ fn levels() -> impl clap::builder::TypedValueParser<Value = Level> {
 }
 
 fn precisions() -> impl clap::builder::TypedValueParser<Value = Precision> {
-    PossibleValuesParser::new(Precision::ALL.map(Precision::name)).try_map(|name| name.parse::<Precision>())
+    // Other programs, and our own measurements, call it f32.
+    let value = |precision: Precision| match precision {
+        Precision::Float32 => PossibleValue::new(precision.name()).alias("f32"),
+        _ => PossibleValue::new(precision.name()),
+    };
+    PossibleValuesParser::new(Precision::ALL.map(value))
+        .try_map(|name| if name == "f32" { Ok(Precision::Float32) } else { name.parse::<Precision>() })
 }
 
 fn weight_formats() -> impl clap::builder::TypedValueParser<Value = WeightFormat> {

@@ -206,6 +206,8 @@ pub static CONV_KERNELS: &[ConvKernel] = &[
     #[cfg(target_arch = "x86_64")]
     winograd::kernel::<Avx512, F27, F11>("winograd 2x1 of 7x1"),
     #[cfg(target_arch = "x86_64")]
+    bf16::strip_kernel::<Avx512Bf16>(),
+    #[cfg(target_arch = "x86_64")]
     bf16::kernel::<Avx512Bf16>(),
     #[cfg(target_arch = "x86_64")]
     stored::kernel::<Avx512, Bf16>(),

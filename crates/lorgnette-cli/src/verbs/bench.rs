@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use clap::Args;
+use lorgnette::kernels::Precision;
 use lorgnette::net::Plan;
 use lorgnette::net::plan::Activations;
 use lorgnette::{Model, ModelOptions};
@@ -114,7 +115,11 @@ fn measure(arguments: &Arguments, global: &Global, messages: Messages) -> Result
         width,
         batch,
         threads: network_options.pool.threads(),
-        precision: plan.formats().precision.name(),
+        precision: match plan.formats().precision {
+            // The name that other programs' measurements have it under.
+            Precision::Float32 => "f32",
+            other => other.name(),
+        },
         weights: plan.formats().weights.name(),
         min_ms: milliseconds(times[0]),
         median_ms: milliseconds(times[times.len() / 2]),

@@ -28,11 +28,20 @@ fn bench_prints_the_fields_of_the_contract_in_their_order() {
     assert!(ended.out.contains("median of 3 runs"), "{}", ended.out);
 }
 
+/// Formats less than float32 are shown where they are used, and refused where the CPU has none of them.
 #[test]
-fn bench_says_what_is_not_there_yet() {
-    let ended = lorgnette(&["bench", "--precision", "bf16"]);
-    assert_eq!(ended.code, Some(2));
-    assert!(ended.err.contains("--precision bf16") && ended.err.contains("not there yet"), "{}", ended.err);
+fn formats_are_shown_and_refused() {
+    let measured = lorgnette(&["bench", "--precision", "auto", "--weights", "int8", "--seconds", "0"]).well().json();
+    assert_eq!((&measured[0]["precision"], &measured[0]["weights"]), (&"auto".into(), &"int8".into()));
+    assert_eq!(lorgnette(&["bench", "--precision", "f32", "--seconds", "0"]).well().json()[0]["precision"], "f32");
+    let explained = lorgnette(&["explain", "--weights", "f16", "--format", "json"]).well().json();
+    let steps = explained[0]["steps"].as_array().unwrap();
+    let kept: Vec<_> = steps.iter().filter(|step| step["weights"] == "f16").collect();
+    assert_eq!(kept.len(), 1, "the layer of one pixel, and no other");
+    assert_eq!((&kept[0]["kernel"], &kept[0]["precision"]), (&"f16 weights".into(), &"float32".into()));
+    let refused = lorgnette(&["explain", "--precision", "bf16", "--level", "portable"]);
+    assert_eq!(refused.code, Some(2));
+    assert!(refused.err.contains("precision bf16") && refused.err.contains("auto"), "{}", refused.err);
 }
 
 #[test]

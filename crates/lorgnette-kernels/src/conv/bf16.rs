@@ -7,12 +7,13 @@
 use std::ops::Range;
 
 use super::pack::{self, Source, in_panels};
+use super::strip::{self, Patches};
 use super::tile::Job;
 use super::{Conv, ConvKernel, ConvShape, Filter, cost_of_definition, direct, panel_width, stream};
 use crate::blocks::for_blocks;
 use crate::formats::to_bf16;
 use crate::simd::{Pairs, Simd};
-use crate::{Formats, Map, Pool, Precision, WeightFormat};
+use crate::{Formats, Map, Pool, Precision, WeightFormat, Window};
 
 /// What rounding one vector of inputs costs, in vector multiplications of the convolution: it is read, and half of it
 /// written.
@@ -39,6 +40,46 @@ pub(super) const fn kernel<S: Pairs>() -> ConvKernel {
         },
         run: run::<S>,
     }
+}
+
+/// The kernel for few channels, which takes all taps as one (see [`strip`]), so that pairs go across them.
+pub(super) const fn strip_kernel<S: Pairs>() -> ConvKernel {
+    ConvKernel {
+        name: "bf16 strip",
+        arithmetic: "bf16 strip",
+        layout: "pairs of bf16 across taps",
+        fits: |shape| shape.taps() > 1 && shape.input.channels <= strip::MOST_CHANNELS,
+        cost: |shape| {
+            let gathered = shape.output.pixels() * shape.depth().div_ceil(S::LANES);
+            cost_of_definition::<S>(&in_pairs(&as_point(shape))) + ROUNDING * gathered as f64
+        },
+        packed_len: |shape| pack::packed_len::<S>(&in_pairs(&as_point(shape))),
+        pack_rows: |shape, filter, rows, packed, pool| pack_rows::<S>(&as_point(shape), filter, rows, packed, pool),
+        scratch_len: |shape, threads| 2 * threads * strip::patches_len::<S>(shape),
+        run: run_strip::<S>,
+        ..kernel::<S>()
+    }
+}
+
+/// All taps as the channels of one.
+fn as_point(shape: &ConvShape) -> ConvShape {
+    let Map { batch, height, width, .. } = shape.output;
+    ConvShape { input: Map::dense(batch, height, width, shape.depth()), window: Window::POINT, ..*shape }
+}
+
+fn run_strip<S: Pairs>(conv: Conv<'_>, pool: &Pool) {
+    let (shape, pairs) = (conv.shape, in_pairs(&as_point(conv.shape)));
+    conv.check(pack::packed_len::<S>(&pairs));
+    let (job, input, scratch) = Job::new::<S>(Conv { shape: &pairs, ..conv });
+    let len = strip::patches_len::<S>(shape);
+    strip::tiles::<S>(&job, shape, input, (scratch, 2 * len), pool, |depth, count, scratch| {
+        let (patches, rounded) = scratch.split_at_mut(len);
+        let pairs = depth.div_ceil(2);
+        for (patch, pairs) in patches.chunks_exact(depth).zip(rounded.chunks_exact_mut(pairs)).take(count) {
+            S::round(patch, pairs);
+        }
+        Patches { depth: pairs, patches: rounded }
+    });
 }
 
 /// The same convolution, a pair of input channels counting as one.

@@ -12,7 +12,7 @@ use crate::blocks::Shared;
 use crate::simd::{Kernel, MOST_TILE_ROWS, Simd};
 
 /// Beyond so many channels, single taps are long enough.
-const MOST_CHANNELS: usize = 8;
+pub(super) const MOST_CHANNELS: usize = 8;
 
 pub(super) const fn kernel<S: Simd>() -> ConvKernel {
     ConvKernel {
@@ -37,7 +37,7 @@ fn strip_len(shape: &ConvShape) -> usize {
 }
 
 /// Floats of the patches of one tile: what each of its windows sees, and room for copying a little more than that.
-fn patches_len<S: Simd>(shape: &ConvShape) -> usize {
+pub(super) fn patches_len<S: Simd>(shape: &ConvShape) -> usize {
     // A whole number of cache lines, so that workers do not share one.
     (S::TILE_ROWS * shape.depth() + S::LANES).next_multiple_of(16)
 }
@@ -47,16 +47,32 @@ fn run<S: Simd>(conv: Conv<'_>, pool: &Pool) {
     let shape = conv.shape;
     let (mut job, input, scratch) = Job::new::<S>(conv);
     (job.taps, job.depth) = ([1, 1], shape.depth());
+    tiles::<S>(&job, shape, input, (scratch, patches_len::<S>(shape)), pool, |depth, _, patches| Patches {
+        depth,
+        patches,
+    });
+}
+
+/// Computes a job for which all taps are one. Each worker has so many floats of the scratch; `rows` makes of a tile's
+/// patches, and the room behind them, what the tile reads.
+pub(super) fn tiles<S: Simd>(
+    job: &Job<'_>,
+    shape: &ConvShape,
+    input: &[f32],
+    (scratch, len): (&mut [f32], usize),
+    pool: &Pool,
+    rows: impl for<'a> Fn(usize, usize, &'a mut [f32]) -> Patches<'a> + Sync,
+) {
     let pixel_bytes = shape.depth() * size_of::<f32>();
     let split = Split::new(shape.output.pixels(), S::TILE_ROWS, pixel_bytes, 1, pool.threads());
-    let (scratch, len) = (Shared::new(scratch), patches_len::<S>(shape));
+    let scratch = Shared::new(scratch);
     pool.run(split.tasks(), &|worker, index| {
         // SAFETY: each worker has its own patches.
         let patches = unsafe { scratch.part(worker * len..(worker + 1) * len) };
         for tile in split.task(index).0 {
             let pixels = split.pixels(tile);
             S::dispatch(Gather { shape, input, pixels: pixels.clone(), patches });
-            let rows = Patches { depth: shape.depth(), patches };
+            let rows = rows(shape.depth(), pixels.len(), patches);
             for panel in 0..job.panels::<S>() {
                 job.tile::<S, f32>(&rows, pixels.start, pixels.len(), panel, 0);
             }
@@ -65,9 +81,9 @@ fn run<S: Simd>(conv: Conv<'_>, pool: &Pool) {
 }
 
 /// What each window of a tile sees, one after the other.
-struct Patches<'a> {
-    depth: usize,
-    patches: &'a [f32],
+pub(super) struct Patches<'a> {
+    pub(super) depth: usize,
+    pub(super) patches: &'a [f32],
 }
 
 // SAFETY: `under` gives a slice of `depth` floats.
