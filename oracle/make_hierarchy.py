@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Writes crates/lorgnette-library/src/hierarchy/wordnet.txt: WordNet's nouns from ImageNet's thousand synsets upwards,
-and crates/lorgnette-library/src/hierarchy/plurals.txt: the irregular plurals among their names.
+"""Writes crates/lorgnette/src/wordnet/nouns.txt: WordNet's nouns from ImageNet's thousand synsets upwards,
+and crates/lorgnette/src/wordnet/plurals.txt: the irregular plurals among their names.
 
     oracle/make_hierarchy.py [FOLDER]
 
@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-OUT = ROOT / "crates/lorgnette-library/src/hierarchy"
+OUT = ROOT / "crates/lorgnette/src/wordnet"
 # "@" leads to what a noun is a kind of, "@i" to what it is an instance of.
 KIND_OF = ("@", "@i")
 # WordNet has buses and trains as public transport, a conveyance, but no vehicles. Nobody who asks for vehicles knows.
@@ -65,11 +65,11 @@ def main():
     classes = [line.split()[0] for line in labels]
     reached = upwards(synsets, classes)
     lines = [f"{synset} {','.join(synsets[synset][1]) or '-'} {', '.join(synsets[synset][0])}\n" for synset in reached]
-    (OUT / "wordnet.txt").write_text("".join(lines))
+    (OUT / "nouns.txt").write_text("".join(lines))
     words = {word for synset in reached for name in synsets[synset][0] for word in re.split("[ -]", name.lower())}
     plurals = sorted(set(irregular(folder / "noun.exc", words)))
     (OUT / "plurals.txt").write_text("".join(f"{line}\n" for line in plurals))
-    sizes = [(OUT / name).stat().st_size for name in ("wordnet.txt", "plurals.txt")]
+    sizes = [(OUT / name).stat().st_size for name in ("nouns.txt", "plurals.txt")]
     print(len(reached), "synsets,", len(plurals), "irregular plurals,", sum(sizes), "bytes")
 
 

@@ -7,10 +7,12 @@ tf_slim package are drawn by it; `hand_nets.py` draws other families; of network
 reference folder (if it is there) holds the graphs.
 """
 import argparse
+import concurrent.futures
 import contextlib
 import functools
 import gzip
 import json
+import multiprocessing
 import pathlib
 import unittest.mock
 
@@ -159,17 +161,27 @@ def recipes(reference):
             yield f'research_{name}', 'TF-Slim research, its own size.', functools.partial(draw_reference, reference, name, tools)
 
 
+def make(name, arguments):
+    """Makes one network's files; gives its line of the manifest."""
+    fixtures = Fixtures(arguments.out)
+    what, draw = next(recipe[1:] for recipe in recipes(arguments.reference) if recipe[0] == name)
+    with fixtures.case(name, what) as net:
+        draw(net)
+    return fixtures.lines
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('out')
     parser.add_argument('--only', help='make only the networks whose name contains this')
     parser.add_argument('--reference', type=pathlib.Path, default=REFERENCE)
     arguments = parser.parse_args()
-    fixtures = Fixtures(arguments.out, arguments.only)
-    for name, what, draw in recipes(arguments.reference):
-        if arguments.only is None or arguments.only in name:
-            with fixtures.case(name, what) as net:
-                draw(net)
+    fixtures = Fixtures(arguments.out)
+    names = [name for name, *_ in recipes(arguments.reference) if arguments.only is None or arguments.only in name]
+    # TensorFlow draws and freezes on one core, so two processes share the networks.
+    with concurrent.futures.ProcessPoolExecutor(2, multiprocessing.get_context('spawn')) as pool:
+        for name, lines in zip(names, pool.map(make, names, [arguments] * len(names))):
+            fixtures.lines += lines
             print(name, flush=True)
     fixtures.finish()
 

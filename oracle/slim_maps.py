@@ -45,6 +45,11 @@ def inception_style(pixels):
 
 def slid(features, window, rate, padding, classes, scope):
     """The mean over a window that slides, its taps `rate` apart, and the layer behind it."""
+    pooled = slid_pool(features, window, rate, padding)
+    return slim.conv2d(pooled, classes, [1, 1], activation_fn=None, normalizer_fn=None, scope=scope)
+
+
+def slid_pool(features, window, rate, padding):
     def pool(values):
         return tf.nn.pool(values, [window, window], 'AVG', strides=[1, 1], padding='VALID', dilations=[rate, rate])
     if padding == 'SAME':
@@ -55,7 +60,7 @@ def slid(features, window, rate, padding, classes, scope):
     else:
         pooled = pool(features)
     pooled.set_shape([1, None, None, features.shape[-1]])
-    return slim.conv2d(pooled, classes, [1, 1], activation_fn=None, normalizer_fn=None, scope=scope)
+    return pooled
 
 
 def draw_vgg_16(_, padding, __):
@@ -150,28 +155,43 @@ def run_slim(case, check, photos, parts):
     shutil.rmtree(folder)
 
 
-def run_embedded(check, graph, photos, parts):
+def run_embedded(check, graph, stride, photos, parts):
     """The frozen graph with its real weights, its global pool made one of 7 x 7 that slides."""
     definition = tf1.GraphDef()
     definition.ParseFromString(graph.read_bytes())
+    for node in definition.node:
+        node.attr.pop('_output_shapes', None)
     nodes = {node.name: node for node in definition.node}
     pool = next(node for node in definition.node if node.op in ('AvgPool', 'Mean'))
     head = [node for node in definition.node if node.op == 'Conv2D'][-1]
     bias = next(node for node in definition.node if node.op == 'BiasAdd' and node.input[0] == head.name)
     constant = lambda name: tf.make_ndarray(nodes[nodes[name].input[0] if nodes[name].op == 'Identity' else name].attr['value'].tensor)
-    source = next(node.name for node in definition.node if node.op == 'Placeholder')
-    features = definition.__class__()
-    features.CopyFrom(definition)
     with tf1.Session(graph=tf.Graph()) as session:
         picture = tf1.placeholder(tf.float32, [1, None, None, 3])
-        for node in features.node:
-            node.attr.pop('_output_shapes', None)
-        found, = tf1.import_graph_def(features, {source: picture}, [pool.input[0] + ':0'], name='')
-        pooled = tf.nn.avg_pool2d(found, 7, 1, 'VALID')
+        found = at_stride(definition, picture, pool.input[0], constant, stride)
+        pooled = slid_pool(found, 7, 32 // stride, 'VALID')
         scores = tf.nn.conv2d(pooled, constant(head.input[1]), 1, 'VALID') + constant(bias.input[1])
         theirs = [session.run(scores, {picture: inception_style(pixels)[None]})[0] for pixels in pixels_of(photos)]
     for photo, values in zip(photos, theirs):
-        judge(check, 'embedded valid', photo, ['--padding', 'valid'], values, parts)
+        judge(check, f'embedded valid {stride}', photo, ['--padding', 'valid', '--output-stride', stride], values, parts)
+
+
+def at_stride(definition, picture, end, constant, stride):
+    """What comes before a graph's pool, at an output stride, as mobilenet_v1_base of TF-Slim makes it: a depthwise layer that
+    would go beyond steps by one, and those behind it have their taps so much further apart."""
+    source = next(node.name for node in definition.node if node.op == 'Placeholder')
+    known, reached, rate = {source: picture}, 1, 1
+    for node in definition.node:
+        if node.op not in ('Conv2D', 'DepthwiseConv2dNative'):
+            continue
+        step = node.attr['strides'].list.i[1]
+        if node.op == 'Conv2D' or (rate == 1 and reached * step <= stride):
+            reached *= step
+            continue
+        seen, = tf1.import_graph_def(definition, known, [f'{node.input[0]}:0'], name='')
+        known[f'{node.name}:0'] = tf.nn.depthwise_conv2d(seen, constant(node.input[1]), [1, 1, 1, 1], 'SAME', dilations=[rate, rate])
+        rate *= step
+    return tf1.import_graph_def(definition, known, [f'{end}:0'], name='')[0]
 
 
 def main():
@@ -189,8 +209,9 @@ def main():
     for case in CASES:
         if arguments.only in case[0]:
             run_slim(case, check, photos[:2], 460 if case[0] == 'vgg_16 valid' else None)
-    if arguments.only in 'embedded valid':
-        run_embedded(check, arguments.embedded, photos, 560)
+    for stride, some, parts in ((32, photos, 560), (16, photos[:2], None), (8, photos[:2], None)):
+        if arguments.only in f'embedded valid {stride}':
+            run_embedded(check, arguments.embedded, stride, some, parts)
     print(f'{check.passed} passed, {check.failed} failed')
     sys.exit(1 if check.failed or not check.passed else 0)
 

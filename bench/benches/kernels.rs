@@ -6,7 +6,7 @@ use divan::Bencher;
 use divan::counter::ItemsCount;
 use lorgnette_bench::layers::{self, Layer};
 use lorgnette_bench::trial::Trial;
-use lorgnette_kernels::{Level, Pool};
+use lorgnette_kernels::{Formats, Level, Pool};
 
 fn main() {
     divan::main();
@@ -23,7 +23,13 @@ fn chosen() -> Vec<Layer> {
         "depthwise 3x3/1 112x112x32->32",
         "depthwise 3x3/2 14x14x512->512",
     ];
-    layers::all().into_iter().filter(|layer| names.contains(&layer.to_string().as_str())).collect()
+    let networks = ["vgg_16", "resnet_v1_50", "inception_v3", "mobilenet_v1"];
+    let of = |network| layers::of(network, Level::best()).expect("a network of the zoo");
+    let mut found: Vec<Layer> =
+        networks.into_iter().flat_map(of).filter(|layer| names.contains(&layer.to_string().as_str())).collect();
+    found.sort_by_key(ToString::to_string);
+    found.dedup_by_key(|layer| layer.to_string());
+    found
 }
 
 /// A layer at a level, as divan prints it.
@@ -42,6 +48,6 @@ fn settings() -> impl Iterator<Item = Setting> {
 #[divan::bench(args = settings(), consts = [1, 2])]
 fn layer<const THREADS: usize>(bencher: Bencher<'_, '_>, Setting(layer, level): &Setting) {
     let pool = Pool::new(THREADS);
-    let mut trial = Trial::new(layer, *level, &pool);
+    let mut trial = Trial::new(layer, *level, Formats::default(), &pool);
     bencher.counter(ItemsCount::new(layer.flops())).bench_local(|| trial.run(&pool));
 }

@@ -2,6 +2,7 @@
 
     python channels_first.py IN.onnx OUT.onnx --batch 1
 
+Beside it goes OUT.json with the input's shape and the name of the scores.
 The export takes pictures as TensorFlow does and begins by transposing them; a peer should not be timed doing that.
 """
 import argparse
@@ -40,7 +41,8 @@ def main():
         if answer.type.tensor_type.shape.dim:
             answer.type.tensor_type.shape.dim[0].dim_value = arguments.batch
     onnx.save(model, str(arguments.to))
-    arguments.to.with_suffix('.shape.json').write_text(json.dumps(shape))
+    # The scores come first, then the probabilities that are made of them.
+    arguments.to.with_suffix('.json').write_text(json.dumps({'shape': shape, 'output': graph.output[0].name}))
 
 
 if __name__ == '__main__':

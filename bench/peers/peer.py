@@ -1,9 +1,13 @@
-"""Times one peer's forward pass: input in memory, so many seconds, one line of JSON as `lorgnette bench` prints it.
+"""Times one peer on one model of `bench/compare`; prints one line of JSON as `lorgnette bench` prints it.
 
-    python peer.py ENGINE MODEL.onnx --threads 2 --seconds 3
+    python peer.py ENGINE MODEL.onnx --threads 2 --seconds 3 --input X.f32 --answer Y.f32
+    python peer.py ENGINE MODEL.onnx --threads 2 --photos FOLDER_OR_PHOTO
 
-ENGINE  onnxruntime | openvino-f32 | openvino-bf16 | mnn | tensorflow (reads MODEL.pb beside it, with TensorFlow's own Python)
-The shape is the model's own. Weights are the model's, inputs random; every engine is told how many threads it may use.
+ENGINE  onnxruntime | openvino-f32 | openvino-bf16 | mnn | ncnn | tensorflow (this one with TensorFlow's own Python)
+X is the input, little-endian float32 by photo, channel, row and column; its shape is in MODEL.json. What the engine makes of it is
+written to Y; with --seconds 0 that is all. MNN reads MODEL.mnn, ncnn MODEL.ncnn.param and .bin, TensorFlow MODEL.pb, each beside the ONNX file. ncnn knows no batches:
+it is given one photo after the other. With --photos the engine is opened once and names each photo's best class, in place of
+being timed: that is for whoever times the whole process.
 """
 import argparse
 import json
@@ -13,26 +17,40 @@ import time
 
 import numpy as np
 
-WARM_UP_RUNS = 2
-FEWEST_RUNS = 5
+WARM_UP_RUNS = 1
+FEWEST_RUNS = 3
 
+
+class Model:
+    """A model's files, and what MODEL.json says of it."""
+
+    def __init__(self, path):
+        about = json.loads(path.with_suffix('.json').read_text())
+        self.path, self.shape, self.output = path, about['shape'], about['output']
+
+    def beside(self, suffix):
+        return str(self.path.with_suffix(suffix))
+
+
+# Each of these opens a model and gives two functions: one turns pixels, channels first, into what the engine takes, which does not
+# count; the other computes the scores.
 
 def onnxruntime(model, threads):
     import onnxruntime
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    session = onnxruntime.InferenceSession(str(model), options, providers=['CPUExecutionProvider'])
-    port = session.get_inputs()[0]
-    return port.shape, lambda x: session.run(None, {port.name: x})
+    session = onnxruntime.InferenceSession(str(model.path), options, providers=['CPUExecutionProvider'])
+    name = session.get_inputs()[0].name
+    return lambda x: x, lambda x: session.run([model.output], {name: x})[0]
 
 
 def openvino(precision):
     def prepare(model, threads):
         import openvino
         options = {'PERFORMANCE_HINT': 'LATENCY', 'INFERENCE_NUM_THREADS': threads, 'INFERENCE_PRECISION_HINT': precision}
-        compiled = openvino.Core().compile_model(str(model), 'CPU', options)
+        compiled = openvino.Core().compile_model(str(model.path), 'CPU', options)
         request = compiled.create_infer_request()
-        return list(compiled.input(0).shape), lambda x: request.infer({0: x})
+        return lambda x: x, lambda x: request.infer({0: x})[model.output]
     return prepare
 
 
@@ -41,15 +59,32 @@ def mnn(model, threads):
     import MNN.nn
     import MNN.numpy
     manager = MNN.nn.create_runtime_manager(({'backend': 'CPU', 'numThread': threads, 'precision': 'high'},))
-    net = MNN.nn.load_module_from_file(str(model.with_suffix('.mnn')), [], [], runtime_manager=manager)
-    # It wants its own order of axes, which is made beforehand so that it does not count.
-    prepared = {}
+    net = MNN.nn.load_module_from_file(model.beside('.mnn'), ['input'], [model.output], runtime_manager=manager)
+    as_nchw = lambda value: MNN.expr.convert(value, MNN.expr.NCHW)
+    prepare = lambda x: MNN.expr.convert(MNN.numpy.array(x), MNN.expr.NC4HW4)
+    return prepare, lambda x: as_nchw(net.forward(x)).read()
 
-    def run(x):
-        if id(x) not in prepared:
-            prepared[id(x)] = MNN.expr.convert(MNN.numpy.array(x), MNN.expr.NC4HW4)
-        net.forward(prepared[id(x)]).read()
-    return json.loads(model.with_suffix('.shape.json').read_text()), run
+
+def ncnn(model, threads):
+    import ncnn
+    net = ncnn.Net()
+    net.opt.num_threads = threads
+    net.opt.use_fp16_packed = net.opt.use_fp16_storage = net.opt.use_fp16_arithmetic = net.opt.use_bf16_storage = False
+    # Zero is success.
+    if net.load_param(model.beside('.ncnn.param')) or net.load_model(model.beside('.ncnn.bin')):
+        raise SystemExit(f'ncnn cannot read {model.beside(".ncnn.param")}')
+
+    def run(photos):
+        scores = []
+        for photo in photos:
+            extractor = net.create_extractor()
+            extractor.input('in0', photo)
+            outcome, answer = extractor.extract('out0')
+            if outcome != 0:
+                raise SystemExit('ncnn cannot compute this network')
+            scores.append(np.array(answer))
+        return np.stack(scores)
+    return lambda x: [ncnn.Mat(photo).clone() for photo in np.ascontiguousarray(x)], run
 
 
 def tensorflow(model, threads):
@@ -58,17 +93,47 @@ def tensorflow(model, threads):
     tf = tensorflow.compat.v1
     tf.disable_eager_execution()
     graph = tf.GraphDef()
-    graph.ParseFromString(model.with_suffix('.pb').read_bytes())
+    graph.ParseFromString(model.path.with_suffix('.pb').read_bytes())
     tf.import_graph_def(graph, name='')
-    read = {name.split(':')[0].lstrip('^') for node in graph.node for name in node.input}
-    answers = [f'{node.name}:0' for node in graph.node if node.name not in read and node.op not in ('Const', 'NoOp', 'Placeholder')]
     entry = next(node.name for node in graph.node if node.op == 'Placeholder')
     session = tf.Session(config=tf.ConfigProto(intra_op_parallelism_threads=threads, inter_op_parallelism_threads=1))
-    batch, channels, height, width = json.loads(model.with_suffix('.shape.json').read_text())
-    return [batch, height, width, channels], lambda x: session.run(answers, {f'{entry}:0': x})
+    # Compiled once: what is fed and fetched is the same every time.
+    run = session.make_callable(f'{model.output}:0', [f'{entry}:0'])
+    return lambda x: np.ascontiguousarray(x.transpose(0, 2, 3, 1)), run
 
 
-ENGINES = {'onnxruntime': onnxruntime, 'openvino-f32': openvino('f32'), 'openvino-bf16': openvino('bf16'), 'mnn': mnn, 'tensorflow': tensorflow}
+ENGINES = {'onnxruntime': onnxruntime, 'openvino-f32': openvino('f32'), 'openvino-bf16': openvino('bf16'), 'mnn': mnn, 'ncnn': ncnn,
+           'tensorflow': tensorflow}
+
+
+def time_runs(run, x, seconds):
+    """Milliseconds of each run; none in no time."""
+    if seconds == 0:
+        return [0]
+    for _ in range(WARM_UP_RUNS):
+        run(x)
+    times, end = [], time.perf_counter() + seconds
+    while len(times) < FEWEST_RUNS or time.perf_counter() < end:
+        started = time.perf_counter()
+        run(x)
+        times.append((time.perf_counter() - started) * 1e3)
+    return sorted(times)
+
+
+def prepared_photo(path, side):
+    """A photo as Inception and MobileNet take it: the central 87.5 %, bilinear to `side`, -1 to 1; channels first."""
+    from PIL import Image
+    photo = Image.open(path).convert('RGB')
+    crop = [(length - length * 0.875) // 2 for length in photo.size]
+    box = (crop[0], crop[1], photo.width - crop[0], photo.height - crop[1])
+    pixels = np.asarray(photo.resize((side, side), Image.BILINEAR, box=box), 'f4') / 127.5 - 1
+    return np.ascontiguousarray(pixels.transpose(2, 0, 1)[None])
+
+
+def name_photos(prepare, run, path, side):
+    for photo in sorted(path.glob('*.[jJ][pP]*[gG]') if path.is_dir() else [path]):
+        # Engines print things of their own in between.
+        print(f'answer,{photo},{np.asarray(run(prepare(prepared_photo(photo, side)))).argmax()}')
 
 
 def main():
@@ -77,19 +142,21 @@ def main():
     parser.add_argument('model', type=pathlib.Path)
     parser.add_argument('--threads', type=int, default=2)
     parser.add_argument('--seconds', type=float, default=3)
+    parser.add_argument('--input', type=pathlib.Path)
+    parser.add_argument('--answer', type=pathlib.Path)
+    parser.add_argument('--photos', type=pathlib.Path)
     arguments = parser.parse_args()
+    model = Model(arguments.model)
     started = time.perf_counter()
-    shape, run = ENGINES[arguments.engine](arguments.model, arguments.threads)
+    prepare, run = ENGINES[arguments.engine](model, arguments.threads)
     loaded = time.perf_counter() - started
-    x = np.random.default_rng(0).uniform(-1, 1, shape).astype('f4')
-    for _ in range(WARM_UP_RUNS):
-        run(x)
-    times, end = [], time.perf_counter() + arguments.seconds
-    while len(times) < FEWEST_RUNS or time.perf_counter() < end:
-        started = time.perf_counter()
-        run(x)
-        times.append((time.perf_counter() - started) * 1e3)
-    times.sort()
+    if arguments.photos:
+        return name_photos(prepare, run, arguments.photos, model.shape[2])
+    x = prepare(np.fromfile(arguments.input, '<f4').reshape(model.shape))
+    answer = run(x)
+    if arguments.answer:
+        np.asarray(answer, '<f4').tofile(arguments.answer)
+    times = time_runs(run, x, arguments.seconds)
     print(json.dumps({'engine': arguments.engine, 'threads': arguments.threads, 'min_ms': times[0], 'median_ms': times[len(times) // 2],
                       'runs': len(times), 'load_s': loaded}))
 

@@ -2,10 +2,12 @@
 
 use lorgnette_kernels::{
     Buffer, CONV_KERNELS, Clamp, Conv, ConvKernel, ConvShape, DEPTHWISE_KERNELS, Depthwise, DepthwiseKernel,
-    DepthwiseShape, Filter, Level, Map, Padding, Pool, Window, candidates, choose_conv, choose_depthwise,
+    DepthwiseShape, Filter, Formats, Level, Map, Padding, Pool, Window, candidates, choose_conv, choose_depthwise,
+    reference,
 };
 
-use crate::layers::{Layer, Work};
+use crate::layers::Layer;
+use lorgnette_net::plan::Convolution;
 
 /// How far a kernel may be from its twin, relative to the largest magnitude.
 const TOLERANCE: f32 = 1e-5;
@@ -29,14 +31,14 @@ enum Kernel {
 }
 
 impl Trial {
-    /// The layer with the best kernel of a level.
+    /// The layer with the best kernel of a level, in formats that are allowed.
     ///
     /// # Panics
     /// If the kernel's answer is not its twin's: a wrong kernel is not worth timing.
-    pub fn new(layer: &Layer, level: Level, pool: &Pool) -> Self {
+    pub fn new(layer: &Layer, level: Level, formats: Formats, pool: &Pool) -> Self {
         let kernel = match layer.work {
-            Work::Conv(shape) => Kernel::Conv(choose_conv(&shape, level), shape),
-            Work::Depthwise(shape) => Kernel::Depthwise(choose_depthwise(&shape, level), shape),
+            Convolution::Full(shape) => Kernel::Conv(choose_conv(&shape, level, formats), shape),
+            Convolution::Depthwise(shape) => Kernel::Depthwise(choose_depthwise(&shape, level), shape),
         };
         Self::checked(kernel, layer, pool)
     }
@@ -46,9 +48,9 @@ impl Trial {
     ///
     /// # Panics
     /// As [`Trial::new`].
-    pub fn all(layer: &Layer, level: Level, pool: &Pool) -> Vec<(Self, f64)> {
-        let Work::Conv(shape) = layer.work else { return vec![(Self::new(layer, level, pool), 1.0)] };
-        let mut found = candidates(&shape, level);
+    pub fn all(layer: &Layer, level: Level, formats: Formats, pool: &Pool) -> Vec<(Self, f64)> {
+        let Convolution::Full(shape) = layer.work else { return vec![(Self::new(layer, level, formats, pool), 1.0)] };
+        let mut found = candidates(&shape, level, formats);
         found.dedup_by_key(|(_, cost)| *cost);
         let least = found[0].1;
         found
@@ -167,8 +169,14 @@ impl Kernel {
 
     /// The reference's answer for a picture of one window.
     fn pixel(&self, patch: &[f32], weights: &[u8]) -> Vec<f32> {
-        let weights: Vec<f32> = weights.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+        let mut weights: Vec<f32> = weights.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
         let (map, out) = self.maps();
+        let mut patch = patch.to_vec();
+        if let Self::Conv(kernel, _) = self {
+            reference::kept(&mut weights, out.channels, kernel.formats);
+            reference::multiplied(&mut patch, kernel.formats.precision);
+        }
+        let patch = &patch[..];
         let window = Window { padding: Padding::default(), stride: [1, 1], ..self.window() };
         let input = Map { height: window.kernel[0], width: window.kernel[1], ..map };
         let output = Map { height: 1, width: 1, ..out };

@@ -53,6 +53,7 @@ enum Choice {
     Checkpoints,
     Plans,
     Queries,
+    Libraries,
     All,
 }
 

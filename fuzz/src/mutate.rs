@@ -1,6 +1,7 @@
 //! Damage to files: first the kind that knows nothing of their formats.
 
 pub(crate) mod graph;
+pub(crate) mod library;
 pub(crate) mod photo;
 pub(crate) mod table;
 

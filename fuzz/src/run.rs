@@ -169,6 +169,8 @@ mod tests {
         let fuzzer = Fuzzer::new(0, folder.clone());
         for target in 0..fuzzer.targets().len() {
             let tally = fuzzer.run(target, 0..300, Duration::MAX);
+            // The fuzzer's own hook keeps what a panic says.
+            eprintln!("{tally}");
             assert_eq!(tally.failed(), 0, "{tally}");
             assert!(tally.outcomes.len() > 1, "damage is neither always fatal nor always harmless: {tally}");
         }

@@ -3,6 +3,7 @@
 mod checkpoints;
 mod graphs;
 mod labels;
+mod libraries;
 mod photos;
 mod plans;
 mod queries;
@@ -13,7 +14,8 @@ use std::path::{Path, PathBuf};
 use crate::random::Random;
 
 /// The targets' names, in the order of [`all`].
-pub(crate) const NAMES: [&str; 7] = ["graphs", "photos", "tensors", "labels", "checkpoints", "plans", "queries"];
+pub(crate) const NAMES: [&str; 8] =
+    ["graphs", "photos", "tensors", "labels", "checkpoints", "plans", "queries", "libraries"];
 
 /// A reader and files for it.
 pub(crate) trait Target: Send + Sync {
@@ -46,6 +48,7 @@ pub(crate) fn all(scratch: &Path) -> Vec<Box<dyn Target>> {
         Box::new(checkpoints::Checkpoints::new(scratch)),
         Box::new(plans::Plans::new(scratch)),
         Box::new(queries::Queries::new()),
+        Box::new(libraries::Libraries::new(scratch)),
     ]
 }
 

@@ -14,6 +14,48 @@ pub const PROBABILITY: f32 = 0.02;
 /// How far apart TensorFlow's probabilities of two classes must be for their order to count.
 pub const ORDER: f32 = 0.002;
 
+/// How far the embedded network's answers in fewer bits may be from its own in float32, over photos.
+#[derive(Clone, Copy, Debug)]
+pub struct FormatTolerance {
+    /// The names that `--precision` and `--weights` have.
+    pub precision: &'static str,
+    /// What fully connected weights are kept as.
+    pub weights: &'static str,
+    /// The least share of photos with the same most probable class.
+    pub first: f32,
+    /// The least share of photos with the same five most probable classes.
+    pub five: f32,
+    /// A probability.
+    pub probability: f32,
+}
+
+/// What was found (docs/speed.md has it), with some room.
+pub const FORMATS: [FormatTolerance; 6] = [
+    fewer("bf16", "float32", 0.96, 0.75, 0.15),
+    fewer("auto", "float32", 0.96, 0.75, 0.15),
+    fewer("float32", "bf16", 0.98, 0.85, 0.03),
+    fewer("float32", "f16", 0.99, 0.95, 0.003),
+    fewer("float32", "int8", 0.97, 0.85, 0.03),
+    fewer("bf16", "int8", 0.96, 0.75, 0.15),
+];
+
+/// Scores of a network with made-up weights in bf16, or with weights kept so, as a share of the largest one.
+pub const SCORES_BF16: f32 = 0.05;
+/// The same with fully connected weights kept as f16.
+pub const SCORES_F16: f32 = 1e-3;
+/// The same with fully connected weights kept as int8.
+pub const SCORES_INT8: f32 = 0.05;
+
+const fn fewer(
+    precision: &'static str,
+    weights: &'static str,
+    first: f32,
+    five: f32,
+    probability: f32,
+) -> FormatTolerance {
+    FormatTolerance { precision, weights, first, five, probability }
+}
+
 /// The largest difference as a share of the largest finite magnitude of what was wanted; infinite where the lengths
 /// differ or only one side is not a number.
 pub fn relative_error(wanted: &[f32], found: &[f32]) -> f32 {

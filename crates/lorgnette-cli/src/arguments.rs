@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, ensure};
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, ValueEnum};
 use lorgnette::ModelOptions;
-use lorgnette::kernels::Level;
+use lorgnette::kernels::{Formats, Level, Precision, WeightFormat};
 use lorgnette::net::zoo::ZooOptions;
 use lorgnette::picture::OpenOptions;
 use lorgnette::preprocess::Style;
@@ -62,6 +62,14 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_parser = levels())]
     pub(crate) level: Option<Level>,
 
+    /// Numbers to multiply: float32, bf16 (less exact, faster where the CPU has AVX-512 BF16), or auto (bf16 where that saves a quarter of a layer's time)
+    #[arg(long, global = true, value_name = "FORMAT", value_parser = precisions(), default_value = Precision::Float32.name())]
+    precision: Precision,
+
+    /// What to keep the weights of fully connected layers as: float32, bf16, f16 or int8; all but float32 are less exact
+    #[arg(long, global = true, value_name = "FORMAT", value_parser = weight_formats(), default_value = WeightFormat::Float32.name())]
+    weights: WeightFormat,
+
     /// Most memory that the activations of one photo may take
     #[arg(long, global = true, value_name = "MIB", default_value_t = 8192)]
     pub(crate) memory_limit: u32,
@@ -81,6 +89,7 @@ impl Global {
         Ok(ModelOptions {
             threads: self.threads.map(usize::from),
             level: self.level()?,
+            formats: Formats { precision: self.precision, weights: self.weights },
             input: self.input.clone(),
             output: self.output.clone(),
             memory_limit: u64::from(self.memory_limit) << 20,
@@ -115,6 +124,14 @@ impl Global {
 
 fn levels() -> impl clap::builder::TypedValueParser<Value = Level> {
     PossibleValuesParser::new(Level::ALL.map(Level::name)).try_map(|name| name.parse::<Level>())
+}
+
+fn precisions() -> impl clap::builder::TypedValueParser<Value = Precision> {
+    PossibleValuesParser::new(Precision::ALL.map(Precision::name)).try_map(|name| name.parse::<Precision>())
+}
+
+fn weight_formats() -> impl clap::builder::TypedValueParser<Value = WeightFormat> {
+    PossibleValuesParser::new(WeightFormat::ALL.map(WeightFormat::name)).try_map(|name| name.parse::<WeightFormat>())
 }
 
 /// Which photos, and how they are opened.

@@ -1,6 +1,6 @@
 //! Where the files of a run go that `--picture`, `--npy` and the like ask for.
 //!
-//! For one photo they name a file, for several a folder. Every place is settled before the first photo is opened, so
+//! For one photo they name a file, for several a folder, which gets the photos' own folders. Every place is settled before the first photo is opened, so
 //! that it depends neither on threads nor on which photos fail; and no place is another's or a photo's own.
 
 use std::collections::HashSet;
@@ -42,7 +42,7 @@ impl<'a> Gallery<'a> {
     }
 
     /// A place for a picture of each photo in `out`: the file itself, or files in that folder, which is made if need
-    /// be. `option` is what messages call it.
+    /// be, with the folders of the photos. `option` is what messages call it.
     ///
     /// # Errors
     /// If `out` does not suit, or the folder cannot be made.
@@ -81,7 +81,13 @@ impl<'a> Gallery<'a> {
             return Ok(vec![out.to_owned()]);
         }
         fs::create_dir_all(out).context("the folder cannot be made")?;
-        Ok(self.photos.iter().map(|photo| self.place_in(out, photo, &ending(photo))).collect())
+        let photos = self.photos;
+        let place = |photo: &Photo| {
+            let folder = out.join(photo.beneath());
+            fs::create_dir_all(&folder).with_context(|| format!("{}: cannot be made", folder.display()))?;
+            Ok(self.place_in(&folder, photo, &ending(photo)))
+        };
+        photos.iter().map(place).collect()
     }
 
     /// A place in a folder, named after the photo and numbered if that is taken.
@@ -110,13 +116,15 @@ impl<'a> Gallery<'a> {
 /// Refuses what can only fail once the photos are known, before anything has been opened.
 ///
 /// # Errors
-/// If the file's ending is none that can be written.
+/// If the file's ending is none that can be written, or its folder is not there.
 pub(crate) fn check(out: Option<&Path>, option: &str, endings: Endings) -> Result<()> {
-    match out {
-        Some(out) if !is_folder(out) && !endings.has(out) => {
-            bail!("{option} {}: end the name in {endings}, or name a folder", out.display())
-        }
-        _ => Ok(()),
+    let Some(out) = out.filter(|out| !is_folder(out)) else { return Ok(()) };
+    if !endings.has(out) {
+        bail!("{option} {}: end the name in {endings}, or name a folder", out.display());
+    }
+    match out.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
+        Some(folder) => bail!("{option} {}: there is no folder {}", out.display(), folder.display()),
+        None => Ok(()),
     }
 }
 

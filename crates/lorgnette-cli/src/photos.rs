@@ -25,6 +25,8 @@ const AS_SHELLS_DO: MatchOptions =
 pub(crate) struct Photo {
     name: String,
     source: Source,
+    /// The folders between the one that was named and the photo; none if the photo itself was.
+    beneath: PathBuf,
 }
 
 /// Where a photo comes from.
@@ -50,6 +52,11 @@ impl Photo {
         }
     }
 
+    /// Where it is within the folder that was named: the folders on the way.
+    pub(crate) fn beneath(&self) -> &Path {
+        &self.beneath
+    }
+
     /// Opens it.
     pub(crate) fn open(&self, options: &OpenOptions) -> Result<Picture> {
         Ok(self.open_with_file(options)?.0)
@@ -67,17 +74,22 @@ impl Photo {
     }
 
     fn file(path: PathBuf) -> Self {
-        Self { name: path.display().to_string(), source: Source::File(path) }
+        Self { name: path.display().to_string(), source: Source::File(path), beneath: PathBuf::new() }
+    }
+
+    fn in_folder(path: PathBuf, folder: &Path) -> Self {
+        let beneath = path.strip_prefix(folder).ok().and_then(Path::parent).map(Path::to_owned);
+        Self { beneath: beneath.unwrap_or_default(), ..Self::file(path) }
     }
 
     fn standard_input() -> Self {
-        Self { name: STANDARD_INPUT.into(), source: Source::StandardInput }
+        Self { name: STANDARD_INPUT.into(), source: Source::StandardInput, beneath: PathBuf::new() }
     }
 
     fn nowhere(name: &Path, why: &str) -> Self {
         let name = name.display().to_string();
         let why = format!("{name}: {why}");
-        Self { name, source: Source::Nowhere(why) }
+        Self { name, source: Source::Nowhere(why), beneath: PathBuf::new() }
     }
 }
 
@@ -140,12 +152,14 @@ fn file_or_folder(path: PathBuf, depth: usize) -> Vec<Photo> {
 }
 
 /// The photos in a folder. Links are followed, but not in circles.
-fn walk(folder: &Path, depth: usize) -> impl Iterator<Item = Photo> {
+fn walk(folder: &Path, depth: usize) -> impl Iterator<Item = Photo> + '_ {
     let walk = WalkDir::new(folder).min_depth(1).max_depth(depth).follow_links(true).sort_by_file_name();
-    walk.into_iter().filter_entry(|entry| entry.depth() == 0 || !is_hidden(entry)).filter_map(|entry| match entry {
-        Ok(entry) => is_photo(&entry).then(|| Photo::file(entry.into_path())),
-        Err(error) => unreadable(&error),
-    })
+    walk.into_iter().filter_entry(|entry| entry.depth() == 0 || !is_hidden(entry)).filter_map(
+        move |entry| match entry {
+            Ok(entry) => is_photo(&entry).then(|| Photo::in_folder(entry.into_path(), folder)),
+            Err(error) => unreadable(&error),
+        },
+    )
 }
 
 /// What a folder that cannot be looked into, or a link that leads nowhere, amounts to.
@@ -227,6 +241,14 @@ mod tests {
         assert_eq!(names(&all, folder.path()), ["a.PNG", "b.jpg", "deep/c.webp"]);
         let flat = expand(folder.path(), 1);
         assert_eq!(names(&flat, folder.path()), ["a.PNG", "b.jpg"]);
+    }
+
+    #[test]
+    fn photos_know_their_way_from_the_folder() {
+        let folder = folder();
+        let ways = |photos: Vec<Photo>| photos.iter().map(|photo| photo.beneath().to_owned()).collect::<Vec<_>>();
+        assert_eq!(ways(expand(folder.path(), usize::MAX)), ["", "", "deep"].map(PathBuf::from));
+        assert_eq!(ways(expand(&folder.path().join("deep/c.webp"), 1)), [PathBuf::new()]);
     }
 
     #[test]

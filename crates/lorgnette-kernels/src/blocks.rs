@@ -81,6 +81,12 @@ impl<'a> Shared<'a> {
         self.start
     }
 
+    /// Where a part of the slice begins, to write to what nobody else uses of it.
+    pub(crate) fn pointer(&self, range: Range<usize>) -> *mut f32 {
+        assert!(range.start <= range.end && range.end <= self.len, "a part lies outside its slice");
+        self.start.wrapping_add(range.start)
+    }
+
     /// A part of the slice.
     ///
     /// # Safety

@@ -11,25 +11,33 @@
 //!
 //! [`winograd`] does fewer multiplications where windows step by one. Its sums are others, so where it is chosen must not
 //! depend on anything but the shape: [`candidates`] reckons what each kernel costs, and nothing is measured.
+//!
+//! Two more are less exact, and are candidates only where [`Formats`] allow it: `bf16` multiplies numbers rounded to
+//! pairs, and [`stored`] keeps weights in fewer bytes.
 
+#[cfg(target_arch = "x86_64")]
+mod bf16;
 mod direct;
 pub(crate) mod pack;
 
 mod rows;
 mod split;
+mod stored;
 mod stream;
 mod strip;
 mod tile;
+mod weight;
 #[allow(clippy::needless_range_loop, reason = "tiles are indexed by row and column; constant indices become registers")]
 mod winograd;
 
 use std::ops::Range;
 
+use self::weight::{Bf16, F16};
 use self::winograd::{F11, F23, F25, F27, F43, F47};
 #[cfg(target_arch = "x86_64")]
-use crate::simd::{Avx2, Avx512};
+use crate::simd::{Avx2, Avx512, Avx512Bf16};
 use crate::simd::{Portable, Simd};
-use crate::{Clamp, Level, Map, Pool, Window, reference};
+use crate::{Clamp, Formats, Level, Map, Pool, Precision, WeightFormat, Window, formats, reference};
 
 /// The geometry of a convolution: `input.channels` and `output.channels` with one weight for each pair and tap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -121,6 +129,9 @@ impl Conv<'_> {
     }
 }
 
+/// A function of some rows of a filter and the slice that is packed.
+pub type PackRows = fn(&ConvShape, &Filter<'_>, Range<usize>, &mut [f32], &Pool);
+
 /// A way to compute convolutions.
 #[derive(Clone, Copy, Debug)]
 pub struct ConvKernel {
@@ -128,6 +139,8 @@ pub struct ConvKernel {
     pub name: &'static str,
     /// The level it is compiled for.
     pub level: Level,
+    /// What it multiplies, never [`Precision::Auto`], and what it keeps weights as.
+    pub formats: Formats,
     /// How it adds up: kernels of the same level and arithmetic give the same bits.
     pub arithmetic: &'static str,
     /// How it wants weights: kernels of the same level and layout can share packed weights.
@@ -139,10 +152,13 @@ pub struct ConvKernel {
     pub cost: fn(&ConvShape) -> f64,
     /// The floats packed weights take. Depends only on the window's size and the numbers of channels.
     pub packed_len: fn(&ConvShape) -> usize,
+    /// What must have seen all rows of the weights before any of them is reordered, in their order, on all threads of the
+    /// pool; it notes in the slice what it needs.
+    pub survey_rows: Option<PackRows>,
     /// Reorders some rows of the weights, seen as a matrix `[taps · input channels][output channels]`, into a slice of
     /// `packed_len`, on all threads of the pool; all rows before them must have come already. Depends only on the window's
     /// size and the numbers of channels.
-    pub pack_rows: fn(&ConvShape, &Filter<'_>, Range<usize>, &mut [f32], &Pool),
+    pub pack_rows: PackRows,
     /// The floats of scratch a run needs with a pool of so many threads.
     pub scratch_len: fn(&ConvShape, usize) -> usize,
     /// Computes.
@@ -150,9 +166,16 @@ pub struct ConvKernel {
 }
 
 impl ConvKernel {
+    /// Whether this CPU can run it.
+    pub fn is_available(&self) -> bool {
+        self.level.is_available() && self.formats.precision.is_available(self.level)
+    }
+
     /// Reorders all weights, on the calling thread.
     pub fn pack(&self, shape: &ConvShape, filter: &Filter<'_>, packed: &mut [f32]) {
-        (self.pack_rows)(shape, filter, 0..shape.depth(), packed, &Pool::new(1));
+        for rows in self.survey_rows.into_iter().chain([self.pack_rows]) {
+            rows(shape, filter, 0..shape.depth(), packed, &Pool::new(1));
+        }
     }
 }
 
@@ -183,6 +206,14 @@ pub static CONV_KERNELS: &[ConvKernel] = &[
     #[cfg(target_arch = "x86_64")]
     winograd::kernel::<Avx512, F27, F11>("winograd 2x1 of 7x1"),
     #[cfg(target_arch = "x86_64")]
+    bf16::kernel::<Avx512Bf16>(),
+    #[cfg(target_arch = "x86_64")]
+    stored::kernel::<Avx512, Bf16>(),
+    #[cfg(target_arch = "x86_64")]
+    stored::kernel::<Avx512, F16>(),
+    #[cfg(target_arch = "x86_64")]
+    stored::kernel::<Avx512, i8>(),
+    #[cfg(target_arch = "x86_64")]
     stream::kernel::<Avx2>(),
     #[cfg(target_arch = "x86_64")]
     strip::kernel::<Avx2>(),
@@ -206,6 +237,12 @@ pub static CONV_KERNELS: &[ConvKernel] = &[
     winograd::kernel::<Avx2, F11, F27>("winograd 1x2 of 1x7"),
     #[cfg(target_arch = "x86_64")]
     winograd::kernel::<Avx2, F27, F11>("winograd 2x1 of 7x1"),
+    #[cfg(target_arch = "x86_64")]
+    stored::kernel::<Avx2, Bf16>(),
+    #[cfg(target_arch = "x86_64")]
+    stored::kernel::<Avx2, F16>(),
+    #[cfg(target_arch = "x86_64")]
+    stored::kernel::<Avx2, i8>(),
     stream::kernel::<Portable>(),
     strip::kernel::<Portable>(),
     direct::kernel::<Portable>(),
@@ -218,17 +255,22 @@ pub static CONV_KERNELS: &[ConvKernel] = &[
     winograd::kernel::<Portable, F47, F11>("winograd 4x1 of 7x1"),
     winograd::kernel::<Portable, F11, F27>("winograd 1x2 of 1x7"),
     winograd::kernel::<Portable, F27, F11>("winograd 2x1 of 7x1"),
+    stored::kernel::<Portable, Bf16>(),
+    stored::kernel::<Portable, F16>(),
+    stored::kernel::<Portable, i8>(),
     REFERENCE,
 ];
 
 const REFERENCE: ConvKernel = ConvKernel {
     name: "reference",
     level: Level::Portable,
+    formats: FLOAT32,
     arithmetic: "float64",
     layout: "hwio",
     fits: |_| true,
     cost: |_| f64::INFINITY,
     packed_len: |shape| shape.taps() * shape.input.channels * shape.output.channels,
+    survey_rows: None,
     pack_rows: |shape, filter, rows, packed, _| {
         pack::plain(shape.depth(), shape.output.channels, filter, rows, packed);
     },
@@ -236,25 +278,41 @@ const REFERENCE: ConvKernel = ConvKernel {
     run: |conv, _| reference::conv(conv),
 };
 
-/// The kernels of a level that can compute a shape, each with what it costs, best first.
+/// The formats of kernels that compute in float32 and keep weights so.
+const FLOAT32: Formats = Formats { precision: Precision::Float32, weights: WeightFormat::Float32 };
+
+/// The part of float32's cost up to which [`Precision::Auto`] takes bf16.
+const WORTHWHILE: f64 = 0.75;
+
+/// The kernels of a level that can compute a shape in formats that are allowed, each with what it costs, best first.
 ///
 /// The arithmetic is chosen for one picture, so that a picture's answer does not depend on the others of its batch; among
 /// kernels of the same arithmetic, the table's order decides.
-pub fn candidates(shape: &ConvShape, level: Level) -> Vec<(&'static ConvKernel, f64)> {
+pub fn candidates(shape: &ConvShape, level: Level, formats: Formats) -> Vec<(&'static ConvKernel, f64)> {
     let alone = ConvShape {
         input: Map { batch: shape.input.batch.min(1), ..shape.input },
         output: Map { batch: shape.output.batch.min(1), ..shape.output },
         ..*shape
     };
-    let suits = |kernel: &&ConvKernel| kernel.level == level && (kernel.fits)(shape);
+    let weights = if alone.output.pixels() <= stream::MOST_PIXELS { formats.weights } else { WeightFormat::Float32 };
+    let rounds = formats.precision != Precision::Float32 && formats::has_bf16();
+    let allowed = |kernel: &ConvKernel| {
+        kernel.formats.weights == weights && (rounds || kernel.formats.precision == Precision::Float32)
+    };
+    let suits = |kernel: &&ConvKernel| kernel.level == level && allowed(kernel) && (kernel.fits)(shape);
     let mut found: Vec<_> = CONV_KERNELS.iter().filter(suits).map(|kernel| (kernel, (kernel.cost)(&alone))).collect();
     found.sort_by(|a, b| a.1.total_cmp(&b.1));
+    if formats.precision == Precision::Auto {
+        let exact = found.iter().find(|(kernel, _)| kernel.formats.precision == Precision::Float32);
+        let most = exact.map_or(f64::INFINITY, |(_, cost)| WORTHWHILE * cost);
+        found.retain(|(kernel, cost)| kernel.formats.precision == Precision::Float32 || *cost <= most);
+    }
     found
 }
 
-/// The best kernel of a level for a shape.
-pub fn choose_conv(shape: &ConvShape, level: Level) -> &'static ConvKernel {
-    candidates(shape, level).first().map_or(&CONV_KERNELS[CONV_KERNELS.len() - 1], |best| best.0)
+/// The best kernel of a level for a shape, in formats that are allowed.
+pub fn choose_conv(shape: &ConvShape, level: Level, formats: Formats) -> &'static ConvKernel {
+    candidates(shape, level, formats).first().map_or(&CONV_KERNELS[CONV_KERNELS.len() - 1], |best| best.0)
 }
 
 /// The arithmetic of the definition: products added tap by tap and channel by channel.

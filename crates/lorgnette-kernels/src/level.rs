@@ -8,7 +8,7 @@ use std::str::FromStr;
 pub enum Level {
     /// What every CPU of the architecture has.
     Portable,
-    /// x86-64 with AVX2 and FMA (Intel since 2013, AMD since 2015).
+    /// x86-64 with AVX2, FMA and F16C (Intel since 2013, AMD since 2015).
     Avx2,
     /// x86-64 with AVX-512 F, VL, DQ and BW.
     Avx512,
@@ -33,7 +33,9 @@ impl Level {
         match self {
             Self::Portable => true,
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+            Self::Avx2 => {
+                is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c")
+            }
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => {
                 Self::Avx2.is_available()

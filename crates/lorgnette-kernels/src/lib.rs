@@ -1,6 +1,7 @@
 //! The arithmetic of Lorgnette: slices in, slices out.
 //!
-//! Everything is float32 in NHWC order (batch, rows, columns, channels). Each fast kernel has a slow, obvious twin in
+//! Everything is float32 in NHWC order (batch, rows, columns, channels); inside, some kernels round to less, if [`Formats`]
+//! allow it. Each fast kernel has a slow, obvious twin in
 //! [`mod@reference`] that defines what it computes. All of the project's `unsafe` code for computing is in this crate.
 //!
 //! | I have | I call |
@@ -25,6 +26,7 @@ mod conv;
 mod copy;
 mod depthwise;
 mod exponential;
+pub mod formats;
 pub mod function;
 pub mod general;
 mod level;
@@ -42,9 +44,12 @@ mod unary;
 pub use affine::{Affine, AffineInPlace, affine, affine_in_place};
 pub use binary::{Operand, binary, binary_in_place};
 pub use buffer::{Buffer, OutOfMemory};
-pub use conv::{CONV_KERNELS, Conv, ConvKernel, ConvShape, Filter, PACKED_LAYOUTS, Residual, candidates, choose_conv};
+pub use conv::{
+    CONV_KERNELS, Conv, ConvKernel, ConvShape, Filter, PACKED_LAYOUTS, PackRows, Residual, candidates, choose_conv,
+};
 pub use copy::{Pad, copy_map, pad};
 pub use depthwise::{DEPTHWISE_KERNELS, Depthwise, DepthwiseKernel, DepthwiseShape, choose_depthwise};
+pub use formats::{Formats, Precision, UnknownFormat, WeightFormat};
 pub use function::{Binary, Unary};
 pub use level::{Level, UnknownLevel};
 pub use lrn::{Lrn, lrn};

@@ -108,6 +108,9 @@ struct Shared {
     sleepers: AtomicUsize,
     bed: Mutex<()>,
     bell: Condvar,
+    /// The caller of a region sleeps until the last worker is out.
+    caller_sleeps: AtomicBool,
+    last_is_out: Condvar,
 }
 
 // SAFETY: `region` is the only part that is not already `Sync`. It is written only while the door is closed and nobody is
@@ -159,12 +162,29 @@ impl Shared {
         }
     }
 
+    /// Waits for those who are still at a task. One that lost its core to another program may take long; sleeping until it rings
+    /// leaves it ours, where yielding would have us wait behind that program too.
     fn wait_until_empty(&self) {
+        let is_empty = || self.door.0.load(Ordering::SeqCst) & INSIDE == 0;
         let mut patience = Patience::new();
-        while self.door.0.load(Ordering::Acquire) & INSIDE != 0 {
+        while !is_empty() {
             if !patience.spin() {
-                std::thread::yield_now();
+                let mut bed = self.bed.lock().unwrap_or_else(PoisonError::into_inner);
+                // As in `sleep`: either we see the last one out here, or it sees that we sleep.
+                self.caller_sleeps.store(true, Ordering::SeqCst);
+                while !is_empty() {
+                    bed = self.last_is_out.wait(bed).unwrap_or_else(PoisonError::into_inner);
+                }
+                self.caller_sleeps.store(false, Ordering::SeqCst);
             }
+        }
+    }
+
+    fn leave(&self) {
+        let before = self.door.0.fetch_sub(1, Ordering::SeqCst);
+        if before & INSIDE == 1 && self.caller_sleeps.load(Ordering::SeqCst) {
+            let _bed = self.bed.lock().unwrap_or_else(PoisonError::into_inner);
+            self.last_is_out.notify_one();
         }
     }
 
@@ -178,7 +198,7 @@ impl Shared {
             if let Some(region) = region {
                 self.take_tasks(worker, region);
             }
-            self.door.0.fetch_sub(1, Ordering::Release);
+            self.leave();
         }
     }
 
@@ -284,6 +304,21 @@ mod tests {
         for _ in 0..20 {
             std::thread::sleep(Duration::from_millis(1));
             check(&pool, 50);
+        }
+    }
+
+    #[test]
+    fn waits_for_a_slow_worker_asleep() {
+        let pool = Pool::new(3);
+        for _ in 0..20 {
+            let done = AtomicUsize::new(0);
+            pool.run(3, &|worker, _| {
+                if worker > 0 {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                done.fetch_add(1, Ordering::SeqCst);
+            });
+            assert_eq!(done.into_inner(), 3);
         }
     }
 

@@ -5,11 +5,13 @@
 
 mod conv;
 mod elements;
+mod formats;
 mod pooling;
 mod resize;
 
 pub use conv::{conv, depthwise};
 pub use elements::{affine, binary, copy_map, lrn, pad, softmax, unary};
+pub use formats::{kept, multiplied};
 pub use pooling::{mean_hw, pool_window};
 pub use resize::{resize_bilinear, resize_nearest};
 

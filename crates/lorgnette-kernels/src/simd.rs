@@ -12,7 +12,7 @@ use crate::Level;
 
 pub(crate) use portable::Portable;
 #[cfg(target_arch = "x86_64")]
-pub(crate) use x86::{Avx2, Avx512};
+pub(crate) use x86::{Avx2, Avx512, Avx512Bf16, Pairs};
 
 /// Something to run at a CPU level.
 pub(crate) trait Kernel {
@@ -53,6 +53,11 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     /// A vector.
     type F: Copy;
 
+    /// Whether the CPU has what the vectors need.
+    fn is_available() -> bool {
+        Self::LEVEL.is_available()
+    }
+
     /// Runs a kernel compiled for this level. Panics if the CPU does not have it.
     fn dispatch<K: Kernel>(kernel: K);
 
@@ -71,6 +76,21 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     /// # Safety
     /// `count` floats can be read at `from`, and `count` is at most `LANES`.
     unsafe fn load_first(self, from: *const f32, count: usize) -> Self::F;
+    /// The vector of the bf16 at `from`.
+    ///
+    /// # Safety
+    /// `LANES` bf16 can be read at `from`.
+    unsafe fn load_bf16(self, from: *const u16) -> Self::F;
+    /// The vector of the f16 at `from`.
+    ///
+    /// # Safety
+    /// `LANES` f16 can be read at `from`.
+    unsafe fn load_f16(self, from: *const u16) -> Self::F;
+    /// The vector of the whole numbers at `from`.
+    ///
+    /// # Safety
+    /// `LANES` numbers can be read at `from`.
+    unsafe fn load_i8(self, from: *const i8) -> Self::F;
     /// Writes a vector to `to`.
     ///
     /// # Safety
@@ -89,6 +109,29 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     fn mul(self, a: Self::F, b: Self::F) -> Self::F;
     /// `a · b + c`, with one rounding where the level can.
     fn mul_add(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F;
+    /// `a · b + c`, the product being that of pairs where lanes hold pairs of smaller numbers.
+    #[inline(always)]
+    fn add_product(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F {
+        self.mul_add(a, b, c)
+    }
+    /// Adds the products of one value and some vectors: `sums[v] += *from · weights[v]` by `add_product`, a step of a tile's
+    /// loop.
+    ///
+    /// # Safety
+    /// A float can be read at `from`.
+    #[inline(always)]
+    unsafe fn add_products_of<const VECS: usize>(
+        self,
+        from: *const f32,
+        weights: &[Self::F; VECS],
+        sums: &mut [Self::F; VECS],
+    ) {
+        // SAFETY: the caller vouches for it.
+        let x = self.splat(unsafe { *from });
+        for v in 0..VECS {
+            sums[v] = self.add_product(x, weights[v], sums[v]);
+        }
+    }
     /// The larger one; `b` if either is a NaN.
     fn max(self, a: Self::F, b: Self::F) -> Self::F;
     /// The smaller one; `b` if either is a NaN.
@@ -101,6 +144,26 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     fn prefetch(self, address: *const f32);
     /// Asks for the cache line of an address, which need not be valid, to be brought into L1 as this core's own.
     fn prefetch_to_write(self, address: *const f32);
+
+    /// The first `count` lanes from `from`, by the quicker instruction if they are all.
+    ///
+    /// # Safety
+    /// As for `load_first`.
+    #[inline(always)]
+    unsafe fn load_some(self, from: *const f32, count: usize) -> Self::F {
+        // SAFETY: the caller vouches for it.
+        unsafe { if count == Self::LANES { self.load(from) } else { self.load_first(from, count) } }
+    }
+
+    /// Writes the first `count` lanes, by the quicker instruction if they are all.
+    ///
+    /// # Safety
+    /// As for `store_first`.
+    #[inline(always)]
+    unsafe fn store_some(self, to: *mut f32, value: Self::F, count: usize) {
+        // SAFETY: the caller vouches for it.
+        unsafe { if count == Self::LANES { self.store(to, value) } else { self.store_first(to, value, count) } }
+    }
 
     /// The vector at the start of a slice, zeros beyond its end.
     #[inline(always)]

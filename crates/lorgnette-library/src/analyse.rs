@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 
+use lorgnette::kernels::Formats;
 use lorgnette::{Classifier, Examined, MapOptions, Mapper, Model, Picture, Region, RegionOptions};
 use sha2::{Digest as _, Sha256};
 
@@ -108,7 +109,7 @@ fn settings(network: &Network) -> String {
     let model = network.classifier.model();
     let preprocess = model.preprocess();
     let input = if model.ports().input.decodes { [0, 0] } else { [preprocess.height, preprocess.width] };
-    serde_json::json!({
+    let mut settings = serde_json::json!({
         "input": input,
         "preprocess": preprocess.style.to_string(),
         "mean": preprocess.mean,
@@ -117,8 +118,13 @@ fn settings(network: &Network) -> String {
         "top": TOP,
         "map_side": network.map_side,
         "least_region": LEAST,
-    })
-    .to_string()
+    });
+    let Formats { precision, weights } = model.network().options().formats;
+    if model.network().options().formats != Formats::default() {
+        settings["precision"] = precision.name().into();
+        settings["weights"] = weights.name().into();
+    }
+    settings.to_string()
 }
 
 /// Hashes the length of a model's file and some of its contents: all of VGG's would take as long as a photo.

@@ -148,7 +148,7 @@ fn known(connection: &Connection, wanted: &str, new_name: bool) -> Result<Label>
     let names = Labels::from_names(labels.into_iter().map(|label| label.name));
     let unknown =
         names.find(wanted).err().map_or_else(|| format!("no class is called {wanted:?}"), |error| error.to_string());
-    Err(Error::Request(format!("{unknown} To add a name of your own, say so with --new-name")))
+    Err(Error::Request(format!("{unknown} (--new-name adds a name of your own)")))
 }
 
 /// The one label that goes by a name or a synset. Capitals do not matter.

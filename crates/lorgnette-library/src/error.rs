@@ -72,6 +72,14 @@ impl Error {
     pub(crate) fn not_a_library(name: &str, what: impl Into<String>) -> Self {
         Self::NotALibrary { name: name.into(), what: what.into() }
     }
+
+    /// What SQLite said of a library that could not be opened, with its name.
+    pub(crate) fn of_library(self, name: &str) -> Self {
+        match self {
+            Self::Sqlite(error) => Self::Unusable { name: name.into(), what: explain(&error) },
+            other => other,
+        }
+    }
 }
 
 /// SQLite's words, and what to do where we know.

@@ -1,8 +1,7 @@
 //! What names mean: the classes that are called so, and those that are a kind of what is called so.
 //!
-//! WordNet knows that a beagle is a hound, a dog and an animal. Its nouns from ImageNet's thousand synsets upwards are in
-//! this crate (`oracle/make_hierarchy.py`), so that "dog" means 118 classes. A name may have several meanings ("crane" is
-//! a bird and a machine); all of them are meant.
+//! WordNet knows that a beagle is a hound, a dog and an animal ([`lorgnette::wordnet`]), so that "dog" means 118 classes. A
+//! name may have several meanings ("crane" is a bird and a machine); all of them are meant.
 //!
 //! ```
 //! use lorgnette_library::hierarchy::{Class, Vocabulary};
@@ -17,12 +16,9 @@
 use std::collections::{BTreeSet, HashMap};
 
 use lorgnette::labels::{Label, nearest_names};
+use lorgnette::wordnet::{self, key};
 
-use self::wordnet::WordNet;
 use crate::query::{Query, QueryError, is_plain};
-
-mod plural;
-mod wordnet;
 
 /// A class that can be found.
 #[derive(Clone, Copy, Debug)]
@@ -92,7 +88,7 @@ impl Vocabulary {
     /// # Errors
     /// If there are none; with the names that may have been meant.
     pub fn find(&self, name: &str) -> Result<Vec<i64>, UnknownName> {
-        let meanings = std::iter::once(name.to_owned()).chain(plural::singulars(name));
+        let meanings = std::iter::once(name.to_owned()).chain(wordnet::singulars(name));
         let mut found = meanings.map(|name| self.called(&name)).filter(|classes| !classes.is_empty());
         found.next().map(|classes| classes.into_iter().collect()).ok_or_else(|| self.unknown(name))
     }
@@ -118,7 +114,7 @@ impl Vocabulary {
 
     fn called(&self, name: &str) -> BTreeSet<i64> {
         let key = key(name);
-        let kinds = WordNet::get().kinds_of(&key).into_iter();
+        let kinds = wordnet::kinds_of(name).into_iter();
         let of_synsets = kinds.filter_map(|synset| self.by_synset.get(synset)).flatten();
         let own = self.by_synset.get(&key).into_iter().chain(self.by_key.get(&key)).flatten();
         own.chain(of_synsets).copied().collect()
@@ -126,7 +122,7 @@ impl Vocabulary {
 
     /// Every name there is, each class's before WordNet's.
     fn all_names(&self) -> Vec<&str> {
-        let above = WordNet::get().names_above(self.by_synset.keys().map(String::as_str));
+        let above = wordnet::names_above(self.by_synset.keys().map(String::as_str));
         self.names.iter().map(String::as_str).chain(above).collect()
     }
 
@@ -134,11 +130,6 @@ impl Vocabulary {
         let suggestions = nearest_names(self.all_names(), name);
         UnknownName { name: name.into(), suggestions }
     }
-}
-
-/// What names are compared by: letters and digits alone, so that "flower pot", "flower-pot" and "flowerpot" are one.
-fn key(name: &str) -> String {
-    name.chars().filter(|letter| letter.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
 fn advice(name: &str, suggestions: &[String]) -> String {

@@ -40,7 +40,7 @@ impl Library {
     pub fn create(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        Self::writable(path, flags)
+        Self::writable(path, flags).map_err(|error| error.of_library(&name(path)))
     }
 
     /// Opens a library that is there to write to it. An older one is brought up to date.
@@ -50,7 +50,8 @@ impl Library {
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         require(path)?;
-        Self::writable(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        Self::writable(path, flags).map_err(|error| error.of_library(&name(path)))
     }
 
     /// Opens a library to read it: the file is not changed, and need not be writable.
@@ -60,10 +61,11 @@ impl Library {
     pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         require(path)?;
-        match Self::readable(path) {
+        let library = match Self::readable(path) {
             Err(error) if needs_files_beside(&error) => Self::immutable(path),
             library => library,
-        }
+        };
+        library.map_err(|error| error.of_library(&name(path)))
     }
 
     fn readable(path: &Path) -> Result<Self> {

@@ -21,7 +21,7 @@ use self::judge::{Facts, Met, Seen, Verdict};
 use crate::bytes;
 use crate::error::{Error, Result};
 use crate::hierarchy::{Class, Vocabulary};
-use crate::library::Library;
+use crate::library::{Library, name};
 use crate::query::Query;
 
 mod fit;
@@ -145,6 +145,8 @@ impl Library {
     /// # Errors
     /// If a name means nothing here, `like` cannot be answered, or the library cannot be read.
     pub fn search(&self, query: &Query, options: &SearchOptions<'_>) -> Result<Found> {
+        // What is found and what explains it are read as they were at one moment, whatever another process writes.
+        let _snapshot = self.connection().unchecked_transaction()?;
         let goal = Goal::new(query, &Settling { library: self, vocabulary: vocabulary(self)?, look: options.look })?;
         let connection = self.connection();
         functions::register(connection)?;
@@ -153,8 +155,25 @@ impl Library {
         let ranked = statement.query_map(params_from_iter(&sql.values), Ranked::read)?;
         let ranked: Vec<Ranked> = ranked.collect::<Result<_, _>>()?;
         let total = ranked.first().map_or(0, |first| first.total);
-        let hits = ranked.into_iter().map(|ranked| hit(connection, &goal, ranked)).collect::<Result<_>>()?;
+        let hits = ranked.into_iter().map(|ranked| self.hit(&goal, ranked)).collect::<Result<_>>()?;
         Ok(Found { total, hits })
+    }
+
+    /// A found photo with what meets the query in it.
+    fn hit(&self, goal: &Goal, ranked: Ranked) -> Result<Hit> {
+        let Ranked { score, width, height, mut facts, .. } = ranked;
+        facts.look(self.connection())?;
+        let verdict = goal.judge(&facts).filter(|verdict| (verdict.score() - score).abs() < 1e-6);
+        let Some(Verdict { explanation, met }) = verdict else { return Err(self.contradicts_itself()) };
+        let matches = met.into_iter().map(|met| named(self.connection(), met)).collect::<Result<_>>()?;
+        let (path, taken) = (bytes::to_path(&facts.path), facts.taken);
+        Ok(Hit { photo: facts.photo, path, width, height, taken, score, matches, explanation })
+    }
+
+    /// An index and its table say different things of a photo.
+    fn contradicts_itself(&self) -> Error {
+        let what = "the library is damaged: `lorgnette library verify` says where".into();
+        Error::Unusable { name: name(self.path()), what }
     }
 
     /// The statement that a search makes of a query, and SQLite's plan for it, for those who want to know why it takes
@@ -195,17 +214,6 @@ impl Ranked {
         let (width, height) = (row.get(2)?, row.get(3)?);
         Ok(Self { score: row.get(6)?, total: row.get::<_, i64>(7)? as usize, width, height, facts })
     }
-}
-
-/// A found photo with what meets the query in it.
-fn hit(connection: &Connection, goal: &Goal, ranked: Ranked) -> Result<Hit> {
-    let Ranked { score, width, height, mut facts, .. } = ranked;
-    facts.look(connection)?;
-    let Verdict { explanation, met } = goal.judge(&facts).unwrap_or_else(|| Verdict::unexplained(score));
-    debug_assert!((explanation.score - score).abs() < 1e-6, "{score} is explained as {explanation:?}");
-    let matches = met.into_iter().map(|met| named(connection, met)).collect::<Result<_>>()?;
-    let (path, taken) = (bytes::to_path(&facts.path), facts.taken);
-    Ok(Hit { photo: facts.photo, path, width, height, taken, score, matches, explanation })
 }
 
 fn named(connection: &Connection, met: Met) -> Result<Match> {

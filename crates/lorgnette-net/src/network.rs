@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use lorgnette_kernels::Level;
+use lorgnette_kernels::{Formats, Level};
 
 use crate::dense::{self, Dense, DenseGraph, Field};
 use crate::error::{Error, Result};
@@ -93,6 +93,7 @@ struct PlanKey {
     fetches: Vec<String>,
     dense: Option<Dense>,
     level: Level,
+    formats: Formats,
 }
 
 /// A plan that gives a map: a class for every place.
@@ -132,10 +133,10 @@ impl Network {
 
     fn open_plan_file(path: &Path, options: Options) -> Result<Self> {
         match plan_file::open(path, &options)? {
-            Opened::Fresh { name, model, source, packing } => {
+            Opened::Fresh { name, model, source, packing, formats } => {
                 let file = model.unwrap_or_else(|| path.into());
                 let model = Model { packing, ..Model::new(name, Some(file), *source) };
-                Ok(Self { model: Arc::new(model), options, stale: None })
+                Ok(Self { model: Arc::new(model), options: Options { formats, ..options }, stale: None })
             }
             Opened::Stale { model, options: opening, why } => {
                 let mut network = Self::open(&model, *opening)?;
@@ -242,14 +243,14 @@ impl Network {
     }
 
     /// A digest (SHA-256) of everything that the value of `fetch` depends on but the picture: operations, how they are
-    /// joined, every weight, the CPU level. Equal digests give equal values to the last bit; the names of nodes and the
+    /// joined, every weight, the CPU level, the numbers it computes with. Equal digests give equal values to the last bit; the names of nodes and the
     /// form of the file do not count.
     ///
     /// # Errors
     /// If there is no such node, or a weight cannot be read.
     pub fn fingerprint(&self, fetch: &str) -> Result<[u8; 32]> {
         let graph = self.model.source.graph(&[], &[], &[fetch])?.pruned();
-        fingerprint::fingerprint(&graph, self.options.level)
+        fingerprint::fingerprint(&graph, self.options.level, self.options.formats)
     }
 
     /// The plan that computes `fetches` from `feeds` of these shapes, all by TensorFlow tensor name. Made once, then
@@ -279,6 +280,7 @@ impl Network {
             fetches: fetches.iter().map(|&name| name.to_owned()).collect(),
             dense: None,
             level: self.options.level,
+            formats: self.options.formats,
         };
         if let Some((plan, _)) = self.kept(&key) {
             return Ok(plan);
@@ -304,6 +306,7 @@ impl Network {
             fetches: vec![ports.logits.clone()],
             dense: Some(dense),
             level: self.options.level,
+            formats: self.options.formats,
         };
         if let Some((plan, Some(geometry))) = self.kept(&key) {
             return Ok(geometry.of(plan));
@@ -324,7 +327,8 @@ impl Network {
 
     /// Plans a graph, and keeps the plan.
     fn keep(&self, key: PlanKey, shaped: Shaped, geometry: Option<Geometry>) -> Result<Arc<Plan>> {
-        let options = PlanOptions { level: self.options.level, memory_limit: self.options.memory_limit };
+        let Options { level, formats, memory_limit, .. } = self.options;
+        let options = PlanOptions { level, formats, memory_limit };
         let plan = Arc::new(Plan::new(&optimise(shaped), &self.model.packing, &options, &self.options.pool)?);
         let mut plans = self.plans();
         plans.insert(0, Planned { key, plan: plan.clone(), geometry, idle: Vec::new() });
@@ -510,8 +514,8 @@ impl Network {
         write_bundle(prefix, &self.model.source.variables(fetches)?, &self.options.pool)
     }
 
-    /// Writes a plan file: the network with the weights packed that the plans made so far need, for this CPU level.
-    /// Opened like any model, it starts at once. It is noted which file the model is from; when that changes, or the
+    /// Writes a plan file: the network with the weights packed that the plans made so far need, for this CPU level and in
+    /// the formats of this network's options, which it is opened with again. Opened like any model, it starts at once. It is noted which file the model is from; when that changes, or the
     /// level or this program does, the plan file is [stale](Self::stale_plan_file).
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use lorgnette_kernels::{Level, Pool};
+use lorgnette_kernels::{Formats, Level, Pool};
 
 use crate::plan::PlanOptions;
 use crate::zoo::ZooOptions;
@@ -15,6 +15,8 @@ pub struct Options {
     pub pool: Arc<Pool>,
     /// The CPU level whose kernels are used.
     pub level: Level,
+    /// The numbers it may compute with, and keep weights as.
+    pub formats: Formats,
     /// Bytes that the activations of one run may take.
     pub memory_limit: u64,
     /// The node that takes the picture, where the graph does not make it clear.
@@ -38,10 +40,11 @@ impl Options {
     pub fn with_threads(threads: Option<usize>) -> Self {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let threads = threads.unwrap_or_else(cores);
-        let PlanOptions { level, memory_limit } = PlanOptions::default();
+        let PlanOptions { level, formats, memory_limit } = PlanOptions::default();
         Self {
             pool: Arc::new(Pool::new(threads)),
             level,
+            formats,
             memory_limit,
             input: None,
             output: None,
@@ -55,7 +58,7 @@ impl Options {
 }
 
 impl Default for Options {
-    /// All cores, the best level, 8 GiB of activations.
+    /// All cores, the best level, float32, 8 GiB of activations.
     fn default() -> Self {
         Self::with_threads(None)
     }

@@ -6,6 +6,7 @@
 //!        └▶ lower (an operation's kernel) ─▶ packing (its weights) ─▶ steps
 //! ```
 
+mod convolutions;
 mod explain;
 mod kernel;
 mod layout;
@@ -14,6 +15,7 @@ mod memory;
 mod packing;
 mod run;
 
+pub use convolutions::Convolution;
 pub use explain::{Rejected, StepReport};
 pub use packing::Packing;
 pub(crate) use packing::{Key, Packed};
@@ -21,7 +23,7 @@ pub use run::Activations;
 
 use std::ops::Range;
 
-use lorgnette_kernels::{Buffer, Level, Pool};
+use lorgnette_kernels::{Buffer, Formats, Level, Pool};
 
 use crate::error::{Error, Result};
 use crate::graph::Op;
@@ -33,14 +35,16 @@ use kernel::Kernel;
 pub struct PlanOptions {
     /// The CPU level whose kernels are used.
     pub level: Level,
+    /// The numbers it may compute with, and keep weights as.
+    pub formats: Formats,
     /// Bytes that the activations may take.
     pub memory_limit: u64,
 }
 
 impl Default for PlanOptions {
-    /// The best level of this CPU, and 8 GiB of activations.
+    /// The best level of this CPU, float32, and 8 GiB of activations.
     fn default() -> Self {
-        Self { level: Level::best(), memory_limit: 8 << 30 }
+        Self { level: Level::best(), formats: Formats::default(), memory_limit: 8 << 30 }
     }
 }
 
@@ -53,6 +57,7 @@ pub struct Plan {
     inputs: Vec<Port>,
     outputs: Vec<Port>,
     level: Level,
+    formats: Formats,
 }
 
 /// One kernel's run.
@@ -88,8 +93,10 @@ impl Plan {
     /// Plans an optimised graph. Weights that `packing` holds already are not packed again; `pool` packs the others.
     ///
     /// # Errors
-    /// [`Error::Memory`] if the activations exceed the limit; [`Error::Unsupported`] with all nodes that cannot run.
+    /// [`Error::Memory`] if the activations exceed the limit; [`Error::Unsupported`] with all nodes that cannot run;
+    /// [`Error::Input`] for numbers that this CPU cannot compute with.
     pub fn new(shaped: &Shaped, packing: &Packing, options: &PlanOptions, pool: &Pool) -> Result<Self> {
+        check_formats(options)?;
         let layout = layout::lay_out(shaped, options.memory_limit)?;
         let lowered = lower::lower(shaped, &layout, packing, options, pool)?;
         let port = |id: crate::graph::NodeId| Port {
@@ -105,6 +112,7 @@ impl Plan {
             arena_len: layout.arena_len,
             constants: lowered.constants,
             level: options.level,
+            formats: options.formats,
         })
     }
 
@@ -133,6 +141,11 @@ impl Plan {
         self.level
     }
 
+    /// The numbers it may compute with, and keep weights as.
+    pub fn formats(&self) -> Formats {
+        self.formats
+    }
+
     /// Memory for one run at a time, on up to `threads` threads. Untouched pages cost nothing.
     ///
     /// # Errors
@@ -144,4 +157,18 @@ impl Plan {
         };
         Ok(Activations { arena: buffer(self.arena_len)?, scratch: buffer(self.scratch_len(threads))?, threads })
     }
+}
+
+fn check_formats(options: &PlanOptions) -> Result<()> {
+    let (level, precision) = (options.level, options.formats.precision);
+    if precision.is_available(level) {
+        return Ok(());
+    }
+    let why = if lorgnette_kernels::formats::has_bf16() {
+        format!("it needs the CPU level avx512, and {level} is asked for")
+    } else {
+        "this CPU has no AVX-512 BF16".to_owned()
+    };
+    let instead = "take precision auto, which is bf16 where that is faster, or float32";
+    Err(Error::Input(format!("precision {precision}: {why}: {instead}")))
 }

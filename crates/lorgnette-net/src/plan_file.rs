@@ -17,7 +17,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
-use lorgnette_kernels::PACKED_LAYOUTS;
+use lorgnette_kernels::formats::has_bf16;
+use lorgnette_kernels::{Formats, Level, PACKED_LAYOUTS, Precision, WeightFormat};
 
 use self::format::{Header, Origin, Variable};
 use self::kept::Kept;
@@ -38,6 +39,8 @@ pub(crate) enum Opened {
         model: Option<PathBuf>,
         source: Box<Source>,
         packing: Packing,
+        /// The formats it was made with.
+        formats: Formats,
     },
     Stale {
         /// The model it is from, and how to open it.
@@ -65,8 +68,9 @@ pub(crate) fn open(path: &Path, options: &Options) -> Result<Opened> {
     let origin = header.origin.clone().unwrap_or(Origin { averages: true, ..Origin::default() });
     let model = PathBuf::from(&origin.path);
     let there = model.is_file();
-    let opening = origin_options(&header, &origin, options)?;
-    if let Some(why) = staleness(&header, &origin, options) {
+    let formats = formats(path, &header, options)?;
+    let opening = Options { formats, ..origin_options(&header, &origin, options)? };
+    if let Some(why) = staleness(&header, &origin, &opening) {
         if there {
             return Ok(Opened::Stale { model, options: Box::new(opening), why });
         }
@@ -82,7 +86,7 @@ pub(crate) fn open(path: &Path, options: &Options) -> Result<Opened> {
     let name = header.name.clone();
     let kept = Arc::new(Kept::new(path, header.variables.clone(), &model, opening));
     let source = Box::new(source(path, &header, kept)?);
-    Ok(Opened::Fresh { name, model: there.then_some(model), source, packing })
+    Ok(Opened::Fresh { name, model: there.then_some(model), source, packing, formats })
 }
 
 /// What a plan file is made of.
@@ -108,6 +112,7 @@ pub(crate) fn write(path: &Path, model: &Planned<'_>, options: &Options, fetches
         Source::Headed(_) => return Err(no_heads()),
     };
     let variables = model.source.kept_variables(fetches, &filters)?;
+    let Formats { precision, weights } = options.formats;
     let header = Header {
         packing: PACKED_LAYOUTS,
         level: options.level.name().into(),
@@ -118,6 +123,9 @@ pub(crate) fn write(path: &Path, model: &Planned<'_>, options: &Options, fetches
         graph,
         variables: variables.into_iter().map(|(name, value)| kept(name, &value, &filters)).collect::<Result<_>>()?,
         weights: Vec::new(),
+        precision: (precision != Precision::default()).then(|| precision.name().into()),
+        weight_format: (weights != WeightFormat::default()).then(|| weights.name().into()),
+        rounds: rounds(options),
     };
     format::write(path, header, &packed)
 }
@@ -145,6 +153,27 @@ fn check_options(path: &Path, options: &Options) -> Result<()> {
     }
 }
 
+/// The formats that a plan file was made with. Others cannot be asked for.
+fn formats(path: &Path, header: &Header, options: &Options) -> Result<Formats> {
+    let unknown = |error| Error::Format { path: path.into(), what: format!("a damaged plan file: {error}") };
+    let precision = header.precision.as_deref().map_or(Ok(Precision::default()), str::parse).map_err(unknown)?;
+    let weights = header.weight_format.as_deref().map_or(Ok(WeightFormat::default()), str::parse).map_err(unknown)?;
+    let found = Formats { precision, weights };
+    if options.formats == Formats::default() || options.formats == found {
+        return Ok(found);
+    }
+    Err(Error::Input(format!(
+        "{}: a plan file is as it was made, of precision {precision} and weights {weights}: give --precision and --weights \
+         when the model is converted",
+        path.display()
+    )))
+}
+
+/// Whether any product may be one of bf16.
+fn rounds(options: &Options) -> bool {
+    options.formats.precision != Precision::Float32 && options.level == Level::Avx512 && has_bf16()
+}
+
 /// Why a plan file must not be used as it is.
 fn staleness(header: &Header, origin: &Origin, options: &Options) -> Option<String> {
     if header.packing != PACKED_LAYOUTS {
@@ -152,6 +181,11 @@ fn staleness(header: &Header, origin: &Origin, options: &Options) -> Option<Stri
     }
     if header.level != options.level.name() {
         return Some(format!("it was packed for {}, not for {}", header.level, options.level));
+    }
+    if header.rounds != rounds(options) {
+        let [with, without] = ["with", "without"];
+        let (then, now) = if header.rounds { (with, without) } else { (without, with) };
+        return Some(format!("it was packed for a CPU {then} AVX-512 BF16, and this is one {now}"));
     }
     let now = stamp(Path::new(&origin.path))?;
     (now != (origin.length, origin.modified)).then(|| "the model it is from has changed".into())

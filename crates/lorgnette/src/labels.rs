@@ -11,6 +11,7 @@ use std::path::Path;
 use std::sync::OnceLock;
 
 use self::parse::Entry;
+use crate::wordnet;
 
 mod beside;
 mod folder;
@@ -165,21 +166,37 @@ impl Labels {
         self.entries.iter().enumerate().map(|(index, entry)| entry.label(index))
     }
 
-    /// The labels a user means: those with this synset, or this whole name, or this as one of their names, or, failing
-    /// these, the one with this index. Capitals do not matter. More than one for an ambiguous name, never none.
+    /// The labels a user means: those with this synset, or this whole name, or this as one of their names, and all that
+    /// are a kind of what has this name ([`wordnet`]); failing these, the one with this index, or those of which this is
+    /// the plural. Capitals do not matter. More than one for an ambiguous name, never none.
     ///
     /// # Errors
     /// [`UnknownLabel`], with the names it may have been meant for.
     pub fn find(&self, query: &str) -> Result<Vec<Label<'_>>, UnknownLabel> {
         let wanted = query.trim().to_lowercase();
-        let found: Vec<Label<'_>> = self.iter().filter(|label| is_called(label, &wanted)).collect();
-        if !found.is_empty() {
-            return Ok(found);
-        }
-        if let Some(label) = wanted.parse().ok().and_then(|index| self.get(index)) {
-            return Ok(vec![label]);
-        }
-        Err(UnknownLabel::new(query, nearest::nearest(self, &wanted)))
+        let is_meant = |name: &str| {
+            let kinds = wordnet::kinds_of(name);
+            let is_kind = |label: &Label<'_>| label.synset.is_some_and(|synset| kinds.binary_search(&synset).is_ok());
+            self.of(|label| is_called(label, name) || is_kind(label))
+        };
+        let plural = || wordnet::singulars(&wanted).iter().find_map(|singular| is_meant(singular));
+        let found = is_meant(&wanted).or_else(|| self.numbered_so(&wanted)).or_else(plural);
+        found.ok_or_else(|| UnknownLabel::new(query, nearest::nearest(self, &wanted)))
+    }
+
+    /// The labels that are called just so, or else have this index.
+    fn named(&self, name: &str) -> Option<Vec<Label<'_>>> {
+        let wanted = name.trim().to_lowercase();
+        self.of(|label| is_called(label, &wanted)).or_else(|| self.numbered_so(&wanted))
+    }
+
+    /// Those of which something holds; `None` if there are none.
+    fn of(&self, holds: impl Fn(&Label<'_>) -> bool) -> Option<Vec<Label<'_>>> {
+        Some(self.iter().filter(holds).collect()).filter(|found: &Vec<_>| !found.is_empty())
+    }
+
+    fn numbered_so(&self, index: &str) -> Option<Vec<Label<'_>>> {
+        index.parse().ok().and_then(|index| self.get(index)).map(|label| vec![label])
     }
 }
 

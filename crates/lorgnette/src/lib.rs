@@ -65,6 +65,7 @@ pub mod pull;
 pub mod report;
 mod shared_out;
 pub mod trained;
+pub mod wordnet;
 
 pub use classify::{Classifier, Examined, Guess, Prediction};
 pub use dense::{LabelMap, MapOptions, Mapper, Region, RegionOptions};

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lorgnette_kernels::{Level, Pool};
+use lorgnette_kernels::{Formats, Level, Pool};
 use lorgnette_net::head::Head;
 use lorgnette_net::import::Ports;
 use lorgnette_net::zoo::{MadeUp, Net, ZooOptions};
@@ -31,6 +31,8 @@ pub struct ModelOptions {
     pub threads: Option<usize>,
     /// The CPU level whose kernels are used; the best there is if not given.
     pub level: Option<Level>,
+    /// The numbers it may compute with, and keep weights as: float32, unless something less exact is asked for.
+    pub formats: Formats,
     /// Rows and columns of the input.
     pub size: Option<[usize; 2]>,
     /// How a photo becomes the input.
@@ -65,6 +67,7 @@ impl Default for ModelOptions {
         Self {
             threads: None,
             level: None,
+            formats: Formats::default(),
             size: None,
             preprocess: None,
             mean: None,
@@ -395,6 +398,7 @@ fn network_options(options: &ModelOptions) -> Options {
     let defaults = Options { memory_limit: options.memory_limit, ..Options::with_threads(options.threads) };
     Options {
         level: options.level.unwrap_or(defaults.level),
+        formats: options.formats,
         input: options.input.clone(),
         output: options.output.clone(),
         net: options.net.clone(),

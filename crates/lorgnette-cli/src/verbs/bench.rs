@@ -6,8 +6,8 @@ use std::io::{self, IsTerminal as _, Write};
 use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail};
-use clap::{Args, ValueEnum};
+use anyhow::Result;
+use clap::Args;
 use lorgnette::net::Plan;
 use lorgnette::net::plan::Activations;
 use lorgnette::{Model, ModelOptions};
@@ -35,10 +35,6 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", default_value = "1")]
     batch: NonZeroUsize,
 
-    /// The numbers to compute with
-    #[arg(long, value_enum, default_value_t = Precision::F32)]
-    precision: Precision,
-
     /// Use made-up weights: M is the name of one of TF-Slim's networks, of which no file is needed
     #[arg(long)]
     random_weights: bool,
@@ -65,15 +61,6 @@ const WARM_UP_RUNS: usize = 2;
 /// Fewer say nothing.
 const FEWEST_RUNS: usize = 3;
 
-/// The numbers a network computes with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Precision {
-    // 32-bit floating point.
-    F32,
-    // 16-bit floating point.
-    Bf16,
-}
-
 /// The measurement, under the names others rely on.
 #[derive(Serialize)]
 struct Measurement {
@@ -83,6 +70,7 @@ struct Measurement {
     batch: usize,
     threads: usize,
     precision: &'static str,
+    weights: &'static str,
     min_ms: f64,
     median_ms: f64,
     runs: usize,
@@ -93,9 +81,6 @@ struct Measurement {
 
 /// Measures.
 pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
-    if arguments.precision == Precision::Bf16 {
-        bail!("--precision bf16: not there yet: use f32");
-    }
     let measurement = measure(arguments, global, messages)?;
     let default = if io::stdout().is_terminal() { ReportFormat::Text } else { ReportFormat::Json };
     write_report(|out| match arguments.format.unwrap_or(default) {
@@ -129,7 +114,8 @@ fn measure(arguments: &Arguments, global: &Global, messages: Messages) -> Result
         width,
         batch,
         threads: network_options.pool.threads(),
-        precision: "f32",
+        precision: plan.formats().precision.name(),
+        weights: plan.formats().weights.name(),
         min_ms: milliseconds(times[0]),
         median_ms: milliseconds(times[times.len() / 2]),
         runs: times.len(),
@@ -189,9 +175,13 @@ fn peak_rss_mb() -> Option<f64> {
 fn write_text(out: &mut dyn Write, measurement: &Measurement) -> io::Result<()> {
     let Measurement { model, height, width, batch, threads, precision, min_ms, median_ms, runs, load_s, .. } =
         measurement;
+    let weights = match measurement.weights {
+        "float32" => String::new(),
+        kept => format!(" with {kept} weights"),
+    };
     writeln!(
         out,
-        "{model}, {batch} x {height} x {width}, {precision}, {} on {}",
+        "{model}, {batch} x {height} x {width}, {precision}{weights}, {} on {}",
         measurement.level,
         count(*threads, "thread")
     )?;

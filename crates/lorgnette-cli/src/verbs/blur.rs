@@ -30,7 +30,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     photos: PhotoArguments,
 
-    /// What to blur: names, synsets or indices of classes; may be given several times
+    /// What to blur: names, synsets or indices of classes, or what they are kinds of (dog, vehicle); may be given several times
     #[arg(long, required = true, num_args = 1.., value_name = "NAME")]
     class: Vec<String>,
 
@@ -97,8 +97,9 @@ pub(crate) struct Arguments {
 const OUTPUT_STRIDE: usize = 16;
 
 const EXAMPLES: &str = "\
-Copies keep EXIF, orientation and colour profile, but no thumbnails, for these show the photo as it was. Other notes (XMP,
-IPTC) are left away. A photo in which nothing is found is copied as it is.
+Copies keep EXIF, XMP, IPTC, orientation and colour profile, but no thumbnails, for these show the photo as it was; XMP and
+IPTC with a picture in them are left away. A photo in which nothing is found is copied as it is. The output folder
+gets the photos' own folders.
 
 Examples:
   lorgnette blur street.jpg --class 'school bus' --out street-blurred.jpg

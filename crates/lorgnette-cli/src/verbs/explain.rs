@@ -69,6 +69,8 @@ struct Explanation {
     labels: String,
     labels_file: Option<String>,
     level: &'static str,
+    precision: &'static str,
+    weights: &'static str,
     threads: usize,
     arena_bytes: usize,
     packed_bytes: usize,
@@ -106,6 +108,11 @@ struct Step {
     name: String,
     shape: Vec<usize>,
     kernel: String,
+    /// What it multiplies, and what its weights are kept as.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    precision: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    weights: Option<&'static str>,
     rejected: Vec<Rejected>,
     flops: u64,
     weight_bytes: usize,
@@ -197,6 +204,8 @@ impl Explanation {
             labels: model::describe_labels(model.labels()),
             labels_file: model.labels_file().map(|file| file.display().to_string()),
             level: plan.level().name(),
+            precision: plan.formats().precision.name(),
+            weights: plan.formats().weights.name(),
             threads: options.pool.threads(),
             arena_bytes: plan.activation_bytes(options.pool.threads()),
             packed_bytes: model.network().packed_bytes(),
@@ -214,7 +223,7 @@ impl Explanation {
 
     fn write_head(&self, out: &mut dyn Write) -> io::Result<()> {
         let answer = self.output.probabilities.as_ref().unwrap_or(&self.output.logits);
-        writeln!(out, "{}, {} on {}", self.model, self.level, count(self.threads, "thread"))?;
+        writeln!(out, "{}, {}{} on {}", self.model, self.level, self.formats(), count(self.threads, "thread"))?;
         writeln!(out, "  input          {} {}", self.input.name, shape_of(&self.input.shape))?;
         writeln!(out, "  preprocessing  {}", self.preprocessing.in_words)?;
         writeln!(out, "  output         {answer} {}", shape_of(&self.output.shape))?;
@@ -226,6 +235,13 @@ impl Explanation {
             Some(file) => writeln!(out, ", from {file}\n"),
             None => writeln!(out, "\n"),
         }
+    }
+
+    /// What was asked for beside float32.
+    fn formats(&self) -> String {
+        let precision = (self.precision != "float32").then(|| format!(", precision {}", self.precision));
+        let weights = (self.weights != "float32").then(|| format!(", {} weights", self.weights));
+        [precision, weights].into_iter().flatten().collect()
     }
 
     fn table(&self) -> Table {
@@ -252,12 +268,27 @@ impl Explanation {
 
 impl Step {
     fn new(step: usize, report: StepReport, total_ms: Option<f64>) -> Self {
-        let StepReport { name, kernel, rejected, shape, flops, weight_bytes, activation_bytes, time } = report;
+        let StepReport { name, kernel, formats, rejected, shape, flops, weight_bytes, activation_bytes, time } = report;
         let rejected = rejected.into_iter().map(|other| Rejected { kernel: other.kernel, cost: other.cost }).collect();
         let ms = time.map(milliseconds);
         let share = ms.zip(total_ms).map(|(ms, total)| if total > 0.0 { ms / total } else { 0.0 });
         let gflop_s = rate(flops, ms);
-        Self { step, name, shape, kernel, rejected, flops, weight_bytes, activation_bytes, ms, gflop_s, share }
+        let (precision, weights) = formats.map(|formats| (formats.precision.name(), formats.weights.name())).unzip();
+        Self {
+            step,
+            name,
+            shape,
+            kernel,
+            precision,
+            weights,
+            rejected,
+            flops,
+            weight_bytes,
+            activation_bytes,
+            ms,
+            gflop_s,
+            share,
+        }
     }
 
     fn cells(&self) -> Vec<String> {

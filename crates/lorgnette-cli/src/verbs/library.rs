@@ -84,14 +84,17 @@ fn vacuum(path: &Path, messages: Messages) -> Result<Outcome> {
 
 /// The model whose features are meant: of that name, else the one that has looked at the most photos.
 fn model_with_features(library: &Library, named: Option<&str>) -> Result<ModelEntry> {
-    let models = library.models()?;
-    let has_features = models.into_iter().filter(|model| model.features > 0);
-    let named_so = has_features.filter(|model| named.is_none_or(|name| model.name == name));
+    let mut models = library.models()?;
+    models.retain(|model| model.features > 0);
+    let named_so = models.iter().filter(|model| named.is_none_or(|name| model.name == name));
     // Of equal ones the first.
     let best = named_so.rev().max_by_key(|model| model.photos);
-    best.with_context(|| match named {
-        Some(name) => format!("the library has no features of {name}: index it with --model {name}"),
-        None => "the library has no features of any model".into(),
+    best.cloned().with_context(|| match (named, models.first()) {
+        (Some(name), Some(other)) => format!(
+            "the library has no features of {name}, but of {0}: name it with --model {0}, or index the photos with --model {name}",
+            other.name
+        ),
+        _ => "the library has no features of any model".into(),
     })
 }
 

@@ -70,6 +70,8 @@ fn a_photo_is_never_overwritten_unless_told() {
     blur(&cat, &["--out", &folder.text("")]).well();
     assert!(folder.path("cat-2.jpg").exists() && fs::read(&cat).unwrap() == before);
     assert_eq!(blur(&cat, &[]).code, Some(2), "somewhere it must go");
+    let nowhere = blur(&cat, &["--out", &folder.text("nowhere/cat.jpg")]);
+    assert!(nowhere.code == Some(2) && nowhere.err.contains("there is no folder"), "{}", nowhere.err);
     blur(&cat, &["--in-place"]).well();
     assert!(fs::read(&cat).unwrap() != before && fs::read(folder.path("cat.jpg.orig")).unwrap() == before);
     blur(&cat, &["--in-place", "--how", "fill"]).well();
@@ -90,6 +92,15 @@ fn a_folder_is_blurred_and_can_be_resumed() {
     let ended = blur(&from, &["--out", &to, "--resume"]);
     assert!(ended.err.contains("1 photo blurred already") && ended.out.contains("a.jpg"), "{}{}", ended.err, ended.out);
     assert!(folder.path("out/a.jpg").exists() && !ended.out.contains("b.JPEG"));
+}
+
+#[test]
+fn folders_within_stay_apart_and_a_kind_of_animal_will_do() {
+    let folder = Folder::new().with_photo("in/cat.jpg", "chelsea.jpg").with_photo("in/deep/er/cat.jpg", "chelsea.jpg");
+    lorgnette(&["blur", &folder.text("in"), "--class", "cats", "--out", &folder.text("out")]).well();
+    let blurred = ["out/cat.jpg", "out/deep/er/cat.jpg"].map(|name| fs::read(folder.path(name)).unwrap());
+    assert_eq!(blurred[0], blurred[1]);
+    assert_ne!(blurred[0], fs::read(folder.path("in/cat.jpg")).unwrap());
 }
 
 #[test]

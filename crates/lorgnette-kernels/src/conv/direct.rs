@@ -3,7 +3,8 @@
 use super::rows::{Even, Rows, Windowed};
 use super::split::Split;
 use super::tile::Job;
-use super::{Conv, ConvKernel, ConvShape, pack};
+use super::weight::Weight;
+use super::{ConvKernel, ConvShape, pack};
 use crate::Pool;
 use crate::simd::Simd;
 
@@ -11,14 +12,21 @@ pub(super) const fn kernel<S: Simd>() -> ConvKernel {
     ConvKernel {
         name: "direct",
         level: S::LEVEL,
+        formats: super::FLOAT32,
         arithmetic: super::DEFINITION,
         layout: "panels",
         fits: |_| true,
         cost: super::cost_of_definition::<S>,
         packed_len: pack::packed_len::<S>,
+        survey_rows: None,
         pack_rows: pack::pack_rows::<S>,
         scratch_len: |shape, _| zeros(shape),
-        run: run::<S>,
+        run: |conv, pool| {
+            conv.check(pack::packed_len::<S>(conv.shape));
+            let shape = conv.shape;
+            let (job, input, scratch) = Job::new::<S>(conv);
+            run::<S, f32>(&job, shape, input, scratch, pool);
+        },
     }
 }
 
@@ -27,21 +35,25 @@ pub(super) fn zeros(shape: &ConvShape) -> usize {
     shape.input.channels
 }
 
-fn run<S: Simd>(conv: Conv<'_>, pool: &Pool) {
-    conv.check(pack::packed_len::<S>(conv.shape));
-    let shape = conv.shape;
-    let (job, input, scratch) = Job::new::<S>(conv);
+/// Computes a job whose weights are of any form; `scratch` has as many floats as [`zeros`].
+pub(super) fn run<S: Simd, W: Weight>(
+    job: &Job<'_>,
+    shape: &ConvShape,
+    input: &[f32],
+    scratch: &mut [f32],
+    pool: &Pool,
+) {
     if shape.window.is_point() {
         let rows = Even::new(input, shape.input.stride, shape.input.channels, shape.output.pixels());
-        tiles::<S>(&job, &rows, shape, pool);
+        tiles::<S, W>(job, &rows, shape, pool);
     } else {
         let zeros = &mut scratch[..zeros(shape)];
         zeros.fill(0.0);
-        tiles::<S>(&job, &Windowed::new(shape, input, zeros), shape, pool);
+        tiles::<S, W>(job, &Windowed::new(shape, input, zeros), shape, pool);
     }
 }
 
-fn tiles<S: Simd>(job: &Job<'_>, rows: &dyn Rows, shape: &ConvShape, pool: &Pool) {
+fn tiles<S: Simd, W: Weight>(job: &Job<'_>, rows: &dyn Rows, shape: &ConvShape, pool: &Pool) {
     // Neighbouring windows share what they see, unless they step over it.
     let seen = (shape.window.stride[0] * shape.window.stride[1]).min(shape.taps());
     let pixel_bytes = seen * shape.input.channels * size_of::<f32>();
@@ -51,7 +63,7 @@ fn tiles<S: Simd>(job: &Job<'_>, rows: &dyn Rows, shape: &ConvShape, pool: &Pool
         for panel in panels {
             for (turn, tile) in tiles.clone().enumerate() {
                 let pixels = split.pixels(tile);
-                job.tile::<S>(rows, pixels.start, pixels.len(), panel, turn);
+                job.tile::<S, W>(rows, pixels.start, pixels.len(), panel, turn);
             }
         }
     });

@@ -28,9 +28,22 @@ pub(super) fn pack_rows<S: Simd>(
     packed: &mut [f32],
     pool: &Pool,
 ) {
-    let (width, panel_len) = (panel_width::<S>(), panel_len::<S>(shape));
+    let width = panel_width::<S>();
     let source = Source::new(filter, shape.depth(), shape.output.channels);
-    let panels: Vec<_> = packed[..packed_len::<S>(shape)].chunks_exact_mut(panel_len.max(1)).map(Mutex::new).collect();
+    in_panels(&mut packed[..packed_len::<S>(shape)], panel_len::<S>(shape), rows, pool, &|panel, k, values| {
+        source.copy(k, panel * width, &mut values[k * width..][..width]);
+    });
+}
+
+/// Calls `copy(panel, row, the panel's floats)` for each row of each panel, a panel's rows in their order.
+pub(super) fn in_panels(
+    packed: &mut [f32],
+    panel_len: usize,
+    rows: Range<usize>,
+    pool: &Pool,
+    copy: &(impl Fn(usize, usize, &mut [f32]) + Sync),
+) {
+    let panels: Vec<_> = packed.chunks_exact_mut(panel_len.max(1)).map(Mutex::new).collect();
     let tasks = pool.threads().min(panels.len());
     pool.run(tasks, &|_, task| {
         let mine = super::split::part(panels.len(), tasks, task);
@@ -38,7 +51,7 @@ pub(super) fn pack_rows<S: Simd>(
             for panel in mine.clone() {
                 let mut values = panels[panel].lock().unwrap_or_else(PoisonError::into_inner);
                 for k in first..rows.end.min(first + ROWS_AT_ONCE) {
-                    source.copy(k, panel * width, &mut values[k * width..][..width]);
+                    copy(panel, k, &mut values);
                 }
             }
         }

@@ -4,35 +4,47 @@
 use super::rows::Windowed;
 use super::split::part;
 use super::tile::Job;
-use super::{Conv, ConvKernel, direct, pack};
+use super::weight::Weight;
+use super::{ConvKernel, ConvShape, direct, pack};
 use crate::Pool;
 use crate::simd::Simd;
 
 /// Beyond so many pixels, arithmetic begins to count.
-const MOST_PIXELS: usize = 3;
+pub(super) const MOST_PIXELS: usize = 3;
 
 pub(super) const fn kernel<S: Simd>() -> ConvKernel {
     ConvKernel {
         name: "stream",
         level: S::LEVEL,
+        formats: super::FLOAT32,
         arithmetic: super::DEFINITION,
         layout: "panels",
         fits: |shape| (1..=MOST_PIXELS).contains(&shape.output.pixels()),
         cost: super::cost_of_definition::<S>,
         packed_len: pack::packed_len::<S>,
+        survey_rows: None,
         pack_rows: pack::pack_rows::<S>,
         scratch_len: |shape, _| direct::zeros(shape),
-        run: run::<S>,
+        run: |conv, pool| {
+            conv.check(pack::packed_len::<S>(conv.shape));
+            let shape = conv.shape;
+            let (job, input, scratch) = Job::new::<S>(conv);
+            run::<S, f32>(&job, shape, input, scratch, pool);
+        },
     }
 }
 
 /// Tasks a thread gets where there is enough to read.
 const TASKS_PER_THREAD: usize = 8;
 
-fn run<S: Simd>(conv: Conv<'_>, pool: &Pool) {
-    conv.check(pack::packed_len::<S>(conv.shape));
-    let shape = conv.shape;
-    let (job, input, scratch) = Job::new::<S>(conv);
+/// Computes a job whose weights are of any form; `scratch` has as many floats as [`direct::zeros`].
+pub(super) fn run<S: Simd, W: Weight>(
+    job: &Job<'_>,
+    shape: &ConvShape,
+    input: &[f32],
+    scratch: &mut [f32],
+    pool: &Pool,
+) {
     let zeros = &mut scratch[..direct::zeros(shape)];
     zeros.fill(0.0);
     let rows = Windowed::new(shape, input, zeros);
@@ -45,17 +57,17 @@ fn run<S: Simd>(conv: Conv<'_>, pool: &Pool) {
         let mut panel = panels.start;
         while panel + at_once <= panels.end {
             match pixels {
-                1 => job.wide::<S, 1, 8>(&rows, panel),
-                2 => job.wide::<S, 2, 4>(&rows, panel),
-                _ => job.wide::<S, 3, 4>(&rows, panel),
+                1 => job.wide::<S, W, 1, 8>(&rows, panel),
+                2 => job.wide::<S, W, 2, 4>(&rows, panel),
+                _ => job.wide::<S, W, 3, 4>(&rows, panel),
             }
             panel += at_once;
         }
         for panel in panel..panels.end {
             match pixels {
-                1 => job.wide::<S, 1, 2>(&rows, panel),
-                2 => job.wide::<S, 2, 2>(&rows, panel),
-                _ => job.wide::<S, 3, 2>(&rows, panel),
+                1 => job.wide::<S, W, 1, 2>(&rows, panel),
+                2 => job.wide::<S, W, 2, 2>(&rows, panel),
+                _ => job.wide::<S, W, 3, 2>(&rows, panel),
             }
         }
     });

@@ -1,5 +1,7 @@
-//! Convolution of few channels: in NHWC a row of the window's taps is contiguous, so the tile takes it as one, longer tap.
-//! Only what windows at the picture's left and right edges see is gathered first.
+//! Convolution of few channels: what the windows of a tile see is gathered first, and the tile takes all taps as one. In
+//! NHWC a row of taps is contiguous, so gathering is a few copies.
+
+use std::ops::Range;
 
 use super::rows::{Origin, Rows, is_inside, locate};
 use super::split::Split;
@@ -7,7 +9,7 @@ use super::tile::Job;
 use super::{Conv, ConvKernel, ConvShape, pack};
 use crate::Pool;
 use crate::blocks::Shared;
-use crate::simd::{MOST_TILE_ROWS, Simd};
+use crate::simd::{Kernel, MOST_TILE_ROWS, Simd};
 
 /// Beyond so many channels, single taps are long enough.
 const MOST_CHANNELS: usize = 8;
@@ -16,13 +18,15 @@ pub(super) const fn kernel<S: Simd>() -> ConvKernel {
     ConvKernel {
         name: "strip",
         level: S::LEVEL,
+        formats: super::FLOAT32,
         arithmetic: super::DEFINITION,
         layout: "panels",
         fits: |shape| shape.taps() > 1 && shape.input.channels <= MOST_CHANNELS,
         cost: super::cost_of_definition::<S>,
         packed_len: pack::packed_len::<S>,
+        survey_rows: None,
         pack_rows: pack::pack_rows::<S>,
-        scratch_len: |shape, threads| strip_len(shape) + threads * patches_len::<S>(shape),
+        scratch_len: |shape, threads| threads * patches_len::<S>(shape),
         run: run::<S>,
     }
 }
@@ -32,62 +36,75 @@ fn strip_len(shape: &ConvShape) -> usize {
     shape.window.kernel[1] * shape.input.channels
 }
 
-/// Floats of the patches of one tile: all its strips, should all its windows be at an edge.
+/// Floats of the patches of one tile: what each of its windows sees, and room for copying a little more than that.
 fn patches_len<S: Simd>(shape: &ConvShape) -> usize {
     // A whole number of cache lines, so that workers do not share one.
-    (S::TILE_ROWS * shape.depth()).next_multiple_of(16)
+    (S::TILE_ROWS * shape.depth() + S::LANES).next_multiple_of(16)
 }
 
 fn run<S: Simd>(conv: Conv<'_>, pool: &Pool) {
     conv.check(pack::packed_len::<S>(conv.shape));
     let shape = conv.shape;
     let (mut job, input, scratch) = Job::new::<S>(conv);
-    (job.taps, job.depth) = ([shape.window.kernel[0], 1], strip_len(shape));
-    let (zeros, scratch) = scratch.split_at_mut(strip_len(shape));
-    zeros.fill(0.0);
+    (job.taps, job.depth) = ([1, 1], shape.depth());
     let pixel_bytes = shape.depth() * size_of::<f32>();
     let split = Split::new(shape.output.pixels(), S::TILE_ROWS, pixel_bytes, 1, pool.threads());
-    let (zeros, scratch, len) = (&*zeros, Shared::new(scratch), patches_len::<S>(shape));
+    let (scratch, len) = (Shared::new(scratch), patches_len::<S>(shape));
     pool.run(split.tasks(), &|worker, index| {
         // SAFETY: each worker has its own patches.
         let patches = unsafe { scratch.part(worker * len..(worker + 1) * len) };
         for tile in split.task(index).0 {
             let pixels = split.pixels(tile);
-            let strips = Strips::new(shape, input, zeros, pixels.start, pixels.len(), patches);
+            S::dispatch(Gather { shape, input, pixels: pixels.clone(), patches });
+            let rows = Patches { depth: shape.depth(), patches };
             for panel in 0..job.panels::<S>() {
-                job.tile::<S>(&strips, pixels.start, pixels.len(), panel, 0);
+                job.tile::<S, f32>(&rows, pixels.start, pixels.len(), panel, 0);
             }
         }
     });
 }
 
-/// The strips under the windows of one tile.
-struct Strips<'a> {
-    shape: &'a ConvShape,
-    input: &'a [f32],
-    zeros: &'a [f32],
-    /// A patch for each pixel at an edge.
+/// What each window of a tile sees, one after the other.
+struct Patches<'a> {
+    depth: usize,
     patches: &'a [f32],
-    origins: [Origin; MOST_TILE_ROWS],
 }
 
-impl<'a> Strips<'a> {
-    fn new(
-        shape: &'a ConvShape,
-        input: &'a [f32],
-        zeros: &'a [f32],
-        pixel: usize,
-        count: usize,
-        patches: &'a mut [f32],
-    ) -> Self {
+// SAFETY: `under` gives a slice of `depth` floats.
+unsafe impl Rows for Patches<'_> {
+    fn locate(&self, _: usize, _: &mut [Origin]) {}
+
+    fn under(&self, _: &[Origin], _: [usize; 2], inputs: &mut [*const f32]) {
+        for (input, patch) in inputs.iter_mut().zip(self.patches.chunks_exact(self.depth)) {
+            *input = patch.as_ptr();
+        }
+    }
+}
+
+/// Copies what the windows of some output pixels see, zeros in the padding.
+struct Gather<'a> {
+    shape: &'a ConvShape,
+    input: &'a [f32],
+    pixels: Range<usize>,
+    patches: &'a mut [f32],
+}
+
+impl Kernel for Gather<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Self { shape, input, pixels, patches } = self;
         let mut origins = [Origin::default(); MOST_TILE_ROWS];
-        locate(shape, pixel, &mut origins[..count]);
-        for (origin, patch) in origins[..count].iter().zip(patches.chunks_exact_mut(shape.depth())) {
-            if !is_whole(shape, *origin) {
-                gather(shape, input, *origin, patch);
+        let origins = &mut origins[..pixels.len()];
+        locate(shape, pixels.start, origins);
+        for (i, origin) in origins.iter().enumerate() {
+            // Strips are copied by whole vectors from first to last: what is too much is overwritten by the next one.
+            let patch = &mut patches[i * shape.depth()..];
+            if is_whole(shape, *origin) {
+                strips(simd, shape, input, *origin, patch);
+            } else {
+                taps(shape, input, *origin, patch);
             }
         }
-        Self { shape, input, zeros, patches, origins }
     }
 }
 
@@ -98,33 +115,26 @@ fn is_whole(shape: &ConvShape, origin: Origin) -> bool {
     solid && origin.x >= 0 && is_inside(origin.x, window.kernel[1] - 1, map.width)
 }
 
-// SAFETY: `under` gives a strip of the picture after checking that all of it lies inside, or a strip's worth of zeros, or
-// of a gathered patch.
-unsafe impl Rows for Strips<'_> {
-    fn locate(&self, _: usize, origins: &mut [Origin]) {
-        origins.copy_from_slice(&self.origins[..origins.len()]);
-    }
-
-    fn under(&self, origins: &[Origin], [ky, _]: [usize; 2], inputs: &mut [*const f32]) {
-        let ConvShape { input: map, window, .. } = self.shape;
-        let (y, len) = (ky * window.dilation[0], strip_len(self.shape));
-        for (i, (input, origin)) in inputs.iter_mut().zip(origins).enumerate() {
-            *input = if !is_whole(self.shape, *origin) {
-                self.patches[i * self.shape.depth() + ky * len..][..len].as_ptr()
-            } else if is_inside(origin.y, y, map.height) {
-                let at = origin.offset.wrapping_add_unsigned(y * map.width * map.stride);
-                self.input.as_ptr().wrapping_offset(at)
-            } else {
-                self.zeros.as_ptr()
-            };
+#[inline(always)]
+fn strips<S: Simd>(simd: S, shape: &ConvShape, input: &[f32], origin: Origin, patch: &mut [f32]) {
+    let ConvShape { input: map, window, .. } = shape;
+    let len = strip_len(shape);
+    for ky in 0..window.kernel[0] {
+        let (y, to) = (ky * window.dilation[0], ky * len);
+        let inside = is_inside(origin.y, y, map.height);
+        let from = if inside { origin.offset.wrapping_add_unsigned(y * map.width * map.stride) as usize } else { 0 };
+        let from = &input[from..from + len];
+        for at in (0..len).step_by(S::LANES) {
+            let value = if inside { simd.load_slice(&from[at..]) } else { simd.splat(0.0) };
+            simd.store_slice(&mut patch[to + at..], value);
         }
     }
 }
 
-/// Copies what a window sees, zeros in the padding.
-fn gather(shape: &ConvShape, input: &[f32], origin: Origin, patch: &mut [f32]) {
+/// Tap by tap, where the window is not wholly in the picture.
+fn taps(shape: &ConvShape, input: &[f32], origin: Origin, patch: &mut [f32]) {
     let ConvShape { input: map, window, .. } = shape;
-    for (tap, values) in patch.chunks_exact_mut(map.channels).enumerate() {
+    for (tap, values) in patch.chunks_exact_mut(map.channels).enumerate().take(shape.taps()) {
         let y = tap / window.kernel[1] * window.dilation[0];
         let x = tap % window.kernel[1] * window.dilation[1];
         if is_inside(origin.y, y, map.height) && is_inside(origin.x, x, map.width) {

@@ -4,7 +4,10 @@
 //! input value over a vector and multiplies and adds. An output value's products are added one after the other, so the
 //! result does not depend on which tile it falls into.
 
+use std::marker::PhantomData;
+
 use super::rows::{Origin, Rows};
+use super::weight::Weight;
 use super::{Conv, pack, panel_width};
 use crate::Clamp;
 use crate::blocks::Shared;
@@ -17,10 +20,12 @@ pub(super) struct Job<'a> {
     pub(super) taps: [usize; 2],
     /// Values under a tap.
     pub(super) depth: usize,
-    packed: &'a [f32],
-    /// Floats from panel to panel.
+    pub(super) packed: &'a [f32],
+    /// Weights from panel to panel.
     panel_len: usize,
     channels: usize,
+    /// What an output channel's sums are multiplied by.
+    pub(super) scale: Option<&'a [f32]>,
     bias: Option<&'a [f32]>,
     residual: Option<Residual<'a>>,
     clamp: Clamp,
@@ -38,6 +43,7 @@ impl<'a> Job<'a> {
             packed,
             panel_len: pack::panel_len::<S>(shape),
             channels: shape.output.channels,
+            scale: None,
             bias,
             residual,
             clamp,
@@ -54,14 +60,21 @@ impl<'a> Job<'a> {
 
     /// Computes `count` pixels (at most [`Simd::TILE_ROWS`]) of a panel. `turn` counts the tiles that have used the panel
     /// just before this one: each brings a part of the next panel into cache.
-    pub(super) fn tile<S: Simd>(&self, rows: &dyn Rows, pixel: usize, count: usize, panel: usize, turn: usize) {
-        let next = self.packed.as_ptr().wrapping_add((panel + 1) * self.panel_len);
-        let ahead = next.wrapping_add(turn * self.share::<S>());
+    pub(super) fn tile<S: Simd, W: Weight>(
+        &self,
+        rows: &dyn Rows,
+        pixel: usize,
+        count: usize,
+        panel: usize,
+        turn: usize,
+    ) {
+        let next = self.packed.as_ptr().cast::<W>().wrapping_add((panel + 1) * self.panel_len);
+        let ahead = next.cast::<f32>().wrapping_add(turn * self.share::<S>());
         let place = Place { pixel, panel, ahead };
         if self.channels - panel * panel_width::<S>() > S::LANES {
-            self.any_rows::<S, 2>(rows, count, place);
+            self.any_rows::<S, W, 2>(rows, count, place);
         } else {
-            self.any_rows::<S, 1>(rows, count, place);
+            self.any_rows::<S, W, 1>(rows, count, place);
         }
     }
 
@@ -70,12 +83,12 @@ impl<'a> Job<'a> {
         self.taps[0] * self.taps[1] * (self.depth / UNROLL) * PREFETCHES * LINE
     }
 
-    fn any_rows<S: Simd, const VECS: usize>(&self, rows: &dyn Rows, count: usize, place: Place) {
+    fn any_rows<S: Simd, W: Weight, const VECS: usize>(&self, rows: &dyn Rows, count: usize, place: Place) {
         /// Calls the tile of as many rows as there are pixels; those too large for the level are never compiled.
         macro_rules! choose {
             ($($n:literal)*) => {
                 match count {
-                    $($n if $n <= S::TILE_ROWS => S::dispatch(Tile::<$n, VECS> { job: self, rows, place }),)*
+                    $($n if $n <= S::TILE_ROWS => S::dispatch(Tile::<W, $n, VECS>::new(self, rows, place)),)*
                     _ => unreachable!("a tile has at most {} rows", S::TILE_ROWS),
                 }
             };
@@ -99,9 +112,9 @@ impl<'a> Job<'a> {
     }
 
     /// Computes `ROWS` pixels of `VECS / 2` panels, reading weights at memory speed.
-    pub(super) fn wide<S: Simd, const ROWS: usize, const VECS: usize>(&self, rows: &dyn Rows, panel: usize) {
+    pub(super) fn wide<S: Simd, W: Weight, const ROWS: usize, const VECS: usize>(&self, rows: &dyn Rows, panel: usize) {
         let place = Place { pixel: 0, panel, ahead: std::ptr::null() };
-        S::dispatch(Tile::<ROWS, VECS> { job: self, rows, place });
+        S::dispatch(Tile::<W, ROWS, VECS>::new(self, rows, place));
     }
 }
 
@@ -116,10 +129,17 @@ struct Place {
     ahead: *const f32,
 }
 
-struct Tile<'a, const ROWS: usize, const VECS: usize> {
+struct Tile<'a, W, const ROWS: usize, const VECS: usize> {
     job: &'a Job<'a>,
     rows: &'a dyn Rows,
     place: Place,
+    weights: PhantomData<W>,
+}
+
+impl<'a, W, const ROWS: usize, const VECS: usize> Tile<'a, W, ROWS, VECS> {
+    fn new(job: &'a Job<'a>, rows: &'a dyn Rows, place: Place) -> Self {
+        Self { job, rows, place, weights: PhantomData }
+    }
 }
 
 /// Input channels of one turn of the loop: enough to keep its bookkeeping small.
@@ -133,15 +153,15 @@ const LINE: usize = 16;
 /// How far ahead in its own panels a tile that streams weights prefetches, in input channels.
 const AHEAD: usize = 24;
 
-impl<const ROWS: usize, const VECS: usize> Kernel for Tile<'_, ROWS, VECS> {
+impl<W: Weight, const ROWS: usize, const VECS: usize> Kernel for Tile<'_, W, ROWS, VECS> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Self { job, rows, place } = self;
+        let Self { job, rows, place, .. } = self;
         let mut origins = [Origin::default(); ROWS];
         rows.locate(place.pixel, &mut origins);
         let mut inputs = [[std::ptr::null(); ROWS]; TAPS];
         let mut sums = [[simd.splat(0.0); VECS]; ROWS];
-        let mut walk = Walk::<VECS>::new(job, place);
+        let mut walk = Walk::<W, VECS>::new(job, place);
         // Stores to lines that are elsewhere are made one after the other; asked for now, they are here at the end.
         job.ask_for_output::<S, ROWS, VECS>(simd, place);
         let taps = job.taps[0] * job.taps[1];
@@ -156,25 +176,29 @@ impl<const ROWS: usize, const VECS: usize> Kernel for Tile<'_, ROWS, VECS> {
                 unsafe { walk.tap(simd, inputs, job.depth, &mut sums) };
             }
         }
+        // Of a copy: what is written anywhere, and so has an address, would be in memory all the time.
+        let sums = sums;
         finish(simd, job, place, &sums);
     }
 }
 
 /// The way through the weights of one tile.
-struct Walk<const VECS: usize> {
+struct Walk<W, const VECS: usize> {
     /// Where the next weights of the first panel lie.
-    weights: *const f32,
-    /// Floats from panel to panel.
+    weights: *const W,
+    /// Weights from panel to panel.
     panel_len: usize,
     ahead: *const f32,
 }
 
-impl<const VECS: usize> Walk<VECS> {
+impl<W: Weight, const VECS: usize> Walk<W, VECS> {
     #[inline(always)]
     fn new(job: &Job<'_>, place: Place) -> Self {
-        let panels = &job.packed[place.panel * job.panel_len..];
-        assert!(panels.len() >= VECS.div_ceil(2) * job.panel_len, "a tile has more panels than there are");
-        Self { weights: panels.as_ptr(), panel_len: job.panel_len, ahead: place.ahead }
+        let there = size_of_val(job.packed) / size_of::<W>();
+        let last = place.panel + VECS.div_ceil(2);
+        assert!(there >= last * job.panel_len, "a tile has more panels than there are");
+        let weights = job.packed.as_ptr().cast::<W>().wrapping_add(place.panel * job.panel_len);
+        Self { weights, panel_len: job.panel_len, ahead: place.ahead }
     }
 
     /// Adds the products of one tap.
@@ -189,9 +213,6 @@ impl<const VECS: usize> Walk<VECS> {
         depth: usize,
         sums: &mut [[S::F; VECS]; ROWS],
     ) {
-        // A copy whose address nobody takes stays in registers; through `sums`, each prefetch, which might read any
-        // memory for all the compiler knows, had all of them stored first.
-        let mut local = *sums;
         let whole = depth / UNROLL * UNROLL;
         let mut k = 0;
         while k < whole {
@@ -203,18 +224,17 @@ impl<const VECS: usize> Walk<VECS> {
             }
             for step in 0..UNROLL {
                 // SAFETY: `k + step` is less than `depth`.
-                unsafe { self.step(simd, inputs, k + step, step, &mut local) };
+                unsafe { self.step(simd, inputs, k + step, step, sums) };
             }
             self.weights = self.weights.wrapping_add(UNROLL * panel_width::<S>());
             k += UNROLL;
         }
         while k < depth {
             // SAFETY: `k` is less than `depth`.
-            unsafe { self.step(simd, inputs, k, 0, &mut local) };
+            unsafe { self.step(simd, inputs, k, 0, sums) };
             self.weights = self.weights.wrapping_add(panel_width::<S>());
             k += 1;
         }
-        *sums = local;
     }
 
     /// Adds the products of input channel `k`, whose weights lie `row` rows on.
@@ -235,17 +255,14 @@ impl<const VECS: usize> Walk<VECS> {
         for v in 0..VECS {
             let at = self.weights.wrapping_add(v / 2 * self.panel_len + v % 2 * S::LANES + row * panel_width::<S>());
             if VECS > 2 {
-                simd.prefetch(at.wrapping_add(AHEAD * panel_width::<S>()));
+                simd.prefetch(at.wrapping_add(AHEAD * panel_width::<S>()).cast());
             }
             // SAFETY: the caller vouches for the weights.
-            weights[v] = unsafe { simd.load(at) };
+            weights[v] = unsafe { W::load(simd, at) };
         }
         for r in 0..ROWS {
             // SAFETY: the caller vouches for the input.
-            let x = simd.splat(unsafe { *inputs[r].add(k) });
-            for v in 0..VECS {
-                sums[r][v] = simd.mul_add(x, weights[v], sums[r][v]);
-            }
+            unsafe { simd.add_products_of(inputs[r].wrapping_add(k), &weights, &mut sums[r]) };
         }
     }
 }
@@ -269,17 +286,26 @@ fn finish<S: Simd, const ROWS: usize, const VECS: usize>(
             Some(bias) => simd.load_slice(&bias[channel..channel + count]),
             None => simd.splat(0.0),
         };
+        // Everything from the tile's first value to its last one of these channels; between are those of other tiles.
+        let span = |stride: usize| {
+            let first = place.pixel * stride + channel;
+            first..first + (ROWS - 1) * stride + count
+        };
+        let output = job.output.pointer(span(job.stride));
+        let residual = job.residual.map(|residual| (residual.values[span(residual.stride)].as_ptr(), residual.stride));
+        let (scaled, scale) = match job.scale {
+            Some(scale) => (true, simd.load_slice(&scale[channel..channel + count])),
+            None => (false, simd.splat(1.0)),
+        };
         for (r, sums) in sums.iter().enumerate() {
-            let pixel = place.pixel + r;
-            let mut value = simd.add(sums[v], bias);
-            if let Some(residual) = job.residual {
-                let at = pixel * residual.stride + channel;
-                value = simd.add(value, simd.load_slice(&residual.values[at..at + count]));
+            let mut value = if scaled { simd.mul_add(sums[v], scale, bias) } else { simd.add(sums[v], bias) };
+            // SAFETY: `count` floats from the first of row `r` on lie in both spans, and no other tile has them.
+            unsafe {
+                if let Some((from, stride)) = residual {
+                    value = simd.add(value, simd.load_some(from.add(r * stride), count));
+                }
+                simd.store_some(output.add(r * job.stride), simd.clamp(low, high, value), count);
             }
-            let at = pixel * job.stride + channel;
-            // SAFETY: no other tile has these channels of this pixel.
-            let output = unsafe { job.output.part(at..at + count) };
-            simd.store_slice(output, simd.clamp(low, high, value));
         }
     }
 }

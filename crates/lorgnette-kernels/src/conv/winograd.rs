@@ -39,11 +39,13 @@ pub(super) const fn kernel<S: Simd, V: Form, H: Form>(name: &'static str) -> Con
     ConvKernel {
         name,
         level: S::LEVEL,
+        formats: super::FLOAT32,
         arithmetic: name,
         layout: name,
         fits: fits::<V, H>,
         cost: cost::<S, V, H>,
         packed_len: weights::packed_len::<S, V, H>,
+        survey_rows: None,
         pack_rows: weights::pack_rows::<S, V, H>,
         scratch_len: |shape, threads| Schedule::new::<S, V, H>(shape, threads).scratch_len(threads),
         run: run::<S, V, H>,
@@ -91,8 +93,8 @@ struct Schedule {
     zeros: usize,
 }
 
-/// What one thread's block of values should take of its L2 cache.
-const VALUES_BYTES: usize = 640 << 10;
+/// What one thread's block of values may take of its L2 cache, of which Zen 4 has 1 MiB; the filter passes through as well.
+const VALUES_BYTES: usize = 320 << 10;
 /// Tiles that one thread takes through at once where its cache allows: enough that the filter, which each block reads
 /// anew, is read no faster than the shared cache gives it.
 const BLOCK: usize = 28;

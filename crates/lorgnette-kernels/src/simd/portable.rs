@@ -2,6 +2,7 @@
 
 use super::{Kernel, Simd};
 use crate::Level;
+use crate::formats::{from_bf16, from_f16};
 
 /// Vectors of four floats.
 #[derive(Clone, Copy)]
@@ -52,6 +53,26 @@ impl Simd for Portable {
             *lane = unsafe { from.add(i).read() };
         }
         value
+    }
+
+    #[inline(always)]
+    unsafe fn load_bf16(self, from: *const u16) -> Self::F {
+        // SAFETY: the caller vouches for the numbers; no alignment is assumed.
+        let bits = unsafe { from.cast::<[u16; LANES]>().read_unaligned() };
+        bits.map(from_bf16)
+    }
+
+    #[inline(always)]
+    unsafe fn load_f16(self, from: *const u16) -> Self::F {
+        // SAFETY: the caller vouches for the numbers; no alignment is assumed.
+        let bits = unsafe { from.cast::<[u16; LANES]>().read_unaligned() };
+        bits.map(from_f16)
+    }
+
+    #[inline(always)]
+    unsafe fn load_i8(self, from: *const i8) -> Self::F {
+        // SAFETY: the caller vouches for the numbers; no alignment is assumed.
+        unsafe { from.cast::<[i8; LANES]>().read_unaligned() }.map(f32::from)
     }
 
     #[inline(always)]

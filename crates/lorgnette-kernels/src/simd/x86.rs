@@ -21,7 +21,7 @@ macro_rules! door {
             fn inside<K: Kernel>(kernel: K) {
                 kernel.run($token(()));
             }
-            assert!(Self::LEVEL.is_available(), "this CPU does not have {}", Self::LEVEL);
+            assert!(Self::is_available(), "this CPU does not have {}", stringify!($token));
             // SAFETY: the CPU has the features, as just asserted.
             unsafe { inside(kernel) }
         }
@@ -38,6 +38,46 @@ macro_rules! door {
         }
     };
 }
+
+/// Defines a function for `sums[v] + *from · weights[v]`, in instructions whose order is kept: the compiler loads the
+/// values of several steps at once, for which a tile has no registers, puts them on the stack and loads them anew, for a
+/// fifth of the tile's time.
+macro_rules! add_products_of {
+    ($features:literal, $instruction:literal) => {
+        /// # Safety
+        /// A float can be read at `from`.
+        #[target_feature(enable = $features)]
+        #[inline]
+        unsafe fn add_products_of(
+            from: *const f32,
+            weights: [__m512; 2],
+            [mut first, mut second]: [__m512; 2],
+        ) -> [__m512; 2] {
+            // The register has a name, because one without is of no type, and the assembler is given nonsense for it.
+            let _x: __m512;
+            // SAFETY: one float is read, which the caller vouches for.
+            unsafe {
+                std::arch::asm!(
+                    "vbroadcastss {x}, dword ptr [{from}]",
+                    concat!($instruction, " {first}, {x}, {a}"),
+                    concat!($instruction, " {second}, {x}, {b}"),
+                    from = in(reg) from,
+                    x = out(zmm_reg) _x,
+                    a = in(zmm_reg) weights[0],
+                    b = in(zmm_reg) weights[1],
+                    first = inout(zmm_reg) first,
+                    second = inout(zmm_reg) second,
+                    options(readonly, nostack, preserves_flags),
+                );
+            }
+            [first, second]
+        }
+    };
+}
+
+mod bf16;
+
+pub(crate) use bf16::{Avx512Bf16, Pairs};
 
 /// Methods that are an intrinsic of the level.
 macro_rules! intrinsics {
@@ -68,7 +108,7 @@ impl Simd for Avx2 {
     const TILE_ROWS: usize = 6;
     type F = __m256;
 
-    door!(Avx2, "avx2,fma");
+    door!(Avx2, "avx2,fma,f16c");
 
     intrinsics! {
         add(a, b) = _mm256_add_ps(a, b);
@@ -96,6 +136,27 @@ impl Simd for Avx2 {
     unsafe fn load_first(self, from: *const f32, count: usize) -> Self::F {
         // SAFETY: the caller vouches for `count` floats (the others are not touched), `self` for the CPU.
         unsafe { _mm256_maskload_ps(from, self.first(count)) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_bf16(self, from: *const u16) -> Self::F {
+        // SAFETY: the caller vouches for the numbers, `self` for the CPU.
+        unsafe {
+            let bits = _mm256_cvtepu16_epi32(_mm_loadu_si128(from.cast()));
+            _mm256_castsi256_ps(_mm256_slli_epi32::<16>(bits))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn load_f16(self, from: *const u16) -> Self::F {
+        // SAFETY: the caller vouches for the numbers, `self` for the CPU.
+        unsafe { _mm256_cvtph_ps(_mm_loadu_si128(from.cast())) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_i8(self, from: *const i8) -> Self::F {
+        // SAFETY: the caller vouches for the numbers, `self` for the CPU.
+        unsafe { _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(from.cast()))) }
     }
 
     #[inline(always)]
@@ -133,8 +194,10 @@ impl Simd for Avx2 {
 #[inline(always)]
 fn prefetch_to_write(address: *const f32) {
     // SAFETY: a hint; no address can make it fault, and it changes nothing that a program can see.
-    unsafe { std::arch::asm!("prefetchw [{}]", in(reg) address, options(nomem, nostack, preserves_flags)) };
+    unsafe { std::arch::asm!("prefetchw [{}]", in(reg) address.addr(), options(nomem, nostack, preserves_flags)) };
 }
+
+add_products_of!("avx512f", "vfmadd231ps");
 
 /// The mask whose first `count` (at most 16) lanes are on.
 #[inline(always)]
@@ -167,6 +230,25 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
+    unsafe fn add_products_of<const VECS: usize>(
+        self,
+        from: *const f32,
+        weights: &[Self::F; VECS],
+        sums: &mut [Self::F; VECS],
+    ) {
+        if VECS == 2 {
+            // SAFETY: the caller vouches for the float, `self` for the CPU.
+            [sums[0], sums[1]] = unsafe { add_products_of(from, [weights[0], weights[1]], [sums[0], sums[1]]) };
+            return;
+        }
+        // SAFETY: the caller vouches for it.
+        let x = self.splat(unsafe { *from });
+        for v in 0..VECS {
+            sums[v] = self.mul_add(x, weights[v], sums[v]);
+        }
+    }
+
+    #[inline(always)]
     unsafe fn load(self, from: *const f32) -> Self::F {
         // SAFETY: the caller vouches for the floats, `self` for the CPU.
         unsafe { _mm512_loadu_ps(from) }
@@ -176,6 +258,27 @@ impl Simd for Avx512 {
     unsafe fn load_first(self, from: *const f32, count: usize) -> Self::F {
         // SAFETY: the caller vouches for `count` floats (the others are not touched), `self` for the CPU.
         unsafe { _mm512_maskz_loadu_ps(first(count), from) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_bf16(self, from: *const u16) -> Self::F {
+        // SAFETY: the caller vouches for the numbers, `self` for the CPU.
+        unsafe {
+            let bits = _mm512_cvtepu16_epi32(_mm256_loadu_si256(from.cast()));
+            _mm512_castsi512_ps(_mm512_slli_epi32::<16>(bits))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn load_f16(self, from: *const u16) -> Self::F {
+        // SAFETY: the caller vouches for the numbers, `self` for the CPU.
+        unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(from.cast())) }
+    }
+
+    #[inline(always)]
+    unsafe fn load_i8(self, from: *const i8) -> Self::F {
+        // SAFETY: the caller vouches for the numbers, `self` for the CPU.
+        unsafe { _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(from.cast()))) }
     }
 
     #[inline(always)]

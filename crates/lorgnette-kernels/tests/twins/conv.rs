@@ -1,8 +1,8 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use lorgnette_kernels::{
-    CONV_KERNELS, Clamp, Conv, ConvKernel, ConvShape, Filter, Level, Map, Padding, Pool, Residual, Window, candidates,
-    choose_conv,
+    CONV_KERNELS, Clamp, Conv, ConvKernel, ConvShape, Filter, Formats, Level, Map, Padding, Pool, Precision, Residual,
+    WeightFormat, Window, candidates, choose_conv, reference,
 };
 
 use crate::material::{Dice, UNTOUCHED, assert_close, assert_same, map, output_size, same, window};
@@ -49,8 +49,10 @@ impl Case {
         let mut packed = vec![f32::NAN; (kernel.packed_len)(&self.shape)];
         // In two pieces, as large weights are.
         let (depth, middle) = (self.shape.depth(), self.shape.depth() / 2);
-        for rows in [0..middle, middle..depth] {
-            (kernel.pack_rows)(&self.shape, filter, rows, &mut packed, pool);
+        for pass in kernel.survey_rows.into_iter().chain([kernel.pack_rows]) {
+            for rows in [0..middle, middle..depth] {
+                pass(&self.shape, filter, rows, &mut packed, pool);
+            }
         }
         let mut output = vec![UNTOUCHED; self.shape.output.len()];
         (kernel.run)(
@@ -70,20 +72,43 @@ impl Case {
     }
 }
 
-fn reference() -> &'static ConvKernel {
+impl Case {
+    /// The case with its numbers as a kernel of these formats has them.
+    fn rounded(&self, formats: Formats) -> Self {
+        let channels = self.shape.output.channels;
+        let floats = self.filter().bytes.chunks_exact(4).map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap()));
+        let scale = |at: usize| self.scale.as_ref().map_or(1.0, |scale| scale[at % channels]);
+        let mut weights: Vec<f32> = floats.enumerate().map(|(at, weight)| weight * scale(at)).collect();
+        let mut input = self.input.clone();
+        reference::kept(&mut weights, channels, formats);
+        reference::multiplied(&mut input, formats.precision);
+        let weights = std::iter::once(0).chain(weights.iter().flat_map(|x| x.to_le_bytes())).collect();
+        Self { input, weights, scale: None, ..self.clone() }
+    }
+}
+
+/// All formats that kernels may be chosen in.
+fn all_formats() -> impl Iterator<Item = Formats> {
+    let precisions = Precision::ALL.into_iter();
+    precisions.flat_map(|precision| WeightFormat::ALL.map(|weights| Formats { precision, weights }))
+}
+
+fn slow_twin() -> &'static ConvKernel {
     CONV_KERNELS.last().unwrap()
 }
 
 /// The kernels this machine can run, without the reference.
 fn fast_kernels() -> impl Iterator<Item = &'static ConvKernel> {
-    CONV_KERNELS[..CONV_KERNELS.len() - 1].iter().filter(|kernel| kernel.level.is_available())
+    CONV_KERNELS[..CONV_KERNELS.len() - 1].iter().filter(|kernel| kernel.is_available())
 }
 
 fn check(case: &Case, pool: &Pool) {
-    let slow = case.run(reference(), pool);
+    let mut twins = HashMap::new();
     for kernel in fast_kernels().filter(|kernel| (kernel.fits)(&case.shape)) {
+        let twin = || case.rounded(kernel.formats).run(slow_twin(), pool);
+        let slow = twins.entry(kernel.formats).or_insert_with(twin);
         let fast = case.run(kernel, pool);
-        assert_close(&fast, &slow, &(kernel.name, kernel.level, case.shape));
+        assert_close(&fast, slow, &(kernel.name, kernel.level, case.shape));
     }
 }
 
@@ -206,7 +231,7 @@ fn transposed_weights() {
         let float = |k: usize, c: usize| &case.filter().bytes[4 * (k * count + c)..][..4];
         let bytes: Vec<u8> = (0..count).flat_map(|c| (0..depth).flat_map(move |k| float(k, c).to_vec())).collect();
         let transposed = Filter { bytes: &bytes, transposed: true, ..case.filter() };
-        for kernel in CONV_KERNELS.iter().filter(|kernel| kernel.level.is_available() && (kernel.fits)(&case.shape)) {
+        for kernel in CONV_KERNELS.iter().filter(|kernel| kernel.is_available() && (kernel.fits)(&case.shape)) {
             let plain = case.run(kernel, &pool);
             assert_same(&case.run_with(kernel, &transposed, &pool), &plain, &(kernel.name, kernel.level));
         }
@@ -252,10 +277,12 @@ fn results_do_not_depend_on_company() {
                 for arithmetic in arithmetics(level, &case.shape) {
                     check_company(&case, level, arithmetic, &pools);
                 }
-                assert_eq!(
-                    choose_conv(&case.shape, level).arithmetic,
-                    choose_conv(&alone(&case, 0).shape, level).arithmetic
-                );
+                for formats in all_formats() {
+                    assert_eq!(
+                        choose_conv(&case.shape, level, formats).arithmetic,
+                        choose_conv(&alone(&case, 0).shape, level, formats).arithmetic
+                    );
+                }
             }
         }
     }
@@ -263,13 +290,21 @@ fn results_do_not_depend_on_company() {
 
 /// The arithmetics that a level has for a shape.
 fn arithmetics(level: Level, shape: &ConvShape) -> BTreeSet<&'static str> {
-    candidates(shape, level).into_iter().map(|(kernel, _)| kernel.arithmetic).collect()
+    of_all_formats(shape, level).iter().map(|kernel| kernel.arithmetic).collect()
+}
+
+/// The kernels that a level has for a shape, each format's best first.
+fn of_all_formats(shape: &ConvShape, level: Level) -> Vec<&'static ConvKernel> {
+    all_formats().flat_map(|formats| candidates(shape, level, formats)).map(|(kernel, _)| kernel).collect()
 }
 
 fn check_company(case: &Case, level: Level, arithmetic: &str, pools: &[Pool]) {
     let kernels = |shape: &ConvShape| {
-        let found = candidates(shape, level).into_iter().map(|(kernel, _)| kernel);
-        found.filter(|kernel| kernel.arithmetic == arithmetic).collect::<Vec<_>>()
+        let mut found = of_all_formats(shape, level);
+        found.retain(|kernel| kernel.arithmetic == arithmetic);
+        found.sort_by_key(|kernel| kernel.name);
+        found.dedup_by_key(|kernel| kernel.name);
+        found
     };
     let together = case.run(kernels(&case.shape)[0], &pools[0]);
     for pool in pools {

@@ -67,17 +67,12 @@ pub(super) struct Verdict {
 }
 
 impl Verdict {
-    /// What SQL found and plain code does not: never, as far as tests know.
-    pub(super) fn unexplained(score: f64) -> Self {
-        Self::plain(String::new(), score, "")
-    }
-
     fn plain(condition: String, score: f64, how: impl Into<String>) -> Self {
         let explanation = Explanation { condition, score, how: how.into(), parts: Vec::new() };
         Self { explanation, met: Vec::new() }
     }
 
-    fn score(&self) -> f64 {
+    pub(super) fn score(&self) -> f64 {
         self.explanation.score
     }
 }

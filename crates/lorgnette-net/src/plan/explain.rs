@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use lorgnette_kernels::Formats;
+
 use super::{Place, Plan};
 
 /// One step, for people.
@@ -11,6 +13,8 @@ pub struct StepReport {
     pub name: String,
     /// The kernel chosen.
     pub kernel: String,
+    /// What it multiplies, and what it keeps weights as; `None` for what has no weights.
+    pub formats: Option<Formats>,
     /// The kernels that could have been, with other arithmetic.
     pub rejected: Vec<Rejected>,
     /// The shape of the node's result.
@@ -43,7 +47,8 @@ impl Plan {
         let report = |(i, step): (usize, &super::Step)| StepReport {
             name: step.name.clone(),
             kernel: step.kernel.name(),
-            rejected: step.kernel.rejected(self.level),
+            formats: step.kernel.formats(),
+            rejected: step.kernel.rejected(self.level, self.formats),
             shape: step.shape.clone(),
             flops: step.kernel.flops(),
             weight_bytes: step.kernel.weight_bytes(),

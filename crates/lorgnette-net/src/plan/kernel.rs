@@ -5,7 +5,7 @@ use std::sync::Arc;
 use lorgnette_kernels::general::{self, Indexed, Reduction};
 use lorgnette_kernels::{
     Affine, AffineInPlace, Binary, Clamp, Conv, ConvKernel, ConvShape, Depthwise, DepthwiseKernel, DepthwiseShape,
-    Level, Lrn, Map, Operand, Pad, Pool, PoolShape, Residual, Resize, Unary,
+    Formats, Level, Lrn, Map, Operand, Pad, Pool, PoolShape, Residual, Resize, Unary,
 };
 
 use super::explain::Rejected;
@@ -281,13 +281,22 @@ impl Kernel {
     }
 
     /// The kernels that it was chosen before.
-    pub(super) fn rejected(&self, level: Level) -> Vec<Rejected> {
+    pub(super) fn rejected(&self, level: Level, formats: Formats) -> Vec<Rejected> {
         let Self::Conv { kernel: chosen, shape, .. } = self else { return Vec::new() };
-        let mut found = lorgnette_kernels::candidates(shape, level);
+        let mut found = lorgnette_kernels::candidates(shape, level, formats);
         let Some(least) = found.first().map(|(_, cost)| *cost) else { return Vec::new() };
         found.retain(|(kernel, _)| kernel.arithmetic != chosen.arithmetic);
         found.dedup_by_key(|(kernel, _)| kernel.arithmetic);
         found.into_iter().map(|(kernel, cost)| Rejected { kernel: kernel.name, cost: cost / least }).collect()
+    }
+
+    /// What it multiplies, and what it keeps weights as; `None` for what has no weights.
+    pub(super) fn formats(&self) -> Option<Formats> {
+        match self {
+            Self::Conv { kernel, .. } => Some(kernel.formats),
+            Self::Depthwise { .. } => Some(Formats::default()),
+            _ => None,
+        }
     }
 
     /// Floats of scratch that a run on so many threads needs.

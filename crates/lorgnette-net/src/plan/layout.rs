@@ -150,7 +150,7 @@ impl<'a> Sharing<'a> {
     /// [`CROWDING`] apart, those lie in one or two sets of L1 and push each other out.
     fn stride(&self, id: NodeId, node: &Node) -> usize {
         let (fact, dense) = (self.shaped.fact(id), self.fetched[id.index()] || self.wanted_dense[id.index()]);
-        let crowded = fact.shape.len() == 4 && fact.channels() % CROWDING == 0 && fact.len() > fact.channels();
+        let crowded = fact.shape.len() == 4 && fact.channels().is_multiple_of(CROWDING) && fact.len() > fact.channels();
         let apart = crowded && !dense && writes_pixels_apart(&node.op);
         fact.channels() + if apart { LINE } else { 0 }
     }

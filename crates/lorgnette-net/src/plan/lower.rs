@@ -4,7 +4,7 @@ mod moves;
 mod sums;
 
 use lorgnette_kernels::general::Reduction;
-use lorgnette_kernels::{Binary, Buffer, Clamp, Level, Map, Pool};
+use lorgnette_kernels::{Binary, Buffer, Clamp, Formats, Level, Map, Pool};
 
 use self::sums::{Job, Sum, buffer, pack_all};
 use super::kernel::Kernel;
@@ -54,6 +54,7 @@ pub(super) fn lower(
         layout,
         packing,
         level: options.level,
+        formats: options.formats,
         spare: options.memory_limit + 4 * constant_bytes(shaped),
         lacking: None,
         drafts: Vec::new(),
@@ -92,6 +93,7 @@ struct Lowering<'a> {
     layout: &'a Layout,
     packing: &'a Packing,
     level: Level,
+    formats: Formats,
     /// Bytes that index tables and packed weights may still take: as much as the activations may, and what the weights
     /// take unpacked.
     spare: u64,

@@ -8,7 +8,7 @@
 //! 20  u32       zero
 //! 24  header    a protocol buffer: where the weights are from, the network without them, and a list of what follows
 //!     zeros     to the next multiple of 4096
-//!     weights   float32, as the kernels want them; each begins at a multiple of 64
+//!     weights   float32, or in the bytes of several smaller numbers, as the kernels want them; each begins at a multiple of 64
 //! ```
 //! Numbers are little-endian. Places of weights count from the first multiple of 4096 after the header.
 
@@ -58,6 +58,15 @@ pub(super) struct Header {
     pub(super) variables: Vec<Variable>,
     #[prost(message, repeated, tag = "9")]
     pub(super) weights: Vec<Placed>,
+    /// The precision it was planned in, if not float32.
+    #[prost(string, optional, tag = "10")]
+    pub(super) precision: Option<String>,
+    /// What weights of layers of few pixels are kept as, if not float32.
+    #[prost(string, optional, tag = "11")]
+    pub(super) weight_format: Option<String>,
+    /// Whether the CPU it was planned for multiplies pairs of bf16, if that matters.
+    #[prost(bool, tag = "12")]
+    pub(super) rounds: bool,
 }
 
 /// The file that the weights are from, as it was then, and how it was opened.

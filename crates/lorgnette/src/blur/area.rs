@@ -7,7 +7,7 @@ use crate::dense::LabelMap;
 /// Pixels that touch, all of classes that were looked for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Area {
-    /// The class of most of its pixels: the network's own output index.
+    /// The class, of those that were looked for, that most of its pixels are: the network's own output index.
     pub class: usize,
     /// Left, top, right, bottom in pixels of the photo; right and bottom are the first beyond.
     pub bounds: [usize; 4],
@@ -39,7 +39,7 @@ struct Sum {
 }
 
 /// The areas of the pixels that are not 0, the largest first. Their values are probabilities, in 255ths.
-pub(super) fn find(map: &LabelMap, found: &[u8]) -> Vec<Area> {
+pub(super) fn find(map: &LabelMap, found: &[u8], wanted: &[bool]) -> Vec<Area> {
     let mut runs = runs(map.width(), found);
     join(&mut runs);
     let mut sums: BTreeMap<usize, Sum> = BTreeMap::new();
@@ -53,7 +53,7 @@ pub(super) fn find(map: &LabelMap, found: &[u8]) -> Vec<Area> {
             next += 1;
         }
     });
-    let mut areas: Vec<Area> = sums.into_values().filter_map(|sum| sum.area(found.len())).collect();
+    let mut areas: Vec<Area> = sums.into_values().filter_map(|sum| sum.area(found.len(), wanted)).collect();
     areas.sort_by(|a, b| b.share.total_cmp(&a.share));
     areas
 }
@@ -108,8 +108,9 @@ impl Sum {
         labels.iter().for_each(|&class| *self.classes.entry(class).or_default() += 1);
     }
 
-    fn area(self, pixels: usize) -> Option<Area> {
-        let most = self.classes.into_iter().max_by_key(|&(class, count)| (count, std::cmp::Reverse(class)))?;
+    fn area(self, pixels: usize, wanted: &[bool]) -> Option<Area> {
+        let rank = |&(class, count): &(u32, usize)| (wanted[class as usize], count, std::cmp::Reverse(class));
+        let most = self.classes.into_iter().max_by_key(rank)?;
         Some(Area {
             class: most.0 as usize,
             bounds: self.bounds?,

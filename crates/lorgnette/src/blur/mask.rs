@@ -28,13 +28,15 @@ pub struct Mask {
 }
 
 impl Mask {
-    /// The pixels of a map whose best class, after bilinear interpolation of the scores, is one of `classes`, with the
-    /// probability that the options want; and a margin around them.
+    /// The pixels of a map whose best class, after bilinear interpolation of the scores, is one of `classes`, or that are
+    /// more probably of one of them than not, with the probability that the options want; and a margin around them.
     #[must_use]
     pub fn new(map: &LabelMap, classes: &[usize], options: &BlurOptions) -> Self {
         let (width, height) = (map.width(), map.height());
-        let found = found(map, classes, options.min_probability);
-        let areas = area::find(map, &found);
+        let mut wanted = vec![false; map.classes()];
+        classes.iter().for_each(|&class| wanted[class] = true);
+        let found = found(map, classes, &wanted, options.min_probability);
+        let areas = area::find(map, &found, &wanted);
         let margin = options.margin.unwrap_or(OWN_STRIDE);
         let feather = options.feather.unwrap_or(margin / 2);
         let block = options.block.unwrap_or_else(|| OWN_STRIDE.max(width.max(height) / BLOCKS_A_SIDE)).max(1);
@@ -98,10 +100,10 @@ impl Mask {
 }
 
 /// For each pixel, 0 if it is to stay, else how probable it is that it is one of the classes, 1 to 255.
-fn found(map: &LabelMap, classes: &[usize], min_probability: f32) -> Vec<u8> {
+fn found(map: &LabelMap, classes: &[usize], wanted: &[bool], min_probability: f32) -> Vec<u8> {
+    /// Of two classes that both are wanted each may have less than a third that is not.
+    const MORE_THAN_NOT: u8 = 128;
     let width = map.width();
-    let mut wanted = vec![false; map.classes()];
-    classes.iter().for_each(|&class| wanted[class] = true);
     let mut found = vec![0; width * map.height()];
     map.probability_pixels(classes, 0..map.height(), |y, probabilities| {
         for (found, &probability) in found[y * width..].iter_mut().zip(probabilities) {
@@ -111,7 +113,7 @@ fn found(map: &LabelMap, classes: &[usize], min_probability: f32) -> Vec<u8> {
     });
     map.label_pixels(0..map.height(), |y, labels| {
         for (found, &class) in found[y * width..].iter_mut().zip(labels) {
-            if !wanted[class as usize] {
+            if !wanted[class as usize] && *found < MORE_THAN_NOT {
                 *found = 0;
             }
         }

@@ -1,6 +1,8 @@
 //! Matrix products, by the kernels of 1×1 convolutions. Results do not depend on the number of threads.
 
-use lorgnette_kernels::{Buffer, Clamp, Conv, ConvShape, Filter, Level, Map, Pool, Residual, Window, choose_conv};
+use lorgnette_kernels::{
+    Buffer, Clamp, Conv, ConvShape, Filter, Formats, Level, Map, Pool, Residual, Window, choose_conv,
+};
 
 /// A matrix made ready to be multiplied by from the left.
 pub(super) struct Packed {
@@ -31,7 +33,7 @@ impl Packed {
         pool: &Pool,
     ) -> Self {
         let shape = shape(1, inner, columns);
-        let kernel = choose_conv(&shape, level);
+        let kernel = choose_conv(&shape, level, Formats::default());
         let values = Buffer::zeroed((kernel.packed_len)(&shape)).expect("memory for a matrix that is there twice");
         let mut packed = Self { level, inner, columns, values };
         packed.repack(right, transposed, pool);
@@ -41,7 +43,7 @@ impl Packed {
     /// Another matrix of the same size.
     pub(super) fn repack(&mut self, right: &[f32], transposed: bool, pool: &Pool) {
         let shape = shape(1, self.inner, self.columns);
-        let kernel = choose_conv(&shape, self.level);
+        let kernel = choose_conv(&shape, self.level, Formats::default());
         let filter = Filter { bytes: bytemuck::cast_slice(right), scale: None, transposed };
         (kernel.pack_rows)(&shape, &filter, 0..shape.depth(), &mut self.values, pool);
     }
@@ -49,7 +51,7 @@ impl Packed {
     /// `left · right + bias + added`.
     pub(super) fn multiply(&self, sum: &Sum<'_>, out: &mut [f32], pool: &Pool) {
         let shape = shape(sum.rows, self.inner, self.columns);
-        let kernel = choose_conv(&shape, self.level);
+        let kernel = choose_conv(&shape, self.level, Formats::default());
         let mut scratch = vec![0.0; (kernel.scratch_len)(&shape, pool.threads())];
         let residual = sum.added.map(|values| Residual { values, stride: self.columns });
         let (input, packed, clamp) = (sum.left, &*self.values, Clamp::NONE);

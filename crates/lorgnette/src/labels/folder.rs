@@ -33,7 +33,7 @@ impl Labels {
         }
         let spaced = folder.replace('_', " ");
         let names = [Some(folder), Some(spaced.as_str()), synset(folder), numbered(&spaced)];
-        let found = names.into_iter().flatten().find_map(|name| self.find(name).ok());
+        let found = names.into_iter().flatten().find_map(|name| self.named(name));
         match found.as_deref() {
             None => Err(NotOneClass::Unknown(folder.into())),
             Some([label]) => Ok(label.index),

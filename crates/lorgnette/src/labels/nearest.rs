@@ -1,6 +1,7 @@
 //! Names a user may have meant.
 
 use super::Labels;
+use crate::wordnet;
 
 /// Most suggestions given.
 const SUGGESTIONS: usize = 5;
@@ -12,9 +13,11 @@ pub fn nearest_names<'a>(names: impl IntoIterator<Item = &'a str>, query: &str) 
     nearest_of(names.into_iter().map(std::iter::once), &query.trim().to_lowercase())
 }
 
-/// The names nearest to a query in small letters, of each label only the nearest.
+/// The names nearest to a query in small letters: of each label only the nearest, and of all that they are kinds of.
 pub(super) fn nearest(labels: &Labels, query: &str) -> Vec<String> {
-    nearest_of(labels.iter().map(|label| label.name.split(',').map(str::trim)), query)
+    let above = wordnet::names_above(labels.iter().filter_map(|label| label.synset));
+    let labels = labels.iter().map(|label| label.name);
+    nearest_of(labels.chain(above).map(|names| names.split(',').map(str::trim)), query)
 }
 
 fn nearest_of<'a>(things: impl Iterator<Item = impl Iterator<Item = &'a str>>, query: &str) -> Vec<String> {

@@ -9,11 +9,15 @@ use image::{ImageDecoder, ImageReader, Limits};
 use super::Kind;
 use super::raster::{format, webp_chunk};
 
-/// EXIF notes and the colour profile of a photo's file.
+pub(super) mod packet;
+
+/// The notes of a photo's file: EXIF, XMP, IPTC, and its colour profile.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Metadata {
     exif: Option<Vec<u8>>,
     icc: Option<Vec<u8>>,
+    xmp: Option<Vec<u8>>,
+    iptc: Option<Vec<u8>>,
 }
 
 /// Most bytes that a decoder may set aside for notes.
@@ -31,7 +35,7 @@ impl Metadata {
         let kind = match super::kind::detect(bytes, "") {
             Ok(Kind::WebP) => {
                 let chunk = |name: &[u8; 4]| webp_chunk(bytes, name).map(<[u8]>::to_vec);
-                return Self { exif: chunk(b"EXIF"), icc: chunk(b"ICCP") };
+                return Self { exif: chunk(b"EXIF"), icc: chunk(b"ICCP"), xmp: chunk(b"XMP "), iptc: None };
             }
             Ok(kind @ (Kind::Jpeg | Kind::Png)) => kind,
             // GIF and BMP have none, and those of a TIFF are its directories themselves.
@@ -44,7 +48,11 @@ impl Metadata {
             reader.limits(limits);
             let mut decoder = reader.into_decoder().ok()?;
             let exif = decoder.exif_metadata().ok().flatten();
-            Some(Self { exif, icc: decoder.icc_profile().ok().flatten() })
+            let icc = decoder.icc_profile().ok().flatten();
+            let xmp = decoder.xmp_metadata().ok().flatten();
+            // PNGs have it in a form of ImageMagick's, which hardly anybody reads.
+            let photoshop = if kind == Kind::Jpeg { decoder.iptc_metadata().ok().flatten() } else { None };
+            Some(Self { exif, icc, xmp, iptc: photoshop.as_deref().and_then(packet::iptc_of) })
         };
         // A decoder's panic over damaged notes is no reason to lose the photo.
         std::panic::catch_unwind(read).ok().flatten().unwrap_or_default()
@@ -62,6 +70,18 @@ impl Metadata {
         self.icc.as_deref()
     }
 
+    /// The XMP packet: XML.
+    #[must_use]
+    pub fn xmp(&self) -> Option<&[u8]> {
+        self.xmp.as_deref()
+    }
+
+    /// What IPTC-IIM says, as it is in Photoshop's resources.
+    #[must_use]
+    pub fn iptc(&self) -> Option<&[u8]> {
+        self.iptc.as_deref()
+    }
+
     /// The ICC profile, if it is one for red, green and blue (ICC.1:2022, 7.2.6): as which every picture is written.
     pub(super) fn rgb_icc(&self) -> Option<&[u8]> {
         self.icc().filter(|icc| icc.get(16..20) == Some(b"RGB "))
@@ -75,7 +95,7 @@ impl Metadata {
 
     /// The same notes without the small pictures of the photo that cameras put into them: the thumbnail is taken out, and
     /// any other JPEG within is overwritten with zeros. EXIF that cannot be followed is left away, for nobody can tell what
-    /// it shows.
+    /// it shows; so are XMP and IPTC that have a picture in them.
     #[must_use]
     pub fn without_thumbnails(self) -> Self {
         let exif = self.exif.and_then(|mut exif| {
@@ -83,7 +103,9 @@ impl Metadata {
             blank_jpegs(&mut exif);
             Some(exif)
         });
-        Self { exif, ..self }
+        let xmp = self.xmp.filter(|xmp| packet::xmp_is_plain(xmp));
+        let iptc = self.iptc.filter(|iptc| packet::iptc_is_plain(iptc));
+        Self { exif, icc: self.icc, xmp, iptc }
     }
 }
 
@@ -214,7 +236,7 @@ mod tests {
     fn small_pictures_go_and_the_rest_stays() {
         for big_endian in [false, true] {
             let exif = exif(b"a thumbnail that is no JPEG", big_endian);
-            let kept = Metadata { exif: Some(exif.clone()), icc: None }.without_thumbnails();
+            let kept = Metadata { exif: Some(exif.clone()), ..Metadata::default() }.without_thumbnails();
             assert_eq!(kept.orientation(), Orientation::Rotate90);
             let kept = kept.exif.unwrap();
             let has = |what: &[u8]| kept.windows(what.len()).any(|window| window == what);
@@ -228,7 +250,7 @@ mod tests {
     fn what_cannot_be_followed_is_left_away() {
         let whole = exif(b"thumbnail", false);
         for exif in [&b""[..], b"II", b"nothing at all", &whole[..20], &whole[..40]] {
-            let kept = Metadata { exif: Some(exif.to_vec()), icc: None }.without_thumbnails();
+            let kept = Metadata { exif: Some(exif.to_vec()), ..Metadata::default() }.without_thumbnails();
             assert_eq!(kept.exif, None, "{exif:?}");
         }
     }

@@ -8,6 +8,7 @@ use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder, ImageError, ImageResult};
 
+use super::metadata::packet;
 use super::{Kind, Metadata, Picture, PictureError};
 
 /// JPEG quality, 1 to 100: above 90 the blocks cannot be seen around drawn letters.
@@ -34,6 +35,7 @@ pub(super) fn encode(picture: &Picture, kind: Kind, quality: u8, notes: &Metadat
     let mut bytes = Vec::new();
     let written = write(picture, (kind, quality), notes, &mut bytes);
     written.map_err(|source| PictureError::Write { name: picture.name().into(), source })?;
+    packet::put(&mut bytes, kind, notes);
     Ok(bytes)
 }
 

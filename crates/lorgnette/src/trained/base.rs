@@ -3,6 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
+use lorgnette_kernels::Formats;
+use lorgnette_net::{Network, Options};
+
 use super::card::{BaseCard, Shape};
 use super::wrong;
 use crate::catalogue;
@@ -89,7 +92,7 @@ impl BaseCard {
             output: options.output.clone(),
             features: embedder.end_point().into(),
             width,
-            fingerprint: Digest(network.fingerprint(embedder.end_point())?).to_string(),
+            fingerprint: fingerprint(network, embedder.end_point())?,
         })
     }
 
@@ -154,12 +157,18 @@ impl BaseCard {
         if now.is_some() && now == self.bytes.zip(self.modified) {
             return Ok(());
         }
-        if Digest(model.network().fingerprint(&self.features)?).to_string() == self.fingerprint {
+        if fingerprint(model.network(), &self.features)? == self.fingerprint {
             return Ok(());
         }
         let path = path.display();
         Err(wrong(folder, format!("it was trained on another network than {path} is now: train it again")))
     }
+}
+
+/// What tells the network from others, whatever numbers it computes with here.
+fn fingerprint(network: &Network, features: &str) -> Result<String> {
+    let options = Options { formats: Formats::default(), ..network.options().clone() };
+    Ok(Digest(network.with_options(options).fingerprint(features)?).to_string())
 }
 
 /// Length and time of change of the file that stands for a model.

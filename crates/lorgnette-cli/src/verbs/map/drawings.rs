@@ -52,7 +52,10 @@ impl Drawings {
         let mut heat = |(name, out): (&str, &Path)| {
             let found = model.labels().find(name)?;
             let places = gallery.places(out, "--heat", FIGURES)?;
-            let name = found.iter().map(|label| label.name).collect::<Vec<_>>().join("; ");
+            let name = match found[..] {
+                [label] => label.name.to_owned(),
+                _ => format!("{name}: {} classes", found.len()),
+            };
             Ok(Heat { name, classes: found.iter().map(|label| label.index).collect(), places })
         };
         let heats = heats(arguments).map(&mut heat).collect::<Result<_>>()?;

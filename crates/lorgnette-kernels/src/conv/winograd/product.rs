@@ -131,9 +131,6 @@ unsafe fn step<S: Simd, const ROWS: usize, const VECS: usize>(
     }
     for r in 0..ROWS {
         // SAFETY: the caller vouches for it.
-        let x = simd.splat(unsafe { *rows[r].wrapping_add(k) });
-        for v in 0..VECS {
-            sums[r][v] = simd.mul_add(x, weights[v], sums[r][v]);
-        }
+        unsafe { simd.add_products_of(rows[r].wrapping_add(k), &weights, &mut sums[r]) };
     }
 }

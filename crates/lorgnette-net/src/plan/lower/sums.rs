@@ -88,7 +88,7 @@ impl<'a> Lowering<'a> {
         epilogue: &'a Epilogue,
         transposed: bool,
     ) -> Result<(), String> {
-        let kernel = choose_conv(&shape, self.level);
+        let kernel = choose_conv(&shape, self.level, self.formats);
         let job = self.job(node.inputs[1], epilogue, transposed, Packer::Conv(kernel, shape))?;
         let mut inputs = vec![node.inputs[0]];
         let residual = epilogue.residual.then(|| node.inputs[2]);
@@ -117,7 +117,7 @@ impl<'a> Lowering<'a> {
     fn spread(&mut self, id: NodeId, node: &'a Node, conv: &'a Conv, shape: DepthwiseShape) -> Result<(), String> {
         let DepthwiseShape { input, output, window, .. } = shape;
         let shape = ConvShape { input, output, window };
-        let kernel = choose_conv(&shape, self.level);
+        let kernel = choose_conv(&shape, self.level, self.formats);
         let job = self.job(node.inputs[1], &conv.epilogue, false, Packer::Spread(kernel, shape))?;
         self.sum(id, Sum::Conv { kernel, shape, residual: None }, job, vec![node.inputs[0]]);
         Ok(())
@@ -130,7 +130,8 @@ impl<'a> Lowering<'a> {
         let inner = self.fact(a).len() / rows;
         let constant = self.shaped.graph.is_stored(b);
         if constant && !product.transpose_a {
-            let map = |channels| Map::dense(1, 1, rows, channels);
+            // A row is a picture: what is chosen for one must not depend on how many there are.
+            let map = |channels| Map::dense(rows, 1, 1, channels);
             let shape = ConvShape { input: map(inner), output: map(columns), window: Window::POINT };
             return self.conv_step(id, node, shape, &product.epilogue, product.transpose_b);
         }
@@ -157,6 +158,15 @@ impl Sum {
 /// What is read of a file at once where weights are packed: enough that the threads are worth waking, little beside the
 /// weights themselves.
 const PIECE: usize = 8 << 20;
+
+/// What is done with rows of weights.
+#[derive(Clone, Copy)]
+enum Pass {
+    /// [`ConvKernel::survey_rows`].
+    Survey,
+    /// [`ConvKernel::pack_rows`].
+    Pack,
+}
 
 impl Job<'_> {
     /// Whether the whole pool packs these weights together, and not one of its threads.
@@ -186,24 +196,38 @@ impl Job<'_> {
 
     fn pack(&self, weights: &Tensor, packed: &mut [f32], pool: &Pool) {
         let bytes = weights.f32_bytes();
-        self.pack_rows(&bytes, 0..self.rows(), packed, pool);
+        self.passes().for_each(|pass| self.pass(pass, &bytes, 0..self.rows(), packed, pool));
     }
 
     /// Packs and verifies a piece of the file after the other, so that no more than one of them is in memory.
     fn pack_in_pieces(&self, extent: &Extent, packed: &mut [f32], pool: &Pool) -> Result<()> {
         let row = (extent.values.len() / self.rows().max(1)).max(1);
-        extent.in_pieces(PIECE, row, pool, |piece| {
-            self.pack_rows(&extent.values, piece.start / row..piece.end / row, packed, pool);
+        self.passes().try_for_each(|pass| {
+            extent.in_pieces(PIECE, row, pool, |piece| {
+                self.pass(pass, &extent.values, piece.start / row..piece.end / row, packed, pool);
+            })
         })
     }
 
-    fn pack_rows(&self, bytes: &[u8], rows: Range<usize>, packed: &mut [f32], pool: &Pool) {
+    /// What is done with all the weights, one after the other.
+    fn passes(&self) -> impl Iterator<Item = Pass> + use<> {
+        let surveys = match &self.pack {
+            Packer::Conv(kernel, _) | Packer::Spread(kernel, _) => kernel.survey_rows.is_some(),
+            Packer::Depthwise(..) => false,
+        };
+        surveys.then_some(Pass::Survey).into_iter().chain([Pass::Pack])
+    }
+
+    fn pass(&self, pass: Pass, bytes: &[u8], rows: Range<usize>, packed: &mut [f32], pool: &Pool) {
         let filter = Filter { bytes, scale: self.epilogue.scale.as_deref(), transposed: self.transposed };
-        match &self.pack {
-            Packer::Conv(kernel, shape) | Packer::Spread(kernel, shape) => {
+        match (&self.pack, pass) {
+            (Packer::Conv(kernel, shape) | Packer::Spread(kernel, shape), Pass::Pack) => {
                 (kernel.pack_rows)(shape, &filter, rows, packed, pool);
             }
-            Packer::Depthwise(kernel, shape) => (kernel.pack_rows)(shape, &filter, rows, packed),
+            (Packer::Conv(kernel, shape) | Packer::Spread(kernel, shape), Pass::Survey) => {
+                kernel.survey_rows.into_iter().for_each(|survey| survey(shape, &filter, rows.clone(), packed, pool));
+            }
+            (Packer::Depthwise(kernel, shape), _) => (kernel.pack_rows)(shape, &filter, rows, packed),
         }
     }
 

@@ -3,6 +3,7 @@
 /// Reads a scan's bits, most significant first, past the zero that follows every 255.
 ///
 /// At a marker, or the end of the file, zeros follow for ever, as libjpeg has it; [`Bits::exhausted`] tells.
+#[derive(Clone, Copy)]
 pub(super) struct Bits<'a> {
     bytes: &'a [u8],
     at: usize,
@@ -47,25 +48,31 @@ impl<'a> Bits<'a> {
     }
 
     /// Makes at least [`MOST_BITS_A_CODE`] bits ready.
-    #[inline]
+    #[inline(always)]
     fn fill(&mut self) {
-        if self.count < MOST_BITS_A_CODE {
-            self.refill();
+        if self.count >= MOST_BITS_A_CODE {
+            return;
+        }
+        match self.bytes.get(self.at..self.at + 8) {
+            Some(word) if self.made_up == 0 => {
+                let word = u64::from_be_bytes(word.try_into().expect("eight bytes"));
+                if has_255(word) {
+                    *self = self.refilled();
+                    return;
+                }
+                // Here are 32 to 64 bits of room.
+                let bytes = (64 - self.count) / 8;
+                self.buffer = if bytes == 8 { word } else { self.buffer << (8 * bytes) | word >> (64 - 8 * bytes) };
+                self.count += 8 * bytes;
+                self.at += bytes as usize;
+            }
+            _ => *self = self.refilled(),
         }
     }
 
-    fn refill(&mut self) {
-        if let Some(word) = self.bytes.get(self.at..self.at + 8)
-            && !word.contains(&0xFF)
-            && self.made_up == 0
-        {
-            let word = u64::from_be_bytes(word.try_into().expect("eight bytes"));
-            let bytes = (64 - self.count) / 8;
-            self.buffer = if bytes == 8 { word } else { self.buffer << (8 * bytes) | word >> (64 - 8 * bytes) };
-            self.count += 8 * bytes;
-            self.at += bytes as usize;
-            return;
-        }
+    /// Byte by byte, past zeros that follow a 255. By value: a caller's copy may then stay in registers.
+    #[inline(never)]
+    fn refilled(mut self) -> Self {
         while self.count <= 56 {
             // Once ended, it stays so: the marker is not looked for again.
             let byte = if self.made_up == 0 { self.next_byte() } else { None };
@@ -75,6 +82,7 @@ impl<'a> Bits<'a> {
         }
         // What was made up and is read already needs no counting, only that there was some.
         self.made_up = self.made_up.min(1 << 20);
+        self
     }
 
     /// The next byte of the scan, or `None` at a marker, where it stays.
@@ -139,6 +147,20 @@ impl<'a> Bits<'a> {
         0
     }
 
+    /// The next AC coefficient of a sequential block, and how many zeros come before it (T.81, F.2.2.2).
+    #[inline(always)]
+    pub(super) fn coefficient(&mut self, table: &Huffman) -> Coefficient {
+        self.fill();
+        let next = (self.buffer >> (self.count - AHEAD_BITS)) as usize & (AHEAD - 1);
+        let found = table.ahead[next];
+        if found.bits != 0 {
+            self.count -= u32::from(found.bits);
+            return found;
+        }
+        let symbol = self.symbol(table);
+        Coefficient { value: self.signed(u32::from(symbol & 15)) as i16, zeros: symbol >> 4, bits: 0 }
+    }
+
     /// The signed value of `size` bits after a symbol (ITU-T T.81, F.2.2.1); `size` at most 16.
     ///
     /// The bits are ready: a symbol made them so.
@@ -147,10 +169,36 @@ impl<'a> Bits<'a> {
         if size == 0 {
             return 0;
         }
-        let bits = self.take_ready(size);
-        if bits < 1 << (size - 1) { bits - (1 << size) + 1 } else { bits }
+        extended(self.take_ready(size), size)
     }
 }
+
+/// The number that `size` bits stand for, at least one of them (T.81, F.2.2.1, EXTEND).
+#[inline]
+fn extended(bits: i32, size: u32) -> i32 {
+    if bits < 1 << (size - 1) { bits - (1 << size) + 1 } else { bits }
+}
+
+/// Whether one of eight bytes is 255 (Mycroft's test for a zero byte, on the complement).
+#[inline]
+fn has_255(word: u64) -> bool {
+    const ONES: u64 = u64::MAX / 255;
+    (!word).wrapping_sub(ONES) & word & (ONES << 7) != 0
+}
+
+/// An AC coefficient on its way: `value` after `zeros` others. Where the value is 0, fifteen zeros mean sixteen, and fewer the end
+/// of the block.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Coefficient {
+    pub(super) value: i16,
+    pub(super) zeros: u8,
+    /// How many bits it takes, if looked up; 0: longer than those.
+    bits: u8,
+}
+
+/// Bits that are looked at for a whole coefficient, code and value: enough for nine of ten.
+const AHEAD_BITS: u32 = 10;
+const AHEAD: usize = 1 << AHEAD_BITS;
 
 const LOOKUP_BITS: u32 = 9;
 const LOOKUP: usize = 1 << LOOKUP_BITS;
@@ -160,6 +208,8 @@ const LOOKUP: usize = 1 << LOOKUP_BITS;
 pub(super) struct Huffman {
     /// Length (0: longer than the lookup) and symbol of the code at the head of nine bits.
     short: Vec<(u8, u8)>,
+    /// The AC coefficient at the head of [`AHEAD_BITS`] bits.
+    ahead: Vec<Coefficient>,
     symbols: Vec<u8>,
     /// By code length: the first code, how many there are, and where their symbols start.
     first_code: [u32; 17],
@@ -173,6 +223,7 @@ impl Huffman {
         let (mut code, mut symbol) = (0u32, 0u32);
         let mut table = Self {
             short: vec![(0, 0); LOOKUP],
+            ahead: Vec::new(),
             symbols: symbols.to_vec(),
             first_code: [0; 17],
             codes: [0; 17],
@@ -192,7 +243,21 @@ impl Huffman {
             symbol += count;
             code = (code + count) << 1;
         }
+        table.ahead = (0..AHEAD as u32).map(|next| table.look_ahead(next)).collect();
         Some(table)
+    }
+
+    /// What coefficient is at the head of these bits, if they hold all of it.
+    fn look_ahead(&self, next: u32) -> Coefficient {
+        let (length, symbol) = self.short[(next >> (AHEAD_BITS - LOOKUP_BITS)) as usize];
+        let size = u32::from(symbol & 15);
+        let bits = u32::from(length) + size;
+        if length == 0 || bits > AHEAD_BITS {
+            return Coefficient::default();
+        }
+        let value =
+            if size == 0 { 0 } else { extended((next >> (AHEAD_BITS - bits) & ((1 << size) - 1)) as i32, size) };
+        Coefficient { value: value as i16, zeros: symbol >> 4, bits: bits as u8 }
     }
 
     /// Enters the codes of one length at every lookup that starts with them.

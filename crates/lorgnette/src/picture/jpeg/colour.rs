@@ -54,8 +54,7 @@ impl Colour {
         match (self, rows) {
             (Self::Grey, [grey]) => pixels.iter_mut().zip(grey).for_each(|(pixel, &grey)| *pixel = [grey; 3]),
             (Self::YCbCr, [y, cb, cr]) => {
-                let samples = y.iter().zip(cb).zip(cr);
-                pixels.iter_mut().zip(samples).for_each(|(pixel, ((&y, &cb), &cr))| *pixel = ycbcr_to_rgb(y, cb, cr));
+                row_to_rgb(y, cb, cr, pixels);
             }
             (Self::Rgb, [r, g, b]) => {
                 let samples = r.iter().zip(g).zip(b);
@@ -74,6 +73,45 @@ impl Colour {
             _ => unreachable!("the colour was chosen by the number of components"),
         }
     }
+}
+
+/// Pixels that are converted side by side.
+const LANES: usize = 16;
+
+/// [`ycbcr_to_rgb`] of a row, several pixels at a time.
+fn row_to_rgb(y: &[u8], cb: &[u8], cr: &[u8], pixels: &mut [[u8; 3]]) {
+    let (parts, rest) = pixels.as_chunks_mut::<LANES>();
+    let whole = LANES * parts.len();
+    let samples = y.as_chunks::<LANES>().0.iter().zip(cb.as_chunks::<LANES>().0).zip(cr.as_chunks::<LANES>().0);
+    for (part, ((y, cb), cr)) in parts.iter_mut().zip(samples) {
+        let [red, green, blue] = lanes_to_rgb(y, cb, cr);
+        for (lane, pixel) in part.iter_mut().enumerate() {
+            *pixel = [red[lane], green[lane], blue[lane]];
+        }
+    }
+    for (pixel, ((&y, &cb), &cr)) in rest.iter_mut().zip(y[whole..].iter().zip(&cb[whole..]).zip(&cr[whole..])) {
+        *pixel = ycbcr_to_rgb(y, cb, cr);
+    }
+}
+
+/// The same numbers in lanes of sixteen bits: constants lose a whole multiple of 2^16, which needs no product, so that they fit, and
+/// what is left is the upper half of a product, an instruction. Rounding is a doubled product, one more, and half of it.
+#[inline]
+fn lanes_to_rgb(y: &[u8; LANES], cb: &[u8; LANES], cr: &[u8; LANES]) -> [[u8; LANES]; 3] {
+    const CR_TO_RED: i32 = 91_881 - (1 << 16);
+    const CB_TO_BLUE: i32 = 116_130 - (2 << 16);
+    const CR_TO_GREEN: i32 = (1 << 16) - 46_802;
+    const CB_TO_GREEN: i32 = -22_554;
+    let rounded = |constant: i32, x: i16| ((((constant * i32::from(2 * x)) >> 16) as i16) + 1) >> 1;
+    let mut rgb = [[0; LANES]; 3];
+    for lane in 0..LANES {
+        let (y, cb, cr) = (i16::from(y[lane]), i16::from(cb[lane]) - 128, i16::from(cr[lane]) - 128);
+        let green = (CB_TO_GREEN * i32::from(cb) + CR_TO_GREEN * i32::from(cr) + (1 << 15)) >> 16;
+        rgb[0][lane] = (y + cr + rounded(CR_TO_RED, cr)).clamp(0, 255) as u8;
+        rgb[1][lane] = (y - cr + green as i16).clamp(0, 255) as u8;
+        rgb[2][lane] = (y + 2 * cb + rounded(CB_TO_BLUE, cb)).clamp(0, 255) as u8;
+    }
+    rgb
 }
 
 /// ITU-R BT.601 at full range in sixteen-bit fixed point, rounded where libjpeg's tables round (`jdcolor.c`).
@@ -101,4 +139,23 @@ fn cmyk_to_rgb([c, m, y, k]: [u8; 4], inverted: bool) -> [u8; 3] {
 fn ycck_to_rgb(y: u8, cb: u8, cr: u8, k: u8) -> [u8; 3] {
     let [c, m, y] = ycbcr_to_rgb(y, cb, cr).map(|light| 255 - light);
     cmyk_to_rgb([c, m, y, k], true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_are_converted_as_pixels_are() {
+        let chroma: Vec<u8> = (0..=255).collect();
+        for y in [0, 1, 77, 128, 254, 255] {
+            for cb in 0..=255 {
+                // One more than fits the lanes, so that the rest of a row is met too.
+                let (ys, cbs, crs) = ([y; 257], [cb; 257], [&chroma[..], &[9]].concat());
+                let mut row = [[0; 3]; 257];
+                row_to_rgb(&ys, &cbs, &crs, &mut row);
+                assert!(row.iter().zip(&crs).all(|(pixel, &cr)| *pixel == ycbcr_to_rgb(y, cb, cr)), "{y} {cb}");
+            }
+        }
+    }
 }

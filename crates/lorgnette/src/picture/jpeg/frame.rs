@@ -153,16 +153,22 @@ impl Component {
     fn transform_all(&mut self) {
         let coefficients = std::mem::take(&mut self.coefficients);
         for (index, block) in coefficients.as_chunks::<64>().0.iter().enumerate() {
-            self.transform_block(index % self.blocks_across, index / self.blocks_across, block);
+            let is_flat = block[1..].iter().fold(0, |all, coefficient| all | coefficient) == 0;
+            self.transform_block(index % self.blocks_across, index / self.blocks_across, block, is_flat);
         }
     }
 
-    /// Turns a block's coefficients into its samples.
+    /// Turns a block's coefficients into its samples; `is_flat` where all but the first are zero.
     #[inline]
-    pub(super) fn transform_block(&mut self, column: usize, row: usize, block: &[i16; 64]) {
+    pub(super) fn transform_block(&mut self, column: usize, row: usize, block: &[i16; 64], is_flat: bool) {
         let Some(steps) = &self.steps else { return };
         let stride = 8 * self.blocks_across;
         let start = 8 * (row * stride + column);
-        steps.transform(block, &mut self.samples[start..], stride);
+        let out = &mut self.samples[start..];
+        if is_flat {
+            steps.fill(block[0], out, stride);
+        } else {
+            steps.transform(block, out, stride);
+        }
     }
 }

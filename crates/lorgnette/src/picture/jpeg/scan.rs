@@ -2,7 +2,7 @@
 
 use super::super::PictureError;
 use super::super::open::Source;
-use super::bits::{Bits, Huffman};
+use super::bits::{Bits, Coefficient, Huffman};
 use super::frame::{Component, Frame};
 use super::tables::{Tables, ZIGZAG};
 
@@ -146,8 +146,8 @@ impl Scan {
                         self.decode_band(bits, codes, dc, &mut state.end_of_band_run, block);
                     } else {
                         let mut block = [0; 64];
-                        decode_whole(bits, codes, dc, &mut block);
-                        component.transform_block(column, row, &block);
+                        let is_flat = decode_whole(bits, codes, dc, &mut block);
+                        component.transform_block(column, row, &block, is_flat);
                     }
                 }
             }
@@ -251,27 +251,31 @@ fn block_of(component: &mut Component, column: usize, row: usize) -> &mut [i16; 
     &mut component.coefficients.as_chunks_mut::<64>().0[index]
 }
 
-/// All 64 coefficients of a sequential block (T.81, F.2.2).
+/// All 64 coefficients of a sequential block (T.81, F.2.2); whether all but the first are zero.
 #[inline]
-fn decode_whole(bits: &mut Bits<'_>, codes: &Codes<'_>, dc: &mut i32, block: &mut [i16; 64]) {
-    let Codes { dc: Some(dc_table), ac: Some(ac_table) } = codes else { return };
-    *dc = dc.wrapping_add(decode_difference(bits, dc_table));
+fn decode_whole(bits: &mut Bits<'_>, codes: &Codes<'_>, dc: &mut i32, block: &mut [i16; 64]) -> bool {
+    let Codes { dc: Some(dc_table), ac: Some(ac_table) } = codes else { return true };
+    // A copy of its own stays in registers.
+    let mut reader = *bits;
+    *dc = dc.wrapping_add(decode_difference(&mut reader, dc_table));
     block[0] = *dc as i16;
-    let mut k = 1;
+    let (mut k, mut is_flat) = (1, true);
     while k < 64 {
-        let symbol = bits.symbol(ac_table);
-        let (zeros, size) = (usize::from(symbol >> 4), u32::from(symbol & 15));
-        if size == 0 {
+        let Coefficient { value, zeros, .. } = reader.coefficient(ac_table);
+        if value == 0 {
             if zeros < 15 {
-                return;
+                break;
             }
             k += 16;
             continue;
         }
-        k += zeros;
-        block[natural(k)] = bits.signed(size) as i16;
+        k += usize::from(zeros);
+        block[natural(k)] = value;
+        is_flat = false;
         k += 1;
     }
+    *bits = reader;
+    is_flat
 }
 
 #[inline]

@@ -36,11 +36,6 @@ impl Steps {
     /// Writes a block's 8 x 8 samples to `out`, rows `stride` apart.
     #[inline]
     pub(super) fn transform(&self, block: &[i16; 64], out: &mut [u8], stride: usize) {
-        if block[1..].iter().all(|&coefficient| coefficient == 0) {
-            let level = self.level(block[0]);
-            out.chunks_mut(stride).take(8).for_each(|row| row[..8].fill(level));
-            return;
-        }
         let samples = match self.transform {
             Transform::Fast => fast(block, &self.scaled),
             Transform::Accurate => accurate(block, &self.scaled),
@@ -48,6 +43,13 @@ impl Steps {
         for (row, samples) in out.chunks_mut(stride).zip(&samples) {
             row[..8].copy_from_slice(samples);
         }
+    }
+
+    /// Writes the 8 x 8 samples of a block without AC coefficients.
+    #[inline]
+    pub(super) fn fill(&self, dc: i16, out: &mut [u8], stride: usize) {
+        let level = self.level(dc);
+        out.chunks_mut(stride).take(8).for_each(|row| row[..8].fill(level));
     }
 
     /// The one level of a block without AC coefficients.
@@ -64,14 +66,23 @@ fn to_sample(centred: i32) -> u8 {
     (centred + 128).clamp(0, 255) as u8
 }
 
+/// Rows become columns: three times, rows of the upper and the lower half are shuffled together, which is an instruction each.
+#[inline]
 fn transposed<T: Copy + Default>(rows: &Rows<T>) -> Rows<T> {
-    let mut columns = [[T::default(); 8]; 8];
-    for (y, row) in rows.iter().enumerate() {
-        for (x, &value) in row.iter().enumerate() {
-            columns[x][y] = value;
+    shuffled(&shuffled(&shuffled(rows)))
+}
+
+#[inline]
+fn shuffled<T: Copy + Default>(rows: &Rows<T>) -> Rows<T> {
+    let mut out = [[T::default(); 8]; 8];
+    for i in 0..4 {
+        let (upper, lower) = (&rows[i], &rows[i + 4]);
+        for lane in 0..4 {
+            (out[2 * i][2 * lane], out[2 * i][2 * lane + 1]) = (upper[lane], lower[lane]);
+            (out[2 * i + 1][2 * lane], out[2 * i + 1][2 * lane + 1]) = (upper[lane + 4], lower[lane + 4]);
         }
     }
-    columns
+    out
 }
 
 // ---- The fast transform: Arai, Agui and Nakajima's, in sixteen bits (jidctfst.c) ----
@@ -131,7 +142,8 @@ fn fast(block: &[i16; 64], steps: &[i16; 64]) -> Rows<u8> {
         *row = coefficients.zip_with(*steps, i16::wrapping_mul);
     }
     let columns = fast_pass(&transposed(&fast_pass(&rows)));
-    transposed(&columns).map(|row| row.map(|value| to_sample(i32::from(value >> FAST_SHIFT))))
+    // In sixteen bits, so that eight are clamped and narrowed at once: shifted, they have room for the middle of the range.
+    transposed(&columns).map(|row| row.map(|value| ((value >> FAST_SHIFT) + 128).clamp(0, 255) as u8))
 }
 
 /// One pass, down the columns. Names are the paper's and libjpeg's.

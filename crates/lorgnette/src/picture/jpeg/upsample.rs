@@ -45,9 +45,19 @@ fn repeat(row: &[u8], times: usize, out: &mut Vec<u8>) {
 fn double_across(row: &[u8], out: &mut Vec<u8>) {
     let blend = |near: u8, next: u8, bias: u16| ((3 * u16::from(near) + u16::from(next) + bias) >> 2) as u8;
     let last = row.len() - 1;
-    out.extend([row[0], blend(row[0], row[1], 2)]);
-    out.extend(row.windows(3).flat_map(|w| [blend(w[1], w[0], 1), blend(w[1], w[2], 2)]));
-    out.extend([blend(row[last], row[last - 1], 1), row[last]]);
+    let [first, inner @ .., end] = pairs_of(out, row.len()) else { return };
+    *first = [row[0], blend(row[0], row[1], 2)];
+    for (pair, w) in inner.iter_mut().zip(row.windows(3)) {
+        *pair = [blend(w[1], w[0], 1), blend(w[1], w[2], 2)];
+    }
+    *end = [blend(row[last], row[last - 1], 1), row[last]];
+}
+
+/// Room for two samples of each column. Pairs that are written in a loop over slices of known length, without a look at the room that
+/// is left, are computed eight and more at a time.
+fn pairs_of(out: &mut Vec<u8>, columns: usize) -> &mut [[u8; 2]] {
+    out.resize(2 * columns, 0);
+    out.as_chunks_mut().0
 }
 
 /// `h1v2_fancy_upsample`.
@@ -59,13 +69,22 @@ fn double_down(component: &Component, y: usize, out: &mut Vec<u8>) {
 
 /// `h2v2_fancy_upsample`: down first, in sixteenths, then across.
 fn double_both(component: &Component, y: usize, out: &mut Vec<u8>) {
+    /// Columns that are brought down at a time, with one more on either side.
+    const COLUMNS: usize = 64;
     let (near, next) = near_and_next(component, y);
     let column = |x: usize| 3 * u16::from(near[x]) + u16::from(next[x]);
     let last = near.len() - 1;
-    out.extend([((4 * column(0) + 8) >> 4) as u8, ((3 * column(0) + column(1) + 7) >> 4) as u8]);
-    for x in 1..last {
-        let (before, here, after) = (column(x - 1), column(x), column(x + 1));
-        out.extend([((3 * here + before + 8) >> 4) as u8, ((3 * here + after + 7) >> 4) as u8]);
+    let [first, inner @ .., end] = pairs_of(out, near.len()) else { return };
+    *first = [((4 * column(0) + 8) >> 4) as u8, ((3 * column(0) + column(1) + 7) >> 4) as u8];
+    for (part, pairs) in inner.chunks_mut(COLUMNS).enumerate() {
+        let mut columns = [0; COLUMNS + 2];
+        let samples = near[part * COLUMNS..].iter().zip(&next[part * COLUMNS..]);
+        for (column, (&near, &next)) in columns.iter_mut().zip(samples) {
+            *column = 3 * u16::from(near) + u16::from(next);
+        }
+        for (pair, w) in pairs.iter_mut().zip(columns.windows(3)) {
+            *pair = [((3 * w[1] + w[0] + 8) >> 4) as u8, ((3 * w[1] + w[2] + 7) >> 4) as u8];
+        }
     }
-    out.extend([((3 * column(last) + column(last - 1) + 8) >> 4) as u8, ((4 * column(last) + 7) >> 4) as u8]);
+    *end = [((3 * column(last) + column(last - 1) + 8) >> 4) as u8, ((4 * column(last) + 7) >> 4) as u8];
 }

@@ -17,7 +17,8 @@ const ENDINGS: [(&str, &str); 10] = [
 ];
 
 /// What a name may be the plural of, the likeliest first; its last word carries the number.
-pub(super) fn singulars(name: &str) -> Vec<String> {
+#[must_use]
+pub fn singulars(name: &str) -> Vec<String> {
     let name = name.to_lowercase();
     let start = name.rfind([' ', '-']).map_or(0, |space| space + 1);
     let (before, word) = name.split_at(start);

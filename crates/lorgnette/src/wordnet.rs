@@ -1,15 +1,46 @@
-//! WordNet's nouns from ImageNet's thousand synsets upwards.
+//! What is a kind of what: WordNet's nouns from ImageNet's thousand synsets upwards.
+//!
+//! WordNet knows that a beagle is a hound, a dog and an animal, so "dog" means 118 classes. A name may have several
+//! meanings ("crane" is a bird and a machine); all of them are meant.
+//!
+//! ```
+//! use lorgnette::wordnet;
+//!
+//! assert!(wordnet::kinds_of("bus").contains(&"n04146614"), "a school bus is a bus");
+//! assert_eq!(wordnet::singulars("school buses")[0], "school bus");
+//! ```
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::OnceLock;
 
-use super::key;
+pub use self::plural::singulars;
+
+mod plural;
 
 /// A line is a synset, the synsets it is a kind of, and its names (`oracle/make_hierarchy.py`).
-const WORDNET: &str = include_str!("wordnet.txt");
+const NOUNS: &str = include_str!("wordnet/nouns.txt");
+
+/// The synsets of everything that is called so, or is a kind of that, in ascending order. A synset's number will do for a
+/// name; capitals, spaces and punctuation do not matter.
+#[must_use]
+pub fn kinds_of(name: &str) -> Vec<&'static str> {
+    WordNet::get().kinds_of(&key(name))
+}
+
+/// The names of these synsets and of all that they are kinds of.
+#[must_use]
+pub fn names_above<'a>(synsets: impl IntoIterator<Item = &'a str>) -> Vec<&'static str> {
+    WordNet::get().names_above(synsets.into_iter())
+}
+
+/// What names are compared by: letters and digits alone, so that "flower pot", "flower-pot" and "flowerpot" are one.
+#[must_use]
+pub fn key(name: &str) -> String {
+    name.chars().filter(|letter| letter.is_alphanumeric()).flat_map(char::to_lowercase).collect()
+}
 
 /// The nouns.
-pub(super) struct WordNet {
+struct WordNet {
     nouns: Vec<Noun>,
     by_synset: HashMap<&'static str, usize>,
     by_key: HashMap<String, Vec<usize>>,
@@ -23,20 +54,18 @@ struct Noun {
 }
 
 impl WordNet {
-    pub(super) fn get() -> &'static Self {
+    fn get() -> &'static Self {
         static WORDNET: OnceLock<WordNet> = OnceLock::new();
         WORDNET.get_or_init(Self::read)
     }
 
-    /// The synsets of everything that is called so, or is a kind of that.
-    pub(super) fn kinds_of(&self, key: &str) -> Vec<&'static str> {
+    fn kinds_of(&self, key: &str) -> Vec<&'static str> {
         let by_number = self.by_synset.get(key).into_iter();
         let called = self.by_key.get(key).into_iter().flatten().chain(by_number).copied();
         self.reached(called, |noun| &noun.children).into_iter().map(|noun| self.nouns[noun].synset).collect()
     }
 
-    /// The names of these synsets and of all they are kinds of.
-    pub(super) fn names_above<'a>(&self, synsets: impl Iterator<Item = &'a str>) -> Vec<&'static str> {
+    fn names_above<'a>(&self, synsets: impl Iterator<Item = &'a str>) -> Vec<&'static str> {
         let nouns = synsets.filter_map(|synset| self.by_synset.get(synset).copied());
         let above = self.reached(nouns, |noun| &noun.parents);
         above.into_iter().flat_map(|noun| self.nouns[noun].names.split(", ")).collect()
@@ -53,7 +82,7 @@ impl WordNet {
     }
 
     fn read() -> Self {
-        let lines: Vec<[&'static str; 3]> = WORDNET.lines().map(fields).collect();
+        let lines: Vec<[&'static str; 3]> = NOUNS.lines().map(fields).collect();
         let by_synset: HashMap<&str, usize> =
             lines.iter().enumerate().map(|(noun, [synset, ..])| (*synset, noun)).collect();
         let parents = |parents: &str| parents.split(',').filter_map(|synset| by_synset.get(synset).copied()).collect();
@@ -79,5 +108,5 @@ impl WordNet {
 
 fn fields(line: &'static str) -> [&'static str; 3] {
     let mut fields = line.splitn(3, ' ');
-    std::array::from_fn(|_| fields.next().expect("a line of wordnet.txt has three fields: a test reads them all"))
+    std::array::from_fn(|_| fields.next().expect("a line of nouns.txt has three fields: a test reads them all"))
 }

@@ -1,0 +1,85 @@
+//! What a photo costs before the network sees it: reading, decoding, and becoming the network's input, on one thread.
+//!
+//!     cargo bench -p lorgnette-bench --bench photos [-- [--seconds S] FOLDER...]      (photos/ if none is given)
+//!
+//! Beside it stands the forward pass of the embedded network on one thread, which is what a folder of photos ought to be bound by.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use lorgnette::picture::OpenOptions;
+use lorgnette::preprocess::{Preprocess, Style};
+use lorgnette::{Classifier, Model, ModelOptions};
+
+fn main() {
+    let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
+    let (mut seconds, mut folders) = (2.0, Vec::new());
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "--seconds" => {
+                seconds = arguments.next().and_then(|value| value.parse().ok()).expect("a number of seconds");
+            }
+            _ => folders.push(PathBuf::from(argument)),
+        }
+    }
+    if folders.is_empty() {
+        folders.push(Path::new(env!("CARGO_MANIFEST_DIR")).join("../photos"));
+    }
+    let files: Vec<Vec<u8>> = folders.iter().flat_map(|folder| jpegs(folder)).map(|path| read(&path)).collect();
+    assert!(!files.is_empty(), "there are no JPEGs in {folders:?}");
+    let options = OpenOptions::default();
+    let decode = |bytes: &Vec<u8>| options.decode(bytes, "a photo").expect("a photo that can be decoded");
+    let pictures: Vec<_> = files.iter().map(decode).collect();
+    let pixels: usize = pictures.iter().map(|picture| picture.width() * picture.height()).sum();
+    let mean = pixels as f64 / files.len() as f64;
+    println!("{} photos, {:.2} megapixels and {:.0} kB on average", files.len(), mean / 1e6, kilobytes(&files));
+
+    let limit = Duration::from_secs_f64(seconds);
+    report("decode", best(limit, &files, |bytes| drop(decode(bytes))), mean);
+    let preprocess = Preprocess::new(Style::Inception, 224, 224);
+    let mut input = vec![0.0; preprocess.input_len()];
+    report("resize and normalise", best(limit, &pictures, |picture| preprocess.apply(picture, &mut input)), mean);
+    let options = ModelOptions { threads: Some(1), ..ModelOptions::default() };
+    let classifier = Classifier::new(Model::embedded(&options).expect("the embedded network")).expect("a classifier");
+    let classify = |picture: &lorgnette::Picture| drop(classifier.classify(picture, 1).expect("an answer"));
+    report("resize, normalise and network", best(limit, &pictures[..pictures.len().min(10)], classify), mean);
+}
+
+fn jpegs(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    let is_jpeg = |path: &PathBuf| {
+        path.extension().is_some_and(|ending| ["jpg", "jpeg"].iter().any(|e| ending.eq_ignore_ascii_case(e)))
+    };
+    let mut paths: Vec<PathBuf> = paths.filter(is_jpeg).collect();
+    paths.sort();
+    paths
+}
+
+fn read(path: &Path) -> Vec<u8> {
+    std::fs::read(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn kilobytes(files: &[Vec<u8>]) -> f64 {
+    files.iter().map(Vec::len).sum::<usize>() as f64 / files.len() as f64 / 1e3
+}
+
+/// Seconds that each item takes on average, in the best of several rounds.
+fn best<T>(limit: Duration, items: &[T], mut work: impl FnMut(&T)) -> f64 {
+    let (began, mut least) = (Instant::now(), f64::INFINITY);
+    while began.elapsed() < limit || least.is_infinite() {
+        let started = Instant::now();
+        items.iter().for_each(&mut work);
+        least = least.min(started.elapsed().as_secs_f64() / items.len() as f64);
+    }
+    least
+}
+
+fn report(what: &str, seconds: f64, pixels: f64) {
+    println!(
+        "{what:32}{:>8.3} ms a photo {:>8.1} photos/s {:>8.1} megapixels/s",
+        seconds * 1e3,
+        1.0 / seconds,
+        pixels / seconds / 1e6
+    );
+}

@@ -1,0 +1,31 @@
+"""Made-up pictures for `bench/compare`, and how far two engines' answers to them are apart.
+
+    python answers.py make SHAPE X            writes X.f32 (channels first) and X.npy (channels last) of a shape such as 1,3,224,224
+    python answers.py differ OURS.npy Y.f32   prints {"error": largest difference by largest magnitude, "same_first": share of first classes}
+"""
+import json
+import sys
+
+import numpy as np
+
+
+def make(shape, to):
+    """Numbers from -1 to 1: the same on every machine."""
+    x = np.random.default_rng(0).uniform(-1, 1, [int(side) for side in shape.split(',')]).astype('<f4')
+    x.tofile(f'{to}.f32')
+    np.save(f'{to}.npy', np.ascontiguousarray(x.transpose(0, 2, 3, 1)))
+
+
+def differ(ours, theirs):
+    ours, theirs = np.load(ours), np.fromfile(theirs, '<f4')
+    if ours.size != theirs.size or not np.isfinite(theirs).all():
+        print(json.dumps({'error': None, 'same_first': 0.0}))
+        return
+    theirs = theirs.reshape(ours.shape)
+    error = np.abs(ours - theirs).max() / np.abs(ours).max()
+    same = (ours.argmax(-1) == theirs.argmax(-1)).mean()
+    print(json.dumps({'error': float(error), 'same_first': float(same)}))
+
+
+if __name__ == '__main__':
+    {'make': make, 'differ': differ}[sys.argv[1]](*sys.argv[2:])

@@ -1,0 +1,101 @@
+//! Convolution of numbers rounded to bf16, in pairs: one instruction multiplies two channels of each of sixteen output
+//! channels and adds both products to a float32 sum.
+//!
+//! A pair is as wide as a float32. With the input rounded to pairs of neighbouring channels, and the weights packed as
+//! such, this is the direct convolution of half as many channels, run by the same tile with another product.
+
+use std::ops::Range;
+
+use super::pack::{self, Source, in_panels};
+use super::tile::Job;
+use super::{Conv, ConvKernel, ConvShape, Filter, cost_of_definition, direct, panel_width, stream};
+use crate::blocks::for_blocks;
+use crate::formats::to_bf16;
+use crate::simd::{Pairs, Simd};
+use crate::{Formats, Map, Pool, Precision, WeightFormat};
+
+/// What rounding one vector of inputs costs, in vector multiplications of the convolution: it is read, and half of it
+/// written.
+const ROUNDING: f64 = 2.0;
+
+pub(super) const fn kernel<S: Pairs>() -> ConvKernel {
+    ConvKernel {
+        name: "bf16",
+        level: S::LEVEL,
+        formats: Formats { precision: Precision::Bf16, weights: WeightFormat::Float32 },
+        arithmetic: "bf16",
+        layout: "pairs of bf16",
+        fits: |_| true,
+        cost: |shape| {
+            let inputs = shape.input.pixels() * shape.input.channels.div_ceil(S::LANES);
+            cost_of_definition::<S>(&in_pairs(shape)) + ROUNDING * inputs as f64
+        },
+        packed_len: |shape| pack::packed_len::<S>(&in_pairs(shape)),
+        survey_rows: None,
+        pack_rows: pack_rows::<S>,
+        scratch_len: |shape, _| {
+            let pairs = in_pairs(shape);
+            direct::zeros(&pairs) + pairs.input.len()
+        },
+        run: run::<S>,
+    }
+}
+
+/// The same convolution, a pair of input channels counting as one.
+fn in_pairs(shape: &ConvShape) -> ConvShape {
+    let Map { batch, height, width, channels, .. } = shape.input;
+    ConvShape { input: Map::dense(batch, height, width, channels.div_ceil(2)), ..*shape }
+}
+
+/// A tap's last channel is paired with zero where their number is odd.
+fn pack_rows<S: Simd>(shape: &ConvShape, filter: &Filter<'_>, rows: Range<usize>, packed: &mut [f32], pool: &Pool) {
+    let (width, channels) = (panel_width::<S>(), shape.input.channels);
+    let pairs = in_pairs(shape);
+    let source = Source::new(filter, shape.depth(), shape.output.channels);
+    let packed = &mut packed[..pack::packed_len::<S>(&pairs)];
+    in_panels(packed, pack::panel_len::<S>(&pairs), rows, pool, &|panel, k, values| {
+        let (tap, channel) = (k / channels, k % channels);
+        let mut weights = [0.0; MOST_WIDTH];
+        source.copy(k, panel * width, &mut weights[..width]);
+        let row = tap * pairs.input.channels + channel / 2;
+        for (pair, weight) in values[row * width..][..width].iter_mut().zip(weights) {
+            let half = u32::from(to_bf16(weight));
+            // The first of a pair comes before the second.
+            *pair = f32::from_bits(if channel % 2 == 0 { half } else { pair.to_bits() | half << 16 });
+        }
+    });
+}
+
+/// The output channels of a panel.
+const MOST_WIDTH: usize = 32;
+
+fn run<S: Pairs>(conv: Conv<'_>, pool: &Pool) {
+    let pairs = in_pairs(conv.shape);
+    conv.check(pack::packed_len::<S>(&pairs));
+    let Conv { shape, input, scratch, .. } = conv;
+    let (zeros, scratch) = scratch.split_at_mut(direct::zeros(&pairs));
+    let rounded = &mut scratch[..pairs.input.len()];
+    round::<S>(&shape.input, input, &pairs.input, rounded, pool);
+    let conv = Conv { shape: &pairs, input: rounded, scratch: zeros, ..conv };
+    let (job, input, zeros) = Job::new::<S>(conv);
+    if shape.output.pixels() <= stream::MOST_PIXELS {
+        stream::run::<S, f32>(&job, &pairs, input, zeros, pool);
+    } else {
+        direct::run::<S, f32>(&job, &pairs, input, zeros, pool);
+    }
+}
+
+/// Rounds all pixels to pairs.
+fn round<S: Pairs>(map: &Map, input: &[f32], pairs: &Map, rounded: &mut [f32], pool: &Pool) {
+    for_blocks(pairs, 1, rounded, pool, &|pixels, part| {
+        let part = &mut part[..pixels.len() * pairs.channels];
+        let input = &input[pixels.start * map.stride..];
+        if map.stride == map.channels && map.channels.is_multiple_of(2) {
+            S::round(&input[..2 * part.len()], part);
+        } else {
+            for (pixel, pairs) in part.chunks_exact_mut(pairs.channels).enumerate() {
+                S::round(&input[pixel * map.stride..][..map.channels], pairs);
+            }
+        }
+    });
+}

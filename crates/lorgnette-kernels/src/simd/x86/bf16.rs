@@ -1,0 +1,125 @@
+//! AVX-512 with BF16: the vectors of AVX-512, and products of pairs of bf16.
+
+use std::arch::x86_64::*;
+
+use super::Avx512;
+use crate::simd::{Kernel, Simd};
+use crate::{Level, formats};
+
+/// Vectors of sixteen floats; where they are multiplied by [`Simd::add_product`], of sixteen pairs of bf16.
+#[derive(Clone, Copy)]
+pub(crate) struct Avx512Bf16(());
+
+/// Vectors whose lanes may hold pairs of bf16, the first in the lower half.
+pub(crate) trait Pairs: Simd {
+    /// Rounds numbers to nearest even, each two to a pair, the last one with zero if they are odd. A NaN stays one;
+    /// numbers below 2^-126 become zero.
+    fn round(input: &[f32], pairs: &mut [f32]);
+}
+
+impl Pairs for Avx512Bf16 {
+    fn round(input: &[f32], pairs: &mut [f32]) {
+        #[target_feature(enable = "avx512f,avx512bf16")]
+        fn inside(input: &[f32], pairs: &mut [f32]) {
+            const LANES: usize = Avx512Bf16::LANES;
+            // The function has the features that the value stands for.
+            let simd = Avx512Bf16(());
+            for (input, pairs) in input.chunks(2 * LANES).zip(pairs.chunks_mut(LANES)) {
+                let (first, second) = input.split_at(input.len().min(LANES));
+                let halves = _mm512_cvtne2ps_pbh(simd.load_slice(second), simd.load_slice(first));
+                // SAFETY: both types are 64 bytes without a meaning of their own.
+                simd.store_slice(pairs, unsafe { std::mem::transmute::<__m512bh, __m512>(halves) });
+            }
+        }
+        assert!(Self::is_available(), "this CPU does not have AVX-512 BF16");
+        assert_eq!(pairs.len(), input.len().div_ceil(2), "two numbers make a pair");
+        // SAFETY: the CPU has the features, as just asserted.
+        unsafe { inside(input, pairs) }
+    }
+}
+
+/// Methods that are those of AVX-512.
+macro_rules! as_avx512 {
+    ($($name:ident($($argument:ident: $type:ty),*) -> $result:ty;)*) => {
+        $(#[inline(always)]
+        fn $name(self, $($argument: $type),*) -> $result {
+            Avx512(()).$name($($argument),*)
+        })*
+    };
+    ($(unsafe $name:ident($($argument:ident: $type:ty),*) -> $result:ty;)*) => {
+        $(#[inline(always)]
+        unsafe fn $name(self, $($argument: $type),*) -> $result {
+            // SAFETY: what the caller vouches for is the same.
+            unsafe { Avx512(()).$name($($argument),*) }
+        })*
+    };
+}
+
+add_products_of!("avx512f,avx512bf16", "vdpbf16ps");
+
+impl Simd for Avx512Bf16 {
+    const LEVEL: Level = Level::Avx512;
+    const LANES: usize = Avx512::LANES;
+    const TILE_ROWS: usize = Avx512::TILE_ROWS;
+    type F = __m512;
+
+    fn is_available() -> bool {
+        formats::has_bf16()
+    }
+
+    door!(Avx512Bf16, "avx2,fma,f16c,avx512f,avx512vl,avx512dq,avx512bw,avx512bf16");
+
+    #[inline(always)]
+    fn add_product(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F {
+        // SAFETY: `self` proves the CPU has AVX-512 BF16; the types of `a` and `b` are 64 bytes without meaning of their
+        // own.
+        unsafe {
+            let a = std::mem::transmute::<__m512, __m512bh>(a);
+            let b = std::mem::transmute::<__m512, __m512bh>(b);
+            _mm512_dpbf16_ps(c, a, b)
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn add_products_of<const VECS: usize>(
+        self,
+        from: *const f32,
+        weights: &[Self::F; VECS],
+        sums: &mut [Self::F; VECS],
+    ) {
+        if VECS == 2 {
+            // SAFETY: the caller vouches for the float, `self` for the CPU.
+            [sums[0], sums[1]] = unsafe { add_products_of(from, [weights[0], weights[1]], [sums[0], sums[1]]) };
+            return;
+        }
+        // SAFETY: the caller vouches for it.
+        let x = self.splat(unsafe { *from });
+        for v in 0..VECS {
+            sums[v] = self.add_product(x, weights[v], sums[v]);
+        }
+    }
+
+    as_avx512! {
+        splat(x: f32) -> Self::F;
+        add(a: Self::F, b: Self::F) -> Self::F;
+        sub(a: Self::F, b: Self::F) -> Self::F;
+        mul(a: Self::F, b: Self::F) -> Self::F;
+        mul_add(a: Self::F, b: Self::F, c: Self::F) -> Self::F;
+        max(a: Self::F, b: Self::F) -> Self::F;
+        min(a: Self::F, b: Self::F) -> Self::F;
+        nan_or(a: Self::F, b: Self::F) -> Self::F;
+        has_nan(a: Self::F) -> bool;
+        prefetch(address: *const f32) -> ();
+        prefetch_to_write(address: *const f32) -> ();
+    }
+
+    as_avx512! {
+        unsafe load(from: *const f32) -> Self::F;
+        unsafe load_first(from: *const f32, count: usize) -> Self::F;
+        unsafe load_bf16(from: *const u16) -> Self::F;
+        unsafe load_f16(from: *const u16) -> Self::F;
+        unsafe load_i8(from: *const i8) -> Self::F;
+        unsafe store(to: *mut f32, value: Self::F) -> ();
+        unsafe store_first(to: *mut f32, value: Self::F, count: usize) -> ();
+    }
+}

@@ -1,0 +1,26 @@
+//! The convolutions of a plan as their kernels see them: what benchmarks time one by one.
+
+use lorgnette_kernels::{ConvShape, DepthwiseShape};
+
+use super::Plan;
+use super::kernel::Kernel;
+
+/// A step that is a convolution, or a fully connected layer, which is one of a single pixel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Convolution {
+    /// Every output channel sees every input channel.
+    Full(ConvShape),
+    /// Every channel sees itself.
+    Depthwise(DepthwiseShape),
+}
+
+impl Plan {
+    /// The convolutions in the order of the steps, each with the shape that its kernel was chosen for.
+    pub fn convolutions(&self) -> impl Iterator<Item = Convolution> {
+        self.steps.iter().filter_map(|step| match &step.kernel {
+            Kernel::Conv { shape, .. } => Some(Convolution::Full(*shape)),
+            Kernel::Depthwise { shape, .. } => Some(Convolution::Depthwise(*shape)),
+            _ => None,
+        })
+    }
+}

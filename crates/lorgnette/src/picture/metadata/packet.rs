@@ -1,0 +1,146 @@
+//! XMP and IPTC: what people and programs wrote of a photo. The encoders know neither, so they are put into the file that is
+//! written.
+
+use super::{JPEG_START, Kind, Metadata};
+
+/// How a JPEG's segments of XMP (XMP specification, part 3, 1.1.3) and of Photoshop's resources begin.
+const XMP_START: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
+const PHOTOSHOP_START: &[u8] = b"Photoshop 3.0\0";
+/// The same in a PNG: a text that is neither compressed nor in any language (part 3, 1.1.5).
+const XMP_KEYWORD: &[u8] = b"XML:com.adobe.xmp\0\0\0\0\0";
+/// Before each of Photoshop's resources, and the number of the one that is IPTC-IIM.
+const RESOURCE_START: &[u8] = b"8BIM";
+const IPTC: [u8; 2] = [0x04, 0x04];
+/// How the data of a preview begins in IPTC-IIM 4.2: dataset 2:202.
+const IPTC_PREVIEW: [u8; 3] = [0x1c, 2, 202];
+/// Longest content of a JPEG's segment.
+const LONGEST: usize = 0xffff - 2;
+/// What a picture is like within XML: names of elements that hold one, and the first bytes of a JPEG, a PNG and a WebP in
+/// base64.
+const PICTURES_IN_XML: [&[u8]; 6] =
+    [b"xmpGImg:image", b"xmp:Thumbnails", b"GImage:Data", b"/9j/", b"iVBORw0KGgo", b"UklGR"];
+/// A PNG's signature and its header.
+const PNG_HEADER: usize = 8 + 25;
+
+/// Whether XMP has no picture in it. Whoever cuts one out of XML without reading XML may leave a part of it.
+pub(super) fn xmp_is_plain(xmp: &[u8]) -> bool {
+    // In UTF-8; other encodings, which hardly anybody writes, hide what is in them.
+    std::str::from_utf8(xmp).is_ok() && !PICTURES_IN_XML.iter().any(|picture| has(xmp, picture))
+}
+
+/// Whether IPTC-IIM has no picture in it.
+pub(super) fn iptc_is_plain(iptc: &[u8]) -> bool {
+    !has(iptc, &IPTC_PREVIEW) && !has(iptc, &JPEG_START)
+}
+
+/// IPTC-IIM among the resources of Photoshop, the others of which may be thumbnails.
+pub(super) fn iptc_of(mut resources: &[u8]) -> Option<Vec<u8>> {
+    loop {
+        let rest = resources.strip_prefix(RESOURCE_START)?;
+        let name = 1 + usize::from(*rest.get(2)?);
+        let rest_of_it = rest.get(2 + name.next_multiple_of(2)..)?;
+        let length = u32::from_be_bytes(*rest_of_it.first_chunk()?) as usize;
+        let data = rest_of_it.get(4..)?.get(..length)?;
+        if rest.starts_with(&IPTC) {
+            return Some(data.to_vec());
+        }
+        resources = rest_of_it.get(4 + length.next_multiple_of(2)..)?;
+    }
+}
+
+/// Puts XMP, and into a JPEG also IPTC, into a file that has just been written.
+pub(in crate::picture) fn put(file: &mut Vec<u8>, kind: Kind, notes: &Metadata) {
+    let packets = match kind {
+        Kind::Jpeg => segments(notes),
+        _ => notes.xmp.as_deref().map(chunk).unwrap_or_default(),
+    };
+    let place = if kind == Kind::Jpeg { after_applications(file) } else { PNG_HEADER };
+    file.splice(place..place, packets);
+}
+
+/// Segments of a JPEG; what is too long for one is left out.
+fn segments(notes: &Metadata) -> Vec<u8> {
+    let xmp = notes.xmp.as_deref().map(|xmp| (0xe1, [XMP_START, xmp].concat()));
+    let iptc = notes.iptc.as_deref().map(|iptc| {
+        let length = (iptc.len() as u32).to_be_bytes();
+        let padding = &[0][..iptc.len() % 2];
+        (0xed, [PHOTOSHOP_START, RESOURCE_START, &IPTC, &[0, 0], &length, iptc, padding].concat())
+    });
+    let all = xmp.into_iter().chain(iptc).filter(|(_, content)| content.len() <= LONGEST);
+    let segment = |(marker, content): (u8, Vec<u8>)| {
+        let length = (content.len() as u16 + 2).to_be_bytes();
+        [&[0xff, marker][..], &length, &content].concat()
+    };
+    all.flat_map(segment).collect()
+}
+
+/// A chunk of a PNG.
+fn chunk(xmp: &[u8]) -> Vec<u8> {
+    let content = [b"iTXt", XMP_KEYWORD, xmp].concat();
+    let length = (content.len() as u32 - 4).to_be_bytes();
+    [&length[..], &content, &crc32fast::hash(&content).to_be_bytes()].concat()
+}
+
+/// The first place behind a JPEG's application segments, which begin it.
+fn after_applications(jpeg: &[u8]) -> usize {
+    let mut at = 2;
+    while let Some(&[0xff, 0xe0..=0xef, high, low]) = jpeg.get(at..).and_then(|rest| rest.first_chunk()) {
+        at += 2 + usize::from(u16::from_be_bytes([high, low]));
+    }
+    at.min(jpeg.len())
+}
+
+fn has(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|window| window == part)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Picture;
+
+    const XMP: &[u8] = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'>Ann's bus</x:xmpmeta>";
+    const CAPTION: &[u8] = b"\x1c\x02\x78\x00\x03bus";
+
+    fn notes() -> Metadata {
+        Metadata { xmp: Some(XMP.into()), iptc: Some(CAPTION.into()), ..Metadata::default() }
+    }
+
+    #[test]
+    fn what_is_put_into_a_file_is_read_from_it() {
+        let picture = Picture::from_rgb8(9, 7, vec![90; 9 * 7 * 3]).unwrap();
+        for kind in [Kind::Jpeg, Kind::Png] {
+            let file = picture.encode_with(kind, &notes(), false).unwrap();
+            let read = Metadata::of(&file);
+            assert_eq!(read.xmp.as_deref(), Some(XMP), "{kind}");
+            assert_eq!(read.iptc.as_deref(), (kind == Kind::Jpeg).then_some(CAPTION), "{kind}");
+            let back = Picture::from_bytes(&file, "back").unwrap();
+            assert_eq!((back.width(), back.height()), (9, 7));
+        }
+    }
+
+    #[test]
+    fn a_packet_with_a_picture_in_it_is_left_away_as_a_whole() {
+        let with = |xmp: &[u8], iptc: &[u8]| {
+            let notes = Metadata { xmp: Some(xmp.into()), iptc: Some(iptc.into()), ..Metadata::default() };
+            let Metadata { xmp, iptc, .. } = notes.without_thumbnails();
+            (xmp.is_some(), iptc.is_some())
+        };
+        assert_eq!(with(XMP, CAPTION), (true, true));
+        assert_eq!(with(b"<xmpGImg:image>abc</xmpGImg:image>", b"\x1c\x02\xca\x00\x01x"), (false, false));
+        assert_eq!(with(b"<a>/9j/4AAQSkZJRg</a>", b"\x1c\x02\x78\x00\x03\xff\xd8\xff"), (false, false));
+    }
+
+    #[test]
+    fn of_photoshops_resources_only_iptc_is_taken() {
+        let resource = |number: u16, name: &[u8], data: &[u8]| {
+            let length = (data.len() as u32).to_be_bytes();
+            let name = [&[name.len() as u8][..], name, &[0][..(1 + name.len()) % 2]].concat();
+            [RESOURCE_START, &number.to_be_bytes(), &name, &length, data, &[0][..data.len() % 2]].concat()
+        };
+        let thumbnail = resource(0x040c, b"odd", b"thumbnail");
+        assert_eq!(iptc_of(&[&thumbnail[..], &resource(0x0404, b"", CAPTION)].concat()).as_deref(), Some(CAPTION));
+        assert_eq!(iptc_of(&thumbnail), None);
+        assert_eq!(iptc_of(&thumbnail[..9]), None);
+    }
+}
