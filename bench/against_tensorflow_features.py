@@ -1,6 +1,6 @@
 """Features of a folder of photos: `lorgnette train` beside a TensorFlow pipeline, in turns.
 
-    python against_tensorflow_features.py WORK --lorgnette PATH --photos FOLDER [--turns 3]
+    python against_tensorflow_features.py WORK --lorgnette PATH --photos FOLDER [--turns 3] [--more WORDS]
 
 TensorFlow does what retrain.py did: one photo at a time, decoded, cropped and resized by its own operations, through the
 embedded network (MobileNet V1) up to its features; the session and one warming photo are not counted. Lorgnette's time is
@@ -50,6 +50,7 @@ def main():
     parser.add_argument("--lorgnette", required=True)
     parser.add_argument("--photos", required=True)
     parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--more", default="", help="more options of `lorgnette train`, such as '--precision bf16'")
     arguments = parser.parse_args()
     photos = sorted(glob.glob(os.path.join(arguments.photos, "*", "*.jpg")))
     pipeline = Pipeline()
@@ -59,7 +60,7 @@ def main():
         shutil.rmtree(arguments.work, ignore_errors=True)
         os.makedirs(arguments.work)
         theirs = pipeline.run(photos)
-        command = [arguments.lorgnette, "train", arguments.photos, "--out", f"{arguments.work}/model", "--cache", f"{arguments.work}/cache", "--verbose", "--time"]
+        command = [arguments.lorgnette, "train", arguments.photos, "--out", f"{arguments.work}/model", "--cache", f"{arguments.work}/cache", "--verbose", "--time", *arguments.more.split()]
         started = time.time()
         done = subprocess.run(command, check=True, capture_output=True, text=True)
         ours = time.time() - started

@@ -34,7 +34,7 @@ use std::path::{Path, PathBuf};
 
 pub use regex_lite::Regex;
 
-pub use content::Digest;
+pub use content::{Digest, digests};
 pub use split::{Grouping, SplitBy, SplitOptions};
 
 /// What a photo is for.
@@ -209,7 +209,8 @@ impl Dataset {
     /// said to be different things. `watch` is told how many are done, and stops it by giving `false`; then there is no
     /// dataset.
     pub fn read(listing: Listing, threads: usize, watch: &mut dyn FnMut(usize) -> bool) -> Option<Self> {
-        let digests = content::digests(&listing.photos, threads, watch)?;
+        let photos: Vec<&Path> = listing.photos.iter().map(|listed| listed.photo.as_path()).collect();
+        let digests = digests(&photos, threads, watch)?;
         Some(content::told_apart(listing, digests))
     }
 

@@ -113,9 +113,9 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     let model = model::open_named_for_photos(Some(&arguments.named), &arguments.input, global, messages)?;
     let classifier = Classifier::new(model.clone())?;
     let mut truths = Truths::new(listing, model.labels(), messages)?;
-    let split = arguments.split.map(Split::from);
+    let (split, threads) = (arguments.split.map(Split::from), model.network().options().pool.threads());
     match TrainedOn::of(&arguments.named)? {
-        Some(trained_on) => trained_on.choose(&mut truths, split, messages)?,
+        Some(trained_on) => trained_on.choose(&mut truths, split, (threads, messages))?,
         None => ensure!(split.is_none(), "--split is for models that `lorgnette train` made"),
     }
     let open_options = OpenOptions { ignore_orientation: arguments.ignore_orientation, ..OpenOptions::default() };

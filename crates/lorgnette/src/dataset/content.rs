@@ -54,14 +54,15 @@ impl FromStr for Digest {
     }
 }
 
-/// The digest of each photo's content, or why there is none; nothing at all if `watch` gives `false`.
-pub(super) fn digests(
-    photos: &[Listed],
+/// The digest of each photo's content, or why there is none, found on so many threads. `watch` is told how many are done,
+/// and stops it by giving `false`; then there is nothing at all.
+pub fn digests<P: AsRef<Path> + Sync>(
+    photos: &[P],
     threads: usize,
     watch: &mut dyn FnMut(usize) -> bool,
 ) -> Option<Vec<Result<Digest, String>>> {
     let mut done = 0;
-    let workers = vec![|_: usize, listed: &Listed| digest(&listed.photo); threads.max(1)];
+    let workers = vec![|_: usize, photo: &P| digest(photo.as_ref()); threads.max(1)];
     shared_out(photos, workers, &mut |_, _| {
         done += 1;
         watch(done)

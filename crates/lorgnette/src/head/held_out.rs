@@ -7,11 +7,11 @@ use super::solve::Solving;
 use super::{Examples, Recipe, State, Task, TrainOptions, Watch};
 
 /// Products of a pass through the examples that a layer is trained on here, at most: of very many, a part tells enough.
-const MOST_PRODUCTS: usize = 1 << 32;
+const MOST_PRODUCTS: usize = 1 << 31;
 /// Fewer examples than this say too little.
 const LEAST: usize = 4096;
 /// Epochs, at most.
-const EPOCHS: usize = 60;
+const EPOCHS: usize = 30;
 /// The penalty as `λ·n`, where a recipe has none.
 const USUAL_STRENGTH: f64 = 10.0;
 

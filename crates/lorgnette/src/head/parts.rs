@@ -16,9 +16,9 @@ const FIRST_LEAST: usize = 2048;
 /// Each part has so many times the examples of the one before, which are among them.
 const GROWTH: usize = 4;
 /// Iterations on each part, at most.
-const ITERATIONS: usize = 20;
+const ITERATIONS: usize = 40;
 /// A penalised loss that falls by a smaller share than this has come as far as a part can lead.
-const ARRIVED: f64 = 1e-2;
+const ARRIVED: f64 = 3e-3;
 
 /// The first part, if the examples are so many.
 pub(super) fn first(solving: &Solving<'_>) -> Option<Examples> {

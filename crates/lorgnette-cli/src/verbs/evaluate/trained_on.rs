@@ -2,16 +2,16 @@
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
-use lorgnette::dataset::{Digest, Split};
+use lorgnette::dataset::{self, Digest, Split};
 use lorgnette::trained::{self, TrainedModel};
 use serde::Deserialize;
 
 use super::truths::Truths;
 use crate::messages::{Messages, count};
+use crate::progress::Progress;
 
 /// What a trained model used photos for, by their content.
 pub(super) struct TrainedOn {
@@ -47,14 +47,20 @@ impl TrainedOn {
         Ok(Some(Self { splits: read().with_context(|| path.display().to_string())? }))
     }
 
-    /// Leaves only the photos of one split, if one is wanted; else says how many the model was trained on.
+    /// Leaves only the photos of one split, if one is wanted; else says how many the model was trained on. Photos are read
+    /// on so many threads.
     ///
     /// # Errors
     /// If none is left.
-    pub(super) fn choose(&self, truths: &mut Truths, wanted: Option<Split>, messages: Messages) -> Result<()> {
-        let split = |photo: &Path| self.splits.get(&Digest::of(&fs::read(photo).ok()?)).copied();
+    pub(super) fn choose(
+        &self,
+        truths: &mut Truths,
+        wanted: Option<Split>,
+        (threads, messages): (usize, Messages),
+    ) -> Result<()> {
+        let splits = self.splits_of(truths, threads, messages);
         let Some(wanted) = wanted else {
-            let learned = truths.photos.iter().filter(|(photo, _)| split(photo) == Some(Split::Training)).count();
+            let learned = splits.iter().filter(|&&split| split == Some(Split::Training)).count();
             if learned > 0 {
                 messages.note(&format_args!(
                     "{} of {} were used to train the model, which is too good at them: --split test leaves them out",
@@ -64,9 +70,22 @@ impl TrainedOn {
             }
             return Ok(());
         };
-        truths.photos.retain(|(photo, _)| split(photo) == Some(wanted));
+        let mut splits = splits.into_iter();
+        truths.photos.retain(|_| splits.next() == Some(Some(wanted)));
         let name = wanted.name();
         ensure!(!truths.photos.is_empty(), "none of the photos was used for {name} when the model was trained");
         Ok(())
+    }
+
+    /// What each photo was used for, if for anything.
+    fn splits_of(&self, truths: &Truths, threads: usize, messages: Messages) -> Vec<Option<Split>> {
+        let photos: Vec<&Path> = truths.photos.iter().map(|(photo, _)| photo.as_path()).collect();
+        let mut progress = Progress::new(photos.len(), "photos told apart", messages);
+        let digests = dataset::digests(&photos, threads, &mut |done| {
+            progress.stand(done);
+            true
+        });
+        let split = |digest: Result<Digest, String>| self.splits.get(&digest.ok()?).copied();
+        digests.unwrap_or_default().into_iter().map(split).collect()
     }
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use lorgnette::dataset::{Dataset, Digest, Example, FaultKind, Listing, Split};
+use lorgnette::dataset::{Dataset, Digest, Example, Fault, FaultKind, Listing, Split};
 use lorgnette::trained::{self, TrainedModel};
 
 use super::Arguments;
@@ -18,6 +18,8 @@ use crate::progress::Progress;
 pub(super) const LEFT_OUT: &str = "left_out.csv";
 /// Faults that are told one by one; the file has them all.
 const TOLD: usize = 20;
+/// And of photos that only lie where they are not looked for.
+const TOLD_MISPLACED: usize = 5;
 
 /// A model to go on from, and its photos.
 #[derive(Debug)]
@@ -138,7 +140,8 @@ pub(super) fn settle(
         }
     }
     if sound.is_empty() {
-        let first = broken.first().map_or_else(|| "none was found".into(), |(_, what)| what.clone());
+        let known = broken.first().map(|(_, what)| what).or(dataset.faults.first().map(|fault| &fault.what));
+        let first = known.cloned().unwrap_or_else(|| "none was found".into());
         bail!("not one photo can be used: {first}");
     }
     dataset.leave_out(broken);
@@ -154,12 +157,13 @@ pub(super) fn report_faults(arguments: &Arguments, dataset: &Dataset, messages: 
     fs::create_dir_all(&arguments.out).with_context(|| arguments.out.display().to_string())?;
     write_faults(&arguments.out.join(LEFT_OUT), dataset)?;
     let of_kind = |&kind: &FaultKind| faults.iter().filter(move |fault| fault.kind == kind);
-    for fault in FaultKind::ALL.iter().flat_map(of_kind).take(TOLD) {
-        messages.error(&format_args!("{} (left out)", fault.what));
-    }
-    if faults.len() > TOLD {
+    let misplaced = of_kind(&FaultKind::Misplaced);
+    let others = FaultKind::ALL.iter().filter(|&&kind| kind != FaultKind::Misplaced).flat_map(of_kind);
+    let told: Vec<&Fault> = others.take(TOLD).chain(misplaced.take(TOLD_MISPLACED)).collect();
+    told.iter().for_each(|fault| messages.error(&format_args!("{} (left out)", fault.what)));
+    if faults.len() > told.len() {
         let file = arguments.out.join(LEFT_OUT);
-        messages.error(&format_args!("and {} more, all in {}", faults.len() - TOLD, file.display()));
+        messages.error(&format_args!("and {} more, all in {}", faults.len() - told.len(), file.display()));
     }
     let counts = FaultKind::ALL.iter().map(|kind| (of_kind(kind).count(), kind.name()));
     let kinds: Vec<String> =
