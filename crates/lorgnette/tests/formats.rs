@@ -6,7 +6,7 @@
 
 use lorgnette::kernels::{Formats, Level, Precision, WeightFormat};
 use lorgnette::picture::OpenOptions;
-use lorgnette::{Classifier, Error, Model, ModelOptions, Picture};
+use lorgnette::{Classifier, Model, ModelOptions, Picture};
 use lorgnette_oracle::folder;
 use lorgnette_oracle::tolerance::{FORMATS, FormatTolerance};
 
@@ -112,7 +112,6 @@ fn what_the_cpu_lacks_is_refused() {
         ..ModelOptions::default()
     };
     let refused = Model::embedded(&options(Precision::Bf16)).unwrap_err();
-    assert!(matches!(refused, Error::Net(_)), "{refused:?}");
     assert!(refused.to_string().contains("auto"), "{refused}");
     let photo = Picture::open(concat!(env!("CARGO_MANIFEST_DIR"), "/../../photos/chelsea.jpg")).unwrap();
     let answer = |precision| {
