@@ -6,7 +6,7 @@
 
 use lorgnette::kernels::{Formats, Level, Precision, WeightFormat};
 use lorgnette::picture::OpenOptions;
-use lorgnette::{Classifier, Error, Model, ModelOptions, Picture};
+use lorgnette::{Classifier, Model, ModelOptions, Picture};
 use lorgnette_oracle::folder;
 use lorgnette_oracle::tolerance::{FORMATS, FormatTolerance};
 
