@@ -112,7 +112,6 @@ fn what_the_cpu_lacks_is_refused() {
         ..ModelOptions::default()
     };
     let refused = Model::embedded(&options(Precision::Bf16)).unwrap_err();
-    assert!(matches!(refused, Error::Network(_)), "{refused:?}");
     assert!(refused.to_string().contains("auto"), "{refused}");
     let photo = Picture::open(concat!(env!("CARGO_MANIFEST_DIR"), "/../../photos/chelsea.jpg")).unwrap();
     let answer = |precision| {
