@@ -22,7 +22,7 @@ pub(super) fn list(folder: &Path, options: &ListingOptions) -> Result<Listing, D
             }
         }
     }
-    if listing.photos.is_empty() && listing.faults.is_empty() {
+    if listing.photos.is_empty() && listing.faults.iter().all(|fault| fault.kind == FaultKind::Misplaced) {
         let what =
             "there are no photos in folders here: give a folder with one folder of photos a class, or a CSV file \
                     with the columns path and label"
