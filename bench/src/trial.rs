@@ -178,8 +178,9 @@ impl Kernel {
         }
         let patch = &patch[..];
         let window = Window { padding: Padding::default(), stride: [1, 1], ..self.window() };
-        let input = Map { height: window.kernel[0], width: window.kernel[1], ..map };
-        let output = Map { height: 1, width: 1, ..out };
+        // What the window sees has been gathered: its pixels touch, though the layer's may not.
+        let input = Map { height: window.kernel[0], width: window.kernel[1], stride: map.channels, ..map };
+        let output = Map { height: 1, width: 1, stride: out.channels, ..out };
         let mut answer = vec![0.0; out.channels];
         let pool = Pool::new(1);
         match *self {
