@@ -126,11 +126,26 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
         weights: &[Self::F; VECS],
         sums: &mut [Self::F; VECS],
     ) {
+        if VECS == 2 {
+            // SAFETY: the caller vouches for the float.
+            [sums[0], sums[1]] = unsafe { self.add_two_products(from, [weights[0], weights[1]], [sums[0], sums[1]]) };
+            return;
+        }
         // SAFETY: the caller vouches for it.
         let x = self.splat(unsafe { *from });
         for v in 0..VECS {
             sums[v] = self.add_product(x, weights[v], sums[v]);
         }
+    }
+    /// The same of two vectors, as most tiles have; a level for which the compiler does it badly has its own.
+    ///
+    /// # Safety
+    /// A float can be read at `from`.
+    #[inline(always)]
+    unsafe fn add_two_products(self, from: *const f32, weights: [Self::F; 2], sums: [Self::F; 2]) -> [Self::F; 2] {
+        // SAFETY: the caller vouches for it.
+        let x = self.splat(unsafe { *from });
+        [self.add_product(x, weights[0], sums[0]), self.add_product(x, weights[1], sums[1])]
     }
     /// The larger one; `b` if either is a NaN.
     fn max(self, a: Self::F, b: Self::F) -> Self::F;

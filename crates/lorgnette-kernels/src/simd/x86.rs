@@ -42,13 +42,13 @@ macro_rules! door {
 /// Defines a function for `sums[v] + *from · weights[v]`, in instructions whose order is kept: the compiler loads the
 /// values of several steps at once, for which a tile has no registers, puts them on the stack and loads them anew, for a
 /// fifth of the tile's time.
-macro_rules! add_products_of {
+macro_rules! add_two_products {
     ($features:literal, $instruction:literal) => {
         /// # Safety
         /// A float can be read at `from`.
         #[target_feature(enable = $features)]
         #[inline]
-        unsafe fn add_products_of(
+        unsafe fn add_two_products(
             from: *const f32,
             weights: [__m512; 2],
             [mut first, mut second]: [__m512; 2],
@@ -197,7 +197,7 @@ fn prefetch_to_write(address: *const f32) {
     unsafe { std::arch::asm!("prefetchw [{}]", in(reg) address.addr(), options(nomem, nostack, preserves_flags)) };
 }
 
-add_products_of!("avx512f", "vfmadd231ps");
+add_two_products!("avx512f", "vfmadd231ps");
 
 /// The mask whose first `count` (at most 16) lanes are on.
 #[inline(always)]
@@ -230,22 +230,9 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn add_products_of<const VECS: usize>(
-        self,
-        from: *const f32,
-        weights: &[Self::F; VECS],
-        sums: &mut [Self::F; VECS],
-    ) {
-        if VECS == 2 {
-            // SAFETY: the caller vouches for the float, `self` for the CPU.
-            [sums[0], sums[1]] = unsafe { add_products_of(from, [weights[0], weights[1]], [sums[0], sums[1]]) };
-            return;
-        }
-        // SAFETY: the caller vouches for it.
-        let x = self.splat(unsafe { *from });
-        for v in 0..VECS {
-            sums[v] = self.mul_add(x, weights[v], sums[v]);
-        }
+    unsafe fn add_two_products(self, from: *const f32, weights: [Self::F; 2], sums: [Self::F; 2]) -> [Self::F; 2] {
+        // SAFETY: the caller vouches for the float, `self` for the CPU.
+        unsafe { add_two_products(from, weights, sums) }
     }
 
     #[inline(always)]

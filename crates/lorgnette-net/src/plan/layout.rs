@@ -182,8 +182,7 @@ impl<'a> Sharing<'a> {
         let node = self.shaped.graph.node(input);
         let given = matches!(node.op, Op::Input { .. });
         let fits = share.stride == self.stride(input, node);
-        if same && fits && !given && !self.fetched[input.index()] && !is_another_name(&self.shaped.graph.node(input).op)
-        {
+        if same && fits && !given && !self.fetched[input.index()] && !is_another_name(&node.op) {
             self.hand_on(input, share, false);
         }
     }

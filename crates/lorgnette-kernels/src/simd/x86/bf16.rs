@@ -55,7 +55,7 @@ macro_rules! as_avx512 {
     };
 }
 
-add_products_of!("avx512f,avx512bf16", "vdpbf16ps");
+add_two_products!("avx512f,avx512bf16", "vdpbf16ps");
 
 impl Simd for Avx512Bf16 {
     const LEVEL: Level = Level::Avx512;
@@ -81,22 +81,9 @@ impl Simd for Avx512Bf16 {
     }
 
     #[inline(always)]
-    unsafe fn add_products_of<const VECS: usize>(
-        self,
-        from: *const f32,
-        weights: &[Self::F; VECS],
-        sums: &mut [Self::F; VECS],
-    ) {
-        if VECS == 2 {
-            // SAFETY: the caller vouches for the float, `self` for the CPU.
-            [sums[0], sums[1]] = unsafe { add_products_of(from, [weights[0], weights[1]], [sums[0], sums[1]]) };
-            return;
-        }
-        // SAFETY: the caller vouches for it.
-        let x = self.splat(unsafe { *from });
-        for v in 0..VECS {
-            sums[v] = self.add_product(x, weights[v], sums[v]);
-        }
+    unsafe fn add_two_products(self, from: *const f32, weights: [Self::F; 2], sums: [Self::F; 2]) -> [Self::F; 2] {
+        // SAFETY: the caller vouches for the float, `self` for the CPU.
+        unsafe { add_two_products(from, weights, sums) }
     }
 
     as_avx512! {
