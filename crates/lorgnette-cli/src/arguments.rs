@@ -117,7 +117,8 @@ impl Global {
             _ => return Ok(None),
         };
         let available: Vec<&str> = Level::available().into_iter().map(Level::name).collect();
-        ensure!(level.is_available(), "this CPU has no {level}: choose one of {}", available.join(", "));
+        let why = level.obstacle().map_or_else(String::new, |why| format!(" ({why})"));
+        ensure!(level.is_available(), "this CPU has no {level}{why}: choose one of {}", available.join(", "));
         Ok(Some(level))
     }
 }

@@ -58,7 +58,7 @@ impl Precision {
 
     /// Whether this CPU can compute in it with the kernels of a level.
     pub fn is_available(self, level: Level) -> bool {
-        self != Self::Bf16 || (level == Level::Avx512 && has_bf16())
+        self != Self::Bf16 || (level.vectors() == Level::Avx512 && has_bf16())
     }
 }
 

@@ -111,6 +111,12 @@ impl<'a> Job<'a> {
         }
     }
 
+    /// Adds bias and residual to the sums of a pixel and a panel, limits them and writes them.
+    #[inline(always)]
+    pub(super) fn finish_pixel<S: Simd>(&self, simd: S, pixel: usize, panel: usize, sums: [S::F; 2]) {
+        finish(simd, self, Place { pixel, panel, ahead: std::ptr::null() }, &[sums]);
+    }
+
     /// Computes `ROWS` pixels of `VECS / 2` panels, reading weights at memory speed.
     pub(super) fn wide<S: Simd, W: Weight, const ROWS: usize, const VECS: usize>(&self, rows: &dyn Rows, panel: usize) {
         let place = Place { pixel: 0, panel, ahead: std::ptr::null() };

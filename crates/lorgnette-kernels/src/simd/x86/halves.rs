@@ -1,0 +1,88 @@
+//! Numbers as tiles want them: pixel by pixel, rounded to bf16 or split into two of them.
+
+use std::arch::x86_64::*;
+
+use super::{Avx512, Avx512Bf16};
+use crate::simd::Simd;
+
+const LANES: usize = Avx512::LANES;
+
+/// Pixels to put into another form.
+pub(crate) struct Pixels<'a> {
+    /// The first pixel's numbers, and what follows.
+    pub(crate) input: &'a [f32],
+    /// Floats from pixel to pixel.
+    pub(crate) stride: usize,
+    /// Numbers of a pixel.
+    pub(crate) channels: usize,
+    /// Where they go, as many pixels as fit.
+    pub(crate) output: &'a mut [f32],
+    /// Floats from pixel to pixel there.
+    pub(crate) step: usize,
+}
+
+impl Pixels<'_> {
+    /// Rounds numbers to nearest even, 32 to a vector of pairs, whose rest is zero. A NaN stays one; numbers below 2^-126
+    /// become zero.
+    pub(crate) fn round(self) {
+        #[target_feature(enable = "avx512f,avx512bf16")]
+        fn inside(pixels: Pixels<'_>) {
+            pixels.each_two_vectors(1, |[first, second], output| {
+                Avx512(()).store_slice(output, _mm512_castsi512_ps(pairs(first, second)));
+            });
+        }
+        assert!(Avx512Bf16::is_available(), "this CPU does not have AVX-512 BF16");
+        // SAFETY: the CPU has the features, as just asserted.
+        unsafe { inside(self) }
+    }
+
+    /// Splits numbers into the sums of two bf16: of each 32, a vector of pairs of their upper parts, which are the numbers
+    /// rounded, and one of pairs of what is left, rounded. An upper part that is not finite leaves something that is not.
+    pub(crate) fn split(self) {
+        #[target_feature(enable = "avx512f,avx512bf16")]
+        fn inside(pixels: Pixels<'_>) {
+            let simd = Avx512(());
+            pixels.each_two_vectors(2, |[first, second], output| {
+                let upper = pairs(first, second);
+                let left_first = _mm512_sub_ps(first, widened(_mm512_castsi512_si256(upper)));
+                let left_second = _mm512_sub_ps(second, widened(_mm512_extracti64x4_epi64::<1>(upper)));
+                let (to_upper, to_lower) = output.split_at_mut(LANES);
+                simd.store_slice(to_upper, _mm512_castsi512_ps(upper));
+                simd.store_slice(to_lower, _mm512_castsi512_ps(pairs(left_first, left_second)));
+            });
+        }
+        assert!(Avx512Bf16::is_available(), "this CPU does not have AVX-512 BF16");
+        // SAFETY: the CPU has the features, as just asserted.
+        unsafe { inside(self) }
+    }
+
+    /// Calls with each two vectors of a pixel's numbers, zeros beyond the last, and so many vectors of the output.
+    #[inline(always)]
+    fn each_two_vectors(self, vectors: usize, mut put: impl FnMut([__m512; 2], &mut [f32])) {
+        let Self { input, stride, channels, output, step } = self;
+        // The functions that call this have the features that the value stands for.
+        let simd = Avx512(());
+        for (pixel, output) in output.chunks_exact_mut(step).enumerate() {
+            let input = &input[pixel * stride..][..channels];
+            for (input, output) in input.chunks(2 * LANES).zip(output.chunks_exact_mut(vectors * LANES)) {
+                let (first, second) = input.split_at(input.len().min(LANES));
+                put([simd.load_slice(first), simd.load_slice(second)], output);
+            }
+        }
+    }
+}
+
+/// Two vectors rounded to one of pairs.
+#[target_feature(enable = "avx512f,avx512bf16")]
+#[inline]
+fn pairs(first: __m512, second: __m512) -> __m512i {
+    // SAFETY: both types are 64 bytes without a meaning of their own.
+    unsafe { std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(second, first)) }
+}
+
+/// A vector of bf16 as float32.
+#[target_feature(enable = "avx512f")]
+#[inline]
+fn widened(halves: __m256i) -> __m512 {
+    _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(halves)))
+}
