@@ -9,6 +9,8 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use crate::blocks::part;
+
 /// A team of threads that runs one parallel region at a time.
 ///
 /// Workers that wait for a region spin for a moment (the next layer is usually microseconds away), then sleep.
@@ -191,7 +193,7 @@ impl Shared {
         unsafe { *place.get() = Some(task) };
         let workers = self.shares.len();
         for (worker, share) in self.shares.iter().enumerate() {
-            share.0.deal(tasks * worker / workers..tasks * (worker + 1) / workers);
+            share.0.deal(part(tasks, workers, worker));
         }
         door.fetch_add(NUMBER | OPEN, Ordering::SeqCst);
         if self.sleepers.load(Ordering::SeqCst) > 0 {
@@ -273,7 +275,8 @@ impl Shared {
             }
             let door = self.entrance.0.door.load(Ordering::Relaxed);
             if is_news(door, last) {
-                let entered = self.entrance.0.door.compare_exchange(door, door + 1, Ordering::Acquire, Ordering::Relaxed);
+                let entered =
+                    self.entrance.0.door.compare_exchange(door, door + 1, Ordering::Acquire, Ordering::Relaxed);
                 if entered.is_ok() {
                     return Some(door / NUMBER);
                 }

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::blocks::part;
+
 /// What a task's input may take of a core's L2; a panel of weights shares it.
 const INPUT_BYTES: usize = 448 << 10;
 /// Tasks a thread should have, so that the last one to finish is not waited for long.
@@ -61,11 +63,6 @@ impl Split {
 
 /// How many tiles should use a panel once it is in cache, even if their input does not fit beside it.
 const PANEL_USES: usize = 8;
-
-/// Part `index` of `0..whole` in `parts` nearly equal ones.
-pub(super) fn part(whole: usize, parts: usize, index: usize) -> Range<usize> {
-    whole * index / parts..whole * (index + 1) / parts
-}
 
 #[cfg(test)]
 mod tests {
