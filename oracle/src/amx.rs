@@ -5,7 +5,8 @@
 //! refuse ends the process with a message: an unconfigured tile, shapes that do not fit one another, two operands that are the
 //! same tile.
 //!
-//! On a CPU with AMX nothing is installed, and the same tests run on the hardware. Linux on x86-64 only.
+//! Where the CPU has AMX and the process was permitted to use it, there is no signal, and the same tests run on the hardware.
+//! Linux on x86-64 only.
 
 pub mod decode;
 mod tiles;
@@ -21,22 +22,9 @@ thread_local! {
     static TILES: UnsafeCell<Tiles> = const { UnsafeCell::new(Tiles::new()) };
 }
 
-/// Whether this CPU executes AMX instructions itself.
-pub fn is_hardware() -> bool {
-    /// Bits of EDX of CPUID's leaf 7: AMX-BF16 and AMX-TILE.
-    const NEEDED: u32 = 1 << 22 | 1 << 24;
-    #[allow(unused_unsafe, reason = "safe in newer compilers")]
-    // SAFETY: every x86-64 has CPUID.
-    let edx = unsafe { std::arch::x86_64::__cpuid_count(7, 0) }.edx;
-    edx & NEEDED == NEEDED
-}
-
-/// Makes AMX instructions work in this process, unless the CPU has them. Says whether they are emulated.
-pub fn emulate() -> bool {
+/// Makes AMX instructions work in this process: those that the CPU refuses are emulated.
+pub fn emulate() {
     static INSTALLED: Once = Once::new();
-    if is_hardware() {
-        return false;
-    }
     INSTALLED.call_once(|| {
         // SAFETY: all zeros are a valid action, without a mask.
         let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
@@ -46,7 +34,6 @@ pub fn emulate() -> bool {
         let failed = unsafe { libc::sigaction(libc::SIGILL, &raw const action, std::ptr::null_mut()) };
         assert_eq!(failed, 0, "the system takes no handler for SIGILL");
     });
-    true
 }
 
 /// Executes the AMX instructions that begin where the thread was stopped: all in a row, because a signal costs more than

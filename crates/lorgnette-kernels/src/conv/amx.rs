@@ -21,7 +21,8 @@ use self::parts::Parts;
 pub(super) use self::parts::{Rounded, Split};
 use self::planes::{Band, Planes};
 use super::tile::Job;
-use super::{Conv, ConvKernel, ConvShape, split, with_reading};
+use super::{Conv, ConvKernel, ConvShape, with_reading};
+use crate::conv::split::Split as Tasks;
 use crate::simd::{Avx512Bf16, BLOCK_COLUMNS, BLOCK_ROWS, Factors, Kernel, Simd, Sums, Tiles};
 use crate::{Level, Pool, Precision};
 
@@ -84,15 +85,15 @@ struct Product<'a> {
 impl Product<'_> {
     fn run<P: Parts>(&self, pool: &Pool) {
         let (positions, panels) = (self.planes.positions(self.band.rows.len()), pack::panels(self.shape));
-        let pixel_bytes = self.planes.step * size_of::<f32>();
-        let split = split::Split::new(positions, BLOCK_ROWS, pixel_bytes, panels, pool.threads());
-        pool.run(split.tasks(), &|_, index| {
+        let bytes = [self.planes.step, pack::panel_len::<P>(self.shape)].map(|floats| floats * size_of::<f32>());
+        let tasks = Tasks::new([positions, panels], bytes, BLOCK_ROWS, pool.threads());
+        pool.run(tasks.tasks(), &|_, index| {
             let tiles = Tiles::configure();
             let mut sums = [0.0; BLOCK_ROWS * BLOCK_COLUMNS];
-            let (blocks, panels) = split.task(index);
+            let (blocks, panels) = tasks.task(index);
             for panel in panels {
                 for (turn, block) in blocks.clone().enumerate() {
-                    let positions = split.pixels(block);
+                    let positions = tasks.pixels(block);
                     self.multiply::<P>(&tiles, positions.start, panel, turn, &mut sums);
                     let exact = P::FORMATS.precision == Precision::Float32;
                     Avx512Bf16::dispatch(Finish { product: self, positions, panel, sums: &mut sums, exact });

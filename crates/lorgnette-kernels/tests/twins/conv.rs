@@ -106,13 +106,16 @@ fn fast_kernels() -> impl Iterator<Item = &'static ConvKernel> {
     CONV_KERNELS[..CONV_KERNELS.len() - 1].iter().filter(|kernel| kernel.is_available())
 }
 
+/// The kernel that multiplies numbers split into two bf16.
+const SPLIT: &str = "amx bf16x2";
+
 fn check(case: &Case, pool: &Pool) {
     let mut twins = HashMap::new();
     for kernel in fast_kernels().filter(|kernel| (kernel.fits)(&case.shape)) {
         let twin = || case.rounded(kernel.formats).run(slow_twin(), pool);
         let slow = twins.entry(kernel.formats).or_insert_with(twin);
         let fast = case.run(kernel, pool);
-        let tolerance = if kernel.name == "amx bf16x2" { TOLERANCE_SPLIT } else { TOLERANCE };
+        let tolerance = if kernel.name == SPLIT { TOLERANCE_SPLIT } else { TOLERANCE };
         assert_within(tolerance, &fast, slow, &(kernel.name, kernel.level, case.shape));
     }
 }
@@ -258,6 +261,33 @@ fn nan_and_infinity_go_where_they_must() {
         let mut case = Case::new(shape(1, [1, 1], [40, 70], Window::POINT), &mut dice);
         case.input[11] = strange;
         check(&case, &pool);
+    }
+}
+
+/// Numbers that tiles cannot hold, too large for bf16 or too small for normal ones, are what they are in float32.
+#[test]
+fn tiles_take_numbers_of_any_size() {
+    let pool = Pool::new(2);
+    let mut dice = Dice::new(11);
+    let sizes = [(1e-38, 1.0), (1e-41, 1e5), (1e-41, 1e30), (1e4, 1e-30), (3.4e38, 1e-3), (0.3, 3.4e38), (0.0, 1.0)];
+    for (inputs, weights) in sizes {
+        for window in [Window::POINT, same(window([3, 3], 1), [5, 6]), window([3, 2], 2)] {
+            let mut case = Case::new(shape(2, [5, 6], [40, 35], window), &mut dice);
+            (case.scale, case.bias, case.residual, case.clamp) = (None, None, None, Clamp::NONE);
+            case.input.iter_mut().for_each(|x| *x *= inputs);
+            // In the second picture, one number is of ordinary size.
+            case.input[30 * 40] = 0.5;
+            let floats = case.filter().bytes.chunks_exact(4).map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap()));
+            let bytes = floats.flat_map(|x| (x * weights).to_le_bytes());
+            case.weights = std::iter::once(0).chain(bytes).collect();
+            let slow = case.run(slow_twin(), &pool);
+            for kernel in fast_kernels().filter(|kernel| kernel.name == SPLIT) {
+                let (fast, what) = (case.run(kernel, &pool), (kernel.name, inputs, weights, case.shape));
+                let first = slow.len() / 2;
+                assert_within(TOLERANCE_SPLIT, &fast[..first], &slow[..first], &what);
+                assert_within(TOLERANCE_SPLIT, &fast, &slow, &what);
+            }
+        }
     }
 }
 

@@ -6,7 +6,8 @@ use lorgnette_kernels::{CONV_KERNELS, DEPTHWISE_KERNELS, Level};
 /// The levels of this CPU, and AMX in software where it has all the rest of it.
 pub(crate) fn levels() -> Vec<Level> {
     #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-    if has_bf16() && lorgnette_oracle::amx::emulate() {
+    if has_bf16() && !Level::Amx.is_available() {
+        lorgnette_oracle::amx::emulate();
         lorgnette_kernels::assume_amx();
     }
     Level::available()

@@ -1,4 +1,4 @@
-//! A pixel's sums by their definition, in float32, for those that tiles cannot be trusted with: sums that are not
+//! A pixel's sums by their definition, in double precision, for those that tiles cannot be trusted with: sums that are not
 //! finite, because half of an infinite number is not one and a number near the largest may be rounded to infinity; and sums so small
 //! that the numbers they are made of may be too small for tiles, which take them for zero. Slow and obvious; such
 //! numbers mean that something has gone wrong already.
@@ -40,14 +40,15 @@ impl Anew<'_> {
         if sums.iter().all(|sum| sum.is_finite()) && self.window(pixel).all(all_zero) {
             return;
         }
-        sums.fill(0.0);
+        let mut anew = [0.0_f64; BLOCK_COLUMNS];
         for (tap, values) in self.window(pixel) {
             for (channel, value) in values.iter().enumerate() {
-                for (column, sum) in sums.iter_mut().enumerate() {
-                    *sum += value * self.weight(tap, channel, column);
+                for (column, sum) in anew.iter_mut().enumerate() {
+                    *sum += f64::from(*value) * f64::from(self.weight(tap, channel, column));
                 }
             }
         }
+        *sums = anew.map(|sum| sum as f32);
     }
 
     /// The taps that lie in the picture, and the values under them.

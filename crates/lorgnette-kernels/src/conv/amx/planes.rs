@@ -11,9 +11,9 @@
 use std::ops::Range;
 
 use super::{Parts, pack};
-use crate::blocks::Shared;
+use crate::blocks::{Shared, part};
+use crate::conv::ConvShape;
 use crate::conv::winograd::{LARGE_STEP, apart};
-use crate::conv::{ConvShape, split};
 use crate::simd::{BLOCK_ROWS, Pixels};
 use crate::{Map, Pool, Window};
 
@@ -135,7 +135,7 @@ impl Planes {
         let values = Shared::new(values);
         let tasks = rows.min(1 + rows * row_len / TASK_FLOATS);
         pool.run(tasks, &|_, task| {
-            for row in split::part(rows, tasks, task) {
+            for row in part(rows, tasks, task) {
                 // SAFETY: each row of the planes is one task's.
                 let values = unsafe { values.part(row * row_len..(row + 1) * row_len) };
                 self.fill_row::<P>(band, row, input, values);
