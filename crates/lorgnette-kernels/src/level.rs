@@ -55,19 +55,17 @@ impl Level {
                     && is_x86_feature_detected!("avx512dq")
                     && is_x86_feature_detected!("avx512bw")
             }
-            Self::Amx => has_bf16() && self.obstacle().is_none(),
+            Self::Amx => has_bf16() && amx::is_usable() == Ok(true),
             #[cfg(not(target_arch = "x86_64"))]
             Self::Avx2 | Self::Avx512 => false,
         }
     }
 
-    /// Why this process cannot use the level though its vectors are there, in words; only AMX needs more than the CPU.
+    /// What keeps this process from using the level although the CPU has it, in words. Only AMX needs more than a CPU.
     pub fn obstacle(self) -> Option<&'static str> {
         match self {
             #[cfg(target_arch = "x86_64")]
-            Self::Amx => amx::obstacle(),
-            #[cfg(not(target_arch = "x86_64"))]
-            Self::Amx => Some("this is no x86-64 CPU"),
+            Self::Amx => amx::is_usable().err(),
             _ => None,
         }
     }

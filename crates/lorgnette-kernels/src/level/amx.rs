@@ -22,24 +22,24 @@ pub fn assume_amx() {
     ASSUMED.store(true, Ordering::Relaxed);
 }
 
-/// What keeps this process from using AMX; `None` if nothing does. Asks the system once.
-pub(super) fn obstacle() -> Option<&'static str> {
-    static FOUND: OnceLock<Option<&'static str>> = OnceLock::new();
-    if ASSUMED.load(Ordering::Relaxed) { None } else { *FOUND.get_or_init(find) }
+/// Whether this process can use AMX, or what keeps it from using the CPU's. Asks the system once.
+pub(super) fn is_usable() -> Result<bool, &'static str> {
+    static FOUND: OnceLock<Result<bool, &'static str>> = OnceLock::new();
+    if ASSUMED.load(Ordering::Relaxed) { Ok(true) } else { *FOUND.get_or_init(find) }
 }
 
-fn find() -> Option<&'static str> {
+fn find() -> Result<bool, &'static str> {
     if !has_instructions() {
-        Some("the CPU has no AMX")
+        Ok(false)
     } else if !is_saved() {
-        Some("the operating system does not save the tiles of AMX")
+        Err("the operating system does not save its tiles")
     } else if !permitted::ask() {
-        Some("the operating system does not permit the use of AMX")
+        Err("the operating system does not permit its use")
     // SAFETY: the CPU has the instructions, and we may use them.
     } else if !unsafe { is_right() } {
-        Some("a product that AMX computed here was wrong")
+        Err("a product that it computed for trial was wrong")
     } else {
-        None
+        Ok(true)
     }
 }
 
