@@ -12,7 +12,7 @@
 //! [`winograd`] does fewer multiplications where windows step by one. Its sums are others, so where it is chosen must not
 //! depend on anything but the shape: [`candidates`] reckons what each kernel costs, and nothing is measured.
 //!
-//! `amx` multiplies whole tiles of numbers that are rounded to bf16, or split into two of them, where the CPU has the
+//! `amx` multiplies whole tiles of numbers that are rounded to bf16, or split into two or three of them, where the CPU has the
 //! instructions.
 //!
 //! Two more are less exact, and are candidates only where [`Formats`] allow it: `bf16` multiplies numbers rounded to
@@ -187,7 +187,9 @@ impl ConvKernel {
 /// All kernels, best first within a level, the reference last. Drives choice, tests and benchmarks.
 pub static CONV_KERNELS: &[ConvKernel] = &[
     #[cfg(target_arch = "x86_64")]
-    amx::kernel::<amx::Split>(),
+    amx::kernel::<amx::Halves>(),
+    #[cfg(target_arch = "x86_64")]
+    amx::kernel::<amx::Thirds>(),
     #[cfg(target_arch = "x86_64")]
     amx::kernel::<amx::Rounded>(),
     #[cfg(target_arch = "x86_64")]

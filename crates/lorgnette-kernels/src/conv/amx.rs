@@ -5,9 +5,9 @@
 //! [`Planes`] first, rounded and with its padding: there all output pixels of a picture, in their order, find what is
 //! under a tap at equal distances. Few more sums are computed than there are pixels; those between rows are dropped.
 //!
-//! Numbers are bf16 there in one of two ways ([`parts`]): rounded, or split into the sum of two, which makes three products of
-//! one and answers that are as good as float32's but for the last few bits. In these, a pixel's sums that are not finite, or are all so
-//! small that numbers too small for tiles may count, are computed anew ([`anew`]).
+//! Numbers are bf16 there in one of three ways ([`parts`]): rounded, or split into the sum of two, which makes three products of
+//! one and answers that lack a few of float32's last bits, or of three, which makes six products and lacks nothing. Where they are split, a
+//! pixel's sums that are not finite, or are all so small that numbers too small for tiles may count, are computed anew ([`anew`]).
 
 mod anew;
 mod pack;
@@ -18,13 +18,13 @@ use std::ops::Range;
 
 use self::anew::{Anew, is_doubtful};
 use self::parts::Parts;
-pub(super) use self::parts::{Rounded, Split};
+pub(super) use self::parts::{Halves, Rounded, Thirds};
 use self::planes::{Band, Planes};
+use super::split::Split;
 use super::tile::Job;
 use super::{Conv, ConvKernel, ConvShape, with_reading};
-use crate::conv::split::Split as Tasks;
 use crate::simd::{Avx512Bf16, BLOCK_COLUMNS, BLOCK_ROWS, Factors, Kernel, Simd, Sums, Tiles};
-use crate::{Level, Pool, Precision};
+use crate::{Level, Pool};
 
 pub(super) const fn kernel<P: Parts>() -> ConvKernel {
     ConvKernel {
@@ -33,7 +33,9 @@ pub(super) const fn kernel<P: Parts>() -> ConvKernel {
         formats: P::FORMATS,
         arithmetic: P::NAME,
         layout: P::LAYOUT,
-        fits: |shape| !shape.input.is_empty() && !shape.output.is_empty() && Planes::new::<P>(shape).is_small(),
+        fits: |shape| {
+            P::fits(shape) && !shape.input.is_empty() && !shape.output.is_empty() && Planes::new::<P>(shape).is_small()
+        },
         cost: cost::<P>,
         packed_len: pack::packed_len::<P>,
         survey_rows: None,
@@ -85,8 +87,8 @@ struct Product<'a> {
 impl Product<'_> {
     fn run<P: Parts>(&self, pool: &Pool) {
         let (positions, panels) = (self.planes.positions(self.band.rows.len()), pack::panels(self.shape));
-        let bytes = [self.planes.step, pack::panel_len::<P>(self.shape)].map(|floats| floats * size_of::<f32>());
-        let tasks = Tasks::new([positions, panels], bytes, BLOCK_ROWS, pool.threads());
+        let bytes = [self.planes.step, pack::panel_len(self.shape, P::COUNT)].map(|floats| floats * size_of::<f32>());
+        let tasks = Split::new([positions, panels], bytes, BLOCK_ROWS, pool.threads());
         pool.run(tasks.tasks(), &|_, index| {
             let tiles = Tiles::configure();
             let mut sums = [0.0; BLOCK_ROWS * BLOCK_COLUMNS];
@@ -95,8 +97,7 @@ impl Product<'_> {
                 for (turn, block) in blocks.clone().enumerate() {
                     let positions = tasks.pixels(block);
                     self.multiply::<P>(&tiles, positions.start, panel, turn, &mut sums);
-                    let exact = P::FORMATS.precision == Precision::Float32;
-                    Avx512Bf16::dispatch(Finish { product: self, positions, panel, sums: &mut sums, exact });
+                    Avx512Bf16::dispatch(Finish { product: self, positions, panel, sums: &mut sums, parts: P::COUNT });
                 }
             }
         });
@@ -104,7 +105,7 @@ impl Product<'_> {
 
     /// The sums of the block of pixels from a position on. `turn` counts the blocks that have used the panel before.
     fn multiply<P: Parts>(&self, tiles: &Tiles, position: usize, panel: usize, turn: usize, sums: &mut Sums) {
-        let (steps, panel_len) = (pack::steps(self.shape), pack::panel_len::<P>(self.shape));
+        let (steps, panel_len) = (pack::steps(self.shape), pack::panel_len(self.shape, P::COUNT));
         let weights = &self.job.packed[panel * panel_len..][..panel_len];
         // Each block brings an eighth of the next panel into cache.
         let ahead = weights.as_ptr().wrapping_add(panel_len + turn * (panel_len / PREFETCHING_BLOCKS));
@@ -132,22 +133,22 @@ struct Finish<'a> {
     positions: Range<usize>,
     panel: usize,
     sums: &'a mut Sums,
-    /// Whether they stand for those of float32.
-    exact: bool,
+    /// Of how many parts their factors were.
+    parts: usize,
 }
 
 impl Kernel for Finish<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Self { product, positions, panel, sums, exact } = self;
+        let Self { product, positions, panel, sums, parts } = self;
         let Product { job, shape, planes, band, .. } = product;
         let channels = BLOCK_COLUMNS.min(shape.output.channels - panel * BLOCK_COLUMNS);
         let (mut y, mut x) = (positions.start / planes.columns, positions.start % planes.columns);
         for sums in sums.as_chunks_mut().0.iter_mut().take(positions.len()) {
             if x < planes.output.width {
                 let row = band.rows.start + y;
-                if exact && is_doubtful(&sums[..channels]) {
-                    product.anew([band.picture, row, x], panel, sums);
+                if parts > 1 && is_doubtful(&sums[..channels]) {
+                    product.anew([band.picture, row, x], panel, parts, sums);
                 }
                 let pixel = (band.picture * planes.output.height + row) * planes.output.width + x;
                 let (first, second) = sums.split_at(S::LANES);
@@ -162,11 +163,11 @@ impl Kernel for Finish<'_> {
 }
 
 impl Product<'_> {
-    /// Computes the sums of a pixel and a panel without tiles.
+    /// Computes the sums of a pixel and a panel, whose weights are of so many parts, without tiles.
     #[cold]
-    fn anew(&self, pixel: [usize; 3], panel: usize, sums: &mut [f32; BLOCK_COLUMNS]) {
-        let panel_len = pack::panel_len::<Split>(self.shape);
+    fn anew(&self, pixel: [usize; 3], panel: usize, parts: usize, sums: &mut [f32; BLOCK_COLUMNS]) {
+        let panel_len = pack::panel_len(self.shape, parts);
         let panel = &self.job.packed[panel * panel_len..][..panel_len];
-        Anew { planes: self.planes, input: self.input, panel, steps: pack::steps(self.shape) }.sums(pixel, sums);
+        Anew { planes: self.planes, input: self.input, panel, parts, steps: pack::steps(self.shape) }.sums(pixel, sums);
     }
 }

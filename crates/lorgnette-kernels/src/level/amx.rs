@@ -110,8 +110,8 @@ mod permitted {
 /// AMX's instructions can be executed.
 unsafe fn is_right() -> bool {
     let trial = Trial::new();
-    // Two steps of one part, or one step of two parts, in the same places.
-    let (mut rounded, mut split) = ([0.0; BLOCK_ROWS * BLOCK_COLUMNS], [0.0; BLOCK_ROWS * BLOCK_COLUMNS]);
+    // Three steps of one part, or one step of two or three parts, in the same places.
+    let [mut rounded, mut halves, mut thirds] = [[0.0; BLOCK_ROWS * BLOCK_COLUMNS]; 3];
     let factors = |steps| Factors {
         pixels: trial.pixels.as_ptr().cast(),
         pixel_bytes: size_of_val(&trial.pixels[0]),
@@ -120,22 +120,28 @@ unsafe fn is_right() -> bool {
         weights: trial.weights.as_ptr(),
         ahead: trial.weights.as_ptr(),
     };
-    // SAFETY: the caller vouches for the instructions; pixels and weights are two tiles deep.
+    // SAFETY: the caller vouches for the instructions; pixels and weights are three tiles deep.
     unsafe {
         let tiles = Tiles::configure_unchecked();
-        factors(2).multiply(&tiles, &mut rounded);
-        factors(1).multiply_split(&tiles, &mut split);
+        factors(3).multiply(&tiles, &mut rounded);
+        factors(1).multiply_halves(&tiles, &mut halves);
+        factors(1).multiply_thirds(&tiles, &mut thirds);
     }
-    rounded == trial.sums(&[[0, 0], [1, 1]]) && split == trial.sums(&[[1, 0], [0, 0], [0, 1]])
+    rounded == trial.sums(&[[0, 0], [1, 1], [2, 2]])
+        && halves == trial.sums(&[[1, 0], [0, 0], [0, 1]])
+        && thirds == trial.sums(&[[2, 0], [1, 0], [1, 1], [0, 1], [0, 2], [0, 0]])
 }
 
-/// Pixels of two input tiles, and weights for them.
+/// Pixels of three input tiles, and weights for them.
 struct Trial {
     /// `[pixel][pair of channels]`
-    pixels: Vec<[f32; TILE_DEPTH]>,
+    pixels: Vec<[f32; PARTS * TILE_DEPTH / 2]>,
     /// `[input tile][tile of output channels][pair of channels][output channel]`
     weights: Vec<f32>,
 }
+
+/// Input tiles of a trial.
+const PARTS: usize = 3;
 
 impl Trial {
     fn new() -> Self {
@@ -146,7 +152,7 @@ impl Trial {
             f32::from_bits(number(seed >> 28) | number(seed >> 24) << 16)
         };
         let pixels = (0..BLOCK_ROWS).map(|_| std::array::from_fn(|_| pair())).collect();
-        Self { pixels, weights: (0..4 * TILE_FLOATS).map(|_| pair()).collect() }
+        Self { pixels, weights: (0..PARTS * 2 * TILE_FLOATS).map(|_| pair()).collect() }
     }
 
     /// The sums of products of parts: which input tile of the pixels by which of the weights.

@@ -1,11 +1,10 @@
 //! A pixel's sums by their definition, in double precision, for those that tiles cannot be trusted with: sums that are not
-//! finite, because half of an infinite number is not one and a number near the largest may be rounded to infinity; and sums so small
+//! finite, because parts of an infinite number are not and a number near the largest may be rounded to infinity; and sums so small
 //! that the numbers they are made of may be too small for tiles, which take them for zero. Slow and obvious; such
 //! numbers mean that something has gone wrong already.
 
+use super::pack;
 use super::planes::Planes;
-use super::{Split, pack};
-use crate::formats::from_bf16;
 use crate::simd::BLOCK_COLUMNS;
 
 /// Sums below this may have lost what counts: tiles take numbers below 2^-126 for zero, and the least number that has
@@ -18,6 +17,8 @@ pub(super) struct Anew<'a> {
     pub(super) input: &'a [f32],
     /// The weights, as they were packed.
     pub(super) panel: &'a [f32],
+    /// How many bf16 a weight is.
+    pub(super) parts: usize,
     /// Input tiles of each tap.
     pub(super) steps: usize,
 }
@@ -63,7 +64,6 @@ impl Anew<'_> {
     }
 
     fn weight(&self, tap: usize, channel: usize, column: usize) -> f32 {
-        let halves = pack::halves::<Split>(self.panel, tap * self.steps, channel, column);
-        from_bf16(halves[0]) + from_bf16(halves[1])
+        pack::weight(self.panel, self.parts, tap * self.steps, [channel, column])
     }
 }

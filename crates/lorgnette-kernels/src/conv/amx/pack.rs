@@ -7,6 +7,7 @@ use super::Parts;
 use crate::Pool;
 use crate::conv::pack::{Source, in_panels};
 use crate::conv::{ConvShape, Filter};
+use crate::formats::from_bf16;
 use crate::simd::{BLOCK_COLUMNS, TILE_DEPTH, TILE_FLOATS};
 
 /// Output channels of a tile.
@@ -24,13 +25,13 @@ pub(super) fn steps(shape: &ConvShape) -> usize {
     shape.input.channels.div_ceil(TILE_DEPTH)
 }
 
-/// Floats of one panel.
-pub(super) fn panel_len<P: Parts>(shape: &ConvShape) -> usize {
-    shape.taps() * steps(shape) * P::COUNT * PART
+/// Floats of one panel of weights of so many parts.
+pub(super) fn panel_len(shape: &ConvShape, parts: usize) -> usize {
+    shape.taps() * steps(shape) * parts * PART
 }
 
 pub(super) fn packed_len<P: Parts>(shape: &ConvShape) -> usize {
-    panels(shape) * panel_len::<P>(shape)
+    panels(shape) * panel_len(shape, P::COUNT)
 }
 
 pub(super) fn pack_rows<P: Parts>(
@@ -43,7 +44,7 @@ pub(super) fn pack_rows<P: Parts>(
     let channels = shape.input.channels;
     let source = Source::new(filter, shape.depth(), shape.output.channels);
     let packed = &mut packed[..packed_len::<P>(shape)];
-    in_panels(packed, panel_len::<P>(shape), rows, pool, &|panel, k, values| {
+    in_panels(packed, panel_len(shape, P::COUNT), rows, pool, &|panel, k, values| {
         let (tap, channel) = (k / channels, k % channels);
         let mut weights = [0.0; BLOCK_COLUMNS];
         source.copy(k, panel * BLOCK_COLUMNS, &mut weights);
@@ -51,8 +52,8 @@ pub(super) fn pack_rows<P: Parts>(
         let values = &mut values[step * P::COUNT * PART..][..P::COUNT * PART];
         for (column, weight) in weights.into_iter().enumerate() {
             let parts = values.chunks_exact_mut(PART);
-            for (part, half) in parts.zip(P::halves(weight)) {
-                put(&mut part[place(channel, column)], channel, half);
+            for (values, part) in parts.zip(P::weight(weight)) {
+                put(&mut values[place(channel, column)], channel, part);
             }
         }
         if channel + 1 == channels {
@@ -69,16 +70,18 @@ fn place(channel: usize, column: usize) -> usize {
 }
 
 /// Sets the first or the second of a pair; the first comes before the second, which is zero if it does not come.
-fn put(pair: &mut f32, channel: usize, half: u16) {
-    let half = u32::from(half);
-    *pair = f32::from_bits(if channel.is_multiple_of(2) { half } else { pair.to_bits() | half << 16 });
+fn put(pair: &mut f32, channel: usize, number: u16) {
+    let bits = u32::from(number);
+    *pair = f32::from_bits(if channel.is_multiple_of(2) { bits } else { pair.to_bits() | bits << 16 });
 }
 
-/// Both halves of a weight, from its panel; `first` is the first step of its tap.
-pub(super) fn halves<P: Parts>(panel: &[f32], first: usize, channel: usize, column: usize) -> [u16; 2] {
-    [0, 1].map(|part| {
-        let step = (first + channel / TILE_DEPTH) * P::COUNT + part;
-        let pair = panel[step * PART + place(channel, column)].to_bits();
-        (if channel.is_multiple_of(2) { pair } else { pair >> 16 }) as u16
-    })
+/// A weight from its panel, the sum of so many parts; `first` is the first step of its tap.
+pub(super) fn weight(panel: &[f32], count: usize, first: usize, [channel, column]: [usize; 2]) -> f32 {
+    let part = |part: usize| {
+        let at = ((first + channel / TILE_DEPTH) * count + part) * PART + place(channel, column);
+        let pair = panel[at].to_bits();
+        from_bf16((if channel.is_multiple_of(2) { pair } else { pair >> 16 }) as u16)
+    };
+    // The smallest first, so that the sum is the weight.
+    (0..count).rev().map(part).sum()
 }

@@ -80,7 +80,8 @@ impl Drop for Tiles {
 /// The factors of a block of sums.
 #[derive(Clone, Copy)]
 pub(crate) struct Factors<'a> {
-    /// The first pixel: for each of `steps`, [`TILE_DEPTH`] bf16, or as many upper parts and as many lower parts.
+    /// The first pixel: for each of `steps`, [`TILE_DEPTH`] bf16, or so many upper parts of numbers and as many of each
+    /// other part.
     pub(crate) pixels: *const f32,
     /// Bytes from pixel to pixel.
     pub(crate) pixel_bytes: usize,
@@ -88,7 +89,7 @@ pub(crate) struct Factors<'a> {
     pub(crate) taps: &'a [u32],
     /// Input tiles of each tap.
     pub(crate) steps: usize,
-    /// For each tap and step, two tiles of weights, or two of upper parts and two of lower parts.
+    /// For each tap and step, two tiles of weights, or two of each of their parts.
     pub(crate) weights: *const f32,
     /// What to bring into cache meanwhile; need not be valid.
     pub(crate) ahead: *const f32,
@@ -175,7 +176,7 @@ impl Factors<'_> {
     ///
     /// # Safety
     /// As for `multiply`, of twice as many tiles.
-    pub(crate) unsafe fn multiply_split(self, _: &Tiles, sums: &mut Sums) {
+    pub(crate) unsafe fn multiply_halves(self, _: &Tiles, sums: &mut Sums) {
         assert!(!self.taps.is_empty() && self.steps > 0, "a sum of nothing");
         // SAFETY: the caller vouches for pixels and weights; the sums are as long as what is stored. Tiles are configured.
         unsafe {
@@ -207,6 +208,76 @@ impl Factors<'_> {
                 // Upper parts of pixels, lower ones of weights.
                 "tileloadd tmm6, [{weights} + {line} + 2048]"
                 "tileloadd tmm7, [{weights} + {line} + 3072]"
+                "tdpbf16ps tmm0, tmm4, tmm6"
+                "tdpbf16ps tmm1, tmm4, tmm7"
+                "tdpbf16ps tmm2, tmm5, tmm6"
+                "tdpbf16ps tmm3, tmm5, tmm7"
+            );
+        }
+    }
+
+    /// The sums of six products a pair of numbers, each the sum of three bf16: all that count for a float32. The smallest
+    /// come first, where the tiles at hand allow it.
+    ///
+    /// # Safety
+    /// As for `multiply`, of three times as many tiles.
+    pub(crate) unsafe fn multiply_thirds(self, _: &Tiles, sums: &mut Sums) {
+        assert!(!self.taps.is_empty() && self.steps > 0, "a sum of nothing");
+        // SAFETY: the caller vouches for pixels and weights; the sums are as long as what is stored. Tiles are configured.
+        unsafe {
+            block!(self, sums, pixel 192, weights 6144, ahead 768,
+                "prefetcht1 [{ahead}]"
+                "prefetcht1 [{ahead} + 64]"
+                "prefetcht1 [{ahead} + 128]"
+                "prefetcht1 [{ahead} + 192]"
+                "prefetcht1 [{ahead} + 256]"
+                "prefetcht1 [{ahead} + 320]"
+                "prefetcht1 [{ahead} + 384]"
+                "prefetcht1 [{ahead} + 448]"
+                "prefetcht1 [{ahead} + 512]"
+                "prefetcht1 [{ahead} + 576]"
+                "prefetcht1 [{ahead} + 640]"
+                "prefetcht1 [{ahead} + 704]"
+                // Lower parts of pixels, upper ones of weights.
+                "tileloadd tmm4, [{upper} + {stride} + 128]"
+                "tileloadd tmm5, [{lower} + {stride} + 128]"
+                "tileloadd tmm6, [{weights} + {line}]"
+                "tileloadd tmm7, [{weights} + {line} + 1024]"
+                "tdpbf16ps tmm0, tmm4, tmm6"
+                "tdpbf16ps tmm1, tmm4, tmm7"
+                "tdpbf16ps tmm2, tmm5, tmm6"
+                "tdpbf16ps tmm3, tmm5, tmm7"
+                // Middle parts of pixels, upper ones of weights.
+                "tileloadd tmm4, [{upper} + {stride} + 64]"
+                "tileloadd tmm5, [{lower} + {stride} + 64]"
+                "tdpbf16ps tmm0, tmm4, tmm6"
+                "tdpbf16ps tmm1, tmm4, tmm7"
+                "tdpbf16ps tmm2, tmm5, tmm6"
+                "tdpbf16ps tmm3, tmm5, tmm7"
+                // Middle parts of both.
+                "tileloadd tmm6, [{weights} + {line} + 2048]"
+                "tileloadd tmm7, [{weights} + {line} + 3072]"
+                "tdpbf16ps tmm0, tmm4, tmm6"
+                "tdpbf16ps tmm1, tmm4, tmm7"
+                "tdpbf16ps tmm2, tmm5, tmm6"
+                "tdpbf16ps tmm3, tmm5, tmm7"
+                // Upper parts of pixels, middle ones of weights.
+                "tileloadd tmm4, [{upper} + {stride}]"
+                "tileloadd tmm5, [{lower} + {stride}]"
+                "tdpbf16ps tmm0, tmm4, tmm6"
+                "tdpbf16ps tmm1, tmm4, tmm7"
+                "tdpbf16ps tmm2, tmm5, tmm6"
+                "tdpbf16ps tmm3, tmm5, tmm7"
+                // Upper parts of pixels, lower ones of weights.
+                "tileloadd tmm6, [{weights} + {line} + 4096]"
+                "tileloadd tmm7, [{weights} + {line} + 5120]"
+                "tdpbf16ps tmm0, tmm4, tmm6"
+                "tdpbf16ps tmm1, tmm4, tmm7"
+                "tdpbf16ps tmm2, tmm5, tmm6"
+                "tdpbf16ps tmm3, tmm5, tmm7"
+                // Upper parts of both.
+                "tileloadd tmm6, [{weights} + {line}]"
+                "tileloadd tmm7, [{weights} + {line} + 1024]"
                 "tdpbf16ps tmm0, tmm4, tmm6"
                 "tdpbf16ps tmm1, tmm4, tmm7"
                 "tdpbf16ps tmm2, tmm5, tmm6"

@@ -1,4 +1,4 @@
-//! Numbers as tiles want them: pixel by pixel, rounded to bf16 or split into two of them.
+//! Numbers as tiles want them: pixel by pixel, rounded to bf16 or split into several of them.
 
 use std::arch::x86_64::*;
 
@@ -36,24 +36,24 @@ impl Pixels<'_> {
         unsafe { inside(self) }
     }
 
-    /// Splits numbers into the sums of two bf16: of each 32, a vector of pairs of their upper parts, which are the numbers
-    /// rounded, and one of pairs of what is left, rounded. An upper part that is not finite leaves something that is not.
-    pub(crate) fn split(self) {
+    /// Splits numbers into the sums of so many bf16: of each 32, a vector of pairs of their upper parts, which are the
+    /// numbers rounded, one of pairs of what that leaves, rounded, and so on. What is not finite leaves something that is
+    /// not.
+    pub(crate) fn split<const PARTS: usize>(self) {
         #[target_feature(enable = "avx512f,avx512bf16")]
-        fn inside(pixels: Pixels<'_>) {
-            let simd = Avx512(());
-            pixels.each_two_vectors(2, |[first, second], output| {
-                let upper = pairs(first, second);
-                let left_first = _mm512_sub_ps(first, widened(_mm512_castsi512_si256(upper)));
-                let left_second = _mm512_sub_ps(second, widened(_mm512_extracti64x4_epi64::<1>(upper)));
-                let (to_upper, to_lower) = output.split_at_mut(LANES);
-                simd.store_slice(to_upper, _mm512_castsi512_ps(upper));
-                simd.store_slice(to_lower, _mm512_castsi512_ps(pairs(left_first, left_second)));
+        fn inside<const PARTS: usize>(pixels: Pixels<'_>) {
+            pixels.each_two_vectors(PARTS, |[mut first, mut second], output| {
+                for output in output.chunks_exact_mut(LANES).take(PARTS) {
+                    let part = pairs(first, second);
+                    first = _mm512_sub_ps(first, widened(_mm512_castsi512_si256(part)));
+                    second = _mm512_sub_ps(second, widened(_mm512_extracti64x4_epi64::<1>(part)));
+                    Avx512(()).store_slice(output, _mm512_castsi512_ps(part));
+                }
             });
         }
         assert!(Avx512Bf16::is_available(), "this CPU does not have AVX-512 BF16");
         // SAFETY: the CPU has the features, as just asserted.
-        unsafe { inside(self) }
+        unsafe { inside::<PARTS>(self) }
     }
 
     /// Calls with each two vectors of a pixel's numbers, zeros beyond the last, and so many vectors of the output.
