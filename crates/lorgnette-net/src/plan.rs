@@ -128,7 +128,7 @@ impl Plan {
     /// [`Error::Input`] for numbers that this CPU cannot compute with.
     pub fn new(shaped: &Shaped, packing: &Packing, options: &PlanOptions, pool: &Pool) -> Result<Self> {
         check_formats(options)?;
-        let chains = Chains::find(shaped, options);
+        let chains = Chains::find(shaped, options, pool.threads());
         let layout = layout::lay_out(shaped, &chains, options.memory_limit)?;
         let lowered = lower::lower(shaped, (&chains, &layout), packing, options, pool)?;
         let port = |id: crate::graph::NodeId| Port {

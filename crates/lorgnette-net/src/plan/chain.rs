@@ -75,19 +75,12 @@ impl Chain {
     pub(super) fn new(mut links: Vec<Link>, band: usize) -> Self {
         let unit = unit(&links);
         let band = band.next_multiple_of(unit);
-        let mut rows = band;
-        let mut scratch = 0;
-        let mut most = vec![0; links.len()];
-        for (link, most) in links.iter().zip(&mut most).rev() {
-            *most = (rows + 2 * (link.view.together - 1)).min(link.view.to.height);
-            rows = link.view.most_seen(*most);
-            scratch = scratch.max(link.kernel.rows_scratch_len(&link.view, *most));
-        }
-        let mut at = 0;
-        let inner = links.len() - 1;
-        for (link, rows) in links[..inner].iter_mut().zip(most) {
-            link.place = at..at + rows * row_len(&link.view.to);
+        let most = Most::of(&links, band, unit);
+        let (mut at, mut scratch) = (0, 0);
+        for (i, link) in links.iter_mut().enumerate() {
+            link.place = at..at + most.held[i] * row_len(&link.view.to);
             at = link.place.end.next_multiple_of(LINE);
+            scratch = scratch.max(link.kernel.rows_scratch_len(&link.view, most.fresh[i]));
         }
         // A line between them, so that no two threads write to one.
         let own_len = (at + scratch).next_multiple_of(LINE) + LINE;
@@ -127,7 +120,7 @@ impl Chain {
         let parts = Parts { map, output, count, unit: self.unit, scratch, own_len: self.own_len };
         parts.run(pool, &|part| {
             let rows = part.rows.clone();
-            let mut walk = Walk { chain: self, level, inputs, part, held: [const { 0..0 }; MOST_LINKS], clock };
+            let mut walk = Walk { chain: self, level, inputs, part, held: Held::none(), clock };
             for start in rows.clone().step_by(self.band) {
                 walk.to(start..rows.end.min(start + self.band));
             }
@@ -145,57 +138,34 @@ struct Walk<'a> {
     level: Level,
     inputs: [Option<&'a [f32]>; MOST_INPUTS],
     part: Part<'a>,
-    /// The rows of each link's result that are in its place.
-    held: [Range<usize>; MOST_LINKS],
+    held: Held,
     clock: Option<&'a Clock>,
 }
 
 impl Walk<'_> {
     /// Computes a band of the result.
     fn to(&mut self, band: Range<usize>) {
-        let missing = self.missing(band);
-        for (i, rows) in missing.into_iter().enumerate().take(self.chain.links.len()) {
-            if rows.is_empty() {
+        let advances = self.held.advance(&self.chain.links, band);
+        for (i, advance) in advances.iter().enumerate().take(self.chain.links.len()) {
+            let started = self.clock.map(|_| Instant::now());
+            self.make_room(i, &advance.kept);
+            if advance.fresh.is_empty() {
                 continue;
             }
-            let started = self.clock.map(|_| Instant::now());
-            self.link(i, &rows);
+            self.link(i, &advance.fresh);
             if let Some((clock, started)) = self.clock.zip(started) {
                 clock.0[i].fetch_add(started.elapsed().as_nanos() as u64, Ordering::Relaxed);
             }
         }
     }
 
-    /// The rows of each link's result that a band needs and that are not there. Makes room for them.
-    fn missing(&mut self, band: Range<usize>) -> [Range<usize>; MOST_LINKS] {
-        let mut missing = [const { 0..0 }; MOST_LINKS];
-        let links = &self.chain.links;
-        let last = links.len() - 1;
-        missing[last] = links[last].view.whole(band);
-        for i in (0..last).rev() {
-            if missing[i + 1].is_empty() {
-                break;
-            }
-            let needed = links[i + 1].view.sees(&missing[i + 1]);
-            missing[i] = self.keep(i, needed);
+    /// Moves the rows that are kept of a link's place to its front.
+    fn make_room(&mut self, i: usize, kept: &Range<usize>) {
+        let Link { view, place, .. } = &self.chain.links[i];
+        if kept.start > 0 {
+            let at = |row: usize| place.start + row * row_len(&view.to);
+            self.part.scratch.copy_within(at(kept.start)..at(kept.end), place.start);
         }
-        missing
-    }
-
-    /// Keeps what is there of the rows that are needed of a link's result, and gives those that are not.
-    fn keep(&mut self, i: usize, needed: Range<usize>) -> Range<usize> {
-        let (link, held) = (&self.chain.links[i], self.held[i].clone());
-        let kept = needed.start.max(held.start)..held.end.max(needed.start);
-        if kept.is_empty() {
-            self.held[i] = link.view.whole(needed);
-            return self.held[i].clone();
-        }
-        let row = row_len(&link.view.to);
-        let from = link.place.start + (kept.start - held.start) * row;
-        self.part.scratch.copy_within(from..from + kept.len() * row, link.place.start);
-        let end = if needed.end > kept.end { link.view.whole(kept.end..needed.end).end } else { kept.end };
-        self.held[i] = kept.start..end;
-        kept.end..end
     }
 
     /// Computes rows of a link's result.
@@ -204,25 +174,100 @@ impl Walk<'_> {
         let Link { kernel, view, place, residual, .. } = &links[i];
         let Part { picture, rows: part_rows, output, scratch } = &mut self.part;
         let (buffers, scratch) = scratch.split_at_mut(*kernels_at);
-        let is_last = i + 1 == links.len();
-        let (before, own) = buffers.split_at_mut(if is_last { *kernels_at } else { place.start });
+        let (before, own) = buffers.split_at_mut(place.start);
         let given = |slot: usize, map: &Map, row: usize| {
             let values = self.inputs[slot].expect("the plan gave the chain this input");
             &values[(*picture * map.height + row) * row_len(map)..]
         };
-        let seen = view.sees(rows).start;
+        let (seen, held) = (view.sees(rows).start, &self.held.0);
         let input = match i.checked_sub(1) {
             None => given(0, &view.from, seen),
-            Some(i) => &before[links[i].place.start + (seen - self.held[i].start) * row_len(&view.from)..],
+            Some(i) => &before[links[i].place.start + (seen - held[i].start) * row_len(&view.from)..],
         };
         let residual = residual.as_ref().map(|(slot, map)| given(*slot, map, rows.start));
-        let output = if is_last {
+        let output = if i + 1 == links.len() {
             &mut output[(rows.start - part_rows.start) * row_len(&view.to)..]
         } else {
-            &mut own[(rows.start - self.held[i].start) * row_len(&view.to)..place.len()]
+            &mut own[(rows.start - held[i].start) * row_len(&view.to)..place.len()]
         };
         let inputs = [Some(input), residual, None];
         kernel.run_rows(view, rows, Site { level: self.level, pool: alone, inputs, output, scratch });
+    }
+}
+
+/// The rows of each link's result that are in its place; of the last one's, none.
+#[derive(Clone, Debug)]
+struct Held([Range<usize>; MOST_LINKS]);
+
+/// What a link does for a band.
+#[derive(Clone, Debug, Default)]
+struct Advance {
+    /// The rows that are kept, counted from the first one that was held.
+    kept: Range<usize>,
+    /// The rows of its result that it computes.
+    fresh: Range<usize>,
+}
+
+impl Held {
+    fn none() -> Self {
+        Self([const { 0..0 }; MOST_LINKS])
+    }
+
+    /// What is to be done for a band of the last result; the rows are then held.
+    fn advance(&mut self, links: &[Link], band: Range<usize>) -> [Advance; MOST_LINKS] {
+        let mut advances: [Advance; MOST_LINKS] = Default::default();
+        let last = links.len() - 1;
+        advances[last].fresh = links[last].view.whole(band);
+        for i in (0..last).rev() {
+            let reader = &advances[i + 1].fresh;
+            if reader.is_empty() {
+                break;
+            }
+            let needed = links[i + 1].view.sees(reader);
+            advances[i] = self.hold(i, &links[i].view, needed);
+        }
+        advances
+    }
+
+    /// Keeps what is there of the rows that are needed.
+    fn hold(&mut self, i: usize, view: &View, needed: Range<usize>) -> Advance {
+        let held = self.0[i].clone();
+        let kept = needed.start.max(held.start)..held.end;
+        let fresh = match kept.is_empty() {
+            true => view.whole(needed),
+            false if needed.end > kept.end => kept.end..view.whole(kept.end..needed.end).end,
+            false => kept.end..kept.end,
+        };
+        let (kept, first) = if kept.is_empty() { (0..0, fresh.start) } else { (kept.clone(), kept.start) };
+        self.0[i] = first..fresh.end;
+        let from_first = |row: usize| row.saturating_sub(held.start);
+        Advance { kept: from_first(kept.start)..from_first(kept.end), fresh }
+    }
+}
+
+/// The most rows that a link holds and computes at a time, wherever a part begins.
+struct Most {
+    held: [usize; MOST_LINKS],
+    fresh: [usize; MOST_LINKS],
+}
+
+impl Most {
+    fn of(links: &[Link], band: usize, unit: usize) -> Self {
+        /// Bands of a part after which nothing changes any more.
+        const BANDS: usize = 4;
+        let mut most = Self { held: [0; MOST_LINKS], fresh: [0; MOST_LINKS] };
+        let height = links[links.len() - 1].view.to.height;
+        for start in (0..height).step_by(unit) {
+            let mut held = Held::none();
+            for start in (start..height).step_by(band).take(BANDS) {
+                let advances = held.advance(links, start..height.min(start + band));
+                for (i, advance) in advances.iter().enumerate() {
+                    most.held[i] = most.held[i].max(held.0[i].len());
+                    most.fresh[i] = most.fresh[i].max(advance.fresh.len());
+                }
+            }
+        }
+        most
     }
 }
 

@@ -176,7 +176,8 @@ impl Kernel {
     pub(super) fn run_depthwise(&self, shape: &DepthwiseShape, site: Site<'_>) {
         let Self::Depthwise { kernel, packed, bias, clamp, .. } = self else { unreachable!("a depthwise convolution") };
         let (input, bias, clamp) = (site.input(0), bias.as_deref(), *clamp);
-        (kernel.run)(Depthwise { shape, input, packed, bias, clamp, output: site.output }, site.pool);
+        let Site { pool, output, .. } = site;
+        (kernel.run)(Depthwise { shape, input, packed, bias, clamp, output }, pool);
     }
 
     /// The function of each value, from one map to another.
