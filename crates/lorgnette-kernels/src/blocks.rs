@@ -8,7 +8,8 @@ use crate::{Map, Pool};
 /// About how many values a task of a cheap kernel should write: enough to be worth a task, little enough for L1.
 const TASK_VALUES: usize = 8 << 10;
 
-/// Runs `task(pixels, part)` over all pixels of an output in blocks of whole multiples of `unit` pixels.
+/// Runs `task(pixels, part)` over all pixels of an output in blocks of whole multiples of `unit` pixels, nearly equal and as
+/// many for each thread.
 ///
 /// `part` begins at the first of `pixels` and goes up to where the next block begins (or to the last value of all).
 pub(crate) fn for_blocks(
@@ -23,14 +24,22 @@ pub(crate) fn for_blocks(
     }
     assert!(map.stride >= map.channels && output.len() >= map.len(), "the output is shorter than its map");
     let (pixels, end) = (map.pixels(), map.len());
-    let block = unit * (TASK_VALUES / (unit * map.channels)).max(1);
+    let units = pixels.div_ceil(unit);
+    let blocks =
+        units.div_ceil((TASK_VALUES / (unit * map.channels)).max(1)).next_multiple_of(pool.threads()).min(units);
     let output = Shared::new(output);
-    pool.run(pixels.div_ceil(block), &|_, index| {
-        let range = index * block..pixels.min((index + 1) * block);
+    pool.run(blocks, &|_, index| {
+        let block = part(units, blocks, index);
+        let range = block.start * unit..pixels.min(block.end * unit);
         let part = range.start * map.stride..end.min(range.end * map.stride);
         // SAFETY: the parts of different indices do not overlap, and each index runs once.
         task(range, unsafe { output.part(part) });
     });
+}
+
+/// Part `index` of `0..whole` in `parts` nearly equal ones.
+pub(crate) fn part(whole: usize, parts: usize, index: usize) -> Range<usize> {
+    whole * index / parts..whole * (index + 1) / parts
 }
 
 /// Where pixel number `pixel` lies in a map's slice.

@@ -197,6 +197,8 @@ pub static CONV_KERNELS: &[ConvKernel] = &[
     #[cfg(target_arch = "x86_64")]
     winograd::kernel::<Avx512, F25, F25>("winograd 2x2 of 5x5"),
     #[cfg(target_arch = "x86_64")]
+    winograd::kernel::<Avx512, F27, F27>("winograd 2x2 of 7x7"),
+    #[cfg(target_arch = "x86_64")]
     winograd::kernel::<Avx512, F11, F43>("winograd 1x4"),
     #[cfg(target_arch = "x86_64")]
     winograd::kernel::<Avx512, F43, F11>("winograd 4x1"),
@@ -231,6 +233,8 @@ pub static CONV_KERNELS: &[ConvKernel] = &[
     #[cfg(target_arch = "x86_64")]
     winograd::kernel::<Avx2, F25, F25>("winograd 2x2 of 5x5"),
     #[cfg(target_arch = "x86_64")]
+    winograd::kernel::<Avx2, F27, F27>("winograd 2x2 of 7x7"),
+    #[cfg(target_arch = "x86_64")]
     winograd::kernel::<Avx2, F11, F43>("winograd 1x4"),
     #[cfg(target_arch = "x86_64")]
     winograd::kernel::<Avx2, F43, F11>("winograd 4x1"),
@@ -254,6 +258,7 @@ pub static CONV_KERNELS: &[ConvKernel] = &[
     winograd::kernel::<Portable, F43, F43>("winograd 4x4"),
     winograd::kernel::<Portable, F23, F23>("winograd 2x2"),
     winograd::kernel::<Portable, F25, F25>("winograd 2x2 of 5x5"),
+    winograd::kernel::<Portable, F27, F27>("winograd 2x2 of 7x7"),
     winograd::kernel::<Portable, F11, F43>("winograd 1x4"),
     winograd::kernel::<Portable, F43, F11>("winograd 4x1"),
     winograd::kernel::<Portable, F11, F47>("winograd 1x4 of 1x7"),

@@ -2,11 +2,11 @@
 //! times that reading them is all that counts.
 
 use super::rows::Windowed;
-use super::split::part;
 use super::tile::Job;
 use super::weight::Weight;
 use super::{ConvKernel, ConvShape, direct, pack};
 use crate::Pool;
+use crate::blocks::part;
 use crate::simd::Simd;
 
 /// Beyond so many pixels, arithmetic begins to count.

@@ -30,8 +30,8 @@ use self::form::{Form, MOST_OUTPUTS, MOST_POINTS};
 use self::grid::Grid;
 use self::product::Product;
 use self::weights::points;
-use super::{Conv, ConvKernel, ConvShape, Residual, panel_width, split, with_reading};
-use crate::blocks::Shared;
+use super::{Conv, ConvKernel, ConvShape, Residual, panel_width, with_reading};
+use crate::blocks::{Shared, part};
 use crate::simd::{Kernel, Simd};
 use crate::{Clamp, Pool};
 
@@ -158,7 +158,7 @@ impl Schedule {
 
     /// A block's tiles.
     fn block(&self, index: usize) -> Range<usize> {
-        split::part(self.tiles, self.blocks, index)
+        part(self.tiles, self.blocks, index)
     }
 }
 
@@ -226,7 +226,7 @@ fn together<S: Simd, V: Form, H: Form>(job: &Job<'_, V, H>, scratch: &mut [f32],
         let block = job.schedule.block(index);
         let tasks = block.len().min(4 * pool.threads());
         pool.run(tasks, &|_, task| {
-            let part = split::part(block.len(), tasks, task);
+            let part = part(block.len(), tasks, task);
             let tiles = block.start + part.start..block.start + part.end;
             S::dispatch(Values { job, block: &block, tiles, values: &values });
         });

@@ -95,6 +95,8 @@ pub(super) enum Kernel {
         to: Map,
     },
     Gather {
+        /// Elements that stay together.
+        run: usize,
         sources: Box<[u32]>,
         fill: f32,
     },
@@ -237,7 +239,7 @@ impl Kernel {
                 general::binary(*function, a, b, *clamp, site.output);
             }
             Self::Reduce { kind, sources, group } => general::reduce(*kind, sources, *group, x, site.output),
-            Self::Gather { sources, fill } => general::gather(sources, *fill, x, site.output),
+            Self::Gather { run, sources, fill } => general::gather(*run, sources, *fill, x, site.output, site.pool),
             Self::ArgExtreme { smallest, sources, group } => {
                 general::arg_extreme(*smallest, sources, *group, x, site.output);
             }

@@ -1,6 +1,6 @@
 //! Operations that only move values: other names, concatenations, paddings, index tables.
 
-use lorgnette_kernels::general::FILL;
+use lorgnette_kernels::general::{self, FILL};
 use lorgnette_kernels::{Map, Padding};
 
 use super::super::kernel::Kernel;
@@ -115,10 +115,11 @@ impl Lowering<'_> {
         self.take(self.fact(id).len())?;
         let moved = rearrangement(&node.op, &shapes, &parameters).ok_or("it cannot run on computed values")??;
         let entry = |source: Option<usize>| source.map_or(Ok(FILL), index);
-        let sources = moved.sources().map(entry).collect::<Result<_, _>>()?;
+        let sources = moved.sources().map(entry).collect::<Result<Vec<u32>, _>>()?;
+        let (run, sources) = general::runs(&sources);
         let data = if matches!(node.op, Op::Split { .. }) { node.inputs.get(1).copied() } else { first };
         let fill = self.fill(node)?;
-        self.step(id, Kernel::Gather { sources, fill }, &[data.ok_or("an input is missing")?]);
+        self.step(id, Kernel::Gather { run, sources: sources.into(), fill }, &[data.ok_or("an input is missing")?]);
         Ok(())
     }
 }
