@@ -164,6 +164,9 @@ pub struct ConvKernel {
     /// `packed_len`, on all threads of the pool; all rows before them must have come already. Depends only on the window's
     /// size and the numbers of channels.
     pub pack_rows: PackRows,
+    /// Rows of the output that are computed together, where a picture may be given in bands of rows: a band then begins at a
+    /// multiple of them. `None` where that would cost too much.
+    pub band: fn(&ConvShape) -> Option<usize>,
     /// The floats of scratch a run needs with a pool of so many threads.
     pub scratch_len: fn(&ConvShape, usize) -> usize,
     /// Computes.
@@ -292,6 +295,7 @@ const REFERENCE: ConvKernel = ConvKernel {
     pack_rows: |shape, filter, rows, packed, _| {
         pack::plain(shape.depth(), shape.output.channels, filter, rows, packed);
     },
+    band: |_| Some(1),
     scratch_len: |_, _| 0,
     run: |conv, _| reference::conv(conv),
 };

@@ -14,6 +14,7 @@
 //! | logits | [`softmax`] |
 //! | a picture of another size | [`resize_bilinear`], [`resize_nearest`], [`pad`] |
 //! | parts of a concatenation | [`copy_map`] |
+//! | several kernels that a picture goes through band by band | [`Parts`] |
 //!
 //! Every kernel takes the CPU [`Level`] to use and the [`Pool`] of threads to run on. Results do not depend on the number
 //! of threads, nor on the other pictures of a batch, to the last bit.
@@ -32,6 +33,7 @@ pub mod general;
 mod level;
 mod lrn;
 mod mean;
+mod parts;
 mod pool;
 mod pooling;
 pub mod reference;
@@ -57,6 +59,7 @@ pub use level::assume_amx;
 pub use level::{Level, UnknownLevel};
 pub use lrn::{Lrn, lrn};
 pub use mean::mean_hw;
+pub use parts::{Part, Parts};
 pub use pool::Pool;
 pub use pooling::{PoolKind, PoolShape, pool_window};
 pub use resize::{Resize, resize_bilinear, resize_nearest};

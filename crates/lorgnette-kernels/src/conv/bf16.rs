@@ -34,6 +34,7 @@ pub(super) const fn kernel<S: Pairs>() -> ConvKernel {
         packed_len: |shape| pack::packed_len::<S>(&in_pairs(shape)),
         survey_rows: None,
         pack_rows: pack_rows::<S>,
+        band: |_| Some(1),
         scratch_len: |shape, _| {
             let pairs = in_pairs(shape);
             direct::zeros(&pairs) + pairs.input.len()

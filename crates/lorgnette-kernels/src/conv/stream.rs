@@ -24,6 +24,7 @@ pub(super) const fn kernel<S: Simd>() -> ConvKernel {
         packed_len: pack::packed_len::<S>,
         survey_rows: None,
         pack_rows: pack::pack_rows::<S>,
+        band: |_| None,
         scratch_len: |shape, _| direct::zeros(shape),
         run: |conv, pool| {
             conv.check(pack::packed_len::<S>(conv.shape));

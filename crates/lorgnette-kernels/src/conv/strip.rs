@@ -26,6 +26,7 @@ pub(super) const fn kernel<S: Simd>() -> ConvKernel {
         packed_len: pack::packed_len::<S>,
         survey_rows: None,
         pack_rows: pack::pack_rows::<S>,
+        band: |_| Some(1),
         scratch_len: |shape, threads| threads * patches_len::<S>(shape),
         run: run::<S>,
     }

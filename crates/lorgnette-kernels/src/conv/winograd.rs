@@ -47,6 +47,7 @@ pub(super) const fn kernel<S: Simd, V: Form, H: Form>(name: &'static str) -> Con
         packed_len: weights::packed_len::<S, V, H>,
         survey_rows: None,
         pack_rows: weights::pack_rows::<S, V, H>,
+        band: band::<S, V, H>,
         scratch_len: |shape, threads| Schedule::new::<S, V, H>(shape, threads).scratch_len(threads),
         run: run::<S, V, H>,
     }
@@ -58,6 +59,13 @@ fn fits<V: Form, H: Form>(shape: &ConvShape) -> bool {
         && window.stride == [1, 1]
         && !shape.output.is_empty()
         && !shape.input.is_empty()
+}
+
+/// See [`ConvKernel::band`]. A band has whole rows of tiles. A large filter is better read once for all threads, and taps that
+/// are apart see rows of all bands.
+fn band<S: Simd, V: Form, H: Form>(shape: &ConvShape) -> Option<usize> {
+    let small = weights::packed_len::<S, V, H>(shape) * size_of::<f32>() <= LARGE_FILTER;
+    (small && shape.window.dilation == [1, 1]).then_some(V::OUTPUTS)
 }
 
 /// What one vector of values or outputs costs at each point, its loads and stores included.

@@ -6,6 +6,7 @@
 
 use std::ops::Range;
 
+use super::chains::Chains;
 use super::memory::{Storage, arrange};
 use crate::error::{Error, Result};
 use crate::graph::op::Op;
@@ -17,8 +18,10 @@ use crate::tensor::DType;
 /// Where each node's value lies.
 #[derive(Debug)]
 pub(super) struct Layout {
-    /// For each node that is computed at run time, its place; `None` for constants.
+    /// For each node that is computed at run time, its place; `None` for constants, and for what only a chain sees.
     pub(super) places: Vec<Option<Lie>>,
+    /// For each node, floats from pixel to pixel.
+    pub(super) strides: Vec<usize>,
     /// Floats of the arena.
     pub(super) arena_len: usize,
 }
@@ -55,8 +58,8 @@ struct Share {
 }
 
 /// Settles every value's place.
-pub(super) fn lay_out(shaped: &Shaped, memory_limit: u64) -> Result<Layout> {
-    let mut sharing = Sharing::new(shaped);
+pub(super) fn lay_out(shaped: &Shaped, chains: &Chains, memory_limit: u64) -> Result<Layout> {
+    let mut sharing = Sharing::new(shaped, chains);
     for (id, node) in shaped.graph.iter().collect::<Vec<_>>().into_iter().rev() {
         sharing.place(id, node);
     }
@@ -72,11 +75,13 @@ pub(super) fn lay_out(shaped: &Shaped, memory_limit: u64) -> Result<Layout> {
         let len = pixels.checked_sub(1).map_or(0, |last| last * share.stride + channels);
         Some(Lie { start: ranges[share.block].start + share.offset, stride: share.stride, len })
     };
-    Ok(Layout { places: sharing.shares.iter().zip(&shaped.facts).map(lie).collect(), arena_len })
+    let places = sharing.shares.iter().zip(&shaped.facts).map(lie).collect();
+    Ok(Layout { places, strides: sharing.strides(), arena_len })
 }
 
 struct Sharing<'a> {
     shaped: &'a Shaped,
+    chains: &'a Chains,
     uses: Vec<usize>,
     /// Nodes whose values are the network's outputs.
     fetched: Vec<bool>,
@@ -89,10 +94,11 @@ struct Sharing<'a> {
 }
 
 impl<'a> Sharing<'a> {
-    fn new(shaped: &'a Shaped) -> Self {
+    fn new(shaped: &'a Shaped, chains: &'a Chains) -> Self {
         let count = shaped.graph.nodes().len();
         let mut sharing = Self {
             shaped,
+            chains,
             uses: shaped.graph.uses(),
             fetched: vec![false; count],
             shares: vec![None; count],
@@ -102,7 +108,8 @@ impl<'a> Sharing<'a> {
         };
         for (id, node) in shaped.graph.iter() {
             for input in &node.inputs {
-                sharing.last_read[input.index()] = id.index();
+                let read = &mut sharing.last_read[input.index()];
+                *read = chains.end(id).index().max(*read);
                 sharing.wanted_dense[input.index()] |= !reads_pixels_apart(&node.op, shaped.fact(id).shape.len());
             }
         }
@@ -115,7 +122,7 @@ impl<'a> Sharing<'a> {
 
     /// Gives a node its share; readers have theirs already. Then hands shares on to inputs that can lie within.
     fn place(&mut self, id: NodeId, node: &Node) {
-        if self.shaped.graph.is_stored(id) {
+        if self.shaped.graph.is_stored(id) || self.chains.is_inner(id) {
             return;
         }
         let fact = self.shaped.fact(id);
@@ -155,9 +162,18 @@ impl<'a> Sharing<'a> {
         fact.channels() + if apart { LINE } else { 0 }
     }
 
+    /// Floats from pixel to pixel of every value.
+    fn strides(&self) -> Vec<usize> {
+        let stride = |(id, node): (NodeId, &Node)| {
+            self.shares[id.index()].map_or_else(|| self.stride(id, node), |share| share.stride)
+        };
+        self.shaped.graph.iter().map(stride).collect()
+    }
+
     /// Lets `input` lie in the reader's share, if it has no share yet.
     fn hand_on(&mut self, input: NodeId, share: Share, always: bool) {
-        let free = self.shares[input.index()].is_none() && !self.shaped.graph.is_stored(input);
+        let somewhere = !self.shaped.graph.is_stored(input) && !self.chains.is_inner(input);
+        let free = somewhere && self.shares[input.index()].is_none();
         let channels = self.shaped.fact(input).channels();
         if free && (always || self.uses[input.index()] == 1) {
             // Another name may have other channels: its own pixels touch.

@@ -3,10 +3,14 @@
 mod moves;
 mod sums;
 
+use std::collections::HashMap;
+
 use lorgnette_kernels::general::Reduction;
 use lorgnette_kernels::{Binary, Buffer, Clamp, Formats, Level, Map, Pool};
 
 use self::sums::{Job, Sum, buffer, pack_all};
+use super::chain::{Chain, Link};
+use super::chains::Chains;
 use super::kernel::Kernel;
 use super::layout::{Layout, is_another_name};
 use super::packing::Packing;
@@ -44,13 +48,14 @@ impl Lowered {
 /// Chooses a kernel for every operation and packs the weights.
 pub(super) fn lower(
     shaped: &Shaped,
-    layout: &Layout,
+    (chains, layout): (&Chains, &Layout),
     packing: &Packing,
     options: &PlanOptions,
     pool: &Pool,
 ) -> Result<Lowered> {
     let mut lowering = Lowering {
         shaped,
+        chains,
         layout,
         packing,
         level: options.level,
@@ -90,6 +95,7 @@ fn constant_bytes(shaped: &Shaped) -> u64 {
 
 struct Lowering<'a> {
     shaped: &'a Shaped,
+    chains: &'a Chains,
     layout: &'a Layout,
     packing: &'a Packing,
     level: Level,
@@ -128,9 +134,7 @@ impl<'a> Lowering<'a> {
 
     /// The value's pixels and channels, and where they lie.
     fn map(&self, id: NodeId) -> Map {
-        let dense = rows(&self.fact(id).shape);
-        let stride = self.layout.places[id.index()].as_ref().map_or(dense.channels, |lie| lie.stride);
-        Map { stride, ..dense }
+        Map { stride: self.layout.strides[id.index()], ..rows(&self.fact(id).shape) }
     }
 
     fn step(&mut self, id: NodeId, kernel: Kernel, inputs: &[NodeId]) {
@@ -289,23 +293,51 @@ impl<'a> Lowering<'a> {
             constant_places: self.constant_places,
             lengths: self.shaped.facts.iter().map(Fact::len).collect(),
         };
+        let mut open = HashMap::new();
         for draft in self.drafts {
             let kernel = match draft.kernel {
                 DraftKernel::Ready(kernel) => kernel,
                 DraftKernel::Sum(sum, job) => sum.kernel(&self.jobs[job], packed[job].clone()),
             };
-            let Place::Arena(whole) = lowered.place_of(self.layout, draft.id) else {
+            let (id, end) = (draft.id, self.chains.end(draft.id));
+            let (name, shape) = (self.shaped.graph.node(id).name.clone(), self.shaped.fact(id).shape.clone());
+            let places = draft.inputs.iter().map(|&input| lowered.place_of(self.layout, input));
+            let (kernel, inputs) = match self.chains.band(end) {
+                None => (kernel, places.collect()),
+                Some(band) => {
+                    let draft: &mut ChainDraft = open.entry(end).or_default();
+                    draft.link(name.clone(), shape.clone(), kernel, places);
+                    if id != end {
+                        continue;
+                    }
+                    let ChainDraft { links, inputs } = std::mem::take(draft);
+                    (Kernel::Chain(Chain::new(links, band)), inputs)
+                }
+            };
+            let Place::Arena(whole) = lowered.place_of(self.layout, id) else {
                 unreachable!("steps write to the arena")
             };
-            lowered.steps.push(Step {
-                name: self.shaped.graph.node(draft.id).name.clone(),
-                kernel,
-                inputs: draft.inputs.iter().map(|&input| lowered.place_of(self.layout, input)).collect(),
-                output: draft.part.unwrap_or(whole),
-                shape: self.shaped.fact(draft.id).shape.clone(),
-            });
+            lowered.steps.push(Step { name, kernel, inputs, output: draft.part.unwrap_or(whole), shape });
         }
         Ok(lowered)
+    }
+}
+
+/// The links of a chain so far, and what they read that is not another's.
+#[derive(Default)]
+struct ChainDraft {
+    links: Vec<Link>,
+    inputs: Vec<Place>,
+}
+
+impl ChainDraft {
+    fn link(&mut self, name: String, shape: Vec<usize>, kernel: Kernel, places: impl Iterator<Item = Place>) {
+        // The first link reads its first input from outside; all read what they add from there.
+        let before = self.inputs.len();
+        self.inputs.extend(places.skip(usize::from(!self.links.is_empty())));
+        let residual = kernel.residual_stride().map(|_| self.inputs.len() - 1);
+        debug_assert!(self.inputs.len() - before <= 2, "a link reads one value and adds another");
+        self.links.push(Link::new(name, shape, kernel, residual));
     }
 }
 
