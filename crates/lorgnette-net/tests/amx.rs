@@ -3,12 +3,16 @@
 #[path = "support/levels.rs"]
 mod levels;
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use levels::levels;
 use lorgnette_kernels::{Formats, Level, Pool, Precision};
-use lorgnette_net::zoo::{self, MadeUp};
+use lorgnette_net::graph::specialise::specialise;
+use lorgnette_net::passes::optimise;
+use lorgnette_net::plan::{Bands, Packing, Plan, PlanOptions};
+use lorgnette_net::zoo::{self, MadeUp, ZooOptions};
 use lorgnette_net::{Network, Options, Tensor};
 use lorgnette_oracle::made_up;
 use lorgnette_oracle::tolerance::{ACTIVATION, SCORES_BF16, relative_error};
@@ -99,4 +103,30 @@ fn plan_files_know_their_level() {
     assert_eq!(scores(&open(Level::Amx).unwrap(), 1), wanted);
     let refused = open(Level::Avx512).unwrap_err().to_string();
     assert!(refused.contains("packed for amx, not for avx512"), "{refused}");
+}
+
+/// Layers computed together, band by band, give the bits of layers that are computed one after the other.
+#[test]
+fn bands_have_the_same_bits_on_tiles() {
+    if !is_there() {
+        return;
+    }
+    let built = zoo::find("mobilenet_v2_035").unwrap().build(&MadeUp, &ZooOptions::default()).unwrap();
+    let graph = built.fetching(&[built.logits.as_deref().unwrap()], &[]).unwrap();
+    let shape = [1, 97, 66, 3];
+    let sizes = HashMap::from([(built.input.clone(), shape.to_vec())]);
+    let shaped = optimise(specialise(&graph, &sizes).unwrap());
+    let run = |bands: Bands, threads: usize| {
+        let options = PlanOptions { bands, level: Level::Amx, ..PlanOptions::default() };
+        let pool = Pool::new(threads);
+        let plan = Plan::new(&shaped, &Packing::default(), &options, &pool).unwrap();
+        let mut activations = plan.activations(threads).unwrap();
+        activations.input(&plan.inputs()[0]).copy_from_slice(&made_up::image(&shape));
+        plan.run(&mut activations, &pool);
+        activations.output(&plan, &plan.outputs()[0]).to_vec()
+    };
+    let wanted = run(Bands::Never, 1);
+    for (bands, threads) in [(Bands::Auto, 2), (Bands::Always(1), 1), (Bands::Always(4), 3)] {
+        assert_eq!(run(bands, threads), wanted, "{bands:?}, {threads} threads");
+    }
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use clap::Args;
+use lorgnette::kernels::Level;
 use lorgnette::net::Plan;
 use lorgnette::net::plan::StepReport;
 use lorgnette::{Model, ModelOptions, Provenance};

@@ -37,6 +37,7 @@ pub(super) const fn kernel<P: Parts>() -> ConvKernel {
             P::fits(shape) && !shape.input.is_empty() && !shape.output.is_empty() && Planes::new::<P>(shape).is_small()
         },
         cost: cost::<P>,
+        band: |_| Some(1),
         packed_len: pack::packed_len::<P>,
         survey_rows: None,
         pack_rows: pack::pack_rows::<P>,
