@@ -3,7 +3,8 @@
 use std::marker::PhantomData;
 use std::ops::Range;
 
-use crate::{Map, Pool};
+use crate::halves::{narrow, widen};
+use crate::{Elements, Map, Pool};
 
 /// About how many values a task of a cheap kernel should write: enough to be worth a task, little enough for L1.
 const TASK_VALUES: usize = 8 << 10;
@@ -21,9 +22,9 @@ pub(crate) fn for_blocks(
     if map.is_empty() {
         return;
     }
-    assert!(map.stride >= map.channels && output.len() >= map.len(), "the output is shorter than its map");
+    assert!(map.stride >= map.floats() && output.len() >= map.len(), "the output is shorter than its map");
     let (pixels, end) = (map.pixels(), map.len());
-    let block = unit * (TASK_VALUES / (unit * map.channels)).max(1);
+    let block = unit * (TASK_VALUES / (unit * map.floats())).max(1);
     let output = Shared::new(output);
     pool.run(pixels.div_ceil(block), &|_, index| {
         let range = index * block..pixels.min((index + 1) * block);
@@ -35,32 +36,43 @@ pub(crate) fn for_blocks(
 
 /// Where pixel number `pixel` lies in a map's slice.
 pub(crate) fn place(map: &Map, pixel: usize) -> Range<usize> {
-    pixel * map.stride..pixel * map.stride + map.channels
+    pixel * map.stride..pixel * map.stride + map.floats()
 }
 
 /// The values of some pixels as the fewest contiguous stretches, in a slice that begins at the first of them.
 #[inline(always)]
 pub(crate) fn stretches(map: &Map, pixels: usize) -> impl Iterator<Item = Range<usize>> {
-    let dense = map.stride == map.channels;
-    let (count, len) = if dense { (1, pixels * map.channels) } else { (pixels, map.channels) };
+    let (count, len) = if map.is_dense() { (1, pixels * map.floats()) } else { (pixels, map.floats()) };
     let step = map.stride;
     (0..count).map(move |i| i * step..i * step + len)
 }
 
-/// Copies some pixels from a map's slice to a slice that begins at the first of them.
+/// Copies some pixels from a map's slice to a slice that begins at the first of them, as elements of the other map.
 pub(crate) fn copy_pixels(map_in: &Map, input: &[f32], pixels: Range<usize>, map_out: &Map, part: &mut [f32]) {
-    if map_in.stride == map_in.channels && map_out.stride == map_out.channels {
-        let from = pixels.start * map_in.stride..pixels.end * map_in.stride;
-        return part[..from.len()].copy_from_slice(&input[from]);
+    let copy = match (map_in.elements, map_out.elements) {
+        (Elements::Float32, Elements::Bf16) => narrow,
+        (Elements::Bf16, Elements::Float32) => widen,
+        _ => |from: &[f32], to: &mut [f32]| to.copy_from_slice(from),
+    };
+    let paired = map_in.elements == map_out.elements || map_in.channels.is_multiple_of(2);
+    if map_in.is_dense() && map_out.is_dense() && paired {
+        let to = &mut part[..pixels.len() * map_out.stride];
+        return copy(&input[pixels.start * map_in.stride..pixels.end * map_in.stride], to);
     }
     for (i, pixel) in pixels.enumerate() {
-        part[place(map_out, i)].copy_from_slice(&input[place(map_in, pixel)]);
+        copy(&input[place(map_in, pixel)], &mut part[place(map_out, i)]);
     }
 }
 
 /// Panics unless two maps have the same pixels and channels.
 pub(crate) fn assert_alike(a: &Map, b: &Map) {
-    assert_eq!(Map { stride: 0, ..*a }, Map { stride: 0, ..*b }, "input and output differ in shape");
+    let shape = |map: &Map| Map { stride: 0, elements: Elements::Float32, ..*map };
+    assert_eq!(shape(a), shape(b), "input and output differ in shape");
+}
+
+/// Panics unless a map's values are float32, for a kernel that reads no others.
+pub(crate) fn assert_float32(map: &Map) {
+    assert_eq!(map.elements, Elements::Float32, "this kernel takes float32 alone");
 }
 
 /// A mutable slice that several threads write to, each its own part.

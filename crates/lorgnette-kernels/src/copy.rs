@@ -39,6 +39,7 @@ pub fn pad(_: Level, pad: &Pad, map_in: &Map, input: &[f32], map_out: &Map, outp
         width: map_in.width + pad.around.left + pad.around.right,
         channels: map_in.channels + pad.channels[0] + pad.channels[1],
         stride: 0,
+        elements: map_out.elements,
     };
     assert_alike(&grown, map_out);
     for_blocks(map_out, 1, output, pool, &|pixels, part| {

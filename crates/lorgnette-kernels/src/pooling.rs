@@ -76,12 +76,16 @@ impl Row<'_> {
                 for ky in ky.clone() {
                     let row = (n * map.height + window.under(0, oy, ky)) * map.width;
                     for kx in kx.clone() {
-                        let at = (row + window.under(1, ox, kx)) * map.stride + channel;
-                        value = f(value, simd.load_slice(&self.input[at..at + count]));
+                        let at = (row + window.under(1, ox, kx)) * map.stride + map.elements.floats(channel);
+                        let input = &self.input[at..at + map.elements.floats(count)];
+                        // SAFETY: the slice has `count` values.
+                        value = f(value, unsafe { simd.load_elements(map.elements, input.as_ptr(), count) });
                     }
                 }
-                let at = ox * output.stride + channel;
-                simd.store_slice(&mut self.output[at..at + count], simd.mul(value, factor));
+                let at = ox * output.stride + output.elements.floats(channel);
+                let to = &mut self.output[at..at + output.elements.floats(count)];
+                // SAFETY: the slice has room for `count` values.
+                unsafe { simd.store_elements(output.elements, to.as_mut_ptr(), simd.mul(value, factor), count) };
             }
         }
     }

@@ -8,6 +8,7 @@
 
 mod by_photo;
 mod convolutions;
+mod elements;
 mod explain;
 mod kernel;
 mod layout;
@@ -24,7 +25,7 @@ pub use run::Activations;
 
 use std::ops::Range;
 
-use lorgnette_kernels::{Buffer, Formats, Level, Pool};
+use lorgnette_kernels::{Buffer, Elements, Formats, Level, Pool};
 
 use crate::error::{Error, Result};
 use crate::graph::Op;
@@ -74,6 +75,8 @@ struct Step {
     output: Range<usize>,
     /// The result's shape, for reports.
     shape: Vec<usize>,
+    /// What the step's result is kept as.
+    elements: Elements,
 }
 
 /// Where a value is read from.
@@ -101,7 +104,7 @@ impl Plan {
     /// [`Error::Input`] for numbers that this CPU cannot compute with.
     pub fn new(shaped: &Shaped, packing: &Packing, options: &PlanOptions, pool: &Pool) -> Result<Self> {
         check_formats(options)?;
-        let layout = layout::lay_out(shaped, options.memory_limit)?;
+        let layout = layout::lay_out(shaped, options)?;
         let lowered = lower::lower(shaped, &layout, packing, options, pool)?;
         let port = |id: crate::graph::NodeId| Port {
             name: shaped.graph.node(id).name.clone(),

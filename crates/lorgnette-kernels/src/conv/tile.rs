@@ -9,10 +9,10 @@ use std::marker::PhantomData;
 use super::rows::{Origin, Rows};
 use super::weight::Weight;
 use super::{Conv, pack, panel_width};
-use crate::Clamp;
 use crate::blocks::Shared;
 use crate::conv::Residual;
 use crate::simd::{Kernel, Simd};
+use crate::{Clamp, Elements, Map};
 
 /// What all tiles of a convolution share.
 pub(super) struct Job<'a> {
@@ -30,7 +30,8 @@ pub(super) struct Job<'a> {
     residual: Option<Residual<'a>>,
     clamp: Clamp,
     output: Shared<'a>,
-    stride: usize,
+    /// Where the output lies.
+    map: Map,
 }
 
 impl<'a> Job<'a> {
@@ -48,7 +49,7 @@ impl<'a> Job<'a> {
             residual,
             clamp,
             output: Shared::new(output),
-            stride: shape.output.stride,
+            map: shape.output,
         };
         (job, input, scratch)
     }
@@ -101,12 +102,15 @@ impl<'a> Job<'a> {
     fn ask_for_output<S: Simd, const ROWS: usize, const VECS: usize>(&self, simd: S, place: Place) {
         let channel = place.panel * panel_width::<S>();
         for r in 0..ROWS {
-            for line in 0..(VECS * S::LANES).div_ceil(LINE) {
-                let (pixel, channel) = (place.pixel + r, channel + line * LINE);
-                simd.prefetch_to_write(self.output.start().wrapping_add(pixel * self.stride + channel));
-                if let Some(residual) = self.residual {
-                    simd.prefetch(residual.values.as_ptr().wrapping_add(pixel * residual.stride + channel));
-                }
+            let pixel = place.pixel + r;
+            let first = pixel * self.map.stride + self.map.elements.floats(channel);
+            for line in 0..self.map.elements.floats(VECS * S::LANES).div_ceil(LINE) {
+                simd.prefetch_to_write(self.output.start().wrapping_add(first + line * LINE));
+            }
+            let Some(residual) = self.residual else { continue };
+            let first = pixel * residual.stride + residual.elements.floats(channel);
+            for line in 0..residual.elements.floats(VECS * S::LANES).div_ceil(LINE) {
+                simd.prefetch(residual.values.as_ptr().wrapping_add(first + line * LINE));
             }
         }
     }
@@ -287,24 +291,28 @@ fn finish<S: Simd, const ROWS: usize, const VECS: usize>(
             None => simd.splat(0.0),
         };
         // Everything from the tile's first value to its last one of these channels; between are those of other tiles.
-        let span = |stride: usize| {
-            let first = place.pixel * stride + channel;
-            first..first + (ROWS - 1) * stride + count
+        let span = |stride: usize, elements: Elements| {
+            let first = place.pixel * stride + elements.floats(channel);
+            first..first + (ROWS - 1) * stride + elements.floats(count)
         };
-        let output = job.output.pointer(span(job.stride));
-        let residual = job.residual.map(|residual| (residual.values[span(residual.stride)].as_ptr(), residual.stride));
+        let output = job.output.pointer(span(job.map.stride, job.map.elements));
+        let residual = job.residual.map(|residual| {
+            let values = &residual.values[span(residual.stride, residual.elements)];
+            (values.as_ptr(), residual.stride, residual.elements)
+        });
         let (scaled, scale) = match job.scale {
             Some(scale) => (true, simd.load_slice(&scale[channel..channel + count])),
             None => (false, simd.splat(1.0)),
         };
         for (r, sums) in sums.iter().enumerate() {
             let mut value = if scaled { simd.mul_add(sums[v], scale, bias) } else { simd.add(sums[v], bias) };
-            // SAFETY: `count` floats from the first of row `r` on lie in both spans, and no other tile has them.
+            // SAFETY: `count` values from the first of row `r` on lie in both spans, and no other tile has them.
             unsafe {
-                if let Some((from, stride)) = residual {
-                    value = simd.add(value, simd.load_some(from.add(r * stride), count));
+                if let Some((from, stride, elements)) = residual {
+                    value = simd.add(value, simd.load_elements(elements, from.add(r * stride), count));
                 }
-                simd.store_some(output.add(r * job.stride), simd.clamp(low, high, value), count);
+                let to = output.add(r * job.map.stride);
+                simd.store_elements(job.map.elements, to, simd.clamp(low, high, value), count);
             }
         }
     }

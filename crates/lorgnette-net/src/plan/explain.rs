@@ -58,7 +58,7 @@ impl Plan {
             flops: step.kernel.flops(),
             weight_bytes: step.kernel.weight_bytes(),
             activation_bytes: size_of::<f32>()
-                * (step.shape.iter().product::<usize>() + step.inputs.iter().map(length).sum::<usize>()),
+                * (step.elements.floats(step.shape.iter().product()) + step.inputs.iter().map(length).sum::<usize>()),
             time: times.get(i).copied(),
         };
         self.steps.iter().enumerate().map(report).collect()

@@ -23,8 +23,8 @@ pub(super) enum Kernel {
         shape: ConvShape,
         packed: Arc<Packed>,
         bias: PerChannel,
-        /// Floats from pixel to pixel of the second input, if it is added.
-        residual: Option<usize>,
+        /// Where the second input lies, if it is added.
+        residual: Option<Map>,
         clamp: Clamp,
     },
     Depthwise {
@@ -154,7 +154,8 @@ impl Kernel {
     fn run_sum(&self, site: Site<'_>) {
         match self {
             Self::Conv { kernel, shape, packed, bias, residual, clamp } => {
-                let residual = residual.map(|stride| Residual { values: site.input(1), stride });
+                let values = |map: Map| Residual { values: site.input(1), stride: map.stride, elements: map.elements };
+                let residual = residual.map(values);
                 let (input, bias, scratch) = (site.input(0), bias.as_deref(), site.scratch);
                 let conv = Conv { shape, input, packed, bias, residual, clamp: *clamp, output: site.output, scratch };
                 (kernel.run)(conv, site.pool);

@@ -4,11 +4,11 @@ mod moves;
 mod sums;
 
 use lorgnette_kernels::general::Reduction;
-use lorgnette_kernels::{Binary, Buffer, Clamp, Formats, Level, Map, Pool};
+use lorgnette_kernels::{Binary, Buffer, Clamp, Elements, Formats, Level, Map, Pool};
 
 use self::sums::{Job, Sum, buffer, pack_all};
 use super::kernel::Kernel;
-use super::layout::{Layout, is_another_name};
+use super::layout::{Layout, Lie, is_another_name};
 use super::packing::Packing;
 use super::{Place, PlanOptions, Step};
 use crate::error::{Error, Result, UnsupportedNode};
@@ -29,6 +29,11 @@ pub(super) struct Lowered {
 }
 
 impl Lowered {
+    /// Where a node finds the value of its input.
+    fn place_for(&self, layout: &Layout, reader: NodeId, input: NodeId) -> Place {
+        layout.read(reader, input).map_or_else(|| self.place_of(layout, input), |lie| Place::Arena(lie.range()))
+    }
+
     /// Where a node's value is.
     pub(super) fn place_of(&self, layout: &Layout, id: NodeId) -> Place {
         match (&layout.places[id.index()], self.constant_places[id.index()]) {
@@ -64,7 +69,7 @@ pub(super) fn lower(
     };
     let mut unsupported = Vec::new();
     for (id, node) in shaped.graph.iter() {
-        if let Err(what) = lowering.node(id, node) {
+        if let Err(what) = lowering.node(id, node).map(|()| lowering.rounded(id)) {
             if let Some(needed) = lowering.lacking {
                 let what = format!("what '{}' and others need beside the activations", node.name);
                 return Err(Error::Memory { what, needed, limit: options.memory_limit });
@@ -126,11 +131,19 @@ impl<'a> Lowering<'a> {
         self.shaped.fact(id)
     }
 
-    /// The value's pixels and channels, and where they lie.
+    /// The value's pixels and channels, and where they are written.
     fn map(&self, id: NodeId) -> Map {
+        self.map_at(id, self.layout.places[id.index()].as_ref())
+    }
+
+    /// The value's pixels and channels, and where a node that reads it finds them.
+    fn map_for(&self, reader: NodeId, id: NodeId) -> Map {
+        self.map_at(id, self.layout.read(reader, id))
+    }
+
+    fn map_at(&self, id: NodeId, lie: Option<&Lie>) -> Map {
         let dense = rows(&self.fact(id).shape);
-        let stride = self.layout.places[id.index()].as_ref().map_or(dense.channels, |lie| lie.stride);
-        Map { stride, ..dense }
+        lie.map_or(dense, |lie| Map { stride: lie.stride, elements: lie.elements, ..dense })
     }
 
     fn step(&mut self, id: NodeId, kernel: Kernel, inputs: &[NodeId]) {
@@ -170,21 +183,22 @@ impl<'a> Lowering<'a> {
             Op::MatMul(product) => self.mat_mul(id, node, product)?,
             Op::Affine(epilogue) => {
                 let (scale, shift, clamp) = (epilogue.scale.clone(), epilogue.shift.clone(), epilogue.limits());
-                let kernel = Kernel::Affine { from: self.map(input(0)?), to: self.map(id), scale, shift, clamp };
+                let kernel =
+                    Kernel::Affine { from: self.map_for(id, input(0)?), to: self.map(id), scale, shift, clamp };
                 self.step(id, kernel, &node.inputs);
             }
             Op::Clamp(clamp) => {
-                let (from, to) = (self.map(input(0)?), self.map(id));
+                let (from, to) = (self.map_for(id, input(0)?), self.map(id));
                 self.step(id, Kernel::Affine { from, to, scale: None, shift: None, clamp: *clamp }, &node.inputs);
             }
             Op::Unary(function) => {
-                let kernel = Kernel::Unary { function: *function, from: self.map(input(0)?), to: self.map(id) };
+                let kernel = Kernel::Unary { function: *function, from: self.map_for(id, input(0)?), to: self.map(id) };
                 self.step(id, kernel, &node.inputs);
             }
             Op::Binary(function, clamp) => self.binary(id, node, *function, *clamp)?,
             Op::Pool(pool) => {
                 let shape = pool_shape(pool, &self.fact(input(0)?).shape, self.fact(id))?;
-                let (from, to) = (self.map(input(0)?), self.map(id));
+                let (from, to) = (self.map_for(id, input(0)?), self.map(id));
                 let kernel = Kernel::Pool(lorgnette_kernels::PoolShape { input: from, output: to, ..shape });
                 self.step(id, kernel, &node.inputs);
             }
@@ -300,7 +314,8 @@ impl<'a> Lowering<'a> {
             lowered.steps.push(Step {
                 name: self.shaped.graph.node(draft.id).name.clone(),
                 kernel,
-                inputs: draft.inputs.iter().map(|&input| lowered.place_of(self.layout, input)).collect(),
+                inputs: draft.inputs.iter().map(|&input| lowered.place_for(self.layout, draft.id, input)).collect(),
+                elements: self.layout.places[draft.id.index()].as_ref().map_or(Elements::Float32, |lie| lie.elements),
                 output: draft.part.unwrap_or(whole),
                 shape: self.shaped.fact(draft.id).shape.clone(),
             });

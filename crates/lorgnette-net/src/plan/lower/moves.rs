@@ -40,13 +40,14 @@ impl Lowering<'_> {
         let place = self.layout.places[id.index()].clone().expect("a concatenation is computed");
         for (&part, offset) in parts.iter().zip(offsets) {
             let there = self.layout.places[part.index()].as_ref();
+            let offset = place.elements.floats(*offset);
             let in_place = there.is_some_and(|lie| lie.start == place.start + offset && lie.stride == place.stride);
             if in_place || self.fact(part).is_empty() {
                 continue;
             }
-            let from = self.map(part);
-            let to = Map { stride: place.stride, ..from };
-            self.copy(id, part, from, to, *offset);
+            let from = self.map_for(id, part);
+            let to = Map { stride: place.stride, elements: place.elements, ..from };
+            self.copy(id, part, from, to, offset);
         }
     }
 
@@ -77,6 +78,17 @@ impl Lowering<'_> {
             inputs: vec![part],
             part: part_range,
         });
+    }
+
+    /// Rounds a value that has been computed as float32 for the readers that want it as bf16.
+    pub(super) fn rounded(&mut self, id: NodeId) {
+        let Some(lie) = &self.layout.rounded[id.index()] else { return };
+        if self.fact(id).is_empty() {
+            return;
+        }
+        let (from, to) = (self.map(id), self.map_at(id, Some(lie)));
+        let kernel = DraftKernel::Ready(Kernel::Copy { from, to });
+        self.drafts.push(Draft { id, kernel, inputs: vec![id], part: Some(lie.range()) });
     }
 
     /// Whether a padding goes around pictures, not around the batch.

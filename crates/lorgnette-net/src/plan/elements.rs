@@ -1,0 +1,63 @@
+//! What values are kept as between layers: float32, or bf16 where precision allows it and readers want it.
+//!
+//! A reader's wish depends on the reader alone, never on what else reads the value or is fetched, so neither do answers. A
+//! value is kept as bf16 if all its readers wish so and its own kernel can write it; if only some do, they read a copy.
+
+use lorgnette_kernels::{ConvShape, Elements, Formats, Level, Precision};
+
+use super::layout::channel_offsets;
+use crate::graph::evaluate::{conv_window, rows};
+use crate::graph::op::{Conv, Op};
+use crate::graph::shape::Shaped;
+use crate::graph::{Node, NodeId};
+
+/// What a plan's kernels want.
+pub(super) struct Wanted<'a> {
+    pub(super) shaped: &'a Shaped,
+    pub(super) level: Level,
+    pub(super) formats: Formats,
+}
+
+impl Wanted<'_> {
+    /// What a node, itself kept as `own`, wants its input number `i` as.
+    pub(super) fn of_input(&self, id: NodeId, node: &Node, i: usize, own: Elements) -> Elements {
+        let input = node.inputs[i];
+        if self.formats.precision == Precision::Float32 || !self.is_picture(input) {
+            return Elements::Float32;
+        }
+        match &node.op {
+            Op::Conv2d(conv) if i == 0 => self.of_conv(id, node, conv),
+            // These only move values, and round as well before as after.
+            Op::Concat => own,
+            _ => Elements::Float32,
+        }
+    }
+
+    /// Whether the kernel of a node can write bf16.
+    pub(super) fn can_be_written(&self, id: NodeId, node: &Node) -> bool {
+        let writes = match &node.op {
+            Op::Concat => self.joins_pairs(id, node),
+            Op::Conv2d(_) | Op::DepthwiseConv2d(_) | Op::Pool(_) => true,
+            _ => false,
+        };
+        writes && self.is_picture(id)
+    }
+
+    fn of_conv(&self, id: NodeId, node: &Node, conv: &Conv) -> Elements {
+        let [input, filter] = [0, 1].map(|i| self.shaped.fact(node.inputs[i]));
+        // What is wrong with a convolution is said where its kernel is chosen.
+        let Ok(window) = conv_window(conv, &input.shape, &filter.shape) else { return Elements::Float32 };
+        let shape = ConvShape { input: rows(&input.shape), output: rows(&self.shaped.fact(id).shape), window };
+        lorgnette_kernels::reads_elements(&shape, self.level, self.formats)
+    }
+
+    /// Whether every part of a concatenation begins with the first of a pair.
+    fn joins_pairs(&self, id: NodeId, node: &Node) -> bool {
+        let even = |offset: &usize| offset.is_multiple_of(2);
+        channel_offsets(self.shaped, id, node).is_some_and(|offsets| offsets.iter().all(even))
+    }
+
+    fn is_picture(&self, id: NodeId) -> bool {
+        self.shaped.fact(id).shape.len() == 4 && !self.shaped.graph.is_stored(id)
+    }
+}
