@@ -113,6 +113,18 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
             unsafe { to.add(i).write_unaligned(bits) };
         }
     }
+    /// Rounds two vectors to bf16 and writes them to `to`, one behind the other.
+    ///
+    /// # Safety
+    /// Twice `LANES` bf16 can be written at `to`.
+    #[inline(always)]
+    unsafe fn store_two_bf16(self, to: *mut u16, values: [Self::F; 2]) {
+        // SAFETY: the caller vouches for them.
+        unsafe {
+            self.store_first_bf16(to, values[0], Self::LANES);
+            self.store_first_bf16(to.add(Self::LANES), values[1], Self::LANES);
+        }
+    }
     /// The vector of the f16 at `from`.
     ///
     /// # Safety

@@ -7,12 +7,10 @@
 use std::ops::Range;
 
 use super::pack::{self, Source, in_panels};
-use super::strip::{self, Patches};
 use super::tile::Job;
-use super::{Conv, ConvKernel, ConvShape, Filter, cost_of_definition, direct, panel_width, stream};
+use super::{Conv, ConvKernel, ConvShape, Filter, cost_of_definition, direct, panel_width, stream, strip};
 use crate::blocks::{copy_pixels, for_blocks};
 use crate::formats::to_bf16;
-use crate::halves::narrow;
 use crate::simd::Simd;
 use crate::{Elements, Formats, Map, Pool, Precision, WeightFormat, Window};
 
@@ -57,7 +55,7 @@ pub(super) const fn strip_kernel<S: Simd>() -> ConvKernel {
         },
         packed_len: |shape| pack::packed_len::<S>(&in_pairs(&as_point(shape))),
         pack_rows: |shape, filter, rows, packed, pool| pack_rows::<S>(&as_point(shape), filter, rows, packed, pool),
-        scratch_len: |shape, threads| 2 * threads * strip::patches_len::<S>(shape),
+        scratch_len: |shape, threads| threads * strip::patches_len::<S>(shape),
         run: run_strip::<S>,
         ..kernel::<S>()
     }
@@ -73,15 +71,7 @@ fn run_strip<S: Simd>(conv: Conv<'_>, pool: &Pool) {
     let (shape, pairs) = (conv.shape, in_pairs(&as_point(conv.shape)));
     conv.check(pack::packed_len::<S>(&pairs));
     let (job, input, scratch) = Job::new::<S>(Conv { shape: &pairs, ..conv });
-    let len = strip::patches_len::<S>(shape);
-    strip::tiles::<S>(&job, shape, input, (scratch, 2 * len), pool, |depth, count, scratch| {
-        let (patches, rounded) = scratch.split_at_mut(len);
-        let pairs = depth.div_ceil(2);
-        for (patch, pairs) in patches.chunks_exact(depth).zip(rounded.chunks_exact_mut(pairs)).take(count) {
-            narrow(patch, pairs);
-        }
-        Patches { depth: pairs, patches: rounded }
-    });
+    strip::tiles::<S>(&job, shape, Elements::Bf16, input, scratch, pool);
 }
 
 /// Whether the input has been rounded by who wrote it.

@@ -279,41 +279,89 @@ fn finish<S: Simd, const ROWS: usize, const VECS: usize>(
     place: Place,
     sums: &[[S::F; VECS]; ROWS],
 ) {
-    let (low, high) = (simd.splat(job.clamp.low), simd.splat(job.clamp.high));
-    for v in 0..VECS {
-        let channel = place.panel * panel_width::<S>() + v * S::LANES;
-        if channel >= job.channels {
-            break;
-        }
+    let first = place.panel * panel_width::<S>();
+    let mut v = 0;
+    while v < VECS && first + v * S::LANES < job.channels {
+        let channel = first + v * S::LANES;
         let count = S::LANES.min(job.channels - channel);
-        let bias = match job.bias {
-            Some(bias) => simd.load_slice(&bias[channel..channel + count]),
-            None => simd.splat(0.0),
-        };
+        let end = Ending::<S>::new::<ROWS>(simd, job, place.pixel, channel, count);
+        // Two vectors of halves make one, which is quicker to write.
+        if job.map.elements == Elements::Bf16 && v + 1 < VECS && channel + 2 * S::LANES <= job.channels {
+            let next = Ending::<S>::new::<ROWS>(simd, job, place.pixel, channel + S::LANES, S::LANES);
+            for (r, sums) in sums.iter().enumerate() {
+                // SAFETY: both vectors of row `r` lie in their spans, one behind the other, and no other tile has them.
+                unsafe {
+                    let values = [end.value(simd, r, sums[v]), next.value(simd, r, sums[v + 1])];
+                    simd.store_two_bf16(end.output.add(r * job.map.stride).cast(), values);
+                }
+            }
+            v += 2;
+            continue;
+        }
+        for (r, sums) in sums.iter().enumerate() {
+            // SAFETY: `count` values from the first of row `r` on lie in its span, and no other tile has them.
+            unsafe {
+                let to = end.output.add(r * job.map.stride);
+                simd.store_elements(job.map.elements, to, end.value(simd, r, sums[v]), count);
+            }
+        }
+        v += 1;
+    }
+}
+
+/// What becomes of a tile's sums of one vector of channels.
+struct Ending<S: Simd> {
+    bias: S::F,
+    scale: Option<S::F>,
+    low: S::F,
+    high: S::F,
+    /// Where the first row's residual lies, from where it is how far to the next one's, and what it is made of.
+    residual: Option<(*const f32, usize, Elements)>,
+    /// Where the first row's results go.
+    output: *mut f32,
+    /// Channels, at most a vector.
+    count: usize,
+}
+
+impl<S: Simd> Ending<S> {
+    #[inline(always)]
+    fn new<const ROWS: usize>(simd: S, job: &Job<'_>, pixel: usize, channel: usize, count: usize) -> Self {
+        let channels = channel..channel + count;
         // Everything from the tile's first value to its last one of these channels; between are those of other tiles.
         let span = |stride: usize, elements: Elements| {
-            let first = place.pixel * stride + elements.floats(channel);
+            let first = pixel * stride + elements.floats(channel);
             first..first + (ROWS - 1) * stride + elements.floats(count)
         };
-        let output = job.output.pointer(span(job.map.stride, job.map.elements));
         let residual = job.residual.map(|residual| {
             let values = &residual.values[span(residual.stride, residual.elements)];
             (values.as_ptr(), residual.stride, residual.elements)
         });
-        let (scaled, scale) = match job.scale {
-            Some(scale) => (true, simd.load_slice(&scale[channel..channel + count])),
-            None => (false, simd.splat(1.0)),
+        let bias = match job.bias {
+            Some(bias) => simd.load_slice(&bias[channels.clone()]),
+            None => simd.splat(0.0),
         };
-        for (r, sums) in sums.iter().enumerate() {
-            let mut value = if scaled { simd.mul_add(sums[v], scale, bias) } else { simd.add(sums[v], bias) };
-            // SAFETY: `count` values from the first of row `r` on lie in both spans, and no other tile has them.
-            unsafe {
-                if let Some((from, stride, elements)) = residual {
-                    value = simd.add(value, simd.load_elements(elements, from.add(r * stride), count));
-                }
-                let to = output.add(r * job.map.stride);
-                simd.store_elements(job.map.elements, to, simd.clamp(low, high, value), count);
-            }
+        let scale = match job.scale {
+            Some(scale) => Some(simd.load_slice(&scale[channels])),
+            None => None,
+        };
+        let output = job.output.pointer(span(job.map.stride, job.map.elements));
+        Self { bias, scale, low: simd.splat(job.clamp.low), high: simd.splat(job.clamp.high), residual, output, count }
+    }
+
+    /// A sum of row `r`, finished.
+    ///
+    /// # Safety
+    /// The tile has that row.
+    #[inline(always)]
+    unsafe fn value(&self, simd: S, r: usize, sum: S::F) -> S::F {
+        let mut value = match self.scale {
+            Some(scale) => simd.mul_add(sum, scale, self.bias),
+            None => simd.add(sum, self.bias),
+        };
+        if let Some((from, stride, elements)) = self.residual {
+            // SAFETY: the row's `count` values lie in the span that `new` took.
+            value = simd.add(value, unsafe { simd.load_elements(elements, from.add(r * stride), self.count) });
         }
+        simd.clamp(self.low, self.high, value)
     }
 }

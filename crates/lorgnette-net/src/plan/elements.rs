@@ -3,7 +3,7 @@
 //! A reader's wish depends on the reader alone, never on what else reads the value or is fetched, so neither do answers. A
 //! value is kept as bf16 if all its readers wish so and its own kernel can write it; if only some do, they read a copy.
 
-use lorgnette_kernels::{ConvShape, Elements, Formats, Level, Precision};
+use lorgnette_kernels::{ConvShape, Elements, Formats, Level, PoolKind, Precision};
 
 use super::layout::channel_offsets;
 use crate::graph::evaluate::{conv_window, rows};
@@ -25,10 +25,15 @@ impl Wanted<'_> {
         if self.formats.precision == Precision::Float32 || !self.is_picture(input) {
             return Elements::Float32;
         }
+        let by_all = if self.formats.precision == Precision::Bf16 { Elements::Bf16 } else { Elements::Float32 };
         match &node.op {
             Op::Conv2d(conv) if i == 0 => self.of_conv(id, node, conv),
-            // These only move values, and round as well before as after.
-            Op::Concat => own,
+            // The other branch of a residual unit.
+            Op::Conv2d(_) if i == 2 => by_all,
+            Op::DepthwiseConv2d(_) if i == 0 && self.is_plain_depthwise(node) => by_all,
+            Op::Pool(pool) if pool.kind == PoolKind::Average => by_all,
+            // These only move values, and may as well be rounded before as after.
+            Op::Pool(_) | Op::Concat => own,
             _ => Elements::Float32,
         }
     }
@@ -37,7 +42,8 @@ impl Wanted<'_> {
     pub(super) fn can_be_written(&self, id: NodeId, node: &Node) -> bool {
         let writes = match &node.op {
             Op::Concat => self.joins_pairs(id, node),
-            Op::Conv2d(_) | Op::DepthwiseConv2d(_) | Op::Pool(_) => true,
+            Op::Conv2d(_) | Op::Pool(_) => true,
+            Op::DepthwiseConv2d(_) => self.is_plain_depthwise(node),
             _ => false,
         };
         writes && self.is_picture(id)
@@ -49,6 +55,11 @@ impl Wanted<'_> {
         let Ok(window) = conv_window(conv, &input.shape, &filter.shape) else { return Elements::Float32 };
         let shape = ConvShape { input: rows(&input.shape), output: rows(&self.shaped.fact(id).shape), window };
         lorgnette_kernels::reads_elements(&shape, self.level, self.formats)
+    }
+
+    /// Whether a depthwise convolution has one window for each channel, as those have whose kernels read bf16.
+    fn is_plain_depthwise(&self, node: &Node) -> bool {
+        self.shaped.fact(node.inputs[1]).shape[3] == 1
     }
 
     /// Whether every part of a concatenation begins with the first of a pair.

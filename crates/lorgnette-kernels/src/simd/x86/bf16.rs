@@ -74,6 +74,16 @@ impl Simd for Avx512Bf16 {
         }
     }
 
+    #[inline(always)]
+    unsafe fn store_two_bf16(self, to: *mut u16, [first, second]: [Self::F; 2]) {
+        // SAFETY: the caller vouches for the numbers, `self` for the CPU; both types are 64 bytes without a meaning of their
+        // own.
+        unsafe {
+            let halves = std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(second, first));
+            _mm512_storeu_si512(to.cast(), halves);
+        }
+    }
+
     as_avx512! {
         splat(x: f32) -> Self::F;
         add(a: Self::F, b: Self::F) -> Self::F;
