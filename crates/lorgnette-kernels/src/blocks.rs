@@ -3,7 +3,7 @@
 use std::marker::PhantomData;
 use std::ops::Range;
 
-use crate::halves::{narrow, widen};
+use crate::halves::{narrow, narrow_pixels, widen};
 use crate::{Elements, Map, Pool};
 
 /// About how many values a task of a cheap kernel should write: enough to be worth a task, little enough for L1.
@@ -55,9 +55,14 @@ pub(crate) fn copy_pixels(map_in: &Map, input: &[f32], pixels: Range<usize>, map
         _ => |from: &[f32], to: &mut [f32]| to.copy_from_slice(from),
     };
     let paired = map_in.elements == map_out.elements || map_in.channels.is_multiple_of(2);
-    if map_in.is_dense() && map_out.is_dense() && paired {
+    if map_in.is_dense() && map_out.is_dense() {
         let to = &mut part[..pixels.len() * map_out.stride];
-        return copy(&input[pixels.start * map_in.stride..pixels.end * map_in.stride], to);
+        let from = &input[pixels.start * map_in.stride..pixels.end * map_in.stride];
+        match map_in.elements {
+            _ if paired => return copy(from, to),
+            Elements::Float32 => return narrow_pixels(from, map_in.channels, to),
+            Elements::Bf16 => {}
+        }
     }
     for (i, pixel) in pixels.enumerate() {
         copy(&input[place(map_in, pixel)], &mut part[place(map_out, i)]);

@@ -70,7 +70,7 @@ impl ConvShape {
 
 /// Counts changes of the layouts that kernels want their weights in. Whoever keeps packed weights in a file keeps this
 /// number beside them, and does not use them with another.
-pub const PACKED_LAYOUTS: u32 = 2;
+pub const PACKED_LAYOUTS: u32 = 3;
 
 /// Weights as they lie in a file.
 #[derive(Clone, Copy, Debug)]
@@ -216,8 +216,6 @@ pub static CONV_KERNELS: &[ConvKernel] = &[
     #[cfg(target_arch = "x86_64")]
     winograd::kernel::<Avx512, F27, F11>("winograd 2x1 of 7x1"),
     #[cfg(target_arch = "x86_64")]
-    bf16::strip_kernel::<Avx512Bf16>(),
-    #[cfg(target_arch = "x86_64")]
     bf16::kernel::<Avx512Bf16>(),
     #[cfg(target_arch = "x86_64")]
     stored::kernel::<Avx512, Bf16>(),
@@ -337,9 +335,11 @@ pub fn choose_conv(shape: &ConvShape, level: Level, formats: Formats) -> &'stati
 /// Depends on the shape alone: neither on what the shape's input is kept as, nor on the number of pictures.
 pub fn reads_elements(shape: &ConvShape, level: Level, formats: Formats) -> Elements {
     let kept_as = |elements| ConvShape { input: Map { elements, ..shape.input }, ..*shape };
-    let pixels = shape.input.height * shape.input.width;
+    // Of few channels, and few pixels, the kernel makes a copy of its own as it wants it.
+    let copied = shape.input.channels <= strip::MOST_CHANNELS;
+    let worthwhile = !copied && shape.input.height * shape.input.width > stream::MOST_PIXELS;
     let rounded = candidates(&kept_as(Elements::Bf16), level, formats);
-    let (Some((_, rounded)), true) = (rounded.first(), pixels > stream::MOST_PIXELS) else { return Elements::Float32 };
+    let (Some((_, rounded)), true) = (rounded.first(), worthwhile) else { return Elements::Float32 };
     let others = candidates(&kept_as(Elements::Float32), level, formats);
     let exact = others.iter().find(|(kernel, _)| kernel.formats.precision == Precision::Float32);
     let worthwhile = match (formats.precision, exact) {

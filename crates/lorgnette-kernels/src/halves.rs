@@ -10,6 +10,13 @@ pub(crate) fn narrow(values: &[f32], halves: &mut [f32]) {
     dispatch(Narrow { values, halves });
 }
 
+/// As [`narrow`], pixel by pixel of so many values.
+pub(crate) fn narrow_pixels(values: &[f32], channels: usize, halves: &mut [f32]) {
+    let pixels = values.len() / channels;
+    assert_eq!(halves.len(), pixels * channels.div_ceil(2), "two values take a float's place");
+    dispatch(NarrowPixels { values, channels, halves });
+}
+
 /// Makes float32 of bf16.
 pub(crate) fn widen(halves: &[f32], values: &mut [f32]) {
     assert_eq!(halves.len(), values.len().div_ceil(2), "two values take a float's place");
@@ -37,6 +44,23 @@ impl Kernel for Narrow<'_> {
             let vector = simd.load_slice(values);
             // SAFETY: the halves are as many as the values, which the caller has seen to.
             unsafe { simd.store_first_bf16(halves.as_mut_ptr().cast(), vector, values.len().min(S::LANES)) };
+        }
+    }
+}
+
+struct NarrowPixels<'a> {
+    values: &'a [f32],
+    channels: usize,
+    halves: &'a mut [f32],
+}
+
+impl Kernel for NarrowPixels<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Self { values, channels, halves } = self;
+        let pixels = values.chunks_exact(channels).zip(halves.chunks_exact_mut(channels.div_ceil(2)));
+        for (values, halves) in pixels {
+            Narrow { values, halves }.run(simd);
         }
     }
 }

@@ -12,7 +12,7 @@ use super::{Conv, ConvKernel, ConvShape, Filter, cost_of_definition, direct, pan
 use crate::blocks::{copy_pixels, for_blocks};
 use crate::formats::to_bf16;
 use crate::simd::Simd;
-use crate::{Elements, Formats, Map, Pool, Precision, WeightFormat, Window};
+use crate::{Elements, Formats, Map, Padding, Pool, Precision, WeightFormat, Window};
 
 /// What rounding one vector of inputs costs, in vector multiplications of the convolution: it is read, and half of it
 /// written.
@@ -35,43 +35,13 @@ pub(super) const fn kernel<S: Simd>() -> ConvKernel {
         survey_rows: None,
         pack_rows: pack_rows::<S>,
         scratch_len: |shape, _| {
-            let pairs = in_pairs(shape);
-            direct::zeros(&pairs) + if is_rounded(shape) { 0 } else { pairs.input.len() }
+            let bordered = bordered(shape);
+            let pairs = in_pairs(bordered.as_ref().unwrap_or(shape));
+            let rounded = if bordered.is_none() && is_rounded(shape) { 0 } else { pairs.input.len() };
+            direct::zeros(&pairs) + rounded
         },
         run: run::<S>,
     }
-}
-
-/// The kernel for few channels, which takes all taps as one (see [`strip`]), so that pairs go across them.
-pub(super) const fn strip_kernel<S: Simd>() -> ConvKernel {
-    ConvKernel {
-        name: "bf16 strip",
-        arithmetic: "bf16 strip",
-        layout: "pairs of bf16 across taps",
-        fits: |shape| shape.taps() > 1 && shape.input.channels <= strip::MOST_CHANNELS && !is_rounded(shape),
-        cost: |shape| {
-            let gathered = shape.output.pixels() * shape.depth().div_ceil(S::LANES);
-            cost_of_definition::<S>(&in_pairs(&as_point(shape))) + ROUNDING * gathered as f64
-        },
-        packed_len: |shape| pack::packed_len::<S>(&in_pairs(&as_point(shape))),
-        pack_rows: |shape, filter, rows, packed, pool| pack_rows::<S>(&as_point(shape), filter, rows, packed, pool),
-        scratch_len: |shape, threads| threads * strip::patches_len::<S>(shape),
-        run: run_strip::<S>,
-        ..kernel::<S>()
-    }
-}
-
-/// All taps as the channels of one.
-fn as_point(shape: &ConvShape) -> ConvShape {
-    let Map { batch, height, width, .. } = shape.output;
-    ConvShape { input: Map::dense(batch, height, width, shape.depth()), window: Window::POINT, ..*shape }
-}
-
-fn run_strip<S: Simd>(conv: Conv<'_>, pool: &Pool) {
-    let (shape, pairs) = (conv.shape, in_pairs(&as_point(conv.shape)));
-    conv.check(pack::packed_len::<S>(&pairs));
-    let (job, input, scratch) = Job::new::<S>(Conv { shape: &pairs, ..conv });
-    strip::tiles::<S>(&job, shape, Elements::Bf16, input, scratch, pool);
 }
 
 /// Whether the input has been rounded by who wrote it.
@@ -110,13 +80,23 @@ fn pack_rows<S: Simd>(shape: &ConvShape, filter: &Filter<'_>, rows: Range<usize>
 const MOST_WIDTH: usize = 32;
 
 fn run<S: Simd>(conv: Conv<'_>, pool: &Pool) {
-    let pairs = in_pairs(conv.shape);
-    let Conv { shape, input, scratch, .. } = conv;
+    let (shape, bordered) = (conv.shape, bordered(conv.shape));
+    let pairs = in_pairs(bordered.as_ref().unwrap_or(shape));
+    let Conv { input, scratch, .. } = conv;
     let (zeros, scratch) = scratch.split_at_mut(direct::zeros(&pairs));
-    let input = if is_rounded(shape) { input } else { round(&shape.input, input, scratch, pool) };
+    let input = match &bordered {
+        Some(bordered) => surround(shape, input, &bordered.input, scratch, pool),
+        None if is_rounded(shape) => input,
+        None => round(&shape.input, input, scratch, pool),
+    };
     let conv = Conv { shape: &pairs, input, scratch: zeros, ..conv };
     conv.check(pack::packed_len::<S>(&pairs));
-    let (job, input, zeros) = Job::new::<S>(conv);
+    let (mut job, input, zeros) = Job::new::<S>(conv);
+    if bordered.is_some() {
+        // The taps of a row touch, and none is outside the picture.
+        let [rows, columns] = pairs.window.kernel;
+        (job.taps, job.depth) = ([rows, 1], columns * pairs.input.channels);
+    }
     if shape.output.pixels() <= stream::MOST_PIXELS {
         stream::run::<S, f32>(&job, &pairs, input, zeros, pool);
     } else {
@@ -129,5 +109,44 @@ fn round<'a>(map: &Map, input: &[f32], scratch: &'a mut [f32], pool: &Pool) -> &
     let pairs = Map { stride: Elements::Bf16.floats(map.channels), elements: Elements::Bf16, ..*map };
     let rounded = &mut scratch[..pairs.len()];
     for_blocks(&pairs, 1, rounded, pool, &|pixels, part| copy_pixels(map, input, pixels, &pairs, part));
+    rounded
+}
+
+/// The convolution of the picture with its padding around it, if that is worth making: where there are few channels, such as a
+/// photo's, so that it is small, and single taps are too short to be gone through one by one.
+fn bordered(shape: &ConvShape) -> Option<ConvShape> {
+    let ConvShape { input, window, .. } = *shape;
+    let touch = window.kernel[1] > 1 && window.dilation[1] == 1;
+    if !touch || input.channels > strip::MOST_CHANNELS || shape.output.pixels() <= stream::MOST_PIXELS {
+        return None;
+    }
+    let Padding { top, bottom, left, right } = window.padding;
+    let (height, width) = (input.height + top + bottom, input.width + left + right);
+    // The taps of a row are read without asking again whether they are there.
+    assert!((shape.output.width - 1) * window.stride[1] + window.kernel[1] <= width, "a window leaves its picture");
+    let stride = Elements::Bf16.floats(input.channels);
+    let input = Map { height, width, stride, elements: Elements::Bf16, ..input };
+    Some(ConvShape { input, window: Window { padding: Padding::default(), ..window }, ..*shape })
+}
+
+/// Rounds all pixels and puts zeros around them.
+fn surround<'a>(shape: &ConvShape, input: &[f32], to: &Map, scratch: &'a mut [f32], pool: &Pool) -> &'a [f32] {
+    let (map, padding) = (&shape.input, shape.window.padding);
+    let rounded = &mut scratch[..to.len()];
+    for_blocks(to, to.width, rounded, pool, &|pixels, part| {
+        for (row, part) in (pixels.start / to.width..).zip(part.chunks_mut(to.width * to.stride)) {
+            let (n, y) = (row / to.height, (row % to.height).wrapping_sub(padding.top));
+            let (before, rest) = part.split_at_mut(padding.left * to.stride);
+            let (inside, behind) = rest.split_at_mut(map.width * to.stride);
+            before.fill(0.0);
+            behind.fill(0.0);
+            if y < map.height {
+                let first = (n * map.height + y) * map.width;
+                copy_pixels(map, input, first..first + map.width, to, inside);
+            } else {
+                inside.fill(0.0);
+            }
+        }
+    });
     rounded
 }

@@ -3,13 +3,13 @@
 
 use std::ops::Range;
 
-use super::rows::{Origin, Rows, locate};
+use super::rows::{Origin, Rows, is_inside, locate};
 use super::split::Split;
 use super::tile::Job;
 use super::{Conv, ConvKernel, ConvShape, pack};
+use crate::Pool;
 use crate::blocks::Shared;
 use crate::simd::{Kernel, MOST_TILE_ROWS, Simd};
-use crate::{Elements, Pool};
 
 /// Beyond so many channels, single taps are long enough.
 pub(super) const MOST_CHANNELS: usize = 8;
@@ -31,7 +31,12 @@ pub(super) const fn kernel<S: Simd>() -> ConvKernel {
     }
 }
 
-/// Floats of the patches of one tile: what each of its windows sees, and room for copying a vector more than that.
+/// Floats of a strip, a row of taps.
+fn strip_len(shape: &ConvShape) -> usize {
+    shape.window.kernel[1] * shape.input.channels
+}
+
+/// Floats of the patches of one tile: what each of its windows sees, and room for copying a little more than that.
 pub(super) fn patches_len<S: Simd>(shape: &ConvShape) -> usize {
     // A whole number of cache lines, so that workers do not share one.
     (S::TILE_ROWS * shape.depth() + S::LANES).next_multiple_of(16)
@@ -42,19 +47,22 @@ fn run<S: Simd>(conv: Conv<'_>, pool: &Pool) {
     let shape = conv.shape;
     let (mut job, input, scratch) = Job::new::<S>(conv);
     (job.taps, job.depth) = ([1, 1], shape.depth());
-    tiles::<S>(&job, shape, Elements::Float32, input, scratch, pool);
+    tiles::<S>(&job, shape, input, (scratch, patches_len::<S>(shape)), pool, |depth, _, patches| Patches {
+        depth,
+        patches,
+    });
 }
 
-/// Computes a job for which all taps are one, and what they see is gathered as such elements.
+/// Computes a job for which all taps are one. Each worker has so many floats of the scratch; `rows` makes of a tile's
+/// patches, and the room behind them, what the tile reads.
 pub(super) fn tiles<S: Simd>(
     job: &Job<'_>,
     shape: &ConvShape,
-    elements: Elements,
     input: &[f32],
-    scratch: &mut [f32],
+    (scratch, len): (&mut [f32], usize),
     pool: &Pool,
+    rows: impl for<'a> Fn(usize, usize, &'a mut [f32]) -> Patches<'a> + Sync,
 ) {
-    let (depth, len) = (elements.floats(shape.depth()), patches_len::<S>(shape));
     let pixel_bytes = shape.depth() * size_of::<f32>();
     let split = Split::new(shape.output.pixels(), S::TILE_ROWS, pixel_bytes, 1, pool.threads());
     let scratch = Shared::new(scratch);
@@ -63,8 +71,8 @@ pub(super) fn tiles<S: Simd>(
         let patches = unsafe { scratch.part(worker * len..(worker + 1) * len) };
         for tile in split.task(index).0 {
             let pixels = split.pixels(tile);
-            S::dispatch(Gather { shape, input, pixels: pixels.clone(), patches, elements });
-            let rows = Patches { depth, patches };
+            S::dispatch(Gather { shape, input, pixels: pixels.clone(), patches });
+            let rows = rows(shape.depth(), pixels.len(), patches);
             for panel in 0..job.panels::<S>() {
                 job.tile::<S, f32>(&rows, pixels.start, pixels.len(), panel, 0);
             }
@@ -73,9 +81,9 @@ pub(super) fn tiles<S: Simd>(
 }
 
 /// What each window of a tile sees, one after the other.
-struct Patches<'a> {
-    depth: usize,
-    patches: &'a [f32],
+pub(super) struct Patches<'a> {
+    pub(super) depth: usize,
+    pub(super) patches: &'a [f32],
 }
 
 // SAFETY: `under` gives a slice of `depth` floats.
@@ -95,90 +103,61 @@ struct Gather<'a> {
     input: &'a [f32],
     pixels: Range<usize>,
     patches: &'a mut [f32],
-    /// What the patches are made of.
-    elements: Elements,
 }
 
 impl Kernel for Gather<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Self { shape, input, pixels, patches, elements } = self;
+        let Self { shape, input, pixels, patches } = self;
         let mut origins = [Origin::default(); MOST_TILE_ROWS];
         let origins = &mut origins[..pixels.len()];
         locate(shape, pixels.start, origins);
-        let step = elements.floats(shape.depth());
         for (i, origin) in origins.iter().enumerate() {
-            let mut patch = Patch { values: &mut patches[i * step..], elements };
-            patch.gather(simd, shape, input, *origin);
+            // Strips are copied by whole vectors from first to last: what is too much is overwritten by the next one.
+            let patch = &mut patches[i * shape.depth()..];
+            if is_whole(shape, *origin) {
+                strips(simd, shape, input, *origin, patch);
+            } else {
+                taps(shape, input, *origin, patch);
+            }
         }
     }
 }
 
-/// What one window sees, and what comes behind it.
-struct Patch<'a> {
-    values: &'a mut [f32],
-    elements: Elements,
+/// Whether a window's strips lie in the picture from end to end, and in one piece.
+fn is_whole(shape: &ConvShape, origin: Origin) -> bool {
+    let ConvShape { input: map, window, .. } = shape;
+    let solid = window.dilation[1] == 1 && map.stride == map.channels;
+    solid && origin.x >= 0 && is_inside(origin.x, window.kernel[1] - 1, map.width)
 }
 
-impl Patch<'_> {
-    /// Copies what a window sees in pieces, as few as there are; all taps of a row are one where they touch, as they do in NHWC.
-    #[inline(always)]
-    fn gather<S: Simd>(&mut self, simd: S, shape: &ConvShape, input: &[f32], origin: Origin) {
-        let ConvShape { input: map, window, .. } = shape;
-        let [rows, columns] = window.kernel;
-        let at_once = if window.dilation[1] == 1 && map.is_dense() { columns } else { 1 };
-        let mut to = 0;
-        for y in 0..rows {
-            let row = origin.y + (y * window.dilation[0]) as isize;
-            for x in (0..columns).step_by(at_once) {
-                let column = origin.x + (x * window.dilation[1]) as isize;
-                // Those before the picture, and those in it.
-                let before = (-column).clamp(0, at_once as isize) as usize;
-                let inside = (map.width as isize - column).clamp(before as isize, at_once as isize) as usize - before;
-                let inside = if (0..map.height as isize).contains(&row) { inside } else { 0 };
-                let [before, inside] = [before, inside].map(|taps| taps * map.channels);
-                let all = at_once * map.channels;
-                self.zeros(simd, to, before);
-                if inside > 0 {
-                    let pixel = (row - origin.y) * map.width as isize + (column - origin.x).max(-origin.x);
-                    let first = (origin.offset + pixel * map.stride as isize) as usize;
-                    self.put(simd, to + before, &input[first..first + inside]);
-                }
-                self.zeros(simd, to + before + inside, all - before - inside);
-                to += all;
-            }
-        }
-        // The other half of the last one, if they are odd.
-        if self.elements == Elements::Bf16 {
-            self.zeros(simd, to, 1);
+#[inline(always)]
+fn strips<S: Simd>(simd: S, shape: &ConvShape, input: &[f32], origin: Origin, patch: &mut [f32]) {
+    let ConvShape { input: map, window, .. } = shape;
+    let len = strip_len(shape);
+    for ky in 0..window.kernel[0] {
+        let (y, to) = (ky * window.dilation[0], ky * len);
+        let inside = is_inside(origin.y, y, map.height);
+        let from = if inside { origin.offset.wrapping_add_unsigned(y * map.width * map.stride) as usize } else { 0 };
+        let from = &input[from..from + len];
+        for at in (0..len).step_by(S::LANES) {
+            let value = if inside { simd.load_slice(&from[at..]) } else { simd.splat(0.0) };
+            simd.store_slice(&mut patch[to + at..], value);
         }
     }
+}
 
-    /// Puts values at place number `to`, by whole vectors: what is too much is overwritten by the next ones.
-    #[inline(always)]
-    fn put<S: Simd>(&mut self, simd: S, to: usize, values: &[f32]) {
-        for from in (0..values.len()).step_by(S::LANES) {
-            self.store(simd, to + from, simd.load_slice(&values[from..]));
-        }
-    }
-
-    #[inline(always)]
-    fn zeros<S: Simd>(&mut self, simd: S, to: usize, count: usize) {
-        for from in (0..count).step_by(S::LANES) {
-            self.store(simd, to + from, simd.splat(0.0));
-        }
-    }
-
-    #[inline(always)]
-    fn store<S: Simd>(&mut self, simd: S, to: usize, value: S::F) {
-        match self.elements {
-            Elements::Float32 => simd.store_slice(&mut self.values[to..], value),
-            Elements::Bf16 => {
-                // There is always room for a vector of halves behind what a window sees.
-                let room = &mut self.values[to / 2..][..S::LANES / 2 + 1];
-                // SAFETY: a vector of halves lies in the room, whichever half it begins with.
-                unsafe { simd.store_first_bf16(room.as_mut_ptr().cast::<u16>().add(to % 2), value, S::LANES) };
-            }
+/// Tap by tap, where the window is not wholly in the picture.
+fn taps(shape: &ConvShape, input: &[f32], origin: Origin, patch: &mut [f32]) {
+    let ConvShape { input: map, window, .. } = shape;
+    for (tap, values) in patch.chunks_exact_mut(map.channels).enumerate().take(shape.taps()) {
+        let y = tap / window.kernel[1] * window.dilation[0];
+        let x = tap % window.kernel[1] * window.dilation[1];
+        if is_inside(origin.y, y, map.height) && is_inside(origin.x, x, map.width) {
+            let at = origin.offset.wrapping_add_unsigned((y * map.width + x) * map.stride) as usize;
+            values.copy_from_slice(&input[at..at + map.channels]);
+        } else {
+            values.fill(0.0);
         }
     }
 }
