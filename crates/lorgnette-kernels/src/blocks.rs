@@ -9,7 +9,8 @@ use crate::{Elements, Map, Pool};
 /// About how many values a task of a cheap kernel should write: enough to be worth a task, little enough for L1.
 const TASK_VALUES: usize = 8 << 10;
 
-/// Runs `task(pixels, part)` over all pixels of an output in blocks of whole multiples of `unit` pixels.
+/// Runs `task(pixels, part)` over all pixels of an output in blocks of whole multiples of `unit` pixels, nearly equal and as
+/// many for each thread.
 ///
 /// `part` begins at the first of `pixels` and goes up to where the next block begins (or to the last value of all).
 pub(crate) fn for_blocks(
@@ -24,14 +25,22 @@ pub(crate) fn for_blocks(
     }
     assert!(map.stride >= map.floats() && output.len() >= map.len(), "the output is shorter than its map");
     let (pixels, end) = (map.pixels(), map.len());
-    let block = unit * (TASK_VALUES / (unit * map.floats())).max(1);
+    let units = pixels.div_ceil(unit);
+    let blocks =
+        units.div_ceil((TASK_VALUES / (unit * map.floats())).max(1)).next_multiple_of(pool.threads()).min(units);
     let output = Shared::new(output);
-    pool.run(pixels.div_ceil(block), &|_, index| {
-        let range = index * block..pixels.min((index + 1) * block);
+    pool.run(blocks, &|_, index| {
+        let block = part(units, blocks, index);
+        let range = block.start * unit..pixels.min(block.end * unit);
         let part = range.start * map.stride..end.min(range.end * map.stride);
         // SAFETY: the parts of different indices do not overlap, and each index runs once.
         task(range, unsafe { output.part(part) });
     });
+}
+
+/// Part `index` of `0..whole` in `parts` nearly equal ones.
+pub(crate) fn part(whole: usize, parts: usize, index: usize) -> Range<usize> {
+    whole * index / parts..whole * (index + 1) / parts
 }
 
 /// Where pixel number `pixel` lies in a map's slice.
@@ -66,6 +75,36 @@ pub(crate) fn copy_pixels(map_in: &Map, input: &[f32], pixels: Range<usize>, map
     }
     for (i, pixel) in pixels.enumerate() {
         copy(&input[place(map_in, pixel)], &mut part[place(map_out, i)]);
+    }
+}
+
+/// The most values of a pixel that [`through_float32`] takes.
+pub const MOST_NARROWED: usize = 4096;
+
+/// Changes some pixels on their way from a map's slice to one that begins at the first of them: `change` is given a number of
+/// them at a time, where they lie, and their values as float32.
+pub(crate) fn through_float32(
+    map_in: &Map,
+    input: &[f32],
+    pixels: Range<usize>,
+    (map_out, part): (&Map, &mut [f32]),
+    change: impl Fn(Range<usize>, &Map, &mut [f32]),
+) {
+    if map_out.elements == Elements::Float32 {
+        copy_pixels(map_in, input, pixels.clone(), map_out, part);
+        return change(pixels, map_out, part);
+    }
+    let mut room = [0.0; MOST_NARROWED];
+    let at_once = MOST_NARROWED / map_out.channels;
+    assert!(at_once > 0, "a pixel has too many values to be kept as bf16");
+    for first in pixels.clone().step_by(at_once) {
+        let some = first..pixels.end.min(first + at_once);
+        let dense = Map { stride: map_out.channels, elements: Elements::Float32, ..*map_out };
+        let values = &mut room[..some.len() * dense.channels];
+        copy_pixels(map_in, input, some.clone(), &dense, values);
+        change(some.clone(), &dense, values);
+        let part = &mut part[(first - pixels.start) * map_out.stride..];
+        copy_pixels(&dense, values, 0..some.len(), map_out, part);
     }
 }
 

@@ -169,6 +169,9 @@ pub struct ConvKernel {
     /// `packed_len`, on all threads of the pool; all rows before them must have come already. Depends only on the window's
     /// size and the numbers of channels.
     pub pack_rows: PackRows,
+    /// Rows of the output that are computed together, where a picture may be given in bands of rows: a band then begins at a
+    /// multiple of them. `None` where that would cost too much.
+    pub band: fn(&ConvShape) -> Option<usize>,
     /// The floats of scratch a run needs with a pool of so many threads.
     pub scratch_len: fn(&ConvShape, usize) -> usize,
     /// Computes.
@@ -204,6 +207,8 @@ pub static CONV_KERNELS: &[ConvKernel] = &[
     #[cfg(target_arch = "x86_64")]
     winograd::kernel::<Avx512, F25, F25>("winograd 2x2 of 5x5"),
     #[cfg(target_arch = "x86_64")]
+    winograd::kernel::<Avx512, F27, F27>("winograd 2x2 of 7x7"),
+    #[cfg(target_arch = "x86_64")]
     winograd::kernel::<Avx512, F11, F43>("winograd 1x4"),
     #[cfg(target_arch = "x86_64")]
     winograd::kernel::<Avx512, F43, F11>("winograd 4x1"),
@@ -236,6 +241,8 @@ pub static CONV_KERNELS: &[ConvKernel] = &[
     #[cfg(target_arch = "x86_64")]
     winograd::kernel::<Avx2, F25, F25>("winograd 2x2 of 5x5"),
     #[cfg(target_arch = "x86_64")]
+    winograd::kernel::<Avx2, F27, F27>("winograd 2x2 of 7x7"),
+    #[cfg(target_arch = "x86_64")]
     winograd::kernel::<Avx2, F11, F43>("winograd 1x4"),
     #[cfg(target_arch = "x86_64")]
     winograd::kernel::<Avx2, F43, F11>("winograd 4x1"),
@@ -259,6 +266,7 @@ pub static CONV_KERNELS: &[ConvKernel] = &[
     winograd::kernel::<Portable, F43, F43>("winograd 4x4"),
     winograd::kernel::<Portable, F23, F23>("winograd 2x2"),
     winograd::kernel::<Portable, F25, F25>("winograd 2x2 of 5x5"),
+    winograd::kernel::<Portable, F27, F27>("winograd 2x2 of 7x7"),
     winograd::kernel::<Portable, F11, F43>("winograd 1x4"),
     winograd::kernel::<Portable, F43, F11>("winograd 4x1"),
     winograd::kernel::<Portable, F11, F47>("winograd 1x4 of 1x7"),
@@ -284,6 +292,7 @@ const REFERENCE: ConvKernel = ConvKernel {
     pack_rows: |shape, filter, rows, packed, _| {
         pack::plain(shape.depth(), shape.output.channels, filter, rows, packed);
     },
+    band: |_| Some(1),
     scratch_len: |_, _| 0,
     run: |conv, _| reference::conv(conv),
 };

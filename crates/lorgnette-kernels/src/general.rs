@@ -1,18 +1,42 @@
 //! The rare operations in their general form: an index table says which elements meet.
 //!
-//! A table is made once, when a plan is; these loops then run on one thread. Networks spend next to nothing here.
+//! A table is made once, when a plan is; these loops then run on one thread, but for [`gather`]. Networks spend next to nothing here.
 
+use crate::Pool;
+use crate::blocks::for_blocks;
 use crate::function::Binary;
-use crate::shape::Clamp;
+use crate::shape::{Clamp, Map};
 
 /// The table entry that stands for the fill value.
 pub const FILL: u32 = u32::MAX;
 
-/// `output[i] = input[sources[i]]`, or `fill` where the table says [`FILL`].
-pub fn gather(sources: &[u32], fill: f32, input: &[f32], output: &mut [f32]) {
-    for (out, &source) in output.iter_mut().zip(sources) {
-        *out = if source == FILL { fill } else { input[source as usize] };
-    }
+/// Runs of `run` elements, each from its place in the input, or `fill` where the table says [`FILL`]:
+/// `output[i · run + j] = input[sources[i] + j]`.
+pub fn gather(run: usize, sources: &[u32], fill: f32, input: &[f32], output: &mut [f32], pool: &Pool) {
+    for_blocks(&Map::dense(sources.len(), 1, 1, run), 1, output, pool, &|runs, part| {
+        for (out, &source) in part.chunks_exact_mut(run).zip(&sources[runs]) {
+            match source {
+                FILL => out.fill(fill),
+                _ => out.copy_from_slice(&input[source as usize..][..run]),
+            }
+        }
+    });
+}
+
+/// The longest runs that a table of single elements is made of, and where each begins.
+pub fn runs(sources: &[u32]) -> (usize, Vec<u32>) {
+    let follows = |pair: &[u32]| match *pair {
+        [FILL, next] => next == FILL,
+        [one, next] => next != FILL && next == one + 1,
+        _ => false,
+    };
+    let breaks = sources.windows(2).enumerate().filter(|(_, pair)| !follows(pair)).map(|(i, _)| i + 1);
+    let run = breaks.fold(sources.len(), greatest_common_divisor);
+    (run.max(1), sources.iter().copied().step_by(run.max(1)).collect())
+}
+
+fn greatest_common_divisor(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { greatest_common_divisor(b, a % b) }
 }
 
 /// One side of a two-sided operation: values, and which of them meets each element of the result.
@@ -174,7 +198,26 @@ mod tests {
         assert_eq!(out, [2.0, 3.5]);
         arg_extreme(false, &[0, 2, 1, 3], 2, &x, &mut out);
         assert_eq!(out, [1.0, 1.0]);
-        gather(&[3, FILL], 9.0, &x, &mut out);
-        assert_eq!(out, [5.0, 9.0]);
+    }
+
+    #[test]
+    fn what_stays_together_moves_together() {
+        let (x, pool) = ([1.0, 2.0, 3.0, 5.0, 7.0], Pool::new(2));
+        let tables: [(&[u32], usize); 6] = [
+            (&[3, FILL], 1),
+            (&[3, 4, 1, 2, FILL, FILL], 2),
+            (&[1, 2, 3, 0, 1, 2], 3),
+            (&[0, 1, 2, 3, 1, 2], 2),
+            (&[4, 3, 2, 1], 1),
+            (&[], 1),
+        ];
+        for (table, longest) in tables {
+            let (run, sources) = runs(table);
+            assert_eq!(run, longest, "{table:?}");
+            let mut out = vec![0.0; table.len()];
+            gather(run, &sources, 9.0, &x, &mut out, &pool);
+            let expected: Vec<f32> = table.iter().map(|&i| x.get(i as usize).copied().unwrap_or(9.0)).collect();
+            assert_eq!(out, expected);
+        }
     }
 }

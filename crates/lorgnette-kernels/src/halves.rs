@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn there_and_back() {
         let numbers = numbers();
-        for count in [1, 2, 15, 16, 17, 33, 1000] {
+        for count in [1_usize, 2, 15, 16, 17, 33, 1000] {
             let mut halves = vec![f32::NAN; count.div_ceil(2)];
             let mut values = vec![0.0; count];
             narrow(&numbers[7000..][..count], &mut halves);

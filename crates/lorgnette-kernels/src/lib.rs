@@ -14,6 +14,7 @@
 //! | logits | [`softmax`] |
 //! | a picture of another size | [`resize_bilinear`], [`resize_nearest`], [`pad`] |
 //! | parts of a concatenation | [`copy_map`] |
+//! | several kernels that a picture goes through band by band | [`Parts`] |
 //!
 //! Every kernel takes the CPU [`Level`] to use and the [`Pool`] of threads to run on. Results do not depend on the number
 //! of threads, nor on the other pictures of a batch, to the last bit.
@@ -33,6 +34,7 @@ mod halves;
 mod level;
 mod lrn;
 mod mean;
+mod parts;
 mod pool;
 mod pooling;
 pub mod reference;
@@ -44,6 +46,7 @@ mod unary;
 
 pub use affine::{Affine, AffineInPlace, affine, affine_in_place};
 pub use binary::{Operand, binary, binary_in_place};
+pub use blocks::MOST_NARROWED;
 pub use buffer::{Buffer, OutOfMemory};
 pub use conv::{
     CONV_KERNELS, Conv, ConvKernel, ConvShape, Filter, PACKED_LAYOUTS, PackRows, Residual, candidates, choose_conv,
@@ -56,6 +59,7 @@ pub use function::{Binary, Unary};
 pub use level::{Level, UnknownLevel};
 pub use lrn::{Lrn, lrn};
 pub use mean::mean_hw;
+pub use parts::{Part, Parts};
 pub use pool::Pool;
 pub use pooling::{PoolKind, PoolShape, pool_window};
 pub use resize::{Resize, resize_bilinear, resize_nearest};

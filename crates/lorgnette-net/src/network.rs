@@ -331,7 +331,7 @@ impl Network {
     /// Plans a graph, and keeps the plan.
     fn keep(&self, key: PlanKey, shaped: Shaped, geometry: Option<Geometry>) -> Result<Arc<Plan>> {
         let Options { level, formats, memory_limit, .. } = self.options;
-        let options = PlanOptions { level, formats, memory_limit };
+        let options = PlanOptions { level, formats, memory_limit, ..PlanOptions::default() };
         let plan = Arc::new(Plan::new(&optimise(shaped), &self.model.packing, &options, &self.options.pool)?);
         Ok(self.remember(key, plan, geometry))
     }

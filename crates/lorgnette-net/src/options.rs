@@ -40,7 +40,7 @@ impl Options {
     pub fn with_threads(threads: Option<usize>) -> Self {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let threads = threads.unwrap_or_else(cores);
-        let PlanOptions { level, formats, memory_limit } = PlanOptions::default();
+        let PlanOptions { level, formats, memory_limit, .. } = PlanOptions::default();
         Self {
             pool: Arc::new(Pool::new(threads)),
             level,

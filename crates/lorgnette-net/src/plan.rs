@@ -7,6 +7,8 @@
 //! ```
 
 mod by_photo;
+mod chain;
+mod chains;
 mod convolutions;
 mod elements;
 mod explain;
@@ -15,6 +17,7 @@ mod layout;
 mod lower;
 mod memory;
 mod packing;
+mod rows;
 mod run;
 
 pub use convolutions::Convolution;
@@ -31,6 +34,7 @@ use crate::error::{Error, Result};
 use crate::graph::Op;
 use crate::graph::shape::{Fact, Shaped};
 use by_photo::ByPhoto;
+use chains::Chains;
 use kernel::Kernel;
 
 /// What a plan is made for.
@@ -42,12 +46,27 @@ pub struct PlanOptions {
     pub formats: Formats,
     /// Bytes that the activations may take.
     pub memory_limit: u64,
+    /// What is computed in bands of rows.
+    pub bands: Bands,
+}
+
+/// Which layers are computed together, band by band, so that what lies between them stays in a core's cache. No bit of an
+/// answer depends on it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Bands {
+    /// Those where it pays.
+    #[default]
+    Auto,
+    /// None.
+    Never,
+    /// All that can be, so many rows at a time: for tests.
+    Always(usize),
 }
 
 impl Default for PlanOptions {
     /// The best level of this CPU, float32, and 8 GiB of activations.
     fn default() -> Self {
-        Self { level: Level::best(), formats: Formats::default(), memory_limit: 8 << 30 }
+        Self { level: Level::best(), formats: Formats::default(), memory_limit: 8 << 30, bands: Bands::Auto }
     }
 }
 
@@ -79,6 +98,14 @@ struct Step {
     elements: Elements,
 }
 
+impl Step {
+    /// The kernels it runs: its own, or a chain's.
+    fn kernels(&self) -> impl Iterator<Item = &Kernel> {
+        let links = if let Kernel::Chain(chain) = &self.kernel { chain.links() } else { &[] };
+        links.iter().map(|link| &link.kernel).chain(links.is_empty().then_some(&self.kernel))
+    }
+}
+
 /// Where a value is read from.
 #[derive(Clone, Debug, PartialEq)]
 enum Place {
@@ -104,8 +131,9 @@ impl Plan {
     /// [`Error::Input`] for numbers that this CPU cannot compute with.
     pub fn new(shaped: &Shaped, packing: &Packing, options: &PlanOptions, pool: &Pool) -> Result<Self> {
         check_formats(options)?;
-        let layout = layout::lay_out(shaped, options)?;
-        let lowered = lower::lower(shaped, &layout, packing, options, pool)?;
+        let chains = Chains::find(shaped, options, pool.threads());
+        let layout = layout::lay_out(shaped, &chains, options)?;
+        let lowered = lower::lower(shaped, (&chains, &layout), packing, options, pool)?;
         let port = |id: crate::graph::NodeId| Port {
             name: shaped.graph.node(id).name.clone(),
             fact: shaped.fact(id).clone(),

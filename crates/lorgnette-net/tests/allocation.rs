@@ -47,6 +47,9 @@ fn a_run_allocates_nothing() {
         assert_eq!(allocations(&plan, &options.pool), 0, "allocations in a run of {}", case.name);
     }
     let network = Network::of_net(zoo::find("mobilenet_v1_025").unwrap(), Arc::new(MadeUp), options.clone()).unwrap();
+    let one = network.plan(&[("input", &[1, 64, 64, 3])], &[&network.ports().unwrap().logits]).unwrap();
+    assert!(one.report(&[]).iter().any(|step| step.chain.is_some()));
+    assert_eq!(allocations(&one, &options.pool), 0, "allocations in a run of layers that are computed together");
     let batch = network.plan(&[("input", &[3, 64, 64, 3])], &[&network.ports().unwrap().logits]).unwrap();
     assert_eq!(allocations(&batch, &options.pool), 0, "allocations in a run of a batch picture by picture");
 }

@@ -108,6 +108,9 @@ struct Step {
     name: String,
     shape: Vec<usize>,
     kernel: String,
+    /// Steps with the same number here go through the picture together, band by band.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    chain: Option<usize>,
     /// What it multiplies, and what its weights are kept as.
     #[serde(skip_serializing_if = "Option::is_none")]
     precision: Option<&'static str>,
@@ -260,7 +263,12 @@ impl Explanation {
             columns.extend([("ms", Align::Right), ("GFLOP/s", Align::Right), ("share", Align::Right)]);
         }
         let mut table = Table::new(&columns);
-        self.steps.iter().for_each(|step| table.row(step.cells()));
+        for (i, step) in self.steps.iter().enumerate() {
+            let is_linked =
+                |other: Option<&Step>| step.chain.is_some() && other.is_some_and(|other| other.chain == step.chain);
+            let before = i.checked_sub(1).and_then(|before| self.steps.get(before));
+            table.row(step.cells(bracket(is_linked(before), is_linked(self.steps.get(i + 1)))));
+        }
         table.total(self.total.cells());
         table
     }
@@ -268,7 +276,8 @@ impl Explanation {
 
 impl Step {
     fn new(step: usize, report: StepReport, total_ms: Option<f64>) -> Self {
-        let StepReport { name, kernel, formats, rejected, shape, flops, weight_bytes, activation_bytes, time } = report;
+        let StepReport { name, kernel, formats, rejected, shape, flops, weight_bytes, activation_bytes, chain, time } =
+            report;
         let rejected = rejected.into_iter().map(|other| Rejected { kernel: other.kernel, cost: other.cost }).collect();
         let ms = time.map(milliseconds);
         let share = ms.zip(total_ms).map(|(ms, total)| if total > 0.0 { ms / total } else { 0.0 });
@@ -279,6 +288,7 @@ impl Step {
             name,
             shape,
             kernel,
+            chain,
             precision,
             weights,
             rejected,
@@ -291,8 +301,9 @@ impl Step {
         }
     }
 
-    fn cells(&self) -> Vec<String> {
-        let mut cells = vec![self.step.to_string(), self.name.clone(), shape_of(&self.shape), self.kernel.clone()];
+    fn cells(&self, bracket: &str) -> Vec<String> {
+        let kernel = format!("{bracket}{}", self.kernel);
+        let mut cells = vec![self.step.to_string(), self.name.clone(), shape_of(&self.shape), kernel];
         let rejected: Vec<String> =
             self.rejected.iter().map(|other| format!("{} {:.1}", other.kernel, other.cost)).collect();
         cells.push(rejected.join(", "));
@@ -325,6 +336,16 @@ impl Total {
             cells.extend([format!("{ms:.3}"), rate_cell(self.gflop_s), String::new()]);
         }
         cells
+    }
+}
+
+/// The part of a bracket around steps that go together, before one that is linked with the step above or below it.
+fn bracket(above: bool, below: bool) -> &'static str {
+    match (above, below) {
+        (false, true) => "┌ ",
+        (true, true) => "│ ",
+        (true, false) => "└ ",
+        (false, false) => "",
     }
 }
 

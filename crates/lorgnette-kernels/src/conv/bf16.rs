@@ -34,6 +34,7 @@ pub(super) const fn kernel<S: Simd>() -> ConvKernel {
         packed_len: |shape| pack::packed_len::<S>(&in_pairs(shape)),
         survey_rows: None,
         pack_rows: pack_rows::<S>,
+        band: |_| Some(1),
         scratch_len: |shape, _| {
             let bordered = bordered(shape);
             let pairs = in_pairs(bordered.as_ref().unwrap_or(shape));

@@ -20,6 +20,7 @@ pub(super) const fn kernel<S: Simd>() -> ConvKernel {
         packed_len: pack::packed_len::<S>,
         survey_rows: None,
         pack_rows: pack::pack_rows::<S>,
+        band: |_| Some(1),
         scratch_len: |shape, _| zeros(shape),
         run: |conv, pool| {
             conv.check(pack::packed_len::<S>(conv.shape));
@@ -57,7 +58,9 @@ fn tiles<S: Simd, W: Weight>(job: &Job<'_>, rows: &dyn Rows, shape: &ConvShape, 
     // Neighbouring windows share what they see, unless they step over it.
     let seen = (shape.window.stride[0] * shape.window.stride[1]).min(shape.taps());
     let pixel_bytes = seen * shape.input.channels * size_of::<f32>();
-    let split = Split::new(shape.output.pixels(), S::TILE_ROWS, pixel_bytes, job.panels::<S>(), pool.threads());
+    let panel_bytes = pack::panel_len::<S>(shape) * size_of::<W>();
+    let counts = [shape.output.pixels(), job.panels::<S>()];
+    let split = Split::new(counts, [pixel_bytes, panel_bytes], S::TILE_ROWS, pool.threads());
     pool.run(split.tasks(), &|_, index| {
         let (tiles, panels) = split.task(index);
         for panel in panels {

@@ -46,7 +46,7 @@ pub(super) fn in_panels(
     let panels: Vec<_> = packed.chunks_exact_mut(panel_len.max(1)).map(Mutex::new).collect();
     let tasks = pool.threads().min(panels.len());
     pool.run(tasks, &|_, task| {
-        let mine = super::split::part(panels.len(), tasks, task);
+        let mine = crate::blocks::part(panels.len(), tasks, task);
         for first in rows.clone().step_by(ROWS_AT_ONCE) {
             for panel in mine.clone() {
                 let mut values = panels[panel].lock().unwrap_or_else(PoisonError::into_inner);

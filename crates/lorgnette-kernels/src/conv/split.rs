@@ -2,10 +2,16 @@
 
 use std::ops::Range;
 
+use crate::blocks::part;
+
 /// What a task's input may take of a core's L2; a panel of weights shares it.
 const INPUT_BYTES: usize = 448 << 10;
 /// Tasks a thread should have, so that the last one to finish is not waited for long.
 const TASKS_PER_THREAD: usize = 4;
+
+/// How many times the input's bytes the weights may have for each thread to read all weights for a part of the pixels, and not
+/// all pixels for a part of the weights.
+const MOST_WEIGHTS: usize = 4;
 
 /// A grid of tasks: blocks of tiles by groups of panels.
 pub(super) struct Split {
@@ -17,12 +23,21 @@ pub(super) struct Split {
 }
 
 impl Split {
-    /// Divides `pixels`, of about `pixel_bytes` of input each, in tiles of at most `tile_rows`, and `panels`.
-    pub(super) fn new(pixels: usize, tile_rows: usize, pixel_bytes: usize, panels: usize, threads: usize) -> Self {
+    /// Divides `pixels`, of about `pixel_bytes` of input each, in tiles of at most `tile_rows`, and `panels` of `panel_bytes`.
+    pub(super) fn new(
+        [pixels, panels]: [usize; 2],
+        [pixel_bytes, panel_bytes]: [usize; 2],
+        tile_rows: usize,
+        threads: usize,
+    ) -> Self {
         let tiles = pixels.div_ceil(tile_rows);
         let wanted = if threads == 1 { 1 } else { threads * TASKS_PER_THREAD };
         let fitting = (INPUT_BYTES / (pixel_bytes * tile_rows).max(1)).max(PANEL_USES);
-        let blocks = tiles.div_ceil(fitting);
+        let mut blocks = tiles.div_ceil(fitting);
+        // A thread's rows were written by itself, for the most part, and weights are the same for all.
+        if panels * panel_bytes <= MOST_WEIGHTS * pixels * pixel_bytes {
+            blocks = blocks.next_multiple_of(threads).min(tiles);
+        }
         let groups = wanted.div_ceil(blocks.max(1)).min(panels);
         // What too few panels cannot give, smaller blocks do.
         let blocks = blocks.max(wanted.div_ceil(groups.max(1))).min(tiles);
@@ -49,11 +64,6 @@ impl Split {
 /// How many tiles should use a panel once it is in cache, even if their input does not fit beside it.
 const PANEL_USES: usize = 8;
 
-/// Part `index` of `0..whole` in `parts` nearly equal ones.
-pub(super) fn part(whole: usize, parts: usize, index: usize) -> Range<usize> {
-    whole * index / parts..whole * (index + 1) / parts
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,7 +72,7 @@ mod tests {
     fn every_tile_of_every_panel_is_in_one_task() {
         for (pixels, panels, threads) in [(1, 1, 1), (49, 16, 2), (3136, 2, 2), (50_176, 2, 5), (196, 3, 8), (13, 1, 2)]
         {
-            let split = Split::new(pixels, 14, 512, panels, threads);
+            let split = Split::new([pixels, panels], [512, 512 * panels], 14, threads);
             let mut seen = vec![0; pixels * panels];
             for task in 0..split.tasks() {
                 let (tiles, task_panels) = split.task(task);

@@ -85,6 +85,7 @@ pub(super) const fn kernel<S: Simd, W: Stored>() -> ConvKernel {
         packed_len: |shape| factors::<S, W>(shape) + panels_len::<S, W>(shape),
         survey_rows: if has_factors::<W>() { Some(survey_rows::<S>) } else { None },
         pack_rows: pack_rows::<S, W>,
+        band: |_| None,
         scratch_len: |shape, _| direct::zeros(shape),
         run: run::<S, W>,
     }

@@ -2,11 +2,11 @@
 //! times that reading them is all that counts.
 
 use super::rows::Windowed;
-use super::split::part;
 use super::tile::Job;
 use super::weight::Weight;
 use super::{ConvKernel, ConvShape, direct, pack};
 use crate::Pool;
+use crate::blocks::part;
 use crate::simd::Simd;
 
 /// Beyond so many pixels, arithmetic begins to count.
@@ -24,6 +24,7 @@ pub(super) const fn kernel<S: Simd>() -> ConvKernel {
         packed_len: pack::packed_len::<S>,
         survey_rows: None,
         pack_rows: pack::pack_rows::<S>,
+        band: |_| None,
         scratch_len: |shape, _| direct::zeros(shape),
         run: |conv, pool| {
             conv.check(pack::packed_len::<S>(conv.shape));

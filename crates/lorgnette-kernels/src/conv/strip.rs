@@ -26,6 +26,7 @@ pub(super) const fn kernel<S: Simd>() -> ConvKernel {
         packed_len: pack::packed_len::<S>,
         survey_rows: None,
         pack_rows: pack::pack_rows::<S>,
+        band: |_| Some(1),
         scratch_len: |shape, threads| threads * patches_len::<S>(shape),
         run: run::<S>,
     }
@@ -64,7 +65,7 @@ pub(super) fn tiles<S: Simd>(
     rows: impl for<'a> Fn(usize, usize, &'a mut [f32]) -> Patches<'a> + Sync,
 ) {
     let pixel_bytes = shape.depth() * size_of::<f32>();
-    let split = Split::new(shape.output.pixels(), S::TILE_ROWS, pixel_bytes, 1, pool.threads());
+    let split = Split::new([shape.output.pixels(), 1], [pixel_bytes, 0], S::TILE_ROWS, pool.threads());
     let scratch = Shared::new(scratch);
     pool.run(split.tasks(), &|worker, index| {
         // SAFETY: each worker has its own patches.

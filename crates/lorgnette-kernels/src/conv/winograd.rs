@@ -30,8 +30,8 @@ use self::form::{Form, MOST_OUTPUTS, MOST_POINTS};
 use self::grid::Grid;
 use self::product::Product;
 use self::weights::points;
-use super::{Conv, ConvKernel, ConvShape, Residual, panel_width, split, with_reading};
-use crate::blocks::Shared;
+use super::{Conv, ConvKernel, ConvShape, Residual, panel_width, with_reading};
+use crate::blocks::{Shared, part};
 use crate::simd::{Kernel, Simd};
 use crate::{Clamp, Pool};
 
@@ -47,6 +47,7 @@ pub(super) const fn kernel<S: Simd, V: Form, H: Form>(name: &'static str) -> Con
         packed_len: weights::packed_len::<S, V, H>,
         survey_rows: None,
         pack_rows: weights::pack_rows::<S, V, H>,
+        band: band::<S, V, H>,
         scratch_len: |shape, threads| Schedule::new::<S, V, H>(shape, threads).scratch_len(threads),
         run: run::<S, V, H>,
     }
@@ -58,6 +59,13 @@ fn fits<V: Form, H: Form>(shape: &ConvShape) -> bool {
         && window.stride == [1, 1]
         && !shape.output.is_empty()
         && !shape.input.is_empty()
+}
+
+/// See [`ConvKernel::band`]. A band has whole rows of tiles. A large filter is better read once for all threads, and taps that
+/// are apart see rows of all bands.
+fn band<S: Simd, V: Form, H: Form>(shape: &ConvShape) -> Option<usize> {
+    let small = weights::packed_len::<S, V, H>(shape) * size_of::<f32>() <= LARGE_FILTER;
+    (small && shape.window.dilation == [1, 1]).then_some(V::OUTPUTS)
 }
 
 /// What one vector of values or outputs costs at each point, its loads and stores included.
@@ -150,7 +158,7 @@ impl Schedule {
 
     /// A block's tiles.
     fn block(&self, index: usize) -> Range<usize> {
-        split::part(self.tiles, self.blocks, index)
+        part(self.tiles, self.blocks, index)
     }
 }
 
@@ -218,7 +226,7 @@ fn together<S: Simd, V: Form, H: Form>(job: &Job<'_, V, H>, scratch: &mut [f32],
         let block = job.schedule.block(index);
         let tasks = block.len().min(4 * pool.threads());
         pool.run(tasks, &|_, task| {
-            let part = split::part(block.len(), tasks, task);
+            let part = part(block.len(), tasks, task);
             let tiles = block.start + part.start..block.start + part.end;
             S::dispatch(Values { job, block: &block, tiles, values: &values });
         });

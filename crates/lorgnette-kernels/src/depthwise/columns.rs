@@ -64,11 +64,13 @@ impl<const HALVES: bool> Kernel for Rows<'_, HALVES> {
                 row.columns::<S, 1>(simd, x, call.shape.window.taps_inside(1, call.shape.input.width, x), output);
             }
             let mut x = inside.start;
-            while x + 8 <= inside.end {
+            // More columns of a wide window that steps over some would not fit into the registers.
+            let eight = call.shape.window.stride[1] == 1 || call.shape.window.kernel[1] <= 3;
+            while eight && x + 8 <= inside.end {
                 row.columns::<S, 8>(simd, x, all.clone(), output);
                 x += 8;
             }
-            if x + 4 <= inside.end {
+            while x + 4 <= inside.end {
                 row.columns::<S, 4>(simd, x, all.clone(), output);
                 x += 4;
             }
@@ -147,10 +149,14 @@ impl<'a, const HALVES: bool> Row<'a, HALVES> {
     ) -> [S::F; COLUMNS] {
         let window = &self.call.shape.window;
         // The windows that most networks have, their loops known in full.
-        let three = COLUMNS > 1 && window.kernel == [3, 3] && window.dilation[1] == 1;
-        let mut sums = match window.stride[1] {
-            1 if three => self.three::<S, COLUMNS, 1, WHOLE>(simd, place),
-            2 if three => self.three::<S, COLUMNS, 2, WHOLE>(simd, place),
+        let known = COLUMNS > 1 && window.dilation[1] == 1;
+        let mut sums = match (window.kernel[1], window.stride[1]) {
+            (3, 1) if known => self.side_by_side::<S, COLUMNS, 3, 1, WHOLE>(simd, place),
+            (3, 2) if known => self.side_by_side::<S, COLUMNS, 3, 2, WHOLE>(simd, place),
+            (5, 1) if known => self.side_by_side::<S, COLUMNS, 5, 1, WHOLE>(simd, place),
+            (5, 2) if known && COLUMNS <= 4 => self.side_by_side::<S, COLUMNS, 5, 2, WHOLE>(simd, place),
+            (7, 1) if known => self.side_by_side::<S, COLUMNS, 7, 1, WHOLE>(simd, place),
+            (7, 2) if known && COLUMNS <= 4 => self.side_by_side::<S, COLUMNS, 7, 2, WHOLE>(simd, place),
             _ => self.sums::<S, COLUMNS, WHOLE>(simd, place, kx),
         };
         let Call { bias, clamp, .. } = self.call;
@@ -189,11 +195,11 @@ impl<'a, const HALVES: bool> Row<'a, HALVES> {
         sums
     }
 
-    /// The same sums, added in the same order, of a window of three columns side by side: columns that several windows see
-    /// are read once.
+    /// The same sums, added in the same order, of a window of `TAPS` columns side by side: columns that several windows see are
+    /// read once.
     #[inline(always)]
     #[expect(clippy::needless_range_loop, reason = "constant indices become registers; iterators became memory")]
-    fn three<S: Simd, const COLUMNS: usize, const STRIDE: usize, const WHOLE: bool>(
+    fn side_by_side<S: Simd, const COLUMNS: usize, const TAPS: usize, const STRIDE: usize, const WHOLE: bool>(
         &self,
         simd: S,
         place: Place,
@@ -202,18 +208,15 @@ impl<'a, const HALVES: bool> Row<'a, HALVES> {
         let mut sums = [simd.splat(0.0); COLUMNS];
         for ky in self.ky.clone() {
             // In bounds, as in `sums`.
-            let mut weights = [simd.splat(0.0); 3];
-            for kx in 0..3 {
-                weights[kx] = place.load::<S, WHOLE, false>(simd, self.weights(place, ky, kx));
-            }
             let from = self.pixel(place, ky, 0);
-            let mut values = [simd.splat(0.0); 2 * 8 + 1];
-            for i in 0..(COLUMNS - 1) * STRIDE + 3 {
+            let mut values = [simd.splat(0.0); MOST_SEEN];
+            for i in 0..(COLUMNS - 1) * STRIDE + TAPS {
                 values[i] = place.load::<S, WHOLE, HALVES>(simd, from.wrapping_add(i * step));
             }
-            for kx in 0..3 {
+            for kx in 0..TAPS {
+                let weights = place.load::<S, WHOLE, false>(simd, self.weights(place, ky, kx));
                 for i in 0..COLUMNS {
-                    sums[i] = simd.mul_add(values[i * STRIDE + kx], weights[kx], sums[i]);
+                    sums[i] = simd.mul_add(values[i * STRIDE + kx], weights, sums[i]);
                 }
             }
         }
@@ -239,6 +242,9 @@ impl<'a, const HALVES: bool> Row<'a, HALVES> {
         self.call.input.as_ptr().wrapping_offset(pixel * input.stride as isize).wrapping_add(channel)
     }
 }
+
+/// The most columns that the windows of one place see: eight windows of three columns, each two from the next.
+const MOST_SEEN: usize = 17;
 
 /// Some channels of an output column and those to its right.
 #[derive(Clone, Copy)]

@@ -329,7 +329,7 @@ fn check_company(case: &Case, level: Level, arithmetic: &str, pools: &[Pool]) {
 fn tiles_of_every_form() {
     let pools = [Pool::new(1), Pool::new(3)];
     let mut dice = Dice::new(10);
-    let kernels = [[3, 3], [5, 5], [1, 3], [3, 1], [1, 7], [7, 1]];
+    let kernels = [[3, 3], [5, 5], [1, 3], [3, 1], [1, 7], [7, 1], [7, 7]];
     for (i, kernel) in kernels.into_iter().enumerate() {
         for (size, channels) in [([21, 30], [19, 35]), ([40, 33], [35, 16]), ([5, 6], [70, 90])] {
             for dilation in [[1, 1], [2, 3]] {
@@ -377,7 +377,7 @@ fn packing_does_not_depend_on_the_picture() {
 /// The size of a window that a kernel can compute.
 fn window_of(kernel: &ConvKernel) -> [usize; 2] {
     let fits = |size: &[usize; 2]| (kernel.fits)(&shape(1, [9, 9], [3, 3], window(*size, 1)));
-    [[3, 3], [2, 1], [1, 3], [3, 1], [5, 5], [1, 7], [7, 1], [9, 9]]
+    [[3, 3], [2, 1], [1, 3], [3, 1], [5, 5], [1, 7], [7, 1], [7, 7], [9, 9]]
         .into_iter()
         .find(fits)
         .expect("a kernel fits something")

@@ -78,6 +78,9 @@ fn awkward_windows_and_channels() {
         same(window([3, 3], 1), size),
         same(window([3, 3], 2), size),
         same(window([5, 5], 1), size),
+        same(window([5, 5], 2), size),
+        same(window([7, 7], 1), size),
+        same(window([7, 7], 2), size),
         same(window([1, 7], 1), size),
         same(window([7, 1], 1), size),
         same(Window { dilation: [2, 2], ..window([3, 3], 1) }, size),
@@ -100,7 +103,7 @@ fn random_shapes() {
     for _ in 0..300 {
         let size = [dice.between(1, 20), dice.between(1, 40)];
         let window = Window {
-            kernel: [dice.between(1, 5), dice.between(1, 5)],
+            kernel: [dice.between(1, 7), dice.between(1, 7)],
             stride: [dice.between(1, 3), dice.between(1, 3)],
             dilation: [dice.between(1, 3), dice.between(1, 3)],
             padding: Padding::default(),

@@ -13,7 +13,7 @@ fn layouts() -> BTreeMap<String, u64> {
         ConvShape { input: Map::dense(1, 9, 9, inputs), output, window: window([height, width]) }
     };
     // The first of these windows that a kernel can compute.
-    let windows = [[2, 1], [3, 3], [5, 5], [1, 3], [3, 1], [1, 7], [7, 1], [9, 9]];
+    let windows = [[2, 1], [3, 3], [5, 5], [1, 3], [3, 1], [1, 7], [7, 1], [7, 7], [9, 9]];
     let depthwise = DepthwiseShape {
         input: Map::dense(1, 9, 9, 70),
         output: Map::dense(1, 8, 9, 70),

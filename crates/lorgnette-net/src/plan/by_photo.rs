@@ -14,7 +14,7 @@ use std::time::Duration;
 use lorgnette_kernels::{Buffer, Pool};
 
 use super::convolutions::Convolution;
-use super::{Activations, Place, Plan, Port};
+use super::{Activations, Place, Plan, Port, Step};
 use crate::error::Result;
 
 /// Weights of fully connected layers that may be read anew for each picture: a core's share of a cache that all use.
@@ -103,7 +103,7 @@ impl ByPhoto {
         let (inputs, outputs) = arena.split_at_mut(plan.inputs.iter().map(|port| port.fact.len()).sum());
         let batch = Batch { by_photo: self, plan, inputs, outputs: Mutex::new(outputs) };
         let mut own = by_photo[0].lock().unwrap_or_else(PoisonError::into_inner);
-        let mut times = vec![Duration::ZERO; self.one.steps.len()];
+        let mut times = vec![Duration::ZERO; self.one.steps.iter().flat_map(Step::kernels).count()];
         for picture in 0..self.pictures {
             batch.take_through(picture, &mut own, |one, own| {
                 let took = one.run_timed(own, pool);

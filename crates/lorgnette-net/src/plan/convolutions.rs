@@ -2,8 +2,8 @@
 
 use lorgnette_kernels::{ConvShape, DepthwiseShape};
 
-use super::Plan;
 use super::kernel::Kernel;
+use super::{Plan, Step};
 
 /// A step that is a convolution, or a fully connected layer, which is one of a single pixel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -19,7 +19,8 @@ impl Plan {
     /// goes through picture by picture.
     pub fn convolutions(&self) -> impl Iterator<Item = Convolution> {
         let steps = self.by_photo.as_ref().map_or(&self.steps, |by_photo| &by_photo.one.steps);
-        steps.iter().filter_map(|step| match &step.kernel {
+        let kernels = steps.iter().flat_map(Step::kernels);
+        kernels.filter_map(|kernel| match kernel {
             Kernel::Conv { shape, .. } => Some(Convolution::Full(*shape)),
             Kernel::Depthwise { shape, .. } => Some(Convolution::Depthwise(*shape)),
             _ => None,

@@ -3,7 +3,7 @@
 //! A reader's wish depends on the reader alone, never on what else reads the value or is fetched, so neither do answers. A
 //! value is kept as bf16 if all its readers wish so and its own kernel can write it; if only some do, they read a copy.
 
-use lorgnette_kernels::{ConvShape, Elements, Formats, Level, PoolKind, Precision};
+use lorgnette_kernels::{ConvShape, Elements, Formats, Level, MOST_NARROWED, PoolKind, Precision};
 
 use super::layout::channel_offsets;
 use crate::graph::evaluate::{conv_window, rows};
@@ -32,8 +32,11 @@ impl Wanted<'_> {
             Op::Conv2d(_) if i == 2 => by_all,
             Op::DepthwiseConv2d(_) if i == 0 && self.is_plain_depthwise(node) => by_all,
             Op::Pool(pool) if pool.kind == PoolKind::Average => by_all,
-            // These only move values, and may as well be rounded before as after.
+            Op::Affine(_) | Op::Unary(_) if self.is_narrow(id) => by_all,
+            Op::Binary(..) if i < 2 && self.is_narrow(id) && self.is_of_equals(id, node) => by_all,
+            // These only move values, or limit them, and may as well do it after they are rounded as before.
             Op::Pool(_) | Op::Concat => own,
+            Op::Clamp(clamp) if self.is_narrow(id) && [clamp.low, clamp.high].into_iter().all(is_bf16) => own,
             _ => Elements::Float32,
         }
     }
@@ -43,6 +46,8 @@ impl Wanted<'_> {
         let writes = match &node.op {
             Op::Concat => self.joins_pairs(id, node),
             Op::Conv2d(_) | Op::Pool(_) => true,
+            Op::Affine(_) | Op::Clamp(_) | Op::Unary(_) => self.is_narrow(id),
+            Op::Binary(..) => self.is_narrow(id) && self.is_of_equals(id, node),
             Op::DepthwiseConv2d(_) => self.is_plain_depthwise(node),
             _ => false,
         };
@@ -62,6 +67,16 @@ impl Wanted<'_> {
         self.shaped.fact(node.inputs[1]).shape[3] == 1
     }
 
+    /// Whether a pixel's values are as few as kernels take that work on them one by one.
+    fn is_narrow(&self, id: NodeId) -> bool {
+        self.shaped.fact(id).channels() <= MOST_NARROWED
+    }
+
+    /// Whether both operands have the result's shape.
+    fn is_of_equals(&self, id: NodeId, node: &Node) -> bool {
+        node.inputs[..2].iter().all(|&input| self.shaped.fact(input).shape == self.shaped.fact(id).shape)
+    }
+
     /// Whether every part of a concatenation begins with the first of a pair.
     fn joins_pairs(&self, id: NodeId, node: &Node) -> bool {
         let even = |offset: &usize| offset.is_multiple_of(2);
@@ -71,4 +86,9 @@ impl Wanted<'_> {
     fn is_picture(&self, id: NodeId) -> bool {
         self.shaped.fact(id).shape.len() == 4 && !self.shaped.graph.is_stored(id)
     }
+}
+
+/// Whether a number, or none at all, is one of bf16.
+fn is_bf16(x: f32) -> bool {
+    x.to_bits() & 0xFFFF == 0
 }

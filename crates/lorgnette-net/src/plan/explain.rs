@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use lorgnette_kernels::Formats;
 
-use super::{Place, Plan};
+use super::chain::Link;
+use super::kernel::Kernel;
+use super::{Place, Plan, Step};
 
 /// One step, for people.
 #[derive(Clone, Debug)]
@@ -25,6 +27,8 @@ pub struct StepReport {
     pub weight_bytes: usize,
     /// Bytes of activations read and written.
     pub activation_bytes: usize,
+    /// Layers that are computed together, band by band, have the same number here.
+    pub chain: Option<usize>,
     /// The time it took, where it was run.
     pub time: Option<Duration>,
 }
@@ -46,21 +50,40 @@ impl Plan {
         if let Some(by_photo) = &self.by_photo {
             return by_photo.one.report(times);
         }
+        let mut times = times.iter().copied();
+        let report = |(number, step): (usize, &Step)| match &step.kernel {
+            Kernel::Chain(chain) => chain.links().iter().map(|link| self.report_link(number, link)).collect(),
+            _ => vec![self.report_step(step)],
+        };
+        let reports = self.steps.iter().enumerate().flat_map(report);
+        reports.map(|report| StepReport { time: times.next(), ..report }).collect()
+    }
+
+    fn report_step(&self, step: &Step) -> StepReport {
         let length = |place: &Place| match place {
             Place::Arena(range) | Place::Constant(range) => range.len(),
         };
-        let report = |(i, step): (usize, &super::Step)| StepReport {
-            name: step.name.clone(),
-            kernel: step.kernel.name(),
-            formats: step.kernel.formats(),
-            rejected: step.kernel.rejected(self.level, self.formats),
-            shape: step.shape.clone(),
-            flops: step.kernel.flops(),
-            weight_bytes: step.kernel.weight_bytes(),
-            activation_bytes: size_of::<f32>()
-                * (step.elements.floats(step.shape.iter().product()) + step.inputs.iter().map(length).sum::<usize>()),
-            time: times.get(i).copied(),
-        };
-        self.steps.iter().enumerate().map(report).collect()
+        let floats = step.elements.floats(step.shape.iter().product()) + step.inputs.iter().map(length).sum::<usize>();
+        self.report_kernel(&step.name, &step.shape, &step.kernel, floats)
+    }
+
+    fn report_link(&self, chain: usize, link: &Link) -> StepReport {
+        let report = self.report_kernel(&link.name, &link.shape, &link.kernel, link.floats());
+        StepReport { chain: Some(chain), ..report }
+    }
+
+    fn report_kernel(&self, name: &str, shape: &[usize], kernel: &Kernel, floats: usize) -> StepReport {
+        StepReport {
+            name: name.to_owned(),
+            kernel: kernel.name(),
+            formats: kernel.formats(),
+            rejected: kernel.rejected(self.level, self.formats),
+            shape: shape.to_vec(),
+            flops: kernel.flops(),
+            weight_bytes: kernel.weight_bytes(),
+            activation_bytes: size_of::<f32>() * floats,
+            chain: None,
+            time: None,
+        }
     }
 }

@@ -8,6 +8,7 @@ use lorgnette_kernels::{
     Formats, Level, Lrn, Map, Operand, Pad, Pool, PoolShape, Residual, Resize, Unary,
 };
 
+use super::chain::{Chain, MOST_INPUTS};
 use super::explain::Rejected;
 use super::packing::Packed;
 use crate::tensor::DType;
@@ -94,6 +95,8 @@ pub(super) enum Kernel {
         to: Map,
     },
     Gather {
+        /// Elements that stay together.
+        run: usize,
         sources: Box<[u32]>,
         fill: f32,
     },
@@ -117,6 +120,8 @@ pub(super) enum Kernel {
     /// To the nearest number of a type with fewer digits.
     Round(DType),
     Truth,
+    /// Several kernels at once.
+    Chain(Chain),
 }
 
 /// Where a kernel works.
@@ -124,7 +129,7 @@ pub(super) struct Site<'a> {
     pub(super) level: Level,
     pub(super) pool: &'a Pool,
     /// The inputs; the first is absent where the kernel works in place.
-    pub(super) inputs: [Option<&'a [f32]>; 3],
+    pub(super) inputs: [Option<&'a [f32]>; MOST_INPUTS],
     pub(super) output: &'a mut [f32],
     pub(super) scratch: &'a mut [f32],
 }
@@ -147,29 +152,56 @@ impl Kernel {
                 self.run_indexed(&mut site);
             }
             Self::ArgExtreme { .. } => self.run_indexed(&mut site),
+            Self::Chain(chain) => chain.run(site),
             _ => self.run_map(site),
         }
     }
 
     fn run_sum(&self, site: Site<'_>) {
         match self {
-            Self::Conv { kernel, shape, packed, bias, residual, clamp } => {
-                let values = |map: Map| Residual { values: site.input(1), stride: map.stride, elements: map.elements };
-                let residual = residual.map(values);
-                let (input, bias, scratch) = (site.input(0), bias.as_deref(), site.scratch);
-                let conv = Conv { shape, input, packed, bias, residual, clamp: *clamp, output: site.output, scratch };
-                (kernel.run)(conv, site.pool);
-            }
-            Self::Depthwise { kernel, shape, packed, bias, clamp } => {
-                let (input, bias, clamp) = (site.input(0), bias.as_deref(), *clamp);
-                (kernel.run)(Depthwise { shape, input, packed, bias, clamp, output: site.output }, site.pool);
-            }
+            Self::Conv { shape, .. } => self.run_conv(shape, site),
+            Self::Depthwise { shape, .. } => self.run_depthwise(shape, site),
             _ => unreachable!("only sums come here"),
+        }
+    }
+
+    /// The convolution of a picture of this shape.
+    pub(super) fn run_conv(&self, shape: &ConvShape, site: Site<'_>) {
+        let Self::Conv { kernel, packed, bias, residual, clamp, .. } = self else { unreachable!("a convolution") };
+        let values = |map: Map| Residual { values: site.input(1), stride: map.stride, elements: map.elements };
+        let residual = residual.map(values);
+        let (input, bias, scratch) = (site.input(0), bias.as_deref(), site.scratch);
+        let conv = Conv { shape, input, packed, bias, residual, clamp: *clamp, output: site.output, scratch };
+        (kernel.run)(conv, site.pool);
+    }
+
+    /// The depthwise convolution of a picture of this shape.
+    pub(super) fn run_depthwise(&self, shape: &DepthwiseShape, site: Site<'_>) {
+        let Self::Depthwise { kernel, packed, bias, clamp, .. } = self else { unreachable!("a depthwise convolution") };
+        let (input, bias, clamp) = (site.input(0), bias.as_deref(), *clamp);
+        let Site { pool, output, .. } = site;
+        (kernel.run)(Depthwise { shape, input, packed, bias, clamp, output }, pool);
+    }
+
+    /// The function of each value, from one map to another.
+    pub(super) fn run_elementwise(&self, [from, to]: [&Map; 2], site: Site<'_>) {
+        let (x, Site { level, pool, output, .. }) = (site.input(0), site);
+        match self {
+            Self::Affine { scale, shift, clamp, .. } => {
+                let (scale, shift) = (scale.as_deref(), shift.as_deref());
+                let affine = Affine { map_in: *from, input: x, scale, shift, clamp: *clamp, map_out: *to, output };
+                lorgnette_kernels::affine(level, affine, pool);
+            }
+            Self::Unary { function, .. } => lorgnette_kernels::unary(level, *function, from, x, to, output, pool),
+            _ => unreachable!("functions of one value"),
         }
     }
 
     /// Kernels that change their first input where it is, if it lies where the output does.
     fn run_in_place(&self, site: Site<'_>) {
+        if let (Self::Affine { from, to, .. } | Self::Unary { from, to, .. }, Some(_)) = (self, site.inputs[0]) {
+            return self.run_elementwise([from, to], site);
+        }
         let Site { level, pool, inputs: [first, second, _], output, .. } = site;
         match (self, first) {
             (Self::Affine { to, scale, shift, clamp, .. }, None) => {
@@ -177,16 +209,8 @@ impl Kernel {
                 let affine = AffineInPlace { map: *to, scale, shift, clamp: *clamp, values: output };
                 lorgnette_kernels::affine_in_place(level, affine, pool);
             }
-            (Self::Affine { from, to, scale, shift, clamp }, Some(input)) => {
-                let (scale, shift) = (scale.as_deref(), shift.as_deref());
-                let affine = Affine { map_in: *from, input, scale, shift, clamp: *clamp, map_out: *to, output };
-                lorgnette_kernels::affine(level, affine, pool);
-            }
             (Self::Unary { function, to, .. }, None) => {
                 lorgnette_kernels::unary_in_place(level, *function, to, output, pool);
-            }
-            (Self::Unary { function, from, to }, Some(x)) => {
-                lorgnette_kernels::unary(level, *function, from, x, to, output, pool);
             }
             (Self::Binary { function, a, b, to, clamp }, first) => {
                 let b = Operand { values: second.expect("a second operand"), map: *b };
@@ -216,7 +240,7 @@ impl Kernel {
                 general::binary(*function, a, b, *clamp, site.output);
             }
             Self::Reduce { kind, sources, group } => general::reduce(*kind, sources, *group, x, site.output),
-            Self::Gather { sources, fill } => general::gather(sources, *fill, x, site.output),
+            Self::Gather { run, sources, fill } => general::gather(*run, sources, *fill, x, site.output, site.pool),
             Self::ArgExtreme { smallest, sources, group } => {
                 general::arg_extreme(*smallest, sources, *group, x, site.output);
             }
@@ -278,6 +302,7 @@ impl Kernel {
             Self::Truncate => "truncate".into(),
             Self::Round(dtype) => format!("round to {dtype:?}").to_lowercase(),
             Self::Truth => "truth".into(),
+            Self::Chain(_) => "chain".into(),
         }
     }
 
@@ -300,10 +325,17 @@ impl Kernel {
         }
     }
 
+    /// Where what is added lies.
+    pub(super) fn residual(&self) -> Option<Map> {
+        let Self::Conv { residual, .. } = self else { return None };
+        *residual
+    }
+
     /// Floats of scratch that a run on so many threads needs.
     pub(super) fn scratch_len(&self, threads: usize) -> usize {
         match self {
             Self::Conv { kernel, shape, .. } => (kernel.scratch_len)(shape, threads),
+            Self::Chain(chain) => chain.scratch_len(threads),
             _ => 0,
         }
     }

@@ -9,6 +9,7 @@ use std::ops::Range;
 
 use lorgnette_kernels::Elements;
 
+use super::chains::Chains;
 use super::memory::{Storage, arrange};
 use crate::error::{Error, Result};
 use crate::graph::op::Op;
@@ -22,8 +23,10 @@ use crate::tensor::DType;
 /// Where each node's value lies.
 #[derive(Debug)]
 pub(super) struct Layout {
-    /// For each node that is computed at run time, its place; `None` for constants.
+    /// For each node that is computed at run time, its place; `None` for constants, and for what only a chain sees.
     pub(super) places: Vec<Option<Lie>>,
+    /// For each node, floats from pixel to pixel, and what its value is kept as.
+    forms: Vec<Form>,
     /// For nodes whose value is float32 there, and which some readers want as bf16, where the rounded copy lies.
     pub(super) rounded: Vec<Option<Lie>>,
     /// The pairs of reader and input of which the reader takes the rounded copy.
@@ -32,11 +35,33 @@ pub(super) struct Layout {
     pub(super) arena_len: usize,
 }
 
+/// How a value's pixels are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Form {
+    /// Floats from pixel to pixel.
+    pub(super) stride: usize,
+    /// What the values are kept as.
+    pub(super) elements: Elements,
+}
+
 impl Layout {
-    /// Where `reader` finds the value of its input.
+    /// How a node's value is kept.
+    pub(super) fn form(&self, id: NodeId) -> Form {
+        self.forms[id.index()]
+    }
+
+    /// How `reader` finds the value of its input.
+    pub(super) fn form_for(&self, reader: NodeId, input: NodeId) -> Form {
+        self.rounded_for(reader, input).map_or(self.form(input), |lie| lie.form)
+    }
+
+    /// Where `reader` finds the value of its input; `None` for constants, and for what only a chain sees.
     pub(super) fn read(&self, reader: NodeId, input: NodeId) -> Option<&Lie> {
-        let rounded = self.rounded[input.index()].as_ref().filter(|_| self.from_rounded.contains(&(reader, input)));
-        rounded.or(self.places[input.index()].as_ref())
+        self.rounded_for(reader, input).or(self.places[input.index()].as_ref())
+    }
+
+    fn rounded_for(&self, reader: NodeId, input: NodeId) -> Option<&Lie> {
+        self.rounded[input.index()].as_ref().filter(|_| self.from_rounded.contains(&(reader, input)))
     }
 }
 
@@ -45,10 +70,7 @@ impl Layout {
 pub(super) struct Lie {
     /// The first float in the arena.
     pub(super) start: usize,
-    /// Floats from pixel to pixel.
-    pub(super) stride: usize,
-    /// What the values are kept as.
-    pub(super) elements: Elements,
+    pub(super) form: Form,
     /// From the first to the last float.
     pub(super) len: usize,
 }
@@ -70,13 +92,13 @@ const LINE: usize = 16;
 struct Share {
     block: usize,
     offset: usize,
-    stride: usize,
-    elements: Elements,
+    form: Form,
 }
 
 /// Settles every value's place.
-pub(super) fn lay_out(shaped: &Shaped, options: &PlanOptions) -> Result<Layout> {
-    let mut sharing = Sharing::new(shaped, Wanted { shaped, level: options.level, formats: options.formats });
+pub(super) fn lay_out(shaped: &Shaped, chains: &Chains, options: &PlanOptions) -> Result<Layout> {
+    let wanted = Wanted { shaped, level: options.level, formats: options.formats };
+    let mut sharing = Sharing::new(shaped, chains, wanted);
     for (id, node) in shaped.graph.iter().collect::<Vec<_>>().into_iter().rev() {
         sharing.place(id, node);
     }
@@ -89,13 +111,14 @@ pub(super) fn lay_out(shaped: &Shaped, options: &PlanOptions) -> Result<Layout> 
     let lie = |(share, fact): (&Option<Share>, &crate::graph::shape::Fact)| {
         let share = (*share)?;
         let (pixels, channels) = (fact.len().checked_div(fact.channels()).unwrap_or(0), fact.channels());
-        let Share { stride, elements, .. } = share;
-        let len = pixels.checked_sub(1).map_or(0, |last| last * stride + elements.floats(channels));
-        Some(Lie { start: ranges[share.block].start + share.offset, stride, elements, len })
+        let Share { block, offset, form } = share;
+        let len = pixels.checked_sub(1).map_or(0, |last| last * form.stride + form.elements.floats(channels));
+        Some(Lie { start: ranges[block].start + offset, form, len })
     };
     Ok(Layout {
         places: sharing.shares.iter().zip(&shaped.facts).map(lie).collect(),
         rounded: sharing.rounded.iter().zip(&shaped.facts).map(lie).collect(),
+        forms: sharing.forms(),
         from_rounded: sharing.from_rounded,
         arena_len,
     })
@@ -103,6 +126,7 @@ pub(super) fn lay_out(shaped: &Shaped, options: &PlanOptions) -> Result<Layout> 
 
 struct Sharing<'a> {
     shaped: &'a Shaped,
+    chains: &'a Chains,
     wanted: Wanted<'a>,
     uses: Vec<usize>,
     /// Nodes whose values are the network's outputs.
@@ -120,10 +144,11 @@ struct Sharing<'a> {
 }
 
 impl<'a> Sharing<'a> {
-    fn new(shaped: &'a Shaped, wanted: Wanted<'a>) -> Self {
+    fn new(shaped: &'a Shaped, chains: &'a Chains, wanted: Wanted<'a>) -> Self {
         let count = shaped.graph.nodes().len();
         let mut sharing = Self {
             shaped,
+            chains,
             wanted,
             uses: shaped.graph.uses(),
             fetched: vec![false; count],
@@ -137,7 +162,8 @@ impl<'a> Sharing<'a> {
         };
         for (id, node) in shaped.graph.iter() {
             for input in &node.inputs {
-                sharing.last_read[input.index()] = id.index();
+                let read = &mut sharing.last_read[input.index()];
+                *read = chains.end(id).index().max(*read);
                 sharing.wanted_dense[input.index()] |= !reads_pixels_apart(&node.op, shaped.fact(id).shape.len());
             }
         }
@@ -154,15 +180,19 @@ impl<'a> Sharing<'a> {
             return;
         }
         let fact = self.shaped.fact(id);
+        if self.chains.is_inner(id) {
+            return self.note_reads(id, node, self.elements(id, node));
+        }
         let share = match self.shares[id.index()] {
             Some(share) => share,
-            None => self.own(id, self.stride(id, node, self.elements(id, node))),
+            None => self.own(id, self.form(id, node, self.elements(id, node))),
         };
         self.shares[id.index()] = Some(share);
-        if share.elements == Elements::Float32 && self.read_as[Elements::Bf16 as usize][id.index()] {
-            self.rounded[id.index()] = Some(self.own(id, (Elements::Bf16.floats(fact.channels()), Elements::Bf16)));
+        if share.form.elements == Elements::Float32 && self.read_as[Elements::Bf16 as usize][id.index()] {
+            let stride = Elements::Bf16.floats(fact.channels());
+            self.rounded[id.index()] = Some(self.own(id, Form { stride, elements: Elements::Bf16 }));
         }
-        self.note_reads(id, node, share.elements);
+        self.note_reads(id, node, share.form.elements);
         let block = &mut self.blocks[share.block];
         // Inputs are written before the first step.
         let written = if matches!(node.op, Op::Input { .. }) { 0 } else { id.index() };
@@ -171,9 +201,7 @@ impl<'a> Sharing<'a> {
         match &node.op {
             op if is_another_name(op) => self.hand_on(node.inputs[0], share, true),
             Op::Concat => self.hand_to_parts(id, node, share),
-            op if changes_in_place(op, fact.shape.len())
-                && (share.stride, share.elements) == self.stride(id, node, Elements::Float32) =>
-            {
+            op if changes_in_place(op, fact.shape.len()) && share.form == self.form(id, node, Elements::Float32) => {
                 self.hand_on_in_place(id, node, share);
             }
             _ => {}
@@ -181,11 +209,11 @@ impl<'a> Sharing<'a> {
     }
 
     /// A block of a node's own.
-    fn own(&mut self, id: NodeId, (stride, elements): (usize, Elements)) -> Share {
+    fn own(&mut self, id: NodeId, form: Form) -> Share {
         let fact = self.shaped.fact(id);
-        let len = fact.len() / fact.channels().max(1) * stride;
+        let len = fact.len() / fact.channels().max(1) * form.stride;
         self.blocks.push(Storage { len, first: id.index(), last: self.last_read[id.index()] });
-        Share { block: self.blocks.len() - 1, offset: 0, stride, elements }
+        Share { block: self.blocks.len() - 1, offset: 0, form }
     }
 
     /// What a value that has a block of its own is kept as: bf16 where all readers want it so.
@@ -213,22 +241,33 @@ impl<'a> Sharing<'a> {
     ///
     /// A tile of a convolution reads the same channels of many pixels in turn. Where pixels are a multiple of
     /// [`CROWDING`] apart, those lie in one or two sets of L1 and push each other out.
-    fn stride(&self, id: NodeId, node: &Node, elements: Elements) -> (usize, Elements) {
+    fn form(&self, id: NodeId, node: &Node, elements: Elements) -> Form {
         let (fact, dense) = (self.shaped.fact(id), self.fetched[id.index()] || self.wanted_dense[id.index()]);
         let floats = elements.floats(fact.channels());
         let crowded = fact.shape.len() == 4 && floats.is_multiple_of(CROWDING) && fact.len() > fact.channels();
         let apart = crowded && !dense && writes_pixels_apart(&node.op);
-        (floats + if apart { LINE } else { 0 }, elements)
+        Form { stride: floats + if apart { LINE } else { 0 }, elements }
+    }
+
+    /// How every value is kept.
+    fn forms(&self) -> Vec<Form> {
+        let form = |(id, node): (NodeId, &Node)| {
+            let own = || self.form(id, node, self.elements(id, node));
+            self.shares[id.index()].map_or_else(own, |share| share.form)
+        };
+        self.shaped.graph.iter().map(form).collect()
     }
 
     /// Lets `input` lie in the reader's share, if it has no share yet.
     fn hand_on(&mut self, input: NodeId, share: Share, always: bool) {
-        let free = self.shares[input.index()].is_none() && !self.shaped.graph.is_stored(input);
+        let somewhere = !self.shaped.graph.is_stored(input) && !self.chains.is_inner(input);
+        let free = somewhere && self.shares[input.index()].is_none();
         let channels = self.shaped.fact(input).channels();
         if free && (always || self.uses[input.index()] == 1) {
             // Another name may have other channels: its own pixels touch.
-            let stride = if always { channels } else { share.stride };
-            self.shares[input.index()] = Some(Share { stride, ..share });
+            let stride = if always { channels } else { share.form.stride };
+            let form = Form { stride, ..share.form };
+            self.shares[input.index()] = Some(Share { form, ..share });
         }
     }
 
@@ -236,9 +275,9 @@ impl<'a> Sharing<'a> {
         let Some(offsets) = channel_offsets(self.shaped, id, node) else { return };
         for (&input, offset) in node.inputs.iter().zip(offsets) {
             let part = self.shaped.graph.node(input);
-            let fits = share.elements == Elements::Float32 || self.wanted.can_be_written(input, part);
+            let fits = share.form.elements == Elements::Float32 || self.wanted.can_be_written(input, part);
             if writes_pixels_apart(&part.op) && fits && !self.fetched[input.index()] {
-                let offset = share.offset + share.elements.floats(offset);
+                let offset = share.offset + share.form.elements.floats(offset);
                 self.hand_on(input, Share { offset, ..share }, false);
             }
         }
@@ -249,7 +288,7 @@ impl<'a> Sharing<'a> {
         let same = self.shaped.fact(input).shape == self.shaped.fact(id).shape;
         let node = self.shaped.graph.node(input);
         let given = matches!(node.op, Op::Input { .. });
-        let fits = (share.stride, share.elements) == self.stride(input, node, Elements::Float32);
+        let fits = share.form == self.form(input, node, Elements::Float32);
         if same && fits && !given && !self.fetched[input.index()] && !is_another_name(&node.op) {
             self.hand_on(input, share, false);
         }

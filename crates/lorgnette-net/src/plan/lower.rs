@@ -3,12 +3,16 @@
 mod moves;
 mod sums;
 
+use std::collections::HashMap;
+
 use lorgnette_kernels::general::Reduction;
-use lorgnette_kernels::{Binary, Buffer, Clamp, Elements, Formats, Level, Map, Pool};
+use lorgnette_kernels::{Binary, Buffer, Clamp, Formats, Level, Map, Pool};
 
 use self::sums::{Job, Sum, buffer, pack_all};
+use super::chain::{Chain, Link};
+use super::chains::Chains;
 use super::kernel::Kernel;
-use super::layout::{Layout, Lie, is_another_name};
+use super::layout::{Form, Layout, is_another_name};
 use super::packing::Packing;
 use super::{Place, PlanOptions, Step};
 use crate::error::{Error, Result, UnsupportedNode};
@@ -49,13 +53,14 @@ impl Lowered {
 /// Chooses a kernel for every operation and packs the weights.
 pub(super) fn lower(
     shaped: &Shaped,
-    layout: &Layout,
+    (chains, layout): (&Chains, &Layout),
     packing: &Packing,
     options: &PlanOptions,
     pool: &Pool,
 ) -> Result<Lowered> {
     let mut lowering = Lowering {
         shaped,
+        chains,
         layout,
         packing,
         level: options.level,
@@ -95,6 +100,7 @@ fn constant_bytes(shaped: &Shaped) -> u64 {
 
 struct Lowering<'a> {
     shaped: &'a Shaped,
+    chains: &'a Chains,
     layout: &'a Layout,
     packing: &'a Packing,
     level: Level,
@@ -133,17 +139,16 @@ impl<'a> Lowering<'a> {
 
     /// The value's pixels and channels, and where they are written.
     fn map(&self, id: NodeId) -> Map {
-        self.map_at(id, self.layout.places[id.index()].as_ref())
+        self.map_in(id, self.layout.form(id))
     }
 
     /// The value's pixels and channels, and where a node that reads it finds them.
     fn map_for(&self, reader: NodeId, id: NodeId) -> Map {
-        self.map_at(id, self.layout.read(reader, id))
+        self.map_in(id, self.layout.form_for(reader, id))
     }
 
-    fn map_at(&self, id: NodeId, lie: Option<&Lie>) -> Map {
-        let dense = rows(&self.fact(id).shape);
-        lie.map_or(dense, |lie| Map { stride: lie.stride, elements: lie.elements, ..dense })
+    fn map_in(&self, id: NodeId, Form { stride, elements }: Form) -> Map {
+        Map { stride, elements, ..rows(&self.fact(id).shape) }
     }
 
     fn step(&mut self, id: NodeId, kernel: Kernel, inputs: &[NodeId]) {
@@ -259,14 +264,10 @@ impl<'a> Lowering<'a> {
         let shape = &self.fact(id).shape;
         let [a, b] = [node.inputs[0], node.inputs[1]];
         let kernel = if shape.len() <= 4 {
-            let map = |id: NodeId, fact: &Fact| Map { stride: self.map(id).stride, ..wide(&fact.shape) };
-            Kernel::Binary {
-                function,
-                a: map(a, self.fact(a)),
-                b: map(b, self.fact(b)),
-                to: map(id, self.fact(id)),
-                clamp,
-            }
+            let map =
+                |id: NodeId, Map { stride, elements, .. }: Map| Map { stride, elements, ..wide(&self.fact(id).shape) };
+            let [a, b] = [a, b].map(|operand| map(operand, self.map_for(id, operand)));
+            Kernel::Binary { function, a, b, to: map(id, self.map(id)), clamp }
         } else {
             self.take(2 * self.fact(id).len())?;
             let table = |id: NodeId| sources(&self.fact(id).shape, shape).map(Vec::into_boxed_slice);
@@ -303,24 +304,54 @@ impl<'a> Lowering<'a> {
             constant_places: self.constant_places,
             lengths: self.shaped.facts.iter().map(Fact::len).collect(),
         };
+        let mut open = HashMap::new();
         for draft in self.drafts {
             let kernel = match draft.kernel {
                 DraftKernel::Ready(kernel) => kernel,
                 DraftKernel::Sum(sum, job) => sum.kernel(&self.jobs[job], packed[job].clone()),
             };
-            let Place::Arena(whole) = lowered.place_of(self.layout, draft.id) else {
+            let (id, end) = (draft.id, self.chains.end(draft.id));
+            let (name, shape) = (self.shaped.graph.node(id).name.clone(), self.shaped.fact(id).shape.clone());
+            let places = draft.inputs.iter().map(|&input| lowered.place_for(self.layout, id, input));
+            // What is written elsewhere, such as a rounded copy, is no link.
+            let (kernel, inputs) = match self.chains.band(end).filter(|_| draft.part.is_none()) {
+                None => (kernel, places.collect()),
+                Some(band) => {
+                    let draft: &mut ChainDraft = open.entry(end).or_default();
+                    draft.link(name.clone(), shape.clone(), kernel, places);
+                    if id != end {
+                        continue;
+                    }
+                    let ChainDraft { links, inputs } = std::mem::take(draft);
+                    (Kernel::Chain(Chain::new(links, band)), inputs)
+                }
+            };
+            let Place::Arena(whole) = lowered.place_of(self.layout, id) else {
                 unreachable!("steps write to the arena")
             };
-            lowered.steps.push(Step {
-                name: self.shaped.graph.node(draft.id).name.clone(),
-                kernel,
-                inputs: draft.inputs.iter().map(|&input| lowered.place_for(self.layout, draft.id, input)).collect(),
-                elements: self.layout.places[draft.id.index()].as_ref().map_or(Elements::Float32, |lie| lie.elements),
-                output: draft.part.unwrap_or(whole),
-                shape: self.shaped.fact(draft.id).shape.clone(),
-            });
+            let elements = self.layout.form(id).elements;
+            let output = draft.part.unwrap_or(whole);
+            lowered.steps.push(Step { name, kernel, inputs, output, shape, elements });
         }
         Ok(lowered)
+    }
+}
+
+/// The links of a chain so far, and what they read that is not another's.
+#[derive(Default)]
+struct ChainDraft {
+    links: Vec<Link>,
+    inputs: Vec<Place>,
+}
+
+impl ChainDraft {
+    fn link(&mut self, name: String, shape: Vec<usize>, kernel: Kernel, places: impl Iterator<Item = Place>) {
+        // The first link reads its first input from outside; all read what they add from there.
+        let before = self.inputs.len();
+        self.inputs.extend(places.skip(usize::from(!self.links.is_empty())));
+        let residual = kernel.residual().map(|_| self.inputs.len() - 1);
+        debug_assert!(self.inputs.len() - before <= 2, "a link reads one value and adds another");
+        self.links.push(Link::new(name, shape, kernel, residual));
     }
 }
 

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use lorgnette_kernels::{Buffer, Pool};
 
-use super::kernel::Site;
+use super::chain::MOST_INPUTS;
+use super::kernel::{Kernel, Site};
 use super::{Place, Plan, Port, Step};
 
 /// The memory of one run: inputs, outputs and everything between.
@@ -52,22 +53,26 @@ impl Plan {
             return by_photo.run(self, activations, pool);
         }
         for step in &self.steps {
-            self.run_step(step, activations, pool);
+            step.kernel.run(self.site(step, activations, pool));
         }
     }
 
-    /// As [`Plan::run`], with the time each step took; of a batch that goes through picture by picture, for all of them.
+    /// As [`Plan::run`], with the time each step of [`Plan::report`] took; of a batch that goes through picture by picture, for all
+    /// of them. Layers that are computed together share their time as their threads spent it.
     pub fn run_timed(&self, activations: &mut Activations, pool: &Pool) -> Vec<Duration> {
         self.check(activations, pool);
         if let Some(by_photo) = &self.by_photo {
             return by_photo.run_timed(self, activations, pool);
         }
-        let timed = |step| {
-            let started = Instant::now();
-            self.run_step(step, activations, pool);
-            started.elapsed()
+        let timed = |step: &Step| {
+            let (started, site) = (Instant::now(), self.site(step, activations, pool));
+            if let Kernel::Chain(chain) = &step.kernel {
+                return chain.run_timed(site);
+            }
+            step.kernel.run(site);
+            vec![started.elapsed()]
         };
-        self.steps.iter().map(timed).collect()
+        self.steps.iter().flat_map(timed).collect()
     }
 
     fn check(&self, activations: &Activations, pool: &Pool) {
@@ -75,11 +80,12 @@ impl Plan {
         assert_eq!(activations.arena.len(), self.arena_len, "the activations are another plan's");
     }
 
-    fn run_step(&self, step: &Step, activations: &mut Activations, pool: &Pool) {
+    /// What a step works on.
+    fn site<'a>(&'a self, step: &Step, activations: &'a mut Activations, pool: &'a Pool) -> Site<'a> {
         // Inputs lie before or behind the output; one that lies on it is changed in place.
         let (before, rest) = activations.arena.split_at_mut(step.output.start);
         let (output, behind) = rest.split_at_mut(step.output.len());
-        let mut inputs = [None; 3];
+        let mut inputs = [None; MOST_INPUTS];
         for (slot, place) in inputs.iter_mut().zip(&step.inputs) {
             *slot = match place {
                 Place::Constant(range) => Some(&self.constants[range.clone()]),
@@ -88,6 +94,6 @@ impl Plan {
                 Place::Arena(range) => Some(&behind[range.start - step.output.end..range.end - step.output.end]),
             };
         }
-        step.kernel.run(Site { level: self.level, pool, inputs, output, scratch: &mut activations.scratch });
+        Site { level: self.level, pool, inputs, output, scratch: &mut activations.scratch }
     }
 }

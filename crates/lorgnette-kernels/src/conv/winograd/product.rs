@@ -27,7 +27,7 @@ impl Product {
     pub(super) unsafe fn run<S: Simd, const VECS: usize>(self, simd: S) {
         let parts = self.rows.div_ceil(S::TILE_ROWS);
         for part in 0..parts {
-            let rows = crate::conv::split::part(self.rows, parts, part);
+            let rows = crate::blocks::part(self.rows, parts, part);
             let (a, c) =
                 (self.a.wrapping_add(rows.start * self.a_step), self.c.wrapping_add(rows.start * panel_width::<S>()));
             // Each part brings its share of the panel at the next point, which lies behind this one, into cache.

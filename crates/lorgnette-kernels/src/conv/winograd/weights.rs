@@ -7,8 +7,9 @@ use std::sync::{Mutex, PoisonError};
 
 use super::form::{Form, MOST_POINTS, MOST_TAPS};
 use crate::Pool;
+use crate::blocks::part;
 use crate::conv::pack::Source;
-use crate::conv::{ConvShape, Filter, panel_width, split};
+use crate::conv::{ConvShape, Filter, panel_width};
 use crate::simd::{Kernel, Simd};
 
 /// Points of a two-dimensional form.
@@ -40,7 +41,7 @@ pub(super) fn pack_rows<S: Simd, V: Form, H: Form>(
     let tasks = pool.threads().min(panels.len());
     let last = (V::TAPS * H::TAPS - 1) * inputs;
     pool.run(tasks, &|_, task| {
-        for panel in split::part(panels.len(), tasks, task) {
+        for panel in part(panels.len(), tasks, task) {
             let mut values = panels[panel].lock().unwrap_or_else(PoisonError::into_inner);
             for k in rows.clone() {
                 source.copy(k, panel * width, &mut values[k * width..][..width]);

@@ -1,6 +1,6 @@
 //! Operations that only move values: other names, concatenations, paddings, index tables.
 
-use lorgnette_kernels::general::FILL;
+use lorgnette_kernels::general::{self, FILL};
 use lorgnette_kernels::{Map, Padding};
 
 use super::super::kernel::Kernel;
@@ -40,13 +40,13 @@ impl Lowering<'_> {
         let place = self.layout.places[id.index()].clone().expect("a concatenation is computed");
         for (&part, offset) in parts.iter().zip(offsets) {
             let there = self.layout.places[part.index()].as_ref();
-            let offset = place.elements.floats(*offset);
-            let in_place = there.is_some_and(|lie| lie.start == place.start + offset && lie.stride == place.stride);
+            let offset = place.form.elements.floats(*offset);
+            let in_place = there.is_some_and(|lie| lie.start == place.start + offset && lie.form == place.form);
             if in_place || self.fact(part).is_empty() {
                 continue;
             }
             let from = self.map_for(id, part);
-            let to = Map { stride: place.stride, elements: place.elements, ..from };
+            let to = self.map_in(part, place.form);
             self.copy(id, part, from, to, offset);
         }
     }
@@ -86,7 +86,7 @@ impl Lowering<'_> {
         if self.fact(id).is_empty() {
             return;
         }
-        let (from, to) = (self.map(id), self.map_at(id, Some(lie)));
+        let (from, to) = (self.map(id), self.map_in(id, lie.form));
         let kernel = DraftKernel::Ready(Kernel::Copy { from, to });
         self.drafts.push(Draft { id, kernel, inputs: vec![id], part: Some(lie.range()) });
     }
@@ -104,7 +104,7 @@ impl Lowering<'_> {
             channels: [p[6], p[7]],
             value: self.fill(node)?,
         };
-        let kernel = Kernel::Pad { pad, from: self.map(node.inputs[0]), to: self.map(id) };
+        let kernel = Kernel::Pad { pad, from: self.map_for(id, node.inputs[0]), to: self.map(id) };
         self.step(id, kernel, &node.inputs[..1]);
         Ok(())
     }
@@ -127,10 +127,11 @@ impl Lowering<'_> {
         self.take(self.fact(id).len())?;
         let moved = rearrangement(&node.op, &shapes, &parameters).ok_or("it cannot run on computed values")??;
         let entry = |source: Option<usize>| source.map_or(Ok(FILL), index);
-        let sources = moved.sources().map(entry).collect::<Result<_, _>>()?;
+        let sources = moved.sources().map(entry).collect::<Result<Vec<u32>, _>>()?;
+        let (run, sources) = general::runs(&sources);
         let data = if matches!(node.op, Op::Split { .. }) { node.inputs.get(1).copied() } else { first };
         let fill = self.fill(node)?;
-        self.step(id, Kernel::Gather { sources, fill }, &[data.ok_or("an input is missing")?]);
+        self.step(id, Kernel::Gather { run, sources: sources.into(), fill }, &[data.ok_or("an input is missing")?]);
         Ok(())
     }
 }

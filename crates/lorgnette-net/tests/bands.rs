@@ -1,0 +1,100 @@
+//! Layers that are computed together, band by band, give the bits of layers that are computed one after the other.
+//!
+//! What is quick runs always. All networks, at their own size, take minutes:
+//!
+//! ```text
+//! cargo test --release -p lorgnette-net --test bands -- --include-ignored --nocapture
+//! ```
+
+use std::collections::HashMap;
+
+use lorgnette_kernels::Pool;
+use lorgnette_net::graph::Graph;
+use lorgnette_net::graph::specialise::specialise;
+use lorgnette_net::passes::optimise;
+use lorgnette_net::plan::{Bands, Packing, Plan, PlanOptions};
+use lorgnette_net::zoo::{self, MadeUp, NETS, ZooOptions};
+use lorgnette_oracle::made_up;
+
+/// What layers are computed together, and with how many threads.
+const TRIALS: [(Bands, usize); 8] = [
+    (Bands::Auto, 1),
+    (Bands::Auto, 2),
+    (Bands::Auto, 3),
+    (Bands::Auto, 5),
+    (Bands::Always(1), 1),
+    (Bands::Always(1), 3),
+    (Bands::Always(4), 2),
+    (Bands::Always(7), 5),
+];
+
+/// The bits of all outputs, and how many layers were computed together.
+fn run(
+    graph: &Graph,
+    input: (&str, &[usize]),
+    packing: &Packing,
+    (bands, threads): (Bands, usize),
+) -> (Vec<u32>, usize) {
+    let (input, shape) = input;
+    let sizes = HashMap::from([(input.to_owned(), shape.to_vec())]);
+    let shaped = optimise(specialise(graph, &sizes).unwrap());
+    let pool = Pool::new(threads);
+    let plan = Plan::new(&shaped, packing, &PlanOptions { bands, ..PlanOptions::default() }, &pool).unwrap();
+    let mut activations = plan.activations(threads).unwrap();
+    let mut bits = Vec::new();
+    // What a run leaves behind must not matter to the next one.
+    for _ in 0..2 {
+        bits.clear();
+        activations.input(&plan.inputs()[0]).copy_from_slice(&made_up::image(shape));
+        plan.run(&mut activations, &pool);
+        for port in plan.outputs() {
+            bits.extend(activations.output(&plan, port).iter().map(|x| x.to_bits()));
+        }
+    }
+    (bits, plan.report(&[]).iter().filter(|step| step.chain.is_some()).count())
+}
+
+/// Compares a network's answer, and two values from within, for pictures of a size.
+fn check(name: &str, batch: usize, size: Option<[usize; 2]>, fetch: Option<&str>, trials: &[(Bands, usize)]) {
+    let net = zoo::find(name).unwrap();
+    let built = net.build(&MadeUp, &ZooOptions { size, create_aux_logits: false, ..ZooOptions::default() }).unwrap();
+    let [height, width] = size.unwrap_or([net.side; 2]);
+    let shape = [batch, height, width, net.channels];
+    // A value that somebody asks for cannot vanish within a chain.
+    let (within, _) = &built.end_points[built.end_points.len() / 3];
+    let fetches = [fetch.or(built.logits.as_deref()).unwrap(), within];
+    let (packing, input) = (Packing::default(), (built.input.as_str(), &shape[..]));
+    for fetches in [&fetches[..1], &fetches[..]] {
+        let graph = built.fetching(fetches, &[]).unwrap();
+        let (wanted, none) = run(&graph, input, &packing, (Bands::Never, 1));
+        assert_eq!(none, 0, "{name}: asked for none");
+        for trial in trials {
+            let (found, together) = run(&graph, input, &packing, *trial);
+            assert!(wanted == found, "{name} {shape:?} {fetches:?}: other bits with {trial:?}");
+            let always = trial.0 != Bands::Auto;
+            assert!(!always || together > 0, "{name}: {trial:?} computes nothing together");
+            println!("{name} {shape:?}: {together} layers together with {trial:?}");
+        }
+    }
+}
+
+#[test]
+fn small_networks_have_the_same_bits() {
+    check("mobilenet_v1_025", 1, Some([75, 97]), None, &TRIALS);
+    check("mobilenet_v2_035", 1, Some([97, 66]), None, &TRIALS);
+    check("mobilenet_v2_035", 3, Some([65, 35]), None, &TRIALS[3..]);
+    check("nasnet_cifar", 1, None, None, &TRIALS[5..]);
+    check("cifarnet", 2, None, None, &TRIALS);
+    check("inception_v1", 1, Some([79, 93]), Some("InceptionV1/InceptionV1/Mixed_4b/concat"), &TRIALS[4..]);
+    check("resnet_v1_50", 1, Some([61, 83]), Some("resnet_v1_50/block2"), &TRIALS[4..]);
+    check("vgg_16", 1, Some([63, 49]), Some("vgg_16/pool3"), &TRIALS);
+    check("vgg_16", 2, Some([39, 50]), Some("vgg_16/pool2"), &TRIALS[3..]);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn all_networks_have_the_same_bits() {
+    for net in NETS {
+        check(net.name, 1, None, None, &TRIALS);
+    }
+}
