@@ -24,7 +24,7 @@ use super::split::Split;
 use super::tile::Job;
 use super::{Conv, ConvKernel, ConvShape, with_reading};
 use crate::simd::{Avx512Bf16, BLOCK_COLUMNS, BLOCK_ROWS, Factors, Kernel, Simd, Sums, Tiles};
-use crate::{Level, Pool};
+use crate::{Elements, Level, Map, Pool};
 
 pub(super) const fn kernel<P: Parts>() -> ConvKernel {
     ConvKernel {
@@ -46,6 +46,8 @@ pub(super) const fn kernel<P: Parts>() -> ConvKernel {
     }
 }
 
+/// What putting one vector of inputs into planes costs if it has been rounded before.
+const COPY: f64 = 1.5;
 /// What a vector of sums costs from its tile to the output.
 const FINISH: f64 = 6.0;
 
@@ -55,15 +57,19 @@ fn cost<P: Parts>(shape: &ConvShape) -> f64 {
     let planes = Planes::new::<P>(shape);
     let blocks = planes.positions(shape.output.height).div_ceil(BLOCK_ROWS) * pack::panels(shape);
     let products = P::STEP * (blocks * shape.taps() * pack::steps(shape)) as f64;
-    let filled = P::FILL * (planes.pixels(shape.output.height) * vectors(shape.input.channels)) as f64;
+    let fill = if shape.input.elements == Elements::Bf16 { COPY } else { P::FILL };
+    let filled = fill * (planes.pixels(shape.output.height) * vectors(shape.input.channels)) as f64;
     let finished = FINISH * (shape.output.pixels() * vectors(shape.output.channels)) as f64;
     filled + finished + with_reading::<Avx512Bf16>(products, pack::packed_len::<P>(shape))
 }
 
 fn run<P: Parts>(conv: Conv<'_>, pool: &Pool) {
     let shape = conv.shape;
-    conv.check(pack::packed_len::<P>(shape));
     let planes = Planes::new::<P>(shape);
+    let input = Map { channels: shape.input.floats(), elements: Elements::Float32, ..shape.input };
+    let in_floats = ConvShape { input, ..*shape };
+    let conv = Conv { shape: &in_floats, ..conv };
+    conv.check(pack::packed_len::<P>(shape));
     let (job, input, scratch) = Job::new::<Avx512Bf16>(conv);
     let (taps, values) = scratch[..planes.scratch_len()].split_at_mut(planes.taps_len());
     for band in planes.bands() {

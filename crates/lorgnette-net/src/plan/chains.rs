@@ -4,7 +4,7 @@
 //! lies within a chain stays in a core's cache; in return the rows where two threads' parts meet are computed twice, and rows
 //! may not divide evenly among threads. The reckoning is arithmetic on shapes and on the number of threads.
 
-use lorgnette_kernels::{ConvShape, Level, Map, Window, choose_conv};
+use lorgnette_kernels::{ConvShape, Level, Map, Window, choose_conv, reads_elements};
 
 use super::chain::{MOST_INPUTS, MOST_LINKS};
 use super::rows::View;
@@ -138,7 +138,10 @@ impl<'a> Finder<'a> {
     }
 
     fn conv(&self, shape: ConvShape) -> Option<(View, f64)> {
-        let kernel = choose_conv(&shape, self.options.level, self.options.formats);
+        let (level, formats) = (self.options.level, self.options.formats);
+        let shape =
+            ConvShape { input: Map { elements: reads_elements(&shape, level, formats), ..shape.input }, ..shape };
+        let kernel = choose_conv(&shape, level, formats);
         let view = View::new(shape.input, shape.output, shape.window, (kernel.band)(&shape)?)?;
         Some((view, (kernel.cost)(&shape)))
     }
@@ -161,7 +164,9 @@ const BETWEEN_BYTES: usize = 256 << 10;
 /// What it costs, in vector multiplications as [`ConvKernel::cost`](lorgnette_kernels::ConvKernel), to write a cache line and to
 /// read it again: within a core's L2,
 const IN_CACHE: f64 = 1.0;
-/// beyond it,
+/// between the links of a chain, where some lines are moved before they are read a second time,
+const IN_CHAIN: f64 = 2.0;
+/// beyond L2,
 const FROM_AFAR: f64 = 6.0;
 /// and where as often as not another core has it.
 const FROM_OTHERS: f64 = 12.0;
@@ -203,7 +208,7 @@ impl Price {
         if matches!(self.bands, Bands::Always(_)) {
             return 0.0;
         }
-        let kept: f64 = inner.iter().map(|link| IN_CACHE * lines(&link.view.to)).sum();
+        let kept: f64 = inner.iter().map(|link| IN_CHAIN * lines(&link.view.to)).sum();
         around + kept + self.work(links)
     }
 

@@ -15,7 +15,7 @@ use crate::blocks::{Shared, part};
 use crate::conv::ConvShape;
 use crate::conv::winograd::{LARGE_STEP, apart};
 use crate::simd::{BLOCK_ROWS, Pixels};
-use crate::{Map, Pool, Window};
+use crate::{Elements, Map, Pool, Window};
 
 /// The planes of a convolution.
 pub(super) struct Planes {
@@ -158,13 +158,12 @@ impl Planes {
         after.fill(0.0);
         let x = self.under(1, plane % self.counts[1], columns.start) - self.window.padding.left;
         let pixel = (band.picture * map.height + y) * map.width + x;
-        P::put(Pixels {
-            input: &input[pixel * map.stride..],
-            stride: self.window.stride[1] * map.stride,
-            channels: map.channels,
-            output,
-            step: self.step,
-        });
+        let (input, stride) = (&input[pixel * map.stride..], self.window.stride[1] * map.stride);
+        let pixels = Pixels { input, stride, channels: map.floats(), output, step: self.step };
+        match map.elements {
+            Elements::Float32 => P::put(pixels),
+            Elements::Bf16 => pixels.copy(),
+        }
     }
 
     /// The columns of a plane, with remainder number `x`, that lie in the picture.

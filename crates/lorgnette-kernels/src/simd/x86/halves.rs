@@ -13,7 +13,7 @@ pub(crate) struct Pixels<'a> {
     pub(crate) input: &'a [f32],
     /// Floats from pixel to pixel.
     pub(crate) stride: usize,
-    /// Numbers of a pixel.
+    /// Numbers of a pixel, or pairs of them.
     pub(crate) channels: usize,
     /// Where they go, as many pixels as fit.
     pub(crate) output: &'a mut [f32],
@@ -22,6 +22,16 @@ pub(crate) struct Pixels<'a> {
 }
 
 impl Pixels<'_> {
+    /// Copies numbers that are bf16 already, each two as one, zeros after them up to a whole vector.
+    pub(crate) fn copy(self) {
+        let Self { input, stride, channels, output, step } = self;
+        for (pixel, output) in output.chunks_exact_mut(step).enumerate() {
+            let (pairs, rest) = output[..channels.next_multiple_of(LANES)].split_at_mut(channels);
+            pairs.copy_from_slice(&input[pixel * stride..][..channels]);
+            rest.fill(0.0);
+        }
+    }
+
     /// Rounds numbers to nearest even, 32 to a vector of pairs, whose rest is zero. A NaN stays one; numbers below 2^-126
     /// become zero.
     pub(crate) fn round(self) {
