@@ -1,5 +1,6 @@
 use std::collections::{BTreeSet, HashMap};
 
+use lorgnette_kernels::formats::{has_bf16, to_bf16};
 use lorgnette_kernels::{
     CONV_KERNELS, Clamp, Conv, ConvKernel, ConvShape, Elements, Filter, Formats, Level, Map, Padding, Pool, Precision,
     Residual, WeightFormat, Window, candidates, choose_conv, reference,
@@ -296,6 +297,39 @@ fn tiles_take_numbers_of_any_size() {
             }
         }
     }
+}
+
+/// What a kernel would round, it also takes rounded: the same bits.
+#[test]
+fn inputs_that_are_rounded_already_give_the_same_bits() {
+    let pool = Pool::new(2);
+    let mut dice = Dice::new(13);
+    let mut tried = 0;
+    for window in [Window::POINT, same(window([3, 3], 1), [7, 5]), window([3, 2], 2)] {
+        for channels in [[64, 35], [31, 40], [20, 16]] {
+            let case = Case::new(shape(2, [7, 5], channels, window), &mut dice);
+            let mut kept = case.clone();
+            kept.shape.input = Map { elements: Elements::Bf16, ..case.shape.input };
+            kept.shape.input.stride = kept.shape.input.floats() + 1;
+            kept.input = case.input.chunks_exact(channels[0]).flat_map(pairs).collect();
+            let fits = |kernel: &&ConvKernel| {
+                kernel.formats.precision == Precision::Bf16 && (kernel.fits)(&kept.shape) && (kernel.fits)(&case.shape)
+            };
+            for kernel in fast_kernels().filter(fits) {
+                let what = (kernel.name, kept.shape);
+                assert_same(&kept.run(kernel, &pool), &case.run(kernel, &pool), &what);
+                tried += 1;
+            }
+        }
+    }
+    assert!(tried > 0 || !has_bf16());
+}
+
+/// A pixel's numbers in pairs of bf16, and a float that nobody should look at.
+fn pairs(pixel: &[f32]) -> Vec<f32> {
+    let half = |x: Option<&f32>| u32::from(x.map_or(0, |&x| to_bf16(x)));
+    let pair = |two: &[f32]| f32::from_bits(half(two.first()) | half(two.get(1)) << 16);
+    pixel.chunks(2).map(pair).chain([f32::NAN]).collect()
 }
 
 /// The same bits from any number of threads, from every kernel of a level and arithmetic, and for a photo alone or among
