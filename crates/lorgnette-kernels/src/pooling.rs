@@ -47,45 +47,77 @@ struct Row<'a> {
     output: &'a mut [f32],
 }
 
+/// Output columns whose windows are folded side by side: each value waits for the one before it, and others fill the time.
+const COLUMNS: usize = 4;
+
 impl Kernel for Row<'_> {
     #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        match self.shape.kind {
-            PoolKind::Max => {
-                let larger = |a, b| simd.nan_or(a, simd.max(a, b));
-                self.reduce(simd, f32::NEG_INFINITY, larger, |_| 1.0);
+    fn run<S: Simd>(mut self, simd: S) {
+        let PoolShape { input, output, window, .. } = self.shape;
+        let inside = window.columns_inside(input.width, output.width);
+        let mut x = 0;
+        while x < output.width {
+            if inside.start <= x && x + COLUMNS <= inside.end {
+                self.columns::<S, COLUMNS>(simd, x);
+                x += COLUMNS;
+            } else {
+                self.columns::<S, 1>(simd, x);
+                x += 1;
             }
-            PoolKind::Average => self.reduce(simd, 0.0, |a, b| simd.add(a, b), |count| 1.0 / count as f32),
         }
     }
 }
 
 impl Row<'_> {
+    /// Pools `N` columns from `x` on, whose windows have the same columns inside the picture.
+    #[inline(always)]
+    fn columns<S: Simd, const N: usize>(&mut self, simd: S, x: usize) {
+        match self.shape.kind {
+            PoolKind::Max => {
+                let larger = |a, b| simd.nan_or(a, simd.max(a, b));
+                self.fold::<S, N>(simd, x, f32::NEG_INFINITY, larger, |_| 1.0);
+            }
+            PoolKind::Average => self.fold::<S, N>(simd, x, 0.0, |a, b| simd.add(a, b), |count| 1.0 / count as f32),
+        }
+    }
+
     /// Folds each window with `f` and multiplies by `factor` of the number of its values.
     #[inline(always)]
-    fn reduce<S: Simd>(self, simd: S, start: f32, f: impl Fn(S::F, S::F) -> S::F, factor: impl Fn(usize) -> f32) {
+    #[expect(clippy::needless_range_loop, reason = "constant indices become registers; iterators became memory")]
+    fn fold<S: Simd, const N: usize>(
+        &mut self,
+        simd: S,
+        x: usize,
+        start: f32,
+        f: impl Fn(S::F, S::F) -> S::F,
+        factor: impl Fn(usize) -> f32,
+    ) {
         let PoolShape { input: map, output, window, .. } = self.shape;
         let (n, oy) = (self.row / output.height, self.row % output.height);
-        let ky = window.taps_inside(0, map.height, oy);
-        for ox in 0..output.width {
-            let kx = window.taps_inside(1, map.width, ox);
-            let factor = simd.splat(factor(ky.len() * kx.len()));
-            for channel in (0..map.channels).step_by(S::LANES) {
-                let count = S::LANES.min(map.channels - channel);
-                let mut value = simd.splat(start);
-                for ky in ky.clone() {
-                    let row = (n * map.height + window.under(0, oy, ky)) * map.width;
-                    for kx in kx.clone() {
-                        let at = (row + window.under(1, ox, kx)) * map.stride + map.elements.floats(channel);
-                        let input = &self.input[at..at + map.elements.floats(count)];
+        let (ky, kx) = (window.taps_inside(0, map.height, oy), window.taps_inside(1, map.width, x));
+        let (step, factor) = (window.stride[1] * map.stride, simd.splat(factor(ky.len() * kx.len())));
+        for channel in (0..map.channels).step_by(S::LANES) {
+            let count = S::LANES.min(map.channels - channel);
+            let floats = map.elements.floats(count);
+            let mut values = [simd.splat(start); N];
+            for ky in ky.clone() {
+                let row = (n * map.height + window.under(0, oy, ky)) * map.width;
+                for kx in kx.clone() {
+                    let at = (row + window.under(1, x, kx)) * map.stride + map.elements.floats(channel);
+                    let from = &self.input[at..at + (N - 1) * step + floats];
+                    for i in 0..N {
+                        let from = &from[i * step..i * step + floats];
                         // SAFETY: the slice has `count` values.
-                        value = f(value, unsafe { simd.load_elements(map.elements, input.as_ptr(), count) });
+                        let value = unsafe { simd.load_elements(map.elements, from.as_ptr(), count) };
+                        values[i] = f(values[i], value);
                     }
                 }
-                let at = ox * output.stride + output.elements.floats(channel);
+            }
+            for i in 0..N {
+                let at = (x + i) * output.stride + output.elements.floats(channel);
                 let to = &mut self.output[at..at + output.elements.floats(count)];
                 // SAFETY: the slice has room for `count` values.
-                unsafe { simd.store_elements(output.elements, to.as_mut_ptr(), simd.mul(value, factor), count) };
+                unsafe { simd.store_elements(output.elements, to.as_mut_ptr(), simd.mul(values[i], factor), count) };
             }
         }
     }

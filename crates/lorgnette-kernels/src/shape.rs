@@ -124,6 +124,18 @@ impl Window {
         start.min(end)..end
     }
 
+    /// The output columns, of so many, whose windows lie inside a picture of `width` columns from left to right.
+    pub(crate) fn columns_inside(&self, width: usize, columns: usize) -> Range<usize> {
+        let reach = (self.kernel[1] - 1) * self.dilation[1];
+        let start = self.padding.left.div_ceil(self.stride[1]).min(columns);
+        // The last column whose last tap is still in the picture, plus one.
+        let end = match (width + self.padding.left).checked_sub(reach + 1) {
+            Some(last) => last / self.stride[1] + 1,
+            None => 0,
+        };
+        start..end.clamp(start, columns)
+    }
+
     /// The input row (`axis` 0) or column (`axis` 1) under `tap` when the window is at output row or column `at`, for a
     /// tap inside the picture.
     #[inline(always)]

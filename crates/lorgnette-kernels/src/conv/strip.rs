@@ -1,5 +1,5 @@
-//! Convolution of few channels: what the windows of a tile see is gathered first, and the tile takes all taps as one. In
-//! NHWC a row of taps is contiguous, so gathering is a few copies.
+//! Convolution of few channels, such as photos have: a tile takes a whole row of taps, a strip, for one. In NHWC a strip is
+//! contiguous, so it is read where it lies; only windows that reach beyond the picture's left or right edge are gathered first.
 
 use std::ops::Range;
 
@@ -9,7 +9,7 @@ use super::tile::Job;
 use super::{Conv, ConvKernel, ConvShape, pack};
 use crate::Pool;
 use crate::blocks::Shared;
-use crate::simd::{Kernel, MOST_TILE_ROWS, Simd};
+use crate::simd::{MOST_TILE_ROWS, Simd};
 
 /// Beyond so many channels, single taps are long enough.
 pub(super) const MOST_CHANNELS: usize = 8;
@@ -27,7 +27,7 @@ pub(super) const fn kernel<S: Simd>() -> ConvKernel {
         survey_rows: None,
         pack_rows: pack::pack_rows::<S>,
         band: |_| Some(1),
-        scratch_len: |shape, threads| threads * patches_len::<S>(shape),
+        scratch_len: |shape, threads| zeros_len(shape) + threads * patches_len::<S>(shape),
         run: run::<S>,
     }
 }
@@ -37,90 +37,86 @@ fn strip_len(shape: &ConvShape) -> usize {
     shape.window.kernel[1] * shape.input.channels
 }
 
-/// Floats of the patches of one tile: what each of its windows sees, and room for copying a little more than that.
-pub(super) fn patches_len<S: Simd>(shape: &ConvShape) -> usize {
+/// Floats of the patches of one tile: what each of its windows sees.
+fn patches_len<S: Simd>(shape: &ConvShape) -> usize {
     // A whole number of cache lines, so that workers do not share one.
-    (S::TILE_ROWS * shape.depth() + S::LANES).next_multiple_of(16)
+    (S::TILE_ROWS * shape.depth()).next_multiple_of(16)
+}
+
+/// Floats of the zeros that strips above and below the picture are read from.
+fn zeros_len(shape: &ConvShape) -> usize {
+    strip_len(shape).next_multiple_of(16)
 }
 
 fn run<S: Simd>(conv: Conv<'_>, pool: &Pool) {
     conv.check(pack::packed_len::<S>(conv.shape));
     let shape = conv.shape;
     let (mut job, input, scratch) = Job::new::<S>(conv);
-    (job.taps, job.depth) = ([1, 1], shape.depth());
-    tiles::<S>(&job, shape, input, (scratch, patches_len::<S>(shape)), pool, |depth, _, patches| Patches {
-        depth,
-        patches,
-    });
-}
-
-/// Computes a job for which all taps are one. Each worker has so many floats of the scratch; `rows` makes of a tile's
-/// patches, and the room behind them, what the tile reads.
-pub(super) fn tiles<S: Simd>(
-    job: &Job<'_>,
-    shape: &ConvShape,
-    input: &[f32],
-    (scratch, len): (&mut [f32], usize),
-    pool: &Pool,
-    rows: impl for<'a> Fn(usize, usize, &'a mut [f32]) -> Patches<'a> + Sync,
-) {
+    (job.taps, job.depth) = ([shape.window.kernel[0], 1], strip_len(shape));
+    let (zeros, scratch) = scratch.split_at_mut(zeros_len(shape));
+    zeros.fill(0.0);
     let pixel_bytes = shape.depth() * size_of::<f32>();
     let split = Split::new([shape.output.pixels(), 1], [pixel_bytes, 0], S::TILE_ROWS, pool.threads());
-    let scratch = Shared::new(scratch);
+    let (scratch, len) = (Shared::new(scratch), patches_len::<S>(shape));
     pool.run(split.tasks(), &|worker, index| {
         // SAFETY: each worker has its own patches.
         let patches = unsafe { scratch.part(worker * len..(worker + 1) * len) };
         for tile in split.task(index).0 {
             let pixels = split.pixels(tile);
-            S::dispatch(Gather { shape, input, pixels: pixels.clone(), patches });
-            let rows = rows(shape.depth(), pixels.len(), patches);
+            let strips = Strips::new(shape, [input, zeros], pixels.clone(), patches);
             for panel in 0..job.panels::<S>() {
-                job.tile::<S, f32>(&rows, pixels.start, pixels.len(), panel, 0);
+                job.tile::<S, f32>(&strips, pixels.start, pixels.len(), panel, 0);
             }
         }
     });
 }
 
-/// What each window of a tile sees, one after the other.
-pub(super) struct Patches<'a> {
-    pub(super) depth: usize,
-    pub(super) patches: &'a [f32],
+/// The strips that the windows of a tile see.
+struct Strips<'a> {
+    shape: &'a ConvShape,
+    input: &'a [f32],
+    zeros: &'a [f32],
+    origins: [Origin; MOST_TILE_ROWS],
+    /// Whether a pixel's strips lie in the picture from end to end.
+    whole: [bool; MOST_TILE_ROWS],
+    /// What the windows of the other pixels see.
+    patches: &'a [f32],
 }
 
-// SAFETY: `under` gives a slice of `depth` floats.
-unsafe impl Rows for Patches<'_> {
-    fn locate(&self, _: usize, _: &mut [Origin]) {}
-
-    fn under(&self, _: &[Origin], _: [usize; 2], inputs: &mut [*const f32]) {
-        for (input, patch) in inputs.iter_mut().zip(self.patches.chunks_exact(self.depth)) {
-            *input = patch.as_ptr();
+impl<'a> Strips<'a> {
+    fn new(shape: &'a ConvShape, [input, zeros]: [&'a [f32]; 2], pixels: Range<usize>, patches: &'a mut [f32]) -> Self {
+        assert!(input.len() >= shape.input.len() && zeros.len() >= strip_len(shape));
+        let (mut origins, mut whole) = ([Origin::default(); MOST_TILE_ROWS], [false; MOST_TILE_ROWS]);
+        let located = &mut origins[..pixels.len()];
+        locate(shape, pixels.start, located);
+        let each = located.iter().zip(&mut whole).zip(patches.chunks_exact_mut(shape.depth()));
+        for ((origin, whole), patch) in each {
+            *whole = is_whole(shape, *origin);
+            if !*whole {
+                taps(shape, input, *origin, patch);
+            }
         }
+        Self { shape, input, zeros, origins, whole, patches }
     }
 }
 
-/// Copies what the windows of some output pixels see, zeros in the padding.
-struct Gather<'a> {
-    shape: &'a ConvShape,
-    input: &'a [f32],
-    pixels: Range<usize>,
-    patches: &'a mut [f32],
-}
+// SAFETY: `under` gives a strip of the picture after checking that it lies there, or as many zeros, or a strip of a patch.
+unsafe impl Rows for Strips<'_> {
+    fn locate(&self, _: usize, origins: &mut [Origin]) {
+        origins.copy_from_slice(&self.origins[..origins.len()]);
+    }
 
-impl Kernel for Gather<'_> {
-    #[inline(always)]
-    fn run<S: Simd>(self, simd: S) {
-        let Self { shape, input, pixels, patches } = self;
-        let mut origins = [Origin::default(); MOST_TILE_ROWS];
-        let origins = &mut origins[..pixels.len()];
-        locate(shape, pixels.start, origins);
-        for (i, origin) in origins.iter().enumerate() {
-            // Strips are copied by whole vectors from first to last: what is too much is overwritten by the next one.
-            let patch = &mut patches[i * shape.depth()..];
-            if is_whole(shape, *origin) {
-                strips(simd, shape, input, *origin, patch);
-            } else {
-                taps(shape, input, *origin, patch);
-            }
+    fn under(&self, origins: &[Origin], [ky, _]: [usize; 2], inputs: &mut [*const f32]) {
+        let ConvShape { input: map, window, .. } = self.shape;
+        let y = ky * window.dilation[0];
+        let under = self.input.as_ptr().wrapping_add(y * map.width * map.stride);
+        let patched = self.patches.as_ptr().wrapping_add(ky * strip_len(self.shape));
+        for (i, (input, origin)) in inputs.iter_mut().zip(origins).enumerate() {
+            *input = match (self.whole[i], is_inside(origin.y, y, map.height)) {
+                (true, true) => under.wrapping_offset(origin.offset),
+                (true, false) => self.zeros.as_ptr(),
+                (false, _) => patched.wrapping_add(i * self.shape.depth()),
+            };
         }
     }
 }
@@ -130,22 +126,6 @@ fn is_whole(shape: &ConvShape, origin: Origin) -> bool {
     let ConvShape { input: map, window, .. } = shape;
     let solid = window.dilation[1] == 1 && map.stride == map.channels;
     solid && origin.x >= 0 && is_inside(origin.x, window.kernel[1] - 1, map.width)
-}
-
-#[inline(always)]
-fn strips<S: Simd>(simd: S, shape: &ConvShape, input: &[f32], origin: Origin, patch: &mut [f32]) {
-    let ConvShape { input: map, window, .. } = shape;
-    let len = strip_len(shape);
-    for ky in 0..window.kernel[0] {
-        let (y, to) = (ky * window.dilation[0], ky * len);
-        let inside = is_inside(origin.y, y, map.height);
-        let from = if inside { origin.offset.wrapping_add_unsigned(y * map.width * map.stride) as usize } else { 0 };
-        let from = &input[from..from + len];
-        for at in (0..len).step_by(S::LANES) {
-            let value = if inside { simd.load_slice(&from[at..]) } else { simd.splat(0.0) };
-            simd.store_slice(&mut patch[to + at..], value);
-        }
-    }
 }
 
 /// Tap by tap, where the window is not wholly in the picture.

@@ -55,7 +55,7 @@ impl<const HALVES: bool> Kernel for Rows<'_, HALVES> {
     fn run<S: Simd>(self, simd: S) {
         let Self { call, rows, output } = self;
         let map = &call.shape.output;
-        let inside = inside(call.shape);
+        let inside = call.shape.window.columns_inside(call.shape.input.width, map.width);
         for (i, row) in rows.enumerate() {
             let output = &mut output[i * map.width * map.stride..];
             let row = Row::<HALVES>::new(call, row);
@@ -83,19 +83,6 @@ impl<const HALVES: bool> Kernel for Rows<'_, HALVES> {
             }
         }
     }
-}
-
-/// The output columns whose windows lie inside the picture from left to right.
-fn inside(shape: &DepthwiseShape) -> Range<usize> {
-    let window = &shape.window;
-    let reach = (window.kernel[1] - 1) * window.dilation[1];
-    let start = window.padding.left.div_ceil(window.stride[1]).min(shape.output.width);
-    // The last column whose last tap is still in the picture, plus one.
-    let end = match (shape.input.width + window.padding.left).checked_sub(reach + 1) {
-        Some(last) => last / window.stride[1] + 1,
-        None => 0,
-    };
-    start..end.clamp(start, shape.output.width)
 }
 
 /// One output row.
@@ -183,7 +170,7 @@ impl<'a, const HALVES: bool> Row<'a, HALVES> {
         for ky in self.ky.clone() {
             for kx in kx.clone() {
                 // Both are in bounds: the tap is one of the kernel's, and its pixels lie in the picture for all columns,
-                // as `taps_inside` and `inside` saw to, whose channels `Depthwise::check` has found in the slices.
+                // as `taps_inside` and `columns_inside` saw to, whose channels `Depthwise::check` has found in the slices.
                 let weights = place.load::<S, WHOLE, false>(simd, self.weights(place, ky, kx));
                 let from = self.pixel(place, ky, kx * window.dilation[1]);
                 for (i, sum) in sums.iter_mut().enumerate() {

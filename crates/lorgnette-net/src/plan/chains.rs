@@ -164,7 +164,9 @@ const BETWEEN_BYTES: usize = 256 << 10;
 /// What it costs, in vector multiplications as [`ConvKernel::cost`](lorgnette_kernels::ConvKernel), to write a cache line and to
 /// read it again: within a core's L2,
 const IN_CACHE: f64 = 1.0;
-/// beyond it,
+/// between the links of a chain, where some lines are moved before they are read a second time,
+const IN_CHAIN: f64 = 2.0;
+/// beyond L2,
 const FROM_AFAR: f64 = 6.0;
 /// and where as often as not another core has it.
 const FROM_OTHERS: f64 = 12.0;
@@ -206,7 +208,7 @@ impl Price {
         if matches!(self.bands, Bands::Always(_)) {
             return 0.0;
         }
-        let kept: f64 = inner.iter().map(|link| IN_CACHE * lines(&link.view.to)).sum();
+        let kept: f64 = inner.iter().map(|link| IN_CHAIN * lines(&link.view.to)).sum();
         around + kept + self.work(links)
     }
 
