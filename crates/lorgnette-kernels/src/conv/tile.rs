@@ -334,7 +334,6 @@ fn finish<S: Simd, const ROWS: usize, const VECS: usize>(
 
 /// One vector of each row.
 #[inline(always)]
-#[expect(clippy::needless_range_loop, reason = "constant indices become registers; iterators became memory")]
 fn column_of<F: Copy, const ROWS: usize, const VECS: usize>(values: &[[F; VECS]; ROWS], v: usize) -> [F; ROWS] {
     let mut column = [values[0][v]; ROWS];
     for r in 0..ROWS {

@@ -5,6 +5,7 @@
 mod conv;
 mod depthwise;
 mod elements;
+mod halves;
 mod layouts;
 mod levels;
 mod material;
