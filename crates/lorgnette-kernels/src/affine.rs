@@ -1,6 +1,6 @@
 //! A factor and a summand for each channel: batch normalisation that no convolution could absorb.
 
-use crate::blocks::{assert_alike, copy_pixels, for_blocks, place, stretches};
+use crate::blocks::{assert_alike, assert_float32, for_blocks, place, stretches, through_float32};
 use crate::simd::{Kernel, Simd};
 use crate::{Clamp, Level, Map, Pool};
 
@@ -43,15 +43,16 @@ pub fn affine(level: Level, affine: Affine<'_>, pool: &Pool) {
     let Affine { map_in, input, scale, shift, clamp, map_out, output } = affine;
     assert_alike(&map_in, &map_out);
     for_blocks(&map_out, 1, output, pool, &|pixels, part| {
-        let count = pixels.len();
-        copy_pixels(&map_in, input, pixels, &map_out, part);
-        level.dispatch(Pixels { map: &map_out, count, scale, shift, clamp, values: part });
+        through_float32(&map_in, input, pixels, (&map_out, part), |pixels, map, values| {
+            level.dispatch(Pixels { map, count: pixels.len(), scale, shift, clamp, values });
+        });
     });
 }
 
 /// Scales and shifts each channel in place.
 pub fn affine_in_place(level: Level, affine: AffineInPlace<'_>, pool: &Pool) {
     let AffineInPlace { map, scale, shift, clamp, values } = affine;
+    assert_float32(&map);
     for_blocks(&map, 1, values, pool, &|pixels, part| {
         level.dispatch(Pixels { map: &map, count: pixels.len(), scale, shift, clamp, values: part });
     });

@@ -2,9 +2,11 @@
 
 use std::ops::Range;
 
-use crate::blocks::{copy_pixels, for_blocks, place, stretches};
+use crate::blocks::{
+    MOST_NARROWED, assert_alike, assert_float32, copy_pixels, for_blocks, place, stretches, through_float32,
+};
 use crate::simd::{Kernel, Simd};
-use crate::{Binary, Clamp, Level, Map, Pool};
+use crate::{Binary, Clamp, Elements, Level, Map, Pool};
 
 /// One side of a [`binary`] operation. Along each of batch, height, width and channels it has the output's size, or 1,
 /// and then its value counts for all.
@@ -23,7 +25,8 @@ impl Operand<'_> {
 
     fn check(&self, output: &Map) {
         let sizes = |map: &Map| [map.batch, map.height, map.width, map.channels];
-        let fits = sizes(&self.map).into_iter().zip(sizes(output)).all(|(own, size)| own == size || own == 1);
+        let whole = |(own, size)| own == size || (own == 1 && self.map.elements == Elements::Float32);
+        let fits = sizes(&self.map).into_iter().zip(sizes(output)).all(whole);
         assert!(fits, "an operand of shape {:?} does not broadcast to {:?}", self.map, output);
     }
 
@@ -53,9 +56,21 @@ pub fn binary(
 ) {
     a.check(out_map);
     b.check(out_map);
+    let float32 = [a.map, b.map, *out_map].iter().all(|map| map.elements == Elements::Float32);
+    if !float32 {
+        // The second operand's values may be float32 and broadcast.
+        assert_alike(&a.map, out_map);
+    }
     for_blocks(out_map, 1, output, pool, &|pixels, part| {
-        spread(&a, out_map, pixels.clone(), part);
-        level.dispatch(Pixels { op, b, clamp, map: out_map, pixels, values: part });
+        if float32 {
+            spread(&a, out_map, pixels.clone(), part);
+            return level.dispatch(Pixels { op, b, clamp, map: out_map, pixels, values: part });
+        }
+        through_float32(&a.map, a.values, pixels, (out_map, part), |pixels, map, values| {
+            with_float32(&b, pixels, map, values, &mut |b, map, pixels, values| {
+                level.dispatch(Pixels { op, b, clamp, map, pixels, values });
+            });
+        });
     });
 }
 
@@ -70,9 +85,34 @@ pub fn binary_in_place(
     pool: &Pool,
 ) {
     b.check(map);
+    assert_float32(map);
+    assert_float32(&b.map);
     for_blocks(map, 1, values, pool, &|pixels, part| {
         level.dispatch(Pixels { op, b, clamp, map, pixels, values: part });
     });
+}
+
+/// Calls `change` with an operand's values as float32, a number of pixels of it at a time, and those they belong to.
+fn with_float32(
+    b: &Operand<'_>,
+    pixels: Range<usize>,
+    map: &Map,
+    values: &mut [f32],
+    change: &mut dyn FnMut(Operand<'_>, &Map, Range<usize>, &mut [f32]),
+) {
+    if b.map.elements == Elements::Float32 {
+        return change(*b, map, pixels, values);
+    }
+    let mut room = [0.0; MOST_NARROWED];
+    let at_once = MOST_NARROWED / map.channels;
+    for first in pixels.clone().step_by(at_once) {
+        let some = first..pixels.end.min(first + at_once);
+        let dense = Map::dense(1, 1, some.len(), map.channels);
+        copy_pixels(&b.map, b.values, some.clone(), &dense, &mut room);
+        let values = &mut values[(first - pixels.start) * map.stride..];
+        let own = Map { stride: map.stride, ..dense };
+        change(Operand { values: &room, map: dense }, &own, 0..some.len(), values);
+    }
 }
 
 /// Writes an operand's values for some output pixels.

@@ -3,7 +3,8 @@
 use std::marker::PhantomData;
 use std::ops::Range;
 
-use crate::{Map, Pool};
+use crate::halves::{narrow, narrow_pixels, widen};
+use crate::{Elements, Map, Pool};
 
 /// About how many values a task of a cheap kernel should write: enough to be worth a task, little enough for L1.
 const TASK_VALUES: usize = 8 << 10;
@@ -22,11 +23,11 @@ pub(crate) fn for_blocks(
     if map.is_empty() {
         return;
     }
-    assert!(map.stride >= map.channels && output.len() >= map.len(), "the output is shorter than its map");
+    assert!(map.stride >= map.floats() && output.len() >= map.len(), "the output is shorter than its map");
     let (pixels, end) = (map.pixels(), map.len());
     let units = pixels.div_ceil(unit);
     let blocks =
-        units.div_ceil((TASK_VALUES / (unit * map.channels)).max(1)).next_multiple_of(pool.threads()).min(units);
+        units.div_ceil((TASK_VALUES / (unit * map.floats())).max(1)).next_multiple_of(pool.threads()).min(units);
     let output = Shared::new(output);
     pool.run(blocks, &|_, index| {
         let block = part(units, blocks, index);
@@ -44,32 +45,78 @@ pub(crate) fn part(whole: usize, parts: usize, index: usize) -> Range<usize> {
 
 /// Where pixel number `pixel` lies in a map's slice.
 pub(crate) fn place(map: &Map, pixel: usize) -> Range<usize> {
-    pixel * map.stride..pixel * map.stride + map.channels
+    pixel * map.stride..pixel * map.stride + map.floats()
 }
 
 /// The values of some pixels as the fewest contiguous stretches, in a slice that begins at the first of them.
 #[inline(always)]
 pub(crate) fn stretches(map: &Map, pixels: usize) -> impl Iterator<Item = Range<usize>> {
-    let dense = map.stride == map.channels;
-    let (count, len) = if dense { (1, pixels * map.channels) } else { (pixels, map.channels) };
+    let (count, len) = if map.is_dense() { (1, pixels * map.floats()) } else { (pixels, map.floats()) };
     let step = map.stride;
     (0..count).map(move |i| i * step..i * step + len)
 }
 
-/// Copies some pixels from a map's slice to a slice that begins at the first of them.
+/// Copies some pixels from a map's slice to a slice that begins at the first of them, as elements of the other map.
 pub(crate) fn copy_pixels(map_in: &Map, input: &[f32], pixels: Range<usize>, map_out: &Map, part: &mut [f32]) {
-    if map_in.stride == map_in.channels && map_out.stride == map_out.channels {
-        let from = pixels.start * map_in.stride..pixels.end * map_in.stride;
-        return part[..from.len()].copy_from_slice(&input[from]);
+    let copy = match (map_in.elements, map_out.elements) {
+        (Elements::Float32, Elements::Bf16) => narrow,
+        (Elements::Bf16, Elements::Float32) => widen,
+        _ => |from: &[f32], to: &mut [f32]| to.copy_from_slice(from),
+    };
+    let paired = map_in.elements == map_out.elements || map_in.channels.is_multiple_of(2);
+    if map_in.is_dense() && map_out.is_dense() {
+        let to = &mut part[..pixels.len() * map_out.stride];
+        let from = &input[pixels.start * map_in.stride..pixels.end * map_in.stride];
+        match map_in.elements {
+            _ if paired => return copy(from, to),
+            Elements::Float32 => return narrow_pixels(from, map_in.channels, to),
+            Elements::Bf16 => {}
+        }
     }
     for (i, pixel) in pixels.enumerate() {
-        part[place(map_out, i)].copy_from_slice(&input[place(map_in, pixel)]);
+        copy(&input[place(map_in, pixel)], &mut part[place(map_out, i)]);
+    }
+}
+
+/// The most values of a pixel that [`through_float32`] takes.
+pub const MOST_NARROWED: usize = 4096;
+
+/// Changes some pixels on their way from a map's slice to one that begins at the first of them: `change` is given a number of
+/// them at a time, where they lie, and their values as float32.
+pub(crate) fn through_float32(
+    map_in: &Map,
+    input: &[f32],
+    pixels: Range<usize>,
+    (map_out, part): (&Map, &mut [f32]),
+    change: impl Fn(Range<usize>, &Map, &mut [f32]),
+) {
+    if map_out.elements == Elements::Float32 {
+        copy_pixels(map_in, input, pixels.clone(), map_out, part);
+        return change(pixels, map_out, part);
+    }
+    let mut room = [0.0; MOST_NARROWED];
+    let at_once = MOST_NARROWED / map_out.channels;
+    assert!(at_once > 0, "a pixel has too many values to be kept as bf16");
+    for first in pixels.clone().step_by(at_once) {
+        let some = first..pixels.end.min(first + at_once);
+        let dense = Map { stride: map_out.channels, elements: Elements::Float32, ..*map_out };
+        let values = &mut room[..some.len() * dense.channels];
+        copy_pixels(map_in, input, some.clone(), &dense, values);
+        change(some.clone(), &dense, values);
+        let part = &mut part[(first - pixels.start) * map_out.stride..];
+        copy_pixels(&dense, values, 0..some.len(), map_out, part);
     }
 }
 
 /// Panics unless two maps have the same pixels and channels.
 pub(crate) fn assert_alike(a: &Map, b: &Map) {
-    assert_eq!(Map { stride: 0, ..*a }, Map { stride: 0, ..*b }, "input and output differ in shape");
+    let shape = |map: &Map| Map { stride: 0, elements: Elements::Float32, ..*map };
+    assert_eq!(shape(a), shape(b), "input and output differ in shape");
+}
+
+/// Panics unless a map's values are float32, for a kernel that reads no others.
+pub(crate) fn assert_float32(map: &Map) {
+    assert_eq!(map.elements, Elements::Float32, "this kernel takes float32 alone");
 }
 
 /// A mutable slice that several threads write to, each its own part.

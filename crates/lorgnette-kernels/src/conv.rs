@@ -34,10 +34,11 @@ use std::ops::Range;
 
 use self::weight::{Bf16, F16};
 use self::winograd::{F11, F23, F25, F27, F43, F47};
+use crate::blocks::assert_float32;
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{Avx2, Avx512, Avx512Bf16};
 use crate::simd::{Portable, Simd};
-use crate::{Clamp, Formats, Level, Map, Pool, Precision, WeightFormat, Window, formats, reference};
+use crate::{Clamp, Elements, Formats, Level, Map, Pool, Precision, WeightFormat, Window, formats, reference};
 
 /// The geometry of a convolution: `input.channels` and `output.channels` with one weight for each pair and tap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -69,7 +70,7 @@ impl ConvShape {
 
 /// Counts changes of the layouts that kernels want their weights in. Whoever keeps packed weights in a file keeps this
 /// number beside them, and does not use them with another.
-pub const PACKED_LAYOUTS: u32 = 2;
+pub const PACKED_LAYOUTS: u32 = 3;
 
 /// Weights as they lie in a file.
 #[derive(Clone, Copy, Debug)]
@@ -90,6 +91,15 @@ pub struct Residual<'a> {
     pub values: &'a [f32],
     /// Floats from pixel to pixel.
     pub stride: usize,
+    /// What the values are kept as.
+    pub elements: Elements,
+}
+
+impl Residual<'_> {
+    /// Where the values lie, for a convolution that writes `output`.
+    pub(crate) fn map(&self, output: &Map) -> Map {
+        Map { stride: self.stride, elements: self.elements, ..*output }
+    }
 }
 
 /// One run of a convolution: `output = clamp(conv(input) + bias + residual)`.
@@ -117,13 +127,13 @@ impl Conv<'_> {
     /// Panics if a slice is too short for the shape; the kernels' unsafe code relies on it.
     fn check(&self, packed_len: usize) {
         let ConvShape { input, output, .. } = self.shape;
-        let long_enough = |map: &Map, len: usize| map.stride >= map.channels && len >= map.len();
+        assert_float32(input);
+        let long_enough = |map: &Map, len: usize| map.stride >= map.floats() && len >= map.len();
         assert!(long_enough(input, self.input.len()), "a convolution's input is too short");
         assert!(long_enough(output, self.output.len()), "a convolution's output is too short");
         assert!(self.packed.len() >= packed_len, "a convolution's packed weights are too short");
         assert!(self.bias.is_none_or(|bias| bias.len() >= output.channels), "a convolution's bias is too short");
-        let fits =
-            |residual: Residual<'_>| long_enough(&Map { stride: residual.stride, ..*output }, residual.values.len());
+        let fits = |residual: Residual<'_>| long_enough(&residual.map(output), residual.values.len());
         assert!(self.residual.is_none_or(fits), "a convolution's residual is too short");
         assert_eq!(input.batch, output.batch, "a convolution keeps the number of pictures");
     }
@@ -145,7 +155,7 @@ pub struct ConvKernel {
     pub arithmetic: &'static str,
     /// How it wants weights: kernels of the same level and layout can share packed weights.
     pub layout: &'static str,
-    /// Whether it can compute a shape.
+    /// Whether it can compute a shape. Inputs that are kept as bf16 are for kernels that multiply such numbers.
     pub fits: fn(&ConvShape) -> bool,
     /// What one picture costs, for comparison with the other kernels of the level: about as many as vector multiplications
     /// take the time. Depends on the shape alone, so that no answer depends on when or where it was computed.
@@ -210,8 +220,6 @@ pub static CONV_KERNELS: &[ConvKernel] = &[
     winograd::kernel::<Avx512, F11, F27>("winograd 1x2 of 1x7"),
     #[cfg(target_arch = "x86_64")]
     winograd::kernel::<Avx512, F27, F11>("winograd 2x1 of 7x1"),
-    #[cfg(target_arch = "x86_64")]
-    bf16::strip_kernel::<Avx512Bf16>(),
     #[cfg(target_arch = "x86_64")]
     bf16::kernel::<Avx512Bf16>(),
     #[cfg(target_arch = "x86_64")]
@@ -310,7 +318,11 @@ pub fn candidates(shape: &ConvShape, level: Level, formats: Formats) -> Vec<(&'s
     let allowed = |kernel: &ConvKernel| {
         kernel.formats.weights == weights && (rounds || kernel.formats.precision == Precision::Float32)
     };
-    let suits = |kernel: &&ConvKernel| kernel.level == level && allowed(kernel) && (kernel.fits)(shape);
+    let reads = |kernel: &ConvKernel| {
+        shape.input.elements == Elements::Float32 || kernel.formats.precision != Precision::Float32
+    };
+    let suits =
+        |kernel: &&ConvKernel| kernel.level == level && allowed(kernel) && reads(kernel) && (kernel.fits)(shape);
     let mut found: Vec<_> = CONV_KERNELS.iter().filter(suits).map(|kernel| (kernel, (kernel.cost)(&alone))).collect();
     found.sort_by(|a, b| a.1.total_cmp(&b.1));
     if formats.precision == Precision::Auto {
@@ -324,6 +336,26 @@ pub fn candidates(shape: &ConvShape, level: Level, formats: Formats) -> Vec<(&'s
 /// The best kernel of a level for a shape, in formats that are allowed.
 pub fn choose_conv(shape: &ConvShape, level: Level, formats: Formats) -> &'static ConvKernel {
     candidates(shape, level, formats).first().map_or(&CONV_KERNELS[CONV_KERNELS.len() - 1], |best| best.0)
+}
+
+/// What a convolution in these formats takes its input as: bf16 where it would round all of it to such numbers anyway, and there
+/// is enough of it that this is better done where it comes from.
+///
+/// Depends on the shape alone: neither on what the shape's input is kept as, nor on the number of pictures.
+pub fn reads_elements(shape: &ConvShape, level: Level, formats: Formats) -> Elements {
+    let kept_as = |elements| ConvShape { input: Map { elements, ..shape.input }, ..*shape };
+    // Of few channels, and few pixels, the kernel makes a copy of its own as it wants it.
+    let copied = shape.input.channels <= strip::MOST_CHANNELS;
+    let worthwhile = !copied && shape.input.height * shape.input.width > stream::MOST_PIXELS;
+    let rounded = candidates(&kept_as(Elements::Bf16), level, formats);
+    let (Some((_, rounded)), true) = (rounded.first(), worthwhile) else { return Elements::Float32 };
+    let others = candidates(&kept_as(Elements::Float32), level, formats);
+    let exact = others.iter().find(|(kernel, _)| kernel.formats.precision == Precision::Float32);
+    let worthwhile = match (formats.precision, exact) {
+        (Precision::Auto, Some((_, exact))) => *rounded <= WORTHWHILE * exact,
+        _ => others.first().is_none_or(|(_, other)| rounded < other),
+    };
+    if worthwhile { Elements::Bf16 } else { Elements::Float32 }
 }
 
 /// The arithmetic of the definition: products added tap by tap and channel by channel.

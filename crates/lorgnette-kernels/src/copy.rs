@@ -1,7 +1,8 @@
 //! Moving values: parts of concatenations, and padding.
 
 use crate::blocks::{assert_alike, copy_pixels, for_blocks, place};
-use crate::{Level, Map, Padding, Pool};
+use crate::formats::to_bf16_or_zero;
+use crate::{Elements, Level, Map, Padding, Pool};
 
 /// Copies pixels to where another map of the same shape has them, such as a part of a concatenation.
 pub fn copy_map(_: Level, map_in: &Map, input: &[f32], map_out: &Map, output: &mut [f32], pool: &Pool) {
@@ -39,14 +40,24 @@ pub fn pad(_: Level, pad: &Pad, map_in: &Map, input: &[f32], map_out: &Map, outp
         width: map_in.width + pad.around.left + pad.around.right,
         channels: map_in.channels + pad.channels[0] + pad.channels[1],
         stride: 0,
+        elements: map_out.elements,
     };
     assert_alike(&grown, map_out);
+    let value = match map_out.elements {
+        Elements::Float32 => pad.value,
+        Elements::Bf16 => {
+            assert_eq!(pad.channels, [0, 0], "this kernel adds no channels of bf16");
+            let half = u32::from(to_bf16_or_zero(pad.value));
+            f32::from_bits(half << 16 | half)
+        }
+    };
     for_blocks(map_out, 1, output, pool, &|pixels, part| {
         for (i, pixel) in pixels.enumerate() {
             let row = &mut part[place(map_out, i)];
-            row.fill(pad.value);
+            row.fill(value);
             if let Some(from) = pad.under(map_in, map_out, pixel) {
-                row[pad.channels[0]..][..map_in.channels].copy_from_slice(&input[place(map_in, from)]);
+                let inside = Map { channels: map_in.channels, ..*map_out };
+                copy_pixels(map_in, input, from..from + 1, &inside, &mut row[pad.channels[0]..]);
             }
         }
     });

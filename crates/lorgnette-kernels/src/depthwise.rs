@@ -7,7 +7,7 @@ use std::ops::Range;
 use crate::conv::{Filter, pack};
 use crate::simd::Portable;
 #[cfg(target_arch = "x86_64")]
-use crate::simd::{Avx2, Avx512};
+use crate::simd::{Avx2, Avx512, Avx512Bf16};
 use crate::{Clamp, Level, Map, Pool, Window, reference};
 
 /// The geometry of a depthwise convolution. Output channel `c · multiplier + m` is window `m` of input channel `c`.
@@ -58,9 +58,9 @@ impl Depthwise<'_> {
         let DepthwiseShape { input, output, multiplier, .. } = self.shape;
         assert_eq!(input.channels * multiplier, output.channels, "a depthwise convolution's channels do not match");
         assert_eq!(input.batch, output.batch, "a depthwise convolution keeps the number of pictures");
-        assert!(input.stride >= input.channels && self.input.len() >= input.len(), "a depthwise input is too short");
+        assert!(input.stride >= input.floats() && self.input.len() >= input.len(), "a depthwise input is too short");
         assert!(
-            output.stride >= output.channels && self.output.len() >= output.len(),
+            output.stride >= output.floats() && self.output.len() >= output.len(),
             "a depthwise output is too short"
         );
         assert!(self.packed.len() >= packed_len, "a depthwise convolution's packed weights are too short");
@@ -97,6 +97,8 @@ impl DepthwiseKernel {
 
 /// All kernels, best first within a level, the reference last. Drives choice, tests and benchmarks.
 pub static DEPTHWISE_KERNELS: &[DepthwiseKernel] = &[
+    #[cfg(target_arch = "x86_64")]
+    columns::kernel::<Avx512Bf16>(),
     #[cfg(target_arch = "x86_64")]
     columns::kernel::<Avx512>(),
     #[cfg(target_arch = "x86_64")]

@@ -130,6 +130,13 @@ pub fn to_bf16(x: f32) -> u16 {
     (if x.is_nan() { (bits >> 16) | 0x40 } else { rounded }) as u16
 }
 
+/// As [`to_bf16`], but that numbers below 2^-126 become zero, as they do in the CPU's own instruction: what layers leave
+/// for one another.
+#[inline(always)]
+pub fn to_bf16_or_zero(x: f32) -> u16 {
+    to_bf16(if x.abs() < f32::MIN_POSITIVE { 0.0_f32.copysign(x) } else { x })
+}
+
 /// The float32 of a bf16's bits.
 #[inline(always)]
 pub fn from_bf16(bits: u16) -> f32 {

@@ -30,6 +30,7 @@ mod exponential;
 pub mod formats;
 pub mod function;
 pub mod general;
+mod halves;
 mod level;
 mod lrn;
 mod mean;
@@ -45,9 +46,11 @@ mod unary;
 
 pub use affine::{Affine, AffineInPlace, affine, affine_in_place};
 pub use binary::{Operand, binary, binary_in_place};
+pub use blocks::MOST_NARROWED;
 pub use buffer::{Buffer, OutOfMemory};
 pub use conv::{
     CONV_KERNELS, Conv, ConvKernel, ConvShape, Filter, PACKED_LAYOUTS, PackRows, Residual, candidates, choose_conv,
+    reads_elements,
 };
 pub use copy::{Pad, copy_map, pad};
 pub use depthwise::{DEPTHWISE_KERNELS, Depthwise, DepthwiseKernel, DepthwiseShape, choose_depthwise};
@@ -60,6 +63,6 @@ pub use parts::{Part, Parts};
 pub use pool::Pool;
 pub use pooling::{PoolKind, PoolShape, pool_window};
 pub use resize::{Resize, resize_bilinear, resize_nearest};
-pub use shape::{Clamp, Map, Padding, Window};
+pub use shape::{Clamp, Elements, Map, Padding, Window};
 pub use softmax::{softmax, softmax_in_place};
 pub use unary::{unary, unary_in_place};

@@ -1,11 +1,12 @@
 //! The mean over a picture: global average pooling.
 
-use crate::blocks::for_blocks;
+use crate::blocks::{assert_float32, for_blocks};
 use crate::simd::{Kernel, Simd};
 use crate::{Level, Map, Pool};
 
 /// The mean of each channel over rows and columns: from `map` to `[batch][channels]`, dense.
 pub fn mean_hw(level: Level, map: &Map, input: &[f32], output: &mut [f32], pool: &Pool) {
+    assert_float32(map);
     for_blocks(&Map::dense(map.batch, 1, 1, map.channels), 1, output, pool, &|pictures, part| {
         for (n, means) in pictures.zip(part.chunks_exact_mut(map.channels)) {
             level.dispatch(Picture { map, input: &input[n * map.height * map.width * map.stride..], means });

@@ -39,7 +39,7 @@ impl Parts<'_> {
     /// Runs `task` once for each part that has rows.
     pub fn run(self, pool: &Pool, task: &(dyn Fn(Part<'_>) + Sync)) {
         let Self { map, output, count, unit, scratch, own_len } = self;
-        assert!(map.stride >= map.channels && output.len() >= map.len(), "the output is shorter than its map");
+        assert!(map.stride >= map.floats() && output.len() >= map.len(), "the output is shorter than its map");
         let (row_len, end, units) = (map.width * map.stride, map.len(), map.height.div_ceil(unit));
         let (output, scratch) = (Shared::new(output), Shared::new(scratch));
         pool.run(map.batch * count, &|worker, index| {

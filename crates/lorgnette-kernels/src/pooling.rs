@@ -98,20 +98,26 @@ impl Row<'_> {
         let (step, factor) = (window.stride[1] * map.stride, simd.splat(factor(ky.len() * kx.len())));
         for channel in (0..map.channels).step_by(S::LANES) {
             let count = S::LANES.min(map.channels - channel);
+            let floats = map.elements.floats(count);
             let mut values = [simd.splat(start); N];
             for ky in ky.clone() {
                 let row = (n * map.height + window.under(0, oy, ky)) * map.width;
                 for kx in kx.clone() {
-                    let at = (row + window.under(1, x, kx)) * map.stride + channel;
-                    let from = &self.input[at..at + (N - 1) * step + count];
+                    let at = (row + window.under(1, x, kx)) * map.stride + map.elements.floats(channel);
+                    let from = &self.input[at..at + (N - 1) * step + floats];
                     for i in 0..N {
-                        values[i] = f(values[i], simd.load_slice(&from[i * step..i * step + count]));
+                        let from = &from[i * step..i * step + floats];
+                        // SAFETY: the slice has `count` values.
+                        let value = unsafe { simd.load_elements(map.elements, from.as_ptr(), count) };
+                        values[i] = f(values[i], value);
                     }
                 }
             }
             for i in 0..N {
-                let at = (x + i) * output.stride + channel;
-                simd.store_slice(&mut self.output[at..at + count], simd.mul(values[i], factor));
+                let at = (x + i) * output.stride + output.elements.floats(channel);
+                let to = &mut self.output[at..at + output.elements.floats(count)];
+                // SAFETY: the slice has room for `count` values.
+                unsafe { simd.store_elements(output.elements, to.as_mut_ptr(), simd.mul(values[i], factor), count) };
             }
         }
     }

@@ -2,10 +2,31 @@
 
 use std::ops::Range;
 
+/// What an activation's values are kept as.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Elements {
+    /// float32: each value is a float of the slice.
+    #[default]
+    Float32,
+    /// bf16: two neighbouring values share a float's place, the first in its lower half; the last one of an odd number
+    /// has a zero beside it.
+    Bf16,
+}
+
+impl Elements {
+    /// The floats of a slice that so many values of a pixel take.
+    pub fn floats(self, values: usize) -> usize {
+        match self {
+            Self::Float32 => values,
+            Self::Bf16 => values.div_ceil(2),
+        }
+    }
+}
+
 /// Where an NHWC activation lies in a slice of floats.
 ///
 /// Pixel `(n, y, x)` starts at `((n * height + y) * width + x) * stride`, and its `channels` values follow one another.
-/// `stride` is larger than `channels` when the activation is a slice of a wider one, as the parts of a concatenation are.
+/// `stride` is larger than they need when the activation is a slice of a wider one, as the parts of a concatenation are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Map {
     /// Pictures.
@@ -16,14 +37,26 @@ pub struct Map {
     pub width: usize,
     /// Values of a pixel.
     pub channels: usize,
-    /// Floats from one pixel to the next, at least `channels`.
+    /// Floats from one pixel to the next, at least as many as its values take.
     pub stride: usize,
+    /// What the values are kept as.
+    pub elements: Elements,
 }
 
 impl Map {
-    /// A map whose pixels touch one another.
+    /// A map of float32 whose pixels touch one another.
     pub fn dense(batch: usize, height: usize, width: usize, channels: usize) -> Self {
-        Self { batch, height, width, channels, stride: channels }
+        Self { batch, height, width, channels, stride: channels, elements: Elements::Float32 }
+    }
+
+    /// The floats that a pixel's values take.
+    pub fn floats(&self) -> usize {
+        self.elements.floats(self.channels)
+    }
+
+    /// Whether pixels touch one another.
+    pub fn is_dense(&self) -> bool {
+        self.stride == self.floats()
     }
 
     /// How many pixels there are, over all pictures.
@@ -35,7 +68,7 @@ impl Map {
     pub fn len(&self) -> usize {
         match self.pixels() {
             0 => 0,
-            pixels => (pixels - 1) * self.stride + self.channels,
+            pixels => (pixels - 1) * self.stride + self.floats(),
         }
     }
 

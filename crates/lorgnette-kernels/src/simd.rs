@@ -8,11 +8,12 @@ mod portable;
 #[cfg(target_arch = "x86_64")]
 mod x86;
 
-use crate::Level;
+use crate::formats::{from_bf16, to_bf16_or_zero};
+use crate::{Elements, Level};
 
 pub(crate) use portable::Portable;
 #[cfg(target_arch = "x86_64")]
-pub(crate) use x86::{Avx2, Avx512, Avx512Bf16, Pairs};
+pub(crate) use x86::{Avx2, Avx512, Avx512Bf16};
 
 /// Something to run at a CPU level.
 pub(crate) trait Kernel {
@@ -37,6 +38,9 @@ impl Level {
         }
     }
 }
+
+/// Lanes of the widest vectors of any level.
+const MOST_LANES: usize = 16;
 
 /// Pixels of the largest register tile of any level.
 pub(crate) const MOST_TILE_ROWS: usize = 14;
@@ -81,6 +85,46 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     /// # Safety
     /// `LANES` bf16 can be read at `from`.
     unsafe fn load_bf16(self, from: *const u16) -> Self::F;
+    /// The first `count` lanes from the bf16 at `from`, zeros in the others.
+    ///
+    /// # Safety
+    /// `count` bf16 can be read at `from`, and `count` is at most `LANES`.
+    #[inline(always)]
+    unsafe fn load_first_bf16(self, from: *const u16, count: usize) -> Self::F {
+        let mut lanes = [0.0; MOST_LANES];
+        for (i, lane) in lanes.iter_mut().enumerate().take(count) {
+            // SAFETY: the caller vouches for `count` of them.
+            *lane = from_bf16(unsafe { from.add(i).read_unaligned() });
+        }
+        self.load_slice(&lanes[..Self::LANES])
+    }
+    /// Rounds the first `count` lanes to bf16 and writes them to `to`, and a zero beside the last if they are odd. Numbers
+    /// below 2^-126 become zero.
+    ///
+    /// # Safety
+    /// `count` bf16, or one more if that is odd, can be written at `to`, and `count` is at most `LANES`.
+    #[inline(always)]
+    unsafe fn store_first_bf16(self, to: *mut u16, value: Self::F, count: usize) {
+        let mut lanes = [0.0; MOST_LANES];
+        self.store_slice(&mut lanes[..Self::LANES], value);
+        for (i, lane) in lanes.into_iter().enumerate().take(count.next_multiple_of(2)) {
+            let bits = if i < count { to_bf16_or_zero(lane) } else { 0 };
+            // SAFETY: the caller vouches for them.
+            unsafe { to.add(i).write_unaligned(bits) };
+        }
+    }
+    /// Rounds two vectors to bf16 and writes them to `to`, one behind the other.
+    ///
+    /// # Safety
+    /// Twice `LANES` bf16 can be written at `to`.
+    #[inline(always)]
+    unsafe fn store_two_bf16(self, to: *mut u16, values: [Self::F; 2]) {
+        // SAFETY: the caller vouches for them.
+        unsafe {
+            self.store_first_bf16(to, values[0], Self::LANES);
+            self.store_first_bf16(to.add(Self::LANES), values[1], Self::LANES);
+        }
+    }
     /// The vector of the f16 at `from`.
     ///
     /// # Safety
@@ -170,6 +214,16 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
         unsafe { if count == Self::LANES { self.load(from) } else { self.load_first(from, count) } }
     }
 
+    /// The first `count` lanes from the bf16 at `from`, by the quicker instruction if they are all.
+    ///
+    /// # Safety
+    /// As for `load_first_bf16`.
+    #[inline(always)]
+    unsafe fn load_some_bf16(self, from: *const u16, count: usize) -> Self::F {
+        // SAFETY: the caller vouches for it.
+        unsafe { if count == Self::LANES { self.load_bf16(from) } else { self.load_first_bf16(from, count) } }
+    }
+
     /// Writes the first `count` lanes, by the quicker instruction if they are all.
     ///
     /// # Safety
@@ -178,6 +232,36 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
     unsafe fn store_some(self, to: *mut f32, value: Self::F, count: usize) {
         // SAFETY: the caller vouches for it.
         unsafe { if count == Self::LANES { self.store(to, value) } else { self.store_first(to, value, count) } }
+    }
+
+    /// The first `count` lanes from elements of either kind that begin at `from`.
+    ///
+    /// # Safety
+    /// `count` elements can be read at `from`, and `count` is at most `LANES`.
+    #[inline(always)]
+    unsafe fn load_elements(self, elements: Elements, from: *const f32, count: usize) -> Self::F {
+        // SAFETY: the caller vouches for it.
+        unsafe {
+            match elements {
+                Elements::Float32 => self.load_some(from, count),
+                Elements::Bf16 => self.load_some_bf16(from.cast(), count),
+            }
+        }
+    }
+
+    /// Writes the first `count` lanes as elements of either kind, a zero beside the last of an odd number of bf16.
+    ///
+    /// # Safety
+    /// The floats that `count` elements take can be written at `to`, and `count` is at most `LANES`.
+    #[inline(always)]
+    unsafe fn store_elements(self, elements: Elements, to: *mut f32, value: Self::F, count: usize) {
+        // SAFETY: the caller vouches for it.
+        unsafe {
+            match elements {
+                Elements::Float32 => self.store_some(to, value, count),
+                Elements::Bf16 => self.store_first_bf16(to.cast(), value, count),
+            }
+        }
     }
 
     /// The vector at the start of a slice, zeros beyond its end.

@@ -1,6 +1,6 @@
 //! Functions of each element.
 
-use crate::blocks::{assert_alike, copy_pixels, for_blocks, stretches};
+use crate::blocks::{assert_alike, assert_float32, for_blocks, stretches, through_float32};
 use crate::exponential::{exp, exp_m1, sigmoid, tanh};
 use crate::simd::{Kernel, Simd};
 use crate::{Level, Map, Pool, Unary};
@@ -9,14 +9,16 @@ use crate::{Level, Map, Pool, Unary};
 pub fn unary(level: Level, op: Unary, map_in: &Map, input: &[f32], map_out: &Map, output: &mut [f32], pool: &Pool) {
     assert_alike(map_in, map_out);
     for_blocks(map_out, 1, output, pool, &|pixels, part| {
-        let count = pixels.len();
-        copy_pixels(map_in, input, pixels, map_out, part);
-        stretches(map_out, count).for_each(|stretch| level.dispatch(Values { op, values: &mut part[stretch] }));
+        through_float32(map_in, input, pixels, (map_out, part), |pixels, map, values| {
+            let change = |stretch| level.dispatch(Values { op, values: &mut values[stretch] });
+            stretches(map, pixels.len()).for_each(change);
+        });
     });
 }
 
 /// `values = op(values)`
 pub fn unary_in_place(level: Level, op: Unary, map: &Map, values: &mut [f32], pool: &Pool) {
+    assert_float32(map);
     for_blocks(map, 1, values, pool, &|pixels, part| {
         stretches(map, pixels.len()).for_each(|stretch| level.dispatch(Values { op, values: &mut part[stretch] }));
     });

@@ -10,6 +10,7 @@ mod by_photo;
 mod chain;
 mod chains;
 mod convolutions;
+mod elements;
 mod explain;
 mod kernel;
 mod layout;
@@ -27,7 +28,7 @@ pub use run::Activations;
 
 use std::ops::Range;
 
-use lorgnette_kernels::{Buffer, Formats, Level, Pool};
+use lorgnette_kernels::{Buffer, Elements, Formats, Level, Pool};
 
 use crate::error::{Error, Result};
 use crate::graph::Op;
@@ -93,6 +94,8 @@ struct Step {
     output: Range<usize>,
     /// The result's shape, for reports.
     shape: Vec<usize>,
+    /// What the step's result is kept as.
+    elements: Elements,
 }
 
 impl Step {
@@ -129,7 +132,7 @@ impl Plan {
     pub fn new(shaped: &Shaped, packing: &Packing, options: &PlanOptions, pool: &Pool) -> Result<Self> {
         check_formats(options)?;
         let chains = Chains::find(shaped, options, pool.threads());
-        let layout = layout::lay_out(shaped, &chains, options.memory_limit)?;
+        let layout = layout::lay_out(shaped, &chains, options)?;
         let lowered = lower::lower(shaped, (&chains, &layout), packing, options, pool)?;
         let port = |id: crate::graph::NodeId| Port {
             name: shaped.graph.node(id).name.clone(),

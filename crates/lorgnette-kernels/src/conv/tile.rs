@@ -5,14 +5,15 @@
 //! result does not depend on which tile it falls into.
 
 use std::marker::PhantomData;
+use std::ops::Range;
 
 use super::rows::{Origin, Rows};
 use super::weight::Weight;
 use super::{Conv, pack, panel_width};
-use crate::Clamp;
 use crate::blocks::Shared;
 use crate::conv::Residual;
 use crate::simd::{Kernel, Simd};
+use crate::{Clamp, Elements, Map};
 
 /// What all tiles of a convolution share.
 pub(super) struct Job<'a> {
@@ -30,7 +31,8 @@ pub(super) struct Job<'a> {
     residual: Option<Residual<'a>>,
     clamp: Clamp,
     output: Shared<'a>,
-    stride: usize,
+    /// Where the output lies.
+    map: Map,
 }
 
 impl<'a> Job<'a> {
@@ -48,7 +50,7 @@ impl<'a> Job<'a> {
             residual,
             clamp,
             output: Shared::new(output),
-            stride: shape.output.stride,
+            map: shape.output,
         };
         (job, input, scratch)
     }
@@ -101,12 +103,15 @@ impl<'a> Job<'a> {
     fn ask_for_output<S: Simd, const ROWS: usize, const VECS: usize>(&self, simd: S, place: Place) {
         let channel = place.panel * panel_width::<S>();
         for r in 0..ROWS {
-            for line in 0..(VECS * S::LANES).div_ceil(LINE) {
-                let (pixel, channel) = (place.pixel + r, channel + line * LINE);
-                simd.prefetch_to_write(self.output.start().wrapping_add(pixel * self.stride + channel));
-                if let Some(residual) = self.residual {
-                    simd.prefetch(residual.values.as_ptr().wrapping_add(pixel * residual.stride + channel));
-                }
+            let pixel = place.pixel + r;
+            let first = pixel * self.map.stride + self.map.elements.floats(channel);
+            for line in 0..self.map.elements.floats(VECS * S::LANES).div_ceil(LINE) {
+                simd.prefetch_to_write(self.output.start().wrapping_add(first + line * LINE));
+            }
+            let Some(residual) = self.residual else { continue };
+            let first = pixel * residual.stride + residual.elements.floats(channel);
+            for line in 0..residual.elements.floats(VECS * S::LANES).div_ceil(LINE) {
+                simd.prefetch(residual.values.as_ptr().wrapping_add(first + line * LINE));
             }
         }
     }
@@ -160,25 +165,42 @@ impl<W: Weight, const ROWS: usize, const VECS: usize> Kernel for Tile<'_, W, ROW
         let mut origins = [Origin::default(); ROWS];
         rows.locate(place.pixel, &mut origins);
         let mut inputs = [[std::ptr::null(); ROWS]; TAPS];
-        let mut sums = [[simd.splat(0.0); VECS]; ROWS];
-        let mut walk = Walk::<W, VECS>::new(job, place);
+        let taps = job.taps[0] * job.taps[1];
+        let mut first = 0;
+        // The first taps are found before there are sums, which would be put into memory for a call and taken from there again.
+        find(rows, job, &origins, first, &mut inputs);
         // Stores to lines that are elsewhere are made one after the other; asked for now, they are here at the end.
         job.ask_for_output::<S, ROWS, VECS>(simd, place);
-        let taps = job.taps[0] * job.taps[1];
-        for first in (0..taps).step_by(TAPS) {
-            let inputs = &mut inputs[..TAPS.min(taps - first)];
-            for (tap, inputs) in (first..).zip(inputs.iter_mut()) {
-                rows.under(&origins, [tap / job.taps[1], tap % job.taps[1]], inputs);
-            }
-            for inputs in inputs {
+        let mut walk = Walk::<W, VECS>::new(job, place);
+        let mut sums = [[simd.splat(0.0); VECS]; ROWS];
+        loop {
+            for inputs in &inputs[..TAPS.min(taps - first)] {
                 // SAFETY: `rows` vouches for `depth` floats under each tap, and the panels hold a row of weights for
                 // each tap and input channel (`Conv::check`).
                 unsafe { walk.tap(simd, inputs, job.depth, &mut sums) };
             }
+            first += TAPS;
+            if first >= taps {
+                break;
+            }
+            find(rows, job, &origins, first, &mut inputs);
         }
-        // Of a copy: what is written anywhere, and so has an address, would be in memory all the time.
-        let sums = sums;
-        finish(simd, job, place, &sums);
+        finish(simd, job, place, sums);
+    }
+}
+
+/// Finds the inputs under the taps from number `first` on, as many as there is room for.
+#[inline(always)]
+fn find<const ROWS: usize>(
+    rows: &dyn Rows,
+    job: &Job<'_>,
+    origins: &[Origin; ROWS],
+    first: usize,
+    inputs: &mut [[*const f32; ROWS]; TAPS],
+) {
+    let taps = job.taps[0] * job.taps[1];
+    for (tap, inputs) in (first..taps).zip(inputs) {
+        rows.under(origins, [tap / job.taps[1], tap % job.taps[1]], inputs);
     }
 }
 
@@ -273,39 +295,135 @@ fn finish<S: Simd, const ROWS: usize, const VECS: usize>(
     simd: S,
     job: &Job<'_>,
     place: Place,
-    sums: &[[S::F; VECS]; ROWS],
+    sums: [[S::F; VECS]; ROWS],
 ) {
-    let (low, high) = (simd.splat(job.clamp.low), simd.splat(job.clamp.high));
+    let first = place.panel * panel_width::<S>();
+    let end = Ending { job, pixel: place.pixel };
+    let mut values = sums;
     for v in 0..VECS {
-        let channel = place.panel * panel_width::<S>() + v * S::LANES;
-        if channel >= job.channels {
-            break;
+        let channel = first + v * S::LANES;
+        if channel < job.channels {
+            let column = end.column(simd, channel, column_of(&values, v));
+            for r in 0..ROWS {
+                values[r][v] = column[r];
+            }
         }
-        let count = S::LANES.min(job.channels - channel);
+    }
+    for v in (0..VECS).step_by(2) {
+        let channel = first + v * S::LANES;
+        let halves = job.map.elements == Elements::Bf16;
+        // Two vectors of halves make one, which is quicker to write.
+        if halves && v + 1 < VECS && channel + 2 * S::LANES <= job.channels {
+            end.store_two(simd, channel, column_of(&values, v), column_of(&values, v + 1));
+            continue;
+        }
+        for v in v..VECS.min(v + 2) {
+            let channel = first + v * S::LANES;
+            if channel < job.channels {
+                end.store(simd, channel, column_of(&values, v));
+            }
+        }
+    }
+}
+
+/// One vector of each row.
+#[inline(always)]
+#[expect(clippy::needless_range_loop, reason = "constant indices become registers; iterators became memory")]
+fn column_of<F: Copy, const ROWS: usize, const VECS: usize>(values: &[[F; VECS]; ROWS], v: usize) -> [F; ROWS] {
+    let mut column = [values[0][v]; ROWS];
+    for r in 0..ROWS {
+        column[r] = values[r][v];
+    }
+    column
+}
+
+/// What becomes of a tile's sums. Its loops are short and over registers alone, so that the compiler leaves them there.
+struct Ending<'a> {
+    job: &'a Job<'a>,
+    /// The first row's pixel.
+    pixel: usize,
+}
+
+#[expect(clippy::needless_range_loop, reason = "constant indices become registers; iterators became memory")]
+impl Ending<'_> {
+    /// The channels of a vector from `channel` on.
+    #[inline(always)]
+    fn count<S: Simd>(&self, channel: usize) -> usize {
+        S::LANES.min(self.job.channels - channel)
+    }
+
+    /// From the first row's value to the last row's one of some channels; between are those of other tiles.
+    #[inline(always)]
+    fn span(&self, rows: usize, channels: Range<usize>, stride: usize, elements: Elements) -> Range<usize> {
+        let first = self.pixel * stride + elements.floats(channels.start);
+        first..first + (rows - 1) * stride + elements.floats(channels.len())
+    }
+
+    /// The sums of a vector of channels, finished.
+    #[inline(always)]
+    fn column<S: Simd, const ROWS: usize>(&self, simd: S, channel: usize, mut values: [S::F; ROWS]) -> [S::F; ROWS] {
+        let job = self.job;
+        let channels = channel..channel + self.count::<S>(channel);
         let bias = match job.bias {
-            Some(bias) => simd.load_slice(&bias[channel..channel + count]),
+            Some(bias) => simd.load_slice(&bias[channels.clone()]),
             None => simd.splat(0.0),
         };
-        // Everything from the tile's first value to its last one of these channels; between are those of other tiles.
-        let span = |stride: usize| {
-            let first = place.pixel * stride + channel;
-            first..first + (ROWS - 1) * stride + count
-        };
-        let output = job.output.pointer(span(job.stride));
-        let residual = job.residual.map(|residual| (residual.values[span(residual.stride)].as_ptr(), residual.stride));
-        let (scaled, scale) = match job.scale {
-            Some(scale) => (true, simd.load_slice(&scale[channel..channel + count])),
-            None => (false, simd.splat(1.0)),
-        };
-        for (r, sums) in sums.iter().enumerate() {
-            let mut value = if scaled { simd.mul_add(sums[v], scale, bias) } else { simd.add(sums[v], bias) };
-            // SAFETY: `count` floats from the first of row `r` on lie in both spans, and no other tile has them.
-            unsafe {
-                if let Some((from, stride)) = residual {
-                    value = simd.add(value, simd.load_some(from.add(r * stride), count));
+        match job.scale {
+            Some(scale) => {
+                let scale = simd.load_slice(&scale[channels.clone()]);
+                for r in 0..ROWS {
+                    values[r] = simd.mul_add(values[r], scale, bias);
                 }
-                simd.store_some(output.add(r * job.stride), simd.clamp(low, high, value), count);
             }
+            None => {
+                for r in 0..ROWS {
+                    values[r] = simd.add(values[r], bias);
+                }
+            }
+        }
+        if let Some(Residual { values: others, stride, elements }) = job.residual {
+            let count = channels.len();
+            let others = others[self.span(ROWS, channels, stride, elements)].as_ptr();
+            for r in 0..ROWS {
+                // SAFETY: the row's `count` values lie in the span.
+                let other = unsafe { simd.load_elements(elements, others.wrapping_add(r * stride), count) };
+                values[r] = simd.add(values[r], other);
+            }
+        }
+        let (low, high) = (simd.splat(job.clamp.low), simd.splat(job.clamp.high));
+        for r in 0..ROWS {
+            values[r] = simd.clamp(low, high, values[r]);
+        }
+        values
+    }
+
+    /// Writes a vector of channels of each row.
+    #[inline(always)]
+    fn store<S: Simd, const ROWS: usize>(&self, simd: S, channel: usize, values: [S::F; ROWS]) {
+        let Map { stride, elements, .. } = self.job.map;
+        let count = self.count::<S>(channel);
+        let output = self.job.output.pointer(self.span(ROWS, channel..channel + count, stride, elements));
+        for r in 0..ROWS {
+            // SAFETY: the row's `count` values lie in the span, and no other tile has them.
+            unsafe { simd.store_elements(elements, output.wrapping_add(r * stride), values[r], count) };
+        }
+    }
+
+    /// Writes two vectors of channels of each row as bf16.
+    #[inline(always)]
+    fn store_two<S: Simd, const ROWS: usize>(
+        &self,
+        simd: S,
+        channel: usize,
+        first: [S::F; ROWS],
+        second: [S::F; ROWS],
+    ) {
+        let stride = self.job.map.stride;
+        let channels = channel..channel + 2 * S::LANES;
+        let output = self.job.output.pointer(self.span(ROWS, channels, stride, Elements::Bf16));
+        for r in 0..ROWS {
+            // SAFETY: both vectors of the row lie in the span, and no other tile has them.
+            unsafe { simd.store_two_bf16(output.wrapping_add(r * stride).cast(), [first[r], second[r]]) };
         }
     }
 }

@@ -396,7 +396,8 @@ impl<V: Form, H: Form> Job<'_, V, H> {
         let channel = panel * panel_width::<S>() + v * S::LANES;
         let pixels = self.grid.pixels(self.grid.spot(tile));
         for pixel in pixels.iter().flatten().flatten() {
-            simd.prefetch_to_write(self.output.start().wrapping_add(pixel * self.shape.output.stride + channel));
+            let at = pixel * self.shape.output.stride + self.shape.output.elements.floats(channel);
+            simd.prefetch_to_write(self.output.start().wrapping_add(at));
         }
         let mut columns = [[simd.splat(0.0); MOST_OUTPUTS]; MOST_POINTS];
         for x in 0..H::POINTS {
@@ -438,20 +439,25 @@ impl<V: Form, H: Form> Job<'_, V, H> {
         channel: usize,
     ) {
         let (low, high) = (simd.splat(self.clamp.low), simd.splat(self.clamp.high));
-        let count = S::LANES.min(self.shape.output.channels - channel);
+        let map = &self.shape.output;
+        let count = S::LANES.min(map.channels - channel);
         let bias = self.bias.map_or(simd.splat(0.0), |bias| simd.load_slice(&bias[channel..channel + count]));
         for y in 0..V::OUTPUTS {
             for x in 0..H::OUTPUTS {
                 let Some(pixel) = pixels[y][x] else { continue };
                 let mut value = simd.add(outputs[y][x], bias);
                 if let Some(residual) = self.residual {
-                    let at = pixel * residual.stride + channel;
-                    value = simd.add(value, simd.load_slice(&residual.values[at..at + count]));
+                    let at = pixel * residual.stride + residual.elements.floats(channel);
+                    let values = &residual.values[at..at + residual.elements.floats(count)];
+                    // SAFETY: the slice has `count` values.
+                    value = simd.add(value, unsafe { simd.load_elements(residual.elements, values.as_ptr(), count) });
                 }
-                let at = pixel * self.shape.output.stride + channel;
-                // SAFETY: no other tile has this pixel.
-                let output = unsafe { self.output.part(at..at + count) };
-                simd.store_slice(output, simd.clamp(low, high, value));
+                let at = pixel * map.stride + map.elements.floats(channel);
+                // SAFETY: no other tile has this pixel, and the part has room for `count` values.
+                unsafe {
+                    let output = self.output.part(at..at + map.elements.floats(count));
+                    simd.store_elements(map.elements, output.as_mut_ptr(), simd.clamp(low, high, value), count);
+                }
             }
         }
     }

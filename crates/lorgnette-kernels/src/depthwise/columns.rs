@@ -3,16 +3,16 @@
 use std::ops::Range;
 
 use super::{Depthwise, DepthwiseKernel, DepthwiseShape, pack_rows, packed_len};
-use crate::Pool;
 use crate::blocks::for_blocks;
 use crate::simd::{Kernel, Simd};
+use crate::{Elements, Pool};
 
 pub(super) const fn kernel<S: Simd>() -> DepthwiseKernel {
     DepthwiseKernel {
         name: "columns",
         level: S::LEVEL,
         layout: "hwc",
-        fits: |shape| shape.multiplier == 1,
+        fits: |shape| shape.multiplier == 1 && S::is_available(),
         packed_len,
         pack_rows,
         run: run::<S>,
@@ -27,8 +27,11 @@ fn run<S: Simd>(depthwise: Depthwise<'_>, pool: &Pool) {
     let call = Call { shape, input, packed, bias, clamp };
     let width = shape.output.width;
     for_blocks(&shape.output, width, output, pool, &|pixels, part| {
-        let rows = pixels.start / width..pixels.end / width;
-        S::dispatch(Rows { call: &call, rows, output: part });
+        let (call, rows, output) = (&call, pixels.start / width..pixels.end / width, part);
+        match shape.input.elements {
+            Elements::Float32 => S::dispatch(Rows::<false> { call, rows, output }),
+            Elements::Bf16 => S::dispatch(Rows::<true> { call, rows, output }),
+        }
     });
 }
 
@@ -40,14 +43,14 @@ struct Call<'a> {
     clamp: crate::Clamp,
 }
 
-/// Some output rows, counted over all pictures.
-struct Rows<'a> {
+/// Some output rows, counted over all pictures, of an input of bf16 if `HALVES`.
+struct Rows<'a, const HALVES: bool> {
     call: &'a Call<'a>,
     rows: Range<usize>,
     output: &'a mut [f32],
 }
 
-impl Kernel for Rows<'_> {
+impl<const HALVES: bool> Kernel for Rows<'_, HALVES> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let Self { call, rows, output } = self;
@@ -55,7 +58,7 @@ impl Kernel for Rows<'_> {
         let inside = call.shape.window.columns_inside(call.shape.input.width, map.width);
         for (i, row) in rows.enumerate() {
             let output = &mut output[i * map.width * map.stride..];
-            let row = Row::new(call, row);
+            let row = Row::<HALVES>::new(call, row);
             let all = 0..call.shape.window.kernel[1];
             for x in (0..inside.start).chain(inside.end..map.width) {
                 row.columns::<S, 1>(simd, x, call.shape.window.taps_inside(1, call.shape.input.width, x), output);
@@ -83,7 +86,7 @@ impl Kernel for Rows<'_> {
 }
 
 /// One output row.
-struct Row<'a> {
+struct Row<'a, const HALVES: bool> {
     call: &'a Call<'a>,
     /// Rows of the window that lie inside the picture.
     ky: Range<usize>,
@@ -91,7 +94,7 @@ struct Row<'a> {
     y: isize,
 }
 
-impl<'a> Row<'a> {
+impl<'a, const HALVES: bool> Row<'a, HALVES> {
     #[inline(always)]
     fn new(call: &'a Call<'a>, row: usize) -> Self {
         let DepthwiseShape { input, output, window, .. } = call.shape;
@@ -114,8 +117,10 @@ impl<'a> Row<'a> {
                 self.any_window::<S, COLUMNS, false>(simd, place, kx.clone())
             };
             for (i, sum) in sums.into_iter().enumerate() {
-                let at = (x + i) * map.stride + channel;
-                simd.store_slice(&mut output[at..at + count], sum);
+                let at = (x + i) * map.stride + map.elements.floats(channel);
+                let output = &mut output[at..at + map.elements.floats(count)];
+                // SAFETY: the slice has room for `count` values.
+                unsafe { simd.store_elements(map.elements, output.as_mut_ptr(), sum, count) };
             }
             channel += S::LANES;
         }
@@ -166,10 +171,10 @@ impl<'a> Row<'a> {
             for kx in kx.clone() {
                 // Both are in bounds: the tap is one of the kernel's, and its pixels lie in the picture for all columns,
                 // as `taps_inside` and `columns_inside` saw to, whose channels `Depthwise::check` has found in the slices.
-                let weights = place.load::<S, WHOLE>(simd, self.weights(place, ky, kx));
+                let weights = place.load::<S, WHOLE, false>(simd, self.weights(place, ky, kx));
                 let from = self.pixel(place, ky, kx * window.dilation[1]);
                 for (i, sum) in sums.iter_mut().enumerate() {
-                    let value = place.load::<S, WHOLE>(simd, from.wrapping_add(i * step));
+                    let value = place.load::<S, WHOLE, HALVES>(simd, from.wrapping_add(i * step));
                     *sum = simd.mul_add(value, weights, *sum);
                 }
             }
@@ -193,10 +198,10 @@ impl<'a> Row<'a> {
             let from = self.pixel(place, ky, 0);
             let mut values = [simd.splat(0.0); MOST_SEEN];
             for i in 0..(COLUMNS - 1) * STRIDE + TAPS {
-                values[i] = place.load::<S, WHOLE>(simd, from.wrapping_add(i * step));
+                values[i] = place.load::<S, WHOLE, HALVES>(simd, from.wrapping_add(i * step));
             }
             for kx in 0..TAPS {
-                let weights = place.load::<S, WHOLE>(simd, self.weights(place, ky, kx));
+                let weights = place.load::<S, WHOLE, false>(simd, self.weights(place, ky, kx));
                 for i in 0..COLUMNS {
                     sums[i] = simd.mul_add(values[i * STRIDE + kx], weights, sums[i]);
                 }
@@ -220,7 +225,8 @@ impl<'a> Row<'a> {
         let y = self.y + (ky * window.dilation[0]) as isize;
         let x = (place.x * window.stride[1] + across) as isize - window.padding.left as isize;
         let pixel = y * input.width as isize + x;
-        self.call.input.as_ptr().wrapping_offset(pixel * input.stride as isize).wrapping_add(place.channel)
+        let channel = input.elements.floats(place.channel);
+        self.call.input.as_ptr().wrapping_offset(pixel * input.stride as isize).wrapping_add(channel)
     }
 }
 
@@ -237,10 +243,17 @@ struct Place {
 }
 
 impl Place {
-    /// Loads the channels, a whole vector if `WHOLE`.
+    /// Loads the channels, a whole vector if `WHOLE`, from bf16 if `HALVES`.
     #[inline(always)]
-    fn load<S: Simd, const WHOLE: bool>(self, simd: S, from: *const f32) -> S::F {
-        // SAFETY: the callers see to it that `count` floats can be read, which are a vector if `WHOLE`.
-        unsafe { if WHOLE { simd.load(from) } else { simd.load_first(from, self.count) } }
+    fn load<S: Simd, const WHOLE: bool, const HALVES: bool>(self, simd: S, from: *const f32) -> S::F {
+        // SAFETY: the callers see to it that `count` values can be read, which are a vector if `WHOLE`.
+        unsafe {
+            match (WHOLE, HALVES) {
+                (true, false) => simd.load(from),
+                (false, false) => simd.load_first(from, self.count),
+                (true, true) => simd.load_bf16(from.cast()),
+                (false, true) => simd.load_first_bf16(from.cast(), self.count),
+            }
+        }
     }
 }

@@ -77,7 +77,7 @@ macro_rules! add_two_products {
 
 mod bf16;
 
-pub(crate) use bf16::{Avx512Bf16, Pairs};
+pub(crate) use bf16::Avx512Bf16;
 
 /// Methods that are an intrinsic of the level.
 macro_rules! intrinsics {
@@ -199,6 +199,21 @@ fn prefetch_to_write(address: *const f32) {
 
 add_two_products!("avx512f", "vfmadd231ps");
 
+/// The nearest bf16, ties to even, without the instruction that does it; numbers below 2^-126 become zero.
+#[target_feature(enable = "avx512f")]
+#[inline]
+fn halves(value: __m512) -> __m256i {
+    let bits = _mm512_castps_si512(value);
+    let odd = _mm512_and_si512(_mm512_srli_epi32::<16>(bits), _mm512_set1_epi32(1));
+    let rounded = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7FFF)));
+    let nan = _mm512_cmp_ps_mask::<_CMP_UNORD_Q>(value, value);
+    let rounded = _mm512_mask_or_epi32(rounded, nan, bits, _mm512_set1_epi32(0x40_0000));
+    let magnitude = _mm512_and_si512(bits, _mm512_set1_epi32(i32::MAX));
+    let tiny = _mm512_cmplt_epi32_mask(magnitude, _mm512_set1_epi32(0x80_0000));
+    let rounded = _mm512_mask_and_epi32(rounded, tiny, bits, _mm512_set1_epi32(i32::MIN));
+    _mm512_cvtepi32_epi16(_mm512_srli_epi32::<16>(rounded))
+}
+
 /// The mask whose first `count` (at most 16) lanes are on.
 #[inline(always)]
 fn first(count: usize) -> __mmask16 {
@@ -253,6 +268,24 @@ impl Simd for Avx512 {
         unsafe {
             let bits = _mm512_cvtepu16_epi32(_mm256_loadu_si256(from.cast()));
             _mm512_castsi512_ps(_mm512_slli_epi32::<16>(bits))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn load_first_bf16(self, from: *const u16, count: usize) -> Self::F {
+        // SAFETY: the caller vouches for `count` numbers (the others are not touched), `self` for the CPU.
+        unsafe {
+            let bits = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(first(count), from.cast()));
+            _mm512_castsi512_ps(_mm512_slli_epi32::<16>(bits))
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store_first_bf16(self, to: *mut u16, value: Self::F, count: usize) {
+        // SAFETY: the caller vouches for the numbers that the mask has, `self` for the CPU.
+        unsafe {
+            let halves = _mm256_maskz_mov_epi16(first(count), halves(value));
+            _mm256_mask_storeu_epi16(to.cast(), first(count.next_multiple_of(2)), halves);
         }
     }
 

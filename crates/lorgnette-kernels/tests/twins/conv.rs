@@ -1,8 +1,8 @@
 use std::collections::{BTreeSet, HashMap};
 
 use lorgnette_kernels::{
-    CONV_KERNELS, Clamp, Conv, ConvKernel, ConvShape, Filter, Formats, Level, Map, Padding, Pool, Precision, Residual,
-    WeightFormat, Window, candidates, choose_conv, reference,
+    CONV_KERNELS, Clamp, Conv, ConvKernel, ConvShape, Elements, Filter, Formats, Level, Map, Padding, Pool, Precision,
+    Residual, WeightFormat, Window, candidates, choose_conv, reference,
 };
 
 use crate::material::{Dice, UNTOUCHED, assert_close, assert_same, map, output_size, same, window};
@@ -61,7 +61,10 @@ impl Case {
                 input: &self.input,
                 packed: &packed,
                 bias: self.bias.as_deref(),
-                residual: self.residual.as_ref().map(|(stride, values)| Residual { values, stride: *stride }),
+                residual: self.residual.as_ref().map(|(stride, values)| {
+                    let elements = Elements::Float32;
+                    Residual { values, stride: *stride, elements }
+                }),
                 clamp: self.clamp,
                 output: &mut output,
                 scratch: &mut vec![f32::NAN; (kernel.scratch_len)(&self.shape, pool.threads())],

@@ -3,8 +3,8 @@
 
 use lorgnette_kernels::general::{self, Indexed, Reduction};
 use lorgnette_kernels::{
-    Affine, Binary, Clamp, Conv, ConvShape, Depthwise, DepthwiseShape, Filter, Map, Pool as Threads, PoolShape,
-    Residual, Window, reference,
+    Affine, Binary, Clamp, Conv, ConvShape, Depthwise, DepthwiseShape, Elements, Filter, Map, Pool as Threads,
+    PoolShape, Residual, Window, reference,
 };
 
 use super::op::{self, Dequantize, Epilogue, MatMul, Op, Pool};
@@ -324,7 +324,8 @@ fn sum(shape: &ConvShape, epilogue: &Epilogue, inputs: &[&Tensor], x: &[f32], tr
     let mut packed = vec![0.0; (kernel.packed_len)(shape)];
     kernel.pack(shape, &Filter { bytes: &bytes, scale: epilogue.scale.as_deref(), transposed }, &mut packed);
     let other = epilogue.residual.then(|| inputs[2].to_f32());
-    let residual = other.as_ref().map(|values| Residual { values, stride: shape.output.channels });
+    let (stride, elements) = (shape.output.channels, Elements::Float32);
+    let residual = other.as_ref().map(|values| Residual { values, stride, elements });
     let bias = epilogue.shift.as_deref();
     let conv = Conv {
         shape,

@@ -53,7 +53,9 @@ impl Link {
     /// A link; `residual` is the number of the step's input that is added.
     pub(super) fn new(name: String, shape: Vec<usize>, kernel: Kernel, residual: Option<usize>) -> Self {
         let view = kernel.view().expect("only kernels that have a view are chained");
-        let residual = residual.zip(kernel.residual_stride()).map(|(slot, stride)| (slot, Map { stride, ..view.to }));
+        let residual = residual
+            .zip(kernel.residual())
+            .map(|(slot, Map { stride, elements, .. })| (slot, Map { stride, elements, ..view.to }));
         Self { name, shape, kernel, residual, view, place: 0..0 }
     }
 }
@@ -61,7 +63,7 @@ impl Link {
 impl Link {
     /// Floats that it reads and writes, but for weights.
     pub(super) fn floats(&self) -> usize {
-        let floats = |map: &Map| map.pixels() * map.channels;
+        let floats = |map: &Map| map.pixels() * map.floats();
         floats(&self.view.from) + floats(&self.view.to) * if self.residual.is_some() { 2 } else { 1 }
     }
 }

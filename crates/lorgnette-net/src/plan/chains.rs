@@ -4,7 +4,7 @@
 //! lies within a chain stays in a core's cache; in return the rows where two threads' parts meet are computed twice, and rows
 //! may not divide evenly among threads. The reckoning is arithmetic on shapes and on the number of threads.
 
-use lorgnette_kernels::{ConvShape, Level, Map, Window, choose_conv};
+use lorgnette_kernels::{ConvShape, Level, Map, Window, choose_conv, reads_elements};
 
 use super::chain::{MOST_INPUTS, MOST_LINKS};
 use super::rows::View;
@@ -138,7 +138,10 @@ impl<'a> Finder<'a> {
     }
 
     fn conv(&self, shape: ConvShape) -> Option<(View, f64)> {
-        let kernel = choose_conv(&shape, self.options.level, self.options.formats);
+        let (level, formats) = (self.options.level, self.options.formats);
+        let shape =
+            ConvShape { input: Map { elements: reads_elements(&shape, level, formats), ..shape.input }, ..shape };
+        let kernel = choose_conv(&shape, level, formats);
         let view = View::new(shape.input, shape.output, shape.window, (kernel.band)(&shape)?)?;
         Some((view, (kernel.cost)(&shape)))
     }

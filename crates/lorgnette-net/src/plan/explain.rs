@@ -63,7 +63,7 @@ impl Plan {
         let length = |place: &Place| match place {
             Place::Arena(range) | Place::Constant(range) => range.len(),
         };
-        let floats = step.shape.iter().product::<usize>() + step.inputs.iter().map(length).sum::<usize>();
+        let floats = step.elements.floats(step.shape.iter().product()) + step.inputs.iter().map(length).sum::<usize>();
         self.report_kernel(&step.name, &step.shape, &step.kernel, floats)
     }
 

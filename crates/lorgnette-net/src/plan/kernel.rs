@@ -24,8 +24,8 @@ pub(super) enum Kernel {
         shape: ConvShape,
         packed: Arc<Packed>,
         bias: PerChannel,
-        /// Floats from pixel to pixel of the second input, if it is added.
-        residual: Option<usize>,
+        /// Where the second input lies, if it is added.
+        residual: Option<Map>,
         clamp: Clamp,
     },
     Depthwise {
@@ -168,7 +168,8 @@ impl Kernel {
     /// The convolution of a picture of this shape.
     pub(super) fn run_conv(&self, shape: &ConvShape, site: Site<'_>) {
         let Self::Conv { kernel, packed, bias, residual, clamp, .. } = self else { unreachable!("a convolution") };
-        let residual = residual.map(|stride| Residual { values: site.input(1), stride });
+        let values = |map: Map| Residual { values: site.input(1), stride: map.stride, elements: map.elements };
+        let residual = residual.map(values);
         let (input, bias, scratch) = (site.input(0), bias.as_deref(), site.scratch);
         let conv = Conv { shape, input, packed, bias, residual, clamp: *clamp, output: site.output, scratch };
         (kernel.run)(conv, site.pool);
@@ -324,8 +325,8 @@ impl Kernel {
         }
     }
 
-    /// Floats from pixel to pixel of what is added.
-    pub(super) fn residual_stride(&self) -> Option<usize> {
+    /// Where what is added lies.
+    pub(super) fn residual(&self) -> Option<Map> {
         let Self::Conv { residual, .. } = self else { return None };
         *residual
     }

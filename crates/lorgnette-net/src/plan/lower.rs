@@ -12,7 +12,7 @@ use self::sums::{Job, Sum, buffer, pack_all};
 use super::chain::{Chain, Link};
 use super::chains::Chains;
 use super::kernel::Kernel;
-use super::layout::{Layout, is_another_name};
+use super::layout::{Form, Layout, is_another_name};
 use super::packing::Packing;
 use super::{Place, PlanOptions, Step};
 use crate::error::{Error, Result, UnsupportedNode};
@@ -33,6 +33,11 @@ pub(super) struct Lowered {
 }
 
 impl Lowered {
+    /// Where a node finds the value of its input.
+    fn place_for(&self, layout: &Layout, reader: NodeId, input: NodeId) -> Place {
+        layout.read(reader, input).map_or_else(|| self.place_of(layout, input), |lie| Place::Arena(lie.range()))
+    }
+
     /// Where a node's value is.
     pub(super) fn place_of(&self, layout: &Layout, id: NodeId) -> Place {
         match (&layout.places[id.index()], self.constant_places[id.index()]) {
@@ -69,7 +74,7 @@ pub(super) fn lower(
     };
     let mut unsupported = Vec::new();
     for (id, node) in shaped.graph.iter() {
-        if let Err(what) = lowering.node(id, node) {
+        if let Err(what) = lowering.node(id, node).map(|()| lowering.rounded(id)) {
             if let Some(needed) = lowering.lacking {
                 let what = format!("what '{}' and others need beside the activations", node.name);
                 return Err(Error::Memory { what, needed, limit: options.memory_limit });
@@ -132,9 +137,18 @@ impl<'a> Lowering<'a> {
         self.shaped.fact(id)
     }
 
-    /// The value's pixels and channels, and where they lie.
+    /// The value's pixels and channels, and where they are written.
     fn map(&self, id: NodeId) -> Map {
-        Map { stride: self.layout.strides[id.index()], ..rows(&self.fact(id).shape) }
+        self.map_in(id, self.layout.form(id))
+    }
+
+    /// The value's pixels and channels, and where a node that reads it finds them.
+    fn map_for(&self, reader: NodeId, id: NodeId) -> Map {
+        self.map_in(id, self.layout.form_for(reader, id))
+    }
+
+    fn map_in(&self, id: NodeId, Form { stride, elements }: Form) -> Map {
+        Map { stride, elements, ..rows(&self.fact(id).shape) }
     }
 
     fn step(&mut self, id: NodeId, kernel: Kernel, inputs: &[NodeId]) {
@@ -174,21 +188,22 @@ impl<'a> Lowering<'a> {
             Op::MatMul(product) => self.mat_mul(id, node, product)?,
             Op::Affine(epilogue) => {
                 let (scale, shift, clamp) = (epilogue.scale.clone(), epilogue.shift.clone(), epilogue.limits());
-                let kernel = Kernel::Affine { from: self.map(input(0)?), to: self.map(id), scale, shift, clamp };
+                let kernel =
+                    Kernel::Affine { from: self.map_for(id, input(0)?), to: self.map(id), scale, shift, clamp };
                 self.step(id, kernel, &node.inputs);
             }
             Op::Clamp(clamp) => {
-                let (from, to) = (self.map(input(0)?), self.map(id));
+                let (from, to) = (self.map_for(id, input(0)?), self.map(id));
                 self.step(id, Kernel::Affine { from, to, scale: None, shift: None, clamp: *clamp }, &node.inputs);
             }
             Op::Unary(function) => {
-                let kernel = Kernel::Unary { function: *function, from: self.map(input(0)?), to: self.map(id) };
+                let kernel = Kernel::Unary { function: *function, from: self.map_for(id, input(0)?), to: self.map(id) };
                 self.step(id, kernel, &node.inputs);
             }
             Op::Binary(function, clamp) => self.binary(id, node, *function, *clamp)?,
             Op::Pool(pool) => {
                 let shape = pool_shape(pool, &self.fact(input(0)?).shape, self.fact(id))?;
-                let (from, to) = (self.map(input(0)?), self.map(id));
+                let (from, to) = (self.map_for(id, input(0)?), self.map(id));
                 let kernel = Kernel::Pool(lorgnette_kernels::PoolShape { input: from, output: to, ..shape });
                 self.step(id, kernel, &node.inputs);
             }
@@ -249,14 +264,10 @@ impl<'a> Lowering<'a> {
         let shape = &self.fact(id).shape;
         let [a, b] = [node.inputs[0], node.inputs[1]];
         let kernel = if shape.len() <= 4 {
-            let map = |id: NodeId, fact: &Fact| Map { stride: self.map(id).stride, ..wide(&fact.shape) };
-            Kernel::Binary {
-                function,
-                a: map(a, self.fact(a)),
-                b: map(b, self.fact(b)),
-                to: map(id, self.fact(id)),
-                clamp,
-            }
+            let map =
+                |id: NodeId, Map { stride, elements, .. }: Map| Map { stride, elements, ..wide(&self.fact(id).shape) };
+            let [a, b] = [a, b].map(|operand| map(operand, self.map_for(id, operand)));
+            Kernel::Binary { function, a, b, to: map(id, self.map(id)), clamp }
         } else {
             self.take(2 * self.fact(id).len())?;
             let table = |id: NodeId| sources(&self.fact(id).shape, shape).map(Vec::into_boxed_slice);
@@ -301,8 +312,9 @@ impl<'a> Lowering<'a> {
             };
             let (id, end) = (draft.id, self.chains.end(draft.id));
             let (name, shape) = (self.shaped.graph.node(id).name.clone(), self.shaped.fact(id).shape.clone());
-            let places = draft.inputs.iter().map(|&input| lowered.place_of(self.layout, input));
-            let (kernel, inputs) = match self.chains.band(end) {
+            let places = draft.inputs.iter().map(|&input| lowered.place_for(self.layout, id, input));
+            // What is written elsewhere, such as a rounded copy, is no link.
+            let (kernel, inputs) = match self.chains.band(end).filter(|_| draft.part.is_none()) {
                 None => (kernel, places.collect()),
                 Some(band) => {
                     let draft: &mut ChainDraft = open.entry(end).or_default();
@@ -317,7 +329,9 @@ impl<'a> Lowering<'a> {
             let Place::Arena(whole) = lowered.place_of(self.layout, id) else {
                 unreachable!("steps write to the arena")
             };
-            lowered.steps.push(Step { name, kernel, inputs, output: draft.part.unwrap_or(whole), shape });
+            let elements = self.layout.form(id).elements;
+            let output = draft.part.unwrap_or(whole);
+            lowered.steps.push(Step { name, kernel, inputs, output, shape, elements });
         }
         Ok(lowered)
     }
@@ -335,7 +349,7 @@ impl ChainDraft {
         // The first link reads its first input from outside; all read what they add from there.
         let before = self.inputs.len();
         self.inputs.extend(places.skip(usize::from(!self.links.is_empty())));
-        let residual = kernel.residual_stride().map(|_| self.inputs.len() - 1);
+        let residual = kernel.residual().map(|_| self.inputs.len() - 1);
         debug_assert!(self.inputs.len() - before <= 2, "a link reads one value and adds another");
         self.links.push(Link::new(name, shape, kernel, residual));
     }

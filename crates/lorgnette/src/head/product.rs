@@ -1,7 +1,7 @@
 //! Matrix products, by the kernels of 1×1 convolutions. Results do not depend on the number of threads.
 
 use lorgnette_kernels::{
-    Buffer, Clamp, Conv, ConvShape, Filter, Formats, Level, Map, Pool, Residual, Window, choose_conv,
+    Buffer, Clamp, Conv, ConvShape, Elements, Filter, Formats, Level, Map, Pool, Residual, Window, choose_conv,
 };
 
 /// A matrix made ready to be multiplied by from the left.
@@ -53,7 +53,8 @@ impl Packed {
         let shape = shape(sum.rows, self.inner, self.columns);
         let kernel = choose_conv(&shape, self.level, Formats::default());
         let mut scratch = vec![0.0; (kernel.scratch_len)(&shape, pool.threads())];
-        let residual = sum.added.map(|values| Residual { values, stride: self.columns });
+        let elements = Elements::Float32;
+        let residual = sum.added.map(|values| Residual { values, stride: self.columns, elements });
         let (input, packed, clamp) = (sum.left, &*self.values, Clamp::NONE);
         let conv =
             Conv { shape: &shape, input, packed, bias: sum.bias, residual, clamp, output: out, scratch: &mut scratch };

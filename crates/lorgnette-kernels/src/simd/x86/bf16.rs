@@ -10,34 +10,6 @@ use crate::{Level, formats};
 #[derive(Clone, Copy)]
 pub(crate) struct Avx512Bf16(());
 
-/// Vectors whose lanes may hold pairs of bf16, the first in the lower half.
-pub(crate) trait Pairs: Simd {
-    /// Rounds numbers to nearest even, each two to a pair, the last one with zero if they are odd. A NaN stays one;
-    /// numbers below 2^-126 become zero.
-    fn round(input: &[f32], pairs: &mut [f32]);
-}
-
-impl Pairs for Avx512Bf16 {
-    fn round(input: &[f32], pairs: &mut [f32]) {
-        #[target_feature(enable = "avx512f,avx512bf16")]
-        fn inside(input: &[f32], pairs: &mut [f32]) {
-            const LANES: usize = Avx512Bf16::LANES;
-            // The function has the features that the value stands for.
-            let simd = Avx512Bf16(());
-            for (input, pairs) in input.chunks(2 * LANES).zip(pairs.chunks_mut(LANES)) {
-                let (first, second) = input.split_at(input.len().min(LANES));
-                let halves = _mm512_cvtne2ps_pbh(simd.load_slice(second), simd.load_slice(first));
-                // SAFETY: both types are 64 bytes without a meaning of their own.
-                simd.store_slice(pairs, unsafe { std::mem::transmute::<__m512bh, __m512>(halves) });
-            }
-        }
-        assert!(Self::is_available(), "this CPU does not have AVX-512 BF16");
-        assert_eq!(pairs.len(), input.len().div_ceil(2), "two numbers make a pair");
-        // SAFETY: the CPU has the features, as just asserted.
-        unsafe { inside(input, pairs) }
-    }
-}
-
 /// Methods that are those of AVX-512.
 macro_rules! as_avx512 {
     ($($name:ident($($argument:ident: $type:ty),*) -> $result:ty;)*) => {
@@ -86,6 +58,32 @@ impl Simd for Avx512Bf16 {
         unsafe { add_two_products(from, weights, sums) }
     }
 
+    #[inline(always)]
+    unsafe fn store_first_bf16(self, to: *mut u16, value: Self::F, count: usize) {
+        let first = |count: usize| ((1_u32 << count) - 1) as __mmask16;
+        // SAFETY: the caller vouches for the numbers that the mask has, `self` for the CPU; both types are 32 bytes without
+        // a meaning of their own.
+        unsafe {
+            let halves = std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(value));
+            if count == Self::LANES {
+                _mm256_storeu_si256(to.cast(), halves);
+            } else {
+                let halves = _mm256_maskz_mov_epi16(first(count), halves);
+                _mm256_mask_storeu_epi16(to.cast(), first(count.next_multiple_of(2)), halves);
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn store_two_bf16(self, to: *mut u16, [first, second]: [Self::F; 2]) {
+        // SAFETY: the caller vouches for the numbers, `self` for the CPU; both types are 64 bytes without a meaning of their
+        // own.
+        unsafe {
+            let halves = std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(second, first));
+            _mm512_storeu_si512(to.cast(), halves);
+        }
+    }
+
     as_avx512! {
         splat(x: f32) -> Self::F;
         add(a: Self::F, b: Self::F) -> Self::F;
@@ -104,6 +102,7 @@ impl Simd for Avx512Bf16 {
         unsafe load(from: *const f32) -> Self::F;
         unsafe load_first(from: *const f32, count: usize) -> Self::F;
         unsafe load_bf16(from: *const u16) -> Self::F;
+        unsafe load_first_bf16(from: *const u16, count: usize) -> Self::F;
         unsafe load_f16(from: *const u16) -> Self::F;
         unsafe load_i8(from: *const i8) -> Self::F;
         unsafe store(to: *mut f32, value: Self::F) -> ();

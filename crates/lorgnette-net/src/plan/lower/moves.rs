@@ -40,13 +40,14 @@ impl Lowering<'_> {
         let place = self.layout.places[id.index()].clone().expect("a concatenation is computed");
         for (&part, offset) in parts.iter().zip(offsets) {
             let there = self.layout.places[part.index()].as_ref();
-            let in_place = there.is_some_and(|lie| lie.start == place.start + offset && lie.stride == place.stride);
+            let offset = place.form.elements.floats(*offset);
+            let in_place = there.is_some_and(|lie| lie.start == place.start + offset && lie.form == place.form);
             if in_place || self.fact(part).is_empty() {
                 continue;
             }
-            let from = self.map(part);
-            let to = Map { stride: place.stride, ..from };
-            self.copy(id, part, from, to, *offset);
+            let from = self.map_for(id, part);
+            let to = self.map_in(part, place.form);
+            self.copy(id, part, from, to, offset);
         }
     }
 
@@ -79,6 +80,17 @@ impl Lowering<'_> {
         });
     }
 
+    /// Rounds a value that has been computed as float32 for the readers that want it as bf16.
+    pub(super) fn rounded(&mut self, id: NodeId) {
+        let Some(lie) = &self.layout.rounded[id.index()] else { return };
+        if self.fact(id).is_empty() {
+            return;
+        }
+        let (from, to) = (self.map(id), self.map_in(id, lie.form));
+        let kernel = DraftKernel::Ready(Kernel::Copy { from, to });
+        self.drafts.push(Draft { id, kernel, inputs: vec![id], part: Some(lie.range()) });
+    }
+
     /// Whether a padding goes around pictures, not around the batch.
     pub(super) fn is_plain_pad(&self, node: &Node) -> bool {
         let around = node.inputs.get(1).and_then(|&id| self.numbers(id).ok());
@@ -92,7 +104,7 @@ impl Lowering<'_> {
             channels: [p[6], p[7]],
             value: self.fill(node)?,
         };
-        let kernel = Kernel::Pad { pad, from: self.map(node.inputs[0]), to: self.map(id) };
+        let kernel = Kernel::Pad { pad, from: self.map_for(id, node.inputs[0]), to: self.map(id) };
         self.step(id, kernel, &node.inputs[..1]);
         Ok(())
     }

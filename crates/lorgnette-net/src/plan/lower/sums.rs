@@ -22,7 +22,7 @@ use crate::tensor::Tensor;
 
 /// A sum whose weights are yet to be packed.
 pub(super) enum Sum {
-    Conv { kernel: &'static ConvKernel, shape: ConvShape, residual: Option<usize> },
+    Conv { kernel: &'static ConvKernel, shape: ConvShape, residual: Option<Map> },
     Depthwise { kernel: &'static DepthwiseKernel, shape: DepthwiseShape },
 }
 
@@ -76,7 +76,7 @@ impl<'a> Lowering<'a> {
     pub(super) fn conv(&mut self, id: NodeId, node: &'a Node, conv: &'a Conv) -> Result<(), String> {
         let (x, filter) = (node.inputs[0], node.inputs[1]);
         let window = conv_window(conv, &self.fact(x).shape, &self.fact(filter).shape)?;
-        let shape = ConvShape { input: self.map(x), output: self.map(id), window };
+        let shape = ConvShape { input: self.map_for(id, x), output: self.map(id), window };
         self.conv_step(id, node, shape, &conv.epilogue, false)
     }
 
@@ -93,7 +93,7 @@ impl<'a> Lowering<'a> {
         let mut inputs = vec![node.inputs[0]];
         let residual = epilogue.residual.then(|| node.inputs[2]);
         inputs.extend(residual);
-        let residual = residual.map(|id| self.map(id).stride);
+        let residual = residual.map(|residual| self.map_for(id, residual));
         self.sum(id, Sum::Conv { kernel, shape, residual }, job, inputs);
         Ok(())
     }
@@ -102,7 +102,7 @@ impl<'a> Lowering<'a> {
         let (x, filter) = (node.inputs[0], node.inputs[1]);
         let window = conv_window(conv, &self.fact(x).shape, &self.fact(filter).shape)?;
         let multiplier = self.fact(filter).shape[3];
-        let shape = DepthwiseShape { input: self.map(x), output: self.map(id), window, multiplier };
+        let shape = DepthwiseShape { input: self.map_for(id, x), output: self.map(id), window, multiplier };
         if multiplier > 1 && shape.input.channels <= MOST_SPREAD {
             return self.spread(id, node, conv, shape);
         }
