@@ -225,6 +225,9 @@ impl Explanation {
     fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         self.write_head(out)?;
         self.table().write(out, Fit { width: width(), elastic: SCOPE, spare: &SPARE })?;
+        if self.steps.iter().any(|step| step.chain.is_some()) {
+            writeln!(out, "\n┌ │ └  layers that go through the picture together, some rows at a time")?;
+        }
         let (arena, packed) = (mib(self.arena_bytes), mib(self.packed_bytes));
         writeln!(out, "\nmemory: {arena:.1} MiB activations in one arena, {packed:.1} MiB packed weights")
     }

@@ -161,6 +161,8 @@ fn work_of_taps(level: Level, map: &Map, taps: usize) -> f64 {
 
 /// What may lie between the links of a chain at a time: a part of a core's L2, which weights pass through as well.
 const BETWEEN_BYTES: usize = 256 << 10;
+/// What lies between them for a single row of the result, if it has to be.
+const MOST_BETWEEN_BYTES: usize = 640 << 10;
 /// What it costs, in vector multiplications as [`ConvKernel::cost`](lorgnette_kernels::ConvKernel), to write a cache line and to
 /// read it again: within a core's L2,
 const IN_CACHE: f64 = 1.0;
@@ -228,14 +230,15 @@ impl Price {
         work
     }
 
-    /// The most rows at a time that leave what lies between links in a core's cache; `None` if a single one does not.
+    /// The most rows at a time that leave what lies between links in their part of a core's L2, or a single one where that leaves
+    /// it at least in L2; `None` where it does not.
     fn band(&self, links: &[Candidate]) -> Option<usize> {
         let most = match self.bands {
             Bands::Always(rows) => return Some(rows),
             _ => links.last()?.view.to.height,
         };
         let fits = |rows: &usize| bytes_between(links, *rows) <= BETWEEN_BYTES;
-        let little = || bytes_between(links, 1) <= 2 * BETWEEN_BYTES;
+        let little = || bytes_between(links, 1) <= MOST_BETWEEN_BYTES;
         (1..=most).take_while(fits).last().or_else(|| little().then_some(1))
     }
 
