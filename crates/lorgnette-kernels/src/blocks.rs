@@ -78,7 +78,7 @@ pub(crate) fn copy_pixels(map_in: &Map, input: &[f32], pixels: Range<usize>, map
     }
 }
 
-/// The most values of a pixel that [`through_float32`] takes.
+/// The most values of a pixel that operations by element can write as bf16.
 pub const MOST_NARROWED: usize = 4096;
 
 /// Changes some pixels on their way from a map's slice to one that begins at the first of them: `change` is given a number of
