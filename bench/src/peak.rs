@@ -9,7 +9,7 @@ use lorgnette_kernels::{Level, Pool};
 const CHAINS: usize = 24;
 const TURNS: usize = 20_000;
 
-/// Floating-point operations a second of all threads of a pool, in billions.
+/// Floating-point operations a second of all threads of a pool, in billions. Of AMX, those of its vectors.
 pub fn gflops(level: Level, pool: &Pool) -> f64 {
     let start = Instant::now();
     let tasks = 4 * pool.threads();
@@ -18,16 +18,16 @@ pub fn gflops(level: Level, pool: &Pool) -> f64 {
 }
 
 fn lanes(level: Level) -> usize {
-    match level {
+    match level.vectors() {
         Level::Portable => 4,
         Level::Avx2 => 8,
-        Level::Avx512 => 16,
+        Level::Avx512 | Level::Amx => 16,
     }
 }
 
 fn multiply_add(level: Level) {
     assert!(level.is_available(), "this CPU does not have {level}");
-    match level {
+    match level.vectors() {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: the CPU has the level, as just asserted.
         Level::Avx512 => unsafe { x86::avx512() },

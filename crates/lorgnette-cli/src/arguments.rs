@@ -58,7 +58,7 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MOST_THREADS))]
     pub(crate) threads: Option<u16>,
 
-    /// Instructions to compute with [default: $LORGNETTE_LEVEL, else the best there are]
+    /// Instructions to compute with, amx being those of avx512 and products of tiles [default: $LORGNETTE_LEVEL, else the best there are]
     #[arg(long, global = true, value_parser = levels())]
     pub(crate) level: Option<Level>,
 
@@ -117,7 +117,8 @@ impl Global {
             _ => return Ok(None),
         };
         let available: Vec<&str> = Level::available().into_iter().map(Level::name).collect();
-        ensure!(level.is_available(), "this CPU has no {level}: choose one of {}", available.join(", "));
+        let why = level.obstacle().map_or_else(|| format!("this CPU has no {level}"), |why| format!("{level}: {why}"));
+        ensure!(level.is_available(), "{why}: choose one of {}", available.join(", "));
         Ok(Some(level))
     }
 }

@@ -92,14 +92,11 @@ pub fn binary_in_place(
     });
 }
 
+/// What is done with a second operand, where results lie, their pixels, and the first operand's values, which become them.
+type Change<'a> = &'a mut dyn FnMut(Operand<'_>, &Map, Range<usize>, &mut [f32]);
+
 /// Calls `change` with an operand's values as float32, a number of pixels of it at a time, and those they belong to.
-fn with_float32(
-    b: &Operand<'_>,
-    pixels: Range<usize>,
-    map: &Map,
-    values: &mut [f32],
-    change: &mut dyn FnMut(Operand<'_>, &Map, Range<usize>, &mut [f32]),
-) {
+fn with_float32(b: &Operand<'_>, pixels: Range<usize>, map: &Map, values: &mut [f32], change: Change<'_>) {
     if b.map.elements == Elements::Float32 {
         return change(*b, map, pixels, values);
     }

@@ -12,9 +12,14 @@
 //! [`winograd`] does fewer multiplications where windows step by one. Its sums are others, so where it is chosen must not
 //! depend on anything but the shape: [`candidates`] reckons what each kernel costs, and nothing is measured.
 //!
+//! `amx` multiplies whole tiles of numbers that are rounded to bf16, or split into two or three of them, where the CPU has the
+//! instructions.
+//!
 //! Two more are less exact, and are candidates only where [`Formats`] allow it: `bf16` multiplies numbers rounded to
 //! pairs, and [`stored`] keeps weights in fewer bytes.
 
+#[cfg(target_arch = "x86_64")]
+mod amx;
 #[cfg(target_arch = "x86_64")]
 mod bf16;
 mod direct;
@@ -195,6 +200,12 @@ impl ConvKernel {
 /// All kernels, best first within a level, the reference last. Drives choice, tests and benchmarks.
 pub static CONV_KERNELS: &[ConvKernel] = &[
     #[cfg(target_arch = "x86_64")]
+    amx::kernel::<amx::Halves>(),
+    #[cfg(target_arch = "x86_64")]
+    amx::kernel::<amx::Thirds>(),
+    #[cfg(target_arch = "x86_64")]
+    amx::kernel::<amx::Rounded>(),
+    #[cfg(target_arch = "x86_64")]
     stream::kernel::<Avx512>(),
     #[cfg(target_arch = "x86_64")]
     strip::kernel::<Avx512>(),
@@ -318,11 +329,11 @@ pub fn candidates(shape: &ConvShape, level: Level, formats: Formats) -> Vec<(&'s
     let allowed = |kernel: &ConvKernel| {
         kernel.formats.weights == weights && (rounds || kernel.formats.precision == Precision::Float32)
     };
+    let of_level = |kernel: &ConvKernel| kernel.level == level || kernel.level == level.vectors();
     let reads = |kernel: &ConvKernel| {
         shape.input.elements == Elements::Float32 || kernel.formats.precision != Precision::Float32
     };
-    let suits =
-        |kernel: &&ConvKernel| kernel.level == level && allowed(kernel) && reads(kernel) && (kernel.fits)(shape);
+    let suits = |kernel: &&ConvKernel| of_level(kernel) && allowed(kernel) && reads(kernel) && (kernel.fits)(shape);
     let mut found: Vec<_> = CONV_KERNELS.iter().filter(suits).map(|kernel| (kernel, (kernel.cost)(&alone))).collect();
     found.sort_by(|a, b| a.1.total_cmp(&b.1));
     if formats.precision == Precision::Auto {

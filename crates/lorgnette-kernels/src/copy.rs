@@ -43,18 +43,22 @@ pub fn pad(_: Level, pad: &Pad, map_in: &Map, input: &[f32], map_out: &Map, outp
         elements: map_out.elements,
     };
     assert_alike(&grown, map_out);
-    let value = match map_out.elements {
-        Elements::Float32 => pad.value,
+    // What a pixel of the constant is made of, and the last of it.
+    let (value, last) = match map_out.elements {
+        Elements::Float32 => (pad.value, pad.value),
         Elements::Bf16 => {
             assert_eq!(pad.channels, [0, 0], "this kernel adds no channels of bf16");
             let half = u32::from(to_bf16_or_zero(pad.value));
-            f32::from_bits(half << 16 | half)
+            let both = half << 16 | half;
+            let last = if map_out.channels.is_multiple_of(2) { both } else { half };
+            (f32::from_bits(both), f32::from_bits(last))
         }
     };
     for_blocks(map_out, 1, output, pool, &|pixels, part| {
         for (i, pixel) in pixels.enumerate() {
             let row = &mut part[place(map_out, i)];
             row.fill(value);
+            row[map_out.floats() - 1] = last;
             if let Some(from) = pad.under(map_in, map_out, pixel) {
                 let inside = Map { channels: map_in.channels, ..*map_out };
                 copy_pixels(map_in, input, from..from + 1, &inside, &mut row[pad.channels[0]..]);

@@ -119,7 +119,7 @@ const REFERENCE: DepthwiseKernel = DepthwiseKernel {
 
 /// The best kernel of a level for a shape.
 pub fn choose_depthwise(shape: &DepthwiseShape, level: Level) -> &'static DepthwiseKernel {
-    let suits = |kernel: &&DepthwiseKernel| kernel.level == level && (kernel.fits)(shape);
+    let suits = |kernel: &&DepthwiseKernel| kernel.level == level.vectors() && (kernel.fits)(shape);
     DEPTHWISE_KERNELS.iter().find(suits).unwrap_or(&DEPTHWISE_KERNELS[DEPTHWISE_KERNELS.len() - 1])
 }
 

@@ -18,10 +18,12 @@ pub struct Formats {
 /// In which numbers products are computed. Sums are float32 always.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Precision {
-    /// Inputs and weights as they are.
+    /// Inputs and weights as they are; at the level [`Level::Amx`] also split into the sums of two bf16, which is nearly
+    /// as exact.
     #[default]
     Float32,
-    /// Inputs and weights rounded to bf16 wherever that is reckoned to be faster. The CPU must have AVX-512 BF16.
+    /// Inputs and weights rounded to bf16 wherever that is reckoned to be faster, on AMX's tiles where there are any. The CPU
+    /// must have AVX-512 BF16.
     Bf16,
     /// As [`Precision::Bf16`], but only for layers that it is reckoned to save a quarter of their time; float32 where the
     /// CPU has no AVX-512 BF16. Answers therefore depend on the CPU.
@@ -58,7 +60,7 @@ impl Precision {
 
     /// Whether this CPU can compute in it with the kernels of a level.
     pub fn is_available(self, level: Level) -> bool {
-        self != Self::Bf16 || (level == Level::Avx512 && has_bf16())
+        self != Self::Bf16 || (level.vectors() == Level::Avx512 && has_bf16())
     }
 }
 

@@ -1,7 +1,15 @@
 //! CPU levels: the instruction sets a kernel is compiled for.
 
+#[cfg(target_arch = "x86_64")]
+mod amx;
+
 use std::fmt;
 use std::str::FromStr;
+
+#[cfg(target_arch = "x86_64")]
+pub use amx::assume_amx;
+
+use crate::formats::has_bf16;
 
 /// An instruction set that kernels are compiled for, from the plainest to the widest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -12,11 +20,14 @@ pub enum Level {
     Avx2,
     /// x86-64 with AVX-512 F, VL, DQ and BW.
     Avx512,
+    /// The same and AVX-512 BF16, with AMX's products of tiles of bf16 (Intel since 2023, in servers), which the operating system
+    /// must permit.
+    Amx,
 }
 
 impl Level {
     /// Every level, plainest first.
-    pub const ALL: [Self; 3] = [Self::Portable, Self::Avx2, Self::Avx512];
+    pub const ALL: [Self; 4] = [Self::Portable, Self::Avx2, Self::Avx512, Self::Amx];
 
     /// The widest level this CPU has.
     pub fn best() -> Self {
@@ -44,8 +55,26 @@ impl Level {
                     && is_x86_feature_detected!("avx512dq")
                     && is_x86_feature_detected!("avx512bw")
             }
+            Self::Amx => has_bf16() && amx::is_usable() == Ok(true),
             #[cfg(not(target_arch = "x86_64"))]
             Self::Avx2 | Self::Avx512 => false,
+        }
+    }
+
+    /// What keeps this process from using the level although the CPU has it, in words. Only AMX needs more than a CPU.
+    pub fn obstacle(self) -> Option<&'static str> {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Self::Amx => amx::is_usable().err(),
+            _ => None,
+        }
+    }
+
+    /// The level whose vectors this one computes with, and whose kernels it has beside its own.
+    pub const fn vectors(self) -> Self {
+        match self {
+            Self::Amx => Self::Avx512,
+            _ => self,
         }
     }
 
@@ -55,6 +84,7 @@ impl Level {
             Self::Portable => "portable",
             Self::Avx2 => "avx2",
             Self::Avx512 => "avx512",
+            Self::Amx => "amx",
         }
     }
 }
@@ -71,7 +101,7 @@ pub struct UnknownLevel(String);
 
 impl fmt::Display for UnknownLevel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "unknown CPU level '{}': expected portable, avx2 or avx512", self.0)
+        write!(f, "unknown CPU level '{}': expected portable, avx2, avx512 or amx", self.0)
     }
 }
 

@@ -56,6 +56,9 @@ pub use copy::{Pad, copy_map, pad};
 pub use depthwise::{DEPTHWISE_KERNELS, Depthwise, DepthwiseKernel, DepthwiseShape, choose_depthwise};
 pub use formats::{Formats, Precision, UnknownFormat, WeightFormat};
 pub use function::{Binary, Unary};
+#[cfg(target_arch = "x86_64")]
+#[doc(hidden)]
+pub use level::assume_amx;
 pub use level::{Level, UnknownLevel};
 pub use lrn::{Lrn, lrn};
 pub use mean::mean_hw;

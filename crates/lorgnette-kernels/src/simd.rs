@@ -13,7 +13,9 @@ use crate::{Elements, Level};
 
 pub(crate) use portable::Portable;
 #[cfg(target_arch = "x86_64")]
-pub(crate) use x86::{Avx2, Avx512, Avx512Bf16};
+pub(crate) use x86::{
+    Avx2, Avx512, Avx512Bf16, BLOCK_COLUMNS, BLOCK_ROWS, Factors, Pixels, Sums, TILE_DEPTH, TILE_FLOATS, Tiles,
+};
 
 /// Something to run at a CPU level.
 pub(crate) trait Kernel {
@@ -27,14 +29,14 @@ impl Level {
     /// # Panics
     /// If the CPU does not have the level.
     pub(crate) fn dispatch<K: Kernel>(self, kernel: K) {
-        match self {
+        match self.vectors() {
             Self::Portable => Portable::dispatch(kernel),
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => Avx2::dispatch(kernel),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => Avx512::dispatch(kernel),
+            Self::Avx512 | Self::Amx => Avx512::dispatch(kernel),
             #[cfg(not(target_arch = "x86_64"))]
-            Self::Avx2 | Self::Avx512 => panic!("this CPU does not have {self}"),
+            Self::Avx2 | Self::Avx512 | Self::Amx => panic!("this CPU does not have {self}"),
         }
     }
 }

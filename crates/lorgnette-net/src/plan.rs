@@ -204,7 +204,7 @@ fn check_formats(options: &PlanOptions) -> Result<()> {
         return Ok(());
     }
     let why = if lorgnette_kernels::formats::has_bf16() {
-        format!("it needs the CPU level avx512, and {level} is asked for")
+        format!("it needs the CPU level avx512 or amx, and {level} is asked for")
     } else {
         "this CPU has no AVX-512 BF16".to_owned()
     };

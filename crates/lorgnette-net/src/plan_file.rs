@@ -171,7 +171,7 @@ fn formats(path: &Path, header: &Header, options: &Options) -> Result<Formats> {
 
 /// Whether any product may be one of bf16.
 fn rounds(options: &Options) -> bool {
-    options.formats.precision != Precision::Float32 && options.level == Level::Avx512 && has_bf16()
+    options.formats.precision != Precision::Float32 && options.level.vectors() == Level::Avx512 && has_bf16()
 }
 
 /// Why a plan file must not be used as it is.

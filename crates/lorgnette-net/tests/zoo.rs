@@ -7,6 +7,9 @@
 //! cargo test --release -p lorgnette-net --test zoo -- --include-ignored --nocapture
 //! ```
 
+#[path = "support/levels.rs"]
+mod levels;
+
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write as _;
@@ -15,7 +18,8 @@ use std::sync::OnceLock;
 use std::time::Instant;
 
 use bytes::Bytes;
-use lorgnette_kernels::Pool;
+use levels::levels;
+use lorgnette_kernels::{Level, Pool};
 use lorgnette_net::graph::op::Border;
 use lorgnette_net::graph::specialise::specialise;
 use lorgnette_net::passes::optimise;
@@ -111,13 +115,14 @@ impl Variables for AsAsked {
     }
 }
 
-/// What a network makes of two made-up pictures.
-fn run(built: &Built, fetches: &[&str], shape: [usize; 4]) -> Vec<Tensor> {
+/// What a network makes of two made-up pictures, at a CPU level.
+fn run(built: &Built, fetches: &[&str], shape: [usize; 4], level: Level) -> Vec<Tensor> {
     let graph = built.fetching(fetches, &[]).unwrap();
     let sizes = HashMap::from([(built.input.clone(), shape.to_vec())]);
     let shaped = optimise(specialise(&graph, &sizes).unwrap_or_else(|error| panic!("{error}")));
     let pool = Pool::new(std::thread::available_parallelism().map_or(1, usize::from));
-    let plan = Plan::new(&shaped, &Packing::default(), &PlanOptions::default(), &pool).unwrap();
+    let plan =
+        Plan::new(&shaped, &Packing::default(), &PlanOptions { level, ..PlanOptions::default() }, &pool).unwrap();
     let mut activations = plan.activations(pool.threads()).unwrap();
     activations.input(&plan.inputs()[0]).copy_from_slice(&made_up::image(&shape));
     plan.run(&mut activations, &pool);
@@ -147,7 +152,7 @@ fn difference(summary: &Value, found: &Tensor) -> std::result::Result<f64, Strin
 }
 
 /// The network's worst difference in logits and end points, and where it is.
-fn agreement(net: &Net, reference: &Value) -> std::result::Result<(f64, String), String> {
+fn agreement(net: &Net, reference: &Value, level: Level) -> std::result::Result<(f64, String), String> {
     let side = |key: &str| reference[key].as_u64().unwrap() as usize;
     let size = [side("height"), side("width")];
     let options = ZooOptions { size: Some(size), ..ZooOptions::default() };
@@ -156,7 +161,7 @@ fn agreement(net: &Net, reference: &Value) -> std::result::Result<(f64, String),
     let names: Vec<&str> = end_points.iter().map(|end_point| end_point["name"].as_str().unwrap()).collect();
     let logits = built.logits.as_deref().ok_or("it has no logits")?;
     let fetches: Vec<&str> = names.iter().copied().chain([logits]).collect();
-    let found = run(&built, &fetches, [side("batch"), size[0], size[1], side("channels")]);
+    let found = run(&built, &fetches, [side("batch"), size[0], size[1], side("channels")], level);
     let mut worst = (0.0, String::new());
     for ((name, found), summary) in fetches.iter().zip(&found).zip(end_points.iter().chain([&reference["logits"]])) {
         let error = difference(summary, found).map_err(|what| format!("{name}: {what}"))?;
@@ -171,12 +176,12 @@ fn agreement(net: &Net, reference: &Value) -> std::result::Result<(f64, String),
 }
 
 /// Compares networks, and prints a line for each.
-fn all_agree<'a>(nets: impl IntoIterator<Item = &'a Net>) {
+fn all_agree<'a>(nets: impl IntoIterator<Item = &'a Net>, level: Level) {
     let Some(folder) = folder() else { return };
     let mut failures = String::new();
     for net in nets {
         let started = Instant::now();
-        let result = agreement(net, &reference(folder, net.name));
+        let result = agreement(net, &reference(folder, net.name), level);
         let seconds = started.elapsed().as_secs_f64();
         match result {
             Ok((worst, at)) => println!("{:<32} {worst:.1e}  {seconds:5.1} s  {at}", net.name),
@@ -188,13 +193,32 @@ fn all_agree<'a>(nets: impl IntoIterator<Item = &'a Net>) {
 
 #[test]
 fn small_networks_give_tensorflows_answers() {
-    all_agree(["lenet", "cifarnet", "mobilenet_v1_025", "mobilenet_v3_small"].map(|name| zoo::find(name).unwrap()));
+    // Before the best level is asked for, which AMX in software would be.
+    let mut tried = vec![Level::best()];
+    tried.extend(levels().pop().filter(|level| !tried.contains(level)));
+    for level in tried {
+        let nets = ["lenet", "cifarnet", "mobilenet_v1_025", "mobilenet_v2_035", "mobilenet_v3_small"];
+        all_agree(nets.map(|name| zoo::find(name).unwrap()), level);
+    }
 }
 
 #[test]
 #[ignore = "minutes, and gigabytes: see the top of the file"]
 fn all_networks_give_tensorflows_answers() {
-    all_agree(NETS);
+    all_agree(NETS, Level::best());
+}
+
+/// With AMX in software, where the CPU has not got it.
+#[test]
+#[ignore = "a quarter of an hour, and gigabytes; LORGNETTE_NETS=NAME,... for fewer"]
+fn all_networks_give_tensorflows_answers_on_tiles() {
+    let named = std::env::var("LORGNETTE_NETS").unwrap_or_default();
+    if levels().contains(&Level::Amx) {
+        all_agree(
+            NETS.iter().filter(|net| named.is_empty() || named.split(',').any(|name| name == net.name)),
+            Level::Amx,
+        );
+    }
 }
 
 #[test]
@@ -315,7 +339,7 @@ fn options_agree(large: bool) {
         };
         let names: Vec<String> = answers.iter().map(node).collect();
         let fetches: Vec<&str> = names.iter().map(String::as_str).collect();
-        let found = run(&built, &fetches, [2, size[0], size[1], 3]);
+        let found = run(&built, &fetches, [2, size[0], size[1], 3], Level::best());
         for ((name, found), answer) in names.iter().zip(&found).zip(answers) {
             let error = difference(answer, found).unwrap_or_else(|what| panic!("{case}: {name}: {what}"));
             assert!(error <= f64::from(ACTIVATION), "{}, {given}: {name} is off by {error:.1e}", case["net"]);

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use clap::Args;
+use lorgnette::kernels::Level;
 use lorgnette::net::Plan;
 use lorgnette::net::plan::StepReport;
 use lorgnette::{Model, ModelOptions, Provenance};
@@ -69,6 +70,9 @@ struct Explanation {
     labels: String,
     labels_file: Option<String>,
     level: &'static str,
+    /// Why AMX is not used although the CPU has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_amx: Option<&'static str>,
     precision: &'static str,
     weights: &'static str,
     threads: usize,
@@ -207,6 +211,7 @@ impl Explanation {
             labels: model::describe_labels(model.labels()),
             labels_file: model.labels_file().map(|file| file.display().to_string()),
             level: plan.level().name(),
+            not_amx: Level::Amx.obstacle(),
             precision: plan.formats().precision.name(),
             weights: plan.formats().weights.name(),
             threads: options.pool.threads(),
@@ -229,7 +234,9 @@ impl Explanation {
 
     fn write_head(&self, out: &mut dyn Write) -> io::Result<()> {
         let answer = self.output.probabilities.as_ref().unwrap_or(&self.output.logits);
-        writeln!(out, "{}, {}{} on {}", self.model, self.level, self.formats(), count(self.threads, "thread"))?;
+        let not_amx = self.not_amx.map_or_else(String::new, |why| format!(" (not amx: {why})"));
+        let formats = self.formats();
+        writeln!(out, "{}, {}{not_amx}{formats} on {}", self.model, self.level, count(self.threads, "thread"))?;
         writeln!(out, "  input          {} {}", self.input.name, shape_of(&self.input.shape))?;
         writeln!(out, "  preprocessing  {}", self.preprocessing.in_words)?;
         writeln!(out, "  output         {answer} {}", shape_of(&self.output.shape))?;

@@ -116,6 +116,12 @@ impl<'a> Job<'a> {
         }
     }
 
+    /// Adds bias and residual to the sums of a pixel and a panel, limits them and writes them.
+    #[inline(always)]
+    pub(super) fn finish_pixel<S: Simd>(&self, simd: S, pixel: usize, panel: usize, sums: [S::F; 2]) {
+        finish(simd, self, Place { pixel, panel, ahead: std::ptr::null() }, [sums]);
+    }
+
     /// Computes `ROWS` pixels of `VECS / 2` panels, reading weights at memory speed.
     pub(super) fn wide<S: Simd, W: Weight, const ROWS: usize, const VECS: usize>(&self, rows: &dyn Rows, panel: usize) {
         let place = Place { pixel: 0, panel, ahead: std::ptr::null() };
@@ -328,7 +334,6 @@ fn finish<S: Simd, const ROWS: usize, const VECS: usize>(
 
 /// One vector of each row.
 #[inline(always)]
-#[expect(clippy::needless_range_loop, reason = "constant indices become registers; iterators became memory")]
 fn column_of<F: Copy, const ROWS: usize, const VECS: usize>(values: &[[F; VECS]; ROWS], v: usize) -> [F; ROWS] {
     let mut column = [values[0][v]; ROWS];
     for r in 0..ROWS {

@@ -163,10 +163,10 @@ impl Schedule {
 }
 
 /// From so many floats on, equal steps that are a multiple of a large power of two fall on the same few places of a cache.
-const LARGE_STEP: usize = 256;
+pub(super) const LARGE_STEP: usize = 256;
 
 /// A step of at least `len` floats, an odd number of cache lines if it is a large one.
-fn apart(len: usize, large: usize) -> usize {
+pub(super) fn apart(len: usize, large: usize) -> usize {
     let lines = len.div_ceil(LINE);
     if len >= large { (lines | 1) * LINE } else { lines * LINE }
 }

@@ -75,9 +75,13 @@ macro_rules! add_two_products {
     };
 }
 
+mod amx;
 mod bf16;
+mod halves;
 
+pub(crate) use amx::{BLOCK_COLUMNS, BLOCK_ROWS, Factors, Sums, TILE_DEPTH, TILE_FLOATS, Tiles};
 pub(crate) use bf16::Avx512Bf16;
+pub(crate) use halves::Pixels;
 
 /// Methods that are an intrinsic of the level.
 macro_rules! intrinsics {

@@ -1,11 +1,15 @@
 use std::collections::{BTreeSet, HashMap};
 
+use lorgnette_kernels::formats::{has_bf16, to_bf16};
 use lorgnette_kernels::{
     CONV_KERNELS, Clamp, Conv, ConvKernel, ConvShape, Elements, Filter, Formats, Level, Map, Padding, Pool, Precision,
     Residual, WeightFormat, Window, candidates, choose_conv, reference,
 };
 
-use crate::material::{Dice, UNTOUCHED, assert_close, assert_same, map, output_size, same, window};
+use crate::levels::levels;
+use crate::material::{
+    Dice, TOLERANCE, TOLERANCE_SPLIT, UNTOUCHED, assert_same, assert_within, map, output_size, same, window,
+};
 
 /// A convolution with everything it needs.
 #[derive(Clone)]
@@ -102,16 +106,25 @@ fn slow_twin() -> &'static ConvKernel {
 
 /// The kernels this machine can run, without the reference.
 fn fast_kernels() -> impl Iterator<Item = &'static ConvKernel> {
+    levels();
     CONV_KERNELS[..CONV_KERNELS.len() - 1].iter().filter(|kernel| kernel.is_available())
 }
 
+/// The kernel that multiplies numbers split into two bf16, and loses some of their digits.
+const SPLIT: &str = "amx bf16x2";
+
 fn check(case: &Case, pool: &Pool) {
+    check_kernels(case, pool, fast_kernels());
+}
+
+fn check_kernels(case: &Case, pool: &Pool, kernels: impl Iterator<Item = &'static ConvKernel>) {
     let mut twins = HashMap::new();
-    for kernel in fast_kernels().filter(|kernel| (kernel.fits)(&case.shape)) {
+    for kernel in kernels.filter(|kernel| (kernel.fits)(&case.shape)) {
         let twin = || case.rounded(kernel.formats).run(slow_twin(), pool);
         let slow = twins.entry(kernel.formats).or_insert_with(twin);
         let fast = case.run(kernel, pool);
-        assert_close(&fast, slow, &(kernel.name, kernel.level, case.shape));
+        let tolerance = if kernel.name == SPLIT { TOLERANCE_SPLIT } else { TOLERANCE };
+        assert_within(tolerance, &fast, slow, &(kernel.name, kernel.level, case.shape));
     }
 }
 
@@ -259,6 +272,66 @@ fn nan_and_infinity_go_where_they_must() {
     }
 }
 
+/// Numbers that tiles cannot hold, too large for bf16 or too small for normal ones, are what they are in float32.
+#[test]
+fn tiles_take_numbers_of_any_size() {
+    let pool = Pool::new(2);
+    let mut dice = Dice::new(11);
+    let sizes = [(1e-38, 1.0), (1e-41, 1e5), (1e-41, 1e30), (1e4, 1e-30), (3.4e38, 1e-3), (0.3, 3.4e38), (0.0, 1.0)];
+    for (inputs, weights) in sizes {
+        for window in [Window::POINT, same(window([3, 3], 1), [5, 6]), window([3, 2], 2)] {
+            let mut case = Case::new(shape(2, [5, 6], [40, 35], window), &mut dice);
+            (case.scale, case.bias, case.residual, case.clamp) = (None, None, None, Clamp::NONE);
+            case.input.iter_mut().for_each(|x| *x *= inputs);
+            // In the second picture, one number is of ordinary size.
+            case.input[30 * 40] = 0.5;
+            let floats = case.filter().bytes.chunks_exact(4).map(|bytes| f32::from_le_bytes(bytes.try_into().unwrap()));
+            let bytes = floats.flat_map(|x| (x * weights).to_le_bytes());
+            case.weights = std::iter::once(0).chain(bytes).collect();
+            let slow = case.run(slow_twin(), &pool);
+            for kernel in fast_kernels().filter(|kernel| kernel.name.contains("bf16x") && (kernel.fits)(&case.shape)) {
+                let (fast, what) = (case.run(kernel, &pool), (kernel.name, inputs, weights, case.shape));
+                let first = slow.len() / 2;
+                assert_within(TOLERANCE_SPLIT, &fast[..first], &slow[..first], &what);
+                assert_within(TOLERANCE_SPLIT, &fast, &slow, &what);
+            }
+        }
+    }
+}
+
+/// What a kernel would round, it also takes rounded: the same bits.
+#[test]
+fn inputs_that_are_rounded_already_give_the_same_bits() {
+    let pool = Pool::new(2);
+    let mut dice = Dice::new(13);
+    let mut tried = 0;
+    for window in [Window::POINT, same(window([3, 3], 1), [7, 5]), window([3, 2], 2)] {
+        for channels in [[64, 35], [31, 40], [20, 16]] {
+            let case = Case::new(shape(2, [7, 5], channels, window), &mut dice);
+            let mut kept = case.clone();
+            kept.shape.input = Map { elements: Elements::Bf16, ..case.shape.input };
+            kept.shape.input.stride = kept.shape.input.floats() + 1;
+            kept.input = case.input.chunks_exact(channels[0]).flat_map(pairs).collect();
+            let fits = |kernel: &&ConvKernel| {
+                kernel.formats.precision == Precision::Bf16 && (kernel.fits)(&kept.shape) && (kernel.fits)(&case.shape)
+            };
+            for kernel in fast_kernels().filter(fits) {
+                let what = (kernel.name, kept.shape);
+                assert_same(&kept.run(kernel, &pool), &case.run(kernel, &pool), &what);
+                tried += 1;
+            }
+        }
+    }
+    assert!(tried > 0 || !has_bf16());
+}
+
+/// A pixel's numbers in pairs of bf16, and a float that nobody should look at.
+fn pairs(pixel: &[f32]) -> Vec<f32> {
+    let half = |x: Option<&f32>| u32::from(x.map_or(0, |&x| to_bf16(x)));
+    let pair = |two: &[f32]| f32::from_bits(half(two.first()) | half(two.get(1)) << 16);
+    pixel.chunks(2).map(pair).chain([f32::NAN]).collect()
+}
+
 /// The same bits from any number of threads, from every kernel of a level and arithmetic, and for a photo alone or among
 /// others.
 #[test]
@@ -276,7 +349,7 @@ fn results_do_not_depend_on_company() {
     for window in windows {
         for channels in [[3, 40], [8, 32], [50, 70]] {
             let case = Case::new(shape(3, size, channels, window), &mut dice);
-            for level in Level::available() {
+            for level in levels() {
                 for arithmetic in arithmetics(level, &case.shape) {
                     check_company(&case, level, arithmetic, &pools);
                 }
@@ -338,9 +411,23 @@ fn tiles_of_every_form() {
                 let mut case = Case::new(shape(2, size, channels, window), &mut dice);
                 // A limit from above would hide how large the numbers were that the errors are relative to.
                 case.clamp = dice.one_of(&[Clamp::NONE, Clamp::RELU]);
-                check(&case, &pools[i % 2]);
+                // In software, AMX would take most of the time; it has pictures of its own below.
+                let kernels = fast_kernels().filter(|kernel| kernel.level != Level::Amx);
+                check_kernels(&case, &pools[i % 2], kernels);
             }
         }
+    }
+}
+
+/// Pictures so wide that AMX takes them in bands of rows, some shorter than others.
+#[test]
+fn wide_pictures_on_tiles() {
+    let pool = Pool::new(3);
+    let mut dice = Dice::new(12);
+    let size = [21, 2100];
+    for window in [same(window([3, 3], 1), size), same(window([3, 2], 2), size), Window::POINT] {
+        let case = Case::new(shape(2, size, [3, 5], window), &mut dice);
+        check_kernels(&case, &pool, fast_kernels().filter(|kernel| kernel.level == Level::Amx));
     }
 }
 

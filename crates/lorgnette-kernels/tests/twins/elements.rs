@@ -3,12 +3,13 @@ use lorgnette_kernels::{
     binary, binary_in_place, copy_map, lrn, pad, reference, softmax, softmax_in_place, unary, unary_in_place,
 };
 
+use crate::levels::levels;
 use crate::material::{Dice, UNTOUCHED, assert_close, assert_same, map};
 
 /// Runs a test at each level, with one thread and with three.
 fn everywhere(test: impl Fn(Level, &Pool)) {
     let pools = [Pool::new(1), Pool::new(3)];
-    for level in Level::available() {
+    for level in levels() {
         pools.iter().for_each(|pool| test(level, pool));
     }
 }

@@ -1,10 +1,11 @@
 //! Every fast kernel against its slow twin, at every CPU level this machine has.
 //!
-//! `LORGNETTE_EXPECT_LEVELS=portable,avx2,avx512,bf16` makes a level that this machine lacks a failure instead of a silence.
+//! `LORGNETTE_EXPECT_LEVELS=portable,avx2,avx512,bf16,amx` makes a level that this machine lacks a failure instead of a silence.
 
 mod conv;
 mod depthwise;
 mod elements;
+mod halves;
 mod layouts;
 mod levels;
 mod material;

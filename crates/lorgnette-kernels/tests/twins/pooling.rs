@@ -1,5 +1,6 @@
-use lorgnette_kernels::{Level, Padding, Pool, PoolKind, PoolShape, Window, mean_hw, pool_window, reference};
+use lorgnette_kernels::{Padding, Pool, PoolKind, PoolShape, Window, mean_hw, pool_window, reference};
 
+use crate::levels::levels;
 use crate::material::{Dice, UNTOUCHED, assert_close, assert_same, map, output_size, same, window};
 
 #[test]
@@ -16,7 +17,7 @@ fn pool_window_is_its_twin() {
         window([1, 1], 2),
         Window { padding: Padding { top: 1, bottom: 1, left: 1, right: 1 }, ..window([3, 3], 2) },
     ];
-    for level in Level::available() {
+    for level in levels() {
         for (window, kind) in windows.iter().flat_map(|&w| [(w, PoolKind::Max), (w, PoolKind::Average)]) {
             for channels in [1, 3, 5, 16, 17, 33, 64, 100] {
                 let [height, width] = output_size(&window, size).unwrap();
@@ -40,7 +41,7 @@ fn pool_window_is_its_twin() {
 fn mean_hw_is_its_twin() {
     let mut dice = Dice::new(32);
     let pool = Pool::new(2);
-    for level in Level::available() {
+    for level in levels() {
         for (size, channels) in [([1, 1], 5), ([7, 7], 1024), ([8, 3], 65), ([60, 70], 17)] {
             let map = map(3, size[0], size[1], channels, dice.between(0, 4));
             let input = dice.values(&map);

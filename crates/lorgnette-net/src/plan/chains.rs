@@ -152,7 +152,7 @@ fn work_of_taps(level: Level, map: &Map, taps: usize) -> f64 {
     /// What a tap costs beside a multiplication whose operands are in registers.
     const TAP: f64 = 2.0;
     let lanes = match level {
-        Level::Avx512 => 16,
+        Level::Avx512 | Level::Amx => 16,
         Level::Avx2 => 8,
         Level::Portable => 4,
     };

@@ -33,6 +33,8 @@ impl Packed {
         pool: &Pool,
     ) -> Self {
         let shape = shape(1, inner, columns);
+        // Without AMX: a descent follows differences of nearly equal numbers, and any number of rows must find one layout.
+        let level = level.vectors();
         let kernel = choose_conv(&shape, level, Formats::default());
         let values = Buffer::zeroed((kernel.packed_len)(&shape)).expect("memory for a matrix that is there twice");
         let mut packed = Self { level, inner, columns, values };

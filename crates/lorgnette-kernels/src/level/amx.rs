@@ -1,0 +1,180 @@
+//! Whether this process can use AMX, and if not, why.
+//!
+//! The CPU must have it, the system must save its tiles, and on Linux a process must ask for permission to use them,
+//! because their 8 KiB make every signal's frame larger. Last, a small product is compared with plain arithmetic: of an
+//! instruction that is emulated or virtualised, nobody should have to trust the flag alone.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::formats::{from_bf16, to_bf16};
+use crate::simd::{BLOCK_COLUMNS, BLOCK_ROWS, Factors, Sums, TILE_DEPTH, TILE_FLOATS, Tiles};
+
+/// Whether the instructions are taken for present, whatever the CPU says.
+static ASSUMED: AtomicBool = AtomicBool::new(false);
+
+/// Takes AMX for present. For tests, which execute its instructions in software; without that, the program is ended by
+/// the first of them.
+#[doc(hidden)]
+pub fn assume_amx() {
+    // SAFETY: an instruction that does not exist ends the process, which is what this function is documented to do.
+    assert!(unsafe { is_right() }, "AMX, as it is emulated, computes something else");
+    ASSUMED.store(true, Ordering::Relaxed);
+}
+
+/// Whether this process can use AMX, or what keeps it from using the CPU's. Asks the system once.
+pub(super) fn is_usable() -> Result<bool, &'static str> {
+    static FOUND: OnceLock<Result<bool, &'static str>> = OnceLock::new();
+    if ASSUMED.load(Ordering::Relaxed) { Ok(true) } else { *FOUND.get_or_init(find) }
+}
+
+fn find() -> Result<bool, &'static str> {
+    if !has_instructions() {
+        Ok(false)
+    } else if !is_saved() {
+        Err("the operating system does not save its tiles")
+    } else if !permitted::ask() {
+        Err("the operating system does not permit its use")
+    // SAFETY: the CPU has the instructions, and we may use them.
+    } else if !unsafe { is_right() } {
+        Err("a product that it computed for trial was wrong")
+    } else {
+        Ok(true)
+    }
+}
+
+/// Whether CPUID names AMX-TILE and AMX-BF16, and tiles of the size we use (leaf 1D, palette 1).
+fn has_instructions() -> bool {
+    use std::arch::x86_64::__cpuid_count as cpuid;
+    const FEATURES: u32 = 1 << 24 | 1 << 22;
+    // SAFETY: every x86-64 CPU has CPUID.
+    #[allow(unused_unsafe, reason = "newer compilers know that it is safe")]
+    unsafe {
+        if cpuid(0, 0).eax < 0x1D || cpuid(7, 0).edx & FEATURES != FEATURES {
+            return false;
+        }
+        let palette = cpuid(0x1D, 1);
+        let (row_bytes, tiles, rows) = (palette.ebx & 0xFFFF, palette.ebx >> 16, palette.ecx & 0xFFFF);
+        row_bytes >= 64 && tiles >= 8 && rows >= 16
+    }
+}
+
+/// Whether the system has switched on the states of tiles and of their configuration (XCR0).
+fn is_saved() -> bool {
+    #[target_feature(enable = "xsave")]
+    fn states() -> u64 {
+        // SAFETY: the function has the feature; register 0 exists wherever it does.
+        unsafe { std::arch::x86_64::_xgetbv(0) }
+    }
+    const TILE_STATES: u64 = 1 << 17 | 1 << 18;
+    // SAFETY: the CPU has the feature, as is asked first.
+    is_x86_feature_detected!("xsave") && unsafe { states() } & TILE_STATES == TILE_STATES
+}
+
+#[cfg(target_os = "linux")]
+mod permitted {
+    /// Asks for permission to use tiles: arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILE_DATA), since Linux 5.16. It holds for
+    /// all threads, those that run already too.
+    pub(super) fn ask() -> bool {
+        const ARCH_PRCTL: isize = 158;
+        const ARCH_REQ_XCOMP_PERM: usize = 0x1023;
+        const TILE_DATA: usize = 18;
+        let answer: isize;
+        // SAFETY: the call reads and writes no memory of ours. A system call changes RCX and R11 besides its answer.
+        unsafe {
+            std::arch::asm!(
+                "syscall",
+                inout("rax") ARCH_PRCTL => answer,
+                in("rdi") ARCH_REQ_XCOMP_PERM,
+                in("rsi") TILE_DATA,
+                out("rcx") _,
+                out("r11") _,
+                options(nostack),
+            );
+        }
+        answer == 0
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod permitted {
+    /// How other systems are asked has not been tried.
+    pub(super) fn ask() -> bool {
+        false
+    }
+}
+
+/// Whether products of small whole numbers, whose sums are exact, are what they should be.
+///
+/// # Safety
+/// AMX's instructions can be executed.
+unsafe fn is_right() -> bool {
+    let trial = Trial::new();
+    // Three steps of one part, or one step of two or three parts, in the same places.
+    let [mut rounded, mut halves, mut thirds] = [[0.0; BLOCK_ROWS * BLOCK_COLUMNS]; 3];
+    let factors = |steps| Factors {
+        pixels: trial.pixels.as_ptr().cast(),
+        pixel_bytes: size_of_val(&trial.pixels[0]),
+        taps: &[0],
+        steps,
+        weights: trial.weights.as_ptr(),
+        ahead: trial.weights.as_ptr(),
+    };
+    // SAFETY: the caller vouches for the instructions; pixels and weights are three tiles deep.
+    unsafe {
+        let tiles = Tiles::configure_unchecked();
+        factors(3).multiply(&tiles, &mut rounded);
+        factors(1).multiply_halves(&tiles, &mut halves);
+        factors(1).multiply_thirds(&tiles, &mut thirds);
+    }
+    rounded == trial.sums(&[[0, 0], [1, 1], [2, 2]])
+        && halves == trial.sums(&[[1, 0], [0, 0], [0, 1]])
+        && thirds == trial.sums(&[[2, 0], [1, 0], [1, 1], [0, 1], [0, 2], [0, 0]])
+}
+
+/// Pixels of three input tiles, and weights for them.
+struct Trial {
+    /// `[pixel][pair of channels]`
+    pixels: Vec<[f32; PARTS * TILE_DEPTH / 2]>,
+    /// `[input tile][tile of output channels][pair of channels][output channel]`
+    weights: Vec<f32>,
+}
+
+/// Input tiles of a trial.
+const PARTS: usize = 3;
+
+impl Trial {
+    fn new() -> Self {
+        let mut seed = 1_u32;
+        let mut pair = || {
+            seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let number = |bits: u32| u32::from(to_bf16((bits & 15) as f32 - 8.0));
+            f32::from_bits(number(seed >> 28) | number(seed >> 24) << 16)
+        };
+        let pixels = (0..BLOCK_ROWS).map(|_| std::array::from_fn(|_| pair())).collect();
+        Self { pixels, weights: (0..PARTS * 2 * TILE_FLOATS).map(|_| pair()).collect() }
+    }
+
+    /// The sums of products of parts: which input tile of the pixels by which of the weights.
+    fn sums(&self, parts: &[[usize; 2]]) -> Sums {
+        const PAIRS: usize = TILE_DEPTH / 2;
+        std::array::from_fn(|at| {
+            let (pixel, channel) = (at / BLOCK_COLUMNS, at % BLOCK_COLUMNS);
+            let weights = |b: usize, pair: usize| {
+                let (tile, column) = (2 * b + channel / PAIRS, channel % PAIRS);
+                self.weights[tile * TILE_FLOATS + pair * PAIRS + column]
+            };
+            let products = parts.iter().flat_map(|&[a, b]| {
+                (0..PAIRS).map(move |pair| product(self.pixels[pixel][a * PAIRS + pair], weights(b, pair)))
+            });
+            products.sum()
+        })
+    }
+}
+
+/// The product of two pairs of bf16.
+fn product(a: f32, b: f32) -> f32 {
+    let halves = |pair: f32| [from_bf16(pair.to_bits() as u16), from_bf16((pair.to_bits() >> 16) as u16)];
+    let ([a, c], [b, d]) = (halves(a), halves(b));
+    a * b + c * d
+}

@@ -1,0 +1,130 @@
+//! Intel's AMX instructions in software, so that the machine code that computes with tiles is tested on every machine.
+//!
+//! A CPU without AMX meets its instructions with the signal SIGILL. [`emulate`] installs a handler that decodes the instruction at
+//! fault ([`decode`]), executes it on the thread's own tiles ([`Tiles`]) and goes on behind it. What real hardware would
+//! refuse ends the process with a message: an unconfigured tile, shapes that do not fit one another, two operands that are the
+//! same tile.
+//!
+//! Where the CPU has AMX and the process was permitted to use it, there is no signal, and the same tests run on the hardware.
+//! Linux on x86-64 only.
+
+pub mod decode;
+mod tiles;
+
+use std::cell::UnsafeCell;
+use std::sync::Once;
+
+use decode::{Instruction, Operation};
+pub use tiles::{CONFIGURATION_BYTES, Fault, ROW_BYTES, Tiles};
+
+thread_local! {
+    // Constant, so that the handler finds it without initialising anything.
+    static TILES: UnsafeCell<Tiles> = const { UnsafeCell::new(Tiles::new()) };
+}
+
+/// Makes AMX instructions work in this process: those that the CPU refuses are emulated.
+pub fn emulate() {
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| {
+        // SAFETY: all zeros are a valid action, without a mask.
+        let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+        action.sa_sigaction = handle as *const () as usize;
+        action.sa_flags = libc::SA_SIGINFO | libc::SA_NODEFER;
+        // SAFETY: the handler has the signature that SA_SIGINFO asks for.
+        let failed = unsafe { libc::sigaction(libc::SIGILL, &raw const action, std::ptr::null_mut()) };
+        assert_eq!(failed, 0, "the system takes no handler for SIGILL");
+    });
+}
+
+/// Executes the AMX instructions that begin where the thread was stopped: all in a row, because a signal costs more than
+/// most of them. Ends the process if there is none.
+extern "C" fn handle(_: libc::c_int, _: *const libc::siginfo_t, context: *mut libc::c_void) {
+    // SAFETY: the system passes the stopped thread's context to handlers installed with SA_SIGINFO.
+    let context = unsafe { &mut *context.cast::<libc::ucontext_t>() };
+    let registers = &mut context.uc_mcontext.gregs;
+    let mut executed = 0;
+    loop {
+        let at = registers[libc::REG_RIP as usize] as *const u8;
+        // SAFETY: the thread was about to execute what lies there; decoding reads no further than the instruction goes.
+        let Some(instruction) = (unsafe { decode::at(at) }) else { break };
+        TILES.with(|tiles| {
+            // SAFETY: the tiles are this thread's, and nobody else has a reference: handlers do not nest, because none of
+            // what they call has AMX instructions.
+            let tiles = unsafe { &mut *tiles.get() };
+            // SAFETY: the program vouches for the memory of its own instruction, as for the hardware's.
+            if let Err(fault) = unsafe { execute(&instruction, tiles, registers) } {
+                end(fault.what());
+            }
+        });
+        registers[libc::REG_RIP as usize] += instruction.length as i64;
+        executed += 1;
+    }
+    if executed == 0 {
+        end("an instruction that neither this CPU nor the emulator has");
+    }
+}
+
+/// Ends the process with a message.
+fn end(what: &str) -> ! {
+    for text in ["AMX: ", what, "\n"] {
+        // SAFETY: the text is as long as it says. Not `eprintln`, whose output tests keep for later.
+        unsafe { libc::write(2, text.as_ptr().cast(), text.len()) };
+    }
+    std::process::abort()
+}
+
+/// # Safety
+/// What the instruction reads and writes is the program's to read and write.
+unsafe fn execute(instruction: &Instruction, tiles: &mut Tiles, registers: &[i64]) -> Result<(), Fault> {
+    let next = registers[libc::REG_RIP as usize] + instruction.length as i64;
+    let value = |number| if number == decode::NEXT { next } else { registers[register(number)] };
+    match &instruction.operation {
+        Operation::LoadConfiguration(place) => {
+            // SAFETY: the instruction reads as many bytes.
+            let bytes = unsafe { (place.address(value) as *const [u8; CONFIGURATION_BYTES]).read_unaligned() };
+            tiles.configure(&bytes)
+        }
+        Operation::StoreConfiguration(place) => {
+            // SAFETY: the instruction writes as many bytes.
+            unsafe { (place.address(value) as *mut [u8; CONFIGURATION_BYTES]).write_unaligned(tiles.configuration()) };
+            Ok(())
+        }
+        Operation::Release => {
+            tiles.release();
+            Ok(())
+        }
+        Operation::Zero(tile) => tiles.zero(*tile),
+        // SAFETY: the instruction reads the same rows.
+        Operation::Load(tile, place) => unsafe {
+            tiles.load(*tile, place.first_row(value) as *const u8, place.stride(value)?)
+        },
+        // SAFETY: the instruction writes the same rows.
+        Operation::Store(tile, place) => unsafe {
+            tiles.store(*tile, place.first_row(value) as *mut u8, place.stride(value)?)
+        },
+        Operation::Multiply { sums, a, b } => tiles.multiply(*sums, *a, *b),
+    }
+}
+
+/// Where the system keeps the register that instructions give this number.
+fn register(number: u8) -> usize {
+    const REGISTERS: [i32; 16] = [
+        libc::REG_RAX,
+        libc::REG_RCX,
+        libc::REG_RDX,
+        libc::REG_RBX,
+        libc::REG_RSP,
+        libc::REG_RBP,
+        libc::REG_RSI,
+        libc::REG_RDI,
+        libc::REG_R8,
+        libc::REG_R9,
+        libc::REG_R10,
+        libc::REG_R11,
+        libc::REG_R12,
+        libc::REG_R13,
+        libc::REG_R14,
+        libc::REG_R15,
+    ];
+    REGISTERS[usize::from(number)] as usize
+}
