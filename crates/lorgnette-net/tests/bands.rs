@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 
-use lorgnette_kernels::Pool;
+use lorgnette_kernels::{Formats, Level, Pool, Precision};
 use lorgnette_net::graph::Graph;
 use lorgnette_net::graph::specialise::specialise;
 use lorgnette_net::passes::optimise;
@@ -17,7 +17,9 @@ use lorgnette_net::zoo::{self, MadeUp, NETS, ZooOptions};
 use lorgnette_oracle::made_up;
 
 /// What layers are computed together, and with how many threads.
-const TRIALS: [(Bands, usize); 8] = [
+type Trial = (Bands, usize);
+
+const TRIALS: [Trial; 8] = [
     (Bands::Auto, 1),
     (Bands::Auto, 2),
     (Bands::Auto, 3),
@@ -28,18 +30,22 @@ const TRIALS: [(Bands, usize); 8] = [
     (Bands::Always(7), 5),
 ];
 
+/// A network's graph for pictures of a shape, and the numbers it computes with.
+struct Asked<'a> {
+    graph: Graph,
+    input: &'a str,
+    shape: &'a [usize],
+    formats: Formats,
+}
+
 /// The bits of all outputs, and how many layers were computed together.
-fn run(
-    graph: &Graph,
-    input: (&str, &[usize]),
-    packing: &Packing,
-    (bands, threads): (Bands, usize),
-) -> (Vec<u32>, usize) {
-    let (input, shape) = input;
-    let sizes = HashMap::from([(input.to_owned(), shape.to_vec())]);
+fn run(asked: &Asked<'_>, packing: &Packing, (bands, threads): Trial) -> (Vec<u32>, usize) {
+    let Asked { graph, input, shape, formats } = asked;
+    let sizes = HashMap::from([((*input).to_owned(), shape.to_vec())]);
     let shaped = optimise(specialise(graph, &sizes).unwrap());
     let pool = Pool::new(threads);
-    let plan = Plan::new(&shaped, packing, &PlanOptions { bands, ..PlanOptions::default() }, &pool).unwrap();
+    let options = PlanOptions { bands, formats: *formats, ..PlanOptions::default() };
+    let plan = Plan::new(&shaped, packing, &options, &pool).unwrap();
     let mut activations = plan.activations(threads).unwrap();
     let mut bits = Vec::new();
     // What a run leaves behind must not matter to the next one.
@@ -55,7 +61,7 @@ fn run(
 }
 
 /// Compares a network's answer, and two values from within, for pictures of a size.
-fn check(name: &str, batch: usize, size: Option<[usize; 2]>, fetch: Option<&str>, trials: &[(Bands, usize)]) {
+fn check(name: &str, batch: usize, size: Option<[usize; 2]>, fetch: Option<&str>, trials: &[Trial]) {
     let net = zoo::find(name).unwrap();
     let built = net.build(&MadeUp, &ZooOptions { size, create_aux_logits: false, ..ZooOptions::default() }).unwrap();
     let [height, width] = size.unwrap_or([net.side; 2]);
@@ -63,16 +69,19 @@ fn check(name: &str, batch: usize, size: Option<[usize; 2]>, fetch: Option<&str>
     // A value that somebody asks for cannot vanish within a chain.
     let (within, _) = &built.end_points[built.end_points.len() / 3];
     let fetches = [fetch.or(built.logits.as_deref()).unwrap(), within];
-    let (packing, input) = (Packing::default(), (built.input.as_str(), &shape[..]));
-    for fetches in [&fetches[..1], &fetches[..]] {
-        let graph = built.fetching(fetches, &[]).unwrap();
-        let (wanted, none) = run(&graph, input, &packing, (Bands::Never, 1));
+    let packing = Packing::default();
+    let precisions = [Precision::Float32, Precision::Bf16].into_iter().filter(|p| p.is_available(Level::best()));
+    for (precision, count) in precisions.flat_map(|precision| [(precision, 1), (precision, 2)]) {
+        let graph = built.fetching(&fetches[..count], &[]).unwrap();
+        let formats = Formats { precision, ..Formats::default() };
+        let asked = Asked { graph, input: &built.input, shape: &shape, formats };
+        let (wanted, none) = run(&asked, &packing, (Bands::Never, 1));
         assert_eq!(none, 0, "{name}: asked for none");
         for trial in trials {
-            let (found, together) = run(&graph, input, &packing, *trial);
-            assert!(wanted == found, "{name} {shape:?} {fetches:?}: other bits with {trial:?}");
+            let (found, together) = run(&asked, &packing, *trial);
+            assert!(wanted == found, "{name} {shape:?}, {count} fetched: other bits with {precision}, {trial:?}");
             assert!(trial.0 == Bands::Auto || together > 0, "{name}: {trial:?} computes nothing together");
-            println!("{name} {shape:?}: {together} layers together with {trial:?}");
+            println!("{name} {shape:?}: {together} layers together with {precision}, {trial:?}");
         }
     }
 }
