@@ -98,7 +98,7 @@ pub(crate) struct Factors<'a> {
 /// The instructions of a whole block. `$step` are those of one step, which go through the weights by `$weights` bytes, through a
 /// pixel by `$pixel`, and through what is prefetched by `$ahead`. Tiles 0 to 3 are sums; 4 and 5 pixels, 6 and 7 weights.
 macro_rules! block {
-    ($factors:ident, $sums:ident, pixel $pixel:literal, weights $weights:literal, ahead $ahead:literal, $($step:literal)*) => {
+    ($factors:ident, $sums:ident, pixel $pixel:literal, weights $weights:literal, ahead $ahead:literal, $($step:expr,)*) => {
         std::arch::asm!(
             "tilezero tmm0",
             "tilezero tmm1",
@@ -145,6 +145,36 @@ macro_rules! block {
     };
 }
 
+/// Loads both tiles of pixels, so many bytes into the step.
+macro_rules! pixels {
+    ($at:literal) => {
+        concat!("tileloadd tmm4, [{upper} + {stride} + ", $at, "]\ntileloadd tmm5, [{lower} + {stride} + ", $at, "]")
+    };
+}
+
+/// Loads both tiles of weights, so many bytes into the step.
+macro_rules! weights {
+    ($at:literal) => {
+        concat!(
+            "tileloadd tmm6, [{weights} + {line} + ",
+            $at,
+            "]\ntileloadd tmm7, [{weights} + {line} + ",
+            $at,
+            " + 1024]"
+        )
+    };
+}
+
+/// Adds the products of both tiles of pixels with both of weights.
+macro_rules! products {
+    () => {
+        "tdpbf16ps tmm0, tmm4, tmm6
+         tdpbf16ps tmm1, tmm4, tmm7
+         tdpbf16ps tmm2, tmm5, tmm6
+         tdpbf16ps tmm3, tmm5, tmm7"
+    };
+}
+
 impl Factors<'_> {
     /// The sums of one product of bf16 a pair of numbers.
     ///
@@ -155,18 +185,13 @@ impl Factors<'_> {
         // SAFETY: the caller vouches for pixels and weights; the sums are as long as what is stored. Tiles are configured.
         unsafe {
             block!(self, sums, pixel 64, weights 2048, ahead 256,
-                "prefetcht1 [{ahead}]"
-                "prefetcht1 [{ahead} + 64]"
-                "prefetcht1 [{ahead} + 128]"
-                "prefetcht1 [{ahead} + 192]"
-                "tileloadd tmm4, [{upper} + {stride}]"
-                "tileloadd tmm5, [{lower} + {stride}]"
-                "tileloadd tmm6, [{weights} + {line}]"
-                "tileloadd tmm7, [{weights} + {line} + 1024]"
-                "tdpbf16ps tmm0, tmm4, tmm6"
-                "tdpbf16ps tmm1, tmm4, tmm7"
-                "tdpbf16ps tmm2, tmm5, tmm6"
-                "tdpbf16ps tmm3, tmm5, tmm7"
+                "prefetcht1 [{ahead}]",
+                "prefetcht1 [{ahead} + 64]",
+                "prefetcht1 [{ahead} + 128]",
+                "prefetcht1 [{ahead} + 192]",
+                pixels!(0),
+                weights!(0),
+                products!(),
             );
         }
     }
@@ -181,37 +206,24 @@ impl Factors<'_> {
         // SAFETY: the caller vouches for pixels and weights; the sums are as long as what is stored. Tiles are configured.
         unsafe {
             block!(self, sums, pixel 128, weights 4096, ahead 512,
-                "prefetcht1 [{ahead}]"
-                "prefetcht1 [{ahead} + 64]"
-                "prefetcht1 [{ahead} + 128]"
-                "prefetcht1 [{ahead} + 192]"
-                "prefetcht1 [{ahead} + 256]"
-                "prefetcht1 [{ahead} + 320]"
-                "prefetcht1 [{ahead} + 384]"
-                "prefetcht1 [{ahead} + 448]"
+                "prefetcht1 [{ahead}]",
+                "prefetcht1 [{ahead} + 64]",
+                "prefetcht1 [{ahead} + 128]",
+                "prefetcht1 [{ahead} + 192]",
+                "prefetcht1 [{ahead} + 256]",
+                "prefetcht1 [{ahead} + 320]",
+                "prefetcht1 [{ahead} + 384]",
+                "prefetcht1 [{ahead} + 448]",
                 // Lower parts of pixels, upper ones of weights.
-                "tileloadd tmm4, [{upper} + {stride} + 64]"
-                "tileloadd tmm5, [{lower} + {stride} + 64]"
-                "tileloadd tmm6, [{weights} + {line}]"
-                "tileloadd tmm7, [{weights} + {line} + 1024]"
-                "tdpbf16ps tmm0, tmm4, tmm6"
-                "tdpbf16ps tmm1, tmm4, tmm7"
-                "tdpbf16ps tmm2, tmm5, tmm6"
-                "tdpbf16ps tmm3, tmm5, tmm7"
+                pixels!(64),
+                weights!(0),
+                products!(),
                 // Upper parts of both.
-                "tileloadd tmm4, [{upper} + {stride}]"
-                "tileloadd tmm5, [{lower} + {stride}]"
-                "tdpbf16ps tmm0, tmm4, tmm6"
-                "tdpbf16ps tmm1, tmm4, tmm7"
-                "tdpbf16ps tmm2, tmm5, tmm6"
-                "tdpbf16ps tmm3, tmm5, tmm7"
+                pixels!(0),
+                products!(),
                 // Upper parts of pixels, lower ones of weights.
-                "tileloadd tmm6, [{weights} + {line} + 2048]"
-                "tileloadd tmm7, [{weights} + {line} + 3072]"
-                "tdpbf16ps tmm0, tmm4, tmm6"
-                "tdpbf16ps tmm1, tmm4, tmm7"
-                "tdpbf16ps tmm2, tmm5, tmm6"
-                "tdpbf16ps tmm3, tmm5, tmm7"
+                weights!(2048),
+                products!(),
             );
         }
     }
@@ -226,62 +238,37 @@ impl Factors<'_> {
         // SAFETY: the caller vouches for pixels and weights; the sums are as long as what is stored. Tiles are configured.
         unsafe {
             block!(self, sums, pixel 192, weights 6144, ahead 768,
-                "prefetcht1 [{ahead}]"
-                "prefetcht1 [{ahead} + 64]"
-                "prefetcht1 [{ahead} + 128]"
-                "prefetcht1 [{ahead} + 192]"
-                "prefetcht1 [{ahead} + 256]"
-                "prefetcht1 [{ahead} + 320]"
-                "prefetcht1 [{ahead} + 384]"
-                "prefetcht1 [{ahead} + 448]"
-                "prefetcht1 [{ahead} + 512]"
-                "prefetcht1 [{ahead} + 576]"
-                "prefetcht1 [{ahead} + 640]"
-                "prefetcht1 [{ahead} + 704]"
+                "prefetcht1 [{ahead}]",
+                "prefetcht1 [{ahead} + 64]",
+                "prefetcht1 [{ahead} + 128]",
+                "prefetcht1 [{ahead} + 192]",
+                "prefetcht1 [{ahead} + 256]",
+                "prefetcht1 [{ahead} + 320]",
+                "prefetcht1 [{ahead} + 384]",
+                "prefetcht1 [{ahead} + 448]",
+                "prefetcht1 [{ahead} + 512]",
+                "prefetcht1 [{ahead} + 576]",
+                "prefetcht1 [{ahead} + 640]",
+                "prefetcht1 [{ahead} + 704]",
                 // Lower parts of pixels, upper ones of weights.
-                "tileloadd tmm4, [{upper} + {stride} + 128]"
-                "tileloadd tmm5, [{lower} + {stride} + 128]"
-                "tileloadd tmm6, [{weights} + {line}]"
-                "tileloadd tmm7, [{weights} + {line} + 1024]"
-                "tdpbf16ps tmm0, tmm4, tmm6"
-                "tdpbf16ps tmm1, tmm4, tmm7"
-                "tdpbf16ps tmm2, tmm5, tmm6"
-                "tdpbf16ps tmm3, tmm5, tmm7"
+                pixels!(128),
+                weights!(0),
+                products!(),
                 // Middle parts of pixels, upper ones of weights.
-                "tileloadd tmm4, [{upper} + {stride} + 64]"
-                "tileloadd tmm5, [{lower} + {stride} + 64]"
-                "tdpbf16ps tmm0, tmm4, tmm6"
-                "tdpbf16ps tmm1, tmm4, tmm7"
-                "tdpbf16ps tmm2, tmm5, tmm6"
-                "tdpbf16ps tmm3, tmm5, tmm7"
+                pixels!(64),
+                products!(),
                 // Middle parts of both.
-                "tileloadd tmm6, [{weights} + {line} + 2048]"
-                "tileloadd tmm7, [{weights} + {line} + 3072]"
-                "tdpbf16ps tmm0, tmm4, tmm6"
-                "tdpbf16ps tmm1, tmm4, tmm7"
-                "tdpbf16ps tmm2, tmm5, tmm6"
-                "tdpbf16ps tmm3, tmm5, tmm7"
+                weights!(2048),
+                products!(),
                 // Upper parts of pixels, middle ones of weights.
-                "tileloadd tmm4, [{upper} + {stride}]"
-                "tileloadd tmm5, [{lower} + {stride}]"
-                "tdpbf16ps tmm0, tmm4, tmm6"
-                "tdpbf16ps tmm1, tmm4, tmm7"
-                "tdpbf16ps tmm2, tmm5, tmm6"
-                "tdpbf16ps tmm3, tmm5, tmm7"
+                pixels!(0),
+                products!(),
                 // Upper parts of pixels, lower ones of weights.
-                "tileloadd tmm6, [{weights} + {line} + 4096]"
-                "tileloadd tmm7, [{weights} + {line} + 5120]"
-                "tdpbf16ps tmm0, tmm4, tmm6"
-                "tdpbf16ps tmm1, tmm4, tmm7"
-                "tdpbf16ps tmm2, tmm5, tmm6"
-                "tdpbf16ps tmm3, tmm5, tmm7"
+                weights!(4096),
+                products!(),
                 // Upper parts of both.
-                "tileloadd tmm6, [{weights} + {line}]"
-                "tileloadd tmm7, [{weights} + {line} + 1024]"
-                "tdpbf16ps tmm0, tmm4, tmm6"
-                "tdpbf16ps tmm1, tmm4, tmm7"
-                "tdpbf16ps tmm2, tmm5, tmm6"
-                "tdpbf16ps tmm3, tmm5, tmm7"
+                weights!(0),
+                products!(),
             );
         }
     }
