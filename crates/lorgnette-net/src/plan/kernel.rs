@@ -306,13 +306,15 @@ impl Kernel {
         }
     }
 
-    /// The kernels that it was chosen before.
+    /// The kernels that it was chosen before. Where its input is kept as bf16 on its account, others would read float32, and are
+    /// reckoned so.
     pub(super) fn rejected(&self, level: Level, formats: Formats) -> Vec<Rejected> {
         let Self::Conv { kernel: chosen, shape, .. } = self else { return Vec::new() };
-        let mut found = lorgnette_kernels::candidates(shape, level, formats);
-        let Some(least) = found.first().map(|(_, cost)| *cost) else { return Vec::new() };
-        found.retain(|(kernel, _)| kernel.arithmetic != chosen.arithmetic);
-        found.dedup_by_key(|(kernel, _)| kernel.arithmetic);
+        let reckoned = lorgnette_kernels::candidates(shape, level, formats);
+        let Some(least) = reckoned.first().map(|(_, cost)| *cost) else { return Vec::new() };
+        let mut found = lorgnette_kernels::candidates(&shape.reading_float32(), level, formats);
+        found.retain(|(kernel, _)| kernel.arithmetic.name != chosen.arithmetic.name);
+        found.dedup_by_key(|(kernel, _)| kernel.arithmetic.name);
         found.into_iter().map(|(kernel, cost)| Rejected { kernel: kernel.name, cost: cost / least }).collect()
     }
 
@@ -347,6 +349,14 @@ impl Kernel {
             Self::Depthwise { shape, .. } => shape.flops(),
             Self::MatMul(product) => 2 * (product.rows * product.inner * product.columns) as u64,
             _ => 0,
+        }
+    }
+
+    /// Multiplications of a run: by Winograd's forms there are fewer than in the definition.
+    pub(super) fn products(&self) -> u64 {
+        match self {
+            Self::Conv { kernel, shape, .. } => (kernel.arithmetic.products)(shape),
+            _ => self.flops() / 2,
         }
     }
 
