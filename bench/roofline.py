@@ -18,6 +18,7 @@ import argparse
 import json
 import pathlib
 import re
+import statistics
 import sys
 
 BENCH = pathlib.Path(__file__).resolve().parent
@@ -153,25 +154,20 @@ def headline(roofline, precision, turns):
     yield line('Lorgnette', ms)
     yield line('its layers, each at its limit', least, f'{100 * least / ms:.0f} % of the time above')
     yield line('every product of the definition, and nothing else', flops / peak / 1e6)
-    for peer, time, goals in peers(roofline.row, precision, turns):
-        yield line(peer, time, f'ratio {time / ms:.2f}; at the limit {time / least:.2f}')
+    for peer, ratio, time, goals in peers(roofline.row, precision, turns):
+        yield line(peer, time, f'at the limit we would be {time / least:.2f} times as fast; in turns we are {ratio:.2f} times')
         for words, goal in goals:
-            yield line(f'goal: {goal:g} times as fast{words}', time / goal, verdict(time / goal, ms, least))
+            yield line(f'goal{words}: {goal:g} times as fast', time / goal, verdict(time / goal, ms, least))
 
 
 def peers(row, precision, turns):
-    """The peer that is to be beaten, its time, and the goals."""
-    if not turns:
-        return
-    if precision == 'bf16':
-        if turns.by_engine.get('openvino-bf16'):
-            yield 'openvino-bf16', turns.median('openvino-bf16'), [('', GOAL_BF16)]
-        return
-    found = [engine for engine in turns.by_engine if engine not in summary.OURS and not engine.endswith('bf16')]
+    """The peer that is to be beaten, how often we are faster in turns, its fastest turn, and the goals."""
+    ours, goals = ('lorgnette-bf16', [('', GOAL_BF16)]) if precision == 'bf16' else ('lorgnette', zip((' with AMX', ' without AMX'), GOALS.get(row.text, ())))
+    is_rival = lambda engine: engine not in summary.OURS and engine.endswith('bf16') == (precision == 'bf16') and turns.ratios(engine, ours)
+    found = [engine for engine in turns.by_engine if is_rival(engine)] if turns else []
     if found:
         best = min(found, key=turns.median)
-        goals = GOALS.get(row.text, ())
-        yield best, turns.median(best), list(zip((', where there is AMX', ', without AMX'), goals))
+        yield best, statistics.median(turns.ratios(best, ours)), turns.fastest(best), list(goals)
 
 
 def verdict(wanted, ms, least):
@@ -184,17 +180,17 @@ def verdict(wanted, ms, least):
 
 def overview(chapters, machine):
     """All goals in one table."""
-    yield '| network | Lorgnette, ms | at the limit, ms | best peer | ms | ratio | at the limit | goal | |'
+    yield '| network | Lorgnette, ms | at the limit, ms | best peer | ms | ratio in turns | at the limit | goal | |'
     yield '|---|--:|--:|---|--:|--:|--:|--:|---|'
     for chapter in chapters:
         roofline = chapter.roofline(machine)
         ms, least = roofline.total('ms'), roofline.total('least')
         own = [f'{chapter.row.text}, {chapter.precision}', f'{ms:.2f}', f'{least:.2f}']
         found = list(peers(chapter.row, chapter.precision, chapter.turns))
-        for peer, time, goals in found:
+        for peer, ratio, time, goals in found:
             for words, goal in goals or [('', None)]:
                 aim = [f'{goal:g}{words}', verdict(time / goal, ms, least)] if goal else ['', '']
-                yield summary.line_of([*own, peer, f'{time:.2f}', f'{time / ms:.2f}', f'{time / least:.2f}', *aim])
+                yield summary.line_of([*own, peer, f'{time:.2f}', f'{ratio:.2f}', f'{time / least:.2f}', *aim])
         if not found:
             yield summary.line_of([*own, *[''] * 6])
     yield ''
@@ -243,7 +239,7 @@ def mib(size):
 
 
 def head(arguments):
-    run = f' Peers\' times are medians of `{arguments.run.name}`.' if arguments.run else ''
+    run = f' Peers\' times are the medians of their fastest turns in `{arguments.run.name}`.' if arguments.run else ''
     yield '# How far from the limit'
     yield ''
     yield f'{summary.machine()}. The fastest of {arguments.turns} runs of each network.{run}'

@@ -89,6 +89,10 @@ class Turns:
     def median(self, engine):
         return statistics.median(line['median_ms'] for line in self.by_engine[engine].values())
 
+    def fastest(self, engine):
+        """The median of its fastest turn."""
+        return min(line['median_ms'] for line in self.by_engine[engine].values())
+
     def best(self, engine):
         return min(line['min_ms'] for line in self.by_engine[engine].values())
 

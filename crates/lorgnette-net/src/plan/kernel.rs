@@ -313,7 +313,7 @@ impl Kernel {
         let reckoned = lorgnette_kernels::candidates(shape, level, formats);
         let Some(least) = reckoned.first().map(|(_, cost)| *cost) else { return Vec::new() };
         let mut found = lorgnette_kernels::candidates(&shape.reading_float32(), level, formats);
-        found.retain(|(kernel, _)| kernel.arithmetic.name != chosen.arithmetic.name);
+        found.retain(|(kernel, cost)| kernel.arithmetic.name != chosen.arithmetic.name && cost.is_finite());
         found.dedup_by_key(|(kernel, _)| kernel.arithmetic.name);
         found.into_iter().map(|(kernel, cost)| Rejected { kernel: kernel.name, cost: cost / least }).collect()
     }
