@@ -10,11 +10,13 @@ import statistics
 OURS = ('lorgnette', 'lorgnette-bf16')
 # Nanoseconds that a cache line takes to another core and back: less, and the two share a cache.
 NEAR = 120
+# More, and it was not the line that took so long: the two threads had to share a CPU, because others kept the rest busy.
+NEVER = 10_000
 # Two cores multiply twice as much as one of them; the two threads of a core no more than it does alone.
 TWO_CORES = 1.5
 # What two threads were to each other.
 STATES = {'near': 'two cores that share a cache', 'far': 'two cores that share none', 'one core': 'the two threads of one core, or one was busy otherwise',
-          'changing': 'not the same after the measurement as before'}
+          'busy': 'on one CPU, for others kept the rest busy', 'changing': 'not the same after the measurement as before'}
 # So many turns in which the machine was the same for both engines, and half of all, are enough to do without the others.
 ENOUGH = 2
 
@@ -37,6 +39,8 @@ def machine():
 
 def state(machine):
     """What two threads are to each other, by what `lorgnette-machine` measured."""
+    if machine['round_trip_ns'] > NEVER:
+        return 'busy'
     if machine['together_gflops'] < TWO_CORES * machine['alone_gflops']:
         return 'one core'
     return 'near' if machine['round_trip_ns'] < NEAR else 'far'
