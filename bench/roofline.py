@@ -40,11 +40,15 @@ class Machine:
         self.level, self.threads = found[0]['level'], self.found['threads']
         self.own_cache, self.shared_cache = cache_bytes(2) * self.threads, cache_bytes(3)
 
-    def gflops(self, layer):
-        """The multiply-add peak for a layer's kernel; None where nobody has measured it."""
-        if layer['kernel'].startswith('amx'):
-            return None
-        return self.found['bf16_gflops' if layer.get('precision') == 'bf16' else 'float32_gflops']
+    def multiplying(self, kernel):
+        """Milliseconds of a kernel's multiplications at the peak; none for AMX, whose peak nobody has measured."""
+        if kernel['kernel'].startswith('amx'):
+            return 0
+        return 2 * kernel['multiplications'] / self.found['bf16_gflops' if kernel.get('precision') == 'bf16' else 'float32_gflops'] / 1e6
+
+    def reading(self, where, amount):
+        """Milliseconds that so many bytes take from memory or from the cache."""
+        return amount / self.found['memory_gb_s' if where == MEMORY else 'shared_cache_gb_s'] / 1e6 if where else 0
 
     def describe(self):
         """The limits, as a table."""
@@ -55,6 +59,9 @@ class Machine:
             yield summary.line_of([found['threads'], f'{found["float32_gflops"]:.0f}', f'{found["bf16_gflops"]:.0f}' if found['bf16_gflops'] else '',
                                    f'{found["memory_gb_s"]:.1f}', f'{found["shared_cache_gb_s"]:.0f}'])
         yield ''
+        if self.threads > 1 and self.found['float32_gflops'] < summary.TWO_CORES * self.one['float32_gflops']:
+            yield '**The threads shared one core, or their cores with other work, in all turns: times and limits belong together, but not to the peers\'.**'
+            yield ''
 
 
 def cache_bytes(level):
@@ -90,11 +97,10 @@ class Layer:
         beyond = {CACHE: max(0, min(values, machine.shared_cache) - machine.own_cache), MEMORY: max(0, values - machine.shared_cache), None: 0}
         beyond[roofline.weights_from] += step['weight_bytes']
         self.memory, self.cache = beyond[MEMORY], beyond[CACHE]
-        peak = machine.gflops(step)
-        self.times = {PRODUCTS: 2 * step['multiplications'] / peak / 1e6 if peak else 0,
-                      MEMORY: self.memory / machine.found['memory_gb_s'] / 1e6, CACHE: self.cache / machine.found['shared_cache_gb_s'] / 1e6}
-        self.by = max(self.times, key=self.times.get)
-        self.least = self.times[self.by]
+        times = {PRODUCTS: machine.multiplying(step), MEMORY: machine.reading(MEMORY, self.memory), CACHE: machine.reading(CACHE, self.cache)}
+        self.by = max(times, key=times.get)
+        self.least = times[self.by]
+        self.lowest = min([self.least, *(least_of_other(other, step, roofline) for other in step['rejected'])])
         self.flops, self.multiplications, self.beyond_least = step['flops'], step['multiplications'], self.ms - self.least
 
 
@@ -113,6 +119,13 @@ class Chapter:
     def states(self):
         found = [summary.state(one) for one in self.limits]
         return ', '.join(f'in {found.count(name)} of {len(found)} turns {words}' for name, words in summary.STATES.items() if name in found)
+
+
+def least_of_other(kernel, step, roofline):
+    """The least that a rejected kernel could take, which has to read the definition's weights at least."""
+    batch, height, width, _ = ([1] * 3 + step['shape'])[-4:]
+    weights = step['flops'] // (2 * batch * height * width) * (2 if kernel['precision'] == 'bf16' else 4)
+    return max(roofline.machine.multiplying(kernel), roofline.machine.reading(roofline.weights_from, weights))
 
 
 def measure(arguments, row, precision):
@@ -146,18 +159,20 @@ def report(chapter, machine):
 
 def headline(roofline, precision, turns):
     """The network as a whole: what it takes, what it could take, what was the goal."""
-    ms, least, flops = roofline.total('ms'), roofline.total('least'), roofline.total('flops')
+    flops, ms, least, lowest = (roofline.total(what) for what in ('flops', 'ms', 'least', 'lowest'))
     peak = roofline.machine.found['bf16_gflops' if precision == 'bf16' else 'float32_gflops']
     line = lambda what, time, verdict='': summary.line_of([what, f'{time:.2f}', f'{flops / time / 1e6:.0f}', f'{flops / time / 1e6 / peak:.2f}', verdict])
     yield f'| | ms | GFLOP/s, by the definition\'s {flops / 1e9:.2f} GFLOP | times the multiply-add peak | |'
     yield '|---|--:|--:|--:|---|'
     yield line('Lorgnette', ms)
     yield line('its layers, each at its limit', least, f'{100 * least / ms:.0f} % of the time above')
+    if lowest < least:
+        yield line('each with the kernel of the lowest limit', lowest)
     yield line('every product of the definition, and nothing else', flops / peak / 1e6)
     for peer, ratio, time, goals in peers(roofline.row, precision, turns):
         yield line(peer, time, f'at the limit we would be {time / least:.2f} times as fast; in turns we are {ratio:.2f} times')
         for words, goal in goals:
-            yield line(f'goal{words}: {goal:g} times as fast', time / goal, verdict(time / goal, ms, least))
+            yield line(f'goal{words}: {goal:g} times as fast', time / goal, verdict(time / goal, ms, least, lowest))
 
 
 def peers(row, precision, turns):
@@ -170,11 +185,13 @@ def peers(row, precision, turns):
         yield best, statistics.median(turns.ratios(best, ours)), turns.fastest(best), list(goals)
 
 
-def verdict(wanted, ms, least):
+def verdict(wanted, ms, least, lowest):
     if ms <= wanted:
         return 'reached'
+    if lowest > wanted:
+        return f'**beyond the limit**: {lowest / wanted:.2f} times as fast as products and bytes allow, whichever kernels we take'
     if least > wanted:
-        return f'**beyond the limit**: {least / wanted:.2f} times as fast as these kernels\' products and bytes allow'
+        return f'**beyond the limit of these kernels**: {least / wanted:.2f} times as fast as their products and bytes allow'
     return f'**our shortfall**: {100 * least / wanted:.0f} % of the limit would do, we are at {100 * least / ms:.0f} %'
 
 
@@ -184,12 +201,12 @@ def overview(chapters, machine):
     yield '|---|--:|--:|---|--:|--:|--:|--:|---|'
     for chapter in chapters:
         roofline = chapter.roofline(machine)
-        ms, least = roofline.total('ms'), roofline.total('least')
+        ms, least, lowest = (roofline.total(what) for what in ('ms', 'least', 'lowest'))
         own = [f'{chapter.row.text}, {chapter.precision}', f'{ms:.2f}', f'{least:.2f}']
         found = list(peers(chapter.row, chapter.precision, chapter.turns))
         for peer, ratio, time, goals in found:
             for words, goal in goals or [('', None)]:
-                aim = [f'{goal:g}{words}', verdict(time / goal, ms, least)] if goal else ['', '']
+                aim = [f'{goal:g}{words}', verdict(time / goal, ms, least, lowest)] if goal else ['', '']
                 yield summary.line_of([*own, peer, f'{time:.2f}', f'{ratio:.2f}', f'{time / least:.2f}', *aim])
         if not found:
             yield summary.line_of([*own, *[''] * 6])

@@ -8,7 +8,7 @@ use anyhow::Result;
 use clap::Args;
 use lorgnette::kernels::Level;
 use lorgnette::net::Plan;
-use lorgnette::net::plan::StepReport;
+use lorgnette::net::plan::{self, StepReport};
 use lorgnette::{Model, ModelOptions, Provenance};
 use serde::Serialize;
 
@@ -141,6 +141,8 @@ struct Step {
 struct Rejected {
     kernel: &'static str,
     cost: f64,
+    precision: &'static str,
+    multiplications: u64,
 }
 
 #[derive(Serialize)]
@@ -295,10 +297,17 @@ impl Explanation {
     }
 }
 
+impl Rejected {
+    fn new(other: plan::Rejected) -> Self {
+        let plan::Rejected { kernel, cost, formats, products } = other;
+        Self { kernel, cost, precision: formats.precision.name(), multiplications: products }
+    }
+}
+
 impl Step {
     fn new(step: usize, report: StepReport, total_ms: Option<f64>) -> Self {
         let StepReport { name, kernel, formats, rejected, shape, flops, products, chain, time, .. } = report;
-        let rejected = rejected.into_iter().map(|other| Rejected { kernel: other.kernel, cost: other.cost }).collect();
+        let rejected = rejected.into_iter().map(Rejected::new).collect();
         let ms = time.map(milliseconds);
         let share = ms.zip(total_ms).map(|(ms, total)| if total > 0.0 { ms / total } else { 0.0 });
         let gflop_s = rate(flops, ms);

@@ -43,6 +43,10 @@ pub struct Rejected {
     pub kernel: &'static str,
     /// What it is reckoned to cost, the chosen kernel's cost being 1.
     pub cost: f64,
+    /// What it multiplies, and what it keeps weights as.
+    pub formats: Formats,
+    /// Its multiplications, as [`StepReport::products`].
+    pub products: u64,
 }
 
 impl Plan {

@@ -315,7 +315,13 @@ impl Kernel {
         let mut found = lorgnette_kernels::candidates(&shape.reading_float32(), level, formats);
         found.retain(|(kernel, cost)| kernel.arithmetic.name != chosen.arithmetic.name && cost.is_finite());
         found.dedup_by_key(|(kernel, _)| kernel.arithmetic.name);
-        found.into_iter().map(|(kernel, cost)| Rejected { kernel: kernel.name, cost: cost / least }).collect()
+        let rejected = |(kernel, cost): (&ConvKernel, f64)| Rejected {
+            kernel: kernel.name,
+            cost: cost / least,
+            formats: kernel.formats,
+            products: (kernel.arithmetic.products)(shape),
+        };
+        found.into_iter().map(rejected).collect()
     }
 
     /// What it multiplies, and what it keeps weights as; `None` for what has no weights.
