@@ -1,6 +1,7 @@
 """Programs that stay loaded between their turns in `bench/compare`."""
 import contextlib
 import json
+import os
 import pathlib
 import re
 import signal
@@ -65,11 +66,13 @@ class Loaded:
             self.end()
         else:
             self.process.send_signal(signal.SIGSTOP)
+            os.waitpid(self.process.pid, os.WUNTRACED)
 
     def end(self):
         if self.process:
             self.process.kill()
             self.process.communicate()
+            self.complaints.close()
             self.process = None
 
 

@@ -17,6 +17,7 @@ TWO_CORES = 1.5
 # What two threads were to each other.
 STATES = {'near': 'two cores that share a cache', 'far': 'two cores that share none', 'one core': 'the two threads of one core, or one was busy otherwise',
           'busy': 'on one CPU, for others kept the rest busy', 'changing': 'not the same after the measurement as before'}
+STEADY = ('near', 'far', 'one core')
 # So many turns in which the machine was the same for both engines, and half of all, are enough to do without the others.
 ENOUGH = 2
 
@@ -108,7 +109,7 @@ class Turns:
         # What the other core is does not matter to one thread.
         if self.threads == 1 or any(None in pair for pair in states):
             return Ratios(map(ratio, both))
-        alike = [pair for pair, (a, b) in zip(both, states) if a == b != 'changing']
+        alike = [pair for pair, (a, b) in zip(both, states) if a == b and a in STEADY]
         enough = len(alike) >= ENOUGH and 2 * len(alike) >= len(both)
         return Ratios(map(ratio, alike if enough else both), len(alike), len(both))
 
