@@ -48,43 +48,54 @@ impl Ball {
         self.0.store(value, Ordering::Release);
     }
 
-    /// What the other thread makes of what was thrown.
-    fn catch(&self, thrown: u32) -> u32 {
-        loop {
-            let value = self.0.load(Ordering::Acquire);
-            if value != thrown {
-                return value;
-            }
+    /// What the other thread makes of what was thrown; `None` if it does not get to it.
+    fn catch(&self, thrown: u32) -> Option<u32> {
+        /// Looks between two at the clock.
+        const LOOKS: usize = 4096;
+        let look = || {
             spin_loop();
+            Some(self.0.load(Ordering::Acquire)).filter(|value| *value != thrown)
+        };
+        if let Some(value) = (0..LOOKS).find_map(|_| look()) {
+            return Some(value);
         }
+        let began = Instant::now();
+        while began.elapsed() < LONGEST {
+            if let Some(value) = (0..LOOKS).find_map(|_| look()) {
+                return Some(value);
+            }
+        }
+        None
     }
 }
 
+/// The other thread: throws the ball back until it is told to stop, or nothing comes any more.
+fn throw_back(ball: &Ball) {
+    let mut caught = ball.catch(0);
+    while let Some(value) = caught.filter(|value| *value != THE_END) {
+        ball.throw(value + 1);
+        caught = ball.catch(value + 1);
+    }
+}
+
+const THE_END: u32 = u32::MAX;
+
 fn round_trip() -> Duration {
-    const THE_END: u32 = u32::MAX;
     let (ball, began) = (Ball(AtomicU32::new(0)), Instant::now());
     thread::scope(|scope| {
-        scope.spawn(|| {
-            let mut value = ball.catch(0);
-            while value != THE_END {
-                ball.throw(value + 1);
-                value = ball.catch(value + 1);
-            }
-        });
+        scope.spawn(|| throw_back(&ball));
         let mut thrown = 0;
         let mut turn = || {
             let start = Instant::now();
             for _ in 0..TRIPS {
                 ball.throw(thrown + 1);
-                thrown = ball.catch(thrown + 1);
+                thrown = ball.catch(thrown + 1)?;
             }
-            start.elapsed() / TRIPS
+            Some(start.elapsed() / TRIPS)
         };
-        let mut fastest = turn();
-        // Threads that have to share a CPU wait for each other for long.
-        for _ in (1..THROWS).take_while(|_| began.elapsed() < LONGEST) {
-            fastest = fastest.min(turn());
-        }
+        // Threads that have to share a CPU wait for each other for long, or for ever.
+        let turns = std::iter::from_fn(|| turn().filter(|_| began.elapsed() < LONGEST));
+        let fastest = turns.take(THROWS).min().unwrap_or(LONGEST);
         ball.throw(THE_END);
         fastest
     })
