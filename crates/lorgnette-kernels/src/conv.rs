@@ -67,9 +67,21 @@ impl ConvShape {
         self.taps() * self.input.channels
     }
 
+    /// The same convolution of an input that is kept as float32.
+    #[must_use]
+    pub fn reading_float32(&self) -> Self {
+        let Map { channels, stride, .. } = self.input;
+        Self { input: Map { elements: Elements::Float32, stride: stride.max(channels), ..self.input }, ..*self }
+    }
+
+    /// Multiplications of the definition.
+    pub fn products(&self) -> u64 {
+        (self.output.pixels() * self.output.channels) as u64 * self.depth() as u64
+    }
+
     /// Floating-point operations, two for each product.
     pub fn flops(&self) -> u64 {
-        2 * (self.output.pixels() * self.output.channels) as u64 * self.depth() as u64
+        2 * self.products()
     }
 }
 
@@ -147,6 +159,34 @@ impl Conv<'_> {
 /// A function of some rows of a filter and the slice that is packed.
 pub type PackRows = fn(&ConvShape, &Filter<'_>, Range<usize>, &mut [f32], &Pool);
 
+/// A way to come by a convolution's sums.
+#[derive(Clone, Copy, Debug)]
+pub struct Arithmetic {
+    /// Its name: no two have the same.
+    pub name: &'static str,
+    /// What is lost on the way.
+    pub exactness: Exactness,
+    /// Multiplications of a run: fewer than the definition's by Winograd's forms, more where numbers are split.
+    pub products: fn(&ConvShape) -> u64,
+}
+
+impl Arithmetic {
+    /// The definition's products, each of whole numbers.
+    const fn of_definition(name: &'static str) -> Self {
+        Self { name, exactness: Exactness::Rounded, products: ConvShape::products }
+    }
+}
+
+/// What sets a kernel's answers apart from those of its slow twin, which has the same numbers in the kernel's [`Formats`]. Tests
+/// and benchmarks allow so much and no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exactness {
+    /// Sums are rounded, as float32 is.
+    Rounded,
+    /// Factors are cut as well: each keeps 17 of its 24 binary digits.
+    Cut,
+}
+
 /// A way to compute convolutions.
 #[derive(Clone, Copy, Debug)]
 pub struct ConvKernel {
@@ -156,8 +196,8 @@ pub struct ConvKernel {
     pub level: Level,
     /// What it multiplies, never [`Precision::Auto`], and what it keeps weights as.
     pub formats: Formats,
-    /// How it adds up: kernels of the same level and arithmetic give the same bits.
-    pub arithmetic: &'static str,
+    /// How it comes by its sums: kernels of the same level and arithmetic give the same bits.
+    pub arithmetic: Arithmetic,
     /// How it wants weights: kernels of the same level and layout can share packed weights.
     pub layout: &'static str,
     /// Whether it can compute a shape. Inputs that are kept as bf16 are for kernels that multiply such numbers.
@@ -294,7 +334,7 @@ const REFERENCE: ConvKernel = ConvKernel {
     name: "reference",
     level: Level::Portable,
     formats: FLOAT32,
-    arithmetic: "float64",
+    arithmetic: Arithmetic::of_definition("float64"),
     layout: "hwio",
     fits: |_| true,
     cost: |_| f64::INFINITY,
@@ -370,7 +410,7 @@ pub fn reads_elements(shape: &ConvShape, level: Level, formats: Formats) -> Elem
 }
 
 /// The arithmetic of the definition: products added tap by tap and channel by channel.
-const DEFINITION: &str = "definition";
+const DEFINITION: Arithmetic = Arithmetic::of_definition("definition");
 
 /// What a convolution by its definition costs; see [`ConvKernel::cost`].
 fn cost_of_definition<S: Simd>(shape: &ConvShape) -> f64 {

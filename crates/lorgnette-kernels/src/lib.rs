@@ -49,8 +49,8 @@ pub use binary::{Operand, binary, binary_in_place};
 pub use blocks::MOST_NARROWED;
 pub use buffer::{Buffer, OutOfMemory};
 pub use conv::{
-    CONV_KERNELS, Conv, ConvKernel, ConvShape, Filter, PACKED_LAYOUTS, PackRows, Residual, candidates, choose_conv,
-    reads_elements,
+    Arithmetic, CONV_KERNELS, Conv, ConvKernel, ConvShape, Exactness, Filter, PACKED_LAYOUTS, PackRows, Residual,
+    candidates, choose_conv, reads_elements,
 };
 pub use copy::{Pad, copy_map, pad};
 pub use depthwise::{DEPTHWISE_KERNELS, Depthwise, DepthwiseKernel, DepthwiseShape, choose_depthwise};

@@ -10,7 +10,7 @@ use std::ops::Range;
 use super::pack::{self, Source, in_panels};
 use super::tile::Job;
 use super::weight::{Bf16, F16, Weight};
-use super::{Conv, ConvKernel, ConvShape, Filter, direct, panel_width, stream};
+use super::{Arithmetic, Conv, ConvKernel, ConvShape, Filter, direct, panel_width, stream};
 use crate::formats::{to_bf16, to_f16};
 use crate::simd::Simd;
 use crate::{Formats, Pool, Precision, WeightFormat};
@@ -78,7 +78,7 @@ pub(super) const fn kernel<S: Simd, W: Stored>() -> ConvKernel {
         name: W::NAME,
         level: S::LEVEL,
         formats: Formats { precision: Precision::Float32, weights: W::FORMAT },
-        arithmetic: W::NAME,
+        arithmetic: Arithmetic::of_definition(W::NAME),
         layout: W::NAME,
         fits: |_| true,
         cost: cost::<S, W>,
