@@ -80,6 +80,7 @@ impl Steps {
         let dc = dc.wrapping_mul(self.scaled[0]);
         match self.inverse {
             Inverse::Fast => to_sample(i32::from(dc >> FAST_SHIFT)),
+            Inverse::ToOne => to_sample(reduced::ten_bits((i32::from(dc) + 4) >> 3)),
             _ => to_sample((i32::from(dc) + 4) >> 3),
         }
     }

@@ -20,6 +20,11 @@ pub(super) fn to_two(rows: &Rows<i32>) -> [[u8; 2]; 2] {
     transposed(&two_pass::<2, { FINAL_BITS + 2 }>(&narrowed(&between))).map(|row| row.map(to_sample))
 }
 
+/// What libjpeg's table of limits makes of one sample, which no SIMD form computes: only damaged files have more bits (`jdmaster.c`).
+pub(super) fn ten_bits(level: i32) -> i32 {
+    level << 22 >> 22
+}
+
 /// Eight rows of sixteen-bit numbers to four, lane by lane, rounded to drop `SHIFT` bits. The middle row, whose frequency four samples
 /// cannot have, is not read. Sums of damaged files wrap.
 #[inline]
