@@ -234,7 +234,7 @@ impl InputArguments {
 /// At what size photos are decoded for a network that takes small ones.
 #[derive(Debug, Args)]
 pub(crate) struct DecodeArguments {
-    /// Decode JPEGs at full size, or reduced: at a half, a quarter or an eighth where that leaves twice the pixels that the network takes. Several times faster for photos of megapixels; answers differ a little
+    /// Decode JPEGs at full size, or reduced: at 1/2, 1/4 or 1/8, where that leaves twice the rows and columns the network takes. Faster for large photos; answers differ a little
     #[arg(long, value_enum, value_name = "SIZE", default_value_t = Decode::Full)]
     decode: Decode,
 }

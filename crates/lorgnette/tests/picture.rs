@@ -123,6 +123,33 @@ fn orientation_is_honoured_unless_asked_otherwise() {
     assert_eq!((stored.width(), stored.height()), (40, 24));
 }
 
+/// The sides that are enough are those of the upright picture, and no side becomes shorter.
+#[test]
+fn what_is_enough_is_said_of_the_upright_picture() {
+    let open = |rows, columns, ignore_orientation| {
+        let options = OpenOptions { least_size: Some([rows, columns]), ignore_orientation, ..OpenOptions::default() };
+        let picture = options.open(tests("photos/orientation_6.jpg")).unwrap();
+        let (width, height) = picture.stored_size();
+        assert_eq!((width, height), if ignore_orientation { (40, 24) } else { (24, 40) });
+        [picture.height(), picture.width()]
+    };
+    assert_eq!(open(20, 12, false), [20, 12]);
+    assert_eq!(open(12, 20, false), [40, 24]);
+    assert_eq!(open(12, 20, true), [12, 20]);
+    assert_eq!(open(10, 6, false), [10, 6]);
+    assert_eq!(open(0, 0, false), [5, 3]);
+    assert_eq!(open(11, 6, false), [20, 12]);
+    assert_eq!(open(1000, 1, false), [40, 24]);
+}
+
+/// Other kinds of files are always decoded at full size.
+#[test]
+fn only_jpegs_are_reduced() {
+    let options = OpenOptions { least_size: Some([1, 1]), ..OpenOptions::default() };
+    let picture = options.open(tests("photos/rgb_8_bit.png")).unwrap();
+    assert_eq!((picture.width(), picture.height()), picture.stored_size());
+}
+
 #[test]
 fn damaged_files_are_refused_by_name_and_reason() {
     let cases = [
@@ -216,8 +243,12 @@ fn damage_anywhere_never_makes_a_decoder_panic() {
             // Without its end a JPEG is refused before its coefficients are looked at.
             bytes.extend([0xFF, 0xD9]);
         }
-        if let Err(PictureError::Decoder { kind, what, .. }) = Picture::from_bytes(&bytes, "mutated") {
-            panic!("round {round}, {kind}: {what}");
+        let enough = [next(&mut state) % 60; 2];
+        for least_size in [None, Some(enough)] {
+            let options = OpenOptions { least_size, ..OpenOptions::default() };
+            if let Err(PictureError::Decoder { kind, what, .. }) = options.decode(&bytes, "mutated") {
+                panic!("round {round}, {kind}: {what}");
+            }
         }
     }
 }
