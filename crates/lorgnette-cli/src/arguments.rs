@@ -257,14 +257,14 @@ impl DecodeArguments {
     /// How photos are opened for a network to which `least_size` is enough, where `options` are those of the verb.
     pub(crate) fn open_options(
         &self,
-        options: OpenOptions,
+        options: &OpenOptions,
         least_size: Option<[usize; 2]>,
         messages: Messages,
     ) -> OpenOptions {
         if self.is_reduced() && least_size.is_none() {
             messages.note(&"photos are decoded at full size, for every pixel counts for this network");
         }
-        OpenOptions { least_size: least_size.filter(|_| self.is_reduced()), ..options }
+        OpenOptions { least_size: least_size.filter(|_| self.is_reduced()), ..options.clone() }
     }
 }
 

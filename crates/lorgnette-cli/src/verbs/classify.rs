@@ -105,7 +105,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     let photos = photos::find(&arguments.photos)?;
     let drawings = Drawings::new(arguments, &photos)?;
     let model = model::open_for_photos(&arguments.input, global, messages)?;
-    let open_options = arguments.decode.open_options(arguments.photos.open_options(), model.least_size(), messages);
+    let open_options = arguments.decode.open_options(&arguments.photos.open_options(), model.least_size(), messages);
     let workers = workers((arguments, &open_options), &Classifier::new(model.clone())?, photos.len(), &drawings);
     let several = photos.len() > 1;
     let mut first = true;

@@ -77,7 +77,7 @@ struct AnswerJson<'a> {
 pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
     let photos = photos::find(&arguments.photos)?;
     let model = model::open_for_photos(&arguments.input, global, messages)?;
-    let open_options = arguments.decode.open_options(arguments.photos.open_options(), model.least_size(), messages);
+    let open_options = arguments.decode.open_options(&arguments.photos.open_options(), model.least_size(), messages);
     let embedder = Embedder::new(model, arguments.end_point.as_deref())?;
     let mut matrix = Matrix::default();
     let mut first = true;

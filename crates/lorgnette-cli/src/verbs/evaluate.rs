@@ -122,7 +122,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
         None => ensure!(split.is_none(), "--split is for models that `lorgnette train` made"),
     }
     let open_options = OpenOptions { ignore_orientation: arguments.ignore_orientation, ..OpenOptions::default() };
-    let examined_as = arguments.decode.open_options(open_options.clone(), model.least_size(), messages);
+    let examined_as = arguments.decode.open_options(&open_options, model.least_size(), messages);
     let judged = examine(&truths, &classifier, &examined_as, (arguments.out.is_some(), messages));
     if judged.scored.is_empty() {
         bail!("{}: not one photo could be judged", arguments.folder.display());

@@ -93,7 +93,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     ensure!(!known, "which folders? {} does not know any yet", path.display());
     let model = model::open_for_photos(&arguments.input, global, messages)?;
     let network = Network::new(&model, arguments.map_side as usize)?;
-    let open = arguments.decode.open_options(arguments.open_options(), network.least_size(), messages);
+    let open = arguments.decode.open_options(&arguments.open_options(), network.least_size(), messages);
     let finder = Finder::new(&network, &open)?;
     let threads = model.network().options().pool.threads();
     let Shares { workers, .. } = Shares::new(threads, usize::MAX);

@@ -132,7 +132,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     clock.lap("finding photos, and telling them apart");
     let (base, options) = base(arguments, global, known.as_ref())?;
     let model = model::open_base(&base, &options, messages)?;
-    let open_options = arguments.decode.open_options(arguments.open_options(), model.least_size(), messages);
+    let open_options = arguments.decode.open_options(&arguments.open_options(), model.least_size(), messages);
     let extractor = Extractor::new(model, features(arguments, known.as_ref()), open_options)?;
     let path = arguments.cache.clone().map_or_else(model::features_file, Ok)?;
     let mut cache = FeatureCache::open(&path)?;
