@@ -87,6 +87,9 @@ impl Extractor {
         digest.update(embedder.model().network().fingerprint(embedder.end_point())?);
         digest.update(format!("{:?}", embedder.model().preprocess()));
         digest.update(format!("{:?} {:?}", open.ignore_orientation, open.jpeg_transform));
+        if let Some(least_size) = open.least_size {
+            digest.update(format!(" at least {least_size:?}"));
+        }
         let source = Digest(digest.finalize().into());
         Ok(Self { embedder, open, source, spent: Arc::default() })
     }
