@@ -3,14 +3,18 @@
 
     oracle/environment.sh DIR && DIR/bin/python oracle/make_photo_fixtures.py
 
+    DIR/bin/python oracle/make_photo_fixtures.py --reduced      only reduced.json, of the files that are there
+
 The truth of each is in truth.json: TensorFlow's pixels where TensorFlow reads the kind, else Pillow's; after the
-orientation that EXIF asks for. Everything is made from photos/chelsea.jpg (CC0).
+orientation that EXIF asks for. The truth of JPEGs decoded at a half, a quarter and an eighth, before any orientation, is in
+reduced.json: each one's height, width and CRC-32 of all its bytes. Everything is made from photos/chelsea.jpg (CC0).
 """
 
 import io
 import json
 import os
 import struct
+import sys
 import zlib
 from pathlib import Path
 
@@ -358,7 +362,34 @@ def damage():
     write("photo.heic", b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(64))
 
 
+# ---- JPEG at reduced sizes ----
+
+
+def reduced():
+    """TensorFlow's pixels at each ratio, for each transform, of every JPEG that we decode."""
+    files = {name: (OUT / name).read_bytes() for name in sorted(json.loads((OUT / "truth.json").read_text()))}
+    lines = []
+    for name, data in files.items():
+        if not data.startswith(b"\xff\xd8"):
+            continue
+        answers = {
+            f"{transform} {ratio}": reduced_truth(data, ratio, method)
+            for transform, method in (("fast", "INTEGER_FAST"), ("accurate", "INTEGER_ACCURATE"))
+            for ratio in (2, 4, 8)
+        }
+        lines.append(f"{json.dumps(name)}: {json.dumps(answers)}")
+    (OUT / "reduced.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
+    print(len(lines), "JPEGs at reduced sizes")
+
+
+def reduced_truth(data, ratio, method):
+    pixels = tf.io.decode_jpeg(data, channels=3, ratio=ratio, dct_method=method).numpy()
+    return [*pixels.shape[:2], zlib.crc32(pixels.tobytes())]
+
+
 def main():
+    if sys.argv[1:] == ["--reduced"]:
+        return reduced()
     OUT.mkdir(parents=True, exist_ok=True)
     for old in OUT.iterdir():
         old.unlink()
@@ -371,6 +402,7 @@ def main():
     (OUT / "truth.json").write_text("{\n" + lines + "\n}\n")
     sizes = [path.stat().st_size for path in OUT.iterdir()]
     print(len(sizes), "files,", sum(sizes), "bytes, largest", max(sizes))
+    reduced()
 
 
 if __name__ == "__main__":

@@ -2,14 +2,15 @@
 //!
 //!     cargo bench -p lorgnette-bench --bench photos [-- [--seconds S] FOLDER...]      (photos/ if none is given)
 //!
-//! Beside it stands the forward pass of the embedded network on one thread, which is what a folder of photos ought to be bound by.
+//! Beside it stands the forward pass of the embedded network on one thread, which is what a folder of photos ought to be bound by. Decoding
+//! is timed at full size, at a size that is enough for that network, and at each ratio.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use lorgnette::picture::OpenOptions;
 use lorgnette::preprocess::{Preprocess, Style};
-use lorgnette::{Classifier, Model, ModelOptions};
+use lorgnette::{Classifier, Model, ModelOptions, Picture};
 
 fn main() {
     let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
@@ -36,13 +37,37 @@ fn main() {
 
     let limit = Duration::from_secs_f64(seconds);
     report("decode", best(limit, &files, |bytes| drop(decode(bytes))), mean);
+    report_reduced(limit, &files, &pictures, mean);
     let preprocess = Preprocess::new(Style::Inception, 224, 224);
     let mut input = vec![0.0; preprocess.input_len()];
     report("resize and normalise", best(limit, &pictures, |picture| preprocess.apply(picture, &mut input)), mean);
     let options = ModelOptions { threads: Some(1), ..ModelOptions::default() };
     let classifier = Classifier::new(Model::embedded(&options).expect("the embedded network")).expect("a classifier");
-    let classify = |picture: &lorgnette::Picture| drop(classifier.classify(picture, 1).expect("an answer"));
+    let classify = |picture: &Picture| drop(classifier.classify(picture, 1).expect("an answer"));
     report("resize, normalise and network", best(limit, &pictures[..pictures.len().min(10)], classify), mean);
+}
+
+/// Decoding at reduced sizes, and how many photos become smaller where it is left to what the network needs.
+fn report_reduced(limit: Duration, files: &[Vec<u8>], pictures: &[Picture], pixels: f64) {
+    let open = |bytes: &[u8], least_size| {
+        OpenOptions { least_size: Some(least_size), ..OpenOptions::default() }
+            .decode(bytes, "a photo")
+            .expect("a photo")
+    };
+    let enough = Preprocess::new(Style::Inception, 224, 224).least_size().expect("a style that resizes");
+    let smaller =
+        files.iter().zip(pictures).filter(|(bytes, whole)| open(bytes, enough).width() < whole.width()).count();
+    let what = format!("decode, reduced ({smaller} are)");
+    report(&what, best(limit, files, |bytes| drop(open(bytes, enough))), pixels);
+    for ratio in [2, 4, 8] {
+        let sized: Vec<(&Vec<u8>, [usize; 2])> = files
+            .iter()
+            .zip(pictures)
+            .map(|(bytes, whole)| (bytes, [whole.height().div_ceil(ratio), whole.width().div_ceil(ratio)]))
+            .collect();
+        let seconds = best(limit, &sized, |(bytes, size)| drop(open(bytes, *size)));
+        report(&format!("decode at 1/{ratio}"), seconds, pixels);
+    }
 }
 
 fn jpegs(folder: &Path) -> Vec<PathBuf> {

@@ -139,8 +139,8 @@ impl Trial {
         let window = self.kernel.window();
         let taps = (0..window.kernel[0]).flat_map(|ky| (0..window.kernel[1]).map(move |kx| [ky, kx]));
         let see = |[ky, kx]: [usize; 2]| {
-            let y = (oy * window.stride[0] + ky).wrapping_sub(window.padding.top);
-            let x = (ox * window.stride[1] + kx).wrapping_sub(window.padding.left);
+            let y = (oy * window.stride[0] + ky * window.dilation[0]).wrapping_sub(window.padding.top);
+            let x = (ox * window.stride[1] + kx * window.dilation[1]).wrapping_sub(window.padding.left);
             let inside = y < map.height && x < map.width;
             let channels = (0..map.channels).map(move |c| inside.then_some((y, x, c)));
             channels.map(|place| place.map_or(0.0, |(y, x, c)| number(map, &self.input, y * map.width + x, c)))
@@ -193,7 +193,7 @@ impl Kernel {
             reference::multiplied(&mut patch, kernel.formats.precision);
         }
         let patch = &patch[..];
-        let window = Window { padding: Padding::default(), stride: [1, 1], ..self.window() };
+        let window = Window { padding: Padding::default(), stride: [1, 1], dilation: [1, 1], ..self.window() };
         // What the window sees has been gathered: its pixels touch, though the layer's may not.
         let input = Map::dense(map.batch, window.kernel[0], window.kernel[1], map.channels);
         let output = Map::dense(out.batch, 1, 1, out.channels);
@@ -257,17 +257,22 @@ mod tests {
     use super::*;
 
     fn layer() -> Layer {
+        layer_of_taps_apart(1)
+    }
+
+    fn layer_of_taps_apart(step: usize) -> Layer {
         let map = |channels| Map::dense(1, 9, 9, channels);
-        let padding = Padding { top: 1, bottom: 1, left: 1, right: 1 };
-        let window = Window { kernel: [3, 3], padding, ..Window::POINT };
+        let padding = Padding { top: step, bottom: step, left: step, right: step };
+        let window = Window { kernel: [3, 3], dilation: [step; 2], padding, ..Window::POINT };
         let shape = ConvShape { input: map(20), output: map(40), window };
         Layer { work: Convolution::Full(shape), count: 1 }
     }
 
     #[test]
     fn every_kernel_of_every_level_agrees_with_its_twin() {
-        for level in Level::available() {
-            assert!(!Trial::all(&layer(), level, Formats::default(), &Pool::new(2)).is_empty());
+        for (level, step) in Level::available().into_iter().flat_map(|level| [(level, 1), (level, 2)]) {
+            let layer = layer_of_taps_apart(step);
+            assert!(!Trial::all(&layer, level, Formats::default(), &Pool::new(2)).is_empty());
         }
     }
 

@@ -45,6 +45,27 @@ pub const FORMATS: [FormatTolerance; 6] = [
     fewer("bf16", "int8", 0.97, 0.8, 0.08),
 ];
 
+/// How far the embedded network's answers for photos decoded at a reduced size may be from those at full size.
+#[derive(Clone, Copy, Debug)]
+pub struct ReducedTolerance {
+    /// Pixels that are left for each row and column of the input, at least.
+    pub times: usize,
+    /// The least share of photos with the same most probable class.
+    pub first: f32,
+    /// The least share of photos with the same five most probable classes.
+    pub five: f32,
+    /// A probability.
+    pub probability: f32,
+}
+
+/// What was found over a hundred photos, few of which are large enough (docs/speed.md has it), with some room.
+pub const REDUCED: [ReducedTolerance; 2] = [
+    ReducedTolerance { times: 2, first: 0.98, five: 0.98, probability: 0.2 },
+    ReducedTolerance { times: 1, first: 0.98, five: 0.95, probability: 0.4 },
+];
+/// How many times as far, on average over large photos, as without their first row and column of pixels.
+pub const REDUCED_BESIDE_CUT: f64 = 1.5;
+
 /// Scores of a network with made-up weights in bf16, or with weights kept so, as a share of the largest one.
 pub const SCORES_BF16: f32 = 0.05;
 /// The same with fully connected weights kept as f16, which has three more bits than bf16: an eighth of that.

@@ -14,6 +14,8 @@ use lorgnette::net::zoo::ZooOptions;
 use lorgnette::picture::OpenOptions;
 use lorgnette::preprocess::Style;
 
+use crate::messages::Messages;
+
 /// Most threads that can be asked for.
 const MOST_THREADS: i64 = 1024;
 /// The environment variable that stands in for `--level`.
@@ -226,6 +228,43 @@ impl InputArguments {
             labels: self.labels.clone(),
             ..options
         }
+    }
+}
+
+/// At what size photos are decoded for a network that takes small ones.
+#[derive(Debug, Args)]
+pub(crate) struct DecodeArguments {
+    /// Decode JPEGs at full size, or reduced: at 1/2, 1/4 or 1/8, where that leaves twice the rows and columns the network takes. Faster for large photos; answers differ a little
+    #[arg(long, value_enum, value_name = "SIZE", default_value_t = Decode::Full)]
+    decode: Decode,
+}
+
+/// At what size photos are decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Decode {
+    // Every pixel, as TensorFlow does.
+    Full,
+    // As many as are enough.
+    Reduced,
+}
+
+impl DecodeArguments {
+    /// Whether photos may be decoded at a reduced size.
+    pub(crate) fn is_reduced(&self) -> bool {
+        self.decode == Decode::Reduced
+    }
+
+    /// How photos are opened for a network to which `least_size` is enough, where `options` are those of the verb.
+    pub(crate) fn open_options(
+        &self,
+        options: &OpenOptions,
+        least_size: Option<[usize; 2]>,
+        messages: Messages,
+    ) -> OpenOptions {
+        if self.is_reduced() && least_size.is_none() {
+            messages.note(&"photos are decoded at full size, for every pixel counts for this network");
+        }
+        OpenOptions { least_size: least_size.filter(|_| self.is_reduced()), ..options.clone() }
     }
 }
 

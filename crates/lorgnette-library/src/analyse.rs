@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 
 use lorgnette::kernels::Formats;
+use lorgnette::picture::OpenOptions;
 use lorgnette::{Classifier, Examined, MapOptions, Mapper, Model, Picture, Region, RegionOptions};
 use sha2::{Digest as _, Sha256};
 
@@ -83,15 +84,15 @@ pub struct Finder {
 }
 
 impl Finder {
-    /// What there is to note of `network`.
+    /// What there is to note of `network`, shown photos that are opened so.
     ///
     /// # Errors
     /// If the model's file cannot be read, or it cannot be run.
-    pub fn new(network: &Network) -> Result<Self> {
+    pub fn new(network: &Network, open: &OpenOptions) -> Result<Self> {
         let model = network.classifier.model();
         let label = |label: lorgnette::labels::Label<'_>| (label.synset.map(str::to_owned), label.name.to_owned());
         let classes: Vec<_> = model.labels().iter().map(label).collect();
-        let settings = settings(network);
+        let settings = settings(network, open);
         let mut sha = Sha256::new();
         for text in [model.name(), &settings] {
             sha.update(text.len().to_le_bytes());
@@ -105,7 +106,7 @@ impl Finder {
 }
 
 /// How a network looks at photos.
-fn settings(network: &Network) -> String {
+fn settings(network: &Network, open: &OpenOptions) -> String {
     let model = network.classifier.model();
     let preprocess = model.preprocess();
     let input = if model.ports().input.decodes { [0, 0] } else { [preprocess.height, preprocess.width] };
@@ -123,6 +124,9 @@ fn settings(network: &Network) -> String {
     if model.network().options().formats != Formats::default() {
         settings["precision"] = precision.name().into();
         settings["weights"] = weights.name().into();
+    }
+    if let Some(least_size) = open.least_size {
+        settings["least_size"] = least_size.into();
     }
     settings.to_string()
 }
@@ -171,6 +175,15 @@ impl Network {
             map_side: self.map_side,
         };
         (0..workers.max(1)).map(|_| one()).collect()
+    }
+
+    /// Rows and columns of a photo that are enough, for [`OpenOptions::least_size`]: what the model needs of the whole photo, and what
+    /// is mapped of it. `None` where every pixel counts.
+    #[must_use]
+    pub fn least_size(&self) -> Option<[usize; 2]> {
+        let least = self.classifier.model().least_size()?;
+        // No photo is mapped with a shorter side longer than that of the square.
+        Some(least.map(|side| side.max(self.map_side)))
     }
 
     /// How many features it gives.

@@ -331,7 +331,7 @@ fn look(analyse: &mut impl Analyse, work: &Work, open: &OpenOptions, has_seen: i
         Ok(findings) => Outcome::Analysed(findings),
         Err(error) => Outcome::Unanswered(format!("{}: {error}", picture.name())),
     };
-    let size = Some([picture.width(), picture.height()]);
+    let size = Some(picture.stored_size().into());
     Record { digest: Some(digest), camera: contents.camera(), size, outcome }
 }
 

@@ -48,8 +48,21 @@ impl ModelEntry {
     /// The side that photos were mapped at, as [`crate::Network::new`] takes it.
     #[must_use]
     pub fn map_side(&self) -> usize {
-        let settings: serde_json::Value = serde_json::from_str(&self.settings).unwrap_or_default();
-        settings["map_side"].as_u64().map_or(0, |side| side.min(1 << 16) as usize)
+        self.setting("map_side").as_u64().map_or(0, |side| side.min(1 << 16) as usize)
+    }
+
+    /// Rows and columns that were enough of a photo, as [`OpenOptions::least_size`](lorgnette::picture::OpenOptions::least_size) has it.
+    #[must_use]
+    pub fn least_size(&self) -> Option<[usize; 2]> {
+        let sides = self.setting("least_size");
+        let side = |place: usize| usize::try_from(sides[place].as_u64()?).ok();
+        Some([side(0)?, side(1)?])
+    }
+
+    /// One of the settings; null if there is none of that name.
+    fn setting(&self, name: &str) -> serde_json::Value {
+        let mut settings: serde_json::Value = serde_json::from_str(&self.settings).unwrap_or_default();
+        settings[name].take()
     }
 }
 

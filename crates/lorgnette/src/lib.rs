@@ -19,6 +19,7 @@
 //! | I have | I call | I get |
 //! |---|---|---|
 //! | a photo's file or bytes | [`Picture::open`], [`Picture::from_bytes`] | a [`Picture`] |
+//! | a large photo, a small network | [`picture::OpenOptions::least_size`], [`Model::least_size`] | the [`Picture`] at a reduced size, sooner |
 //! | nothing, or a frozen graph | [`Model::embedded`], [`Model::open`] | a [`Model`]: network, preprocessing, names |
 //! | a model and a picture | [`Classifier::classify`] | the most probable classes |
 //! | a model and a picture | [`Embedder::embed`] | its features |
@@ -37,6 +38,36 @@
 //!
 //! [`Model`], [`Classifier`], [`Embedder`], [`Picture`] and [`net::Network`] are `Send + Sync` and cheap to clone; clones
 //! share the weights. Many photos at once are best served by one clone a thread, each [`Classifier::on_threads`] of 1.
+//!
+//! # In a server
+//!
+//! A call computes for milliseconds to seconds and never waits, so an asynchronous program hands it to threads that may block. As many at
+//! a time as there are cores, each on one thread, answer the most photos a second; what is computed does not depend on it.
+//!
+//! ```
+//! use lorgnette::{Classifier, Model, ModelOptions, Picture, Prediction};
+//!
+//! async fn classify(classifier: Classifier, photo: Vec<u8>) -> Result<Prediction, lorgnette::Error> {
+//!     let answer = move || {
+//!         let picture = Picture::from_bytes(&photo, "the photo of this request")?;
+//!         classifier.classify(&picture, 5)
+//!     };
+//!     tokio::task::spawn_blocking(answer).await.expect("no photo makes it panic")
+//! }
+//!
+//! # fn main() -> Result<(), lorgnette::Error> {
+//! let cores = std::thread::available_parallelism().map_or(1, usize::from);
+//! let runtime = tokio::runtime::Builder::new_multi_thread().max_blocking_threads(cores).build().unwrap();
+//! // Clones share the weights, and this one has no threads but those that call it.
+//! let classifier = Classifier::new(Model::embedded(&ModelOptions::default())?)?.on_threads(1);
+//! let photo = std::fs::read("../../photos/chelsea.jpg").unwrap();
+//! let requests: Vec<_> = (0..4).map(|_| runtime.spawn(classify(classifier.clone(), photo.clone()))).collect();
+//! for request in requests {
+//!     assert!(runtime.block_on(request).unwrap()?.guesses[0].name.contains("cat"));
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
 #![forbid(unsafe_code)]
 
@@ -63,7 +94,6 @@ pub mod preprocess;
 #[cfg(feature = "pull")]
 pub mod pull;
 pub mod report;
-mod shared_out;
 pub mod trained;
 pub mod wordnet;
 

@@ -226,6 +226,15 @@ impl Model {
         &self.about.preprocess
     }
 
+    /// Rows and columns of a photo that are enough for this model, for [`OpenOptions::least_size`]: the answers change as little as
+    /// `docs/speed.md` says. `None` where every pixel counts: the model resizes photos itself, or does not at all.
+    ///
+    /// [`OpenOptions::least_size`]: crate::picture::OpenOptions::least_size
+    #[must_use]
+    pub fn least_size(&self) -> Option<[usize; 2]> {
+        if self.about.ports.input.decodes { None } else { self.about.preprocess.least_size() }
+    }
+
     /// How sure the preprocessing is.
     #[must_use]
     pub fn provenance(&self) -> Provenance {

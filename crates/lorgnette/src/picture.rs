@@ -45,6 +45,7 @@ pub struct Picture {
     name: String,
     width: usize,
     height: usize,
+    stored_size: (usize, usize),
     channels_of_origin: u8,
     kind: Option<Kind>,
     pixels: Pixels,
@@ -84,7 +85,8 @@ impl Picture {
         if pixels.len() == 0 || samples != Some(pixels.len()) {
             return Err(PictureError::WrongLength { width, height, samples: pixels.len() });
         }
-        Ok(Self { name: String::new(), width, height, channels_of_origin: 3, kind: None, pixels })
+        let stored_size = (width, height);
+        Ok(Self { name: String::new(), width, height, stored_size, channels_of_origin: 3, kind: None, pixels })
     }
 
     /// The same picture under another name.
@@ -110,6 +112,13 @@ impl Picture {
     #[must_use]
     pub fn height(&self) -> usize {
         self.height
+    }
+
+    /// Width and height of the upright picture in its file, which are larger than [`Picture::width`] and [`Picture::height`] where
+    /// [`OpenOptions::least_size`] let it be decoded at a reduced size.
+    #[must_use]
+    pub fn stored_size(&self) -> (usize, usize) {
+        self.stored_size
     }
 
     /// The file format it was decoded from; `None` for a picture made from pixels.

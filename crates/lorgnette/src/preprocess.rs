@@ -25,6 +25,9 @@ mod normalise;
 mod sample;
 mod unresized;
 
+/// Pixels of a picture of reduced size for each row and column of the input.
+const ENOUGH: usize = 2;
+
 /// How a family of networks wants its input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Style {
@@ -119,6 +122,15 @@ impl Preprocess {
     #[must_use]
     pub fn input_len(&self) -> usize {
         self.height * self.width * self.channels
+    }
+
+    /// Rows and columns of a picture that are enough for this input, for [`OpenOptions::least_size`]: twice as many, in the part that is
+    /// resized, as the input has. `None` where every pixel counts, because the style crops and does not resize.
+    ///
+    /// [`OpenOptions::least_size`]: crate::picture::OpenOptions::least_size
+    #[must_use]
+    pub fn least_size(&self) -> Option<[usize; 2]> {
+        framing::least_size(self.style, (self.height, self.width), ENOUGH)
     }
 
     /// The input of one picture: rows, columns, channels.

@@ -4,64 +4,22 @@
 //! cargo test --release -p lorgnette --test formats -- --nocapture
 //! ```
 
+#[path = "support/difference.rs"]
+mod difference;
+
+use std::path::PathBuf;
+
 use lorgnette::kernels::{Formats, Level, Precision, WeightFormat};
 use lorgnette::picture::OpenOptions;
 use lorgnette::{Classifier, Model, ModelOptions, Picture};
-use lorgnette_oracle::folder;
-use lorgnette_oracle::tolerance::{FORMATS, FormatTolerance};
+use lorgnette_oracle::tolerance::FORMATS;
+
+use self::difference::{Difference, jpegs, photos};
 
 const CLASSES: usize = 1001;
 
 fn embedded(formats: Formats) -> lorgnette::Result<Model> {
     Model::embedded(&ModelOptions { formats, ..ModelOptions::default() })
-}
-
-/// How the answers for photos in one format differ from those in float32.
-#[derive(Debug, Default)]
-struct Difference {
-    photos: usize,
-    /// Photos whose most probable class is the same.
-    first: usize,
-    /// Photos whose five most probable classes are the same, in any order.
-    five: usize,
-    /// The largest difference of a probability.
-    probability: f32,
-}
-
-impl Difference {
-    fn add(&mut self, wanted: &[f32], found: &[f32]) {
-        let best = |values: &[f32]| {
-            let mut classes: Vec<usize> = (0..values.len()).collect();
-            classes.sort_by(|&a, &b| values[b].total_cmp(&values[a]));
-            classes.truncate(5);
-            classes
-        };
-        let (mut a, mut b) = (best(wanted), best(found));
-        self.photos += 1;
-        self.first += usize::from(a[0] == b[0]);
-        a.sort_unstable();
-        b.sort_unstable();
-        self.five += usize::from(a == b);
-        let apart = wanted.iter().zip(found).map(|(a, b)| (a - b).abs());
-        self.probability = apart.fold(self.probability, f32::max);
-    }
-
-    fn is_within(&self, tolerance: &FormatTolerance) -> bool {
-        let share = |count: usize| count as f32 / self.photos as f32;
-        share(self.first) >= tolerance.first
-            && share(self.five) >= tolerance.five
-            && self.probability <= tolerance.probability
-    }
-}
-
-/// The photos that TensorFlow answered for, or the project's own.
-fn photos() -> Vec<Picture> {
-    let own = concat!(env!("CARGO_MANIFEST_DIR"), "/../../photos").into();
-    let folder = folder().map_or(own, |shared| shared.join("photos"));
-    let mut files: Vec<_> = folder.read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.retain(|file| file.extension().is_some_and(|kind| kind.eq_ignore_ascii_case("jpg") || kind == "JPEG"));
-    files.sort();
-    files.iter().map(|file| OpenOptions::default().open(file).unwrap()).collect()
 }
 
 /// Each class's probability, by its index.
@@ -73,7 +31,8 @@ fn probabilities(classifier: &Classifier, photo: &Picture) -> Vec<f32> {
 
 #[test]
 fn fewer_bits_change_the_answers_little() {
-    let photos = photos();
+    let open = |file: &PathBuf| OpenOptions::default().open(file).unwrap();
+    let photos: Vec<Picture> = jpegs(&photos()).iter().map(open).collect();
     let exact = Classifier::new(embedded(Formats::default()).unwrap()).unwrap();
     let wanted: Vec<Vec<f32>> = photos.iter().map(|photo| probabilities(&exact, photo)).collect();
     for tolerance in FORMATS {
@@ -99,7 +58,10 @@ fn fewer_bits_change_the_answers_little() {
             difference.probability,
         );
         assert!(difference.probability > 0.0, "{tolerance:?} changes nothing: is it used at all?");
-        assert!(difference.is_within(&tolerance), "{tolerance:?}: {difference:?}");
+        assert!(
+            difference.is_within(tolerance.first, tolerance.five, tolerance.probability),
+            "{tolerance:?}: {difference:?}"
+        );
     }
 }
 

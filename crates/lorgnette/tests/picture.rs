@@ -7,7 +7,7 @@ use lorgnette_oracle::{folder, json, probes, tolerance};
 use paths::{repository, tests};
 use std::fs;
 
-use lorgnette::picture::{Kind, OpenOptions, Picture, PictureError, Pixels};
+use lorgnette::picture::{Kind, OpenOptions, Picture, PictureError, Pixels, Transform};
 
 fn fixture(name: &str) -> Picture {
     open(name).unwrap_or_else(|error| panic!("{error}"))
@@ -67,6 +67,36 @@ fn every_fixture_has_the_pixels_of_its_truth() {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
+/// Bytes for bytes TensorFlow's `decode_jpeg` at each `ratio` and with either transform.
+#[test]
+fn reduced_sizes_have_the_bytes_of_their_truth() {
+    let truth = json(&tests("photos/reduced.json"));
+    let mut wrong = Vec::new();
+    for (name, answers) in truth.as_object().expect("an object") {
+        let bytes = fs::read(tests("photos").join(name)).unwrap();
+        for (way, answer) in answers.as_object().expect("an object") {
+            let [height, width, checksum] = [0, 1, 2].map(|place| answer[place].as_u64().expect("a number"));
+            let (transform, ratio) = way.split_once(' ').expect("a transform and a ratio");
+            let jpeg_transform = if transform == "fast" { Transform::Fast } else { Transform::Accurate };
+            let least_size = Some([height as usize, width as usize]);
+            let options =
+                OpenOptions { ignore_orientation: true, jpeg_transform, least_size, ..OpenOptions::default() };
+            let smaller = &answers[&format!("{transform} {}", 2 * ratio.parse::<u32>().unwrap())];
+            if smaller[0] == answer[0] && smaller[1] == answer[1] {
+                // A picture of a pixel: the next ratio is enough for it.
+                continue;
+            }
+            let picture = options.decode(&bytes, name).unwrap();
+            let Pixels::Rgb8(samples) = picture.pixels() else { panic!("{name}: not of eight bits") };
+            let size = (picture.height() as u64, picture.width() as u64);
+            if size != (height, width) || u64::from(crc32fast::hash(samples)) != checksum {
+                wrong.push(format!("{name}: {way}: {size:?} for {:?}", (height, width)));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
 #[test]
 fn content_decides_the_kind_and_not_the_name() {
     assert_eq!(fixture("png_called.jpg").kind(), Some(Kind::Png));
@@ -91,6 +121,33 @@ fn orientation_is_honoured_unless_asked_otherwise() {
     let options = OpenOptions { ignore_orientation: true, ..OpenOptions::default() };
     let stored = options.open(tests("photos/orientation_6.jpg")).unwrap();
     assert_eq!((stored.width(), stored.height()), (40, 24));
+}
+
+/// The sides that are enough are those of the upright picture, and no side becomes shorter.
+#[test]
+fn what_is_enough_is_said_of_the_upright_picture() {
+    let open = |rows, columns, ignore_orientation| {
+        let options = OpenOptions { least_size: Some([rows, columns]), ignore_orientation, ..OpenOptions::default() };
+        let picture = options.open(tests("photos/orientation_6.jpg")).unwrap();
+        let (width, height) = picture.stored_size();
+        assert_eq!((width, height), if ignore_orientation { (40, 24) } else { (24, 40) });
+        [picture.height(), picture.width()]
+    };
+    assert_eq!(open(20, 12, false), [20, 12]);
+    assert_eq!(open(12, 20, false), [40, 24]);
+    assert_eq!(open(12, 20, true), [12, 20]);
+    assert_eq!(open(10, 6, false), [10, 6]);
+    assert_eq!(open(0, 0, false), [5, 3]);
+    assert_eq!(open(11, 6, false), [20, 12]);
+    assert_eq!(open(1000, 1, false), [40, 24]);
+}
+
+/// Other kinds of files are always decoded at full size.
+#[test]
+fn only_jpegs_are_reduced() {
+    let options = OpenOptions { least_size: Some([1, 1]), ..OpenOptions::default() };
+    let picture = options.open(tests("photos/rgb_8_bit.png")).unwrap();
+    assert_eq!((picture.width(), picture.height()), picture.stored_size());
 }
 
 #[test]
@@ -186,8 +243,12 @@ fn damage_anywhere_never_makes_a_decoder_panic() {
             // Without its end a JPEG is refused before its coefficients are looked at.
             bytes.extend([0xFF, 0xD9]);
         }
-        if let Err(PictureError::Decoder { kind, what, .. }) = Picture::from_bytes(&bytes, "mutated") {
-            panic!("round {round}, {kind}: {what}");
+        let enough = [next(&mut state) % 60; 2];
+        for least_size in [None, Some(enough)] {
+            let options = OpenOptions { least_size, ..OpenOptions::default() };
+            if let Err(PictureError::Decoder { kind, what, .. }) = options.decode(&bytes, "mutated") {
+                panic!("round {round}, {kind}: {what}");
+            }
         }
     }
 }

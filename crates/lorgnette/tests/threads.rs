@@ -1,5 +1,6 @@
 //! Networks among other threads: no more threads than were asked for, none that goes on spinning, the same bits whoever calls.
 
+use std::sync::Arc;
 use std::thread;
 
 use lorgnette::{Classifier, Model, ModelOptions, Picture, Prediction};
@@ -34,15 +35,39 @@ fn callers_of_any_kind_get_the_same_bits_from_no_more_threads_than_were_asked_fo
             assert_eq!(answer(classifier, &photo), expected);
         });
     });
-    // A caller on a thread of its own, as `spawn_blocking` of an asynchronous program has it.
     thread::scope(|scope| {
         for _ in 0..4 {
             scope.spawn(|| assert_eq!(answer(&first, &photo), expected));
         }
     });
     linux::check_threads(asked_for);
+    served_by_tokio(&first, &photo, &expected, asked_for);
     drop((first, second));
     linux::check_threads(0);
+}
+
+/// A server as the library's documentation draws it: requests wait, answers are computed by `spawn_blocking`, each on one thread.
+fn served_by_tokio(shared: &Classifier, photo: &Picture, expected: &Prediction, asked_for: usize) {
+    const AT_ONCE: usize = 4;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).max_blocking_threads(AT_ONCE).build().unwrap();
+    let (one, photo) = (shared.on_threads(1), Arc::new(photo.clone()));
+    // Those who ignore the advice, and share a pool, get the same answers and no more threads.
+    for classifier in [one, shared.clone()] {
+        let requests: Vec<_> = (0..24)
+            .map(|_| {
+                let (classifier, photo) = (classifier.clone(), photo.clone());
+                runtime.spawn(async move { tokio::task::spawn_blocking(move || answer(&classifier, &photo)).await })
+            })
+            .collect();
+        for request in requests {
+            assert_eq!(&runtime.block_on(request).unwrap().unwrap(), expected);
+        }
+        linux::check_threads(asked_for);
+    }
+    // A call on the runtime's own threads holds up what else they serve, and works all the same.
+    assert_eq!(&runtime.block_on(async { answer(shared, &photo) }), expected);
+    linux::check_threads(asked_for);
 }
 
 #[cfg(target_os = "linux")]

@@ -230,6 +230,8 @@ fn features_are_computed_once_and_never_stale() {
     assert_eq!(gather(&other, &plain(&photos), &mut cache, 1).1, 8);
     let turned = Extractor::new(small_model(), None, OpenOptions { ignore_orientation: true, ..Default::default() });
     assert_ne!(turned.unwrap().source(), extractor.source());
+    let reduced = Extractor::new(small_model(), None, OpenOptions { least_size: Some([64; 2]), ..Default::default() });
+    assert_ne!(reduced.unwrap().source(), extractor.source());
     // So is a distorted copy.
     let distortions = Distortions { flip: true, crop: 10.0, copies: 1, ..Default::default() };
     let example = plain(&photos).examples[0].clone();

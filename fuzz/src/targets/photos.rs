@@ -52,6 +52,7 @@ impl Target for Photos {
             max_pixels: MOST_PIXELS,
             max_bytes: MOST_BYTES,
             jpeg_transform: if random.one_in(4) { Transform::Accurate } else { Transform::Fast },
+            least_size: random.one_in(2).then(|| std::array::from_fn(|_| random.below(64))),
         };
         use_notes(&input.bytes)?;
         match options.decode(&input.bytes, NAME) {
@@ -92,6 +93,13 @@ fn use_picture(picture: &Picture, random: &mut Random) -> Result<(), String> {
     let pixels = picture.width() * picture.height();
     if pixels == 0 || pixels as u64 > MOST_PIXELS || samples != 3 * pixels {
         return Err(format!("{samples} samples in a picture of {} x {}", picture.width(), picture.height()));
+    }
+    let (width, height) = picture.stored_size();
+    if ![8, 4, 2, 1]
+        .iter()
+        .any(|ratio| (width.div_ceil(*ratio), height.div_ceil(*ratio)) == (picture.width(), picture.height()))
+    {
+        return Err(format!("{} x {} are no ratio of {width} x {height}", picture.width(), picture.height()));
     }
     for style in Style::ALL {
         let [height, width] = std::array::from_fn(|_| *random.pick(&[1, 2, 17, 32, 300]));

@@ -4,14 +4,15 @@ use std::io::{self, Write};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use lorgnette::draw::{self, Placement};
+use lorgnette::picture::OpenOptions;
 use lorgnette::{Classifier, Guess, Model, Picture, Prediction};
 use serde::Serialize;
 
 use crate::Outcome;
-use crate::arguments::{Format, Global, InputArguments, PhotoArguments};
+use crate::arguments::{DecodeArguments, Format, Global, InputArguments, PhotoArguments};
 use crate::bar::{BAR, bar};
 use crate::gallery::{self, Gallery, PICTURES};
 use crate::messages::Messages;
@@ -41,6 +42,9 @@ pub(crate) struct Arguments {
     /// Write what the network saw of the photo, likewise
     #[arg(long, value_name = "OUT")]
     show_input: Option<PathBuf>,
+
+    #[command(flatten)]
+    decode: DecodeArguments,
 
     #[command(flatten)]
     input: InputArguments,
@@ -93,10 +97,16 @@ struct GuessJson<'a> {
 pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
     gallery::check(arguments.picture.as_deref(), "--picture", PICTURES)?;
     gallery::check(arguments.show_input.as_deref(), "--show-input", PICTURES)?;
+    let drawn = arguments.picture.is_some();
+    ensure!(
+        !(drawn && arguments.decode.is_reduced()),
+        "--picture draws on photos of full size: not with --decode reduced"
+    );
     let photos = photos::find(&arguments.photos)?;
     let drawings = Drawings::new(arguments, &photos)?;
     let model = model::open_for_photos(&arguments.input, global, messages)?;
-    let workers = workers(arguments, &Classifier::new(model.clone())?, photos.len(), &drawings);
+    let open_options = arguments.decode.open_options(&arguments.photos.open_options(), model.least_size(), messages);
+    let workers = workers((arguments, &open_options), &Classifier::new(model.clone())?, photos.len(), &drawings);
     let several = photos.len() > 1;
     let mut first = true;
     match arguments.format {
@@ -116,24 +126,23 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
 
 /// What each thread does with a photo: decode, classify, draw.
 fn workers<'a>(
-    arguments: &'a Arguments,
+    (arguments, open_options): (&'a Arguments, &'a OpenOptions),
     classifier: &Classifier,
     photos: usize,
     drawings: &'a Drawings,
 ) -> Vec<impl FnMut(usize, &Photo) -> Result<Answer> + Send + 'a> {
     let shares = Shares::new(classifier.model().network().options().pool.threads(), photos);
-    let open_options = arguments.photos.open_options();
     let worker = |_| {
         // A photo alone keeps the pool that is there already.
         let classifier = if shares.workers == 1 { classifier.clone() } else { classifier.on_threads(shares.threads) };
-        let open_options = open_options.clone();
         move |number: usize, photo: &Photo| {
-            let picture = photo.open(&open_options)?;
+            let picture = photo.open(open_options)?;
             let prediction = classifier.classify(&picture, arguments.top.get());
             let Prediction { guesses, is_unknown } = prediction.with_context(|| photo.name().to_owned())?;
             let is_unknown = classifier.model().unknown_below().map(|_| is_unknown);
             drawings.draw(number, &picture, &guesses, classifier.model()).with_context(|| photo.name().to_owned())?;
-            Ok(Answer { width: picture.width(), height: picture.height(), guesses, is_unknown })
+            let (width, height) = picture.stored_size();
+            Ok(Answer { width, height, guesses, is_unknown })
         }
     };
     (0..shares.workers).map(worker).collect()

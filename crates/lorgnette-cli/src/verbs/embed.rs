@@ -9,10 +9,11 @@ use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use lorgnette::Embedder;
 use lorgnette::net::{Tensor, npy};
+use lorgnette::picture::OpenOptions;
 use serde::Serialize;
 
 use crate::Outcome;
-use crate::arguments::{Format, Global, InputArguments, PhotoArguments};
+use crate::arguments::{DecodeArguments, Format, Global, InputArguments, PhotoArguments};
 use crate::messages::Messages;
 use crate::model;
 use crate::photos::{self, Photo};
@@ -36,6 +37,9 @@ pub(crate) struct Arguments {
     /// Also write all as one NumPy matrix, a row for each photo, of NaN if it failed
     #[arg(long, value_name = "OUT")]
     npy: Option<PathBuf>,
+
+    #[command(flatten)]
+    decode: DecodeArguments,
 
     #[command(flatten)]
     input: InputArguments,
@@ -73,12 +77,13 @@ struct AnswerJson<'a> {
 pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
     let photos = photos::find(&arguments.photos)?;
     let model = model::open_for_photos(&arguments.input, global, messages)?;
+    let open_options = arguments.decode.open_options(&arguments.photos.open_options(), model.least_size(), messages);
     let embedder = Embedder::new(model, arguments.end_point.as_deref())?;
     let mut matrix = Matrix::default();
     let mut first = true;
     let outcome = answer_photos(
         &photos,
-        workers(arguments, &embedder, photos.len()),
+        workers(&open_options, &embedder, photos.len()),
         (arguments.format, messages),
         "",
         |out, photo, answer: &Answer| {
@@ -105,19 +110,19 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
 
 /// What each thread does with a photo: decode, embed.
 fn workers(
-    arguments: &Arguments,
+    open_options: &OpenOptions,
     embedder: &Embedder,
     photos: usize,
 ) -> Vec<impl FnMut(usize, &Photo) -> Result<Answer> + Send + use<>> {
     let shares = Shares::new(embedder.model().network().options().pool.threads(), photos);
-    let open_options = arguments.photos.open_options();
     let worker = |_| {
         let embedder = if shares.workers == 1 { embedder.clone() } else { embedder.on_threads(shares.threads) };
         let open_options = open_options.clone();
         move |number: usize, photo: &Photo| {
             let picture = photo.open(&open_options)?;
             let embedding = embedder.embed(&picture).with_context(|| photo.name().to_owned())?;
-            Ok(Answer { number, width: picture.width(), height: picture.height(), embedding })
+            let (width, height) = picture.stored_size();
+            Ok(Answer { number, width, height, embedding })
         }
     };
     (0..shares.workers).map(worker).collect()

@@ -21,7 +21,7 @@ use self::examine::{Judged, examine};
 use self::trained_on::TrainedOn;
 use self::truths::Truths;
 use crate::Outcome;
-use crate::arguments::{Global, InputArguments, ReportFormat};
+use crate::arguments::{DecodeArguments, Global, InputArguments, ReportFormat};
 use crate::messages::{Messages, count};
 use crate::model;
 use crate::stream::write_report;
@@ -65,6 +65,9 @@ pub(crate) struct Arguments {
     /// Leave photos as they are stored, as TensorFlow does; else they are turned as EXIF says
     #[arg(long)]
     ignore_orientation: bool,
+
+    #[command(flatten)]
+    decode: DecodeArguments,
 
     #[command(flatten)]
     input: InputArguments,
@@ -119,7 +122,8 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
         None => ensure!(split.is_none(), "--split is for models that `lorgnette train` made"),
     }
     let open_options = OpenOptions { ignore_orientation: arguments.ignore_orientation, ..OpenOptions::default() };
-    let judged = examine(&truths, &classifier, &open_options, (arguments.out.is_some(), messages));
+    let examined_as = arguments.decode.open_options(&open_options, model.least_size(), messages);
+    let judged = examine(&truths, &classifier, &examined_as, (arguments.out.is_some(), messages));
     if judged.scored.is_empty() {
         bail!("{}: not one photo could be judged", arguments.folder.display());
     }
@@ -173,6 +177,9 @@ fn about(arguments: &Arguments, (model, truths): (&Model, &Truths), judged: &Jud
         ("preprocessing", model::describe_preprocessing(model)),
         ("program", format!("lorgnette {}", env!("CARGO_PKG_VERSION"))),
     ];
+    if arguments.decode.is_reduced() {
+        about.push(("photos decoded", "at a reduced size where that is enough".into()));
+    }
     if judged.failed + truths.faults > 0 {
         about.push(("left out", count(judged.failed + truths.faults, "photo that could not be judged")));
     }

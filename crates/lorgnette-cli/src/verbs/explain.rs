@@ -298,8 +298,8 @@ impl Explanation {
 }
 
 impl Rejected {
-    fn new(other: plan::Rejected) -> Self {
-        let plan::Rejected { kernel, cost, formats, products } = other;
+    fn new(other: &plan::Rejected) -> Self {
+        let plan::Rejected { kernel, cost, formats, products } = *other;
         Self { kernel, cost, precision: formats.precision.name(), multiplications: products }
     }
 }
@@ -307,7 +307,7 @@ impl Rejected {
 impl Step {
     fn new(step: usize, report: StepReport, total_ms: Option<f64>) -> Self {
         let StepReport { name, kernel, formats, rejected, shape, flops, products, chain, time, .. } = report;
-        let rejected = rejected.into_iter().map(Rejected::new).collect();
+        let rejected = rejected.iter().map(Rejected::new).collect();
         let ms = time.map(milliseconds);
         let share = ms.zip(total_ms).map(|(ms, total)| if total > 0.0 { ms / total } else { 0.0 });
         let gflop_s = rate(flops, ms);

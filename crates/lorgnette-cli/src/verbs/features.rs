@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
+use lorgnette::Model;
 use lorgnette::dataset::{Dataset, Digest, Listing, ListingOptions, Nested};
 use lorgnette::features::{Extractor, FeatureCache, import_retrain};
 use lorgnette::picture::OpenOptions;
@@ -125,14 +126,22 @@ fn prune_cache(prune: &Prune, cache: &mut FeatureCache, global: &Global, message
     let sources = match prune.keep_model {
         true => {
             let model = model::open_for_photos(&prune.input, global, messages)?;
-            let extractor = Extractor::new(model, prune.features.as_deref(), OpenOptions::default())?;
-            Some(HashSet::from([extractor.source()]))
+            Some(sources(&model, prune.features.as_deref())?)
         }
         false => None,
     };
     let freed = cache.prune(photos.as_ref().or(nothing.as_ref()), sources.as_ref())?;
     messages.note(&format_args!("{:.1} MB freed", freed as f64 / 1e6));
     show(cache)
+}
+
+/// What features of a network are kept under, whether photos were decoded at full size or a reduced one.
+fn sources(model: &Model, end_point: Option<&str>) -> Result<HashSet<Digest>> {
+    let source = |least_size| {
+        let open_options = OpenOptions { least_size, ..OpenOptions::default() };
+        Ok(Extractor::new(model.clone(), end_point, open_options)?.source())
+    };
+    [None, model.least_size()].into_iter().map(source).collect()
 }
 
 /// The digests of all photos in folders.

@@ -12,7 +12,7 @@ use lorgnette_library::{Event, Finder, IndexOptions, Library, Network, Summary, 
 use serde::Serialize;
 
 use crate::Outcome;
-use crate::arguments::{Global, InputArguments, LibraryArguments, ReportFormat};
+use crate::arguments::{DecodeArguments, Global, InputArguments, LibraryArguments, ReportFormat};
 use crate::messages::{Messages, count};
 use crate::model;
 use crate::progress::Progress;
@@ -48,6 +48,9 @@ pub(crate) struct Arguments {
     /// How to write what became of the photos
     #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
     format: ReportFormat,
+
+    #[command(flatten)]
+    decode: DecodeArguments,
 
     #[command(flatten)]
     input: InputArguments,
@@ -90,10 +93,11 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     ensure!(!known, "which folders? {} does not know any yet", path.display());
     let model = model::open_for_photos(&arguments.input, global, messages)?;
     let network = Network::new(&model, arguments.map_side as usize)?;
-    let finder = Finder::new(&network)?;
+    let open = arguments.decode.open_options(&arguments.open_options(), network.least_size(), messages);
+    let finder = Finder::new(&network, &open)?;
     let threads = model.network().options().pool.threads();
     let Shares { workers, .. } = Shares::new(threads, usize::MAX);
-    let options = IndexOptions { open: arguments.open_options(), retry: arguments.retry };
+    let options = IndexOptions { open, retry: arguments.retry };
     let summary = lorgnette_library::index(
         &mut library,
         &arguments.folders,

@@ -23,7 +23,7 @@ use self::clock::Clock;
 use self::photos::Known;
 use self::settings::{Augmentation, Head, Splitting};
 use crate::Outcome;
-use crate::arguments::{Global, InputArguments, ReportFormat};
+use crate::arguments::{DecodeArguments, Global, InputArguments, ReportFormat};
 use crate::interrupt::Interrupt;
 use crate::messages::{Messages, count};
 use crate::model;
@@ -94,6 +94,9 @@ pub(crate) struct Arguments {
     augmentation: Augmentation,
 
     #[command(flatten)]
+    decode: DecodeArguments,
+
+    #[command(flatten)]
     input: InputArguments,
 }
 
@@ -129,7 +132,8 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     clock.lap("finding photos, and telling them apart");
     let (base, options) = base(arguments, global, known.as_ref())?;
     let model = model::open_base(&base, &options, messages)?;
-    let extractor = Extractor::new(model, features(arguments, known.as_ref()), arguments.open_options())?;
+    let open_options = arguments.decode.open_options(&arguments.open_options(), model.least_size(), messages);
+    let extractor = Extractor::new(model, features(arguments, known.as_ref()), open_options)?;
     let path = arguments.cache.clone().map_or_else(model::features_file, Ok)?;
     let mut cache = FeatureCache::open(&path)?;
     clock.lap("opening the network, and the cache of features");

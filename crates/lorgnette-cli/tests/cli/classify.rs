@@ -2,6 +2,8 @@
 
 use std::process::Stdio;
 
+use lorgnette::Picture;
+
 use crate::program::{Folder, end, lorgnette, lorgnette_reading, photo, program};
 
 #[test]
@@ -192,6 +194,46 @@ fn a_photo_of_too_many_pixels_is_refused() {
     let ended = lorgnette(&["classify", &photo("chelsea.jpg"), "--max-pixels", "1000"]);
     assert_eq!(ended.code, Some(1));
     assert!(ended.err.contains("chelsea.jpg") && ended.err.contains("1000"), "{}", ended.err);
+}
+
+/// A photo of 2255 x 1500 pixels.
+fn large_photo(folder: &Folder) -> String {
+    let cat = Picture::open(photo("chelsea.jpg")).unwrap().scaled(5.0);
+    let path = folder.text("large.jpg");
+    cat.save(&path).unwrap();
+    path
+}
+
+/// Sizes stay those of the photo, and answers nearly what they are.
+#[test]
+fn large_photos_may_be_decoded_at_a_reduced_size() {
+    let folder = Folder::new();
+    let large = large_photo(&folder);
+    let answer = |more: &[&str]| {
+        let ended = lorgnette(&[&["classify", &large, "--format", "json", "--top", "1"], more].concat()).well();
+        ended.json().remove(0)
+    };
+    let (full, reduced) = (answer(&[]), answer(&["--decode", "reduced"]));
+    assert_eq!(full, answer(&["--decode", "full"]));
+    for answer in [&full, &reduced] {
+        assert_eq!((&answer["width"], &answer["height"]), (&2255.into(), &1500.into()));
+        assert_eq!(answer["predictions"][0]["name"], "Egyptian cat");
+    }
+    assert_ne!(full, reduced, "is anything reduced?");
+    // Not large enough: to the bit what it is.
+    let small = |more: &[&str]| lorgnette(&[&["classify", &photo("chelsea.jpg")], more].concat()).well().out;
+    assert_eq!(small(&["--decode", "reduced"]), small(&[]));
+}
+
+#[test]
+fn nothing_is_drawn_on_a_photo_of_reduced_size() {
+    let folder = Folder::new();
+    let picture = folder.text("drawn.png");
+    let ended = lorgnette(&["classify", &photo("chelsea.jpg"), "--decode", "reduced", "--picture", &picture]);
+    assert_eq!(ended.code, Some(2));
+    assert!(ended.err.contains("--decode reduced"), "{}", ended.err);
+    let seen = folder.text("seen.png");
+    lorgnette(&["classify", &large_photo(&folder), "--decode", "reduced", "--show-input", &seen]).well();
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use lorgnette::Picture;
+
 use crate::program::{Ended, Folder, lorgnette, photo, program};
 
 /// A folder of a cat, a coffee, a copy of the cat and a file that is no photo.
@@ -49,6 +51,21 @@ fn only_what_is_new_is_looked_at() {
     assert!(listed.out.ends_with("copy.jpg (vanished)\n"), "{}", listed.out);
     let unreadable = on(&folder, &["library", "list", "--state", "unreadable", "--format", "json"]).well();
     assert!(unreadable.json()[0]["reason"].as_str().unwrap().contains("it is text"));
+}
+
+/// What was found in photos of full size is nothing that was found in reduced ones.
+#[test]
+fn photos_of_reduced_size_are_looked_at_anew() {
+    let folder = indexed();
+    let analysed = |ended: &Ended| ended.json()[0]["analysed"].as_u64();
+    assert_eq!(analysed(&index(&folder, &["--decode", "reduced"]).well()), Some(2));
+    assert_eq!(analysed(&index(&folder, &["--decode", "reduced"]).well()), Some(0));
+    assert_eq!(analysed(&index(&folder, &[]).well()), Some(0));
+    // A photo that is not in the library is opened as its photos were.
+    let cat = folder.text("cat.png");
+    Picture::open(photo("chelsea.jpg")).unwrap().save(&cat).unwrap();
+    let similar = on(&folder, &["library", "similar", &cat, "--format", "json"]).well().json();
+    assert!(similar[0]["similarity"].as_f64() > Some(0.999), "{similar:?}");
 }
 
 #[test]

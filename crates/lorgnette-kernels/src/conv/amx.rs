@@ -166,7 +166,7 @@ impl Kernel for Finish<'_> {
                 }
                 let pixel = (band.picture * planes.output.height + row) * planes.output.width + x;
                 let (first, second) = sums.split_at(S::LANES);
-                job.finish_pixel(simd, pixel, panel, [simd.load_slice(first), simd.load_slice(second)]);
+                job.finish(simd, pixel, panel, [[simd.load_slice(first), simd.load_slice(second)]]);
             }
             x += 1;
             if x == planes.columns {

@@ -83,7 +83,7 @@ impl Wanted<'_> {
         lorgnette_kernels::reads_elements(&shape, self.level, self.formats)
     }
 
-    /// Whether a depthwise convolution has one window for each channel, as those have whose kernels read bf16.
+    /// Whether a depthwise convolution has one window for each channel, as those have whose kernels write bf16.
     fn is_plain_depthwise(&self, node: &Node) -> bool {
         self.shaped.fact(node.inputs[1]).shape[3] == 1
     }

@@ -12,8 +12,6 @@
 //!
 //! Damage within the coefficients is what libjpeg only warns of, and TensorFlow takes what it gives: so do we.
 
-use image::metadata::Orientation;
-
 pub use self::transform::Transform;
 
 use self::colour::Colour;
@@ -43,11 +41,12 @@ pub(super) fn decode(source: &Source<'_>) -> Result<Decoded, PictureError> {
     let colour = Colour::of(&layout).ok_or_else(|| source.unsupported(format!("a JPEG of {components} components")))?;
     let frame = Frame::decode(source, &layout)?;
     Ok(Decoded {
-        width: layout.width,
-        height: layout.height,
+        width: frame.width,
+        height: frame.height,
+        stored_size: (layout.width, layout.height),
         channels_of_origin: components as u8,
         pixels: Pixels::Rgb8(to_rgb(&frame, colour)),
-        orientation: layout.exif.and_then(Orientation::from_exif_chunk).unwrap_or(Orientation::NoTransforms),
+        orientation: layout.orientation(),
     })
 }
 

@@ -23,6 +23,12 @@ pub struct OpenOptions {
     pub max_bytes: u64,
     /// Which inverse transform decodes a JPEG. Default: [`Transform::Fast`], TensorFlow's own.
     pub jpeg_transform: Transform,
+    /// Rows and columns, of the upright picture, that are enough: a JPEG may then be decoded at a half, a quarter or an eighth of its
+    /// size, whichever is the smallest that has as many of both. That is several times faster, and the pixels are those of
+    /// TensorFlow's `decode_jpeg` with that `ratio`: each stands for several, rounded sides included, where a resize to this size would
+    /// have picked some. [`Model::least_size`](crate::Model::least_size) says what a network needs, and
+    /// [`Picture::stored_size`] how large the picture is in its file. Default: none, so that every pixel is decoded.
+    pub least_size: Option<[usize; 2]>,
 }
 
 impl Default for OpenOptions {
@@ -32,6 +38,7 @@ impl Default for OpenOptions {
             max_pixels: 200_000_000,
             max_bytes: 512 << 20,
             jpeg_transform: Transform::Fast,
+            least_size: None,
         }
     }
 }
@@ -40,6 +47,8 @@ impl Default for OpenOptions {
 pub(super) struct Decoded {
     pub(super) width: usize,
     pub(super) height: usize,
+    /// Width and height before they were reduced.
+    pub(super) stored_size: (usize, usize),
     pub(super) channels_of_origin: u8,
     pub(super) pixels: Pixels,
     pub(super) orientation: Orientation,
@@ -70,8 +79,8 @@ impl OpenOptions {
         if !self.ignore_orientation {
             decoded = reorient(decoded);
         }
-        let Decoded { width, height, channels_of_origin, pixels, .. } = decoded;
-        Ok(Picture { name: name.into(), width, height, channels_of_origin, kind: Some(kind), pixels })
+        let Decoded { width, height, stored_size, channels_of_origin, pixels, .. } = decoded;
+        Ok(Picture { name: name.into(), width, height, stored_size, channels_of_origin, kind: Some(kind), pixels })
     }
 
     /// Reads a file as a whole, however it calls itself: one byte past the limit is enough to refuse it.

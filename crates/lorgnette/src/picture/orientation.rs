@@ -8,16 +8,17 @@ use super::{Picture, Pixels};
 /// Applies the orientation that came with the pixels.
 pub(super) fn reorient(decoded: Decoded) -> Decoded {
     let turn = Turn::new(&decoded);
-    let Decoded { width, height, channels_of_origin, pixels, orientation } = decoded;
-    if orientation == Orientation::NoTransforms {
-        return Decoded { width, height, channels_of_origin, pixels, orientation };
+    if decoded.orientation == Orientation::NoTransforms {
+        return decoded;
     }
+    let Decoded { width, height, stored_size, channels_of_origin, pixels, .. } = decoded;
     let pixels = match pixels {
         Pixels::Rgb8(samples) => Pixels::Rgb8(turn.apply(&samples)),
         Pixels::Rgb16(samples) => Pixels::Rgb16(turn.apply(&samples)),
     };
-    let (width, height) = if turn.transposed { (height, width) } else { (width, height) };
-    Decoded { width, height, channels_of_origin, pixels, orientation: Orientation::NoTransforms }
+    let turned = |(width, height)| if turn.transposed { (height, width) } else { (width, height) };
+    let ((width, height), stored_size) = (turned((width, height)), turned(stored_size));
+    Decoded { width, height, stored_size, channels_of_origin, pixels, orientation: Orientation::NoTransforms }
 }
 
 /// An upright picture as it was stored.
@@ -28,10 +29,16 @@ pub(super) fn turned_back(picture: &Picture, orientation: Orientation) -> Pictur
         // The others are undone by themselves.
         other => other,
     };
-    let Picture { name, width, height, channels_of_origin, kind, pixels } = picture.clone();
-    let Decoded { width, height, pixels, .. } =
-        reorient(Decoded { width, height, channels_of_origin, pixels, orientation: back });
-    Picture { name, width, height, channels_of_origin, kind, pixels }
+    let Picture { name, width, height, stored_size, channels_of_origin, kind, pixels } = picture.clone();
+    let Decoded { width, height, stored_size, pixels, .. } =
+        reorient(Decoded { width, height, stored_size, channels_of_origin, pixels, orientation: back });
+    Picture { name, width, height, stored_size, channels_of_origin, kind, pixels }
+}
+
+/// Whether what is upright is as wide as what is stored is high.
+pub(super) fn swaps_sides(orientation: Orientation) -> bool {
+    use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
+    matches!(orientation, Rotate90 | Rotate90FlipH | Rotate270 | Rotate270FlipH)
 }
 
 /// An orientation as three independent questions about where an upright pixel is stored.

@@ -39,7 +39,8 @@ pub(super) fn decode(source: &Source<'_>) -> Result<Decoded, PictureError> {
     let orientation = orientation.unwrap_or(Orientation::NoTransforms);
     let image = DynamicImage::from_decoder(decoder).map_err(|error| explain(source, error))?;
     let pixels = to_pixels(image, source.kind);
-    Ok(Decoded { width: width as usize, height: height as usize, channels_of_origin, pixels, orientation })
+    let (width, height) = (width as usize, height as usize);
+    Ok(Decoded { width, height, stored_size: (width, height), channels_of_origin, pixels, orientation })
 }
 
 pub(super) fn format(kind: Kind) -> ImageFormat {

@@ -21,7 +21,7 @@ pub(super) fn scaled(picture: &Picture, scale: f64) -> Picture {
         Pixels::Rgb16(samples) => Pixels::Rgb16(resized(samples.as_slice(), from, to)),
     };
     let (width, height) = (to.0 as usize, to.1 as usize);
-    Picture { name: picture.name.clone(), width, height, pixels, ..*picture }
+    Picture { name: picture.name.clone(), width, height, stored_size: (width, height), pixels, ..*picture }
 }
 
 fn resized<T: Primitive + 'static>(samples: &[T], (width, height): (u32, u32), to: (u32, u32)) -> Vec<T>

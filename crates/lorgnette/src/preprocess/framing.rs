@@ -73,11 +73,27 @@ fn central_offset(length: usize) -> usize {
     ((length - length * CENTRAL_FRACTION) / 2.0) as usize
 }
 
+/// Rows and columns of the smallest picture that has `times` as many, where it is resized, as an input of `to` shows; `None` where nothing
+/// is resized, so that a smaller picture would show more of itself.
+pub(super) fn least_size(style: Style, to: (usize, usize), times: usize) -> Option<[usize; 2]> {
+    let uncropped = |side: usize| ((times * side) as f64 / CENTRAL_FRACTION).ceil() as usize;
+    match style {
+        Style::Vgg => Some([times * vgg_side(to); 2]),
+        Style::Inception => Some([uncropped(to.0), uncropped(to.1)]),
+        Style::Inception2015 | Style::Raw => Some([times * to.0, times * to.1]),
+        Style::Lenet | Style::Cifarnet => None,
+    }
+}
+
+/// VGG's smaller side between resize and crop.
+fn vgg_side(to: (usize, usize)) -> usize {
+    let largest = to.0.max(to.1);
+    if largest <= VGG_SIDE { VGG_SIDE } else { (VGG_SIDE * largest + VGG_INPUT / 2) / VGG_INPUT }
+}
+
 /// VGG's size between resize and crop: float32, rounded half to even (`tf.rint`).
 fn vgg_resized(from: (usize, usize), to: (usize, usize)) -> (usize, usize) {
-    let largest = to.0.max(to.1);
-    let side = if largest <= VGG_SIDE { VGG_SIDE } else { (VGG_SIDE * largest + VGG_INPUT / 2) / VGG_INPUT };
-    let scale = side as f32 / from.0.min(from.1) as f32;
+    let scale = vgg_side(to) as f32 / from.0.min(from.1) as f32;
     let resized = |length: usize| (length as f32 * scale).round_ties_even() as usize;
     (resized(from.0), resized(from.1))
 }

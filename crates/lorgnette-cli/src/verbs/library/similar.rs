@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
-use lorgnette::{Embedder, Model, Picture};
+use lorgnette::picture::OpenOptions;
+use lorgnette::{Embedder, Model};
 use lorgnette_library::{Finder, Library, ModelEntry, Network, Similar};
 use serde_json::json;
 
@@ -74,9 +75,9 @@ pub(in crate::verbs) fn features(
     if let Some(known) = of_library(photo, library, named)? {
         return Ok(known);
     }
-    let picture = Picture::open(photo)?;
     let model = model::open_for_photos(input, global, messages)?;
     let entry = of_model(&model, library)?;
+    let picture = open_options(&entry).open(photo)?;
     let features = Embedder::new(model, None)?.embed(&picture).context("the photo cannot be compared")?;
     Ok((entry, features))
 }
@@ -89,11 +90,16 @@ fn of_library(photo: &Path, library: &Library, named: Option<&str>) -> Result<Op
     Ok(library.features(photo, model.id)?.map(|features| (model, features)))
 }
 
+/// How the photos of the library were opened for a model.
+fn open_options(entry: &ModelEntry) -> OpenOptions {
+    OpenOptions { least_size: entry.least_size(), ..OpenOptions::default() }
+}
+
 /// The library's entry of a model, if it is the very same.
 fn of_model(model: &Model, library: &Library) -> Result<ModelEntry> {
     let name = model.name();
     let entry = model_with_features(library, Some(name))?;
-    let finder = Finder::new(&Network::new(model, entry.map_side())?)?;
+    let finder = Finder::new(&Network::new(model, entry.map_side())?, &open_options(&entry))?;
     let is_same = entry.fingerprint == Some(finder.fingerprint);
     ensure!(is_same, "{name} is not, or not with these options, the model that the library was indexed with");
     Ok(entry)

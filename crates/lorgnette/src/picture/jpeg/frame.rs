@@ -1,7 +1,8 @@
 //! The picture as its components: the samples each scan adds to.
 
 use super::super::PictureError;
-use super::super::open::Source;
+use super::super::open::{OpenOptions, Source};
+use super::super::orientation::swaps_sides;
 use super::markers::{EOI, Layout, SOS, Walk, stands_alone};
 use super::scan::Scan;
 use super::tables::Tables;
@@ -13,9 +14,14 @@ const MAX_SCANS: usize = 100;
 
 /// A picture on its way from coefficients to samples.
 pub(super) struct Frame {
+    /// Size of the picture that comes of it, which may be smaller than stored.
     pub(super) width: usize,
     pub(super) height: usize,
     pub(super) progressive: bool,
+    /// MCUs across and down.
+    pub(super) mcus: (usize, usize),
+    /// Samples on a side of what a block becomes, if its component is sampled most finely: 8, or less in a reduced picture.
+    pub(super) block_side: usize,
     pub(super) components: Vec<Component>,
     /// The finest sampling of any component, 1 to 4.
     pub(super) horizontal: usize,
@@ -31,6 +37,10 @@ pub(super) struct Component {
     /// Samples that belong to the picture.
     pub(super) width: usize,
     pub(super) height: usize,
+    /// Samples on a side of what a block becomes: the frame's, or more in place of upsampling.
+    pub(super) block_side: usize,
+    /// Blocks that hold samples of the picture, across and down: those of a scan of this component alone.
+    pub(super) own_blocks: (usize, usize),
     /// Blocks in a row of the planes, a whole number of MCUs.
     pub(super) blocks_across: usize,
     table: usize,
@@ -38,7 +48,7 @@ pub(super) struct Component {
     pub(super) steps: Option<Steps>,
     /// 64 coefficients a block, row by row; empty unless the frame is progressive.
     pub(super) coefficients: Vec<i16>,
-    /// `8 * blocks_across` samples a row.
+    /// `block_side * blocks_across` samples a row.
     pub(super) samples: Vec<u8>,
 }
 
@@ -78,10 +88,13 @@ impl Frame {
             layout.components.iter().map(|component| usize::from(sampling(component))).max().unwrap_or(1)
         };
         let (horizontal, vertical) = (most(|c| c.horizontal), most(|c| c.vertical));
+        let block_side = block_side(source.options, layout);
         let mut frame = Self {
-            width: layout.width,
-            height: layout.height,
+            width: reduced(layout.width, block_side),
+            height: reduced(layout.height, block_side),
             progressive: layout.progressive,
+            mcus: (layout.width.div_ceil(8 * horizontal), layout.height.div_ceil(8 * vertical)),
+            block_side,
             components: Vec::new(),
             horizontal,
             vertical,
@@ -92,14 +105,9 @@ impl Frame {
             if !fits {
                 return Err(source.unsupported("a JPEG with fractional chroma sampling"));
             }
-            frame.components.push(Component::new(&frame, component));
+            frame.components.push(Component::new(&frame, layout, component));
         }
         Ok(frame)
-    }
-
-    /// MCUs across and down.
-    pub(super) fn mcus(&self) -> (usize, usize) {
-        (self.width.div_ceil(8 * self.horizontal), self.height.div_ceil(8 * self.vertical))
     }
 
     /// Tables may change between scans: a component keeps those of its first one, as libjpeg has it.
@@ -111,7 +119,7 @@ impl Frame {
             }
             let table = tables.quantisation.get(component.table).and_then(Option::as_ref);
             let table = table.ok_or_else(|| source.damaged("a quantisation table is missing"))?;
-            component.steps = Some(Steps::new(table, source.options.jpeg_transform));
+            component.steps = Some(Steps::new(table, source.options.jpeg_transform, component.block_side));
         }
         Ok(())
     }
@@ -125,29 +133,28 @@ impl Frame {
 }
 
 impl Component {
-    fn new(frame: &Frame, component: &super::markers::Component) -> Self {
+    fn new(frame: &Frame, layout: &Layout<'_>, component: &super::markers::Component) -> Self {
         let (horizontal, vertical) = (usize::from(component.horizontal), usize::from(component.vertical));
-        let (mcus_across, mcus_down) = frame.mcus();
-        let (blocks_across, blocks_down) = (mcus_across * horizontal, mcus_down * vertical);
-        let samples = 64 * blocks_across * blocks_down;
+        let blocks_across = frame.mcus.0 * horizontal;
+        let blocks = blocks_across * frame.mcus.1 * vertical;
+        let block_side = own_block_side(frame, horizontal, vertical);
+        let width = |block_side: usize| (layout.width * horizontal * block_side).div_ceil(8 * frame.horizontal);
+        let height = |block_side: usize| (layout.height * vertical * block_side).div_ceil(8 * frame.vertical);
         Self {
             id: component.id,
             horizontal,
             vertical,
-            width: (frame.width * horizontal).div_ceil(frame.horizontal),
-            height: (frame.height * vertical).div_ceil(frame.vertical),
+            width: width(block_side),
+            height: height(block_side),
+            block_side,
+            own_blocks: (width(1), height(1)),
             blocks_across,
             table: usize::from(component.table),
             steps: None,
-            coefficients: if frame.progressive { vec![0; samples] } else { Vec::new() },
+            coefficients: if frame.progressive { vec![0; 64 * blocks] } else { Vec::new() },
             // Where no scan ever comes, the middle of the range.
-            samples: vec![128; samples],
+            samples: vec![128; block_side * block_side * blocks],
         }
-    }
-
-    /// Blocks that hold samples of the picture, across and down: those of a scan of this component alone.
-    pub(super) fn own_blocks(&self) -> (usize, usize) {
-        (self.width.div_ceil(8), self.height.div_ceil(8))
     }
 
     fn transform_all(&mut self) {
@@ -162,8 +169,8 @@ impl Component {
     #[inline]
     pub(super) fn transform_block(&mut self, column: usize, row: usize, block: &[i16; 64], is_flat: bool) {
         let Some(steps) = &self.steps else { return };
-        let stride = 8 * self.blocks_across;
-        let start = 8 * (row * stride + column);
+        let stride = self.block_side * self.blocks_across;
+        let start = self.block_side * (row * stride + column);
         let out = &mut self.samples[start..];
         if is_flat {
             steps.fill(block[0], out, stride);
@@ -171,4 +178,30 @@ impl Component {
             steps.transform(block, out, stride);
         }
     }
+}
+
+/// Samples on a side of what a block becomes: 8, or as few as leave what the caller needs.
+fn block_side(options: &OpenOptions, layout: &Layout<'_>) -> usize {
+    let Some([mut rows, mut columns]) = options.least_size else { return 8 };
+    if !options.ignore_orientation && swaps_sides(layout.orientation()) {
+        (rows, columns) = (columns, rows);
+    }
+    let is_enough = |side: &usize| reduced(layout.height, *side) >= rows && reduced(layout.width, *side) >= columns;
+    [1, 2, 4].into_iter().find(is_enough).unwrap_or(8)
+}
+
+/// A side of the picture where a block becomes so many samples on a side: rounded up, as libjpeg has it.
+fn reduced(length: usize, block_side: usize) -> usize {
+    (length * block_side).div_ceil(8)
+}
+
+/// A coarser component's blocks become larger ones in a reduced picture, as long as nothing is then left over on either side: that is
+/// better and cheaper than upsampling (`jpeg_calc_output_dimensions` in jdmaster.c).
+fn own_block_side(frame: &Frame, horizontal: usize, vertical: usize) -> usize {
+    let divides = |most: usize, own: usize| (most * frame.block_side).is_multiple_of(own);
+    let mut side = frame.block_side;
+    while side < 8 && divides(frame.horizontal, 2 * horizontal * side) && divides(frame.vertical, 2 * vertical * side) {
+        side *= 2;
+    }
+    side
 }

@@ -1,5 +1,7 @@
 //! A walk over a JPEG's markers, from the start of the image to its end.
 
+use image::metadata::Orientation;
+
 use super::super::PictureError;
 use super::super::open::Source;
 
@@ -98,6 +100,11 @@ impl<'a> Layout<'a> {
             return Err(source.damaged("its frame header contradicts itself"));
         }
         Ok(())
+    }
+
+    /// How the camera was held, as EXIF says.
+    pub(super) fn orientation(&self) -> Orientation {
+        self.exif.and_then(Orientation::from_exif_chunk).unwrap_or(Orientation::NoTransforms)
     }
 
     /// The blocks of 8 x 8 samples of its largest component: no decodable file has fewer.

@@ -86,8 +86,8 @@ impl Scan {
         let mut bits = Bits::new(source.bytes, at);
         let codes = self.codes(source, tables)?;
         let (across, down) = match self.parts[..] {
-            [part] => frame.components[part.component].own_blocks(),
-            _ => frame.mcus(),
+            [part] => frame.components[part.component].own_blocks,
+            _ => frame.mcus,
         };
         let mut state = State::default();
         let mut until_restart = tables.restart_interval;

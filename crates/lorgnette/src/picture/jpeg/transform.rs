@@ -1,6 +1,9 @@
 //! From the 64 coefficients of a block to its samples: the inverse cosine transforms of libjpeg-turbo.
 //!
-//! Each is one pass of eight-lane arithmetic down the columns, a transposition, and the same pass again.
+//! Each is one pass of eight-lane arithmetic down the columns, a transposition, and the same pass again. Those that give fewer samples,
+//! for pictures of reduced size, are in [`reduced`].
+
+mod reduced;
 
 /// Which inverse cosine transform makes samples of a JPEG's coefficients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -16,50 +19,91 @@ pub enum Transform {
 /// A component's quantisation steps, scaled as its transform wants them.
 pub(super) struct Steps {
     scaled: [i16; 64],
-    transform: Transform,
+    inverse: Inverse,
+}
+
+/// What is done to a block. The reduced ones are the same whichever [`Transform`] is asked for (`start_pass` in jddctmgr.c).
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Inverse {
+    Fast,
+    Accurate,
+    ToFour,
+    ToTwo,
+    ToOne,
 }
 
 type Rows<T> = [[T; 8]; 8];
 
 impl Steps {
-    pub(super) fn new(table: &[u16; 64], transform: Transform) -> Self {
+    /// Of a component whose blocks become `side` samples on a side: 8, 4, 2 or 1.
+    pub(super) fn new(table: &[u16; 64], transform: Transform, side: usize) -> Self {
+        let inverse = match (side, transform) {
+            (1, _) => Inverse::ToOne,
+            (2, _) => Inverse::ToTwo,
+            (4, _) => Inverse::ToFour,
+            (_, Transform::Fast) => Inverse::Fast,
+            (_, Transform::Accurate) => Inverse::Accurate,
+        };
         let mut scaled = [0; 64];
         for (place, (scaled, &step)) in scaled.iter_mut().zip(table).enumerate() {
-            *scaled = match transform {
-                Transform::Fast => fast_step(step, place),
-                Transform::Accurate => step as i16,
-            };
+            *scaled = if inverse == Inverse::Fast { fast_step(step, place) } else { step as i16 };
         }
-        Self { scaled, transform }
+        Self { scaled, inverse }
     }
 
-    /// Writes a block's 8 x 8 samples to `out`, rows `stride` apart.
+    /// Writes a block's samples to `out`, rows `stride` apart.
     #[inline]
     pub(super) fn transform(&self, block: &[i16; 64], out: &mut [u8], stride: usize) {
-        let samples = match self.transform {
-            Transform::Fast => fast(block, &self.scaled),
-            Transform::Accurate => accurate(block, &self.scaled),
-        };
-        for (row, samples) in out.chunks_mut(stride).zip(&samples) {
-            row[..8].copy_from_slice(samples);
+        match self.inverse {
+            Inverse::Fast => write(&fast(block, &self.scaled), out, stride),
+            Inverse::Accurate => write(&accurate(block, &self.scaled), out, stride),
+            Inverse::ToFour => write(&reduced::to_four(&dequantised(block, &self.scaled)), out, stride),
+            Inverse::ToTwo => write(&reduced::to_two(&dequantised(block, &self.scaled)), out, stride),
+            Inverse::ToOne => out[0] = self.level(block[0]),
         }
     }
 
-    /// Writes the 8 x 8 samples of a block without AC coefficients.
+    /// Writes the samples of a block without AC coefficients.
     #[inline]
     pub(super) fn fill(&self, dc: i16, out: &mut [u8], stride: usize) {
         let level = self.level(dc);
-        out.chunks_mut(stride).take(8).for_each(|row| row[..8].fill(level));
-    }
-
-    /// The one level of a block without AC coefficients.
-    fn level(&self, dc: i16) -> u8 {
-        let dc = dc.wrapping_mul(self.scaled[0]);
-        match self.transform {
-            Transform::Fast => to_sample(i32::from(dc >> FAST_SHIFT)),
-            Transform::Accurate => to_sample((i32::from(dc) + 4) >> 3),
+        match self.inverse {
+            Inverse::Fast | Inverse::Accurate => write(&[[level; 8]; 8], out, stride),
+            Inverse::ToFour => write(&[[level; 4]; 4], out, stride),
+            Inverse::ToTwo => write(&[[level; 2]; 2], out, stride),
+            Inverse::ToOne => out[0] = level,
         }
     }
+
+    /// The one level of a block without AC coefficients; also the mean of one that has some.
+    fn level(&self, dc: i16) -> u8 {
+        let dc = dc.wrapping_mul(self.scaled[0]);
+        match self.inverse {
+            Inverse::Fast => to_sample(i32::from(dc >> FAST_SHIFT)),
+            Inverse::ToOne => to_sample(reduced::ten_bits((i32::from(dc) + 4) >> 3)),
+            _ => to_sample((i32::from(dc) + 4) >> 3),
+        }
+    }
+}
+
+#[inline]
+fn write<const SIDE: usize>(samples: &[[u8; SIDE]; SIDE], out: &mut [u8], stride: usize) {
+    for (row, samples) in out.chunks_mut(stride).zip(samples) {
+        row[..SIDE].copy_from_slice(samples);
+    }
+}
+
+/// Coefficients times their steps, in 32 bits: products of damaged files wrap at sixteen, as libjpeg-turbo's do.
+#[inline]
+fn dequantised(block: &[i16; 64], steps: &[i16; 64]) -> Rows<i32> {
+    let mut rows = [[0; 8]; 8];
+    let sources = block.as_chunks::<8>().0.iter().zip(steps.as_chunks::<8>().0);
+    for (row, (coefficients, steps)) in rows.iter_mut().zip(sources) {
+        for (value, (&coefficient, &step)) in row.iter_mut().zip(coefficients.iter().zip(steps)) {
+            *value = i32::from(coefficient.wrapping_mul(step));
+        }
+    }
+    rows
 }
 
 fn to_sample(centred: i32) -> u8 {
@@ -183,14 +227,7 @@ const CONSTANT_BITS: u32 = 13;
 const PASS_BITS: u32 = 2;
 
 fn accurate(block: &[i16; 64], steps: &[i16; 64]) -> Rows<u8> {
-    let mut rows = [[0; 8]; 8];
-    let sources = block.as_chunks::<8>().0.iter().zip(steps.as_chunks::<8>().0);
-    for (row, (coefficients, steps)) in rows.iter_mut().zip(sources) {
-        for (value, (&coefficient, &step)) in row.iter_mut().zip(coefficients.iter().zip(steps)) {
-            *value = i32::from(coefficient.wrapping_mul(step));
-        }
-    }
-    let between = accurate_pass::<{ CONSTANT_BITS - PASS_BITS }>(&rows);
+    let between = accurate_pass::<{ CONSTANT_BITS - PASS_BITS }>(&dequantised(block, steps));
     let columns = accurate_pass::<{ CONSTANT_BITS + PASS_BITS + 3 }>(&transposed(&between));
     transposed(&columns).map(|row| row.map(to_sample))
 }

@@ -10,14 +10,16 @@ const NARROWEST_SMOOTHED: usize = 3;
 
 /// Fills `out` with row `y` of a component at the width of the picture.
 pub(super) fn row(frame: &Frame, component: &Component, y: usize, out: &mut Vec<u8>) {
-    let across = frame.horizontal / component.horizontal;
-    let down = frame.vertical / component.vertical;
-    let wide = component.width >= NARROWEST_SMOOTHED;
+    let across = frame.horizontal * frame.block_side / (component.horizontal * component.block_side);
+    let down = frame.vertical * frame.block_side / (component.vertical * component.block_side);
+    // A picture of one sample a block is not smoothed (`jinit_upsampler`).
+    let is_smoothed = frame.block_side > 1;
+    let wide = is_smoothed && component.width >= NARROWEST_SMOOTHED;
     out.clear();
     match (across, down) {
         (1, 1) => out.extend_from_slice(samples(component, y)),
         (2, 1) if wide => double_across(samples(component, y), out),
-        (1, 2) => double_down(component, y, out),
+        (1, 2) if is_smoothed => double_down(component, y, out),
         (2, 2) if wide => double_both(component, y, out),
         _ => repeat(samples(component, y / down), across, out),
     }
@@ -26,7 +28,7 @@ pub(super) fn row(frame: &Frame, component: &Component, y: usize, out: &mut Vec<
 
 /// The samples of a row that belong to the picture.
 fn samples(component: &Component, y: usize) -> &[u8] {
-    &component.samples[8 * component.blocks_across * y..][..component.width]
+    &component.samples[component.block_side * component.blocks_across * y..][..component.width]
 }
 
 /// The row an output row lies in, and the next one to it: above for an even row, below for an odd one. At the edges
