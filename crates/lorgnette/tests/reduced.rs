@@ -62,7 +62,7 @@ fn reduced_photos_change_the_answers_little() {
                 continue;
             }
             assert!(reduced.height() >= least[0] && reduced.width() >= least[1]);
-            let of = |photo| classifier.examine(photo).unwrap().probabilities;
+            let of = |photo: &Picture| classifier.examine(photo).unwrap().probabilities;
             let (wanted, of_cut) = answers.get_or_init(|| (of(&whole), of(&cut(&whole))));
             let found = of(&reduced);
             all[place].add(wanted, &found);
