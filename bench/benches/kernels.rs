@@ -24,7 +24,7 @@ fn chosen() -> Vec<Layer> {
         "depthwise 3x3/2 14x14x512->512",
     ];
     let networks = ["vgg_16", "resnet_v1_50", "inception_v3", "mobilenet_v1"];
-    let of = |network| layers::of(network, Level::best()).expect("a network of the zoo");
+    let of = |network| layers::of(network, Level::best(), Formats::default()).expect("a network of the zoo");
     let mut found: Vec<Layer> =
         networks.into_iter().flat_map(of).filter(|layer| names.contains(&layer.to_string().as_str())).collect();
     found.sort_by_key(ToString::to_string);

@@ -52,7 +52,7 @@ fn main() {
     }
     let bench = Bench { level, formats, pool, clock, rounds };
     for network in &networks {
-        let layers = layers::of(network, level).unwrap_or_else(|error| panic!("{error}"));
+        let layers = layers::of(network, level, formats).unwrap_or_else(|error| panic!("{error}"));
         let layers: Vec<Layer> = layers.into_iter().filter(|layer| layer.to_string().contains(&part)).collect();
         match (rounds, all) {
             (0, _) => bench.check_layers(network, &layers),

@@ -1,11 +1,12 @@
-"""Times one peer on one model of `bench/compare`; prints one line of JSON as `lorgnette bench` prints it.
+"""Times one peer on one model of `bench/compare`, as often as it is asked to.
 
-    python peer.py ENGINE MODEL.onnx --threads 2 --seconds 3 --input X.f32 --answer Y.f32
+    python peer.py ENGINE MODEL.onnx --threads 2 --seconds 3 --input X.f32 [--answer Y.f32]
     python peer.py ENGINE MODEL.onnx --threads 2 --photos FOLDER_OR_PHOTO
 
 ENGINE  onnxruntime | openvino-f32 | openvino-bf16 | mnn | ncnn | tensorflow (this one with TensorFlow's own Python)
 X is the input, little-endian float32 by photo, channel, row and column; its shape is in MODEL.json. What the engine makes of it is
-written to Y; with --seconds 0 that is all. MNN reads MODEL.mnn, ncnn MODEL.ncnn.param and .bin, TensorFlow MODEL.pb, each beside the ONNX file. ncnn knows no batches:
+written to Y. Then it says {"load_s": ...}, and for each line that it is given {"min_ms": ..., "median_ms": ..., "runs": ...} of so many
+seconds: so the model is loaded once for all turns. MNN reads MODEL.mnn, ncnn MODEL.ncnn.param and .bin, TensorFlow MODEL.pb, each beside the ONNX file. ncnn knows no batches:
 it is given one photo after the other. With --photos the engine is opened once and names each photo's best class, in place of
 being timed: that is for whoever times the whole process.
 """
@@ -13,12 +14,14 @@ import argparse
 import json
 import os
 import pathlib
+import sys
 import time
 
 import numpy as np
 
-WARM_UP_RUNS = 1
 FEWEST_RUNS = 3
+# Milliseconds after which the first run counts: caches that were cold at its start are nothing beside it.
+LONG = 1000
 
 
 class Model:
@@ -107,16 +110,15 @@ ENGINES = {'onnxruntime': onnxruntime, 'openvino-f32': openvino('f32'), 'openvin
 
 
 def time_runs(run, x, seconds):
-    """Milliseconds of each run; none in no time."""
-    if seconds == 0:
-        return [0]
-    for _ in range(WARM_UP_RUNS):
-        run(x)
-    times, end = [], time.perf_counter() + seconds
-    while len(times) < FEWEST_RUNS or time.perf_counter() < end:
+    """Milliseconds of each run, the shortest first."""
+    def timed():
         started = time.perf_counter()
         run(x)
-        times.append((time.perf_counter() - started) * 1e3)
+        return (time.perf_counter() - started) * 1e3
+    end = time.perf_counter() + seconds
+    times = [first for first in [timed()] if first > LONG]
+    while len(times) < FEWEST_RUNS or time.perf_counter() < end:
+        times.append(timed())
     return sorted(times)
 
 
@@ -134,6 +136,10 @@ def name_photos(prepare, run, path, side):
     for photo in sorted(path.glob('*.[jJ][pP]*[gG]') if path.is_dir() else [path]):
         # Engines print things of their own in between.
         print(f'answer,{photo},{np.asarray(run(prepare(prepared_photo(photo, side)))).argmax()}')
+
+
+def say(**what):
+    print(json.dumps(what), flush=True)
 
 
 def main():
@@ -156,9 +162,10 @@ def main():
     answer = run(x)
     if arguments.answer:
         np.asarray(answer, '<f4').tofile(arguments.answer)
-    times = time_runs(run, x, arguments.seconds)
-    print(json.dumps({'engine': arguments.engine, 'threads': arguments.threads, 'min_ms': times[0], 'median_ms': times[len(times) // 2],
-                      'runs': len(times), 'load_s': loaded}))
+    say(load_s=loaded)
+    for _ in sys.stdin:
+        times = time_runs(run, x, arguments.seconds)
+        say(min_ms=times[0], median_ms=times[len(times) // 2], runs=len(times))
 
 
 if __name__ == '__main__':

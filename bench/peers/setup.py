@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 PEERS = pathlib.Path(__file__).resolve().parent
+ROOT = PEERS.parents[1]
 RUST_PEERS = ('tract', 'rten')
 
 
@@ -62,6 +63,12 @@ def make_rust_peers(work):
     target = work / 'rust'
     run(['cargo', 'build', '--release', '--locked', '--quiet', '--manifest-path', PEERS / 'rust' / 'Cargo.toml', '--target-dir', target])
     return target / 'release' / 'lorgnette-peers'
+
+
+def make_machine():
+    """The program that says what the machine is able to."""
+    run(['cargo', 'build', '--release', '--locked', '--quiet', '--manifest-path', ROOT / 'Cargo.toml', '-p', 'lorgnette-bench', '--bin', 'lorgnette-machine'])
+    return pathlib.Path(os.environ.get('CARGO_TARGET_DIR', ROOT / 'target')) / 'release' / 'lorgnette-machine'
 
 
 class Models:

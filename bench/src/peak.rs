@@ -1,8 +1,9 @@
-//! The machine's own peak, measured on the spot: independent multiply-adds on registers, nothing else.
+//! The machine's own peaks, measured on the spot: independent multiply-adds on registers, nothing else.
 
 use std::hint::black_box;
 use std::time::Instant;
 
+use lorgnette_kernels::formats::has_bf16;
 use lorgnette_kernels::{Level, Pool};
 
 /// Multiply-adds in a turn: enough to hide their latency.
@@ -11,10 +12,21 @@ const TURNS: usize = 20_000;
 
 /// Floating-point operations a second of all threads of a pool, in billions. Of AMX, those of its vectors.
 pub fn gflops(level: Level, pool: &Pool) -> f64 {
+    rate(2 * lanes(level), pool, || multiply_add(level))
+}
+
+/// The same of pairs of numbers that are rounded to bf16; `None` where the CPU multiplies no such pairs.
+pub fn bf16_gflops(level: Level, pool: &Pool) -> Option<f64> {
+    let is_there = level.vectors() == Level::Avx512 && has_bf16();
+    is_there.then(|| rate(4 * lanes(level), pool, multiply_add_pairs))
+}
+
+/// Operations a second of all threads, where each of the instructions has so many.
+fn rate(operations: usize, pool: &Pool, turns: impl Fn() + Sync) -> f64 {
     let start = Instant::now();
     let tasks = 4 * pool.threads();
-    pool.run(tasks, &|_, _| multiply_add(level));
-    (tasks * TURNS * CHAINS * 2 * lanes(level)) as f64 / start.elapsed().as_secs_f64() / 1e9
+    pool.run(tasks, &|_, _| turns());
+    (tasks * TURNS * CHAINS * operations) as f64 / start.elapsed().as_secs_f64() / 1e9
 }
 
 fn lanes(level: Level) -> usize {
@@ -44,6 +56,15 @@ fn multiply_add(level: Level) {
     }
 }
 
+fn multiply_add_pairs() {
+    assert!(has_bf16(), "this CPU does not have AVX-512 BF16");
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: the CPU has the instructions, as just asserted.
+    unsafe {
+        x86::avx512_bf16();
+    }
+}
+
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use super::{CHAINS, TURNS, black_box};
@@ -56,6 +77,19 @@ mod x86 {
         for _ in 0..TURNS {
             for sum in &mut sums {
                 *sum = _mm512_fmadd_ps(*sum, a, b);
+            }
+        }
+        black_box(sums);
+    }
+
+    #[target_feature(enable = "avx512f,avx512bf16")]
+    pub(super) fn avx512_bf16() {
+        let numbers = _mm512_set1_ps(black_box(0.25));
+        let (a, b) = (_mm512_cvtne2ps_pbh(numbers, numbers), _mm512_cvtne2ps_pbh(numbers, numbers));
+        let mut sums = [numbers; CHAINS];
+        for _ in 0..TURNS {
+            for sum in &mut sums {
+                *sum = _mm512_dpbf16_ps(*sum, a, b);
             }
         }
         black_box(sums);

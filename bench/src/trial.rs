@@ -1,18 +1,20 @@
 //! A layer ready to be timed: data made, weights packed, and the answer checked against the kernel's slow twin.
 
+use std::collections::HashSet;
+
+use lorgnette_kernels::formats::{from_bf16, to_bf16};
 use lorgnette_kernels::{
     Buffer, CONV_KERNELS, Clamp, Conv, ConvKernel, ConvShape, DEPTHWISE_KERNELS, Depthwise, DepthwiseKernel,
-    DepthwiseShape, Filter, Formats, Level, Map, Padding, Pool, Window, candidates, choose_conv, choose_depthwise,
-    reference,
+    DepthwiseShape, Elements, Exactness, Filter, Formats, Level, Map, Padding, Pool, Window, candidates, choose_conv,
+    choose_depthwise, reference,
 };
+use lorgnette_net::plan::Convolution;
+use lorgnette_oracle::tolerance;
 
 use crate::layers::Layer;
-use lorgnette_net::plan::Convolution;
 
-/// How far a kernel may be from its twin, relative to the largest magnitude, and how far one that splits numbers into two
-/// bf16, as the twin tests have it.
-const TOLERANCE: f32 = 1e-5;
-const TOLERANCE_SPLIT: f32 = 3e-5;
+/// How far a number may be from itself rounded to bf16: half of its last digit, and as much again where it was nearly half-way.
+const BF16_ROUNDING: f32 = 1.0 / 256.0;
 /// Pixels of the output that are checked, spread evenly.
 const CHECKED: usize = 23;
 
@@ -46,19 +48,21 @@ impl Trial {
     }
 
     /// The layer with each kernel of a level that can compute it, the chosen one first, and what each is thought to cost
-    /// beside that one. Of kernels that cost the same, only the first.
+    /// beside that one; of a layer that reads bf16, those that would read float32 too. Of kernels of the same arithmetic, only the
+    /// first.
     ///
     /// # Panics
     /// As [`Trial::new`].
     pub fn all(layer: &Layer, level: Level, formats: Formats, pool: &Pool) -> Vec<(Self, f64)> {
         let Convolution::Full(shape) = layer.work else { return vec![(Self::new(layer, level, formats, pool), 1.0)] };
-        let mut found = candidates(&shape, level, formats);
-        found.dedup_by_key(|(_, cost)| *cost);
-        let least = found[0].1;
-        found
-            .into_iter()
-            .map(|(kernel, cost)| (Self::checked(Kernel::Conv(kernel, shape), layer, pool), cost / least))
-            .collect()
+        let mut found = candidates(&shape, level, formats).into_iter().map(|found| (found, shape)).collect::<Vec<_>>();
+        let instead = shape.reading_float32();
+        found.extend(candidates(&instead, level, formats).into_iter().map(|found| (found, instead)));
+        let mut seen = HashSet::new();
+        found.retain(|((kernel, _), _)| seen.insert(kernel.arithmetic.name));
+        let least = found[0].0.1;
+        let trial = |((kernel, cost), shape)| (Self::checked(Kernel::Conv(kernel, shape), layer, pool), cost / least);
+        found.into_iter().map(trial).collect()
     }
 
     fn checked(kernel: Kernel, layer: &Layer, pool: &Pool) -> Self {
@@ -72,7 +76,7 @@ impl Trial {
         let (map, out) = kernel.maps();
         let mut random = random();
         let mut input = zeroed(map.len());
-        input.iter_mut().for_each(|x| *x = random());
+        input.iter_mut().for_each(|x| *x = element(map.elements, &mut random));
         let count = kernel.taps() * kernel.weights_per_tap();
         let weights: Vec<u8> = (0..count).flat_map(|_| random().to_le_bytes()).collect();
         let filter = Filter { bytes: &weights, scale: None, transposed: false };
@@ -116,13 +120,15 @@ impl Trial {
     /// Compares some output pixels with what the reference computes from what their windows see.
     fn check(&self, layer: &Layer) {
         let (map, out) = self.kernel.maps();
-        let largest = self.output.iter().fold(0.0, |largest: f32, x| largest.max(x.abs()));
+        let outputs = |pixel: usize| (0..out.channels).map(move |c| number(&out, &self.output, pixel, c));
+        let largest = (0..out.pixels()).flat_map(outputs).fold(0.0, |largest: f32, x| largest.max(x.abs()));
+        let rounding = if out.elements == Elements::Bf16 { BF16_ROUNDING } else { 0.0 };
         for i in 0..CHECKED.min(out.pixels()) {
             let pixel = i * (out.pixels() - 1) / (CHECKED - 1).max(1);
             let expected = self.kernel.pixel(&self.patch(&map, [pixel / out.width, pixel % out.width]), &self.weights);
-            let actual = &self.output[pixel * out.stride..][..out.channels];
-            for (actual, expected) in actual.iter().zip(&expected) {
-                let close = (actual - expected).abs() <= self.kernel.tolerance() * largest;
+            for (actual, expected) in outputs(pixel).zip(&expected) {
+                let allowed = self.kernel.tolerance() * largest + rounding * expected.abs();
+                let close = (actual - expected).abs() <= allowed;
                 assert!(close, "{} is wrong on {layer}: {actual} instead of {expected}", self.kernel());
             }
         }
@@ -133,11 +139,11 @@ impl Trial {
         let window = self.kernel.window();
         let taps = (0..window.kernel[0]).flat_map(|ky| (0..window.kernel[1]).map(move |kx| [ky, kx]));
         let see = |[ky, kx]: [usize; 2]| {
-            let y = (oy * window.stride[0] + ky).wrapping_sub(window.padding.top);
-            let x = (ox * window.stride[1] + kx).wrapping_sub(window.padding.left);
+            let y = (oy * window.stride[0] + ky * window.dilation[0]).wrapping_sub(window.padding.top);
+            let x = (ox * window.stride[1] + kx * window.dilation[1]).wrapping_sub(window.padding.left);
             let inside = y < map.height && x < map.width;
             let channels = (0..map.channels).map(move |c| inside.then_some((y, x, c)));
-            channels.map(|place| place.map_or(0.0, |(y, x, c)| self.input[(y * map.width + x) * map.stride + c]))
+            channels.map(|place| place.map_or(0.0, |(y, x, c)| number(map, &self.input, y * map.width + x, c)))
         };
         taps.flat_map(see).collect()
     }
@@ -151,10 +157,11 @@ impl Kernel {
         }
     }
 
+    /// How far it may be from its twin, relative to the largest magnitude.
     fn tolerance(&self) -> f32 {
         match self {
-            Self::Conv(kernel, _) if kernel.name == "amx bf16x2" => TOLERANCE_SPLIT,
-            _ => TOLERANCE,
+            Self::Conv(kernel, _) if kernel.arithmetic.exactness == Exactness::Cut => tolerance::TWIN_CUT,
+            _ => tolerance::TWIN,
         }
     }
 
@@ -186,10 +193,10 @@ impl Kernel {
             reference::multiplied(&mut patch, kernel.formats.precision);
         }
         let patch = &patch[..];
-        let window = Window { padding: Padding::default(), stride: [1, 1], ..self.window() };
+        let window = Window { padding: Padding::default(), stride: [1, 1], dilation: [1, 1], ..self.window() };
         // What the window sees has been gathered: its pixels touch, though the layer's may not.
-        let input = Map { height: window.kernel[0], width: window.kernel[1], stride: map.channels, ..map };
-        let output = Map { height: 1, width: 1, stride: out.channels, ..out };
+        let input = Map::dense(map.batch, window.kernel[0], window.kernel[1], map.channels);
+        let output = Map::dense(out.batch, 1, 1, out.channels);
         let mut answer = vec![0.0; out.channels];
         let pool = Pool::new(1);
         match *self {
@@ -215,6 +222,25 @@ fn zeroed(len: usize) -> Buffer {
     Buffer::zeroed(len).expect("memory for a layer")
 }
 
+/// A float of a map's slice: one random number, or two in bf16.
+fn element(elements: Elements, random: &mut impl FnMut() -> f32) -> f32 {
+    match elements {
+        Elements::Float32 => random(),
+        Elements::Bf16 => f32::from_bits(u32::from(to_bf16(random())) | u32::from(to_bf16(random())) << 16),
+    }
+}
+
+/// A pixel's value, whatever the map keeps it as.
+fn number(map: &Map, values: &[f32], pixel: usize, channel: usize) -> f32 {
+    match map.elements {
+        Elements::Float32 => values[pixel * map.stride + channel],
+        Elements::Bf16 => {
+            let pair = values[pixel * map.stride + channel / 2].to_bits();
+            from_bf16((pair >> (16 * (channel % 2))) as u16)
+        }
+    }
+}
+
 /// Numbers from −1 to 1 (Marsaglia's xorshift).
 fn random() -> impl FnMut() -> f32 {
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;
@@ -231,17 +257,22 @@ mod tests {
     use super::*;
 
     fn layer() -> Layer {
+        layer_of_taps_apart(1)
+    }
+
+    fn layer_of_taps_apart(step: usize) -> Layer {
         let map = |channels| Map::dense(1, 9, 9, channels);
-        let padding = Padding { top: 1, bottom: 1, left: 1, right: 1 };
-        let window = Window { kernel: [3, 3], padding, ..Window::POINT };
+        let padding = Padding { top: step, bottom: step, left: step, right: step };
+        let window = Window { kernel: [3, 3], dilation: [step; 2], padding, ..Window::POINT };
         let shape = ConvShape { input: map(20), output: map(40), window };
         Layer { work: Convolution::Full(shape), count: 1 }
     }
 
     #[test]
     fn every_kernel_of_every_level_agrees_with_its_twin() {
-        for level in Level::available() {
-            assert!(!Trial::all(&layer(), level, Formats::default(), &Pool::new(2)).is_empty());
+        for (level, step) in Level::available().into_iter().flat_map(|level| [(level, 1), (level, 2)]) {
+            let layer = layer_of_taps_apart(step);
+            assert!(!Trial::all(&layer, level, Formats::default(), &Pool::new(2)).is_empty());
         }
     }
 

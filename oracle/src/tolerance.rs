@@ -1,5 +1,11 @@
-//! How far from TensorFlow a number may be: the only place that says so. The limits are those of the reference data
-//! (`shared/reference/README.md`); `oracle/compare.py` reads [`ACTIVATION`] from here.
+//! How far from TensorFlow, or a kernel from its twin, a number may be: the only place that says so. TensorFlow's limits are those
+//! of the reference data (`shared/reference/README.md`); `oracle/compare.py` reads [`ACTIVATION`] from here.
+
+/// A fast kernel's answer beside its slow twin's, as a share of the largest magnitude.
+pub const TWIN: f32 = 1e-5;
+/// The same where numbers are split into two bf16: each factor loses up to 2^-18 of itself, and so does what is left out of
+/// their product. Long sums are much nearer.
+pub const TWIN_CUT: f32 = 3e-5;
 
 /// A float32 activation: the largest difference, as a share of the tensor's largest magnitude.
 pub const ACTIVATION: f32 = 1e-4;

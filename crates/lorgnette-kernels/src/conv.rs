@@ -67,9 +67,21 @@ impl ConvShape {
         self.taps() * self.input.channels
     }
 
+    /// The same convolution of an input that is kept as float32.
+    #[must_use]
+    pub fn reading_float32(&self) -> Self {
+        let Map { channels, stride, .. } = self.input;
+        Self { input: Map { elements: Elements::Float32, stride: stride.max(channels), ..self.input }, ..*self }
+    }
+
+    /// Multiplications of the definition.
+    pub fn products(&self) -> u64 {
+        (self.output.pixels() * self.output.channels) as u64 * self.depth() as u64
+    }
+
     /// Floating-point operations, two for each product.
     pub fn flops(&self) -> u64 {
-        2 * (self.output.pixels() * self.output.channels) as u64 * self.depth() as u64
+        2 * self.products()
     }
 }
 
@@ -129,10 +141,12 @@ pub struct Conv<'a> {
 }
 
 impl Conv<'_> {
-    /// Panics if a slice is too short for the shape; the kernels' unsafe code relies on it.
+    /// Panics if the shape contradicts itself, or a slice is too short for it; the kernels' unsafe code relies on it.
     fn check(&self, packed_len: usize) {
-        let ConvShape { input, output, .. } = self.shape;
+        let ConvShape { input, output, window } = self.shape;
         assert_float32(input);
+        assert!(window.stays_within(input, output), "a convolution's windows leave its picture");
+        assert!(self.has_so_many_weights(), "a convolution has more weights than can be counted");
         let long_enough = |map: &Map, len: usize| map.stride >= map.floats() && len >= map.len();
         assert!(long_enough(input, self.input.len()), "a convolution's input is too short");
         assert!(long_enough(output, self.output.len()), "a convolution's output is too short");
@@ -142,10 +156,50 @@ impl Conv<'_> {
         assert!(self.residual.is_none_or(fits), "a convolution's residual is too short");
         assert_eq!(input.batch, output.batch, "a convolution keeps the number of pictures");
     }
+
+    /// Whether there can be so many weights, in any layout.
+    fn has_so_many_weights(&self) -> bool {
+        /// Bytes of a weight at most, with what fills up a layout beside it: of the values at points of Winograd's forms, four for
+        /// a weight; of tiles, 32 by 32 channels of three parts for one.
+        const MOST_BYTES: usize = 8 << 10;
+        let ConvShape { input, output, window } = self.shape;
+        let [rows, columns] = window.kernel;
+        let numbers = [rows, columns, input.channels.max(1), output.channels.max(1)];
+        let bytes = numbers.into_iter().try_fold(MOST_BYTES, usize::checked_mul);
+        output.is_empty() || bytes.is_some_and(|bytes| isize::try_from(bytes).is_ok())
+    }
 }
 
 /// A function of some rows of a filter and the slice that is packed.
 pub type PackRows = fn(&ConvShape, &Filter<'_>, Range<usize>, &mut [f32], &Pool);
+
+/// A way to come by a convolution's sums.
+#[derive(Clone, Copy, Debug)]
+pub struct Arithmetic {
+    /// Its name: no two have the same.
+    pub name: &'static str,
+    /// What is lost on the way.
+    pub exactness: Exactness,
+    /// Multiplications of a run: fewer than the definition's by Winograd's forms, more where numbers are split.
+    pub products: fn(&ConvShape) -> u64,
+}
+
+impl Arithmetic {
+    /// The definition's products, each of whole numbers.
+    const fn of_definition(name: &'static str) -> Self {
+        Self { name, exactness: Exactness::Rounded, products: ConvShape::products }
+    }
+}
+
+/// What sets a kernel's answers apart from those of its slow twin, which has the same numbers in the kernel's [`Formats`]. Tests
+/// and benchmarks allow so much and no more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exactness {
+    /// Sums are rounded, as float32 is.
+    Rounded,
+    /// Factors are cut as well: each keeps 17 of its 24 binary digits.
+    Cut,
+}
 
 /// A way to compute convolutions.
 #[derive(Clone, Copy, Debug)]
@@ -156,8 +210,8 @@ pub struct ConvKernel {
     pub level: Level,
     /// What it multiplies, never [`Precision::Auto`], and what it keeps weights as.
     pub formats: Formats,
-    /// How it adds up: kernels of the same level and arithmetic give the same bits.
-    pub arithmetic: &'static str,
+    /// How it comes by its sums: kernels of the same level and arithmetic give the same bits.
+    pub arithmetic: Arithmetic,
     /// How it wants weights: kernels of the same level and layout can share packed weights.
     pub layout: &'static str,
     /// Whether it can compute a shape. Inputs that are kept as bf16 are for kernels that multiply such numbers.
@@ -197,104 +251,55 @@ impl ConvKernel {
     }
 }
 
-/// All kernels, best first within a level, the reference last. Drives choice, tests and benchmarks.
-pub static CONV_KERNELS: &[ConvKernel] = &[
+/// All kernels: those that some CPUs have alone, those that every level has, the reference.
+macro_rules! kernels {
+    ($($(#[$cfg:meta])* $level:ty,)*) => {
+        &[
+            #[cfg(target_arch = "x86_64")]
+            amx::kernel::<amx::Halves>(),
+            #[cfg(target_arch = "x86_64")]
+            amx::kernel::<amx::Thirds>(),
+            #[cfg(target_arch = "x86_64")]
+            amx::kernel::<amx::Rounded>(),
+            #[cfg(target_arch = "x86_64")]
+            bf16::kernel::<Avx512Bf16>(),
+            $(
+                $(#[$cfg])* stream::kernel::<$level>(),
+                $(#[$cfg])* strip::kernel::<$level>(),
+                $(#[$cfg])* direct::kernel::<$level>(),
+                $(#[$cfg])* winograd::kernel::<$level, F43, F43>("winograd 4x4"),
+                $(#[$cfg])* winograd::kernel::<$level, F23, F23>("winograd 2x2"),
+                $(#[$cfg])* winograd::kernel::<$level, F25, F25>("winograd 2x2 of 5x5"),
+                $(#[$cfg])* winograd::kernel::<$level, F27, F27>("winograd 2x2 of 7x7"),
+                $(#[$cfg])* winograd::kernel::<$level, F11, F43>("winograd 1x4"),
+                $(#[$cfg])* winograd::kernel::<$level, F43, F11>("winograd 4x1"),
+                $(#[$cfg])* winograd::kernel::<$level, F11, F47>("winograd 1x4 of 1x7"),
+                $(#[$cfg])* winograd::kernel::<$level, F47, F11>("winograd 4x1 of 7x1"),
+                $(#[$cfg])* winograd::kernel::<$level, F11, F27>("winograd 1x2 of 1x7"),
+                $(#[$cfg])* winograd::kernel::<$level, F27, F11>("winograd 2x1 of 7x1"),
+                $(#[$cfg])* stored::kernel::<$level, Bf16>(),
+                $(#[$cfg])* stored::kernel::<$level, F16>(),
+                $(#[$cfg])* stored::kernel::<$level, i8>(),
+            )*
+            REFERENCE,
+        ]
+    };
+}
+
+/// All kernels, best first within a level and arithmetic, the reference last. Drives choice, tests and benchmarks.
+pub static CONV_KERNELS: &[ConvKernel] = kernels![
     #[cfg(target_arch = "x86_64")]
-    amx::kernel::<amx::Halves>(),
+    Avx512,
     #[cfg(target_arch = "x86_64")]
-    amx::kernel::<amx::Thirds>(),
-    #[cfg(target_arch = "x86_64")]
-    amx::kernel::<amx::Rounded>(),
-    #[cfg(target_arch = "x86_64")]
-    stream::kernel::<Avx512>(),
-    #[cfg(target_arch = "x86_64")]
-    strip::kernel::<Avx512>(),
-    #[cfg(target_arch = "x86_64")]
-    direct::kernel::<Avx512>(),
-    #[cfg(target_arch = "x86_64")]
-    winograd::kernel::<Avx512, F43, F43>("winograd 4x4"),
-    #[cfg(target_arch = "x86_64")]
-    winograd::kernel::<Avx512, F23, F23>("winograd 2x2"),
-    #[cfg(target_arch = "x86_64")]
-    winograd::kernel::<Avx512, F25, F25>("winograd 2x2 of 5x5"),
-    #[cfg(target_arch = "x86_64")]
-    winograd::kernel::<Avx512, F27, F27>("winograd 2x2 of 7x7"),
-    #[cfg(target_arch = "x86_64")]
-    winograd::kernel::<Avx512, F11, F43>("winograd 1x4"),
-    #[cfg(target_arch = "x86_64")]
-    winograd::kernel::<Avx512, F43, F11>("winograd 4x1"),
-    #[cfg(target_arch = "x86_64")]
-    winograd::kernel::<Avx512, F11, F47>("winograd 1x4 of 1x7"),
-    #[cfg(target_arch = "x86_64")]
-    winograd::kernel::<Avx512, F47, F11>("winograd 4x1 of 7x1"),
-    #[cfg(target_arch = "x86_64")]
-    winograd::kernel::<Avx512, F11, F27>("winograd 1x2 of 1x7"),
-    #[cfg(target_arch = "x86_64")]
-    winograd::kernel::<Avx512, F27, F11>("winograd 2x1 of 7x1"),
-    #[cfg(target_arch = "x86_64")]
-    bf16::kernel::<Avx512Bf16>(),
-    #[cfg(target_arch = "x86_64")]
-    stored::kernel::<Avx512, Bf16>(),
-    #[cfg(target_arch = "x86_64")]
-    stored::kernel::<Avx512, F16>(),
-    #[cfg(target_arch = "x86_64")]
-    stored::kernel::<Avx512, i8>(),
-    #[cfg(target_arch = "x86_64")]
-    stream::kernel::<Avx2>(),
-    #[cfg(target_arch = "x86_64")]
-    strip::kernel::<Avx2>(),
-    #[cfg(target_arch = "x86_64")]
-    direct::kernel::<Avx2>(),
-    #[cfg(target_arch = "x86_64")]
-    winograd::kernel::<Avx2, F43, F43>("winograd 4x4"),
-    #[cfg(target_arch = "x86_64")]
-    winograd::kernel::<Avx2, F23, F23>("winograd 2x2"),
-    #[cfg(target_arch = "x86_64")]
-    winograd::kernel::<Avx2, F25, F25>("winograd 2x2 of 5x5"),
-    #[cfg(target_arch = "x86_64")]
-    winograd::kernel::<Avx2, F27, F27>("winograd 2x2 of 7x7"),
-    #[cfg(target_arch = "x86_64")]
-    winograd::kernel::<Avx2, F11, F43>("winograd 1x4"),
-    #[cfg(target_arch = "x86_64")]
-    winograd::kernel::<Avx2, F43, F11>("winograd 4x1"),
-    #[cfg(target_arch = "x86_64")]
-    winograd::kernel::<Avx2, F11, F47>("winograd 1x4 of 1x7"),
-    #[cfg(target_arch = "x86_64")]
-    winograd::kernel::<Avx2, F47, F11>("winograd 4x1 of 7x1"),
-    #[cfg(target_arch = "x86_64")]
-    winograd::kernel::<Avx2, F11, F27>("winograd 1x2 of 1x7"),
-    #[cfg(target_arch = "x86_64")]
-    winograd::kernel::<Avx2, F27, F11>("winograd 2x1 of 7x1"),
-    #[cfg(target_arch = "x86_64")]
-    stored::kernel::<Avx2, Bf16>(),
-    #[cfg(target_arch = "x86_64")]
-    stored::kernel::<Avx2, F16>(),
-    #[cfg(target_arch = "x86_64")]
-    stored::kernel::<Avx2, i8>(),
-    stream::kernel::<Portable>(),
-    strip::kernel::<Portable>(),
-    direct::kernel::<Portable>(),
-    winograd::kernel::<Portable, F43, F43>("winograd 4x4"),
-    winograd::kernel::<Portable, F23, F23>("winograd 2x2"),
-    winograd::kernel::<Portable, F25, F25>("winograd 2x2 of 5x5"),
-    winograd::kernel::<Portable, F27, F27>("winograd 2x2 of 7x7"),
-    winograd::kernel::<Portable, F11, F43>("winograd 1x4"),
-    winograd::kernel::<Portable, F43, F11>("winograd 4x1"),
-    winograd::kernel::<Portable, F11, F47>("winograd 1x4 of 1x7"),
-    winograd::kernel::<Portable, F47, F11>("winograd 4x1 of 7x1"),
-    winograd::kernel::<Portable, F11, F27>("winograd 1x2 of 1x7"),
-    winograd::kernel::<Portable, F27, F11>("winograd 2x1 of 7x1"),
-    stored::kernel::<Portable, Bf16>(),
-    stored::kernel::<Portable, F16>(),
-    stored::kernel::<Portable, i8>(),
-    REFERENCE,
+    Avx2,
+    Portable,
 ];
 
 const REFERENCE: ConvKernel = ConvKernel {
     name: "reference",
     level: Level::Portable,
     formats: FLOAT32,
-    arithmetic: "float64",
+    arithmetic: Arithmetic::of_definition("float64"),
     layout: "hwio",
     fits: |_| true,
     cost: |_| f64::INFINITY,
@@ -370,7 +375,7 @@ pub fn reads_elements(shape: &ConvShape, level: Level, formats: Formats) -> Elem
 }
 
 /// The arithmetic of the definition: products added tap by tap and channel by channel.
-const DEFINITION: &str = "definition";
+const DEFINITION: Arithmetic = Arithmetic::of_definition("definition");
 
 /// What a convolution by its definition costs; see [`ConvKernel::cost`].
 fn cost_of_definition<S: Simd>(shape: &ConvShape) -> f64 {

@@ -4,6 +4,7 @@ mod columns;
 
 use std::ops::Range;
 
+use crate::blocks::assert_float32;
 use crate::conv::{Filter, pack};
 use crate::simd::Portable;
 #[cfg(target_arch = "x86_64")]
@@ -53,11 +54,19 @@ pub struct Depthwise<'a> {
 }
 
 impl Depthwise<'_> {
-    /// Panics if a slice is too short for the shape; the kernels' unsafe code relies on it.
+    /// Panics if the shape contradicts itself, or a slice is too short for it; the kernels' unsafe code relies on it.
     fn check(&self, packed_len: usize) {
-        let DepthwiseShape { input, output, multiplier, .. } = self.shape;
-        assert_eq!(input.channels * multiplier, output.channels, "a depthwise convolution's channels do not match");
+        let DepthwiseShape { input, output, window, multiplier } = self.shape;
+        assert_float32(input);
+        assert_eq!(
+            input.channels.checked_mul(*multiplier),
+            Some(output.channels),
+            "a depthwise convolution's channels do not match"
+        );
         assert_eq!(input.batch, output.batch, "a depthwise convolution keeps the number of pictures");
+        assert!(window.stays_within(input, output), "a depthwise convolution's windows leave its picture");
+        let weights = window.kernel.into_iter().try_fold(output.channels, usize::checked_mul);
+        assert!(weights.is_some(), "a depthwise convolution has more weights than can be counted");
         assert!(input.stride >= input.floats() && self.input.len() >= input.len(), "a depthwise input is too short");
         assert!(
             output.stride >= output.floats() && self.output.len() >= output.len(),

@@ -9,6 +9,7 @@ use std::str::FromStr;
 #[cfg(target_arch = "x86_64")]
 pub use amx::assume_amx;
 
+#[cfg(target_arch = "x86_64")]
 use crate::formats::has_bf16;
 
 /// An instruction set that kernels are compiled for, from the plainest to the widest.
@@ -55,9 +56,10 @@ impl Level {
                     && is_x86_feature_detected!("avx512dq")
                     && is_x86_feature_detected!("avx512bw")
             }
+            #[cfg(target_arch = "x86_64")]
             Self::Amx => has_bf16() && amx::is_usable() == Ok(true),
             #[cfg(not(target_arch = "x86_64"))]
-            Self::Avx2 | Self::Avx512 => false,
+            Self::Avx2 | Self::Avx512 | Self::Amx => false,
         }
     }
 

@@ -1,8 +1,9 @@
 //! The arithmetic of Lorgnette: slices in, slices out.
 //!
-//! Everything is float32 in NHWC order (batch, rows, columns, channels); inside, some kernels round to less, if [`Formats`]
-//! allow it. Each fast kernel has a slow, obvious twin in
-//! [`mod@reference`] that defines what it computes. All of the project's `unsafe` code for computing is in this crate.
+//! Values are float32 in NHWC order (batch, rows, columns, channels), or bf16 where a [`Map`] says so; inside, some kernels
+//! round to less, if [`Formats`] allow it. Each fast kernel has a slow, obvious twin in [`mod@reference`] that defines what it
+//! computes. All of the project's `unsafe` code for computing is in this crate. What kernels are given is checked before it is
+//! relied on: a slice that is too short, or a shape that contradicts itself, ends in a panic that says so.
 //!
 //! | I have | I call |
 //! |---|---|
@@ -49,8 +50,8 @@ pub use binary::{Operand, binary, binary_in_place};
 pub use blocks::MOST_NARROWED;
 pub use buffer::{Buffer, OutOfMemory};
 pub use conv::{
-    CONV_KERNELS, Conv, ConvKernel, ConvShape, Filter, PACKED_LAYOUTS, PackRows, Residual, candidates, choose_conv,
-    reads_elements,
+    Arithmetic, CONV_KERNELS, Conv, ConvKernel, ConvShape, Exactness, Filter, PACKED_LAYOUTS, PackRows, Residual,
+    candidates, choose_conv, reads_elements,
 };
 pub use copy::{Pad, copy_map, pad};
 pub use depthwise::{DEPTHWISE_KERNELS, Depthwise, DepthwiseKernel, DepthwiseShape, choose_depthwise};

@@ -25,6 +25,9 @@ pub struct Pool {
 
 impl Pool {
     /// A pool of `threads` threads, the caller of [`Pool::run`] among them. 0 counts as 1.
+    ///
+    /// # Panics
+    /// If they are more than 65,535.
     pub fn new(threads: usize) -> Self {
         assert!(threads <= MOST_THREADS, "a pool has at most {MOST_THREADS} threads");
         let shared = Arc::new(Shared::new(threads.max(1)));
@@ -44,11 +47,13 @@ impl Pool {
 
     /// Runs `task(worker, index)` once for each index in `0..tasks`, in any order, on all threads, and returns when all
     /// are done. `worker` is less than [`Pool::threads`], and no two tasks run at the same time under the same number.
-    /// At most 2³² − 1 tasks.
     ///
     /// Allocates nothing. If the pool is busy, because of another caller or because this is called from within a task,
     /// the calling thread runs everything itself as worker 0. A panic in a task is passed on to the caller when all
     /// threads have stopped; tasks not yet begun are then skipped, and the pool stays usable.
+    ///
+    /// # Panics
+    /// If a task does; if there are more than 2³² − 1 tasks.
     pub fn run(&self, tasks: usize, task: &(dyn Fn(usize, usize) + Sync)) {
         assert!(u32::try_from(tasks).is_ok(), "a region has more tasks than can be counted");
         let alone = self.workers.is_empty() || tasks <= 1;

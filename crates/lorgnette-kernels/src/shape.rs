@@ -59,16 +59,17 @@ impl Map {
         self.stride == self.floats()
     }
 
-    /// How many pixels there are, over all pictures.
+    /// How many pixels there are, over all pictures; [`usize::MAX`] if they are more.
     pub fn pixels(&self) -> usize {
-        self.batch * self.height * self.width
+        self.batch.saturating_mul(self.height).saturating_mul(self.width)
     }
 
-    /// The length of the shortest slice that holds the map: up to the last value of its last pixel.
+    /// The length of the shortest slice that holds the map: up to the last value of its last pixel. [`usize::MAX`], which no
+    /// slice is as long as, if that cannot be counted.
     pub fn len(&self) -> usize {
         match self.pixels() {
             0 => 0,
-            pixels => (pixels - 1) * self.stride + self.floats(),
+            pixels => (pixels - 1).saturating_mul(self.stride).saturating_add(self.floats()),
         }
     }
 
@@ -142,6 +143,21 @@ impl Window {
     pub fn under(&self, axis: usize, at: usize, tap: usize) -> usize {
         let before = if axis == 0 { self.padding.top } else { self.padding.left };
         at * self.stride[axis] + tap * self.dilation[axis] - before
+    }
+
+    /// Whether all windows of an output lie within a picture and its padding. Then no place under a tap is too far to be counted,
+    /// which kernels rely on that reckon with such places.
+    pub(crate) fn stays_within(&self, input: &Map, output: &Map) -> bool {
+        let Padding { top, bottom, left, right } = self.padding;
+        let along = |axis: usize, [before, size, after]: [usize; 3], count: usize| {
+            let padded = before.checked_add(size)?.checked_add(after)?;
+            let reach = self.kernel[axis].checked_sub(1)?.checked_mul(self.dilation[axis])?;
+            let last = count.checked_sub(1)?.checked_mul(self.stride[axis])?.checked_add(reach)?;
+            Some(last < padded && padded <= isize::MAX as usize)
+        };
+        let (rows, columns) = ([top, input.height, bottom], [left, input.width, right]);
+        output.is_empty()
+            || (along(0, rows, output.height), along(1, columns, output.width)) == (Some(true), Some(true))
     }
 
     /// Whether the window looks at exactly the pixel it writes.

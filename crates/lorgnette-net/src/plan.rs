@@ -46,12 +46,14 @@ pub struct PlanOptions {
     pub formats: Formats,
     /// Bytes that the activations may take.
     pub memory_limit: u64,
-    /// What is computed in bands of rows.
+    /// What is computed in bands of rows. For tests, which compare.
+    #[doc(hidden)]
     pub bands: Bands,
 }
 
 /// Which layers are computed together, band by band, so that what lies between them stays in a core's cache. No bit of an
-/// answer depends on it.
+/// answer depends on it, which is why nobody but the tests that show it should have to choose.
+#[doc(hidden)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Bands {
     /// Those where it pays.
@@ -59,7 +61,7 @@ pub enum Bands {
     Auto,
     /// None.
     Never,
-    /// All that can be, so many rows at a time: for tests.
+    /// All that can be, so many rows at a time.
     Always(usize),
 }
 
@@ -168,9 +170,10 @@ impl Plan {
         own + self.by_photo.as_ref().map_or(0, |by_photo| by_photo.activation_bytes(threads))
     }
 
-    /// Floats that the kernels need for themselves.
+    /// Floats that the kernels need for themselves on up to so many threads: some need more on fewer, where work divides worse.
     fn scratch_len(&self, threads: usize) -> usize {
-        self.steps.iter().map(|step| step.kernel.scratch_len(threads)).max().unwrap_or(0)
+        let on = |threads| self.steps.iter().map(move |step| step.kernel.scratch_len(threads));
+        (1..=threads).flat_map(on).max().unwrap_or(0)
     }
 
     /// The CPU level it runs on.

@@ -287,3 +287,74 @@ impl Source {
         Ok(found.into_iter().collect())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::network::Network;
+    use crate::tensor::Tensor;
+    use crate::zoo::MadeUp;
+
+    const SHAPE: [usize; 4] = [1, 28, 28, 1];
+
+    /// A folder with a plan file of LeNet, and what it answers. Its model is a checkpoint, or a frozen graph, in the same folder.
+    fn lenet(model: &str) -> (TempDir, Vec<u32>) {
+        let folder = tempfile::tempdir().unwrap();
+        let options = Options::with_threads(Some(1));
+        let made_up = Network::of_net(zoo::find("lenet").unwrap(), Arc::new(MadeUp), options.clone()).unwrap();
+        made_up.write_checkpoint(&folder.path().join("lenet.ckpt"), &["Logits"]).unwrap();
+        made_up.write_frozen(&folder.path().join("lenet.pb"), &["Logits"], [28, 28]).unwrap();
+        let network = Network::open(&folder.path().join(model), options).unwrap();
+        let answer = answer(&network).unwrap();
+        network.write_plan_file(&folder.path().join("lenet.plan")).unwrap();
+        (folder, answer)
+    }
+
+    fn answer(network: &Network) -> Result<Vec<u32>> {
+        let picture = Tensor::from_f32(&SHAPE, (0..28 * 28).map(|i| (i % 17) as f32 / 17.0).collect());
+        let ports = network.ports()?;
+        let answers = network.run(&[(&ports.input.name, &picture)], &[&ports.logits])?;
+        Ok(answers[0].to_f32().iter().map(|value| value.to_bits()).collect())
+    }
+
+    /// Opens the plan file after somebody changed its header.
+    fn changed(folder: &Path, change: impl FnOnce(&mut Header)) -> Result<Network> {
+        let path = folder.join("lenet.plan");
+        let (mut header, weights) = format::read(&path)?;
+        change(&mut header);
+        format::write_as_it_is(&path, &header, &weights)?;
+        Network::open(&path, Options::with_threads(Some(1)))
+    }
+
+    /// Weights of another length than the kernel's are none: they are packed anew, or there is an error.
+    #[test]
+    fn packed_weights_of_another_length_are_not_used() {
+        let (folder, wanted) = lenet("lenet.ckpt");
+        let network = changed(folder.path(), |header| header.weights.iter_mut().for_each(|placed| placed.length -= 64));
+        assert_eq!(answer(&network.unwrap()).unwrap(), wanted);
+        for file in ["lenet.ckpt.index", "lenet.ckpt.data-00000-of-00001"] {
+            fs::remove_file(folder.path().join(file)).unwrap();
+        }
+        let network = Network::open(&folder.path().join("lenet.plan"), Options::with_threads(Some(1))).unwrap();
+        let message = answer(&network).unwrap_err().to_string();
+        assert!(message.contains("lenet.plan: variable 'LeNet/") && message.contains("the model is gone"), "{message}");
+    }
+
+    /// The lengths of a variable's dimensions, multiplied, are more than there can be.
+    #[test]
+    fn absurd_variables_are_refused() {
+        let (folder, _) = lenet("lenet.pb");
+        for length in [1 << 40, u64::MAX] {
+            let absurd = |header: &mut Header| {
+                let packed = header.variables.iter_mut().find(|variable| variable.contents.is_none()).unwrap();
+                packed.shape.iter_mut().for_each(|dimension| *dimension = length);
+            };
+            let message = changed(folder.path(), absurd).and_then(|network| answer(&network)).unwrap_err().to_string();
+            assert!(message.contains("LeNet/"), "{message}");
+        }
+    }
+}

@@ -20,9 +20,9 @@ use sha2::{Digest as _, Sha256};
 use crate::dataset::{Digest, Example};
 use crate::embed::Embedder;
 use crate::error::Result;
+use crate::in_order::all_in_order;
 use crate::model::Model;
 use crate::picture::OpenOptions;
-use crate::shared_out::shared_out;
 
 pub use cache::{CacheError, CacheSummary, FeatureCache, Key};
 pub use distort::{Distortion, Distortions};
@@ -194,10 +194,10 @@ impl Extractor {
             move |_: usize, &index: &usize| extractor.compute(&wanted[index])
         };
         let (mut computed, mut refused) = (0, None);
-        let results = shared_out(&missing, (0..workers).map(worker).collect(), &mut |number, result| {
+        let results = all_in_order(&missing, (0..workers).map(worker).collect(), &mut |&index, result| {
             computed += 1;
             if let Ok(features) = result {
-                refused = cache.put(&wanted[missing[number]].key(self), features).err();
+                refused = cache.put(&wanted[index].key(self), features).err();
             }
             watch(cached + computed, computed) && refused.is_none()
         });

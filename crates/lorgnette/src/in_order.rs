@@ -53,6 +53,30 @@ where
     });
 }
 
+/// As [`in_order`], but keeps all answers. `watch` sees each as it is taken, and stops the workers by giving `false`: then
+/// there are none.
+///
+/// # Panics
+/// Passes on the panic of a worker.
+pub(crate) fn all_in_order<T, A, W>(
+    items: &[T],
+    workers: Vec<W>,
+    watch: &mut dyn FnMut(&T, &A) -> bool,
+) -> Option<Vec<A>>
+where
+    T: Sync,
+    A: Send,
+    W: FnMut(usize, &T) -> A + Send,
+{
+    let (mut answers, mut goes_on) = (Vec::with_capacity(items.len()), true);
+    in_order(items, workers, |item, answer| {
+        goes_on = watch(item, &answer);
+        answers.push(answer);
+        if goes_on { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    });
+    goes_on.then_some(answers)
+}
+
 /// Works while there are tickets and somebody takes the results.
 fn serve<T, A>(
     mut worker: impl FnMut(usize, &T) -> A,
@@ -103,7 +127,7 @@ mod tests {
     use std::thread::sleep;
     use std::time::Duration;
 
-    use super::{AHEAD, in_order};
+    use super::{AHEAD, all_in_order, in_order};
 
     /// A worker that is slowest with the first items.
     fn square(_: usize, item: &u64) -> u64 {
@@ -151,6 +175,27 @@ mod tests {
             if taken == 5 { Break(()) } else { Continue(()) }
         });
         assert_eq!(taken, 5);
+    }
+
+    #[test]
+    fn all_answers_are_kept_unless_somebody_stops_it() {
+        let items: Vec<u64> = (0..100).collect();
+        for workers in [1, 3] {
+            let mut seen = 0;
+            let mut watch = |item: &u64, answer: &u64| {
+                assert!(*answer == item * item && *item == seen);
+                seen += 1;
+                true
+            };
+            let answers = all_in_order(&items, vec![square; workers], &mut watch).unwrap();
+            assert!(answers.into_iter().eq(items.iter().map(|item| item * item)));
+        }
+        let mut seen = 0;
+        let stopped = all_in_order(&items, vec![square; 2], &mut |_, _| {
+            seen += 1;
+            seen < 5
+        });
+        assert!(stopped.is_none() && seen == 5);
     }
 
     #[test]

@@ -94,7 +94,6 @@ pub mod preprocess;
 #[cfg(feature = "pull")]
 pub mod pull;
 pub mod report;
-mod shared_out;
 pub mod trained;
 pub mod wordnet;
 

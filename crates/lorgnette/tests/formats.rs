@@ -32,7 +32,7 @@ fn probabilities(classifier: &Classifier, photo: &Picture) -> Vec<f32> {
 #[test]
 fn fewer_bits_change_the_answers_little() {
     let open = |file: &PathBuf| OpenOptions::default().open(file).unwrap();
-    let photos: Vec<Picture> = jpegs(photos()).iter().map(open).collect();
+    let photos: Vec<Picture> = jpegs(&photos()).iter().map(open).collect();
     let exact = Classifier::new(embedded(Formats::default()).unwrap()).unwrap();
     let wanted: Vec<Vec<f32>> = photos.iter().map(|photo| probabilities(&exact, photo)).collect();
     for tolerance in FORMATS {

@@ -47,7 +47,7 @@ fn reduced_photos_change_the_answers_little() {
     let mut smaller = REDUCED.map(|_| Difference::default());
     let mut without = REDUCED.map(|_| Difference::default());
     let told = env::var_os(FOLDER).map(PathBuf::from);
-    for path in jpegs(told.clone().unwrap_or_else(photos)) {
+    for path in jpegs(&told.clone().unwrap_or_else(photos)) {
         let bytes = fs::read(&path).unwrap();
         let open = |least_size| OpenOptions { least_size, ..OpenOptions::default() }.decode(&bytes, "a photo").unwrap();
         let whole = open(None);

@@ -183,7 +183,8 @@ impl Target for Graphs {
     }
 }
 
-fn is_small(plan: &Plan) -> bool {
+/// Whether a run is over soon.
+pub(super) fn is_small(plan: &Plan) -> bool {
     let flops = plan.report(&[]).iter().fold(0, |sum: u64, step| sum.saturating_add(step.flops));
     plan.activation_bytes(2) <= MOST_ACTIVATIONS && flops <= MOST_FLOPS
 }

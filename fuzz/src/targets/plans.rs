@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use lorgnette::net::{Network, Options};
 
+use super::graphs::is_small;
 use super::{Input, Target, must_name, repository};
 use crate::mutate::scramble;
 use crate::random::Random;
@@ -68,10 +69,15 @@ impl Target for Plans {
             // A file that is no plan file any more is told as what it looks like.
             Err(error) => return must_name("damaged", &error).map(|()| "refused"),
         };
-        let planned = network
-            .ports()
-            .and_then(|ports| network.plan(&[(&ports.input.name, &[1, 12, 10, 3])], &[&ports.logits]).map(drop));
-        Ok(if planned.is_ok() { "planned" } else { "opened" })
+        let planned =
+            network.ports().and_then(|ports| network.plan(&[(&ports.input.name, &[1, 12, 10, 3])], &[&ports.logits]));
+        let Ok(plan) = planned else { return Ok("opened") };
+        if !is_small(&plan) {
+            return Ok("planned");
+        }
+        // What can be planned can be run.
+        network.run_plan(&plan, |_| (), |_| ()).map_err(|error| error.to_string())?;
+        Ok("ran")
     }
 
     /// As for graphs, which plan files hold.

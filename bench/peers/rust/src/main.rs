@@ -1,8 +1,8 @@
-//! Times a peer that is a Rust crate; `../peer.py` does the same for those of Python, and says what the options are.
+//! Times a peer that is a Rust crate; `../peer.py` does the same for those of Python, and says what the options are and what is said.
 //!
-//!     lorgnette-peers ENGINE MODEL.onnx --threads 2 --seconds 3 --shape 1,3,224,224 --input X.f32 --answer Y.f32 --output NAME
+//!     lorgnette-peers ENGINE MODEL.onnx --threads 2 --seconds 3 --shape 1,3,224,224 --input X.f32 [--answer Y.f32] --output NAME
 //!
-//! ENGINE is `tract` or `rten`. X and Y are little-endian float32, X by photo, channel, row and column. With `--seconds 0` it only answers.
+//! ENGINE is `tract` or `rten`. X and Y are little-endian float32, X by photo, channel, row and column.
 
 use std::collections::HashMap;
 use std::hint::black_box;
@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-/// As in `peer.py`.
-const WARM_UP_RUNS: usize = 1;
+/// As in `peer.py`, which says what for.
 const FEWEST_RUNS: usize = 3;
+const LONG: f64 = 1000.0;
 
 /// What is run, from pixels to the values of the output.
 type Network = Box<dyn FnMut(&[f32]) -> Result<Vec<f32>>>;
@@ -33,30 +33,31 @@ fn main() -> Result<()> {
     if let Some(path) = &arguments.answer {
         std::fs::write(path, answer.iter().flat_map(|value| value.to_le_bytes()).collect::<Vec<_>>())?;
     }
-    if arguments.seconds.is_zero() {
-        return Ok(());
+    println!(r#"{{"load_s": {}}}"#, loaded.as_secs_f64());
+    for line in std::io::stdin().lines() {
+        line?;
+        let times = time_runs(&mut network, &pixels, arguments.seconds)?;
+        let (min, median, runs) = (times[0], times[times.len() / 2], times.len());
+        println!(r#"{{"min_ms": {min}, "median_ms": {median}, "runs": {runs}}}"#);
     }
-    for _ in 0..WARM_UP_RUNS {
-        network(&pixels)?;
-    }
-    let mut times = Vec::new();
-    let began = Instant::now();
-    while times.len() < FEWEST_RUNS || began.elapsed() < arguments.seconds {
+    Ok(())
+}
+
+/// Milliseconds of each run, the shortest first.
+fn time_runs(network: &mut Network, pixels: &[f32], seconds: Duration) -> Result<Vec<f64>> {
+    let mut timed = || -> Result<f64> {
         let started = Instant::now();
-        black_box(network(&pixels)?);
-        times.push(started.elapsed().as_secs_f64() * 1e3);
+        black_box(network(pixels)?);
+        Ok(started.elapsed().as_secs_f64() * 1e3)
+    };
+    let began = Instant::now();
+    let first = timed()?;
+    let mut times: Vec<f64> = (first > LONG).then_some(first).into_iter().collect();
+    while times.len() < FEWEST_RUNS || began.elapsed() < seconds {
+        times.push(timed()?);
     }
     times.sort_by(f64::total_cmp);
-    println!(
-        r#"{{"engine": "{}", "threads": {}, "min_ms": {}, "median_ms": {}, "runs": {}, "load_s": {}}}"#,
-        arguments.engine,
-        arguments.threads,
-        times[0],
-        times[times.len() / 2],
-        times.len(),
-        loaded.as_secs_f64()
-    );
-    Ok(())
+    Ok(times)
 }
 
 struct Arguments {

@@ -8,7 +8,7 @@ use anyhow::Result;
 use clap::Args;
 use lorgnette::kernels::Level;
 use lorgnette::net::Plan;
-use lorgnette::net::plan::StepReport;
+use lorgnette::net::plan::{self, StepReport};
 use lorgnette::{Model, ModelOptions, Provenance};
 use serde::Serialize;
 
@@ -32,6 +32,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N|HxW")]
     size: Option<Size>,
 
+    /// Use made-up weights: M is the name of one of TF-Slim's networks, of which no file is needed
+    #[arg(long)]
+    random_weights: bool,
+
     /// Run the network and show how long each step takes
     #[arg(long)]
     time: bool,
@@ -44,7 +48,8 @@ pub(crate) struct Arguments {
 const EXAMPLES: &str = "\
 Examples:
   lorgnette explain
-  lorgnette explain inception.pb --size 299 --time --threads 1";
+  lorgnette explain inception.pb --size 299 --time --threads 1
+  lorgnette explain vgg_16 --random-weights --time --precision bf16";
 
 /// How long steps are timed for.
 const TIMED_FOR: Duration = Duration::from_secs(1);
@@ -122,6 +127,8 @@ struct Step {
     weights: Option<&'static str>,
     rejected: Vec<Rejected>,
     flops: u64,
+    /// What the kernel really does: by Winograd's forms, fewer than half of `flops`.
+    multiplications: u64,
     weight_bytes: usize,
     activation_bytes: usize,
     ms: Option<f64>,
@@ -134,6 +141,8 @@ struct Step {
 struct Rejected {
     kernel: &'static str,
     cost: f64,
+    precision: &'static str,
+    multiplications: u64,
 }
 
 #[derive(Serialize)]
@@ -148,7 +157,11 @@ struct Total {
 /// Explains.
 pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
     let options = ModelOptions { size: arguments.size.map(|Size(size)| size), ..global.model_options()? };
-    let model = model::open(arguments.named.as_deref(), global, &options, messages)?;
+    let named = arguments.named.as_deref();
+    let model = match arguments.random_weights {
+        true => model::made_up(named, global, &options)?,
+        false => model::open(named, global, &options, messages)?,
+    };
     let shape = model::input_shape(&model, arguments.size, 1)?;
     let input = model.ports().input.name.as_str();
     let plan = model.network().plan(&[(input, &shape)], &[model::answer(model.ports())])?;
@@ -284,11 +297,17 @@ impl Explanation {
     }
 }
 
+impl Rejected {
+    fn new(other: &plan::Rejected) -> Self {
+        let plan::Rejected { kernel, cost, formats, products } = *other;
+        Self { kernel, cost, precision: formats.precision.name(), multiplications: products }
+    }
+}
+
 impl Step {
     fn new(step: usize, report: StepReport, total_ms: Option<f64>) -> Self {
-        let StepReport { name, kernel, formats, rejected, shape, flops, weight_bytes, activation_bytes, chain, time } =
-            report;
-        let rejected = rejected.into_iter().map(|other| Rejected { kernel: other.kernel, cost: other.cost }).collect();
+        let StepReport { name, kernel, formats, rejected, shape, flops, products, chain, time, .. } = report;
+        let rejected = rejected.iter().map(Rejected::new).collect();
         let ms = time.map(milliseconds);
         let share = ms.zip(total_ms).map(|(ms, total)| if total > 0.0 { ms / total } else { 0.0 });
         let gflop_s = rate(flops, ms);
@@ -303,8 +322,9 @@ impl Step {
             weights,
             rejected,
             flops,
-            weight_bytes,
-            activation_bytes,
+            multiplications: products,
+            weight_bytes: report.weight_bytes,
+            activation_bytes: report.activation_bytes,
             ms,
             gflop_s,
             share,

@@ -69,6 +69,39 @@ fn explain_shows_every_step_and_their_sums() {
     assert_eq!(plan["input"]["shape"], serde_json::json!([1, 224, 224, 3]));
 }
 
+/// By Winograd's forms there are fewer multiplications than in the definition; by any other float32 kernel as many.
+#[test]
+fn explain_counts_the_multiplications_that_are_done() {
+    let explained = lorgnette(&["explain", "cifarnet", "--random-weights", "--level", "portable", "--format", "json"]);
+    let plan = explained.well().json().remove(0);
+    let steps = plan["steps"].as_array().unwrap();
+    let (by_forms, others): (Vec<_>, Vec<_>) =
+        steps.iter().partition(|step| step["kernel"].as_str().unwrap().starts_with("winograd"));
+    let times = |step: &serde_json::Value, field: &str| step[field].as_u64().unwrap();
+    assert!(others.iter().all(|step| 2 * times(step, "multiplications") == times(step, "flops")), "{others:?}");
+    // 5x5 windows on 16x16 pixels: 64 tiles of 2x2 outputs, at 36 points each.
+    let multiplications: Vec<u64> = by_forms.iter().map(|step| times(step, "multiplications")).collect();
+    assert_eq!(multiplications, [64 * 36 * 64 * 64]);
+}
+
+/// A layer that reads bf16 shows what it was chosen before, though that would read float32.
+#[test]
+fn explain_shows_what_bf16_was_chosen_before() {
+    let explained = lorgnette(&["explain", "--precision", "bf16", "--level", "avx512", "--format", "json"]);
+    if explained.code != Some(0) {
+        assert!(explained.err.contains("bf16") || explained.err.contains("avx512"), "{}", explained.err);
+        println!("this CPU has no AVX-512 BF16: {}", explained.err);
+        return;
+    }
+    let plan = explained.json().remove(0);
+    let rounded = plan["steps"].as_array().unwrap().iter().filter(|step| step["precision"] == "bf16");
+    let chosen_before = |step: &serde_json::Value| {
+        let rejected = step["rejected"].as_array().unwrap();
+        rejected.iter().any(|other| other["kernel"] == "direct" && other["cost"].as_f64().unwrap() > 1.0)
+    };
+    assert!(rounded.filter(|step| chosen_before(step)).count() >= 13, "as many as there are 1x1 layers");
+}
+
 #[test]
 fn explain_fits_the_terminal() {
     for width in [80, 100, 120] {

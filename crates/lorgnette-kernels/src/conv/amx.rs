@@ -22,7 +22,7 @@ pub(super) use self::parts::{Halves, Rounded, Thirds};
 use self::planes::{Band, Planes};
 use super::split::Split;
 use super::tile::Job;
-use super::{Conv, ConvKernel, ConvShape, with_reading};
+use super::{Arithmetic, Conv, ConvKernel, ConvShape, Exactness, with_reading};
 use crate::simd::{Avx512Bf16, BLOCK_COLUMNS, BLOCK_ROWS, Factors, Kernel, Simd, Sums, Tiles};
 use crate::{Elements, Level, Map, Pool};
 
@@ -31,7 +31,7 @@ pub(super) const fn kernel<P: Parts>() -> ConvKernel {
         name: P::NAME,
         level: Level::Amx,
         formats: P::FORMATS,
-        arithmetic: P::NAME,
+        arithmetic: arithmetic::<P>(),
         layout: P::LAYOUT,
         fits: |shape| {
             P::fits(shape) && !shape.input.is_empty() && !shape.output.is_empty() && Planes::new::<P>(shape).is_small()
@@ -44,6 +44,13 @@ pub(super) const fn kernel<P: Parts>() -> ConvKernel {
         scratch_len: |shape, _| Planes::new::<P>(shape).scratch_len(),
         run: run::<P>,
     }
+}
+
+/// Of two numbers in parts, the products of the larger parts count: one, three of two parts each, six of three.
+const fn arithmetic<P: Parts>() -> Arithmetic {
+    let exactness = if P::COUNT == 2 { Exactness::Cut } else { Exactness::Rounded };
+    let products = |shape: &ConvShape| shape.products() * (P::COUNT * (P::COUNT + 1) / 2) as u64;
+    Arithmetic { name: P::NAME, exactness, products }
 }
 
 /// What putting one vector of inputs into planes costs if it has been rounded before.
@@ -159,7 +166,7 @@ impl Kernel for Finish<'_> {
                 }
                 let pixel = (band.picture * planes.output.height + row) * planes.output.width + x;
                 let (first, second) = sums.split_at(S::LANES);
-                job.finish_pixel(simd, pixel, panel, [simd.load_slice(first), simd.load_slice(second)]);
+                job.finish(simd, pixel, panel, [[simd.load_slice(first), simd.load_slice(second)]]);
             }
             x += 1;
             if x == planes.columns {

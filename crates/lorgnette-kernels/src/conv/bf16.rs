@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use super::pack::{self, Source, in_panels};
 use super::tile::Job;
-use super::{Conv, ConvKernel, ConvShape, Filter, cost_of_definition, direct, panel_width, stream, strip};
+use super::{Arithmetic, Conv, ConvKernel, ConvShape, Filter, cost_of_definition, direct, panel_width, stream, strip};
 use crate::blocks::{copy_pixels, for_blocks};
 use crate::formats::to_bf16;
 use crate::simd::Simd;
@@ -23,7 +23,7 @@ pub(super) const fn kernel<S: Simd>() -> ConvKernel {
         name: "bf16",
         level: S::LEVEL,
         formats: Formats { precision: Precision::Bf16, weights: WeightFormat::Float32 },
-        arithmetic: "bf16",
+        arithmetic: Arithmetic::of_definition("bf16"),
         layout: "pairs of bf16",
         fits: |_| true,
         cost: |shape| {

@@ -1,12 +1,14 @@
 //! Convolution without gathering: each tap of each pixel is read where it lies.
 
+use std::marker::PhantomData;
+
 use super::rows::{Even, Rows, Windowed};
 use super::split::Split;
-use super::tile::Job;
+use super::tile::{Inputs, Job};
 use super::weight::Weight;
 use super::{ConvKernel, ConvShape, pack};
 use crate::Pool;
-use crate::simd::Simd;
+use crate::simd::{Kernel, Simd};
 
 pub(super) const fn kernel<S: Simd>() -> ConvKernel {
     ConvKernel {
@@ -62,12 +64,44 @@ fn tiles<S: Simd, W: Weight>(job: &Job<'_>, rows: &dyn Rows, shape: &ConvShape, 
     let counts = [shape.output.pixels(), job.panels::<S>()];
     let split = Split::new(counts, [pixel_bytes, panel_bytes], S::TILE_ROWS, pool.threads());
     pool.run(split.tasks(), &|_, index| {
+        S::dispatch(Task::<W> { job, rows, split: &split, index, weights: PhantomData });
+    });
+}
+
+/// Bytes of weights that stay in a core's L2 beside what their tiles read and write.
+const NEAR: usize = 128 << 10;
+
+/// Some tiles of some panels.
+struct Task<'a, W> {
+    job: &'a Job<'a>,
+    rows: &'a dyn Rows,
+    split: &'a Split,
+    index: usize,
+    weights: PhantomData<W>,
+}
+
+impl<W: Weight> Kernel for Task<'_, W> {
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Self { job, rows, split, index, .. } = self;
         let (tiles, panels) = split.task(index);
-        for panel in panels {
-            for (turn, tile) in tiles.clone().enumerate() {
-                let pixels = split.pixels(tile);
-                job.tile::<S, W>(rows, pixels.start, pixels.len(), panel, turn);
+        let mut inputs = Inputs::new(rows);
+        // A tile of few products takes as long as finding its inputs and bringing them to L1 does: once is enough for all
+        // panels. Of larger weights, each panel is brought near once for all tiles.
+        if panels.len() * job.panel_bytes::<W>() <= NEAR {
+            for tile in tiles {
+                inputs.find(job, split.pixels(tile));
+                for panel in panels.clone() {
+                    job.tile::<S, W>(simd, &inputs, panel, 0);
+                }
+            }
+        } else {
+            for panel in panels {
+                for (turn, tile) in tiles.clone().enumerate() {
+                    inputs.find(job, split.pixels(tile));
+                    job.tile::<S, W>(simd, &inputs, panel, turn);
+                }
             }
         }
-    });
+    }
 }

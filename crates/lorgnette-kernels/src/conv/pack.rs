@@ -29,7 +29,7 @@ pub(super) fn pack_rows<S: Simd>(
     pool: &Pool,
 ) {
     let width = panel_width::<S>();
-    let source = Source::new(filter, shape.depth(), shape.output.channels);
+    let source = Source::of(filter, shape);
     in_panels(&mut packed[..packed_len::<S>(shape)], panel_len::<S>(shape), rows, pool, &|panel, k, values| {
         source.copy(k, panel * width, &mut values[k * width..][..width]);
     });
@@ -66,6 +66,9 @@ pub(crate) fn plain(depth: usize, channels: usize, filter: &Filter<'_>, rows: Ra
     }
 }
 
+/// The most output channels of a panel at any level.
+pub(super) const MOST_WIDTH: usize = 32;
+
 /// The matrix `[depth][channels]` that a filter is.
 pub(crate) struct Source<'a> {
     bytes: &'a [u8],
@@ -81,6 +84,18 @@ impl<'a> Source<'a> {
         assert!(filter.scale.is_none_or(|scale| scale.len() >= channels), "a filter's scale is too short");
         let steps = if filter.transposed { [4, 4 * depth] } else { [4 * channels, 4] };
         Self { bytes: filter.bytes, scale: filter.scale, channels, steps }
+    }
+
+    /// A convolution's.
+    pub(crate) fn of(filter: &Filter<'a>, shape: &ConvShape) -> Self {
+        Self::new(filter, shape.depth(), shape.output.channels)
+    }
+
+    /// Row `k` of a panel of `width` output channels, zeros where there are no more.
+    pub(super) fn row(&self, k: usize, panel: usize, width: usize) -> [f32; MOST_WIDTH] {
+        let mut row = [0.0; MOST_WIDTH];
+        self.copy(k, panel * width, &mut row[..width]);
+        row
     }
 
     /// Row `k` from channel `first` on, zeros where there are no more channels.

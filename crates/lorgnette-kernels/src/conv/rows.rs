@@ -1,6 +1,9 @@
 //! Where the input of each output pixel lies: what makes one tile serve every window.
 
+use std::ops::Range;
+
 use super::ConvShape;
+use crate::simd::MOST_TILE_ROWS;
 
 /// An output pixel, seen from the input.
 #[derive(Clone, Copy, Default)]
@@ -12,16 +15,77 @@ pub(super) struct Origin {
     pub(super) offset: isize,
 }
 
+/// The output pixels of a tile, seen from the input.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Origins {
+    count: usize,
+    first: Origin,
+    /// From one to the next, if all are neighbours in a row, as those of most tiles are; what lies under a tap is then known from
+    /// the ends.
+    step: Option<Step>,
+    /// All of them, if not.
+    each: [Origin; MOST_TILE_ROWS],
+}
+
+#[derive(Clone, Copy)]
+struct Step {
+    x: isize,
+    offset: isize,
+}
+
+impl Origins {
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Number `i` of them.
+    fn at(&self, i: usize) -> Origin {
+        let Origin { y, x, offset } = self.first;
+        match self.step {
+            Some(step) => Origin { y, x: x + i as isize * step.x, offset: offset + i as isize * step.offset },
+            None => self.each[i],
+        }
+    }
+
+    /// Puts `under` the pixels what lies `ahead` of their origins, as far as they are `here`, and what `elsewhere` gives for
+    /// the others. `here` must be true of all between two of a row of which it is.
+    #[inline(always)]
+    pub(super) fn find(
+        &self,
+        ahead: *const f32,
+        here: impl Fn(Origin) -> bool,
+        elsewhere: impl Fn(usize, Origin) -> *const f32,
+        under: &mut [*const f32],
+    ) {
+        if let Some(Step { offset, .. }) = self.step
+            && here(self.first)
+            && here(self.at(self.count - 1))
+        {
+            let mut from = ahead.wrapping_offset(self.first.offset);
+            for under in under {
+                *under = from;
+                from = from.wrapping_offset(offset);
+            }
+            return;
+        }
+        for (i, under) in under.iter_mut().enumerate().take(self.count) {
+            let origin = self.at(i);
+            *under = if here(origin) { ahead.wrapping_offset(origin.offset) } else { elsewhere(i, origin) };
+        }
+    }
+}
+
 /// The source of a tile's input.
 ///
 /// # Safety
 /// `under` gives pointers to as many readable floats as the job's depth, for origins of output pixels that `locate` gave
 /// and taps of the job.
 pub(super) unsafe trait Rows: Sync {
-    /// Finds the output pixels from number `pixel` on.
-    fn locate(&self, pixel: usize, origins: &mut [Origin]);
+    /// Finds some output pixels: one or more, at most [`MOST_TILE_ROWS`].
+    fn locate(&self, pixels: Range<usize>, origins: &mut Origins);
     /// Finds what lies under a tap (its row and column in the window) of each pixel.
-    fn under(&self, origins: &[Origin], tap: [usize; 2], inputs: &mut [*const f32]);
+    fn under(&self, origins: &Origins, tap: [usize; 2], inputs: &mut [*const f32]);
 }
 
 /// Rows at equal distances: the pixels a 1×1 window sees.
@@ -40,16 +104,14 @@ impl<'a> Even<'a> {
 
 // SAFETY: there are as many rows as output pixels, and `new` checked that they lie in the slice.
 unsafe impl Rows for Even<'_> {
-    fn locate(&self, pixel: usize, origins: &mut [Origin]) {
-        for (i, origin) in origins.iter_mut().enumerate() {
-            origin.offset = ((pixel + i) * self.stride) as isize;
-        }
+    fn locate(&self, pixels: Range<usize>, origins: &mut Origins) {
+        origins.count = pixels.len();
+        origins.first.offset = (pixels.start * self.stride) as isize;
+        origins.step = Some(Step { x: 0, offset: self.stride as isize });
     }
 
-    fn under(&self, origins: &[Origin], _: [usize; 2], inputs: &mut [*const f32]) {
-        for (input, origin) in inputs.iter_mut().zip(origins) {
-            *input = self.values.as_ptr().wrapping_offset(origin.offset);
-        }
+    fn under(&self, origins: &Origins, _: [usize; 2], inputs: &mut [*const f32]) {
+        origins.find(self.values.as_ptr(), |_| true, |_, _| unreachable!("all are here"), inputs);
     }
 }
 
@@ -70,18 +132,16 @@ impl<'a> Windowed<'a> {
 
 // SAFETY: `under` gives the channels of an input pixel after checking that it lies in the picture, or the zeros.
 unsafe impl Rows for Windowed<'_> {
-    fn locate(&self, pixel: usize, origins: &mut [Origin]) {
-        locate(self.shape, pixel, origins);
+    fn locate(&self, pixels: Range<usize>, origins: &mut Origins) {
+        locate(self.shape, pixels, origins);
     }
 
-    fn under(&self, origins: &[Origin], [ky, kx]: [usize; 2], inputs: &mut [*const f32]) {
+    fn under(&self, origins: &Origins, [ky, kx]: [usize; 2], inputs: &mut [*const f32]) {
         let ConvShape { input: map, window, .. } = self.shape;
         let (y, x) = (ky * window.dilation[0], kx * window.dilation[1]);
-        let under = self.input.as_ptr().wrapping_add((y * map.width + x) * map.stride);
-        for (input, origin) in inputs.iter_mut().zip(origins) {
-            let inside = is_inside(origin.y, y, map.height) && is_inside(origin.x, x, map.width);
-            *input = if inside { under.wrapping_offset(origin.offset) } else { self.zeros.as_ptr() };
-        }
+        let ahead = self.input.as_ptr().wrapping_add((y * map.width + x) * map.stride);
+        let here = |origin: Origin| is_inside(origin.y, y, map.height) && is_inside(origin.x, x, map.width);
+        origins.find(ahead, here, |_, _| self.zeros.as_ptr(), inputs);
     }
 }
 
@@ -90,16 +150,26 @@ pub(super) fn is_inside(origin: isize, tap: usize, size: usize) -> bool {
     (origin.wrapping_add_unsigned(tap) as usize) < size
 }
 
-/// Finds the output pixels of a window from number `pixel` on.
-pub(super) fn locate(shape: &ConvShape, pixel: usize, origins: &mut [Origin]) {
+/// Finds some output pixels of a window.
+pub(super) fn locate(shape: &ConvShape, pixels: Range<usize>, origins: &mut Origins) {
     let ConvShape { input, output, window } = shape;
-    let (mut n, rest) = (pixel / (output.height * output.width), pixel % (output.height * output.width));
-    let (mut oy, mut ox) = (rest / output.width, rest % output.width);
-    for origin in origins {
+    let origin = |n: usize, oy: usize, ox: usize| {
         let y = (oy * window.stride[0]) as isize - window.padding.top as isize;
         let x = (ox * window.stride[1]) as isize - window.padding.left as isize;
         let row = (n * input.height) as isize + y;
-        *origin = Origin { y, x, offset: (row * input.width as isize + x) * input.stride as isize };
+        Origin { y, x, offset: (row * input.width as isize + x) * input.stride as isize }
+    };
+    let (mut n, rest) = (pixels.start / (output.height * output.width), pixels.start % (output.height * output.width));
+    let (mut oy, mut ox) = (rest / output.width, rest % output.width);
+    let step = Step { x: window.stride[1] as isize, offset: (window.stride[1] * input.stride) as isize };
+    origins.count = pixels.len();
+    origins.first = origin(n, oy, ox);
+    origins.step = (ox + pixels.len() <= output.width).then_some(step);
+    if origins.step.is_some() {
+        return;
+    }
+    for each in &mut origins.each[..pixels.len()] {
+        *each = origin(n, oy, ox);
         ox += 1;
         if ox == output.width {
             (ox, oy) = (0, oy + 1);

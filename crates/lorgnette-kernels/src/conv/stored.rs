@@ -10,7 +10,7 @@ use std::ops::Range;
 use super::pack::{self, Source, in_panels};
 use super::tile::Job;
 use super::weight::{Bf16, F16, Weight};
-use super::{Conv, ConvKernel, ConvShape, Filter, direct, panel_width, stream};
+use super::{Arithmetic, Conv, ConvKernel, ConvShape, Filter, direct, panel_width, stream};
 use crate::formats::{to_bf16, to_f16};
 use crate::simd::Simd;
 use crate::{Formats, Pool, Precision, WeightFormat};
@@ -78,7 +78,7 @@ pub(super) const fn kernel<S: Simd, W: Stored>() -> ConvKernel {
         name: W::NAME,
         level: S::LEVEL,
         formats: Formats { precision: Precision::Float32, weights: W::FORMAT },
-        arithmetic: W::NAME,
+        arithmetic: Arithmetic::of_definition(W::NAME),
         layout: W::NAME,
         fits: |_| true,
         cost: cost::<S, W>,
@@ -115,22 +115,17 @@ fn panels_len<S: Simd, W: Stored>(shape: &ConvShape) -> usize {
     pack::packed_len::<S>(shape) * size_of::<W>() / size_of::<f32>()
 }
 
-/// The most output channels of a panel at any level.
-const MOST_WIDTH: usize = 32;
-
 /// Finds the channels' factors: the largest magnitude becomes [`MOST`]. A channel with a weight that is not finite has a
 /// factor that is not, so that its sums are no numbers.
 fn survey_rows<S: Simd>(shape: &ConvShape, filter: &Filter<'_>, rows: Range<usize>, packed: &mut [f32], pool: &Pool) {
     let width = panel_width::<S>();
-    let source = Source::new(filter, shape.depth(), shape.output.channels);
+    let source = Source::of(filter, shape);
     let factors = &mut packed[..factors::<S, i8>(shape)];
     if rows.start == 0 {
         factors.fill(0.0);
     }
     in_panels(factors, width, rows, pool, &|panel, k, factors| {
-        let mut weights = [0.0; MOST_WIDTH];
-        source.copy(k, panel * width, &mut weights[..width]);
-        for (factor, weight) in factors.iter_mut().zip(weights) {
+        for (factor, weight) in factors.iter_mut().zip(source.row(k, panel, width)) {
             let needed = weight.abs() / MOST;
             if needed > *factor || needed.is_nan() {
                 *factor = needed;
@@ -148,14 +143,12 @@ fn pack_rows<S: Simd, W: Stored>(
 ) {
     let width = panel_width::<S>();
     let slots = width * size_of::<W>() / size_of::<f32>();
-    let source = Source::new(filter, shape.depth(), shape.output.channels);
+    let source = Source::of(filter, shape);
     let (factors, panels) = packed.split_at_mut(factors::<S, W>(shape));
     let factors = &*factors;
     in_panels(&mut panels[..panels_len::<S, W>(shape)], panel_len::<S, W>(shape), rows, pool, &|panel, k, values| {
-        let mut weights = [0.0; MOST_WIDTH];
-        source.copy(k, panel * width, &mut weights[..width]);
         let factors = factors.get(panel * width..(panel + 1) * width).unwrap_or_default();
-        W::put(&weights[..width], factors, &mut values[k * slots..][..slots]);
+        W::put(&source.row(k, panel, width)[..width], factors, &mut values[k * slots..][..slots]);
     });
 }
 

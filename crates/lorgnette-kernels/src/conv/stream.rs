@@ -50,6 +50,9 @@ pub(super) fn run<S: Simd, W: Weight>(
     zeros.fill(0.0);
     let rows = Windowed::new(shape, input, zeros);
     let (pixels, panels) = (shape.output.pixels(), job.panels::<S>());
+    if pixels == 0 {
+        return;
+    }
     // Several panels at once: independent sums hide the latency of additions, independent streams that of memory.
     let at_once = if pixels == 1 { 4 } else { 2 };
     let tasks = panels.div_ceil(at_once).min(pool.threads() * TASKS_PER_THREAD);

@@ -3,13 +3,13 @@
 
 use std::ops::Range;
 
-use super::rows::{Origin, Rows, is_inside, locate};
+use super::rows::{Origin, Origins, Rows, is_inside, locate};
 use super::split::Split;
-use super::tile::Job;
+use super::tile::{Inputs, Job};
 use super::{Conv, ConvKernel, ConvShape, pack};
 use crate::Pool;
 use crate::blocks::Shared;
-use crate::simd::{MOST_TILE_ROWS, Simd};
+use crate::simd::{Kernel, Simd};
 
 /// Beyond so many channels, single taps are long enough.
 pub(super) const MOST_CHANNELS: usize = 8;
@@ -60,85 +60,92 @@ fn run<S: Simd>(conv: Conv<'_>, pool: &Pool) {
     let (scratch, len) = (Shared::new(scratch), patches_len::<S>(shape));
     pool.run(split.tasks(), &|worker, index| {
         // SAFETY: each worker has its own patches.
-        let patches = unsafe { scratch.part(worker * len..(worker + 1) * len) };
-        for tile in split.task(index).0 {
-            let pixels = split.pixels(tile);
-            let strips = Strips::new(shape, [input, zeros], pixels.clone(), patches);
-            for panel in 0..job.panels::<S>() {
-                job.tile::<S, f32>(&strips, pixels.start, pixels.len(), panel, 0);
-            }
-        }
+        let patches = Shared::new(unsafe { scratch.part(worker * len..(worker + 1) * len) });
+        let strips = Strips::new(shape, [input, zeros], patches);
+        S::dispatch(Task { job: &job, strips: &strips, tiles: split.task(index).0, split: &split });
     });
 }
 
-/// The strips that the windows of a tile see.
+/// Some tiles of all panels.
+struct Task<'a> {
+    job: &'a Job<'a>,
+    strips: &'a Strips<'a>,
+    tiles: Range<usize>,
+    split: &'a Split,
+}
+
+impl Kernel for Task<'_> {
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) {
+        let Self { job, strips, tiles, split } = self;
+        let mut inputs = Inputs::new(strips);
+        for tile in tiles {
+            inputs.find(job, split.pixels(tile));
+            for panel in 0..job.panels::<S>() {
+                job.tile::<S, f32>(simd, &inputs, panel, 0);
+            }
+        }
+    }
+}
+
+/// The strips that windows see.
 struct Strips<'a> {
     shape: &'a ConvShape,
     input: &'a [f32],
     zeros: &'a [f32],
-    origins: [Origin; MOST_TILE_ROWS],
-    /// Whether a pixel's strips lie in the picture from end to end.
-    whole: [bool; MOST_TILE_ROWS],
-    /// What the windows of the other pixels see.
-    patches: &'a [f32],
+    /// What those windows of a tile see that are not whole.
+    patches: Shared<'a>,
 }
 
 impl<'a> Strips<'a> {
-    fn new(shape: &'a ConvShape, [input, zeros]: [&'a [f32]; 2], pixels: Range<usize>, patches: &'a mut [f32]) -> Self {
+    fn new(shape: &'a ConvShape, [input, zeros]: [&'a [f32]; 2], patches: Shared<'a>) -> Self {
         assert!(input.len() >= shape.input.len() && zeros.len() >= strip_len(shape));
-        let (mut origins, mut whole) = ([Origin::default(); MOST_TILE_ROWS], [false; MOST_TILE_ROWS]);
-        let located = &mut origins[..pixels.len()];
-        locate(shape, pixels.start, located);
-        let each = located.iter().zip(&mut whole).zip(patches.chunks_exact_mut(shape.depth()));
-        for ((origin, whole), patch) in each {
-            *whole = is_whole(shape, *origin);
-            if !*whole {
-                taps(shape, input, *origin, patch);
+        Self { shape, input, zeros, patches }
+    }
+
+    /// Gathers a strip of pixel `i` of a tile, tap by tap.
+    fn gathered(&self, i: usize, origin: Origin, ky: usize) -> *const f32 {
+        let ConvShape { input: map, window, .. } = self.shape;
+        let first = i * self.shape.depth() + ky * strip_len(self.shape);
+        // SAFETY: nobody else has this worker's patches, and a tile's pixels have a patch each.
+        let patch = unsafe { self.patches.part(first..first + strip_len(self.shape)) };
+        let y = ky * window.dilation[0];
+        for (kx, values) in patch.chunks_exact_mut(map.channels).enumerate() {
+            let x = kx * window.dilation[1];
+            if is_inside(origin.x, x, map.width) {
+                let at = origin.offset.wrapping_add_unsigned((y * map.width + x) * map.stride) as usize;
+                values.copy_from_slice(&self.input[at..at + map.channels]);
+            } else {
+                values.fill(0.0);
             }
         }
-        Self { shape, input, zeros, origins, whole, patches }
+        patch.as_ptr()
     }
 }
 
 // SAFETY: `under` gives a strip of the picture after checking that it lies there, or as many zeros, or a strip of a patch.
 unsafe impl Rows for Strips<'_> {
-    fn locate(&self, _: usize, origins: &mut [Origin]) {
-        origins.copy_from_slice(&self.origins[..origins.len()]);
+    fn locate(&self, pixels: Range<usize>, origins: &mut Origins) {
+        locate(self.shape, pixels, origins);
     }
 
-    fn under(&self, origins: &[Origin], [ky, _]: [usize; 2], inputs: &mut [*const f32]) {
+    fn under(&self, origins: &Origins, [ky, _]: [usize; 2], inputs: &mut [*const f32]) {
         let ConvShape { input: map, window, .. } = self.shape;
         let y = ky * window.dilation[0];
-        let under = self.input.as_ptr().wrapping_add(y * map.width * map.stride);
-        let patched = self.patches.as_ptr().wrapping_add(ky * strip_len(self.shape));
-        for (i, (input, origin)) in inputs.iter_mut().zip(origins).enumerate() {
-            *input = match (self.whole[i], is_inside(origin.y, y, map.height)) {
-                (true, true) => under.wrapping_offset(origin.offset),
-                (true, false) => self.zeros.as_ptr(),
-                (false, _) => patched.wrapping_add(i * self.shape.depth()),
-            };
-        }
+        let ahead = self.input.as_ptr().wrapping_add(y * map.width * map.stride);
+        let is_row = |origin: Origin| is_inside(origin.y, y, map.height);
+        let here = |origin: Origin| is_row(origin) && is_whole(self.shape, origin);
+        let elsewhere = |i: usize, origin: Origin| match is_row(origin) {
+            true => self.gathered(i, origin, ky),
+            false => self.zeros.as_ptr(),
+        };
+        origins.find(ahead, here, elsewhere, inputs);
     }
 }
 
-/// Whether a window's strips lie in the picture from end to end, and in one piece.
+/// Whether a window's strips lie between the picture's edges, and in one piece.
 fn is_whole(shape: &ConvShape, origin: Origin) -> bool {
     let ConvShape { input: map, window, .. } = shape;
     let solid = window.dilation[1] == 1 && map.stride == map.channels;
     solid && origin.x >= 0 && is_inside(origin.x, window.kernel[1] - 1, map.width)
-}
-
-/// Tap by tap, where the window is not wholly in the picture.
-fn taps(shape: &ConvShape, input: &[f32], origin: Origin, patch: &mut [f32]) {
-    let ConvShape { input: map, window, .. } = shape;
-    for (tap, values) in patch.chunks_exact_mut(map.channels).enumerate().take(shape.taps()) {
-        let y = tap / window.kernel[1] * window.dilation[0];
-        let x = tap % window.kernel[1] * window.dilation[1];
-        if is_inside(origin.y, y, map.height) && is_inside(origin.x, x, map.width) {
-            let at = origin.offset.wrapping_add_unsigned((y * map.width + x) * map.stride) as usize;
-            values.copy_from_slice(&input[at..at + map.channels]);
-        } else {
-            values.fill(0.0);
-        }
-    }
 }

@@ -4,15 +4,18 @@
 //! input value over a vector and multiplies and adds. An output value's products are added one after the other, so the
 //! result does not depend on which tile it falls into.
 
+#[expect(clippy::needless_range_loop, reason = "constant indices become registers; iterators became memory")]
+mod ending;
+
 use std::marker::PhantomData;
 use std::ops::Range;
 
-use super::rows::{Origin, Rows};
+use super::rows::{Origins, Rows};
 use super::weight::Weight;
 use super::{Conv, pack, panel_width};
 use crate::blocks::Shared;
 use crate::conv::Residual;
-use crate::simd::{Kernel, Simd};
+use crate::simd::{Kernel, MOST_TILE_ROWS, Simd};
 use crate::{Clamp, Elements, Map};
 
 /// What all tiles of a convolution share.
@@ -60,23 +63,22 @@ impl<'a> Job<'a> {
         self.channels.div_ceil(panel_width::<S>())
     }
 
-    /// Computes `count` pixels (at most [`Simd::TILE_ROWS`]) of a panel. `turn` counts the tiles that have used the panel
-    /// just before this one: each brings a part of the next panel into cache.
-    pub(super) fn tile<S: Simd, W: Weight>(
-        &self,
-        rows: &dyn Rows,
-        pixel: usize,
-        count: usize,
-        panel: usize,
-        turn: usize,
-    ) {
+    /// Bytes of a panel.
+    pub(super) fn panel_bytes<W: Weight>(&self) -> usize {
+        self.panel_len * size_of::<W>()
+    }
+
+    /// Computes the pixels of a panel whose inputs are given. `turn` counts the tiles that have used the panel just before this
+    /// one: each brings a part of the next panel into cache.
+    #[inline(always)]
+    pub(super) fn tile<S: Simd, W: Weight>(&self, simd: S, inputs: &Inputs<'_>, panel: usize, turn: usize) {
         let next = self.packed.as_ptr().cast::<W>().wrapping_add((panel + 1) * self.panel_len);
         let ahead = next.cast::<f32>().wrapping_add(turn * self.share::<S>());
-        let place = Place { pixel, panel, ahead };
+        let place = Place { pixel: inputs.pixel, panel, ahead };
         if self.channels - panel * panel_width::<S>() > S::LANES {
-            self.any_rows::<S, W, 2>(rows, count, place);
+            self.any_rows::<S, W, 2>(simd, inputs, place);
         } else {
-            self.any_rows::<S, W, 1>(rows, count, place);
+            self.any_rows::<S, W, 1>(simd, inputs, place);
         }
     }
 
@@ -85,12 +87,13 @@ impl<'a> Job<'a> {
         self.taps[0] * self.taps[1] * (self.depth / UNROLL) * PREFETCHES * LINE
     }
 
-    fn any_rows<S: Simd, W: Weight, const VECS: usize>(&self, rows: &dyn Rows, count: usize, place: Place) {
+    #[inline(always)]
+    fn any_rows<S: Simd, W: Weight, const VECS: usize>(&self, simd: S, inputs: &Inputs<'_>, place: Place) {
         /// Calls the tile of as many rows as there are pixels; those too large for the level are never compiled.
         macro_rules! choose {
             ($($n:literal)*) => {
-                match count {
-                    $($n if $n <= S::TILE_ROWS => S::dispatch(Tile::<W, $n, VECS>::new(self, rows, place)),)*
+                match inputs.origins.len() {
+                    $($n if $n <= S::TILE_ROWS => simd.call(Tile::<W, $n, VECS>::new(self, inputs, place)),)*
                     _ => unreachable!("a tile has at most {} rows", S::TILE_ROWS),
                 }
             };
@@ -102,30 +105,31 @@ impl<'a> Job<'a> {
     #[inline(always)]
     fn ask_for_output<S: Simd, const ROWS: usize, const VECS: usize>(&self, simd: S, place: Place) {
         let channel = place.panel * panel_width::<S>();
-        for r in 0..ROWS {
-            let pixel = place.pixel + r;
-            let first = pixel * self.map.stride + self.map.elements.floats(channel);
-            for line in 0..self.map.elements.floats(VECS * S::LANES).div_ceil(LINE) {
-                simd.prefetch_to_write(self.output.start().wrapping_add(first + line * LINE));
+        let lines = |elements: Elements| elements.floats(VECS * S::LANES).div_ceil(LINE);
+        let Map { stride, elements, .. } = self.map;
+        let mut to = self.output.start().wrapping_add(place.pixel * stride + elements.floats(channel));
+        for _ in 0..ROWS {
+            for line in 0..lines(elements) {
+                simd.prefetch_to_write(to.wrapping_add(line * LINE));
             }
-            let Some(residual) = self.residual else { continue };
-            let first = pixel * residual.stride + residual.elements.floats(channel);
-            for line in 0..residual.elements.floats(VECS * S::LANES).div_ceil(LINE) {
-                simd.prefetch(residual.values.as_ptr().wrapping_add(first + line * LINE));
-            }
+            to = to.wrapping_add(stride);
         }
-    }
-
-    /// Adds bias and residual to the sums of a pixel and a panel, limits them and writes them.
-    #[inline(always)]
-    pub(super) fn finish_pixel<S: Simd>(&self, simd: S, pixel: usize, panel: usize, sums: [S::F; 2]) {
-        finish(simd, self, Place { pixel, panel, ahead: std::ptr::null() }, [sums]);
+        let Some(Residual { values, stride, elements }) = self.residual else { return };
+        let mut from = values.as_ptr().wrapping_add(place.pixel * stride + elements.floats(channel));
+        for _ in 0..ROWS {
+            for line in 0..lines(elements) {
+                simd.prefetch(from.wrapping_add(line * LINE));
+            }
+            from = from.wrapping_add(stride);
+        }
     }
 
     /// Computes `ROWS` pixels of `VECS / 2` panels, reading weights at memory speed.
     pub(super) fn wide<S: Simd, W: Weight, const ROWS: usize, const VECS: usize>(&self, rows: &dyn Rows, panel: usize) {
+        let mut inputs = Inputs::new(rows);
+        inputs.find(self, 0..ROWS);
         let place = Place { pixel: 0, panel, ahead: std::ptr::null() };
-        S::dispatch(Tile::<W, ROWS, VECS>::new(self, rows, place));
+        S::dispatch(Tile::<W, ROWS, VECS>::new(self, &inputs, place));
     }
 }
 
@@ -140,22 +144,59 @@ struct Place {
     ahead: *const f32,
 }
 
+/// Where the inputs of some pixels lie, which all panels share.
+pub(super) struct Inputs<'a> {
+    rows: &'a dyn Rows,
+    /// The first pixel.
+    pixel: usize,
+    origins: Origins,
+    /// What lies under the first taps.
+    first: Under,
+}
+
+/// What lies under some taps of a tile's pixels.
+type Under = [[*const f32; MOST_TILE_ROWS]; TAPS];
+
+impl<'a> Inputs<'a> {
+    /// Of no pixels yet.
+    pub(super) fn new(rows: &'a dyn Rows) -> Self {
+        Self { rows, pixel: 0, origins: Origins::default(), first: NOWHERE }
+    }
+
+    /// Finds the inputs of other pixels: one or more, at most [`Simd::TILE_ROWS`].
+    pub(super) fn find(&mut self, job: &Job<'_>, pixels: Range<usize>) {
+        self.pixel = pixels.start;
+        self.rows.locate(pixels, &mut self.origins);
+        under(self.rows, job, &self.origins, 0, &mut self.first);
+    }
+}
+
+/// Finds the inputs under the taps from number `first` on, as many as there is room for.
+fn under(rows: &dyn Rows, job: &Job<'_>, origins: &Origins, first: usize, inputs: &mut Under) {
+    let taps = job.taps[0] * job.taps[1];
+    for (tap, inputs) in (first..taps).zip(inputs) {
+        rows.under(origins, [tap / job.taps[1], tap % job.taps[1]], &mut inputs[..origins.len()]);
+    }
+}
+
+const NOWHERE: Under = [[std::ptr::null(); MOST_TILE_ROWS]; TAPS];
+
 struct Tile<'a, W, const ROWS: usize, const VECS: usize> {
     job: &'a Job<'a>,
-    rows: &'a dyn Rows,
+    inputs: &'a Inputs<'a>,
     place: Place,
     weights: PhantomData<W>,
 }
 
 impl<'a, W, const ROWS: usize, const VECS: usize> Tile<'a, W, ROWS, VECS> {
-    fn new(job: &'a Job<'a>, rows: &'a dyn Rows, place: Place) -> Self {
-        Self { job, rows, place, weights: PhantomData }
+    fn new(job: &'a Job<'a>, inputs: &'a Inputs<'a>, place: Place) -> Self {
+        Self { job, inputs, place, weights: PhantomData }
     }
 }
 
 /// Input channels of one turn of the loop: enough to keep its bookkeeping small.
 const UNROLL: usize = 4;
-/// Taps whose inputs are found together: finding them is a call, which empties the registers.
+/// Taps whose inputs are found before the tile begins. Finding more is a call from within, which empties the registers.
 const TAPS: usize = 9;
 /// Cache lines of the next panel prefetched in a turn.
 const PREFETCHES: usize = 2;
@@ -167,46 +208,30 @@ const AHEAD: usize = 24;
 impl<W: Weight, const ROWS: usize, const VECS: usize> Kernel for Tile<'_, W, ROWS, VECS> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Self { job, rows, place, .. } = self;
-        let mut origins = [Origin::default(); ROWS];
-        rows.locate(place.pixel, &mut origins);
-        let mut inputs = [[std::ptr::null(); ROWS]; TAPS];
-        let taps = job.taps[0] * job.taps[1];
-        let mut first = 0;
-        // The first taps are found before there are sums, which would be put into memory for a call and taken from there again.
-        find(rows, job, &origins, first, &mut inputs);
+        let Self { job, inputs, place, .. } = self;
+        assert!(inputs.origins.len() == ROWS, "the inputs are those of another tile");
         // Stores to lines that are elsewhere are made one after the other; asked for now, they are here at the end.
         job.ask_for_output::<S, ROWS, VECS>(simd, place);
         let mut walk = Walk::<W, VECS>::new(job, place);
         let mut sums = [[simd.splat(0.0); VECS]; ROWS];
-        loop {
-            for inputs in &inputs[..TAPS.min(taps - first)] {
+        let taps = job.taps[0] * job.taps[1];
+        // Room for more is made only where there are more: filling it takes as long as a short tile's ending.
+        let (mut here, mut found);
+        here = &inputs.first;
+        for first in (0..taps).step_by(TAPS) {
+            if first > 0 {
+                found = NOWHERE;
+                under(inputs.rows, job, &inputs.origins, first, &mut found);
+                here = &found;
+            }
+            for inputs in &here[..TAPS.min(taps - first)] {
+                let inputs = inputs.first_chunk().expect("a tile has at most as many rows as there is room for");
                 // SAFETY: `rows` vouches for `depth` floats under each tap, and the panels hold a row of weights for
                 // each tap and input channel (`Conv::check`).
                 unsafe { walk.tap(simd, inputs, job.depth, &mut sums) };
             }
-            first += TAPS;
-            if first >= taps {
-                break;
-            }
-            find(rows, job, &origins, first, &mut inputs);
         }
-        finish(simd, job, place, sums);
-    }
-}
-
-/// Finds the inputs under the taps from number `first` on, as many as there is room for.
-#[inline(always)]
-fn find<const ROWS: usize>(
-    rows: &dyn Rows,
-    job: &Job<'_>,
-    origins: &[Origin; ROWS],
-    first: usize,
-    inputs: &mut [[*const f32; ROWS]; TAPS],
-) {
-    let taps = job.taps[0] * job.taps[1];
-    for (tap, inputs) in (first..taps).zip(inputs) {
-        rows.under(origins, [tap / job.taps[1], tap % job.taps[1]], inputs);
+        job.finish(simd, place.pixel, place.panel, sums);
     }
 }
 
@@ -290,145 +315,7 @@ impl<W: Weight, const VECS: usize> Walk<W, VECS> {
         }
         for r in 0..ROWS {
             // SAFETY: the caller vouches for the input.
-            unsafe { simd.add_products_of(inputs[r].wrapping_add(k), &weights, &mut sums[r]) };
-        }
-    }
-}
-
-/// Adds bias and residual to a tile's sums, limits them and writes them.
-#[inline(always)]
-fn finish<S: Simd, const ROWS: usize, const VECS: usize>(
-    simd: S,
-    job: &Job<'_>,
-    place: Place,
-    sums: [[S::F; VECS]; ROWS],
-) {
-    let first = place.panel * panel_width::<S>();
-    let end = Ending { job, pixel: place.pixel };
-    let mut values = sums;
-    for v in 0..VECS {
-        let channel = first + v * S::LANES;
-        if channel < job.channels {
-            let column = end.column(simd, channel, column_of(&values, v));
-            for r in 0..ROWS {
-                values[r][v] = column[r];
-            }
-        }
-    }
-    for v in (0..VECS).step_by(2) {
-        let channel = first + v * S::LANES;
-        let halves = job.map.elements == Elements::Bf16;
-        // Two vectors of halves make one, which is quicker to write.
-        if halves && v + 1 < VECS && channel + 2 * S::LANES <= job.channels {
-            end.store_two(simd, channel, column_of(&values, v), column_of(&values, v + 1));
-            continue;
-        }
-        for v in v..VECS.min(v + 2) {
-            let channel = first + v * S::LANES;
-            if channel < job.channels {
-                end.store(simd, channel, column_of(&values, v));
-            }
-        }
-    }
-}
-
-/// One vector of each row.
-#[inline(always)]
-fn column_of<F: Copy, const ROWS: usize, const VECS: usize>(values: &[[F; VECS]; ROWS], v: usize) -> [F; ROWS] {
-    let mut column = [values[0][v]; ROWS];
-    for r in 0..ROWS {
-        column[r] = values[r][v];
-    }
-    column
-}
-
-/// What becomes of a tile's sums. Its loops are short and over registers alone, so that the compiler leaves them there.
-struct Ending<'a> {
-    job: &'a Job<'a>,
-    /// The first row's pixel.
-    pixel: usize,
-}
-
-#[expect(clippy::needless_range_loop, reason = "constant indices become registers; iterators became memory")]
-impl Ending<'_> {
-    /// The channels of a vector from `channel` on.
-    #[inline(always)]
-    fn count<S: Simd>(&self, channel: usize) -> usize {
-        S::LANES.min(self.job.channels - channel)
-    }
-
-    /// From the first row's value to the last row's one of some channels; between are those of other tiles.
-    #[inline(always)]
-    fn span(&self, rows: usize, channels: Range<usize>, stride: usize, elements: Elements) -> Range<usize> {
-        let first = self.pixel * stride + elements.floats(channels.start);
-        first..first + (rows - 1) * stride + elements.floats(channels.len())
-    }
-
-    /// The sums of a vector of channels, finished.
-    #[inline(always)]
-    fn column<S: Simd, const ROWS: usize>(&self, simd: S, channel: usize, mut values: [S::F; ROWS]) -> [S::F; ROWS] {
-        let job = self.job;
-        let channels = channel..channel + self.count::<S>(channel);
-        let bias = match job.bias {
-            Some(bias) => simd.load_slice(&bias[channels.clone()]),
-            None => simd.splat(0.0),
-        };
-        match job.scale {
-            Some(scale) => {
-                let scale = simd.load_slice(&scale[channels.clone()]);
-                for r in 0..ROWS {
-                    values[r] = simd.mul_add(values[r], scale, bias);
-                }
-            }
-            None => {
-                for r in 0..ROWS {
-                    values[r] = simd.add(values[r], bias);
-                }
-            }
-        }
-        if let Some(Residual { values: others, stride, elements }) = job.residual {
-            let count = channels.len();
-            let others = others[self.span(ROWS, channels, stride, elements)].as_ptr();
-            for r in 0..ROWS {
-                // SAFETY: the row's `count` values lie in the span.
-                let other = unsafe { simd.load_elements(elements, others.wrapping_add(r * stride), count) };
-                values[r] = simd.add(values[r], other);
-            }
-        }
-        let (low, high) = (simd.splat(job.clamp.low), simd.splat(job.clamp.high));
-        for r in 0..ROWS {
-            values[r] = simd.clamp(low, high, values[r]);
-        }
-        values
-    }
-
-    /// Writes a vector of channels of each row.
-    #[inline(always)]
-    fn store<S: Simd, const ROWS: usize>(&self, simd: S, channel: usize, values: [S::F; ROWS]) {
-        let Map { stride, elements, .. } = self.job.map;
-        let count = self.count::<S>(channel);
-        let output = self.job.output.pointer(self.span(ROWS, channel..channel + count, stride, elements));
-        for r in 0..ROWS {
-            // SAFETY: the row's `count` values lie in the span, and no other tile has them.
-            unsafe { simd.store_elements(elements, output.wrapping_add(r * stride), values[r], count) };
-        }
-    }
-
-    /// Writes two vectors of channels of each row as bf16.
-    #[inline(always)]
-    fn store_two<S: Simd, const ROWS: usize>(
-        &self,
-        simd: S,
-        channel: usize,
-        first: [S::F; ROWS],
-        second: [S::F; ROWS],
-    ) {
-        let stride = self.job.map.stride;
-        let channels = channel..channel + 2 * S::LANES;
-        let output = self.job.output.pointer(self.span(ROWS, channels, stride, Elements::Bf16));
-        for r in 0..ROWS {
-            // SAFETY: both vectors of the row lie in the span, and no other tile has them.
-            unsafe { simd.store_two_bf16(output.wrapping_add(r * stride).cast(), [first[r], second[r]]) };
+            unsafe { simd.add_products_of(inputs[r], k, &weights, &mut sums[r]) };
         }
     }
 }

@@ -30,7 +30,7 @@ use self::form::{Form, MOST_OUTPUTS, MOST_POINTS};
 use self::grid::Grid;
 use self::product::Product;
 use self::weights::points;
-use super::{Conv, ConvKernel, ConvShape, Residual, panel_width, with_reading};
+use super::{Arithmetic, Conv, ConvKernel, ConvShape, Exactness, Residual, panel_width, with_reading};
 use crate::blocks::{Shared, part};
 use crate::simd::{Kernel, Simd};
 use crate::{Clamp, Pool};
@@ -40,7 +40,7 @@ pub(super) const fn kernel<S: Simd, V: Form, H: Form>(name: &'static str) -> Con
         name,
         level: S::LEVEL,
         formats: super::FLOAT32,
-        arithmetic: name,
+        arithmetic: Arithmetic { name, exactness: Exactness::Rounded, products: products::<V, H> },
         layout: name,
         fits: fits::<V, H>,
         cost: cost::<S, V, H>,
@@ -51,6 +51,12 @@ pub(super) const fn kernel<S: Simd, V: Form, H: Form>(name: &'static str) -> Con
         scratch_len: |shape, threads| Schedule::new::<S, V, H>(shape, threads).scratch_len(threads),
         run: run::<S, V, H>,
     }
+}
+
+/// A product for each point of each tile and pair of channels.
+fn products<V: Form, H: Form>(shape: &ConvShape) -> u64 {
+    let pairs = shape.input.channels * shape.output.channels;
+    (Grid::new::<V, H>(shape).len() * points::<V, H>() * pairs) as u64
 }
 
 fn fits<V: Form, H: Form>(shape: &ConvShape) -> bool {

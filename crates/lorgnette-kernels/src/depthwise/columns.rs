@@ -3,9 +3,9 @@
 use std::ops::Range;
 
 use super::{Depthwise, DepthwiseKernel, DepthwiseShape, pack_rows, packed_len};
+use crate::Pool;
 use crate::blocks::for_blocks;
 use crate::simd::{Kernel, Simd};
-use crate::{Elements, Pool};
 
 pub(super) const fn kernel<S: Simd>() -> DepthwiseKernel {
     DepthwiseKernel {
@@ -27,11 +27,7 @@ fn run<S: Simd>(depthwise: Depthwise<'_>, pool: &Pool) {
     let call = Call { shape, input, packed, bias, clamp };
     let width = shape.output.width;
     for_blocks(&shape.output, width, output, pool, &|pixels, part| {
-        let (call, rows, output) = (&call, pixels.start / width..pixels.end / width, part);
-        match shape.input.elements {
-            Elements::Float32 => S::dispatch(Rows::<false> { call, rows, output }),
-            Elements::Bf16 => S::dispatch(Rows::<true> { call, rows, output }),
-        }
+        S::dispatch(Rows { call: &call, rows: pixels.start / width..pixels.end / width, output: part });
     });
 }
 
@@ -43,14 +39,14 @@ struct Call<'a> {
     clamp: crate::Clamp,
 }
 
-/// Some output rows, counted over all pictures, of an input of bf16 if `HALVES`.
-struct Rows<'a, const HALVES: bool> {
+/// Some output rows, counted over all pictures.
+struct Rows<'a> {
     call: &'a Call<'a>,
     rows: Range<usize>,
     output: &'a mut [f32],
 }
 
-impl<const HALVES: bool> Kernel for Rows<'_, HALVES> {
+impl Kernel for Rows<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let Self { call, rows, output } = self;
@@ -58,7 +54,7 @@ impl<const HALVES: bool> Kernel for Rows<'_, HALVES> {
         let inside = call.shape.window.columns_inside(call.shape.input.width, map.width);
         for (i, row) in rows.enumerate() {
             let output = &mut output[i * map.width * map.stride..];
-            let row = Row::<HALVES>::new(call, row);
+            let row = Row::new(call, row);
             let all = 0..call.shape.window.kernel[1];
             for x in (0..inside.start).chain(inside.end..map.width) {
                 row.columns::<S, 1>(simd, x, call.shape.window.taps_inside(1, call.shape.input.width, x), output);
@@ -86,7 +82,7 @@ impl<const HALVES: bool> Kernel for Rows<'_, HALVES> {
 }
 
 /// One output row.
-struct Row<'a, const HALVES: bool> {
+struct Row<'a> {
     call: &'a Call<'a>,
     /// Rows of the window that lie inside the picture.
     ky: Range<usize>,
@@ -94,7 +90,7 @@ struct Row<'a, const HALVES: bool> {
     y: isize,
 }
 
-impl<'a, const HALVES: bool> Row<'a, HALVES> {
+impl<'a> Row<'a> {
     #[inline(always)]
     fn new(call: &'a Call<'a>, row: usize) -> Self {
         let DepthwiseShape { input, output, window, .. } = call.shape;
@@ -171,10 +167,10 @@ impl<'a, const HALVES: bool> Row<'a, HALVES> {
             for kx in kx.clone() {
                 // Both are in bounds: the tap is one of the kernel's, and its pixels lie in the picture for all columns,
                 // as `taps_inside` and `columns_inside` saw to, whose channels `Depthwise::check` has found in the slices.
-                let weights = place.load::<S, WHOLE, false>(simd, self.weights(place, ky, kx));
+                let weights = place.load::<S, WHOLE>(simd, self.weights(place, ky, kx));
                 let from = self.pixel(place, ky, kx * window.dilation[1]);
                 for (i, sum) in sums.iter_mut().enumerate() {
-                    let value = place.load::<S, WHOLE, HALVES>(simd, from.wrapping_add(i * step));
+                    let value = place.load::<S, WHOLE>(simd, from.wrapping_add(i * step));
                     *sum = simd.mul_add(value, weights, *sum);
                 }
             }
@@ -198,10 +194,10 @@ impl<'a, const HALVES: bool> Row<'a, HALVES> {
             let from = self.pixel(place, ky, 0);
             let mut values = [simd.splat(0.0); MOST_SEEN];
             for i in 0..(COLUMNS - 1) * STRIDE + TAPS {
-                values[i] = place.load::<S, WHOLE, HALVES>(simd, from.wrapping_add(i * step));
+                values[i] = place.load::<S, WHOLE>(simd, from.wrapping_add(i * step));
             }
             for kx in 0..TAPS {
-                let weights = place.load::<S, WHOLE, false>(simd, self.weights(place, ky, kx));
+                let weights = place.load::<S, WHOLE>(simd, self.weights(place, ky, kx));
                 for i in 0..COLUMNS {
                     sums[i] = simd.mul_add(values[i * STRIDE + kx], weights, sums[i]);
                 }
@@ -225,8 +221,7 @@ impl<'a, const HALVES: bool> Row<'a, HALVES> {
         let y = self.y + (ky * window.dilation[0]) as isize;
         let x = (place.x * window.stride[1] + across) as isize - window.padding.left as isize;
         let pixel = y * input.width as isize + x;
-        let channel = input.elements.floats(place.channel);
-        self.call.input.as_ptr().wrapping_offset(pixel * input.stride as isize).wrapping_add(channel)
+        self.call.input.as_ptr().wrapping_offset(pixel * input.stride as isize).wrapping_add(place.channel)
     }
 }
 
@@ -243,17 +238,10 @@ struct Place {
 }
 
 impl Place {
-    /// Loads the channels, a whole vector if `WHOLE`, from bf16 if `HALVES`.
+    /// Loads the channels, a whole vector if `WHOLE`.
     #[inline(always)]
-    fn load<S: Simd, const WHOLE: bool, const HALVES: bool>(self, simd: S, from: *const f32) -> S::F {
+    fn load<S: Simd, const WHOLE: bool>(self, simd: S, from: *const f32) -> S::F {
         // SAFETY: the callers see to it that `count` values can be read, which are a vector if `WHOLE`.
-        unsafe {
-            match (WHOLE, HALVES) {
-                (true, false) => simd.load(from),
-                (false, false) => simd.load_first(from, self.count),
-                (true, true) => simd.load_bf16(from.cast()),
-                (false, true) => simd.load_first_bf16(from.cast(), self.count),
-            }
-        }
+        unsafe { if WHOLE { simd.load(from) } else { simd.load_first(from, self.count) } }
     }
 }

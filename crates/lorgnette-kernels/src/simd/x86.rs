@@ -39,17 +39,18 @@ macro_rules! door {
     };
 }
 
-/// Defines a function for `sums[v] + *from · weights[v]`, in instructions whose order is kept: the compiler loads the
+/// Defines a function for `sums[v] + from[k] · weights[v]`, in instructions whose order is kept: the compiler loads the
 /// values of several steps at once, for which a tile has no registers, puts them on the stack and loads them anew, for a
 /// fifth of the tile's time.
 macro_rules! add_two_products {
     ($features:literal, $instruction:literal) => {
         /// # Safety
-        /// A float can be read at `from`.
+        /// A float can be read at `from + k`.
         #[target_feature(enable = $features)]
         #[inline]
         unsafe fn add_two_products(
             from: *const f32,
+            k: usize,
             weights: [__m512; 2],
             [mut first, mut second]: [__m512; 2],
         ) -> [__m512; 2] {
@@ -58,10 +59,11 @@ macro_rules! add_two_products {
             // SAFETY: one float is read, which the caller vouches for.
             unsafe {
                 std::arch::asm!(
-                    "vbroadcastss {x}, dword ptr [{from}]",
+                    "vbroadcastss {x}, dword ptr [{from} + 4 * {k}]",
                     concat!($instruction, " {first}, {x}, {a}"),
                     concat!($instruction, " {second}, {x}, {b}"),
                     from = in(reg) from,
+                    k = in(reg) k,
                     x = out(zmm_reg) _x,
                     a = in(zmm_reg) weights[0],
                     b = in(zmm_reg) weights[1],
@@ -249,9 +251,15 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn add_two_products(self, from: *const f32, weights: [Self::F; 2], sums: [Self::F; 2]) -> [Self::F; 2] {
+    unsafe fn add_two_products(
+        self,
+        from: *const f32,
+        k: usize,
+        weights: [Self::F; 2],
+        sums: [Self::F; 2],
+    ) -> [Self::F; 2] {
         // SAFETY: the caller vouches for the float, `self` for the CPU.
-        unsafe { add_two_products(from, weights, sums) }
+        unsafe { add_two_products(from, k, weights, sums) }
     }
 
     #[inline(always)]

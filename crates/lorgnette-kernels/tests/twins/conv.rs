@@ -2,13 +2,13 @@ use std::collections::{BTreeSet, HashMap};
 
 use lorgnette_kernels::formats::{has_bf16, to_bf16};
 use lorgnette_kernels::{
-    CONV_KERNELS, Clamp, Conv, ConvKernel, ConvShape, Elements, Filter, Formats, Level, Map, Padding, Pool, Precision,
-    Residual, WeightFormat, Window, candidates, choose_conv, reference,
+    CONV_KERNELS, Clamp, Conv, ConvKernel, ConvShape, Elements, Exactness, Filter, Formats, Level, Map, Padding, Pool,
+    Precision, Residual, WeightFormat, Window, candidates, choose_conv, reference,
 };
 
 use crate::levels::levels;
 use crate::material::{
-    Dice, TOLERANCE, TOLERANCE_SPLIT, UNTOUCHED, assert_same, assert_within, map, output_size, same, window,
+    Dice, TOLERANCE, TOLERANCE_CUT, UNTOUCHED, assert_same, assert_within, map, output_size, same, window,
 };
 
 /// A convolution with everything it needs.
@@ -110,8 +110,13 @@ fn fast_kernels() -> impl Iterator<Item = &'static ConvKernel> {
     CONV_KERNELS[..CONV_KERNELS.len() - 1].iter().filter(|kernel| kernel.is_available())
 }
 
-/// The kernel that multiplies numbers split into two bf16, and loses some of their digits.
-const SPLIT: &str = "amx bf16x2";
+/// How far a kernel may be from its twin.
+fn tolerance(kernel: &ConvKernel) -> f32 {
+    match kernel.arithmetic.exactness {
+        Exactness::Rounded => TOLERANCE,
+        Exactness::Cut => TOLERANCE_CUT,
+    }
+}
 
 fn check(case: &Case, pool: &Pool) {
     check_kernels(case, pool, fast_kernels());
@@ -123,8 +128,7 @@ fn check_kernels(case: &Case, pool: &Pool, kernels: impl Iterator<Item = &'stati
         let twin = || case.rounded(kernel.formats).run(slow_twin(), pool);
         let slow = twins.entry(kernel.formats).or_insert_with(twin);
         let fast = case.run(kernel, pool);
-        let tolerance = if kernel.name == SPLIT { TOLERANCE_SPLIT } else { TOLERANCE };
-        assert_within(tolerance, &fast, slow, &(kernel.name, kernel.level, case.shape));
+        assert_within(tolerance(kernel), &fast, slow, &(kernel.name, kernel.level, case.shape));
     }
 }
 
@@ -292,8 +296,8 @@ fn tiles_take_numbers_of_any_size() {
             for kernel in fast_kernels().filter(|kernel| kernel.name.contains("bf16x") && (kernel.fits)(&case.shape)) {
                 let (fast, what) = (case.run(kernel, &pool), (kernel.name, inputs, weights, case.shape));
                 let first = slow.len() / 2;
-                assert_within(TOLERANCE_SPLIT, &fast[..first], &slow[..first], &what);
-                assert_within(TOLERANCE_SPLIT, &fast, &slow, &what);
+                assert_within(TOLERANCE_CUT, &fast[..first], &slow[..first], &what);
+                assert_within(TOLERANCE_CUT, &fast, &slow, &what);
             }
         }
     }
@@ -355,8 +359,8 @@ fn results_do_not_depend_on_company() {
                 }
                 for formats in all_formats() {
                     assert_eq!(
-                        choose_conv(&case.shape, level, formats).arithmetic,
-                        choose_conv(&alone(&case, 0).shape, level, formats).arithmetic
+                        choose_conv(&case.shape, level, formats).arithmetic.name,
+                        choose_conv(&alone(&case, 0).shape, level, formats).arithmetic.name
                     );
                 }
             }
@@ -366,7 +370,7 @@ fn results_do_not_depend_on_company() {
 
 /// The arithmetics that a level has for a shape.
 fn arithmetics(level: Level, shape: &ConvShape) -> BTreeSet<&'static str> {
-    of_all_formats(shape, level).iter().map(|kernel| kernel.arithmetic).collect()
+    of_all_formats(shape, level).iter().map(|kernel| kernel.arithmetic.name).collect()
 }
 
 /// The kernels that a level has for a shape, each format's best first.
@@ -377,7 +381,7 @@ fn of_all_formats(shape: &ConvShape, level: Level) -> Vec<&'static ConvKernel> {
 fn check_company(case: &Case, level: Level, arithmetic: &str, pools: &[Pool]) {
     let kernels = |shape: &ConvShape| {
         let mut found = of_all_formats(shape, level);
-        found.retain(|kernel| kernel.arithmetic == arithmetic);
+        found.retain(|kernel| kernel.arithmetic.name == arithmetic);
         found.sort_by_key(|kernel| kernel.name);
         found.dedup_by_key(|kernel| kernel.name);
         found

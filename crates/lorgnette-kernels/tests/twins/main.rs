@@ -2,6 +2,7 @@
 //!
 //! `LORGNETTE_EXPECT_LEVELS=portable,avx2,avx512,bf16,amx` makes a level that this machine lacks a failure instead of a silence.
 
+mod bounds;
 mod conv;
 mod depthwise;
 mod elements;

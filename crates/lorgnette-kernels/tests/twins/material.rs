@@ -1,13 +1,7 @@
 //! Random numbers, random geometry, and what counts as equal.
 
 use lorgnette_kernels::{Map, Padding, Window};
-
-/// How far a fast kernel may be from its twin, relative to the largest magnitude of the answer.
-pub(crate) const TOLERANCE: f32 = 1e-5;
-
-/// The same where numbers are split into two bf16: each factor loses up to 2^-18 of itself, and so does what is left out of
-/// their product. Long sums are much nearer.
-pub(crate) const TOLERANCE_SPLIT: f32 = 3e-5;
+pub(crate) use lorgnette_oracle::tolerance::{TWIN as TOLERANCE, TWIN_CUT as TOLERANCE_CUT};
 
 /// What lies between the channels of a strided output, and must stay there.
 pub(crate) const UNTOUCHED: f32 = 12345.0;

@@ -22,7 +22,8 @@ struct Budget {
 impl Budget {
     /// Four million elements, and twice the constants there are; a few seconds.
     fn beside(constants: usize) -> Self {
-        Self { elements: (4 << 20) + 2 * constants, work: (1 << 30) + 8 * constants }
+        let beside = |least: usize, times| constants.saturating_mul(times).saturating_add(least);
+        Self { elements: beside(4 << 20, 2), work: beside(1 << 30, 8) }
     }
 }
 
@@ -33,12 +34,13 @@ impl Budget {
 /// whatever depends on them is computed anew.
 pub fn specialise(graph: &Graph, sizes: &HashMap<String, Vec<usize>>) -> Result<Shaped> {
     // A text counts as what it holds, whatever its shape says.
-    let elements = |node: &Node| match &node.op {
+    let count = |node: &Node| match &node.op {
         Op::Const(tensor) => tensor.len().min(tensor.bytes().len()),
-        Op::Variable(stored) => stored.len(),
+        // One that is absurd is refused when its turn comes.
+        Op::Variable(stored) => elements(stored.shape()).unwrap_or(0),
         _ => 0,
     };
-    let constants = graph.nodes().iter().map(elements).sum();
+    let constants = graph.nodes().iter().map(count).fold(0, usize::saturating_add);
     let mut budget = Budget::beside(constants);
     let mut shaped = Shaped { graph: Graph::new(), facts: Vec::with_capacity(graph.nodes().len()) };
     for node in graph.nodes() {

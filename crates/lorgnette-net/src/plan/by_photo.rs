@@ -82,30 +82,22 @@ impl ByPhoto {
     }
 
     pub(super) fn run(&self, plan: &Plan, activations: &mut Activations, pool: &Pool) {
-        let Activations { arena, by_photo, .. } = activations;
-        // Inputs come first.
-        let (inputs, outputs) = arena.split_at_mut(plan.inputs.iter().map(|port| port.fact.len()).sum());
-        let batch = Batch { by_photo: self, plan, inputs, outputs: Mutex::new(outputs) };
+        let batch = Batch::new(self, plan, activations);
         let together = self.pictures - self.pictures % pool.threads();
         pool.run(together, &|worker, picture| {
-            let mut own = by_photo[worker].lock().unwrap_or_else(PoisonError::into_inner);
-            batch.take_through(picture, &mut own, |one, own| one.run(own, &self.alone));
+            batch.take_through(picture, worker, |one, own| one.run(own, &self.alone));
         });
-        let mut own = by_photo[0].lock().unwrap_or_else(PoisonError::into_inner);
         for picture in together..self.pictures {
-            batch.take_through(picture, &mut own, |one, own| one.run(own, pool));
+            batch.take_through(picture, 0, |one, own| one.run(own, pool));
         }
     }
 
     /// One picture after the other, on all threads; the times of a step are added up.
     pub(super) fn run_timed(&self, plan: &Plan, activations: &mut Activations, pool: &Pool) -> Vec<Duration> {
-        let Activations { arena, by_photo, .. } = activations;
-        let (inputs, outputs) = arena.split_at_mut(plan.inputs.iter().map(|port| port.fact.len()).sum());
-        let batch = Batch { by_photo: self, plan, inputs, outputs: Mutex::new(outputs) };
-        let mut own = by_photo[0].lock().unwrap_or_else(PoisonError::into_inner);
+        let batch = Batch::new(self, plan, activations);
         let mut times = vec![Duration::ZERO; self.one.steps.iter().flat_map(Step::kernels).count()];
         for picture in 0..self.pictures {
-            batch.take_through(picture, &mut own, |one, own| {
+            batch.take_through(picture, 0, |one, own| {
                 let took = one.run_timed(own, pool);
                 times.iter_mut().zip(took).for_each(|(time, took)| *time += took);
             });
@@ -121,16 +113,26 @@ struct Batch<'a> {
     inputs: &'a [f32],
     /// Written to for moments only.
     outputs: Mutex<&'a mut [f32]>,
+    /// Each worker's.
+    memory: &'a [Mutex<Activations>],
 }
 
-impl Batch<'_> {
-    /// Takes one picture from the inputs to the outputs.
-    fn take_through(&self, picture: usize, own: &mut Activations, run: impl FnOnce(&Plan, &mut Activations)) {
+impl<'a> Batch<'a> {
+    fn new(by_photo: &'a ByPhoto, plan: &'a Plan, activations: &'a mut Activations) -> Self {
+        let Activations { arena, by_photo: memory, .. } = activations;
+        // Inputs come first.
+        let (inputs, outputs) = arena.split_at_mut(plan.inputs.iter().map(|port| port.fact.len()).sum());
+        Self { by_photo, plan, inputs, outputs: Mutex::new(outputs), memory }
+    }
+
+    /// Takes one picture from the inputs to the outputs, in a worker's memory.
+    fn take_through(&self, picture: usize, worker: usize, run: impl FnOnce(&Plan, &mut Activations)) {
+        let mut own = self.memory[worker].lock().unwrap_or_else(PoisonError::into_inner);
         let one = &self.by_photo.one;
         for (whole, port) in self.plan.inputs.iter().zip(&one.inputs) {
             own.input(port).copy_from_slice(&self.inputs[self.part(whole, picture)]);
         }
-        run(one, own);
+        run(one, &mut own);
         let first = self.inputs.len();
         let mut outputs = self.outputs.lock().unwrap_or_else(PoisonError::into_inner);
         for (whole, port) in self.plan.outputs.iter().zip(&one.outputs) {

@@ -4,9 +4,10 @@
 //! lies within a chain stays in a core's cache; in return the rows where two threads' parts meet are computed twice, and rows
 //! may not divide evenly among threads. The reckoning is arithmetic on shapes and on the number of threads.
 
-use lorgnette_kernels::{ConvShape, Level, Map, Window, choose_conv, reads_elements};
+use lorgnette_kernels::{ConvShape, Elements, Level, Map, Window, choose_conv, reads_elements};
 
 use super::chain::{MOST_INPUTS, MOST_LINKS};
+use super::elements::Wanted;
 use super::rows::View;
 use super::{Bands, PlanOptions};
 use crate::graph::NodeId;
@@ -83,6 +84,8 @@ struct Finder<'a> {
     uses: Vec<usize>,
     /// The last reader of each node.
     readers: Vec<Option<NodeId>>,
+    /// What each node's value is kept as.
+    kept: Vec<Elements>,
 }
 
 impl<'a> Finder<'a> {
@@ -91,7 +94,8 @@ impl<'a> Finder<'a> {
         for (id, node) in shaped.graph.iter() {
             node.inputs.iter().for_each(|input| readers[input.index()] = Some(id));
         }
-        Self { shaped, options, uses: shaped.graph.uses(), readers }
+        let kept = Wanted { shaped, level: options.level, formats: options.formats }.of_all();
+        Self { shaped, options, uses: shaped.graph.uses(), readers, kept }
     }
 
     /// The nodes from `id` on that could be one chain.
@@ -118,7 +122,8 @@ impl<'a> Finder<'a> {
         if x.len() != 4 || fact.shape.len() != 4 || self.shaped.graph.is_stored(input) {
             return None;
         }
-        let (from, to) = (rows(x), rows(&fact.shape));
+        let [from, to] =
+            [(input, x), (id, &fact.shape)].map(|(id, shape)| Map { elements: self.kept[id.index()], ..rows(shape) });
         let filter = || &self.shaped.fact(node.inputs[1]).shape;
         let of_taps = |window: Window| {
             let taps = window.kernel[0] * window.kernel[1];
@@ -249,7 +254,7 @@ impl Price {
 
     /// What it costs that one kernel leaves a value for another.
     fn between(&self, map: &Map) -> f64 {
-        let far = map.len() * size_of::<f32>() > 2 * BETWEEN_BYTES;
+        let far = map.pixels() * map.floats() * size_of::<f32>() > 2 * BETWEEN_BYTES;
         lines(map)
             * if self.threads > 1 {
                 FROM_OTHERS
@@ -263,7 +268,7 @@ impl Price {
 
 /// Cache lines of a value.
 fn lines(map: &Map) -> f64 {
-    (map.pixels() * map.channels.div_ceil(16)) as f64
+    (map.pixels() * map.floats().div_ceil(16)) as f64
 }
 
 /// What lies between links for a band of so many rows of the result.
@@ -272,7 +277,7 @@ fn bytes_between(links: &[Candidate], mut rows: usize) -> usize {
     for pair in links.windows(2).rev() {
         let (map, reader) = (&pair[0].view.to, &pair[1].view);
         rows = reader.most_seen(rows.next_multiple_of(reader.together).min(reader.to.height));
-        floats += rows.next_multiple_of(pair[0].view.together).min(map.height) * map.width * map.channels;
+        floats += rows.next_multiple_of(pair[0].view.together).min(map.height) * map.width * map.floats();
     }
     floats * size_of::<f32>()
 }

@@ -42,6 +42,26 @@ impl Wanted<'_> {
         }
     }
 
+    /// What each node's value is kept as if it has a place of its own; as a part of a concatenation it is kept as that is.
+    pub(super) fn of_all(&self) -> Vec<Elements> {
+        let nodes: Vec<(NodeId, &Node)> = self.shaped.graph.iter().collect();
+        let mut kept = vec![Elements::Float32; nodes.len()];
+        // Whether some reader takes float32, and whether some takes bf16.
+        let mut read_as = [vec![false; nodes.len()], vec![false; nodes.len()]];
+        let outputs = self.shaped.graph.outputs();
+        outputs.iter().for_each(|id| read_as[Elements::Float32 as usize][id.index()] = true);
+        for (id, node) in nodes.into_iter().rev() {
+            let [float32, bf16] = [Elements::Float32, Elements::Bf16].map(|e| read_as[e as usize][id.index()]);
+            let own =
+                if bf16 && !float32 && self.can_be_written(id, node) { Elements::Bf16 } else { Elements::Float32 };
+            kept[id.index()] = own;
+            for (i, input) in node.inputs.iter().enumerate() {
+                read_as[self.of_input(id, node, i, own) as usize][input.index()] = true;
+            }
+        }
+        kept
+    }
+
     /// Whether the kernel of a node can write bf16.
     pub(super) fn can_be_written(&self, id: NodeId, node: &Node) -> bool {
         let writes = match &node.op {
@@ -63,7 +83,7 @@ impl Wanted<'_> {
         lorgnette_kernels::reads_elements(&shape, self.level, self.formats)
     }
 
-    /// Whether a depthwise convolution has one window for each channel, as those have whose kernels read bf16.
+    /// Whether a depthwise convolution has one window for each channel, as those have whose kernels write bf16.
     fn is_plain_depthwise(&self, node: &Node) -> bool {
         self.shaped.fact(node.inputs[1]).shape[3] == 1
     }

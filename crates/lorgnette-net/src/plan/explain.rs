@@ -17,12 +17,15 @@ pub struct StepReport {
     pub kernel: String,
     /// What it multiplies, and what it keeps weights as; `None` for what has no weights.
     pub formats: Option<Formats>,
-    /// The kernels that could have been, with other arithmetic.
+    /// The kernels that could have been, with other arithmetic; of a layer that reads bf16, those that would read float32 too.
     pub rejected: Vec<Rejected>,
     /// The shape of the node's result.
     pub shape: Vec<usize>,
     /// Floating-point operations, a multiplication and an addition counting as two.
     pub flops: u64,
+    /// Multiplications that the kernel does for them: by Winograd's forms fewer than half of [`StepReport::flops`], more where
+    /// numbers are split into several.
+    pub products: u64,
     /// Bytes of weights read.
     pub weight_bytes: usize,
     /// Bytes of activations read and written.
@@ -40,6 +43,10 @@ pub struct Rejected {
     pub kernel: &'static str,
     /// What it is reckoned to cost, the chosen kernel's cost being 1.
     pub cost: f64,
+    /// What it multiplies, and what it keeps weights as.
+    pub formats: Formats,
+    /// Its multiplications, as [`StepReport::products`].
+    pub products: u64,
 }
 
 impl Plan {
@@ -80,6 +87,7 @@ impl Plan {
             rejected: kernel.rejected(self.level, self.formats),
             shape: shape.to_vec(),
             flops: kernel.flops(),
+            products: kernel.products(),
             weight_bytes: kernel.weight_bytes(),
             activation_bytes: size_of::<f32>() * floats,
             chain: None,

@@ -306,14 +306,22 @@ impl Kernel {
         }
     }
 
-    /// The kernels that it was chosen before.
+    /// The kernels that it was chosen before. Where its input is kept as bf16 on its account, others would read float32, and are
+    /// reckoned so.
     pub(super) fn rejected(&self, level: Level, formats: Formats) -> Vec<Rejected> {
         let Self::Conv { kernel: chosen, shape, .. } = self else { return Vec::new() };
-        let mut found = lorgnette_kernels::candidates(shape, level, formats);
-        let Some(least) = found.first().map(|(_, cost)| *cost) else { return Vec::new() };
-        found.retain(|(kernel, _)| kernel.arithmetic != chosen.arithmetic);
-        found.dedup_by_key(|(kernel, _)| kernel.arithmetic);
-        found.into_iter().map(|(kernel, cost)| Rejected { kernel: kernel.name, cost: cost / least }).collect()
+        let reckoned = lorgnette_kernels::candidates(shape, level, formats);
+        let Some(least) = reckoned.first().map(|(_, cost)| *cost) else { return Vec::new() };
+        let mut found = lorgnette_kernels::candidates(&shape.reading_float32(), level, formats);
+        found.retain(|(kernel, cost)| kernel.arithmetic.name != chosen.arithmetic.name && cost.is_finite());
+        found.dedup_by_key(|(kernel, _)| kernel.arithmetic.name);
+        let rejected = |(kernel, cost): (&ConvKernel, f64)| Rejected {
+            kernel: kernel.name,
+            cost: cost / least,
+            formats: kernel.formats,
+            products: (kernel.arithmetic.products)(shape),
+        };
+        found.into_iter().map(rejected).collect()
     }
 
     /// What it multiplies, and what it keeps weights as; `None` for what has no weights.
@@ -347,6 +355,14 @@ impl Kernel {
             Self::Depthwise { shape, .. } => shape.flops(),
             Self::MatMul(product) => 2 * (product.rows * product.inner * product.columns) as u64,
             _ => 0,
+        }
+    }
+
+    /// Multiplications of a run: by Winograd's forms there are fewer than in the definition.
+    pub(super) fn products(&self) -> u64 {
+        match self {
+            Self::Conv { kernel, shape, .. } => (kernel.arithmetic.products)(shape),
+            _ => self.flops() / 2,
         }
     }
 

@@ -2,11 +2,11 @@
 
 mod moves;
 mod sums;
+mod values;
 
 use std::collections::HashMap;
 
-use lorgnette_kernels::general::Reduction;
-use lorgnette_kernels::{Binary, Buffer, Clamp, Formats, Level, Map, Pool};
+use lorgnette_kernels::{Buffer, Formats, Level, Map, Pool};
 
 use self::sums::{Job, Sum, buffer, pack_all};
 use super::chain::{Chain, Link};
@@ -16,12 +16,10 @@ use super::layout::{Form, Layout, is_another_name};
 use super::packing::Packing;
 use super::{Place, PlanOptions, Step};
 use crate::error::{Error, Result, UnsupportedNode};
-use crate::graph::evaluate::{groups, pool_shape, rows, select_sources, sources};
+use crate::graph::evaluate::rows;
 use crate::graph::op::{Op, PadMode};
-use crate::graph::rearrange::axis;
 use crate::graph::shape::{Fact, Shaped};
 use crate::graph::{Node, NodeId};
-use crate::tensor::DType;
 
 /// A plan's steps.
 pub(super) struct Lowered {
@@ -65,7 +63,7 @@ pub(super) fn lower(
         packing,
         level: options.level,
         formats: options.formats,
-        spare: options.memory_limit + 4 * constant_bytes(shaped),
+        spare: options.memory_limit.saturating_add(4 * constant_bytes(shaped)),
         lacking: None,
         drafts: Vec::new(),
         jobs: Vec::new(),
@@ -175,122 +173,38 @@ impl<'a> Lowering<'a> {
     }
 
     fn node(&mut self, id: NodeId, node: &'a Node) -> Result<(), String> {
-        let x = node.inputs.first().copied();
-        let input = |i: usize| node.inputs.get(i).copied().ok_or("an input is missing");
         if self.fact(id).is_empty() {
             return Ok(());
         }
         match &node.op {
-            Op::Input { .. } | Op::Const(_) | Op::Variable(_) => {}
-            op if is_another_name(op) => self.another_name(id, input(0)?),
-            Op::Conv2d(conv) => self.conv(id, node, conv)?,
-            Op::DepthwiseConv2d(conv) => self.depthwise(id, node, conv)?,
-            Op::MatMul(product) => self.mat_mul(id, node, product)?,
-            Op::Affine(epilogue) => {
-                let (scale, shift, clamp) = (epilogue.scale.clone(), epilogue.shift.clone(), epilogue.limits());
-                let kernel =
-                    Kernel::Affine { from: self.map_for(id, input(0)?), to: self.map(id), scale, shift, clamp };
-                self.step(id, kernel, &node.inputs);
-            }
-            Op::Clamp(clamp) => {
-                let (from, to) = (self.map_for(id, input(0)?), self.map(id));
-                self.step(id, Kernel::Affine { from, to, scale: None, shift: None, clamp: *clamp }, &node.inputs);
-            }
-            Op::Unary(function) => {
-                let kernel = Kernel::Unary { function: *function, from: self.map_for(id, input(0)?), to: self.map(id) };
-                self.step(id, kernel, &node.inputs);
-            }
-            Op::Binary(function, clamp) => self.binary(id, node, *function, *clamp)?,
-            Op::Pool(pool) => {
-                let shape = pool_shape(pool, &self.fact(input(0)?).shape, self.fact(id))?;
-                let (from, to) = (self.map_for(id, input(0)?), self.map(id));
-                let kernel = Kernel::Pool(lorgnette_kernels::PoolShape { input: from, output: to, ..shape });
-                self.step(id, kernel, &node.inputs);
-            }
-            Op::Reduce { kind, .. } => self.reduce(id, input(0)?, input(1)?, *kind)?,
-            Op::Softmax { log } => {
-                let columns = self.fact(id).channels();
-                let rows = self.fact(id).len() / columns;
-                self.step(id, Kernel::Softmax { rows, columns, log: *log }, &node.inputs);
-            }
-            Op::Lrn(lrn) => {
-                let kernel = Kernel::Lrn { lrn: *lrn, from: self.map(input(0)?), to: self.map(id) };
-                self.step(id, kernel, &node.inputs);
-            }
-            Op::Resize(resize) => {
-                let (from, to) = (self.map(input(0)?), self.map(id));
-                let kernel = Kernel::Resize { bilinear: resize.bilinear, how: resize.how, from, to };
-                self.step(id, kernel, &[input(0)?]);
-            }
-            Op::Concat => self.concat(id, node)?,
-            Op::Pack { axis: at } => {
-                let at = axis(*at, self.fact(id).shape.len())?;
-                self.join(id, &node.inputs, at, &vec![1; node.inputs.len()]);
-            }
-            Op::Select => {
-                self.take(3 * self.fact(id).len())?;
-                let shapes = [0, 1, 2].map(|i| self.fact(node.inputs[i]).shape.as_slice());
-                let [condition, a, b] = select_sources(&shapes, &self.fact(id).shape)?.map(Vec::into_boxed_slice);
-                self.step(id, Kernel::Select { condition, a, b }, &node.inputs);
-            }
-            Op::ArgExtreme { smallest, .. } => {
-                self.take(self.fact(input(0)?).len())?;
-                let (sources, group) = groups(&self.fact(input(0)?).shape, &self.numbers(input(1)?)?[..1])?;
-                let kernel = Kernel::ArgExtreme { smallest: *smallest, sources: sources.into(), group };
-                self.step(id, kernel, &[input(0)?]);
-            }
-            Op::TopK { indices } => {
-                let (columns, k) = (self.fact(input(0)?).channels(), self.fact(id).channels());
-                self.step(id, Kernel::TopK { columns, k, indices: *indices }, &[input(0)?]);
-            }
-            Op::Cast(DType::Bool) => self.step(id, Kernel::Truth, &node.inputs),
-            Op::Cast(to) if to.is_float() => self.step(id, Kernel::Round(*to), &node.inputs),
-            Op::Cast(_) => self.step(id, Kernel::Truncate, &node.inputs),
-            Op::Pad(PadMode::Constant) if self.is_plain_pad(node) => self.pad(id, node)?,
-            Op::RandomUniform => {
-                return Err("random numbers that reach the output: the graph is one for training".into());
-            }
-            Op::BatchNorm { .. } => return Err("its statistics are computed, not constant".into()),
-            _ => self.rearrange(id, node, x)?,
+            Op::Input { .. } | Op::Const(_) | Op::Variable(_) => Ok(()),
+            op if is_another_name(op) => self.another_name(id, node),
+            Op::Conv2d(conv) => self.conv(id, node, conv),
+            Op::DepthwiseConv2d(conv) => self.depthwise(id, node, conv),
+            Op::MatMul(product) => self.mat_mul(id, node, product),
+            Op::Affine(_) | Op::Clamp(_) | Op::Unary(_) | Op::Cast(_) => self.each_value(id, node),
+            Op::Binary(function, clamp) => self.binary(id, node, *function, *clamp),
+            Op::Pool(_) | Op::Softmax { .. } | Op::Lrn(_) | Op::Resize(_) => self.neighbours(id, node),
+            Op::Reduce { kind, .. } => self.reduce(id, node, *kind),
+            Op::ArgExtreme { smallest, .. } => self.arg_extreme(id, node, *smallest),
+            Op::TopK { indices } => self.top_k(id, node, *indices),
+            Op::Select => self.select(id, node),
+            Op::Concat => self.concat(id, node),
+            Op::Pack { axis } => self.stack(id, node, *axis),
+            Op::Pad(PadMode::Constant) if self.is_plain_pad(node) => self.pad(id, node),
+            Op::RandomUniform => Err("random numbers that reach the output: the graph is one for training".into()),
+            Op::BatchNorm { .. } => Err("its statistics are computed, not constant".into()),
+            _ => self.rearrange(id, node),
         }
-        Ok(())
+    }
+
+    /// A node's input number `i`.
+    fn input(node: &Node, i: usize) -> Result<NodeId, String> {
+        node.inputs.get(i).copied().ok_or_else(|| "an input is missing".into())
     }
 
     fn numbers(&self, id: NodeId) -> Result<Vec<i64>, String> {
         Ok(self.shaped.graph.constant_of(id).ok_or("a parameter is computed, not constant")?.to_i64())
-    }
-
-    fn binary(&mut self, id: NodeId, node: &Node, function: Binary, clamp: Clamp) -> Result<(), String> {
-        let shape = &self.fact(id).shape;
-        let [a, b] = [node.inputs[0], node.inputs[1]];
-        let kernel = if shape.len() <= 4 {
-            let map =
-                |id: NodeId, Map { stride, elements, .. }: Map| Map { stride, elements, ..wide(&self.fact(id).shape) };
-            let [a, b] = [a, b].map(|operand| map(operand, self.map_for(id, operand)));
-            Kernel::Binary { function, a, b, to: map(id, self.map(id)), clamp }
-        } else {
-            self.take(2 * self.fact(id).len())?;
-            let table = |id: NodeId| sources(&self.fact(id).shape, shape).map(Vec::into_boxed_slice);
-            Kernel::BinaryIndexed { function, a: table(a)?, b: table(b)?, clamp }
-        };
-        self.step(id, kernel, &[a, b]);
-        Ok(())
-    }
-
-    fn reduce(&mut self, id: NodeId, x: NodeId, axes: NodeId, kind: Reduction) -> Result<(), String> {
-        let axes = self.numbers(axes)?;
-        let shape = &self.fact(x).shape;
-        let mut over: Vec<usize> = axes.iter().map(|&a| axis(a, shape.len())).collect::<Result<_, _>>()?;
-        over.sort_unstable();
-        let kernel = if kind == Reduction::Mean && shape.len() == 4 && over == [1, 2] {
-            Kernel::MeanOverPixels { from: self.map(x) }
-        } else {
-            self.take(self.fact(x).len())?;
-            let (sources, group) = groups(shape, &axes)?;
-            Kernel::Reduce { kind, sources: sources.into(), group }
-        };
-        self.step(id, kernel, &[x]);
-        Ok(())
     }
 
     /// Packs the weights, on all threads, and completes the steps.
@@ -353,12 +267,4 @@ impl ChainDraft {
         debug_assert!(self.inputs.len() - before <= 2, "a link reads one value and adds another");
         self.links.push(Link::new(name, shape, kernel, residual));
     }
-}
-
-/// A shape of up to four dimensions as a picture's, with ones before it.
-fn wide(shape: &[usize]) -> Map {
-    let mut four = [1; 4];
-    four[4 - shape.len()..].copy_from_slice(shape);
-    let [n, h, w, c] = four;
-    Map::dense(n, h, w, c)
 }

@@ -55,9 +55,15 @@ pub struct Packing {
 }
 
 impl Packing {
-    /// The place of these weights, filled or to be filled.
-    pub(super) fn slot(&self, key: Key) -> Slot {
-        self.slots().entry(key).or_default().clone()
+    /// The place of these weights, so many floats, filled or to be filled.
+    pub(super) fn slot(&self, key: Key, len: usize) -> Slot {
+        let mut slots = self.slots();
+        let slot = slots.entry(key).or_default();
+        // Those of a damaged file, which are packed anew.
+        if slot.get().is_some_and(|packed| packed.len() != len) {
+            *slot = Slot::default();
+        }
+        slot.clone()
     }
 
     /// Adds weights that were packed before.

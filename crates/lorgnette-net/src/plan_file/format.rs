@@ -137,6 +137,11 @@ pub(super) fn write(path: &Path, mut header: Header, packed: &[(Key, Arc<Packed>
         start = (placed.start + placed.length).next_multiple_of(LINE);
         header.weights.push(placed);
     }
+    write_placed(path, &header, packed.iter().map(|(_, packed)| &***packed))
+}
+
+/// Writes weights that the header has places for.
+fn write_placed<'a>(path: &Path, header: &Header, packed: impl Iterator<Item = &'a [f32]>) -> Result<()> {
     let header = header.encode_to_vec();
     let too_long =
         |_| Error::Format { path: path.into(), what: "the network without its weights is over 4 GiB".into() };
@@ -148,11 +153,17 @@ pub(super) fn write(path: &Path, mut header: Header, packed: &[(Key, Arc<Packed>
         }
         out.write(&header)?;
         out.pad(PAGE)?;
-        packed.iter().try_for_each(|(_, packed)| {
+        packed.into_iter().try_for_each(|packed| {
             out.write(bytemuck::cast_slice::<f32, u8>(packed))?;
             out.pad(LINE)
         })
     })
+}
+
+/// Writes a plan file whose header says what somebody else made of it.
+#[cfg(test)]
+pub(super) fn write_as_it_is(path: &Path, header: &Header, packed: &[(Key, Packed)]) -> Result<()> {
+    write_placed(path, header, packed.iter().map(|(_, packed)| &**packed))
 }
 
 fn placed(key: &Key, start: u64, bytes: usize) -> Placed {

@@ -10,8 +10,8 @@ use std::str::FromStr;
 use sha2::{Digest as _, Sha256};
 
 use super::{Dataset, Example, Fault, FaultKind, Listed, Listing};
+use crate::in_order::all_in_order;
 use crate::picture::OpenOptions;
-use crate::shared_out::shared_out;
 
 /// The SHA-256 of a file's content, as `sha256sum` prints it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -63,7 +63,7 @@ pub fn digests<P: AsRef<Path> + Sync>(
 ) -> Option<Vec<Result<Digest, String>>> {
     let mut done = 0;
     let workers = vec![|_: usize, photo: &P| digest(photo.as_ref()); threads.max(1)];
-    shared_out(photos, workers, &mut |_, _| {
+    all_in_order(photos, workers, &mut |_, _| {
         done += 1;
         watch(done)
     })

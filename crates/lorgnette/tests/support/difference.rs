@@ -1,6 +1,6 @@
 //! How far answers for the same photos are apart.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// How the answers for photos, made in one way, differ from those that are wanted.
 #[derive(Debug, Default)]
@@ -58,7 +58,7 @@ fn best(values: &[f32]) -> Vec<usize> {
 }
 
 /// The JPEGs in a folder.
-pub(crate) fn jpegs(folder: PathBuf) -> Vec<PathBuf> {
+pub(crate) fn jpegs(folder: &Path) -> Vec<PathBuf> {
     let mut files: Vec<_> = folder.read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
     files.retain(|file| file.extension().is_some_and(|kind| kind.eq_ignore_ascii_case("jpg") || kind == "JPEG"));
     files.sort();

@@ -42,15 +42,13 @@ pub(super) fn pack_rows<P: Parts>(
     pool: &Pool,
 ) {
     let channels = shape.input.channels;
-    let source = Source::new(filter, shape.depth(), shape.output.channels);
+    let source = Source::of(filter, shape);
     let packed = &mut packed[..packed_len::<P>(shape)];
     in_panels(packed, panel_len(shape, P::COUNT), rows, pool, &|panel, k, values| {
         let (tap, channel) = (k / channels, k % channels);
-        let mut weights = [0.0; BLOCK_COLUMNS];
-        source.copy(k, panel * BLOCK_COLUMNS, &mut weights);
         let step = tap * steps(shape) + channel / TILE_DEPTH;
         let values = &mut values[step * P::COUNT * PART..][..P::COUNT * PART];
-        for (column, weight) in weights.into_iter().enumerate() {
+        for (column, weight) in source.row(k, panel, BLOCK_COLUMNS).into_iter().enumerate() {
             let parts = values.chunks_exact_mut(PART);
             for (values, part) in parts.zip(P::weight(weight)) {
                 put(&mut values[place(channel, column)], channel, part);

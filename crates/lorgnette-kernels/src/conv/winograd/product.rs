@@ -131,6 +131,6 @@ unsafe fn step<S: Simd, const ROWS: usize, const VECS: usize>(
     }
     for r in 0..ROWS {
         // SAFETY: the caller vouches for it.
-        unsafe { simd.add_products_of(rows[r].wrapping_add(k), &weights, &mut sums[r]) };
+        unsafe { simd.add_products_of(rows[r], k, &weights, &mut sums[r]) };
     }
 }

@@ -35,7 +35,7 @@ pub(super) fn pack_rows<S: Simd, V: Form, H: Form>(
     pool: &Pool,
 ) {
     let (width, inputs) = (panel_width::<S>(), shape.input.channels);
-    let source = Source::new(filter, shape.depth(), shape.output.channels);
+    let source = Source::of(filter, shape);
     let panels = packed[..packed_len::<S, V, H>(shape)].chunks_exact_mut(panel_len::<S, V, H>(shape).max(1));
     let panels: Vec<_> = panels.map(Mutex::new).collect();
     let tasks = pool.threads().min(panels.len());

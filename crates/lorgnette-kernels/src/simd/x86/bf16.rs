@@ -33,6 +33,7 @@ impl Simd for Avx512Bf16 {
     const LEVEL: Level = Level::Avx512;
     const LANES: usize = Avx512::LANES;
     const TILE_ROWS: usize = Avx512::TILE_ROWS;
+    const ROUNDS: bool = true;
     type F = __m512;
 
     fn is_available() -> bool {
@@ -53,9 +54,15 @@ impl Simd for Avx512Bf16 {
     }
 
     #[inline(always)]
-    unsafe fn add_two_products(self, from: *const f32, weights: [Self::F; 2], sums: [Self::F; 2]) -> [Self::F; 2] {
+    unsafe fn add_two_products(
+        self,
+        from: *const f32,
+        k: usize,
+        weights: [Self::F; 2],
+        sums: [Self::F; 2],
+    ) -> [Self::F; 2] {
         // SAFETY: the caller vouches for the float, `self` for the CPU.
-        unsafe { add_two_products(from, weights, sums) }
+        unsafe { add_two_products(from, k, weights, sums) }
     }
 
     #[inline(always)]
@@ -75,12 +82,18 @@ impl Simd for Avx512Bf16 {
     }
 
     #[inline(always)]
-    unsafe fn store_two_bf16(self, to: *mut u16, [first, second]: [Self::F; 2]) {
-        // SAFETY: the caller vouches for the numbers, `self` for the CPU; both types are 64 bytes without a meaning of their
-        // own.
+    unsafe fn store_first_two_bf16(self, to: *mut u16, [first, second]: [Self::F; 2], count: usize) {
+        // SAFETY: the caller vouches for the numbers that the mask has, `self` for the CPU; both types are 64 bytes without a
+        // meaning of their own.
         unsafe {
             let halves = std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(second, first));
-            _mm512_storeu_si512(to.cast(), halves);
+            if count == 2 * Self::LANES {
+                _mm512_storeu_si512(to.cast(), halves);
+            } else {
+                let first = |count: usize| ((1_u64 << count) - 1) as __mmask32;
+                let halves = _mm512_maskz_mov_epi16(first(count), halves);
+                _mm512_mask_storeu_epi16(to.cast(), first(count.next_multiple_of(2)), halves);
+            }
         }
     }
 

@@ -14,13 +14,15 @@ use crate::tensor::Tensor;
 
 impl Lowering<'_> {
     /// A value that lies where its input does, or is copied from there.
-    pub(super) fn another_name(&mut self, id: NodeId, input: NodeId) {
+    pub(super) fn another_name(&mut self, id: NodeId, node: &Node) -> Result<(), String> {
+        let input = Self::input(node, 0)?;
         let start = |id: NodeId| self.layout.places[id.index()].as_ref().map(|lie| lie.start);
         if start(id) != start(input) {
             // The shapes differ; the values, in a row, do not.
             let row = Map::dense(1, 1, 1, self.fact(id).len());
             self.step(id, Kernel::Copy { from: row, to: row }, &[input]);
         }
+        Ok(())
     }
 
     pub(super) fn concat(&mut self, id: NodeId, node: &Node) -> Result<(), String> {
@@ -51,8 +53,14 @@ impl Lowering<'_> {
         }
     }
 
+    pub(super) fn stack(&mut self, id: NodeId, node: &Node, at: i64) -> Result<(), String> {
+        let at = axis(at, self.fact(id).shape.len())?;
+        self.join(id, &node.inputs, at, &vec![1; node.inputs.len()]);
+        Ok(())
+    }
+
     /// Copies parts of `lengths` along axis `at` next to one another.
-    pub(super) fn join(&mut self, id: NodeId, parts: &[NodeId], at: usize, lengths: &[usize]) {
+    fn join(&mut self, id: NodeId, parts: &[NodeId], at: usize, lengths: &[usize]) {
         let shape = &self.fact(id).shape;
         let outer: usize = shape[..at].iter().product();
         let inner: usize = shape[at + 1..].iter().product();
@@ -120,7 +128,7 @@ impl Lowering<'_> {
     }
 
     /// Whatever else moves values about, by an index table.
-    pub(super) fn rearrange(&mut self, id: NodeId, node: &Node, first: Option<NodeId>) -> Result<(), String> {
+    pub(super) fn rearrange(&mut self, id: NodeId, node: &Node) -> Result<(), String> {
         let shapes: Vec<&[usize]> = node.inputs.iter().map(|&input| self.fact(input).shape.as_slice()).collect();
         let parameters: Vec<Option<&Tensor>> =
             node.inputs.iter().map(|&input| self.shaped.graph.constant_of(input)).collect();
@@ -129,9 +137,9 @@ impl Lowering<'_> {
         let entry = |source: Option<usize>| source.map_or(Ok(FILL), index);
         let sources = moved.sources().map(entry).collect::<Result<Vec<u32>, _>>()?;
         let (run, sources) = general::runs(&sources);
-        let data = if matches!(node.op, Op::Split { .. }) { node.inputs.get(1).copied() } else { first };
+        let data = Self::input(node, usize::from(matches!(node.op, Op::Split { .. })))?;
         let fill = self.fill(node)?;
-        self.step(id, Kernel::Gather { run, sources: sources.into(), fill }, &[data.ok_or("an input is missing")?]);
+        self.step(id, Kernel::Gather { run, sources: sources.into(), fill }, &[data]);
         Ok(())
     }
 }

@@ -255,7 +255,7 @@ fn spread(filter: &Tensor, shape: &ConvShape) -> Tensor {
 
 /// Packs on all threads what `packing` does not hold yet: large weights one after the other, the others at once.
 pub(super) fn pack_all(jobs: &[Job<'_>], packing: &Packing, pool: &Pool) -> Result<Vec<Arc<Packed>>> {
-    let slots: Vec<_> = jobs.iter().map(|job| packing.slot(job.key.clone())).collect();
+    let slots: Vec<_> = jobs.iter().map(|job| packing.slot(job.key.clone(), job.len)).collect();
     let failure = Mutex::new(None);
     let pack = |i: usize| {
         if slots[i].get().is_none() {
