@@ -9,6 +9,8 @@
 //! - An alpha channel is dropped and not blended, as `tf.io.decode_png(channels=3)` does: the colour that was stored
 //!   under a transparent pixel is what the network sees.
 //! - Sixteen-bit PNG and TIFF keep their sixteen bits; a floating-point TIFF becomes sixteen bits.
+//! - Where fewer pixels are enough, [`OpenOptions::least_size`] lets a JPEG be decoded at a half, a quarter or an eighth of its size, as
+//!   `decode_jpeg(ratio=…)` does: byte for byte too.
 //! - Colour profiles (ICC) and gamma are ignored, as TensorFlow ignores them.
 
 use std::path::Path;

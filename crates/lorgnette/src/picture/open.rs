@@ -13,6 +13,22 @@ use super::orientation::reorient;
 use super::{Kind, Picture, PictureError, Pixels, jpeg, kind, raster};
 
 /// How to open pictures, and how large they may be.
+///
+/// ```
+/// # fn main() -> Result<(), lorgnette::Error> {
+/// use lorgnette::picture::OpenOptions;
+/// use lorgnette::{Classifier, Model, ModelOptions};
+///
+/// let classifier = Classifier::new(Model::embedded(&ModelOptions::default())?)?;
+/// // Photos of many megapixels at no more of them than the network needs.
+/// let options = OpenOptions { least_size: classifier.model().least_size(), ..OpenOptions::default() };
+/// let picture = options.open("../../photos/chelsea.jpg")?;
+/// // This one is small already.
+/// assert_eq!((picture.width(), picture.height()), picture.stored_size());
+/// let prediction = classifier.classify(&picture, 1)?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenOptions {
     /// Leave the pixels as they are stored, as TensorFlow does, instead of turning them as EXIF says. Default: no.
@@ -23,11 +39,13 @@ pub struct OpenOptions {
     pub max_bytes: u64,
     /// Which inverse transform decodes a JPEG. Default: [`Transform::Fast`], TensorFlow's own.
     pub jpeg_transform: Transform,
-    /// Rows and columns, of the upright picture, that are enough: a JPEG may then be decoded at a half, a quarter or an eighth of its
-    /// size, whichever is the smallest that has as many of both. That is several times faster, and the pixels are those of
-    /// TensorFlow's `decode_jpeg` with that `ratio`: each stands for several, rounded sides included, where a resize to this size would
-    /// have picked some. [`Model::least_size`](crate::Model::least_size) says what a network needs, and
-    /// [`Picture::stored_size`] how large the picture is in its file. Default: none, so that every pixel is decoded.
+    /// Rows and columns of the upright picture that are enough. A JPEG is then decoded at the smallest of its full size, a half, a
+    /// quarter and an eighth (rounded up) that has as many of both, or at full size if none has; other kinds of files always are at
+    /// full size. Default: none, so that every pixel is decoded.
+    ///
+    /// It is faster, for most of the arithmetic and of the memory is saved. The pixels are those of TensorFlow's `decode_jpeg` with this
+    /// `ratio`: means of the file's pixels. [`Model::least_size`](crate::Model::least_size) says what a network needs, and
+    /// [`Picture::stored_size`] how large the picture is in its file.
     pub least_size: Option<[usize; 2]>,
 }
 

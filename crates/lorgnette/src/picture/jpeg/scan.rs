@@ -85,6 +85,9 @@ impl Scan {
     ) -> Result<usize, PictureError> {
         let mut bits = Bits::new(source.bytes, at);
         let codes = self.codes(source, tables)?;
+        if self.is_unused(frame) {
+            return Ok(at);
+        }
         let (across, down) = match self.parts[..] {
             [part] => frame.components[part.component].own_blocks,
             _ => frame.mcus,
@@ -108,6 +111,11 @@ impl Scan {
             self.decode_mcu(frame, &codes, &mut bits, &mut state, (mcu % across, mcu / across));
         }
         Ok(bits.end())
+    }
+
+    /// Whether it brings only AC coefficients of a component whose blocks become a sample each. They are walked over, not decoded.
+    fn is_unused(&self, frame: &Frame) -> bool {
+        self.first > 0 && self.parts().all(|part| frame.components[part].block_side == 1)
     }
 
     /// Looks up each part's tables, and refuses a scan that needs one the file does not have.

@@ -93,15 +93,13 @@ fn write<const SIDE: usize>(samples: &[[u8; SIDE]; SIDE], out: &mut [u8], stride
     }
 }
 
-/// Coefficients times their steps, in 32 bits: products of damaged files wrap at sixteen, as libjpeg-turbo's do.
+/// Coefficients times their steps. Products of damaged files wrap, as libjpeg-turbo's do.
 #[inline]
-fn dequantised(block: &[i16; 64], steps: &[i16; 64]) -> Rows<i32> {
+fn dequantised(block: &[i16; 64], steps: &[i16; 64]) -> Rows<i16> {
     let mut rows = [[0; 8]; 8];
     let sources = block.as_chunks::<8>().0.iter().zip(steps.as_chunks::<8>().0);
     for (row, (coefficients, steps)) in rows.iter_mut().zip(sources) {
-        for (value, (&coefficient, &step)) in row.iter_mut().zip(coefficients.iter().zip(steps)) {
-            *value = i32::from(coefficient.wrapping_mul(step));
-        }
+        *row = coefficients.zip_with(*steps, i16::wrapping_mul);
     }
     rows
 }
@@ -180,12 +178,7 @@ fn sub(a: [i16; 8], b: [i16; 8]) -> [i16; 8] {
 }
 
 fn fast(block: &[i16; 64], steps: &[i16; 64]) -> Rows<u8> {
-    let mut rows = [[0; 8]; 8];
-    let sources = block.as_chunks::<8>().0.iter().zip(steps.as_chunks::<8>().0);
-    for (row, (coefficients, steps)) in rows.iter_mut().zip(sources) {
-        *row = coefficients.zip_with(*steps, i16::wrapping_mul);
-    }
-    let columns = fast_pass(&transposed(&fast_pass(&rows)));
+    let columns = fast_pass(&transposed(&fast_pass(&dequantised(block, steps))));
     // In sixteen bits, so that eight are clamped and narrowed at once: shifted, they have room for the middle of the range.
     transposed(&columns).map(|row| row.map(|value| ((value >> FAST_SHIFT) + 128).clamp(0, 255) as u8))
 }
@@ -227,7 +220,8 @@ const CONSTANT_BITS: u32 = 13;
 const PASS_BITS: u32 = 2;
 
 fn accurate(block: &[i16; 64], steps: &[i16; 64]) -> Rows<u8> {
-    let between = accurate_pass::<{ CONSTANT_BITS - PASS_BITS }>(&dequantised(block, steps));
+    let between =
+        accurate_pass::<{ CONSTANT_BITS - PASS_BITS }>(&dequantised(block, steps).map(|row| row.map(i32::from)));
     let columns = accurate_pass::<{ CONSTANT_BITS + PASS_BITS + 3 }>(&transposed(&between));
     transposed(&columns).map(|row| row.map(to_sample))
 }

@@ -9,15 +9,17 @@ const FINAL_BITS: u32 = CONSTANT_BITS + PASS_BITS + 3;
 const FIRST_BITS: u32 = CONSTANT_BITS - PASS_BITS;
 
 /// The block at half its size.
-pub(super) fn to_four(rows: &Rows<i32>) -> [[u8; 4]; 4] {
+#[inline]
+pub(super) fn to_four(rows: &Rows<i16>) -> [[u8; 4]; 4] {
     let between = four_pass::<8, { FIRST_BITS + 1 }>(rows);
-    transposed(&four_pass::<4, { FINAL_BITS + 1 }>(&narrowed(&between))).map(|row| row.map(to_sample))
+    samples(&four_pass::<4, { FINAL_BITS + 1 }>(&transposed(&between)))
 }
 
 /// The block at a quarter of its size.
-pub(super) fn to_two(rows: &Rows<i32>) -> [[u8; 2]; 2] {
+#[inline]
+pub(super) fn to_two(rows: &Rows<i16>) -> [[u8; 2]; 2] {
     let between = two_pass::<8, { FIRST_BITS + 2 }>(rows);
-    transposed(&two_pass::<2, { FINAL_BITS + 2 }>(&narrowed(&between))).map(|row| row.map(to_sample))
+    samples(&two_pass::<2, { FINAL_BITS + 2 }>(&transposed(&between)))
 }
 
 /// What libjpeg's table of limits makes of one sample, which no SIMD form computes: only damaged files have more bits (`jdmaster.c`).
@@ -28,13 +30,14 @@ pub(super) fn ten_bits(level: i32) -> i32 {
 /// Eight rows of sixteen-bit numbers to four, lane by lane, rounded to drop `SHIFT` bits. The middle row, whose frequency four samples
 /// cannot have, is not read. Sums of damaged files wrap.
 #[inline]
-fn four_pass<const LANES: usize, const SHIFT: u32>(r: &[[i32; LANES]; 8]) -> [[i32; LANES]; 4] {
+fn four_pass<const LANES: usize, const SHIFT: u32>(r: &[[i16; LANES]; 8]) -> [[i16; LANES]; 4] {
     let mut out = [[0; LANES]; 4];
     for lane in 0..LANES {
-        let even = r[0][lane] << (CONSTANT_BITS + 1);
-        let tilt = 15_137 * r[2][lane] - 6_270 * r[6][lane];
-        let inner = 8_697 * r[1][lane] - 17_799 * r[3][lane] + 11_893 * r[5][lane] - 1_730 * r[7][lane];
-        let outer = 20_995 * r[1][lane] + 7_373 * r[3][lane] - 4_926 * r[5][lane] - 4_176 * r[7][lane];
+        let times = |row: usize, constant: i16| i32::from(constant) * i32::from(r[row][lane]);
+        let even = i32::from(r[0][lane]) << (CONSTANT_BITS + 1);
+        let tilt = times(2, 15_137) - times(6, 6_270);
+        let inner = times(1, 8_697) - times(3, 17_799) + times(5, 11_893) - times(7, 1_730);
+        let outer = times(1, 20_995) + times(3, 7_373) - times(5, 4_926) - times(7, 4_176);
         let (upper, lower) = (even.wrapping_add(tilt), even.wrapping_sub(tilt));
         out[0][lane] = rounded::<SHIFT>(upper.wrapping_add(outer));
         out[1][lane] = rounded::<SHIFT>(lower.wrapping_add(inner));
@@ -46,11 +49,12 @@ fn four_pass<const LANES: usize, const SHIFT: u32>(r: &[[i32; LANES]; 8]) -> [[i
 
 /// Eight rows to two, of the first and the odd ones.
 #[inline]
-fn two_pass<const LANES: usize, const SHIFT: u32>(r: &[[i32; LANES]; 8]) -> [[i32; LANES]; 2] {
+fn two_pass<const LANES: usize, const SHIFT: u32>(r: &[[i16; LANES]; 8]) -> [[i16; LANES]; 2] {
     let mut out = [[0; LANES]; 2];
     for lane in 0..LANES {
-        let even = r[0][lane] << (CONSTANT_BITS + 2);
-        let odd = 29_692 * r[1][lane] - 10_426 * r[3][lane] + 6_967 * r[5][lane] - 5_906 * r[7][lane];
+        let times = |row: usize, constant: i16| i32::from(constant) * i32::from(r[row][lane]);
+        let even = i32::from(r[0][lane]) << (CONSTANT_BITS + 2);
+        let odd = times(1, 29_692) - times(3, 10_426) + times(5, 6_967) - times(7, 5_906);
         out[0][lane] = rounded::<SHIFT>(even.wrapping_add(odd));
         out[1][lane] = rounded::<SHIFT>(even.wrapping_sub(odd));
     }
@@ -58,17 +62,31 @@ fn two_pass<const LANES: usize, const SHIFT: u32>(r: &[[i32; LANES]; 8]) -> [[i3
 }
 
 #[inline]
-fn rounded<const SHIFT: u32>(sum: i32) -> i32 {
-    sum.wrapping_add(1 << (SHIFT - 1)) >> SHIFT
+fn rounded<const SHIFT: u32>(sum: i32) -> i16 {
+    // Only sums of damaged files leave sixteen bits.
+    (sum.wrapping_add(1 << (SHIFT - 1)) >> SHIFT).clamp(i16::MIN.into(), i16::MAX.into()) as i16
 }
 
-/// Columns become rows, held to sixteen bits, which only damaged files leave.
+/// Columns become rows.
 #[inline]
-fn narrowed<const SIDE: usize>(rows: &[[i32; 8]; SIDE]) -> [[i32; SIDE]; 8] {
-    std::array::from_fn(|column| rows.map(|row| row[column].clamp(i16::MIN.into(), i16::MAX.into())))
+fn transposed<const SIDE: usize>(rows: &[[i16; 8]; SIDE]) -> [[i16; SIDE]; 8] {
+    let mut out = [[0; SIDE]; 8];
+    for (column, out) in out.iter_mut().enumerate() {
+        for (value, row) in out.iter_mut().zip(rows) {
+            *value = row[column];
+        }
+    }
+    out
 }
 
+/// Columns become rows of samples.
 #[inline]
-fn transposed<const SIDE: usize>(rows: &[[i32; SIDE]; SIDE]) -> [[i32; SIDE]; SIDE] {
-    std::array::from_fn(|column| rows.map(|row| row[column]))
+fn samples<const SIDE: usize>(columns: &[[i16; SIDE]; SIDE]) -> [[u8; SIDE]; SIDE] {
+    let mut out = [[0; SIDE]; SIDE];
+    for (y, row) in out.iter_mut().enumerate() {
+        for (sample, column) in row.iter_mut().zip(columns) {
+            *sample = to_sample(column[y].into());
+        }
+    }
+    out
 }
