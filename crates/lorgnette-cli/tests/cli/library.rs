@@ -58,7 +58,7 @@ fn only_what_is_new_is_looked_at() {
 fn photos_of_reduced_size_are_looked_at_anew() {
     let folder = indexed();
     let analysed = |ended: &Ended| ended.json()[0]["analysed"].as_u64();
-    assert_eq!(analysed(&index(&folder, &["--decode", "reduced"]).well()), Some(2));
+    assert_eq!(analysed(&index(&folder, &["--decode", "reduced"]).well()), Some(3));
     assert_eq!(analysed(&index(&folder, &["--decode", "reduced"]).well()), Some(0));
     assert_eq!(analysed(&index(&folder, &[]).well()), Some(0));
     // A photo that is not in the library is opened as its photos were.
