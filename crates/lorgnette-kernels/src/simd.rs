@@ -205,6 +205,16 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
         let x = self.splat(unsafe { *from.wrapping_add(k) });
         [self.add_product(x, weights[0], sums[0]), self.add_product(x, weights[1], sums[1])]
     }
+    /// As many threes of a vector's first lanes as fit, with a zero behind each.
+    #[inline(always)]
+    fn spread_threes(self, a: Self::F) -> Self::F {
+        let (mut from, mut to) = ([0.0; MOST_LANES], [0.0; MOST_LANES]);
+        self.store_slice(&mut from[..Self::LANES], a);
+        for (i, to) in to.iter_mut().enumerate().take(Self::LANES) {
+            *to = if i % 4 < 3 { from[i / 4 * 3 + i % 4] } else { 0.0 };
+        }
+        self.load_slice(&to[..Self::LANES])
+    }
     /// The larger one; `b` if either is a NaN.
     fn max(self, a: Self::F, b: Self::F) -> Self::F;
     /// The smaller one; `b` if either is a NaN.

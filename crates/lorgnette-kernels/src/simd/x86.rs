@@ -251,6 +251,12 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
+    fn spread_threes(self, a: Self::F) -> Self::F {
+        // SAFETY: `self` proves the CPU has AVX-512.
+        unsafe { _mm512_maskz_expand_ps(0x7777, a) }
+    }
+
+    #[inline(always)]
     unsafe fn add_two_products(
         self,
         from: *const f32,

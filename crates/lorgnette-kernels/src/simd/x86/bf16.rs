@@ -106,6 +106,7 @@ impl Simd for Avx512Bf16 {
         max(a: Self::F, b: Self::F) -> Self::F;
         min(a: Self::F, b: Self::F) -> Self::F;
         nan_or(a: Self::F, b: Self::F) -> Self::F;
+        spread_threes(a: Self::F) -> Self::F;
         has_nan(a: Self::F) -> bool;
         prefetch(address: *const f32) -> ();
         prefetch_to_write(address: *const f32) -> ();
