@@ -46,26 +46,12 @@ impl Job<'_> {
         channel: usize,
         mut sums: [[S::F; VECS]; ROWS],
     ) {
-        let channels = channel..self.channels.min(channel + VECS * S::LANES);
-        let count = |v: usize| if BROKEN && v + 1 == VECS { channels.len() - v * S::LANES } else { S::LANES };
+        let tile = Part::<BROKEN> { pixel, channels: channel..self.channels.min(channel + VECS * S::LANES) };
         if let Some(bias) = self.bias {
-            for v in 0..VECS {
-                let bias = simd.load_slice(&bias[channel + v * S::LANES..][..count(v)]);
-                for r in 0..ROWS {
-                    sums[r][v] = simd.add(sums[r][v], bias);
-                }
-            }
+            tile.add_bias(simd, bias, &mut sums);
         }
-        if let Some(Residual { values, stride, elements }) = self.residual {
-            let from = values[span([pixel, ROWS], channels.clone(), stride, elements)].as_ptr();
-            for v in 0..VECS {
-                for r in 0..ROWS {
-                    let from = from.wrapping_add(r * stride + elements.floats(v * S::LANES));
-                    // SAFETY: the row's values lie in the span.
-                    let other = unsafe { simd.load_elements(elements, from, count(v)) };
-                    sums[r][v] = simd.add(sums[r][v], other);
-                }
-            }
+        if let Some(residual) = self.residual {
+            tile.add_residual(simd, residual, &mut sums);
         }
         let (low, high) = (simd.splat(self.clamp.low), simd.splat(self.clamp.high));
         for r in 0..ROWS {
@@ -74,31 +60,12 @@ impl Job<'_> {
             }
         }
         let Map { stride, elements, .. } = self.map;
-        let to = self.output.pointer(span([pixel, ROWS], channels.clone(), stride, elements));
-        if S::ROUNDS && elements == Elements::Bf16 {
-            for r in 0..ROWS {
-                let to = to.wrapping_add(r * stride).cast();
-                // SAFETY: the row's values lie in the span, and no other tile has them.
-                unsafe {
-                    match VECS {
-                        2 => simd.store_first_two_bf16(to, [sums[r][0], sums[r][VECS - 1]], S::LANES + count(1)),
-                        _ => (0..VECS)
-                            .for_each(|v| simd.store_first_bf16(to.wrapping_add(v * S::LANES), sums[r][v], count(v))),
-                    }
-                }
-            }
-        } else {
-            for r in 0..ROWS {
-                for v in 0..VECS {
-                    let to = to.wrapping_add(r * stride + v * S::LANES);
-                    // SAFETY: the row's values lie in the span, and no other tile has them.
-                    unsafe {
-                        match BROKEN && v + 1 == VECS {
-                            true => simd.store_first(to, sums[r][v], count(v)),
-                            false => simd.store(to, sums[r][v]),
-                        }
-                    }
-                }
+        let to = self.output.pointer(span([pixel, ROWS], tile.channels.clone(), stride, elements));
+        // SAFETY: what is written lies in the span, and no other tile has it.
+        unsafe {
+            match S::ROUNDS && elements == Elements::Bf16 {
+                true => tile.write_halves(simd, to, stride, &sums),
+                false => tile.write(simd, to, stride, &sums),
             }
         }
     }
@@ -122,6 +89,108 @@ impl Job<'_> {
         let to = self.output.pointer(span([pixel, 1], channels.clone(), stride, elements));
         // SAFETY: the values lie in the span, and no other tile has them.
         unsafe { simd.store_elements(elements, to, value, channels.len()) };
+    }
+}
+
+/// Some pixels and channels of the output. The last vector of channels is not whole if it is `BROKEN`.
+struct Part<const BROKEN: bool> {
+    /// The first pixel.
+    pixel: usize,
+    channels: Range<usize>,
+}
+
+impl<const BROKEN: bool> Part<BROKEN> {
+    /// How many channels vector `v` of so many has.
+    #[inline(always)]
+    fn count<S: Simd, const VECS: usize>(&self, v: usize) -> usize {
+        if BROKEN && v + 1 == VECS { self.channels.len() - v * S::LANES } else { S::LANES }
+    }
+
+    #[inline(always)]
+    fn add_bias<S: Simd, const ROWS: usize, const VECS: usize>(
+        &self,
+        simd: S,
+        bias: &[f32],
+        sums: &mut [[S::F; VECS]; ROWS],
+    ) {
+        for v in 0..VECS {
+            let first = self.channels.start + v * S::LANES;
+            let bias = simd.load_slice(&bias[first..][..self.count::<S, VECS>(v)]);
+            for r in 0..ROWS {
+                sums[r][v] = simd.add(sums[r][v], bias);
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn add_residual<S: Simd, const ROWS: usize, const VECS: usize>(
+        &self,
+        simd: S,
+        Residual { values, stride, elements }: Residual<'_>,
+        sums: &mut [[S::F; VECS]; ROWS],
+    ) {
+        let from = values[span([self.pixel, ROWS], self.channels.clone(), stride, elements)].as_ptr();
+        for v in 0..VECS {
+            for r in 0..ROWS {
+                let from = from.wrapping_add(r * stride + elements.floats(v * S::LANES));
+                // SAFETY: the row's values lie in the span.
+                let other = unsafe { simd.load_elements(elements, from, self.count::<S, VECS>(v)) };
+                sums[r][v] = simd.add(sums[r][v], other);
+            }
+        }
+    }
+
+    /// Writes float32.
+    ///
+    /// # Safety
+    /// The part's values can be written from `to` on, `stride` floats from row to row.
+    #[inline(always)]
+    unsafe fn write<S: Simd, const ROWS: usize, const VECS: usize>(
+        &self,
+        simd: S,
+        to: *mut f32,
+        stride: usize,
+        sums: &[[S::F; VECS]; ROWS],
+    ) {
+        for r in 0..ROWS {
+            for v in 0..VECS {
+                let to = to.wrapping_add(r * stride + v * S::LANES);
+                // SAFETY: the caller vouches for them.
+                unsafe {
+                    match BROKEN && v + 1 == VECS {
+                        true => simd.store_first(to, sums[r][v], self.count::<S, VECS>(v)),
+                        false => simd.store(to, sums[r][v]),
+                    }
+                }
+            }
+        }
+    }
+
+    /// Writes bf16; two vectors make one, which is quicker to write.
+    ///
+    /// # Safety
+    /// As for `write`.
+    #[inline(always)]
+    unsafe fn write_halves<S: Simd, const ROWS: usize, const VECS: usize>(
+        &self,
+        simd: S,
+        to: *mut f32,
+        stride: usize,
+        sums: &[[S::F; VECS]; ROWS],
+    ) {
+        let count = |v| self.count::<S, VECS>(v);
+        for r in 0..ROWS {
+            let to = to.wrapping_add(r * stride).cast::<u16>();
+            if VECS == 2 {
+                // SAFETY: the caller vouches for them.
+                unsafe { simd.store_first_two_bf16(to, [sums[r][0], sums[r][VECS - 1]], S::LANES + count(1)) };
+                continue;
+            }
+            for v in 0..VECS {
+                // SAFETY: the caller vouches for them.
+                unsafe { simd.store_first_bf16(to.wrapping_add(v * S::LANES), sums[r][v], count(v)) };
+            }
+        }
     }
 }
 
