@@ -157,7 +157,7 @@ impl Sum {
 
 /// What is read of a file at once where weights are packed: enough that the threads are worth waking, little beside the
 /// weights themselves.
-const PIECE: usize = 4 << 20;
+const PIECE: usize = 8 << 20;
 
 /// What is done with rows of weights.
 #[derive(Clone, Copy)]
