@@ -62,23 +62,18 @@ fn in_pairs(shape: &ConvShape) -> ConvShape {
 fn pack_rows<S: Simd>(shape: &ConvShape, filter: &Filter<'_>, rows: Range<usize>, packed: &mut [f32], pool: &Pool) {
     let (width, channels) = (panel_width::<S>(), shape.input.channels);
     let pairs = in_pairs(shape);
-    let source = Source::new(filter, shape.depth(), shape.output.channels);
+    let source = Source::of(filter, shape);
     let packed = &mut packed[..pack::packed_len::<S>(&pairs)];
     in_panels(packed, pack::panel_len::<S>(&pairs), rows, pool, &|panel, k, values| {
         let (tap, channel) = (k / channels, k % channels);
-        let mut weights = [0.0; MOST_WIDTH];
-        source.copy(k, panel * width, &mut weights[..width]);
         let row = tap * pairs.input.channels + channel / 2;
-        for (pair, weight) in values[row * width..][..width].iter_mut().zip(weights) {
+        for (pair, weight) in values[row * width..][..width].iter_mut().zip(source.row(k, panel, width)) {
             let half = u32::from(to_bf16(weight));
             // The first of a pair comes before the second.
             *pair = f32::from_bits(if channel % 2 == 0 { half } else { pair.to_bits() | half << 16 });
         }
     });
 }
-
-/// The output channels of a panel.
-const MOST_WIDTH: usize = 32;
 
 fn run<S: Simd>(conv: Conv<'_>, pool: &Pool) {
     let (shape, bordered) = (conv.shape, bordered(conv.shape));
