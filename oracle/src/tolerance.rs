@@ -35,6 +35,9 @@ pub struct FormatTolerance {
     pub probability: f32,
 }
 
+/// Photos needed before shares of them are judged: with this many, one photo is two hundredths.
+pub const MIN_PHOTOS_FOR_SHARES: usize = 50;
+
 /// What was found (docs/speed.md has it), with some room.
 pub const FORMATS: [FormatTolerance; 6] = [
     fewer("bf16", "float32", 0.97, 0.8, 0.08),

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use lorgnette_oracle::tolerance::MIN_PHOTOS_FOR_SHARES;
+
 /// How the answers for photos, made in one way, differ from those that are wanted.
 #[derive(Debug, Default)]
 pub(crate) struct Difference {
@@ -10,6 +12,8 @@ pub(crate) struct Difference {
     pub(crate) first: usize,
     /// Photos whose five most probable classes are the same, in any order.
     pub(crate) five: usize,
+    /// Photos whose most probable class, of either answer, is among the five of the other.
+    among_five: usize,
     /// The largest difference of a probability.
     pub(crate) probability: f32,
     /// The sum over photos of the largest difference of a probability.
@@ -23,6 +27,8 @@ impl Difference {
         self.photos += 1;
         self.first += usize::from(wanted_best[0] == found_best[0]);
         self.five += usize::from(wanted_best.iter().all(|class| found_best.contains(class)));
+        let is_among = found_best.contains(&wanted_best[0]) && wanted_best.contains(&found_best[0]);
+        self.among_five += usize::from(is_among);
         let apart = wanted.iter().zip(found).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         self.probability = self.probability.max(apart);
         self.sum += f64::from(apart);
@@ -34,6 +40,7 @@ impl Difference {
         self.photos += 1;
         self.first += 1;
         self.five += 1;
+        self.among_five += 1;
     }
 
     /// The mean over photos of the largest difference of a probability.
@@ -42,10 +49,21 @@ impl Difference {
         self.sum / self.photos.max(1) as f64
     }
 
-    /// Whether so large shares of photos have the same first class and the same five, and no probability is further apart.
+    /// True if no probability differs by more than `probability`, and large enough shares of the photos have the same
+    /// first class and the same five.
+    ///
+    /// One photo of four is a quarter, so shares of few photos say nothing. Of fewer than `MIN_PHOTOS_FOR_SHARES`, each
+    /// must have the first class of either answer among the five of the other; a line says so.
     pub(crate) fn is_within(&self, first: f32, five: f32, probability: f32) -> bool {
+        assert!(self.photos > 0, "there are no photos to compare answers for");
         let share = |count: usize| count as f32 / self.photos as f32;
-        share(self.first) >= first && share(self.five) >= five && self.probability <= probability
+        let agrees = if self.photos < MIN_PHOTOS_FOR_SHARES {
+            println!("{} photos are too few for shares: first classes must be among the five", self.photos);
+            self.among_five == self.photos
+        } else {
+            share(self.first) >= first && share(self.five) >= five
+        };
+        agrees && self.probability <= probability
     }
 }
 
