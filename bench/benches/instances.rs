@@ -1,8 +1,10 @@
-//! Several callers, several instances, and a machine that has other work: how many photos a second they get through together.
+//! Several callers, several instances, and a machine that has other work: how many photos a second
+//! they get through together.
 //!
 //!     cargo bench -p lorgnette-bench --bench instances [-- --seconds S --threads N]
 //!
-//! Callers that share N threads ought to get as much done as one that has them all; what they lose is what fighting costs.
+//! Callers that share N threads ought to get as much done as one that has them all; what they lose
+//! is what fighting costs.
 
 use std::hint::spin_loop;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -35,11 +37,16 @@ fn main() {
     }
     let photo = Picture::open(PHOTO).expect("the photo of the README");
     let one = classifier(threads);
-    let case = |name: &str, callers: Vec<Classifier>, busy| Case { name: name.into(), callers, busy };
+    let case =
+        |name: &str, callers: Vec<Classifier>, busy| Case { name: name.into(), callers, busy };
     let cases = [
         case(&format!("one caller on {threads} threads"), vec![one.clone()], 0),
         case("two callers of one instance", vec![one.clone(), one.clone()], 0),
-        case(&format!("two instances on {threads} threads each"), vec![one.clone(), classifier(threads)], 0),
+        case(
+            &format!("two instances on {threads} threads each"),
+            vec![one.clone(), classifier(threads)],
+            0,
+        ),
         case(
             "two instances on half of the threads each",
             vec![classifier(threads.div_ceil(2)), classifier(threads.div_ceil(2))],

@@ -6,14 +6,14 @@ use divan::Bencher;
 use divan::counter::ItemsCount;
 use lorgnette_bench::layers::{self, Layer};
 use lorgnette_bench::trial::Trial;
-use lorgnette_kernels::{Formats, Level, Pool};
+use lorgnette_kernels::{Level, NumericOptions, ThreadPool};
 
 fn main() {
     divan::main();
 }
 
 /// One layer of each kind.
-fn chosen() -> Vec<Layer> {
+fn sample_layers() -> Vec<Layer> {
     let names = [
         "conv 3x3/1 56x56x256->256",
         "conv 7x7/2 224x224x3->64",
@@ -24,12 +24,18 @@ fn chosen() -> Vec<Layer> {
         "depthwise 3x3/2 14x14x512->512",
     ];
     let networks = ["vgg_16", "resnet_v1_50", "inception_v3", "mobilenet_v1"];
-    let of = |network| layers::of(network, Level::best(), Formats::default()).expect("a network of the zoo");
-    let mut found: Vec<Layer> =
-        networks.into_iter().flat_map(of).filter(|layer| names.contains(&layer.to_string().as_str())).collect();
-    found.sort_by_key(ToString::to_string);
-    found.dedup_by_key(|layer| layer.to_string());
-    found
+    let layers_of = |network| {
+        layers::for_network(network, Level::best(), NumericOptions::default())
+            .expect("a network of the zoo")
+    };
+    let mut sample: Vec<Layer> = networks
+        .into_iter()
+        .flat_map(layers_of)
+        .filter(|layer| names.contains(&layer.to_string().as_str()))
+        .collect();
+    sample.sort_by_key(ToString::to_string);
+    sample.dedup_by_key(|layer| layer.to_string());
+    sample
 }
 
 /// A layer at a level, as divan prints it.
@@ -42,12 +48,14 @@ impl std::fmt::Display for Setting {
 }
 
 fn settings() -> impl Iterator<Item = Setting> {
-    chosen().into_iter().flat_map(|layer| Level::available().into_iter().map(move |level| Setting(layer, level)))
+    sample_layers()
+        .into_iter()
+        .flat_map(|layer| Level::available().into_iter().map(move |level| Setting(layer, level)))
 }
 
 #[divan::bench(args = settings(), consts = [1, 2])]
 fn layer<const THREADS: usize>(bencher: Bencher<'_, '_>, Setting(layer, level): &Setting) {
-    let pool = Pool::new(THREADS);
-    let mut trial = Trial::new(layer, *level, Formats::default(), &pool);
+    let pool = ThreadPool::new(THREADS);
+    let mut trial = Trial::new(layer, *level, NumericOptions::default(), &pool);
     bencher.counter(ItemsCount::new(layer.flops())).bench_local(|| trial.run(&pool));
 }

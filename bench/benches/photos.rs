@@ -1,9 +1,11 @@
-//! What a photo costs before the network sees it: reading, decoding, and becoming the network's input, on one thread.
+//! What a photo costs before the network sees it: reading, decoding, and becoming the network's
+//! input, on one thread.
 //!
 //!     cargo bench -p lorgnette-bench --bench photos [-- [--seconds S] FOLDER...]      (photos/ if none is given)
 //!
-//! Beside it stands the forward pass of the embedded network on one thread, which is what a folder of photos ought to be bound by. Decoding
-//! is timed at full size, at a size that is enough for that network, and at each ratio.
+//! Beside it stands the forward pass of the embedded network on one thread, which is what a folder
+//! of photos ought to be bound by. Decoding is timed at full size, at a size that is enough for
+//! that network, and at each ratio.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -18,7 +20,10 @@ fn main() {
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
             "--seconds" => {
-                seconds = arguments.next().and_then(|value| value.parse().ok()).expect("a number of seconds");
+                seconds = arguments
+                    .next()
+                    .and_then(|value| value.parse().ok())
+                    .expect("a number of seconds");
             }
             _ => folders.push(PathBuf::from(argument)),
         }
@@ -26,44 +31,67 @@ fn main() {
     if folders.is_empty() {
         folders.push(Path::new(env!("CARGO_MANIFEST_DIR")).join("../photos"));
     }
-    let files: Vec<Vec<u8>> = folders.iter().flat_map(|folder| jpegs(folder)).map(|path| read(&path)).collect();
+    let files: Vec<Vec<u8>> =
+        folders.iter().flat_map(|folder| jpegs(folder)).map(|path| read(&path)).collect();
     assert!(!files.is_empty(), "there are no JPEGs in {folders:?}");
     let options = OpenOptions::default();
-    let decode = |bytes: &Vec<u8>| options.decode(bytes, "a photo").expect("a photo that can be decoded");
+    let decode =
+        |bytes: &Vec<u8>| options.decode(bytes, "a photo").expect("a photo that can be decoded");
     let pictures: Vec<_> = files.iter().map(decode).collect();
     let pixels: usize = pictures.iter().map(|picture| picture.width() * picture.height()).sum();
     let mean = pixels as f64 / files.len() as f64;
-    println!("{} photos, {:.2} megapixels and {:.0} kB on average", files.len(), mean / 1e6, kilobytes(&files));
+    println!(
+        "{} photos, {:.2} megapixels and {:.0} kB on average",
+        files.len(),
+        mean / 1e6,
+        kilobytes(&files)
+    );
 
     let limit = Duration::from_secs_f64(seconds);
     report("decode", best(limit, &files, |bytes| drop(decode(bytes))), mean);
     report_reduced(limit, &files, &pictures, mean);
     let preprocess = Preprocess::new(Style::Inception, 224, 224);
     let mut input = vec![0.0; preprocess.input_len()];
-    report("resize and normalise", best(limit, &pictures, |picture| preprocess.apply(picture, &mut input)), mean);
+    report(
+        "resize and normalise",
+        best(limit, &pictures, |picture| preprocess.apply(picture, &mut input)),
+        mean,
+    );
     let options = ModelOptions { threads: Some(1), ..ModelOptions::default() };
-    let classifier = Classifier::new(Model::embedded(&options).expect("the embedded network")).expect("a classifier");
+    let classifier = Classifier::new(Model::embedded(&options).expect("the embedded network"))
+        .expect("a classifier");
     let classify = |picture: &Picture| drop(classifier.classify(picture, 1).expect("an answer"));
-    report("resize, normalise and network", best(limit, &pictures[..pictures.len().min(10)], classify), mean);
+    report(
+        "resize, normalise and network",
+        best(limit, &pictures[..pictures.len().min(10)], classify),
+        mean,
+    );
 }
 
-/// Decoding at reduced sizes, and how many photos become smaller where it is left to what the network needs.
+/// Decoding at reduced sizes, and how many photos become smaller where it is left to what the
+/// network needs.
 fn report_reduced(limit: Duration, files: &[Vec<u8>], pictures: &[Picture], pixels: f64) {
     let open = |bytes: &[u8], least_size| {
         OpenOptions { least_size: Some(least_size), ..OpenOptions::default() }
             .decode(bytes, "a photo")
             .expect("a photo")
     };
-    let enough = Preprocess::new(Style::Inception, 224, 224).least_size().expect("a style that resizes");
-    let smaller =
-        files.iter().zip(pictures).filter(|(bytes, whole)| open(bytes, enough).width() < whole.width()).count();
+    let enough =
+        Preprocess::new(Style::Inception, 224, 224).least_size().expect("a style that resizes");
+    let smaller = files
+        .iter()
+        .zip(pictures)
+        .filter(|(bytes, whole)| open(bytes, enough).width() < whole.width())
+        .count();
     let what = format!("decode, reduced ({smaller} are)");
     report(&what, best(limit, files, |bytes| drop(open(bytes, enough))), pixels);
     for ratio in [2, 4, 8] {
         let sized: Vec<(&Vec<u8>, [usize; 2])> = files
             .iter()
             .zip(pictures)
-            .map(|(bytes, whole)| (bytes, [whole.height().div_ceil(ratio), whole.width().div_ceil(ratio)]))
+            .map(|(bytes, whole)| {
+                (bytes, [whole.height().div_ceil(ratio), whole.width().div_ceil(ratio)])
+            })
             .collect();
         let seconds = best(limit, &sized, |(bytes, size)| drop(open(bytes, *size)));
         report(&format!("decode at 1/{ratio}"), seconds, pixels);
@@ -71,10 +99,12 @@ fn report_reduced(limit: Duration, files: &[Vec<u8>], pictures: &[Picture], pixe
 }
 
 fn jpegs(folder: &Path) -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
+    let entries =
+        std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
     let is_jpeg = |path: &PathBuf| {
-        path.extension().is_some_and(|ending| ["jpg", "jpeg"].iter().any(|e| ending.eq_ignore_ascii_case(e)))
+        path.extension()
+            .is_some_and(|ending| ["jpg", "jpeg"].iter().any(|e| ending.eq_ignore_ascii_case(e)))
     };
     let mut paths: Vec<PathBuf> = paths.filter(is_jpeg).collect();
     paths.sort();
@@ -91,13 +121,13 @@ fn kilobytes(files: &[Vec<u8>]) -> f64 {
 
 /// Seconds that each item takes on average, in the best of several rounds.
 fn best<T>(limit: Duration, items: &[T], mut work: impl FnMut(&T)) -> f64 {
-    let (began, mut least) = (Instant::now(), f64::INFINITY);
-    while began.elapsed() < limit || least.is_infinite() {
+    let (began, mut min_seconds) = (Instant::now(), f64::INFINITY);
+    while began.elapsed() < limit || min_seconds.is_infinite() {
         let started = Instant::now();
         items.iter().for_each(&mut work);
-        least = least.min(started.elapsed().as_secs_f64() / items.len() as f64);
+        min_seconds = min_seconds.min(started.elapsed().as_secs_f64() / items.len() as f64);
     }
-    least
+    min_seconds
 }
 
 fn report(what: &str, seconds: f64, pixels: f64) {

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 pub enum Clock {
     /// The wall's.
     Wall,
-    /// The time that the calling thread spends on a CPU: other processes take less from it, though caches and memory are
-    /// still shared with them. Linux only.
+    /// The time that the calling thread spends on a CPU: other processes take less from it, though
+    /// caches and memory are still shared with them. Linux only.
     Thread,
 }
 

@@ -3,9 +3,11 @@
 use std::fmt;
 use std::sync::Arc;
 
-use lorgnette_kernels::{ConvShape, DepthwiseShape, Elements, Formats, Level, Map, Pool};
+use lorgnette_kernels::{
+    ConvShape, DepthwiseShape, ImageLayout, Level, NumericOptions, StorageType, ThreadPool,
+};
 use lorgnette_net::plan::Convolution;
-use lorgnette_net::zoo::{self, MadeUp};
+use lorgnette_net::zoo::{self, RandomWeights};
 use lorgnette_net::{Error, Network, Options};
 
 /// A convolution that occurs in a network.
@@ -27,40 +29,59 @@ impl Layer {
     }
 }
 
-/// `conv 3x3/1 56x56x256->256`: window, step, input, output channels; where the input or the output is a part of something wider,
-/// as those of concatenations are, of how many channels that is; and whether they are kept as bf16.
+/// `conv 3x3/1 56x56x256->256`: window, step, input, output channels; where the input or the output
+/// is a part of something wider, as those of concatenations are, of how many channels that is; and
+/// whether they are kept as bf16.
 impl fmt::Display for Layer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (kind, input, output, window) = match &self.work {
-            Convolution::Full(ConvShape { input, output, window }) => ("conv", input, output, window),
+            Convolution::Full(ConvShape { input, output, window }) => {
+                ("conv", input, output, window)
+            }
             Convolution::Depthwise(DepthwiseShape { input, output, window, .. }) => {
                 ("depthwise", input, output, window)
             }
         };
         let [kh, kw] = window.kernel;
         let step = window.stride[0];
-        let side = |map: &Map| match (map.is_dense(), map.elements) {
-            (true, Elements::Float32) => map.channels.to_string(),
-            (false, Elements::Float32) => format!("{} of {}", map.channels, map.stride),
-            (true, Elements::Bf16) => format!("{} bf16", map.channels),
-            (false, Elements::Bf16) => format!("{} of {} bf16", map.channels, 2 * map.stride),
+        let side = |map: &ImageLayout| match (map.is_dense(), map.storage) {
+            (true, StorageType::Float32) => map.channels.to_string(),
+            (false, StorageType::Float32) => format!("{} of {}", map.channels, map.stride),
+            (true, StorageType::Bf16) => format!("{} bf16", map.channels),
+            (false, StorageType::Bf16) => format!("{} of {} bf16", map.channels, 2 * map.stride),
         };
         let dilated = if window.dilation == [1, 1] { "" } else { " dilated" };
-        write!(f, "{kind} {kh}x{kw}/{step}{dilated} {}x{}x{}->{}", input.height, input.width, side(input), side(output))
+        write!(
+            f,
+            "{kind} {kh}x{kw}/{step}{dilated} {}x{}x{}->{}",
+            input.height,
+            input.width,
+            side(input),
+            side(output)
+        )
     }
 }
 
-/// The layers of a network of the zoo at its own size, one picture at a time, in the order in which they first occur: as a plan
-/// for these formats has them, with what lies between them kept as bf16 where that is so there.
+/// The layers of a network of the zoo at its own size, one picture at a time, in the order in which
+/// they first occur: as a plan for these formats has them, with what lies between them kept as bf16
+/// where that is so there.
 ///
 /// # Errors
 /// If the zoo has no network of this name.
-pub fn of(network: &str, level: Level, formats: Formats) -> Result<Vec<Layer>, Error> {
+pub fn for_network(
+    network: &str,
+    level: Level,
+    numerics: NumericOptions,
+) -> Result<Vec<Layer>, Error> {
     let net = zoo::find(network)?;
-    let options = Options { level, formats, pool: Arc::new(Pool::new(2)), ..Options::default() };
-    let network = Network::of_net(net, Arc::new(MadeUp), options)?;
-    let ports = network.ports()?;
-    let plan = network.plan(&[(&ports.input.name, &[1, net.side, net.side, net.channels])], &[&ports.logits])?;
+    let options =
+        Options { level, numerics, pool: Arc::new(ThreadPool::new(2)), ..Options::default() };
+    let network = Network::from_architecture(net, Arc::new(RandomWeights), options)?;
+    let signature = network.signature()?;
+    let plan = network.plan(
+        &[(&signature.input.name, &[1, net.side, net.side, net.channels])],
+        &[&signature.logits],
+    )?;
     let mut layers: Vec<Layer> = Vec::new();
     for work in plan.convolutions() {
         match layers.iter_mut().find(|layer| layer.work == work) {
@@ -73,5 +94,5 @@ pub fn of(network: &str, level: Level, formats: Formats) -> Result<Vec<Layer>, E
 
 /// The names of all networks of the zoo.
 pub fn networks() -> impl Iterator<Item = &'static str> {
-    zoo::NETS.iter().map(|net| net.name)
+    zoo::ARCHITECTURES.iter().map(|net| net.name)
 }

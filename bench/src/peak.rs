@@ -1,36 +1,39 @@
-//! The machine's own peaks, measured on the spot: independent multiply-adds on registers, nothing else.
+//! The machine's own peaks, measured on the spot: independent multiply-adds on registers, nothing
+//! else.
 
 use std::hint::black_box;
 use std::time::Instant;
 
-use lorgnette_kernels::formats::has_bf16;
-use lorgnette_kernels::{Level, Pool};
+use lorgnette_kernels::numerics::has_bf16;
+use lorgnette_kernels::{Level, ThreadPool};
 
 /// Multiply-adds in a turn: enough to hide their latency.
 const CHAINS: usize = 24;
-const TURNS: usize = 20_000;
+const REPETITIONS: usize = 20_000;
 
-/// Floating-point operations a second of all threads of a pool, in billions. Of AMX, those of its vectors.
-pub fn gflops(level: Level, pool: &Pool) -> f64 {
+/// Floating-point operations a second of all threads of a pool, in billions. Of AMX, those of its
+/// vectors.
+pub fn gflops(level: Level, pool: &ThreadPool) -> f64 {
     rate(2 * lanes(level), pool, || multiply_add(level))
 }
 
-/// The same of pairs of numbers that are rounded to bf16; `None` where the CPU multiplies no such pairs.
-pub fn bf16_gflops(level: Level, pool: &Pool) -> Option<f64> {
-    let is_there = level.vectors() == Level::Avx512 && has_bf16();
+/// The same of pairs of numbers that are rounded to bf16; `None` where the CPU multiplies no such
+/// pairs.
+pub fn bf16_gflops(level: Level, pool: &ThreadPool) -> Option<f64> {
+    let is_there = level.base_isa() == Level::Avx512 && has_bf16();
     is_there.then(|| rate(4 * lanes(level), pool, multiply_add_pairs))
 }
 
 /// Operations a second of all threads, where each of the instructions has so many.
-fn rate(operations: usize, pool: &Pool, turns: impl Fn() + Sync) -> f64 {
+fn rate(operations: usize, pool: &ThreadPool, turns: impl Fn() + Sync) -> f64 {
     let start = Instant::now();
     let tasks = 4 * pool.threads();
     pool.run(tasks, &|_, _| turns());
-    (tasks * TURNS * CHAINS * operations) as f64 / start.elapsed().as_secs_f64() / 1e9
+    (tasks * REPETITIONS * CHAINS * operations) as f64 / start.elapsed().as_secs_f64() / 1e9
 }
 
 fn lanes(level: Level) -> usize {
-    match level.vectors() {
+    match level.base_isa() {
         Level::Portable => 4,
         Level::Avx2 => 8,
         Level::Avx512 | Level::Amx => 16,
@@ -39,7 +42,7 @@ fn lanes(level: Level) -> usize {
 
 fn multiply_add(level: Level) {
     assert!(level.is_available(), "this CPU does not have {level}");
-    match level.vectors() {
+    match level.base_isa() {
         #[cfg(target_arch = "x86_64")]
         // SAFETY: the CPU has the level, as just asserted.
         Level::Avx512 => unsafe { x86::avx512() },
@@ -48,7 +51,7 @@ fn multiply_add(level: Level) {
         Level::Avx2 => unsafe { x86::avx2() },
         _ => {
             let mut sums = [[black_box(1.0_f32); 4]; CHAINS];
-            for _ in 0..TURNS {
+            for _ in 0..REPETITIONS {
                 sums.as_flattened_mut().iter_mut().for_each(|sum| *sum = *sum * 0.5 + 0.25);
             }
             black_box(sums);
@@ -67,14 +70,14 @@ fn multiply_add_pairs() {
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    use super::{CHAINS, TURNS, black_box};
+    use super::{CHAINS, REPETITIONS, black_box};
     use std::arch::x86_64::*;
 
     #[target_feature(enable = "avx512f")]
     pub(super) fn avx512() {
         let (a, b) = (_mm512_set1_ps(black_box(0.5)), _mm512_set1_ps(black_box(0.25)));
         let mut sums = [a; CHAINS];
-        for _ in 0..TURNS {
+        for _ in 0..REPETITIONS {
             for sum in &mut sums {
                 *sum = _mm512_fmadd_ps(*sum, a, b);
             }
@@ -87,7 +90,7 @@ mod x86 {
         let numbers = _mm512_set1_ps(black_box(0.25));
         let (a, b) = (_mm512_cvtne2ps_pbh(numbers, numbers), _mm512_cvtne2ps_pbh(numbers, numbers));
         let mut sums = [numbers; CHAINS];
-        for _ in 0..TURNS {
+        for _ in 0..REPETITIONS {
             for sum in &mut sums {
                 *sum = _mm512_dpbf16_ps(*sum, a, b);
             }
@@ -99,7 +102,7 @@ mod x86 {
     pub(super) fn avx2() {
         let (a, b) = (_mm256_set1_ps(black_box(0.5)), _mm256_set1_ps(black_box(0.25)));
         let mut sums = [a; CHAINS / 2];
-        for _ in 0..2 * TURNS {
+        for _ in 0..2 * REPETITIONS {
             for sum in &mut sums {
                 *sum = _mm256_fmadd_ps(*sum, a, b);
             }

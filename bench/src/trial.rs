@@ -1,19 +1,21 @@
-//! A layer ready to be timed: data made, weights packed, and the answer checked against the kernel's slow twin.
+//! A layer ready to be timed: data made, weights packed, and the answer checked against the
+//! kernel's slow twin.
 
 use std::collections::HashSet;
 
-use lorgnette_kernels::formats::{from_bf16, to_bf16};
+use lorgnette_kernels::numerics::{bf16_to_f32, f32_to_bf16};
 use lorgnette_kernels::{
-    Buffer, CONV_KERNELS, Clamp, Conv, ConvKernel, ConvShape, DEPTHWISE_KERNELS, Depthwise, DepthwiseKernel,
-    DepthwiseShape, Elements, Exactness, Filter, Formats, Level, Map, Padding, Pool, Window, candidates, choose_conv,
-    choose_depthwise, reference,
+    Buffer, CONV_KERNELS, Clamp, Conv, ConvKernel, ConvShape, DEPTHWISE_KERNELS, Depthwise,
+    DepthwiseKernel, DepthwiseShape, ErrorClass, Filter, ImageLayout, Level, NumericOptions,
+    Padding, StorageType, ThreadPool, Window, candidates, choose_conv, choose_depthwise, reference,
 };
 use lorgnette_net::plan::Convolution;
 use lorgnette_oracle::tolerance;
 
 use crate::layers::Layer;
 
-/// How far a number may be from itself rounded to bf16: half of its last digit, and as much again where it was nearly half-way.
+/// How far a number may be from itself rounded to bf16: half of its last digit, and as much again
+/// where it was nearly half-way.
 const BF16_ROUNDING: f32 = 1.0 / 256.0;
 /// Pixels of the output that are checked, spread evenly.
 const CHECKED: usize = 23;
@@ -39,44 +41,62 @@ impl Trial {
     ///
     /// # Panics
     /// If the kernel's answer is not its twin's: a wrong kernel is not worth timing.
-    pub fn new(layer: &Layer, level: Level, formats: Formats, pool: &Pool) -> Self {
+    pub fn new(layer: &Layer, level: Level, numerics: NumericOptions, pool: &ThreadPool) -> Self {
         let kernel = match layer.work {
-            Convolution::Full(shape) => Kernel::Conv(choose_conv(&shape, level, formats), shape),
-            Convolution::Depthwise(shape) => Kernel::Depthwise(choose_depthwise(&shape, level), shape),
+            Convolution::Full(shape) => Kernel::Conv(choose_conv(&shape, level, numerics), shape),
+            Convolution::Depthwise(shape) => {
+                Kernel::Depthwise(choose_depthwise(&shape, level), shape)
+            }
         };
         Self::checked(kernel, layer, pool)
     }
 
-    /// The layer with each kernel of a level that can compute it, the chosen one first, and what each is thought to cost
-    /// beside that one; of a layer that reads bf16, those that would read float32 too. Of kernels of the same arithmetic, only the
-    /// first.
+    /// The layer with each kernel of a level that can compute it, the chosen one first, and what
+    /// each is thought to cost beside that one; of a layer that reads bf16, those that would read
+    /// float32 too. Of kernels of the same arithmetic, only the first.
     ///
     /// # Panics
     /// As [`Trial::new`].
-    pub fn all(layer: &Layer, level: Level, formats: Formats, pool: &Pool) -> Vec<(Self, f64)> {
-        let Convolution::Full(shape) = layer.work else { return vec![(Self::new(layer, level, formats, pool), 1.0)] };
-        let mut found = candidates(&shape, level, formats).into_iter().map(|found| (found, shape)).collect::<Vec<_>>();
-        let instead = shape.reading_float32();
-        found.extend(candidates(&instead, level, formats).into_iter().map(|found| (found, instead)));
-        let mut seen = HashSet::new();
-        found.retain(|((kernel, _), _)| seen.insert(kernel.arithmetic.name));
-        let least = found[0].0.1;
-        let trial = |((kernel, cost), shape)| (Self::checked(Kernel::Conv(kernel, shape), layer, pool), cost / least);
-        found.into_iter().map(trial).collect()
+    pub fn all(
+        layer: &Layer,
+        level: Level,
+        numerics: NumericOptions,
+        pool: &ThreadPool,
+    ) -> Vec<(Self, f64)> {
+        let Convolution::Full(shape) = layer.work else {
+            return vec![(Self::new(layer, level, numerics, pool), 1.0)];
+        };
+        let mut candidate_kernels = candidates(&shape, level, numerics)
+            .into_iter()
+            .map(|candidate| (candidate, shape))
+            .collect::<Vec<_>>();
+        let float32_shape = shape.with_f32_input();
+        candidate_kernels.extend(
+            candidates(&float32_shape, level, numerics)
+                .into_iter()
+                .map(|candidate| (candidate, float32_shape)),
+        );
+        let mut algorithms = HashSet::new();
+        candidate_kernels.retain(|((kernel, _), _)| algorithms.insert(kernel.algorithm.name));
+        let min_cost = candidate_kernels[0].0.1;
+        let trial = |((kernel, cost), shape)| {
+            (Self::checked(Kernel::Conv(kernel, shape), layer, pool), cost / min_cost)
+        };
+        candidate_kernels.into_iter().map(trial).collect()
     }
 
-    fn checked(kernel: Kernel, layer: &Layer, pool: &Pool) -> Self {
+    fn checked(kernel: Kernel, layer: &Layer, pool: &ThreadPool) -> Self {
         let mut trial = Self::unchecked(kernel, pool);
         trial.run(pool);
         trial.check(layer);
         trial
     }
 
-    fn unchecked(kernel: Kernel, pool: &Pool) -> Self {
+    fn unchecked(kernel: Kernel, pool: &ThreadPool) -> Self {
         let (map, out) = kernel.maps();
         let mut random = random();
         let mut input = zeroed(map.len());
-        input.iter_mut().for_each(|x| *x = element(map.elements, &mut random));
+        input.iter_mut().for_each(|x| *x = element(map.storage, &mut random));
         let count = kernel.taps() * kernel.weights_per_tap();
         let weights: Vec<u8> = (0..count).flat_map(|_| random().to_le_bytes()).collect();
         let filter = Filter { bytes: &weights, scale: None, transposed: false };
@@ -104,15 +124,27 @@ impl Trial {
     }
 
     /// Computes the layer once.
-    pub fn run(&mut self, pool: &Pool) {
+    pub fn run(&mut self, pool: &ThreadPool) {
         let Self { kernel, input, packed, output, scratch, .. } = self;
         match kernel {
             Kernel::Conv(kernel, shape) => (kernel.run)(
-                Conv { shape, input, packed, bias: None, residual: None, clamp: Clamp::RELU, output, scratch },
+                Conv {
+                    shape,
+                    input,
+                    packed,
+                    bias: None,
+                    residual: None,
+                    clamp: Clamp::RELU,
+                    output,
+                    scratch,
+                },
                 pool,
             ),
             Kernel::Depthwise(kernel, shape) => {
-                (kernel.run)(Depthwise { shape, input, packed, bias: None, clamp: Clamp::RELU, output }, pool);
+                (kernel.run)(
+                    Depthwise { shape, input, packed, bias: None, clamp: Clamp::RELU, output },
+                    pool,
+                );
             }
         }
     }
@@ -120,37 +152,50 @@ impl Trial {
     /// Compares some output pixels with what the reference computes from what their windows see.
     fn check(&self, layer: &Layer) {
         let (map, out) = self.kernel.maps();
-        let outputs = |pixel: usize| (0..out.channels).map(move |c| number(&out, &self.output, pixel, c));
-        let largest = (0..out.pixels()).flat_map(outputs).fold(0.0, |largest: f32, x| largest.max(x.abs()));
-        let rounding = if out.elements == Elements::Bf16 { BF16_ROUNDING } else { 0.0 };
+        let outputs =
+            |pixel: usize| (0..out.channels).map(move |c| number(&out, &self.output, pixel, c));
+        let largest =
+            (0..out.pixels()).flat_map(outputs).fold(0.0, |largest: f32, x| largest.max(x.abs()));
+        let rounding = if out.storage == StorageType::Bf16 { BF16_ROUNDING } else { 0.0 };
         for i in 0..CHECKED.min(out.pixels()) {
             let pixel = i * (out.pixels() - 1) / (CHECKED - 1).max(1);
-            let expected = self.kernel.pixel(&self.patch(&map, [pixel / out.width, pixel % out.width]), &self.weights);
+            let expected = self
+                .kernel
+                .pixel(&self.patch(&map, [pixel / out.width, pixel % out.width]), &self.weights);
             for (actual, expected) in outputs(pixel).zip(&expected) {
                 let allowed = self.kernel.tolerance() * largest + rounding * expected.abs();
                 let close = (actual - expected).abs() <= allowed;
-                assert!(close, "{} is wrong on {layer}: {actual} instead of {expected}", self.kernel());
+                assert!(
+                    close,
+                    "{} is wrong on {layer}: {actual} instead of {expected}",
+                    self.kernel()
+                );
             }
         }
     }
 
     /// What the window of an output pixel sees.
-    fn patch(&self, map: &Map, [oy, ox]: [usize; 2]) -> Vec<f32> {
+    fn patch(&self, map: &ImageLayout, [oy, ox]: [usize; 2]) -> Vec<f32> {
         let window = self.kernel.window();
-        let taps = (0..window.kernel[0]).flat_map(|ky| (0..window.kernel[1]).map(move |kx| [ky, kx]));
+        let taps =
+            (0..window.kernel[0]).flat_map(|ky| (0..window.kernel[1]).map(move |kx| [ky, kx]));
         let see = |[ky, kx]: [usize; 2]| {
-            let y = (oy * window.stride[0] + ky * window.dilation[0]).wrapping_sub(window.padding.top);
-            let x = (ox * window.stride[1] + kx * window.dilation[1]).wrapping_sub(window.padding.left);
+            let y =
+                (oy * window.stride[0] + ky * window.dilation[0]).wrapping_sub(window.padding.top);
+            let x =
+                (ox * window.stride[1] + kx * window.dilation[1]).wrapping_sub(window.padding.left);
             let inside = y < map.height && x < map.width;
             let channels = (0..map.channels).map(move |c| inside.then_some((y, x, c)));
-            channels.map(|place| place.map_or(0.0, |(y, x, c)| number(map, &self.input, y * map.width + x, c)))
+            channels.map(|place| {
+                place.map_or(0.0, |(y, x, c)| number(map, &self.input, y * map.width + x, c))
+            })
         };
         taps.flat_map(see).collect()
     }
 }
 
 impl Kernel {
-    fn maps(&self) -> (Map, Map) {
+    fn maps(&self) -> (ImageLayout, ImageLayout) {
         match self {
             Self::Conv(_, shape) => (shape.input, shape.output),
             Self::Depthwise(_, shape) => (shape.input, shape.output),
@@ -160,8 +205,10 @@ impl Kernel {
     /// How far it may be from its twin, relative to the largest magnitude.
     fn tolerance(&self) -> f32 {
         match self {
-            Self::Conv(kernel, _) if kernel.arithmetic.exactness == Exactness::Cut => tolerance::TWIN_CUT,
-            _ => tolerance::TWIN,
+            Self::Conv(kernel, _) if kernel.algorithm.error_class == ErrorClass::SplitBf16 => {
+                tolerance::REFERENCE_SPLIT_BF16
+            }
+            _ => tolerance::REFERENCE,
         }
     }
 
@@ -185,32 +232,46 @@ impl Kernel {
 
     /// The reference's answer for a picture of one window.
     fn pixel(&self, patch: &[f32], weights: &[u8]) -> Vec<f32> {
-        let mut weights: Vec<f32> = weights.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
+        let mut weights: Vec<f32> =
+            weights.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
         let (map, out) = self.maps();
         let mut patch = patch.to_vec();
         if let Self::Conv(kernel, _) = self {
-            reference::kept(&mut weights, out.channels, kernel.formats);
-            reference::multiplied(&mut patch, kernel.formats.precision);
+            reference::round_weights(&mut weights, out.channels, kernel.numerics);
+            reference::round_input(&mut patch, kernel.numerics.compute);
         }
         let patch = &patch[..];
-        let window = Window { padding: Padding::default(), stride: [1, 1], dilation: [1, 1], ..self.window() };
+        let window = Window {
+            padding: Padding::default(),
+            stride: [1, 1],
+            dilation: [1, 1],
+            ..self.window()
+        };
         // What the window sees has been gathered: its pixels touch, though the layer's may not.
-        let input = Map::dense(map.batch, window.kernel[0], window.kernel[1], map.channels);
-        let output = Map::dense(out.batch, 1, 1, out.channels);
+        let input = ImageLayout::dense(map.batch, window.kernel[0], window.kernel[1], map.channels);
+        let output = ImageLayout::dense(out.batch, 1, 1, out.channels);
         let mut answer = vec![0.0; out.channels];
-        let pool = Pool::new(1);
+        let pool = ThreadPool::new(1);
         match *self {
             Self::Conv(..) => {
                 let shape = &ConvShape { input, output, window };
                 let (bias, residual, clamp, scratch) = (None, None, Clamp::RELU, &mut [][..]);
                 let (packed, output) = (&weights[..], &mut answer[..]);
-                let call = Conv { shape, input: patch, packed, bias, residual, clamp, output, scratch };
+                let call =
+                    Conv { shape, input: patch, packed, bias, residual, clamp, output, scratch };
                 (CONV_KERNELS[CONV_KERNELS.len() - 1].run)(call, &pool);
             }
             Self::Depthwise(_, shape) => {
                 let shape = &DepthwiseShape { input, output, window, ..shape };
                 let (packed, output) = (&weights[..], &mut answer[..]);
-                let call = Depthwise { shape, input: patch, packed, bias: None, clamp: Clamp::RELU, output };
+                let call = Depthwise {
+                    shape,
+                    input: patch,
+                    packed,
+                    bias: None,
+                    clamp: Clamp::RELU,
+                    output,
+                };
                 (DEPTHWISE_KERNELS[DEPTHWISE_KERNELS.len() - 1].run)(call, &pool);
             }
         }
@@ -223,20 +284,22 @@ fn zeroed(len: usize) -> Buffer {
 }
 
 /// A float of a map's slice: one random number, or two in bf16.
-fn element(elements: Elements, random: &mut impl FnMut() -> f32) -> f32 {
-    match elements {
-        Elements::Float32 => random(),
-        Elements::Bf16 => f32::from_bits(u32::from(to_bf16(random())) | u32::from(to_bf16(random())) << 16),
+fn element(storage: StorageType, random: &mut impl FnMut() -> f32) -> f32 {
+    match storage {
+        StorageType::Float32 => random(),
+        StorageType::Bf16 => f32::from_bits(
+            u32::from(f32_to_bf16(random())) | u32::from(f32_to_bf16(random())) << 16,
+        ),
     }
 }
 
 /// A pixel's value, whatever the map keeps it as.
-fn number(map: &Map, values: &[f32], pixel: usize, channel: usize) -> f32 {
-    match map.elements {
-        Elements::Float32 => values[pixel * map.stride + channel],
-        Elements::Bf16 => {
+fn number(map: &ImageLayout, values: &[f32], pixel: usize, channel: usize) -> f32 {
+    match map.storage {
+        StorageType::Float32 => values[pixel * map.stride + channel],
+        StorageType::Bf16 => {
             let pair = values[pixel * map.stride + channel / 2].to_bits();
-            from_bf16((pair >> (16 * (channel % 2))) as u16)
+            bf16_to_f32((pair >> (16 * (channel % 2))) as u16)
         }
     }
 }
@@ -261,25 +324,31 @@ mod tests {
     }
 
     fn layer_of_taps_apart(step: usize) -> Layer {
-        let map = |channels| Map::dense(1, 9, 9, channels);
+        let map = |channels| ImageLayout::dense(1, 9, 9, channels);
         let padding = Padding { top: step, bottom: step, left: step, right: step };
-        let window = Window { kernel: [3, 3], dilation: [step; 2], padding, ..Window::POINT };
+        let window = Window { kernel: [3, 3], dilation: [step; 2], padding, ..Window::POINTWISE };
         let shape = ConvShape { input: map(20), output: map(40), window };
         Layer { work: Convolution::Full(shape), count: 1 }
     }
 
     #[test]
-    fn every_kernel_of_every_level_agrees_with_its_twin() {
-        for (level, step) in Level::available().into_iter().flat_map(|level| [(level, 1), (level, 2)]) {
+    fn every_kernel_of_every_level_agrees_with_its_reference() {
+        for (level, step) in
+            Level::available().into_iter().flat_map(|level| [(level, 1), (level, 2)])
+        {
             let layer = layer_of_taps_apart(step);
-            assert!(!Trial::all(&layer, level, Formats::default(), &Pool::new(2)).is_empty());
+            assert!(
+                !Trial::all(&layer, level, NumericOptions::default(), &ThreadPool::new(2))
+                    .is_empty()
+            );
         }
     }
 
     #[test]
     #[should_panic(expected = "is wrong on conv 3x3/1 9x9x20->40")]
     fn a_wrong_answer_is_not_timed() {
-        let mut trial = Trial::new(&layer(), Level::best(), Formats::default(), &Pool::new(1));
+        let mut trial =
+            Trial::new(&layer(), Level::best(), NumericOptions::default(), &ThreadPool::new(1));
         trial.output[0] += 0.01;
         trial.check(&layer());
     }

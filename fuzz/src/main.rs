@@ -1,14 +1,15 @@
 //! Lorgnette's fuzzer: damaged files through the readers of everything that comes from outside.
 //!
-//! No case may panic, hang, hold more memory than its target's bound, or give an error that does not name the file.
-//! A case is made from the seed, the target and its number alone, so that these three repeat it.
+//! No case may panic, hang, hold more memory than its target's bound, or give an error that does
+//! not name the file. A case is made from the seed, the target and its number alone, so that these
+//! three repeat it.
 
 mod memory;
 mod mutate;
 mod random;
 mod run;
 mod targets;
-mod watch;
+mod watchdog;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -73,14 +74,18 @@ fn main() -> ExitCode {
         return ExitCode::FAILURE;
     }
     let fuzzer = Fuzzer::new(arguments.seed, folder);
-    let chosen: Vec<usize> = (0..fuzzer.targets().len()).filter(|&target| arguments.target.includes(target)).collect();
-    let cases = arguments.cases.unwrap_or(if arguments.seconds.is_some() { u64::MAX } else { CASES });
+    let chosen: Vec<usize> =
+        (0..fuzzer.targets().len()).filter(|&target| arguments.target.includes(target)).collect();
+    let cases =
+        arguments.cases.unwrap_or(if arguments.seconds.is_some() { u64::MAX } else { CASES });
     let shares: f64 = chosen.iter().map(|&target| fuzzer.targets()[target].share()).sum();
     let (mut passed, mut failed) = (0, 0);
     for target in chosen {
         let share = fuzzer.targets()[target].share() / shares;
-        let time = arguments.seconds.map_or(Duration::MAX, |all| Duration::from_secs(all).mul_f64(share));
-        let tally = fuzzer.run(target, arguments.first..arguments.first.saturating_add(cases), time);
+        let time =
+            arguments.seconds.map_or(Duration::MAX, |all| Duration::from_secs(all).mul_f64(share));
+        let tally =
+            fuzzer.run(target, arguments.first..arguments.first.saturating_add(cases), time);
         println!("{tally}");
         passed += tally.passed();
         failed += tally.failed();

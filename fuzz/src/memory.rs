@@ -5,10 +5,10 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use crate::watch;
+use crate::watchdog;
 
 /// More than any case may ever hold: beyond it the allocator refuses, before the machine suffers.
-const CEILING: usize = 6 << 30;
+const MAX_LIVE_BYTES: usize = 6 << 30;
 
 /// Bytes held by the process.
 static LIVE: AtomicUsize = AtomicUsize::new(0);
@@ -21,9 +21,9 @@ pub(crate) struct Counting;
 /// Notes that so many bytes more are wanted; false if that is too many.
 fn take(bytes: usize) -> bool {
     let live = LIVE.fetch_add(bytes, Relaxed).saturating_add(bytes);
-    if live > CEILING {
+    if live > MAX_LIVE_BYTES {
         LIVE.fetch_sub(bytes, Relaxed);
-        watch::announce("asks for too much memory");
+        watchdog::announce("asks for too much memory");
         return false;
     }
     PEAK.fetch_max(live, Relaxed);
@@ -34,7 +34,8 @@ fn give(bytes: usize) {
     LIVE.fetch_sub(bytes, Relaxed);
 }
 
-// SAFETY: every call is passed on to the system's allocator as it came, or refused with a null pointer.
+// SAFETY: every call is passed on to the system's allocator as it came, or refused with a null
+// pointer.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if !take(layout.size()) {

@@ -8,7 +8,7 @@ pub(crate) mod table;
 use crate::random::Random;
 
 /// Files of the corpus are spliced and grown no larger than this.
-const LARGEST: usize = 256 << 10;
+const MAX_INPUT_BYTES: usize = 256 << 10;
 
 /// Damages `bytes` in one way; `other` is a file to take pieces from.
 pub(crate) fn scramble(random: &mut Random, bytes: &mut Vec<u8>, other: &[u8]) {
@@ -41,12 +41,12 @@ pub(crate) fn scramble(random: &mut Random, bytes: &mut Vec<u8>, other: &[u8]) {
 /// A short range within a length, now and then a long one.
 fn piece(random: &mut Random, length: usize) -> std::ops::Range<usize> {
     let start = random.below(length);
-    let most = if random.one_in(4) { length - start } else { (length - start).min(32) };
-    start..start + random.below(most + 1)
+    let max_length = if random.one_in(4) { length - start } else { (length - start).min(32) };
+    start..start + random.below(max_length + 1)
 }
 
 fn insert(bytes: &mut Vec<u8>, at: usize, piece: &[u8]) {
-    if bytes.len() + piece.len() <= LARGEST {
+    if bytes.len() + piece.len() <= MAX_INPUT_BYTES {
         bytes.splice(at..at, piece.iter().copied());
     }
 }
@@ -88,7 +88,7 @@ mod tests {
         };
         for number in 0..50 {
             assert_eq!(scrambled(number), scrambled(number));
-            assert!(scrambled(number).len() <= LARGEST);
+            assert!(scrambled(number).len() <= MAX_INPUT_BYTES);
         }
     }
 }

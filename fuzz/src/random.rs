@@ -1,7 +1,7 @@
 //! Random choices that a seed repeats on every machine.
 
 /// Numbers at which file formats and the code that reads them change their minds.
-const TURNING_POINTS: [i64; 32] = [
+const BOUNDARY_VALUES: [i64; 32] = [
     0,
     1,
     2,
@@ -79,7 +79,7 @@ impl Random {
 
     /// A whole number that is likely to hurt.
     pub(crate) fn number(&mut self) -> i64 {
-        let near = *self.pick(&TURNING_POINTS);
+        let near = *self.pick(&BOUNDARY_VALUES);
         match self.below(8) {
             0 => near.wrapping_neg(),
             1 => near.wrapping_sub(1),

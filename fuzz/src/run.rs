@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use crate::memory::Measure;
 use crate::random::Random;
 use crate::targets::{self, Target};
-use crate::watch::{self, Running};
+use crate::watchdog::{self, Running};
 
 /// Where and why code panicked last.
 static LAST_PANIC: Mutex<String> = Mutex::new(String::new());
@@ -32,7 +32,7 @@ impl Fuzzer {
     pub(crate) fn new(seed: u64, folder: PathBuf) -> Self {
         let targets = Arc::new(targets::all(&folder));
         let saving = folder.clone();
-        watch::guard(targets.clone(), move |target, name, seed, number| {
+        watchdog::guard(targets.clone(), move |target, name, seed, number| {
             let input = target.input(&mut Random::of_case(seed, name, number));
             save(&saving, name, seed, number, &input.bytes);
         });
@@ -51,7 +51,8 @@ impl Fuzzer {
     /// Runs cases of one target until the last, or until the time is over.
     pub(crate) fn run(&self, target: usize, cases: Range<u64>, time: Duration) -> Tally {
         let began = Instant::now();
-        let mut tally = Tally { target: targets::NAMES[target], seed: self.seed, ..Tally::default() };
+        let mut tally =
+            Tally { target: targets::NAMES[target], seed: self.seed, ..Tally::default() };
         for number in cases {
             if began.elapsed() >= time {
                 break;
@@ -73,14 +74,19 @@ impl Fuzzer {
         let running = Running::start(self.seed, index, number);
         let outcome = catch_unwind(AssertUnwindSafe(|| target.run(&input, &mut random)));
         drop(running);
-        let (time, peak, bound) = (started.elapsed(), measure.peak(), target.bound(input.bytes.len()));
+        let (time, peak, bound) =
+            (started.elapsed(), measure.peak(), target.bound(input.bytes.len()));
 
         let outcome = outcome.unwrap_or_else(|_| Err(last_panic())).and_then(|came| {
             let mebibytes = |bytes: usize| bytes as f64 / f64::from(1 << 20);
             if peak <= bound {
                 return Ok(came);
             }
-            Err(format!("too much memory\n{:.1} MiB where {:.1} are allowed", mebibytes(peak), mebibytes(bound)))
+            Err(format!(
+                "too much memory\n{:.1} MiB where {:.1} are allowed",
+                mebibytes(peak),
+                mebibytes(bound)
+            ))
         });
         if outcome.is_err() {
             save(&self.folder, name, self.seed, number, &input.bytes);
@@ -125,7 +131,13 @@ impl Tally {
         self.failures.values().map(|failure| failure.0).sum()
     }
 
-    fn note(&mut self, number: u64, outcome: Result<&'static str, String>, time: Duration, share: f64) {
+    fn note(
+        &mut self,
+        number: u64,
+        outcome: Result<&'static str, String>,
+        time: Duration,
+        share: f64,
+    ) {
         if share > self.largest.0 {
             self.largest = (share, number);
         }
@@ -143,7 +155,13 @@ impl Tally {
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let cases = self.passed() + self.failed();
-        write!(f, "{}: {cases} cases of seed {} in {:.1} s:", self.target, self.seed, self.time.as_secs_f64())?;
+        write!(
+            f,
+            "{}: {cases} cases of seed {} in {:.1} s:",
+            self.target,
+            self.seed,
+            self.time.as_secs_f64()
+        )?;
         for (came, count) in &self.outcomes {
             write!(f, " {count} {came},")?;
         }
@@ -152,7 +170,11 @@ impl fmt::Display for Tally {
         write!(f, "  most memory: {:.0} % of the bound (case {large}); ", 100.0 * share)?;
         write!(f, "slowest: {:.2} s (case {slow})", time.as_secs_f64())?;
         for (count, first, what) in self.failures.values() {
-            write!(f, "\n  {count} x {}\n    (case {first} was the first)", what.replace('\n', "\n    "))?;
+            write!(
+                f,
+                "\n  {count} x {}\n    (case {first} was the first)",
+                what.replace('\n', "\n    ")
+            )?;
         }
         Ok(())
     }
@@ -172,7 +194,10 @@ mod tests {
             // The fuzzer's own hook keeps what a panic says.
             eprintln!("{tally}");
             assert_eq!(tally.failed(), 0, "{tally}");
-            assert!(tally.outcomes.len() > 1, "damage is neither always fatal nor always harmless: {tally}");
+            assert!(
+                tally.outcomes.len() > 1,
+                "damage is neither always fatal nor always harmless: {tally}"
+            );
         }
         std::fs::remove_dir_all(folder).unwrap();
     }

@@ -1,4 +1,5 @@
-//! What is fuzzed: the readers of every file that comes from outside, and what is done next with what they read.
+//! What is fuzzed: the readers of every file that comes from outside, and what is done next with
+//! what they read.
 
 mod checkpoints;
 mod graphs;
@@ -22,7 +23,8 @@ pub(crate) trait Target: Send + Sync {
     /// A damaged file.
     fn input(&self, random: &mut Random) -> Input;
 
-    /// Reads the file and uses what comes of it. Gives how far it came, or what is wrong with the answer.
+    /// Reads the file and uses what comes of it. Gives how far it came, or what is wrong with the
+    /// answer.
     fn run(&self, input: &Input, random: &mut Random) -> Result<&'static str, String>;
 
     /// The most bytes that reading a file of this length may hold at a time, the file not counted.
@@ -60,5 +62,9 @@ fn repository(path: &str) -> PathBuf {
 /// An error must say which file it is about.
 fn must_name(file: &str, error: &impl std::fmt::Display) -> Result<(), String> {
     let message = error.to_string();
-    if message.contains(file) { Ok(()) } else { Err(format!("the message does not name the file: {message}")) }
+    if message.contains(file) {
+        Ok(())
+    } else {
+        Err(format!("the message does not name the file: {message}"))
+    }
 }

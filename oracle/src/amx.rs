@@ -1,12 +1,14 @@
-//! Intel's AMX instructions in software, so that the machine code that computes with tiles is tested on every machine.
+//! Intel's AMX instructions in software, so that the machine code that computes with tiles is
+//! tested on every machine.
 //!
-//! A CPU without AMX meets its instructions with the signal SIGILL. [`emulate`] installs a handler that decodes the instruction at
-//! fault ([`decode`]), executes it on the thread's own tiles ([`Tiles`]) and goes on behind it. What real hardware would
-//! refuse ends the process with a message: an unconfigured tile, shapes that do not fit one another, two operands that are the
+//! A CPU without AMX meets its instructions with the signal SIGILL. [`emulate`] installs a handler
+//! that decodes the instruction at fault ([`decode`]), executes it on the thread's own tiles
+//! ([`Tiles`]) and goes on behind it. What real hardware would refuse ends the process with a
+//! message: an unconfigured tile, shapes that do not fit one another, two operands that are the
 //! same tile.
 //!
-//! Where the CPU has AMX and the process was permitted to use it, there is no signal, and the same tests run on the hardware.
-//! Linux on x86-64 only.
+//! Where the CPU has AMX and the process was permitted to use it, there is no signal, and the same
+//! tests run on the hardware. Linux on x86-64 only.
 
 pub mod decode;
 mod tiles;
@@ -31,13 +33,14 @@ pub fn emulate() {
         action.sa_sigaction = handle as *const () as usize;
         action.sa_flags = libc::SA_SIGINFO | libc::SA_NODEFER;
         // SAFETY: the handler has the signature that SA_SIGINFO asks for.
-        let failed = unsafe { libc::sigaction(libc::SIGILL, &raw const action, std::ptr::null_mut()) };
+        let failed =
+            unsafe { libc::sigaction(libc::SIGILL, &raw const action, std::ptr::null_mut()) };
         assert_eq!(failed, 0, "the system takes no handler for SIGILL");
     });
 }
 
-/// Executes the AMX instructions that begin where the thread was stopped: all in a row, because a signal costs more than
-/// most of them. Ends the process if there is none.
+/// Executes the AMX instructions that begin where the thread was stopped: all in a row, because a
+/// signal costs more than most of them. Ends the process if there is none.
 extern "C" fn handle(_: libc::c_int, _: *const libc::siginfo_t, context: *mut libc::c_void) {
     // SAFETY: the system passes the stopped thread's context to handlers installed with SA_SIGINFO.
     let context = unsafe { &mut *context.cast::<libc::ucontext_t>() };
@@ -45,13 +48,15 @@ extern "C" fn handle(_: libc::c_int, _: *const libc::siginfo_t, context: *mut li
     let mut executed = 0;
     loop {
         let at = registers[libc::REG_RIP as usize] as *const u8;
-        // SAFETY: the thread was about to execute what lies there; decoding reads no further than the instruction goes.
+        // SAFETY: the thread was about to execute what lies there; decoding reads no further than
+        // the instruction goes.
         let Some(instruction) = (unsafe { decode::at(at) }) else { break };
         TILES.with(|tiles| {
-            // SAFETY: the tiles are this thread's, and nobody else has a reference: handlers do not nest, because none of
-            // what they call has AMX instructions.
+            // SAFETY: the tiles are this thread's, and nobody else has a reference: handlers do not
+            // nest, because none of what they call has AMX instructions.
             let tiles = unsafe { &mut *tiles.get() };
-            // SAFETY: the program vouches for the memory of its own instruction, as for the hardware's.
+            // SAFETY: the program vouches for the memory of its own instruction, as for the
+            // hardware's.
             if let Err(fault) = unsafe { execute(&instruction, tiles, registers) } {
                 end(fault.what());
             }
@@ -67,7 +72,8 @@ extern "C" fn handle(_: libc::c_int, _: *const libc::siginfo_t, context: *mut li
 /// Ends the process with a message.
 fn end(what: &str) -> ! {
     for text in ["AMX: ", what, "\n"] {
-        // SAFETY: the text is as long as it says. Not `eprintln`, whose output tests keep for later.
+        // SAFETY: the text is as long as it says. Not `eprintln`, whose output tests keep for
+        // later.
         unsafe { libc::write(2, text.as_ptr().cast(), text.len()) };
     }
     std::process::abort()
@@ -75,18 +81,27 @@ fn end(what: &str) -> ! {
 
 /// # Safety
 /// What the instruction reads and writes is the program's to read and write.
-unsafe fn execute(instruction: &Instruction, tiles: &mut Tiles, registers: &[i64]) -> Result<(), Fault> {
+unsafe fn execute(
+    instruction: &Instruction,
+    tiles: &mut Tiles,
+    registers: &[i64],
+) -> Result<(), Fault> {
     let next = registers[libc::REG_RIP as usize] + instruction.length as i64;
     let value = |number| if number == decode::NEXT { next } else { registers[register(number)] };
     match &instruction.operation {
         Operation::LoadConfiguration(place) => {
             // SAFETY: the instruction reads as many bytes.
-            let bytes = unsafe { (place.address(value) as *const [u8; CONFIGURATION_BYTES]).read_unaligned() };
+            let bytes = unsafe {
+                (place.address(value) as *const [u8; CONFIGURATION_BYTES]).read_unaligned()
+            };
             tiles.configure(&bytes)
         }
         Operation::StoreConfiguration(place) => {
             // SAFETY: the instruction writes as many bytes.
-            unsafe { (place.address(value) as *mut [u8; CONFIGURATION_BYTES]).write_unaligned(tiles.configuration()) };
+            unsafe {
+                (place.address(value) as *mut [u8; CONFIGURATION_BYTES])
+                    .write_unaligned(tiles.configuration())
+            };
             Ok(())
         }
         Operation::Release => {

@@ -1,9 +1,11 @@
-//! Weights and pictures made up by rule, the same in every language (`shared/reference/reference_rule.py`): a pure
-//! function of a tensor's name and an element's index, so that no weights of large networks need to be stored.
+//! Weights and pictures made up by rule, the same in every language
+//! (`shared/reference/reference_rule.py`): a pure function of a tensor's name and an element's
+//! index, so that no weights of large networks need to be stored.
 
 /// FNV-1a, 64 bits.
 fn fnv1a64(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |h, byte| (h ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
+    text.bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |h, byte| (h ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
 }
 
 /// Numbers in 0 to 1, 24 bits each: splitmix64 seeded with the name's hash.
@@ -17,7 +19,8 @@ pub fn uniform(name: &str) -> impl Iterator<Item = f64> {
     })
 }
 
-/// The value of a checkpoint variable; `None` if the rule has nothing for the last part of its name.
+/// The value of a checkpoint variable; `None` if the rule has nothing for the last part of its
+/// name.
 pub fn variable(name: &str, shape: &[usize]) -> Option<Vec<f32>> {
     let count = shape.iter().product();
     let product = |dims: &[usize]| dims.iter().product::<usize>() as f64;

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-/// `LORGNETTE_SHARED`, else `../shared` beside the repository. `None`, and a line that says so, when it is absent.
+/// `LORGNETTE_SHARED`, else `../shared` beside the repository. `None`, and a line that says so,
+/// when it is absent.
 pub fn folder() -> Option<PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
     let folder = std::env::var_os("LORGNETTE_SHARED").map_or(beside, PathBuf::from);
@@ -21,7 +22,8 @@ pub fn folder() -> Option<PathBuf> {
 /// # Panics
 /// If there is none.
 pub fn json(path: &Path) -> Value {
-    let text = fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let text =
+        fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
@@ -31,5 +33,9 @@ pub fn json(path: &Path) -> Value {
 /// If the value is of another form.
 pub fn probes(value: &Value) -> Vec<(usize, f64)> {
     let pairs = value.as_array().expect("a list of probes").iter();
-    pairs.map(|pair| (pair[0].as_u64().expect("a place") as usize, pair[1].as_f64().expect("a value"))).collect()
+    pairs
+        .map(|pair| {
+            (pair[0].as_u64().expect("a place") as usize, pair[1].as_f64().expect("a value"))
+        })
+        .collect()
 }

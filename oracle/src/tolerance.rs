@@ -1,11 +1,12 @@
-//! How far from TensorFlow, or a kernel from its twin, a number may be: the only place that says so. TensorFlow's limits are those
-//! of the reference data (`shared/reference/README.md`); `oracle/compare.py` reads [`ACTIVATION`] from here.
+//! How far from TensorFlow, or a kernel from its twin, a number may be: the only place that says
+//! so. TensorFlow's limits are those of the reference data (`shared/reference/README.md`);
+//! `oracle/compare.py` reads [`ACTIVATION`] from here.
 
 /// A fast kernel's answer beside its slow twin's, as a share of the largest magnitude.
-pub const TWIN: f32 = 1e-5;
-/// The same where numbers are split into two bf16: each factor loses up to 2^-18 of itself, and so does what is left out of
-/// their product. Long sums are much nearer.
-pub const TWIN_CUT: f32 = 3e-5;
+pub const REFERENCE: f32 = 1e-5;
+/// The same where numbers are split into two bf16: each factor loses up to 2^-18 of itself, and so
+/// does what is left out of their product. Long sums are much nearer.
+pub const REFERENCE_SPLIT_BF16: f32 = 3e-5;
 
 /// A float32 activation: the largest difference, as a share of the tensor's largest magnitude.
 pub const ACTIVATION: f32 = 1e-4;
@@ -14,13 +15,14 @@ pub const INPUT: f64 = 1e-5;
 /// JPEG pixels of one photo against libjpeg-turbo's: mean absolute difference, in levels of 256.
 pub const JPEG_MEAN: f64 = 0.4;
 /// JPEG pixels against libjpeg-turbo's: no pixel further than this, in levels of 256.
-pub const JPEG_MOST: f64 = 8.0;
+pub const JPEG_MAX: f64 = 8.0;
 /// A reported probability of a photo decoded by us; the difference comes from decoding alone.
 pub const PROBABILITY: f32 = 0.02;
 /// How far apart TensorFlow's probabilities of two classes must be for their order to count.
 pub const ORDER: f32 = 0.002;
 
-/// How far the embedded network's answers in fewer bits may be from its own in float32, over photos.
+/// How far the embedded network's answers in fewer bits may be from its own in float32, over
+/// photos.
 #[derive(Clone, Copy, Debug)]
 pub struct FormatTolerance {
     /// The names that `--precision` and `--weights` have.
@@ -48,7 +50,8 @@ pub const FORMATS: [FormatTolerance; 6] = [
     fewer("bf16", "int8", 0.97, 0.8, 0.08),
 ];
 
-/// How far the embedded network's answers for photos decoded at a reduced size may be from those at full size.
+/// How far the embedded network's answers for photos decoded at a reduced size may be from those at
+/// full size.
 #[derive(Clone, Copy, Debug)]
 pub struct ReducedTolerance {
     /// Pixels that are left for each row and column of the input, at least.
@@ -61,17 +64,21 @@ pub struct ReducedTolerance {
     pub probability: f32,
 }
 
-/// What was found over a hundred photos, few of which are large enough (docs/speed.md has it), with some room.
+/// What was found over a hundred photos, few of which are large enough (docs/speed.md has it), with
+/// some room.
 pub const REDUCED: [ReducedTolerance; 2] = [
     ReducedTolerance { times: 2, first: 0.98, five: 0.98, probability: 0.2 },
     ReducedTolerance { times: 1, first: 0.98, five: 0.95, probability: 0.4 },
 ];
-/// How many times as far, on average over large photos, as without their first row and column of pixels.
-pub const REDUCED_BESIDE_CUT: f64 = 1.5;
+/// How many times as far, on average over large photos, as without their first row and column of
+/// pixels.
+pub const REDUCED_RATIO_TO_CROP: f64 = 1.5;
 
-/// Scores of a network with made-up weights in bf16, or with weights kept so, as a share of the largest one.
+/// Scores of a network with made-up weights in bf16, or with weights kept so, as a share of the
+/// largest one.
 pub const SCORES_BF16: f32 = 0.05;
-/// The same with fully connected weights kept as f16, which has three more bits than bf16: an eighth of that.
+/// The same with fully connected weights kept as f16, which has three more bits than bf16: an
+/// eighth of that.
 pub const SCORES_F16: f32 = SCORES_BF16 / 8.0;
 /// The same with fully connected weights kept as int8.
 pub const SCORES_INT8: f32 = 0.05;
@@ -86,17 +93,18 @@ const fn fewer(
     FormatTolerance { precision, weights, first, five, probability }
 }
 
-/// The largest difference as a share of the largest finite magnitude of what was wanted; infinite where the lengths
-/// differ or only one side is not a number.
-pub fn relative_error(wanted: &[f32], found: &[f32]) -> f32 {
-    if wanted.len() != found.len() {
+/// The largest difference as a share of the largest finite magnitude of what was wanted; infinite
+/// where the lengths differ or only one side is not a number.
+pub fn relative_error(expected: &[f32], actual: &[f32]) -> f32 {
+    if expected.len() != actual.len() {
         return f32::INFINITY;
     }
-    let largest = wanted.iter().filter(|v| v.is_finite()).fold(f32::MIN_POSITIVE, |a, v| a.max(v.abs()));
+    let largest =
+        expected.iter().filter(|v| v.is_finite()).fold(f32::MIN_POSITIVE, |a, v| a.max(v.abs()));
     let difference = |(a, b): (&f32, &f32)| match (a - b).abs() {
         _ if a == b || (a.is_nan() && b.is_nan()) => 0.0,
         d if d.is_nan() => f32::INFINITY,
         d => d,
     };
-    wanted.iter().zip(found).map(difference).fold(0.0, f32::max) / largest
+    expected.iter().zip(actual).map(difference).fold(0.0, f32::max) / largest
 }

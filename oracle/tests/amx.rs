@@ -1,5 +1,5 @@
-//! The emulator of AMX itself: instructions as the assembler encodes them, products computed by hand, and all that hardware
-//! refuses.
+//! The emulator of AMX itself: instructions as the assembler encodes them, products computed by
+//! hand, and all that hardware refuses.
 #![cfg(all(target_arch = "x86_64", target_os = "linux"))]
 
 use std::arch::{asm, global_asm};
@@ -80,8 +80,10 @@ fn instructions_are_what_the_assembler_says() {
     ];
     let mut next = &raw const lorgnette_amx_examples;
     for operation in expected {
-        // SAFETY: the examples end with an instruction that is none of AMX, before which the loop ends.
-        let found = unsafe { decode::at(next) }.unwrap_or_else(|| panic!("not known: {operation:?}"));
+        // SAFETY: the examples end with an instruction that is none of AMX, before which the loop
+        // ends.
+        let found =
+            unsafe { decode::at(next) }.unwrap_or_else(|| panic!("not known: {operation:?}"));
         assert_eq!(found.operation, operation);
         next = next.wrapping_add(found.length);
     }
@@ -107,7 +109,9 @@ fn product<const M: usize, const K: usize, const N: usize>(
 ) -> [[f32; N]; M] {
     let bytes = |floats: usize| 4 * floats as u16;
     let mut tiles = Tiles::new();
-    tiles.configure(&configuration(&[(M as u8, bytes(N)), (M as u8, bytes(K)), (K as u8, bytes(N))])).unwrap();
+    tiles
+        .configure(&configuration(&[(M as u8, bytes(N)), (M as u8, bytes(K)), (K as u8, bytes(N))]))
+        .unwrap();
     let mut found = [[0.0; N]; M];
     // SAFETY: the arrays have the rows that the tiles have.
     unsafe {
@@ -122,7 +126,11 @@ fn product<const M: usize, const K: usize, const N: usize>(
 
 #[test]
 fn products_are_those_computed_by_hand() {
-    let a = [[pair(1.0, 2.0), pair(3.0, 4.0)], [pair(-1.0, 0.5), pair(0.0, 8.0)], [pair(0.0, 0.0), pair(1.0, -1.0)]];
+    let a = [
+        [pair(1.0, 2.0), pair(3.0, 4.0)],
+        [pair(-1.0, 0.5), pair(0.0, 8.0)],
+        [pair(0.0, 0.0), pair(1.0, -1.0)],
+    ];
     let b = [[pair(5.0, 6.0), pair(1.0, 1.0)], [pair(7.0, 8.0), pair(-2.0, 3.0)]];
     let found = product([[0.0, 100.0], [0.25, 0.0], [-1.0, 1.0]], a, b);
     // 1·5 + 2·6 + 3·7 + 4·8; 100 + 1·1 + 2·1 − 3·2 + 4·3; and so on.
@@ -140,7 +148,11 @@ fn first_and_second_halves_have_sums_of_their_own() {
     assert_eq!(found, large);
     // A product is not rounded before it is added: (1 + 2^-7)² − (1 + 2^-6) is 2^-14.
     let near = 1.0078125;
-    let [[found]] = product([[0.0]], [[pair(-1.0, 0.0), pair(near, 0.0)]], [[pair(1.015625, 0.0)], [pair(near, 0.0)]]);
+    let [[found]] = product(
+        [[0.0]],
+        [[pair(-1.0, 0.0), pair(near, 0.0)]],
+        [[pair(1.015625, 0.0)], [pair(near, 0.0)]],
+    );
     assert_eq!(found, f32::from_bits((127 - 14) << 23));
 }
 
@@ -148,18 +160,19 @@ fn first_and_second_halves_have_sums_of_their_own() {
 fn numbers_too_small_for_normal_ones_are_zero() {
     let (least, tiny) = (f32::MIN_POSITIVE, f32::from_bits(1 << 16));
     let two_powers = |power: i32| 2.0_f32.powi(power);
-    let of = |a: f32, b: f32| product([[0.0]], [[pair(a, 0.0)]], [[pair(b, 0.0)]])[0][0];
-    assert_eq!(of(tiny, two_powers(100)), 0.0);
-    assert_eq!(of(least, 1.0), least);
-    assert_eq!((of(least, 0.5), of(-least, 0.5)), (0.0, 0.0));
+    let product_of = |a: f32, b: f32| product([[0.0]], [[pair(a, 0.0)]], [[pair(b, 0.0)]])[0][0];
+    assert_eq!(product_of(tiny, two_powers(100)), 0.0);
+    assert_eq!(product_of(least, 1.0), least);
+    assert_eq!((product_of(least, 0.5), product_of(-least, 0.5)), (0.0, 0.0));
     assert_eq!(product([[f32::from_bits(1)]], [[0.0]], [[0.0]])[0][0], 0.0);
-    assert!(of(f32::INFINITY, 0.0).is_nan() && of(f32::INFINITY, tiny).is_nan());
-    assert_eq!(of(f32::INFINITY, -2.0), f32::NEG_INFINITY);
+    assert!(product_of(f32::INFINITY, 0.0).is_nan() && product_of(f32::INFINITY, tiny).is_nan());
+    assert_eq!(product_of(f32::INFINITY, -2.0), f32::NEG_INFINITY);
 }
 
 #[test]
 fn what_hardware_refuses_is_refused() {
-    let refused = |bytes: &[u8; CONFIGURATION_BYTES]| Tiles::new().configure(bytes).unwrap_err().what();
+    let refused =
+        |bytes: &[u8; CONFIGURATION_BYTES]| Tiles::new().configure(bytes).unwrap_err().what();
     let whole = (16, 64);
     let changed = |at: usize, byte: u8| {
         let mut bytes = configuration(&[whole]);
@@ -167,7 +180,9 @@ fn what_hardware_refuses_is_refused() {
         bytes
     };
     assert!(refused(&changed(0, 2)).contains("palette"));
-    assert!([2, 15, 32, 47, 56, 63].into_iter().all(|at| refused(&changed(at, 1)).contains("reserved")));
+    assert!(
+        [2, 15, 32, 47, 56, 63].into_iter().all(|at| refused(&changed(at, 1)).contains("reserved"))
+    );
     assert!(refused(&configuration(&[(17, 64)])).contains("too many rows"));
     assert!(refused(&configuration(&[(16, 68)])).contains("too long"));
     assert!(refused(&configuration(&[(0, 64)])).contains("without"));
@@ -188,23 +203,38 @@ fn what_hardware_refuses_is_refused() {
     assert!(product([(3, 8), (3, 16), (4, 12)]).unwrap_err().what().contains("other columns"));
     assert!(product([(3, 8), (3, 16), (3, 8)]).unwrap_err().what().contains("do not fit"));
     let mut tiles = with(&[whole; 3]);
-    assert!([(0, 0, 1), (0, 1, 0), (0, 1, 1)].into_iter().all(|(c, a, b)| tiles.multiply(c, a, b).is_err()));
+    assert!(
+        [(0, 0, 1), (0, 1, 0), (0, 1, 1)]
+            .into_iter()
+            .all(|(c, a, b)| tiles.multiply(c, a, b).is_err())
+    );
     assert_eq!(tiles.multiply(0, 1, 2), Ok(()));
     tiles.release();
     assert!(tiles.multiply(0, 1, 2).is_err());
 }
 
-/// Real instructions, on all registers of tiles: rows that are longer than the tile's stay as they are.
+/// Real instructions, on all registers of tiles: rows that are longer than the tile's stay as they
+/// are.
 #[test]
 fn instructions_work_in_a_program() {
     emulate();
     const ROWS: usize = 5;
     let shape = (ROWS as u8, 12);
-    let before = configuration(&[(ROWS as u8, 12), (ROWS as u8, 8), (2, 12), shape, shape, shape, shape, shape]);
+    let before = configuration(&[
+        (ROWS as u8, 12),
+        (ROWS as u8, 8),
+        (2, 12),
+        shape,
+        shape,
+        shape,
+        shape,
+        shape,
+    ]);
     let mut after = [0; CONFIGURATION_BYTES];
     let mut sums = [[0.5_f32; ROW_BYTES / 4]; ROWS];
     let a: [[f32; 2]; ROWS] = std::array::from_fn(|row| [pair(row as f32, 1.0), pair(0.0, -2.0)]);
-    let b: [[f32; 3]; 2] = [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]].map(|row| row.map(|x| pair(x, 2.0 * x)));
+    let b: [[f32; 3]; 2] =
+        [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]].map(|row| row.map(|x| pair(x, 2.0 * x)));
     // SAFETY: the memory is as long as the tiles that are read from it and written to it.
     unsafe {
         asm!(
@@ -248,8 +278,11 @@ fn a_program_that_forgets_to_configure_tiles_is_ended() {
     let arguments = ["--ignored", "--exact", "uses_tiles_that_are_not_configured"];
     let ended = std::process::Command::new(program).args(arguments).output().unwrap();
     let signal = ended.status.signal().expect("it is ended by a signal");
-    let said = String::from_utf8_lossy(&ended.stderr).into_owned();
-    assert!(signal == 4 || said.contains("tiles are not configured"), "signal {signal}: {said}");
+    let stderr = String::from_utf8_lossy(&ended.stderr).into_owned();
+    assert!(
+        signal == 4 || stderr.contains("tiles are not configured"),
+        "signal {signal}: {stderr}"
+    );
 }
 
 #[test]

@@ -1,15 +1,15 @@
-//! What this machine is able to, as a line of JSON: `bench/compare` asks before it times anything, `bench/roofline.py` sets layers
-//! against it.
+//! What this machine is able to, as a line of JSON: `bench/compare` asks before it times anything,
+//! `bench/roofline.py` sets layers against it.
 //!
 //!     lorgnette-machine            what two threads are to each other, in some thirty milliseconds
 //!     lorgnette-machine --limits [--level L] [--threads N]    also how fast one thread, and N, multiply and read
 
-use lorgnette_bench::company::Company;
-use lorgnette_bench::{peak, reading};
-use lorgnette_kernels::{Level, Pool};
+use lorgnette_bench::core_proximity::CoreProximity;
+use lorgnette_bench::{peak, read_bandwidth};
+use lorgnette_kernels::{Level, ThreadPool};
 
 /// Measurements of a peak, of which the highest counts.
-const TURNS: usize = 60;
+const REPETITIONS: usize = 60;
 
 fn main() {
     let (mut level, mut threads, mut limits) = (Level::best(), 2, false);
@@ -23,26 +23,30 @@ fn main() {
             _ => panic!("unknown option {argument}"),
         }
     }
-    let Company { round_trip, alone, together } = Company::measure(level);
-    let company = format!(
-        r#""round_trip_ns": {}, "alone_gflops": {alone:.1}, "together_gflops": {together:.1}"#,
+    let CoreProximity { round_trip, one_thread_gflops, two_threads_gflops } =
+        CoreProximity::measure(level);
+    let core_proximity = format!(
+        r#""round_trip_ns": {}, "alone_gflops": {one_thread_gflops:.1}, "together_gflops": {two_threads_gflops:.1}"#,
         round_trip.as_nanos()
     );
     if limits {
         let [one, all] = [1, threads].map(|threads| measure_limits(level, threads));
-        println!(r#"{{{company}, "level": "{level}", "one": {one}, "all": {all}}}"#);
+        println!(r#"{{{core_proximity}, "level": "{level}", "one": {one}, "all": {all}}}"#);
     } else {
-        println!("{{{company}}}");
+        println!("{{{core_proximity}}}");
     }
 }
 
 /// What so many threads do together.
 fn measure_limits(level: Level, threads: usize) -> String {
-    let pool = Pool::new(threads);
-    let best = |measure: &dyn Fn() -> f64| (0..TURNS).map(|_| measure()).fold(0.0, f64::max);
+    let pool = ThreadPool::new(threads);
+    let best = |measure: &dyn Fn() -> f64| (0..REPETITIONS).map(|_| measure()).fold(0.0, f64::max);
     let float32 = best(&|| peak::gflops(level, &pool));
     let bf16 = best(&|| peak::bf16_gflops(level, &pool).unwrap_or(0.0));
-    let (memory, cache) = (reading::from_memory(level, &pool), reading::from_shared_cache(level, &pool));
+    let (memory, cache) = (
+        read_bandwidth::from_memory(level, &pool),
+        read_bandwidth::from_shared_cache(level, &pool),
+    );
     format!(
         r#"{{"threads": {threads}, "float32_gflops": {float32:.1}, "bf16_gflops": {bf16:.1}, "memory_gb_s": {memory:.1}, "shared_cache_gb_s": {cache:.1}}}"#
     )

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, ensure};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, ValueEnum};
 use lorgnette::ModelOptions;
-use lorgnette::kernels::{Formats, Level, Precision, WeightFormat};
+use lorgnette::kernels::{Level, NumericOptions, Precision, WeightFormat};
 use lorgnette::net::zoo::ZooOptions;
 use lorgnette::picture::OpenOptions;
 use lorgnette::preprocess::Style;
@@ -17,7 +17,7 @@ use lorgnette::preprocess::Style;
 use crate::messages::Messages;
 
 /// Most threads that can be asked for.
-const MOST_THREADS: i64 = 1024;
+const MAX_THREADS: i64 = 1024;
 /// The environment variable that stands in for `--level`.
 const LEVEL_VARIABLE: &str = "LORGNETTE_LEVEL";
 
@@ -28,7 +28,8 @@ const LIBRARY_VARIABLE: &str = "LORGNETTE_LIBRARY";
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Options of every verb")]
 pub(crate) struct Global {
-    /// A model's name, or a path: graph (.pb, .meta), TF-Slim checkpoint, plan file, a folder or archive of these [default: $LORGNETTE_MODEL, else mobilenet_v1_1.0_224]
+    /// A model's name, or a path: graph (.pb, .meta), TF-Slim checkpoint, plan file, a folder or
+    /// archive of these [default: $LORGNETTE_MODEL, else mobilenet_v1_1.0_224]
     #[arg(long, global = true, value_name = "M")]
     pub(crate) model: Option<OsString>,
 
@@ -44,7 +45,8 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "NET")]
     pub(crate) net: Option<String>,
 
-    /// How that network is built, in TF-Slim's words, such as output_stride=16; may be given several times
+    /// How that network is built, in TF-Slim's words, such as output_stride=16; may be given
+    /// several times
     #[arg(long, global = true, value_name = "NAME=VALUE")]
     pub(crate) net_option: Vec<String>,
 
@@ -57,18 +59,21 @@ pub(crate) struct Global {
     pub(crate) no_ema: bool,
 
     /// Threads to use; answers do not depend on it [default: all cores]
-    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MOST_THREADS))]
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MAX_THREADS))]
     pub(crate) threads: Option<u16>,
 
-    /// Instructions to compute with, amx being those of avx512 and products of tiles [default: $LORGNETTE_LEVEL, else the best there are]
+    /// Instructions to compute with, amx being those of avx512 and products of tiles [default:
+    /// $LORGNETTE_LEVEL, else the best there are]
     #[arg(long, global = true, value_parser = levels())]
     pub(crate) level: Option<Level>,
 
-    /// Numbers to multiply: float32, bf16 (less exact, faster where the CPU has AVX-512 BF16), or auto (bf16 where that saves a quarter of a layer's time)
+    /// Numbers to multiply: float32, bf16 (less exact, faster where the CPU has AVX-512 BF16), or
+    /// auto (bf16 where that saves a quarter of a layer's time)
     #[arg(long, global = true, value_name = "FORMAT", value_parser = precisions(), default_value = Precision::Float32.name())]
     precision: Precision,
 
-    /// What to keep the weights of fully connected layers as: float32, bf16, f16 or int8; all but float32 are less exact
+    /// What to keep the weights of fully connected layers as: float32, bf16, f16 or int8; all but
+    /// float32 are less exact
     #[arg(long, global = true, value_name = "FORMAT", value_parser = weight_formats(), default_value = WeightFormat::Float32.name())]
     weights: WeightFormat,
 
@@ -91,7 +96,7 @@ impl Global {
         Ok(ModelOptions {
             threads: self.threads.map(usize::from),
             level: self.level()?,
-            formats: Formats { precision: self.precision, weights: self.weights },
+            numerics: NumericOptions { compute: self.precision, weight_storage: self.weights },
             input: self.input.clone(),
             output: self.output.clone(),
             memory_limit: u64::from(self.memory_limit) << 20,
@@ -119,7 +124,9 @@ impl Global {
             _ => return Ok(None),
         };
         let available: Vec<&str> = Level::available().into_iter().map(Level::name).collect();
-        let why = level.obstacle().map_or_else(|| format!("this CPU has no {level}"), |why| format!("{level}: {why}"));
+        let why = level
+            .unavailable_reason()
+            .map_or_else(|| format!("this CPU has no {level}"), |why| format!("{level}: {why}"));
         ensure!(level.is_available(), "{why}: choose one of {}", available.join(", "));
         Ok(Some(level))
     }
@@ -135,12 +142,14 @@ fn precisions() -> impl clap::builder::TypedValueParser<Value = Precision> {
         Precision::Float32 => PossibleValue::new(precision.name()).alias("f32"),
         _ => PossibleValue::new(precision.name()),
     };
-    PossibleValuesParser::new(Precision::ALL.map(value))
-        .try_map(|name| if name == "f32" { Ok(Precision::Float32) } else { name.parse::<Precision>() })
+    PossibleValuesParser::new(Precision::ALL.map(value)).try_map(|name| {
+        if name == "f32" { Ok(Precision::Float32) } else { name.parse::<Precision>() }
+    })
 }
 
 fn weight_formats() -> impl clap::builder::TypedValueParser<Value = WeightFormat> {
-    PossibleValuesParser::new(WeightFormat::ALL.map(WeightFormat::name)).try_map(|name| name.parse::<WeightFormat>())
+    PossibleValuesParser::new(WeightFormat::ALL.map(WeightFormat::name))
+        .try_map(|name| name.parse::<WeightFormat>())
 }
 
 /// Which photos, and how they are opened.
@@ -234,7 +243,8 @@ impl InputArguments {
 /// At what size photos are decoded for a network that takes small ones.
 #[derive(Debug, Args)]
 pub(crate) struct DecodeArguments {
-    /// Decode JPEGs at full size, or reduced: at 1/2, 1/4 or 1/8, where that leaves twice the rows and columns the network takes. Faster for large photos; answers differ a little
+    /// Decode JPEGs at full size, or reduced: at 1/2, 1/4 or 1/8, where that leaves twice the rows
+    /// and columns the network takes. Faster for large photos; answers differ a little
     #[arg(long, value_enum, value_name = "SIZE", default_value_t = Decode::Full)]
     decode: Decode,
 }
@@ -254,7 +264,8 @@ impl DecodeArguments {
         self.decode == Decode::Reduced
     }
 
-    /// How photos are opened for a network to which `least_size` is enough, where `options` are those of the verb.
+    /// How photos are opened for a network to which `least_size` is enough, where `options` are
+    /// those of the verb.
     pub(crate) fn open_options(
         &self,
         options: &OpenOptions,
@@ -262,7 +273,8 @@ impl DecodeArguments {
         messages: Messages,
     ) -> OpenOptions {
         if self.is_reduced() && least_size.is_none() {
-            messages.note(&"photos are decoded at full size, for every pixel counts for this network");
+            messages
+                .note(&"photos are decoded at full size, for every pixel counts for this network");
         }
         OpenOptions { least_size: least_size.filter(|_| self.is_reduced()), ..options.clone() }
     }
@@ -279,8 +291,12 @@ pub(crate) struct LibraryArguments {
 impl LibraryArguments {
     /// The library's path.
     pub(crate) fn path(&self) -> Result<PathBuf> {
-        let variable = || env::var_os(LIBRARY_VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from);
-        self.library.clone().or_else(variable).context("which library? Name its file with --library")
+        let variable =
+            || env::var_os(LIBRARY_VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from);
+        self.library
+            .clone()
+            .or_else(variable)
+            .context("which library? Name its file with --library")
     }
 }
 
@@ -312,16 +328,19 @@ impl FromStr for Size {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let side = |text: &str| text.parse().ok().filter(|side| (1..=Self::LONGEST).contains(side));
+        let side =
+            |text: &str| text.parse().ok().filter(|side| (1..=Self::MAX_SIDE).contains(side));
         let (height, width) = text.split_once(['x', 'X']).unwrap_or((text, text));
         let size = side(height).zip(side(width)).map(|(height, width)| Self([height, width]));
-        size.ok_or_else(|| format!("give one number, or HEIGHTxWIDTH such as 224x320, of 1 to {}", Self::LONGEST))
+        size.ok_or_else(|| {
+            format!("give one number, or HEIGHTxWIDTH such as 224x320, of 1 to {}", Self::MAX_SIDE)
+        })
     }
 }
 
 impl Size {
     /// The longest side: more is a slip of the finger.
-    const LONGEST: usize = 65_536;
+    const MAX_SIDE: usize = 65_536;
 }
 
 /// A number for each of red, green and blue.
@@ -336,7 +355,10 @@ impl FromStr for Mean {
         match numbers[..] {
             [one] => Ok(Self([one; 3])),
             [red, green, blue] => Ok(Self([red, green, blue])),
-            _ => Err("give three numbers with commas between them, such as 123.68,116.78,103.94, or one".into()),
+            _ => Err(
+                "give three numbers with commas between them, such as 123.68,116.78,103.94, or one"
+                    .into(),
+            ),
         }
     }
 }

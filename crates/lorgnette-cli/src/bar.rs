@@ -8,7 +8,8 @@ const EIGHTHS: [char; 8] = ['▏', '▎', '▍', '▌', '▋', '▊', '▉', '�
 /// A bar as long as the probability is large.
 pub(crate) fn bar(probability: f32) -> String {
     // Casts saturate, and make nothing of NaN.
-    let eighths = ((probability * (BAR * EIGHTHS.len()) as f32).round() as usize).min(BAR * EIGHTHS.len());
+    let eighths =
+        ((probability * (BAR * EIGHTHS.len()) as f32).round() as usize).min(BAR * EIGHTHS.len());
     let whole = std::iter::repeat_n('█', eighths / EIGHTHS.len());
     let rest = (eighths % EIGHTHS.len()).checked_sub(1).map(|rest| EIGHTHS[rest]);
     whole.chain(rest).collect()

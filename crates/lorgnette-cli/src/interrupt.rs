@@ -12,8 +12,9 @@ const ENDED_BY_INTERRUPT: i32 = 130;
 pub(crate) struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
-    /// Watches for Ctrl-C from now on. Where the system does not let us, it ends the program as ever.
-    pub(crate) fn watched() -> Self {
+    /// Watches for Ctrl-C from now on. Where the system does not let us, it ends the program as
+    /// ever.
+    pub(crate) fn install() -> Self {
         let interrupt = Self::default();
         let pressed = interrupt.0.clone();
         let _ = ctrlc::set_handler(move || {

@@ -8,7 +8,7 @@
 //! | which photos are meant by `PHOTO...` | [`photos`] |
 //! | how photos are shared among cores and answers kept in order | [`stream`], [`lorgnette::in_order`] |
 //! | what Ctrl-C does to long work | [`interrupt`] |
-//! | where `--picture` and `--show-input` write | [`gallery`] |
+//! | where `--picture` and `--show-input` write | [`output_paths`] |
 //!
 //! Results go to standard output, everything else to standard error ([`messages`], [`progress`]).
 
@@ -16,10 +16,10 @@
 
 mod arguments;
 mod bar;
-mod gallery;
 mod interrupt;
 mod messages;
 mod model;
+mod output_paths;
 mod photos;
 mod progress;
 mod stream;
@@ -64,17 +64,17 @@ enum Outcome {
     /// Some inputs failed, and each said why.
     SomeFailed,
     /// Whoever read standard output had seen enough before the end, as `head` does.
-    Unread,
+    StdoutClosed,
 }
 
 fn main() -> ExitCode {
     let Command { verb, global } = Command::parse();
     let messages = Messages::new(&global);
     match verb.run(&global, &messages) {
-        Ok(Outcome::Done | Outcome::Unread) => ExitCode::SUCCESS,
+        Ok(Outcome::Done | Outcome::StdoutClosed) => ExitCode::SUCCESS,
         Ok(Outcome::SomeFailed) => ExitCode::from(1),
         Err(error) => {
-            messages.error(&messages::in_full(&error));
+            messages.error(&messages::error_chain(&error));
             ExitCode::from(2)
         }
     }

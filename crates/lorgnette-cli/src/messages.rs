@@ -20,20 +20,20 @@ impl Messages {
 
     /// Something that failed; always said.
     pub(crate) fn error(self, message: &dyn Display) {
-        say(&format_args!("lorgnette: {message}"));
+        write_line(&format_args!("lorgnette: {message}"));
     }
 
     /// Something the user should know; not said if `--quiet`.
     pub(crate) fn note(self, message: &dyn Display) {
         if !self.quiet {
-            say(&format_args!("lorgnette: {message}"));
+            write_line(&format_args!("lorgnette: {message}"));
         }
     }
 
     /// Something the user may like to know; said if `--verbose`.
     pub(crate) fn detail(self, message: &dyn Display) {
         if self.verbose {
-            say(message);
+            write_line(message);
         }
     }
 
@@ -43,13 +43,14 @@ impl Messages {
     }
 }
 
-/// Writes a line to standard error. Where that is closed nobody listens, and `eprintln!` would panic.
-fn say(message: &dyn Display) {
+/// Writes a line to standard error. Where that is closed nobody listens, and `eprintln!` would
+/// panic.
+fn write_line(message: &dyn Display) {
     let _ = writeln!(io::stderr(), "{message}");
 }
 
 /// An error with its causes, leaving out those that the message before them tells already.
-pub(crate) fn in_full(error: &anyhow::Error) -> String {
+pub(crate) fn error_chain(error: &anyhow::Error) -> String {
     let mut message = String::new();
     for cause in error.chain().map(ToString::to_string) {
         if message.is_empty() {
@@ -70,13 +71,13 @@ pub(crate) fn count(number: usize, noun: &str) -> String {
 mod tests {
     use anyhow::anyhow;
 
-    use super::in_full;
+    use super::error_chain;
 
     #[test]
-    fn a_cause_is_told_once() {
+    fn a_cause_is_printed_once() {
         let twice = anyhow!("disk full").context("out.npy: disk full");
-        assert_eq!(in_full(&twice), "out.npy: disk full");
+        assert_eq!(error_chain(&twice), "out.npy: disk full");
         let once = anyhow!("disk full").context("out.npy: cannot be written");
-        assert_eq!(in_full(&once), "out.npy: cannot be written: disk full");
+        assert_eq!(error_chain(&once), "out.npy: cannot be written: disk full");
     }
 }

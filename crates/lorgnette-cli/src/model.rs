@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, bail};
 use lorgnette::catalogue::{self, Entry};
 use lorgnette::net::Network;
-use lorgnette::net::import::Ports;
+use lorgnette::net::import::Signature;
 use lorgnette::preprocess::Preprocess;
 use lorgnette::trained::{Base, TrainedModel};
 use lorgnette::{EMBEDDED_NAME, Home, Labels, Model, ModelOptions, Provenance};
@@ -17,49 +17,54 @@ use crate::arguments::{Global, InputArguments, Size};
 use crate::messages::{Messages, count};
 
 /// The environment variable that stands in for `--model`.
-const VARIABLE: &str = "LORGNETTE_MODEL";
-/// The size of the photo that a graph which takes photos of any size is planned for, if none is given.
+const MODEL_VARIABLE: &str = "LORGNETTE_MODEL";
+/// The size of the photo that a graph which takes photos of any size is planned for, if none is
+/// given.
 pub(crate) const ANY_PHOTO: [usize; 2] = [480, 640];
 
 /// What the user may name.
-const KNOWN: &str = "known are mobilenet_v1_1.0_224 (embedded), the names of `lorgnette models list`, and the paths of \
+const KNOWN_MODELS: &str = "known are mobilenet_v1_1.0_224 (embedded), the names of `lorgnette models list`, and the paths of \
                      frozen TensorFlow graphs (.pb) and of TF-Slim checkpoints";
 
 /// A network the user named.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Choice {
+enum ModelRef {
     Embedded,
     File(PathBuf),
     /// A model of the catalogue, and its file.
     Published(String, PathBuf),
 }
 
-/// Opens the network: `named` if the verb has it as an argument, else `--model`, else the environment's, else the
-/// embedded one.
+/// Opens the network: `named` if the verb has it as an argument, else `--model`, else the
+/// environment's, else the embedded one.
 pub(crate) fn open(
     named: Option<&OsStr>,
     global: &Global,
     options: &ModelOptions,
     messages: Messages,
 ) -> Result<Model> {
-    open_base(&base_of(choose(named, global)?), options, messages)
+    open_base_model(&to_base(model_ref(named, global)?), options, messages)
 }
 
 /// Which network is meant by `--model`, or the environment.
 pub(crate) fn base(global: &Global) -> Result<Base> {
-    Ok(base_of(choose(None, global)?))
+    Ok(to_base(model_ref(None, global)?))
 }
 
-fn base_of(choice: Choice) -> Base {
-    match choice {
-        Choice::Embedded => Base::Embedded,
-        Choice::File(path) => Base::File(path),
-        Choice::Published(name, _) => Base::Published(name),
+fn to_base(model_ref: ModelRef) -> Base {
+    match model_ref {
+        ModelRef::Embedded => Base::Embedded,
+        ModelRef::File(path) => Base::File(path),
+        ModelRef::Published(name, _) => Base::Published(name),
     }
 }
 
 /// Opens a network, and says what there is to say of it.
-pub(crate) fn open_base(base: &Base, options: &ModelOptions, messages: Messages) -> Result<Model> {
+pub(crate) fn open_base_model(
+    base: &Base,
+    options: &ModelOptions,
+    messages: Messages,
+) -> Result<Model> {
     let started = Instant::now();
     let model = base.open(options)?;
     for note in model.notes() {
@@ -70,19 +75,28 @@ pub(crate) fn open_base(base: &Base, options: &ModelOptions, messages: Messages)
 }
 
 /// The zoo's network of that name, with made-up weights.
-pub(crate) fn made_up(named: Option<&OsStr>, global: &Global, options: &ModelOptions) -> Result<Model> {
+pub(crate) fn with_random_weights(
+    named: Option<&OsStr>,
+    global: &Global,
+    options: &ModelOptions,
+) -> Result<Model> {
     let name = named.or(global.model.as_deref()).and_then(OsStr::to_str);
     let name = name.context("which network? Made-up weights are for TF-Slim's, such as vgg_16")?;
     Ok(Model::made_up(lorgnette::net::zoo::find(name)?, options)?)
 }
 
-/// Opens the network that photos are shown to. If nobody knows how it wants them, the user is told so.
-pub(crate) fn open_for_photos(input: &InputArguments, global: &Global, messages: Messages) -> Result<Model> {
-    open_named_for_photos(None, input, global, messages)
+/// Opens the network that photos are shown to. If nobody knows how it wants them, the user is told
+/// so.
+pub(crate) fn open_for_photos(
+    input: &InputArguments,
+    global: &Global,
+    messages: Messages,
+) -> Result<Model> {
+    open_for_photos_by_name(None, input, global, messages)
 }
 
 /// The same, for a verb that has the network as an argument.
-pub(crate) fn open_named_for_photos(
+pub(crate) fn open_for_photos_by_name(
     named: Option<&OsStr>,
     input: &InputArguments,
     global: &Global,
@@ -101,33 +115,38 @@ pub(crate) fn open_named_for_photos(
 /// Opens the network as [`open`] does, whatever it is for: tensors go in and come out by name.
 pub(crate) fn open_network(named: Option<&OsStr>, global: &Global) -> Result<Network> {
     let options = global.model_options()?;
-    match choose(named, global)? {
-        Choice::Embedded => Ok(Model::embedded(&options)?.network().clone()),
-        Choice::File(path) if TrainedModel::is_in(&path) => Ok(Model::open(&path, &options)?.network().clone()),
-        Choice::File(path) => Ok(Network::open(&path, options.network())?),
-        Choice::Published(name, path) => Ok(catalogue::find(&name)?.open_file(&path, &options)?.network().clone()),
+    match model_ref(named, global)? {
+        ModelRef::Embedded => Ok(Model::embedded(&options)?.network().clone()),
+        ModelRef::File(path) if TrainedModel::is_in(&path) => {
+            Ok(Model::open(&path, &options)?.network().clone())
+        }
+        ModelRef::File(path) => Ok(Network::open(&path, options.network())?),
+        ModelRef::Published(name, path) => {
+            Ok(catalogue::find(&name)?.open_file(&path, &options)?.network().clone())
+        }
     }
 }
 
 /// The file that features are kept in, unless another is named.
 pub(crate) fn features_file() -> Result<PathBuf> {
-    let home = Home::find().context("there is no folder to keep features in: set LORGNETTE_HOME, or give --cache")?;
+    let home = Home::find()
+        .context("there is no folder to keep features in: set LORGNETTE_HOME, or give --cache")?;
     Ok(home.folder().join("features.cache"))
 }
 
 /// The path of the network that [`open`] opens; `None` for the embedded one.
 pub(crate) fn path(named: Option<&OsStr>, global: &Global) -> Result<Option<PathBuf>> {
-    Ok(match choose(named, global)? {
-        Choice::Embedded => None,
-        Choice::File(path) | Choice::Published(_, path) => Some(path),
+    Ok(match model_ref(named, global)? {
+        ModelRef::Embedded => None,
+        ModelRef::File(path) | ModelRef::Published(_, path) => Some(path),
     })
 }
 
-/// The shape of the input for so many photos. `size` is for graphs that take photos of any size; the others got theirs
-/// when they were opened.
+/// The shape of the input for so many photos. `size` is for graphs that take photos of any size;
+/// the others got theirs when they were opened.
 pub(crate) fn input_shape(model: &Model, size: Option<Size>, batch: usize) -> Result<Vec<usize>> {
     let Preprocess { height, width, channels, .. } = *model.preprocess();
-    if !model.ports().input.decodes {
+    if !model.signature().input.takes_decoded_image {
         return Ok(vec![batch, height, width, channels]);
     }
     if batch != 1 {
@@ -138,15 +157,17 @@ pub(crate) fn input_shape(model: &Model, size: Option<Size>, batch: usize) -> Re
 }
 
 /// The node that gives a network's final answer.
-pub(crate) fn answer(ports: &Ports) -> &str {
-    ports.probabilities.as_deref().unwrap_or(&ports.logits)
+pub(crate) fn answer(signature: &Signature) -> &str {
+    signature.probabilities.as_deref().unwrap_or(&signature.logits)
 }
 
 /// The names of the classes in a few words.
 pub(crate) fn describe_labels(labels: &Labels) -> String {
     let first_names: Vec<&str> = labels.iter().map(|label| label.first_name()).collect();
     match first_names[..] {
-        [first, second, .., last] => format!("{} classes: {first}, {second}, …, {last}", first_names.len()),
+        [first, second, .., last] => {
+            format!("{} classes: {first}, {second}, …, {last}", first_names.len())
+        }
         _ => format!("{} classes: {}", first_names.len(), first_names.join(", ")),
     }
 }
@@ -164,7 +185,7 @@ pub(crate) fn describe_preprocessing(model: &Model) -> String {
 /// The preprocessing in fewer words still.
 pub(crate) fn preprocessing_name(model: &Model) -> String {
     let Preprocess { style, mean, scale, .. } = model.preprocess();
-    if model.ports().input.decodes {
+    if model.signature().input.takes_decoded_image {
         return "the graph's own".into();
     }
     let mut text = style.to_string();
@@ -180,12 +201,16 @@ pub(crate) fn preprocessing_name(model: &Model) -> String {
 fn describe(model: &Model) -> String {
     let options = model.network().options();
     let Preprocess { height, width, .. } = model.preprocess();
-    let size = if model.ports().input.decodes { "any size".into() } else { format!("{height}x{width}") };
+    let size = if model.signature().input.takes_decoded_image {
+        "any size".into()
+    } else {
+        format!("{height}x{width}")
+    };
     format!(
         "{}: input {} ({size}), output {}, preprocessing {}, {} classes, {} on {}",
         model.name(),
-        model.ports().input.name,
-        answer(model.ports()),
+        model.signature().input.name,
+        answer(model.signature()),
         describe_preprocessing(model),
         model.labels().len(),
         options.level,
@@ -193,8 +218,8 @@ fn describe(model: &Model) -> String {
     )
 }
 
-fn choose(named: Option<&OsStr>, global: &Global) -> Result<Choice> {
-    let variable = env::var_os(VARIABLE).filter(|name| !name.is_empty());
+fn model_ref(named: Option<&OsStr>, global: &Global) -> Result<ModelRef> {
+    let variable = env::var_os(MODEL_VARIABLE).filter(|name| !name.is_empty());
     let name = match (named, &global.model) {
         (Some(named), Some(model)) if named != model => {
             bail!("two networks are named, '{}' and '{}'", named.display(), model.display())
@@ -202,42 +227,48 @@ fn choose(named: Option<&OsStr>, global: &Global) -> Result<Choice> {
         (Some(named), _) => Some(named.to_owned()),
         (None, model) => model.clone().or(variable),
     };
-    name.as_deref().map_or(Ok(Choice::Embedded), resolve)
+    name.as_deref().map_or(Ok(ModelRef::Embedded), parse_model_ref)
 }
 
-fn resolve(name: &OsStr) -> Result<Choice> {
+fn parse_model_ref(name: &OsStr) -> Result<ModelRef> {
     if name == EMBEDDED_NAME {
-        return Ok(Choice::Embedded);
+        return Ok(ModelRef::Embedded);
     }
     let path = PathBuf::from(name);
     if path.exists() || has_index(&path) {
-        return Ok(Choice::File(path));
+        return Ok(ModelRef::File(path));
     }
     // Names have no folders; what has one was meant to be a path.
     let name = name.to_str().filter(|name| !name.contains(['/', '\\'])).unwrap_or_default();
     match catalogue::find(name) {
-        Ok(entry) => pulled(&entry),
-        Err(_) if is_prefix(&path) => Ok(Choice::File(path)),
-        Err(error) if !name.is_empty() => bail!("{error}; {KNOWN}"),
-        Err(_) => bail!("there is no model '{}'; {KNOWN}", path.display()),
+        Ok(entry) => installed_ref(&entry),
+        Err(_) if is_prefix(&path) => Ok(ModelRef::File(path)),
+        Err(error) if !name.is_empty() => bail!("{error}; {KNOWN_MODELS}"),
+        Err(_) => bail!("there is no model '{}'; {KNOWN_MODELS}", path.display()),
     }
 }
 
 /// Whether a model of that name has a file: in the current folder, or in the home.
-pub(crate) fn is_there(name: &str) -> bool {
+pub(crate) fn is_available(name: &str) -> bool {
     let path = Path::new(name);
-    let installed = || catalogue::find(name).ok().zip(Home::find()).and_then(|(entry, home)| home.installed(&entry));
+    let installed = || {
+        catalogue::find(name)
+            .ok()
+            .zip(Home::find())
+            .and_then(|(entry, home)| home.installed(&entry))
+    };
     path.exists() || has_index(path) || installed().is_some()
 }
 
 /// A model of the catalogue, which must be in the home.
-fn pulled(entry: &Entry) -> Result<Choice> {
+fn installed_ref(entry: &Entry) -> Result<ModelRef> {
     let home = Home::find();
     if let Some(path) = home.as_ref().and_then(|home| home.installed(entry)) {
-        return Ok(Choice::Published(entry.name.clone(), path));
+        return Ok(ModelRef::Published(entry.name.clone(), path));
     }
     let name = &entry.name;
-    let place = home.map_or_else(String::new, |home| format!(" (it would be {})", home.path(entry).display()));
+    let place = home
+        .map_or_else(String::new, |home| format!(" (it would be {})", home.path(entry).display()));
     bail!("{name} is not installed{place}: fetch it with `lorgnette models pull {name}`");
 }
 
@@ -247,15 +278,18 @@ fn has_index(prefix: &Path) -> bool {
     Path::new(&index).exists()
 }
 
-/// Whether there are files of that name with something behind it, as a checkpoint's are, or an archive with that name
-/// in it.
+/// Whether there are files of that name with something behind it, as a checkpoint's are, or an
+/// archive with that name in it.
 fn is_prefix(path: &Path) -> bool {
     let Some(name) = path.file_name() else { return false };
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder =
+        path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let longer = |file: OsString| {
         let rest = file.as_encoded_bytes().strip_prefix(name.as_encoded_bytes());
         rest.and_then(<[u8]>::first).is_some_and(|next| matches!(next, b'.' | b'-'))
     };
-    let beside = folder.read_dir().is_ok_and(|entries| entries.flatten().any(|entry| longer(entry.file_name())));
+    let beside = folder
+        .read_dir()
+        .is_ok_and(|entries| entries.flatten().any(|entry| longer(entry.file_name())));
     beside || path.ancestors().skip(1).any(Path::is_file)
 }

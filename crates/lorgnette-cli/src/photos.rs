@@ -17,8 +17,11 @@ const STANDARD_INPUT: &str = "-";
 /// What messages call it.
 const STANDARD_INPUT_NAME: &str = "standard input";
 /// As a shell would expand a pattern.
-const AS_SHELLS_DO: MatchOptions =
-    MatchOptions { case_sensitive: true, require_literal_separator: true, require_literal_leading_dot: true };
+const GLOB_OPTIONS: MatchOptions = MatchOptions {
+    case_sensitive: true,
+    require_literal_separator: true,
+    require_literal_leading_dot: true,
+};
 
 /// A photo the user meant, not yet opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,7 +29,7 @@ pub(crate) struct Photo {
     name: String,
     source: Source,
     /// The folders between the one that was named and the photo; none if the photo itself was.
-    beneath: PathBuf,
+    relative_dir: PathBuf,
 }
 
 /// Where a photo comes from.
@@ -35,7 +38,7 @@ enum Source {
     File(PathBuf),
     StandardInput,
     /// Nowhere, for this reason.
-    Nowhere(String),
+    Unavailable(String),
 }
 
 impl Photo {
@@ -53,8 +56,8 @@ impl Photo {
     }
 
     /// Where it is within the folder that was named: the folders on the way.
-    pub(crate) fn beneath(&self) -> &Path {
-        &self.beneath
+    pub(crate) fn relative_dir(&self) -> &Path {
+        &self.relative_dir
     }
 
     /// Opens it.
@@ -67,39 +70,58 @@ impl Photo {
         let bytes = match &self.source {
             Source::File(path) => options.read(path)?,
             Source::StandardInput => read_standard_input(options)?,
-            Source::Nowhere(why) => bail!("{why}"),
+            Source::Unavailable(why) => bail!("{why}"),
         };
-        let name = if matches!(self.source, Source::StandardInput) { STANDARD_INPUT_NAME } else { &self.name };
+        let name = if matches!(self.source, Source::StandardInput) {
+            STANDARD_INPUT_NAME
+        } else {
+            &self.name
+        };
         Ok((options.decode(&bytes, name)?.named(&self.name), bytes))
     }
 
     fn file(path: PathBuf) -> Self {
-        Self { name: path.display().to_string(), source: Source::File(path), beneath: PathBuf::new() }
+        Self {
+            name: path.display().to_string(),
+            source: Source::File(path),
+            relative_dir: PathBuf::new(),
+        }
     }
 
     fn in_folder(path: PathBuf, folder: &Path) -> Self {
-        let beneath = path.strip_prefix(folder).ok().and_then(Path::parent).map(Path::to_owned);
-        Self { beneath: beneath.unwrap_or_default(), ..Self::file(path) }
+        let relative_dir =
+            path.strip_prefix(folder).ok().and_then(Path::parent).map(Path::to_owned);
+        Self { relative_dir: relative_dir.unwrap_or_default(), ..Self::file(path) }
     }
 
     fn standard_input() -> Self {
-        Self { name: STANDARD_INPUT.into(), source: Source::StandardInput, beneath: PathBuf::new() }
+        Self {
+            name: STANDARD_INPUT.into(),
+            source: Source::StandardInput,
+            relative_dir: PathBuf::new(),
+        }
     }
 
-    fn nowhere(name: &Path, why: &str) -> Self {
+    fn unavailable(name: &Path, why: &str) -> Self {
         let name = name.display().to_string();
         let why = format!("{name}: {why}");
-        Self { name, source: Source::Nowhere(why), beneath: PathBuf::new() }
+        Self { name, source: Source::Unavailable(why), relative_dir: PathBuf::new() }
     }
 }
 
-/// Every photo meant, in the order of the arguments; the files of a folder in the order of their names.
+/// Every photo meant, in the order of the arguments; the files of a folder in the order of their
+/// names.
 ///
-/// What is not there, or cannot be looked into, is a photo that cannot be opened, so that it takes its place among the
-/// answers and the others go on.
+/// What is not there, or cannot be looked into, is a photo that cannot be opened, so that it takes
+/// its place among the answers and the others go on.
 pub(crate) fn find(arguments: &PhotoArguments) -> Result<Vec<Photo>> {
     let is_standard_input = |path: &Path| path == Path::new(STANDARD_INPUT);
-    let readers = arguments.photos.iter().chain(&arguments.files_from).filter(|path| is_standard_input(path)).count();
+    let readers = arguments
+        .photos
+        .iter()
+        .chain(&arguments.files_from)
+        .filter(|path| is_standard_input(path))
+        .count();
     ensure!(readers <= 1, "standard input (-) can be read only once");
     let depth = if arguments.is_recursive() { usize::MAX } else { 1 };
     let mut photos = Vec::new();
@@ -111,7 +133,11 @@ pub(crate) fn find(arguments: &PhotoArguments) -> Result<Vec<Photo>> {
         }
     }
     if let Some(list) = &arguments.files_from {
-        let name = if is_standard_input(list) { STANDARD_INPUT_NAME.into() } else { list.display().to_string() };
+        let name = if is_standard_input(list) {
+            STANDARD_INPUT_NAME.into()
+        } else {
+            list.display().to_string()
+        };
         let listed = read_list(list).with_context(|| format!("{name}: cannot be read"))?;
         photos.extend(listed.into_iter().flat_map(|path| file_or_folder(path, depth)));
         ensure!(!photos.is_empty(), "{name}: lists no photos");
@@ -119,7 +145,8 @@ pub(crate) fn find(arguments: &PhotoArguments) -> Result<Vec<Photo>> {
     Ok(photos)
 }
 
-/// The photos of an argument. Where nothing has that very name, it may be a pattern that the shell left to us.
+/// The photos of an argument. Where nothing has that very name, it may be a pattern that the shell
+/// left to us.
 fn expand(path: &Path, depth: usize) -> Vec<Photo> {
     match path.to_str().filter(|text| text.contains(['*', '?', '['])) {
         Some(pattern) if fs::symlink_metadata(path).is_err() => matches(pattern, depth),
@@ -128,19 +155,26 @@ fn expand(path: &Path, depth: usize) -> Vec<Photo> {
 }
 
 fn matches(pattern: &str, depth: usize) -> Vec<Photo> {
-    let paths = match glob::glob_with(pattern, AS_SHELLS_DO) {
+    let paths = match glob::glob_with(pattern, GLOB_OPTIONS) {
         Ok(paths) => paths,
         Err(error) => {
-            return vec![Photo::nowhere(Path::new(pattern), &format!("no such file, and no pattern: {error}"))];
+            return vec![Photo::unavailable(
+                Path::new(pattern),
+                &format!("no such file, and no pattern: {error}"),
+            )];
         }
     };
     let photos: Vec<Photo> = paths
         .flat_map(|found| match found {
             Ok(path) => file_or_folder(path, depth),
-            Err(error) => vec![Photo::nowhere(error.path(), &error.error().to_string())],
+            Err(error) => vec![Photo::unavailable(error.path(), &error.error().to_string())],
         })
         .collect();
-    if photos.is_empty() { vec![Photo::nowhere(Path::new(pattern), "no file has a name like this")] } else { photos }
+    if photos.is_empty() {
+        vec![Photo::unavailable(Path::new(pattern), "no file has a name like this")]
+    } else {
+        photos
+    }
 }
 
 fn file_or_folder(path: PathBuf, depth: usize) -> Vec<Photo> {
@@ -148,12 +182,17 @@ fn file_or_folder(path: PathBuf, depth: usize) -> Vec<Photo> {
         return vec![Photo::file(path)];
     }
     let photos: Vec<Photo> = walk(&path, depth).collect();
-    if photos.is_empty() { vec![Photo::nowhere(&path, "there are no photos in this folder")] } else { photos }
+    if photos.is_empty() {
+        vec![Photo::unavailable(&path, "there are no photos in this folder")]
+    } else {
+        photos
+    }
 }
 
 /// The photos in a folder. Links are followed, but not in circles.
 fn walk(folder: &Path, depth: usize) -> impl Iterator<Item = Photo> + '_ {
-    let walk = WalkDir::new(folder).min_depth(1).max_depth(depth).follow_links(true).sort_by_file_name();
+    let walk =
+        WalkDir::new(folder).min_depth(1).max_depth(depth).follow_links(true).sort_by_file_name();
     walk.into_iter().filter_entry(|entry| entry.depth() == 0 || !is_hidden(entry)).filter_map(
         move |entry| match entry {
             Ok(entry) => is_photo(&entry).then(|| Photo::in_folder(entry.into_path(), folder)),
@@ -168,7 +207,7 @@ fn unreadable(error: &walkdir::Error) -> Option<Photo> {
     let cause = error.io_error()?;
     // Any folder may hold photos, but of links only those do that are called so.
     let matters = cause.kind() != io::ErrorKind::NotFound || has_photo_ending(path);
-    matters.then(|| Photo::nowhere(path, &format!("cannot be read: {cause}")))
+    matters.then(|| Photo::unavailable(path, &format!("cannot be read: {cause}")))
 }
 
 fn is_hidden(entry: &DirEntry) -> bool {
@@ -187,19 +226,20 @@ fn read_list(list: &Path) -> io::Result<Vec<PathBuf>> {
     } else {
         text = fs::read(list)?;
     }
-    let lines = text.split(|&byte| byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
-    Ok(lines.filter(|line| !line.is_empty()).map(path_of).collect())
+    let lines =
+        text.split(|&byte| byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    Ok(lines.filter(|line| !line.is_empty()).map(path_from_bytes).collect())
 }
 
 /// A path from the bytes of a line: file names need not be UTF-8.
 #[cfg(unix)]
-fn path_of(line: &[u8]) -> PathBuf {
+fn path_from_bytes(line: &[u8]) -> PathBuf {
     use std::os::unix::ffi::OsStrExt as _;
     PathBuf::from(std::ffi::OsStr::from_bytes(line))
 }
 
 #[cfg(not(unix))]
-fn path_of(line: &[u8]) -> PathBuf {
+fn path_from_bytes(line: &[u8]) -> PathBuf {
     PathBuf::from(String::from_utf8_lossy(line).into_owned())
 }
 
@@ -207,8 +247,8 @@ fn path_of(line: &[u8]) -> PathBuf {
 fn read_standard_input(options: &OpenOptions) -> Result<Vec<u8>, PictureError> {
     let name = STANDARD_INPUT_NAME;
     let mut bytes = Vec::new();
-    let most = options.max_bytes.saturating_add(1);
-    let read = io::stdin().lock().take(most).read_to_end(&mut bytes);
+    let limit = options.max_bytes.saturating_add(1);
+    let read = io::stdin().lock().take(limit).read_to_end(&mut bytes);
     read.map_err(|source| PictureError::Read { name: name.into(), source })?;
     Ok(bytes)
 }
@@ -246,9 +286,14 @@ mod tests {
     #[test]
     fn photos_know_their_way_from_the_folder() {
         let folder = folder();
-        let ways = |photos: Vec<Photo>| photos.iter().map(|photo| photo.beneath().to_owned()).collect::<Vec<_>>();
-        assert_eq!(ways(expand(folder.path(), usize::MAX)), ["", "", "deep"].map(PathBuf::from));
-        assert_eq!(ways(expand(&folder.path().join("deep/c.webp"), 1)), [PathBuf::new()]);
+        let relative_dirs = |photos: Vec<Photo>| {
+            photos.iter().map(|photo| photo.relative_dir().to_owned()).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            relative_dirs(expand(folder.path(), usize::MAX)),
+            ["", "", "deep"].map(PathBuf::from)
+        );
+        assert_eq!(relative_dirs(expand(&folder.path().join("deep/c.webp"), 1)), [PathBuf::new()]);
     }
 
     #[test]
@@ -257,7 +302,7 @@ mod tests {
         let all = expand(&folder.path().join("*"), usize::MAX);
         assert_eq!(names(&all, folder.path()), ["a.PNG", "b.jpg", "deep/c.webp", "notes.txt"]);
         let none = expand(&folder.path().join("*.gif"), usize::MAX);
-        assert!(matches!(none[..], [Photo { source: Source::Nowhere(_), .. }]));
+        assert!(matches!(none[..], [Photo { source: Source::Unavailable(_), .. }]));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use crate::messages::Messages;
 
 /// Nobody needs a bar for less.
-const WORTH_A_BAR: Duration = Duration::from_secs(2);
+const SHOW_AFTER: Duration = Duration::from_secs(2);
 /// Enough for the eye, little for the terminal.
 const REDRAWS_A_SECOND: u8 = 10;
 
@@ -20,73 +20,85 @@ pub(crate) struct Progress {
     noun: &'static str,
     done: usize,
     /// What else there is to say.
-    said: String,
+    message: String,
     started: Instant,
     /// Whether anybody wants to see it.
-    wanted: bool,
+    enabled: bool,
     /// Whether standard output is on a terminal too.
-    shares_terminal: bool,
+    stdout_is_terminal: bool,
     bar: Option<ProgressBar>,
 }
 
 impl Progress {
-    /// Progress through `total` items, which are called `noun`; never shown for one alone, without a terminal, or with
-    /// `--quiet`.
+    /// Progress through `total` items, which are called `noun`; never shown for one alone, without
+    /// a terminal, or with `--quiet`.
     pub(crate) fn new(total: usize, noun: &'static str, messages: Messages) -> Self {
-        let wanted = total > 1 && !messages.is_quiet() && io::stderr().is_terminal();
-        let shares_terminal = io::stdout().is_terminal();
-        let (done, said) = (0, String::new());
-        Self { total, noun, done, said, started: Instant::now(), wanted, shares_terminal, bar: None }
+        let enabled = total > 1 && !messages.is_quiet() && io::stderr().is_terminal();
+        let stdout_is_terminal = io::stdout().is_terminal();
+        let (done, message) = (0, String::new());
+        Self {
+            total,
+            noun,
+            done,
+            message,
+            started: Instant::now(),
+            enabled,
+            stdout_is_terminal,
+            bar: None,
+        }
     }
 
     /// One more is done.
     pub(crate) fn advance(&mut self) {
-        self.stand(self.done + 1);
+        self.set_position(self.done + 1);
     }
 
     /// So many are done.
-    pub(crate) fn stand(&mut self, done: usize) {
+    pub(crate) fn set_position(&mut self, done: usize) {
         self.done = done;
-        if self.bar.is_none() && self.wanted && self.started.elapsed() > WORTH_A_BAR {
-            self.bar = Some(self.drawn());
+        if self.bar.is_none() && self.enabled && self.started.elapsed() > SHOW_AFTER {
+            self.bar = Some(self.new_bar());
         }
         if let Some(bar) = &self.bar {
-            bar.set_message(self.left());
+            bar.set_message(self.eta());
             bar.set_position(self.done as u64);
         }
     }
 
     /// Shows something beside the bar from now on.
-    pub(crate) fn say(&mut self, text: &str) {
-        self.said = format!("; {text}");
+    pub(crate) fn set_message(&mut self, text: &str) {
+        self.message = format!("; {text}");
     }
 
     /// Writes to standard output, with the bar out of the way if both are on the terminal.
-    pub(crate) fn aside_of_output<T>(&self, write: impl FnOnce() -> T) -> T {
-        if self.shares_terminal { self.aside(write) } else { write() }
+    pub(crate) fn suspend_for_output<T>(&self, write: impl FnOnce() -> T) -> T {
+        if self.stdout_is_terminal { self.suspend(write) } else { write() }
     }
 
     /// Writes to standard error, with the bar out of the way.
-    pub(crate) fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
+    pub(crate) fn suspend<T>(&self, write: impl FnOnce() -> T) -> T {
         match &self.bar {
             Some(bar) => bar.suspend(write),
             None => write(),
         }
     }
 
-    fn drawn(&self) -> ProgressBar {
+    fn new_bar(&self) -> ProgressBar {
         let target = ProgressDrawTarget::stderr_with_hz(REDRAWS_A_SECOND);
-        let bar = ProgressBar::with_draw_target(Some(self.total as u64), target).with_elapsed(self.started.elapsed());
+        let bar = ProgressBar::with_draw_target(Some(self.total as u64), target)
+            .with_elapsed(self.started.elapsed());
         let template = format!("{{wide_bar}} {{pos}} of {{len}} {}, {{msg}}", self.noun);
         let style = ProgressStyle::with_template(&template);
-        bar.with_style(style.expect("a sound template")).with_position(self.done as u64).with_message(self.left())
+        bar.with_style(style.expect("a sound template"))
+            .with_position(self.done as u64)
+            .with_message(self.eta())
     }
 
-    /// How long the rest will take if it goes on like this. indicatif's own estimate takes a bar that is first shown
-    /// late for one that got there in no time.
-    fn left(&self) -> String {
+    /// How long the rest will take if it goes on like this. indicatif's own estimate takes a bar
+    /// that is first shown late for one that got there in no time.
+    fn eta(&self) -> String {
         let rest = self.total.saturating_sub(self.done) as f64 / self.done.max(1) as f64;
-        format!("{} left{}", HumanDuration(self.started.elapsed().mul_f64(rest)), self.said)
+        format!("{} left{}", HumanDuration(self.started.elapsed().mul_f64(rest)), self.message)
     }
 }
 

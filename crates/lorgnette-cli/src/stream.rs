@@ -1,4 +1,5 @@
-//! Photos in, answers out: every core at work, answers in the order of the photos, each written as soon as it is known.
+//! Photos in, answers out: every core at work, answers in the order of the photos, each written as
+//! soon as it is known.
 
 use std::io::{self, BufWriter, StdoutLock, Write};
 use std::ops::ControlFlow;
@@ -16,17 +17,18 @@ use crate::progress::Progress;
 
 /// How so many threads share so many photos.
 ///
-/// A photo alone is served by all threads. Several are each served by one worker, which decodes, computes and writes;
-/// so one photo's decoding overlaps another's inference, and no thread waits for another.
+/// A photo alone is served by all threads. Several are each served by one worker, which decodes,
+/// computes and writes; so one photo's decoding overlaps another's inference, and no thread waits
+/// for another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Shares {
+pub(crate) struct WorkSplit {
     /// Photos that are worked on at the same time.
     pub(crate) workers: usize,
     /// Threads for each.
     pub(crate) threads: usize,
 }
 
-impl Shares {
+impl WorkSplit {
     /// Shares `threads` among `photos`.
     pub(crate) fn new(threads: usize, photos: usize) -> Self {
         let workers = threads.min(photos).max(1);
@@ -42,17 +44,18 @@ struct Failure<'a> {
 }
 
 /// Where answers go, and what became of the photos so far.
-struct Sheet<'a> {
+struct Output<'a> {
     out: BufWriter<StdoutLock<'a>>,
     format: Format,
     messages: Messages,
     progress: Progress,
     failed: usize,
     /// Why standard output takes no more.
-    refused: Option<io::Error>,
+    write_error: Option<io::Error>,
 }
 
-/// Lets `workers` turn photos into answers and `write`s each to standard output; `header` goes before the first.
+/// Lets `workers` turn photos into answers and `write`s each to standard output; `header` goes
+/// before the first.
 ///
 /// # Errors
 /// If standard output takes no more. A reader that has seen enough and went away is no error.
@@ -70,40 +73,46 @@ where
     let started = Instant::now();
     let progress = Progress::new(photos.len(), "photos", messages);
     let out = BufWriter::new(io::stdout().lock());
-    let mut sheet = Sheet { out, format, messages, progress, failed: 0, refused: None };
-    if sheet.put(|out| out.write_all(header.as_bytes())).is_continue() {
+    let mut output = Output { out, format, messages, progress, failed: 0, write_error: None };
+    if output.put(|out| out.write_all(header.as_bytes())).is_continue() {
         in_order(photos, workers, |photo, answer| {
             let flow = match answer {
-                Ok(answer) => sheet.put(|out| write(out, photo, &answer)),
-                Err(error) => sheet.put_failure(photo, &error),
+                Ok(answer) => output.put(|out| write(out, photo, &answer)),
+                Err(error) => output.put_failure(photo, &error),
             };
-            sheet.progress.advance();
+            output.progress.advance();
             flow
         });
     }
-    let (failed, refused) = (sheet.failed, sheet.refused.take());
-    drop(sheet);
-    match refused {
-        Some(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(Outcome::Unread),
+    let (failed, write_error) = (output.failed, output.write_error.take());
+    drop(output);
+    match write_error {
+        Some(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+            return Ok(Outcome::StdoutClosed);
+        }
         Some(error) => return Err(error).context("standard output"),
         None => {}
     }
-    messages.detail(&format_args!("{} in {:.2?}", messages::count(photos.len(), "photo"), started.elapsed()));
+    messages.detail(&format_args!(
+        "{} in {:.2?}",
+        messages::count(photos.len(), "photo"),
+        started.elapsed()
+    ));
     if failed > 0 && photos.len() > 1 {
         messages.note(&format_args!("{failed} of {} photos failed", photos.len()));
     }
     Ok(if failed > 0 { Outcome::SomeFailed } else { Outcome::Done })
 }
 
-impl Sheet<'_> {
+impl Output<'_> {
     /// Writes and flushes, so that whatever happens next, this has been said.
     fn put(&mut self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> ControlFlow<()> {
         let out = &mut self.out;
-        let written = self.progress.aside_of_output(|| write(out).and_then(|()| out.flush()));
+        let written = self.progress.suspend_for_output(|| write(out).and_then(|()| out.flush()));
         match written {
             Ok(()) => ControlFlow::Continue(()),
             Err(error) => {
-                self.refused = Some(error);
+                self.write_error = Some(error);
                 ControlFlow::Break(())
             }
         }
@@ -112,12 +121,13 @@ impl Sheet<'_> {
     /// In JSON Lines in the answer's place, otherwise on standard error.
     fn put_failure(&mut self, photo: &Photo, error: &anyhow::Error) -> ControlFlow<()> {
         self.failed += 1;
-        let error = messages::in_full(error);
+        let error = messages::error_chain(error);
         if self.format == Format::Json {
-            return self.put(|out| write_json(out, &Failure { photo: photo.name(), error: &error }));
+            return self
+                .put(|out| write_json(out, &Failure { photo: photo.name(), error: &error }));
         }
         let messages = self.messages;
-        self.progress.aside(|| messages.error(&error));
+        self.progress.suspend(|| messages.error(&error));
         ControlFlow::Continue(())
     }
 }
@@ -128,8 +138,8 @@ pub(crate) fn write_json(out: &mut dyn Write, value: &impl Serialize) -> io::Res
     writeln!(out)
 }
 
-/// Writes lines of comma-separated values, made in memory first: csv's own errors do not tell a reader that went away from a
-/// full disk.
+/// Writes lines of comma-separated values, made in memory first: csv's own errors do not tell a
+/// reader that went away from a full disk.
 pub(crate) fn write_csv_lines(
     out: &mut dyn Write,
     fill: impl FnOnce(&mut csv::Writer<Vec<u8>>) -> csv::Result<()>,
@@ -146,20 +156,22 @@ pub(crate) fn write_csv_lines(
 pub(crate) fn write_report(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
     let mut out = BufWriter::new(io::stdout().lock());
     match write(&mut out).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error).context("standard output"),
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(error).context("standard output")
+        }
         _ => Ok(()),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Shares;
+    use super::WorkSplit;
 
     #[test]
     fn threads_are_shared_among_photos() {
-        assert_eq!(Shares::new(8, 1), Shares { workers: 1, threads: 8 });
-        assert_eq!(Shares::new(8, 3), Shares { workers: 3, threads: 2 });
-        assert_eq!(Shares::new(8, 100), Shares { workers: 8, threads: 1 });
-        assert_eq!(Shares::new(1, 100), Shares { workers: 1, threads: 1 });
+        assert_eq!(WorkSplit::new(8, 1), WorkSplit { workers: 1, threads: 8 });
+        assert_eq!(WorkSplit::new(8, 3), WorkSplit { workers: 3, threads: 2 });
+        assert_eq!(WorkSplit::new(8, 100), WorkSplit { workers: 8, threads: 1 });
+        assert_eq!(WorkSplit::new(1, 100), WorkSplit { workers: 1, threads: 1 });
     }
 }

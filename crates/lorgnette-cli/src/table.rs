@@ -8,7 +8,7 @@ use console::Term;
 /// Between columns.
 const GAP: &str = "  ";
 /// The least that is left of a shortened cell, unless there is nothing else to leave out.
-const LEAST: usize = 22;
+const MIN_CELL_WIDTH: usize = 22;
 
 /// Which side a column is aligned to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,7 +25,7 @@ pub(crate) struct Fit<'a> {
     /// The column whose cells are shortened.
     pub(crate) elastic: usize,
     /// Columns that are left out where that is not enough, the first one first.
-    pub(crate) spare: &'a [usize],
+    pub(crate) droppable: &'a [usize],
 }
 
 /// Rows of cells under headings.
@@ -56,8 +56,8 @@ impl Table {
 
     /// Writes the table so that it fits.
     pub(crate) fn write(&self, out: &mut dyn Write, fit: Fit<'_>) -> io::Result<()> {
-        let widths = self.fitting(fit);
-        let line = "─".repeat(whole(&widths));
+        let widths = self.fitted_widths(fit);
+        let line = "─".repeat(total_width(&widths));
         self.headings().iter().try_for_each(|row| self.write_row(out, row, &widths))?;
         writeln!(out, "{line}")?;
         self.rows.iter().try_for_each(|row| self.write_row(out, row, &widths))?;
@@ -66,13 +66,13 @@ impl Table {
     }
 
     /// The width of each column, 0 for one that is left out.
-    fn fitting(&self, fit: Fit<'_>) -> Vec<usize> {
+    fn fitted_widths(&self, fit: Fit<'_>) -> Vec<usize> {
         let mut widths = self.widths();
-        let most = fit.width.unwrap_or(usize::MAX);
-        let enough = LEAST.min(widths[fit.elastic]);
-        let excess = |widths: &[usize]| whole(widths).saturating_sub(most);
-        for &column in fit.spare {
-            if excess(&widths) > widths[fit.elastic] - enough {
+        let max_width = fit.width.unwrap_or(usize::MAX);
+        let min_width = MIN_CELL_WIDTH.min(widths[fit.elastic]);
+        let excess = |widths: &[usize]| total_width(widths).saturating_sub(max_width);
+        for &column in fit.droppable {
+            if excess(&widths) > widths[fit.elastic] - min_width {
                 widths[column] = 0;
             }
         }
@@ -82,23 +82,32 @@ impl Table {
 
     /// As many rows as the highest heading has lines.
     fn headings(&self) -> Vec<Vec<String>> {
-        let height = self.columns.iter().map(|(heading, _)| heading.lines().count()).max().unwrap_or(0);
-        let cell = |heading: &str, line: usize| heading.lines().nth(line).unwrap_or_default().to_owned();
-        (0..height).map(|line| self.columns.iter().map(|(heading, _)| cell(heading, line)).collect()).collect()
+        let height =
+            self.columns.iter().map(|(heading, _)| heading.lines().count()).max().unwrap_or(0);
+        let cell =
+            |heading: &str, line: usize| heading.lines().nth(line).unwrap_or_default().to_owned();
+        (0..height)
+            .map(|line| self.columns.iter().map(|(heading, _)| cell(heading, line)).collect())
+            .collect()
     }
 
     fn widths(&self) -> Vec<usize> {
         let width = |column: usize| {
             let cells = self.rows.iter().chain(&self.totals).map(|row| row[column].as_str());
-            cells.chain(self.columns[column].0.lines()).map(|cell| cell.chars().count()).max().unwrap_or(0)
+            cells
+                .chain(self.columns[column].0.lines())
+                .map(|cell| cell.chars().count())
+                .max()
+                .unwrap_or(0)
         };
         (0..self.columns.len()).map(width).collect()
     }
 
     fn write_row(&self, out: &mut dyn Write, cells: &[String], widths: &[usize]) -> io::Result<()> {
         let mut line = String::new();
-        let shown = cells.iter().zip(widths).zip(&self.columns).filter(|((_, width), _)| **width > 0);
-        for ((cell, &width), (_, align)) in shown {
+        let visible =
+            cells.iter().zip(widths).zip(&self.columns).filter(|((_, width), _)| **width > 0);
+        for ((cell, &width), (_, align)) in visible {
             let cell = shortened(cell, width);
             line += &match align {
                 Align::Left => format!("{cell:<width$}"),
@@ -119,28 +128,29 @@ pub(crate) fn width() -> Option<usize> {
 }
 
 /// The width of a row.
-fn whole(widths: &[usize]) -> usize {
-    let shown = widths.iter().filter(|&&width| width > 0).count();
-    widths.iter().sum::<usize>() + GAP.len() * shown.saturating_sub(1)
+fn total_width(widths: &[usize]) -> usize {
+    let visible = widths.iter().filter(|&&width| width > 0).count();
+    widths.iter().sum::<usize>() + GAP.len() * visible.saturating_sub(1)
 }
 
-/// A text of at most `width` letters: one that is longer loses its beginning, for that is what scopes share.
+/// A text of at most `width` letters: one that is longer loses its beginning, for that is what
+/// scopes share.
 fn shortened(text: &str, width: usize) -> String {
     let length = text.chars().count();
     if length <= width {
         return text.to_owned();
     }
-    let kept = width.saturating_sub(1);
-    ['…'].into_iter().chain(text.chars().skip(length - kept)).collect()
+    let tail = width.saturating_sub(1);
+    ['…'].into_iter().chain(text.chars().skip(length - tail)).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::{Align, Fit, Table, shortened};
 
-    fn text_of(table: &Table, width: usize) -> String {
+    fn render(table: &Table, width: usize) -> String {
         let mut text = Vec::new();
-        table.write(&mut text, Fit { width: Some(width), elastic: 0, spare: &[1] }).unwrap();
+        table.write(&mut text, Fit { width: Some(width), elastic: 0, droppable: &[1] }).unwrap();
         String::from_utf8(text).unwrap()
     }
 
@@ -154,14 +164,22 @@ mod tests {
 
     #[test]
     fn columns_are_aligned_and_fit() {
-        let mut table = Table::new(&[("name", Align::Left), ("kernel", Align::Left), ("n\nKiB", Align::Right)]);
+        let mut table =
+            Table::new(&[("name", Align::Left), ("kernel", Align::Left), ("n\nKiB", Align::Right)]);
         table.row(vec!["a/name/that/is/really/long".into(), "strip".into(), "7".into()]);
         table.total(vec![String::new(), String::new(), "1024".into()]);
-        let shown = text_of(&table, 38);
-        assert!(shown.lines().all(|line| line.chars().count() <= 38), "{shown}");
-        assert!(shown.contains("kernel") && shown.contains("…ame/that/is/really/long  strip      7\n"), "{shown}");
-        let narrow = text_of(&table, 28);
+        let visible = render(&table, 38);
+        assert!(visible.lines().all(|line| line.chars().count() <= 38), "{visible}");
+        assert!(
+            visible.contains("kernel")
+                && visible.contains("…ame/that/is/really/long  strip      7\n"),
+            "{visible}"
+        );
+        let narrow = render(&table, 28);
         assert!(narrow.lines().all(|line| line.chars().count() <= 28), "{narrow}");
-        assert!(!narrow.contains("kernel") && narrow.contains("…e/that/is/really/long     7\n"), "{narrow}");
+        assert!(
+            !narrow.contains("kernel") && narrow.contains("…e/that/is/really/long     7\n"),
+            "{narrow}"
+        );
     }
 }

@@ -1,14 +1,16 @@
 //! A factor and a summand for each channel: batch normalisation that no convolution could absorb.
 
-use crate::blocks::{assert_alike, assert_float32, for_blocks, place, stretches, through_float32};
-use crate::simd::{Kernel, Simd};
-use crate::{Clamp, Level, Map, Pool};
+use crate::blocks::{
+    assert_float32, assert_same_shape, contiguous_runs, for_blocks, pixel_range, via_f32,
+};
+use crate::simd::{Simd, SimdOp};
+use crate::{Clamp, ImageLayout, Level, ThreadPool};
 
 /// `output = clamp(input · scale[channel] + shift[channel])`
 #[derive(Debug)]
 pub struct Affine<'a> {
     /// Where the input's values lie.
-    pub map_in: Map,
+    pub input_layout: ImageLayout,
     /// The input.
     pub input: &'a [f32],
     /// A factor for each channel.
@@ -18,7 +20,7 @@ pub struct Affine<'a> {
     /// The range results are limited to.
     pub clamp: Clamp,
     /// Where the output's values lie: the input's pixels and channels.
-    pub map_out: Map,
+    pub output_layout: ImageLayout,
     /// The output.
     pub output: &'a mut [f32],
 }
@@ -27,7 +29,7 @@ pub struct Affine<'a> {
 #[derive(Debug)]
 pub struct AffineInPlace<'a> {
     /// Where the values lie.
-    pub map: Map,
+    pub layout: ImageLayout,
     /// A factor for each channel.
     pub scale: Option<&'a [f32]>,
     /// A summand for each channel.
@@ -39,27 +41,34 @@ pub struct AffineInPlace<'a> {
 }
 
 /// Scales and shifts each channel.
-pub fn affine(level: Level, affine: Affine<'_>, pool: &Pool) {
-    let Affine { map_in, input, scale, shift, clamp, map_out, output } = affine;
-    assert_alike(&map_in, &map_out);
-    for_blocks(&map_out, 1, output, pool, &|pixels, part| {
-        through_float32(&map_in, input, pixels, (&map_out, part), |pixels, map, values| {
-            level.dispatch(Pixels { map, count: pixels.len(), scale, shift, clamp, values });
+pub fn affine(level: Level, affine: Affine<'_>, pool: &ThreadPool) {
+    let Affine { input_layout, input, scale, shift, clamp, output_layout, output } = affine;
+    assert_same_shape(&input_layout, &output_layout);
+    for_blocks(&output_layout, 1, output, pool, &|pixels, chunk| {
+        via_f32(&input_layout, input, pixels, (&output_layout, chunk), |pixels, layout, values| {
+            level.dispatch(Pixels { layout, count: pixels.len(), scale, shift, clamp, values });
         });
     });
 }
 
 /// Scales and shifts each channel in place.
-pub fn affine_in_place(level: Level, affine: AffineInPlace<'_>, pool: &Pool) {
-    let AffineInPlace { map, scale, shift, clamp, values } = affine;
-    assert_float32(&map);
-    for_blocks(&map, 1, values, pool, &|pixels, part| {
-        level.dispatch(Pixels { map: &map, count: pixels.len(), scale, shift, clamp, values: part });
+pub fn affine_in_place(level: Level, affine: AffineInPlace<'_>, pool: &ThreadPool) {
+    let AffineInPlace { layout, scale, shift, clamp, values } = affine;
+    assert_float32(&layout);
+    for_blocks(&layout, 1, values, pool, &|pixels, chunk| {
+        level.dispatch(Pixels {
+            layout: &layout,
+            count: pixels.len(),
+            scale,
+            shift,
+            clamp,
+            values: chunk,
+        });
     });
 }
 
 struct Pixels<'a> {
-    map: &'a Map,
+    layout: &'a ImageLayout,
     count: usize,
     scale: Option<&'a [f32]>,
     shift: Option<&'a [f32]>,
@@ -67,37 +76,43 @@ struct Pixels<'a> {
     values: &'a mut [f32],
 }
 
-impl Kernel for Pixels<'_> {
+impl SimdOp for Pixels<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
-        let Self { map, count, scale, shift, clamp, values } = self;
+        let Self { layout, count, scale, shift, clamp, values } = self;
         let rows = 0..count;
         match (scale, shift) {
             (Some(scale), Some(shift)) => {
-                let (scale, shift) = (&scale[..map.channels], &shift[..map.channels]);
+                let (scale, shift) = (&scale[..layout.channels], &shift[..layout.channels]);
                 for i in rows {
-                    for ((x, scale), shift) in values[place(map, i)].iter_mut().zip(scale).zip(shift) {
+                    for ((x, scale), shift) in
+                        values[pixel_range(layout, i)].iter_mut().zip(scale).zip(shift)
+                    {
                         *x = clamp.apply(*x * scale + shift);
                     }
                 }
             }
             (Some(scale), None) => {
                 for i in rows {
-                    for (x, scale) in values[place(map, i)].iter_mut().zip(&scale[..map.channels]) {
+                    for (x, scale) in
+                        values[pixel_range(layout, i)].iter_mut().zip(&scale[..layout.channels])
+                    {
                         *x = clamp.apply(*x * scale);
                     }
                 }
             }
             (None, Some(shift)) => {
                 for i in rows {
-                    for (x, shift) in values[place(map, i)].iter_mut().zip(&shift[..map.channels]) {
+                    for (x, shift) in
+                        values[pixel_range(layout, i)].iter_mut().zip(&shift[..layout.channels])
+                    {
                         *x = clamp.apply(*x + shift);
                     }
                 }
             }
             (None, None) => {
-                for stretch in stretches(map, count) {
-                    values[stretch].iter_mut().for_each(|x| *x = clamp.apply(*x));
+                for run in contiguous_runs(layout, count) {
+                    values[run].iter_mut().for_each(|x| *x = clamp.apply(*x));
                 }
             }
         }

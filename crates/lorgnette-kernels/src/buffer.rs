@@ -22,14 +22,18 @@ const ALIGNMENT: usize = 64;
 impl Buffer {
     /// `len` zeros.
     pub fn zeroed(len: usize) -> Result<Self, OutOfMemory> {
-        // Asking the allocator for 64-byte alignment would make it write the zeros itself; asking for what `calloc` gives
-        // anyway leaves them to the operating system, so we align within a slightly larger block.
+        // Asking the allocator for 64-byte alignment would make it write the zeros itself; asking
+        // for what `calloc` gives anyway leaves them to the operating system, so we align within a
+        // slightly larger block.
         let refused = OutOfMemory { floats: len };
-        let bytes = len.checked_mul(size_of::<f32>()).and_then(|n| n.checked_add(ALIGNMENT)).ok_or(refused)?;
+        let bytes = len
+            .checked_mul(size_of::<f32>())
+            .and_then(|n| n.checked_add(ALIGNMENT))
+            .ok_or(refused)?;
         let layout = Layout::from_size_align(bytes, align_of::<f32>()).map_err(|_| refused)?;
         // SAFETY: the layout's size is at least `ALIGNMENT`, so not zero.
         let block = NonNull::new(unsafe { alloc_zeroed(layout) }).ok_or(refused)?;
-        ask_for_huge_pages(block, bytes);
+        advise_huge_pages(block, bytes);
         let skip = block.as_ptr().align_offset(ALIGNMENT);
         assert!(skip < ALIGNMENT, "bytes can always be aligned");
         // SAFETY: `skip` is less than the `ALIGNMENT` bytes the block has beyond its floats.
@@ -40,28 +44,29 @@ impl Buffer {
 
 /// From so many bytes on, a block is worth pages of its own.
 #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
-const HUGE: usize = 4 << 20;
+const HUGE_PAGE_THRESHOLD: usize = 4 << 20;
 
-/// Asks the system to back a large block by large pages, where it leaves that to programs: weights that are read from
-/// front to back once a run would have the core look up a page every 4 KiB, and their first touch fault as often.
+/// Asks the system to back a large block by large pages, where it leaves that to programs: weights
+/// that are read from front to back once a run would have the core look up a page every 4 KiB, and
+/// their first touch fault as often.
 #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
-fn ask_for_huge_pages(block: NonNull<u8>, bytes: usize) {
+fn advise_huge_pages(block: NonNull<u8>, bytes: usize) {
     const PAGE: usize = 4096;
     const MADV_HUGEPAGE: i32 = 14;
     unsafe extern "C" {
         fn madvise(address: *mut std::ffi::c_void, length: usize, advice: i32) -> i32;
     }
-    if bytes >= HUGE {
+    if bytes >= HUGE_PAGE_THRESHOLD {
         let skip = block.as_ptr().align_offset(PAGE);
         let start = block.as_ptr().wrapping_add(skip);
-        // SAFETY: whole pages inside the block; the advice changes nothing that a program could see. If the system does not
-        // take it, all is as before.
+        // SAFETY: whole pages inside the block; the advice changes nothing that a program could
+        // see. If the system does not take it, all is as before.
         unsafe { madvise(start.cast(), (bytes - skip) / PAGE * PAGE, MADV_HUGEPAGE) };
     }
 }
 
 #[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
-fn ask_for_huge_pages(_block: NonNull<u8>, _bytes: usize) {}
+fn advise_huge_pages(_block: NonNull<u8>, _bytes: usize) {}
 
 impl Deref for Buffer {
     type Target = [f32];
@@ -106,7 +111,12 @@ pub struct OutOfMemory {
 
 impl fmt::Display for OutOfMemory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "no memory for {} floats ({} MiB)", self.floats, self.floats.saturating_mul(4) >> 20)
+        write!(
+            f,
+            "no memory for {} floats ({} MiB)",
+            self.floats,
+            self.floats.saturating_mul(4) >> 20
+        )
     }
 }
 

@@ -1,16 +1,26 @@
 //! Moving values: parts of concatenations, and padding.
 
-use crate::blocks::{assert_alike, copy_pixels, for_blocks, place};
-use crate::formats::to_bf16_or_zero;
-use crate::{Elements, Level, Map, Padding, Pool};
+use crate::blocks::{assert_same_shape, copy_pixels, for_blocks, pixel_range};
+use crate::numerics::f32_to_bf16_ftz;
+use crate::{ImageLayout, Level, Padding, StorageType, ThreadPool};
 
-/// Copies pixels to where another map of the same shape has them, such as a part of a concatenation.
-pub fn copy_map(_: Level, map_in: &Map, input: &[f32], map_out: &Map, output: &mut [f32], pool: &Pool) {
-    assert_alike(map_in, map_out);
-    for_blocks(map_out, 1, output, pool, &|pixels, part| copy_pixels(map_in, input, pixels, map_out, part));
+/// Copies pixels to where another layout of the same shape has them, such as a part of a
+/// concatenation.
+pub fn copy_strided(
+    _: Level,
+    input_layout: &ImageLayout,
+    input: &[f32],
+    output_layout: &ImageLayout,
+    output: &mut [f32],
+    pool: &ThreadPool,
+) {
+    assert_same_shape(input_layout, output_layout);
+    for_blocks(output_layout, 1, output, pool, &|pixels, chunk| {
+        copy_pixels(input_layout, input, pixels, output_layout, chunk)
+    });
 }
 
-/// What to put around a map.
+/// What to put around a layout.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pad {
     /// Rows and columns.
@@ -23,45 +33,64 @@ pub struct Pad {
 
 impl Pad {
     /// The input's pixel under an output pixel, if there is one.
-    pub(crate) fn under(&self, map_in: &Map, map_out: &Map, pixel: usize) -> Option<usize> {
-        let (row, x) = (pixel / map_out.width, pixel % map_out.width);
-        let (n, y) = (row / map_out.height, row % map_out.height);
-        let y = y.checked_sub(self.around.top).filter(|&y| y < map_in.height)?;
-        let x = x.checked_sub(self.around.left).filter(|&x| x < map_in.width)?;
-        Some((n * map_in.height + y) * map_in.width + x)
+    pub(crate) fn input_pixel(
+        &self,
+        input_layout: &ImageLayout,
+        output_layout: &ImageLayout,
+        pixel: usize,
+    ) -> Option<usize> {
+        let (row, x) = (pixel / output_layout.width, pixel % output_layout.width);
+        let (n, y) = (row / output_layout.height, row % output_layout.height);
+        let y = y.checked_sub(self.around.top).filter(|&y| y < input_layout.height)?;
+        let x = x.checked_sub(self.around.left).filter(|&x| x < input_layout.width)?;
+        Some((n * input_layout.height + y) * input_layout.width + x)
     }
 }
 
-/// Surrounds a map with a constant: the output is larger by what [`Pad`] says.
-pub fn pad(_: Level, pad: &Pad, map_in: &Map, input: &[f32], map_out: &Map, output: &mut [f32], pool: &Pool) {
-    let grown = Map {
-        batch: map_in.batch,
-        height: map_in.height + pad.around.top + pad.around.bottom,
-        width: map_in.width + pad.around.left + pad.around.right,
-        channels: map_in.channels + pad.channels[0] + pad.channels[1],
+/// Surrounds a layout with a constant: the output is larger by what [`Pad`] says.
+pub fn pad(
+    _: Level,
+    pad: &Pad,
+    input_layout: &ImageLayout,
+    input: &[f32],
+    output_layout: &ImageLayout,
+    output: &mut [f32],
+    pool: &ThreadPool,
+) {
+    let padded_layout = ImageLayout {
+        batch: input_layout.batch,
+        height: input_layout.height + pad.around.top + pad.around.bottom,
+        width: input_layout.width + pad.around.left + pad.around.right,
+        channels: input_layout.channels + pad.channels[0] + pad.channels[1],
         stride: 0,
-        elements: map_out.elements,
+        storage: output_layout.storage,
     };
-    assert_alike(&grown, map_out);
+    assert_same_shape(&padded_layout, output_layout);
     // What a pixel of the constant is made of, and the last of it.
-    let (value, last) = match map_out.elements {
-        Elements::Float32 => (pad.value, pad.value),
-        Elements::Bf16 => {
+    let (value, last) = match output_layout.storage {
+        StorageType::Float32 => (pad.value, pad.value),
+        StorageType::Bf16 => {
             assert_eq!(pad.channels, [0, 0], "this kernel adds no channels of bf16");
-            let half = u32::from(to_bf16_or_zero(pad.value));
+            let half = u32::from(f32_to_bf16_ftz(pad.value));
             let both = half << 16 | half;
-            let last = if map_out.channels.is_multiple_of(2) { both } else { half };
+            let last = if output_layout.channels.is_multiple_of(2) { both } else { half };
             (f32::from_bits(both), f32::from_bits(last))
         }
     };
-    for_blocks(map_out, 1, output, pool, &|pixels, part| {
+    for_blocks(output_layout, 1, output, pool, &|pixels, chunk| {
         for (i, pixel) in pixels.enumerate() {
-            let row = &mut part[place(map_out, i)];
+            let row = &mut chunk[pixel_range(output_layout, i)];
             row.fill(value);
-            row[map_out.floats() - 1] = last;
-            if let Some(from) = pad.under(map_in, map_out, pixel) {
-                let inside = Map { channels: map_in.channels, ..*map_out };
-                copy_pixels(map_in, input, from..from + 1, &inside, &mut row[pad.channels[0]..]);
+            row[output_layout.words() - 1] = last;
+            if let Some(from) = pad.input_pixel(input_layout, output_layout, pixel) {
+                let inside = ImageLayout { channels: input_layout.channels, ..*output_layout };
+                copy_pixels(
+                    input_layout,
+                    input,
+                    from..from + 1,
+                    &inside,
+                    &mut row[pad.channels[0]..],
+                );
             }
         }
     });

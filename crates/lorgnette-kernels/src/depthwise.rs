@@ -9,15 +9,16 @@ use crate::conv::{Filter, pack};
 use crate::simd::Portable;
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{Avx2, Avx512, Avx512Bf16};
-use crate::{Clamp, Level, Map, Pool, Window, reference};
+use crate::{Clamp, ImageLayout, Level, ThreadPool, Window, reference};
 
-/// The geometry of a depthwise convolution. Output channel `c · multiplier + m` is window `m` of input channel `c`.
+/// The geometry of a depthwise convolution. Output channel `c · multiplier + m` is window `m` of
+/// input channel `c`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct DepthwiseShape {
     /// What is read.
-    pub input: Map,
+    pub input: ImageLayout,
     /// What is written, with `input.channels · multiplier` channels.
-    pub output: Map,
+    pub output: ImageLayout,
     /// How the window moves. Taps outside the input read zeros.
     pub window: Window,
     /// Output channels for each input channel.
@@ -54,7 +55,8 @@ pub struct Depthwise<'a> {
 }
 
 impl Depthwise<'_> {
-    /// Panics if the shape contradicts itself, or a slice is too short for it; the kernels' unsafe code relies on it.
+    /// Panics if the shape contradicts itself, or a slice is too short for it; the kernels' unsafe
+    /// code relies on it.
     fn check(&self, packed_len: usize) {
         let DepthwiseShape { input, output, window, multiplier } = self.shape;
         assert_float32(input);
@@ -63,17 +65,32 @@ impl Depthwise<'_> {
             Some(output.channels),
             "a depthwise convolution's channels do not match"
         );
-        assert_eq!(input.batch, output.batch, "a depthwise convolution keeps the number of pictures");
-        assert!(window.stays_within(input, output), "a depthwise convolution's windows leave its picture");
+        assert_eq!(
+            input.batch, output.batch,
+            "a depthwise convolution keeps the number of pictures"
+        );
+        assert!(
+            window.fits_within(input, output),
+            "a depthwise convolution's windows leave its picture"
+        );
         let weights = window.kernel.into_iter().try_fold(output.channels, usize::checked_mul);
         assert!(weights.is_some(), "a depthwise convolution has more weights than can be counted");
-        assert!(input.stride >= input.floats() && self.input.len() >= input.len(), "a depthwise input is too short");
         assert!(
-            output.stride >= output.floats() && self.output.len() >= output.len(),
+            input.stride >= input.words() && self.input.len() >= input.len(),
+            "a depthwise input is too short"
+        );
+        assert!(
+            output.stride >= output.words() && self.output.len() >= output.len(),
             "a depthwise output is too short"
         );
-        assert!(self.packed.len() >= packed_len, "a depthwise convolution's packed weights are too short");
-        assert!(self.bias.is_none_or(|bias| bias.len() >= output.channels), "a depthwise bias is too short");
+        assert!(
+            self.packed.len() >= packed_len,
+            "a depthwise convolution's packed weights are too short"
+        );
+        assert!(
+            self.bias.is_none_or(|bias| bias.len() >= output.channels),
+            "a depthwise bias is too short"
+        );
     }
 }
 
@@ -88,13 +105,14 @@ pub struct DepthwiseKernel {
     pub layout: &'static str,
     /// Whether it can compute a shape.
     pub fits: fn(&DepthwiseShape) -> bool,
-    /// The floats packed weights take. Depends only on the window's size and the numbers of channels.
+    /// The floats packed weights take. Depends only on the window's size and the numbers of
+    /// channels.
     pub packed_len: fn(&DepthwiseShape) -> usize,
-    /// Reorders some rows of the weights, `[taps][output channels]`, into a slice of `packed_len`; each output channel is
-    /// multiplied by the filter's scale.
+    /// Reorders some rows of the weights, `[taps][output channels]`, into a slice of `packed_len`;
+    /// each output channel is multiplied by the filter's scale.
     pub pack_rows: fn(&DepthwiseShape, &Filter<'_>, Range<usize>, &mut [f32]),
     /// Computes.
-    pub run: fn(Depthwise<'_>, &Pool),
+    pub run: fn(Depthwise<'_>, &ThreadPool),
 }
 
 impl DepthwiseKernel {
@@ -128,8 +146,12 @@ const REFERENCE: DepthwiseKernel = DepthwiseKernel {
 
 /// The best kernel of a level for a shape.
 pub fn choose_depthwise(shape: &DepthwiseShape, level: Level) -> &'static DepthwiseKernel {
-    let suits = |kernel: &&DepthwiseKernel| kernel.level == level.vectors() && (kernel.fits)(shape);
-    DEPTHWISE_KERNELS.iter().find(suits).unwrap_or(&DEPTHWISE_KERNELS[DEPTHWISE_KERNELS.len() - 1])
+    let is_candidate =
+        |kernel: &&DepthwiseKernel| kernel.level == level.base_isa() && (kernel.fits)(shape);
+    DEPTHWISE_KERNELS
+        .iter()
+        .find(is_candidate)
+        .unwrap_or(&DEPTHWISE_KERNELS[DEPTHWISE_KERNELS.len() - 1])
 }
 
 /// Weights stay as they are, `[tap][output channel]`.

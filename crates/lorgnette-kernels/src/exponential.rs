@@ -1,17 +1,20 @@
-//! The exponential and its kin without branches or calls, so that compilers vectorise loops over them.
+//! The exponential and its kin without branches or calls, so that compilers vectorise loops over
+//! them.
 //!
-//! eˣ = 2ⁿ · eʳ with n the integer nearest to x / ln 2 and |r| ≤ ln 2 / 2, where the Taylor series converges in seven terms.
+//! eˣ = 2ⁿ · eʳ with n the integer nearest to x / ln 2 and |r| ≤ ln 2 / 2, where the Taylor series
+//! converges in seven terms.
 
 /// Beyond these, eˣ is 0 or infinite in float32.
-const LOWEST: f32 = -104.0;
-const HIGHEST: f32 = 89.0;
+const MIN_ARGUMENT: f32 = -104.0;
+const MAX_ARGUMENT: f32 = 89.0;
 
 /// ln 2 in two parts, the first with so few digits that its products with integers are exact.
 const LN2_HIGH: f32 = 0.693_359_4;
 const LN2_LOW: f32 = -2.121_944_4e-4;
 
-/// 1.5 · 2²³: adding it to a small number rounds to an integer, which then stands in the lowest bits.
-const ROUNDER: f32 = 12_582_912.0;
+/// 1.5 · 2²³: adding it to a small number rounds to an integer, which then stands in the lowest
+/// bits.
+const ROUNDING_SHIFT: f32 = 12_582_912.0;
 
 /// `eˣ`, to about 1e-7 of itself.
 #[inline(always)]
@@ -40,16 +43,16 @@ pub(crate) fn sigmoid(x: f32) -> f32 {
 #[inline(always)]
 pub(crate) fn tanh(x: f32) -> f32 {
     // Beyond 10 the result is ±1 to the last bit; there the quotient would become ∞/∞.
-    let grown = exp_m1(2.0 * limit(x, -10.0, 10.0));
-    grown / (grown + 2.0)
+    let expm1 = exp_m1(2.0 * limit(x, -10.0, 10.0));
+    expm1 / (expm1 + 2.0)
 }
 
 #[inline(always)]
 fn reduce(x: f32) -> (i32, f32) {
-    let x = limit(x, LOWEST, HIGHEST);
-    let shifted = x * std::f32::consts::LOG2_E + ROUNDER;
-    let n = shifted - ROUNDER;
-    (shifted.to_bits() as i32 - ROUNDER.to_bits() as i32, (x - n * LN2_HIGH) - n * LN2_LOW)
+    let x = limit(x, MIN_ARGUMENT, MAX_ARGUMENT);
+    let shifted = x * std::f32::consts::LOG2_E + ROUNDING_SHIFT;
+    let n = shifted - ROUNDING_SHIFT;
+    (shifted.to_bits() as i32 - ROUNDING_SHIFT.to_bits() as i32, (x - n * LN2_HIGH) - n * LN2_LOW)
 }
 
 #[inline(always)]
@@ -78,7 +81,10 @@ mod tests {
     fn worst(range: std::ops::Range<f32>, fast: fn(f32) -> f32, exact: fn(f64) -> f64) -> f64 {
         let steps = 400_000;
         let at = |i| range.start + (range.end - range.start) * (i as f32 / steps as f32);
-        let error = |x: f32| ((f64::from(fast(x)) - exact(f64::from(x))) / exact(f64::from(x)).abs().max(1e-37)).abs();
+        let error = |x: f32| {
+            ((f64::from(fast(x)) - exact(f64::from(x))) / exact(f64::from(x)).abs().max(1e-37))
+                .abs()
+        };
         (0..=steps).map(|i| error(at(i))).fold(0.0, f64::max)
     }
 

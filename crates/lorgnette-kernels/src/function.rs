@@ -85,7 +85,9 @@ impl Unary {
             Self::Reciprocal => 1.0 / x,
             Self::Round => x.round_ties_even(),
             Self::Rsqrt => 1.0 / x.sqrt(),
-            Self::Selu => Self::SELU_SCALE * if x > 0.0 { x } else { Self::SELU_ALPHA * x.exp_m1() },
+            Self::Selu => {
+                Self::SELU_SCALE * if x > 0.0 { x } else { Self::SELU_ALPHA * x.exp_m1() }
+            }
             Self::Sigmoid => 1.0 / (1.0 + (-x).exp()),
             Self::Sign => {
                 if x > 0.0 {
@@ -107,8 +109,8 @@ impl Unary {
     }
 }
 
-/// The error function by its Maclaurin series for small arguments and a continued fraction for large ones
-/// (Abramowitz and Stegun 7.1.6 and 7.1.14), to double precision's last digits.
+/// The error function by its Maclaurin series for small arguments and a continued fraction for
+/// large ones (Abramowitz and Stegun 7.1.6 and 7.1.14), to double precision's last digits.
 fn erf(x: f64) -> f64 {
     let magnitude = x.abs();
     let value = if magnitude.is_nan() {
@@ -175,7 +177,7 @@ impl Binary {
     /// The function's value.
     #[inline(always)]
     pub fn apply(self, a: f32, b: f32) -> f32 {
-        let truth = |condition: bool| f32::from(u8::from(condition));
+        let from_bool = |condition: bool| f32::from(u8::from(condition));
         match self {
             Self::Add => a + b,
             Self::Sub => a - b,
@@ -207,14 +209,14 @@ impl Binary {
             }
             Self::Pow => a.powf(b),
             Self::SquaredDifference => (a - b) * (a - b),
-            Self::Greater => truth(a > b),
-            Self::GreaterEqual => truth(a >= b),
-            Self::Less => truth(a < b),
-            Self::LessEqual => truth(a <= b),
-            Self::Equal => truth(a == b),
-            Self::NotEqual => truth(a != b),
-            Self::LogicalAnd => truth(a != 0.0 && b != 0.0),
-            Self::LogicalOr => truth(a != 0.0 || b != 0.0),
+            Self::Greater => from_bool(a > b),
+            Self::GreaterEqual => from_bool(a >= b),
+            Self::Less => from_bool(a < b),
+            Self::LessEqual => from_bool(a <= b),
+            Self::Equal => from_bool(a == b),
+            Self::NotEqual => from_bool(a != b),
+            Self::LogicalAnd => from_bool(a != 0.0 && b != 0.0),
+            Self::LogicalOr => from_bool(a != 0.0 || b != 0.0),
         }
     }
 }

@@ -10,7 +10,7 @@ use std::str::FromStr;
 pub use amx::assume_amx;
 
 #[cfg(target_arch = "x86_64")]
-use crate::formats::has_bf16;
+use crate::numerics::has_bf16;
 
 /// An instruction set that kernels are compiled for, from the plainest to the widest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -21,8 +21,8 @@ pub enum Level {
     Avx2,
     /// x86-64 with AVX-512 F, VL, DQ and BW.
     Avx512,
-    /// The same and AVX-512 BF16, with AMX's products of tiles of bf16 (Intel since 2023, in servers), which the operating system
-    /// must permit.
+    /// The same and AVX-512 BF16, with AMX's products of tiles of bf16 (Intel since 2023, in
+    /// servers), which the operating system must permit.
     Amx,
 }
 
@@ -46,7 +46,9 @@ impl Level {
             Self::Portable => true,
             #[cfg(target_arch = "x86_64")]
             Self::Avx2 => {
-                is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") && is_x86_feature_detected!("f16c")
+                is_x86_feature_detected!("avx2")
+                    && is_x86_feature_detected!("fma")
+                    && is_x86_feature_detected!("f16c")
             }
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => {
@@ -63,8 +65,9 @@ impl Level {
         }
     }
 
-    /// What keeps this process from using the level although the CPU has it, in words. Only AMX needs more than a CPU.
-    pub fn obstacle(self) -> Option<&'static str> {
+    /// What keeps this process from using the level although the CPU has it, in words. Only AMX
+    /// needs more than a CPU.
+    pub fn unavailable_reason(self) -> Option<&'static str> {
         match self {
             #[cfg(target_arch = "x86_64")]
             Self::Amx => amx::is_usable().err(),
@@ -73,7 +76,7 @@ impl Level {
     }
 
     /// The level whose vectors this one computes with, and whose kernels it has beside its own.
-    pub const fn vectors(self) -> Self {
+    pub const fn base_isa(self) -> Self {
         match self {
             Self::Amx => Self::Avx512,
             _ => self,
@@ -113,7 +116,10 @@ impl FromStr for Level {
     type Err = UnknownLevel;
 
     fn from_str(name: &str) -> Result<Self, UnknownLevel> {
-        Self::ALL.into_iter().find(|level| level.name() == name).ok_or_else(|| UnknownLevel(name.to_owned()))
+        Self::ALL
+            .into_iter()
+            .find(|level| level.name() == name)
+            .ok_or_else(|| UnknownLevel(name.to_owned()))
     }
 }
 
@@ -122,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_go_both_ways() {
+    fn names_round_trip() {
         for level in Level::ALL {
             assert_eq!(level.to_string().parse(), Ok(level));
         }

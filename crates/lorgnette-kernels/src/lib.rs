@@ -1,26 +1,29 @@
 //! The arithmetic of Lorgnette: slices in, slices out.
 //!
-//! Values are float32 in NHWC order (batch, rows, columns, channels), or bf16 where a [`Map`] says so; inside, some kernels
-//! round to less, if [`Formats`] allow it. Each fast kernel has a slow, obvious twin in [`mod@reference`] that defines what it
-//! computes. All of the project's `unsafe` code for computing is in this crate. What kernels are given is checked before it is
-//! relied on: a slice that is too short, or a shape that contradicts itself, ends in a panic that says so.
+//! Values are float32 in NHWC order (batch, rows, columns, channels), or bf16 where a
+//! [`ImageLayout`] says so; inside, some kernels round to less, if [`NumericOptions`] allow it.
+//! Each fast kernel has a slow, obvious twin in [`mod@reference`] that defines what it computes.
+//! All of the project's `unsafe` code for computing is in this crate. What kernels are given is
+//! checked before it is relied on: a slice that is too short, or a shape that contradicts itself,
+//! ends in a panic that says so.
 //!
 //! | I have | I call |
 //! |---|---|
 //! | a convolution or a fully connected layer | [`choose_conv`], then the kernel's `pack` once and `run` often |
 //! | a depthwise convolution | [`choose_depthwise`], likewise |
-//! | a max or average pool | [`pool_window`], [`mean_hw`] |
+//! | a max or average pool | [`pool_window`], [`global_average_pool`] |
 //! | a batch normalisation that nothing could absorb | [`affine`] |
 //! | a function of each element, or of pairs | [`unary`], [`binary`] |
 //! | logits | [`softmax`] |
 //! | a picture of another size | [`resize_bilinear`], [`resize_nearest`], [`pad`] |
-//! | parts of a concatenation | [`copy_map`] |
-//! | several kernels that a picture goes through band by band | [`Parts`] |
+//! | parts of a concatenation | [`copy_strided`] |
+//! | several kernels that a picture goes through band by band | [`RowTasks`] |
 //!
-//! Every kernel takes the CPU [`Level`] to use and the [`Pool`] of threads to run on. Results do not depend on the number
-//! of threads, nor on the other pictures of a batch, to the last bit.
+//! Every kernel takes the CPU [`Level`] to use and the [`ThreadPool`] of threads to run on. Results
+//! do not depend on the number of threads, nor on the other pictures of a batch, to the last bit.
 
 mod affine;
+mod bf16;
 mod binary;
 mod blocks;
 mod buffer;
@@ -28,45 +31,46 @@ mod conv;
 mod copy;
 mod depthwise;
 mod exponential;
-pub mod formats;
+pub mod fallback;
 pub mod function;
-pub mod general;
-mod halves;
+mod global_average_pool;
 mod level;
 mod lrn;
-mod mean;
-mod parts;
-mod pool;
+pub mod numerics;
 mod pooling;
 pub mod reference;
 mod resize;
+mod row_tasks;
 pub mod shape;
 mod simd;
 mod softmax;
+mod thread_pool;
 mod unary;
 
 pub use affine::{Affine, AffineInPlace, affine, affine_in_place};
 pub use binary::{Operand, binary, binary_in_place};
-pub use blocks::MOST_NARROWED;
+pub use blocks::MAX_BF16_ELEMENTWISE_CHANNELS;
 pub use buffer::{Buffer, OutOfMemory};
 pub use conv::{
-    Arithmetic, CONV_KERNELS, Conv, ConvKernel, ConvShape, Exactness, Filter, PACKED_LAYOUTS, PackRows, Residual,
-    candidates, choose_conv, reads_elements,
+    Algorithm, CONV_KERNELS, Conv, ConvKernel, ConvShape, ErrorClass, Filter, PACKED_LAYOUTS,
+    PackRows, Residual, candidates, choose_conv, preferred_input_storage,
 };
-pub use copy::{Pad, copy_map, pad};
-pub use depthwise::{DEPTHWISE_KERNELS, Depthwise, DepthwiseKernel, DepthwiseShape, choose_depthwise};
-pub use formats::{Formats, Precision, UnknownFormat, WeightFormat};
+pub use copy::{Pad, copy_strided, pad};
+pub use depthwise::{
+    DEPTHWISE_KERNELS, Depthwise, DepthwiseKernel, DepthwiseShape, choose_depthwise,
+};
 pub use function::{Binary, Unary};
+pub use global_average_pool::global_average_pool;
 #[cfg(target_arch = "x86_64")]
 #[doc(hidden)]
 pub use level::assume_amx;
 pub use level::{Level, UnknownLevel};
 pub use lrn::{Lrn, lrn};
-pub use mean::mean_hw;
-pub use parts::{Part, Parts};
-pub use pool::Pool;
+pub use numerics::{NumericOptions, Precision, UnknownFormat, WeightFormat};
 pub use pooling::{PoolKind, PoolShape, pool_window};
 pub use resize::{Resize, resize_bilinear, resize_nearest};
-pub use shape::{Clamp, Elements, Map, Padding, Window};
+pub use row_tasks::{RowTask, RowTasks};
+pub use shape::{Clamp, ImageLayout, Padding, StorageType, Window};
 pub use softmax::{softmax, softmax_in_place};
+pub use thread_pool::ThreadPool;
 pub use unary::{unary, unary_in_place};

@@ -1,10 +1,10 @@
 //! Local response normalisation (Krizhevsky et al. 2012), across channels.
 
-use crate::blocks::{assert_alike, for_blocks, place};
-use crate::{Level, Map, Pool};
+use crate::blocks::{assert_same_shape, for_blocks, pixel_range};
+use crate::{ImageLayout, Level, ThreadPool};
 
-/// The parameters, by TensorFlow's names: `x / (bias + alpha · Σ x²)^beta`, the sum over the channels at most
-/// `depth_radius` away.
+/// The parameters, by TensorFlow's names: `x / (bias + alpha · Σ x²)^beta`, the sum over the
+/// channels at most `depth_radius` away.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Lrn {
     /// Channels to each side that count.
@@ -17,12 +17,24 @@ pub struct Lrn {
     pub beta: f32,
 }
 
-/// Normalises each value by its neighbours in the same pixel. Both maps have the same pixels and channels.
-pub fn lrn(_: Level, lrn: Lrn, map_in: &Map, input: &[f32], map_out: &Map, output: &mut [f32], pool: &Pool) {
-    assert_alike(map_in, map_out);
-    for_blocks(map_out, 1, output, pool, &|pixels, part| {
+/// Normalises each value by its neighbours in the same pixel. Both layouts have the same pixels and
+/// channels.
+pub fn lrn(
+    _: Level,
+    lrn: Lrn,
+    input_layout: &ImageLayout,
+    input: &[f32],
+    output_layout: &ImageLayout,
+    output: &mut [f32],
+    pool: &ThreadPool,
+) {
+    assert_same_shape(input_layout, output_layout);
+    for_blocks(output_layout, 1, output, pool, &|pixels, chunk| {
         for (i, pixel) in pixels.enumerate() {
-            lrn.pixel(&input[place(map_in, pixel)], &mut part[place(map_out, i)]);
+            lrn.pixel(
+                &input[pixel_range(input_layout, pixel)],
+                &mut chunk[pixel_range(output_layout, i)],
+            );
         }
     });
 }
@@ -30,7 +42,8 @@ pub fn lrn(_: Level, lrn: Lrn, map_in: &Map, input: &[f32], map_out: &Map, outpu
 impl Lrn {
     fn pixel(self, input: &[f32], output: &mut [f32]) {
         for (c, (x, y)) in input.iter().zip(output).enumerate() {
-            let near = c.saturating_sub(self.depth_radius)..(c + self.depth_radius + 1).min(input.len());
+            let near =
+                c.saturating_sub(self.depth_radius)..(c + self.depth_radius + 1).min(input.len());
             let squares: f32 = input[near].iter().map(|x| x * x).sum();
             *y = x * self.power(self.bias + self.alpha * squares);
         }

@@ -4,18 +4,18 @@ use std::ops::Range;
 
 /// What an activation's values are kept as.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Elements {
+pub enum StorageType {
     /// float32: each value is a float of the slice.
     #[default]
     Float32,
-    /// bf16: two neighbouring values share a float's place, the first in its lower half; the last one of an odd number
-    /// has a zero beside it.
+    /// bf16: two neighbouring values share a float's place, the first in its lower half; the last
+    /// one of an odd number has a zero beside it.
     Bf16,
 }
 
-impl Elements {
+impl StorageType {
     /// The floats of a slice that so many values of a pixel take.
-    pub fn floats(self, values: usize) -> usize {
+    pub fn words(self, values: usize) -> usize {
         match self {
             Self::Float32 => values,
             Self::Bf16 => values.div_ceil(2),
@@ -25,10 +25,11 @@ impl Elements {
 
 /// Where an NHWC activation lies in a slice of floats.
 ///
-/// Pixel `(n, y, x)` starts at `((n * height + y) * width + x) * stride`, and its `channels` values follow one another.
-/// `stride` is larger than they need when the activation is a slice of a wider one, as the parts of a concatenation are.
+/// Pixel `(n, y, x)` starts at `((n * height + y) * width + x) * stride`, and its `channels` values
+/// follow one another. `stride` is larger than they need when the activation is a slice of a wider
+/// one, as the parts of a concatenation are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Map {
+pub struct ImageLayout {
     /// Pictures.
     pub batch: usize,
     /// Rows.
@@ -40,23 +41,23 @@ pub struct Map {
     /// Floats from one pixel to the next, at least as many as its values take.
     pub stride: usize,
     /// What the values are kept as.
-    pub elements: Elements,
+    pub storage: StorageType,
 }
 
-impl Map {
-    /// A map of float32 whose pixels touch one another.
+impl ImageLayout {
+    /// A layout of float32 whose pixels touch one another.
     pub fn dense(batch: usize, height: usize, width: usize, channels: usize) -> Self {
-        Self { batch, height, width, channels, stride: channels, elements: Elements::Float32 }
+        Self { batch, height, width, channels, stride: channels, storage: StorageType::Float32 }
     }
 
     /// The floats that a pixel's values take.
-    pub fn floats(&self) -> usize {
-        self.elements.floats(self.channels)
+    pub fn words(&self) -> usize {
+        self.storage.words(self.channels)
     }
 
     /// Whether pixels touch one another.
     pub fn is_dense(&self) -> bool {
-        self.stride == self.floats()
+        self.stride == self.words()
     }
 
     /// How many pixels there are, over all pictures; [`usize::MAX`] if they are more.
@@ -64,16 +65,16 @@ impl Map {
         self.batch.saturating_mul(self.height).saturating_mul(self.width)
     }
 
-    /// The length of the shortest slice that holds the map: up to the last value of its last pixel. [`usize::MAX`], which no
-    /// slice is as long as, if that cannot be counted.
+    /// The length of the shortest slice that holds the layout: up to the last value of its last
+    /// pixel. [`usize::MAX`], which no slice is as long as, if that cannot be counted.
     pub fn len(&self) -> usize {
         match self.pixels() {
             0 => 0,
-            pixels => (pixels - 1).saturating_mul(self.stride).saturating_add(self.floats()),
+            pixels => (pixels - 1).saturating_mul(self.stride).saturating_add(self.words()),
         }
     }
 
-    /// Whether the map has no values.
+    /// Whether the layout has no values.
     pub fn is_empty(&self) -> bool {
         self.pixels() == 0 || self.channels == 0
     }
@@ -107,17 +108,17 @@ pub struct Window {
 
 impl Window {
     /// A 1×1 window that visits every pixel.
-    pub const POINT: Self = Self {
+    pub const POINTWISE: Self = Self {
         kernel: [1, 1],
         stride: [1, 1],
         dilation: [1, 1],
         padding: Padding { top: 0, bottom: 0, left: 0, right: 0 },
     };
 
-    /// The taps that lie inside a picture of `size` rows (`axis` 0) or columns (`axis` 1) when the window is at output row
-    /// or column `at`.
+    /// The taps that lie inside a picture of `size` rows (`axis` 0) or columns (`axis` 1) when the
+    /// window is at output row or column `at`.
     #[inline(always)]
-    pub fn taps_inside(&self, axis: usize, size: usize, at: usize) -> Range<usize> {
+    pub fn valid_taps(&self, axis: usize, size: usize, at: usize) -> Range<usize> {
         let before = if axis == 0 { self.padding.top } else { self.padding.left };
         let (at, step) = (at * self.stride[axis], self.dilation[axis]);
         let end = (size + before).saturating_sub(at).div_ceil(step).min(self.kernel[axis]);
@@ -125,8 +126,9 @@ impl Window {
         start.min(end)..end
     }
 
-    /// The output columns, of so many, whose windows lie inside a picture of `width` columns from left to right.
-    pub(crate) fn columns_inside(&self, width: usize, columns: usize) -> Range<usize> {
+    /// The output columns, of so many, whose windows lie inside a picture of `width` columns from
+    /// left to right.
+    pub(crate) fn interior_columns(&self, width: usize, columns: usize) -> Range<usize> {
         let reach = (self.kernel[1] - 1) * self.dilation[1];
         let start = self.padding.left.div_ceil(self.stride[1]).min(columns);
         // The last column whose last tap is still in the picture, plus one.
@@ -137,17 +139,17 @@ impl Window {
         start..end.clamp(start, columns)
     }
 
-    /// The input row (`axis` 0) or column (`axis` 1) under `tap` when the window is at output row or column `at`, for a
-    /// tap inside the picture.
+    /// The input row (`axis` 0) or column (`axis` 1) under `tap` when the window is at output row
+    /// or column `at`, for a tap inside the picture.
     #[inline(always)]
-    pub fn under(&self, axis: usize, at: usize, tap: usize) -> usize {
+    pub fn input_index(&self, axis: usize, at: usize, tap: usize) -> usize {
         let before = if axis == 0 { self.padding.top } else { self.padding.left };
         at * self.stride[axis] + tap * self.dilation[axis] - before
     }
 
-    /// Whether all windows of an output lie within a picture and its padding. Then no place under a tap is too far to be counted,
-    /// which kernels rely on that reckon with such places.
-    pub(crate) fn stays_within(&self, input: &Map, output: &Map) -> bool {
+    /// Whether all windows of an output lie within a picture and its padding. Then no place under a
+    /// tap is too far to be counted, which kernels rely on that reckon with such places.
+    pub(crate) fn fits_within(&self, input: &ImageLayout, output: &ImageLayout) -> bool {
         let Padding { top, bottom, left, right } = self.padding;
         let along = |axis: usize, [before, size, after]: [usize; 3], count: usize| {
             let padded = before.checked_add(size)?.checked_add(after)?;
@@ -157,11 +159,12 @@ impl Window {
         };
         let (rows, columns) = ([top, input.height, bottom], [left, input.width, right]);
         output.is_empty()
-            || (along(0, rows, output.height), along(1, columns, output.width)) == (Some(true), Some(true))
+            || (along(0, rows, output.height), along(1, columns, output.width))
+                == (Some(true), Some(true))
     }
 
     /// Whether the window looks at exactly the pixel it writes.
-    pub fn is_point(&self) -> bool {
+    pub fn is_pointwise(&self) -> bool {
         self.kernel == [1, 1] && self.stride == [1, 1] && self.padding == Padding::default()
     }
 }
@@ -188,7 +191,8 @@ impl Clamp {
     /// `x`, limited.
     #[inline(always)]
     pub fn apply(self, x: f32) -> f32 {
-        // Comparisons that a NaN fails leave it in place, which `f32::clamp` and `max` would not all do.
+        // Comparisons that a NaN fails leave it in place, which `f32::clamp` and `max` would not
+        // all do.
         let x = if x < self.low { self.low } else { x };
         if x > self.high { self.high } else { x }
     }

@@ -2,21 +2,36 @@
 
 use crate::blocks::for_blocks;
 use crate::exponential::exp;
-use crate::simd::{Kernel, Simd};
-use crate::{Level, Map, Pool};
+use crate::simd::{Simd, SimdOp};
+use crate::{ImageLayout, Level, ThreadPool};
 
 /// The softmax of each row of a dense matrix, `eˣ / Σ eˣ`, or with `log` its logarithm.
-pub fn softmax(level: Level, rows: usize, columns: usize, input: &[f32], output: &mut [f32], log: bool, pool: &Pool) {
-    for_blocks(&Map::dense(rows, 1, 1, columns), 1, output, pool, &|rows, part| {
-        part.copy_from_slice(&input[rows.start * columns..rows.end * columns]);
-        level.dispatch(Rows { columns, log, values: part });
+pub fn softmax(
+    level: Level,
+    rows: usize,
+    columns: usize,
+    input: &[f32],
+    output: &mut [f32],
+    log: bool,
+    pool: &ThreadPool,
+) {
+    for_blocks(&ImageLayout::dense(rows, 1, 1, columns), 1, output, pool, &|rows, chunk| {
+        chunk.copy_from_slice(&input[rows.start * columns..rows.end * columns]);
+        level.dispatch(Rows { columns, log, values: chunk });
     });
 }
 
 /// As [`softmax`], in place.
-pub fn softmax_in_place(level: Level, rows: usize, columns: usize, values: &mut [f32], log: bool, pool: &Pool) {
-    for_blocks(&Map::dense(rows, 1, 1, columns), 1, values, pool, &|_, part| {
-        level.dispatch(Rows { columns, log, values: part });
+pub fn softmax_in_place(
+    level: Level,
+    rows: usize,
+    columns: usize,
+    values: &mut [f32],
+    log: bool,
+    pool: &ThreadPool,
+) {
+    for_blocks(&ImageLayout::dense(rows, 1, 1, columns), 1, values, pool, &|_, chunk| {
+        level.dispatch(Rows { columns, log, values: chunk });
     });
 }
 
@@ -26,7 +41,7 @@ struct Rows<'a> {
     values: &'a mut [f32],
 }
 
-impl Kernel for Rows<'_> {
+impl SimdOp for Rows<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
         for row in self.values.chunks_exact_mut(self.columns) {
@@ -45,18 +60,19 @@ impl Kernel for Rows<'_> {
     }
 }
 
-/// Folds a row in sixteen strands, at every level, which are then folded by addition or, for the largest, by `f` too.
+/// Folds a row in sixteen strands, at every level, which are then folded by addition or, for the
+/// largest, by `f` too.
 #[inline(always)]
 fn fold(row: &[f32], start: f32, f: impl Fn(f32, f32) -> f32) -> f32 {
-    let mut strands = [start; 16];
+    let mut accumulators = [start; 16];
     let (chunks, rest) = row.as_chunks::<16>();
     for chunk in chunks {
-        for (strand, x) in strands.iter_mut().zip(chunk) {
-            *strand = f(*strand, *x);
+        for (accumulator, x) in accumulators.iter_mut().zip(chunk) {
+            *accumulator = f(*accumulator, *x);
         }
     }
-    for (strand, x) in strands.iter_mut().zip(rest) {
-        *strand = f(*strand, *x);
+    for (accumulator, x) in accumulators.iter_mut().zip(rest) {
+        *accumulator = f(*accumulator, *x);
     }
-    if start == 0.0 { strands.iter().sum() } else { strands.into_iter().fold(start, f) }
+    if start == 0.0 { accumulators.iter().sum() } else { accumulators.into_iter().fold(start, f) }
 }

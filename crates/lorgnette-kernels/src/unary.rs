@@ -1,26 +1,41 @@
 //! Functions of each element.
 
-use crate::blocks::{assert_alike, assert_float32, for_blocks, stretches, through_float32};
+use crate::blocks::{assert_float32, assert_same_shape, contiguous_runs, for_blocks, via_f32};
 use crate::exponential::{exp, exp_m1, sigmoid, tanh};
-use crate::simd::{Kernel, Simd};
-use crate::{Level, Map, Pool, Unary};
+use crate::simd::{Simd, SimdOp};
+use crate::{ImageLayout, Level, ThreadPool, Unary};
 
-/// `output = op(input)`; both maps have the same pixels and channels.
-pub fn unary(level: Level, op: Unary, map_in: &Map, input: &[f32], map_out: &Map, output: &mut [f32], pool: &Pool) {
-    assert_alike(map_in, map_out);
-    for_blocks(map_out, 1, output, pool, &|pixels, part| {
-        through_float32(map_in, input, pixels, (map_out, part), |pixels, map, values| {
-            let change = |stretch| level.dispatch(Values { op, values: &mut values[stretch] });
-            stretches(map, pixels.len()).for_each(change);
+/// `output = op(input)`; both layouts have the same pixels and channels.
+pub fn unary(
+    level: Level,
+    op: Unary,
+    input_layout: &ImageLayout,
+    input: &[f32],
+    output_layout: &ImageLayout,
+    output: &mut [f32],
+    pool: &ThreadPool,
+) {
+    assert_same_shape(input_layout, output_layout);
+    for_blocks(output_layout, 1, output, pool, &|pixels, chunk| {
+        via_f32(input_layout, input, pixels, (output_layout, chunk), |pixels, layout, values| {
+            let transform = |run| level.dispatch(Values { op, values: &mut values[run] });
+            contiguous_runs(layout, pixels.len()).for_each(transform);
         });
     });
 }
 
 /// `values = op(values)`
-pub fn unary_in_place(level: Level, op: Unary, map: &Map, values: &mut [f32], pool: &Pool) {
-    assert_float32(map);
-    for_blocks(map, 1, values, pool, &|pixels, part| {
-        stretches(map, pixels.len()).for_each(|stretch| level.dispatch(Values { op, values: &mut part[stretch] }));
+pub fn unary_in_place(
+    level: Level,
+    op: Unary,
+    layout: &ImageLayout,
+    values: &mut [f32],
+    pool: &ThreadPool,
+) {
+    assert_float32(layout);
+    for_blocks(layout, 1, values, pool, &|pixels, chunk| {
+        contiguous_runs(layout, pixels.len())
+            .for_each(|run| level.dispatch(Values { op, values: &mut chunk[run] }));
     });
 }
 
@@ -29,7 +44,7 @@ struct Values<'a> {
     values: &'a mut [f32],
 }
 
-impl Kernel for Values<'_> {
+impl SimdOp for Values<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
         let Self { op, values } = self;
@@ -37,15 +52,15 @@ impl Kernel for Values<'_> {
         macro_rules! own_loops {
             ($($name:ident)*) => {
                 match op {
-                    Unary::Exp => each(values, exp),
-                    Unary::Sigmoid => each(values, sigmoid),
-                    Unary::Tanh => each(values, tanh),
-                    Unary::Elu => each(values, elu),
-                    Unary::Selu => each(values, |x| Unary::SELU_SCALE * if x > 0.0 { x } else { Unary::SELU_ALPHA * elu(x) }),
-                    Unary::LeakyRelu(slope) => each(values, |x| Unary::LeakyRelu(slope).apply(x)),
-                    $(Unary::$name => each(values, |x| Unary::$name.apply(x)),)*
+                    Unary::Exp => apply_each(values, exp),
+                    Unary::Sigmoid => apply_each(values, sigmoid),
+                    Unary::Tanh => apply_each(values, tanh),
+                    Unary::Elu => apply_each(values, elu),
+                    Unary::Selu => apply_each(values, |x| Unary::SELU_SCALE * if x > 0.0 { x } else { Unary::SELU_ALPHA * elu(x) }),
+                    Unary::LeakyRelu(slope) => apply_each(values, |x| Unary::LeakyRelu(slope).apply(x)),
+                    $(Unary::$name => apply_each(values, |x| Unary::$name.apply(x)),)*
                     // The others are calls anyway.
-                    _ => each(values, |x| op.apply(x)),
+                    _ => apply_each(values, |x| op.apply(x)),
                 }
             };
         }
@@ -54,7 +69,7 @@ impl Kernel for Values<'_> {
 }
 
 #[inline(always)]
-fn each(values: &mut [f32], f: impl Fn(f32) -> f32) {
+fn apply_each(values: &mut [f32], f: impl Fn(f32) -> f32) {
     for x in values {
         *x = f(*x);
     }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 /// The bytes of a path, as the file system has them.
-pub(crate) fn of_path(path: &Path) -> &[u8] {
+pub(crate) fn from_path(path: &Path) -> &[u8] {
     path.as_os_str().as_encoded_bytes()
 }
 
@@ -21,8 +21,8 @@ pub(crate) fn to_path(bytes: &[u8]) -> PathBuf {
 }
 
 /// The bytes from which on, and up to which, the paths of what is in a folder lie.
-pub(crate) fn within(folder: &Path) -> (Vec<u8>, Vec<u8>) {
-    let mut from = of_path(folder).to_vec();
+pub(crate) fn prefix_range(folder: &Path) -> (Vec<u8>, Vec<u8>) {
+    let mut from = from_path(folder).to_vec();
     // The root ends in a separator already.
     if from.last() == Some(&SEPARATOR) {
         from.pop();
@@ -35,8 +35,8 @@ pub(crate) fn within(folder: &Path) -> (Vec<u8>, Vec<u8>) {
 
 const SEPARATOR: u8 = std::path::MAIN_SEPARATOR as u8;
 
-/// A text from a library or a file name for a terminal: control characters, which could move the cursor or worse, are
-/// escaped.
+/// A text from a library or a file name for a terminal: control characters, which could move the
+/// cursor or worse, are escaped.
 #[must_use]
 pub fn printable(text: &str) -> String {
     let letter = |letter: char| match letter.is_control() {
@@ -50,16 +50,26 @@ pub fn printable(text: &str) -> String {
 mod tests {
     use std::path::Path;
 
-    use super::{of_path, printable, within};
+    use super::{from_path, prefix_range, printable};
 
     #[test]
-    fn what_is_in_a_folder_lies_between_its_bounds() {
+    fn paths_in_a_folder_are_within_its_prefix_range() {
         let inside = |folder: &str, path: &str| {
-            let (from, to) = within(Path::new(folder));
-            (&from[..]..&to[..]).contains(&of_path(Path::new(path)))
+            let (from, to) = prefix_range(Path::new(folder));
+            (&from[..]..&to[..]).contains(&from_path(Path::new(path)))
         };
-        assert!(inside("/a", "/a/b") && inside("/a", "/a/b/c") && inside("/", "/a") && inside("/a", "/a/\u{10ffff}"));
-        assert!(!inside("/a", "/a") && !inside("/a", "/a.jpg") && !inside("/a", "/ab/c") && !inside("/a", "/b"));
+        assert!(
+            inside("/a", "/a/b")
+                && inside("/a", "/a/b/c")
+                && inside("/", "/a")
+                && inside("/a", "/a/\u{10ffff}")
+        );
+        assert!(
+            !inside("/a", "/a")
+                && !inside("/a", "/a.jpg")
+                && !inside("/a", "/ab/c")
+                && !inside("/a", "/b")
+        );
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::photo::{COLUMNS, Photo, Source, State};
 
 /// Something found in a photo, in words.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Finding {
+pub struct Detection {
     /// The name of the model that found it; "you" for what the user said.
     pub model: String,
     /// The model's own output index.
@@ -20,7 +20,8 @@ pub struct Finding {
     pub synset: Option<String>,
     /// The class's names, with commas between them.
     pub name: String,
-    /// Left, top, right and bottom as fractions of the upright photo; `None` for the photo as a whole.
+    /// Left, top, right and bottom as fractions of the upright photo; `None` for the photo as a
+    /// whole.
     pub bounds: Option<[f64; 4]>,
     /// The part of the photo that it covers; 1 for the photo as a whole.
     pub share: f64,
@@ -32,7 +33,7 @@ pub struct Finding {
     pub source: Source,
 }
 
-/// The columns of [`Finding::from_row`], for a photo as a whole.
+/// The columns of [`Detection::from_row`], for a photo as a whole.
 const WHOLE: &str = "SELECT model.name, number, synset, class.name, NULL, NULL, NULL, NULL, 1.0, probability, probability, source, photo, 0
                      FROM whole JOIN class ON class.id = class JOIN model ON model.id = class.model";
 /// The same for its regions.
@@ -41,10 +42,14 @@ const REGIONS: &str =
                        FROM region JOIN region_box ON region_box.id = region.id
                        JOIN class ON class.id = class JOIN model ON model.id = class.model";
 
-impl Finding {
+impl Detection {
     fn from_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
         let sides: [Option<f64>; 4] = [row.get(4)?, row.get(5)?, row.get(6)?, row.get(7)?];
-        let bounds = sides.iter().copied().collect::<Option<Vec<f64>>>().and_then(|sides| sides.try_into().ok());
+        let bounds = sides
+            .iter()
+            .copied()
+            .collect::<Option<Vec<f64>>>()
+            .and_then(|sides| sides.try_into().ok());
         Ok(Self {
             model: row.get(0)?,
             class: row.get(1)?,
@@ -83,82 +88,99 @@ impl Library {
         Ok(self.connection().query_row(&sql, [self.photo_id(path)?], Photo::from_row)?)
     }
 
-    /// Hands each photo to `take`, in the order of their paths; of one state, if it is given.
+    /// Hands each photo to `visit`, in the order of their paths; of one state, if it is given.
     ///
     /// # Errors
-    /// If the library cannot be read, or `take` fails.
-    pub fn each_photo(&self, state: Option<State>, mut take: impl FnMut(Photo) -> Result<()>) -> Result<()> {
-        let sql = format!("SELECT {COLUMNS} FROM photo WHERE ?1 IS NULL OR state = ?1 ORDER BY path");
+    /// If the library cannot be read, or `visit` fails.
+    pub fn each_photo(
+        &self,
+        state: Option<State>,
+        mut visit: impl FnMut(Photo) -> Result<()>,
+    ) -> Result<()> {
+        let sql =
+            format!("SELECT {COLUMNS} FROM photo WHERE ?1 IS NULL OR state = ?1 ORDER BY path");
         let mut statement = self.connection().prepare(&sql)?;
         let photos = statement.query_map([state], Photo::from_row)?;
         for photo in photos {
-            take(photo?)?;
+            visit(photo?)?;
         }
         Ok(())
     }
 
-    /// What was found in a photo: as a whole first, the most probable first, then its regions, the largest first.
+    /// What was found in a photo: as a whole first, the most probable first, then its regions, the
+    /// largest first.
     ///
     /// # Errors
     /// If it is not in the library.
-    pub fn findings(&self, photo: &Path) -> Result<Vec<Finding>> {
-        self.findings_of(self.photo_id(photo)?)
+    pub fn detections(&self, photo: &Path) -> Result<Vec<Detection>> {
+        self.detections_by_id(self.photo_id(photo)?)
     }
 
-    pub(crate) fn findings_of(&self, photo: i64) -> Result<Vec<Finding>> {
-        let mut findings = Vec::new();
-        for (sql, order) in [(WHOLE, "probability DESC, class.id"), (REGIONS, "share DESC, region.id")] {
+    pub(crate) fn detections_by_id(&self, photo: i64) -> Result<Vec<Detection>> {
+        let mut detections = Vec::new();
+        for (sql, order) in
+            [(WHOLE, "probability DESC, class.id"), (REGIONS, "share DESC, region.id")]
+        {
             let sql = format!("{sql} WHERE photo = ? ORDER BY {order}");
             let mut statement = self.connection().prepare_cached(&sql)?;
-            for finding in statement.query_map([photo], Finding::from_row)? {
-                findings.push(finding?);
+            for detection in statement.query_map([photo], Detection::from_row)? {
+                detections.push(detection?);
             }
         }
-        Ok(findings)
+        Ok(detections)
     }
 
-    /// Hands everything that was found to `take`, with the photo's path, in the order of the paths.
+    /// Hands everything that was found to `visit`, with the photo's path, in the order of the
+    /// paths.
     ///
     /// # Errors
-    /// If the library cannot be read, or `take` fails.
-    pub fn each_finding(&self, mut take: impl FnMut(&Path, &Finding) -> Result<()>) -> Result<()> {
-        let mut statement = self.connection().prepare("SELECT id, path FROM photo ORDER BY path")?;
+    /// If the library cannot be read, or `visit` fails.
+    pub fn each_detection(
+        &self,
+        mut visit: impl FnMut(&Path, &Detection) -> Result<()>,
+    ) -> Result<()> {
+        let mut statement =
+            self.connection().prepare("SELECT id, path FROM photo ORDER BY path")?;
         let mut rows = statement.query([])?;
         while let Some(row) = rows.next()? {
             let path: PathBuf = bytes::to_path(row.get_ref(1)?.as_blob()?);
-            for finding in self.findings_of(row.get(0)?)? {
-                take(&path, &finding)?;
+            for detection in self.detections_by_id(row.get(0)?)? {
+                visit(&path, &detection)?;
             }
         }
         Ok(())
     }
 
-    /// Makes the library forget photos: those that `path` leads to, a photo or all in a folder; only those that have
-    /// vanished, if so asked. How many they were. The files stay where they are.
+    /// Makes the library forget photos: those that `path` leads to, a photo or all in a folder;
+    /// only those that have vanished, if so asked. How many they were. The files stay where they
+    /// are.
     ///
     /// # Errors
     /// If the library cannot be written.
-    pub fn forget(&mut self, path: Option<&Path>, only_vanished: bool) -> Result<usize> {
+    pub fn forget(&mut self, path: Option<&Path>, only_missing: bool) -> Result<usize> {
         let (exact, (from, to)) = match path {
             Some(path) => {
-                let path = std::fs::canonicalize(path).or_else(|_| std::path::absolute(path)).unwrap_or(path.into());
-                (bytes::of_path(&path).to_vec(), bytes::within(&path))
+                let path = std::fs::canonicalize(path)
+                    .or_else(|_| std::path::absolute(path))
+                    .unwrap_or(path.into());
+                (bytes::from_path(&path).to_vec(), bytes::prefix_range(&path))
             }
-            // All paths are absolute: they begin with something, and no path is longer than this one is high.
+            // All paths are absolute: they begin with something, and no path is longer than this
+            // one is high.
             None => (Vec::new(), (Vec::new(), vec![0xff; 8])),
         };
         let transaction = self.transaction()?;
         let sql = "SELECT id FROM photo WHERE (path = ?1 OR path >= ?2 AND path < ?3) AND (NOT ?4 OR state = 1)";
         let mut statement = transaction.prepare(sql)?;
-        let ids = statement.query_map(params![exact, from, to, only_vanished], |row| row.get(0))?;
+        let ids = statement.query_map(params![exact, from, to, only_missing], |row| row.get(0))?;
         let ids = ids.collect::<Result<Vec<i64>, _>>()?;
         drop(statement);
         for &id in &ids {
-            crate::findings::remove(&transaction, id)?;
+            crate::detections::remove(&transaction, id)?;
             crate::correct::forget(&transaction, id)?;
             transaction.prepare_cached("DELETE FROM photo WHERE id = ?")?.execute([id])?;
         }
-        if !only_vanished {
+        if !only_missing {
             let sql = "DELETE FROM folder WHERE path = ?1 OR path >= ?2 AND path < ?3";
             transaction.execute(sql, params![exact, from, to])?;
         }

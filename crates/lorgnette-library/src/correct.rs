@@ -1,5 +1,5 @@
-//! What the user says of a photo, against the models. It is kept apart from what they found, and applied anew whenever one
-//! has looked at the photo again.
+//! What the user says of a photo, against the models. It is kept apart from what they found, and
+//! applied anew whenever one has looked at the photo again.
 
 use std::path::Path;
 
@@ -7,8 +7,8 @@ use lorgnette::Labels;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::bytes;
+use crate::detections::RegionRow;
 use crate::error::{Error, Result};
-use crate::findings::Region;
 use crate::index::class;
 use crate::library::{Library, name};
 use crate::photo::Source;
@@ -31,7 +31,7 @@ pub struct Correction {
 
 /// A correction that a library keeps.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Corrected {
+pub struct StoredCorrection {
     /// The photo.
     pub photo: std::path::PathBuf,
     /// The class that is not there: its synset if it has one, else its name.
@@ -63,9 +63,17 @@ impl Library {
         let id = self.photo_id(photo)?;
         check_bounds(correction)?;
         let transaction = self.transaction()?;
-        let wrong = correction.wrong.as_deref().map(|wrong| found_in(&transaction, id, photo, wrong)).transpose()?;
-        let right = correction.right.as_deref().map(|right| known(&transaction, right, correction.new_name));
-        let right = right.transpose()?.map(|label| class_of_user(&transaction, &label)).transpose()?;
+        let wrong = correction
+            .wrong
+            .as_deref()
+            .map(|wrong| detected_label(&transaction, id, photo, wrong))
+            .transpose()?;
+        let right = correction
+            .right
+            .as_deref()
+            .map(|right| known_label(&transaction, right, correction.new_name));
+        let right =
+            right.transpose()?.map(|label| class_of_user(&transaction, &label)).transpose()?;
         let [x0, y0, x1, y1] = correction.bounds.map_or([None; 4], |bounds| bounds.map(Some));
         let sql = "INSERT INTO correction (photo, wrong, right, x0, x1, y0, y1) VALUES (?, ?, ?, ?, ?, ?, ?)";
         let wrong = wrong.as_ref().map(Label::key);
@@ -91,13 +99,13 @@ impl Library {
     ///
     /// # Errors
     /// If the library cannot be read.
-    pub fn corrections(&self) -> Result<Vec<Corrected>> {
+    pub fn corrections(&self) -> Result<Vec<StoredCorrection>> {
         let sql = "SELECT path, wrong, class.name FROM correction JOIN photo ON photo.id = photo
                    LEFT JOIN class ON class.id = right ORDER BY path, correction.id";
         let mut statement = self.connection().prepare(sql)?;
         let row = |row: &rusqlite::Row<'_>| {
             let photo = bytes::to_path(row.get_ref(0)?.as_blob()?);
-            Ok(Corrected { photo, wrong: row.get(1)?, right: row.get(2)? })
+            Ok(StoredCorrection { photo, wrong: row.get(1)?, right: row.get(2)? })
         };
         Ok(statement.query_map([], row)?.collect::<Result<_, _>>()?)
     }
@@ -108,66 +116,92 @@ fn check_bounds(correction: &Correction) -> Result<()> {
         return Err(Error::Request("say what is wrong, or what is right".into()));
     }
     match correction.bounds {
-        Some(_) if correction.right.is_none() => Err(Error::Request("a box needs the class that is in it".into())),
+        Some(_) if correction.right.is_none() => {
+            Err(Error::Request("a box needs the class that is in it".into()))
+        }
         Some([left, top, right, bottom])
-            if !(0.0 <= left && left < right && right <= 1.0 && 0.0 <= top && top < bottom && bottom <= 1.0) =>
+            if !(0.0 <= left
+                && left < right
+                && right <= 1.0
+                && 0.0 <= top
+                && top < bottom
+                && bottom <= 1.0) =>
         {
-            Err(Error::Request("a box is left,top,right,bottom in fractions of the photo, such as 0,0,0.5,0.5".into()))
+            Err(Error::Request(
+                "a box is left,top,right,bottom in fractions of the photo, such as 0,0,0.5,0.5"
+                    .into(),
+            ))
         }
         _ => Ok(()),
     }
 }
 
 /// The class of that name that some model found in the photo.
-fn found_in(connection: &Connection, id: i64, photo: &Path, wanted: &str) -> Result<Label> {
+fn detected_label(
+    connection: &Connection,
+    id: i64,
+    photo: &Path,
+    name_or_synset: &str,
+) -> Result<Label> {
     let sql =
         "SELECT DISTINCT synset, name FROM class WHERE id IN (SELECT class FROM whole WHERE photo = ?1 AND source <> 1
                UNION SELECT class FROM region WHERE photo = ?1 AND source <> 1) ORDER BY id";
     let mut statement = connection.prepare(sql)?;
     let label = |row: &rusqlite::Row<'_>| Ok(Label { synset: row.get(0)?, name: row.get(1)? });
     let labels = statement.query_map([id], label)?.collect::<Result<Vec<_>, _>>()?;
-    find(&labels, wanted)?.ok_or_else(|| {
+    find(&labels, name_or_synset)?.ok_or_else(|| {
         let names: Vec<&str> = labels.iter().map(|label| label.name.as_str()).collect();
         let names = if names.is_empty() { "nothing".into() } else { names.join("; ") };
-        Error::Request(format!("{}: nobody found {wanted:?} in it; found were {names}", name(photo)))
+        Error::Request(format!(
+            "{}: nobody found {name_or_synset:?} in it; found were {names}",
+            name(photo)
+        ))
     })
 }
 
 /// The class of that name of whatever model, or a new one.
-fn known(connection: &Connection, wanted: &str, new_name: bool) -> Result<Label> {
-    let mut statement = connection.prepare("SELECT DISTINCT synset, name FROM class ORDER BY id")?;
+fn known_label(connection: &Connection, name_or_synset: &str, new_name: bool) -> Result<Label> {
+    let mut statement =
+        connection.prepare("SELECT DISTINCT synset, name FROM class ORDER BY id")?;
     let label = |row: &rusqlite::Row<'_>| Ok(Label { synset: row.get(0)?, name: row.get(1)? });
     let labels = statement.query_map([], label)?.collect::<Result<Vec<_>, _>>()?;
-    if let Some(label) = find(&labels, wanted)? {
+    if let Some(label) = find(&labels, name_or_synset)? {
         return Ok(label);
     }
-    let wanted = wanted.trim();
-    if new_name && !wanted.is_empty() {
-        return Ok(Label { synset: None, name: wanted.to_owned() });
+    let name_or_synset = name_or_synset.trim();
+    if new_name && !name_or_synset.is_empty() {
+        return Ok(Label { synset: None, name: name_or_synset.to_owned() });
     }
     let names = Labels::from_names(labels.into_iter().map(|label| label.name));
-    let unknown =
-        names.find(wanted).err().map_or_else(|| format!("no class is called {wanted:?}"), |error| error.to_string());
+    let unknown = names.find(name_or_synset).err().map_or_else(
+        || format!("no class is called {name_or_synset:?}"),
+        |error| error.to_string(),
+    );
     Err(Error::Request(format!("{unknown} (--new-name adds a name of your own)")))
 }
 
 /// The one label that goes by a name or a synset. Capitals do not matter.
-fn find(labels: &[Label], wanted: &str) -> Result<Option<Label>> {
-    let wanted = wanted.trim().to_lowercase();
+fn find(labels: &[Label], name_or_synset: &str) -> Result<Option<Label>> {
+    let name_or_synset = name_or_synset.trim().to_lowercase();
     let is_called = |label: &&Label| {
-        let whole = label.name.to_lowercase();
-        label.synset.as_deref() == Some(&*wanted)
-            || whole == wanted
-            || whole.split(',').any(|name| name.trim() == wanted)
+        let label_name = label.name.to_lowercase();
+        label.synset.as_deref() == Some(&*name_or_synset)
+            || label_name == name_or_synset
+            || label_name.split(',').any(|name| name.trim() == name_or_synset)
     };
-    let found: Vec<&Label> = labels.iter().filter(is_called).collect();
-    match found[..] {
+    let matching: Vec<&Label> = labels.iter().filter(is_called).collect();
+    match matching[..] {
         [] => Ok(None),
-        [label, ..] if found.iter().all(|other| other.key() == label.key()) => Ok(Some(label.clone())),
+        [label, ..] if matching.iter().all(|other| other.key() == label.key()) => {
+            Ok(Some(label.clone()))
+        }
         _ => {
-            let meant = |label: &&Label| format!("{} ({})", label.key(), label.name);
-            let meant: Vec<String> = found.iter().map(meant).collect();
-            Err(Error::Request(format!("{wanted:?} may be {}: give the synset", meant.join(" or "))))
+            let describe = |label: &&Label| format!("{} ({})", label.key(), label.name);
+            let descriptions: Vec<String> = matching.iter().map(describe).collect();
+            Err(Error::Request(format!(
+                "{name_or_synset:?} may be {}: give the synset",
+                descriptions.join(" or ")
+            )))
         }
     }
 }
@@ -176,9 +210,13 @@ fn find(labels: &[Label], wanted: &str) -> Result<Option<Label>> {
 fn class_of_user(connection: &Connection, label: &Label) -> Result<i64> {
     let sql = "INSERT OR IGNORE INTO model (name, fingerprint, settings, features) VALUES (?, x'', '{}', 0)";
     connection.execute(sql, [USER])?;
-    let model: i64 = connection.query_row("SELECT id FROM model WHERE fingerprint = x''", [], |row| row.get(0))?;
+    let model: i64 =
+        connection
+            .query_row("SELECT id FROM model WHERE fingerprint = x''", [], |row| row.get(0))?;
     let sql = "SELECT id FROM class WHERE model = ? AND coalesce(synset, name) = ?";
-    if let Some(class) = connection.query_row(sql, params![model, label.key()], |row| row.get(0)).optional()? {
+    if let Some(class) =
+        connection.query_row(sql, params![model, label.key()], |row| row.get(0)).optional()?
+    {
         return Ok(class);
     }
     let sql = "SELECT coalesce(max(number) + 1, 0) FROM class WHERE model = ?";
@@ -201,11 +239,16 @@ pub(crate) fn apply(connection: &Connection, photo: i64) -> Result<()> {
         let sides: [Option<f64>; 4] = [row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?];
         if let Some(right) = right {
             let [Some(x0), Some(x1), Some(y0), Some(y1)] = sides else {
-                add(connection, photo, right, wrong.as_deref().map_or(Place::Anywhere, Place::Of))?;
+                add(
+                    connection,
+                    photo,
+                    right,
+                    wrong.as_deref().map_or(Location::Anywhere, Location::RegionsOf),
+                )?;
                 refute(connection, photo, wrong.as_deref())?;
                 continue;
             };
-            add(connection, photo, right, Place::Box([x0, x1, y0, y1]))?;
+            add(connection, photo, right, Location::Box([x0, x1, y0, y1]))?;
         }
         refute(connection, photo, wrong.as_deref())?;
     }
@@ -214,10 +257,10 @@ pub(crate) fn apply(connection: &Connection, photo: i64) -> Result<()> {
 
 /// Where the user says that something is.
 #[derive(Clone, Copy)]
-enum Place<'a> {
+enum Location<'a> {
     Anywhere,
     /// Wherever models found the class of this label.
-    Of(&'a str),
+    RegionsOf(&'a str),
     /// Left, right, top, bottom.
     Box([f64; 4]),
 }
@@ -248,24 +291,29 @@ fn refute(connection: &Connection, photo: i64, wrong: Option<&str>) -> Result<()
     Ok(())
 }
 
-fn add(connection: &Connection, photo: i64, class: i64, place: Place<'_>) -> Result<()> {
-    let sql = "INSERT OR REPLACE INTO whole (class, photo, probability, source) VALUES (?, ?, 1, ?)";
+fn add(connection: &Connection, photo: i64, class: i64, location: Location<'_>) -> Result<()> {
+    let sql =
+        "INSERT OR REPLACE INTO whole (class, photo, probability, source) VALUES (?, ?, 1, ?)";
     connection.prepare_cached(sql)?.execute(params![class, photo, Source::User])?;
-    let whole = |sides: [f64; 4], share| Region { class, sides, share, mean: 1.0, peak: 1.0 };
-    match place {
-        Place::Anywhere => Ok(()),
-        Place::Box(sides) => {
+    let user_region =
+        |sides: [f64; 4], share| RegionRow { class, sides, share, mean: 1.0, peak: 1.0 };
+    match location {
+        Location::Anywhere => Ok(()),
+        Location::Box(sides) => {
             let [x0, x1, y0, y1] = sides;
-            whole(sides, (x1 - x0) * (y1 - y0)).write(connection, photo, Source::User)
+            user_region(sides, (x1 - x0) * (y1 - y0)).write(connection, photo, Source::User)
         }
-        Place::Of(wrong) => {
+        Location::RegionsOf(wrong) => {
             let sql = "SELECT x0, x1, y0, y1, share FROM region JOIN region_box ON region_box.id = region.id
                        WHERE photo = ? AND source = 0
                        AND class IN (SELECT id FROM class WHERE coalesce(synset, name) = ?) ORDER BY region.id";
             let mut statement = connection.prepare_cached(sql)?;
-            let region =
-                |row: &rusqlite::Row<'_>| Ok(whole([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?], row.get(4)?));
-            let regions = statement.query_map(params![photo, wrong], region)?.collect::<Result<Vec<_>, _>>()?;
+            let region = |row: &rusqlite::Row<'_>| {
+                Ok(user_region([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?], row.get(4)?))
+            };
+            let regions = statement
+                .query_map(params![photo, wrong], region)?
+                .collect::<Result<Vec<_>, _>>()?;
             regions.iter().try_for_each(|region| region.write(connection, photo, Source::User))
         }
     }

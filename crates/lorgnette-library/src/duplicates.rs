@@ -7,23 +7,26 @@ use rusqlite::params;
 
 use crate::bytes;
 use crate::error::Result;
-use crate::feature::{BITS, Feature, SIGNATURE, distance};
+use crate::feature::{Feature, SIGNATURE_BITS, SIGNATURE_BYTES, distance};
 use crate::library::Library;
 use crate::photo::State;
 use crate::signature;
 
-/// Bits that two signatures must have in common somewhere to be compared. Of nearly equal photos a tenth of the bits
-/// differ; then the chance that none of the 32 stretches of 16 is equal is (1 − 0.9¹⁶)³² = 0.2 %.
-const STRETCH: usize = 16;
-/// Most features with the same stretch that are each compared with all others; of more, only with the next ones.
-const CROWD: usize = 512;
+/// Bits that two signatures must have in common somewhere to be compared. Of nearly equal photos a
+/// tenth of the bits differ; then the chance that none of the 32 stretches of 16 is equal is (1 −
+/// 0.9¹⁶)³² = 0.2 %.
+const BAND_BITS: usize = 16;
+/// Most features with the same stretch that are each compared with all others; of more, only with
+/// the next ones.
+const MAX_COMPARISONS: usize = 512;
 
 /// Photos that are the same.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Group {
+pub struct DuplicateGroup {
     /// Their paths, in order.
     pub photos: Vec<PathBuf>,
-    /// The smallest similarity by which one of them belongs to the others; 1 if their bytes are the same.
+    /// The smallest similarity by which one of them belongs to the others; 1 if their bytes are the
+    /// same.
     pub similarity: f64,
 }
 
@@ -32,7 +35,7 @@ impl Library {
     ///
     /// # Errors
     /// If the library cannot be read.
-    pub fn duplicates(&self) -> Result<Vec<Group>> {
+    pub fn duplicates(&self) -> Result<Vec<DuplicateGroup>> {
         let sql = "SELECT digest, path FROM photo WHERE state = ?1 AND digest IN
                    (SELECT digest FROM photo WHERE state = ?1 GROUP BY digest HAVING count(*) > 1) ORDER BY path";
         let mut statement = self.connection().prepare(sql)?;
@@ -41,48 +44,52 @@ impl Library {
         while let Some(row) = rows.next()? {
             groups.entry(row.get(0)?).or_default().push(bytes::to_path(row.get_ref(1)?.as_blob()?));
         }
-        Ok(sorted(groups.into_values().map(|photos| Group { photos, similarity: 1.0 }).collect()))
+        Ok(sorted(
+            groups.into_values().map(|photos| DuplicateGroup { photos, similarity: 1.0 }).collect(),
+        ))
     }
 
-    /// Photos whose features, as `model` computed them, are at least as similar as `threshold`, each to some other of its
-    /// group. Photos of the same bytes are among them.
+    /// Photos whose features, as `model` computed them, are at least as similar as `threshold`,
+    /// each to some other of its group. Photos of the same bytes are among them.
     ///
     /// # Errors
     /// If the library cannot be read.
-    pub fn near_duplicates(&self, model: i64, threshold: f64) -> Result<Vec<Group>> {
+    pub fn near_duplicates(&self, model: i64, threshold: f64) -> Result<Vec<DuplicateGroup>> {
         let features = signature::all(self.connection(), model)?;
-        let mut groups = Groups::new(features.len());
-        let most = most_bits(threshold);
-        for stretch in 0..BITS / STRETCH {
+        let mut groups = UnionFind::new(features.len());
+        let max_distance = max_distance(threshold);
+        for band in 0..SIGNATURE_BITS / BAND_BITS {
             let mut order: Vec<usize> = (0..features.len()).collect();
-            let bits = |index: usize| features[index].1.as_chunks::<{ STRETCH / 8 }>().0[stretch];
+            let bits = |index: usize| features[index].1.as_chunks::<{ BAND_BITS / 8 }>().0[band];
             order.sort_by_key(|&index| (bits(index), index));
-            for alike in order.chunk_by(|&a, &b| bits(a) == bits(b)) {
-                self.compare(model, &features, alike, (most, threshold), &mut groups)?;
+            for bucket in order.chunk_by(|&a, &b| bits(a) == bits(b)) {
+                self.compare(model, &features, bucket, (max_distance, threshold), &mut groups)?;
             }
         }
-        self.named(model, &features, groups)
+        self.with_paths(model, &features, groups)
     }
 
     /// Joins what is near enough among features with a stretch in common.
     fn compare(
         &self,
         model: i64,
-        features: &[(i64, [u8; SIGNATURE])],
-        alike: &[usize],
-        (most, threshold): (u32, f64),
-        groups: &mut Groups,
+        features: &[(i64, [u8; SIGNATURE_BYTES])],
+        bucket: &[usize],
+        (max_distance, threshold): (u32, f64),
+        groups: &mut UnionFind,
     ) -> Result<()> {
-        for (at, &one) in alike.iter().enumerate() {
-            for &other in alike[at + 1..].iter().take(CROWD) {
-                if groups.root(one) == groups.root(other) || distance(&features[one].1, &features[other].1) > most {
+        for (at, &one) in bucket.iter().enumerate() {
+            for &other in bucket[at + 1..].iter().take(MAX_COMPARISONS) {
+                if groups.find(one) == groups.find(other)
+                    || distance(&features[one].1, &features[other].1) > max_distance
+                {
                     continue;
                 }
                 let pair = [features[one].0, features[other].0].map(|id| self.feature(model, id));
                 let [Some(a), Some(b)] = pair.map(Result::unwrap_or_default) else { continue };
                 let similarity = a.cosine(&b);
                 if similarity >= threshold {
-                    groups.join(one, other, similarity);
+                    groups.union(one, other, similarity);
                 }
             }
         }
@@ -90,23 +97,28 @@ impl Library {
     }
 
     fn feature(&self, model: i64, id: i64) -> Result<Option<Feature>> {
-        let sql =
-            "SELECT vector, features FROM feature JOIN model ON model.id = model WHERE feature.id = ? AND model = ?";
+        let sql = "SELECT vector, features FROM feature JOIN model ON model.id = model WHERE feature.id = ? AND model = ?";
         let mut statement = self.connection().prepare_cached(sql)?;
-        let read = |row: &rusqlite::Row<'_>| Ok(Feature::from_bytes(row.get_ref(0)?.as_blob()?, row.get(1)?));
+        let read = |row: &rusqlite::Row<'_>| {
+            Ok(Feature::from_bytes(row.get_ref(0)?.as_blob()?, row.get(1)?))
+        };
         Ok(statement.query_map(params![id, model], read)?.next().transpose()?.flatten())
     }
 
     /// The groups of more than one photo that is there.
-    fn named(&self, model: i64, features: &[(i64, [u8; SIGNATURE])], mut groups: Groups) -> Result<Vec<Group>> {
+    fn with_paths(
+        &self,
+        model: i64,
+        features: &[(i64, [u8; SIGNATURE_BYTES])],
+        mut groups: UnionFind,
+    ) -> Result<Vec<DuplicateGroup>> {
         let mut members: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
         for index in 0..features.len() {
-            members.entry(groups.root(index)).or_default().push(index);
+            members.entry(groups.find(index)).or_default().push(index);
         }
-        let sql =
-            "SELECT path FROM feature JOIN photo ON photo.id = photo WHERE feature.id = ? AND model = ? AND state = ?";
+        let sql = "SELECT path FROM feature JOIN photo ON photo.id = photo WHERE feature.id = ? AND model = ? AND state = ?";
         let mut statement = self.connection().prepare_cached(sql)?;
-        let mut named = Vec::new();
+        let mut with_paths = Vec::new();
         for (root, members) in members.into_iter().filter(|(_, members)| members.len() > 1) {
             let mut photos = Vec::new();
             for id in members.into_iter().map(|index| features[index].0) {
@@ -117,40 +129,42 @@ impl Library {
             }
             photos.sort();
             if photos.len() > 1 {
-                named.push(Group { photos, similarity: groups.similarity[root] });
+                with_paths.push(DuplicateGroup { photos, similarity: groups.similarity[root] });
             }
         }
-        Ok(sorted(named))
+        Ok(sorted(with_paths))
     }
 }
 
-/// The most bits that the signatures of features differ in whose cosine is the threshold. Less their means, as signatures
-/// see them, vectors are further apart: at most by twice the angle as long as the means are not over three quarters of
-/// their squares. Three deviations are allowed for beyond that, and half the bits tell nothing any more.
-fn most_bits(threshold: f64) -> u32 {
-    let bits = BITS as f64;
+/// The most bits that the signatures of features differ in whose cosine is the threshold. Less
+/// their means, as signatures see them, vectors are further apart: at most by twice the angle as
+/// long as the means are not over three quarters of their squares. Three deviations are allowed for
+/// beyond that, and half the bits tell nothing any more.
+fn max_distance(threshold: f64) -> u32 {
+    let bits = SIGNATURE_BITS as f64;
     let expected = bits * 2.0 * threshold.clamp(-1.0, 1.0).acos() / std::f64::consts::PI;
     (expected + 3.0 * (bits / 4.0).sqrt()).min(0.45 * bits) as u32
 }
 
 /// Largest groups first, then by path.
-fn sorted(mut groups: Vec<Group>) -> Vec<Group> {
-    groups.sort_by(|a, b| b.photos.len().cmp(&a.photos.len()).then_with(|| a.photos.cmp(&b.photos)));
+fn sorted(mut groups: Vec<DuplicateGroup>) -> Vec<DuplicateGroup> {
+    groups
+        .sort_by(|a, b| b.photos.len().cmp(&a.photos.len()).then_with(|| a.photos.cmp(&b.photos)));
     groups
 }
 
 /// Disjoint sets (Galler and Fischer, 1964), with the smallest similarity that joined each.
-struct Groups {
+struct UnionFind {
     parent: Vec<usize>,
     similarity: Vec<f64>,
 }
 
-impl Groups {
+impl UnionFind {
     fn new(members: usize) -> Self {
         Self { parent: (0..members).collect(), similarity: vec![1.0; members] }
     }
 
-    fn root(&mut self, mut member: usize) -> usize {
+    fn find(&mut self, mut member: usize) -> usize {
         while self.parent[member] != member {
             self.parent[member] = self.parent[self.parent[member]];
             member = self.parent[member];
@@ -158,8 +172,8 @@ impl Groups {
         member
     }
 
-    fn join(&mut self, one: usize, other: usize, similarity: f64) {
-        let (one, other) = (self.root(one), self.root(other));
+    fn union(&mut self, one: usize, other: usize, similarity: f64) {
+        let (one, other) = (self.find(one), self.find(other));
         let (low, high) = (one.min(other), one.max(other));
         self.parent[high] = low;
         self.similarity[low] = self.similarity[low].min(self.similarity[high]).min(similarity);

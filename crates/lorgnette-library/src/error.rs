@@ -9,7 +9,9 @@ use rusqlite::ErrorCode;
 #[non_exhaustive]
 pub enum Error {
     /// There is no such file.
-    #[error("{name}: there is no such library: make it with `lorgnette index FOLDER --library {name}`")]
+    #[error(
+        "{name}: there is no such library: make it with `lorgnette index FOLDER --library {name}`"
+    )]
     Missing {
         /// The library's path.
         name: String,
@@ -23,14 +25,16 @@ pub enum Error {
         what: String,
     },
     /// The file was written by a later program.
-    #[error("{name}: a library of version {version}, and this program knows versions 1 to {known}: use a later one")]
-    OtherVersion {
+    #[error(
+        "{name}: a library of version {version}, and this program knows versions 1 to {latest}: use a later one"
+    )]
+    UnsupportedVersion {
         /// The library's path.
         name: String,
         /// Its version.
         version: i32,
         /// The latest version that is known here.
-        known: usize,
+        latest: usize,
     },
     /// The library cannot be used as it is.
     #[error("{name}: {what}")]
@@ -74,7 +78,7 @@ impl Error {
     }
 
     /// What SQLite said of a library that could not be opened, with its name.
-    pub(crate) fn of_library(self, name: &str) -> Self {
+    pub(crate) fn in_library(self, name: &str) -> Self {
         match self {
             Self::Sqlite(error) => Self::Unusable { name: name.into(), what: explain(&error) },
             other => other,
@@ -85,11 +89,15 @@ impl Error {
 /// SQLite's words, and what to do where we know.
 fn explain(error: &rusqlite::Error) -> String {
     let advice = match error.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => "the disk is full: what was indexed before is kept; make room and go on",
+        Some(ErrorCode::DiskFull) => {
+            "the disk is full: what was indexed before is kept; make room and go on"
+        }
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
             "another process is writing to the library: wait for it, and try again"
         }
-        Some(ErrorCode::DatabaseCorrupt) => "the library is damaged: `lorgnette library verify` says where",
+        Some(ErrorCode::DatabaseCorrupt) => {
+            "the library is damaged: `lorgnette library verify` says where"
+        }
         Some(ErrorCode::NotADatabase) => "not a library of photos: not an SQLite file",
         Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen) => {
             "the library cannot be written to: see its permissions, and those of its folder"

@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter};
 use std::path::Path;
 
-use crate::contents::Finding;
+use crate::contents::Detection;
 use crate::error::{Error, Result};
 use crate::feature::Feature;
 use crate::library::{Library, name};
@@ -16,11 +16,11 @@ use crate::{bytes, similar};
 
 /// Which table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sheet {
+pub enum ExportTable {
     /// A row for each photo.
     Photos,
     /// A row for each thing found in a photo.
-    Findings,
+    Detections,
     /// A row for each photo that a model has looked at, with its features.
     Features {
         /// The model's number in the library.
@@ -30,13 +30,13 @@ pub enum Sheet {
 
 /// What a column holds; any may be empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum ColumnType {
     Text,
     Bytes,
-    Whole,
-    Real,
+    Integer,
+    Float,
     /// A list of so many numbers.
-    Numbers(usize),
+    FloatList(usize),
 }
 
 /// What is in a place of a table.
@@ -45,9 +45,9 @@ enum Cell {
     Empty,
     Text(String),
     Bytes(Vec<u8>),
-    Whole(i64),
-    Real(f64),
-    Numbers(Vec<f32>),
+    Integer(i64),
+    Float(f64),
+    FloatList(Vec<f32>),
 }
 
 impl<T: Into<Self>> From<Option<T>> for Cell {
@@ -66,104 +66,124 @@ impl From<&str> for Cell {
 trait Table {
     fn row(&mut self, cells: Vec<Cell>) -> io::Result<()>;
     /// Writes what is left.
-    fn end(self: Box<Self>) -> io::Result<()>;
+    fn finish(self: Box<Self>) -> io::Result<()>;
 }
 
-const PATH: [(&str, Kind); 2] = [("photo", Kind::Text), ("path_bytes", Kind::Bytes)];
+const PATH: [(&str, ColumnType); 2] =
+    [("photo", ColumnType::Text), ("path_bytes", ColumnType::Bytes)];
 
-impl Sheet {
-    fn columns(self, features: usize) -> Vec<(&'static str, Kind)> {
-        use Kind::{Numbers, Real, Text, Whole};
+impl ExportTable {
+    fn columns(self, features: usize) -> Vec<(&'static str, ColumnType)> {
+        use ColumnType::{Float, FloatList, Integer, Text};
         let mut columns = PATH.to_vec();
         columns.extend_from_slice(match self {
             Self::Photos => &[
                 ("state", Text),
                 ("reason", Text),
                 ("sha256", Text),
-                ("bytes", Whole),
-                ("modified_ns", Whole),
+                ("bytes", Integer),
+                ("modified_ns", Integer),
                 ("taken", Text),
-                ("width", Whole),
-                ("height", Whole),
-                ("orientation", Whole),
+                ("width", Integer),
+                ("height", Integer),
+                ("orientation", Integer),
             ],
-            Self::Findings => &[
+            Self::Detections => &[
                 ("model", Text),
-                ("index", Whole),
+                ("index", Integer),
                 ("synset", Text),
                 ("name", Text),
-                ("left", Real),
-                ("top", Real),
-                ("right", Real),
-                ("bottom", Real),
-                ("share", Real),
-                ("probability", Real),
-                ("peak", Real),
+                ("left", Float),
+                ("top", Float),
+                ("right", Float),
+                ("bottom", Float),
+                ("share", Float),
+                ("probability", Float),
+                ("peak", Float),
                 ("source", Text),
             ],
-            Self::Features { .. } => return [&columns[..], &[("features", Numbers(features))]].concat(),
+            Self::Features { .. } => {
+                return [&columns[..], &[("features", FloatList(features))]].concat();
+            }
         });
         columns
     }
 }
 
 impl Library {
-    /// Writes a table to a file, Parquet or CSV by its ending; how many rows. In `path_bytes` are the paths that are no
-    /// text, whose `photo` is only nearly right.
+    /// Writes a table to a file, Parquet or CSV by its ending; how many rows. In `path_bytes` are
+    /// the paths that are no text, whose `photo` is only nearly right.
     ///
     /// # Errors
     /// If the ending is another, or the file cannot be written.
-    pub fn export(&self, path: &Path, sheet: Sheet) -> Result<usize> {
-        let failed = |source| Error::File { name: name(path), source };
-        let features = match sheet {
-            Sheet::Features { model } => similar::length(self.connection(), model)?,
-            Sheet::Photos | Sheet::Findings => 0,
+    pub fn export(&self, path: &Path, table_kind: ExportTable) -> Result<usize> {
+        let file_error = |source| Error::File { name: name(path), source };
+        let features = match table_kind {
+            ExportTable::Features { model } => similar::feature_length(self.connection(), model)?,
+            ExportTable::Photos | ExportTable::Detections => 0,
         };
-        let columns = sheet.columns(features);
-        let ending = path.extension().and_then(|ending| ending.to_str()).map(str::to_ascii_lowercase);
-        let open = match ending.as_deref() {
+        let columns = table_kind.columns(features);
+        let extension =
+            path.extension().and_then(|extension| extension.to_str()).map(str::to_ascii_lowercase);
+        let open = match extension.as_deref() {
             Some("csv") => csv::open,
             Some("parquet") => parquet::open,
-            _ => return Err(Error::Request(format!("{}: end the name in .parquet or .csv", name(path)))),
+            _ => {
+                return Err(Error::Request(format!(
+                    "{}: end the name in .parquet or .csv",
+                    name(path)
+                )));
+            }
         };
         // Under another name until it is whole, so that nobody takes half a table for all of it.
         let mut part = path.as_os_str().to_owned();
         part.push(".part");
-        let mut table = open(BufWriter::new(File::create(&part).map_err(failed)?), &columns).map_err(failed)?;
+        let mut table = open(BufWriter::new(File::create(&part).map_err(file_error)?), &columns)
+            .map_err(file_error)?;
         let mut rows = 0;
-        let written = self.rows(sheet, &mut |cells| {
+        let written = self.rows(table_kind, &mut |cells| {
             rows += 1;
-            table.row(cells).map_err(failed)
+            table.row(cells).map_err(file_error)
         });
-        let written = written.and_then(|()| table.end().map_err(failed));
-        let written = written.and_then(|()| fs::rename(&part, path).map_err(failed));
+        let written = written.and_then(|()| table.finish().map_err(file_error));
+        let written = written.and_then(|()| fs::rename(&part, path).map_err(file_error));
         if written.is_err() {
             let _ = fs::remove_file(&part);
         }
         written.map(|()| rows)
     }
 
-    fn rows(&self, sheet: Sheet, take: &mut dyn FnMut(Vec<Cell>) -> Result<()>) -> Result<()> {
-        match sheet {
-            Sheet::Photos => self.each_photo(None, |photo| take(photo_cells(&photo))),
-            Sheet::Findings => self.each_finding(|path, finding| take(finding_cells(path, finding))),
-            Sheet::Features { model } => self.each_feature(model, |path, feature| {
+    fn rows(
+        &self,
+        table_kind: ExportTable,
+        visit: &mut dyn FnMut(Vec<Cell>) -> Result<()>,
+    ) -> Result<()> {
+        match table_kind {
+            ExportTable::Photos => self.each_photo(None, |photo| visit(photo_cells(&photo))),
+            ExportTable::Detections => {
+                self.each_detection(|path, detection| visit(detection_cells(path, detection)))
+            }
+            ExportTable::Features { model } => self.each_feature(model, |path, feature| {
                 let mut cells = path_cells(path);
-                cells.push(Cell::Numbers(feature.numbers().collect()));
-                take(cells)
+                cells.push(Cell::FloatList(feature.numbers().collect()));
+                visit(cells)
             }),
         }
     }
 
-    fn each_feature(&self, model: i64, mut take: impl FnMut(&Path, &Feature) -> Result<()>) -> Result<()> {
-        let length = similar::length(self.connection(), model)?;
+    fn each_feature(
+        &self,
+        model: i64,
+        mut visit: impl FnMut(&Path, &Feature) -> Result<()>,
+    ) -> Result<()> {
+        let length = similar::feature_length(self.connection(), model)?;
         let sql = "SELECT path, vector FROM feature JOIN photo ON photo.id = photo WHERE model = ? ORDER BY path";
         let mut statement = self.connection().prepare(sql)?;
         let mut rows = statement.query([model])?;
         while let Some(row) = rows.next()? {
             let path = bytes::to_path(row.get_ref(0)?.as_blob()?);
             if let Some(feature) = Feature::from_bytes(row.get_ref(1)?.as_blob()?, length) {
-                take(&path, &feature)?;
+                visit(&path, &feature)?;
             }
         }
         Ok(())
@@ -171,53 +191,55 @@ impl Library {
 }
 
 fn path_cells(path: &Path) -> Vec<Cell> {
-    let bytes = path.to_str().is_none().then(|| Cell::Bytes(bytes::of_path(path).to_vec()));
+    let bytes = path.to_str().is_none().then(|| Cell::Bytes(bytes::from_path(path).to_vec()));
     vec![Cell::Text(path.to_string_lossy().into_owned()), bytes.unwrap_or(Cell::Empty)]
 }
 
 fn photo_cells(photo: &Photo) -> Vec<Cell> {
     let state = match photo.state {
         State::Present => "present",
-        State::Vanished => "vanished",
+        State::Missing => "vanished",
         State::Unreadable => "unreadable",
     };
-    let whole = |number: Option<u32>| number.map_or(Cell::Empty, |number| Cell::Whole(number.into()));
-    let hex = |digest: [u8; 32]| digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let integer =
+        |number: Option<u32>| number.map_or(Cell::Empty, |number| Cell::Integer(number.into()));
+    let hex =
+        |digest: [u8; 32]| digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     let mut cells = path_cells(&photo.path);
     cells.extend([
         state.into(),
         photo.reason.as_deref().into(),
         photo.digest.map(hex).as_deref().into(),
-        Cell::Whole(photo.bytes as i64),
-        Cell::Whole(photo.modified),
+        Cell::Integer(photo.bytes as i64),
+        Cell::Integer(photo.modified),
         photo.taken.as_deref().into(),
-        whole(photo.size.map(|[width, _]| width)),
-        whole(photo.size.map(|[_, height]| height)),
-        whole(photo.orientation.map(u32::from)),
+        integer(photo.size.map(|[width, _]| width)),
+        integer(photo.size.map(|[_, height]| height)),
+        integer(photo.orientation.map(u32::from)),
     ]);
     cells
 }
 
-fn finding_cells(path: &Path, finding: &Finding) -> Vec<Cell> {
-    let source = match finding.source {
+fn detection_cells(path: &Path, detection: &Detection) -> Vec<Cell> {
+    let source = match detection.source {
         Source::Model => "model",
         Source::User => "user",
         Source::Refuted => "refuted",
     };
-    let side = |at: usize| finding.bounds.map_or(Cell::Empty, |bounds| Cell::Real(bounds[at]));
+    let side = |at: usize| detection.bounds.map_or(Cell::Empty, |bounds| Cell::Float(bounds[at]));
     let mut cells = path_cells(path);
     cells.extend([
-        finding.model.as_str().into(),
-        Cell::Whole(finding.class as i64),
-        finding.synset.as_deref().into(),
-        finding.name.as_str().into(),
+        detection.model.as_str().into(),
+        Cell::Integer(detection.class as i64),
+        detection.synset.as_deref().into(),
+        detection.name.as_str().into(),
         side(0),
         side(1),
         side(2),
         side(3),
-        Cell::Real(finding.share),
-        Cell::Real(finding.probability),
-        Cell::Real(finding.peak),
+        Cell::Float(detection.share),
+        Cell::Float(detection.probability),
+        Cell::Float(detection.peak),
         source.into(),
     ]);
     cells

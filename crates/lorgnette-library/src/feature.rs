@@ -1,28 +1,30 @@
 //! Features as a library keeps them: an int8 a number, and a signature of 512 bits.
 //!
-//! A feature's numbers are kept as `scale · q` with `q` in −127…127 and `scale = max|x| / 127`. A rounding error is at most
-//! half a step; over a thousand numbers the error of a cosine averages out to under 0.001, which the tests hold it to.
+//! A feature's numbers are kept as `scale · q` with `q` in −127…127 and `scale = max|x| / 127`. A
+//! rounding error is at most half a step; over a thousand numbers the error of a cosine averages
+//! out to under 0.001, which the tests hold it to.
 //!
-//! The signature is made of the signs of 512 projections: the vector, less its own mean (features behind a ReLU are all
-//! positive, and would all point the same way), is multiplied by random signs and by a Hadamard matrix, whose rows are as
-//! good as random directions (Ailon and Chazelle, "The fast Johnson–Lindenstrauss transform", 2009). Of two vectors with
-//! the angle θ between them a bit differs with the probability θ / π (Charikar, "Similarity estimation techniques from
-//! rounding algorithms", 2002).
+//! The signature is made of the signs of 512 projections: the vector, less its own mean (features
+//! behind a ReLU are all positive, and would all point the same way), is multiplied by random signs
+//! and by a Hadamard matrix, whose rows are as good as random directions (Ailon and Chazelle, "The
+//! fast Johnson–Lindenstrauss transform", 2009). Of two vectors with the angle θ between them a bit
+//! differs with the probability θ / π (Charikar, "Similarity estimation techniques from rounding
+//! algorithms", 2002).
 
 /// Bits of a signature.
-pub(crate) const BITS: usize = 512;
+pub(crate) const SIGNATURE_BITS: usize = 512;
 /// Bytes of a signature.
-pub(crate) const SIGNATURE: usize = BITS / 8;
+pub(crate) const SIGNATURE_BYTES: usize = SIGNATURE_BITS / 8;
 /// Bytes of the scale.
-const SCALE: usize = 4;
+const SCALE_BYTES: usize = 4;
 /// The largest int8 that is used: as far from zero as the smallest.
-const LARGEST: f32 = 127.0;
+const MAX_STEP: f32 = 127.0;
 
 /// A feature's numbers in a byte each.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Feature {
     scale: f32,
-    steps: Vec<i8>,
+    quantized: Vec<i8>,
 }
 
 impl Feature {
@@ -30,27 +32,30 @@ impl Feature {
     pub(crate) fn new(numbers: &[f32]) -> Self {
         let largest = numbers.iter().fold(0.0_f32, |largest, number| largest.max(number.abs()));
         // All zeros, or a number that is none: any scale will do.
-        let scale = if largest > 0.0 && largest.is_finite() { largest / LARGEST } else { 1.0 };
-        Self { scale, steps: numbers.iter().map(|number| (number / scale).round() as i8).collect() }
+        let scale = if largest > 0.0 && largest.is_finite() { largest / MAX_STEP } else { 1.0 };
+        Self {
+            scale,
+            quantized: numbers.iter().map(|number| (number / scale).round() as i8).collect(),
+        }
     }
 
     /// From the bytes in a library; `None` if they are not a feature of `length` numbers.
     pub(crate) fn from_bytes(bytes: &[u8], length: usize) -> Option<Self> {
-        let (scale, steps) = bytes.split_first_chunk::<SCALE>()?;
+        let (scale, quantized) = bytes.split_first_chunk::<SCALE_BYTES>()?;
         let scale = f32::from_le_bytes(*scale);
-        let sound = steps.len() == length && scale.is_finite() && scale > 0.0;
-        sound.then(|| Self { scale, steps: steps.iter().map(|&byte| byte as i8).collect() })
+        let sound = quantized.len() == length && scale.is_finite() && scale > 0.0;
+        sound.then(|| Self { scale, quantized: quantized.iter().map(|&byte| byte as i8).collect() })
     }
 
     /// The bytes for a library.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
-        let steps = self.steps.iter().map(|&step| step as u8);
-        self.scale.to_le_bytes().into_iter().chain(steps).collect()
+        let quantized = self.quantized.iter().map(|&step| step as u8);
+        self.scale.to_le_bytes().into_iter().chain(quantized).collect()
     }
 
     /// The numbers themselves.
     pub(crate) fn numbers(&self) -> impl ExactSizeIterator<Item = f32> + '_ {
-        self.steps.iter().map(|&step| f32::from(step) * self.scale)
+        self.quantized.iter().map(|&step| f32::from(step) * self.scale)
     }
 
     /// The cosine of the angle between two features, from −1 to 1; 0 with one that is all zeros.
@@ -58,26 +63,30 @@ impl Feature {
         let dot = |a: &[i8], b: &[i8]| -> i64 {
             // Sums of a few thousand products of seven bits each fit into an i32.
             let product = |(a, b): (&i8, &i8)| i32::from(*a) * i32::from(*b);
-            a.chunks(1024).zip(b.chunks(1024)).map(|(a, b)| i64::from(a.iter().zip(b).map(product).sum::<i32>())).sum()
+            a.chunks(1024)
+                .zip(b.chunks(1024))
+                .map(|(a, b)| i64::from(a.iter().zip(b).map(product).sum::<i32>()))
+                .sum()
         };
-        let (here, there) = (dot(&self.steps, &self.steps), dot(&other.steps, &other.steps));
+        let (here, there) =
+            (dot(&self.quantized, &self.quantized), dot(&other.quantized, &other.quantized));
         if here == 0 || there == 0 {
             return 0.0;
         }
-        dot(&self.steps, &other.steps) as f64 / ((here as f64) * (there as f64)).sqrt()
+        dot(&self.quantized, &other.quantized) as f64 / ((here as f64) * (there as f64)).sqrt()
     }
 
     /// What a search reads first.
-    pub(crate) fn signature(&self) -> [u8; SIGNATURE] {
-        let mut numbers: Vec<f32> = self.steps.iter().map(|&step| f32::from(step)).collect();
+    pub(crate) fn signature(&self) -> [u8; SIGNATURE_BYTES] {
+        let mut numbers: Vec<f32> = self.quantized.iter().map(|&step| f32::from(step)).collect();
         let mean = numbers.iter().sum::<f32>() / numbers.len().max(1) as f32;
         for (index, number) in numbers.iter_mut().enumerate() {
             *number = (*number - mean) * sign(index);
         }
-        numbers.resize(numbers.len().next_power_of_two().max(BITS), 0.0);
+        numbers.resize(numbers.len().next_power_of_two().max(SIGNATURE_BITS), 0.0);
         hadamard(&mut numbers);
-        let mut bits = [0; SIGNATURE];
-        for (index, number) in numbers[..BITS].iter().enumerate() {
+        let mut bits = [0; SIGNATURE_BYTES];
+        for (index, number) in numbers[..SIGNATURE_BITS].iter().enumerate() {
             bits[index / 8] |= u8::from(*number > 0.0) << (index % 8);
         }
         bits
@@ -85,12 +94,13 @@ impl Feature {
 }
 
 /// Bits in which two signatures differ.
-pub(crate) fn distance(a: &[u8; SIGNATURE], b: &[u8; SIGNATURE]) -> u32 {
+pub(crate) fn distance(a: &[u8; SIGNATURE_BYTES], b: &[u8; SIGNATURE_BYTES]) -> u32 {
     let words = a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0);
     words.map(|(a, b)| (u64::from_ne_bytes(*a) ^ u64::from_ne_bytes(*b)).count_ones()).sum()
 }
 
-/// A random sign for each place, always the same: the lowest bit of SplitMix64 (Steele, Lea and Flood, 2014).
+/// A random sign for each place, always the same: the lowest bit of SplitMix64 (Steele, Lea and
+/// Flood, 2014).
 fn sign(index: usize) -> f32 {
     let mut z = (index as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -114,16 +124,22 @@ fn hadamard(numbers: &mut [f32]) {
 
 #[cfg(test)]
 mod tests {
-    use super::{BITS, Feature, distance, sign};
+    use super::{Feature, SIGNATURE_BITS, distance, sign};
 
     /// As features are: many small numbers, some large ones, none negative.
     fn numbers(seed: usize) -> Vec<f32> {
-        let uniform = |i: usize| (i.wrapping_mul(2_654_435_761).wrapping_add(seed * 40_503) % 65_521) as f32 / 65_521.0;
-        (0..1024).map(|i| uniform(i * 7 + seed).powi(4) * 6.0 + if sign(i) > 0.0 { 0.1 } else { 0.0 }).collect()
+        let uniform = |i: usize| {
+            (i.wrapping_mul(2_654_435_761).wrapping_add(seed * 40_503) % 65_521) as f32 / 65_521.0
+        };
+        (0..1024)
+            .map(|i| uniform(i * 7 + seed).powi(4) * 6.0 + if sign(i) > 0.0 { 0.1 } else { 0.0 })
+            .collect()
     }
 
     fn cosine(a: &[f32], b: &[f32]) -> f64 {
-        let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum::<f64>();
+        let dot = |a: &[f32], b: &[f32]| {
+            a.iter().zip(b).map(|(&a, &b)| f64::from(a) * f64::from(b)).sum::<f64>()
+        };
         dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
     }
 
@@ -146,14 +162,21 @@ mod tests {
 
     #[test]
     fn odd_numbers_do_no_harm() {
-        for odd in [vec![], vec![0.0; 10], vec![f32::NAN; 3], vec![f32::INFINITY, 1.0], vec![f32::MIN_POSITIVE; 5]] {
+        for odd in [
+            vec![],
+            vec![0.0; 10],
+            vec![f32::NAN; 3],
+            vec![f32::INFINITY, 1.0],
+            vec![f32::MIN_POSITIVE; 5],
+        ] {
             let feature = Feature::new(&odd);
             assert!(feature.cosine(&feature).is_finite());
             assert_eq!(feature.signature(), feature.signature());
         }
     }
 
-    /// Blends of two vectors: the bits that differ are those that the angle says, within three deviations.
+    /// Blends of two vectors: the bits that differ are those that the angle says, within three
+    /// deviations.
     #[test]
     fn signatures_differ_as_the_angle_does() {
         let centred = |v: Vec<f32>| {
@@ -162,12 +185,16 @@ mod tests {
         };
         let (a, b) = (numbers(1), numbers(9));
         for part in [0.0, 0.1, 0.3, 0.5, 1.0] {
-            let blend: Vec<f32> = a.iter().zip(&b).map(|(a, b)| a * (1.0 - part) + b * part).collect();
+            let blend: Vec<f32> =
+                a.iter().zip(&b).map(|(a, b)| a * (1.0 - part) + b * part).collect();
             let angle = cosine(&centred(a.clone()), &centred(blend.clone())).min(1.0).acos();
-            let expected = BITS as f64 * angle / std::f64::consts::PI;
+            let expected = SIGNATURE_BITS as f64 * angle / std::f64::consts::PI;
             let found = distance(&Feature::new(&a).signature(), &Feature::new(&blend).signature());
-            let deviation = (BITS as f64 / 4.0).sqrt();
-            assert!((f64::from(found) - expected).abs() <= 3.0 * deviation, "{part}: {found} of {expected}");
+            let deviation = (SIGNATURE_BITS as f64 / 4.0).sqrt();
+            assert!(
+                (f64::from(found) - expected).abs() <= 3.0 * deviation,
+                "{part}: {found} of {expected}"
+            );
         }
     }
 }

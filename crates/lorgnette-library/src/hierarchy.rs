@@ -1,13 +1,14 @@
 //! What names mean: the classes that are called so, and those that are a kind of what is called so.
 //!
-//! WordNet knows that a beagle is a hound, a dog and an animal ([`lorgnette::wordnet`]), so that "dog" means 118 classes. A
-//! name may have several meanings ("crane" is a bird and a machine); all of them are meant.
+//! WordNet knows that a beagle is a hound, a dog and an animal ([`lorgnette::wordnet`]), so that
+//! "dog" means 118 classes. A name may have several meanings ("crane" is a bird and a machine); all
+//! of them are meant.
 //!
 //! ```
 //! use lorgnette_library::hierarchy::{Class, Vocabulary};
 //!
 //! let labels = lorgnette::Labels::imagenet(1000).unwrap();
-//! let vocabulary = Vocabulary::new(labels.iter().map(|label| Class::of(label.index as i64, &label)));
+//! let vocabulary = Vocabulary::new(labels.iter().map(|label| Class::from_label(label.index as i64, &label)));
 //! assert_eq!(vocabulary.find("dogs").unwrap().len(), 118);
 //! assert_eq!(vocabulary.find("flower pot").unwrap(), [738]);
 //! assert_eq!(vocabulary.find("vehicel").unwrap_err().suggestions[0], "vehicle");
@@ -18,7 +19,7 @@ use std::collections::{BTreeSet, HashMap};
 use lorgnette::labels::{Label, nearest_names};
 use lorgnette::wordnet::{self, key};
 
-use crate::query::{Query, QueryError, is_plain};
+use crate::query::{Query, QueryError, needs_no_quotes};
 
 /// A class that can be found.
 #[derive(Clone, Copy, Debug)]
@@ -41,7 +42,7 @@ pub struct Vocabulary {
 
 /// A name that means nothing here.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("nothing here is called {name:?}{}", advice(.name, .suggestions))]
+#[error("nothing here is called {name:?}{}", hint(.name, .suggestions))]
 pub struct UnknownName {
     /// What was asked for.
     pub name: String,
@@ -52,7 +53,7 @@ pub struct UnknownName {
 impl<'a> Class<'a> {
     /// The class of a network's output.
     #[must_use]
-    pub fn of(id: i64, label: &Label<'a>) -> Self {
+    pub fn from_label(id: i64, label: &Label<'a>) -> Self {
         Self { id, synset: label.synset, name: label.name }
     }
 }
@@ -62,8 +63,8 @@ impl Vocabulary {
     pub fn new<'a>(classes: impl IntoIterator<Item = Class<'a>>) -> Self {
         let mut vocabulary = Self::default();
         for Class { id, synset, name } in classes {
-            for called in std::iter::once(name).chain(name.split(',')) {
-                let ids = vocabulary.by_key.entry(key(called)).or_default();
+            for alias in std::iter::once(name).chain(name.split(',')) {
+                let ids = vocabulary.by_key.entry(key(alias)).or_default();
                 if ids.last() != Some(&id) {
                     ids.push(id);
                 }
@@ -82,15 +83,20 @@ impl Vocabulary {
         self.names.is_empty()
     }
 
-    /// The classes that a name means, in ascending order: a synset's number, any of a class's names, or any name of what
-    /// it is a kind of; in the plural too. Capitals, spaces, hyphens and apostrophes do not matter.
+    /// The classes that a name means, in ascending order: a synset's number, any of a class's
+    /// names, or any name of what it is a kind of; in the plural too. Capitals, spaces, hyphens and
+    /// apostrophes do not matter.
     ///
     /// # Errors
     /// If there are none; with the names that may have been meant.
     pub fn find(&self, name: &str) -> Result<Vec<i64>, UnknownName> {
         let meanings = std::iter::once(name.to_owned()).chain(wordnet::singulars(name));
-        let mut found = meanings.map(|name| self.called(&name)).filter(|classes| !classes.is_empty());
-        found.next().map(|classes| classes.into_iter().collect()).ok_or_else(|| self.unknown(name))
+        let mut matching =
+            meanings.map(|name| self.classes_named(&name)).filter(|classes| !classes.is_empty());
+        matching
+            .next()
+            .map(|classes| classes.into_iter().collect())
+            .ok_or_else(|| self.unknown_name(name))
     }
 
     /// Refuses a query with a name that means nothing, at that name.
@@ -98,26 +104,28 @@ impl Vocabulary {
     /// # Errors
     /// At the first such name; `text` is the query's.
     pub fn check(&self, query: &Query, text: &str) -> Result<(), QueryError> {
-        query.things().into_iter().try_for_each(|thing| match self.find(&thing.name.text) {
+        query.objects().into_iter().try_for_each(|object| match self.find(&object.name.text) {
             Ok(_) => Ok(()),
-            Err(unknown) => Err(QueryError::new(text, thing.name.span.clone(), unknown.to_string())),
+            Err(unknown_name) => {
+                Err(QueryError::new(text, object.name.span.clone(), unknown_name.to_string()))
+            }
         })
     }
 
-    /// Names in small letters that would be taken apart in a query if it did not know them: "black and gold garden
-    /// spider".
+    /// Names in small letters that would be taken apart in a query if it did not know them: "black
+    /// and gold garden spider".
     #[must_use]
     pub fn phrases(&self) -> Vec<String> {
         let names = self.all_names().into_iter().map(str::to_lowercase);
-        names.filter(|name| name.contains(' ') && !is_plain(name)).collect()
+        names.filter(|name| name.contains(' ') && !needs_no_quotes(name)).collect()
     }
 
-    fn called(&self, name: &str) -> BTreeSet<i64> {
+    fn classes_named(&self, name: &str) -> BTreeSet<i64> {
         let key = key(name);
         let kinds = wordnet::kinds_of(name).into_iter();
-        let of_synsets = kinds.filter_map(|synset| self.by_synset.get(synset)).flatten();
+        let from_synsets = kinds.filter_map(|synset| self.by_synset.get(synset)).flatten();
         let own = self.by_synset.get(&key).into_iter().chain(self.by_key.get(&key)).flatten();
-        own.chain(of_synsets).copied().collect()
+        own.chain(from_synsets).copied().collect()
     }
 
     /// Every name there is, each class's before WordNet's.
@@ -126,18 +134,19 @@ impl Vocabulary {
         self.names.iter().map(String::as_str).chain(above).collect()
     }
 
-    fn unknown(&self, name: &str) -> UnknownName {
+    fn unknown_name(&self, name: &str) -> UnknownName {
         let suggestions = nearest_names(self.all_names(), name);
         UnknownName { name: name.into(), suggestions }
     }
 }
 
-fn advice(name: &str, suggestions: &[String]) -> String {
+fn hint(name: &str, suggestions: &[String]) -> String {
     if !suggestions.is_empty() {
         let quoted: Vec<String> = suggestions.iter().map(|name| format!("{name:?}")).collect();
         return format!(": did you mean {}?", quoted.join(" or "));
     }
-    const PLACES: [&str; 9] = ["top", "middle", "bottom", "left", "right", "center", "centre", "corner", "half"];
+    const PLACES: [&str; 9] =
+        ["top", "middle", "bottom", "left", "right", "center", "centre", "corner", "half"];
     let last = name.rsplit(' ').next().unwrap_or_default().to_lowercase();
     match PLACES.contains(&last.as_str()) && last != name {
         true => ": before a place goes `in`, as in dog in top left".into(),
@@ -154,7 +163,7 @@ mod tests {
 
     fn imagenet() -> Vocabulary {
         let labels = Labels::imagenet(1000).unwrap();
-        Vocabulary::new(labels.iter().map(|label| Class::of(label.index as i64, &label)))
+        Vocabulary::new(labels.iter().map(|label| Class::from_label(label.index as i64, &label)))
     }
 
     fn count(name: &str) -> usize {
@@ -165,10 +174,11 @@ mod tests {
     fn every_name_of_every_class_means_it() {
         let (labels, vocabulary) = (Labels::imagenet(1000).unwrap(), imagenet());
         for label in labels.iter() {
-            let names = std::iter::once(label.name).chain(label.name.split(',')).chain(label.synset);
+            let names =
+                std::iter::once(label.name).chain(label.name.split(',')).chain(label.synset);
             for name in names {
-                let found = vocabulary.find(name).unwrap();
-                assert!(found.contains(&(label.index as i64)), "{name}: {found:?}");
+                let matching = vocabulary.find(name).unwrap();
+                assert!(matching.contains(&(label.index as i64)), "{name}: {matching:?}");
             }
         }
     }
@@ -200,7 +210,10 @@ mod tests {
         assert_eq!(count("foxes"), count("fox"));
         assert_eq!(count("butterflies"), count("butterfly"));
         assert_eq!(count("wolves"), count("wolf"));
-        assert_eq!(imagenet().find("jack-o'-lanterns").unwrap(), imagenet().find("jack o lantern").unwrap());
+        assert_eq!(
+            imagenet().find("jack-o'-lanterns").unwrap(),
+            imagenet().find("jack o lantern").unwrap()
+        );
     }
 
     #[test]
@@ -216,7 +229,8 @@ mod tests {
     fn names_with_words_of_the_language_need_no_quotation_marks() {
         let phrases = imagenet().phrases();
         assert!(phrases.contains(&"black and gold garden spider".into()), "{phrases:?}");
-        let query = Query::parse_with("a Black and gold garden spider and a dog", &phrases).unwrap();
+        let query =
+            Query::parse_with("a Black and gold garden spider and a dog", &phrases).unwrap();
         assert_eq!(query.to_string(), "\"black and gold garden spider\" AND dog");
     }
 

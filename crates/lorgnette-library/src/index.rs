@@ -4,10 +4,11 @@
 //! discover ─▶ compare with the library ─▶ workers: read, digest, decode, look ─▶ in order ─▶ one writer
 //! ```
 //!
-//! Each worker does all of a photo, so one's decoding overlaps another's inference. Results are written in the order of
-//! the paths, a few dozen at a time: a transaction is the unit that survives whatever happens, and is short, so that other
-//! processes hardly wait. A run that was killed has written all up to some photo, and the next one goes on from there, so
-//! the library is the one that an undisturbed run makes, to the last id.
+//! Each worker does all of a photo, so one's decoding overlaps another's inference. Results are
+//! written in the order of the paths, a few dozen at a time: a transaction is the unit that
+//! survives whatever happens, and is short, so that other processes hardly wait. A run that was
+//! killed has written all up to some photo, and the next one goes on from there, so the library is
+//! the one that an undisturbed run makes, to the last id.
 
 mod discover;
 mod read;
@@ -23,20 +24,20 @@ use lorgnette::picture::{OpenOptions, PictureError};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use self::discover::{Discovered, File};
-use self::read::{Camera, Digest};
+use self::read::{CaptureInfo, Digest};
 pub(crate) use self::write::class;
-use crate::analyse::{Analyse, Finder, Findings};
+use crate::analyse::{Detections, ModelRecord, PhotoAnalyser};
 use crate::bytes;
 use crate::error::Result;
 use crate::library::Library;
 use crate::photo::State;
 
 /// Most photos of a transaction.
-const BATCH: usize = 64;
+const MAX_BATCH: usize = 64;
 /// Photos of a transaction where nobody waits for them.
-const IMPORTED: usize = 4096;
+const IMPORT_BATCH: usize = 4096;
 /// How long a result may wait to be written.
-const PROMPT: Duration = Duration::from_millis(500);
+const MAX_WRITE_DELAY: Duration = Duration::from_millis(500);
 
 /// How photos are indexed.
 #[derive(Clone, Debug, Default)]
@@ -50,8 +51,9 @@ pub struct IndexOptions {
 /// What happens while photos are indexed.
 #[derive(Debug)]
 pub enum Event<'a> {
-    /// The folders have been looked through: so many photos are new, changed, or not seen by this model.
-    Begun {
+    /// The folders have been looked through: so many photos are new, changed, or not seen by this
+    /// model.
+    Started {
         /// How many.
         photos: usize,
     },
@@ -63,7 +65,7 @@ pub enum Event<'a> {
         error: Option<&'a str>,
     },
     /// A folder cannot be looked into, or a link leads nowhere.
-    Closed {
+    Inaccessible {
         /// Its path.
         path: &'a Path,
         /// Why.
@@ -89,19 +91,19 @@ pub struct Summary {
     /// Of `unchanged`, those that could not be decoded before, and have not changed since.
     pub still_unreadable: usize,
     /// Photos that are not where they were.
-    pub vanished: usize,
+    pub missing: usize,
     /// Folders that could not be looked into, and links that lead nowhere.
-    pub closed: usize,
+    pub inaccessible: usize,
 }
 
 /// A photo that has to be looked at, and what the library knows of it.
 struct Work {
     file: File,
-    known: Option<Known>,
+    known_file: Option<KnownFile>,
 }
 
 /// What a library knows of a path.
-struct Known {
+struct KnownFile {
     digest: Option<Digest>,
     bytes: u64,
     modified: i64,
@@ -113,54 +115,55 @@ struct Known {
 /// A photo's way through a worker.
 struct Record {
     digest: Option<Digest>,
-    camera: Camera,
+    capture: CaptureInfo,
     size: Option<[usize; 2]>,
     outcome: Outcome,
 }
 
 enum Outcome {
-    Analysed(Findings),
+    Analysed(Detections),
     /// This model has seen these very bytes.
-    Seen,
+    AlreadyAnalysed,
     /// The file cannot be read or decoded.
     Unreadable(String),
     /// The model cannot look at it.
-    Unanswered(String),
+    AnalysisFailed(String),
 }
 
-/// Brings a library up to date with what is in `folders`, as seen by the model that `finder` tells of: photos that are
-/// new, changed or not seen by this model are shown to the `workers`; those that are gone are marked. `tell` hears of each
-/// and may break off, which loses nothing.
+/// Brings a library up to date with what is in `folders`, as seen by the model that `model_record`
+/// tells of: photos that are new, changed or not seen by this model are shown to the `workers`;
+/// those that are gone are marked. `on_event` hears of each and may break off, which loses nothing.
 ///
 /// # Errors
-/// If a folder is not there, or the library cannot be written. What a photo does wrong is told, and stops nothing.
-pub fn index<A: Analyse>(
+/// If a folder is not there, or the library cannot be written. What a photo does wrong is told, and
+/// stops nothing.
+pub fn index<A: PhotoAnalyser>(
     library: &mut Library,
     folders: &[PathBuf],
-    (finder, workers): (&Finder, Vec<A>),
+    (model_record, workers): (&ModelRecord, Vec<A>),
     options: &IndexOptions,
-    tell: &mut dyn FnMut(&Event<'_>) -> ControlFlow<()>,
+    on_event: &mut dyn FnMut(&Event<'_>) -> ControlFlow<()>,
 ) -> Result<Summary> {
-    let model = write::model(library, finder)?;
+    let model = write::model(library, model_record)?;
     let folders = if folders.is_empty() { library.folders()? } else { folders.to_vec() };
     let discovered = discover::discover(&folders, |root| is_indexed(library.connection(), root))?;
     write::folders(library, &discovered.roots)?;
-    for (path, error) in &discovered.closed {
-        let _ = tell(&Event::Closed { path, error });
+    for (path, error) in &discovered.inaccessible {
+        let _ = on_event(&Event::Inaccessible { path, error });
     }
     let mut indexing = Indexing { library, model, options, summary: Summary::default() };
-    indexing.summary.closed = discovered.closed.len();
+    indexing.summary.inaccessible = discovered.inaccessible.len();
     let work = indexing.compare(&discovered)?;
-    let begun = tell(&Event::Begun { photos: work.len() });
-    if begun.is_continue() && indexing.work(&work, workers, tell)?.is_continue() {
-        indexing.summary.vanished = write::mark_vanished(indexing.library, &discovered)?;
+    let begun = on_event(&Event::Started { photos: work.len() });
+    if begun.is_continue() && indexing.work(&work, workers, on_event)?.is_continue() {
+        indexing.summary.missing = write::mark_missing(indexing.library, &discovered)?;
     }
     Ok(indexing.summary)
 }
 
 /// A photo that was looked at elsewhere.
 #[derive(Clone, Debug)]
-pub struct Imported {
+pub struct ImportedPhoto {
     /// Its path, absolute.
     pub path: PathBuf,
     /// SHA-256 of its file.
@@ -174,33 +177,47 @@ pub struct Imported {
     /// Width and height in pixels, upright.
     pub size: [usize; 2],
     /// What was found in it.
-    pub findings: Findings,
+    pub detections: Detections,
 }
 
-/// Takes photos into a library that were looked at elsewhere, as `finder` tells; how many. They need not be there.
+/// Takes photos into a library that were looked at elsewhere, as `model_record` tells; how many.
+/// They need not be there.
 ///
 /// # Errors
 /// If the library cannot be written, or a class is none of the finder's.
-pub fn import(library: &mut Library, finder: &Finder, photos: impl IntoIterator<Item = Imported>) -> Result<usize> {
-    let model = write::model(library, finder)?;
+pub fn import(
+    library: &mut Library,
+    model_record: &ModelRecord,
+    photos: impl IntoIterator<Item = ImportedPhoto>,
+) -> Result<usize> {
+    let model = write::model(library, model_record)?;
     let options = IndexOptions::default();
     let mut indexing = Indexing { library, model, options: &options, summary: Summary::default() };
-    let mut waiting = Vec::new();
+    let mut pending = Vec::new();
     for photo in photos {
-        let Imported { path, digest, bytes, modified, taken, size, findings } = photo;
-        let camera = Camera { taken, orientation: None };
-        let record = Record { digest: Some(digest), camera, size: Some(size), outcome: Outcome::Analysed(findings) };
-        waiting.push((File { path, bytes, modified }, record));
-        if waiting.len() == IMPORTED {
-            indexing.write(&mut waiting)?;
+        let ImportedPhoto { path, digest, bytes, modified, taken, size, detections } = photo;
+        let capture = CaptureInfo { taken, orientation: None };
+        let record = Record {
+            digest: Some(digest),
+            capture,
+            size: Some(size),
+            outcome: Outcome::Analysed(detections),
+        };
+        pending.push((File { path, bytes, modified }, record));
+        if pending.len() == IMPORT_BATCH {
+            indexing.write(&mut pending)?;
         }
     }
-    indexing.write(&mut waiting)?;
+    indexing.write(&mut pending)?;
     Ok(indexing.summary.analysed)
 }
 
 fn is_indexed(connection: &Connection, root: &Path) -> bool {
-    let found = connection.query_row("SELECT 1 FROM folder WHERE path = ?", [bytes::of_path(root)], |_| Ok(()));
+    let found = connection.query_row(
+        "SELECT 1 FROM folder WHERE path = ?",
+        [bytes::from_path(root)],
+        |_| Ok(()),
+    );
     found.is_ok()
 }
 
@@ -217,16 +234,17 @@ impl Indexing<'_> {
         let mut work = Vec::new();
         let mut returned = Vec::new();
         for file in &discovered.files {
-            let known = known(self.library.connection(), self.model, &file.path)?;
-            match &known {
-                Some(known) if self.is_up_to_date(known, file) => {
+            let known_file = known_file(self.library.connection(), self.model, &file.path)?;
+            match &known_file {
+                Some(known_file) if self.is_up_to_date(known_file, file) => {
                     self.summary.unchanged += 1;
-                    self.summary.still_unreadable += usize::from(known.state == State::Unreadable);
-                    if known.state == State::Vanished {
+                    self.summary.still_unreadable +=
+                        usize::from(known_file.state == State::Unreadable);
+                    if known_file.state == State::Missing {
                         returned.push(&file.path);
                     }
                 }
-                _ => work.push(Work { file: file.clone(), known }),
+                _ => work.push(Work { file: file.clone(), known_file }),
             }
         }
         self.summary.found = discovered.files.len();
@@ -235,36 +253,44 @@ impl Indexing<'_> {
     }
 
     /// Whether a file is as it was, and all is known of it that this model can tell.
-    fn is_up_to_date(&self, known: &Known, file: &File) -> bool {
-        let same = known.bytes == file.bytes && known.modified == file.modified && known.digest.is_some();
-        same && match known.state {
+    fn is_up_to_date(&self, known_file: &KnownFile, file: &File) -> bool {
+        let same = known_file.bytes == file.bytes
+            && known_file.modified == file.modified
+            && known_file.digest.is_some();
+        same && match known_file.state {
             State::Unreadable => !self.options.retry,
-            State::Present | State::Vanished => known.analysed,
+            State::Present | State::Missing => known_file.analysed,
         }
     }
 
-    fn work<A: Analyse>(
+    fn work<A: PhotoAnalyser>(
         &mut self,
         work: &[Work],
         workers: Vec<A>,
-        tell: &mut dyn FnMut(&Event<'_>) -> ControlFlow<()>,
+        on_event: &mut dyn FnMut(&Event<'_>) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>> {
         let path = self.library.path().to_owned();
         let (model, open) = (self.model, &self.options.open);
-        let worker = |mut analyse: A| -> Result<_> {
+        let worker = |mut analyser: A| -> Result<_> {
             let library = Library::open_read_only(&path)?;
-            Ok(move |_: usize, work: &Work| look(&mut analyse, work, open, |digest| library.has_seen(model, digest)))
+            Ok(move |_: usize, work: &Work| {
+                analyse_photo(&mut analyser, work, open, |digest| {
+                    library.is_analysed(model, digest)
+                })
+            })
         };
         let workers = workers.into_iter().map(worker).collect::<Result<Vec<_>>>()?;
-        let mut waiting: Vec<(File, Record)> = Vec::new();
+        let mut pending: Vec<(File, Record)> = Vec::new();
         let mut written = Instant::now();
         let mut ended = Ok(ControlFlow::Continue(()));
         in_order(work, workers, |work: &Work, record| {
-            let heard = tell(&Event::Done { photo: &work.file.path, error: record.error() });
-            waiting.push((work.file.clone(), record));
-            let due = waiting.len() >= BATCH || written.elapsed() >= PROMPT || heard.is_break();
+            let flow = on_event(&Event::Done { photo: &work.file.path, error: record.error() });
+            pending.push((work.file.clone(), record));
+            let due = pending.len() >= MAX_BATCH
+                || written.elapsed() >= MAX_WRITE_DELAY
+                || flow.is_break();
             if due {
-                ended = self.write(&mut waiting).map(|()| heard);
+                ended = self.write(&mut pending).map(|()| flow);
                 written = Instant::now();
             }
             if matches!(ended, Ok(ControlFlow::Continue(()))) {
@@ -274,34 +300,34 @@ impl Indexing<'_> {
             }
         });
         let ended = ended?;
-        self.write(&mut waiting)?;
+        self.write(&mut pending)?;
         Ok(ended)
     }
 
     /// Writes what waits, in one transaction.
-    fn write(&mut self, waiting: &mut Vec<(File, Record)>) -> Result<()> {
-        if waiting.is_empty() {
+    fn write(&mut self, pending: &mut Vec<(File, Record)>) -> Result<()> {
+        if pending.is_empty() {
             return Ok(());
         }
         let transaction = self.library.transaction()?;
         let mut summary = self.summary;
-        for (file, record) in waiting.iter() {
+        for (file, record) in pending.iter() {
             write::Writer::new(&transaction, self.model).record(file, record, &mut summary)?;
         }
         transaction.commit()?;
         self.summary = summary;
-        waiting.clear();
+        pending.clear();
         Ok(())
     }
 }
 
 /// What the library knows of a path.
-fn known(connection: &Connection, model: i64, path: &Path) -> Result<Option<Known>> {
+fn known_file(connection: &Connection, model: i64, path: &Path) -> Result<Option<KnownFile>> {
     let sql = "SELECT digest, bytes, modified, state,
                       EXISTS (SELECT 1 FROM analysis WHERE analysis.photo = photo.id AND model = ?2)
                FROM photo WHERE path = ?1";
-    let known = |row: &rusqlite::Row<'_>| {
-        Ok(Known {
+    let known_file = |row: &rusqlite::Row<'_>| {
+        Ok(KnownFile {
             digest: row.get(0)?,
             bytes: row.get(1)?,
             modified: row.get(2)?,
@@ -309,52 +335,75 @@ fn known(connection: &Connection, model: i64, path: &Path) -> Result<Option<Know
             analysed: row.get(4)?,
         })
     };
-    Ok(connection.prepare_cached(sql)?.query_row(params![bytes::of_path(path), model], known).optional()?)
+    Ok(connection
+        .prepare_cached(sql)?
+        .query_row(params![bytes::from_path(path), model], known_file)
+        .optional()?)
 }
 
 /// What a worker does with a photo.
-fn look(analyse: &mut impl Analyse, work: &Work, open: &OpenOptions, has_seen: impl Fn(&Digest) -> bool) -> Record {
+fn analyse_photo(
+    analyser: &mut impl PhotoAnalyser,
+    work: &Work,
+    open: &OpenOptions,
+    is_analysed: impl Fn(&Digest) -> bool,
+) -> Record {
     let contents = match read::contents(&work.file.path, open) {
         Ok(contents) => contents,
         Err(error) => return Record::unreadable(None, error.to_string()),
     };
     let digest = contents.digest;
-    let same = work.known.as_ref().is_some_and(|known| known.digest == Some(digest) && known.analysed);
-    if same || has_seen(&digest) {
-        return Record { digest: Some(digest), camera: contents.camera(), size: None, outcome: Outcome::Seen };
+    let same = work
+        .known_file
+        .as_ref()
+        .is_some_and(|known_file| known_file.digest == Some(digest) && known_file.analysed);
+    if same || is_analysed(&digest) {
+        return Record {
+            digest: Some(digest),
+            capture: contents.capture(),
+            size: None,
+            outcome: Outcome::AlreadyAnalysed,
+        };
     }
     let picture = match contents.picture(open) {
         Ok(picture) => picture,
         Err(error) => return Record::unreadable(Some(digest), error.to_string()),
     };
-    let outcome = match analyse.analyse(&picture) {
-        Ok(findings) => Outcome::Analysed(findings),
-        Err(error) => Outcome::Unanswered(format!("{}: {error}", picture.name())),
+    let outcome = match analyser.analyse(&picture) {
+        Ok(detections) => Outcome::Analysed(detections),
+        Err(error) => Outcome::AnalysisFailed(format!("{}: {error}", picture.name())),
     };
     let size = Some(picture.stored_size().into());
-    Record { digest: Some(digest), camera: contents.camera(), size, outcome }
+    Record { digest: Some(digest), capture: contents.capture(), size, outcome }
 }
 
 impl Record {
     fn unreadable(digest: Option<Digest>, why: String) -> Self {
-        Self { digest, camera: Camera::default(), size: None, outcome: Outcome::Unreadable(why) }
+        Self {
+            digest,
+            capture: CaptureInfo::default(),
+            size: None,
+            outcome: Outcome::Unreadable(why),
+        }
     }
 
     fn error(&self) -> Option<&str> {
         match &self.outcome {
-            Outcome::Unreadable(why) | Outcome::Unanswered(why) => Some(why),
-            Outcome::Analysed(_) | Outcome::Seen => None,
+            Outcome::Unreadable(why) | Outcome::AnalysisFailed(why) => Some(why),
+            Outcome::Analysed(_) | Outcome::AlreadyAnalysed => None,
         }
     }
 }
 
 impl Library {
     /// Whether a model has looked at a photo of these very bytes.
-    fn has_seen(&self, model: i64, digest: &Digest) -> bool {
+    fn is_analysed(&self, model: i64, digest: &Digest) -> bool {
         let sql = "SELECT 1 FROM photo JOIN analysis ON analysis.photo = photo.id AND model = ?2 WHERE digest = ?1";
         let statement = self.connection().prepare_cached(sql);
         // Where the library cannot be read now, the photo is shown to the model once more.
-        statement.and_then(|mut statement| statement.exists(params![digest, model])).unwrap_or(false)
+        statement
+            .and_then(|mut statement| statement.exists(params![digest, model]))
+            .unwrap_or(false)
     }
 
     /// The folders that were indexed, absolute.
@@ -363,13 +412,14 @@ impl Library {
     /// If the library cannot be read.
     pub fn folders(&self) -> Result<Vec<PathBuf>> {
         let mut statement = self.connection().prepare("SELECT path FROM folder ORDER BY path")?;
-        let folders = statement.query_map([], |row| Ok(bytes::to_path(row.get_ref(0)?.as_blob()?)))?;
+        let folders =
+            statement.query_map([], |row| Ok(bytes::to_path(row.get_ref(0)?.as_blob()?)))?;
         Ok(folders.collect::<Result<_, _>>()?)
     }
 }
 
 /// The digest of a photo's file.
-pub(crate) fn digest_of(path: &Path, options: &OpenOptions) -> Result<Digest, PictureError> {
+pub(crate) fn file_digest(path: &Path, options: &OpenOptions) -> Result<Digest, PictureError> {
     Ok(read::contents(path, options)?.digest)
 }
 

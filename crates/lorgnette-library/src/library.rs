@@ -5,27 +5,29 @@ use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, Transaction, TransactionBehavior};
+use rusqlite::{
+    Connection, ErrorCode, OpenFlags, OptionalExtension as _, Transaction, TransactionBehavior,
+};
 
 use crate::bytes;
 use crate::error::{Error, Result};
 use crate::schema;
 
 /// Bytes of a page: seven features of 1024 numbers fit into one with little left over.
-const PAGE: i64 = 8192;
+const PAGE_BYTES: i64 = 8192;
 /// KiB of pages kept in memory.
-const CACHE: i64 = 65_536;
+const CACHE_KIB: i64 = 65_536;
 /// Bytes that SQLite may take in all, whatever a file asks it to do.
-const MOST_MEMORY: i64 = 1 << 30;
+const MAX_MEMORY: i64 = 1 << 30;
 /// Bytes of a text or blob: a path has at most 4 KiB, a block of signatures 64.
-const LONGEST_VALUE: i32 = 4 << 20;
+const MAX_VALUE_BYTES: i32 = 4 << 20;
 /// Statements that stay prepared: more than the writer needs for a photo.
-const STATEMENTS: usize = 64;
+const STATEMENT_CACHE: usize = 64;
 /// How long to wait for another process that writes. Its transactions take milliseconds.
-const PATIENCE: Duration = Duration::from_secs(30);
+const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A library of photos, open. Several processes and threads may each have one open on the same file: any number read
-/// while one writes.
+/// A library of photos, open. Several processes and threads may each have one open on the same
+/// file: any number read while one writes.
 #[derive(Debug)]
 pub struct Library {
     connection: Connection,
@@ -33,22 +35,25 @@ pub struct Library {
 }
 
 impl Library {
-    /// Opens a library to write to it; makes it if there is no file. An older one is brought up to date.
+    /// Opens a library to write to it; makes it if there is no file. An older one is brought up to
+    /// date.
     ///
     /// # Errors
     /// If the file is no library, or cannot be written.
     pub fn create(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         if path.is_dir() {
-            return Err(a_folder(path));
+            return Err(folder_error(path));
         }
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
             let what = format!("there is no folder {}: make it first", name(folder));
             return Err(Error::Unusable { name: name(path), what });
         }
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        Self::writable(path, flags).map_err(|error| error.of_library(&name(path)))
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        Self::open_writable(path, flags).map_err(|error| error.in_library(&name(path)))
     }
 
     /// Opens a library that is there to write to it. An older one is brought up to date.
@@ -57,9 +62,9 @@ impl Library {
     /// If there is no file, or it is no library, or cannot be written.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        require(path)?;
+        check_exists(path)?;
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        Self::writable(path, flags).map_err(|error| error.of_library(&name(path)))
+        Self::open_writable(path, flags).map_err(|error| error.in_library(&name(path)))
     }
 
     /// Opens a library to read it: the file is not changed, and need not be writable.
@@ -68,20 +73,22 @@ impl Library {
     /// If there is no file, or it is no library.
     pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        require(path)?;
-        let library = match Self::readable(path) {
-            Err(error) if needs_files_beside(&error) => Self::immutable(path),
+        check_exists(path)?;
+        let library = match Self::open_readable(path) {
+            Err(error) if cannot_write_sidecars(&error) => Self::open_immutable(path),
             library => library,
         };
-        library.map_err(|error| error.of_library(&name(path)))
+        library.map_err(|error| error.in_library(&name(path)))
     }
 
-    fn readable(path: &Path) -> Result<Self> {
-        // SQLite does not write where it may not; where it may, the last one to close the library cleans up beside it.
-        let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    fn open_readable(path: &Path) -> Result<Self> {
+        // SQLite does not write where it may not; where it may, the last one to close the library
+        // cleans up beside it.
+        let connection =
+            connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
         connection.pragma_update(None, "query_only", true)?;
         let version = schema::version(&connection, &name(path))?;
-        Self { connection, path: path.to_owned() }.checked(version)
+        Self { connection, path: path.to_owned() }.check_version(version)
     }
 
     /// The file.
@@ -108,7 +115,7 @@ impl Library {
         let sql = "SELECT id FROM photo WHERE path = ?";
         let find = |path: &Path| {
             let mut statement = self.connection.prepare_cached(sql)?;
-            statement.query_row([bytes::of_path(path)], |row| row.get(0)).optional()
+            statement.query_row([bytes::from_path(path)], |row| row.get(0)).optional()
         };
         // Its path as it was indexed; else, for one that is gone, as far as it can be told.
         let paths = [std::fs::canonicalize(photo), std::path::absolute(photo)];
@@ -120,27 +127,27 @@ impl Library {
         Err(Error::Request(format!("{}: not in the library {}", name(photo), name(&self.path))))
     }
 
-    fn writable(path: &Path, flags: OpenFlags) -> Result<Self> {
+    fn open_writable(path: &Path, flags: OpenFlags) -> Result<Self> {
         let name = name(path);
         let mut connection = connect(path, flags)?;
         let version = schema::version(&connection, &name)?;
         if version > 0 {
             schema::check(&connection, version, &name)?;
         } else {
-            connection.pragma_update(None, "page_size", PAGE)?;
+            connection.pragma_update(None, "page_size", PAGE_BYTES)?;
         }
         // A reader never waits for the writer, and a killed writer leaves whole transactions.
         connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
         connection.pragma_update(None, "synchronous", "NORMAL")?;
         if version < schema::VERSION {
-            schema::bring_up_to_date(&mut connection, version)?;
+            schema::migrate_to_latest(&mut connection, version)?;
         }
         Ok(Self { connection, path: path.to_owned() })
     }
 
-    /// A library in a folder that we cannot write to: SQLite cannot put its files of locks there, so nobody may be
-    /// writing.
-    fn immutable(path: &Path) -> Result<Self> {
+    /// A library in a folder that we cannot write to: SQLite cannot put its files of locks there,
+    /// so nobody may be writing.
+    fn open_immutable(path: &Path) -> Result<Self> {
         let mut log = path.as_os_str().to_owned();
         log.push("-wal");
         if std::fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
@@ -148,15 +155,19 @@ impl Library {
                         that ends in -wal to where they can be";
             return Err(Error::Unusable { name: name(path), what: what.into() });
         }
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_URI;
-        let full = std::path::absolute(path).map_err(|source| Error::File { name: name(path), source })?;
-        let connection = connect(Path::new(&format!("file:{}?immutable=1", escaped(&full))), flags)?;
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX
+            | OpenFlags::SQLITE_OPEN_URI;
+        let full =
+            std::path::absolute(path).map_err(|source| Error::File { name: name(path), source })?;
+        let connection =
+            connect(Path::new(&format!("file:{}?immutable=1", escaped(&full))), flags)?;
         let version = schema::version(&connection, &name(path))?;
-        Self { connection, path: path.to_owned() }.checked(version)
+        Self { connection, path: path.to_owned() }.check_version(version)
     }
 
     /// Refuses what is not exactly a library of the present version.
-    fn checked(self, version: usize) -> Result<Self> {
+    fn check_version(self, version: usize) -> Result<Self> {
         let name = name(&self.path);
         match version {
             0 => Err(Error::not_a_library(&name, "it is empty")),
@@ -164,8 +175,9 @@ impl Library {
             // The tables that we ask for may not be there yet.
             _ => {
                 drop(self);
-                let what =
-                    format!("a library of an older version ({version}): bring it up to date with `lorgnette index`");
+                let what = format!(
+                    "a library of an older version ({version}): bring it up to date with `lorgnette index`"
+                );
                 Err(Error::Unusable { name, what })
             }
         }
@@ -177,27 +189,32 @@ pub(crate) fn name(path: &Path) -> String {
     path.display().to_string()
 }
 
-fn require(path: &Path) -> Result<()> {
+fn check_exists(path: &Path) -> Result<()> {
     match path.try_exists() {
-        Ok(true) if path.is_dir() => Err(a_folder(path)),
+        Ok(true) if path.is_dir() => Err(folder_error(path)),
         Ok(true) => Ok(()),
         Ok(false) => Err(Error::Missing { name: name(path) }),
         Err(source) => Err(Error::File { name: name(path), source }),
     }
 }
 
-fn a_folder(path: &Path) -> Error {
+fn folder_error(path: &Path) -> Error {
     Error::not_a_library(&name(path), "it is a folder: name a file")
 }
 
-/// A connection that trusts nothing in the file: no code from its schema runs, no value or query grows without bound,
-/// and damaged pages are noticed.
+/// A connection that trusts nothing in the file: no code from its schema runs, no value or query
+/// grows without bound, and damaged pages are noticed.
 fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
-    // A name that begins with `file:` would be a URI to SQLite, and one with colons a library in memory.
+    // A name that begins with `file:` would be a URI to SQLite, and one with colons a library in
+    // memory.
     let uri = flags.contains(OpenFlags::SQLITE_OPEN_URI);
-    let path = if uri { path.to_owned() } else { std::path::absolute(path).unwrap_or_else(|_| path.to_owned()) };
+    let path = if uri {
+        path.to_owned()
+    } else {
+        std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+    };
     let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(PATIENCE)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
     for (switch, on) in [
         (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
         (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
@@ -208,20 +225,20 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
     ] {
         connection.set_db_config(switch, on)?;
     }
-    connection.set_prepared_statement_cache_capacity(STATEMENTS);
-    connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, LONGEST_VALUE)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
+    connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, MAX_VALUE_BYTES)?;
     connection.set_limit(Limit::SQLITE_LIMIT_ATTACHED, 1)?; // vacuum needs one
     connection.set_limit(Limit::SQLITE_LIMIT_TRIGGER_DEPTH, 1)?;
     connection.pragma_update(None, "cell_size_check", true)?;
     connection.pragma_update(None, "mmap_size", 0)?;
-    connection.pragma_update(None, "cache_size", -CACHE)?;
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     connection.pragma_update(None, "foreign_keys", true)?;
-    connection.pragma_update_and_check(None, "hard_heap_limit", MOST_MEMORY, |_| Ok(()))?;
+    connection.pragma_update_and_check(None, "hard_heap_limit", MAX_MEMORY, |_| Ok(()))?;
     Ok(connection)
 }
 
 /// Whether SQLite could not make the files that it needs beside a library.
-fn needs_files_beside(error: &Error) -> bool {
+fn cannot_write_sidecars(error: &Error) -> bool {
     let Error::Sqlite(error) = error else { return false };
     matches!(error.sqlite_error_code(), Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly))
 }
@@ -229,7 +246,9 @@ fn needs_files_beside(error: &Error) -> bool {
 /// A path as SQLite's URIs want it.
 fn escaped(path: &Path) -> String {
     let byte = |&byte: &u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' | b'~' => char::from(byte).to_string(),
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' | b'~' => {
+            char::from(byte).to_string()
+        }
         _ => format!("%{byte:02X}"),
     };
     path.as_os_str().as_encoded_bytes().iter().map(byte).collect()

@@ -10,7 +10,7 @@ pub enum State {
     /// In its place, and readable.
     Present = 0,
     /// Not where it was. What is known of it is kept.
-    Vanished = 1,
+    Missing = 1,
     /// In its place, but not readable.
     Unreadable = 2,
 }
@@ -82,8 +82,11 @@ impl ToSql for State {
 
 impl FromSql for State {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-        let states = [Self::Present, Self::Vanished, Self::Unreadable];
-        states.into_iter().find(|&state| value == ValueRef::Integer(state as i64)).ok_or(FromSqlError::InvalidType)
+        let states = [Self::Present, Self::Missing, Self::Unreadable];
+        states
+            .into_iter()
+            .find(|&state| value == ValueRef::Integer(state as i64))
+            .ok_or(FromSqlError::InvalidType)
     }
 }
 
@@ -96,6 +99,9 @@ impl ToSql for Source {
 impl FromSql for Source {
     fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
         let sources = [Self::Model, Self::User, Self::Refuted];
-        sources.into_iter().find(|&source| value == ValueRef::Integer(source as i64)).ok_or(FromSqlError::InvalidType)
+        sources
+            .into_iter()
+            .find(|&source| value == ValueRef::Integer(source as i64))
+            .ok_or(FromSqlError::InvalidType)
     }
 }

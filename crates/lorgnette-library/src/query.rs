@@ -10,15 +10,15 @@
 //! # Ok::<(), lorgnette_library::query::QueryError>(())
 //! ```
 //!
-//! The grammar is in `docs/search.md`. This module knows words and no photos: which classes a name means is settled by
-//! [`crate::hierarchy`], what is found by [`crate::search`]. A query's text and its tree are worth the same:
-//! `Query::parse(&query.to_string())` is the query again.
+//! The grammar is in `docs/search.md`. This module knows words and no photos: which classes a name
+//! means is settled by [`crate::hierarchy`], what is found by [`crate::search`]. A query's text and
+//! its tree are worth the same: `Query::parse(&query.to_string())` is the query again.
 
 use std::ops::Range;
 
-pub use self::dates::{Dates, Day};
+pub use self::dates::{DateRange, Day};
 pub use self::error::QueryError;
-pub(crate) use self::parse::is_plain;
+pub(crate) use self::parse::needs_no_quotes;
 pub use self::place::{Place, Side, Third};
 
 mod dates;
@@ -39,11 +39,11 @@ pub enum Query {
     Not(Box<Query>),
     /// Photos with a thing.
     Has(Condition),
-    /// Photos whose path fits a pattern: somewhere in it, or, with `*` or `?`, from the beginning of a folder's or
-    /// file's name to its end. Capitals do not matter.
+    /// Photos whose path fits a pattern: somewhere in it, or, with `*` or `?`, from the beginning
+    /// of a folder's or file's name to its end. Capitals do not matter.
     Path(String),
     /// Photos of some days.
-    Dates(Dates),
+    DateRange(DateRange),
     /// Photos similar to one.
     Like(Like),
 }
@@ -52,18 +52,18 @@ pub enum Query {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Condition {
     /// What is looked for.
-    pub thing: Thing,
+    pub object: Object,
     /// How many regions must be so; at least one if not given.
     pub count: Option<Count>,
 }
 
 /// Something seen in a photo.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Thing {
+pub struct Object {
     /// What it is.
     pub name: Name,
     /// Where, how large, how sure: all must hold.
-    pub traits: Vec<Trait>,
+    pub constraints: Vec<Constraint>,
     /// Where another thing is.
     pub related: Option<Box<Related>>,
 }
@@ -79,7 +79,7 @@ pub struct Name {
 
 /// Something that is said of one thing.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Trait {
+pub enum Constraint {
     /// It is there.
     In(Place),
     /// Its share of the photo, 0 to 1.
@@ -94,7 +94,7 @@ pub struct Related {
     /// How.
     pub relation: Relation,
     /// To what.
-    pub thing: Thing,
+    pub object: Object,
 }
 
 /// How one thing lies to another.
@@ -118,7 +118,7 @@ pub enum Relation {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Comparison {
     /// How.
-    pub sign: Sign,
+    pub comparator: Comparator,
     /// With what: from 0 to 1.
     pub value: f64,
 }
@@ -127,7 +127,7 @@ pub struct Comparison {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Count {
     /// How it is compared.
-    pub sign: Sign,
+    pub comparator: Comparator,
     /// With what.
     pub value: u32,
 }
@@ -135,12 +135,12 @@ pub struct Count {
 /// `<`, `<=`, `=`, `>=`, `>`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "they are what they are called")]
-pub enum Sign {
+pub enum Comparator {
     Less,
-    AtMost,
+    LessOrEqual,
     Equal,
-    AtLeast,
-    More,
+    GreaterOrEqual,
+    Greater,
 }
 
 /// A photo others are to be like.
@@ -150,7 +150,7 @@ pub struct Like {
     pub photo: String,
     /// Its bytes in the query.
     pub span: Span,
-    /// The least similarity, 0 to 1; [`crate::search::SIMILARITY`] if not given.
+    /// The least similarity, 0 to 1; [`crate::search::MIN_SIMILARITY`] if not given.
     pub threshold: Option<f64>,
 }
 
@@ -179,8 +179,9 @@ impl Query {
         Self::parse_with(text, &[])
     }
 
-    /// Reads a query that may have these names in it without quotation marks, although they have words of the language
-    /// among theirs: "black and gold garden spider" ([`crate::hierarchy::Vocabulary::phrases`]).
+    /// Reads a query that may have these names in it without quotation marks, although they have
+    /// words of the language among theirs: "black and gold garden spider"
+    /// ([`crate::hierarchy::Vocabulary::phrases`]).
     ///
     /// # Errors
     /// As [`Query::parse`].
@@ -190,38 +191,40 @@ impl Query {
 
     /// Every thing that is named, from left to right.
     #[must_use]
-    pub fn things(&self) -> Vec<&Thing> {
-        let mut things = Vec::new();
+    pub fn objects(&self) -> Vec<&Object> {
+        let mut objects = Vec::new();
         self.each_condition(&mut |condition| {
-            let mut next = Some(&condition.thing);
-            while let Some(thing) = next {
-                things.push(thing);
-                next = thing.related.as_deref().map(|related| &related.thing);
+            let mut next = Some(&condition.object);
+            while let Some(object) = next {
+                objects.push(object);
+                next = object.related.as_deref().map(|related| &related.object);
             }
         });
-        things
+        objects
     }
 
     fn each_condition<'a>(&'a self, visit: &mut impl FnMut(&'a Condition)) {
         match self {
-            Self::All(parts) | Self::Any(parts) => parts.iter().for_each(|part| part.each_condition(visit)),
+            Self::All(parts) | Self::Any(parts) => {
+                parts.iter().for_each(|part| part.each_condition(visit))
+            }
             Self::Not(part) => part.each_condition(visit),
             Self::Has(condition) => visit(condition),
-            Self::Path(_) | Self::Dates(_) | Self::Like(_) => {}
+            Self::Path(_) | Self::DateRange(_) | Self::Like(_) => {}
         }
     }
 }
 
-impl Sign {
+impl Comparator {
     /// Whether it holds between two values.
     #[must_use]
     pub fn holds<T: PartialOrd + Copy>(self, a: T, b: T) -> bool {
         match self {
             Self::Less => a < b,
-            Self::AtMost => a <= b,
+            Self::LessOrEqual => a <= b,
             Self::Equal => a == b,
-            Self::AtLeast => a >= b,
-            Self::More => a > b,
+            Self::GreaterOrEqual => a >= b,
+            Self::Greater => a > b,
         }
     }
 
@@ -230,10 +233,10 @@ impl Sign {
     pub fn text(self) -> &'static str {
         match self {
             Self::Less => "<",
-            Self::AtMost => "<=",
+            Self::LessOrEqual => "<=",
             Self::Equal => "=",
-            Self::AtLeast => ">=",
-            Self::More => ">",
+            Self::GreaterOrEqual => ">=",
+            Self::Greater => ">",
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The tables of a library file, and how older ones become the present ones.
 //!
-//! `schema/1.sql` and its successors are the documentation of the format. A file says by its `application_id` that it is
-//! a library, and by its `user_version` how many of these scripts it has been through.
+//! `schema/1.sql` and its successors are the documentation of the format. A file says by its
+//! `application_id` that it is a library, and by its `user_version` how many of these scripts it
+//! has been through.
 
 use rusqlite::{Connection, Transaction};
 
@@ -22,9 +23,10 @@ type Entry = (String, String, String, Option<String>);
 /// # Errors
 /// If the file is no library, or of a later version than this program knows.
 pub(crate) fn version(connection: &Connection, name: &str) -> Result<usize> {
-    let pragma = |pragma: &str| connection.pragma_query_value(None, pragma, |row| row.get::<_, i32>(0));
+    let pragma =
+        |pragma: &str| connection.pragma_query_value(None, pragma, |row| row.get::<_, i32>(0));
     let (application, version) = (pragma("application_id")?, pragma("user_version")?);
-    if application == 0 && version == 0 && entries(connection)?.is_empty() {
+    if application == 0 && version == 0 && schema_entries(connection)?.is_empty() {
         return Ok(0);
     }
     if application != APPLICATION_ID {
@@ -32,26 +34,27 @@ pub(crate) fn version(connection: &Connection, name: &str) -> Result<usize> {
     }
     match usize::try_from(version) {
         Ok(version @ 1..=VERSION) => Ok(version),
-        _ => Err(Error::OtherVersion { name: name.into(), version, known: VERSION }),
+        _ => Err(Error::UnsupportedVersion { name: name.into(), version, latest: VERSION }),
     }
 }
 
-/// Refuses tables that are not exactly those of `version`: whatever else a file has (triggers, views, computed columns)
-/// was put there by somebody else.
+/// Refuses tables that are not exactly those of `version`: whatever else a file has (triggers,
+/// views, computed columns) was put there by somebody else.
 ///
 /// # Errors
 /// If anything differs; the first difference is named.
 pub(crate) fn check(connection: &Connection, version: usize, name: &str) -> Result<()> {
     let mut expected = Connection::open_in_memory()?;
     migrate(&mut expected, 0, version)?;
-    let (expected, found) = (entries(&expected)?, entries(connection)?);
+    let (expected, found) = (schema_entries(&expected)?, schema_entries(connection)?);
     let missing = expected.iter().find(|entry| !found.contains(entry));
-    let foreign = found.iter().find(|entry| !expected.contains(entry));
-    match (missing, foreign) {
+    let unexpected = found.iter().find(|entry| !expected.contains(entry));
+    match (missing, unexpected) {
         (None, None) => Ok(()),
-        (_, Some((kind, object, ..))) => {
-            Err(Error::not_a_library(name, format!("it has a {kind} '{}' that no library has", object.escape_debug())))
-        }
+        (_, Some((kind, object, ..))) => Err(Error::not_a_library(
+            name,
+            format!("it has a {kind} '{}' that no library has", object.escape_debug()),
+        )),
         (Some((kind, object, ..)), None) => {
             Err(Error::not_a_library(name, format!("its {kind} '{object}' is missing")))
         }
@@ -62,7 +65,7 @@ pub(crate) fn check(connection: &Connection, version: usize, name: &str) -> Resu
 ///
 /// # Errors
 /// If the file cannot be written.
-pub(crate) fn bring_up_to_date(connection: &mut Connection, from: usize) -> Result<()> {
+pub(crate) fn migrate_to_latest(connection: &mut Connection, from: usize) -> Result<()> {
     migrate(connection, from, VERSION)
 }
 
@@ -77,8 +80,9 @@ fn migrate(connection: &mut Connection, from: usize, to: usize) -> Result<()> {
 }
 
 /// What is in the file, without what SQLite adds of itself when it counts rows for its planner.
-fn entries(connection: &Connection) -> Result<Vec<Entry>> {
-    // A name longer than any of ours is foreign however it goes on, so that nobody fills our memory with names.
+fn schema_entries(connection: &Connection) -> Result<Vec<Entry>> {
+    // A name longer than any of ours is foreign however it goes on, so that nobody fills our memory
+    // with names.
     let sql = "SELECT type, substr(name, 1, 100), substr(tbl_name, 1, 100), substr(sql, 1, 10000) FROM sqlite_schema
                WHERE name NOT IN ('sqlite_stat1', 'sqlite_stat4') ORDER BY name LIMIT 1000";
     let mut statement = connection.prepare(sql)?;

@@ -11,10 +11,10 @@ use crate::library::Library;
 use crate::photo::State;
 use crate::signature;
 
-/// Of this many features with the nearest signatures, or of twice as many as photos are asked for, the cosine is computed:
-/// the distance of 512 bits is not exact. `bench/library_recall.py` measures how many of the ten nearest are among them: of
-/// 100,000 photos all.
-const CANDIDATES: usize = 1000;
+/// Of this many features with the nearest signatures, or of twice as many as photos are asked for,
+/// the cosine is computed: the distance of 512 bits is not exact. `bench/library_recall.py`
+/// measures how many of the ten nearest are among them: of 100,000 photos all.
+const MIN_CANDIDATES: usize = 1000;
 
 /// A photo that looks like another.
 #[derive(Clone, Debug, PartialEq)]
@@ -34,7 +34,7 @@ pub struct ModelEntry {
     pub id: i64,
     /// Its name; "you" for the user.
     pub name: String,
-    /// See [`crate::Finder::fingerprint`]; `None` for the user.
+    /// See [`crate::ModelRecord::fingerprint`]; `None` for the user.
     pub fingerprint: Option<[u8; 32]>,
     /// How it looked at photos, as JSON.
     pub settings: String,
@@ -45,13 +45,14 @@ pub struct ModelEntry {
 }
 
 impl ModelEntry {
-    /// The side that photos were mapped at, as [`crate::Network::new`] takes it.
+    /// The side that photos were mapped at, as [`crate::NetworkAnalyser::new`] takes it.
     #[must_use]
     pub fn map_side(&self) -> usize {
         self.setting("map_side").as_u64().map_or(0, |side| side.min(1 << 16) as usize)
     }
 
-    /// Rows and columns that were enough of a photo, as [`OpenOptions::least_size`](lorgnette::picture::OpenOptions::least_size) has it.
+    /// Rows and columns that were enough of a photo, as
+    /// [`OpenOptions::least_size`](lorgnette::picture::OpenOptions::least_size) has it.
     #[must_use]
     pub fn least_size(&self) -> Option<[usize; 2]> {
         let sides = self.setting("least_size");
@@ -61,7 +62,8 @@ impl ModelEntry {
 
     /// One of the settings; null if there is none of that name.
     fn setting(&self, name: &str) -> serde_json::Value {
-        let mut settings: serde_json::Value = serde_json::from_str(&self.settings).unwrap_or_default();
+        let mut settings: serde_json::Value =
+            serde_json::from_str(&self.settings).unwrap_or_default();
         settings[name].take()
     }
 }
@@ -95,50 +97,66 @@ impl Library {
     /// If the photo is not in the library.
     pub fn features(&self, photo: &Path, model: i64) -> Result<Option<Vec<f32>>> {
         let sql = "SELECT vector, features FROM feature JOIN model ON model.id = model WHERE photo = ? AND model = ?";
-        let read = |row: &rusqlite::Row<'_>| Ok(Feature::from_bytes(row.get_ref(0)?.as_blob()?, row.get(1)?));
+        let read = |row: &rusqlite::Row<'_>| {
+            Ok(Feature::from_bytes(row.get_ref(0)?.as_blob()?, row.get(1)?))
+        };
         let id = self.photo_id(photo)?;
-        let feature = self.connection().query_row(sql, params![id, model], read).optional()?.flatten();
+        let feature =
+            self.connection().query_row(sql, params![id, model], read).optional()?.flatten();
         Ok(feature.map(|feature| feature.numbers().collect()))
     }
 
-    /// The photos whose features are nearest to `features`, the nearest first: at most `most`, at least as similar as
-    /// `threshold`. Photos that have vanished or cannot be read are left out.
+    /// The photos whose features are nearest to `features`, the nearest first: at most `limit`, at
+    /// least as similar as `threshold`. Photos that have vanished or cannot be read are left out.
     ///
     /// # Errors
     /// If the library has no features of this model, or of another length.
-    pub fn similar(&self, model: i64, features: &[f32], most: usize, threshold: f64) -> Result<Vec<Similar>> {
-        if length(self.connection(), model)? != features.len() {
+    pub fn similar(
+        &self,
+        model: i64,
+        features: &[f32],
+        limit: usize,
+        threshold: f64,
+    ) -> Result<Vec<Similar>> {
+        if feature_length(self.connection(), model)? != features.len() {
             return Err(no_features());
         }
-        let wanted = Feature::new(features);
-        let candidates = CANDIDATES.max(most.saturating_mul(2)).min(1 << 20);
+        let query = Feature::new(features);
+        let candidates = MIN_CANDIDATES.max(limit.saturating_mul(2)).min(1 << 20);
         let mut similar = Vec::new();
-        for (_, id) in signature::nearest(self.connection(), model, &wanted.signature(), candidates)? {
-            similar.extend(self.candidate(model, id, &wanted)?.filter(|found| found.similarity >= threshold));
+        for (_, id) in signature::nearest(self.connection(), model, &query.signature(), candidates)?
+        {
+            similar.extend(
+                self.candidate(model, id, &query)?
+                    .filter(|candidate| candidate.similarity >= threshold),
+            );
         }
         similar.sort_by(|a, b| b.similarity.total_cmp(&a.similarity).then(a.id.cmp(&b.id)));
-        similar.truncate(most);
+        similar.truncate(limit);
         Ok(similar)
     }
 
     /// How near a feature is, unless it is not there, or its photo is not.
-    fn candidate(&self, model: i64, feature: i64, wanted: &Feature) -> Result<Option<Similar>> {
+    fn candidate(&self, model: i64, feature: i64, query: &Feature) -> Result<Option<Similar>> {
         let sql = "SELECT photo.id, path, vector FROM feature JOIN photo ON photo.id = photo
                    WHERE feature.id = ? AND model = ? AND state = ?";
         let mut statement = self.connection().prepare_cached(sql)?;
-        let length = wanted.numbers().len();
-        let found = |row: &rusqlite::Row<'_>| {
+        let length = query.numbers().len();
+        let from_row = |row: &rusqlite::Row<'_>| {
             let feature = Feature::from_bytes(row.get_ref(2)?.as_blob()?, length);
             let path = bytes::to_path(row.get_ref(1)?.as_blob()?);
             let id = row.get(0)?;
-            Ok(feature.map(|feature| Similar { id, path, similarity: wanted.cosine(&feature) }))
+            Ok(feature.map(|feature| Similar { id, path, similarity: query.cosine(&feature) }))
         };
-        Ok(statement.query_row(params![feature, model, State::Present], found).optional()?.flatten())
+        Ok(statement
+            .query_row(params![feature, model, State::Present], from_row)
+            .optional()?
+            .flatten())
     }
 }
 
 /// How many numbers a model's features have.
-pub(crate) fn length(connection: &Connection, model: i64) -> Result<usize> {
+pub(crate) fn feature_length(connection: &Connection, model: i64) -> Result<usize> {
     let sql = "SELECT features FROM model WHERE id = ? AND features > 0";
     connection.query_row(sql, [model], |row| row.get(0)).optional()?.ok_or_else(no_features)
 }

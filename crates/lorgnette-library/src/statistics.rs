@@ -10,7 +10,7 @@ pub struct Statistics {
     /// Photos in their places.
     pub present: usize,
     /// Photos that are not where they were.
-    pub vanished: usize,
+    pub missing: usize,
     /// Photos that cannot be read.
     pub unreadable: usize,
     /// Bytes of the photos' files that are in their places.
@@ -36,7 +36,8 @@ pub struct ClassCount {
     pub synset: Option<String>,
     /// The class's names.
     pub name: String,
-    /// Photos that have it with a probability of at least a half, as a whole or somewhere in a region.
+    /// Photos that have it with a probability of at least a half, as a whole or somewhere in a
+    /// region.
     pub photos: usize,
     /// Such regions.
     pub regions: usize,
@@ -54,47 +55,64 @@ const CLASSES: &str = "
     GROUP BY coalesce(synset, name) ORDER BY 3 DESC, 4 DESC, name LIMIT ?";
 
 impl Library {
-    /// The library in figures, with its `most` frequent classes.
+    /// The library in figures, with its `limit` most frequent classes.
     ///
     /// # Errors
     /// If the library cannot be read.
-    pub fn statistics(&self, most: usize) -> Result<Statistics> {
-        let number = |sql: &str| -> Result<u64> { Ok(self.connection().query_row(sql, [], |row| row.get(0))?) };
-        let state = |state: State| number(&format!("SELECT count(*) FROM photo WHERE state = {}", state as i64));
+    pub fn statistics(&self, limit: usize) -> Result<Statistics> {
+        let number = |sql: &str| -> Result<u64> {
+            Ok(self.connection().query_row(sql, [], |row| row.get(0))?)
+        };
+        let state = |state: State| {
+            number(&format!("SELECT count(*) FROM photo WHERE state = {}", state as i64))
+        };
         let days = "SELECT substr(min(taken), 1, 10), substr(max(taken), 1, 10) FROM photo WHERE state = 0";
-        let pair = |row: &rusqlite::Row<'_>| Ok((row.get::<_, Option<String>>(0)?, row.get::<_, Option<String>>(1)?));
+        let pair = |row: &rusqlite::Row<'_>| {
+            Ok((row.get::<_, Option<String>>(0)?, row.get::<_, Option<String>>(1)?))
+        };
         let taken = self.connection().query_row(days, [], pair)?;
         Ok(Statistics {
             present: state(State::Present)? as usize,
-            vanished: state(State::Vanished)? as usize,
+            missing: state(State::Missing)? as usize,
             unreadable: state(State::Unreadable)? as usize,
             photo_bytes: number("SELECT coalesce(sum(bytes), 0) FROM photo WHERE state = 0")?,
-            library_bytes: number("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")?,
+            library_bytes: number(
+                "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size",
+            )?,
             taken: taken.0.zip(taken.1),
             regions: number("SELECT count(*) FROM region WHERE source < 2")? as usize,
             corrections: number("SELECT count(*) FROM correction")? as usize,
-            classes: self.classes(most)?,
+            classes: self.classes(limit)?,
             years: self.years()?,
         })
     }
 
-    fn classes(&self, most: usize) -> Result<Vec<ClassCount>> {
+    fn classes(&self, limit: usize) -> Result<Vec<ClassCount>> {
         let mut statement = self.connection().prepare(CLASSES)?;
         let class = |row: &rusqlite::Row<'_>| {
             let (synset, name) = (row.get(0)?, row.get(1)?);
-            Ok(ClassCount { synset, name, photos: row.get(2)?, regions: row.get(3)?, share: row.get(4)? })
+            Ok(ClassCount {
+                synset,
+                name,
+                photos: row.get(2)?,
+                regions: row.get(3)?,
+                share: row.get(4)?,
+            })
         };
-        Ok(statement.query_map([most as i64], class)?.collect::<Result<_, _>>()?)
+        Ok(statement.query_map([limit as i64], class)?.collect::<Result<_, _>>()?)
     }
 
     fn years(&self) -> Result<Vec<(String, usize)>> {
         let sql = "SELECT substr(taken, 1, 4) AS year, count(*) FROM photo WHERE state = 0 AND taken IS NOT NULL
                    GROUP BY year ORDER BY year";
         let mut statement = self.connection().prepare(sql)?;
-        Ok(statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<Result<_, _>>()?)
+        Ok(statement
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<Result<_, _>>()?)
     }
 
-    /// Gives the space of what was forgotten back to the system, and lets SQLite count its tables' rows anew.
+    /// Gives the space of what was forgotten back to the system, and lets SQLite count its tables'
+    /// rows anew.
     ///
     /// # Errors
     /// If the library cannot be written, or there is no room for a second copy of it.

@@ -8,16 +8,16 @@ use rusqlite::ErrorCode;
 
 use crate::error::{Error, Result};
 use crate::feature::Feature;
-use crate::index::digest_of;
+use crate::index::file_digest;
 use crate::library::Library;
 use crate::photo::{Photo, State};
 use crate::signature;
 
 /// Most complaints of one check.
-const MOST: usize = 100;
+const MAX_COMPLAINTS: usize = 100;
 
 /// What must never be found: a question that has no answers, and what it means if it has some.
-const CONTRADICTIONS: [(&str, &str); 9] = [
+const INCONSISTENCIES: [(&str, &str); 9] = [
     ("SELECT id FROM region WHERE id NOT IN (SELECT id FROM region_box)", "a region has no box"),
     ("SELECT id FROM region_box WHERE id NOT IN (SELECT id FROM region)", "a box has no region"),
     (
@@ -55,11 +55,13 @@ impl Library {
     pub fn integrity(&self) -> Result<Vec<String>> {
         let mut wrong = Vec::new();
         let checks: [Check; 4] =
-            [Self::check_pages, Self::check_words, Self::check_contradictions, Self::check_features];
+            [Self::check_pages, Self::check_words, Self::check_consistency, Self::check_features];
         for check in checks {
             match check(self, &mut wrong) {
                 // What is damaged may stop a check, which the check of the pages has told before.
-                Err(Error::Sqlite(error)) if error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) => {
+                Err(Error::Sqlite(error))
+                    if error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) =>
+                {
                     wrong.push(error.to_string());
                 }
                 other => other?,
@@ -72,13 +74,16 @@ impl Library {
     fn check_pages(&self, wrong: &mut Vec<String>) -> Result<()> {
         for sql in ["PRAGMA integrity_check", "SELECT rtreecheck('region_box')"] {
             let mut statement = self.connection().prepare(sql)?;
-            for line in statement.query_map([], |row| row.get::<_, String>(0))?.take(MOST) {
+            for line in statement.query_map([], |row| row.get::<_, String>(0))?.take(MAX_COMPLAINTS)
+            {
                 wrong.extend(Some(line?).filter(|line| line != "ok"));
             }
         }
-        let mut statement = self.connection().prepare("SELECT \"table\", rowid FROM pragma_foreign_key_check")?;
-        let orphan = |row: &rusqlite::Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, Option<i64>>(1)?));
-        for orphan in statement.query_map([], orphan)?.take(MOST) {
+        let mut statement =
+            self.connection().prepare("SELECT \"table\", rowid FROM pragma_foreign_key_check")?;
+        let orphan =
+            |row: &rusqlite::Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, Option<i64>>(1)?));
+        for orphan in statement.query_map([], orphan)?.take(MAX_COMPLAINTS) {
             let (table, row) = orphan?;
             wrong.push(format!("row {} of {table} belongs to nothing", row.unwrap_or_default()));
         }
@@ -99,10 +104,10 @@ impl Library {
         }
     }
 
-    fn check_contradictions(&self, wrong: &mut Vec<String>) -> Result<()> {
-        for (sql, meaning) in CONTRADICTIONS {
+    fn check_consistency(&self, wrong: &mut Vec<String>) -> Result<()> {
+        for (sql, meaning) in INCONSISTENCIES {
             let mut statement = self.connection().prepare(sql)?;
-            for id in statement.query_map([], |row| row.get::<_, i64>(0))?.take(MOST) {
+            for id in statement.query_map([], |row| row.get::<_, i64>(0))?.take(MAX_COMPLAINTS) {
                 wrong.push(format!("{meaning} ({})", id?));
             }
         }
@@ -123,26 +128,28 @@ impl Library {
             if signature.is_none() || signature != signatures.get(model, id)? {
                 wrong.push(format!("the feature {id} is damaged, or its signature is of another"));
             }
-            if wrong.len() > MOST {
+            if wrong.len() > MAX_COMPLAINTS {
                 break;
             }
         }
         Ok(())
     }
 
-    /// Reads every photo that should be there, and hands those that are not as the library knows them to `tell`, with what
-    /// is different; `tell` also hears of the others, and may break off.
+    /// Reads every photo that should be there, and hands those that are not as the library knows
+    /// them to `on_photo`, with what is different; `on_photo` also hears of the others, and may
+    /// break off.
     ///
     /// # Errors
     /// If the library cannot be read.
     pub fn verify_files(
         &self,
         options: &OpenOptions,
-        mut tell: impl FnMut(&Path, Option<&str>) -> ControlFlow<()>,
+        mut on_photo: impl FnMut(&Path, Option<&str>) -> ControlFlow<()>,
     ) -> Result<()> {
-        let mut over = false;
+        let mut stopped = false;
         self.each_photo(Some(State::Present), |photo| {
-            over = over || tell(&photo.path, difference(&photo, options).as_deref()).is_break();
+            stopped =
+                stopped || on_photo(&photo.path, difference(&photo, options).as_deref()).is_break();
             Ok(())
         })
     }
@@ -150,7 +157,7 @@ impl Library {
 
 /// What is different about a photo's file.
 fn difference(photo: &Photo, options: &OpenOptions) -> Option<String> {
-    match digest_of(&photo.path, options) {
+    match file_digest(&photo.path, options) {
         Err(error) => Some(error.to_string()),
         Ok(digest) if Some(digest) == photo.digest => None,
         Ok(_) => Some(format!("{}: changed since it was indexed", photo.path.display())),

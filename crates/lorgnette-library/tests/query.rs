@@ -1,8 +1,8 @@
 //! The query language: what people write, what it means, and where they are told that it is wrong.
 
 use lorgnette_library::query::{
-    Comparison, Condition, Count, Dates, Day, Like, Name, Place, Query, Related, Relation, Side, Sign, Thing, Third,
-    Trait,
+    Comparator, Comparison, Condition, Constraint, Count, DateRange, Day, Like, Name, Object,
+    Place, Query, Related, Relation, Side, Third,
 };
 use proptest::prelude::*;
 
@@ -111,10 +111,10 @@ const WRONG: [(&str, &str, &str); 27] = [
 
 #[test]
 fn errors_point_at_the_word() {
-    for (text, word, said) in WRONG {
+    for (text, word, advice) in WRONG {
         let error = Query::parse(text).expect_err(text);
         assert_eq!(&text[error.span()], word, "{text}: {error}");
-        assert!(error.what().contains(said), "{text}: {error}");
+        assert!(error.what().contains(advice), "{text}: {error}");
         let lines: Vec<String> = error.to_string().lines().map(str::to_owned).collect();
         let caret = lines.last().unwrap().find('^').unwrap();
         assert_eq!(caret, 2 + text[..error.span().start].trim_end_matches('\n').len(), "{error}");
@@ -126,8 +126,12 @@ fn long_and_deep_queries_are_refused() {
     let deep = format!("{}dog{}", "(".repeat(1000), ")".repeat(1000));
     assert!(Query::parse(&deep).unwrap_err().what().contains("more than 64"));
     assert!(Query::parse(&"not ".repeat(100)).unwrap_err().what().contains("more than 64"));
-    assert!(Query::parse(&vec!["dog"; 30].join(" and ")).unwrap_err().what().contains("more than 24"));
-    assert!(Query::parse(&vec!["dog"; 30].join(" above ")).unwrap_err().what().contains("more than 24"));
+    assert!(
+        Query::parse(&vec!["dog"; 30].join(" and ")).unwrap_err().what().contains("more than 24")
+    );
+    assert!(
+        Query::parse(&vec!["dog"; 30].join(" above ")).unwrap_err().what().contains("more than 24")
+    );
     assert!(Query::parse(&"dog ".repeat(5000)).unwrap_err().what().contains("longest"));
 }
 
@@ -181,8 +185,14 @@ fn name() -> impl Strategy<Value = Name> {
     prop::collection::vec(words, 1..4).prop_map(|words| Name { text: words.join(" "), span: 0..0 })
 }
 
-fn sign() -> impl Strategy<Value = Sign> {
-    prop::sample::select(vec![Sign::Less, Sign::AtMost, Sign::Equal, Sign::AtLeast, Sign::More])
+fn comparator() -> impl Strategy<Value = Comparator> {
+    prop::sample::select(vec![
+        Comparator::Less,
+        Comparator::LessOrEqual,
+        Comparator::Equal,
+        Comparator::GreaterOrEqual,
+        Comparator::Greater,
+    ])
 }
 
 fn place() -> impl Strategy<Value = Place> {
@@ -199,19 +209,22 @@ fn place() -> impl Strategy<Value = Place> {
     ]
 }
 
-fn said() -> impl Strategy<Value = Trait> {
-    let comparison = || (sign(), 0.0..=1.0_f64).prop_map(|(sign, value)| Comparison { sign, value });
+fn constraint() -> impl Strategy<Value = Constraint> {
+    let comparison = || {
+        (comparator(), 0.0..=1.0_f64)
+            .prop_map(|(comparator, value)| Comparison { comparator, value })
+    };
     prop_oneof![
-        place().prop_map(Trait::In),
-        comparison().prop_map(Trait::Covering),
-        comparison().prop_map(Trait::Probability),
+        place().prop_map(Constraint::In),
+        comparison().prop_map(Constraint::Covering),
+        comparison().prop_map(Constraint::Probability),
     ]
 }
 
-fn thing() -> impl Strategy<Value = Thing> {
+fn object() -> impl Strategy<Value = Object> {
     let alone = || {
-        let parts = (name(), prop::collection::vec(said(), 0..3));
-        parts.prop_map(|(name, traits)| Thing { name, traits, related: None })
+        let parts = (name(), prop::collection::vec(constraint(), 0..3));
+        parts.prop_map(|(name, constraints)| Object { name, constraints, related: None })
     };
     let relation = prop::sample::select(vec![
         Relation::LeftOf,
@@ -221,9 +234,9 @@ fn thing() -> impl Strategy<Value = Thing> {
         Relation::Inside,
         Relation::Overlapping,
     ]);
-    let to_another = (alone(), relation, alone()).prop_map(|(thing, relation, other)| Thing {
-        related: Some(Box::new(Related { relation, thing: other })),
-        ..thing
+    let to_another = (alone(), relation, alone()).prop_map(|(object, relation, other)| Object {
+        related: Some(Box::new(Related { relation, object: other })),
+        ..object
     });
     prop_oneof![2 => alone(), 1 => to_another]
 }
@@ -233,14 +246,21 @@ fn day() -> impl Strategy<Value = Day> {
 }
 
 fn query() -> impl Strategy<Value = Query> {
-    let count = (sign(), 0..100_u32).prop_map(|(sign, value)| Count { sign, value });
-    let has = (thing(), prop::option::of(count)).prop_map(|(thing, count)| Query::Has(Condition { thing, count }));
+    let count =
+        (comparator(), 0..100_u32).prop_map(|(comparator, value)| Count { comparator, value });
+    let has = (object(), prop::option::of(count))
+        .prop_map(|(object, count)| Query::Has(Condition { object, count }));
     let dates = (day(), day(), 0..3).prop_map(|(a, b, open)| {
         let (from, to) = (a.min(b), a.max(b));
-        Query::Dates(Dates { from: (open != 0).then_some(from), to: (open != 1).then_some(to) })
+        Query::DateRange(DateRange {
+            from: (open != 0).then_some(from),
+            to: (open != 1).then_some(to),
+        })
     });
-    let like = ("[a-z \"'()/.]{1,12}", prop::option::of(0.0..=1.0_f64))
-        .prop_map(|(photo, threshold)| Query::Like(Like { photo, span: Default::default(), threshold }));
+    let like =
+        ("[a-z \"'()/.]{1,12}", prop::option::of(0.0..=1.0_f64)).prop_map(|(photo, threshold)| {
+            Query::Like(Like { photo, span: Default::default(), threshold })
+        });
     let leaf = prop_oneof![4 => has, 1 => "[a-z*? \"'()/.]{1,12}".prop_map(Query::Path), 1 => dates, 1 => like];
     leaf.prop_recursive(4, 12, 3, |inner| {
         prop_oneof![

@@ -1,9 +1,9 @@
-//! The checksum that tables, bundles, event files and plan files keep: CRC-32C, masked so that a checksum of bytes that hold checksums is
-//! still a good one (`tensorflow/core/lib/hash/crc32c.h`).
+//! The checksum that tables, bundles, event files and plan files keep: CRC-32C, masked so that a
+//! checksum of bytes that hold checksums is still a good one (`tensorflow/core/lib/hash/crc32c.h`).
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use lorgnette_kernels::Pool;
+use lorgnette_kernels::ThreadPool;
 
 const MASK_DELTA: u32 = 0xa282_ead8;
 
@@ -18,17 +18,18 @@ pub(crate) struct Checksum(u32);
 
 impl Checksum {
     /// Adds bytes behind the others; all threads take a share of them.
-    pub(crate) fn add(&mut self, bytes: &[u8], pool: &Pool) {
-        let shares: Vec<&[u8]> = bytes.chunks(bytes.len().div_ceil(pool.threads()).max(1)).collect();
-        let sums: Vec<AtomicU32> = shares.iter().map(|_| AtomicU32::new(0)).collect();
-        pool.run(shares.len(), &|_, i| sums[i].store(crc32c::crc32c(shares[i]), Ordering::Relaxed));
-        for (share, sum) in shares.iter().zip(&sums) {
-            self.0 = crc32c::crc32c_combine(self.0, sum.load(Ordering::Relaxed), share.len());
+    pub(crate) fn add(&mut self, bytes: &[u8], pool: &ThreadPool) {
+        let chunks: Vec<&[u8]> =
+            bytes.chunks(bytes.len().div_ceil(pool.threads()).max(1)).collect();
+        let sums: Vec<AtomicU32> = chunks.iter().map(|_| AtomicU32::new(0)).collect();
+        pool.run(chunks.len(), &|_, i| sums[i].store(crc32c::crc32c(chunks[i]), Ordering::Relaxed));
+        for (chunk, sum) in chunks.iter().zip(&sums) {
+            self.0 = crc32c::crc32c_combine(self.0, sum.load(Ordering::Relaxed), chunk.len());
         }
     }
 
     /// The checksum of these bytes.
-    pub(crate) fn of(bytes: &[u8]) -> Self {
+    pub(crate) fn new(bytes: &[u8]) -> Self {
         Self(crc32c::crc32c(bytes))
     }
 
@@ -57,7 +58,7 @@ mod tests {
     fn pieces_and_threads_do_not_change_it() {
         let bytes: Vec<u8> = (0..100_003u32).map(|i| (i.wrapping_mul(i) % 253) as u8).collect();
         for (threads, piece) in [(1, 100_003), (2, 100_003), (3, 777), (4, 2)] {
-            let (pool, mut sum) = (Pool::new(threads), Checksum::default());
+            let (pool, mut sum) = (ThreadPool::new(threads), Checksum::default());
             bytes.chunks(piece).for_each(|piece| sum.add(piece, &pool));
             assert_eq!(sum.0, crc32c::crc32c(&bytes), "{threads} threads");
         }

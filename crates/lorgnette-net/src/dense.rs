@@ -1,30 +1,30 @@
 //! A classification network as one that answers for every place of a picture of any size.
 //!
-//! What collapses the map to a single place becomes a window that slides: a fully connected layer a convolution, a
-//! global pool a pool of the size that the map had. Where the map would become coarser than wanted, strides become
-//! dilations (à trous), as in TF-Slim's own `output_stride`.
+//! What collapses the map to a single place becomes a window that slides: a fully connected layer a
+//! convolution, a global pool a pool of the size that the map had. Where the map would become
+//! coarser than wanted, strides become dilations (à trous), as in TF-Slim's own `output_stride`.
 //!
-//! Which windows those are, the network itself tells at the size it was trained for; the rewritten graph then takes
-//! pictures of other sizes.
+//! Which windows those are, the network itself tells at the size it was trained for; the rewritten
+//! graph then takes pictures of other sizes.
 
 mod geometry;
-mod spine;
+mod main_path;
 
-pub use geometry::Field;
+pub use geometry::ReceptiveField;
 pub(crate) use geometry::fields;
 
 use lorgnette_kernels::Padding;
 
 use crate::error::{Error, Result};
 use crate::graph::op::{Border, Conv, MatMul, Op, PadMode, Pool, PoolKind, Reduction};
-use crate::graph::shape::Shaped;
+use crate::graph::shape::TypedGraph;
 use crate::graph::{Graph, Node, NodeId};
 use crate::tensor::{DType, Tensor};
-use spine::Spine;
+use main_path::MainPath;
 
 /// What a map is like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Dense {
+pub struct DenseOptions {
     /// What the classification layers find beyond the edge of their map.
     pub padding: MapPadding,
     /// Pixels from cell to cell, at most: a power of two. The network's own stride if not given.
@@ -34,8 +34,8 @@ pub struct Dense {
 /// What the classification layers find beyond the edge of their map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MapPadding {
-    /// Nothing is beyond (zeros for a fully connected layer, places not counted for a pool): there is a cell for each of
-    /// the features', to the picture's border.
+    /// Nothing is beyond (zeros for a fully connected layer, places not counted for a pool): there
+    /// is a cell for each of the features', to the picture's border.
     Same,
     /// They stay inside: a cell is the answer to a window that lies in the picture.
     Valid,
@@ -48,39 +48,45 @@ pub(crate) struct DenseGraph {
     /// The node that the picture is fed to.
     pub(crate) input: NodeId,
     /// Whether channels are weighed by what the whole picture has of them (squeeze and excitation).
-    pub(crate) looks_at_all: bool,
+    pub(crate) has_global_context: bool,
 }
 
-/// Rewrites a network with one output, its scores. `shaped` is `graph` specialised to the size it was trained for: its
-/// nodes are the same, in the same places.
-pub(crate) fn rewrite(graph: &Graph, shaped: &Shaped, dense: Dense) -> Result<DenseGraph> {
-    let spine = Spine::of(shaped);
+/// Rewrites a network with one output, its scores. `typed` is `graph` specialised to the size it
+/// was trained for: its nodes are the same, in the same places.
+pub(crate) fn rewrite(
+    graph: &Graph,
+    typed: &TypedGraph,
+    dense: DenseOptions,
+) -> Result<DenseGraph> {
+    let main_path = MainPath::new(typed);
     let no_input = || Error::Input("the answer does not depend on the picture".into());
-    let start = spine.start.ok_or_else(no_input)?;
-    let mut rewriting = Rewriting {
-        shaped,
-        spine,
+    let start = main_path.start.ok_or_else(no_input)?;
+    let mut rewriter = Rewriter {
+        typed,
+        main_path,
         dense,
-        places: vec![Place::default(); graph.nodes().len()],
-        looks_at_all: false,
+        states: vec![MapState::default(); graph.nodes().len()],
+        has_global_context: false,
         out: Graph::new(),
-        moved: Vec::with_capacity(graph.nodes().len()),
+        rewritten: Vec::with_capacity(graph.nodes().len()),
     };
     for (id, node) in graph.iter() {
-        let moved = rewriting.node(id, node).map_err(|what| Error::node(&node.name, node.op.name(), what))?;
-        rewriting.moved.push(moved);
+        let rewritten = rewriter
+            .node(id, node)
+            .map_err(|what| Error::node(&node.name, node.op.name(), what))?;
+        rewriter.rewritten.push(rewritten);
     }
-    let outputs = graph.outputs().iter().map(|id| rewriting.moved[id.index()]).collect();
-    let input = rewriting.moved[start.index()];
-    rewriting.out.set_outputs(outputs);
-    Ok(DenseGraph { graph: rewriting.out, input, looks_at_all: rewriting.looks_at_all })
+    let outputs = graph.outputs().iter().map(|id| rewriter.rewritten[id.index()]).collect();
+    let input = rewriter.rewritten[start.index()];
+    rewriter.out.set_outputs(outputs);
+    Ok(DenseGraph { graph: rewriter.out, input, has_global_context: rewriter.has_global_context })
 }
 
 /// What became of a node's map.
 #[derive(Clone, Debug)]
-struct Place {
+struct MapState {
     /// Pixels from place to place in the original network.
-    natural: [usize; 2],
+    original_stride: [usize; 2],
     /// How many times closer the places are now.
     rate: [usize; 2],
     /// Whether it was one place, and is a map now.
@@ -89,67 +95,78 @@ struct Place {
     flattened: Option<[usize; 3]>,
 }
 
-impl Default for Place {
+impl Default for MapState {
     fn default() -> Self {
-        Self { natural: [1; 2], rate: [1; 2], collapsed: false, flattened: None }
+        Self { original_stride: [1; 2], rate: [1; 2], collapsed: false, flattened: None }
     }
 }
 
-struct Rewriting<'a> {
-    shaped: &'a Shaped,
-    spine: Spine,
-    dense: Dense,
-    places: Vec<Place>,
-    looks_at_all: bool,
+struct Rewriter<'a> {
+    typed: &'a TypedGraph,
+    main_path: MainPath,
+    dense: DenseOptions,
+    states: Vec<MapState>,
+    has_global_context: bool,
     out: Graph,
     /// Where each node of the original is.
-    moved: Vec<NodeId>,
+    rewritten: Vec<NodeId>,
 }
 
-impl Rewriting<'_> {
+impl Rewriter<'_> {
     /// Adds what a node becomes.
     fn node(&mut self, id: NodeId, node: &Node) -> Result<NodeId, String> {
-        if Some(id) == self.spine.start {
-            return Ok(self.out.add(node.name.clone(), Op::Input { dtype: DType::F32, shape: None }, &[]));
+        if Some(id) == self.main_path.start {
+            return Ok(self.out.add(
+                node.name.clone(),
+                Op::Input { dtype: DType::F32, shape: None },
+                &[],
+            ));
         }
-        let inputs: Vec<NodeId> = node.inputs.iter().map(|input| self.moved[input.index()]).collect();
-        if !self.spine.behind_start[id.index()] {
+        let inputs: Vec<NodeId> =
+            node.inputs.iter().map(|input| self.rewritten[input.index()]).collect();
+        if !self.main_path.after_input[id.index()] {
             return Ok(self.out.add(node.name.clone(), node.op.clone(), &inputs));
         }
-        self.places[id.index()] = self.joined(node);
-        let (op, inputs) = self.rewritten(id, node, inputs)?;
+        self.states[id.index()] = self.merge_states(node);
+        let (op, inputs) = self.rewrite_node(id, node, inputs)?;
         Ok(self.out.add(node.name.clone(), op, &inputs))
     }
 
     /// The place of a node that neither moves nor changes anything.
-    fn joined(&self, node: &Node) -> Place {
-        let mut joined = Place::default();
-        for place in self.live(node).map(|input| &self.places[input.index()]) {
+    fn merge_states(&self, node: &Node) -> MapState {
+        let mut joined = MapState::default();
+        for state in self.live_inputs(node).map(|input| &self.states[input.index()]) {
             for axis in 0..2 {
-                joined.natural[axis] = joined.natural[axis].max(place.natural[axis]);
-                joined.rate[axis] = joined.rate[axis].max(place.rate[axis]);
+                joined.original_stride[axis] =
+                    joined.original_stride[axis].max(state.original_stride[axis]);
+                joined.rate[axis] = joined.rate[axis].max(state.rate[axis]);
             }
-            joined.collapsed |= place.collapsed;
-            joined.flattened = joined.flattened.or(place.flattened);
+            joined.collapsed |= state.collapsed;
+            joined.flattened = joined.flattened.or(state.flattened);
         }
         joined
     }
 
-    fn live<'n>(&'n self, node: &'n Node) -> impl Iterator<Item = NodeId> + 'n {
-        node.inputs.iter().copied().filter(|input| self.spine.behind_start[input.index()])
+    fn live_inputs<'n>(&'n self, node: &'n Node) -> impl Iterator<Item = NodeId> + 'n {
+        node.inputs.iter().copied().filter(|input| self.main_path.after_input[input.index()])
     }
 
-    fn rewritten(&mut self, id: NodeId, node: &Node, mut inputs: Vec<NodeId>) -> Result<(Op, Vec<NodeId>), String> {
-        let scaled = self.places[id.index()].rate != [1; 2];
+    fn rewrite_node(
+        &mut self,
+        id: NodeId,
+        node: &Node,
+        mut inputs: Vec<NodeId>,
+    ) -> Result<(Op, Vec<NodeId>), String> {
+        let scaled = self.states[id.index()].rate != [1; 2];
         let op = match &node.op {
             Op::Conv2d(conv) => Op::Conv2d(self.convolution(id, node, conv)?),
             Op::DepthwiseConv2d(conv) => Op::DepthwiseConv2d(self.convolution(id, node, conv)?),
             Op::Pool(pool) => return self.pool(id, node, pool, inputs),
-            Op::Reduce { kind, .. } if self.over_places(node) => {
-                if self.spine.on[id.index()] {
+            Op::Reduce { kind, .. } if self.reduces_height_and_width(node) => {
+                if self.main_path.on[id.index()] {
                     Op::Pool(self.sliding_pool(id, node, *kind)?)
                 } else {
-                    self.looks_at_all = true;
+                    self.has_global_context = true;
                     node.op.clone()
                 }
             }
@@ -174,48 +191,72 @@ impl Rewriting<'_> {
         Ok((op, inputs))
     }
 
-    /// A convolution that slides if it covered the whole map, and is dilated where strides before it are gone.
+    /// A convolution that slides if it covered the whole map, and is dilated where strides before
+    /// it are gone.
     fn convolution(&mut self, id: NodeId, node: &Node, conv: &Conv) -> Result<Conv, String> {
-        let filter = &self.shaped.fact(node.inputs[1]).shape;
+        let filter = &self.typed.fact(node.inputs[1]).shape;
         let kernel = [filter[0], filter[1]];
-        let place = self.places[id.index()].clone();
-        let dilation = [conv.dilation[0] * place.rate[0], conv.dilation[1] * place.rate[1]];
+        let state = self.states[id.index()].clone();
+        let dilation = [conv.dilation[0] * state.rate[0], conv.dilation[1] * state.rate[1]];
         if self.collapses(id, node, kernel, conv.border) {
-            self.places[id.index()].collapsed = true;
-            return Ok(Conv { stride: [1, 1], dilation, border: self.head_border(), epilogue: conv.epilogue.clone() });
+            self.states[id.index()].collapsed = true;
+            return Ok(Conv {
+                stride: [1, 1],
+                dilation,
+                border: self.head_border(),
+                epilogue: conv.epilogue.clone(),
+            });
         }
         let stride = self.stride(id, conv.stride);
-        Ok(Conv { stride, dilation, border: spread(conv.border, place.rate), epilogue: conv.epilogue.clone() })
+        Ok(Conv {
+            stride,
+            dilation,
+            border: scale_border(conv.border, state.rate),
+            epilogue: conv.epilogue.clone(),
+        })
     }
 
-    fn pool(&mut self, id: NodeId, node: &Node, pool: &Pool, inputs: Vec<NodeId>) -> Result<(Op, Vec<NodeId>), String> {
-        let rate = self.places[id.index()].rate;
+    fn pool(
+        &mut self,
+        id: NodeId,
+        node: &Node,
+        pool: &Pool,
+        inputs: Vec<NodeId>,
+    ) -> Result<(Op, Vec<NodeId>), String> {
+        let rate = self.states[id.index()].rate;
         let dilation = [pool.dilation[0] * rate[0], pool.dilation[1] * rate[1]];
         if self.collapses(id, node, pool.kernel, pool.border) {
-            self.places[id.index()].collapsed = true;
+            self.states[id.index()].collapsed = true;
             let border = self.head_border();
-            return Ok((Op::Pool(Pool { stride: [1, 1], dilation, border, ..pool.clone() }), inputs));
+            return Ok((
+                Op::Pool(Pool { stride: [1, 1], dilation, border, ..pool.clone() }),
+                inputs,
+            ));
         }
-        // A pool over the whole map on a branch weighs channels (squeeze and excitation); it stays global.
+        // A pool over the whole map on a branch weighs channels (squeeze and excitation); it stays
+        // global.
         if pool.kind == PoolKind::Average && self.covers_map(id, node, pool.kernel, pool.border) {
-            self.looks_at_all = true;
+            self.has_global_context = true;
             let name = format!("{}/axes", node.name);
             let axes = self.out.constant(name, Tensor::from_i64(DType::I32, &[2], &[1, 2]));
-            return Ok((Op::Reduce { kind: Reduction::Mean, keep_dims: true }, vec![inputs[0], axes]));
+            return Ok((
+                Op::Reduce { kind: Reduction::Mean, keep_dims: true },
+                vec![inputs[0], axes],
+            ));
         }
         let stride = self.stride(id, pool.stride);
-        let border = spread(pool.border, rate);
+        let border = scale_border(pool.border, rate);
         Ok((Op::Pool(Pool { stride, dilation, border, ..pool.clone() }), inputs))
     }
 
     /// The steps of a window, and what they leave of the strides wanted.
     fn stride(&mut self, id: NodeId, stride: [usize; 2]) -> [usize; 2] {
-        let place = &mut self.places[id.index()];
+        let state = &mut self.states[id.index()];
         std::array::from_fn(|axis| {
-            place.natural[axis] *= stride[axis];
+            state.original_stride[axis] *= stride[axis];
             let finest = self.dense.output_stride.unwrap_or(usize::MAX);
-            if stride[axis] > 1 && place.natural[axis] / place.rate[axis] > finest {
-                place.rate[axis] *= stride[axis];
+            if stride[axis] > 1 && state.original_stride[axis] / state.rate[axis] > finest {
+                state.rate[axis] *= stride[axis];
                 return 1;
             }
             stride[axis]
@@ -229,22 +270,26 @@ impl Rewriting<'_> {
         }
     }
 
-    /// Whether every way through the network goes through this window, and it covers the whole map once.
+    /// Whether every way through the network goes through this window, and it covers the whole map
+    /// once.
     fn collapses(&self, id: NodeId, node: &Node, kernel: [usize; 2], border: Border) -> bool {
-        self.spine.on[id.index()] && self.covers_map(id, node, kernel, border)
+        self.main_path.on[id.index()] && self.covers_map(id, node, kernel, border)
     }
 
     fn covers_map(&self, id: NodeId, node: &Node, kernel: [usize; 2], border: Border) -> bool {
-        let (from, to) = (&self.shaped.fact(node.inputs[0]).shape, &self.shaped.fact(id).shape);
-        let inside = matches!(border, Border::Valid) || border == Border::Explicit(Padding::default());
+        let (from, to) = (&self.typed.fact(node.inputs[0]).shape, &self.typed.fact(id).shape);
+        let inside =
+            matches!(border, Border::Valid) || border == Border::Explicit(Padding::default());
         from.len() == 4 && inside && kernel != [1, 1] && from[1..3] == kernel && to[1..3] == [1, 1]
     }
 
     /// Whether a reduction is over height and width.
-    fn over_places(&self, node: &Node) -> bool {
-        let rank = self.shaped.fact(node.inputs[0]).shape.len() as i64;
-        let axes = self.shaped.graph.constant_of(node.inputs[1]).map(Tensor::to_i64).unwrap_or_default();
-        let mut axes: Vec<i64> = axes.into_iter().map(|axis| if axis < 0 { axis + rank } else { axis }).collect();
+    fn reduces_height_and_width(&self, node: &Node) -> bool {
+        let rank = self.typed.fact(node.inputs[0]).shape.len() as i64;
+        let axes =
+            self.typed.graph.constant_of(node.inputs[1]).map(Tensor::to_i64).unwrap_or_default();
+        let mut axes: Vec<i64> =
+            axes.into_iter().map(|axis| if axis < 0 { axis + rank } else { axis }).collect();
         axes.sort_unstable();
         rank == 4 && axes == [1, 2]
     }
@@ -253,38 +298,46 @@ impl Rewriting<'_> {
         let kind = match kind {
             Reduction::Mean => PoolKind::Average,
             Reduction::Max => PoolKind::Max,
-            _ => return Err("it is neither a mean nor a maximum over the map, and cannot slide".into()),
+            _ => {
+                return Err(
+                    "it is neither a mean nor a maximum over the map, and cannot slide".into()
+                );
+            }
         };
-        let from = &self.shaped.fact(node.inputs[0]).shape;
+        let from = &self.typed.fact(node.inputs[0]).shape;
         let kernel = [from[1], from[2]];
-        self.places[id.index()].collapsed = true;
-        let dilation = self.places[id.index()].rate;
+        self.states[id.index()].collapsed = true;
+        let dilation = self.states[id.index()].rate;
         Ok(Pool { kind, kernel, stride: [1, 1], dilation, border: self.head_border() })
     }
 
-    /// Whether a node only takes the two sides of a single place away, or adds them; notes a map that it flattens.
+    /// Whether a node only takes the two sides of a single place away, or adds them; notes a map
+    /// that it flattens.
     fn only_reshapes(&mut self, id: NodeId, node: &Node) -> bool {
-        let (from, to) = (&self.shaped.fact(node.inputs[0]).shape, &self.shaped.fact(id).shape);
-        let place = &self.places[id.index()];
-        if place.collapsed || place.flattened.is_some() {
+        let (from, to) = (&self.typed.fact(node.inputs[0]).shape, &self.typed.fact(id).shape);
+        let state = &self.states[id.index()];
+        if state.collapsed || state.flattened.is_some() {
             return from.last() == to.last();
         }
         match (from.as_slice(), to.as_slice()) {
-            (&[_, 1, 1, channels], &[.., last]) if last == channels && self.spine.on[id.index()] => {
-                self.places[id.index()].collapsed = true;
+            (&[_, 1, 1, channels], &[.., last])
+                if last == channels && self.main_path.on[id.index()] =>
+            {
+                self.states[id.index()].collapsed = true;
                 true
             }
             (&[_, height, width, channels], &[_, all])
-                if self.spine.on[id.index()] && all == height * width * channels =>
+                if self.main_path.on[id.index()] && all == height * width * channels =>
             {
-                self.places[id.index()].flattened = Some([height, width, channels]);
+                self.states[id.index()].flattened = Some([height, width, channels]);
                 true
             }
             _ => false,
         }
     }
 
-    /// A fully connected layer as a convolution: over the map that was flattened, or over one place.
+    /// A fully connected layer as a convolution: over the map that was flattened, or over one
+    /// place.
     fn fully_connected(
         &mut self,
         id: NodeId,
@@ -292,46 +345,60 @@ impl Rewriting<'_> {
         product: &MatMul,
         inputs: &[NodeId],
     ) -> Result<(Op, Vec<NodeId>), String> {
-        let matrix = &self.shaped.fact(node.inputs[1]).shape;
-        let is_layer = !self.spine.behind_start[node.inputs[1].index()] && !product.transpose_a;
+        let matrix = &self.typed.fact(node.inputs[1]).shape;
+        let is_layer = !self.main_path.after_input[node.inputs[1].index()] && !product.transpose_a;
         let ([rows, columns], true) = (matrix[..].try_into().unwrap_or([0; 2]), is_layer) else {
             return Err("it is no fully connected layer, and cannot slide".into());
         };
         let (inner, outer) = if product.transpose_b { (columns, rows) } else { (rows, columns) };
-        let [height, width, channels] = self.places[id.index()].flattened.take().unwrap_or([1, 1, inner]);
-        self.places[id.index()].collapsed = true;
+        let [height, width, channels] =
+            self.states[id.index()].flattened.take().unwrap_or([1, 1, inner]);
+        self.states[id.index()].collapsed = true;
         let mut filter = inputs[1];
         let constant = |out: &mut Graph, what: &str, values: &[i64]| {
-            out.constant(format!("{}/{what}", node.name), Tensor::from_i64(DType::I32, &[values.len()], values))
+            out.constant(
+                format!("{}/{what}", node.name),
+                Tensor::from_i64(DType::I32, &[values.len()], values),
+            )
         };
         if product.transpose_b {
             let permutation = constant(&mut self.out, "permutation", &[1, 0]);
-            filter = self.out.add(format!("{}/transposed", node.name), Op::Transpose, &[filter, permutation]);
+            filter = self.out.add(
+                format!("{}/transposed", node.name),
+                Op::Transpose,
+                &[filter, permutation],
+            );
         }
-        let shape = constant(&mut self.out, "shape", &[height, width, channels, outer].map(|n| n as i64));
+        let shape =
+            constant(&mut self.out, "shape", &[height, width, channels, outer].map(|n| n as i64));
         filter = self.out.add(format!("{}/filter", node.name), Op::Reshape, &[filter, shape]);
         let border = if [height, width] == [1, 1] { Border::Valid } else { self.head_border() };
-        let dilation = self.places[id.index()].rate;
+        let dilation = self.states[id.index()].rate;
         let conv = Conv { stride: [1, 1], dilation, border, epilogue: product.epilogue.clone() };
         Ok((Op::Conv2d(conv), [&[inputs[0], filter], &inputs[2..]].concat()))
     }
 
-    /// The constant that a node reads, its entries for height and width made larger by the rate: paddings, or where a
-    /// slice begins.
+    /// The constant that a node reads, its entries for height and width made larger by the rate:
+    /// paddings, or where a slice begins.
     fn scaled_constant(&mut self, id: NodeId, node: &Node, input: usize) -> Result<NodeId, String> {
-        let tensor = self.shaped.graph.constant_of(node.inputs[input]).ok_or("an input is not constant")?;
-        let rate = self.places[id.index()].rate;
+        let tensor =
+            self.typed.graph.constant_of(node.inputs[input]).ok_or("an input is not constant")?;
+        let rate = self.states[id.index()].rate;
         let each = tensor.len() / 4;
         let scale = |at: usize| if (1..3).contains(&at) { rate[at - 1] as i64 } else { 1 };
-        let values: Vec<i64> =
-            tensor.to_i64().iter().enumerate().map(|(i, value)| value * scale(i / each.max(1))).collect();
+        let values: Vec<i64> = tensor
+            .to_i64()
+            .iter()
+            .enumerate()
+            .map(|(i, value)| value * scale(i / each.max(1)))
+            .collect();
         let scaled = Tensor::from_i64(tensor.dtype(), tensor.shape(), &values);
         Ok(self.out.constant(format!("{}/scaled", node.name), scaled))
     }
 }
 
 /// A border for a map whose places are closer.
-fn spread(border: Border, [down, across]: [usize; 2]) -> Border {
+fn scale_border(border: Border, [down, across]: [usize; 2]) -> Border {
     match border {
         Border::Explicit(Padding { top, bottom, left, right }) => Border::Explicit(Padding {
             top: top * down,

@@ -59,7 +59,7 @@ pub enum Error {
         nearest: Vec<String>,
     },
     /// A variable that the network needs is not there.
-    #[error("there is no variable '{name}' of shape {}{}", shown_shape(.wanted), nearest_message(&shown_variables(.nearest)))]
+    #[error("there is no variable '{name}' of shape {}{}", display_shape(.wanted), nearest_message(&display_variables(.nearest)))]
     Missing {
         /// Its name.
         name: String,
@@ -92,19 +92,24 @@ pub enum Error {
 }
 
 /// `[3, 3, any, 64]`.
-pub(crate) fn shown_shape(shape: &[Option<usize>]) -> String {
-    let lengths: Vec<String> = shape.iter().map(|n| n.map_or("any".into(), |n| n.to_string())).collect();
+pub(crate) fn display_shape(shape: &[Option<usize>]) -> String {
+    let lengths: Vec<String> =
+        shape.iter().map(|n| n.map_or("any".into(), |n| n.to_string())).collect();
     format!("[{}]", lengths.join(", "))
 }
 
 /// `'name' [1, 2]` each.
-pub(crate) fn shown_variables(variables: &[(String, Vec<usize>)]) -> Vec<String> {
+pub(crate) fn display_variables(variables: &[(String, Vec<usize>)]) -> Vec<String> {
     variables.iter().map(|(name, shape)| format!("'{name}' {shape:?}")).collect()
 }
 
 impl Error {
     /// An [`Error::Unknown`] with the few of `names` that are most like `name`.
-    pub fn unknown<'a>(kind: &'static str, name: &str, names: impl IntoIterator<Item = &'a str>) -> Self {
+    pub fn unknown<'a>(
+        kind: &'static str,
+        name: &str,
+        names: impl IntoIterator<Item = &'a str>,
+    ) -> Self {
         Self::Unknown { kind, name: name.into(), nearest: nearest(name, names) }
     }
 
@@ -126,16 +131,19 @@ pub struct UnsupportedNode {
 }
 
 fn unsupported_message(nodes: &[UnsupportedNode]) -> String {
-    const SHOWN: usize = 20;
-    let mut message = format!("the fetched output needs {} that Lorgnette does not know:", count(nodes.len(), "node"));
-    for node in nodes.iter().take(SHOWN) {
+    const MAX_SHOWN: usize = 20;
+    let mut message = format!(
+        "the fetched output needs {} that Lorgnette does not know:",
+        count(nodes.len(), "node")
+    );
+    for node in nodes.iter().take(MAX_SHOWN) {
         message += &format!("\n  {} '{}'", node.op, node.node);
         if !node.what.is_empty() {
             message += &format!(": {}", node.what);
         }
     }
-    if nodes.len() > SHOWN {
-        message += &format!("\n  and {} more", nodes.len() - SHOWN);
+    if nodes.len() > MAX_SHOWN {
+        message += &format!("\n  and {} more", nodes.len() - MAX_SHOWN);
     }
     message
 }
@@ -145,34 +153,43 @@ fn count(n: usize, noun: &str) -> String {
 }
 
 fn nearest_message(names: &[String]) -> String {
-    if names.is_empty() { String::new() } else { format!("; the nearest names are: {}", names.join(", ")) }
+    if names.is_empty() {
+        String::new()
+    } else {
+        format!("; the nearest names are: {}", names.join(", "))
+    }
 }
 
 /// The few of `names` that are most like `wanted`, best first.
 pub(crate) fn nearest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
-    const SHOWN: usize = 3;
-    let mut scored: Vec<_> = names.into_iter().map(|name| (unlikeness(wanted, name), name)).collect();
+    const MAX_SHOWN: usize = 3;
+    let mut scored: Vec<_> =
+        names.into_iter().map(|name| (name_distance(wanted, name), name)).collect();
     scored.sort();
-    scored.into_iter().take(SHOWN).map(|(_, name)| name.to_owned()).collect()
+    scored.into_iter().take(MAX_SHOWN).map(|(_, name)| name.to_owned()).collect()
 }
 
-/// How far two names are apart: those of which one contains the other come first, then by letters to change, in whole or
-/// in the last scope.
-fn unlikeness(wanted: &str, name: &str) -> (bool, usize) {
+/// How far two names are apart: those of which one contains the other come first, then by letters
+/// to change, in whole or in the last scope.
+fn name_distance(wanted: &str, name: &str) -> (bool, usize) {
     let (wanted, name) = (wanted.to_lowercase(), name.to_lowercase());
     if name.contains(&wanted) || wanted.contains(&name) {
         return (false, wanted.len().abs_diff(name.len()));
     }
-    let last = |name: &str| name.rsplit('/').next().unwrap_or_default().to_owned();
-    (true, letters_apart(&wanted, &name).min(1 + letters_apart(&last(&wanted), &last(&name))))
+    let last_scope = |name: &str| name.rsplit('/').next().unwrap_or_default().to_owned();
+    (
+        true,
+        edit_distance(&wanted, &name)
+            .min(1 + edit_distance(&last_scope(&wanted), &last_scope(&name))),
+    )
 }
 
 /// Letters to insert, leave out or change (Levenshtein 1966), of the first few hundred.
-fn letters_apart(a: &str, b: &str) -> usize {
-    const LONGEST: usize = 200;
-    let b: Vec<char> = b.chars().take(LONGEST).collect();
+fn edit_distance(a: &str, b: &str) -> usize {
+    const MAX_CHARS: usize = 200;
+    let b: Vec<char> = b.chars().take(MAX_CHARS).collect();
     let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().take(LONGEST).enumerate() {
+    for (i, x) in a.chars().take(MAX_CHARS).enumerate() {
         let mut diagonal = std::mem::replace(&mut row[0], i + 1);
         for (j, y) in b.iter().enumerate() {
             let changed = diagonal + usize::from(x != *y);

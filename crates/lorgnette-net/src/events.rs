@@ -1,8 +1,9 @@
-//! TensorFlow's event files, which TensorBoard reads: graphs, numbers over time, histograms, pictures.
+//! TensorFlow's event files, which TensorBoard reads: graphs, numbers over time, histograms,
+//! pictures.
 //!
-//! A file is a row of records: the length of the data (8 bytes), a masked CRC-32C of these, the data, a masked CRC-32C of
-//! it (`tensorflow/core/lib/io/record_writer.cc`). The data is an `Event` (`tensorflow/core/util/event.proto`). The first
-//! says which version of the format it is.
+//! A file is a row of records: the length of the data (8 bytes), a masked CRC-32C of these, the
+//! data, a masked CRC-32C of it (`tensorflow/core/lib/io/record_writer.cc`). The data is an `Event`
+//! (`tensorflow/core/util/event.proto`). The first says which version of the format it is.
 
 mod histogram;
 mod proto;
@@ -16,13 +17,14 @@ use prost::Message as _;
 
 use self::histogram::histogram;
 use self::proto::{Event, Image, Shown, Summary, SummaryValue, What};
+use crate::atomic_file::write_atomically;
 use crate::checksum::Checksum;
 use crate::error::{Error, Result};
-use crate::sink::write_whole;
 
 /// An event file being written. TensorBoard shows what is in it so far.
 ///
-/// TensorBoard takes each folder with event files for a run, and draws the same tag of all runs in one chart.
+/// TensorBoard takes each folder with event files for a run, and draws the same tag of all runs in
+/// one chart.
 #[derive(Debug)]
 pub struct EventFile {
     path: PathBuf,
@@ -36,7 +38,8 @@ impl EventFile {
     /// What the system refuses.
     pub fn create(folder: &Path) -> Result<Self> {
         let (path, now) = path_in(folder)?;
-        let file = File::create(&path).map_err(|source| Error::Io { path: path.clone(), source })?;
+        let file =
+            File::create(&path).map_err(|source| Error::Io { path: path.clone(), source })?;
         let mut events = Self { path, file };
         events.add(now, 0, version())?;
         Ok(events)
@@ -67,11 +70,21 @@ impl EventFile {
     ///
     /// # Errors
     /// What the system refuses.
-    pub fn image(&mut self, tag: &str, step: usize, [width, height]: [usize; 2], encoded: Vec<u8>) -> Result<()> {
+    pub fn image(
+        &mut self,
+        tag: &str,
+        step: usize,
+        [width, height]: [usize; 2],
+        encoded: Vec<u8>,
+    ) -> Result<()> {
         // Red, green and blue.
         let colorspace = 3;
         let (width, height) = (width as i32, height as i32);
-        self.summary(tag, step, Shown::Image(Image { height, width, colorspace, encoded: encoded.into() }))
+        self.summary(
+            tag,
+            step,
+            Shown::Image(Image { height, width, colorspace, encoded: encoded.into() }),
+        )
     }
 
     fn summary(&mut self, tag: &str, step: usize, shown: Shown) -> Result<()> {
@@ -85,11 +98,14 @@ impl EventFile {
     }
 }
 
-/// Writes an event file with a graph into a folder, which is made if it is not there, and gives its path.
+/// Writes an event file with a graph into a folder, which is made if it is not there, and gives its
+/// path.
 pub(crate) fn write_graph_event(folder: &Path, graph: Vec<u8>) -> Result<PathBuf> {
     let (path, now) = path_in(folder)?;
-    write_whole(&path, |out| {
-        [version(), What::GraphDef(graph.into())].into_iter().try_for_each(|what| out.write(&event(now, 0, what)))
+    write_atomically(&path, |out| {
+        [version(), What::GraphDef(graph.into())]
+            .into_iter()
+            .try_for_each(|what| out.write(&event(now, 0, what)))
     })?;
     Ok(path)
 }
@@ -102,8 +118,8 @@ fn now() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
-/// A new file's path, and the time in its name. TensorBoard looks for "tfevents" in names and reads several files in the
-/// order of the seconds.
+/// A new file's path, and the time in its name. TensorBoard looks for "tfevents" in names and reads
+/// several files in the order of the seconds.
 fn path_in(folder: &Path) -> Result<(PathBuf, Duration)> {
     fs::create_dir_all(folder).map_err(|source| Error::Io { path: folder.into(), source })?;
     let now = now();
@@ -118,7 +134,7 @@ fn event(time: Duration, step: usize, what: What) -> Vec<u8> {
 
 fn record(data: &[u8]) -> Vec<u8> {
     let length = (data.len() as u64).to_le_bytes();
-    let sum = |bytes: &[u8]| Checksum::of(bytes).masked().to_le_bytes();
+    let sum = |bytes: &[u8]| Checksum::new(bytes).masked().to_le_bytes();
     [&length[..], &sum(&length), data, &sum(data)].concat()
 }
 
@@ -130,8 +146,8 @@ mod tests {
     fn a_record_is_framed_as_tensorflow_frames_it() {
         // What tf.io.TFRecordWriter writes for b"lorgnette".
         let wanted = [
-            9, 0, 0, 0, 0, 0, 0, 0, 0x37, 0xf9, 0x71, 0x39, b'l', b'o', b'r', b'g', b'n', b'e', b't', b't', b'e', 0x5d,
-            0xed, 0xcb, 0xb7,
+            9, 0, 0, 0, 0, 0, 0, 0, 0x37, 0xf9, 0x71, 0x39, b'l', b'o', b'r', b'g', b'n', b'e',
+            b't', b't', b'e', 0x5d, 0xed, 0xcb, 0xb7,
         ];
         assert_eq!(record(b"lorgnette"), wanted);
     }

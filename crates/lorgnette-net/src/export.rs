@@ -5,45 +5,53 @@
 //! a network of the zoo, drawn as TF-Slim draws it (drawn)    ─┘
 //! ```
 
-mod drawn;
+mod display;
 mod frozen;
 pub(crate) mod onnx;
-mod shown;
+mod to_graph_def;
 
-pub(crate) use drawn::drawn;
+pub(crate) use display::{for_display, shapes};
 pub(crate) use frozen::{frozen, variables};
-pub(crate) use shown::{shapes, shown};
+pub(crate) use to_graph_def::to_graph_def;
 
-use lorgnette_kernels::Pool;
+use lorgnette_kernels::ThreadPool;
 use prost::Message as _;
 use prost::encoding::{encode_varint, encoded_len_varint};
 
+use crate::atomic_file::AtomicFile;
 use crate::error::{Error, Result};
-use crate::graph::Value;
-use crate::proto::{AttrValue, Dim, GraphDef, NodeDef, TensorProto, TensorShapeProto, Value as Attribute, VersionDef};
-use crate::sink::Sink;
+use crate::graph::TensorOrLazy;
+use crate::proto::{
+    AttrValue, Dim, GraphDef, NodeDef, TensorProto, TensorShapeProto, Value as Attribute,
+    VersionDef,
+};
 
 /// A node to be written; a constant's elements are not in its definition.
 #[derive(Debug)]
 pub(crate) struct Node {
     pub(crate) def: NodeDef,
-    pub(crate) value: Option<Value>,
+    pub(crate) value: Option<TensorOrLazy>,
 }
 
 /// The version of graphs that TensorFlow 1.15 wrote: known to all that read frozen graphs today.
 const PRODUCER: i32 = 134;
 /// Protocol buffers end here (`CodedInputStream`'s limit, as TensorFlow sets it).
-const MOST_BYTES: u64 = i32::MAX as u64;
+const MAX_BYTES: u64 = i32::MAX as u64;
 
 /// Writes a GraphDef, node by node, so that no constant is in memory as a whole.
 ///
 /// # Errors
-/// If it would be longer than a protocol buffer can be; if a constant cannot be read; what the system refuses.
-pub(crate) fn write_graph(out: &mut Sink, nodes: &[Node], pool: &Pool) -> Result<()> {
-    let bytes: u64 = nodes.iter().filter_map(|node| node.value.as_ref()).map(|value| value.byte_len() as u64).sum();
-    if bytes > MOST_BYTES {
+/// If it would be longer than a protocol buffer can be; if a constant cannot be read; what the
+/// system refuses.
+pub(crate) fn write_graph(out: &mut AtomicFile, nodes: &[Node], pool: &ThreadPool) -> Result<()> {
+    let bytes: u64 = nodes
+        .iter()
+        .filter_map(|node| node.value.as_ref())
+        .map(|value| value.byte_len() as u64)
+        .sum();
+    if bytes > MAX_BYTES {
         let what = "a GraphDef ends at 2 GiB: write a checkpoint instead".into();
-        return Err(Error::Memory { what, needed: bytes, limit: MOST_BYTES });
+        return Err(Error::Memory { what, needed: bytes, limit: MAX_BYTES });
     }
     for node in nodes {
         match &node.value {
@@ -57,11 +65,12 @@ pub(crate) fn write_graph(out: &mut Sink, nodes: &[Node], pool: &Pool) -> Result
 
 /// A GraphDef of a few nodes, in memory.
 pub(crate) fn graph_def(nodes: Vec<NodeDef>) -> Vec<u8> {
-    GraphDef { node: nodes, versions: Some(VersionDef { producer: PRODUCER, min_consumer: 0 }) }.encode_to_vec()
+    GraphDef { node: nodes, versions: Some(VersionDef { producer: PRODUCER, min_consumer: 0 }) }
+        .encode_to_vec()
 }
 
-/// Fields of the messages that a constant is in, by number (`graph.proto`, `node_def.proto`, `attr_value.proto`,
-/// `tensor.proto`).
+/// Fields of the messages that a constant is in, by number (`graph.proto`, `node_def.proto`,
+/// `attr_value.proto`, `tensor.proto`).
 const GRAPH_NODE: u64 = 1;
 const NODE_ATTRIBUTE: u64 = 5;
 const ENTRY_KEY: u64 = 1;
@@ -69,8 +78,14 @@ const ENTRY_VALUE: u64 = 2;
 const ATTRIBUTE_TENSOR: u64 = 8;
 const TENSOR_CONTENT: u64 = 4;
 
-/// Writes a constant: the messages around its elements, whose lengths count them, then the elements.
-fn write_constant(out: &mut Sink, def: &NodeDef, value: &Value, pool: &Pool) -> Result<()> {
+/// Writes a constant: the messages around its elements, whose lengths count them, then the
+/// elements.
+fn write_constant(
+    out: &mut AtomicFile,
+    def: &NodeDef,
+    value: &TensorOrLazy,
+    pool: &ThreadPool,
+) -> Result<()> {
     let mut head = TensorProto { dtype: value.dtype().tensorflow(), ..TensorProto::default() };
     head.tensor_shape = Some(shape_proto(value.shape()));
     let elements = value.byte_len();
@@ -106,18 +121,31 @@ fn field(number: u64, content: &[u8]) -> Vec<u8> {
 }
 
 pub(crate) fn shape_proto(shape: &[usize]) -> TensorShapeProto {
-    TensorShapeProto { dim: shape.iter().map(|&size| Dim { size: size as i64 }).collect(), unknown_rank: false }
+    TensorShapeProto {
+        dim: shape.iter().map(|&size| Dim { size: size as i64 }).collect(),
+        unknown_rank: false,
+    }
 }
 
 /// A node without a value.
-pub(crate) fn node(name: &str, op: &str, input: Vec<String>, attributes: &[(&str, Attribute)]) -> Node {
-    let attribute = |(key, value): &(&str, Attribute)| ((*key).to_owned(), AttrValue { value: Some(value.clone()) });
+pub(crate) fn node(
+    name: &str,
+    op: &str,
+    input: Vec<String>,
+    attributes: &[(&str, Attribute)],
+) -> Node {
+    let attribute = |(key, value): &(&str, Attribute)| {
+        ((*key).to_owned(), AttrValue { value: Some(value.clone()) })
+    };
     let attr = attributes.iter().map(attribute).collect();
-    Node { def: NodeDef { name: name.into(), op: op.into(), input, attr, ..NodeDef::default() }, value: None }
+    Node {
+        def: NodeDef { name: name.into(), op: op.into(), input, attr, ..NodeDef::default() },
+        value: None,
+    }
 }
 
 /// A constant.
-pub(crate) fn constant(name: &str, value: Value) -> Node {
+pub(crate) fn constant(name: &str, value: TensorOrLazy) -> Node {
     let dtype = [("dtype", Attribute::Type(value.dtype().tensorflow()))];
     Node { value: Some(value), ..node(name, "Const", Vec::new(), &dtype) }
 }

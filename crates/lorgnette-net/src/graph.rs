@@ -4,11 +4,11 @@ pub mod evaluate;
 pub mod op;
 pub mod rearrange;
 pub mod shape;
-pub mod specialise;
-mod value;
+pub mod shape_inference;
+mod tensor_or_lazy;
 
 pub use op::Op;
-pub(crate) use value::Value;
+pub(crate) use tensor_or_lazy::TensorOrLazy;
 
 use crate::tensor::{DType, Tensor};
 
@@ -26,8 +26,8 @@ impl NodeId {
 /// One operation on the results of earlier nodes.
 #[derive(Clone, Debug)]
 pub struct Node {
-    /// Its name in the weights file, scopes separated by `/`. An output other than the first of an operation with
-    /// several has `:1`, `:2` … behind it.
+    /// Its name in the weights file, scopes separated by `/`. An output other than the first of an
+    /// operation with several has `:1`, `:2` … behind it.
     pub name: String,
     /// What it computes.
     pub op: Op,
@@ -137,7 +137,8 @@ impl Graph {
         let mut pruned = Self::new();
         let mut moved = vec![None; self.nodes.len()];
         for (id, node) in self.iter().filter(|(id, _)| needed[id.index()]) {
-            let inputs: Vec<_> = node.inputs.iter().filter_map(|input| moved[input.index()]).collect();
+            let inputs: Vec<_> =
+                node.inputs.iter().filter_map(|input| moved[input.index()]).collect();
             moved[id.index()] = Some(pruned.add(node.name.clone(), node.op.clone(), &inputs));
         }
         pruned.outputs = self.outputs.iter().filter_map(|id| moved[id.index()]).collect();
@@ -156,7 +157,8 @@ impl Graph {
         needed
     }
 
-    /// How often each node's result is read: by other nodes, and once for each time it is an output.
+    /// How often each node's result is read: by other nodes, and once for each time it is an
+    /// output.
     pub fn uses(&self) -> Vec<usize> {
         let mut uses = vec![0; self.nodes.len()];
         for id in self.nodes.iter().flat_map(|node| &node.inputs).chain(&self.outputs) {

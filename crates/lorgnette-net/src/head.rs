@@ -3,8 +3,8 @@
 //! ```text
 //! features [N, (rows, columns,) C] ─▶ mean over places ─▶ (hidden layer, ReLU) ─▶ scores ─▶ softmax or sigmoid
 //! ```
-//! The nodes have the names that `retrain.py` gave them, so that those who wrote `final_result:0` into their programs
-//! find it.
+//! The nodes have the names that `retrain.py` gave them, so that those who wrote `final_result:0`
+//! into their programs find it.
 
 use lorgnette_kernels::{Binary, Clamp, Unary};
 
@@ -28,7 +28,7 @@ pub struct Head {
     /// The layer that gives a score for each class.
     pub last: Layer,
     /// How scores become probabilities.
-    pub answer: Answer,
+    pub answer: OutputKind,
 }
 
 /// A fully connected layer: `y = x · weights + biases`.
@@ -42,7 +42,7 @@ pub struct Layer {
 
 /// How scores become probabilities.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Answer {
+pub enum OutputKind {
     /// One of the classes: probabilities sum to 1.
     Softmax,
     /// Each class for itself: any number of them may be there.
@@ -67,12 +67,20 @@ impl Head {
     pub(crate) fn check(&self) -> Result<()> {
         let mut from = None;
         for layer in self.hidden.iter().chain([&self.last]) {
-            let (&[inputs, outputs], &[biases]) = (layer.weights.shape(), layer.biases.shape()) else {
-                return Err(Error::Input("a layer of a head is a matrix of weights and a vector of biases".into()));
+            let (&[inputs, outputs], &[biases]) = (layer.weights.shape(), layer.biases.shape())
+            else {
+                return Err(Error::Input(
+                    "a layer of a head is a matrix of weights and a vector of biases".into(),
+                ));
             };
-            if outputs != biases || from.is_some_and(|from| from != inputs) || layer.weights.is_empty() {
+            if outputs != biases
+                || from.is_some_and(|from| from != inputs)
+                || layer.weights.is_empty()
+            {
                 let shapes = (layer.weights.shape(), layer.biases.shape());
-                return Err(Error::Input(format!("a head's layers do not fit one another: {shapes:?}")));
+                return Err(Error::Input(format!(
+                    "a head's layers do not fit one another: {shapes:?}"
+                )));
             }
             from = Some(outputs);
         }
@@ -82,7 +90,10 @@ impl Head {
     /// The variables by name.
     pub(crate) fn variables(&self) -> Vec<(&'static str, &Tensor)> {
         let hidden = self.hidden.iter().flat_map(|layer| {
-            [("final_training_ops/hidden/weights", &layer.weights), ("final_training_ops/hidden/biases", &layer.biases)]
+            [
+                ("final_training_ops/hidden/weights", &layer.weights),
+                ("final_training_ops/hidden/biases", &layer.biases),
+            ]
         });
         let last = [
             ("final_training_ops/weights/final_weights", &self.last.weights),
@@ -91,30 +102,38 @@ impl Head {
         hidden.chain(last).collect()
     }
 
-    /// Adds its nodes behind `features`, whose result has so many dimensions. Gives those with the scores and the
-    /// probabilities.
+    /// Adds its nodes behind `features`, whose result has so many dimensions. Gives those with the
+    /// scores and the probabilities.
     pub(crate) fn attach(&self, graph: &mut Graph, features: NodeId, rank: usize) -> [NodeId; 2] {
         let mut x = features;
         if rank == 4 {
-            let axes = graph.constant("final_training_ops/places", Tensor::from_i64(DType::I32, &[2], &[1, 2]));
+            let axes = graph
+                .constant("final_training_ops/places", Tensor::from_i64(DType::I32, &[2], &[1, 2]));
             let mean = Op::Reduce { kind: Reduction::Mean, keep_dims: false };
             x = graph.add("final_training_ops/mean", mean, &[x, axes]);
         }
         let variables = self.variables();
         let layer = |graph: &mut Graph, x, at: usize, product: &str, sum: &str| {
-            let [weights, biases] = [0, 1].map(|i| graph.constant(variables[at + i].0, variables[at + i].1.clone()));
+            let [weights, biases] =
+                [0, 1].map(|i| graph.constant(variables[at + i].0, variables[at + i].1.clone()));
             let product = graph.add(product, Op::MatMul(MatMul::default()), &[x, weights]);
             graph.add(sum, Op::Binary(Binary::Add, Clamp::NONE), &[product, biases])
         };
         if self.hidden.is_some() {
-            let sum = layer(graph, x, 0, "final_training_ops/hidden/MatMul", "final_training_ops/hidden/add");
+            let sum = layer(
+                graph,
+                x,
+                0,
+                "final_training_ops/hidden/MatMul",
+                "final_training_ops/hidden/add",
+            );
             x = graph.add("final_training_ops/hidden/Relu", Op::Clamp(Clamp::RELU), &[sum]);
         }
         let last = variables.len() - 2;
         let logits = layer(graph, x, last, "final_training_ops/Wx_plus_b/MatMul", HEAD_LOGITS);
         let answer = match self.answer {
-            Answer::Softmax => Op::Softmax { log: false },
-            Answer::Sigmoid => Op::Unary(Unary::Sigmoid),
+            OutputKind::Softmax => Op::Softmax { log: false },
+            OutputKind::Sigmoid => Op::Unary(Unary::Sigmoid),
         };
         [logits, graph.add(HEAD_ANSWER, answer, &[logits])]
     }

@@ -1,5 +1,5 @@
-//! GraphDefs, frozen or with their variables in a checkpoint: the file, the nodes, and the part of them that computes
-//! what is wanted.
+//! GraphDefs, frozen or with their variables in a checkpoint: the file, the nodes, and the part of
+//! them that computes what is wanted.
 //!
 //! ```text
 //! bytes ─▶ GraphDef (proto) ─▶ order of what the fetches need (order) ─▶ Graph, operation by operation (operation)
@@ -12,11 +12,11 @@ mod builder;
 mod constant;
 mod operation;
 mod order;
-mod ports;
+mod signature;
 #[cfg(test)]
 mod tests;
 
-pub use ports::{Candidate, Ports};
+pub use signature::{InputCandidate, Signature};
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -26,11 +26,11 @@ use bytes::Bytes;
 use prost::Message as _;
 
 use crate::error::{Error, Result, nearest};
-use crate::file::Mapped;
-use crate::graph::Value;
+use crate::file::MappedFile;
+use crate::graph::TensorOrLazy;
 use crate::graph::{Graph, Op};
+use crate::lazy_tensor::{self, ByteRange, LazyTensor};
 use crate::proto;
-use crate::stored::{self, Extent, Stored};
 use crate::tensor::{DType, Tensor};
 use crate::weights::Variables;
 
@@ -38,7 +38,7 @@ use crate::weights::Variables;
 #[derive(Debug)]
 pub struct GraphDef {
     path: PathBuf,
-    file: Mapped,
+    file: MappedFile,
     nodes: Vec<proto::NodeDef>,
     by_name: HashMap<String, usize>,
     /// The values of the nodes that are variables, where the graph is not frozen.
@@ -51,7 +51,7 @@ impl GraphDef {
     /// # Errors
     /// If the file cannot be read or is no GraphDef; the message says what it looks like instead.
     pub fn open(path: &Path) -> Result<Self> {
-        Self::read(Mapped::open(path)?, path)
+        Self::read(MappedFile::open(path)?, path)
     }
 
     /// Reads a graph that is in memory; `path` is what messages call it.
@@ -62,19 +62,24 @@ impl GraphDef {
         Self::read(bytes.into(), path)
     }
 
-    /// Maps and reads the graph in a MetaGraphDef, the `.meta` file that a saver writes beside a checkpoint.
+    /// Maps and reads the graph in a MetaGraphDef, the `.meta` file that a saver writes beside a
+    /// checkpoint.
     ///
     /// # Errors
     /// If the file cannot be read or is no MetaGraphDef.
     pub fn open_meta(path: &Path) -> Result<Self> {
-        let file = Mapped::open(path)?;
-        let bad = |what: &str| Error::Format { path: path.into(), what: format!("not a MetaGraphDef (.meta): {what}") };
-        let meta = proto::MetaGraphDef::decode(file.bytes().clone()).map_err(|error| bad(&error.to_string()))?;
+        let file = MappedFile::open(path)?;
+        let bad = |what: &str| Error::Format {
+            path: path.into(),
+            what: format!("not a MetaGraphDef (.meta): {what}"),
+        };
+        let meta = proto::MetaGraphDef::decode(file.bytes().clone())
+            .map_err(|error| bad(&error.to_string()))?;
         Self::new(file, meta.graph_def.ok_or_else(|| bad("there is no graph in it"))?, path)
     }
 
     /// A graph of these nodes; `path` is what messages call it.
-    pub(crate) fn of_nodes(graph: proto::GraphDef, path: &Path) -> Result<Self> {
+    pub(crate) fn from_nodes(graph: proto::GraphDef, path: &Path) -> Result<Self> {
         Self::new(Bytes::new().into(), graph, path)
     }
 
@@ -83,19 +88,22 @@ impl GraphDef {
         &self.nodes
     }
 
-    fn read(file: Mapped, path: &Path) -> Result<Self> {
+    fn read(file: MappedFile, path: &Path) -> Result<Self> {
         let bytes = file.bytes().clone();
         let format = |what: String| Error::Format { path: path.into(), what };
-        if let Some(other) = what_else(&bytes) {
+        if let Some(other) = identify(&bytes) {
             return Err(format(other.into()));
         }
         let length = bytes.len();
-        let graph = proto::GraphDef::decode(bytes)
-            .map_err(|e| format(format!("not a frozen TensorFlow graph, or a damaged one, of {length} bytes: {e}")))?;
+        let graph = proto::GraphDef::decode(bytes).map_err(|e| {
+            format(format!(
+                "not a frozen TensorFlow graph, or a damaged one, of {length} bytes: {e}"
+            ))
+        })?;
         Self::new(file, graph, path)
     }
 
-    fn new(file: Mapped, graph: proto::GraphDef, path: &Path) -> Result<Self> {
+    fn new(file: MappedFile, graph: proto::GraphDef, path: &Path) -> Result<Self> {
         let format = |what: String| Error::Format { path: path.into(), what };
         if graph.node.is_empty() {
             return Err(format("the graph has no nodes".into()));
@@ -134,9 +142,12 @@ impl GraphDef {
     pub(crate) fn decoder(&self, name: &str) -> Option<&str> {
         let named = self.find(name).ok()?.0;
         let reads = |node: &proto::NodeDef| {
-            node.input.first().is_some_and(|input| self.by_name.get(split_port(input).0) == Some(&named))
+            node.input
+                .first()
+                .is_some_and(|input| self.by_name.get(split_port(input).0) == Some(&named))
         };
-        let decoders = self.nodes.iter().enumerate().filter(|(_, node)| operation::decodes_a_photo(&node.op));
+        let decoders =
+            self.nodes.iter().enumerate().filter(|(_, node)| operation::decodes_a_photo(&node.op));
         let mut fitting = decoders.filter(|(index, node)| *index == named || reads(node));
         fitting.next().map(|(_, node)| node.name.as_str())
     }
@@ -150,32 +161,44 @@ impl GraphDef {
         counts
     }
 
-    /// The graph that computes `fetches` from `feeds`, both TensorFlow tensor names (`name` or `name:0`).
+    /// The graph that computes `fetches` from `feeds`, both TensorFlow tensor names (`name` or
+    /// `name:0`).
     ///
-    /// Fed tensors become inputs, whatever computed them; those in `settings` become constants of that value. Other
-    /// placeholders that are reached become inputs too.
+    /// Fed tensors become inputs, whatever computed them; those in `settings` become constants of
+    /// that value. Other placeholders that are reached become inputs too.
     ///
     /// # Errors
-    /// [`Error::Unknown`] for a name that is not there; [`Error::Unsupported`] with every node that is needed and not
-    /// known.
-    pub fn graph(&self, feeds: &[&str], settings: &[(&str, Tensor)], fetches: &[&str]) -> Result<Graph> {
+    /// [`Error::Unknown`] for a name that is not there; [`Error::Unsupported`] with every node that
+    /// is needed and not known.
+    pub fn graph(
+        &self,
+        feeds: &[&str],
+        settings: &[(&str, Tensor)],
+        fetches: &[&str],
+    ) -> Result<Graph> {
         let inputs = feeds.iter().map(|name| Ok((self.find(name)?.0, None)));
         let settings = settings.iter().map(|(name, value)| Ok((self.find(name)?.0, Some(value))));
         let fed: HashMap<usize, Option<&Tensor>> = inputs.chain(settings).collect::<Result<_>>()?;
-        let wanted: Vec<(usize, usize)> = fetches.iter().map(|name| self.find(name)).collect::<Result<_>>()?;
-        builder::build(self, &fed, &wanted).map(|graph| self.leaving_filters(graph))
+        let wanted: Vec<(usize, usize)> =
+            fetches.iter().map(|name| self.find(name)).collect::<Result<_>>()?;
+        builder::build(self, &fed, &wanted).map(|graph| self.with_lazy_filters(graph))
     }
 
-    /// The graph with its filters and matrices as variables: where they are packed from the mapped file, piece by
-    /// piece, the memory of the map is given back.
-    fn leaving_filters(&self, mut graph: Graph) -> Graph {
+    /// The graph with its filters and matrices as variables: where they are packed from the mapped
+    /// file, piece by piece, the memory of the map is given back.
+    fn with_lazy_filters(&self, mut graph: Graph) -> Graph {
         for id in graph.ids() {
             if let Op::Const(tensor) = &graph.node(id).op
                 && tensor.shape().len() >= 2
-                && self.file.holds(tensor.bytes())
+                && self.file.contains(tensor.bytes())
             {
-                let contents = Arc::new(InFile { file: self.file.clone(), tensor: tensor.clone() });
-                graph.node_mut(id).op = Op::Variable(Stored::new(tensor.dtype(), tensor.shape().to_vec(), contents));
+                let contents =
+                    Arc::new(FileTensor { file: self.file.clone(), tensor: tensor.clone() });
+                graph.node_mut(id).op = Op::Variable(LazyTensor::new(
+                    tensor.dtype(),
+                    tensor.shape().to_vec(),
+                    contents,
+                ));
             }
         }
         graph
@@ -183,34 +206,43 @@ impl GraphDef {
 
     /// The nodes that compute `fetches`, each after its inputs.
     pub(crate) fn needed(&self, fetches: &[&str]) -> Result<Vec<&proto::NodeDef>> {
-        let wanted: Vec<usize> = fetches.iter().map(|name| Ok(self.find(name)?.0)).collect::<Result<_>>()?;
+        let wanted: Vec<usize> =
+            fetches.iter().map(|name| Ok(self.find(name)?.0)).collect::<Result<_>>()?;
         let order = order::order(self, &wanted, |_| false)?;
         Ok(order.nodes.iter().map(|&index| &self.nodes[index]).collect())
     }
 
     /// The value of a node that is a variable.
-    pub(crate) fn variable(&self, node: &proto::NodeDef) -> Option<Result<Value>> {
+    pub(crate) fn variable(&self, node: &proto::NodeDef) -> Option<Result<TensorOrLazy>> {
         let index = self.by_name.get(&node.name).filter(|_| operation::is_variable(&node.op))?;
-        let value = |graph: Graph| graph.outputs().first().and_then(|&id| Value::of(&graph.node(id).op));
+        let value = |graph: Graph| {
+            graph.outputs().first().and_then(|&id| TensorOrLazy::from_op(&graph.node(id).op))
+        };
         builder::build(self, &HashMap::new(), &[(*index, 0)]).map(value).transpose()
     }
 
     /// The value of a node that is a constant of numbers.
     pub(crate) fn constant(&self, node: &proto::NodeDef) -> Option<Tensor> {
         let proto = attributes::Attributes(node).tensor("value").filter(|_| node.op == "Const")?;
-        let tensor = constant::tensor(proto, &mut constant::Expansion::for_file_of(self.file.bytes().len())).ok()?;
+        let tensor =
+            constant::tensor(proto, &mut constant::Expansion::for_file(self.file.bytes().len()))
+                .ok()?;
         Some(tensor).filter(|tensor| tensor.dtype() != DType::String)
     }
 
     /// The same, where its elements lie in the mapped file and are worth leaving there.
-    pub(crate) fn large_constant(&self, node: &proto::NodeDef) -> Option<Value> {
-        const LARGE: usize = 64 << 10;
-        let tensor = self.constant(node).filter(|tensor| tensor.bytes().len() >= LARGE)?;
-        if !self.file.holds(tensor.bytes()) {
-            return Some(Value::Here(tensor));
+    pub(crate) fn large_constant(&self, node: &proto::NodeDef) -> Option<TensorOrLazy> {
+        const MIN_LAZY_BYTES: usize = 64 << 10;
+        let tensor = self.constant(node).filter(|tensor| tensor.bytes().len() >= MIN_LAZY_BYTES)?;
+        if !self.file.contains(tensor.bytes()) {
+            return Some(TensorOrLazy::Tensor(tensor));
         }
         let (dtype, shape) = (tensor.dtype(), tensor.shape().to_vec());
-        Some(Value::Stored(Stored::new(dtype, shape, Arc::new(InFile { file: self.file.clone(), tensor }))))
+        Some(TensorOrLazy::Lazy(LazyTensor::new(
+            dtype,
+            shape,
+            Arc::new(FileTensor { file: self.file.clone(), tensor }),
+        )))
     }
 
     /// Node and output of a tensor name.
@@ -227,31 +259,37 @@ impl GraphDef {
 
 /// A constant whose elements lie in a graph's mapped file.
 #[derive(Debug)]
-struct InFile {
-    file: Mapped,
+struct FileTensor {
+    file: MappedFile,
     tensor: Tensor,
 }
 
-impl stored::Contents for InFile {
+impl lazy_tensor::TensorSource for FileTensor {
     fn read(&self) -> Result<Tensor> {
         Ok(self.tensor.clone())
     }
 
-    fn extent(&self) -> Result<Option<Extent>> {
-        Ok(Some(Extent { file: self.file.clone(), values: self.tensor.bytes().clone(), check: None }))
+    fn byte_range(&self) -> Result<Option<ByteRange>> {
+        Ok(Some(ByteRange {
+            file: self.file.clone(),
+            values: self.tensor.bytes().clone(),
+            check: None,
+        }))
     }
 }
 
 /// `name:1` as the node's name and the output's number; none is the first.
 fn split_port(name: &str) -> (&str, usize) {
     match name.rsplit_once(':') {
-        Some((node, port)) if !port.is_empty() => port.parse().map_or((name, 0), |port| (node, port)),
+        Some((node, port)) if !port.is_empty() => {
+            port.parse().map_or((name, 0), |port| (node, port))
+        }
         _ => (name, 0),
     }
 }
 
 /// What the bytes are, where they are clearly not a GraphDef.
-fn what_else(bytes: &[u8]) -> Option<&'static str> {
+fn identify(bytes: &[u8]) -> Option<&'static str> {
     const SSTABLE_MAGIC: [u8; 8] = 0xdb47_7524_8b80_fb57_u64.to_le_bytes();
     let text = |start: &[u8]| bytes.starts_with(start);
     Some(match bytes {
@@ -259,9 +297,13 @@ fn what_else(bytes: &[u8]) -> Option<&'static str> {
             "a graph in text form (.pbtxt); the binary form (.pb) is needed: write it with as_text=False"
         }
         _ if text(b"<") => "a web page, not a graph; the download went wrong",
-        _ if text(&[0x1f, 0x8b]) || text(b"PK\x03\x04") => "an archive; unpack it and give the .pb file in it",
+        _ if text(&[0x1f, 0x8b]) || text(b"PK\x03\x04") => {
+            "an archive; unpack it and give the .pb file in it"
+        }
         _ if text(b"\x89HDF") => "a Keras HDF5 file; a frozen TensorFlow graph (.pb) is needed",
-        _ if bytes.get(4..8) == Some(b"TFL3") => "a TensorFlow Lite model; a frozen TensorFlow graph (.pb) is needed",
+        _ if bytes.get(4..8) == Some(b"TFL3") => {
+            "a TensorFlow Lite model; a frozen TensorFlow graph (.pb) is needed"
+        }
         _ if bytes.ends_with(&SSTABLE_MAGIC) => "a checkpoint, not a frozen graph",
         _ if text(&[0xff, 0xd8, 0xff]) || text(b"\x89PNG") => "a picture, not a graph",
         [0x08, 0x01, 0x12, ..] => "a SavedModel; freeze it to a GraphDef first",
@@ -283,9 +325,17 @@ mod name_tests {
     #[test]
     fn other_files_are_called_by_their_names() {
         let refused = |bytes: &'static [u8]| {
-            GraphDef::from_bytes(Bytes::from_static(bytes), Path::new("m.pb")).unwrap_err().to_string()
+            GraphDef::from_bytes(Bytes::from_static(bytes), Path::new("m.pb"))
+                .unwrap_err()
+                .to_string()
         };
-        assert_eq!(refused(b"<!doctype html>"), "m.pb: a web page, not a graph; the download went wrong");
-        assert!(refused(b"\x0a\x50trunc").starts_with("m.pb: not a frozen TensorFlow graph, or a damaged one"));
+        assert_eq!(
+            refused(b"<!doctype html>"),
+            "m.pb: a web page, not a graph; the download went wrong"
+        );
+        assert!(
+            refused(b"\x0a\x50trunc")
+                .starts_with("m.pb: not a frozen TensorFlow graph, or a damaged one")
+        );
     }
 }

@@ -5,6 +5,7 @@
 //! ```
 #![deny(unsafe_code)]
 
+mod atomic_file;
 mod checksum;
 pub mod dense;
 pub mod error;
@@ -15,27 +16,26 @@ mod fingerprint;
 pub mod graph;
 pub mod head;
 pub mod import;
+pub mod lazy_tensor;
 pub mod network;
 pub mod npy;
 pub mod options;
-pub mod outline;
 pub mod passes;
 pub mod plan;
 mod plan_file;
 mod proto;
-mod sink;
 mod source;
-pub mod stored;
+pub mod summary;
 pub mod tensor;
 pub mod weights;
 pub mod zoo;
 
-pub use dense::{Dense, Field, MapPadding};
+pub use dense::{DenseOptions, MapPadding, ReceptiveField};
 pub use error::{Error, Result};
 pub use graph::Graph;
 pub use import::GraphDef;
+pub use lazy_tensor::LazyTensor;
 pub use network::Network;
 pub use options::Options;
 pub use plan::Plan;
-pub use stored::Stored;
 pub use tensor::{DType, Tensor};

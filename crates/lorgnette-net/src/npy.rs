@@ -1,8 +1,8 @@
 //! Tensors as `.npy` files, NumPy's format (NEP 1): what `lorgnette run` feeds and writes.
 //!
-//! A magic number, a version, the length of a header, the header (a Python dictionary with `descr`, `fortran_order`
-//! and `shape`), then the elements. The crates that read it bring a parser for all of Python's literals, and with it
-//! seventeen crates; the three keys take a few lines.
+//! A magic number, a version, the length of a header, the header (a Python dictionary with `descr`,
+//! `fortran_order` and `shape`), then the elements. The crates that read it bring a parser for all
+//! of Python's literals, and with it seventeen crates; the three keys take a few lines.
 
 use crate::tensor::{DType, Tensor};
 
@@ -11,7 +11,8 @@ const MAGIC: &[u8] = b"\x93NUMPY";
 /// Reads a file's bytes.
 ///
 /// # Errors
-/// Says what is wrong with the file, or what it has that tensors do not: big-endian numbers, columns first, objects.
+/// Says what is wrong with the file, or what it has that tensors do not: big-endian numbers,
+/// columns first, objects.
 pub fn read(bytes: &[u8]) -> Result<Tensor, String> {
     let rest = bytes.strip_prefix(MAGIC).ok_or("not an .npy file: the magic number is missing")?;
     let short = || "the file ends within its header".to_owned();
@@ -23,16 +24,24 @@ pub fn read(bytes: &[u8]) -> Result<Tensor, String> {
     let header = rest.get(start..start + length).ok_or_else(short)?;
     let header = std::str::from_utf8(header).map_err(|_| "the header is not text")?;
     if value_of(header, "fortran_order")?.starts_with("True") {
-        return Err("the elements are stored columns first (fortran_order); save a C-ordered copy".into());
+        return Err(
+            "the elements are stored columns first (fortran_order); save a C-ordered copy".into()
+        );
     }
     let dtype = dtype(value_of(header, "descr")?)?;
     let shape = shape(value_of(header, "shape")?)?;
     let content = &rest[start + length..];
-    let wanted = crate::tensor::elements(&shape).and_then(|n| n.checked_mul(dtype.size())).ok_or("an absurd shape")?;
+    let wanted = crate::tensor::elements(&shape)
+        .and_then(|n| n.checked_mul(dtype.size()))
+        .ok_or("an absurd shape")?;
     let content = content.get(..wanted).ok_or_else(|| {
-        format!("the file ends early: {} bytes of elements where shape {shape:?} takes {wanted}", content.len())
+        format!(
+            "the file ends early: {} bytes of elements where shape {shape:?} takes {wanted}",
+            content.len()
+        )
     })?;
-    Tensor::from_bytes(dtype, shape, content.to_vec().into()).ok_or_else(|| "an absurd shape".into())
+    Tensor::from_bytes(dtype, shape, content.to_vec().into())
+        .ok_or_else(|| "an absurd shape".into())
 }
 
 /// What follows `'key':` in the header.
@@ -63,7 +72,10 @@ fn dtype(value: &str) -> Result<DType, String> {
 }
 
 fn shape(value: &str) -> Result<Vec<usize>, String> {
-    let inside = value.strip_prefix('(').and_then(|rest| rest.split(')').next()).ok_or("the shape is not a tuple")?;
+    let inside = value
+        .strip_prefix('(')
+        .and_then(|rest| rest.split(')').next())
+        .ok_or("the shape is not a tuple")?;
     let lengths = inside.split(',').map(str::trim).filter(|length| !length.is_empty());
     lengths.map(|length| length.parse().map_err(|_| format!("'{length}' in the shape"))).collect()
 }
@@ -85,7 +97,10 @@ pub fn write(tensor: &Tensor) -> Vec<u8> {
         DType::F32 | DType::BF16 | DType::String => ("<f4", tensor.f32_bytes().to_vec()),
     };
     let lengths: String = tensor.shape().iter().map(|n| format!("{n}, ")).collect();
-    let header = format!("{{'descr': '{name}', 'fortran_order': False, 'shape': ({}), }}", lengths.trim_end());
+    let header = format!(
+        "{{'descr': '{name}', 'fortran_order': False, 'shape': ({}), }}",
+        lengths.trim_end()
+    );
     // The elements begin at a multiple of 64 bytes; a line feed ends the header.
     let padded = (MAGIC.len() + 4 + header.len() + 1).next_multiple_of(64) - MAGIC.len() - 4;
     let header = format!("{header:<width$}\n", width = padded - 1);

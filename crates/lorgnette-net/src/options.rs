@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use lorgnette_kernels::{Formats, Level, Pool};
+use lorgnette_kernels::{Level, NumericOptions, ThreadPool};
 
 use crate::plan::PlanOptions;
 use crate::zoo::ZooOptions;
@@ -12,11 +12,11 @@ use crate::zoo::ZooOptions;
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The threads it runs on.
-    pub pool: Arc<Pool>,
+    pub pool: Arc<ThreadPool>,
     /// The CPU level whose kernels are used.
     pub level: Level,
     /// The numbers it may compute with, and keep weights as.
-    pub formats: Formats,
+    pub numerics: NumericOptions,
     /// Bytes that the activations of one run may take.
     pub memory_limit: u64,
     /// The node that takes the picture, where the graph does not make it clear.
@@ -29,8 +29,9 @@ pub struct Options {
     pub zoo: ZooOptions,
     /// The checkpoint with the variables of a graph that is not frozen; else the one beside it.
     pub checkpoint: Option<PathBuf>,
-    /// Whether a checkpoint's moving averages are preferred to the weights themselves, where it has both.
-    pub averages: bool,
+    /// Whether a checkpoint's moving averages are preferred to the weights themselves, where it has
+    /// both.
+    pub use_ema: bool,
     /// The folder that archives of checkpoints are unpacked in; without it they are refused.
     pub cache: Option<PathBuf>,
 }
@@ -40,18 +41,18 @@ impl Options {
     pub fn with_threads(threads: Option<usize>) -> Self {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let threads = threads.unwrap_or_else(cores);
-        let PlanOptions { level, formats, memory_limit, .. } = PlanOptions::default();
+        let PlanOptions { level, numerics, memory_limit, .. } = PlanOptions::default();
         Self {
-            pool: Arc::new(Pool::new(threads)),
+            pool: Arc::new(ThreadPool::new(threads)),
             level,
-            formats,
+            numerics,
             memory_limit,
             input: None,
             output: None,
             net: None,
             zoo: ZooOptions::default(),
             checkpoint: None,
-            averages: true,
+            use_ema: true,
             cache: None,
         }
     }

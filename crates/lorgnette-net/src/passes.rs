@@ -1,8 +1,8 @@
 //! Smaller graphs of the same meaning: one rewrite a file, applied in a fixed order.
 //!
-//! A rewrite puts the combined operation in the place of the *last* node it combines, under that node's name, so
-//! inputs stay before the nodes that read them and every result that can be fetched keeps its name. What nothing
-//! reads any more is swept out at the end. No pass knows the CPU.
+//! A rewrite puts the combined operation in the place of the *last* node it combines, under that
+//! node's name, so inputs stay before the nodes that read them and every result that can be fetched
+//! keeps its name. What nothing reads any more is swept out at the end. No pass knows the CPU.
 
 mod activation;
 mod affine;
@@ -17,7 +17,7 @@ mod residual;
 mod transposition;
 
 use crate::graph::op::Op;
-use crate::graph::shape::Shaped;
+use crate::graph::shape::TypedGraph;
 use crate::graph::{Node, NodeId};
 
 /// A rewrite of the whole graph.
@@ -25,9 +25,9 @@ pub type Pass = fn(&mut Rewriter);
 
 /// The passes, in the order they are applied.
 ///
-/// Dropout and identities go first, since they stand between the nodes that the others look for; windows are made
-/// whole (dilation, padding) before sums are attached to them; residuals come last, since an addition of two results
-/// must not take in a constant that belongs to one of them.
+/// Dropout and identities go first, since they stand between the nodes that the others look for;
+/// windows are made whole (dilation, padding) before sums are attached to them; residuals come
+/// last, since an addition of two results must not take in a constant that belongs to one of them.
 pub const PASSES: &[(&str, Pass)] = &[
     ("dropout", dropout::apply),
     ("identity", identity::apply),
@@ -44,39 +44,39 @@ pub const PASSES: &[(&str, Pass)] = &[
 ];
 
 /// Applies all passes.
-pub fn optimise(shaped: Shaped) -> Shaped {
-    let mut rewriter = Rewriter::new(shaped);
+pub fn optimise(typed: TypedGraph) -> TypedGraph {
+    let mut rewriter = Rewriter::new(typed);
     for (_, pass) in PASSES {
         pass(&mut rewriter);
     }
-    rewriter.shaped
+    rewriter.typed
 }
 
 /// A graph being rewritten, with how often each result is read.
 #[derive(Debug)]
 pub struct Rewriter {
-    shaped: Shaped,
+    typed: TypedGraph,
     uses: Vec<usize>,
 }
 
 impl Rewriter {
     /// Begins.
-    pub fn new(shaped: Shaped) -> Self {
-        let uses = shaped.graph.uses();
-        Self { shaped, uses }
+    pub fn new(typed: TypedGraph) -> Self {
+        let uses = typed.graph.uses();
+        Self { typed, uses }
     }
 
     /// The graph as it is now.
-    pub fn shaped(&self) -> &Shaped {
-        &self.shaped
+    pub fn typed(&self) -> &TypedGraph {
+        &self.typed
     }
 
     fn ids(&self) -> impl Iterator<Item = NodeId> + use<> {
-        (0..self.shaped.graph.nodes().len() as u32).map(NodeId)
+        (0..self.typed.graph.nodes().len() as u32).map(NodeId)
     }
 
     fn node(&self, id: NodeId) -> &Node {
-        self.shaped.graph.node(id)
+        self.typed.graph.node(id)
     }
 
     fn op(&self, id: NodeId) -> &Op {
@@ -84,17 +84,17 @@ impl Rewriter {
     }
 
     fn shape(&self, id: NodeId) -> &[usize] {
-        &self.shaped.fact(id).shape
+        &self.typed.fact(id).shape
     }
 
     /// The values of a constant.
     fn constant(&self, id: NodeId) -> Option<Vec<f32>> {
-        self.shaped.graph.constant_of(id).map(crate::tensor::Tensor::to_f32)
+        self.typed.graph.constant_of(id).map(crate::tensor::Tensor::to_f32)
     }
 
     /// The value of a constant that is the same number throughout.
     fn constant_number(&self, id: NodeId) -> Option<f32> {
-        let tensor = self.shaped.graph.constant_of(id).filter(|t| t.len() == 1)?;
+        let tensor = self.typed.graph.constant_of(id).filter(|t| t.len() == 1)?;
         tensor.to_f32().first().copied()
     }
 
@@ -108,7 +108,7 @@ impl Rewriter {
         for input in &inputs {
             self.uses[input.index()] += 1;
         }
-        let node = self.shaped.graph.node_mut(id);
+        let node = self.typed.graph.node_mut(id);
         node.op = op;
         let old = std::mem::replace(&mut node.inputs, inputs);
         for input in old {
@@ -116,8 +116,9 @@ impl Rewriter {
         }
     }
 
-    /// Swaps two nodes that follow each other: `first` now computes `op` from `inputs`, and `second` reads it. Their
-    /// results change places, and so do their shapes; nobody else may read `first`.
+    /// Swaps two nodes that follow each other: `first` now computes `op` from `inputs`, and
+    /// `second` reads it. Their results change places, and so do their shapes; nobody else may read
+    /// `first`.
     fn exchange(
         &mut self,
         first: NodeId,
@@ -134,16 +135,17 @@ impl Rewriter {
         self.replace(second, second_op, second_inputs);
         self.replace(first, op, inputs);
         held.into_iter().for_each(|input| self.release(input));
-        self.shaped.facts[first.index()].shape = shape;
+        self.typed.facts[first.index()].shape = shape;
     }
 
-    /// One reader less; a node that loses its last one reads nothing itself any more and is left as an empty identity.
+    /// One reader less; a node that loses its last one reads nothing itself any more and is left as
+    /// an empty identity.
     fn release(&mut self, id: NodeId) {
         let mut freed = vec![id];
         while let Some(id) = freed.pop() {
             self.uses[id.index()] -= 1;
             if self.uses[id.index()] == 0 {
-                let node = self.shaped.graph.node_mut(id);
+                let node = self.typed.graph.node_mut(id);
                 node.op = Op::Identity;
                 freed.append(&mut node.inputs);
             }
@@ -156,7 +158,7 @@ impl Rewriter {
         if moved == 0 {
             return;
         }
-        self.shaped.graph.rename_reads(from, to);
+        self.typed.graph.rename_reads(from, to);
         self.uses[to.index()] += moved;
         self.uses[from.index()] = 1;
         self.release(from);

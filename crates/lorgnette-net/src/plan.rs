@@ -1,41 +1,41 @@
-//! A graph for one input size as steps: every kernel chosen, every weight packed, every value's place settled, so that
-//! a run allocates nothing, chooses nothing and cannot fail.
+//! A graph for one input size as steps: every kernel chosen, every weight packed, every value's
+//! place settled, so that a run allocates nothing, chooses nothing and cannot fail.
 //!
 //! ```text
 //! Shaped ─▶ layout (who lies where, what is written in place) ─▶ memory (one arena)
 //!        └▶ lower (an operation's kernel) ─▶ packing (its weights) ─▶ steps
 //! ```
 
-mod by_photo;
-mod chain;
-mod chains;
 mod convolutions;
-mod elements;
 mod explain;
+mod fused_group;
 mod kernel;
 mod layout;
 mod lower;
 mod memory;
-mod packing;
-mod rows;
+mod per_sample;
+mod row_dependency;
+mod row_fusion;
 mod run;
+mod storage_preference;
+mod weight_cache;
 
 pub use convolutions::Convolution;
-pub use explain::{Rejected, StepReport};
-pub use packing::Packing;
-pub(crate) use packing::{Key, Packed};
+pub use explain::{Alternative, StepReport};
 pub use run::Activations;
+pub use weight_cache::WeightCache;
+pub(crate) use weight_cache::{PackedWeights, WeightKey};
 
 use std::ops::Range;
 
-use lorgnette_kernels::{Buffer, Elements, Formats, Level, Pool};
+use lorgnette_kernels::{Buffer, Level, NumericOptions, StorageType, ThreadPool};
 
 use crate::error::{Error, Result};
 use crate::graph::Op;
-use crate::graph::shape::{Fact, Shaped};
-use by_photo::ByPhoto;
-use chains::Chains;
+use crate::graph::shape::{Fact, TypedGraph};
 use kernel::Kernel;
+use per_sample::PerSample;
+use row_fusion::FusedGroups;
 
 /// What a plan is made for.
 #[derive(Clone, Copy, Debug)]
@@ -43,19 +43,20 @@ pub struct PlanOptions {
     /// The CPU level whose kernels are used.
     pub level: Level,
     /// The numbers it may compute with, and keep weights as.
-    pub formats: Formats,
+    pub numerics: NumericOptions,
     /// Bytes that the activations may take.
     pub memory_limit: u64,
     /// What is computed in bands of rows. For tests, which compare.
     #[doc(hidden)]
-    pub bands: Bands,
+    pub row_fusion: RowFusion,
 }
 
-/// Which layers are computed together, band by band, so that what lies between them stays in a core's cache. No bit of an
-/// answer depends on it, which is why nobody but the tests that show it should have to choose.
+/// Which layers are computed together, band by band, so that what lies between them stays in a
+/// core's cache. No bit of an answer depends on it, which is why nobody but the tests that show it
+/// should have to choose.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Bands {
+pub enum RowFusion {
     /// Those where it pays.
     #[default]
     Auto,
@@ -68,22 +69,28 @@ pub enum Bands {
 impl Default for PlanOptions {
     /// The best level of this CPU, float32, and 8 GiB of activations.
     fn default() -> Self {
-        Self { level: Level::best(), formats: Formats::default(), memory_limit: 8 << 30, bands: Bands::Auto }
+        Self {
+            level: Level::best(),
+            numerics: NumericOptions::default(),
+            memory_limit: 8 << 30,
+            row_fusion: RowFusion::Auto,
+        }
     }
 }
 
 /// A network for inputs of one size, ready to run.
 #[derive(Debug)]
 pub struct Plan {
-    /// The same network for one picture, where a batch goes through it picture by picture; there are then no steps here.
-    by_photo: Option<ByPhoto>,
+    /// The same network for one picture, where a batch goes through it picture by picture; there
+    /// are then no steps here.
+    per_sample: Option<PerSample>,
     steps: Vec<Step>,
     arena_len: usize,
     constants: Buffer,
     inputs: Vec<Port>,
     outputs: Vec<Port>,
     level: Level,
-    formats: Formats,
+    numerics: NumericOptions,
 }
 
 /// One kernel's run.
@@ -92,25 +99,26 @@ struct Step {
     /// The node whose result it writes.
     name: String,
     kernel: Kernel,
-    inputs: Vec<Place>,
+    inputs: Vec<BufferRef>,
     output: Range<usize>,
     /// The result's shape, for reports.
     shape: Vec<usize>,
     /// What the step's result is kept as.
-    elements: Elements,
+    storage: StorageType,
 }
 
 impl Step {
-    /// The kernels it runs: its own, or a chain's.
+    /// The kernels it runs: its own, or a group's.
     fn kernels(&self) -> impl Iterator<Item = &Kernel> {
-        let links = if let Kernel::Chain(chain) = &self.kernel { chain.links() } else { &[] };
-        links.iter().map(|link| &link.kernel).chain(links.is_empty().then_some(&self.kernel))
+        let stages =
+            if let Kernel::FusedGroup(group) = &self.kernel { group.stages() } else { &[] };
+        stages.iter().map(|stage| &stage.kernel).chain(stages.is_empty().then_some(&self.kernel))
     }
 }
 
 /// Where a value is read from.
 #[derive(Clone, Debug, PartialEq)]
-enum Place {
+enum BufferRef {
     Arena(Range<usize>),
     Constant(Range<usize>),
 }
@@ -122,35 +130,42 @@ pub struct Port {
     pub name: String,
     /// Its type and shape.
     pub fact: Fact,
-    place: Place,
+    buffer_ref: BufferRef,
 }
 
 impl Plan {
-    /// Plans an optimised graph. Weights that `packing` holds already are not packed again; `pool` packs the others.
+    /// Plans an optimised graph. Weights that `weight_cache` holds already are not packed again;
+    /// `pool` packs the others.
     ///
     /// # Errors
-    /// [`Error::Memory`] if the activations exceed the limit; [`Error::Unsupported`] with all nodes that cannot run;
-    /// [`Error::Input`] for numbers that this CPU cannot compute with.
-    pub fn new(shaped: &Shaped, packing: &Packing, options: &PlanOptions, pool: &Pool) -> Result<Self> {
-        check_formats(options)?;
-        let chains = Chains::find(shaped, options, pool.threads());
-        let layout = layout::lay_out(shaped, &chains, options)?;
-        let lowered = lower::lower(shaped, (&chains, &layout), packing, options, pool)?;
+    /// [`Error::Memory`] if the activations exceed the limit; [`Error::Unsupported`] with all nodes
+    /// that cannot run; [`Error::Input`] for numbers that this CPU cannot compute with.
+    pub fn new(
+        typed: &TypedGraph,
+        weight_cache: &WeightCache,
+        options: &PlanOptions,
+        pool: &ThreadPool,
+    ) -> Result<Self> {
+        check_numerics(options)?;
+        let groups = FusedGroups::find(typed, options, pool.threads());
+        let layout = layout::assign_slots(typed, &groups, options)?;
+        let lowered = lower::lower(typed, (&groups, &layout), weight_cache, options, pool)?;
         let port = |id: crate::graph::NodeId| Port {
-            name: shaped.graph.node(id).name.clone(),
-            fact: shaped.fact(id).clone(),
-            place: lowered.place_of(&layout, id),
+            name: typed.graph.node(id).name.clone(),
+            fact: typed.fact(id).clone(),
+            buffer_ref: lowered.buffer_of(&layout, id),
         };
-        let is_input = |id: &crate::graph::NodeId| matches!(shaped.graph.node(*id).op, Op::Input { .. });
+        let is_input =
+            |id: &crate::graph::NodeId| matches!(typed.graph.node(*id).op, Op::Input { .. });
         Ok(Self {
-            by_photo: None,
-            inputs: shaped.graph.iter().map(|(id, _)| id).filter(is_input).map(port).collect(),
-            outputs: shaped.graph.outputs().iter().map(|&id| port(id)).collect(),
+            per_sample: None,
+            inputs: typed.graph.iter().map(|(id, _)| id).filter(is_input).map(port).collect(),
+            outputs: typed.graph.outputs().iter().map(|&id| port(id)).collect(),
             steps: lowered.steps,
             arena_len: layout.arena_len,
             constants: lowered.constants,
             level: options.level,
-            formats: options.formats,
+            numerics: options.numerics,
         })
     }
 
@@ -167,13 +182,15 @@ impl Plan {
     /// Bytes of one set of activations for a run on `threads` threads.
     pub fn activation_bytes(&self, threads: usize) -> usize {
         let own = (self.arena_len + self.scratch_len(threads)) * size_of::<f32>();
-        own + self.by_photo.as_ref().map_or(0, |by_photo| by_photo.activation_bytes(threads))
+        own + self.per_sample.as_ref().map_or(0, |per_sample| per_sample.activation_bytes(threads))
     }
 
-    /// Floats that the kernels need for themselves on up to so many threads: some need more on fewer, where work divides worse.
+    /// Floats that the kernels need for themselves on up to so many threads: some need more on
+    /// fewer, where work divides worse.
     fn scratch_len(&self, threads: usize) -> usize {
-        let on = |threads| self.steps.iter().map(move |step| step.kernel.scratch_len(threads));
-        (1..=threads).flat_map(on).max().unwrap_or(0)
+        let scratch_lens =
+            |threads| self.steps.iter().map(move |step| step.kernel.scratch_len(threads));
+        (1..=threads).flat_map(scratch_lens).max().unwrap_or(0)
     }
 
     /// The CPU level it runs on.
@@ -182,8 +199,8 @@ impl Plan {
     }
 
     /// The numbers it may compute with, and keep weights as.
-    pub fn formats(&self) -> Formats {
-        self.formats
+    pub fn numerics(&self) -> NumericOptions {
+        self.numerics
     }
 
     /// Memory for one run at a time, on up to `threads` threads. Untouched pages cost nothing.
@@ -192,25 +209,33 @@ impl Plan {
     /// [`Error::Memory`] if the system has no more.
     pub fn activations(&self, threads: usize) -> Result<Activations> {
         let buffer = |len| {
-            let refused = |_| Error::Memory { what: "the activations".into(), needed: len as u64 * 4, limit: 0 };
-            Buffer::zeroed(len).map_err(refused)
+            let out_of_memory = |_| Error::Memory {
+                what: "the activations".into(),
+                needed: len as u64 * 4,
+                limit: 0,
+            };
+            Buffer::zeroed(len).map_err(out_of_memory)
         };
-        let by_photo = self.by_photo.as_ref().map(|by_photo| by_photo.activations(threads)).transpose()?;
+        let per_sample = self
+            .per_sample
+            .as_ref()
+            .map(|per_sample| per_sample.activations(threads))
+            .transpose()?;
         let (arena, scratch) = (buffer(self.arena_len)?, buffer(self.scratch_len(threads))?);
-        Ok(Activations { arena, scratch, threads, by_photo: by_photo.unwrap_or_default() })
+        Ok(Activations { arena, scratch, threads, per_sample: per_sample.unwrap_or_default() })
     }
 }
 
-fn check_formats(options: &PlanOptions) -> Result<()> {
-    let (level, precision) = (options.level, options.formats.precision);
+fn check_numerics(options: &PlanOptions) -> Result<()> {
+    let (level, precision) = (options.level, options.numerics.compute);
     if precision.is_available(level) {
         return Ok(());
     }
-    let why = if lorgnette_kernels::formats::has_bf16() {
+    let why = if lorgnette_kernels::numerics::has_bf16() {
         format!("it needs the CPU level avx512 or amx, and {level} is asked for")
     } else {
         "this CPU has no AVX-512 BF16".to_owned()
     };
-    let instead = "take precision auto, which is bf16 where that is faster, or float32";
-    Err(Error::Input(format!("precision {precision}: {why}: {instead}")))
+    let advice = "take precision auto, which is bf16 where that is faster, or float32";
+    Err(Error::Input(format!("precision {precision}: {why}: {advice}")))
 }

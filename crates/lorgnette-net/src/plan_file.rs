@@ -4,11 +4,12 @@
 //! model ─▶ planned, packed ─▶ plan file ─▶ mapped ─▶ the network without what is packed, and what is packed
 //!                                              └─ stale ─▶ the model it is from, and the file written anew
 //! ```
-//! It is for one CPU level and one version of the kernels' layouts, and it is stale when it is opened for others, or when
-//! the model has changed. Without the model it still serves, as long as nothing is asked of it but what was packed.
+//! It is for one CPU level and one version of the kernels' layouts, and it is stale when it is
+//! opened for others, or when the model has changed. Without the model it still serves, as long as
+//! nothing is asked of it but what was packed.
 
 mod format;
-mod kept;
+mod variables;
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
@@ -17,18 +18,18 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
-use lorgnette_kernels::formats::has_bf16;
-use lorgnette_kernels::{Formats, Level, PACKED_LAYOUTS, Precision, WeightFormat};
+use lorgnette_kernels::numerics::has_bf16;
+use lorgnette_kernels::{Level, NumericOptions, PACKED_LAYOUTS, Precision, WeightFormat};
 
 use self::format::{Header, Origin, Variable};
-use self::kept::Kept;
+use self::variables::PlanFileVariables;
 use crate::error::{Error, Result};
-use crate::graph::Value;
+use crate::graph::TensorOrLazy;
 use crate::import::GraphDef;
 use crate::options::Options;
-use crate::plan::Packing;
+use crate::plan::WeightCache;
 use crate::proto;
-use crate::source::{Rebuilt, Source};
+use crate::source::{ModelSource, ZooModel};
 use crate::zoo::{self, ZooOptions};
 
 /// What became of opening a plan file.
@@ -37,10 +38,10 @@ pub(crate) enum Opened {
         name: String,
         /// The model it is from, if it is there.
         model: Option<PathBuf>,
-        source: Box<Source>,
-        packing: Packing,
+        source: Box<ModelSource>,
+        weight_cache: WeightCache,
         /// The formats it was made with.
-        formats: Formats,
+        numerics: NumericOptions,
     },
     Stale {
         /// The model it is from, and how to open it.
@@ -61,67 +62,81 @@ pub(crate) fn is_plan_file(path: &Path) -> bool {
 /// Opens a plan file, or says that it is stale.
 ///
 /// # Errors
-/// If it is damaged, or stale and the model is gone; if options are given that were settled when it was made.
+/// If it is damaged, or stale and the model is gone; if options are given that were settled when it
+/// was made.
 pub(crate) fn open(path: &Path, options: &Options) -> Result<Opened> {
     check_options(path, options)?;
     let (header, weights) = format::read(path)?;
-    let origin = header.origin.clone().unwrap_or(Origin { averages: true, ..Origin::default() });
+    let origin = header.origin.clone().unwrap_or(Origin { use_ema: true, ..Origin::default() });
     let model = PathBuf::from(&origin.path);
-    let there = model.is_file();
-    let formats = formats(path, &header, options)?;
-    let opening = Options { formats, ..origin_options(&header, &origin, options)? };
-    if let Some(why) = staleness(&header, &origin, &opening) {
-        if there {
-            return Ok(Opened::Stale { model, options: Box::new(opening), why });
+    let model_exists = model.is_file();
+    let numerics = numerics(path, &header, options)?;
+    let open_options = Options { numerics, ..origin_options(&header, &origin, options)? };
+    if let Some(why) = staleness(&header, &origin, &open_options) {
+        if model_exists {
+            return Ok(Opened::Stale { model, options: Box::new(open_options), why });
         }
-        let gone = match origin.path.as_str() {
+        let missing_model = match origin.path.as_str() {
             "" => "it is from no file".to_owned(),
             path => format!("the model it is from, {path}, is gone"),
         };
-        let what = format!("{why}, and {gone}: convert the model again");
+        let what = format!("{why}, and {missing_model}: convert the model again");
         return Err(Error::Format { path: path.into(), what });
     }
-    let packing = Packing::default();
-    weights.into_iter().for_each(|(key, packed)| packing.insert(key, packed));
+    let weight_cache = WeightCache::default();
+    weights.into_iter().for_each(|(key, packed)| weight_cache.insert(key, packed));
     let name = header.name.clone();
-    let kept = Arc::new(Kept::new(path, header.variables.clone(), &model, opening));
-    let source = Box::new(source(path, &header, kept)?);
-    Ok(Opened::Fresh { name, model: there.then_some(model), source, packing, formats })
+    let variables =
+        Arc::new(PlanFileVariables::new(path, header.variables.clone(), &model, open_options));
+    let source = Box::new(source(path, &header, variables)?);
+    Ok(Opened::Fresh { name, model: model_exists.then_some(model), source, weight_cache, numerics })
 }
 
 /// What a plan file is made of.
-pub(crate) struct Planned<'a> {
+pub(crate) struct PlanFileModel<'a> {
     pub(crate) name: &'a str,
     /// The model's file; `None` for one in memory.
     pub(crate) file: Option<&'a Path>,
-    pub(crate) source: &'a Source,
+    pub(crate) source: &'a ModelSource,
     /// All its weights.
-    pub(crate) packing: &'a Packing,
+    pub(crate) weight_cache: &'a WeightCache,
 }
 
 /// Writes a plan file of what `fetches` need.
 ///
 /// # Errors
 /// If something of it cannot be read; what the system refuses.
-pub(crate) fn write(path: &Path, model: &Planned<'_>, options: &Options, fetches: &[&str]) -> Result<()> {
-    let packed = model.packing.filled();
+pub(crate) fn write(
+    path: &Path,
+    model: &PlanFileModel<'_>,
+    options: &Options,
+    fetches: &[&str],
+) -> Result<()> {
+    let packed = model.weight_cache.entries();
     let filters: HashSet<&str> = packed.iter().map(|(key, _)| key.filter.as_str()).collect();
-    let (net, built, graph) = match model.source {
-        Source::Zoo(rebuilt) => (rebuilt.net.name.to_owned(), rebuilt.options().written(), None),
-        Source::Graph(def) => (String::new(), Vec::new(), Some(stripped(def, &filters))),
-        Source::Headed(_) => return Err(no_heads()),
+    let (net, zoo_options, graph) = match model.source {
+        ModelSource::Zoo(zoo_model) => {
+            (zoo_model.net.name.to_owned(), zoo_model.options().written(), None)
+        }
+        ModelSource::Graph(def) => {
+            (String::new(), Vec::new(), Some(strip_packed_constants(def, &filters)))
+        }
+        ModelSource::WithHead(_) => return Err(unsupported_head()),
     };
-    let variables = model.source.kept_variables(fetches, &filters)?;
-    let Formats { precision, weights } = options.formats;
+    let variables = model.source.needed_variables(fetches, &filters)?;
+    let NumericOptions { compute: precision, weight_storage: weights } = options.numerics;
     let header = Header {
-        packing: PACKED_LAYOUTS,
+        layouts_version: PACKED_LAYOUTS,
         level: options.level.name().into(),
         name: model.name.into(),
         origin: model.file.map(|file| origin(file, options)),
         net,
-        options: built,
+        options: zoo_options,
         graph,
-        variables: variables.into_iter().map(|(name, value)| kept(name, &value, &filters)).collect::<Result<_>>()?,
+        variables: variables
+            .into_iter()
+            .map(|(name, value)| file_variable(name, &value, &filters))
+            .collect::<Result<_>>()?,
         weights: Vec::new(),
         precision: (precision != Precision::default()).then(|| precision.name().into()),
         weight_format: (weights != WeightFormat::default()).then(|| weights.name().into()),
@@ -130,7 +145,7 @@ pub(crate) fn write(path: &Path, model: &Planned<'_>, options: &Options, fetches
     format::write(path, header, &packed)
 }
 
-fn no_heads() -> Error {
+fn unsupported_head() -> Error {
     Error::Input(
         "a trained model has no plan file of its own: make a frozen graph of it first, then one of that".into(),
     )
@@ -138,13 +153,13 @@ fn no_heads() -> Error {
 
 fn check_options(path: &Path, options: &Options) -> Result<()> {
     let zoo = options.zoo.written();
-    let given = [
+    let given_options = [
         options.net.as_ref().map(|_| "--net"),
         zoo.first().map(|_| "--net-option"),
         options.checkpoint.as_ref().map(|_| "--checkpoint"),
-        (!options.averages).then_some("--no-ema"),
+        (!options.use_ema).then_some("--no-ema"),
     ];
-    match given.into_iter().flatten().next() {
+    match given_options.into_iter().flatten().next() {
         None => Ok(()),
         Some(option) => Err(Error::Input(format!(
             "{}: a plan file is as it was made: give {option} when the model is converted",
@@ -154,12 +169,21 @@ fn check_options(path: &Path, options: &Options) -> Result<()> {
 }
 
 /// The formats that a plan file was made with. Others cannot be asked for.
-fn formats(path: &Path, header: &Header, options: &Options) -> Result<Formats> {
-    let unknown = |error| Error::Format { path: path.into(), what: format!("a damaged plan file: {error}") };
-    let precision = header.precision.as_deref().map_or(Ok(Precision::default()), str::parse).map_err(unknown)?;
-    let weights = header.weight_format.as_deref().map_or(Ok(WeightFormat::default()), str::parse).map_err(unknown)?;
-    let found = Formats { precision, weights };
-    if options.formats == Formats::default() || options.formats == found {
+fn numerics(path: &Path, header: &Header, options: &Options) -> Result<NumericOptions> {
+    let unknown =
+        |error| Error::Format { path: path.into(), what: format!("a damaged plan file: {error}") };
+    let precision = header
+        .precision
+        .as_deref()
+        .map_or(Ok(Precision::default()), str::parse)
+        .map_err(unknown)?;
+    let weights = header
+        .weight_format
+        .as_deref()
+        .map_or(Ok(WeightFormat::default()), str::parse)
+        .map_err(unknown)?;
+    let found = NumericOptions { compute: precision, weight_storage: weights };
+    if options.numerics == NumericOptions::default() || options.numerics == found {
         return Ok(found);
     }
     Err(Error::Input(format!(
@@ -171,12 +195,14 @@ fn formats(path: &Path, header: &Header, options: &Options) -> Result<Formats> {
 
 /// Whether any product may be one of bf16.
 fn rounds(options: &Options) -> bool {
-    options.formats.precision != Precision::Float32 && options.level.vectors() == Level::Avx512 && has_bf16()
+    options.numerics.compute != Precision::Float32
+        && options.level.base_isa() == Level::Avx512
+        && has_bf16()
 }
 
 /// Why a plan file must not be used as it is.
 fn staleness(header: &Header, origin: &Origin, options: &Options) -> Option<String> {
-    if header.packing != PACKED_LAYOUTS {
+    if header.layouts_version != PACKED_LAYOUTS {
         return Some("it was packed by another version of this program".into());
     }
     if header.level != options.level.name() {
@@ -214,7 +240,7 @@ fn origin(file: &Path, options: &Options) -> Origin {
         path: path.to_string_lossy().into_owned(),
         length,
         modified,
-        averages: options.averages,
+        use_ema: options.use_ema,
         checkpoint: options.checkpoint.as_ref().map(|path| path.to_string_lossy().into_owned()),
         net: options.net.clone(),
     }
@@ -226,7 +252,7 @@ fn origin_options(header: &Header, origin: &Origin, options: &Options) -> Result
         net: origin.net.clone(),
         zoo: zoo_options(header)?,
         checkpoint: origin.checkpoint.as_ref().map(PathBuf::from),
-        averages: origin.averages,
+        use_ema: origin.use_ema,
         ..options.clone()
     })
 }
@@ -238,16 +264,18 @@ fn zoo_options(header: &Header) -> Result<ZooOptions> {
 }
 
 /// The network, its packed variables in the file only as what they were packed to.
-fn source(path: &Path, header: &Header, kept: Arc<Kept>) -> Result<Source> {
+fn source(path: &Path, header: &Header, variables: Arc<PlanFileVariables>) -> Result<ModelSource> {
     if let Some(graph) = &header.graph {
-        return Ok(Source::Graph(GraphDef::of_nodes(graph.clone(), path)?.with_variables(kept)));
+        return Ok(ModelSource::Graph(
+            GraphDef::from_nodes(graph.clone(), path)?.with_variables(variables),
+        ));
     }
     let net = zoo::find(&header.net)?;
-    Ok(Source::Zoo(Box::new(Rebuilt::new(net, path, kept, &zoo_options(header)?)?)))
+    Ok(ModelSource::Zoo(Box::new(ZooModel::new(net, path, variables, &zoo_options(header)?)?)))
 }
 
 /// A graph whose packed constants are variables.
-fn stripped(def: &GraphDef, filters: &HashSet<&str>) -> proto::GraphDef {
+fn strip_packed_constants(def: &GraphDef, filters: &HashSet<&str>) -> proto::GraphDef {
     let strip = |node: &proto::NodeDef| {
         let mut node = node.clone();
         if node.op == "Const" && filters.contains(node.name.as_str()) {
@@ -259,7 +287,7 @@ fn stripped(def: &GraphDef, filters: &HashSet<&str>) -> proto::GraphDef {
     proto::GraphDef { node: def.nodes().iter().map(strip).collect(), versions: None }
 }
 
-fn kept(name: String, value: &Value, filters: &HashSet<&str>) -> Result<Variable> {
+fn file_variable(name: String, value: &TensorOrLazy, filters: &HashSet<&str>) -> Result<Variable> {
     let is_packed = filters.contains(name.as_str());
     Ok(Variable {
         dtype: value.dtype().tensorflow(),
@@ -269,17 +297,25 @@ fn kept(name: String, value: &Value, filters: &HashSet<&str>) -> Result<Variable
     })
 }
 
-impl Source {
+impl ModelSource {
     /// The variables that `fetches` need, and the constants that were packed.
-    fn kept_variables(&self, fetches: &[&str], filters: &HashSet<&str>) -> Result<Vec<(String, Value)>> {
+    fn needed_variables(
+        &self,
+        fetches: &[&str],
+        filters: &HashSet<&str>,
+    ) -> Result<Vec<(String, TensorOrLazy)>> {
         let def = match self {
-            Self::Zoo(rebuilt) => return Ok(rebuilt.variables()),
+            Self::Zoo(zoo_model) => return Ok(zoo_model.variables()),
             Self::Graph(def) => def,
-            Self::Headed(_) => return Err(no_heads()),
+            Self::WithHead(_) => return Err(unsupported_head()),
         };
         let mut found = BTreeMap::new();
         for node in def.needed(fetches)? {
-            let constant = || def.constant(node).filter(|_| filters.contains(node.name.as_str())).map(Value::Here);
+            let constant = || {
+                def.constant(node)
+                    .filter(|_| filters.contains(node.name.as_str()))
+                    .map(TensorOrLazy::Tensor)
+            };
             if let Some(value) = def.variable(node).transpose()?.or_else(constant) {
                 found.insert(node.name.clone(), value);
             }
@@ -297,17 +333,23 @@ mod tests {
     use super::*;
     use crate::network::Network;
     use crate::tensor::Tensor;
-    use crate::zoo::MadeUp;
+    use crate::zoo::RandomWeights;
 
     const SHAPE: [usize; 4] = [1, 28, 28, 1];
 
-    /// A folder with a plan file of LeNet, and what it answers. Its model is a checkpoint, or a frozen graph, in the same folder.
+    /// A folder with a plan file of LeNet, and what it answers. Its model is a checkpoint, or a
+    /// frozen graph, in the same folder.
     fn lenet(model: &str) -> (TempDir, Vec<u32>) {
         let folder = tempfile::tempdir().unwrap();
         let options = Options::with_threads(Some(1));
-        let made_up = Network::of_net(zoo::find("lenet").unwrap(), Arc::new(MadeUp), options.clone()).unwrap();
-        made_up.write_checkpoint(&folder.path().join("lenet.ckpt"), &["Logits"]).unwrap();
-        made_up.write_frozen(&folder.path().join("lenet.pb"), &["Logits"], [28, 28]).unwrap();
+        let random = Network::from_architecture(
+            zoo::find("lenet").unwrap(),
+            Arc::new(RandomWeights),
+            options.clone(),
+        )
+        .unwrap();
+        random.write_checkpoint(&folder.path().join("lenet.ckpt"), &["Logits"]).unwrap();
+        random.write_frozen(&folder.path().join("lenet.pb"), &["Logits"], [28, 28]).unwrap();
         let network = Network::open(&folder.path().join(model), options).unwrap();
         let answer = answer(&network).unwrap();
         network.write_plan_file(&folder.path().join("lenet.plan")).unwrap();
@@ -315,9 +357,10 @@ mod tests {
     }
 
     fn answer(network: &Network) -> Result<Vec<u32>> {
-        let picture = Tensor::from_f32(&SHAPE, (0..28 * 28).map(|i| (i % 17) as f32 / 17.0).collect());
-        let ports = network.ports()?;
-        let answers = network.run(&[(&ports.input.name, &picture)], &[&ports.logits])?;
+        let picture =
+            Tensor::from_f32(&SHAPE, (0..28 * 28).map(|i| (i % 17) as f32 / 17.0).collect());
+        let signature = network.signature()?;
+        let answers = network.run(&[(&signature.input.name, &picture)], &[&signature.logits])?;
         Ok(answers[0].to_f32().iter().map(|value| value.to_bits()).collect())
     }
 
@@ -326,22 +369,31 @@ mod tests {
         let path = folder.join("lenet.plan");
         let (mut header, weights) = format::read(&path)?;
         change(&mut header);
-        format::write_as_it_is(&path, &header, &weights)?;
+        format::write_unchecked(&path, &header, &weights)?;
         Network::open(&path, Options::with_threads(Some(1)))
     }
 
-    /// Weights of another length than the kernel's are none: they are packed anew, or there is an error.
+    /// Weights of another length than the kernel's are none: they are packed anew, or there is an
+    /// error.
     #[test]
     fn packed_weights_of_another_length_are_not_used() {
-        let (folder, wanted) = lenet("lenet.ckpt");
-        let network = changed(folder.path(), |header| header.weights.iter_mut().for_each(|placed| placed.length -= 64));
-        assert_eq!(answer(&network.unwrap()).unwrap(), wanted);
+        let (folder, expected) = lenet("lenet.ckpt");
+        let network = changed(folder.path(), |header| {
+            header.weights.iter_mut().for_each(|placed| placed.length -= 64)
+        });
+        assert_eq!(answer(&network.unwrap()).unwrap(), expected);
         for file in ["lenet.ckpt.index", "lenet.ckpt.data-00000-of-00001"] {
             fs::remove_file(folder.path().join(file)).unwrap();
         }
-        let network = Network::open(&folder.path().join("lenet.plan"), Options::with_threads(Some(1))).unwrap();
+        let network =
+            Network::open(&folder.path().join("lenet.plan"), Options::with_threads(Some(1)))
+                .unwrap();
         let message = answer(&network).unwrap_err().to_string();
-        assert!(message.contains("lenet.plan: variable 'LeNet/") && message.contains("the model is gone"), "{message}");
+        assert!(
+            message.contains("lenet.plan: variable 'LeNet/")
+                && message.contains("the model is gone"),
+            "{message}"
+        );
     }
 
     /// The lengths of a variable's dimensions, multiplied, are more than there can be.
@@ -350,10 +402,17 @@ mod tests {
         let (folder, _) = lenet("lenet.pb");
         for length in [1 << 40, u64::MAX] {
             let absurd = |header: &mut Header| {
-                let packed = header.variables.iter_mut().find(|variable| variable.contents.is_none()).unwrap();
+                let packed = header
+                    .variables
+                    .iter_mut()
+                    .find(|variable| variable.contents.is_none())
+                    .unwrap();
                 packed.shape.iter_mut().for_each(|dimension| *dimension = length);
             };
-            let message = changed(folder.path(), absurd).and_then(|network| answer(&network)).unwrap_err().to_string();
+            let message = changed(folder.path(), absurd)
+                .and_then(|network| answer(&network))
+                .unwrap_err()
+                .to_string();
             assert!(message.contains("LeNet/"), "{message}");
         }
     }

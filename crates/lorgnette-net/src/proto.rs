@@ -1,7 +1,8 @@
 //! The messages of TensorFlow's graphs that are read and written, by their field numbers in
 //! `tensorflow/core/framework/{graph,node_def,attr_value,tensor,tensor_shape,types,versions,function}.proto`.
 //!
-//! Fields that are left out are skipped when read. Tensor contents stay slices of the buffer that is decoded.
+//! Fields that are left out are skipped when read. Tensor contents stay slices of the buffer that
+//! is decoded.
 
 use std::collections::BTreeMap;
 
@@ -114,8 +115,8 @@ pub(crate) struct Dim {
     pub(crate) size: i64,
 }
 
-/// A constant. The values are in `tensor_content`, or in the `_val` list of the type, where a short list's last
-/// value repeats to the end.
+/// A constant. The values are in `tensor_content`, or in the `_val` list of the type, where a short
+/// list's last value repeats to the end.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct TensorProto {
     #[prost(int32, tag = "1")]

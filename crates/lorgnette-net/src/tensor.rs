@@ -26,8 +26,8 @@ pub enum DType {
 }
 
 impl DType {
-    /// The type that TensorFlow has this number for (`tensorflow/core/framework/types.proto`). Quantised types are the
-    /// integers they are stored as; `None` for types no image network has.
+    /// The type that TensorFlow has this number for (`tensorflow/core/framework/types.proto`).
+    /// Quantised types are the integers they are stored as; `None` for types no image network has.
     pub fn from_tensorflow(number: i32) -> Option<Self> {
         Some(match number {
             1 => Self::F32,
@@ -79,8 +79,9 @@ impl DType {
         }
     }
 
-    /// The nearest float32 that the type can hold as well; for other types than the small floats, the number itself.
-    pub fn rounded(self, value: f32) -> f32 {
+    /// The nearest float32 that the type can hold as well; for other types than the small floats,
+    /// the number itself.
+    pub fn round_to(self, value: f32) -> f32 {
         match self {
             Self::F16 => half::f16::from_f32(value).to_f32(),
             Self::BF16 => half::bf16::from_f32(value).to_f32(),
@@ -125,11 +126,11 @@ pub struct Tensor {
 }
 
 impl Tensor {
-    /// A tensor of `bytes` as they are: little-endian, row-major, not necessarily aligned. `None` if the number of
-    /// bytes is not the shape's.
+    /// A tensor of `bytes` as they are: little-endian, row-major, not necessarily aligned. `None`
+    /// if the number of bytes is not the shape's.
     pub fn from_bytes(dtype: DType, shape: Vec<usize>, bytes: Bytes) -> Option<Self> {
-        let wanted = elements(&shape)?.checked_mul(dtype.size())?;
-        (bytes.len() == wanted || dtype == DType::String).then_some(Self { dtype, shape, bytes })
+        let expected = elements(&shape)?.checked_mul(dtype.size())?;
+        (bytes.len() == expected || dtype == DType::String).then_some(Self { dtype, shape, bytes })
     }
 
     /// A float32 tensor.
@@ -138,7 +139,7 @@ impl Tensor {
     /// If the number of values is not the shape's.
     #[expect(clippy::needless_pass_by_value, reason = "the values are the tensor's from now on")]
     pub fn from_f32(shape: &[usize], values: Vec<f32>) -> Self {
-        Self::of(DType::F32, shape, values.len(), floats_to_bytes(&values))
+        Self::new(DType::F32, shape, values.len(), f32_to_bytes(&values))
     }
 
     /// A tensor of any numeric type from floats, rounded to it; whole numbers lose the fraction.
@@ -149,15 +150,26 @@ impl Tensor {
         let count = values.len();
         let bytes: Vec<u8> = match dtype {
             DType::F32 => return Self::from_f32(shape, values),
-            DType::F16 => values.iter().flat_map(|&v| half::f16::from_f32(v).to_le_bytes()).collect(),
-            DType::BF16 => values.iter().flat_map(|&v| half::bf16::from_f32(v).to_le_bytes()).collect(),
+            DType::F16 => {
+                values.iter().flat_map(|&v| half::f16::from_f32(v).to_le_bytes()).collect()
+            }
+            DType::BF16 => {
+                values.iter().flat_map(|&v| half::bf16::from_f32(v).to_le_bytes()).collect()
+            }
             DType::F64 => values.iter().flat_map(|&v| f64::from(v).to_le_bytes()).collect(),
-            _ => return Self::from_i64(dtype, shape, &values.iter().map(|&v| v as i64).collect::<Vec<_>>()),
+            _ => {
+                return Self::from_i64(
+                    dtype,
+                    shape,
+                    &values.iter().map(|&v| v as i64).collect::<Vec<_>>(),
+                );
+            }
         };
-        Self::of(dtype, shape, count, bytes.into())
+        Self::new(dtype, shape, count, bytes.into())
     }
 
-    /// An int32, int64, uint8 or bool (any type but floats) tensor; values are cut to the type's bits.
+    /// An int32, int64, uint8 or bool (any type but floats) tensor; values are cut to the type's
+    /// bits.
     ///
     /// # Panics
     /// If the number of values is not the shape's.
@@ -165,7 +177,7 @@ impl Tensor {
         let size = dtype.size();
         let mut bytes = Vec::with_capacity(values.len() * size);
         bytes.extend(values.iter().flat_map(|v| v.to_le_bytes().into_iter().take(size)));
-        Self::of(dtype, shape, values.len(), bytes.into())
+        Self::new(dtype, shape, values.len(), bytes.into())
     }
 
     /// A single float.
@@ -173,7 +185,7 @@ impl Tensor {
         Self::from_f32(&[], vec![value])
     }
 
-    fn of(dtype: DType, shape: &[usize], count: usize, bytes: Bytes) -> Self {
+    fn new(dtype: DType, shape: &[usize], count: usize, bytes: Bytes) -> Self {
         assert_eq!(elements(shape), Some(count), "shape {shape:?} holds another number of values");
         Self { dtype, shape: shape.to_vec(), bytes }
     }
@@ -219,11 +231,12 @@ impl Tensor {
         }
     }
 
-    /// The little-endian bytes of the elements as float32: the tensor's own where they are float32 already.
+    /// The little-endian bytes of the elements as float32: the tensor's own where they are float32
+    /// already.
     pub fn f32_bytes(&self) -> Cow<'_, [u8]> {
         match self.dtype {
             DType::F32 => Cow::Borrowed(&self.bytes),
-            _ => Cow::Owned(floats_to_bytes(&self.to_f32()).to_vec()),
+            _ => Cow::Owned(f32_to_bytes(&self.to_f32()).to_vec()),
         }
     }
 
@@ -237,7 +250,9 @@ impl Tensor {
             DType::I32 => self.chunks().map(|b| i64::from(i32::from_le_bytes(b))).collect(),
             DType::U32 => self.chunks().map(|b| i64::from(u32::from_le_bytes(b))).collect(),
             DType::I64 | DType::U64 => self.chunks().map(i64::from_le_bytes).collect(),
-            DType::F16 | DType::BF16 | DType::F32 => self.to_f32().into_iter().map(|v| v as i64).collect(),
+            DType::F16 | DType::BF16 | DType::F32 => {
+                self.to_f32().into_iter().map(|v| v as i64).collect()
+            }
             DType::F64 => self.chunks().map(|b| f64::from_le_bytes(b) as i64).collect(),
             DType::String => Vec::new(),
         }
@@ -248,13 +263,14 @@ impl Tensor {
     }
 }
 
-/// The number of elements of a shape, if a `usize` can hold it and the product of any of its lengths.
+/// The number of elements of a shape, if a `usize` can hold it and the product of any of its
+/// lengths.
 pub fn elements(shape: &[usize]) -> Option<usize> {
     let largest = shape.iter().try_fold(1usize, |product, &n| product.checked_mul(n.max(1)))?;
     Some(if shape.contains(&0) { 0 } else { largest })
 }
 
-fn floats_to_bytes(values: &[f32]) -> Bytes {
+fn f32_to_bytes(values: &[f32]) -> Bytes {
     let mut bytes = Vec::with_capacity(size_of_val(values));
     bytes.extend(values.iter().flat_map(|v| v.to_le_bytes()));
     bytes.into()
@@ -267,7 +283,11 @@ mod tests {
     #[test]
     fn values_survive_every_type() {
         for dtype in [DType::I8, DType::I16, DType::I32, DType::I64] {
-            assert_eq!(Tensor::from_i64(dtype, &[3], &[-3, 0, 7]).to_i64(), [-3, 0, 7], "{dtype:?}");
+            assert_eq!(
+                Tensor::from_i64(dtype, &[3], &[-3, 0, 7]).to_i64(),
+                [-3, 0, 7],
+                "{dtype:?}"
+            );
         }
         assert_eq!(Tensor::from_i64(DType::U8, &[2], &[255, 1]).to_f32(), [255.0, 1.0]);
         assert_eq!(Tensor::from_f32(&[2], vec![-1.9, 2.5]).to_i64(), [-1, 2]);

@@ -1,4 +1,5 @@
-//! The variables of TensorFlow's checkpoints: names and shapes at once, contents when they are asked for.
+//! The variables of TensorFlow's checkpoints: names and shapes at once, contents when they are
+//! asked for.
 //!
 //! ```text
 //! what people pass ─▶ its files (locate) ─▶ table of keys (table) ─┬─▶ V1: tensor_slices ─┬─▶ whole tensors (slice)
@@ -6,9 +7,9 @@
 //! ```
 //!
 //! # Memory
-//! Files are mapped. A variable whose bytes lie in one piece, uncompressed and little-endian, is a slice of the map
-//! and takes nothing. Damaged and hostile files are held to the same bounds as sound ones, because nothing is set
-//! aside before the bytes that justify it have been seen:
+//! Files are mapped. A variable whose bytes lie in one piece, uncompressed and little-endian, is a
+//! slice of the map and takes nothing. Damaged and hostile files are held to the same bounds as
+//! sound ones, because nothing is set aside before the bytes that justify it have been seen:
 //!
 //! | what | takes at most |
 //! |---|---|
@@ -32,14 +33,14 @@ mod variables;
 mod varint;
 mod write;
 
-pub use variables::{Shadowed, Variables, fits, misshapen, missing};
+pub use variables::{PreferEma, Variables, fits, missing, wrong_shape};
 pub(crate) use write::write_bundle;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::error::{Error, Result, nearest};
-use crate::stored::{self, Extent, Stored};
+use crate::lazy_tensor::{self, ByteRange, LazyTensor};
 use crate::tensor::{DType, Tensor};
 
 use self::archive::Cache;
@@ -57,12 +58,13 @@ pub struct Weights {
     prefix: PathBuf,
     /// Sorted by name.
     variables: Vec<Variable>,
-    contents: Contents,
+    contents: TableReader,
 }
 
-/// Where the contents are; each format keeps its own note of every variable, in the variables' order.
+/// Where the contents are; each format keeps its own note of every variable, in the variables'
+/// order.
 #[derive(Debug)]
-enum Contents {
+enum TableReader {
     V1(TensorSlices),
     V2(Bundle),
 }
@@ -86,7 +88,8 @@ impl Variable {
         &self.shape
     }
 
-    /// The type of the elements; `None` for those that Lorgnette does not compute with (text, complex numbers).
+    /// The type of the elements; `None` for those that Lorgnette does not compute with (text,
+    /// complex numbers).
     pub fn dtype(&self) -> Option<DType> {
         self.element.dtype()
     }
@@ -98,26 +101,34 @@ impl Variable {
 }
 
 impl Weights {
-    /// Opens a checkpoint of either format by any path that people pass: a prefix, a `.ckpt`, `.index` or `.data-…`
-    /// file, a V1 file of whatever name, a folder with a `checkpoint` file or with exactly one checkpoint.
+    /// Opens a checkpoint of either format by any path that people pass: a prefix, a `.ckpt`,
+    /// `.index` or `.data-…` file, a V1 file of whatever name, a folder with a `checkpoint` file or
+    /// with exactly one checkpoint.
     ///
     /// # Errors
-    /// If there is no checkpoint, or there are several, or its table of names is damaged; the message says which.
+    /// If there is no checkpoint, or there are several, or its table of names is damaged; the
+    /// message says which.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let files = locate::locate(path)?;
         let prefix = files.prefix();
         let (variables, contents) = match files {
-            Files::TensorSlices(files) => TensorSlices::open(files).map(|(v, c)| (v, Contents::V1(c)))?,
-            Files::Bundle { index, prefix } => Bundle::open(index, &prefix).map(|(v, c)| (v, Contents::V2(c)))?,
+            Files::TensorSlices(files) => {
+                TensorSlices::open(files).map(|(v, c)| (v, TableReader::V1(c)))?
+            }
+            Files::Bundle { index, prefix } => {
+                Bundle::open(index, &prefix).map(|(v, c)| (v, TableReader::V2(c)))?
+            }
         };
         Ok(Self { path: path.into(), prefix, variables, contents })
     }
 
-    /// Opens whatever [`open`](Self::open) takes, and archives (`.tar.gz`, `.tgz`, `.tar`, `.zip`) of it.
+    /// Opens whatever [`open`](Self::open) takes, and archives (`.tar.gz`, `.tgz`, `.tar`, `.zip`)
+    /// of it.
     ///
-    /// An archive is unpacked once, into a folder of `cache`, and found there the next time; see [`archive`]. Where it
-    /// holds several checkpoints, a path may go on within it: `v3-large.tgz/ema/model-540000`.
+    /// An archive is unpacked once, into a folder of `cache`, and found there the next time; see
+    /// [`archive`]. Where it holds several checkpoints, a path may go on within it:
+    /// `v3-large.tgz/ema/model-540000`.
     ///
     /// # Errors
     /// As [`open`](Self::open); and for archives that are damaged, hostile or too large.
@@ -127,8 +138,8 @@ impl Weights {
             return Self::open(path);
         };
         let folder = Cache::new(cache.as_ref()).unpack(&archive)?;
-        let mut weights =
-            Self::open(folder.join(inner)).map_err(|error| archive::shown_within(error, &folder, &archive))?;
+        let mut weights = Self::open(folder.join(inner))
+            .map_err(|error| archive::rewrite_paths(error, &folder, &archive))?;
         weights.path = path.into();
         Ok(weights)
     }
@@ -146,8 +157,8 @@ impl Weights {
     /// 1 for a file of tensor slices, 2 for a bundle of an index and shards.
     pub fn version(&self) -> u32 {
         match self.contents {
-            Contents::V1(_) => 1,
-            Contents::V2(_) => 2,
+            TableReader::V1(_) => 1,
+            TableReader::V2(_) => 2,
         }
     }
 
@@ -174,8 +185,8 @@ impl Weights {
     /// Reads a variable and verifies its checksum.
     ///
     /// # Errors
-    /// [`Error::Unknown`] with the nearest names for a name that is not there; [`Error::Variable`] for one that is
-    /// damaged, or of a type that Lorgnette does not compute with.
+    /// [`Error::Unknown`] with the nearest names for a name that is not there; [`Error::Variable`]
+    /// for one that is damaged, or of a type that Lorgnette does not compute with.
     pub fn get(&self, name: &str) -> Result<Tensor> {
         let at = self.position(name).ok_or_else(|| Error::Unknown {
             kind: "variable",
@@ -191,11 +202,11 @@ impl Weights {
     }
 
     /// The variable of that name, to be read when its contents are needed.
-    pub(crate) fn stored(self: &Arc<Self>, name: &str) -> Option<Stored> {
+    pub(crate) fn lazy(self: &Arc<Self>, name: &str) -> Option<LazyTensor> {
         let at = self.position(name)?;
         let variable = &self.variables[at];
-        let contents = Arc::new(InCheckpoint { weights: self.clone(), at });
-        Some(Stored::new(variable.dtype()?, variable.shape.clone(), contents))
+        let contents = Arc::new(CheckpointTensor { weights: self.clone(), at });
+        Some(LazyTensor::new(variable.dtype()?, variable.shape.clone(), contents))
     }
 
     fn position(&self, name: &str) -> Option<usize> {
@@ -205,17 +216,19 @@ impl Weights {
     fn read(&self, at: usize) -> Result<Tensor> {
         let variable = &self.variables[at];
         let Some(dtype) = variable.dtype() else {
-            return Err(
-                self.refused(&variable.name, format!("is of type {}, which cannot be computed with", variable.element))
-            );
+            return Err(self.refused(
+                &variable.name,
+                format!("is of type {}, which cannot be computed with", variable.element),
+            ));
         };
         let bytes = match &self.contents {
-            Contents::V1(slices) => slices.read(at, variable, dtype)?,
-            Contents::V2(bundle) => bundle.read(at, variable, dtype)?,
+            TableReader::V1(slices) => slices.read(at, variable, dtype)?,
+            TableReader::V2(bundle) => bundle.read(at, variable, dtype)?,
         };
         let found = bytes.len();
-        Tensor::from_bytes(dtype, variable.shape.clone(), bytes)
-            .ok_or_else(|| self.refused(&variable.name, format!("has {found} bytes, not those of its shape")))
+        Tensor::from_bytes(dtype, variable.shape.clone(), bytes).ok_or_else(|| {
+            self.refused(&variable.name, format!("has {found} bytes, not those of its shape"))
+        })
     }
 
     fn refused(&self, name: &str, what: String) -> Error {
@@ -225,21 +238,23 @@ impl Weights {
 
 /// The contents of a checkpoint's variable.
 #[derive(Debug)]
-struct InCheckpoint {
+struct CheckpointTensor {
     weights: Arc<Weights>,
     at: usize,
 }
 
-impl stored::Contents for InCheckpoint {
+impl lazy_tensor::TensorSource for CheckpointTensor {
     fn read(&self) -> Result<Tensor> {
         self.weights.read(self.at)
     }
 
-    fn extent(&self) -> Result<Option<Extent>> {
+    fn byte_range(&self) -> Result<Option<ByteRange>> {
         let variable = &self.weights.variables[self.at];
         match &self.weights.contents {
-            Contents::V1(slices) => Ok(slices.extent(self.at, variable)),
-            Contents::V2(bundle) => bundle.extent(self.at, variable, variable.dtype().unwrap_or(DType::F32)),
+            TableReader::V1(slices) => Ok(slices.byte_range(self.at, variable)),
+            TableReader::V2(bundle) => {
+                bundle.byte_range(self.at, variable, variable.dtype().unwrap_or(DType::F32))
+            }
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The image networks of TF-Slim, each built from its variables.
 //!
-//! One file a family; it reads like the table in the paper, in TF-Slim's words. Nodes have the names that TF-Slim
-//! gives them, so whoever knows `InceptionV3/InceptionV3/Mixed_7c/concat` finds it.
+//! One file a family; it reads like the table in the paper, in TF-Slim's words. Nodes have the
+//! names that TF-Slim gives them, so whoever knows `InceptionV3/InceptionV3/Mixed_7c/concat` finds
+//! it.
 //!
 //! ```
 //! use lorgnette_net::zoo::{self, ZooOptions};
@@ -23,7 +24,6 @@ mod inception_v2;
 mod inception_v3;
 mod inception_v4;
 mod lenet;
-mod made_up;
 mod mobilenet;
 mod mobilenet_v1;
 mod mobilenet_v2;
@@ -32,24 +32,25 @@ mod nasnet;
 mod options;
 mod overfeat;
 mod pnasnet;
+mod random_weights;
 mod recognise;
 mod resnet;
 mod slim;
 mod vgg;
 
-pub use crate::weights::{Shadowed, Variables, fits, misshapen, missing};
+pub use crate::weights::{PreferEma, Variables, fits, missing, wrong_shape};
 pub use cost::Cost;
-pub use made_up::MadeUp;
 pub use options::{Setting, ZooOptions};
+pub use random_weights::RandomWeights;
 pub use recognise::recognise;
 
 use crate::error::{Error, Result, nearest};
 use crate::graph::{Graph, NodeId};
 use crate::tensor::Tensor;
-use slim::{Slim, Step};
+use slim::{BuildResult, Slim};
 
 /// All networks, by family.
-pub static NETS: &[Net] = &[
+pub static ARCHITECTURES: &[Architecture] = &[
     alexnet::ALEXNET_V2,
     cifarnet::CIFARNET,
     overfeat::OVERFEAT,
@@ -94,18 +95,18 @@ pub static NETS: &[Net] = &[
 ///
 /// # Errors
 /// [`Error::Unknown`] with the nearest names.
-pub fn find(name: &str) -> Result<&'static Net> {
+pub fn find(name: &str) -> Result<&'static Architecture> {
     let unknown = || Error::Unknown {
         kind: "network",
         name: name.into(),
-        nearest: nearest(name, NETS.iter().map(|net| net.name)),
+        nearest: nearest(name, ARCHITECTURES.iter().map(|net| net.name)),
     };
-    NETS.iter().find(|net| net.name == name).ok_or_else(unknown)
+    ARCHITECTURES.iter().find(|net| net.name == name).ok_or_else(unknown)
 }
 
 /// A network of the zoo.
 #[derive(Debug)]
-pub struct Net {
+pub struct Architecture {
     /// TF-Slim's name for it.
     pub name: &'static str,
     /// The networks it belongs to, as people name them.
@@ -118,13 +119,14 @@ pub struct Net {
     pub channels: usize,
     /// Its published classes: 1000, or 1001 where 0 is background.
     pub classes: usize,
-    /// How pictures are prepared for it, by TF-Slim's name: `vgg`, `inception`, `lenet` or `cifarnet`.
+    /// How pictures are prepared for it, by TF-Slim's name: `vgg`, `inception`, `lenet` or
+    /// `cifarnet`.
     pub preprocessing: &'static str,
     /// The files TF-Slim's authors trained.
     pub published: &'static [Published],
     /// Which options make sense for it, beside `num_classes`, `final_endpoint` and `size`.
     pub settings: &'static [Setting],
-    table: fn(&mut Slim<'_>) -> Step<()>,
+    build_fn: fn(&mut Slim<'_>) -> BuildResult<()>,
 }
 
 /// A trained file of a network.
@@ -143,20 +145,28 @@ pub struct Published {
     /// Its factor of channels, where its network is of any width.
     width: Option<f64>,
     /// Its own table, where a factor alone does not make it.
-    table: Option<fn(&mut Slim<'_>) -> Step<()>>,
+    build_fn: Option<fn(&mut Slim<'_>) -> BuildResult<()>>,
 }
 
 impl Published {
     const fn new(url: &'static str, side: usize, top1: f32, top5: f32) -> Self {
-        Self { url, bytes: None, side, top1: Some(top1), top5: Some(top5), width: None, table: None }
+        Self {
+            url,
+            bytes: None,
+            side,
+            top1: Some(top1),
+            top5: Some(top5),
+            width: None,
+            build_fn: None,
+        }
     }
 
-    const fn of_width(self, width: f64) -> Self {
+    const fn with_width(self, width: f64) -> Self {
         Self { width: Some(width), ..self }
     }
 
-    const fn of_table(self, table: fn(&mut Slim<'_>) -> Step<()>) -> Self {
-        Self { table: Some(table), ..self }
+    const fn with_build_fn(self, build_fn: fn(&mut Slim<'_>) -> BuildResult<()>) -> Self {
+        Self { build_fn: Some(build_fn), ..self }
     }
 
     /// The last part of its address.
@@ -171,42 +181,45 @@ impl Published {
     }
 }
 
-impl Net {
+impl Architecture {
     /// Builds the network. Nothing is computed, and weights are not copied.
     ///
     /// # Errors
-    /// What [`Variables::variable`] fails with; [`Error::Input`] for an option the network does not have;
-    /// [`Error::Unknown`] for an unknown `final_endpoint`.
-    pub fn build(&self, variables: &dyn Variables, options: &ZooOptions) -> Result<Built> {
+    /// What [`Variables::variable`] fails with; [`Error::Input`] for an option the network does not
+    /// have; [`Error::Unknown`] for an unknown `final_endpoint`.
+    pub fn build(&self, variables: &dyn Variables, options: &ZooOptions) -> Result<ZooGraph> {
         self.check(options)?;
         // Where nobody says how many classes there are, there are as many as were published.
-        let published = ZooOptions { num_classes: options.num_classes.or(Some(self.classes)), ..options.clone() };
+        let published = ZooOptions {
+            num_classes: options.num_classes.or(Some(self.classes)),
+            ..options.clone()
+        };
         let options = if variables.has_shapes() { options } else { &published };
         let mut slim = Slim::new(variables, options, self.side, self.channels);
-        let end = (self.table)(&mut slim);
+        let end = (self.build_fn)(&mut slim);
         slim.finish(end)
     }
 
-    /// Builds the network as it was for a published file: of its width, for pictures of its side. `num_classes` is as
-    /// in [`ZooOptions`]. Variables of another width are an error.
+    /// Builds the network as it was for a published file: of its width, for pictures of its side.
+    /// `num_classes` is as in [`ZooOptions`]. Variables of another width are an error.
     ///
     /// # Errors
-    /// As [`Net::build`].
+    /// As [`Architecture::build`].
     pub fn build_published(
         &self,
         published: &Published,
         variables: &dyn Variables,
         num_classes: Option<usize>,
-    ) -> Result<Built> {
+    ) -> Result<ZooGraph> {
         let options = ZooOptions {
             num_classes,
-            depth_multiplier: published.table.map_or(published.width, |_| None),
+            depth_multiplier: published.build_fn.map_or(published.width, |_| None),
             size: Some([published.side; 2]),
             create_aux_logits: false,
             ..ZooOptions::default()
         };
         let mut slim = Slim::new(variables, &options, self.side, self.channels);
-        let end = published.table.unwrap_or(self.table)(&mut slim);
+        let end = published.build_fn.unwrap_or(self.build_fn)(&mut slim);
         slim.finish(end)
     }
 
@@ -215,9 +228,9 @@ impl Net {
             return Err(Error::Input(format!("{} has no {setting}", self.name)));
         }
         match options.depth_multiplier {
-            Some(multiplier) if !(multiplier > 0.0 && multiplier.is_finite()) => {
-                Err(Error::Input(format!("depth_multiplier {multiplier}: give a number greater than zero")))
-            }
+            Some(multiplier) if !(multiplier > 0.0 && multiplier.is_finite()) => Err(Error::Input(
+                format!("depth_multiplier {multiplier}: give a number greater than zero"),
+            )),
             _ => Ok(()),
         }
     }
@@ -225,7 +238,7 @@ impl Net {
 
 /// A network that was built.
 #[derive(Clone, Debug)]
-pub struct Built {
+pub struct ZooGraph {
     /// All of it, auxiliary classifier included; no outputs are set.
     pub graph: Graph,
     /// The node that takes the pictures, `[batch, height, width, channels]`.
@@ -244,9 +257,9 @@ pub struct Built {
     pub variables: Vec<NodeId>,
 }
 
-impl Built {
-    /// The part of the network that computes `names`: nodes, or end points, or tensors (`name:0`). The nodes `fed`
-    /// are inputs in it, or constants where they have a value.
+impl ZooGraph {
+    /// The part of the network that computes `names`: nodes, or end points, or tensors (`name:0`).
+    /// The nodes `fed` are inputs in it, or constants where they have a value.
     ///
     /// # Errors
     /// [`Error::Unknown`] with the nearest names.
@@ -265,12 +278,18 @@ impl Built {
     /// [`Error::Unknown`] with the nearest names.
     pub fn node(&self, name: &str) -> Result<NodeId> {
         let node = name.strip_suffix(":0").unwrap_or(name);
-        let end_point = self.end_points.iter().find(|(end_point, _)| end_point == node).map(|(_, id)| *id);
+        let end_point =
+            self.end_points.iter().find(|(end_point, _)| end_point == node).map(|(_, id)| *id);
         let named = || self.graph.iter().find(|(_, known)| known.name == node).map(|(id, _)| id);
         end_point.or_else(named).ok_or_else(|| {
             let names = self.end_points.iter().map(|(name, _)| name);
-            let names = names.chain(self.graph.nodes().iter().map(|node| &node.name)).map(String::as_str);
-            Error::Unknown { kind: "end point or node", name: name.into(), nearest: nearest(node, names) }
+            let names =
+                names.chain(self.graph.nodes().iter().map(|node| &node.name)).map(String::as_str);
+            Error::Unknown {
+                kind: "end point or node",
+                name: name.into(),
+                nearest: nearest(node, names),
+            }
         })
     }
 }
@@ -281,10 +300,10 @@ mod tests {
 
     #[test]
     fn names_are_unique_and_found() {
-        for net in NETS {
+        for net in ARCHITECTURES {
             assert!(std::ptr::eq(find(net.name).unwrap(), net), "{}", net.name);
         }
-        assert_eq!(NETS.len(), 38);
+        assert_eq!(ARCHITECTURES.len(), 38);
         let message = find("inception_5").unwrap_err().to_string();
         assert!(message.contains("inception_v"), "{message}");
     }

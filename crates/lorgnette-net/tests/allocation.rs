@@ -1,4 +1,5 @@
-//! A run allocates nothing, whatever the operations: counted by the allocator itself, over all threads.
+//! A run allocates nothing, whatever the operations: counted by the allocator itself, over all
+//! threads.
 
 #[path = "support/operations.rs"]
 mod support;
@@ -7,8 +8,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use lorgnette_kernels::Pool;
-use lorgnette_net::zoo::{self, MadeUp};
+use lorgnette_kernels::ThreadPool;
+use lorgnette_net::zoo::{self, RandomWeights};
 use lorgnette_net::{Network, Options, Plan, npy};
 
 struct Counting;
@@ -37,25 +38,48 @@ fn a_run_allocates_nothing() {
     let (files, cases) = support::operations();
     let options = Options::with_threads(Some(2));
     for case in &cases {
-        let network = Network::from_bytes(files[&case.graph].clone(), &case.graph, options.clone()).unwrap();
-        let feeds: Vec<_> =
-            case.feeds.iter().map(|(name, file)| (name.as_str(), npy::read(&files[file]).unwrap())).collect();
-        let (settings, inputs): (Vec<_>, Vec<_>) = feeds.into_iter().partition(|(_, value)| value.shape().is_empty());
+        let network =
+            Network::from_bytes(files[&case.graph].clone(), &case.graph, options.clone()).unwrap();
+        let feeds: Vec<_> = case
+            .feeds
+            .iter()
+            .map(|(name, file)| (name.as_str(), npy::read(&files[file]).unwrap()))
+            .collect();
+        let (settings, inputs): (Vec<_>, Vec<_>) =
+            feeds.into_iter().partition(|(_, value)| value.shape().is_empty());
         let shapes: Vec<_> = inputs.iter().map(|(name, value)| (*name, value.shape())).collect();
         let fetches: Vec<&str> = case.fetches.keys().map(String::as_str).collect();
         let plan = network.plan_with(&shapes, &settings, &fetches).unwrap();
         assert_eq!(allocations(&plan, &options.pool), 0, "allocations in a run of {}", case.name);
     }
-    let network = Network::of_net(zoo::find("mobilenet_v1_025").unwrap(), Arc::new(MadeUp), options.clone()).unwrap();
-    let one = network.plan(&[("input", &[1, 64, 64, 3])], &[&network.ports().unwrap().logits]).unwrap();
-    assert!(one.report(&[]).iter().any(|step| step.chain.is_some()));
-    assert_eq!(allocations(&one, &options.pool), 0, "allocations in a run of layers that are computed together");
-    let batch = network.plan(&[("input", &[3, 64, 64, 3])], &[&network.ports().unwrap().logits]).unwrap();
-    assert_eq!(allocations(&batch, &options.pool), 0, "allocations in a run of a batch picture by picture");
+    let network = Network::from_architecture(
+        zoo::find("mobilenet_v1_025").unwrap(),
+        Arc::new(RandomWeights),
+        options.clone(),
+    )
+    .unwrap();
+    let one = network
+        .plan(&[("input", &[1, 64, 64, 3])], &[&network.signature().unwrap().logits])
+        .unwrap();
+    assert!(one.report(&[]).iter().any(|step| step.group.is_some()));
+    assert_eq!(
+        allocations(&one, &options.pool),
+        0,
+        "allocations in a run of layers that are computed together"
+    );
+    let batch = network
+        .plan(&[("input", &[3, 64, 64, 3])], &[&network.signature().unwrap().logits])
+        .unwrap();
+    assert_eq!(
+        allocations(&batch, &options.pool),
+        0,
+        "allocations in a run of a batch picture by picture"
+    );
 }
 
-/// How often a run allocates. The test harness's own thread may allocate meanwhile; a run that does, does so every time.
-fn allocations(plan: &Plan, pool: &Pool) -> usize {
+/// How often a run allocates. The test harness's own thread may allocate meanwhile; a run that
+/// does, does so every time.
+fn allocations(plan: &Plan, pool: &ThreadPool) -> usize {
     let mut activations = plan.activations(pool.threads()).unwrap();
     let allocated = || {
         let before = ALLOCATIONS.load(Ordering::SeqCst);

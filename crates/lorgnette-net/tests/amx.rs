@@ -1,4 +1,5 @@
-//! Networks on AMX beside themselves without it. Where the CPU has no AMX, its instructions are executed in software.
+//! Networks on AMX beside themselves without it. Where the CPU has no AMX, its instructions are
+//! executed in software.
 
 #[path = "support/levels.rs"]
 mod levels;
@@ -8,30 +9,36 @@ use std::path::Path;
 use std::sync::Arc;
 
 use levels::levels;
-use lorgnette_kernels::{Formats, Level, Pool, Precision};
-use lorgnette_net::graph::specialise::specialise;
+use lorgnette_kernels::{Level, NumericOptions, Precision, ThreadPool};
+use lorgnette_net::graph::shape_inference::infer_shapes;
 use lorgnette_net::passes::optimise;
-use lorgnette_net::plan::{Bands, Packing, Plan, PlanOptions};
-use lorgnette_net::zoo::{self, MadeUp, ZooOptions};
+use lorgnette_net::plan::{Plan, PlanOptions, RowFusion, WeightCache};
+use lorgnette_net::zoo::{self, RandomWeights, ZooOptions};
 use lorgnette_net::{Network, Options, Tensor};
 use lorgnette_oracle::made_up;
 use lorgnette_oracle::tolerance::{ACTIVATION, SCORES_BF16, relative_error};
 
 fn options(level: Level, precision: Precision) -> Options {
-    Options { level, formats: Formats { precision, ..Formats::default() }, ..Options::default() }
+    Options {
+        level,
+        numerics: NumericOptions { compute: precision, ..NumericOptions::default() },
+        ..Options::default()
+    }
 }
 
 /// A network with made-up weights.
 fn network(name: &str, options: Options) -> Network {
-    Network::of_net(zoo::find(name).unwrap(), Arc::new(MadeUp), options).unwrap()
+    Network::from_architecture(zoo::find(name).unwrap(), Arc::new(RandomWeights), options).unwrap()
 }
 
 /// The scores for made-up pictures.
 fn scores(network: &Network, pictures: usize) -> Vec<f32> {
-    let ports = network.ports().unwrap();
+    let signature = network.signature().unwrap();
     let shape = shape(network, pictures);
     let picture = Tensor::from_f32(&shape, made_up::image(&shape));
-    network.run(&[(&ports.input.name, &picture)], &[&ports.logits]).unwrap()[0].to_f32().to_vec()
+    network.run(&[(&signature.input.name, &picture)], &[&signature.logits]).unwrap()[0]
+        .to_f32()
+        .to_vec()
 }
 
 fn shape(network: &Network, pictures: usize) -> Vec<usize> {
@@ -41,8 +48,9 @@ fn shape(network: &Network, pictures: usize) -> Vec<usize> {
 
 /// How many steps a plan computes with tiles.
 fn on_tiles(network: &Network) -> usize {
-    let ports = network.ports().unwrap();
-    let plan = network.plan(&[(&ports.input.name, &shape(network, 1))], &[&ports.logits]).unwrap();
+    let signature = network.signature().unwrap();
+    let plan =
+        network.plan(&[(&signature.input.name, &shape(network, 1))], &[&signature.logits]).unwrap();
     plan.report(&[]).iter().filter(|step| step.kernel.contains("amx")).count()
 }
 
@@ -62,18 +70,24 @@ fn networks_give_the_same_answers_on_tiles() {
     }
     for name in ["cifarnet", "mobilenet_v1_025", "mobilenet_v3_small"] {
         let without = network(name, options(Level::Avx512, Precision::Float32));
-        let wanted = scores(&without, 1);
+        let expected = scores(&without, 1);
         assert_eq!(on_tiles(&without), 0, "{name}");
-        for (precision, tolerance) in [(Precision::Float32, ACTIVATION), (Precision::Bf16, SCORES_BF16)] {
+        for (precision, tolerance) in
+            [(Precision::Float32, ACTIVATION), (Precision::Bf16, SCORES_BF16)]
+        {
             let with = network(name, options(Level::Amx, precision));
-            let (error, steps) = (relative_error(&wanted, &scores(&with, 1)), on_tiles(&with));
+            let (error, steps) = (relative_error(&expected, &scores(&with, 1)), on_tiles(&with));
             println!("{name}, {precision}: {steps} steps on tiles, {error:e}");
-            assert!(steps > 0 && error > 0.0 && error <= tolerance, "{name}, {precision}: {error:e}");
+            assert!(
+                steps > 0 && error > 0.0 && error <= tolerance,
+                "{name}, {precision}: {error:e}"
+            );
         }
     }
 }
 
-/// A picture's scores are the same to the last bit alone, among others, and on any number of threads.
+/// A picture's scores are the same to the last bit alone, among others, and on any number of
+/// threads.
 #[test]
 fn company_changes_nothing_on_tiles() {
     if !is_there() {
@@ -82,7 +96,7 @@ fn company_changes_nothing_on_tiles() {
     for precision in [Precision::Float32, Precision::Bf16, Precision::Auto] {
         let options = options(Level::Amx, precision);
         let alone = scores(&network("mobilenet_v1_025", options.clone()), 1);
-        let pool = Arc::new(Pool::new(3));
+        let pool = Arc::new(ThreadPool::new(3));
         let among = scores(&network("mobilenet_v1_025", Options { pool, ..options }), 3);
         assert_eq!(alone, among[..alone.len()], "{precision}");
     }
@@ -96,37 +110,43 @@ fn plan_files_know_their_level() {
     }
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("amx.plan");
     let made = network("lenet", options(Level::Amx, Precision::Float32));
-    let wanted = scores(&made, 1);
+    let expected = scores(&made, 1);
     assert!(on_tiles(&made) > 0);
     made.write_plan_file(&path).unwrap();
     let open = |level| Network::open(&path, options(level, Precision::Float32));
-    assert_eq!(scores(&open(Level::Amx).unwrap(), 1), wanted);
+    assert_eq!(scores(&open(Level::Amx).unwrap(), 1), expected);
     let refused = open(Level::Avx512).unwrap_err().to_string();
     assert!(refused.contains("packed for amx, not for avx512"), "{refused}");
 }
 
-/// Layers computed together, band by band, give the bits of layers that are computed one after the other.
+/// Layers computed together, band by band, give the bits of layers that are computed one after the
+/// other.
 #[test]
 fn bands_have_the_same_bits_on_tiles() {
     if !is_there() {
         return;
     }
-    let built = zoo::find("mobilenet_v2_035").unwrap().build(&MadeUp, &ZooOptions::default()).unwrap();
+    let built = zoo::find("mobilenet_v2_035")
+        .unwrap()
+        .build(&RandomWeights, &ZooOptions::default())
+        .unwrap();
     let graph = built.fetching(&[built.logits.as_deref().unwrap()], &[]).unwrap();
     let shape = [1, 97, 66, 3];
     let sizes = HashMap::from([(built.input.clone(), shape.to_vec())]);
-    let shaped = optimise(specialise(&graph, &sizes).unwrap());
-    let run = |bands: Bands, threads: usize| {
-        let options = PlanOptions { bands, level: Level::Amx, ..PlanOptions::default() };
-        let pool = Pool::new(threads);
-        let plan = Plan::new(&shaped, &Packing::default(), &options, &pool).unwrap();
+    let typed = optimise(infer_shapes(&graph, &sizes).unwrap());
+    let run = |row_fusion: RowFusion, threads: usize| {
+        let options = PlanOptions { row_fusion, level: Level::Amx, ..PlanOptions::default() };
+        let pool = ThreadPool::new(threads);
+        let plan = Plan::new(&typed, &WeightCache::default(), &options, &pool).unwrap();
         let mut activations = plan.activations(threads).unwrap();
         activations.input(&plan.inputs()[0]).copy_from_slice(&made_up::image(&shape));
         plan.run(&mut activations, &pool);
         activations.output(&plan, &plan.outputs()[0]).to_vec()
     };
-    let wanted = run(Bands::Never, 1);
-    for (bands, threads) in [(Bands::Auto, 2), (Bands::Always(1), 1), (Bands::Always(4), 3)] {
-        assert_eq!(run(bands, threads), wanted, "{bands:?}, {threads} threads");
+    let expected = run(RowFusion::Never, 1);
+    for (row_fusion, threads) in
+        [(RowFusion::Auto, 2), (RowFusion::Always(1), 1), (RowFusion::Always(4), 3)]
+    {
+        assert_eq!(run(row_fusion, threads), expected, "{row_fusion:?}, {threads} threads");
     }
 }

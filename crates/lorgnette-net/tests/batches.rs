@@ -1,8 +1,9 @@
-//! A picture's answer does not depend on the batch it is in, on how a batch goes through the network, or on threads.
+//! A picture's answer does not depend on the batch it is in, on how a batch goes through the
+//! network, or on threads.
 
 use std::sync::Arc;
 
-use lorgnette_net::zoo::{self, MadeUp};
+use lorgnette_net::zoo::{self, RandomWeights};
 use lorgnette_net::{Network, Options};
 
 /// Numbers from -1 to 1 (Marsaglia's xorshift).
@@ -19,8 +20,9 @@ fn noise(len: usize) -> Vec<f32> {
 
 /// The values of two nodes for a batch: the scores, and a map from within.
 fn answers(network: &Network, within: &str, shape: [usize; 4], pictures: &[f32]) -> [Vec<f32>; 2] {
-    let ports = network.ports().unwrap();
-    let plan = network.plan(&[(&ports.input.name, &shape)], &[&ports.logits, within]).unwrap();
+    let signature = network.signature().unwrap();
+    let plan =
+        network.plan(&[(&signature.input.name, &shape)], &[&signature.logits, within]).unwrap();
     assert_eq!(plan.outputs()[0].fact.shape[0], shape[0]);
     let write = |activations: &mut lorgnette_net::plan::Activations| {
         activations.input(&plan.inputs()[0]).copy_from_slice(pictures);
@@ -31,11 +33,17 @@ fn answers(network: &Network, within: &str, shape: [usize; 4], pictures: &[f32])
     network.run_plan(&plan, write, read).unwrap()
 }
 
-/// MobileNet's and LeNet's batches go through picture by picture; AlexNet's stay together, for its fully connected weights are large.
+/// MobileNet's and LeNet's batches go through picture by picture; AlexNet's stay together, for its
+/// fully connected weights are large.
 #[test]
 fn a_picture_in_a_batch_has_the_bits_of_one_alone() {
     let cases = [
-        ("mobilenet_v1_025", "MobilenetV1/MobilenetV1/Conv2d_3_pointwise/Relu6", [64, 64, 3], &[1, 2, 3][..]),
+        (
+            "mobilenet_v1_025",
+            "MobilenetV1/MobilenetV1/Conv2d_3_pointwise/Relu6",
+            [64, 64, 3],
+            &[1, 2, 3][..],
+        ),
         ("lenet", "LeNet/pool1/MaxPool", [28, 28, 1], &[1, 2, 3]),
         ("alexnet_v2", "alexnet_v2/pool1/MaxPool", [224, 224, 3], &[2]),
     ];
@@ -44,7 +52,12 @@ fn a_picture_in_a_batch_has_the_bits_of_one_alone() {
         let pictures = noise(5 * pixels);
         for &threads in threads {
             let options = Options::with_threads(Some(threads));
-            let network = Network::of_net(zoo::find(name).unwrap(), Arc::new(MadeUp), options).unwrap();
+            let network = Network::from_architecture(
+                zoo::find(name).unwrap(),
+                Arc::new(RandomWeights),
+                options,
+            )
+            .unwrap();
             // Two by two and one that is left over, or three and two.
             let together = answers(&network, within, [5, height, width, channels], &pictures);
             let mut apart = [Vec::new(), Vec::new()];

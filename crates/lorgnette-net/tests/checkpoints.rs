@@ -1,4 +1,5 @@
-//! Checkpoints that real TensorFlow wrote (`oracle/checkpoints.py`), damaged ones, and archives of them.
+//! Checkpoints that real TensorFlow wrote (`oracle/checkpoints.py`), damaged ones, and archives of
+//! them.
 
 #[path = "checkpoints/archives.rs"]
 mod archives;
@@ -25,7 +26,8 @@ fn every_variable_is_what_tensorflow_wrote() {
     let fixtures = fixtures();
     assert_eq!(fixtures.cases.len(), 20, "the fixture is whole");
     for case in &fixtures.cases {
-        let weights = Weights::open(fixtures.path(&case.open)).unwrap_or_else(|e| panic!("{}: {e}", case.name));
+        let weights = Weights::open(fixtures.path(&case.open))
+            .unwrap_or_else(|e| panic!("{}: {e}", case.name));
         assert_eq!(weights.version(), case.version, "{}", case.name);
         let names: Vec<&str> = weights.tensor_shapes().map(|(name, _)| name).collect();
         assert_eq!(names, case.variables.keys().collect::<Vec<_>>(), "{}", case.name);
@@ -36,7 +38,8 @@ fn every_variable_is_what_tensorflow_wrote() {
 #[test]
 fn both_versions_give_the_same_bits() {
     let fixtures = fixtures();
-    let [one, two] = ["plain_v1", "partitioned_v2"].map(|name| Weights::open(fixtures.open_path(name)).unwrap());
+    let [one, two] =
+        ["plain_v1", "partitioned_v2"].map(|name| Weights::open(fixtures.open_path(name)).unwrap());
     for ((variable, first), (_, second)) in one.iter().zip(two.iter()) {
         assert_eq!(first.unwrap().bytes(), second.unwrap().bytes(), "{}", variable.name());
     }
@@ -57,10 +60,14 @@ fn whole_variables_stay_in_the_map() {
 fn types_without_tensors_are_listed_and_not_read() {
     let weights = Weights::open(fixtures().open_path("types_v2")).unwrap();
     let complex = weights.variable("types/complex64").unwrap();
-    assert_eq!((complex.dtype(), complex.type_name().as_str(), complex.shape()), (None, "complex64", &[2][..]));
+    assert_eq!(
+        (complex.dtype(), complex.type_name().as_str(), complex.shape()),
+        (None, "complex64", &[2][..])
+    );
     let refused = weights.get("types/string").unwrap_err().to_string();
     assert!(
-        refused.ends_with("variable 'types/string': is of type string, which cannot be computed with"),
+        refused
+            .ends_with("variable 'types/string': is of type string, which cannot be computed with"),
         "{refused}"
     );
 }
@@ -69,13 +76,19 @@ fn types_without_tensors_are_listed_and_not_read() {
 fn a_missing_variable_is_named_with_the_nearest() {
     let weights = Weights::open(fixtures().open_path("plain_v2")).unwrap();
     let unknown = weights.get("tiny/conv1/weight").unwrap_err();
-    assert!(matches!(&unknown, Error::Unknown { kind: "variable", nearest, .. } if nearest[0] == "tiny/conv1/weights"));
-    let missing = Variables::variable(&weights, "tiny/logits/bias", &[Some(11)]).unwrap_err().to_string();
+    assert!(
+        matches!(&unknown, Error::Unknown { kind: "variable", nearest, .. } if nearest[0] == "tiny/conv1/weights")
+    );
+    let missing =
+        Variables::variable(&weights, "tiny/logits/bias", &[Some(11)]).unwrap_err().to_string();
     assert!(missing.contains("there is no variable 'tiny/logits/bias' of shape [11]"), "{missing}");
     assert!(missing.contains("'tiny/logits/biases' [11]"), "{missing}");
-    let misshapen = Variables::variable(&weights, "tiny/logits/biases", &[Some(1001)]).unwrap_err().to_string();
+    let misshapen =
+        Variables::variable(&weights, "tiny/logits/biases", &[Some(1001)]).unwrap_err().to_string();
     assert!(
-        misshapen.ends_with("variable 'tiny/logits/biases': has the shape [11]; the network needs [1001]"),
+        misshapen.ends_with(
+            "variable 'tiny/logits/biases': has the shape [11]; the network needs [1001]"
+        ),
         "{misshapen}"
     );
     assert_eq!(Variables::variable(&weights, "global_step", &[]).unwrap().to_i64(), [4242]);
@@ -110,7 +123,11 @@ impl Case {
             let Some(file) = &wanted.values else { continue };
             let read = weights.get(name).unwrap_or_else(|e| panic!("{}: {e}", self.name));
             let values = fixtures().values(file);
-            let stored_as = if variable.dtype() == Some(DType::BF16) { Some(DType::U16) } else { variable.dtype() };
+            let stored_as = if variable.dtype() == Some(DType::BF16) {
+                Some(DType::U16)
+            } else {
+                variable.dtype()
+            };
             assert_eq!(Some(values.dtype()), stored_as, "{}: {name}", self.name);
             assert_eq!(read.bytes(), values.bytes(), "{}: {name}", self.name);
         }

@@ -1,11 +1,11 @@
-//! What a network is converted to gives the same bits when it is opened again, and what is wrong with a converted file is
-//! said.
+//! What a network is converted to gives the same bits when it is opened again, and what is wrong
+//! with a converted file is said.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use lorgnette_net::zoo::{self, MadeUp};
+use lorgnette_net::zoo::{self, RandomWeights};
 use lorgnette_net::{Network, Options, Tensor};
 use lorgnette_oracle::made_up;
 
@@ -21,7 +21,8 @@ fn empty_folder(name: &str) -> PathBuf {
 }
 
 fn lenet() -> Network {
-    Network::of_net(zoo::find("lenet").unwrap(), Arc::new(MadeUp), options()).unwrap()
+    Network::from_architecture(zoo::find("lenet").unwrap(), Arc::new(RandomWeights), options())
+        .unwrap()
 }
 
 /// LeNet's checkpoint in a folder of its own.
@@ -37,22 +38,27 @@ fn answer(path: &Path) -> Vec<u32> {
 }
 
 fn of(network: &Network) -> Vec<u32> {
-    let ports = network.ports().unwrap();
+    let signature = network.signature().unwrap();
     let side = network.net().map_or(28, |net| net.side);
     let channels = network.net().map_or(1, |net| net.channels);
     let shape = [2, side, side, channels];
     let pictures = Tensor::from_f32(&shape, made_up::image(&shape));
-    let answers = network.run(&[(&ports.input.name, &pictures)], &[&ports.logits]).unwrap();
+    let answers = network.run(&[(&signature.input.name, &pictures)], &[&signature.logits]).unwrap();
     answers[0].to_f32().iter().map(|value| value.to_bits()).collect()
 }
 
 #[test]
 fn a_checkpoint_that_was_written_is_the_network_it_is_of() {
     for name in ["lenet", "cifarnet", "mobilenet_v1_025"] {
-        let network = Network::of_net(zoo::find(name).unwrap(), Arc::new(MadeUp), options()).unwrap();
+        let network = Network::from_architecture(
+            zoo::find(name).unwrap(),
+            Arc::new(RandomWeights),
+            options(),
+        )
+        .unwrap();
         let folder = empty_folder(&format!("checkpoint-{name}"));
-        let ports = network.ports().unwrap();
-        network.write_checkpoint(&folder.join("model.ckpt"), &[&ports.logits]).unwrap();
+        let signature = network.signature().unwrap();
+        network.write_checkpoint(&folder.join("model.ckpt"), &[&signature.logits]).unwrap();
         for path in ["model.ckpt", "model.ckpt.index", ""] {
             assert_eq!(answer(&folder.join(path)), of(&network), "{name} by '{path}'");
         }
@@ -64,13 +70,13 @@ fn a_checkpoint_that_was_written_is_the_network_it_is_of() {
 fn a_frozen_graph_and_its_own_conversions_give_the_same_bits() {
     let folder = empty_folder("frozen");
     let network = lenet();
-    let ports = network.ports().unwrap();
+    let signature = network.signature().unwrap();
     let graph = folder.join("lenet.pb");
-    network.write_frozen(&graph, &[&ports.logits], [28, 28]).unwrap();
+    network.write_frozen(&graph, &[&signature.logits], [28, 28]).unwrap();
     assert_eq!(answer(&graph), of(&network));
     let frozen = Network::open(&graph, options()).unwrap();
     let again = folder.join("again.pb");
-    frozen.write_frozen(&again, &[&ports.logits], [28, 28]).unwrap();
+    frozen.write_frozen(&again, &[&signature.logits], [28, 28]).unwrap();
     assert_eq!(answer(&again), of(&network));
 }
 
@@ -91,9 +97,14 @@ fn a_plan_file_starts_from_what_is_packed() {
         fs::remove_file(folder.join(file)).unwrap();
     }
     assert_eq!(answer(&plan), wanted);
-    let gone = Network::open(&plan, options()).unwrap().run(&[], &["LeNet/conv1/weights"]).unwrap_err().to_string();
+    let gone = Network::open(&plan, options())
+        .unwrap()
+        .run(&[], &["LeNet/conv1/weights"])
+        .unwrap_err()
+        .to_string();
     assert!(
-        gone.contains("lenet.plan: variable 'LeNet/conv1/weights'") && gone.contains("the model is gone"),
+        gone.contains("lenet.plan: variable 'LeNet/conv1/weights'")
+            && gone.contains("the model is gone"),
         "{gone}"
     );
 }
@@ -102,9 +113,9 @@ fn a_plan_file_starts_from_what_is_packed() {
 fn a_plan_file_of_a_frozen_graph_keeps_every_node() {
     let folder = empty_folder("plan-of-graph");
     let network = lenet();
-    let ports = network.ports().unwrap();
+    let signature = network.signature().unwrap();
     let graph = folder.join("lenet.pb");
-    network.write_frozen(&graph, &[ports.probabilities.as_ref().unwrap()], [28, 28]).unwrap();
+    network.write_frozen(&graph, &[signature.probabilities.as_ref().unwrap()], [28, 28]).unwrap();
     let frozen = Network::open(&graph, options()).unwrap();
     let wanted = of(&frozen);
     let plan = folder.join("lenet.plan");
@@ -113,7 +124,8 @@ fn a_plan_file_of_a_frozen_graph_keeps_every_node() {
     let opened = Network::open(&plan, options()).unwrap();
     assert!(opened.node_names().eq(frozen.node_names()));
     // The weights themselves are read from the graph when they are asked for.
-    let weights = |network: &Network| network.run(&[], &["LeNet/conv1/weights"]).unwrap()[0].to_f32();
+    let weights =
+        |network: &Network| network.run(&[], &["LeNet/conv1/weights"]).unwrap()[0].to_f32();
     assert_eq!(weights(&opened), weights(&frozen));
 }
 
@@ -147,8 +159,11 @@ fn a_plan_file_for_another_level_is_not_used() {
     network.write_plan_file(&plan).unwrap();
     assert!(Network::open(&plan, portable).unwrap().stale_plan_file().is_none());
     if lorgnette_kernels::Level::best() != lorgnette_kernels::Level::Portable {
-        let (_, why) =
-            Network::open(&plan, options()).unwrap().stale_plan_file().map(|(_, why)| ((), why.to_owned())).unwrap();
+        let (_, why) = Network::open(&plan, options())
+            .unwrap()
+            .stale_plan_file()
+            .map(|(_, why)| ((), why.to_owned()))
+            .unwrap();
         assert!(why.starts_with("it was packed for portable, not for "), "{why}");
         fs::remove_file(folder.join("lenet.ckpt.index")).unwrap();
         let error = Network::open(&plan, options()).unwrap_err().to_string();
@@ -194,14 +209,20 @@ fn what_was_settled_when_a_plan_file_was_made_is_not_asked_of_it() {
     let named = Options { net: Some("lenet".into()), ..options() };
     let message = Network::open(&plan, named).unwrap_err().to_string();
     assert!(message.contains("a plan file is as it was made: give --net"), "{message}");
-    let nothing = Network::open(&prefix, options()).unwrap().write_plan_file(&plan).unwrap_err().to_string();
+    let nothing =
+        Network::open(&prefix, options()).unwrap().write_plan_file(&plan).unwrap_err().to_string();
     assert!(nothing.contains("nothing is planned yet"), "{nothing}");
 }
 
 #[test]
 fn a_checkpoint_of_another_network_says_which_variable_is_amiss() {
     let folder = empty_folder("another");
-    let network = Network::of_net(zoo::find("mobilenet_v1_025").unwrap(), Arc::new(MadeUp), options()).unwrap();
+    let network = Network::from_architecture(
+        zoo::find("mobilenet_v1_025").unwrap(),
+        Arc::new(RandomWeights),
+        options(),
+    )
+    .unwrap();
     let prefix = folder.join("model.ckpt");
     network.write_checkpoint(&prefix, &[]).unwrap();
     let refused = |net: &str| {
@@ -209,9 +230,21 @@ fn a_checkpoint_of_another_network_says_which_variable_is_amiss() {
         Network::open(&prefix, options).unwrap_err().to_string()
     };
     let misshapen = refused("mobilenet_v1_050");
-    assert!(misshapen.contains("model.ckpt: variable 'MobilenetV1/Conv2d_0/weights'"), "{misshapen}");
-    assert!(misshapen.contains("has the shape [3, 3, 3, 8]; the network needs [3, 3, 3, 16]"), "{misshapen}");
+    assert!(
+        misshapen.contains("model.ckpt: variable 'MobilenetV1/Conv2d_0/weights'"),
+        "{misshapen}"
+    );
+    assert!(
+        misshapen.contains("has the shape [3, 3, 3, 8]; the network needs [3, 3, 3, 16]"),
+        "{misshapen}"
+    );
     let missing = refused("mobilenet_v2");
-    assert!(missing.contains("model.ckpt: variable 'MobilenetV2/Conv/weights': is not there"), "{missing}");
-    assert!(missing.contains("needed in shape [3, 3, 3, ") && missing.contains("the nearest are '"), "{missing}");
+    assert!(
+        missing.contains("model.ckpt: variable 'MobilenetV2/Conv/weights': is not there"),
+        "{missing}"
+    );
+    assert!(
+        missing.contains("needed in shape [3, 3, 3, ") && missing.contains("the nearest are '"),
+        "{missing}"
+    );
 }

@@ -2,45 +2,55 @@
 
 use std::sync::Arc;
 
-use lorgnette_net::network::DensePlan;
-use lorgnette_net::zoo::{self, MadeUp, NETS, Net};
-use lorgnette_net::{Dense, MapPadding, Network, Options, Tensor};
+use lorgnette_net::network::FullyConvolutionalPlan;
+use lorgnette_net::zoo::{self, ARCHITECTURES, Architecture, RandomWeights};
+use lorgnette_net::{DenseOptions, MapPadding, Network, Options, Tensor};
 use lorgnette_oracle::made_up;
 use lorgnette_oracle::tolerance::{ACTIVATION, relative_error};
 
-fn network(net: &'static Net) -> Network {
-    Network::of_net(net, Arc::new(MadeUp), Options::default()).unwrap()
+fn network(net: &'static Architecture) -> Network {
+    Network::from_architecture(net, Arc::new(RandomWeights), Options::default()).unwrap()
 }
 
-fn picture(net: &Net, [height, width]: [usize; 2]) -> Tensor {
+fn picture(net: &Architecture, [height, width]: [usize; 2]) -> Tensor {
     let shape = [1, height, width, net.channels];
     Tensor::from_f32(&shape, made_up::image(&shape))
 }
 
-fn map(network: &Network, net: &Net, dense: Dense, size: [usize; 2]) -> (DensePlan, Tensor) {
-    let found = network.dense_plan(dense, [net.side; 2], size).unwrap_or_else(|error| panic!("{}: {error}", net.name));
+fn map(
+    network: &Network,
+    net: &Architecture,
+    dense: DenseOptions,
+    size: [usize; 2],
+) -> (FullyConvolutionalPlan, Tensor) {
+    let found = network
+        .dense_plan(dense, [net.side; 2], size)
+        .unwrap_or_else(|error| panic!("{}: {error}", net.name));
     let picture = picture(net, size);
     let plan = &found.plan;
     let write = |activations: &mut lorgnette_net::plan::Activations| {
         activations.input(&plan.inputs()[0]).copy_from_slice(&picture.to_f32());
     };
     let port = &plan.outputs()[0];
-    let read = |activations: &lorgnette_net::plan::Activations| activations.output(plan, port).to_vec();
+    let read =
+        |activations: &lorgnette_net::plan::Activations| activations.output(plan, port).to_vec();
     let scores = network.run_plan(plan, write, read).unwrap();
     let shape = port.fact.shape.clone();
     (found, Tensor::from_f32(&shape, scores))
 }
 
-const VALID: Dense = Dense { padding: MapPadding::Valid, output_stride: None };
-const SAME: Dense = Dense { padding: MapPadding::Same, output_stride: None };
+const VALID: DenseOptions = DenseOptions { padding: MapPadding::Valid, output_stride: None };
+const SAME: DenseOptions = DenseOptions { padding: MapPadding::Same, output_stride: None };
 
-/// One window, nothing around it: the map's only cell is the network's answer. A larger picture gives a larger map.
-fn check_network(net: &'static Net) {
+/// One window, nothing around it: the map's only cell is the network's answer. A larger picture
+/// gives a larger map.
+fn check_network(net: &'static Architecture) {
     let network = network(net);
-    let ports = network.ports().unwrap();
+    let signature = network.signature().unwrap();
     let side = [net.side; 2];
     let (_, dense) = map(&network, net, VALID, side);
-    let whole = network.run(&[(&ports.input.name, &picture(net, side))], &[&ports.logits]).unwrap();
+    let whole =
+        network.run(&[(&signature.input.name, &picture(net, side))], &[&signature.logits]).unwrap();
     assert_eq!(dense.shape()[..3], [1, 1, 1], "{}", net.name);
     let off = relative_error(&whole[0].to_f32(), &dense.to_f32());
     println!("{:<36} {off:.1e}", net.name);
@@ -49,7 +59,14 @@ fn check_network(net: &'static Net) {
 
 #[test]
 fn a_map_of_one_window_is_the_answer_of_the_network() {
-    for name in ["mobilenet_v1_025", "mobilenet_v3_small", "lenet", "cifarnet", "resnet_v1_50", "nasnet_cifar"] {
+    for name in [
+        "mobilenet_v1_025",
+        "mobilenet_v3_small",
+        "lenet",
+        "cifarnet",
+        "resnet_v1_50",
+        "nasnet_cifar",
+    ] {
         check_network(zoo::find(name).unwrap());
     }
 }
@@ -57,20 +74,21 @@ fn a_map_of_one_window_is_the_answer_of_the_network() {
 #[test]
 #[ignore = "minutes; .ci/run does it"]
 fn a_map_of_one_window_is_the_answer_of_every_network() {
-    NETS.iter().for_each(check_network);
+    ARCHITECTURES.iter().for_each(check_network);
 }
 
 #[test]
 #[ignore = "minutes; .ci/run does it"]
 fn every_network_gives_maps_at_every_output_stride() {
-    for net in NETS {
+    for net in ARCHITECTURES {
         let network = network(net);
         let size = [net.side + 64, net.side + 97];
         let mut cells = 0;
         for output_stride in [None, Some(16), Some(8)] {
-            let dense = Dense { output_stride, ..SAME };
+            let dense = DenseOptions { output_stride, ..SAME };
             let found = network.dense_plan(dense, [net.side; 2], size);
-            let found = found.unwrap_or_else(|error| panic!("{} at {output_stride:?}: {error}", net.name));
+            let found =
+                found.unwrap_or_else(|error| panic!("{} at {output_stride:?}: {error}", net.name));
             let shape = &found.plan.outputs()[0].fact.shape;
             println!("{:<36} {output_stride:?}: {:?}, {:?}", net.name, &shape[1..3], found.rows);
             assert!(output_stride.is_none_or(|stride| found.rows.stride <= stride), "{}", net.name);
@@ -83,8 +101,11 @@ fn every_network_gives_maps_at_every_output_stride() {
 #[test]
 fn the_tutorial_s_map_of_vgg_16_is_where_it_says() {
     let net = zoo::find("vgg_16").unwrap();
-    let options = Options { zoo: zoo::ZooOptions { num_classes: Some(2), ..Default::default() }, ..Options::default() };
-    let network = Network::of_net(net, Arc::new(MadeUp), options).unwrap();
+    let options = Options {
+        zoo: zoo::ZooOptions { num_classes: Some(2), ..Default::default() },
+        ..Options::default()
+    };
+    let network = Network::from_architecture(net, Arc::new(RandomWeights), options).unwrap();
     let found = network.dense_plan(VALID, [224; 2], [768, 1024]).unwrap();
     let shape = &found.plan.outputs()[0].fact.shape;
     assert_eq!(shape[..3], [1, 18, 26]);
@@ -95,8 +116,8 @@ fn the_tutorial_s_map_of_vgg_16_is_where_it_says() {
     assert_eq!(same.rows.centre(0), 16.0);
 }
 
-/// TF-Slim's networks without their global pool are maps already, at whatever stride; `oracle/slim_checkpoints.py`
-/// compares ours of these options with TensorFlow's.
+/// TF-Slim's networks without their global pool are maps already, at whatever stride;
+/// `oracle/slim_checkpoints.py` compares ours of these options with TensorFlow's.
 #[test]
 fn output_stride_is_that_of_tf_slim() {
     let net = zoo::find("resnet_v1_50").unwrap();
@@ -108,14 +129,21 @@ fn output_stride_is_that_of_tf_slim() {
             output_stride,
             ..Default::default()
         };
-        Network::of_net(net, Arc::new(MadeUp), Options { zoo: options, ..Options::default() }).unwrap()
+        Network::from_architecture(
+            net,
+            Arc::new(RandomWeights),
+            Options { zoo: options, ..Options::default() },
+        )
+        .unwrap()
     };
     let size = [97, 161];
     for output_stride in [32, 16, 8] {
         let own = open(Some(output_stride));
-        let ports = own.ports().unwrap();
-        let own = &own.run(&[(&ports.input.name, &picture(net, size))], &[&ports.logits]).unwrap()[0];
-        let dense = Dense { output_stride: Some(output_stride), ..SAME };
+        let signature = own.signature().unwrap();
+        let own = &own
+            .run(&[(&signature.input.name, &picture(net, size))], &[&signature.logits])
+            .unwrap()[0];
+        let dense = DenseOptions { output_stride: Some(output_stride), ..SAME };
         let (_, ours) = map(&open(None), net, dense, size);
         assert_eq!(ours.shape(), own.shape());
         assert!(relative_error(&own.to_f32(), &ours.to_f32()) <= ACTIVATION);

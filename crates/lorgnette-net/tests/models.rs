@@ -1,5 +1,6 @@
-//! Models in the forms that people have, against TensorFlow's answers: graphs beside checkpoints, `.meta` files, retrained
-//! graphs, folders and archives of these. `oracle/models.py` wrote `models.tar.gz`.
+//! Models in the forms that people have, against TensorFlow's answers: graphs beside checkpoints,
+//! `.meta` files, retrained graphs, folders and archives of these. `oracle/models.py` wrote
+//! `models.tar.gz`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +13,7 @@ use lorgnette_oracle::tolerance::ACTIVATION;
 struct Case {
     name: String,
     open: Vec<String>,
-    averages: bool,
+    use_ema: bool,
     feed: String,
     fetch: String,
     input: String,
@@ -47,7 +48,11 @@ fn case(name: &str) -> Case {
 
 impl Case {
     fn options(&self) -> Options {
-        Options { averages: self.averages, cache: Some(folder().join("cache")), ..Options::with_threads(Some(2)) }
+        Options {
+            use_ema: self.use_ema,
+            cache: Some(folder().join("cache")),
+            ..Options::with_threads(Some(2))
+        }
     }
 
     /// Opens a path and compares the answer.
@@ -78,7 +83,10 @@ fn archives_of_models_open_like_their_folders() {
     for name in ["exported_v1", "meta_resource", "retrained", "decoding"] {
         let case = case(name);
         let archive = empty_folder(&format!("archive-{name}")).join("model.tgz");
-        let encoder = flate2::write::GzEncoder::new(fs::File::create(&archive).unwrap(), flate2::Compression::fast());
+        let encoder = flate2::write::GzEncoder::new(
+            fs::File::create(&archive).unwrap(),
+            flate2::Compression::fast(),
+        );
         let mut builder = tar::Builder::new(encoder);
         builder.append_dir_all("some/folder", folder().join(name)).unwrap();
         builder.into_inner().unwrap().finish().unwrap();
@@ -95,7 +103,10 @@ fn a_checkpoint_elsewhere_is_named() {
     case.check(&alone, Options { checkpoint, ..case.options() });
     let network = Network::open(&alone, case.options()).unwrap();
     let message = network.check_node("Pocket/Predictions").unwrap_err().to_string();
-    assert!(message.contains("VariableV2 'Pocket/conv1/weights'") && message.contains("--checkpoint"), "{message}");
+    assert!(
+        message.contains("VariableV2 'Pocket/conv1/weights'") && message.contains("--checkpoint"),
+        "{message}"
+    );
 }
 
 #[test]
@@ -113,7 +124,8 @@ fn a_variable_of_another_checkpoint_is_refused_by_name() {
     let network = Network::open(&mixed, Options { checkpoint, ..case.options() }).unwrap();
     let message = network.check_node("Pocket/Predictions").unwrap_err().to_string();
     assert!(
-        message.contains("'Pocket/conv9/weights'") && message.contains("'Pocket/conv1/weights' [3, 3, 3, 8]"),
+        message.contains("'Pocket/conv9/weights'")
+            && message.contains("'Pocket/conv1/weights' [3, 3, 3, 8]"),
         "{message}"
     );
 }

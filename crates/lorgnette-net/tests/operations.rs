@@ -1,5 +1,5 @@
-//! Every operation and every leftover of TensorFlow's tools, one small graph each, against what TensorFlow computed.
-//! `.ci/run` makes the graphs anew and compares again through the program.
+//! Every operation and every leftover of TensorFlow's tools, one small graph each, against what
+//! TensorFlow computed. `.ci/run` makes the graphs anew and compares again through the program.
 
 #[path = "support/levels.rs"]
 mod levels;
@@ -19,7 +19,8 @@ fn difference(case: &Case, files: &Files, options: &Options) -> Result<(), Strin
     std::fs::write(&path, &files[&case.graph]).unwrap();
     let network = Network::open(&path, options.clone()).map_err(|e| e.to_string())?;
     let tensor = |file: &String| npy::read(&files[file]).unwrap();
-    let feeds: Vec<(&str, Tensor)> = case.feeds.iter().map(|(name, file)| (name.as_str(), tensor(file))).collect();
+    let feeds: Vec<(&str, Tensor)> =
+        case.feeds.iter().map(|(name, file)| (name.as_str(), tensor(file))).collect();
     let feeds: Vec<(&str, &Tensor)> = feeds.iter().map(|(name, value)| (*name, value)).collect();
     let fetches: Vec<&str> = case.fetches.keys().map(String::as_str).collect();
     let found = network.run(&feeds, &fetches).map_err(|e| e.to_string())?;
@@ -49,5 +50,11 @@ fn every_operation_gives_tensorflows_answer_on_every_level() {
             }
         }
     }
-    assert!(failures.is_empty(), "{} of {} fail:\n{}", failures.len(), cases.len(), failures.join("\n"));
+    assert!(
+        failures.is_empty(),
+        "{} of {} fail:\n{}",
+        failures.len(),
+        cases.len(),
+        failures.join("\n")
+    );
 }

@@ -31,14 +31,16 @@ pub enum How {
 pub struct BlurOptions {
     /// What becomes of the pixels.
     pub how: How,
-    /// The probability, 0 to 1, that a pixel's best class must have, if that is one of those to blur.
+    /// The probability, 0 to 1, that a pixel's best class must have, if that is one of those to
+    /// blur.
     pub min_probability: f32,
-    /// How far beyond the class's pixels it goes, so that nothing peeks out; a cell of the network's own stride if not given.
+    /// How far beyond the class's pixels it goes, so that nothing peeks out; a cell of the
+    /// network's own stride if not given.
     pub margin: Option<usize>,
     /// Over how many more pixels it fades; half the margin if not given.
     pub feather: Option<usize>,
-    /// The side of a mosaic's squares, and four times the deviation of a blur; if not given, a cell of the network's own
-    /// stride, or a thirtieth of the photo's longer side if that is more.
+    /// The side of a mosaic's squares, and four times the deviation of a blur; if not given, a cell
+    /// of the network's own stride, or a thirtieth of the photo's longer side if that is more.
     pub block: Option<usize>,
 }
 

@@ -10,7 +10,7 @@
 
 use std::path::{Path, PathBuf};
 
-use lorgnette_net::zoo::{NETS, Net, Published};
+use lorgnette_net::zoo::{ARCHITECTURES, Architecture, Published};
 
 use crate::error::{Error, Result};
 use crate::home::Home;
@@ -22,7 +22,7 @@ pub struct Entry {
     /// Its name: the zoo's for the first file of a network, the published file's for the others.
     pub name: String,
     /// Its network.
-    pub net: &'static Net,
+    pub net: &'static Architecture,
     /// Its file.
     pub published: &'static Published,
 }
@@ -30,12 +30,14 @@ pub struct Entry {
 /// All of them, by family.
 #[must_use]
 pub fn entries() -> Vec<Entry> {
-    let of_net = |net: &'static Net| {
-        let name = |at: usize, published: &Published| if at == 0 { net.name } else { published.stem() }.to_owned();
+    let of_architecture = |net: &'static Architecture| {
+        let name = |at: usize, published: &Published| {
+            if at == 0 { net.name } else { published.stem() }.to_owned()
+        };
         let entry = move |(at, published)| Entry { name: name(at, published), net, published };
         net.published.iter().enumerate().map(entry)
     };
-    NETS.iter().flat_map(of_net).collect()
+    ARCHITECTURES.iter().flat_map(of_architecture).collect()
 }
 
 /// The model of that name, or whose file has that name (with or without its ending).
@@ -44,8 +46,12 @@ pub fn entries() -> Vec<Entry> {
 /// [`lorgnette_net::Error::Unknown`] with the nearest names.
 pub fn find(name: &str) -> Result<Entry> {
     let entries = entries();
-    let called = |entry: &&Entry| [entry.name.as_str(), entry.published.stem(), entry.published.file()].contains(&name);
-    if let Some(entry) = entries.iter().find(|entry| entry.name == name).or_else(|| entries.iter().find(called)) {
+    let called = |entry: &&Entry| {
+        [entry.name.as_str(), entry.published.stem(), entry.published.file()].contains(&name)
+    };
+    if let Some(entry) =
+        entries.iter().find(|entry| entry.name == name).or_else(|| entries.iter().find(called))
+    {
         return Ok(entry.clone());
     }
     let names = entries.iter().map(|entry| entry.name.as_str()).chain([crate::EMBEDDED_NAME]);
@@ -59,8 +65,8 @@ impl Entry {
         self.published.side
     }
 
-    /// The addresses it was published under, the first one first. The bucket behind `download.tensorflow.org` has an
-    /// address of its own, which speaks TLS.
+    /// The addresses it was published under, the first one first. The bucket behind
+    /// `download.tensorflow.org` has an address of its own, which speaks TLS.
     #[must_use]
     pub fn addresses(&self) -> Vec<String> {
         const SITE: &str = "http://download.tensorflow.org/";
@@ -73,7 +79,8 @@ impl Entry {
         }
     }
 
-    /// Opens its file, which lies at `path`: at its own side unless `options` say otherwise, and under its own name.
+    /// Opens its file, which lies at `path`: at its own side unless `options` say otherwise, and
+    /// under its own name.
     ///
     /// # Errors
     /// As [`Model::open`].
@@ -82,7 +89,9 @@ impl Entry {
         options.size.get_or_insert([self.side(); 2]);
         options.net.get_or_insert_with(|| self.net.name.to_owned());
         match Model::open_named(&self.name, path, &options) {
-            Err(Error::Network(error)) => Model::open_named(&self.name, &averaged(error)?, &options),
+            Err(Error::Network(error)) => {
+                Model::open_named(&self.name, &averaged(error)?, &options)
+            }
             opened => opened,
         }
     }
@@ -97,8 +106,8 @@ impl Entry {
     }
 }
 
-/// Of several checkpoints in an archive, the one of moving averages: MobileNet V3's have `ema` beside `pristine`. Other
-/// errors stay what they are.
+/// Of several checkpoints in an archive, the one of moving averages: MobileNet V3's have `ema`
+/// beside `pristine`. Other errors stay what they are.
 pub(crate) fn averaged(error: lorgnette_net::Error) -> lorgnette_net::Result<PathBuf> {
     let lorgnette_net::Error::Ambiguous { candidates, .. } = &error else { return Err(error) };
     let paths = candidates.iter().map(PathBuf::from);
@@ -120,8 +129,14 @@ mod tests {
         let entries = entries();
         let names: HashSet<&str> = entries.iter().map(|entry| entry.name.as_str()).collect();
         assert_eq!(names.len(), entries.len());
-        assert_eq!(entries.iter().filter(|entry| entry.name.starts_with("mobilenet_v1")).count(), 16);
-        assert_eq!(entries.iter().filter(|entry| entry.name.starts_with("mobilenet_v2")).count(), 22);
+        assert_eq!(
+            entries.iter().filter(|entry| entry.name.starts_with("mobilenet_v1")).count(),
+            16
+        );
+        assert_eq!(
+            entries.iter().filter(|entry| entry.name.starts_with("mobilenet_v2")).count(),
+            22
+        );
         let files: HashSet<&str> = entries.iter().map(|entry| entry.published.url).collect();
         assert_eq!(files.len(), entries.len());
     }
@@ -135,7 +150,11 @@ mod tests {
     #[test]
     fn old_addresses_have_a_safe_one_before_them() {
         let addresses = find("vgg_19").unwrap().addresses();
-        assert!(addresses[0].starts_with("https://storage.googleapis.com/download.tensorflow.org/models/vgg_19"));
+        assert!(
+            addresses[0].starts_with(
+                "https://storage.googleapis.com/download.tensorflow.org/models/vgg_19"
+            )
+        );
         assert!(addresses[1].starts_with("http://download.tensorflow.org/models/vgg_19"));
     }
 }

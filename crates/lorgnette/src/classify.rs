@@ -16,7 +16,8 @@ pub struct Classifier {
 pub struct Prediction {
     /// The most probable classes, best first.
     pub guesses: Vec<Guess>,
-    /// Whether even the best is less probable than what a trained model takes for [known](Model::unknown_below).
+    /// Whether even the best is less probable than what a trained model takes for
+    /// [known](Model::unknown_below).
     pub is_unknown: bool,
 }
 
@@ -40,7 +41,8 @@ pub struct Guess {
 pub struct Examined {
     /// One for each class, from 0 to 1, in the network's order.
     pub probabilities: Vec<f32>,
-    /// One for each channel of what the classification layer reads; the mean over all places where that is a map.
+    /// One for each channel of what the classification layer reads; the mean over all places where
+    /// that is a map.
     pub features: Option<Vec<f32>>,
 }
 
@@ -68,28 +70,29 @@ impl Classifier {
     /// The `top` most probable classes of a picture.
     ///
     /// # Errors
-    /// If there is no memory for it; and for graphs that decode photos themselves, if the photo's size does not suit
-    /// them.
+    /// If there is no memory for it; and for graphs that decode photos themselves, if the photo's
+    /// size does not suit them.
     pub fn classify(&self, picture: &Picture, top: usize) -> Result<Prediction> {
-        self.model.show(picture, &answers(self.model.ports()), |values| {
+        self.model.show(picture, &answers(self.model.signature()), |values| {
             let logits = values[0].1;
-            let probabilities = values.get(1).map_or_else(|| softmax(logits), |(_, values)| values.to_vec());
+            let probabilities =
+                values.get(1).map_or_else(|| softmax(logits), |(_, values)| values.to_vec());
             let best = probabilities.iter().copied().fold(0.0, f32::max);
             let is_unknown = self.model.unknown_below().is_some_and(|least| best < least);
             Prediction { guesses: self.best(logits, &probabilities, top), is_unknown }
         })
     }
 
-    /// All that the network makes of a picture, in one run: the probability of every class, and the features the
-    /// classification layer reads, where it is clear which these are.
+    /// All that the network makes of a picture, in one run: the probability of every class, and the
+    /// features the classification layer reads, where it is clear which these are.
     ///
     /// # Errors
     /// As [`classify`](Self::classify).
     pub fn examine(&self, picture: &Picture) -> Result<Examined> {
-        let ports = self.model.ports();
-        let mut fetches = answers(ports);
+        let signature = self.model.signature();
+        let mut fetches = answers(signature);
         let answers = fetches.len();
-        fetches.extend(ports.features.as_deref());
+        fetches.extend(signature.features.as_deref());
         self.model.show(picture, &fetches, |values| Examined {
             probabilities: if answers == 1 { softmax(values[0].1) } else { values[1].1.to_vec() },
             features: values.get(answers).map(|(shape, values)| features(shape, values)),
@@ -98,8 +101,11 @@ impl Classifier {
 
     fn best(&self, logits: &[f32], probabilities: &[f32], top: usize) -> Vec<Guess> {
         let mut order: Vec<usize> = (0..probabilities.len()).collect();
-        // Equal ones by index, and numbers that are none at the end, so that every run gives the same order.
-        order.sort_by(|&a, &b| rank(probabilities[b]).total_cmp(&rank(probabilities[a])).then(a.cmp(&b)));
+        // Equal ones by index, and numbers that are none at the end, so that every run gives the
+        // same order.
+        order.sort_by(|&a, &b| {
+            rank(probabilities[b]).total_cmp(&rank(probabilities[a])).then(a.cmp(&b))
+        });
         let guess = |index: usize| {
             let label = self.model.labels().get(index);
             Guess {

@@ -1,5 +1,5 @@
-//! Photos whose classes are known: found in folders or a list, told apart by content, dealt out to training, validation
-//! and test.
+//! Photos whose classes are known: found in folders or a list, told apart by content, dealt out to
+//! training, validation and test.
 //!
 //! ```text
 //! folder, or list of paths and labels ─▶ Listing ─▶ contents read ─▶ Dataset ─▶ Splits
@@ -38,7 +38,9 @@ pub use content::{Digest, digests};
 pub use split::{Grouping, SplitBy, SplitOptions};
 
 /// What a photo is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Split {
     /// Weights are fitted to it.
@@ -113,7 +115,8 @@ pub struct Fault {
 pub struct ListingOptions {
     /// What folders within a class's folder are.
     pub nested: Nested,
-    /// Whether photos may have several classes: several labels in a list, or the same photo in several folders.
+    /// Whether photos may have several classes: several labels in a list, or the same photo in
+    /// several folders.
     pub multi_label: bool,
 }
 
@@ -156,8 +159,8 @@ pub struct Listing {
 }
 
 impl Listing {
-    /// Lists a folder of one folder a class, perhaps within folders `train`, `val` and `test`; or a CSV file with the
-    /// columns path, label and perhaps split.
+    /// Lists a folder of one folder a class, perhaps within folders `train`, `val` and `test`; or a
+    /// CSV file with the columns path, label and perhaps split.
     ///
     /// # Errors
     /// If it is neither.
@@ -205,11 +208,16 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    /// Reads the content of what was listed, on so many threads: the same content counts once, and not at all if it is
-    /// said to be different things. `watch` is told how many are done, and stops it by giving `false`; then there is no
-    /// dataset.
-    pub fn read(listing: Listing, threads: usize, watch: &mut dyn FnMut(usize) -> bool) -> Option<Self> {
-        let photos: Vec<&Path> = listing.photos.iter().map(|listed| listed.photo.as_path()).collect();
+    /// Reads the content of what was listed, on so many threads: the same content counts once, and
+    /// not at all if it is said to be different things. `watch` is told how many are done, and
+    /// stops it by giving `false`; then there is no dataset.
+    pub fn read(
+        listing: Listing,
+        threads: usize,
+        watch: &mut dyn FnMut(usize) -> bool,
+    ) -> Option<Self> {
+        let photos: Vec<&Path> =
+            listing.photos.iter().map(|listed| listed.photo.as_path()).collect();
         let digests = digests(&photos, threads, watch)?;
         Some(content::told_apart(listing, digests))
     }
@@ -226,11 +234,14 @@ impl Dataset {
         self.examples.retain(|_| !gone.next().unwrap_or(false));
     }
 
-    /// Leaves out classes without photos, and says so in [`notes`](Self::notes); the others keep their order.
+    /// Leaves out classes without photos, and says so in [`notes`](Self::notes); the others keep
+    /// their order.
     pub fn drop_empty_classes(&mut self) {
         let counts = self.counts();
-        let place: Vec<usize> =
-            counts.iter().scan(0, |next, &n| Some(std::mem::replace(next, *next + usize::from(n > 0)))).collect();
+        let place: Vec<usize> = counts
+            .iter()
+            .scan(0, |next, &n| Some(std::mem::replace(next, *next + usize::from(n > 0))))
+            .collect();
         for class in self.examples.iter_mut().flat_map(|example| &mut example.classes) {
             *class = place[*class];
         }
@@ -245,7 +256,10 @@ impl Dataset {
     #[must_use]
     pub fn counts(&self) -> Vec<usize> {
         let mut counts = vec![0; self.classes.len()];
-        self.examples.iter().flat_map(|example| &example.classes).for_each(|&class| counts[class] += 1);
+        self.examples
+            .iter()
+            .flat_map(|example| &example.classes)
+            .for_each(|&class| counts[class] += 1);
         counts
     }
 
@@ -260,11 +274,14 @@ impl Dataset {
     /// The fold of each photo, of so many; by content, as [`Dataset::split`] does it.
     #[must_use]
     pub fn folds(&self, folds: usize, options: &SplitOptions) -> Vec<usize> {
-        self.examples.iter().map(|example| (split::place(example, options) * folds as f64) as usize).collect()
+        self.examples
+            .iter()
+            .map(|example| (split::place(example, options) * folds as f64) as usize)
+            .collect()
     }
 
-    /// What is odd about the numbers of photos: tiny classes, classes far larger than others, classes that a split has
-    /// nothing of.
+    /// What is odd about the numbers of photos: tiny classes, classes far larger than others,
+    /// classes that a split has nothing of.
     #[must_use]
     pub fn warnings(&self, splits: &[Split]) -> Vec<String> {
         split::warnings(self, splits)

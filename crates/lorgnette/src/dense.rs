@@ -1,15 +1,17 @@
-//! A class for every place of a photo: a classification network run fully convolutionally over a photo of any size.
+//! A class for every place of a photo: a classification network run fully convolutionally over a
+//! photo of any size.
 //!
 //! ```text
 //! Picture ─▶ scaled (for each scale) ─▶ parts ─▶ dense plan ─▶ scores of cells ─▶ LabelMap ─▶ legend, regions, pixels
 //!            picture                   tiles    lorgnette_net   scores          label_map     region, upsample
 //! ```
 //!
-//! The photo is neither resized nor cropped, only given the style's arithmetic; so what a cell answers for is as large as
-//! the pictures that the network was trained on. Other sizes of things are found by scaling the photo.
+//! The photo is neither resized nor cropped, only given the style's arithmetic; so what a cell
+//! answers for is as large as the pictures that the network was trained on. Other sizes of things
+//! are found by scaling the photo.
 
-use lorgnette_net::network::DensePlan;
-use lorgnette_net::{Dense, Field, MapPadding};
+use lorgnette_net::network::FullyConvolutionalPlan;
+use lorgnette_net::{DenseOptions, MapPadding, ReceptiveField};
 
 pub use self::axis::Axis;
 pub use self::coco::Coco;
@@ -41,12 +43,14 @@ const SCORES_BYTES: u64 = 1 << 30;
 pub struct MapOptions {
     /// What the classification layers find beyond the edge of the photo.
     pub padding: MapPadding,
-    /// Pixels from cell to cell, at most: a power of two; the network's own stride if not given. Finer maps take longer.
+    /// Pixels from cell to cell, at most: a power of two; the network's own stride if not given.
+    /// Finer maps take longer.
     pub output_stride: Option<usize>,
-    /// How many times as large the photo is made, above 0. The probabilities at several scales are averaged, on the grid
-    /// of the largest.
+    /// How many times as large the photo is made, above 0. The probabilities at several scales are
+    /// averaged, on the grid of the largest.
     pub scales: Vec<f64>,
-    /// The longest side, in pixels of the scaled photo, of what is looked at at once; as memory allows if not given.
+    /// The longest side, in pixels of the scaled photo, of what is looked at at once; as memory
+    /// allows if not given.
     pub part: Option<usize>,
 }
 
@@ -72,7 +76,7 @@ struct Probe {
     field: [usize; 2],
     bytes_a_pixel: f64,
     /// Whether some layers look at the whole picture, so that it cannot be cut.
-    looks_at_all: bool,
+    has_global_context: bool,
 }
 
 /// A photo's map at one scale.
@@ -96,14 +100,15 @@ impl Mapper {
             return Err(model.does_not_classify());
         }
         let window = window(&model);
-        let dense = Dense { padding: MapPadding::Same, output_stride: options.output_stride };
+        let dense =
+            DenseOptions { padding: MapPadding::Same, output_stride: options.output_stride };
         let found = model.network().dense_plan(dense, window, window)?;
         let bytes = found.plan.activation_bytes(model.network().options().pool.threads());
         let probe = Probe {
             stride: [found.rows.stride, found.columns.stride],
             field: [found.rows.size, found.columns.size],
             bytes_a_pixel: bytes as f64 / (window[0] * window[1]) as f64,
-            looks_at_all: found.looks_at_all,
+            has_global_context: found.has_global_context,
         };
         Ok(Self { model, options, probe })
     }
@@ -126,10 +131,14 @@ impl Mapper {
         Self { model: self.model.on_threads(threads), ..self.clone() }
     }
 
-    /// What regions are looked for in its maps: those of [`RegionOptions::default`], but none of the background.
+    /// What regions are looked for in its maps: those of [`RegionOptions::default`], but none of
+    /// the background.
     #[must_use]
     pub fn region_options(&self) -> RegionOptions {
-        RegionOptions { without: self.model.labels().background().into_iter().collect(), ..RegionOptions::default() }
+        RegionOptions {
+            without: self.model.labels().background().into_iter().collect(),
+            ..RegionOptions::default()
+        }
     }
 
     /// The map of a photo.
@@ -140,41 +149,65 @@ impl Mapper {
         self.map_watched(picture, &mut |_, _| {})
     }
 
-    /// As [`Mapper::map`]; calls `watch` with the number of parts that are done and of all, before the first and after each.
+    /// As [`Mapper::map`]; calls `watch` with the number of parts that are done and of all, before
+    /// the first and after each.
     ///
     /// # Errors
     /// As [`Mapper::map`].
-    pub fn map_watched(&self, picture: &Picture, watch: &mut dyn FnMut(usize, usize)) -> Result<LabelMap> {
+    pub fn map_watched(
+        &self,
+        picture: &Picture,
+        watch: &mut dyn FnMut(usize, usize),
+    ) -> Result<LabelMap> {
         let mut layers = Vec::with_capacity(self.options.scales.len());
         for &scale in &self.options.scales {
             layers.push(self.layer(picture, scale, watch)?);
         }
-        let largest = (0..layers.len()).max_by_key(|&at| layers[at].scores.cells()).expect("there is a scale");
+        let largest = (0..layers.len())
+            .max_by_key(|&at| layers[at].scores.cells())
+            .expect("there is a scale");
         let Layer { rows, columns, .. } = layers[largest];
-        let scores = if layers.len() == 1 { layers.remove(0).scores } else { averaged(&layers, &rows, &columns)? };
+        let scores = if layers.len() == 1 {
+            layers.remove(0).scores
+        } else {
+            averaged(&layers, &rows, &columns)?
+        };
         Ok(LabelMap::new(rows, columns, scores))
     }
 
-    fn layer(&self, picture: &Picture, scale: f64, watch: &mut dyn FnMut(usize, usize)) -> Result<Layer> {
+    fn layer(
+        &self,
+        picture: &Picture,
+        scale: f64,
+        watch: &mut dyn FnMut(usize, usize),
+    ) -> Result<Layer> {
         let scaled = if scale == 1.0 { None } else { Some(picture.scaled(scale)) };
-        let (seen, size) = (scaled.as_ref().unwrap_or(picture), [picture.height(), picture.width()]);
+        let (seen, size) =
+            (scaled.as_ref().unwrap_or(picture), [picture.height(), picture.width()]);
         let (plan, cuts) = self.parts([seen.height(), seen.width()])?;
         let scores = self.scores(seen, &plan, &cuts, watch)?;
-        let axis = |axis: usize, field: Field, cuts: &[Cut]| {
+        let axis = |axis: usize, field: ReceptiveField, cuts: &[Cut]| {
             let scale = [seen.height(), seen.width()][axis] as f64 / size[axis] as f64;
             Axis::new(field, cuts.last().map_or(0, |cut| cut.cells.end), scale, size[axis])
         };
-        Ok(Layer { rows: axis(0, plan.rows, &cuts[0]), columns: axis(1, plan.columns, &cuts[1]), scores })
+        Ok(Layer {
+            rows: axis(0, plan.rows, &cuts[0]),
+            columns: axis(1, plan.columns, &cuts[1]),
+            scores,
+        })
     }
 
     /// The plan for the parts of a picture of `size`, and where it is cut, down and across.
-    fn parts(&self, size: [usize; 2]) -> Result<(DensePlan, [Vec<Cut>; 2])> {
+    fn parts(&self, size: [usize; 2]) -> Result<(FullyConvolutionalPlan, [Vec<Cut>; 2])> {
         let mut most = self.longest_part(size);
         loop {
-            let part = std::array::from_fn(|axis| tiles::part_length(size[axis], self.probe.stride[axis], most));
+            let part = std::array::from_fn(|axis| {
+                tiles::part_length(size[axis], self.probe.stride[axis], most)
+            });
             let plan = self.plan(part, size)?;
             let shape = &plan.plan.outputs()[0].fact.shape;
-            let cut = |axis: usize, field| tiles::cut(size[axis], part[axis], shape[axis + 1], field);
+            let cut =
+                |axis: usize, field| tiles::cut(size[axis], part[axis], shape[axis + 1], field);
             if let Some(cuts) = cut(0, plan.rows).zip(cut(1, plan.columns)) {
                 return Ok((plan, cuts.into()));
             }
@@ -186,7 +219,7 @@ impl Mapper {
     /// The longest side of a part, so that its activations stay within bounds.
     fn longest_part(&self, size: [usize; 2]) -> usize {
         let longest = size[0].max(size[1]);
-        if self.probe.looks_at_all {
+        if self.probe.has_global_context {
             return longest;
         }
         if let Some(part) = self.options.part {
@@ -202,13 +235,14 @@ impl Mapper {
         (area / narrow) as usize
     }
 
-    fn plan(&self, part: [usize; 2], size: [usize; 2]) -> Result<DensePlan> {
+    fn plan(&self, part: [usize; 2], size: [usize; 2]) -> Result<FullyConvolutionalPlan> {
         let MapOptions { padding, output_stride, .. } = self.options;
         let window = window(&self.model);
-        let plan = self.model.network().dense_plan(Dense { padding, output_stride }, window, part);
+        let plan =
+            self.model.network().dense_plan(DenseOptions { padding, output_stride }, window, part);
         let is_small = size[0] < window[0] || size[1] < window[1];
         plan.map_err(|error| match error {
-            lorgnette_net::Error::Memory { .. } if self.probe.looks_at_all => self.model.failure(&format!(
+            lorgnette_net::Error::Memory { .. } if self.probe.has_global_context => self.model.failure(&format!(
                 "{error}; it weighs channels over the whole picture, which so cannot be looked at in parts: scale it down"
             )),
             lorgnette_net::Error::Memory { .. } => error.into(),
@@ -224,7 +258,7 @@ impl Mapper {
     fn scores(
         &self,
         picture: &Picture,
-        plan: &DensePlan,
+        plan: &FullyConvolutionalPlan,
         [rows, columns]: &[Vec<Cut>; 2],
         watch: &mut dyn FnMut(usize, usize),
     ) -> Result<Scores> {
@@ -236,14 +270,18 @@ impl Mapper {
         let mut scores = Scores::new(last(rows) * width, classes, SCORES_BYTES)?;
         let parts = rows.len() * columns.len();
         watch(0, parts);
-        for (number, (down, across)) in rows.iter().flat_map(|row| columns.iter().map(move |c| (row, c))).enumerate() {
+        for (number, (down, across)) in
+            rows.iter().flat_map(|row| columns.iter().map(move |c| (row, c))).enumerate()
+        {
             let write = |activations: &mut lorgnette_net::plan::Activations| {
                 let input = activations.input(&plan.plan.inputs()[0]);
                 whole.part(down.pixels.clone(), across.pixels.clone(), input);
             };
             self.model.network().run_plan(&plan.plan, write, |activations| {
                 let values = activations.output(&plan.plan, output);
-                for (row, column) in down.cells.clone().flat_map(|row| across.cells.clone().map(move |c| (row, c))) {
+                for (row, column) in
+                    down.cells.clone().flat_map(|row| across.cells.clone().map(move |c| (row, c)))
+                {
                     let at = (row - down.first) * part_columns + (column - across.first);
                     scores.set(row * width + column, &values[at * classes..][..classes]);
                 }
@@ -271,9 +309,15 @@ fn averaged(layers: &[Layer], rows: &Axis, columns: &Axis) -> Result<Scores> {
         for layer in layers {
             let (down, across) = (layer.rows.around(y), layer.columns.around(x));
             for (row, share) in [(down.low, 1.0 - down.weight), (down.high, down.weight)] {
-                for (column, part) in [(across.low, 1.0 - across.weight), (across.high, across.weight)] {
+                for (column, part) in
+                    [(across.low, 1.0 - across.weight), (across.high, across.weight)]
+                {
                     let weight = share * part / layers.len() as f32;
-                    layer.scores.add_probabilities(row * layer.columns.cells + column, weight, &mut sums);
+                    layer.scores.add_probabilities(
+                        row * layer.columns.cells + column,
+                        weight,
+                        &mut sums,
+                    );
                 }
             }
         }

@@ -19,7 +19,7 @@ pub use text::text;
 
 use std::ops::Range;
 
-use lorgnette_net::outline::{Block, Branch, Layer, LayerKind, Outline};
+use lorgnette_net::summary::{Block, Branch, Layer, LayerKind, Summary};
 
 /// A row of a picture: a block, or several in a row that are the same.
 struct Row<'a> {
@@ -39,19 +39,21 @@ struct Row<'a> {
 const FEWEST_FOLDED: usize = 3;
 
 /// An outline's rows: runs of equal blocks are one.
-fn rows(outline: &Outline) -> Vec<Row<'_>> {
-    let runs = runs(&outline.blocks);
+fn rows(summary: &Summary) -> Vec<Row<'_>> {
+    let runs = runs(&summary.blocks);
     let row_of = |block: usize| runs.iter().position(|run| run.contains(&block)).unwrap_or(0);
     let row = |(at, run): (usize, &Range<usize>)| {
-        let blocks = &outline.blocks[run.clone()];
+        let blocks = &summary.blocks[run.clone()];
         let (first, last) = (&blocks[0], &blocks[blocks.len() - 1]);
         let name = if blocks.len() == 1 {
             first.name.clone()
         } else {
             format!("{} … {}", first.name, last_part(&last.name))
         };
-        let inputs = first.inputs.iter().map(|&input| row_of(input)).filter(|&input| input != at).collect();
-        let (parameters, macs) = (blocks.iter().map(|b| b.parameters).sum(), blocks.iter().map(|b| b.macs).sum());
+        let inputs =
+            first.inputs.iter().map(|&input| row_of(input)).filter(|&input| input != at).collect();
+        let (parameters, macs) =
+            (blocks.iter().map(|b| b.parameters).sum(), blocks.iter().map(|b| b.macs).sum());
         Row { name, block: first, count: blocks.len(), parameters, macs, inputs }
     };
     runs.iter().enumerate().map(row).collect()
@@ -65,7 +67,8 @@ fn runs(blocks: &[Block]) -> Vec<Range<usize>> {
     let mut runs: Vec<Range<usize>> = Vec::new();
     let mut start = 0;
     while start < blocks.len() {
-        let same = blocks[start..].iter().take_while(|block| is_same(block, &blocks[start])).count();
+        let same =
+            blocks[start..].iter().take_while(|block| is_same(block, &blocks[start])).count();
         let length = if same >= FEWEST_FOLDED { same } else { 1 };
         runs.push(start..start + length);
         start += length;
@@ -74,11 +77,14 @@ fn runs(blocks: &[Block]) -> Vec<Range<usize>> {
 }
 
 fn is_same(a: &Block, b: &Block) -> bool {
-    let layers = |block: &Block| block.branches.iter().map(|branch| branch.layers.clone()).collect::<Vec<_>>();
+    let layers = |block: &Block| {
+        block.branches.iter().map(|branch| branch.layers.clone()).collect::<Vec<_>>()
+    };
     a.shape == b.shape && layers(a) == layers(b) && a.parameters == b.parameters
 }
 
-/// A layer in a few letters: `3×3 64 /2` has windows of three by three, 64 channels and a stride of 2.
+/// A layer in a few letters: `3×3 64 /2` has windows of three by three, 64 channels and a stride of
+/// 2.
 fn short(layer: &Layer) -> String {
     let Layer { kind, kernel: [rows, columns], stride, dilation, channels } = layer;
     let window = format!("{rows}×{columns}");
@@ -109,7 +115,9 @@ fn shortened(branch: &Branch) -> Vec<String> {
             _ => found.push((layer, 1)),
         }
     }
-    let counted = |(layer, count): (String, usize)| if count == 1 { layer } else { format!("{count} × ({layer})") };
+    let counted = |(layer, count): (String, usize)| {
+        if count == 1 { layer } else { format!("{count} × ({layer})") }
+    };
     found.into_iter().map(counted).collect()
 }
 
@@ -137,8 +145,13 @@ fn count(number: u64) -> String {
 }
 
 /// What stands above a picture.
-fn title(outline: &Outline) -> String {
-    format!("{}: {} parameters, {} multiplications", outline.name, count(outline.parameters()), count(outline.macs()))
+fn title(summary: &Summary) -> String {
+    format!(
+        "{}: {} parameters, {} multiplications",
+        summary.name,
+        count(summary.parameters()),
+        count(summary.macs())
+    )
 }
 
 #[cfg(test)]
@@ -168,8 +181,8 @@ mod tests {
         let input = Block { name: "input".into(), shape: vec![1, 8, 8, 3], ..Block::default() };
         let units = (1..=4).map(|i| block(&format!("block1/unit_{i}"), 16, &[i - 1]));
         let blocks = std::iter::once(input).chain(units).chain([block("end", 32, &[4])]).collect();
-        let outline = Outline { name: "n".into(), blocks };
-        let rows = rows(&outline);
+        let summary = Summary { name: "n".into(), blocks };
+        let rows = rows(&summary);
         let names: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
         assert_eq!(names, ["input", "block1/unit_1 … unit_4", "end"]);
         assert_eq!(
@@ -181,6 +194,9 @@ mod tests {
 
     #[test]
     fn numbers_have_three_digits() {
-        assert_eq!([999, 4_231_976, 15_470_000_000, 568_740_352].map(count), ["999", "4.23 M", "15.5 G", "569 M"]);
+        assert_eq!(
+            [999, 4_231_976, 15_470_000_000, 568_740_352].map(count),
+            ["999", "4.23 M", "15.5 G", "569 M"]
+        );
     }
 }

@@ -1,7 +1,8 @@
 //! Answers drawn on pictures: names and probabilities over a photo, and the picture a network saw.
 //!
-//! Letters grow with the photo and never fall below 13 pixels. Where a photo has room, its answers lie on
-//! it in a translucent panel; where it has none, small photos are enlarged and the answers go on a strip below.
+//! Letters grow with the photo and never fall below 13 pixels. Where a photo has room, its answers
+//! lie on it in a translucent panel; where it has none, small photos are enlarged and the answers
+//! go on a strip below.
 
 use self::canvas::{Canvas, Colour};
 use self::layout::Block;
@@ -21,7 +22,8 @@ pub(crate) mod text;
 
 /// Height of the em in pixels below which letters cannot be read.
 const SMALLEST_LETTERS: f32 = 13.0;
-/// Letters of a photo: the square root of its area over this. The tutorials' pictures have about as much.
+/// Letters of a photo: the square root of its area over this. The tutorials' pictures have about as
+/// much.
 const LETTERS_A_SIDE: f32 = 31.0;
 /// Letters under an enlarged input: half as large again as the smallest.
 const CAPTION_LETTERS: f32 = 17.0;
@@ -52,14 +54,20 @@ pub enum Placement {
 
 /// Draws names and their probabilities (0 to 1), the first one strongest, on a photo.
 ///
-/// The result is the photo's own size, unless it is small or its answers go below: then it is larger. Long names lose
-/// their last synonyms, then their end. Without names it is the photo as it was.
+/// The result is the photo's own size, unless it is small or its answers go below: then it is
+/// larger. Long names lose their last synonyms, then their end. Without names it is the photo as it
+/// was.
 #[must_use]
-pub fn annotate<S: AsRef<str>>(picture: &Picture, answers: &[(S, f32)], placement: Placement) -> Picture {
+pub fn annotate<S: AsRef<str>>(
+    picture: &Picture,
+    answers: &[(S, f32)],
+    placement: Placement,
+) -> Picture {
     if answers.is_empty() {
         return picture.clone();
     }
-    let answers: Vec<(&str, f32)> = answers.iter().map(|(name, share)| (name.as_ref(), *share)).collect();
+    let answers: Vec<(&str, f32)> =
+        answers.iter().map(|(name, share)| (name.as_ref(), *share)).collect();
     let on_photo = Block::new(&answers, letters(picture), MOST_COVERED.0 * picture.width() as f32);
     let canvas = if placement == Placement::Automatic && has_room(picture, &on_photo) {
         over(picture, &on_photo)
@@ -69,7 +77,8 @@ pub fn annotate<S: AsRef<str>>(picture: &Picture, answers: &[(S, f32)], placemen
     canvas.into_picture().named(picture.name())
 }
 
-/// Enlarges a network's input, pixel by pixel, so that it can be looked at; an optional line of text goes below.
+/// Enlarges a network's input, pixel by pixel, so that it can be looked at; an optional line of
+/// text goes below.
 #[must_use]
 pub fn show_input(input: &Picture, caption: Option<&str>) -> Picture {
     let times = ENLARGED_INPUT.div_ceil(input.width().max(input.height())).max(1);
@@ -83,7 +92,8 @@ pub fn show_input(input: &Picture, caption: Option<&str>) -> Picture {
     let strip = (lines.len() as f32 * line_height + 2.0 * margin * 0.8).ceil() as usize;
     let mut canvas = framed(&photo, width, strip);
     for (index, line) in lines.iter().enumerate() {
-        let baseline = photo.height() as f32 + margin * 0.8 + line_height * index as f32 + CAPTION_LETTERS;
+        let baseline =
+            photo.height() as f32 + margin * 0.8 + line_height * index as f32 + CAPTION_LETTERS;
         text::draw(&mut canvas, line, Weight::Medium, CAPTION_LETTERS, (margin, baseline), LETTER);
     }
     canvas.into_picture().named(input.name())

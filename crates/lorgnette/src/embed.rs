@@ -14,15 +14,18 @@ pub struct Embedder {
 }
 
 impl Embedder {
-    /// Features from the node `end_point`; if none is given, from what the classification layer reads.
+    /// Features from the node `end_point`; if none is given, from what the classification layer
+    /// reads.
     ///
     /// # Errors
     /// If the network has no such node, or it is not clear where its classification layer is.
     pub fn new(model: Model, end_point: Option<&str>) -> Result<Self> {
-        let unclear = || model.failure("it is not clear where its features are; name a node with --end-point");
+        let unclear = || {
+            model.failure("it is not clear where its features are; name a node with --end-point")
+        };
         let end_point = match end_point {
             Some(name) => name.to_owned(),
-            None => model.ports().features.clone().ok_or_else(unclear)?,
+            None => model.signature().features.clone().ok_or_else(unclear)?,
         };
         // A wrong name is told now, not at the first photo.
         model.network().check_node(&end_point)?;
@@ -47,8 +50,8 @@ impl Embedder {
         Self { model: self.model.on_threads(threads), end_point: self.end_point.clone() }
     }
 
-    /// The features of a picture: one number for each channel of the end point. Where the end point is a map, its mean
-    /// over all places.
+    /// The features of a picture: one number for each channel of the end point. Where the end point
+    /// is a map, its mean over all places.
     ///
     /// # Errors
     /// As [`crate::Classifier::classify`].
@@ -72,6 +75,8 @@ pub(crate) fn features(shape: &[usize], values: &[f32]) -> Vec<f32> {
         return values.to_vec();
     }
     let places = (values.len() / channels) as f64;
-    let mean = |c: usize| values.iter().skip(c).step_by(channels).map(|&v| f64::from(v)).sum::<f64>() / places;
+    let mean = |c: usize| {
+        values.iter().skip(c).step_by(channels).map(|&v| f64::from(v)).sum::<f64>() / places
+    };
     (0..channels).map(|c| mean(c) as f32).collect()
 }

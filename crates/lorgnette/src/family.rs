@@ -19,9 +19,9 @@ const fn family(scope: &'static str, style: Style, side: usize) -> Family {
     Family { scope, style, side }
 }
 
-/// TF-Slim's scopes (`research/slim/nets`) with the preprocessing of its `preprocessing_factory.py` and the default
-/// image size of each network. ResNet V2's published checkpoints were trained with Inception's at 299, though the
-/// factory says otherwise.
+/// TF-Slim's scopes (`research/slim/nets`) with the preprocessing of its `preprocessing_factory.py`
+/// and the default image size of each network. ResNet V2's published checkpoints were trained with
+/// Inception's at 299, though the factory says otherwise.
 const FAMILIES: &[Family] = &[
     family("InceptionV1", Style::Inception, 224),
     family("InceptionV2", Style::Inception, 224),
@@ -50,7 +50,9 @@ pub(crate) fn recognise(network: &Network) -> Option<Family> {
         let style = net.preprocessing.parse().expect("the zoo names styles there are");
         return Some(Family { scope: net.name, style, side });
     }
-    let of_name = |name: &str| name.split('/').find_map(|scope| FAMILIES.iter().find(|f| belongs(scope, f.scope)));
+    let of_name = |name: &str| {
+        name.split('/').find_map(|scope| FAMILIES.iter().find(|f| belongs(scope, f.scope)))
+    };
     network.node_names().find_map(of_name).copied()
 }
 
@@ -71,6 +73,8 @@ mod tests {
                 && belongs("resnet_v1_50", "resnet_v1_")
                 && belongs("InceptionV3_1", "InceptionV3")
         );
-        assert!(!belongs("InceptionV3", "InceptionV1") && !belongs("InceptionResnetV2", "InceptionV2"));
+        assert!(
+            !belongs("InceptionV3", "InceptionV1") && !belongs("InceptionResnetV2", "InceptionV2")
+        );
     }
 }

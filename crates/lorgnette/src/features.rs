@@ -1,11 +1,13 @@
-//! Features of many photos, computed once: what a network makes of each before it decides, kept in one file.
+//! Features of many photos, computed once: what a network makes of each before it decides, kept in
+//! one file.
 //!
 //! ```text
 //! photo's bytes ─▶ digest ─┬─▶ in the cache? ─▶ features
 //!                          └─▶ decoded, (distorted), shown to the network ─▶ features ─▶ into the cache
 //! ```
-//! A cached entry is found by the photo's content and by everything else that its features depend on: the network's
-//! operations and weights, preprocessing, distortion. So a changed photo or model never finds a stale one.
+//! A cached entry is found by the photo's content and by everything else that its features depend
+//! on: the network's operations and weights, preprocessing, distortion. So a changed photo or model
+//! never finds a stale one.
 
 mod cache;
 mod distort;
@@ -75,8 +77,8 @@ fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
 }
 
 impl Extractor {
-    /// Features from the node `end_point`; if none is given, from what the classification layer reads. All weights that
-    /// they depend on are read once, for their digest.
+    /// Features from the node `end_point`; if none is given, from what the classification layer
+    /// reads. All weights that they depend on are read once, for their digest.
     ///
     /// # Errors
     /// As [`Embedder::new`]; if a weight cannot be read.
@@ -100,7 +102,8 @@ impl Extractor {
         &self.embedder
     }
 
-    /// A digest of all that features depend on but the photo and its distortion: network, weights, preprocessing.
+    /// A digest of all that features depend on but the photo and its distortion: network, weights,
+    /// preprocessing.
     #[must_use]
     pub fn source(&self) -> Digest {
         self.source
@@ -159,16 +162,20 @@ impl Extractor {
         spent.distorting = distorting;
         let (features, embedding) = timed(|| self.embedder.embed_timed(&picture));
         let (features, preprocessing) = features.map_err(|error| format!("{name}: {error}"))?;
-        (spent.preprocessing, spent.network) = (preprocessing, embedding.saturating_sub(preprocessing));
+        (spent.preprocessing, spent.network) =
+            (preprocessing, embedding.saturating_sub(preprocessing));
         match features.iter().all(|value| value.is_finite()) {
             true => Ok(features),
-            false => Err(format!("{name}: its features are not numbers: is this the right preprocessing?")),
+            false => Err(format!(
+                "{name}: its features are not numbers: is this the right preprocessing?"
+            )),
         }
     }
 
-    /// The features of all that is wanted, from the cache or computed on so many threads, each kept in the cache as soon
-    /// as it is known; or why a photo has none. `watch` is told how many are done and how many of them were computed, and
-    /// stops it by giving `false`: then nothing is given, and what was computed is in the cache.
+    /// The features of all that is wanted, from the cache or computed on so many threads, each kept
+    /// in the cache as soon as it is known; or why a photo has none. `watch` is told how many are
+    /// done and how many of them were computed, and stops it by giving `false`: then nothing is
+    /// given, and what was computed is in the cache.
     ///
     /// # Errors
     /// If the cache cannot be read or written.
@@ -190,17 +197,22 @@ impl Extractor {
         }
         let workers = threads.clamp(1, missing.len().max(1));
         let worker = |_| {
-            let extractor = if workers == 1 { self.clone() } else { self.on_threads((threads / workers).max(1)) };
+            let extractor = if workers == 1 {
+                self.clone()
+            } else {
+                self.on_threads((threads / workers).max(1))
+            };
             move |_: usize, &index: &usize| extractor.compute(&wanted[index])
         };
         let (mut computed, mut refused) = (0, None);
-        let results = all_in_order(&missing, (0..workers).map(worker).collect(), &mut |&index, result| {
-            computed += 1;
-            if let Ok(features) = result {
-                refused = cache.put(&wanted[index].key(self), features).err();
-            }
-            watch(cached + computed, computed) && refused.is_none()
-        });
+        let results =
+            all_in_order(&missing, (0..workers).map(worker).collect(), &mut |&index, result| {
+                computed += 1;
+                if let Ok(features) = result {
+                    refused = cache.put(&wanted[index].key(self), features).err();
+                }
+                watch(cached + computed, computed) && refused.is_none()
+            });
         if let Some(error) = refused {
             return Err(error);
         }

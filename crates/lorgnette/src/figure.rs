@@ -1,4 +1,5 @@
-//! Drawings of rectangles, lines, words and pictures, as SVG or as pixels: one description, two ways to look at it.
+//! Drawings of rectangles, lines, words and pictures, as SVG or as pixels: one description, two
+//! ways to look at it.
 
 mod raster;
 mod svg;
@@ -26,11 +27,34 @@ pub struct Figure {
 /// One thing that is drawn, over those before it.
 #[derive(Clone, Debug)]
 enum Mark {
-    Rectangle { corner: (f32, f32), size: (f32, f32), radius: f32, colour: Colour, tip: Option<String> },
-    Line { points: Vec<(f32, f32)>, width: f32, colour: Colour },
-    Disc { centre: (f32, f32), radius: f32, colour: Colour, tip: Option<String> },
-    Words { text: String, at: (f32, f32), style: Style },
-    Picture { corner: (usize, usize), picture: Picture, times: usize },
+    Rectangle {
+        corner: (f32, f32),
+        size: (f32, f32),
+        radius: f32,
+        colour: Colour,
+        tip: Option<String>,
+    },
+    Line {
+        points: Vec<(f32, f32)>,
+        width: f32,
+        colour: Colour,
+    },
+    Disc {
+        centre: (f32, f32),
+        radius: f32,
+        colour: Colour,
+        tip: Option<String>,
+    },
+    Words {
+        text: String,
+        at: (f32, f32),
+        style: Style,
+    },
+    Picture {
+        corner: (usize, usize),
+        picture: Picture,
+        times: usize,
+    },
 }
 
 /// How words are written.
@@ -62,7 +86,8 @@ impl Figure {
     /// An empty figure, white.
     pub(crate) fn new(width: f32, height: f32) -> Self {
         let (width, height) = (width.ceil(), height.ceil());
-        let density = if width.max(height) * PIXELS_A_UNIT > MOST_PIXELS { 1.0 } else { PIXELS_A_UNIT };
+        let density =
+            if width.max(height) * PIXELS_A_UNIT > MOST_PIXELS { 1.0 } else { PIXELS_A_UNIT };
         Self { width, height, density, marks: Vec::new() }
     }
 
@@ -95,7 +120,10 @@ impl Figure {
     /// As [`Picture::save`].
     pub fn save(&self, path: &Path) -> Result<(), PictureError> {
         if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("svg")) {
-            let failed = |source: io::Error| PictureError::Write { name: path.display().to_string(), source };
+            let failed = |source: io::Error| PictureError::Write {
+                name: path.display().to_string(),
+                source,
+            };
             return fs::write(path, self.svg()).map_err(failed);
         }
         self.picture(self.density).save(path)
@@ -119,7 +147,13 @@ impl Figure {
     }
 
     /// Fills a disc.
-    pub(crate) fn disc(&mut self, centre: (f32, f32), radius: f32, colour: Colour, tip: Option<String>) {
+    pub(crate) fn disc(
+        &mut self,
+        centre: (f32, f32),
+        radius: f32,
+        colour: Colour,
+        tip: Option<String>,
+    ) {
         self.marks.push(Mark::Disc { centre, radius, colour, tip });
     }
 
@@ -211,9 +245,15 @@ mod tests {
         figure.words("lllll", (14.0, 58.0), Style::new(16.0, INK).upwards());
         let pixels = figure.picture(1.0).to_rgb8();
         let dark: Vec<usize> = (0..pixels.len() / 3).filter(|&at| pixels[3 * at] < 128).collect();
-        let (rows, columns): (Vec<usize>, Vec<usize>) = dark.iter().map(|at| (at / 20, at % 20)).unzip();
+        let (rows, columns): (Vec<usize>, Vec<usize>) =
+            dark.iter().map(|at| (at / 20, at % 20)).unzip();
         let spread = |places: &[usize]| places.iter().max().unwrap() - places.iter().min().unwrap();
-        assert!(spread(&rows) > 15 && spread(&columns) < 14, "{} {}", spread(&rows), spread(&columns));
+        assert!(
+            spread(&rows) > 15 && spread(&columns) < 14,
+            "{} {}",
+            spread(&rows),
+            spread(&columns)
+        );
         assert!(columns.iter().max() <= Some(&14));
     }
 }

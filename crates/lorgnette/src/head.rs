@@ -5,8 +5,8 @@
 //!                                  a Recipe: Default (L-BFGS, penalty chosen on validation),
 //!                                  Tutorial and Retrain (gradient descent, as TensorFlow does it)
 //! ```
-//! Everything is deterministic for a seed: results depend neither on the number of threads nor on having been
-//! interrupted, to the last bit.
+//! Everything is deterministic for a seed: results depend neither on the number of threads nor on
+//! having been interrupted, to the last bit.
 //!
 //! ```
 //! use lorgnette::head::{Answer, Examples, Task, TrainOptions, train};
@@ -47,7 +47,7 @@ mod steps;
 use std::fmt;
 use std::str::FromStr;
 
-use lorgnette_kernels::{Level, Pool};
+use lorgnette_kernels::{Level, ThreadPool};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -58,22 +58,25 @@ pub use calibrate::Calibration;
 pub use examples::Examples;
 pub use held_out::held_out_scores;
 pub use layers::{DenseLayer, Layers, probabilities};
-pub use lorgnette_net::head::Answer;
+pub use lorgnette_net::head::OutputKind;
 pub use state::State;
 
 /// How a head is trained.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Recipe {
-    /// Softmax regression by L-BFGS with the L2 penalty that does best on what was held out; with a hidden layer, Adam.
-    /// Stops when validation gets no better, and keeps the best; with few validation photos, when nothing changes.
+    /// Softmax regression by L-BFGS with the L2 penalty that does best on what was held out; with a
+    /// hidden layer, Adam. Stops when validation gets no better, and keeps the best; with few
+    /// validation photos, when nothing changes.
     #[default]
     Default,
-    /// The tutorial's: gradient descent, batches of 128 from reshuffled epochs, rate 0.01 × 0.9 every 500 steps, Xavier's
-    /// initial weights (Glorot and Bengio 2010), no penalty; the last step is kept.
+    /// The tutorial's: gradient descent, batches of 128 from reshuffled epochs, rate 0.01 × 0.9
+    /// every 500 steps, Xavier's initial weights (Glorot and Bengio 2010), no penalty; the last
+    /// step is kept.
     Tutorial,
-    /// `retrain.py`'s: gradient descent at rate 0.01, 4000 batches of 100, each drawn class by class; initial weights
-    /// from a normal distribution of deviation 0.001, cut off at two deviations; the last step is kept.
+    /// `retrain.py`'s: gradient descent at rate 0.01, 4000 batches of 100, each drawn class by
+    /// class; initial weights from a normal distribution of deviation 0.001, cut off at two
+    /// deviations; the last step is kept.
     Retrain,
 }
 
@@ -103,7 +106,9 @@ impl FromStr for Recipe {
 
     fn from_str(name: &str) -> Result<Self, String> {
         let found = Self::ALL.into_iter().find(|recipe| recipe.name() == name);
-        found.ok_or_else(|| format!("{name:?} is no recipe: choose one of default, tutorial, retrain"))
+        found.ok_or_else(|| {
+            format!("{name:?} is no recipe: choose one of default, tutorial, retrain")
+        })
     }
 }
 
@@ -125,18 +130,19 @@ pub struct TrainOptions {
     pub recipe: Recipe,
     /// One class a photo, or any number.
     #[serde(with = "answer_name")]
-    pub answer: Answer,
+    pub answer: OutputKind,
     /// Another seed draws other initial weights and batches.
     pub seed: u64,
     /// Units of a hidden layer with ReLU; none without.
     pub hidden: Option<usize>,
     /// What counts how much.
     pub class_weights: ClassWeights,
-    /// The share of certainty that is given to all classes alike, from 0 up to 1 (Szegedy and others 2015, "Rethinking
-    /// the Inception architecture", section 7).
+    /// The share of certainty that is given to all classes alike, from 0 up to 1 (Szegedy and
+    /// others 2015, "Rethinking the Inception architecture", section 7).
     pub label_smoothing: f64,
-    /// The L2 penalty `λ/2·|w|²` beside the mean loss; of the default recipe, chosen on validation if not given, and
-    /// without a hidden layer on biases too, from how frequent classes are. For features divided by their common deviation.
+    /// The L2 penalty `λ/2·|w|²` beside the mean loss; of the default recipe, chosen on validation
+    /// if not given, and without a hidden layer on biases too, from how frequent classes are. For
+    /// features divided by their common deviation.
     pub penalty: Option<f64>,
     /// Batches to take, for recipes that take batches.
     pub steps: Option<usize>,
@@ -155,7 +161,7 @@ impl Default for TrainOptions {
     fn default() -> Self {
         Self {
             recipe: Recipe::Default,
-            answer: Answer::Softmax,
+            answer: OutputKind::Softmax,
             seed: 0,
             hidden: None,
             class_weights: ClassWeights::None,
@@ -174,20 +180,27 @@ impl Default for TrainOptions {
 mod answer_name {
     use serde::{Deserialize as _, Deserializer, Serializer};
 
-    use super::Answer;
+    use super::OutputKind;
 
-    pub(super) fn serialize<S: Serializer>(answer: &Answer, serializer: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: Serializer>(
+        answer: &OutputKind,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(match answer {
-            Answer::Softmax => "softmax",
-            Answer::Sigmoid => "sigmoid",
+            OutputKind::Softmax => "softmax",
+            OutputKind::Sigmoid => "sigmoid",
         })
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Answer, D::Error> {
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<OutputKind, D::Error> {
         match String::deserialize(deserializer)?.as_str() {
-            "softmax" => Ok(Answer::Softmax),
-            "sigmoid" => Ok(Answer::Sigmoid),
-            other => Err(serde::de::Error::custom(format!("'{other}' is neither softmax nor sigmoid"))),
+            "softmax" => Ok(OutputKind::Softmax),
+            "sigmoid" => Ok(OutputKind::Sigmoid),
+            other => {
+                Err(serde::de::Error::custom(format!("'{other}' is neither softmax nor sigmoid")))
+            }
         }
     }
 }
@@ -204,7 +217,7 @@ pub struct Task<'a> {
     /// How.
     pub options: &'a TrainOptions,
     /// Threads.
-    pub pool: &'a Pool,
+    pub pool: &'a ThreadPool,
     /// Kernels.
     pub level: Level,
 }
@@ -218,7 +231,8 @@ impl Task<'_> {
         self.training.len().min(most) * self.training.width() * units < SMALL
     }
 
-    /// A digest of all that the outcome depends on. What a training was interrupted in is of use to the same task alone.
+    /// A digest of all that the outcome depends on. What a training was interrupted in is of use to
+    /// the same task alone.
     #[must_use]
     pub fn digest(&self) -> Digest {
         let mut digest = Sha256::new();
@@ -237,7 +251,8 @@ pub trait Watch {
     /// The weights that gradient descent begins with.
     fn begins(&mut self, _layers: &Layers) {}
 
-    /// A step of gradient descent: its number from 0, the examples of its batch, the batch's mean loss before it.
+    /// A step of gradient descent: its number from 0, the examples of its batch, the batch's mean
+    /// loss before it.
     fn step(&mut self, _step: usize, _batch: &[usize], _loss: f64) {}
 
     /// A penalty was tried.
@@ -246,7 +261,8 @@ pub trait Watch {
     /// An epoch is over.
     fn epoch(&mut self, _epoch: &Epoch) {}
 
-    /// The training stands here; kept, it can go on from here. Called often: making the state is left to the watcher.
+    /// The training stands here; kept, it can go on from here. Called often: making the state is
+    /// left to the watcher.
     fn stands(&mut self, _state: &dyn Fn() -> State) {}
 
     /// Whether to go on.
@@ -267,8 +283,8 @@ pub struct Tried {
     pub loss: f64,
     /// The standard error of that mean.
     pub error: f64,
-    /// The temperature that what was held out would calibrate the scores with; `None` if that were validation photos alone,
-    /// which better calibrate what was trained in the end.
+    /// The temperature that what was held out would calibrate the scores with; `None` if that were
+    /// validation photos alone, which better calibrate what was trained in the end.
     pub temperature: Option<f64>,
 }
 
@@ -290,8 +306,8 @@ pub struct Trained {
 }
 
 impl Trained {
-    /// The temperature that was found where the penalty was chosen; `None` where it was given, or chosen by validation
-    /// photos alone.
+    /// The temperature that was found where the penalty was chosen; `None` where it was given, or
+    /// chosen by validation photos alone.
     #[must_use]
     pub fn temperature(&self) -> Option<f64> {
         self.tried.iter().find(|tried| Some(tried.penalty) == self.penalty)?.temperature
@@ -319,9 +335,13 @@ pub enum HeadError {
 ///
 /// # Errors
 /// [`HeadError`].
-pub fn train(task: &Task<'_>, from: Option<State>, watch: &mut dyn Watch) -> Result<Trained, HeadError> {
+pub fn train(
+    task: &Task<'_>,
+    from: Option<State>,
+    watch: &mut dyn Watch,
+) -> Result<Trained, HeadError> {
     check(task)?;
-    let alone = Pool::new(1);
+    let alone = ThreadPool::new(1);
     let task = &Task { pool: if task.is_small() { &alone } else { task.pool }, ..*task };
     match (task.options.recipe, task.options.hidden) {
         (Recipe::Default, None) => solve::train(task, from, watch),
@@ -333,7 +353,8 @@ pub fn train(task: &Task<'_>, from: Option<State>, watch: &mut dyn Watch) -> Res
 const SMALL: usize = 1 << 22;
 
 fn check(task: &Task<'_>) -> Result<(), HeadError> {
-    let TrainOptions { recipe, hidden, label_smoothing, penalty, rate, batch, steps, .. } = task.options;
+    let TrainOptions { recipe, hidden, label_smoothing, penalty, rate, batch, steps, .. } =
+        task.options;
     let wrong = |what: &str| Err(HeadError::Settings(what.into()));
     if task.training.is_empty() || task.validation.is_empty() {
         return wrong("there is nothing to train with, or nothing to validate with");

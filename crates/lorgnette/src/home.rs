@@ -40,7 +40,9 @@ impl Home {
     /// `LORGNETTE_HOME`, else `lorgnette` in the user's data folder; `None` where there is neither.
     #[must_use]
     pub fn find() -> Option<Self> {
-        let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+        let set = |name: &str| {
+            std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+        };
         let data = || set("XDG_DATA_HOME").or_else(|| Some(set("HOME")?.join(".local/share")));
         let folder = || Some(data().or_else(|| set("LOCALAPPDATA"))?.join("lorgnette"));
         set("LORGNETTE_HOME").or_else(folder).map(Self::at)
@@ -76,8 +78,8 @@ impl Home {
         serde_json::from_slice(&fs::read(with_ending(&self.path(entry), ".json")).ok()?).ok()
     }
 
-    /// Removes a model with what was unpacked of it and what was left of downloads; gives the bytes that are free now,
-    /// `None` if there was nothing of it.
+    /// Removes a model with what was unpacked of it and what was left of downloads; gives the bytes
+    /// that are free now, `None` if there was nothing of it.
     ///
     /// # Errors
     /// If the system refuses.
@@ -85,13 +87,18 @@ impl Home {
         let path = self.path(entry);
         let mut bytes = 0;
         if path.is_file() {
-            bytes += Cache::new(&self.folder).forget(&path)?;
+            bytes += Cache::new(&self.folder).remove(&path)?;
         }
         let folder = path.parent().unwrap_or(&self.folder);
         match fs::read_dir(folder) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(refused(folder, error)),
-            Ok(files) => bytes += files.flatten().filter_map(|file| Some(file.metadata().ok()?.len())).sum::<u64>(),
+            Ok(files) => {
+                bytes += files
+                    .flatten()
+                    .filter_map(|file| Some(file.metadata().ok()?.len()))
+                    .sum::<u64>()
+            }
         }
         fs::remove_dir_all(folder).map_err(|error| refused(folder, error))?;
         Ok(Some(bytes))

@@ -6,8 +6,8 @@
 //!        └──────────────── one more for each that was taken ◀─────────────┘
 //! ```
 //!
-//! There are only so many tickets, so a worker never runs far ahead of a slow item, and the results that wait for one
-//! are few.
+//! There are only so many tickets, so a worker never runs far ahead of a slow item, and the results
+//! that wait for one are few.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -23,8 +23,8 @@ const AHEAD: usize = 4;
 /// What a worker made of the item of that number, or the panic it met.
 type Done<A> = (usize, Result<A, Box<dyn Any + Send>>);
 
-/// Lets each worker, on a thread of its own, turn items into answers, and `take`s the answers in the items' order,
-/// each as soon as it and all before it are there, until `take` breaks off.
+/// Lets each worker, on a thread of its own, turn items into answers, and `take`s the answers in
+/// the items' order, each as soon as it and all before it are there, until `take` breaks off.
 ///
 /// # Panics
 /// Passes on the panic of a worker.
@@ -53,8 +53,8 @@ where
     });
 }
 
-/// As [`in_order`], but keeps all answers. `watch` sees each as it is taken, and stops the workers by giving `false`: then
-/// there are none.
+/// As [`in_order`], but keeps all answers. `watch` sees each as it is taken, and stops the workers
+/// by giving `false`: then there are none.
 ///
 /// # Panics
 /// Passes on the panic of a worker.
@@ -93,7 +93,10 @@ fn serve<T, A>(
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "dropping the channels' ends tells the workers to stop")]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "dropping the channels' ends tells the workers to stop"
+)]
 fn collect<T, A>(
     items: &[T],
     first: usize,

@@ -1,8 +1,9 @@
 //! What a network's outputs are called.
 //!
-//! The class count of the network chooses ImageNet's labels, never the user: of the networks trained on its thousand
-//! synsets some have 1000 outputs and some 1001, with a background first, and the wrong list is off by one everywhere.
-//! A name alone does not tell a class either ("crane" is a bird and a machine), so the synset stays beside it.
+//! The class count of the network chooses ImageNet's labels, never the user: of the networks
+//! trained on its thousand synsets some have 1000 outputs and some 1001, with a background first,
+//! and the wrong list is off by one everywhere. A name alone does not tell a class either ("crane"
+//! is a bird and a machine), so the synset stays beside it.
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -27,7 +28,8 @@ pub use nearest::nearest_names;
 const IMAGENET: &str = include_str!("labels/imagenet.txt");
 /// What output 0 of a 1001-class network stands for.
 const BACKGROUND: &str = "background";
-/// Most bytes of a label file: far more than any list of names, far less than a weights file given by mistake.
+/// Most bytes of a label file: far more than any list of names, far less than a weights file given
+/// by mistake.
 const MAX_BYTES: u64 = 16 << 20;
 
 /// The names of a network's outputs, in order.
@@ -56,7 +58,8 @@ impl<'a> Label<'a> {
 }
 
 impl Labels {
-    /// ImageNet's labels for a network of 1000 outputs, or of 1001 with the background first; `None` for any other.
+    /// ImageNet's labels for a network of 1000 outputs, or of 1001 with the background first;
+    /// `None` for any other.
     #[must_use]
     pub fn imagenet(class_count: usize) -> Option<Self> {
         static ENTRIES: OnceLock<Vec<Entry>> = OnceLock::new();
@@ -71,8 +74,9 @@ impl Labels {
 
     /// Reads a label file: one name a line, in output order.
     ///
-    /// A line may start with a synset (`n01440764 tench, Tinca tinca`); if every line starts with a number and a colon
-    /// or space (`0:background`), and the numbers are each output once, they give the order.
+    /// A line may start with a synset (`n01440764 tench, Tinca tinca`); if every line starts with a
+    /// number and a colon or space (`0:background`), and the numbers are each output once, they
+    /// give the order.
     ///
     /// # Errors
     /// [`LabelsError`], which names the file, what is wrong with it and what to do.
@@ -82,12 +86,14 @@ impl Labels {
         Ok(Self { entries: parse::lines(&read(path)?).map_err(wrong)? })
     }
 
-    /// Reads the labels of a network of `outputs` outputs: a label file as [`open`](Self::open) takes it; the label map of
-    /// the 2015 graph (`imagenet_2012_challenge_label_map_proto.pbtxt`), with the names of its synsets from
-    /// `imagenet_synset_to_human_label_map.txt` beside it, else ImageNet's; or a folder with one of these.
+    /// Reads the labels of a network of `outputs` outputs: a label file as [`open`](Self::open)
+    /// takes it; the label map of the 2015 graph (`imagenet_2012_challenge_label_map_proto.pbtxt`),
+    /// with the names of its synsets from `imagenet_synset_to_human_label_map.txt` beside it, else
+    /// ImageNet's; or a folder with one of these.
     ///
     /// # Errors
-    /// As [`open`](Self::open), and [`LabelsError::OtherCount`] if they are not as many as the outputs.
+    /// As [`open`](Self::open), and [`LabelsError::OtherCount`] if they are not as many as the
+    /// outputs.
     pub fn open_for(path: impl AsRef<Path>, outputs: usize) -> Result<Self, LabelsError> {
         let path = path.as_ref();
         if path.is_dir() {
@@ -95,7 +101,8 @@ impl Labels {
         }
         let name = || path.display().to_string();
         if path.extension().is_some_and(|ending| ending == "pbtxt") {
-            let mapped = map::parse(&read(path)?).map_err(|what| LabelsError::NotLabels { name: name(), what })?;
+            let mapped = map::parse(&read(path)?)
+                .map_err(|what| LabelsError::NotLabels { name: name(), what })?;
             let human = path.with_file_name(beside::NAMES);
             let human = if human.is_file() { read(&human)? } else { IMAGENET.to_owned() };
             let entries = map::entries(&mapped, &map::names(&human), outputs);
@@ -120,10 +127,12 @@ impl Labels {
         Self { entries: (0..class_count).map(Entry::numbered).collect() }
     }
 
-    /// The labels as a label file that [`open`](Self::open) reads: one name a line, in output order.
+    /// The labels as a label file that [`open`](Self::open) reads: one name a line, in output
+    /// order.
     ///
     /// # Errors
-    /// [`LabelsError::NotLabels`] for a name that a line cannot hold; `name` is what the message calls the file.
+    /// [`LabelsError::NotLabels`] for a name that a line cannot hold; `name` is what the message
+    /// calls the file.
     pub fn to_text(&self, name: &str) -> Result<String, LabelsError> {
         let mut text = String::new();
         for label in self.iter() {
@@ -152,7 +161,9 @@ impl Labels {
     /// The output that stands for nothing in particular, which networks of 1001 classes have first.
     #[must_use]
     pub fn background(&self) -> Option<usize> {
-        self.get(0).filter(|label| label.synset.is_none() && label.name == BACKGROUND).map(|label| label.index)
+        self.get(0)
+            .filter(|label| label.synset.is_none() && label.name == BACKGROUND)
+            .map(|label| label.index)
     }
 
     /// The label of an output; `None` past the last.
@@ -166,9 +177,10 @@ impl Labels {
         self.entries.iter().enumerate().map(|(index, entry)| entry.label(index))
     }
 
-    /// The labels a user means: those with this synset, or this whole name, or this as one of their names, and all that
-    /// are a kind of what has this name ([`wordnet`]); failing these, the one with this index, or those of which this is
-    /// the plural. Capitals do not matter. More than one for an ambiguous name, never none.
+    /// The labels a user means: those with this synset, or this whole name, or this as one of their
+    /// names, and all that are a kind of what has this name ([`wordnet`]); failing these, the one
+    /// with this index, or those of which this is the plural. Capitals do not matter. More than one
+    /// for an ambiguous name, never none.
     ///
     /// # Errors
     /// [`UnknownLabel`], with the names it may have been meant for.
@@ -176,7 +188,9 @@ impl Labels {
         let wanted = query.trim().to_lowercase();
         let is_meant = |name: &str| {
             let kinds = wordnet::kinds_of(name);
-            let is_kind = |label: &Label<'_>| label.synset.is_some_and(|synset| kinds.binary_search(&synset).is_ok());
+            let is_kind = |label: &Label<'_>| {
+                label.synset.is_some_and(|synset| kinds.binary_search(&synset).is_ok())
+            };
             self.of(|label| is_called(label, name) || is_kind(label))
         };
         let plural = || wordnet::singulars(&wanted).iter().find_map(|singular| is_meant(singular));
@@ -205,17 +219,25 @@ fn read(path: &Path) -> Result<String, LabelsError> {
     let name = path.display().to_string();
     let unreadable = |source| LabelsError::Read { name: name.clone(), source };
     let mut bytes = Vec::new();
-    File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes)).map_err(unreadable)?;
+    File::open(path)
+        .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
+        .map_err(unreadable)?;
     if bytes.len() as u64 > MAX_BYTES {
-        return Err(LabelsError::NotLabels { name, what: "it is far too large for a list of names".into() });
+        return Err(LabelsError::NotLabels {
+            name,
+            what: "it is far too large for a list of names".into(),
+        });
     }
-    String::from_utf8(bytes).map_err(|_| LabelsError::NotLabels { name, what: "it is not UTF-8 text".into() })
+    String::from_utf8(bytes)
+        .map_err(|_| LabelsError::NotLabels { name, what: "it is not UTF-8 text".into() })
 }
 
 /// Whether a label goes by a name in small letters.
 fn is_called(label: &Label<'_>, wanted: &str) -> bool {
     let whole = label.name.to_lowercase();
-    label.synset == Some(wanted) || whole == wanted || whole.split(',').any(|name| name.trim() == wanted)
+    label.synset == Some(wanted)
+        || whole == wanted
+        || whole.split(',').any(|name| name.trim() == wanted)
 }
 
 /// Why a label file was not taken.
@@ -232,7 +254,9 @@ pub enum LabelsError {
     },
 
     /// The file is no list of names.
-    #[error("{name}: not a label file: {what}: give one name a line, in the order of the network's outputs")]
+    #[error(
+        "{name}: not a label file: {what}: give one name a line, in the order of the network's outputs"
+    )]
     NotLabels {
         /// The file, as the caller named it.
         name: String,

@@ -36,13 +36,15 @@
 //! | a classification layer | [`trained::TrainedModel::write`] | a folder that [`Model::open`] takes |
 //! | tensors | [`net::Network::run`] | tensors, by TensorFlow's names |
 //!
-//! [`Model`], [`Classifier`], [`Embedder`], [`Picture`] and [`net::Network`] are `Send + Sync` and cheap to clone; clones
-//! share the weights. Many photos at once are best served by one clone a thread, each [`Classifier::on_threads`] of 1.
+//! [`Model`], [`Classifier`], [`Embedder`], [`Picture`] and [`net::Network`] are `Send + Sync` and
+//! cheap to clone; clones share the weights. Many photos at once are best served by one clone a
+//! thread, each [`Classifier::on_threads`] of 1.
 //!
 //! # In a server
 //!
-//! A call computes for milliseconds to seconds and never waits, so an asynchronous program hands it to threads that may block. As many at
-//! a time as there are cores, each on one thread, answer the most photos a second; what is computed does not depend on it.
+//! A call computes for milliseconds to seconds and never waits, so an asynchronous program hands it
+//! to threads that may block. As many at a time as there are cores, each on one thread, answer the
+//! most photos a second; what is computed does not depend on it.
 //!
 //! ```
 //! use lorgnette::{Classifier, Model, ModelOptions, Picture, Prediction};

@@ -1,13 +1,14 @@
-//! A network with everything needed to show it photos: preprocessing, names of its classes, its ports.
+//! A network with everything needed to show it photos: preprocessing, names of its classes, its
+//! ports.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use lorgnette_kernels::{Formats, Level, Pool};
+use lorgnette_kernels::{Level, NumericOptions, ThreadPool};
 use lorgnette_net::head::Head;
-use lorgnette_net::import::Ports;
-use lorgnette_net::zoo::{MadeUp, Net, ZooOptions};
+use lorgnette_net::import::Signature;
+use lorgnette_net::zoo::{Architecture, RandomWeights, ZooOptions};
 use lorgnette_net::{Network, Options};
 
 use crate::error::{Error, Result};
@@ -18,7 +19,8 @@ use crate::picture::Picture;
 use crate::preprocess::{Preprocess, Style};
 use crate::trained::{Card, TrainedModel};
 
-/// MobileNet V1 1.0 224 with Google's ImageNet weights, exactly as TensorFlow wrote the frozen graph.
+/// MobileNet V1 1.0 224 with Google's ImageNet weights, exactly as TensorFlow wrote the frozen
+/// graph.
 #[cfg(feature = "embedded")]
 static EMBEDDED: &[u8] = include_bytes!("../models/mobilenet_v1_1.0_224.pb");
 /// The name of the embedded network.
@@ -31,8 +33,9 @@ pub struct ModelOptions {
     pub threads: Option<usize>,
     /// The CPU level whose kernels are used; the best there is if not given.
     pub level: Option<Level>,
-    /// The numbers it may compute with, and keep weights as: float32, unless something less exact is asked for.
-    pub formats: Formats,
+    /// The numbers it may compute with, and keep weights as: float32, unless something less exact
+    /// is asked for.
+    pub numerics: NumericOptions,
     /// Rows and columns of the input.
     pub size: Option<[usize; 2]>,
     /// How a photo becomes the input.
@@ -53,7 +56,8 @@ pub struct ModelOptions {
     pub net: Option<String>,
     /// How a network of the zoo is built: TF-Slim's options.
     pub zoo: ZooOptions,
-    /// The checkpoint with the variables of a graph that is not frozen; the one beside it if not given.
+    /// The checkpoint with the variables of a graph that is not frozen; the one beside it if not
+    /// given.
     pub checkpoint: Option<PathBuf>,
     /// Whether to use a checkpoint's weights themselves where it has moving averages of them too.
     pub no_averages: bool,
@@ -67,7 +71,7 @@ impl Default for ModelOptions {
         Self {
             threads: None,
             level: None,
-            formats: Formats::default(),
+            numerics: NumericOptions::default(),
             size: None,
             preprocess: None,
             mean: None,
@@ -106,7 +110,7 @@ pub struct Model {
 #[derive(Debug)]
 struct About {
     name: String,
-    ports: Ports,
+    signature: Signature,
     preprocess: Preprocess,
     provenance: Provenance,
     /// The shape of the scores.
@@ -131,18 +135,20 @@ impl Model {
     ///
     /// # Errors
     /// If the options do not fit it.
-    pub fn made_up(net: &'static Net, options: &ModelOptions) -> Result<Self> {
-        let network = Network::of_net(net, Arc::new(MadeUp), network_options(options))?;
+    pub fn made_up(net: &'static Architecture, options: &ModelOptions) -> Result<Self> {
+        let network =
+            Network::from_architecture(net, Arc::new(RandomWeights), network_options(options))?;
         Self::new(net.name.to_owned(), network, options)
     }
 
-    /// A TensorFlow graph, frozen or with a checkpoint (`.pb`, `.meta`), or a checkpoint of a network of TF-Slim by any
-    /// path: a prefix, a `.ckpt`, `.index` or `.data-…` file; or a folder or an archive of these; or the folder of a
-    /// [trained model](crate::trained). Names of classes come
-    /// from the label files beside it, if there are any.
+    /// A TensorFlow graph, frozen or with a checkpoint (`.pb`, `.meta`), or a checkpoint of a
+    /// network of TF-Slim by any path: a prefix, a `.ckpt`, `.index` or `.data-…` file; or a folder
+    /// or an archive of these; or the folder of a [trained model](crate::trained). Names of classes
+    /// come from the label files beside it, if there are any.
     ///
     /// # Errors
-    /// If there is neither, or it is not clear how it wants its pictures; the message says which option settles it.
+    /// If there is neither, or it is not clear how it wants its pictures; the message says which
+    /// option settles it.
     pub fn open(path: &Path, options: &ModelOptions) -> Result<Self> {
         if TrainedModel::is_in(path) {
             return TrainedModel::read(path)?.open(path, options);
@@ -158,28 +164,46 @@ impl Model {
     }
 
     fn new(name: String, network: Network, options: &ModelOptions) -> Result<Self> {
-        let ports = network.ports()?;
+        let signature = network.signature()?;
         let family = family::recognise(&network);
-        let (preprocess, provenance) = preprocessing(&name, &ports, family, options)?;
-        let scores = scores_shape(&network, &ports, &preprocess)?;
+        let (preprocess, provenance) = preprocessing(&name, &signature, family, options)?;
+        let scores = scores_shape(&network, &signature, &preprocess)?;
         let refreshed = refresh(&network);
         let mut naming = Naming::of(&network, class_count(&scores), options.labels.as_deref())?;
         naming.notes.extend(refreshed);
-        let about = About { name, ports, preprocess, provenance, scores, naming, card: None };
+        let about = About { name, signature, preprocess, provenance, scores, naming, card: None };
         Ok(Self { network, about: Arc::new(about) })
     }
 
     /// The same model with a classification layer of one's own on its features.
-    pub(crate) fn with_head(&self, name: &str, head: Head, labels: Labels, card: &Card) -> Result<Self> {
+    pub(crate) fn with_head(
+        &self,
+        name: &str,
+        head: Head,
+        labels: Labels,
+        card: &Card,
+    ) -> Result<Self> {
         let Preprocess { height, width, .. } = self.about.preprocess;
-        let size = if self.about.ports.input.decodes { [ANY_SIDE; 2] } else { [height, width] };
+        let size = if self.about.signature.input.takes_decoded_image {
+            [ANY_SIDE; 2]
+        } else {
+            [height, width]
+        };
         let network = self.network.with_head(name, head, size)?;
-        let ports = network.ports()?;
-        let scores = scores_shape(&network, &ports, &self.about.preprocess)?;
+        let signature = network.signature()?;
+        let scores = scores_shape(&network, &signature, &self.about.preprocess)?;
         let naming = Naming { labels, file: None, notes: self.about.naming.notes.clone() };
         let (preprocess, provenance) = (self.about.preprocess.clone(), self.about.provenance);
         let card = Some(Box::new(card.clone()));
-        let about = About { name: name.to_owned(), ports, preprocess, provenance, scores, naming, card };
+        let about = About {
+            name: name.to_owned(),
+            signature,
+            preprocess,
+            provenance,
+            scores,
+            naming,
+            card,
+        };
         Ok(Self { network, about: Arc::new(about) })
     }
 
@@ -198,7 +222,8 @@ impl Model {
     /// The same model on a pool of `threads` threads of its own; weights are shared.
     #[must_use]
     pub fn on_threads(&self, threads: usize) -> Self {
-        let options = Options { pool: Arc::new(Pool::new(threads)), ..self.network.options().clone() };
+        let options =
+            Options { pool: Arc::new(ThreadPool::new(threads)), ..self.network.options().clone() };
         Self { network: self.network.with_options(options), about: self.about.clone() }
     }
 
@@ -216,8 +241,8 @@ impl Model {
 
     /// Where pictures go in and answers come out.
     #[must_use]
-    pub fn ports(&self) -> &Ports {
-        &self.about.ports
+    pub fn signature(&self) -> &Signature {
+        &self.about.signature
     }
 
     /// How photos become the network's input.
@@ -226,13 +251,18 @@ impl Model {
         &self.about.preprocess
     }
 
-    /// Rows and columns of a photo that are enough for this model, for [`OpenOptions::least_size`]: the answers change as little as
-    /// `docs/speed.md` says. `None` where every pixel counts: the model resizes photos itself, or does not at all.
+    /// Rows and columns of a photo that are enough for this model, for [`OpenOptions::least_size`]:
+    /// the answers change as little as `docs/speed.md` says. `None` where every pixel counts: the
+    /// model resizes photos itself, or does not at all.
     ///
     /// [`OpenOptions::least_size`]: crate::picture::OpenOptions::least_size
     #[must_use]
     pub fn least_size(&self) -> Option<[usize; 2]> {
-        if self.about.ports.input.decodes { None } else { self.about.preprocess.least_size() }
+        if self.about.signature.input.takes_decoded_image {
+            None
+        } else {
+            self.about.preprocess.least_size()
+        }
     }
 
     /// How sure the preprocessing is.
@@ -241,19 +271,21 @@ impl Model {
         self.about.provenance
     }
 
-    /// Whether the network gives one score for each class, so that a [`crate::Classifier`] can use it.
+    /// Whether the network gives one score for each class, so that a [`crate::Classifier`] can use
+    /// it.
     #[must_use]
     pub fn classifies(&self) -> bool {
         class_count(&self.about.scores).is_some()
     }
 
-    /// Writes the model as a frozen GraphDef that TensorFlow runs, from prepared pictures of the input's size to the answers.
+    /// Writes the model as a frozen GraphDef that TensorFlow runs, from prepared pictures of the
+    /// input's size to the answers.
     ///
     /// # Errors
     /// As [`Network::write_frozen`].
     pub fn write_frozen(&self, path: &Path) -> Result<()> {
         let Preprocess { height, width, .. } = self.about.preprocess;
-        Ok(self.network.write_frozen(path, &answers(&self.about.ports), [height, width])?)
+        Ok(self.network.write_frozen(path, &answers(&self.about.signature), [height, width])?)
     }
 
     /// Writes the model's variables as a V2 checkpoint, which TensorFlow restores.
@@ -261,11 +293,11 @@ impl Model {
     /// # Errors
     /// As [`Network::write_checkpoint`].
     pub fn write_checkpoint(&self, prefix: &Path) -> Result<()> {
-        Ok(self.network.write_checkpoint(prefix, &answers(&self.about.ports))?)
+        Ok(self.network.write_checkpoint(prefix, &answers(&self.about.signature))?)
     }
 
-    /// Writes the model as an ONNX file, from prepared pictures of the input's size to the answers. The names of its classes
-    /// and how it wants its pictures are in the file's metadata.
+    /// Writes the model as an ONNX file, from prepared pictures of the input's size to the answers.
+    /// The names of its classes and how it wants its pictures are in the file's metadata.
     ///
     /// # Errors
     /// As [`Network::write_onnx`].
@@ -278,10 +310,16 @@ impl Model {
             ("lorgnette.classes", serde_json::to_string(&names).unwrap_or_default()),
         ];
         let notes = notes.map(|(name, value)| (name.to_owned(), value));
-        Ok(self.network.write_onnx(path, &answers(&self.about.ports), [*height, *width], &notes)?)
+        Ok(self.network.write_onnx(
+            path,
+            &answers(&self.about.signature),
+            [*height, *width],
+            &notes,
+        )?)
     }
 
-    /// Writes the model as a plan file, which later starts at once on this machine and those like it.
+    /// Writes the model as a plan file, which later starts at once on this machine and those like
+    /// it.
     ///
     /// # Errors
     /// As [`Network::write_plan_file`].
@@ -296,22 +334,25 @@ impl Model {
         &self.about.naming.labels
     }
 
-    /// The file that the names are from; `None` for ImageNet's, and for classes that are only numbered.
+    /// The file that the names are from; `None` for ImageNet's, and for classes that are only
+    /// numbered.
     #[must_use]
     pub fn labels_file(&self) -> Option<&Path> {
         self.about.naming.file.as_deref()
     }
 
-    /// What the caller should know of how the model was understood, such as label files that do not fit it.
+    /// What the caller should know of how the model was understood, such as label files that do not
+    /// fit it.
     #[must_use]
     pub fn notes(&self) -> &[String] {
         &self.about.naming.notes
     }
 
-    /// The picture as the network sees it: resized, cropped, its colours clipped to what can be shown.
+    /// The picture as the network sees it: resized, cropped, its colours clipped to what can be
+    /// shown.
     #[must_use]
     pub fn what_it_saw(&self, picture: &Picture) -> Picture {
-        if self.about.ports.input.decodes {
+        if self.about.signature.input.takes_decoded_image {
             return picture.clone();
         }
         let preprocess = &self.about.preprocess;
@@ -321,13 +362,14 @@ impl Model {
     /// The shape of the input that a picture becomes.
     fn input_shape(&self, picture: &Picture) -> Vec<usize> {
         let Preprocess { height, width, channels, .. } = self.about.preprocess;
-        match self.about.ports.input.decodes {
+        match self.about.signature.input.takes_decoded_image {
             true => vec![picture.height(), picture.width(), channels],
             false => vec![1, height, width, channels],
         }
     }
 
-    /// Shows the network a picture and gives the values of the nodes `fetches`, with their shapes, to `read`.
+    /// Shows the network a picture and gives the values of the nodes `fetches`, with their shapes,
+    /// to `read`.
     pub(crate) fn show<T>(
         &self,
         picture: &Picture,
@@ -345,16 +387,18 @@ impl Model {
         read: impl FnOnce(&[(&[usize], &[f32])]) -> T,
     ) -> Result<(T, Duration)> {
         let mut preprocessing = Duration::ZERO;
-        let input = self.about.ports.input.name.as_str();
+        let input = self.about.signature.input.name.as_str();
         let shape = self.input_shape(picture);
         let plan = self.network.plan(&[(input, &shape)], fetches)?;
         let port = plan.inputs().iter().find(|port| port.name == input);
-        let port =
-            port.ok_or_else(|| self.failure("its output does not depend on the picture; name another with --output"))?;
+        let port = port.ok_or_else(|| {
+            self.failure("its output does not depend on the picture; name another with --output")
+        })?;
         if let Some(other) = plan.inputs().iter().find(|port| port.name != input) {
-            return Err(
-                self.failure(&format!("it has another input, '{}', which `lorgnette run` can feed", other.name))
-            );
+            return Err(self.failure(&format!(
+                "it has another input, '{}', which `lorgnette run` can feed",
+                other.name
+            )));
         }
         let write = |activations: &mut lorgnette_net::plan::Activations| {
             let started = Instant::now();
@@ -363,7 +407,8 @@ impl Model {
         };
         let answer = self.network.run_plan(&plan, write, |activations| {
             let ports = plan.outputs().iter();
-            let values: Vec<_> = ports.map(|p| (p.fact.shape.as_slice(), activations.output(&plan, p))).collect();
+            let values: Vec<_> =
+                ports.map(|p| (p.fact.shape.as_slice(), activations.output(&plan, p))).collect();
             read(&values)
         })?;
         Ok((answer, preprocessing))
@@ -371,10 +416,10 @@ impl Model {
 
     /// The error for a network that does not give one score for each class.
     pub(crate) fn does_not_classify(&self) -> Error {
-        let About { ports, scores, .. } = &*self.about;
+        let About { signature, scores, .. } = &*self.about;
         self.failure(&format!(
             "its output '{}' of shape {scores:?} is not one score for each class; name another with --output",
-            ports.logits
+            signature.logits
         ))
     }
 
@@ -386,7 +431,7 @@ impl Model {
 impl About {
     /// Writes what the network takes: pixels as they are where the graph preprocesses them itself.
     fn preprocess_into(&self, picture: &Picture, input: &mut [f32]) {
-        if self.ports.input.decodes {
+        if self.signature.input.takes_decoded_image {
             let (height, width) = (picture.height(), picture.width());
             Preprocess { height, width, ..self.preprocess.clone() }.apply(picture, input);
         } else {
@@ -404,16 +449,17 @@ impl ModelOptions {
 }
 
 fn network_options(options: &ModelOptions) -> Options {
-    let defaults = Options { memory_limit: options.memory_limit, ..Options::with_threads(options.threads) };
+    let defaults =
+        Options { memory_limit: options.memory_limit, ..Options::with_threads(options.threads) };
     Options {
         level: options.level.unwrap_or(defaults.level),
-        formats: options.formats,
+        numerics: options.numerics,
         input: options.input.clone(),
         output: options.output.clone(),
         net: options.net.clone(),
         zoo: options.zoo.clone(),
         checkpoint: options.checkpoint.clone(),
-        averages: !options.no_averages,
+        use_ema: !options.no_averages,
         cache: options.home.clone().or_else(Home::find).map(|home| home.folder().to_owned()),
         ..defaults
     }
@@ -422,23 +468,26 @@ fn network_options(options: &ModelOptions) -> Options {
 /// How the network wants its pictures: as the caller says, else as its graph or its family do.
 fn preprocessing(
     name: &str,
-    ports: &Ports,
+    signature: &Signature,
     family: Option<Family>,
     options: &ModelOptions,
 ) -> Result<(Preprocess, Provenance)> {
     let (style, provenance) = match (options.preprocess, family) {
         (Some(style), _) => (style, Provenance::Given),
-        (None, _) if ports.input.decodes => (Style::Raw, Provenance::Recognised),
+        (None, _) if signature.input.takes_decoded_image => (Style::Raw, Provenance::Recognised),
         // The place where the 2015 graph takes pictures that are resized and centred already.
-        (None, None) if ports.input.name == "Mul" => (Style::Inception2015, Provenance::Recognised),
+        (None, None) if signature.input.name == "Mul" => {
+            (Style::Inception2015, Provenance::Recognised)
+        }
         (None, Some(family)) => (family.style, Provenance::Recognised),
         (None, None) => (Style::Inception, Provenance::Guessed),
     };
-    let declared =
-        |dimension: usize| ports.input.shape.as_ref().and_then(|shape| shape.get(dimension).copied().flatten());
+    let declared = |dimension: usize| {
+        signature.input.shape.as_ref().and_then(|shape| shape.get(dimension).copied().flatten())
+    };
     let side = |dimension: usize| declared(dimension).or(family.map(|family| family.side));
     let size = match (options.size, side(1), side(2)) {
-        _ if ports.input.decodes => [1, 1],
+        _ if signature.input.takes_decoded_image => [1, 1],
         (Some(size), ..) => size,
         (None, Some(height), Some(width)) => [height, width],
         _ => {
@@ -449,7 +498,7 @@ fn preprocessing(
     if size.contains(&0) {
         return Err(Error::Model { model: name.into(), what: "a picture of size 0".into() });
     }
-    let channels_at = if ports.input.decodes { 2 } else { 3 };
+    let channels_at = if signature.input.takes_decoded_image { 2 } else { 3 };
     let mut preprocess = Preprocess::new(style, size[0], size[1]);
     if let Some(channels @ (1 | 3)) = declared(channels_at) {
         preprocess.channels = channels;
@@ -458,14 +507,23 @@ fn preprocessing(
     Ok((preprocess, provenance))
 }
 
-/// The side of photos for a graph that decodes them itself and resizes them to its own size: any will do.
+/// The side of photos for a graph that decodes them itself and resizes them to its own size: any
+/// will do.
 const ANY_SIDE: usize = 64;
 
 /// The shape of the scores, by planning a run.
-fn scores_shape(network: &Network, ports: &Ports, preprocess: &Preprocess) -> Result<Vec<usize>> {
+fn scores_shape(
+    network: &Network,
+    signature: &Signature,
+    preprocess: &Preprocess,
+) -> Result<Vec<usize>> {
     let Preprocess { height, width, channels, .. } = *preprocess;
-    let shape = if ports.input.decodes { vec![ANY_SIDE, ANY_SIDE, channels] } else { vec![1, height, width, channels] };
-    let plan = network.plan(&[(&ports.input.name, &shape)], &answers(ports))?;
+    let shape = if signature.input.takes_decoded_image {
+        vec![ANY_SIDE, ANY_SIDE, channels]
+    } else {
+        vec![1, height, width, channels]
+    };
+    let plan = network.plan(&[(&signature.input.name, &shape)], &answers(signature))?;
     Ok(plan.outputs()[0].fact.shape.clone())
 }
 
@@ -476,12 +534,12 @@ fn class_count(scores: &[usize]) -> Option<usize> {
 }
 
 /// What is fetched to classify: the scores, and the probabilities where the graph has them.
-pub(crate) fn answers(ports: &Ports) -> Vec<&str> {
-    std::iter::once(ports.logits.as_str()).chain(ports.probabilities.as_deref()).collect()
+pub(crate) fn answers(signature: &Signature) -> Vec<&str> {
+    std::iter::once(signature.logits.as_str()).chain(signature.probabilities.as_deref()).collect()
 }
 
-/// Writes a stale plan file anew, now that the network is planned, and says so. One that is for another CPU level than
-/// this machine's best stays: somebody chose the level for this once.
+/// Writes a stale plan file anew, now that the network is planned, and says so. One that is for
+/// another CPU level than this machine's best stays: somebody chose the level for this once.
 fn refresh(network: &Network) -> Option<String> {
     let (path, why) = network.stale_plan_file()?;
     let path_shown = path.display();
@@ -503,16 +561,23 @@ struct Naming {
 }
 
 impl Naming {
-    /// By the file that is given, else by one that lies beside the network's own, else by ImageNet's count of classes.
+    /// By the file that is given, else by one that lies beside the network's own, else by
+    /// ImageNet's count of classes.
     fn of(network: &Network, classes: Option<usize>, given: Option<&Path>) -> Result<Self> {
         let classes = classes.unwrap_or(0);
         if let Some(path) = given.filter(|_| classes > 0) {
-            return Ok(Self { labels: Labels::open_for(path, classes)?, file: Some(path.into()), notes: Vec::new() });
+            return Ok(Self {
+                labels: Labels::open_for(path, classes)?,
+                file: Some(path.into()),
+                notes: Vec::new(),
+            });
         }
         let file = network.file().filter(|_| classes > 0);
-        let Beside { labels, notes } = file.map_or_else(Beside::default, |file| Beside::of(file, classes));
+        let Beside { labels, notes } =
+            file.map_or_else(Beside::default, |file| Beside::of(file, classes));
         let known = || Labels::imagenet(classes).unwrap_or_else(|| Labels::numbered(classes));
-        let (labels, file) = labels.map_or_else(|| (known(), None), |(labels, file)| (labels, Some(file)));
+        let (labels, file) =
+            labels.map_or_else(|| (known(), None), |(labels, file)| (labels, Some(file)));
         Ok(Self { labels, file, notes })
     }
 }

@@ -1,16 +1,17 @@
 //! Photos: any common file in, RGB pixels out, as TensorFlow would have decoded them.
 //!
-//! A file is known by its content, never by its name. Its size is checked against [`OpenOptions`] from its header,
-//! before any pixel is decoded, so that a hostile or lying file costs an error and not the machine's memory.
+//! A file is known by its content, never by its name. Its size is checked against [`OpenOptions`]
+//! from its header, before any pixel is decoded, so that a hostile or lying file costs an error and
+//! not the machine's memory.
 //!
 //! Where pixels come from:
-//! - JPEG pixels equal those of TensorFlow's `decode_jpeg` (libjpeg-turbo's fast integer inverse transform, smooth
-//!   chroma upsampling); CMYK and YCCK become RGB by TensorFlow's own rule.
-//! - An alpha channel is dropped and not blended, as `tf.io.decode_png(channels=3)` does: the colour that was stored
-//!   under a transparent pixel is what the network sees.
+//! - JPEG pixels equal those of TensorFlow's `decode_jpeg` (libjpeg-turbo's fast integer inverse
+//!   transform, smooth chroma upsampling); CMYK and YCCK become RGB by TensorFlow's own rule.
+//! - An alpha channel is dropped and not blended, as `tf.io.decode_png(channels=3)` does: the
+//!   colour that was stored under a transparent pixel is what the network sees.
 //! - Sixteen-bit PNG and TIFF keep their sixteen bits; a floating-point TIFF becomes sixteen bits.
-//! - Where fewer pixels are enough, [`OpenOptions::least_size`] lets a JPEG be decoded at a half, a quarter or an eighth of its size, as
-//!   `decode_jpeg(ratio=…)` does: byte for byte too.
+//! - Where fewer pixels are enough, [`OpenOptions::least_size`] lets a JPEG be decoded at a half, a
+//!   quarter or an eighth of its size, as `decode_jpeg(ratio=…)` does: byte for byte too.
 //! - Colour profiles (ICC) and gamma are ignored, as TensorFlow ignores them.
 
 use std::path::Path;
@@ -54,7 +55,8 @@ pub struct Picture {
 }
 
 impl Picture {
-    /// Opens a picture file with the default [`OpenOptions`]: orientation honoured, up to 200 megapixels.
+    /// Opens a picture file with the default [`OpenOptions`]: orientation honoured, up to 200
+    /// megapixels.
     ///
     /// # Errors
     /// [`PictureError`], which names the file, what is wrong with it and what to do.
@@ -70,10 +72,12 @@ impl Picture {
         OpenOptions::default().decode(bytes, name)
     }
 
-    /// Wraps pixels made elsewhere: `width * height * 3` bytes, red, green, blue, rows from the top.
+    /// Wraps pixels made elsewhere: `width * height * 3` bytes, red, green, blue, rows from the
+    /// top.
     ///
     /// # Errors
-    /// [`PictureError::WrongLength`] if the pixels do not fill the size exactly, or the size is zero.
+    /// [`PictureError::WrongLength`] if the pixels do not fill the size exactly, or the size is
+    /// zero.
     pub fn from_rgb8(width: usize, height: usize, pixels: Vec<u8>) -> Result<Self, PictureError> {
         Self::from_pixels(width, height, Pixels::Rgb8(pixels))
     }
@@ -81,14 +85,23 @@ impl Picture {
     /// Wraps pixels of either depth made elsewhere; as [`Picture::from_rgb8`].
     ///
     /// # Errors
-    /// [`PictureError::WrongLength`] if the pixels do not fill the size exactly, or the size is zero.
+    /// [`PictureError::WrongLength`] if the pixels do not fill the size exactly, or the size is
+    /// zero.
     pub fn from_pixels(width: usize, height: usize, pixels: Pixels) -> Result<Self, PictureError> {
         let samples = width.checked_mul(height).and_then(|area| area.checked_mul(3));
         if pixels.len() == 0 || samples != Some(pixels.len()) {
             return Err(PictureError::WrongLength { width, height, samples: pixels.len() });
         }
         let stored_size = (width, height);
-        Ok(Self { name: String::new(), width, height, stored_size, channels_of_origin: 3, kind: None, pixels })
+        Ok(Self {
+            name: String::new(),
+            width,
+            height,
+            stored_size,
+            channels_of_origin: 3,
+            kind: None,
+            pixels,
+        })
     }
 
     /// The same picture under another name.
@@ -116,8 +129,9 @@ impl Picture {
         self.height
     }
 
-    /// Width and height of the upright picture in its file, which are larger than [`Picture::width`] and [`Picture::height`] where
-    /// [`OpenOptions::least_size`] let it be decoded at a reduced size.
+    /// Width and height of the upright picture in its file, which are larger than
+    /// [`Picture::width`] and [`Picture::height`] where [`OpenOptions::least_size`] let it be
+    /// decoded at a reduced size.
     #[must_use]
     pub fn stored_size(&self) -> (usize, usize) {
         self.stored_size
@@ -157,7 +171,8 @@ impl Picture {
         }
     }
 
-    /// The same picture, each side `scale` times as long and at least a pixel; smoothed where it becomes smaller.
+    /// The same picture, each side `scale` times as long and at least a pixel; smoothed where it
+    /// becomes smaller.
     ///
     /// # Panics
     /// If `scale` is not above 0, or makes a side longer than 2³² pixels.
@@ -166,22 +181,29 @@ impl Picture {
         scale::scaled(self, scale)
     }
 
-    /// Writes the picture at eight bits, as PNG or JPEG by the extension of `path` (`.png`, `.jpg`, `.jpeg`).
+    /// Writes the picture at eight bits, as PNG or JPEG by the extension of `path` (`.png`, `.jpg`,
+    /// `.jpeg`).
     ///
     /// # Errors
-    /// [`PictureError::UnknownExtension`] for any other extension, [`PictureError::Write`] if the file cannot be
-    /// written, [`PictureError::TooLargeToSave`] for a side above the format's limit.
+    /// [`PictureError::UnknownExtension`] for any other extension, [`PictureError::Write`] if the
+    /// file cannot be written, [`PictureError::TooLargeToSave`] for a side above the format's
+    /// limit.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), PictureError> {
         save::save(self, path.as_ref())
     }
 
-    /// The picture as a JPEG, or a PNG for every other kind, in memory, with the notes of the file that it is from: it is
-    /// turned back to how the camera was held, where `notes` say so and it was turned upright. JPEGs are of the quality of
-    /// [`Picture::save`].
+    /// The picture as a JPEG, or a PNG for every other kind, in memory, with the notes of the file
+    /// that it is from: it is turned back to how the camera was held, where `notes` say so and it
+    /// was turned upright. JPEGs are of the quality of [`Picture::save`].
     ///
     /// # Errors
     /// [`PictureError::TooLargeToSave`] for a side above the format's limit.
-    pub fn encode_with(&self, kind: Kind, notes: &Metadata, was_turned: bool) -> Result<Vec<u8>, PictureError> {
+    pub fn encode_with(
+        &self,
+        kind: Kind,
+        notes: &Metadata,
+        was_turned: bool,
+    ) -> Result<Vec<u8>, PictureError> {
         let turned = was_turned.then(|| orientation::turned_back(self, notes.orientation()));
         save::encode(turned.as_ref().unwrap_or(self), kind, save::JPEG_QUALITY, notes)
     }
@@ -219,7 +241,8 @@ fn to_eight_bits(sample: u16) -> u8 {
 }
 
 /// Endings of the files that are taken from folders. A file that is named itself may have any.
-const ENDINGS: [&str; 12] = ["jpg", "jpeg", "jpe", "jfif", "png", "gif", "bmp", "dib", "tif", "tiff", "webp", "pjpeg"];
+const ENDINGS: [&str; 12] =
+    ["jpg", "jpeg", "jpe", "jfif", "png", "gif", "bmp", "dib", "tif", "tiff", "webp", "pjpeg"];
 
 /// Whether a file is called like a photo, so that it is one of a folder's photos.
 #[must_use]

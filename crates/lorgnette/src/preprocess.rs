@@ -1,14 +1,16 @@
 //! From a picture to a network's input, in TensorFlow's own float32 arithmetic.
 //!
-//! Each family of networks was trained behind its own preprocessing, and answers nonsense behind another's. A
-//! [`Style`] names one; a [`Preprocess`] adds the size, the number of channels and, if asked, other constants.
+//! Each family of networks was trained behind its own preprocessing, and answers nonsense behind
+//! another's. A [`Style`] names one; a [`Preprocess`] adds the size, the number of channels and, if
+//! asked, other constants.
 //!
-//! Every style is three steps: *frame* (which part of the picture, resized how), *sample* (bilinear, as TensorFlow 1
-//! does it: `source = destination * (in / out)`, no half-pixel shift, no smoothing of what is made smaller), and
-//! *normalise* (the arithmetic on each value). Only the samples that are needed are ever read.
+//! Every style is three steps: *frame* (which part of the picture, resized how), *sample*
+//! (bilinear, as TensorFlow 1 does it: `source = destination * (in / out)`, no half-pixel shift, no
+//! smoothing of what is made smaller), and *normalise* (the arithmetic on each value). Only the
+//! samples that are needed are ever read.
 //!
-//! Values before normalising are 0 to 255. A picture of sixteen bits keeps its finer levels: v / 257, but for
-//! [`Style::Inception`], which takes v / 65535 as `tf.image.convert_image_dtype` does.
+//! Values before normalising are 0 to 255. A picture of sixteen bits keeps its finer levels: v /
+//! 257, but for [`Style::Inception`], which takes v / 65535 as `tf.image.convert_image_dtype` does.
 
 use std::fmt;
 use std::str::FromStr;
@@ -31,16 +33,19 @@ const ENOUGH: usize = 2;
 /// How a family of networks wants its input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Style {
-    /// VGG and ResNet V1 (`vgg_preprocessing.py`): smaller side to 256, aspect kept; central crop; means subtracted.
+    /// VGG and ResNet V1 (`vgg_preprocessing.py`): smaller side to 256, aspect kept; central crop;
+    /// means subtracted.
     Vgg,
-    /// Inception, MobileNet, NASNet, ResNet V2 (`inception_preprocessing.py`): central 87.5 %, resized without regard
-    /// to aspect, -1 to 1.
+    /// Inception, MobileNet, NASNet, ResNet V2 (`inception_preprocessing.py`): central 87.5 %,
+    /// resized without regard to aspect, -1 to 1.
     Inception,
-    /// The Inception graph of 2015: the whole picture, resized without regard to aspect, (v - 128) / 128.
+    /// The Inception graph of 2015: the whole picture, resized without regard to aspect, (v - 128)
+    /// / 128.
     Inception2015,
     /// LeNet (`lenet_preprocessing.py`): central crop or zero padding, (v - 128) / 128.
     Lenet,
-    /// CifarNet (`cifarnet_preprocessing.py`): central crop or zero padding, mean 0 and deviation 1 for each picture.
+    /// CifarNet (`cifarnet_preprocessing.py`): central crop or zero padding, mean 0 and deviation 1
+    /// for each picture.
     Cifarnet,
     /// The whole picture, resized without regard to aspect, 0 to 255.
     Raw,
@@ -84,7 +89,8 @@ pub struct UnknownStyle {
 impl FromStr for Style {
     type Err = UnknownStyle;
 
-    /// Reads a name as [`Style::name`] gives it; capitals, `-` for `_` and `raw` for `none` are understood.
+    /// Reads a name as [`Style::name`] gives it; capitals, `-` for `_` and `raw` for `none` are
+    /// understood.
     fn from_str(name: &str) -> Result<Self, UnknownStyle> {
         let plain = name.to_ascii_lowercase().replace('-', "_");
         let plain = if plain == "raw" { "none" } else { &plain };
@@ -102,7 +108,8 @@ pub struct Preprocess {
     pub height: usize,
     /// Columns of the input, at least 1.
     pub width: usize,
-    /// 3 for red, green, blue; 1 for grey (a colour picture by `tf.image.rgb_to_grayscale`; a grey file as it is).
+    /// 3 for red, green, blue; 1 for grey (a colour picture by `tf.image.rgb_to_grayscale`; a grey
+    /// file as it is).
     pub channels: usize,
     /// Subtracted from each channel, in levels of 0 to 255, in place of the style's own arithmetic.
     pub mean: Option<[f32; 3]>,
@@ -111,7 +118,8 @@ pub struct Preprocess {
 }
 
 impl Preprocess {
-    /// Preprocessing in a style, for an input of this size: three channels, but one for [`Style::Lenet`].
+    /// Preprocessing in a style, for an input of this size: three channels, but one for
+    /// [`Style::Lenet`].
     #[must_use]
     pub fn new(style: Style, height: usize, width: usize) -> Self {
         let channels = if style == Style::Lenet { 1 } else { 3 };
@@ -124,8 +132,9 @@ impl Preprocess {
         self.height * self.width * self.channels
     }
 
-    /// Rows and columns of a picture that are enough for this input, for [`OpenOptions::least_size`]: twice as many, in the part that is
-    /// resized, as the input has. `None` where every pixel counts, because the style crops and does not resize.
+    /// Rows and columns of a picture that are enough for this input, for
+    /// [`OpenOptions::least_size`]: twice as many, in the part that is resized, as the input has.
+    /// `None` where every pixel counts, because the style crops and does not resize.
     ///
     /// [`OpenOptions::least_size`]: crate::picture::OpenOptions::least_size
     #[must_use]
@@ -144,22 +153,32 @@ impl Preprocess {
         input
     }
 
-    /// Writes the input of one picture: rows, columns, channels. A batch is one such slice after another.
+    /// Writes the input of one picture: rows, columns, channels. A batch is one such slice after
+    /// another.
     ///
     /// # Panics
-    /// If `input` is not [`Preprocess::input_len`] long, or a side is 0, or `channels` is neither 1 nor 3: each the
-    /// caller's mistake.
+    /// If `input` is not [`Preprocess::input_len`] long, or a side is 0, or `channels` is neither 1
+    /// nor 3: each the caller's mistake.
     pub fn apply(&self, picture: &Picture, input: &mut [f32]) {
         self.check();
-        assert_eq!(input.len(), self.input_len(), "the input slice must hold height * width * channels values");
+        assert_eq!(
+            input.len(),
+            self.input_len(),
+            "the input slice must hold height * width * channels values"
+        );
         let source = Source::new(picture, self.channels, self.unit());
-        let framing = Framing::new(self.style, (picture.height(), picture.width()), (self.height, self.width));
+        let framing = Framing::new(
+            self.style,
+            (picture.height(), picture.width()),
+            (self.height, self.width),
+        );
         framing.sample(&source, self.channels, input);
         self.normaliser().apply(input, self.channels);
     }
 
-    /// The whole picture at its own size, neither resized nor cropped, with the style's arithmetic alone: what a dense
-    /// map is computed on. Gives height, width, and the values by row, column and channel.
+    /// The whole picture at its own size, neither resized nor cropped, with the style's arithmetic
+    /// alone: what a dense map is computed on. Gives height, width, and the values by row, column
+    /// and channel.
     ///
     /// # Panics
     /// If `channels` is neither 1 nor 3.
@@ -171,21 +190,27 @@ impl Preprocess {
         (height, width, values)
     }
 
-    /// The picture a network saw: its input with the arithmetic undone, rounded and clipped to 0 to 255. Grey inputs
-    /// become grey pictures; CifarNet's, whose mean and deviation are lost, are stretched from black to white.
+    /// The picture a network saw: its input with the arithmetic undone, rounded and clipped to 0 to
+    /// 255. Grey inputs become grey pictures; CifarNet's, whose mean and deviation are lost, are
+    /// stretched from black to white.
     ///
     /// # Panics
     /// If `input` is not [`Preprocess::input_len`] long, or the size is none at all.
     #[must_use]
     pub fn what_it_saw(&self, input: &[f32]) -> Picture {
         self.check();
-        assert_eq!(input.len(), self.input_len(), "the input slice must hold height * width * channels values");
+        assert_eq!(
+            input.len(),
+            self.input_len(),
+            "the input slice must hold height * width * channels values"
+        );
         let levels = self.normaliser().levels(input, self.channels);
         let rgb = match self.channels {
             1 => levels.iter().flat_map(|&grey| [grey; 3]).collect(),
             _ => levels,
         };
-        Picture::from_rgb8(self.width, self.height, rgb).expect("three levels for each value of the input's size")
+        Picture::from_rgb8(self.width, self.height, rgb)
+            .expect("three levels for each value of the input's size")
     }
 
     fn check(&self) {
@@ -205,7 +230,10 @@ impl Preprocess {
     fn normaliser(&self) -> Normaliser {
         let (mean, scale) = normalise::constants(self.style);
         if self.has_own_constants() {
-            return Normaliser::Linear { mean: self.mean.unwrap_or(mean), scale: self.scale.unwrap_or(scale) };
+            return Normaliser::Linear {
+                mean: self.mean.unwrap_or(mean),
+                scale: self.scale.unwrap_or(scale),
+            };
         }
         Normaliser::of(self.style)
     }

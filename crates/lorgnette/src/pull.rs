@@ -29,10 +29,11 @@ use self::transfer::Transfer;
 /// How a model is pulled.
 #[derive(Clone, Debug)]
 pub struct PullOptions {
-    /// Where to look, in this order: the address of the file, or of a folder it is in; a file, or a folder it is in.
-    /// Where it was published, if empty.
+    /// Where to look, in this order: the address of the file, or of a folder it is in; a file, or a
+    /// folder it is in. Where it was published, if empty.
     pub from: Vec<String>,
-    /// Addresses or folders to look in before those where it was published, if [`from`](Self::from) is empty.
+    /// Addresses or folders to look in before those where it was published, if [`from`](Self::from)
+    /// is empty.
     pub mirrors: Vec<String>,
     /// The proxies to go through.
     pub proxies: Proxies,
@@ -59,12 +60,18 @@ impl Default for Patience {
     /// Half a minute, and five attempts a second apart.
     fn default() -> Self {
         let half_a_minute = Duration::from_secs(30);
-        Self { connect: half_a_minute, stall: half_a_minute, attempts: 5, pause: Duration::from_secs(1) }
+        Self {
+            connect: half_a_minute,
+            stall: half_a_minute,
+            attempts: 5,
+            pause: Duration::from_secs(1),
+        }
     }
 }
 
 impl Default for PullOptions {
-    /// From where it was published, without proxies, and at most 4 GiB: several times the largest model there is.
+    /// From where it was published, without proxies, and at most 4 GiB: several times the largest
+    /// model there is.
     fn default() -> Self {
         Self {
             from: Vec::new(),
@@ -150,8 +157,14 @@ fn by_hand(name: &str, failures: &[String], url: &str, path: &Path) -> String {
 /// A download that is broken off, by whatever, is taken up again the next time.
 ///
 /// # Errors
-/// [`PullError`]; [`lorgnette_net::Error::Io`] where the home cannot be written, such as on a full disk.
-pub fn pull(entry: &Entry, home: &Home, options: &PullOptions, progress: &mut dyn FnMut(Event<'_>)) -> Result<Pulled> {
+/// [`PullError`]; [`lorgnette_net::Error::Io`] where the home cannot be written, such as on a full
+/// disk.
+pub fn pull(
+    entry: &Entry,
+    home: &Home,
+    options: &PullOptions,
+    progress: &mut dyn FnMut(Event<'_>),
+) -> Result<Pulled> {
     let path = home.path(entry);
     let folder = path.parent().unwrap_or(home.folder());
     fs::create_dir_all(folder).map_err(|error| refused(folder, error))?;
@@ -201,10 +214,15 @@ impl Fetching<'_, '_> {
         }
     }
 
-    /// Downloads; what was put together of two downloads and is of no use is fetched once more, in one piece.
+    /// Downloads; what was put together of two downloads and is of no use is fetched once more, in
+    /// one piece.
     fn download(&mut self, url: &str) -> Result<Receipt, Failure> {
         let part = Part::at(&with_ending(self.path, ".part"));
-        let known = self.entry.published.bytes.or(self.home.receipt(self.entry).map(|receipt| receipt.bytes));
+        let known = self
+            .entry
+            .published
+            .bytes
+            .or(self.home.receipt(self.entry).map(|receipt| receipt.bytes));
         let resumed = Transfer::new(url, &part, self.options, known).run(self.progress)?;
         match self.install(&part, url) {
             Err(Failure::There(_)) if resumed => {
@@ -219,11 +237,12 @@ impl Fetching<'_, '_> {
     fn install(&mut self, part: &Part, source: &str) -> Result<Receipt, Failure> {
         (self.progress)(Event::Checking);
         let known = self.home.receipt(self.entry);
-        let checked = check::receipt(part.path(), source).map_err(Failure::Here).and_then(|receipt| {
-            check::known(self.entry, known.as_ref(), &receipt).map_err(Failure::There)?;
-            check::network(self.entry, self.home, part.path()).map_err(Failure::There)?;
-            Ok(receipt)
-        });
+        let checked =
+            check::receipt(part.path(), source).map_err(Failure::Here).and_then(|receipt| {
+                check::known(self.entry, known.as_ref(), &receipt).map_err(Failure::There)?;
+                check::network(self.entry, self.home, part.path()).map_err(Failure::There)?;
+                Ok(receipt)
+            });
         let receipt = match checked {
             Ok(receipt) => receipt,
             Err(failure) => {
@@ -232,14 +251,20 @@ impl Fetching<'_, '_> {
             }
         };
         write_receipt(self.path, &receipt).map_err(Failure::Here)?;
-        fs::rename(part.path(), self.path).map_err(|error| Failure::Here(refused(self.path, error)))?;
+        fs::rename(part.path(), self.path)
+            .map_err(|error| Failure::Here(refused(self.path, error)))?;
         part.discard().map_err(Failure::Here)?;
         Ok(receipt)
     }
 }
 
-/// The receipt of a model that is there and is what it was; one that was put there by hand gets its receipt now.
-fn whole(entry: &Entry, home: &Home, progress: &mut dyn FnMut(Event<'_>)) -> Result<Option<Receipt>> {
+/// The receipt of a model that is there and is what it was; one that was put there by hand gets its
+/// receipt now.
+fn whole(
+    entry: &Entry,
+    home: &Home,
+    progress: &mut dyn FnMut(Event<'_>),
+) -> Result<Option<Receipt>> {
     let Some(path) = home.installed(entry) else { return Ok(None) };
     progress(Event::Checking);
     let found = check::receipt(&path, &path.display().to_string())?;
@@ -256,12 +281,15 @@ fn write_receipt(path: &Path, receipt: &Receipt) -> Result<()> {
     fs::write(&path, text).map_err(|error| refused(&path, error))
 }
 
-/// Keeps other programs from pulling the same model; let go when it is dropped, or the program ends however.
+/// Keeps other programs from pulling the same model; let go when it is dropped, or the program ends
+/// however.
 fn locked(entry: &Entry, path: &Path) -> Result<File> {
     let file = File::create(path).map_err(|error| refused(path, error))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(PullError::Busy { name: entry.name.clone(), path: path.into() }.into()),
+        Err(TryLockError::WouldBlock) => {
+            Err(PullError::Busy { name: entry.name.clone(), path: path.into() }.into())
+        }
         Err(TryLockError::Error(error)) => Err(refused(path, error)),
     }
 }

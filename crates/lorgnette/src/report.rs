@@ -1,4 +1,5 @@
-//! What judging found, drawn and written: confusion matrices, curves, reliability, tables, one page for a person.
+//! What judging found, drawn and written: confusion matrices, curves, reliability, tables, one page
+//! for a person.
 //!
 //! ```no_run
 //! use lorgnette::Picture;
@@ -54,8 +55,8 @@ pub struct Report<'a> {
     pub scored: &'a [Scored],
     /// The training, round by round.
     pub epochs: &'a [Epoch],
-    /// All photos, each as a model says of it that did not learn it, to find labels that may be wrong; if there are none,
-    /// these are looked for among `scored`.
+    /// All photos, each as a model says of it that did not learn it, to find labels that may be
+    /// wrong; if there are none, these are looked for among `scored`.
     pub held_out: &'a [HeldOut],
     /// Photos that are nearly the same, where they should not be.
     pub twins: &'a [Twins],
@@ -109,18 +110,29 @@ impl<'a> Report<'a> {
     /// A report of photos' figures alone.
     #[must_use]
     pub fn new(title: &'a str, evaluation: &'a Evaluation, scored: &'a [Scored]) -> Self {
-        Self { title, evaluation, scored, epochs: &[], held_out: &[], twins: &[], features: None, about: &[] }
+        Self {
+            title,
+            evaluation,
+            scored,
+            epochs: &[],
+            held_out: &[],
+            twins: &[],
+            features: None,
+            about: &[],
+        }
     }
 
-    /// The report as one page of HTML that needs no other file, with small pictures of photos that `open` opens.
+    /// The report as one page of HTML that needs no other file, with small pictures of photos that
+    /// `open` opens.
     #[must_use]
     pub fn html(&self, open: Opener<'_>) -> String {
         html::html(self, open)
     }
 
-    /// Writes the report into a folder, which is made if need be: `report.html`; the figures `confusion`,
-    /// `confusion_normalised`, `reliability` and, after training, `curves`, each as `.png` and `.svg`; the tables
-    /// `confusion.csv`, `classes.csv`, `photos.csv`, `suspects.csv` and `epochs.csv`; and `photos.png`, nine photos with their names.
+    /// Writes the report into a folder, which is made if need be: `report.html`; the figures
+    /// `confusion`, `confusion_normalised`, `reliability` and, after training, `curves`, each as
+    /// `.png` and `.svg`; the tables `confusion.csv`, `classes.csv`, `photos.csv`, `suspects.csv`
+    /// and `epochs.csv`; and `photos.png`, nine photos with their names.
     ///
     /// # Errors
     /// If a file cannot be written.
@@ -145,7 +157,8 @@ impl<'a> Report<'a> {
         Ok(())
     }
 
-    /// Photos whose label may be wrong, and what was said of all photos that they were looked for among.
+    /// Photos whose label may be wrong, and what was said of all photos that they were looked for
+    /// among.
     fn suspects(&self) -> (Vec<Suspect>, Vec<(&Scored, &'static str)>) {
         let among: Vec<(&Scored, &'static str)> = match self.held_out.is_empty() {
             true => self.scored.iter().map(|said| (said, "")).collect(),

@@ -7,7 +7,8 @@
 //! labels.txt       the classes, one a line
 //! split.csv        every photo: path, SHA-256 of its content, classes, split
 //! ```
-//! The network beneath stays where it is: the folder says where that was, and by what it is known again.
+//! The network beneath stays where it is: the folder says where that was, and by what it is known
+//! again.
 
 mod base;
 mod card;
@@ -16,7 +17,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use lorgnette_net::head::{Answer, Head, Layer};
+use lorgnette_net::head::{Head, Layer, OutputKind};
 use lorgnette_net::{Tensor, npy};
 
 use crate::error::{Error, Result};
@@ -60,12 +61,19 @@ impl TrainedModel {
             Ok(Layer { weights: tensor("weights")?, biases: tensor("biases")? })
         };
         let hidden = card.hidden.map(|_| layer("hidden_")).transpose()?;
-        let head = Head { features: card.base.features.clone(), hidden, last: layer("")?, answer: card.answer() };
+        let head = Head {
+            features: card.base.features.clone(),
+            hidden,
+            last: layer("")?,
+            answer: card.answer(),
+        };
         let classes = card.classes.len();
-        let fits = head.last.biases.shape() == [classes] && head.last.weights.shape().get(1) == Some(&classes);
+        let fits = head.last.biases.shape() == [classes]
+            && head.last.weights.shape().get(1) == Some(&classes);
         if !fits || head.last.weights.shape().len() != 2 {
             let shape = head.last.weights.shape();
-            let what = format!("its weights, of shape {shape:?}, are not those of its {classes} classes");
+            let what =
+                format!("its weights, of shape {shape:?}, are not those of its {classes} classes");
             return Err(wrong(folder, what));
         }
         Ok(Self { card, head })
@@ -94,7 +102,12 @@ impl TrainedModel {
     /// If the network is not where it was, or is another one now; as [`Model::open`].
     pub fn open(&self, folder: &Path, options: &ModelOptions) -> Result<Model> {
         let base = self.card.base.open(folder, &self.card.shape, options)?;
-        base.with_head(&self.card.name, self.head.clone(), Labels::from_names(&self.card.classes), &self.card)
+        base.with_head(
+            &self.card.name,
+            self.head.clone(),
+            Labels::from_names(&self.card.classes),
+            &self.card,
+        )
     }
 }
 
@@ -115,7 +128,9 @@ fn read_array(path: &Path) -> Result<Tensor> {
 /// What the system refuses.
 pub fn replace(path: &Path, content: &[u8]) -> Result<()> {
     let part = PathBuf::from([path.as_os_str(), ".part".as_ref()].join("".as_ref()));
-    fs::write(&part, content).and_then(|()| fs::rename(&part, path)).map_err(|source| failed(path, source))
+    fs::write(&part, content)
+        .and_then(|()| fs::rename(&part, path))
+        .map_err(|source| failed(path, source))
 }
 
 fn failed(path: &Path, source: io::Error) -> Error {
@@ -129,7 +144,7 @@ fn wrong(path: &Path, what: impl Into<String>) -> Error {
 impl Card {
     /// How scores become probabilities.
     #[must_use]
-    pub fn answer(&self) -> Answer {
+    pub fn answer(&self) -> OutputKind {
         self.training.options.answer
     }
 }

@@ -1,7 +1,7 @@
 //! What is a kind of what: WordNet's nouns from ImageNet's thousand synsets upwards.
 //!
-//! WordNet knows that a beagle is a hound, a dog and an animal, so "dog" means 118 classes. A name may have several
-//! meanings ("crane" is a bird and a machine); all of them are meant.
+//! WordNet knows that a beagle is a hound, a dog and an animal, so "dog" means 118 classes. A name
+//! may have several meanings ("crane" is a bird and a machine); all of them are meant.
 //!
 //! ```
 //! use lorgnette::wordnet;
@@ -20,8 +20,8 @@ mod plural;
 /// A line is a synset, the synsets it is a kind of, and its names (`oracle/make_hierarchy.py`).
 const NOUNS: &str = include_str!("wordnet/nouns.txt");
 
-/// The synsets of everything that is called so, or is a kind of that, in ascending order. A synset's number will do for a
-/// name; capitals, spaces and punctuation do not matter.
+/// The synsets of everything that is called so, or is a kind of that, in ascending order. A
+/// synset's number will do for a name; capitals, spaces and punctuation do not matter.
 #[must_use]
 pub fn kinds_of(name: &str) -> Vec<&'static str> {
     WordNet::get().kinds_of(&key(name))
@@ -33,7 +33,8 @@ pub fn names_above<'a>(synsets: impl IntoIterator<Item = &'a str>) -> Vec<&'stat
     WordNet::get().names_above(synsets.into_iter())
 }
 
-/// What names are compared by: letters and digits alone, so that "flower pot", "flower-pot" and "flowerpot" are one.
+/// What names are compared by: letters and digits alone, so that "flower pot", "flower-pot" and
+/// "flowerpot" are one.
 #[must_use]
 pub fn key(name: &str) -> String {
     name.chars().filter(|letter| letter.is_alphanumeric()).flat_map(char::to_lowercase).collect()
@@ -62,7 +63,10 @@ impl WordNet {
     fn kinds_of(&self, key: &str) -> Vec<&'static str> {
         let by_number = self.by_synset.get(key).into_iter();
         let called = self.by_key.get(key).into_iter().flatten().chain(by_number).copied();
-        self.reached(called, |noun| &noun.children).into_iter().map(|noun| self.nouns[noun].synset).collect()
+        self.reached(called, |noun| &noun.children)
+            .into_iter()
+            .map(|noun| self.nouns[noun].synset)
+            .collect()
     }
 
     fn names_above<'a>(&self, synsets: impl Iterator<Item = &'a str>) -> Vec<&'static str> {
@@ -71,7 +75,11 @@ impl WordNet {
         above.into_iter().flat_map(|noun| self.nouns[noun].names.split(", ")).collect()
     }
 
-    fn reached(&self, from: impl Iterator<Item = usize>, next: impl Fn(&Noun) -> &Vec<usize>) -> BTreeSet<usize> {
+    fn reached(
+        &self,
+        from: impl Iterator<Item = usize>,
+        next: impl Fn(&Noun) -> &Vec<usize>,
+    ) -> BTreeSet<usize> {
         let (mut reached, mut waiting) = (BTreeSet::new(), from.collect::<Vec<_>>());
         while let Some(noun) = waiting.pop() {
             if reached.insert(noun) {
@@ -85,7 +93,9 @@ impl WordNet {
         let lines: Vec<[&'static str; 3]> = NOUNS.lines().map(fields).collect();
         let by_synset: HashMap<&str, usize> =
             lines.iter().enumerate().map(|(noun, [synset, ..])| (*synset, noun)).collect();
-        let parents = |parents: &str| parents.split(',').filter_map(|synset| by_synset.get(synset).copied()).collect();
+        let parents = |parents: &str| {
+            parents.split(',').filter_map(|synset| by_synset.get(synset).copied()).collect()
+        };
         let noun = |&[synset, above, names]: &[&'static str; 3]| Noun {
             synset,
             names,
@@ -108,5 +118,7 @@ impl WordNet {
 
 fn fields(line: &'static str) -> [&'static str; 3] {
     let mut fields = line.splitn(3, ' ');
-    std::array::from_fn(|_| fields.next().expect("a line of nouns.txt has three fields: a test reads them all"))
+    std::array::from_fn(|_| {
+        fields.next().expect("a line of nouns.txt has three fields: a test reads them all")
+    })
 }

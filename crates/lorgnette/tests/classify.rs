@@ -1,4 +1,5 @@
-//! The embedded network on the hundred photos whose answers TensorFlow gave (`shared/reference/photos.json`).
+//! The embedded network on the hundred photos whose answers TensorFlow gave
+//! (`shared/reference/photos.json`).
 
 use lorgnette::picture::OpenOptions;
 use lorgnette::{Classifier, Embedder, Model, ModelOptions, Picture};
@@ -14,7 +15,8 @@ fn all_hundred_photos_get_tensorflows_answers() {
     let Some(shared) = folder() else { return };
     let truth = json(&shared.join("reference/photos.json"));
     let model = embedded();
-    let (classifier, embedder) = (Classifier::new(model.clone()).unwrap(), Embedder::new(model, None).unwrap());
+    let (classifier, embedder) =
+        (Classifier::new(model.clone()).unwrap(), Embedder::new(model, None).unwrap());
     let (mut top1, mut top5, mut worst, mut first) = (0, 0, 0f32, 0);
     let photos = truth["photos"].as_array().unwrap();
     for photo in photos {
@@ -38,7 +40,10 @@ fn all_hundred_photos_get_tensorflows_answers() {
         top5 += usize::from(guesses[..5].iter().any(|guess| guess.index == label));
         let norm = embedder.embed(&picture).unwrap().iter().map(|v| v * v).sum::<f32>().sqrt();
         let wanted = photo["embedding_l2"].as_f64().unwrap() as f32;
-        assert!((norm - wanted).abs() <= ACTIVATION * wanted, "{name}: features of norm {norm}, not {wanted}");
+        assert!(
+            (norm - wanted).abs() <= ACTIVATION * wanted,
+            "{name}: features of norm {norm}, not {wanted}"
+        );
     }
     println!(
         "first class TensorFlow's for {first} of {}; top-1 {top1}, top-5 {top5}; largest difference {worst}",
@@ -51,14 +56,19 @@ fn all_hundred_photos_get_tensorflows_answers() {
 #[test]
 fn threads_and_clones_give_the_same_bits() {
     let classifier = Classifier::new(embedded()).unwrap();
-    let picture = Picture::open(concat!(env!("CARGO_MANIFEST_DIR"), "/../../photos/chelsea.jpg")).unwrap();
+    let picture =
+        Picture::open(concat!(env!("CARGO_MANIFEST_DIR"), "/../../photos/chelsea.jpg")).unwrap();
     let wanted = classifier.classify(&picture, 1001).unwrap();
     std::thread::scope(|scope| {
         for threads in [1, 2, 3] {
             let (classifier, picture, wanted) = (classifier.on_threads(threads), &picture, &wanted);
             scope.spawn(move || {
                 for _ in 0..3 {
-                    assert_eq!(&classifier.classify(picture, 1001).unwrap(), wanted, "on {threads} threads");
+                    assert_eq!(
+                        &classifier.classify(picture, 1001).unwrap(),
+                        wanted,
+                        "on {threads} threads"
+                    );
                 }
             });
         }

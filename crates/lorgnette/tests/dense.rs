@@ -1,11 +1,14 @@
 //! Maps of photos: parts against the whole, scales, positions, regions.
 
 use lorgnette::net::zoo;
-use lorgnette::{LabelMap, MapOptions, MapPadding, Mapper, Model, ModelOptions, Picture, RegionOptions};
+use lorgnette::{
+    LabelMap, MapOptions, MapPadding, Mapper, Model, ModelOptions, Picture, RegionOptions,
+};
 
 /// A photo of the repository.
 fn photo(name: &str) -> Picture {
-    Picture::open(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../photos").join(name)).unwrap()
+    Picture::open(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../photos").join(name))
+        .unwrap()
 }
 
 fn embedded(options: MapOptions) -> Mapper {
@@ -36,7 +39,8 @@ fn odd_picture() -> Picture {
 #[test]
 fn the_map_of_parts_is_the_map_of_the_whole() {
     let picture = odd_picture();
-    for (padding, output_stride) in [(MapPadding::Same, None), (MapPadding::Valid, None), (MapPadding::Same, Some(16))]
+    for (padding, output_stride) in
+        [(MapPadding::Same, None), (MapPadding::Valid, None), (MapPadding::Same, Some(16))]
     {
         let options = MapOptions { padding, output_stride, ..MapOptions::default() };
         let whole = embedded(options.clone()).map(&picture).unwrap();
@@ -44,7 +48,11 @@ fn the_map_of_parts_is_the_map_of_the_whole() {
         let cut = embedded(MapOptions { part: Some(620), ..options });
         let cut = cut.map_watched(&picture, &mut |done, all| parts = (done, all)).unwrap();
         assert!(parts.0 == parts.1 && parts.1 >= 4, "{parts:?}");
-        assert!(difference(&cut, &whole) < 1e-5, "{padding:?} {output_stride:?}: {}", difference(&cut, &whole));
+        assert!(
+            difference(&cut, &whole) < 1e-5,
+            "{padding:?} {output_stride:?}: {}",
+            difference(&cut, &whole)
+        );
     }
 }
 
@@ -67,20 +75,30 @@ fn a_network_that_looks_at_the_whole_picture_is_not_cut() {
     let picture = photo("chelsea.jpg");
     let mut parts = 0;
     let options = MapOptions { part: Some(64), ..MapOptions::default() };
-    of_zoo("mobilenet_v3_small", options.clone()).map_watched(&picture, &mut |_, all| parts = all).unwrap();
+    of_zoo("mobilenet_v3_small", options.clone())
+        .map_watched(&picture, &mut |_, all| parts = all)
+        .unwrap();
     assert_eq!(parts, 1);
     let small = ModelOptions { memory_limit: 6 << 20, ..ModelOptions::default() };
     let model = Model::made_up(zoo::find("mobilenet_v3_small").unwrap(), &small).unwrap();
-    let error = Mapper::new(model, options).unwrap().map(&photo("astronaut.jpg").scaled(2.0)).unwrap_err().to_string();
+    let error = Mapper::new(model, options)
+        .unwrap()
+        .map(&photo("astronaut.jpg").scaled(2.0))
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("whole picture") && error.contains("scale it down"), "{error}");
 }
 
 /// The best class and the probability at a pixel, the slow and obvious way.
 fn at_pixel(map: &LabelMap, (x, y): (usize, usize), wanted: usize) -> (usize, f32) {
     let around = |axis: &lorgnette::dense::Axis, pixel: usize| {
-        let at = ((pixel as f64 + 0.5 - axis.first) / axis.stride).clamp(0.0, (axis.cells - 1) as f64);
+        let at =
+            ((pixel as f64 + 0.5 - axis.first) / axis.stride).clamp(0.0, (axis.cells - 1) as f64);
         let low = at.floor() as usize;
-        [(low, 1.0 - (at - low as f64) as f32), ((low + 1).min(axis.cells - 1), (at - low as f64) as f32)]
+        [
+            (low, 1.0 - (at - low as f64) as f32),
+            ((low + 1).min(axis.cells - 1), (at - low as f64) as f32),
+        ]
     };
     let (rows, columns) = (around(map.row_axis(), y), around(map.column_axis(), x));
     let mixed = |value: &dyn Fn(usize, usize) -> f32| -> f32 {
@@ -90,7 +108,8 @@ fn at_pixel(map: &LabelMap, (x, y): (usize, usize), wanted: usize) -> (usize, f3
             .sum()
     };
     let scores = map.scores().unwrap();
-    let score = |class: usize| mixed(&|r, c| scores[(r * map.columns() + c) * map.classes() + class]);
+    let score =
+        |class: usize| mixed(&|r, c| scores[(r * map.columns() + c) * map.classes() + class]);
     let best = (0..map.classes()).max_by(|&a, &b| score(a).total_cmp(&score(b))).unwrap();
     (best, mixed(&|r, c| map.probability(r, c, wanted)))
 }
@@ -121,7 +140,8 @@ fn regions_are_connected_and_together_the_map() {
     let map = embedded(MapOptions::default()).map(&photo("coffee.jpg")).unwrap();
     let all = RegionOptions { min_cells: 1, ..RegionOptions::default() };
     let regions = map.regions(&all);
-    let mut cells: Vec<usize> = regions.iter().flat_map(|region| region.area.iter().copied()).collect();
+    let mut cells: Vec<usize> =
+        regions.iter().flat_map(|region| region.area.iter().copied()).collect();
     cells.sort_unstable();
     assert!(cells.into_iter().eq(0..map.rows() * map.columns()), "every cell is in one region");
     let shares: f32 = regions.iter().map(|region| region.share).sum();
@@ -135,7 +155,9 @@ fn regions_are_connected_and_together_the_map() {
 fn several_scales_are_averaged_on_the_finest_grid() {
     let picture = photo("chelsea.jpg");
     let at = |scales: &[f64]| {
-        embedded(MapOptions { scales: scales.to_vec(), ..MapOptions::default() }).map(&picture).unwrap()
+        embedded(MapOptions { scales: scales.to_vec(), ..MapOptions::default() })
+            .map(&picture)
+            .unwrap()
     };
     let (large, both) = (at(&[2.0]), at(&[1.0, 2.0]));
     assert_eq!((both.rows(), both.row_axis()), (large.rows(), large.row_axis()));
@@ -144,8 +166,13 @@ fn several_scales_are_averaged_on_the_finest_grid() {
     let one = at(&[1.0]);
     // In the middle of a cell of the coarse map, the mean of the two.
     let (row, column) = (one.row_axis().centre(5), one.column_axis().centre(7));
-    let near = |axis: &lorgnette::dense::Axis, at: f64| ((at - axis.first) / axis.stride).round() as usize;
+    let near =
+        |axis: &lorgnette::dense::Axis, at: f64| ((at - axis.first) / axis.stride).round() as usize;
     let (r, c) = (near(large.row_axis(), row), near(large.column_axis(), column));
     let wanted = (one.probability(5, 7, 286) + large.probability(r, c, 286)) / 2.0;
-    assert!((both.probability(r, c, 286) - wanted).abs() < 0.08, "{} {wanted}", both.probability(r, c, 286));
+    assert!(
+        (both.probability(r, c, 286) - wanted).abs() < 0.08,
+        "{} {wanted}",
+        both.probability(r, c, 286)
+    );
 }

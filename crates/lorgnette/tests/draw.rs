@@ -1,4 +1,5 @@
-//! What is drawn on pictures: sizes, room, what is left alone, and that no shape or name is too much.
+//! What is drawn on pictures: sizes, room, what is left alone, and that no shape or name is too
+//! much.
 
 #[path = "support/paths.rs"]
 mod paths;
@@ -36,7 +37,15 @@ fn a_photo_with_room_keeps_its_size_and_most_of_its_pixels() {
     assert_eq!(rows(&drawn, 0..200), rows(&photo, 0..200));
     // The panel is dark and its letters are white.
     let below = rows(&drawn, 230..427);
-    assert!(below.as_chunks::<3>().0.iter().filter(|pixel| pixel.iter().all(|&level| level > 240)).count() > 200);
+    assert!(
+        below
+            .as_chunks::<3>()
+            .0
+            .iter()
+            .filter(|pixel| pixel.iter().all(|&level| level > 240))
+            .count()
+            > 200
+    );
 }
 
 #[test]
@@ -52,20 +61,35 @@ fn answers_below_leave_the_photo_uncovered() {
 fn small_photos_are_enlarged_until_letters_can_be_read() {
     for (width, height) in [(1, 1), (32, 20), (64, 64), (224, 224), (100, 600)] {
         let drawn = annotate(&grey(width, height), &ANSWERS, Placement::Automatic);
-        assert!(drawn.width() >= 320 && drawn.height() > height, "{width} x {height}: {:?}", size(&drawn));
+        assert!(
+            drawn.width() >= 320 && drawn.height() > height,
+            "{width} x {height}: {:?}",
+            size(&drawn)
+        );
     }
 }
 
 #[test]
 fn extreme_shapes_and_names_are_drawn() {
     let long = "ß".repeat(5_000);
-    let odd = [("", 0.5), (long.as_str(), 1.5), ("日本語 🦀 \u{0}\n", -1.0), (", , ,", f32::INFINITY)];
-    for (width, height) in [(1, 3_000), (3_000, 1), (2_000, 200), (200, 2_000), (5_000, 30), (321, 120)] {
+    let odd =
+        [("", 0.5), (long.as_str(), 1.5), ("日本語 🦀 \u{0}\n", -1.0), (", , ,", f32::INFINITY)];
+    for (width, height) in
+        [(1, 3_000), (3_000, 1), (2_000, 200), (200, 2_000), (5_000, 30), (321, 120)]
+    {
         let photo = grey(width, height);
         for placement in [Placement::Automatic, Placement::Below] {
             let drawn = annotate(&photo, &odd, placement);
-            assert!(drawn.width() >= 320 && drawn.height() >= height, "{width} x {height}: {:?}", size(&drawn));
-            assert!(drawn.height() <= height.max(2_400) + 400, "{width} x {height}: {:?}", size(&drawn));
+            assert!(
+                drawn.width() >= 320 && drawn.height() >= height,
+                "{width} x {height}: {:?}",
+                size(&drawn)
+            );
+            assert!(
+                drawn.height() <= height.max(2_400) + 400,
+                "{width} x {height}: {:?}",
+                size(&drawn)
+            );
         }
     }
 }
@@ -78,7 +102,8 @@ fn nothing_to_say_leaves_the_photo_alone() {
 
 #[test]
 fn an_input_is_enlarged_pixel_by_pixel() {
-    let input = Picture::from_rgb8(224, 2, (0..224 * 2 * 3).map(|index| index as u8).collect()).unwrap();
+    let input =
+        Picture::from_rgb8(224, 2, (0..224 * 2 * 3).map(|index| index as u8).collect()).unwrap();
     let shown = show_input(&input, None);
     assert_eq!(size(&shown), (448, 4));
     let (large, small) = (shown.to_rgb8(), input.to_rgb8());

@@ -1,4 +1,5 @@
-//! The embedded network in fewer bits, beside itself in float32, on the hundred photos. The table of docs/speed.md:
+//! The embedded network in fewer bits, beside itself in float32, on the hundred photos. The table
+//! of docs/speed.md:
 //!
 //! ```text
 //! cargo test --release -p lorgnette --test formats -- --nocapture
@@ -9,7 +10,7 @@ mod difference;
 
 use std::path::PathBuf;
 
-use lorgnette::kernels::{Formats, Level, Precision, WeightFormat};
+use lorgnette::kernels::{Level, NumericOptions, Precision, WeightFormat};
 use lorgnette::picture::OpenOptions;
 use lorgnette::{Classifier, Model, ModelOptions, Picture};
 use lorgnette_oracle::tolerance::FORMATS;
@@ -18,14 +19,19 @@ use self::difference::{Difference, jpegs, photos};
 
 const CLASSES: usize = 1001;
 
-fn embedded(formats: Formats) -> lorgnette::Result<Model> {
-    Model::embedded(&ModelOptions { formats, ..ModelOptions::default() })
+fn embedded(numerics: NumericOptions) -> lorgnette::Result<Model> {
+    Model::embedded(&ModelOptions { numerics, ..ModelOptions::default() })
 }
 
 /// Each class's probability, by its index.
 fn probabilities(classifier: &Classifier, photo: &Picture) -> Vec<f32> {
     let mut all = vec![0.0; CLASSES];
-    classifier.classify(photo, CLASSES).unwrap().guesses.iter().for_each(|guess| all[guess.index] = guess.probability);
+    classifier
+        .classify(photo, CLASSES)
+        .unwrap()
+        .guesses
+        .iter()
+        .for_each(|guess| all[guess.index] = guess.probability);
     all
 }
 
@@ -33,16 +39,18 @@ fn probabilities(classifier: &Classifier, photo: &Picture) -> Vec<f32> {
 fn fewer_bits_change_the_answers_little() {
     let open = |file: &PathBuf| OpenOptions::default().open(file).unwrap();
     let photos: Vec<Picture> = jpegs(&photos()).iter().map(open).collect();
-    let exact = Classifier::new(embedded(Formats::default()).unwrap()).unwrap();
+    let exact = Classifier::new(embedded(NumericOptions::default()).unwrap()).unwrap();
     let wanted: Vec<Vec<f32>> = photos.iter().map(|photo| probabilities(&exact, photo)).collect();
     for tolerance in FORMATS {
-        let formats =
-            Formats { precision: tolerance.precision.parse().unwrap(), weights: tolerance.weights.parse().unwrap() };
-        if !formats.precision.is_available(Level::best()) {
-            println!("no AVX-512 BF16 here: {formats:?} is not measured");
+        let numerics = NumericOptions {
+            compute: tolerance.precision.parse().unwrap(),
+            weight_storage: tolerance.weights.parse().unwrap(),
+        };
+        if !numerics.compute.is_available(Level::best()) {
+            println!("no AVX-512 BF16 here: {numerics:?} is not measured");
             continue;
         }
-        let classifier = Classifier::new(embedded(formats).unwrap()).unwrap();
+        let classifier = Classifier::new(embedded(numerics).unwrap()).unwrap();
         let mut difference = Difference::default();
         for (photo, wanted) in photos.iter().zip(&wanted) {
             difference.add(wanted, &probabilities(&classifier, photo));
@@ -69,13 +77,14 @@ fn fewer_bits_change_the_answers_little() {
 #[test]
 fn what_the_cpu_lacks_is_refused() {
     let options = |precision| ModelOptions {
-        formats: Formats { precision, weights: WeightFormat::Float32 },
+        numerics: NumericOptions { compute: precision, weight_storage: WeightFormat::Float32 },
         level: Some(Level::Portable),
         ..ModelOptions::default()
     };
     let refused = Model::embedded(&options(Precision::Bf16)).unwrap_err();
     assert!(refused.to_string().contains("auto"), "{refused}");
-    let photo = Picture::open(concat!(env!("CARGO_MANIFEST_DIR"), "/../../photos/chelsea.jpg")).unwrap();
+    let photo =
+        Picture::open(concat!(env!("CARGO_MANIFEST_DIR"), "/../../photos/chelsea.jpg")).unwrap();
     let answer = |precision| {
         let classifier = Classifier::new(Model::embedded(&options(precision)).unwrap()).unwrap();
         probabilities(&classifier, &photo)

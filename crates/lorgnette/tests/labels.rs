@@ -1,4 +1,5 @@
-//! Names of outputs: ImageNet's two counts, label files as people have them, and finding a class by name.
+//! Names of outputs: ImageNet's two counts, label files as people have them, and finding a class by
+//! name.
 
 use std::fs;
 use std::path::PathBuf;
@@ -31,7 +32,8 @@ fn the_class_count_chooses_imagenets_labels() {
 #[test]
 fn an_ambiguous_name_finds_every_class_of_that_name() {
     let labels = Labels::imagenet(1000).unwrap();
-    let indices = |query| labels.find(query).unwrap().iter().map(|label| label.index).collect::<Vec<_>>();
+    let indices =
+        |query| labels.find(query).unwrap().iter().map(|label| label.index).collect::<Vec<_>>();
     assert_eq!(indices("crane"), [134, 517]);
     assert_eq!(indices("maillot"), [638, 639]);
     assert_eq!(indices("n03710721"), [639]);
@@ -50,7 +52,8 @@ fn a_name_finds_its_kinds_too_and_a_plural_its_singular() {
     assert!(labels.find("vehicle").unwrap().contains(&labels.get(780).unwrap()));
     // What a trained model calls its classes has no kinds, and comes first.
     let own = Labels::from_names(["dog", "dogs", "C", "C++"]);
-    let indices = |query| own.find(query).unwrap().iter().map(|label| label.index).collect::<Vec<_>>();
+    let indices =
+        |query| own.find(query).unwrap().iter().map(|label| label.index).collect::<Vec<_>>();
     assert_eq!((indices("dog"), indices("dogs"), indices("c")), (vec![0], vec![1], vec![2]));
 }
 
@@ -63,7 +66,10 @@ fn an_unknown_name_gets_suggestions() {
     assert_eq!(suggestions("vehicel")[0], "vehicle");
     assert!(suggestions("").is_empty());
     let message = labels.find("giant pandsa").unwrap_err().to_string();
-    assert!(message.starts_with("no class is called \"giant pandsa\": did you mean \"giant panda\""), "{message}");
+    assert!(
+        message.starts_with("no class is called \"giant pandsa\": did you mean \"giant panda\""),
+        "{message}"
+    );
     let message = labels.find("qwertyuiopasdf").unwrap_err().to_string();
     assert!(message.ends_with("an index of this network's labels"), "{message}");
 }
@@ -87,14 +93,18 @@ fn label_files_are_read_as_people_have_them() {
     assert_eq!((plain.len(), name(&plain, 2)), (3, "roses rouges, été"));
     let windows = open("windows", b"\xef\xbb\xbfdaisy\r\nrose\r\n\r\n").unwrap();
     assert_eq!((windows.len(), name(&windows, 0), name(&windows, 1)), (2, "daisy", "rose"));
-    let synsets = open("synsets", b"n01440764 tench, Tinca tinca\nn02119789\tkit fox\nn00000001\n").unwrap();
+    let synsets =
+        open("synsets", b"n01440764 tench, Tinca tinca\nn02119789\tkit fox\nn00000001\n").unwrap();
     assert_eq!(synsets.get(0).unwrap().synset, Some("n01440764"));
     assert_eq!(
         (name(&synsets, 0), name(&synsets, 1), name(&synsets, 2)),
         ("tench, Tinca tinca", "kit fox", "n00000001")
     );
     let numbered = open("numbered", b"0:background\n2:rose\n1:daisy\n").unwrap();
-    assert_eq!((name(&numbered, 0), name(&numbered, 1), name(&numbered, 2)), ("background", "daisy", "rose"));
+    assert_eq!(
+        (name(&numbered, 0), name(&numbered, 1), name(&numbered, 2)),
+        ("background", "daisy", "rose")
+    );
     // Numbers that are not an order are part of the names.
     let models = open("models", b"500 abarth\n911 carrera\n").unwrap();
     assert_eq!(name(&models, 1), "911 carrera");
@@ -134,6 +144,9 @@ fn the_label_map_of_2015_names_a_thousand_of_its_outputs() {
     assert_eq!(labels.get(169).unwrap().first_name(), "giant panda");
     assert_eq!(labels.get(0).unwrap().name, "class 0");
     assert_eq!(labels.iter().filter(|label| label.synset.is_some()).count(), 1000);
-    assert!(matches!(Labels::open_for(&path, 1000), Err(LabelsError::OtherCount { labels: 1000, outputs: 1000, .. })));
+    assert!(matches!(
+        Labels::open_for(&path, 1000),
+        Err(LabelsError::OtherCount { labels: 1000, outputs: 1000, .. })
+    ));
     assert_eq!(Labels::open_for(folder.join("reference/labels"), 1008).unwrap(), labels);
 }

@@ -27,7 +27,8 @@ fn samples(picture: &Picture) -> (Vec<f64>, u64) {
 
 /// Mean and largest absolute difference from the probes.
 fn difference(samples: &[f64], probes: &[(usize, f64)]) -> (f64, f64) {
-    let apart: Vec<f64> = probes.iter().map(|&(place, value)| (samples[place] - value).abs()).collect();
+    let apart: Vec<f64> =
+        probes.iter().map(|&(place, value)| (samples[place] - value).abs()).collect();
     (apart.iter().sum::<f64>() / apart.len() as f64, apart.iter().copied().fold(0.0, f64::max))
 }
 
@@ -45,15 +46,19 @@ fn every_fixture_has_the_pixels_of_its_truth() {
         };
         let (samples, bits) = samples(&picture);
         let size = (picture.width() as u64, picture.height() as u64, bits);
-        let wanted = [&truth["width"], &truth["height"], &truth["bits"]].map(|value| value.as_u64().expect("a number"));
+        let wanted = [&truth["width"], &truth["height"], &truth["bits"]]
+            .map(|value| value.as_u64().expect("a number"));
         if size != wanted.into() {
             wrong.push(format!("{name}: width, height, bits are {size:?}, not {wanted:?}"));
             continue;
         }
         let (mean, most) = difference(&samples, &probes(&truth["probes"]));
-        let allowed = [&truth["mean_difference"], &truth["most_difference"]].map(|value| value.as_f64().expect("one"));
+        let allowed = [&truth["mean_difference"], &truth["most_difference"]]
+            .map(|value| value.as_f64().expect("one"));
         if mean > allowed[0] || most > allowed[1] {
-            wrong.push(format!("{name}: off by {mean:.3} on average and {most} at most, allowed {allowed:?}"));
+            wrong.push(format!(
+                "{name}: off by {mean:.3} on average and {most} at most, allowed {allowed:?}"
+            ));
         }
         for channel in 0..3 {
             let own: Vec<f64> = samples.iter().skip(channel).step_by(3).copied().collect();
@@ -75,19 +80,27 @@ fn reduced_sizes_have_the_bytes_of_their_truth() {
     for (name, answers) in truth.as_object().expect("an object") {
         let bytes = fs::read(tests("photos").join(name)).unwrap();
         for (way, answer) in answers.as_object().expect("an object") {
-            let [height, width, checksum] = [0, 1, 2].map(|place| answer[place].as_u64().expect("a number"));
+            let [height, width, checksum] =
+                [0, 1, 2].map(|place| answer[place].as_u64().expect("a number"));
             let (transform, ratio) = way.split_once(' ').expect("a transform and a ratio");
-            let jpeg_transform = if transform == "fast" { Transform::Fast } else { Transform::Accurate };
+            let jpeg_transform =
+                if transform == "fast" { Transform::Fast } else { Transform::Accurate };
             let least_size = Some([height as usize, width as usize]);
-            let options =
-                OpenOptions { ignore_orientation: true, jpeg_transform, least_size, ..OpenOptions::default() };
+            let options = OpenOptions {
+                ignore_orientation: true,
+                jpeg_transform,
+                least_size,
+                ..OpenOptions::default()
+            };
             let smaller = &answers[&format!("{transform} {}", 2 * ratio.parse::<u32>().unwrap())];
             if smaller[0] == answer[0] && smaller[1] == answer[1] {
                 // A picture of a pixel: the next ratio is enough for it.
                 continue;
             }
             let picture = options.decode(&bytes, name).unwrap();
-            let Pixels::Rgb8(samples) = picture.pixels() else { panic!("{name}: not of eight bits") };
+            let Pixels::Rgb8(samples) = picture.pixels() else {
+                panic!("{name}: not of eight bits")
+            };
             let size = (picture.height() as u64, picture.width() as u64);
             if size != (height, width) || u64::from(crc32fast::hash(samples)) != checksum {
                 wrong.push(format!("{name}: {way}: {size:?} for {:?}", (height, width)));
@@ -127,7 +140,11 @@ fn orientation_is_honoured_unless_asked_otherwise() {
 #[test]
 fn what_is_enough_is_said_of_the_upright_picture() {
     let open = |rows, columns, ignore_orientation| {
-        let options = OpenOptions { least_size: Some([rows, columns]), ignore_orientation, ..OpenOptions::default() };
+        let options = OpenOptions {
+            least_size: Some([rows, columns]),
+            ignore_orientation,
+            ..OpenOptions::default()
+        };
         let picture = options.open(tests("photos/orientation_6.jpg")).unwrap();
         let (width, height) = picture.stored_size();
         assert_eq!((width, height), if ignore_orientation { (40, 24) } else { (24, 40) });
@@ -195,15 +212,27 @@ fn damaged_files_are_refused_by_name_and_reason() {
 
 #[test]
 fn every_beginning_of_a_file_is_an_error_and_not_a_panic() {
-    for name in ["baseline_420.jpg", "progressive_420.jpg", "rgb_8_bit.png", "still.gif", "lossy.webp", "grey.tiff"] {
+    for name in [
+        "baseline_420.jpg",
+        "progressive_420.jpg",
+        "rgb_8_bit.png",
+        "still.gif",
+        "lossy.webp",
+        "grey.tiff",
+    ] {
         let whole = fs::read(tests("photos").join(name)).unwrap();
         for length in (0..whole.len()).step_by(23) {
             match Picture::from_bytes(&whole[..length], name) {
-                Err(PictureError::Decoder { what, .. }) => panic!("{name} of {length} bytes: {what}"),
+                Err(PictureError::Decoder { what, .. }) => {
+                    panic!("{name} of {length} bytes: {what}")
+                }
                 Err(_) => {}
                 // Only what follows the picture may be missing.
                 Ok(_) => {
-                    assert!(!name.ends_with("jpg") && length + 200 > whole.len(), "{name} of {length} bytes opened");
+                    assert!(
+                        !name.ends_with("jpg") && length + 200 > whole.len(),
+                        "{name} of {length} bytes opened"
+                    );
                 }
             }
         }
@@ -233,9 +262,11 @@ fn mutated(mut bytes: Vec<u8>, state: &mut u64) -> Vec<u8> {
 
 #[test]
 fn damage_anywhere_never_makes_a_decoder_panic() {
-    let mut files: Vec<_> = fs::read_dir(tests("photos")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<_> =
+        fs::read_dir(tests("photos")).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
-    let files: Vec<Vec<u8>> = files.iter().map(|path| fs::read(path).unwrap()).filter(|f| !f.is_empty()).collect();
+    let files: Vec<Vec<u8>> =
+        files.iter().map(|path| fs::read(path).unwrap()).filter(|f| !f.is_empty()).collect();
     let mut state = 0x9E37_79B9_7F4A_7C15;
     for round in 0..4_000 {
         let mut bytes = mutated(files[next(&mut state) % files.len()].clone(), &mut state);
@@ -246,7 +277,8 @@ fn damage_anywhere_never_makes_a_decoder_panic() {
         let enough = [next(&mut state) % 60; 2];
         for least_size in [None, Some(enough)] {
             let options = OpenOptions { least_size, ..OpenOptions::default() };
-            if let Err(PictureError::Decoder { kind, what, .. }) = options.decode(&bytes, "mutated") {
+            if let Err(PictureError::Decoder { kind, what, .. }) = options.decode(&bytes, "mutated")
+            {
                 panic!("round {round}, {kind}: {what}");
             }
         }
@@ -256,7 +288,14 @@ fn damage_anywhere_never_makes_a_decoder_panic() {
 #[test]
 fn limits_hold_before_anything_is_decoded() {
     let options = OpenOptions { max_pixels: 53 * 37 - 1, ..OpenOptions::default() };
-    for name in ["baseline_420.jpg", "rgb_8_bit.png", "still.gif", "rgb_24_bit.bmp", "lossy.webp", "grey.tiff"] {
+    for name in [
+        "baseline_420.jpg",
+        "rgb_8_bit.png",
+        "still.gif",
+        "rgb_24_bit.bmp",
+        "lossy.webp",
+        "grey.tiff",
+    ] {
         let error = options.open(tests("photos").join(name)).unwrap_err();
         assert!(matches!(error, PictureError::TooLarge { .. }), "{error}");
     }
@@ -288,11 +327,22 @@ fn a_saved_picture_opens_again() {
     for (name, mean) in [("again.png", 0.0), ("again.JPG", 6.0)] {
         picture.save(folder.join(name)).unwrap();
         let again = Picture::open(folder.join(name)).unwrap();
-        let apart = picture.to_rgb8().iter().zip(again.to_rgb8()).map(|(&a, b)| f64::from(a.abs_diff(b))).sum::<f64>();
+        let apart = picture
+            .to_rgb8()
+            .iter()
+            .zip(again.to_rgb8())
+            .map(|(&a, b)| f64::from(a.abs_diff(b)))
+            .sum::<f64>();
         assert!(apart / picture.to_rgb8().len() as f64 <= mean, "{name}");
     }
-    assert!(matches!(picture.save(folder.join("again.xyz")), Err(PictureError::UnknownExtension { .. })));
-    assert!(matches!(picture.save(folder.join("no/such/folder.png")), Err(PictureError::Write { .. })));
+    assert!(matches!(
+        picture.save(folder.join("again.xyz")),
+        Err(PictureError::UnknownExtension { .. })
+    ));
+    assert!(matches!(
+        picture.save(folder.join("no/such/folder.png")),
+        Err(PictureError::Write { .. })
+    ));
     fs::remove_dir_all(folder).unwrap();
 }
 
@@ -314,11 +364,14 @@ fn reference_photos_agree_with_libjpeg_turbo() {
         let (samples, _) = samples(&picture);
         let (mean, most) = difference(&samples, &probes(&photo["decoded"]["probe"]));
         assert!(
-            mean <= tolerance::JPEG_MEAN && most <= tolerance::JPEG_MOST,
+            mean <= tolerance::JPEG_MEAN && most <= tolerance::JPEG_MAX,
             "{name}: {mean} on average, {most} at most"
         );
         let own = samples.iter().sum::<f64>() / samples.len() as f64;
         let wanted = photo["decoded"]["mean"].as_f64().expect("a mean");
-        assert!((own - wanted).abs() <= tolerance::JPEG_MEAN, "{name}: mean {own}, TensorFlow {wanted}");
+        assert!(
+            (own - wanted).abs() <= tolerance::JPEG_MEAN,
+            "{name}: mean {own}, TensorFlow {wanted}"
+        );
     }
 }

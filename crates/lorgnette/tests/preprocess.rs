@@ -37,7 +37,8 @@ fn made_up(rule: &Value) -> Picture {
     Picture::from_pixels(width, height, pixels).unwrap()
 }
 
-/// A picture that knows it was grey has to come from a file: the plainest one, a PGM-like BMP of 256 greys.
+/// A picture that knows it was grey has to come from a file: the plainest one, a PGM-like BMP of
+/// 256 greys.
 fn grey_file(width: usize, height: usize, samples: Vec<u8>) -> Picture {
     let mut bytes = Vec::new();
     let image = image::GrayImage::from_raw(width as u32, height as u32, samples).unwrap();
@@ -74,7 +75,10 @@ fn small_pictures_become_what_tensorflow_makes_of_them() {
         let l2 = case["l2"].as_f64().expect("a norm");
         worst = worst.max(apart);
         if apart > tolerance::INPUT || (norm(&input) - l2).abs() > tolerance::INPUT * l2.max(1.0) {
-            wrong.push(format!("{style} {} x {} of {}: {apart:.2e}", case["height"], case["width"], case["picture"]));
+            wrong.push(format!(
+                "{style} {} x {} of {}: {apart:.2e}",
+                case["height"], case["width"], case["picture"]
+            ));
         }
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
@@ -100,7 +104,10 @@ fn reference_photos_become_what_tensorflow_makes_of_them() {
             let apart = difference(&input, &probes(&photo[key]["probe"]));
             worst = worst.max(apart);
             assert!(apart <= tolerance::INPUT, "{name}, {key}: {apart:.2e}");
-            assert!((mean(&input) - photo[key]["mean"].as_f64().unwrap()).abs() < 1e-4, "{name}, {key}: mean");
+            assert!(
+                (mean(&input) - photo[key]["mean"].as_f64().unwrap()).abs() < 1e-4,
+                "{name}, {key}: mean"
+            );
         }
     }
     eprintln!("worst relative difference {worst:.2e}");
@@ -118,7 +125,11 @@ fn the_hundred_photos_have_tensorflows_mean_and_deviation() {
         let options = OpenOptions { ignore_orientation: true, ..OpenOptions::default() };
         let picture = options.open(folder.join("photos").join(name)).unwrap();
         decoding += start.elapsed().as_secs_f64();
-        assert_eq!((picture.height(), picture.width()), (number(&photo["height"]), number(&photo["width"])), "{name}");
+        assert_eq!(
+            (picture.height(), picture.width()),
+            (number(&photo["height"]), number(&photo["width"])),
+            "{name}"
+        );
         let start = Instant::now();
         let input = preprocess.input(&picture);
         preprocessing += start.elapsed().as_secs_f64();
@@ -132,7 +143,9 @@ fn the_hundred_photos_have_tensorflows_mean_and_deviation() {
         assert!(apart < 1e-6, "{name}: mean {average}, deviation {deviation}");
     }
     let [decode, apply] = [decoding, preprocessing].map(|seconds| 1e3 * seconds / count);
-    eprintln!("worst difference {worst:.2e}; {decode:.2} ms to open, {apply:.2} ms to preprocess a photo");
+    eprintln!(
+        "worst difference {worst:.2e}; {decode:.2} ms to open, {apply:.2} ms to preprocess a photo"
+    );
 }
 
 #[test]
@@ -146,7 +159,10 @@ fn own_constants_replace_the_styles_arithmetic() {
     assert_eq!(preprocess.input(&picture), [4.5, 9.0, 13.5]);
     preprocess.style = Style::Inception;
     preprocess.mean = None;
-    assert_eq!(preprocess.input(&picture), [10.0 - 127.5, 20.0 - 127.5, 30.0 - 127.5].map(|value| value * 0.5));
+    assert_eq!(
+        preprocess.input(&picture),
+        [10.0 - 127.5, 20.0 - 127.5, 30.0 - 127.5].map(|value| value * 0.5)
+    );
 }
 
 #[test]
@@ -154,7 +170,8 @@ fn a_whole_picture_is_only_normalised() {
     let picture = Picture::from_rgb8(2, 1, vec![200, 100, 50, 0, 255, 128]).unwrap();
     let (height, width, values) = Preprocess::new(Style::Vgg, 224, 224).normalise_whole(&picture);
     assert_eq!((height, width), (1, 2));
-    let wanted = [200.0 - 123.68, 100.0 - 116.78, 50.0 - 103.94, -123.68, 255.0 - 116.78, 128.0 - 103.94];
+    let wanted =
+        [200.0 - 123.68, 100.0 - 116.78, 50.0 - 103.94, -123.68, 255.0 - 116.78, 128.0 - 103.94];
     assert_eq!(values, wanted);
     let (_, _, values) = Preprocess::new(Style::Inception, 224, 224).normalise_whole(&picture);
     assert_eq!((values[3], values[4]), (-1.0, 1.0));

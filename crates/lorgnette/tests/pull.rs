@@ -66,7 +66,11 @@ impl Stage {
     }
 }
 
-fn failing_with(answer: &'static str, headers: &'static [&'static str], body: &'static [u8]) -> String {
+fn failing_with(
+    answer: &'static str,
+    headers: &'static [&'static str],
+    body: &'static [u8],
+) -> String {
     let headers: Vec<String> = headers.iter().map(|&line| line.to_owned()).collect();
     let server = Server::answering(move |_, _, stream| send(stream, answer, &headers, body));
     Stage::from(&[&server.url]).badly()
@@ -74,7 +78,8 @@ fn failing_with(answer: &'static str, headers: &'static [&'static str], body: &'
 
 #[test]
 fn a_model_is_pulled_opened_and_removed() {
-    let server = Server::answering(|_, asked, stream| send_at_most(stream, asked, (FILE, TAG), usize::MAX));
+    let server =
+        Server::answering(|_, asked, stream| send_at_most(stream, asked, (FILE, TAG), usize::MAX));
     let stage = Stage::from(&[&server.url]);
     let mut heard = 0;
     let pulled = pull(&stage.entry, &stage.home, &stage.options, &mut |event| {
@@ -84,23 +89,41 @@ fn a_model_is_pulled_opened_and_removed() {
         }
     })
     .unwrap();
-    assert_eq!((heard, pulled.already, pulled.receipt.bytes), (FILE.len() as u64, false, FILE.len() as u64));
+    assert_eq!(
+        (heard, pulled.already, pulled.receipt.bytes),
+        (FILE.len() as u64, false, FILE.len() as u64)
+    );
     assert_eq!(pulled.receipt.sha256.len(), 64);
-    assert!(server.asked()[0][0].starts_with("GET /mobilenet_v1_0.25_128.tgz "), "{:?}", server.asked());
+    assert!(
+        server.asked()[0][0].starts_with("GET /mobilenet_v1_0.25_128.tgz "),
+        "{:?}",
+        server.asked()
+    );
     assert!(stage.pull().unwrap().already && server.asked().len() == 1);
 
     let options = ModelOptions { threads: Some(1), ..ModelOptions::default() };
     let model = stage.entry.open(&stage.home, &options).unwrap().unwrap();
     assert_eq!((model.name(), model.preprocess().height, model.labels().len()), (NAME, 128, 1001));
     drop(model);
-    assert!(stage.home.remove(&stage.entry).unwrap().unwrap() > 1_900_000, "what was unpacked goes too");
-    assert!(stage.home.installed(&stage.entry).is_none() && stage.home.remove(&stage.entry).unwrap().is_none());
-    assert_eq!(fs::read_dir(stage.home.folder()).unwrap().count(), 1, "nothing but the folder of models is left");
+    assert!(
+        stage.home.remove(&stage.entry).unwrap().unwrap() > 1_900_000,
+        "what was unpacked goes too"
+    );
+    assert!(
+        stage.home.installed(&stage.entry).is_none()
+            && stage.home.remove(&stage.entry).unwrap().is_none()
+    );
+    assert_eq!(
+        fs::read_dir(stage.home.folder()).unwrap().count(),
+        1,
+        "nothing but the folder of models is left"
+    );
 }
 
 #[test]
 fn dropped_connections_are_taken_up_where_they_ended() {
-    let server = Server::answering(|_, asked, stream| send_at_most(stream, asked, (FILE, TAG), 900));
+    let server =
+        Server::answering(|_, asked, stream| send_at_most(stream, asked, (FILE, TAG), 900));
     Stage::from(&[&server.url]).well();
     let firsts: Vec<usize> = server.asked().iter().map(first).collect();
     assert_eq!(firsts, [0, 900, 1800, 2700, 3600]);
@@ -137,7 +160,12 @@ fn a_file_that_changes_meanwhile_is_begun_anew() {
 #[test]
 fn a_server_that_knows_no_ranges_gets_another_chance() {
     let server = Server::answering(|number, _, stream| {
-        send(stream, "200 OK", &[length(FILE.len())], &FILE[..if number < 2 { 1000 + number } else { FILE.len() }]);
+        send(
+            stream,
+            "200 OK",
+            &[length(FILE.len())],
+            &FILE[..if number < 2 { 1000 + number } else { FILE.len() }],
+        );
     });
     Stage::from(&[&server.url]).well();
 }
@@ -147,7 +175,12 @@ fn a_wrong_content_range_is_not_joined() {
     for range in ["bytes 5-9/10", "bytes 1000-3714/99999999", "nonsense"] {
         let server = Server::answering(move |number, asked, stream| match number {
             0 => send_at_most(stream, asked, (FILE, TAG), 1000),
-            1 => send(stream, "206 Partial Content", &[format!("Content-Range: {range}"), length(99)], &FILE[5..104]),
+            1 => send(
+                stream,
+                "206 Partial Content",
+                &[format!("Content-Range: {range}"), length(99)],
+                &FILE[5..104],
+            ),
             _ => send_at_most(stream, asked, (FILE, TAG), usize::MAX),
         });
         Stage::from(&[&server.url]).well();
@@ -167,9 +200,17 @@ fn a_range_that_cannot_be_met_is_begun_anew() {
 
 #[test]
 fn a_length_too_long_is_a_dropped_connection() {
-    let server = Server::answering(|_, _, stream| send(stream, "200 OK", &[length(FILE.len() + 9)], FILE));
+    let server =
+        Server::answering(|_, _, stream| send(stream, "200 OK", &[length(FILE.len() + 9)], FILE));
     let error = Stage::from(&[&server.url]).badly();
-    assert!(error.contains(&format!("after {} of {} bytes (tried 4 times)", FILE.len(), FILE.len() + 9)), "{error}");
+    assert!(
+        error.contains(&format!(
+            "after {} of {} bytes (tried 4 times)",
+            FILE.len(),
+            FILE.len() + 9
+        )),
+        "{error}"
+    );
 }
 
 #[test]
@@ -214,7 +255,8 @@ fn redirections_are_followed_a_few_times() {
     Stage::from(&[&server.url]).well();
     let paths: Vec<String> = server.asked().iter().map(|asked| asked[0].clone()).collect();
     assert_eq!(paths[1..], ["GET /elsewhere/a.tgz HTTP/1.1", "GET /b.tgz HTTP/1.1"]);
-    let circle = failing_with("301 Moved Permanently", &["Location: /again.tgz", "Content-Length: 0"], b"");
+    let circle =
+        failing_with("301 Moved Permanently", &["Location: /again.tgz", "Content-Length: 0"], b"");
     assert!(circle.contains("redirected more than 10 times"), "{circle}");
     let away = failing_with("302 Found", &["Location: ftp://host/a", "Content-Length: 0"], b"");
     assert!(away.contains("no web address"), "{away}");
@@ -235,7 +277,8 @@ fn a_server_in_trouble_is_asked_again() {
 #[test]
 fn the_next_mirror_is_tried() {
     let gone = Server::answering(|_, _, stream| send(stream, "403 Forbidden", &[length(0)], b""));
-    let good = Server::answering(|_, asked, stream| send_at_most(stream, asked, (FILE, TAG), usize::MAX));
+    let good =
+        Server::answering(|_, asked, stream| send_at_most(stream, asked, (FILE, TAG), usize::MAX));
     let pulled = Stage::from(&[&gone.url, &format!("{}named.tgz", good.url)]).well();
     assert!(pulled.receipt.source.ends_with("/named.tgz"));
 }
@@ -246,13 +289,15 @@ fn wrong_bytes_are_told_by_what_they_are() {
     assert!(page.contains("an HTML page, not an archive"), "{page}");
     let text = failing_with("200 OK", &[], b"quota exceeded");
     assert!(text.contains("neither gzip, tar nor zip"), "{text}");
-    let noise = failing_with("200 OK", &[], b"\x1f\x8b\x08\0\0\0\0\0\0\0and then nothing of the kind");
+    let noise =
+        failing_with("200 OK", &[], b"\x1f\x8b\x08\0\0\0\0\0\0\0and then nothing of the kind");
     assert!(noise.contains("not mobilenet_v1_0.25_128:"), "{noise}");
 }
 
 #[test]
 fn another_network_is_not_installed() {
-    let server = Server::answering(|_, asked, stream| send_at_most(stream, asked, (FILE, TAG), usize::MAX));
+    let server =
+        Server::answering(|_, asked, stream| send_at_most(stream, asked, (FILE, TAG), usize::MAX));
     let mut stage = Stage::from(&[&format!("{}any.tgz", server.url)]);
     for other in ["mobilenet_v1", "mobilenet_v1_0.5_160", "resnet_v1_50"] {
         stage.entry = catalogue::find(other).unwrap();
@@ -282,9 +327,14 @@ fn offline_it_says_what_to_fetch_and_where_to_put_it() {
     stage.options.proxies.all = Some("http://127.0.0.1:1".into());
     let error = stage.badly();
     let path = stage.home.path(&stage.entry);
-    let url = "https://storage.googleapis.com/download.tensorflow.org/models/mobilenet_v1_2018_08_02/";
+    let url =
+        "https://storage.googleapis.com/download.tensorflow.org/models/mobilenet_v1_2018_08_02/";
     assert!(error.contains(&format!("fetch {url}{NAME}.tgz by other means")), "{error}");
-    assert!(error.contains(&format!("pull {NAME} --from FILE")) && error.contains(path.to_str().unwrap()), "{error}");
+    assert!(
+        error.contains(&format!("pull {NAME} --from FILE"))
+            && error.contains(path.to_str().unwrap()),
+        "{error}"
+    );
 }
 
 #[test]
@@ -310,7 +360,10 @@ fn a_model_that_was_damaged_is_pulled_again_and_must_be_the_same() {
     fs::write(folder.path().join("mobilenet_v1_0.25_128.tgz"), other).unwrap();
     fs::remove_file(&path).unwrap();
     let error = stage.badly();
-    assert!(error.contains("SHA-256") && error.contains("models remove mobilenet_v1_0.25_128"), "{error}");
+    assert!(
+        error.contains("SHA-256") && error.contains("models remove mobilenet_v1_0.25_128"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -327,13 +380,18 @@ fn two_programs_do_not_pull_the_same_model() {
 
 #[test]
 fn proxies_are_gone_through_but_for_excepted_hosts() {
-    let direct = Server::answering(|_, asked, stream| send_at_most(stream, asked, (FILE, TAG), usize::MAX));
-    let proxy = Server::answering(|_, _, stream| send(stream, "502 Bad Gateway", &[length(0)], b""));
+    let direct =
+        Server::answering(|_, asked, stream| send_at_most(stream, asked, (FILE, TAG), usize::MAX));
+    let proxy =
+        Server::answering(|_, _, stream| send(stream, "502 Bad Gateway", &[length(0)], b""));
     let mut stage = Stage::from(&[&direct.url]);
     stage.options.proxies = Proxies { http: Some(proxy.url.clone()), ..Proxies::default() };
     stage.badly();
     assert!(!proxy.asked().is_empty() && direct.asked().is_empty());
-    assert!(proxy.asked()[0][0].contains(direct.url.trim_start_matches("http://").trim_end_matches('/')));
+    assert!(
+        proxy.asked()[0][0]
+            .contains(direct.url.trim_start_matches("http://").trim_end_matches('/'))
+    );
     stage.options.proxies.except = "127.0.0.1".into();
     stage.well();
     assert!(!direct.asked().is_empty());
@@ -341,7 +399,8 @@ fn proxies_are_gone_through_but_for_excepted_hosts() {
 
 #[test]
 fn a_server_without_tls_is_no_https_server() {
-    let server = Server::answering(|_, _, stream| send(stream, "400 Bad Request", &[length(0)], b""));
+    let server =
+        Server::answering(|_, _, stream| send(stream, "400 Bad Request", &[length(0)], b""));
     let error = Stage::from(&[&server.url.replace("http:", "https:")]).badly();
     assert!(error.contains("https://127.0.0.1") && !error.contains("400"), "{error}");
 }

@@ -1,5 +1,5 @@
-//! Figures and pages of made-up judgements, from two classes to as many as Caltech-256 has. They are written where
-//! cargo keeps the files of tests, to be looked at: `target/tmp/report/`.
+//! Figures and pages of made-up judgements, from two classes to as many as Caltech-256 has. They
+//! are written where cargo keeps the files of tests, to be looked at: `target/tmp/report/`.
 
 use std::fs;
 use std::path::PathBuf;
@@ -51,11 +51,14 @@ fn a_confusion_matrix_can_be_read_whatever_its_classes() {
         for (scale, called) in [(Scale::Counts, "counts"), (Scale::Shares, "shares")] {
             let figure = report::confusion(&evaluation, scale);
             for ending in ["svg", "png"] {
-                figure.save(&folder().join(format!("confusion_{classes}_{called}.{ending}"))).unwrap();
+                figure
+                    .save(&folder().join(format!("confusion_{classes}_{called}.{ending}")))
+                    .unwrap();
             }
             let svg = figure.svg();
             assert!(svg.contains("egg &amp; &lt;spoon&gt;") && svg.contains("Schneeglöckchen"));
-            // Every class is named at its row and at its column, and the most confused pair is in words.
+            // Every class is named at its row and at its column, and the most confused pair is in
+            // words.
             let last = format!(">class number {}<", classes - 1);
             assert!(classes == 2 || svg.matches(&last).count() == 2);
             let worst = evaluation.confusion().most_confused()[0];

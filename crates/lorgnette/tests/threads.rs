@@ -1,4 +1,5 @@
-//! Networks among other threads: no more threads than were asked for, none that goes on spinning, the same bits whoever calls.
+//! Networks among other threads: no more threads than were asked for, none that goes on spinning,
+//! the same bits whoever calls.
 
 use std::sync::Arc;
 use std::thread;
@@ -46,18 +47,24 @@ fn callers_of_any_kind_get_the_same_bits_from_no_more_threads_than_were_asked_fo
     linux::check_threads(0);
 }
 
-/// A server as the library's documentation draws it: requests wait, answers are computed by `spawn_blocking`, each on one thread.
+/// A server as the library's documentation draws it: requests wait, answers are computed by
+/// `spawn_blocking`, each on one thread.
 fn served_by_tokio(shared: &Classifier, photo: &Picture, expected: &Prediction, asked_for: usize) {
     const AT_ONCE: usize = 4;
-    let runtime =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).max_blocking_threads(AT_ONCE).build().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .max_blocking_threads(AT_ONCE)
+        .build()
+        .unwrap();
     let (one, photo) = (shared.on_threads(1), Arc::new(photo.clone()));
     // Those who ignore the advice, and share a pool, get the same answers and no more threads.
     for classifier in [one, shared.clone()] {
         let requests: Vec<_> = (0..24)
             .map(|_| {
                 let (classifier, photo) = (classifier.clone(), photo.clone());
-                runtime.spawn(async move { tokio::task::spawn_blocking(move || answer(&classifier, &photo)).await })
+                runtime.spawn(async move {
+                    tokio::task::spawn_blocking(move || answer(&classifier, &photo)).await
+                })
             })
             .collect();
         for request in requests {
@@ -97,8 +104,11 @@ mod linux {
     /// The states of the threads of pools, as the system has them: R runs, S sleeps.
     fn states() -> Vec<char> {
         let tasks = fs::read_dir("/proc/self/task").unwrap();
-        let lines = tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("stat")).ok());
-        let state = |line: String| line.contains(NAME).then(|| line.rsplit_once(") ")?.1.chars().next()).flatten();
+        let lines =
+            tasks.filter_map(|task| fs::read_to_string(task.ok()?.path().join("stat")).ok());
+        let state = |line: String| {
+            line.contains(NAME).then(|| line.rsplit_once(") ")?.1.chars().next()).flatten()
+        };
         lines.filter_map(state).collect()
     }
 }

@@ -5,12 +5,15 @@ use std::fs;
 use std::path::Path;
 
 use lorgnette::dataset::{
-    Dataset, FaultKind, Grouping, Listing, ListingOptions, Nested, Regex, Split, SplitBy, SplitOptions,
+    Dataset, FaultKind, Grouping, Listing, ListingOptions, Nested, Regex, Split, SplitBy,
+    SplitOptions,
 };
 use lorgnette::features::{Distortions, Extractor, FeatureCache, Wanted};
-use lorgnette::head::{self, Answer, ClassWeights, Examples, Recipe, State, Task, TrainOptions, Trained, Watch};
+use lorgnette::head::{
+    self, ClassWeights, Examples, OutputKind, Recipe, State, Task, TrainOptions, Trained, Watch,
+};
 use lorgnette::judge::{Scored, suspects};
-use lorgnette::kernels::{Level, Pool};
+use lorgnette::kernels::{Level, ThreadPool};
 use lorgnette::net::zoo;
 use lorgnette::picture::OpenOptions;
 use lorgnette::{Model, ModelOptions, Picture};
@@ -40,7 +43,12 @@ fn plain(path: &Path) -> Dataset {
 /// What each content is for.
 fn by_content(dataset: &Dataset, options: &SplitOptions) -> HashSet<(String, Split)> {
     let splits = dataset.split(options).unwrap();
-    dataset.examples.iter().zip(splits).map(|(example, split)| (example.digest.to_string(), split)).collect()
+    dataset
+        .examples
+        .iter()
+        .zip(splits)
+        .map(|(example, split)| (example.digest.to_string(), split))
+        .collect()
 }
 
 #[test]
@@ -54,7 +62,8 @@ fn moving_renaming_and_adding_photos_changes_no_split() {
     fs::rename(&here, &there).unwrap();
     fs::rename(there.join("red/3.png"), there.join("red/été 🌹.png")).unwrap();
     assert_eq!(by_content(&plain(&there), &options), before);
-    (200..240).for_each(|number| photo(&there.join(format!("red/{number}.png")), [210, 30, 30], number));
+    (200..240)
+        .for_each(|number| photo(&there.join(format!("red/{number}.png")), [210, 30, 30], number));
     assert!(by_content(&plain(&there), &options).is_superset(&before));
     let other = by_content(&plain(&there), &SplitOptions { seed: 1, ..options });
     assert!(!other.is_superset(&before));
@@ -71,11 +80,13 @@ fn groups_stay_together() {
     let pattern = Grouping::Pattern(Regex::new(r"/(g\d+)_").unwrap());
     for groups in [Grouping::Nohash, pattern] {
         let dataset = plain(folder.path());
-        let splits =
-            dataset.split(&SplitOptions { groups, validation: 30.0, test: 30.0, ..Default::default() }).unwrap();
+        let splits = dataset
+            .split(&SplitOptions { groups, validation: 30.0, test: 30.0, ..Default::default() })
+            .unwrap();
         let of_group = |group: usize| -> HashSet<Split> {
             let belongs = |path: &Path| path.to_string_lossy().contains(&format!("g{group}_"));
-            let found = dataset.examples.iter().zip(&splits).filter(|(example, _)| belongs(&example.photo));
+            let found =
+                dataset.examples.iter().zip(&splits).filter(|(example, _)| belongs(&example.photo));
             found.map(|(_, &split)| split).collect()
         };
         assert!((0..10).all(|group| of_group(group).len() == 1));
@@ -88,8 +99,16 @@ fn folders_and_lists_may_say_what_photos_are_for() {
     let folder = tempfile::tempdir().unwrap();
     for (split, count) in [("train", 8u8), ("val", 2), ("test", 3)] {
         for number in 0..count {
-            photo(&folder.path().join(format!("{split}/a/{number}.png")), [number * 9, 1, count], usize::from(number));
-            photo(&folder.path().join(format!("{split}/b/{number}.png")), [number * 9, 90, count], usize::from(number));
+            photo(
+                &folder.path().join(format!("{split}/a/{number}.png")),
+                [number * 9, 1, count],
+                usize::from(number),
+            );
+            photo(
+                &folder.path().join(format!("{split}/b/{number}.png")),
+                [number * 9, 90, count],
+                usize::from(number),
+            );
         }
     }
     let found = plain(folder.path());
@@ -114,7 +133,10 @@ fn folders_and_lists_may_say_what_photos_are_for() {
         .zip(splits)
         .map(|(e, s)| (e.photo.file_name().unwrap().to_string_lossy().into(), s))
         .collect();
-    assert!(by_name.contains(&("1.png".into(), Split::Test)) && by_name.contains(&("1.png".into(), Split::Validation)));
+    assert!(
+        by_name.contains(&("1.png".into(), Split::Test))
+            && by_name.contains(&("1.png".into(), Split::Validation))
+    );
 }
 
 #[test]
@@ -149,13 +171,16 @@ fn every_fault_is_told_and_left_out() {
     assert_eq!(kinds(FaultKind::Duplicate), 1);
     assert_eq!(kinds(FaultKind::Contradictory), 2);
     assert_eq!(kinds(FaultKind::Unreadable), 1);
-    assert!(found.faults.iter().all(|fault| fault.what.contains(&*fault.photo.display().to_string())));
+    assert!(
+        found.faults.iter().all(|fault| fault.what.contains(&*fault.photo.display().to_string()))
+    );
     assert_eq!(found.examples.len(), 5);
     assert!(found.notes.iter().any(|note| note.contains("--nested")));
     found.drop_empty_classes();
     assert_eq!(found.classes, ["blue", "red"]);
     assert!(found.notes.iter().any(|note| note.contains("'nothing' has no photos")));
-    let nested = dataset(folder.path(), &ListingOptions { nested: Nested::Classes, multi_label: true });
+    let nested =
+        dataset(folder.path(), &ListingOptions { nested: Nested::Classes, multi_label: true });
     assert!(nested.classes.contains(&"red/deeper".to_owned()));
     // Where a photo may be several things, it is.
     assert!(nested.examples.iter().any(|example| example.classes.len() == 2));
@@ -167,11 +192,20 @@ fn lists_have_labels_of_any_kind() {
     let folder = tempfile::tempdir().unwrap();
     reds_and_blues(folder.path(), 2);
     let list = folder.path().join("list.csv");
-    fs::write(&list, "red/0.png,\"a/b, c\"\nred/1.png,\"🌹|x\"\nblue/0.png,\nblue/1.png,x\nblue/1.png,y\n").unwrap();
+    fs::write(
+        &list,
+        "red/0.png,\"a/b, c\"\nred/1.png,\"🌹|x\"\nblue/0.png,\nblue/1.png,x\nblue/1.png,y\n",
+    )
+    .unwrap();
     let found = plain(&list);
-    assert!(found.classes.contains(&"a/b, c".to_owned()) && found.classes.contains(&"🌹|x".to_owned()));
+    assert!(
+        found.classes.contains(&"a/b, c".to_owned()) && found.classes.contains(&"🌹|x".to_owned())
+    );
     let kinds: Vec<FaultKind> = found.faults.iter().map(|fault| fault.kind).collect();
-    assert!(kinds.contains(&FaultKind::Unlabelled) && kinds.contains(&FaultKind::Contradictory), "{kinds:?}");
+    assert!(
+        kinds.contains(&FaultKind::Unlabelled) && kinds.contains(&FaultKind::Contradictory),
+        "{kinds:?}"
+    );
     let several = dataset(&list, &ListingOptions { multi_label: true, ..Default::default() });
     assert!(several.examples.iter().any(|example| example.classes.len() == 2));
     fs::write(&list, "filename;label\nred/0.png;x, y\nblue/0.png;z\n").unwrap();
@@ -187,13 +221,17 @@ fn the_split_of_retrain_is_its_own() {
     let folder = tempfile::tempdir().unwrap();
     reds_and_blues(folder.path(), 30);
     let dataset = plain(folder.path());
-    let splits = dataset.split(&SplitOptions { by: SplitBy::Retrain, ..Default::default() }).unwrap();
+    let splits =
+        dataset.split(&SplitOptions { by: SplitBy::Retrain, ..Default::default() }).unwrap();
     assert!(Split::ALL.iter().all(|split| splits.contains(split)));
 }
 
 fn small_model() -> Model {
-    Model::made_up(zoo::find("mobilenet_v1_025").unwrap(), &ModelOptions { size: Some([64, 64]), ..Default::default() })
-        .unwrap()
+    Model::made_up(
+        zoo::find("mobilenet_v1_025").unwrap(),
+        &ModelOptions { size: Some([64, 64]), ..Default::default() },
+    )
+    .unwrap()
 }
 
 fn gather(
@@ -202,8 +240,11 @@ fn gather(
     cache: &mut FeatureCache,
     threads: usize,
 ) -> (Vec<Vec<f32>>, usize) {
-    let wanted: Vec<Wanted> =
-        dataset.examples.iter().map(|example| Wanted { example: example.clone(), distortion: None }).collect();
+    let wanted: Vec<Wanted> = dataset
+        .examples
+        .iter()
+        .map(|example| Wanted { example: example.clone(), distortion: None })
+        .collect();
     let mut computed = 0;
     let found = extractor.gather(&wanted, cache, threads, &mut |_, new| {
         computed = new;
@@ -226,11 +267,20 @@ fn features_are_computed_once_and_never_stale() {
     let (changed, computed) = gather(&extractor, &plain(&photos), &mut cache, 1);
     assert!(computed == 1 && changed != first);
     // Another end point, or another size, is another thing.
-    let other = Extractor::new(small_model(), Some("Conv2d_11_pointwise"), OpenOptions::default()).unwrap();
+    let other =
+        Extractor::new(small_model(), Some("Conv2d_11_pointwise"), OpenOptions::default()).unwrap();
     assert_eq!(gather(&other, &plain(&photos), &mut cache, 1).1, 8);
-    let turned = Extractor::new(small_model(), None, OpenOptions { ignore_orientation: true, ..Default::default() });
+    let turned = Extractor::new(
+        small_model(),
+        None,
+        OpenOptions { ignore_orientation: true, ..Default::default() },
+    );
     assert_ne!(turned.unwrap().source(), extractor.source());
-    let reduced = Extractor::new(small_model(), None, OpenOptions { least_size: Some([64; 2]), ..Default::default() });
+    let reduced = Extractor::new(
+        small_model(),
+        None,
+        OpenOptions { least_size: Some([64; 2]), ..Default::default() },
+    );
     assert_ne!(reduced.unwrap().source(), extractor.source());
     // So is a distorted copy.
     let distortions = Distortions { flip: true, crop: 10.0, copies: 1, ..Default::default() };
@@ -256,8 +306,11 @@ fn stopping_keeps_what_was_computed() {
     let dataset = plain(folder.path());
     let extractor = Extractor::new(small_model(), None, OpenOptions::default()).unwrap();
     let mut cache = FeatureCache::open(&folder.path().join("cache")).unwrap();
-    let wanted: Vec<Wanted> =
-        dataset.examples.iter().map(|example| Wanted { example: example.clone(), distortion: None }).collect();
+    let wanted: Vec<Wanted> = dataset
+        .examples
+        .iter()
+        .map(|example| Wanted { example: example.clone(), distortion: None })
+        .collect();
     let stopped = extractor.gather(&wanted, &mut cache, 1, &mut |done, _| done < 5).unwrap();
     assert!(stopped.is_none());
     let (_, computed) = gather(&extractor, &dataset, &mut cache, 1);
@@ -266,7 +319,9 @@ fn stopping_keeps_what_was_computed() {
 
 /// Examples of `classes` clouds.
 fn clouds(count: usize, width: usize, classes: usize) -> Examples {
-    let noise = |i: usize| ((i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as f32 / (1u64 << 23) as f32 - 1.0;
+    let noise = |i: usize| {
+        ((i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+    };
     let value = |i: usize| {
         let (row, feature) = (i / width, i % width);
         0.8 * noise(i + 17) + if feature % classes == row % classes { 0.5 } else { 0.0 }
@@ -275,11 +330,23 @@ fn clouds(count: usize, width: usize, classes: usize) -> Examples {
     Examples::new(width, features, (0..count).map(|row| vec![row % classes]).collect())
 }
 
-fn trained(options: &TrainOptions, threads: usize, from: Option<State>, watch: &mut dyn Watch) -> Trained {
-    let (training, validation) = (clouds(300, 20, 3), clouds(90, 20, 3).picked(&(3..90).collect::<Vec<_>>()));
-    let pool = Pool::new(threads);
-    let task =
-        Task { training: &training, validation: &validation, classes: 3, options, pool: &pool, level: Level::best() };
+fn trained(
+    options: &TrainOptions,
+    threads: usize,
+    from: Option<State>,
+    watch: &mut dyn Watch,
+) -> Trained {
+    let (training, validation) =
+        (clouds(300, 20, 3), clouds(90, 20, 3).picked(&(3..90).collect::<Vec<_>>()));
+    let pool = ThreadPool::new(threads);
+    let task = Task {
+        training: &training,
+        validation: &validation,
+        classes: 3,
+        options,
+        pool: &pool,
+        level: Level::best(),
+    };
     head::train(&task, from, watch).unwrap()
 }
 
@@ -287,11 +354,20 @@ fn every_way() -> Vec<TrainOptions> {
     let usual = TrainOptions { epochs: 30, ..Default::default() };
     vec![
         usual.clone(),
-        TrainOptions { label_smoothing: 0.1, class_weights: ClassWeights::Balanced, ..usual.clone() },
+        TrainOptions {
+            label_smoothing: 0.1,
+            class_weights: ClassWeights::Balanced,
+            ..usual.clone()
+        },
         TrainOptions { hidden: Some(16), ..usual.clone() },
-        TrainOptions { recipe: Recipe::Tutorial, steps: Some(60), rate: Some(0.5), ..usual.clone() },
+        TrainOptions {
+            recipe: Recipe::Tutorial,
+            steps: Some(60),
+            rate: Some(0.5),
+            ..usual.clone()
+        },
         TrainOptions { recipe: Recipe::Retrain, steps: Some(40), rate: Some(0.5), ..usual.clone() },
-        TrainOptions { answer: Answer::Sigmoid, ..usual },
+        TrainOptions { answer: OutputKind::Sigmoid, ..usual },
     ]
 }
 
@@ -356,13 +432,21 @@ fn an_interrupted_training_ends_as_any() {
 fn labels_that_are_wrong_are_told_by_layers_that_did_not_learn_them() {
     let (sound, validation) = (clouds(300, 20, 3), clouds(90, 20, 3));
     let is_wrong = |row: usize| row % 40 == 7;
-    let truth = (0..300).map(|row| vec![if is_wrong(row) { (row + 1) % 3 } else { row % 3 }]).collect();
+    let truth =
+        (0..300).map(|row| vec![if is_wrong(row) { (row + 1) % 3 } else { row % 3 }]).collect();
     let training = Examples::new(20, sound.features().to_vec(), truth);
     let folds: Vec<usize> = (0..300).map(|row| row / 7 % 5).collect();
     let held_out = |threads: usize, watch: &mut dyn Watch| {
-        let (pool, options, level) = (Pool::new(threads), TrainOptions::default(), Level::best());
-        let task =
-            Task { training: &training, validation: &validation, classes: 3, options: &options, pool: &pool, level };
+        let (pool, options, level) =
+            (ThreadPool::new(threads), TrainOptions::default(), Level::best());
+        let task = Task {
+            training: &training,
+            validation: &validation,
+            classes: 3,
+            options: &options,
+            pool: &pool,
+            level,
+        };
         head::held_out_scores(&task, &folds, Some(0.03), watch)
     };
     let scores = held_out(1, &mut ()).unwrap();
@@ -373,7 +457,7 @@ fn labels_that_are_wrong_are_told_by_layers_that_did_not_learn_them() {
         .map(|(scores, truth)| Scored {
             photo: "a".into(),
             truth: truth.clone(),
-            probabilities: head::probabilities(scores, Answer::Softmax),
+            probabilities: head::probabilities(scores, OutputKind::Softmax),
         })
         .collect();
     let found: Vec<usize> = suspects(3, &scored).into_iter().map(|suspect| suspect.photo).collect();
@@ -384,9 +468,10 @@ fn labels_that_are_wrong_are_told_by_layers_that_did_not_learn_them() {
 /// Where the loss cannot be defended against too large a rate, it says so.
 #[test]
 fn a_loss_without_limit_is_an_error() {
-    let options = TrainOptions { recipe: Recipe::Tutorial, rate: Some(1e300), ..Default::default() };
+    let options =
+        TrainOptions { recipe: Recipe::Tutorial, rate: Some(1e300), ..Default::default() };
     let (training, validation) = (clouds(60, 8, 2), clouds(20, 8, 2));
-    let pool = Pool::new(1);
+    let pool = ThreadPool::new(1);
     let task = Task {
         training: &training,
         validation: &validation,
@@ -408,10 +493,17 @@ fn features_that_say_nothing_leave_classes_as_frequent_as_they_were() {
     };
     // Of three classes' clouds, whose turns have nothing to do with tens.
     let (training, validation) = (frequent(clouds(600, 20, 3)), frequent(clouds(150, 20, 3)));
-    let (pool, options, level) = (Pool::new(1), TrainOptions::default(), Level::best());
-    let task = Task { training: &training, validation: &validation, classes: 2, options: &options, pool: &pool, level };
+    let (pool, options, level) = (ThreadPool::new(1), TrainOptions::default(), Level::best());
+    let task = Task {
+        training: &training,
+        validation: &validation,
+        classes: 2,
+        options: &options,
+        pool: &pool,
+        level,
+    };
     let trained = head::train(&task, None, &mut ()).unwrap();
-    let said = trained.layers.probabilities(&validation, Answer::Softmax, level, &pool);
+    let said = trained.layers.probabilities(&validation, OutputKind::Softmax, level, &pool);
     let mean = said.iter().map(|row| row[0]).sum::<f32>() / said.len() as f32;
     assert!((mean - 0.9).abs() < 0.03, "{mean}");
 }
@@ -421,11 +513,17 @@ struct Clock(std::time::Instant);
 
 impl Watch for Clock {
     fn tried(&mut self, tried: &head::Tried) {
-        println!("{:5.1} s: penalty {:.1e}, loss {:.4}", self.0.elapsed().as_secs_f64(), tried.penalty, tried.loss);
+        println!(
+            "{:5.1} s: penalty {:.1e}, loss {:.4}",
+            self.0.elapsed().as_secs_f64(),
+            tried.penalty,
+            tried.loss
+        );
     }
 
     fn epoch(&mut self, epoch: &lorgnette::judge::Epoch) {
-        let (losses, accuracy) = ([epoch.training_loss, epoch.validation_loss], epoch.validation_accuracy);
+        let (losses, accuracy) =
+            ([epoch.training_loss, epoch.validation_loss], epoch.validation_accuracy);
         println!(
             "{:5.1} s: epoch {}, losses {losses:.4?}, accuracy {accuracy:.4}",
             self.0.elapsed().as_secs_f64(),
@@ -434,15 +532,15 @@ impl Watch for Clock {
     }
 }
 
-/// The size of the tutorial's dataset and more. Prints how long it takes, which must be under a minute; on a machine that
-/// does something else too, look at the share it got.
+/// The size of the tutorial's dataset and more. Prints how long it takes, which must be under a
+/// minute; on a machine that does something else too, look at the share it got.
 #[test]
 #[ignore = "a minute and a gigabyte; .ci/run does it"]
 fn a_hundred_thousand_photos_of_257_classes_are_told_apart() {
     let (count, width, classes) = (100_000, 1024, 257);
     let training = clouds(count, width, classes);
     let validation = clouds(count / 10, width, classes);
-    let pool = Pool::new(std::thread::available_parallelism().map_or(1, usize::from));
+    let pool = ThreadPool::new(std::thread::available_parallelism().map_or(1, usize::from));
     let options = TrainOptions::default();
     let task = Task {
         training: &training,

@@ -1,4 +1,5 @@
-//! Damage to graphs that leaves them Protocol Buffers, so that it reaches the code behind the parser.
+//! Damage to graphs that leaves them Protocol Buffers, so that it reaches the code behind the
+//! parser.
 
 mod build;
 mod wire;
@@ -6,10 +7,10 @@ mod wire;
 pub(crate) use build::{Attribute, write_node};
 
 use crate::random::Random;
-use wire::{Field, Kind, Message, Value};
+use wire::{Field, Message, MessageKind, Value};
 
 /// Graphs grown by grafts stay below so many nodes.
-const MOST_NODES: usize = 60;
+const MAX_NODES: usize = 60;
 
 /// Field numbers of the messages that are changed on purpose.
 const NODE: u64 = 1;
@@ -17,9 +18,11 @@ const NAME: u64 = 1;
 const OP: u64 = 2;
 const INPUT: u64 = 3;
 
-/// Damages a graph in a few ways; `other` gives pieces. Bytes that are no graph are returned as they are.
+/// Damages a graph in a few ways; `other` gives pieces. Bytes that are no graph are returned as
+/// they are.
 pub(crate) fn mutate(random: &mut Random, bytes: &[u8], other: &[u8]) -> Vec<u8> {
-    let (Some(mut graph), Some(other)) = (Message::parse(bytes, Kind::Graph), Message::parse(other, Kind::Graph))
+    let (Some(mut graph), Some(other)) =
+        (Message::parse(bytes, MessageKind::Graph), Message::parse(other, MessageKind::Graph))
     else {
         return bytes.to_vec();
     };
@@ -38,15 +41,19 @@ pub(crate) fn mutate(random: &mut Random, bytes: &[u8], other: &[u8]) -> Vec<u8>
     bytes
 }
 
-/// The large constants of a graph become one repeated number, so that a whole network is a small file.
+/// The large constants of a graph become one repeated number, so that a whole network is a small
+/// file.
 pub(crate) fn without_weights(bytes: &[u8]) -> Vec<u8> {
     const LARGE: usize = 1024;
     const CONTENT: u64 = 4;
     const FLOATS: u64 = 5;
-    let mut graph = Message::parse(bytes, Kind::Graph).expect("a sound graph");
+    let mut graph = Message::parse(bytes, MessageKind::Graph).expect("a sound graph");
     graph.for_each_message(&mut |message| {
-        let large = |field: &Field| matches!(&field.value, Value::Bytes(content) if content.len() > LARGE);
-        if message.kind == Kind::Tensor && message.fields.iter().any(|field| field.number == CONTENT && large(field)) {
+        let large =
+            |field: &Field| matches!(&field.value, Value::Bytes(content) if content.len() > LARGE);
+        if message.kind == MessageKind::Tensor
+            && message.fields.iter().any(|field| field.number == CONTENT && large(field))
+        {
             message.fields.retain(|field| field.number != CONTENT);
             let half = Value::Bytes(0.5f32.to_le_bytes().to_vec());
             message.fields.push(Field { number: FLOATS, value: half });
@@ -68,7 +75,8 @@ fn node<'a>(random: &mut Random, graph: &'a mut Message) -> Option<&'a mut Messa
     graph.children_mut(NODE).nth(random.below(count))
 }
 
-/// Lets an input be another node, itself, a later one, or nobody: loops, wrong types, missing nodes.
+/// Lets an input be another node, itself, a later one, or nobody: loops, wrong types, missing
+/// nodes.
 fn rewire(random: &mut Random, graph: &mut Message) {
     let names = names(graph);
     let Some(node) = node(random, graph) else { return };
@@ -84,7 +92,8 @@ fn rewire(random: &mut Random, graph: &mut Message) {
         _ => name,
     };
     let value = Value::Bytes(input.into_bytes());
-    let inputs: Vec<usize> = (0..node.fields.len()).filter(|&i| node.fields[i].number == INPUT).collect();
+    let inputs: Vec<usize> =
+        (0..node.fields.len()).filter(|&i| node.fields[i].number == INPUT).collect();
     if inputs.is_empty() || random.one_in(6) {
         node.fields.push(Field { number: INPUT, value });
     } else {
@@ -96,15 +105,18 @@ fn rewire(random: &mut Random, graph: &mut Message) {
 fn rename(random: &mut Random, graph: &mut Message) {
     let names = names(graph);
     if let (Some(node), false) = (node(random, graph), names.is_empty()) {
-        let name = if random.one_in(2) { random.pick(&names).clone() } else { "renamed:0".to_owned() };
+        let name =
+            if random.one_in(2) { random.pick(&names).clone() } else { "renamed:0".to_owned() };
         node.set_text(NAME, &name);
     }
 }
 
 /// Gives a node the operation of a node of either graph.
 fn change_operation(random: &mut Random, graph: &mut Message, other: &Message) {
-    let of = |graph: &Message| -> Vec<String> { graph.children(NODE).filter_map(|node| node.text(OP)).collect() };
-    let operations = [of(graph), of(other)].concat();
+    let operations_of = |graph: &Message| -> Vec<String> {
+        graph.children(NODE).filter_map(|node| node.text(OP)).collect()
+    };
+    let operations = [operations_of(graph), operations_of(other)].concat();
     if let (Some(node), false) = (node(random, graph), operations.is_empty()) {
         let operation: &String = random.pick(&operations);
         node.set_text(OP, operation);
@@ -114,7 +126,7 @@ fn change_operation(random: &mut Random, graph: &mut Message, other: &Message) {
 /// Adds the other graph's nodes under new names, and lets nodes of the one read nodes of the other.
 fn graft(random: &mut Random, graph: &mut Message, other: &Message) {
     const MARK: &str = "grafted/";
-    if graph.children(NODE).count() + other.children(NODE).count() > MOST_NODES {
+    if graph.children(NODE).count() + other.children(NODE).count() > MAX_NODES {
         return;
     }
     for node in other.children(NODE) {
@@ -133,11 +145,12 @@ fn graft(random: &mut Random, graph: &mut Message, other: &Message) {
     }
 }
 
-/// Puts a message of the other graph in the place of one of the same kind: an attribute, a tensor, a shape.
+/// Puts a message of the other graph in the place of one of the same kind: an attribute, a tensor,
+/// a shape.
 fn swap_pieces(random: &mut Random, graph: &mut Message, other: &Message) {
     let mut pieces = Vec::new();
     other.clone().for_each_message(&mut |message| {
-        if !matches!(message.kind, Kind::Graph | Kind::Node) {
+        if !matches!(message.kind, MessageKind::Graph | MessageKind::Node) {
             pieces.push(message.clone());
         }
     });
@@ -158,7 +171,8 @@ fn swap_pieces(random: &mut Random, graph: &mut Message, other: &Message) {
     });
 }
 
-/// Changes one field somewhere: a number, a dimension, an enumeration, a text; or removes, doubles, moves it.
+/// Changes one field somewhere: a number, a dimension, an enumeration, a text; or removes, doubles,
+/// moves it.
 fn change_field(random: &mut Random, graph: &mut Message) {
     let mut fields = 0;
     graph.for_each_message(&mut |message| fields += message.fields.len());
@@ -194,12 +208,17 @@ fn change_value(random: &mut Random, value: &mut Value) {
         Value::Varint(number) => *number = random.number() as u64,
         Value::Eight(bytes) => *bytes = random.number().to_le_bytes(),
         Value::Four(bytes) => *bytes = random.float().to_le_bytes(),
-        // The sizes, axes and paddings that operations take are constants of four or eight bytes a number.
-        Value::Bytes(bytes) if bytes.len() >= 4 && bytes.len().is_multiple_of(4) && !random.one_in(4) => {
+        // The sizes, axes and paddings that operations take are constants of four or eight bytes a
+        // number.
+        Value::Bytes(bytes)
+            if bytes.len() >= 4 && bytes.len().is_multiple_of(4) && !random.one_in(4) =>
+        {
             change_element(random, bytes);
         }
         Value::Bytes(bytes) => super::scramble(random, bytes, b"SAMEVALIDNCHWNHWC"),
-        Value::Message(message) if message.fields.is_empty() || random.one_in(4) => message.fields.clear(),
+        Value::Message(message) if message.fields.is_empty() || random.one_in(4) => {
+            message.fields.clear()
+        }
         Value::Message(message) => {
             let at = random.below(message.fields.len());
             change(random, &mut message.fields, at);

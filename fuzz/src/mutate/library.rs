@@ -1,5 +1,6 @@
-//! Damage to SQLite files that keeps them files of SQLite: pages stay where they are, and what is hit is their structure.
-//! Offsets are those of the file format (<https://www.sqlite.org/fileformat2.html>).
+//! Damage to SQLite files that keeps them files of SQLite: pages stay where they are, and what is
+//! hit is their structure. Offsets are those of the file format
+//! (<https://www.sqlite.org/fileformat2.html>).
 
 use super::put_number;
 use crate::random::Random;
@@ -48,9 +49,12 @@ pub(crate) fn mutate(random: &mut Random, bytes: &mut [u8]) {
     }
 }
 
-/// Changes the beginning of a cell, where its lengths and the types of its columns are, or a byte further on.
+/// Changes the beginning of a cell, where its lengths and the types of its columns are, or a byte
+/// further on.
 fn in_cell(random: &mut Random, bytes: &mut [u8], page: usize, header: usize) {
-    let short = |bytes: &[u8], at: usize| bytes.get(at..at + 2).map_or(0, |two| u16::from_be_bytes([two[0], two[1]]));
+    let short = |bytes: &[u8], at: usize| {
+        bytes.get(at..at + 2).map_or(0, |two| u16::from_be_bytes([two[0], two[1]]))
+    };
     let cells = usize::from(short(bytes, header + CELLS));
     let pointer = header + LEAF_HEADER + 2 * random.below(cells.max(1));
     let cell = page + usize::from(short(bytes, pointer)) % PAGE;

@@ -1,4 +1,5 @@
-//! Damage to photos that keeps them what they are, so that it reaches the code behind the first check.
+//! Damage to photos that keeps them what they are, so that it reaches the code behind the first
+//! check.
 
 use std::ops::Range;
 
@@ -99,7 +100,11 @@ fn is_png(bytes: &[u8]) -> bool {
 }
 
 /// Parts from `start` on, one behind the other, as long as they fit into the file.
-fn walk(bytes: &[u8], mut start: usize, next: impl Fn(&[u8]) -> Option<(usize, Range<usize>)>) -> Vec<Part> {
+fn walk(
+    bytes: &[u8],
+    mut start: usize,
+    next: impl Fn(&[u8]) -> Option<(usize, Range<usize>)>,
+) -> Vec<Part> {
     let mut parts = Vec::new();
     while let Some((length, content)) = bytes.get(start..).and_then(&next) {
         let whole = start..start + length;
@@ -134,7 +139,8 @@ fn riff_chunk(rest: &[u8]) -> Option<(usize, Range<usize>)> {
     Some((8 + length + length % 2, 8..8 + length))
 }
 
-/// The colour table is taken for blocks of garbage at first; the walk finds its feet behind it or stops.
+/// The colour table is taken for blocks of garbage at first; the walk finds its feet behind it or
+/// stops.
 fn gif_block(rest: &[u8]) -> Option<(usize, Range<usize>)> {
     let start = match rest {
         [0x21, _, ..] => 2,
@@ -157,7 +163,8 @@ fn tiff_entries(bytes: &[u8]) -> Vec<Part> {
         let field = bytes.get(at..)?.get(..size)?;
         Some(if little { field.iter().rev().fold(0, read) } else { field.iter().fold(0, read) })
     };
-    let Some((start, count)) = number(4, 4).and_then(|start| Some((start, number(start, 2)?))) else {
+    let Some((start, count)) = number(4, 4).and_then(|start| Some((start, number(start, 2)?)))
+    else {
         return Vec::new();
     };
     let entry = |i: usize| start + 2 + 12 * i..start + 14 + 12 * i;

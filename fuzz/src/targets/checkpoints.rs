@@ -29,23 +29,29 @@ impl Checkpoints {
     pub(super) fn new(scratch: &Path) -> Self {
         let folder = scratch.join("checkpoints");
         let packed = fs::File::open(repository(CORPUS)).expect("the corpus is in the repository");
-        tar::Archive::new(flate2::read::GzDecoder::new(packed)).unpack(&folder).expect("the corpus can be unpacked");
+        tar::Archive::new(flate2::read::GzDecoder::new(packed))
+            .unpack(&folder)
+            .expect("the corpus can be unpacked");
         let mut folders: Vec<PathBuf> =
             fs::read_dir(&folder).expect("it is there").flatten().map(|e| e.path()).collect();
         folders.sort();
-        Self { seeds: folders.iter().filter_map(|folder| Seed::of(folder)).collect() }
+        Self { seeds: folders.iter().filter_map(|folder| Seed::from_folder(folder)).collect() }
     }
 }
 
 impl Seed {
     /// The first table of a checkpoint's folder.
-    fn of(folder: &Path) -> Option<Self> {
+    fn from_folder(folder: &Path) -> Option<Self> {
         let is_table = |path: &PathBuf| {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             name != "checkpoint" && !name.contains(".data-") && !name.ends_with(".npy")
         };
-        let mut files: Vec<PathBuf> =
-            fs::read_dir(folder).ok()?.flatten().map(|entry| entry.path()).filter(is_table).collect();
+        let mut files: Vec<PathBuf> = fs::read_dir(folder)
+            .ok()?
+            .flatten()
+            .map(|entry| entry.path())
+            .filter(is_table)
+            .collect();
         files.sort();
         let path = files.into_iter().next()?;
         Some(Self { bytes: fs::read(&path).ok()?, path })
@@ -59,7 +65,11 @@ impl Target for Checkpoints {
         let other = &random.pick(&self.seeds).bytes;
         for _ in 0..=random.below(4) {
             // Checksums that are right again let the damage through to what reads the entries.
-            if random.one_in(4) { scramble(random, &mut bytes, other) } else { mutate(random, &mut bytes) }
+            if random.one_in(4) {
+                scramble(random, &mut bytes, other)
+            } else {
+                mutate(random, &mut bytes)
+            }
         }
         Input { bytes, origin }
     }
@@ -69,7 +79,12 @@ impl Target for Checkpoints {
         // Written anew, since what was mapped before may still be.
         let _ = fs::remove_file(path);
         fs::write(path, &input.bytes).map_err(|error| error.to_string())?;
-        let folder = path.parent().and_then(Path::file_name).unwrap_or_default().to_string_lossy().into_owned();
+        let folder = path
+            .parent()
+            .and_then(Path::file_name)
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         let weights = match Weights::open(path) {
             Ok(weights) => weights,
             Err(error) => return must_name(&folder, &error).map(|()| "refused"),
@@ -77,7 +92,9 @@ impl Target for Checkpoints {
         let mut damaged = false;
         for (variable, tensor) in weights.iter() {
             match tensor {
-                Ok(tensor) if tensor.shape() != variable.shape() => return Err("a tensor of another shape".into()),
+                Ok(tensor) if tensor.shape() != variable.shape() => {
+                    return Err("a tensor of another shape".into());
+                }
                 Ok(_) => {}
                 Err(error) => {
                     damaged = true;
@@ -89,8 +106,8 @@ impl Target for Checkpoints {
         Ok(if damaged { "read in part" } else { "read" })
     }
 
-    /// What `weights.rs` says of each kind of variable, one at a time; the largest factor is that of varints in a block of
-    /// snappy.
+    /// What `weights.rs` says of each kind of variable, one at a time; the largest factor is that
+    /// of varints in a block of snappy.
     fn bound(&self, length: usize) -> usize {
         (16 << 20) + 512 * length
     }

@@ -8,8 +8,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use lorgnette::kernels::{Level, Pool};
-use lorgnette::net::{Dense, GraphDef, MapPadding, Network, Options, Plan, npy};
+use lorgnette::kernels::{Level, ThreadPool};
+use lorgnette::net::{DenseOptions, GraphDef, MapPadding, Network, Options, Plan, npy};
 
 use super::{Input, Target, must_name, repository};
 use crate::mutate::{graph, scramble};
@@ -20,8 +20,8 @@ const NAME: &str = "damaged.pb";
 /// What the activations of a plan may take.
 const MEMORY_LIMIT: u64 = 64 << 20;
 /// Plans beyond these are not run: it would take long and show nothing new.
-const MOST_ACTIVATIONS: usize = 8 << 20;
-const MOST_FLOPS: u64 = 50_000_000;
+const MAX_ACTIVATIONS: usize = 8 << 20;
+const MAX_FLOPS: u64 = 50_000_000;
 /// Plans made of one graph.
 const ATTEMPTS: usize = 3;
 
@@ -56,7 +56,7 @@ pub(super) struct Graphs {
     /// Those, then large ones: MobileNet without its weights, and graphs made to hurt.
     samples: Vec<Sample>,
     mobilenet: Vec<u8>,
-    pools: [Arc<Pool>; 2],
+    pools: [Arc<ThreadPool>; 2],
     levels: Vec<Level>,
 }
 
@@ -69,7 +69,8 @@ struct Case {
 
 impl Graphs {
     pub(super) fn new() -> Self {
-        let mobilenet = std::fs::read(repository("crates/lorgnette/models/mobilenet_v1_1.0_224.pb"));
+        let mobilenet =
+            std::fs::read(repository("crates/lorgnette/models/mobilenet_v1_1.0_224.pb"));
         let mobilenet = mobilenet.expect("the embedded network is in the repository");
         let mut samples = operations();
         let small = samples.len();
@@ -79,7 +80,7 @@ impl Graphs {
             fetches: vec!["MobilenetV1/Predictions/Reshape_1".into()],
         });
         samples.extend(hostile::samples());
-        let pools = [1, 2].map(|threads| Arc::new(Pool::new(threads)));
+        let pools = [1, 2].map(|threads| Arc::new(ThreadPool::new(threads)));
         Self { small, samples, mobilenet, pools, levels: Level::available().to_vec() }
     }
 
@@ -106,7 +107,9 @@ impl Read<'_> {
                 (*random.pick(&self.names)).to_owned(),
                 format!("{}:{}", random.pick(&self.names), random.below(3)),
             ],
-            _ => self.network.ports().map(|ports| vec![ports.logits]).unwrap_or_default(),
+            _ => {
+                self.network.signature().map(|signature| vec![signature.logits]).unwrap_or_default()
+            }
         };
         let fetches: Vec<&str> = fetches.iter().map(String::as_str).collect();
         let feeds = self.sample.feeds(random);
@@ -118,7 +121,10 @@ impl Read<'_> {
     /// A plan for what the graph itself shows, over a picture of any size.
     fn map(&self, random: &mut Random) -> Option<Arc<Plan>> {
         let padding = if random.one_in(2) { MapPadding::Same } else { MapPadding::Valid };
-        let dense = Dense { padding, output_stride: *random.pick(&[None, Some(1), Some(2), Some(16)]) };
+        let dense = DenseOptions {
+            padding,
+            output_stride: *random.pick(&[None, Some(1), Some(2), Some(16)]),
+        };
         let [window, size] = [(); 2].map(|()| [(); 2].map(|()| *random.pick(&[1, 2, 7, 32, 65])));
         Some(self.network.dense_plan(dense, window, size).ok()?.plan)
     }
@@ -144,19 +150,23 @@ impl Target for Graphs {
 
     fn run(&self, input: &Input, random: &mut Random) -> Result<&'static str, String> {
         let sample = &self.samples[input.origin];
-        let (level, pool) = (*random.pick(&self.levels), self.pools[usize::from(random.one_in(8))].clone());
-        let options = Options { pool, level, memory_limit: MEMORY_LIMIT, ..Options::with_threads(Some(1)) };
+        let (level, pool) =
+            (*random.pick(&self.levels), self.pools[usize::from(random.one_in(8))].clone());
+        let options =
+            Options { pool, level, memory_limit: MEMORY_LIMIT, ..Options::with_threads(Some(1)) };
         let bytes = Bytes::copy_from_slice(&input.bytes);
         let read = GraphDef::from_bytes(bytes.clone(), Path::new(NAME));
-        let (graph, network) = match read.and_then(|graph| Ok((graph, Network::from_bytes(bytes, NAME, options)?))) {
-            Ok(both) => both,
-            Err(error) => return must_name(NAME, &error).map(|()| "refused"),
-        };
+        let (graph, network) =
+            match read.and_then(|graph| Ok((graph, Network::from_bytes(bytes, NAME, options)?))) {
+                Ok(both) => both,
+                Err(error) => return must_name(NAME, &error).map(|()| "refused"),
+            };
         graph.operations();
         let read = Read { sample, names: graph.names().collect(), network: &network };
         let (mut planned, mut ran) = (0, 0);
         for attempt in 0..=ATTEMPTS {
-            let plan = if attempt < ATTEMPTS { read.plan(attempt, random) } else { read.map(random) };
+            let plan =
+                if attempt < ATTEMPTS { read.plan(attempt, random) } else { read.map(random) };
             let Some(plan) = plan else { continue };
             planned += 1;
             if is_small(&plan) {
@@ -171,9 +181,9 @@ impl Target for Graphs {
         })
     }
 
-    /// 160 bytes a byte of file is a list of empty nodes, two bytes each; four memory limits are the activations, the
-    /// index tables and packed weights, and either while it grows; the rest is constants written as one repeated
-    /// number, and what is computed of them.
+    /// 160 bytes a byte of file is a list of empty nodes, two bytes each; four memory limits are
+    /// the activations, the index tables and packed weights, and either while it grows; the rest is
+    /// constants written as one repeated number, and what is computed of them.
     fn bound(&self, length: usize) -> usize {
         (256 << 20) + 4 * MEMORY_LIMIT as usize + 160 * length
     }
@@ -186,7 +196,7 @@ impl Target for Graphs {
 /// Whether a run is over soon.
 pub(super) fn is_small(plan: &Plan) -> bool {
     let flops = plan.report(&[]).iter().fold(0, |sum: u64, step| sum.saturating_add(step.flops));
-    plan.activation_bytes(2) <= MOST_ACTIVATIONS && flops <= MOST_FLOPS
+    plan.activation_bytes(2) <= MAX_ACTIVATIONS && flops <= MAX_FLOPS
 }
 
 fn run(network: &Network, plan: &Arc<Plan>, random: &mut Random) -> Result<(), String> {
@@ -197,11 +207,19 @@ fn run(network: &Network, plan: &Arc<Plan>, random: &mut Random) -> Result<(), S
                 activations.input(port).iter_mut().for_each(|value| *value = random.float());
             }
         },
-        |activations| plan.outputs().iter().map(|port| activations.output(plan, port).len()).collect::<Vec<_>>(),
+        |activations| {
+            plan.outputs()
+                .iter()
+                .map(|port| activations.output(plan, port).len())
+                .collect::<Vec<_>>()
+        },
     );
     for (port, length) in plan.outputs().iter().zip(outputs.map_err(|error| error.to_string())?) {
         if port.fact.len() != length {
-            return Err(format!("output {} of shape {:?} has {length} values", port.name, port.fact.shape));
+            return Err(format!(
+                "output {} of shape {:?} has {length} values",
+                port.name, port.fact.shape
+            ));
         }
     }
     Ok(())
@@ -219,7 +237,8 @@ fn operations() -> Vec<Sample> {
         entry.read_to_end(&mut bytes).expect("a sound archive");
         files.insert(entry.path().expect("a sound archive").to_string_lossy().into_owned(), bytes);
     }
-    let cases: Vec<Case> = serde_json::from_slice(&files["manifest.json"]).expect("a sound manifest");
+    let cases: Vec<Case> =
+        serde_json::from_slice(&files["manifest.json"]).expect("a sound manifest");
     let shape = |file: &String| npy::read(&files[file]).expect("a sound tensor").shape().to_vec();
     let sample = |case: Case| Sample {
         file: files[&case.graph].clone(),

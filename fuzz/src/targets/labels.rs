@@ -53,22 +53,30 @@ impl Target for LabelFiles {
             Ok(labels) => labels,
             Err(error) => return must_name(NAME, &error).map(|()| "refused"),
         };
-        let Some(label) = labels.get(random.below(labels.len())) else { return Err("a list of no names".into()) };
-        if !labels.find(label.name).is_ok_and(|found| found.iter().any(|other| other.name == label.name)) {
+        let Some(label) = labels.get(random.below(labels.len())) else {
+            return Err("a list of no names".into());
+        };
+        if !labels
+            .find(label.name)
+            .is_ok_and(|found| found.iter().any(|other| other.name == label.name))
+        {
             return Err(format!("{:?} is not found by its name", label.name));
         }
         let _ = std::fs::rename(&self.path, &self.map);
         if let Err(error) = Labels::open_for(&self.map, labels.len()) {
             must_name(MAP, &error)?;
         }
-        let query = String::from_utf8_lossy(&input.bytes[..input.bytes.len().min(random.below(40))]).into_owned();
+        let query =
+            String::from_utf8_lossy(&input.bytes[..input.bytes.len().min(random.below(40))])
+                .into_owned();
         if let Err(error) = labels.find(&query) {
             must_name(&format!("{query:?}"), &error)?;
         }
         Ok("read")
     }
 
-    /// A line of two bytes is an entry of 48, and a place in a list; a label map is read beside ImageNet's names.
+    /// A line of two bytes is an entry of 48, and a place in a list; a label map is read beside
+    /// ImageNet's names.
     fn bound(&self, length: usize) -> usize {
         (512 << 10) + 128 * length
     }

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use lorgnette_library::query::Query;
 use lorgnette_library::search::SearchOptions;
 use lorgnette_library::{
-    Correction, Error, Finder, Findings, Found, Imported, Library, Result as Answer, Sheet, Whole,
+    Correction, Detections, Error, ExportTable, ImageScore, ImportedPhoto, Library, ModelRecord,
+    Region, Result as Answer,
 };
 
 use super::{Input, Target, must_name, repository};
@@ -44,7 +45,8 @@ impl Libraries {
         fs::create_dir_all(&folder).expect("a folder to write to");
         let path = folder.join("sound.lgn");
         remove(&path);
-        let sound = make(&path).and_then(|()| fs::read(&path).map_err(|source| failed(&path, source)));
+        let sound =
+            make(&path).and_then(|()| fs::read(&path).map_err(|source| failed(&path, source)));
         let old = fs::read(repository(OLD)).expect("the fixture is in the repository");
         Self { path: folder.join(NAME), seeds: [sound.expect("a library can be made"), old] }
     }
@@ -68,21 +70,23 @@ impl Target for Libraries {
         remove(&self.path);
         fs::write(&self.path, &input.bytes).map_err(|error| error.to_string())?;
         let writes = input.origin == 1 || random.one_in(4);
-        let opened = if writes { Library::open(&self.path) } else { Library::open_read_only(&self.path) };
+        let opened =
+            if writes { Library::open(&self.path) } else { Library::open_read_only(&self.path) };
         let mut library = match opened {
             Ok(library) => library,
             Err(error) => return must_name(NAME, &error).map(|()| "refused"),
         };
         // Each question may fail, and the next one is asked all the same.
         let mut failures = usize::from(!library.integrity().is_ok_and(|wrong| wrong.is_empty()));
-        failures += ask(&library, random).into_iter().filter(Result::is_err).count();
+        failures += query_everything(&library, random).into_iter().filter(Result::is_err).count();
         if writes {
             failures += write(&mut library).into_iter().filter(Result::is_err).count();
         }
         Ok(if failures == 0 { "answered" } else { "answered in part" })
     }
 
-    /// SQLite's own memory, which has a bound of its own, is not counted here: it is what is made of a library's rows.
+    /// SQLite's own memory, which has a bound of its own, is not counted here: it is what is made
+    /// of a library's rows.
     fn bound(&self, length: usize) -> usize {
         (16 << 20) + 32 * length
     }
@@ -93,16 +97,18 @@ impl Target for Libraries {
 }
 
 /// Everything that reads.
-fn ask(library: &Library, random: &mut Random) -> Vec<Answer<()>> {
+fn query_everything(library: &Library, random: &mut Random) -> Vec<Answer<()>> {
     let query = Query::parse(QUERIES[random.below(QUERIES.len())]).expect("a query");
     let mut answers = vec![
         library.statistics(10).map(drop),
         library.duplicates().map(drop),
         library.corrections().map(drop),
         library.search(&query, &SearchOptions::default()).map(drop),
-        library.each_finding(|_, _| Ok(())),
-        library.export(&library.path().with_extension("csv"), Sheet::Photos).map(drop),
-        library.export(&library.path().with_extension("parquet"), Sheet::Findings).map(drop),
+        library.each_detection(|_, _| Ok(())),
+        library.export(&library.path().with_extension("csv"), ExportTable::Photos).map(drop),
+        library
+            .export(&library.path().with_extension("parquet"), ExportTable::Detections)
+            .map(drop),
     ];
     for model in library.models().unwrap_or_default() {
         if model.features == FEATURES {
@@ -116,11 +122,17 @@ fn ask(library: &Library, random: &mut Random) -> Vec<Answer<()>> {
 /// Everything that writes.
 fn write(library: &mut Library) -> Vec<Answer<()>> {
     let photo = Path::new("/photos/3.jpg");
-    let correction = Correction { right: Some("dog of ours".into()), new_name: true, ..Correction::default() };
+    let correction =
+        Correction { right: Some("dog of ours".into()), new_name: true, ..Correction::default() };
     vec![
         library.correct(photo, &correction),
         library.uncorrect(photo).map(drop),
-        lorgnette_library::import(library, &finder(), [photo_of(PHOTOS), photo_of(1)]).map(drop),
+        lorgnette_library::import(
+            library,
+            &model_record(),
+            [made_up_photo(PHOTOS), made_up_photo(1)],
+        )
+        .map(drop),
         library.forget(Some(Path::new("/photos/4.jpg")), false).map(drop),
         library.vacuum(),
     ]
@@ -128,38 +140,52 @@ fn write(library: &mut Library) -> Vec<Answer<()>> {
 
 fn make(path: &Path) -> Answer<()> {
     let mut library = Library::create(path)?;
-    lorgnette_library::import(&mut library, &finder(), (0..PHOTOS).map(photo_of))?;
+    lorgnette_library::import(&mut library, &model_record(), (0..PHOTOS).map(made_up_photo))?;
     let correction = Correction { right: Some("beagle".into()), ..Correction::default() };
     library.correct(Path::new("/photos/3.jpg"), &correction)?;
     // Without a log of changes beside it, the file is all there is.
     library.vacuum()
 }
 
-fn finder() -> Finder {
+fn model_record() -> ModelRecord {
     let labels = lorgnette::Labels::imagenet(1001).expect("there are such labels");
-    let class = |label: lorgnette::labels::Label<'_>| (label.synset.map(str::to_owned), label.name.to_owned());
+    let class = |label: lorgnette::labels::Label<'_>| {
+        (label.synset.map(str::to_owned), label.name.to_owned())
+    };
     let classes = labels.iter().map(class).collect();
-    Finder { name: "made up".into(), fingerprint: [7; 32], settings: "{}".into(), classes, features: FEATURES }
+    ModelRecord {
+        name: "made up".into(),
+        fingerprint: [7; 32],
+        settings: "{}".into(),
+        classes,
+        features: FEATURES,
+    }
 }
 
 /// A photo with regions that the queries ask for, made up from its number.
-fn photo_of(number: usize) -> Imported {
+fn made_up_photo(number: usize) -> ImportedPhoto {
     const CLASSES: [usize; 5] = [152, 282, 780, 739, 300];
-    let share = |of: usize| (number * 7 + of * 3) as f32 % 10.0 / 10.0;
+    let share = |seed: usize| (number * 7 + seed * 3) as f32 % 10.0 / 10.0;
     let region = |at: usize| {
         let (x, y) = (0.8 * f64::from(share(at)), 0.8 * f64::from(share(at + 1)));
         let bounds = [x, y, x + 0.2, y + 0.2];
-        Found { class: CLASSES[(number + at) % 5], bounds, share: 0.04, mean: 0.2 + 0.7 * share(at), peak: 0.95 }
+        Region {
+            class: CLASSES[(number + at) % 5],
+            bounds,
+            share: 0.04,
+            mean: 0.2 + 0.7 * share(at),
+            peak: 0.95,
+        }
     };
-    Imported {
+    ImportedPhoto {
         path: format!("/photos/{number}.jpg").into(),
         digest: [number as u8; 32],
         bytes: 1000,
         modified: 1_600_000_000_000_000_000 + number as i64,
         taken: Some(format!("20{:02}-05-17T12:00:00", 10 + number % 15)),
         size: [640, 480],
-        findings: Findings {
-            classes: vec![Whole { class: CLASSES[number % 5], probability: 0.7 }],
+        detections: Detections {
+            classes: vec![ImageScore { class: CLASSES[number % 5], probability: 0.7 }],
             regions: (0..3).map(region).collect(),
             features: (0..FEATURES).map(share).collect(),
         },
@@ -168,9 +194,9 @@ fn photo_of(number: usize) -> Imported {
 
 /// Takes a library away, and what SQLite puts beside it.
 fn remove(path: &Path) {
-    for ending in ["", "-wal", "-shm", "-journal"] {
+    for extension in ["", "-wal", "-shm", "-journal"] {
         let mut name = path.as_os_str().to_owned();
-        name.push(ending);
+        name.push(extension);
         let _ = fs::remove_file(name);
     }
 }

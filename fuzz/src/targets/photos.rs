@@ -10,9 +10,9 @@ use crate::random::Random;
 /// What messages call the file.
 const NAME: &str = "damaged photo";
 /// The largest photo taken.
-const MOST_PIXELS: u64 = 1 << 18;
+const MAX_PIXELS: u64 = 1 << 18;
 /// The largest file taken.
-const MOST_BYTES: u64 = 200 << 10;
+const MAX_BYTES: u64 = 200 << 10;
 
 /// The target.
 pub(super) struct Photos {
@@ -23,12 +23,21 @@ impl Photos {
     pub(super) fn new() -> Self {
         let mut paths: Vec<_> = ["crates/lorgnette/tests/photos", "photos"]
             .into_iter()
-            .flat_map(|folder| std::fs::read_dir(repository(folder)).expect("the photos are in the repository"))
+            .flat_map(|folder| {
+                std::fs::read_dir(repository(folder)).expect("the photos are in the repository")
+            })
             .map(|entry| entry.expect("a readable folder").path())
-            .filter(|path| path.extension().is_some_and(|extension| extension != "json" && extension != "md"))
+            .filter(|path| {
+                path.extension().is_some_and(|extension| extension != "json" && extension != "md")
+            })
             .collect();
         paths.sort();
-        Self { files: paths.iter().map(|path| std::fs::read(path).expect("a readable photo")).collect() }
+        Self {
+            files: paths
+                .iter()
+                .map(|path| std::fs::read(path).expect("a readable photo"))
+                .collect(),
+        }
     }
 }
 
@@ -49,25 +58,30 @@ impl Target for Photos {
     fn run(&self, input: &Input, random: &mut Random) -> Result<&'static str, String> {
         let options = OpenOptions {
             ignore_orientation: random.one_in(4),
-            max_pixels: MOST_PIXELS,
-            max_bytes: MOST_BYTES,
+            max_pixels: MAX_PIXELS,
+            max_bytes: MAX_BYTES,
             jpeg_transform: if random.one_in(4) { Transform::Accurate } else { Transform::Fast },
             least_size: random.one_in(2).then(|| std::array::from_fn(|_| random.below(64))),
         };
         use_notes(&input.bytes)?;
         match options.decode(&input.bytes, NAME) {
             Ok(picture) => use_picture(&picture, random).map(|()| "decoded"),
-            // The decoders of other crates may panic on damage, which `decode` makes an error of; ours may not.
-            Err(error @ PictureError::Decoder { kind: lorgnette::picture::Kind::Jpeg, .. }) => Err(error.to_string()),
-            Err(error @ PictureError::Decoder { .. }) => must_name(NAME, &error).map(|()| "panic contained"),
+            // The decoders of other crates may panic on damage, which `decode` makes an error of;
+            // ours may not.
+            Err(error @ PictureError::Decoder { kind: lorgnette::picture::Kind::Jpeg, .. }) => {
+                Err(error.to_string())
+            }
+            Err(error @ PictureError::Decoder { .. }) => {
+                must_name(NAME, &error).map(|()| "panic contained")
+            }
             Err(error) => must_name(NAME, &error).map(|()| "refused"),
         }
     }
 
-    /// A pixel is at most sixteen bytes while its decoder works and sixteen while it is turned and made RGB; tables
-    /// are sixteen mebibytes, and a byte of a TIFF's directory up to 32.
+    /// A pixel is at most sixteen bytes while its decoder works and sixteen while it is turned and
+    /// made RGB; tables are sixteen mebibytes, and a byte of a TIFF's directory up to 32.
     fn bound(&self, length: usize) -> usize {
-        (16 << 20) + 32 * MOST_PIXELS as usize + 32 * length
+        (16 << 20) + 32 * MAX_PIXELS as usize + 32 * length
     }
 
     fn share(&self) -> f64 {
@@ -91,15 +105,22 @@ fn use_picture(picture: &Picture, random: &mut Random) -> Result<(), String> {
         Pixels::Rgb16(samples) => samples.len(),
     };
     let pixels = picture.width() * picture.height();
-    if pixels == 0 || pixels as u64 > MOST_PIXELS || samples != 3 * pixels {
-        return Err(format!("{samples} samples in a picture of {} x {}", picture.width(), picture.height()));
+    if pixels == 0 || pixels as u64 > MAX_PIXELS || samples != 3 * pixels {
+        return Err(format!(
+            "{samples} samples in a picture of {} x {}",
+            picture.width(),
+            picture.height()
+        ));
     }
     let (width, height) = picture.stored_size();
-    if ![8, 4, 2, 1]
-        .iter()
-        .any(|ratio| (width.div_ceil(*ratio), height.div_ceil(*ratio)) == (picture.width(), picture.height()))
-    {
-        return Err(format!("{} x {} are no ratio of {width} x {height}", picture.width(), picture.height()));
+    if ![8, 4, 2, 1].iter().any(|ratio| {
+        (width.div_ceil(*ratio), height.div_ceil(*ratio)) == (picture.width(), picture.height())
+    }) {
+        return Err(format!(
+            "{} x {} are no ratio of {width} x {height}",
+            picture.width(),
+            picture.height()
+        ));
     }
     for style in Style::ALL {
         let [height, width] = std::array::from_fn(|_| *random.pick(&[1, 2, 17, 32, 300]));

@@ -29,17 +29,23 @@ impl Plans {
     pub(super) fn new(scratch: &Path) -> Self {
         let folder = scratch.join("plans");
         let packed = fs::File::open(repository(CORPUS)).expect("the corpus is in the repository");
-        tar::Archive::new(flate2::read::GzDecoder::new(packed)).unpack(&folder).expect("the corpus can be unpacked");
+        tar::Archive::new(flate2::read::GzDecoder::new(packed))
+            .unpack(&folder)
+            .expect("the corpus can be unpacked");
         let options = Options { memory_limit: 64 << 20, ..Options::with_threads(Some(1)) };
         let plan_of = |model: &str| {
-            let network = Network::open(&folder.join(model), options.clone()).expect("a sound model");
-            let ports = network.ports().expect("it is clear");
-            network.plan(&[(&ports.input.name, &[1, 12, 10, 3])], &[&ports.logits]).expect("it can be planned");
+            let network =
+                Network::open(&folder.join(model), options.clone()).expect("a sound model");
+            let signature = network.signature().expect("it is clear");
+            network
+                .plan(&[(&signature.input.name, &[1, 12, 10, 3])], &[&signature.logits])
+                .expect("it can be planned");
             let path = folder.join("sound.plan");
             network.write_plan_file(&path).expect("a plan file can be written");
             fs::read(path).expect("and read")
         };
-        let seeds = ["retrained/output_graph.pb", "exported_v2/inference_graph.pb"].map(plan_of).into();
+        let seeds =
+            ["retrained/output_graph.pb", "exported_v2/inference_graph.pb"].map(plan_of).into();
         Self { path: folder.join(NAME), seeds, options }
     }
 }
@@ -69,8 +75,9 @@ impl Target for Plans {
             // A file that is no plan file any more is told as what it looks like.
             Err(error) => return must_name("damaged", &error).map(|()| "refused"),
         };
-        let planned =
-            network.ports().and_then(|ports| network.plan(&[(&ports.input.name, &[1, 12, 10, 3])], &[&ports.logits]));
+        let planned = network.signature().and_then(|signature| {
+            network.plan(&[(&signature.input.name, &[1, 12, 10, 3])], &[&signature.logits])
+        });
         let Ok(plan) = planned else { return Ok("opened") };
         if !is_small(&plan) {
             return Ok("planned");
@@ -95,7 +102,9 @@ fn mend_checksum(bytes: &mut [u8]) {
     const LENGTH: std::ops::Range<usize> = 12..16;
     const CHECKSUM: std::ops::Range<usize> = 16..20;
     const FIXED: usize = 24;
-    let Some(length) = bytes.get(LENGTH).map(|length| u32::from_le_bytes([length[0], length[1], length[2], length[3]]))
+    let Some(length) = bytes
+        .get(LENGTH)
+        .map(|length| u32::from_le_bytes([length[0], length[1], length[2], length[3]]))
     else {
         return;
     };

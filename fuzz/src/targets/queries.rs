@@ -22,8 +22,9 @@ const QUERIES: [&str; 9] = [
 ];
 /// Words that are put anywhere.
 const WORDS: [&str; 30] = [
-    "and", "or", "not", "in", "the", "middle", "top", "left", "of", "right", "half", "corner", "covering", "count",
-    "like", "path:", "date:", "(", ")", "\"", "'", ">=", "20%", "2", "is", "inside", "photos", "where", "..", "“",
+    "and", "or", "not", "in", "the", "middle", "top", "left", "of", "right", "half", "corner",
+    "covering", "count", "like", "path:", "date:", "(", ")", "\"", "'", ">=", "20%", "2", "is",
+    "inside", "photos", "where", "..", "“",
 ];
 
 /// The target.
@@ -35,7 +36,9 @@ pub(super) struct Queries {
 impl Queries {
     pub(super) fn new() -> Self {
         let labels = Labels::imagenet(1001).expect("there are such labels");
-        let vocabulary = Vocabulary::new(labels.iter().map(|label| Class::of(label.index as i64, &label)));
+        let vocabulary = Vocabulary::new(
+            labels.iter().map(|label| Class::from_label(label.index as i64, &label)),
+        );
         Self { phrases: vocabulary.phrases(), vocabulary }
     }
 }
@@ -64,7 +67,11 @@ impl Target for Queries {
         match Query::parse(&shown) {
             Ok(again) if again == query => {}
             Ok(again) => return Err(format!("a query became another\n{text}\n{shown}\n{again}")),
-            Err(error) => return Err(format!("a query is refused when it is shown\n{text}\n{shown}\n{error}")),
+            Err(error) => {
+                return Err(format!(
+                    "a query is refused when it is shown\n{text}\n{shown}\n{error}"
+                ));
+            }
         }
         match self.vocabulary.check(&query, &text) {
             Ok(()) => Ok("known"),
@@ -97,5 +104,9 @@ fn shuffle(random: &mut Random, bytes: &mut Vec<u8>) {
 
 /// An error must show the place.
 fn must_point(message: &str) -> Result<(), String> {
-    if message.lines().count() == 3 && message.ends_with('^') { Ok(()) } else { Err(format!("no caret: {message}")) }
+    if message.lines().count() == 3 && message.ends_with('^') {
+        Ok(())
+    } else {
+        Err(format!("no caret: {message}"))
+    }
 }

@@ -42,7 +42,8 @@ impl Target for Tensors {
 
     fn run(&self, input: &Input, _: &mut Random) -> Result<&'static str, String> {
         let Ok(tensor) = npy::read(&input.bytes) else { return Ok("refused") };
-        let again = npy::read(&npy::write(&tensor)).map_err(|error| format!("what is written is not read: {error}"))?;
+        let again = npy::read(&npy::write(&tensor))
+            .map_err(|error| format!("what is written is not read: {error}"))?;
         if (again.shape(), again.bytes()) != (tensor.shape(), tensor.bytes()) {
             return Err("what is written is not what is read".into());
         }

@@ -1,5 +1,5 @@
-//! Decoding AMX instructions, as Intel's Software Developer's Manual, volume 2, encodes them: all have a VEX prefix of three
-//! bytes, 128 bits, W0, in the opcode map 0F38.
+//! Decoding AMX instructions, as Intel's Software Developer's Manual, volume 2, encodes them: all
+//! have a VEX prefix of three bytes, 128 bits, W0, in the opcode map 0F38.
 
 use super::Fault;
 
@@ -53,7 +53,8 @@ pub struct Place {
     pub has_sib: bool,
 }
 
-/// The number that stands for the address of the next instruction; general registers have those below.
+/// The number that stands for the address of the next instruction; general registers have those
+/// below.
 pub const NEXT: u8 = 16;
 
 impl Place {
@@ -72,7 +73,11 @@ impl Place {
     /// # Errors
     /// If there is no SIB byte.
     pub fn stride(&self, register: impl Fn(u8) -> i64) -> Result<isize, Fault> {
-        if self.has_sib { Ok(self.offset(register)) } else { Err(Fault("#UD: the rows of a tile have no SIB byte")) }
+        if self.has_sib {
+            Ok(self.offset(register))
+        } else {
+            Err(Fault("#UD: the rows of a tile have no SIB byte"))
+        }
     }
 
     fn offset(&self, register: impl Fn(u8) -> i64) -> isize {
@@ -109,7 +114,8 @@ struct Code<F> {
 
 /// What a VEX prefix says.
 struct Prefix {
-    /// What is added to the numbers of registers in ModRM's field `reg`, SIB's `index`, and `rm` or `base`: 0 or 8.
+    /// What is added to the numbers of registers in ModRM's field `reg`, SIB's `index`, and `rm` or
+    /// `base`: 0 or 8.
     reg: u8,
     index: u8,
     base: u8,
@@ -181,7 +187,9 @@ impl<F: FnMut() -> u8> Code<F> {
         };
         place.displacement = match (mode, base) {
             (1, _) => i32::from(self.byte() as i8),
-            (2, _) | (0, 5) => i32::from_le_bytes([self.byte(), self.byte(), self.byte(), self.byte()]),
+            (2, _) | (0, 5) => {
+                i32::from_le_bytes([self.byte(), self.byte(), self.byte(), self.byte()])
+            }
             _ => 0,
         };
         place

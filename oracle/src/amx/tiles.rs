@@ -1,5 +1,5 @@
-//! A thread's tiles, and what instructions do to them, after the operations that Intel's Software Developer's Manual,
-//! volume 2, gives for each instruction.
+//! A thread's tiles, and what instructions do to them, after the operations that Intel's Software
+//! Developer's Manual, volume 2, gives for each instruction.
 
 /// Bytes of a row at most.
 pub const ROW_BYTES: usize = 64;
@@ -43,7 +43,12 @@ impl Default for Tiles {
 impl Tiles {
     /// As they are when a thread begins: not configured.
     pub const fn new() -> Self {
-        Self { palette: 0, rows: [0; TILES], row_bytes: [0; TILES], data: [[[0; ROW_BYTES]; ROWS]; TILES] }
+        Self {
+            palette: 0,
+            rows: [0; TILES],
+            row_bytes: [0; TILES],
+            data: [[[0; ROW_BYTES]; ROWS]; TILES],
+        }
     }
 
     /// LDTILECFG
@@ -59,14 +64,22 @@ impl Tiles {
         // What an interrupted load leaves there is the hardware's own business.
         refuse(bytes[1] != 0, "a configuration that begins with another row than the first")?;
         let reserved = [2..16, 32..48, 56..64];
-        refuse(reserved.into_iter().flatten().any(|at| bytes[at] != 0), "#GP: a reserved byte that is not zero")?;
+        refuse(
+            reserved.into_iter().flatten().any(|at| bytes[at] != 0),
+            "#GP: a reserved byte that is not zero",
+        )?;
         let mut configured = Self { palette: 1, ..Self::new() };
         for tile in 0..TILES {
-            let (row_bytes, rows) =
-                (u16::from_le_bytes([bytes[16 + 2 * tile], bytes[17 + 2 * tile]]), bytes[48 + tile]);
+            let (row_bytes, rows) = (
+                u16::from_le_bytes([bytes[16 + 2 * tile], bytes[17 + 2 * tile]]),
+                bytes[48 + tile],
+            );
             refuse(usize::from(row_bytes) > ROW_BYTES, "#GP: rows that are too long")?;
             refuse(usize::from(rows) > ROWS, "#GP: too many rows")?;
-            refuse((rows == 0) != (row_bytes == 0), "#GP: rows without bytes, or bytes without rows")?;
+            refuse(
+                (rows == 0) != (row_bytes == 0),
+                "#GP: rows without bytes, or bytes without rows",
+            )?;
             (configured.rows[tile], configured.row_bytes[tile]) = (rows, row_bytes);
         }
         *self = configured;
@@ -140,14 +153,26 @@ impl Tiles {
     /// # Errors
     /// If one of the tiles is not there, two are the same, or their shapes do not fit one another.
     pub fn multiply(&mut self, sums: u8, a: u8, b: u8) -> Result<(), Fault> {
-        refuse(sums == a || sums == b || a == b, "#UD: two operands of a product are the same tile")?;
+        refuse(
+            sums == a || sums == b || a == b,
+            "#UD: two operands of a product are the same tile",
+        )?;
         let [(rows, row_bytes), (a_rows, a_bytes), (b_rows, b_bytes)] =
             [self.shape(sums)?, self.shape(a)?, self.shape(b)?];
         refuse(a_rows != rows, "#UD: a product's first factor has other rows than the sums")?;
-        refuse(b_bytes != row_bytes, "#UD: a product's second factor has other columns than the sums")?;
+        refuse(
+            b_bytes != row_bytes,
+            "#UD: a product's second factor has other columns than the sums",
+        )?;
         refuse(a_bytes / 4 != b_rows, "#UD: a product's factors do not fit one another")?;
         let [a, b, sums] = [a, b, sums].map(usize::from);
-        let product = Product { a: self.data[a], b: &self.data[b], rows, pairs: b_rows, columns: row_bytes / 4 };
+        let product = Product {
+            a: self.data[a],
+            b: &self.data[b],
+            rows,
+            pairs: b_rows,
+            columns: row_bytes / 4,
+        };
         let found = product.add_to(&self.data[sums]);
         self.data[sums] = found;
         Ok(())
@@ -178,8 +203,9 @@ struct Product<'a> {
 }
 
 impl Product<'_> {
-    /// Each sum has two: that of the products of pairs' first halves and that of their second halves, each product added
-    /// without rounding it before. Numbers that are too small for normal ones are zero, read and written.
+    /// Each sum has two: that of the products of pairs' first halves and that of their second
+    /// halves, each product added without rounding it before. Numbers that are too small for normal
+    /// ones are zero, read and written.
     fn add_to(&self, sums: &[Row; ROWS]) -> [Row; ROWS] {
         /// With fused products in one instruction.
         #[target_feature(enable = "avx512f")]
@@ -221,12 +247,17 @@ impl Product<'_> {
 #[inline(always)]
 fn halves(row: &Row) -> [[f32; LANES]; 2] {
     let bits = floats(row).map(f32::to_bits);
-    [bits.map(|pair| normal(f32::from_bits(pair << 16))), bits.map(|pair| normal(f32::from_bits(pair & 0xFFFF_0000)))]
+    [
+        bits.map(|pair| normal(f32::from_bits(pair << 16))),
+        bits.map(|pair| normal(f32::from_bits(pair & 0xFFFF_0000))),
+    ]
 }
 
 #[inline(always)]
 fn floats(row: &Row) -> [f32; LANES] {
-    std::array::from_fn(|n| f32::from_le_bytes([row[4 * n], row[4 * n + 1], row[4 * n + 2], row[4 * n + 3]]))
+    std::array::from_fn(|n| {
+        f32::from_le_bytes([row[4 * n], row[4 * n + 1], row[4 * n + 2], row[4 * n + 3]])
+    })
 }
 
 /// A number, or zero of its sign if it is too small for a normal one.

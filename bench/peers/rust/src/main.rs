@@ -1,8 +1,10 @@
-//! Times a peer that is a Rust crate; `../peer.py` does the same for those of Python, and says what the options are and what is said.
+//! Times a peer that is a Rust crate; `../peer.py` does the same for those of Python, and says what
+//! the options are and what is said.
 //!
 //!     lorgnette-peers ENGINE MODEL.onnx --threads 2 --seconds 3 --shape 1,3,224,224 --input X.f32 [--answer Y.f32] --output NAME
 //!
-//! ENGINE is `tract` or `rten`. X and Y are little-endian float32, X by photo, channel, row and column.
+//! ENGINE is `tract` or `rten`. X and Y are little-endian float32, X by photo, channel, row and
+//! column.
 
 use std::collections::HashMap;
 use std::hint::black_box;
@@ -13,7 +15,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 
 /// As in `peer.py`, which says what for.
-const FEWEST_RUNS: usize = 3;
+const MIN_RUNS: usize = 3;
 const LONG: f64 = 1000.0;
 
 /// What is run, from pixels to the values of the output.
@@ -53,7 +55,7 @@ fn time_runs(network: &mut Network, pixels: &[f32], seconds: Duration) -> Result
     let began = Instant::now();
     let first = timed()?;
     let mut times: Vec<f64> = (first > LONG).then_some(first).into_iter().collect();
-    while times.len() < FEWEST_RUNS || began.elapsed() < seconds {
+    while times.len() < MIN_RUNS || began.elapsed() < seconds {
         times.push(timed()?);
     }
     times.sort_by(f64::total_cmp);

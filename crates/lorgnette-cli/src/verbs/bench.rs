@@ -60,7 +60,7 @@ Examples:
 /// Runs that are not measured: the first has memory to fetch, the second caches to warm.
 const WARM_UP_RUNS: usize = 2;
 /// Fewer say nothing.
-const FEWEST_RUNS: usize = 3;
+const MIN_RUNS: usize = 3;
 
 /// The measurement, under the names others rely on.
 #[derive(Serialize)]
@@ -93,21 +93,25 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
 
 fn measure(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Measurement> {
     let started = Instant::now();
-    let options = ModelOptions { size: arguments.size.map(|Size(size)| size), ..global.model_options()? };
+    let options =
+        ModelOptions { size: arguments.size.map(|Size(size)| size), ..global.model_options()? };
     let named = arguments.named.as_deref();
     let model = match arguments.random_weights {
-        true => model::made_up(named, global, &options)?,
+        true => model::with_random_weights(named, global, &options)?,
         false => model::open(named, global, &options, messages)?,
     };
     let batch = arguments.batch.get();
     let shape = model::input_shape(&model, arguments.size, batch)?;
-    let input = model.ports().input.name.as_str();
-    let plan = model.network().plan(&[(input, &shape)], &[model::answer(model.ports())])?;
+    let input = model.signature().input.name.as_str();
+    let plan = model.network().plan(&[(input, &shape)], &[model::answer(model.signature())])?;
     let loaded = started.elapsed();
     let mut times = time_runs(&model, &plan, Duration::from_secs_f64(arguments.seconds))?;
     times.sort_unstable();
-    let [height, width] =
-        if let [_, height, width, _] | [height, width, _] = shape[..] { [height, width] } else { [0; 2] };
+    let [height, width] = if let [_, height, width, _] | [height, width, _] = shape[..] {
+        [height, width]
+    } else {
+        [0; 2]
+    };
     let network_options = model.network().options();
     Ok(Measurement {
         model: model.name().to_owned(),
@@ -115,12 +119,12 @@ fn measure(arguments: &Arguments, global: &Global, messages: Messages) -> Result
         width,
         batch,
         threads: network_options.pool.threads(),
-        precision: match plan.formats().precision {
+        precision: match plan.numerics().compute {
             // The name that other programs' measurements have it under.
             Precision::Float32 => "f32",
             other => other.name(),
         },
-        weights: plan.formats().weights.name(),
+        weights: plan.numerics().weight_storage.name(),
         min_ms: milliseconds(times[0]),
         median_ms: milliseconds(times[times.len() / 2]),
         runs: times.len(),
@@ -130,8 +134,8 @@ fn measure(arguments: &Arguments, global: &Global, messages: Messages) -> Result
     })
 }
 
-/// The time of each run, in no order; at least [`FEWEST_RUNS`].
-fn time_runs(model: &Model, plan: &Plan, enough: Duration) -> Result<Vec<Duration>> {
+/// The time of each run, in no order; at least [`MIN_RUNS`].
+fn time_runs(model: &Model, plan: &Plan, min_time: Duration) -> Result<Vec<Duration>> {
     let pool = &model.network().options().pool;
     let mut activations = plan.activations(pool.threads())?;
     let mut time = || {
@@ -144,14 +148,14 @@ fn time_runs(model: &Model, plan: &Plan, enough: Duration) -> Result<Vec<Duratio
         time();
     }
     let (started, mut times) = (Instant::now(), Vec::new());
-    while times.len() < FEWEST_RUNS || started.elapsed() < enough {
+    while times.len() < MIN_RUNS || started.elapsed() < min_time {
         times.push(time());
     }
     Ok(times)
 }
 
-/// Fills the inputs, whose memory the run before has used for other things. Not with zeros, which some CPUs multiply
-/// faster; the same for every run.
+/// Fills the inputs, whose memory the run before has used for other things. Not with zeros, which
+/// some CPUs multiply faster; the same for every run.
 pub(super) fn fill_with_noise(plan: &Plan, activations: &mut Activations) {
     // Marsaglia's xorshift: any numbers will do.
     let mut state = 0x9e37_79b9_u32;
@@ -178,11 +182,22 @@ fn peak_rss_mb() -> Option<f64> {
 }
 
 fn write_text(out: &mut dyn Write, measurement: &Measurement) -> io::Result<()> {
-    let Measurement { model, height, width, batch, threads, precision, min_ms, median_ms, runs, load_s, .. } =
-        measurement;
+    let Measurement {
+        model,
+        height,
+        width,
+        batch,
+        threads,
+        precision,
+        min_ms,
+        median_ms,
+        runs,
+        load_s,
+        ..
+    } = measurement;
     let weights = match measurement.weights {
         "float32" => String::new(),
-        kept => format!(" with {kept} weights"),
+        storage => format!(" with {storage} weights"),
     };
     writeln!(
         out,
@@ -190,7 +205,10 @@ fn write_text(out: &mut dyn Write, measurement: &Measurement) -> io::Result<()> 
         measurement.level,
         count(*threads, "thread")
     )?;
-    writeln!(out, "  forward pass  {min_ms:.2} ms at best, {median_ms:.2} ms median of {runs} runs")?;
+    writeln!(
+        out,
+        "  forward pass  {min_ms:.2} ms at best, {median_ms:.2} ms median of {runs} runs"
+    )?;
     writeln!(out, "  loading       {load_s:.3} s")?;
     match measurement.peak_rss_mb {
         Some(peak) => writeln!(out, "  peak memory   {peak:.0} MB"),

@@ -16,11 +16,11 @@ use self::answer::Answer;
 use self::destination::Destinations;
 use crate::Outcome;
 use crate::arguments::{Format, Global, InputArguments, PhotoArguments, share};
-use crate::gallery::{self, FIGURES, Gallery, PICTURES};
 use crate::messages::Messages;
 use crate::model;
+use crate::output_paths::{self, FIGURES, OutputPaths, PICTURES};
 use crate::photos::{self, Photo};
-use crate::stream::{Shares, answer_photos};
+use crate::stream::{WorkSplit, answer_photos};
 use crate::verbs::map::{MapArguments, with_progress};
 
 /// Blur everything of a class in photos
@@ -30,7 +30,8 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     photos: PhotoArguments,
 
-    /// What to blur: names, synsets or indices of classes, or what they are kinds of (dog, vehicle); may be given several times
+    /// What to blur: names, synsets or indices of classes, or what they are kinds of (dog,
+    /// vehicle); may be given several times
     #[arg(long, required = true, num_args = 1.., value_name = "NAME")]
     class: Vec<String>,
 
@@ -50,7 +51,8 @@ pub(crate) struct Arguments {
     #[arg(long)]
     dry_run: bool,
 
-    /// Draw what is blurred on a copy of the photo, in a file (.png, .jpg, .svg), or of each, in a folder
+    /// Draw what is blurred on a copy of the photo, in a file (.png, .jpg, .svg), or of each, in a
+    /// folder
     #[arg(long, value_name = "OUT")]
     preview: Option<PathBuf>,
 
@@ -58,7 +60,8 @@ pub(crate) struct Arguments {
     #[arg(long, conflicts_with = "in_place")]
     resume: bool,
 
-    /// mosaic (nothing finer than its squares is left), gaussian (smooth, for looks) or fill (one colour)
+    /// mosaic (nothing finer than its squares is left), gaussian (smooth, for looks) or fill (one
+    /// colour)
     #[arg(long, default_value_t = How::Mosaic)]
     how: How,
 
@@ -78,7 +81,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N")]
     feather: Option<usize>,
 
-    /// Side of a mosaic's squares; a blur's deviation is a quarter of it [default: 32, or a thirtieth of the photo]
+    /// Side of a mosaic's squares; a blur's deviation is a quarter of it [default: 32, or a
+    /// thirtieth of the photo]
     #[arg(long, value_name = "N")]
     block: Option<usize>,
 
@@ -108,13 +112,16 @@ Examples:
 
 /// Blurs the photos.
 pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
-    gallery::check(arguments.out.as_deref(), "--out", PICTURES)?;
-    gallery::check(arguments.preview.as_deref(), "--preview", FIGURES)?;
-    ensure!(arguments.colour.is_none() || arguments.how != How::Mosaic, "--colour is for --how fill");
+    output_paths::check(arguments.out.as_deref(), "--out", PICTURES)?;
+    output_paths::check(arguments.preview.as_deref(), "--preview", FIGURES)?;
+    ensure!(
+        arguments.colour.is_none() || arguments.how != How::Mosaic,
+        "--colour is for --how fill"
+    );
     let photos = photos::find(&arguments.photos)?;
-    let mut gallery = Gallery::new(&photos);
-    let destinations = Destinations::new(arguments, &photos, &mut gallery)?;
-    let previews = gallery.places_for(&arguments.preview, "--preview", FIGURES)?;
+    let mut output_paths = OutputPaths::new(&photos);
+    let destinations = Destinations::new(arguments, &photos, &mut output_paths)?;
+    let previews = output_paths.paths_for(&arguments.preview, "--preview", FIGURES)?;
     let model = model::open_for_photos(&arguments.input, global, messages)?;
     let classes = classes(&arguments.class, model.labels())?;
     let mapper = Mapper::new(model, arguments.map.options_or_stride(OUTPUT_STRIDE))?;
@@ -157,27 +164,33 @@ impl Job<'_> {
         photos: usize,
         messages: Messages,
     ) -> Vec<impl FnMut(usize, &Photo) -> Result<Answer> + Send> {
-        let shares = Shares::new(mapper.model().network().options().pool.threads(), photos);
+        let work_split = WorkSplit::new(mapper.model().network().options().pool.threads(), photos);
         let worker = |_| {
-            let mapper = if shares.workers == 1 { mapper.clone() } else { mapper.on_threads(shares.threads) };
+            let mapper = if work_split.workers == 1 {
+                mapper.clone()
+            } else {
+                mapper.on_threads(work_split.threads)
+            };
             move |number: usize, photo: &Photo| {
-                let (picture, file) = photo.open_with_file(&self.arguments.photos.open_options())?;
-                let map =
-                    with_progress(&mapper, &picture, photos, messages).with_context(|| photo.name().to_owned())?;
+                let (picture, file) =
+                    photo.open_with_file(&self.arguments.photos.open_options())?;
+                let map = with_progress(&mapper, &picture, photos, messages)
+                    .with_context(|| photo.name().to_owned())?;
                 let mask = Mask::new(&map, &self.classes, &self.options());
                 drop(map);
                 let number = self.numbers[number];
-                let place = self.write(number, &picture, file, &mask, mapper.model().labels());
-                let place = place.with_context(|| photo.name().to_owned())?;
+                let path = self.write(number, &picture, file, &mask, mapper.model().labels());
+                let path = path.with_context(|| photo.name().to_owned())?;
                 let size = [picture.width(), picture.height()];
-                Ok(Answer { size, place, share: mask.share(), areas: mask.areas().to_vec() })
+                Ok(Answer { size, path, share: mask.share(), areas: mask.areas().to_vec() })
             }
         };
-        (0..shares.workers).map(worker).collect()
+        (0..work_split.workers).map(worker).collect()
     }
 
     fn options(&self) -> BlurOptions {
-        let Arguments { how, colour, min_probability, margin, feather, block, .. } = *self.arguments;
+        let Arguments { how, colour, min_probability, margin, feather, block, .. } =
+            *self.arguments;
         let how = match (how, colour) {
             (How::Fill(_), Some(colour)) => How::Fill(colour),
             (how, _) => how,
@@ -194,25 +207,32 @@ impl Job<'_> {
         mask: &Mask,
         labels: &Labels,
     ) -> Result<Option<PathBuf>> {
-        if let Some(places) = &self.previews {
-            draw::blur_preview(picture, mask, labels).save(&places[number])?;
+        if let Some(paths) = &self.previews {
+            draw::blur_preview(picture, mask, labels).save(&paths[number])?;
         }
-        let stays = self.arguments.dry_run || (self.arguments.in_place && mask.is_empty());
-        let Some(place) = self.destinations.place(number).filter(|_| !stays) else { return Ok(None) };
-        let kind = if place.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("png")) {
-            Kind::Png
-        } else {
-            Kind::Jpeg
+        let unchanged = self.arguments.dry_run || (self.arguments.in_place && mask.is_empty());
+        let Some(path) = self.destinations.path(number).filter(|_| !unchanged) else {
+            return Ok(None);
         };
+        let kind =
+            if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("png")) {
+                Kind::Png
+            } else {
+                Kind::Jpeg
+            };
         let bytes = match mask.is_empty() && picture.kind() == Some(kind) {
             true => file,
             false => {
-                let notes = Metadata::of(&file).without_thumbnails();
-                mask.apply(picture).encode_with(kind, &notes, self.arguments.photos.turns_upright())?
+                let metadata = Metadata::of(&file).without_thumbnails();
+                mask.apply(picture).encode_with(
+                    kind,
+                    &metadata,
+                    self.arguments.photos.turns_upright(),
+                )?
             }
         };
         self.destinations.write(number, &bytes)?;
-        Ok(Some(place.to_owned()))
+        Ok(Some(path.to_owned()))
     }
 }
 
@@ -227,7 +247,10 @@ fn classes(names: &[String], labels: &Labels) -> Result<Vec<usize>> {
 
 fn colour(text: &str) -> Result<[u8; 3], String> {
     let digits = text.trim_start_matches('#');
-    let level = |at: usize| digits.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
+    let level =
+        |at: usize| digits.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok());
     let levels = (digits.len() == 6).then(|| Some([level(0)?, level(2)?, level(4)?])).flatten();
-    levels.ok_or_else(|| "give red, green and blue as two hexadecimal digits each, such as ff8000".into())
+    levels.ok_or_else(|| {
+        "give red, green and blue as two hexadecimal digits each, such as ff8000".into()
+    })
 }

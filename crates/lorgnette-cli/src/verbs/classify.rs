@@ -14,11 +14,11 @@ use serde::Serialize;
 use crate::Outcome;
 use crate::arguments::{DecodeArguments, Format, Global, InputArguments, PhotoArguments};
 use crate::bar::{BAR, bar};
-use crate::gallery::{self, Gallery, PICTURES};
 use crate::messages::Messages;
 use crate::model;
+use crate::output_paths::{self, OutputPaths, PICTURES};
 use crate::photos::{self, Photo};
-use crate::stream::{Shares, answer_photos, write_csv_lines, write_json};
+use crate::stream::{WorkSplit, answer_photos, write_csv_lines, write_json};
 
 /// Name what is in photos
 #[derive(Debug, Args)]
@@ -81,11 +81,11 @@ struct AnswerJson<'a> {
     model: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     unknown: Option<bool>,
-    predictions: Vec<GuessJson<'a>>,
+    predictions: Vec<PredictionJson<'a>>,
 }
 
 #[derive(Serialize)]
-struct GuessJson<'a> {
+struct PredictionJson<'a> {
     index: usize,
     synset: Option<&'a str>,
     name: &'a str,
@@ -95,8 +95,8 @@ struct GuessJson<'a> {
 
 /// Names what is in the photos.
 pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
-    gallery::check(arguments.picture.as_deref(), "--picture", PICTURES)?;
-    gallery::check(arguments.show_input.as_deref(), "--show-input", PICTURES)?;
+    output_paths::check(arguments.picture.as_deref(), "--picture", PICTURES)?;
+    output_paths::check(arguments.show_input.as_deref(), "--show-input", PICTURES)?;
     let drawn = arguments.picture.is_some();
     ensure!(
         !(drawn && arguments.decode.is_reduced()),
@@ -105,22 +105,37 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     let photos = photos::find(&arguments.photos)?;
     let drawings = Drawings::new(arguments, &photos)?;
     let model = model::open_for_photos(&arguments.input, global, messages)?;
-    let open_options = arguments.decode.open_options(&arguments.photos.open_options(), model.least_size(), messages);
-    let workers = workers((arguments, &open_options), &Classifier::new(model.clone())?, photos.len(), &drawings);
+    let open_options = arguments.decode.open_options(
+        &arguments.photos.open_options(),
+        model.least_size(),
+        messages,
+    );
+    let workers = workers(
+        (arguments, &open_options),
+        &Classifier::new(model.clone())?,
+        photos.len(),
+        &drawings,
+    );
     let several = photos.len() > 1;
     let mut first = true;
     match arguments.format {
-        Format::Json => answer_photos(&photos, workers, (Format::Json, messages), "", |out, photo, answer| {
-            write_json(out, &AnswerJson::new(photo, &model, answer))
-        }),
-        Format::Csv => answer_photos(&photos, workers, (Format::Csv, messages), CSV_HEADER, write_csv),
-        Format::Text => answer_photos(&photos, workers, (Format::Text, messages), "", |out, photo, answer| {
-            if several {
-                let space = if std::mem::take(&mut first) { "" } else { "\n" };
-                writeln!(out, "{space}{}", photo.name())?;
-            }
-            write_text(out, answer)
-        }),
+        Format::Json => {
+            answer_photos(&photos, workers, (Format::Json, messages), "", |out, photo, answer| {
+                write_json(out, &AnswerJson::new(photo, &model, answer))
+            })
+        }
+        Format::Csv => {
+            answer_photos(&photos, workers, (Format::Csv, messages), CSV_HEADER, write_csv)
+        }
+        Format::Text => {
+            answer_photos(&photos, workers, (Format::Text, messages), "", |out, photo, answer| {
+                if several {
+                    let space = if std::mem::take(&mut first) { "" } else { "\n" };
+                    writeln!(out, "{space}{}", photo.name())?;
+                }
+                write_text(out, answer)
+            })
+        }
     }
 }
 
@@ -131,21 +146,28 @@ fn workers<'a>(
     photos: usize,
     drawings: &'a Drawings,
 ) -> Vec<impl FnMut(usize, &Photo) -> Result<Answer> + Send + 'a> {
-    let shares = Shares::new(classifier.model().network().options().pool.threads(), photos);
+    let work_split = WorkSplit::new(classifier.model().network().options().pool.threads(), photos);
     let worker = |_| {
         // A photo alone keeps the pool that is there already.
-        let classifier = if shares.workers == 1 { classifier.clone() } else { classifier.on_threads(shares.threads) };
+        let classifier = if work_split.workers == 1 {
+            classifier.clone()
+        } else {
+            classifier.on_threads(work_split.threads)
+        };
         move |number: usize, photo: &Photo| {
             let picture = photo.open(open_options)?;
             let prediction = classifier.classify(&picture, arguments.top.get());
-            let Prediction { guesses, is_unknown } = prediction.with_context(|| photo.name().to_owned())?;
+            let Prediction { guesses, is_unknown } =
+                prediction.with_context(|| photo.name().to_owned())?;
             let is_unknown = classifier.model().unknown_below().map(|_| is_unknown);
-            drawings.draw(number, &picture, &guesses, classifier.model()).with_context(|| photo.name().to_owned())?;
+            drawings
+                .draw(number, &picture, &guesses, classifier.model())
+                .with_context(|| photo.name().to_owned())?;
             let (width, height) = picture.stored_size();
             Ok(Answer { width, height, guesses, is_unknown })
         }
     };
-    (0..shares.workers).map(worker).collect()
+    (0..work_split.workers).map(worker).collect()
 }
 
 /// Where the pictures of each photo go, if any are wanted.
@@ -156,21 +178,30 @@ struct Drawings {
 
 impl Drawings {
     fn new(arguments: &Arguments, photos: &[Photo]) -> Result<Self> {
-        let mut gallery = Gallery::new(photos);
-        let pictures = gallery.places_for(&arguments.picture, "--picture", PICTURES)?;
-        Ok(Self { pictures, inputs: gallery.places_for(&arguments.show_input, "--show-input", PICTURES)? })
+        let mut output_paths = OutputPaths::new(photos);
+        let pictures = output_paths.paths_for(&arguments.picture, "--picture", PICTURES)?;
+        Ok(Self {
+            pictures,
+            inputs: output_paths.paths_for(&arguments.show_input, "--show-input", PICTURES)?,
+        })
     }
 
     /// Draws what is wanted of one photo.
-    fn draw(&self, number: usize, picture: &Picture, guesses: &[Guess], model: &Model) -> Result<()> {
-        if let Some(places) = &self.pictures {
+    fn draw(
+        &self,
+        number: usize,
+        picture: &Picture,
+        guesses: &[Guess],
+        model: &Model,
+    ) -> Result<()> {
+        if let Some(paths) = &self.pictures {
             let answers: Vec<(&str, f32)> =
                 guesses.iter().map(|guess| (guess.name.as_str(), guess.probability)).collect();
-            draw::annotate(picture, &answers, Placement::Automatic).save(&places[number])?;
+            draw::annotate(picture, &answers, Placement::Automatic).save(&paths[number])?;
         }
-        if let Some(places) = &self.inputs {
+        if let Some(paths) = &self.inputs {
             let seen = model.what_it_saw(picture);
-            draw::show_input(&seen, Some(&caption(model, &seen))).save(&places[number])?;
+            draw::show_input(&seen, Some(&caption(model, &seen))).save(&paths[number])?;
         }
         Ok(())
     }
@@ -181,7 +212,13 @@ impl<'a> AnswerJson<'a> {
         let Answer { width, height, guesses, is_unknown } = answer;
         let guess = |guess: &'a Guess| {
             let Guess { index, synset, name, probability, logit } = guess;
-            GuessJson { index: *index, synset: synset.as_deref(), name, probability: *probability, logit: *logit }
+            PredictionJson {
+                index: *index,
+                synset: synset.as_deref(),
+                name,
+                probability: *probability,
+                logit: *logit,
+            }
         };
         let predictions = guesses.iter().map(guess).collect();
         let (photo, model, unknown) = (photo.name(), model.name(), *is_unknown);
@@ -207,7 +244,10 @@ fn write_csv(out: &mut dyn Write, photo: &Photo, answer: &Answer) -> io::Result<
 
 fn write_text(out: &mut dyn Write, answer: &Answer) -> io::Result<()> {
     if answer.is_unknown == Some(true) {
-        writeln!(out, "unknown: the model is less sure of it than of all but a few of the photos it knows")?;
+        writeln!(
+            out,
+            "unknown: the model is less sure of it than of all but a few of the photos it knows"
+        )?;
     }
     for guess in &answer.guesses {
         let percent = 100.0 * guess.probability;

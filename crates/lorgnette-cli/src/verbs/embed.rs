@@ -17,7 +17,7 @@ use crate::arguments::{DecodeArguments, Format, Global, InputArguments, PhotoArg
 use crate::messages::Messages;
 use crate::model;
 use crate::photos::{self, Photo};
-use crate::stream::{Shares, answer_photos, write_csv_lines, write_json};
+use crate::stream::{WorkSplit, answer_photos, write_csv_lines, write_json};
 
 /// Turn photos into lists of numbers, near for photos that look alike
 #[derive(Debug, Args)]
@@ -77,7 +77,11 @@ struct AnswerJson<'a> {
 pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
     let photos = photos::find(&arguments.photos)?;
     let model = model::open_for_photos(&arguments.input, global, messages)?;
-    let open_options = arguments.decode.open_options(&arguments.photos.open_options(), model.least_size(), messages);
+    let open_options = arguments.decode.open_options(
+        &arguments.photos.open_options(),
+        model.least_size(),
+        messages,
+    );
     let embedder = Embedder::new(model, arguments.end_point.as_deref())?;
     let mut matrix = Matrix::default();
     let mut first = true;
@@ -99,7 +103,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     )?;
     if let Some(path) = &arguments.npy {
         ensure!(
-            outcome != Outcome::Unread,
+            outcome != Outcome::StdoutClosed,
             "{}: not written, for standard output was closed too early",
             path.display()
         );
@@ -114,9 +118,13 @@ fn workers(
     embedder: &Embedder,
     photos: usize,
 ) -> Vec<impl FnMut(usize, &Photo) -> Result<Answer> + Send + use<>> {
-    let shares = Shares::new(embedder.model().network().options().pool.threads(), photos);
+    let work_split = WorkSplit::new(embedder.model().network().options().pool.threads(), photos);
     let worker = |_| {
-        let embedder = if shares.workers == 1 { embedder.clone() } else { embedder.on_threads(shares.threads) };
+        let embedder = if work_split.workers == 1 {
+            embedder.clone()
+        } else {
+            embedder.on_threads(work_split.threads)
+        };
         let open_options = open_options.clone();
         move |number: usize, photo: &Photo| {
             let picture = photo.open(&open_options)?;
@@ -125,7 +133,7 @@ fn workers(
             Ok(Answer { number, width, height, embedding })
         }
     };
-    (0..shares.workers).map(worker).collect()
+    (0..work_split.workers).map(worker).collect()
 }
 
 impl<'a> AnswerJson<'a> {
@@ -149,9 +157,13 @@ impl Matrix {
 
     /// Writes a row for each of `photos`, NaN for those that failed.
     fn save(&self, path: &Path, photos: usize) -> Result<()> {
-        let columns = self.rows.values().next().context("not written, for every photo failed")?.len();
+        let columns =
+            self.rows.values().next().context("not written, for every photo failed")?.len();
         let missing = vec![f32::NAN; columns];
-        let values = (0..photos).flat_map(|number| self.rows.get(&number).unwrap_or(&missing)).copied().collect();
+        let values = (0..photos)
+            .flat_map(|number| self.rows.get(&number).unwrap_or(&missing))
+            .copied()
+            .collect();
         Ok(fs::write(path, npy::write(&Tensor::from_f32(&[photos, columns], values)))?)
     }
 }

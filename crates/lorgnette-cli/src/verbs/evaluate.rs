@@ -1,10 +1,10 @@
 //! `lorgnette evaluate`: how good a model is, by photos whose classes are known.
 
-mod examine;
+mod ground_truth;
 mod json;
+mod score;
 mod text;
 mod trained_on;
-mod truths;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -17,9 +17,9 @@ use lorgnette::picture::OpenOptions;
 use lorgnette::report::{Report, Twins};
 use lorgnette::{Classifier, Model};
 
-use self::examine::{Judged, examine};
+use self::ground_truth::GroundTruth;
+use self::score::{ScoredPhotos, score_photos};
 use self::trained_on::TrainedOn;
-use self::truths::Truths;
 use crate::Outcome;
 use crate::arguments::{DecodeArguments, Global, InputArguments, ReportFormat};
 use crate::messages::{Messages, count};
@@ -34,11 +34,13 @@ pub(crate) struct Arguments {
     #[arg(value_name = "MODEL")]
     named: OsString,
 
-    /// A folder with one folder of photos for each class; or a CSV file with the columns path and label
+    /// A folder with one folder of photos for each class; or a CSV file with the columns path and
+    /// label
     #[arg(value_name = "FOLDER")]
     folder: PathBuf,
 
-    /// Folders within a class's folder are classes of their own, or part of the class; else they are left out
+    /// Folders within a class's folder are classes of their own, or part of the class; else they
+    /// are left out
     #[arg(long, value_enum)]
     nested: Option<Nested>,
 
@@ -112,42 +114,67 @@ impl From<SplitName> for Split {
 
 /// Judges the model.
 pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
-    let listing = truths::list(&arguments.folder, arguments.nested, arguments.multi_label)?;
-    let model = model::open_named_for_photos(Some(&arguments.named), &arguments.input, global, messages)?;
+    let listing = ground_truth::list(&arguments.folder, arguments.nested, arguments.multi_label)?;
+    let model =
+        model::open_for_photos_by_name(Some(&arguments.named), &arguments.input, global, messages)?;
     let classifier = Classifier::new(model.clone())?;
-    let mut truths = Truths::new(listing, model.labels(), messages)?;
-    let (split, threads) = (arguments.split.map(Split::from), model.network().options().pool.threads());
-    match TrainedOn::of(&arguments.named)? {
-        Some(trained_on) => trained_on.choose(&mut truths, split, (threads, messages))?,
+    let mut ground_truth = GroundTruth::new(listing, model.labels(), messages)?;
+    let (split, threads) =
+        (arguments.split.map(Split::from), model.network().options().pool.threads());
+    match TrainedOn::read(&arguments.named)? {
+        Some(trained_on) => trained_on.keep_split(&mut ground_truth, split, (threads, messages))?,
         None => ensure!(split.is_none(), "--split is for models that `lorgnette train` made"),
     }
-    let open_options = OpenOptions { ignore_orientation: arguments.ignore_orientation, ..OpenOptions::default() };
-    let examined_as = arguments.decode.open_options(&open_options, model.least_size(), messages);
-    let judged = examine(&truths, &classifier, &examined_as, (arguments.out.is_some(), messages));
-    if judged.scored.is_empty() {
+    let open_options =
+        OpenOptions { ignore_orientation: arguments.ignore_orientation, ..OpenOptions::default() };
+    let scoring_open_options =
+        arguments.decode.open_options(&open_options, model.least_size(), messages);
+    let scored_photos = score_photos(
+        &ground_truth,
+        &classifier,
+        &scoring_open_options,
+        (arguments.out.is_some(), messages),
+    );
+    if scored_photos.scored.is_empty() {
         bail!("{}: not one photo could be judged", arguments.folder.display());
     }
     let names = names(&model);
-    let evaluation = Evaluation::new(&names, &judged.scored)?;
+    let evaluation = Evaluation::new(&names, &scored_photos.scored)?;
     if let Some(out) = &arguments.out {
-        report(arguments, out, (&model, &truths), &evaluation, (&judged, &open_options))?;
+        report(
+            arguments,
+            out,
+            (&model, &ground_truth),
+            &evaluation,
+            (&scored_photos, &open_options),
+        )?;
         messages.note(&format_args!("{} written", out.join("report.html").display()));
     }
     write_report(|out| match arguments.format {
         ReportFormat::Text => text::write(out, &evaluation, model.name()),
-        ReportFormat::Json => json::write(out, &evaluation, judged.failed),
+        ReportFormat::Json => json::write(out, &evaluation, scored_photos.failed),
     })?;
-    Ok(outcome(arguments.assert_accuracy, evaluation.accuracy(), judged.failed + truths.faults, messages))
+    Ok(outcome(
+        arguments.assert_accuracy,
+        evaluation.accuracy(),
+        scored_photos.failed + ground_truth.faults,
+        messages,
+    ))
 }
 
-/// The names of a model's classes, each once: what several are called alike gets its synset or index too.
+/// The names of a model's classes, each once: what several are called alike gets its synset or
+/// index too.
 fn names(model: &Model) -> Vec<String> {
     let labels = model.labels();
     let name = |label: lorgnette::labels::Label<'_>| {
         let first = label.first_name();
         let is_unique = labels.iter().filter(|other| other.first_name() == first).count() == 1;
         let index = label.index.to_string();
-        if is_unique { first.to_owned() } else { format!("{first} ({})", label.synset.unwrap_or(&index)) }
+        if is_unique {
+            first.to_owned()
+        } else {
+            format!("{first} ({})", label.synset.unwrap_or(&index))
+        }
     };
     labels.iter().map(name).collect()
 }
@@ -156,20 +183,34 @@ fn names(model: &Model) -> Vec<String> {
 fn report(
     arguments: &Arguments,
     out: &Path,
-    (model, truths): (&Model, &Truths),
+    (model, ground_truth): (&Model, &GroundTruth),
     evaluation: &Evaluation,
-    (judged, open_options): (&Judged, &OpenOptions),
+    (scored_photos, open_options): (&ScoredPhotos, &OpenOptions),
 ) -> Result<()> {
     let title = format!("{} on {}", model.name(), arguments.folder.display());
-    let about = about(arguments, (model, truths), judged);
-    let twins = twins(judged, evaluation.names());
-    let shown = judged.scored.len() / 2;
-    let features = judged.features.get(shown).map(|features| (judged.scored[shown].photo.as_path(), &features[..]));
-    let report = Report { twins: &twins, features, about: &about, ..Report::new(&title, evaluation, &judged.scored) };
-    report.write(out, &|path| open_options.open(path).ok()).with_context(|| out.display().to_string())
+    let about = about(arguments, (model, ground_truth), scored_photos);
+    let near_duplicates = near_duplicates(scored_photos, evaluation.names());
+    let shown = scored_photos.scored.len() / 2;
+    let features = scored_photos
+        .features
+        .get(shown)
+        .map(|features| (scored_photos.scored[shown].photo.as_path(), &features[..]));
+    let report = Report {
+        twins: &near_duplicates,
+        features,
+        about: &about,
+        ..Report::new(&title, evaluation, &scored_photos.scored)
+    };
+    report
+        .write(out, &|path| open_options.open(path).ok())
+        .with_context(|| out.display().to_string())
 }
 
-fn about(arguments: &Arguments, (model, truths): (&Model, &Truths), judged: &Judged) -> Vec<(String, String)> {
+fn about(
+    arguments: &Arguments,
+    (model, ground_truth): (&Model, &GroundTruth),
+    scored_photos: &ScoredPhotos,
+) -> Vec<(String, String)> {
     let folder = &arguments.folder;
     let mut about = vec![
         ("model", format!("{} ({})", model.name(), arguments.named.display())),
@@ -180,30 +221,34 @@ fn about(arguments: &Arguments, (model, truths): (&Model, &Truths), judged: &Jud
     if arguments.decode.is_reduced() {
         about.push(("photos decoded", "at a reduced size where that is enough".into()));
     }
-    if judged.failed + truths.faults > 0 {
-        about.push(("left out", count(judged.failed + truths.faults, "photo that could not be judged")));
+    if scored_photos.failed + ground_truth.faults > 0 {
+        about.push((
+            "left out",
+            count(scored_photos.failed + ground_truth.faults, "photo that could not be judged"),
+        ));
     }
-    if !truths.unmatched.is_empty() {
-        about.push(("folders of no class", truths.unmatched.join(", ")));
+    if !ground_truth.unmatched.is_empty() {
+        about.push(("folders of no class", ground_truth.unmatched.join(", ")));
     }
     about.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 /// Photos that are nearly the same and yet of different classes.
-fn twins(judged: &Judged, names: &[String]) -> Vec<Twins> {
-    let features: Vec<&[f32]> = judged.features.iter().map(Vec::as_slice).collect();
-    let truth = |photo: usize| &judged.scored[photo].truth;
-    let pairs = NearDuplicates::new(&features).pairs(NEARLY_THE_SAME, |one, other| truth(one) != truth(other));
+fn near_duplicates(scored_photos: &ScoredPhotos, names: &[String]) -> Vec<Twins> {
+    let features: Vec<&[f32]> = scored_photos.features.iter().map(Vec::as_slice).collect();
+    let truth = |photo: usize| &scored_photos.scored[photo].truth;
+    let pairs = NearDuplicates::new(&features)
+        .pairs(NEARLY_THE_SAME, |one, other| truth(one) != truth(other));
     let place = |photo: usize| {
         let names: Vec<&str> = truth(photo).iter().map(|&class| names[class].as_str()).collect();
         names.join(" and ")
     };
-    let twins = |pair: lorgnette::judge::NearDuplicate| Twins {
-        photos: [pair.one, pair.other].map(|photo| judged.scored[photo].photo.clone()),
+    let near_duplicate = |pair: lorgnette::judge::NearDuplicate| Twins {
+        photos: [pair.one, pair.other].map(|photo| scored_photos.scored[photo].photo.clone()),
         places: [pair.one, pair.other].map(place),
         cosine: pair.cosine,
     };
-    pairs.into_iter().map(twins).collect()
+    pairs.into_iter().map(near_duplicate).collect()
 }
 
 fn outcome(asserted: Option<f64>, accuracy: Share, failed: usize, messages: Messages) -> Outcome {
@@ -224,9 +269,14 @@ fn outcome(asserted: Option<f64>, accuracy: Share, failed: usize, messages: Mess
 
 /// A share from 0 to 1; per cent are taken for what they are.
 fn share(text: &str) -> Result<f64, String> {
-    let (number, unit) = text.trim().strip_suffix('%').map_or((text.trim(), 1.0), |number| (number.trim_end(), 100.0));
+    let (number, unit) = text
+        .trim()
+        .strip_suffix('%')
+        .map_or((text.trim(), 1.0), |number| (number.trim_end(), 100.0));
     let share = number.parse::<f64>().ok().map(|number| number / unit);
-    share.filter(|share| (0.0..=1.0).contains(share)).ok_or_else(|| "give a share from 0 to 1, such as 0.9".into())
+    share
+        .filter(|share| (0.0..=1.0).contains(share))
+        .ok_or_else(|| "give a share from 0 to 1, such as 0.9".into())
 }
 
 #[cfg(test)]
@@ -235,7 +285,10 @@ mod tests {
 
     #[test]
     fn a_share_is_from_0_to_1() {
-        assert_eq!([share("0.9"), share("90%"), share("90 %"), share("1")], [Ok(0.9), Ok(0.9), Ok(0.9), Ok(1.0)]);
+        assert_eq!(
+            [share("0.9"), share("90%"), share("90 %"), share("1")],
+            [Ok(0.9), Ok(0.9), Ok(0.9), Ok(1.0)]
+        );
         assert!(["", "90", "-0.1", "nan", "101%"].iter().all(|text| share(text).is_err()));
     }
 }

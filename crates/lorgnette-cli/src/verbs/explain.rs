@@ -60,7 +60,7 @@ const TIMED_RUNS: std::ops::RangeInclusive<usize> = 5..=1000;
 /// The column that is shortened where the terminal is narrow.
 const SCOPE: usize = 1;
 /// The columns that are left out where it is narrower still: rejected, in and out, weights, output.
-const SPARE: [usize; 4] = [4, 7, 6, 2];
+const DROPPABLE: [usize; 4] = [4, 7, 6, 2];
 const KIB: f64 = 1024.0;
 
 /// A plan, under names for other programs.
@@ -125,7 +125,7 @@ struct Step {
     precision: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     weights: Option<&'static str>,
-    rejected: Vec<Rejected>,
+    rejected: Vec<Alternative>,
     flops: u64,
     /// What the kernel really does: by Winograd's forms, fewer than half of `flops`.
     multiplications: u64,
@@ -138,7 +138,7 @@ struct Step {
 
 /// A kernel that was not chosen, and how many times the chosen one's cost it is reckoned to have.
 #[derive(Serialize)]
-struct Rejected {
+struct Alternative {
     kernel: &'static str,
     cost: f64,
     precision: &'static str,
@@ -156,15 +156,16 @@ struct Total {
 
 /// Explains.
 pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
-    let options = ModelOptions { size: arguments.size.map(|Size(size)| size), ..global.model_options()? };
+    let options =
+        ModelOptions { size: arguments.size.map(|Size(size)| size), ..global.model_options()? };
     let named = arguments.named.as_deref();
     let model = match arguments.random_weights {
-        true => model::made_up(named, global, &options)?,
+        true => model::with_random_weights(named, global, &options)?,
         false => model::open(named, global, &options, messages)?,
     };
     let shape = model::input_shape(&model, arguments.size, 1)?;
-    let input = model.ports().input.name.as_str();
-    let plan = model.network().plan(&[(input, &shape)], &[model::answer(model.ports())])?;
+    let input = model.signature().input.name.as_str();
+    let plan = model.network().plan(&[(input, &shape)], &[model::answer(model.signature())])?;
     let times = if arguments.time { time_steps(&model, &plan)? } else { Vec::new() };
     let explanation = Explanation::new(&model, &plan, shape, &times);
     write_report(|out| match arguments.format {
@@ -186,7 +187,9 @@ fn time_steps(model: &Model, plan: &Plan) -> Result<Vec<Duration>> {
         time();
     }
     let (started, mut runs) = (Instant::now(), Vec::new());
-    while runs.len() < *TIMED_RUNS.start() || (started.elapsed() < TIMED_FOR && runs.len() < *TIMED_RUNS.end()) {
+    while runs.len() < *TIMED_RUNS.start()
+        || (started.elapsed() < TIMED_FOR && runs.len() < *TIMED_RUNS.end())
+    {
         runs.push(time());
     }
     let median = |step: usize| {
@@ -199,20 +202,25 @@ fn time_steps(model: &Model, plan: &Plan) -> Result<Vec<Duration>> {
 
 impl Explanation {
     fn new(model: &Model, plan: &Plan, shape: Vec<usize>, times: &[Duration]) -> Self {
-        let (ports, preprocess) = (model.ports(), model.preprocess());
+        let (signature, preprocess) = (model.signature(), model.preprocess());
         let options = model.network().options();
         let reports = plan.report(times);
-        let total = Total::of(&reports);
-        let style = if ports.input.decodes { "graph" } else { preprocess.style.name() };
+        let total = Total::from_reports(&reports);
+        let style =
+            if signature.input.takes_decoded_image { "graph" } else { preprocess.style.name() };
         Self {
             model: model.name().to_owned(),
-            input: Input { name: ports.input.name.clone(), shape, decodes: ports.input.decodes },
+            input: Input {
+                name: signature.input.name.clone(),
+                shape,
+                decodes: signature.input.takes_decoded_image,
+            },
             output: Output {
-                logits: ports.logits.clone(),
-                probabilities: ports.probabilities.clone(),
+                logits: signature.logits.clone(),
+                probabilities: signature.probabilities.clone(),
                 shape: plan.outputs()[0].fact.shape.clone(),
             },
-            features: ports.features.clone(),
+            features: signature.features.clone(),
             preprocessing: Preprocessing {
                 style,
                 mean: preprocess.mean,
@@ -224,35 +232,50 @@ impl Explanation {
             labels: model::describe_labels(model.labels()),
             labels_file: model.labels_file().map(|file| file.display().to_string()),
             level: plan.level().name(),
-            not_amx: Level::Amx.obstacle(),
-            precision: plan.formats().precision.name(),
-            weights: plan.formats().weights.name(),
+            not_amx: Level::Amx.unavailable_reason(),
+            precision: plan.numerics().compute.name(),
+            weights: plan.numerics().weight_storage.name(),
             threads: options.pool.threads(),
             arena_bytes: plan.activation_bytes(options.pool.threads()),
             packed_bytes: model.network().packed_bytes(),
-            steps: (1..).zip(reports).map(|(number, report)| Step::new(number, report, total.ms)).collect(),
+            steps: (1..)
+                .zip(reports)
+                .map(|(number, report)| Step::new(number, report, total.ms))
+                .collect(),
             total,
         }
     }
 
     fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         self.write_head(out)?;
-        self.table().write(out, Fit { width: width(), elastic: SCOPE, spare: &SPARE })?;
+        self.table().write(out, Fit { width: width(), elastic: SCOPE, droppable: &DROPPABLE })?;
         if self.steps.iter().any(|step| step.chain.is_some()) {
-            writeln!(out, "\n┌ │ └  layers that go through the picture together, some rows at a time")?;
+            writeln!(
+                out,
+                "\n┌ │ └  layers that go through the picture together, some rows at a time"
+            )?;
         }
         let (arena, packed) = (mib(self.arena_bytes), mib(self.packed_bytes));
-        writeln!(out, "\nmemory: {arena:.1} MiB activations in one arena, {packed:.1} MiB packed weights")
+        writeln!(
+            out,
+            "\nmemory: {arena:.1} MiB activations in one arena, {packed:.1} MiB packed weights"
+        )
     }
 
     fn write_head(&self, out: &mut dyn Write) -> io::Result<()> {
         let answer = self.output.probabilities.as_ref().unwrap_or(&self.output.logits);
         let not_amx = self.not_amx.map_or_else(String::new, |why| format!(" (not amx: {why})"));
-        let formats = self.formats();
-        writeln!(out, "{}, {}{not_amx}{formats} on {}", self.model, self.level, count(self.threads, "thread"))?;
-        writeln!(out, "  input          {} {}", self.input.name, shape_of(&self.input.shape))?;
+        let numerics = self.numerics();
+        writeln!(
+            out,
+            "{}, {}{not_amx}{numerics} on {}",
+            self.model,
+            self.level,
+            count(self.threads, "thread")
+        )?;
+        writeln!(out, "  input          {} {}", self.input.name, shape_text(&self.input.shape))?;
         writeln!(out, "  preprocessing  {}", self.preprocessing.in_words)?;
-        writeln!(out, "  output         {answer} {}", shape_of(&self.output.shape))?;
+        writeln!(out, "  output         {answer} {}", shape_text(&self.output.shape))?;
         if let Some(features) = &self.features {
             writeln!(out, "  features       {features}")?;
         }
@@ -264,8 +287,9 @@ impl Explanation {
     }
 
     /// What was asked for beside float32.
-    fn formats(&self) -> String {
-        let precision = (self.precision != "float32").then(|| format!(", precision {}", self.precision));
+    fn numerics(&self) -> String {
+        let precision =
+            (self.precision != "float32").then(|| format!(", precision {}", self.precision));
         let weights = (self.weights != "float32").then(|| format!(", {} weights", self.weights));
         [precision, weights].into_iter().flatten().collect()
     }
@@ -283,12 +307,17 @@ impl Explanation {
             ("in+out\nKiB", Align::Right),
         ];
         if timed {
-            columns.extend([("ms", Align::Right), ("GFLOP/s", Align::Right), ("share", Align::Right)]);
+            columns.extend([
+                ("ms", Align::Right),
+                ("GFLOP/s", Align::Right),
+                ("share", Align::Right),
+            ]);
         }
         let mut table = Table::new(&columns);
         for (i, step) in self.steps.iter().enumerate() {
-            let is_linked =
-                |other: Option<&Step>| step.chain.is_some() && other.is_some_and(|other| other.chain == step.chain);
+            let is_linked = |other: Option<&Step>| {
+                step.chain.is_some() && other.is_some_and(|other| other.chain == step.chain)
+            };
             let before = i.checked_sub(1).and_then(|before| self.steps.get(before));
             table.row(step.cells(bracket(is_linked(before), is_linked(self.steps.get(i + 1)))));
         }
@@ -297,21 +326,34 @@ impl Explanation {
     }
 }
 
-impl Rejected {
-    fn new(other: &plan::Rejected) -> Self {
-        let plan::Rejected { kernel, cost, formats, products } = *other;
-        Self { kernel, cost, precision: formats.precision.name(), multiplications: products }
+impl Alternative {
+    fn new(other: &plan::Alternative) -> Self {
+        let plan::Alternative { kernel, cost, numerics, products } = *other;
+        Self { kernel, cost, precision: numerics.compute.name(), multiplications: products }
     }
 }
 
 impl Step {
     fn new(step: usize, report: StepReport, total_ms: Option<f64>) -> Self {
-        let StepReport { name, kernel, formats, rejected, shape, flops, products, chain, time, .. } = report;
-        let rejected = rejected.iter().map(Rejected::new).collect();
+        let StepReport {
+            name,
+            kernel,
+            numerics,
+            alternatives: rejected,
+            shape,
+            flops,
+            products,
+            group: chain,
+            time,
+            ..
+        } = report;
+        let rejected = rejected.iter().map(Alternative::new).collect();
         let ms = time.map(milliseconds);
         let share = ms.zip(total_ms).map(|(ms, total)| if total > 0.0 { ms / total } else { 0.0 });
         let gflop_s = rate(flops, ms);
-        let (precision, weights) = formats.map(|formats| (formats.precision.name(), formats.weights.name())).unzip();
+        let (precision, weights) = numerics
+            .map(|numerics| (numerics.compute.name(), numerics.weight_storage.name()))
+            .unzip();
         Self {
             step,
             name,
@@ -333,20 +375,28 @@ impl Step {
 
     fn cells(&self, bracket: &str) -> Vec<String> {
         let kernel = format!("{bracket}{}", self.kernel);
-        let mut cells = vec![self.step.to_string(), self.name.clone(), shape_of(&self.shape), kernel];
-        let rejected: Vec<String> =
-            self.rejected.iter().map(|other| format!("{} {:.1}", other.kernel, other.cost)).collect();
+        let mut cells =
+            vec![self.step.to_string(), self.name.clone(), shape_text(&self.shape), kernel];
+        let rejected: Vec<String> = self
+            .rejected
+            .iter()
+            .map(|other| format!("{} {:.1}", other.kernel, other.cost))
+            .collect();
         cells.push(rejected.join(", "));
         cells.extend(sizes(self.flops, self.weight_bytes, self.activation_bytes));
         if let (Some(ms), Some(share)) = (self.ms, self.share) {
-            cells.extend([format!("{ms:.3}"), rate_cell(self.gflop_s), format!("{:.1} %", share * 100.0)]);
+            cells.extend([
+                format!("{ms:.3}"),
+                rate_cell(self.gflop_s),
+                format!("{:.1} %", share * 100.0),
+            ]);
         }
         cells
     }
 }
 
 impl Total {
-    fn of(reports: &[StepReport]) -> Self {
+    fn from_reports(reports: &[StepReport]) -> Self {
         let flops = reports.iter().map(|report| report.flops).sum();
         let time: Option<Duration> = reports.iter().map(|report| report.time).sum();
         let ms = time.filter(|_| !reports.is_empty()).map(milliseconds);
@@ -360,7 +410,8 @@ impl Total {
     }
 
     fn cells(&self) -> Vec<String> {
-        let mut cells = vec![String::new(), "total".into(), String::new(), String::new(), String::new()];
+        let mut cells =
+            vec![String::new(), "total".into(), String::new(), String::new(), String::new()];
         cells.extend(sizes(self.flops, self.weight_bytes, self.activation_bytes));
         if let Some(ms) = self.ms {
             cells.extend([format!("{ms:.3}"), rate_cell(self.gflop_s), String::new()]);
@@ -369,7 +420,8 @@ impl Total {
     }
 }
 
-/// The part of a bracket around steps that go together, before one that is linked with the step above or below it.
+/// The part of a bracket around steps that go together, before one that is linked with the step
+/// above or below it.
 fn bracket(above: bool, below: bool) -> &'static str {
     match (above, below) {
         (false, true) => "┌ ",
@@ -402,7 +454,7 @@ fn mib(bytes: usize) -> f64 {
 }
 
 /// `1x224x224x3`.
-fn shape_of(shape: &[usize]) -> String {
+fn shape_text(shape: &[usize]) -> String {
     let sides: Vec<String> = shape.iter().map(ToString::to_string).collect();
     if sides.is_empty() { "scalar".into() } else { sides.join("x") }
 }

@@ -23,7 +23,7 @@ pub(crate) struct Arguments {
 
     /// The form
     #[arg(long, value_enum)]
-    to: Form,
+    to: ModelFormat,
 
     /// The file, or a folder for it; labels.txt goes beside it
     #[arg(long, value_name = "OUT")]
@@ -33,7 +33,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N|HxW")]
     size: Option<Size>,
 
-    /// Use made-up weights: MODEL is the name of one of TF-Slim's networks, of which no file is needed
+    /// Use made-up weights: MODEL is the name of one of TF-Slim's networks, of which no file is
+    /// needed
     #[arg(long)]
     random_weights: bool,
 
@@ -54,7 +55,7 @@ Examples:
 
 /// What a model is written as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Form {
+enum ModelFormat {
     // A GraphDef whose variables are constants.
     Frozen,
     // A V2 checkpoint.
@@ -66,8 +67,8 @@ enum Form {
 /// What the labels' file is called, as retrain.py's users know it.
 const LABELS: &str = "labels.txt";
 
-impl Form {
-    fn ending(self) -> &'static str {
+impl ModelFormat {
+    fn extension(self) -> &'static str {
         match self {
             Self::Frozen => "pb",
             Self::Checkpoint => "ckpt",
@@ -78,10 +79,11 @@ impl Form {
 
 /// Exports.
 pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
-    let options = ModelOptions { size: arguments.size.map(|Size(size)| size), ..global.model_options()? };
+    let options =
+        ModelOptions { size: arguments.size.map(|Size(size)| size), ..global.model_options()? };
     let named = Some(arguments.named.as_os_str());
     let model = match arguments.random_weights {
-        true => model::made_up(named, global, &options)?,
+        true => model::with_random_weights(named, global, &options)?,
         false => model::open(named, global, &options, messages)?,
     };
     let file = file(&arguments.out, arguments.to, &model)?;
@@ -90,24 +92,27 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
         write_labels(&labels, model.labels(), arguments.force)?;
     }
     match arguments.to {
-        Form::Frozen => model.write_frozen(&file)?,
-        Form::Checkpoint => model.write_checkpoint(&file)?,
-        Form::Onnx => model.write_onnx(&file)?,
+        ModelFormat::Frozen => model.write_frozen(&file)?,
+        ModelFormat::Checkpoint => model.write_checkpoint(&file)?,
+        ModelFormat::Onnx => model.write_onnx(&file)?,
     }
     messages.detail(&format_args!("{} written to {}", model.name(), file.display()));
     Ok(Outcome::Done)
 }
 
 /// The file that is written; folders that are missing are made.
-fn file(out: &Path, form: Form, model: &Model) -> Result<PathBuf> {
+fn file(out: &Path, format: ModelFormat, model: &Model) -> Result<PathBuf> {
     let file = match out.extension() {
-        None => out.join(format!("{}.{}", model.name(), form.ending())),
-        Some(_) if out.is_dir() => out.join(format!("{}.{}", model.name(), form.ending())),
-        Some(ending) if ending == form.ending() => out.to_owned(),
-        Some(_) => bail!("{}: end the name in .{}, or name a folder", out.display(), form.ending()),
+        None => out.join(format!("{}.{}", model.name(), format.extension())),
+        Some(_) if out.is_dir() => out.join(format!("{}.{}", model.name(), format.extension())),
+        Some(extension) if extension == format.extension() => out.to_owned(),
+        Some(_) => {
+            bail!("{}: end the name in .{}, or name a folder", out.display(), format.extension())
+        }
     };
     if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        fs::create_dir_all(folder).with_context(|| format!("{}: the folder cannot be made", folder.display()))?;
+        fs::create_dir_all(folder)
+            .with_context(|| format!("{}: the folder cannot be made", folder.display()))?;
     }
     Ok(file)
 }
@@ -117,8 +122,13 @@ fn write_labels(path: &Path, labels: &Labels, force: bool) -> Result<()> {
     let text = labels.to_text(&path.display().to_string())?;
     match fs::read_to_string(path) {
         Ok(other) if other != text && !force => {
-            bail!("{}: there are other labels already: choose another folder, or say --force", path.display())
+            bail!(
+                "{}: there are other labels already: choose another folder, or say --force",
+                path.display()
+            )
         }
-        _ => fs::write(path, text).with_context(|| format!("{}: cannot be written", path.display())),
+        _ => {
+            fs::write(path, text).with_context(|| format!("{}: cannot be written", path.display()))
+        }
     }
 }

@@ -91,9 +91,9 @@ struct Import {
     input: InputArguments,
 }
 
-/// How far values may be from those computed again, as a share of the largest: retrain.py decoded and resized in other
-/// versions of TensorFlow.
-const NEAR: f32 = 0.05;
+/// How far values may be from those computed again, as a share of the largest: retrain.py decoded
+/// and resized in other versions of TensorFlow.
+const MAX_RELATIVE_ERROR: f32 = 0.05;
 
 /// Does it.
 pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
@@ -112,12 +112,21 @@ fn show(cache: &FeatureCache) -> Result<()> {
     write_report(|out| {
         writeln!(out, "{}", cache.path().display())?;
         let (records, photos) = (summary.records, count(summary.photos, "photo"));
-        writeln!(out, "{records} records of {photos}; {} networks, preprocessings or distortions", summary.sources)?;
+        writeln!(
+            out,
+            "{records} records of {photos}; {} networks, preprocessings or distortions",
+            summary.sources
+        )?;
         writeln!(out, "{:.1} MB", summary.bytes as f64 / 1e6)
     })
 }
 
-fn prune_cache(prune: &Prune, cache: &mut FeatureCache, global: &Global, messages: Messages) -> Result<()> {
+fn prune_cache(
+    prune: &Prune,
+    cache: &mut FeatureCache,
+    global: &Global,
+    messages: Messages,
+) -> Result<()> {
     if prune.keep.is_empty() && !prune.keep_model && !prune.all {
         bail!("what is to be kept? Give --keep FOLDER, --keep-model or --all (keep nothing)");
     }
@@ -135,7 +144,8 @@ fn prune_cache(prune: &Prune, cache: &mut FeatureCache, global: &Global, message
     show(cache)
 }
 
-/// What features of a network are kept under, whether photos were decoded at full size or a reduced one.
+/// What features of a network are kept under, whether photos were decoded at full size or a reduced
+/// one.
 fn sources(model: &Model, end_point: Option<&str>) -> Result<HashSet<Digest>> {
     let source = |least_size| {
         let open_options = OpenOptions { least_size, ..OpenOptions::default() };
@@ -152,7 +162,7 @@ fn digests(folders: &[PathBuf], messages: Messages) -> Result<HashSet<Digest>> {
         let listing = Listing::open(folder, &options)?;
         let mut progress = Progress::new(listing.photos.len(), "photos", messages);
         let dataset = Dataset::read(listing, 1, &mut |done| {
-            progress.stand(done);
+            progress.set_position(done);
             true
         });
         digests.extend(dataset.unwrap_or_default().examples.iter().map(|example| example.digest));
@@ -160,19 +170,34 @@ fn digests(folders: &[PathBuf], messages: Messages) -> Result<HashSet<Digest>> {
     Ok(digests)
 }
 
-fn import_files(import: &Import, cache: &mut FeatureCache, global: &Global, messages: Messages) -> Result<()> {
+fn import_files(
+    import: &Import,
+    cache: &mut FeatureCache,
+    global: &Global,
+    messages: Messages,
+) -> Result<()> {
     let model = model::open_for_photos(&import.input, global, messages)?;
     let extractor = Extractor::new(model, import.features.as_deref(), OpenOptions::default())?;
     let listing = Listing::open(&import.folder, &ListingOptions::default())?;
     let dataset = Dataset::read(listing, 1, &mut |_| true).unwrap_or_default();
-    let first = dataset.examples.first().with_context(|| format!("{}: no photos", import.folder.display()))?;
+    let first = dataset
+        .examples
+        .first()
+        .with_context(|| format!("{}: no photos", import.folder.display()))?;
     let picture = OpenOptions::default().open(&first.photo)?;
     let width = extractor.embedder().embed(&picture)?.len();
-    let imported = import_retrain(&import.bottlenecks, &dataset.examples, &extractor, width, import.check, cache)?;
+    let imported = import_retrain(
+        &import.bottlenecks,
+        &dataset.examples,
+        &extractor,
+        width,
+        import.check,
+        cache,
+    )?;
     for what in &imported.refused {
         messages.error(what);
     }
-    if let Some(off) = imported.off.filter(|off| *off > NEAR) {
+    if let Some(off) = imported.off.filter(|off| *off > MAX_RELATIVE_ERROR) {
         messages.note(&format_args!(
             "the values are {:.0} % off what this network and preprocessing give: are they of another network?",
             100.0 * off

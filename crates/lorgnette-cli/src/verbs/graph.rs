@@ -30,7 +30,7 @@ pub(crate) struct Arguments {
 
     /// How to draw it [default: text]
     #[arg(long, value_enum)]
-    format: Option<Form>,
+    format: Option<DiagramFormat>,
 
     /// Where to write the drawing [default: standard output]
     #[arg(long, value_name = "FILE")]
@@ -54,7 +54,7 @@ Examples:
 
 /// How an architecture is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Form {
+enum DiagramFormat {
     // A table for a terminal.
     Text,
     // Graphviz's language.
@@ -69,7 +69,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     let Preprocess { height, width, .. } = *model.preprocess();
     let size = match arguments.size {
         Some(Size(size)) => size,
-        None if model.ports().input.decodes => model::ANY_PHOTO,
+        None if model.signature().input.takes_decoded_image => model::ANY_PHOTO,
         None => [height, width],
     };
     if let Some(folder) = &arguments.logdir {
@@ -79,14 +79,15 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
             return Ok(Outcome::Done);
         }
     }
-    let outline = model.network().outline(size, arguments.depth.map(usize::from))?;
-    let drawing = match arguments.format.unwrap_or(Form::Text) {
-        Form::Text => diagram::text(&outline),
-        Form::Dot => diagram::dot(&outline),
-        Form::Svg => diagram::svg(&outline),
+    let summary = model.network().summary(size, arguments.depth.map(usize::from))?;
+    let drawing = match arguments.format.unwrap_or(DiagramFormat::Text) {
+        DiagramFormat::Text => diagram::text(&summary),
+        DiagramFormat::Dot => diagram::dot(&summary),
+        DiagramFormat::Svg => diagram::svg(&summary),
     };
     match &arguments.out {
-        Some(path) => fs::write(path, drawing).with_context(|| format!("{}: cannot be written", path.display()))?,
+        Some(path) => fs::write(path, drawing)
+            .with_context(|| format!("{}: cannot be written", path.display()))?,
         None => write_report(|out| out.write_all(drawing.as_bytes()))?,
     }
     Ok(Outcome::Done)
@@ -94,11 +95,12 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
 
 /// The network; one of TF-Slim's that is not installed is drawn all the same.
 fn open(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Model> {
-    let options = ModelOptions { size: arguments.size.map(|Size(size)| size), ..global.model_options()? };
+    let options =
+        ModelOptions { size: arguments.size.map(|Size(size)| size), ..global.model_options()? };
     let named = arguments.named.as_deref();
     let name = named.or(global.model.as_deref()).and_then(|name| name.to_str()).unwrap_or_default();
-    if zoo::find(name).is_ok() && !model::is_there(name) {
-        return model::made_up(named, global, &options);
+    if zoo::find(name).is_ok() && !model::is_available(name) {
+        return model::with_random_weights(named, global, &options);
     }
     model::open(named, global, &options, messages)
 }

@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use clap::Args;
 use lorgnette::picture::OpenOptions;
-use lorgnette_library::{Event, Finder, IndexOptions, Library, Network, Summary, printable};
+use lorgnette_library::{
+    Event, IndexOptions, Library, ModelRecord, NetworkAnalyser, Summary, printable,
+};
 use serde::Serialize;
 
 use crate::Outcome;
@@ -16,7 +18,7 @@ use crate::arguments::{DecodeArguments, Global, InputArguments, LibraryArguments
 use crate::messages::{Messages, count};
 use crate::model;
 use crate::progress::Progress;
-use crate::stream::{Shares, write_json, write_report};
+use crate::stream::{WorkSplit, write_json, write_report};
 
 /// Look at folders of photos once, so that they can be searched for what is in them, and where
 #[derive(Debug, Args)]
@@ -29,7 +31,8 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     library: LibraryArguments,
 
-    /// Pixels of the square that is as large as what of a photo is mapped to see where things are; 0 for no map
+    /// Pixels of the square that is as large as what of a photo is mapped to see where things are;
+    /// 0 for no map
     #[arg(long, value_name = "N", default_value_t = 640, value_parser = clap::value_parser!(u32).range(0..=8192))]
     map_side: u32,
 
@@ -79,8 +82,10 @@ struct Report {
     unchanged: usize,
     failed: usize,
     still_unreadable: usize,
-    vanished: usize,
-    closed: usize,
+    #[serde(rename = "vanished")]
+    missing: usize,
+    #[serde(rename = "closed")]
+    inaccessible: usize,
     seconds: f64,
 }
 
@@ -89,28 +94,30 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     let started = Instant::now();
     let path = arguments.library.path()?;
     let mut library = Library::create(&path)?;
-    let known = arguments.folders.is_empty() && library.folders()?.is_empty();
-    ensure!(!known, "which folders? {} does not know any yet", path.display());
+    let nothing_to_index = arguments.folders.is_empty() && library.folders()?.is_empty();
+    ensure!(!nothing_to_index, "which folders? {} does not know any yet", path.display());
     let model = model::open_for_photos(&arguments.input, global, messages)?;
-    let network = Network::new(&model, arguments.map_side as usize)?;
-    let open = arguments.decode.open_options(&arguments.open_options(), network.least_size(), messages);
-    let finder = Finder::new(&network, &open)?;
+    let network = NetworkAnalyser::new(&model, arguments.map_side as usize)?;
+    let open =
+        arguments.decode.open_options(&arguments.open_options(), network.least_size(), messages);
+    let model_record = ModelRecord::new(&network, &open)?;
     let threads = model.network().options().pool.threads();
-    let Shares { workers, .. } = Shares::new(threads, usize::MAX);
+    let WorkSplit { workers, .. } = WorkSplit::new(threads, usize::MAX);
     let options = IndexOptions { open, retry: arguments.retry };
     let summary = lorgnette_library::index(
         &mut library,
         &arguments.folders,
-        (&finder, network.workers(workers)),
+        (&model_record, network.workers(workers)),
         &options,
-        &mut Teller { messages, progress: None }.teller(),
+        &mut ProgressPrinter { messages, progress: None }.into_callback(),
     )?;
-    let report = Report::new(path.display().to_string(), finder.name, &summary, started.elapsed());
+    let report =
+        Report::new(path.display().to_string(), model_record.name, &summary, started.elapsed());
     write_report(|out| match arguments.format {
         ReportFormat::Json => write_json(out, &report),
         ReportFormat::Text => report.write(out),
     })?;
-    Ok(if summary.failed + summary.closed > 0 { Outcome::SomeFailed } else { Outcome::Done })
+    Ok(if summary.failed + summary.inaccessible > 0 { Outcome::SomeFailed } else { Outcome::Done })
 }
 
 impl Arguments {
@@ -121,29 +128,31 @@ impl Arguments {
 }
 
 /// Tells what happens as it happens.
-struct Teller {
+struct ProgressPrinter {
     messages: Messages,
     progress: Option<Progress>,
 }
 
-impl Teller {
-    fn teller(mut self) -> impl FnMut(&Event<'_>) -> ControlFlow<()> {
+impl ProgressPrinter {
+    fn into_callback(mut self) -> impl FnMut(&Event<'_>) -> ControlFlow<()> {
         move |event| {
-            self.hear(event);
+            self.on_event(event);
             ControlFlow::Continue(())
         }
     }
 
-    fn hear(&mut self, event: &Event<'_>) {
+    fn on_event(&mut self, event: &Event<'_>) {
         match event {
-            Event::Begun { photos } => self.progress = Some(Progress::new(*photos, "photos", self.messages)),
-            Event::Closed { path, error } => {
+            Event::Started { photos } => {
+                self.progress = Some(Progress::new(*photos, "photos", self.messages))
+            }
+            Event::Inaccessible { path, error } => {
                 self.messages.error(&printable(&format!("{}: {error}", path.display())));
             }
             Event::Done { error, .. } => {
                 let Some(progress) = &mut self.progress else { return };
                 if let Some(error) = error {
-                    progress.aside(|| self.messages.error(&printable(error)));
+                    progress.suspend(|| self.messages.error(&printable(error)));
                 }
                 progress.advance();
             }
@@ -153,8 +162,17 @@ impl Teller {
 
 impl Report {
     fn new(library: String, model: String, summary: &Summary, time: Duration) -> Self {
-        let Summary { found, analysed, copied, moved, unchanged, failed, still_unreadable, vanished, closed } =
-            *summary;
+        let Summary {
+            found,
+            analysed,
+            copied,
+            moved,
+            unchanged,
+            failed,
+            still_unreadable,
+            missing,
+            inaccessible,
+        } = *summary;
         let seconds = time.as_secs_f64();
         Self {
             library,
@@ -166,8 +184,8 @@ impl Report {
             unchanged,
             failed,
             still_unreadable,
-            vanished,
-            closed,
+            missing,
+            inaccessible,
             seconds,
         }
     }
@@ -185,7 +203,7 @@ impl Report {
             (self.unchanged, "unchanged"),
             (self.moved, "moved"),
             (self.copied, "copies of others"),
-            (self.vanished, "vanished"),
+            (self.missing, "vanished"),
             (self.failed, "failed"),
             (
                 self.still_unreadable,

@@ -73,22 +73,30 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
 }
 
 fn vacuum(path: &Path, messages: Messages) -> Result<Outcome> {
-    let bytes = || Ok::<_, anyhow::Error>(path.metadata().with_context(|| path.display().to_string())?.len());
+    let bytes = || {
+        Ok::<_, anyhow::Error>(path.metadata().with_context(|| path.display().to_string())?.len())
+    };
     let mut library = Library::open(path)?;
     let before = bytes()?;
     library.vacuum()?;
     let after = bytes()?;
-    messages.note(&format_args!("{}: {} before, {} now", path.display(), size(before), size(after)));
+    messages.note(&format_args!(
+        "{}: {} before, {} now",
+        path.display(),
+        size(before),
+        size(after)
+    ));
     Ok(Outcome::Done)
 }
 
-/// The model whose features are meant: of that name, else the one that has looked at the most photos.
+/// The model whose features are meant: of that name, else the one that has looked at the most
+/// photos.
 fn model_with_features(library: &Library, named: Option<&str>) -> Result<ModelEntry> {
     let mut models = library.models()?;
     models.retain(|model| model.features > 0);
-    let named_so = models.iter().filter(|model| named.is_none_or(|name| model.name == name));
+    let candidates = models.iter().filter(|model| named.is_none_or(|name| model.name == name));
     // Of equal ones the first.
-    let best = named_so.rev().max_by_key(|model| model.photos);
+    let best = candidates.rev().max_by_key(|model| model.photos);
     best.cloned().with_context(|| match (named, models.first()) {
         (Some(name), Some(other)) => format!(
             "the library has no features of {name}, but of {0}: name it with --model {0}, or index the photos with --model {name}",
@@ -99,7 +107,7 @@ fn model_with_features(library: &Library, named: Option<&str>) -> Result<ModelEn
 }
 
 /// A path for a terminal.
-fn shown(path: &Path) -> String {
+fn printable_path(path: &Path) -> String {
     printable(&path.to_string_lossy())
 }
 

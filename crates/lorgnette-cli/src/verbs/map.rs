@@ -20,7 +20,7 @@ use crate::messages::Messages;
 use crate::model;
 use crate::photos::{self, Photo};
 use crate::progress::Progress;
-use crate::stream::{Shares, answer_photos};
+use crate::stream::{WorkSplit, answer_photos};
 
 /// Find what is where in photos: a class for every place
 #[derive(Debug, Args)]
@@ -48,7 +48,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_enum, default_value_t = Table::Regions)]
     table: Table,
 
-    /// Draw the map with a colour for each class and a colour bar, in a file (.png, .jpg, .svg), or of each, in a folder
+    /// Draw the map with a colour for each class and a colour bar, in a file (.png, .jpg, .svg), or
+    /// of each, in a folder
     #[arg(long, value_name = "OUT")]
     picture: Option<PathBuf>,
 
@@ -64,7 +65,8 @@ pub(crate) struct Arguments {
     #[arg(long)]
     no_legend: bool,
 
-    /// Write the scores, [rows, columns, classes], likewise (.npy), and the labels beside them (.labels.npy)
+    /// Write the scores, [rows, columns, classes], likewise (.npy), and the labels beside them
+    /// (.labels.npy)
     #[arg(long, value_name = "OUT")]
     npy: Option<PathBuf>,
 
@@ -83,7 +85,8 @@ pub(crate) struct MapArguments {
     #[arg(long, value_enum, default_value_t = Padding::Same)]
     padding: Padding,
 
-    /// Pixels from cell to cell, at most; finer maps take longer [default: the network's own, mostly 32]
+    /// Pixels from cell to cell, at most; finer maps take longer [default: the network's own,
+    /// mostly 32]
     #[arg(long, value_name = "32|16|8", value_parser = stride)]
     output_stride: Option<usize>,
 
@@ -130,19 +133,26 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     let drawings = Drawings::new(arguments, &photos, mapper.model())?;
     let coco = Mutex::new(Coco::default());
     let workers = workers(arguments, &mapper, photos.len(), &drawings, messages);
-    let (header, labels) = (answer::header(arguments.format, arguments.table), mapper.model().labels());
+    let (header, labels) =
+        (answer::header(arguments.format, arguments.table), mapper.model().labels());
     let mut first = true;
-    let outcome = answer_photos(&photos, workers, (arguments.format, messages), header, |out, photo, answer| {
-        if arguments.coco.is_some() {
-            let mut coco = coco.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            coco.add(photo.name(), &answer.map, &answer.regions, labels);
-        }
-        match arguments.format {
-            Format::Json => answer.write_json(out, photo, &mapper),
-            Format::Csv => answer.write_csv(out, photo, labels, arguments.table),
-            Format::Text => answer.write_text(out, photo, labels, std::mem::take(&mut first)),
-        }
-    })?;
+    let outcome = answer_photos(
+        &photos,
+        workers,
+        (arguments.format, messages),
+        header,
+        |out, photo, answer| {
+            if arguments.coco.is_some() {
+                let mut coco = coco.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+                coco.add(photo.name(), &answer.map, &answer.regions, labels);
+            }
+            match arguments.format {
+                Format::Json => answer.write_json(out, photo, &mapper),
+                Format::Csv => answer.write_csv(out, photo, labels, arguments.table),
+                Format::Text => answer.write_text(out, photo, labels, std::mem::take(&mut first)),
+            }
+        },
+    )?;
     if let Some(path) = &arguments.coco {
         let coco = coco.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
         fs::write(path, serde_json::to_vec(&coco)?).with_context(|| path.display().to_string())?;
@@ -158,7 +168,7 @@ fn workers<'a>(
     drawings: &'a Drawings,
     messages: Messages,
 ) -> Vec<impl FnMut(usize, &Photo) -> Result<Answer> + Send + 'a> {
-    let shares = Shares::new(mapper.model().network().options().pool.threads(), photos);
+    let work_split = WorkSplit::new(mapper.model().network().options().pool.threads(), photos);
     let open_options = arguments.photos.open_options();
     let region_options = RegionOptions {
         min_cells: arguments.min_cells,
@@ -166,17 +176,24 @@ fn workers<'a>(
         ..mapper.region_options()
     };
     let worker = |_| {
-        let mapper = if shares.workers == 1 { mapper.clone() } else { mapper.on_threads(shares.threads) };
+        let mapper = if work_split.workers == 1 {
+            mapper.clone()
+        } else {
+            mapper.on_threads(work_split.threads)
+        };
         let (open_options, region_options) = (open_options.clone(), region_options.clone());
         move |number: usize, photo: &Photo| {
             let picture = photo.open(&open_options)?;
-            let map = with_progress(&mapper, &picture, photos, messages).with_context(|| photo.name().to_owned())?;
+            let map = with_progress(&mapper, &picture, photos, messages)
+                .with_context(|| photo.name().to_owned())?;
             let regions: Vec<Region> = map.regions(&region_options);
-            drawings.draw(number, &picture, &map, &mapper).with_context(|| photo.name().to_owned())?;
+            drawings
+                .draw(number, &picture, &map, &mapper)
+                .with_context(|| photo.name().to_owned())?;
             Ok(Answer { map, regions })
         }
     };
-    (0..shares.workers).map(worker).collect()
+    (0..work_split.workers).map(worker).collect()
 }
 
 /// Maps a photo; if it is the only one, its parts are counted on a progress bar.

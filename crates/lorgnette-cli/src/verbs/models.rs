@@ -74,7 +74,10 @@ mod tests {
 
     #[test]
     fn numbers_are_short() {
-        assert_eq!([short(569_000_000), short(4_231_976), short(15_470_000_000)], ["569 M", "4.2 M", "15.5 G"]);
+        assert_eq!(
+            [short(569_000_000), short(4_231_976), short(15_470_000_000)],
+            ["569 M", "4.2 M", "15.5 G"]
+        );
         assert_eq!([size(513_324_920), size(900)], ["513 MB", "900 B"]);
     }
 }

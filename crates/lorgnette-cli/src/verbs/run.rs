@@ -79,7 +79,8 @@ impl Feed {
     }
 }
 
-/// A photo's pixels as TensorFlow decodes them: as they are stored, whatever EXIF says of their orientation.
+/// A photo's pixels as TensorFlow decodes them: as they are stored, whatever EXIF says of their
+/// orientation.
 fn pixels(file: &Path) -> Result<Tensor> {
     let options = OpenOptions { ignore_orientation: true, ..OpenOptions::default() };
     let picture = options.open(file)?;
@@ -93,15 +94,23 @@ fn pixels(file: &Path) -> Result<Tensor> {
 pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
     let files = files(&arguments.fetch)?;
     let network = model::open_network(arguments.named.as_deref(), global)?;
-    let fed: Vec<(&str, Tensor)> = arguments.feed.iter().map(|feed| feed.read(&network)).collect::<Result<_>>()?;
+    let fed: Vec<(&str, Tensor)> =
+        arguments.feed.iter().map(|feed| feed.read(&network)).collect::<Result<_>>()?;
     let feeds: Vec<(&str, &Tensor)> = fed.iter().map(|(name, tensor)| (*name, tensor)).collect();
     let fetches: Vec<&str> = arguments.fetch.iter().map(String::as_str).collect();
     let answers = network.run(&feeds, &fetches)?;
-    fs::create_dir_all(&arguments.out).with_context(|| format!("{}: cannot be made", arguments.out.display()))?;
+    fs::create_dir_all(&arguments.out)
+        .with_context(|| format!("{}: cannot be made", arguments.out.display()))?;
     for ((name, file), tensor) in fetches.iter().zip(files).zip(&answers) {
         let path = arguments.out.join(file);
-        fs::write(&path, npy::write(tensor)).with_context(|| format!("{}: cannot be written", path.display()))?;
-        messages.note(&format_args!("{name} {:?} {:?} in {}", tensor.shape(), tensor.dtype(), path.display()));
+        fs::write(&path, npy::write(tensor))
+            .with_context(|| format!("{}: cannot be written", path.display()))?;
+        messages.note(&format_args!(
+            "{name} {:?} {:?} in {}",
+            tensor.shape(),
+            tensor.dtype(),
+            path.display()
+        ));
     }
     Ok(Outcome::Done)
 }
@@ -120,7 +129,9 @@ fn files(fetches: &[String]) -> Result<Vec<String>> {
     let file = |name: &String| {
         let file = format!("{}.npy", name.replace(['/', ':'], "_"));
         match names.insert(file.clone(), name.clone()) {
-            Some(other) => bail!("'{other}' and '{name}' would both be written to {file}: fetch one at a time"),
+            Some(other) => {
+                bail!("'{other}' and '{name}' would both be written to {file}: fetch one at a time")
+            }
             None => Ok(file),
         }
     };

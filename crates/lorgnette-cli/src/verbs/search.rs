@@ -1,8 +1,8 @@
 //! `lorgnette search`: photos of a library with what, and where.
 
-mod look;
 mod page;
-mod sheet;
+mod provider;
+mod results_text;
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -13,7 +13,7 @@ use lorgnette_library::Library;
 use lorgnette_library::query::Query;
 use lorgnette_library::search::{self, SearchOptions};
 
-use self::look::NetworkLook;
+use self::provider::NetworkFeatures;
 use crate::Outcome;
 use crate::arguments::{Global, InputArguments, LibraryArguments};
 use crate::messages::{Messages, count};
@@ -42,7 +42,8 @@ pub(crate) struct Arguments {
     #[arg(long)]
     explain: bool,
 
-    /// Also write a page that shows them, with boxes around what was asked for; it needs no file beside it
+    /// Also write a page that shows them, with boxes around what was asked for; it needs no file
+    /// beside it
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
 
@@ -89,32 +90,39 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     let library = Library::open_read_only(arguments.library.path()?)?;
     let text = arguments.query.join(" ");
     let query = read(&library, &text)?;
-    let look = NetworkLook { input: &arguments.input, global, messages };
-    let options = SearchOptions { limit: arguments.limit as usize, look: &look };
+    let provider = NetworkFeatures { input: &arguments.input, global, messages };
+    let options = SearchOptions { limit: arguments.limit as usize, provider: &provider };
     if arguments.plan {
         let plan = library.explain_search(&query, &options)?;
         return write_report(|out| writeln!(out, "{plan}")).map(|()| Outcome::Done);
     }
     let started = Instant::now();
-    let found = library.search(&query, &options)?;
+    let results = library.search(&query, &options)?;
     messages.detail(&format_args!("{query}: searched in {:.2?}", started.elapsed()));
     if let Some(file) = &arguments.html {
-        page::write(file, &text, &found, messages)?;
+        page::write(file, &text, &results, messages)?;
     }
     match arguments.format {
-        Format::Text => write_report(|out| sheet::write_text(out, &found, arguments.explain))?,
-        Format::Json => write_report(|out| sheet::write_json_lines(out, &found, arguments.explain))?,
-        Format::Csv => write_report(|out| sheet::write_csv(out, &found))?,
+        Format::Text => {
+            write_report(|out| results_text::write_text(out, &results, arguments.explain))?
+        }
+        Format::Json => {
+            write_report(|out| results_text::write_json_lines(out, &results, arguments.explain))?
+        }
+        Format::Csv => write_report(|out| results_text::write_csv(out, &results))?,
         Format::Html => {
-            let page = page::page(&text, &found, messages);
+            let page = page::page(&text, &results, messages);
             write_report(|out| out.write_all(page.as_bytes()))?;
         }
     }
-    match found.total {
+    match results.total {
         0 => messages.note(&format_args!("no photo is as {query} says")),
-        total if total > found.hits.len() => {
+        total if total > results.hits.len() => {
             let photos = count(total, "photo");
-            messages.note(&format_args!("the best {} of {photos}: --limit N gives more", found.hits.len()));
+            messages.note(&format_args!(
+                "the best {} of {photos}: --limit N gives more",
+                results.hits.len()
+            ));
         }
         _ => {}
     }
@@ -125,7 +133,8 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
 fn read(library: &Library, text: &str) -> Result<Query> {
     let vocabulary = search::vocabulary(library)?;
     ensure!(!vocabulary.is_empty(), "{}: nothing was indexed yet", library.path().display());
-    let query = Query::parse_with(text, &vocabulary.phrases()).map_err(|error| anyhow!("{error}"))?;
+    let query =
+        Query::parse_with(text, &vocabulary.phrases()).map_err(|error| anyhow!("{error}"))?;
     vocabulary.check(&query, text).map_err(|error| anyhow!("{error}"))?;
     Ok(query)
 }

@@ -1,12 +1,12 @@
 //! `lorgnette train`: classes of one's own from a folder of photos.
 
 mod bottlenecks;
-mod clock;
 mod fit;
 mod folds;
 mod photos;
 mod result;
 mod settings;
+mod stopwatch;
 mod tensorboard;
 
 use std::path::PathBuf;
@@ -19,9 +19,9 @@ use lorgnette::features::{Extractor, FeatureCache};
 use lorgnette::trained::TrainedModel;
 
 use self::bottlenecks::Bottlenecks;
-use self::clock::Clock;
-use self::photos::Known;
-use self::settings::{Augmentation, Head, Splitting};
+use self::photos::PreviousModel;
+use self::settings::{AugmentationArguments, HeadArguments, SplitArguments};
+use self::stopwatch::Stopwatch;
 use crate::Outcome;
 use crate::arguments::{DecodeArguments, Global, InputArguments, ReportFormat};
 use crate::interrupt::Interrupt;
@@ -32,7 +32,8 @@ use crate::model;
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// A folder with one folder of photos for each class, perhaps within train, val and test; or a CSV file with the columns path, label and perhaps split
+    /// A folder with one folder of photos for each class, perhaps within train, val and test; or a
+    /// CSV file with the columns path, label and perhaps split
     #[arg(value_name = "FOLDER", required_unless_present = "from")]
     folder: Option<PathBuf>,
 
@@ -60,7 +61,8 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     cache: Option<PathBuf>,
 
-    /// Stop if any photo is unreadable, there twice, or contradictory; else such are reported and left out
+    /// Stop if any photo is unreadable, there twice, or contradictory; else such are reported and
+    /// left out
     #[arg(long)]
     strict: bool,
 
@@ -72,11 +74,13 @@ pub(crate) struct Arguments {
     #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
     format: ReportFormat,
 
-    /// Also write initial values, features, batches and losses of gradient descent into this folder, to compare with TensorFlow
+    /// Also write initial values, features, batches and losses of gradient descent into this
+    /// folder, to compare with TensorFlow
     #[arg(long, value_name = "DIR")]
     trace: Option<PathBuf>,
 
-    /// Also write the photos' features, with small pictures, for the projector of TensorBoard (in DIR/tensorboard)
+    /// Also write the photos' features, with small pictures, for the projector of TensorBoard (in
+    /// DIR/tensorboard)
     #[arg(long)]
     projector: bool,
 
@@ -85,13 +89,13 @@ pub(crate) struct Arguments {
     time: bool,
 
     #[command(flatten)]
-    splitting: Splitting,
+    splitting: SplitArguments,
 
     #[command(flatten)]
-    head: Head,
+    head: HeadArguments,
 
     #[command(flatten)]
-    augmentation: Augmentation,
+    augmentation: AugmentationArguments,
 
     #[command(flatten)]
     decode: DecodeArguments,
@@ -121,53 +125,70 @@ Examples:
 
 /// Trains.
 pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
-    let (started, clock) = (Instant::now(), Clock::started());
-    let interrupt = Interrupt::watched();
+    let (started, stopwatch) = (Instant::now(), Stopwatch::start());
+    let interrupt = Interrupt::install();
     photos::check_out(arguments)?;
-    let known = arguments.from.as_deref().map(Known::read).transpose()?;
+    let previous = arguments.from.as_deref().map(PreviousModel::read).transpose()?;
     let threads = global.threads.map_or_else(cores, usize::from);
-    let Some(mut dataset) = photos::read(arguments, known.as_ref(), (threads, messages), &interrupt)? else {
+    let Some(mut dataset) =
+        photos::read(arguments, previous.as_ref(), (threads, messages), &interrupt)?
+    else {
         bail!("interrupted before anything was computed");
     };
-    clock.lap("finding photos, and telling them apart");
-    let (base, options) = base(arguments, global, known.as_ref())?;
-    let model = model::open_base(&base, &options, messages)?;
-    let open_options = arguments.decode.open_options(&arguments.open_options(), model.least_size(), messages);
-    let extractor = Extractor::new(model, features(arguments, known.as_ref()), open_options)?;
+    stopwatch.lap("finding photos, and telling them apart");
+    let (base, options) = base(arguments, global, previous.as_ref())?;
+    let model = model::open_base_model(&base, &options, messages)?;
+    let open_options =
+        arguments.decode.open_options(&arguments.open_options(), model.least_size(), messages);
+    let extractor = Extractor::new(model, features(arguments, previous.as_ref()), open_options)?;
     let path = arguments.cache.clone().map_or_else(model::features_file, Ok)?;
     let mut cache = FeatureCache::open(&path)?;
-    clock.lap("opening the network, and the cache of features");
+    stopwatch.lap("opening the network, and the cache of features");
     let computing = (threads, messages, &interrupt);
-    let Some(features) = bottlenecks::gather(&mut dataset, &extractor, &mut cache, computing)? else {
-        messages.note(&"interrupted: the features computed so far are kept; start it again to go on");
+    let Some(features) = bottlenecks::gather(&mut dataset, &extractor, &mut cache, computing)?
+    else {
+        messages
+            .note(&"interrupted: the features computed so far are kept; start it again to go on");
         return Ok(Outcome::SomeFailed);
     };
-    let features = photos::settle(&mut dataset, features, known.as_ref())?;
+    let features = photos::drop_unusable(&mut dataset, features, previous.as_ref())?;
     photos::report_faults(arguments, &dataset, messages)?;
-    let dealing = arguments.splitting.options(known.as_ref())?;
+    let split_options = arguments.splitting.options(previous.as_ref())?;
     // They may say why there is too little to split.
     dataset.notes.iter().for_each(|note| messages.note(note));
-    let splits = dataset.split(&dealing)?;
+    let splits = dataset.split(&split_options)?;
     dataset.warnings(&splits).iter().for_each(|warning| messages.note(warning));
     let bottlenecks = Bottlenecks { dataset: &dataset, splits: &splits, features: &features };
     let distortions = arguments.augmentation.distortions(arguments.splitting.seed);
-    let Some(extra) = bottlenecks.distorted(&distortions, &extractor, &mut cache, computing)? else {
-        messages.note(&"interrupted: the features computed so far are kept; start it again to go on");
+    let Some(extra) = bottlenecks.distorted(&distortions, &extractor, &mut cache, computing)?
+    else {
+        messages
+            .note(&"interrupted: the features computed so far are kept; start it again to go on");
         return Ok(Outcome::SomeFailed);
     };
-    clock.lap(clock::FEATURES);
+    stopwatch.lap(stopwatch::FEATURES);
     drop(cache);
-    let (extra, extractor, dealing, interrupt, clock) = (&extra, &extractor, &dealing, &interrupt, &clock);
-    let run = fit::Run { arguments, bottlenecks, extra, extractor, dealing, messages, interrupt, clock };
+    let (extra, extractor, split_options, interrupt, stopwatch) =
+        (&extra, &extractor, &split_options, &interrupt, &stopwatch);
+    let run = fit::Run {
+        arguments,
+        bottlenecks,
+        extra,
+        extractor,
+        split_options,
+        messages,
+        interrupt,
+        stopwatch,
+    };
     if let Some(folds) = arguments.splitting.folds {
         folds::cross_validate(&run, folds)?;
-        clock.lap("cross-validation");
+        stopwatch.lap("cross-validation");
     }
     let fitted = run.fit()?;
-    clock.lap("training the layer");
+    stopwatch.lap("training the layer");
     let outcome = result::write(&run, &fitted, (&base, &options))?;
     if arguments.time {
-        clock.write(extractor.spent(), threads)?;
+        stopwatch.write(extractor.spent(), threads)?;
     }
     messages.note(&format_args!(
         "{} written, {:.1?} in all{}",
@@ -180,7 +201,10 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
 
 impl Arguments {
     fn open_options(&self) -> lorgnette::picture::OpenOptions {
-        lorgnette::picture::OpenOptions { ignore_orientation: self.ignore_orientation, ..Default::default() }
+        lorgnette::picture::OpenOptions {
+            ignore_orientation: self.ignore_orientation,
+            ..Default::default()
+        }
     }
 }
 
@@ -189,29 +213,32 @@ fn cores() -> usize {
 }
 
 /// The end point asked for, or that of the model to go on from.
-fn features<'a>(arguments: &'a Arguments, known: Option<&'a Known>) -> Option<&'a str> {
-    arguments.features.as_deref().or_else(|| known.map(|known| known.model.card.base.features.as_str()))
+fn features<'a>(arguments: &'a Arguments, previous: Option<&'a PreviousModel>) -> Option<&'a str> {
+    arguments
+        .features
+        .as_deref()
+        .or_else(|| previous.map(|previous| previous.model.card.base.features.as_str()))
 }
 
 /// The network to train on, and how it is opened. Of a trained model, it is the one beneath.
 fn base(
     arguments: &Arguments,
     global: &Global,
-    known: Option<&Known>,
+    previous: Option<&PreviousModel>,
 ) -> Result<(lorgnette::trained::Base, lorgnette::ModelOptions)> {
     let options = arguments.input.add_to(global.model_options()?);
-    let beneath = |model: &TrainedModel, folder: &std::path::Path| -> Result<_> {
+    let trained_base = |model: &TrainedModel, folder: &std::path::Path| -> Result<_> {
         let card = &model.card.base;
         let opening = card.options(&model.card.shape, &options);
         let opening = opening.map_err(|what| anyhow::anyhow!("{}: {what}", folder.display()))?;
         Ok((card.base(folder)?, opening))
     };
-    if let Some(known) = known {
-        return beneath(&known.model, &known.folder);
+    if let Some(previous) = previous {
+        return trained_base(&previous.model, &previous.folder);
     }
     match model::base(global)? {
         lorgnette::trained::Base::File(path) if TrainedModel::is_in(&path) => {
-            beneath(&TrainedModel::read(&path)?, &path)
+            trained_base(&TrainedModel::read(&path)?, &path)
         }
         base => Ok((base, options)),
     }
@@ -243,6 +270,6 @@ fn refuse(what: &str, out: &std::path::Path) -> Result<()> {
 }
 
 /// An error with the folder it is about.
-fn about<T>(result: std::io::Result<T>, path: &std::path::Path) -> Result<T> {
+fn with_path<T>(result: std::io::Result<T>, path: &std::path::Path) -> Result<T> {
     result.with_context(|| path.display().to_string())
 }

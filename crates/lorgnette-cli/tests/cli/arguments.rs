@@ -37,10 +37,14 @@ fn wrong_usage_is_exit_code_2() {
 }
 
 #[test]
-fn an_unknown_model_is_told_with_those_that_are_known() {
+fn an_unknown_model_is_reported_with_the_known_ones() {
     let ended = lorgnette(&["classify", &photo("chelsea.jpg"), "--model", "inception_v9"]);
     assert_eq!(ended.code, Some(2));
-    assert!(ended.err.contains("inception_v9") && ended.err.contains("mobilenet_v1_1.0_224"), "{}", ended.err);
+    assert!(
+        ended.err.contains("inception_v9") && ended.err.contains("mobilenet_v1_1.0_224"),
+        "{}",
+        ended.err
+    );
 }
 
 #[test]
@@ -53,7 +57,8 @@ fn a_file_that_is_no_network_is_named() {
 
 #[test]
 fn the_model_may_be_named_in_three_ways() {
-    let embedded = concat!(env!("CARGO_MANIFEST_DIR"), "/../lorgnette/models/mobilenet_v1_1.0_224.pb");
+    let embedded =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../lorgnette/models/mobilenet_v1_1.0_224.pb");
     let named = lorgnette(&["explain", embedded]).well();
     assert_eq!(named.out, lorgnette(&["explain", "--model", embedded]).well().out);
     assert_eq!(named.out, end(program(&["explain"]).env("LORGNETTE_MODEL", embedded)).well().out);
@@ -76,7 +81,11 @@ fn the_level_may_be_chosen() {
 fn verbose_tells_more_and_quiet_less() {
     let cat = photo("chelsea.jpg");
     let verbose = lorgnette(&["classify", &cat, "--verbose"]).well();
-    assert!(verbose.err.contains("preprocessing inception") && verbose.err.contains("1 photo in "), "{}", verbose.err);
+    assert!(
+        verbose.err.contains("preprocessing inception") && verbose.err.contains("1 photo in "),
+        "{}",
+        verbose.err
+    );
     let quiet = lorgnette(&["classify", &cat, "missing.jpg", "--quiet"]);
     assert_eq!(quiet.err.lines().count(), 1, "{}", quiet.err);
 }

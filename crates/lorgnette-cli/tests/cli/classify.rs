@@ -13,7 +13,8 @@ fn a_photo_gives_five_names_best_first() {
     assert_eq!(lines.len(), 5, "{}", ended.out);
     assert!(lines[0].contains("Egyptian cat") && lines[0].contains(" %  █"), "{}", ended.out);
     assert_eq!(ended.err, "");
-    let names: Vec<usize> = lines.iter().map(|line| line.chars().position(char::is_alphabetic).unwrap()).collect();
+    let names: Vec<usize> =
+        lines.iter().map(|line| line.chars().position(char::is_alphabetic).unwrap()).collect();
     assert!(names.iter().all(|&column| column == names[0]), "names are aligned:\n{}", ended.out);
 }
 
@@ -39,14 +40,16 @@ fn json_has_the_fields_of_the_contract_in_their_order() {
     let answer = &ended.json()[0];
     let predictions = answer["predictions"].as_array().unwrap();
     assert_eq!(predictions.len(), 5);
-    let probabilities: Vec<f64> = predictions.iter().map(|guess| guess["probability"].as_f64().unwrap()).collect();
+    let probabilities: Vec<f64> =
+        predictions.iter().map(|guess| guess["probability"].as_f64().unwrap()).collect();
     assert!(probabilities.is_sorted_by(|a, b| a >= b) && probabilities[0] > 0.8);
     assert!(predictions[0]["logit"].as_f64().unwrap() > predictions[1]["logit"].as_f64().unwrap());
 }
 
 #[test]
 fn csv_has_a_header_and_a_line_for_each_name() {
-    let ended = lorgnette(&["classify", &photo("chelsea.jpg"), "--format", "csv", "--top", "2"]).well();
+    let ended =
+        lorgnette(&["classify", &photo("chelsea.jpg"), "--format", "csv", "--top", "2"]).well();
     let lines: Vec<&str> = ended.out.lines().collect();
     assert_eq!(lines.len(), 3);
     assert_eq!(lines[0], "photo,rank,index,synset,name,probability,logit");
@@ -56,7 +59,8 @@ fn csv_has_a_header_and_a_line_for_each_name() {
 
 #[test]
 fn the_background_has_no_synset() {
-    let ended = lorgnette(&["classify", &photo("chelsea.jpg"), "--format", "json", "--top", "2000"]).well();
+    let ended =
+        lorgnette(&["classify", &photo("chelsea.jpg"), "--format", "json", "--top", "2000"]).well();
     let answer = ended.json().remove(0);
     let predictions = answer["predictions"].as_array().unwrap();
     assert_eq!(predictions.len(), 1001);
@@ -73,8 +77,9 @@ fn a_photo_that_fails_takes_its_place_among_the_answers_and_the_rest_go_on() {
         .with("c.jpg", b"")
         .with("d.jpg", b"<html>not found</html>")
         .with("e.jpg", &cat);
-    let photos: Vec<String> =
-        ["a.jpg", "b.jpg", "c.jpg", "d.jpg", "missing.jpg", "e.jpg"].map(|name| folder.text(name)).into();
+    let photos: Vec<String> = ["a.jpg", "b.jpg", "c.jpg", "d.jpg", "missing.jpg", "e.jpg"]
+        .map(|name| folder.text(name))
+        .into();
     let mut arguments = vec!["classify", "--format", "json"];
     arguments.extend(photos.iter().map(String::as_str));
     let ended = lorgnette(&arguments);
@@ -93,9 +98,10 @@ fn a_photo_that_fails_takes_its_place_among_the_answers_and_the_rest_go_on() {
 }
 
 #[test]
-fn errors_are_kept_out_of_text_and_csv() {
+fn errors_stay_out_of_text_and_csv() {
     for format in ["text", "csv"] {
-        let ended = lorgnette(&["classify", "missing.jpg", &photo("chelsea.jpg"), "--format", format]);
+        let ended =
+            lorgnette(&["classify", "missing.jpg", &photo("chelsea.jpg"), "--format", format]);
         assert_eq!(ended.code, Some(1));
         assert!(
             ended.err.contains("missing.jpg: cannot be read") && !ended.out.contains("missing.jpg"),
@@ -125,9 +131,11 @@ fn a_folder_gives_its_photos_by_name() {
         .with("notes.txt", b"no photo")
         .with(".hidden.jpg", b"no photo");
     let ended = lorgnette(&["classify", &folder.text("."), "--format", "json", "-k1"]).well();
-    let indices: Vec<_> = ended.json().iter().map(|answer| answer["predictions"][0]["index"].as_u64()).collect();
+    let indices: Vec<_> =
+        ended.json().iter().map(|answer| answer["predictions"][0]["index"].as_u64()).collect();
     assert_eq!(indices, [Some(968), Some(286)]);
-    let flat = lorgnette(&["classify", &folder.text("."), "--format", "json", "--no-recursive"]).well();
+    let flat =
+        lorgnette(&["classify", &folder.text("."), "--format", "json", "--no-recursive"]).well();
     assert_eq!(flat.json().len(), 1);
 }
 
@@ -141,7 +149,8 @@ fn a_folder_without_photos_is_an_input_that_failed() {
 
 #[test]
 fn a_pattern_the_shell_left_is_expanded() {
-    let folder = Folder::new().with_photo("a 1.jpg", "coffee.jpg").with_photo("b 2.jpg", "chelsea.jpg");
+    let folder =
+        Folder::new().with_photo("a 1.jpg", "coffee.jpg").with_photo("b 2.jpg", "chelsea.jpg");
     let ended = lorgnette(&["classify", &folder.text("* [12].jpg"), "--format", "json"]).well();
     assert_eq!(ended.json().len(), 2);
     let ended = lorgnette(&["classify", &folder.text("*.png")]);
@@ -153,14 +162,19 @@ fn a_pattern_the_shell_left_is_expanded() {
 fn a_list_names_photos_and_folders() {
     let folder = Folder::new().with_photo("deep/a.jpg", "coffee.jpg");
     let list = format!("{}\r\n\n{}\n", photo("chelsea.jpg"), folder.text("deep"));
-    let ended = lorgnette_reading(&["classify", "--files-from", "-", "--format", "json"], list.as_bytes()).well();
-    let indices: Vec<_> = ended.json().iter().map(|answer| answer["predictions"][0]["index"].as_u64()).collect();
+    let ended =
+        lorgnette_reading(&["classify", "--files-from", "-", "--format", "json"], list.as_bytes())
+            .well();
+    let indices: Vec<_> =
+        ended.json().iter().map(|answer| answer["predictions"][0]["index"].as_u64()).collect();
     assert_eq!(indices, [Some(286), Some(968)]);
 }
 
 #[test]
 fn answers_do_not_depend_on_threads() {
-    let run = |threads: &str| lorgnette(&["classify", &photo(""), "--format", "json", "--threads", threads]).well().out;
+    let run = |threads: &str| {
+        lorgnette(&["classify", &photo(""), "--format", "json", "--threads", threads]).well().out
+    };
     let one = run("1");
     assert_eq!(one.lines().count(), 4);
     assert_eq!(one, run("2"));
@@ -171,9 +185,13 @@ fn answers_do_not_depend_on_threads() {
 #[test]
 fn other_preprocessing_can_be_asked_for() {
     let own = ["classify", &photo("chelsea.jpg"), "--format", "json"];
-    let same = [&own[..], &["--preprocess", "inception", "--mean", "127.5", "--factor", "0.007843137"]].concat();
+    let same =
+        [&own[..], &["--preprocess", "inception", "--mean", "127.5", "--factor", "0.007843137"]]
+            .concat();
     let other = [&own[..], &["--preprocess", "none", "--mean", "-10,0,10"]].concat();
-    let index = |arguments: &[&str]| lorgnette(arguments).well().json()[0]["predictions"][0]["index"].as_u64();
+    let index = |arguments: &[&str]| {
+        lorgnette(arguments).well().json()[0]["predictions"][0]["index"].as_u64()
+    };
     assert_eq!(index(&same), index(&own));
     assert_ne!(index(&other), index(&own));
 }
@@ -181,10 +199,14 @@ fn other_preprocessing_can_be_asked_for() {
 #[test]
 fn labels_can_be_given_and_must_fit() {
     let names: String = (0..1001).map(|index| format!("name {index}\n")).collect();
-    let folder = Folder::new().with("labels.txt", names.as_bytes()).with("short.txt", b"cat\ndog\n");
-    let ended = lorgnette(&["classify", &photo("chelsea.jpg"), "--labels", &folder.text("labels.txt")]).well();
+    let folder =
+        Folder::new().with("labels.txt", names.as_bytes()).with("short.txt", b"cat\ndog\n");
+    let ended =
+        lorgnette(&["classify", &photo("chelsea.jpg"), "--labels", &folder.text("labels.txt")])
+            .well();
     assert!(ended.out.contains("name 286"));
-    let ended = lorgnette(&["classify", &photo("chelsea.jpg"), "--labels", &folder.text("short.txt")]);
+    let ended =
+        lorgnette(&["classify", &photo("chelsea.jpg"), "--labels", &folder.text("short.txt")]);
     assert_eq!(ended.code, Some(2));
     assert!(ended.err.contains("short.txt") && ended.err.contains("1001"), "{}", ended.err);
 }
@@ -210,7 +232,9 @@ fn large_photos_may_be_decoded_at_a_reduced_size() {
     let folder = Folder::new();
     let large = large_photo(&folder);
     let answer = |more: &[&str]| {
-        let ended = lorgnette(&[&["classify", &large, "--format", "json", "--top", "1"], more].concat()).well();
+        let ended =
+            lorgnette(&[&["classify", &large, "--format", "json", "--top", "1"], more].concat())
+                .well();
         ended.json().remove(0)
     };
     let (full, reduced) = (answer(&[]), answer(&["--decode", "reduced"]));
@@ -221,7 +245,9 @@ fn large_photos_may_be_decoded_at_a_reduced_size() {
     }
     assert_ne!(full, reduced, "is anything reduced?");
     // Not large enough: to the bit what it is.
-    let small = |more: &[&str]| lorgnette(&[&["classify", &photo("chelsea.jpg")], more].concat()).well().out;
+    let small = |more: &[&str]| {
+        lorgnette(&[&["classify", &photo("chelsea.jpg")], more].concat()).well().out
+    };
     assert_eq!(small(&["--decode", "reduced"]), small(&[]));
 }
 
@@ -229,11 +255,19 @@ fn large_photos_may_be_decoded_at_a_reduced_size() {
 fn nothing_is_drawn_on_a_photo_of_reduced_size() {
     let folder = Folder::new();
     let picture = folder.text("drawn.png");
-    let ended = lorgnette(&["classify", &photo("chelsea.jpg"), "--decode", "reduced", "--picture", &picture]);
+    let ended = lorgnette(&[
+        "classify",
+        &photo("chelsea.jpg"),
+        "--decode",
+        "reduced",
+        "--picture",
+        &picture,
+    ]);
     assert_eq!(ended.code, Some(2));
     assert!(ended.err.contains("--decode reduced"), "{}", ended.err);
     let seen = folder.text("seen.png");
-    lorgnette(&["classify", &large_photo(&folder), "--decode", "reduced", "--show-input", &seen]).well();
+    lorgnette(&["classify", &large_photo(&folder), "--decode", "reduced", "--show-input", &seen])
+        .well();
 }
 
 #[test]

@@ -23,15 +23,19 @@ fn evaluate(folder: &Folder, more: &[&str]) -> Ended {
 #[test]
 fn folders_are_matched_with_classes_and_counted() {
     let ended = evaluate(&folder(), &["--format", "json"]).well();
-    assert!(ended.err.contains("no class of the model is called 'no such thing': 1 photo left out"), "{}", ended.err);
-    let found = &ended.json()[0];
-    assert_eq!((&found["photos"], &found["failed"]), (&3.into(), &0.into()));
-    assert!((found["accuracy"].as_f64().unwrap() - 2.0 / 3.0).abs() < 1e-9);
-    let classes = found["classes"].as_array().unwrap();
-    let confusion = found["confusion"].as_array().unwrap();
+    assert!(
+        ended.err.contains("no class of the model is called 'no such thing': 1 photo left out"),
+        "{}",
+        ended.err
+    );
+    let report = &ended.json()[0];
+    assert_eq!((&report["photos"], &report["failed"]), (&3.into(), &0.into()));
+    assert!((report["accuracy"].as_f64().unwrap() - 2.0 / 3.0).abs() < 1e-9);
+    let classes = report["classes"].as_array().unwrap();
+    let confusion = report["confusion"].as_array().unwrap();
     assert_eq!((classes.len(), confusion.len()), (1001, 1001));
     let index = |name: &str| classes.iter().position(|class| class == name).unwrap();
-    let cell = |truth: &str, said: &str| confusion[index(truth)][index(said)].as_u64();
+    let cell = |truth: &str, predicted: &str| confusion[index(truth)][index(predicted)].as_u64();
     assert_eq!(cell("Egyptian cat", "Egyptian cat"), Some(1));
     assert_eq!(cell("space shuttle", "espresso"), Some(1));
 }
@@ -48,7 +52,9 @@ fn an_accuracy_that_is_asserted_decides_the_exit_code() {
 
 #[test]
 fn bad_photos_are_named_and_the_others_judged() {
-    let folder = folder().with("photos/espresso/bad.jpg", b"no photo").with("photos/espresso/empty.png", b"");
+    let folder = folder()
+        .with("photos/espresso/bad.jpg", b"no photo")
+        .with("photos/espresso/empty.png", b"");
     let ended = evaluate(&folder, &["--format", "json"]);
     assert_eq!(ended.code, Some(1));
     assert!(ended.err.contains("bad.jpg") && ended.err.contains("empty.png"), "{}", ended.err);
@@ -72,11 +78,17 @@ fn where_nothing_can_be_judged_it_says_why() {
 #[test]
 fn a_list_serves_as_well_as_folders() {
     let folder = folder();
-    let list =
-        format!("path,label\n{},espresso\nphotos/n02124075/cat.jpg,tabby\n", folder.text("photos/espresso/cup.jpg"));
+    let list = format!(
+        "path,label\n{},espresso\nphotos/n02124075/cat.jpg,tabby\n",
+        folder.text("photos/espresso/cup.jpg")
+    );
     fs::write(folder.path("list.csv"), list).unwrap();
-    let ended = lorgnette(&["evaluate", MODEL, &folder.text("list.csv"), "--format", "json"]).well();
-    assert_eq!((&ended.json()[0]["photos"], &ended.json()[0]["accuracy"]), (&2.into(), &0.5.into()));
+    let ended =
+        lorgnette(&["evaluate", MODEL, &folder.text("list.csv"), "--format", "json"]).well();
+    assert_eq!(
+        (&ended.json()[0]["photos"], &ended.json()[0]["accuracy"]),
+        (&2.into(), &0.5.into())
+    );
 }
 
 #[test]
@@ -87,9 +99,14 @@ fn the_report_needs_nothing_beside_it() {
     assert!(page.contains("66.7 %") && page.matches("data:image/jpeg;base64,").count() > 4);
     let elsewhere = ["src=\"http", "href=", "@import", "url("];
     assert!(elsewhere.iter().all(|link| !page.contains(link)));
-    for file in
-        ["confusion.csv", "confusion.svg", "confusion_normalised.png", "classes.csv", "photos.csv", "photos.png"]
-    {
+    for file in [
+        "confusion.csv",
+        "confusion.svg",
+        "confusion_normalised.png",
+        "classes.csv",
+        "photos.csv",
+        "photos.png",
+    ] {
         assert!(folder.path("judged").join(file).is_file(), "{file}");
     }
     let photos = fs::read_to_string(folder.path("judged/photos.csv")).unwrap();

@@ -1,5 +1,5 @@
-//! `lorgnette export`: files for other programs. That TensorFlow and ONNX Runtime run them to the same numbers,
-//! `oracle/judgement.py` and `oracle/onnx_exports.py` show.
+//! `lorgnette export`: files for other programs. That TensorFlow and ONNX Runtime run them to the
+//! same numbers, `oracle/judgement.py` and `oracle/onnx_exports.py` show.
 
 use std::fs;
 
@@ -23,11 +23,14 @@ fn what_is_exported_says_the_same() {
     let folder = Folder::new();
     let (pb, cat) = (folder.text("model.pb"), photo("chelsea.jpg"));
     lorgnette(&["export", "mobilenet_v1_1.0_224", "--to", "frozen", "--out", &pb]).well();
-    let said = |model: &str| {
+    let probabilities = |model: &str| {
         let ended = lorgnette(&["classify", &cat, "--model", model, "--format", "json"]).well();
         ended.json()[0]["predictions"].clone()
     };
-    assert_eq!(said(&pb)[0]["probability"], said("mobilenet_v1_1.0_224")[0]["probability"]);
+    assert_eq!(
+        probabilities(&pb)[0]["probability"],
+        probabilities("mobilenet_v1_1.0_224")[0]["probability"]
+    );
 }
 
 #[test]
@@ -39,6 +42,14 @@ fn labels_of_another_model_stay() {
     assert!(ended.code == Some(2) && ended.err.contains("--force"), "{}", ended.err);
     assert_eq!(fs::read(folder.path("labels.txt")).unwrap(), b"mine\n");
     lorgnette(&[&export[..], &["--force"]].concat()).well();
-    let ended = lorgnette(&["export", "lenet", "--random-weights", "--to", "onnx", "--out", &folder.text("lenet.pb")]);
+    let ended = lorgnette(&[
+        "export",
+        "lenet",
+        "--random-weights",
+        "--to",
+        "onnx",
+        "--out",
+        &folder.text("lenet.pb"),
+    ]);
     assert!(ended.code == Some(2) && ended.err.contains(".onnx"), "{}", ended.err);
 }

@@ -1,4 +1,5 @@
-//! The forms in which people have models: graphs with label files beside them, with checkpoints, in archives.
+//! The forms in which people have models: graphs with label files beside them, with checkpoints, in
+//! archives.
 
 use std::fs::File;
 
@@ -19,14 +20,20 @@ fn models() -> Folder {
 
 fn classify(model: &str, options: &[&str]) -> Ended {
     let photo = photo("chelsea.jpg");
-    lorgnette(&[&["classify", &photo, "--top", "6", "--format", "json", "--model", model], options].concat())
+    lorgnette(
+        &[&["classify", &photo, "--top", "6", "--format", "json", "--model", model], options]
+            .concat(),
+    )
 }
 
 /// The names and synsets of a network's six outputs, by index.
 fn labels(ended: &Ended) -> Vec<(String, Value)> {
     let mut predictions = ended.json()[0]["predictions"].as_array().unwrap().clone();
     predictions.sort_by_key(|guess| guess["index"].as_u64());
-    predictions.iter().map(|guess| (guess["name"].as_str().unwrap().to_owned(), guess["synset"].clone())).collect()
+    predictions
+        .iter()
+        .map(|guess| (guess["name"].as_str().unwrap().to_owned(), guess["synset"].clone()))
+        .collect()
 }
 
 #[test]
@@ -47,7 +54,10 @@ fn a_retrained_graph_reads_its_labels() {
     let ended = classify(&models.text("retrained/output_graph.pb"), &[]).well();
     assert_eq!(labels(&ended).last().unwrap().0, "Gänseblümchen");
     let explained =
-        lorgnette(&["explain", &models.text("retrained/output_graph.pb"), "--format", "json"]).well().json().remove(0);
+        lorgnette(&["explain", &models.text("retrained/output_graph.pb"), "--format", "json"])
+            .well()
+            .json()
+            .remove(0);
     assert_eq!(explained["labels_file"], models.text("retrained/labels.txt"));
     assert_eq!(explained["input"]["name"], "Placeholder");
 }
@@ -58,24 +68,30 @@ fn labels_of_another_network_are_not_used_and_said() {
     let ended = classify(&models.text("retrained"), &[]).well();
     assert_eq!(labels(&ended)[0].0, "class 0");
     assert!(
-        ended.err.contains("labels.txt: it names 2 classes, and the network has 6 outputs (not used)"),
+        ended
+            .err
+            .contains("labels.txt: it names 2 classes, and the network has 6 outputs (not used)"),
         "{}",
         ended.err
     );
-    let given = classify(&models.text("retrained"), &["--labels", &models.text("retrained/labels.txt")]);
-    assert_eq!(given.code, Some(2));
-    assert!(given.err.contains("it names 2 classes"), "{}", given.err);
+    let with_labels =
+        classify(&models.text("retrained"), &["--labels", &models.text("retrained/labels.txt")]);
+    assert_eq!(with_labels.code, Some(2));
+    assert!(with_labels.err.contains("it names 2 classes"), "{}", with_labels.err);
 }
 
 #[test]
-fn a_graph_finds_its_checkpoint_beside_it_or_where_it_is_told() {
+fn a_graph_finds_its_checkpoint_beside_it_or_by_option() {
     let models = models();
     let beside = classify(&models.text("exported_v2/inference_graph.pb"), &[]).well();
     let meta = classify(&models.text("meta_reference/model.ckpt-100.meta"), &[]).well();
     let graph = std::fs::read(models.path("exported_v2/inference_graph.pb")).unwrap();
     let models = models.with("alone/graph.pb", &graph);
-    let named =
-        classify(&models.text("alone/graph.pb"), &["--checkpoint", &models.text("exported_v1/model.ckpt-7")]).well();
+    let named = classify(
+        &models.text("alone/graph.pb"),
+        &["--checkpoint", &models.text("exported_v1/model.ckpt-7")],
+    )
+    .well();
     assert_eq!(labels(&beside), labels(&named));
     assert_eq!(beside.json()[0]["predictions"], named.json()[0]["predictions"]);
     assert_eq!(beside.json()[0]["predictions"], meta.json()[0]["predictions"]);
@@ -88,7 +104,8 @@ fn a_graph_finds_its_checkpoint_beside_it_or_where_it_is_told() {
 fn an_archive_of_a_graph_and_its_labels_is_a_model() {
     let models = models();
     let archive = models.path("flowers.tgz");
-    let mut builder = tar::Builder::new(GzEncoder::new(File::create(&archive).unwrap(), Compression::fast()));
+    let mut builder =
+        tar::Builder::new(GzEncoder::new(File::create(&archive).unwrap(), Compression::fast()));
     builder.append_dir_all(".", models.path("retrained")).unwrap();
     builder.into_inner().unwrap().finish().unwrap();
     let (photo, home) = (photo("chelsea.jpg"), models.path("home"));
@@ -96,7 +113,8 @@ fn an_archive_of_a_graph_and_its_labels_is_a_model() {
     let ended = end(program(&arguments).env("LORGNETTE_HOME", &home)).well();
     let best = ended.json()[0]["predictions"][0]["name"].as_str().unwrap().to_owned();
     assert!(
-        ["daisy", "dandelion", "roses", "sunflowers", "tulips", "Gänseblümchen"].contains(&best.as_str()),
+        ["daisy", "dandelion", "roses", "sunflowers", "tulips", "Gänseblümchen"]
+            .contains(&best.as_str()),
         "{best}"
     );
 }

@@ -8,8 +8,12 @@ use crate::program::{Ended, Folder, lorgnette, photo, program};
 
 /// A folder of a cat, a coffee, a copy of the cat and a file that is no photo.
 fn folder() -> Folder {
-    let folder = Folder::new().with_photo("photos/cat.jpg", "chelsea.jpg").with_photo("photos/cup.jpg", "coffee.jpg");
-    folder.with_photo("photos/deep/copy.jpg", "chelsea.jpg").with("photos/letter.jpg", b"Dear library")
+    let folder = Folder::new()
+        .with_photo("photos/cat.jpg", "chelsea.jpg")
+        .with_photo("photos/cup.jpg", "coffee.jpg");
+    folder
+        .with_photo("photos/deep/copy.jpg", "chelsea.jpg")
+        .with("photos/letter.jpg", b"Dear library")
 }
 
 /// Runs a verb on the folder's library.
@@ -23,7 +27,11 @@ fn indexed() -> Folder {
     let folder = folder();
     let ended = index(&folder, &[]);
     assert_eq!(ended.code, Some(1), "{}", ended.err);
-    assert!(ended.err.contains("letter.jpg: ") && ended.err.contains("it is text"), "{}", ended.err);
+    assert!(
+        ended.err.contains("letter.jpg: ") && ended.err.contains("it is text"),
+        "{}",
+        ended.err
+    );
     folder
 }
 
@@ -49,13 +57,14 @@ fn only_what_is_new_is_looked_at() {
     assert_eq!(counts(&changed), [4, 0, 1, 3, 0, 1, 1]);
     let listed = on(&folder, &["library", "list", "--state", "vanished"]).well();
     assert!(listed.out.ends_with("copy.jpg (vanished)\n"), "{}", listed.out);
-    let unreadable = on(&folder, &["library", "list", "--state", "unreadable", "--format", "json"]).well();
+    let unreadable =
+        on(&folder, &["library", "list", "--state", "unreadable", "--format", "json"]).well();
     assert!(unreadable.json()[0]["reason"].as_str().unwrap().contains("it is text"));
 }
 
 /// What was found in photos of full size is nothing that was found in reduced ones.
 #[test]
-fn photos_of_reduced_size_are_looked_at_anew() {
+fn photos_of_reduced_size_are_analysed_again() {
     let folder = indexed();
     let analysed = |ended: &Ended| ended.json()[0]["analysed"].as_u64();
     assert_eq!(analysed(&index(&folder, &["--decode", "reduced"]).well()), Some(3));
@@ -69,36 +78,45 @@ fn photos_of_reduced_size_are_looked_at_anew() {
 }
 
 #[test]
-fn what_is_in_a_library_is_told() {
+fn the_contents_of_a_library_are_printed() {
     let folder = indexed();
     let statistics = &on(&folder, &["library", "statistics", "--format", "json"]).well().json()[0];
     assert_eq!((&statistics["present"], &statistics["unreadable"]), (&3.into(), &1.into()));
     let classes = statistics["classes"].as_array().unwrap();
-    assert!(classes.iter().any(|class| class["name"] == "Egyptian cat" && class["photos"] == 2), "{classes:?}");
+    assert!(
+        classes.iter().any(|class| class["name"] == "Egyptian cat" && class["photos"] == 2),
+        "{classes:?}"
+    );
     let text = on(&folder, &["library", "statistics"]).well().out;
     assert!(text.starts_with("3 photos, ") && text.contains("1 unreadable"), "{text}");
-    let shown = &on(&folder, &["library", "show", &folder.text("photos/cat.jpg"), "--format", "json"]).well().json()[0];
-    let classified = &lorgnette(&["classify", &photo("chelsea.jpg"), "--format", "json"]).well().json()[0];
+    let shown =
+        &on(&folder, &["library", "show", &folder.text("photos/cat.jpg"), "--format", "json"])
+            .well()
+            .json()[0];
+    let classified =
+        &lorgnette(&["classify", &photo("chelsea.jpg"), "--format", "json"]).well().json()[0];
     let (ours, theirs) = (&shown["findings"][0], &classified["predictions"][0]);
     assert_eq!((&ours["index"], &ours["synset"]), (&theirs["index"], &theirs["synset"]));
     let probability = |value: &serde_json::Value| value["probability"].as_f64().unwrap();
     assert!((probability(ours) - probability(theirs)).abs() < 1e-6);
-    let boxes = shown["findings"].as_array().unwrap().iter().filter(|finding| !finding["box"].is_null());
+    let boxes =
+        shown["findings"].as_array().unwrap().iter().filter(|finding| !finding["box"].is_null());
     assert!(boxes.count() > 0 && shown["width"] == 451);
 }
 
 #[test]
 fn alike_photos_are_found() {
     let folder = indexed();
-    let twins = &on(&folder, &["library", "duplicates", "--format", "json"]).well().json()[0];
-    assert_eq!(twins["photos"].as_array().unwrap().len(), 2);
+    let duplicates = &on(&folder, &["library", "duplicates", "--format", "json"]).well().json()[0];
+    assert_eq!(duplicates["photos"].as_array().unwrap().len(), 2);
     let near = on(&folder, &["library", "duplicates", "--near"]).well().out;
     assert!(near.starts_with("2 photos, similarity 1.000\n"), "{near}");
     // Of the library, and not of it.
     for path in [folder.text("photos/cat.jpg"), photo("chelsea.jpg")] {
         let similar = on(&folder, &["library", "similar", &path, "--format", "json"]).well().json();
         assert!(
-            similar[0]["photo"].as_str().unwrap().ends_with(".jpg") && similar[0]["similarity"].as_f64() > Some(0.999)
+            similar[0]["photo"].as_str().unwrap().ends_with(".jpg")
+                && similar[0]["similarity"].as_f64() > Some(0.999)
         );
         assert!(similar.iter().all(|found| !found["photo"].as_str().unwrap().ends_with("cup.jpg")));
     }
@@ -108,15 +126,35 @@ fn alike_photos_are_found() {
 fn labels_are_corrected_and_photos_forgotten() {
     let folder = indexed();
     let cat = folder.text("photos/cat.jpg");
-    let said = |folder: &Folder| on(folder, &["library", "show", &folder.text("photos/cat.jpg")]).well().out;
+    let shown_text = |folder: &Folder| {
+        on(folder, &["library", "show", &folder.text("photos/cat.jpg")]).well().out
+    };
     let unknown = on(&folder, &["library", "correct", &cat, "--right", "Chelsee"]);
     assert!(unknown.code == Some(2) && unknown.err.contains("--new-name"), "{}", unknown.err);
-    on(&folder, &["library", "correct", &cat, "--wrong", "Egyptian cat", "--right", "Chelsea", "--new-name"]).well();
-    let corrected = said(&folder);
-    assert!(corrected.contains("you    Chelsea") && corrected.contains("not    Egyptian cat"), "{corrected}");
-    assert!(on(&folder, &["library", "correct"]).well().out.contains("cat.jpg: Chelsea, not n02124075"));
+    on(
+        &folder,
+        &[
+            "library",
+            "correct",
+            &cat,
+            "--wrong",
+            "Egyptian cat",
+            "--right",
+            "Chelsea",
+            "--new-name",
+        ],
+    )
+    .well();
+    let corrected = shown_text(&folder);
+    assert!(
+        corrected.contains("you    Chelsea") && corrected.contains("not    Egyptian cat"),
+        "{corrected}"
+    );
+    assert!(
+        on(&folder, &["library", "correct"]).well().out.contains("cat.jpg: Chelsea, not n02124075")
+    );
     on(&folder, &["library", "correct", &cat, "--undo"]).well();
-    assert!(!said(&folder).contains("Chelsea"));
+    assert!(!shown_text(&folder).contains("Chelsea"));
     on(&folder, &["library", "forget", &folder.text("photos/deep")]).well();
     on(&folder, &["library", "vacuum"]).well();
     on(&folder, &["library", "verify", "--files"]).well();
@@ -137,18 +175,30 @@ fn tables_are_exported() {
     let photos = fs::read_to_string(folder.path("photos.csv")).unwrap();
     assert_eq!(photos.lines().count(), 5);
     let refused = on(&folder, &["library", "export", &folder.text("x.xlsx")]);
-    assert!(refused.code == Some(2) && refused.err.contains("end the name in .parquet or .csv"), "{}", refused.err);
+    assert!(
+        refused.code == Some(2) && refused.err.contains("end the name in .parquet or .csv"),
+        "{}",
+        refused.err
+    );
 }
 
 #[test]
-fn wrong_libraries_and_folders_are_told() {
+fn wrong_libraries_and_folders_are_reported() {
     let folder = folder().with("text.lgn", &b"no library ".repeat(100));
     let missing = on(&folder, &["library", "statistics"]);
-    assert!(missing.code == Some(2) && missing.err.contains("there is no such library"), "{}", missing.err);
+    assert!(
+        missing.code == Some(2) && missing.err.contains("there is no such library"),
+        "{}",
+        missing.err
+    );
     let wrong = lorgnette(&["library", "statistics", "--library", &folder.text("text.lgn")]);
     assert!(wrong.code == Some(2) && wrong.err.contains("not an SQLite file"), "{}", wrong.err);
     let nowhere = on(&folder, &["index", &folder.text("nowhere")]);
-    assert!(nowhere.code == Some(2) && nowhere.err.contains("there is no such folder"), "{}", nowhere.err);
+    assert!(
+        nowhere.code == Some(2) && nowhere.err.contains("there is no such folder"),
+        "{}",
+        nowhere.err
+    );
     let unsaid = crate::program::end(program(&["library", "list"]).env_remove("LORGNETTE_LIBRARY"));
     assert!(unsaid.code == Some(2) && unsaid.err.contains("--library"), "{}", unsaid.err);
     let unsaid = lorgnette(&["index", "--library", &folder.text("new.lgn")]);

@@ -1,4 +1,5 @@
-//! The program as its users meet it: arguments in; standard output, standard error, files and an exit code out.
+//! The program as its users meet it: arguments in; standard output, standard error, files and an
+//! exit code out.
 
 mod arguments;
 mod blur;

@@ -36,15 +36,26 @@ fn json_has_the_fields_of_the_contract() {
     let region = &answer["regions"][0];
     assert_eq!((&region["index"], &region["name"]), (&286.into(), &"Egyptian cat".into()));
     let bounds: Vec<usize> = serde_json::from_value(region["box"].clone()).unwrap();
-    assert!(bounds[0] < bounds[2] && bounds[2] <= 451 && bounds[1] < bounds[3] && bounds[3] <= 300, "{bounds:?}");
+    assert!(
+        bounds[0] < bounds[2] && bounds[2] <= 451 && bounds[1] < bounds[3] && bounds[3] <= 300,
+        "{bounds:?}"
+    );
     assert!(number(&region["peak_probability"]) >= number(&region["probability"]));
 }
 
 #[test]
 fn text_says_what_is_where() {
     let ended = lorgnette(&["map", &photo("chelsea.jpg"), &photo("coffee.jpg")]).well();
-    assert!(ended.out.contains("chelsea.jpg: 451 x 300 pixels, 10 x 15 cells, one every 32 pixels"), "{}", ended.out);
-    let region = ended.out.lines().find(|line| line.contains("Egyptian cat") && line.contains(" to ")).unwrap();
+    assert!(
+        ended.out.contains("chelsea.jpg: 451 x 300 pixels, 10 x 15 cells, one every 32 pixels"),
+        "{}",
+        ended.out
+    );
+    let region = ended
+        .out
+        .lines()
+        .find(|line| line.contains("Egyptian cat") && line.contains(" to "))
+        .unwrap();
     assert!(region.trim().starts_with("middle center"), "{region}");
     assert!(ended.out.contains("\n\n") && ended.out.contains("espresso"));
 }
@@ -52,11 +63,15 @@ fn text_says_what_is_where() {
 #[test]
 fn csv_has_regions_legend_or_cells() {
     let lines = |table: &str| {
-        let ended = lorgnette(&["map", &photo("chelsea.jpg"), "--format", "csv", "--table", table]).well();
+        let ended =
+            lorgnette(&["map", &photo("chelsea.jpg"), "--format", "csv", "--table", table]).well();
         ended.out.lines().map(str::to_owned).collect::<Vec<_>>()
     };
     let regions = lines("regions");
-    assert_eq!(regions[0], "photo,index,synset,name,left,top,right,bottom,cells,share,probability,peak_probability");
+    assert_eq!(
+        regions[0],
+        "photo,index,synset,name,left,top,right,bottom,cells,share,probability,peak_probability"
+    );
     assert!(
         regions[1].contains(",286,n02124075,Egyptian cat,") && regions[1].split(',').count() == 12,
         "{}",
@@ -64,7 +79,10 @@ fn csv_has_regions_legend_or_cells() {
     );
     assert!(lines("legend")[1].contains(",286,n02124075,Egyptian cat,"));
     let cells = lines("cells");
-    assert_eq!((cells.len(), cells[0].as_str()), (151, "photo,row,column,y,x,index,synset,name,probability"));
+    assert_eq!(
+        (cells.len(), cells[0].as_str()),
+        (151, "photo,row,column,y,x,index,synset,name,probability")
+    );
     assert!(cells[150].contains("chelsea.jpg,9,14,"));
 }
 
@@ -74,7 +92,11 @@ fn valid_maps_stay_inside_and_finer_ones_have_more_cells() {
         let photo = photo("chelsea.jpg");
         let ended = lorgnette(&[&["map", &photo, "--format", "json"], options].concat()).well();
         let answer = ended.json().remove(0);
-        (answer["rows"].as_u64().unwrap(), answer["columns"].as_u64().unwrap(), answer["stride"].clone())
+        (
+            answer["rows"].as_u64().unwrap(),
+            answer["columns"].as_u64().unwrap(),
+            answer["stride"].clone(),
+        )
     };
     assert_eq!(size(&["--padding", "valid"]), (4, 9, 32.into()));
     assert_eq!(size(&["--output-stride", "16"]), (19, 29, 16.into()));
@@ -86,14 +108,34 @@ fn valid_maps_stay_inside_and_finer_ones_have_more_cells() {
 fn figures_and_arrays_are_written() {
     let folder = Folder::new();
     let place = |name: &str| folder.text(name);
-    let (map, over, heat, array, coco) =
-        (place("map.svg"), place("over.png"), place("heat.jpg"), place("scores.npy"), place("coco.json"));
+    let (map, over, heat, array, coco) = (
+        place("map.svg"),
+        place("over.png"),
+        place("heat.jpg"),
+        place("scores.npy"),
+        place("coco.json"),
+    );
     let cat = photo("chelsea.jpg");
-    let drawn =
-        ["--picture", &map, "--overlay", &over, "--heat", "Egyptian cat", &heat, "--npy", &array, "--coco", &coco];
+    let drawn = [
+        "--picture",
+        &map,
+        "--overlay",
+        &over,
+        "--heat",
+        "Egyptian cat",
+        &heat,
+        "--npy",
+        &array,
+        "--coco",
+        &coco,
+    ];
     lorgnette(&[&["map", &cat][..], &drawn].concat()).well();
     let svg = fs::read_to_string(&map).unwrap();
-    assert!(svg.contains("Egyptian cat") && svg.contains("data:image/png;base64,") && svg.ends_with("</svg>\n"));
+    assert!(
+        svg.contains("Egyptian cat")
+            && svg.contains("data:image/png;base64,")
+            && svg.ends_with("</svg>\n")
+    );
     let (over, heat) = (Picture::open(&over).unwrap(), Picture::open(&heat).unwrap());
     assert!(over.width() > 451 && over.height() > 300 && heat.width() > 451);
     let scores = npy::read(&fs::read(&array).unwrap()).unwrap();
@@ -107,10 +149,14 @@ fn figures_and_arrays_are_written() {
     assert!((0..150).all(|cell| labels[cell] == best(cell)));
     let coco: Value = serde_json::from_slice(&fs::read(&coco).unwrap()).unwrap();
     let annotation = &coco["annotations"][0];
-    let counts: Vec<u64> = serde_json::from_value(annotation["segmentation"]["counts"].clone()).unwrap();
+    let counts: Vec<u64> =
+        serde_json::from_value(annotation["segmentation"]["counts"].clone()).unwrap();
     assert_eq!(counts.iter().sum::<u64>(), 451 * 300);
     assert_eq!(annotation["area"], counts.iter().skip(1).step_by(2).sum::<u64>());
-    assert_eq!((&coco["images"][0]["width"], &coco["categories"][0]["name"]), (&451.into(), &"Egyptian cat".into()));
+    assert_eq!(
+        (&coco["images"][0]["width"], &coco["categories"][0]["name"]),
+        (&451.into(), &"Egyptian cat".into())
+    );
 }
 
 #[test]

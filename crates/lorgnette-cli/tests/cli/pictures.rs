@@ -9,7 +9,8 @@ use crate::program::{Folder, lorgnette, lorgnette_reading, photo};
 fn one_photo_gives_one_file_of_the_kind_its_name_says() {
     let folder = Folder::new();
     let (named, seen) = (folder.text("named.jpg"), folder.text("seen.png"));
-    lorgnette(&["classify", &photo("chelsea.jpg"), "--picture", &named, "--show-input", &seen]).well();
+    lorgnette(&["classify", &photo("chelsea.jpg"), "--picture", &named, "--show-input", &seen])
+        .well();
     let (named, seen) = (Picture::open(named).unwrap(), Picture::open(seen).unwrap());
     assert_eq!((named.kind(), named.width(), named.height()), (Some(Kind::Jpeg), 451, 300));
     assert_eq!((seen.kind(), seen.width()), (Some(Kind::Png), 448));
@@ -17,8 +18,15 @@ fn one_photo_gives_one_file_of_the_kind_its_name_says() {
 
 #[test]
 fn several_photos_give_a_folder_named_after_them() {
-    let folder = Folder::new().with_photo("a/cat.jpg", "chelsea.jpg").with_photo("b/cat.jpg", "coffee.jpg");
-    let ended = lorgnette(&["classify", &folder.text("a"), &folder.text("b"), "--picture", &folder.text("new/named")]);
+    let folder =
+        Folder::new().with_photo("a/cat.jpg", "chelsea.jpg").with_photo("b/cat.jpg", "coffee.jpg");
+    let ended = lorgnette(&[
+        "classify",
+        &folder.text("a"),
+        &folder.text("b"),
+        "--picture",
+        &folder.text("new/named"),
+    ]);
     assert_eq!(ended.code, Some(0), "{}", ended.err);
     let width = |name: &str| Picture::open(folder.path(name)).unwrap().width();
     assert_eq!((width("new/named/cat.png"), width("new/named/cat-2.png")), (451, 600));
@@ -39,7 +47,8 @@ fn both_may_go_to_one_folder() {
 
 #[test]
 fn a_photo_is_never_overwritten() {
-    let folder = Folder::new().with_photo("cat.png", "chelsea.jpg").with_photo("dog.jpg", "coffee.jpg");
+    let folder =
+        Folder::new().with_photo("cat.png", "chelsea.jpg").with_photo("dog.jpg", "coffee.jpg");
     let cat = folder.text("cat.png");
     let before = std::fs::read(&cat).unwrap();
     let ended = lorgnette(&["classify", &cat, "--picture", &cat]);
@@ -60,7 +69,10 @@ fn a_place_that_does_not_suit_is_refused_at_once() {
     };
     assert!(refused(&photo("chelsea.jpg"), "x.gif").contains(".png or .jpg"));
     assert!(refused(&photo(""), "x.png").contains("4 photos: name a folder"));
-    assert!(refused(&photo("chelsea.jpg"), "/nowhere/at/all/cat.png").contains("there is no folder /nowhere/at/all"));
+    assert!(
+        refused(&photo("chelsea.jpg"), "/nowhere/at/all/cat.png")
+            .contains("there is no folder /nowhere/at/all")
+    );
 }
 
 #[cfg(target_os = "linux")]
@@ -69,5 +81,9 @@ fn a_picture_that_cannot_be_written_fails_its_photo() {
     // There everybody may look, and nobody may write.
     let ended = lorgnette(&["classify", &photo("chelsea.jpg"), "--picture", "/proc/cat.png"]);
     assert_eq!(ended.code, Some(1));
-    assert!(ended.err.contains("chelsea.jpg") && ended.err.contains("/proc/cat.png"), "{}", ended.err);
+    assert!(
+        ended.err.contains("chelsea.jpg") && ended.err.contains("/proc/cat.png"),
+        "{}",
+        ended.err
+    );
 }

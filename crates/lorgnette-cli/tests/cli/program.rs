@@ -30,7 +30,11 @@ impl Ended {
 /// The program, not yet run, without the user's own settings.
 pub(crate) fn program<S: AsRef<OsStr>>(arguments: &[S]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_lorgnette"));
-    command.args(arguments).env_remove("LORGNETTE_MODEL").env_remove("LORGNETTE_LEVEL").env_remove("COLUMNS");
+    command
+        .args(arguments)
+        .env_remove("LORGNETTE_MODEL")
+        .env_remove("LORGNETTE_LEVEL")
+        .env_remove("COLUMNS");
     command.env_remove("LORGNETTE_MIRROR");
     command
 }
@@ -62,7 +66,12 @@ fn ended(output: std::process::Output) -> Ended {
 
 /// A photo of the repository.
 pub(crate) fn photo(name: &str) -> String {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../photos").join(name).to_str().unwrap().to_owned()
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../photos")
+        .join(name)
+        .to_str()
+        .unwrap()
+        .to_owned()
 }
 
 /// A temporary folder of files with this content.
@@ -92,8 +101,8 @@ impl Folder {
     }
 
     /// Copies a photo of the repository.
-    pub(crate) fn with_photo(self, name: &str, of: &str) -> Self {
-        let content = std::fs::read(photo(of)).unwrap();
+    pub(crate) fn with_photo(self, name: &str, photo_name: &str) -> Self {
+        let content = std::fs::read(photo(photo_name)).unwrap();
         self.with(name, &content)
     }
 }

@@ -1,4 +1,5 @@
-//! `lorgnette search`: what is found, how it is written, and what is said of queries that are wrong.
+//! `lorgnette search`: what is found, how it is written, and what is said of queries that are
+//! wrong.
 
 use std::fs;
 
@@ -8,7 +9,9 @@ use crate::program::{Ended, Folder, lorgnette};
 
 /// A library of a cat, a coffee and a rocket.
 fn indexed() -> Folder {
-    let folder = Folder::new().with_photo("photos/cat.jpg", "chelsea.jpg").with_photo("photos/cup.jpg", "coffee.jpg");
+    let folder = Folder::new()
+        .with_photo("photos/cat.jpg", "chelsea.jpg")
+        .with_photo("photos/cup.jpg", "coffee.jpg");
     let folder = folder.with_photo("photos/<i>rocket.jpg", "rocket.jpg");
     on(&folder, &["index", &folder.text("photos"), "--map-side", "320"]).well();
     folder
@@ -20,21 +23,22 @@ fn on(folder: &Folder, words: &[&str]) -> Ended {
 }
 
 /// The names of the photos found, in their order.
-fn found(folder: &Folder, query: &str) -> Vec<String> {
+fn hits(folder: &Folder, query: &str) -> Vec<String> {
     let photos = on(folder, &["search", query, "--format", "json"]).well().json();
-    let name = |photo: &Value| photo["photo"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
+    let name =
+        |photo: &Value| photo["photo"].as_str().unwrap().rsplit('/').next().unwrap().to_owned();
     photos.iter().map(name).collect()
 }
 
 #[test]
 fn photos_are_found_by_what_and_where() {
     let folder = indexed();
-    assert_eq!(found(&folder, "Egyptian cat in the middle"), ["cat.jpg"]);
-    assert_eq!(found(&folder, "give me all images where there is a cat"), ["cat.jpg"]);
-    assert_eq!(found(&folder, "(animals OR espresso) AND NOT cats path:photos/*.jpg"), ["cup.jpg"]);
-    assert_eq!(found(&folder, "espresso in the top left corner"), [""; 0]);
-    assert_eq!(found(&folder, "date:<1990"), [""; 0]);
-    let mut all = found(&folder, "NOT (date:<1990)");
+    assert_eq!(hits(&folder, "Egyptian cat in the middle"), ["cat.jpg"]);
+    assert_eq!(hits(&folder, "give me all images where there is a cat"), ["cat.jpg"]);
+    assert_eq!(hits(&folder, "(animals OR espresso) AND NOT cats path:photos/*.jpg"), ["cup.jpg"]);
+    assert_eq!(hits(&folder, "espresso in the top left corner"), [""; 0]);
+    assert_eq!(hits(&folder, "date:<1990"), [""; 0]);
+    let mut all = hits(&folder, "NOT (date:<1990)");
     all.sort();
     assert_eq!(all, ["<i>rocket.jpg", "cat.jpg", "cup.jpg"]);
     // The words of a query may be several arguments.
@@ -45,13 +49,19 @@ fn photos_are_found_by_what_and_where() {
 #[test]
 fn a_match_has_name_box_and_probability() {
     let folder = indexed();
-    let ended = on(&folder, &["search", "cat in the middle", "--format", "json", "--explain"]).well();
+    let ended =
+        on(&folder, &["search", "cat in the middle", "--format", "json", "--explain"]).well();
     let photo = &ended.json()[0];
     let thing = &photo["matches"][0];
     assert_eq!((&thing["asked"], &thing["name"]), (&"cat".into(), &"Egyptian cat".into()));
-    let sides: Vec<u64> = thing["box"].as_array().unwrap().iter().map(|side| side.as_u64().unwrap()).collect();
-    assert!(sides[0] < sides[2] && sides[2] <= 451 && sides[1] < sides[3] && sides[3] <= 300, "{sides:?}");
-    let [score, probability] = [&photo["score"], &thing["probability"]].map(|number| number.as_f64().unwrap());
+    let sides: Vec<u64> =
+        thing["box"].as_array().unwrap().iter().map(|side| side.as_u64().unwrap()).collect();
+    assert!(
+        sides[0] < sides[2] && sides[2] <= 451 && sides[1] < sides[3] && sides[3] <= 300,
+        "{sides:?}"
+    );
+    let [score, probability] =
+        [&photo["score"], &thing["probability"]].map(|number| number.as_f64().unwrap());
     assert!(score > 0.1 && score <= probability && probability <= 1.0, "{photo}");
     assert_eq!(photo["explanation"]["score"], photo["score"]);
     assert!(photo["explanation"]["how"].as_str().unwrap().contains("x place"), "{photo}");
@@ -60,7 +70,7 @@ fn a_match_has_name_box_and_probability() {
 #[test]
 fn like_finds_the_photo_itself_and_its_copies() {
     let folder = indexed().with_photo("elsewhere/copy.jpg", "chelsea.jpg");
-    let likes = |name: &str| found(&folder, &format!("like \"{}\" > 0.9", folder.text(name)));
+    let likes = |name: &str| hits(&folder, &format!("like \"{}\" > 0.9", folder.text(name)));
     assert_eq!(likes("photos/cat.jpg"), ["cat.jpg"]);
     assert_eq!(likes("elsewhere/copy.jpg"), ["cat.jpg"], "a photo that the library does not know");
     let missing = on(&folder, &["search", "like nowhere.jpg"]);
@@ -71,15 +81,27 @@ fn like_finds_the_photo_itself_and_its_copies() {
 #[test]
 fn tables_and_pages_are_written() {
     let folder = indexed();
-    let table = on(&folder, &["search", "cat OR espresso OR crane", "--format", "csv", "--limit", "2"]).well();
+    let table =
+        on(&folder, &["search", "cat OR espresso OR crane", "--format", "csv", "--limit", "2"])
+            .well();
     let lines: Vec<&str> = table.out.lines().collect();
-    assert!(lines[0].starts_with("photo,rank,score,asked,name,synset,left,") && lines.len() > 2, "{}", table.out);
+    assert!(
+        lines[0].starts_with("photo,rank,score,asked,name,synset,left,") && lines.len() > 2,
+        "{}",
+        table.out
+    );
     assert!(table.err.contains("the best 2 of 3 photos"), "{}", table.err);
     let page = folder.text("found.html");
     on(&folder, &["search", "rocket OR missile OR crane", "--html", &page]).well();
     let page = fs::read_to_string(page).unwrap();
-    assert!(page.contains("data:image/jpeg;base64,") && page.contains("&lt;i&gt;rocket.jpg"), "the photo is shown");
-    assert!(!page.contains("<i>rocket") && !page.contains("<script") && !page.contains("http"), "it stands alone");
+    assert!(
+        page.contains("data:image/jpeg;base64,") && page.contains("&lt;i&gt;rocket.jpg"),
+        "the photo is shown"
+    );
+    assert!(
+        !page.contains("<i>rocket") && !page.contains("<script") && !page.contains("http"),
+        "it stands alone"
+    );
     let photo = on(&folder, &["search", "cat", "--html", &folder.text("photos/cat.jpg")]);
     assert_eq!(photo.code, Some(2));
     assert!(photo.err.contains("end the name in .html"), "{}", photo.err);
@@ -94,7 +116,11 @@ fn errors_point_at_the_word() {
         ended.err
     };
     let unknown = wrong("cat AND scool bus in middle");
-    assert!(unknown.contains("did you mean \"school bus\"") && unknown.contains("\n          ^^^^^^^^^"), "{unknown}");
+    assert!(
+        unknown.contains("did you mean \"school bus\"")
+            && unknown.contains("\n          ^^^^^^^^^"),
+        "{unknown}"
+    );
     assert!(wrong("cat in the midle").contains("did you mean \"middle\""));
     assert!(wrong("(cat").contains("not closed"));
     let none = lorgnette(&["search", "cat", "--library", &folder.text("none.lgn")]);

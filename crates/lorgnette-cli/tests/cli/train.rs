@@ -38,19 +38,36 @@ fn a_trained_model_is_used_like_any_other() {
     let folder = Folder::new();
     reds_and_blues(&folder, 14);
     let ended = train(&folder, "photos", "model", &["--format", "json"]).well();
-    let found = summary(&ended);
-    assert_eq!(found["classes"], serde_json::json!(["blau 🫐", "red things"]));
-    assert_eq!(found["metrics"]["test_accuracy"], 1.0);
-    for file in ["model.json", "weights.npy", "labels.txt", "split.csv", "left_out.csv", "epochs.csv", "report.html"] {
+    let report = summary(&ended);
+    assert_eq!(report["classes"], serde_json::json!(["blau 🫐", "red things"]));
+    assert_eq!(report["metrics"]["test_accuracy"], 1.0);
+    for file in [
+        "model.json",
+        "weights.npy",
+        "labels.txt",
+        "split.csv",
+        "left_out.csv",
+        "epochs.csv",
+        "report.html",
+    ] {
         assert!(folder.path("model").join(file).is_file(), "{file}");
     }
     assert!(!folder.path("model/training.state").exists());
     let model = folder.text("model");
-    let answer =
-        &lorgnette(&["classify", &folder.text("photos/red things/3.png"), "--model", &model, "--format", "json"])
-            .well()
-            .json()[0];
-    assert_eq!((&answer["predictions"][0]["name"], &answer["model"]), (&"red things".into(), &"model".into()));
+    let answer = &lorgnette(&[
+        "classify",
+        &folder.text("photos/red things/3.png"),
+        "--model",
+        &model,
+        "--format",
+        "json",
+    ])
+    .well()
+    .json()[0];
+    assert_eq!(
+        (&answer["predictions"][0]["name"], &answer["model"]),
+        (&"red things".into(), &"model".into())
+    );
     let features = lorgnette(&["embed", &photo("chelsea.jpg"), "--model", &model]).well().json();
     assert_eq!(features[0]["embedding"].as_array().unwrap().len(), 1024);
     lorgnette(&["map", &photo("chelsea.jpg"), "--model", &model, "--format", "json"]).well();
@@ -66,7 +83,11 @@ fn a_trained_model_is_used_like_any_other() {
 fn bits(folder: &Path) -> (Vec<u8>, Vec<u8>, String) {
     let card = fs::read_to_string(folder.join("model.json")).unwrap();
     let without_name = card.lines().filter(|line| !line.contains("\"name\"")).collect();
-    (fs::read(folder.join("weights.npy")).unwrap(), fs::read(folder.join("biases.npy")).unwrap(), without_name)
+    (
+        fs::read(folder.join("weights.npy")).unwrap(),
+        fs::read(folder.join("biases.npy")).unwrap(),
+        without_name,
+    )
 }
 
 #[test]
@@ -77,7 +98,8 @@ fn neither_threads_nor_places_change_a_bit() {
     train(&folder, "photos", "three", &["--threads", "3", "--overwrite"]).well();
     assert_eq!(bits(&folder.path("one")), bits(&folder.path("three")));
     fs::rename(folder.path("photos"), folder.path("moved")).unwrap();
-    fs::rename(folder.path("moved/red things/1.png"), folder.path("moved/red things/zz.png")).unwrap();
+    fs::rename(folder.path("moved/red things/1.png"), folder.path("moved/red things/zz.png"))
+        .unwrap();
     train(&folder, "moved", "moved model", &[]).well();
     assert_eq!(bits(&folder.path("one")), bits(&folder.path("moved model")));
 }
@@ -88,8 +110,13 @@ fn a_model_grows_without_computing_again() {
     reds_and_blues(&folder, 12);
     train(&folder, "photos", "first", &[]).well();
     (0..12).for_each(|n| coloured(&folder.path(&format!("more/grün/{n}.png")), [20, 180, 20], n));
-    let grown =
-        train(&folder, "more", "grown", &["--from", &folder.text("first"), "--verbose", "--format", "json"]).well();
+    let grown = train(
+        &folder,
+        "more",
+        "grown",
+        &["--from", &folder.text("first"), "--verbose", "--format", "json"],
+    )
+    .well();
     assert_eq!(summary(&grown)["classes"], serde_json::json!(["blau 🫐", "red things", "grün"]));
     assert!(grown.err.contains("features of 36 photos, 12 of them computed"), "{}", grown.err);
     // What was for test stays for test.
@@ -100,7 +127,8 @@ fn a_model_grows_without_computing_again() {
     assert_eq!(splits("first"), splits("grown"));
 }
 
-/// Photos and what is none, in the folder `photos`; gives what each must be called when it is left out.
+/// Photos and what is none, in the folder `photos`; gives what each must be called when it is left
+/// out.
 fn the_worst_folder(folder: &Folder) -> Vec<(&'static str, &'static str)> {
     reds_and_blues(folder, 10);
     let put = |name: &str, content: &[u8]| {
@@ -117,13 +145,19 @@ fn the_worst_folder(folder: &Folder) -> Vec<(&'static str, &'static str)> {
     huge[16..24].copy_from_slice(&[0, 0, 0xea, 0x60, 0, 0, 0xea, 0x60]);
     put("red things/huge.png", &huge);
     let mut huge = chelsea.clone();
-    let frame = huge.windows(2).position(|marker| marker == [0xff, 0xc0] || marker == [0xff, 0xc2]).unwrap();
+    let frame = huge
+        .windows(2)
+        .position(|marker| marker == [0xff, 0xc0] || marker == [0xff, 0xc2])
+        .unwrap();
     huge[frame + 5..frame + 9].copy_from_slice(&[0xea, 0x60, 0xea, 0x60]);
     put("red things/huge.jpg", &huge);
-    let cmyk = Path::new(env!("CARGO_MANIFEST_DIR")).join("../lorgnette/tests/photos/cmyk_adobe.jpg");
+    let cmyk =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../lorgnette/tests/photos/cmyk_adobe.jpg");
     put("red things/printed 🖨️ ﷽.jpg", &fs::read(cmyk).unwrap());
-    fs::copy(folder.path("photos/red things/2.png"), folder.path("photos/blau 🫐/two.png")).unwrap();
-    fs::copy(folder.path("photos/red things/3.png"), folder.path("photos/red things/three.png")).unwrap();
+    fs::copy(folder.path("photos/red things/2.png"), folder.path("photos/blau 🫐/two.png"))
+        .unwrap();
+    fs::copy(folder.path("photos/red things/3.png"), folder.path("photos/red things/three.png"))
+        .unwrap();
     put("one alone/cat.jpg", &chelsea);
     fs::create_dir_all(folder.path("photos/nothing at all")).unwrap();
     fs::create_dir_all(folder.path("photos/red things/album.jpg")).unwrap();
@@ -153,14 +187,20 @@ fn worse_still(folder: &Folder) -> Vec<(&'static str, &'static str)> {
     symlink(folder.path("photos"), within("round")).unwrap();
     symlink("nowhere.jpg", within("gone.jpg")).unwrap();
     let mut faults = vec![("round", "misplaced"), ("gone.jpg", "unreadable")];
-    if std::process::Command::new("mkfifo").arg(within("pipe.jpg")).status().is_ok_and(|status| status.success()) {
+    if std::process::Command::new("mkfifo")
+        .arg(within("pipe.jpg"))
+        .status()
+        .is_ok_and(|status| status.success())
+    {
         faults.push(("pipe.jpg", "unreadable"));
     }
     coloured(&within("secret.png"), [99, 30, 30], 77);
     fs::set_permissions(within("secret.png"), fs::Permissions::from_mode(0o000)).unwrap();
     match fs::read(within("secret.png")) {
         Err(_) => faults.push(("secret.png", "unreadable")),
-        Ok(_) => println!("secret.png: its owner may do everything, so a file without permissions is not shown here"),
+        Ok(_) => println!(
+            "secret.png: its owner may do everything, so a file without permissions is not shown here"
+        ),
     }
     faults
 }
@@ -176,20 +216,32 @@ fn the_worst_folder_there_is_gives_a_report_and_a_model() {
     let faults = [the_worst_folder(&folder), worse_still(&folder)].concat();
     let ended = train(&folder, "photos", "model", &["--format", "json"]);
     assert_eq!(ended.code, Some(1), "{}", ended.err);
-    assert_eq!(summary(&ended)["classes"], serde_json::json!(["blau 🫐", "one alone", "red things"]));
+    assert_eq!(
+        summary(&ended)["classes"],
+        serde_json::json!(["blau 🫐", "one alone", "red things"])
+    );
     assert_eq!(summary(&ended)["left_out"], faults.len());
     let mut lines = csv::Reader::from_path(folder.path("model/left_out.csv")).unwrap();
     let left_out: Vec<[String; 3]> = lines.deserialize().collect::<Result<_, _>>().unwrap();
     for (name, kind) in faults {
-        let found = left_out.iter().find(|[path, ..]| path.ends_with(name)).unwrap_or_else(|| panic!("{name}"));
-        assert!(found[1] == kind && found[2].contains(&found[0]), "{name}: {found:?}");
-        assert!(ended.err.contains(&found[2]), "{name}: {}", ended.err);
+        let fault = left_out
+            .iter()
+            .find(|[path, ..]| path.ends_with(name))
+            .unwrap_or_else(|| panic!("{name}"));
+        assert!(fault[1] == kind && fault[2].contains(&fault[0]), "{name}: {fault:?}");
+        assert!(ended.err.contains(&fault[2]), "{name}: {}", ended.err);
     }
-    assert!(ended.err.contains("'nothing at all'") && ended.err.contains("'one alone'"), "{}", ended.err);
+    assert!(
+        ended.err.contains("'nothing at all'") && ended.err.contains("'one alone'"),
+        "{}",
+        ended.err
+    );
     // What is only unusual is used.
     let used = fs::read_to_string(folder.path("model/split.csv")).unwrap();
     assert!(used.contains("printed 🖨️ ﷽.jpg") && used.contains("cat.jpg"), "{used}");
-    assert!(folder.path("model/report.html").is_file() && folder.path("model/model.json").is_file());
+    assert!(
+        folder.path("model/report.html").is_file() && folder.path("model/model.json").is_file()
+    );
     let strict = train(&folder, "photos", "other", &["--strict"]);
     assert_eq!(strict.code, Some(2));
     assert!(strict.err.contains("--strict"), "{}", strict.err);
@@ -201,8 +253,9 @@ fn lists_have_any_label_and_photos_several() {
     reds_and_blues(&folder, 10);
     let mut list = String::from("path,label\n");
     for number in 0..10 {
-        list +=
-            &format!("photos/red things/{number}.png,\"colour/red, warm|thing\"\nphotos/blau 🫐/{number}.png,thing\n");
+        list += &format!(
+            "photos/red things/{number}.png,\"colour/red, warm|thing\"\nphotos/blau 🫐/{number}.png,thing\n"
+        );
     }
     fs::write(folder.path("list.csv"), list).unwrap();
     let ended = train(&folder, "list.csv", "tags", &["--multi-label", "--format", "json"]).well();
@@ -217,7 +270,13 @@ fn lists_have_any_label_and_photos_several() {
     ])
     .well()
     .json()[0];
-    assert!(answer["predictions"].as_array().unwrap().iter().all(|said| said["probability"].as_f64().unwrap() > 0.5));
+    assert!(
+        answer["predictions"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|prediction| prediction["probability"].as_f64().unwrap() > 0.5)
+    );
 }
 
 #[test]
@@ -239,7 +298,7 @@ fn what_cannot_be_trained_says_why() {
 }
 
 #[test]
-fn kept_features_are_shown_and_pruned() {
+fn cached_features_are_shown_and_pruned() {
     let folder = Folder::new();
     reds_and_blues(&folder, 6);
     train(&folder, "photos", "model", &["--flip", "--copies", "1"]).well();
@@ -247,7 +306,9 @@ fn kept_features_are_shown_and_pruned() {
     let shown = lorgnette(&["features", "show", "--cache", &cache]).well();
     assert!(shown.out.contains("of 12 photos"), "{}", shown.out);
     fs::remove_dir_all(folder.path("photos/red things")).unwrap();
-    let pruned = lorgnette(&["features", "prune", "--keep", &folder.text("photos"), "--cache", &cache]).well();
+    let pruned =
+        lorgnette(&["features", "prune", "--keep", &folder.text("photos"), "--cache", &cache])
+            .well();
     assert!(pruned.out.contains("of 6 photos"), "{}", pruned.out);
     let pruned = lorgnette(&["features", "prune", "--all", "--cache", &cache]).well();
     assert!(pruned.out.contains("0 records"), "{}", pruned.out);
@@ -255,22 +316,26 @@ fn kept_features_are_shown_and_pruned() {
 }
 
 #[test]
-fn values_that_retrain_py_kept_are_taken_over() {
+fn values_that_retrain_py_cached_are_imported() {
     let folder = Folder::new();
     reds_and_blues(&folder, 8);
     let embedded = lorgnette(&["embed", &folder.text("photos")]).well().json();
     for photo in &embedded {
         let path = Path::new(photo["photo"].as_str().unwrap());
         let class = path.parent().unwrap().file_name().unwrap().to_str().unwrap();
-        let values: Vec<String> = photo["embedding"].as_array().unwrap().iter().map(ToString::to_string).collect();
-        let file =
-            folder.path("bottlenecks").join(class).join(format!("{}.txt", path.file_name().unwrap().to_str().unwrap()));
+        let values: Vec<String> =
+            photo["embedding"].as_array().unwrap().iter().map(ToString::to_string).collect();
+        let file = folder
+            .path("bottlenecks")
+            .join(class)
+            .join(format!("{}.txt", path.file_name().unwrap().to_str().unwrap()));
         fs::create_dir_all(file.parent().unwrap()).unwrap();
         fs::write(file, values.join(",")).unwrap();
     }
     fs::write(folder.path("bottlenecks/red things/3.png.txt"), "0.5,0.2").unwrap();
     fs::remove_file(folder.path("bottlenecks/red things/4.png.txt")).unwrap();
-    let (bottlenecks, photos, cache) = (folder.text("bottlenecks"), folder.text("photos"), folder.text("cache"));
+    let (bottlenecks, photos, cache) =
+        (folder.text("bottlenecks"), folder.text("photos"), folder.text("cache"));
     let ended = lorgnette(&["features", "import", &bottlenecks, &photos, "--cache", &cache]).well();
     assert!(ended.err.contains("14 photos imported, 1 without a file, 1 refused"), "{}", ended.err);
     let ended = train(&folder, "photos", "model", &["--verbose"]).well();
@@ -292,5 +357,8 @@ fn folds_and_recipes_have_their_files() {
     assert!(ended.err.contains("cross-validation: accuracy"), "{}", ended.err);
     assert_eq!(fs::read_to_string(folder.path("model/folds.csv")).unwrap().lines().count(), 4);
     assert_eq!(fs::read_to_string(folder.path("trace/steps.csv")).unwrap().lines().count(), 31);
-    assert!(folder.path("trace/initial_weights.npy").is_file() && folder.path("trace/test_features.npy").is_file());
+    assert!(
+        folder.path("trace/initial_weights.npy").is_file()
+            && folder.path("trace/test_features.npy").is_file()
+    );
 }

@@ -1,88 +1,107 @@
-//! Convolution on AMX's tiles: a block of 32 pixels by 32 output channels is four tiles of sums, to which each instruction
-//! adds the products of 16 pixels, 32 input channels and 16 output channels.
+//! Convolution on AMX's tiles: a block of 32 pixels by 32 output channels is four tiles of sums, to
+//! which each instruction adds the products of 16 pixels, 32 input channels and 16 output channels.
 //!
-//! A tile's rows must be equally far apart, which the pixels under a tap are not at the end of a row. So the input is put into
-//! [`Planes`] first, rounded and with its padding: there all output pixels of a picture, in their order, find what is
-//! under a tap at equal distances. Few more sums are computed than there are pixels; those between rows are dropped.
+//! A tile's rows must be equally far apart, which the pixels under a tap are not at the end of a
+//! row. So the input is put into [`Planes`] first, rounded and with its padding: there all output
+//! pixels of a picture, in their order, find what is under a tap at equal distances. Few more sums
+//! are computed than there are pixels; those between rows are dropped.
 //!
-//! Numbers are bf16 there in one of three ways ([`parts`]): rounded, or split into the sum of two, which makes three products of
-//! one and answers that lack a few of float32's last bits, or of three, which makes six products and lacks nothing. Where they are split, a
-//! pixel's sums that are not finite, or are all so small that numbers too small for tiles may count, are computed anew ([`anew`]).
+//! Numbers are bf16 there in one of three ways ([`expansion`]): rounded, or split into the sum of
+//! two, which makes three products of one and answers that lack a few of float32's last bits, or of
+//! three, which makes six products and lacks nothing. Where they are split, a pixel's sums that are
+//! not finite, or are all so small that numbers too small for tiles may count, are computed anew
+//! ([`recompute`]).
 
-mod anew;
+mod expansion;
 mod pack;
-mod parts;
 mod planes;
+mod recompute;
 
 use std::ops::Range;
 
-use self::anew::{Anew, is_doubtful};
-use self::parts::Parts;
-pub(super) use self::parts::{Halves, Rounded, Thirds};
-use self::planes::{Band, Planes};
-use super::split::Split;
+use self::expansion::Bf16Expansion;
+pub(super) use self::expansion::{Bf16, Bf16x2, Bf16x3};
+use self::planes::{Planes, RowBlock};
+use self::recompute::{Recompute, needs_recompute};
+use super::task_grid::TaskGrid;
 use super::tile::Job;
-use super::{Arithmetic, Conv, ConvKernel, ConvShape, Exactness, with_reading};
-use crate::simd::{Avx512Bf16, BLOCK_COLUMNS, BLOCK_ROWS, Factors, Kernel, Simd, Sums, Tiles};
-use crate::{Elements, Level, Map, Pool};
+use super::{Algorithm, Conv, ConvKernel, ConvShape, ErrorClass, with_weight_loads};
+use crate::simd::{Avx512Bf16, BLOCK_COLUMNS, BLOCK_ROWS, Factors, Simd, SimdOp, Sums, Tiles};
+use crate::{ImageLayout, Level, StorageType, ThreadPool};
 
-pub(super) const fn kernel<P: Parts>() -> ConvKernel {
+pub(super) const fn kernel<P: Bf16Expansion>() -> ConvKernel {
     ConvKernel {
         name: P::NAME,
         level: Level::Amx,
-        formats: P::FORMATS,
-        arithmetic: arithmetic::<P>(),
+        numerics: P::NUMERICS,
+        algorithm: algorithm::<P>(),
         layout: P::LAYOUT,
         fits: |shape| {
-            P::fits(shape) && !shape.input.is_empty() && !shape.output.is_empty() && Planes::new::<P>(shape).is_small()
+            P::fits(shape)
+                && !shape.input.is_empty()
+                && !shape.output.is_empty()
+                && Planes::new::<P>(shape).offsets_fit_u32()
         },
         cost: cost::<P>,
-        band: |_| Some(1),
+        row_block: |_| Some(1),
         packed_len: pack::packed_len::<P>,
-        survey_rows: None,
+        scan_weights: None,
         pack_rows: pack::pack_rows::<P>,
         scratch_len: |shape, _| Planes::new::<P>(shape).scratch_len(),
         run: run::<P>,
     }
 }
 
-/// Of two numbers in parts, the products of the larger parts count: one, three of two parts each, six of three.
-const fn arithmetic<P: Parts>() -> Arithmetic {
-    let exactness = if P::COUNT == 2 { Exactness::Cut } else { Exactness::Rounded };
-    let products = |shape: &ConvShape| shape.products() * (P::COUNT * (P::COUNT + 1) / 2) as u64;
-    Arithmetic { name: P::NAME, exactness, products }
+/// Of two numbers in parts, the products of the larger parts count: one, three of two parts each,
+/// six of three.
+const fn algorithm<P: Bf16Expansion>() -> Algorithm {
+    let error_class = if P::TERMS == 2 { ErrorClass::SplitBf16 } else { ErrorClass::F32 };
+    let products = |shape: &ConvShape| shape.products() * (P::TERMS * (P::TERMS + 1) / 2) as u64;
+    Algorithm { name: P::NAME, error_class, products }
 }
 
 /// What putting one vector of inputs into planes costs if it has been rounded before.
-const COPY: f64 = 1.5;
+const COPY_COST: f64 = 1.5;
 /// What a vector of sums costs from its tile to the output.
-const FINISH: f64 = 6.0;
+const STORE_COST: f64 = 6.0;
 
 /// See [`ConvKernel::cost`].
-fn cost<P: Parts>(shape: &ConvShape) -> f64 {
+fn cost<P: Bf16Expansion>(shape: &ConvShape) -> f64 {
     let vectors = |channels: usize| channels.div_ceil(Avx512Bf16::LANES);
     let planes = Planes::new::<P>(shape);
     let blocks = planes.positions(shape.output.height).div_ceil(BLOCK_ROWS) * pack::panels(shape);
-    let products = P::STEP * (blocks * shape.taps() * pack::steps(shape)) as f64;
-    let fill = if shape.input.elements == Elements::Bf16 { COPY } else { P::FILL };
-    let filled = fill * (planes.pixels(shape.output.height) * vectors(shape.input.channels)) as f64;
-    let finished = FINISH * (shape.output.pixels() * vectors(shape.output.channels)) as f64;
-    filled + finished + with_reading::<Avx512Bf16>(products, pack::packed_len::<P>(shape))
+    let products = P::STEP_COST * (blocks * shape.taps() * pack::steps(shape)) as f64;
+    let fill = if shape.input.storage == StorageType::Bf16 { COPY_COST } else { P::CONVERT_COST };
+    let convert_cost =
+        fill * (planes.pixels(shape.output.height) * vectors(shape.input.channels)) as f64;
+    let store_cost = STORE_COST * (shape.output.pixels() * vectors(shape.output.channels)) as f64;
+    convert_cost
+        + store_cost
+        + with_weight_loads::<Avx512Bf16>(products, pack::packed_len::<P>(shape))
 }
 
-fn run<P: Parts>(conv: Conv<'_>, pool: &Pool) {
+fn run<P: Bf16Expansion>(conv: Conv<'_>, pool: &ThreadPool) {
     let shape = conv.shape;
     let planes = Planes::new::<P>(shape);
-    let input = Map { channels: shape.input.floats(), elements: Elements::Float32, ..shape.input };
+    let input =
+        ImageLayout { channels: shape.input.words(), storage: StorageType::Float32, ..shape.input };
     let in_floats = ConvShape { input, ..*shape };
     let conv = Conv { shape: &in_floats, ..conv };
     conv.check(pack::packed_len::<P>(shape));
     let (job, input, scratch) = Job::new::<Avx512Bf16>(conv);
     let (taps, values) = scratch[..planes.scratch_len()].split_at_mut(planes.taps_len());
-    for band in planes.bands() {
-        let taps = planes.offsets(&band, taps);
-        planes.fill::<P>(&band, input, values, pool);
-        let product = Product { job: &job, shape, planes: &planes, band: &band, input, taps, values };
+    for row_block in planes.row_blocks() {
+        let taps = planes.offsets(&row_block, taps);
+        planes.fill::<P>(&row_block, input, values, pool);
+        let product = Product {
+            job: &job,
+            shape,
+            planes: &planes,
+            row_block: &row_block,
+            input,
+            taps,
+            values,
+        };
         product.run::<P>(pool);
     }
 }
@@ -92,17 +111,19 @@ struct Product<'a> {
     job: &'a Job<'a>,
     shape: &'a ConvShape,
     planes: &'a Planes,
-    band: &'a Band,
+    row_block: &'a RowBlock,
     input: &'a [f32],
     taps: &'a [u32],
     values: &'a [f32],
 }
 
 impl Product<'_> {
-    fn run<P: Parts>(&self, pool: &Pool) {
-        let (positions, panels) = (self.planes.positions(self.band.rows.len()), pack::panels(self.shape));
-        let bytes = [self.planes.step, pack::panel_len(self.shape, P::COUNT)].map(|floats| floats * size_of::<f32>());
-        let tasks = Split::new([positions, panels], bytes, BLOCK_ROWS, pool.threads());
+    fn run<P: Bf16Expansion>(&self, pool: &ThreadPool) {
+        let (positions, panels) =
+            (self.planes.positions(self.row_block.rows.len()), pack::panels(self.shape));
+        let bytes = [self.planes.step, pack::panel_len(self.shape, P::TERMS)]
+            .map(|words| words * size_of::<f32>());
+        let tasks = TaskGrid::new([positions, panels], bytes, BLOCK_ROWS, pool.threads());
         pool.run(tasks.tasks(), &|_, index| {
             let tiles = Tiles::configure();
             let mut sums = [0.0; BLOCK_ROWS * BLOCK_COLUMNS];
@@ -111,20 +132,38 @@ impl Product<'_> {
                 for (turn, block) in blocks.clone().enumerate() {
                     let positions = tasks.pixels(block);
                     self.multiply::<P>(&tiles, positions.start, panel, turn, &mut sums);
-                    Avx512Bf16::dispatch(Finish { product: self, positions, panel, sums: &mut sums, parts: P::COUNT });
+                    Avx512Bf16::dispatch(StoreBlock {
+                        product: self,
+                        positions,
+                        panel,
+                        sums: &mut sums,
+                        terms: P::TERMS,
+                    });
                 }
             }
         });
     }
 
-    /// The sums of the block of pixels from a position on. `turn` counts the blocks that have used the panel before.
-    fn multiply<P: Parts>(&self, tiles: &Tiles, position: usize, panel: usize, turn: usize, sums: &mut Sums) {
-        let (steps, panel_len) = (pack::steps(self.shape), pack::panel_len(self.shape, P::COUNT));
+    /// The sums of the block of pixels from a position on. `turn` counts the blocks that have used
+    /// the panel before.
+    fn multiply<P: Bf16Expansion>(
+        &self,
+        tiles: &Tiles,
+        position: usize,
+        panel: usize,
+        turn: usize,
+        sums: &mut Sums,
+    ) {
+        let (steps, panel_len) = (pack::steps(self.shape), pack::panel_len(self.shape, P::TERMS));
         let weights = &self.job.packed[panel * panel_len..][..panel_len];
         // Each block brings an eighth of the next panel into cache.
-        let ahead = weights.as_ptr().wrapping_add(panel_len + turn * (panel_len / PREFETCHING_BLOCKS));
-        let last = position + BLOCK_ROWS - 1 + self.planes.farthest(self.band);
-        assert!((last + 1) * self.planes.step <= self.values.len(), "a block has more pixels than there are");
+        let ahead =
+            weights.as_ptr().wrapping_add(panel_len + turn * (panel_len / PREFETCHING_BLOCKS));
+        let last = position + BLOCK_ROWS - 1 + self.planes.max_tap_offset(self.row_block);
+        assert!(
+            (last + 1) * self.planes.step <= self.values.len(),
+            "a block has more pixels than there are"
+        );
         let factors = Factors {
             pixels: self.values[position * self.planes.step..].as_ptr(),
             pixel_bytes: self.planes.step * size_of::<f32>(),
@@ -133,7 +172,8 @@ impl Product<'_> {
             weights: weights.as_ptr(),
             ahead,
         };
-        // SAFETY: the last pixel under any tap is among the values, as asserted; a panel has weights for each tap and step.
+        // SAFETY: the last pixel under any tap is among the values, as asserted; a panel has
+        // weights for each tap and step.
         unsafe { P::multiply(factors, tiles, sums) };
     }
 }
@@ -142,31 +182,37 @@ impl Product<'_> {
 const PREFETCHING_BLOCKS: usize = 8;
 
 /// Writes a block's sums to the output.
-struct Finish<'a> {
+struct StoreBlock<'a> {
     product: &'a Product<'a>,
     positions: Range<usize>,
     panel: usize,
     sums: &'a mut Sums,
     /// Of how many parts their factors were.
-    parts: usize,
+    terms: usize,
 }
 
-impl Kernel for Finish<'_> {
+impl SimdOp for StoreBlock<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Self { product, positions, panel, sums, parts } = self;
-        let Product { job, shape, planes, band, .. } = product;
+        let Self { product, positions, panel, sums, terms } = self;
+        let Product { job, shape, planes, row_block, .. } = product;
         let channels = BLOCK_COLUMNS.min(shape.output.channels - panel * BLOCK_COLUMNS);
         let (mut y, mut x) = (positions.start / planes.columns, positions.start % planes.columns);
         for sums in sums.as_chunks_mut().0.iter_mut().take(positions.len()) {
             if x < planes.output.width {
-                let row = band.rows.start + y;
-                if parts > 1 && is_doubtful(&sums[..channels]) {
-                    product.anew([band.picture, row, x], panel, parts, sums);
+                let row = row_block.rows.start + y;
+                if terms > 1 && needs_recompute(&sums[..channels]) {
+                    product.recompute([row_block.image, row, x], panel, terms, sums);
                 }
-                let pixel = (band.picture * planes.output.height + row) * planes.output.width + x;
+                let pixel =
+                    (row_block.image * planes.output.height + row) * planes.output.width + x;
                 let (first, second) = sums.split_at(S::LANES);
-                job.finish(simd, pixel, panel, [[simd.load_slice(first), simd.load_slice(second)]]);
+                job.store_tile(
+                    simd,
+                    pixel,
+                    panel,
+                    [[simd.load_slice(first), simd.load_slice(second)]],
+                );
             }
             x += 1;
             if x == planes.columns {
@@ -179,9 +225,22 @@ impl Kernel for Finish<'_> {
 impl Product<'_> {
     /// Computes the sums of a pixel and a panel, whose weights are of so many parts, without tiles.
     #[cold]
-    fn anew(&self, pixel: [usize; 3], panel: usize, parts: usize, sums: &mut [f32; BLOCK_COLUMNS]) {
-        let panel_len = pack::panel_len(self.shape, parts);
+    fn recompute(
+        &self,
+        pixel: [usize; 3],
+        panel: usize,
+        terms: usize,
+        sums: &mut [f32; BLOCK_COLUMNS],
+    ) {
+        let panel_len = pack::panel_len(self.shape, terms);
         let panel = &self.job.packed[panel * panel_len..][..panel_len];
-        Anew { planes: self.planes, input: self.input, panel, parts, steps: pack::steps(self.shape) }.sums(pixel, sums);
+        Recompute {
+            planes: self.planes,
+            input: self.input,
+            panel,
+            terms,
+            steps: pack::steps(self.shape),
+        }
+        .sums(pixel, sums);
     }
 }

@@ -2,27 +2,27 @@
 
 use std::marker::PhantomData;
 
-use super::rows::{Even, Rows, Windowed};
-use super::split::Split;
+use super::rows::{ImplicitIm2col, Rows, StridedRows};
+use super::task_grid::TaskGrid;
 use super::tile::{Inputs, Job};
 use super::weight::Weight;
 use super::{ConvKernel, ConvShape, pack};
-use crate::Pool;
-use crate::simd::{Kernel, Simd};
+use crate::ThreadPool;
+use crate::simd::{Simd, SimdOp};
 
 pub(super) const fn kernel<S: Simd>() -> ConvKernel {
     ConvKernel {
         name: "direct",
         level: S::LEVEL,
-        formats: super::FLOAT32,
-        arithmetic: super::DEFINITION,
+        numerics: super::FLOAT32,
+        algorithm: super::DIRECT,
         layout: "panels",
         fits: |_| true,
-        cost: super::cost_of_definition::<S>,
+        cost: super::direct_cost::<S>,
         packed_len: pack::packed_len::<S>,
-        survey_rows: None,
+        scan_weights: None,
         pack_rows: pack::pack_rows::<S>,
-        band: |_| Some(1),
+        row_block: |_| Some(1),
         scratch_len: |shape, _| zeros(shape),
         run: |conv, pool| {
             conv.check(pack::packed_len::<S>(conv.shape));
@@ -44,53 +44,59 @@ pub(super) fn run<S: Simd, W: Weight>(
     shape: &ConvShape,
     input: &[f32],
     scratch: &mut [f32],
-    pool: &Pool,
+    pool: &ThreadPool,
 ) {
-    if shape.window.is_point() {
-        let rows = Even::new(input, shape.input.stride, shape.input.channels, shape.output.pixels());
+    if shape.window.is_pointwise() {
+        let rows = StridedRows::new(
+            input,
+            shape.input.stride,
+            shape.input.channels,
+            shape.output.pixels(),
+        );
         tiles::<S, W>(job, &rows, shape, pool);
     } else {
         let zeros = &mut scratch[..zeros(shape)];
         zeros.fill(0.0);
-        tiles::<S, W>(job, &Windowed::new(shape, input, zeros), shape, pool);
+        tiles::<S, W>(job, &ImplicitIm2col::new(shape, input, zeros), shape, pool);
     }
 }
 
-fn tiles<S: Simd, W: Weight>(job: &Job<'_>, rows: &dyn Rows, shape: &ConvShape, pool: &Pool) {
+fn tiles<S: Simd, W: Weight>(job: &Job<'_>, rows: &dyn Rows, shape: &ConvShape, pool: &ThreadPool) {
     // Neighbouring windows share what they see, unless they step over it.
-    let seen = (shape.window.stride[0] * shape.window.stride[1]).min(shape.taps());
-    let pixel_bytes = seen * shape.input.channels * size_of::<f32>();
+    let new_pixels = (shape.window.stride[0] * shape.window.stride[1]).min(shape.taps());
+    let pixel_bytes = new_pixels * shape.input.channels * size_of::<f32>();
     let panel_bytes = pack::panel_len::<S>(shape) * size_of::<W>();
     let counts = [shape.output.pixels(), job.panels::<S>()];
-    let split = Split::new(counts, [pixel_bytes, panel_bytes], S::TILE_ROWS, pool.threads());
-    pool.run(split.tasks(), &|_, index| {
-        S::dispatch(Task::<W> { job, rows, split: &split, index, weights: PhantomData });
+    let task_grid = TaskGrid::new(counts, [pixel_bytes, panel_bytes], S::TILE_ROWS, pool.threads());
+    pool.run(task_grid.tasks(), &|_, index| {
+        S::dispatch(Task::<W> { job, rows, task_grid: &task_grid, index, weights: PhantomData });
     });
 }
 
 /// Bytes of weights that stay in a core's L2 beside what their tiles read and write.
-const NEAR: usize = 128 << 10;
+const L2_WEIGHT_BYTES: usize = 128 << 10;
 
 /// Some tiles of some panels.
 struct Task<'a, W> {
     job: &'a Job<'a>,
     rows: &'a dyn Rows,
-    split: &'a Split,
+    task_grid: &'a TaskGrid,
     index: usize,
     weights: PhantomData<W>,
 }
 
-impl<W: Weight> Kernel for Task<'_, W> {
+impl<W: Weight> SimdOp for Task<'_, W> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Self { job, rows, split, index, .. } = self;
-        let (tiles, panels) = split.task(index);
+        let Self { job, rows, task_grid, index, .. } = self;
+        let (tiles, panels) = task_grid.task(index);
         let mut inputs = Inputs::new(rows);
-        // A tile of few products takes as long as finding its inputs and bringing them to L1 does: once is enough for all
-        // panels. Of larger weights, each panel is brought near once for all tiles.
-        if panels.len() * job.panel_bytes::<W>() <= NEAR {
+        // A tile of few products takes as long as finding its inputs and bringing them to L1 does:
+        // once is enough for all panels. Of larger weights, each panel is brought near once for all
+        // tiles.
+        if panels.len() * job.panel_bytes::<W>() <= L2_WEIGHT_BYTES {
             for tile in tiles {
-                inputs.find(job, split.pixels(tile));
+                inputs.find(job, task_grid.pixels(tile));
                 for panel in panels.clone() {
                     job.tile::<S, W>(simd, &inputs, panel, 0);
                 }
@@ -98,7 +104,7 @@ impl<W: Weight> Kernel for Task<'_, W> {
         } else {
             for panel in panels {
                 for (turn, tile) in tiles.clone().enumerate() {
-                    inputs.find(job, split.pixels(tile));
+                    inputs.find(job, task_grid.pixels(tile));
                     job.tile::<S, W>(simd, &inputs, panel, turn);
                 }
             }

@@ -1,15 +1,16 @@
-//! Reordering weights for the tile: `[panel of output channels][tap][input channel][channel of the panel]`, so that a
-//! tile reads its weights from front to back. The last panel is filled up with zeros.
+//! Reordering weights for the tile: `[panel of output channels][tap][input channel][channel of the
+//! panel]`, so that a tile reads its weights from front to back. The last panel is filled up with
+//! zeros.
 
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
 use super::{ConvShape, Filter, panel_width};
-use crate::Pool;
+use crate::ThreadPool;
 use crate::simd::Simd;
 
-/// Rows of the filter that a task copies to one panel before it goes on to the next: their lines of the file stay in
-/// the core's cache until the panels that share them have had theirs.
+/// Rows of the filter that a task copies to one panel before it goes on to the next: their lines of
+/// the file stay in the core's cache until the panels that share them have had theirs.
 const ROWS_AT_ONCE: usize = 64;
 
 /// Floats of one panel.
@@ -26,29 +27,36 @@ pub(super) fn pack_rows<S: Simd>(
     filter: &Filter<'_>,
     rows: Range<usize>,
     packed: &mut [f32],
-    pool: &Pool,
+    pool: &ThreadPool,
 ) {
     let width = panel_width::<S>();
-    let source = Source::of(filter, shape);
-    in_panels(&mut packed[..packed_len::<S>(shape)], panel_len::<S>(shape), rows, pool, &|panel, k, values| {
-        source.copy(k, panel * width, &mut values[k * width..][..width]);
-    });
+    let source = Source::for_conv(filter, shape);
+    in_panels(
+        &mut packed[..packed_len::<S>(shape)],
+        panel_len::<S>(shape),
+        rows,
+        pool,
+        &|panel, k, values| {
+            source.copy(k, panel * width, &mut values[k * width..][..width]);
+        },
+    );
 }
 
-/// Calls `copy(panel, row, the panel's floats)` for each row of each panel, a panel's rows in their order.
+/// Calls `copy(panel, row, the panel's words)` for each row of each panel, a panel's rows in their
+/// order.
 pub(super) fn in_panels(
     packed: &mut [f32],
     panel_len: usize,
     rows: Range<usize>,
-    pool: &Pool,
+    pool: &ThreadPool,
     copy: &(impl Fn(usize, usize, &mut [f32]) + Sync),
 ) {
     let panels: Vec<_> = packed.chunks_exact_mut(panel_len.max(1)).map(Mutex::new).collect();
     let tasks = pool.threads().min(panels.len());
     pool.run(tasks, &|_, task| {
-        let mine = crate::blocks::part(panels.len(), tasks, task);
+        let panel_range = crate::blocks::chunk(panels.len(), tasks, task);
         for first in rows.clone().step_by(ROWS_AT_ONCE) {
-            for panel in mine.clone() {
+            for panel in panel_range.clone() {
                 let mut values = panels[panel].lock().unwrap_or_else(PoisonError::into_inner);
                 for k in first..rows.end.min(first + ROWS_AT_ONCE) {
                     copy(panel, k, &mut values);
@@ -58,8 +66,15 @@ pub(super) fn in_panels(
     });
 }
 
-/// Copies weights in the file's order, scaled: the layout of the reference kernels, `[depth][channels]`.
-pub(crate) fn plain(depth: usize, channels: usize, filter: &Filter<'_>, rows: Range<usize>, packed: &mut [f32]) {
+/// Copies weights in the file's order, scaled: the layout of the reference kernels,
+/// `[depth][channels]`.
+pub(crate) fn plain(
+    depth: usize,
+    channels: usize,
+    filter: &Filter<'_>,
+    rows: Range<usize>,
+    packed: &mut [f32],
+) {
     let source = Source::new(filter, depth, channels);
     for k in rows {
         source.copy(k, 0, &mut packed[k * channels..][..channels]);
@@ -67,7 +82,7 @@ pub(crate) fn plain(depth: usize, channels: usize, filter: &Filter<'_>, rows: Ra
 }
 
 /// The most output channels of a panel at any level.
-pub(super) const MOST_WIDTH: usize = 32;
+pub(super) const MAX_PANEL_WIDTH: usize = 32;
 
 /// The matrix `[depth][channels]` that a filter is.
 pub(crate) struct Source<'a> {
@@ -80,20 +95,27 @@ pub(crate) struct Source<'a> {
 
 impl<'a> Source<'a> {
     pub(crate) fn new(filter: &Filter<'a>, depth: usize, channels: usize) -> Self {
-        assert_eq!(filter.bytes.len(), depth * channels * size_of::<f32>(), "a filter's size is not that of its shape");
-        assert!(filter.scale.is_none_or(|scale| scale.len() >= channels), "a filter's scale is too short");
+        assert_eq!(
+            filter.bytes.len(),
+            depth * channels * size_of::<f32>(),
+            "a filter's size is not that of its shape"
+        );
+        assert!(
+            filter.scale.is_none_or(|scale| scale.len() >= channels),
+            "a filter's scale is too short"
+        );
         let steps = if filter.transposed { [4, 4 * depth] } else { [4 * channels, 4] };
         Self { bytes: filter.bytes, scale: filter.scale, channels, steps }
     }
 
     /// A convolution's.
-    pub(crate) fn of(filter: &Filter<'a>, shape: &ConvShape) -> Self {
+    pub(crate) fn for_conv(filter: &Filter<'a>, shape: &ConvShape) -> Self {
         Self::new(filter, shape.depth(), shape.output.channels)
     }
 
     /// Row `k` of a panel of `width` output channels, zeros where there are no more.
-    pub(super) fn row(&self, k: usize, panel: usize, width: usize) -> [f32; MOST_WIDTH] {
-        let mut row = [0.0; MOST_WIDTH];
+    pub(super) fn row(&self, k: usize, panel: usize, width: usize) -> [f32; MAX_PANEL_WIDTH] {
+        let mut row = [0.0; MAX_PANEL_WIDTH];
         self.copy(k, panel * width, &mut row[..width]);
         row
     }

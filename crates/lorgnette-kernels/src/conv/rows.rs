@@ -3,11 +3,11 @@
 use std::ops::Range;
 
 use super::ConvShape;
-use crate::simd::MOST_TILE_ROWS;
+use crate::simd::MAX_TILE_ROWS;
 
 /// An output pixel, seen from the input.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Origin {
+pub(super) struct PixelOrigin {
     /// The input pixel under the window's first tap; outside the picture in the padding.
     pub(super) y: isize,
     pub(super) x: isize,
@@ -17,14 +17,14 @@ pub(super) struct Origin {
 
 /// The output pixels of a tile, seen from the input.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Origins {
+pub(super) struct PixelOrigins {
     count: usize,
-    first: Origin,
-    /// From one to the next, if all are neighbours in a row, as those of most tiles are; what lies under a tap is then known from
-    /// the ends.
+    first: PixelOrigin,
+    /// From one to the next, if all are neighbours in a row, as those of most tiles are; what lies
+    /// under a tap is then known from the ends.
     step: Option<Step>,
     /// All of them, if not.
-    each: [Origin; MOST_TILE_ROWS],
+    each: [PixelOrigin; MAX_TILE_ROWS],
 }
 
 #[derive(Clone, Copy)]
@@ -33,45 +33,54 @@ struct Step {
     offset: isize,
 }
 
-impl Origins {
+impl PixelOrigins {
     /// How many there are.
     pub(super) fn len(&self) -> usize {
         self.count
     }
 
     /// Number `i` of them.
-    fn at(&self, i: usize) -> Origin {
-        let Origin { y, x, offset } = self.first;
+    fn at(&self, i: usize) -> PixelOrigin {
+        let PixelOrigin { y, x, offset } = self.first;
         match self.step {
-            Some(step) => Origin { y, x: x + i as isize * step.x, offset: offset + i as isize * step.offset },
+            Some(step) => PixelOrigin {
+                y,
+                x: x + i as isize * step.x,
+                offset: offset + i as isize * step.offset,
+            },
             None => self.each[i],
         }
     }
 
-    /// Puts `under` the pixels what lies `ahead` of their origins, as far as they are `here`, and what `elsewhere` gives for
-    /// the others. `here` must be true of all between two of a row of which it is.
+    /// Puts into `pointers` where the values under a tap lie, from `base` and the origins, as far
+    /// as they are `in_bounds`, and what `out_of_bounds` gives for the others. `in_bounds` must be
+    /// true of all between two of a row of which it is.
     #[inline(always)]
     pub(super) fn find(
         &self,
-        ahead: *const f32,
-        here: impl Fn(Origin) -> bool,
-        elsewhere: impl Fn(usize, Origin) -> *const f32,
-        under: &mut [*const f32],
+        base: *const f32,
+        in_bounds: impl Fn(PixelOrigin) -> bool,
+        out_of_bounds: impl Fn(usize, PixelOrigin) -> *const f32,
+        pointers: &mut [*const f32],
     ) {
         if let Some(Step { offset, .. }) = self.step
-            && here(self.first)
-            && here(self.at(self.count - 1))
+            && in_bounds(self.first)
+            && in_bounds(self.at(self.count - 1))
         {
-            let mut from = ahead.wrapping_offset(self.first.offset);
-            for under in under {
-                *under = from;
+            let mut from = base.wrapping_offset(self.first.offset);
+            for tap in pointers {
+                *tap = from;
                 from = from.wrapping_offset(offset);
             }
             return;
         }
-        for (i, under) in under.iter_mut().enumerate().take(self.count) {
+        for (i, tap) in pointers.iter_mut().enumerate().take(self.count) {
             let origin = self.at(i);
-            *under = if here(origin) { ahead.wrapping_offset(origin.offset) } else { elsewhere(i, origin) };
+            *tap = if in_bounds(origin) {
+                base.wrapping_offset(origin.offset)
+            } else {
+                out_of_bounds(i, origin)
+            };
         }
     }
 }
@@ -79,50 +88,53 @@ impl Origins {
 /// The source of a tile's input.
 ///
 /// # Safety
-/// `under` gives pointers to as many readable floats as the job's depth, for origins of output pixels that `locate` gave
-/// and taps of the job.
+/// `tap_pointers` gives pointers to as many readable floats as the job's depth, for origins of
+/// output pixels that `locate` gave and taps of the job.
 pub(super) unsafe trait Rows: Sync {
-    /// Finds some output pixels: one or more, at most [`MOST_TILE_ROWS`].
-    fn locate(&self, pixels: Range<usize>, origins: &mut Origins);
+    /// Finds some output pixels: one or more, at most [`MAX_TILE_ROWS`].
+    fn locate(&self, pixels: Range<usize>, origins: &mut PixelOrigins);
     /// Finds what lies under a tap (its row and column in the window) of each pixel.
-    fn under(&self, origins: &Origins, tap: [usize; 2], inputs: &mut [*const f32]);
+    fn tap_pointers(&self, origins: &PixelOrigins, tap: [usize; 2], inputs: &mut [*const f32]);
 }
 
 /// Rows at equal distances: the pixels a 1×1 window sees.
-pub(super) struct Even<'a> {
+pub(super) struct StridedRows<'a> {
     values: &'a [f32],
     stride: usize,
 }
 
-impl<'a> Even<'a> {
+impl<'a> StridedRows<'a> {
     /// `count` rows of `depth` floats.
     pub(super) fn new(values: &'a [f32], stride: usize, depth: usize, count: usize) -> Self {
-        assert!(count == 0 || (count - 1) * stride + depth <= values.len(), "rows are longer than their slice");
+        assert!(
+            count == 0 || (count - 1) * stride + depth <= values.len(),
+            "rows are longer than their slice"
+        );
         Self { values, stride }
     }
 }
 
 // SAFETY: there are as many rows as output pixels, and `new` checked that they lie in the slice.
-unsafe impl Rows for Even<'_> {
-    fn locate(&self, pixels: Range<usize>, origins: &mut Origins) {
+unsafe impl Rows for StridedRows<'_> {
+    fn locate(&self, pixels: Range<usize>, origins: &mut PixelOrigins) {
         origins.count = pixels.len();
         origins.first.offset = (pixels.start * self.stride) as isize;
         origins.step = Some(Step { x: 0, offset: self.stride as isize });
     }
 
-    fn under(&self, origins: &Origins, _: [usize; 2], inputs: &mut [*const f32]) {
+    fn tap_pointers(&self, origins: &PixelOrigins, _: [usize; 2], inputs: &mut [*const f32]) {
         origins.find(self.values.as_ptr(), |_| true, |_, _| unreachable!("all are here"), inputs);
     }
 }
 
 /// The pixels under the taps of a window, zeros in the padding.
-pub(super) struct Windowed<'a> {
+pub(super) struct ImplicitIm2col<'a> {
     shape: &'a ConvShape,
     input: &'a [f32],
     zeros: &'a [f32],
 }
 
-impl<'a> Windowed<'a> {
+impl<'a> ImplicitIm2col<'a> {
     /// `zeros` are as many as the input has channels.
     pub(super) fn new(shape: &'a ConvShape, input: &'a [f32], zeros: &'a [f32]) -> Self {
         assert!(zeros.len() >= shape.input.channels && input.len() >= shape.input.len());
@@ -130,18 +142,26 @@ impl<'a> Windowed<'a> {
     }
 }
 
-// SAFETY: `under` gives the channels of an input pixel after checking that it lies in the picture, or the zeros.
-unsafe impl Rows for Windowed<'_> {
-    fn locate(&self, pixels: Range<usize>, origins: &mut Origins) {
+// SAFETY: `tap_pointers` gives the channels of an input pixel after checking that it lies in the
+// picture, or the zeros.
+unsafe impl Rows for ImplicitIm2col<'_> {
+    fn locate(&self, pixels: Range<usize>, origins: &mut PixelOrigins) {
         locate(self.shape, pixels, origins);
     }
 
-    fn under(&self, origins: &Origins, [ky, kx]: [usize; 2], inputs: &mut [*const f32]) {
-        let ConvShape { input: map, window, .. } = self.shape;
+    fn tap_pointers(
+        &self,
+        origins: &PixelOrigins,
+        [ky, kx]: [usize; 2],
+        inputs: &mut [*const f32],
+    ) {
+        let ConvShape { input: layout, window, .. } = self.shape;
         let (y, x) = (ky * window.dilation[0], kx * window.dilation[1]);
-        let ahead = self.input.as_ptr().wrapping_add((y * map.width + x) * map.stride);
-        let here = |origin: Origin| is_inside(origin.y, y, map.height) && is_inside(origin.x, x, map.width);
-        origins.find(ahead, here, |_, _| self.zeros.as_ptr(), inputs);
+        let base = self.input.as_ptr().wrapping_add((y * layout.width + x) * layout.stride);
+        let in_bounds = |origin: PixelOrigin| {
+            is_inside(origin.y, y, layout.height) && is_inside(origin.x, x, layout.width)
+        };
+        origins.find(base, in_bounds, |_, _| self.zeros.as_ptr(), inputs);
     }
 }
 
@@ -151,17 +171,21 @@ pub(super) fn is_inside(origin: isize, tap: usize, size: usize) -> bool {
 }
 
 /// Finds some output pixels of a window.
-pub(super) fn locate(shape: &ConvShape, pixels: Range<usize>, origins: &mut Origins) {
+pub(super) fn locate(shape: &ConvShape, pixels: Range<usize>, origins: &mut PixelOrigins) {
     let ConvShape { input, output, window } = shape;
     let origin = |n: usize, oy: usize, ox: usize| {
         let y = (oy * window.stride[0]) as isize - window.padding.top as isize;
         let x = (ox * window.stride[1]) as isize - window.padding.left as isize;
         let row = (n * input.height) as isize + y;
-        Origin { y, x, offset: (row * input.width as isize + x) * input.stride as isize }
+        PixelOrigin { y, x, offset: (row * input.width as isize + x) * input.stride as isize }
     };
-    let (mut n, rest) = (pixels.start / (output.height * output.width), pixels.start % (output.height * output.width));
+    let (mut n, rest) = (
+        pixels.start / (output.height * output.width),
+        pixels.start % (output.height * output.width),
+    );
     let (mut oy, mut ox) = (rest / output.width, rest % output.width);
-    let step = Step { x: window.stride[1] as isize, offset: (window.stride[1] * input.stride) as isize };
+    let step =
+        Step { x: window.stride[1] as isize, offset: (window.stride[1] * input.stride) as isize };
     origins.count = pixels.len();
     origins.first = origin(n, oy, ox);
     origins.step = (ox + pixels.len() <= output.width).then_some(step);

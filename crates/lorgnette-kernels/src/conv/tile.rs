@@ -1,22 +1,27 @@
-//! The register tile: `ROWS` output pixels by `VECS` vectors of output channels, all sums in registers.
+//! The register tile: `ROWS` output pixels by `VECS` vectors of output channels, all sums in
+//! registers.
 //!
-//! For each tap and input channel, the tile loads the weights of its output channels once, and for each pixel spreads one
-//! input value over a vector and multiplies and adds. An output value's products are added one after the other, so the
-//! result does not depend on which tile it falls into.
+//! For each tap and input channel, the tile loads the weights of its output channels once, and for
+//! each pixel spreads one input value over a vector and multiplies and adds. An output value's
+//! products are added one after the other, so the result does not depend on which tile it falls
+//! into.
 
-#[expect(clippy::needless_range_loop, reason = "constant indices become registers; iterators became memory")]
-mod ending;
+#[expect(
+    clippy::needless_range_loop,
+    reason = "constant indices become registers; iterators became memory"
+)]
+mod epilogue;
 
 use std::marker::PhantomData;
 use std::ops::Range;
 
-use super::rows::{Origins, Rows};
+use super::rows::{PixelOrigins, Rows};
 use super::weight::Weight;
 use super::{Conv, pack, panel_width};
-use crate::blocks::Shared;
+use crate::blocks::SharedSlice;
 use crate::conv::Residual;
-use crate::simd::{Kernel, MOST_TILE_ROWS, Simd};
-use crate::{Clamp, Elements, Map};
+use crate::simd::{MAX_TILE_ROWS, Simd, SimdOp};
+use crate::{Clamp, ImageLayout, StorageType};
 
 /// What all tiles of a convolution share.
 pub(super) struct Job<'a> {
@@ -33,9 +38,9 @@ pub(super) struct Job<'a> {
     bias: Option<&'a [f32]>,
     residual: Option<Residual<'a>>,
     clamp: Clamp,
-    output: Shared<'a>,
+    output: SharedSlice<'a>,
     /// Where the output lies.
-    map: Map,
+    layout: ImageLayout,
 }
 
 impl<'a> Job<'a> {
@@ -52,8 +57,8 @@ impl<'a> Job<'a> {
             bias,
             residual,
             clamp,
-            output: Shared::new(output),
-            map: shape.output,
+            output: SharedSlice::new(output),
+            layout: shape.output,
         };
         (job, input, scratch)
     }
@@ -68,32 +73,44 @@ impl<'a> Job<'a> {
         self.panel_len * size_of::<W>()
     }
 
-    /// Computes the pixels of a panel whose inputs are given. `turn` counts the tiles that have used the panel just before this
-    /// one: each brings a part of the next panel into cache.
+    /// Computes the pixels of a panel whose inputs are given. `turn` counts the tiles that have
+    /// used the panel just before this one: each brings a part of the next panel into cache.
     #[inline(always)]
-    pub(super) fn tile<S: Simd, W: Weight>(&self, simd: S, inputs: &Inputs<'_>, panel: usize, turn: usize) {
+    pub(super) fn tile<S: Simd, W: Weight>(
+        &self,
+        simd: S,
+        inputs: &Inputs<'_>,
+        panel: usize,
+        turn: usize,
+    ) {
         let next = self.packed.as_ptr().cast::<W>().wrapping_add((panel + 1) * self.panel_len);
-        let ahead = next.cast::<f32>().wrapping_add(turn * self.share::<S>());
-        let place = Place { pixel: inputs.pixel, panel, ahead };
+        let ahead = next.cast::<f32>().wrapping_add(turn * self.prefetch_share::<S>());
+        let position = TilePosition { pixel: inputs.pixel, panel, ahead };
         if self.channels - panel * panel_width::<S>() > S::LANES {
-            self.any_rows::<S, W, 2>(simd, inputs, place);
+            self.dispatch_rows::<S, W, 2>(simd, inputs, position);
         } else {
-            self.any_rows::<S, W, 1>(simd, inputs, place);
+            self.dispatch_rows::<S, W, 1>(simd, inputs, position);
         }
     }
 
     /// The floats of the next panel that one tile prefetches.
-    fn share<S: Simd>(&self) -> usize {
-        self.taps[0] * self.taps[1] * (self.depth / UNROLL) * PREFETCHES * LINE
+    fn prefetch_share<S: Simd>(&self) -> usize {
+        self.taps[0] * self.taps[1] * (self.depth / UNROLL) * PREFETCHES * CACHE_LINE
     }
 
     #[inline(always)]
-    fn any_rows<S: Simd, W: Weight, const VECS: usize>(&self, simd: S, inputs: &Inputs<'_>, place: Place) {
-        /// Calls the tile of as many rows as there are pixels; those too large for the level are never compiled.
+    fn dispatch_rows<S: Simd, W: Weight, const VECS: usize>(
+        &self,
+        simd: S,
+        inputs: &Inputs<'_>,
+        position: TilePosition,
+    ) {
+        /// Calls the tile of as many rows as there are pixels; those too large for the level are
+        /// never compiled.
         macro_rules! choose {
             ($($n:literal)*) => {
                 match inputs.origins.len() {
-                    $($n if $n <= S::TILE_ROWS => simd.call(Tile::<W, $n, VECS>::new(self, inputs, place)),)*
+                    $($n if $n <= S::TILE_ROWS => simd.call(Tile::<W, $n, VECS>::new(self, inputs, position)),)*
                     _ => unreachable!("a tile has at most {} rows", S::TILE_ROWS),
                 }
             };
@@ -103,39 +120,49 @@ impl<'a> Job<'a> {
 
     /// Asks for the cache lines that a tile's results go to, and for those of its residual.
     #[inline(always)]
-    fn ask_for_output<S: Simd, const ROWS: usize, const VECS: usize>(&self, simd: S, place: Place) {
-        let channel = place.panel * panel_width::<S>();
-        let lines = |elements: Elements| elements.floats(VECS * S::LANES).div_ceil(LINE);
-        let Map { stride, elements, .. } = self.map;
-        let mut to = self.output.start().wrapping_add(place.pixel * stride + elements.floats(channel));
+    fn prefetch_output<S: Simd, const ROWS: usize, const VECS: usize>(
+        &self,
+        simd: S,
+        position: TilePosition,
+    ) {
+        let channel = position.panel * panel_width::<S>();
+        let lines = |storage: StorageType| storage.words(VECS * S::LANES).div_ceil(CACHE_LINE);
+        let ImageLayout { stride, storage, .. } = self.layout;
+        let mut to =
+            self.output.as_ptr().wrapping_add(position.pixel * stride + storage.words(channel));
         for _ in 0..ROWS {
-            for line in 0..lines(elements) {
-                simd.prefetch_to_write(to.wrapping_add(line * LINE));
+            for line in 0..lines(storage) {
+                simd.prefetch_write(to.wrapping_add(line * CACHE_LINE));
             }
             to = to.wrapping_add(stride);
         }
-        let Some(Residual { values, stride, elements }) = self.residual else { return };
-        let mut from = values.as_ptr().wrapping_add(place.pixel * stride + elements.floats(channel));
+        let Some(Residual { values, stride, storage }) = self.residual else { return };
+        let mut from =
+            values.as_ptr().wrapping_add(position.pixel * stride + storage.words(channel));
         for _ in 0..ROWS {
-            for line in 0..lines(elements) {
-                simd.prefetch(from.wrapping_add(line * LINE));
+            for line in 0..lines(storage) {
+                simd.prefetch(from.wrapping_add(line * CACHE_LINE));
             }
             from = from.wrapping_add(stride);
         }
     }
 
     /// Computes `ROWS` pixels of `VECS / 2` panels, reading weights at memory speed.
-    pub(super) fn wide<S: Simd, W: Weight, const ROWS: usize, const VECS: usize>(&self, rows: &dyn Rows, panel: usize) {
+    pub(super) fn gemv_tile<S: Simd, W: Weight, const ROWS: usize, const VECS: usize>(
+        &self,
+        rows: &dyn Rows,
+        panel: usize,
+    ) {
         let mut inputs = Inputs::new(rows);
         inputs.find(self, 0..ROWS);
-        let place = Place { pixel: 0, panel, ahead: std::ptr::null() };
-        S::dispatch(Tile::<W, ROWS, VECS>::new(self, &inputs, place));
+        let position = TilePosition { pixel: 0, panel, ahead: std::ptr::null() };
+        S::dispatch(Tile::<W, ROWS, VECS>::new(self, &inputs, position));
     }
 }
 
 /// Which tile.
 #[derive(Clone, Copy)]
-struct Place {
+struct TilePosition {
     /// The first output pixel.
     pixel: usize,
     /// The first panel.
@@ -149,94 +176,109 @@ pub(super) struct Inputs<'a> {
     rows: &'a dyn Rows,
     /// The first pixel.
     pixel: usize,
-    origins: Origins,
+    origins: PixelOrigins,
     /// What lies under the first taps.
-    first: Under,
+    first: TapPointers,
 }
 
 /// What lies under some taps of a tile's pixels.
-type Under = [[*const f32; MOST_TILE_ROWS]; TAPS];
+type TapPointers = [[*const f32; MAX_TILE_ROWS]; MAX_CACHED_TAPS];
 
 impl<'a> Inputs<'a> {
     /// Of no pixels yet.
     pub(super) fn new(rows: &'a dyn Rows) -> Self {
-        Self { rows, pixel: 0, origins: Origins::default(), first: NOWHERE }
+        Self { rows, pixel: 0, origins: PixelOrigins::default(), first: NULL_TAPS }
     }
 
     /// Finds the inputs of other pixels: one or more, at most [`Simd::TILE_ROWS`].
     pub(super) fn find(&mut self, job: &Job<'_>, pixels: Range<usize>) {
         self.pixel = pixels.start;
         self.rows.locate(pixels, &mut self.origins);
-        under(self.rows, job, &self.origins, 0, &mut self.first);
+        find_taps(self.rows, job, &self.origins, 0, &mut self.first);
     }
 }
 
 /// Finds the inputs under the taps from number `first` on, as many as there is room for.
-fn under(rows: &dyn Rows, job: &Job<'_>, origins: &Origins, first: usize, inputs: &mut Under) {
+fn find_taps(
+    rows: &dyn Rows,
+    job: &Job<'_>,
+    origins: &PixelOrigins,
+    first: usize,
+    inputs: &mut TapPointers,
+) {
     let taps = job.taps[0] * job.taps[1];
     for (tap, inputs) in (first..taps).zip(inputs) {
-        rows.under(origins, [tap / job.taps[1], tap % job.taps[1]], &mut inputs[..origins.len()]);
+        rows.tap_pointers(
+            origins,
+            [tap / job.taps[1], tap % job.taps[1]],
+            &mut inputs[..origins.len()],
+        );
     }
 }
 
-const NOWHERE: Under = [[std::ptr::null(); MOST_TILE_ROWS]; TAPS];
+const NULL_TAPS: TapPointers = [[std::ptr::null(); MAX_TILE_ROWS]; MAX_CACHED_TAPS];
 
 struct Tile<'a, W, const ROWS: usize, const VECS: usize> {
     job: &'a Job<'a>,
     inputs: &'a Inputs<'a>,
-    place: Place,
+    position: TilePosition,
     weights: PhantomData<W>,
 }
 
 impl<'a, W, const ROWS: usize, const VECS: usize> Tile<'a, W, ROWS, VECS> {
-    fn new(job: &'a Job<'a>, inputs: &'a Inputs<'a>, place: Place) -> Self {
-        Self { job, inputs, place, weights: PhantomData }
+    fn new(job: &'a Job<'a>, inputs: &'a Inputs<'a>, position: TilePosition) -> Self {
+        Self { job, inputs, position, weights: PhantomData }
     }
 }
 
 /// Input channels of one turn of the loop: enough to keep its bookkeeping small.
 const UNROLL: usize = 4;
-/// Taps whose inputs are found before the tile begins. Finding more is a call from within, which empties the registers.
-const TAPS: usize = 9;
+/// Taps whose inputs are found before the tile begins. Finding more is a call from within, which
+/// empties the registers.
+const MAX_CACHED_TAPS: usize = 9;
 /// Cache lines of the next panel prefetched in a turn.
 const PREFETCHES: usize = 2;
 /// Floats of a cache line.
-const LINE: usize = 16;
+const CACHE_LINE: usize = 16;
 /// How far ahead in its own panels a tile that streams weights prefetches, in input channels.
-const AHEAD: usize = 24;
+const PREFETCH_DISTANCE: usize = 24;
 
-impl<W: Weight, const ROWS: usize, const VECS: usize> Kernel for Tile<'_, W, ROWS, VECS> {
+impl<W: Weight, const ROWS: usize, const VECS: usize> SimdOp for Tile<'_, W, ROWS, VECS> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
-        let Self { job, inputs, place, .. } = self;
+        let Self { job, inputs, position, .. } = self;
         assert!(inputs.origins.len() == ROWS, "the inputs are those of another tile");
-        // Stores to lines that are elsewhere are made one after the other; asked for now, they are here at the end.
-        job.ask_for_output::<S, ROWS, VECS>(simd, place);
-        let mut walk = Walk::<W, VECS>::new(job, place);
+        // Stores to lines that are elsewhere are made one after the other; asked for now, they are
+        // here at the end.
+        job.prefetch_output::<S, ROWS, VECS>(simd, position);
+        let mut cursor = WeightCursor::<W, VECS>::new(job, position);
         let mut sums = [[simd.splat(0.0); VECS]; ROWS];
         let taps = job.taps[0] * job.taps[1];
-        // Room for more is made only where there are more: filling it takes as long as a short tile's ending.
-        let (mut here, mut found);
-        here = &inputs.first;
-        for first in (0..taps).step_by(TAPS) {
+        // Room for more is made only where there are more: filling it takes as long as a short
+        // tile's ending.
+        let (mut pointers, mut more_pointers);
+        pointers = &inputs.first;
+        for first in (0..taps).step_by(MAX_CACHED_TAPS) {
             if first > 0 {
-                found = NOWHERE;
-                under(inputs.rows, job, &inputs.origins, first, &mut found);
-                here = &found;
+                more_pointers = NULL_TAPS;
+                find_taps(inputs.rows, job, &inputs.origins, first, &mut more_pointers);
+                pointers = &more_pointers;
             }
-            for inputs in &here[..TAPS.min(taps - first)] {
-                let inputs = inputs.first_chunk().expect("a tile has at most as many rows as there is room for");
-                // SAFETY: `rows` vouches for `depth` floats under each tap, and the panels hold a row of weights for
-                // each tap and input channel (`Conv::check`).
-                unsafe { walk.tap(simd, inputs, job.depth, &mut sums) };
+            for inputs in &pointers[..MAX_CACHED_TAPS.min(taps - first)] {
+                let inputs = inputs
+                    .first_chunk()
+                    .expect("a tile has at most as many rows as there is room for");
+                // SAFETY: `rows` vouches for `depth` floats under each tap, and the panels hold a
+                // row of weights for each tap and input channel (`Conv::check`).
+                unsafe { cursor.tap(simd, inputs, job.depth, &mut sums) };
             }
         }
-        job.finish(simd, place.pixel, place.panel, sums);
+        job.store_tile(simd, position.pixel, position.panel, sums);
     }
 }
 
 /// The way through the weights of one tile.
-struct Walk<W, const VECS: usize> {
+struct WeightCursor<W, const VECS: usize> {
     /// Where the next weights of the first panel lie.
     weights: *const W,
     /// Weights from panel to panel.
@@ -244,14 +286,14 @@ struct Walk<W, const VECS: usize> {
     ahead: *const f32,
 }
 
-impl<W: Weight, const VECS: usize> Walk<W, VECS> {
+impl<W: Weight, const VECS: usize> WeightCursor<W, VECS> {
     #[inline(always)]
-    fn new(job: &Job<'_>, place: Place) -> Self {
-        let there = size_of_val(job.packed) / size_of::<W>();
-        let last = place.panel + VECS.div_ceil(2);
-        assert!(there >= last * job.panel_len, "a tile has more panels than there are");
-        let weights = job.packed.as_ptr().cast::<W>().wrapping_add(place.panel * job.panel_len);
-        Self { weights, panel_len: job.panel_len, ahead: place.ahead }
+    fn new(job: &Job<'_>, position: TilePosition) -> Self {
+        let available = size_of_val(job.packed) / size_of::<W>();
+        let last = position.panel + VECS.div_ceil(2);
+        assert!(available >= last * job.panel_len, "a tile has more panels than there are");
+        let weights = job.packed.as_ptr().cast::<W>().wrapping_add(position.panel * job.panel_len);
+        Self { weights, panel_len: job.panel_len, ahead: position.ahead }
     }
 
     /// Adds the products of one tap.
@@ -266,14 +308,14 @@ impl<W: Weight, const VECS: usize> Walk<W, VECS> {
         depth: usize,
         sums: &mut [[S::F; VECS]; ROWS],
     ) {
-        let whole = depth / UNROLL * UNROLL;
+        let unrolled_depth = depth / UNROLL * UNROLL;
         let mut k = 0;
-        while k < whole {
+        while k < unrolled_depth {
             if VECS <= 2 {
                 for line in 0..PREFETCHES {
-                    simd.prefetch(self.ahead.wrapping_add(line * LINE));
+                    simd.prefetch(self.ahead.wrapping_add(line * CACHE_LINE));
                 }
-                self.ahead = self.ahead.wrapping_add(PREFETCHES * LINE);
+                self.ahead = self.ahead.wrapping_add(PREFETCHES * CACHE_LINE);
             }
             for step in 0..UNROLL {
                 // SAFETY: `k + step` is less than `depth`.
@@ -295,7 +337,10 @@ impl<W: Weight, const VECS: usize> Walk<W, VECS> {
     /// # Safety
     /// As for `tap`, with `k` less than `depth`.
     #[inline(always)]
-    #[expect(clippy::needless_range_loop, reason = "constant indices become registers; iterators became memory")]
+    #[expect(
+        clippy::needless_range_loop,
+        reason = "constant indices become registers; iterators became memory"
+    )]
     unsafe fn step<S: Simd, const ROWS: usize>(
         &self,
         simd: S,
@@ -306,16 +351,18 @@ impl<W: Weight, const VECS: usize> Walk<W, VECS> {
     ) {
         let mut weights = [simd.splat(0.0); VECS];
         for v in 0..VECS {
-            let at = self.weights.wrapping_add(v / 2 * self.panel_len + v % 2 * S::LANES + row * panel_width::<S>());
+            let at = self
+                .weights
+                .wrapping_add(v / 2 * self.panel_len + v % 2 * S::LANES + row * panel_width::<S>());
             if VECS > 2 {
-                simd.prefetch(at.wrapping_add(AHEAD * panel_width::<S>()).cast());
+                simd.prefetch(at.wrapping_add(PREFETCH_DISTANCE * panel_width::<S>()).cast());
             }
             // SAFETY: the caller vouches for the weights.
             weights[v] = unsafe { W::load(simd, at) };
         }
         for r in 0..ROWS {
             // SAFETY: the caller vouches for the input.
-            unsafe { simd.add_products_of(inputs[r], k, &weights, &mut sums[r]) };
+            unsafe { simd.add_products(inputs[r], k, &weights, &mut sums[r]) };
         }
     }
 }

@@ -23,8 +23,8 @@ pub(super) struct F16(u16);
 
 /// Weights that a vector is loaded from by a method of its own.
 macro_rules! weight {
-    ($form:ty, $load:ident) => {
-        impl Weight for $form {
+    ($storage:ty, $load:ident) => {
+        impl Weight for $storage {
             #[inline(always)]
             unsafe fn load<S: Simd>(simd: S, from: *const Self) -> S::F {
                 // SAFETY: the caller vouches for the weights.

@@ -1,65 +1,72 @@
 //! Winograd's convolutions: fewer multiplications for windows that step by one.
 //!
-//! A picture is cut into tiles of a few outputs. A tile's inputs are replaced by their values at some points (the forms
-//! of [`form`], along rows and columns), a filter's taps were replaced by theirs when it was packed; at each point the
-//! values of all tiles times those of all filters are a product of matrices; and the outputs follow from the products
-//! of all points. F(4×4, 3×3) does 36 multiplications where the definition does 144.
+//! A picture is cut into tiles of a few outputs. A tile's inputs are replaced by their values at
+//! some points (the forms of [`transform`], along rows and columns), a filter's taps were replaced
+//! by theirs when it was packed; at each point the values of all tiles times those of all filters
+//! are a product of matrices; and the outputs follow from the products of all points. F(4×4, 3×3)
+//! does 36 multiplications where the definition does 144.
 //!
 //! ```text
 //! input ─▶ values [point][tile][input channel] ─▶ products [point][tile][output channel] ─▶ output
 //!                        packed filter ─▲                                bias, residual, clamp ─▲
 //! ```
-//! Values and products stay in cache: either each thread takes a block of tiles through all of it, or, where the filter is
-//! large beside the picture, all threads share a block's values and each has its own output channels.
+//! Values and products stay in cache: either each thread takes a block of tiles through all of it,
+//! or, where the filter is large beside the picture, all threads share a block's values and each
+//! has its own output channels.
 //!
-//! An output's sums have one order, so its bits depend on nothing but its tile's inputs. A value that is not finite spoils
-//! a whole tile; such a tile's outputs are computed anew by their definition ([`anew`]).
+//! An output's sums have one order, so its bits depend on nothing but its tile's inputs. A value
+//! that is not finite spoils a whole tile; such a tile's outputs are computed anew by their
+//! definition ([`recompute`]).
 
-mod anew;
-mod form;
+mod gemm;
 mod grid;
-mod product;
+mod recompute;
+mod transform;
 mod weights;
 
 use std::marker::PhantomData;
 use std::ops::Range;
 
-use self::anew::Anew;
-pub(super) use self::form::{F11, F23, F25, F27, F43, F47};
-use self::form::{Form, MOST_OUTPUTS, MOST_POINTS};
-use self::grid::Grid;
-use self::product::Product;
+use self::gemm::Gemm;
+use self::grid::TileGrid;
+use self::recompute::Recompute;
+pub(super) use self::transform::{F11, F23, F25, F27, F43, F47};
+use self::transform::{MAX_OUTPUTS, MAX_POINTS, Transform1d};
 use self::weights::points;
-use super::{Arithmetic, Conv, ConvKernel, ConvShape, Exactness, Residual, panel_width, with_reading};
-use crate::blocks::{Shared, part};
-use crate::simd::{Kernel, Simd};
-use crate::{Clamp, Pool};
+use super::{
+    Algorithm, Conv, ConvKernel, ConvShape, ErrorClass, Residual, panel_width, with_weight_loads,
+};
+use crate::blocks::{SharedSlice, chunk};
+use crate::simd::{Simd, SimdOp};
+use crate::{Clamp, ThreadPool};
 
-pub(super) const fn kernel<S: Simd, V: Form, H: Form>(name: &'static str) -> ConvKernel {
+pub(super) const fn kernel<S: Simd, V: Transform1d, H: Transform1d>(
+    name: &'static str,
+) -> ConvKernel {
     ConvKernel {
         name,
         level: S::LEVEL,
-        formats: super::FLOAT32,
-        arithmetic: Arithmetic { name, exactness: Exactness::Rounded, products: products::<V, H> },
+        numerics: super::FLOAT32,
+        algorithm: Algorithm { name, error_class: ErrorClass::F32, products: products::<V, H> },
         layout: name,
         fits: fits::<V, H>,
         cost: cost::<S, V, H>,
         packed_len: weights::packed_len::<S, V, H>,
-        survey_rows: None,
+        scan_weights: None,
         pack_rows: weights::pack_rows::<S, V, H>,
-        band: band::<S, V, H>,
+        row_block: row_block::<S, V, H>,
         scratch_len: |shape, threads| Schedule::new::<S, V, H>(shape, threads).scratch_len(threads),
         run: run::<S, V, H>,
     }
 }
 
 /// A product for each point of each tile and pair of channels.
-fn products<V: Form, H: Form>(shape: &ConvShape) -> u64 {
+fn products<V: Transform1d, H: Transform1d>(shape: &ConvShape) -> u64 {
     let pairs = shape.input.channels * shape.output.channels;
-    (Grid::new::<V, H>(shape).len() * points::<V, H>() * pairs) as u64
+    (TileGrid::new::<V, H>(shape).len() * points::<V, H>() * pairs) as u64
 }
 
-fn fits<V: Form, H: Form>(shape: &ConvShape) -> bool {
+fn fits<V: Transform1d, H: Transform1d>(shape: &ConvShape) -> bool {
     let window = &shape.window;
     window.kernel == [V::TAPS, H::TAPS]
         && window.stride == [1, 1]
@@ -67,26 +74,27 @@ fn fits<V: Form, H: Form>(shape: &ConvShape) -> bool {
         && !shape.input.is_empty()
 }
 
-/// See [`ConvKernel::band`]. A band has whole rows of tiles. A large filter is better read once for all threads, and taps that
-/// are apart see rows of all bands.
-fn band<S: Simd, V: Form, H: Form>(shape: &ConvShape) -> Option<usize> {
+/// See [`ConvKernel::row_block`]. A band has whole rows of tiles. A large filter is better read
+/// once for all threads, and taps that are apart see rows of all bands.
+fn row_block<S: Simd, V: Transform1d, H: Transform1d>(shape: &ConvShape) -> Option<usize> {
     let small = weights::packed_len::<S, V, H>(shape) * size_of::<f32>() <= LARGE_FILTER;
     (small && shape.window.dilation == [1, 1]).then_some(V::OUTPUTS)
 }
 
 /// What one vector of values or outputs costs at each point, its loads and stores included.
-const TRANSFORM: f64 = 12.0;
-/// What a multiplication costs beside the same in a direct convolution: its sums are shorter, and go through memory.
-const PRODUCT: f64 = 1.15;
+const TRANSFORM_COST: f64 = 12.0;
+/// What a multiplication costs beside the same in a direct convolution: its sums are shorter, and
+/// go through memory.
+const PRODUCT_COST: f64 = 1.15;
 
 /// See [`ConvKernel::cost`].
-fn cost<S: Simd, V: Form, H: Form>(shape: &ConvShape) -> f64 {
+fn cost<S: Simd, V: Transform1d, H: Transform1d>(shape: &ConvShape) -> f64 {
     let vectors = |channels: usize| channels.div_ceil(S::LANES) as f64;
     let (inputs, outputs) = (shape.input.channels, shape.output.channels);
-    let values = (Grid::new::<V, H>(shape).per_picture() * points::<V, H>()) as f64;
-    let transforms = TRANSFORM * values * (vectors(inputs) + vectors(outputs));
-    let products = PRODUCT * values * inputs as f64 * vectors(outputs);
-    transforms + with_reading::<S>(products, points::<V, H>() * inputs * outputs)
+    let values = (TileGrid::new::<V, H>(shape).per_image() * points::<V, H>()) as f64;
+    let transforms = TRANSFORM_COST * values * (vectors(inputs) + vectors(outputs));
+    let products = PRODUCT_COST * values * inputs as f64 * vectors(outputs);
+    transforms + with_weight_loads::<S>(products, points::<V, H>() * inputs * outputs)
 }
 
 /// How the work is divided.
@@ -96,9 +104,9 @@ struct Schedule {
     /// Blocks of tiles.
     blocks: usize,
     /// Whether all threads work on one block.
-    together: bool,
+    cooperative: bool,
     /// Floats from one tile's values to the next one's.
-    values_step: usize,
+    values_stride: usize,
     /// Floats from one point's values to the next one's.
     values_plane: usize,
     /// Floats from one point's products to the next one's.
@@ -107,10 +115,11 @@ struct Schedule {
     zeros: usize,
 }
 
-/// What one thread's block of values may take of its L2 cache, of which Zen 4 has 1 MiB; the filter passes through as well.
+/// What one thread's block of values may take of its L2 cache, of which Zen 4 has 1 MiB; the filter
+/// passes through as well.
 const VALUES_BYTES: usize = 320 << 10;
-/// Tiles that one thread takes through at once where its cache allows: enough that the filter, which each block reads
-/// anew, is read no faster than the shared cache gives it.
+/// Tiles that one thread takes through at once where its cache allows: enough that the filter,
+/// which each block reads anew, is read no faster than the shared cache gives it.
 const BLOCK: usize = 28;
 /// Fewer tiles use a panel too seldom.
 const SMALL_BLOCK: usize = 14;
@@ -119,31 +128,32 @@ const SHARED_BLOCK: usize = 112;
 /// A filter too large to be read anew for each small block.
 const LARGE_FILTER: usize = 8 << 20;
 /// Floats of a cache line.
-const LINE: usize = 16;
+const CACHE_LINE: usize = 16;
 
 impl Schedule {
-    fn new<S: Simd, V: Form, H: Form>(shape: &ConvShape, threads: usize) -> Self {
-        let (tiles, points) = (Grid::new::<V, H>(shape).len(), points::<V, H>());
-        let values_step = apart(shape.input.channels.next_multiple_of(S::LANES), LARGE_STEP);
-        let fitting = VALUES_BYTES / (points * values_step * size_of::<f32>());
+    fn new<S: Simd, V: Transform1d, H: Transform1d>(shape: &ConvShape, threads: usize) -> Self {
+        let (tiles, points) = (TileGrid::new::<V, H>(shape).len(), points::<V, H>());
+        let values_stride =
+            pad_stride(shape.input.channels.next_multiple_of(S::LANES), CONFLICT_STRIDE);
+        let fitting = VALUES_BYTES / (points * values_stride * size_of::<f32>());
         let block = fitting.clamp(SMALL_BLOCK, BLOCK * 36 / points.min(36));
         let filter = weights::packed_len::<S, V, H>(shape) * size_of::<f32>();
-        let together = (threads > 1 && tiles < threads * SMALL_BLOCK) || filter > LARGE_FILTER;
-        let blocks = match together {
+        let cooperative = (threads > 1 && tiles < threads * SMALL_BLOCK) || filter > LARGE_FILTER;
+        let blocks = match cooperative {
             true => tiles.div_ceil(SHARED_BLOCK * 36 / points.min(36)),
             // As many for each thread.
             false => tiles.div_ceil(block).next_multiple_of(threads).min(tiles),
         };
-        let most = tiles.div_ceil(blocks.max(1));
+        let max_tiles = tiles.div_ceil(blocks.max(1));
         Self {
             tiles,
             blocks,
-            together,
-            values_step,
-            values_plane: apart(most * values_step, 1),
-            products_plane: apart(most * panel_width::<S>(), 1),
+            cooperative,
+            values_stride,
+            values_plane: pad_stride(max_tiles * values_stride, 1),
+            products_plane: pad_stride(max_tiles * panel_width::<S>(), 1),
             points,
-            zeros: shape.input.channels.next_multiple_of(LINE),
+            zeros: shape.input.channels.next_multiple_of(CACHE_LINE),
         }
     }
 
@@ -158,29 +168,30 @@ impl Schedule {
     }
 
     fn scratch_len(&self, threads: usize) -> usize {
-        let values = if self.together { 1 } else { threads };
+        let values = if self.cooperative { 1 } else { threads };
         self.zeros + values * self.values_len() + threads * self.products_len()
     }
 
     /// A block's tiles.
     fn block(&self, index: usize) -> Range<usize> {
-        part(self.tiles, self.blocks, index)
+        chunk(self.tiles, self.blocks, index)
     }
 }
 
-/// From so many floats on, equal steps that are a multiple of a large power of two fall on the same few places of a cache.
-pub(super) const LARGE_STEP: usize = 256;
+/// From so many floats on, equal steps that are a multiple of a large power of two fall on the same
+/// few places of a cache.
+pub(super) const CONFLICT_STRIDE: usize = 256;
 
 /// A step of at least `len` floats, an odd number of cache lines if it is a large one.
-pub(super) fn apart(len: usize, large: usize) -> usize {
-    let lines = len.div_ceil(LINE);
-    if len >= large { (lines | 1) * LINE } else { lines * LINE }
+pub(super) fn pad_stride(len: usize, large: usize) -> usize {
+    let lines = len.div_ceil(CACHE_LINE);
+    if len >= large { (lines | 1) * CACHE_LINE } else { lines * CACHE_LINE }
 }
 
 /// What all threads share.
 struct Job<'a, V, H> {
     shape: &'a ConvShape,
-    grid: Grid<'a>,
+    grid: TileGrid<'a>,
     schedule: Schedule,
     input: &'a [f32],
     zeros: &'a [f32],
@@ -188,97 +199,133 @@ struct Job<'a, V, H> {
     bias: Option<&'a [f32]>,
     residual: Option<Residual<'a>>,
     clamp: Clamp,
-    output: Shared<'a>,
-    forms: PhantomData<(V, H)>,
+    output: SharedSlice<'a>,
+    transforms: PhantomData<(V, H)>,
 }
 
-fn run<S: Simd, V: Form, H: Form>(conv: Conv<'_>, pool: &Pool) {
+fn run<S: Simd, V: Transform1d, H: Transform1d>(conv: Conv<'_>, pool: &ThreadPool) {
     conv.check(weights::packed_len::<S, V, H>(conv.shape));
-    assert!(fits::<V, H>(conv.shape), "this kernel computes windows of its own size that step by one");
+    assert!(
+        fits::<V, H>(conv.shape),
+        "this kernel computes windows of its own size that step by one"
+    );
     let Conv { shape, input, packed, bias, residual, clamp, output, scratch } = conv;
     let schedule = Schedule::new::<S, V, H>(shape, pool.threads());
-    let (zeros, scratch) = scratch[..schedule.scratch_len(pool.threads())].split_at_mut(schedule.zeros);
+    let (zeros, scratch) =
+        scratch[..schedule.scratch_len(pool.threads())].split_at_mut(schedule.zeros);
     zeros.fill(0.0);
-    let (grid, output, forms) = (Grid::new::<V, H>(shape), Shared::new(output), PhantomData);
-    let job = Job::<V, H> { shape, grid, schedule, input, zeros, packed, bias, residual, clamp, output, forms };
-    if job.schedule.together {
-        together::<S, V, H>(&job, scratch, pool);
+    let (grid, output, transforms) =
+        (TileGrid::new::<V, H>(shape), SharedSlice::new(output), PhantomData);
+    let job = Job::<V, H> {
+        shape,
+        grid,
+        schedule,
+        input,
+        zeros,
+        packed,
+        bias,
+        residual,
+        clamp,
+        output,
+        transforms,
+    };
+    if job.schedule.cooperative {
+        run_cooperative::<S, V, H>(&job, scratch, pool);
     } else {
-        apart_from_others::<S, V, H>(&job, scratch, pool);
+        run_independent::<S, V, H>(&job, scratch, pool);
     }
 }
 
 /// Each thread takes blocks through from input to output.
-fn apart_from_others<S: Simd, V: Form, H: Form>(job: &Job<'_, V, H>, scratch: &mut [f32], pool: &Pool) {
+fn run_independent<S: Simd, V: Transform1d, H: Transform1d>(
+    job: &Job<'_, V, H>,
+    scratch: &mut [f32],
+    pool: &ThreadPool,
+) {
     let (values_len, products_len) = (job.schedule.values_len(), job.schedule.products_len());
-    let scratch = Shared::new(scratch);
+    let scratch = SharedSlice::new(scratch);
     pool.run(job.schedule.blocks, &|worker, index| {
-        let own = values_len + products_len;
+        let worker_len = values_len + products_len;
         // SAFETY: each worker has its own part.
-        let (values, products) = unsafe { scratch.part(worker * own..(worker + 1) * own) }.split_at_mut(values_len);
+        let (values, products) =
+            unsafe { scratch.slice_mut(worker * worker_len..(worker + 1) * worker_len) }
+                .split_at_mut(values_len);
         let tiles = job.schedule.block(index);
         let panels = 0..job.panels::<S>();
-        let values = Shared::new(values);
-        S::dispatch(Values { job, block: &tiles, tiles: tiles.clone(), values: &values });
-        S::dispatch(Products { job, block: &tiles, values: &values, products, panels });
+        let values = SharedSlice::new(values);
+        S::dispatch(TransformInputs { job, block: &tiles, tiles: tiles.clone(), values: &values });
+        S::dispatch(MultiplyPanels { job, block: &tiles, values: &values, products, panels });
     });
 }
 
-/// All threads take one block after the other through: first each some tiles, then each some panels.
-fn together<S: Simd, V: Form, H: Form>(job: &Job<'_, V, H>, scratch: &mut [f32], pool: &Pool) {
+/// All threads take one block after the other through: first each some tiles, then each some
+/// panels.
+fn run_cooperative<S: Simd, V: Transform1d, H: Transform1d>(
+    job: &Job<'_, V, H>,
+    scratch: &mut [f32],
+    pool: &ThreadPool,
+) {
     let (values, products) = scratch.split_at_mut(job.schedule.values_len());
-    let (values, products, len) = (Shared::new(values), Shared::new(products), job.schedule.products_len());
+    let (values, products, len) =
+        (SharedSlice::new(values), SharedSlice::new(products), job.schedule.products_len());
     for index in 0..job.schedule.blocks {
         let block = job.schedule.block(index);
         let tasks = block.len().min(4 * pool.threads());
         pool.run(tasks, &|_, task| {
-            let part = part(block.len(), tasks, task);
-            let tiles = block.start + part.start..block.start + part.end;
-            S::dispatch(Values { job, block: &block, tiles, values: &values });
+            let chunk = chunk(block.len(), tasks, task);
+            let tiles = block.start + chunk.start..block.start + chunk.end;
+            S::dispatch(TransformInputs { job, block: &block, tiles, values: &values });
         });
         pool.run(job.panels::<S>(), &|worker, panel| {
             // SAFETY: each worker has its own part.
-            let products = unsafe { products.part(worker * len..(worker + 1) * len) };
-            S::dispatch(Products { job, block: &block, values: &values, products, panels: panel..panel + 1 });
+            let products = unsafe { products.slice_mut(worker * len..(worker + 1) * len) };
+            S::dispatch(MultiplyPanels {
+                job,
+                block: &block,
+                values: &values,
+                products,
+                panels: panel..panel + 1,
+            });
         });
     }
 }
 
-impl<V: Form, H: Form> Job<'_, V, H> {
+impl<V: Transform1d, H: Transform1d> Job<'_, V, H> {
     fn panels<S: Simd>(&self) -> usize {
         self.shape.output.channels.div_ceil(panel_width::<S>())
     }
 }
 
 /// The values of some tiles of a block.
-struct Values<'a, V, H> {
+struct TransformInputs<'a, V, H> {
     job: &'a Job<'a, V, H>,
     block: &'a Range<usize>,
     tiles: Range<usize>,
     /// The block's values.
-    values: &'a Shared<'a>,
+    values: &'a SharedSlice<'a>,
 }
 
-impl<V: Form, H: Form> Kernel for Values<'_, V, H> {
+impl<V: Transform1d, H: Transform1d> SimdOp for TransformInputs<'_, V, H> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let Self { job, block, tiles, values } = self;
         for tile in tiles {
-            let places = job.grid.inputs(job.grid.spot(tile));
-            let mut inputs = [[job.zeros.as_ptr(); MOST_POINTS]; MOST_POINTS];
-            for (places, inputs) in places.iter().zip(&mut inputs).take(V::POINTS) {
-                for (place, input) in places.iter().zip(inputs).take(H::POINTS) {
-                    if let Some(place) = place {
-                        *input = job.input[*place..*place + job.shape.input.channels].as_ptr();
+            let offsets = job.grid.inputs(job.grid.tile_coords(tile));
+            let mut inputs = [[job.zeros.as_ptr(); MAX_POINTS]; MAX_POINTS];
+            for (offsets, inputs) in offsets.iter().zip(&mut inputs).take(V::POINTS) {
+                for (offset, input) in offsets.iter().zip(inputs).take(H::POINTS) {
+                    if let Some(offset) = offset {
+                        *input = job.input[*offset..*offset + job.shape.input.channels].as_ptr();
                     }
                 }
             }
-            let to = (tile - block.start) * job.schedule.values_step;
+            let to = (tile - block.start) * job.schedule.values_stride;
             let mut channel = 0;
             while channel < job.shape.input.channels {
                 let count = S::LANES.min(job.shape.input.channels - channel);
-                // SAFETY: `count` more channels can be read at each of `inputs`, which were taken from slices of as many
-                // (there are as many zeros), and nobody else writes this tile's values.
+                // SAFETY: `count` more channels can be read at each of `inputs`, which were taken
+                // from slices of as many (there are as many zeros), and nobody else writes this
+                // tile's values.
                 unsafe {
                     if count == S::LANES {
                         job.tile::<S, true>(simd, &inputs, channel, count, values, to + channel);
@@ -292,45 +339,50 @@ impl<V: Form, H: Form> Kernel for Values<'_, V, H> {
     }
 }
 
-impl<V: Form, H: Form> Job<'_, V, H> {
-    /// The values of `count` channels of a tile, a whole vector of them if `WHOLE`.
+impl<V: Transform1d, H: Transform1d> Job<'_, V, H> {
+    /// The values of `count` channels of a tile, a whole vector of them if `FULL_VECTOR`.
     ///
     /// # Safety
-    /// From `channel` on, `count` floats can be read at each of `inputs`; nobody else uses the values that are written.
+    /// From `channel` on, `count` floats can be read at each of `inputs`; nobody else uses the
+    /// values that are written.
     #[inline(always)]
-    unsafe fn tile<S: Simd, const WHOLE: bool>(
+    unsafe fn tile<S: Simd, const FULL_VECTOR: bool>(
         &self,
         simd: S,
-        inputs: &[[*const f32; MOST_POINTS]; MOST_POINTS],
+        inputs: &[[*const f32; MAX_POINTS]; MAX_POINTS],
         channel: usize,
         count: usize,
-        values: &Shared<'_>,
+        values: &SharedSlice<'_>,
         to: usize,
     ) {
         // Asked for now, the lines to write to are here at the end.
         for point in 0..V::POINTS * H::POINTS {
-            simd.prefetch_to_write(values.start().wrapping_add(point * self.schedule.values_plane + to));
+            simd.prefetch_write(
+                values.as_ptr().wrapping_add(point * self.schedule.values_plane + to),
+            );
         }
-        let mut columns = [[simd.splat(0.0); MOST_POINTS]; MOST_POINTS];
+        let mut columns = [[simd.splat(0.0); MAX_POINTS]; MAX_POINTS];
         for x in 0..H::POINTS {
-            let mut column = [simd.splat(0.0); MOST_POINTS];
+            let mut column = [simd.splat(0.0); MAX_POINTS];
             for y in 0..V::POINTS {
                 let from = inputs[y][x].wrapping_add(channel);
                 // SAFETY: the caller vouches for `count` floats.
-                column[y] = unsafe { if WHOLE { simd.load(from) } else { simd.load_first(from, count) } };
+                column[y] = unsafe {
+                    if FULL_VECTOR { simd.load(from) } else { simd.load_partial(from, count) }
+                };
             }
-            columns[x] = V::input(simd, column);
+            columns[x] = V::transform_input(simd, column);
         }
         for y in 0..V::POINTS {
-            let mut row = [simd.splat(0.0); MOST_POINTS];
+            let mut row = [simd.splat(0.0); MAX_POINTS];
             for x in 0..H::POINTS {
                 row[x] = columns[x][y];
             }
-            let row = H::input(simd, row);
+            let row = H::transform_input(simd, row);
             for x in 0..H::POINTS {
                 let at = (y * H::POINTS + x) * self.schedule.values_plane + to;
                 // SAFETY: the caller vouches that nobody else uses them.
-                let value = unsafe { values.part(at..at + S::LANES) };
+                let value = unsafe { values.slice_mut(at..at + S::LANES) };
                 // SAFETY: a vector's room was just taken.
                 unsafe { simd.store(value.as_mut_ptr(), row[x]) };
             }
@@ -339,22 +391,22 @@ impl<V: Form, H: Form> Job<'_, V, H> {
 }
 
 /// The outputs of some panels of a block.
-struct Products<'a, V, H> {
+struct MultiplyPanels<'a, V, H> {
     job: &'a Job<'a, V, H>,
     block: &'a Range<usize>,
     /// The block's values.
-    values: &'a Shared<'a>,
+    values: &'a SharedSlice<'a>,
     /// Room for the products with one panel.
     products: &'a mut [f32],
     panels: Range<usize>,
 }
 
-impl<V: Form, H: Form> Kernel for Products<'_, V, H> {
+impl<V: Transform1d, H: Transform1d> SimdOp for MultiplyPanels<'_, V, H> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let Self { job, block, values, products, panels } = self;
         // SAFETY: all threads only read the values now.
-        let values = unsafe { values.read(0..job.schedule.values_len()) };
+        let values = unsafe { values.slice(0..job.schedule.values_len()) };
         assert!(products.len() >= job.schedule.products_len(), "room for products is missing");
         for panel in panels {
             let channels = job.shape.output.channels - panel * panel_width::<S>();
@@ -373,7 +425,7 @@ impl<V: Form, H: Form> Kernel for Products<'_, V, H> {
     }
 }
 
-impl<V: Form, H: Form> Job<'_, V, H> {
+impl<V: Transform1d, H: Transform1d> Job<'_, V, H> {
     /// The products of a block's values with a panel at every point.
     #[inline(always)]
     fn multiply<S: Simd, const VECS: usize>(
@@ -387,12 +439,14 @@ impl<V: Form, H: Form> Job<'_, V, H> {
         let (depth, schedule) = (self.shape.input.channels, &self.schedule);
         let len = depth * panel_width::<S>();
         for point in 0..schedule.points {
-            let a = &values[point * schedule.values_plane..][..tiles * schedule.values_step];
+            let a = &values[point * schedule.values_plane..][..tiles * schedule.values_stride];
             let b = &self.packed[(panel * schedule.points + point) * len..][..len];
             let c = &mut products[point * schedule.products_plane..][..tiles * panel_width::<S>()];
-            let (a, a_step, b, c) = (a.as_ptr(), schedule.values_step, b.as_ptr(), c.as_mut_ptr());
-            // SAFETY: the slices just taken are as long as that; a tile's step is no shorter than its channels.
-            unsafe { Product { a, a_step, b, c, rows: tiles, depth }.run::<S, VECS>(simd) };
+            let (a, a_stride, b, c) =
+                (a.as_ptr(), schedule.values_stride, b.as_ptr(), c.as_mut_ptr());
+            // SAFETY: the slices just taken are as long as that; a tile's step is no shorter than
+            // its channels.
+            unsafe { Gemm { a, a_stride, b, c, rows: tiles, depth }.run::<S, VECS>(simd) };
         }
     }
 
@@ -400,87 +454,103 @@ impl<V: Form, H: Form> Job<'_, V, H> {
     #[inline(always)]
     fn outputs<S: Simd>(&self, simd: S, tile: usize, products: &[f32], panel: usize, v: usize) {
         let channel = panel * panel_width::<S>() + v * S::LANES;
-        let pixels = self.grid.pixels(self.grid.spot(tile));
+        let pixels = self.grid.pixels(self.grid.tile_coords(tile));
         for pixel in pixels.iter().flatten().flatten() {
-            let at = pixel * self.shape.output.stride + self.shape.output.elements.floats(channel);
-            simd.prefetch_to_write(self.output.start().wrapping_add(at));
+            let at = pixel * self.shape.output.stride + self.shape.output.storage.words(channel);
+            simd.prefetch_write(self.output.as_ptr().wrapping_add(at));
         }
-        let mut columns = [[simd.splat(0.0); MOST_OUTPUTS]; MOST_POINTS];
+        let mut columns = [[simd.splat(0.0); MAX_OUTPUTS]; MAX_POINTS];
         for x in 0..H::POINTS {
-            let mut column = [simd.splat(0.0); MOST_POINTS];
+            let mut column = [simd.splat(0.0); MAX_POINTS];
             for y in 0..V::POINTS {
                 let at = (y * H::POINTS + x) * self.schedule.products_plane;
-                let product = &products[at..at + S::LANES];
+                let gemm = &products[at..at + S::LANES];
                 // SAFETY: the slice has a vector.
-                column[y] = unsafe { simd.load(product.as_ptr()) };
+                column[y] = unsafe { simd.load(gemm.as_ptr()) };
             }
-            columns[x] = V::output(simd, column);
+            columns[x] = V::transform_output(simd, column);
         }
-        let mut outputs = [[simd.splat(0.0); MOST_OUTPUTS]; MOST_OUTPUTS];
+        let mut outputs = [[simd.splat(0.0); MAX_OUTPUTS]; MAX_OUTPUTS];
         // Zero times anything but a finite number is not a number.
         let mut check = simd.splat(0.0);
         for y in 0..V::OUTPUTS {
-            let mut row = [simd.splat(0.0); MOST_POINTS];
+            let mut row = [simd.splat(0.0); MAX_POINTS];
             for x in 0..H::POINTS {
                 row[x] = columns[x][y];
             }
-            outputs[y] = H::output(simd, row);
+            outputs[y] = H::transform_output(simd, row);
             for x in 0..H::OUTPUTS {
                 check = simd.mul_add(outputs[y][x], simd.splat(0.0), check);
             }
         }
         if simd.has_nan(check) {
-            outputs = self.anew(simd, tile, panel, v);
+            outputs = self.recompute(simd, tile, panel, v);
         }
-        self.finish(simd, &pixels, &outputs, channel);
+        self.store_tile(simd, &pixels, &outputs, channel);
     }
 
-    /// Adds bias and residual to a tile's outputs, limits them and writes those that are in the picture.
+    /// Adds bias and residual to a tile's outputs, limits them and writes those that are in the
+    /// picture.
     #[inline(always)]
-    fn finish<S: Simd>(
+    fn store_tile<S: Simd>(
         &self,
         simd: S,
-        pixels: &[[Option<usize>; MOST_OUTPUTS]; MOST_OUTPUTS],
-        outputs: &[[S::F; MOST_OUTPUTS]; MOST_OUTPUTS],
+        pixels: &[[Option<usize>; MAX_OUTPUTS]; MAX_OUTPUTS],
+        outputs: &[[S::F; MAX_OUTPUTS]; MAX_OUTPUTS],
         channel: usize,
     ) {
         let (low, high) = (simd.splat(self.clamp.low), simd.splat(self.clamp.high));
-        let map = &self.shape.output;
-        let count = S::LANES.min(map.channels - channel);
-        let bias = self.bias.map_or(simd.splat(0.0), |bias| simd.load_slice(&bias[channel..channel + count]));
+        let layout = &self.shape.output;
+        let count = S::LANES.min(layout.channels - channel);
+        let bias = self
+            .bias
+            .map_or(simd.splat(0.0), |bias| simd.load_slice(&bias[channel..channel + count]));
         for y in 0..V::OUTPUTS {
             for x in 0..H::OUTPUTS {
                 let Some(pixel) = pixels[y][x] else { continue };
                 let mut value = simd.add(outputs[y][x], bias);
                 if let Some(residual) = self.residual {
-                    let at = pixel * residual.stride + residual.elements.floats(channel);
-                    let values = &residual.values[at..at + residual.elements.floats(count)];
+                    let at = pixel * residual.stride + residual.storage.words(channel);
+                    let values = &residual.values[at..at + residual.storage.words(count)];
                     // SAFETY: the slice has `count` values.
-                    value = simd.add(value, unsafe { simd.load_elements(residual.elements, values.as_ptr(), count) });
+                    value = simd.add(value, unsafe {
+                        simd.load_typed(residual.storage, values.as_ptr(), count)
+                    });
                 }
-                let at = pixel * map.stride + map.elements.floats(channel);
+                let at = pixel * layout.stride + layout.storage.words(channel);
                 // SAFETY: no other tile has this pixel, and the part has room for `count` values.
                 unsafe {
-                    let output = self.output.part(at..at + map.elements.floats(count));
-                    simd.store_elements(map.elements, output.as_mut_ptr(), simd.clamp(low, high, value), count);
+                    let output = self.output.slice_mut(at..at + layout.storage.words(count));
+                    simd.store_typed(
+                        layout.storage,
+                        output.as_mut_ptr(),
+                        simd.clamp(low, high, value),
+                        count,
+                    );
                 }
             }
         }
     }
 
     /// The outputs of a tile that has something other than finite numbers.
-    fn anew<S: Simd>(&self, simd: S, tile: usize, panel: usize, v: usize) -> [[S::F; MOST_OUTPUTS]; MOST_OUTPUTS] {
+    fn recompute<S: Simd>(
+        &self,
+        simd: S,
+        tile: usize,
+        panel: usize,
+        v: usize,
+    ) -> [[S::F; MAX_OUTPUTS]; MAX_OUTPUTS] {
         let panel_len = weights::panel_len::<S, V, H>(self.shape);
-        let places = self.grid.inputs(self.grid.spot(tile));
+        let offsets = self.grid.inputs(self.grid.tile_coords(tile));
         let panel = &self.packed[panel * panel_len..][v * S::LANES..panel_len];
-        let anew = Anew {
+        let recompute = Recompute {
             inputs: self.input,
-            places: &places,
+            offsets: &offsets,
             channels: self.shape.input.channels,
             panel,
             width: panel_width::<S>(),
         };
-        let found = anew.outputs::<V, H>(S::LANES);
+        let found = recompute.outputs::<V, H>(S::LANES);
         found.map(|row| row.map(|lanes| simd.load_slice(&lanes[..S::LANES])))
     }
 }

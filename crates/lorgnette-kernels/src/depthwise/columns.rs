@@ -1,11 +1,12 @@
-//! Depthwise convolution of one window a channel: a vector of channels of several neighbouring output columns at a time.
+//! Depthwise convolution of one window a channel: a vector of channels of several neighbouring
+//! output columns at a time.
 
 use std::ops::Range;
 
 use super::{Depthwise, DepthwiseKernel, DepthwiseShape, pack_rows, packed_len};
-use crate::Pool;
+use crate::ThreadPool;
 use crate::blocks::for_blocks;
-use crate::simd::{Kernel, Simd};
+use crate::simd::{Simd, SimdOp};
 
 pub(super) const fn kernel<S: Simd>() -> DepthwiseKernel {
     DepthwiseKernel {
@@ -19,15 +20,19 @@ pub(super) const fn kernel<S: Simd>() -> DepthwiseKernel {
     }
 }
 
-fn run<S: Simd>(depthwise: Depthwise<'_>, pool: &Pool) {
+fn run<S: Simd>(depthwise: Depthwise<'_>, pool: &ThreadPool) {
     let shape = depthwise.shape;
     assert_eq!(shape.multiplier, 1, "this kernel computes one window a channel");
     depthwise.check(packed_len(shape));
     let Depthwise { input, packed, bias, clamp, output, .. } = depthwise;
     let call = Call { shape, input, packed, bias, clamp };
     let width = shape.output.width;
-    for_blocks(&shape.output, width, output, pool, &|pixels, part| {
-        S::dispatch(Rows { call: &call, rows: pixels.start / width..pixels.end / width, output: part });
+    for_blocks(&shape.output, width, output, pool, &|pixels, chunk| {
+        S::dispatch(Rows {
+            call: &call,
+            rows: pixels.start / width..pixels.end / width,
+            output: chunk,
+        });
     });
 }
 
@@ -46,18 +51,23 @@ struct Rows<'a> {
     output: &'a mut [f32],
 }
 
-impl Kernel for Rows<'_> {
+impl SimdOp for Rows<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) {
         let Self { call, rows, output } = self;
-        let map = &call.shape.output;
-        let inside = call.shape.window.columns_inside(call.shape.input.width, map.width);
+        let layout = &call.shape.output;
+        let inside = call.shape.window.interior_columns(call.shape.input.width, layout.width);
         for (i, row) in rows.enumerate() {
-            let output = &mut output[i * map.width * map.stride..];
+            let output = &mut output[i * layout.width * layout.stride..];
             let row = Row::new(call, row);
             let all = 0..call.shape.window.kernel[1];
-            for x in (0..inside.start).chain(inside.end..map.width) {
-                row.columns::<S, 1>(simd, x, call.shape.window.taps_inside(1, call.shape.input.width, x), output);
+            for x in (0..inside.start).chain(inside.end..layout.width) {
+                row.columns::<S, 1>(
+                    simd,
+                    x,
+                    call.shape.window.valid_taps(1, call.shape.input.width, x),
+                    output,
+                );
             }
             let mut x = inside.start;
             // More columns of a wide window that steps over some would not fit into the registers.
@@ -96,56 +106,68 @@ impl<'a> Row<'a> {
         let DepthwiseShape { input, output, window, .. } = call.shape;
         let (n, oy) = (row / output.height, row % output.height);
         let y = (n * input.height + oy * window.stride[0]) as isize - window.padding.top as isize;
-        Self { call, ky: window.taps_inside(0, input.height, oy), y }
+        Self { call, ky: window.valid_taps(0, input.height, oy), y }
     }
 
-    /// Computes `COLUMNS` output columns from `x` on, with the window's columns `kx`, all inside the picture.
+    /// Computes `COLUMNS` output columns from `x` on, with the window's columns `kx`, all inside
+    /// the picture.
     #[inline(always)]
-    fn columns<S: Simd, const COLUMNS: usize>(&self, simd: S, x: usize, kx: Range<usize>, output: &mut [f32]) {
-        let map = &self.call.shape.output;
+    fn columns<S: Simd, const COLUMNS: usize>(
+        &self,
+        simd: S,
+        x: usize,
+        kx: Range<usize>,
+        output: &mut [f32],
+    ) {
+        let layout = &self.call.shape.output;
         let mut channel = 0;
-        while channel < map.channels {
-            let count = S::LANES.min(map.channels - channel);
-            let place = Place { x, channel, count };
+        while channel < layout.channels {
+            let count = S::LANES.min(layout.channels - channel);
+            let block = ColumnBlock { x, channel, count };
             let sums = if count == S::LANES {
-                self.any_window::<S, COLUMNS, true>(simd, place, kx.clone())
+                self.output_values::<S, COLUMNS, true>(simd, block, kx.clone())
             } else {
-                self.any_window::<S, COLUMNS, false>(simd, place, kx.clone())
+                self.output_values::<S, COLUMNS, false>(simd, block, kx.clone())
             };
             for (i, sum) in sums.into_iter().enumerate() {
-                let at = (x + i) * map.stride + map.elements.floats(channel);
-                let output = &mut output[at..at + map.elements.floats(count)];
+                let at = (x + i) * layout.stride + layout.storage.words(channel);
+                let output = &mut output[at..at + layout.storage.words(count)];
                 // SAFETY: the slice has room for `count` values.
-                unsafe { simd.store_elements(map.elements, output.as_mut_ptr(), sum, count) };
+                unsafe { simd.store_typed(layout.storage, output.as_mut_ptr(), sum, count) };
             }
             channel += S::LANES;
         }
     }
 
-    /// The finished values of a place, a whole vector of channels if `WHOLE`.
+    /// The finished values of a place, a whole vector of channels if `FULL_VECTOR`.
     #[inline(always)]
-    fn any_window<S: Simd, const COLUMNS: usize, const WHOLE: bool>(
+    fn output_values<S: Simd, const COLUMNS: usize, const FULL_VECTOR: bool>(
         &self,
         simd: S,
-        place: Place,
+        block: ColumnBlock,
         kx: Range<usize>,
     ) -> [S::F; COLUMNS] {
         let window = &self.call.shape.window;
         // The windows that most networks have, their loops known in full.
-        let known = COLUMNS > 1 && window.dilation[1] == 1;
+        let unrolled = COLUMNS > 1 && window.dilation[1] == 1;
         let mut sums = match (window.kernel[1], window.stride[1]) {
-            (3, 1) if known => self.side_by_side::<S, COLUMNS, 3, 1, WHOLE>(simd, place),
-            (3, 2) if known => self.side_by_side::<S, COLUMNS, 3, 2, WHOLE>(simd, place),
-            (5, 1) if known => self.side_by_side::<S, COLUMNS, 5, 1, WHOLE>(simd, place),
-            (5, 2) if known && COLUMNS <= 4 => self.side_by_side::<S, COLUMNS, 5, 2, WHOLE>(simd, place),
-            (7, 1) if known => self.side_by_side::<S, COLUMNS, 7, 1, WHOLE>(simd, place),
-            (7, 2) if known && COLUMNS <= 4 => self.side_by_side::<S, COLUMNS, 7, 2, WHOLE>(simd, place),
-            _ => self.sums::<S, COLUMNS, WHOLE>(simd, place, kx),
+            (3, 1) if unrolled => self.sums_unrolled::<S, COLUMNS, 3, 1, FULL_VECTOR>(simd, block),
+            (3, 2) if unrolled => self.sums_unrolled::<S, COLUMNS, 3, 2, FULL_VECTOR>(simd, block),
+            (5, 1) if unrolled => self.sums_unrolled::<S, COLUMNS, 5, 1, FULL_VECTOR>(simd, block),
+            (5, 2) if unrolled && COLUMNS <= 4 => {
+                self.sums_unrolled::<S, COLUMNS, 5, 2, FULL_VECTOR>(simd, block)
+            }
+            (7, 1) if unrolled => self.sums_unrolled::<S, COLUMNS, 7, 1, FULL_VECTOR>(simd, block),
+            (7, 2) if unrolled && COLUMNS <= 4 => {
+                self.sums_unrolled::<S, COLUMNS, 7, 2, FULL_VECTOR>(simd, block)
+            }
+            _ => self.sums::<S, COLUMNS, FULL_VECTOR>(simd, block, kx),
         };
         let Call { bias, clamp, .. } = self.call;
         let (low, high) = (simd.splat(clamp.low), simd.splat(clamp.high));
-        let (channel, count) = (place.channel, place.count);
-        let bias = bias.map_or(simd.splat(0.0), |bias| simd.load_slice(&bias[channel..channel + count]));
+        let (channel, count) = (block.channel, block.count);
+        let bias =
+            bias.map_or(simd.splat(0.0), |bias| simd.load_slice(&bias[channel..channel + count]));
         for sum in &mut sums {
             *sum = simd.clamp(low, high, simd.add(*sum, bias));
         }
@@ -154,10 +176,10 @@ impl<'a> Row<'a> {
 
     /// The sums over the window's columns `kx`.
     #[inline(always)]
-    fn sums<S: Simd, const COLUMNS: usize, const WHOLE: bool>(
+    fn sums<S: Simd, const COLUMNS: usize, const FULL_VECTOR: bool>(
         &self,
         simd: S,
-        place: Place,
+        block: ColumnBlock,
         kx: Range<usize>,
     ) -> [S::F; COLUMNS] {
         let window = &self.call.shape.window;
@@ -165,12 +187,13 @@ impl<'a> Row<'a> {
         let mut sums = [simd.splat(0.0); COLUMNS];
         for ky in self.ky.clone() {
             for kx in kx.clone() {
-                // Both are in bounds: the tap is one of the kernel's, and its pixels lie in the picture for all columns,
-                // as `taps_inside` and `columns_inside` saw to, whose channels `Depthwise::check` has found in the slices.
-                let weights = place.load::<S, WHOLE>(simd, self.weights(place, ky, kx));
-                let from = self.pixel(place, ky, kx * window.dilation[1]);
+                // Both are in bounds: the tap is one of the kernel's, and its pixels lie in the
+                // picture for all columns, as `valid_taps` and `interior_columns` saw to, whose
+                // channels `Depthwise::check` has found in the slices.
+                let weights = block.load::<S, FULL_VECTOR>(simd, self.weights(block, ky, kx));
+                let from = self.pixel(block, ky, kx * window.dilation[1]);
                 for (i, sum) in sums.iter_mut().enumerate() {
-                    let value = place.load::<S, WHOLE>(simd, from.wrapping_add(i * step));
+                    let value = block.load::<S, FULL_VECTOR>(simd, from.wrapping_add(i * step));
                     *sum = simd.mul_add(value, weights, *sum);
                 }
             }
@@ -178,26 +201,35 @@ impl<'a> Row<'a> {
         sums
     }
 
-    /// The same sums, added in the same order, of a window of `TAPS` columns side by side: columns that several windows see are
-    /// read once.
+    /// The same sums, added in the same order, of a window of `TAPS` columns side by side: columns
+    /// that several windows see are read once.
     #[inline(always)]
-    #[expect(clippy::needless_range_loop, reason = "constant indices become registers; iterators became memory")]
-    fn side_by_side<S: Simd, const COLUMNS: usize, const TAPS: usize, const STRIDE: usize, const WHOLE: bool>(
+    #[expect(
+        clippy::needless_range_loop,
+        reason = "constant indices become registers; iterators became memory"
+    )]
+    fn sums_unrolled<
+        S: Simd,
+        const COLUMNS: usize,
+        const TAPS: usize,
+        const STRIDE: usize,
+        const FULL_VECTOR: bool,
+    >(
         &self,
         simd: S,
-        place: Place,
+        block: ColumnBlock,
     ) -> [S::F; COLUMNS] {
         let step = self.call.shape.input.stride;
         let mut sums = [simd.splat(0.0); COLUMNS];
         for ky in self.ky.clone() {
             // In bounds, as in `sums`.
-            let from = self.pixel(place, ky, 0);
-            let mut values = [simd.splat(0.0); MOST_SEEN];
+            let from = self.pixel(block, ky, 0);
+            let mut values = [simd.splat(0.0); MAX_INPUT_COLUMNS];
             for i in 0..(COLUMNS - 1) * STRIDE + TAPS {
-                values[i] = place.load::<S, WHOLE>(simd, from.wrapping_add(i * step));
+                values[i] = block.load::<S, FULL_VECTOR>(simd, from.wrapping_add(i * step));
             }
             for kx in 0..TAPS {
-                let weights = place.load::<S, WHOLE>(simd, self.weights(place, ky, kx));
+                let weights = block.load::<S, FULL_VECTOR>(simd, self.weights(block, ky, kx));
                 for i in 0..COLUMNS {
                     sums[i] = simd.mul_add(values[i * STRIDE + kx], weights, sums[i]);
                 }
@@ -208,40 +240,47 @@ impl<'a> Row<'a> {
 
     /// Where a tap's weights lie.
     #[inline(always)]
-    fn weights(&self, place: Place, ky: usize, kx: usize) -> *const f32 {
+    fn weights(&self, block: ColumnBlock, ky: usize, kx: usize) -> *const f32 {
         let DepthwiseShape { output, window, .. } = self.call.shape;
-        let at = (ky * window.kernel[1] + kx) * output.channels + place.channel;
+        let at = (ky * window.kernel[1] + kx) * output.channels + block.channel;
         self.call.packed.as_ptr().wrapping_add(at)
     }
 
-    /// Where the values lie that the first column's window has in row `ky`, `across` pixels from its left edge.
+    /// Where the values lie that the first column's window has in row `ky`, `column` pixels from
+    /// its left edge.
     #[inline(always)]
-    fn pixel(&self, place: Place, ky: usize, across: usize) -> *const f32 {
+    fn pixel(&self, block: ColumnBlock, ky: usize, column: usize) -> *const f32 {
         let DepthwiseShape { input, window, .. } = self.call.shape;
         let y = self.y + (ky * window.dilation[0]) as isize;
-        let x = (place.x * window.stride[1] + across) as isize - window.padding.left as isize;
+        let x = (block.x * window.stride[1] + column) as isize - window.padding.left as isize;
         let pixel = y * input.width as isize + x;
-        self.call.input.as_ptr().wrapping_offset(pixel * input.stride as isize).wrapping_add(place.channel)
+        self.call
+            .input
+            .as_ptr()
+            .wrapping_offset(pixel * input.stride as isize)
+            .wrapping_add(block.channel)
     }
 }
 
-/// The most columns that the windows of one place see: eight windows of three columns, each two from the next.
-const MOST_SEEN: usize = 17;
+/// The most columns that the windows of one place see: eight windows of three columns, each two
+/// from the next.
+const MAX_INPUT_COLUMNS: usize = 17;
 
 /// Some channels of an output column and those to its right.
 #[derive(Clone, Copy)]
-struct Place {
+struct ColumnBlock {
     x: usize,
     channel: usize,
     /// Channels, at most a vector.
     count: usize,
 }
 
-impl Place {
-    /// Loads the channels, a whole vector if `WHOLE`.
+impl ColumnBlock {
+    /// Loads the channels, a whole vector if `FULL_VECTOR`.
     #[inline(always)]
-    fn load<S: Simd, const WHOLE: bool>(self, simd: S, from: *const f32) -> S::F {
-        // SAFETY: the callers see to it that `count` values can be read, which are a vector if `WHOLE`.
-        unsafe { if WHOLE { simd.load(from) } else { simd.load_first(from, self.count) } }
+    fn load<S: Simd, const FULL_VECTOR: bool>(self, simd: S, from: *const f32) -> S::F {
+        // SAFETY: the callers see to it that `count` values can be read, which are a vector if
+        // `FULL_VECTOR`.
+        unsafe { if FULL_VECTOR { simd.load(from) } else { simd.load_partial(from, self.count) } }
     }
 }

@@ -1,23 +1,25 @@
 //! Whether this process can use AMX, and if not, why.
 //!
-//! The CPU must have it, the system must save its tiles, and on Linux a process must ask for permission to use them,
-//! because their 8 KiB make every signal's frame larger. Last, a small product is compared with plain arithmetic: of an
-//! instruction that is emulated or virtualised, nobody should have to trust the flag alone.
+//! The CPU must have it, the system must save its tiles, and on Linux a process must ask for
+//! permission to use them, because their 8 KiB make every signal's frame larger. Last, a small
+//! product is compared with plain arithmetic: of an instruction that is emulated or virtualised,
+//! nobody should have to trust the flag alone.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::formats::{from_bf16, to_bf16};
+use crate::numerics::{bf16_to_f32, f32_to_bf16};
 use crate::simd::{BLOCK_COLUMNS, BLOCK_ROWS, Factors, Sums, TILE_DEPTH, TILE_FLOATS, Tiles};
 
 /// Whether the instructions are taken for present, whatever the CPU says.
 static ASSUMED: AtomicBool = AtomicBool::new(false);
 
-/// Takes AMX for present. For tests, which execute its instructions in software; without that, the program is ended by
-/// the first of them.
+/// Takes AMX for present. For tests, which execute its instructions in software; without that, the
+/// program is ended by the first of them.
 #[doc(hidden)]
 pub fn assume_amx() {
-    // SAFETY: an instruction that does not exist ends the process, which is what this function is documented to do.
+    // SAFETY: an instruction that does not exist ends the process, which is what this function is
+    // documented to do.
     assert!(unsafe { is_right() }, "AMX, as it is emulated, computes something else");
     ASSUMED.store(true, Ordering::Relaxed);
 }
@@ -54,7 +56,8 @@ fn has_instructions() -> bool {
             return false;
         }
         let palette = cpuid(0x1D, 1);
-        let (row_bytes, tiles, rows) = (palette.ebx & 0xFFFF, palette.ebx >> 16, palette.ecx & 0xFFFF);
+        let (row_bytes, tiles, rows) =
+            (palette.ebx & 0xFFFF, palette.ebx >> 16, palette.ecx & 0xFFFF);
         row_bytes >= 64 && tiles >= 8 && rows >= 16
     }
 }
@@ -73,14 +76,15 @@ fn is_saved() -> bool {
 
 #[cfg(target_os = "linux")]
 mod permitted {
-    /// Asks for permission to use tiles: arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILE_DATA), since Linux 5.16. It holds for
-    /// all threads, those that run already too.
+    /// Asks for permission to use tiles: arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILE_DATA),
+    /// since Linux 5.16. It holds for all threads, those that run already too.
     pub(super) fn ask() -> bool {
         const ARCH_PRCTL: isize = 158;
         const ARCH_REQ_XCOMP_PERM: usize = 0x1023;
         const TILE_DATA: usize = 18;
         let answer: isize;
-        // SAFETY: the call reads and writes no memory of ours. A system call changes RCX and R11 besides its answer.
+        // SAFETY: the call reads and writes no memory of ours. A system call changes RCX and R11
+        // besides its answer.
         unsafe {
             std::arch::asm!(
                 "syscall",
@@ -111,7 +115,7 @@ mod permitted {
 unsafe fn is_right() -> bool {
     let trial = Trial::new();
     // Three steps of one part, or one step of two or three parts, in the same places.
-    let [mut rounded, mut halves, mut thirds] = [[0.0; BLOCK_ROWS * BLOCK_COLUMNS]; 3];
+    let [mut rounded, mut bf16x2, mut bf16x3] = [[0.0; BLOCK_ROWS * BLOCK_COLUMNS]; 3];
     let factors = |steps| Factors {
         pixels: trial.pixels.as_ptr().cast(),
         pixel_bytes: size_of_val(&trial.pixels[0]),
@@ -124,39 +128,39 @@ unsafe fn is_right() -> bool {
     unsafe {
         let tiles = Tiles::configure_unchecked();
         factors(3).multiply(&tiles, &mut rounded);
-        factors(1).multiply_halves(&tiles, &mut halves);
-        factors(1).multiply_thirds(&tiles, &mut thirds);
+        factors(1).multiply_bf16x2(&tiles, &mut bf16x2);
+        factors(1).multiply_bf16x3(&tiles, &mut bf16x3);
     }
     rounded == trial.sums(&[[0, 0], [1, 1], [2, 2]])
-        && halves == trial.sums(&[[1, 0], [0, 0], [0, 1]])
-        && thirds == trial.sums(&[[2, 0], [1, 0], [1, 1], [0, 1], [0, 2], [0, 0]])
+        && bf16x2 == trial.sums(&[[1, 0], [0, 0], [0, 1]])
+        && bf16x3 == trial.sums(&[[2, 0], [1, 0], [1, 1], [0, 1], [0, 2], [0, 0]])
 }
 
 /// Pixels of three input tiles, and weights for them.
 struct Trial {
     /// `[pixel][pair of channels]`
-    pixels: Vec<[f32; PARTS * TILE_DEPTH / 2]>,
+    pixels: Vec<[f32; TERMS * TILE_DEPTH / 2]>,
     /// `[input tile][tile of output channels][pair of channels][output channel]`
     weights: Vec<f32>,
 }
 
 /// Input tiles of a trial.
-const PARTS: usize = 3;
+const TERMS: usize = 3;
 
 impl Trial {
     fn new() -> Self {
         let mut seed = 1_u32;
         let mut pair = || {
             seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            let number = |bits: u32| u32::from(to_bf16((bits & 15) as f32 - 8.0));
+            let number = |bits: u32| u32::from(f32_to_bf16((bits & 15) as f32 - 8.0));
             f32::from_bits(number(seed >> 28) | number(seed >> 24) << 16)
         };
         let pixels = (0..BLOCK_ROWS).map(|_| std::array::from_fn(|_| pair())).collect();
-        Self { pixels, weights: (0..PARTS * 2 * TILE_FLOATS).map(|_| pair()).collect() }
+        Self { pixels, weights: (0..TERMS * 2 * TILE_FLOATS).map(|_| pair()).collect() }
     }
 
     /// The sums of products of parts: which input tile of the pixels by which of the weights.
-    fn sums(&self, parts: &[[usize; 2]]) -> Sums {
+    fn sums(&self, terms: &[[usize; 2]]) -> Sums {
         const PAIRS: usize = TILE_DEPTH / 2;
         std::array::from_fn(|at| {
             let (pixel, channel) = (at / BLOCK_COLUMNS, at % BLOCK_COLUMNS);
@@ -164,8 +168,10 @@ impl Trial {
                 let (tile, column) = (2 * b + channel / PAIRS, channel % PAIRS);
                 self.weights[tile * TILE_FLOATS + pair * PAIRS + column]
             };
-            let products = parts.iter().flat_map(|&[a, b]| {
-                (0..PAIRS).map(move |pair| product(self.pixels[pixel][a * PAIRS + pair], weights(b, pair)))
+            let products = terms.iter().flat_map(|&[a, b]| {
+                (0..PAIRS).map(move |pair| {
+                    product(self.pixels[pixel][a * PAIRS + pair], weights(b, pair))
+                })
             });
             products.sum()
         })
@@ -174,7 +180,9 @@ impl Trial {
 
 /// The product of two pairs of bf16.
 fn product(a: f32, b: f32) -> f32 {
-    let halves = |pair: f32| [from_bf16(pair.to_bits() as u16), from_bf16((pair.to_bits() >> 16) as u16)];
-    let ([a, c], [b, d]) = (halves(a), halves(b));
+    let unpack = |pair: f32| {
+        [bf16_to_f32(pair.to_bits() as u16), bf16_to_f32((pair.to_bits() >> 16) as u16)]
+    };
+    let ([a, c], [b, d]) = (unpack(a), unpack(b));
     a * b + c * d
 }

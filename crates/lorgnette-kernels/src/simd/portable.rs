@@ -1,8 +1,8 @@
 //! Plain Rust that compilers turn into the vectors every CPU of the architecture has.
 
-use super::{Kernel, Simd};
+use super::{Simd, SimdOp};
 use crate::Level;
-use crate::formats::{from_bf16, from_f16};
+use crate::numerics::{bf16_to_f32, f16_to_f32};
 
 /// Vectors of four floats.
 #[derive(Clone, Copy)]
@@ -21,17 +21,17 @@ impl Simd for Portable {
     const TILE_ROWS: usize = 4;
     type F = [f32; LANES];
 
-    fn dispatch<K: Kernel>(kernel: K) {
+    fn dispatch<K: SimdOp>(kernel: K) {
         kernel.run(Self);
     }
 
     #[inline(always)]
-    fn call<K: Kernel>(self, kernel: K) {
+    fn call<K: SimdOp>(self, kernel: K) {
         #[inline(never)]
-        fn apart<K: Kernel>(kernel: K) {
+        fn not_inlined<K: SimdOp>(kernel: K) {
             kernel.run(Portable);
         }
-        apart(kernel);
+        not_inlined(kernel);
     }
 
     #[inline(always)]
@@ -46,7 +46,7 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
-    unsafe fn load_first(self, from: *const f32, count: usize) -> Self::F {
+    unsafe fn load_partial(self, from: *const f32, count: usize) -> Self::F {
         let mut value = [0.0; LANES];
         for (i, lane) in value.iter_mut().enumerate().take(count) {
             // SAFETY: the caller vouches for `count` floats.
@@ -59,14 +59,14 @@ impl Simd for Portable {
     unsafe fn load_bf16(self, from: *const u16) -> Self::F {
         // SAFETY: the caller vouches for the numbers; no alignment is assumed.
         let bits = unsafe { from.cast::<[u16; LANES]>().read_unaligned() };
-        bits.map(from_bf16)
+        bits.map(bf16_to_f32)
     }
 
     #[inline(always)]
     unsafe fn load_f16(self, from: *const u16) -> Self::F {
         // SAFETY: the caller vouches for the numbers; no alignment is assumed.
         let bits = unsafe { from.cast::<[u16; LANES]>().read_unaligned() };
-        bits.map(from_f16)
+        bits.map(f16_to_f32)
     }
 
     #[inline(always)]
@@ -82,7 +82,7 @@ impl Simd for Portable {
     }
 
     #[inline(always)]
-    unsafe fn store_first(self, to: *mut f32, value: Self::F, count: usize) {
+    unsafe fn store_partial(self, to: *mut f32, value: Self::F, count: usize) {
         for (i, lane) in value.into_iter().enumerate().take(count) {
             // SAFETY: the caller vouches for `count` floats.
             unsafe { to.add(i).write(lane) };
@@ -134,5 +134,5 @@ impl Simd for Portable {
     fn prefetch(self, _address: *const f32) {}
 
     #[inline(always)]
-    fn prefetch_to_write(self, _address: *const f32) {}
+    fn prefetch_write(self, _address: *const f32) {}
 }

@@ -2,7 +2,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{Kernel, Simd};
+use super::{Simd, SimdOp};
 use crate::Level;
 
 /// Vectors of eight floats.
@@ -13,35 +13,36 @@ pub(crate) struct Avx2(());
 #[derive(Clone, Copy)]
 pub(crate) struct Avx512(());
 
-/// The door into a level: the one place where its features are switched on, and where its token is made.
-macro_rules! door {
+/// The door into a level: the one place where its features are switched on, and where its token is
+/// made.
+macro_rules! target_feature_entry {
     ($token:ident, $features:literal) => {
-        fn dispatch<K: Kernel>(kernel: K) {
+        fn dispatch<K: SimdOp>(kernel: K) {
             #[target_feature(enable = $features)]
-            fn inside<K: Kernel>(kernel: K) {
+            fn with_features<K: SimdOp>(kernel: K) {
                 kernel.run($token(()));
             }
             assert!(Self::is_available(), "this CPU does not have {}", stringify!($token));
             // SAFETY: the CPU has the features, as just asserted.
-            unsafe { inside(kernel) }
+            unsafe { with_features(kernel) }
         }
 
         #[inline(always)]
-        fn call<K: Kernel>(self, kernel: K) {
+        fn call<K: SimdOp>(self, kernel: K) {
             #[target_feature(enable = $features)]
             #[inline(never)]
-            fn apart<K: Kernel>(kernel: K) {
+            fn not_inlined<K: SimdOp>(kernel: K) {
                 kernel.run($token(()));
             }
             // SAFETY: `self` exists only where the CPU has the features.
-            unsafe { apart(kernel) }
+            unsafe { not_inlined(kernel) }
         }
     };
 }
 
-/// Defines a function for `sums[v] + from[k] · weights[v]`, in instructions whose order is kept: the compiler loads the
-/// values of several steps at once, for which a tile has no registers, puts them on the stack and loads them anew, for a
-/// fifth of the tile's time.
+/// Defines a function for `sums[v] + from[k] · weights[v]`, in instructions whose order is kept:
+/// the compiler loads the values of several steps at once, for which a tile has no registers, puts
+/// them on the stack and loads them anew, for a fifth of the tile's time.
 macro_rules! add_two_products {
     ($features:literal, $instruction:literal) => {
         /// # Safety
@@ -54,7 +55,8 @@ macro_rules! add_two_products {
             weights: [__m512; 2],
             [mut first, mut second]: [__m512; 2],
         ) -> [__m512; 2] {
-            // The register has a name, because one without is of no type, and the assembler is given nonsense for it.
+            // The register has a name, because one without is of no type, and the assembler is
+            // given nonsense for it.
             let _x: __m512;
             // SAFETY: one float is read, which the caller vouches for.
             unsafe {
@@ -79,30 +81,31 @@ macro_rules! add_two_products {
 
 mod amx;
 mod bf16;
-mod halves;
+mod pixel_conversion;
 
 pub(crate) use amx::{BLOCK_COLUMNS, BLOCK_ROWS, Factors, Sums, TILE_DEPTH, TILE_FLOATS, Tiles};
 pub(crate) use bf16::Avx512Bf16;
-pub(crate) use halves::Pixels;
+pub(crate) use pixel_conversion::PixelConversion;
 
 /// Methods that are an intrinsic of the level.
 macro_rules! intrinsics {
     ($($name:ident($($argument:ident),*) = $call:expr;)*) => {
         $(#[inline(always)]
         fn $name(self, $($argument: Self::F),*) -> Self::F {
-            // SAFETY: the intrinsic needs the level's features, and `self` exists only where the CPU has them.
+            // SAFETY: the intrinsic needs the level's features, and `self` exists only where the
+            // CPU has them.
             unsafe { $call }
         })*
     };
 }
 
 /// A mask of eight lanes whose first `count` are on, at [8 - count..].
-static FIRST: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
+static LANE_MASKS: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
 
 impl Avx2 {
     #[inline(always)]
-    fn first(self, count: usize) -> __m256i {
-        let mask = &FIRST[8 - count..][..8];
+    fn mask_for(self, count: usize) -> __m256i {
+        let mask = &LANE_MASKS[8 - count..][..8];
         // SAFETY: eight numbers are read from a slice of eight; `self` proves the CPU has AVX.
         unsafe { _mm256_loadu_si256(mask.as_ptr().cast()) }
     }
@@ -114,7 +117,7 @@ impl Simd for Avx2 {
     const TILE_ROWS: usize = 6;
     type F = __m256;
 
-    door!(Avx2, "avx2,fma,f16c");
+    target_feature_entry!(Avx2, "avx2,fma,f16c");
 
     intrinsics! {
         add(a, b) = _mm256_add_ps(a, b);
@@ -139,9 +142,10 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    unsafe fn load_first(self, from: *const f32, count: usize) -> Self::F {
-        // SAFETY: the caller vouches for `count` floats (the others are not touched), `self` for the CPU.
-        unsafe { _mm256_maskload_ps(from, self.first(count)) }
+    unsafe fn load_partial(self, from: *const f32, count: usize) -> Self::F {
+        // SAFETY: the caller vouches for `count` floats (the others are not touched), `self` for
+        // the CPU.
+        unsafe { _mm256_maskload_ps(from, self.mask_for(count)) }
     }
 
     #[inline(always)]
@@ -172,9 +176,10 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    unsafe fn store_first(self, to: *mut f32, value: Self::F, count: usize) {
-        // SAFETY: the caller vouches for `count` floats (the others are not touched), `self` for the CPU.
-        unsafe { _mm256_maskstore_ps(to, self.first(count), value) };
+    unsafe fn store_partial(self, to: *mut f32, value: Self::F, count: usize) {
+        // SAFETY: the caller vouches for `count` floats (the others are not touched), `self` for
+        // the CPU.
+        unsafe { _mm256_maskstore_ps(to, self.mask_for(count), value) };
     }
 
     #[inline(always)]
@@ -190,25 +195,29 @@ impl Simd for Avx2 {
     }
 
     #[inline(always)]
-    fn prefetch_to_write(self, address: *const f32) {
-        prefetch_to_write(address);
+    fn prefetch_write(self, address: *const f32) {
+        prefetch_write(address);
     }
 }
 
-/// As an instruction of its own, because the compiler makes an ordinary prefetch of the intrinsic unless the feature PRFCHW
-/// is on; CPUs without it, older than AVX2, take the instruction for a pause.
+/// As an instruction of its own, because the compiler makes an ordinary prefetch of the intrinsic
+/// unless the feature PRFCHW is on; CPUs without it, older than AVX2, take the instruction for a
+/// pause.
 #[inline(always)]
-fn prefetch_to_write(address: *const f32) {
+fn prefetch_write(address: *const f32) {
     // SAFETY: a hint; no address can make it fault, and it changes nothing that a program can see.
-    unsafe { std::arch::asm!("prefetchw [{}]", in(reg) address.addr(), options(nomem, nostack, preserves_flags)) };
+    unsafe {
+        std::arch::asm!("prefetchw [{}]", in(reg) address.addr(), options(nomem, nostack, preserves_flags))
+    };
 }
 
 add_two_products!("avx512f", "vfmadd231ps");
 
-/// The nearest bf16, ties to even, without the instruction that does it; numbers below 2^-126 become zero.
+/// The nearest bf16, ties to even, without the instruction that does it; numbers below 2^-126
+/// become zero.
 #[target_feature(enable = "avx512f")]
 #[inline]
-fn halves(value: __m512) -> __m256i {
+fn round_to_bf16(value: __m512) -> __m256i {
     let bits = _mm512_castps_si512(value);
     let odd = _mm512_and_si512(_mm512_srli_epi32::<16>(bits), _mm512_set1_epi32(1));
     let rounded = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7FFF)));
@@ -222,7 +231,7 @@ fn halves(value: __m512) -> __m256i {
 
 /// The mask whose first `count` (at most 16) lanes are on.
 #[inline(always)]
-fn first(count: usize) -> __mmask16 {
+fn mask_for(count: usize) -> __mmask16 {
     ((1_u32 << count) - 1) as __mmask16
 }
 
@@ -232,7 +241,7 @@ impl Simd for Avx512 {
     const TILE_ROWS: usize = 14;
     type F = __m512;
 
-    door!(Avx512, "avx2,fma,avx512f,avx512vl,avx512dq,avx512bw");
+    target_feature_entry!(Avx512, "avx2,fma,avx512f,avx512vl,avx512dq,avx512bw");
 
     intrinsics! {
         add(a, b) = _mm512_add_ps(a, b);
@@ -251,7 +260,7 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    fn spread_threes(self, a: Self::F) -> Self::F {
+    fn expand_rgb_to_rgbx(self, a: Self::F) -> Self::F {
         // SAFETY: `self` proves the CPU has AVX-512.
         unsafe { _mm512_maskz_expand_ps(0x7777, a) }
     }
@@ -275,9 +284,10 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn load_first(self, from: *const f32, count: usize) -> Self::F {
-        // SAFETY: the caller vouches for `count` floats (the others are not touched), `self` for the CPU.
-        unsafe { _mm512_maskz_loadu_ps(first(count), from) }
+    unsafe fn load_partial(self, from: *const f32, count: usize) -> Self::F {
+        // SAFETY: the caller vouches for `count` floats (the others are not touched), `self` for
+        // the CPU.
+        unsafe { _mm512_maskz_loadu_ps(mask_for(count), from) }
     }
 
     #[inline(always)]
@@ -290,20 +300,22 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn load_first_bf16(self, from: *const u16, count: usize) -> Self::F {
-        // SAFETY: the caller vouches for `count` numbers (the others are not touched), `self` for the CPU.
+    unsafe fn load_partial_bf16(self, from: *const u16, count: usize) -> Self::F {
+        // SAFETY: the caller vouches for `count` numbers (the others are not touched), `self` for
+        // the CPU.
         unsafe {
-            let bits = _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(first(count), from.cast()));
+            let bits =
+                _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask_for(count), from.cast()));
             _mm512_castsi512_ps(_mm512_slli_epi32::<16>(bits))
         }
     }
 
     #[inline(always)]
-    unsafe fn store_first_bf16(self, to: *mut u16, value: Self::F, count: usize) {
+    unsafe fn store_partial_bf16(self, to: *mut u16, value: Self::F, count: usize) {
         // SAFETY: the caller vouches for the numbers that the mask has, `self` for the CPU.
         unsafe {
-            let halves = _mm256_maskz_mov_epi16(first(count), halves(value));
-            _mm256_mask_storeu_epi16(to.cast(), first(count.next_multiple_of(2)), halves);
+            let rounded = _mm256_maskz_mov_epi16(mask_for(count), round_to_bf16(value));
+            _mm256_mask_storeu_epi16(to.cast(), mask_for(count.next_multiple_of(2)), rounded);
         }
     }
 
@@ -326,9 +338,10 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    unsafe fn store_first(self, to: *mut f32, value: Self::F, count: usize) {
-        // SAFETY: the caller vouches for `count` floats (the others are not touched), `self` for the CPU.
-        unsafe { _mm512_mask_storeu_ps(to, first(count), value) };
+    unsafe fn store_partial(self, to: *mut f32, value: Self::F, count: usize) {
+        // SAFETY: the caller vouches for `count` floats (the others are not touched), `self` for
+        // the CPU.
+        unsafe { _mm512_mask_storeu_ps(to, mask_for(count), value) };
     }
 
     #[inline(always)]
@@ -344,7 +357,7 @@ impl Simd for Avx512 {
     }
 
     #[inline(always)]
-    fn prefetch_to_write(self, address: *const f32) {
-        prefetch_to_write(address);
+    fn prefetch_write(self, address: *const f32) {
+        prefetch_write(address);
     }
 }

@@ -1,44 +1,57 @@
-//! A table as comma-separated values (RFC 4180), with a header; a list of numbers is a column for each.
+//! A table as comma-separated values (RFC 4180), with a header; a list of numbers is a column for
+//! each.
 
 use std::fs::File;
 use std::io::{self, BufWriter};
 
 use ::csv::Writer;
 
-use super::{Cell, Kind, Table};
+use super::{Cell, ColumnType, Table};
 
 struct Csv {
     writer: Writer<BufWriter<File>>,
-    kinds: Vec<Kind>,
+    column_types: Vec<ColumnType>,
 }
 
 /// A table of these columns in `file`.
-pub(super) fn open(file: BufWriter<File>, columns: &[(&'static str, Kind)]) -> io::Result<Box<dyn Table>> {
+pub(super) fn open(
+    file: BufWriter<File>,
+    columns: &[(&'static str, ColumnType)],
+) -> io::Result<Box<dyn Table>> {
     let mut writer = Writer::from_writer(file);
     let mut header = Vec::new();
-    for (name, kind) in columns {
-        match kind {
-            Kind::Numbers(length) => header.extend((0..*length).map(|number| format!("{name}_{number}"))),
+    for (name, column_type) in columns {
+        match column_type {
+            ColumnType::FloatList(length) => {
+                header.extend((0..*length).map(|number| format!("{name}_{number}")))
+            }
             _ => header.push((*name).to_owned()),
         }
     }
     writer.write_record(header)?;
-    Ok(Box::new(Csv { writer, kinds: columns.iter().map(|(_, kind)| *kind).collect() }))
+    Ok(Box::new(Csv {
+        writer,
+        column_types: columns.iter().map(|(_, column_type)| *column_type).collect(),
+    }))
 }
 
 impl Table for Csv {
     fn row(&mut self, cells: Vec<Cell>) -> io::Result<()> {
-        for (cell, kind) in cells.into_iter().zip(&self.kinds) {
+        for (cell, column_type) in cells.into_iter().zip(&self.column_types) {
             match cell {
-                Cell::Numbers(numbers) => numbers.iter().try_for_each(|n| self.writer.write_field(n.to_string()))?,
-                Cell::Empty if matches!(kind, Kind::Numbers(_)) => return Err(io::Error::other("no numbers")),
+                Cell::FloatList(numbers) => {
+                    numbers.iter().try_for_each(|n| self.writer.write_field(n.to_string()))?
+                }
+                Cell::Empty if matches!(column_type, ColumnType::FloatList(_)) => {
+                    return Err(io::Error::other("no numbers"));
+                }
                 other => self.writer.write_field(text(other))?,
             }
         }
         Ok(self.writer.write_record(None::<&[u8]>)?)
     }
 
-    fn end(mut self: Box<Self>) -> io::Result<()> {
+    fn finish(mut self: Box<Self>) -> io::Result<()> {
         self.writer.flush()
     }
 }
@@ -46,10 +59,10 @@ impl Table for Csv {
 /// A cell as text; bytes in hexadecimal digits.
 fn text(cell: Cell) -> String {
     match cell {
-        Cell::Empty | Cell::Numbers(_) => String::new(),
+        Cell::Empty | Cell::FloatList(_) => String::new(),
         Cell::Text(text) => text,
         Cell::Bytes(bytes) => bytes.iter().map(|byte| format!("{byte:02x}")).collect(),
-        Cell::Whole(number) => number.to_string(),
-        Cell::Real(number) => number.to_string(),
+        Cell::Integer(number) => number.to_string(),
+        Cell::Float(number) => number.to_string(),
     }
 }

@@ -11,36 +11,43 @@ use ::parquet::file::properties::WriterProperties;
 use ::parquet::file::writer::{SerializedColumnWriter, SerializedFileWriter};
 use ::parquet::schema::parser::parse_message_type;
 
-use super::{Cell, Kind, Table};
+use super::{Cell, ColumnType, Table};
 
 /// Rows of a group, which are in memory at once.
-const GROUP: usize = 8192;
+const ROWS_PER_GROUP: usize = 8192;
 
 struct Parquet {
     writer: SerializedFileWriter<BufWriter<File>>,
-    kinds: Vec<Kind>,
+    column_types: Vec<ColumnType>,
     /// By column.
-    waiting: Vec<Vec<Cell>>,
+    buffered: Vec<Vec<Cell>>,
 }
 
 /// A table of these columns in `file`.
-pub(super) fn open(file: BufWriter<File>, columns: &[(&'static str, Kind)]) -> io::Result<Box<dyn Table>> {
+pub(super) fn open(
+    file: BufWriter<File>,
+    columns: &[(&'static str, ColumnType)],
+) -> io::Result<Box<dyn Table>> {
     let schema = Arc::new(parse_message_type(&message(columns)).map_err(io_error)?);
-    let properties = Arc::new(WriterProperties::builder().set_compression(Compression::SNAPPY).build());
+    let properties =
+        Arc::new(WriterProperties::builder().set_compression(Compression::SNAPPY).build());
     let writer = SerializedFileWriter::new(file, schema, properties).map_err(io_error)?;
-    let kinds: Vec<Kind> = columns.iter().map(|(_, kind)| *kind).collect();
-    Ok(Box::new(Parquet { writer, waiting: vec![Vec::new(); kinds.len()], kinds }))
+    let column_types: Vec<ColumnType> =
+        columns.iter().map(|(_, column_type)| *column_type).collect();
+    Ok(Box::new(Parquet { writer, buffered: vec![Vec::new(); column_types.len()], column_types }))
 }
 
 /// The columns in Parquet's own words.
-fn message(columns: &[(&'static str, Kind)]) -> String {
-    let field = |(name, kind): &(&str, Kind)| match kind {
-        Kind::Text => format!("OPTIONAL BYTE_ARRAY {name} (UTF8);"),
-        Kind::Bytes => format!("OPTIONAL BYTE_ARRAY {name};"),
-        Kind::Whole => format!("OPTIONAL INT64 {name};"),
-        Kind::Real => format!("OPTIONAL DOUBLE {name};"),
-        Kind::Numbers(_) => {
-            format!("REQUIRED GROUP {name} (LIST) {{ REPEATED GROUP list {{ REQUIRED FLOAT element; }} }}")
+fn message(columns: &[(&'static str, ColumnType)]) -> String {
+    let field = |(name, column_type): &(&str, ColumnType)| match column_type {
+        ColumnType::Text => format!("OPTIONAL BYTE_ARRAY {name} (UTF8);"),
+        ColumnType::Bytes => format!("OPTIONAL BYTE_ARRAY {name};"),
+        ColumnType::Integer => format!("OPTIONAL INT64 {name};"),
+        ColumnType::Float => format!("OPTIONAL DOUBLE {name};"),
+        ColumnType::FloatList(_) => {
+            format!(
+                "REQUIRED GROUP {name} (LIST) {{ REPEATED GROUP list {{ REQUIRED FLOAT element; }} }}"
+            )
         }
     };
     format!("message library {{ {} }}", columns.iter().map(field).collect::<String>())
@@ -48,12 +55,16 @@ fn message(columns: &[(&'static str, Kind)]) -> String {
 
 impl Table for Parquet {
     fn row(&mut self, cells: Vec<Cell>) -> io::Result<()> {
-        self.waiting.iter_mut().zip(cells).for_each(|(column, cell)| column.push(cell));
-        if self.waiting[0].len() == GROUP { self.group().map_err(io_error) } else { Ok(()) }
+        self.buffered.iter_mut().zip(cells).for_each(|(column, cell)| column.push(cell));
+        if self.buffered[0].len() == ROWS_PER_GROUP {
+            self.group().map_err(io_error)
+        } else {
+            Ok(())
+        }
     }
 
-    fn end(mut self: Box<Self>) -> io::Result<()> {
-        if !self.waiting[0].is_empty() {
+    fn finish(mut self: Box<Self>) -> io::Result<()> {
+        if !self.buffered[0].is_empty() {
             self.group().map_err(io_error)?;
         }
         self.writer.close().map(|_| ()).map_err(io_error)
@@ -64,9 +75,9 @@ impl Parquet {
     /// Writes the rows that wait.
     fn group(&mut self) -> Result<(), ParquetError> {
         let mut group = self.writer.next_row_group()?;
-        for (kind, cells) in self.kinds.iter().zip(&mut self.waiting) {
+        for (column_type, cells) in self.column_types.iter().zip(&mut self.buffered) {
             if let Some(mut column) = group.next_column()? {
-                write_column(&mut column, *kind, std::mem::take(cells))?;
+                write_column(&mut column, *column_type, std::mem::take(cells))?;
                 column.close()?;
             }
         }
@@ -74,42 +85,58 @@ impl Parquet {
     }
 }
 
-fn write_column(column: &mut SerializedColumnWriter<'_>, kind: Kind, cells: Vec<Cell>) -> Result<(), ParquetError> {
-    if matches!(kind, Kind::Numbers(_)) {
+fn write_column(
+    column: &mut SerializedColumnWriter<'_>,
+    column_type: ColumnType,
+    cells: Vec<Cell>,
+) -> Result<(), ParquetError> {
+    if matches!(column_type, ColumnType::FloatList(_)) {
         return write_lists(column, &cells);
     }
     // Of a value that may be missing, Parquet wants a 1 where it is there.
-    let there: Vec<i16> = cells.iter().map(|cell| i16::from(*cell != Cell::Empty)).collect();
-    let written = match kind {
-        Kind::Text | Kind::Bytes => {
+    let definition_levels: Vec<i16> =
+        cells.iter().map(|cell| i16::from(*cell != Cell::Empty)).collect();
+    let written = match column_type {
+        ColumnType::Text | ColumnType::Bytes => {
             let values: Vec<ByteArray> = cells.into_iter().filter_map(bytes).collect();
-            column.typed::<ByteArrayType>().write_batch(&values, Some(&there), None)
+            column.typed::<ByteArrayType>().write_batch(&values, Some(&definition_levels), None)
         }
-        Kind::Whole => {
-            let values: Vec<i64> =
-                cells.into_iter().filter_map(|cell| if let Cell::Whole(n) = cell { Some(n) } else { None }).collect();
-            column.typed::<Int64Type>().write_batch(&values, Some(&there), None)
+        ColumnType::Integer => {
+            let values: Vec<i64> = cells
+                .into_iter()
+                .filter_map(|cell| if let Cell::Integer(n) = cell { Some(n) } else { None })
+                .collect();
+            column.typed::<Int64Type>().write_batch(&values, Some(&definition_levels), None)
         }
         _ => {
-            let values: Vec<f64> =
-                cells.into_iter().filter_map(|cell| if let Cell::Real(n) = cell { Some(n) } else { None }).collect();
-            column.typed::<DoubleType>().write_batch(&values, Some(&there), None)
+            let values: Vec<f64> = cells
+                .into_iter()
+                .filter_map(|cell| if let Cell::Float(n) = cell { Some(n) } else { None })
+                .collect();
+            column.typed::<DoubleType>().write_batch(&values, Some(&definition_levels), None)
         }
     };
     written.map(|_| ())
 }
 
 /// Lists of numbers: a list's first number begins anew (repetition 0), the others go on (1).
-fn write_lists(column: &mut SerializedColumnWriter<'_>, cells: &[Cell]) -> Result<(), ParquetError> {
-    let (mut values, mut there, mut repeated) = (Vec::new(), Vec::new(), Vec::new());
+fn write_lists(
+    column: &mut SerializedColumnWriter<'_>,
+    cells: &[Cell],
+) -> Result<(), ParquetError> {
+    let (mut values, mut definition_levels, mut repetition_levels) =
+        (Vec::new(), Vec::new(), Vec::new());
     for cell in cells {
-        let Cell::Numbers(numbers) = cell else { continue };
+        let Cell::FloatList(numbers) = cell else { continue };
         values.extend_from_slice(numbers);
         let length = numbers.len().max(1);
-        there.extend(std::iter::repeat_n(i16::from(!numbers.is_empty()), length));
-        repeated.extend((0..length).map(|at| i16::from(at > 0)));
+        definition_levels.extend(std::iter::repeat_n(i16::from(!numbers.is_empty()), length));
+        repetition_levels.extend((0..length).map(|at| i16::from(at > 0)));
     }
-    column.typed::<FloatType>().write_batch(&values, Some(&there), Some(&repeated)).map(|_| ())
+    column
+        .typed::<FloatType>()
+        .write_batch(&values, Some(&definition_levels), Some(&repetition_levels))
+        .map(|_| ())
 }
 
 fn bytes(cell: Cell) -> Option<ByteArray> {

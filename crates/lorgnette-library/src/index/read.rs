@@ -21,7 +21,7 @@ pub(crate) struct Contents {
 
 /// What the camera noted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Camera {
+pub(crate) struct CaptureInfo {
     /// Local time, `YYYY-MM-DDTHH:MM:SS`.
     pub(crate) taken: Option<String>,
     /// EXIF's number, 1 to 8.
@@ -31,17 +31,18 @@ pub(crate) struct Camera {
 /// Reads a file whole. `Err` says why it cannot be read.
 pub(crate) fn contents(path: &Path, options: &OpenOptions) -> Result<Contents, PictureError> {
     let name = path.display().to_string();
-    let bytes = bytes(path, options.max_bytes).map_err(|source| PictureError::Read { name: name.clone(), source })?;
+    let bytes = bytes(path, options.max_bytes)
+        .map_err(|source| PictureError::Read { name: name.clone(), source })?;
     let digest = Sha256::digest(&bytes).into();
     Ok(Contents { name, bytes, digest })
 }
 
 /// One byte past the limit is enough for the decoder to refuse it.
-fn bytes(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+fn bytes(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let file = File::open(path)?;
-    let length = file.metadata()?.len().min(most);
+    let length = file.metadata()?.len().min(limit);
     let mut bytes = Vec::with_capacity(length as usize + 1);
-    file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    file.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
     Ok(bytes)
 }
 
@@ -51,19 +52,23 @@ impl Contents {
     }
 
     /// What the camera noted; nothing where there is nothing, or nothing that makes sense.
-    pub(crate) fn camera(&self) -> Camera {
+    pub(crate) fn capture(&self) -> CaptureInfo {
         let mut reader = exif::Reader::new();
         reader.continue_on_error(true);
         let read = reader.read_from_container(&mut Cursor::new(&self.bytes));
-        let Ok(exif) = read.or_else(|error| error.distill_partial_result(|_| {})) else { return Camera::default() };
+        let Ok(exif) = read.or_else(|error| error.distill_partial_result(|_| {})) else {
+            return CaptureInfo::default();
+        };
         let times = [Tag::DateTimeOriginal, Tag::DateTimeDigitized, Tag::DateTime];
         let taken = times.iter().find_map(|&tag| time(&exif.get_field(tag, In::PRIMARY)?.value));
-        let orientation = exif.get_field(Tag::Orientation, In::PRIMARY).and_then(|field| field.value.get_uint(0));
-        Camera { taken, orientation: orientation.filter(|number| (1..=8).contains(number)) }
+        let orientation =
+            exif.get_field(Tag::Orientation, In::PRIMARY).and_then(|field| field.value.get_uint(0));
+        CaptureInfo { taken, orientation: orientation.filter(|number| (1..=8).contains(number)) }
     }
 }
 
-/// A time as EXIF writes it, `YYYY:MM:DD HH:MM:SS`, as ISO 8601 does; cameras without a clock write blanks or zeros.
+/// A time as EXIF writes it, `YYYY:MM:DD HH:MM:SS`, as ISO 8601 does; cameras without a clock write
+/// blanks or zeros.
 fn time(value: &Value) -> Option<String> {
     let Value::Ascii(texts) = value else { return None };
     let time = exif::DateTime::from_ascii(texts.first()?).ok()?;

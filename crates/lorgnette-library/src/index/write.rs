@@ -8,31 +8,40 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::discover::{Discovered, File};
 use super::read::Digest;
 use super::{Outcome, Record, Summary};
-use crate::analyse::Finder;
+use crate::analyse::ModelRecord;
+use crate::detections::{self, StoredDetections};
 use crate::error::Result;
-use crate::findings::{self, Kept};
 use crate::library::Library;
 use crate::photo::State;
 use crate::{bytes, correct};
 
 /// The model's number, and a place for its classes if it is new.
-pub(super) fn model(library: &mut Library, finder: &Finder) -> Result<i64> {
+pub(super) fn model(library: &mut Library, model_record: &ModelRecord) -> Result<i64> {
     let transaction = library.transaction()?;
     let sql = "SELECT id FROM model WHERE fingerprint = ?";
-    let known = transaction.query_row(sql, [finder.fingerprint], |row| row.get(0)).optional()?;
-    let model = match known {
+    let existing =
+        transaction.query_row(sql, [model_record.fingerprint], |row| row.get(0)).optional()?;
+    let model = match existing {
         Some(model) => model,
-        None => new_model(&transaction, finder)?,
+        None => new_model(&transaction, model_record)?,
     };
     transaction.commit()?;
     Ok(model)
 }
 
-fn new_model(connection: &Connection, finder: &Finder) -> Result<i64> {
+fn new_model(connection: &Connection, model_record: &ModelRecord) -> Result<i64> {
     let sql = "INSERT INTO model (name, fingerprint, settings, features) VALUES (?, ?, ?, ?)";
-    connection.execute(sql, params![finder.name, finder.fingerprint, finder.settings, finder.features as i64])?;
+    connection.execute(
+        sql,
+        params![
+            model_record.name,
+            model_record.fingerprint,
+            model_record.settings,
+            model_record.features as i64
+        ],
+    )?;
     let model = connection.last_insert_rowid();
-    for (number, (synset, name)) in finder.classes.iter().enumerate() {
+    for (number, (synset, name)) in model_record.classes.iter().enumerate() {
         class(connection, model, number, synset.as_deref(), name)?;
     }
     Ok(model)
@@ -46,11 +55,13 @@ pub(crate) fn class(
     synset: Option<&str>,
     name: &str,
 ) -> Result<i64> {
-    let mut statement =
-        connection.prepare_cached("INSERT INTO class (model, number, synset, name) VALUES (?, ?, ?, ?)")?;
+    let mut statement = connection
+        .prepare_cached("INSERT INTO class (model, number, synset, name) VALUES (?, ?, ?, ?)")?;
     statement.execute(params![model, number as i64, synset, name])?;
     let class = connection.last_insert_rowid();
-    connection.prepare_cached("INSERT INTO class_name (rowid, name) VALUES (?, ?)")?.execute(params![class, name])?;
+    connection
+        .prepare_cached("INSERT INTO class_name (rowid, name) VALUES (?, ?)")?
+        .execute(params![class, name])?;
     Ok(class)
 }
 
@@ -58,7 +69,8 @@ pub(crate) fn class(
 pub(super) fn folders(library: &mut Library, roots: &[PathBuf]) -> Result<()> {
     let transaction = library.transaction()?;
     for root in roots {
-        transaction.execute("INSERT OR IGNORE INTO folder (path) VALUES (?)", [bytes::of_path(root)])?;
+        transaction
+            .execute("INSERT OR IGNORE INTO folder (path) VALUES (?)", [bytes::from_path(root)])?;
     }
     Ok(transaction.commit()?)
 }
@@ -67,38 +79,45 @@ pub(super) fn folders(library: &mut Library, roots: &[PathBuf]) -> Result<()> {
 pub(super) fn mark_returned(library: &mut Library, paths: &[&PathBuf]) -> Result<()> {
     let transaction = library.transaction()?;
     for path in paths {
-        let mut statement = transaction.prepare_cached("UPDATE photo SET state = ? WHERE path = ?")?;
-        statement.execute(params![State::Present, bytes::of_path(path)])?;
+        let mut statement =
+            transaction.prepare_cached("UPDATE photo SET state = ? WHERE path = ?")?;
+        statement.execute(params![State::Present, bytes::from_path(path)])?;
     }
     Ok(transaction.commit()?)
 }
 
 /// Marks photos that were in one of the roots and are gone; how many.
-pub(super) fn mark_vanished(library: &mut Library, discovered: &Discovered) -> Result<usize> {
+pub(super) fn mark_missing(library: &mut Library, discovered: &Discovered) -> Result<usize> {
     let found = super::paths(discovered);
     let transaction = library.transaction()?;
-    let mut gone = Vec::new();
+    let mut missing_ids = Vec::new();
     for root in &discovered.roots {
-        let (from, to) = bytes::within(root);
+        let (from, to) = bytes::prefix_range(root);
         let sql = "SELECT id, path FROM photo WHERE (path = ?3 OR path >= ?1 AND path < ?2) AND state <> ?4";
         let mut statement = transaction.prepare(sql)?;
-        let mut rows = statement.query(params![from, to, bytes::of_path(root), State::Vanished])?;
+        let mut rows =
+            statement.query(params![from, to, bytes::from_path(root), State::Missing])?;
         while let Some(row) = rows.next()? {
             let path = bytes::to_path(row.get_ref(1)?.as_blob()?);
             // Hidden files are not found, and a folder that is closed hides whatever is in it.
-            if !found.contains(path.as_path()) && !discovered.is_closed(&path) && is_gone(&path) {
-                gone.push(row.get::<_, i64>(0)?);
+            if !found.contains(path.as_path())
+                && !discovered.is_inaccessible(&path)
+                && is_missing(&path)
+            {
+                missing_ids.push(row.get::<_, i64>(0)?);
             }
         }
     }
-    for id in &gone {
-        transaction.prepare_cached("UPDATE photo SET state = ? WHERE id = ?")?.execute(params![State::Vanished, id])?;
+    for id in &missing_ids {
+        transaction
+            .prepare_cached("UPDATE photo SET state = ? WHERE id = ?")?
+            .execute(params![State::Missing, id])?;
     }
     transaction.commit()?;
-    Ok(gone.len())
+    Ok(missing_ids.len())
 }
 
-fn is_gone(path: &Path) -> bool {
+fn is_missing(path: &Path) -> bool {
     matches!(fs::exists(path), Ok(false))
 }
 
@@ -115,34 +134,37 @@ impl<'a> Writer<'a> {
 
     /// Notes a photo, and what the model says of it.
     pub(super) fn record(&self, file: &File, record: &Record, summary: &mut Summary) -> Result<()> {
-        let photo = self.place(file, record, summary)?;
+        let photo = self.upsert_photo(file, record, summary)?;
         match &record.outcome {
-            Outcome::Analysed(findings) => {
+            Outcome::Analysed(detections) => {
                 summary.analysed += 1;
-                let kept = Kept::new(self.connection, self.model, findings)?;
-                kept.write(self.connection, photo, self.model)?;
+                let stored = StoredDetections::new(self.connection, self.model, detections)?;
+                stored.write(self.connection, photo, self.model)?;
             }
-            Outcome::Seen => self.take_over(photo, record, summary)?,
-            Outcome::Unreadable(_) | Outcome::Unanswered(_) => summary.failed += 1,
+            Outcome::AlreadyAnalysed => self.copy_detections(photo, record, summary)?,
+            Outcome::Unreadable(_) | Outcome::AnalysisFailed(_) => summary.failed += 1,
         }
         correct::apply(self.connection, photo)
     }
 
-    /// The photo's row, brought up to date: by its path, else of a photo of the same bytes that is gone, else a new one.
-    fn place(&self, file: &File, record: &Record, summary: &mut Summary) -> Result<i64> {
+    /// The photo's row, brought up to date: by its path, else of a photo of the same bytes that is
+    /// gone, else a new one.
+    fn upsert_photo(&self, file: &File, record: &Record, summary: &mut Summary) -> Result<i64> {
         let sql = "SELECT id, digest FROM photo WHERE path = ?";
         let mut statement = self.connection.prepare_cached(sql)?;
-        let known: Option<(i64, Option<Digest>)> =
-            statement.query_row([bytes::of_path(&file.path)], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-        let photo = match (known, record.digest) {
+        let existing: Option<(i64, Option<Digest>)> = statement
+            .query_row([bytes::from_path(&file.path)], |row| Ok((row.get(0)?, row.get(1)?)))
+            .optional()?;
+        let photo = match (existing, record.digest) {
             (Some((photo, before)), after) => {
-                // What was found belongs to the bytes that it was found in. A file that cannot be read may be as it was.
+                // What was found belongs to the bytes that it was found in. A file that cannot be
+                // read may be as it was.
                 if before.is_some() && after.is_some() && before != after {
-                    findings::remove(self.connection, photo)?;
+                    detections::remove(self.connection, photo)?;
                 }
                 photo
             }
-            (None, Some(digest)) => match self.left_behind(&digest)? {
+            (None, Some(digest)) => match self.find_orphan(&digest)? {
                 Some(photo) => {
                     summary.moved += 1;
                     photo
@@ -156,12 +178,12 @@ impl<'a> Writer<'a> {
     }
 
     /// A photo of these bytes whose file is gone.
-    fn left_behind(&self, digest: &Digest) -> Result<Option<i64>> {
+    fn find_orphan(&self, digest: &Digest) -> Result<Option<i64>> {
         let sql = "SELECT id, path FROM photo WHERE digest = ? ORDER BY id";
         let mut statement = self.connection.prepare_cached(sql)?;
         let mut rows = statement.query([digest])?;
         while let Some(row) = rows.next()? {
-            if is_gone(&bytes::to_path(row.get_ref(1)?.as_blob()?)) {
+            if is_missing(&bytes::to_path(row.get_ref(1)?.as_blob()?)) {
                 return Ok(Some(row.get(0)?));
             }
         }
@@ -170,30 +192,34 @@ impl<'a> Writer<'a> {
 
     fn new_photo(&self, file: &File) -> Result<i64> {
         let sql = "INSERT INTO photo (path, bytes, modified, state) VALUES (?, 0, 0, 0)";
-        self.connection.prepare_cached(sql)?.execute([bytes::of_path(&file.path)])?;
+        self.connection.prepare_cached(sql)?.execute([bytes::from_path(&file.path)])?;
         Ok(self.connection.last_insert_rowid())
     }
 
     fn update(&self, photo: i64, file: &File, record: &Record) -> Result<()> {
         let (state, reason) = match &record.outcome {
             Outcome::Unreadable(why) => (State::Unreadable, Some(why)),
-            Outcome::Unanswered(_) | Outcome::Analysed(_) | Outcome::Seen => (State::Present, None),
+            Outcome::AnalysisFailed(_) | Outcome::Analysed(_) | Outcome::AlreadyAnalysed => {
+                (State::Present, None)
+            }
         };
-        // What could not be read is not known to have changed, and what was seen before has its size already.
+        // What could not be read is not known to have changed, and what was seen before has its
+        // size already.
         let sql = "UPDATE photo SET path = ?2, digest = coalesce(?3, digest), bytes = ?4, modified = ?5, taken = ?6,
                           orientation = ?7, width = coalesce(?8, width), height = coalesce(?9, height), state = ?10,
                           reason = ?11
                    WHERE id = ?1";
-        let (width, height) = record.size.map(|[width, height]| (width as i64, height as i64)).unzip();
+        let (width, height) =
+            record.size.map(|[width, height]| (width as i64, height as i64)).unzip();
         self.connection.prepare_cached(sql)?.execute(params![
             photo,
-            bytes::of_path(&file.path),
+            bytes::from_path(&file.path),
             record.digest,
             // Of a file that cannot be read nothing is known, so that the next run tries it again.
             record.digest.map_or(0, |_| file.bytes as i64),
             file.modified,
-            record.camera.taken,
-            record.camera.orientation,
+            record.capture.taken,
+            record.capture.orientation,
             width,
             height,
             state,
@@ -202,21 +228,31 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// Lets a photo have what was found in another of the same bytes, if it does not have it itself.
-    fn take_over(&self, photo: i64, record: &Record, summary: &mut Summary) -> Result<()> {
-        let mut analysed = self.connection.prepare_cached("SELECT 1 FROM analysis WHERE photo = ? AND model = ?")?;
+    /// Lets a photo have what was found in another of the same bytes, if it does not have it
+    /// itself.
+    fn copy_detections(&self, photo: i64, record: &Record, summary: &mut Summary) -> Result<()> {
+        let mut analysed = self
+            .connection
+            .prepare_cached("SELECT 1 FROM analysis WHERE photo = ? AND model = ?")?;
         if analysed.exists([photo, self.model])? {
             return Ok(());
         }
-        let sql = "SELECT photo.id FROM photo JOIN analysis ON analysis.photo = photo.id AND model = ?2
+        let sql =
+            "SELECT photo.id FROM photo JOIN analysis ON analysis.photo = photo.id AND model = ?2
                    WHERE digest = ?1 ORDER BY photo.id LIMIT 1";
         let mut statement = self.connection.prepare_cached(sql)?;
-        let twin: Option<i64> = statement.query_row(params![record.digest, self.model], |row| row.get(0)).optional()?;
-        // If somebody has just made the library forget the other one, the next run shows this one to the model.
-        let Some(twin) = twin else { return Ok(()) };
+        let duplicate: Option<i64> =
+            statement.query_row(params![record.digest, self.model], |row| row.get(0)).optional()?;
+        // If somebody has just made the library forget the other one, the next run shows this one
+        // to the model.
+        let Some(duplicate) = duplicate else { return Ok(()) };
         summary.copied += 1;
         let sql = "UPDATE photo SET (width, height) = (SELECT width, height FROM photo WHERE id = ?2) WHERE id = ?1";
-        self.connection.prepare_cached(sql)?.execute([photo, twin])?;
-        Kept::read(self.connection, twin, self.model)?.write(self.connection, photo, self.model)
+        self.connection.prepare_cached(sql)?.execute([photo, duplicate])?;
+        StoredDetections::read(self.connection, duplicate, self.model)?.write(
+            self.connection,
+            photo,
+            self.model,
+        )
     }
 }

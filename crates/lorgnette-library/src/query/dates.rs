@@ -15,16 +15,16 @@ pub struct Day {
 
 /// From a day to another, both included; open where there is none. At least one is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Dates {
+pub struct DateRange {
     /// The first day.
     pub from: Option<Day>,
     /// The last day.
     pub to: Option<Day>,
 }
 
-impl Dates {
-    /// Reads a year, a month (`2024-05`), a day (`2024-05-17`), two of these with `..` between them, or one after a sign.
-    /// `None` if it is no such thing.
+impl DateRange {
+    /// Reads a year, a month (`2024-05`), a day (`2024-05-17`), two of these with `..` between
+    /// them, or one after a sign. `None` if it is no such thing.
     pub(super) fn parse(text: &str) -> Option<Self> {
         if let Some((from, to)) = text.split_once("..") {
             let from = if from.is_empty() { None } else { Some(period(from)?.0) };
@@ -32,9 +32,9 @@ impl Dates {
             let ordered = from.zip(to).is_none_or(|(from, to)| from <= to);
             return (ordered && (from.is_some() || to.is_some())).then_some(Self { from, to });
         }
-        let signs = text.find(|c: char| !matches!(c, '<' | '>' | '=')).unwrap_or(text.len());
-        let (first, last) = period(&text[signs..])?;
-        let (from, to) = match &text[..signs] {
+        let operator_len = text.find(|c: char| !matches!(c, '<' | '>' | '=')).unwrap_or(text.len());
+        let (first, last) = period(&text[operator_len..])?;
+        let (from, to) = match &text[..operator_len] {
             "" | "=" => (Some(first), Some(last)),
             ">" => (Some(last.next()?), None),
             ">=" => (Some(first), None),
@@ -49,7 +49,10 @@ impl Dates {
     #[must_use]
     pub fn seconds(&self) -> (Option<i64>, Option<i64>) {
         const DAY: i64 = 24 * 60 * 60;
-        (self.from.map(|day| day.since_1970() * DAY), self.to.map(|day| (day.since_1970() + 1) * DAY))
+        (
+            self.from.map(|day| day.since_1970() * DAY),
+            self.to.map(|day| (day.since_1970() + 1) * DAY),
+        )
     }
 }
 
@@ -76,7 +79,8 @@ fn period(text: &str) -> Option<(Day, Day)> {
 
 /// A number of one to four digits and nothing else.
 fn number(text: &str) -> Option<u16> {
-    (text.len() <= 4 && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.parse().ok())?
+    (text.len() <= 4 && text.bytes().all(|byte| byte.is_ascii_digit()))
+        .then(|| text.parse().ok())?
 }
 
 fn days_in(year: u16, month: u8) -> u8 {
@@ -92,9 +96,11 @@ impl Day {
     /// A day, if the calendar has it.
     #[must_use]
     pub fn new(year: u16, month: u8, day: u8) -> Option<Self> {
-        let there_is =
-            (1..=9999).contains(&year) && (1..=12).contains(&month) && day >= 1 && day <= days_in(year, month);
-        there_is.then_some(Self { year, month, day })
+        let is_valid = (1..=9999).contains(&year)
+            && (1..=12).contains(&month)
+            && day >= 1
+            && day <= days_in(year, month);
+        is_valid.then_some(Self { year, month, day })
     }
 
     fn next(self) -> Option<Self> {
@@ -105,12 +111,15 @@ impl Day {
 
     fn previous(self) -> Option<Self> {
         let Self { year, month, day } = self;
-        let last_of = |year, month| Self::new(year, month, days_in(year, month));
-        Self::new(year, month, day - 1).or_else(|| last_of(year, month - 1)).or_else(|| last_of(year - 1, 12))
+        let last_day = |year, month| Self::new(year, month, days_in(year, month));
+        Self::new(year, month, day - 1)
+            .or_else(|| last_day(year, month - 1))
+            .or_else(|| last_day(year - 1, 12))
     }
 
-    /// Days since 1970-01-01, counted in years that begin in March, so that a leap day is the last of its year
-    /// (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", `days_from_civil`).
+    /// Days since 1970-01-01, counted in years that begin in March, so that a leap day is the last
+    /// of its year (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms",
+    /// `days_from_civil`).
     fn since_1970(self) -> i64 {
         let month = i64::from(self.month);
         let year = i64::from(self.year) - i64::from(month <= 2);
@@ -125,7 +134,7 @@ impl fmt::Display for Day {
     }
 }
 
-impl fmt::Display for Dates {
+impl fmt::Display for DateRange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(day) = self.from.filter(|_| self.from == self.to) {
             return write!(f, "date:{day}");
@@ -139,10 +148,10 @@ impl fmt::Display for Dates {
 
 #[cfg(test)]
 mod tests {
-    use super::{Dates, Day};
+    use super::{DateRange, Day};
 
     fn read(text: &str) -> Option<String> {
-        Dates::parse(text).map(|dates| dates.to_string())
+        DateRange::parse(text).map(|dates| dates.to_string())
     }
 
     #[test]
@@ -169,7 +178,7 @@ mod tests {
             "+1",
             ">9999",
         ] {
-            assert_eq!(Dates::parse(wrong), None, "{wrong}");
+            assert_eq!(DateRange::parse(wrong), None, "{wrong}");
         }
     }
 
@@ -181,6 +190,6 @@ mod tests {
         assert_eq!(days(2026, 11, 25), 20_782);
         assert_eq!(days(1969, 12, 31), -1);
         assert_eq!(days(2000, 2, 29) + 1, days(2000, 3, 1));
-        assert_eq!(Dates::parse("1970").unwrap().seconds(), (Some(0), Some(365 * 86_400)));
+        assert_eq!(DateRange::parse("1970").unwrap().seconds(), (Some(0), Some(365 * 86_400)));
     }
 }

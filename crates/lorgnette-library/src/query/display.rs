@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use super::{Comparison, Condition, Count, Like, Name, Query, Relation, Thing, Trait, parse};
+use super::{Comparison, Condition, Constraint, Count, Like, Name, Object, Query, Relation, parse};
 
 impl Display for Query {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
@@ -15,7 +15,7 @@ impl Display for Query {
             }
             Self::Has(condition) => condition.fmt(f),
             Self::Path(pattern) => write!(f, "path:{}", Value(pattern)),
-            Self::Dates(dates) => dates.fmt(f),
+            Self::DateRange(dates) => dates.fmt(f),
             Self::Like(like) => like.fmt(f),
         }
     }
@@ -39,33 +39,41 @@ fn within(f: &mut Formatter<'_>, part: &Query) -> fmt::Result {
 
 impl Display for Condition {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        self.thing.fmt_counted(f, self.count)
+        self.object.fmt_counted(f, self.count)
     }
 }
 
-impl Display for Thing {
+impl Display for Object {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         self.fmt_counted(f, None)
     }
 }
 
-impl Thing {
+impl Object {
     /// With its count where it is read again as this thing's: before the other thing.
     fn fmt_counted(&self, f: &mut Formatter<'_>, count: Option<Count>) -> fmt::Result {
         self.name.fmt(f)?;
-        self.traits.iter().try_for_each(|said| write!(f, " {said}"))?;
-        count.map_or(Ok(()), |count| write!(f, " count {} {}", count.sign.text(), count.value))?;
-        self.related.as_ref().map_or(Ok(()), |related| write!(f, " {} {}", related.relation, related.thing))
+        self.constraints.iter().try_for_each(|constraint| write!(f, " {constraint}"))?;
+        count.map_or(Ok(()), |count| {
+            write!(f, " count {} {}", count.comparator.text(), count.value)
+        })?;
+        self.related
+            .as_ref()
+            .map_or(Ok(()), |related| write!(f, " {} {}", related.relation, related.object))
     }
 }
 
 impl Display for Name {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        if parse::is_plain(&self.text) { f.write_str(&self.text) } else { quoted(f, &self.text) }
+        if parse::needs_no_quotes(&self.text) {
+            f.write_str(&self.text)
+        } else {
+            quoted(f, &self.text)
+        }
     }
 }
 
-impl Display for Trait {
+impl Display for Constraint {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         match self {
             Self::In(super::Place::Anywhere) => f.write_str("anywhere"),
@@ -78,7 +86,7 @@ impl Display for Trait {
 
 impl Display for Comparison {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.sign.text(), self.value)
+        write!(f, "{} {}", self.comparator.text(), self.value)
     }
 }
 

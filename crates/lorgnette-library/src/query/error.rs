@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::Range;
 
 /// Letters of a query that are shown around the wrong word.
-const SHOWN: usize = 100;
+const MAX_SHOWN_CHARS: usize = 100;
 
 /// Why a query was not understood. Shown with the query, and carets below the words it is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,14 +37,24 @@ impl std::error::Error for QueryError {}
 
 impl fmt::Display for QueryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let letters = |bytes: &str| bytes.chars().count();
-        let start = letters(&self.query[..self.span.start]);
-        let length = letters(&self.query[self.span.clone()]).clamp(1, SHOWN);
+        let char_count = |bytes: &str| bytes.chars().count();
+        let start = char_count(&self.query[..self.span.start]);
+        let length = char_count(&self.query[self.span.clone()]).clamp(1, MAX_SHOWN_CHARS);
         // A long query is shown from somewhat before the word on.
-        let skipped = if start + length > SHOWN { start - (SHOWN / 4).min(start) } else { 0 };
+        let skipped = if start + length > MAX_SHOWN_CHARS {
+            start - (MAX_SHOWN_CHARS / 4).min(start)
+        } else {
+            0
+        };
         let before = if skipped > 0 { "…" } else { "" };
-        let shown = self.query.chars().skip(skipped).take(SHOWN + SHOWN / 4).map(on_one_line).collect::<String>();
-        let space = " ".repeat(letters(before) + start - skipped);
+        let shown = self
+            .query
+            .chars()
+            .skip(skipped)
+            .take(MAX_SHOWN_CHARS + MAX_SHOWN_CHARS / 4)
+            .map(on_one_line)
+            .collect::<String>();
+        let space = " ".repeat(char_count(before) + start - skipped);
         write!(f, "{}\n  {before}{}\n  {space}{}", self.what, shown.trim_end(), "^".repeat(length))
     }
 }

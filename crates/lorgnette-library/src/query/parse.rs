@@ -1,20 +1,24 @@
-//! Words to a tree, by recursive descent: one function for each rule of the grammar in `docs/search.md`.
+//! Words to a tree, by recursive descent: one function for each rule of the grammar in
+//! `docs/search.md`.
 
-use super::scan::{Kind, Scanner, Token};
-use super::{Condition, Count, Dates, Like, Name, Query, QueryError, Related, Relation, Span, Thing, Trait};
+use super::scan::{Scanner, Token, TokenKind};
+use super::{
+    Condition, Constraint, Count, DateRange, Like, Name, Object, Query, QueryError, Related,
+    Relation, Span,
+};
 
 mod number;
 mod place;
 
 /// The longest query, in bytes.
-const LONGEST: usize = 8 << 10;
+const MAX_QUERY_BYTES: usize = 8 << 10;
 /// The most parentheses and NOTs within one another.
-const DEEPEST: usize = 64;
+const MAX_DEPTH: usize = 64;
 /// The most things in a query. SQLite joins at most 64 tables, and each thing is up to two.
-const MOST_THINGS: usize = 24;
+const MAX_OBJECTS: usize = 24;
 
 /// Words that begin what is said of a thing, and so end its name.
-const BEGINNINGS: [&str; 21] = [
+const QUALIFIER_WORDS: [&str; 21] = [
     "in",
     "at",
     "on",
@@ -38,7 +42,7 @@ const BEGINNINGS: [&str; 21] = [
     "anywhere",
 ];
 /// Words that end a condition.
-const JOINTS: [&str; 7] = ["and", "or", "not", "without", "no", "like", "but"];
+const CONNECTIVES: [&str; 7] = ["and", "or", "not", "without", "no", "like", "but"];
 /// Words that are left out before a name.
 pub(super) const ARTICLES: [&str; 5] = ["a", "an", "the", "some", "any"];
 
@@ -46,18 +50,24 @@ const MISSING: &str = "a name is missing here, such as dog or \"school bus\"";
 
 /// Reads a whole query.
 pub(super) fn query(text: &str, phrases: &[String]) -> Result<Query, QueryError> {
-    if text.len() > LONGEST {
-        let what = format!("a query of {} bytes: the longest that is taken has {LONGEST}", text.len());
+    if text.len() > MAX_QUERY_BYTES {
+        let what = format!(
+            "a query of {} bytes: the longest that is taken has {MAX_QUERY_BYTES}",
+            text.len()
+        );
         return Err(QueryError::new("", 0..0, what));
     }
-    let mut parser = Parser { scanner: Scanner::new(text), phrases, depth: 0, things: 0 };
-    parser.opening();
+    let mut parser = Parser { scanner: Scanner::new(text), phrases, depth: 0, objects: 0 };
+    parser.skip_preamble();
     let query = parser.any()?;
     match parser.scanner.next()? {
-        Token { kind: Kind::End, .. } => Ok(query),
-        Token { kind: Kind::Close, span } => Err(parser.error(span, "this parenthesis closes none")),
-        Token { kind: Kind::Sign(_), span } => {
-            let what = "what is compared here? Before it goes covering, probability, count, or like PHOTO";
+        Token { kind: TokenKind::End, .. } => Ok(query),
+        Token { kind: TokenKind::Close, span } => {
+            Err(parser.error(span, "this parenthesis closes none"))
+        }
+        Token { kind: TokenKind::Comparator(_), span } => {
+            let what =
+                "what is compared here? Before it goes covering, probability, count, or like PHOTO";
             Err(parser.error(span, what))
         }
         Token { span, .. } => Err(parser.error(span, "an AND or an OR is missing before this")),
@@ -65,29 +75,34 @@ pub(super) fn query(text: &str, phrases: &[String]) -> Result<Query, QueryError>
 }
 
 /// Whether a name needs no quotation marks: read alone it is itself.
-pub(crate) fn is_plain(name: &str) -> bool {
+pub(crate) fn needs_no_quotes(name: &str) -> bool {
     let mut scanner = Scanner::new(name);
     let mut first = true;
     loop {
         let Ok(token) = scanner.next() else { return false };
         match token.kind {
-            Kind::End => return !first,
-            Kind::Word(word) if is_harmless(&word.to_lowercase(), first) => first = false,
+            TokenKind::End => return !first,
+            TokenKind::Word(word) if is_name_word(&word.to_lowercase(), first) => first = false,
             _ => return false,
         }
     }
 }
 
-/// Whether a word may be in a name wherever it stands. More are refused than need be: quotation marks harm nobody.
-fn is_harmless(word: &str, first: bool) -> bool {
-    const OPENINGS: [&str; 9] = ["give", "show", "find", "list", "get", "search", "all", "every", "there"];
+/// Whether a word may be in a name wherever it stands. More are refused than need be: quotation
+/// marks harm nobody.
+fn is_name_word(word: &str, first: bool) -> bool {
+    const OPENINGS: [&str; 9] =
+        ["give", "show", "find", "list", "get", "search", "all", "every", "there"];
     // "inside of", "left of each photo", "left of the frame"
     const AFTER_RELATIONS: [&str; 3] = ["of", "each", "frame"];
     let opening = first
-        && (OPENINGS.contains(&word) || AFTER_RELATIONS.contains(&word) || is_photos(word) || ARTICLES.contains(&word));
+        && (OPENINGS.contains(&word)
+            || AFTER_RELATIONS.contains(&word)
+            || is_photos(word)
+            || ARTICLES.contains(&word));
     !opening
-        && !BEGINNINGS.contains(&word)
-        && !JOINTS.contains(&word)
+        && !QUALIFIER_WORDS.contains(&word)
+        && !CONNECTIVES.contains(&word)
         && !matches!(word, "to" | "left" | "right" | "with")
 }
 
@@ -99,12 +114,12 @@ struct Parser<'a> {
     scanner: Scanner<'a>,
     phrases: &'a [String],
     depth: usize,
-    things: usize,
+    objects: usize,
 }
 
 /// What may be said of a thing.
 enum Qualifier {
-    Trait(Trait),
+    Constraint(Constraint),
     Count(Count),
     Relation(Relation),
 }
@@ -124,7 +139,7 @@ impl<'a> Parser<'a> {
     }
 
     /// Leaves out "give me all images where", in its many forms, if something follows it.
-    fn opening(&mut self) {
+    fn skip_preamble(&mut self) {
         let mut ahead = self.scanner;
         ahead.take_one(&["please"]);
         if ahead.take_one(&["give", "show", "find", "list", "get", "search"]) {
@@ -142,7 +157,7 @@ impl<'a> Parser<'a> {
         } else {
             ahead.take_one(&["where", "with", "showing", "containing", "of"]);
         }
-        if !matches!(ahead.clone().next(), Ok(Token { kind: Kind::End, .. })) {
+        if !matches!(ahead.clone().next(), Ok(Token { kind: TokenKind::End, .. })) {
             self.scanner = ahead;
         }
     }
@@ -153,33 +168,39 @@ impl<'a> Parser<'a> {
         while self.scanner.take_one(&["or"]) {
             parts.push(self.all()?);
         }
-        Ok(one_or(parts, Query::Any))
+        Ok(single_or(parts, Query::Any))
     }
 
     /// `not { [AND] not }`
     fn all(&mut self) -> Result<Query, QueryError> {
         let mut parts = vec![self.not()?];
-        while self.scanner.take_one(&["and", "but"]) || self.begins_plainly() {
+        while self.scanner.take_one(&["and", "but"]) || self.begins_condition() {
             parts.push(self.not()?);
         }
-        Ok(one_or(parts, Query::All))
+        Ok(single_or(parts, Query::All))
     }
 
-    /// Whether a condition begins here that nobody can take for part of the one before, so that AND may be left out.
-    fn begins_plainly(&self) -> bool {
+    /// Whether a condition begins here that nobody can take for part of the one before, so that AND
+    /// may be left out.
+    fn begins_condition(&self) -> bool {
         match self.scanner.clone().next() {
-            Ok(Token { kind: Kind::Word(word), .. }) => {
+            Ok(Token { kind: TokenKind::Word(word), .. }) => {
                 ["not", "without", "no", "like"].contains(&word.to_lowercase().as_str())
             }
-            Ok(Token { kind: Kind::Quoted(_) | Kind::Field(_) | Kind::Open, .. }) => true,
+            Ok(Token {
+                kind: TokenKind::Quoted(_) | TokenKind::Field(_) | TokenKind::Open,
+                ..
+            }) => true,
             _ => false,
         }
     }
 
     /// `{ NOT } primary`
     fn not(&mut self) -> Result<Query, QueryError> {
-        if self.depth >= DEEPEST {
-            return Err(self.error_here(format!("more than {DEEPEST} parentheses and NOTs are within one another")));
+        if self.depth >= MAX_DEPTH {
+            return Err(self.error_here(format!(
+                "more than {MAX_DEPTH} parentheses and NOTs are within one another"
+            )));
         }
         self.depth += 1;
         let read = match self.scanner.take_one(&["not", "without", "no"]) {
@@ -198,14 +219,14 @@ impl<'a> Parser<'a> {
         }
         let Token { kind, span } = self.scanner.next()?;
         match kind {
-            Kind::Open => {
+            TokenKind::Open => {
                 let query = self.any()?;
                 match self.scanner.next()?.kind {
-                    Kind::Close => Ok(query),
+                    TokenKind::Close => Ok(query),
                     _ => Err(self.error(span, "this parenthesis is not closed")),
                 }
             }
-            Kind::Field(field) => self.field(&field.to_lowercase(), span),
+            TokenKind::Field(field) => self.field(&field.to_lowercase(), span),
             _ => {
                 self.scanner = before;
                 self.condition()
@@ -217,7 +238,7 @@ impl<'a> Parser<'a> {
         let value = self.scanner.value()?;
         match (field, value) {
             ("path", (pattern, _)) if !pattern.is_empty() => Ok(Query::Path(pattern)),
-            ("date", (text, place)) => Dates::parse(&text).map(Query::Dates).ok_or_else(|| {
+            ("date", (text, place)) => DateRange::parse(&text).map(Query::DateRange).ok_or_else(|| {
                 self.error(place, "no date: write 2024, 2024-05, 2024-05-17, >2024, or 2023..2024-06 for a span")
             }),
             ("path", (_, place)) => Err(self.error(place, "after path: goes a part of a path, such as path:holidays")),
@@ -225,14 +246,16 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// `LIKE photo [[similarity] sign number]`
+    /// `LIKE photo [[similarity] comparator number]`
     fn like(&mut self) -> Result<Query, QueryError> {
         let (photo, span) = self.scanner.value()?;
         if photo.is_empty() {
-            return Err(self.error(span, "after like goes the file of a photo, such as like cat.jpg"));
+            return Err(
+                self.error(span, "after like goes the file of a photo, such as like cat.jpg")
+            );
         }
         let named = self.scanner.take_one(&["similarity"]);
-        let threshold = match named || self.compares() {
+        let threshold = match named || self.comparison_follows() {
             true => Some(self.threshold()?),
             false => None,
         };
@@ -240,46 +263,48 @@ impl<'a> Parser<'a> {
     }
 
     fn condition(&mut self) -> Result<Query, QueryError> {
-        let _ = self.scanner.take_words(&["there", "is"]) || self.scanner.take_words(&["there", "are"]);
+        let _ =
+            self.scanner.take_words(&["there", "is"]) || self.scanner.take_words(&["there", "are"]);
         let counted = self.scanner.take_words(&["count", "of"]);
-        let (mut thing, mut count) = (self.named()?, None);
+        let (mut object, mut count) = (self.bare_object()?, None);
         loop {
             self.skip_and_before_qualifier();
             let before = self.scanner;
             match self.qualifier()? {
                 None => break,
-                Some(Qualifier::Trait(said)) => thing.traits.push(said),
+                Some(Qualifier::Constraint(constraint)) => object.constraints.push(constraint),
                 Some(Qualifier::Count(_)) if count.is_some() || counted => {
                     self.scanner = before;
                     return Err(self.error_here("how many of it was said before"));
                 }
-                Some(Qualifier::Count(said)) => count = Some(said),
+                Some(Qualifier::Count(new_count)) => count = Some(new_count),
                 Some(Qualifier::Relation(relation)) => {
-                    thing.related = Some(Box::new(Related { relation, thing: self.object()? }));
+                    object.related = Some(Box::new(Related { relation, object: self.object()? }));
                     break;
                 }
             }
         }
         // "count of dog >= 2" says it in front.
         let count = if counted { Some(self.count()?) } else { count };
-        Ok(Query::Has(Condition { thing, count }))
+        Ok(Query::Has(Condition { object, count }))
     }
 
     /// The thing that another is left of, above, …: what is said after it is said of it.
-    fn object(&mut self) -> Result<Thing, QueryError> {
-        let mut thing = self.named()?;
+    fn object(&mut self) -> Result<Object, QueryError> {
+        let mut object = self.bare_object()?;
         loop {
             let before = self.scanner;
             match self.qualifier()? {
-                None => return Ok(thing),
-                Some(Qualifier::Trait(said)) => thing.traits.push(said),
+                None => return Ok(object),
+                Some(Qualifier::Constraint(constraint)) => object.constraints.push(constraint),
                 Some(Qualifier::Relation(relation)) => {
-                    thing.related = Some(Box::new(Related { relation, thing: self.object()? }));
-                    return Ok(thing);
+                    object.related = Some(Box::new(Related { relation, object: self.object()? }));
+                    return Ok(object);
                 }
                 Some(Qualifier::Count(_)) => {
                     self.scanner = before;
-                    return Err(self.error_here("count is of the first thing: write it before the other one"));
+                    return Err(self
+                        .error_here("count is of the first thing: write it before the other one"));
                 }
             }
         }
@@ -294,13 +319,15 @@ impl<'a> Parser<'a> {
     }
 
     /// A thing of which nothing has been said yet.
-    fn named(&mut self) -> Result<Thing, QueryError> {
+    fn bare_object(&mut self) -> Result<Object, QueryError> {
         let name = self.name()?;
-        self.things += 1;
-        if self.things > MOST_THINGS {
-            return Err(self.error(name.span, format!("more than {MOST_THINGS} things are asked for")));
+        self.objects += 1;
+        if self.objects > MAX_OBJECTS {
+            return Err(
+                self.error(name.span, format!("more than {MAX_OBJECTS} things are asked for"))
+            );
         }
-        Ok(Thing { name, traits: Vec::new(), related: None })
+        Ok(Object { name, constraints: Vec::new(), related: None })
     }
 
     /// `[article] word { word } | "words"`
@@ -310,20 +337,28 @@ impl<'a> Parser<'a> {
             return Ok(name);
         }
         let mut ahead = self.scanner;
-        if let Token { kind: Kind::Quoted(text), span } = ahead.next()? {
+        if let Token { kind: TokenKind::Quoted(text), span } = ahead.next()? {
             self.scanner = ahead;
             let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-            return if text.is_empty() { Err(self.error(span, MISSING)) } else { Ok(Name { text, span }) };
+            return if text.is_empty() {
+                Err(self.error(span, MISSING))
+            } else {
+                Ok(Name { text, span })
+            };
         }
         let mut words: Vec<&str> = Vec::new();
         let mut span = None;
         while let Some((word, place)) = self.name_word()? {
             words.push(word);
-            span = Some(span.map_or(place.clone(), |span: std::ops::Range<usize>| span.start..place.end));
+            span = Some(
+                span.map_or(place.clone(), |span: std::ops::Range<usize>| span.start..place.end),
+            );
         }
         match span {
             Some(span) => Ok(Name { text: words.join(" "), span }),
-            None if begins_qualifier(&self.scanner) => Err(self.error_here(format!("of what is this said? {MISSING}"))),
+            None if begins_qualifier(&self.scanner) => {
+                Err(self.error_here(format!("of what is this said? {MISSING}")))
+            }
             None => Err(self.error_here(MISSING)),
         }
     }
@@ -332,7 +367,10 @@ impl<'a> Parser<'a> {
     fn skip_article(&mut self) {
         let mut ahead = self.scanner;
         if ahead.take_one(&ARTICLES)
-            && matches!(ahead.clone().next(), Ok(Token { kind: Kind::Word(_) | Kind::Quoted(_), .. }))
+            && matches!(
+                ahead.clone().next(),
+                Ok(Token { kind: TokenKind::Word(_) | TokenKind::Quoted(_), .. })
+            )
         {
             self.scanner = ahead;
         }
@@ -341,8 +379,8 @@ impl<'a> Parser<'a> {
     /// A word that can only be part of a name.
     fn name_word(&mut self) -> Result<Option<(&'a str, std::ops::Range<usize>)>, QueryError> {
         let mut ahead = self.scanner;
-        let Token { kind: Kind::Word(word), span } = ahead.next()? else { return Ok(None) };
-        if JOINTS.contains(&word.to_lowercase().as_str()) || begins_qualifier(&self.scanner) {
+        let Token { kind: TokenKind::Word(word), span } = ahead.next()? else { return Ok(None) };
+        if CONNECTIVES.contains(&word.to_lowercase().as_str()) || begins_qualifier(&self.scanner) {
             return Ok(None);
         }
         self.scanner = ahead;
@@ -360,7 +398,7 @@ impl<'a> Parser<'a> {
         })?;
         let start = self.scanner.next().ok()?.span.start;
         self.scanner = after;
-        Some(Name { text, span: start..after.at() })
+        Some(Name { text, span: start..after.position() })
     }
 
     fn qualifier(&mut self) -> Result<Option<Qualifier>, QueryError> {
@@ -373,22 +411,28 @@ impl<'a> Parser<'a> {
             return Ok(Some(Qualifier::Relation(relation)));
         }
         if self.scanner.take_one(&["in", "at", "on"]) {
-            return self.place().map(|place| Some(Qualifier::Trait(Trait::In(place))));
+            return self.place().map(|place| Some(Qualifier::Constraint(Constraint::In(place))));
         }
         if self.scanner.take_one(&["anywhere"]) {
-            return Ok(Some(Qualifier::Trait(Trait::In(super::Place::Anywhere))));
+            return Ok(Some(Qualifier::Constraint(Constraint::In(super::Place::Anywhere))));
         }
         if self.scanner.take_one(&["covering", "covers"]) {
-            return self.comparison().map(|value| Some(Qualifier::Trait(Trait::Covering(value))));
+            return self
+                .comparison()
+                .map(|value| Some(Qualifier::Constraint(Constraint::Covering(value))));
         }
         if self.scanner.take_one(&["probability"]) {
-            return self.comparison().map(|value| Some(Qualifier::Trait(Trait::Probability(value))));
+            return self
+                .comparison()
+                .map(|value| Some(Qualifier::Constraint(Constraint::Probability(value))));
         }
         if self.scanner.take_one(&["count"]) {
             return self.count().map(|count| Some(Qualifier::Count(count)));
         }
         let is = if is { "after `is` goes" } else { "here goes" };
-        Err(self.error_here(format!("{is} a place (in the middle), or how it lies to another thing (left of cat)")))
+        Err(self.error_here(format!(
+            "{is} a place (in the middle), or how it lies to another thing (left of cat)"
+        )))
     }
 
     fn relation(&mut self) -> Option<Relation> {
@@ -429,16 +473,16 @@ fn begins_qualifier(scanner: &Scanner<'_>) -> bool {
     let words = scanner.words_ahead(4);
     let words: Vec<&str> = words.iter().map(|(word, _)| word.as_str()).collect();
     match words[..] {
-        ["left" | "right", "of", ..] | ["to", "left" | "right", "of", ..] | ["to", "the", "left" | "right", "of"] => {
-            true
-        }
+        ["left" | "right", "of", ..]
+        | ["to", "left" | "right", "of", ..]
+        | ["to", "the", "left" | "right", "of"] => true,
         ["with", next, ..] => matches!(next, "probability" | "count"),
-        [first, ..] => BEGINNINGS.contains(&first),
+        [first, ..] => QUALIFIER_WORDS.contains(&first),
         [] => false,
     }
 }
 
 /// The only one, or all of them together.
-fn one_or(mut parts: Vec<Query>, together: impl FnOnce(Vec<Query>) -> Query) -> Query {
-    if parts.len() == 1 { parts.remove(0) } else { together(parts) }
+fn single_or(mut parts: Vec<Query>, combine: impl FnOnce(Vec<Query>) -> Query) -> Query {
+    if parts.len() == 1 { parts.remove(0) } else { combine(parts) }
 }

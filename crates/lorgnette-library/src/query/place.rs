@@ -9,7 +9,8 @@ pub enum Place {
     Anywhere,
     /// In one of the four corners.
     Corner,
-    /// A cell of the photo divided in thirds, or a whole row or column of them; at least one is given.
+    /// A cell of the photo divided in thirds, or a whole row or column of them; at least one is
+    /// given.
     Thirds {
         /// Top, middle or bottom.
         row: Option<Third>,
@@ -50,7 +51,7 @@ pub enum Side {
 
 impl Place {
     /// The place that some words without articles name, such as `top`, `left`, `corner`.
-    pub(super) fn named(words: &[&str]) -> Option<Self> {
+    pub(super) fn from_words(words: &[&str]) -> Option<Self> {
         let (&last, before) = words.split_last()?;
         match last {
             "anywhere" if before.is_empty() => Some(Self::Anywhere),
@@ -66,7 +67,7 @@ impl Place {
     }
 
     /// The longest a name can be, in words without articles.
-    pub(super) const MOST_WORDS: usize = 3;
+    pub(super) const MAX_WORDS: usize = 3;
 
     fn cell(words: &[&str]) -> Option<Self> {
         let thirds = |row, column| Some(Self::Thirds { row, column });
@@ -77,7 +78,8 @@ impl Place {
                 (row, column) => thirds(row, column),
             },
             [first, second] => {
-                let (row, column) = row(first).zip(column(second)).or_else(|| row(second).zip(column(first)))?;
+                let (row, column) =
+                    row(first).zip(column(second)).or_else(|| row(second).zip(column(first)))?;
                 thirds(Some(row), Some(column))
             }
             _ => None,
@@ -102,9 +104,10 @@ impl Place {
 
     fn quarter(words: &[&str]) -> Option<Self> {
         match Self::cell(words).filter(|place| place.is_corner())? {
-            Self::Thirds { row, column } => {
-                Some(Self::Quarter { lower: row == Some(Third::Last), right: column == Some(Third::Last) })
-            }
+            Self::Thirds { row, column } => Some(Self::Quarter {
+                lower: row == Some(Third::Last),
+                right: column == Some(Third::Last),
+            }),
             _ => None,
         }
     }
@@ -139,16 +142,21 @@ impl fmt::Display for Place {
         match *self {
             Self::Anywhere => f.write_str("anywhere"),
             Self::Corner => f.write_str("corner"),
-            Self::Thirds { row: Some(Third::Middle), column: Some(Third::Middle) } => f.write_str("middle"),
-            Self::Thirds { row: Some(row), column: Some(column) } => {
-                write!(f, "{} {}", row.of_rows(), column.of_columns())
+            Self::Thirds { row: Some(Third::Middle), column: Some(Third::Middle) } => {
+                f.write_str("middle")
             }
-            Self::Thirds { row: Some(row), column: None } => write!(f, "{} row", row.of_rows()),
-            Self::Thirds { row: None, column: Some(column) } => write!(f, "{} column", column.of_columns()),
+            Self::Thirds { row: Some(row), column: Some(column) } => {
+                write!(f, "{} {}", row.row_name(), column.column_name())
+            }
+            Self::Thirds { row: Some(row), column: None } => write!(f, "{} row", row.row_name()),
+            Self::Thirds { row: None, column: Some(column) } => {
+                write!(f, "{} column", column.column_name())
+            }
             Self::Thirds { row: None, column: None } => f.write_str("anywhere"),
             Self::Half(side) => write!(f, "{} half", side.text()),
             Self::Quarter { lower, right } => {
-                let (row, column) = (if lower { "bottom" } else { "top" }, if right { "right" } else { "left" });
+                let (row, column) =
+                    (if lower { "bottom" } else { "top" }, if right { "right" } else { "left" });
                 write!(f, "{row} {column} quarter")
             }
         }
@@ -156,7 +164,7 @@ impl fmt::Display for Place {
 }
 
 impl Third {
-    fn of_rows(self) -> &'static str {
+    fn row_name(self) -> &'static str {
         match self {
             Self::First => "top",
             Self::Middle => "middle",
@@ -164,7 +172,7 @@ impl Third {
         }
     }
 
-    fn of_columns(self) -> &'static str {
+    fn column_name(self) -> &'static str {
         match self {
             Self::First => "left",
             Self::Middle => "center",

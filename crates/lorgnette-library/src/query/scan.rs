@@ -2,29 +2,29 @@
 
 use std::ops::Range;
 
-use super::{QueryError, Sign};
+use super::{Comparator, QueryError};
 
 /// A place in a query; a copy of it looks ahead.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Scanner<'a> {
     text: &'a str,
-    at: usize,
+    position: usize,
 }
 
 /// A word or a sign, and its bytes in the query.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Token<'a> {
-    pub(super) kind: Kind<'a>,
+    pub(super) kind: TokenKind<'a>,
     pub(super) span: Range<usize>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Kind<'a> {
+pub(super) enum TokenKind<'a> {
     Word(&'a str),
     Quoted(String),
     /// A word and the colon after it; what follows is for [`Scanner::value`] to read.
     Field(&'a str),
-    Sign(Sign),
+    Comparator(Comparator),
     Open,
     Close,
     End,
@@ -32,7 +32,7 @@ pub(super) enum Kind<'a> {
 
 impl<'a> Scanner<'a> {
     pub(super) fn new(text: &'a str) -> Self {
-        Self { text, at: 0 }
+        Self { text, position: 0 }
     }
 
     pub(super) fn text(&self) -> &'a str {
@@ -40,30 +40,31 @@ impl<'a> Scanner<'a> {
     }
 
     /// The byte that is next.
-    pub(super) fn at(&self) -> usize {
-        self.at
+    pub(super) fn position(&self) -> usize {
+        self.position
     }
 
     /// Reads a token.
     pub(super) fn next(&mut self) -> Result<Token<'a>, QueryError> {
         let start = self.skip_space();
         let kind = self.kind(start)?;
-        Ok(Token { kind, span: start..self.at })
+        Ok(Token { kind, span: start..self.position })
     }
 
     /// The next word in small letters, if a word is next; nothing is read.
     pub(super) fn word_ahead(&self) -> Option<String> {
         match self.clone().next() {
-            Ok(Token { kind: Kind::Word(word), .. }) => Some(word.to_lowercase()),
+            Ok(Token { kind: TokenKind::Word(word), .. }) => Some(word.to_lowercase()),
             _ => None,
         }
     }
 
-    /// The next words in small letters, at most `most`, each with the scanner after it; nothing is read.
-    pub(super) fn words_ahead(&self, most: usize) -> Vec<(String, Self)> {
+    /// The next words in small letters, at most `limit`, each with the scanner after it; nothing is
+    /// read.
+    pub(super) fn words_ahead(&self, limit: usize) -> Vec<(String, Self)> {
         let mut ahead = *self;
         let mut words = Vec::new();
-        while let (true, Some(word)) = (words.len() < most, ahead.word_ahead()) {
+        while let (true, Some(word)) = (words.len() < limit, ahead.word_ahead()) {
             // It was a word a moment ago.
             let _ = ahead.next();
             words.push((word, ahead));
@@ -72,9 +73,10 @@ impl<'a> Scanner<'a> {
     }
 
     /// Reads these words, if they are next.
-    pub(super) fn take_words(&mut self, wanted: &[&str]) -> bool {
-        let ahead = self.words_ahead(wanted.len());
-        let there = ahead.len() == wanted.len() && ahead.iter().zip(wanted).all(|((word, _), wanted)| word == wanted);
+    pub(super) fn take_words(&mut self, expected: &[&str]) -> bool {
+        let ahead = self.words_ahead(expected.len());
+        let there = ahead.len() == expected.len()
+            && ahead.iter().zip(expected).all(|((word, _), expected)| word == expected);
         if let (true, Some((_, after))) = (there, ahead.last()) {
             *self = *after;
         }
@@ -82,15 +84,17 @@ impl<'a> Scanner<'a> {
     }
 
     /// Reads one of these words, if one is next.
-    pub(super) fn take_one(&mut self, wanted: &[&str]) -> bool {
-        self.word_ahead().is_some_and(|word| wanted.contains(&word.as_str()) && self.take_words(&[&word]))
+    pub(super) fn take_one(&mut self, expected: &[&str]) -> bool {
+        self.word_ahead()
+            .is_some_and(|word| expected.contains(&word.as_str()) && self.take_words(&[&word]))
     }
 
-    /// Reads a value: what is in quotation marks, or everything up to a space or a parenthesis that was opened before.
+    /// Reads a value: what is in quotation marks, or everything up to a space or a parenthesis that
+    /// was opened before.
     pub(super) fn value(&mut self) -> Result<(String, Range<usize>), QueryError> {
         let start = self.skip_space();
-        if let Some(closing) = self.letter().and_then(closing_of) {
-            return self.quoted(start, closing).map(|text| (text, start..self.at));
+        if let Some(closing) = self.letter().and_then(closing_mark) {
+            return self.quoted(start, closing).map(|text| (text, start..self.position));
         }
         let mut open = 0_u32;
         while let Some(letter) = self.letter().filter(|letter| !letter.is_whitespace()) {
@@ -100,60 +104,60 @@ impl<'a> Scanner<'a> {
                 ')' => open -= 1,
                 _ => {}
             }
-            self.at += letter.len_utf8();
+            self.position += letter.len_utf8();
         }
-        Ok((self.text[start..self.at].into(), start..self.at))
+        Ok((self.text[start..self.position].into(), start..self.position))
     }
 
-    fn kind(&mut self, start: usize) -> Result<Kind<'a>, QueryError> {
-        let Some(first) = self.letter() else { return Ok(Kind::End) };
-        if let Some(closing) = closing_of(first) {
-            return self.quoted(start, closing).map(Kind::Quoted);
+    fn kind(&mut self, start: usize) -> Result<TokenKind<'a>, QueryError> {
+        let Some(first) = self.letter() else { return Ok(TokenKind::End) };
+        if let Some(closing) = closing_mark(first) {
+            return self.quoted(start, closing).map(TokenKind::Quoted);
         }
-        self.at += first.len_utf8();
+        self.position += first.len_utf8();
         match first {
-            '(' => Ok(Kind::Open),
-            ')' => Ok(Kind::Close),
-            '<' | '>' | '=' | '≤' | '≥' => Ok(Kind::Sign(self.sign(first))),
+            '(' => Ok(TokenKind::Open),
+            ')' => Ok(TokenKind::Close),
+            '<' | '>' | '=' | '≤' | '≥' => Ok(TokenKind::Comparator(self.comparator(first))),
             _ => Ok(self.word(start)),
         }
     }
 
-    fn sign(&mut self, first: char) -> Sign {
+    fn comparator(&mut self, first: char) -> Comparator {
         let or_equal = self.letter() == Some('=');
-        self.at += usize::from(or_equal);
+        self.position += usize::from(or_equal);
         match first {
-            '≤' => Sign::AtMost,
-            '≥' => Sign::AtLeast,
-            '<' if or_equal => Sign::AtMost,
-            '>' if or_equal => Sign::AtLeast,
-            '<' => Sign::Less,
-            '>' => Sign::More,
-            _ => Sign::Equal,
+            '≤' => Comparator::LessOrEqual,
+            '≥' => Comparator::GreaterOrEqual,
+            '<' if or_equal => Comparator::LessOrEqual,
+            '>' if or_equal => Comparator::GreaterOrEqual,
+            '<' => Comparator::Less,
+            '>' => Comparator::Greater,
+            _ => Comparator::Equal,
         }
     }
 
-    fn word(&mut self, start: usize) -> Kind<'a> {
-        while let Some(letter) = self.letter().filter(|&letter| is_of_word(letter)) {
-            self.at += letter.len_utf8();
+    fn word(&mut self, start: usize) -> TokenKind<'a> {
+        while let Some(letter) = self.letter().filter(|&letter| is_word_char(letter)) {
+            self.position += letter.len_utf8();
             if letter == ':' {
-                return Kind::Field(&self.text[start..self.at - 1]);
+                return TokenKind::Field(&self.text[start..self.position - 1]);
             }
         }
-        Kind::Word(&self.text[start..self.at])
+        TokenKind::Word(&self.text[start..self.position])
     }
 
     /// What is between quotation marks; two closing ones stand for one.
     fn quoted(&mut self, start: usize, closing: char) -> Result<String, QueryError> {
-        self.at += self.letter().map_or(0, char::len_utf8);
+        self.position += self.letter().map_or(0, char::len_utf8);
         let mut text = String::new();
         while let Some(letter) = self.letter() {
-            self.at += letter.len_utf8();
+            self.position += letter.len_utf8();
             if letter != closing {
                 text.push(letter);
             } else if self.letter() == Some(closing) {
                 text.push(letter);
-                self.at += letter.len_utf8();
+                self.position += letter.len_utf8();
             } else {
                 return Ok(text);
             }
@@ -162,18 +166,18 @@ impl<'a> Scanner<'a> {
     }
 
     fn skip_space(&mut self) -> usize {
-        let rest = &self.text[self.at..];
-        self.at += rest.len() - rest.trim_start().len();
-        self.at
+        let rest = &self.text[self.position..];
+        self.position += rest.len() - rest.trim_start().len();
+        self.position
     }
 
     fn letter(&self) -> Option<char> {
-        self.text[self.at..].chars().next()
+        self.text[self.position..].chars().next()
     }
 }
 
 /// The mark that ends what this one begins.
-fn closing_of(mark: char) -> Option<char> {
+fn closing_mark(mark: char) -> Option<char> {
     match mark {
         '"' | '\'' => Some(mark),
         '“' => Some('”'),
@@ -183,6 +187,7 @@ fn closing_of(mark: char) -> Option<char> {
 }
 
 /// Whether a word may have this letter in it; apostrophes, hyphens and commas are in names.
-fn is_of_word(letter: char) -> bool {
-    !letter.is_whitespace() && !matches!(letter, '(' | ')' | '<' | '>' | '=' | '≤' | '≥' | '"' | '“' | '”')
+fn is_word_char(letter: char) -> bool {
+    !letter.is_whitespace()
+        && !matches!(letter, '(' | ')' | '<' | '>' | '=' | '≤' | '≥' | '"' | '“' | '”')
 }

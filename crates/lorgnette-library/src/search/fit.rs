@@ -1,18 +1,18 @@
 //! How well a box lies in a place, or to another box: from 0, not at all, to 1, entirely.
 //!
-//! Everything here is continuous, so that of two photos the better one comes first, and a box a pixel further on is no
-//! different photo.
+//! Everything here is continuous, so that of two photos the better one comes first, and a box a
+//! pixel further on is no different photo.
 
 use crate::query::{Place, Relation, Side, Third};
 
-/// How far beyond a place the middle of a box may lie, as a share of the photo: a little less than half the width of a
-/// third, so that the middle of the photo is in no corner.
+/// How far beyond a place the middle of a box may lie, as a share of the photo: a little less than
+/// half the width of a third, so that the middle of the photo is in no corner.
 const MARGIN: f64 = 0.16;
 
 /// A box in fractions of the photo: x from the left, y from the top.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[expect(missing_docs, reason = "they are what they are called")]
-pub struct Extent {
+pub struct BoundingBox {
     pub x0: f64,
     pub x1: f64,
     pub y0: f64,
@@ -20,21 +20,24 @@ pub struct Extent {
 }
 
 /// From one coordinate to another.
-type Band = (f64, f64);
+type Interval = (f64, f64);
 
-const WHOLE: Band = (0.0, 1.0);
-const HALVES: [Band; 2] = [(0.0, 0.5), (0.5, 1.0)];
-const THIRDS: [Band; 3] = [(0.0, 1.0 / 3.0), (1.0 / 3.0, 2.0 / 3.0), (2.0 / 3.0, 1.0)];
+const WHOLE: Interval = (0.0, 1.0);
+const HALVES: [Interval; 2] = [(0.0, 0.5), (0.5, 1.0)];
+const THIRDS: [Interval; 3] = [(0.0, 1.0 / 3.0), (1.0 / 3.0, 2.0 / 3.0), (2.0 / 3.0, 1.0)];
 
 impl Place {
-    /// How well a box lies here. Its middle must lie in the place, or not far beyond it; what juts out counts half.
+    /// How well a box lies here. Its middle must lie in the place, or not far beyond it; what juts
+    /// out counts half.
     #[must_use]
-    pub fn fit(self, at: &Extent) -> f64 {
+    pub fn fit(self, bounds: &BoundingBox) -> f64 {
         let corners = [THIRDS[0], THIRDS[2]];
-        match self.bands() {
-            Some((columns, rows)) => fit_in(at, columns, rows),
+        match self.intervals() {
+            Some((columns, rows)) => fit_in(bounds, columns, rows),
             None => {
-                let corners = corners.iter().flat_map(|&columns| corners.map(|rows| fit_in(at, columns, rows)));
+                let corners = corners
+                    .iter()
+                    .flat_map(|&columns| corners.map(|rows| fit_in(bounds, columns, rows)));
                 corners.fold(0.0, f64::max)
             }
         }
@@ -42,14 +45,14 @@ impl Place {
 
     /// Where the middle of a box can lie that fits at all: its x, its y.
     #[must_use]
-    pub fn reach(self) -> (Band, Band) {
-        let (columns, rows) = self.bands().unwrap_or((WHOLE, WHOLE));
-        let wider = |(from, to): Band| (from - MARGIN, to + MARGIN);
+    pub fn search_bounds(self) -> (Interval, Interval) {
+        let (columns, rows) = self.intervals().unwrap_or((WHOLE, WHOLE));
+        let wider = |(from, to): Interval| (from - MARGIN, to + MARGIN);
         (wider(columns), wider(rows))
     }
 
     /// Its columns and rows; none for the corners, which are four places.
-    fn bands(self) -> Option<(Band, Band)> {
+    fn intervals(self) -> Option<(Interval, Interval)> {
         let third = |third: Option<Third>| third.map_or(WHOLE, |third| THIRDS[third as usize]);
         Some(match self {
             Self::Anywhere => (WHOLE, WHOLE),
@@ -59,7 +62,9 @@ impl Place {
             Self::Half(Side::Right) => (HALVES[1], WHOLE),
             Self::Half(Side::Top) => (WHOLE, HALVES[0]),
             Self::Half(Side::Bottom) => (WHOLE, HALVES[1]),
-            Self::Quarter { lower, right } => (HALVES[usize::from(right)], HALVES[usize::from(lower)]),
+            Self::Quarter { lower, right } => {
+                (HALVES[usize::from(right)], HALVES[usize::from(lower)])
+            }
         })
     }
 }
@@ -67,22 +72,22 @@ impl Place {
 impl Relation {
     /// How well box `a` lies so to box `b`.
     #[must_use]
-    pub fn fit(self, a: &Extent, b: &Extent) -> f64 {
+    pub fn fit(self, a: &BoundingBox, b: &BoundingBox) -> f64 {
         match self {
-            Self::LeftOf => before((a.x0, a.x1), (b.x0, b.x1), gap((a.y0, a.y1), (b.y0, b.y1))),
+            Self::LeftOf => fit_before((a.x0, a.x1), (b.x0, b.x1), gap((a.y0, a.y1), (b.y0, b.y1))),
             Self::RightOf => Self::LeftOf.fit(b, a),
-            Self::Above => Self::LeftOf.fit(&a.turned(), &b.turned()),
-            Self::Below => Self::LeftOf.fit(&b.turned(), &a.turned()),
+            Self::Above => Self::LeftOf.fit(&a.transposed(), &b.transposed()),
+            Self::Below => Self::LeftOf.fit(&b.transposed(), &a.transposed()),
             Self::Inside if a.area() > b.area() => 0.0,
             // Half of it inside is no more inside than outside.
-            Self::Inside => (2.0 * share(a.shared(b), a.area()) - 1.0).max(0.0),
-            Self::Overlapping => share(a.shared(b), a.area().min(b.area())),
+            Self::Inside => (2.0 * ratio(a.intersection_area(b), a.area()) - 1.0).max(0.0),
+            Self::Overlapping => ratio(a.intersection_area(b), a.area().min(b.area())),
         }
     }
 }
 
-impl Extent {
-    fn turned(&self) -> Self {
+impl BoundingBox {
+    fn transposed(&self) -> Self {
         Self { x0: self.y0, x1: self.y1, y0: self.x0, y1: self.x1 }
     }
 
@@ -90,54 +95,58 @@ impl Extent {
         length((self.x0, self.x1)) * length((self.y0, self.y1))
     }
 
-    fn shared(&self, other: &Self) -> f64 {
-        common((self.x0, self.x1), (other.x0, other.x1)) * common((self.y0, self.y1), (other.y0, other.y1))
+    fn intersection_area(&self, other: &Self) -> f64 {
+        overlap((self.x0, self.x1), (other.x0, other.x1))
+            * overlap((self.y0, self.y1), (other.y0, other.y1))
     }
 }
 
-fn fit_in(at: &Extent, columns: Band, rows: Band) -> f64 {
-    fit_along((at.x0, at.x1), columns) * fit_along((at.y0, at.y1), rows)
+fn fit_in(bounds: &BoundingBox, columns: Interval, rows: Interval) -> f64 {
+    fit_along((bounds.x0, bounds.x1), columns) * fit_along((bounds.y0, bounds.y1), rows)
 }
 
-/// How well a side of a box lies in a band: how near its middle is, and how much of the shorter one is common to both.
-fn fit_along(side: Band, band: Band) -> f64 {
-    if band == WHOLE {
+/// How well a side of a box lies in a band: how near its middle is, and how much of the shorter one
+/// is common to both.
+fn fit_along(side: Interval, interval: Interval) -> f64 {
+    if interval == WHOLE {
         return 1.0;
     }
     let middle = (side.0 + side.1) / 2.0;
-    let beyond = (band.0 - middle).max(middle - band.1).max(0.0);
+    let beyond = (interval.0 - middle).max(middle - interval.1).max(0.0);
     let near = (1.0 - beyond / MARGIN).max(0.0);
-    let shorter = length(side).min(length(band));
+    let shorter = length(side).min(length(interval));
     // A side without length lies where its middle is.
-    let common = if shorter > 0.0 { common(side, band) / shorter } else { 1.0 };
-    near * (1.0 + common.min(1.0)) / 2.0
+    let overlap = if shorter > 0.0 { overlap(side, interval) / shorter } else { 1.0 };
+    near * (1.0 + overlap.min(1.0)) / 2.0
 }
 
-/// How well `a` comes before `b` along a line, from 0 where they are half way to where their middles meet to 1 where they
-/// do not touch; less where the gap across that line is large beside the distance along it.
-fn before(a: Band, b: Band, gap: f64) -> f64 {
+/// How well `a` comes before `b` along a line, from 0 where they are half way to where their
+/// middles meet to 1 where they do not touch; less where the gap across that line is large beside
+/// the distance along it.
+fn fit_before(a: Interval, b: Interval, gap: f64) -> f64 {
     let distance = (b.0 + b.1 - a.0 - a.1) / 2.0;
     if distance <= 0.0 {
         return 0.0;
     }
     let touching = (length(a) + length(b)) / 2.0;
-    let apart = if distance < touching { (2.0 * distance / touching - 1.0).max(0.0) } else { 1.0 };
-    apart * distance / (distance + gap)
+    let separation =
+        if distance < touching { (2.0 * distance / touching - 1.0).max(0.0) } else { 1.0 };
+    separation * distance / (distance + gap)
 }
 
-fn gap(a: Band, b: Band) -> f64 {
+fn gap(a: Interval, b: Interval) -> f64 {
     (a.0 - b.1).max(b.0 - a.1).max(0.0)
 }
 
-fn common(a: Band, b: Band) -> f64 {
+fn overlap(a: Interval, b: Interval) -> f64 {
     (a.1.min(b.1) - a.0.max(b.0)).max(0.0)
 }
 
-fn length(band: Band) -> f64 {
-    (band.1 - band.0).max(0.0)
+fn length(interval: Interval) -> f64 {
+    (interval.1 - interval.0).max(0.0)
 }
 
-fn share(part: f64, whole: f64) -> f64 {
+fn ratio(part: f64, whole: f64) -> f64 {
     if whole > 0.0 { (part / whole).min(1.0) } else { 0.0 }
 }
 
@@ -145,42 +154,57 @@ fn share(part: f64, whole: f64) -> f64 {
 mod tests {
     use super::*;
 
-    const fn extent(x0: f64, x1: f64, y0: f64, y1: f64) -> Extent {
-        Extent { x0, x1, y0, y1 }
+    const fn bounding_box(x0: f64, x1: f64, y0: f64, y1: f64) -> BoundingBox {
+        BoundingBox { x0, x1, y0, y1 }
     }
 
     const TOP_LEFT: Place = Place::Thirds { row: Some(Third::First), column: Some(Third::First) };
     const MIDDLE: Place = Place::Thirds { row: Some(Third::Middle), column: Some(Third::Middle) };
 
     #[test]
-    fn a_place_has_what_lies_in_it() {
-        assert_eq!(TOP_LEFT.fit(&extent(0.0, 0.3, 0.0, 0.3)), 1.0);
-        assert_eq!(TOP_LEFT.fit(&extent(0.7, 1.0, 0.0, 0.3)), 0.0);
-        assert_eq!(MIDDLE.fit(&extent(0.1, 0.9, 0.2, 0.8)), 1.0, "large things are in the middle too");
-        assert_eq!(TOP_LEFT.fit(&extent(0.0, 1.0, 0.0, 1.0)), 0.0, "what fills the photo is in no corner");
-        assert_eq!(Place::Corner.fit(&extent(0.7, 1.0, 0.0, 0.3)), 1.0);
-        assert_eq!(Place::Corner.fit(&extent(0.4, 0.6, 0.0, 0.3)), 0.0);
-        assert_eq!(Place::Half(Side::Bottom).fit(&extent(0.0, 1.0, 0.5, 1.0)), 1.0);
-        assert_eq!(Place::Anywhere.fit(&extent(0.9, 1.0, 0.9, 1.0)), 1.0);
+    fn a_box_fits_the_place_that_contains_it() {
+        assert_eq!(TOP_LEFT.fit(&bounding_box(0.0, 0.3, 0.0, 0.3)), 1.0);
+        assert_eq!(TOP_LEFT.fit(&bounding_box(0.7, 1.0, 0.0, 0.3)), 0.0);
+        assert_eq!(
+            MIDDLE.fit(&bounding_box(0.1, 0.9, 0.2, 0.8)),
+            1.0,
+            "large things are in the middle too"
+        );
+        assert_eq!(
+            TOP_LEFT.fit(&bounding_box(0.0, 1.0, 0.0, 1.0)),
+            0.0,
+            "what fills the photo is in no corner"
+        );
+        assert_eq!(Place::Corner.fit(&bounding_box(0.7, 1.0, 0.0, 0.3)), 1.0);
+        assert_eq!(Place::Corner.fit(&bounding_box(0.4, 0.6, 0.0, 0.3)), 0.0);
+        assert_eq!(Place::Half(Side::Bottom).fit(&bounding_box(0.0, 1.0, 0.5, 1.0)), 1.0);
+        assert_eq!(Place::Anywhere.fit(&bounding_box(0.9, 1.0, 0.9, 1.0)), 1.0);
     }
 
     #[test]
-    fn what_lies_better_fits_better() {
-        let at = |x: f64| TOP_LEFT.fit(&extent(x, x + 0.2, 0.0, 0.2));
-        let fits: Vec<f64> = (0..10).map(|step| at(f64::from(step) * 0.05)).collect();
+    fn fit_falls_with_distance() {
+        let fit_at = |x: f64| TOP_LEFT.fit(&bounding_box(x, x + 0.2, 0.0, 0.2));
+        let fits: Vec<f64> = (0..10).map(|step| fit_at(f64::from(step) * 0.05)).collect();
         assert!(fits.windows(2).all(|pair| pair[0] >= pair[1]), "{fits:?}");
-        assert!(fits[0] == 1.0 && fits[9] == 0.0 && fits.iter().any(|&fit| fit > 0.0 && fit < 1.0), "{fits:?}");
+        assert!(
+            fits[0] == 1.0 && fits[9] == 0.0 && fits.iter().any(|&fit| fit > 0.0 && fit < 1.0),
+            "{fits:?}"
+        );
     }
 
     #[test]
-    fn reach_holds_the_middle_of_whatever_fits() {
-        for place in
-            [TOP_LEFT, MIDDLE, Place::Corner, Place::Half(Side::Right), Place::Quarter { lower: true, right: false }]
-        {
+    fn search_bounds_contain_the_centre_of_every_box_that_fits() {
+        for place in [
+            TOP_LEFT,
+            MIDDLE,
+            Place::Corner,
+            Place::Half(Side::Right),
+            Place::Quarter { lower: true, right: false },
+        ] {
             for step in 0..400 {
                 let (x, y) = (f64::from(step % 20) / 20.0, f64::from(step / 20) / 20.0);
-                let fits = place.fit(&extent(x - 0.05, x + 0.05, y - 0.05, y + 0.05)) > 0.0;
-                let ((left, right), (top, bottom)) = place.reach();
+                let fits = place.fit(&bounding_box(x - 0.05, x + 0.05, y - 0.05, y + 0.05)) > 0.0;
+                let ((left, right), (top, bottom)) = place.search_bounds();
                 let within = x >= left && x <= right && y >= top && y <= bottom;
                 assert!(within || !fits, "{place} at {x}, {y}");
             }
@@ -189,25 +213,33 @@ mod tests {
 
     #[test]
     fn relations_are_as_in_the_picture() {
-        let (left, right) = (extent(0.0, 0.3, 0.4, 0.6), extent(0.6, 0.9, 0.4, 0.6));
+        let (left, right) = (bounding_box(0.0, 0.3, 0.4, 0.6), bounding_box(0.6, 0.9, 0.4, 0.6));
         assert_eq!(Relation::LeftOf.fit(&left, &right), 1.0);
         assert_eq!(Relation::LeftOf.fit(&right, &left), 0.0);
         assert_eq!(Relation::RightOf.fit(&right, &left), 1.0);
         assert_eq!(Relation::Above.fit(&left, &right), 0.0);
-        let low = extent(0.0, 0.3, 0.8, 1.0);
+        let low = bounding_box(0.0, 0.3, 0.8, 1.0);
         assert_eq!(Relation::Above.fit(&left, &low), 1.0);
         assert_eq!(Relation::Below.fit(&low, &left), 1.0);
-        let lower_right = extent(0.4, 0.7, 0.9, 1.0);
+        let lower_right = bounding_box(0.4, 0.7, 0.9, 1.0);
         let oblique = Relation::LeftOf.fit(&left, &lower_right);
         assert!(oblique > 0.0 && oblique < 1.0, "{oblique}");
-        let (over, under) = (extent(0.0, 0.1, 0.4, 0.6), extent(0.0, 0.3, 0.6, 1.0));
-        assert_eq!(Relation::LeftOf.fit(&over, &under), 0.0, "what is above, and hardly further to the left, is above");
-        let (inner, outer) = (extent(0.4, 0.5, 0.4, 0.5), extent(0.2, 0.8, 0.2, 0.8));
-        assert_eq!((Relation::Inside.fit(&inner, &outer), Relation::Inside.fit(&outer, &inner)), (1.0, 0.0));
+        let (over, under) = (bounding_box(0.0, 0.1, 0.4, 0.6), bounding_box(0.0, 0.3, 0.6, 1.0));
+        assert_eq!(
+            Relation::LeftOf.fit(&over, &under),
+            0.0,
+            "what is above, and hardly further to the left, is above"
+        );
+        let (inner, outer) = (bounding_box(0.4, 0.5, 0.4, 0.5), bounding_box(0.2, 0.8, 0.2, 0.8));
+        assert_eq!(
+            (Relation::Inside.fit(&inner, &outer), Relation::Inside.fit(&outer, &inner)),
+            (1.0, 0.0)
+        );
         assert_eq!(Relation::Overlapping.fit(&inner, &outer), 1.0);
         assert_eq!(Relation::Overlapping.fit(&left, &right), 0.0);
-        let point = extent(0.5, 0.5, 0.5, 0.5);
-        for relation in [Relation::LeftOf, Relation::Above, Relation::Inside, Relation::Overlapping] {
+        let point = bounding_box(0.5, 0.5, 0.5, 0.5);
+        for relation in [Relation::LeftOf, Relation::Above, Relation::Inside, Relation::Overlapping]
+        {
             assert_eq!(relation.fit(&point, &point), 0.0);
         }
     }

@@ -1,20 +1,20 @@
 //! Patterns of paths.
 
-/// Whether a path fits a pattern. One without `*` and `?` may be anywhere in it; one with them goes from the beginning of
-/// the path, or of a folder's or file's name, to the path's end. `*` stands for any letters, `/` among them, `?` for any
-/// one. Capitals of ASCII do not matter.
-pub(super) fn fits(pattern: &[u8], path: &[u8]) -> bool {
+/// Whether a path fits a pattern. One without `*` and `?` may be anywhere in it; one with them goes
+/// from the beginning of the path, or of a folder's or file's name, to the path's end. `*` stands
+/// for any letters, `/` among them, `?` for any one. Capitals of ASCII do not matter.
+pub(super) fn glob_matches(pattern: &[u8], path: &[u8]) -> bool {
     let (pattern, path) = (pattern.to_ascii_lowercase(), path.to_ascii_lowercase());
     if !pattern.iter().any(|byte| matches!(byte, b'*' | b'?')) {
         return pattern.is_empty() || path.windows(pattern.len()).any(|part| part == pattern);
     }
     let starts = path.iter().enumerate().filter(|(_, byte)| **byte == b'/').map(|(at, _)| at + 1);
-    std::iter::once(0).chain(starts).any(|start| fits_whole(&pattern, &path[start..]))
+    std::iter::once(0).chain(starts).any(|start| glob_matches_whole(&pattern, &path[start..]))
 }
 
-/// The usual walk with one way back: only the last star need ever take more, so the time is at most the product of both
-/// lengths.
-fn fits_whole(pattern: &[u8], path: &[u8]) -> bool {
+/// The usual walk with one way back: only the last star need ever take more, so the time is at most
+/// the product of both lengths.
+fn glob_matches_whole(pattern: &[u8], path: &[u8]) -> bool {
     let (mut p, mut at) = (0, 0);
     let mut back: Option<(usize, usize)> = None;
     while at < path.len() {
@@ -49,25 +49,33 @@ fn after_letter(path: &[u8], at: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::fits;
+    use super::glob_matches;
 
     #[test]
     fn patterns_fit_as_people_expect() {
         let path = "/home/ann/Holidays/2024/Sea ünd sand.JPG".as_bytes();
-        for pattern in
-            ["holidays", "/2024/", "2024/*.jpg", "*", "*.jpg", "sea*", "sea ?nd sand.jpg", "home/*/2024/*", "s*d.jpg"]
-        {
-            assert!(fits(pattern.as_bytes(), path), "{pattern}");
+        for pattern in [
+            "holidays",
+            "/2024/",
+            "2024/*.jpg",
+            "*",
+            "*.jpg",
+            "sea*",
+            "sea ?nd sand.jpg",
+            "home/*/2024/*",
+            "s*d.jpg",
+        ] {
+            assert!(glob_matches(pattern.as_bytes(), path), "{pattern}");
         }
         for pattern in ["2023", "*.png", "2024/", "2024/?", "ea*", "*.jp", "?.jpg"] {
-            assert_eq!(fits(pattern.as_bytes(), path), pattern == "2024/", "{pattern}");
+            assert_eq!(glob_matches(pattern.as_bytes(), path), pattern == "2024/", "{pattern}");
         }
-        assert!(fits(b"a\xff*", b"/x/a\xff\xfe"));
+        assert!(glob_matches(b"a\xff*", b"/x/a\xff\xfe"));
     }
 
     #[test]
     fn many_stars_take_no_time() {
         let (pattern, path) = ("*a".repeat(200) + "b", "a".repeat(4000));
-        assert!(!fits(pattern.as_bytes(), path.as_bytes()));
+        assert!(!glob_matches(pattern.as_bytes(), path.as_bytes()));
     }
 }

@@ -1,17 +1,18 @@
-//! A goal as one SQL statement. Its text depends on the shape of the query alone: whatever the query says is bound.
+//! A goal as one SQL statement. Its text depends on the shape of the query alone: whatever the
+//! query says is bound.
 
 use rusqlite::types::Value;
 
 use super::functions::{place_number, relation_number};
-use super::goal::{Goal, SAME, Wanted};
-use crate::query::{Count, Dates, Relation, Sign};
+use super::resolve::{ResolvedQuery, SAME_OBJECT_OVERLAP, Target};
+use crate::query::{Comparator, Count, DateRange, Relation};
 
-/// What the networks saw in places of a photo, in the order that `Seen::read` wants.
+/// What the networks saw in places of a photo, in the order that `DetectionRow::read` wants.
 pub(super) const REGIONS_OF_PHOTO: &str = "
     SELECT r.id, r.class, b.x0, b.x1, b.y0, b.y1, r.share, r.mean, 0
     FROM region AS r JOIN region_box AS b ON b.id = r.id WHERE r.photo = ? AND r.source <> 2 ORDER BY r.id";
 /// Likewise what they saw in the photo as a whole.
-pub(super) const WHOLE_OF_PHOTO: &str = "
+pub(super) const IMAGE_SCORES_OF_PHOTO: &str = "
     SELECT 0, w.class, 0.0, 1.0, 0.0, 1.0, 1.0, w.probability, c.model
     FROM whole AS w JOIN class AS c ON c.id = w.class WHERE w.photo = ? AND w.source <> 2 ORDER BY w.class";
 
@@ -46,29 +47,37 @@ impl Sql {
 }
 
 /// The best photos: id, path, width, height, taken, modified, score, and how many there are in all.
-pub(super) fn ranked(goal: &Goal, limit: usize) -> Sql {
+pub(super) fn ranked(resolved: &ResolvedQuery, limit: usize) -> Sql {
     Sql::new("SELECT p.id, p.path, p.width, p.height, p.taken, p.modified, s.score, count(*) OVER () FROM ")
-        .nest(scored(goal))
+        .nest(scored(resolved))
         .then(" AS s CROSS JOIN photo AS p WHERE p.id = s.photo AND p.state = 0 ORDER BY s.score DESC, p.path LIMIT ")
         .bind(i64::try_from(limit).unwrap_or(i64::MAX))
 }
 
 /// The photos that a goal is met by, and their scores.
-fn scored(goal: &Goal) -> Sql {
-    match goal {
-        Goal::All(parts) => all(parts),
-        Goal::Any(parts) => {
-            let union = parts.iter().map(scored).reduce(|union, part| union.then(" UNION ALL ").nest_select(part));
-            Sql::new("SELECT photo, max(score) AS score FROM ").nest(union.unwrap_or_default()).then(" GROUP BY photo")
+fn scored(resolved: &ResolvedQuery) -> Sql {
+    match resolved {
+        ResolvedQuery::All(parts) => intersection(parts),
+        ResolvedQuery::Any(parts) => {
+            let union = parts
+                .iter()
+                .map(scored)
+                .reduce(|union, part| union.then(" UNION ALL ").nest_select(part));
+            Sql::new("SELECT photo, max(score) AS score FROM ")
+                .nest(union.unwrap_or_default())
+                .then(" GROUP BY photo")
         }
-        Goal::Has(wanted, count) => has(wanted, *count),
-        Goal::Like { similar, .. } => {
-            let pairs: Vec<String> = similar.iter().map(|(photo, score)| format!("[{photo},{score:?}]")).collect();
+        ResolvedQuery::Has(target, count) => has(target, *count),
+        ResolvedQuery::Like { similar, .. } => {
+            let pairs: Vec<String> =
+                similar.iter().map(|(photo, score)| format!("[{photo},{score:?}]")).collect();
             Sql::new("SELECT value ->> 0 AS photo, value ->> 1 AS score FROM json_each(")
                 .bind(format!("[{}]", pairs.join(",")))
                 .then(")")
         }
-        Goal::Not(_) | Goal::Path(_) | Goal::Dates(_) => all(std::slice::from_ref(goal)),
+        ResolvedQuery::Not(_) | ResolvedQuery::Path(_) | ResolvedQuery::DateRange(_) => {
+            intersection(std::slice::from_ref(resolved))
+        }
     }
 }
 
@@ -80,47 +89,60 @@ impl Sql {
 }
 
 /// Photos that have everything: what only lets through or does not is asked of those that are left.
-fn all(parts: &[Goal]) -> Sql {
-    let is_filter = |goal: &&Goal| matches!(goal, Goal::Not(_) | Goal::Path(_) | Goal::Dates(_));
-    let (filters, sets): (Vec<&Goal>, Vec<&Goal>) = parts.iter().partition(is_filter);
+fn intersection(parts: &[ResolvedQuery]) -> Sql {
+    let is_filter = |resolved: &&ResolvedQuery| {
+        matches!(
+            resolved,
+            ResolvedQuery::Not(_) | ResolvedQuery::Path(_) | ResolvedQuery::DateRange(_)
+        )
+    };
+    let (filters, sets): (Vec<&ResolvedQuery>, Vec<&ResolvedQuery>) =
+        parts.iter().partition(is_filter);
     let mut sql = match sets.len() {
         0 => Sql::new("SELECT id AS photo, 1.0 AS score FROM photo AS s0 WHERE state = 0"),
         _ => joined(&sets),
     };
     let photo = if sets.is_empty() { "s0.id" } else { "s0.photo" };
     for filter in filters {
-        sql = sql.then(" AND ").nest(passes(filter, photo));
+        sql = sql.then(" AND ").nest(filter_condition(filter, photo));
     }
     sql
 }
 
 /// The photos that are in all sets, with the product of their scores.
-fn joined(sets: &[&Goal]) -> Sql {
+fn joined(sets: &[&ResolvedQuery]) -> Sql {
     let score: Vec<String> = (0..sets.len()).map(|number| format!("s{number}.score")).collect();
-    let mut sql = Sql::new(&format!("SELECT s0.photo AS photo, {} AS score FROM ", score.join(" * ")));
+    let mut sql =
+        Sql::new(&format!("SELECT s0.photo AS photo, {} AS score FROM ", score.join(" * ")));
     for (number, set) in sets.iter().enumerate() {
-        sql = sql.then(if number > 0 { " JOIN " } else { "" }).nest(scored(set)).then(&format!(" AS s{number}"));
+        sql = sql
+            .then(if number > 0 { " JOIN " } else { "" })
+            .nest(scored(set))
+            .then(&format!(" AS s{number}"));
     }
     let equal = (1..sets.len()).map(|number| format!(" AND s{number}.photo = s0.photo"));
     sql.then(" WHERE true").then(&equal.collect::<String>())
 }
 
 /// Whether a goal is met by one photo.
-fn passes(goal: &Goal, photo: &str) -> Sql {
-    match goal {
-        Goal::Not(part) => Sql::new("NOT ").nest(passes(part, photo)),
-        Goal::Path(pattern) => Sql::new("path_fits(")
+fn filter_condition(resolved: &ResolvedQuery, photo: &str) -> Sql {
+    match resolved {
+        ResolvedQuery::Not(part) => Sql::new("NOT ").nest(filter_condition(part, photo)),
+        ResolvedQuery::Path(pattern) => Sql::new("path_fits(")
             .bind(pattern.clone())
             .then(&format!(", (SELECT path FROM photo AS p WHERE p.id = {photo}))")),
-        Goal::Dates(dates) => Sql::new(&format!("EXISTS (SELECT 1 FROM photo AS p WHERE p.id = {photo} AND "))
-            .nest(within(dates))
-            .then(")"),
-        _ => Sql::new(&format!("{photo} IN ")).nest(Sql::new("SELECT photo FROM ").nest(scored(goal))),
+        ResolvedQuery::DateRange(dates) => {
+            Sql::new(&format!("EXISTS (SELECT 1 FROM photo AS p WHERE p.id = {photo} AND "))
+                .nest(within(dates))
+                .then(")")
+        }
+        _ => Sql::new(&format!("{photo} IN "))
+            .nest(Sql::new("SELECT photo FROM ").nest(scored(resolved))),
     }
 }
 
 /// Whether photo `p` was taken, or, if nobody knows, its file was last changed, within the dates.
-fn within(dates: &Dates) -> Sql {
+fn within(dates: &DateRange) -> Sql {
     let (from, to) = dates.seconds();
     let mut sql = Sql::new("CASE WHEN p.taken IS NULL THEN true");
     if let Some(from) = from {
@@ -140,47 +162,53 @@ fn within(dates: &Dates) -> Sql {
 }
 
 /// Photos with a thing.
-fn has(wanted: &Wanted, count: Option<Count>) -> Sql {
+fn has(target: &Target, count: Option<Count>) -> Sql {
     match count {
-        Some(count) => counted(wanted, count),
+        Some(count) => counted(target, count),
         None => {
-            let mut found = Sql::new("SELECT photo, score FROM ").nest(regions(wanted));
-            if wanted.is_anywhere(count) {
-                found = found.then(" UNION ALL ").nest_select(whole(wanted));
+            let mut candidates = Sql::new("SELECT photo, score FROM ").nest(regions(target));
+            if target.is_anywhere(count) {
+                candidates = candidates.then(" UNION ALL ").nest_select(image_scores(target));
             }
-            Sql::new("SELECT photo, max(score) AS score FROM ").nest(found).then(" GROUP BY photo")
+            Sql::new("SELECT photo, max(score) AS score FROM ")
+                .nest(candidates)
+                .then(" GROUP BY photo")
         }
     }
 }
 
-/// Photos with so many of a thing. Of regions that share much of their boxes the best one counts, for a dog may be two
-/// breeds' regions.
-fn counted(wanted: &Wanted, count: Count) -> Sql {
+/// Photos with so many of a thing. Of regions that share much of their boxes the best one counts,
+/// for a dog may be two breeds' regions.
+fn counted(target: &Target, count: Count) -> Sql {
     Sql::new("WITH found AS MATERIALIZED ")
-        .nest(regions(wanted))
+        .nest(regions(target))
         .then(" SELECT photo, avg(score) AS score FROM found AS a WHERE NOT EXISTS (SELECT 1 FROM found AS b")
         .then(" WHERE b.photo = a.photo AND (b.score > a.score OR b.score = a.score AND b.id < a.id) AND relation_fit(")
         .bind(relation_number(Relation::Overlapping))
         .then(", a.x0, a.x1, a.y0, a.y1, b.x0, b.x1, b.y0, b.y1) > ")
-        .bind(SAME)
-        .then(&format!(") GROUP BY photo HAVING count(*) {} ", count.sign.text()))
+        .bind(SAME_OBJECT_OVERLAP)
+        .then(&format!(") GROUP BY photo HAVING count(*) {} ", count.comparator.text()))
         .bind(i64::from(count.value))
 }
 
 /// What the networks say of photos as a whole: the probabilities of a thing's kinds add up.
-fn whole(wanted: &Wanted) -> Sql {
-    let sql = Sql::new("SELECT w.photo AS photo, min(1.0, sum(w.probability)) AS score FROM ").nest(runs(wanted));
+fn image_scores(target: &Target) -> Sql {
+    let sql = Sql::new("SELECT w.photo AS photo, min(1.0, sum(w.probability)) AS score FROM ")
+        .nest(class_ranges(target));
     let sql = sql.then(" AS run CROSS JOIN whole AS w CROSS JOIN class AS c");
-    let sql = sql.then(" WHERE w.class BETWEEN run.first AND run.last AND w.source <> 2 AND c.id = w.class");
-    let sql = Sql::new("SELECT photo, score FROM ").nest(sql.then(" GROUP BY w.photo, c.model")).then(" WHERE true");
-    compared(sql, "score", &wanted.probability)
+    let sql = sql
+        .then(" WHERE w.class BETWEEN run.first AND run.last AND w.source <> 2 AND c.id = w.class");
+    let sql = Sql::new("SELECT photo, score FROM ")
+        .nest(sql.then(" GROUP BY w.photo, c.model"))
+        .then(" WHERE true");
+    compared(sql, "score", &target.probability)
 }
 
-/// Regions of a thing: id, photo, box and score. Both sides of a relation are found before they are joined: SQLite would
-/// look for all of the second anew for each of the first.
-fn regions(wanted: &Wanted) -> Sql {
-    let own = Sql::new("SELECT * FROM ").nest(own_regions(wanted)).then(" WHERE score > 0");
-    let Some((relation, other)) = &wanted.related else { return own };
+/// Regions of a thing: id, photo, box and score. Both sides of a relation are found before they are
+/// joined: SQLite would look for all of the second anew for each of the first.
+fn regions(target: &Target) -> Sql {
+    let own = Sql::new("SELECT * FROM ").nest(own_regions(target)).then(" WHERE score > 0");
+    let Some((relation, other)) = &target.related else { return own };
     let best = Sql::new("WITH a AS MATERIALIZED ")
         .nest(own)
         .then(", b AS MATERIALIZED ")
@@ -193,40 +221,50 @@ fn regions(wanted: &Wanted) -> Sql {
     Sql::new("SELECT id, photo, x0, x1, y0, y1, best AS score FROM ").nest(best)
 }
 
-/// Regions of a thing for itself. The box is asked for first: its tree knows class and place at once.
-fn own_regions(wanted: &Wanted) -> Sql {
-    let mut sql =
-        Sql::new("SELECT b.id AS id, r.photo AS photo, b.x0 AS x0, b.x1 AS x1, b.y0 AS y0, b.y1 AS y1, r.mean");
-    for place in &wanted.places {
-        sql = sql.then(" * place_fit(").bind(place_number(*place)).then(", b.x0, b.x1, b.y0, b.y1)");
+/// Regions of a thing for itself. The box is asked for first: its tree knows class and place at
+/// once.
+fn own_regions(target: &Target) -> Sql {
+    let mut sql = Sql::new(
+        "SELECT b.id AS id, r.photo AS photo, b.x0 AS x0, b.x1 AS x1, b.y0 AS y0, b.y1 AS y1, r.mean",
+    );
+    for place in &target.places {
+        sql =
+            sql.then(" * place_fit(").bind(place_number(*place)).then(", b.x0, b.x1, b.y0, b.y1)");
     }
     sql = sql
         .then(" AS score FROM ")
-        .nest(runs(wanted))
+        .nest(class_ranges(target))
         .then(" AS run CROSS JOIN region_box AS b CROSS JOIN region AS r");
     sql = sql.then(" WHERE b.class0 >= run.first AND b.class1 <= run.last");
-    for place in &wanted.places {
-        let ((left, right), (top, bottom)) = place.reach();
-        for (side, bound) in [("b.x0 <= ", right), ("b.x1 >= ", left), ("b.y0 <= ", bottom), ("b.y1 >= ", top)] {
+    for place in &target.places {
+        let ((left, right), (top, bottom)) = place.search_bounds();
+        for (side, bound) in
+            [("b.x0 <= ", right), ("b.x1 >= ", left), ("b.y0 <= ", bottom), ("b.y1 >= ", top)]
+        {
             sql = sql.then(" AND ").then(side).bind(bound);
         }
     }
     sql = sql.then(" AND r.id = b.id AND r.source <> 2");
-    compared(compared(sql, "r.mean", &wanted.probability), "r.share", &wanted.covering)
+    compared(compared(sql, "r.mean", &target.probability), "r.share", &target.covering)
 }
 
 /// The runs of a thing's classes, as a table.
-fn runs(wanted: &Wanted) -> Sql {
+fn class_ranges(target: &Target) -> Sql {
     let mut sql = Sql::new("SELECT column1 AS first, column2 AS last FROM (VALUES ");
-    for (number, (first, last)) in wanted.runs().into_iter().enumerate() {
-        sql = sql.then(if number > 0 { ", (" } else { "(" }).bind(first).then(", ").bind(last).then(")");
+    for (number, (first, last)) in target.class_ranges().into_iter().enumerate() {
+        sql = sql
+            .then(if number > 0 { ", (" } else { "(" })
+            .bind(first)
+            .then(", ")
+            .bind(last)
+            .then(")");
     }
     sql.then(")")
 }
 
-fn compared(mut sql: Sql, column: &str, conditions: &[(Sign, f64)]) -> Sql {
-    for &(sign, value) in conditions {
-        sql = sql.then(&format!(" AND {column} {} ", sign.text())).bind(value);
+fn compared(mut sql: Sql, column: &str, conditions: &[(Comparator, f64)]) -> Sql {
+    for &(comparator, value) in conditions {
+        sql = sql.then(&format!(" AND {column} {} ", comparator.text())).bind(value);
     }
     sql
 }

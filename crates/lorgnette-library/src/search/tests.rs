@@ -2,9 +2,9 @@
 
 use rusqlite::params;
 
-use super::goal::{Goal, Settling};
-use super::judge::Facts;
-use super::{KnownPhotos, SearchOptions, bytes, vocabulary};
+use super::resolve::{ResolvedQuery, Resolver};
+use super::score::PhotoFacts;
+use super::{LibraryFeatures, SearchOptions, bytes, vocabulary};
 use crate::library::Library;
 use crate::photo::Photo;
 use crate::query::Query;
@@ -49,26 +49,42 @@ fn library(folder: &tempfile::TempDir) -> Library {
     ];
     for (number, (synset, name)) in classes.iter().enumerate() {
         let sql = "INSERT INTO class VALUES (?, 1, ?, ?, ?)";
-        connection.execute(sql, params![number as i64 * 2 + 1, number as i64, synset, name]).unwrap();
+        connection
+            .execute(sql, params![number as i64 * 2 + 1, number as i64, synset, name])
+            .unwrap();
     }
     for photo in 1..=PHOTOS {
-        let path = format!("/photos/{}/{photo:03}.jpg", numbers.pick(&["holidays", "Work", "odd [x]"]));
-        let taken = [None, Some(format!("20{:02}-0{}-10T12:00:00", 10 + numbers.below(10), 1 + numbers.below(9)))];
-        let modified = 1_600_000_000_000_000_000_i64 + numbers.below(300_000_000) as i64 * 1_000_000_000;
+        let path =
+            format!("/photos/{}/{photo:03}.jpg", numbers.pick(&["holidays", "Work", "odd [x]"]));
+        let taken = [
+            None,
+            Some(format!("20{:02}-0{}-10T12:00:00", 10 + numbers.below(10), 1 + numbers.below(9))),
+        ];
+        let modified =
+            1_600_000_000_000_000_000_i64 + numbers.below(300_000_000) as i64 * 1_000_000_000;
         let sql = "INSERT INTO photo VALUES (?, ?, NULL, 1, ?, ?, 640, 480, 1, ?, NULL)";
         let state = usize::from(numbers.below(10) == 0);
         connection
-            .execute(sql, params![photo as i64, path.as_bytes(), modified, taken[numbers.below(2)], state as i64])
+            .execute(
+                sql,
+                params![
+                    photo as i64,
+                    path.as_bytes(),
+                    modified,
+                    taken[numbers.below(2)],
+                    state as i64
+                ],
+            )
             .unwrap();
         for _ in 0..numbers.below(6) {
-            see(connection, numbers, photo as i64);
+            add_detection(connection, numbers, photo as i64);
         }
     }
     connection.execute("COMMIT", []).unwrap();
     library
 }
 
-fn see(connection: &rusqlite::Connection, numbers: &mut Numbers, photo: i64) {
+fn add_detection(connection: &rusqlite::Connection, numbers: &mut Numbers, photo: i64) {
     let class = numbers.below(5) as i64 * 2 + 1;
     let source = if numbers.below(8) == 0 { 2 } else { numbers.below(2) as i64 };
     if numbers.below(4) == 0 {
@@ -76,87 +92,130 @@ fn see(connection: &rusqlite::Connection, numbers: &mut Numbers, photo: i64) {
         connection.execute(sql, params![class, photo, numbers.share(), source]).unwrap();
         return;
     }
-    let sql = "INSERT INTO region (photo, class, share, mean, peak, source) VALUES (?, ?, ?, ?, 1.0, ?)";
-    connection.execute(sql, params![photo, class, numbers.share(), numbers.share(), source]).unwrap();
+    let sql =
+        "INSERT INTO region (photo, class, share, mean, peak, source) VALUES (?, ?, ?, ?, 1.0, ?)";
+    connection
+        .execute(sql, params![photo, class, numbers.share(), numbers.share(), source])
+        .unwrap();
     let id = connection.last_insert_rowid();
     let ((a, b), (c, d)) = ((numbers.share(), numbers.share()), (numbers.share(), numbers.share()));
     let sql = "INSERT INTO region_box VALUES (?, ?, ?, ?, ?, ?, ?)";
-    connection.execute(sql, params![id, class, class, a.min(b), a.max(b), c.min(d), c.max(d)]).unwrap();
+    connection
+        .execute(sql, params![id, class, class, a.min(b), a.max(b), c.min(d), c.max(d)])
+        .unwrap();
 }
 
-fn thing(numbers: &mut Numbers, deep: usize) -> String {
-    let mut text = numbers.pick(&["dog", "beagle", "cat", "school bus", "flower pot", "animal", "vehicle"]).to_owned();
+fn object(numbers: &mut Numbers, depth: usize) -> String {
+    let mut text = numbers
+        .pick(&["dog", "beagle", "cat", "school bus", "flower pot", "animal", "vehicle"])
+        .to_owned();
     for _ in 0..numbers.below(3) {
-        let sign = numbers.pick(&["<", "<=", "=", ">=", ">"]);
+        let comparator = numbers.pick(&["<", "<=", "=", ">=", ">"]);
         text += &match numbers.below(5) {
-            0 => format!(" covering {sign} {}", numbers.share()),
-            1 => format!(" probability {sign} {}", numbers.share()),
+            0 => format!(" covering {comparator} {}", numbers.share()),
+            1 => format!(" probability {comparator} {}", numbers.share()),
             _ => format!(
                 " in {}",
-                numbers.pick(&["middle", "top left", "left", "right half", "corner", "bottom right quarter", "bottom"])
+                numbers.pick(&[
+                    "middle",
+                    "top left",
+                    "left",
+                    "right half",
+                    "corner",
+                    "bottom right quarter",
+                    "bottom"
+                ])
             ),
         };
     }
-    if deep > 0 && numbers.below(3) == 0 {
-        let relation = numbers.pick(&["left of", "right of", "above", "below", "inside", "overlapping"]);
-        text += &format!(" {relation} {}", thing(numbers, deep - 1));
+    if depth > 0 && numbers.below(3) == 0 {
+        let relation =
+            numbers.pick(&["left of", "right of", "above", "below", "inside", "overlapping"]);
+        text += &format!(" {relation} {}", object(numbers, depth - 1));
     }
     text
 }
 
-fn query(numbers: &mut Numbers, deep: usize) -> String {
-    match numbers.below(if deep == 0 { 5 } else { 9 }) {
-        0 => format!("path:{}", numbers.pick(&["holidays", "work/*", "*1.jpg", "\"[x]\"", "???.jpg"])),
-        1 => format!("date:{}", numbers.pick(&["2015", ">2016", "<=2014-05", "2021-01..2024", "2013-01-10"])),
+fn query(numbers: &mut Numbers, depth: usize) -> String {
+    match numbers.below(if depth == 0 { 5 } else { 9 }) {
+        0 => format!(
+            "path:{}",
+            numbers.pick(&["holidays", "work/*", "*1.jpg", "\"[x]\"", "???.jpg"])
+        ),
+        1 => format!(
+            "date:{}",
+            numbers.pick(&["2015", ">2016", "<=2014-05", "2021-01..2024", "2013-01-10"])
+        ),
         2 => {
             let name = numbers.pick(&["dog", "cat in left", "animal", "school bus covering > 0.3"]);
-            format!("{name} count {} {}", numbers.pick(&["<", "<=", "=", ">=", ">"]), numbers.below(4))
+            format!(
+                "{name} count {} {}",
+                numbers.pick(&["<", "<=", "=", ">=", ">"]),
+                numbers.below(4)
+            )
         }
-        3 | 4 => thing(numbers, 2),
-        5 => format!("NOT ({})", query(numbers, deep - 1)),
-        6 => format!("(({}) OR ({}))", query(numbers, deep - 1), query(numbers, deep - 1)),
-        _ => format!("(({}) AND ({}))", query(numbers, deep - 1), query(numbers, deep - 1)),
+        3 | 4 => object(numbers, 2),
+        5 => format!("NOT ({})", query(numbers, depth - 1)),
+        6 => format!("(({}) OR ({}))", query(numbers, depth - 1), query(numbers, depth - 1)),
+        _ => format!("(({}) AND ({}))", query(numbers, depth - 1), query(numbers, depth - 1)),
     }
 }
 
 #[test]
-fn sql_finds_what_plain_code_finds() {
+fn sql_agrees_with_the_reference_scorer() {
     let folder = tempfile::tempdir().unwrap();
     let library = library(&folder);
-    let settling = Settling { library: &library, vocabulary: vocabulary(&library).unwrap(), look: &KnownPhotos };
+    let resolver = Resolver {
+        library: &library,
+        vocabulary: vocabulary(&library).unwrap(),
+        provider: &LibraryFeatures,
+    };
     let numbers = &mut Numbers(11);
     let (mut found_some, mut found_none) = (0, 0);
     for _ in 0..150 {
         let text = query(numbers, 3);
         let query = Query::parse(&text).unwrap_or_else(|error| panic!("{error}"));
-        let goal = Goal::new(&query, &settling).unwrap();
+        let resolved = ResolvedQuery::new(&query, &resolver).unwrap();
         let options = SearchOptions { limit: 1000, ..SearchOptions::default() };
-        let found = library.search(&query, &options).unwrap_or_else(|error| panic!("{text}: {error}"));
+        let results =
+            library.search(&query, &options).unwrap_or_else(|error| panic!("{text}: {error}"));
         let mut expected = Vec::new();
         library
             .each_photo(Some(crate::State::Present), |photo| {
-                let verdict = goal.judge(&facts(&library, &photo));
-                expected.extend(verdict.map(|verdict| (verdict.explanation.score, photo.path)));
+                let scored = resolved.score_photo(&facts(&library, &photo));
+                expected.extend(scored.map(|scored| (scored.explanation.score, photo.path)));
                 Ok(())
             })
             .unwrap();
         expected.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
-        assert_eq!(found.total, expected.len(), "{text}");
-        assert_eq!(found.hits.len(), expected.len(), "{text}");
-        for (hit, (score, _)) in found.hits.iter().zip(&expected) {
+        assert_eq!(results.total, expected.len(), "{text}");
+        assert_eq!(results.hits.len(), expected.len(), "{text}");
+        for (hit, (score, _)) in results.hits.iter().zip(&expected) {
             assert!((hit.score - score).abs() < 1e-9, "{text}: {} and {score}", hit.score);
-            let of_photo = expected.iter().find(|(_, path)| *path == hit.path).expect("plain code finds it too");
+            let of_photo = expected
+                .iter()
+                .find(|(_, path)| *path == hit.path)
+                .expect("plain code finds it too");
             assert!((hit.score - of_photo.0).abs() < 1e-9, "{text}");
         }
         *if expected.is_empty() { &mut found_none } else { &mut found_some } += 1;
     }
-    assert!(found_some > 80 && found_none > 10, "{found_some} queries found something, {found_none} nothing");
+    assert!(
+        found_some > 80 && found_none > 10,
+        "{found_some} queries found something, {found_none} nothing"
+    );
 }
 
-fn facts(library: &Library, photo: &Photo) -> Facts {
-    let (path, taken) = (bytes::of_path(&photo.path).to_vec(), photo.taken.clone());
-    let mut facts = Facts { photo: photo.id, path, taken, modified: photo.modified, ..Facts::default() };
-    facts.look(library.connection()).unwrap();
+fn facts(library: &Library, photo: &Photo) -> PhotoFacts {
+    let (path, taken) = (bytes::from_path(&photo.path).to_vec(), photo.taken.clone());
+    let mut facts = PhotoFacts {
+        photo: photo.id,
+        path,
+        taken,
+        modified: photo.modified,
+        ..PhotoFacts::default()
+    };
+    facts.load_detections(library.connection()).unwrap();
     facts
 }
 
@@ -165,13 +224,13 @@ fn a_match_says_what_and_where() {
     let folder = tempfile::tempdir().unwrap();
     let library = library(&folder);
     let query = Query::parse("dog in the left half left of a vehicle").unwrap();
-    let found = library.search(&query, &SearchOptions::default()).unwrap();
-    let best = &found.hits[0];
-    let names: Vec<&str> = best.matches.iter().map(|found| found.asked.as_str()).collect();
+    let results = library.search(&query, &SearchOptions::default()).unwrap();
+    let best = &results.hits[0];
+    let names: Vec<&str> = best.matches.iter().map(|matched| matched.asked.as_str()).collect();
     assert_eq!(names, ["dog", "vehicle"]);
-    let at: Vec<_> = best.matches.iter().map(|found| found.at.unwrap()).collect();
-    assert!(at[0].x0 + at[0].x1 < at[1].x0 + at[1].x1, "{at:?}");
+    let bounds: Vec<_> = best.matches.iter().map(|matched| matched.bounds.unwrap()).collect();
+    assert!(bounds[0].x0 + bounds[0].x1 < bounds[1].x0 + bounds[1].x1, "{bounds:?}");
     assert!(best.explanation.how.contains("left of"), "{:?}", best.explanation);
     assert_eq!(best.matches[1].synset.as_deref(), Some("n04146614"));
-    assert!(found.hits.windows(2).all(|pair| pair[0].score >= pair[1].score));
+    assert!(results.hits.windows(2).all(|pair| pair[0].score >= pair[1].score));
 }

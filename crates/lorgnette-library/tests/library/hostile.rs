@@ -1,10 +1,11 @@
-//! Libraries from strangers: no code of theirs runs, no value of theirs exhausts memory, and nothing panics.
+//! Libraries from strangers: no code of theirs runs, no value of theirs exhausts memory, and
+//! nothing panics.
 
 use std::fs;
 use std::panic::catch_unwind;
 use std::path::{Path, PathBuf};
 
-use lorgnette_library::{Error, Library, Sheet};
+use lorgnette_library::{Error, ExportTable, Library};
 use rusqlite::Connection;
 
 use crate::support::{folder, index};
@@ -19,7 +20,9 @@ fn library() -> (tempfile::TempDir, PathBuf) {
 /// Does to a library what SQL can do.
 fn change(path: &Path, sql: &str) {
     let connection = Connection::open(path).unwrap();
-    connection.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_WRITABLE_SCHEMA, true).unwrap();
+    connection
+        .set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_WRITABLE_SCHEMA, true)
+        .unwrap();
     connection.execute_batch(sql).unwrap();
 }
 
@@ -32,11 +35,14 @@ fn ask_everything(path: &Path) -> Result<(), Error> {
         if model.features > 0 && model.features < 10_000 {
             library.similar(model.id, &vec![1.0; model.features], 10, -1.0)?;
             library.near_duplicates(model.id, 0.9)?;
-            library.export(&path.with_file_name("features.csv"), Sheet::Features { model: model.id })?;
+            library.export(
+                &path.with_file_name("features.csv"),
+                ExportTable::Features { model: model.id },
+            )?;
         }
     }
-    library.export(&path.with_file_name("findings.parquet"), Sheet::Findings)?;
-    library.export(&path.with_file_name("photos.csv"), Sheet::Photos)?;
+    library.export(&path.with_file_name("findings.parquet"), ExportTable::Detections)?;
+    library.export(&path.with_file_name("photos.csv"), ExportTable::Photos)?;
     library.corrections()?;
     library.integrity()?;
     Ok(())
@@ -49,7 +55,10 @@ fn a_library_with_anything_else_in_it_is_refused() {
         ("CREATE VIEW v AS SELECT 1", "a view 'v'"),
         ("CREATE TABLE more (x)", "a table 'more'"),
         ("ALTER TABLE photo ADD COLUMN evil TEXT AS (upper(path))", "a table 'photo'"),
-        ("ALTER TABLE photo RENAME TO other; CREATE VIEW photo AS SELECT * FROM other", "that no library has"),
+        (
+            "ALTER TABLE photo RENAME TO other; CREATE VIEW photo AS SELECT * FROM other",
+            "that no library has",
+        ),
         ("CREATE INDEX i ON photo (randomblob(1000000000))", "error"),
         ("DROP INDEX photo_by_digest", "'photo_by_digest' is missing"),
         (
@@ -61,7 +70,9 @@ fn a_library_with_anything_else_in_it_is_refused() {
     ] {
         let (_folder, path) = library();
         let connection = Connection::open(&path).unwrap();
-        connection.set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_WRITABLE_SCHEMA, true).unwrap();
+        connection
+            .set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_WRITABLE_SCHEMA, true)
+            .unwrap();
         if connection.execute_batch(sql).is_err() {
             // SQLite itself does not let it in.
             assert_eq!(what, "error", "{sql}");
@@ -106,7 +117,10 @@ fn values_that_make_no_sense_are_errors() {
         "UPDATE region SET photo = 12345",
     ] {
         let (_folder, path) = library();
-        change(&path, &format!("PRAGMA foreign_keys = OFF; PRAGMA ignore_check_constraints = ON; {sql}"));
+        change(
+            &path,
+            &format!("PRAGMA foreign_keys = OFF; PRAGMA ignore_check_constraints = ON; {sql}"),
+        );
         // An error or an answer; what matters is that there is one.
         let asked = catch_unwind(|| ask_everything(&path));
         assert!(asked.is_ok(), "{sql}");
@@ -122,7 +136,7 @@ fn a_value_too_large_is_refused_before_there_is_memory_for_it() {
 }
 
 #[test]
-fn a_damaged_library_is_told_and_never_panics() {
+fn a_damaged_library_is_reported_and_never_panics() {
     let (_folder, path) = library();
     let sound = fs::read(&path).unwrap();
     let mut seed = 1_u64;

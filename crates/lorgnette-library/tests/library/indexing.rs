@@ -4,7 +4,7 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::time::{Duration, SystemTime};
 
-use crate::support::{Colours, everything, finder, folder, index, paint};
+use crate::support::{Colours, everything, folder, index, model_record, paint};
 use lorgnette_library::{Correction, Event, IndexOptions, Library, Summary};
 
 #[test]
@@ -20,14 +20,19 @@ fn unchanged_photos_are_not_looked_at_again() {
     assert_eq!(everything(&path), before);
     // Touched: the bytes are read, and are the same.
     let later = SystemTime::now() + Duration::from_secs(60);
-    fs::File::options().write(true).open(photos.join("01.png")).unwrap().set_modified(later).unwrap();
+    fs::File::options()
+        .write(true)
+        .open(photos.join("01.png"))
+        .unwrap()
+        .set_modified(later)
+        .unwrap();
     let (summary, shown, _) = index(&mut library, &photos, "one");
     assert_eq!((summary.unchanged, summary.analysed, shown), (19, 0, 0));
     assert_eq!(index(&mut library, &photos, "one").0.unchanged, 20);
 }
 
 #[test]
-fn changed_moved_copied_and_vanished_photos_are_told_apart() {
+fn changed_moved_copied_and_missing_photos_are_distinguished() {
     let (_folder, photos, path) = folder();
     let mut library = Library::create(&path).unwrap();
     index(&mut library, &photos, "one");
@@ -36,13 +41,20 @@ fn changed_moved_copied_and_vanished_photos_are_told_apart() {
     fs::copy(photos.join("04.png"), photos.join("copy.png")).unwrap();
     fs::remove_file(photos.join("05.png")).unwrap();
     let (summary, shown, _) = index(&mut library, &photos, "one");
-    let expected =
-        Summary { found: 20, analysed: 1, copied: 1, moved: 1, vanished: 1, unchanged: 17, ..Summary::default() };
+    let expected = Summary {
+        found: 20,
+        analysed: 1,
+        copied: 1,
+        moved: 1,
+        missing: 1,
+        unchanged: 17,
+        ..Summary::default()
+    };
     assert_eq!((summary, shown), (expected, 1));
     // Back where it was: it is known, and nobody looks at it again.
     fs::rename(photos.join("deep/elsewhere.png"), photos.join("02.png")).unwrap();
     let (summary, shown, _) = index(&mut library, &photos, "one");
-    assert_eq!((summary.moved, summary.vanished, shown), (1, 0, 0));
+    assert_eq!((summary.moved, summary.missing, shown), (1, 0, 0));
     assert_eq!(library.integrity().unwrap(), [""; 0]);
 }
 
@@ -54,7 +66,7 @@ fn a_folder_that_is_gone_and_comes_back_loses_nothing() {
     let before = everything(&path);
     let away = photos.with_file_name("away");
     fs::rename(&photos, &away).unwrap();
-    assert_eq!(index(&mut library, &photos, "one").0.vanished, 20);
+    assert_eq!(index(&mut library, &photos, "one").0.missing, 20);
     fs::rename(&away, &photos).unwrap();
     let (summary, shown, _) = index(&mut library, &photos, "one");
     assert_eq!((summary.unchanged, shown), (20, 0));
@@ -73,7 +85,7 @@ fn another_model_is_indexed_beside_the_first() {
 }
 
 #[test]
-fn unreadable_photos_are_told_with_their_reason_and_stop_nothing() {
+fn unreadable_photos_are_reported_with_their_reason_and_stop_nothing() {
     let (_folder, photos, path) = folder();
     fs::write(photos.join("empty.jpg"), "").unwrap();
     fs::write(photos.join("letter.jpg"), "Dear library").unwrap();
@@ -83,7 +95,10 @@ fn unreadable_photos_are_told_with_their_reason_and_stop_nothing() {
     let mut library = Library::create(&path).unwrap();
     let (summary, _, errors) = index(&mut library, &photos, "one");
     assert_eq!((summary.analysed, summary.failed, errors.len()), (20, 3, 3));
-    assert!(errors.iter().any(|error| error.contains("letter.jpg: ") && error.contains("text")), "{errors:?}");
+    assert!(
+        errors.iter().any(|error| error.contains("letter.jpg: ") && error.contains("text")),
+        "{errors:?}"
+    );
     // They are not tried again until they change.
     let (summary, _, errors) = index(&mut library, &photos, "one");
     assert_eq!((summary.failed, summary.still_unreadable, errors.len()), (0, 3, 0));
@@ -102,7 +117,8 @@ fn paths_may_have_every_byte_that_a_file_system_allows() {
         let mut name = vec![b'a', byte, b'z'];
         name.extend(b".png");
         paint(&photos.join("new.png"), [byte, 1, 2], [3, byte, 4], byte);
-        fs::rename(photos.join("new.png"), photos.join(std::ffi::OsStr::from_bytes(&name))).unwrap();
+        fs::rename(photos.join("new.png"), photos.join(std::ffi::OsStr::from_bytes(&name)))
+            .unwrap();
     }
     let mut library = Library::create(&path).unwrap();
     let (summary, ..) = index(&mut library, &photos, "one");
@@ -124,13 +140,20 @@ fn breaking_off_loses_nothing_and_the_next_run_goes_on() {
     for stop in 1..20 {
         let mut library = Library::create(&path).unwrap();
         let mut done = 0;
-        let mut tell = |event: &Event<'_>| {
+        let mut on_event = |event: &Event<'_>| {
             done += usize::from(matches!(event, Event::Done { .. }));
             if done < stop { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         };
         let workers = vec![Colours::default(); 2];
         let (folders, options) = ([photos.clone()], IndexOptions::default());
-        lorgnette_library::index(&mut library, &folders, (&finder("one"), workers), &options, &mut tell).unwrap();
+        lorgnette_library::index(
+            &mut library,
+            &folders,
+            (&model_record("one"), workers),
+            &options,
+            &mut on_event,
+        )
+        .unwrap();
         assert_eq!(library.count().unwrap(), stop);
         let (summary, ..) = index(&mut library, &photos, "one");
         assert_eq!((summary.unchanged, summary.analysed), (stop, 20 - stop));
@@ -148,19 +171,35 @@ fn corrections_are_kept_when_photos_are_looked_at_again() {
     let before = everything(&path);
     let photo = photos.join("01.png");
     let correct = |library: &mut Library, wrong: Option<&str>, right: Option<&str>| {
-        let correction =
-            Correction { wrong: wrong.map(Into::into), right: right.map(Into::into), ..Default::default() };
+        let correction = Correction {
+            wrong: wrong.map(Into::into),
+            right: right.map(Into::into),
+            ..Default::default()
+        };
         library.correct(&photo, &correction)
     };
     correct(&mut library, Some("GREEN"), Some("crimson")).unwrap();
-    assert!(correct(&mut library, Some("blue"), None).unwrap_err().to_string().contains("found were"));
-    assert!(correct(&mut library, None, Some("blu")).unwrap_err().to_string().contains("did you mean \"blue\""));
+    assert!(
+        correct(&mut library, Some("blue"), None).unwrap_err().to_string().contains("found were")
+    );
+    assert!(
+        correct(&mut library, None, Some("blu"))
+            .unwrap_err()
+            .to_string()
+            .contains("did you mean \"blue\"")
+    );
     let says = |library: &Library| {
-        library.findings(&photo).unwrap().iter().map(|f| format!("{} {:?}", f.name, f.source)).collect::<Vec<_>>()
+        library
+            .detections(&photo)
+            .unwrap()
+            .iter()
+            .map(|f| format!("{} {:?}", f.name, f.source))
+            .collect::<Vec<_>>()
     };
     let corrected = says(&library);
     assert!(
-        corrected.contains(&"red, crimson User".into()) && corrected.contains(&"green Refuted".into()),
+        corrected.contains(&"red, crimson User".into())
+            && corrected.contains(&"green Refuted".into()),
         "{corrected:?}"
     );
     // Another model, and then another photo under the same path.

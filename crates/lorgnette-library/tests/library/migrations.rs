@@ -60,9 +60,14 @@ fn a_later_version_is_refused_and_left_alone() {
 /// Tables and indices, but for what SQLite counts for its planner.
 fn schema_of(path: &Path) -> Vec<String> {
     let connection = rusqlite::Connection::open(path).unwrap();
-    let sql =
-        "SELECT name || ': ' || coalesce(sql, '') FROM sqlite_schema WHERE name NOT LIKE 'sqlite_stat%' ORDER BY name";
-    connection.prepare(sql).unwrap().query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+    let sql = "SELECT name || ': ' || coalesce(sql, '') FROM sqlite_schema WHERE name NOT LIKE 'sqlite_stat%' ORDER BY name";
+    connection
+        .prepare(sql)
+        .unwrap()
+        .query_map([], |row| row.get(0))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect()
 }
 
 /// Writes the fixture of the present version. The photos themselves are gone with the test.
@@ -73,7 +78,11 @@ fn make_the_fixture() {
     let mut library = Library::create(&path).unwrap();
     index(&mut library, &photos, "one");
     index(&mut library, &photos, "two");
-    let correction = Correction { wrong: Some("green".into()), right: Some("blue".into()), ..Correction::default() };
+    let correction = Correction {
+        wrong: Some("green".into()),
+        right: Some("blue".into()),
+        ..Correction::default()
+    };
     library.correct(&photos.join("01.png"), &correction).unwrap();
     library.vacuum().unwrap();
     drop(library);

@@ -27,7 +27,7 @@ fn other_files_are_refused_and_left_alone() {
 }
 
 #[test]
-fn folders_are_told_from_files_and_missing_ones_named() {
+fn folders_are_distinguished_from_files_and_missing_ones_named() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path();
     for error in [Library::create(path), Library::open(path), Library::open_read_only(path)] {

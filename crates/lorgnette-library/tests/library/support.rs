@@ -5,7 +5,10 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use lorgnette::Picture;
-use lorgnette_library::{Analyse, Event, Finder, Findings, Found, IndexOptions, Library, Summary, Whole};
+use lorgnette_library::{
+    Detections, Event, ImageScore, IndexOptions, Library, ModelRecord, PhotoAnalyser, Region,
+    Summary,
+};
 use rusqlite::types::ValueRef;
 
 /// Tells colours, and counts how many photos it was shown.
@@ -17,9 +20,9 @@ pub(crate) struct Colours {
 pub(crate) const CLASSES: [(Option<&str>, &str); 4] =
     [(Some("n01"), "red, crimson"), (Some("n02"), "green"), (Some("n03"), "blue"), (None, "grey")];
 
-impl Analyse for Colours {
+impl PhotoAnalyser for Colours {
     /// The colour of the whole, and of each half.
-    fn analyse(&mut self, picture: &Picture) -> lorgnette::Result<Findings> {
+    fn analyse(&mut self, picture: &Picture) -> lorgnette::Result<Detections> {
         self.shown.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
         let pixels = picture.to_rgb8();
         let row = picture.width() * 3;
@@ -36,23 +39,28 @@ impl Analyse for Colours {
         let (middle, width) = (picture.width() / 2, picture.width());
         let whole = half(0, width);
         let best = |sums: [f32; 3]| (0..3).max_by(|&a, &b| sums[a].total_cmp(&sums[b])).unwrap();
-        let found = |sums: [f32; 3], bounds| {
+        let region = |sums: [f32; 3], bounds| {
             let class = best(sums);
-            Found { class, bounds, share: 0.5, mean: sums[class], peak: sums[class] }
+            Region { class, bounds, share: 0.5, mean: sums[class], peak: sums[class] }
         };
-        let regions =
-            vec![found(half(0, middle), [0.0, 0.0, 0.5, 1.0]), found(half(middle, width), [0.5, 0.0, 1.0, 1.0])];
-        let classes = vec![Whole { class: best(whole), probability: whole[best(whole)] }];
+        let regions = vec![
+            region(half(0, middle), [0.0, 0.0, 0.5, 1.0]),
+            region(half(middle, width), [0.5, 0.0, 1.0, 1.0]),
+        ];
+        let classes = vec![ImageScore { class: best(whole), probability: whole[best(whole)] }];
         let features = (0..64).map(|i| whole[i % 3] * (1 + i / 3) as f32).collect();
-        Ok(Findings { classes, regions, features })
+        Ok(Detections { classes, regions, features })
     }
 }
 
-pub(crate) fn finder(name: &str) -> Finder {
+pub(crate) fn model_record(name: &str) -> ModelRecord {
     let mut fingerprint = [0; 32];
     fingerprint[..name.len()].copy_from_slice(name.as_bytes());
-    let classes = CLASSES.iter().map(|(synset, name)| (synset.map(str::to_owned), (*name).to_owned())).collect();
-    Finder { name: name.into(), fingerprint, settings: "{}".into(), classes, features: 64 }
+    let classes = CLASSES
+        .iter()
+        .map(|(synset, name)| (synset.map(str::to_owned), (*name).to_owned()))
+        .collect();
+    ModelRecord { name: name.into(), fingerprint, settings: "{}".into(), classes, features: 64 }
 }
 
 /// A photo whose halves have these colours, and whose pixels are nobody else's.
@@ -73,7 +81,8 @@ pub(crate) fn folder() -> (tempfile::TempDir, PathBuf, PathBuf) {
     const COLOURS: [[u8; 3]; 3] = [[200, 10, 20], [10, 200, 30], [20, 10, 200]];
     for number in 0..20_u8 {
         let deep = if number % 3 == 0 { "deep/" } else { "" };
-        let (left, right) = (COLOURS[usize::from(number) % 3], COLOURS[usize::from(number / 3) % 3]);
+        let (left, right) =
+            (COLOURS[usize::from(number) % 3], COLOURS[usize::from(number / 3) % 3]);
         paint(&photos.join(format!("{deep}{number:02}.png")), left, right, number);
     }
     let library = folder.path().join("library.lgn");
@@ -81,12 +90,18 @@ pub(crate) fn folder() -> (tempfile::TempDir, PathBuf, PathBuf) {
 }
 
 /// Indexes, and says what became of the photos and what was shown to the network.
-pub(crate) fn index(library: &mut Library, folder: &Path, model: &str) -> (Summary, usize, Vec<String>) {
+pub(crate) fn index(
+    library: &mut Library,
+    folder: &Path,
+    model: &str,
+) -> (Summary, usize, Vec<String>) {
     let colours = Colours::default();
     let mut errors = Vec::new();
-    let mut tell = |event: &Event<'_>| {
+    let mut on_event = |event: &Event<'_>| {
         match event {
-            Event::Done { error: Some(error), .. } | Event::Closed { error, .. } => errors.push((*error).to_owned()),
+            Event::Done { error: Some(error), .. } | Event::Inaccessible { error, .. } => {
+                errors.push((*error).to_owned())
+            }
             _ => {}
         }
         ControlFlow::Continue(())
@@ -94,7 +109,14 @@ pub(crate) fn index(library: &mut Library, folder: &Path, model: &str) -> (Summa
     let workers = vec![colours.clone(), colours.clone(), colours.clone()];
     let folders = [folder.to_owned()];
     let options = IndexOptions::default();
-    let summary = lorgnette_library::index(library, &folders, (&finder(model), workers), &options, &mut tell).unwrap();
+    let summary = lorgnette_library::index(
+        library,
+        &folders,
+        (&model_record(model), workers),
+        &options,
+        &mut on_event,
+    )
+    .unwrap();
     (summary, colours.shown.load(std::sync::atomic::Ordering::SeqCst), errors)
 }
 
@@ -103,7 +125,8 @@ pub(crate) fn everything(path: &Path) -> String {
     let connection = rusqlite::Connection::open(path).unwrap();
     let sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'region_box_%' AND name NOT LIKE 'class_name_%' ORDER BY name";
     let mut statement = connection.prepare(sql).unwrap();
-    let names: Vec<String> = statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    let names: Vec<String> =
+        statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
     let mut text = String::new();
     for name in names {
         let mut statement = connection
@@ -119,7 +142,10 @@ pub(crate) fn everything(path: &Path) -> String {
             for column in 0..columns {
                 text += &match row.get_ref(column).unwrap() {
                     ValueRef::Blob(bytes) => {
-                        format!(" x{}", bytes.iter().map(|b| format!("{b:02x}")).collect::<String>())
+                        format!(
+                            " x{}",
+                            bytes.iter().map(|b| format!("{b:02x}")).collect::<String>()
+                        )
                     }
                     other => format!(" {other:?}"),
                 };

@@ -1,14 +1,15 @@
 //! Which pixels a cell of a map looks at.
 
 use crate::graph::op::{Conv, Op, Pool};
-use crate::graph::shape::{Shaped, resolve};
+use crate::graph::shape::{TypedGraph, resolve};
 use crate::graph::{Node, NodeId};
 
 /// Along one side of the picture, what the cells of a map look at.
 ///
-/// Cell `i` looks at the `size` pixels from `start + i · stride`; those outside the picture are padding.
+/// Cell `i` looks at the `size` pixels from `start + i · stride`; those outside the picture are
+/// padding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Field {
+pub struct ReceptiveField {
     /// Pixels from cell to cell.
     pub stride: usize,
     /// The first pixel of cell 0; negative where it begins in the padding.
@@ -17,16 +18,18 @@ pub struct Field {
     pub size: usize,
 }
 
-impl Field {
+impl ReceptiveField {
     const PIXEL: Self = Self { stride: 1, start: 0, size: 1 };
 
-    /// The middle of what a cell looks at, in pixels from the picture's edge (a pixel's own middle is at its half).
+    /// The middle of what a cell looks at, in pixels from the picture's edge (a pixel's own middle
+    /// is at its half).
     pub fn centre(&self, cell: usize) -> f64 {
         self.start as f64 + (cell * self.stride) as f64 + self.size as f64 / 2.0
     }
 
-    /// After a window of `kernel` taps, `dilation` apart, moved by `stride`, with `before` places of padding.
-    fn through(self, kernel: usize, stride: usize, dilation: usize, before: usize) -> Self {
+    /// After a window of `kernel` taps, `dilation` apart, moved by `stride`, with `before` places
+    /// of padding.
+    fn after_window(self, kernel: usize, stride: usize, dilation: usize, before: usize) -> Self {
         Self {
             stride: self.stride * stride,
             start: self.start - (before * self.stride) as i64,
@@ -35,67 +38,99 @@ impl Field {
     }
 
     /// What either looks at.
-    fn and(self, other: Self) -> Self {
+    fn union(self, other: Self) -> Self {
         let end = |field: Self| field.start + field.size as i64;
         let start = self.start.min(other.start);
-        Self { stride: self.stride.max(other.stride), start, size: (end(self).max(end(other)) - start) as usize }
+        Self {
+            stride: self.stride.max(other.stride),
+            start,
+            size: (end(self).max(end(other)) - start) as usize,
+        }
     }
 }
 
-/// The fields of the output's rows and columns, seen from `input`. What looks at the whole picture to weigh channels
-/// (squeeze and excitation) does not count. `None` if the output is no map.
-pub(crate) fn fields(shaped: &Shaped, input: &str) -> Option<[Field; 2]> {
-    let mut fields: Vec<Option<[Field; 2]>> = Vec::with_capacity(shaped.facts.len());
-    for (id, node) in shaped.graph.iter() {
+/// The fields of the output's rows and columns, seen from `input`. What looks at the whole picture
+/// to weigh channels (squeeze and excitation) does not count. `None` if the output is no map.
+pub(crate) fn fields(typed: &TypedGraph, input: &str) -> Option<[ReceptiveField; 2]> {
+    let mut fields: Vec<Option<[ReceptiveField; 2]>> = Vec::with_capacity(typed.facts.len());
+    for (id, node) in typed.graph.iter() {
         let field = if node.name == input && matches!(node.op, Op::Input { .. }) {
-            Some([Field::PIXEL; 2])
+            Some([ReceptiveField::PIXEL; 2])
         } else {
-            seen(shaped, id, node, &fields)
+            receptive_field(typed, id, node, &fields)
         };
         fields.push(field);
     }
-    fields[shaped.graph.outputs().first()?.index()]
+    fields[typed.graph.outputs().first()?.index()]
 }
 
-fn seen(shaped: &Shaped, id: NodeId, node: &Node, fields: &[Option<[Field; 2]>]) -> Option<[Field; 2]> {
+fn receptive_field(
+    typed: &TypedGraph,
+    id: NodeId,
+    node: &Node,
+    fields: &[Option<[ReceptiveField; 2]>],
+) -> Option<[ReceptiveField; 2]> {
     let first = || fields[node.inputs.first()?.index()];
-    let size = |id: NodeId| shaped.fact(id).shape.get(1..3).filter(|_| shaped.fact(id).shape.len() == 4);
-    let constant = |at: usize| shaped.graph.constant_of(*node.inputs.get(at)?).map(crate::Tensor::to_i64);
+    let size =
+        |id: NodeId| typed.fact(id).shape.get(1..3).filter(|_| typed.fact(id).shape.len() == 4);
+    let constant =
+        |at: usize| typed.graph.constant_of(*node.inputs.get(at)?).map(crate::Tensor::to_i64);
     let out = size(id)?;
     match &node.op {
         Op::Conv2d(Conv { stride, dilation, border, .. })
         | Op::DepthwiseConv2d(Conv { stride, dilation, border, .. }) => {
-            let filter = &shaped.fact(node.inputs[1]).shape;
+            let filter = &typed.fact(node.inputs[1]).shape;
             let from = size(node.inputs[0])?.try_into().ok()?;
-            slid(first()?, resolve([filter[0], filter[1]], *stride, *dilation, *border, from).ok()?)
+            through_window(
+                first()?,
+                resolve([filter[0], filter[1]], *stride, *dilation, *border, from).ok()?,
+            )
         }
         Op::Pool(Pool { kernel, stride, dilation, border, .. }) => {
             let from = size(node.inputs[0])?.try_into().ok()?;
-            slid(first()?, resolve(*kernel, *stride, *dilation, *border, from).ok()?)
+            through_window(first()?, resolve(*kernel, *stride, *dilation, *border, from).ok()?)
         }
         Op::Pad(_) => {
             let (paddings, fields) = (constant(1)?, first()?);
-            Some(std::array::from_fn(|axis| fields[axis].through(1, 1, 1, paddings[2 * (axis + 1)] as usize)))
+            Some(std::array::from_fn(|axis| {
+                fields[axis].after_window(1, 1, 1, paddings[2 * (axis + 1)] as usize)
+            }))
         }
         Op::StridedSlice(_) => {
             let (begin, steps, fields) = (constant(1)?, constant(3)?, first()?);
             Some(std::array::from_fn(|axis| {
-                let Field { stride, start, size } = fields[axis];
-                let (begin, step) =
-                    (begin.get(axis + 1).copied().unwrap_or(0), steps.get(axis + 1).copied().unwrap_or(1));
-                Field { stride: stride * step.max(1) as usize, start: start + begin.max(0) * stride as i64, size }
+                let ReceptiveField { stride, start, size } = fields[axis];
+                let (begin, step) = (
+                    begin.get(axis + 1).copied().unwrap_or(0),
+                    steps.get(axis + 1).copied().unwrap_or(1),
+                );
+                ReceptiveField {
+                    stride: stride * step.max(1) as usize,
+                    start: start + begin.max(0) * stride as i64,
+                    size,
+                }
             }))
         }
         _ => {
-            let alike = node.inputs.iter().filter(|&&input| size(input) == Some(out));
-            alike.filter_map(|input| fields[input.index()]).reduce(|a, b| [a[0].and(b[0]), a[1].and(b[1])])
+            let same_size = node.inputs.iter().filter(|&&input| size(input) == Some(out));
+            same_size
+                .filter_map(|input| fields[input.index()])
+                .reduce(|a, b| [a[0].union(b[0]), a[1].union(b[1])])
         }
     }
 }
 
-fn slid(fields: [Field; 2], window: lorgnette_kernels::Window) -> Option<[Field; 2]> {
+fn through_window(
+    fields: [ReceptiveField; 2],
+    window: lorgnette_kernels::Window,
+) -> Option<[ReceptiveField; 2]> {
     let before = [window.padding.top, window.padding.left];
     Some(std::array::from_fn(|axis| {
-        fields[axis].through(window.kernel[axis], window.stride[axis], window.dilation[axis], before[axis])
+        fields[axis].after_window(
+            window.kernel[axis],
+            window.stride[axis],
+            window.dilation[axis],
+            before[axis],
+        )
     }))
 }

@@ -2,8 +2,8 @@
 
 use super::proto::HistogramProto;
 
-/// Buckets grow by a tenth from here on, to both sides (`tensorflow/core/lib/histogram/histogram.cc`,
-/// `InitDefaultBucketsInner`).
+/// Buckets grow by a tenth from here on, to both sides
+/// (`tensorflow/core/lib/histogram/histogram.cc`, `InitDefaultBucketsInner`).
 const FIRST_LIMIT: f64 = 1e-12;
 const LAST_LIMIT: f64 = 1e20;
 const GROWTH: f64 = 1.1;
@@ -14,7 +14,9 @@ pub(super) fn histogram(values: &[f32]) -> HistogramProto {
     let limits = limits();
     let mut counts = vec![0.0; limits.len()];
     // A value that equals a limit is in the bucket above it, as std::upper_bound has it.
-    values().for_each(|value| counts[limits.partition_point(|&limit| limit <= value).min(limits.len() - 1)] += 1.0);
+    values().for_each(|value| {
+        counts[limits.partition_point(|&limit| limit <= value).min(limits.len() - 1)] += 1.0
+    });
     let first = counts.iter().position(|&count| count > 0.0).unwrap_or(0);
     let last = counts.iter().rposition(|&count| count > 0.0).unwrap_or(0);
     HistogramProto {
@@ -32,8 +34,9 @@ pub(super) fn histogram(values: &[f32]) -> HistogramProto {
 /// Where each bucket ends.
 fn limits() -> Vec<f64> {
     let grown = |limit: &f64| Some(limit * GROWTH);
-    let positive: Vec<f64> =
-        std::iter::successors(Some(FIRST_LIMIT), grown).take_while(|&limit| limit < LAST_LIMIT).collect();
+    let positive: Vec<f64> = std::iter::successors(Some(FIRST_LIMIT), grown)
+        .take_while(|&limit| limit < LAST_LIMIT)
+        .collect();
     let positive = positive.into_iter().chain([f64::MAX]).collect::<Vec<f64>>();
     positive.iter().rev().map(|limit| -limit).chain([0.0]).chain(positive.iter().copied()).collect()
 }
@@ -44,12 +47,23 @@ mod tests {
 
     #[test]
     fn buckets_hold_what_is_below_their_limits() {
-        let found = histogram(&[0.0, 1.0, 1.0, 2.0, -3.0, f32::NAN]);
-        assert_eq!((found.min, found.max, found.num, found.sum, found.sum_squares), (-3.0, 2.0, 5.0, 1.0, 15.0));
-        assert_eq!(found.bucket.iter().sum::<f64>(), 5.0);
-        let of = |value: f64| found.bucket_limit.iter().position(|&limit| limit > value).unwrap();
-        assert_eq!((found.bucket[of(1.0)], found.bucket[of(2.0)], found.bucket[of(-3.0)]), (2.0, 1.0, 1.0));
-        assert!(found.bucket_limit.windows(2).all(|two| two[0] < two[1]));
+        let actual = histogram(&[0.0, 1.0, 1.0, 2.0, -3.0, f32::NAN]);
+        assert_eq!(
+            (actual.min, actual.max, actual.num, actual.sum, actual.sum_squares),
+            (-3.0, 2.0, 5.0, 1.0, 15.0)
+        );
+        assert_eq!(actual.bucket.iter().sum::<f64>(), 5.0);
+        let bucket_of =
+            |value: f64| actual.bucket_limit.iter().position(|&limit| limit > value).unwrap();
+        assert_eq!(
+            (
+                actual.bucket[bucket_of(1.0)],
+                actual.bucket[bucket_of(2.0)],
+                actual.bucket[bucket_of(-3.0)]
+            ),
+            (2.0, 1.0, 1.0)
+        );
+        assert!(actual.bucket_limit.windows(2).all(|two| two[0] < two[1]));
     }
 
     #[test]

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::{Node, constant, node};
 use crate::error::{Error, Result};
-use crate::graph::Value;
+use crate::graph::TensorOrLazy;
 use crate::import::GraphDef;
 use crate::proto::{NodeDef, Value as Attribute};
 
-/// The nodes that compute `fetches`, as they are in the graph, but for variables: those are constants.
+/// The nodes that compute `fetches`, as they are in the graph, but for variables: those are
+/// constants.
 ///
 /// # Errors
 /// [`Error::Unknown`] for a name that is not there; if a variable is nowhere.
@@ -16,7 +17,9 @@ pub(crate) fn frozen(def: &GraphDef, fetches: &[&str]) -> Result<Vec<Node>> {
     def.needed(fetches)?
         .into_iter()
         .map(|original| {
-            if let Some(value) = def.variable(original).transpose()?.or_else(|| def.large_constant(original)) {
+            if let Some(value) =
+                def.variable(original).transpose()?.or_else(|| def.large_constant(original))
+            {
                 return Ok(constant(&original.name, value));
             }
             let mut def = original.clone();
@@ -32,18 +35,23 @@ pub(crate) fn frozen(def: &GraphDef, fetches: &[&str]) -> Result<Vec<Node>> {
         .collect()
 }
 
-/// The variables of a network by name: those of a graph with variables; of a frozen one, the constants that freezing
-/// made of them, which are still read through the identities that read variables.
+/// The variables of a network by name: those of a graph with variables; of a frozen one, the
+/// constants that freezing made of them, which are still read through the identities that read
+/// variables.
 ///
 /// # Errors
 /// If there are none.
-pub(crate) fn variables(def: &GraphDef, fetches: &[&str]) -> Result<Vec<(String, Value)>> {
+pub(crate) fn variables(def: &GraphDef, fetches: &[&str]) -> Result<Vec<(String, TensorOrLazy)>> {
     let needed = def.needed(fetches)?;
     let read: HashSet<&str> =
         needed.iter().filter(|node| reads_a_variable(node)).map(|node| input_name(node)).collect();
     let mut found = BTreeMap::new();
     for node in &needed {
-        let constant = || def.constant(node).filter(|_| read.contains(node.name.as_str())).map(Value::Here);
+        let constant = || {
+            def.constant(node)
+                .filter(|_| read.contains(node.name.as_str()))
+                .map(TensorOrLazy::Tensor)
+        };
         if let Some(value) = def.variable(node).transpose()?.or_else(constant) {
             found.insert(node.name.clone(), value);
         }
@@ -57,7 +65,8 @@ pub(crate) fn variables(def: &GraphDef, fetches: &[&str]) -> Result<Vec<(String,
     Ok(found.into_iter().collect())
 }
 
-/// Whether a node is what freezing leaves of reading a variable: `NAME/read`, or `…/ReadVariableOp`, perhaps numbered.
+/// Whether a node is what freezing leaves of reading a variable: `NAME/read`, or
+/// `…/ReadVariableOp`, perhaps numbered.
 fn reads_a_variable(node: &NodeDef) -> bool {
     let name = node.name.rsplit('/').next().unwrap_or_default();
     node.op == "Identity" && (name == "read" || name.starts_with("ReadVariableOp"))

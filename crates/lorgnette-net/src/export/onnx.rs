@@ -1,19 +1,21 @@
-//! Networks as ONNX, which other engines read: operator set 18, float32, pictures as they are fed to TensorFlow
-//! (`[batch, rows, columns, channels]`), any number of them where the network allows it.
+//! Networks as ONNX, which other engines read: operator set 18, float32, pictures as they are fed
+//! to TensorFlow (`[batch, rows, columns, channels]`), any number of them where the network allows
+//! it.
 //!
 //! ```text
 //! Shaped, rewritten (batch norms folded, identities gone) ─▶ Translation: NodeProtos, weights ─▶ file
 //! ```
-//! ONNX's convolutions and pools want channels first. So a map's value is kept channels first from the first convolution
-//! on, and turned only where an operation needs it as TensorFlow has it: [`layout`] says which names a value has in
-//! which order, and adds a transposition where one is asked for that is not there. Most networks have a single one, of
-//! the picture. Weights are turned when they are written, one at a time.
+//! ONNX's convolutions and pools want channels first. So a map's value is kept channels first from
+//! the first convolution on, and turned only where an operation needs it as TensorFlow has it:
+//! [`layout`] says which names a value has in which order, and adds a transposition where one is
+//! asked for that is not there. Most networks have a single one, of the picture. Weights are turned
+//! when they are written, one at a time.
 
+mod contraction;
+mod data_movement;
 mod emit;
 mod layout;
-mod moves;
 mod proto;
-mod sums;
 mod translate;
 mod weights;
 mod write;
@@ -21,15 +23,15 @@ mod write;
 pub(crate) use translate::translate;
 pub(crate) use write::write;
 
-use crate::graph::shape::Shaped;
+use crate::graph::shape::TypedGraph;
 
 /// A network to be translated.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Source<'a> {
     /// For one picture.
-    pub(crate) one: &'a Shaped,
+    pub(crate) one: &'a TypedGraph,
     /// For two: what differs is the batch's. Without it the file is for one picture.
-    pub(crate) two: Option<&'a Shaped>,
+    pub(crate) two: Option<&'a TypedGraph>,
     /// What the outputs are to be called.
     pub(crate) outputs: &'a [String],
 }
@@ -50,18 +52,24 @@ mod tests {
 
     use super::*;
     use crate::passes::optimise;
-    use crate::zoo::{self, MadeUp};
+    use crate::zoo::{self, RandomWeights};
     use crate::{Network, Options};
 
     /// A network of the zoo with made-up weights, for pictures of its own size, or a small one.
     fn translated(net: &str, side: Option<usize>) -> Translated {
         let net = zoo::find(net).unwrap();
-        let network = Network::of_net(net, Arc::new(MadeUp), Options::with_threads(Some(1))).unwrap();
-        let ports = network.ports().unwrap();
-        let outputs = [ports.logits.clone(), ports.probabilities.clone().unwrap()];
+        let network = Network::from_architecture(
+            net,
+            Arc::new(RandomWeights),
+            Options::with_threads(Some(1)),
+        )
+        .unwrap();
+        let signature = network.signature().unwrap();
+        let outputs = [signature.logits.clone(), signature.probabilities.clone().unwrap()];
         let fetches = outputs.each_ref().map(String::as_str);
         let side = side.unwrap_or(net.side);
-        let [one, two] = [1, 2].map(|batch| optimise(network.shaped(&ports, &fetches, batch, [side; 2]).unwrap()));
+        let [one, two] = [1, 2]
+            .map(|batch| optimise(network.typed(&signature, &fetches, batch, [side; 2]).unwrap()));
         translate(Source { one: &one, two: Some(&two), outputs: &outputs }).unwrap()
     }
 
@@ -69,20 +77,29 @@ mod tests {
     fn what_a_node_reads_is_there_before_it_and_has_one_name() {
         for net in ["lenet", "mobilenet_v3_small", "resnet_v2_50", "inception_v1"] {
             let found = translated(net, None);
-            let mut known: HashSet<&str> = found.inputs.iter().map(|input| input.name.as_str()).collect();
+            let mut known: HashSet<&str> =
+                found.inputs.iter().map(|input| input.name.as_str()).collect();
             assert!(found.weights.iter().all(|weights| known.insert(&weights.name)), "{net}");
             for node in &found.nodes {
-                let missing = node.input.iter().find(|name| !name.is_empty() && !known.contains(name.as_str()));
+                let missing = node
+                    .input
+                    .iter()
+                    .find(|name| !name.is_empty() && !known.contains(name.as_str()));
                 assert_eq!(missing, None, "{net}: {}", node.name);
                 assert!(node.output.iter().all(|name| known.insert(name)), "{net}: {}", node.name);
             }
-            assert!(found.outputs.iter().all(|output| known.contains(output.name.as_str())), "{net}");
+            assert!(
+                found.outputs.iter().all(|output| known.contains(output.name.as_str())),
+                "{net}"
+            );
         }
     }
 
     #[test]
     fn only_the_picture_is_turned() {
-        for (net, transpositions) in [("mobilenet_v2_035", 1), ("resnet_v1_50", 1), ("inception_v3", 1), ("lenet", 2)] {
+        for (net, transpositions) in
+            [("mobilenet_v2_035", 1), ("resnet_v1_50", 1), ("inception_v3", 1), ("lenet", 2)]
+        {
             let found = translated(net, None);
             let turned = found.nodes.iter().filter(|node| node.op_type == "Transpose").count();
             assert_eq!(turned, transpositions, "{net}");
@@ -92,10 +109,15 @@ mod tests {
     #[test]
     fn the_batch_is_open() {
         let found = translated("mobilenet_v1_025", Some(96));
-        let of = |value: &proto::ValueInfoProto| value.r#type.clone().unwrap().tensor_type.unwrap().shape.unwrap().dim;
+        let of = |value: &proto::ValueInfoProto| {
+            value.r#type.clone().unwrap().tensor_type.unwrap().shape.unwrap().dim
+        };
         let batch = Some(proto::Length::Parameter("batch".into()));
         assert!(found.inputs.iter().chain(&found.outputs).all(|value| of(value)[0].value == batch));
         let side = |at: usize| of(&found.inputs[0])[at].value.clone();
-        assert_eq!([side(1), side(2)], [Some(proto::Length::Value(96)), Some(proto::Length::Value(96))]);
+        assert_eq!(
+            [side(1), side(2)],
+            [Some(proto::Length::Value(96)), Some(proto::Length::Value(96))]
+        );
     }
 }

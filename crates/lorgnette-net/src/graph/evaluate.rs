@@ -1,46 +1,52 @@
-//! What a node computes, in the plainest way: for folding constants, and as the truth that passes and plans are
-//! tested against. Every float operation is the slow twin of its kernel.
+//! What a node computes, in the plainest way: for folding constants, and as the truth that passes
+//! and plans are tested against. Every float operation is the slow twin of its kernel.
 
-use lorgnette_kernels::general::{self, Indexed, Reduction};
+use lorgnette_kernels::fallback::{self, Gathered, Reduction};
 use lorgnette_kernels::{
-    Affine, Binary, Clamp, Conv, ConvShape, Depthwise, DepthwiseShape, Elements, Filter, Map, Pool as Threads,
-    PoolShape, Residual, Window, reference,
+    Affine, Binary, Clamp, Conv, ConvShape, Depthwise, DepthwiseShape, Filter, ImageLayout,
+    PoolShape, Residual, StorageType, ThreadPool, Window, reference,
 };
 
 use super::op::{self, Dequantize, Epilogue, MatMul, Op, Pool};
 use super::rearrange::{axis, broadcast_to, indices, rearrangement, strides};
-use super::shape::{Fact, Shaped, picture, resolve};
+use super::shape::{Fact, TypedGraph, picture, resolve};
 use super::{Node, NodeId};
 use crate::error::{Error, Result};
 use crate::tensor::{DType, Tensor};
 
-/// Computes every node that the outputs need, from the values of the inputs in the order of the nodes, and returns
-/// the outputs.
+/// Computes every node that the outputs need, from the values of the inputs in the order of the
+/// nodes, and returns the outputs.
 ///
 /// # Errors
 /// If an input is missing or the graph has a node that only makes sense in training.
-pub fn interpret(shaped: &Shaped, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
-    let needed = shaped.graph.needed();
+pub fn interpret(typed: &TypedGraph, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
+    let needed = typed.graph.needed();
     let mut inputs = inputs.iter();
     let mut values: Vec<Option<Tensor>> = Vec::new();
-    for (id, node) in shaped.graph.iter() {
+    for (id, node) in typed.graph.iter() {
         let value = match &node.op {
             Op::Input { .. } => inputs.next().cloned(),
             _ if !needed[id.index()] => None,
-            Op::Variable(stored) => Some(stored.read()?),
-            _ => Some(node_value(node, id, shaped, &values)?),
+            Op::Variable(lazy) => Some(lazy.read()?),
+            _ => Some(node_value(node, id, typed, &values)?),
         };
         values.push(value);
     }
     let missing = || Error::Input("an input is missing".into());
-    shaped.graph.outputs().iter().map(|id| values[id.index()].clone().ok_or_else(missing)).collect()
+    typed.graph.outputs().iter().map(|id| values[id.index()].clone().ok_or_else(missing)).collect()
 }
 
-fn node_value(node: &Node, id: NodeId, shaped: &Shaped, values: &[Option<Tensor>]) -> Result<Tensor> {
-    let inputs: Option<Vec<&Tensor>> = node.inputs.iter().map(|input| values[input.index()].as_ref()).collect();
+fn node_value(
+    node: &Node,
+    id: NodeId,
+    typed: &TypedGraph,
+    values: &[Option<Tensor>],
+) -> Result<Tensor> {
+    let inputs: Option<Vec<&Tensor>> =
+        node.inputs.iter().map(|input| values[input.index()].as_ref()).collect();
     let fail = |what| Error::node(&node.name, node.op.name(), what);
     let inputs = inputs.ok_or_else(|| fail("an input has no value".to_owned()))?;
-    evaluate(&node.op, &inputs, shaped.fact(id)).map_err(fail)
+    evaluate(&node.op, &inputs, typed.fact(id)).map_err(fail)
 }
 
 /// The value of one operation, of the type and shape that `fact` says.
@@ -48,27 +54,31 @@ pub(crate) fn evaluate(op: &Op, inputs: &[&Tensor], fact: &Fact) -> Result<Tenso
     if let Op::Const(tensor) = op {
         return Ok(tensor.clone());
     }
-    if let Some(moved) = moved(op, inputs, fact) {
+    if let Some(moved) = move_elements(op, inputs, fact) {
         return moved;
     }
-    let whole_numbers = inputs.iter().all(|x| !x.dtype().is_float());
+    let are_integers = inputs.iter().all(|x| !x.dtype().is_float());
     match op {
         Op::Cast(_) => Ok(cast(inputs[0], fact)),
-        Op::Binary(op, Clamp::NONE) if whole_numbers => integers(*op, inputs, fact),
-        Op::Reduce { kind, .. } if whole_numbers => reduced_integers(*kind, inputs, fact),
+        Op::Binary(op, Clamp::NONE) if are_integers => integers(*op, inputs, fact),
+        Op::Reduce { kind, .. } if are_integers => reduce_integers(*kind, inputs, fact),
         Op::Range => Ok(range(inputs, fact)),
-        _ => floats(op, inputs, fact).map(|values| Tensor::from_floats(fact.dtype, &fact.shape, values)),
+        _ => floats(op, inputs, fact)
+            .map(|values| Tensor::from_floats(fact.dtype, &fact.shape, values)),
     }
 }
 
 /// Operations that move elements of any type.
-fn moved(op: &Op, inputs: &[&Tensor], fact: &Fact) -> Option<Result<Tensor, String>> {
+fn move_elements(op: &Op, inputs: &[&Tensor], fact: &Fact) -> Option<Result<Tensor, String>> {
     let shapes: Vec<&[usize]> = inputs.iter().map(|x| x.shape()).collect();
     let parameters: Vec<Option<&Tensor>> = inputs.iter().map(|x| Some(*x)).collect();
     if let Some(moves) = rearrangement(op, &shapes, &parameters) {
         let data = if matches!(op, Op::Split { .. }) { 1 } else { 0 };
-        let fill = matches!(op, Op::Pad(_)).then(|| inputs.get(2)).flatten().map(|fill| fill.bytes().to_vec());
-        return Some(moves.map(|moves| picked(inputs[data], moves.sources(), fill, fact)));
+        let fill = matches!(op, Op::Pad(_))
+            .then(|| inputs.get(2))
+            .flatten()
+            .map(|fill| fill.bytes().to_vec());
+        return Some(moves.map(|moves| gather(inputs[data], moves.sources(), fill, fact)));
     }
     let joins = match op {
         Op::Concat => &inputs[..inputs.len() - 1],
@@ -86,18 +96,23 @@ fn moved(op: &Op, inputs: &[&Tensor], fact: &Fact) -> Option<Result<Tensor, Stri
         Op::Concat => {
             let values = &inputs[..inputs.len() - 1];
             let at = inputs[inputs.len() - 1].to_i64().first().copied().unwrap_or(0);
-            axis(at, fact.shape.len()).map(|at| joined(values, values.iter().map(|x| x.shape()[at]), at, fact))
+            axis(at, fact.shape.len())
+                .map(|at| concatenate(values, values.iter().map(|x| x.shape()[at]), at, fact))
         }
-        Op::Pack { axis: at } => {
-            axis(*at, fact.shape.len()).map(|at| joined(inputs, inputs.iter().map(|_| 1), at, fact))
-        }
-        Op::Fill => Ok(picked(inputs[1], (0..fact.len()).map(|_| Some(0)), None, fact)),
-        Op::Select => selected(inputs, fact),
+        Op::Pack { axis: at } => axis(*at, fact.shape.len())
+            .map(|at| concatenate(inputs, inputs.iter().map(|_| 1), at, fact)),
+        Op::Fill => Ok(gather(inputs[1], (0..fact.len()).map(|_| Some(0)), None, fact)),
+        Op::Select => select(inputs, fact),
         _ => return None,
     })
 }
 
-fn picked(x: &Tensor, sources: impl Iterator<Item = Option<usize>>, fill: Option<Vec<u8>>, fact: &Fact) -> Tensor {
+fn gather(
+    x: &Tensor,
+    sources: impl Iterator<Item = Option<usize>>,
+    fill: Option<Vec<u8>>,
+    fact: &Fact,
+) -> Tensor {
     let size = x.dtype().size();
     let fill = fill.filter(|fill| fill.len() == size).unwrap_or_else(|| vec![0; size]);
     let mut bytes = Vec::with_capacity(fact.len() * size);
@@ -108,11 +123,17 @@ fn picked(x: &Tensor, sources: impl Iterator<Item = Option<usize>>, fill: Option
 }
 
 fn tensor_of(dtype: DType, fact: &Fact, bytes: Vec<u8>) -> Tensor {
-    Tensor::from_bytes(dtype, fact.shape.clone(), bytes.into()).expect("as many elements as the shape has")
+    Tensor::from_bytes(dtype, fact.shape.clone(), bytes.into())
+        .expect("as many elements as the shape has")
 }
 
 /// Tensors side by side along axis `at`, along which they have these lengths.
-fn joined(parts: &[&Tensor], lengths: impl Iterator<Item = usize>, at: usize, fact: &Fact) -> Tensor {
+fn concatenate(
+    parts: &[&Tensor],
+    lengths: impl Iterator<Item = usize>,
+    at: usize,
+    fact: &Fact,
+) -> Tensor {
     let size = fact.dtype.size();
     let inner: usize = fact.shape[at + 1..].iter().product::<usize>() * size;
     let outer: usize = fact.shape[..at].iter().product();
@@ -126,9 +147,10 @@ fn joined(parts: &[&Tensor], lengths: impl Iterator<Item = usize>, at: usize, fa
     tensor_of(fact.dtype, fact, bytes)
 }
 
-fn selected(inputs: &[&Tensor], fact: &Fact) -> Result<Tensor, String> {
+fn select(inputs: &[&Tensor], fact: &Fact) -> Result<Tensor, String> {
     let condition = inputs[0].to_i64();
-    let tables = select_sources(&[inputs[0].shape(), inputs[1].shape(), inputs[2].shape()], &fact.shape)?;
+    let tables =
+        select_sources(&[inputs[0].shape(), inputs[1].shape(), inputs[2].shape()], &fact.shape)?;
     let size = fact.dtype.size();
     let mut bytes = Vec::with_capacity(fact.len() * size);
     for i in 0..fact.len() {
@@ -139,11 +161,15 @@ fn selected(inputs: &[&Tensor], fact: &Fact) -> Result<Tensor, String> {
 }
 
 /// Which elements of the condition and both sides meet in each element of a Select.
-pub(crate) fn select_sources(shapes: &[&[usize]; 3], result: &[usize]) -> Result<[Vec<u32>; 3], String> {
+pub(crate) fn select_sources(
+    shapes: &[&[usize]; 3],
+    result: &[usize],
+) -> Result<[Vec<u32>; 3], String> {
     // TensorFlow's old form: one condition for each row.
     let by_row = shapes[0].len() == 1 && result.len() > 1 && shapes[0][0] == result[0];
-    let wide: Vec<usize> =
-        std::iter::once(result.first().copied().unwrap_or(1)).chain(result.iter().skip(1).map(|_| 1)).collect();
+    let wide: Vec<usize> = std::iter::once(result.first().copied().unwrap_or(1))
+        .chain(result.iter().skip(1).map(|_| 1))
+        .collect();
     let condition = if by_row { &wide } else { shapes[0] };
     Ok([sources(condition, result)?, sources(shapes[1], result)?, sources(shapes[2], result)?])
 }
@@ -159,21 +185,28 @@ pub(crate) fn sources(shape: &[usize], result: &[usize]) -> Result<Vec<u32>, Str
 
 /// An entry of an index table.
 pub(crate) fn index(i: usize) -> Result<u32, String> {
-    u32::try_from(i).ok().filter(|&i| i != general::FILL).ok_or_else(|| "a tensor of more than 2³² elements".into())
+    u32::try_from(i)
+        .ok()
+        .filter(|&i| i != fallback::FILL)
+        .ok_or_else(|| "a tensor of more than 2³² elements".into())
 }
 
-/// For each element of a reduction over `axes`, the elements it is made of, one group after the other.
+/// For each element of a reduction over `axes`, the elements it is made of, one group after the
+/// other.
 pub(crate) fn groups(shape: &[usize], axes: &[i64]) -> Result<(Vec<u32>, usize), String> {
     let axes: Vec<usize> = axes.iter().map(|&a| axis(a, shape.len())).collect::<Result<_, _>>()?;
-    let (gone, kept): (Vec<usize>, Vec<usize>) = (0..shape.len()).partition(|d| axes.contains(d));
+    let (reduced_axes, kept_axes): (Vec<usize>, Vec<usize>) =
+        (0..shape.len()).partition(|d| axes.contains(d));
     let steps = strides(shape);
     let walk = |dims: &[usize]| -> Vec<usize> {
         let lengths: Vec<usize> = dims.iter().map(|&d| shape[d]).collect();
         indices(&lengths).map(|at| at.iter().zip(dims).map(|(i, &d)| i * steps[d]).sum()).collect()
     };
-    let within = walk(&gone);
-    let sources = walk(&kept).into_iter().flat_map(|base| within.iter().map(move |offset| index(base + offset)));
-    Ok((sources.collect::<Result<_, _>>()?, within.len()))
+    let offsets = walk(&reduced_axes);
+    let sources = walk(&kept_axes)
+        .into_iter()
+        .flat_map(|base| offsets.iter().map(move |offset| index(base + offset)));
+    Ok((sources.collect::<Result<_, _>>()?, offsets.len()))
 }
 
 fn cast(x: &Tensor, fact: &Fact) -> Tensor {
@@ -190,24 +223,30 @@ fn cast(x: &Tensor, fact: &Fact) -> Tensor {
 fn range(inputs: &[&Tensor], fact: &Fact) -> Tensor {
     if fact.dtype.is_float() {
         let (start, delta) = (inputs[0].to_f32()[0], inputs[2].to_f32()[0]);
-        return Tensor::from_f32(&fact.shape, (0..fact.len()).map(|i| start + i as f32 * delta).collect());
+        return Tensor::from_f32(
+            &fact.shape,
+            (0..fact.len()).map(|i| start + i as f32 * delta).collect(),
+        );
     }
     let (start, delta) = (inputs[0].to_i64()[0], inputs[2].to_i64()[0]);
-    let values: Vec<i64> = (0..fact.len() as i64).map(|i| start.wrapping_add(i.wrapping_mul(delta))).collect();
+    let values: Vec<i64> =
+        (0..fact.len() as i64).map(|i| start.wrapping_add(i.wrapping_mul(delta))).collect();
     Tensor::from_i64(fact.dtype, &fact.shape, &values)
 }
 
 /// Arithmetic on whole numbers, as shapes need it.
 fn integers(op: Binary, inputs: &[&Tensor], fact: &Fact) -> Result<Tensor, String> {
     let (a, b) = (inputs[0].to_i64(), inputs[1].to_i64());
-    let (a_at, b_at) = (sources(inputs[0].shape(), &fact.shape)?, sources(inputs[1].shape(), &fact.shape)?);
+    let (a_at, b_at) =
+        (sources(inputs[0].shape(), &fact.shape)?, sources(inputs[1].shape(), &fact.shape)?);
     let pairs = a_at.iter().zip(&b_at).map(|(&i, &j)| (a[i as usize], b[j as usize]));
     let values: Vec<i64> = pairs.map(|(a, b)| integer(op, a, b)).collect::<Result<_, _>>()?;
     Ok(Tensor::from_i64(fact.dtype, &fact.shape, &values))
 }
 
 fn integer(op: Binary, a: i64, b: i64) -> Result<i64, String> {
-    if b == 0 && matches!(op, Binary::Div | Binary::DivNoNan | Binary::FloorDiv | Binary::FloorMod) {
+    if b == 0 && matches!(op, Binary::Div | Binary::DivNoNan | Binary::FloorDiv | Binary::FloorMod)
+    {
         return Err("a division by zero".into());
     }
     Ok(match op {
@@ -215,7 +254,9 @@ fn integer(op: Binary, a: i64, b: i64) -> Result<i64, String> {
         Binary::Sub => a.wrapping_sub(b),
         Binary::Mul => a.wrapping_mul(b),
         Binary::Div | Binary::DivNoNan => a.wrapping_div(b),
-        Binary::FloorDiv => a.wrapping_div(b) - i64::from(a.wrapping_rem(b) != 0 && (a < 0) != (b < 0)),
+        Binary::FloorDiv => {
+            a.wrapping_div(b) - i64::from(a.wrapping_rem(b) != 0 && (a < 0) != (b < 0))
+        }
         Binary::FloorMod => a.wrapping_rem(b).wrapping_add(b).wrapping_rem(b),
         Binary::Maximum => a.max(b),
         Binary::Minimum => a.min(b),
@@ -232,14 +273,16 @@ fn integer(op: Binary, a: i64, b: i64) -> Result<i64, String> {
     })
 }
 
-fn reduced_integers(kind: Reduction, inputs: &[&Tensor], fact: &Fact) -> Result<Tensor, String> {
+fn reduce_integers(kind: Reduction, inputs: &[&Tensor], fact: &Fact) -> Result<Tensor, String> {
     let x = inputs[0].to_i64();
     let (sources, group) = groups(inputs[0].shape(), &inputs[1].to_i64())?;
-    let of_group = |i: usize| {
+    let reduce_group = |i: usize| {
         let values = sources[i * group..][..group].iter().map(|&s| x[s as usize]);
         match kind {
             Reduction::Sum => values.fold(0i64, i64::wrapping_add),
-            Reduction::Mean => values.fold(0i64, i64::wrapping_add).checked_div(group as i64).unwrap_or(0),
+            Reduction::Mean => {
+                values.fold(0i64, i64::wrapping_add).checked_div(group as i64).unwrap_or(0)
+            }
             Reduction::Prod => values.fold(1i64, i64::wrapping_mul),
             Reduction::Max => values.max().unwrap_or(i64::MIN),
             Reduction::Min => values.min().unwrap_or(i64::MAX),
@@ -247,22 +290,22 @@ fn reduced_integers(kind: Reduction, inputs: &[&Tensor], fact: &Fact) -> Result<
             Reduction::Any => i64::from(values.into_iter().any(|v| v != 0)),
         }
     };
-    let values: Vec<i64> = (0..fact.len()).map(of_group).collect();
+    let values: Vec<i64> = (0..fact.len()).map(reduce_group).collect();
     Ok(Tensor::from_i64(fact.dtype, &fact.shape, &values))
 }
 
 /// Pixels and channels of a dense tensor of any rank.
-pub(crate) fn rows(shape: &[usize]) -> Map {
+pub(crate) fn rows(shape: &[usize]) -> ImageLayout {
     let channels = shape.last().copied().unwrap_or(1);
     match *shape {
-        [n, h, w, c] => Map::dense(n, h, w, c),
-        _ => Map::dense(1, 1, shape.iter().product::<usize>() / channels.max(1), channels),
+        [n, h, w, c] => ImageLayout::dense(n, h, w, c),
+        _ => ImageLayout::dense(1, 1, shape.iter().product::<usize>() / channels.max(1), channels),
     }
 }
 
 fn floats(op: &Op, inputs: &[&Tensor], fact: &Fact) -> Result<Vec<f32>, String> {
     let x = inputs.first().map(|x| x.to_f32()).unwrap_or_default();
-    let map = inputs.first().map_or(Map::dense(0, 0, 0, 0), |x| rows(x.shape()));
+    let map = inputs.first().map_or(ImageLayout::dense(0, 0, 0, 0), |x| rows(x.shape()));
     let out_map = rows(&fact.shape);
     let mut out = vec![0.0; fact.len()];
     let target = out.as_mut_slice();
@@ -276,28 +319,44 @@ fn floats(op: &Op, inputs: &[&Tensor], fact: &Fact) -> Result<Vec<f32>, String> 
         Op::Clamp(clamp) => target.iter_mut().zip(&x).for_each(|(out, &x)| *out = clamp.apply(x)),
         Op::Binary(op, clamp) => {
             let b = inputs[1].to_f32();
-            let (a_at, b_at) = (sources(inputs[0].shape(), &fact.shape)?, sources(inputs[1].shape(), &fact.shape)?);
-            let (a, b) = (Indexed { values: &x, sources: &a_at }, Indexed { values: &b, sources: &b_at });
-            general::binary(*op, a, b, *clamp, target);
+            let (a_at, b_at) = (
+                sources(inputs[0].shape(), &fact.shape)?,
+                sources(inputs[1].shape(), &fact.shape)?,
+            );
+            let (a, b) =
+                (Gathered { values: &x, sources: &a_at }, Gathered { values: &b, sources: &b_at });
+            fallback::binary(*op, a, b, *clamp, target);
         }
-        Op::Pool(pool) => reference::pool_window(&pool_shape(pool, inputs[0].shape(), fact)?, &x, target),
+        Op::Pool(pool) => {
+            reference::pool_window(&pool_shape(pool, inputs[0].shape(), fact)?, &x, target)
+        }
         Op::Reduce { kind, .. } => {
             let (sources, group) = groups(inputs[0].shape(), &inputs[1].to_i64())?;
-            general::reduce(*kind, &sources, group, &x, target);
+            fallback::reduce(*kind, &sources, group, &x, target);
         }
         Op::Softmax { log } => {
             let columns = fact.channels().max(1);
             reference::softmax(fact.len() / columns, columns, &x, target, *log);
         }
         Op::Lrn(lrn) => reference::lrn(*lrn, &map, &x, &out_map, target),
-        Op::Resize(op::Resize { bilinear: true, how }) => reference::resize_bilinear(*how, &map, &x, &out_map, target),
-        Op::Resize(op::Resize { how, .. }) => reference::resize_nearest(*how, &map, &x, &out_map, target),
+        Op::Resize(op::Resize { bilinear: true, how }) => {
+            reference::resize_bilinear(*how, &map, &x, &out_map, target)
+        }
+        Op::Resize(op::Resize { how, .. }) => {
+            reference::resize_nearest(*how, &map, &x, &out_map, target)
+        }
         Op::ArgExtreme { smallest, .. } => {
             let (sources, group) = groups(inputs[0].shape(), &inputs[1].to_i64()[..1])?;
-            general::arg_extreme(*smallest, &sources, group, &x, target);
+            fallback::arg_reduce(*smallest, &sources, group, &x, target);
         }
         Op::TopK { indices } => {
-            general::top_k(inputs[0].shape().last().copied().unwrap_or(1), fact.channels(), *indices, &x, target);
+            fallback::top_k(
+                inputs[0].shape().last().copied().unwrap_or(1),
+                fact.channels(),
+                *indices,
+                &x,
+                target,
+            );
         }
         Op::Dequantize(mode) => dequantize(*mode, inputs, target)?,
         _ => return Err("it makes sense in training only".into()),
@@ -306,26 +365,47 @@ fn floats(op: &Op, inputs: &[&Tensor], fact: &Fact) -> Result<Vec<f32>, String> 
 }
 
 /// The geometry of a convolution between dense tensors.
-pub(crate) fn conv_window(conv: &op::Conv, x: &[usize], filter: &[usize]) -> Result<Window, String> {
+pub(crate) fn conv_window(
+    conv: &op::Conv,
+    x: &[usize],
+    filter: &[usize],
+) -> Result<Window, String> {
     resolve([filter[0], filter[1]], conv.stride, conv.dilation, conv.border, [x[1], x[2]])
 }
 
-fn convolve(conv: &op::Conv, inputs: &[&Tensor], x: &[f32], fact: &Fact, out: &mut [f32]) -> Result<(), String> {
+fn convolve(
+    conv: &op::Conv,
+    inputs: &[&Tensor],
+    x: &[f32],
+    fact: &Fact,
+    out: &mut [f32],
+) -> Result<(), String> {
     let window = conv_window(conv, inputs[0].shape(), inputs[1].shape())?;
     let shape = ConvShape { input: rows(inputs[0].shape()), output: rows(&fact.shape), window };
-    sum(&shape, &conv.epilogue, inputs, x, false, out);
+    contract(&shape, &conv.epilogue, inputs, x, false, out);
     Ok(())
 }
 
 /// A convolution, or a matrix product as one, by the reference kernel.
-fn sum(shape: &ConvShape, epilogue: &Epilogue, inputs: &[&Tensor], x: &[f32], transposed: bool, out: &mut [f32]) {
+fn contract(
+    shape: &ConvShape,
+    epilogue: &Epilogue,
+    inputs: &[&Tensor],
+    x: &[f32],
+    transposed: bool,
+    out: &mut [f32],
+) {
     let kernel = lorgnette_kernels::CONV_KERNELS.last().expect("the reference is in the table");
     let bytes = inputs[1].f32_bytes();
     let mut packed = vec![0.0; (kernel.packed_len)(shape)];
-    kernel.pack(shape, &Filter { bytes: &bytes, scale: epilogue.scale.as_deref(), transposed }, &mut packed);
+    kernel.pack(
+        shape,
+        &Filter { bytes: &bytes, scale: epilogue.scale.as_deref(), transposed },
+        &mut packed,
+    );
     let other = epilogue.residual.then(|| inputs[2].to_f32());
-    let (stride, elements) = (shape.output.channels, Elements::Float32);
-    let residual = other.as_ref().map(|values| Residual { values, stride, elements });
+    let (stride, storage) = (shape.output.channels, StorageType::Float32);
+    let residual = other.as_ref().map(|values| Residual { values, stride, storage });
     let bias = epilogue.shift.as_deref();
     let conv = Conv {
         shape,
@@ -337,7 +417,7 @@ fn sum(shape: &ConvShape, epilogue: &Epilogue, inputs: &[&Tensor], x: &[f32], tr
         output: out,
         scratch: &mut [],
     };
-    (kernel.run)(conv, &Threads::new(1));
+    (kernel.run)(conv, &ThreadPool::new(1));
 }
 
 fn convolve_depthwise(
@@ -349,36 +429,70 @@ fn convolve_depthwise(
 ) -> Result<(), String> {
     let window = conv_window(conv, inputs[0].shape(), inputs[1].shape())?;
     let multiplier = inputs[1].shape()[3];
-    let shape = DepthwiseShape { input: rows(inputs[0].shape()), output: rows(&fact.shape), window, multiplier };
-    let kernel = lorgnette_kernels::DEPTHWISE_KERNELS.last().expect("the reference is in the table");
+    let shape = DepthwiseShape {
+        input: rows(inputs[0].shape()),
+        output: rows(&fact.shape),
+        window,
+        multiplier,
+    };
+    let kernel =
+        lorgnette_kernels::DEPTHWISE_KERNELS.last().expect("the reference is in the table");
     let bytes = inputs[1].f32_bytes();
     let mut packed = vec![0.0; (kernel.packed_len)(&shape)];
     let filter = Filter { bytes: &bytes, scale: conv.epilogue.scale.as_deref(), transposed: false };
     kernel.pack(&shape, &filter, &mut packed);
     let bias = conv.epilogue.shift.as_deref();
-    let run = Depthwise { shape: &shape, input: x, packed: &packed, bias, clamp: conv.epilogue.limits(), output: out };
-    (kernel.run)(run, &Threads::new(1));
+    let run = Depthwise {
+        shape: &shape,
+        input: x,
+        packed: &packed,
+        bias,
+        clamp: conv.epilogue.limits(),
+        output: out,
+    };
+    (kernel.run)(run, &ThreadPool::new(1));
     Ok(())
 }
 
-fn multiply(product: &MatMul, inputs: &[&Tensor], fact: &Fact, out: &mut [f32]) -> Result<(), String> {
+fn multiply(
+    product: &MatMul,
+    inputs: &[&Tensor],
+    fact: &Fact,
+    out: &mut [f32],
+) -> Result<(), String> {
     let a = if product.transpose_a { transposed(inputs[0]) } else { inputs[0].to_f32() };
     let [m, n] = fact.shape[..] else { return Err("a product of matrices is a matrix".into()) };
     let inner = a.len().checked_div(m).unwrap_or(0);
-    let shape = ConvShape { input: Map::dense(1, 1, m, inner), output: Map::dense(1, 1, m, n), window: Window::POINT };
-    sum(&shape, &product.epilogue, inputs, &a, product.transpose_b, out);
+    let shape = ConvShape {
+        input: ImageLayout::dense(1, 1, m, inner),
+        output: ImageLayout::dense(1, 1, m, n),
+        window: Window::POINTWISE,
+    };
+    contract(&shape, &product.epilogue, inputs, &a, product.transpose_b, out);
     Ok(())
 }
 
 fn transposed(x: &Tensor) -> Vec<f32> {
     let (values, [rows, columns]) = (x.to_f32(), [x.shape()[0], x.shape()[1]]);
-    (0..columns).flat_map(|c| (0..rows).map(move |r| (r, c))).map(|(r, c)| values[r * columns + c]).collect()
+    (0..columns)
+        .flat_map(|c| (0..rows).map(move |r| (r, c)))
+        .map(|(r, c)| values[r * columns + c])
+        .collect()
 }
 
-fn normalise(epsilon: f32, inputs: &[&Tensor], x: &[f32], map: Map, out: &mut [f32]) -> Result<(), String> {
+fn normalise(
+    epsilon: f32,
+    inputs: &[&Tensor],
+    x: &[f32],
+    map: ImageLayout,
+    out: &mut [f32],
+) -> Result<(), String> {
     let parameters: Vec<Vec<f32>> = inputs[1..].iter().map(|p| p.to_f32()).collect();
-    let [gamma, beta, mean, variance] = &parameters[..] else { return Err("five inputs belong to it".into()) };
-    let at = |values: &[f32], c: usize| f64::from(if values.len() == 1 { values[0] } else { values[c] });
+    let [gamma, beta, mean, variance] = &parameters[..] else {
+        return Err("five inputs belong to it".into());
+    };
+    let at =
+        |values: &[f32], c: usize| f64::from(if values.len() == 1 { values[0] } else { values[c] });
     if parameters.iter().any(|p| p.len() != 1 && p.len() != map.channels) {
         return Err("its statistics are of another number of channels".into());
     }
@@ -390,14 +504,14 @@ fn normalise(epsilon: f32, inputs: &[&Tensor], x: &[f32], map: Map, out: &mut [f
     Ok(())
 }
 
-fn apply_epilogue(epilogue: &Epilogue, x: &[f32], map: Map, out: &mut [f32]) {
+fn apply_epilogue(epilogue: &Epilogue, x: &[f32], map: ImageLayout, out: &mut [f32]) {
     reference::affine(Affine {
-        map_in: map,
+        input_layout: map,
         input: x,
         scale: epilogue.scale.as_deref(),
         shift: epilogue.shift.as_deref(),
         clamp: epilogue.limits(),
-        map_out: map,
+        output_layout: map,
         output: out,
     });
 }
@@ -409,12 +523,15 @@ pub(crate) fn pool_shape(pool: &Pool, x: &[usize], fact: &Fact) -> Result<PoolSh
     Ok(PoolShape { input: rows(x), output: rows(&fact.shape), window, kind: pool.kind })
 }
 
-/// Quantised numbers as floats (`tensorflow/core/kernels/dequantize_op.cc`), for 8 and 16 and 32 bits, signed or not.
+/// Quantised numbers as floats (`tensorflow/core/kernels/dequantize_op.cc`), for 8 and 16 and 32
+/// bits, signed or not.
 fn dequantize(mode: Dequantize, inputs: &[&Tensor], out: &mut [f32]) -> Result<(), String> {
     let x = inputs[0];
     let bits = 8 * x.dtype().size() as i32;
     let signed = matches!(x.dtype(), DType::I8 | DType::I16 | DType::I32);
-    let number = |i: usize| inputs[i].to_f32().first().map(|&v| f64::from(v)).ok_or("an end of its range is missing");
+    let number = |i: usize| {
+        inputs[i].to_f32().first().map(|&v| f64::from(v)).ok_or("an end of its range is missing")
+    };
     let (low, high) = (number(1)?, number(2)?);
     let steps = 2f64.powi(bits) - 1.0;
     let lowest = if signed { -(2f64.powi(bits - 1)) } else { 0.0 };
@@ -428,7 +545,8 @@ fn dequantize(mode: Dequantize, inputs: &[&Tensor], out: &mut [f32]) -> Result<(
             }
             Dequantize::Scaled => {
                 let largest = 2f64.powi(bits - i32::from(signed)) - 1.0;
-                let factor = if signed { (low / -largest).max(high / largest) } else { high / largest };
+                let factor =
+                    if signed { (low / -largest).max(high / largest) } else { high / largest };
                 q * factor
             }
         } as f32;

@@ -1,13 +1,14 @@
 //! The operations a graph is made of.
 //!
-//! They are TensorFlow's own, with the many spellings of one thing brought together. Structural parameters (a shape,
-//! axes, paddings) are inputs, as in TensorFlow, and constants by the time a plan is made.
+//! They are TensorFlow's own, with the many spellings of one thing brought together. Structural
+//! parameters (a shape, axes, paddings) are inputs, as in TensorFlow, and constants by the time a
+//! plan is made.
 
 use std::sync::Arc;
 
 use lorgnette_kernels::{Binary, Clamp, Padding, Unary};
 
-use crate::stored::Stored;
+use crate::lazy_tensor::LazyTensor;
 use crate::tensor::{DType, Tensor};
 
 /// What a node computes from its inputs.
@@ -15,8 +16,8 @@ use crate::tensor::{DType, Tensor};
 /// The comments list the inputs. All pictures are NHWC, all filters HWIO.
 #[derive(Clone, Debug)]
 pub enum Op {
-    /// Fed from outside. No inputs. Dimensions that only the feed decides are `None`; so is the whole shape if not
-    /// even the rank is known.
+    /// Fed from outside. No inputs. Dimensions that only the feed decides are `None`; so is the
+    /// whole shape if not even the rank is known.
     Input {
         /// Type of the elements.
         dtype: DType,
@@ -25,8 +26,9 @@ pub enum Op {
     },
     /// A value from the weights file. No inputs.
     Const(Tensor),
-    /// A value that stays in the weights file until it is packed, or something else needs it. No inputs.
-    Variable(Stored),
+    /// A value that stays in the weights file until it is packed, or something else needs it. No
+    /// inputs.
+    Variable(LazyTensor),
     /// The value itself. `x`.
     Identity,
     /// `x, filter`, and the residual if the epilogue has one.
@@ -35,7 +37,8 @@ pub enum Op {
     DepthwiseConv2d(Conv),
     /// `a, b`, and the residual if the epilogue has one. Matrices.
     MatMul(MatMul),
-    /// `x, scale, offset, mean, variance`: `(x − mean) / √(variance + epsilon) · scale + offset` for each channel.
+    /// `x, scale, offset, mean, variance`: `(x − mean) / √(variance + epsilon) · scale + offset`
+    /// for each channel.
     BatchNorm {
         /// Keeps the root from zero.
         epsilon: f32,
@@ -73,7 +76,8 @@ pub enum Op {
         /// Where the new axis is; negative counts from the end.
         axis: i64,
     },
-    /// `x, paddings ([rank, 2])`, and the value around for [`PadMode::Constant`] (zero if there is none).
+    /// `x, paddings ([rank, 2])`, and the value around for [`PadMode::Constant`] (zero if there is
+    /// none).
     Pad(PadMode),
     /// `x, shape`; one −1 stands for what is left.
     Reshape,
@@ -140,7 +144,8 @@ pub enum Op {
         /// The type of the answer.
         dtype: DType,
     },
-    /// `x, k`: the `k` largest of the last dimension, in descending order; the values, or where they are.
+    /// `x, k`: the `k` largest of the last dimension, in descending order; the values, or where
+    /// they are.
     TopK {
         /// Whether the positions are wanted.
         indices: bool,
@@ -149,8 +154,8 @@ pub enum Op {
     Cast(DType),
     /// `x, lowest, highest`: quantised weights made floats again.
     Dequantize(Dequantize),
-    /// `shape`: uniform random numbers from 0 up to, not including, 1. Nothing random is ever run: dropout that does
-    /// nothing is removed, and other uses are refused.
+    /// `shape`: uniform random numbers from 0 up to, not including, 1. Nothing random is ever run:
+    /// dropout that does nothing is removed, and other uses are refused.
     RandomUniform,
 }
 
@@ -224,7 +229,7 @@ pub struct Pool {
     pub border: Border,
 }
 
-pub use lorgnette_kernels::general::Reduction;
+pub use lorgnette_kernels::fallback::Reduction;
 pub use lorgnette_kernels::{Lrn, PoolKind};
 
 /// How a picture is resized.
@@ -277,19 +282,34 @@ impl Op {
         const ANY: usize = 1 << 16;
         match self {
             Self::Input { .. } | Self::Const(_) | Self::Variable(_) => 0..=0,
-            Self::Identity | Self::Affine(_) | Self::Unary(_) | Self::Clamp(_) | Self::Pool(_) => 1..=1,
-            Self::Softmax { .. } | Self::Lrn(_) | Self::Squeeze { .. } | Self::Cast(_) | Self::Unpack { .. } => 1..=1,
+            Self::Identity | Self::Affine(_) | Self::Unary(_) | Self::Clamp(_) | Self::Pool(_) => {
+                1..=1
+            }
+            Self::Softmax { .. }
+            | Self::Lrn(_)
+            | Self::Squeeze { .. }
+            | Self::Cast(_)
+            | Self::Unpack { .. } => 1..=1,
             Self::Shape(_) | Self::Size(_) | Self::Rank | Self::RandomUniform => 1..=1,
             Self::Conv2d(Conv { epilogue, .. }) | Self::MatMul(MatMul { epilogue, .. }) => {
                 let inputs = 2 + usize::from(epilogue.residual);
                 inputs..=inputs
             }
-            Self::DepthwiseConv2d(_) | Self::Binary(..) | Self::Reduce { .. } | Self::Resize(_) => 2..=2,
-            Self::Reshape | Self::ExpandDims | Self::Transpose | Self::Split { .. } | Self::Tile | Self::Reverse => {
+            Self::DepthwiseConv2d(_) | Self::Binary(..) | Self::Reduce { .. } | Self::Resize(_) => {
                 2..=2
             }
+            Self::Reshape
+            | Self::ExpandDims
+            | Self::Transpose
+            | Self::Split { .. }
+            | Self::Tile
+            | Self::Reverse => 2..=2,
             Self::BroadcastTo | Self::Fill | Self::ArgExtreme { .. } | Self::TopK { .. } => 2..=2,
-            Self::Slice | Self::SplitV { .. } | Self::Gather | Self::SpaceToBatch | Self::BatchToSpace => 3..=3,
+            Self::Slice
+            | Self::SplitV { .. }
+            | Self::Gather
+            | Self::SpaceToBatch
+            | Self::BatchToSpace => 3..=3,
             Self::Range | Self::Select | Self::Dequantize(_) => 3..=3,
             Self::Pad(_) => 2..=3,
             Self::StridedSlice(_) => 4..=4,

@@ -9,18 +9,19 @@ use crate::tensor::Tensor;
 pub struct Rearrangement {
     /// The result's shape.
     pub shape: Vec<usize>,
-    source: Box<Source>,
+    source: Box<SourceFn>,
 }
 
 /// From an index of the result to an element of the input.
-type Source = dyn Fn(&[usize]) -> Option<usize>;
+type SourceFn = dyn Fn(&[usize]) -> Option<usize>;
 
 impl Rearrangement {
     fn new(shape: Vec<usize>, source: impl Fn(&[usize]) -> Option<usize> + 'static) -> Self {
         Self { shape, source: Box::new(source) }
     }
 
-    /// For each element of the result in row-major order, the input element it is; `None` where it is the fill value.
+    /// For each element of the result in row-major order, the input element it is; `None` where it
+    /// is the fill value.
     pub fn sources(&self) -> impl Iterator<Item = Option<usize>> {
         indices(&self.shape).map(|index| (self.source)(&index))
     }
@@ -56,10 +57,14 @@ pub fn strides(shape: &[usize]) -> Vec<usize> {
 /// Where an axis counted from either end is.
 pub fn axis(axis: i64, rank: usize) -> Result<usize, String> {
     let from_start = if axis < 0 { axis + rank as i64 } else { axis };
-    usize::try_from(from_start).ok().filter(|&a| a < rank).ok_or_else(|| format!("axis {axis} of {rank} dimensions"))
+    usize::try_from(from_start)
+        .ok()
+        .filter(|&a| a < rank)
+        .ok_or_else(|| format!("axis {axis} of {rank} dimensions"))
 }
 
-/// The rearrangement an operation does to `x`, if it is one. `parameters[i]` is the constant value of input `i`.
+/// The rearrangement an operation does to `x`, if it is one. `parameters[i]` is the constant value
+/// of input `i`.
 pub fn rearrangement(
     op: &Op,
     shapes: &[&[usize]],
@@ -71,15 +76,20 @@ pub fn rearrangement(
         let tensor = parameters.get(input).ok_or("an input is missing")?;
         Ok(tensor.ok_or_else(|| format!("input {input} must be a constant here"))?.to_i64())
     };
-    let single = |input: usize| numbers(input)?.first().copied().ok_or_else(|| format!("input {input} is empty"));
+    let single = |input: usize| {
+        numbers(input)?.first().copied().ok_or_else(|| format!("input {input} is empty"))
+    };
     Some(match op {
         Op::Transpose => numbers(1).and_then(|permutation| transpose(x, &permutation)),
         Op::Slice => numbers(1).and_then(|begin| slice(x, &begin, &numbers(2)?)),
-        Op::StridedSlice(masks) => {
-            numbers(1).and_then(|begin| strided_slice(x, &begin, &numbers(2)?, &numbers(3)?, *masks))
+        Op::StridedSlice(masks) => numbers(1)
+            .and_then(|begin| strided_slice(x, &begin, &numbers(2)?, &numbers(3)?, *masks)),
+        Op::Split { count, index } => {
+            single(0).and_then(|a| split(x, axis(a, x.len())?, *count, *index))
         }
-        Op::Split { count, index } => single(0).and_then(|a| split(x, axis(a, x.len())?, *count, *index)),
-        Op::SplitV { index } => single(2).and_then(|a| split_v(x, axis(a, x.len())?, &numbers(1)?, *index)),
+        Op::SplitV { index } => {
+            single(2).and_then(|a| split_v(x, axis(a, x.len())?, &numbers(1)?, *index))
+        }
         Op::Unpack { axis: a, index } => axis(*a, x.len()).and_then(|a| unpack(x, a, *index)),
         Op::Gather => single(2).and_then(|a| gather(x, &numbers(1)?, shapes[1], axis(a, x.len())?)),
         Op::Reverse => numbers(1).and_then(|axes| reverse(x, &axes)),
@@ -94,7 +104,10 @@ pub fn rearrangement(
 
 /// Lengths of dimensions, none of them negative.
 pub fn lengths(numbers: &[i64]) -> Result<Vec<usize>, String> {
-    numbers.iter().map(|&n| usize::try_from(n).map_err(|_| format!("a dimension of length {n}"))).collect()
+    numbers
+        .iter()
+        .map(|&n| usize::try_from(n).map_err(|_| format!("a dimension of length {n}")))
+        .collect()
 }
 
 /// A view in which each result dimension walks one input dimension.
@@ -106,14 +119,19 @@ fn view(shape: Vec<usize>, offset: i64, steps: Vec<i64>) -> Rearrangement {
 }
 
 fn transpose(x: &[usize], permutation: &[i64]) -> Result<Rearrangement, String> {
-    let from: Vec<usize> = permutation.iter().map(|&p| axis(p, x.len())).collect::<Result<_, _>>()?;
+    let from: Vec<usize> =
+        permutation.iter().map(|&p| axis(p, x.len())).collect::<Result<_, _>>()?;
     let mut seen = from.clone();
     seen.sort_unstable();
     if seen != (0..x.len()).collect::<Vec<_>>() {
         return Err(format!("{permutation:?} is not a permutation of {} dimensions", x.len()));
     }
     let steps = strides(x);
-    Ok(view(from.iter().map(|&d| x[d]).collect(), 0, from.iter().map(|&d| steps[d] as i64).collect()))
+    Ok(view(
+        from.iter().map(|&d| x[d]).collect(),
+        0,
+        from.iter().map(|&d| steps[d] as i64).collect(),
+    ))
 }
 
 fn slice(x: &[usize], begin: &[i64], size: &[i64]) -> Result<Rearrangement, String> {
@@ -144,7 +162,8 @@ fn strided_slice(
         return Err("begin, end and strides differ in length".into());
     }
     let bit = |mask: u64, i: usize| mask >> i & 1 == 1;
-    let consumed = (0..begin.len()).filter(|&i| !bit(masks.ellipsis, i) && !bit(masks.new_axis, i)).count();
+    let consumed =
+        (0..begin.len()).filter(|&i| !bit(masks.ellipsis, i) && !bit(masks.new_axis, i)).count();
     let whole = x.len().checked_sub(consumed).ok_or("more entries than dimensions")?;
     let x_strides = strides(x);
     let (mut shape, mut steps, mut offset, mut d) = (Vec::new(), Vec::new(), 0i64, 0);
@@ -174,7 +193,14 @@ fn strided_slice(
                 offset += at * stride;
                 continue;
             }
-            let (first, count) = range_of(length, begin[i], end[i], step[i], bit(masks.begin, i), bit(masks.end, i))?;
+            let (first, count) = range_of(
+                length,
+                begin[i],
+                end[i],
+                step[i],
+                bit(masks.begin, i),
+                bit(masks.end, i),
+            )?;
             offset += first * stride;
             shape.push(count);
             steps.push(step[i] * stride);
@@ -222,11 +248,17 @@ fn split(x: &[usize], axis: usize, count: usize, index: usize) -> Result<Rearran
 }
 
 fn split_v(x: &[usize], axis: usize, sizes: &[i64], index: usize) -> Result<Rearrangement, String> {
-    let known: i64 =
-        sizes.iter().filter(|&&s| s >= 0).try_fold(0i64, |sum, &s| sum.checked_add(s)).ok_or("sizes overflow")?;
-    let sizes: Vec<i64> = sizes.iter().map(|&s| if s == -1 { x[axis] as i64 - known } else { s }).collect();
+    let known: i64 = sizes
+        .iter()
+        .filter(|&&s| s >= 0)
+        .try_fold(0i64, |sum, &s| sum.checked_add(s))
+        .ok_or("sizes overflow")?;
+    let sizes: Vec<i64> =
+        sizes.iter().map(|&s| if s == -1 { x[axis] as i64 - known } else { s }).collect();
     let sizes = lengths(&sizes)?;
-    if index >= sizes.len() || sizes.iter().try_fold(0usize, |sum, &s| sum.checked_add(s)) != Some(x[axis]) {
+    if index >= sizes.len()
+        || sizes.iter().try_fold(0usize, |sum, &s| sum.checked_add(s)) != Some(x[axis])
+    {
         return Err(format!("parts of {sizes:?} do not make a dimension of {}", x[axis]));
     }
     Ok(part(x, axis, sizes[..index].iter().sum(), sizes[index]))
@@ -243,12 +275,18 @@ fn unpack(x: &[usize], axis: usize, index: usize) -> Result<Rearrangement, Strin
     Ok(view(shape, offset as i64, steps.iter().map(|&s| s as i64).collect()))
 }
 
-fn gather(x: &[usize], indices: &[i64], indices_shape: &[usize], axis: usize) -> Result<Rearrangement, String> {
+fn gather(
+    x: &[usize],
+    indices: &[i64],
+    indices_shape: &[usize],
+    axis: usize,
+) -> Result<Rearrangement, String> {
     if let Some(outside) = indices.iter().find(|&&i| i < 0 || i >= x[axis] as i64) {
         return Err(format!("element {outside} of a dimension of {}", x[axis]));
     }
     let shape = [&x[..axis], indices_shape, &x[axis + 1..]].concat();
-    let (x_strides, chosen, chosen_strides) = (strides(x), indices.to_vec(), strides(indices_shape));
+    let (x_strides, chosen, chosen_strides) =
+        (strides(x), indices.to_vec(), strides(indices_shape));
     let middle = axis..axis + indices_shape.len();
     Ok(Rearrangement::new(shape, move |index| {
         let dot = |a: &[usize], b: &[usize]| a.iter().zip(b).map(|(i, s)| i * s).sum::<usize>();
@@ -277,7 +315,9 @@ fn tile(x: &[usize], multiples: &[i64]) -> Result<Rearrangement, String> {
         return Err(format!("{} multiples for {} dimensions", multiples.len(), x.len()));
     }
     let multiples = lengths(multiples)?;
-    let product = |(&length, &times): (&usize, &usize)| length.checked_mul(times).ok_or("the shape overflows");
+    let product = |(&length, &times): (&usize, &usize)| {
+        length.checked_mul(times).ok_or("the shape overflows")
+    };
     let shape = x.iter().zip(&multiples).map(product).collect::<Result<_, _>>()?;
     let (x, steps) = (x.to_vec(), strides(x));
     Ok(Rearrangement::new(shape, move |index| {
@@ -291,7 +331,10 @@ pub fn broadcast_to(x: &[usize], shape: &[usize]) -> Result<Rearrangement, Strin
     if x.iter().zip(&shape[missing..]).any(|(&from, &to)| from != to && from != 1) {
         return Err(format!("{x:?} does not broadcast to {shape:?}"));
     }
-    let own = strides(x).into_iter().zip(x).map(|(stride, &length)| if length == 1 { 0 } else { stride as i64 });
+    let own = strides(x)
+        .into_iter()
+        .zip(x)
+        .map(|(stride, &length)| if length == 1 { 0 } else { stride as i64 });
     let steps = std::iter::repeat_n(0, missing).chain(own).collect();
     Ok(view(shape.to_vec(), 0, steps))
 }
@@ -360,8 +403,12 @@ fn space_to_batch(x: &[usize], block: &[i64], paddings: &[i64]) -> Result<Rearra
     let (x, steps) = (x.to_vec(), strides(x));
     Ok(Rearrangement::new(shape, move |index| {
         let (within, n) = (index[0] / x[0], index[0] % x[0]);
-        let y = (index[1] * block[0] + within / block[1]).checked_sub(paddings[0]).filter(|&y| y < x[1])?;
-        let column = (index[2] * block[1] + within % block[1]).checked_sub(paddings[2]).filter(|&c| c < x[2])?;
+        let y = (index[1] * block[0] + within / block[1])
+            .checked_sub(paddings[0])
+            .filter(|&y| y < x[1])?;
+        let column = (index[2] * block[1] + within % block[1])
+            .checked_sub(paddings[2])
+            .filter(|&c| c < x[2])?;
         Some(n * steps[0] + y * steps[1] + column * steps[2] + index[3])
     }))
 }
@@ -369,9 +416,11 @@ fn space_to_batch(x: &[usize], block: &[i64], paddings: &[i64]) -> Result<Rearra
 fn batch_to_space(x: &[usize], block: &[i64], crops: &[i64]) -> Result<Rearrangement, String> {
     let (block, crops) = blocks(x, block, crops)?;
     let area = block[0] * block[1];
-    let whole = |length: usize, block: usize| length.checked_mul(block).ok_or("the shape overflows");
-    let cropped =
-        |length: usize, crop: &[usize]| length.checked_sub(crop[0] + crop[1]).ok_or("crops larger than the picture");
+    let whole =
+        |length: usize, block: usize| length.checked_mul(block).ok_or("the shape overflows");
+    let cropped = |length: usize, crop: &[usize]| {
+        length.checked_sub(crop[0] + crop[1]).ok_or("crops larger than the picture")
+    };
     if !x[0].is_multiple_of(area) {
         return Err(format!("a batch of {} from blocks of {block:?}", x[0]));
     }
@@ -382,7 +431,12 @@ fn batch_to_space(x: &[usize], block: &[i64], crops: &[i64]) -> Result<Rearrange
     Ok(Rearrangement::new(shape, move |index| {
         let (y, column) = (index[1] + crops[0], index[2] + crops[2]);
         let within = y % block[0] * block[1] + column % block[1];
-        Some((within * batch + index[0]) * steps[0] + y / block[0] * steps[1] + column / block[1] * steps[2] + index[3])
+        Some(
+            (within * batch + index[0]) * steps[0]
+                + y / block[0] * steps[1]
+                + column / block[1] * steps[2]
+                + index[3],
+        )
     }))
 }
 
@@ -399,13 +453,25 @@ mod tests {
     #[test]
     fn slices_follow_pythons_rules() {
         let masks = SliceMasks::default();
-        assert_eq!(sources(strided_slice(&[6], &[-1], &[-7], &[-2], masks)).1, [Some(5), Some(3), Some(1)]);
+        assert_eq!(
+            sources(strided_slice(&[6], &[-1], &[-7], &[-2], masks)).1,
+            [Some(5), Some(3), Some(1)]
+        );
         let both = SliceMasks { begin: 1, end: 1, ..masks };
-        assert_eq!(sources(strided_slice(&[3], &[9], &[9], &[-1], both)).1, [Some(2), Some(1), Some(0)]);
+        assert_eq!(
+            sources(strided_slice(&[3], &[9], &[9], &[-1], both)).1,
+            [Some(2), Some(1), Some(0)]
+        );
         let shrink = SliceMasks { shrink_axis: 1, ..masks };
-        assert_eq!(sources(strided_slice(&[4], &[-1], &[0], &[1], shrink)), (vec![], vec![Some(3)]));
+        assert_eq!(
+            sources(strided_slice(&[4], &[-1], &[0], &[1], shrink)),
+            (vec![], vec![Some(3)])
+        );
         let inner = SliceMasks { ellipsis: 1, new_axis: 2, ..masks };
-        assert_eq!(strided_slice(&[4, 5], &[0, 0], &[0, 0], &[1, 1], inner).unwrap().shape, [4, 5, 1]);
+        assert_eq!(
+            strided_slice(&[4, 5], &[0, 0], &[0, 0], &[1, 1], inner).unwrap().shape,
+            [4, 5, 1]
+        );
     }
 
     #[test]
@@ -420,7 +486,8 @@ mod tests {
 
     #[test]
     fn mirrors_repeat_the_edge_or_not() {
-        let row = |mode| sources(pad(&[3], &[2, 2], mode)).1.into_iter().flatten().collect::<Vec<_>>();
+        let row =
+            |mode| sources(pad(&[3], &[2, 2], mode)).1.into_iter().flatten().collect::<Vec<_>>();
         assert_eq!(row(PadMode::Reflect), [2, 1, 0, 1, 2, 1, 0]);
         assert_eq!(row(PadMode::Symmetric), [1, 0, 0, 1, 2, 2, 1]);
         assert_eq!(row(PadMode::Constant), [0, 1, 2]);

@@ -39,14 +39,14 @@ impl Fact {
 
 /// A graph whose every node has a known type and shape.
 #[derive(Clone, Debug)]
-pub struct Shaped {
+pub struct TypedGraph {
     /// The nodes.
     pub graph: Graph,
     /// For each node, what is known of its result.
     pub facts: Vec<Fact>,
 }
 
-impl Shaped {
+impl TypedGraph {
     /// What is known of a node's result.
     pub fn fact(&self, id: NodeId) -> &Fact {
         &self.facts[id.index()]
@@ -54,14 +54,21 @@ impl Shaped {
 }
 
 /// The type and shape of an operation's result.
-pub(super) fn infer(op: &Op, inputs: &[&Fact], constants: &[Option<&Tensor>]) -> Result<Fact, String> {
+pub(super) fn infer(
+    op: &Op,
+    inputs: &[&Fact],
+    constants: &[Option<&Tensor>],
+) -> Result<Fact, String> {
     let x = || inputs.first().copied().ok_or_else(|| "it has no inputs".to_owned());
     let input = |i: usize| inputs.get(i).copied().ok_or_else(|| format!("input {i} is missing"));
     let numbers = |i: usize| -> Result<Vec<i64>, String> {
         let tensor = constants.get(i).ok_or_else(|| format!("input {i} is missing"))?;
-        Ok(tensor.ok_or_else(|| format!("input {i} depends on more than the input's size"))?.to_i64())
+        Ok(tensor
+            .ok_or_else(|| format!("input {i} depends on more than the input's size"))?
+            .to_i64())
     };
-    let single = |i: usize| numbers(i)?.first().copied().ok_or_else(|| format!("input {i} is empty"));
+    let single =
+        |i: usize| numbers(i)?.first().copied().ok_or_else(|| format!("input {i} is empty"));
     let shapes: Vec<&[usize]> = inputs.iter().map(|fact| fact.shape.as_slice()).collect();
     if let Some(moved) = rearrangement(op, &shapes, constants) {
         let dtype = if matches!(op, Op::Split { .. }) { input(1)?.dtype } else { x()?.dtype };
@@ -69,8 +76,10 @@ pub(super) fn infer(op: &Op, inputs: &[&Fact], constants: &[Option<&Tensor>]) ->
     }
     Ok(match op {
         Op::Const(tensor) => Fact::new(tensor.dtype(), tensor.shape()),
-        Op::Variable(stored) => Fact::new(stored.dtype(), stored.shape()),
-        Op::Identity | Op::Affine(_) | Op::Unary(_) | Op::Clamp(_) | Op::BatchNorm { .. } => x()?.clone(),
+        Op::Variable(lazy) => Fact::new(lazy.dtype(), lazy.shape()),
+        Op::Identity | Op::Affine(_) | Op::Unary(_) | Op::Clamp(_) | Op::BatchNorm { .. } => {
+            x()?.clone()
+        }
         Op::Softmax { .. } | Op::Lrn(_) => x()?.clone(),
         Op::Conv2d(conv) => convolved(conv, x()?, input(1)?, false)?,
         Op::DepthwiseConv2d(conv) => convolved(conv, x()?, input(1)?, true)?,
@@ -84,12 +93,19 @@ pub(super) fn infer(op: &Op, inputs: &[&Fact], constants: &[Option<&Tensor>]) ->
             let both = broadcast(&input(1)?.shape, &input(2)?.shape)?;
             Fact::new(input(1)?.dtype, broadcast_condition(&x()?.shape, &both)?)
         }
-        Op::Reduce { keep_dims, .. } => Fact::new(x()?.dtype, reduced(&x()?.shape, &numbers(1)?, *keep_dims)?),
-        Op::ArgExtreme { dtype, .. } => Fact::new(*dtype, reduced(&x()?.shape, &[single(1)?], false)?),
+        Op::Reduce { keep_dims, .. } => {
+            Fact::new(x()?.dtype, reduced(&x()?.shape, &numbers(1)?, *keep_dims)?)
+        }
+        Op::ArgExtreme { dtype, .. } => {
+            Fact::new(*dtype, reduced(&x()?.shape, &[single(1)?], false)?)
+        }
         Op::TopK { indices } => {
             let mut shape = x()?.shape.clone();
             let last = shape.last_mut().ok_or("a scalar has no largest elements")?;
-            *last = usize::try_from(single(1)?).ok().filter(|k| k <= last).ok_or("more elements than there are")?;
+            *last = usize::try_from(single(1)?)
+                .ok()
+                .filter(|k| k <= last)
+                .ok_or("more elements than there are")?;
             Fact::new(if *indices { DType::I32 } else { x()?.dtype }, shape)
         }
         Op::Resize(_) => {
@@ -107,8 +123,8 @@ pub(super) fn infer(op: &Op, inputs: &[&Fact], constants: &[Option<&Tensor>]) ->
             concatenated(values, single(inputs.len() - 1)?)?
         }
         Op::Pack { axis } => packed(inputs, *axis)?,
-        Op::Reshape => Fact::new(x()?.dtype, reshaped(x()?.len(), &numbers(1)?)?),
-        Op::Squeeze { axes } => Fact::new(x()?.dtype, squeezed(&x()?.shape, axes)?),
+        Op::Reshape => Fact::new(x()?.dtype, reshape(x()?.len(), &numbers(1)?)?),
+        Op::Squeeze { axes } => Fact::new(x()?.dtype, squeeze(&x()?.shape, axes)?),
         Op::ExpandDims => {
             let mut shape = x()?.shape.clone();
             shape.insert(axis(single(1)?, shape.len() + 1)?, 1);
@@ -123,10 +139,21 @@ pub(super) fn infer(op: &Op, inputs: &[&Fact], constants: &[Option<&Tensor>]) ->
         Op::Cast(dtype) => Fact::new(*dtype, x()?.shape.clone()),
         Op::Dequantize(_) => Fact::new(DType::F32, x()?.shape.clone()),
         Op::Input { .. } => unreachable!("inputs have their shape from the caller"),
-        Op::Transpose | Op::StridedSlice(_) | Op::Slice | Op::Split { .. } | Op::SplitV { .. } | Op::Unpack { .. } => {
+        Op::Transpose
+        | Op::StridedSlice(_)
+        | Op::Slice
+        | Op::Split { .. }
+        | Op::SplitV { .. }
+        | Op::Unpack { .. } => {
             unreachable!("rearrangements are settled above")
         }
-        Op::Gather | Op::Tile | Op::Reverse | Op::BroadcastTo | Op::Pad(_) | Op::SpaceToBatch | Op::BatchToSpace => {
+        Op::Gather
+        | Op::Tile
+        | Op::Reverse
+        | Op::BroadcastTo
+        | Op::Pad(_)
+        | Op::SpaceToBatch
+        | Op::BatchToSpace => {
             return Err("an input is missing".into());
         }
     })
@@ -135,29 +162,43 @@ pub(super) fn infer(op: &Op, inputs: &[&Fact], constants: &[Option<&Tensor>]) ->
 /// Whether the answer is true or false.
 pub(crate) fn is_comparison(op: Binary) -> bool {
     use Binary::{Equal, Greater, GreaterEqual, Less, LessEqual, LogicalAnd, LogicalOr, NotEqual};
-    matches!(op, Greater | GreaterEqual | Less | LessEqual | Equal | NotEqual | LogicalAnd | LogicalOr)
+    matches!(
+        op,
+        Greater | GreaterEqual | Less | LessEqual | Equal | NotEqual | LogicalAnd | LogicalOr
+    )
 }
 
 /// Batch, height, width and channels.
 pub(crate) fn picture(fact: &Fact) -> Result<[usize; 4], String> {
-    fact.shape.as_slice().try_into().map_err(|_| format!("a picture has four dimensions, not {:?}", fact.shape))
+    fact.shape
+        .as_slice()
+        .try_into()
+        .map_err(|_| format!("a picture has four dimensions, not {:?}", fact.shape))
 }
 
 fn convolved(conv: &Conv, x: &Fact, filter: &Fact, depthwise: bool) -> Result<Fact, String> {
     let [n, height, width, channels] = picture(x)?;
-    let [kh, kw, cin, last] = picture(filter).map_err(|_| format!("the filter's shape {:?}", filter.shape))?;
+    let [kh, kw, cin, last] =
+        picture(filter).map_err(|_| format!("the filter's shape {:?}", filter.shape))?;
     if cin != channels || filter.is_empty() {
         return Err(format!("a filter of shape {:?} over {channels} channels", filter.shape));
     }
-    let out = if depthwise { channels.checked_mul(last).ok_or("the shape overflows")? } else { last };
+    let out =
+        if depthwise { channels.checked_mul(last).ok_or("the shape overflows")? } else { last };
     let window = resolve([kh, kw], conv.stride, conv.dilation, conv.border, [height, width])?;
-    Ok(Fact::new(DType::F32, [n, slid(height, &window, 0), slid(width, &window, 1), out]))
+    Ok(Fact::new(
+        DType::F32,
+        [n, output_size(height, &window, 0), output_size(width, &window, 1), out],
+    ))
 }
 
 fn pooled(pool: &Pool, x: &Fact) -> Result<Fact, String> {
     let [n, height, width, channels] = picture(x)?;
     let window = resolve(pool.kernel, pool.stride, pool.dilation, pool.border, [height, width])?;
-    Ok(Fact::new(DType::F32, [n, slid(height, &window, 0), slid(width, &window, 1), channels]))
+    Ok(Fact::new(
+        DType::F32,
+        [n, output_size(height, &window, 0), output_size(width, &window, 1), channels],
+    ))
 }
 
 /// A window with its border in pixels, for a picture of `size`. Fails if it fits nowhere.
@@ -168,14 +209,18 @@ pub(crate) fn resolve(
     border: Border,
     size: [usize; 2],
 ) -> Result<Window, String> {
-    const LARGEST: usize = 1 << 20;
+    const MAX_LENGTH: usize = 1 << 20;
     let all = kernel.iter().chain(&stride).chain(&dilation);
-    if all.clone().any(|&n| n == 0 || n > LARGEST) || size.iter().any(|&n| n > LARGEST << 8) {
-        return Err(format!("a window of {kernel:?}, stride {stride:?}, dilation {dilation:?} over {size:?}"));
+    if all.clone().any(|&n| n == 0 || n > MAX_LENGTH) || size.iter().any(|&n| n > MAX_LENGTH << 8) {
+        return Err(format!(
+            "a window of {kernel:?}, stride {stride:?}, dilation {dilation:?} over {size:?}"
+        ));
     }
-    let reach = |d: usize| (kernel[d] - 1) * dilation[d] + 1;
-    let same =
-        |d: usize| (size[d].div_ceil(stride[d]).saturating_sub(1) * stride[d] + reach(d)).saturating_sub(size[d]);
+    let extent = |d: usize| (kernel[d] - 1) * dilation[d] + 1;
+    let same = |d: usize| {
+        (size[d].div_ceil(stride[d]).saturating_sub(1) * stride[d] + extent(d))
+            .saturating_sub(size[d])
+    };
     let padding = match border {
         Border::Valid => Padding::default(),
         Border::Explicit(padding) => padding,
@@ -185,22 +230,25 @@ pub(crate) fn resolve(
         }
     };
     let padded = [size[0] + padding.top + padding.bottom, size[1] + padding.left + padding.right];
-    if (0..2).any(|d| size[d] == 0 || padded[d] < reach(d)) {
+    if (0..2).any(|d| size[d] == 0 || padded[d] < extent(d)) {
         return Err(format!(
             "the picture, {} × {}, is too small for a window of {} × {}",
             size[0],
             size[1],
-            reach(0),
-            reach(1)
+            extent(0),
+            extent(1)
         ));
     }
     Ok(Window { kernel, stride, dilation, padding })
 }
 
 /// How many places a window has along dimension `d` (0 is vertical).
-pub(crate) fn slid(length: usize, window: &Window, d: usize) -> usize {
-    let margins =
-        if d == 0 { window.padding.top + window.padding.bottom } else { window.padding.left + window.padding.right };
+pub(crate) fn output_size(length: usize, window: &Window, d: usize) -> usize {
+    let margins = if d == 0 {
+        window.padding.top + window.padding.bottom
+    } else {
+        window.padding.left + window.padding.right
+    };
     (length + margins - (window.kernel[d] - 1) * window.dilation[d] - 1) / window.stride[d] + 1
 }
 
@@ -210,7 +258,8 @@ fn multiplied(product: &MatMul, a: &Fact, b: &Fact) -> Result<Fact, String> {
         [rows, columns] => Ok([rows, columns]),
         _ => Err(format!("a matrix has two dimensions, not {:?}", fact.shape)),
     };
-    let ([rows, inner], [other, columns]) = (matrix(a, product.transpose_a)?, matrix(b, product.transpose_b)?);
+    let ([rows, inner], [other, columns]) =
+        (matrix(a, product.transpose_a)?, matrix(b, product.transpose_b)?);
     if inner != other {
         return Err(format!("matrices of {:?} and {:?} do not multiply", a.shape, b.shape));
     }
@@ -220,7 +269,9 @@ fn multiplied(product: &MatMul, a: &Fact, b: &Fact) -> Result<Fact, String> {
 /// The shape that both broadcast to.
 pub(crate) fn broadcast(a: &[usize], b: &[usize]) -> Result<Vec<usize>, String> {
     let rank = a.len().max(b.len());
-    let at = |shape: &[usize], d: usize| if d + shape.len() < rank { 1 } else { shape[d + shape.len() - rank] };
+    let at = |shape: &[usize], d: usize| {
+        if d + shape.len() < rank { 1 } else { shape[d + shape.len() - rank] }
+    };
     let both = |d| match (at(a, d), at(b, d)) {
         (m, n) if m == n || n == 1 => Ok(m),
         (1, n) => Ok(n),
@@ -239,12 +290,12 @@ fn broadcast_condition(condition: &[usize], values: &[usize]) -> Result<Vec<usiz
 
 fn reduced(shape: &[usize], axes: &[i64], keep_dims: bool) -> Result<Vec<usize>, String> {
     let axes: Vec<usize> = axes.iter().map(|&a| axis(a, shape.len())).collect::<Result<_, _>>()?;
-    let kept = |(d, &n): (usize, &usize)| match (axes.contains(&d), keep_dims) {
+    let kept_length = |(d, &n): (usize, &usize)| match (axes.contains(&d), keep_dims) {
         (false, _) => Some(n),
         (true, true) => Some(1),
         (true, false) => None,
     };
-    Ok(shape.iter().enumerate().filter_map(kept).collect())
+    Ok(shape.iter().enumerate().filter_map(kept_length).collect())
 }
 
 fn concatenated(values: &[&Fact], at: i64) -> Result<Fact, String> {
@@ -254,7 +305,10 @@ fn concatenated(values: &[&Fact], at: i64) -> Result<Fact, String> {
     for value in &values[1..] {
         let alike = |d: usize| d == at || value.shape[d] == shape[d];
         if value.shape.len() != shape.len() || !(0..shape.len()).all(alike) {
-            return Err(format!("shapes {:?} and {:?} do not join along axis {at}", first.shape, value.shape));
+            return Err(format!(
+                "shapes {:?} and {:?} do not join along axis {at}",
+                first.shape, value.shape
+            ));
         }
         shape[at] = shape[at].checked_add(value.shape[at]).ok_or("the shape overflows")?;
     }
@@ -271,12 +325,13 @@ fn packed(inputs: &[&Fact], at: i64) -> Result<Fact, String> {
     Ok(Fact::new(first.dtype, shape))
 }
 
-fn reshaped(count: usize, wanted: &[i64]) -> Result<Vec<usize>, String> {
+fn reshape(count: usize, wanted: &[i64]) -> Result<Vec<usize>, String> {
     let fail = || format!("{count} elements do not take the shape {wanted:?}");
-    let known: Vec<usize> = lengths(&wanted.iter().copied().filter(|&n| n != -1).collect::<Vec<_>>())?;
+    let known: Vec<usize> =
+        lengths(&wanted.iter().copied().filter(|&n| n != -1).collect::<Vec<_>>())?;
     let product = elements(&known).ok_or_else(fail)?;
-    let holes = wanted.len() - known.len();
-    let rest = match (holes, product) {
+    let unknown_count = wanted.len() - known.len();
+    let rest = match (unknown_count, product) {
         (0, _) if product == count => 0,
         (1, 1..) if count.is_multiple_of(product) => count / product,
         _ => return Err(fail()),
@@ -284,13 +339,18 @@ fn reshaped(count: usize, wanted: &[i64]) -> Result<Vec<usize>, String> {
     Ok(wanted.iter().map(|&n| if n == -1 { rest } else { n as usize }).collect())
 }
 
-fn squeezed(shape: &[usize], axes: &[i64]) -> Result<Vec<usize>, String> {
-    let chosen: Vec<usize> = axes.iter().map(|&a| axis(a, shape.len())).collect::<Result<_, _>>()?;
+fn squeeze(shape: &[usize], axes: &[i64]) -> Result<Vec<usize>, String> {
+    let chosen: Vec<usize> =
+        axes.iter().map(|&a| axis(a, shape.len())).collect::<Result<_, _>>()?;
     if let Some(&d) = chosen.iter().find(|&&d| shape[d] != 1) {
-        return Err(format!("dimension {d} of {shape:?} has not the length 1 and cannot be removed"));
+        return Err(format!(
+            "dimension {d} of {shape:?} has not the length 1 and cannot be removed"
+        ));
     }
-    let stays = |(d, &n): (usize, &usize)| (if chosen.is_empty() { n != 1 } else { !chosen.contains(&d) }).then_some(n);
-    Ok(shape.iter().enumerate().filter_map(stays).collect())
+    let kept_length = |(d, &n): (usize, &usize)| {
+        (if chosen.is_empty() { n != 1 } else { !chosen.contains(&d) }).then_some(n)
+    };
+    Ok(shape.iter().enumerate().filter_map(kept_length).collect())
 }
 
 fn range_length(constants: &[Option<&Tensor>]) -> Result<usize, String> {
@@ -320,7 +380,7 @@ mod tests {
     fn same_padding_puts_the_odd_pixel_below_and_right() {
         let window = resolve([3, 3], [2, 2], [1, 1], Border::Same, [224, 225]).unwrap();
         assert_eq!(window.padding, Padding { top: 0, bottom: 1, left: 1, right: 1 });
-        assert_eq!((slid(224, &window, 0), slid(225, &window, 1)), (112, 113));
+        assert_eq!((output_size(224, &window, 0), output_size(225, &window, 1)), (112, 113));
     }
 
     #[test]
@@ -331,8 +391,8 @@ mod tests {
 
     #[test]
     fn one_dimension_of_a_reshape_may_be_left_open() {
-        assert_eq!(reshaped(24, &[-1, 6]).unwrap(), [4, 6]);
-        assert!(reshaped(24, &[-1, 5]).is_err());
-        assert!(reshaped(0, &[-1, 0]).is_err());
+        assert_eq!(reshape(24, &[-1, 6]).unwrap(), [4, 6]);
+        assert!(reshape(24, &[-1, 5]).is_err());
+        assert!(reshape(0, &[-1, 0]).is_err());
     }
 }

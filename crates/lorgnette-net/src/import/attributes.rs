@@ -40,11 +40,17 @@ impl<'a> Attributes<'a> {
 
     /// A list of strings; absent is empty.
     pub(super) fn texts(self, name: &str) -> Vec<&'a str> {
-        self.list(name).map_or(Vec::new(), |list| list.s.iter().filter_map(|s| std::str::from_utf8(s).ok()).collect())
+        self.list(name).map_or(Vec::new(), |list| {
+            list.s.iter().filter_map(|s| std::str::from_utf8(s).ok()).collect()
+        })
     }
 
     pub(super) fn dtype(self, name: &str) -> Option<DType> {
-        if let Some(Value::Type(number)) = self.value(name) { DType::from_tensorflow(*number) } else { None }
+        if let Some(Value::Type(number)) = self.value(name) {
+            DType::from_tensorflow(*number)
+        } else {
+            None
+        }
     }
 
     pub(super) fn tensor(self, name: &str) -> Option<&'a TensorProto> {
@@ -61,7 +67,8 @@ impl<'a> Attributes<'a> {
         }
     }
 
-    /// The two spatial numbers of a four-long list such as `strides`, in the node's data format; 1, 1 if it is absent.
+    /// The two spatial numbers of a four-long list such as `strides`, in the node's data format; 1,
+    /// 1 if it is absent.
     pub(super) fn spatial(self, name: &str) -> Result<[usize; 2], String> {
         let list = self.ints(name);
         let (outer, pair) = match (list, self.is_nchw()) {

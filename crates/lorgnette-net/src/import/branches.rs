@@ -1,12 +1,12 @@
-//! Switch and Merge of a condition that is settled when the graph is read, as `is_training` is: the branch that is not
-//! taken is dead, and everything that reads it is, up to the Merge.
+//! Switch and Merge of a condition that is settled when the graph is read, as `is_training` is: the
+//! branch that is not taken is dead, and everything that reads it is, up to the Merge.
 
 use crate::graph::op::Op;
 use crate::graph::{Graph, NodeId};
 
 /// What one output of a node is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Slot {
+pub(super) enum Branch {
     /// In a branch that is never taken.
     Dead,
     /// This node's value.
@@ -16,22 +16,26 @@ pub(super) enum Slot {
 }
 
 /// The two outputs of a Switch (false, true), or `None` if its condition is not settled.
-pub(super) fn switch(graph: &Graph, data: Slot, condition: Slot) -> Option<[Slot; 2]> {
-    let (Slot::Node(condition), true) = (condition, data != Slot::Dead) else {
-        return if data == Slot::Dead || condition == Slot::Dead { Some([Slot::Dead; 2]) } else { None };
+pub(super) fn switch(graph: &Graph, data: Branch, condition: Branch) -> Option<[Branch; 2]> {
+    let (Branch::Node(condition), true) = (condition, data != Branch::Dead) else {
+        return if data == Branch::Dead || condition == Branch::Dead {
+            Some([Branch::Dead; 2])
+        } else {
+            None
+        };
     };
-    Some(if truth(graph, condition)? { [Slot::Dead, data] } else { [data, Slot::Dead] })
+    Some(if truth(graph, condition)? { [Branch::Dead, data] } else { [data, Branch::Dead] })
 }
 
 /// The live one of a Merge's inputs.
-pub(super) fn merge(inputs: impl IntoIterator<Item = Slot>) -> Slot {
-    inputs.into_iter().find(|slot| *slot != Slot::Dead).unwrap_or(Slot::Dead)
+pub(super) fn merge(inputs: impl IntoIterator<Item = Branch>) -> Branch {
+    inputs.into_iter().find(|branch| *branch != Branch::Dead).unwrap_or(Branch::Dead)
 }
 
 /// Whether a condition is true, if constants alone decide.
 fn truth(graph: &Graph, id: NodeId) -> Option<bool> {
-    const DEEPEST: usize = 64;
-    number(graph, id, DEEPEST).map(|value| value != 0.0)
+    const MAX_DEPTH: usize = 64;
+    number(graph, id, MAX_DEPTH).map(|value| value != 0.0)
 }
 
 fn number(graph: &Graph, id: NodeId, depth: usize) -> Option<f32> {

@@ -1,10 +1,11 @@
-//! The graph, node by node in order, with the dead branches left out and the unknown operations collected.
+//! The graph, node by node in order, with the dead branches left out and the unknown operations
+//! collected.
 
 use std::collections::{BTreeSet, HashMap};
 
 use super::GraphDef;
 use super::attributes::Attributes;
-use super::branches::{self, Slot};
+use super::branches::{self, Branch};
 use super::constant::Expansion;
 use super::operation::{self, Piece};
 use super::order::{Edge, Order, order};
@@ -20,7 +21,8 @@ pub(super) fn build(
     fetches: &[(usize, usize)],
 ) -> Result<Graph> {
     let wanted: Vec<usize> = fetches.iter().map(|fetch| fetch.0).collect();
-    let stop = |node: usize| fed.contains_key(&node) || operation::decodes_a_photo(&def.nodes[node].op);
+    let stop =
+        |node: usize| fed.contains_key(&node) || operation::decodes_a_photo(&def.nodes[node].op);
     let order = order(def, &wanted, stop)?;
     let mut builder = Builder {
         def,
@@ -28,10 +30,10 @@ pub(super) fn build(
         ports: ports_read(&order, fetches),
         order: &order,
         graph: Graph::new(),
-        slots: HashMap::new(),
+        branches: HashMap::new(),
         unsupported: Vec::new(),
         failure: None,
-        expansion: Expansion::for_file_of(def.file.bytes().len()),
+        expansion: Expansion::for_file(def.file.bytes().len()),
     };
     for &node in &order.nodes {
         builder.node(node);
@@ -42,7 +44,12 @@ pub(super) fn build(
 /// For each node, the outputs that somebody reads.
 fn ports_read(order: &Order, fetches: &[(usize, usize)]) -> HashMap<usize, BTreeSet<usize>> {
     let mut ports: HashMap<usize, BTreeSet<usize>> = HashMap::new();
-    let edges = order.inputs.iter().flatten().filter(|edge| !edge.control).map(|edge| (edge.node, edge.port));
+    let edges = order
+        .inputs
+        .iter()
+        .flatten()
+        .filter(|edge| !edge.control)
+        .map(|edge| (edge.node, edge.port));
     for (node, port) in edges.chain(fetches.iter().copied()) {
         ports.entry(node).or_default().insert(port);
     }
@@ -57,7 +64,7 @@ struct Builder<'a> {
     ports: HashMap<usize, BTreeSet<usize>>,
     graph: Graph,
     /// What became of each output of each node.
-    slots: HashMap<(usize, usize), Slot>,
+    branches: HashMap<(usize, usize), Branch>,
     unsupported: Vec<UnsupportedNode>,
     /// What reading a variable failed with.
     failure: Option<Error>,
@@ -68,73 +75,97 @@ impl Builder<'_> {
     fn node(&mut self, index: usize) {
         let ports: Vec<usize> = self.ports.get(&index).into_iter().flatten().copied().collect();
         let edges = &self.order.inputs[index];
-        let inputs: Vec<Slot> = edges.iter().filter(|edge| !edge.control).map(|edge| self.slot(edge)).collect();
-        let held_back = edges.iter().filter(|edge| edge.control).any(|edge| self.node_is_dead(edge.node));
-        let dead = held_back || (inputs.contains(&Slot::Dead) && self.def.nodes[index].op != "Merge");
-        let outcome = if dead { Ok(vec![Slot::Dead; ports.len()]) } else { self.outputs(index, &inputs, &ports) };
+        let inputs: Vec<Branch> =
+            edges.iter().filter(|edge| !edge.control).map(|edge| self.branch(edge)).collect();
+        let held_back =
+            edges.iter().filter(|edge| edge.control).any(|edge| self.node_is_dead(edge.node));
+        let dead =
+            held_back || (inputs.contains(&Branch::Dead) && self.def.nodes[index].op != "Merge");
+        let outcome = if dead {
+            Ok(vec![Branch::Dead; ports.len()])
+        } else {
+            self.outputs(index, &inputs, &ports)
+        };
         match outcome {
-            Ok(slots) => self.slots.extend(ports.into_iter().map(|port| (index, port)).zip(slots)),
+            Ok(branches) => {
+                self.branches.extend(ports.into_iter().map(|port| (index, port)).zip(branches))
+            }
             Err(what) => {
                 self.refuse(index, what);
-                self.slots.extend(ports.into_iter().map(|port| ((index, port), Slot::Opaque)));
+                self.branches.extend(ports.into_iter().map(|port| ((index, port), Branch::Opaque)));
             }
         }
         // Whether the node runs at all, for control edges: the port nobody reads.
-        self.slots.insert((index, usize::MAX), if dead { Slot::Dead } else { Slot::Opaque });
+        self.branches.insert((index, usize::MAX), if dead { Branch::Dead } else { Branch::Opaque });
     }
 
-    fn slot(&self, edge: &Edge) -> Slot {
-        self.slots.get(&(edge.node, edge.port)).copied().unwrap_or(Slot::Opaque)
+    fn branch(&self, edge: &Edge) -> Branch {
+        self.branches.get(&(edge.node, edge.port)).copied().unwrap_or(Branch::Opaque)
     }
 
     fn node_is_dead(&self, index: usize) -> bool {
-        self.slots.get(&(index, usize::MAX)) == Some(&Slot::Dead)
+        self.branches.get(&(index, usize::MAX)) == Some(&Branch::Dead)
     }
 
-    /// A node that values lead to and that cannot be imported is reported; others do not matter. One that reads a
-    /// refused node was refused for that already.
+    /// A node that values lead to and that cannot be imported is reported; others do not matter.
+    /// One that reads a refused node was refused for that already.
     fn refuse(&mut self, index: usize, what: String) {
         let reads_refused = what == READS_REFUSED;
         if self.order.by_value.contains(&index) && !reads_refused {
             let node = &self.def.nodes[index];
-            self.unsupported.push(UnsupportedNode { node: node.name.clone(), op: node.op.clone(), what });
+            self.unsupported.push(UnsupportedNode {
+                node: node.name.clone(),
+                op: node.op.clone(),
+                what,
+            });
         }
     }
 
     /// The outputs `ports` of a live node.
-    fn outputs(&mut self, index: usize, inputs: &[Slot], ports: &[usize]) -> Result<Vec<Slot>, String> {
+    fn outputs(
+        &mut self,
+        index: usize,
+        inputs: &[Branch],
+        ports: &[usize],
+    ) -> Result<Vec<Branch>, String> {
         let def = &self.def.nodes[index];
         if let Some(Some(value)) = self.fed.get(&index) {
             let id = self.graph.constant(def.name.clone(), (*value).clone());
-            return Ok(vec![Slot::Node(id); ports.len()]);
+            return Ok(vec![Branch::Node(id); ports.len()]);
         }
         if self.fed.contains_key(&index) || operation::decodes_a_photo(&def.op) {
-            return Ok(vec![Slot::Node(self.input(index)); ports.len()]);
+            return Ok(vec![Branch::Node(self.input(index)); ports.len()]);
         }
         if operation::is_variable(&def.op) {
             let id = self.variable(index)?;
-            return Ok(vec![Slot::Node(id); ports.len()]);
+            return Ok(vec![Branch::Node(id); ports.len()]);
         }
         match (def.op.as_str(), inputs) {
             ("Switch", &[data, condition]) => {
-                let both = branches::switch(&self.graph, data, condition).ok_or("its condition is not a constant")?;
-                return Ok(ports.iter().map(|&port| both.get(port).copied().unwrap_or(Slot::Opaque)).collect());
+                let both = branches::switch(&self.graph, data, condition)
+                    .ok_or("its condition is not a constant")?;
+                return Ok(ports
+                    .iter()
+                    .map(|&port| both.get(port).copied().unwrap_or(Branch::Opaque))
+                    .collect());
             }
             ("Merge", _) => return Ok(vec![branches::merge(inputs.iter().copied()); ports.len()]),
             _ => {}
         }
-        let inputs: Option<Vec<NodeId>> =
-            inputs.iter().map(|slot| if let Slot::Node(id) = slot { Some(*id) } else { None }).collect();
+        let inputs: Option<Vec<NodeId>> = inputs
+            .iter()
+            .map(|branch| if let Branch::Node(id) = branch { Some(*id) } else { None })
+            .collect();
         let inputs = inputs.ok_or(READS_REFUSED)?;
         ports.iter().map(|&port| self.convert(index, &inputs, port)).collect()
     }
 
-    fn convert(&mut self, index: usize, inputs: &[NodeId], port: usize) -> Result<Slot, String> {
+    fn convert(&mut self, index: usize, inputs: &[NodeId], port: usize) -> Result<Branch, String> {
         let def = &self.def.nodes[index];
         let piece = operation::read(Attributes(def), port, inputs.len(), &mut self.expansion)?;
         let name = if port == 0 { def.name.clone() } else { format!("{}:{port}", def.name) };
         let mut chain = operation::Chain { graph: &mut self.graph, name: &name, inputs };
-        Ok(Slot::Node(match piece {
+        Ok(Branch::Node(match piece {
             Piece::Node(op) => chain.finish(op, inputs)?,
             Piece::Same(input) => *inputs.get(input).ok_or("an input is missing")?,
             Piece::Chain(build) => build(&mut chain)?,
@@ -148,10 +179,17 @@ impl Builder<'_> {
             "a variable, whose value is in a checkpoint: name that with --checkpoint, or put it in the graph's folder",
         )?;
         let shared = attributes.text("shared_name").filter(|name| variables.shape(name).is_some());
-        let name = if variables.shape(&def.name).is_some() { &def.name } else { shared.unwrap_or(&def.name) };
+        let name = if variables.shape(&def.name).is_some() {
+            &def.name
+        } else {
+            shared.unwrap_or(&def.name)
+        };
         let rank = variables.shape(name).map_or(0, |shape| shape.len());
         // Old graphs leave the shape of a variable out.
-        let shape = attributes.shape("shape").filter(|shape| shape.len() == rank).unwrap_or_else(|| vec![None; rank]);
+        let shape = attributes
+            .shape("shape")
+            .filter(|shape| shape.len() == rank)
+            .unwrap_or_else(|| vec![None; rank]);
         let operand = variables.operand(name, &shape).map_err(|error| {
             let what = error.to_string();
             self.failure.get_or_insert(error);
@@ -165,10 +203,14 @@ impl Builder<'_> {
         let def = &self.def.nodes[index];
         let attributes = Attributes(def);
         let (dtype, shape) = if operation::decodes_a_photo(&def.op) {
-            let channels = attributes.int("channels").and_then(|c| usize::try_from(c).ok()).filter(|&c| c > 0);
+            let channels =
+                attributes.int("channels").and_then(|c| usize::try_from(c).ok()).filter(|&c| c > 0);
             (DType::U8, Some(vec![None, None, Some(channels.unwrap_or(3))]))
         } else {
-            let declared = matches!(def.op.as_str(), "Placeholder" | "PlaceholderWithDefault" | "PlaceholderV2");
+            let declared = matches!(
+                def.op.as_str(),
+                "Placeholder" | "PlaceholderWithDefault" | "PlaceholderV2"
+            );
             let dtype = ["dtype", "DstT", "T"].iter().find_map(|name| attributes.dtype(name));
             (dtype.unwrap_or(DType::F32), attributes.shape("shape").filter(|_| declared))
         };
@@ -186,11 +228,15 @@ impl Builder<'_> {
         }
         let mut outputs = Vec::new();
         for fetch in fetches {
-            match self.slots.get(fetch) {
-                Some(Slot::Node(id)) => outputs.push(*id),
+            match self.branches.get(fetch) {
+                Some(Branch::Node(id)) => outputs.push(*id),
                 _ => {
                     let node = &self.def.nodes[fetch.0];
-                    return Err(Error::node(&node.name, &node.op, "it is in a branch that is never taken"));
+                    return Err(Error::node(
+                        &node.name,
+                        &node.op,
+                        "it is in a branch that is never taken",
+                    ));
                 }
             }
         }

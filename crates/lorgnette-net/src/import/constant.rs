@@ -5,8 +5,8 @@ use bytes::Bytes;
 use crate::proto::TensorProto;
 use crate::tensor::{DType, Tensor, elements};
 
-/// What a constant written as one repeated value may grow to, beside the file it stands in: a few bytes must not
-/// make gigabytes.
+/// What a constant written as one repeated value may grow to, beside the file it stands in: a few
+/// bytes must not make gigabytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Expansion {
     /// Bytes still allowed.
@@ -15,47 +15,58 @@ pub(crate) struct Expansion {
 
 impl Expansion {
     /// 32 MiB, and sixteen times the file.
-    pub(crate) fn for_file_of(bytes: usize) -> Self {
+    pub(crate) fn for_file(bytes: usize) -> Self {
         Self { left: (32 << 20) + 16 * bytes }
     }
 
     fn take(&mut self, bytes: usize) -> Result<(), String> {
-        self.left = self.left.checked_sub(bytes).ok_or("the constants are larger than a file of this size may hold")?;
+        self.left = self
+            .left
+            .checked_sub(bytes)
+            .ok_or("the constants are larger than a file of this size may hold")?;
         Ok(())
     }
 }
 
-/// The constant's tensor. Contents are shared with the buffer that the proto was read from, not copied.
+/// The constant's tensor. Contents are shared with the buffer that the proto was read from, not
+/// copied.
 pub(crate) fn tensor(proto: &TensorProto, expansion: &mut Expansion) -> Result<Tensor, String> {
-    let dtype =
-        DType::from_tensorflow(proto.dtype).ok_or_else(|| format!("element type {} is not known", proto.dtype))?;
+    let dtype = DType::from_tensorflow(proto.dtype)
+        .ok_or_else(|| format!("element type {} is not known", proto.dtype))?;
     let shape = shape(proto)?;
     if dtype == DType::String {
         let text = proto.string_val.first().cloned().unwrap_or_default();
-        return Tensor::from_bytes(dtype, shape, text).ok_or_else(|| "the shape's product overflows".into());
+        return Tensor::from_bytes(dtype, shape, text)
+            .ok_or_else(|| "the shape's product overflows".into());
     }
     let count = elements(&shape).ok_or("the shape's product overflows")?;
-    let wanted = count.checked_mul(dtype.size()).ok_or("the shape's product overflows")?;
+    let expected = count.checked_mul(dtype.size()).ok_or("the shape's product overflows")?;
     let bytes = match proto.tensor_content.is_empty() {
         false => proto.tensor_content.clone(),
         true => {
             // What is computed with it takes four bytes an element, however few it has itself.
-            expansion.take(count.checked_mul(dtype.size().max(4)).ok_or("the shape's product overflows")?)?;
-            repeat_last(listed(proto, dtype), wanted, dtype.size())
+            expansion.take(
+                count.checked_mul(dtype.size().max(4)).ok_or("the shape's product overflows")?,
+            )?;
+            repeat_last(listed_values(proto, dtype), expected, dtype.size())
         }
     };
     let found = bytes.len();
-    Tensor::from_bytes(dtype, shape.clone(), bytes)
-        .ok_or_else(|| format!("{found} bytes of values where shape {shape:?} of {dtype:?} takes {wanted}"))
+    Tensor::from_bytes(dtype, shape.clone(), bytes).ok_or_else(|| {
+        format!("{found} bytes of values where shape {shape:?} of {dtype:?} takes {expected}")
+    })
 }
 
 fn shape(proto: &TensorProto) -> Result<Vec<usize>, String> {
     let dims = proto.tensor_shape.iter().flat_map(|shape| &shape.dim);
-    dims.map(|dim| usize::try_from(dim.size).map_err(|_| format!("dimension {} in a constant", dim.size))).collect()
+    dims.map(|dim| {
+        usize::try_from(dim.size).map_err(|_| format!("dimension {} in a constant", dim.size))
+    })
+    .collect()
 }
 
 /// The bytes of the value list that belongs to the type.
-fn listed(proto: &TensorProto, dtype: DType) -> Vec<u8> {
+fn listed_values(proto: &TensorProto, dtype: DType) -> Vec<u8> {
     fn low<const N: usize>(values: impl Iterator<Item = [u8; N]>, size: usize) -> Vec<u8> {
         values.flat_map(|bytes| bytes.into_iter().take(size)).collect()
     }
@@ -76,14 +87,14 @@ fn listed(proto: &TensorProto, dtype: DType) -> Vec<u8> {
 }
 
 /// Fills up with the last value; without any, with zeros, as TensorFlow reads it.
-fn repeat_last(mut listed: Vec<u8>, wanted: usize, size: usize) -> Bytes {
-    if listed.is_empty() {
-        return vec![0; wanted].into();
+fn repeat_last(mut listed_values: Vec<u8>, expected: usize, size: usize) -> Bytes {
+    if listed_values.is_empty() {
+        return vec![0; expected].into();
     }
-    if listed.len() < wanted {
-        let last = listed[listed.len() - size..].to_vec();
-        let missing = wanted - listed.len();
-        listed.extend(last.iter().cycle().take(missing));
+    if listed_values.len() < expected {
+        let last = listed_values[listed_values.len() - size..].to_vec();
+        let missing = expected - listed_values.len();
+        listed_values.extend(last.iter().cycle().take(missing));
     }
-    listed.into()
+    listed_values.into()
 }

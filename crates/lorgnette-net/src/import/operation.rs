@@ -1,4 +1,5 @@
-//! One NodeDef as an operation of ours. Each family of operations is a file; the first that knows the name reads it.
+//! One NodeDef as an operation of ours. Each family of operations is a file; the first that knows
+//! the name reads it.
 
 mod arithmetic;
 mod fused;
@@ -44,7 +45,12 @@ impl Chain<'_> {
 
     /// The value of an input that is a constant of one number.
     fn number(&self, i: usize) -> Option<f32> {
-        self.graph.constant_of(*self.inputs.get(i)?).filter(|tensor| tensor.len() == 1)?.to_f32().first().copied()
+        self.graph
+            .constant_of(*self.inputs.get(i)?)
+            .filter(|tensor| tensor.len() == 1)?
+            .to_f32()
+            .first()
+            .copied()
     }
 
     /// The values of an input that is a constant.
@@ -77,8 +83,8 @@ fn checked(op: &Op, inputs: usize) -> Result<(), String> {
     Err(format!("{inputs} inputs where {} to {} belong", wanted.start(), wanted.end()))
 }
 
-/// Reads one node, of which output `port` is wanted. The error says what is not known about it; an empty one that the
-/// operation is not known at all.
+/// Reads one node, of which output `port` is wanted. The error says what is not known about it; an
+/// empty one that the operation is not known at all.
 pub(super) fn read(
     node: Attributes<'_>,
     port: usize,
@@ -93,7 +99,8 @@ pub(super) fn read(
     let Some(piece) = families.iter().find_map(|family| family(op, node, port, inputs)) else {
         return Err(String::new());
     };
-    let several = matches!(op, "Split" | "SplitV" | "Unpack" | "TopKV2" | "TopK") || op.starts_with("FusedBatchNorm");
+    let several = matches!(op, "Split" | "SplitV" | "Unpack" | "TopKV2" | "TopK")
+        || op.starts_with("FusedBatchNorm");
     if port > 0 && !several {
         return Err(format!("output {port} is not known"));
     }
@@ -102,7 +109,15 @@ pub(super) fn read(
 
 /// Whether the operation turns the bytes of a photo into pixels: such a node is fed.
 pub(super) fn decodes_a_photo(op: &str) -> bool {
-    matches!(op, "DecodeJpeg" | "DecodePng" | "DecodeImage" | "DecodeBmp" | "DecodeGif" | "DecodeAndCropJpeg")
+    matches!(
+        op,
+        "DecodeJpeg"
+            | "DecodePng"
+            | "DecodeImage"
+            | "DecodeBmp"
+            | "DecodeGif"
+            | "DecodeAndCropJpeg"
+    )
 }
 
 /// Whether the operation is a variable, whose value is not in the graph.

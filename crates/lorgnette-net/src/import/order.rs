@@ -25,9 +25,13 @@ pub(super) struct Order {
 
 /// Walks back from `fetches`; `stop` says which nodes are computed from nothing.
 ///
-/// Control edges do not matter to inference but for one thing: they tell which branch of a Switch a node is in. They
-/// are followed only where there is one.
-pub(super) fn order(def: &GraphDef, fetches: &[usize], stop: impl Fn(usize) -> bool) -> Result<Order> {
+/// Control edges do not matter to inference but for one thing: they tell which branch of a Switch a
+/// node is in. They are followed only where there is one.
+pub(super) fn order(
+    def: &GraphDef,
+    fetches: &[usize],
+    stop: impl Fn(usize) -> bool,
+) -> Result<Order> {
     let control_matters = def.nodes.iter().any(|node| node.op == "Switch");
     let mut walk = Walk {
         def,
@@ -42,7 +46,9 @@ pub(super) fn order(def: &GraphDef, fetches: &[usize], stop: impl Fn(usize) -> b
     let mut waiting = fetches.to_vec();
     while let Some(node) = waiting.pop() {
         if by_value.insert(node) {
-            waiting.extend(walk.inputs[node].iter().filter(|edge| !edge.control).map(|edge| edge.node));
+            waiting.extend(
+                walk.inputs[node].iter().filter(|edge| !edge.control).map(|edge| edge.node),
+            );
         }
     }
     Ok(Order { nodes: walk.nodes, inputs: walk.inputs, by_value })
@@ -64,7 +70,12 @@ struct Walk<'a> {
 
 impl Walk<'_> {
     /// Depth first with a stack of our own: a hostile graph may be a chain of a million nodes.
-    fn visit(&mut self, start: usize, control_matters: bool, stop: impl Fn(usize) -> bool) -> Result<()> {
+    fn visit(
+        &mut self,
+        start: usize,
+        control_matters: bool,
+        stop: impl Fn(usize) -> bool,
+    ) -> Result<()> {
         let mut stack = vec![(start, 0)];
         while let Some((node, next)) = stack.pop() {
             if next == 0 {
@@ -86,7 +97,10 @@ impl Walk<'_> {
                     match self.state[input] {
                         State::New => stack.push((input, 0)),
                         State::Open => {
-                            return Err(self.failure(node, "it is part of a loop, which inference has no use for"));
+                            return Err(self.failure(
+                                node,
+                                "it is part of a loop, which inference has no use for",
+                            ));
                         }
                         State::Done => {}
                     }
@@ -99,7 +113,8 @@ impl Walk<'_> {
     fn edges(&self, node: usize, control_matters: bool) -> Result<Vec<Edge>> {
         let mut edges = Vec::new();
         for input in &self.def.nodes[node].input {
-            let (name, control) = input.strip_prefix('^').map_or((input.as_str(), false), |name| (name, true));
+            let (name, control) =
+                input.strip_prefix('^').map_or((input.as_str(), false), |name| (name, true));
             if control && !control_matters {
                 continue;
             }
@@ -107,7 +122,11 @@ impl Walk<'_> {
             match self.def.by_name.get(name) {
                 Some(&node) => edges.push(Edge { node, port, control }),
                 None if control => {}
-                None => return Err(self.failure(node, &format!("its input '{input}' is not in the graph"))),
+                None => {
+                    return Err(
+                        self.failure(node, &format!("its input '{input}' is not in the graph"))
+                    );
+                }
             }
         }
         Ok(edges)

@@ -1,18 +1,22 @@
-//! Graphs that no TensorFlow runs on a CPU: pictures stored channels first, checked against the same graph channels
-//! last.
+//! Graphs that no TensorFlow runs on a CPU: pictures stored channels first, checked against the
+//! same graph channels last.
 
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use prost::Message as _;
 
-use crate::proto::{AttrValue, Dim, GraphDef, ListValue, NodeDef, TensorProto, TensorShapeProto, Value};
+use crate::proto::{
+    AttrValue, Dim, GraphDef, ListValue, NodeDef, TensorProto, TensorShapeProto, Value,
+};
 use crate::tensor::Tensor;
 use crate::{Network, Options};
 
 fn node(name: &str, op: &str, inputs: &[&str], attributes: Vec<(&str, Value)>) -> NodeDef {
-    let attr: BTreeMap<_, _> =
-        attributes.into_iter().map(|(key, value)| (key.to_owned(), AttrValue { value: Some(value) })).collect();
+    let attr: BTreeMap<_, _> = attributes
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), AttrValue { value: Some(value) }))
+        .collect();
     NodeDef {
         name: name.into(),
         op: op.into(),
@@ -46,7 +50,12 @@ fn network(format: &'static str) -> Network {
     let nodes = vec![
         node("input", "Placeholder", &[], vec![("dtype", Value::Type(1))]),
         constant("filter", &[3, 2, 3, 4]),
-        node("conv", "Conv2D", &["input", "filter"], vec![layout(), ("strides", pair(2, 1)), same()]),
+        node(
+            "conv",
+            "Conv2D",
+            &["input", "filter"],
+            vec![layout(), ("strides", pair(2, 1)), same()],
+        ),
         constant("bias", &[4]),
         node("bias_add", "BiasAdd", &["conv", "bias"], vec![layout()]),
         constant("gamma", &[4]),
@@ -59,7 +68,12 @@ fn network(format: &'static str) -> Network {
             vec![layout(), ("epsilon", Value::F(0.001)), ("is_training", Value::B(false))],
         ),
         node("relu", "Relu", &["norm"], vec![]),
-        node("pool", "MaxPool", &["relu"], vec![layout(), ("ksize", pair(2, 3)), ("strides", pair(1, 2)), same()]),
+        node(
+            "pool",
+            "MaxPool",
+            &["relu"],
+            vec![layout(), ("ksize", pair(2, 3)), ("strides", pair(1, 2)), same()],
+        ),
     ];
     let bytes = GraphDef { node: nodes, versions: None }.encode_to_vec();
     Network::from_bytes(bytes, format, Options::with_threads(Some(1))).unwrap()

@@ -1,5 +1,5 @@
-//! Multiplications and additions with constants, one for each channel: first each becomes an affine node, then affine
-//! nodes flow into the affine node, convolution or matrix product before them.
+//! Multiplications and additions with constants, one for each channel: first each becomes an affine
+//! node, then affine nodes flow into the affine node, convolution or matrix product before them.
 
 use std::sync::Arc;
 
@@ -34,13 +34,15 @@ fn as_affine(graph: &Rewriter, id: NodeId) -> Option<(NodeId, Epilogue)> {
         (None, Some(constant)) => (b, constant, true),
         _ => return None,
     };
-    if !graph.shaped().fact(x).dtype.is_float() {
+    if !graph.typed().fact(x).dtype.is_float() {
         return None;
     }
     let epilogue = match (op, reversed) {
         (Binary::Add, _) => shifted(constant),
         (Binary::Sub, false) => shifted(constant.iter().map(|v| -v).collect()),
-        (Binary::Sub, true) => Epilogue { scale: Some(vec![-1.0; constant.len()].into()), ..shifted(constant) },
+        (Binary::Sub, true) => {
+            Epilogue { scale: Some(vec![-1.0; constant.len()].into()), ..shifted(constant) }
+        }
         (Binary::Mul, _) => scaled(constant),
         // A power of two divides exactly by its reciprocal; others within rounding.
         (Binary::Div, false) => scaled(constant.iter().map(|v| 1.0 / v).collect()),
@@ -50,16 +52,21 @@ fn as_affine(graph: &Rewriter, id: NodeId) -> Option<(NodeId, Epilogue)> {
     Some((x, Epilogue { clamp: limits, ..epilogue }))
 }
 
-/// The constant's values, one for each channel of `x`, if it varies over nothing else and does not widen `x`.
+/// The constant's values, one for each channel of `x`, if it varies over nothing else and does not
+/// widen `x`.
 fn per_channel(graph: &Rewriter, x: NodeId, constant: NodeId) -> Option<Vec<f32>> {
     let channels = *graph.shape(x).last()?;
     let shape = graph.shape(constant);
     let leading = shape.len().saturating_sub(1);
     let last = shape.last().copied().unwrap_or(1);
-    if shape.len() > graph.shape(x).len() || shape[..leading].iter().any(|&n| n != 1) || channels == 0 {
+    if shape.len() > graph.shape(x).len()
+        || shape[..leading].iter().any(|&n| n != 1)
+        || channels == 0
+    {
         return None;
     }
-    // What the network computes from constants alone has been folded; what is left over is not worth it.
+    // What the network computes from constants alone has been folded; what is left over is not
+    // worth it.
     if matches!(graph.op(x), Op::Const(_)) {
         return None;
     }
@@ -79,7 +86,8 @@ fn shifted(shift: Vec<f32>) -> Epilogue {
     Epilogue { shift: Some(shift.into()), ..Epilogue::default() }
 }
 
-/// Moves the affine node `id` into the node it reads, if that has no clamp or residual and no other reader.
+/// Moves the affine node `id` into the node it reads, if that has no clamp or residual and no other
+/// reader.
 fn flow_into_input(graph: &mut Rewriter, id: NodeId) {
     let Op::Affine(after) = graph.op(id) else { return };
     let input = graph.node(id).inputs[0];
@@ -112,13 +120,21 @@ fn composed(before: &Epilogue, after: &Epilogue) -> Epilogue {
         (Some(a), Some(b)) => Some(a.iter().zip(b.iter()).map(|(a, b)| a * b).collect()),
         (one, None) | (None, one) => one.clone(),
     };
-    let moved = before.shift.as_ref().map(|shift| product(&Some(shift.clone()), &after.scale).expect("one of two"));
+    let moved = before
+        .shift
+        .as_ref()
+        .map(|shift| product(&Some(shift.clone()), &after.scale).expect("one of two"));
     let shift = match (moved, &after.shift) {
         (Some(a), Some(b)) => Some(a.iter().zip(b.iter()).map(|(a, b)| a + b).collect()),
         (one, None) => one,
         (None, one) => one.clone(),
     };
-    Epilogue { scale: product(&before.scale, &after.scale), shift, residual: false, clamp: after.clamp }
+    Epilogue {
+        scale: product(&before.scale, &after.scale),
+        shift,
+        residual: false,
+        clamp: after.clamp,
+    }
 }
 
 #[cfg(test)]
@@ -126,18 +142,19 @@ mod tests {
     use lorgnette_kernels::{Binary, Clamp};
 
     use crate::graph::op::Op;
-    use crate::passes::testing::{Sketch, meaning_stays};
+    use crate::passes::testing::{Sketch, assert_equivalent};
 
     #[test]
     fn decomposed_batch_norm_flows_into_the_convolution() {
         let mut s = Sketch::new();
         let x = s.picture("x", [1, 5, 5, 3]);
         let y = s.conv("conv", x, [3, 3, 3, 4]);
-        let (scale, shift, bias) = (s.channels("scale", 4), s.channels("shift", 4), s.channels("bias", 4));
+        let (scale, shift, bias) =
+            (s.channels("scale", 4), s.channels("shift", 4), s.channels("bias", 4));
         let y = s.op("bias_add", Op::Binary(Binary::Add, Clamp::NONE), &[y, bias]);
         let y = s.op("mul", Op::Binary(Binary::Mul, Clamp::NONE), &[y, scale]);
         let out = s.op("out", Op::Binary(Binary::Sub, Clamp::RELU), &[y, shift]);
-        let after = meaning_stays(s, &[out], super::apply);
+        let after = assert_equivalent(s, &[out], super::apply);
         assert!(matches!(after.op_named("out"), Op::Conv2d(_)));
         assert_eq!(after.names_of_live().len(), 3, "the input, the filter and one convolution");
     }
@@ -149,7 +166,7 @@ mod tests {
         let (a, b) = (s.channels("a", 4), s.number("b", 0.25));
         let y = s.op("y", Op::Binary(Binary::Sub, Clamp::NONE), &[a, x]);
         let out = s.op("out", Op::Binary(Binary::Div, Clamp::NONE), &[y, b]);
-        meaning_stays(s, &[out], super::apply);
+        assert_equivalent(s, &[out], super::apply);
     }
 
     #[test]
@@ -159,7 +176,7 @@ mod tests {
         let y = s.conv("conv", x, [1, 1, 3, 4]);
         let scale = s.channels("scale", 4);
         let out = s.op("out", Op::Binary(Binary::Mul, Clamp::NONE), &[y, scale]);
-        let after = meaning_stays(s, &[out, y], super::apply);
+        let after = assert_equivalent(s, &[out, y], super::apply);
         assert!(matches!(after.op_named("out"), Op::Affine(_)));
     }
 
@@ -169,7 +186,7 @@ mod tests {
         let x = s.picture("x", [1, 3, 3, 1]);
         let wide = s.channels("wide", 4);
         let out = s.op("out", Op::Binary(Binary::Mul, Clamp::NONE), &[x, wide]);
-        let after = meaning_stays(s, &[out], super::apply);
+        let after = assert_equivalent(s, &[out], super::apply);
         assert!(matches!(after.op_named("out"), Op::Binary(..)));
     }
 }

@@ -1,18 +1,24 @@
 //! Nodes that no output needs are left out.
 
 use super::Rewriter;
-use crate::graph::shape::Shaped;
+use crate::graph::shape::TypedGraph;
 
 pub(super) fn apply(graph: &mut Rewriter) {
-    let old = &graph.shaped;
+    let old = &graph.typed;
     let needed = old.graph.needed();
-    let facts = old.facts.iter().zip(needed).filter(|(_, needed)| *needed).map(|(fact, _)| fact.clone()).collect();
-    *graph = Rewriter::new(Shaped { graph: old.graph.pruned(), facts });
+    let facts = old
+        .facts
+        .iter()
+        .zip(needed)
+        .filter(|(_, needed)| *needed)
+        .map(|(fact, _)| fact.clone())
+        .collect();
+    *graph = Rewriter::new(TypedGraph { graph: old.graph.pruned(), facts });
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::passes::testing::{Sketch, meaning_stays};
+    use crate::passes::testing::{Sketch, assert_equivalent};
 
     #[test]
     fn only_what_the_output_needs_is_left() {
@@ -20,7 +26,7 @@ mod tests {
         let x = s.picture("x", [1, 2, 2, 3]);
         s.relu("unused", x);
         let out = s.relu("out", x);
-        let after = meaning_stays(s, &[out], super::apply);
-        assert_eq!(after.shaped().graph.nodes().len(), 2);
+        let after = assert_equivalent(s, &[out], super::apply);
+        assert_eq!(after.typed().graph.nodes().len(), 2);
     }
 }

@@ -1,5 +1,5 @@
-//! Old TensorFlow writes a dilated convolution as SpaceToBatchND, a VALID convolution and BatchToSpaceND: they become
-//! one convolution with holes again.
+//! Old TensorFlow writes a dilated convolution as SpaceToBatchND, a VALID convolution and
+//! BatchToSpaceND: they become one convolution with holes again.
 
 use lorgnette_kernels::Padding;
 
@@ -33,7 +33,8 @@ fn dilated(graph: &Rewriter, id: NodeId) -> Option<(Op, Vec<NodeId>)> {
         return None;
     }
     let (around, cut) = (graph.constant(paddings)?, graph.constant(crops)?);
-    // The blocks' own rounding up is cropped away again; cropping anything else is another operation.
+    // The blocks' own rounding up is cropped away again; cropping anything else is another
+    // operation.
     if cut[0] != 0.0 || cut[2] != 0.0 || around[1] < cut[1] || around[3] < cut[3] {
         return None;
     }
@@ -52,7 +53,7 @@ fn dilated(graph: &Rewriter, id: NodeId) -> Option<(Op, Vec<NodeId>)> {
 #[cfg(test)]
 mod tests {
     use crate::graph::op::Op;
-    use crate::passes::testing::{Sketch, meaning_stays};
+    use crate::passes::testing::{Sketch, assert_equivalent};
 
     #[test]
     fn three_nodes_become_one_convolution() {
@@ -64,7 +65,7 @@ mod tests {
         let spread = s.op("spread", Op::SpaceToBatch, &[x, block, paddings]);
         let y = s.valid_conv("conv", spread, [3, 3, 3, 4]);
         let out = s.op("out", Op::BatchToSpace, &[y, block, crops]);
-        let after = meaning_stays(s, &[out], super::apply);
+        let after = assert_equivalent(s, &[out], super::apply);
         assert!(matches!(after.op_named("out"), Op::Conv2d(conv) if conv.dilation == [2, 2]));
     }
 }

@@ -1,5 +1,5 @@
-//! Dropout that does nothing, as training code leaves it behind: a comparison or a rounding of uniform random numbers
-//! whose outcome is the same for every number from 0 up to 1.
+//! Dropout that does nothing, as training code leaves it behind: a comparison or a rounding of
+//! uniform random numbers whose outcome is the same for every number from 0 up to 1.
 
 use lorgnette_kernels::{Binary, Unary};
 
@@ -10,9 +10,9 @@ use crate::tensor::Tensor;
 
 pub(super) fn apply(graph: &mut Rewriter) {
     for id in graph.ids() {
-        if let Some(value) = settled(graph, id) {
+        if let Some(value) = constant_value(graph, id) {
             let shape = graph.shape(id).to_vec();
-            let dtype = graph.shaped().fact(id).dtype;
+            let dtype = graph.typed().fact(id).dtype;
             let count = shape.iter().product();
             let tensor = if dtype.is_float() {
                 Tensor::from_f32(&shape, vec![value; count])
@@ -28,7 +28,7 @@ pub(super) fn apply(graph: &mut Rewriter) {
 }
 
 /// The value of a node that random numbers reach but do not change.
-fn settled(graph: &Rewriter, id: NodeId) -> Option<f32> {
+fn constant_value(graph: &Rewriter, id: NodeId) -> Option<f32> {
     let node = graph.node(id);
     let input = |i: usize| node.inputs.get(i).copied();
     match node.op {
@@ -51,37 +51,42 @@ fn settled(graph: &Rewriter, id: NodeId) -> Option<f32> {
         }
         // The mask as a number, or behind an identity.
         Op::Cast(_) | Op::Identity => match graph.op(input(0)?) {
-            Op::Const(mask) if mask.len() > 1 || !mask.dtype().is_float() => settled_mask(graph, input(0)?),
+            Op::Const(mask) if mask.len() > 1 || !mask.dtype().is_float() => {
+                constant_mask(graph, input(0)?)
+            }
             _ => None,
         },
         _ => None,
     }
 }
 
-fn settled_mask(graph: &Rewriter, id: NodeId) -> Option<f32> {
+fn constant_mask(graph: &Rewriter, id: NodeId) -> Option<f32> {
     let values = graph.constant(id)?;
     let first = *values.first()?;
     values.iter().all(|v| *v == first).then_some(first)
 }
 
-/// The half-open range a node's values lie in, if they come from uniform random numbers by adding and multiplying.
+/// The half-open range a node's values lie in, if they come from uniform random numbers by adding
+/// and multiplying.
 fn range(graph: &Rewriter, id: NodeId, depth: usize) -> Option<(f32, f32)> {
-    const DEEPEST: usize = 8;
+    const MAX_DEPTH: usize = 8;
     let node = graph.node(id);
-    if depth > DEEPEST {
+    if depth > MAX_DEPTH {
         return None;
     }
-    let of = |i: usize| range(graph, *node.inputs.get(i)?, depth + 1);
+    let range_of = |i: usize| range(graph, *node.inputs.get(i)?, depth + 1);
     let constant = |i: usize| number(graph, *node.inputs.get(i)?);
     match node.op {
         Op::RandomUniform => Some((0.0, 1.0)),
-        Op::Identity => of(0),
+        Op::Identity => range_of(0),
         Op::Binary(Binary::Add, _) => {
-            let ((low, high), c) = of(0).zip(constant(1)).or_else(|| of(1).zip(constant(0)))?;
+            let ((low, high), c) =
+                range_of(0).zip(constant(1)).or_else(|| range_of(1).zip(constant(0)))?;
             Some((low + c, high + c))
         }
         Op::Binary(Binary::Mul, _) => {
-            let ((low, high), c) = of(0).zip(constant(1)).or_else(|| of(1).zip(constant(0)))?;
+            let ((low, high), c) =
+                range_of(0).zip(constant(1)).or_else(|| range_of(1).zip(constant(0)))?;
             (c > 0.0).then_some((low * c, high * c))
         }
         _ => None,
@@ -95,8 +100,8 @@ fn number(graph: &Rewriter, id: NodeId) -> Option<f32> {
 /// `x · 1`, and the choice of `x` by a mask that is true throughout.
 fn multiply_by_one(graph: &mut Rewriter, id: NodeId) {
     let node = graph.node(id);
-    let all = |input: usize, wanted: f32| settled_mask(graph, node.inputs[input]) == Some(wanted);
-    let kept = match node.op {
+    let all = |input: usize, wanted: f32| constant_mask(graph, node.inputs[input]) == Some(wanted);
+    let keep_probability = match node.op {
         Op::Binary(Binary::Mul, clamp) if clamp == lorgnette_kernels::Clamp::NONE => {
             if all(1, 1.0) {
                 Some(0)
@@ -106,15 +111,19 @@ fn multiply_by_one(graph: &mut Rewriter, id: NodeId) {
                 None
             }
         }
-        Op::Binary(Binary::Div, clamp) if clamp == lorgnette_kernels::Clamp::NONE && all(1, 1.0) => Some(0),
+        Op::Binary(Binary::Div, clamp)
+            if clamp == lorgnette_kernels::Clamp::NONE && all(1, 1.0) =>
+        {
+            Some(0)
+        }
         Op::Select if all(0, 1.0) => Some(1),
         Op::Select if all(0, 0.0) => Some(2),
         _ => None,
     };
-    if let Some(kept) = kept.map(|input| node.inputs[input])
-        && graph.shape(kept) == graph.shape(id)
+    if let Some(keep_probability) = keep_probability.map(|input| node.inputs[input])
+        && graph.shape(keep_probability) == graph.shape(id)
     {
-        graph.redirect(id, kept);
+        graph.redirect(id, keep_probability);
     }
 }
 

@@ -1,4 +1,5 @@
-//! The addition of a shortcut becomes part of the convolution or matrix product whose result it is added to.
+//! The addition of a shortcut becomes part of the convolution or matrix product whose result it is
+//! added to.
 
 use lorgnette_kernels::{Binary, Clamp};
 
@@ -45,7 +46,7 @@ mod tests {
     use lorgnette_kernels::{Binary, Clamp};
 
     use crate::graph::op::Op;
-    use crate::passes::testing::{Sketch, meaning_stays};
+    use crate::passes::testing::{Sketch, assert_equivalent};
 
     #[test]
     fn a_shortcut_joins_the_later_convolution() {
@@ -54,7 +55,7 @@ mod tests {
         let shortcut = s.conv("shortcut", x, [1, 1, 4, 4]);
         let y = s.conv("conv", x, [3, 3, 4, 4]);
         let out = s.op("out", Op::Binary(Binary::Add, Clamp::RELU), &[shortcut, y]);
-        let after = meaning_stays(s, &[out], super::apply);
+        let after = assert_equivalent(s, &[out], super::apply);
         assert!(matches!(after.op_named("out"), Op::Conv2d(conv) if conv.epilogue.residual));
         assert!(!after.names_of_live().contains(&"conv".to_owned()));
     }
@@ -65,6 +66,6 @@ mod tests {
         let x = s.picture("x", [1, 5, 5, 4]);
         let y = s.conv("conv", x, [3, 3, 4, 4]);
         let out = s.op("out", Op::Binary(Binary::Add, Clamp::NONE), &[y, y]);
-        meaning_stays(s, &[out], super::apply);
+        assert_equivalent(s, &[out], super::apply);
     }
 }

@@ -1,5 +1,6 @@
-//! Transpositions that undo one another, as between the layers of a graph stored channels first: each sinks below the
-//! activation or addition that follows it, until it meets the next one and both vanish.
+//! Transpositions that undo one another, as between the layers of a graph stored channels first:
+//! each sinks below the activation or addition that follows it, until it meets the next one and
+//! both vanish.
 
 use lorgnette_kernels::Clamp;
 
@@ -28,7 +29,8 @@ fn cancel(graph: &mut Rewriter, id: NodeId) {
     let Some(second) = order(graph, id) else { return };
     let inner = graph.node(id).inputs[0];
     let Some(first) = order(graph, inner) else { return };
-    let undone = second.iter().enumerate().all(|(d, &from)| first.get(from as usize) == Some(&(d as f32)));
+    let undone =
+        second.iter().enumerate().all(|(d, &from)| first.get(from as usize) == Some(&(d as f32)));
     if undone {
         let source = graph.node(inner).inputs[0];
         graph.redirect(id, source);
@@ -43,11 +45,19 @@ fn sink(graph: &mut Rewriter, id: NodeId) {
         Op::Binary(_, Clamp::NONE) if node.inputs[0] != node.inputs[1] => node.inputs.clone(),
         _ => return,
     };
-    let orders: Option<Vec<_>> =
-        transposed.iter().map(|&input| order(graph, input).filter(|_| graph.is_private(input))).collect();
-    let Some(orders) = orders.filter(|orders| orders.windows(2).all(|pair| pair[0] == pair[1])) else { return };
-    let sources: Vec<NodeId> = transposed.iter().map(|&input| graph.node(input).inputs[0]).collect();
-    if orders.is_empty() || sources.iter().any(|&source| graph.shape(source) != graph.shape(sources[0])) {
+    let orders: Option<Vec<_>> = transposed
+        .iter()
+        .map(|&input| order(graph, input).filter(|_| graph.is_private(input)))
+        .collect();
+    let Some(orders) = orders.filter(|orders| orders.windows(2).all(|pair| pair[0] == pair[1]))
+    else {
+        return;
+    };
+    let sources: Vec<NodeId> =
+        transposed.iter().map(|&input| graph.node(input).inputs[0]).collect();
+    if orders.is_empty()
+        || sources.iter().any(|&source| graph.shape(source) != graph.shape(sources[0]))
+    {
         return;
     }
     // The last transposition's place takes the function; both sources come before it.
@@ -62,7 +72,7 @@ mod tests {
 
     use crate::graph::NodeId;
     use crate::graph::op::Op;
-    use crate::passes::testing::{Sketch, meaning_stays};
+    use crate::passes::testing::{Sketch, assert_equivalent};
 
     const TO_NCHW: [i64; 4] = [0, 3, 1, 2];
     const TO_NHWC: [i64; 4] = [0, 2, 3, 1];
@@ -82,8 +92,10 @@ mod tests {
         let sum = s.op("sum", Op::Binary(Binary::Add, Clamp::NONE), &[a, b]);
         let relu = s.relu("relu", sum);
         let out = transpose(&mut s, "out", relu, TO_NHWC);
-        let after = meaning_stays(s, &[out], super::apply);
-        assert!(after.names_of_live().iter().all(|name| !matches!(after.op_named(name), Op::Transpose)));
+        let after = assert_equivalent(s, &[out], super::apply);
+        assert!(
+            after.names_of_live().iter().all(|name| !matches!(after.op_named(name), Op::Transpose))
+        );
     }
 
     #[test]
@@ -92,7 +104,7 @@ mod tests {
         let x = s.picture("x", [2, 3, 4, 5]);
         let a = transpose(&mut s, "a", x, TO_NCHW);
         let out = transpose(&mut s, "out", a, TO_NCHW);
-        let after = meaning_stays(s, &[out], super::apply);
+        let after = assert_equivalent(s, &[out], super::apply);
         assert!(matches!(after.op_named("out"), Op::Transpose));
     }
 }

@@ -15,10 +15,13 @@ pub enum Convolution {
 }
 
 impl Plan {
-    /// The convolutions in the order of the steps, each with the shape that its kernel was chosen for: of one picture, where a batch
-    /// goes through picture by picture.
+    /// The convolutions in the order of the steps, each with the shape that its kernel was chosen
+    /// for: of one picture, where a batch goes through picture by picture.
     pub fn convolutions(&self) -> impl Iterator<Item = Convolution> {
-        let steps = self.by_photo.as_ref().map_or(&self.steps, |by_photo| &by_photo.one.steps);
+        let steps = self
+            .per_sample
+            .as_ref()
+            .map_or(&self.steps, |per_sample| &per_sample.sample_plan.steps);
         let kernels = steps.iter().flat_map(Step::kernels);
         kernels.filter_map(|kernel| match kernel {
             Kernel::Conv { shape, .. } => Some(Convolution::Full(*shape)),

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use lorgnette_kernels::Formats;
+use lorgnette_kernels::NumericOptions;
 
-use super::chain::Link;
+use super::fused_group::Stage;
 use super::kernel::Kernel;
-use super::{Place, Plan, Step};
+use super::{BufferRef, Plan, Step};
 
 /// One step, for people.
 #[derive(Clone, Debug)]
@@ -16,35 +16,36 @@ pub struct StepReport {
     /// The kernel chosen.
     pub kernel: String,
     /// What it multiplies, and what it keeps weights as; `None` for what has no weights.
-    pub formats: Option<Formats>,
-    /// The kernels that could have been, with other arithmetic; of a layer that reads bf16, those that would read float32 too.
-    pub rejected: Vec<Rejected>,
+    pub numerics: Option<NumericOptions>,
+    /// The kernels that could have been, with other arithmetic; of a layer that reads bf16, those
+    /// that would read float32 too.
+    pub alternatives: Vec<Alternative>,
     /// The shape of the node's result.
     pub shape: Vec<usize>,
     /// Floating-point operations, a multiplication and an addition counting as two.
     pub flops: u64,
-    /// Multiplications that the kernel does for them: by Winograd's forms fewer than half of [`StepReport::flops`], more where
-    /// numbers are split into several.
+    /// Multiplications that the kernel does for them: by Winograd's forms fewer than half of
+    /// [`StepReport::flops`], more where numbers are split into several.
     pub products: u64,
     /// Bytes of weights read.
     pub weight_bytes: usize,
     /// Bytes of activations read and written.
     pub activation_bytes: usize,
     /// Layers that are computed together, band by band, have the same number here.
-    pub chain: Option<usize>,
+    pub group: Option<usize>,
     /// The time it took, where it was run.
     pub time: Option<Duration>,
 }
 
 /// A kernel that was not chosen.
 #[derive(Clone, Debug)]
-pub struct Rejected {
+pub struct Alternative {
     /// Its name.
     pub kernel: &'static str,
     /// What it is reckoned to cost, the chosen kernel's cost being 1.
     pub cost: f64,
     /// What it multiplies, and what it keeps weights as.
-    pub formats: Formats,
+    pub numerics: NumericOptions,
     /// Its multiplications, as [`StepReport::products`].
     pub products: u64,
 }
@@ -54,12 +55,14 @@ impl Plan {
     ///
     /// Where a batch goes through picture by picture, the steps are those of one.
     pub fn report(&self, times: &[Duration]) -> Vec<StepReport> {
-        if let Some(by_photo) = &self.by_photo {
-            return by_photo.one.report(times);
+        if let Some(per_sample) = &self.per_sample {
+            return per_sample.sample_plan.report(times);
         }
         let mut times = times.iter().copied();
         let report = |(number, step): (usize, &Step)| match &step.kernel {
-            Kernel::Chain(chain) => chain.links().iter().map(|link| self.report_link(number, link)).collect(),
+            Kernel::FusedGroup(group) => {
+                group.stages().iter().map(|stage| self.report_stage(number, stage)).collect()
+            }
             _ => vec![self.report_step(step)],
         };
         let reports = self.steps.iter().enumerate().flat_map(report);
@@ -67,30 +70,37 @@ impl Plan {
     }
 
     fn report_step(&self, step: &Step) -> StepReport {
-        let length = |place: &Place| match place {
-            Place::Arena(range) | Place::Constant(range) => range.len(),
+        let length = |buffer_ref: &BufferRef| match buffer_ref {
+            BufferRef::Arena(range) | BufferRef::Constant(range) => range.len(),
         };
-        let floats = step.elements.floats(step.shape.iter().product()) + step.inputs.iter().map(length).sum::<usize>();
+        let floats = step.storage.words(step.shape.iter().product())
+            + step.inputs.iter().map(length).sum::<usize>();
         self.report_kernel(&step.name, &step.shape, &step.kernel, floats)
     }
 
-    fn report_link(&self, chain: usize, link: &Link) -> StepReport {
-        let report = self.report_kernel(&link.name, &link.shape, &link.kernel, link.floats());
-        StepReport { chain: Some(chain), ..report }
+    fn report_stage(&self, group: usize, stage: &Stage) -> StepReport {
+        let report = self.report_kernel(&stage.name, &stage.shape, &stage.kernel, stage.floats());
+        StepReport { group: Some(group), ..report }
     }
 
-    fn report_kernel(&self, name: &str, shape: &[usize], kernel: &Kernel, floats: usize) -> StepReport {
+    fn report_kernel(
+        &self,
+        name: &str,
+        shape: &[usize],
+        kernel: &Kernel,
+        floats: usize,
+    ) -> StepReport {
         StepReport {
             name: name.to_owned(),
             kernel: kernel.name(),
-            formats: kernel.formats(),
-            rejected: kernel.rejected(self.level, self.formats),
+            numerics: kernel.numerics(),
+            alternatives: kernel.alternatives(self.level, self.numerics),
             shape: shape.to_vec(),
             flops: kernel.flops(),
             products: kernel.products(),
             weight_bytes: kernel.weight_bytes(),
             activation_bytes: size_of::<f32>() * floats,
-            chain: None,
+            group: None,
             time: None,
         }
     }

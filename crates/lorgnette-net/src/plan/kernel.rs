@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use lorgnette_kernels::general::{self, Indexed, Reduction};
+use lorgnette_kernels::fallback::{self, Gathered, Reduction};
 use lorgnette_kernels::{
-    Affine, AffineInPlace, Binary, Clamp, Conv, ConvKernel, ConvShape, Depthwise, DepthwiseKernel, DepthwiseShape,
-    Formats, Level, Lrn, Map, Operand, Pad, Pool, PoolShape, Residual, Resize, Unary,
+    Affine, AffineInPlace, Binary, Clamp, Conv, ConvKernel, ConvShape, Depthwise, DepthwiseKernel,
+    DepthwiseShape, ImageLayout, Level, Lrn, NumericOptions, Operand, Pad, PoolShape, Residual,
+    Resize, ThreadPool, Unary,
 };
 
-use super::chain::{Chain, MOST_INPUTS};
-use super::explain::Rejected;
-use super::packing::Packed;
+use super::explain::Alternative;
+use super::fused_group::{FusedGroup, MAX_INPUTS};
+use super::weight_cache::PackedWeights;
 use crate::tensor::DType;
 
 /// A shared list of numbers, one for each channel.
@@ -22,36 +23,36 @@ pub(super) enum Kernel {
     Conv {
         kernel: &'static ConvKernel,
         shape: ConvShape,
-        packed: Arc<Packed>,
+        packed: Arc<PackedWeights>,
         bias: PerChannel,
         /// Where the second input lies, if it is added.
-        residual: Option<Map>,
+        residual: Option<ImageLayout>,
         clamp: Clamp,
     },
     Depthwise {
         kernel: &'static DepthwiseKernel,
         shape: DepthwiseShape,
-        packed: Arc<Packed>,
+        packed: Arc<PackedWeights>,
         bias: PerChannel,
         clamp: Clamp,
     },
     Affine {
-        from: Map,
-        to: Map,
+        from: ImageLayout,
+        to: ImageLayout,
         scale: PerChannel,
         shift: PerChannel,
         clamp: Clamp,
     },
     Unary {
         function: Unary,
-        from: Map,
-        to: Map,
+        from: ImageLayout,
+        to: ImageLayout,
     },
     Binary {
         function: Binary,
-        a: Map,
-        b: Map,
-        to: Map,
+        a: ImageLayout,
+        b: ImageLayout,
+        to: ImageLayout,
         clamp: Clamp,
     },
     BinaryIndexed {
@@ -61,8 +62,8 @@ pub(super) enum Kernel {
         clamp: Clamp,
     },
     Pool(PoolShape),
-    MeanOverPixels {
-        from: Map,
+    GlobalAveragePool {
+        from: ImageLayout,
     },
     Reduce {
         kind: Reduction,
@@ -76,23 +77,23 @@ pub(super) enum Kernel {
     },
     Lrn {
         lrn: Lrn,
-        from: Map,
-        to: Map,
+        from: ImageLayout,
+        to: ImageLayout,
     },
     Resize {
         bilinear: bool,
         how: Resize,
-        from: Map,
-        to: Map,
+        from: ImageLayout,
+        to: ImageLayout,
     },
     Copy {
-        from: Map,
-        to: Map,
+        from: ImageLayout,
+        to: ImageLayout,
     },
     Pad {
         pad: Pad,
-        from: Map,
-        to: Map,
+        from: ImageLayout,
+        to: ImageLayout,
     },
     Gather {
         /// Elements that stay together.
@@ -115,26 +116,26 @@ pub(super) enum Kernel {
         k: usize,
         indices: bool,
     },
-    MatMul(general::MatMul),
-    Truncate,
+    MatMul(fallback::MatMul),
+    ToInt,
     /// To the nearest number of a type with fewer digits.
     Round(DType),
-    Truth,
+    ToBool,
     /// Several kernels at once.
-    Chain(Chain),
+    FusedGroup(FusedGroup),
 }
 
 /// Where a kernel works.
-pub(super) struct Site<'a> {
+pub(super) struct StepArgs<'a> {
     pub(super) level: Level,
-    pub(super) pool: &'a Pool,
+    pub(super) pool: &'a ThreadPool,
     /// The inputs; the first is absent where the kernel works in place.
-    pub(super) inputs: [Option<&'a [f32]>; MOST_INPUTS],
+    pub(super) inputs: [Option<&'a [f32]>; MAX_INPUTS],
     pub(super) output: &'a mut [f32],
     pub(super) scratch: &'a mut [f32],
 }
 
-impl<'a> Site<'a> {
+impl<'a> StepArgs<'a> {
     fn input(&self, i: usize) -> &'a [f32] {
         self.inputs[i].expect("the plan gave the kernel this input")
     }
@@ -142,82 +143,120 @@ impl<'a> Site<'a> {
 
 impl Kernel {
     /// Computes. Allocates nothing.
-    pub(super) fn run(&self, mut site: Site<'_>) {
+    pub(super) fn run(&self, mut args: StepArgs<'_>) {
         match self {
-            Self::Conv { .. } | Self::Depthwise { .. } => self.run_sum(site),
-            Self::Affine { .. } | Self::Unary { .. } | Self::Binary { .. } | Self::Softmax { .. } => {
-                self.run_in_place(site);
+            Self::Conv { .. } | Self::Depthwise { .. } => self.run_contraction(args),
+            Self::Affine { .. }
+            | Self::Unary { .. }
+            | Self::Binary { .. }
+            | Self::Softmax { .. } => {
+                self.run_elementwise_or_in_place(args);
             }
-            Self::BinaryIndexed { .. } | Self::Reduce { .. } | Self::Gather { .. } | Self::Select { .. } => {
-                self.run_indexed(&mut site);
+            Self::BinaryIndexed { .. }
+            | Self::Reduce { .. }
+            | Self::Gather { .. }
+            | Self::Select { .. } => {
+                self.run_indexed(&mut args);
             }
-            Self::ArgExtreme { .. } => self.run_indexed(&mut site),
-            Self::Chain(chain) => chain.run(site),
-            _ => self.run_map(site),
+            Self::ArgExtreme { .. } => self.run_indexed(&mut args),
+            Self::FusedGroup(group) => group.run(args),
+            _ => self.run_between_layouts(args),
         }
     }
 
-    fn run_sum(&self, site: Site<'_>) {
+    fn run_contraction(&self, args: StepArgs<'_>) {
         match self {
-            Self::Conv { shape, .. } => self.run_conv(shape, site),
-            Self::Depthwise { shape, .. } => self.run_depthwise(shape, site),
+            Self::Conv { shape, .. } => self.run_conv(shape, args),
+            Self::Depthwise { shape, .. } => self.run_depthwise(shape, args),
             _ => unreachable!("only sums come here"),
         }
     }
 
     /// The convolution of a picture of this shape.
-    pub(super) fn run_conv(&self, shape: &ConvShape, site: Site<'_>) {
-        let Self::Conv { kernel, packed, bias, residual, clamp, .. } = self else { unreachable!("a convolution") };
-        let values = |map: Map| Residual { values: site.input(1), stride: map.stride, elements: map.elements };
+    pub(super) fn run_conv(&self, shape: &ConvShape, args: StepArgs<'_>) {
+        let Self::Conv { kernel, packed, bias, residual, clamp, .. } = self else {
+            unreachable!("a convolution")
+        };
+        let values = |map: ImageLayout| Residual {
+            values: args.input(1),
+            stride: map.stride,
+            storage: map.storage,
+        };
         let residual = residual.map(values);
-        let (input, bias, scratch) = (site.input(0), bias.as_deref(), site.scratch);
-        let conv = Conv { shape, input, packed, bias, residual, clamp: *clamp, output: site.output, scratch };
-        (kernel.run)(conv, site.pool);
+        let (input, bias, scratch) = (args.input(0), bias.as_deref(), args.scratch);
+        let conv = Conv {
+            shape,
+            input,
+            packed,
+            bias,
+            residual,
+            clamp: *clamp,
+            output: args.output,
+            scratch,
+        };
+        (kernel.run)(conv, args.pool);
     }
 
     /// The depthwise convolution of a picture of this shape.
-    pub(super) fn run_depthwise(&self, shape: &DepthwiseShape, site: Site<'_>) {
-        let Self::Depthwise { kernel, packed, bias, clamp, .. } = self else { unreachable!("a depthwise convolution") };
-        let (input, bias, clamp) = (site.input(0), bias.as_deref(), *clamp);
-        let Site { pool, output, .. } = site;
+    pub(super) fn run_depthwise(&self, shape: &DepthwiseShape, args: StepArgs<'_>) {
+        let Self::Depthwise { kernel, packed, bias, clamp, .. } = self else {
+            unreachable!("a depthwise convolution")
+        };
+        let (input, bias, clamp) = (args.input(0), bias.as_deref(), *clamp);
+        let StepArgs { pool, output, .. } = args;
         (kernel.run)(Depthwise { shape, input, packed, bias, clamp, output }, pool);
     }
 
     /// The function of each value, from one map to another.
-    pub(super) fn run_elementwise(&self, [from, to]: [&Map; 2], site: Site<'_>) {
-        let (x, Site { level, pool, output, .. }) = (site.input(0), site);
+    pub(super) fn run_elementwise(&self, [from, to]: [&ImageLayout; 2], args: StepArgs<'_>) {
+        let (x, StepArgs { level, pool, output, .. }) = (args.input(0), args);
         match self {
             Self::Affine { scale, shift, clamp, .. } => {
                 let (scale, shift) = (scale.as_deref(), shift.as_deref());
-                let affine = Affine { map_in: *from, input: x, scale, shift, clamp: *clamp, map_out: *to, output };
+                let affine = Affine {
+                    input_layout: *from,
+                    input: x,
+                    scale,
+                    shift,
+                    clamp: *clamp,
+                    output_layout: *to,
+                    output,
+                };
                 lorgnette_kernels::affine(level, affine, pool);
             }
-            Self::Unary { function, .. } => lorgnette_kernels::unary(level, *function, from, x, to, output, pool),
+            Self::Unary { function, .. } => {
+                lorgnette_kernels::unary(level, *function, from, x, to, output, pool)
+            }
             _ => unreachable!("functions of one value"),
         }
     }
 
     /// Kernels that change their first input where it is, if it lies where the output does.
-    fn run_in_place(&self, site: Site<'_>) {
-        if let (Self::Affine { from, to, .. } | Self::Unary { from, to, .. }, Some(_)) = (self, site.inputs[0]) {
-            return self.run_elementwise([from, to], site);
+    fn run_elementwise_or_in_place(&self, args: StepArgs<'_>) {
+        if let (Self::Affine { from, to, .. } | Self::Unary { from, to, .. }, Some(_)) =
+            (self, args.inputs[0])
+        {
+            return self.run_elementwise([from, to], args);
         }
-        let Site { level, pool, inputs: [first, second, _], output, .. } = site;
+        let StepArgs { level, pool, inputs: [first, second, _], output, .. } = args;
         match (self, first) {
             (Self::Affine { to, scale, shift, clamp, .. }, None) => {
                 let (scale, shift) = (scale.as_deref(), shift.as_deref());
-                let affine = AffineInPlace { map: *to, scale, shift, clamp: *clamp, values: output };
+                let affine =
+                    AffineInPlace { layout: *to, scale, shift, clamp: *clamp, values: output };
                 lorgnette_kernels::affine_in_place(level, affine, pool);
             }
             (Self::Unary { function, to, .. }, None) => {
                 lorgnette_kernels::unary_in_place(level, *function, to, output, pool);
             }
             (Self::Binary { function, a, b, to, clamp }, first) => {
-                let b = Operand { values: second.expect("a second operand"), map: *b };
+                let b = Operand { values: second.expect("a second operand"), layout: *b };
                 match first {
-                    None => lorgnette_kernels::binary_in_place(level, *function, b, *clamp, to, output, pool),
+                    None => lorgnette_kernels::binary_in_place(
+                        level, *function, b, *clamp, to, output, pool,
+                    ),
                     Some(values) => {
-                        let a = Operand { values, map: *a };
+                        let a = Operand { values, layout: *a };
                         lorgnette_kernels::binary(level, *function, a, b, *clamp, to, output, pool);
                     }
                 }
@@ -232,46 +271,72 @@ impl Kernel {
         }
     }
 
-    fn run_indexed(&self, site: &mut Site<'_>) {
-        let x = site.input(0);
+    fn run_indexed(&self, args: &mut StepArgs<'_>) {
+        let x = args.input(0);
         match self {
             Self::BinaryIndexed { function, a, b, clamp } => {
-                let (a, b) = (Indexed { values: x, sources: a }, Indexed { values: site.input(1), sources: b });
-                general::binary(*function, a, b, *clamp, site.output);
+                let (a, b) = (
+                    Gathered { values: x, sources: a },
+                    Gathered { values: args.input(1), sources: b },
+                );
+                fallback::binary(*function, a, b, *clamp, args.output);
             }
-            Self::Reduce { kind, sources, group } => general::reduce(*kind, sources, *group, x, site.output),
-            Self::Gather { run, sources, fill } => general::gather(*run, sources, *fill, x, site.output, site.pool),
+            Self::Reduce { kind, sources, group } => {
+                fallback::reduce(*kind, sources, *group, x, args.output)
+            }
+            Self::Gather { run, sources, fill } => {
+                fallback::gather(*run, sources, *fill, x, args.output, args.pool)
+            }
             Self::ArgExtreme { smallest, sources, group } => {
-                general::arg_extreme(*smallest, sources, *group, x, site.output);
+                fallback::arg_reduce(*smallest, sources, *group, x, args.output);
             }
             Self::Select { condition, a, b } => {
-                let side = |values, sources| Indexed { values, sources };
-                general::select(side(x, condition), side(site.input(1), a), side(site.input(2), b), site.output);
+                let gathered = |values, sources| Gathered { values, sources };
+                fallback::select(
+                    gathered(x, condition),
+                    gathered(args.input(1), a),
+                    gathered(args.input(2), b),
+                    args.output,
+                );
             }
             _ => unreachable!("only kernels with index tables come here"),
         }
     }
 
-    fn run_map(&self, site: Site<'_>) {
-        let x = site.input(0);
-        let Site { level, pool, output, .. } = site;
+    fn run_between_layouts(&self, args: StepArgs<'_>) {
+        let x = args.input(0);
+        let StepArgs { level, pool, output, .. } = args;
         match self {
             Self::Pool(shape) => lorgnette_kernels::pool_window(level, shape, x, output, pool),
-            Self::MeanOverPixels { from } => lorgnette_kernels::mean_hw(level, from, x, output, pool),
-            Self::Lrn { lrn, from, to } => lorgnette_kernels::lrn(level, *lrn, from, x, to, output, pool),
+            Self::GlobalAveragePool { from } => {
+                lorgnette_kernels::global_average_pool(level, from, x, output, pool)
+            }
+            Self::Lrn { lrn, from, to } => {
+                lorgnette_kernels::lrn(level, *lrn, from, x, to, output, pool)
+            }
             Self::Resize { bilinear: true, how, from, to } => {
                 lorgnette_kernels::resize_bilinear(level, *how, from, x, to, output, pool);
             }
             Self::Resize { how, from, to, .. } => {
                 lorgnette_kernels::resize_nearest(level, *how, from, x, to, output, pool);
             }
-            Self::Copy { from, to } => lorgnette_kernels::copy_map(level, from, x, to, output, pool),
-            Self::Pad { pad, from, to } => lorgnette_kernels::pad(level, pad, from, x, to, output, pool),
-            Self::TopK { columns, k, indices } => general::top_k(*columns, *k, *indices, x, output),
-            Self::MatMul(product) => product.run(x, site.inputs[1].expect("a right matrix"), output),
-            Self::Truncate => general::truncate(x, output),
-            Self::Round(dtype) => output.iter_mut().zip(x).for_each(|(out, &x)| *out = dtype.rounded(x)),
-            Self::Truth => general::truth(x, output),
+            Self::Copy { from, to } => {
+                lorgnette_kernels::copy_strided(level, from, x, to, output, pool)
+            }
+            Self::Pad { pad, from, to } => {
+                lorgnette_kernels::pad(level, pad, from, x, to, output, pool)
+            }
+            Self::TopK { columns, k, indices } => {
+                fallback::top_k(*columns, *k, *indices, x, output)
+            }
+            Self::MatMul(product) => {
+                product.run(x, args.inputs[1].expect("a right matrix"), output)
+            }
+            Self::ToInt => fallback::to_int(x, output),
+            Self::Round(dtype) => {
+                output.iter_mut().zip(x).for_each(|(out, &x)| *out = dtype.round_to(x))
+            }
+            Self::ToBool => fallback::to_bool(x, output),
             _ => unreachable!("all other kernels go elsewhere"),
         }
     }
@@ -287,11 +352,13 @@ impl Kernel {
             Self::Binary { function, .. } => format!("{function:?}").to_lowercase(),
             Self::BinaryIndexed { function, .. } => format!("{function:?}, indexed").to_lowercase(),
             Self::Pool(shape) => format!("{:?} pool", shape.kind).to_lowercase(),
-            Self::MeanOverPixels { .. } => "mean over pixels".into(),
+            Self::GlobalAveragePool { .. } => "mean over pixels".into(),
             Self::Reduce { kind, .. } => format!("{kind:?}, indexed").to_lowercase(),
             Self::Softmax { log, .. } => if *log { "log softmax" } else { "softmax" }.into(),
             Self::Lrn { .. } => "lrn".into(),
-            Self::Resize { bilinear, .. } => if *bilinear { "resize bilinear" } else { "resize nearest" }.into(),
+            Self::Resize { bilinear, .. } => {
+                if *bilinear { "resize bilinear" } else { "resize nearest" }.into()
+            }
             Self::Copy { .. } => "copy".into(),
             Self::Pad { .. } => "pad".into(),
             Self::Gather { .. } => "gather".into(),
@@ -299,42 +366,44 @@ impl Kernel {
             Self::ArgExtreme { .. } => "arg max, indexed".into(),
             Self::TopK { .. } => "top k".into(),
             Self::MatMul(_) => "matrix product".into(),
-            Self::Truncate => "truncate".into(),
+            Self::ToInt => "truncate".into(),
             Self::Round(dtype) => format!("round to {dtype:?}").to_lowercase(),
-            Self::Truth => "truth".into(),
-            Self::Chain(_) => "chain".into(),
+            Self::ToBool => "truth".into(),
+            Self::FusedGroup(_) => "chain".into(),
         }
     }
 
-    /// The kernels that it was chosen before. Where its input is kept as bf16 on its account, others would read float32, and are
-    /// reckoned so.
-    pub(super) fn rejected(&self, level: Level, formats: Formats) -> Vec<Rejected> {
+    /// The kernels that it was chosen before. Where its input is kept as bf16 on its account,
+    /// others would read float32, and are reckoned so.
+    pub(super) fn alternatives(&self, level: Level, numerics: NumericOptions) -> Vec<Alternative> {
         let Self::Conv { kernel: chosen, shape, .. } = self else { return Vec::new() };
-        let reckoned = lorgnette_kernels::candidates(shape, level, formats);
-        let Some(least) = reckoned.first().map(|(_, cost)| *cost) else { return Vec::new() };
-        let mut found = lorgnette_kernels::candidates(&shape.reading_float32(), level, formats);
-        found.retain(|(kernel, cost)| kernel.arithmetic.name != chosen.arithmetic.name && cost.is_finite());
-        found.dedup_by_key(|(kernel, _)| kernel.arithmetic.name);
-        let rejected = |(kernel, cost): (&ConvKernel, f64)| Rejected {
+        let candidates = lorgnette_kernels::candidates(shape, level, numerics);
+        let Some(min_cost) = candidates.first().map(|(_, cost)| *cost) else { return Vec::new() };
+        let mut others = lorgnette_kernels::candidates(&shape.with_f32_input(), level, numerics);
+        others.retain(|(kernel, cost)| {
+            kernel.algorithm.name != chosen.algorithm.name && cost.is_finite()
+        });
+        others.dedup_by_key(|(kernel, _)| kernel.algorithm.name);
+        let alternative = |(kernel, cost): (&ConvKernel, f64)| Alternative {
             kernel: kernel.name,
-            cost: cost / least,
-            formats: kernel.formats,
-            products: (kernel.arithmetic.products)(shape),
+            cost: cost / min_cost,
+            numerics: kernel.numerics,
+            products: (kernel.algorithm.products)(shape),
         };
-        found.into_iter().map(rejected).collect()
+        others.into_iter().map(alternative).collect()
     }
 
     /// What it multiplies, and what it keeps weights as; `None` for what has no weights.
-    pub(super) fn formats(&self) -> Option<Formats> {
+    pub(super) fn numerics(&self) -> Option<NumericOptions> {
         match self {
-            Self::Conv { kernel, .. } => Some(kernel.formats),
-            Self::Depthwise { .. } => Some(Formats::default()),
+            Self::Conv { kernel, .. } => Some(kernel.numerics),
+            Self::Depthwise { .. } => Some(NumericOptions::default()),
             _ => None,
         }
     }
 
     /// Where what is added lies.
-    pub(super) fn residual(&self) -> Option<Map> {
+    pub(super) fn residual(&self) -> Option<ImageLayout> {
         let Self::Conv { residual, .. } = self else { return None };
         *residual
     }
@@ -343,7 +412,7 @@ impl Kernel {
     pub(super) fn scratch_len(&self, threads: usize) -> usize {
         match self {
             Self::Conv { kernel, shape, .. } => (kernel.scratch_len)(shape, threads),
-            Self::Chain(chain) => chain.scratch_len(threads),
+            Self::FusedGroup(group) => group.scratch_len(threads),
             _ => 0,
         }
     }
@@ -361,7 +430,7 @@ impl Kernel {
     /// Multiplications of a run: by Winograd's forms there are fewer than in the definition.
     pub(super) fn products(&self) -> u64 {
         match self {
-            Self::Conv { kernel, shape, .. } => (kernel.arithmetic.products)(shape),
+            Self::Conv { kernel, shape, .. } => (kernel.algorithm.products)(shape),
             _ => self.flops() / 2,
         }
     }
@@ -369,7 +438,9 @@ impl Kernel {
     /// Bytes of packed weights it reads.
     pub(super) fn weight_bytes(&self) -> usize {
         match self {
-            Self::Conv { packed, .. } | Self::Depthwise { packed, .. } => packed.len() * size_of::<f32>(),
+            Self::Conv { packed, .. } | Self::Depthwise { packed, .. } => {
+                packed.len() * size_of::<f32>()
+            }
             _ => 0,
         }
     }

@@ -1,235 +1,260 @@
 //! Which values share a block of memory, and where the blocks lie.
 //!
-//! Reshapes are other names of the same block. The parts of a concatenation along the channels are written straight
-//! into it where their only reader is the concatenation. An activation that nothing else reads is changed in place.
-//! Pixels whose distance would crowd the cache are laid a little further apart.
+//! Reshapes are other names of the same block. The parts of a concatenation along the channels are
+//! written straight into it where their only reader is the concatenation. An activation that
+//! nothing else reads is changed in place. Pixels whose distance would crowd the cache are laid a
+//! little further apart.
 
 use std::collections::HashSet;
 use std::ops::Range;
 
-use lorgnette_kernels::Elements;
+use lorgnette_kernels::StorageType;
 
-use super::chains::Chains;
-use super::memory::{Storage, arrange};
+use super::memory::{Block, assign_ranges};
+use super::row_fusion::FusedGroups;
 use crate::error::{Error, Result};
 use crate::graph::op::Op;
 use crate::graph::rearrange::axis;
-use crate::graph::shape::Shaped;
+use crate::graph::shape::TypedGraph;
 use crate::graph::{Node, NodeId};
 use crate::plan::PlanOptions;
-use crate::plan::elements::Wanted;
+use crate::plan::storage_preference::StoragePreference;
 use crate::tensor::DType;
 
 /// Where each node's value lies.
 #[derive(Debug)]
 pub(super) struct Layout {
-    /// For each node that is computed at run time, its place; `None` for constants, and for what only a chain sees.
-    pub(super) places: Vec<Option<Lie>>,
+    /// For each node that is computed at run time, its place; `None` for constants, and for what
+    /// only a group sees.
+    pub(super) slots: Vec<Option<Slot>>,
     /// For each node, floats from pixel to pixel, and what its value is kept as.
-    forms: Vec<Form>,
-    /// For nodes whose value is float32 there, and which some readers want as bf16, where the rounded copy lies.
-    pub(super) rounded: Vec<Option<Lie>>,
+    pixel_layouts: Vec<PixelLayout>,
+    /// For nodes whose value is float32 there, and which some readers want as bf16, where the
+    /// rounded copy lies.
+    pub(super) bf16_copies: Vec<Option<Slot>>,
     /// The pairs of reader and input of which the reader takes the rounded copy.
-    from_rounded: HashSet<(NodeId, NodeId)>,
+    reads_bf16_copy: HashSet<(NodeId, NodeId)>,
     /// Floats of the arena.
     pub(super) arena_len: usize,
 }
 
 /// How a value's pixels are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Form {
+pub(super) struct PixelLayout {
     /// Floats from pixel to pixel.
     pub(super) stride: usize,
     /// What the values are kept as.
-    pub(super) elements: Elements,
+    pub(super) storage: StorageType,
 }
 
 impl Layout {
     /// How a node's value is kept.
-    pub(super) fn form(&self, id: NodeId) -> Form {
-        self.forms[id.index()]
+    pub(super) fn pixel_layout(&self, id: NodeId) -> PixelLayout {
+        self.pixel_layouts[id.index()]
     }
 
     /// How `reader` finds the value of its input.
-    pub(super) fn form_for(&self, reader: NodeId, input: NodeId) -> Form {
-        self.rounded_for(reader, input).map_or(self.form(input), |lie| lie.form)
+    pub(super) fn pixel_layout_for(&self, reader: NodeId, input: NodeId) -> PixelLayout {
+        self.bf16_copy_for(reader, input).map_or(self.pixel_layout(input), |slot| slot.pixel_layout)
     }
 
-    /// Where `reader` finds the value of its input; `None` for constants, and for what only a chain sees.
-    pub(super) fn read(&self, reader: NodeId, input: NodeId) -> Option<&Lie> {
-        self.rounded_for(reader, input).or(self.places[input.index()].as_ref())
+    /// Where `reader` finds the value of its input; `None` for constants, and for what only a group
+    /// sees.
+    pub(super) fn read(&self, reader: NodeId, input: NodeId) -> Option<&Slot> {
+        self.bf16_copy_for(reader, input).or(self.slots[input.index()].as_ref())
     }
 
-    fn rounded_for(&self, reader: NodeId, input: NodeId) -> Option<&Lie> {
-        self.rounded[input.index()].as_ref().filter(|_| self.from_rounded.contains(&(reader, input)))
+    fn bf16_copy_for(&self, reader: NodeId, input: NodeId) -> Option<&Slot> {
+        self.bf16_copies[input.index()]
+            .as_ref()
+            .filter(|_| self.reads_bf16_copy.contains(&(reader, input)))
     }
 }
 
 /// A value's place: where it begins and how far its pixels are apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Lie {
+pub(super) struct Slot {
     /// The first float in the arena.
     pub(super) start: usize,
-    pub(super) form: Form,
+    pub(super) pixel_layout: PixelLayout,
     /// From the first to the last float.
     pub(super) len: usize,
 }
 
-impl Lie {
+impl Slot {
     pub(super) fn range(&self) -> Range<usize> {
         self.start..self.start + self.len
     }
 }
 
-/// Floats from pixel to pixel, a multiple of which crowds L1: half of what its sets take one line of each (64 sets of 64
-/// bytes on every x86-64 CPU with AVX2 up to now).
-const CROWDING: usize = 512;
+/// Floats from pixel to pixel, a multiple of which crowds L1: half of what its sets take one line
+/// of each (64 sets of 64 bytes on every x86-64 CPU with AVX2 up to now).
+const L1_CONFLICT_STRIDE: usize = 512;
 /// Floats of a cache line.
 const LINE: usize = 16;
 
 /// A node's share of a block before the blocks have places.
 #[derive(Clone, Copy, Debug)]
-struct Share {
+struct Alias {
     block: usize,
     offset: usize,
-    form: Form,
+    pixel_layout: PixelLayout,
 }
 
 /// Settles every value's place.
-pub(super) fn lay_out(shaped: &Shaped, chains: &Chains, options: &PlanOptions) -> Result<Layout> {
-    let wanted = Wanted { shaped, level: options.level, formats: options.formats };
-    let mut sharing = Sharing::new(shaped, chains, wanted);
-    for (id, node) in shaped.graph.iter().collect::<Vec<_>>().into_iter().rev() {
-        sharing.place(id, node);
+pub(super) fn assign_slots(
+    typed: &TypedGraph,
+    groups: &FusedGroups,
+    options: &PlanOptions,
+) -> Result<Layout> {
+    let preference = StoragePreference { typed, level: options.level, numerics: options.numerics };
+    let mut analysis = AliasAnalysis::new(typed, groups, preference);
+    for (id, node) in typed.graph.iter().collect::<Vec<_>>().into_iter().rev() {
+        analysis.assign(id, node);
     }
-    let (ranges, arena_len) = arrange(&sharing.blocks);
+    let (ranges, arena_len) = assign_ranges(&analysis.blocks);
     let needed = arena_len as u64 * size_of::<f32>() as u64;
     if needed > options.memory_limit {
         let what = "running this network at this size".to_owned();
         return Err(Error::Memory { what, needed, limit: options.memory_limit });
     }
-    let lie = |(share, fact): (&Option<Share>, &crate::graph::shape::Fact)| {
-        let share = (*share)?;
-        let (pixels, channels) = (fact.len().checked_div(fact.channels()).unwrap_or(0), fact.channels());
-        let Share { block, offset, form } = share;
-        let len = pixels.checked_sub(1).map_or(0, |last| last * form.stride + form.elements.floats(channels));
-        Some(Lie { start: ranges[block].start + offset, form, len })
+    let slot = |(alias, fact): (&Option<Alias>, &crate::graph::shape::Fact)| {
+        let alias = (*alias)?;
+        let (pixels, channels) =
+            (fact.len().checked_div(fact.channels()).unwrap_or(0), fact.channels());
+        let Alias { block, offset, pixel_layout } = alias;
+        let len = pixels
+            .checked_sub(1)
+            .map_or(0, |last| last * pixel_layout.stride + pixel_layout.storage.words(channels));
+        Some(Slot { start: ranges[block].start + offset, pixel_layout, len })
     };
     Ok(Layout {
-        places: sharing.shares.iter().zip(&shaped.facts).map(lie).collect(),
-        rounded: sharing.rounded.iter().zip(&shaped.facts).map(lie).collect(),
-        forms: sharing.forms(),
-        from_rounded: sharing.from_rounded,
+        slots: analysis.aliases.iter().zip(&typed.facts).map(slot).collect(),
+        bf16_copies: analysis.bf16_copies.iter().zip(&typed.facts).map(slot).collect(),
+        pixel_layouts: analysis.pixel_layouts(),
+        reads_bf16_copy: analysis.reads_bf16_copy,
         arena_len,
     })
 }
 
-struct Sharing<'a> {
-    shaped: &'a Shaped,
-    chains: &'a Chains,
-    wanted: Wanted<'a>,
+struct AliasAnalysis<'a> {
+    typed: &'a TypedGraph,
+    groups: &'a FusedGroups,
+    preference: StoragePreference<'a>,
     uses: Vec<usize>,
     /// Nodes whose values are the network's outputs.
     fetched: Vec<bool>,
-    shares: Vec<Option<Share>>,
-    rounded: Vec<Option<Share>>,
-    from_rounded: HashSet<(NodeId, NodeId)>,
+    aliases: Vec<Option<Alias>>,
+    bf16_copies: Vec<Option<Alias>>,
+    reads_bf16_copy: HashSet<(NodeId, NodeId)>,
     /// Nodes some reader of which takes float32, and some bf16.
     read_as: [Vec<bool>; 2],
-    blocks: Vec<Storage>,
+    blocks: Vec<Block>,
     /// The last step that reads each node.
     last_read: Vec<usize>,
     /// Nodes some reader of which takes pixels that touch.
-    wanted_dense: Vec<bool>,
+    needs_dense: Vec<bool>,
 }
 
-impl<'a> Sharing<'a> {
-    fn new(shaped: &'a Shaped, chains: &'a Chains, wanted: Wanted<'a>) -> Self {
-        let count = shaped.graph.nodes().len();
-        let mut sharing = Self {
-            shaped,
-            chains,
-            wanted,
-            uses: shaped.graph.uses(),
-            fetched: vec![false; count],
-            shares: vec![None; count],
-            rounded: vec![None; count],
-            from_rounded: HashSet::new(),
-            read_as: [vec![false; count], vec![false; count]],
+impl<'a> AliasAnalysis<'a> {
+    fn new(
+        typed: &'a TypedGraph,
+        groups: &'a FusedGroups,
+        preference: StoragePreference<'a>,
+    ) -> Self {
+        let node_count = typed.graph.nodes().len();
+        let mut analysis = Self {
+            typed,
+            groups,
+            preference,
+            uses: typed.graph.uses(),
+            fetched: vec![false; node_count],
+            aliases: vec![None; node_count],
+            bf16_copies: vec![None; node_count],
+            reads_bf16_copy: HashSet::new(),
+            read_as: [vec![false; node_count], vec![false; node_count]],
             blocks: Vec::new(),
-            last_read: (0..count).collect(),
-            wanted_dense: vec![false; count],
+            last_read: (0..node_count).collect(),
+            needs_dense: vec![false; node_count],
         };
-        for (id, node) in shaped.graph.iter() {
+        for (id, node) in typed.graph.iter() {
             for input in &node.inputs {
-                let read = &mut sharing.last_read[input.index()];
-                *read = chains.end(id).index().max(*read);
-                sharing.wanted_dense[input.index()] |= !reads_pixels_apart(&node.op, shaped.fact(id).shape.len());
+                let read = &mut analysis.last_read[input.index()];
+                *read = groups.last_node(id).index().max(*read);
+                analysis.needs_dense[input.index()] |=
+                    !accepts_padded_pixels(&node.op, typed.fact(id).shape.len());
             }
         }
-        for output in shaped.graph.outputs() {
-            sharing.fetched[output.index()] = true;
-            sharing.last_read[output.index()] = count;
+        for output in typed.graph.outputs() {
+            analysis.fetched[output.index()] = true;
+            analysis.last_read[output.index()] = node_count;
         }
-        sharing
+        analysis
     }
 
-    /// Gives a node its share; readers have theirs already. Then hands shares on to inputs that can lie within.
-    fn place(&mut self, id: NodeId, node: &Node) {
-        if self.shaped.graph.is_stored(id) {
+    /// Gives a node its share; readers have theirs already. Then hands shares on to inputs that can
+    /// lie within.
+    fn assign(&mut self, id: NodeId, node: &Node) {
+        if self.typed.graph.is_stored(id) {
             return;
         }
-        let fact = self.shaped.fact(id);
-        if self.chains.is_inner(id) {
-            return self.note_reads(id, node, self.elements(id, node));
+        let fact = self.typed.fact(id);
+        if self.groups.is_inner(id) {
+            return self.note_reads(id, node, self.storage_type(id, node));
         }
-        let share = match self.shares[id.index()] {
-            Some(share) => share,
-            None => self.own(id, self.form(id, node, self.elements(id, node))),
+        let alias = match self.aliases[id.index()] {
+            Some(alias) => alias,
+            None => self.allocate(id, self.pixel_layout(id, node, self.storage_type(id, node))),
         };
-        self.shares[id.index()] = Some(share);
-        if share.form.elements == Elements::Float32 && self.read_as[Elements::Bf16 as usize][id.index()] {
-            let stride = Elements::Bf16.floats(fact.channels());
-            self.rounded[id.index()] = Some(self.own(id, Form { stride, elements: Elements::Bf16 }));
+        self.aliases[id.index()] = Some(alias);
+        if alias.pixel_layout.storage == StorageType::Float32
+            && self.read_as[StorageType::Bf16 as usize][id.index()]
+        {
+            let stride = StorageType::Bf16.words(fact.channels());
+            self.bf16_copies[id.index()] =
+                Some(self.allocate(id, PixelLayout { stride, storage: StorageType::Bf16 }));
         }
-        self.note_reads(id, node, share.form.elements);
-        let block = &mut self.blocks[share.block];
+        self.note_reads(id, node, alias.pixel_layout.storage);
+        let block = &mut self.blocks[alias.block];
         // Inputs are written before the first step.
         let written = if matches!(node.op, Op::Input { .. }) { 0 } else { id.index() };
         block.first = block.first.min(written);
         block.last = block.last.max(self.last_read[id.index()]);
         match &node.op {
-            op if is_another_name(op) => self.hand_on(node.inputs[0], share, true),
-            Op::Concat => self.hand_to_parts(id, node, share),
-            op if changes_in_place(op, fact.shape.len()) && share.form == self.form(id, node, Elements::Float32) => {
-                self.hand_on_in_place(id, node, share);
+            op if is_alias(op) => self.propagate_alias(node.inputs[0], alias, true),
+            Op::Concat => self.propagate_to_parts(id, node, alias),
+            op if can_run_in_place(op, fact.shape.len())
+                && alias.pixel_layout == self.pixel_layout(id, node, StorageType::Float32) =>
+            {
+                self.propagate_in_place(id, node, alias);
             }
             _ => {}
         }
     }
 
     /// A block of a node's own.
-    fn own(&mut self, id: NodeId, form: Form) -> Share {
-        let fact = self.shaped.fact(id);
-        let len = fact.len() / fact.channels().max(1) * form.stride;
-        self.blocks.push(Storage { len, first: id.index(), last: self.last_read[id.index()] });
-        Share { block: self.blocks.len() - 1, offset: 0, form }
+    fn allocate(&mut self, id: NodeId, pixel_layout: PixelLayout) -> Alias {
+        let fact = self.typed.fact(id);
+        let len = fact.len() / fact.channels().max(1) * pixel_layout.stride;
+        self.blocks.push(Block { len, first: id.index(), last: self.last_read[id.index()] });
+        Alias { block: self.blocks.len() - 1, offset: 0, pixel_layout }
     }
 
     /// What a value that has a block of its own is kept as: bf16 where all readers want it so.
-    fn elements(&self, id: NodeId, node: &Node) -> Elements {
-        let [float32, bf16] = [Elements::Float32, Elements::Bf16].map(|e| self.read_as[e as usize][id.index()]);
-        let fits = !self.fetched[id.index()] && self.wanted.can_be_written(id, node);
-        if bf16 && !float32 && fits { Elements::Bf16 } else { Elements::Float32 }
+    fn storage_type(&self, id: NodeId, node: &Node) -> StorageType {
+        let [float32, bf16] =
+            [StorageType::Float32, StorageType::Bf16].map(|e| self.read_as[e as usize][id.index()]);
+        let fits = !self.fetched[id.index()] && self.preference.can_write_bf16(id, node);
+        if bf16 && !float32 && fits { StorageType::Bf16 } else { StorageType::Float32 }
     }
 
     /// Notes what a node, kept as such elements itself, wants its inputs as.
-    fn note_reads(&mut self, id: NodeId, node: &Node, own: Elements) {
+    fn note_reads(&mut self, id: NodeId, node: &Node, own: StorageType) {
         for (i, input) in node.inputs.iter().enumerate() {
             let first = node.inputs[..i].iter().all(|other| other != input);
-            let as_bf16 = first && self.wanted.of_input(id, node, i, own) == Elements::Bf16;
+            let as_bf16 = first && self.preference.for_input(id, node, i, own) == StorageType::Bf16;
             if as_bf16 {
-                self.from_rounded.insert((id, *input));
+                self.reads_bf16_copy.insert((id, *input));
             }
             if first {
                 self.read_as[usize::from(as_bf16)][input.index()] = true;
@@ -239,71 +264,77 @@ impl<'a> Sharing<'a> {
 
     /// Floats from pixel to pixel of a value that has a block of its own.
     ///
-    /// A tile of a convolution reads the same channels of many pixels in turn. Where pixels are a multiple of
-    /// [`CROWDING`] apart, those lie in one or two sets of L1 and push each other out.
-    fn form(&self, id: NodeId, node: &Node, elements: Elements) -> Form {
-        let (fact, dense) = (self.shaped.fact(id), self.fetched[id.index()] || self.wanted_dense[id.index()]);
-        let floats = elements.floats(fact.channels());
-        let crowded = fact.shape.len() == 4 && floats.is_multiple_of(CROWDING) && fact.len() > fact.channels();
-        let apart = crowded && !dense && writes_pixels_apart(&node.op);
-        Form { stride: floats + if apart { LINE } else { 0 }, elements }
+    /// A tile of a convolution reads the same channels of many pixels in turn. Where pixels are a
+    /// multiple of [`L1_CONFLICT_STRIDE`] apart, those lie in one or two sets of L1 and push each
+    /// other out.
+    fn pixel_layout(&self, id: NodeId, node: &Node, storage: StorageType) -> PixelLayout {
+        let (fact, dense) =
+            (self.typed.fact(id), self.fetched[id.index()] || self.needs_dense[id.index()]);
+        let floats = storage.words(fact.channels());
+        let conflicts = fact.shape.len() == 4
+            && floats.is_multiple_of(L1_CONFLICT_STRIDE)
+            && fact.len() > fact.channels();
+        let padded = conflicts && !dense && can_write_padded_pixels(&node.op);
+        PixelLayout { stride: floats + if padded { LINE } else { 0 }, storage }
     }
 
     /// How every value is kept.
-    fn forms(&self) -> Vec<Form> {
-        let form = |(id, node): (NodeId, &Node)| {
-            let own = || self.form(id, node, self.elements(id, node));
-            self.shares[id.index()].map_or_else(own, |share| share.form)
+    fn pixel_layouts(&self) -> Vec<PixelLayout> {
+        let pixel_layout = |(id, node): (NodeId, &Node)| {
+            let own = || self.pixel_layout(id, node, self.storage_type(id, node));
+            self.aliases[id.index()].map_or_else(own, |alias| alias.pixel_layout)
         };
-        self.shaped.graph.iter().map(form).collect()
+        self.typed.graph.iter().map(pixel_layout).collect()
     }
 
     /// Lets `input` lie in the reader's share, if it has no share yet.
-    fn hand_on(&mut self, input: NodeId, share: Share, always: bool) {
-        let somewhere = !self.shaped.graph.is_stored(input) && !self.chains.is_inner(input);
-        let free = somewhere && self.shares[input.index()].is_none();
-        let channels = self.shaped.fact(input).channels();
-        if free && (always || self.uses[input.index()] == 1) {
+    fn propagate_alias(&mut self, input: NodeId, alias: Alias, is_same_value: bool) {
+        let has_slot = !self.typed.graph.is_stored(input) && !self.groups.is_inner(input);
+        let free = has_slot && self.aliases[input.index()].is_none();
+        let channels = self.typed.fact(input).channels();
+        if free && (is_same_value || self.uses[input.index()] == 1) {
             // Another name may have other channels: its own pixels touch.
-            let stride = if always { channels } else { share.form.stride };
-            let form = Form { stride, ..share.form };
-            self.shares[input.index()] = Some(Share { form, ..share });
+            let stride = if is_same_value { channels } else { alias.pixel_layout.stride };
+            let pixel_layout = PixelLayout { stride, ..alias.pixel_layout };
+            self.aliases[input.index()] = Some(Alias { pixel_layout, ..alias });
         }
     }
 
-    fn hand_to_parts(&mut self, id: NodeId, node: &Node, share: Share) {
-        let Some(offsets) = channel_offsets(self.shaped, id, node) else { return };
+    fn propagate_to_parts(&mut self, id: NodeId, node: &Node, alias: Alias) {
+        let Some(offsets) = channel_offsets(self.typed, id, node) else { return };
         for (&input, offset) in node.inputs.iter().zip(offsets) {
-            let part = self.shaped.graph.node(input);
-            let fits = share.form.elements == Elements::Float32 || self.wanted.can_be_written(input, part);
-            if writes_pixels_apart(&part.op) && fits && !self.fetched[input.index()] {
-                let offset = share.offset + share.form.elements.floats(offset);
-                self.hand_on(input, Share { offset, ..share }, false);
+            let part = self.typed.graph.node(input);
+            let fits = alias.pixel_layout.storage == StorageType::Float32
+                || self.preference.can_write_bf16(input, part);
+            if can_write_padded_pixels(&part.op) && fits && !self.fetched[input.index()] {
+                let offset = alias.offset + alias.pixel_layout.storage.words(offset);
+                self.propagate_alias(input, Alias { offset, ..alias }, false);
             }
         }
     }
 
-    fn hand_on_in_place(&mut self, id: NodeId, node: &Node, share: Share) {
+    fn propagate_in_place(&mut self, id: NodeId, node: &Node, alias: Alias) {
         let input = node.inputs[0];
-        let same = self.shaped.fact(input).shape == self.shaped.fact(id).shape;
-        let node = self.shaped.graph.node(input);
-        let given = matches!(node.op, Op::Input { .. });
-        let fits = share.form == self.form(input, node, Elements::Float32);
-        if same && fits && !given && !self.fetched[input.index()] && !is_another_name(&node.op) {
-            self.hand_on(input, share, false);
+        let same = self.typed.fact(input).shape == self.typed.fact(id).shape;
+        let node = self.typed.graph.node(input);
+        let is_input = matches!(node.op, Op::Input { .. });
+        let fits = alias.pixel_layout == self.pixel_layout(input, node, StorageType::Float32);
+        if same && fits && !is_input && !self.fetched[input.index()] && !is_alias(&node.op) {
+            self.propagate_alias(input, alias, false);
         }
     }
 }
 
 /// Whether the operation's result is its input under another shape.
-pub(super) fn is_another_name(op: &Op) -> bool {
-    // Whole numbers are kept as floats at run time; every one that occurs there is small enough to be exact.
+pub(super) fn is_alias(op: &Op) -> bool {
+    // Whole numbers are kept as floats at run time; every one that occurs there is small enough to
+    // be exact.
     let widens = matches!(op, Op::Cast(DType::F32 | DType::F64));
     widens || matches!(op, Op::Identity | Op::Reshape | Op::Squeeze { .. } | Op::ExpandDims)
 }
 
 /// Whether the operation's kernel can work on its first input's own memory.
-fn changes_in_place(op: &Op, rank: usize) -> bool {
+fn can_run_in_place(op: &Op, rank: usize) -> bool {
     match op {
         Op::Affine(_) | Op::Clamp(_) | Op::Unary(_) | Op::Softmax { .. } => true,
         // Beyond pictures, it reads through index tables.
@@ -313,31 +344,42 @@ fn changes_in_place(op: &Op, rank: usize) -> bool {
 }
 
 /// Whether the operation's kernel can leave room between pixels.
-fn writes_pixels_apart(op: &Op) -> bool {
+fn can_write_padded_pixels(op: &Op) -> bool {
     matches!(
         op,
-        Op::Conv2d(_) | Op::DepthwiseConv2d(_) | Op::Pool(_) | Op::Affine(_) | Op::Clamp(_) | Op::Unary(_) | Op::Concat
+        Op::Conv2d(_)
+            | Op::DepthwiseConv2d(_)
+            | Op::Pool(_)
+            | Op::Affine(_)
+            | Op::Clamp(_)
+            | Op::Unary(_)
+            | Op::Concat
     )
 }
 
 /// Whether the operation's kernel can read inputs that have room between pixels.
-fn reads_pixels_apart(op: &Op, rank: usize) -> bool {
+fn accepts_padded_pixels(op: &Op, rank: usize) -> bool {
     match op {
         Op::Binary(..) => rank <= 4,
-        Op::Conv2d(_) | Op::DepthwiseConv2d(_) | Op::Pool(_) | Op::Affine(_) | Op::Clamp(_) | Op::Unary(_) => true,
+        Op::Conv2d(_)
+        | Op::DepthwiseConv2d(_)
+        | Op::Pool(_)
+        | Op::Affine(_)
+        | Op::Clamp(_)
+        | Op::Unary(_) => true,
         Op::Lrn(_) | Op::Resize(_) | Op::Concat => true,
         _ => false,
     }
 }
 
 /// Where each part of a concatenation begins within a pixel, if it joins channels.
-pub(super) fn channel_offsets(shaped: &Shaped, id: NodeId, node: &Node) -> Option<Vec<usize>> {
+pub(super) fn channel_offsets(typed: &TypedGraph, id: NodeId, node: &Node) -> Option<Vec<usize>> {
     let (at, parts) = node.inputs.split_last()?;
-    let rank = shaped.fact(id).shape.len();
-    let at = axis(*shaped.graph.constant_of(*at)?.to_i64().first()?, rank).ok()?;
+    let rank = typed.fact(id).shape.len();
+    let at = axis(*typed.graph.constant_of(*at)?.to_i64().first()?, rank).ok()?;
     let begin = |sum: &mut usize, part: &NodeId| {
         let offset = *sum;
-        *sum += shaped.fact(*part).channels();
+        *sum += typed.fact(*part).channels();
         Some(offset)
     };
     (at + 1 == rank).then(|| parts.iter().scan(0, begin).collect())

@@ -10,7 +10,8 @@
 //!     zeros     to the next multiple of 4096
 //!     weights   float32, or in the bytes of several smaller numbers, as the kernels want them; each begins at a multiple of 64
 //! ```
-//! Numbers are little-endian. Places of weights count from the first multiple of 4096 after the header.
+//! Numbers are little-endian. Places of weights count from the first multiple of 4096 after the
+//! header.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,16 +19,16 @@ use std::sync::Arc;
 use bytes::Bytes;
 use prost::Message as _;
 
+use crate::atomic_file::write_atomically;
 use crate::error::{Error, Result};
-use crate::file::Mapped;
-use crate::plan::{Key, Packed};
+use crate::file::MappedFile;
+use crate::plan::{PackedWeights, WeightKey};
 use crate::proto::GraphDef;
-use crate::sink::write_whole;
 
 pub(super) const MAGIC: [u8; 8] = *b"\x89LGPLAN\n";
 /// Counts changes of this format.
 const VERSION: u32 = 1;
-const FIXED: usize = 24;
+const FIXED_HEADER_BYTES: usize = 24;
 const PAGE: u64 = 4096;
 const LINE: u64 = 64;
 
@@ -36,7 +37,7 @@ const LINE: u64 = 64;
 pub(super) struct Header {
     /// The version of the layouts in which kernels want their weights.
     #[prost(uint32, tag = "1")]
-    pub(super) packing: u32,
+    pub(super) layouts_version: u32,
     /// The CPU level it was packed for.
     #[prost(string, tag = "2")]
     pub(super) level: String,
@@ -57,7 +58,7 @@ pub(super) struct Header {
     #[prost(message, repeated, tag = "8")]
     pub(super) variables: Vec<Variable>,
     #[prost(message, repeated, tag = "9")]
-    pub(super) weights: Vec<Placed>,
+    pub(super) weights: Vec<WeightEntry>,
     /// The precision it was planned in, if not float32.
     #[prost(string, optional, tag = "10")]
     pub(super) precision: Option<String>,
@@ -81,7 +82,7 @@ pub(super) struct Origin {
     pub(super) modified: i64,
     /// Whether moving averages were preferred.
     #[prost(bool, tag = "4")]
-    pub(super) averages: bool,
+    pub(super) use_ema: bool,
     #[prost(string, optional, tag = "5")]
     pub(super) checkpoint: Option<String>,
     /// The network of the zoo that was named, if it was not recognised.
@@ -105,7 +106,7 @@ pub(super) struct Variable {
 
 /// Packed weights, and their place in the file.
 #[derive(Clone, PartialEq, prost::Message)]
-pub(super) struct Placed {
+pub(super) struct WeightEntry {
     #[prost(string, tag = "1")]
     pub(super) filter: String,
     #[prost(string, tag = "2")]
@@ -122,31 +123,41 @@ pub(super) struct Placed {
     pub(super) length: u64,
 }
 
-impl Placed {
-    fn key(&self) -> Key {
+impl WeightEntry {
+    fn key(&self) -> WeightKey {
         let scale = self.is_scaled.then(|| self.scale.clone());
-        Key { filter: self.filter.clone(), layout: self.layout.clone(), scale }
+        WeightKey { filter: self.filter.clone(), layout: self.layout.clone(), scale }
     }
 }
 
 /// Writes a plan file; it gets its name when it is whole.
-pub(super) fn write(path: &Path, mut header: Header, packed: &[(Key, Arc<Packed>)]) -> Result<()> {
+pub(super) fn write(
+    path: &Path,
+    mut header: Header,
+    packed: &[(WeightKey, Arc<PackedWeights>)],
+) -> Result<()> {
     let mut start = 0;
     for (key, packed) in packed {
-        let placed = placed(key, start, size_of_val::<[f32]>(packed));
-        start = (placed.start + placed.length).next_multiple_of(LINE);
-        header.weights.push(placed);
+        let entry = entry(key, start, size_of_val::<[f32]>(packed));
+        start = (entry.start + entry.length).next_multiple_of(LINE);
+        header.weights.push(entry);
     }
-    write_placed(path, &header, packed.iter().map(|(_, packed)| &***packed))
+    write_entries(path, &header, packed.iter().map(|(_, packed)| &***packed))
 }
 
 /// Writes weights that the header has places for.
-fn write_placed<'a>(path: &Path, header: &Header, packed: impl Iterator<Item = &'a [f32]>) -> Result<()> {
+fn write_entries<'a>(
+    path: &Path,
+    header: &Header,
+    packed: impl Iterator<Item = &'a [f32]>,
+) -> Result<()> {
     let header = header.encode_to_vec();
-    let too_long =
-        |_| Error::Format { path: path.into(), what: "the network without its weights is over 4 GiB".into() };
+    let too_long = |_| Error::Format {
+        path: path.into(),
+        what: "the network without its weights is over 4 GiB".into(),
+    };
     let length = u32::try_from(header.len()).map_err(too_long)?;
-    write_whole(path, |out| {
+    write_atomically(path, |out| {
         out.write(&MAGIC)?;
         for number in [VERSION, length, crc32c::crc32c(&header), 0] {
             out.write(&number.to_le_bytes())?;
@@ -162,51 +173,69 @@ fn write_placed<'a>(path: &Path, header: &Header, packed: impl Iterator<Item = &
 
 /// Writes a plan file whose header says what somebody else made of it.
 #[cfg(test)]
-pub(super) fn write_as_it_is(path: &Path, header: &Header, packed: &[(Key, Packed)]) -> Result<()> {
-    write_placed(path, header, packed.iter().map(|(_, packed)| &**packed))
+pub(super) fn write_unchecked(
+    path: &Path,
+    header: &Header,
+    packed: &[(WeightKey, PackedWeights)],
+) -> Result<()> {
+    write_entries(path, header, packed.iter().map(|(_, packed)| &**packed))
 }
 
-fn placed(key: &Key, start: u64, bytes: usize) -> Placed {
-    let Key { filter, layout, scale } = key.clone();
+fn entry(key: &WeightKey, start: u64, bytes: usize) -> WeightEntry {
+    let WeightKey { filter, layout, scale } = key.clone();
     let is_scaled = scale.is_some();
-    Placed { filter, layout, is_scaled, scale: scale.unwrap_or_default(), start, length: bytes as u64 }
+    WeightEntry {
+        filter,
+        layout,
+        is_scaled,
+        scale: scale.unwrap_or_default(),
+        start,
+        length: bytes as u64,
+    }
 }
 
 /// A plan file's header, and its weights, still in the map.
-pub(super) fn read(path: &Path) -> Result<(Header, Vec<(Key, Packed)>)> {
-    let bytes = Mapped::open(path)?.bytes().clone();
-    parse(&bytes).map_err(|what| Error::Format { path: path.into(), what: format!("a damaged plan file: {what}") })
+pub(super) fn read(path: &Path) -> Result<(Header, Vec<(WeightKey, PackedWeights)>)> {
+    let bytes = MappedFile::open(path)?.bytes().clone();
+    parse(&bytes).map_err(|what| Error::Format {
+        path: path.into(),
+        what: format!("a damaged plan file: {what}"),
+    })
 }
 
-fn parse(bytes: &Bytes) -> Result<(Header, Vec<(Key, Packed)>), String> {
-    let [version, length, checksum, _] = fixed(bytes).ok_or("it ends before its header")?;
+fn parse(bytes: &Bytes) -> Result<(Header, Vec<(WeightKey, PackedWeights)>), String> {
+    let [version, length, checksum, _] = fixed_header(bytes).ok_or("it ends before its header")?;
     if version != VERSION {
-        return Err(format!("its format is version {version}; this program reads version {VERSION}"));
+        return Err(format!(
+            "its format is version {version}; this program reads version {VERSION}"
+        ));
     }
-    let end = FIXED + length as usize;
-    let header = bytes.get(FIXED..end).ok_or("it ends within its header")?;
+    let end = FIXED_HEADER_BYTES + length as usize;
+    let header = bytes.get(FIXED_HEADER_BYTES..end).ok_or("it ends within its header")?;
     if crc32c::crc32c(header) != checksum {
         return Err("its header's checksum does not match".into());
     }
-    let header = Header::decode(bytes.slice(FIXED..end)).map_err(|error| format!("its header: {error}"))?;
+    let header = Header::decode(bytes.slice(FIXED_HEADER_BYTES..end))
+        .map_err(|error| format!("its header: {error}"))?;
     let data = bytes.slice(end.next_multiple_of(PAGE as usize).min(bytes.len())..);
-    let weights = header.weights.iter().map(|placed| {
-        let packed = take(&data, placed).ok_or_else(|| format!("it ends before the weights of '{}'", placed.filter))?;
-        Ok((placed.key(), packed))
+    let weights = header.weights.iter().map(|entry| {
+        let packed = read_weights(&data, entry)
+            .ok_or_else(|| format!("it ends before the weights of '{}'", entry.filter))?;
+        Ok((entry.key(), packed))
     });
     let weights = weights.collect::<Result<_, String>>()?;
     Ok((header, weights))
 }
 
 /// The four numbers behind the magic one.
-fn fixed(bytes: &[u8]) -> Option<[u32; 4]> {
-    let numbers = bytes.get(MAGIC.len()..FIXED)?;
+fn fixed_header(bytes: &[u8]) -> Option<[u32; 4]> {
+    let numbers = bytes.get(MAGIC.len()..FIXED_HEADER_BYTES)?;
     let mut numbers = numbers.as_chunks::<4>().0.iter().map(|number| u32::from_le_bytes(*number));
     Some(std::array::from_fn(|_| numbers.next().unwrap_or(0)))
 }
 
-fn take(data: &Bytes, placed: &Placed) -> Option<Packed> {
-    let start = usize::try_from(placed.start).ok()?;
-    let end = start.checked_add(usize::try_from(placed.length).ok()?)?;
-    (end <= data.len()).then(|| data.slice(start..end)).and_then(Packed::mapped)
+fn read_weights(data: &Bytes, entry: &WeightEntry) -> Option<PackedWeights> {
+    let start = usize::try_from(entry.start).ok()?;
+    let end = start.checked_add(usize::try_from(entry.length).ok()?)?;
+    (end <= data.len()).then(|| data.slice(start..end)).and_then(PackedWeights::mapped)
 }

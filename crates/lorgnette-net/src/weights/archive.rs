@@ -1,4 +1,5 @@
-//! Archives of checkpoints, and of any other files of models: unpacked once, into a bounded folder of folders.
+//! Archives of checkpoints, and of any other files of models: unpacked once, into a bounded folder
+//! of folders.
 //!
 //! ```text
 //! archive ─▶ kind (by its first bytes) ─▶ files, one after the other (tar, zip) ─▶ names checked (member)
@@ -22,7 +23,7 @@ use crate::error::{Error, Result};
 
 /// The kinds of archive that are read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ArchiveKind {
     /// `.tar.gz`, `.tgz`.
     TarGz,
     /// `.tar`.
@@ -31,10 +32,11 @@ pub enum Kind {
     Zip,
 }
 
-impl Kind {
-    /// What a file is, by its first 512 bytes: gzip's magic number (RFC 1952), a zip's local or last header (PKWARE's
-    /// APPNOTE.TXT 4.3), or the `ustar` in a tar's first header (POSIX `pax`, and GNU tar).
-    pub fn of(start: &[u8]) -> Option<Self> {
+impl ArchiveKind {
+    /// What a file is, by its first 512 bytes: gzip's magic number (RFC 1952), a zip's local or
+    /// last header (PKWARE's APPNOTE.TXT 4.3), or the `ustar` in a tar's first header (POSIX `pax`,
+    /// and GNU tar).
+    pub fn from_magic(start: &[u8]) -> Option<Self> {
         match start {
             [0x1f, 0x8b, ..] => Some(Self::TarGz),
             [b'P', b'K', 3, 4, ..] | [b'P', b'K', 5, 6, ..] => Some(Self::Zip),
@@ -47,14 +49,14 @@ impl Kind {
     ///
     /// # Errors
     /// If it is there and cannot be read.
-    pub fn of_file(path: &Path) -> Result<Option<Self>> {
+    pub fn detect(path: &Path) -> Result<Option<Self>> {
         if !path.is_file() {
             return Ok(None);
         }
         let io = |source| Error::Io { path: path.into(), source };
         let mut start = Vec::new();
         File::open(path).and_then(|file| file.take(512).read_to_end(&mut start)).map_err(io)?;
-        Ok(Self::of(&start))
+        Ok(Self::from_magic(&start))
     }
 
     /// Calls `visit` with each file, in the archive's order.
@@ -67,32 +69,41 @@ impl Kind {
     }
 }
 
-/// What is done with a file of an archive: its name as written there, how long it says it is, and its content.
+/// What is done with a file of an archive: its name as written there, how long it says it is, and
+/// its content.
 type Visit<'a> = dyn FnMut(&[u8], u64, &mut dyn Read) -> Result<(), String> + 'a;
 
-/// A path as the archive that it is or goes through, and the rest of it within: `a.tgz/ema/model` is `a.tgz` and
-/// `ema/model`. `None` for paths without an archive.
+/// A path as the archive that it is or goes through, and the rest of it within: `a.tgz/ema/model`
+/// is `a.tgz` and `ema/model`. `None` for paths without an archive.
 pub(crate) fn split(path: &Path) -> Result<Option<(PathBuf, PathBuf)>> {
     for archive in path.ancestors() {
         if archive.is_file() {
             let inner = path.strip_prefix(archive).unwrap_or(Path::new("")).to_path_buf();
-            let kept = inner.components().all(|part| matches!(part, std::path::Component::Normal(_)));
-            return Ok(Kind::of_file(archive)?.filter(|_| kept).map(|_| (archive.into(), inner)));
+            let is_inside =
+                inner.components().all(|part| matches!(part, std::path::Component::Normal(_)));
+            return Ok(ArchiveKind::detect(archive)?
+                .filter(|_| is_inside)
+                .map(|_| (archive.into(), inner)));
         }
     }
     Ok(None)
 }
 
-/// An error about files of an unpacked archive, in the words of who gave the archive: candidates as they can be given.
-pub(crate) fn shown_within(error: Error, folder: &Path, archive: &Path) -> Error {
+/// An error about files of an unpacked archive, in the words of who gave the archive: candidates as
+/// they can be given.
+pub(crate) fn rewrite_paths(error: Error, folder: &Path, archive: &Path) -> Error {
     let (from, to) = (folder.display().to_string(), archive.display().to_string());
-    let renamed = |text: String| text.replace(&from, &to);
-    let path_within = |path: PathBuf| path.strip_prefix(folder).map_or(path.clone(), |inner| archive.join(inner));
+    let with_archive = |text: String| text.replace(&from, &to);
+    let path_within =
+        |path: PathBuf| path.strip_prefix(folder).map_or(path.clone(), |inner| archive.join(inner));
     match error {
-        Error::Ambiguous { what, candidates } => {
-            Error::Ambiguous { what: renamed(what), candidates: candidates.into_iter().map(renamed).collect() }
+        Error::Ambiguous { what, candidates } => Error::Ambiguous {
+            what: with_archive(what),
+            candidates: candidates.into_iter().map(with_archive).collect(),
+        },
+        Error::Format { path, what } => {
+            Error::Format { path: path_within(path), what: with_archive(what) }
         }
-        Error::Format { path, what } => Error::Format { path: path_within(path), what: renamed(what) },
         other => other,
     }
 }

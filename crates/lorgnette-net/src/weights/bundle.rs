@@ -1,8 +1,9 @@
 //! Version 2: bundles (`tensorflow/core/util/tensor_bundle/tensor_bundle.{h,cc}`).
 //!
-//! `PREFIX.index` is a table: a header under the empty key, and under a variable's name where in which shard its
-//! bytes are. `PREFIX.data-00000-of-00002`, … are the shards: bare bytes. A variable in slices lists them and has no
-//! bytes; each slice has an entry of its own, under the same kind of key as in version 1.
+//! `PREFIX.index` is a table: a header under the empty key, and under a variable's name where in
+//! which shard its bytes are. `PREFIX.data-00000-of-00002`, … are the shards: bare bytes. A
+//! variable in slices lists them and has no bytes; each slice has an entry of its own, under the
+//! same kind of key as in version 1.
 
 use std::path::{Path, PathBuf};
 
@@ -17,8 +18,8 @@ use super::table::Table;
 use super::{Variable, format_error, variable_error};
 use crate::checksum;
 use crate::error::{Error, Result};
-use crate::file::Mapped;
-use crate::stored::{Check, Extent};
+use crate::file::MappedFile;
+use crate::lazy_tensor::{ByteRange, StoredChecksum};
 use crate::tensor::{DType, elements};
 
 /// A V2 checkpoint.
@@ -35,16 +36,16 @@ pub(super) struct Bundle {
 #[derive(Debug)]
 struct Shard {
     path: PathBuf,
-    file: Mapped,
+    file: MappedFile,
 }
 
 impl Bundle {
     /// Reads the index and maps the shards, all of which must be there.
     pub(super) fn open(index: PathBuf, prefix: &Path) -> Result<(Vec<Variable>, Self)> {
         let bad = |what: String| format_error(&index, what);
-        let table = Table::open(Mapped::open(&index)?).map_err(bad)?;
+        let table = Table::open(MappedFile::open(&index)?).map_err(bad)?;
         let header = header(&table).map_err(bad)?;
-        let (variables, entries) = listed(&table, &index)?;
+        let (variables, entries) = read_entries(&table, &index)?;
         let shards = shards(prefix, header.num_shards, &index)?;
         let bundle = Self { index, table, big_endian: header.endianness == 1, shards, entries };
         Ok((variables, bundle))
@@ -58,63 +59,105 @@ impl Bundle {
         }
         let bad = |what| variable_error(&self.index, &variable.name, what);
         let slices: Vec<Slice> = entry.slices.iter().map(Slice::from).collect();
-        let parts: Vec<_> = slices.iter().map(|s| s.within(&variable.shape)).collect::<Result<_, _>>().map_err(bad)?;
+        let parts: Vec<_> = slices
+            .iter()
+            .map(|s| s.within(&variable.shape))
+            .collect::<Result<_, _>>()
+            .map_err(bad)?;
         check_volumes(&parts, &variable.shape).map_err(bad)?;
-        // All slices before any memory: a few bytes of index must not ask for more than the shards have.
+        // All slices before any memory: a few bytes of index must not ask for more than the shards
+        // have.
         let stored: Vec<Bytes> = slices
             .iter()
             .zip(&parts)
             .map(|(slice, part)| {
-                self.elements(&self.slice_entry(slice, entry, variable)?, variable, dtype, volume(part))
+                self.elements(
+                    &self.slice_entry(slice, entry, variable)?,
+                    variable,
+                    dtype,
+                    volume(part),
+                )
             })
             .collect::<Result<_>>()?;
-        let there: usize = self.shards.iter().map(|shard| shard.file.bytes().len()).sum();
-        if stored.iter().map(Bytes::len).sum::<usize>() > there {
+        let shard_bytes: usize = self.shards.iter().map(|shard| shard.file.bytes().len()).sum();
+        if stored.iter().map(Bytes::len).sum::<usize>() > shard_bytes {
             return Err(bad("its slices share bytes: there are fewer than they would take".into()));
         }
-        let mut whole = Assembly::new(&variable.shape, dtype.size());
-        stored.iter().zip(&parts).try_for_each(|(bytes, part)| whole.place(part, bytes)).map_err(bad)?;
-        Ok(whole.finish())
+        let mut assembly = Assembly::new(&variable.shape, dtype.size());
+        stored
+            .iter()
+            .zip(&parts)
+            .try_for_each(|(bytes, part)| assembly.copy_slice(part, bytes))
+            .map_err(bad)?;
+        Ok(assembly.finish())
     }
 
     /// The entry of a slice; of a slice that is the whole, the variable's own.
-    fn slice_entry(&self, slice: &Slice, whole: &BundleEntry, variable: &Variable) -> Result<BundleEntry> {
+    fn slice_entry(
+        &self,
+        slice: &Slice,
+        whole: &BundleEntry,
+        variable: &Variable,
+    ) -> Result<BundleEntry> {
         if slice.is_full() {
             return Ok(whole.clone());
         }
         let bad = |what: String| variable_error(&self.index, &variable.name, what);
         let value = self.table.get(&slice.key(&variable.name)).map_err(bad)?;
-        let value = value.ok_or_else(|| bad(format!("its slice {slice} is listed, but not there")))?;
-        let entry =
-            BundleEntry::decode(value).map_err(|e| bad(format!("the entry of its slice {slice} is damaged: {e}")))?;
+        let value =
+            value.ok_or_else(|| bad(format!("its slice {slice} is listed, but not there")))?;
+        let entry = BundleEntry::decode(value)
+            .map_err(|e| bad(format!("the entry of its slice {slice} is damaged: {e}")))?;
         if entry.dtype != whole.dtype {
             let types = (Element(entry.dtype), variable.element);
-            return Err(bad(format!("its slice {slice} is of type {}, and itself of type {}", types.0, types.1)));
+            return Err(bad(format!(
+                "its slice {slice} is of type {}, and itself of type {}",
+                types.0, types.1
+            )));
         }
         Ok(entry)
     }
 
-    /// Where the elements of the variable at `index` lie, if in one piece and as they are. Nothing of it is verified.
-    pub(super) fn extent(&self, index: usize, variable: &Variable, dtype: DType) -> Result<Option<Extent>> {
+    /// Where the elements of the variable at `index` lie, if in one piece and as they are. Nothing
+    /// of it is verified.
+    pub(super) fn byte_range(
+        &self,
+        index: usize,
+        variable: &Variable,
+        dtype: DType,
+    ) -> Result<Option<ByteRange>> {
         let entry = &self.entries[index];
         if !entry.slices.is_empty() || self.big_endian {
             return Ok(None);
         }
-        let (shard, values) = self.place(entry, variable, dtype, volume_of(&variable.shape))?;
+        let (shard, values) = self.locate(entry, variable, dtype, volume_of(&variable.shape))?;
         let (path, variable) = (shard.path.clone(), variable.name.clone());
-        let check = Check { bytes: values.clone(), stored: entry.crc32c, path, variable };
-        Ok(Some(Extent { file: shard.file.clone(), values, check: Some(check) }))
+        let check = StoredChecksum { bytes: values.clone(), stored: entry.crc32c, path, variable };
+        Ok(Some(ByteRange { file: shard.file.clone(), values, check: Some(check) }))
     }
 
     /// `count` elements where an entry says that they are, verified.
-    fn elements(&self, entry: &BundleEntry, variable: &Variable, dtype: DType, count: usize) -> Result<Bytes> {
-        let (shard, bytes) = self.place(entry, variable, dtype, count)?;
-        checksum::verify(&[&bytes], entry.crc32c).map_err(|what| variable_error(&shard.path, &variable.name, what))?;
-        Ok(if self.big_endian { swapped(&bytes, dtype.size()) } else { bytes })
+    fn elements(
+        &self,
+        entry: &BundleEntry,
+        variable: &Variable,
+        dtype: DType,
+        count: usize,
+    ) -> Result<Bytes> {
+        let (shard, bytes) = self.locate(entry, variable, dtype, count)?;
+        checksum::verify(&[&bytes], entry.crc32c)
+            .map_err(|what| variable_error(&shard.path, &variable.name, what))?;
+        Ok(if self.big_endian { byte_swapped(&bytes, dtype.size()) } else { bytes })
     }
 
     /// The shard that an entry names, and the bytes there of `count` elements.
-    fn place(&self, entry: &BundleEntry, variable: &Variable, dtype: DType, count: usize) -> Result<(&Shard, Bytes)> {
+    fn locate(
+        &self,
+        entry: &BundleEntry,
+        variable: &Variable,
+        dtype: DType,
+        count: usize,
+    ) -> Result<(&Shard, Bytes)> {
         let bad = |what: String| variable_error(&self.index, &variable.name, what);
         let wanted = count * dtype.size();
         if usize::try_from(entry.size) != Ok(wanted) {
@@ -124,7 +167,9 @@ impl Bundle {
             )));
         }
         let shard = usize::try_from(entry.shard_id).ok().and_then(|shard| self.shards.get(shard));
-        let shard = shard.ok_or_else(|| bad(format!("is in shard {} of {}", entry.shard_id, self.shards.len())))?;
+        let shard = shard.ok_or_else(|| {
+            bad(format!("is in shard {} of {}", entry.shard_id, self.shards.len()))
+        })?;
         Ok((shard, shard.slice(entry.offset, wanted, &variable.name)?))
     }
 }
@@ -133,7 +178,7 @@ impl Shard {
     fn open(path: PathBuf) -> Result<Self> {
         // A shard to which no variable fell is empty, which cannot be mapped.
         let empty = path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() == 0);
-        let file = if empty { Bytes::new().into() } else { Mapped::open(&path)? };
+        let file = if empty { Bytes::new().into() } else { MappedFile::open(&path)? };
         Ok(Self { path, file })
     }
 
@@ -153,7 +198,8 @@ impl Shard {
 
 fn header(table: &Table) -> Result<BundleHeader, String> {
     let value = table.get(b"")?.ok_or("the table has no header: it is no checkpoint's index")?;
-    let header = BundleHeader::decode(value).map_err(|e| format!("the header is damaged, or no checkpoint's: {e}"))?;
+    let header = BundleHeader::decode(value)
+        .map_err(|e| format!("the header is damaged, or no checkpoint's: {e}"))?;
     VersionDef::check(header.version.as_ref())?;
     match (header.num_shards, header.endianness) {
         (..0, _) => Err(format!("it says that it has {} shards", header.num_shards)),
@@ -163,26 +209,28 @@ fn header(table: &Table) -> Result<BundleHeader, String> {
 }
 
 /// The variables of an index and their entries; those of slices are left for when they are needed.
-fn listed(table: &Table, index: &Path) -> Result<(Vec<Variable>, Vec<BundleEntry>)> {
+fn read_entries(table: &Table, index: &Path) -> Result<(Vec<Variable>, Vec<BundleEntry>)> {
     let (mut variables, mut entries) = (Vec::new(), Vec::new());
     // `each` carries sentences; the error that also has the variable's name is set aside.
-    let mut broken = None;
+    let mut entry_error = None;
     let visited = table.each(|key, value| {
         if key.is_empty() || key[0] == SLICE_MARK {
             return Ok(());
         }
-        let name = str::from_utf8(key).map_err(|_| "the name of a variable is not UTF-8: damaged")?;
+        let name =
+            str::from_utf8(key).map_err(|_| "the name of a variable is not UTF-8: damaged")?;
         let entry = BundleEntry::decode(value).map_err(|e| e.to_string());
-        let both = entry.and_then(|entry| Ok((TensorShapeProto::lengths(entry.shape.as_ref())?, entry)));
+        let both =
+            entry.and_then(|entry| Ok((TensorShapeProto::lengths(entry.shape.as_ref())?, entry)));
         let (shape, entry) = both.map_err(|what| {
-            broken = Some(variable_error(index, name, &*what));
+            entry_error = Some(variable_error(index, name, &*what));
             what
         })?;
         variables.push(Variable { name: name.into(), shape, element: Element(entry.dtype) });
         entries.push(BundleEntry { shape: None, ..entry });
         Ok(())
     });
-    match (visited, broken) {
+    match (visited, entry_error) {
         (Ok(()), _) => Ok((variables, entries)),
         (Err(_), Some(error)) => Err(error),
         (Err(what), None) => Err(format_error(index, what)),
@@ -190,14 +238,21 @@ fn listed(table: &Table, index: &Path) -> Result<(Vec<Variable>, Vec<BundleEntry
 }
 
 fn shards(prefix: &Path, count: i32, index: &Path) -> Result<Vec<Shard>> {
-    (0..count).map(|shard| open_shard(super::locate::shard_path(prefix, shard, count), shard, count, index)).collect()
+    (0..count)
+        .map(|shard| {
+            open_shard(super::locate::shard_path(prefix, shard, count), shard, count, index)
+        })
+        .collect()
 }
 
 fn open_shard(path: PathBuf, shard: i32, count: i32, index: &Path) -> Result<Shard> {
     Shard::open(path).map_err(|error| match error {
         Error::Io { path, source } if source.kind() == std::io::ErrorKind::NotFound => {
             let index = index.display();
-            format_error(&path, format!("shard {} of the {count} that {index} needs is missing", shard + 1))
+            format_error(
+                &path,
+                format!("shard {} of the {count} that {index} needs is missing", shard + 1),
+            )
         }
         other => other,
     })
@@ -208,7 +263,7 @@ fn volume_of(shape: &[usize]) -> usize {
 }
 
 /// The elements with their bytes in reverse.
-fn swapped(bytes: &[u8], size: usize) -> Bytes {
+fn byte_swapped(bytes: &[u8], size: usize) -> Bytes {
     if size == 1 {
         return Bytes::copy_from_slice(bytes);
     }

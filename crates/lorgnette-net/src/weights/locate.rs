@@ -25,7 +25,8 @@ impl Files {
             Self::Bundle { prefix, .. } => prefix_of(prefix).unwrap_or_else(|| prefix.clone()),
             Self::TensorSlices(files) => {
                 let first = files.first().cloned().unwrap_or_default();
-                let sharded = first.file_name().and_then(|name| name.to_str()).and_then(numbered);
+                let sharded =
+                    first.file_name().and_then(|name| name.to_str()).and_then(parse_shard_name);
                 sharded.map_or(first.clone(), |(name, ..)| first.with_file_name(name))
             }
         }
@@ -36,7 +37,11 @@ impl Files {
 pub(super) fn locate(path: &Path) -> Result<Files> {
     if path.is_dir() {
         let index = with_suffix(path, ".index");
-        return if index.is_file() { Ok(Files::Bundle { index, prefix: path.into() }) } else { folder(path) };
+        return if index.is_file() {
+            Ok(Files::Bundle { index, prefix: path.into() })
+        } else {
+            folder(path)
+        };
     }
     if let Some(prefix) = prefix_of(path) {
         return bundle(path, prefix);
@@ -47,7 +52,8 @@ pub(super) fn locate(path: &Path) -> Result<Files> {
     prefix(path)
 }
 
-/// The name of a V2 checkpoint's shard (`DataFilename` in `tensorflow/core/util/tensor_bundle/naming.cc`).
+/// The name of a V2 checkpoint's shard (`DataFilename` in
+/// `tensorflow/core/util/tensor_bundle/naming.cc`).
 pub(super) fn shard_path(prefix: &Path, shard: i32, count: i32) -> PathBuf {
     with_suffix(prefix, &format!(".data-{shard:05}-of-{count:05}"))
 }
@@ -61,15 +67,16 @@ pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
 /// What a V2 checkpoint is called, from the name of one of its files.
 fn prefix_of(path: &Path) -> Option<PathBuf> {
     let name = path.file_name()?.to_str()?;
-    let stem = name.strip_suffix(".index").or_else(|| name.strip_suffix(".meta")).or_else(|| {
-        let (before, _, _) = numbered(name)?;
-        before.strip_suffix(".data")
-    })?;
+    let stem =
+        name.strip_suffix(".index").or_else(|| name.strip_suffix(".meta")).or_else(|| {
+            let (before, _, _) = parse_shard_name(name)?;
+            before.strip_suffix(".data")
+        })?;
     (!stem.is_empty()).then(|| path.with_file_name(stem))
 }
 
 /// `NAME-00000-of-00002` as name, number and count.
-fn numbered(name: &str) -> Option<(&str, &str, &str)> {
+fn parse_shard_name(name: &str) -> Option<(&str, &str, &str)> {
     let number = |text: &str| text.len() == 5 && text.bytes().all(|byte| byte.is_ascii_digit());
     let (rest, count) = name.rsplit_once("-of-")?;
     let (before, shard) = rest.rsplit_once('-')?;
@@ -88,7 +95,10 @@ fn bundle(given: &Path, prefix: PathBuf) -> Result<Files> {
     }
     let index = index.display();
     if given.is_file() {
-        return Err(format_error(given, format!("this is one file of a checkpoint whose index, {index}, is missing")));
+        return Err(format_error(
+            given,
+            format!("this is one file of a checkpoint whose index, {index}, is missing"),
+        ));
     }
     no_such(given)
 }
@@ -102,18 +112,19 @@ fn file(path: &Path) -> Result<Files> {
         return if is_bundle(path) {
             Ok(Files::Bundle { index: path.into(), prefix: path.into() })
         } else {
-            Ok(Files::TensorSlices(shards_with(path)))
+            Ok(Files::TensorSlices(shards_of(path)))
         };
     }
     let index = with_suffix(path, ".index");
     if index.is_file() {
         return Ok(Files::Bundle { index, prefix: path.into() });
     }
-    Err(format_error(path, looks_like(path)?))
+    Err(format_error(path, describe_non_checkpoint(path)?))
 }
 
-/// Whether the value under a table's empty key begins, as in V2, with the number of shards (field 1, a number), and not,
-/// as in V1, with the list of variables (field 1, a message). What is damaged is V1: its reader will say how.
+/// Whether the value under a table's empty key begins, as in V2, with the number of shards (field
+/// 1, a number), and not, as in V1, with the list of variables (field 1, a message). What is
+/// damaged is V1: its reader will say how.
 fn is_bundle(path: &Path) -> bool {
     let table = crate::file::map(path).ok().and_then(|bytes| Table::open(bytes).ok());
     let header = table.and_then(|table| table.get(b"").ok()?);
@@ -121,13 +132,15 @@ fn is_bundle(path: &Path) -> bool {
 }
 
 /// All files of a sharded V1 checkpoint, from one of them; any other file alone.
-fn shards_with(path: &Path) -> Vec<PathBuf> {
+fn shards_of(path: &Path) -> Vec<PathBuf> {
     let name = path.file_name().and_then(|name| name.to_str());
-    let sharded = name.and_then(numbered).and_then(|(name, _, count)| Some((name, count, count.parse::<u32>().ok()?)));
+    let sharded = name
+        .and_then(parse_shard_name)
+        .and_then(|(name, _, count)| Some((name, count, count.parse::<u32>().ok()?)));
     match sharded {
-        Some((name, digits, count)) => {
-            (0..count).map(|shard| path.with_file_name(format!("{name}-{shard:05}-of-{digits}"))).collect()
-        }
+        Some((name, digits, count)) => (0..count)
+            .map(|shard| path.with_file_name(format!("{name}-{shard:05}-of-{digits}")))
+            .collect(),
         None => vec![path.into()],
     }
 }
@@ -148,31 +161,38 @@ fn prefix(path: &Path) -> Result<Files> {
 
 /// The first file of the sharded V1 checkpoint of this name.
 fn first_shard(path: &Path) -> Option<PathBuf> {
-    let wanted = path.file_name()?.to_str()?;
+    let name_wanted = path.file_name()?.to_str()?;
     let is_first = |file: &PathBuf| {
-        let name = file.file_name().and_then(|name| name.to_str()).and_then(numbered);
-        name.is_some_and(|(name, shard, _)| name == wanted && shard == "00000") && ends_as_table(file)
+        let name = file.file_name().and_then(|name| name.to_str()).and_then(parse_shard_name);
+        name.is_some_and(|(name, shard, _)| name == name_wanted && shard == "00000")
+            && ends_as_table(file)
     };
     entries(&folder_of(path)).ok()?.into_iter().find(is_first)
 }
 
 fn no_such(path: &Path) -> Result<Files> {
-    let beside = own_candidates(&folder_of(path)).unwrap_or_default();
-    let names: Vec<String> =
-        beside.iter().filter_map(|path| Some(shown(path).file_name()?.to_str()?.to_owned())).collect();
-    let wanted = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let there = match nearest(&wanted, names.iter().map(String::as_str)) {
+    let siblings = own_candidates(&folder_of(path)).unwrap_or_default();
+    let names: Vec<String> = siblings
+        .iter()
+        .filter_map(|path| Some(display_path(path).file_name()?.to_str()?.to_owned()))
+        .collect();
+    let name_wanted =
+        path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let nearby = match nearest(&name_wanted, names.iter().map(String::as_str)) {
         none if none.is_empty() => "nor is there any other in its folder".to_owned(),
         some => format!("in its folder there are: {}", some.join(", ")),
     };
-    Err(format_error(path, format!("there is no such checkpoint, neither the file nor its .index; {there}")))
+    Err(format_error(
+        path,
+        format!("there is no such checkpoint, neither the file nor its .index; {nearby}"),
+    ))
 }
 
 /// How far below a folder a checkpoint is looked for; archives hold folders of folders.
-const DEPTH: usize = 4;
+const MAX_DEPTH: usize = 4;
 
 fn folder(path: &Path) -> Result<Files> {
-    let candidates = candidates(path, DEPTH)?;
+    let candidates = candidates(path, MAX_DEPTH)?;
     match candidates.as_slice() {
         [] => Err(format_error(
             path,
@@ -181,17 +201,21 @@ fn folder(path: &Path) -> Result<Files> {
         [one] => locate(one),
         several => Err(Error::Ambiguous {
             what: format!("{}: there are several checkpoints; give one of them", path.display()),
-            candidates: several.iter().map(|path| shown(path).display().to_string()).collect(),
+            candidates: several
+                .iter()
+                .map(|path| display_path(path).display().to_string())
+                .collect(),
         }),
     }
 }
 
 /// A checkpoint's path as people write it.
-fn shown(path: &Path) -> PathBuf {
+fn display_path(path: &Path) -> PathBuf {
     prefix_of(path).unwrap_or_else(|| path.into())
 }
 
-/// The one that a `checkpoint` file names; else all in the folder; else all in the folders below it.
+/// The one that a `checkpoint` file names; else all in the folder; else all in the folders below
+/// it.
 fn candidates(folder: &Path, depth: usize) -> Result<Vec<PathBuf>> {
     let own = own_candidates(folder)?;
     if let Some(named) = named_by_state(folder, &own) {
@@ -200,47 +224,52 @@ fn candidates(folder: &Path, depth: usize) -> Result<Vec<PathBuf>> {
     if !own.is_empty() || depth == 0 {
         return Ok(own);
     }
-    let mut below = Vec::new();
+    let mut nested = Vec::new();
     for path in entries(folder)? {
         if path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir()) {
-            below.extend(candidates(&path, depth - 1)?);
+            nested.extend(candidates(&path, depth - 1)?);
         }
     }
-    Ok(below)
+    Ok(nested)
 }
 
-/// What the folder's `checkpoint` file names: as it says, or by that name in this folder, for folders that were moved.
-/// If none of them is there, the newest that is.
+/// What the folder's `checkpoint` file names: as it says, or by that name in this folder, for
+/// folders that were moved. If none of them is there, the newest that is.
 fn named_by_state(folder: &Path, own: &[PathBuf]) -> Option<PathBuf> {
     let path = folder.join("checkpoint");
     let text = std::fs::read(&path).ok().filter(|_| !ends_as_table(&path))?;
     let named = state::paths(&String::from_utf8_lossy(&text));
-    let here = |name: &String| {
+    let find_named = |name: &String| {
         let last = Path::new(name.rsplit(['/', '\\']).next().unwrap_or(name));
         [folder.join(name), folder.join(last)].into_iter().find_map(|path| existing(&path))
     };
-    named.iter().find_map(here).or_else(|| own.iter().max_by_key(|path| newness(path)).cloned())
+    named
+        .iter()
+        .find_map(find_named)
+        .or_else(|| own.iter().max_by_key(|path| recency(path)).cloned())
 }
 
 /// The file that a name in a `checkpoint` file means, if it is there.
 fn existing(path: &Path) -> Option<PathBuf> {
     let index = with_suffix(path, ".index");
-    let whole = || (path.is_file() && ends_as_table(path)).then(|| path.to_owned());
-    index.is_file().then_some(index).or_else(whole).or_else(|| first_shard(path))
+    let v1_file = || (path.is_file() && ends_as_table(path)).then(|| path.to_owned());
+    index.is_file().then_some(index).or_else(v1_file).or_else(|| first_shard(path))
 }
 
 /// A larger step in the name (`model.ckpt-5000`) is newer, then a later change of the file.
-fn newness(path: &Path) -> (Option<u64>, Option<SystemTime>) {
-    let name = shown(path);
+fn recency(path: &Path) -> (Option<u64>, Option<SystemTime>) {
+    let name = display_path(path);
     let step = name.to_str().and_then(|name| name.rsplit_once('-')?.1.parse().ok());
     (step, path.metadata().and_then(|metadata| metadata.modified()).ok())
 }
 
-/// The checkpoints in a folder itself: the index of each V2, the file of each V1, the first of a sharded one.
+/// The checkpoints in a folder itself: the index of each V2, the file of each V1, the first of a
+/// sharded one.
 fn own_candidates(folder: &Path) -> Result<Vec<PathBuf>> {
     let is_candidate = |path: &PathBuf| {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let later = numbered(name).is_some_and(|(before, shard, _)| before.ends_with(".data") || shard != "00000");
+        let later = parse_shard_name(name)
+            .is_some_and(|(before, shard, _)| before.ends_with(".data") || shard != "00000");
         !later && path.is_file() && ends_as_table(path)
     };
     Ok(entries(folder)?.into_iter().filter(is_candidate).collect())
@@ -249,7 +278,8 @@ fn own_candidates(folder: &Path) -> Result<Vec<PathBuf>> {
 fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     let io = |source| Error::Io { path: folder.into(), source };
     let entries = std::fs::read_dir(folder).map_err(io)?;
-    let mut paths: Vec<PathBuf> = entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>().map_err(io)?;
+    let mut paths: Vec<PathBuf> =
+        entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<_>>().map_err(io)?;
     paths.sort();
     Ok(paths)
 }
@@ -271,11 +301,11 @@ fn ends_as_table(path: &Path) -> bool {
 }
 
 /// What a file is that is no checkpoint.
-fn looks_like(path: &Path) -> Result<String> {
+fn describe_non_checkpoint(path: &Path) -> Result<String> {
     let io = |source| Error::Io { path: path.into(), source };
     let mut start = Vec::new();
     File::open(path).map_err(io)?.take(512).read_to_end(&mut start).map_err(io)?;
-    if archive::Kind::of(&start).is_some() {
+    if archive::ArchiveKind::from_magic(&start).is_some() {
         return Ok("this is an archive; it has to be opened with a folder to unpack it to".into());
     }
     Ok(match start.as_slice() {
@@ -296,7 +326,11 @@ mod tests {
     #[test]
     fn every_file_of_a_checkpoint_leads_to_its_prefix() {
         for name in ["a/m.ckpt.index", "a/m.ckpt.meta", "a/m.ckpt.data-00001-of-00002"] {
-            assert_eq!(prefix_of(Path::new(name)).as_deref(), Some(Path::new("a/m.ckpt")), "{name}");
+            assert_eq!(
+                prefix_of(Path::new(name)).as_deref(),
+                Some(Path::new("a/m.ckpt")),
+                "{name}"
+            );
         }
         for name in ["m.ckpt", "m-00000-of-00002", "m.data-0-of-1", ".index"] {
             assert_eq!(prefix_of(Path::new(name)), None, "{name}");

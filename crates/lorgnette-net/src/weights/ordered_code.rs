@@ -2,8 +2,8 @@
 //! (`tensorflow/core/lib/strings/ordered_code.cc`; the key itself is `EncodeTensorNameSlice` in
 //! `tensorflow/core/util/saved_tensor_slice_util.cc`).
 
-/// The key under which a slice of `name` is stored: a zero, the name, the number of dimensions, and each one's start
-/// and length, −1 for all of it.
+/// The key under which a slice of `name` is stored: a zero, the name, the number of dimensions, and
+/// each one's start and length, −1 for all of it.
 pub(super) fn slice_key(name: &str, extents: &[(i64, i64)]) -> Vec<u8> {
     let mut key = Vec::with_capacity(name.len() + 4 + 4 * extents.len());
     push_number(&mut key, 0);
@@ -39,8 +39,8 @@ fn push_text(key: &mut Vec<u8>, text: &[u8]) {
     key.extend([0x00, 0x01]);
 }
 
-/// Big-endian in as few bytes as hold a sign bit, the number, and before them as many set bits as there are bytes;
-/// all of those inverted for negative numbers.
+/// Big-endian in as few bytes as hold a sign bit, the number, and before them as many set bits as
+/// there are bytes; all of those inverted for negative numbers.
 fn push_signed(key: &mut Vec<u8>, number: i64) {
     let magnitude = if number < 0 { !number } else { number };
     let bits = (64 - magnitude.leading_zeros()) as usize;

@@ -1,9 +1,10 @@
-//! The messages in checkpoints, by their field numbers in `tensorflow/core/util/saved_tensor_slice.proto`,
-//! `tensorflow/core/protobuf/tensor_bundle.proto` and
-//! `tensorflow/core/framework/{tensor,tensor_shape,tensor_slice,versions}.proto`.
+//! The messages in checkpoints, by their field numbers in
+//! `tensorflow/core/util/saved_tensor_slice.proto`, `tensorflow/core/protobuf/tensor_bundle.proto`
+//! and `tensorflow/core/framework/{tensor,tensor_shape,tensor_slice,versions}.proto`.
 //!
-//! Fields that are left out are skipped when read. Bytes stay slices of the buffer that is decoded; so do messages
-//! and packed lists that are declared as bytes here, which the wire format does not tell from bytes.
+//! Fields that are left out are skipped when read. Bytes stay slices of the buffer that is decoded;
+//! so do messages and packed lists that are declared as bytes here, which the wire format does not
+//! tell from bytes.
 
 use bytes::Bytes;
 
@@ -85,8 +86,8 @@ pub(super) struct BundleHeader {
     pub(super) version: Option<VersionDef>,
 }
 
-/// The value under all other keys of a V2 index. The whole of a variable in slices has them listed and no bytes; each
-/// slice has an entry of its own.
+/// The value under all other keys of a V2 index. The whole of a variable in slices has them listed
+/// and no bytes; each slice has an entry of its own.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct BundleEntry {
     #[prost(int32, tag = "1")]
@@ -123,7 +124,10 @@ impl VersionDef {
     pub(super) fn check(versions: Option<&Self>) -> Result<(), String> {
         match versions.map_or(0, |versions| versions.min_consumer) {
             known if known <= Self::KNOWN => Ok(()),
-            newer => Err(format!("it needs a reader of version {newer}; this is one of version {}", Self::KNOWN)),
+            newer => Err(format!(
+                "it needs a reader of version {newer}; this is one of version {}",
+                Self::KNOWN
+            )),
         }
     }
 }
@@ -144,22 +148,28 @@ struct Dim {
 
 impl TensorShapeProto {
     /// TensorFlow's own limit (`TensorShapeRep::MaxDimensions`).
-    const MOST_DIMENSIONS: usize = 254;
+    const MAX_DIMENSIONS: usize = 254;
 
     /// The message for a shape.
-    pub(super) fn of(shape: &[usize]) -> Self {
-        Self { dim: shape.iter().map(|&length| Dim { size: length as i64 }).collect(), unknown_rank: false }
+    pub(super) fn from_shape(shape: &[usize]) -> Self {
+        Self {
+            dim: shape.iter().map(|&length| Dim { size: length as i64 }).collect(),
+            unknown_rank: false,
+        }
     }
 
-    /// The lengths; an absent message is a scalar's. Says what is wrong with a shape no variable can have.
+    /// The lengths; an absent message is a scalar's. Says what is wrong with a shape no variable
+    /// can have.
     pub(super) fn lengths(shape: Option<&Self>) -> Result<Vec<usize>, String> {
         let Some(shape) = shape else {
             return Ok(Vec::new());
         };
-        if shape.unknown_rank || shape.dim.len() > Self::MOST_DIMENSIONS {
+        if shape.unknown_rank || shape.dim.len() > Self::MAX_DIMENSIONS {
             return Err(format!("has {} dimensions or an unknown number of them", shape.dim.len()));
         }
-        let length = |dim: &Dim| usize::try_from(dim.size).map_err(|_| format!("has a dimension of {}", dim.size));
+        let length = |dim: &Dim| {
+            usize::try_from(dim.size).map_err(|_| format!("has a dimension of {}", dim.size))
+        };
         let lengths: Vec<usize> = shape.dim.iter().map(length).collect::<Result<_, _>>()?;
         // Eight bytes, the widest element: so that no later product overflows.
         match elements(&lengths).and_then(|count| count.checked_mul(8)) {

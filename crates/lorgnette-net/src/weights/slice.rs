@@ -20,7 +20,8 @@ const ALL: i64 = -1;
 
 impl From<&TensorSliceProto> for Slice {
     fn from(proto: &TensorSliceProto) -> Self {
-        let extents = proto.extent.iter().map(|extent| (extent.start, extent.length.unwrap_or(ALL)));
+        let extents =
+            proto.extent.iter().map(|extent| (extent.start, extent.length.unwrap_or(ALL)));
         Self { extents: extents.collect() }
     }
 }
@@ -79,7 +80,9 @@ pub(super) fn check_volumes(parts: &[Vec<Range<usize>>], shape: &[usize]) -> Res
     let found = parts.iter().fold(0usize, |sum, part| sum.saturating_add(volume(part)));
     match found.cmp(&whole) {
         std::cmp::Ordering::Equal => Ok(()),
-        std::cmp::Ordering::Less => Err(format!("slices are missing: there are {found} of {whole} values")),
+        std::cmp::Ordering::Less => {
+            Err(format!("slices are missing: there are {found} of {whole} values"))
+        }
         std::cmp::Ordering::Greater => {
             Err(format!("slices overlap: there are {found} values where there should be {whole}"))
         }
@@ -91,25 +94,31 @@ pub(super) struct Assembly<'a> {
     shape: &'a [usize],
     size: usize,
     bytes: Vec<u8>,
-    there: Vec<u64>,
+    filled: Vec<u64>,
 }
 
 impl<'a> Assembly<'a> {
     /// Nothing yet of `shape`, whose elements have `size` bytes.
     pub(super) fn new(shape: &'a [usize], size: usize) -> Self {
         let count: usize = shape.iter().product();
-        Self { shape, size, bytes: vec![0; count * size], there: vec![0; count.div_ceil(64)] }
+        Self { shape, size, bytes: vec![0; count * size], filled: vec![0; count.div_ceil(64)] }
     }
 
     /// Copies the elements of `part` to their place; says so if another slice had been there.
-    pub(super) fn place(&mut self, part: &[Range<usize>], elements: &[u8]) -> Result<(), String> {
+    pub(super) fn copy_slice(
+        &mut self,
+        part: &[Range<usize>],
+        elements: &[u8],
+    ) -> Result<(), String> {
         if volume(part) == 0 {
             return Ok(());
         }
         let shape = self.shape;
         let mut rest = elements;
-        each_run(shape, part, 0, &mut |run| {
-            let piece = rest.split_off(..run.len() * self.size).ok_or("its slice is shorter than its shape")?;
+        visit_runs(shape, part, 0, &mut |run| {
+            let piece = rest
+                .split_off(..run.len() * self.size)
+                .ok_or("its slice is shorter than its shape")?;
             self.bytes[run.start * self.size..run.end * self.size].copy_from_slice(piece);
             self.mark(run)
         })
@@ -120,7 +129,7 @@ impl<'a> Assembly<'a> {
         while at < run.end {
             let until = run.end.min((at / 64 + 1) * 64);
             let bits = (u64::MAX >> (64 - (until - at))) << (at % 64);
-            let word = &mut self.there[at / 64];
+            let word = &mut self.filled[at / 64];
             if *word & bits != 0 {
                 return Err(format!(
                     "its slices overlap at element {}",
@@ -133,26 +142,28 @@ impl<'a> Assembly<'a> {
         Ok(())
     }
 
-    /// The whole. That nothing is missing follows from the volumes, which [`check_volumes`] compared, and from
-    /// nothing having overlapped.
+    /// The whole. That nothing is missing follows from the volumes, which [`check_volumes`]
+    /// compared, and from nothing having overlapped.
     pub(super) fn finish(self) -> Bytes {
         debug_assert_eq!(
-            self.there.iter().map(|word| word.count_ones() as usize).sum::<usize>(),
+            self.filled.iter().map(|word| word.count_ones() as usize).sum::<usize>(),
             elements(self.shape).unwrap_or(0)
         );
         self.bytes.into()
     }
 }
 
-/// Calls `visit` with every run of neighbouring elements of `part`, in order. `before` counts the rows of the outer
-/// dimensions that were passed.
-fn each_run(
+/// Calls `visit` with every run of neighbouring elements of `part`, in order. `before` counts the
+/// rows of the outer dimensions that were passed.
+fn visit_runs(
     shape: &[usize],
     part: &[Range<usize>],
     before: usize,
     visit: &mut dyn FnMut(Range<usize>) -> Result<(), String>,
 ) -> Result<(), String> {
-    let (Some((&size, inner_shape)), Some((range, inner))) = (shape.split_first(), part.split_first()) else {
+    let (Some((&size, inner_shape)), Some((range, inner))) =
+        (shape.split_first(), part.split_first())
+    else {
         return visit(before..before + 1);
     };
     let row: usize = inner_shape.iter().product();
@@ -160,7 +171,7 @@ fn each_run(
         let first = (before * size + range.start) * row;
         return visit(first..first + range.len() * row);
     }
-    range.clone().try_for_each(|index| each_run(inner_shape, inner, before * size + index, visit))
+    range.clone().try_for_each(|index| visit_runs(inner_shape, inner, before * size + index, visit))
 }
 
 #[cfg(test)]
@@ -171,13 +182,15 @@ mod tests {
     fn four_quarters_make_a_whole() {
         let shape = [3, 4, 2];
         let mut whole = Assembly::new(&shape, 1);
-        let quarters = [[0..2, 0..1], [0..2, 1..4], [2..3, 0..1], [2..3, 1..4]].map(|[a, b]| vec![a, b, 0..2]);
+        let quarters =
+            [[0..2, 0..1], [0..2, 1..4], [2..3, 0..1], [2..3, 1..4]].map(|[a, b]| vec![a, b, 0..2]);
         check_volumes(&quarters, &shape).unwrap();
         for part in &quarters {
             let rows = part[0].clone().flat_map(|y| part[1].clone().map(move |x| (y, x)));
-            let elements: Vec<u8> =
-                rows.flat_map(|(y, x)| [(8 * y + 2 * x) as u8, (8 * y + 2 * x + 1) as u8]).collect();
-            whole.place(part, &elements).unwrap();
+            let elements: Vec<u8> = rows
+                .flat_map(|(y, x)| [(8 * y + 2 * x) as u8, (8 * y + 2 * x + 1) as u8])
+                .collect();
+            whole.copy_slice(part, &elements).unwrap();
         }
         assert_eq!(whole.finish().to_vec(), (0..24).collect::<Vec<u8>>());
     }
@@ -186,8 +199,8 @@ mod tests {
     fn overlaps_are_found() {
         let shape = [100, 3];
         let mut whole = Assembly::new(&shape, 1);
-        whole.place(&[0..60, 0..3], &[1; 180]).unwrap();
-        let refused = whole.place(&[59..99, 0..3], &[1; 120]).unwrap_err();
+        whole.copy_slice(&[0..60, 0..3], &[1; 180]).unwrap();
+        let refused = whole.copy_slice(&[59..99, 0..3], &[1; 120]).unwrap_err();
         assert_eq!(refused, "its slices overlap at element 177");
         assert!(check_volumes(&[vec![0..60, 0..3]], &shape).unwrap_err().contains("missing"));
     }

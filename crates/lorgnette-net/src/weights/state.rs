@@ -1,8 +1,8 @@
-//! The file `checkpoint` that TensorFlow's savers keep beside their checkpoints: a `CheckpointState` in protobuf's
-//! text form (`tensorflow/python/training/checkpoint_state.proto`).
+//! The file `checkpoint` that TensorFlow's savers keep beside their checkpoints: a
+//! `CheckpointState` in protobuf's text form (`tensorflow/python/training/checkpoint_state.proto`).
 
-/// The paths that it names: the latest (`model_checkpoint_path`) first, then all, from the newest to the oldest
-/// (`all_model_checkpoint_paths`, which are written in the other order).
+/// The paths that it names: the latest (`model_checkpoint_path`) first, then all, from the newest
+/// to the oldest (`all_model_checkpoint_paths`, which are written in the other order).
 pub(super) fn paths(text: &str) -> Vec<String> {
     let field = |name: &'static str| text.lines().filter_map(move |line| value(line, name));
     let mut all: Vec<String> = field("all_model_checkpoint_paths").collect();
@@ -29,7 +29,8 @@ fn value(line: &str, name: &str) -> Option<String> {
     unescaped(rest.strip_prefix(quote)?, quote)
 }
 
-/// The text up to the closing quote; protobuf writes other letters than ASCII's as the octal numbers of their bytes.
+/// The text up to the closing quote; protobuf writes other letters than ASCII's as the octal
+/// numbers of their bytes.
 fn unescaped(text: &str, quote: char) -> Option<String> {
     let mut bytes = Vec::new();
     let mut rest = text.as_bytes();
@@ -49,7 +50,9 @@ fn escape(rest: &mut &[u8]) -> Option<u8> {
     if digits > 0 {
         let (octal, after) = rest.split_at(digits);
         *rest = after;
-        return octal.iter().try_fold(0u8, |value, digit| value.checked_mul(8)?.checked_add(digit - b'0'));
+        return octal
+            .iter()
+            .try_fold(0u8, |value, digit| value.checked_mul(8)?.checked_add(digit - b'0'));
     }
     let (&letter, after) = rest.split_first()?;
     *rest = after;
@@ -74,7 +77,10 @@ mod tests {
 
     #[test]
     fn names_in_quotes_are_read_as_protobuf_writes_them() {
-        assert_eq!(paths(r#"model_checkpoint_path: "C:\\tmp\\na\303\257ve \"x\"""#), [r#"C:\tmp\naïve "x""#]);
+        assert_eq!(
+            paths(r#"model_checkpoint_path: "C:\\tmp\\na\303\257ve \"x\"""#),
+            [r#"C:\tmp\naïve "x""#]
+        );
         assert!(paths("model_checkpoint_path: \"never closed").is_empty());
         assert!(paths(r#"model_checkpoint_path: "\777""#).is_empty());
     }

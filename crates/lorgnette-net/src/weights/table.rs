@@ -1,11 +1,13 @@
 //! Sorted tables of keys and values: LevelDB's format, as TensorFlow reads and writes it
-//! (`tensorflow/core/lib/io/{format,table,table_builder}.cc`; described in LevelDB's `doc/table_format.md`).
+//! (`tensorflow/core/lib/io/{format,table,table_builder}.cc`; described in LevelDB's
+//! `doc/table_format.md`).
 //!
 //! ```text
 //! data blocks … │ metaindex block │ index block │ footer of 48 bytes: where those two are, zeros, magic number
 //! block: entries and restart points (block.rs) │ 1 byte: 0 plain, 1 snappy │ 4 bytes: checksum of all before
 //! ```
-//! The index has, for each data block, a key that is not less than any of its own and its place and size.
+//! The index has, for each data block, a key that is not less than any of its own and its place and
+//! size.
 
 mod block;
 mod writer;
@@ -20,7 +22,7 @@ use bytes::Bytes;
 use self::block::Block;
 use super::varint;
 use crate::checksum;
-use crate::file::Mapped;
+use crate::file::MappedFile;
 
 const FOOTER: usize = 48;
 const MAGIC: [u8; 8] = 0xdb47_7524_8b80_fb57_u64.to_le_bytes();
@@ -31,10 +33,11 @@ const SNAPPY: u8 = 1;
 
 /// Snappy's densest element makes 64 bytes of 3; an honest length is not above that
 /// (<https://github.com/google/snappy/blob/main/format_description.txt>).
-const MOST_EXPANSION: usize = 22;
+const MAX_SNAPPY_RATIO: usize = 22;
 
-/// Keys share their beginnings, so a file can name more bytes than it has; this is how many times more it may.
-const MOST_NAMES: usize = 64;
+/// Keys share their beginnings, so a file can name more bytes than it has; this is how many times
+/// more it may.
+const MAX_KEY_RATIO: usize = 64;
 
 /// Whether a file that ends in these bytes is a table.
 pub(super) fn is_table(end: &[u8]) -> bool {
@@ -44,29 +47,32 @@ pub(super) fn is_table(end: &[u8]) -> bool {
 /// A table whose index has been read and verified; data blocks are when they are first looked into.
 #[derive(Debug)]
 pub(super) struct Table {
-    file: Mapped,
+    file: MappedFile,
     blocks: Vec<DataBlock>,
     /// The block that was decompressed last: neighbours are read one after the other.
-    unpacked: Mutex<Option<(usize, Bytes)>>,
+    last_decompressed: Mutex<Option<(usize, Bytes)>>,
 }
 
 #[derive(Debug)]
 struct DataBlock {
     last_key: Vec<u8>,
-    place: Range<usize>,
-    /// The content, once its checksum has been found right; only of blocks that are not compressed, which takes no
-    /// memory.
+    range: Range<usize>,
+    /// The content, once its checksum has been found right; only of blocks that are not compressed,
+    /// which takes no memory.
     verified: OnceLock<Bytes>,
 }
 
 impl Table {
     /// Reads the footer and the index.
-    pub(super) fn open(file: impl Into<Mapped>) -> Result<Self, String> {
+    pub(super) fn open(file: impl Into<MappedFile>) -> Result<Self, String> {
         let file = file.into();
-        let index = index_place(file.bytes())?;
-        let content = read_block(file.bytes(), &index).map_err(|what| format!("the table's index: {what}"))?.content();
-        let blocks = data_blocks(content, index.start).map_err(|what| format!("the table's index: {what}"))?;
-        Ok(Self { file, blocks, unpacked: Mutex::new(None) })
+        let index = index_range(file.bytes())?;
+        let content = read_block(file.bytes(), &index)
+            .map_err(|what| format!("the table's index: {what}"))?
+            .content();
+        let blocks = data_blocks(content, index.start)
+            .map_err(|what| format!("the table's index: {what}"))?;
+        Ok(Self { file, blocks, last_decompressed: Mutex::new(None) })
     }
 
     /// The value under a key.
@@ -79,27 +85,37 @@ impl Table {
         found.map_err(|what| self.in_block(at, &what))
     }
 
-    /// The value under a key where it lies, if that is in a block that is neither compressed nor verified yet.
+    /// The value under a key where it lies, if that is in a block that is neither compressed nor
+    /// verified yet.
     pub(super) fn get_unverified(&self, key: &[u8]) -> Option<Unverified> {
         let at = self.blocks.partition_point(|block| block.last_key.as_slice() < key);
-        let DataBlock { place, verified, .. } = self.blocks.get(at)?;
+        let DataBlock { range, verified, .. } = self.blocks.get(at)?;
         let bytes = self.file.bytes();
-        if verified.get().is_some() || bytes[place.end] != PLAIN {
+        if verified.get().is_some() || bytes[range.end] != PLAIN {
             return None;
         }
-        let value = Block::new(bytes.slice(place.clone())).and_then(|block| block.find(key)).ok()??;
-        let checked = bytes.slice(place.start..=place.end);
-        Some(Unverified { file: self.file.clone(), value, checked, stored: stored_checksum(bytes, place) })
+        let value =
+            Block::new(bytes.slice(range.clone())).and_then(|block| block.find(key)).ok()??;
+        let checked = bytes.slice(range.start..=range.end);
+        Some(Unverified {
+            file: self.file.clone(),
+            value,
+            checked,
+            stored: stored_checksum(bytes, range),
+        })
     }
 
     /// Calls `visit` with every key and value, in order.
-    pub(super) fn each(&self, mut visit: impl FnMut(&[u8], Bytes) -> Result<(), String>) -> Result<(), String> {
-        let mut names = Allowance::of(self.file.bytes().len());
+    pub(super) fn each(
+        &self,
+        mut visit: impl FnMut(&[u8], Bytes) -> Result<(), String>,
+    ) -> Result<(), String> {
+        let mut key_budget = KeyBudget::new(self.file.bytes().len());
         for at in 0..self.blocks.len() {
             let block = self.content(at).and_then(Block::new);
             let visited = block.and_then(|block| {
                 block.each(|key, value| {
-                    names.take(key.len())?;
+                    key_budget.take(key.len())?;
                     visit(key, value)
                 })
             });
@@ -109,8 +125,8 @@ impl Table {
     }
 
     fn in_block(&self, at: usize, what: &str) -> String {
-        let place = &self.blocks[at].place;
-        format!("the table's block of bytes {} to {}: {what}", place.start, place.end)
+        let range = &self.blocks[at].range;
+        format!("the table's block of bytes {} to {}: {what}", range.start, range.end)
     }
 
     fn content(&self, at: usize) -> Result<Bytes, String> {
@@ -118,26 +134,28 @@ impl Table {
         if let Some(content) = block.verified.get() {
             return Ok(content.clone());
         }
-        if let Some((_, content)) = self.unpacked().as_ref().filter(|(last, _)| *last == at) {
+        if let Some((_, content)) =
+            self.last_decompressed().as_ref().filter(|(last, _)| *last == at)
+        {
             return Ok(content.clone());
         }
-        match read_block(self.file.bytes(), &block.place)? {
+        match read_block(self.file.bytes(), &block.range)? {
             Content::Plain(content) => Ok(block.verified.get_or_init(|| content).clone()),
-            Content::Unpacked(content) => {
-                *self.unpacked() = Some((at, content.clone()));
+            Content::Decompressed(content) => {
+                *self.last_decompressed() = Some((at, content.clone()));
                 Ok(content)
             }
         }
     }
 
-    fn unpacked(&self) -> std::sync::MutexGuard<'_, Option<(usize, Bytes)>> {
-        self.unpacked.lock().unwrap_or_else(PoisonError::into_inner)
+    fn last_decompressed(&self) -> std::sync::MutexGuard<'_, Option<(usize, Bytes)>> {
+        self.last_decompressed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// A value that nobody has verified.
 pub(super) struct Unverified {
-    pub(super) file: Mapped,
+    pub(super) file: MappedFile,
     pub(super) value: Bytes,
     /// What its checksum is of: all of its block.
     pub(super) checked: Bytes,
@@ -145,56 +163,62 @@ pub(super) struct Unverified {
 }
 
 /// What the keys of a table may add up to.
-struct Allowance {
-    left: usize,
+struct KeyBudget {
+    remaining: usize,
 }
 
-impl Allowance {
-    fn of(bytes: usize) -> Self {
-        Self { left: bytes.saturating_mul(MOST_NAMES) }
+impl KeyBudget {
+    fn new(bytes: usize) -> Self {
+        Self { remaining: bytes.saturating_mul(MAX_KEY_RATIO) }
     }
 
     fn take(&mut self, bytes: usize) -> Result<(), String> {
-        let left = self.left.checked_sub(bytes);
-        self.left = left.ok_or_else(|| format!("its keys are absurd, over {MOST_NAMES} times the file's length"))?;
+        let remaining = self.remaining.checked_sub(bytes);
+        self.remaining = remaining.ok_or_else(|| {
+            format!("its keys are absurd, over {MAX_KEY_RATIO} times the file's length")
+        })?;
         Ok(())
     }
 }
 
 /// Where the footer says that the index block is.
-fn index_place(bytes: &[u8]) -> Result<Range<usize>, String> {
+fn index_range(bytes: &[u8]) -> Result<Range<usize>, String> {
     let end = bytes
         .len()
         .checked_sub(FOOTER)
         .ok_or_else(|| format!("it ends after {} bytes, before a footer", bytes.len()))?;
     let mut footer = &bytes[end..];
     if !is_table(footer) {
-        return Err("it is not a table (the magic number at its end is wrong): damaged, or truncated".into());
+        return Err(
+            "it is not a table (the magic number at its end is wrong): damaged, or truncated"
+                .into(),
+        );
     }
-    let places = take_place(&mut footer, end).and_then(|_metaindex| take_place(&mut footer, end));
-    places.ok_or_else(|| "the footer points outside the file: damaged".into())
+    let ranges = take_range(&mut footer, end).and_then(|_metaindex| take_range(&mut footer, end));
+    ranges.ok_or_else(|| "the footer points outside the file: damaged".into())
 }
 
-/// A block's place: where it begins, its length without the trailer. `None` if that is not before `end`.
-fn take_place(bytes: &mut &[u8], end: usize) -> Option<Range<usize>> {
+/// A block's place: where it begins, its length without the trailer. `None` if that is not before
+/// `end`.
+fn take_range(bytes: &mut &[u8], end: usize) -> Option<Range<usize>> {
     let start = usize::try_from(varint::take(bytes)?).ok()?;
     let length = usize::try_from(varint::take(bytes)?).ok()?;
     let stop = start.checked_add(length)?;
     (stop.checked_add(TRAILER)? <= end).then_some(start..stop)
 }
 
-/// The places of data blocks, which must follow each other, as they do in every table that was written from its
-/// beginning to its end: no bytes are then read as two things.
+/// The places of data blocks, which must follow each other, as they do in every table that was
+/// written from its beginning to its end: no bytes are then read as two things.
 fn data_blocks(index: Bytes, end: usize) -> Result<Vec<DataBlock>, String> {
-    let mut keys = Allowance::of(index.len());
+    let mut key_budget = KeyBudget::new(index.len());
     let mut blocks = Vec::new();
-    let mut free = 0;
+    let mut min_start = 0;
     Block::new(index)?.each(|key, value| {
-        keys.take(key.len())?;
-        let place = take_place(&mut &value[..], end).filter(|place| place.start >= free);
-        let place = place.ok_or("it points outside the file, or to overlapping blocks")?;
-        free = place.end + TRAILER;
-        blocks.push(DataBlock { last_key: key.to_vec(), place, verified: OnceLock::new() });
+        key_budget.take(key.len())?;
+        let range = take_range(&mut &value[..], end).filter(|range| range.start >= min_start);
+        let range = range.ok_or("it points outside the file, or to overlapping blocks")?;
+        min_start = range.end + TRAILER;
+        blocks.push(DataBlock { last_key: key.to_vec(), range, verified: OnceLock::new() });
         Ok(())
     })?;
     Ok(blocks)
@@ -203,39 +227,39 @@ fn data_blocks(index: Bytes, end: usize) -> Result<Vec<DataBlock>, String> {
 enum Content {
     /// Still in the file.
     Plain(Bytes),
-    Unpacked(Bytes),
+    Decompressed(Bytes),
 }
 
 impl Content {
     fn content(self) -> Bytes {
         match self {
-            Self::Plain(content) | Self::Unpacked(content) => content,
+            Self::Plain(content) | Self::Decompressed(content) => content,
         }
     }
 }
 
 /// A block whose checksum is right, decompressed if need be.
-fn read_block(file: &Bytes, place: &Range<usize>) -> Result<Content, String> {
-    let content = file.slice(place.clone());
-    let compression = file[place.end];
-    checksum::verify(&[&content, &[compression]], stored_checksum(file, place))?;
+fn read_block(file: &Bytes, range: &Range<usize>) -> Result<Content, String> {
+    let content = file.slice(range.clone());
+    let compression = file[range.end];
+    checksum::verify(&[&content, &[compression]], stored_checksum(file, range))?;
     match compression {
         PLAIN => Ok(Content::Plain(content)),
-        SNAPPY => unpack(&content).map(Content::Unpacked),
+        SNAPPY => decompress(&content).map(Content::Decompressed),
         other => Err(format!("it is compressed in an unknown way ({other})")),
     }
 }
 
 /// The checksum in a block's trailer.
-fn stored_checksum(file: &[u8], place: &Range<usize>) -> u32 {
-    let stored = &file[place.end + 1..place.end + TRAILER];
+fn stored_checksum(file: &[u8], range: &Range<usize>) -> u32 {
+    let stored = &file[range.end + 1..range.end + TRAILER];
     u32::from_le_bytes(stored.try_into().expect("four of a trailer's five bytes are the checksum"))
 }
 
-fn unpack(packed: &[u8]) -> Result<Bytes, String> {
+fn decompress(packed: &[u8]) -> Result<Bytes, String> {
     let damaged = |error: snap::Error| format!("it is not what snappy writes: {error}");
     let length = snap::raw::decompress_len(packed).map_err(damaged)?;
-    if length > packed.len().saturating_mul(MOST_EXPANSION) {
+    if length > packed.len().saturating_mul(MAX_SNAPPY_RATIO) {
         return Err(format!("{} bytes of snappy claim an absurd {length}", packed.len()));
     }
     snap::raw::Decoder::new().decompress_vec(packed).map(Bytes::from).map_err(damaged)

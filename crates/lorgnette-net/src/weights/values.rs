@@ -1,8 +1,9 @@
 //! The values of a V1 slice as little-endian bytes.
 //!
-//! TensorFlow writes them to the `_val` list that its type has (`TENSOR_PROTO_EXTRACT_TYPE` and `Fill` in
-//! `tensorflow/core/util/saved_tensor_slice_util.h`), all of them: the lists of a checkpoint do not repeat their last
-//! value, as those of a graph's constants do. `tensor_content` is read too where another writer used it.
+//! TensorFlow writes them to the `_val` list that its type has (`TENSOR_PROTO_EXTRACT_TYPE` and
+//! `Fill` in `tensorflow/core/util/saved_tensor_slice_util.h`), all of them: the lists of a
+//! checkpoint do not repeat their last value, as those of a graph's constants do. `tensor_content`
+//! is read too where another writer used it.
 
 use bytes::{Bytes, BytesMut};
 
@@ -10,8 +11,13 @@ use super::proto::TensorProto;
 use super::varint;
 use crate::tensor::DType;
 
-/// The `count` values of type `dtype`: a slice of the message's own bytes wherever they are little-endian there.
-pub(super) fn little_endian(proto: &TensorProto, dtype: DType, count: usize) -> Result<Bytes, String> {
+/// The `count` values of type `dtype`: a slice of the message's own bytes wherever they are
+/// little-endian there.
+pub(super) fn little_endian(
+    proto: &TensorProto,
+    dtype: DType,
+    count: usize,
+) -> Result<Bytes, String> {
     if !proto.tensor_content.is_empty() {
         return fixed(std::slice::from_ref(&proto.tensor_content), dtype, count);
     }
@@ -23,26 +29,28 @@ pub(super) fn little_endian(proto: &TensorProto, dtype: DType, count: usize) -> 
         DType::U32 => varints(&proto.uint32_val, dtype, count),
         DType::U64 => varints(&proto.uint64_val, dtype, count),
         DType::Bool => varints(&proto.bool_val, dtype, count),
-        DType::I8 | DType::U8 | DType::I16 | DType::U16 | DType::I32 => varints(&proto.int_val, dtype, count),
+        DType::I8 | DType::U8 | DType::I16 | DType::U16 | DType::I32 => {
+            varints(&proto.int_val, dtype, count)
+        }
         DType::String => Err("is text".into()),
     }
 }
 
 /// The fewest bytes that a value of this type takes in a message.
-pub(super) fn least_size(dtype: DType) -> usize {
+pub(super) fn min_size(dtype: DType) -> usize {
     if matches!(dtype, DType::F32 | DType::F64) { dtype.size() } else { 1 }
 }
 
 fn fixed(runs: &[Bytes], dtype: DType, count: usize) -> Result<Bytes, String> {
-    let found: usize = runs.iter().map(Bytes::len).sum();
-    let wanted = count * dtype.size();
-    if found != wanted {
-        return Err(format!("has {found} bytes of values where {count} of them take {wanted}"));
+    let actual: usize = runs.iter().map(Bytes::len).sum();
+    let expected = count * dtype.size();
+    if actual != expected {
+        return Err(format!("has {actual} bytes of values where {count} of them take {expected}"));
     }
     if let [run] = runs {
         return Ok(run.clone());
     }
-    let mut joined = BytesMut::with_capacity(wanted);
+    let mut joined = BytesMut::with_capacity(expected);
     for run in runs {
         joined.extend_from_slice(run);
     }
@@ -51,16 +59,18 @@ fn fixed(runs: &[Bytes], dtype: DType, count: usize) -> Result<Bytes, String> {
 
 /// Negative numbers are written as ten bytes, their 64 bits: the type's own are the lowest.
 fn varints(runs: &[Bytes], dtype: DType, count: usize) -> Result<Bytes, String> {
-    let found: usize = runs.iter().map(|run| run.iter().filter(|&&byte| byte < 0x80).count()).sum();
-    if found != count {
-        return Err(format!("has {found} values where its shape takes {count}"));
+    let actual: usize =
+        runs.iter().map(|run| run.iter().filter(|&&byte| byte < 0x80).count()).sum();
+    if actual != count {
+        return Err(format!("has {actual} values where its shape takes {count}"));
     }
     let size = dtype.size();
     let mut bytes = Vec::with_capacity(count * size);
     for run in runs {
         let mut rest: &[u8] = run;
         while !rest.is_empty() {
-            let value = varint::take(&mut rest).ok_or("has a value that is no number of at most 64 bits")?;
+            let value = varint::take(&mut rest)
+                .ok_or("has a value that is no number of at most 64 bits")?;
             bytes.extend_from_slice(&value.to_le_bytes()[..size]);
         }
     }

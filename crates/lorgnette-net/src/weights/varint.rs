@@ -1,8 +1,8 @@
 //! Variable-length integers: seven bits a byte, lowest first, the top bit on all but the last
 //! (<https://protobuf.dev/programming-guides/encoding/#varints>; LevelDB tables use the same).
 
-/// Reads one from the front of `bytes`, which then begins after it. `None` if the bytes end first or it is longer
-/// than 64 bits.
+/// Reads one from the front of `bytes`, which then begins after it. `None` if the bytes end first
+/// or it is longer than 64 bits.
 pub(super) fn take(bytes: &mut &[u8]) -> Option<u64> {
     let mut value = 0;
     for (index, &byte) in bytes.iter().enumerate().take(10) {
@@ -33,13 +33,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whole_numbers_and_broken_ones() {
-        for (bytes, value) in [(&[0][..], Some(0)), (&[0x96, 0x01], Some(150)), (&[0x80], None), (&[0xff; 11], None)] {
+    fn integers_and_broken_ones() {
+        for (bytes, value) in
+            [(&[0][..], Some(0)), (&[0x96, 0x01], Some(150)), (&[0x80], None), (&[0xff; 11], None)]
+        {
             assert_eq!(take(&mut &*bytes), value);
         }
-        let most = [255, 255, 255, 255, 255, 255, 255, 255, 255, 1];
-        assert_eq!(take(&mut &most[..]), Some(u64::MAX));
-        let over = [255, 255, 255, 255, 255, 255, 255, 255, 255, 2];
-        assert_eq!(take(&mut &over[..]), None);
+        let max = [255, 255, 255, 255, 255, 255, 255, 255, 255, 1];
+        assert_eq!(take(&mut &max[..]), Some(u64::MAX));
+        let too_large = [255, 255, 255, 255, 255, 255, 255, 255, 255, 2];
+        assert_eq!(take(&mut &too_large[..]), None);
     }
 }

@@ -1,36 +1,49 @@
-//! Writing a V2 checkpoint, as TensorFlow's saver does: an index, one shard, and the `checkpoint` file that names them.
+//! Writing a V2 checkpoint, as TensorFlow's saver does: an index, one shard, and the `checkpoint`
+//! file that names them.
 
 use std::path::Path;
 
-use lorgnette_kernels::Pool;
+use lorgnette_kernels::ThreadPool;
 use prost::Message as _;
 
 use super::proto::{BundleEntry, BundleHeader, TensorShapeProto, VersionDef};
 use super::table::TableWriter;
 use super::{locate, state, variable_error};
+use crate::atomic_file::{AtomicFile, write_atomically};
 use crate::checksum::Checksum;
 use crate::error::Result;
-use crate::graph::Value;
-use crate::sink::{Sink, write_whole};
+use crate::graph::TensorOrLazy;
 use crate::tensor::DType;
 
-/// Writes `PREFIX.index`, `PREFIX.data-00000-of-00001` and the folder's `checkpoint` file. `variables` are sorted by
-/// name, and no name is there twice.
+/// Writes `PREFIX.index`, `PREFIX.data-00000-of-00001` and the folder's `checkpoint` file.
+/// `variables` are sorted by name, and no name is there twice.
 ///
 /// # Errors
-/// [`Error::Variable`](crate::Error::Variable) for one that cannot be read; what the system refuses.
-pub(crate) fn write_bundle(prefix: &Path, variables: &[(String, Value)], pool: &Pool) -> Result<()> {
+/// [`Error::Variable`](crate::Error::Variable) for one that cannot be read; what the system
+/// refuses.
+pub(crate) fn write_bundle(
+    prefix: &Path,
+    variables: &[(String, TensorOrLazy)],
+    pool: &ThreadPool,
+) -> Result<()> {
     assert!(variables.is_sorted_by(|a, b| a.0 < b.0), "variables are sorted by name");
     let (data, index) = (locate::shard_path(prefix, 0, 1), locate::with_suffix(prefix, ".index"));
-    let entries = write_whole(&data, |out| write_data(out, prefix, variables, pool))?;
-    write_whole(&index, |out| write_index(out, variables, &entries))?;
+    let entries = write_atomically(&data, |out| write_data(out, prefix, variables, pool))?;
+    write_atomically(&index, |out| write_index(out, variables, &entries))?;
     let name = prefix.file_name().unwrap_or_default().to_string_lossy();
-    write_whole(&prefix.with_file_name("checkpoint"), |out| out.write(state::written(&name).as_bytes()))
+    write_atomically(&prefix.with_file_name("checkpoint"), |out| {
+        out.write(state::written(&name).as_bytes())
+    })
 }
 
 /// Writes the elements, one variable after the other, and gives the entry of each.
-fn write_data(out: &mut Sink, prefix: &Path, variables: &[(String, Value)], pool: &Pool) -> Result<Vec<BundleEntry>> {
-    let write = |(name, value): &(String, Value)| {
+fn write_data(
+    out: &mut AtomicFile,
+    prefix: &Path,
+    variables: &[(String, TensorOrLazy)],
+    pool: &ThreadPool,
+) -> Result<Vec<BundleEntry>> {
+    let write = |(name, value): &(String, TensorOrLazy)| {
         if value.dtype() == DType::String {
             return Err(variable_error(prefix, name, "is text, which is not written"));
         }
@@ -41,7 +54,7 @@ fn write_data(out: &mut Sink, prefix: &Path, variables: &[(String, Value)], pool
         })?;
         Ok(BundleEntry {
             dtype: value.dtype().tensorflow(),
-            shape: Some(TensorShapeProto::of(value.shape())),
+            shape: Some(TensorShapeProto::from_shape(value.shape())),
             offset: offset as i64,
             size: value.byte_len() as i64,
             crc32c: sum.masked(),
@@ -51,7 +64,11 @@ fn write_data(out: &mut Sink, prefix: &Path, variables: &[(String, Value)], pool
     variables.iter().map(write).collect()
 }
 
-fn write_index(out: &mut Sink, variables: &[(String, Value)], entries: &[BundleEntry]) -> Result<()> {
+fn write_index(
+    out: &mut AtomicFile,
+    variables: &[(String, TensorOrLazy)],
+    entries: &[BundleEntry],
+) -> Result<()> {
     let version = Some(VersionDef { producer: VersionDef::KNOWN, ..VersionDef::default() });
     let header = BundleHeader { num_shards: 1, endianness: 0, version };
     let mut table = TableWriter::new(out);

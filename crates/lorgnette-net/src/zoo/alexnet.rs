@@ -1,13 +1,13 @@
-//! AlexNet, version 2. Krizhevsky: *One weird trick for parallelizing convolutional neural networks* (2014), for one
-//! GPU, without response normalisation.
+//! AlexNet, version 2. Krizhevsky: *One weird trick for parallelizing convolutional neural
+//! networks* (2014), for one GPU, without response normalisation.
 //!
 //! 224 × 224; VGG's preprocessing. 1000 classes. Never published trained.
 
-use super::Net;
-use super::slim::{ArgScope, Slim, Step, conv2d, max_pool2d};
+use super::Architecture;
+use super::slim::{ArgScope, BuildResult, Slim, conv2d, max_pool2d};
 use super::vgg::{SETTINGS, fully_connected};
 
-pub(super) const ALEXNET_V2: Net = Net {
+pub(super) const ALEXNET_V2: Architecture = Architecture {
     name: "alexnet_v2",
     family: "AlexNet",
     paper: "https://arxiv.org/abs/1404.5997",
@@ -17,10 +17,10 @@ pub(super) const ALEXNET_V2: Net = Net {
     preprocessing: "vgg",
     published: &[],
     settings: SETTINGS,
-    table: alexnet_v2,
+    build_fn: alexnet_v2,
 };
 
-fn alexnet_v2(s: &mut Slim<'_>) -> Step<()> {
+fn alexnet_v2(s: &mut Slim<'_>) -> BuildResult<()> {
     s.args = ArgScope { collect: true, collect_pools: true, ..ArgScope::default() };
     s.scope("alexnet_v2", |s| {
         let net = s.layers(

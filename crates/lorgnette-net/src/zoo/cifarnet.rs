@@ -3,11 +3,11 @@
 //!
 //! 32 × 32; CifarNet's preprocessing: each picture standardised. Ten classes.
 
-use super::Net;
-use super::slim::{Activation, Slim, Step, Value, conv2d, max_pool2d};
+use super::Architecture;
+use super::slim::{Activation, BuildResult, FeatureMap, Slim, conv2d, max_pool2d};
 use crate::graph::op::{Lrn, Op};
 
-pub(super) const CIFARNET: Net = Net {
+pub(super) const CIFARNET: Architecture = Architecture {
     name: "cifarnet",
     family: "CifarNet",
     paper: "https://www.cs.toronto.edu/~kriz/learning-features-2009-TR.pdf",
@@ -17,10 +17,10 @@ pub(super) const CIFARNET: Net = Net {
     preprocessing: "cifarnet",
     published: &[],
     settings: &[],
-    table: cifarnet,
+    build_fn: cifarnet,
 };
 
-fn cifarnet(s: &mut Slim<'_>) -> Step<()> {
+fn cifarnet(s: &mut Slim<'_>) -> BuildResult<()> {
     s.scope("CifarNet", |s| {
         let net = s.stem(s.input(), &[conv2d("conv1", 64, 5), max_pool2d("pool1", 2)])?;
         let net = norm(s, net, "norm1");
@@ -44,7 +44,7 @@ fn cifarnet(s: &mut Slim<'_>) -> Step<()> {
 }
 
 /// Local response normalisation over four channels to each side.
-fn norm(s: &mut Slim<'_>, net: Value, name: &str) -> Value {
+fn norm(s: &mut Slim<'_>, net: FeatureMap, name: &str) -> FeatureMap {
     let lrn = Lrn { depth_radius: 4, bias: 1.0, alpha: 0.001 / 9.0, beta: 0.75 };
-    Value { id: s.node(name, Op::Lrn(lrn), &[net.id]), ..net }
+    FeatureMap { id: s.node(name, Op::Lrn(lrn), &[net.id]), ..net }
 }

@@ -2,48 +2,55 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::{Built, MadeUp, Net, Published};
+use super::{Architecture, Published, RandomWeights, ZooGraph};
 use crate::error::Result;
 use crate::graph::Node;
-use crate::graph::Value;
-use crate::graph::shape::Shaped;
-use crate::graph::specialise::specialise;
-use crate::outline::macs;
+use crate::graph::TensorOrLazy;
+use crate::graph::shape::TypedGraph;
+use crate::graph::shape_inference::infer_shapes;
+use crate::summary::macs;
 
 /// What a published network is made of and what one picture costs it.
 #[derive(Clone, Debug)]
 pub struct Cost {
     /// The variables that inference reads, by name, with their shapes. No auxiliary classifier.
     pub variables: BTreeMap<String, Vec<usize>>,
-    /// Elements of the variables that training learns: weights, biases, and the factors and offsets of batch norms,
-    /// but not their moving means and variances. Papers count so.
+    /// Elements of the variables that training learns: weights, biases, and the factors and offsets
+    /// of batch norms, but not their moving means and variances. Papers count so.
     pub parameters: u64,
-    /// Multiplications with an addition in convolutions and matrix products, for one picture of the published side.
+    /// Multiplications with an addition in convolutions and matrix products, for one picture of the
+    /// published side.
     pub macs: u64,
     /// End points, in the order they are computed, with their shapes for one picture.
     pub end_points: Vec<(String, Vec<usize>)>,
 }
 
-impl Net {
+impl Architecture {
     /// What the network costs at the width, side and classes of a published file.
     ///
     /// # Errors
-    /// None for the files of [`Net::published`] of this network itself.
+    /// None for the files of [`Architecture::published`] of this network itself.
     pub fn cost(&self, published: &Published) -> Result<Cost> {
-        let built = self.build_published(published, &MadeUp, Some(self.classes))?;
-        let shaped = self.shaped(&built, published.side)?;
-        let variables = built.variables.iter().map(|&id| built.graph.node(id));
-        let shape = |node: &Node| Value::of(&node.op).map_or(Vec::new(), |value| value.shape().to_vec());
+        let zoo_graph = self.build_published(published, &RandomWeights, Some(self.classes))?;
+        let typed = self.typed(&zoo_graph, published.side)?;
+        let variables = zoo_graph.variables.iter().map(|&id| zoo_graph.graph.node(id));
+        let shape = |node: &Node| {
+            TensorOrLazy::from_op(&node.op).map_or(Vec::new(), |value| value.shape().to_vec())
+        };
         let variables = variables.map(|node| (node.name.clone(), shape(node))).collect();
-        let end_points = end_points(&built, &shaped);
-        let macs = shaped.graph.iter().map(|(id, node)| macs(&shaped, node, shaped.fact(id).len())).sum();
+        let end_points = end_points(&zoo_graph, &typed);
+        let macs =
+            typed.graph.iter().map(|(id, node)| macs(&typed, node, typed.fact(id).len())).sum();
         Ok(Cost { parameters: parameters(&variables), variables, macs, end_points })
     }
 
-    fn shaped(&self, built: &Built, side: usize) -> Result<Shaped> {
-        let mut graph = built.graph.clone();
-        graph.set_outputs(built.end_points.iter().map(|(_, id)| *id).collect());
-        specialise(&graph, &HashMap::from([(built.input.clone(), vec![1, side, side, self.channels])]))
+    fn typed(&self, zoo_graph: &ZooGraph, side: usize) -> Result<TypedGraph> {
+        let mut graph = zoo_graph.graph.clone();
+        graph.set_outputs(zoo_graph.end_points.iter().map(|(_, id)| *id).collect());
+        infer_shapes(
+            &graph,
+            &HashMap::from([(zoo_graph.input.clone(), vec![1, side, side, self.channels])]),
+        )
     }
 }
 
@@ -53,18 +60,23 @@ fn parameters(variables: &BTreeMap<String, Vec<usize>>) -> u64 {
     learned.map(|(_, shape)| shape.iter().product::<usize>() as u64).sum()
 }
 
-fn end_points(built: &Built, shaped: &Shaped) -> Vec<(String, Vec<usize>)> {
-    built.end_points.iter().map(|(name, id)| (name.clone(), shaped.fact(*id).shape.clone())).collect()
+fn end_points(zoo_graph: &ZooGraph, typed: &TypedGraph) -> Vec<(String, Vec<usize>)> {
+    zoo_graph
+        .end_points
+        .iter()
+        .map(|(name, id)| (name.clone(), typed.fact(*id).shape.clone()))
+        .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
-    use crate::zoo::{MadeUp, NETS, find};
+    use crate::zoo::{ARCHITECTURES, RandomWeights, find};
     use crate::{Network, Options};
 
-    /// Millions of parameters and of multiplications, as the papers, TF-Slim's tables and torchvision's have them.
+    /// Millions of parameters and of multiplications, as the papers, TF-Slim's tables and
+    /// torchvision's have them.
     #[test]
     fn counts_are_the_published_ones() {
         for (name, at, parameters, macs) in [
@@ -96,28 +108,56 @@ mod tests {
                 millions.round() == published || (millions / published - 1.0).abs() < 0.025
             };
             assert!(near(cost.parameters, parameters), "{name}: {} parameters", cost.parameters);
-            assert!(macs.is_none_or(|macs| near(cost.macs, macs)), "{name}: {} multiplications", cost.macs);
+            assert!(
+                macs.is_none_or(|macs| near(cost.macs, macs)),
+                "{name}: {} multiplications",
+                cost.macs
+            );
         }
     }
 
     #[test]
     fn an_outline_costs_what_its_network_does() {
-        for name in ["vgg_16", "inception_v3", "resnet_v2_50", "mobilenet_v2", "mobilenet_v3_large", "nasnet_mobile"] {
+        for name in [
+            "vgg_16",
+            "inception_v3",
+            "resnet_v2_50",
+            "mobilenet_v2",
+            "mobilenet_v3_large",
+            "nasnet_mobile",
+        ] {
             let net = find(name).unwrap();
-            let network = Network::of_net(net, Arc::new(MadeUp), Options::with_threads(Some(1))).unwrap();
+            let network = Network::from_architecture(
+                net,
+                Arc::new(RandomWeights),
+                Options::with_threads(Some(1)),
+            )
+            .unwrap();
             let published = &net.published[0];
-            let (cost, outline) = (net.cost(published).unwrap(), network.outline([published.side; 2], None).unwrap());
-            assert_eq!((outline.parameters(), outline.macs()), (cost.parameters, cost.macs), "{name}");
+            let (cost, summary) =
+                (net.cost(published).unwrap(), network.summary([published.side; 2], None).unwrap());
+            assert_eq!(
+                (summary.parameters(), summary.macs()),
+                (cost.parameters, cost.macs),
+                "{name}"
+            );
         }
     }
 
     #[test]
     fn every_published_file_is_counted() {
-        for net in NETS {
+        for net in ARCHITECTURES {
             for published in net.published {
-                let cost = net.cost(published).unwrap_or_else(|error| panic!("{}: {error}", published.url));
+                let cost = net
+                    .cost(published)
+                    .unwrap_or_else(|error| panic!("{}: {error}", published.url));
                 assert!(cost.parameters > 400_000 && cost.macs > 10_000_000, "{}", published.url);
-                assert_eq!(cost.end_points.last().unwrap().1.last(), Some(&net.classes), "{}", published.url);
+                assert_eq!(
+                    cost.end_points.last().unwrap().1.last(),
+                    Some(&net.classes),
+                    "{}",
+                    published.url
+                );
             }
         }
     }

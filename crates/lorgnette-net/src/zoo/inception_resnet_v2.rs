@@ -1,15 +1,16 @@
-//! Inception-ResNet V2. Szegedy, Ioffe, Vanhoucke, Alemi: *Inception-v4, Inception-ResNet and the impact of residual
-//! connections on learning* (2016), figures 15 to 19, with the stem of Inception V3.
+//! Inception-ResNet V2. Szegedy, Ioffe, Vanhoucke, Alemi: *Inception-v4, Inception-ResNet and the
+//! impact of residual connections on learning* (2016), figures 15 to 19, with the stem of Inception
+//! V3.
 //!
 //! 299 × 299; Inception's preprocessing. Top-1 / top-5: 80.4 / 95.3. 1001 classes, 0 is background.
 
 use super::inception_v1::ARG_SCOPE;
 use super::inception_v3::{AuxHead, aux_head};
-use super::slim::{Layer, Slim, Step, Value, avg_pool2d, conv2d, max_pool2d};
-use super::{Net, Published, Setting};
+use super::slim::{BuildResult, FeatureMap, Layer, Slim, avg_pool2d, conv2d, max_pool2d};
+use super::{Architecture, Published, Setting};
 use crate::error::Error;
 
-pub(super) const INCEPTION_RESNET_V2: Net = Net {
+pub(super) const INCEPTION_RESNET_V2: Architecture = Architecture {
     name: "inception_resnet_v2",
     family: "Inception-ResNet",
     paper: "https://arxiv.org/abs/1602.07261",
@@ -24,15 +25,17 @@ pub(super) const INCEPTION_RESNET_V2: Net = Net {
         95.3,
     )],
     settings: &[Setting::OutputStride],
-    table: inception_resnet_v2,
+    build_fn: inception_resnet_v2,
 };
 
-fn inception_resnet_v2(s: &mut Slim<'_>) -> Step<()> {
+fn inception_resnet_v2(s: &mut Slim<'_>) -> BuildResult<()> {
     s.args = ARG_SCOPE;
     let stride = match s.options().output_stride {
         None | Some(16) => 2,
         Some(8) => 1,
-        Some(other) => return Err(Error::Input(format!("output_stride {other}: give 8 or 16")).into()),
+        Some(other) => {
+            return Err(Error::Input(format!("output_stride {other}: give 8 or 16")).into());
+        }
     };
     let (pre_aux, mut net) = s.base("InceptionResnetV2", |s| {
         let net = stem(s)?;
@@ -54,7 +57,8 @@ fn inception_resnet_v2(s: &mut Slim<'_>) -> Step<()> {
         Ok((pre_aux, s.stem(net, &[conv2d("Conv2d_7b_1x1", 1536, 1)])?))
     })?;
     s.scope("InceptionResnetV2", |s| {
-        let head = AuxHead { pool: "Conv2d_1a_3x3", name: |_| "Conv2d_2a_5x5".into(), most: usize::MAX };
+        let head =
+            AuxHead { pool: "Conv2d_1a_3x3", name: |_| "Conv2d_2a_5x5".into(), most: usize::MAX };
         aux_head(s, pre_aux, head, |s, net| {
             let net = s.flatten(net, "Flatten");
             s.fully_connected_logits(net, "Logits")
@@ -78,17 +82,19 @@ fn inception_resnet_v2(s: &mut Slim<'_>) -> Step<()> {
 /// Blocks one after the other, numbered from 1.
 fn repeat(
     s: &mut Slim<'_>,
-    net: Value,
+    net: FeatureMap,
     scope: &str,
     block: &str,
     times: usize,
-    build: impl Fn(&mut Slim<'_>, Value) -> Step,
-) -> Step {
-    s.scope(scope, |s| (1..=times).try_fold(net, |net, i| s.scope(&format!("{block}_{i}"), |s| build(s, net))))
+    build: impl Fn(&mut Slim<'_>, FeatureMap) -> BuildResult,
+) -> BuildResult {
+    s.scope(scope, |s| {
+        (1..=times).try_fold(net, |net, i| s.scope(&format!("{block}_{i}"), |s| build(s, net)))
+    })
 }
 
 /// 299 × 299 to 35 × 35.
-fn stem(s: &mut Slim<'_>) -> Step {
+fn stem(s: &mut Slim<'_>) -> BuildResult {
     s.stem(
         s.input(),
         &[
@@ -104,21 +110,25 @@ fn stem(s: &mut Slim<'_>) -> Step {
 }
 
 /// 35 × 35, as in Inception V3.
-fn mixed_5b(s: &mut Slim<'_>, net: Value) -> Step {
+fn mixed_5b(s: &mut Slim<'_>, net: FeatureMap) -> BuildResult {
     s.module(
         net,
         "Mixed_5b",
         &[
             &[conv2d("Conv2d_1x1", 96, 1)],
             &[conv2d("Conv2d_0a_1x1", 48, 1), conv2d("Conv2d_0b_5x5", 64, 5)],
-            &[conv2d("Conv2d_0a_1x1", 64, 1), conv2d("Conv2d_0b_3x3", 96, 3), conv2d("Conv2d_0c_3x3", 96, 3)],
+            &[
+                conv2d("Conv2d_0a_1x1", 64, 1),
+                conv2d("Conv2d_0b_3x3", 96, 3),
+                conv2d("Conv2d_0c_3x3", 96, 3),
+            ],
             &[avg_pool2d("AvgPool_0a_3x3", 3), conv2d("Conv2d_0b_1x1", 64, 1)],
         ],
     )
 }
 
 /// 35 × 35, figure 16.
-fn block35(s: &mut Slim<'_>, net: Value) -> Step {
+fn block35(s: &mut Slim<'_>, net: FeatureMap) -> BuildResult {
     let net = residual(
         s,
         net,
@@ -126,14 +136,18 @@ fn block35(s: &mut Slim<'_>, net: Value) -> Step {
         &[
             &[conv2d("Conv2d_1x1", 32, 1)],
             &[conv2d("Conv2d_0a_1x1", 32, 1), conv2d("Conv2d_0b_3x3", 32, 3)],
-            &[conv2d("Conv2d_0a_1x1", 32, 1), conv2d("Conv2d_0b_3x3", 48, 3), conv2d("Conv2d_0c_3x3", 64, 3)],
+            &[
+                conv2d("Conv2d_0a_1x1", 32, 1),
+                conv2d("Conv2d_0b_3x3", 48, 3),
+                conv2d("Conv2d_0c_3x3", 64, 3),
+            ],
         ],
     )?;
     Ok(s.relu(net))
 }
 
 /// 35 × 35 to 17 × 17, figure 7.
-fn mixed_6a(s: &mut Slim<'_>, net: Value, stride: usize) -> Step {
+fn mixed_6a(s: &mut Slim<'_>, net: FeatureMap, stride: usize) -> BuildResult {
     s.module(
         net,
         "Mixed_6a",
@@ -150,7 +164,7 @@ fn mixed_6a(s: &mut Slim<'_>, net: Value, stride: usize) -> Step {
 }
 
 /// 17 × 17, figure 17.
-fn block17(s: &mut Slim<'_>, net: Value, rate: usize) -> Step {
+fn block17(s: &mut Slim<'_>, net: FeatureMap, rate: usize) -> BuildResult {
     let net = residual(
         s,
         net,
@@ -168,7 +182,7 @@ fn block17(s: &mut Slim<'_>, net: Value, rate: usize) -> Step {
 }
 
 /// 17 × 17 to 8 × 8, figure 18.
-fn mixed_7a(s: &mut Slim<'_>, net: Value) -> Step {
+fn mixed_7a(s: &mut Slim<'_>, net: FeatureMap) -> BuildResult {
     s.module(
         net,
         "Mixed_7a",
@@ -186,7 +200,7 @@ fn mixed_7a(s: &mut Slim<'_>, net: Value) -> Step {
 }
 
 /// 8 × 8, figure 19, without the rectifier: the last of these blocks has none.
-fn block8(s: &mut Slim<'_>, net: Value, scale: f32) -> Step {
+fn block8(s: &mut Slim<'_>, net: FeatureMap, scale: f32) -> BuildResult {
     residual(
         s,
         net,
@@ -203,7 +217,7 @@ fn block8(s: &mut Slim<'_>, net: Value, scale: f32) -> Step {
 }
 
 /// What the branches make of a picture, scaled down and added to it.
-fn residual(s: &mut Slim<'_>, net: Value, scale: f32, branches: &[&[Layer]]) -> Step {
+fn residual(s: &mut Slim<'_>, net: FeatureMap, scale: f32, branches: &[&[Layer]]) -> BuildResult {
     let mixed = s.branches(net, branches)?;
     let up = s.layer(mixed, &conv2d("Conv2d_1x1", net.channels, 1).linear())?;
     let up = s.scale(up, scale, "mul");

@@ -2,10 +2,13 @@
 //!
 //! 224 × 224; Inception's preprocessing. Top-1 / top-5: 69.8 / 89.6. 1001 classes, 0 is background.
 
-use super::slim::{Activation, ArgScope, Normalizer, Same, Slim, Step, Value, avg_pool2d, conv2d, max_pool2d};
-use super::{Net, Published, Setting};
+use super::slim::{
+    Activation, ArgScope, BuildResult, FeatureMap, Normalizer, Same, Slim, avg_pool2d, conv2d,
+    max_pool2d,
+};
+use super::{Architecture, Published, Setting};
 
-pub(super) const INCEPTION_V1: Net = Net {
+pub(super) const INCEPTION_V1: Architecture = Architecture {
     name: "inception_v1",
     family: "Inception",
     paper: "https://arxiv.org/abs/1409.4842",
@@ -20,7 +23,7 @@ pub(super) const INCEPTION_V1: Net = Net {
         89.6,
     )],
     settings: &[Setting::SpatialSqueeze, Setting::GlobalPool],
-    table: inception_v1,
+    build_fn: inception_v1,
 };
 
 /// What all Inceptions set: batch norm without gamma, every window SAME and of stride 1.
@@ -36,7 +39,7 @@ pub(super) const ARG_SCOPE: ArgScope = ArgScope {
     collect_pools: false,
 };
 
-fn inception_v1(s: &mut Slim<'_>) -> Step<()> {
+fn inception_v1(s: &mut Slim<'_>) -> BuildResult<()> {
     s.args = ARG_SCOPE;
     let net = s.base("InceptionV1", |s| {
         let net = s.stem(
@@ -65,7 +68,7 @@ fn inception_v1(s: &mut Slim<'_>) -> Step<()> {
     s.scope("InceptionV1", |s| s.scope("Logits", |s| logits(s, net)))
 }
 
-fn mixed(s: &mut Slim<'_>, net: Value, scope: &str, depths: [usize; 6]) -> Step {
+fn mixed(s: &mut Slim<'_>, net: FeatureMap, scope: &str, depths: [usize; 6]) -> BuildResult {
     let [d1x1, d3x3_reduce, d3x3, d5x5_reduce, d5x5, projection] = depths;
     // One module's layer is misnamed in every published file.
     let last = if scope == "Mixed_5b" { "Conv2d_0a_3x3" } else { "Conv2d_0b_3x3" };
@@ -81,7 +84,7 @@ fn mixed(s: &mut Slim<'_>, net: Value, scope: &str, depths: [usize; 6]) -> Step 
     )
 }
 
-fn logits(s: &mut Slim<'_>, net: Value) -> Step<()> {
+fn logits(s: &mut Slim<'_>, net: FeatureMap) -> BuildResult<()> {
     let net = if s.pools_globally(false) {
         let net = s.global_pool(net, "global_pool");
         s.end_point("global_pool", net)?

@@ -1,13 +1,16 @@
-//! Inception V2, BN-Inception. Ioffe, Szegedy: *Batch normalization: accelerating deep network training by reducing
-//! internal covariate shift* (2015), figure 5. The first layer is a separable convolution.
+//! Inception V2, BN-Inception. Ioffe, Szegedy: *Batch normalization: accelerating deep network
+//! training by reducing internal covariate shift* (2015), figure 5. The first layer is a separable
+//! convolution.
 //!
 //! 224 × 224; Inception's preprocessing. Top-1 / top-5: 73.9 / 91.8. 1001 classes, 0 is background.
 
 use super::inception_v1::ARG_SCOPE;
-use super::slim::{Layer, Normalizer, Slim, Step, Value, Width, avg_pool2d, conv2d, max_pool2d};
-use super::{Net, Published, Setting};
+use super::slim::{
+    BuildResult, FeatureMap, Layer, Normalizer, Slim, Width, avg_pool2d, conv2d, max_pool2d,
+};
+use super::{Architecture, Published, Setting};
 
-pub(super) const INCEPTION_V2: Net = Net {
+pub(super) const INCEPTION_V2: Architecture = Architecture {
     name: "inception_v2",
     family: "Inception",
     paper: "https://arxiv.org/abs/1502.03167",
@@ -21,9 +24,9 @@ pub(super) const INCEPTION_V2: Net = Net {
         73.9,
         91.8,
     )
-    .of_width(1.0)],
+    .with_width(1.0)],
     settings: SETTINGS,
-    table: inception_v2,
+    build_fn: inception_v2,
 };
 
 pub(super) const SETTINGS: &[Setting] =
@@ -34,7 +37,7 @@ type Pool = fn() -> Layer;
 const AVG: Pool = || avg_pool2d("AvgPool_0a_3x3", 3);
 const MAX: Pool = || max_pool2d("MaxPool_0a_3x3", 3);
 
-fn inception_v2(s: &mut Slim<'_>) -> Step<()> {
+fn inception_v2(s: &mut Slim<'_>) -> BuildResult<()> {
     s.args = ARG_SCOPE;
     s.args.width = width(s);
     let net = s.base("InceptionV2", |s| {
@@ -66,10 +69,11 @@ fn inception_v2(s: &mut Slim<'_>) -> Step<()> {
 /// As in the file, or thinner by a factor.
 pub(super) fn width(s: &Slim<'_>) -> Width {
     let min_depth = s.options().min_depth.unwrap_or(16);
-    s.depth_multiplier(None).map_or(Width::Stored, |multiplier| Width::Truncated { multiplier, min_depth })
+    s.depth_multiplier(None)
+        .map_or(Width::Stored, |multiplier| Width::Truncated { multiplier, min_depth })
 }
 
-fn first_layer(s: &mut Slim<'_>) -> Step {
+fn first_layer(s: &mut Slim<'_>) -> BuildResult {
     let row = conv2d("Conv2d_1a_7x7", 64, 7).stride(2).normalizer(Normalizer::Biases);
     // Never more than the pointwise convolution can make independent.
     let multiplier = s.depth(64).map(|depth| (depth / 3).min(8));
@@ -77,7 +81,14 @@ fn first_layer(s: &mut Slim<'_>) -> Step {
     s.end_point("Conv2d_1a_7x7", net)
 }
 
-fn mixed(s: &mut Slim<'_>, net: Value, scope: &str, depths: [usize; 5], pool: Pool, projection: usize) -> Step {
+fn mixed(
+    s: &mut Slim<'_>,
+    net: FeatureMap,
+    scope: &str,
+    depths: [usize; 5],
+    pool: Pool,
+    projection: usize,
+) -> BuildResult {
     let [d1x1, d3x3_reduce, d3x3, double_reduce, double] = depths;
     s.module(
         net,
@@ -96,7 +107,7 @@ fn mixed(s: &mut Slim<'_>, net: Value, scope: &str, depths: [usize; 5], pool: Po
 }
 
 /// A module that halves the sides.
-fn reduction(s: &mut Slim<'_>, net: Value, scope: &str, depths: [usize; 4]) -> Step {
+fn reduction(s: &mut Slim<'_>, net: FeatureMap, scope: &str, depths: [usize; 4]) -> BuildResult {
     let [d3x3_reduce, d3x3, double_reduce, double] = depths;
     s.module(
         net,
@@ -114,14 +125,16 @@ fn reduction(s: &mut Slim<'_>, net: Value, scope: &str, depths: [usize; 4]) -> S
 }
 
 /// The end of Inception V2 and V3: a pool of `kernel`, smaller for small pictures, and the logits.
-pub(super) fn logits(s: &mut Slim<'_>, net: Value, kernel: [usize; 2]) -> Step<()> {
+pub(super) fn logits(s: &mut Slim<'_>, net: FeatureMap, kernel: [usize; 2]) -> BuildResult<()> {
     let net = s.scope("Logits", |s| {
         let net = if s.pools_globally(false) {
             let net = s.global_pool(net, "global_pool");
             s.end_point("global_pool", net)?
         } else {
             let [height, width] = Slim::reduced_kernel_size(net, kernel);
-            let pool = avg_pool2d(format!("AvgPool_1a_{height}x{width}"), [height, width]).stride(2).valid();
+            let pool = avg_pool2d(format!("AvgPool_1a_{height}x{width}"), [height, width])
+                .stride(2)
+                .valid();
             let net = s.layer(net, &pool)?;
             s.end_point("AvgPool_1a", net)?
         };

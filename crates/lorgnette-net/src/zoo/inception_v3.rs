@@ -1,14 +1,14 @@
-//! Inception V3. Szegedy, Vanhoucke, Ioffe, Shlens, Wojna: *Rethinking the Inception architecture for computer vision*
-//! (2015), table 1 and figures 5 to 7, 10.
+//! Inception V3. Szegedy, Vanhoucke, Ioffe, Shlens, Wojna: *Rethinking the Inception architecture
+//! for computer vision* (2015), table 1 and figures 5 to 7, 10.
 //!
 //! 299 × 299; Inception's preprocessing. Top-1 / top-5: 78.0 / 93.9. 1001 classes, 0 is background.
 
 use super::inception_v1::ARG_SCOPE;
 use super::inception_v2::{SETTINGS, logits, width};
-use super::slim::{Slim, Step, Value, avg_pool2d, concat, conv2d, max_pool2d};
-use super::{Net, Published};
+use super::slim::{BuildResult, FeatureMap, Slim, avg_pool2d, concat, conv2d, max_pool2d};
+use super::{Architecture, Published};
 
-pub(super) const INCEPTION_V3: Net = Net {
+pub(super) const INCEPTION_V3: Architecture = Architecture {
     name: "inception_v3",
     family: "Inception",
     paper: "https://arxiv.org/abs/1512.00567",
@@ -22,12 +22,12 @@ pub(super) const INCEPTION_V3: Net = Net {
         78.0,
         93.9,
     )
-    .of_width(1.0)],
+    .with_width(1.0)],
     settings: SETTINGS,
-    table: inception_v3,
+    build_fn: inception_v3,
 };
 
-fn inception_v3(s: &mut Slim<'_>) -> Step<()> {
+fn inception_v3(s: &mut Slim<'_>) -> BuildResult<()> {
     s.args = ARG_SCOPE;
     s.args.width = width(s);
     let (mixed_6e, net) = s.base("InceptionV3", |s| {
@@ -62,21 +62,31 @@ fn inception_v3(s: &mut Slim<'_>) -> Step<()> {
 }
 
 /// 35 × 35, figure 5. The names of the second branch differ from module to module.
-fn inception_a(s: &mut Slim<'_>, net: Value, scope: &str, names: [&'static str; 2], projection: usize) -> Step {
+fn inception_a(
+    s: &mut Slim<'_>,
+    net: FeatureMap,
+    scope: &str,
+    names: [&'static str; 2],
+    projection: usize,
+) -> BuildResult {
     s.module(
         net,
         scope,
         &[
             &[conv2d("Conv2d_0a_1x1", 64, 1)],
             &[conv2d(names[0], 48, 1), conv2d(names[1], 64, 5)],
-            &[conv2d("Conv2d_0a_1x1", 64, 1), conv2d("Conv2d_0b_3x3", 96, 3), conv2d("Conv2d_0c_3x3", 96, 3)],
+            &[
+                conv2d("Conv2d_0a_1x1", 64, 1),
+                conv2d("Conv2d_0b_3x3", 96, 3),
+                conv2d("Conv2d_0c_3x3", 96, 3),
+            ],
             &[avg_pool2d("AvgPool_0a_3x3", 3), conv2d("Conv2d_0b_1x1", projection, 1)],
         ],
     )
 }
 
 /// 35 × 35 to 17 × 17, figure 10. Windows of 3 × 3, whatever their names say.
-fn reduction_a(s: &mut Slim<'_>, net: Value, scope: &str) -> Step {
+fn reduction_a(s: &mut Slim<'_>, net: FeatureMap, scope: &str) -> BuildResult {
     s.module(
         net,
         scope,
@@ -93,13 +103,17 @@ fn reduction_a(s: &mut Slim<'_>, net: Value, scope: &str) -> Step {
 }
 
 /// 17 × 17, figure 6.
-fn inception_b(s: &mut Slim<'_>, net: Value, scope: &str, c: usize) -> Step {
+fn inception_b(s: &mut Slim<'_>, net: FeatureMap, scope: &str, c: usize) -> BuildResult {
     s.module(
         net,
         scope,
         &[
             &[conv2d("Conv2d_0a_1x1", 192, 1)],
-            &[conv2d("Conv2d_0a_1x1", c, 1), conv2d("Conv2d_0b_1x7", c, [1, 7]), conv2d("Conv2d_0c_7x1", 192, [7, 1])],
+            &[
+                conv2d("Conv2d_0a_1x1", c, 1),
+                conv2d("Conv2d_0b_1x7", c, [1, 7]),
+                conv2d("Conv2d_0c_7x1", 192, [7, 1]),
+            ],
             &[
                 conv2d("Conv2d_0a_1x1", c, 1),
                 conv2d("Conv2d_0b_7x1", c, [7, 1]),
@@ -113,7 +127,7 @@ fn inception_b(s: &mut Slim<'_>, net: Value, scope: &str, c: usize) -> Step {
 }
 
 /// 17 × 17 to 8 × 8.
-fn reduction_b(s: &mut Slim<'_>, net: Value, scope: &str) -> Step {
+fn reduction_b(s: &mut Slim<'_>, net: FeatureMap, scope: &str) -> BuildResult {
     s.module(
         net,
         scope,
@@ -131,7 +145,7 @@ fn reduction_b(s: &mut Slim<'_>, net: Value, scope: &str) -> Step {
 }
 
 /// 8 × 8, figure 7. One layer's name differs from module to module.
-fn inception_c(s: &mut Slim<'_>, net: Value, scope: &str, name: &'static str) -> Step {
+fn inception_c(s: &mut Slim<'_>, net: FeatureMap, scope: &str, name: &'static str) -> BuildResult {
     s.module(
         net,
         scope,
@@ -144,16 +158,22 @@ fn inception_c(s: &mut Slim<'_>, net: Value, scope: &str, name: &'static str) ->
             &[
                 conv2d("Conv2d_0a_1x1", 448, 1),
                 conv2d("Conv2d_0b_3x3", 384, 3),
-                concat([conv2d("Conv2d_0c_1x3", 384, [1, 3]), conv2d("Conv2d_0d_3x1", 384, [3, 1])]),
+                concat([
+                    conv2d("Conv2d_0c_1x3", 384, [1, 3]),
+                    conv2d("Conv2d_0d_3x1", 384, [3, 1]),
+                ]),
             ],
             &[avg_pool2d("AvgPool_0a_3x3", 3), conv2d("Conv2d_0b_1x1", 192, 1)],
         ],
     )
 }
 
-fn aux_logits(s: &mut Slim<'_>, net: Value) -> Step<()> {
-    let head =
-        AuxHead { pool: "AvgPool_1a_5x5", name: |[height, width]| format!("Conv2d_2a_{height}x{width}"), most: 5 };
+fn aux_logits(s: &mut Slim<'_>, net: FeatureMap) -> BuildResult<()> {
+    let head = AuxHead {
+        pool: "AvgPool_1a_5x5",
+        name: |[height, width]| format!("Conv2d_2a_{height}x{width}"),
+        most: 5,
+    };
     aux_head(s, net, head, |s, net| {
         let net = s.logits(net, "Conv2d_2b_1x1")?;
         Ok(s.spatial_squeeze(net, "SpatialSqueeze"))
@@ -174,16 +194,19 @@ pub(super) struct AuxHead {
 /// The auxiliary classifier, where it is wanted and the file has it for maps of this size.
 pub(super) fn aux_head(
     s: &mut Slim<'_>,
-    net: Value,
+    net: FeatureMap,
     head: AuxHead,
-    classify: impl FnOnce(&mut Slim<'_>, Value) -> Step,
-) -> Step<()> {
+    classify: impl FnOnce(&mut Slim<'_>, FeatureMap) -> BuildResult,
+) -> BuildResult<()> {
     s.scope("AuxLogits", |s| {
         let pool = avg_pool2d(head.pool, 5).stride(3).valid();
         let kernel = s.size_after(net, &pool).map(|side| side.min(head.most));
         let name = (head.name)(kernel);
-        let stored = s.stored(&format!("{name}/weights")).unwrap_or_default();
-        if !s.options().create_aux_logits || s.options().num_classes == Some(0) || !stored.starts_with(&kernel) {
+        let stored_shape = s.stored_shape(&format!("{name}/weights")).unwrap_or_default();
+        if !s.options().create_aux_logits
+            || s.options().num_classes == Some(0)
+            || !stored_shape.starts_with(&kernel)
+        {
             return Ok(());
         }
         let rows = [pool, conv2d("Conv2d_1b_1x1", 128, 1), conv2d(name, 768, kernel).valid()];

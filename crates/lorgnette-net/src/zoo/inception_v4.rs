@@ -1,14 +1,14 @@
-//! Inception V4. Szegedy, Ioffe, Vanhoucke, Alemi: *Inception-v4, Inception-ResNet and the impact of residual
-//! connections on learning* (2016), figures 3 to 9.
+//! Inception V4. Szegedy, Ioffe, Vanhoucke, Alemi: *Inception-v4, Inception-ResNet and the impact
+//! of residual connections on learning* (2016), figures 3 to 9.
 //!
 //! 299 × 299; Inception's preprocessing. Top-1 / top-5: 80.2 / 95.2. 1001 classes, 0 is background.
 
 use super::inception_v1::ARG_SCOPE;
 use super::inception_v3::{AuxHead, aux_head};
-use super::slim::{Slim, Step, Value, avg_pool2d, concat, conv2d, max_pool2d};
-use super::{Net, Published};
+use super::slim::{BuildResult, FeatureMap, Slim, avg_pool2d, concat, conv2d, max_pool2d};
+use super::{Architecture, Published};
 
-pub(super) const INCEPTION_V4: Net = Net {
+pub(super) const INCEPTION_V4: Architecture = Architecture {
     name: "inception_v4",
     family: "Inception",
     paper: "https://arxiv.org/abs/1602.07261",
@@ -23,10 +23,10 @@ pub(super) const INCEPTION_V4: Net = Net {
         95.2,
     )],
     settings: &[],
-    table: inception_v4,
+    build_fn: inception_v4,
 };
 
-fn inception_v4(s: &mut Slim<'_>) -> Step<()> {
+fn inception_v4(s: &mut Slim<'_>) -> BuildResult<()> {
     s.args = ARG_SCOPE;
     let (mixed_6h, mut net) = s.base("InceptionV4", |s| {
         let mut net = stem(s)?;
@@ -34,7 +34,9 @@ fn inception_v4(s: &mut Slim<'_>) -> Step<()> {
             net = inception_a(s, net, scope)?;
         }
         net = reduction_a(s, net, "Mixed_6a")?;
-        for scope in ["Mixed_6b", "Mixed_6c", "Mixed_6d", "Mixed_6e", "Mixed_6f", "Mixed_6g", "Mixed_6h"] {
+        for scope in
+            ["Mixed_6b", "Mixed_6c", "Mixed_6d", "Mixed_6e", "Mixed_6f", "Mixed_6g", "Mixed_6h"]
+        {
             net = inception_b(s, net, scope)?;
         }
         let mixed_6h = net;
@@ -45,7 +47,8 @@ fn inception_v4(s: &mut Slim<'_>) -> Step<()> {
         Ok((mixed_6h, net))
     })?;
     s.scope("InceptionV4", |s| {
-        let head = AuxHead { pool: "AvgPool_1a_5x5", name: |_| "Conv2d_2a".into(), most: usize::MAX };
+        let head =
+            AuxHead { pool: "AvgPool_1a_5x5", name: |_| "Conv2d_2a".into(), most: usize::MAX };
         aux_head(s, mixed_6h, head, |s, net| {
             let net = s.flatten(net, "Flatten");
             s.fully_connected_logits(net, "Aux_logits")
@@ -67,7 +70,7 @@ fn inception_v4(s: &mut Slim<'_>) -> Step<()> {
 }
 
 /// 299 × 299 to 35 × 35, figure 3.
-fn stem(s: &mut Slim<'_>) -> Step {
+fn stem(s: &mut Slim<'_>) -> BuildResult {
     let net = s.stem(
         s.input(),
         &[
@@ -79,7 +82,10 @@ fn stem(s: &mut Slim<'_>) -> Step {
     let net = s.module(
         net,
         "Mixed_3a",
-        &[&[max_pool2d("MaxPool_0a_3x3", 3).stride(2).valid()], &[conv2d("Conv2d_0a_3x3", 96, 3).stride(2).valid()]],
+        &[
+            &[max_pool2d("MaxPool_0a_3x3", 3).stride(2).valid()],
+            &[conv2d("Conv2d_0a_3x3", 96, 3).stride(2).valid()],
+        ],
     )?;
     let net = s.module(
         net,
@@ -97,26 +103,33 @@ fn stem(s: &mut Slim<'_>) -> Step {
     s.module(
         net,
         "Mixed_5a",
-        &[&[conv2d("Conv2d_1a_3x3", 192, 3).stride(2).valid()], &[max_pool2d("MaxPool_1a_3x3", 3).stride(2).valid()]],
+        &[
+            &[conv2d("Conv2d_1a_3x3", 192, 3).stride(2).valid()],
+            &[max_pool2d("MaxPool_1a_3x3", 3).stride(2).valid()],
+        ],
     )
 }
 
 /// 35 × 35, figure 4.
-fn inception_a(s: &mut Slim<'_>, net: Value, scope: &str) -> Step {
+fn inception_a(s: &mut Slim<'_>, net: FeatureMap, scope: &str) -> BuildResult {
     s.module(
         net,
         scope,
         &[
             &[conv2d("Conv2d_0a_1x1", 96, 1)],
             &[conv2d("Conv2d_0a_1x1", 64, 1), conv2d("Conv2d_0b_3x3", 96, 3)],
-            &[conv2d("Conv2d_0a_1x1", 64, 1), conv2d("Conv2d_0b_3x3", 96, 3), conv2d("Conv2d_0c_3x3", 96, 3)],
+            &[
+                conv2d("Conv2d_0a_1x1", 64, 1),
+                conv2d("Conv2d_0b_3x3", 96, 3),
+                conv2d("Conv2d_0c_3x3", 96, 3),
+            ],
             &[avg_pool2d("AvgPool_0a_3x3", 3), conv2d("Conv2d_0b_1x1", 96, 1)],
         ],
     )
 }
 
 /// 35 × 35 to 17 × 17, figure 7.
-fn reduction_a(s: &mut Slim<'_>, net: Value, scope: &str) -> Step {
+fn reduction_a(s: &mut Slim<'_>, net: FeatureMap, scope: &str) -> BuildResult {
     s.module(
         net,
         scope,
@@ -133,7 +146,7 @@ fn reduction_a(s: &mut Slim<'_>, net: Value, scope: &str) -> Step {
 }
 
 /// 17 × 17, figure 5.
-fn inception_b(s: &mut Slim<'_>, net: Value, scope: &str) -> Step {
+fn inception_b(s: &mut Slim<'_>, net: FeatureMap, scope: &str) -> BuildResult {
     s.module(
         net,
         scope,
@@ -157,7 +170,7 @@ fn inception_b(s: &mut Slim<'_>, net: Value, scope: &str) -> Step {
 }
 
 /// 17 × 17 to 8 × 8, figure 8.
-fn reduction_b(s: &mut Slim<'_>, net: Value, scope: &str) -> Step {
+fn reduction_b(s: &mut Slim<'_>, net: FeatureMap, scope: &str) -> BuildResult {
     s.module(
         net,
         scope,
@@ -175,7 +188,7 @@ fn reduction_b(s: &mut Slim<'_>, net: Value, scope: &str) -> Step {
 }
 
 /// 8 × 8, figure 6.
-fn inception_c(s: &mut Slim<'_>, net: Value, scope: &str) -> Step {
+fn inception_c(s: &mut Slim<'_>, net: FeatureMap, scope: &str) -> BuildResult {
     s.module(
         net,
         scope,
@@ -183,13 +196,19 @@ fn inception_c(s: &mut Slim<'_>, net: Value, scope: &str) -> Step {
             &[conv2d("Conv2d_0a_1x1", 256, 1)],
             &[
                 conv2d("Conv2d_0a_1x1", 384, 1),
-                concat([conv2d("Conv2d_0b_1x3", 256, [1, 3]), conv2d("Conv2d_0c_3x1", 256, [3, 1])]),
+                concat([
+                    conv2d("Conv2d_0b_1x3", 256, [1, 3]),
+                    conv2d("Conv2d_0c_3x1", 256, [3, 1]),
+                ]),
             ],
             &[
                 conv2d("Conv2d_0a_1x1", 384, 1),
                 conv2d("Conv2d_0b_3x1", 448, [3, 1]),
                 conv2d("Conv2d_0c_1x3", 512, [1, 3]),
-                concat([conv2d("Conv2d_0d_1x3", 256, [1, 3]), conv2d("Conv2d_0e_3x1", 256, [3, 1])]),
+                concat([
+                    conv2d("Conv2d_0d_1x3", 256, [1, 3]),
+                    conv2d("Conv2d_0e_3x1", 256, [3, 1]),
+                ]),
             ],
             &[avg_pool2d("AvgPool_0a_3x3", 3), conv2d("Conv2d_0b_1x1", 256, 1)],
         ],

@@ -1,11 +1,12 @@
-//! LeNet. LeCun, Bottou, Bengio, Haffner: *Gradient-based learning applied to document recognition* (1998).
+//! LeNet. LeCun, Bottou, Bengio, Haffner: *Gradient-based learning applied to document recognition*
+//! (1998).
 //!
 //! 28 × 28, one channel; LeNet's preprocessing: (v − 128) / 128. Ten digits.
 
-use super::Net;
-use super::slim::{Activation, Slim, Step, conv2d, max_pool2d};
+use super::Architecture;
+use super::slim::{Activation, BuildResult, Slim, conv2d, max_pool2d};
 
-pub(super) const LENET: Net = Net {
+pub(super) const LENET: Architecture = Architecture {
     name: "lenet",
     family: "LeNet",
     paper: "http://yann.lecun.com/exdb/publis/pdf/lecun-98.pdf",
@@ -15,14 +16,19 @@ pub(super) const LENET: Net = Net {
     preprocessing: "lenet",
     published: &[],
     settings: &[],
-    table: lenet,
+    build_fn: lenet,
 };
 
-fn lenet(s: &mut Slim<'_>) -> Step<()> {
+fn lenet(s: &mut Slim<'_>) -> BuildResult<()> {
     let logits = s.scope("LeNet", |s| {
         let net = s.stem(
             s.input(),
-            &[conv2d("conv1", 32, 5), max_pool2d("pool1", 2), conv2d("conv2", 64, 5), max_pool2d("pool2", 2)],
+            &[
+                conv2d("conv1", 32, 5),
+                max_pool2d("pool1", 2),
+                conv2d("conv2", 64, 5),
+                max_pool2d("pool2", 2),
+            ],
         )?;
         let net = s.flatten(net, "Flatten");
         let net = s.end_point("Flatten", net)?;

@@ -1,9 +1,13 @@
 //! What MobileNet V2 and V3 share: expanded convolutions, squeeze and excitation, the end.
 
-use super::slim::{Activation, ArgScope, Atrous, Normalizer, Slim, Step, Value, Width, conv2d, depthwise, divisible};
+use super::slim::{
+    Activation, ArgScope, Atrous, BuildResult, FeatureMap, Normalizer, Slim, Width, conv2d,
+    depthwise, divisible,
+};
 use crate::error::Error;
 
-/// Batch norm, and the width asked for: by `depth_multiplier`, else the network's own, else the file's.
+/// Batch norm, and the width asked for: by `depth_multiplier`, else the network's own, else the
+/// file's.
 pub(super) fn arg_scope(s: &Slim<'_>, multiplier: Option<f64>, activation: Activation) -> ArgScope {
     let min_depth = s.options().min_depth.unwrap_or(8);
     let width = |multiplier| Width::Divisible { multiplier, min_depth };
@@ -41,9 +45,15 @@ pub(super) struct ExpandedConv {
 }
 
 /// `expanded_conv`, `expanded_conv_1`, …: the layer numbered `layer`, and the end points within.
-pub(super) fn expanded_conv(s: &mut Slim<'_>, net: Value, layer: usize, block: &ExpandedConv) -> Step {
+pub(super) fn expanded_conv(
+    s: &mut Slim<'_>,
+    net: FeatureMap,
+    layer: usize,
+    block: &ExpandedConv,
+) -> BuildResult {
     let inner = |name: &str| format!("layer_{layer}/{name}");
-    let scope = if layer == 2 { "expanded_conv".into() } else { format!("expanded_conv_{}", layer - 2) };
+    let scope =
+        if layer == 2 { "expanded_conv".into() } else { format!("expanded_conv_{}", layer - 2) };
     let net = s.scope(&scope, |s| {
         let input = s.identity(net, "input");
         let mut net = input;
@@ -67,7 +77,8 @@ pub(super) fn expanded_conv(s: &mut Slim<'_>, net: Value, layer: usize, block: &
         if block.squeeze_excite {
             net = squeeze_excite(s, net)?;
         }
-        net = s.layer(net, &conv2d("project", block.outputs, 1).activation(Activation::Identity))?;
+        net =
+            s.layer(net, &conv2d("project", block.outputs, 1).activation(Activation::Identity))?;
         if block.residual && block.stride == 1 && net.channels == input.channels {
             net = s.add(net, input, "add");
         }
@@ -78,7 +89,7 @@ pub(super) fn expanded_conv(s: &mut Slim<'_>, net: Value, layer: usize, block: &
 }
 
 /// Hu, Shen, Sun: *Squeeze-and-excitation networks* (2017), with a gate made of straight lines.
-fn squeeze_excite(s: &mut Slim<'_>, net: Value) -> Step {
+fn squeeze_excite(s: &mut Slim<'_>, net: FeatureMap) -> BuildResult {
     s.scope("squeeze_excite", |s| {
         let squeezed = s.mean(net, "Mean", true);
         let depth = divisible(net.channels as f64 / 4.0, 8);
@@ -95,7 +106,7 @@ fn squeeze_excite(s: &mut Slim<'_>, net: Value) -> Step {
 }
 
 /// The end of all MobileNets but the first.
-pub(super) fn logits(s: &mut Slim<'_>, net: Value) -> Step<()> {
+pub(super) fn logits(s: &mut Slim<'_>, net: FeatureMap) -> BuildResult<()> {
     let mut net = s.identity(net, "embedding");
     net = s.scope("Logits", |s| {
         if s.pools_globally(true) {

@@ -1,31 +1,42 @@
-//! MobileNet V1. Howard and others: *MobileNets: efficient convolutional neural networks for mobile vision
-//! applications* (2017), table 1.
+//! MobileNet V1. Howard and others: *MobileNets: efficient convolutional neural networks for mobile
+//! vision applications* (2017), table 1.
 //!
-//! 224 × 224, and 192, 160, 128; Inception's preprocessing. Top-1 / top-5 at full width: 70.9 / 89.9, 70.0 / 89.2,
-//! 68.0 / 87.7, 65.2 / 85.8. 1001 classes, 0 is background.
+//! 224 × 224, and 192, 160, 128; Inception's preprocessing. Top-1 / top-5 at full width: 70.9 /
+//! 89.9, 70.0 / 89.2, 68.0 / 87.7, 65.2 / 85.8. 1001 classes, 0 is background.
 
-use super::slim::{Activation, ArgScope, Atrous, Normalizer, Slim, Step, Value, Width, avg_pool2d, conv2d, depthwise};
-use super::{Net, Published, Setting};
+use super::slim::{
+    Activation, ArgScope, Atrous, BuildResult, FeatureMap, Normalizer, Slim, Width, avg_pool2d,
+    conv2d, depthwise,
+};
+use super::{Architecture, Published, Setting};
 use crate::error::Error;
 
 /// Of any width the file has.
-pub(super) const MOBILENET_V1: Net = net("mobilenet_v1", FILES_100, |s| mobilenet_v1(s, None));
-pub(super) const MOBILENET_V1_075: Net = net("mobilenet_v1_075", FILES_075, |s| mobilenet_v1(s, Some(0.75)));
-pub(super) const MOBILENET_V1_050: Net = net("mobilenet_v1_050", FILES_050, |s| mobilenet_v1(s, Some(0.5)));
-pub(super) const MOBILENET_V1_025: Net = net("mobilenet_v1_025", FILES_025, |s| mobilenet_v1(s, Some(0.25)));
+pub(super) const MOBILENET_V1: Architecture =
+    net("mobilenet_v1", FILES_100, |s| mobilenet_v1(s, None));
+pub(super) const MOBILENET_V1_075: Architecture =
+    net("mobilenet_v1_075", FILES_075, |s| mobilenet_v1(s, Some(0.75)));
+pub(super) const MOBILENET_V1_050: Architecture =
+    net("mobilenet_v1_050", FILES_050, |s| mobilenet_v1(s, Some(0.5)));
+pub(super) const MOBILENET_V1_025: Architecture =
+    net("mobilenet_v1_025", FILES_025, |s| mobilenet_v1(s, Some(0.25)));
 
 /// The address of a published file.
 macro_rules! models {
     ($file:literal) => {
-        concat!("http://download.tensorflow.org/models/mobilenet_v1_2018_08_02/mobilenet_v1_", $file, ".tgz")
+        concat!(
+            "http://download.tensorflow.org/models/mobilenet_v1_2018_08_02/mobilenet_v1_",
+            $file,
+            ".tgz"
+        )
     };
 }
 
 const FILES_100: &[Published] = &[
-    Published::new(models!("1.0_224"), 224, 70.9, 89.9).of_width(1.0),
-    Published::new(models!("1.0_192"), 192, 70.0, 89.2).of_width(1.0),
-    Published::new(models!("1.0_160"), 160, 68.0, 87.7).of_width(1.0),
-    Published::new(models!("1.0_128"), 128, 65.2, 85.8).of_width(1.0),
+    Published::new(models!("1.0_224"), 224, 70.9, 89.9).with_width(1.0),
+    Published::new(models!("1.0_192"), 192, 70.0, 89.2).with_width(1.0),
+    Published::new(models!("1.0_160"), 160, 68.0, 87.7).with_width(1.0),
+    Published::new(models!("1.0_128"), 128, 65.2, 85.8).with_width(1.0),
 ];
 const FILES_075: &[Published] = &[
     Published::new(models!("0.75_224"), 224, 68.4, 88.2),
@@ -46,8 +57,12 @@ const FILES_025: &[Published] = &[
     Published::new(models!("0.25_128"), 128, 41.5, 66.3),
 ];
 
-const fn net(name: &'static str, published: &'static [Published], table: fn(&mut Slim<'_>) -> Step<()>) -> Net {
-    Net {
+const fn net(
+    name: &'static str,
+    published: &'static [Published],
+    build_fn: fn(&mut Slim<'_>) -> BuildResult<()>,
+) -> Architecture {
+    Architecture {
         name,
         family: "MobileNet V1",
         paper: "https://arxiv.org/abs/1704.04861",
@@ -63,7 +78,7 @@ const fn net(name: &'static str, published: &'static [Published], table: fn(&mut
             Setting::DepthMultiplier,
             Setting::MinDepth,
         ],
-        table,
+        build_fn,
     }
 }
 
@@ -84,7 +99,7 @@ const SEPARABLE: [(usize, usize); 13] = [
     (1, 1024),
 ];
 
-fn mobilenet_v1(s: &mut Slim<'_>, multiplier: Option<f64>) -> Step<()> {
+fn mobilenet_v1(s: &mut Slim<'_>, multiplier: Option<f64>) -> BuildResult<()> {
     let options = s.options();
     let min_depth = options.min_depth.unwrap_or(8);
     let width = |multiplier| Width::Truncated { multiplier, min_depth };
@@ -108,13 +123,15 @@ fn mobilenet_v1(s: &mut Slim<'_>, multiplier: Option<f64>) -> Step<()> {
         }
         match options.output_stride {
             None | Some(8 | 16 | 32) => Ok(net),
-            Some(other) => Err(Error::Input(format!("output_stride {other}: give 8, 16 or 32")).into()),
+            Some(other) => {
+                Err(Error::Input(format!("output_stride {other}: give 8, 16 or 32")).into())
+            }
         }
     })?;
     s.scope("MobilenetV1", |s| logits(s, net))
 }
 
-fn logits(s: &mut Slim<'_>, net: Value) -> Step<()> {
+fn logits(s: &mut Slim<'_>, net: FeatureMap) -> BuildResult<()> {
     let net = s.scope("Logits", |s| {
         let net = if s.pools_globally(false) {
             let net = s.global_pool(net, "global_pool");

@@ -1,51 +1,67 @@
-//! MobileNet V3. Howard and others: *Searching for MobileNetV3* (2019), tables 1 and 2; the minimalistic ones have no
-//! squeeze and excitation, no hard swish and no 5 × 5. MobileNet EdgeTPU, Gupta and Akin: *Accelerator-aware neural
-//! network design using AutoML* (2020), begins with whole convolutions in place of depthwise ones.
+//! MobileNet V3. Howard and others: *Searching for MobileNetV3* (2019), tables 1 and 2; the
+//! minimalistic ones have no squeeze and excitation, no hard swish and no 5 × 5. MobileNet EdgeTPU,
+//! Gupta and Akin: *Accelerator-aware neural network design using AutoML* (2020), begins with whole
+//! convolutions in place of depthwise ones.
 //!
-//! 224 × 224; Inception's preprocessing. Top-1: large 75.2, small 67.5, minimalistic 72.3 and 61.9. 1001 classes, 0 is
-//! background.
+//! 224 × 224; Inception's preprocessing. Top-1: large 75.2, small 67.5, minimalistic 72.3 and 61.9.
+//! 1001 classes, 0 is background.
 
 use super::mobilenet::{ExpandedConv, arg_scope, atrous, expanded_conv, logits};
 use super::mobilenet_v2::SETTINGS;
 use super::slim::Activation::{HardSwish, Relu};
-use super::slim::{Activation, Normalizer, Slim, Step, Value, avg_pool2d, conv2d};
-use super::{Net, Published};
+use super::slim::{Activation, BuildResult, FeatureMap, Normalizer, Slim, avg_pool2d, conv2d};
+use super::{Architecture, Published};
 
-pub(super) const MOBILENET_V3_LARGE: Net =
+pub(super) const MOBILENET_V3_LARGE: Architecture =
     net("mobilenet_v3_large", LARGE_FILES, |s| mobilenet_v3(s, LARGE, 960, 1280));
-pub(super) const MOBILENET_V3_SMALL: Net =
+pub(super) const MOBILENET_V3_SMALL: Architecture =
     net("mobilenet_v3_small", SMALL_FILES, |s| mobilenet_v3(s, SMALL, 576, 1024));
-pub(super) const MOBILENET_V3_LARGE_MINIMALISTIC: Net =
-    net("mobilenet_v3_large_minimalistic", LARGE_MINIMALISTIC_FILES, |s| minimalistic(s, LARGE, 960, 1280));
-pub(super) const MOBILENET_V3_SMALL_MINIMALISTIC: Net =
-    net("mobilenet_v3_small_minimalistic", SMALL_MINIMALISTIC_FILES, |s| minimalistic(s, SMALL, 576, 1024));
-pub(super) const MOBILENET_EDGETPU: Net = edgetpu_net("mobilenet_edgetpu", |s| edgetpu(s, None));
-pub(super) const MOBILENET_EDGETPU_075: Net = edgetpu_net("mobilenet_edgetpu_075", |s| edgetpu(s, Some(0.75)));
+pub(super) const MOBILENET_V3_LARGE_MINIMALISTIC: Architecture =
+    net("mobilenet_v3_large_minimalistic", LARGE_MINIMALISTIC_FILES, |s| {
+        minimalistic(s, LARGE, 960, 1280)
+    });
+pub(super) const MOBILENET_V3_SMALL_MINIMALISTIC: Architecture =
+    net("mobilenet_v3_small_minimalistic", SMALL_MINIMALISTIC_FILES, |s| {
+        minimalistic(s, SMALL, 576, 1024)
+    });
+pub(super) const MOBILENET_EDGETPU: Architecture =
+    edgetpu_net("mobilenet_edgetpu", |s| edgetpu(s, None));
+pub(super) const MOBILENET_EDGETPU_075: Architecture =
+    edgetpu_net("mobilenet_edgetpu_075", |s| edgetpu(s, Some(0.75)));
 
 /// The address of a published file, with its top-1 accuracy.
 macro_rules! published {
     ($file:literal, $width:literal, $top1:literal) => {{
-        let url =
-            concat!("https://storage.googleapis.com/mobilenet_v3/checkpoints/v3-", $file, "_", $width, "_float.tgz");
-        Published { top5: None, ..Published::new(url, 224, $top1, 0.0) }.of_width($width)
+        let url = concat!(
+            "https://storage.googleapis.com/mobilenet_v3/checkpoints/v3-",
+            $file,
+            "_",
+            $width,
+            "_float.tgz"
+        );
+        Published { top5: None, ..Published::new(url, 224, $top1, 0.0) }.with_width($width)
     }};
 }
 
 const LARGE_FILES: &[Published] = &[
     published!("large_224", 1.0, 75.2),
-    published!("large_224", 0.75, 73.3).of_table(|s| thinner(s, 0.75, LARGE, [960, 1280])),
+    published!("large_224", 0.75, 73.3).with_build_fn(|s| thinner(s, 0.75, LARGE, [960, 1280])),
 ];
 const SMALL_FILES: &[Published] = &[
     published!("small_224", 1.0, 67.5),
-    published!("small_224", 0.75, 65.4).of_table(|s| thinner(s, 0.75, SMALL, [576, 1024])),
+    published!("small_224", 0.75, 65.4).with_build_fn(|s| thinner(s, 0.75, SMALL, [576, 1024])),
 ];
 const LARGE_MINIMALISTIC_FILES: &[Published] = &[published!("large-minimalistic_224", 1.0, 72.3)];
 const SMALL_MINIMALISTIC_FILES: &[Published] = &[published!("small-minimalistic_224", 1.0, 61.9)];
 
-type Table = fn(&mut Slim<'_>) -> Step<()>;
+type BuildFn = fn(&mut Slim<'_>) -> BuildResult<()>;
 
-const fn net(name: &'static str, published: &'static [Published], table: Table) -> Net {
-    Net {
+const fn net(
+    name: &'static str,
+    published: &'static [Published],
+    build_fn: BuildFn,
+) -> Architecture {
+    Architecture {
         name,
         family: "MobileNet V3",
         paper: "https://arxiv.org/abs/1905.02244",
@@ -55,12 +71,16 @@ const fn net(name: &'static str, published: &'static [Published], table: Table) 
         preprocessing: "inception",
         published,
         settings: SETTINGS,
-        table,
+        build_fn,
     }
 }
 
-const fn edgetpu_net(name: &'static str, table: Table) -> Net {
-    Net { family: "MobileNet EdgeTPU", paper: "https://arxiv.org/abs/2003.02838", ..net(name, &[], table) }
+const fn edgetpu_net(name: &'static str, build_fn: BuildFn) -> Architecture {
+    Architecture {
+        family: "MobileNet EdgeTPU",
+        paper: "https://arxiv.org/abs/2003.02838",
+        ..net(name, &[], build_fn)
+    }
 }
 
 /// A bottleneck: expansion, channels, kernel, stride, squeeze and excitation, non-linearity.
@@ -128,27 +148,40 @@ const EDGETPU: &[(f64, usize, usize, usize, bool, bool)] = &[
     (8.0, 192, 3, 1, false, true),
 ];
 
-fn mobilenet_v3(s: &mut Slim<'_>, rows: &[Row], conv_1: usize, conv_2: usize) -> Step<()> {
+fn mobilenet_v3(s: &mut Slim<'_>, rows: &[Row], conv_1: usize, conv_2: usize) -> BuildResult<()> {
     let blocks: Vec<ExpandedConv> = rows.iter().map(bottleneck).collect();
     searched(s, None, &blocks, HardSwish, [conv_1, conv_2])
 }
 
-/// As the published files of other widths are: the last layer but one keeps its channels, which TF-Slim's factor alone
-/// would take away (its README: 4.0 and 2.0 million parameters).
-fn thinner(s: &mut Slim<'_>, multiplier: f64, rows: &[Row], last: [usize; 2]) -> Step<()> {
+/// As the published files of other widths are: the last layer but one keeps its channels, which
+/// TF-Slim's factor alone would take away (its README: 4.0 and 2.0 million parameters).
+fn thinner(s: &mut Slim<'_>, multiplier: f64, rows: &[Row], last: [usize; 2]) -> BuildResult<()> {
     let blocks: Vec<ExpandedConv> = rows.iter().map(bottleneck).collect();
     searched(s, Some(multiplier), &blocks, HardSwish, last)
 }
 
-fn minimalistic(s: &mut Slim<'_>, rows: &[Row], conv_1: usize, conv_2: usize) -> Step<()> {
-    let plain = |block| ExpandedConv { kernel: 3, activation: Relu, squeeze_excite: false, ..block };
+fn minimalistic(s: &mut Slim<'_>, rows: &[Row], conv_1: usize, conv_2: usize) -> BuildResult<()> {
+    let plain =
+        |block| ExpandedConv { kernel: 3, activation: Relu, squeeze_excite: false, ..block };
     let blocks: Vec<ExpandedConv> = rows.iter().map(bottleneck).map(plain).collect();
     searched(s, None, &blocks, Relu, [conv_1, conv_2])
 }
 
-fn bottleneck(&(expansion, outputs, kernel, stride, squeeze_excite, activation): &Row) -> ExpandedConv {
+fn bottleneck(
+    &(expansion, outputs, kernel, stride, squeeze_excite, activation): &Row,
+) -> ExpandedConv {
     let (residual, fused) = (true, false);
-    ExpandedConv { expansion, outputs, kernel, stride, rate: 1, activation, squeeze_excite, residual, fused }
+    ExpandedConv {
+        expansion,
+        outputs,
+        kernel,
+        stride,
+        rate: 1,
+        activation,
+        squeeze_excite,
+        residual,
+        fused,
+    }
 }
 
 /// The frame of tables 1 and 2: the pool comes before the last but one layer.
@@ -158,7 +191,7 @@ fn searched(
     blocks: &[ExpandedConv],
     activation: Activation,
     last: [usize; 2],
-) -> Step<()> {
+) -> BuildResult<()> {
     s.args = arg_scope(s, multiplier, activation);
     s.scope("MobilenetV3", |s| {
         let net = body(s, blocks, 16)?;
@@ -166,20 +199,38 @@ fn searched(
         // The whole map if it is square.
         let pool = if net.height == net.width { [net.height; 2] } else { [7, 7] };
         let pool = Slim::reduced_kernel_size(net, pool);
-        let net = if s.pools_globally(true) { s.layer(net, &avg_pool2d("AvgPool2D", pool).stride(1))? } else { net };
+        let net = if s.pools_globally(true) {
+            s.layer(net, &avg_pool2d("AvgPool2D", pool).stride(1))?
+        } else {
+            net
+        };
         let net = s.end_point(&format!("layer_{}", blocks.len() + 3), net)?;
         let row = conv2d("Conv_2", last[1], 1).normalizer(Normalizer::Biases);
-        let net = if multiplier.is_some() { s.exactly(|s| s.layer(net, &row))? } else { s.layer(net, &row)? };
+        let net = if multiplier.is_some() {
+            s.exactly(|s| s.layer(net, &row))?
+        } else {
+            s.layer(net, &row)?
+        };
         let net = s.end_point(&format!("layer_{}", blocks.len() + 4), net)?;
         logits(s, net)
     })
 }
 
-fn edgetpu(s: &mut Slim<'_>, multiplier: Option<f64>) -> Step<()> {
+fn edgetpu(s: &mut Slim<'_>, multiplier: Option<f64>) -> BuildResult<()> {
     s.args = arg_scope(s, multiplier, Relu);
     let row = |&(expansion, outputs, kernel, stride, fused, residual)| {
         let (activation, squeeze_excite) = (Relu, false);
-        ExpandedConv { expansion, outputs, kernel, stride, rate: 1, activation, squeeze_excite, residual, fused }
+        ExpandedConv {
+            expansion,
+            outputs,
+            kernel,
+            stride,
+            rate: 1,
+            activation,
+            squeeze_excite,
+            residual,
+            fused,
+        }
     };
     let blocks: Vec<ExpandedConv> = EDGETPU.iter().map(row).collect();
     s.scope("MobilenetEdgeTPU", |s| {
@@ -195,7 +246,7 @@ fn edgetpu(s: &mut Slim<'_>, multiplier: Option<f64>) -> Step<()> {
 }
 
 /// A convolution and the blocks.
-fn body(s: &mut Slim<'_>, blocks: &[ExpandedConv], first: usize) -> Step {
+fn body(s: &mut Slim<'_>, blocks: &[ExpandedConv], first: usize) -> BuildResult {
     let mut atrous = atrous(s)?;
     let mut net = s.identity(s.input(), "input");
     let (stride, rate) = atrous.step(2);
@@ -209,7 +260,12 @@ fn body(s: &mut Slim<'_>, blocks: &[ExpandedConv], first: usize) -> Step {
 }
 
 /// The convolution of size 1 behind the blocks.
-fn last_convolution(s: &mut Slim<'_>, net: Value, blocks: &[ExpandedConv], depth: usize) -> Step {
+fn last_convolution(
+    s: &mut Slim<'_>,
+    net: FeatureMap,
+    blocks: &[ExpandedConv],
+    depth: usize,
+) -> BuildResult {
     let net = s.layer(net, &conv2d("Conv_1", depth, 1))?;
     s.end_point(&format!("layer_{}", blocks.len() + 2), net)
 }

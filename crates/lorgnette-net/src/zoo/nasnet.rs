@@ -1,21 +1,34 @@
-//! NASNet-A. Zoph, Vasudevan, Shlens, Le: *Learning transferable architectures for scalable image recognition* (2017),
-//! figure 4.
+//! NASNet-A. Zoph, Vasudevan, Shlens, Le: *Learning transferable architectures for scalable image
+//! recognition* (2017), figure 4.
 //!
-//! Mobile 224 × 224, large 331 × 331; Inception's preprocessing; 1001 classes, 0 is background. Top-1 / top-5:
-//! 74.0 / 91.6, 82.7 / 96.2. Cifar 32 × 32; CifarNet's preprocessing; ten classes.
+//! Mobile 224 × 224, large 331 × 331; Inception's preprocessing; 1001 classes, 0 is background.
+//! Top-1 / top-5: 74.0 / 91.6, 82.7 / 96.2. Cifar 32 × 32; CifarNet's preprocessing; ten classes.
 
 use Operation::{AvgPool, MaxPool, Nothing, Separable};
 
-use super::slim::{Activation, ArgScope, Layer, Normalizer, Same, Slim, Step, Value, avg_pool2d, conv2d, max_pool2d};
-use super::{Net, Published};
+use super::slim::{
+    Activation, ArgScope, BuildResult, FeatureMap, Layer, Normalizer, Same, Slim, avg_pool2d,
+    conv2d, max_pool2d,
+};
+use super::{Architecture, Published};
 
-pub(super) const NASNET_CIFAR: Net =
-    Net { side: 32, classes: 10, preprocessing: "cifarnet", ..net("nasnet_cifar", 32, &[], nasnet_cifar) };
-pub(super) const NASNET_MOBILE: Net = net("nasnet_mobile", 224, MOBILE_FILES, |s| {
-    imagenet(s, Config { cells: 12, filters: 44, stem_filters: 32, skip_reduction_layer_input: false })
+pub(super) const NASNET_CIFAR: Architecture = Architecture {
+    side: 32,
+    classes: 10,
+    preprocessing: "cifarnet",
+    ..net("nasnet_cifar", 32, &[], nasnet_cifar)
+};
+pub(super) const NASNET_MOBILE: Architecture = net("nasnet_mobile", 224, MOBILE_FILES, |s| {
+    imagenet(
+        s,
+        Config { cells: 12, filters: 44, stem_filters: 32, skip_reduction_layer_input: false },
+    )
 });
-pub(super) const NASNET_LARGE: Net = net("nasnet_large", 331, LARGE_FILES, |s| {
-    imagenet(s, Config { cells: 18, filters: 168, stem_filters: 96, skip_reduction_layer_input: true })
+pub(super) const NASNET_LARGE: Architecture = net("nasnet_large", 331, LARGE_FILES, |s| {
+    imagenet(
+        s,
+        Config { cells: 18, filters: 168, stem_filters: 96, skip_reduction_layer_input: true },
+    )
 });
 
 const MOBILE_FILES: &[Published] = &[Published::new(
@@ -35,9 +48,9 @@ const fn net(
     name: &'static str,
     side: usize,
     published: &'static [Published],
-    table: fn(&mut Slim<'_>) -> Step<()>,
-) -> Net {
-    Net {
+    build_fn: fn(&mut Slim<'_>) -> BuildResult<()>,
+) -> Architecture {
+    Architecture {
         name,
         family: "NASNet",
         paper: "https://arxiv.org/abs/1707.07012",
@@ -47,7 +60,7 @@ const fn net(
         preprocessing: "inception",
         published,
         settings: &[],
-        table,
+        build_fn,
     }
 }
 
@@ -64,8 +77,8 @@ pub(super) enum Operation {
     MaxPool,
 }
 
-/// Five sums of two states each, and which states are joined. State 0 is the cell's input, state 1 the one before
-/// that, the others are the sums.
+/// Five sums of two states each, and which states are joined. State 0 is the cell's input, state 1
+/// the one before that, the others are the sums.
 #[derive(Debug)]
 pub(super) struct Cell {
     pub(super) sums: [[(usize, Operation); 2]; 5],
@@ -105,21 +118,26 @@ pub(super) struct Config {
     pub(super) skip_reduction_layer_input: bool,
 }
 
-fn nasnet_cifar(s: &mut Slim<'_>) -> Step<()> {
+fn nasnet_cifar(s: &mut Slim<'_>) -> BuildResult<()> {
     s.args = arg_scope(1e-5);
     let net = s.layer(s.input(), &conv2d("l1_stem_3x3", 96, 3))?;
     let net = s.batch_norm(net, "l1_stem_bn")?;
-    let config = Config { cells: 18, filters: 32, stem_filters: 96, skip_reduction_layer_input: false };
+    let config =
+        Config { cells: 18, filters: 32, stem_filters: 96, skip_reduction_layer_input: false };
     cells(s, config, vec![None, Some(net)])
 }
 
-fn imagenet(s: &mut Slim<'_>, config: Config) -> Step<()> {
+fn imagenet(s: &mut Slim<'_>, config: Config) -> BuildResult<()> {
     let outputs = imagenet_stem(s, config, &REDUCTION)?;
     cells(s, config, outputs)
 }
 
 /// The cells behind the stem, a reduction before the second and the last third of them.
-fn cells(s: &mut Slim<'_>, config: Config, mut outputs: Vec<Option<Value>>) -> Step<()> {
+fn cells(
+    s: &mut Slim<'_>,
+    config: Config,
+    mut outputs: Vec<Option<FeatureMap>>,
+) -> BuildResult<()> {
     let mut net = last(&outputs);
     net = s.end_point("Stem", net)?;
     let mut filters = config.filters;
@@ -135,7 +153,8 @@ fn cells(s: &mut Slim<'_>, config: Config, mut outputs: Vec<Option<Value>>) -> S
                 previous = outputs[outputs.len() - 2];
             }
         }
-        net = s.scope(&format!("cell_{number}"), |s| cell(s, &NORMAL, net, previous, filters, 1))?;
+        net =
+            s.scope(&format!("cell_{number}"), |s| cell(s, &NORMAL, net, previous, filters, 1))?;
         net = s.end_point(&format!("Cell_{number}"), net)?;
         outputs.push(Some(net));
     }
@@ -148,21 +167,26 @@ pub(super) fn reductions(cells: usize) -> [usize; 2] {
 }
 
 /// A convolution and two reducing cells. Gives the outputs so far; there is none before the first.
-pub(super) fn imagenet_stem(s: &mut Slim<'_>, config: Config, stem_cell: &Cell) -> Step<Vec<Option<Value>>> {
+pub(super) fn imagenet_stem(
+    s: &mut Slim<'_>,
+    config: Config,
+    stem_cell: &Cell,
+) -> BuildResult<Vec<Option<FeatureMap>>> {
     s.args = arg_scope(0.001);
     let net = s.layer(s.input(), &conv2d("conv0", config.stem_filters, 3).stride(2).valid())?;
     let mut net = s.batch_norm(net, "conv0_bn")?;
     let mut outputs = vec![None, Some(net)];
     for (i, filters) in [config.filters / 4, config.filters / 2].into_iter().enumerate() {
         let previous = outputs[outputs.len() - 2];
-        net = s.scope(&format!("cell_stem_{i}"), |s| cell(s, stem_cell, net, previous, filters, 2))?;
+        net =
+            s.scope(&format!("cell_stem_{i}"), |s| cell(s, stem_cell, net, previous, filters, 2))?;
         outputs.push(Some(net));
     }
     Ok(outputs)
 }
 
 /// The output of the last layer.
-pub(super) fn last(outputs: &[Option<Value>]) -> Value {
+pub(super) fn last(outputs: &[Option<FeatureMap>]) -> FeatureMap {
     outputs.last().copied().flatten().expect("a stem leaves something")
 }
 
@@ -178,7 +202,7 @@ fn arg_scope(epsilon: f32) -> ArgScope {
 }
 
 /// A convolution and batch norm.
-fn conv_bn(s: &mut Slim<'_>, net: Value, row: &Layer, scope: &str) -> Step {
+fn conv_bn(s: &mut Slim<'_>, net: FeatureMap, row: &Layer, scope: &str) -> BuildResult {
     let net = s.layer(net, row)?;
     s.batch_norm(net, scope)
 }
@@ -186,11 +210,11 @@ fn conv_bn(s: &mut Slim<'_>, net: Value, row: &Layer, scope: &str) -> Step {
 pub(super) fn cell(
     s: &mut Slim<'_>,
     cell: &Cell,
-    net: Value,
-    previous: Option<Value>,
+    net: FeatureMap,
+    previous: Option<FeatureMap>,
     filters: usize,
     stride: usize,
-) -> Step {
+) -> BuildResult {
     let previous = match previous {
         Some(previous) => reduce_prev_layer(s, previous, net, filters)?,
         None => net,
@@ -214,7 +238,12 @@ pub(super) fn cell(
 }
 
 /// The output before last in the form of the last.
-fn reduce_prev_layer(s: &mut Slim<'_>, previous: Value, net: Value, filters: usize) -> Step {
+fn reduce_prev_layer(
+    s: &mut Slim<'_>,
+    previous: FeatureMap,
+    net: FeatureMap,
+    filters: usize,
+) -> BuildResult {
     if previous.width != net.width {
         let previous = s.relu(previous);
         return factorized_reduction(s, previous, filters, 2);
@@ -226,7 +255,11 @@ fn reduce_prev_layer(s: &mut Slim<'_>, previous: Value, net: Value, filters: usi
     conv_bn(s, previous, &conv2d("prev_1x1", filters, 1), "prev_bn")
 }
 
-fn apply(s: &mut Slim<'_>, (net, operation, stride): (Value, Operation, usize), filters: usize) -> Step {
+fn apply(
+    s: &mut Slim<'_>,
+    (net, operation, stride): (FeatureMap, Operation, usize),
+    filters: usize,
+) -> BuildResult {
     let pool = match operation {
         Separable(kernel) => return stacked_separable_conv(s, net, kernel, stride, filters),
         Nothing if stride == 1 && net.channels == filters => return Ok(net),
@@ -238,13 +271,24 @@ fn apply(s: &mut Slim<'_>, (net, operation, stride): (Value, Operation, usize), 
         MaxPool => max_pool2d("MaxPool2D", 3),
     };
     let net = s.layer(net, &pool.stride(stride))?;
-    if net.channels == filters { Ok(net) } else { conv_bn(s, net, &conv2d("1x1", filters, 1), "bn_1") }
+    if net.channels == filters {
+        Ok(net)
+    } else {
+        conv_bn(s, net, &conv2d("1x1", filters, 1), "bn_1")
+    }
 }
 
-fn stacked_separable_conv(s: &mut Slim<'_>, mut net: Value, kernel: usize, stride: usize, filters: usize) -> Step {
+fn stacked_separable_conv(
+    s: &mut Slim<'_>,
+    mut net: FeatureMap,
+    kernel: usize,
+    stride: usize,
+    filters: usize,
+) -> BuildResult {
     for (i, stride) in [(1, stride), (2, 1)] {
         net = s.relu(net);
-        let row = conv2d(format!("separable_{kernel}x{kernel}_{i}"), filters, kernel).stride(stride);
+        let row =
+            conv2d(format!("separable_{kernel}x{kernel}_{i}"), filters, kernel).stride(stride);
         net = s.separable_conv2d(net, &row, Some(1))?;
         net = s.batch_norm(net, &format!("bn_sep_{kernel}x{kernel}_{i}"))?;
     }
@@ -252,7 +296,12 @@ fn stacked_separable_conv(s: &mut Slim<'_>, mut net: Value, kernel: usize, strid
 }
 
 /// Half the channels from every other pixel, half from those between.
-fn factorized_reduction(s: &mut Slim<'_>, net: Value, filters: usize, stride: usize) -> Step {
+fn factorized_reduction(
+    s: &mut Slim<'_>,
+    net: FeatureMap,
+    filters: usize,
+    stride: usize,
+) -> BuildResult {
     if stride == 1 {
         return conv_bn(s, net, &conv2d("path_conv", filters, 1), "path_bn");
     }
@@ -260,13 +309,14 @@ fn factorized_reduction(s: &mut Slim<'_>, net: Value, filters: usize, stride: us
     let first = s.layers(net, &[every_other.clone(), conv2d("path1_conv", filters / 2, 1)])?;
     let padded = s.pad(net, "Pad", [0, 1]);
     let shifted = s.without_first_row_and_column(padded, "strided_slice");
-    let second = s.layers(shifted, &[every_other, conv2d("path2_conv", filters - filters / 2, 1)])?;
+    let second =
+        s.layers(shifted, &[every_other, conv2d("path2_conv", filters - filters / 2, 1)])?;
     let joined = s.concat("concat", &[first, second]);
     s.batch_norm(joined, "final_path_bn")
 }
 
 /// States joined, those of another form first brought into that of the last.
-fn join(s: &mut Slim<'_>, states: &[Value], joined: &[usize]) -> Step {
+fn join(s: &mut Slim<'_>, states: &[FeatureMap], joined: &[usize]) -> BuildResult {
     let form = states[states.len() - 1];
     let mut parts = Vec::new();
     for &i in joined {
@@ -280,7 +330,7 @@ fn join(s: &mut Slim<'_>, states: &[Value], joined: &[usize]) -> Step {
 }
 
 /// The mean over all pixels, and a matrix product.
-pub(super) fn final_layer(s: &mut Slim<'_>, net: Value) -> Step<()> {
+pub(super) fn final_layer(s: &mut Slim<'_>, net: FeatureMap) -> BuildResult<()> {
     s.scope("final_layer", |s| {
         let net = s.relu(net);
         let net = s.mean(net, "Mean", false);

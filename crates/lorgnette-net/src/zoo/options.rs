@@ -34,27 +34,31 @@ impl fmt::Display for Setting {
 /// How a network is built: TF-Slim's arguments, with its defaults at inference.
 #[derive(Clone, Debug)]
 pub struct ZooOptions {
-    /// How many classes; `None` for as many as the variables have, `Some(0)` for a network that ends in its features.
+    /// How many classes; `None` for as many as the variables have, `Some(0)` for a network that
+    /// ends in its features.
     pub num_classes: Option<usize>,
     /// Whether the logits of a single pixel lose their rows and columns. Off for maps of classes.
     pub spatial_squeeze: bool,
-    /// Whether the last pool is over the whole picture, whatever its size; `None` for the network's own way.
+    /// Whether the last pool is over the whole picture, whatever its size; `None` for the network's
+    /// own way.
     pub global_pool: Option<bool>,
-    /// How many times smaller than the picture the last map may be at most: strides beyond it become holes between
-    /// the taps of the layers behind.
+    /// How many times smaller than the picture the last map may be at most: strides beyond it
+    /// become holes between the taps of the layers behind.
     pub output_stride: Option<usize>,
     /// What is around the last pool's map when VGG's first fully connected layer moves over it.
     pub fc_conv_padding: Border,
-    /// A factor for the number of channels of every layer; `None` for as many as the variables have.
+    /// A factor for the number of channels of every layer; `None` for as many as the variables
+    /// have.
     pub depth_multiplier: Option<f64>,
     /// The fewest channels that the factor leaves a layer; `None` for the network's own number.
     pub min_depth: Option<usize>,
     /// The end point to stop behind; variables of later layers need not exist.
     pub final_endpoint: Option<String>,
-    /// Whether to build the auxiliary classifier, where the file has it and the picture is large enough.
+    /// Whether to build the auxiliary classifier, where the file has it and the picture is large
+    /// enough.
     pub create_aux_logits: bool,
-    /// Height and width of the pictures. Windows shrink with it where TF-Slim's do; `None` for pictures of the
-    /// published size or larger.
+    /// Height and width of the pictures. Windows shrink with it where TF-Slim's do; `None` for
+    /// pictures of the published size or larger.
     pub size: Option<[usize; 2]>,
 }
 
@@ -76,32 +80,43 @@ impl Default for ZooOptions {
 }
 
 impl ZooOptions {
-    /// Sets an option by TF-Slim's name for it: `output_stride=16`. What TF-Slim calls `None` is `none`.
+    /// Sets an option by TF-Slim's name for it: `output_stride=16`. What TF-Slim calls `None` is
+    /// `none`.
     ///
     /// # Errors
-    /// [`Error::Unknown`] for a name that is none, [`Error::Input`] for a value that is none of its.
+    /// [`Error::Unknown`] for a name that is none, [`Error::Input`] for a value that is none of
+    /// its.
     pub fn set(&mut self, option: &str) -> Result<()> {
-        let (name, value) = option
-            .split_once('=')
-            .map(|(name, value)| (name.trim(), value.trim()))
-            .ok_or_else(|| Error::Input(format!("'{option}': give NAME=VALUE, such as output_stride=16")))?;
+        let (name, value) =
+            option.split_once('=').map(|(name, value)| (name.trim(), value.trim())).ok_or_else(
+                || Error::Input(format!("'{option}': give NAME=VALUE, such as output_stride=16")),
+            )?;
         match name {
             // Without classes, networks end in their features.
             "num_classes" if is_none(value) => self.num_classes = Some(0),
-            "num_classes" => self.num_classes = Some(number(name, value, "a number of classes, or none")?),
+            "num_classes" => {
+                self.num_classes = Some(number(name, value, "a number of classes, or none")?)
+            }
             "spatial_squeeze" => self.spatial_squeeze = flag(name, value)?,
             "global_pool" => self.global_pool = Some(flag(name, value)?),
             "output_stride" if is_none(value) => self.output_stride = None,
             "output_stride" => {
-                self.output_stride = Some(number(name, value, "a number of pixels such as 16, or none")?);
+                self.output_stride =
+                    Some(number(name, value, "a number of pixels such as 16, or none")?);
             }
             "fc_conv_padding" => self.fc_conv_padding = padding(value)?,
-            "depth_multiplier" => self.depth_multiplier = Some(number(name, value, "a factor such as 0.5")?),
+            "depth_multiplier" => {
+                self.depth_multiplier = Some(number(name, value, "a factor such as 0.5")?)
+            }
             "min_depth" => self.min_depth = Some(number(name, value, "a number of channels")?),
             "final_endpoint" => self.final_endpoint = Some(value.to_owned()),
             _ => {
                 let nearest = nearest(name, NAMES);
-                return Err(Error::Unknown { kind: "option of networks", name: name.into(), nearest });
+                return Err(Error::Unknown {
+                    kind: "option of networks",
+                    name: name.into(),
+                    nearest,
+                });
             }
         }
         Ok(())
@@ -204,7 +219,10 @@ mod tests {
     fn what_cannot_be_set_is_said() {
         let message = |option| ZooOptions::default().set(option).unwrap_err().to_string();
         assert!(message("output_strde=16").contains("output_stride"));
-        assert_eq!(message("output_stride=big"), "output_stride 'big': give a number of pixels such as 16, or none");
+        assert_eq!(
+            message("output_stride=big"),
+            "output_stride 'big': give a number of pixels such as 16, or none"
+        );
         assert_eq!(message("global_pool=1"), "global_pool '1': give true or false");
         assert!(message("16").starts_with("'16': give NAME=VALUE"));
     }

@@ -1,13 +1,13 @@
-//! OverFeat, the fast model. Sermanet, Eigen, Zhang, Mathieu, Fergus, LeCun: *OverFeat: integrated recognition,
-//! localization and detection using convolutional networks* (2013), table 1.
+//! OverFeat, the fast model. Sermanet, Eigen, Zhang, Mathieu, Fergus, LeCun: *OverFeat: integrated
+//! recognition, localization and detection using convolutional networks* (2013), table 1.
 //!
 //! 231 × 231; VGG's preprocessing. 1000 classes. Never published trained.
 
-use super::Net;
-use super::slim::{ArgScope, Slim, Step, conv2d, max_pool2d};
+use super::Architecture;
+use super::slim::{ArgScope, BuildResult, Slim, conv2d, max_pool2d};
 use super::vgg::{SETTINGS, fully_connected};
 
-pub(super) const OVERFEAT: Net = Net {
+pub(super) const OVERFEAT: Architecture = Architecture {
     name: "overfeat",
     family: "OverFeat",
     paper: "https://arxiv.org/abs/1312.6229",
@@ -17,10 +17,10 @@ pub(super) const OVERFEAT: Net = Net {
     preprocessing: "vgg",
     published: &[],
     settings: SETTINGS,
-    table: overfeat,
+    build_fn: overfeat,
 };
 
-fn overfeat(s: &mut Slim<'_>) -> Step<()> {
+fn overfeat(s: &mut Slim<'_>) -> BuildResult<()> {
     s.args = ArgScope { collect: true, collect_pools: true, ..ArgScope::default() };
     s.scope("overfeat", |s| {
         let net = s.layers(

@@ -5,80 +5,100 @@ use std::collections::HashMap;
 
 use bytes::Bytes;
 
-use super::{NETS, Net, ZooOptions};
+use super::{ARCHITECTURES, Architecture, ZooOptions};
 use crate::error::Result;
 use crate::tensor::{DType, Tensor};
 use crate::weights::{Variables, fits, missing};
 
-/// The network that can be built from variables of these names and shapes, with or without its last layer.
+/// The network that can be built from variables of these names and shapes, with or without its last
+/// layer.
 ///
-/// Every network is tried, so depth, width and kind follow from the shapes, and no list of scopes can fall behind the
-/// tables. Of several, the one with the most definite width wins. A file from which none can be built is the network
-/// that finds most of its variables, if it has use for half of the file: building that one then says what is missing.
-/// What training leaves (slots of optimisers, averages, auxiliary classifiers, counters) does not count.
-pub fn recognise<'a>(variables: impl IntoIterator<Item = (&'a str, &'a [usize])>) -> Option<&'static Net> {
-    let shapes = Shapes { shapes: variables.into_iter().collect(), found: Cell::new(0), amiss: Cell::new(0) };
-    let trials: Vec<Trial> = NETS.iter().map(|net| shapes.try_to_build(net)).collect();
+/// Every network is tried, so depth, width and kind follow from the shapes, and no list of scopes
+/// can fall behind the tables. Of several, the one with the most definite width wins. A file from
+/// which none can be built is the network that finds most of its variables, if it has use for half
+/// of the file: building that one then says what is missing. What training leaves (slots of
+/// optimisers, averages, auxiliary classifiers, counters) does not count.
+pub fn recognise<'a>(
+    variables: impl IntoIterator<Item = (&'a str, &'a [usize])>,
+) -> Option<&'static Architecture> {
+    let shapes = ShapeProbe {
+        shapes: variables.into_iter().collect(),
+        found_count: Cell::new(0),
+        missing_count: Cell::new(0),
+    };
+    let trials: Vec<Trial> = ARCHITECTURES.iter().map(|net| shapes.try_to_build(net)).collect();
     // The last of equals: in the list, networks of one width come behind those of any.
-    if let Some(whole) = trials.iter().filter(|trial| trial.whole).max_by_key(|trial| trial.found) {
-        return Some(whole.net);
+    if let Some(complete) =
+        trials.iter().filter(|trial| trial.is_complete).max_by_key(|trial| trial.found_count)
+    {
+        return Some(complete.net);
     }
-    let best = trials.iter().max_by_key(|trial| trial.found)?;
-    (best.found > 0 && best.found * 2 >= shapes.count()).then_some(best.net)
+    let best = trials.iter().max_by_key(|trial| trial.found_count)?;
+    (best.found_count > 0 && best.found_count * 2 >= shapes.count()).then_some(best.net)
 }
 
 struct Trial {
-    net: &'static Net,
+    net: &'static Architecture,
     /// Whether nothing is amiss.
-    whole: bool,
+    is_complete: bool,
     /// How many variables were found.
-    found: usize,
+    found_count: usize,
 }
 
-/// Variables without values. One that is amiss is made up, as far as its shape is known, and counted.
+/// Variables without values. One that is amiss is made up, as far as its shape is known, and
+/// counted.
 #[derive(Debug)]
-struct Shapes<'a> {
+struct ShapeProbe<'a> {
     shapes: HashMap<&'a str, &'a [usize]>,
-    found: Cell<usize>,
-    amiss: Cell<usize>,
+    found_count: Cell<usize>,
+    missing_count: Cell<usize>,
 }
 
-impl Shapes<'_> {
-    fn try_to_build(&self, net: &'static Net) -> Trial {
-        let mut trial = Trial { net, whole: false, found: 0 };
+impl ShapeProbe<'_> {
+    fn try_to_build(&self, net: &'static Architecture) -> Trial {
+        let mut trial = Trial { net, is_complete: false, found_count: 0 };
         for num_classes in [None, Some(0)] {
-            self.found.set(0);
-            self.amiss.set(0);
-            let options = ZooOptions { num_classes, create_aux_logits: false, ..ZooOptions::default() };
-            let built = net.build(self, &options).is_ok();
-            trial.whole |= built && self.amiss.get() == 0;
-            trial.found = trial.found.max(self.found.get());
+            self.found_count.set(0);
+            self.missing_count.set(0);
+            let options =
+                ZooOptions { num_classes, create_aux_logits: false, ..ZooOptions::default() };
+            let built_ok = net.build(self, &options).is_ok();
+            trial.is_complete |= built_ok && self.missing_count.get() == 0;
+            trial.found_count = trial.found_count.max(self.found_count.get());
         }
         trial
     }
 
-    /// How many variables there are that a network may have use for: a slot is named after the variable it belongs to.
+    /// How many variables there are that a network may have use for: a slot is named after the
+    /// variable it belongs to.
     fn count(&self) -> usize {
-        let is_slot = |name: &str| name.rsplit_once('/').is_some_and(|(owner, _)| self.shapes.contains_key(owner));
+        let is_slot = |name: &str| {
+            name.rsplit_once('/').is_some_and(|(owner, _)| self.shapes.contains_key(owner))
+        };
         self.shapes.iter().filter(|(name, shape)| !shape.is_empty() && !is_slot(name)).count()
     }
 
     /// The shape of a lost variable, from what the network asks for and the batch norm behind it.
-    fn guess(&self, name: &str, wanted: &[Option<usize>]) -> Option<Vec<usize>> {
+    fn infer_shape(&self, name: &str, expected: &[Option<usize>]) -> Option<Vec<usize>> {
         let scope = name.rsplit_once('/')?.0;
-        let outputs = || self.shapes.get(format!("{scope}/BatchNorm/beta").as_str())?.first().copied();
-        wanted.iter().map(|n| n.or_else(outputs)).collect()
+        let outputs =
+            || self.shapes.get(format!("{scope}/BatchNorm/beta").as_str())?.first().copied();
+        expected.iter().map(|n| n.or_else(outputs)).collect()
     }
 }
 
-impl Variables for Shapes<'_> {
-    fn variable(&self, name: &str, wanted: &[Option<usize>]) -> Result<Tensor> {
-        let found = self.shapes.get(name).copied().filter(|found| fits(found, wanted)).map(<[_]>::to_vec);
-        let tally = if found.is_some() { &self.found } else { &self.amiss };
+impl Variables for ShapeProbe<'_> {
+    fn variable(&self, name: &str, expected: &[Option<usize>]) -> Result<Tensor> {
+        let found =
+            self.shapes.get(name).copied().filter(|found| fits(found, expected)).map(<[_]>::to_vec);
+        let tally = if found.is_some() { &self.found_count } else { &self.missing_count };
         tally.set(tally.get() + 1);
-        let shape = found.or_else(|| self.guess(name, wanted)).ok_or_else(|| missing(name, wanted, []))?;
+        let shape = found
+            .or_else(|| self.infer_shape(name, expected))
+            .ok_or_else(|| missing(name, expected, []))?;
         // Text, because only of text any number of bytes is a tensor.
-        Tensor::from_bytes(DType::String, shape, Bytes::new()).ok_or_else(|| missing(name, wanted, []))
+        Tensor::from_bytes(DType::String, shape, Bytes::new())
+            .ok_or_else(|| missing(name, expected, []))
     }
 
     fn shape(&self, name: &str) -> Option<Vec<usize>> {
@@ -93,7 +113,9 @@ mod tests {
     #[test]
     fn nothing_is_no_network() {
         assert!(recognise([]).is_none());
-        assert!(recognise([("conv0/weights", &[3, 3, 3, 96][..]), ("a", &[7]), ("b", &[7])]).is_none());
+        assert!(
+            recognise([("conv0/weights", &[3, 3, 3, 96][..]), ("a", &[7]), ("b", &[7])]).is_none()
+        );
     }
 
     #[test]

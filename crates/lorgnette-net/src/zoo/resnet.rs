@@ -2,12 +2,16 @@
 //! ResNet V2. The same: *Identity mappings in deep residual networks* (2016), figure 1 (b).
 //! The stride of a block is in its last unit, on the 3 × 3.
 //!
-//! V1: 224 × 224; VGG's preprocessing; 1000 classes. Top-1 / top-5: 75.2 / 92.2, 76.4 / 92.9, 76.8 / 93.2 for 50, 101
-//! and 152 layers. V2: 299 × 299; Inception's preprocessing (not TF-Slim's defaults, but what the published files were
-//! trained with); 1001 classes, 0 is background. 75.6 / 92.8, 77.0 / 93.7, 77.8 / 94.1.
+//! V1: 224 × 224; VGG's preprocessing; 1000 classes. Top-1 / top-5: 75.2 / 92.2, 76.4 / 92.9, 76.8
+//! / 93.2 for 50, 101 and 152 layers. V2: 299 × 299; Inception's preprocessing (not TF-Slim's
+//! defaults, but what the published files were trained with); 1001 classes, 0 is background. 75.6 /
+//! 92.8, 77.0 / 93.7, 77.8 / 94.1.
 
-use super::slim::{Activation, ArgScope, Atrous, Normalizer, Same, Slim, Step, Value, conv2d, max_pool2d};
-use super::{Net, Published, Setting};
+use super::slim::{
+    Activation, ArgScope, Atrous, BuildResult, FeatureMap, Normalizer, Same, Slim, conv2d,
+    max_pool2d,
+};
+use super::{Architecture, Published, Setting};
 use crate::error::Error;
 
 /// Units in each of the four blocks.
@@ -16,14 +20,22 @@ const UNITS_101: [usize; 4] = [3, 4, 23, 3];
 const UNITS_152: [usize; 4] = [3, 8, 36, 3];
 const UNITS_200: [usize; 4] = [3, 24, 36, 3];
 
-pub(super) const RESNET_V1_50: Net = v1("resnet_v1_50", V1_50, |s| resnet_v1(s, "resnet_v1_50", UNITS_50));
-pub(super) const RESNET_V1_101: Net = v1("resnet_v1_101", V1_101, |s| resnet_v1(s, "resnet_v1_101", UNITS_101));
-pub(super) const RESNET_V1_152: Net = v1("resnet_v1_152", V1_152, |s| resnet_v1(s, "resnet_v1_152", UNITS_152));
-pub(super) const RESNET_V1_200: Net = v1("resnet_v1_200", &[], |s| resnet_v1(s, "resnet_v1_200", UNITS_200));
-pub(super) const RESNET_V2_50: Net = v2("resnet_v2_50", V2_50, |s| resnet_v2(s, "resnet_v2_50", UNITS_50));
-pub(super) const RESNET_V2_101: Net = v2("resnet_v2_101", V2_101, |s| resnet_v2(s, "resnet_v2_101", UNITS_101));
-pub(super) const RESNET_V2_152: Net = v2("resnet_v2_152", V2_152, |s| resnet_v2(s, "resnet_v2_152", UNITS_152));
-pub(super) const RESNET_V2_200: Net = v2("resnet_v2_200", &[], |s| resnet_v2(s, "resnet_v2_200", UNITS_200));
+pub(super) const RESNET_V1_50: Architecture =
+    v1("resnet_v1_50", V1_50, |s| resnet_v1(s, "resnet_v1_50", UNITS_50));
+pub(super) const RESNET_V1_101: Architecture =
+    v1("resnet_v1_101", V1_101, |s| resnet_v1(s, "resnet_v1_101", UNITS_101));
+pub(super) const RESNET_V1_152: Architecture =
+    v1("resnet_v1_152", V1_152, |s| resnet_v1(s, "resnet_v1_152", UNITS_152));
+pub(super) const RESNET_V1_200: Architecture =
+    v1("resnet_v1_200", &[], |s| resnet_v1(s, "resnet_v1_200", UNITS_200));
+pub(super) const RESNET_V2_50: Architecture =
+    v2("resnet_v2_50", V2_50, |s| resnet_v2(s, "resnet_v2_50", UNITS_50));
+pub(super) const RESNET_V2_101: Architecture =
+    v2("resnet_v2_101", V2_101, |s| resnet_v2(s, "resnet_v2_101", UNITS_101));
+pub(super) const RESNET_V2_152: Architecture =
+    v2("resnet_v2_152", V2_152, |s| resnet_v2(s, "resnet_v2_152", UNITS_152));
+pub(super) const RESNET_V2_200: Architecture =
+    v2("resnet_v2_200", &[], |s| resnet_v2(s, "resnet_v2_200", UNITS_200));
 
 /// The address of a published file.
 macro_rules! models {
@@ -32,17 +44,27 @@ macro_rules! models {
     };
 }
 
-const V1_50: &[Published] = &[Published::new(models!("resnet_v1_50_2016_08_28.tar.gz"), 224, 75.2, 92.2)];
-const V1_101: &[Published] = &[Published::new(models!("resnet_v1_101_2016_08_28.tar.gz"), 224, 76.4, 92.9)];
-const V1_152: &[Published] = &[Published::new(models!("resnet_v1_152_2016_08_28.tar.gz"), 224, 76.8, 93.2)];
-const V2_50: &[Published] = &[Published::new(models!("resnet_v2_50_2017_04_14.tar.gz"), 299, 75.6, 92.8)];
-const V2_101: &[Published] = &[Published::new(models!("resnet_v2_101_2017_04_14.tar.gz"), 299, 77.0, 93.7)];
-const V2_152: &[Published] = &[Published::new(models!("resnet_v2_152_2017_04_14.tar.gz"), 299, 77.8, 94.1)];
+const V1_50: &[Published] =
+    &[Published::new(models!("resnet_v1_50_2016_08_28.tar.gz"), 224, 75.2, 92.2)];
+const V1_101: &[Published] =
+    &[Published::new(models!("resnet_v1_101_2016_08_28.tar.gz"), 224, 76.4, 92.9)];
+const V1_152: &[Published] =
+    &[Published::new(models!("resnet_v1_152_2016_08_28.tar.gz"), 224, 76.8, 93.2)];
+const V2_50: &[Published] =
+    &[Published::new(models!("resnet_v2_50_2017_04_14.tar.gz"), 299, 75.6, 92.8)];
+const V2_101: &[Published] =
+    &[Published::new(models!("resnet_v2_101_2017_04_14.tar.gz"), 299, 77.0, 93.7)];
+const V2_152: &[Published] =
+    &[Published::new(models!("resnet_v2_152_2017_04_14.tar.gz"), 299, 77.8, 94.1)];
 
-type Table = fn(&mut Slim<'_>) -> Step<()>;
+type BuildFn = fn(&mut Slim<'_>) -> BuildResult<()>;
 
-const fn v1(name: &'static str, published: &'static [Published], table: Table) -> Net {
-    Net {
+const fn v1(
+    name: &'static str,
+    published: &'static [Published],
+    build_fn: BuildFn,
+) -> Architecture {
+    Architecture {
         name,
         family: "ResNet V1",
         paper: "https://arxiv.org/abs/1512.03385",
@@ -52,30 +74,35 @@ const fn v1(name: &'static str, published: &'static [Published], table: Table) -
         preprocessing: "vgg",
         published,
         settings: &[Setting::SpatialSqueeze, Setting::GlobalPool, Setting::OutputStride],
-        table,
+        build_fn,
     }
 }
 
-const fn v2(name: &'static str, published: &'static [Published], table: Table) -> Net {
-    Net {
+const fn v2(
+    name: &'static str,
+    published: &'static [Published],
+    build_fn: BuildFn,
+) -> Architecture {
+    Architecture {
         family: "ResNet V2",
         paper: "https://arxiv.org/abs/1603.05027",
         side: 299,
         classes: 1001,
         preprocessing: "inception",
-        ..v1(name, published, table)
+        ..v1(name, published, build_fn)
     }
 }
 
 const BATCH_NORM: Normalizer = Normalizer::BatchNorm { epsilon: 1e-5, scale: true };
 
-fn resnet_v1(s: &mut Slim<'_>, name: &str, units: [usize; 4]) -> Step<()> {
+fn resnet_v1(s: &mut Slim<'_>, name: &str, units: [usize; 4]) -> BuildResult<()> {
     let root = conv2d("conv1", 64, 7).stride(2);
     resnet(s, name, root, units, bottleneck_v1, |_, net| Ok(net))
 }
 
-fn resnet_v2(s: &mut Slim<'_>, name: &str, units: [usize; 4]) -> Step<()> {
-    // The first unit normalises and rectifies what the root leaves; nobody does so behind the last one.
+fn resnet_v2(s: &mut Slim<'_>, name: &str, units: [usize; 4]) -> BuildResult<()> {
+    // The first unit normalises and rectifies what the root leaves; nobody does so behind the last
+    // one.
     let root = conv2d("conv1", 64, 7).stride(2).linear();
     resnet(s, name, root, units, bottleneck_v2, |s, net| batch_norm_relu(s, net, "postnorm"))
 }
@@ -93,9 +120,9 @@ fn resnet(
     name: &str,
     root: super::slim::Layer,
     units: [usize; 4],
-    bottleneck: fn(&mut Slim<'_>, Value, Unit) -> Step,
-    after: fn(&mut Slim<'_>, Value) -> Step,
-) -> Step<()> {
+    bottleneck: fn(&mut Slim<'_>, FeatureMap, Unit) -> BuildResult,
+    after: fn(&mut Slim<'_>, FeatureMap) -> BuildResult,
+) -> BuildResult<()> {
     s.args = ArgScope {
         normalizer: BATCH_NORM,
         layer_norm: BATCH_NORM,
@@ -128,14 +155,16 @@ fn resnet(
 /// Four blocks of 256, 512, 1024 and 2048 channels; all but the last one halve the sides.
 fn stack_blocks_dense(
     s: &mut Slim<'_>,
-    mut net: Value,
+    mut net: FeatureMap,
     units: [usize; 4],
-    bottleneck: fn(&mut Slim<'_>, Value, Unit) -> Step,
-) -> Step {
+    bottleneck: fn(&mut Slim<'_>, FeatureMap, Unit) -> BuildResult,
+) -> BuildResult {
     // The root has a stride of 4 already.
     let wanted = match s.options().output_stride {
         Some(stride) if stride == 0 || stride % 4 != 0 => {
-            return Err(Error::Input(format!("output_stride {stride}: give a multiple of 4")).into());
+            return Err(
+                Error::Input(format!("output_stride {stride}: give a multiple of 4")).into()
+            );
         }
         stride => stride.map(|stride| stride / 4),
     };
@@ -146,7 +175,9 @@ fn stack_blocks_dense(
             (1..=units).try_fold(net, |net, unit| {
                 let last = unit == units && depth < 2048;
                 let (stride, rate) = atrous.step(if last { 2 } else { 1 });
-                s.scope(&format!("unit_{unit}"), |s| bottleneck(s, net, Unit { depth, stride, rate }))
+                s.scope(&format!("unit_{unit}"), |s| {
+                    bottleneck(s, net, Unit { depth, stride, rate })
+                })
             })
         })?;
         net = s.scoped_end_point(&block, net)?;
@@ -156,7 +187,7 @@ fn stack_blocks_dense(
 }
 
 /// Normalised behind each sum, rectified behind the addition.
-fn bottleneck_v1(s: &mut Slim<'_>, net: Value, unit: Unit) -> Step {
+fn bottleneck_v1(s: &mut Slim<'_>, net: FeatureMap, unit: Unit) -> BuildResult {
     let net = s.scope("bottleneck_v1", |s| {
         let shortcut = if net.channels == unit.depth {
             subsample(s, net, unit.stride)?
@@ -165,7 +196,10 @@ fn bottleneck_v1(s: &mut Slim<'_>, net: Value, unit: Unit) -> Step {
             s.layer(net, &row.activation(Activation::None))?
         };
         let net = s.layer(net, &conv2d("conv1", unit.depth / 4, 1))?;
-        let net = s.conv2d_same(net, conv2d("conv2", unit.depth / 4, 3).stride(unit.stride).rate(unit.rate))?;
+        let net = s.conv2d_same(
+            net,
+            conv2d("conv2", unit.depth / 4, 3).stride(unit.stride).rate(unit.rate),
+        )?;
         let net = s.layer(net, &conv2d("conv3", unit.depth, 1).activation(Activation::None))?;
         let net = s.add(shortcut, net, "add");
         Ok(s.relu(net))
@@ -174,7 +208,7 @@ fn bottleneck_v1(s: &mut Slim<'_>, net: Value, unit: Unit) -> Step {
 }
 
 /// Normalised and rectified before each sum; nothing behind the addition.
-fn bottleneck_v2(s: &mut Slim<'_>, net: Value, unit: Unit) -> Step {
+fn bottleneck_v2(s: &mut Slim<'_>, net: FeatureMap, unit: Unit) -> BuildResult {
     let net = s.scope("bottleneck_v2", |s| {
         let preact = batch_norm_relu(s, net, "preact")?;
         let shortcut = if net.channels == unit.depth {
@@ -183,7 +217,10 @@ fn bottleneck_v2(s: &mut Slim<'_>, net: Value, unit: Unit) -> Step {
             s.layer(preact, &conv2d("shortcut", unit.depth, 1).stride(unit.stride).linear())?
         };
         let net = s.layer(preact, &conv2d("conv1", unit.depth / 4, 1))?;
-        let net = s.conv2d_same(net, conv2d("conv2", unit.depth / 4, 3).stride(unit.stride).rate(unit.rate))?;
+        let net = s.conv2d_same(
+            net,
+            conv2d("conv2", unit.depth / 4, 3).stride(unit.stride).rate(unit.rate),
+        )?;
         let net = s.layer(net, &conv2d("conv3", unit.depth, 1).linear())?;
         Ok(s.add(shortcut, net, "add"))
     })?;
@@ -191,11 +228,11 @@ fn bottleneck_v2(s: &mut Slim<'_>, net: Value, unit: Unit) -> Step {
 }
 
 /// Every so many rows and columns.
-fn subsample(s: &mut Slim<'_>, net: Value, stride: usize) -> Step {
+fn subsample(s: &mut Slim<'_>, net: FeatureMap, stride: usize) -> BuildResult {
     if stride == 1 { Ok(net) } else { s.layer(net, &max_pool2d("shortcut", 1).stride(stride)) }
 }
 
-fn batch_norm_relu(s: &mut Slim<'_>, net: Value, scope: &str) -> Step {
+fn batch_norm_relu(s: &mut Slim<'_>, net: FeatureMap, scope: &str) -> BuildResult {
     let net = s.batch_norm(net, scope)?;
     Ok(s.activate(net, scope, Activation::Relu))
 }

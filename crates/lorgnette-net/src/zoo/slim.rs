@@ -1,10 +1,11 @@
 //! TF-Slim's layers, scopes and argument scopes: what the zoo's tables are written in.
 //!
-//! Names are TF-Slim's own: `conv2d` in scope `X` reads the variable `X/weights` and makes the nodes `X/Conv2D`,
-//! `X/BatchNorm/FusedBatchNormV3` (or `X/BiasAdd`) and `X/Relu`.
+//! Names are TF-Slim's own: `conv2d` in scope `X` reads the variable `X/weights` and makes the
+//! nodes `X/Conv2D`, `X/BatchNorm/FusedBatchNormV3` (or `X/BiasAdd`) and `X/Relu`.
 //!
-//! This file has the state of a network being built: scopes, names, end points, variables. `layers` turns rows of a table
-//! into nodes, `arithmetic` makes what stands between them, `classifier` what stands at the end.
+//! This file has the state of a network being built: scopes, names, end points, variables. `layers`
+//! turns rows of a table into nodes, `arithmetic` makes what stands between them, `classifier` what
+//! stands at the end.
 
 mod arithmetic;
 mod atrous;
@@ -14,12 +15,13 @@ mod layers;
 
 pub(super) use atrous::Atrous;
 pub(super) use layer::{
-    Activation, ArgScope, Kernel, Layer, Normalizer, Width, avg_pool2d, concat, conv2d, depthwise, max_pool2d,
+    Activation, ArgScope, Kernel, Layer, Normalizer, Width, avg_pool2d, concat, conv2d, depthwise,
+    max_pool2d,
 };
 
 use std::collections::HashMap;
 
-use super::{Built, ZooOptions};
+use super::{ZooGraph, ZooOptions};
 use crate::error::{Error, Result, nearest};
 use crate::graph::op::Op;
 use crate::graph::{Graph, NodeId};
@@ -30,25 +32,25 @@ pub(super) use crate::graph::op::Border::{Same, Valid};
 
 /// Why a table is left before its end.
 #[derive(Debug)]
-pub(super) enum Stop {
+pub(super) enum Halt {
     /// Something is wrong with the variables or the options.
     Failed(Error),
     /// The end point asked for is built, and nothing behind it is wanted.
     Reached,
 }
 
-impl From<Error> for Stop {
+impl From<Error> for Halt {
     fn from(error: Error) -> Self {
         Self::Failed(error)
     }
 }
 
 /// A step of building.
-pub(super) type Step<T = Value> = Result<T, Stop>;
+pub(super) type BuildResult<T = FeatureMap> = Result<T, Halt>;
 
 /// A picture, or a matrix (then height and width are 1), between two layers.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Value {
+pub(super) struct FeatureMap {
     pub(super) id: NodeId,
     /// Rows, for an input of the expected size; 0 where that is too small.
     pub(super) height: usize,
@@ -73,17 +75,22 @@ pub(super) struct Slim<'a> {
     scope: Scope,
     /// How often each node name was asked for.
     names: HashMap<String, usize>,
-    input: Value,
+    input: FeatureMap,
     end_points: Vec<(String, NodeId)>,
     /// The variables so far.
-    read: Vec<NodeId>,
-    features: Option<Value>,
-    logits: Option<Value>,
+    variable_nodes: Vec<NodeId>,
+    features: Option<FeatureMap>,
+    logits: Option<FeatureMap>,
     probabilities: Option<NodeId>,
 }
 
 impl<'a> Slim<'a> {
-    pub(super) fn new(variables: &'a dyn Variables, options: &'a ZooOptions, side: usize, channels: usize) -> Self {
+    pub(super) fn new(
+        variables: &'a dyn Variables,
+        options: &'a ZooOptions,
+        side: usize,
+        channels: usize,
+    ) -> Self {
         let mut graph = Graph::new();
         let shape = Some(vec![None, None, None, Some(channels)]);
         let id = graph.add("input", Op::Input { dtype: DType::F32, shape }, &[]);
@@ -95,9 +102,9 @@ impl<'a> Slim<'a> {
             graph,
             scope: Scope::default(),
             names: HashMap::from([("input".into(), 1)]),
-            input: Value { id, height, width, channels },
+            input: FeatureMap { id, height, width, channels },
             end_points: Vec::new(),
-            read: Vec::new(),
+            variable_nodes: Vec::new(),
             features: None,
             logits: None,
             probabilities: None,
@@ -105,31 +112,35 @@ impl<'a> Slim<'a> {
     }
 
     /// The network, once its table has come to `end`.
-    pub(super) fn finish(self, end: Step<()>) -> Result<Built> {
-        if let Err(Stop::Failed(error)) = end {
+    pub(super) fn finish(self, end: BuildResult<()>) -> Result<ZooGraph> {
+        if let Err(Halt::Failed(error)) = end {
             return Err(error);
         }
         let mut names = self.end_points.iter().map(|(name, _)| name.as_str());
         if let Some(name) = &self.options.final_endpoint
             && !names.clone().any(|known| known == name)
         {
-            return Err(Error::Unknown { kind: "end point", name: name.clone(), nearest: nearest(name, &mut names) });
+            return Err(Error::Unknown {
+                kind: "end point",
+                name: name.clone(),
+                nearest: nearest(name, &mut names),
+            });
         }
         let name = |id: NodeId| self.graph.node(id).name.clone();
-        Ok(Built {
+        Ok(ZooGraph {
             input: name(self.input.id),
             logits: self.logits.map(|logits| name(logits.id)),
             probabilities: self.probabilities.map(name),
             features: name(self.features.unwrap_or(self.input).id),
             classes: self.logits.map(|logits| logits.channels),
             end_points: self.end_points,
-            variables: self.read,
+            variables: self.variable_nodes,
             graph: self.graph,
         })
     }
 
     /// The picture.
-    pub(super) fn input(&self) -> Value {
+    pub(super) fn input(&self) -> FeatureMap {
         self.input
     }
 
@@ -138,25 +149,42 @@ impl<'a> Slim<'a> {
         self.options
     }
 
-    /// The factor for the number of channels: as asked for, else the network's `own`, else none, for as many as the file
-    /// has.
+    /// The factor for the number of channels: as asked for, else the network's `own`, else none,
+    /// for as many as the file has.
     pub(super) fn depth_multiplier(&self, own: Option<f64>) -> Option<f64> {
         let paper = (!self.variables.has_shapes()).then_some(1.0);
         self.options.depth_multiplier.or(own).or(paper)
     }
 
     /// Builds what is in a scope.
-    pub(super) fn scope<T>(&mut self, name: &str, body: impl FnOnce(&mut Self) -> Step<T>) -> Step<T> {
+    pub(super) fn scope<T>(
+        &mut self,
+        name: &str,
+        body: impl FnOnce(&mut Self) -> BuildResult<T>,
+    ) -> BuildResult<T> {
         self.scoped(name, name, body)
     }
 
-    /// Builds a network's base, whose nodes (but not variables) have the network's scope twice before them.
-    pub(super) fn base<T>(&mut self, name: &str, body: impl FnOnce(&mut Self) -> Step<T>) -> Step<T> {
+    /// Builds a network's base, whose nodes (but not variables) have the network's scope twice
+    /// before them.
+    pub(super) fn base<T>(
+        &mut self,
+        name: &str,
+        body: impl FnOnce(&mut Self) -> BuildResult<T>,
+    ) -> BuildResult<T> {
         self.scoped(&format!("{name}/{name}"), name, body)
     }
 
-    fn scoped<T>(&mut self, nodes: &str, variables: &str, body: impl FnOnce(&mut Self) -> Step<T>) -> Step<T> {
-        let inner = Scope { nodes: join(&self.scope.nodes, nodes), variables: join(&self.scope.variables, variables) };
+    fn scoped<T>(
+        &mut self,
+        nodes: &str,
+        variables: &str,
+        body: impl FnOnce(&mut Self) -> BuildResult<T>,
+    ) -> BuildResult<T> {
+        let inner = Scope {
+            nodes: join(&self.scope.nodes, nodes),
+            variables: join(&self.scope.variables, variables),
+        };
         let outer = std::mem::replace(&mut self.scope, inner);
         let result = body(self);
         self.scope = outer;
@@ -164,7 +192,10 @@ impl<'a> Slim<'a> {
     }
 
     /// Builds layers of as many channels as the table says, whatever the network's width.
-    pub(super) fn exactly<T>(&mut self, body: impl FnOnce(&mut Self) -> Step<T>) -> Step<T> {
+    pub(super) fn exactly<T>(
+        &mut self,
+        body: impl FnOnce(&mut Self) -> BuildResult<T>,
+    ) -> BuildResult<T> {
         let outer = std::mem::replace(&mut self.args.width, Width::Fixed);
         let result = body(self);
         self.args.width = outer;
@@ -172,7 +203,7 @@ impl<'a> Slim<'a> {
     }
 
     /// Names an end point. Building ends here if it is the last one asked for.
-    pub(super) fn end_point(&mut self, name: &str, net: Value) -> Step {
+    pub(super) fn end_point(&mut self, name: &str, net: FeatureMap) -> BuildResult {
         match self.end_points.iter_mut().find(|(known, _)| known == name) {
             Some((_, id)) => *id = net.id,
             None => self.end_points.push((name.to_owned(), net.id)),
@@ -181,16 +212,16 @@ impl<'a> Slim<'a> {
             return Ok(net);
         }
         self.features = Some(net);
-        Err(Stop::Reached)
+        Err(Halt::Reached)
     }
 
     /// Names an end point by the scope it is in and `name`.
-    pub(super) fn scoped_end_point(&mut self, name: &str, net: Value) -> Step {
+    pub(super) fn scoped_end_point(&mut self, name: &str, net: FeatureMap) -> BuildResult {
         self.end_point(&join(&self.scope.nodes, name), net)
     }
 
     /// The shape of a variable in the current scope.
-    pub(super) fn stored(&self, name: &str) -> Option<Vec<usize>> {
+    pub(super) fn stored_shape(&self, name: &str) -> Option<Vec<usize>> {
         self.variables.shape(&join(&self.scope.variables, name))
     }
 
@@ -212,16 +243,20 @@ impl<'a> Slim<'a> {
     }
 
     /// A variable in the current scope, as a constant of the graph under its own name.
-    fn variable(&mut self, name: &str, shape: &[Option<usize>]) -> Step<(NodeId, Vec<usize>)> {
+    fn variable(
+        &mut self,
+        name: &str,
+        shape: &[Option<usize>],
+    ) -> BuildResult<(NodeId, Vec<usize>)> {
         let name = join(&self.scope.variables, name);
         let operand = self.variables.operand(&name, shape)?;
         let shape = match &operand {
             Op::Const(tensor) => tensor.shape().to_vec(),
-            Op::Variable(stored) => stored.shape().to_vec(),
+            Op::Variable(lazy) => lazy.shape().to_vec(),
             other => unreachable!("{} is no variable", other.name()),
         };
         let id = self.graph.add(name, operand, &[]);
-        self.read.push(id);
+        self.variable_nodes.push(id);
         Ok((id, shape))
     }
 
@@ -230,13 +265,18 @@ impl<'a> Slim<'a> {
         match self.args.width {
             Width::Fixed => Some(depth),
             Width::Stored => None,
-            Width::Truncated { multiplier, min_depth } => Some(((depth as f64 * multiplier) as usize).max(min_depth)),
-            Width::Divisible { multiplier, min_depth } => Some(divisible(depth as f64 * multiplier, min_depth)),
+            Width::Truncated { multiplier, min_depth } => {
+                Some(((depth as f64 * multiplier) as usize).max(min_depth))
+            }
+            Width::Divisible { multiplier, min_depth } => {
+                Some(divisible(depth as f64 * multiplier, min_depth))
+            }
         }
     }
 }
 
-/// A number of channels as a multiple of 8, at least `min_depth`, and not more than a tenth below `value`.
+/// A number of channels as a multiple of 8, at least `min_depth`, and not more than a tenth below
+/// `value`.
 pub(super) fn divisible(value: f64, min_depth: usize) -> usize {
     let rounded = ((value + 4.0) as usize / 8 * 8).max(min_depth);
     if (rounded as f64) < 0.9 * value { rounded + 8 } else { rounded }
@@ -256,6 +296,9 @@ mod tests {
 
     #[test]
     fn widths_round_as_tf_slim_rounds_them() {
-        assert_eq!([11.2, 16.8, 18.0, 22.4, 44.8, 1.0].map(|v| divisible(v, 8)), [16, 16, 24, 24, 48, 8]);
+        assert_eq!(
+            [11.2, 16.8, 18.0, 22.4, 44.8, 1.0].map(|v| divisible(v, 8)),
+            [16, 16, 24, 24, 48, 8]
+        );
     }
 }

@@ -18,7 +18,10 @@ type Files = Vec<(String, Vec<u8>)>;
 fn files_of(fixture: &str, within: &str) -> Files {
     let entries = fixtures().path(fixture).read_dir().unwrap().map(Result::unwrap);
     let file = |entry: fs::DirEntry| {
-        (format!("{within}{}", entry.file_name().to_string_lossy()), fs::read(entry.path()).unwrap())
+        (
+            format!("{within}{}", entry.file_name().to_string_lossy()),
+            fs::read(entry.path()).unwrap(),
+        )
     };
     entries.map(file).collect()
 }
@@ -51,7 +54,8 @@ fn zip_of(files: &Files, method: rawzip::CompressionMethod) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut archive = rawzip::ZipArchiveWriter::new(&mut bytes);
     for (name, content) in files {
-        let (mut entry, config) = archive.new_file(name).compression_method(method).start().unwrap();
+        let (mut entry, config) =
+            archive.new_file(name).compression_method(method).start().unwrap();
         let descriptor = if method == rawzip::CompressionMethod::DEFLATE {
             let mut writer = config.wrap(DeflateEncoder::new(&mut entry, Compression::fast()));
             writer.write_all(content).unwrap();
@@ -111,12 +115,16 @@ fn an_archive_is_unpacked_once() {
     let open = || Weights::open_archived(&path, &cache).unwrap().get("global_step").unwrap();
     open();
     let unpacked = only_folder(&cache).join("tiny.ckpt");
-    // A change that keeps the length stays, since nothing is unpacked again; checksums find it where it matters.
+    // A change that keeps the length stays, since nothing is unpacked again; checksums find it
+    // where it matters.
     let mut bytes = fs::read(&unpacked).unwrap();
     bytes[3000] ^= 1;
     fs::write(&unpacked, &bytes).unwrap();
     let damaged = Weights::open_archived(&path, &cache).unwrap_err().to_string();
-    assert!(damaged.contains("a.tgz/tiny.ckpt: ") && damaged.contains("checksum does not match"), "{damaged}");
+    assert!(
+        damaged.contains("a.tgz/tiny.ckpt: ") && damaged.contains("checksum does not match"),
+        "{damaged}"
+    );
     // Another length does not.
     fs::write(&unpacked, &bytes[..100]).unwrap();
     open();
@@ -135,13 +143,17 @@ fn an_archive_that_changed_is_unpacked_anew() {
 fn a_path_goes_on_within_an_archive() {
     let files = [files_of("plain_v2", "v3/ema/"), files_of("plain_v1", "v3/pristine/")].concat();
     let (path, cache) = placed("v3.tgz", &gzip(&tar_of(&files)));
-    let Err(Error::Ambiguous { candidates, .. }) = Weights::open_archived(&path, &cache) else { panic!("a choice") };
-    let wanted = ["v3/ema/tiny.ckpt", "v3/pristine/tiny.ckpt"].map(|inner| path.join(inner).display().to_string());
+    let Err(Error::Ambiguous { candidates, .. }) = Weights::open_archived(&path, &cache) else {
+        panic!("a choice")
+    };
+    let wanted = ["v3/ema/tiny.ckpt", "v3/pristine/tiny.ckpt"]
+        .map(|inner| path.join(inner).display().to_string());
     assert_eq!(candidates, wanted);
     for (candidate, version) in candidates.iter().zip([2, 1]) {
         assert_eq!(Weights::open_archived(candidate, &cache).unwrap().version(), version);
     }
-    let refused = Weights::open_archived(path.join("v3/emu/tiny.ckpt"), &cache).unwrap_err().to_string();
+    let refused =
+        Weights::open_archived(path.join("v3/emu/tiny.ckpt"), &cache).unwrap_err().to_string();
     assert!(refused.starts_with(&path.join("v3/emu/tiny.ckpt").display().to_string()), "{refused}");
 }
 
@@ -165,7 +177,7 @@ fn long_names_are_read() {
 
 fn refused(name: &str, bytes: &[u8]) -> String {
     let (path, cache) = placed(name, bytes);
-    let small = Cache::new(&cache).with_most_bytes(1 << 20).with_most_files(20);
+    let small = Cache::new(&cache).with_max_bytes(1 << 20).with_max_files(20);
     let refused = small.unpack(&path).unwrap_err().to_string();
     let left: Vec<_> = cache.read_dir().unwrap().collect();
     assert!(left.is_empty(), "{left:?}");
@@ -202,7 +214,12 @@ fn replaced(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
 
 #[test]
 fn links_and_devices_are_refused() {
-    for kind in [tar::EntryType::Symlink, tar::EntryType::Link, tar::EntryType::Char, tar::EntryType::GNUSparse] {
+    for kind in [
+        tar::EntryType::Symlink,
+        tar::EntryType::Link,
+        tar::EntryType::Char,
+        tar::EntryType::GNUSparse,
+    ] {
         let mut header = header("tiny.ckpt", 0);
         header.set_entry_type(kind);
         header.set_link_name("/etc/passwd").unwrap();
@@ -210,7 +227,10 @@ fn links_and_devices_are_refused() {
         let mut builder = tar::Builder::new(Vec::new());
         builder.append(&header, &[][..]).unwrap();
         let message = refused("a.tar", &builder.into_inner().unwrap());
-        assert!(message.contains("'tiny.ckpt' in the archive is a link or a device: refused"), "{message}");
+        assert!(
+            message.contains("'tiny.ckpt' in the archive is a link or a device: refused"),
+            "{message}"
+        );
     }
 }
 
@@ -218,12 +238,18 @@ fn links_and_devices_are_refused() {
 fn too_much_is_refused() {
     let named = |name: &str, size: usize| (name.to_owned(), vec![0; size]);
     let twice = vec![named("a", 1), named("a", 1)];
-    assert!(refused("a.tar", &tar_of(&twice)).contains("'a' in the archive: it is there twice: refused"));
+    assert!(
+        refused("a.tar", &tar_of(&twice))
+            .contains("'a' in the archive: it is there twice: refused")
+    );
     let many: Files = (0..21).map(|number| named(&number.to_string(), 1)).collect();
     assert!(refused("a.tgz", &gzip(&tar_of(&many))).contains("more than 20 files: refused"));
     let large = vec![named("a", 1 << 19), named("b", (1 << 19) + 1)];
     assert!(refused("a.tgz", &gzip(&tar_of(&large))).contains("takes more than 1 MiB: refused"));
-    assert!(refused("a.zip", &zip_of(&large, rawzip::CompressionMethod::DEFLATE)).contains("takes more than 1 MiB"));
+    assert!(
+        refused("a.zip", &zip_of(&large, rawzip::CompressionMethod::DEFLATE))
+            .contains("takes more than 1 MiB")
+    );
     let mut claim = header("a", 0);
     claim.set_size(1 << 62);
     claim.set_cksum();
@@ -245,7 +271,10 @@ fn damaged_archives_are_refused() {
     refused("a.tgz", &gzip(b"no tar at all"));
     let mut tar = tar_of(&files);
     tar.truncate(2000);
-    assert!(refused("a.tar", &tar).contains("'tiny.ckpt' in the archive: it should have 5515 bytes, and has fewer"));
+    assert!(
+        refused("a.tar", &tar)
+            .contains("'tiny.ckpt' in the archive: it should have 5515 bytes, and has fewer")
+    );
     let mut zip = zip_of(&files, rawzip::CompressionMethod::STORE);
     zip[3000] ^= 1;
     let message = refused("a.zip", &zip);
@@ -256,9 +285,10 @@ fn damaged_archives_are_refused() {
 #[test]
 fn archives_mutate_without_harm() {
     let files = files_of("plain_v2", "");
-    let archives = [tar_of(&files), gzip(&tar_of(&files)), zip_of(&files, rawzip::CompressionMethod::DEFLATE)];
+    let archives =
+        [tar_of(&files), gzip(&tar_of(&files)), zip_of(&files, rawzip::CompressionMethod::DEFLATE)];
     let (path, cache) = placed("a", b"");
-    let cache = Cache::new(cache).with_most_bytes(1 << 20);
+    let cache = Cache::new(cache).with_max_bytes(1 << 20);
     for archive in &archives {
         for round in 0..150 {
             let mut bytes = archive.clone();
@@ -274,7 +304,7 @@ fn archives_mutate_without_harm() {
 #[test]
 fn the_oldest_archives_make_room() {
     let folder = empty_folder("room");
-    let cache = Cache::new(folder.join("cache")).with_most_bytes(12_000);
+    let cache = Cache::new(folder.join("cache")).with_max_bytes(12_000);
     let unpacked: Vec<PathBuf> = ["a.tar", "b.tar", "c.tar"]
         .iter()
         .map(|name| {
@@ -297,7 +327,9 @@ fn programs_may_unpack_at_once() {
     let (path, cache) = placed("a.tgz", &gzip(&tar_of(&files_of("plain_v1", ""))));
     std::thread::scope(|scope| {
         for _ in 0..8 {
-            scope.spawn(|| Weights::open_archived(&path, &cache).unwrap().get("global_step").unwrap());
+            scope.spawn(|| {
+                Weights::open_archived(&path, &cache).unwrap().get("global_step").unwrap()
+            });
         }
     });
     only_folder(&cache);

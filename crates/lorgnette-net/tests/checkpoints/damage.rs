@@ -60,15 +60,19 @@ fn message(fields: &[(u64, Field<'_>)]) -> Vec<u8> {
     for (number, field) in fields {
         match field {
             Number(value) => bytes.extend([varint(number << 3), varint(*value)].concat()),
-            Bytes(value) => bytes.extend([&varint(number << 3 | 2), &varint(value.len() as u64), *value].concat()),
-            Fixed(value) => bytes.extend([&varint(number << 3 | 5)[..], &value.to_le_bytes()].concat()),
+            Bytes(value) => bytes
+                .extend([&varint(number << 3 | 2), &varint(value.len() as u64), *value].concat()),
+            Fixed(value) => {
+                bytes.extend([&varint(number << 3 | 5)[..], &value.to_le_bytes()].concat())
+            }
         }
     }
     bytes
 }
 
 fn shape(lengths: &[i64]) -> Vec<u8> {
-    let dims: Vec<Vec<u8>> = lengths.iter().map(|&length| message(&[(1, Number(length as u64))])).collect();
+    let dims: Vec<Vec<u8>> =
+        lengths.iter().map(|&length| message(&[(1, Number(length as u64))])).collect();
     message(&dims.iter().map(|dim| (2, Bytes(dim))).collect::<Vec<_>>())
 }
 
@@ -92,7 +96,10 @@ fn v1_has_a_flipped_bit() {
 fn v1_lists_a_slice_that_is_not_there() {
     let path = v1();
     tables::rewrite(&path, |entries| drop(entries.remove(3)));
-    assert_says(&refused(&path), &["tiny.ckpt", "variable 'tiny/conv", "slice", "is listed, but not there"]);
+    assert_says(
+        &refused(&path),
+        &["tiny.ckpt", "variable 'tiny/conv", "slice", "is listed, but not there"],
+    );
 }
 
 #[test]
@@ -107,17 +114,25 @@ fn v1_has_fewer_values_than_its_shape() {
     let path = v1();
     // The biases, 11 floats: one less, and the three lengths around them.
     tables::rewrite(&path, |entries| {
-        let (key, value) = entries.iter_mut().find(|(key, _)| key.windows(6).any(|part| part == b"biases")).unwrap();
+        let (key, value) = entries
+            .iter_mut()
+            .find(|(key, _)| key.windows(6).any(|part| part == b"biases"))
+            .unwrap();
         assert!(key.starts_with(b"\0tiny/logits/biases"));
         let values = message(&[(1, Number(1)), (5, Bytes(&[0; 40]))]);
         let slice = message(&[(1, Bytes(&[]))]);
-        let data = message(&[(1, Bytes(b"tiny/logits/biases")), (2, Bytes(&slice)), (3, Bytes(&values))]);
+        let data =
+            message(&[(1, Bytes(b"tiny/logits/biases")), (2, Bytes(&slice)), (3, Bytes(&values))]);
         *value = message(&[(2, Bytes(&data))]);
     });
-    assert_says(&refused(&path), &["variable 'tiny/logits/biases'", "40 bytes of values where 11 of them take 44"]);
+    assert_says(
+        &refused(&path),
+        &["variable 'tiny/logits/biases'", "40 bytes of values where 11 of them take 44"],
+    );
 }
 
-/// A V1 file of one float variable of shape [4, 2], in slices of two columns each: first row and number of rows.
+/// A V1 file of one float variable of shape [4, 2], in slices of two columns each: first row and
+/// number of rows.
 fn v1_in_slices(slices: &[(i64, i64)], stored: &[(i64, i64)]) -> PathBuf {
     let slice = |&(start, length): &(i64, i64)| {
         let rows = message(&[(1, Number(start as u64)), (2, Number(length as u64))]);
@@ -127,10 +142,14 @@ fn v1_in_slices(slices: &[(i64, i64)], stored: &[(i64, i64)]) -> PathBuf {
     let slice_protos: Vec<Vec<u8>> = slices.iter().map(slice).collect();
     let mut variable = vec![(1, Bytes(b"v")), (2, Bytes(&shape)), (3, Number(1))];
     variable.extend(slice_protos.iter().map(|proto| (4, Bytes(proto))));
-    let mut entries = vec![(vec![], message(&[(1, Bytes(&message(&[(1, Bytes(&message(&variable)))])))]))];
+    let mut entries =
+        vec![(vec![], message(&[(1, Bytes(&message(&[(1, Bytes(&message(&variable)))])))]))];
     for place @ (start, length) in stored {
-        let key = [&b"\0v\0\x01\x01\x02"[..], &[0x80 ^ *start as u8, 0x80 ^ *length as u8, 0x80, 0x7f]].concat();
-        let values = message(&[(1, Number(1)), (5, Bytes(&vec![*start as u8; *length as usize * 8]))]);
+        let key =
+            [&b"\0v\0\x01\x01\x02"[..], &[0x80 ^ *start as u8, 0x80 ^ *length as u8, 0x80, 0x7f]]
+                .concat();
+        let values =
+            message(&[(1, Number(1)), (5, Bytes(&vec![*start as u8; *length as usize * 8]))]);
         let data = message(&[(1, Bytes(b"v")), (2, Bytes(&slice(place))), (3, Bytes(&values))]);
         entries.push((key, message(&[(2, Bytes(&data))])));
     }
@@ -146,13 +165,19 @@ fn slices_that_overlap_or_are_missing() {
     let read = Weights::open(whole).unwrap().get("v").unwrap();
     assert_eq!(read.bytes().to_vec(), [vec![0; 8], vec![1; 24]].concat());
     let refused = |slices: &[_]| refused(&v1_in_slices(slices, slices));
-    assert_says(&refused(&[(0, 1), (2, 2)]), &["v.ckpt: variable 'v': slices are missing: there are 6 of 8 values"]);
+    assert_says(
+        &refused(&[(0, 1), (2, 2)]),
+        &["v.ckpt: variable 'v': slices are missing: there are 6 of 8 values"],
+    );
     assert_says(
         &refused(&[(0, 3), (2, 2)]),
         &["variable 'v': slices overlap: there are 10 values where there should be 8"],
     );
     assert_says(&refused(&[(0, 2), (1, 2)]), &["variable 'v': its slices overlap at element 2"]);
-    assert_says(&refused(&[(0, 2), (2, 3)]), &["variable 'v': its slice 2,3:- is not within its shape [4, 2]"]);
+    assert_says(
+        &refused(&[(0, 2), (2, 3)]),
+        &["variable 'v': its slice 2,3:- is not within its shape [4, 2]"],
+    );
     assert_says(&refused(&[(0, 4), (63, 0)]), &["is not within its shape"]);
     assert_says(&refused(&[]), &["variable 'v': slices are missing: there are 0 of 8 values"]);
 }
@@ -162,14 +187,20 @@ fn v2_data_ends_early() {
     let (index, data) = v2();
     edit(&data, |bytes| bytes.truncate(2000));
     let message = refused(&index);
-    assert_says(&message, &["tiny.ckpt.data-00000-of-00001: variable 'tiny/", "the file ends after 2000"]);
+    assert_says(
+        &message,
+        &["tiny.ckpt.data-00000-of-00001: variable 'tiny/", "the file ends after 2000"],
+    );
 }
 
 #[test]
 fn v2_data_has_a_flipped_bit() {
     let (index, data) = v2();
     edit(&data, |bytes| bytes[1000] ^= 1);
-    assert_says(&refused(&index), &["tiny.ckpt.data-00000-of-00001: variable 'tiny/conv", "checksum does not match"]);
+    assert_says(
+        &refused(&index),
+        &["tiny.ckpt.data-00000-of-00001: variable 'tiny/conv", "checksum does not match"],
+    );
 }
 
 #[test]
@@ -179,7 +210,10 @@ fn v2_lacks_a_shard() {
     let message = refused(&folder);
     assert_says(
         &message,
-        &["tiny.ckpt.data-00001-of-00003: shard 2 of the 3 that", "tiny.ckpt.index needs is missing"],
+        &[
+            "tiny.ckpt.data-00001-of-00003: shard 2 of the 3 that",
+            "tiny.ckpt.index needs is missing",
+        ],
     );
 }
 
@@ -213,9 +247,23 @@ fn v2_entries_that_cannot_be() {
     says(1, &[11], 9, 0, 44, &["is in shard 9 of 1"]);
     says(1, &[11], 0, 1 << 60, 44, &["the file ends after 4032"]);
     says(1, &[11], 0, u64::MAX, 44, &["from byte -1"]);
-    says(1, &[11], 0, 0, 1 << 62, &["is noted as 4611686018427387904 bytes where 11 of float32 take 44"]);
+    says(
+        1,
+        &[11],
+        0,
+        0,
+        1 << 62,
+        &["is noted as 4611686018427387904 bytes where 11 of float32 take 44"],
+    );
     says(99, &[11], 0, 0, 44, &["is of type number 99"]);
-    says(1, &[1 << 40, 1 << 40], 0, 0, 44, &["has the absurd shape [1099511627776, 1099511627776]"]);
+    says(
+        1,
+        &[1 << 40, 1 << 40],
+        0,
+        0,
+        44,
+        &["has the absurd shape [1099511627776, 1099511627776]"],
+    );
     says(1, &[-1], 0, 0, 44, &["has a dimension of -1"]);
     says(1, &[1 << 50], 0, 0, 1 << 52, &["the file ends after 4032"]);
     says(1, &[1; 300], 0, 0, 4, &["has 300 dimensions"]);
@@ -229,10 +277,17 @@ fn a_table_that_claims_too_much() {
         refused(&path)
     };
     let entries_of = |bytes: &[u8]| tables::sealed(bytes, 0);
-    assert_says(&refused(tables::table_of(&tables::sealed(b"", 7), b"z")), &["compressed in an unknown way (7)"]);
+    assert_says(
+        &refused(tables::table_of(&tables::sealed(b"", 7), b"z")),
+        &["compressed in an unknown way (7)"],
+    );
     let absurd = tables::sealed(&[&varint(1 << 31)[..], b"abc"].concat(), 1);
-    assert_says(&refused(tables::table_of(&absurd, b"z")), &["bytes of snappy claim an absurd 2147483648"]);
-    let long_value = [&[0, 0][..], &varint(1 << 40), &1u32.to_le_bytes(), &1u32.to_le_bytes()].concat();
+    assert_says(
+        &refused(tables::table_of(&absurd, b"z")),
+        &["bytes of snappy claim an absurd 2147483648"],
+    );
+    let long_value =
+        [&[0, 0][..], &varint(1 << 40), &1u32.to_le_bytes(), &1u32.to_le_bytes()].concat();
     assert_says(
         &refused(tables::table_of(&entries_of(&long_value), b"z")),
         &["block of bytes 0 to", "longer than the block"],

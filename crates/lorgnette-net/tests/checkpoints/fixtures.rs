@@ -36,7 +36,8 @@ pub(crate) fn fixtures() -> &'static Fixtures {
         let folder = empty_folder("fixtures");
         let packed = include_bytes!("checkpoints.tar.gz").as_slice();
         tar::Archive::new(flate2::read::GzDecoder::new(packed)).unpack(&folder).unwrap();
-        let cases = serde_json::from_slice(&std::fs::read(folder.join("manifest.json")).unwrap()).unwrap();
+        let cases =
+            serde_json::from_slice(&std::fs::read(folder.join("manifest.json")).unwrap()).unwrap();
         Fixtures { folder, cases }
     })
 }
@@ -75,8 +76,8 @@ pub(crate) fn copy_files(from: &Path, to: &Path) {
     }
 }
 
-/// Writes a file in place of another. Some file systems wait for the disk when a file is cut and written again, which
-/// takes a hundred times longer.
+/// Writes a file in place of another. Some file systems wait for the disk when a file is cut and
+/// written again, which takes a hundred times longer.
 pub(crate) fn write_anew(path: &Path, bytes: &[u8]) {
     let _ = std::fs::remove_file(path);
     std::fs::write(path, bytes).unwrap();
@@ -86,7 +87,8 @@ pub(crate) fn write_anew(path: &Path, bytes: &[u8]) {
 pub(crate) fn empty_folder(label: &str) -> PathBuf {
     static FOLDERS: AtomicUsize = AtomicUsize::new(0);
     let number = FOLDERS.fetch_add(1, Ordering::Relaxed);
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("checkpoints/{number}-{label}"));
+    let folder =
+        Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("checkpoints/{number}-{label}"));
     let _ = std::fs::remove_dir_all(&folder);
     std::fs::create_dir_all(&folder).unwrap();
     folder

@@ -7,16 +7,17 @@ struct Counting;
 
 thread_local! {
     static NOW: Cell<isize> = const { Cell::new(0) };
-    static MOST: Cell<isize> = const { Cell::new(0) };
+    static MAX_BYTES: Cell<isize> = const { Cell::new(0) };
 }
 
 fn count(bytes: isize) {
     let now = NOW.get() + bytes;
     NOW.set(now);
-    MOST.set(MOST.get().max(now));
+    MAX_BYTES.set(MAX_BYTES.get().max(now));
 }
 
-// SAFETY: every call is passed on to the system's allocator as it is; the cells have no destructor and allocate nothing.
+// SAFETY: every call is passed on to the system's allocator as it is; the cells have no destructor
+// and allocate nothing.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size() as isize);
@@ -40,10 +41,11 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
-/// What `work` gives, and how many bytes this thread held at most meanwhile beyond what it held before.
+/// What `work` gives, and how many bytes this thread held at most meanwhile beyond what it held
+/// before.
 pub(crate) fn peak<T>(work: impl FnOnce() -> T) -> (T, usize) {
     let before = NOW.get();
-    MOST.set(before);
+    MAX_BYTES.set(before);
     let result = work();
-    (result, (MOST.get() - before) as usize)
+    (result, (MAX_BYTES.get() - before) as usize)
 }

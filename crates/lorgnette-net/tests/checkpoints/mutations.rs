@@ -1,4 +1,5 @@
-//! Thousands of damaged checkpoints: each is read as it was, or refused; none ends the program or fills the memory.
+//! Thousands of damaged checkpoints: each is read as it was, or refused; none ends the program or
+//! fills the memory.
 
 use std::path::Path;
 
@@ -23,7 +24,8 @@ impl Chance {
         (self.next() % limit.max(1) as u64) as usize
     }
 
-    /// One change of some bytes: a bit, a byte that is special to some format, a piece gone, doubled or moved.
+    /// One change of some bytes: a bit, a byte that is special to some format, a piece gone,
+    /// doubled or moved.
     fn change(&mut self, bytes: &mut Vec<u8>) {
         let at = self.below(bytes.len());
         let length = self.below(bytes.len() - at).min(40);
@@ -51,7 +53,8 @@ fn table_of(folder: &Path) -> std::path::PathBuf {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         !name.contains(".data-") && !name.ends_with(".npy")
     };
-    let mut files: Vec<_> = folder.read_dir().unwrap().map(|entry| entry.unwrap().path()).filter(is_table).collect();
+    let mut files: Vec<_> =
+        folder.read_dir().unwrap().map(|entry| entry.unwrap().path()).filter(is_table).collect();
     files.sort();
     files.swap_remove(0)
 }
@@ -59,12 +62,16 @@ fn table_of(folder: &Path) -> std::path::PathBuf {
 /// Names, and the bytes of those that could be read.
 type Read = Vec<(String, Option<Vec<u8>>)>;
 
-/// Reads everything. Memory is held to what the documentation of `weights` promises, and 64 KiB for small things.
+/// Reads everything. Memory is held to what the documentation of `weights` promises, and 64 KiB for
+/// small things.
 fn read_all(folder: &Path, bytes: usize) -> Result<Read, String> {
     let (read, most) = peak(|| {
         let weights = Weights::open(folder).map_err(|e| e.to_string())?;
         let read = weights.iter().map(|(variable, tensor)| (variable.name().to_owned(), tensor));
-        Ok::<_, String>(read.map(|(name, tensor)| (name, tensor.ok().map(|tensor| tensor.bytes().to_vec()))).collect())
+        Ok::<_, String>(
+            read.map(|(name, tensor)| (name, tensor.ok().map(|tensor| tensor.bytes().to_vec())))
+                .collect(),
+        )
     });
     assert!(most < 256 * bytes + (64 << 10), "{most} bytes of memory for {bytes} of file");
     read
@@ -118,8 +125,11 @@ fn sealed_damage_is_refused_or_read() {
         let path = table_of(&folder);
         let sound = std::fs::read(&path).unwrap();
         for round in 0..500 {
-            let bytes =
-                if round % 2 == 0 { change_entry(&sound, &mut chance) } else { change_block(&sound, &mut chance) };
+            let bytes = if round % 2 == 0 {
+                change_entry(&sound, &mut chance)
+            } else {
+                change_block(&sound, &mut chance)
+            };
             write_anew(&path, &bytes);
             let _ = read_all(&folder, bytes.len() + 10_000);
         }
@@ -143,7 +153,8 @@ fn change_entry(sound: &[u8], chance: &mut Chance) -> Vec<u8> {
     tables::write(&entries)
 }
 
-/// A table with the bytes of a block changed under a checksum that is right, lengths and restart points among them.
+/// A table with the bytes of a block changed under a checksum that is right, lengths and restart
+/// points among them.
 fn change_block(sound: &[u8], chance: &mut Chance) -> Vec<u8> {
     let mut table = sound.to_vec();
     let places = tables::blocks(sound);

@@ -38,8 +38,15 @@ fn every_name_of_a_checkpoint_opens_it() {
 fn tables_are_known_by_what_is_in_them() {
     let folder = fixtures().copy("plain_v2");
     fs::rename(folder.join("tiny.ckpt.index"), folder.join("renamed")).unwrap();
-    fs::rename(folder.join("tiny.ckpt.data-00000-of-00001"), folder.join("renamed.data-00000-of-00001")).unwrap();
-    assert_eq!(Weights::open(folder.join("renamed")).unwrap().get("global_step").unwrap().to_i64(), [4242]);
+    fs::rename(
+        folder.join("tiny.ckpt.data-00000-of-00001"),
+        folder.join("renamed.data-00000-of-00001"),
+    )
+    .unwrap();
+    assert_eq!(
+        Weights::open(folder.join("renamed")).unwrap().get("global_step").unwrap().to_i64(),
+        [4242]
+    );
     let folder = fixtures().copy("snappy_v1");
     fs::rename(folder.join("tiny.ckpt"), folder.join("weights.bin")).unwrap();
     assert_eq!(Weights::open(&folder).unwrap().version(), 1);
@@ -59,7 +66,11 @@ fn the_checkpoint_file_says_which() {
     assert_eq!(latest(&folder, "model_checkpoint_path: \"/gone/model.ckpt-100\"\n"), 100.0);
     let listed = "model_checkpoint_path: \"model.ckpt-120\"\nall_model_checkpoint_paths: \"model.ckpt-100\"\n";
     assert_eq!(latest(&folder, listed), 100.0, "the latest is gone; the one before it is there");
-    assert_eq!(latest(&folder, "model_checkpoint_path: \"/gone/model.ckpt-7\"\n"), 110.0, "the newest");
+    assert_eq!(
+        latest(&folder, "model_checkpoint_path: \"/gone/model.ckpt-7\"\n"),
+        110.0,
+        "the newest"
+    );
     let by_file = Weights::open(folder.join("checkpoint")).unwrap();
     assert_eq!(by_file.get("value").unwrap().to_f32(), [110.0]);
 }
@@ -68,9 +79,12 @@ fn the_checkpoint_file_says_which() {
 fn several_checkpoints_are_listed() {
     let folder = fixtures().copy("training");
     fs::remove_file(folder.join("checkpoint")).unwrap();
-    let Error::Ambiguous { what, candidates } = Weights::open(&folder).unwrap_err() else { panic!("a choice") };
+    let Error::Ambiguous { what, candidates } = Weights::open(&folder).unwrap_err() else {
+        panic!("a choice")
+    };
     assert!(what.ends_with("there are several checkpoints; give one of them"), "{what}");
-    let wanted = ["model.ckpt-100", "model.ckpt-110"].map(|name| folder.join(name).display().to_string());
+    let wanted =
+        ["model.ckpt-100", "model.ckpt-110"].map(|name| folder.join(name).display().to_string());
     assert_eq!(candidates, wanted);
     for candidate in candidates {
         Weights::open(candidate).unwrap();
@@ -97,7 +111,11 @@ fn what_is_no_checkpoint_is_called_by_its_name() {
     assert!(written(b"\x1f\x8b\x08").contains("archive"));
     assert!(written(b"\x89HDF\r\n").contains("HDF5"));
     assert!(written(b"12345678").contains("magic number at its end is wrong"));
-    assert!(refused("tiny.cpkt").ends_with("in its folder there are: tiny.ckpt"), "{}", refused("tiny.cpkt"));
+    assert!(
+        refused("tiny.cpkt").ends_with("in its folder there are: tiny.ckpt"),
+        "{}",
+        refused("tiny.cpkt")
+    );
     fs::remove_file(folder.join("tiny.ckpt.index")).unwrap();
     let message = refused("tiny.ckpt.data-00000-of-00001");
     assert!(message.contains("this is one file of a checkpoint whose index, "), "{message}");

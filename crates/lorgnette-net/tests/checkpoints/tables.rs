@@ -1,4 +1,5 @@
-//! Tables taken apart and written anew with sound checksums, so that damage reaches what is behind them.
+//! Tables taken apart and written anew with sound checksums, so that damage reaches what is behind
+//! them.
 
 /// Keys and values, in order.
 pub(crate) type Entries = Vec<(Vec<u8>, Vec<u8>)>;
@@ -57,7 +58,8 @@ fn entries(block: &[u8]) -> Entries {
     let (end, mut at, mut key) = (block.len() - 4 - 4 * restarts, 0, Vec::new());
     let mut entries = Entries::new();
     while at < end {
-        let (shared, added, length) = (take(block, &mut at), take(block, &mut at), take(block, &mut at));
+        let (shared, added, length) =
+            (take(block, &mut at), take(block, &mut at), take(block, &mut at));
         key.truncate(shared);
         key.extend(&block[at..at + added]);
         at += added + length;
@@ -102,7 +104,9 @@ pub(crate) fn write(entries: &[(Vec<u8>, Vec<u8>)]) -> Vec<u8> {
 
 /// A table of one block that is already sealed.
 pub(crate) fn table_of(data: &[u8], last_key: &[u8]) -> Vec<u8> {
-    let place = |offset: usize, sealed: &[u8]| [varint(offset as u64), varint(sealed.len() as u64 - 5)].concat();
+    let place = |offset: usize, sealed: &[u8]| {
+        [varint(offset as u64), varint(sealed.len() as u64 - 5)].concat()
+    };
     let index = block(&[(last_key.to_vec(), place(0, data))]);
     let mut footer = [place(data.len(), &index), place(data.len(), &index)].concat();
     footer.resize(40, 0);

@@ -1,4 +1,5 @@
-//! The small graphs of `tests/operations.tar.gz`, which `oracle/operations.py` writes with real TensorFlow.
+//! The small graphs of `tests/operations.tar.gz`, which `oracle/operations.py` writes with real
+//! TensorFlow.
 
 #![allow(dead_code, reason = "each test uses its part")]
 
@@ -21,7 +22,8 @@ pub(crate) type Files = BTreeMap<String, Vec<u8>>;
 
 /// Unpacks the archive and reads its manifest.
 pub(crate) fn operations() -> (Files, Vec<Case>) {
-    let packed = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/operations.tar.gz")).unwrap();
+    let packed =
+        std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/operations.tar.gz")).unwrap();
     let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(packed.as_slice()));
     let mut files = Files::new();
     for entry in archive.entries().unwrap() {

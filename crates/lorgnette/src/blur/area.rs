@@ -7,7 +7,8 @@ use crate::dense::LabelMap;
 /// Pixels that touch, all of classes that were looked for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Area {
-    /// The class, of those that were looked for, that most of its pixels are: the network's own output index.
+    /// The class, of those that were looked for, that most of its pixels are: the network's own
+    /// output index.
     pub class: usize,
     /// Left, top, right, bottom in pixels of the photo; right and bottom are the first beyond.
     pub bounds: [usize; 4],
@@ -38,7 +39,8 @@ struct Sum {
     classes: BTreeMap<u32, usize>,
 }
 
-/// The areas of the pixels that are not 0, the largest first. Their values are probabilities, in 255ths.
+/// The areas of the pixels that are not 0, the largest first. Their values are probabilities, in
+/// 255ths.
 pub(super) fn find(map: &LabelMap, found: &[u8], wanted: &[bool]) -> Vec<Area> {
     let mut runs = runs(map.width(), found);
     join(&mut runs);
@@ -49,11 +51,17 @@ pub(super) fn find(map: &LabelMap, found: &[u8], wanted: &[bool]) -> Vec<Area> {
         while next < runs.len() && runs[next].row == y {
             let Run { row, start, end, .. } = runs[next];
             let probabilities = &found[row * map.width()..][start..end];
-            sums.entry(roots[next]).or_default().add(row, start, probabilities, &labels[start..end]);
+            sums.entry(roots[next]).or_default().add(
+                row,
+                start,
+                probabilities,
+                &labels[start..end],
+            );
             next += 1;
         }
     });
-    let mut areas: Vec<Area> = sums.into_values().filter_map(|sum| sum.area(found.len(), wanted)).collect();
+    let mut areas: Vec<Area> =
+        sums.into_values().filter_map(|sum| sum.area(found.len(), wanted)).collect();
     areas.sort_by(|a, b| b.share.total_cmp(&a.share));
     areas
 }
@@ -103,13 +111,16 @@ impl Sum {
         let [x0, y0, x1, y1] = self.bounds.unwrap_or(run);
         self.bounds = Some([x0.min(run[0]), y0.min(run[1]), x1.max(run[2]), y1.max(run[3])]);
         self.pixels += probabilities.len();
-        self.probability += probabilities.iter().map(|&probability| u64::from(probability)).sum::<u64>();
+        self.probability +=
+            probabilities.iter().map(|&probability| u64::from(probability)).sum::<u64>();
         self.peak = self.peak.max(probabilities.iter().copied().max().unwrap_or(0));
         labels.iter().for_each(|&class| *self.classes.entry(class).or_default() += 1);
     }
 
     fn area(self, pixels: usize, wanted: &[bool]) -> Option<Area> {
-        let rank = |&(class, count): &(u32, usize)| (wanted[class as usize], count, std::cmp::Reverse(class));
+        let rank = |&(class, count): &(u32, usize)| {
+            (wanted[class as usize], count, std::cmp::Reverse(class))
+        };
         let most = self.classes.into_iter().max_by_key(rank)?;
         Some(Area {
             class: most.0 as usize,

@@ -36,14 +36,17 @@ pub(super) fn gaussian(pixels: &mut [u8], width: usize, deviation: f32, cover: &
     let blurred = fast_blur(&around.expect("rows of that width"), deviation);
     for (y, row) in (top..bottom).zip(blurred.as_raw().chunks_exact(3 * (right - left))) {
         let under = pixels[part(y)].chunks_exact_mut(3).zip(&cover[y * width + left..]);
-        under.zip(row.as_chunks::<3>().0).for_each(|((pixel, &cover), &over)| mix(pixel, over, cover));
+        under
+            .zip(row.as_chunks::<3>().0)
+            .for_each(|((pixel, &cover), &over)| mix(pixel, over, cover));
     }
 }
 
 /// Left, top, right, bottom of what is covered; right and bottom are the first beyond.
 fn bounds(cover: &[u8], width: usize) -> Option<[usize; 4]> {
     let is_covered = |cover: &u8| *cover > 0;
-    let rows = || cover.chunks_exact(width).enumerate().filter(|(_, row)| row.iter().any(is_covered));
+    let rows =
+        || cover.chunks_exact(width).enumerate().filter(|(_, row)| row.iter().any(is_covered));
     let (top, bottom) = (rows().next()?.0, rows().next_back()?.0 + 1);
     let left = rows().filter_map(|(_, row)| row.iter().position(is_covered)).min()?;
     let right = rows().filter_map(|(_, row)| row.iter().rposition(is_covered)).max()? + 1;
@@ -80,7 +83,9 @@ mod tests {
     /// Covers a rectangle.
     fn cover() -> Vec<u8> {
         (0..WIDTH * 12)
-            .map(|i| if (4..9).contains(&(i % WIDTH)) && (3..8).contains(&(i / WIDTH)) { 255 } else { 0 })
+            .map(|i| {
+                if (4..9).contains(&(i % WIDTH)) && (3..8).contains(&(i / WIDTH)) { 255 } else { 0 }
+            })
             .collect()
     }
 
@@ -113,7 +118,8 @@ mod tests {
         let pixel = |x: usize, y: usize| &pixels[3 * (y * WIDTH + x)..][..3];
         // The square from (4, 4) to (8, 8) is covered as a whole.
         assert!((4..8).all(|y| (4..8).all(|x| pixel(x, y) == pixel(4, 4))));
-        let reds: u32 = (0..16).map(|i| u32::from(picture()[3 * ((4 + i / 4) * WIDTH + 4 + i % 4)])).sum();
+        let reds: u32 =
+            (0..16).map(|i| u32::from(picture()[3 * ((4 + i / 4) * WIDTH + 4 + i % 4)])).sum();
         assert_eq!(u32::from(pixel(4, 4)[0]), (reds + 8) / 16);
     }
 

@@ -10,8 +10,8 @@ use crate::picture::Picture;
 const OWN_STRIDE: usize = 32;
 /// The longer side of a photo over the side of its mosaic's squares, at most.
 const BLOCKS_A_SIDE: usize = 30;
-/// Distances are kept in thirds of a pixel: a step to the side is 3, one across 4 (Borgefors, "Distance transformations in
-/// digital images", 1986; within 8 % of the true ones).
+/// Distances are kept in thirds of a pixel: a step to the side is 3, one across 4 (Borgefors,
+/// "Distance transformations in digital images", 1986; within 8 % of the true ones).
 const STRAIGHT: u16 = 3;
 const ACROSS: u16 = 4;
 
@@ -28,8 +28,9 @@ pub struct Mask {
 }
 
 impl Mask {
-    /// The pixels of a map whose best class, after bilinear interpolation of the scores, is one of `classes`, or that are
-    /// more probably of one of them than not, with the probability that the options want; and a margin around them.
+    /// The pixels of a map whose best class, after bilinear interpolation of the scores, is one of
+    /// `classes`, or that are more probably of one of them than not, with the probability that the
+    /// options want; and a margin around them.
     #[must_use]
     pub fn new(map: &LabelMap, classes: &[usize], options: &BlurOptions) -> Self {
         let (width, height) = (map.width(), map.height());
@@ -39,8 +40,15 @@ impl Mask {
         let areas = area::find(map, &found, &wanted);
         let margin = options.margin.unwrap_or(OWN_STRIDE);
         let feather = options.feather.unwrap_or(margin / 2);
-        let block = options.block.unwrap_or_else(|| OWN_STRIDE.max(width.max(height) / BLOCKS_A_SIDE)).max(1);
-        let cover = if areas.is_empty() { vec![0; found.len()] } else { covered(&found, width, margin, feather) };
+        let block = options
+            .block
+            .unwrap_or_else(|| OWN_STRIDE.max(width.max(height) / BLOCKS_A_SIDE))
+            .max(1);
+        let cover = if areas.is_empty() {
+            vec![0; found.len()]
+        } else {
+            covered(&found, width, margin, feather)
+        };
         Self { width, height, cover, areas, how: options.how, block }
     }
 
@@ -84,22 +92,30 @@ impl Mask {
     /// If the photo is of another size than the map's.
     #[must_use]
     pub fn apply(&self, picture: &Picture) -> Picture {
-        assert_eq!((picture.width(), picture.height()), (self.width, self.height), "a mask for another photo");
+        assert_eq!(
+            (picture.width(), picture.height()),
+            (self.width, self.height),
+            "a mask for another photo"
+        );
         if self.is_empty() {
             return picture.clone();
         }
         let mut pixels = picture.to_rgb8();
         match self.how {
             How::Mosaic => effect::mosaic(&mut pixels, self.width, self.block, &self.cover),
-            How::Gaussian => effect::gaussian(&mut pixels, self.width, self.block as f32 / 4.0, &self.cover),
+            How::Gaussian => {
+                effect::gaussian(&mut pixels, self.width, self.block as f32 / 4.0, &self.cover)
+            }
             How::Fill(colour) => effect::fill(&mut pixels, colour, &self.cover),
         }
-        let blurred = Picture::from_rgb8(self.width, self.height, pixels).expect("as many pixels as before");
+        let blurred =
+            Picture::from_rgb8(self.width, self.height, pixels).expect("as many pixels as before");
         blurred.named(picture.name())
     }
 }
 
-/// For each pixel, 0 if it is to stay, else how probable it is that it is one of the classes, 1 to 255.
+/// For each pixel, 0 if it is to stay, else how probable it is that it is one of the classes, 1 to
+/// 255.
 fn found(map: &LabelMap, classes: &[usize], wanted: &[bool], min_probability: f32) -> Vec<u8> {
     /// Of two classes that both are wanted each may have less than a third that is not.
     const MORE_THAN_NOT: u8 = 128;
@@ -123,7 +139,9 @@ fn found(map: &LabelMap, classes: &[usize], wanted: &[bool], min_probability: f3
 
 /// Everything up to `margin` pixels from what was found, fading over `feather` more.
 fn covered(found: &[u8], width: usize, margin: usize, feather: usize) -> Vec<u8> {
-    let reach = (margin + feather + 2).min(usize::from(u16::MAX) / usize::from(STRAIGHT) - 2) as u16 * STRAIGHT;
+    let reach = (margin + feather + 2).min(usize::from(u16::MAX) / usize::from(STRAIGHT) - 2)
+        as u16
+        * STRAIGHT;
     let distances = distances(found, width, reach);
     let cover = |distance: u16| {
         let beyond = f32::from(distance) / f32::from(STRAIGHT) - margin as f32;
@@ -132,13 +150,19 @@ fn covered(found: &[u8], width: usize, margin: usize, feather: usize) -> Vec<u8>
     distances.into_iter().map(cover).collect()
 }
 
-/// The distance of each pixel from those found, in thirds, at most `most`: once from above, once from below.
+/// The distance of each pixel from those found, in thirds, at most `most`: once from above, once
+/// from below.
 fn distances(found: &[u8], width: usize, most: u16) -> Vec<u16> {
-    let mut distances: Vec<u16> = found.iter().map(|&found| if found > 0 { 0 } else { most }).collect();
+    let mut distances: Vec<u16> =
+        found.iter().map(|&found| if found > 0 { 0 } else { most }).collect();
     let rows = distances.len() / width;
     for y in 0..rows {
         let (above, row) = distances.split_at_mut(y * width);
-        sweep(&mut row[..width], above.len().checked_sub(width).map(|start| &above[start..]), false);
+        sweep(
+            &mut row[..width],
+            above.len().checked_sub(width).map(|start| &above[start..]),
+            false,
+        );
     }
     for y in (0..rows).rev() {
         let (upper, below) = distances.split_at_mut((y + 1) * width);
@@ -184,7 +208,10 @@ mod tests {
             let (x, y) = ((at % width) as f32, (at / width) as f32);
             let real = [(3.0, 4.0), (30.0, 20.0)].map(|(a, b): (f32, f32)| (x - a).hypot(y - b));
             let real = real[0].min(real[1]);
-            assert!((f32::from(distance) / 3.0 - real).abs() <= 0.081 * real, "({x}, {y}): {distance}, {real}");
+            assert!(
+                (f32::from(distance) / 3.0 - real).abs() <= 0.081 * real,
+                "({x}, {y}): {distance}, {real}"
+            );
         }
     }
 
@@ -194,7 +221,12 @@ mod tests {
         found[10] = 1;
         let cover = covered(&found, 50, 5, 3);
         assert!(cover[5..=15].iter().all(|&cover| cover == 255));
-        assert!(cover[16..=20].is_sorted_by(|a, b| a >= b) && cover[16] < 255 && cover[18] > 0 && cover[19] == 0);
+        assert!(
+            cover[16..=20].is_sorted_by(|a, b| a >= b)
+                && cover[16] < 255
+                && cover[18] > 0
+                && cover[19] == 0
+        );
         assert_eq!(covered(&found, 50, 0, 0).iter().filter(|&&cover| cover > 0).count(), 1);
     }
 }

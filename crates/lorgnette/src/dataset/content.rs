@@ -54,8 +54,8 @@ impl FromStr for Digest {
     }
 }
 
-/// The digest of each photo's content, or why there is none, found on so many threads. `watch` is told how many are done,
-/// and stops it by giving `false`; then there is nothing at all.
+/// The digest of each photo's content, or why there is none, found on so many threads. `watch` is
+/// told how many are done, and stops it by giving `false`; then there is nothing at all.
 pub fn digests<P: AsRef<Path> + Sync>(
     photos: &[P],
     threads: usize,
@@ -107,14 +107,19 @@ struct Said {
 /// A dataset of the photos that could be read, each content once.
 pub(super) fn told_apart(listing: Listing, digests: Vec<Result<Digest, String>>) -> Dataset {
     let Listing { photos, classes, mut faults, notes, multi_label } = listing;
-    let index: HashMap<&str, usize> = classes.iter().enumerate().map(|(i, name)| (name.as_str(), i)).collect();
+    let index: HashMap<&str, usize> =
+        classes.iter().enumerate().map(|(i, name)| (name.as_str(), i)).collect();
     let mut order: Vec<Digest> = Vec::new();
     let mut said: HashMap<Digest, Said> = HashMap::new();
     for (number, (listed, digest)) in photos.iter().zip(digests).enumerate() {
         let digest = match digest {
             Ok(digest) => digest,
             Err(what) => {
-                faults.push(Fault { photo: listed.photo.clone(), kind: FaultKind::Unreadable, what });
+                faults.push(Fault {
+                    photo: listed.photo.clone(),
+                    kind: FaultKind::Unreadable,
+                    what,
+                });
                 continue;
             }
         };
@@ -124,7 +129,10 @@ pub(super) fn told_apart(listing: Listing, digests: Vec<Result<Digest, String>>)
         match said.get_mut(&digest) {
             None => {
                 order.push(digest);
-                said.insert(digest, Said { first: number, others: Vec::new(), classes: own, contradictory: false });
+                said.insert(
+                    digest,
+                    Said { first: number, others: Vec::new(), classes: own, contradictory: false },
+                );
             }
             Some(said) => {
                 said.contradictory |= said.classes != own && !multi_label;
@@ -143,7 +151,12 @@ pub(super) fn told_apart(listing: Listing, digests: Vec<Result<Digest, String>>)
             let Listed { photo, split, .. } = &photos[found.first];
             // The strictest of what is said: a test photo must not be trained on.
             let split = found.others.iter().map(|&i| photos[i].split).fold(*split, Ord::max);
-            examples.push(Example { photo: photo.clone(), digest, classes: found.classes.clone(), split });
+            examples.push(Example {
+                photo: photo.clone(),
+                digest,
+                classes: found.classes.clone(),
+                split,
+            });
         }
     }
     Dataset { classes, examples, faults, notes, multi_label }
@@ -159,7 +172,12 @@ fn faults_of(said: &Said, photos: &[Listed]) -> Vec<Fault> {
             let what = format!("{}: the same photo as {}", photo.display(), first.photo.display());
             fault(FaultKind::Duplicate, photo, what)
         };
-        return said.others.iter().filter(|&&n| photos[n].photo != first.photo).map(other).collect();
+        return said
+            .others
+            .iter()
+            .filter(|&&n| photos[n].photo != first.photo)
+            .map(other)
+            .collect();
     }
     let all: Vec<&Listed> = [said.first].iter().chain(&said.others).map(|&n| &photos[n]).collect();
     let contradiction = |listed: &&Listed| {
@@ -169,7 +187,8 @@ fn faults_of(said: &Said, photos: &[Listed]) -> Vec<Fault> {
             .map(|other| format!("{} ('{}')", other.photo.display(), other.labels.join("', '")))
             .collect();
         let (photo, labels) = (listed.photo.display(), listed.labels.join("', '"));
-        let what = format!("{photo}: it is '{labels}', and the same photo as {}", others.join(" and "));
+        let what =
+            format!("{photo}: it is '{labels}', and the same photo as {}", others.join(" and "));
         fault(FaultKind::Contradictory, &listed.photo, what)
     };
     all.iter().map(contradiction).collect()

@@ -22,7 +22,9 @@ pub(super) fn list(folder: &Path, options: &ListingOptions) -> Result<Listing, D
             }
         }
     }
-    if listing.photos.is_empty() && listing.faults.iter().all(|fault| fault.kind == FaultKind::Misplaced) {
+    if listing.photos.is_empty()
+        && listing.faults.iter().all(|fault| fault.kind == FaultKind::Misplaced)
+    {
         let what =
             "there are no photos in folders here: give a folder with one folder of photos a class, or a CSV file \
                     with the columns path and label"
@@ -73,9 +75,15 @@ struct Walk<'a> {
     beside: usize,
 }
 
-fn list_classes(root: &Path, split: Option<Split>, options: &ListingOptions, listing: &mut Listing) {
+fn list_classes(
+    root: &Path,
+    split: Option<Split>,
+    options: &ListingOptions,
+    listing: &mut Listing,
+) {
     let mut walk = Walk { root, split, nested: options.nested, deeper: BTreeMap::new(), beside: 0 };
-    let entries = WalkDir::new(root).min_depth(1).follow_links(true).sort_by_file_name().into_iter();
+    let entries =
+        WalkDir::new(root).min_depth(1).follow_links(true).sort_by_file_name().into_iter();
     for entry in entries.filter_entry(|entry| !is_hidden(entry.file_name())) {
         match entry {
             Ok(entry) => walk.entry(&entry, listing),
@@ -83,11 +91,17 @@ fn list_classes(root: &Path, split: Option<Split>, options: &ListingOptions, lis
         }
     }
     for (class, count) in walk.deeper {
-        let what = format!("class '{class}': {count} photos lie in folders within its folder: --nested takes them");
+        let what = format!(
+            "class '{class}': {count} photos lie in folders within its folder: --nested takes them"
+        );
         listing.notes.push(what);
     }
     if walk.beside > 0 {
-        let what = format!("{}: {} photos lie in no class's folder, and are left out", root.display(), walk.beside);
+        let what = format!(
+            "{}: {} photos lie in no class's folder, and are left out",
+            root.display(),
+            walk.beside
+        );
         listing.notes.push(what);
     }
 }
@@ -100,7 +114,9 @@ impl Walk<'_> {
             if entry.depth() == 1 && self.nested != Nested::Classes {
                 listing.classes.push(name_of(within));
             } else if self.nested == Nested::Ignored && has_photo_ending(entry.path()) {
-                listing.faults.push(misplaced(entry.path(), "a folder that is called like a photo"));
+                listing
+                    .faults
+                    .push(misplaced(entry.path(), "a folder that is called like a photo"));
             }
             return;
         }
@@ -116,19 +132,30 @@ impl Walk<'_> {
         };
         let label = match self.nested {
             Nested::Ignored if entry.depth() > 2 => {
-                listing.faults.push(misplaced(entry.path(), &format!("it lies in a folder within that of '{top}'")));
+                listing.faults.push(misplaced(
+                    entry.path(),
+                    &format!("it lies in a folder within that of '{top}'"),
+                ));
                 *self.deeper.entry(top).or_default() += 1;
                 return;
             }
             Nested::Classes => name_of(folder),
             Nested::Ignored | Nested::Parts => top,
         };
-        listing.photos.push(Listed { photo: entry.path().into(), labels: vec![label], split: self.split });
+        listing.photos.push(Listed {
+            photo: entry.path().into(),
+            labels: vec![label],
+            split: self.split,
+        });
     }
 }
 
 fn misplaced(photo: &Path, what: &str) -> Fault {
-    Fault { photo: photo.into(), kind: FaultKind::Misplaced, what: format!("{}: {what}", photo.display()) }
+    Fault {
+        photo: photo.into(),
+        kind: FaultKind::Misplaced,
+        what: format!("{}: {what}", photo.display()),
+    }
 }
 
 /// A folder's name as a class's, with `/` between folders on every system.
@@ -141,16 +168,26 @@ fn is_hidden(name: &OsStr) -> bool {
     name.as_encoded_bytes().starts_with(b".")
 }
 
-/// What a folder that cannot be looked into, a link in a circle, or one that leads nowhere, amounts to.
+/// What a folder that cannot be looked into, a link in a circle, or one that leads nowhere, amounts
+/// to.
 fn unreadable(error: &walkdir::Error) -> Option<Fault> {
     let photo = error.path()?.to_owned();
     let name = photo.display();
     let what = match (error.loop_ancestor(), error.io_error()) {
         (Some(ancestor), _) => {
-            return Some(misplaced(&photo, &format!("a link back to {}: not followed", ancestor.display())));
+            return Some(misplaced(
+                &photo,
+                &format!("a link back to {}: not followed", ancestor.display()),
+            ));
         }
-        (None, Some(cause)) if cause.kind() == io::ErrorKind::NotFound && !has_photo_ending(&photo) => return None,
-        (None, Some(cause)) if cause.kind() == io::ErrorKind::NotFound => format!("{name}: a link that leads nowhere"),
+        (None, Some(cause))
+            if cause.kind() == io::ErrorKind::NotFound && !has_photo_ending(&photo) =>
+        {
+            return None;
+        }
+        (None, Some(cause)) if cause.kind() == io::ErrorKind::NotFound => {
+            format!("{name}: a link that leads nowhere")
+        }
         (None, Some(cause)) => format!("{name}: cannot be read: {cause}"),
         (None, None) => return None,
     };

@@ -12,7 +12,8 @@ use super::{DatasetError, Fault, FaultKind, Listed, Listing, ListingOptions, fol
 /// What separates the labels of a photo with several.
 const SEPARATORS: [char; 2] = ['|', ';'];
 /// What the columns are called in a header.
-const PATHS: [&str; 8] = ["path", "photo", "file", "filename", "file_name", "image", "image_path", "filepath"];
+const PATHS: [&str; 8] =
+    ["path", "photo", "file", "filename", "file_name", "image", "image_path", "filepath"];
 const LABELS: [&str; 6] = ["label", "labels", "class", "classes", "category", "tags"];
 const SPLITS: [&str; 4] = ["split", "set", "subset", "fold"];
 
@@ -27,13 +28,22 @@ struct Columns {
 /// Reads a list. Paths are relative to its folder.
 pub(super) fn read(path: &Path, options: &ListingOptions) -> Result<Listing, DatasetError> {
     let wrong = |what: String| DatasetError::NoDataset { path: path.into(), what };
-    let file = fs::File::open(path).map_err(|source| DatasetError::Read { path: path.into(), source })?;
+    let file =
+        fs::File::open(path).map_err(|source| DatasetError::Read { path: path.into(), source })?;
     let mut file = BufReader::new(file);
     let delimiter = file.fill_buf().map_or(b',', delimiter);
-    let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).delimiter(delimiter).from_reader(file);
+    let mut reader = csv::ReaderBuilder::new()
+        .has_headers(false)
+        .flexible(true)
+        .delimiter(delimiter)
+        .from_reader(file);
     let mut rows = Vec::new();
     for row in reader.records() {
-        let not_csv = |error| format!("it is neither a folder nor a CSV file with the columns path and label: {error}");
+        let not_csv = |error| {
+            format!(
+                "it is neither a folder nor a CSV file with the columns path and label: {error}"
+            )
+        };
         rows.push(row.map_err(|error| wrong(not_csv(error)))?);
     }
     let (columns, has_header) = columns(rows.first());
@@ -44,18 +54,24 @@ pub(super) fn read(path: &Path, options: &ListingOptions) -> Result<Listing, Dat
             Ok(photo) => listing.photos.push(photo),
             Err(what) => {
                 let what = format!("{}: line {}: {what}", path.display(), line(row, number));
-                listing.faults.push(Fault { photo: path.into(), kind: FaultKind::Unlabelled, what });
+                listing.faults.push(Fault {
+                    photo: path.into(),
+                    kind: FaultKind::Unlabelled,
+                    what,
+                });
             }
         }
     }
     if listing.photos.is_empty() {
-        return Err(wrong("it lists no photos: give a path and a label in each line, with a comma between".into()));
+        return Err(wrong(
+            "it lists no photos: give a path and a label in each line, with a comma between".into(),
+        ));
     }
     Ok(joined(listing, options.multi_label))
 }
 
-/// What stands between the cells of the first line: a comma, or where there is none, what spreadsheets of many countries
-/// write instead.
+/// What stands between the cells of the first line: a comma, or where there is none, what
+/// spreadsheets of many countries write instead.
 fn delimiter(start: &[u8]) -> u8 {
     let first = start.split(|&byte| byte == b'\n').next().unwrap_or(start);
     [b',', b'\t', b';'].into_iter().find(|delimiter| first.contains(delimiter)).unwrap_or(b',')
@@ -68,8 +84,11 @@ fn line(row: &StringRecord, number: usize) -> u64 {
 /// The columns by the header, if there is one; else path, label and split in this order.
 fn columns(first: Option<&StringRecord>) -> (Columns, bool) {
     let place = |names: &[&str]| {
-        let is_one =
-            |cell: &str| names.iter().any(|name| name.eq_ignore_ascii_case(cell.trim_start_matches('\u{feff}').trim()));
+        let is_one = |cell: &str| {
+            names
+                .iter()
+                .any(|name| name.eq_ignore_ascii_case(cell.trim_start_matches('\u{feff}').trim()))
+        };
         first.and_then(|row| row.iter().position(is_one))
     };
     match (place(&PATHS), place(&LABELS)) {
@@ -79,26 +98,42 @@ fn columns(first: Option<&StringRecord>) -> (Columns, bool) {
 }
 
 /// One line.
-fn listed(row: &StringRecord, at: Columns, beside: &Path, options: &ListingOptions) -> Result<Listed, String> {
-    let cell =
-        |column: usize| row.get(column).map(|cell| cell.trim_start_matches('\u{feff}').trim()).unwrap_or_default();
+fn listed(
+    row: &StringRecord,
+    at: Columns,
+    beside: &Path,
+    options: &ListingOptions,
+) -> Result<Listed, String> {
+    let cell = |column: usize| {
+        row.get(column).map(|cell| cell.trim_start_matches('\u{feff}').trim()).unwrap_or_default()
+    };
     let (path, label) = (cell(at.path), cell(at.label));
     if path.is_empty() {
         return Err("there is no path".into());
     }
     let labels: Vec<String> = match options.multi_label {
-        true => label.split(SEPARATORS).map(str::trim).filter(|label| !label.is_empty()).map(str::to_owned).collect(),
-        false => Some(label).filter(|label| !label.is_empty()).map(str::to_owned).into_iter().collect(),
+        true => label
+            .split(SEPARATORS)
+            .map(str::trim)
+            .filter(|label| !label.is_empty())
+            .map(str::to_owned)
+            .collect(),
+        false => {
+            Some(label).filter(|label| !label.is_empty()).map(str::to_owned).into_iter().collect()
+        }
     };
     if labels.is_empty() && !options.multi_label {
         return Err(format!("'{path}' has no label"));
     }
     let split = at.split.map(cell).filter(|word| !word.is_empty());
-    let split = split.map(|word| folder::split_of(word).ok_or_else(|| format!("'{word}' is none of train, val, test")));
+    let split = split.map(|word| {
+        folder::split_of(word).ok_or_else(|| format!("'{word}' is none of train, val, test"))
+    });
     Ok(Listed { photo: beside.join(path), labels, split: split.transpose()? })
 }
 
-/// Several lines of one photo made one, if it may have several classes. Else the same content tells a contradiction.
+/// Several lines of one photo made one, if it may have several classes. Else the same content tells
+/// a contradiction.
 fn joined(mut listing: Listing, multi_label: bool) -> Listing {
     if !multi_label {
         return listing;

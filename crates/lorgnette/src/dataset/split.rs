@@ -23,9 +23,16 @@ pub struct SplitOptions {
 }
 
 impl Default for SplitOptions {
-    /// By content, 10 % each, `_nohash_` groups: TensorFlow's `retrain.py` had these shares and groups.
+    /// By content, 10 % each, `_nohash_` groups: TensorFlow's `retrain.py` had these shares and
+    /// groups.
     fn default() -> Self {
-        Self { by: SplitBy::Content, validation: 10.0, test: 10.0, seed: 0, groups: Grouping::Nohash }
+        Self {
+            by: SplitBy::Content,
+            validation: 10.0,
+            test: 10.0,
+            seed: 0,
+            groups: Grouping::Nohash,
+        }
     }
 }
 
@@ -45,7 +52,8 @@ pub enum Grouping {
     None,
     /// Those of one class whose names are the same up to `_nohash_`.
     Nohash,
-    /// Those in whose path the pattern finds the same: its first group, or all of it if it has none.
+    /// Those in whose path the pattern finds the same: its first group, or all of it if it has
+    /// none.
     Pattern(Regex),
 }
 
@@ -102,8 +110,11 @@ pub(super) fn split(dataset: &Dataset, options: &SplitOptions) -> Result<Vec<Spl
     let dealt = |example: &Example| {
         let place = place(example, options);
         match example.split {
-            // Folders that say what is training, but not what is for the rest, are dealt out themselves.
-            Some(Split::Training) if place < validation && !explicit(Split::Validation) => Split::Validation,
+            // Folders that say what is training, but not what is for the rest, are dealt out
+            // themselves.
+            Some(Split::Training) if place < validation && !explicit(Split::Validation) => {
+                Split::Validation
+            }
             Some(Split::Training) if place >= 1.0 - test && !explicit(Split::Test) => Split::Test,
             Some(split) => split,
             None => by_place(place, validation, test, options.by),
@@ -133,7 +144,8 @@ fn train_every_class(dataset: &Dataset, options: &SplitOptions, splits: &mut [Sp
             continue;
         }
         // The middle one: what lies nearest to a border is the first to go back when photos come.
-        let middle = |&i: &usize| ((place(&dataset.examples[i], options) - 0.5).abs() * 1e12) as u64;
+        let middle =
+            |&i: &usize| ((place(&dataset.examples[i], options) - 0.5).abs() * 1e12) as u64;
         let free = of_class.iter().copied().filter(|&i| dataset.examples[i].split.is_none());
         if let Some(i) = free.min_by_key(middle) {
             regroup(dataset, options, splits, i, Split::Training);
@@ -142,19 +154,27 @@ fn train_every_class(dataset: &Dataset, options: &SplitOptions, splits: &mut [Sp
 }
 
 /// A split without photos gets the one that stands nearest to it.
-fn fill(dataset: &Dataset, options: &SplitOptions, splits: &mut [Split]) -> Result<(), DatasetError> {
+fn fill(
+    dataset: &Dataset,
+    options: &SplitOptions,
+    splits: &mut [Split],
+) -> Result<(), DatasetError> {
     for wanted in [Split::Validation, Split::Test] {
         if splits.contains(&wanted) {
             continue;
         }
         let counts = |splits: &[Split]| {
             let mut counts = vec![0; dataset.classes.len()];
-            let training = dataset.examples.iter().zip(splits).filter(|(_, split)| **split == Split::Training);
-            training.flat_map(|(example, _)| &example.classes).for_each(|&class| counts[class] += 1);
+            let training =
+                dataset.examples.iter().zip(splits).filter(|(_, split)| **split == Split::Training);
+            training
+                .flat_map(|(example, _)| &example.classes)
+                .for_each(|&class| counts[class] += 1);
             counts
         };
         let trained = counts(splits);
-        let spare = members(dataset, |example| example.classes.iter().all(|&class| trained[class] > 1));
+        let spare =
+            members(dataset, |example| example.classes.iter().all(|&class| trained[class] > 1));
         let end = if wanted == Split::Validation { 0.0 } else { 1.0 };
         let near = |&i: &usize| ((place(&dataset.examples[i], options) - end).abs() * 1e12) as u64;
         let nearest = spare.into_iter().filter(|&i| splits[i] == Split::Training).min_by_key(near);
@@ -172,7 +192,13 @@ fn members(dataset: &Dataset, is_one: impl Fn(&Example) -> bool) -> Vec<usize> {
 }
 
 /// Moves a photo, and with it its group.
-fn regroup(dataset: &Dataset, options: &SplitOptions, splits: &mut [Split], moved: usize, to: Split) {
+fn regroup(
+    dataset: &Dataset,
+    options: &SplitOptions,
+    splits: &mut [Split],
+    moved: usize,
+    to: Split,
+) {
     let group = options.groups.of(&dataset.examples[moved]);
     for (i, split) in splits.iter_mut().enumerate() {
         if i == moved || (group.is_some() && options.groups.of(&dataset.examples[i]) == group) {
@@ -183,7 +209,8 @@ fn regroup(dataset: &Dataset, options: &SplitOptions, splits: &mut [Split], move
 
 fn too_few(dataset: &Dataset, options: &SplitOptions, split: Split) -> DatasetError {
     let (photos, classes, name) = (dataset.examples.len(), dataset.classes.len(), split.name());
-    let groups: HashSet<String> = dataset.examples.iter().filter_map(|example| options.groups.of(example)).collect();
+    let groups: HashSet<String> =
+        dataset.examples.iter().filter_map(|example| options.groups.of(example)).collect();
     let grouped = match groups.len() {
         0 => String::new(),
         1 => ", or let fewer belong together: there is one group".into(),
@@ -206,10 +233,13 @@ pub(super) fn warnings(dataset: &Dataset, splits: &[Split]) -> Vec<String> {
         example.classes.iter().for_each(|&class| counted[class][split as usize] += 1);
     }
     let count = |class: usize, split: Split| counted[class][split as usize];
-    let named = |classes: Vec<usize>| shown(&classes.iter().map(|&i| dataset.classes[i].as_str()).collect::<Vec<_>>());
+    let named = |classes: Vec<usize>| {
+        shown(&classes.iter().map(|&i| dataset.classes[i].as_str()).collect::<Vec<_>>())
+    };
     let all = 0..dataset.classes.len();
     let mut warnings = Vec::new();
-    let few: Vec<usize> = all.clone().filter(|&class| count(class, Split::Training) < FEW).collect();
+    let few: Vec<usize> =
+        all.clone().filter(|&class| count(class, Split::Training) < FEW).collect();
     if !few.is_empty() {
         warnings.push(format!("fewer than {FEW} photos to train with: {}", named(few)));
     }
@@ -224,9 +254,12 @@ pub(super) fn warnings(dataset: &Dataset, splits: &[Split]) -> Vec<String> {
         }
     }
     let counts = dataset.counts();
-    let (least, most) = (counts.iter().min().copied().unwrap_or(0), counts.iter().max().copied().unwrap_or(0));
+    let (least, most) =
+        (counts.iter().min().copied().unwrap_or(0), counts.iter().max().copied().unwrap_or(0));
     if least > 0 && most / least >= UNBALANCED {
-        let of = |n| counts.iter().position(|&count| count == n).map_or("", |i| dataset.classes[i].as_str());
+        let of = |n| {
+            counts.iter().position(|&count| count == n).map_or("", |i| dataset.classes[i].as_str())
+        };
         warnings.push(format!(
             "unbalanced classes: {most} photos of '{}', {least} of '{}'; --class-weights balanced lets each class count \
              the same",
@@ -240,7 +273,8 @@ pub(super) fn warnings(dataset: &Dataset, splits: &[Split]) -> Vec<String> {
 /// A few names, and how many more.
 fn shown(names: &[&str]) -> String {
     const SHOWN: usize = 10;
-    let mut text = names.iter().take(SHOWN).map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", ");
+    let mut text =
+        names.iter().take(SHOWN).map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", ");
     if names.len() > SHOWN {
         text += &format!(" and {} more classes", names.len() - SHOWN);
     }

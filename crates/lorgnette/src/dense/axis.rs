@@ -1,6 +1,6 @@
 //! Where the cells of a map are in a photo, along one side of it.
 
-use lorgnette_net::Field;
+use lorgnette_net::ReceptiveField;
 
 /// The rows, or the columns, of a map: where they lie in the photo, in pixels of the photo.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -11,7 +11,8 @@ pub struct Axis {
     pub stride: f64,
     /// The middle of what the first cell looks at.
     pub first: f64,
-    /// Pixels that a cell looks at: its receptive field. Where it reaches beyond the photo it sees padding.
+    /// Pixels that a cell looks at: its receptive field. Where it reaches beyond the photo it sees
+    /// padding.
     pub field: f64,
     /// Pixels of the photo.
     pub length: usize,
@@ -26,8 +27,9 @@ pub(super) struct Between {
 }
 
 impl Axis {
-    /// The axis of a map over a photo of `length` pixels that was enlarged by `scale` before the network saw it.
-    pub(super) fn new(field: Field, cells: usize, scale: f64, length: usize) -> Self {
+    /// The axis of a map over a photo of `length` pixels that was enlarged by `scale` before the
+    /// network saw it.
+    pub(super) fn new(field: ReceptiveField, cells: usize, scale: f64, length: usize) -> Self {
         Self {
             cells,
             stride: field.stride as f64 / scale,
@@ -43,19 +45,22 @@ impl Axis {
         self.first + self.stride * cell as f64
     }
 
-    /// What a cell looks at: its receptive field, from pixel to pixel; it may reach beyond the photo.
+    /// What a cell looks at: its receptive field, from pixel to pixel; it may reach beyond the
+    /// photo.
     #[must_use]
     pub fn seen(&self, cell: usize) -> [f64; 2] {
         let centre = self.centre(cell);
         [centre - self.field / 2.0, centre + self.field / 2.0]
     }
 
-    /// The part of the photo that is nearest to a cell, from pixel to pixel, within the photo. Cells at the border reach to
-    /// the photo's edge, if less than another cell would have room there.
+    /// The part of the photo that is nearest to a cell, from pixel to pixel, within the photo.
+    /// Cells at the border reach to the photo's edge, if less than another cell would have room
+    /// there.
     #[must_use]
     pub fn nearest_to(&self, cell: usize) -> [f64; 2] {
         let length = self.length as f64;
-        let (mut low, mut high) = (self.centre(cell) - self.stride / 2.0, self.centre(cell) + self.stride / 2.0);
+        let (mut low, mut high) =
+            (self.centre(cell) - self.stride / 2.0, self.centre(cell) + self.stride / 2.0);
         if cell == 0 && low < self.stride {
             low = 0.0;
         }
@@ -66,17 +71,20 @@ impl Axis {
         [low, high.clamp(low, length)]
     }
 
-    /// The pixels from the first cell of a range to its last: where each begins that is nearest to one of them.
+    /// The pixels from the first cell of a range to its last: where each begins that is nearest to
+    /// one of them.
     #[must_use]
     pub(super) fn pixels(&self, cells: std::ops::RangeInclusive<usize>) -> [usize; 2] {
         let edge = |position: f64| (position.round() as usize).min(self.length);
-        let (low, high) = (edge(self.nearest_to(*cells.start())[0]), edge(self.nearest_to(*cells.end())[1]));
+        let (low, high) =
+            (edge(self.nearest_to(*cells.start())[0]), edge(self.nearest_to(*cells.end())[1]));
         // A photo smaller than a cell still has a pixel.
         let low = low.min(self.length - 1);
         [low, high.max(low + 1)]
     }
 
-    /// The cells around the middle of a pixel. Beyond the outermost cells' middles it is those alone.
+    /// The cells around the middle of a pixel. Beyond the outermost cells' middles it is those
+    /// alone.
     pub(super) fn between(&self, pixel: usize) -> Between {
         self.around(pixel as f64 + 0.5)
     }

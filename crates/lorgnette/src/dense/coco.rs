@@ -1,4 +1,5 @@
-//! Regions as annotations in the format of COCO (<https://cocodataset.org/#format-data>), which annotation tools read.
+//! Regions as annotations in the format of COCO (<https://cocodataset.org/#format-data>), which
+//! annotation tools read.
 
 use std::collections::BTreeSet;
 
@@ -48,7 +49,8 @@ struct Annotation {
     score: f32,
 }
 
-/// A mask by the lengths of its runs, column by column from the left, beginning with what is not in it.
+/// A mask by the lengths of its runs, column by column from the left, beginning with what is not in
+/// it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 struct Mask {
     /// Height and width.
@@ -85,7 +87,11 @@ impl Coco {
     fn know(&mut self, class: usize, label: Option<Label<'_>>) {
         if self.known.insert(class) {
             let name = label.map_or_else(|| format!("class {class}"), |label| label.name.into());
-            self.categories.push(Category { id: class, name, synset: label.and_then(|l| l.synset).map(str::to_owned) });
+            self.categories.push(Category {
+                id: class,
+                name,
+                synset: label.and_then(|l| l.synset).map(str::to_owned),
+            });
         }
     }
 }
@@ -100,7 +106,8 @@ impl Mask {
             let runs: Vec<[usize; 2]> =
                 cells.map(|cell| cell / columns.cells).map(|row| rows.pixels(row..=row)).collect();
             if !runs.is_empty() {
-                (left..right).for_each(|x| runs.iter().for_each(|run| mask.extend(x * map.height(), *run)));
+                (left..right)
+                    .for_each(|x| runs.iter().for_each(|run| mask.extend(x * map.height(), *run)));
             }
         }
         mask.finish();
@@ -110,7 +117,9 @@ impl Mask {
     /// Adds a run of one column of pixels, which begins at `start`.
     fn extend(&mut self, start: usize, [top, bottom]: [usize; 2]) {
         match start + top - self.done {
-            0 if self.counts.len() > 1 => *self.counts.last_mut().expect("it has several") += bottom - top,
+            0 if self.counts.len() > 1 => {
+                *self.counts.last_mut().expect("it has several") += bottom - top
+            }
             gap => {
                 if self.counts.len() > 1 {
                     self.counts.push(0);

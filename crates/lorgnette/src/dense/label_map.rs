@@ -7,10 +7,11 @@ use super::region::{self, Region, RegionOptions};
 use super::scores::Scores;
 use super::upsample::Upsampler;
 
-/// What a network finds at every place of a photo: a grid of cells, each with a score for every class.
+/// What a network finds at every place of a photo: a grid of cells, each with a score for every
+/// class.
 ///
-/// Cells are counted from the top left, classes by the network's own output index. Scores are those before softmax; of a
-/// map averaged over several scales, the logarithms of the mean probabilities.
+/// Cells are counted from the top left, classes by the network's own output index. Scores are those
+/// before softmax; of a map averaged over several scales, the logarithms of the mean probabilities.
 #[derive(Clone, Debug)]
 pub struct LabelMap {
     rows: Axis,
@@ -94,7 +95,8 @@ impl LabelMap {
         (0..self.scores.cells()).map(|cell| self.scores.best(cell)[0].class as usize).collect()
     }
 
-    /// A class's probability in a cell, 0 to 1. Of a map too large to keep all scores it is 0 for all but the 16 best.
+    /// A class's probability in a cell, 0 to 1. Of a map too large to keep all scores it is 0 for
+    /// all but the 16 best.
     ///
     /// # Panics
     /// If there is no such cell.
@@ -103,7 +105,8 @@ impl LabelMap {
         self.scores.probability(self.cell(row, column), class)
     }
 
-    /// The scores of all classes in all cells, `[rows, columns, classes]`; `None` if the map was too large to keep them.
+    /// The scores of all classes in all cells, `[rows, columns, classes]`; `None` if the map was
+    /// too large to keep them.
     #[must_use]
     pub fn scores(&self) -> Option<&[f32]> {
         self.scores.all()
@@ -137,15 +140,21 @@ impl LabelMap {
         region::find(self, options)
     }
 
-    /// The best class of each pixel in a range of the photo's rows, by bilinear interpolation of the scores; calls `take`
-    /// with each row's number and its classes.
+    /// The best class of each pixel in a range of the photo's rows, by bilinear interpolation of
+    /// the scores; calls `take` with each row's number and its classes.
     pub fn label_pixels(&self, rows: Range<usize>, take: impl FnMut(usize, &[u32])) {
         Upsampler::new(self).labels(rows, take);
     }
 
-    /// The probability that each pixel in a range of the photo's rows is one of `classes`, by bilinear interpolation of the
-    /// cells' probabilities; calls `take` with each row's number and its probabilities.
-    pub fn probability_pixels(&self, classes: &[usize], rows: Range<usize>, take: impl FnMut(usize, &[f32])) {
+    /// The probability that each pixel in a range of the photo's rows is one of `classes`, by
+    /// bilinear interpolation of the cells' probabilities; calls `take` with each row's number and
+    /// its probabilities.
+    pub fn probability_pixels(
+        &self,
+        classes: &[usize],
+        rows: Range<usize>,
+        take: impl FnMut(usize, &[f32]),
+    ) {
         Upsampler::new(self).probabilities(classes, rows, take);
     }
 

@@ -13,7 +13,8 @@ pub struct RegionOptions {
     pub sure: f32,
     /// The least mean probability of an area.
     pub min_probability: f32,
-    /// Classes to leave out: of a network of 1001 classes, the background is none that anybody looks for.
+    /// Classes to leave out: of a network of 1001 classes, the background is none that anybody
+    /// looks for.
     pub without: Vec<usize>,
 }
 
@@ -44,7 +45,8 @@ pub struct Region {
 }
 
 impl Region {
-    /// Where in a photo of this size its middle is, by thirds: "top left", "middle center", "bottom right".
+    /// Where in a photo of this size its middle is, by thirds: "top left", "middle center", "bottom
+    /// right".
     #[must_use]
     pub fn place(&self, width: usize, height: usize) -> &'static str {
         const PLACES: [[&str; 3]; 3] = [
@@ -53,7 +55,8 @@ impl Region {
             ["bottom left", "bottom center", "bottom right"],
         ];
         let [x0, y0, x1, y1] = self.bounds;
-        let third = |low: usize, high: usize, length: usize| (3 * (low + high) / (2 * length)).min(2);
+        let third =
+            |low: usize, high: usize, length: usize| (3 * (low + high) / (2 * length)).min(2);
         PLACES[third(y0, y1, height)][third(x0, x1, width)]
     }
 }
@@ -73,7 +76,9 @@ pub(super) fn find(map: &LabelMap, options: &RegionOptions) -> Vec<Region> {
             regions.push(region);
         }
     }
-    regions.sort_by(|a, b| b.cells.cmp(&a.cells).then(b.peak_probability.total_cmp(&a.peak_probability)));
+    regions.sort_by(|a, b| {
+        b.cells.cmp(&a.cells).then(b.peak_probability.total_cmp(&a.peak_probability))
+    });
     regions
 }
 

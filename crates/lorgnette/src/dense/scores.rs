@@ -1,4 +1,5 @@
-//! What a network says of each cell: a score for every class, or for the best of them where all would be too many.
+//! What a network says of each cell: a score for every class, or for the best of them where all
+//! would be too many.
 
 use crate::error::{Error, Result};
 
@@ -39,7 +40,13 @@ impl Scores {
         let listed = if keeps_all { AT_HAND } else { KEPT }.min(classes);
         let none = Scored { class: 0, logit: f32::NEG_INFINITY };
         let all = keeps_all.then(|| reserved(cells * classes, 0.0)).transpose()?;
-        Ok(Self { classes, listed, best: reserved(cells * listed, none)?, log_sum: reserved(cells, 0.0)?, all })
+        Ok(Self {
+            classes,
+            listed,
+            best: reserved(cells * listed, none)?,
+            log_sum: reserved(cells, 0.0)?,
+            all,
+        })
     }
 
     /// Takes a cell's scores, one for each class.
@@ -94,7 +101,9 @@ impl Scores {
         match &self.all {
             Some(all) => {
                 let logits = &all[cell * self.classes..][..self.classes];
-                sums.iter_mut().zip(logits).for_each(|(sum, logit)| *sum += weight * (logit - log_sum).exp());
+                sums.iter_mut()
+                    .zip(logits)
+                    .for_each(|(sum, logit)| *sum += weight * (logit - log_sum).exp());
             }
             None => {
                 for scored in self.best(cell) {
@@ -109,14 +118,18 @@ fn reserved<T: Clone>(len: usize, value: T) -> Result<Vec<T>> {
     let mut values = Vec::new();
     values.try_reserve_exact(len).map_err(|_| {
         let needed = (len * size_of::<T>()) as u64;
-        Error::from(lorgnette_net::Error::Memory { what: "the scores of a map".into(), needed, limit: 0 })
+        Error::from(lorgnette_net::Error::Memory {
+            what: "the scores of a map".into(),
+            needed,
+            limit: 0,
+        })
     })?;
     values.resize(len, value);
     Ok(values)
 }
 
-/// The highest scores, highest first; of equal ones the first class. What is not a number is never among them, unless there
-/// are no others.
+/// The highest scores, highest first; of equal ones the first class. What is not a number is never
+/// among them, unless there are no others.
 fn list_best(logits: &[f32], best: &mut [Scored]) {
     best.fill(Scored { class: 0, logit: f32::NEG_INFINITY });
     for (class, &logit) in logits.iter().enumerate() {
@@ -150,7 +163,9 @@ mod tests {
     #[test]
     fn the_best_come_first_and_equal_ones_in_their_order() {
         let scores = scores(u64::MAX);
-        let classes = |cell: usize| scores.best(cell).iter().map(|scored| scored.class as usize).collect::<Vec<_>>();
+        let classes = |cell: usize| {
+            scores.best(cell).iter().map(|scored| scored.class as usize).collect::<Vec<_>>()
+        };
         let place = |value: usize| (0..40).find(|class| class * 17 % 40 == value).unwrap();
         assert_eq!(classes(0), (32..40).rev().map(place).collect::<Vec<_>>());
         assert_eq!(classes(1), (0..8).collect::<Vec<_>>());

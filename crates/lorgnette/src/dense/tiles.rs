@@ -1,13 +1,15 @@
-//! A photo cut into parts that overlap so far that their maps, put together, are the map of the whole.
+//! A photo cut into parts that overlap so far that their maps, put together, are the map of the
+//! whole.
 //!
-//! Where a window with TensorFlow's SAME padding begins depends on whether a side is odd or even, at every layer. A part
-//! whose length leaves the same remainder as the whole, divided by the map's stride, and which begins at a multiple of that
-//! stride, has its windows where the whole has them. Of its map those cells count that see nothing beyond the part, except
-//! where it ends with the photo.
+//! Where a window with TensorFlow's SAME padding begins depends on whether a side is odd or even,
+//! at every layer. A part whose length leaves the same remainder as the whole, divided by the map's
+//! stride, and which begins at a multiple of that stride, has its windows where the whole has them.
+//! Of its map those cells count that see nothing beyond the part, except where it ends with the
+//! photo.
 
 use std::ops::Range;
 
-use lorgnette_net::Field;
+use lorgnette_net::ReceptiveField;
 
 /// One side of a part: which pixels it has, and which cells of the whole map come from it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,8 +22,9 @@ pub(super) struct Cut {
     pub(super) first: usize,
 }
 
-/// The largest length that suits a part of a photo of `length` pixels, and is not above `most`, if that is not too little
-/// for a single cell: the length itself, or one that leaves the same remainder.
+/// The largest length that suits a part of a photo of `length` pixels, and is not above `most`, if
+/// that is not too little for a single cell: the length itself, or one that leaves the same
+/// remainder.
 pub(super) fn part_length(length: usize, stride: usize, most: usize) -> usize {
     if length <= most {
         return length;
@@ -33,12 +36,18 @@ pub(super) fn part_length(length: usize, stride: usize, most: usize) -> usize {
 /// Cuts a photo of `length` pixels into parts of `part`, of which each has a map of `part_cells`.
 ///
 /// `None` if a part has no cell that sees nothing beyond it.
-pub(super) fn cut(length: usize, part: usize, part_cells: usize, field: Field) -> Option<Vec<Cut>> {
+pub(super) fn cut(
+    length: usize,
+    part: usize,
+    part_cells: usize,
+    field: ReceptiveField,
+) -> Option<Vec<Cut>> {
     let cells = part_cells + (length - part) / field.stride;
     let mut cuts: Vec<Cut> = Vec::new();
     let mut done = 0;
     while done < cells {
-        // The part begins where the next cell's field does, at a multiple of the stride, and stays within the photo.
+        // The part begins where the next cell's field does, at a multiple of the stride, and stays
+        // within the photo.
         let begin = field.start + (done * field.stride) as i64;
         let start = (begin.max(0) as usize / field.stride * field.stride).min(length - part);
         let first = start / field.stride;
@@ -46,7 +55,8 @@ pub(super) fn cut(length: usize, part: usize, part_cells: usize, field: Field) -
             let end = field.start + (cell * field.stride + field.size) as i64;
             start + part == length || end <= (start + part) as i64
         };
-        let end = (done..(first + part_cells).min(cells)).take_while(|&cell| complete(cell)).last()? + 1;
+        let end =
+            (done..(first + part_cells).min(cells)).take_while(|&cell| complete(cell)).last()? + 1;
         cuts.push(Cut { pixels: start..start + part, cells: done..end, first });
         done = end;
     }
@@ -57,7 +67,7 @@ pub(super) fn cut(length: usize, part: usize, part_cells: usize, field: Field) -
 mod tests {
     use super::*;
 
-    const FIELD: Field = Field { stride: 32, start: -90, size: 404 };
+    const FIELD: ReceptiveField = ReceptiveField { stride: 32, start: -90, size: 404 };
 
     #[test]
     fn a_part_leaves_the_remainder_of_the_whole() {
@@ -78,8 +88,14 @@ mod tests {
                 assert_eq!(first * 32, pixels.start);
                 for cell in cells.clone() {
                     let begin = -90 + 32 * cell as i64;
-                    assert!(begin >= pixels.start as i64 || pixels.start == 0, "{length}: {cell} of {pixels:?}");
-                    assert!(begin + 404 <= pixels.end as i64 || pixels.end == length, "{length}: {cell} of {pixels:?}");
+                    assert!(
+                        begin >= pixels.start as i64 || pixels.start == 0,
+                        "{length}: {cell} of {pixels:?}"
+                    );
+                    assert!(
+                        begin + 404 <= pixels.end as i64 || pixels.end == length,
+                        "{length}: {cell} of {pixels:?}"
+                    );
                 }
                 next = cells.end;
             }

@@ -1,4 +1,5 @@
-//! From cells to pixels: bilinear interpolation between the cells' middles, of scores and not of labels.
+//! From cells to pixels: bilinear interpolation between the cells' middles, of scores and not of
+//! labels.
 
 use std::ops::Range;
 
@@ -16,7 +17,8 @@ pub(super) struct Upsampler<'a> {
 /// Four cells around a place: top left, top right, bottom left, bottom right.
 type Corners = [usize; 4];
 
-/// The classes that may be the best between four cells, their scores interpolated down to one row of the photo.
+/// The classes that may be the best between four cells, their scores interpolated down to one row
+/// of the photo.
 struct Contest {
     corners: Corners,
     /// Class, score at the left, score at the right.
@@ -37,7 +39,11 @@ impl<'a> Upsampler<'a> {
         for y in rows {
             let row = self.map.row_axis().between(y);
             for run in runs(&self.columns) {
-                let contest = Contest::new(self.scores(), self.corners(row, self.columns[run.start]), row.weight);
+                let contest = Contest::new(
+                    self.scores(),
+                    self.corners(row, self.columns[run.start]),
+                    row.weight,
+                );
                 for x in run {
                     labels[x] = contest.winner(self.scores(), row.weight, self.columns[x].weight);
                 }
@@ -47,7 +53,12 @@ impl<'a> Upsampler<'a> {
     }
 
     /// The probability of `classes` together at each pixel.
-    pub(super) fn probabilities(&self, classes: &[usize], rows: Range<usize>, mut take: impl FnMut(usize, &[f32])) {
+    pub(super) fn probabilities(
+        &self,
+        classes: &[usize],
+        rows: Range<usize>,
+        mut take: impl FnMut(usize, &[f32]),
+    ) {
         let scores = self.scores();
         let sum = |cell| classes.iter().map(|&class| scores.probability(cell, class)).sum();
         let cells: Vec<f32> = (0..scores.cells()).map(sum).collect();
@@ -55,8 +66,10 @@ impl<'a> Upsampler<'a> {
         let mut out = vec![0.0; self.columns.len()];
         for y in rows {
             let row = self.map.row_axis().between(y);
-            let (upper, lower) = (&cells[row.low * width..][..width], &cells[row.high * width..][..width]);
-            let down: Vec<f32> = upper.iter().zip(lower).map(|(&a, &b)| mixed(a, b, row.weight)).collect();
+            let (upper, lower) =
+                (&cells[row.low * width..][..width], &cells[row.high * width..][..width]);
+            let down: Vec<f32> =
+                upper.iter().zip(lower).map(|(&a, &b)| mixed(a, b, row.weight)).collect();
             for (out, column) in out.iter_mut().zip(&self.columns) {
                 *out = mixed(down[column.low], down[column.high], column.weight);
             }
@@ -71,21 +84,30 @@ impl<'a> Upsampler<'a> {
     fn corners(&self, row: Between, column: Between) -> Corners {
         let width = self.map.columns();
         let cell = |row: usize, column: usize| row * width + column;
-        [cell(row.low, column.low), cell(row.low, column.high), cell(row.high, column.low), cell(row.high, column.high)]
+        [
+            cell(row.low, column.low),
+            cell(row.low, column.high),
+            cell(row.high, column.low),
+            cell(row.high, column.high),
+        ]
     }
 }
 
 impl Contest {
     fn new(scores: &Scores, corners: Corners, down: f32) -> Self {
-        let mut classes: Vec<u32> =
-            corners.iter().flat_map(|&cell| scores.best(cell)).map(|scored: &Scored| scored.class).collect();
+        let mut classes: Vec<u32> = corners
+            .iter()
+            .flat_map(|&cell| scores.best(cell))
+            .map(|scored: &Scored| scored.class)
+            .collect();
         classes.sort_unstable();
         classes.dedup();
         let side = |class: usize, [top, bottom]: [usize; 2]| {
             mixed(scores.logit(top, class), scores.logit(bottom, class), down)
         };
         let [left, right] = [[corners[0], corners[2]], [corners[1], corners[3]]];
-        let candidate = |class: u32| (class, side(class as usize, left), side(class as usize, right));
+        let candidate =
+            |class: u32| (class, side(class as usize, left), side(class as usize, right));
         let listed_all = scores.best(corners[0]).len() == scores.classes();
         let least = |cell: usize| {
             let last = scores.best(cell).last().map_or(f32::NEG_INFINITY, |scored| scored.logit);

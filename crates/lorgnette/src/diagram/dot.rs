@@ -2,16 +2,16 @@
 
 use std::fmt::Write as _;
 
-use lorgnette_net::outline::Outline;
+use lorgnette_net::summary::Summary;
 
 use super::{count, rows, shape, shortened, title};
 
 /// The architecture in Graphviz's language: `dot -Tsvg`.
 #[must_use]
-pub fn dot(outline: &Outline) -> String {
-    let rows = rows(outline);
-    let mut text = format!("digraph {} {{\n", quoted(&outline.name));
-    let _ = writeln!(text, "  label={}; labelloc=t; fontname=Helvetica;", quoted(&title(outline)));
+pub fn dot(summary: &Summary) -> String {
+    let rows = rows(summary);
+    let mut text = format!("digraph {} {{\n", quoted(&summary.name));
+    let _ = writeln!(text, "  label={}; labelloc=t; fontname=Helvetica;", quoted(&title(summary)));
     text += "  node [shape=box, style=\"rounded,filled\", fillcolor=\"#eef3f8\", fontname=Helvetica];\n";
     text += "  edge [fontname=Helvetica, fontsize=10];\n";
     for (at, row) in rows.iter().enumerate() {
@@ -23,7 +23,11 @@ pub fn dot(outline: &Outline) -> String {
         }
         let _ = writeln!(text, "  b{at} [label={}];", quoted(&lines.join("\n")));
         for &input in &row.inputs {
-            let _ = writeln!(text, "  b{input} -> b{at} [label={}];", quoted(&shape(&rows[input].block.shape)));
+            let _ = writeln!(
+                text,
+                "  b{input} -> b{at} [label={}];",
+                quoted(&shape(&rows[input].block.shape))
+            );
         }
     }
     text + "}\n"

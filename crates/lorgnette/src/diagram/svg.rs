@@ -1,8 +1,9 @@
-//! The architecture as an SVG picture: blocks from top to bottom, branches side by side, a box for each layer.
+//! The architecture as an SVG picture: blocks from top to bottom, branches side by side, a box for
+//! each layer.
 
 use std::fmt::Write as _;
 
-use lorgnette_net::outline::{Branch, Layer, LayerKind, Outline};
+use lorgnette_net::summary::{Branch, Layer, LayerKind, Summary};
 
 use crate::figure::escaped;
 
@@ -25,8 +26,8 @@ const PADDING: f64 = 8.0;
 const GAP: f64 = 20.0;
 const LEGEND_HEIGHT: f64 = 56.0;
 
-/// The kinds of layers, what the legend calls them, and their colours, which are told apart by colour-blind people too
-/// (Okabe and Ito, "Color universal design", 2008).
+/// The kinds of layers, what the legend calls them, and their colours, which are told apart by
+/// colour-blind people too (Okabe and Ito, "Color universal design", 2008).
 const KINDS: [(LayerKind, &str, &str, &str); 7] = [
     (LayerKind::Convolution, "convolution", "#0072b2", "#fff"),
     (LayerKind::Depthwise, "depthwise", "#56b4e9", "#000"),
@@ -39,8 +40,8 @@ const KINDS: [(LayerKind, &str, &str, &str); 7] = [
 
 /// The architecture as SVG, complete in itself.
 #[must_use]
-pub fn svg(outline: &Outline) -> String {
-    let rows = rows(outline);
+pub fn svg(summary: &Summary) -> String {
+    let rows = rows(summary);
     let mut top = TITLE_HEIGHT;
     let mut places = Vec::with_capacity(rows.len());
     for row in &rows {
@@ -56,7 +57,7 @@ pub fn svg(outline: &Outline) -> String {
          <defs><marker id=\"tip\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" markerWidth=\"7\" markerHeight=\"7\" \
          orient=\"auto\"><path d=\"M0 0 8 4 0 8z\" fill=\"#667\"/></marker></defs>\n"
     );
-    heading(&mut svg, outline);
+    heading(&mut svg, summary);
     arrows(&mut svg, &rows, &places);
     for (row, &place) in rows.iter().zip(&places) {
         block(&mut svg, row, place);
@@ -65,8 +66,8 @@ pub fn svg(outline: &Outline) -> String {
     svg + "</svg>\n"
 }
 
-fn heading(svg: &mut String, outline: &Outline) {
-    let title = title(outline);
+fn heading(svg: &mut String, summary: &Summary) {
+    let title = title(summary);
     let (name, rest) = title.split_once(": ").unwrap_or((&title, ""));
     text(svg, Words { x: MARGIN, y: 36.0, size: 22.0, anchor: "start", fill: "#112" }, name);
     text(svg, Words { x: MARGIN, y: 58.0, size: 13.0, anchor: "start", fill: "#556" }, rest);
@@ -77,7 +78,9 @@ fn heading(svg: &mut String, outline: &Outline) {
 
 /// Rows of layers in the highest branch.
 fn height(row: &Row<'_>) -> f64 {
-    let layers = row.block.branches.iter().map(|branch| folded(branch).len()).max().unwrap_or(0).max(1) as f64;
+    let layers =
+        row.block.branches.iter().map(|branch| folded(branch).len()).max().unwrap_or(0).max(1)
+            as f64;
     2.0 * PADDING + layers * LAYER_HEIGHT + (layers - 1.0) * LAYER_GAP
 }
 
@@ -103,17 +106,33 @@ fn block(svg: &mut String, row: &Row<'_>, (top, height): (f64, f64)) {
     let name = if row.count > 1 { format!("{} ×", row.count) } else { String::new() };
     let label = Words { x: NAMES_END, y: middle, size: 13.0, anchor: "end", fill: "#112" };
     text(svg, label, &row.name);
-    text(svg, Words { x: left + BOX_WIDTH - 8.0, y: top + 16.0, size: 13.0, anchor: "end", fill: "#556" }, &name);
-    text(svg, Words { x: SHAPES_END, y: middle, size: 13.0, anchor: "end", fill: "#334" }, &shape(&row.block.shape));
+    text(
+        svg,
+        Words { x: left + BOX_WIDTH - 8.0, y: top + 16.0, size: 13.0, anchor: "end", fill: "#556" },
+        &name,
+    );
+    text(
+        svg,
+        Words { x: SHAPES_END, y: middle, size: 13.0, anchor: "end", fill: "#334" },
+        &shape(&row.block.shape),
+    );
     if row.parameters > 0 {
-        text(svg, Words { x: COSTS_END, y: middle, size: 13.0, anchor: "end", fill: "#334" }, &count(row.parameters));
+        text(
+            svg,
+            Words { x: COSTS_END, y: middle, size: 13.0, anchor: "end", fill: "#334" },
+            &count(row.parameters),
+        );
     }
     let branches = &row.block.branches;
     if branches.is_empty() {
-        text(svg, Words { x: CENTRE, y: middle, size: 13.0, anchor: "middle", fill: "#334" }, &row.name);
+        text(
+            svg,
+            Words { x: CENTRE, y: middle, size: 13.0, anchor: "middle", fill: "#334" },
+            &row.name,
+        );
     }
-    let width =
-        (BOX_WIDTH - 2.0 * PADDING - (branches.len().max(1) - 1) as f64 * PADDING) / branches.len().max(1) as f64;
+    let width = (BOX_WIDTH - 2.0 * PADDING - (branches.len().max(1) - 1) as f64 * PADDING)
+        / branches.len().max(1) as f64;
     for (number, branch) in branches.iter().enumerate() {
         column(
             svg,
@@ -139,13 +158,20 @@ fn column(svg: &mut String, branch: &Branch, left: f64, top: f64, width: f64, ro
         let (words, size) = fitting(layer, times, width);
         text(
             svg,
-            Words { x: x + width / 2.0, y: y + LAYER_HEIGHT / 2.0 + 4.2, size, anchor: "middle", fill: ink },
+            Words {
+                x: x + width / 2.0,
+                y: y + LAYER_HEIGHT / 2.0 + 4.2,
+                size,
+                anchor: "middle",
+                fill: ink,
+            },
             &words,
         );
     }
 }
 
-/// What a box of that width says, and how large: what the colour says too is left out where there is little room.
+/// What a box of that width says, and how large: what the colour says too is left out where there
+/// is little room.
 fn fitting(layer: &Layer, times: usize, width: f64) -> (String, f64) {
     const LEGIBLE: f64 = 9.0;
     // Letters are about half as wide as high.
@@ -184,11 +210,21 @@ fn arrows(svg: &mut String, rows: &[Row<'_>], places: &[(f64, f64)]) {
 }
 
 fn legend(svg: &mut String, rows: &[Row<'_>], top: f64) {
-    let layers = || rows.iter().flat_map(|row| &row.block.branches).flat_map(|branch| &branch.layers);
+    let layers =
+        || rows.iter().flat_map(|row| &row.block.branches).flat_map(|branch| &branch.layers);
     let mut x = MARGIN;
-    for (_, words, fill, _) in KINDS.iter().filter(|kind| layers().any(|layer| layer.kind == kind.0)) {
-        let _ = writeln!(svg, "<rect x=\"{x}\" y=\"{top}\" width=\"14\" height=\"14\" rx=\"3\" fill=\"{fill}\"/>");
-        text(svg, Words { x: x + 20.0, y: top + 11.5, size: 12.0, anchor: "start", fill: "#334" }, words);
+    for (_, words, fill, _) in
+        KINDS.iter().filter(|kind| layers().any(|layer| layer.kind == kind.0))
+    {
+        let _ = writeln!(
+            svg,
+            "<rect x=\"{x}\" y=\"{top}\" width=\"14\" height=\"14\" rx=\"3\" fill=\"{fill}\"/>"
+        );
+        text(
+            svg,
+            Words { x: x + 20.0, y: top + 11.5, size: 12.0, anchor: "start", fill: "#334" },
+            words,
+        );
         x += 40.0 + 6.6 * words.len() as f64;
     }
     let note = "3×3 64 /2: windows of 3 × 3, 64 channels out, stride 2";

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use lorgnette_net::outline::Outline;
+use lorgnette_net::summary::Summary;
 
 use super::{Row, count, rows, shape, shortened, title};
 
@@ -11,10 +11,10 @@ const LAYERS_WIDTH: usize = 46;
 
 /// The architecture as text: a line for each block, one for each of its branches.
 #[must_use]
-pub fn text(outline: &Outline) -> String {
-    let rows = rows(outline);
+pub fn text(summary: &Summary) -> String {
+    let rows = rows(summary);
     let names = rows.iter().map(|row| row.name.chars().count()).max().unwrap_or(0);
-    let mut text = title(outline) + "\n\n";
+    let mut text = title(summary) + "\n\n";
     for (at, row) in rows.iter().enumerate() {
         write_row(&mut text, row, at, names);
     }
@@ -59,7 +59,10 @@ fn lines(row: &Row<'_>) -> Vec<String> {
         for (place, layer) in shortened(branch).into_iter().enumerate() {
             let next = if place == 0 { layer } else { format!(", {layer}") };
             if line.chars().count() + next.chars().count() > LAYERS_WIDTH {
-                lines.push(std::mem::replace(&mut line, if mark.is_empty() { "  ".into() } else { "│   ".into() }));
+                lines.push(std::mem::replace(
+                    &mut line,
+                    if mark.is_empty() { "  ".into() } else { "│   ".into() },
+                ));
                 line += next.trim_start_matches(", ");
             } else {
                 line += &next;
@@ -78,7 +81,15 @@ fn lines(row: &Row<'_>) -> Vec<String> {
 
 /// The rows that are read beside the one before.
 fn skipped(row: &Row<'_>, at: usize) -> String {
-    let others: Vec<String> =
-        row.inputs.iter().filter(|&&input| input + 1 != at).map(|input| format!("{input}")).collect();
-    if others.is_empty() || at == 0 { String::new() } else { format!("  ← row {}", others.join(", ")) }
+    let others: Vec<String> = row
+        .inputs
+        .iter()
+        .filter(|&&input| input + 1 != at)
+        .map(|input| format!("{input}"))
+        .collect();
+    if others.is_empty() || at == 0 {
+        String::new()
+    } else {
+        format!("  ← row {}", others.join(", "))
+    }
 }

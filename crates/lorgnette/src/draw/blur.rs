@@ -13,8 +13,8 @@ const COVER: Colour = Colour { red: 0xcc, green: 0x33, blue: 0x11, alpha: 0.55 }
 const BOX: Colour = Colour::opaque(0xff, 0xe0, 0x66);
 const PANEL: Colour = Colour { red: 0x10, green: 0x12, blue: 0x17, alpha: 0.75 };
 
-/// The photo with all that a mask covers tinted, and a box around each area that was found, with the
-/// class's name and its highest probability where there is room.
+/// The photo with all that a mask covers tinted, and a box around each area that was found, with
+/// the class's name and its highest probability where there is room.
 ///
 /// # Panics
 /// If the mask is for a photo of another size.
@@ -37,8 +37,9 @@ fn draw_area(figure: &mut Figure, area: &Area, labels: &Labels, em: f32) {
     let [left, top, right, bottom] = area.bounds.map(|edge| edge as f32);
     let corners = [(left, top), (right, top), (right, bottom), (left, bottom), (left, top)];
     figure.line(corners.to_vec(), (em / 8.0).max(1.5), BOX);
-    let name =
-        labels.get(area.class).map_or_else(|| format!("class {}", area.class), |label| label.first_name().into());
+    let name = labels
+        .get(area.class)
+        .map_or_else(|| format!("class {}", area.class), |label| label.first_name().into());
     let text = format!("{name} {:.0} %", 100.0 * area.peak_probability);
     let style = Style::new(em, Colour::opaque(0xff, 0xff, 0xff));
     let (width, height) = (style.length(&text) + 0.8 * em, 1.5 * em);

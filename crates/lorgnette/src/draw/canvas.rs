@@ -31,7 +31,8 @@ impl Colour {
     /// This colour over another, as opaque as it is.
     pub(crate) fn over(self, [red, green, blue]: [u8; 3]) -> [u8; 3] {
         let mix = |under: u8, over: u8| {
-            (f32::from(under) + (f32::from(over) - f32::from(under)) * self.alpha.clamp(0.0, 1.0)).round() as u8
+            (f32::from(under) + (f32::from(over) - f32::from(under)) * self.alpha.clamp(0.0, 1.0))
+                .round() as u8
         };
         [mix(red, self.red), mix(green, self.green), mix(blue, self.blue)]
     }
@@ -64,18 +65,27 @@ impl Canvas {
 
     pub(crate) fn into_picture(self) -> Picture {
         let (width, height) = (self.width(), self.height());
-        Picture::from_rgb8(width, height, self.pixels.into_raw()).expect("a canvas has pixels that fill its size")
+        Picture::from_rgb8(width, height, self.pixels.into_raw())
+            .expect("a canvas has pixels that fill its size")
     }
 
     /// Smoothly larger, `times` each side.
     pub(crate) fn enlarged(&self, times: f32) -> Self {
         let side = |length: usize| ((length as f32 * times).round() as u32).max(1);
-        Self { pixels: resize(&self.pixels, side(self.width()), side(self.height()), FilterType::CatmullRom) }
+        Self {
+            pixels: resize(
+                &self.pixels,
+                side(self.width()),
+                side(self.height()),
+                FilterType::CatmullRom,
+            ),
+        }
     }
 
     /// Smaller, if it is larger, so that it fits a width and a height.
     pub(crate) fn fitted(&self, width: usize, height: usize) -> Self {
-        let times = (width as f32 / self.width() as f32).min(height as f32 / self.height() as f32).min(1.0);
+        let times =
+            (width as f32 / self.width() as f32).min(height as f32 / self.height() as f32).min(1.0);
         let side = |length: usize| ((length as f32 * times).round() as u32).max(1);
         Self { pixels: thumbnail(&self.pixels, side(self.width()), side(self.height())) }
     }
@@ -84,7 +94,11 @@ impl Canvas {
     pub(crate) fn repeated(&self, times: usize) -> Self {
         let times = times as u32;
         let (width, height) = (self.pixels.width() * times, self.pixels.height() * times);
-        Self { pixels: RgbImage::from_fn(width, height, |x, y| *self.pixels.get_pixel(x / times, y / times)) }
+        Self {
+            pixels: RgbImage::from_fn(width, height, |x, y| {
+                *self.pixels.get_pixel(x / times, y / times)
+            }),
+        }
     }
 
     /// Copies another canvas with its corner here; it must fit.
@@ -104,8 +118,15 @@ impl Canvas {
     }
 
     /// Fills a rectangle; pixels that it covers in part get as much of the colour.
-    pub(crate) fn fill(&mut self, (left, top): (f32, f32), (width, height): (f32, f32), colour: Colour) {
-        let covered = |pixel: i64, low: f32, high: f32| (high.min(pixel as f32 + 1.0) - low.max(pixel as f32)).max(0.0);
+    pub(crate) fn fill(
+        &mut self,
+        (left, top): (f32, f32),
+        (width, height): (f32, f32),
+        colour: Colour,
+    ) {
+        let covered = |pixel: i64, low: f32, high: f32| {
+            (high.min(pixel as f32 + 1.0) - low.max(pixel as f32)).max(0.0)
+        };
         for y in top.floor() as i64..(top + height).ceil() as i64 {
             for x in left.floor() as i64..(left + width).ceil() as i64 {
                 let coverage = covered(x, left, left + width) * covered(y, top, top + height);
@@ -114,7 +135,8 @@ impl Canvas {
         }
     }
 
-    /// Fills a rectangle with round corners and smooth edges. A radius of half the height gives round ends.
+    /// Fills a rectangle with round corners and smooth edges. A radius of half the height gives
+    /// round ends.
     pub(crate) fn fill_rounded(
         &mut self,
         (left, top): (f32, f32),
@@ -143,7 +165,11 @@ impl Canvas {
         let reach = width / 2.0 + 1.0;
         let bound = |of: fn(&(f32, f32)) -> f32, least: bool| {
             let values = points.iter().map(of);
-            if least { values.fold(f32::INFINITY, f32::min) - reach } else { values.fold(0.0, f32::max) + reach }
+            if least {
+                values.fold(f32::INFINITY, f32::min) - reach
+            } else {
+                values.fold(0.0, f32::max) + reach
+            }
         };
         let (left, right) = (bound(|point| point.0, true).max(0.0), bound(|point| point.0, false));
         let (top, bottom) = (bound(|point| point.1, true).max(0.0), bound(|point| point.1, false));
@@ -166,7 +192,8 @@ fn distance((x, y): (f32, f32), (from_x, from_y): (f32, f32), (to_x, to_y): (f32
     let (along_x, along_y) = (to_x - from_x, to_y - from_y);
     let length = (along_x * along_x + along_y * along_y).max(f32::MIN_POSITIVE);
     let share = (((x - from_x) * along_x + (y - from_y) * along_y) / length).clamp(0.0, 1.0);
-    // Neither can overflow, so `hypot`'s care, which took a third of the time of a report, is not needed.
+    // Neither can overflow, so `hypot`'s care, which took a third of the time of a report, is not
+    // needed.
     let (apart_x, apart_y) = (x - from_x - share * along_x, y - from_y - share * along_y);
     (apart_x * apart_x + apart_y * apart_y).sqrt()
 }

@@ -38,11 +38,15 @@ pub(super) struct Block<'a> {
 impl<'a> Block<'a> {
     /// Lays answers out for letters of `em` pixels, at most `most` pixels wide.
     pub(super) fn new(answers: &'a [(&'a str, f32)], em: f32, most: f32) -> Self {
-        let percentages = answers.iter().map(|(_, share)| width_of(&percentage(*share), Weight::SemiBold, em));
-        let mut block = Self { answers, em, names: 0.0, percentages: percentages.fold(0.0, f32::max) };
+        let percentages =
+            answers.iter().map(|(_, share)| width_of(&percentage(*share), Weight::SemiBold, em));
+        let mut block =
+            Self { answers, em, names: 0.0, percentages: percentages.fold(0.0, f32::max) };
         let room = (most - block.width()).clamp(0.0, LONGEST_NAME * em);
-        let shortened = answers.iter().map(|(name, _)| text::shortened(name, Weight::SemiBold, em, room));
-        let widest = shortened.map(|name| width_of(&name, Weight::SemiBold, em)).fold(0.0, f32::max);
+        let shortened =
+            answers.iter().map(|(name, _)| text::shortened(name, Weight::SemiBold, em, room));
+        let widest =
+            shortened.map(|name| width_of(&name, Weight::SemiBold, em)).fold(0.0, f32::max);
         block.names = widest.max(SHORTEST_NAME * em).min(room);
         block
     }
@@ -77,14 +81,28 @@ impl<'a> Block<'a> {
         let left = left + PADDING * self.em;
         for (index, &(name, probability)) in self.answers.iter().enumerate() {
             let top = top + (PADDING + ROW * index as f32) * self.em;
-            self.draw_words(canvas, (left, top + BASELINE * self.em), name, probability, index == 0);
+            self.draw_words(
+                canvas,
+                (left, top + BASELINE * self.em),
+                name,
+                probability,
+                index == 0,
+            );
             let bar = if index == 0 { FIRST_BAR } else { BAR };
             self.draw_bar(canvas, (left, top + BAR_TOP * self.em), probability, bar);
         }
     }
 
-    fn draw_words(&self, canvas: &mut Canvas, (x, y): (f32, f32), name: &str, probability: f32, first: bool) {
-        let (weight, colour) = if first { (Weight::SemiBold, LETTER) } else { (Weight::Medium, QUIET) };
+    fn draw_words(
+        &self,
+        canvas: &mut Canvas,
+        (x, y): (f32, f32),
+        name: &str,
+        probability: f32,
+        first: bool,
+    ) {
+        let (weight, colour) =
+            if first { (Weight::SemiBold, LETTER) } else { (Weight::Medium, QUIET) };
         let name = text::shortened(name, weight, self.em, self.names);
         text::draw(canvas, &name, weight, self.em, (x, y), colour);
         let figure = percentage(probability);

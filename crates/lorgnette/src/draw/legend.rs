@@ -40,8 +40,14 @@ impl Legend {
     pub(super) fn of(map: &LabelMap, labels: &Labels) -> Self {
         let legend = map.legend();
         let all_fit = legend.len() <= CLASSES.len();
-        let own = legend.iter().take(CLASSES.len()).take_while(|entry| all_fit || entry.share >= LEAST_SHARE).count();
-        let name = |class: usize| labels.get(class).map_or_else(|| format!("class {class}"), |label| label.name.into());
+        let own = legend
+            .iter()
+            .take(CLASSES.len())
+            .take_while(|entry| all_fit || entry.share >= LEAST_SHARE)
+            .count();
+        let name = |class: usize| {
+            labels.get(class).map_or_else(|| format!("class {class}"), |label| label.name.into())
+        };
         let (shown, others) = legend.split_at(own.max(1));
         let mut rows: Vec<Row> = shown
             .iter()
@@ -49,11 +55,19 @@ impl Legend {
             .map(|(entry, colour)| Row { colour, name: name(entry.class), share: entry.share })
             .collect();
         if !others.is_empty() {
-            let classes =
-                if others.len() == 1 { "1 other class".into() } else { format!("{} other classes", others.len()) };
-            rows.push(Row { colour: OTHERS, name: classes, share: others.iter().map(|entry| entry.share).sum() });
+            let classes = if others.len() == 1 {
+                "1 other class".into()
+            } else {
+                format!("{} other classes", others.len())
+            };
+            rows.push(Row {
+                colour: OTHERS,
+                name: classes,
+                share: others.iter().map(|entry| entry.share).sum(),
+            });
         }
-        let colours = shown.iter().zip(CLASSES).map(|(entry, colour)| (entry.class, colour)).collect();
+        let colours =
+            shown.iter().zip(CLASSES).map(|(entry, colour)| (entry.class, colour)).collect();
         Self { rows, colours }
     }
 
@@ -75,9 +89,19 @@ impl Legend {
         let (width, _) = self.size(em);
         for (number, row) in self.rows.iter().enumerate() {
             let y = top + ROW * em * number as f32;
-            figure.rectangle((left, y), (BAR * em, ROW * em), 0.0, row.colour, Some(row.name.clone()));
+            figure.rectangle(
+                (left, y),
+                (BAR * em, ROW * em),
+                0.0,
+                row.colour,
+                Some(row.name.clone()),
+            );
             let baseline = y + BASELINE * em;
-            figure.words(shortened(&row.name, em), (left + (BAR + GAP) * em, baseline), Style::new(em, INK));
+            figure.words(
+                shortened(&row.name, em),
+                (left + (BAR + GAP) * em, baseline),
+                Style::new(em, INK),
+            );
             let share = Style::new(em, QUIET).anchored(Anchor::End);
             figure.words(format!("{:.1} %", 100.0 * row.share), (left + width, baseline), share);
         }
@@ -89,9 +113,15 @@ fn shortened(name: &str, em: f32) -> String {
 }
 
 /// A title and a line below it.
-pub(super) fn heading(figure: &mut Figure, (left, top): (f32, f32), em: f32, [title, note]: [&str; 2]) {
+pub(super) fn heading(
+    figure: &mut Figure,
+    (left, top): (f32, f32),
+    em: f32,
+    [title, note]: [&str; 2],
+) {
     let room = figure.size().0 - 2.0 * left;
-    let lines = [(title, Style::new(1.3 * em, INK).bold(), 1.2), (note, Style::new(em, QUIET), 2.75)];
+    let lines =
+        [(title, Style::new(1.3 * em, INK).bold(), 1.2), (note, Style::new(em, QUIET), 2.75)];
     for (text, style, baseline) in lines {
         let text = text::shortened(text, style.weight(), style.em, room);
         figure.words(text, (left, top + baseline * em), style);

@@ -13,7 +13,8 @@ use crate::picture::Picture;
 const MAP_SIDE: usize = 640;
 /// Letters beside a map.
 const MAP_LETTERS: f32 = 14.0;
-/// The largest letters beside a photo, as a part of its height: the whole legend must have room there.
+/// The largest letters beside a photo, as a part of its height: the whole legend must have room
+/// there.
 const LEGEND_ROWS: f32 = 30.0;
 /// How much of a pixel is its class's colour.
 const OVERLAY: f32 = 0.55;
@@ -24,8 +25,8 @@ const BORDERS_A_SIDE: usize = 500;
 /// Space around and between, in ems.
 const MARGIN: f32 = 1.4;
 
-/// A map as a grid of cells, a colour for each class, with a colour bar that names them; small classes share one colour.
-/// `caption` is a title and a line below it.
+/// A map as a grid of cells, a colour for each class, with a colour bar that names them; small
+/// classes share one colour. `caption` is a title and a line below it.
 #[must_use]
 pub fn map(map: &LabelMap, labels: &Labels, caption: [&str; 2]) -> Figure {
     let legend = Legend::of(map, labels);
@@ -33,13 +34,14 @@ pub fn map(map: &LabelMap, labels: &Labels, caption: [&str; 2]) -> Figure {
         let Colour { red, green, blue, .. } = legend.colour(class);
         [red, green, blue]
     });
-    let cells = Picture::from_rgb8(map.columns(), map.rows(), colours.collect()).expect("three levels a cell");
+    let cells = Picture::from_rgb8(map.columns(), map.rows(), colours.collect())
+        .expect("three levels a cell");
     let times = (MAP_SIDE / map.rows().max(map.columns())).max(1);
     beside((cells, times), MAP_LETTERS, &legend, caption)
 }
 
-/// A map over its photo, at the photo's resolution: each pixel in the colour of its best class, after the scores of the cells
-/// around it.
+/// A map over its photo, at the photo's resolution: each pixel in the colour of its best class,
+/// after the scores of the cells around it.
 #[derive(Clone, Copy, Debug)]
 pub struct Overlay<'a> {
     picture: &'a Picture,
@@ -71,7 +73,8 @@ impl<'a> Overlay<'a> {
         self.painted(&Legend::of(self.map, self.labels))
     }
 
-    /// The same beside a colour bar that names the classes; `caption` is a title and a line below it.
+    /// The same beside a colour bar that names the classes; `caption` is a title and a line below
+    /// it.
     #[must_use]
     pub fn figure(&self, caption: [&str; 2]) -> Figure {
         let legend = Legend::of(self.map, self.labels);
@@ -82,7 +85,8 @@ impl<'a> Overlay<'a> {
     fn painted(&self, legend: &Legend) -> Picture {
         let width = self.picture.width();
         let classes = 0..self.map.classes();
-        let colours: Vec<Colour> = classes.map(|class| legend.colour(class).with_alpha(self.opacity)).collect();
+        let colours: Vec<Colour> =
+            classes.map(|class| legend.colour(class).with_alpha(self.opacity)).collect();
         let border = (width.max(self.picture.height()) / BORDERS_A_SIDE).max(1);
         let mut pixels = self.picture.to_rgb8();
         let mut above: Vec<Vec<u32>> = vec![Vec::new(); border];
@@ -92,7 +96,8 @@ impl<'a> Overlay<'a> {
             for (x, pixel) in row.as_chunks_mut::<3>().0.iter_mut().enumerate() {
                 let colour = colours[labels[x] as usize];
                 let beside = [upper.get(x), labels.get(x.saturating_sub(border))];
-                let differs = beside.into_iter().flatten().any(|&other| colours[other as usize] != colour);
+                let differs =
+                    beside.into_iter().flatten().any(|&other| colours[other as usize] != colour);
                 *pixel = if differs { BORDER } else { colour }.over(*pixel);
             }
             upper.clear();
@@ -102,8 +107,8 @@ impl<'a> Overlay<'a> {
     }
 }
 
-/// The probability of `classes` together over the photo, as large as the photo: dark where there is none, light where the
-/// network is sure.
+/// The probability of `classes` together over the photo, as large as the photo: dark where there is
+/// none, light where the network is sure.
 ///
 /// # Panics
 /// If the map is of a photo of another size.
@@ -132,7 +137,8 @@ pub fn heat(picture: &Picture, map: &LabelMap, classes: &[usize], caption: [&str
     let margin = MARGIN * em;
     let scale = (em * 5.5).ceil();
     let top = (margin + HEADING * em).ceil();
-    let (width, height) = (margin * 2.0 + painted.width() as f32 + scale, top + painted.height() as f32 + margin);
+    let (width, height) =
+        (margin * 2.0 + painted.width() as f32 + scale, top + painted.height() as f32 + margin);
     let mut figure = Figure::new(width, height);
     heading(&mut figure, (margin, margin), em, caption);
     let (right, tall) = (margin + painted.width() as f32 + margin, painted.height() as f32);
@@ -158,12 +164,18 @@ fn scale_bar(figure: &mut Figure, (left, top): (f32, f32), height: f32, em: f32)
 }
 
 /// A picture, its pixels `times` as large, with its legend to the right, under a heading.
-fn beside((picture, times): (Picture, usize), em: f32, legend: &Legend, caption: [&str; 2]) -> Figure {
+fn beside(
+    (picture, times): (Picture, usize),
+    em: f32,
+    legend: &Legend,
+    caption: [&str; 2],
+) -> Figure {
     let (width, height) = ((picture.width() * times) as f32, (picture.height() * times) as f32);
     let margin = (MARGIN * em).ceil();
     let (legend_width, legend_height) = legend.size(em);
     let top = (margin + HEADING * em).ceil();
-    let mut figure = Figure::new(width + legend_width + 3.0 * margin, top + height.max(legend_height) + margin);
+    let mut figure =
+        Figure::new(width + legend_width + 3.0 * margin, top + height.max(legend_height) + margin);
     heading(&mut figure, (margin, margin), em, caption);
     figure.place(picture, (margin as usize, top as usize), times);
     legend.draw(&mut figure, (2.0 * margin + width, top), em);
@@ -176,7 +188,8 @@ fn check(picture: &Picture, map: &LabelMap) {
 }
 
 pub(super) fn repainted(picture: &Picture, pixels: Vec<u8>) -> Picture {
-    let painted = Picture::from_rgb8(picture.width(), picture.height(), pixels).expect("as many pixels as before");
+    let painted = Picture::from_rgb8(picture.width(), picture.height(), pixels)
+        .expect("as many pixels as before");
     painted.named(picture.name())
 }
 

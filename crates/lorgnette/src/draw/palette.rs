@@ -1,10 +1,12 @@
-//! Colours that tell classes apart, for colour-blind people too, and colours that mean more and less.
+//! Colours that tell classes apart, for colour-blind people too, and colours that mean more and
+//! less.
 
 use super::canvas::Colour;
 
-/// Twelve colours for classes, the first for the largest. Chosen among those of Okabe and Ito ("Color universal design",
-/// 2008), Paul Tol ("Colour schemes", SRON/EPS/TN/09-002, 2021) and ColorBrewer, so that for people without any one kind of
-/// cone, too, any two are far from each other and from [`OTHERS`]: a test says how far.
+/// Twelve colours for classes, the first for the largest. Chosen among those of Okabe and Ito
+/// ("Color universal design", 2008), Paul Tol ("Colour schemes", SRON/EPS/TN/09-002, 2021) and
+/// ColorBrewer, so that for people without any one kind of cone, too, any two are far from each
+/// other and from [`OTHERS`]: a test says how far.
 pub(super) const CLASSES: [Colour; 12] = [
     Colour::opaque(0x00, 0x77, 0xbb),
     Colour::opaque(0xff, 0x7f, 0x00),
@@ -23,8 +25,8 @@ pub(super) const CLASSES: [Colour; 12] = [
 /// For all classes that have no colour of their own.
 pub(super) const OTHERS: Colour = Colour::opaque(0xd9, 0xd9, 0xd9);
 
-/// Ten of the 256 colours of viridis (Smith and van der Walt, matplotlib 2.0; CC0), evenly apart: from dark for little to
-/// light for much, in grey too.
+/// Ten of the 256 colours of viridis (Smith and van der Walt, matplotlib 2.0; CC0), evenly apart:
+/// from dark for little to light for much, in grey too.
 const VIRIDIS: [[u8; 3]; 10] = [
     [0x44, 0x01, 0x54],
     [0x48, 0x28, 0x78],
@@ -44,7 +46,8 @@ pub(super) fn of_share(share: f32) -> Colour {
     let at = share.clamp(0.0, 1.0) * last as f32;
     let low = (at as usize).min(last - 1);
     let [red, green, blue] = VIRIDIS[low + 1];
-    let [red, green, blue] = Colour::opaque(red, green, blue).with_alpha(at - low as f32).over(VIRIDIS[low]);
+    let [red, green, blue] =
+        Colour::opaque(red, green, blue).with_alpha(at - low as f32).over(VIRIDIS[low]);
     Colour::opaque(red, green, blue)
 }
 
@@ -52,17 +55,33 @@ pub(super) fn of_share(share: f32) -> Colour {
 mod tests {
     use super::*;
 
-    /// What people see who lack one kind of cone: Machado, Oliveira and Fernandes, "A physiologically-based model for
-    /// simulation of color vision deficiency" (2009), severity 1, on linear RGB. First the common eye.
+    /// What people see who lack one kind of cone: Machado, Oliveira and Fernandes, "A
+    /// physiologically-based model for simulation of color vision deficiency" (2009), severity 1,
+    /// on linear RGB. First the common eye.
     const EYES: [[[f64; 3]; 3]; 4] = [
         [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]],
-        [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
-        [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
-        [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+        [
+            [0.152286, 1.052583, -0.204868],
+            [0.114503, 0.786281, 0.099216],
+            [-0.003882, -0.048116, 1.051998],
+        ],
+        [
+            [0.367322, 0.860646, -0.227968],
+            [0.280085, 0.672501, 0.047413],
+            [-0.011820, 0.042940, 0.968881],
+        ],
+        [
+            [1.255528, -0.076749, -0.178779],
+            [-0.078411, 0.930809, 0.147602],
+            [0.004733, 0.691367, 0.303900],
+        ],
     ];
     /// From linear RGB to XYZ (IEC 61966-2-1).
-    const XYZ: [[f64; 3]; 3] =
-        [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]];
+    const XYZ: [[f64; 3]; 3] = [
+        [0.4124564, 0.3575761, 0.1804375],
+        [0.2126729, 0.7151522, 0.0721750],
+        [0.0193339, 0.1191920, 0.9503041],
+    ];
     const WHITE: [f64; 3] = [0.95047, 1.0, 1.08883];
 
     fn times(matrix: &[[f64; 3]; 3], vector: [f64; 3]) -> [f64; 3] {
@@ -90,7 +109,8 @@ mod tests {
         for (at, &a) in colours.iter().enumerate() {
             for &b in &colours[at + 1..] {
                 for eyes in &EYES {
-                    let apart: f64 = lab(a, eyes).iter().zip(lab(b, eyes)).map(|(a, b)| (a - b).powi(2)).sum();
+                    let apart: f64 =
+                        lab(a, eyes).iter().zip(lab(b, eyes)).map(|(a, b)| (a - b).powi(2)).sum();
                     // A difference of about 2 can just be seen.
                     assert!(apart.sqrt() > 18.0, "{a:?} and {b:?}: {}", apart.sqrt());
                 }

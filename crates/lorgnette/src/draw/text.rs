@@ -13,7 +13,8 @@ pub(crate) enum Weight {
     SemiBold,
 }
 
-/// A font at a size whose em is `em` pixels; `ab_glyph` itself counts from the highest letter to the lowest.
+/// A font at a size whose em is `em` pixels; `ab_glyph` itself counts from the highest letter to
+/// the lowest.
 fn font(weight: Weight, em: f32) -> PxScaleFont<&'static FontRef<'static>> {
     static FONTS: OnceLock<[FontRef<'static>; 2]> = OnceLock::new();
     let [medium, semi_bold] = FONTS.get_or_init(|| {
@@ -41,16 +42,29 @@ pub(crate) fn width_of(line: &str, weight: Weight, em: f32) -> f32 {
 }
 
 /// Draws a line from a point on its baseline.
-pub(crate) fn draw(canvas: &mut Canvas, line: &str, weight: Weight, em: f32, (x, y): (f32, f32), colour: Colour) {
+pub(crate) fn draw(
+    canvas: &mut Canvas,
+    line: &str,
+    weight: Weight,
+    em: f32,
+    (x, y): (f32, f32),
+    colour: Colour,
+) {
     let font = font(weight, em);
     let mut pen = x;
     for letter in line.chars() {
-        let glyph = font.glyph_id(letter).with_scale_and_position(font.scale(), ab_glyph::point(pen, y));
+        let glyph =
+            font.glyph_id(letter).with_scale_and_position(font.scale(), ab_glyph::point(pen, y));
         pen += font.h_advance(glyph.id);
         let Some(outline) = font.outline_glyph(glyph) else { continue };
         let corner = outline.px_bounds().min;
         outline.draw(|dx, dy, coverage| {
-            canvas.blend(corner.x as i64 + i64::from(dx), corner.y as i64 + i64::from(dy), colour, coverage);
+            canvas.blend(
+                corner.x as i64 + i64::from(dx),
+                corner.y as i64 + i64::from(dy),
+                colour,
+                coverage,
+            );
         });
     }
 }
@@ -67,7 +81,8 @@ pub(crate) fn draw_upwards(
     let font = font(weight, em);
     let mut pen = 0.0;
     for letter in line.chars() {
-        let glyph = font.glyph_id(letter).with_scale_and_position(font.scale(), ab_glyph::point(pen, 0.0));
+        let glyph =
+            font.glyph_id(letter).with_scale_and_position(font.scale(), ab_glyph::point(pen, 0.0));
         pen += font.h_advance(glyph.id);
         let Some(outline) = font.outline_glyph(glyph) else { continue };
         let corner = outline.px_bounds().min;
@@ -78,7 +93,8 @@ pub(crate) fn draw_upwards(
     }
 }
 
-/// A name that fits the room: whole, or without its last synonyms, or the start of the first with an ellipsis.
+/// A name that fits the room: whole, or without its last synonyms, or the start of the first with
+/// an ellipsis.
 pub(crate) fn shortened(name: &str, weight: Weight, em: f32, room: f32) -> String {
     let fits = |name: &str| width_of(name, weight, em) <= room;
     let mut name = name.trim();
@@ -89,7 +105,8 @@ pub(crate) fn shortened(name: &str, weight: Weight, em: f32, room: f32) -> Strin
     name.into()
 }
 
-/// The longest start of a name that fits with an ellipsis after it; only the ellipsis, where nothing does.
+/// The longest start of a name that fits with an ellipsis after it; only the ellipsis, where
+/// nothing does.
 fn cut(name: &str, fits: impl Fn(&str) -> bool) -> String {
     let starts = name.char_indices().map(|(end, _)| format!("{}…", name[..end].trim_end()));
     let starts: Vec<String> = starts.collect();
@@ -97,7 +114,8 @@ fn cut(name: &str, fits: impl Fn(&str) -> bool) -> String {
     starts.get(fitting.saturating_sub(1)).cloned().unwrap_or_default()
 }
 
-/// A text broken at spaces into lines that fit the room; a word that is too long for a line of its own is cut.
+/// A text broken at spaces into lines that fit the room; a word that is too long for a line of its
+/// own is cut.
 pub(crate) fn wrapped(text: &str, weight: Weight, em: f32, room: f32) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {

@@ -5,9 +5,9 @@
 //! record  mark (u32), count of values (u32), digest of the photo (32 bytes), digest of the rest (32), checksum of the
 //!         values (u32), checksum of the 76 bytes before (u32), values (float32 each)
 //! ```
-//! All little-endian; checksums are CRC-32C. A record is written in one piece while the file is locked, so programs that
-//! run at the same time share a file. What a crash left half written is told by its checksum: reading passes over it,
-//! and the next record takes its place.
+//! All little-endian; checksums are CRC-32C. A record is written in one piece while the file is
+//! locked, so programs that run at the same time share a file. What a crash left half written is
+//! told by its checksum: reading passes over it, and the next record takes its place.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, OpenOptions};
@@ -98,7 +98,13 @@ impl FeatureCache {
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).map_err(io)?;
         }
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).map_err(io)?;
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)
+            .map_err(io)?;
         file.lock().map_err(io)?;
         let mut cache = Self { path: path.into(), file, records: HashMap::new(), known: START };
         let opened = cache.begin().and_then(|()| cache.catch_up());
@@ -119,7 +125,8 @@ impl FeatureCache {
     pub fn get(&mut self, key: &Key) -> Result<Option<Vec<f32>>, CacheError> {
         let Some(&Place { at, count, checksum }) = self.records.get(key) else { return Ok(None) };
         let mut bytes = vec![0; count as usize * size_of::<f32>()];
-        let read = self.file.seek(SeekFrom::Start(at)).and_then(|_| self.file.read_exact(&mut bytes));
+        let read =
+            self.file.seek(SeekFrom::Start(at)).and_then(|_| self.file.read_exact(&mut bytes));
         match read {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
             other => other.map_err(|error| self.io(error))?,
@@ -142,8 +149,8 @@ impl FeatureCache {
         put
     }
 
-    /// Removes what is not of these photos, or not of these sources, and what is damaged. Gives the bytes that are free
-    /// now. The file is written anew beside the old one, which it replaces.
+    /// Removes what is not of these photos, or not of these sources, and what is damaged. Gives the
+    /// bytes that are free now. The file is written anew beside the old one, which it replaces.
     ///
     /// # Errors
     /// What the system refuses.
@@ -166,7 +173,12 @@ impl FeatureCache {
         let photos: HashSet<Digest> = self.records.keys().map(|key| key.photo).collect();
         let sources: HashSet<Digest> = self.records.keys().map(|key| key.source).collect();
         let bytes = self.file.metadata().map_err(|error| self.io(error))?.len();
-        Ok(CacheSummary { photos: photos.len(), sources: sources.len(), records: self.records.len(), bytes })
+        Ok(CacheSummary {
+            photos: photos.len(),
+            sources: sources.len(),
+            records: self.records.len(),
+            bytes,
+        })
     }
 
     fn io(&self, source: io::Error) -> CacheError {
@@ -195,12 +207,14 @@ impl FeatureCache {
         self.file.read_exact(&mut start).map_err(|error| self.io(error))?;
         match start.starts_with(MAGIC) {
             _ if start == header() => Ok(()),
-            true => Err(self.no_cache("it is of another version of this program: name another, or remove it")),
+            true => Err(self
+                .no_cache("it is of another version of this program: name another, or remove it")),
             false => Err(self.no_cache("it is no file of features: name another, or remove it")),
         }
     }
 
-    /// Notes the records that came since; gives where the last sound one ends. The caller holds the lock.
+    /// Notes the records that came since; gives where the last sound one ends. The caller holds the
+    /// lock.
     fn catch_up(&mut self) -> Result<u64, CacheError> {
         let length = self.file.metadata().map_err(|error| self.io(error))?.len();
         if length <= self.known {
@@ -218,10 +232,13 @@ impl FeatureCache {
             match record {
                 Some((key, place)) if end <= length => {
                     self.records.insert(key, Place { at: at + HEAD as u64, ..place });
-                    reader.seek_relative((end - at) as i64 - HEAD as i64).map_err(|error| self.io(error))?;
+                    reader
+                        .seek_relative((end - at) as i64 - HEAD as i64)
+                        .map_err(|error| self.io(error))?;
                     (at, self.known) = (end, end);
                 }
-                // Damage, or the end of what a crash left: the next record begins wherever one does.
+                // Damage, or the end of what a crash left: the next record begins wherever one
+                // does.
                 _ => match self.next_record(at + 1, length)? {
                     Some(next) => {
                         at = next;
@@ -237,13 +254,16 @@ impl FeatureCache {
     /// Where the next sound head of a record is, from a place on.
     fn next_record(&self, mut from: u64, length: u64) -> Result<Option<u64>, CacheError> {
         const PIECE: u64 = 1 << 20;
-        let is_head =
-            |window: &[u8]| window[..4] == MARK.to_le_bytes() && window.first_chunk().and_then(parse).is_some();
+        let is_head = |window: &[u8]| {
+            window[..4] == MARK.to_le_bytes() && window.first_chunk().and_then(parse).is_some()
+        };
         while from + HEAD as u64 <= length {
             let mut piece = Vec::new();
             let mut file = &self.file;
             file.seek(SeekFrom::Start(from)).map_err(|error| self.io(error))?;
-            file.take(PIECE + HEAD as u64).read_to_end(&mut piece).map_err(|error| self.io(error))?;
+            file.take(PIECE + HEAD as u64)
+                .read_to_end(&mut piece)
+                .map_err(|error| self.io(error))?;
             if let Some(place) = piece.windows(HEAD).position(is_head) {
                 return Ok(Some(from + place as u64));
             }
@@ -258,7 +278,11 @@ impl FeatureCache {
         }
         let end = self.catch_up()?;
         let values: Vec<u8> = features.iter().flat_map(|value| value.to_le_bytes()).collect();
-        let place = Place { at: end + HEAD as u64, count: features.len() as u32, checksum: crc32c::crc32c(&values) };
+        let place = Place {
+            at: end + HEAD as u64,
+            count: features.len() as u32,
+            checksum: crc32c::crc32c(&values),
+        };
         let record = [head(key, &place).as_slice(), &values].concat();
         self.file.set_len(end).map_err(|error| self.io(error))?;
         self.file.seek(SeekFrom::Start(end)).map_err(|error| self.io(error))?;
@@ -294,7 +318,8 @@ impl FeatureCache {
         part.push(format!(".{}.part", std::process::id()));
         let part = PathBuf::from(part);
         let _ = fs::remove_file(&part);
-        let mut kept: Vec<(Key, Place)> = self.records.iter().map(|(&key, &place)| (key, place)).collect();
+        let mut kept: Vec<(Key, Place)> =
+            self.records.iter().map(|(&key, &place)| (key, place)).collect();
         kept.sort_by_key(|(_, place)| place.at);
         let wanted = |key: &Key| {
             photos.is_none_or(|photos| photos.contains(&key.photo))
@@ -306,7 +331,11 @@ impl FeatureCache {
                 pruned.put(key, &features)?;
             }
         }
-        pruned.file.sync_all().and_then(|()| fs::rename(&part, &self.path)).map_err(|error| self.io(error))?;
+        pruned
+            .file
+            .sync_all()
+            .and_then(|()| fs::rename(&part, &self.path))
+            .map_err(|error| self.io(error))?;
         let after = pruned.file.metadata().map_err(|error| self.io(error))?.len();
         pruned.path.clone_from(&self.path);
         *self = pruned;
@@ -320,7 +349,8 @@ fn same_file(a: &fs::Metadata, b: &fs::Metadata) -> bool {
     (a.dev(), a.ino()) == (b.dev(), b.ino())
 }
 
-/// Where files have no numbers that the standard library tells, one that is open cannot be replaced anyway.
+/// Where files have no numbers that the standard library tells, one that is open cannot be replaced
+/// anyway.
 #[cfg(not(unix))]
 fn same_file(_: &fs::Metadata, _: &fs::Metadata) -> bool {
     true
@@ -349,7 +379,8 @@ fn head(key: &Key, place: &Place) -> [u8; HEAD] {
 fn parse(head: &[u8; HEAD]) -> Option<(Key, Place)> {
     let word = |at: usize| u32::from_le_bytes(head[at..at + 4].try_into().expect("four bytes"));
     let digest = |at: usize| Digest(head[at..at + 32].try_into().expect("32 bytes"));
-    let sound = word(0) == MARK && word(4) <= MOST_VALUES && word(76) == crc32c::crc32c(&head[..76]);
+    let sound =
+        word(0) == MARK && word(4) <= MOST_VALUES && word(76) == crc32c::crc32c(&head[..76]);
     let key = Key { photo: digest(8), source: digest(40) };
     sound.then(|| (key, Place { at: 0, count: word(4), checksum: word(72) }))
 }
@@ -392,7 +423,10 @@ mod tests {
             fs::write(&path, &whole[..length]).unwrap();
             let mut cache = FeatureCache::open(&path).unwrap();
             let kept = (length.saturating_sub(16) / 280) as u8;
-            assert!((0..3).all(|n| cache.get(&key(n)).unwrap().is_some() == (n < kept)), "{length}");
+            assert!(
+                (0..3).all(|n| cache.get(&key(n)).unwrap().is_some() == (n < kept)),
+                "{length}"
+            );
             cache.put(&key(7), &[7.0; 50]).unwrap();
             let mut again = FeatureCache::open(&path).unwrap();
             assert_eq!(again.summary().unwrap().records, usize::from(kept) + 1, "{length}");
@@ -430,7 +464,8 @@ mod tests {
                 let path = &path;
                 scope.spawn(move || {
                     let mut cache = FeatureCache::open(path).unwrap();
-                    (start..start + 100).for_each(|n| cache.put(&key(n), &[f32::from(n); 20]).unwrap());
+                    (start..start + 100)
+                        .for_each(|n| cache.put(&key(n), &[f32::from(n); 20]).unwrap());
                 });
             }
         });

@@ -1,5 +1,5 @@
-//! Photos made different at random, so that there are more of them to train with: `retrain.py`'s flip, crop, scale and
-//! brightness, and a rotation.
+//! Photos made different at random, so that there are more of them to train with: `retrain.py`'s
+//! flip, crop, scale and brightness, and a rotation.
 
 use sha2::{Digest as _, Sha256};
 
@@ -13,7 +13,8 @@ pub struct Distortions {
     pub flip: bool,
     /// How much is cut away in each direction at most, in per cent of a side; the place is random.
     pub crop: f32,
-    /// How much larger they are made at most, in per cent, which cuts away as much; the size is random.
+    /// How much larger they are made at most, in per cent, which cuts away as much; the size is
+    /// random.
     pub scale: f32,
     /// How much brighter or darker at most, in per cent.
     pub brightness: f32,
@@ -33,8 +34,8 @@ impl Distortions {
         self.copies > 0 && (self.flip || amounts.iter().any(|&amount| amount > 0.0))
     }
 
-    /// What is done to a photo for one of its copies. It depends on nothing but the photo's content, the copy's number
-    /// and these settings.
+    /// What is done to a photo for one of its copies. It depends on nothing but the photo's
+    /// content, the copy's number and these settings.
     #[must_use]
     pub fn of(&self, photo: Digest, copy: usize) -> Distortion {
         let mut digest = Sha256::new();
@@ -43,9 +44,11 @@ impl Distortions {
         digest.update((copy as u64).to_le_bytes());
         digest.update(photo.0);
         let digest: [u8; 32] = digest.finalize().into();
-        // Each number has bytes of its own, so that switching one distortion on leaves the others as they are.
-        let random =
-            |which: usize| f32::from(u16::from_le_bytes([digest[2 * which], digest[2 * which + 1]])) / 65_536.0;
+        // Each number has bytes of its own, so that switching one distortion on leaves the others
+        // as they are.
+        let random = |which: usize| {
+            f32::from(u16::from_le_bytes([digest[2 * which], digest[2 * which + 1]])) / 65_536.0
+        };
         // As retrain.py multiplies margin and resize.
         let size = 1.0 / ((1.0 + self.crop / 100.0) * (1.0 + random(0) * self.scale / 100.0));
         Distortion {
@@ -83,12 +86,15 @@ impl Distortion {
         let (width, height) = (picture.width(), picture.height());
         let side = |whole: usize| ((whole as f32 * self.size).round() as usize).clamp(1, whole);
         let (columns, rows) = (side(width), side(height));
-        let start = |whole: usize, part: usize, share: f32| ((whole as f32 * share).round() as usize).min(whole - part);
+        let start = |whole: usize, part: usize, share: f32| {
+            ((whole as f32 * share).round() as usize).min(whole - part)
+        };
         let (left, top) = (start(width, columns, self.left), start(height, rows, self.top));
         let pixels = picture.to_rgb8();
         let source = Source { pixels: &pixels, width, height };
         let (sine, cosine) = self.degrees.to_radians().sin_cos();
-        let middle = [left as f32 + (columns as f32 - 1.0) / 2.0, top as f32 + (rows as f32 - 1.0) / 2.0];
+        let middle =
+            [left as f32 + (columns as f32 - 1.0) / 2.0, top as f32 + (rows as f32 - 1.0) / 2.0];
         let mut out = Vec::with_capacity(rows * columns * 3);
         for y in 0..rows {
             for x in 0..columns {
@@ -101,10 +107,14 @@ impl Distortion {
                         middle[1] - sine * offset[0] + cosine * offset[1],
                     ),
                 };
-                out.extend(pixel.map(|level| (level * self.brightness).round().clamp(0.0, 255.0) as u8));
+                out.extend(
+                    pixel.map(|level| (level * self.brightness).round().clamp(0.0, 255.0) as u8),
+                );
             }
         }
-        Picture::from_rgb8(columns, rows, out).expect("as many pixels as its size says").named(picture.name())
+        Picture::from_rgb8(columns, rows, out)
+            .expect("as many pixels as its size says")
+            .named(picture.name())
     }
 }
 
@@ -123,11 +133,13 @@ impl Source<'_> {
 
     /// Bilinear between the four pixels around a place.
     fn between(&self, x: f32, y: f32) -> [f32; 3] {
-        let (x, y) = (x.clamp(0.0, (self.width - 1) as f32), y.clamp(0.0, (self.height - 1) as f32));
+        let (x, y) =
+            (x.clamp(0.0, (self.width - 1) as f32), y.clamp(0.0, (self.height - 1) as f32));
         let (left, top) = (x as usize, y as usize);
         let (right, bottom) = ((left + 1).min(self.width - 1), (top + 1).min(self.height - 1));
         let (across, down) = (x - left as f32, y - top as f32);
-        let corners = [(left, top), (right, top), (left, bottom), (right, bottom)].map(|(x, y)| self.pixel(x, y));
+        let corners = [(left, top), (right, top), (left, bottom), (right, bottom)]
+            .map(|(x, y)| self.pixel(x, y));
         std::array::from_fn(|c| {
             let above = corners[0][c] + across * (corners[1][c] - corners[0][c]);
             let below = corners[2][c] + across * (corners[3][c] - corners[2][c]);
@@ -140,7 +152,8 @@ impl Source<'_> {
 mod tests {
     use super::*;
 
-    const NONE: Distortion = Distortion { flip: false, size: 1.0, left: 0.0, top: 0.0, brightness: 1.0, degrees: 0.0 };
+    const NONE: Distortion =
+        Distortion { flip: false, size: 1.0, left: 0.0, top: 0.0, brightness: 1.0, degrees: 0.0 };
 
     fn picture() -> Picture {
         Picture::from_rgb8(5, 4, (0..60).map(|n| n * 4).collect()).unwrap()
@@ -169,14 +182,25 @@ mod tests {
 
     #[test]
     fn a_crop_stays_inside_and_depends_on_the_photo_alone() {
-        let distortions =
-            Distortions { flip: true, crop: 30.0, scale: 20.0, brightness: 20.0, rotation: 15.0, copies: 3, seed: 1 };
+        let distortions = Distortions {
+            flip: true,
+            crop: 30.0,
+            scale: 20.0,
+            brightness: 20.0,
+            rotation: 15.0,
+            copies: 3,
+            seed: 1,
+        };
         for n in 0..50 {
             let photo = Digest([n; 32]);
             let one = distortions.of(photo, 1);
             assert_eq!(one, distortions.of(photo, 1));
             assert_ne!(one, distortions.of(photo, 2));
-            assert!(one.left + one.size <= 1.0 && one.top + one.size <= 1.0 && one.size >= 1.0 / (1.3 * 1.2) - 1e-6);
+            assert!(
+                one.left + one.size <= 1.0
+                    && one.top + one.size <= 1.0
+                    && one.size >= 1.0 / (1.3 * 1.2) - 1e-6
+            );
             let applied = one.apply(&picture());
             assert!(applied.width() <= 5 && applied.height() <= 4);
         }

@@ -1,6 +1,8 @@
-//! The bottleneck files of TensorFlow's `retrain.py`: one text file a photo, its values with commas between.
+//! The bottleneck files of TensorFlow's `retrain.py`: one text file a photo, its values with commas
+//! between.
 //!
-//! They say neither which photo's content nor which network they are of; whoever imports them answers for that.
+//! They say neither which photo's content nor which network they are of; whoever imports them
+//! answers for that.
 
 use std::fs;
 use std::io::Read as _;
@@ -18,17 +20,18 @@ pub struct Imported {
     pub missing: usize,
     /// What is wrong with other files.
     pub refused: Vec<String>,
-    /// How far the values of the few photos that were computed again are off, as a share of their largest value: the median.
+    /// How far the values of the few photos that were computed again are off, as a share of their
+    /// largest value: the median.
     pub off: Option<f32>,
 }
 
 /// Longer files are none of a photo's.
 const MOST_BYTES: u64 = 16 << 20;
 
-/// Takes the values of `examples` from a folder of bottleneck files into the cache, as if `extractor` had computed them.
-/// Files are called `CLASS/PHOTO.txt` or, as later versions do it, `CLASS/PHOTO_MODULE.txt`. `width` is the number of
-/// features of the end point. A few of the photos, `check` of them, are computed again to see whether the values can be of
-/// this network.
+/// Takes the values of `examples` from a folder of bottleneck files into the cache, as if
+/// `extractor` had computed them. Files are called `CLASS/PHOTO.txt` or, as later versions do it,
+/// `CLASS/PHOTO_MODULE.txt`. `width` is the number of features of the end point. A few of the
+/// photos, `check` of them, are computed again to see whether the values can be of this network.
 ///
 /// # Errors
 /// If the cache cannot be written; each file's own trouble is in the outcome.
@@ -63,10 +66,13 @@ pub fn import_retrain(
     Ok(outcome)
 }
 
-/// How far a photo's values are from those computed now, as a share of the largest; nothing if it cannot be computed.
+/// How far a photo's values are from those computed now, as a share of the largest; nothing if it
+/// cannot be computed.
 fn off(example: &Example, values: &[f32], extractor: &Extractor) -> Option<f32> {
-    let computed = extractor.compute(&Wanted { example: example.clone(), distortion: None }).ok()?;
-    let largest = computed.iter().fold(f32::MIN_POSITIVE, |largest, value| largest.max(value.abs()));
+    let computed =
+        extractor.compute(&Wanted { example: example.clone(), distortion: None }).ok()?;
+    let largest =
+        computed.iter().fold(f32::MIN_POSITIVE, |largest, value| largest.max(value.abs()));
     Some(computed.iter().zip(values).fold(0.0f32, |most, (a, b)| most.max((a - b).abs())) / largest)
 }
 
@@ -80,7 +86,8 @@ fn bottleneck(folder: &Path, photo: &Path) -> Option<PathBuf> {
     }
     let of_photo = |path: &PathBuf| {
         let file = path.file_name().unwrap_or_default().to_string_lossy();
-        file.strip_prefix(&*name).is_some_and(|rest| rest.starts_with('_') && rest.ends_with(".txt"))
+        file.strip_prefix(&*name)
+            .is_some_and(|rest| rest.starts_with('_') && rest.ends_with(".txt"))
     };
     let mut found: Vec<PathBuf> =
         fs::read_dir(&folder).ok()?.flatten().map(|entry| entry.path()).filter(of_photo).collect();
@@ -95,7 +102,8 @@ fn read(file: &Path, width: usize) -> Result<Vec<f32>, String> {
     opened.take(MOST_BYTES).read_to_string(&mut text).map_err(|error| error.to_string())?;
     let value = |word: &str| word.trim().parse().ok().filter(|value: &f32| value.is_finite());
     let values: Option<Vec<f32>> = text.split(',').map(value).collect();
-    let values = values.ok_or("it is no list of numbers with commas between; a crash may have cut it off")?;
+    let values = values
+        .ok_or("it is no list of numbers with commas between; a crash may have cut it off")?;
     match values.len() == width {
         true => Ok(values),
         false => Err(format!("it has {} values, and the network {width} features", values.len())),

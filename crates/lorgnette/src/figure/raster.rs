@@ -31,9 +31,16 @@ fn draw(canvas: &mut Canvas, mark: &Mark, scale: f32) {
         }
         Mark::Disc { centre: (x, y), radius, colour, .. } => {
             let corner = scaled((x - radius, y - radius));
-            canvas.fill_rounded(corner, scaled((2.0 * radius, 2.0 * radius)), radius * scale, *colour);
+            canvas.fill_rounded(
+                corner,
+                scaled((2.0 * radius, 2.0 * radius)),
+                radius * scale,
+                *colour,
+            );
         }
-        Mark::Words { text, at, style } => words(canvas, text, scaled(*at), Style { em: style.em * scale, ..*style }),
+        Mark::Words { text, at, style } => {
+            words(canvas, text, scaled(*at), Style { em: style.em * scale, ..*style })
+        }
         Mark::Picture { corner: (left, top), picture, times } => {
             let whole = (scale.round() as usize).max(1);
             let drawn = Canvas::of(picture);

@@ -29,7 +29,10 @@ pub(super) fn svg(figure: &Figure) -> String {
 fn draw(svg: &mut String, mark: &Mark) -> std::fmt::Result {
     match mark {
         Mark::Rectangle { corner: (x, y), size: (width, height), radius, colour, tip } => {
-            write!(svg, "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height:.1}\"")?;
+            write!(
+                svg,
+                "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height:.1}\""
+            )?;
             if *radius > 0.0 {
                 write!(svg, " rx=\"{radius:.1}\"")?;
             }
@@ -37,8 +40,10 @@ fn draw(svg: &mut String, mark: &Mark) -> std::fmt::Result {
             close(svg, "rect", tip.as_deref())
         }
         Mark::Line { points, width, colour } => {
-            let points: Vec<String> = points.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
-            let (points, colour, opacity) = (points.join(" "), colour.hex(), opacity("stroke", *colour));
+            let points: Vec<String> =
+                points.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
+            let (points, colour, opacity) =
+                (points.join(" "), colour.hex(), opacity("stroke", *colour));
             writeln!(
                 svg,
                 "<polyline points=\"{points}\" fill=\"none\" stroke=\"{colour}\"{opacity} stroke-width=\"{width}\" \
@@ -66,10 +71,13 @@ fn draw(svg: &mut String, mark: &Mark) -> std::fmt::Result {
 /// A picture in an address: cells as PNG, with sharp edges, a photo as JPEG.
 fn embedded(picture: &Picture, times: usize) -> (String, &'static str) {
     match picture.to_jpeg(QUALITY) {
-        Ok(bytes) if times == 1 => (format!("data:image/jpeg;base64,{}", STANDARD.encode(bytes)), "auto"),
+        Ok(bytes) if times == 1 => {
+            (format!("data:image/jpeg;base64,{}", STANDARD.encode(bytes)), "auto")
+        }
         // A side too long for a JPEG is none for a PNG.
         _ => {
-            let bytes = picture.to_png().expect("no picture in memory has sides beyond those of a PNG");
+            let bytes =
+                picture.to_png().expect("no picture in memory has sides beyond those of a PNG");
             (format!("data:image/png;base64,{}", STANDARD.encode(bytes)), "pixelated")
         }
     }
@@ -105,11 +113,15 @@ fn words(svg: &mut String, text: &str, (x, y): (f32, f32), style: Style) -> std:
 }
 
 fn opacity(of: &str, colour: Colour) -> String {
-    if colour.alpha < 1.0 { format!(" {of}-opacity=\"{:.3}\"", colour.alpha) } else { String::new() }
+    if colour.alpha < 1.0 {
+        format!(" {of}-opacity=\"{:.3}\"", colour.alpha)
+    } else {
+        String::new()
+    }
 }
 
-/// Text as it may stand in XML and HTML, in elements and in attributes. Characters that XML has no way to say are left
-/// out: control characters may be in the names of files.
+/// Text as it may stand in XML and HTML, in elements and in attributes. Characters that XML has no
+/// way to say are left out: control characters may be in the names of files.
 pub(crate) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for letter in text.chars() {
@@ -118,7 +130,12 @@ pub(crate) fn escaped(text: &str) -> String {
             '<' => escaped.push_str("&lt;"),
             '>' => escaped.push_str("&gt;"),
             '"' => escaped.push_str("&quot;"),
-            '\u{0}'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}' => {}
+            '\u{0}'..='\u{8}'
+            | '\u{b}'
+            | '\u{c}'
+            | '\u{e}'..='\u{1f}'
+            | '\u{fffe}'
+            | '\u{ffff}' => {}
             other => escaped.push(other),
         }
     }

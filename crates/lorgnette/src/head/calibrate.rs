@@ -1,6 +1,6 @@
 //! Probabilities that mean what they say, and when to say nothing.
 
-use lorgnette_net::head::Answer;
+use lorgnette_net::head::OutputKind;
 use serde::{Deserialize, Serialize};
 
 use super::layers::probabilities;
@@ -8,15 +8,15 @@ use super::layers::probabilities;
 /// What was found on validation.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Calibration {
-    /// What scores are divided by, so that probabilities are as large as the share of right answers (Guo and others
-    /// 2017, "On calibration of modern neural networks").
+    /// What scores are divided by, so that probabilities are as large as the share of right answers
+    /// (Guo and others 2017, "On calibration of modern neural networks").
     pub temperature: f64,
     /// The mean cross entropy of validation photos before, in nats.
     pub loss_before: f64,
     /// And after.
     pub loss_after: f64,
-    /// Photos whose best probability is below this are of no known class: all but a few of the right answers on
-    /// validation are above it. `None` where there are too few of these to tell.
+    /// Photos whose best probability is below this are of no known class: all but a few of the
+    /// right answers on validation are above it. `None` where there are too few of these to tell.
     pub unknown_below: Option<f32>,
 }
 
@@ -29,10 +29,16 @@ const COLDEST: f64 = 0.05;
 const HOTTEST: f64 = 20.0;
 
 impl Calibration {
-    /// Of validation photos' scores, a row of `classes` for each of `truth`. `lost` is the share of right answers that
-    /// the threshold may take for unknown.
+    /// Of validation photos' scores, a row of `classes` for each of `truth`. `lost` is the share of
+    /// right answers that the threshold may take for unknown.
     #[must_use]
-    pub fn of(scores: &[f32], truth: &[Vec<usize>], classes: usize, answer: Answer, lost: f64) -> Self {
+    pub fn of(
+        scores: &[f32],
+        truth: &[Vec<usize>],
+        classes: usize,
+        answer: OutputKind,
+        lost: f64,
+    ) -> Self {
         let temperature = temperature(scores, truth, classes, answer);
         Self::at(temperature, scores, truth, classes, (answer, lost))
     }
@@ -44,7 +50,7 @@ impl Calibration {
         scores: &[f32],
         truth: &[Vec<usize>],
         classes: usize,
-        (answer, lost): (Answer, f64),
+        (answer, lost): (OutputKind, f64),
     ) -> Self {
         let loss = |temperature: f64| mean_loss(scores, truth, classes, answer, temperature);
         let unknown_below = threshold(scores, truth, classes, answer, temperature, lost);
@@ -52,7 +58,7 @@ impl Calibration {
     }
 }
 
-fn at(scores: &[f32], answer: Answer, temperature: f64) -> Vec<f32> {
+fn at(scores: &[f32], answer: OutputKind, temperature: f64) -> Vec<f32> {
     let cooled: Vec<f32> = scores.iter().map(|&z| (f64::from(z) / temperature) as f32).collect();
     probabilities(&cooled, answer)
 }
@@ -62,7 +68,7 @@ pub(super) fn losses(
     scores: &[f32],
     truth: &[Vec<usize>],
     classes: usize,
-    answer: Answer,
+    answer: OutputKind,
     temperature: f64,
 ) -> Vec<f64> {
     const LEAST: f64 = 1e-12;
@@ -70,10 +76,11 @@ pub(super) fn losses(
     let of_one = |(scores, truth): (&[f32], &Vec<usize>)| -> f64 {
         let found = at(scores, answer, temperature);
         match answer {
-            Answer::Softmax => {
-                truth.iter().map(|&class| log(f64::from(found[class]))).sum::<f64>() / truth.len() as f64
+            OutputKind::Softmax => {
+                truth.iter().map(|&class| log(f64::from(found[class]))).sum::<f64>()
+                    / truth.len() as f64
             }
-            Answer::Sigmoid => {
+            OutputKind::Sigmoid => {
                 let one = |(class, &p): (usize, &f32)| {
                     let p = f64::from(p);
                     log(if truth.contains(&class) { p } else { 1.0 - p })
@@ -85,12 +92,24 @@ pub(super) fn losses(
     scores.chunks_exact(classes).zip(truth).map(of_one).collect()
 }
 
-fn mean_loss(scores: &[f32], truth: &[Vec<usize>], classes: usize, answer: Answer, temperature: f64) -> f64 {
-    losses(scores, truth, classes, answer, temperature).iter().sum::<f64>() / truth.len().max(1) as f64
+fn mean_loss(
+    scores: &[f32],
+    truth: &[Vec<usize>],
+    classes: usize,
+    answer: OutputKind,
+    temperature: f64,
+) -> f64 {
+    losses(scores, truth, classes, answer, temperature).iter().sum::<f64>()
+        / truth.len().max(1) as f64
 }
 
 /// The temperature that calibrates scores; 1 of a few.
-pub(super) fn temperature(scores: &[f32], truth: &[Vec<usize>], classes: usize, answer: Answer) -> f64 {
+pub(super) fn temperature(
+    scores: &[f32],
+    truth: &[Vec<usize>],
+    classes: usize,
+    answer: OutputKind,
+) -> f64 {
     match truth.len() < LEAST {
         true => 1.0,
         false => coolest(|temperature| mean_loss(scores, truth, classes, answer, temperature)),
@@ -123,20 +142,22 @@ fn threshold(
     scores: &[f32],
     truth: &[Vec<usize>],
     classes: usize,
-    answer: Answer,
+    answer: OutputKind,
     temperature: f64,
     lost: f64,
 ) -> Option<f32> {
     let mut right: Vec<f32> = Vec::new();
     for (scores, truth) in scores.chunks_exact(classes).zip(truth) {
         let found = at(scores, answer, temperature);
-        let best = (0..classes).fold(0, |best, class| if found[class] > found[best] { class } else { best });
+        let best = (0..classes)
+            .fold(0, |best, class| if found[class] > found[best] { class } else { best });
         if truth.contains(&best) {
             right.push(found[best]);
         }
     }
     right.sort_by(f32::total_cmp);
-    (right.len() >= LEAST_RIGHT).then(|| right[((right.len() as f64 * lost) as usize).min(right.len() - 1)])
+    (right.len() >= LEAST_RIGHT)
+        .then(|| right[((right.len() as f64 * lost) as usize).min(right.len() - 1)])
 }
 
 #[cfg(test)]
@@ -153,7 +174,7 @@ mod tests {
             scores.extend([gap, 0.0]);
             truth.push(vec![usize::from((i / 40) as f32 / 100.0 >= right)]);
         }
-        let found = Calibration::of(&scores, &truth, 2, Answer::Softmax, 0.05);
+        let found = Calibration::of(&scores, &truth, 2, OutputKind::Softmax, 0.05);
         assert!((found.temperature - 2.0).abs() < 0.1, "{found:?}");
         assert!(found.loss_after < found.loss_before);
         let threshold = found.unknown_below.unwrap();
@@ -162,7 +183,7 @@ mod tests {
 
     #[test]
     fn few_photos_say_nothing() {
-        let found = Calibration::of(&[1.0, 0.0], &[vec![0]], 2, Answer::Softmax, 0.05);
+        let found = Calibration::of(&[1.0, 0.0], &[vec![0]], 2, OutputKind::Softmax, 0.05);
         assert_eq!((found.temperature, found.unknown_below), (1.0, None));
     }
 }

@@ -1,9 +1,10 @@
 //! The penalty, chosen by what was held out.
 //!
-//! Many validation photos choose alone. A few are chance, so then the training photos choose too: parts of them are held
-//! out in turn (cross-validation). Penalties are tried from strong to weak, each from where the last one ended. The loss
-//! alone would choose too strong ones, for weak ones are overconfident, which [calibration](super::Calibration) mends
-//! later; so the weakest is taken whose loss cannot be told from the best.
+//! Many validation photos choose alone. A few are chance, so then the training photos choose too:
+//! parts of them are held out in turn (cross-validation). Penalties are tried from strong to weak,
+//! each from where the last one ended. The loss alone would choose too strong ones, for weak ones
+//! are overconfident, which [calibration](super::Calibration) mends later; so the weakest is taken
+//! whose loss cannot be told from the best.
 
 use super::calibrate::{losses, temperature};
 use super::examples::Examples;
@@ -14,7 +15,8 @@ use super::solve::{Solving, descent_of, set_descent};
 use super::state::State;
 use super::{Tried, Watch};
 
-/// The penalties that are tried, as `λ·n`: for features of mean square deviation 1, the inverse of scikit-learn's `C`.
+/// The penalties that are tried, as `λ·n`: for features of mean square deviation 1, the inverse of
+/// scikit-learn's `C`.
 const CANDIDATES: [f64; 10] = [1000.0, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0, 0.3, 0.1, 0.03];
 /// Of these, each second one where a validation of many photos stops a training in time anyway.
 const COARSE: usize = 2;
@@ -71,7 +73,8 @@ pub(super) fn choose(solving: &Solving<'_>, from: &State, watch: &mut dyn Watch)
         let mut held = Vec::new();
         for trial in &mut trials {
             if !watch.goes_on() {
-                let whole = trials.pop().and_then(|trial| trial.descent).map(|descent| descent.place);
+                let whole =
+                    trials.pop().and_then(|trial| trial.descent).map(|descent| descent.place);
                 return Chosen::Interrupted(whole.unwrap_or_else(|| solving.origin.clone()), tried);
             }
             trial.go_on(solving, tried.len().checked_sub(1).map(|last| strengths[last]), strength);
@@ -98,19 +101,32 @@ fn trials(solving: &Solving<'_>, from: &State) -> Vec<Trial> {
     let descent = |number: usize| descent_of(from, &name(number));
     let part = parts::first(solving);
     if solving.has_enough_validation() {
-        return vec![Trial { number: FOLDS, training: part, held_out: None, descent: descent(FOLDS) }];
+        return vec![Trial {
+            number: FOLDS,
+            training: part,
+            held_out: None,
+            descent: descent(FOLDS),
+        }];
     }
     let all = part.as_ref().unwrap_or(&solving.training);
     let fold = |number: usize| {
         let of = |is_held: bool| {
             let photos = all.photos().iter().enumerate();
-            let own = photos.filter(|(_, photo)| (**photo % FOLDS == number) == is_held).map(|(i, _)| i);
+            let own =
+                photos.filter(|(_, photo)| (**photo % FOLDS == number) == is_held).map(|(i, _)| i);
             all.picked(&own.collect::<Vec<_>>())
         };
-        Trial { number, training: Some(of(false)), held_out: Some(of(true)), descent: descent(number) }
+        Trial {
+            number,
+            training: Some(of(false)),
+            held_out: Some(of(true)),
+            descent: descent(number),
+        }
     };
     let folds = (0..FOLDS).map(fold).filter(|trial| {
-        let is_some = |examples: &Option<Examples>| examples.as_ref().is_some_and(|examples| !examples.is_empty());
+        let is_some = |examples: &Option<Examples>| {
+            examples.as_ref().is_some_and(|examples| !examples.is_empty())
+        };
         is_some(&trial.training) && is_some(&trial.held_out)
     });
     let mut trials: Vec<Trial> = folds.collect();
@@ -126,7 +142,9 @@ impl Trial {
         let mut measured = Measured::default();
         let mut function = solving.function(examples, strength / count, &mut measured);
         let mut descent = match (self.descent.take(), before) {
-            (Some(descent), Some(before)) => descent.bent((strength - before) / count, &mut function),
+            (Some(descent), Some(before)) => {
+                descent.bent((strength - before) / count, &mut function)
+            }
             _ => Descent::from(solving.origin.clone(), &mut function),
         };
         let most = if solving.has_enough_validation() { TRIED_FEW_EPOCHS } else { TRIED_EPOCHS };
@@ -206,7 +224,9 @@ fn name(number: usize) -> String {
 }
 
 pub(super) fn set_tried(state: &mut State, tried: &[Tried]) {
-    let flat = tried.iter().flat_map(|one| [one.penalty, one.loss, one.error, one.temperature.unwrap_or(f64::NAN)]);
+    let flat = tried
+        .iter()
+        .flat_map(|one| [one.penalty, one.loss, one.error, one.temperature.unwrap_or(f64::NAN)]);
     state.arrays.insert("tried".into(), flat.collect());
 }
 

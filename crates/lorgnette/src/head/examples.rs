@@ -1,6 +1,6 @@
 //! Features with their classes.
 
-use lorgnette_kernels::Pool;
+use lorgnette_kernels::ThreadPool;
 
 /// Rows of features, and what each row's photo shows.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -23,8 +23,8 @@ impl Examples {
         Self { width, features, truth, photos }
     }
 
-    /// The same examples, of which some are copies: those with the same number are of the same photo, and are held out
-    /// together.
+    /// The same examples, of which some are copies: those with the same number are of the same
+    /// photo, and are held out together.
     ///
     /// # Panics
     /// If there is not a number for each.
@@ -89,13 +89,14 @@ impl Examples {
     pub(super) fn balanced_weights(&self, classes: usize) -> Vec<f64> {
         let mut counts = vec![0usize; classes];
         self.truth.iter().flatten().for_each(|&class| counts[class] += 1);
-        let (all, present) = (counts.iter().sum::<usize>() as f64, counts.iter().filter(|&&n| n > 0).count() as f64);
+        let (all, present) =
+            (counts.iter().sum::<usize>() as f64, counts.iter().filter(|&&n| n > 0).count() as f64);
         counts.iter().map(|&n| if n == 0 { 0.0 } else { all / (present * n as f64) }).collect()
     }
 }
 
-/// What features are shifted and multiplied by before they are trained on: all by the same factor, so that a penalty
-/// weighs them as they are.
+/// What features are shifted and multiplied by before they are trained on: all by the same factor,
+/// so that a penalty weighs them as they are.
 #[derive(Clone, Debug)]
 pub(super) struct Scaling {
     pub(super) means: Vec<f64>,
@@ -111,8 +112,9 @@ impl Scaling {
             means.iter_mut().zip(row).for_each(|(mean, &x)| *mean += f64::from(x));
         }
         means.iter_mut().for_each(|mean| *mean /= count);
-        let deviations =
-            |row: &[f32]| -> f64 { row.iter().zip(&means).map(|(&x, mean)| (f64::from(x) - mean).powi(2)).sum() };
+        let deviations = |row: &[f32]| -> f64 {
+            row.iter().zip(&means).map(|(&x, mean)| (f64::from(x) - mean).powi(2)).sum()
+        };
         let squares: f64 = examples.features().chunks_exact(width).map(deviations).sum();
         let variance = squares / (count * width as f64);
         let factor = if variance > 0.0 { variance.sqrt().recip() } else { 1.0 };
@@ -125,7 +127,7 @@ impl Scaling {
     }
 
     /// The examples, scaled.
-    pub(super) fn apply(&self, examples: &Examples, pool: &Pool) -> Examples {
+    pub(super) fn apply(&self, examples: &Examples, pool: &ThreadPool) -> Examples {
         const ROWS: usize = 256;
         let width = examples.width();
         let mut features = vec![0.0; examples.features().len()];
@@ -140,6 +142,11 @@ impl Scaling {
             }
         });
         drop(parts);
-        Examples { width, features, truth: examples.truth().to_vec(), photos: examples.photos.clone() }
+        Examples {
+            width,
+            features,
+            truth: examples.truth().to_vec(),
+            photos: examples.photos.clone(),
+        }
     }
 }

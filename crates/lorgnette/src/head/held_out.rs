@@ -1,12 +1,13 @@
-//! What is said of training photos by layers that were trained without them, which is what shows labels that may be wrong:
-//! a layer that has learned an error by heart does not find it.
+//! What is said of training photos by layers that were trained without them, which is what shows
+//! labels that may be wrong: a layer that has learned an error by heart does not find it.
 
 use super::layers::Layers;
 use super::random::Random;
 use super::solve::Solving;
 use super::{Examples, Recipe, State, Task, TrainOptions, Watch};
 
-/// Products of a pass through the examples that a layer is trained on here, at most: of very many, a part tells enough.
+/// Products of a pass through the examples that a layer is trained on here, at most: of very many,
+/// a part tells enough.
 const MOST_PRODUCTS: usize = 1 << 31;
 /// Fewer examples than this say too little.
 const LEAST: usize = 4096;
@@ -15,9 +16,9 @@ const EPOCHS: usize = 30;
 /// The penalty as `λ·n`, where a recipe has none.
 const USUAL_STRENGTH: f64 = 10.0;
 
-/// The scores of each training example, by one layer for each of the folds (the fold of each example is given), trained as
-/// the default recipe does it on the examples of the others. `penalty` is that of the layer for use, if it has one.
-/// Nothing if `watch` stops it.
+/// The scores of each training example, by one layer for each of the folds (the fold of each
+/// example is given), trained as the default recipe does it on the examples of the others.
+/// `penalty` is that of the layer for use, if it has one. Nothing if `watch` stops it.
 ///
 /// # Panics
 /// If there is not a fold for each example.
@@ -31,7 +32,13 @@ pub fn held_out_scores(
     assert_eq!(folds.len(), task.training.len(), "a fold for each example");
     let penalty = penalty.unwrap_or(USUAL_STRENGTH / task.training.len() as f64);
     let (recipe, hidden) = (Recipe::Default, None);
-    let options = TrainOptions { recipe, hidden, penalty: Some(penalty), epochs: EPOCHS, ..task.options.clone() };
+    let options = TrainOptions {
+        recipe,
+        hidden,
+        penalty: Some(penalty),
+        epochs: EPOCHS,
+        ..task.options.clone()
+    };
     let mut scores = vec![0.0; folds.len() * task.classes];
     for fold in 0..folds.iter().max().map_or(0, |last| last + 1) {
         let held: Vec<usize> = (0..folds.len()).filter(|&i| folds[i] == fold).collect();

@@ -1,8 +1,8 @@
 //! A head's weights, and what they say of features.
 
-use lorgnette_kernels::{Level, Pool};
+use lorgnette_kernels::{Level, ThreadPool};
 use lorgnette_net::Tensor;
-use lorgnette_net::head::{Answer, Head, Layer};
+use lorgnette_net::head::{Head, Layer, OutputKind};
 
 use super::examples::{Examples, Scaling};
 use super::product::{Packed, Sum};
@@ -57,12 +57,16 @@ impl DenseLayer {
         }
     }
 
-    fn apply(&self, rows: &[f32], (level, pool): (Level, &Pool)) -> Vec<f32> {
+    fn apply(&self, rows: &[f32], (level, pool): (Level, &ThreadPool)) -> Vec<f32> {
         let (inputs, outputs) = (self.inputs(), self.outputs());
         let count = rows.len() / inputs.max(1);
         let packed = Packed::new(&self.weights, [inputs, outputs], false, level, pool);
         let mut out = vec![0.0; count * outputs];
-        packed.multiply(&Sum { left: rows, rows: count, bias: Some(&self.biases), added: None }, &mut out, pool);
+        packed.multiply(
+            &Sum { left: rows, rows: count, bias: Some(&self.biases), added: None },
+            &mut out,
+            pool,
+        );
         out
     }
 }
@@ -79,7 +83,7 @@ pub struct Layers {
 impl Layers {
     /// The scores of rows of features, a row for each.
     #[must_use]
-    pub fn scores(&self, features: &[f32], level: Level, pool: &Pool) -> Vec<f32> {
+    pub fn scores(&self, features: &[f32], level: Level, pool: &ThreadPool) -> Vec<f32> {
         let with = (level, pool);
         match &self.hidden {
             None => self.last.apply(features, with),
@@ -93,14 +97,23 @@ impl Layers {
 
     /// The probabilities of examples, a row of one for each class.
     #[must_use]
-    pub fn probabilities(&self, examples: &Examples, answer: Answer, level: Level, pool: &Pool) -> Vec<Vec<f32>> {
+    pub fn probabilities(
+        &self,
+        examples: &Examples,
+        answer: OutputKind,
+        level: Level,
+        pool: &ThreadPool,
+    ) -> Vec<Vec<f32>> {
         let scores = self.scores(examples.features(), level, pool);
-        scores.chunks_exact(self.last.outputs()).map(|scores| probabilities(scores, answer)).collect()
+        scores
+            .chunks_exact(self.last.outputs())
+            .map(|scores| probabilities(scores, answer))
+            .collect()
     }
 
     /// The head of a network that reads these features.
     #[must_use]
-    pub fn head(&self, features: &str, answer: Answer) -> Head {
+    pub fn head(&self, features: &str, answer: OutputKind) -> Head {
         let hidden = self.hidden.as_ref().map(DenseLayer::tensors);
         Head { features: features.into(), hidden, last: self.last.tensors(), answer }
     }
@@ -116,10 +129,12 @@ impl Layers {
 
 /// Probabilities from the scores of one photo, in double precision.
 #[must_use]
-pub fn probabilities(scores: &[f32], answer: Answer) -> Vec<f32> {
+pub fn probabilities(scores: &[f32], answer: OutputKind) -> Vec<f32> {
     match answer {
-        Answer::Sigmoid => scores.iter().map(|&z| (1.0 / (1.0 + f64::from(-z).exp())) as f32).collect(),
-        Answer::Softmax => {
+        OutputKind::Sigmoid => {
+            scores.iter().map(|&z| (1.0 / (1.0 + f64::from(-z).exp())) as f32).collect()
+        }
+        OutputKind::Softmax => {
             let largest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
             let powers: Vec<f64> = scores.iter().map(|&z| f64::from(z - largest).exp()).collect();
             let sum: f64 = powers.iter().sum();

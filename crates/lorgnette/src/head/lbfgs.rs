@@ -1,5 +1,6 @@
-//! The limited-memory BFGS method (Nocedal and Wright, "Numerical optimization", second edition, algorithms 7.4 and 3.1):
-//! finds where a smooth function is smallest, from its values and gradients.
+//! The limited-memory BFGS method (Nocedal and Wright, "Numerical optimization", second edition,
+//! algorithms 7.4 and 3.1): finds where a smooth function is smallest, from its values and
+//! gradients.
 
 use std::collections::VecDeque;
 
@@ -30,8 +31,9 @@ impl Descent {
         Self { place, value, gradient, pairs: VecDeque::new() }
     }
 
-    /// From where another descent ended on, if the function has since got `more/2·|place|²` added (less a constant place, if
-    /// need be): that changes a gradient by `more` times the step, so what was learnt of the curvature stays true.
+    /// From where another descent ended on, if the function has since got `more/2·|place|²` added
+    /// (less a constant place, if need be): that changes a gradient by `more` times the step, so
+    /// what was learnt of the curvature stays true.
     pub(super) fn bent(self, more: f64, function: &mut Function<'_>) -> Self {
         let mut pairs = self.pairs;
         pairs.iter_mut().for_each(|(step, change)| add(change, more, step));
@@ -40,8 +42,8 @@ impl Descent {
         Self { pairs, ..Self::from(self.place, function) }
     }
 
-    /// One step downwards; `false` if there is none, and the place stays as it is. The last place that `function` was
-    /// asked about is the new one.
+    /// One step downwards; `false` if there is none, and the place stays as it is. The last place
+    /// that `function` was asked about is the new one.
     pub(super) fn step(&mut self, function: &mut Function<'_>) -> bool {
         let mut direction = self.direction();
         let mut slope = dot(&direction, &self.gradient);
@@ -55,7 +57,8 @@ impl Descent {
         let first = if self.pairs.is_empty() { (-slope).sqrt().recip().min(1.0) } else { 1.0 };
         let mut length = first;
         for _ in 0..MOST_CUTS {
-            let place: Vec<f64> = self.place.iter().zip(&direction).map(|(x, d)| x + length * d).collect();
+            let place: Vec<f64> =
+                self.place.iter().zip(&direction).map(|(x, d)| x + length * d).collect();
             let (value, gradient) = function(&place);
             if value <= self.value + SUFFICIENT * length * slope {
                 self.remember(&place, &gradient);
@@ -64,7 +67,11 @@ impl Descent {
             }
             // Where the parabola through what is known is lowest, if that is a sensible place.
             let lowest = -slope * length * length / (2.0 * (value - self.value - slope * length));
-            length = if lowest.is_finite() { lowest.clamp(0.1 * length, 0.5 * length) } else { 0.1 * length };
+            length = if lowest.is_finite() {
+                lowest.clamp(0.1 * length, 0.5 * length)
+            } else {
+                0.1 * length
+            };
         }
         false
     }
@@ -156,14 +163,20 @@ mod tests {
         let bowl = |bend: f64| {
             move |x: &[f64]| {
                 let (steep, flat) = (100.0 + bend, 1.0 + bend);
-                (0.5 * (steep * x[0] * x[0] + flat * (x[1] - 1.0).powi(2)), vec![steep * x[0], flat * (x[1] - 1.0)])
+                (
+                    0.5 * (steep * x[0] * x[0] + flat * (x[1] - 1.0).powi(2)),
+                    vec![steep * x[0], flat * (x[1] - 1.0)],
+                )
             }
         };
         let mut descent = Descent::from(vec![1.0, 3.0], &mut bowl(2.0));
         while descent.step(&mut bowl(2.0)) && descent.value > 1e-9 {}
         let bent = descent.bent(-1.5, &mut bowl(0.5));
         for (step, change) in &bent.pairs {
-            assert!((change[0] - 100.5 * step[0]).abs() < 1e-9 && (change[1] - 1.5 * step[1]).abs() < 1e-9);
+            assert!(
+                (change[0] - 100.5 * step[0]).abs() < 1e-9
+                    && (change[1] - 1.5 * step[1]).abs() < 1e-9
+            );
         }
         assert!(!bent.pairs.is_empty());
     }

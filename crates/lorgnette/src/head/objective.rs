@@ -2,8 +2,8 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use lorgnette_kernels::{Level, Pool, softmax};
-use lorgnette_net::head::Answer;
+use lorgnette_kernels::{Level, ThreadPool, softmax};
+use lorgnette_net::head::OutputKind;
 
 use super::examples::Examples;
 use super::product::{Packed, Sum, transpose};
@@ -21,7 +21,7 @@ pub(super) struct Measured {
 #[derive(Clone, Debug)]
 pub(super) struct Criterion {
     pub(super) classes: usize,
-    pub(super) answer: Answer,
+    pub(super) answer: OutputKind,
     /// The share of certainty that is given to all classes alike.
     pub(super) smoothing: f64,
     /// How much each class counts.
@@ -39,11 +39,12 @@ impl Criterion {
         }
     }
 
-    /// The scores that fit examples best of those that are the same for all; as if each class had one
-    /// example more (and of several labels, one more without it), so that none is impossible.
+    /// The scores that fit examples best of those that are the same for all; as if each class had
+    /// one example more (and of several labels, one more without it), so that none is impossible.
     pub(super) fn constant_scores(&self, examples: &Examples) -> Vec<f64> {
-        let is_one = self.answer == Answer::Softmax;
-        let (mut counts, mut total) = (vec![1.0; self.classes], if is_one { self.classes as f64 } else { 2.0 });
+        let is_one = self.answer == OutputKind::Softmax;
+        let (mut counts, mut total) =
+            (vec![1.0; self.classes], if is_one { self.classes as f64 } else { 2.0 });
         for truth in examples.truth() {
             let weight = self.weight(truth);
             let share = if is_one { weight / truth.len().max(1) as f64 } else { weight };
@@ -58,21 +59,33 @@ impl Criterion {
         counts.into_iter().map(score).collect()
     }
 
-    /// The loss of one example's scores, which are replaced by their part of the gradient: probability less target.
-    /// `probabilities` has been filled from the scores where they are a softmax's.
-    pub(super) fn judge(&self, truth: &[usize], scores: &mut [f32], probabilities: &[f32]) -> (f64, bool) {
+    /// The loss of one example's scores, which are replaced by their part of the gradient:
+    /// probability less target. `probabilities` has been filled from the scores where they are a
+    /// softmax's.
+    pub(super) fn judge(
+        &self,
+        truth: &[usize],
+        scores: &mut [f32],
+        probabilities: &[f32],
+    ) -> (f64, bool) {
         match self.answer {
-            Answer::Softmax => self.judge_softmax(truth, scores, probabilities),
-            Answer::Sigmoid => self.judge_sigmoid(truth, scores),
+            OutputKind::Softmax => self.judge_softmax(truth, scores, probabilities),
+            OutputKind::Sigmoid => self.judge_sigmoid(truth, scores),
         }
     }
 
-    fn judge_softmax(&self, truth: &[usize], scores: &mut [f32], probabilities: &[f32]) -> (f64, bool) {
+    fn judge_softmax(
+        &self,
+        truth: &[usize],
+        scores: &mut [f32],
+        probabilities: &[f32],
+    ) -> (f64, bool) {
         let best = first_largest(probabilities);
         // ln Σ eᶻ by the most probable class, whose logarithm is the most exact.
         let log_sum = f64::from(scores[best]) - f64::from(probabilities[best]).ln();
         let share = (1.0 - self.smoothing) / truth.len().max(1) as f64;
-        let mut target_score: f64 = truth.iter().map(|&class| share * f64::from(scores[class])).sum();
+        let mut target_score: f64 =
+            truth.iter().map(|&class| share * f64::from(scores[class])).sum();
         let spread = self.smoothing / self.classes as f64;
         if self.smoothing > 0.0 {
             target_score += spread * scores.iter().map(|&z| f64::from(z)).sum::<f64>();
@@ -110,8 +123,8 @@ fn first_largest(values: &[f32]) -> usize {
 
 /// Examples that are worked through at a time.
 const ROWS: usize = 256;
-/// Parts that sums are made of. They are the same whatever the number of threads, and added in the same order, so the
-/// sums are the same too.
+/// Parts that sums are made of. They are the same whatever the number of threads, and added in the
+/// same order, so the sums are the same too.
 const PARTS: usize = 16;
 
 /// One layer on examples.
@@ -119,7 +132,7 @@ pub(super) struct Objective<'a> {
     pub(super) examples: &'a Examples,
     pub(super) criterion: &'a Criterion,
     pub(super) level: Level,
-    pub(super) pool: &'a Pool,
+    pub(super) pool: &'a ThreadPool,
 }
 
 /// What a part of the examples adds.
@@ -157,10 +170,15 @@ impl Objective<'_> {
         });
         drop(of_class);
         for (feature, row) in gradient[..width * classes].chunks_exact_mut(classes).enumerate() {
-            row.iter_mut().enumerate().for_each(|(class, g)| *g = turned[class * width + feature] / total);
+            row.iter_mut()
+                .enumerate()
+                .for_each(|(class, g)| *g = turned[class * width + feature] / total);
         }
         for part in &parts {
-            gradient[width * classes..].iter_mut().zip(&part.biases).for_each(|(sum, b)| *sum += b / total);
+            gradient[width * classes..]
+                .iter_mut()
+                .zip(&part.biases)
+                .for_each(|(sum, b)| *sum += b / total);
         }
         (measured, gradient)
     }
@@ -171,18 +189,23 @@ impl Objective<'_> {
         let packed = Packed::new(weights, [width, classes], false, self.level, self.pool);
         let count = self.examples.len();
         let parts: Vec<Mutex<Part>> = (0..PARTS).map(|_| Mutex::default()).collect();
-        let alone = Pool::new(1);
+        let alone = ThreadPool::new(1);
         self.pool.run(PARTS, &|_, index| {
             let rows = count * index / PARTS..count * (index + 1) / PARTS;
             let mut work = Work::new(self, biases, &packed, &alone);
-            rows.clone().step_by(ROWS).for_each(|start| work.add(start..rows.end.min(start + ROWS), wants_gradient));
+            rows.clone()
+                .step_by(ROWS)
+                .for_each(|start| work.add(start..rows.end.min(start + ROWS), wants_gradient));
             *parts[index].lock().unwrap_or_else(PoisonError::into_inner) = work.part;
         });
-        let parts: Vec<Part> =
-            parts.into_iter().map(|part| part.into_inner().unwrap_or_else(PoisonError::into_inner)).collect();
+        let parts: Vec<Part> = parts
+            .into_iter()
+            .map(|part| part.into_inner().unwrap_or_else(PoisonError::into_inner))
+            .collect();
         let total: f64 = parts.iter().map(|part| part.weight).sum();
         let loss = parts.iter().map(|part| part.loss).sum::<f64>() / total;
-        let accuracy = parts.iter().map(|part| part.right).sum::<usize>() as f64 / count.max(1) as f64;
+        let accuracy =
+            parts.iter().map(|part| part.right).sum::<usize>() as f64 / count.max(1) as f64;
         (Measured { loss, accuracy }, parts)
     }
 }
@@ -192,7 +215,7 @@ struct Work<'a> {
     objective: &'a Objective<'a>,
     biases: &'a [f32],
     packed: &'a Packed,
-    pool: &'a Pool,
+    pool: &'a ThreadPool,
     scores: Vec<f32>,
     probabilities: Vec<f32>,
     turned: Vec<f32>,
@@ -204,10 +227,26 @@ struct Work<'a> {
 }
 
 impl<'a> Work<'a> {
-    fn new(objective: &'a Objective<'a>, biases: &'a [f32], packed: &'a Packed, pool: &'a Pool) -> Self {
+    fn new(
+        objective: &'a Objective<'a>,
+        biases: &'a [f32],
+        packed: &'a Packed,
+        pool: &'a ThreadPool,
+    ) -> Self {
         let part = Part { biases: vec![0.0; biases.len()], ..Part::default() };
         let (scores, probabilities, turned, before) = Default::default();
-        Self { objective, biases, packed, pool, scores, probabilities, turned, before, features: None, part }
+        Self {
+            objective,
+            biases,
+            packed,
+            pool,
+            scores,
+            probabilities,
+            turned,
+            before,
+            features: None,
+            part,
+        }
     }
 
     /// Adds the examples of these numbers.
@@ -219,10 +258,19 @@ impl<'a> Work<'a> {
         self.probabilities.resize(count * classes, 0.0);
         let sum = Sum { left: features, rows: count, bias: Some(self.biases), added: None };
         self.packed.multiply(&sum, &mut self.scores, self.pool);
-        if criterion.answer == Answer::Softmax {
-            softmax(*level, count, classes, &self.scores, &mut self.probabilities, false, self.pool);
+        if criterion.answer == OutputKind::Softmax {
+            softmax(
+                *level,
+                count,
+                classes,
+                &self.scores,
+                &mut self.probabilities,
+                false,
+                self.pool,
+            );
         }
-        let lines = self.scores.chunks_exact_mut(classes).zip(self.probabilities.chunks_exact(classes));
+        let lines =
+            self.scores.chunks_exact_mut(classes).zip(self.probabilities.chunks_exact(classes));
         for ((scores, probabilities), truth) in lines.zip(&examples.truth()[rows]) {
             let weight = criterion.weight(truth);
             let (loss, right) = criterion.judge(truth, scores, probabilities);
@@ -248,8 +296,13 @@ impl<'a> Work<'a> {
         self.turned.resize(count * classes, 0.0);
         transpose(&self.scores, count, classes, &mut self.turned);
         match &mut self.features {
-            Some((packed_rows, packed)) if *packed_rows == count => packed.repack(features, false, self.pool),
-            other => *other = Some((count, Packed::new(features, [count, width], false, *level, self.pool))),
+            Some((packed_rows, packed)) if *packed_rows == count => {
+                packed.repack(features, false, self.pool)
+            }
+            other => {
+                *other =
+                    Some((count, Packed::new(features, [count, width], false, *level, self.pool)))
+            }
         }
         let Some((_, packed)) = &self.features else { return };
         std::mem::swap(&mut self.before, &mut self.part.weights);
@@ -265,22 +318,28 @@ mod tests {
     use super::*;
 
     fn examples(count: usize, width: usize, classes: usize) -> Examples {
-        let features = (0..count * width).map(|i| ((i * 7919) % 211) as f32 / 105.0 - 1.0).collect();
-        let truth =
-            (0..count).map(|i| if i % 5 == 4 { vec![i % classes, (i + 1) % classes] } else { vec![i % classes] });
+        let features =
+            (0..count * width).map(|i| ((i * 7919) % 211) as f32 / 105.0 - 1.0).collect();
+        let truth = (0..count).map(|i| {
+            if i % 5 == 4 { vec![i % classes, (i + 1) % classes] } else { vec![i % classes] }
+        });
         Examples::new(width, features, truth.collect())
     }
 
     fn check(criterion: &Criterion) {
         let (count, width, classes) = (600, 9, criterion.classes);
         let examples = examples(count, width, classes);
-        let layer: Vec<f32> = (0..(width + 1) * classes).map(|i| ((i * 31) % 17) as f32 / 20.0 - 0.4).collect();
-        let (level, pool) = (Level::best(), Pool::new(2));
+        let layer: Vec<f32> =
+            (0..(width + 1) * classes).map(|i| ((i * 31) % 17) as f32 / 20.0 - 0.4).collect();
+        let (level, pool) = (Level::best(), ThreadPool::new(2));
         let objective = Objective { examples: &examples, criterion, level, pool: &pool };
         let (measured, gradient) = objective.gradient(&layer);
         assert_eq!(measured, objective.measure(&layer));
-        let alone = Pool::new(1);
-        assert_eq!(Objective { pool: &alone, ..objective }.gradient(&layer), (measured, gradient.clone()));
+        let alone = ThreadPool::new(1);
+        assert_eq!(
+            Objective { pool: &alone, ..objective }.gradient(&layer),
+            (measured, gradient.clone())
+        );
         for at in [0, 5, width * classes - 1, width * classes, layer.len() - 1] {
             let step = 1e-2f32;
             let loss = |by: f32| {
@@ -295,31 +354,46 @@ mod tests {
 
     #[test]
     fn the_gradient_is_the_slope_of_the_loss() {
-        let plain = Criterion { classes: 4, answer: Answer::Softmax, smoothing: 0.0, weights: None };
+        let plain =
+            Criterion { classes: 4, answer: OutputKind::Softmax, smoothing: 0.0, weights: None };
         check(&plain);
-        check(&Criterion { smoothing: 0.2, weights: Some(vec![1.0, 2.0, 0.5, 1.5]), ..plain.clone() });
-        check(&Criterion { answer: Answer::Sigmoid, smoothing: 0.1, ..plain });
+        check(&Criterion {
+            smoothing: 0.2,
+            weights: Some(vec![1.0, 2.0, 0.5, 1.5]),
+            ..plain.clone()
+        });
+        check(&Criterion { answer: OutputKind::Sigmoid, smoothing: 0.1, ..plain });
     }
 
     #[test]
     fn no_other_constant_scores_fit_better() {
         let (examples, width) = (examples(603, 2, 3), 2);
-        let plain = Criterion { classes: 3, answer: Answer::Softmax, smoothing: 0.0, weights: None };
-        let weighted = Criterion { smoothing: 0.1, weights: Some(vec![1.0, 3.0, 0.5]), ..plain.clone() };
-        for criterion in [&plain, &weighted, &Criterion { answer: Answer::Sigmoid, ..weighted.clone() }] {
-            let (level, pool) = (Level::best(), Pool::new(1));
+        let plain =
+            Criterion { classes: 3, answer: OutputKind::Softmax, smoothing: 0.0, weights: None };
+        let weighted =
+            Criterion { smoothing: 0.1, weights: Some(vec![1.0, 3.0, 0.5]), ..plain.clone() };
+        for criterion in
+            [&plain, &weighted, &Criterion { answer: OutputKind::Sigmoid, ..weighted.clone() }]
+        {
+            let (level, pool) = (Level::best(), ThreadPool::new(1));
             let mut layer = vec![0.0; width * 3];
-            layer.extend(criterion.constant_scores(&examples).into_iter().map(|score| score as f32));
-            let (_, gradient) = Objective { examples: &examples, criterion, level, pool: &pool }.gradient(&layer);
-            assert!(gradient[width * 3..].iter().all(|g| g.abs() < 2e-3), "{criterion:?} {gradient:?}");
+            layer
+                .extend(criterion.constant_scores(&examples).into_iter().map(|score| score as f32));
+            let (_, gradient) =
+                Objective { examples: &examples, criterion, level, pool: &pool }.gradient(&layer);
+            assert!(
+                gradient[width * 3..].iter().all(|g| g.abs() < 2e-3),
+                "{criterion:?} {gradient:?}"
+            );
         }
     }
 
     #[test]
     fn the_loss_is_the_cross_entropy() {
-        let criterion = Criterion { classes: 3, answer: Answer::Softmax, smoothing: 0.0, weights: None };
+        let criterion =
+            Criterion { classes: 3, answer: OutputKind::Softmax, smoothing: 0.0, weights: None };
         let mut scores = [1.0, 2.0, 3.0];
-        let probabilities = super::super::layers::probabilities(&scores, Answer::Softmax);
+        let probabilities = super::super::layers::probabilities(&scores, OutputKind::Softmax);
         let (loss, right) = criterion.judge(&[1], &mut scores, &probabilities);
         assert!((loss + f64::from(probabilities[1]).ln()).abs() < 1e-6 && !right);
         assert!((scores[1] - (probabilities[1] - 1.0)).abs() < 1e-7);

@@ -1,5 +1,6 @@
-//! Parts of very many examples: penalties are tried on the first, and the way to where the chosen one leads begins on each
-//! in turn. The smallest sum of a part is near that of all, and a step towards it takes a fraction of the time.
+//! Parts of very many examples: penalties are tried on the first, and the way to where the chosen
+//! one leads begins on each in turn. The smallest sum of a part is near that of all, and a step
+//! towards it takes a fraction of the time.
 
 use super::Watch;
 use super::choose::Led;
@@ -22,7 +23,8 @@ const ARRIVED: f64 = 3e-3;
 
 /// The first part, if the examples are so many.
 pub(super) fn first(solving: &Solving<'_>) -> Option<Examples> {
-    (solving.training.len() > solving.part).then(|| solving.training.picked(&order(solving)[..solving.part]))
+    (solving.training.len() > solving.part)
+        .then(|| solving.training.picked(&order(solving)[..solving.part]))
 }
 
 /// How many examples the first part has, of a layer with so many weights and biases.
@@ -30,8 +32,8 @@ pub(super) fn first_size(parameters: usize) -> usize {
     (FIRST_PRODUCTS / parameters.max(1)).max(FIRST_LEAST)
 }
 
-/// A descent on all examples, begun where parts lead that grow to all of them; `led` is where the first led before.
-/// Nothing if it was stopped.
+/// A descent on all examples, begun where parts lead that grow to all of them; `led` is where the
+/// first led before. Nothing if it was stopped.
 pub(super) fn begun(
     solving: &Solving<'_>,
     penalty: f64,
@@ -60,10 +62,20 @@ pub(super) fn begun(
         led = Some(Led { descent, penalty });
     }
     let mut measured = Measured::default();
-    Some(from(solving, led, penalty, &mut solving.function(&solving.training, penalty, &mut measured)))
+    Some(from(
+        solving,
+        led,
+        penalty,
+        &mut solving.function(&solving.training, penalty, &mut measured),
+    ))
 }
 
-fn from(solving: &Solving<'_>, led: Option<Led>, penalty: f64, function: &mut Function<'_>) -> Descent {
+fn from(
+    solving: &Solving<'_>,
+    led: Option<Led>,
+    penalty: f64,
+    function: &mut Function<'_>,
+) -> Descent {
     match led {
         Some(led) => led.descent.bent(penalty - led.penalty, function),
         None => Descent::from(solving.origin.clone(), function),
@@ -76,7 +88,7 @@ fn order(solving: &Solving<'_>) -> Vec<usize> {
 
 #[cfg(test)]
 mod tests {
-    use lorgnette_kernels::{Level, Pool};
+    use lorgnette_kernels::{Level, ThreadPool};
 
     use super::super::{State, Task, TrainOptions, Trained};
     use super::*;
@@ -84,8 +96,9 @@ mod tests {
     /// Examples of three classes, of which a few features tell.
     fn examples(count: usize) -> Examples {
         let mut random = Random::at(7, count as u64);
-        let mut value =
-            |row: usize, feature: usize| random.unit() as f32 - 0.5 + if feature % 3 == row % 3 { 0.4 } else { 0.0 };
+        let mut value = |row: usize, feature: usize| {
+            random.unit() as f32 - 0.5 + if feature % 3 == row % 3 { 0.4 } else { 0.0 }
+        };
         let features = (0..count * 12).map(|i| value(i / 12, i % 12)).collect();
         Examples::new(12, features, (0..count).map(|row| vec![row % 3]).collect())
     }
@@ -106,10 +119,18 @@ mod tests {
 
     /// With parts of 32, 128 and 512 examples before all of them.
     fn trained(validation: usize, threads: usize, from: &State, watch: &mut dyn Watch) -> Trained {
-        let (training, validation, pool) = (examples(1500), examples(validation), Pool::new(threads));
-        let (options, level) = (TrainOptions { epochs: 12, ..TrainOptions::default() }, Level::best());
-        let task =
-            Task { training: &training, validation: &validation, classes: 3, options: &options, pool: &pool, level };
+        let (training, validation, pool) =
+            (examples(1500), examples(validation), ThreadPool::new(threads));
+        let (options, level) =
+            (TrainOptions { epochs: 12, ..TrainOptions::default() }, Level::best());
+        let task = Task {
+            training: &training,
+            validation: &validation,
+            classes: 3,
+            options: &options,
+            pool: &pool,
+            level,
+        };
         let mut solving = Solving::new(&task);
         solving.part = 32;
         solving.train(from, watch)
@@ -121,7 +142,9 @@ mod tests {
             let whole = trained(validation, 2, &State::default(), &mut ());
             let best = whole.epochs[whole.best_epoch - 1];
             assert!(best.validation_accuracy > 0.8 && whole.epochs.len() <= 12, "{best:?}");
-            assert!(whole.tried.iter().all(|tried| tried.temperature.is_some() == (validation < 500)));
+            assert!(
+                whole.tried.iter().all(|tried| tried.temperature.is_some() == (validation < 500))
+            );
             for after in [1, 2, 4, 8, 9, 12, 16, 24, 32, 48, 64, 80] {
                 let mut stopper = Stopper(after, State::default());
                 trained(validation, 1, &State::default(), &mut stopper);

@@ -1,7 +1,9 @@
-//! Matrix products, by the kernels of 1×1 convolutions. Results do not depend on the number of threads.
+//! Matrix products, by the kernels of 1×1 convolutions. Results do not depend on the number of
+//! threads.
 
 use lorgnette_kernels::{
-    Buffer, Clamp, Conv, ConvShape, Elements, Filter, Formats, Level, Map, Pool, Residual, Window, choose_conv,
+    Buffer, Clamp, Conv, ConvShape, Filter, ImageLayout, Level, NumericOptions, Residual,
+    StorageType, ThreadPool, Window, choose_conv,
 };
 
 /// A matrix made ready to be multiplied by from the left.
@@ -30,42 +32,56 @@ impl Packed {
         [inner, columns]: [usize; 2],
         transposed: bool,
         level: Level,
-        pool: &Pool,
+        pool: &ThreadPool,
     ) -> Self {
         let shape = shape(1, inner, columns);
-        // Without AMX: a descent follows differences of nearly equal numbers, and any number of rows must find one layout.
-        let level = level.vectors();
-        let kernel = choose_conv(&shape, level, Formats::default());
-        let values = Buffer::zeroed((kernel.packed_len)(&shape)).expect("memory for a matrix that is there twice");
+        // Without AMX: a descent follows differences of nearly equal numbers, and any number of
+        // rows must find one layout.
+        let level = level.base_isa();
+        let kernel = choose_conv(&shape, level, NumericOptions::default());
+        let values = Buffer::zeroed((kernel.packed_len)(&shape))
+            .expect("memory for a matrix that is there twice");
         let mut packed = Self { level, inner, columns, values };
         packed.repack(right, transposed, pool);
         packed
     }
 
     /// Another matrix of the same size.
-    pub(super) fn repack(&mut self, right: &[f32], transposed: bool, pool: &Pool) {
+    pub(super) fn repack(&mut self, right: &[f32], transposed: bool, pool: &ThreadPool) {
         let shape = shape(1, self.inner, self.columns);
-        let kernel = choose_conv(&shape, self.level, Formats::default());
+        let kernel = choose_conv(&shape, self.level, NumericOptions::default());
         let filter = Filter { bytes: bytemuck::cast_slice(right), scale: None, transposed };
         (kernel.pack_rows)(&shape, &filter, 0..shape.depth(), &mut self.values, pool);
     }
 
     /// `left · right + bias + added`.
-    pub(super) fn multiply(&self, sum: &Sum<'_>, out: &mut [f32], pool: &Pool) {
+    pub(super) fn multiply(&self, sum: &Sum<'_>, out: &mut [f32], pool: &ThreadPool) {
         let shape = shape(sum.rows, self.inner, self.columns);
-        let kernel = choose_conv(&shape, self.level, Formats::default());
+        let kernel = choose_conv(&shape, self.level, NumericOptions::default());
         let mut scratch = vec![0.0; (kernel.scratch_len)(&shape, pool.threads())];
-        let elements = Elements::Float32;
-        let residual = sum.added.map(|values| Residual { values, stride: self.columns, elements });
+        let storage = StorageType::Float32;
+        let residual = sum.added.map(|values| Residual { values, stride: self.columns, storage });
         let (input, packed, clamp) = (sum.left, &*self.values, Clamp::NONE);
-        let conv =
-            Conv { shape: &shape, input, packed, bias: sum.bias, residual, clamp, output: out, scratch: &mut scratch };
+        let conv = Conv {
+            shape: &shape,
+            input,
+            packed,
+            bias: sum.bias,
+            residual,
+            clamp,
+            output: out,
+            scratch: &mut scratch,
+        };
         (kernel.run)(conv, pool);
     }
 }
 
 fn shape(rows: usize, inner: usize, columns: usize) -> ConvShape {
-    ConvShape { input: Map::dense(1, 1, rows, inner), output: Map::dense(1, 1, rows, columns), window: Window::POINT }
+    ConvShape {
+        input: ImageLayout::dense(1, 1, rows, inner),
+        output: ImageLayout::dense(1, 1, rows, columns),
+        window: Window::POINTWISE,
+    }
 }
 
 /// `from`, `[rows][columns]`, with rows and columns exchanged.
@@ -90,7 +106,9 @@ mod tests {
     /// The slow, obvious twin.
     fn plainly(left: &[f32], right: &[f32], [rows, inner, columns]: [usize; 3]) -> Vec<f64> {
         let product = |i: usize, j: usize| -> f64 {
-            (0..inner).map(|k| f64::from(left[i * inner + k]) * f64::from(right[k * columns + j])).sum()
+            (0..inner)
+                .map(|k| f64::from(left[i * inner + k]) * f64::from(right[k * columns + j]))
+                .sum()
         };
         (0..rows * columns).map(|at| product(at / columns, at % columns)).collect()
     }
@@ -101,7 +119,9 @@ mod tests {
 
     #[test]
     fn products_are_those_of_the_plain_loops() {
-        for [rows, inner, columns] in [[1, 3, 2], [5, 64, 257], [130, 33, 5], [3, 1, 1], [257, 256, 96]] {
+        for [rows, inner, columns] in
+            [[1, 3, 2], [5, 64, 257], [130, 33, 5], [3, 1, 1], [257, 256, 96]]
+        {
             let (left, right) = (numbers(rows * inner, 1), numbers(inner * columns, 2));
             let (bias, added) = (numbers(columns, 3), numbers(rows * columns, 4));
             let wanted: Vec<f64> = plainly(&left, &right, [rows, inner, columns])
@@ -115,12 +135,15 @@ mod tests {
                 for (right, transposed) in [(&right, false), (&turned, true)] {
                     let mut answers = Vec::new();
                     for threads in [1, 3] {
-                        let pool = Pool::new(threads);
+                        let pool = ThreadPool::new(threads);
                         let packed = Packed::new(right, [inner, columns], transposed, level, &pool);
                         let mut out = vec![0.0; rows * columns];
                         let sum = Sum { left: &left, rows, bias: Some(&bias), added: Some(&added) };
                         packed.multiply(&sum, &mut out, &pool);
-                        assert!(wanted.iter().zip(&out).all(|(a, &b)| (a - f64::from(b)).abs() < 1e-4), "{level}");
+                        assert!(
+                            wanted.iter().zip(&out).all(|(a, &b)| (a - f64::from(b)).abs() < 1e-4),
+                            "{level}"
+                        );
                         answers.push(out);
                     }
                     assert_eq!(answers[0], answers[1], "threads do not matter");

@@ -1,12 +1,15 @@
 //! Random numbers that depend on nothing but a seed and a place.
 
-/// Numbers by SplitMix64 (Steele, Lea, Flood 2014, "Fast splittable pseudorandom number generators").
+/// Numbers by SplitMix64 (Steele, Lea, Flood 2014, "Fast splittable pseudorandom number
+/// generators").
 pub(super) struct Random(u64);
 
 impl Random {
     /// The numbers of a place in a seed's space, such as an epoch.
     pub(super) fn at(seed: u64, place: u64) -> Self {
-        let mut random = Self(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ place.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let mut random = Self(
+            seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ place.wrapping_mul(0x9e37_79b9_7f4a_7c15),
+        );
         // Neighbouring seeds must not begin alike.
         random.next();
         random
@@ -29,11 +32,12 @@ impl Random {
         (self.unit() * count as f64) as usize
     }
 
-    /// Of a normal distribution of deviation 1 (Box and Muller 1958), drawn again beyond two deviations, as TensorFlow's
-    /// `truncated_normal` does it.
+    /// Of a normal distribution of deviation 1 (Box and Muller 1958), drawn again beyond two
+    /// deviations, as TensorFlow's `truncated_normal` does it.
     pub(super) fn truncated_normal(&mut self) -> f64 {
         loop {
-            let (radius, angle) = ((-2.0 * (1.0 - self.unit()).ln()).sqrt(), std::f64::consts::TAU * self.unit());
+            let (radius, angle) =
+                ((-2.0 * (1.0 - self.unit()).ln()).sqrt(), std::f64::consts::TAU * self.unit());
             let drawn = radius * angle.cos();
             if drawn.abs() <= 2.0 {
                 return drawn;
@@ -71,6 +75,10 @@ mod tests {
         let mean = drawn.iter().sum::<f64>() / 1e5;
         let variance = drawn.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / 1e5;
         // The variance of a normal distribution cut off at two deviations is 0.774.
-        assert!(mean.abs() < 0.02 && (variance - 0.774).abs() < 0.02 && drawn.iter().all(|x| x.abs() <= 2.0));
+        assert!(
+            mean.abs() < 0.02
+                && (variance - 0.774).abs() < 0.02
+                && drawn.iter().all(|x| x.abs() <= 2.0)
+        );
     }
 }

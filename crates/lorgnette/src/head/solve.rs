@@ -1,12 +1,14 @@
-//! The default: one layer by L-BFGS on all examples at once, with the penalty that was [chosen](super::choose).
+//! The default: one layer by L-BFGS on all examples at once, with the penalty that was
+//! [chosen](super::choose).
 //!
-//! The penalty draws the layer to what could be said without features: weights to zero, biases to the logarithms of how
-//! frequent classes are. A bias counts as the weight of one more feature, which is 1 of every photo. Features are not
-//! centred, for that would make free biases of all weights together. scikit-learn leaves biases free, yet they end near
-//! zero, for it stops before they move; `bench/against_scikit_learn.py` shows what each is worth.
+//! The penalty draws the layer to what could be said without features: weights to zero, biases to
+//! the logarithms of how frequent classes are. A bias counts as the weight of one more feature,
+//! which is 1 of every photo. Features are not centred, for that would make free biases of all
+//! weights together. scikit-learn leaves biases free, yet they end near zero, for it stops before
+//! they move; `bench/against_scikit_learn.py` shows what each is worth.
 //!
-//! Many validation photos also say which epoch is the best, and when to stop. Of a few, that would be chance: then the
-//! training goes on to where the penalty leads.
+//! Many validation photos also say which epoch is the best, and when to stop. Of a few, that would
+//! be chance: then the training goes on to where the penalty leads.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -30,7 +32,11 @@ const SLIGHT: f64 = 1e-4;
 /// With fewer validation photos, the best epoch is chance.
 const ENOUGH: usize = 500;
 
-pub(super) fn train(task: &Task<'_>, from: Option<State>, watch: &mut dyn Watch) -> Result<Trained, HeadError> {
+pub(super) fn train(
+    task: &Task<'_>,
+    from: Option<State>,
+    watch: &mut dyn Watch,
+) -> Result<Trained, HeadError> {
     Ok(Solving::new(task).train(&from.unwrap_or_default(), watch))
 }
 
@@ -51,10 +57,16 @@ pub(super) struct Solving<'a> {
 impl<'a> Solving<'a> {
     pub(super) fn new(task: &'a Task<'a>) -> Self {
         let scaling = Scaling::of(task.training).without_shift();
-        let plain = Criterion { classes: task.classes, answer: task.options.answer, smoothing: 0.0, weights: None };
+        let plain = Criterion {
+            classes: task.classes,
+            answer: task.options.answer,
+            smoothing: 0.0,
+            weights: None,
+        };
         let balanced = task.options.class_weights == ClassWeights::Balanced;
         let weights = balanced.then(|| task.training.balanced_weights(task.classes));
-        let criterion = Criterion { smoothing: task.options.label_smoothing, weights, ..plain.clone() };
+        let criterion =
+            Criterion { smoothing: task.options.label_smoothing, weights, ..plain.clone() };
         let scaled = |examples| scaling.apply(examples, task.pool);
         let (training, validation) = (scaled(task.training), scaled(task.validation));
         let mut origin = vec![0.0; training.width() * task.classes];
@@ -68,7 +80,9 @@ impl<'a> Solving<'a> {
         match self.task.options.penalty {
             Some(penalty) => self.solve((penalty, Vec::new(), None), from, watch),
             None => match choose(self, from, watch) {
-                Chosen::Penalty(penalty, tried, led) => self.solve((penalty, tried, led), from, watch),
+                Chosen::Penalty(penalty, tried, led) => {
+                    self.solve((penalty, tried, led), from, watch)
+                }
                 Chosen::Interrupted(place, tried) => self.interrupted(&place, tried),
             },
         }
@@ -107,7 +121,8 @@ impl<'a> Solving<'a> {
         }
     }
 
-    /// Trains with a penalty, from what is said without features, or from where parts of very many examples lead.
+    /// Trains with a penalty, from what is said without features, or from where parts of very many
+    /// examples lead.
     fn solve(
         &self,
         (penalty, tried, led): (f64, Vec<Tried>, Option<Led>),
@@ -150,7 +165,8 @@ impl<'a> Solving<'a> {
             };
             started = Instant::now();
             run.note(epoch, &descent.place, self.has_enough_validation());
-            let stale = self.has_enough_validation() && run.waited(slight) >= self.task.options.patience.max(1);
+            let stale = self.has_enough_validation()
+                && run.waited(slight) >= self.task.options.patience.max(1);
             run.arrived = stale || before - descent.value < ARRIVED * before.abs();
             watch.epoch(&epoch);
             watch.stands(&|| self.solving_state(&tried, &descent, &run));
@@ -185,7 +201,10 @@ impl<'a> Solving<'a> {
     /// The layer of a place, for scaled features.
     pub(super) fn scaled_layers(&self, place: &[f64]) -> Layers {
         let (weights, biases) = place.split_at(self.training.width() * self.task.classes);
-        Layers { hidden: None, last: DenseLayer { weights: narrowed(weights), biases: narrowed(biases) } }
+        Layers {
+            hidden: None,
+            last: DenseLayer { weights: narrowed(weights), biases: narrowed(biases) },
+        }
     }
 }
 
@@ -249,7 +268,9 @@ pub(super) fn set_descent(state: &mut State, name: &str, descent: &Descent) {
 pub(super) fn descent_of(state: &State, name: &str) -> Option<Descent> {
     let array = |of: &str| state.arrays.get(&format!("{name}{of}")).cloned();
     let number = |of: &str| state.number(&format!("{name}{of}"));
-    let pair = |number: usize| Some((array(&format!("step {number}"))?, array(&format!("change {number}"))?));
+    let pair = |number: usize| {
+        Some((array(&format!("step {number}"))?, array(&format!("change {number}"))?))
+    };
     Some(Descent {
         place: array("place")?,
         value: number("value")?,

@@ -3,8 +3,8 @@
 //! ```text
 //! "LORGHEAD", length of the text (u64), text, arrays (float64 each), SHA-256 of all before
 //! ```
-//! The text is JSON: of which task it is, numbers by name, the epochs, and the names and lengths of the arrays in their
-//! order.
+//! The text is JSON: of which task it is, numbers by name, the epochs, and the names and lengths of
+//! the arrays in their order.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -59,16 +59,27 @@ impl State {
     /// What the system refuses.
     pub fn write(&self, path: &Path, task: Digest) -> io::Result<()> {
         let bits = |epoch: &Epoch| {
-            let Epoch { epoch, seconds, training_accuracy, training_loss, validation_accuracy, validation_loss } =
-                epoch;
-            let measured = [seconds, training_accuracy, training_loss, validation_accuracy, validation_loss];
+            let Epoch {
+                epoch,
+                seconds,
+                training_accuracy,
+                training_loss,
+                validation_accuracy,
+                validation_loss,
+            } = epoch;
+            let measured =
+                [seconds, training_accuracy, training_loss, validation_accuracy, validation_loss];
             let mut all = [*epoch as u64; 6];
             all[1..].iter_mut().zip(measured).for_each(|(bits, value)| *bits = value.to_bits());
             all
         };
         let text = Text {
             task: task.to_string(),
-            numbers: self.numbers.iter().map(|(name, value)| (name.clone(), value.to_bits())).collect(),
+            numbers: self
+                .numbers
+                .iter()
+                .map(|(name, value)| (name.clone(), value.to_bits()))
+                .collect(),
             epochs: self.epochs.iter().map(bits).collect(),
             arrays: self.arrays.iter().map(|(name, values)| (name.clone(), values.len())).collect(),
         };
@@ -93,14 +104,20 @@ impl State {
         let rest = content.get(16..).filter(|_| sound)?;
         let length = u64::from_le_bytes(content[8..16].try_into().ok()?);
         let (text, mut values) = rest.split_at_checked(usize::try_from(length).ok()?)?;
-        let text: Text = serde_json::from_slice(text).ok().filter(|text: &Text| text.task == task.to_string())?;
+        let text: Text = serde_json::from_slice(text)
+            .ok()
+            .filter(|text: &Text| text.task == task.to_string())?;
         let mut arrays = BTreeMap::new();
         for (name, count) in text.arrays {
             let (own, others) = values.split_at_checked(count.checked_mul(8)?)?;
-            arrays.insert(name, own.as_chunks().0.iter().map(|&bytes| f64::from_le_bytes(bytes)).collect());
+            arrays.insert(
+                name,
+                own.as_chunks().0.iter().map(|&bytes| f64::from_le_bytes(bytes)).collect(),
+            );
             values = others;
         }
-        let numbers = text.numbers.into_iter().map(|(name, bits)| (name, f64::from_bits(bits))).collect();
+        let numbers =
+            text.numbers.into_iter().map(|(name, bits)| (name, f64::from_bits(bits))).collect();
         let epoch = |all: [u64; 6]| Epoch {
             epoch: all[0] as usize,
             seconds: f64::from_bits(all[1]),
@@ -121,8 +138,10 @@ mod tests {
     fn a_state_is_read_as_it_was_written_or_not_at_all() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("training.state");
-        let mut state =
-            State { epochs: vec![Epoch { epoch: 3, seconds: 0.1, ..Epoch::default() }], ..State::default() };
+        let mut state = State {
+            epochs: vec![Epoch { epoch: 3, seconds: 0.1, ..Epoch::default() }],
+            ..State::default()
+        };
         state.set("step", 1.0 / 3.0);
         state.set_floats("weights", &[0.1, -7.5]);
         state.arrays.insert("x".into(), vec![f64::MIN_POSITIVE, f64::NAN.abs()]);

@@ -1,4 +1,5 @@
-//! Gradient descent, batch by batch: the tutorial's recipe, `retrain.py`'s, and Adam for a hidden layer.
+//! Gradient descent, batch by batch: the tutorial's recipe, `retrain.py`'s, and Adam for a hidden
+//! layer.
 
 use std::time::Instant;
 
@@ -10,7 +11,7 @@ use super::random::Random;
 use super::state::State;
 use super::{ClassWeights, HeadError, Recipe, Task, TrainOptions, Trained, Watch};
 use crate::judge::Epoch;
-use lorgnette_net::head::Answer;
+use lorgnette_net::head::OutputKind;
 
 /// What a recipe says, with everything that the options leave to it.
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +27,8 @@ struct Settings {
     penalty: f64,
     /// Steps from one look at all examples to the next.
     look_every: usize,
-    /// Whether the epoch that does best on validation is kept, and its coming waited for; else the last.
+    /// Whether the epoch that does best on validation is kept, and its coming waited for; else the
+    /// last.
     keeps_best: bool,
 }
 
@@ -105,18 +107,29 @@ impl Settings {
     }
 
     fn rate_at(&self, step: usize) -> f64 {
-        self.decay.map_or(self.rate, |(factor, every)| self.rate * factor.powi((step / every) as i32))
+        self.decay
+            .map_or(self.rate, |(factor, every)| self.rate * factor.powi((step / every) as i32))
     }
 }
 
-pub(super) fn train(task: &Task<'_>, from: Option<State>, watch: &mut dyn Watch) -> Result<Trained, HeadError> {
+pub(super) fn train(
+    task: &Task<'_>,
+    from: Option<State>,
+    watch: &mut dyn Watch,
+) -> Result<Trained, HeadError> {
     let settings = Settings::of(task.options, task.training.len());
     // The recipes take features as they are.
     let scaling = (task.options.recipe == Recipe::Default).then(|| Scaling::of(task.training));
-    let scaled =
-        |examples: &Examples| scaling.as_ref().map_or_else(|| examples.clone(), |s| s.apply(examples, task.pool));
+    let scaled = |examples: &Examples| {
+        scaling.as_ref().map_or_else(|| examples.clone(), |s| s.apply(examples, task.pool))
+    };
     let (training, validation) = (scaled(task.training), scaled(task.validation));
-    let plain = Criterion { classes: task.classes, answer: task.options.answer, smoothing: 0.0, weights: None };
+    let plain = Criterion {
+        classes: task.classes,
+        answer: task.options.answer,
+        smoothing: 0.0,
+        weights: None,
+    };
     let balanced = task.options.class_weights == ClassWeights::Balanced;
     let weights = balanced.then(|| task.training.balanced_weights(task.classes));
     let criterion = Criterion { smoothing: task.options.label_smoothing, weights, ..plain.clone() };
@@ -138,7 +151,9 @@ pub(super) fn train(task: &Task<'_>, from: Option<State>, watch: &mut dyn Watch)
         (Some(scaling), Layers { hidden: Some(hidden), last }) => {
             Layers { hidden: Some(hidden.unscaled(scaling)), last }
         }
-        (Some(scaling), Layers { hidden: None, last }) => Layers { hidden: None, last: last.unscaled(scaling) },
+        (Some(scaling), Layers { hidden: None, last }) => {
+            Layers { hidden: None, last: last.unscaled(scaling) }
+        }
     };
     let best_epoch = if settings.keeps_best { run.best_epoch } else { run.epochs.len() };
     let penalty = Some(settings.penalty).filter(|&penalty| penalty > 0.0);
@@ -216,8 +231,16 @@ struct Descent<'a> {
 }
 
 impl<'a> Descent<'a> {
-    fn new(task: &'a Task<'a>, settings: Settings, training: &'a Examples, criterion: &'a Criterion) -> Self {
-        let sizes = [Some(training.width()), task.options.hidden, Some(task.classes)].into_iter().flatten().collect();
+    fn new(
+        task: &'a Task<'a>,
+        settings: Settings,
+        training: &'a Examples,
+        criterion: &'a Criterion,
+    ) -> Self {
+        let sizes = [Some(training.width()), task.options.hidden, Some(task.classes)]
+            .into_iter()
+            .flatten()
+            .collect();
         let network = Network::new(sizes, settings.initial, task.options.seed);
         let count = if settings.adam { network.values.len() } else { 0 };
         let mut members = vec![Vec::new(); task.classes];
@@ -227,7 +250,18 @@ impl<'a> Descent<'a> {
         members.retain(|members| !members.is_empty());
         let moments = [vec![0.0; count], vec![0.0; count]];
         let run = Run { best_loss: f64::INFINITY, ..Run::default() };
-        Self { task, settings, training, criterion, network, moments, step: 0, run, members, order: None }
+        Self {
+            task,
+            settings,
+            training,
+            criterion,
+            network,
+            moments,
+            step: 0,
+            run,
+            members,
+            order: None,
+        }
     }
 
     fn layers(&self) -> Layers {
@@ -235,7 +269,12 @@ impl<'a> Descent<'a> {
     }
 
     /// Steps to the end; gives whether the watcher stopped it.
-    fn run(&mut self, validation: &Examples, plain: &Criterion, watch: &mut dyn Watch) -> Result<bool, HeadError> {
+    fn run(
+        &mut self,
+        validation: &Examples,
+        plain: &Criterion,
+        watch: &mut dyn Watch,
+    ) -> Result<bool, HeadError> {
         let mut started = Instant::now();
         while self.step < self.settings.steps && !self.is_stale() {
             if !watch.goes_on() {
@@ -244,11 +283,16 @@ impl<'a> Descent<'a> {
             let batch = self.batch();
             let loss = self.descend(&batch);
             if !loss.is_finite() {
-                return Err(HeadError::Diverged { step: self.step, rate: self.settings.rate_at(self.step) });
+                return Err(HeadError::Diverged {
+                    step: self.step,
+                    rate: self.settings.rate_at(self.step),
+                });
             }
             watch.step(self.step, &batch, loss);
             self.step += 1;
-            if self.step.is_multiple_of(self.settings.look_every) || self.step == self.settings.steps {
+            if self.step.is_multiple_of(self.settings.look_every)
+                || self.step == self.settings.steps
+            {
                 self.look(validation, plain, started.elapsed().as_secs_f64());
                 started = Instant::now();
                 watch.epoch(self.run.epochs.last().expect("just noted"));
@@ -260,7 +304,9 @@ impl<'a> Descent<'a> {
 
     fn is_stale(&self) -> bool {
         let since = self.run.epochs.len() - self.run.best_epoch;
-        self.settings.keeps_best && !self.run.epochs.is_empty() && since >= self.task.options.patience.max(1)
+        self.settings.keeps_best
+            && !self.run.epochs.is_empty()
+            && since >= self.task.options.patience.max(1)
     }
 
     /// The examples of the next batch.
@@ -282,7 +328,8 @@ impl<'a> Descent<'a> {
                     self.order = Some((epoch, Random::at(seed, epoch as u64).order(count)));
                 }
                 let order = self.order.as_ref().map_or(&[][..], |(_, order)| order);
-                order[within * self.settings.batch..count.min((within + 1) * self.settings.batch)].to_vec()
+                order[within * self.settings.batch..count.min((within + 1) * self.settings.batch)]
+                    .to_vec()
             }
         }
     }
@@ -301,7 +348,12 @@ impl<'a> Descent<'a> {
         let rate = self.settings.rate_at(self.step);
         match self.settings.adam {
             true => self.adam(&gradient, rate),
-            false => self.network.values.iter_mut().zip(&gradient).for_each(|(w, g)| *w -= rate as f32 * g),
+            false => self
+                .network
+                .values
+                .iter_mut()
+                .zip(&gradient)
+                .for_each(|(w, g)| *w -= rate as f32 * g),
         }
         measured.loss
     }
@@ -332,7 +384,12 @@ impl<'a> Descent<'a> {
             let sizes = [self.network.sizes[at], self.network.sizes[at + 1]];
             let packed = Packed::new(&values[weights.clone()], sizes, false, task.level, task.pool);
             let mut out = vec![0.0; count * sizes[1]];
-            let sum = Sum { left: &read[at], rows: count, bias: Some(&values[biases.clone()]), added: None };
+            let sum = Sum {
+                left: &read[at],
+                rows: count,
+                bias: Some(&values[biases.clone()]),
+                added: None,
+            };
             packed.multiply(&sum, &mut out, task.pool);
             if at + 1 < places.len() {
                 out.iter_mut().for_each(|value| *value = value.max(0.0));
@@ -353,12 +410,22 @@ impl<'a> Descent<'a> {
                 gradient[biases.clone()].iter_mut().zip(row).for_each(|(sum, r)| *sum += r);
             }
             if at > 0 {
-                let packed = Packed::new(&values[weights.clone()], [outputs, inputs], true, task.level, task.pool);
+                let packed = Packed::new(
+                    &values[weights.clone()],
+                    [outputs, inputs],
+                    true,
+                    task.level,
+                    task.pool,
+                );
                 let mut before = vec![0.0; count * inputs];
                 let sum = Sum { left: &residues, rows: count, bias: None, added: None };
                 packed.multiply(&sum, &mut before, task.pool);
                 // Where ReLU gave zero, nothing goes back.
-                before.iter_mut().zip(&read[at]).filter(|(_, x)| **x <= 0.0).for_each(|(b, _)| *b = 0.0);
+                before
+                    .iter_mut()
+                    .zip(&read[at])
+                    .filter(|(_, x)| **x <= 0.0)
+                    .for_each(|(b, _)| *b = 0.0);
                 residues = before;
             }
         }
@@ -371,7 +438,7 @@ impl<'a> Descent<'a> {
         let (mut loss, mut right, mut total) = (0.0, 0, 0.0);
         for (scores, truth) in scores.chunks_exact_mut(classes).zip(examples.truth()) {
             let weight = self.criterion.weight(truth);
-            let found = super::layers::probabilities(scores, Answer::Softmax);
+            let found = super::layers::probabilities(scores, OutputKind::Softmax);
             let (one, is_right) = self.criterion.judge(truth, scores, &found);
             loss += weight * one;
             total += weight;
@@ -388,7 +455,7 @@ impl<'a> Descent<'a> {
         let (mut loss, mut right, mut total) = (0.0, 0, 0.0);
         let mut own = scores;
         for (scores, truth) in own.chunks_exact_mut(self.task.classes).zip(examples.truth()) {
-            let found = super::layers::probabilities(scores, Answer::Softmax);
+            let found = super::layers::probabilities(scores, OutputKind::Softmax);
             let weight = criterion.weight(truth);
             let (one, is_right) = criterion.judge(truth, scores, &found);
             loss += weight * one;
@@ -400,8 +467,13 @@ impl<'a> Descent<'a> {
 
     /// Measures all examples, and keeps the best.
     fn look(&mut self, validation: &Examples, plain: &Criterion, seconds: f64) {
-        let (training, validation) = (self.measure(self.training, self.criterion), self.measure(validation, plain));
-        let weights = self.network.places().into_iter().flat_map(|[weights, _]| &self.network.values[weights]);
+        let (training, validation) =
+            (self.measure(self.training, self.criterion), self.measure(validation, plain));
+        let weights = self
+            .network
+            .places()
+            .into_iter()
+            .flat_map(|[weights, _]| &self.network.values[weights]);
         let squares: f64 = weights.map(|&w| f64::from(w) * f64::from(w)).sum();
         let epoch = Epoch {
             epoch: self.run.epochs.len() + 1,
@@ -431,7 +503,9 @@ impl<'a> Descent<'a> {
     }
 
     fn go_on(&mut self, state: &State) {
-        let Some(values) = state.floats("values").filter(|values| values.len() == self.network.values.len()) else {
+        let Some(values) =
+            state.floats("values").filter(|values| values.len() == self.network.values.len())
+        else {
             return;
         };
         self.network.values = values;

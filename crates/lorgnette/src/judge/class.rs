@@ -24,16 +24,17 @@ impl ClassFigures {
         ratio(self.right, self.support)
     }
 
-    /// The harmonic mean of precision and recall, `2·right / (support + said)`; `None` if there are no photos of the class
-    /// and none is said to be.
+    /// The harmonic mean of precision and recall, `2·right / (support + said)`; `None` if there are
+    /// no photos of the class and none is said to be.
     #[must_use]
     pub fn f1(&self) -> Option<f64> {
         ratio(2 * self.right, self.support + self.said)
     }
 }
 
-/// Precision, recall and F1 of all classes together, each class counting the same ("macro"). Classes without photos do
-/// not count; a class that is said of no photo has a precision of 0, as in scikit-learn.
+/// Precision, recall and F1 of all classes together, each class counting the same ("macro").
+/// Classes without photos do not count; a class that is said of no photo has a precision of 0, as
+/// in scikit-learn.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Means {
     /// Of the precisions.
@@ -46,9 +47,11 @@ pub struct Means {
 
 impl Means {
     pub(crate) fn of(classes: &[ClassFigures]) -> Self {
-        let counted: Vec<&ClassFigures> = classes.iter().filter(|class| class.support > 0).collect();
+        let counted: Vec<&ClassFigures> =
+            classes.iter().filter(|class| class.support > 0).collect();
         let mean = |figure: fn(&ClassFigures) -> Option<f64>| {
-            counted.iter().map(|class| figure(class).unwrap_or(0.0)).sum::<f64>() / counted.len() as f64
+            counted.iter().map(|class| figure(class).unwrap_or(0.0)).sum::<f64>()
+                / counted.len() as f64
         };
         Self {
             precision: mean(ClassFigures::precision),

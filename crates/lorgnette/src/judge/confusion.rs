@@ -36,8 +36,8 @@ impl Confusion {
         confusion
     }
 
-    /// Counts a photo of several labels: each label that is found, and each pair of one that is missed and one that is said
-    /// in vain.
+    /// Counts a photo of several labels: each label that is found, and each pair of one that is
+    /// missed and one that is said in vain.
     fn count_labels(&mut self, scored: &Scored) {
         let said: Vec<usize> = scored.said().collect();
         for &truth in &scored.truth {
@@ -97,16 +97,23 @@ impl Confusion {
         (0..self.classes).filter(|&class| occurs[class]).collect()
     }
 
-    /// Pairs of classes of which one is taken for the other, the most photos first, of equals the largest share of the class.
+    /// Pairs of classes of which one is taken for the other, the most photos first, of equals the
+    /// largest share of the class.
     #[must_use]
     pub fn most_confused(&self) -> Vec<Confused> {
         let of_class = |truth: usize| {
             let of = self.total(truth);
-            let wrong = self.row(truth).iter().enumerate().filter(move |&(said, &count)| said != truth && count > 0);
+            let wrong = self
+                .row(truth)
+                .iter()
+                .enumerate()
+                .filter(move |&(said, &count)| said != truth && count > 0);
             wrong.map(move |(said, &count)| Confused { truth, said, count: count as usize, of })
         };
         let mut pairs: Vec<Confused> = (0..self.classes).flat_map(of_class).collect();
-        pairs.sort_by(|a, b| b.count.cmp(&a.count).then(a.of.cmp(&b.of)).then(a.truth.cmp(&b.truth)));
+        pairs.sort_by(|a, b| {
+            b.count.cmp(&a.count).then(a.of.cmp(&b.of)).then(a.truth.cmp(&b.truth))
+        });
         pairs
     }
 

@@ -1,19 +1,23 @@
-//! Photos that are nearly the same, in two splits: what was learned by heart is then taken for what was understood.
+//! Photos that are nearly the same, in two splits: what was learned by heart is then taken for what
+//! was understood.
 //!
-//! Two photos are nearly the same if the cosine of their features is close to 1. Comparing all pairs of 100,000 photos
-//! takes 10 billion dot products, so a signature comes first: the signs of the features on random axes. Two vectors at an
-//! angle θ differ in a share θ/π of them (Charikar, "Similarity estimation techniques from rounding algorithms", 2002),
-//! so pairs whose signatures differ much are passed over.
+//! Two photos are nearly the same if the cosine of their features is close to 1. Comparing all
+//! pairs of 100,000 photos takes 10 billion dot products, so a signature comes first: the signs of
+//! the features on random axes. Two vectors at an angle θ differ in a share θ/π of them (Charikar,
+//! "Similarity estimation techniques from rounding algorithms", 2002), so pairs whose signatures
+//! differ much are passed over.
 
-/// The cosine from which two photos are nearly the same, for features of a network trained on ImageNet. With the embedded
-/// one's, of copies of 100 photos it finds 99 that were compressed again (JPEG quality 70), all that were made a fifth
-/// brighter, 91 that lost a tenth of each side and 86 that were made smaller by a third; of 44,850 pairs of other photos of
-/// five kinds of flowers, none (`bench/near_duplicates.py`).
+/// The cosine from which two photos are nearly the same, for features of a network trained on
+/// ImageNet. With the embedded one's, of copies of 100 photos it finds 99 that were compressed
+/// again (JPEG quality 70), all that were made a fifth brighter, 91 that lost a tenth of each side
+/// and 86 that were made smaller by a third; of 44,850 pairs of other photos of five kinds of
+/// flowers, none (`bench/near_duplicates.py`).
 pub const NEARLY_THE_SAME: f32 = 0.8;
 /// Bits of a signature.
 const BITS: usize = 256;
 const WORDS: usize = BITS / 64;
-/// Standard deviations by which a near pair's signatures may differ more than they should: one of 30,000 is missed.
+/// Standard deviations by which a near pair's signatures may differ more than they should: one of
+/// 30,000 is missed.
 const ALLOWANCE: f64 = 4.0;
 
 /// Finds photos that are nearly the same.
@@ -36,26 +40,33 @@ pub struct NearDuplicate {
 }
 
 impl NearDuplicates {
-    /// Takes the features of photos, as many numbers for each. The mean of all photos is taken from each, for it only tells
-    /// that they are photos; what is left tells them apart.
+    /// Takes the features of photos, as many numbers for each. The mean of all photos is taken from
+    /// each, for it only tells that they are photos; what is left tells them apart.
     #[must_use]
     pub fn new(features: &[&[f32]]) -> Self {
         let mean = mean(features);
-        let features: Vec<Vec<f32>> = features.iter().map(|vector| normalised(vector, &mean)).collect();
+        let features: Vec<Vec<f32>> =
+            features.iter().map(|vector| normalised(vector, &mean)).collect();
         let axes = axes(mean.len());
         let signatures = features.iter().map(|vector| signature(vector, &axes)).collect();
         Self { features, signatures }
     }
 
-    /// The pairs whose cosine is at least `threshold` and of which `are_apart` says that they matter, such as those in two
-    /// splits; the nearest first.
+    /// The pairs whose cosine is at least `threshold` and of which `are_apart` says that they
+    /// matter, such as those in two splits; the nearest first.
     #[must_use]
-    pub fn pairs(&self, threshold: f32, are_apart: impl Fn(usize, usize) -> bool) -> Vec<NearDuplicate> {
+    pub fn pairs(
+        &self,
+        threshold: f32,
+        are_apart: impl Fn(usize, usize) -> bool,
+    ) -> Vec<NearDuplicate> {
         let most = most_differing_bits(threshold);
         let mut pairs = Vec::new();
         for other in 1..self.features.len() {
             for one in 0..other {
-                if differing_bits(&self.signatures[one], &self.signatures[other]) > most || !are_apart(one, other) {
+                if differing_bits(&self.signatures[one], &self.signatures[other]) > most
+                    || !are_apart(one, other)
+                {
                     continue;
                 }
                 let cosine = dot(&self.features[one], &self.features[other]);
@@ -64,7 +75,9 @@ impl NearDuplicates {
                 }
             }
         }
-        pairs.sort_by(|a, b| b.cosine.total_cmp(&a.cosine).then((a.one, a.other).cmp(&(b.one, b.other))));
+        pairs.sort_by(|a, b| {
+            b.cosine.total_cmp(&a.cosine).then((a.one, a.other).cmp(&(b.one, b.other)))
+        });
         pairs
     }
 }
@@ -79,13 +92,16 @@ fn mean(features: &[&[f32]]) -> Vec<f64> {
 }
 
 fn normalised(vector: &[f32], mean: &[f64]) -> Vec<f32> {
-    let centred: Vec<f64> = vector.iter().zip(mean).map(|(&value, mean)| f64::from(value) - mean).collect();
-    let length = centred.iter().map(|value| value * value).sum::<f64>().sqrt().max(f64::MIN_POSITIVE);
+    let centred: Vec<f64> =
+        vector.iter().zip(mean).map(|(&value, mean)| f64::from(value) - mean).collect();
+    let length =
+        centred.iter().map(|value| value * value).sum::<f64>().sqrt().max(f64::MIN_POSITIVE);
     centred.into_iter().map(|value| (value / length) as f32).collect()
 }
 
-/// Directions of random signs, of which a bit for each feature is kept: as good as Gaussian ones for vectors of hundreds
-/// of features (Achlioptas, "Database-friendly random projections", 2003), and the same on every machine.
+/// Directions of random signs, of which a bit for each feature is kept: as good as Gaussian ones
+/// for vectors of hundreds of features (Achlioptas, "Database-friendly random projections", 2003),
+/// and the same on every machine.
 fn axes(length: usize) -> Vec<Vec<f32>> {
     // Steele, Lea and Flood's splitmix64 ("Fast splittable pseudorandom number generators", 2014).
     let mut state = 0_u64;
@@ -110,7 +126,8 @@ fn differing_bits(one: &[u64; WORDS], other: &[u64; WORDS]) -> u32 {
     one.iter().zip(other).map(|(one, other)| (one ^ other).count_ones()).sum()
 }
 
-/// How many bits may differ of vectors with that cosine: the expected number and an allowance for chance.
+/// How many bits may differ of vectors with that cosine: the expected number and an allowance for
+/// chance.
 fn most_differing_bits(cosine: f32) -> u32 {
     let share = f64::from(cosine.clamp(-1.0, 1.0)).acos() / std::f64::consts::PI;
     let bits = BITS as f64;
@@ -143,9 +160,11 @@ mod tests {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             (state >> 8) as f32 / 16_777_216.0
         };
-        let mut features: Vec<Vec<f32>> = (0..100).map(|_| (0..256).map(|_| random()).collect()).collect();
+        let mut features: Vec<Vec<f32>> =
+            (0..100).map(|_| (0..256).map(|_| random()).collect()).collect();
         for photo in 0..100 {
-            let noisy = features[photo].iter().map(|value| value + 0.1 * (random() - 0.5)).collect();
+            let noisy =
+                features[photo].iter().map(|value| value + 0.1 * (random() - 0.5)).collect();
             features.push(noisy);
         }
         features
@@ -156,7 +175,8 @@ mod tests {
         let features = features();
         let vectors: Vec<&[f32]> = features.iter().map(Vec::as_slice).collect();
         let pairs = NearDuplicates::new(&vectors).pairs(NEARLY_THE_SAME, |_, _| true);
-        let mut found: Vec<(usize, usize)> = pairs.iter().map(|pair| (pair.one, pair.other)).collect();
+        let mut found: Vec<(usize, usize)> =
+            pairs.iter().map(|pair| (pair.one, pair.other)).collect();
         found.sort_unstable();
         assert_eq!(found, (0..100).map(|photo| (photo, photo + 100)).collect::<Vec<_>>());
         assert!(pairs.windows(2).all(|two| two[0].cosine >= two[1].cosine));
@@ -166,7 +186,8 @@ mod tests {
     fn pairs_of_one_split_do_not_matter() {
         let features = features();
         let vectors: Vec<&[f32]> = features.iter().map(Vec::as_slice).collect();
-        let pairs = NearDuplicates::new(&vectors).pairs(NEARLY_THE_SAME, |one, other| (one < 50) != (other < 150));
+        let pairs = NearDuplicates::new(&vectors)
+            .pairs(NEARLY_THE_SAME, |one, other| (one < 50) != (other < 150));
         assert_eq!(pairs.len(), 0);
     }
 

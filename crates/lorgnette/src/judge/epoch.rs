@@ -9,7 +9,8 @@ pub struct Epoch {
     pub seconds: f64,
     /// The share of training photos whose most probable class is right, from 0 to 1.
     pub training_accuracy: f64,
-    /// The mean cross entropy of the training photos, in nats, with whatever regularisation the training adds to it.
+    /// The mean cross entropy of the training photos, in nats, with whatever regularisation the
+    /// training adds to it.
     pub training_loss: f64,
     /// As the training's, for the validation photos.
     pub validation_accuracy: f64,

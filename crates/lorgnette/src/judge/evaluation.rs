@@ -2,7 +2,8 @@
 
 use super::{ClassFigures, Confusion, Means, Reliability, Scored, Share};
 
-/// A probability below the smallest normal number counts as that one, so that a single photo cannot make the loss infinite.
+/// A probability below the smallest normal number counts as that one, so that a single photo cannot
+/// make the loss infinite.
 const LEAST: f32 = f32::MIN_POSITIVE;
 /// A photo is among the first five.
 const FIVE: usize = 5;
@@ -51,15 +52,18 @@ pub enum NotComparable {
 impl Evaluation {
     /// Counts what a model of these classes said of photos.
     ///
-    /// If every photo has one true class, the most probable class is what the model says of it. If some have several, it
-    /// says each class that is at least as probable as not, and is right about a photo only if it is about every class.
+    /// If every photo has one true class, the most probable class is what the model says of it. If
+    /// some have several, it says each class that is at least as probable as not, and is right
+    /// about a photo only if it is about every class.
     ///
     /// # Errors
     /// [`NotComparable`] if there are no photos, or one does not belong to these classes.
     pub fn new(classes: &[String], scored: &[Scored]) -> Result<Self, NotComparable> {
         check(classes.len(), scored)?;
         let several_labels = scored.iter().any(|said| said.truth.len() > 1);
-        let is_right = |said: &Scored| if several_labels { is_right_throughout(said) } else { said.is_right() };
+        let is_right = |said: &Scored| {
+            if several_labels { is_right_throughout(said) } else { said.is_right() }
+        };
         let loss = |said: &Scored| if several_labels { binary_loss(said) } else { loss(said) };
         Ok(Self {
             names: classes.to_vec(),
@@ -110,8 +114,8 @@ impl Evaluation {
         self.top(FIVE)
     }
 
-    /// The mean cross entropy in nats: of the true class, or, where photos have several labels, of every class by itself,
-    /// the mean over classes.
+    /// The mean cross entropy in nats: of the true class, or, where photos have several labels, of
+    /// every class by itself, the mean over classes.
     #[must_use]
     pub fn loss(&self) -> f64 {
         self.loss
@@ -145,8 +149,11 @@ impl Evaluation {
 /// The photos a model is wrong about, the one it is surest of first: their places among the photos.
 #[must_use]
 pub fn confident_mistakes(scored: &[Scored]) -> Vec<usize> {
-    let mut wrong: Vec<usize> = (0..scored.len()).filter(|&photo| !scored[photo].is_right()).collect();
-    wrong.sort_by(|&a, &b| scored[b].confidence().total_cmp(&scored[a].confidence()).then(a.cmp(&b)));
+    let mut wrong: Vec<usize> =
+        (0..scored.len()).filter(|&photo| !scored[photo].is_right()).collect();
+    wrong.sort_by(|&a, &b| {
+        scored[b].confidence().total_cmp(&scored[a].confidence()).then(a.cmp(&b))
+    });
     wrong
 }
 
@@ -157,7 +164,11 @@ fn check(classes: usize, scored: &[Scored]) -> Result<(), NotComparable> {
     for said in scored {
         let photo = || said.photo.display().to_string();
         if said.probabilities.len() != classes {
-            return Err(NotComparable::OtherCount { photo: photo(), found: said.probabilities.len(), classes });
+            return Err(NotComparable::OtherCount {
+                photo: photo(),
+                found: said.probabilities.len(),
+                classes,
+            });
         }
         if said.truth.is_empty() || said.truth.iter().any(|&class| class >= classes) {
             return Err(NotComparable::NoClass { photo: photo(), classes });
@@ -216,7 +227,8 @@ mod tests {
 
     #[test]
     fn figures_are_scikit_learns() {
-        // classification_report, log_loss and confusion_matrix of scikit-learn 1.9 for these six photos.
+        // classification_report, log_loss and confusion_matrix of scikit-learn 1.9 for these six
+        // photos.
         let scored = [
             said(&[0], &[0.7, 0.2, 0.1]),
             said(&[0], &[0.1, 0.6, 0.3]),
@@ -233,12 +245,19 @@ mod tests {
         assert!(near(dog.precision().unwrap(), 2.0 / 3.0) && near(dog.f1().unwrap(), 0.8));
         assert_eq!((owl.precision(), owl.recall(), owl.support), (Some(1.0), Some(0.5), 2));
         assert!(near(found.means().f1, 0.655_556), "{}", found.means().f1);
-        assert_eq!([0, 1, 2].map(|row| found.confusion().row(row).to_vec()), [[1, 1, 0], [0, 2, 0], [1, 0, 1]]);
+        assert_eq!(
+            [0, 1, 2].map(|row| found.confusion().row(row).to_vec()),
+            [[1, 1, 0], [0, 2, 0], [1, 0, 1]]
+        );
     }
 
     #[test]
     fn of_several_labels_every_one_must_be_right() {
-        let scored = [said(&[0, 1], &[0.9, 0.6, 0.2]), said(&[1, 2], &[0.8, 0.7, 0.1]), said(&[2], &[0.1, 0.2, 0.9])];
+        let scored = [
+            said(&[0, 1], &[0.9, 0.6, 0.2]),
+            said(&[1, 2], &[0.8, 0.7, 0.1]),
+            said(&[2], &[0.1, 0.2, 0.9]),
+        ];
         let found = Evaluation::new(&names(3), &scored).unwrap();
         assert!(found.has_several_labels());
         assert_eq!(found.accuracy(), Share { right: 2, of: 3 });

@@ -15,7 +15,8 @@ pub struct Share {
 impl Share {
     /// The share of those that are.
     pub(crate) fn of(flags: impl IntoIterator<Item = bool>) -> Self {
-        let count = |share: Self, is: bool| Self { right: share.right + usize::from(is), of: share.of + 1 };
+        let count =
+            |share: Self, is: bool| Self { right: share.right + usize::from(is), of: share.of + 1 };
         flags.into_iter().fold(Self::default(), count)
     }
 
@@ -25,9 +26,10 @@ impl Share {
         self.right as f64 / self.of as f64
     }
 
-    /// The interval that holds the share of all such photos with a confidence of 95 %, from what is known of these: Wilson's
-    /// ("Probable inference, the law of succession, and statistical inference", 1927). Unlike the textbook's, it does not
-    /// end beyond 0 or 1, and means something for few photos and for shares near 1 too.
+    /// The interval that holds the share of all such photos with a confidence of 95 %, from what is
+    /// known of these: Wilson's ("Probable inference, the law of succession, and statistical
+    /// inference", 1927). Unlike the textbook's, it does not end beyond 0 or 1, and means something
+    /// for few photos and for shares near 1 too.
     #[must_use]
     pub fn interval(self) -> [f64; 2] {
         if self.of == 0 {
@@ -56,7 +58,10 @@ mod tests {
             (274, 300, 0.876_044_041_3, 0.940_171_102_5),
         ] {
             let [found_low, found_high] = Share { right, of }.interval();
-            assert!((found_low - low).abs() < 1e-9 && (found_high - high).abs() < 1e-9, "{found_low} {found_high}");
+            assert!(
+                (found_low - low).abs() < 1e-9 && (found_high - high).abs() < 1e-9,
+                "{found_low} {found_high}"
+            );
         }
     }
 

@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-/// Where photos may have several labels, those are said of a photo that are at least as probable as not.
+/// Where photos may have several labels, those are said of a photo that are at least as probable as
+/// not.
 const SAID: f32 = 0.5;
 
 /// A photo, its true classes and the probability a model gave to each class.
@@ -10,7 +11,8 @@ const SAID: f32 = 0.5;
 pub struct Scored {
     /// The photo's file.
     pub photo: PathBuf,
-    /// Its true classes, as indices into the probabilities: one, or several where photos have several labels.
+    /// Its true classes, as indices into the probabilities: one, or several where photos have
+    /// several labels.
     pub truth: Vec<usize>,
     /// One for each class, from 0 to 1. They sum to 1, but for models of several labels.
     pub probabilities: Vec<f32>,
@@ -23,7 +25,8 @@ impl Scored {
     /// If there are no classes.
     #[must_use]
     pub fn guess(&self) -> usize {
-        let better = |best: usize, class: usize| if self.rank_before(class, best) { class } else { best };
+        let better =
+            |best: usize, class: usize| if self.rank_before(class, best) { class } else { best };
         (1..self.probabilities.len()).fold(0, better)
     }
 
@@ -36,7 +39,11 @@ impl Scored {
     /// The probability of a class; 0 for one that is no number.
     #[must_use]
     pub fn probability(&self, class: usize) -> f32 {
-        self.probabilities.get(class).copied().filter(|probability| !probability.is_nan()).unwrap_or(0.0)
+        self.probabilities
+            .get(class)
+            .copied()
+            .filter(|probability| !probability.is_nan())
+            .unwrap_or(0.0)
     }
 
     /// Whether the most probable class is true.
@@ -48,12 +55,14 @@ impl Scored {
     /// How many classes come before the first true one: 0 if the most probable class is true.
     #[must_use]
     pub fn rank(&self) -> usize {
-        let before =
-            |truth: &usize| (0..self.probabilities.len()).filter(|&class| self.rank_before(class, *truth)).count();
+        let before = |truth: &usize| {
+            (0..self.probabilities.len()).filter(|&class| self.rank_before(class, *truth)).count()
+        };
         self.truth.iter().map(before).min().unwrap_or(self.probabilities.len())
     }
 
-    /// The classes a model of several labels says of the photo: all that are at least as probable as not.
+    /// The classes a model of several labels says of the photo: all that are at least as probable
+    /// as not.
     pub(crate) fn said(&self) -> impl Iterator<Item = usize> {
         (0..self.probabilities.len()).filter(|&class| self.probability(class) >= SAID)
     }

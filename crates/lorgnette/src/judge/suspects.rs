@@ -1,9 +1,10 @@
 //! Photos whose label is probably wrong.
 //!
-//! After Northcutt, Jiang and Chuang, "Confident learning: estimating uncertainty in dataset labels" (2021): a class's
-//! own threshold is the mean probability that its photos get for it. A photo whose probability for *another* class is
-//! above that class's threshold is, as far as the model can tell, one of that class. Thresholds of their own keep a class
-//! the model is always shy of from being suspected as a whole.
+//! After Northcutt, Jiang and Chuang, "Confident learning: estimating uncertainty in dataset
+//! labels" (2021): a class's own threshold is the mean probability that its photos get for it. A
+//! photo whose probability for *another* class is above that class's threshold is, as far as the
+//! model can tell, one of that class. Thresholds of their own keep a class the model is always shy
+//! of from being suspected as a whole.
 
 use std::borrow::Borrow;
 
@@ -22,9 +23,11 @@ pub struct Suspect {
     pub margin: f32,
 }
 
-/// The suspected label errors, the most certain first. Photos of several labels are never suspected.
+/// The suspected label errors, the most certain first. Photos of several labels are never
+/// suspected.
 ///
-/// The model should not have been trained on these photos: one that has learned the errors by heart does not find them.
+/// The model should not have been trained on these photos: one that has learned the errors by heart
+/// does not find them.
 #[must_use]
 pub fn suspects<S: Borrow<Scored>>(classes: usize, scored: &[S]) -> Vec<Suspect> {
     let scored: Vec<&Scored> = scored.iter().map(Borrow::borrow).collect();
@@ -53,7 +56,9 @@ fn thresholds(classes: usize, scored: &[&Scored]) -> Vec<f32> {
             sums[label].1 += 1;
         }
     }
-    let mean = |(sum, count): (f64, u32)| if count > 0 { (sum / f64::from(count)) as f32 } else { f32::INFINITY };
+    let mean = |(sum, count): (f64, u32)| {
+        if count > 0 { (sum / f64::from(count)) as f32 } else { f32::INFINITY }
+    };
     sums.into_iter().map(mean).collect()
 }
 

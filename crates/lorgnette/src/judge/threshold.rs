@@ -14,7 +14,8 @@ pub struct Answered {
 }
 
 impl Answered {
-    /// Counts the photos that a model answers for if it does only with a probability of at least so much.
+    /// Counts the photos that a model answers for if it does only with a probability of at least so
+    /// much.
     #[must_use]
     pub fn at_least(probability: f32, scored: &[Scored]) -> Self {
         let is_answered = |said: &Scored| said.confidence() >= probability;
@@ -39,6 +40,9 @@ mod tests {
         };
         let scored = [said(0, 0.9), said(1, 0.6), said(1, 0.8)];
         let found = Answered::at_least(0.8, &scored);
-        assert_eq!((found.answered, found.right), (Share { right: 2, of: 3 }, Share { right: 1, of: 2 }));
+        assert_eq!(
+            (found.answered, found.right),
+            (Share { right: 2, of: 3 }, Share { right: 1, of: 2 })
+        );
     }
 }

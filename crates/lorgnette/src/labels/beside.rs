@@ -8,7 +8,8 @@ use super::{Labels, LabelsError};
 pub(super) const MAP: &str = "imagenet_2012_challenge_label_map_proto.pbtxt";
 pub(super) const NAMES: &str = "imagenet_synset_to_human_label_map.txt";
 /// What retraining scripts and TF-Slim's dataset scripts call their lists of names.
-const LISTS: [&str; 4] = ["labels.txt", "retrained_labels.txt", "output_labels.txt", "label_map.pbtxt"];
+const LISTS: [&str; 4] =
+    ["labels.txt", "retrained_labels.txt", "output_labels.txt", "label_map.pbtxt"];
 
 /// What was found beside a graph.
 #[derive(Debug, Default)]
@@ -20,7 +21,8 @@ pub(crate) struct Beside {
 }
 
 impl Beside {
-    /// Looks beside `model`, a network of `outputs` outputs, for the first file of labels that fits.
+    /// Looks beside `model`, a network of `outputs` outputs, for the first file of labels that
+    /// fits.
     pub(crate) fn of(model: &Path, outputs: usize) -> Self {
         let mut beside = Self::default();
         for path in candidates(model).into_iter().filter(|path| path.is_file()) {

@@ -20,8 +20,9 @@ pub enum NotOneClass {
 }
 
 impl Labels {
-    /// The class that a folder of photos is of. It may be called by the class's name, by one of its names, its synset
-    /// or its index; with underscores for spaces; or as data sets call theirs, `n02085620-Chihuahua` or `257.clutter`.
+    /// The class that a folder of photos is of. It may be called by the class's name, by one of its
+    /// names, its synset or its index; with underscores for spaces; or as data sets call theirs,
+    /// `n02085620-Chihuahua` or `257.clutter`.
     ///
     /// # Errors
     /// [`NotOneClass`] if no class is called so, or several are.
@@ -70,7 +71,15 @@ mod tests {
     #[test]
     fn folders_are_known_however_they_are_called() {
         let labels = Labels::imagenet(1001).unwrap();
-        for name in ["n01440764", "tench", "tench, Tinca tinca", "TENCH", "1", "n01440764-tench", "001.tench"] {
+        for name in [
+            "n01440764",
+            "tench",
+            "tench, Tinca tinca",
+            "TENCH",
+            "1",
+            "n01440764-tench",
+            "001.tench",
+        ] {
             assert_eq!(labels.of_folder(name), Ok(1), "{name}");
         }
         assert_eq!(labels.of_folder("great_white_shark"), Ok(3));
@@ -79,7 +88,10 @@ mod tests {
     #[test]
     fn names_as_they_are_written_come_first() {
         let labels = Labels::from_names(["polish", "Polish", "1", "0"]);
-        assert_eq!(["polish", "Polish", "1", "0"].map(|name| labels.of_folder(name).unwrap()), [0, 1, 2, 3]);
+        assert_eq!(
+            ["polish", "Polish", "1", "0"].map(|name| labels.of_folder(name).unwrap()),
+            [0, 1, 2, 3]
+        );
     }
 
     #[test]

@@ -1,8 +1,10 @@
-//! Label maps: which output stands for which synset, as the 2015 graph has it beside it, and as the object detectors do.
+//! Label maps: which output stands for which synset, as the 2015 graph has it beside it, and as the
+//! object detectors do.
 //!
-//! `imagenet_2012_challenge_label_map_proto.pbtxt` is a protocol buffer in text form, `entry { target_class: 449
-//! target_class_string: "n01440764" }` and so on; names of synsets are in `imagenet_synset_to_human_label_map.txt`, one a
-//! line behind a tab. Object detectors write `item { id: 1 name: "n…" display_name: "person" }`.
+//! `imagenet_2012_challenge_label_map_proto.pbtxt` is a protocol buffer in text form, `entry {
+//! target_class: 449 target_class_string: "n01440764" }` and so on; names of synsets are in
+//! `imagenet_synset_to_human_label_map.txt`, one a line behind a tab. Object detectors write `item
+//! { id: 1 name: "n…" display_name: "person" }`.
 
 use std::collections::HashMap;
 
@@ -47,7 +49,9 @@ fn entry(tokens: &mut Tokens<'_>) -> Result<Mapped, String> {
             Token::Word(field) => {
                 tokens.expect(&Token::Mark(':'), "':'")?;
                 match (field, tokens.needed()?) {
-                    ("target_class" | "id", Token::Word(number)) => index = Some(tokens.index(number)?),
+                    ("target_class" | "id", Token::Word(number)) => {
+                        index = Some(tokens.index(number)?)
+                    }
                     ("target_class_string" | "name", Token::Text(text)) => class = Some(text),
                     ("display_name", Token::Text(text)) => shown = Some(text),
                     // Fields that say nothing of names.
@@ -64,24 +68,38 @@ fn entry(tokens: &mut Tokens<'_>) -> Result<Mapped, String> {
     }
 }
 
-/// The labels of a network of `outputs` outputs; those that the map leaves out are called by their number. `None` if
-/// the map names outputs that the network does not have, or one of them twice.
-pub(super) fn entries(mapped: &[Mapped], names: &HashMap<&str, &str>, outputs: usize) -> Option<Vec<Entry>> {
+/// The labels of a network of `outputs` outputs; those that the map leaves out are called by their
+/// number. `None` if the map names outputs that the network does not have, or one of them twice.
+pub(super) fn entries(
+    mapped: &[Mapped],
+    names: &HashMap<&str, &str>,
+    outputs: usize,
+) -> Option<Vec<Entry>> {
     let mut entries = vec![None; outputs];
     for Mapped { index, class, shown } in mapped {
         let name = shown.as_deref().or_else(|| names.get(class.as_str()).copied()).unwrap_or(class);
-        let entry = if is_synset(class) { Entry::of_synset(class, name) } else { Entry::named(name) };
+        let entry =
+            if is_synset(class) { Entry::of_synset(class, name) } else { Entry::named(name) };
         if entries.get_mut(*index)?.replace(entry).is_some() {
             return None;
         }
     }
-    Some(entries.into_iter().enumerate().map(|(i, entry)| entry.unwrap_or_else(|| Entry::numbered(i))).collect())
+    Some(
+        entries
+            .into_iter()
+            .enumerate()
+            .map(|(i, entry)| entry.unwrap_or_else(|| Entry::numbered(i)))
+            .collect(),
+    )
 }
 
 /// Names by synset, from lines of a synset, a tab and its names.
 pub(super) fn names(text: &str) -> HashMap<&str, &str> {
     let lines = text.lines().filter_map(|line| line.split_once(['\t', ' ']));
-    lines.filter(|(synset, _)| is_synset(synset)).map(|(synset, name)| (synset, name.trim())).collect()
+    lines
+        .filter(|(synset, _)| is_synset(synset))
+        .map(|(synset, name)| (synset, name.trim()))
+        .collect()
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,8 +123,11 @@ impl<'a> Tokens<'a> {
             return self.text(first).map(Some);
         }
         let is_word = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '+');
-        let length =
-            if is_word(first) { self.rest.find(|c| !is_word(c)).unwrap_or(self.rest.len()) } else { first.len_utf8() };
+        let length = if is_word(first) {
+            self.rest.find(|c| !is_word(c)).unwrap_or(self.rest.len())
+        } else {
+            first.len_utf8()
+        };
         let token = self.take(length);
         Ok(Some(if is_word(first) { Token::Word(token) } else { Token::Mark(first) }))
     }
@@ -114,7 +135,9 @@ impl<'a> Tokens<'a> {
     /// Passes blanks, separators and comments.
     fn skip(&mut self) {
         loop {
-            let blank = self.rest.find(|c: char| !c.is_whitespace() && c != ',' && c != ';' && c != '\u{feff}');
+            let blank = self
+                .rest
+                .find(|c: char| !c.is_whitespace() && c != ',' && c != ';' && c != '\u{feff}');
             self.take(blank.unwrap_or(self.rest.len()));
             if !self.rest.starts_with('#') {
                 return;

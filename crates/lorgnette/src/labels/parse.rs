@@ -26,7 +26,8 @@ impl Entry {
     /// A name, perhaps after a synset; a synset alone is its own name.
     pub(super) fn parse(line: &str) -> Self {
         let line = line.trim();
-        let (first, rest) = line.split_once(|c: char| c.is_whitespace() || c == ',').unwrap_or((line, ""));
+        let (first, rest) =
+            line.split_once(|c: char| c.is_whitespace() || c == ',').unwrap_or((line, ""));
         if !is_synset(first) {
             return Self::named(line);
         }
@@ -61,7 +62,8 @@ pub(super) fn lines(text: &str) -> Result<Vec<Entry>, String> {
     Ok(lines.into_iter().map(Entry::parse).collect())
 }
 
-/// Lines put in the order of the numbers they start with, if every line has one and they are each of 0 to n - 1 once.
+/// Lines put in the order of the numbers they start with, if every line has one and they are each
+/// of 0 to n - 1 once.
 fn numbered<'a>(lines: &[&'a str]) -> Option<Vec<&'a str>> {
     let mut ordered = vec![None; lines.len()];
     for line in lines {

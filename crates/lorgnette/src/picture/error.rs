@@ -4,7 +4,8 @@ use std::io;
 
 use super::Kind;
 
-/// Why a picture could not be opened, made or saved. Every message names the file, what is wrong and what to do.
+/// Why a picture could not be opened, made or saved. Every message names the file, what is wrong
+/// and what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PictureError {
@@ -49,7 +50,8 @@ pub enum PictureError {
         what: String,
     },
 
-    /// The header promises more pixels, or the file has more bytes, than [`super::OpenOptions`] allow.
+    /// The header promises more pixels, or the file has more bytes, than [`super::OpenOptions`]
+    /// allow.
     #[error("{name}: {what}: shrink it, or raise the limit")]
     TooLarge {
         /// The file, as the caller named it.
@@ -70,7 +72,9 @@ pub enum PictureError {
     },
 
     /// The content contradicts its format.
-    #[error("{name}: the {kind} is damaged: {what}; get another copy of it, or open and save it in a picture editor")]
+    #[error(
+        "{name}: the {kind} is damaged: {what}; get another copy of it, or open and save it in a picture editor"
+    )]
     Damaged {
         /// The file, as the caller named it.
         name: String,
@@ -80,7 +84,8 @@ pub enum PictureError {
         what: String,
     },
 
-    /// The decoder itself gave up in a way it never should: our fault, though only a damaged file brings it about.
+    /// The decoder itself gave up in a way it never should: our fault, though only a damaged file
+    /// brings it about.
     #[error(
         "{name}: the {kind} decoder failed: {what}; the file is most likely damaged: please report it, with the file"
     )]
@@ -94,7 +99,9 @@ pub enum PictureError {
     },
 
     /// Pixels that do not fill the size given with them: the caller's fault.
-    #[error("{samples} samples do not make a {width} x {height} RGB picture: give width * height * 3 of them")]
+    #[error(
+        "{samples} samples do not make a {width} x {height} RGB picture: give width * height * 3 of them"
+    )]
     WrongLength {
         /// Width in pixels.
         width: usize,

@@ -1,16 +1,18 @@
 //! JPEG exactly as TensorFlow decodes it.
 //!
-//! TensorFlow's `decode_jpeg` uses libjpeg-turbo with the *fast* integer inverse transform unless told otherwise
-//! (`decode_image_op.cc`: "IFAST, sacrificing image quality for speed") and smooth ("fancy") chroma upsampling. The
-//! fast transform is darker by a level in red and blue than the accurate one of every other decoder, so this is a
-//! decoder of our own: pixels are equal to TensorFlow's, not merely near them. [`Transform::Accurate`] gives the
-//! pixels of other programs.
+//! TensorFlow's `decode_jpeg` uses libjpeg-turbo with the *fast* integer inverse transform unless
+//! told otherwise (`decode_image_op.cc`: "IFAST, sacrificing image quality for speed") and smooth
+//! ("fancy") chroma upsampling. The fast transform is darker by a level in red and blue than the
+//! accurate one of every other decoder, so this is a decoder of our own: pixels are equal to
+//! TensorFlow's, not merely near them. [`Transform::Accurate`] gives the pixels of other programs.
 //!
-//! The stages: [`markers`] walks the file once, for its size and colours and to see that it is whole; [`tables`] and
-//! [`scan`] turn coefficients' bits into blocks of a [`frame`]; [`transform`] turns blocks into samples; [`upsample`]
-//! brings every component to full size; [`colour`] makes RGB of them.
+//! The stages: [`markers`] walks the file once, for its size and colours and to see that it is
+//! whole; [`tables`] and [`scan`] turn coefficients' bits into blocks of a [`frame`]; [`transform`]
+//! turns blocks into samples; [`upsample`] brings every component to full size; [`colour`] makes
+//! RGB of them.
 //!
-//! Damage within the coefficients is what libjpeg only warns of, and TensorFlow takes what it gives: so do we.
+//! Damage within the coefficients is what libjpeg only warns of, and TensorFlow takes what it
+//! gives: so do we.
 
 pub use self::transform::Transform;
 
@@ -38,7 +40,8 @@ pub(super) fn decode(source: &Source<'_>) -> Result<Decoded, PictureError> {
     source.check_size(layout.width, layout.height)?;
     check_promise(source, &layout)?;
     let components = layout.components.len();
-    let colour = Colour::of(&layout).ok_or_else(|| source.unsupported(format!("a JPEG of {components} components")))?;
+    let colour = Colour::of(&layout)
+        .ok_or_else(|| source.unsupported(format!("a JPEG of {components} components")))?;
     let frame = Frame::decode(source, &layout)?;
     Ok(Decoded {
         width: frame.width,
@@ -50,14 +53,17 @@ pub(super) fn decode(source: &Source<'_>) -> Result<Decoded, PictureError> {
     })
 }
 
-/// Refuses a header that promises more blocks than the file has bits, before memory is set aside for them.
+/// Refuses a header that promises more blocks than the file has bits, before memory is set aside
+/// for them.
 fn check_promise(source: &Source<'_>, layout: &Layout<'_>) -> Result<(), PictureError> {
     let blocks = layout.fewest_blocks();
     if blocks <= BLOCKS_A_BYTE * source.bytes.len() as u64 {
         return Ok(());
     }
     let (width, height, length) = (layout.width, layout.height, source.bytes.len());
-    Err(source.ends_early(format!("{length} bytes cannot hold the {width} x {height} pixels its header promises")))
+    Err(source.ends_early(format!(
+        "{length} bytes cannot hold the {width} x {height} pixels its header promises"
+    )))
 }
 
 /// Upsamples and converts row by row: no component is ever held at full size.

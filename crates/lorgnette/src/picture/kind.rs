@@ -59,7 +59,9 @@ pub(super) fn detect(bytes: &[u8], name: &str) -> Result<Kind, PictureError> {
 fn foreign_picture(bytes: &[u8]) -> Option<&'static str> {
     let brand = if bytes.get(4..8) == Some(b"ftyp".as_slice()) { bytes.get(8..12) } else { None };
     match brand {
-        Some(b"heic" | b"heix" | b"hevc" | b"heim" | b"heis" | b"mif1" | b"msf1") => return Some("a HEIC photo"),
+        Some(b"heic" | b"heix" | b"hevc" | b"heim" | b"heis" | b"mif1" | b"msf1") => {
+            return Some("a HEIC photo");
+        }
         Some(b"avif" | b"avis") => return Some("an AVIF photo"),
         _ => {}
     }
@@ -82,7 +84,8 @@ fn likeness(bytes: &[u8]) -> String {
     let text = is_text(start);
     let lower = String::from_utf8_lossy(start).trim_start().to_ascii_lowercase();
     if text && (lower.starts_with("<!doctype html") || lower.starts_with("<html")) {
-        return "it is a web page, perhaps a download that failed: download the photo itself".into();
+        return "it is a web page, perhaps a download that failed: download the photo itself"
+            .into();
     }
     if text && (lower.starts_with("<svg") || lower.contains("<svg ")) {
         return "it is an SVG drawing: convert it to PNG".into();
@@ -106,7 +109,8 @@ fn likeness(bytes: &[u8]) -> String {
     )
 }
 
-/// Whether bytes read as text: UTF-8 (perhaps cut within its last letter) without control characters.
+/// Whether bytes read as text: UTF-8 (perhaps cut within its last letter) without control
+/// characters.
 fn is_text(start: &[u8]) -> bool {
     let valid = match std::str::from_utf8(start) {
         Ok(text) => text,

@@ -25,7 +25,8 @@ const MOST: u64 = 64 << 20;
 /// How every JPEG begins.
 const JPEG_START: [u8; 3] = [0xff, 0xd8, 0xff];
 const JPEG_END: [u8; 2] = [0xff, 0xd9];
-/// Tags of a thumbnail's data and its length (EXIF 3.0, table 4 and TIFF 6.0): a JPEG, or strips of pixels.
+/// Tags of a thumbnail's data and its length (EXIF 3.0, table 4 and TIFF 6.0): a JPEG, or strips of
+/// pixels.
 const THUMBNAILS: [(u16, u16); 2] = [(0x0201, 0x0202), (0x0111, 0x0117)];
 
 impl Metadata {
@@ -35,7 +36,12 @@ impl Metadata {
         let kind = match super::kind::detect(bytes, "") {
             Ok(Kind::WebP) => {
                 let chunk = |name: &[u8; 4]| webp_chunk(bytes, name).map(<[u8]>::to_vec);
-                return Self { exif: chunk(b"EXIF"), icc: chunk(b"ICCP"), xmp: chunk(b"XMP "), iptc: None };
+                return Self {
+                    exif: chunk(b"EXIF"),
+                    icc: chunk(b"ICCP"),
+                    xmp: chunk(b"XMP "),
+                    iptc: None,
+                };
             }
             Ok(kind @ (Kind::Jpeg | Kind::Png)) => kind,
             // GIF and BMP have none, and those of a TIFF are its directories themselves.
@@ -51,7 +57,8 @@ impl Metadata {
             let icc = decoder.icc_profile().ok().flatten();
             let xmp = decoder.xmp_metadata().ok().flatten();
             // PNGs have it in a form of ImageMagick's, which hardly anybody reads.
-            let photoshop = if kind == Kind::Jpeg { decoder.iptc_metadata().ok().flatten() } else { None };
+            let photoshop =
+                if kind == Kind::Jpeg { decoder.iptc_metadata().ok().flatten() } else { None };
             Some(Self { exif, icc, xmp, iptc: photoshop.as_deref().and_then(packet::iptc_of) })
         };
         // A decoder's panic over damaged notes is no reason to lose the photo.
@@ -82,7 +89,8 @@ impl Metadata {
         self.iptc.as_deref()
     }
 
-    /// The ICC profile, if it is one for red, green and blue (ICC.1:2022, 7.2.6): as which every picture is written.
+    /// The ICC profile, if it is one for red, green and blue (ICC.1:2022, 7.2.6): as which every
+    /// picture is written.
     pub(super) fn rgb_icc(&self) -> Option<&[u8]> {
         self.icc().filter(|icc| icc.get(16..20) == Some(b"RGB "))
     }
@@ -93,9 +101,10 @@ impl Metadata {
         note.unwrap_or(Orientation::NoTransforms)
     }
 
-    /// The same notes without the small pictures of the photo that cameras put into them: the thumbnail is taken out, and
-    /// any other JPEG within is overwritten with zeros. EXIF that cannot be followed is left away, for nobody can tell what
-    /// it shows; so are XMP and IPTC that have a picture in them.
+    /// The same notes without the small pictures of the photo that cameras put into them: the
+    /// thumbnail is taken out, and any other JPEG within is overwritten with zeros. EXIF that
+    /// cannot be followed is left away, for nobody can tell what it shows; so are XMP and IPTC that
+    /// have a picture in them.
     #[must_use]
     pub fn without_thumbnails(self) -> Self {
         let exif = self.exif.and_then(|mut exif| {
@@ -143,8 +152,11 @@ impl Directory {
 
     /// The whole numbers of a tag, where they are few.
     fn numbers(&self, exif: &[u8], tag: u16) -> Option<Vec<usize>> {
-        let entry = (0..self.count).map(|i| self.entries + 12 * i).find(|&at| self.short(exif, at) == Some(tag))?;
-        let (size, count) = (if self.short(exif, entry + 2)? == 3 { 2 } else { 4 }, self.long(exif, entry + 4)?);
+        let entry = (0..self.count)
+            .map(|i| self.entries + 12 * i)
+            .find(|&at| self.short(exif, at) == Some(tag))?;
+        let (size, count) =
+            (if self.short(exif, entry + 2)? == 3 { 2 } else { 4 }, self.long(exif, entry + 4)?);
         let place = if size * count.min(5) <= 4 { entry + 8 } else { self.long(exif, entry + 8)? };
         let number = |i: usize| {
             let at = place.checked_add(size * i)?;
@@ -160,11 +172,13 @@ impl Directory {
 
     fn long(&self, exif: &[u8], at: usize) -> Option<usize> {
         let bytes = *exif.get(at..)?.first_chunk()?;
-        Some(if self.big_endian { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) } as usize)
+        Some(if self.big_endian { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) }
+            as usize)
     }
 }
 
-/// Cuts the directories behind the first off, and blanks what they point at. `None` if they cannot be followed.
+/// Cuts the directories behind the first off, and blanks what they point at. `None` if they cannot
+/// be followed.
 fn remove_thumbnail(exif: &mut [u8]) -> Option<()> {
     let first = Directory::first(exif)?;
     let mut link = first.next();
@@ -179,7 +193,12 @@ fn remove_thumbnail(exif: &mut [u8]) -> Option<()> {
         for (data, length) in THUMBNAILS {
             let pieces = directory.numbers(exif, data).zip(directory.numbers(exif, length));
             let (places, lengths) = pieces.unwrap_or_default();
-            blank.extend(places.into_iter().zip(lengths).map(|(place, length)| place..place.saturating_add(length)));
+            blank.extend(
+                places
+                    .into_iter()
+                    .zip(lengths)
+                    .map(|(place, length)| place..place.saturating_add(length)),
+            );
         }
         blank.push(directory.entries - 2..directory.next() + 4);
         link = directory.next();
@@ -236,13 +255,18 @@ mod tests {
     fn small_pictures_go_and_the_rest_stays() {
         for big_endian in [false, true] {
             let exif = exif(b"a thumbnail that is no JPEG", big_endian);
-            let kept = Metadata { exif: Some(exif.clone()), ..Metadata::default() }.without_thumbnails();
+            let kept =
+                Metadata { exif: Some(exif.clone()), ..Metadata::default() }.without_thumbnails();
             assert_eq!(kept.orientation(), Orientation::Rotate90);
             let kept = kept.exif.unwrap();
             let has = |what: &[u8]| kept.windows(what.len()).any(|window| window == what);
             assert!(!has(b"thumbnail") && !has(&JPEG_START) && has(b"note") && has(b"end"));
             assert_eq!(kept.len(), exif.len());
-            assert_eq!(Directory::first(&kept).unwrap().long(&kept, 34), Some(0), "the chain ends with the first");
+            assert_eq!(
+                Directory::first(&kept).unwrap().long(&kept, 34),
+                Some(0),
+                "the chain ends with the first"
+            );
         }
     }
 
@@ -250,7 +274,8 @@ mod tests {
     fn what_cannot_be_followed_is_left_away() {
         let whole = exif(b"thumbnail", false);
         for exif in [&b""[..], b"II", b"nothing at all", &whole[..20], &whole[..40]] {
-            let kept = Metadata { exif: Some(exif.to_vec()), ..Metadata::default() }.without_thumbnails();
+            let kept =
+                Metadata { exif: Some(exif.to_vec()), ..Metadata::default() }.without_thumbnails();
             assert_eq!(kept.exif, None, "{exif:?}");
         }
     }

@@ -31,20 +31,24 @@ use super::{Kind, Picture, PictureError, Pixels, jpeg, kind, raster};
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenOptions {
-    /// Leave the pixels as they are stored, as TensorFlow does, instead of turning them as EXIF says. Default: no.
+    /// Leave the pixels as they are stored, as TensorFlow does, instead of turning them as EXIF
+    /// says. Default: no.
     pub ignore_orientation: bool,
-    /// Most pixels a picture may have, told by its header before anything is decoded. Default: 200,000,000.
+    /// Most pixels a picture may have, told by its header before anything is decoded. Default:
+    /// 200,000,000.
     pub max_pixels: u64,
     /// Most bytes a file may have. Default: 512 MiB.
     pub max_bytes: u64,
     /// Which inverse transform decodes a JPEG. Default: [`Transform::Fast`], TensorFlow's own.
     pub jpeg_transform: Transform,
-    /// Rows and columns of the upright picture that are enough. A JPEG is then decoded at the smallest of its full size, a half, a
-    /// quarter and an eighth (rounded up) that has as many of both, or at full size if none has; other kinds of files always are at
-    /// full size. Default: none, so that every pixel is decoded.
+    /// Rows and columns of the upright picture that are enough. A JPEG is then decoded at the
+    /// smallest of its full size, a half, a quarter and an eighth (rounded up) that has as many of
+    /// both, or at full size if none has; other kinds of files always are at full size. Default:
+    /// none, so that every pixel is decoded.
     ///
-    /// It is faster, for most of the arithmetic and of the memory is saved. The pixels are those of TensorFlow's `decode_jpeg` with this
-    /// `ratio`: means of the file's pixels. [`Model::least_size`](crate::Model::least_size) says what a network needs, and
+    /// It is faster, for most of the arithmetic and of the memory is saved. The pixels are those of
+    /// TensorFlow's `decode_jpeg` with this `ratio`: means of the file's pixels.
+    /// [`Model::least_size`](crate::Model::least_size) says what a network needs, and
     /// [`Picture::stored_size`] how large the picture is in its file.
     pub least_size: Option<[usize; 2]>,
 }
@@ -98,10 +102,19 @@ impl OpenOptions {
             decoded = reorient(decoded);
         }
         let Decoded { width, height, stored_size, channels_of_origin, pixels, .. } = decoded;
-        Ok(Picture { name: name.into(), width, height, stored_size, channels_of_origin, kind: Some(kind), pixels })
+        Ok(Picture {
+            name: name.into(),
+            width,
+            height,
+            stored_size,
+            channels_of_origin,
+            kind: Some(kind),
+            pixels,
+        })
     }
 
-    /// Reads a file as a whole, however it calls itself: one byte past the limit is enough to refuse it.
+    /// Reads a file as a whole, however it calls itself: one byte past the limit is enough to
+    /// refuse it.
     ///
     /// # Errors
     /// [`PictureError::Read`], [`PictureError::Folder`] or [`PictureError::TooLarge`].
@@ -146,7 +159,10 @@ impl Source<'_> {
         }
         let pixels = width as u64 * height as u64;
         if pixels > self.options.max_pixels {
-            let what = format!("{width} x {height} pixels are more than the {} allowed", self.options.max_pixels);
+            let what = format!(
+                "{width} x {height} pixels are more than the {} allowed",
+                self.options.max_pixels
+            );
             return Err(PictureError::TooLarge { name: self.name.into(), what });
         }
         Ok(())
@@ -165,12 +181,14 @@ impl Source<'_> {
     }
 }
 
-/// Runs a decoder so that its panic, which only a damaged file brings about, is an error about that file.
+/// Runs a decoder so that its panic, which only a damaged file brings about, is an error about that
+/// file.
 fn contained(
     source: &Source<'_>,
     decode: impl FnOnce() -> Result<Decoded, PictureError>,
 ) -> Result<Decoded, PictureError> {
-    // The closure only reads the source, and what it was building is lost with the panic: nothing is left half-made.
+    // The closure only reads the source, and what it was building is lost with the panic: nothing
+    // is left half-made.
     catch_unwind(AssertUnwindSafe(decode)).unwrap_or_else(|panic| {
         let what = last_words(panic.as_ref());
         Err(PictureError::Decoder { name: source.name.into(), kind: source.kind, what })

@@ -18,7 +18,14 @@ pub(super) fn reorient(decoded: Decoded) -> Decoded {
     };
     let turned = |(width, height)| if turn.transposed { (height, width) } else { (width, height) };
     let ((width, height), stored_size) = (turned((width, height)), turned(stored_size));
-    Decoded { width, height, stored_size, channels_of_origin, pixels, orientation: Orientation::NoTransforms }
+    Decoded {
+        width,
+        height,
+        stored_size,
+        channels_of_origin,
+        pixels,
+        orientation: Orientation::NoTransforms,
+    }
 }
 
 /// An upright picture as it was stored.
@@ -29,9 +36,16 @@ pub(super) fn turned_back(picture: &Picture, orientation: Orientation) -> Pictur
         // The others are undone by themselves.
         other => other,
     };
-    let Picture { name, width, height, stored_size, channels_of_origin, kind, pixels } = picture.clone();
-    let Decoded { width, height, stored_size, pixels, .. } =
-        reorient(Decoded { width, height, stored_size, channels_of_origin, pixels, orientation: back });
+    let Picture { name, width, height, stored_size, channels_of_origin, kind, pixels } =
+        picture.clone();
+    let Decoded { width, height, stored_size, pixels, .. } = reorient(Decoded {
+        width,
+        height,
+        stored_size,
+        channels_of_origin,
+        pixels,
+        orientation: back,
+    });
     Picture { name, width, height, stored_size, channels_of_origin, kind, pixels }
 }
 
@@ -55,7 +69,9 @@ struct Turn {
 
 impl Turn {
     fn new(decoded: &Decoded) -> Self {
-        use Orientation::{FlipHorizontal, FlipVertical, NoTransforms, Rotate90, Rotate180, Rotate270};
+        use Orientation::{
+            FlipHorizontal, FlipVertical, NoTransforms, Rotate90, Rotate180, Rotate270,
+        };
         use Orientation::{Rotate90FlipH, Rotate270FlipH};
         let (transposed, mirrored_x, mirrored_y) = match decoded.orientation {
             NoTransforms => (false, false, false),
@@ -71,7 +87,8 @@ impl Turn {
     }
 
     fn apply<T: Copy>(&self, stored: &[T]) -> Vec<T> {
-        let (rows, columns) = if self.transposed { (self.width, self.height) } else { (self.height, self.width) };
+        let (rows, columns) =
+            if self.transposed { (self.width, self.height) } else { (self.height, self.width) };
         let mut upright = Vec::with_capacity(stored.len());
         for row in 0..rows {
             for column in 0..columns {

@@ -9,7 +9,8 @@ use image::{ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader, Lim
 use super::open::{Decoded, Source};
 use super::{Kind, PictureError, Pixels, tiff};
 
-/// Bytes a decoder may hold for each pixel allowed: four channels of sixteen bits, and as much again to work in.
+/// Bytes a decoder may hold for each pixel allowed: four channels of sixteen bits, and as much
+/// again to work in.
 const WORKING_BYTES_A_PIXEL: u64 = 16;
 /// Bytes every decoder may hold, however small the picture: tables, palettes, compression windows.
 const WORKING_BYTES: u64 = 16 << 20;
@@ -40,7 +41,14 @@ pub(super) fn decode(source: &Source<'_>) -> Result<Decoded, PictureError> {
     let image = DynamicImage::from_decoder(decoder).map_err(|error| explain(source, error))?;
     let pixels = to_pixels(image, source.kind);
     let (width, height) = (width as usize, height as usize);
-    Ok(Decoded { width, height, stored_size: (width, height), channels_of_origin, pixels, orientation })
+    Ok(Decoded {
+        width,
+        height,
+        stored_size: (width, height),
+        channels_of_origin,
+        pixels,
+        orientation,
+    })
 }
 
 pub(super) fn format(kind: Kind) -> ImageFormat {
@@ -54,13 +62,15 @@ pub(super) fn format(kind: Kind) -> ImageFormat {
     }
 }
 
-/// Refuses a header that promises far more pixels than its file could mean, before memory is set aside for them.
+/// Refuses a header that promises far more pixels than its file could mean, before memory is set
+/// aside for them.
 fn check_promise(source: &Source<'_>, pixels: u64) -> Result<(), PictureError> {
     let length = source.bytes.len();
     if pixels <= PIXELS_OF_ANY_FILE.max(length as u64 * PIXELS_A_BYTE) {
         return Ok(());
     }
-    Err(source.damaged(format!("its {length} bytes cannot hold the {pixels} pixels its header promises")))
+    Err(source
+        .damaged(format!("its {length} bytes cannot hold the {pixels} pixels its header promises")))
 }
 
 /// Bounds what the decoder allocates on the word of the file alone.
@@ -88,7 +98,8 @@ fn opaque_or_black(rgba: &[u8]) -> Vec<u8> {
     pixels.flat_map(|p| if p[3] == 0 { [0; 3] } else { [p[0], p[1], p[2]] }).collect()
 }
 
-/// A chunk of a WebP, by its name. Its decoder sets aside whatever the chunk says its length is, up to 4 GiB.
+/// A chunk of a WebP, by its name. Its decoder sets aside whatever the chunk says its length is, up
+/// to 4 GiB.
 pub(super) fn webp_chunk<'a>(bytes: &'a [u8], name: &[u8; 4]) -> Option<&'a [u8]> {
     const HEADER: usize = 8;
     let mut rest = bytes.get(12..).filter(|chunks| chunks.starts_with(b"VP8X"))?;
@@ -112,7 +123,9 @@ fn explain(source: &Source<'_>, error: ImageError) -> PictureError {
             let what = format!("decoding this {} takes more memory than allowed", source.kind);
             PictureError::TooLarge { name: source.name.into(), what }
         }
-        ImageError::Unsupported(error) => source.unsupported(format!("a {} with {error}", source.kind)),
+        ImageError::Unsupported(error) => {
+            source.unsupported(format!("a {} with {error}", source.kind))
+        }
         ImageError::Decoding(error) => {
             let cause = std::error::Error::source(&error).map(ToString::to_string);
             source.damaged(cause.unwrap_or_else(|| error.to_string()))
@@ -141,7 +154,10 @@ fn mentions_end(error: &DecodingError) -> bool {
             return true;
         }
         let text = error.to_string().to_ascii_lowercase();
-        if text.contains("unexpected end") || text.contains("unexpected eof") || text.contains("end of file") {
+        if text.contains("unexpected end")
+            || text.contains("unexpected eof")
+            || text.contains("end of file")
+        {
             return true;
         }
         cause = error.source();

@@ -19,7 +19,8 @@ const JPEG_MAX_SIDE: usize = 65_535;
 /// Writes at eight bits, in the format the extension says.
 pub(super) fn save(picture: &Picture, path: &Path) -> Result<(), PictureError> {
     let name = path.display().to_string();
-    let kind = kind_of(path).ok_or_else(|| PictureError::UnknownExtension { name: name.clone() })?;
+    let kind =
+        kind_of(path).ok_or_else(|| PictureError::UnknownExtension { name: name.clone() })?;
     check_side(picture, kind, &name)?;
     let write = || {
         let mut file = BufWriter::new(File::create(path)?);
@@ -30,7 +31,12 @@ pub(super) fn save(picture: &Picture, path: &Path) -> Result<(), PictureError> {
 }
 
 /// The file of that kind in memory, with notes; the quality, 1 to 100, is JPEG's.
-pub(super) fn encode(picture: &Picture, kind: Kind, quality: u8, notes: &Metadata) -> Result<Vec<u8>, PictureError> {
+pub(super) fn encode(
+    picture: &Picture,
+    kind: Kind,
+    quality: u8,
+    notes: &Metadata,
+) -> Result<Vec<u8>, PictureError> {
     check_side(picture, kind, picture.name())?;
     let mut bytes = Vec::new();
     let written = write(picture, (kind, quality), notes, &mut bytes);
@@ -61,7 +67,12 @@ fn check_side(picture: &Picture, kind: Kind, name: &str) -> Result<(), PictureEr
 }
 
 /// JPEG, or PNG for every other kind.
-fn write(picture: &Picture, (kind, quality): (Kind, u8), notes: &Metadata, out: &mut impl Write) -> io::Result<()> {
+fn write(
+    picture: &Picture,
+    (kind, quality): (Kind, u8),
+    notes: &Metadata,
+    out: &mut impl Write,
+) -> io::Result<()> {
     let written = match kind {
         Kind::Jpeg => write_by(JpegEncoder::new_with_quality(out, quality), picture, notes),
         _ => write_by(PngEncoder::new(out), picture, notes),
@@ -72,7 +83,11 @@ fn write(picture: &Picture, (kind, quality): (Kind, u8), notes: &Metadata, out: 
     })
 }
 
-fn write_by(mut encoder: impl ImageEncoder, picture: &Picture, notes: &Metadata) -> ImageResult<()> {
+fn write_by(
+    mut encoder: impl ImageEncoder,
+    picture: &Picture,
+    notes: &Metadata,
+) -> ImageResult<()> {
     if let Some(exif) = notes.exif() {
         encoder.set_exif_metadata(exif.to_vec()).map_err(ImageError::Unsupported)?;
     }

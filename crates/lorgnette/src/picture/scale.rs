@@ -5,8 +5,8 @@ use image::{ImageBuffer, Primitive, Rgb};
 
 use super::{Picture, Pixels};
 
-/// Each side `scale` times as long, by a triangle filter: bilinear where it becomes larger, the mean of what falls together
-/// where it becomes smaller.
+/// Each side `scale` times as long, by a triangle filter: bilinear where it becomes larger, the
+/// mean of what falls together where it becomes smaller.
 pub(super) fn scaled(picture: &Picture, scale: f64) -> Picture {
     assert!(scale > 0.0, "a picture cannot be scaled by {scale}");
     let side = |length: usize| {
@@ -21,10 +21,21 @@ pub(super) fn scaled(picture: &Picture, scale: f64) -> Picture {
         Pixels::Rgb16(samples) => Pixels::Rgb16(resized(samples.as_slice(), from, to)),
     };
     let (width, height) = (to.0 as usize, to.1 as usize);
-    Picture { name: picture.name.clone(), width, height, stored_size: (width, height), pixels, ..*picture }
+    Picture {
+        name: picture.name.clone(),
+        width,
+        height,
+        stored_size: (width, height),
+        pixels,
+        ..*picture
+    }
 }
 
-fn resized<T: Primitive + 'static>(samples: &[T], (width, height): (u32, u32), to: (u32, u32)) -> Vec<T>
+fn resized<T: Primitive + 'static>(
+    samples: &[T],
+    (width, height): (u32, u32),
+    to: (u32, u32),
+) -> Vec<T>
 where
     Rgb<T>: image::Pixel<Subpixel = T>,
 {

@@ -1,7 +1,7 @@
 //! What a TIFF's directory promises.
 //!
-//! The decoder sets memory aside for as many values as an entry of the directory counts, up to 256 MiB, before it looks
-//! whether the file has them and before any limit of ours is heard.
+//! The decoder sets memory aside for as many values as an entry of the directory counts, up to 256
+//! MiB, before it looks whether the file has them and before any limit of ours is heard.
 
 use super::PictureError;
 use super::open::Source;
@@ -12,16 +12,17 @@ const ENTRY: usize = 12;
 /// Refuses a first directory with an entry of more values than the file has bytes for.
 pub(super) fn check_directory(source: &Source<'_>) -> Result<(), PictureError> {
     let file = Words { bytes: source.bytes, little: source.bytes.starts_with(b"II") };
-    let Some((start, entries)) = file.long(4).and_then(|start| Some((start as usize, file.short(start as usize)?)))
+    let Some((start, entries)) =
+        file.long(4).and_then(|start| Some((start as usize, file.short(start as usize)?)))
     else {
         return Ok(());
     };
     for at in (0..usize::from(entries)).map(|i| start + 2 + ENTRY * i) {
         let (Some(kind), Some(count)) = (file.short(at + 2), file.long(at + 4)) else { break };
         if u64::from(count) * value_size(kind) > source.bytes.len() as u64 {
-            return Err(
-                source.damaged(format!("an entry of its directory counts {count} values, more than it can hold"))
-            );
+            return Err(source.damaged(format!(
+                "an entry of its directory counts {count} values, more than it can hold"
+            )));
         }
     }
     Ok(())

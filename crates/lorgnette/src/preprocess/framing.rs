@@ -7,7 +7,8 @@ use super::sample::{Source, Tap};
 
 /// The fraction of each side Inception keeps (`inception_preprocessing.py`: `central_fraction`).
 const CENTRAL_FRACTION: f64 = 0.875;
-/// VGG's smaller side after the resize, for inputs up to as much (`vgg_preprocessing.py`: `_RESIZE_SIDE_MIN`).
+/// VGG's smaller side after the resize, for inputs up to as much (`vgg_preprocessing.py`:
+/// `_RESIZE_SIDE_MIN`).
 const VGG_SIDE: usize = 256;
 /// The input that side was made for: larger ones scale with it.
 const VGG_INPUT: usize = 224;
@@ -30,12 +31,14 @@ impl Framing {
                     columns: resize(left, from.1 - 2 * left, to.1).collect(),
                 }
             }
-            Style::Inception2015 | Style::Raw => {
-                Self { rows: resize(0, from.0, to.0).collect(), columns: resize(0, from.1, to.1).collect() }
-            }
-            Style::Lenet | Style::Cifarnet => {
-                Self { rows: crop_or_pad(from.0, to.0).collect(), columns: crop_or_pad(from.1, to.1).collect() }
-            }
+            Style::Inception2015 | Style::Raw => Self {
+                rows: resize(0, from.0, to.0).collect(),
+                columns: resize(0, from.1, to.1).collect(),
+            },
+            Style::Lenet | Style::Cifarnet => Self {
+                rows: crop_or_pad(from.0, to.0).collect(),
+                columns: crop_or_pad(from.1, to.1).collect(),
+            },
         }
     }
 
@@ -45,7 +48,8 @@ impl Framing {
         Self { rows: all(rows), columns: all(columns) }
     }
 
-    /// The aspect-preserving resize and central crop of VGG, of which only the crop is ever computed.
+    /// The aspect-preserving resize and central crop of VGG, of which only the crop is ever
+    /// computed.
     fn resized_then_cropped(from: (usize, usize), to: (usize, usize)) -> Self {
         let resized = vgg_resized(from, to);
         let taps = |from: usize, resized: usize, to: usize| {
@@ -73,8 +77,9 @@ fn central_offset(length: usize) -> usize {
     ((length - length * CENTRAL_FRACTION) / 2.0) as usize
 }
 
-/// Rows and columns of the smallest picture that has `times` as many, where it is resized, as an input of `to` shows; `None` where nothing
-/// is resized, so that a smaller picture would show more of itself.
+/// Rows and columns of the smallest picture that has `times` as many, where it is resized, as an
+/// input of `to` shows; `None` where nothing is resized, so that a smaller picture would show more
+/// of itself.
 pub(super) fn least_size(style: Style, to: (usize, usize), times: usize) -> Option<[usize; 2]> {
     let uncropped = |side: usize| ((times * side) as f64 / CENTRAL_FRACTION).ceil() as usize;
     match style {
@@ -98,8 +103,9 @@ fn vgg_resized(from: (usize, usize), to: (usize, usize)) -> (usize, usize) {
     (resized(from.0), resized(from.1))
 }
 
-/// TensorFlow 1's bilinear resize of `length` samples from `start` to `to` samples: in float32, without half-pixel
-/// centres (`compute_interpolation_weights` with `LegacyScaler` in image_resizer_state.h).
+/// TensorFlow 1's bilinear resize of `length` samples from `start` to `to` samples: in float32,
+/// without half-pixel centres (`compute_interpolation_weights` with `LegacyScaler` in
+/// image_resizer_state.h).
 fn resize(start: usize, length: usize, to: usize) -> impl Iterator<Item = Option<Tap>> {
     let scale = length as f32 / to as f32;
     (0..to).map(move |index| {

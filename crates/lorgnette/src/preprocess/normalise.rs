@@ -18,12 +18,14 @@ pub(super) enum Normaliser {
     Standardised { mean: f32, deviation: f32 },
 }
 
-/// The mean and scale a style amounts to on values of 0 to 255: what one override leaves of the other.
+/// The mean and scale a style amounts to on values of 0 to 255: what one override leaves of the
+/// other.
 pub(super) fn constants(style: Style) -> ([f32; 3], f32) {
     match style {
         Style::Vgg => (VGG_MEANS, 1.0),
         Style::Inception => ([127.5; 3], 1.0 / 127.5),
-        // The graph's own Sub and Mul constants, and `lenet_preprocessing.py`, whose division by 128 is the same.
+        // The graph's own Sub and Mul constants, and `lenet_preprocessing.py`, whose division by
+        // 128 is the same.
         Style::Inception2015 | Style::Lenet => ([128.0; 3], 0.007_812_5),
         Style::Cifarnet | Style::Raw => ([0.0; 3], 1.0),
     }
@@ -47,10 +49,15 @@ impl Normaliser {
         match self {
             Self::Linear { mean, scale } => {
                 for pixel in values.chunks_exact_mut(channels) {
-                    pixel.iter_mut().zip(mean).for_each(|(value, mean)| *value = (*value - mean) * scale);
+                    pixel
+                        .iter_mut()
+                        .zip(mean)
+                        .for_each(|(value, mean)| *value = (*value - mean) * scale);
                 }
             }
-            Self::MinusOneToOne => values.iter_mut().for_each(|value| *value = (*value - 0.5) * 2.0),
+            Self::MinusOneToOne => {
+                values.iter_mut().for_each(|value| *value = (*value - 0.5) * 2.0)
+            }
             Self::Standardise => {
                 let (mean, deviation) = moments(values);
                 Self::Standardised { mean, deviation }.apply(values, channels);
@@ -68,7 +75,9 @@ impl Normaliser {
                 let means = mean.into_iter().take(channels).cycle();
                 values.iter().zip(means).map(|(value, mean)| level(value / scale + mean)).collect()
             }
-            Self::MinusOneToOne => values.iter().map(|value| level((value / 2.0 + 0.5) * 255.0)).collect(),
+            Self::MinusOneToOne => {
+                values.iter().map(|value| level((value / 2.0 + 0.5) * 255.0)).collect()
+            }
             Self::Standardise | Self::Standardised { .. } => stretched(values),
         }
     }
@@ -79,11 +88,13 @@ fn level(value: f32) -> u8 {
     value.round() as u8
 }
 
-/// What `tf.image.per_image_standardization` subtracts and divides by; sums are in float64, for they are long.
+/// What `tf.image.per_image_standardization` subtracts and divides by; sums are in float64, for
+/// they are long.
 pub(super) fn moments(values: &[f32]) -> (f32, f32) {
     let count = values.len() as f64;
     let mean = values.iter().map(|&value| f64::from(value)).sum::<f64>() / count;
-    let variance = values.iter().map(|&value| (f64::from(value) - mean).powi(2)).sum::<f64>() / count;
+    let variance =
+        values.iter().map(|&value| (f64::from(value) - mean).powi(2)).sum::<f64>() / count;
     (mean as f32, variance.sqrt().max(1.0 / count.sqrt()) as f32)
 }
 

@@ -60,11 +60,14 @@ impl<'a> Source<'a> {
         match picture.pixels() {
             Pixels::Rgb8(samples) => Self::Eight {
                 picture: Samples { samples, width, to_grey },
-                values: Box::new(std::array::from_fn(|level| level as f32 * per_level(unit, 255.0))),
+                values: Box::new(std::array::from_fn(|level| {
+                    level as f32 * per_level(unit, 255.0)
+                })),
             },
-            Pixels::Rgb16(samples) => {
-                Self::Sixteen { picture: Samples { samples, width, to_grey }, scale: per_level(unit, 65_535.0) }
-            }
+            Pixels::Rgb16(samples) => Self::Sixteen {
+                picture: Samples { samples, width, to_grey },
+                scale: per_level(unit, 65_535.0),
+            },
         }
     }
 
@@ -74,7 +77,9 @@ impl<'a> Source<'a> {
             Self::Eight { picture, values } => {
                 picture.sample_row(|level| values[usize::from(level)], row, columns, out);
             }
-            Self::Sixteen { picture, scale } => picture.sample_row(|level| f32::from(level) * scale, row, columns, out),
+            Self::Sixteen { picture, scale } => {
+                picture.sample_row(|level| f32::from(level) * scale, row, columns, out)
+            }
         }
     }
 }
@@ -85,14 +90,24 @@ fn per_level(unit: f32, levels: f64) -> f32 {
 }
 
 impl<T: Copy> Samples<'_, T> {
-    fn sample_row(&self, value: impl Fn(T) -> f32, row: Tap, columns: &[Option<Tap>], out: &mut [f32]) {
+    fn sample_row(
+        &self,
+        value: impl Fn(T) -> f32,
+        row: Tap,
+        columns: &[Option<Tap>],
+        out: &mut [f32],
+    ) {
         let rows = [self.row(row.low), self.row(row.high)];
         match self.to_grey {
-            Grey::No => blend(rows, |[r, g, b]| [value(r), value(g), value(b)], row.weight, columns, out),
+            Grey::No => {
+                blend(rows, |[r, g, b]| [value(r), value(g), value(b)], row.weight, columns, out)
+            }
             Grey::Already => blend(rows, |[grey, ..]| [value(grey)], row.weight, columns, out),
             Grey::Weighted => {
                 let grey = |[r, g, b]: [T; 3]| {
-                    [value(r) * GREY_WEIGHTS[0] + value(g) * GREY_WEIGHTS[1] + value(b) * GREY_WEIGHTS[2]]
+                    [value(r) * GREY_WEIGHTS[0]
+                        + value(g) * GREY_WEIGHTS[1]
+                        + value(b) * GREY_WEIGHTS[2]]
                 };
                 blend(rows, grey, row.weight, columns, out);
             }
@@ -122,7 +137,8 @@ fn blend<T: Copy, const C: usize>(
         let [bottom_left, bottom_right] = [value(bottom[column.low]), value(bottom[column.high])];
         for channel in 0..C {
             let top = top_left[channel] + (top_right[channel] - top_left[channel]) * column.weight;
-            let bottom = bottom_left[channel] + (bottom_right[channel] - bottom_left[channel]) * column.weight;
+            let bottom = bottom_left[channel]
+                + (bottom_right[channel] - bottom_left[channel]) * column.weight;
             out[channel] = top + (bottom - top) * weight;
         }
     }

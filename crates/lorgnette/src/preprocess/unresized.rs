@@ -1,4 +1,5 @@
-//! A picture at its own size, a part at a time, with a style's arithmetic: what dense maps are computed on.
+//! A picture at its own size, a part at a time, with a style's arithmetic: what dense maps are
+//! computed on.
 
 use std::ops::Range;
 
@@ -16,8 +17,8 @@ pub(crate) struct Unresized<'a> {
 }
 
 impl<'a> Unresized<'a> {
-    /// A picture under the arithmetic of `preprocess`, whatever its size. A style that looks at the whole picture for its
-    /// constants does so here, so that parts fit together.
+    /// A picture under the arithmetic of `preprocess`, whatever its size. A style that looks at the
+    /// whole picture for its constants does so here, so that parts fit together.
     ///
     /// # Panics
     /// If `channels` is neither 1 nor 3.

@@ -49,7 +49,7 @@ pub(super) fn known(entry: &Entry, noted: Option<&Receipt>, found: &Receipt) -> 
 
 /// Whether the beginning of a file is an archive's.
 pub(super) fn beginning(start: &[u8]) -> Result<(), String> {
-    if archive::Kind::of(start).is_some() {
+    if archive::ArchiveKind::from_magic(start).is_some() {
         return Ok(());
     }
     let text = String::from_utf8_lossy(start).trim_start().to_ascii_lowercase();
@@ -59,11 +59,12 @@ pub(super) fn beginning(start: &[u8]) -> Result<(), String> {
     })
 }
 
-/// Whether an archive is whole and has the network's variables. It is unpacked for that, and every variable read.
+/// Whether an archive is whole and has the network's variables. It is unpacked for that, and every
+/// variable read.
 pub(super) fn network(entry: &Entry, home: &Home, path: &Path) -> Result<(), String> {
     let built = built(entry, home, path);
     // It gets another name now, under which it is unpacked when it is used.
-    let _ = Cache::new(home.folder()).forget(path);
+    let _ = Cache::new(home.folder()).remove(path);
     built.map_err(|error| format!("not {}: {error}", entry.name))
 }
 

@@ -40,7 +40,8 @@ impl Request<'_> {
             if !is_redirection(response.status()) {
                 return Ok(response);
             }
-            let location = response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
+            let location =
+                response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
             let location = location.ok_or_else(|| lasting("redirected to nowhere"))?;
             url = redirected(&url, location).map_err(Trouble::Lasting)?;
         }
@@ -73,16 +74,20 @@ fn agent(url: &str, options: &PullOptions) -> Result<Agent, Trouble> {
         .timeout_connect(Some(options.patience.connect))
         .timeout_recv_response(Some(options.patience.stall))
         .timeout_per_read(Some(options.patience.stall));
-    let config = if scheme == "https" { builder.tls_config(tls()?).build() } else { builder.build() };
+    let config =
+        if scheme == "https" { builder.tls_config(tls()?).build() } else { builder.build() };
     Ok(config.new_agent())
 }
 
-/// Mozilla's roots, or those of the file that `SSL_CERT_FILE` names: companies have proxies that sign for everybody.
+/// Mozilla's roots, or those of the file that `SSL_CERT_FILE` names: companies have proxies that
+/// sign for everybody.
 fn tls() -> Result<TlsConfig, Trouble> {
     let roots = match std::env::var_os("SSL_CERT_FILE").filter(|path| !path.is_empty()) {
         None => RootCerts::WebPki,
         Some(path) => {
-            let amiss = |error: &dyn std::fmt::Display| lasting(format!("SSL_CERT_FILE {}: {error}", path.display()));
+            let amiss = |error: &dyn std::fmt::Display| {
+                lasting(format!("SSL_CERT_FILE {}: {error}", path.display()))
+            };
             let pem = std::fs::read(&path).map_err(|error| amiss(&error))?;
             let items = parse_pem(&pem).filter_map(|item| match item {
                 Ok(PemItem::Certificate(certificate)) => Some(certificate),
@@ -121,12 +126,18 @@ fn lasting(what: impl Into<String>) -> Trouble {
 
 fn trouble(error: ureq::Error) -> Trouble {
     match error {
-        ureq::Error::Rustls(_) | ureq::Error::Tls(_) | ureq::Error::BadUri(_) | ureq::Error::InvalidProxyUrl => {
-            Trouble::Lasting(error.to_string())
-        }
+        ureq::Error::Rustls(_)
+        | ureq::Error::Tls(_)
+        | ureq::Error::BadUri(_)
+        | ureq::Error::InvalidProxyUrl => Trouble::Lasting(error.to_string()),
         ureq::Error::HostNotFound => Trouble::Unreachable(error.to_string()),
         // A certificate does not get better.
-        ureq::Error::Io(error) if error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()).is_some() => {
+        ureq::Error::Io(error)
+            if error
+                .get_ref()
+                .and_then(|inner| inner.downcast_ref::<rustls::Error>())
+                .is_some() =>
+        {
             lasting(format!("{error}; SSL_CERT_FILE names other authorities than Mozilla's"))
         }
         ureq::Error::Io(error) if is_unreachable(&error) => Trouble::Unreachable(error.to_string()),
@@ -154,7 +165,9 @@ fn redirected(from: &str, to: &str) -> Result<String, String> {
     let folder = path.rsplit_once('/').map_or(host, |(folder, _)| folder);
     let target = match to {
         _ if super::source::is_url(to) => to.to_owned(),
-        _ if to.contains("://") => return Err(format!("redirected to {to}, which is no web address")),
+        _ if to.contains("://") => {
+            return Err(format!("redirected to {to}, which is no web address"));
+        }
         _ if to.starts_with("//") => format!("{scheme}:{to}"),
         _ if to.starts_with('/') => format!("{scheme}://{host}{to}"),
         _ => format!("{scheme}://{folder}/{to}"),
@@ -193,7 +206,11 @@ mod tests {
     #[test]
     fn redirections_do_not_leave_tls_or_the_web() {
         assert!(redirected("https://host/a", "http://host/a").unwrap_err().contains("refused"));
-        assert!(redirected("https://host/a", "file:///etc/passwd").unwrap_err().contains("no web address"));
+        assert!(
+            redirected("https://host/a", "file:///etc/passwd")
+                .unwrap_err()
+                .contains("no web address")
+        );
         assert!(redirected("http://host/a", "https://host/a").is_ok());
     }
 }

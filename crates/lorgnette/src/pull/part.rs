@@ -20,7 +20,8 @@ pub(super) struct Part {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Whole {
     pub(super) url: String,
-    /// The strong `ETag`, or `Last-Modified`, that the server gave: it says whether the file is still the same.
+    /// The strong `ETag`, or `Last-Modified`, that the server gave: it says whether the file is
+    /// still the same.
     pub(super) validator: Option<String>,
     pub(super) bytes: Option<u64>,
 }
@@ -58,7 +59,9 @@ impl Part {
     pub(super) fn discard(&self) -> Result<()> {
         for path in [&self.path, &self.note()] {
             match fs::remove_file(path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(refused(path, error)),
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(refused(path, error));
+                }
                 _ => {}
             }
         }
@@ -66,7 +69,11 @@ impl Part {
     }
 
     /// Copies a file of this machine into it.
-    pub(super) fn copy(&self, from: &Path, progress: &mut dyn FnMut(Event<'_>)) -> Result<(), Failure> {
+    pub(super) fn copy(
+        &self,
+        from: &Path,
+        progress: &mut dyn FnMut(Event<'_>),
+    ) -> Result<(), Failure> {
         let there = |error: io::Error| Failure::There(error.to_string());
         let mut source = File::open(from).map_err(there)?;
         let total = Some(source.metadata().map_err(there)?.len());
@@ -81,7 +88,8 @@ impl Part {
             if length == 0 {
                 return Ok(());
             }
-            file.write_all(&piece[..length]).map_err(|error| Failure::Here(refused(&self.path, error)))?;
+            file.write_all(&piece[..length])
+                .map_err(|error| Failure::Here(refused(&self.path, error)))?;
             bytes += length as u64;
             progress(Event::Received { bytes, total });
         }

@@ -11,12 +11,14 @@ pub struct Proxies {
     pub https: Option<String>,
     /// For those without one of their own.
     pub all: Option<String>,
-    /// Hosts that are reached directly: names (with everything below them) with commas between, or `*`.
+    /// Hosts that are reached directly: names (with everything below them) with commas between, or
+    /// `*`.
     pub except: String,
 }
 
 impl Proxies {
-    /// From `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`, or the same in small letters, which come first.
+    /// From `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`, or the same in small letters,
+    /// which come first.
     #[must_use]
     pub fn from_env() -> Self {
         let set = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());

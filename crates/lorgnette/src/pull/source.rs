@@ -16,7 +16,8 @@ impl Source {
     /// All places, in the order they are tried.
     pub(super) fn all(entry: &Entry, options: &PullOptions) -> Vec<Self> {
         let file = entry.published.file();
-        let named = |names: &[String]| names.iter().map(|name| Self::of(name, file)).collect::<Vec<_>>();
+        let named =
+            |names: &[String]| names.iter().map(|name| Self::of(name, file)).collect::<Vec<_>>();
         if !options.from.is_empty() {
             return named(&options.from);
         }
@@ -65,7 +66,10 @@ mod tests {
     #[test]
     fn a_mirror_is_a_file_or_a_folder_of_files() {
         let of = |name: &str| Source::of(name, "a.tgz");
-        assert_eq!(of("https://host/b.tar.gz?key=1"), Source::Url("https://host/b.tar.gz?key=1".into()));
+        assert_eq!(
+            of("https://host/b.tar.gz?key=1"),
+            Source::Url("https://host/b.tar.gz?key=1".into())
+        );
         assert_eq!(of("http://host/models/"), Source::Url("http://host/models/a.tgz".into()));
         assert_eq!(of("/nowhere/b.tgz"), Source::File("/nowhere/b.tgz".into()));
         let here = env!("CARGO_MANIFEST_DIR");

@@ -12,7 +12,8 @@ use super::part::{Part, Whole};
 use super::{Event, Failure, PullOptions, check};
 use crate::home::refused;
 
-/// However much each attempt brings, there are no more than so many times the attempts that may bring nothing.
+/// However much each attempt brings, there are no more than so many times the attempts that may
+/// bring nothing.
 const ATTEMPTS_IN_ALL: u32 = 20;
 /// Bytes by which an archive is told.
 const BEGINNING: usize = 512;
@@ -47,11 +48,17 @@ fn lasting(what: impl Into<String>) -> Stop {
 }
 
 impl<'a> Transfer<'a> {
-    pub(super) fn new(url: &'a str, part: &'a Part, options: &'a PullOptions, known: Option<u64>) -> Self {
+    pub(super) fn new(
+        url: &'a str,
+        part: &'a Part,
+        options: &'a PullOptions,
+        known: Option<u64>,
+    ) -> Self {
         Self { url, part, options, known }
     }
 
-    /// Downloads, until the file is whole or there is no hope; says whether it was put together of several answers.
+    /// Downloads, until the file is whole or there is no hope; says whether it was put together of
+    /// several answers.
     pub(super) fn run(&self, progress: &mut dyn FnMut(Event<'_>)) -> Result<bool, Failure> {
         let patience = self.options.patience;
         let (mut furthest, mut idle, mut pause) = (self.bytes(), 0, patience.pause);
@@ -61,7 +68,9 @@ impl<'a> Transfer<'a> {
                 Ok(()) => return Ok(resumed),
                 Err(Stop::Here(error)) => return Err(Failure::Here(error)),
                 Err(Stop::Trouble(Trouble::Lasting(what))) => return Err(Failure::There(what)),
-                Err(Stop::Trouble(Trouble::Unreachable(what))) if attempt == 1 => return Err(Failure::There(what)),
+                Err(Stop::Trouble(Trouble::Unreachable(what))) if attempt == 1 => {
+                    return Err(Failure::There(what));
+                }
                 Err(Stop::Trouble(Trouble::Passing(what) | Trouble::Unreachable(what))) => what,
             };
             let bytes = self.bytes();
@@ -71,7 +80,9 @@ impl<'a> Transfer<'a> {
             } else {
                 idle += 1;
             }
-            if idle >= patience.attempts || attempt >= patience.attempts.saturating_mul(ATTEMPTS_IN_ALL) {
+            if idle >= patience.attempts
+                || attempt >= patience.attempts.saturating_mul(ATTEMPTS_IN_ALL)
+            {
                 return Err(Failure::There(format!("{why} (tried {attempt} times)")));
             }
             progress(Event::Waiting { why: &why, pause });
@@ -107,8 +118,12 @@ impl<'a> Transfer<'a> {
                 let file = self.part.resume().map_err(Stop::Here)?;
                 self.receive(response, (file, bytes, total), progress)
             }
-            (416, Some(_)) => self.anew("the server has no more of the file than is here: begun anew"),
-            (status @ (408 | 425 | 429 | 500..=599), _) => Err(passing(answered(status, &response))),
+            (416, Some(_)) => {
+                self.anew("the server has no more of the file than is here: begun anew")
+            }
+            (status @ (408 | 425 | 429 | 500..=599), _) => {
+                Err(passing(answered(status, &response)))
+            }
             (status, _) => Err(lasting(answered(status, &response))),
         }
     }
@@ -120,18 +135,30 @@ impl<'a> Transfer<'a> {
     }
 
     /// The size of the whole file, if the answer goes on where the part ends.
-    fn continued(&self, response: &Response<Body>, bytes: u64, whole: &Whole) -> Result<Option<u64>, Stop> {
+    fn continued(
+        &self,
+        response: &Response<Body>,
+        bytes: u64,
+        whole: &Whole,
+    ) -> Result<Option<u64>, Stop> {
         let Some((start, total)) = header(response, CONTENT_RANGE).and_then(content_range) else {
             return self.anew("the server sent a part without saying which: begun anew");
         };
         if start != bytes {
-            return self.anew(&format!("the server sent what follows byte {start}, not {bytes}: begun anew"));
+            return self.anew(&format!(
+                "the server sent what follows byte {start}, not {bytes}: begun anew"
+            ));
         }
         let same = whole.bytes.is_none() || total.is_none() || whole.bytes == total;
-        // Without a validator of its own, an answer to If-Range is about the same file by definition.
+        // Without a validator of its own, an answer to If-Range is about the same file by
+        // definition.
         let changed = |name, noted: &String| header(response, name).is_some_and(|now| now != noted);
         let noted = whole.validator.as_ref();
-        let name = if noted.is_some_and(|validator| validator.starts_with('"')) { ETAG } else { LAST_MODIFIED };
+        let name = if noted.is_some_and(|validator| validator.starts_with('"')) {
+            ETAG
+        } else {
+            LAST_MODIFIED
+        };
         if !same || noted.is_some_and(|noted| changed(name, noted)) {
             return self.anew("the file has changed on the server: begun anew");
         }
@@ -143,9 +170,10 @@ impl<'a> Transfer<'a> {
             (Some(said), Some(known)) if said != known => {
                 Err(lasting(format!("it has {said} bytes there; the right file has {known}")))
             }
-            (Some(said), None) if said > self.options.most_bytes => {
-                Err(lasting(format!("it has {said} bytes there, over the limit of {}", self.options.most_bytes)))
-            }
+            (Some(said), None) if said > self.options.most_bytes => Err(lasting(format!(
+                "it has {said} bytes there, over the limit of {}",
+                self.options.most_bytes
+            ))),
             _ => Ok(()),
         }
     }
@@ -172,7 +200,8 @@ impl<'a> Transfer<'a> {
         }
         loop {
             progress(Event::Received { bytes, total });
-            let length = http::read(&mut body, &mut piece).map_err(|what| passing(ended(&what, bytes, total)))?;
+            let length = http::read(&mut body, &mut piece)
+                .map_err(|what| passing(ended(&what, bytes, total)))?;
             if length == 0 {
                 break;
             }
@@ -181,10 +210,13 @@ impl<'a> Transfer<'a> {
                 self.part.discard().map_err(Stop::Here)?;
                 return Err(lasting(format!("more than {most} bytes came: refused")));
             }
-            file.write_all(&piece[..length]).map_err(|error| Stop::Here(refused(self.part.path(), error)))?;
+            file.write_all(&piece[..length])
+                .map_err(|error| Stop::Here(refused(self.part.path(), error)))?;
         }
         match total {
-            Some(total) if bytes < total => Err(passing(ended("the connection ended", bytes, Some(total)))),
+            Some(total) if bytes < total => {
+                Err(passing(ended("the connection ended", bytes, Some(total))))
+            }
             _ if bytes == 0 => Err(passing("an empty answer")),
             _ => Ok(()),
         }
@@ -192,21 +224,27 @@ impl<'a> Transfer<'a> {
 }
 
 fn ended(what: &str, bytes: u64, total: Option<u64>) -> String {
-    total
-        .map_or_else(|| format!("{what} after {bytes} bytes"), |total| format!("{what} after {bytes} of {total} bytes"))
+    total.map_or_else(
+        || format!("{what} after {bytes} bytes"),
+        |total| format!("{what} after {bytes} of {total} bytes"),
+    )
 }
 
 fn answered(status: u16, response: &Response<Body>) -> String {
-    format!("the server answered {status} {}", response.status().canonical_reason().unwrap_or_default())
-        .trim_end()
-        .into()
+    format!(
+        "the server answered {status} {}",
+        response.status().canonical_reason().unwrap_or_default()
+    )
+    .trim_end()
+    .into()
 }
 
 fn header(response: &Response<Body>, name: HeaderName) -> Option<&str> {
     response.headers().get(name)?.to_str().ok()
 }
 
-/// What a full answer says of its file. Weak tags (`W/…`) may not stand in `If-Range` (RFC 9110, 13.1.5).
+/// What a full answer says of its file. Weak tags (`W/…`) may not stand in `If-Range` (RFC 9110,
+/// 13.1.5).
 fn whole(url: &str, response: &Response<Body>) -> Whole {
     let tag = header(response, ETAG).filter(|tag| tag.starts_with('"'));
     let validator = tag.or_else(|| header(response, LAST_MODIFIED)).map(str::to_owned);

@@ -1,4 +1,5 @@
-//! The confusion matrix as a figure: right answers blue, mistakes vermilion, the most confused pairs beside it.
+//! The confusion matrix as a figure: right answers blue, mistakes vermilion, the most confused
+//! pairs beside it.
 
 use super::palette::{BLUE, EMPTY, GRID, INK, QUIET, VERMILION, WHITE, between, ink_on};
 use crate::draw::text::{Weight, shortened};
@@ -15,7 +16,8 @@ pub enum Scale {
 }
 
 /// Sides of cells: the first that is for as many classes.
-const CELLS: [(usize, f32); 6] = [(8, 64.0), (16, 44.0), (32, 32.0), (64, 22.0), (400, 12.0), (usize::MAX, 3.0)];
+const CELLS: [(usize, f32); 6] =
+    [(8, 64.0), (16, 44.0), (32, 32.0), (64, 22.0), (400, 12.0), (usize::MAX, 3.0)];
 /// Cells smaller than this have no numbers in them; smaller than that, no names beside them.
 const WITH_NUMBERS: f32 = 22.0;
 const WITH_NAMES: f32 = 12.0;
@@ -30,13 +32,16 @@ const LONGEST_NAME: f32 = 15.0;
 const MOST_PAIRS: usize = 25;
 const FEWEST_PAIRS: usize = 8;
 
-/// The confusion matrix: a row for each true class, a column for what was said. Where classes are many, those are left out
-/// that no photo is of or is said to be of.
+/// The confusion matrix: a row for each true class, a column for what was said. Where classes are
+/// many, those are left out that no photo is of or is said to be of.
 #[must_use]
 pub fn confusion(evaluation: &Evaluation, scale: Scale) -> Figure {
     let confusion = evaluation.confusion();
-    let classes =
-        if confusion.classes() <= FEW_CLASSES { (0..confusion.classes()).collect() } else { confusion.occurring() };
+    let classes = if confusion.classes() <= FEW_CLASSES {
+        (0..confusion.classes()).collect()
+    } else {
+        confusion.occurring()
+    };
     Matrix::new(evaluation, scale, classes).figure()
 }
 
@@ -58,15 +63,25 @@ struct Matrix<'a> {
 
 impl<'a> Matrix<'a> {
     fn new(evaluation: &'a Evaluation, scale: Scale, classes: Vec<usize>) -> Self {
-        let cell = CELLS.iter().find(|(most, _)| classes.len() <= *most).map_or(3.0, |(_, cell)| *cell);
+        let cell =
+            CELLS.iter().find(|(most, _)| classes.len() <= *most).map_or(3.0, |(_, cell)| *cell);
         let em = (cell * 0.84).min(14.0);
         let side = cell * classes.len() as f32;
-        let mut matrix =
-            Self { evaluation, scale, classes, cell, em, names: 0.0, corner: (0.0, 0.0), pairs: Vec::new() };
+        let mut matrix = Self {
+            evaluation,
+            scale,
+            classes,
+            cell,
+            em,
+            names: 0.0,
+            corner: (0.0, 0.0),
+            pairs: Vec::new(),
+        };
         matrix.names = if cell < WITH_NAMES {
             0.0
         } else {
-            let longest = matrix.classes.iter().map(|&class| matrix.name_style().length(&matrix.name(class)));
+            let longest =
+                matrix.classes.iter().map(|&class| matrix.name_style().length(&matrix.name(class)));
             longest.fold(0.0, f32::max) + em * 0.7
         };
         let title = matrix.title_em();
@@ -81,7 +96,8 @@ impl<'a> Matrix<'a> {
         let (right, bottom) = self.end();
         let list = self.list();
         let list_em = self.list_em();
-        let list_width = list.iter().map(|(line, count)| self.line_length(line, count)).fold(0.0, f32::max);
+        let list_width =
+            list.iter().map(|(line, count)| self.line_length(line, count)).fold(0.0, f32::max);
         let list_left = right + 2.0 * list_em;
         let list_bottom = self.corner.1 + 1.65 * list_em * (list.len() as f32 + 1.0);
         let title = Style::new(self.title_em(), QUIET).length(&self.subtitle()) + MARGIN;
@@ -103,7 +119,8 @@ impl<'a> Matrix<'a> {
         (self.corner.0 + side, self.corner.1 + side)
     }
 
-    /// Letters of the titles grow with the matrix, so that they can be read when the whole of it is looked at.
+    /// Letters of the titles grow with the matrix, so that they can be read when the whole of it is
+    /// looked at.
     fn title_em(&self) -> f32 {
         (self.cell * self.classes.len() as f32 / 60.0).max(15.0)
     }
@@ -149,7 +166,8 @@ impl<'a> Matrix<'a> {
             self.grid(figure);
         }
         let confusion = self.evaluation.confusion();
-        let most = self.classes.iter().flat_map(|&class| confusion.row(class)).copied().max().unwrap_or(1);
+        let most =
+            self.classes.iter().flat_map(|&class| confusion.row(class)).copied().max().unwrap_or(1);
         for (row, &truth) in self.classes.iter().enumerate() {
             for (column, &said) in self.classes.iter().enumerate() {
                 let count = confusion.count(truth, said);
@@ -170,15 +188,26 @@ impl<'a> Matrix<'a> {
         }
     }
 
-    fn cell(&self, figure: &mut Figure, (row, column): (usize, usize), (truth, said): (usize, usize), most: f64) {
+    fn cell(
+        &self,
+        figure: &mut Figure,
+        (row, column): (usize, usize),
+        (truth, said): (usize, usize),
+        most: f64,
+    ) {
         let confusion = self.evaluation.confusion();
         let (count, share) = (confusion.count(truth, said), confusion.share(truth, said));
         let strength = match self.scale {
             Scale::Counts => count as f64 / most,
             Scale::Shares => share,
         };
-        let colour = between(WHITE, if truth == said { BLUE } else { VERMILION }, PALEST + (1.0 - PALEST) * strength);
-        let corner = (self.corner.0 + column as f32 * self.cell, self.corner.1 + row as f32 * self.cell);
+        let colour = between(
+            WHITE,
+            if truth == said { BLUE } else { VERMILION },
+            PALEST + (1.0 - PALEST) * strength,
+        );
+        let corner =
+            (self.corner.0 + column as f32 * self.cell, self.corner.1 + row as f32 * self.cell);
         let gap = if self.cell >= WITH_NAMES { 0.5 } else { 0.0 };
         let side = self.cell - 2.0 * gap;
         let tip = tip(self.evaluation, truth, said);
@@ -188,7 +217,8 @@ impl<'a> Matrix<'a> {
                 Scale::Counts => count.to_string(),
                 Scale::Shares => hundredths(share),
             };
-            let style = Style::new(self.cell.min(44.0) * 0.4, ink_on(colour)).anchored(Anchor::Middle);
+            let style =
+                Style::new(self.cell.min(44.0) * 0.4, ink_on(colour)).anchored(Anchor::Middle);
             // Four digits have less room than two.
             let fitting = (self.cell * 0.86 / style.length(&number)).min(1.0);
             let style = Style { em: style.em * fitting, ..style };
@@ -214,7 +244,10 @@ impl<'a> Matrix<'a> {
         let room = LONGEST_NAME * self.list_em();
         let name = |class: usize| shortened(&names[class], Weight::Medium, self.list_em(), room);
         let line = |pair: &Confused| {
-            (format!("{} → {}", name(pair.truth), name(pair.said)), format!("{} of {}", pair.count, pair.of))
+            (
+                format!("{} → {}", name(pair.truth), name(pair.said)),
+                format!("{} of {}", pair.count, pair.of),
+            )
         };
         self.pairs.iter().map(line).collect()
     }

@@ -17,9 +17,11 @@ type Value = fn(&Epoch) -> f64;
 /// Accuracy and loss of the training photos (blue) and the validation photos (vermilion).
 #[must_use]
 pub fn curves(epochs: &[Epoch]) -> Figure {
-    let mut figure = Figure::new(2.0 * (LEFT + PANEL.0) + BETWEEN - LEFT + 28.0, TOP + PANEL.1 + BOTTOM);
+    let mut figure =
+        Figure::new(2.0 * (LEFT + PANEL.0) + BETWEEN - LEFT + 28.0, TOP + PANEL.1 + BOTTOM);
     legend(&mut figure);
-    let accuracies: [Value; 2] = [|epoch| epoch.training_accuracy, |epoch| epoch.validation_accuracy];
+    let accuracies: [Value; 2] =
+        [|epoch| epoch.training_accuracy, |epoch| epoch.validation_accuracy];
     let losses: [Value; 2] = [|epoch| epoch.training_loss, |epoch| epoch.validation_loss];
     panel(&mut figure, epochs, LEFT, "Accuracy", (accuracies, true));
     panel(&mut figure, epochs, LEFT + PANEL.0 + BETWEEN, "Loss", (losses, false));
@@ -33,11 +35,23 @@ fn legend(figure: &mut Figure) {
     }
 }
 
-fn panel(figure: &mut Figure, epochs: &[Epoch], left: f32, title: &str, (values, is_share): ([Value; 2], bool)) {
-    let all = || values.iter().flat_map(|value| epochs.iter().map(value)).filter(|value| value.is_finite());
+fn panel(
+    figure: &mut Figure,
+    epochs: &[Epoch],
+    left: f32,
+    title: &str,
+    (values, is_share): ([Value; 2], bool),
+) {
+    let all = || {
+        values.iter().flat_map(|value| epochs.iter().map(value)).filter(|value| value.is_finite())
+    };
     let (least, most) = (all().fold(f64::INFINITY, f64::min), all().fold(0.0, f64::max));
     // A share ends at 1; a loss begins at 0.
-    let y = if is_share { [(least - 0.05).clamp(0.0, 0.9), 1.0] } else { [0.0, (most * 1.05).max(1e-3)] };
+    let y = if is_share {
+        [(least - 0.05).clamp(0.0, 0.9), 1.0]
+    } else {
+        [0.0, (most * 1.05).max(1e-3)]
+    };
     let last = epochs.iter().map(|epoch| epoch.epoch).max().unwrap_or(1);
     let x = [1.0, last.max(2) as f64];
     let mut plot = Plot { figure, corner: (left, TOP), size: PANEL, x, y };

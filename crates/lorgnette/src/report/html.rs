@@ -40,7 +40,9 @@ pub(super) fn html(report: &Report<'_>, open: Opener<'_>) -> String {
 
 /// A part of the page under a heading, with a sentence that says what is seen.
 fn section(heading: &str, explanation: &str, content: &str) -> String {
-    format!("<section>\n<h2>{heading}</h2>\n<p class=\"explanation\">{explanation}</p>\n{content}</section>\n")
+    format!(
+        "<section>\n<h2>{heading}</h2>\n<p class=\"explanation\">{explanation}</p>\n{content}</section>\n"
+    )
 }
 
 /// `91.3 %`.

@@ -1,4 +1,5 @@
-//! A page of photos, each with what it is and what the model says: three rows of three, as the tutorial shows them.
+//! A page of photos, each with what it is and what the model says: three rows of three, as the
+//! tutorial shows them.
 
 use super::Opener;
 use super::palette::{BLUE, EMPTY, INK, VERMILION, WHITE};
@@ -15,11 +16,13 @@ const LINES: usize = 62;
 const GAP: usize = 20;
 const EM: f32 = 17.0;
 
-/// Nine photos, evenly from all, with their class and what the model says. `None` if not one can be opened.
+/// Nine photos, evenly from all, with their class and what the model says. `None` if not one can be
+/// opened.
 #[must_use]
 pub fn page(evaluation: &Evaluation, scored: &[Scored], open: Opener<'_>) -> Option<Picture> {
-    let shown: Vec<(&Scored, Picture)> =
-        evenly(scored, COLUMNS * ROWS).filter_map(|said| Some((said, open(&said.photo)?))).collect();
+    let shown: Vec<(&Scored, Picture)> = evenly(scored, COLUMNS * ROWS)
+        .filter_map(|said| Some((said, open(&said.photo)?)))
+        .collect();
     let rows = shown.len().div_ceil(COLUMNS);
     if rows == 0 {
         return None;
@@ -35,7 +38,8 @@ pub fn page(evaluation: &Evaluation, scored: &[Scored], open: Opener<'_>) -> Opt
     Some(canvas.into_picture())
 }
 
-/// So many of the photos, or all, evenly apart: photos are usually in the order of their classes, so that all get a turn.
+/// So many of the photos, or all, evenly apart: photos are usually in the order of their classes,
+/// so that all get a turn.
 pub(super) fn evenly(scored: &[Scored], count: usize) -> impl Iterator<Item = &Scored> {
     let count = count.min(scored.len());
     (0..count).map(move |place| &scored[(2 * place + 1) * scored.len() / (2 * count)])
@@ -51,9 +55,10 @@ fn lines(canvas: &mut Canvas, evaluation: &Evaluation, said: &Scored, (left, top
     let (answer, is_right) = (answer(evaluation, said), said.is_right());
     let colour = if is_right { BLUE } else { VERMILION };
     let room = SIDE as f32;
-    for (line, weight, colour, down) in
-        [(truth(evaluation, said), Weight::Medium, INK, 1.45), (answer, Weight::SemiBold, colour, 2.85)]
-    {
+    for (line, weight, colour, down) in [
+        (truth(evaluation, said), Weight::Medium, INK, 1.45),
+        (answer, Weight::SemiBold, colour, 2.85),
+    ] {
         let line = shortened(&line, weight, EM, room);
         text::draw(canvas, &line, weight, EM, (left, top + down * EM), colour);
     }
@@ -61,7 +66,8 @@ fn lines(canvas: &mut Canvas, evaluation: &Evaluation, said: &Scored, (left, top
 
 /// What a photo is, in words.
 pub(super) fn truth(evaluation: &Evaluation, said: &Scored) -> String {
-    let names: Vec<&str> = said.truth.iter().map(|&class| evaluation.names()[class].as_str()).collect();
+    let names: Vec<&str> =
+        said.truth.iter().map(|&class| evaluation.names()[class].as_str()).collect();
     names.join(" and ")
 }
 

@@ -1,4 +1,5 @@
-//! The colours of figures: told apart by colour-blind people too (Okabe and Ito, "Color universal design", 2008).
+//! The colours of figures: told apart by colour-blind people too (Okabe and Ito, "Color universal
+//! design", 2008).
 
 use crate::draw::canvas::Colour;
 
@@ -16,11 +17,18 @@ pub(super) const WHITE: Colour = Colour::opaque(0xff, 0xff, 0xff);
 
 /// A colour between two, `share` of the way.
 pub(super) fn between(from: Colour, to: Colour, share: f64) -> Colour {
-    let channel = |from: u8, to: u8| (f64::from(from) + (f64::from(to) - f64::from(from)) * share).round() as u8;
-    Colour::opaque(channel(from.red, to.red), channel(from.green, to.green), channel(from.blue, to.blue))
+    let channel = |from: u8, to: u8| {
+        (f64::from(from) + (f64::from(to) - f64::from(from)) * share).round() as u8
+    };
+    Colour::opaque(
+        channel(from.red, to.red),
+        channel(from.green, to.green),
+        channel(from.blue, to.blue),
+    )
 }
 
-/// The colour of words on a ground: white where that is dark. The ground's luminance is as in ITU-R BT.709.
+/// The colour of words on a ground: white where that is dark. The ground's luminance is as in ITU-R
+/// BT.709.
 pub(super) fn ink_on(ground: Colour) -> Colour {
     let Colour { red, green, blue, .. } = ground;
     let luminance = 0.2126 * f64::from(red) + 0.7152 * f64::from(green) + 0.0722 * f64::from(blue);

@@ -24,7 +24,8 @@ impl Plot<'_> {
     /// A value's place.
     pub(super) fn place(&self, x: f64, y: f64) -> (f32, f32) {
         let share = |value: f64, [from, to]: [f64; 2]| ((value - from) / (to - from)) as f32;
-        let (right, down) = (share(x, self.x) * self.size.0, (1.0 - share(y, self.y)) * self.size.1);
+        let (right, down) =
+            (share(x, self.x) * self.size.0, (1.0 - share(y, self.y)) * self.size.1);
         (self.corner.0 + right, self.corner.1 + down)
     }
 
@@ -51,7 +52,12 @@ impl Plot<'_> {
     }
 
     /// A line through values; those that are no numbers are passed over.
-    pub(super) fn line(&mut self, values: impl IntoIterator<Item = (f64, f64)>, width: f32, colour: Colour) {
+    pub(super) fn line(
+        &mut self,
+        values: impl IntoIterator<Item = (f64, f64)>,
+        width: f32,
+        colour: Colour,
+    ) {
         let finite = values.into_iter().filter(|(x, y)| x.is_finite() && y.is_finite());
         let points: Vec<(f32, f32)> = finite.map(|(x, y)| self.place(x, y)).collect();
         match points[..] {
@@ -71,7 +77,8 @@ impl Plot<'_> {
 fn ticks([from, to]: [f64; 2]) -> Vec<f64> {
     let rough = (to - from) / TICKS;
     let power = 10_f64.powf(rough.log10().floor());
-    let step = [1.0, 2.0, 5.0, 10.0].map(|digit| digit * power).into_iter().find(|step| *step >= rough);
+    let step =
+        [1.0, 2.0, 5.0, 10.0].map(|digit| digit * power).into_iter().find(|step| *step >= rough);
     let step = step.unwrap_or(10.0 * power);
     let first = (from / step - 1e-9).ceil() as i64;
     let last = (to / step + 1e-9).floor() as i64;

@@ -10,8 +10,8 @@ const CORNER: (f32, f32) = (76.0, 92.0);
 const COUNTS: f32 = 70.0;
 const BETWEEN: f32 = 64.0;
 
-/// For photos whose most probable class is about so probable, the share that is right; the ideal is the diagonal. Below,
-/// how many photos there are.
+/// For photos whose most probable class is about so probable, the share that is right; the ideal is
+/// the diagonal. Below, how many photos there are.
 #[must_use]
 pub fn reliability(reliability: &Reliability) -> Figure {
     let mut figure = Figure::new(CORNER.0 + SIDE + 28.0, CORNER.1 + SIDE + BETWEEN + COUNTS + 20.0);
@@ -65,9 +65,19 @@ fn counts(figure: &mut Figure, reliability: &Reliability) {
         let height = COUNTS * (bin.right.of as f32 / most as f32) * 0.8;
         let left = CORNER.0 + SIDE * bin.from as f32 + 1.0;
         let width = SIDE * (bin.to - bin.from) as f32 - 2.0;
-        figure.rectangle((left, top + COUNTS - height), (width, height), 0.0, QUIET.with_alpha(0.5), None);
+        figure.rectangle(
+            (left, top + COUNTS - height),
+            (width, height),
+            0.0,
+            QUIET.with_alpha(0.5),
+            None,
+        );
         let above = (left + width / 2.0, top + COUNTS - height - 4.0);
-        figure.words(bin.right.of.to_string(), above, Style::new(10.5, QUIET).anchored(Anchor::Middle));
+        figure.words(
+            bin.right.of.to_string(),
+            above,
+            Style::new(10.5, QUIET).anchored(Anchor::Middle),
+        );
     }
     let beside = (CORNER.0 - 43.2, top + COUNTS / 2.0);
     figure.words("photos", beside, Style::new(13.0, QUIET).anchored(Anchor::Middle).upwards());

@@ -3,7 +3,8 @@
 use super::Report;
 use crate::judge::{Epoch, Evaluation, Scored};
 
-/// The confusion matrix: a row for each true class, a column for each class the model says, the classes' names first.
+/// The confusion matrix: a row for each true class, a column for each class the model says, the
+/// classes' names first.
 #[must_use]
 pub fn confusion_csv(evaluation: &Evaluation) -> String {
     let names = evaluation.names();
@@ -15,10 +16,13 @@ pub fn confusion_csv(evaluation: &Evaluation) -> String {
     csv(std::iter::once(header.collect()).chain(names.iter().enumerate().map(row)))
 }
 
-/// Precision, recall, F1 and numbers of photos, a row for each class. What cannot be known is left empty.
+/// Precision, recall, F1 and numbers of photos, a row for each class. What cannot be known is left
+/// empty.
 #[must_use]
 pub fn classes_csv(evaluation: &Evaluation) -> String {
-    let header = ["class", "photos", "said", "right", "precision", "recall", "f1"].map(String::from).to_vec();
+    let header = ["class", "photos", "said", "right", "precision", "recall", "f1"]
+        .map(String::from)
+        .to_vec();
     let share = |share: Option<f64>| share.map_or_else(String::new, |share| format!("{share:.6}"));
     let row = |(name, class): (&String, &crate::judge::ClassFigures)| {
         let counts = [class.support, class.said, class.right].map(|count| count.to_string());
@@ -28,11 +32,13 @@ pub fn classes_csv(evaluation: &Evaluation) -> String {
     csv(std::iter::once(header).chain(evaluation.names().iter().zip(evaluation.classes()).map(row)))
 }
 
-/// A row for each photo: its file, its true classes, the class the model says and how probable that is, whether it is
-/// right, the probability of the (first) true class, and its rank, which is 1 for the most probable.
+/// A row for each photo: its file, its true classes, the class the model says and how probable that
+/// is, whether it is right, the probability of the (first) true class, and its rank, which is 1 for
+/// the most probable.
 #[must_use]
 pub fn photos_csv(evaluation: &Evaluation, scored: &[Scored]) -> String {
-    let header = ["photo", "true", "said", "probability", "right", "probability of true", "rank of true"];
+    let header =
+        ["photo", "true", "said", "probability", "right", "probability of true", "rank of true"];
     let names = evaluation.names();
     let row = |said: &Scored| {
         let truth: Vec<&str> = said.truth.iter().map(|&class| names[class].as_str()).collect();
@@ -49,16 +55,23 @@ pub fn photos_csv(evaluation: &Evaluation, scored: &[Scored]) -> String {
     csv(std::iter::once(header.map(String::from).to_vec()).chain(scored.iter().map(row)))
 }
 
-/// A row for each photo whose label may be wrong, the most certain first: its file, its label, the class it looks like, by
-/// how much that is more probable, and what the photo was used for.
+/// A row for each photo whose label may be wrong, the most certain first: its file, its label, the
+/// class it looks like, by how much that is more probable, and what the photo was used for.
 pub(super) fn suspects_csv(report: &Report<'_>) -> String {
     let header = ["photo", "label", "looks like", "margin", "split"].map(String::from).to_vec();
     let names = report.evaluation.names();
     let (suspects, among) = report.suspects();
     let rows = suspects.iter().map(|suspect| {
         let (said, split) = among[suspect.photo];
-        let [label, looks_like] = [suspect.label, suspect.looks_like].map(|class| names[class].clone());
-        vec![said.photo.display().to_string(), label, looks_like, format!("{:.6}", suspect.margin), split.to_owned()]
+        let [label, looks_like] =
+            [suspect.label, suspect.looks_like].map(|class| names[class].clone());
+        vec![
+            said.photo.display().to_string(),
+            label,
+            looks_like,
+            format!("{:.6}", suspect.margin),
+            split.to_owned(),
+        ]
     });
     csv(std::iter::once(header).chain(rows))
 }
@@ -66,7 +79,14 @@ pub(super) fn suspects_csv(report: &Report<'_>) -> String {
 /// A row for each epoch: its number, its seconds, accuracy and loss of training and validation.
 #[must_use]
 pub fn epochs_csv(epochs: &[Epoch]) -> String {
-    let header = ["epoch", "seconds", "training accuracy", "training loss", "validation accuracy", "validation loss"];
+    let header = [
+        "epoch",
+        "seconds",
+        "training accuracy",
+        "training loss",
+        "validation accuracy",
+        "validation loss",
+    ];
     let row = |epoch: &Epoch| {
         let values = [
             epoch.seconds,
@@ -75,7 +95,9 @@ pub fn epochs_csv(epochs: &[Epoch]) -> String {
             epoch.validation_accuracy,
             epoch.validation_loss,
         ];
-        std::iter::once(epoch.epoch.to_string()).chain(values.map(|value| format!("{value:.6}"))).collect()
+        std::iter::once(epoch.epoch.to_string())
+            .chain(values.map(|value| format!("{value:.6}")))
+            .collect()
     };
     csv(std::iter::once(header.map(String::from).to_vec()).chain(epochs.iter().map(row)))
 }

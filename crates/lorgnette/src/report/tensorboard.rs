@@ -1,4 +1,5 @@
-//! A training for TensorBoard: curves, distributions, figures, and the features of photos in its projector.
+//! A training for TensorBoard: curves, distributions, figures, and the features of photos in its
+//! projector.
 
 use std::fs;
 use std::path::Path;
@@ -19,7 +20,8 @@ const SPRITE: usize = 48;
 /// What TensorBoard shows of a training.
 #[derive(Clone, Debug, Default)]
 pub struct TensorBoard<'a> {
-    /// The training, round by round: the runs `training` and `validation` have `accuracy` and `loss`.
+    /// The training, round by round: the runs `training` and `validation` have `accuracy` and
+    /// `loss`.
     pub epochs: &'a [Epoch],
     /// Numbers whose distribution is shown at the last epoch, such as weights, by name.
     pub distributions: &'a [(&'a str, &'a [f32])],
@@ -43,8 +45,8 @@ pub struct Point<'a> {
 }
 
 impl TensorBoard<'_> {
-    /// Writes a folder for `tensorboard --logdir`. Event files that are in its runs already are removed: they would be
-    /// shown as one with these.
+    /// Writes a folder for `tensorboard --logdir`. Event files that are in its runs already are
+    /// removed: they would be shown as one with these.
     ///
     /// # Errors
     /// If a file cannot be written.
@@ -75,7 +77,9 @@ impl TensorBoard<'_> {
         }
         let Some(evaluation) = self.evaluation else { return Ok(()) };
         let mut events = begin(&folder.join("test"))?;
-        events.scalar("accuracy", last, evaluation.accuracy().value() as f32).map_err(Error::from)?;
+        events
+            .scalar("accuracy", last, evaluation.accuracy().value() as f32)
+            .map_err(Error::from)?;
         events.scalar("loss", last, evaluation.loss() as f32).map_err(Error::from)?;
         let picture = confusion(evaluation, Scale::Shares).picture(1.0);
         let size = [picture.width(), picture.height()];
@@ -95,9 +99,14 @@ fn begin(folder: &Path) -> Result<EventFile, ReportError> {
 }
 
 /// Features, labels and small pictures, and the file that tells TensorBoard of them.
-fn write_projector(folder: &Path, points: &[&Point<'_>], open: Opener<'_>) -> Result<(), ReportError> {
+fn write_projector(
+    folder: &Path,
+    points: &[&Point<'_>],
+    open: Opener<'_>,
+) -> Result<(), ReportError> {
     let features = |point: &&Point<'_>| {
-        let values: Vec<String> = point.features.iter().map(|value| format!("{value:.4}")).collect();
+        let values: Vec<String> =
+            point.features.iter().map(|value| format!("{value:.4}")).collect();
         values.join("\t") + "\n"
     };
     let label = |point: &&Point<'_>| {
@@ -123,13 +132,18 @@ fn write_projector(folder: &Path, points: &[&Point<'_>], open: Opener<'_>) -> Re
 /// The photos as one picture: as many rows as columns, the last ones perhaps empty.
 fn sprites(points: &[&Point<'_>], open: Opener<'_>) -> Picture {
     let columns = (points.len() as f64).sqrt().ceil() as usize;
-    let mut canvas = Canvas::filled(columns * SPRITE, columns * SPRITE, Colour::opaque(0xff, 0xff, 0xff));
+    let mut canvas =
+        Canvas::filled(columns * SPRITE, columns * SPRITE, Colour::opaque(0xff, 0xff, 0xff));
     for (place, point) in points.iter().enumerate() {
         let Some(picture) = open(point.photo) else { continue };
         let small = Canvas::of(&picture).fitted(SPRITE, SPRITE);
         let (row, column) = (place / columns, place % columns);
         let inset = |side: usize| (SPRITE - side) / 2;
-        canvas.place(&small, column * SPRITE + inset(small.width()), row * SPRITE + inset(small.height()));
+        canvas.place(
+            &small,
+            column * SPRITE + inset(small.width()),
+            row * SPRITE + inset(small.height()),
+        );
     }
     canvas.into_picture()
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use lorgnette_kernels::Formats;
+use lorgnette_kernels::NumericOptions;
 use lorgnette_net::{Network, Options};
 
 use super::card::{BaseCard, Shape};
@@ -36,13 +36,17 @@ impl Base {
             #[cfg(feature = "embedded")]
             Self::Embedded => Model::embedded(options),
             #[cfg(not(feature = "embedded"))]
-            Self::Embedded => Err(gone("the embedded network", "this library was built without it")),
+            Self::Embedded => {
+                Err(gone("the embedded network", "this library was built without it"))
+            }
             Self::File(path) => Model::open(path, options),
             Self::Published(name) => {
                 let entry = catalogue::find(name)?;
                 let home = options.home.clone().or_else(Home::find);
                 let opened = home.and_then(|home| entry.open(&home, options));
-                opened.unwrap_or_else(|| Err(gone(name, &format!("fetch it with `lorgnette models pull {name}`"))))
+                opened.unwrap_or_else(|| {
+                    Err(gone(name, &format!("fetch it with `lorgnette models pull {name}`")))
+                })
             }
         }
     }
@@ -53,7 +57,8 @@ fn gone(model: &str, what: &str) -> Error {
 }
 
 impl BaseCard {
-    /// The card of a network that was opened with these options; `folder` is where the card will lie.
+    /// The card of a network that was opened with these options; `folder` is where the card will
+    /// lie.
     ///
     /// # Errors
     /// If a weight cannot be read.
@@ -80,7 +85,10 @@ impl BaseCard {
                 Base::File(_) => "file",
             }
             .into(),
-            relative: path.as_deref().and_then(|path| relative(path, folder)).map(|path| text(&path)),
+            relative: path
+                .as_deref()
+                .and_then(|path| relative(path, folder))
+                .map(|path| text(&path)),
             path: path.as_deref().map(text),
             bytes: stamp.map(|(bytes, _)| bytes),
             modified: stamp.map(|(_, modified)| modified),
@@ -111,7 +119,10 @@ impl BaseCard {
         let known = beside.or_else(|| self.path.as_ref().map(PathBuf::from).filter(there));
         known.map(Base::File).ok_or_else(|| {
             let path = self.path.as_deref().unwrap_or("?");
-            wrong(folder, format!("the network it was trained on, {path}, is gone: put it back there"))
+            wrong(
+                folder,
+                format!("the network it was trained on, {path}, is gone: put it back there"),
+            )
         })
     }
 
@@ -141,8 +152,14 @@ impl BaseCard {
     }
 
     /// Opens the network, and sees that it is the same.
-    pub(super) fn open(&self, folder: &Path, shape: &Shape, options: &ModelOptions) -> Result<Model> {
-        let options = self.options(shape, options).map_err(|what| wrong(&folder.join(super::CARD), what))?;
+    pub(super) fn open(
+        &self,
+        folder: &Path,
+        shape: &Shape,
+        options: &ModelOptions,
+    ) -> Result<Model> {
+        let options =
+            self.options(shape, options).map_err(|what| wrong(&folder.join(super::CARD), what))?;
         let base = self.base(folder)?;
         let model = base.open(&options)?;
         if let Base::File(path) = &base {
@@ -151,7 +168,8 @@ impl BaseCard {
         Ok(model)
     }
 
-    /// That a file has not changed is told by its length and time; else all of its weights are looked at.
+    /// That a file has not changed is told by its length and time; else all of its weights are
+    /// looked at.
     fn check(&self, path: &Path, model: &Model, folder: &Path) -> Result<()> {
         let now = stamp(path, model.network().file());
         if now.is_some() && now == self.bytes.zip(self.modified) {
@@ -161,21 +179,32 @@ impl BaseCard {
             return Ok(());
         }
         let path = path.display();
-        Err(wrong(folder, format!("it was trained on another network than {path} is now: train it again")))
+        Err(wrong(
+            folder,
+            format!("it was trained on another network than {path} is now: train it again"),
+        ))
     }
 }
 
 /// What tells the network from others, whatever numbers it computes with here.
 fn fingerprint(network: &Network, features: &str) -> Result<String> {
-    let options = Options { formats: Formats::default(), ..network.options().clone() };
+    let options = Options { numerics: NumericOptions::default(), ..network.options().clone() };
     Ok(Digest(network.with_options(options).fingerprint(features)?).to_string())
 }
 
 /// Length and time of change of the file that stands for a model.
 fn stamp(path: &Path, file: Option<&Path>) -> Option<(u64, u64)> {
-    let candidates = [Some(path.to_owned()), Some(with_index(path)), file.map(Path::to_owned), file.map(with_index)];
-    let metadata =
-        candidates.into_iter().flatten().filter_map(|path| path.metadata().ok()).find(std::fs::Metadata::is_file)?;
+    let candidates = [
+        Some(path.to_owned()),
+        Some(with_index(path)),
+        file.map(Path::to_owned),
+        file.map(with_index),
+    ];
+    let metadata = candidates
+        .into_iter()
+        .flatten()
+        .filter_map(|path| path.metadata().ok())
+        .find(std::fs::Metadata::is_file)?;
     let modified = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
     Some((metadata.len(), u64::try_from(modified.as_nanos()).ok()?))
 }

@@ -172,8 +172,9 @@ impl Card {
             format: String,
             version: u32,
         }
-        let start: Start = serde_json::from_slice(&bytes)
-            .map_err(|error| wrong(path, format!("it is not the description of a trained model: {error}")))?;
+        let start: Start = serde_json::from_slice(&bytes).map_err(|error| {
+            wrong(path, format!("it is not the description of a trained model: {error}"))
+        })?;
         if start.format != FORMAT {
             return Err(wrong(path, format!("its format is '{}', not '{FORMAT}'", start.format)));
         }
@@ -181,7 +182,9 @@ impl Card {
             let version = start.version;
             return Err(wrong(
                 path,
-                format!("it is of version {version}; this program knows up to {VERSION}: update it"),
+                format!(
+                    "it is of version {version}; this program knows up to {VERSION}: update it"
+                ),
             ));
         }
         serde_json::from_slice(&bytes).map_err(|error| wrong(path, error.to_string()))

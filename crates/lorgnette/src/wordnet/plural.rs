@@ -1,8 +1,10 @@
 //! Plurals, back to what they are plurals of.
 
-/// Irregular plurals of words that are in names, each with its singular (`oracle/make_hierarchy.py`).
+/// Irregular plurals of words that are in names, each with its singular
+/// (`oracle/make_hierarchy.py`).
 const IRREGULAR: &str = include_str!("plurals.txt");
-/// Endings of plurals and of their singulars: the noun rules of WordNet's own morphology (morphy(7WN)), and -ves.
+/// Endings of plurals and of their singulars: the noun rules of WordNet's own morphology
+/// (morphy(7WN)), and -ves.
 const ENDINGS: [(&str, &str); 10] = [
     ("ses", "s"),
     ("xes", "x"),
@@ -23,9 +25,11 @@ pub fn singulars(name: &str) -> Vec<String> {
     let start = name.rfind([' ', '-']).map_or(0, |space| space + 1);
     let (before, word) = name.split_at(start);
     let irregular = IRREGULAR.lines().filter_map(|line| line.split_once('\t'));
-    let irregular = irregular.filter(|(plural, _)| *plural == word).map(|(_, singular)| singular.to_owned());
-    let regular =
-        ENDINGS.iter().filter_map(|(plural, singular)| Some(format!("{}{singular}", word.strip_suffix(plural)?)));
+    let irregular =
+        irregular.filter(|(plural, _)| *plural == word).map(|(_, singular)| singular.to_owned());
+    let regular = ENDINGS
+        .iter()
+        .filter_map(|(plural, singular)| Some(format!("{}{singular}", word.strip_suffix(plural)?)));
     irregular.chain(regular).map(|singular| format!("{before}{singular}")).collect()
 }
 

@@ -9,7 +9,7 @@ use std::time::Duration;
 /// What was asked, the first line and the headers.
 pub(crate) type Asked = Vec<String>;
 /// Answers a request; the number counts them from 0.
-type Answer = dyn Fn(usize, &Asked, &mut TcpStream) + Send + Sync;
+type OutputKind = dyn Fn(usize, &Asked, &mut TcpStream) + Send + Sync;
 
 /// It runs until the test's process ends.
 pub(crate) struct Server {
@@ -19,11 +19,13 @@ pub(crate) struct Server {
 
 impl Server {
     /// One connection for each request.
-    pub(crate) fn answering(answer: impl Fn(usize, &Asked, &mut TcpStream) + Send + Sync + 'static) -> Self {
+    pub(crate) fn answering(
+        answer: impl Fn(usize, &Asked, &mut TcpStream) + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
         let asked = Arc::new(Mutex::new(Vec::new()));
-        let (seen, answer): (_, Arc<Answer>) = (asked.clone(), Arc::new(answer));
+        let (seen, answer): (_, Arc<OutputKind>) = (asked.clone(), Arc::new(answer));
         thread::spawn(move || {
             for (number, stream) in listener.incoming().enumerate() {
                 let (seen, answer) = (seen.clone(), answer.clone());
@@ -57,7 +59,8 @@ pub(crate) fn header<'a>(asked: &'a Asked, name: &str) -> Option<&'a str> {
 
 /// The first byte that is asked for.
 pub(crate) fn first(asked: &Asked) -> usize {
-    let range = header(asked, "range").and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-'));
+    let range =
+        header(asked, "range").and_then(|range| range.strip_prefix("bytes=")?.strip_suffix('-'));
     range.map_or(0, |first| first.parse().unwrap())
 }
 
@@ -74,7 +77,12 @@ pub(crate) fn length(bytes: usize) -> String {
 }
 
 /// Answers as a good server does, but sends at most so many bytes before the connection drops.
-pub(crate) fn send_at_most(stream: &mut TcpStream, asked: &Asked, (file, tag): (&[u8], &str), most: usize) {
+pub(crate) fn send_at_most(
+    stream: &mut TcpStream,
+    asked: &Asked,
+    (file, tag): (&[u8], &str),
+    most: usize,
+) {
     let same = header(asked, "if-range").is_none_or(|noted| noted == tag);
     let first = if same { first(asked) } else { 0 };
     let rest = &file[first..];

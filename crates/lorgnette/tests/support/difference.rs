@@ -49,16 +49,20 @@ impl Difference {
         self.sum / self.photos.max(1) as f64
     }
 
-    /// True if no probability differs by more than `probability`, and large enough shares of the photos have the same
-    /// first class and the same five.
+    /// True if no probability differs by more than `probability`, and large enough shares of the
+    /// photos have the same first class and the same five.
     ///
-    /// One photo of four is a quarter, so shares of few photos say nothing. Of fewer than `MIN_PHOTOS_FOR_SHARES`, each
-    /// must have the first class of either answer among the five of the other; a line says so.
+    /// One photo of four is a quarter, so shares of few photos say nothing. Of fewer than
+    /// `MIN_PHOTOS_FOR_SHARES`, each must have the first class of either answer among the five of
+    /// the other; a line says so.
     pub(crate) fn is_within(&self, first: f32, five: f32, probability: f32) -> bool {
         assert!(self.photos > 0, "there are no photos to compare answers for");
         let share = |count: usize| count as f32 / self.photos as f32;
         let agrees = if self.photos < MIN_PHOTOS_FOR_SHARES {
-            println!("{} photos are too few for shares: first classes must be among the five", self.photos);
+            println!(
+                "{} photos are too few for shares: first classes must be among the five",
+                self.photos
+            );
             self.among_five == self.photos
         } else {
             share(self.first) >= first && share(self.five) >= five
@@ -78,7 +82,9 @@ fn best(values: &[f32]) -> Vec<usize> {
 /// The JPEGs in a folder.
 pub(crate) fn jpegs(folder: &Path) -> Vec<PathBuf> {
     let mut files: Vec<_> = folder.read_dir().unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.retain(|file| file.extension().is_some_and(|kind| kind.eq_ignore_ascii_case("jpg") || kind == "JPEG"));
+    files.retain(|file| {
+        file.extension().is_some_and(|kind| kind.eq_ignore_ascii_case("jpg") || kind == "JPEG")
+    });
     files.sort();
     files
 }

@@ -1,6 +1,6 @@
 //! Nodes written from nothing.
 
-use super::wire::{Field, Kind, Message, Value};
+use super::wire::{Field, Message, MessageKind, Value};
 
 /// An attribute's value.
 pub(crate) enum Attribute<'a> {
@@ -25,9 +25,14 @@ pub(crate) fn write_node(
     let mut fields = vec![text(1, name), text(2, op)];
     fields.extend(inputs.iter().map(|input| text(3, input)));
     fields.extend(attributes.iter().map(|(key, value)| {
-        message(5, Kind::Entry, vec![text(1, key), message(2, Kind::Attribute, vec![value.field()])])
+        message(
+            5,
+            MessageKind::Entry,
+            vec![text(1, key), message(2, MessageKind::Attribute, vec![value.field()])],
+        )
     }));
-    Message { kind: Kind::Graph, fields: vec![message(1, Kind::Node, fields)] }.write(out);
+    Message { kind: MessageKind::Graph, fields: vec![message(1, MessageKind::Node, fields)] }
+        .write(out);
 }
 
 impl Attribute<'_> {
@@ -36,8 +41,9 @@ impl Attribute<'_> {
             Self::Type(number) => Field { number: 6, value: Value::Varint(number) },
             Self::Text(content) => text(2, content),
             Self::List(numbers) => {
-                let field = |&number: &i64| Field { number: 3, value: Value::Varint(number as u64) };
-                message(1, Kind::List, numbers.iter().map(field).collect())
+                let field =
+                    |&number: &i64| Field { number: 3, value: Value::Varint(number as u64) };
+                message(1, MessageKind::List, numbers.iter().map(field).collect())
             }
             Self::Shape(lengths) => shape(7, lengths),
             Self::Floats(lengths, value) => {
@@ -54,17 +60,18 @@ fn text(number: u64, content: &str) -> Field {
     Field { number, value: Value::Bytes(content.into()) }
 }
 
-fn message(number: u64, kind: Kind, fields: Vec<Field>) -> Field {
+fn message(number: u64, kind: MessageKind, fields: Vec<Field>) -> Field {
     Field { number, value: Value::Message(Message { kind, fields }) }
 }
 
 fn shape(number: u64, lengths: &[i64]) -> Field {
     let size = |&length: &i64| Field { number: 1, value: Value::Varint(length as u64) };
-    let dimensions = lengths.iter().map(|length| message(2, Kind::Dimension, vec![size(length)]));
-    message(number, Kind::Shape, dimensions.collect())
+    let dimensions =
+        lengths.iter().map(|length| message(2, MessageKind::Dimension, vec![size(length)]));
+    message(number, MessageKind::Shape, dimensions.collect())
 }
 
 fn tensor(dtype: u64, lengths: &[i64], value: Field) -> Field {
     let dtype = Field { number: 1, value: Value::Varint(dtype) };
-    message(8, Kind::Tensor, vec![dtype, shape(2, lengths), value])
+    message(8, MessageKind::Tensor, vec![dtype, shape(2, lengths), value])
 }

@@ -2,7 +2,7 @@
 
 /// A message of a graph, as far as the tree goes into it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum MessageKind {
     /// `GraphDef`.
     Graph,
     /// `NodeDef`.
@@ -21,9 +21,9 @@ pub(crate) enum Kind {
     Dimension,
 }
 
-impl Kind {
+impl MessageKind {
     /// The message that a field holds, if it holds one.
-    fn of_field(self, number: u64) -> Option<Self> {
+    fn from_field(self, number: u64) -> Option<Self> {
         Some(match (self, number) {
             (Self::Graph, 1) => Self::Node,
             (Self::Node, 5) => Self::Entry,
@@ -40,7 +40,7 @@ impl Kind {
 /// Fields in the order they are written.
 #[derive(Clone, Debug)]
 pub(crate) struct Message {
-    pub(crate) kind: Kind,
+    pub(crate) kind: MessageKind,
     pub(crate) fields: Vec<Field>,
 }
 
@@ -63,7 +63,7 @@ pub(crate) enum Value {
 
 impl Message {
     /// Reads a message; `None` if the bytes are none.
-    pub(crate) fn parse(mut bytes: &[u8], kind: Kind) -> Option<Self> {
+    pub(crate) fn parse(mut bytes: &[u8], kind: MessageKind) -> Option<Self> {
         let mut fields = Vec::new();
         while !bytes.is_empty() {
             let key = varint(&mut bytes)?;
@@ -74,7 +74,8 @@ impl Message {
                 2 => {
                     let length = usize::try_from(varint(&mut bytes)?).ok()?;
                     let content = bytes.split_off(..length)?;
-                    let message = kind.of_field(number).and_then(|kind| Self::parse(content, kind));
+                    let message =
+                        kind.from_field(number).and_then(|kind| Self::parse(content, kind));
                     message.map_or_else(|| Value::Bytes(content.to_vec()), Value::Message)
                 }
                 5 => Value::Four(*bytes.split_off(..4)?.first_chunk()?),
@@ -118,17 +119,21 @@ impl Message {
 
     /// The messages that fields of this number hold.
     pub(crate) fn children(&self, number: u64) -> impl Iterator<Item = &Self> {
-        self.fields.iter().filter(move |field| field.number == number).filter_map(|field| match &field.value {
-            Value::Message(message) => Some(message),
-            _ => None,
+        self.fields.iter().filter(move |field| field.number == number).filter_map(|field| {
+            match &field.value {
+                Value::Message(message) => Some(message),
+                _ => None,
+            }
         })
     }
 
     /// As [`Message::children`], to change.
     pub(crate) fn children_mut(&mut self, number: u64) -> impl Iterator<Item = &mut Self> {
-        self.fields.iter_mut().filter(move |field| field.number == number).filter_map(|field| match &mut field.value {
-            Value::Message(message) => Some(message),
-            _ => None,
+        self.fields.iter_mut().filter(move |field| field.number == number).filter_map(|field| {
+            match &mut field.value {
+                Value::Message(message) => Some(message),
+                _ => None,
+            }
         })
     }
 
@@ -188,13 +193,14 @@ mod tests {
 
     #[test]
     fn what_is_read_is_written() {
-        // A node called "a" of operation "Relu" with an attribute T = 1 (float), and a field nobody knows.
+        // A node called "a" of operation "Relu" with an attribute T = 1 (float), and a field nobody
+        // knows.
         let bytes = b"\x0a\x13\x0a\x01a\x12\x04Relu\x2a\x08\x0a\x01T\x12\x03\x30\x81\x01\xa5\x06\x01\x02\x03\x04";
-        let message = Message::parse(bytes, Kind::Graph).unwrap();
+        let message = Message::parse(bytes, MessageKind::Graph).unwrap();
         assert_eq!(message.children(1).next().unwrap().text(2).unwrap(), "Relu");
         let mut written = Vec::new();
         message.write(&mut written);
         assert_eq!(written, bytes);
-        assert!(Message::parse(b"\x0a\x05ab", Kind::Graph).is_none());
+        assert!(Message::parse(b"\x0a\x05ab", MessageKind::Graph).is_none());
     }
 }

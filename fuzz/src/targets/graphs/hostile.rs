@@ -5,7 +5,8 @@ use crate::mutate::graph::{Attribute, write_node};
 
 const MIB: i64 = 1 << 20;
 
-/// One graph each for what a few bytes may grow to: constants, what is computed of them, index tables, packed weights.
+/// One graph each for what a few bytes may grow to: constants, what is computed of them, index
+/// tables, packed weights.
 pub(super) fn samples() -> Vec<Sample> {
     let constants = |graph: &mut Graph| {
         graph.floats("a", &[8 * MIB]);
@@ -16,7 +17,7 @@ pub(super) fn samples() -> Vec<Sample> {
         graph.floats("a", &[2, 2, 2, 2, MIB / 4]);
         graph.node("answer", "Mul", &["a", "a"]);
     };
-    let whole_numbers = |graph: &mut Graph| {
+    let integers = |graph: &mut Graph| {
         graph.numbers("a", &[4 * MIB], 3);
         graph.node("answer", "FloorDiv", &["a", "a"]);
     };
@@ -86,7 +87,7 @@ pub(super) fn samples() -> Vec<Sample> {
     let makers: [&dyn Fn(&mut Graph); 13] = [
         &constants,
         &arithmetic,
-        &whole_numbers,
+        &integers,
         &repeated,
         &mixture,
         &dimensions,
@@ -126,7 +127,13 @@ impl Graph {
 
     /// A constant of one whole number, repeated.
     fn numbers(&mut self, name: &str, shape: &[i64], number: i64) {
-        write_node(&mut self.0, name, "Const", &[], &[("value", Attribute::Numbers(shape, number))]);
+        write_node(
+            &mut self.0,
+            name,
+            "Const",
+            &[],
+            &[("value", Attribute::Numbers(shape, number))],
+        );
     }
 
     fn placeholder(&mut self, name: &str, shape: &[i64]) {
@@ -140,7 +147,8 @@ impl Graph {
     }
 
     fn convolution(&mut self, name: &str, input: &str, filter: &str) {
-        let attributes = [("strides", Attribute::List(&[1, 1, 1, 1])), ("padding", Attribute::Text("SAME"))];
+        let attributes =
+            [("strides", Attribute::List(&[1, 1, 1, 1])), ("padding", Attribute::Text("SAME"))];
         write_node(&mut self.0, name, "Conv2D", &[input, filter], &attributes);
     }
 }

@@ -15,7 +15,7 @@ use crate::stream::{write_csv_lines, write_json};
 pub(super) struct Answer {
     pub(super) size: [usize; 2],
     /// Where it was written, if it was.
-    pub(super) place: Option<PathBuf>,
+    pub(super) path: Option<PathBuf>,
     pub(super) share: f32,
     pub(super) areas: Vec<Area>,
 }
@@ -46,16 +46,23 @@ struct AreaJson<'a> {
 /// The line above all.
 pub(super) fn header(format: Format) -> &'static str {
     match format {
-        Format::Csv => "photo,out,index,synset,name,left,top,right,bottom,share,probability,peak_probability\n",
+        Format::Csv => {
+            "photo,out,index,synset,name,left,top,right,bottom,share,probability,peak_probability\n"
+        }
         _ => "",
     }
 }
 
 impl Answer {
-    pub(super) fn write_json(&self, out: &mut dyn Write, photo: &Photo, model: &Model) -> io::Result<()> {
+    pub(super) fn write_json(
+        &self,
+        out: &mut dyn Write,
+        photo: &Photo,
+        model: &Model,
+    ) -> io::Result<()> {
         let [width, height] = self.size;
         let blurred = self.areas.iter().map(|area| AreaJson::new(area, model.labels())).collect();
-        let place = self.place.as_ref().map(|place| place.display().to_string());
+        let path = self.path.as_ref().map(|path| path.display().to_string());
         write_json(
             out,
             &AnswerJson {
@@ -63,36 +70,52 @@ impl Answer {
                 width,
                 height,
                 model: model.name(),
-                out: place,
+                out: path,
                 share: self.share,
                 blurred,
             },
         )
     }
 
-    pub(super) fn write_csv(&self, out: &mut dyn Write, photo: &Photo, labels: &Labels) -> io::Result<()> {
+    pub(super) fn write_csv(
+        &self,
+        out: &mut dyn Write,
+        photo: &Photo,
+        labels: &Labels,
+    ) -> io::Result<()> {
         write_csv_lines(out, |lines| {
-            let place = self.place.as_ref().map(|place| place.display().to_string());
+            let path = self.path.as_ref().map(|path| path.display().to_string());
             for area in &self.areas {
                 let AreaJson { index, synset, name, bounds, share, probability, peak_probability } =
                     AreaJson::new(area, labels);
                 let numbers = (bounds, share, probability, peak_probability);
-                lines.serialize((photo.name(), &place, index, synset, name, numbers))?;
+                lines.serialize((photo.name(), &path, index, synset, name, numbers))?;
             }
             Ok(())
         })
     }
 
-    pub(super) fn write_text(&self, out: &mut dyn Write, photo: &Photo, labels: &Labels) -> io::Result<()> {
+    pub(super) fn write_text(
+        &self,
+        out: &mut dyn Write,
+        photo: &Photo,
+        labels: &Labels,
+    ) -> io::Result<()> {
         let (name, share) = (photo.name(), 100.0 * self.share);
-        let place = self.place.as_ref().map_or_else(String::new, |place| format!(" → {}", place.display()));
+        let path =
+            self.path.as_ref().map_or_else(String::new, |path| format!(" → {}", path.display()));
         match self.areas.len() {
-            0 => writeln!(out, "{name}: nothing found{place}")?,
-            _ => writeln!(out, "{name}: {share:.1} % blurred{place}")?,
+            0 => writeln!(out, "{name}: nothing found{path}")?,
+            _ => writeln!(out, "{name}: {share:.1} % blurred{path}")?,
         }
         for area in &self.areas {
-            let AreaJson { name, bounds: [x0, y0, x1, y1], peak_probability, .. } = AreaJson::new(area, labels);
-            writeln!(out, "  {x0},{y0} to {x1},{y1}  {name}, at most {:.0} %", 100.0 * peak_probability)?;
+            let AreaJson { name, bounds: [x0, y0, x1, y1], peak_probability, .. } =
+                AreaJson::new(area, labels);
+            writeln!(
+                out,
+                "  {x0},{y0} to {x1},{y1}  {name}, at most {:.0} %",
+                100.0 * peak_probability
+            )?;
         }
         Ok(())
     }
@@ -101,7 +124,16 @@ impl Answer {
 impl<'a> AreaJson<'a> {
     fn new(area: &Area, labels: &'a Labels) -> Self {
         let Area { class, bounds, share, mean_probability, peak_probability } = *area;
-        let (synset, name) = labels.get(class).map_or((None, ""), |label| (label.synset, label.name));
-        Self { index: class, synset, name, bounds, share, probability: mean_probability, peak_probability }
+        let (synset, name) =
+            labels.get(class).map_or((None, ""), |label| (label.synset, label.name));
+        Self {
+            index: class,
+            synset,
+            name,
+            bounds,
+            share,
+            probability: mean_probability,
+            peak_probability,
+        }
     }
 }

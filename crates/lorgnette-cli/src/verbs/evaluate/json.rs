@@ -57,7 +57,12 @@ pub(super) fn write(out: &mut dyn Write, evaluation: &Evaluation, failed: usize)
             f1: means.f1,
             calibration_error: evaluation.reliability().expected_error(),
             classes: evaluation.names(),
-            class_figures: evaluation.names().iter().zip(evaluation.classes()).map(ClassJson::new).collect(),
+            class_figures: evaluation
+                .names()
+                .iter()
+                .zip(evaluation.classes())
+                .map(ClassJson::new)
+                .collect(),
             confusion: (0..confusion.classes()).map(|truth| confusion.row(truth)).collect(),
         },
     )

@@ -8,14 +8,15 @@ use crate::messages::count;
 use crate::table::{Align, Fit, Table};
 
 /// Classes and confused pairs that are listed; all are in the tables of `--out`.
-const MOST_CLASSES: usize = 30;
-const MOST_PAIRS: usize = 10;
+const MAX_CLASSES: usize = 30;
+const MAX_PAIRS: usize = 10;
 
 pub(super) fn write(out: &mut dyn Write, evaluation: &Evaluation, model: &str) -> io::Result<()> {
     let (accuracy, means) = (evaluation.accuracy(), evaluation.means());
     let [low, high] = accuracy.interval();
     writeln!(out, "{model}, judged by {}\n", count(evaluation.photos(), "photo"))?;
-    let mut line = |name: &str, value: String, note: &str| writeln!(out, "{name:<18}{value:>8}  {note}");
+    let mut line =
+        |name: &str, value: String, note: &str| writeln!(out, "{name:<18}{value:>8}  {note}");
     let interval = format!("95 % interval {:.1} to {:.1} %", 100.0 * low, 100.0 * high);
     line("accuracy", percent(accuracy.value()), &interval)?;
     line("top 5", percent(evaluation.top5().value()), "among the five most probable")?;
@@ -30,12 +31,16 @@ pub(super) fn write(out: &mut dyn Write, evaluation: &Evaluation, model: &str) -
 }
 
 fn write_classes(out: &mut dyn Write, evaluation: &Evaluation) -> io::Result<()> {
-    let mut classes: Vec<(&String, &ClassFigures)> =
-        evaluation.names().iter().zip(evaluation.classes()).filter(|(_, class)| class.support > 0).collect();
+    let mut classes: Vec<(&String, &ClassFigures)> = evaluation
+        .names()
+        .iter()
+        .zip(evaluation.classes())
+        .filter(|(_, class)| class.support > 0)
+        .collect();
     let all = classes.len();
-    if all > MOST_CLASSES {
+    if all > MAX_CLASSES {
         classes.sort_by(|(_, a), (_, b)| a.f1().unwrap_or(0.0).total_cmp(&b.f1().unwrap_or(0.0)));
-        classes.truncate(MOST_CLASSES);
+        classes.truncate(MAX_CLASSES);
     }
     let columns = ["photos", "precision", "recall", "F1"].map(|heading| (heading, Align::Right));
     let mut table = Table::new(&[&[("class", Align::Left)][..], &columns].concat());
@@ -44,9 +49,9 @@ fn write_classes(out: &mut dyn Write, evaluation: &Evaluation) -> io::Result<()>
         let shares = shares.map(|share| share.map_or_else(|| "–".into(), percent));
         table.row([vec![name.clone(), class.support.to_string()], shares.to_vec()].concat());
     }
-    table.write(out, Fit { width: None, elastic: 0, spare: &[] })?;
-    if all > MOST_CLASSES {
-        writeln!(out, "the worst {MOST_CLASSES} of {all} classes")?;
+    table.write(out, Fit { width: None, elastic: 0, droppable: &[] })?;
+    if all > MAX_CLASSES {
+        writeln!(out, "the worst {MAX_CLASSES} of {all} classes")?;
     }
     Ok(())
 }
@@ -56,8 +61,12 @@ fn write_pairs(out: &mut dyn Write, evaluation: &Evaluation) -> io::Result<()> {
     if !pairs.is_empty() {
         writeln!(out, "most confused")?;
     }
-    pairs.iter().take(MOST_PAIRS).try_for_each(|pair| {
-        writeln!(out, "  {} → {}: {} of {}", names[pair.truth], names[pair.said], pair.count, pair.of)
+    pairs.iter().take(MAX_PAIRS).try_for_each(|pair| {
+        writeln!(
+            out,
+            "  {} → {}: {} of {}",
+            names[pair.truth], names[pair.said], pair.count, pair.of
+        )
     })
 }
 

@@ -9,7 +9,7 @@ use lorgnette::dataset::{self, Digest, Split};
 use lorgnette::trained::{self, TrainedModel};
 use serde::Deserialize;
 
-use super::truths::Truths;
+use super::ground_truth::GroundTruth;
 use crate::messages::{Messages, count};
 use crate::progress::Progress;
 
@@ -30,7 +30,7 @@ impl TrainedOn {
     ///
     /// # Errors
     /// If its list of photos is damaged.
-    pub(super) fn of(model: &OsStr) -> Result<Option<Self>> {
+    pub(super) fn read(model: &OsStr) -> Result<Option<Self>> {
         let folder = Path::new(model);
         let path = folder.join(trained::SPLIT);
         if !TrainedModel::is_in(folder) || !path.is_file() {
@@ -47,42 +47,52 @@ impl TrainedOn {
         Ok(Some(Self { splits: read().with_context(|| path.display().to_string())? }))
     }
 
-    /// Leaves only the photos of one split, if one is wanted; else says how many the model was trained on. Photos are read
-    /// on so many threads.
+    /// Leaves only the photos of one split, if one is wanted; else says how many the model was
+    /// trained on. Photos are read on so many threads.
     ///
     /// # Errors
     /// If none is left.
-    pub(super) fn choose(
+    pub(super) fn keep_split(
         &self,
-        truths: &mut Truths,
-        wanted: Option<Split>,
+        ground_truth: &mut GroundTruth,
+        requested: Option<Split>,
         (threads, messages): (usize, Messages),
     ) -> Result<()> {
-        let splits = self.splits_of(truths, threads, messages);
-        let Some(wanted) = wanted else {
-            let learned = splits.iter().filter(|&&split| split == Some(Split::Training)).count();
-            if learned > 0 {
+        let splits = self.photo_splits(ground_truth, threads, messages);
+        let Some(requested) = requested else {
+            let training_photos =
+                splits.iter().filter(|&&split| split == Some(Split::Training)).count();
+            if training_photos > 0 {
                 messages.note(&format_args!(
                     "{} of {} were used to train the model, which is too good at them: --split test leaves them out",
-                    learned,
-                    count(truths.photos.len(), "photo")
+                    training_photos,
+                    count(ground_truth.photos.len(), "photo")
                 ));
             }
             return Ok(());
         };
         let mut splits = splits.into_iter();
-        truths.photos.retain(|_| splits.next() == Some(Some(wanted)));
-        let name = wanted.name();
-        ensure!(!truths.photos.is_empty(), "none of the photos was used for {name} when the model was trained");
+        ground_truth.photos.retain(|_| splits.next() == Some(Some(requested)));
+        let name = requested.name();
+        ensure!(
+            !ground_truth.photos.is_empty(),
+            "none of the photos was used for {name} when the model was trained"
+        );
         Ok(())
     }
 
     /// What each photo was used for, if for anything.
-    fn splits_of(&self, truths: &Truths, threads: usize, messages: Messages) -> Vec<Option<Split>> {
-        let photos: Vec<&Path> = truths.photos.iter().map(|(photo, _)| photo.as_path()).collect();
+    fn photo_splits(
+        &self,
+        ground_truth: &GroundTruth,
+        threads: usize,
+        messages: Messages,
+    ) -> Vec<Option<Split>> {
+        let photos: Vec<&Path> =
+            ground_truth.photos.iter().map(|(photo, _)| photo.as_path()).collect();
         let mut progress = Progress::new(photos.len(), "photos told apart", messages);
         let digests = dataset::digests(&photos, threads, &mut |done| {
-            progress.stand(done);
+            progress.set_position(done);
             true
         });
         let split = |digest: Result<Digest, String>| self.splits.get(&digest.ok()?).copied();

@@ -5,9 +5,9 @@ use std::str::FromStr;
 
 use anyhow::{Result, ensure};
 use clap::Args;
-use lorgnette_library::{Corrected, Correction, Library, printable};
+use lorgnette_library::{Correction, Library, StoredCorrection, printable};
 
-use super::shown;
+use super::printable_path;
 use crate::Outcome;
 use crate::messages::{Messages, count};
 use crate::stream::write_report;
@@ -55,17 +55,28 @@ impl FromStr for Bounds {
 }
 
 /// Corrects, takes back or lists.
-pub(super) fn run(arguments: &Arguments, library: &mut Library, messages: Messages) -> Result<Outcome> {
+pub(super) fn run(
+    arguments: &Arguments,
+    library: &mut Library,
+    messages: Messages,
+) -> Result<Outcome> {
     if arguments.photos.is_empty() {
         return list(library);
     }
     for photo in &arguments.photos {
         if arguments.undo {
             let taken_back = library.uncorrect(photo)?;
-            messages.note(&format_args!("{}: {} taken back", shown(photo), count(taken_back, "correction")));
+            messages.note(&format_args!(
+                "{}: {} taken back",
+                printable_path(photo),
+                count(taken_back, "correction")
+            ));
             continue;
         }
-        ensure!(arguments.wrong.is_some() || arguments.right.is_some(), "say what is --wrong, or what is --right");
+        ensure!(
+            arguments.wrong.is_some() || arguments.right.is_some(),
+            "say what is --wrong, or what is --right"
+        );
         let correction = Correction {
             wrong: arguments.wrong.clone(),
             right: arguments.right.clone(),
@@ -80,11 +91,11 @@ pub(super) fn run(arguments: &Arguments, library: &mut Library, messages: Messag
 fn list(library: &Library) -> Result<Outcome> {
     let corrections = library.corrections()?;
     write_report(|out| {
-        corrections.iter().try_for_each(|Corrected { photo, wrong, right }| {
+        corrections.iter().try_for_each(|StoredCorrection { photo, wrong, right }| {
             let wrong = wrong.as_ref().map(|wrong| format!("not {}", printable(wrong)));
             let right = right.as_ref().map(|right| printable(right));
-            let said: Vec<String> = [right, wrong].into_iter().flatten().collect();
-            writeln!(out, "{}: {}", shown(photo), said.join(", "))
+            let parts: Vec<String> = [right, wrong].into_iter().flatten().collect();
+            writeln!(out, "{}: {}", printable_path(photo), parts.join(", "))
         })
     })?;
     Ok(Outcome::Done)

@@ -2,10 +2,10 @@
 
 use anyhow::Result;
 use clap::Args;
-use lorgnette_library::{Group, Library};
+use lorgnette_library::{DuplicateGroup, Library};
 use serde_json::json;
 
-use super::{model_with_features, shown};
+use super::{model_with_features, printable_path};
 use crate::Outcome;
 use crate::arguments::{Global, ReportFormat};
 use crate::stream::{write_json, write_report};
@@ -13,7 +13,8 @@ use crate::stream::{write_json, write_report};
 /// Photos that are there more than once
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Also those that are nearly the same: resized, compressed again, a little cropped, one of a burst
+    /// Also those that are nearly the same: resized, compressed again, a little cropped, one of a
+    /// burst
     #[arg(long)]
     near: bool,
 
@@ -35,14 +36,14 @@ pub(super) fn run(arguments: &Arguments, library: &Library, global: &Global) -> 
         library.duplicates()?
     };
     write_report(|out| {
-        for Group { photos, similarity } in &groups {
+        for DuplicateGroup { photos, similarity } in &groups {
             if arguments.format == ReportFormat::Json {
                 let photos: Vec<_> = photos.iter().map(|path| path.to_string_lossy()).collect();
                 write_json(out, &json!({"photos": photos, "similarity": similarity}))?;
                 continue;
             }
             writeln!(out, "{} photos, similarity {similarity:.3}", photos.len())?;
-            photos.iter().try_for_each(|path| writeln!(out, "  {}", shown(path)))?;
+            photos.iter().try_for_each(|path| writeln!(out, "  {}", printable_path(path)))?;
         }
         Ok(())
     })?;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
-use lorgnette_library::{Library, Sheet};
+use lorgnette_library::{ExportTable, Library};
 
 use super::model_with_features;
 use crate::Outcome;
@@ -18,12 +18,12 @@ pub(crate) struct Arguments {
     out: PathBuf,
 
     /// Which table
-    #[arg(long, value_enum, default_value_t = What::Findings)]
-    what: What,
+    #[arg(long, value_enum, default_value_t = TableName::Findings)]
+    what: TableName,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum What {
+enum TableName {
     /// A row for each thing that was found: photo, class, box, probability
     Findings,
     /// A row for each photo: path, digest, size, dates, state
@@ -34,12 +34,14 @@ enum What {
 
 /// Exports.
 pub(super) fn run(arguments: &Arguments, library: &Library, messages: Messages) -> Result<Outcome> {
-    let sheet = match arguments.what {
-        What::Findings => Sheet::Findings,
-        What::Photos => Sheet::Photos,
-        What::Features => Sheet::Features { model: model_with_features(library, None)?.id },
+    let export_table = match arguments.what {
+        TableName::Findings => ExportTable::Detections,
+        TableName::Photos => ExportTable::Photos,
+        TableName::Features => {
+            ExportTable::Features { model: model_with_features(library, None)?.id }
+        }
     };
-    let rows = library.export(&arguments.out, sheet)?;
+    let rows = library.export(&arguments.out, export_table)?;
     messages.note(&format_args!("{}: {}", arguments.out.display(), count(rows, "row")));
     Ok(Outcome::Done)
 }

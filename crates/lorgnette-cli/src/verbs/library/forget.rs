@@ -22,7 +22,11 @@ pub(crate) struct Arguments {
 }
 
 /// Forgets.
-pub(super) fn run(arguments: &Arguments, library: &mut Library, messages: Messages) -> Result<Outcome> {
+pub(super) fn run(
+    arguments: &Arguments,
+    library: &mut Library,
+    messages: Messages,
+) -> Result<Outcome> {
     let mut forgotten = 0;
     if arguments.paths.is_empty() {
         forgotten = library.forget(None, true)?;

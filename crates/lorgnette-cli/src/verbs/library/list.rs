@@ -5,7 +5,7 @@ use clap::{Args, ValueEnum};
 use lorgnette_library::{Library, Photo, State};
 use serde_json::json;
 
-use super::shown;
+use super::printable_path;
 use crate::Outcome;
 use crate::arguments::ReportFormat;
 use crate::stream::{write_json, write_report};
@@ -33,7 +33,7 @@ enum StateName {
 pub(super) fn run(arguments: &Arguments, library: &Library) -> Result<Outcome> {
     let state = arguments.state.map(|state| match state {
         StateName::Present => State::Present,
-        StateName::Vanished => State::Vanished,
+        StateName::Vanished => State::Missing,
         StateName::Unreadable => State::Unreadable,
     });
     let mut failed = None;
@@ -43,7 +43,10 @@ pub(super) fn run(arguments: &Arguments, library: &Library) -> Result<Outcome> {
                 ReportFormat::Json => write_json(out, &in_json(&photo)),
                 ReportFormat::Text => writeln!(out, "{}", in_words(&photo)),
             };
-            written.map_err(|source| lorgnette_library::Error::File { name: "standard output".into(), source })
+            written.map_err(|source| lorgnette_library::Error::File {
+                name: "standard output".into(),
+                source,
+            })
         });
         match listed {
             Err(lorgnette_library::Error::File { source, .. }) => Err(source),
@@ -76,8 +79,8 @@ fn in_words(photo: &Photo) -> String {
     match (&photo.reason, photo.state) {
         // The reason begins with the path.
         (Some(reason), _) => lorgnette_library::printable(reason),
-        (None, State::Present) => shown(&photo.path),
-        (None, state) => format!("{} ({})", shown(&photo.path), state_name(state)),
+        (None, State::Present) => printable_path(&photo.path),
+        (None, state) => format!("{} ({})", printable_path(&photo.path), state_name(state)),
     }
 }
 
@@ -85,7 +88,7 @@ fn in_words(photo: &Photo) -> String {
 pub(super) fn state_name(state: State) -> &'static str {
     match state {
         State::Present => "present",
-        State::Vanished => "vanished",
+        State::Missing => "vanished",
         State::Unreadable => "unreadable",
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
-use lorgnette_library::{Finding, Library, Photo, Source, printable};
+use lorgnette_library::{Detection, Library, Photo, Source, printable};
 use serde_json::json;
 
 use super::list;
@@ -28,45 +28,46 @@ pub(crate) struct Arguments {
 /// Shows.
 pub(super) fn run(arguments: &Arguments, library: &Library) -> Result<Outcome> {
     for path in &arguments.photos {
-        let (photo, findings) = (library.photo(path)?, library.findings(path)?);
+        let (photo, detections) = (library.photo(path)?, library.detections(path)?);
         write_report(|out| match arguments.format {
-            ReportFormat::Json => write_json(out, &in_json(&photo, &findings)),
-            ReportFormat::Text => write_text(out, &photo, &findings),
+            ReportFormat::Json => write_json(out, &in_json(&photo, &detections)),
+            ReportFormat::Text => write_text(out, &photo, &detections),
         })?;
     }
     Ok(Outcome::Done)
 }
 
-fn in_json(photo: &Photo, findings: &[Finding]) -> serde_json::Value {
-    let finding = |f: &Finding| {
+fn in_json(photo: &Photo, detections: &[Detection]) -> serde_json::Value {
+    let detection = |f: &Detection| {
         json!({"model": f.model, "index": f.class, "synset": f.synset, "name": f.name, "box": f.bounds, "share": f.share,
                "probability": f.probability, "peak": f.peak, "source": source_name(f.source)})
     };
     let mut object = list::in_json(photo);
-    object["findings"] = findings.iter().map(finding).collect();
+    object["findings"] = detections.iter().map(detection).collect();
     object
 }
 
-fn write_text(out: &mut dyn Write, photo: &Photo, findings: &[Finding]) -> io::Result<()> {
-    writeln!(out, "{}", super::shown(&photo.path))?;
+fn write_text(out: &mut dyn Write, photo: &Photo, detections: &[Detection]) -> io::Result<()> {
+    writeln!(out, "{}", super::printable_path(&photo.path))?;
     if let Some(reason) = &photo.reason {
         writeln!(out, "  {}: {}", list::state_name(photo.state), printable(reason))?;
     }
     let size = photo.size.map(|[width, height]| format!("{width} x {height} pixels"));
     let taken = photo.taken.as_ref().map(|taken| format!("taken {}", printable(taken)));
-    let facts: Vec<String> = [size, Some(super::size(photo.bytes)), taken].into_iter().flatten().collect();
-    writeln!(out, "  {}", facts.join(", "))?;
-    for finding in findings {
-        let place = finding.bounds.map_or("whole photo".into(), |bounds| {
+    let details: Vec<String> =
+        [size, Some(super::size(photo.bytes)), taken].into_iter().flatten().collect();
+    writeln!(out, "  {}", details.join(", "))?;
+    for detection in detections {
+        let place = detection.bounds.map_or("whole photo".into(), |bounds| {
             let [left, top, right, bottom] = bounds.map(|side| 100.0 * side);
             format!("{left:.0}–{right:.0} % across, {top:.0}–{bottom:.0} % down")
         });
-        let said = match finding.source {
-            Source::Model => format!("{:6.2} %", 100.0 * finding.probability),
+        let score_text = match detection.source {
+            Source::Model => format!("{:6.2} %", 100.0 * detection.probability),
             Source::User => "   you  ".into(),
             Source::Refuted => "   not  ".into(),
         };
-        writeln!(out, "  {said}  {:<28} {place}", printable(finding.first_name()))?;
+        writeln!(out, "  {score_text}  {:<28} {place}", printable(detection.first_name()))?;
     }
     Ok(())
 }

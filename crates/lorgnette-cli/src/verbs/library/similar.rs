@@ -6,10 +6,10 @@ use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use lorgnette::picture::OpenOptions;
 use lorgnette::{Embedder, Model};
-use lorgnette_library::{Finder, Library, ModelEntry, Network, Similar};
+use lorgnette_library::{Library, ModelEntry, ModelRecord, NetworkAnalyser, Similar};
 use serde_json::json;
 
-use super::{model_with_features, shown};
+use super::{model_with_features, printable_path};
 use crate::Outcome;
 use crate::arguments::{Global, InputArguments, ReportFormat};
 use crate::messages::Messages;
@@ -40,30 +40,46 @@ pub(crate) struct Arguments {
 }
 
 /// Looks for them.
-pub(super) fn run(arguments: &Arguments, library: &Library, global: &Global, messages: Messages) -> Result<Outcome> {
-    let (model, features) = features(&arguments.photo, &arguments.input, library, global, messages)?;
-    let found = library.similar(model.id, &features, arguments.limit.saturating_add(1), arguments.threshold)?;
+pub(super) fn run(
+    arguments: &Arguments,
+    library: &Library,
+    global: &Global,
+    messages: Messages,
+) -> Result<Outcome> {
+    let (model, features) =
+        features(&arguments.photo, &arguments.input, library, global, messages)?;
+    let results = library.similar(
+        model.id,
+        &features,
+        arguments.limit.saturating_add(1),
+        arguments.threshold,
+    )?;
     let here = std::fs::canonicalize(&arguments.photo).unwrap_or_else(|_| arguments.photo.clone());
-    let others = || found.iter().filter(|similar| similar.path != here).take(arguments.limit);
-    messages.detail(&format_args!("features of {}, at least {} similar", model.name, arguments.threshold));
+    let neighbours = || results.iter().filter(|similar| similar.path != here).take(arguments.limit);
+    messages.detail(&format_args!(
+        "features of {}, at least {} similar",
+        model.name, arguments.threshold
+    ));
     write_report(|out| {
-        others().try_for_each(|Similar { path, similarity, .. }| match arguments.format {
-            ReportFormat::Text => writeln!(out, "{similarity:.3}  {}", shown(path)),
+        neighbours().try_for_each(|Similar { path, similarity, .. }| match arguments.format {
+            ReportFormat::Text => writeln!(out, "{similarity:.3}  {}", printable_path(path)),
             ReportFormat::Json => write_json(
                 out,
                 &json!({"photo": path.to_string_lossy(), "similarity": similarity, "model": model.name}),
             ),
         })
     })?;
-    if others().next().is_none() {
+    if neighbours().next().is_none() {
         let threshold = arguments.threshold;
-        messages.note(&format_args!("nothing is at least {threshold} similar: a lower --threshold finds more"));
+        messages.note(&format_args!(
+            "nothing is at least {threshold} similar: a lower --threshold finds more"
+        ));
     }
     Ok(Outcome::Done)
 }
 
-/// The features of a photo and the model that they are of: the library's own if it has them, else what the network
-/// computes.
+/// The features of a photo and the model that they are of: the library's own if it has them, else
+/// what the network computes.
 pub(in crate::verbs) fn features(
     photo: &Path,
     input: &InputArguments,
@@ -72,17 +88,22 @@ pub(in crate::verbs) fn features(
     messages: Messages,
 ) -> Result<(ModelEntry, Vec<f32>)> {
     let named = global.model.as_deref().and_then(|name| name.to_str());
-    if let Some(known) = of_library(photo, library, named)? {
+    if let Some(known) = library_features(photo, library, named)? {
         return Ok(known);
     }
     let model = model::open_for_photos(input, global, messages)?;
-    let entry = of_model(&model, library)?;
+    let entry = indexed_entry(&model, library)?;
     let picture = open_options(&entry).open(photo)?;
-    let features = Embedder::new(model, None)?.embed(&picture).context("the photo cannot be compared")?;
+    let features =
+        Embedder::new(model, None)?.embed(&picture).context("the photo cannot be compared")?;
     Ok((entry, features))
 }
 
-fn of_library(photo: &Path, library: &Library, named: Option<&str>) -> Result<Option<(ModelEntry, Vec<f32>)>> {
+fn library_features(
+    photo: &Path,
+    library: &Library,
+    named: Option<&str>,
+) -> Result<Option<(ModelEntry, Vec<f32>)>> {
     if library.photo(photo).is_err() {
         return Ok(None);
     }
@@ -96,11 +117,15 @@ fn open_options(entry: &ModelEntry) -> OpenOptions {
 }
 
 /// The library's entry of a model, if it is the very same.
-fn of_model(model: &Model, library: &Library) -> Result<ModelEntry> {
+fn indexed_entry(model: &Model, library: &Library) -> Result<ModelEntry> {
     let name = model.name();
     let entry = model_with_features(library, Some(name))?;
-    let finder = Finder::new(&Network::new(model, entry.map_side())?, &open_options(&entry))?;
-    let is_same = entry.fingerprint == Some(finder.fingerprint);
-    ensure!(is_same, "{name} is not, or not with these options, the model that the library was indexed with");
+    let model_record =
+        ModelRecord::new(&NetworkAnalyser::new(model, entry.map_side())?, &open_options(&entry))?;
+    let is_same = entry.fingerprint == Some(model_record.fingerprint);
+    ensure!(
+        is_same,
+        "{name} is not, or not with these options, the model that the library was indexed with"
+    );
     Ok(entry)
 }

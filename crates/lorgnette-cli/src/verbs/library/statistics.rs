@@ -29,7 +29,8 @@ pub(crate) struct Arguments {
 /// Counts.
 pub(super) fn run(arguments: &Arguments, library: &Library) -> Result<Outcome> {
     let (statistics, models) = (library.statistics(arguments.top)?, library.models()?);
-    let folders: Vec<String> = library.folders()?.iter().map(|folder| folder.display().to_string()).collect();
+    let folders: Vec<String> =
+        library.folders()?.iter().map(|folder| folder.display().to_string()).collect();
     write_report(|out| match arguments.format {
         ReportFormat::Json => write_json(out, &in_json(&statistics, &models, &folders)),
         ReportFormat::Text => write_text(out, &statistics, &models, &folders),
@@ -37,13 +38,16 @@ pub(super) fn run(arguments: &Arguments, library: &Library) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-fn in_json(statistics: &Statistics, models: &[ModelEntry], folders: &[String]) -> serde_json::Value {
-    let model =
-        |m: &ModelEntry| json!({"name": m.name, "photos": m.photos, "features": m.features, "settings": m.settings});
+fn in_json(
+    statistics: &Statistics,
+    models: &[ModelEntry],
+    folders: &[String],
+) -> serde_json::Value {
+    let model = |m: &ModelEntry| json!({"name": m.name, "photos": m.photos, "features": m.features, "settings": m.settings});
     let class = |c: &lorgnette_library::ClassCount| json!({"synset": c.synset, "name": c.name, "photos": c.photos, "regions": c.regions, "share": c.share});
     json!({
         "present": statistics.present,
-        "vanished": statistics.vanished,
+        "vanished": statistics.missing,
         "unreadable": statistics.unreadable,
         "photo_bytes": statistics.photo_bytes,
         "library_bytes": statistics.library_bytes,
@@ -63,22 +67,30 @@ fn write_text(
     models: &[ModelEntry],
     folders: &[String],
 ) -> io::Result<()> {
-    let all = statistics.present + statistics.vanished + statistics.unreadable;
+    let all = statistics.present + statistics.missing + statistics.unreadable;
     write!(out, "{}, {}", count(statistics.present, "photo"), size(statistics.photo_bytes))?;
     if let Some((first, last)) = &statistics.taken {
         write!(out, ", taken {} to {}", printable(first), printable(last))?;
     }
     writeln!(out)?;
-    for (number, what) in [(statistics.vanished, "vanished"), (statistics.unreadable, "unreadable")] {
+    for (number, what) in [(statistics.missing, "vanished"), (statistics.unreadable, "unreadable")]
+    {
         if number > 0 {
             writeln!(out, "{number} {what}: `lorgnette library list --state {what}`")?;
         }
     }
     let each = statistics.library_bytes / all.max(1) as u64;
     writeln!(out, "{} of library, {} a photo", size(statistics.library_bytes), size(each))?;
-    writeln!(out, "{}, {}", count(statistics.regions, "region"), count(statistics.corrections, "correction"))?;
+    writeln!(
+        out,
+        "{}, {}",
+        count(statistics.regions, "region"),
+        count(statistics.corrections, "correction")
+    )?;
     folders.iter().try_for_each(|folder| writeln!(out, "folder {}", printable(folder)))?;
-    models.iter().try_for_each(|m| writeln!(out, "model {}, {}", printable(&m.name), count(m.photos, "photo")))?;
+    models.iter().try_for_each(|m| {
+        writeln!(out, "model {}, {}", printable(&m.name), count(m.photos, "photo"))
+    })?;
     writeln!(out)?;
     write_classes(out, statistics)
 }
@@ -88,8 +100,14 @@ fn write_classes(out: &mut dyn Write, statistics: &Statistics) -> io::Result<()>
     let columns = [("class", Left), ("photos", Right), ("regions", Right), ("of the photo", Right)];
     let mut table = Table::new(&columns);
     for class in &statistics.classes {
-        let share = if class.regions > 0 { format!("{:.0} %", 100.0 * class.share) } else { "–".into() };
-        table.row(vec![printable(&class.name), class.photos.to_string(), class.regions.to_string(), share]);
+        let share =
+            if class.regions > 0 { format!("{:.0} %", 100.0 * class.share) } else { "–".into() };
+        table.row(vec![
+            printable(&class.name),
+            class.photos.to_string(),
+            class.regions.to_string(),
+            share,
+        ]);
     }
-    table.write(out, Fit { width: width(), elastic: 0, spare: &[] })
+    table.write(out, Fit { width: width(), elastic: 0, droppable: &[] })
 }

@@ -41,7 +41,7 @@ pub(super) fn run(arguments: &Arguments, path: &Path, messages: Messages) -> Res
     library.verify_files(&OpenOptions::default(), |_, difference| {
         if let Some(difference) = difference {
             different += 1;
-            progress.aside(|| messages.error(&printable(difference)));
+            progress.suspend(|| messages.error(&printable(difference)));
         }
         progress.advance();
         ControlFlow::Continue(())

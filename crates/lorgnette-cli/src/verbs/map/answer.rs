@@ -19,7 +19,7 @@ pub(super) struct Answer {
 }
 
 /// Lines of text about one photo, at most, of each kind.
-const LINES: usize = 12;
+const MAX_LINES: usize = 12;
 
 /// The JSON of an answer.
 #[derive(Serialize)]
@@ -67,13 +67,13 @@ struct RegionJson<'a> {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Number {
-    Whole(u64),
-    Broken(f64),
+    Integer(u64),
+    Fraction(f64),
 }
 
 impl From<f64> for Number {
     fn from(value: f64) -> Self {
-        if value.fract() == 0.0 { Self::Whole(value as u64) } else { Self::Broken(value) }
+        if value.fract() == 0.0 { Self::Integer(value as u64) } else { Self::Fraction(value) }
     }
 }
 
@@ -90,7 +90,12 @@ pub(super) fn header(format: Format, table: Table) -> &'static str {
 }
 
 impl Answer {
-    pub(super) fn write_json(&self, out: &mut dyn Write, photo: &Photo, mapper: &Mapper) -> io::Result<()> {
+    pub(super) fn write_json(
+        &self,
+        out: &mut dyn Write,
+        photo: &Photo,
+        mapper: &Mapper,
+    ) -> io::Result<()> {
         let Self { map, regions } = self;
         let labels = mapper.model().labels();
         let (rows, columns) = (map.row_axis(), map.column_axis());
@@ -109,7 +114,10 @@ impl Answer {
                 field: pair(|axis| axis.field),
                 cells: map.labels().chunks(map.columns()).map(<[usize]>::to_vec).collect(),
                 legend: map.legend().iter().map(|entry| EntryJson::new(entry, labels)).collect(),
-                regions: regions.iter().map(|region| RegionJson::new(region, map, labels)).collect(),
+                regions: regions
+                    .iter()
+                    .map(|region| RegionJson::new(region, map, labels))
+                    .collect(),
             },
         )
     }
@@ -137,7 +145,8 @@ impl Answer {
                             peak_probability,
                             ..
                         } = RegionJson::new(region, map, labels);
-                        let (place, how) = ((x0, y0, x1, y1), (cells, share, probability, peak_probability));
+                        let (place, how) =
+                            ((x0, y0, x1, y1), (cells, share, probability, peak_probability));
                         lines.serialize((photo.name(), index, synset, name, place, how))?;
                     }
                 }
@@ -145,7 +154,15 @@ impl Answer {
                     for entry in map.legend() {
                         let EntryJson { index, synset, name, cells, share, mean_probability } =
                             EntryJson::new(&entry, labels);
-                        lines.serialize((photo.name(), index, synset, name, cells, share, mean_probability))?;
+                        lines.serialize((
+                            photo.name(),
+                            index,
+                            synset,
+                            name,
+                            cells,
+                            share,
+                            mean_probability,
+                        ))?;
                     }
                 }
                 Table::Cells => {
@@ -154,7 +171,17 @@ impl Answer {
                         let (y, x) = (map.row_axis().centre(row), map.column_axis().centre(column));
                         let (synset, name) = named(labels, class);
                         let probability = map.probability(row, column, class);
-                        lines.serialize((photo.name(), row, column, y, x, class, synset, name, probability))?;
+                        lines.serialize((
+                            photo.name(),
+                            row,
+                            column,
+                            y,
+                            x,
+                            class,
+                            synset,
+                            name,
+                            probability,
+                        ))?;
                     }
                 }
             }
@@ -171,27 +198,34 @@ impl Answer {
     ) -> io::Result<()> {
         let Self { map, regions } = self;
         let (space, stride) = (if is_first { "" } else { "\n" }, map.row_axis().stride);
-        let (name, rows, columns, width, height) = (photo.name(), map.rows(), map.columns(), map.width(), map.height());
-        writeln!(out, "{space}{name}: {width} x {height} pixels, {rows} x {columns} cells, one every {stride} pixels")?;
+        let (name, rows, columns, width, height) =
+            (photo.name(), map.rows(), map.columns(), map.width(), map.height());
+        writeln!(
+            out,
+            "{space}{name}: {width} x {height} pixels, {rows} x {columns} cells, one every {stride} pixels"
+        )?;
         let legend = map.legend();
-        for entry in legend.iter().take(LINES) {
+        for entry in legend.iter().take(MAX_LINES) {
             let (share, name) = (100.0 * entry.share, named(labels, entry.class).1);
             writeln!(out, "{share:>7.2} %  {:<BAR$}  {name}", bar(entry.share))?;
         }
-        more(out, legend.len(), "classes")?;
-        for region in regions.iter().take(LINES) {
+        write_more(out, legend.len(), "classes")?;
+        for region in regions.iter().take(MAX_LINES) {
             let [x0, y0, x1, y1] = region.bounds;
             let (place, name) = (region.place(width, height), named(labels, region.class).1);
             let (mean, peak) = (100.0 * region.mean_probability, 100.0 * region.peak_probability);
-            writeln!(out, "  {place:<13}  {x0},{y0} to {x1},{y1}  {mean:.0} % (at most {peak:.0} %)  {name}")?;
+            writeln!(
+                out,
+                "  {place:<13}  {x0},{y0} to {x1},{y1}  {mean:.0} % (at most {peak:.0} %)  {name}"
+            )?;
         }
-        more(out, regions.len(), "regions")
+        write_more(out, regions.len(), "regions")
     }
 }
 
-fn more(out: &mut dyn Write, all: usize, noun: &str) -> io::Result<()> {
-    if all > LINES {
-        writeln!(out, "          and {} more {noun}: --format json has them", all - LINES)
+fn write_more(out: &mut dyn Write, all: usize, noun: &str) -> io::Result<()> {
+    if all > MAX_LINES {
+        writeln!(out, "          and {} more {noun}: --format json has them", all - MAX_LINES)
     } else {
         Ok(())
     }

@@ -11,7 +11,7 @@ use lorgnette::net::{MapPadding, Tensor};
 use lorgnette::{Figure, LabelMap, Mapper, Model, Picture};
 
 use super::Arguments;
-use crate::gallery::{self, ARRAYS, FIGURES, Gallery, JSON};
+use crate::output_paths::{self, ARRAYS, FIGURES, JSON, OutputPaths};
 use crate::photos::Photo;
 
 /// Where they go, if any are wanted.
@@ -27,16 +27,16 @@ pub(super) struct Drawings {
 struct Heat {
     name: String,
     classes: Vec<usize>,
-    places: Vec<PathBuf>,
+    paths: Vec<PathBuf>,
 }
 
 /// Refuses what can be refused before anything is opened.
 pub(super) fn check(arguments: &Arguments) -> Result<()> {
-    gallery::check(arguments.picture.as_deref(), "--picture", FIGURES)?;
-    gallery::check(arguments.overlay.as_deref(), "--overlay", FIGURES)?;
-    gallery::check(arguments.npy.as_deref(), "--npy", ARRAYS)?;
-    gallery::check_file(arguments.coco.as_deref(), "--coco", JSON)?;
-    heats(arguments).try_for_each(|(_, out)| gallery::check(Some(out), "--heat", FIGURES))
+    output_paths::check(arguments.picture.as_deref(), "--picture", FIGURES)?;
+    output_paths::check(arguments.overlay.as_deref(), "--overlay", FIGURES)?;
+    output_paths::check(arguments.npy.as_deref(), "--npy", ARRAYS)?;
+    output_paths::check_file(arguments.coco.as_deref(), "--coco", JSON)?;
+    heats(arguments).try_for_each(|(_, out)| output_paths::check(Some(out), "--heat", FIGURES))
 }
 
 /// The classes and places that were asked for.
@@ -46,66 +46,82 @@ fn heats(arguments: &Arguments) -> impl Iterator<Item = (&str, &Path)> {
 
 impl Drawings {
     pub(super) fn new(arguments: &Arguments, photos: &[Photo], model: &Model) -> Result<Self> {
-        let mut gallery = Gallery::new(photos);
-        let pictures = gallery.places_for(&arguments.picture, "--picture", FIGURES)?;
-        let overlays = gallery.places_for(&arguments.overlay, "--overlay", FIGURES)?;
-        let arrays = gallery.places_for(&arguments.npy, "--npy", ARRAYS)?;
+        let mut output_paths = OutputPaths::new(photos);
+        let pictures = output_paths.paths_for(&arguments.picture, "--picture", FIGURES)?;
+        let overlays = output_paths.paths_for(&arguments.overlay, "--overlay", FIGURES)?;
+        let arrays = output_paths.paths_for(&arguments.npy, "--npy", ARRAYS)?;
         let mut heat = |(name, out): (&str, &Path)| {
             let found = model.labels().find(name)?;
-            let places = gallery.places(out, "--heat", FIGURES)?;
+            let paths = output_paths.paths(out, "--heat", FIGURES)?;
             let name = match found[..] {
                 [label] => label.name.to_owned(),
                 _ => format!("{name}: {} classes", found.len()),
             };
-            Ok(Heat { name, classes: found.iter().map(|label| label.index).collect(), places })
+            Ok(Heat { name, classes: found.iter().map(|label| label.index).collect(), paths })
         };
         let heats = heats(arguments).map(&mut heat).collect::<Result<_>>()?;
         Ok(Self { pictures, overlays, heats, arrays, legend: !arguments.no_legend })
     }
 
     /// Draws and writes what is wanted of one photo.
-    pub(super) fn draw(&self, number: usize, picture: &Picture, map: &LabelMap, mapper: &Mapper) -> Result<()> {
+    pub(super) fn draw(
+        &self,
+        number: usize,
+        picture: &Picture,
+        map: &LabelMap,
+        mapper: &Mapper,
+    ) -> Result<()> {
         let labels = mapper.model().labels();
         let title = Path::new(picture.name()).file_name().unwrap_or_default().to_string_lossy();
         let note = note(map, mapper);
-        let save = |places: &Option<Vec<PathBuf>>, figure: &dyn Fn() -> Figure| match places {
-            Some(places) => figure().save(&places[number]),
+        let save = |paths: &Option<Vec<PathBuf>>, figure: &dyn Fn() -> Figure| match paths {
+            Some(paths) => figure().save(&paths[number]),
             None => Ok(()),
         };
         save(&self.pictures, &|| draw::map(map, labels, [&title, &note]))?;
         save(&self.overlays, &|| {
             let overlay = Overlay::new(picture, map, labels);
-            if self.legend { overlay.figure([&title, &note]) } else { Figure::of(overlay.picture()) }
+            if self.legend {
+                overlay.figure([&title, &note])
+            } else {
+                Figure::of(overlay.picture())
+            }
         })?;
-        for Heat { name, classes, places } in &self.heats {
+        for Heat { name, classes, paths } in &self.heats {
             let figure = match self.legend {
                 true => draw::heat(picture, map, classes, [name, &format!("{title} · {note}")]),
                 false => Figure::of(draw::heat_picture(picture, map, classes)),
             };
-            figure.save(&places[number])?;
+            figure.save(&paths[number])?;
         }
-        self.arrays.as_ref().map_or(Ok(()), |places| write_arrays(map, &places[number]))
+        self.arrays.as_ref().map_or(Ok(()), |paths| write_arrays(map, &paths[number]))
     }
 }
 
 /// How the map was made, in a line.
 fn note(map: &LabelMap, mapper: &Mapper) -> String {
     let (rows, columns, stride) = (map.rows(), map.columns(), map.row_axis().stride.round());
-    let padding = if mapper.options().padding == MapPadding::Valid { ", none across the border" } else { "" };
-    format!("{} · {rows} × {columns} cells, one every {stride} pixels{padding}", mapper.model().name())
+    let padding =
+        if mapper.options().padding == MapPadding::Valid { ", none across the border" } else { "" };
+    format!(
+        "{} · {rows} × {columns} cells, one every {stride} pixels{padding}",
+        mapper.model().name()
+    )
 }
 
-/// Scores in `place`, labels beside them.
-fn write_arrays(map: &LabelMap, place: &Path) -> Result<()> {
-    let scores =
-        map.scores().context("its map is too large to keep all scores: leave --npy away, or take a coarser map")?;
+/// Scores in `path`, labels beside them.
+fn write_arrays(map: &LabelMap, path: &Path) -> Result<()> {
+    let scores = map.scores().context(
+        "its map is too large to keep all scores: leave --npy away, or take a coarser map",
+    )?;
     let shape = [map.rows(), map.columns()];
     let scores = Tensor::from_f32(&[shape[0], shape[1], map.classes()], scores.to_vec());
     let labels: Vec<i64> = map.labels().into_iter().map(|class| class as i64).collect();
     let labels = Tensor::from_i64(DType::I32, &shape, &labels);
     let write = |path: &Path, tensor: &Tensor| {
-        fs::write(path, npy::write(tensor)).with_context(|| format!("{}: cannot be written", path.display()))
+        fs::write(path, npy::write(tensor))
+            .with_context(|| format!("{}: cannot be written", path.display()))
     };
-    write(place, &scores)?;
-    write(&place.with_extension("labels.npy"), &labels)
+    write(path, &scores)?;
+    write(&path.with_extension("labels.npy"), &labels)
 }

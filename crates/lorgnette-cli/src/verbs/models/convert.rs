@@ -20,13 +20,14 @@ pub(crate) struct Arguments {
     #[arg(value_name = "M")]
     named: Option<OsString>,
 
-    /// Where to write it: .pb for a graph, .ckpt for a checkpoint (the name its files begin with), .plan for a plan file
+    /// Where to write it: .pb for a graph, .ckpt for a checkpoint (the name its files begin with),
+    /// .plan for a plan file
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 
     /// The form, where the name of FILE does not tell
     #[arg(long, value_enum)]
-    to: Option<Form>,
+    to: Option<ModelFormat>,
 
     /// Use made-up weights: M is the name of one of TF-Slim's networks, of which no file is needed
     #[arg(long)]
@@ -49,7 +50,7 @@ Examples:
 
 /// What a model is written as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Form {
+enum ModelFormat {
     // A frozen GraphDef.
     Graph,
     // A V2 checkpoint.
@@ -58,8 +59,8 @@ enum Form {
     Plan,
 }
 
-impl Form {
-    fn of(path: &Path) -> Option<Self> {
+impl ModelFormat {
+    fn from_path(path: &Path) -> Option<Self> {
         match path.extension()?.to_str()? {
             "pb" => Some(Self::Graph),
             "ckpt" | "index" => Some(Self::Checkpoint),
@@ -71,23 +72,29 @@ impl Form {
 
 /// Converts.
 pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
-    let Some(form) = arguments.to.or_else(|| Form::of(&arguments.out)) else {
-        bail!("{}: what is it to be? End it in .pb, .ckpt or .plan, or say --to", arguments.out.display());
+    let Some(format) = arguments.to.or_else(|| ModelFormat::from_path(&arguments.out)) else {
+        bail!(
+            "{}: what is it to be? End it in .pb, .ckpt or .plan, or say --to",
+            arguments.out.display()
+        );
     };
-    let options = ModelOptions { size: arguments.size.map(|Size(size)| size), ..global.model_options()? };
+    let options =
+        ModelOptions { size: arguments.size.map(|Size(size)| size), ..global.model_options()? };
     let named = arguments.named.as_deref();
     let model = match arguments.random_weights {
-        true => model::made_up(named, global, &options)?,
+        true => model::with_random_weights(named, global, &options)?,
         false => model::open(named, global, &options, messages)?,
     };
     let out = &arguments.out;
-    match form {
-        Form::Graph => model.write_frozen(out)?,
-        Form::Checkpoint if out.extension().is_some_and(|ending| ending == "index") => {
+    match format {
+        ModelFormat::Graph => model.write_frozen(out)?,
+        ModelFormat::Checkpoint
+            if out.extension().is_some_and(|extension| extension == "index") =>
+        {
             model.write_checkpoint(&out.with_extension(""))?;
         }
-        Form::Checkpoint => model.write_checkpoint(out)?,
-        Form::Plan => model.write_plan_file(out)?,
+        ModelFormat::Checkpoint => model.write_checkpoint(out)?,
+        ModelFormat::Plan => model.write_plan_file(out)?,
     }
     messages.detail(&format_args!("{} written to {}", model.name(), out.display()));
     Ok(Outcome::Done)

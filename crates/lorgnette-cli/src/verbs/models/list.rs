@@ -29,7 +29,7 @@ pub(crate) struct Arguments {
 }
 
 /// The columns that are left out where the terminal is narrow: source, top-5, classes, size, side.
-const SPARE: [usize; 5] = [9, 7, 5, 1, 4];
+const DROPPABLE: [usize; 5] = [9, 7, 5, 1, 4];
 
 /// A model, under names for other programs.
 #[derive(Serialize)]
@@ -55,11 +55,12 @@ struct Row {
 pub(super) fn run(arguments: &Arguments) -> Result<Outcome> {
     let home = Home::find();
     let entries = catalogue::entries();
-    let here =
-        |entry: &&Entry| !arguments.installed || home.as_ref().is_some_and(|home| home.installed(entry).is_some());
+    let here = |entry: &&Entry| {
+        !arguments.installed || home.as_ref().is_some_and(|home| home.installed(entry).is_some())
+    };
     let mut rows = vec![Row::embedded()?];
     for entry in entries.iter().filter(here) {
-        rows.push(Row::of(entry, home.as_ref())?);
+        rows.push(Row::from_entry(entry, home.as_ref())?);
     }
     write_report(|out| match arguments.format {
         ReportFormat::Json => rows.iter().try_for_each(|row| write_json(out, row)),
@@ -69,7 +70,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<Outcome> {
 }
 
 impl Row {
-    fn of(entry: &Entry, home: Option<&Home>) -> Result<Self> {
+    fn from_entry(entry: &Entry, home: Option<&Home>) -> Result<Self> {
         let Cost { parameters, macs, .. } = entry.net.cost(entry.published)?;
         let path = home.and_then(|home| home.installed(entry));
         let receipt = home.and_then(|home| home.receipt(entry));
@@ -95,12 +96,20 @@ impl Row {
     /// The network in the program is the published one of that name, as a frozen graph.
     fn embedded() -> Result<Self> {
         let published = catalogue::find("mobilenet_v1")?;
-        let row = Self::of(&published, None)?;
-        Ok(Self { name: EMBEDDED_NAME.into(), source: None, bytes: None, installed: true, embedded: true, ..row })
+        let row = Self::from_entry(&published, None)?;
+        Ok(Self {
+            name: EMBEDDED_NAME.into(),
+            source: None,
+            bytes: None,
+            installed: true,
+            embedded: true,
+            ..row
+        })
     }
 
     fn cells(&self) -> Vec<String> {
-        let percent = |value: Option<f32>| value.map_or("–".into(), |value| format!("{value:.1}"));
+        let percent =
+            |value: Option<f32>| value.map_or("–".into(), |value| format!("{value:.1}"));
         vec![
             self.name.clone(),
             self.bytes.map_or("–".into(), size),
@@ -142,5 +151,5 @@ fn write_table(out: &mut dyn Write, rows: &[Row]) -> io::Result<()> {
     let mut total = vec![String::new(); 10];
     total[0] = format!("{}, {here} here", count(rows.len(), "model"));
     table.total(total);
-    table.write(out, Fit { width: width(), elastic: 0, spare: &SPARE })
+    table.write(out, Fit { width: width(), elastic: 0, droppable: &DROPPABLE })
 }

@@ -22,7 +22,8 @@ pub(crate) struct Arguments {
     #[arg(value_name = "NAME", required = true)]
     names: Vec<String>,
 
-    /// Look here and nowhere else: the file's address or a folder's, a file, or a folder it is in; may be repeated
+    /// Look here and nowhere else: the file's address or a folder's, a file, or a folder it is in;
+    /// may be repeated
     #[arg(long, value_name = "URL|PATH")]
     from: Vec<String>,
 }
@@ -47,8 +48,12 @@ pub(super) fn run(arguments: &Arguments, messages: Messages) -> Result<Outcome> 
     }
     let home = home()?;
     let mirrors = env::var(MIRROR).ok().filter(|mirror| !mirror.is_empty()).into_iter().collect();
-    let options =
-        PullOptions { from: arguments.from.clone(), mirrors, proxies: Proxies::from_env(), ..PullOptions::default() };
+    let options = PullOptions {
+        from: arguments.from.clone(),
+        mirrors,
+        proxies: Proxies::from_env(),
+        ..PullOptions::default()
+    };
     let mut pulled = 0;
     for name in names {
         if name == EMBEDDED_NAME {
@@ -57,12 +62,15 @@ pub(super) fn run(arguments: &Arguments, messages: Messages) -> Result<Outcome> 
             continue;
         }
         let mut bar = Bar::new(messages);
-        let result =
-            catalogue::find(name).and_then(|entry| pull(&entry, &home, &options, &mut |event| bar.hear(event)));
+        let result = catalogue::find(name)
+            .and_then(|entry| pull(&entry, &home, &options, &mut |event| bar.on_event(event)));
         drop(bar);
         match result {
             Ok(model) => {
-                let (how, path) = (if model.already { "is here already" } else { "is here" }, model.path.display());
+                let (how, path) = (
+                    if model.already { "is here already" } else { "is here" },
+                    model.path.display(),
+                );
                 let (bytes, sha256) = (size(model.receipt.bytes), &model.receipt.sha256);
                 messages.note(&format_args!("{name} {how}: {path}, {bytes}, SHA-256 {sha256}"));
                 pulled += 1;
@@ -76,7 +84,7 @@ pub(super) fn run(arguments: &Arguments, messages: Messages) -> Result<Outcome> 
 /// A bar of bytes, on a terminal.
 struct Bar {
     messages: Messages,
-    wanted: bool,
+    enabled: bool,
     bar: Option<ProgressBar>,
 }
 
@@ -84,13 +92,17 @@ impl Bar {
     const REDRAWS_A_SECOND: u8 = 10;
 
     fn new(messages: Messages) -> Self {
-        Self { messages, wanted: !messages.is_quiet() && std::io::stderr().is_terminal(), bar: None }
+        Self {
+            messages,
+            enabled: !messages.is_quiet() && std::io::stderr().is_terminal(),
+            bar: None,
+        }
     }
 
-    fn hear(&mut self, event: Event<'_>) {
+    fn on_event(&mut self, event: Event<'_>) {
         match event {
             Event::Trying(source) => self.messages.detail(&format_args!("from {source}")),
-            Event::Received { bytes, total } if self.wanted => self.show(bytes, total),
+            Event::Received { bytes, total } if self.enabled => self.show(bytes, total),
             Event::Received { .. } => {}
             Event::Waiting { why, pause } => self.wait(why, pause),
             Event::Checking => self.clear(),

@@ -7,9 +7,9 @@ use std::io::{self, Write};
 use anyhow::{Result, bail};
 use clap::Args;
 use lorgnette::net::DType;
-use lorgnette::net::outline::Outline;
+use lorgnette::net::summary::Summary;
 use lorgnette::net::weights::Weights;
-use lorgnette::net::zoo::{Net, Published};
+use lorgnette::net::zoo::{Architecture, Published};
 use lorgnette::{EMBEDDED_NAME, Home, Model, ModelOptions, catalogue};
 use serde::Serialize;
 
@@ -38,7 +38,7 @@ pub(crate) struct Arguments {
 
 /// A model, under names for other programs.
 #[derive(Default, Serialize)]
-struct Shown {
+struct ModelDescription {
     name: String,
     network: Option<&'static str>,
     family: Option<&'static str>,
@@ -84,67 +84,76 @@ struct Variable {
 
 /// Shows.
 pub(super) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
-    let shown = match arguments.named.as_deref().and_then(|name| catalogue::find(name.to_str()?).ok()) {
-        Some(entry) if arguments.named.as_deref() != Some(EMBEDDED_NAME.as_ref()) => Shown::published(&entry)?,
-        _ => Shown::opened(arguments, global, messages)?,
-    };
+    let description =
+        match arguments.named.as_deref().and_then(|name| catalogue::find(name.to_str()?).ok()) {
+            Some(entry) if arguments.named.as_deref() != Some(EMBEDDED_NAME.as_ref()) => {
+                ModelDescription::published(&entry)?
+            }
+            _ => ModelDescription::opened(arguments, global, messages)?,
+        };
     write_report(|out| match arguments.format {
-        ReportFormat::Json => write_json(out, &shown),
-        ReportFormat::Text => shown.write(out, arguments.variables),
+        ReportFormat::Json => write_json(out, &description),
+        ReportFormat::Text => description.write(out, arguments.variables),
     })?;
     Ok(Outcome::Done)
 }
 
-impl Shown {
+impl ModelDescription {
     /// A model of the catalogue: by its table, and by its file where that is here.
     fn published(entry: &catalogue::Entry) -> Result<Self> {
         let home = Home::find();
         let path = home.as_ref().and_then(|home| home.installed(entry));
         let receipt = home.as_ref().and_then(|home| home.receipt(entry));
-        let mut shown = Self {
+        let mut description = Self {
             name: entry.name.clone(),
             source: Some(entry.published.url.into()),
             installed: path.is_some(),
-            bytes: path.as_ref().and_then(|path| Some(path.metadata().ok()?.len())).or(entry.published.bytes),
+            bytes: path
+                .as_ref()
+                .and_then(|path| Some(path.metadata().ok()?.len()))
+                .or(entry.published.bytes),
             sha256: receipt.map(|receipt| receipt.sha256),
             top1: entry.published.top1,
             top5: entry.published.top5,
             ..Self::default()
         };
-        shown.add_table(entry.net, entry.published)?;
+        description.add_table(entry.net, entry.published)?;
         if let Some(path) = path {
             let opened = entry.open_file(&path, &ModelOptions::default())?;
-            shown.add_model(&opened);
-            shown.path = Some(path.display().to_string());
+            description.add_model(&opened);
+            description.path = Some(path.display().to_string());
         }
-        Ok(shown)
+        Ok(description)
     }
 
     /// What the network's table says.
-    fn add_table(&mut self, net: &'static Net, published: &Published) -> Result<()> {
+    fn add_table(&mut self, net: &'static Architecture, published: &Published) -> Result<()> {
         let cost = net.cost(published)?;
         self.add_net(net);
         (self.parameters, self.macs) = (Some(cost.parameters), Some(cost.macs));
         self.input = vec![1, published.side, published.side, net.channels];
         (self.preprocessing, self.classes) = (net.preprocessing.into(), Some(net.classes));
-        self.end_points = cost.end_points.into_iter().map(|(name, shape)| EndPoint { name, shape }).collect();
+        self.end_points =
+            cost.end_points.into_iter().map(|(name, shape)| EndPoint { name, shape }).collect();
         let variable = |(name, shape)| Variable { name, shape, r#type: "float32".into() };
         self.set_variables(cost.variables.into_iter().map(variable).collect());
         Ok(())
     }
 
-    fn add_net(&mut self, net: &'static Net) {
-        (self.network, self.family, self.paper) = (Some(net.name), Some(net.family), Some(net.paper));
+    fn add_net(&mut self, net: &'static Architecture) {
+        (self.network, self.family, self.paper) =
+            (Some(net.name), Some(net.family), Some(net.paper));
     }
 
     /// Whatever `--model` takes.
     fn opened(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Self> {
         let options = global.model_options()?;
         let opened = model::open(arguments.named.as_deref(), global, &options, messages)?;
-        let mut shown = Self { name: opened.name().to_owned(), installed: true, ..Self::default() };
-        shown.add_model(&opened);
+        let mut description =
+            Self { name: opened.name().to_owned(), installed: true, ..Self::default() };
+        description.add_model(&opened);
         let path = model::path(arguments.named.as_deref(), global)?;
-        shown.path = path.as_ref().map(|path| path.display().to_string());
+        description.path = path.as_ref().map(|path| path.display().to_string());
         if let (Some(_), Some(path)) = (opened.network().net(), &path) {
             let weights = match Home::find() {
                 Some(home) => Weights::open_archived(path, home.folder())?,
@@ -156,16 +165,16 @@ impl Shown {
                 shape: v.shape().to_vec(),
                 r#type: v.type_name(),
             };
-            shown.set_variables(variables.map(variable).collect());
+            description.set_variables(variables.map(variable).collect());
         } else {
             let variables = opened.network().variables().into_iter();
             let variable = |(name, dtype, shape): (String, DType, Vec<usize>)| {
                 let r#type = dtype.to_string();
                 Variable { name, shape, r#type }
             };
-            shown.set_variables(variables.map(variable).collect());
+            description.set_variables(variables.map(variable).collect());
         }
-        Ok(shown)
+        Ok(description)
     }
 
     /// What the opened model says of itself.
@@ -174,9 +183,17 @@ impl Shown {
         if let Some(net) = opened.network().net() {
             self.add_net(net);
         }
-        let decodes = opened.ports().input.decodes;
-        let [height, width] = if decodes { model::ANY_PHOTO } else { [preprocess.height, preprocess.width] };
-        self.input = if decodes { Vec::new() } else { vec![1, height, width, preprocess.channels] };
+        let takes_decoded_image = opened.signature().input.takes_decoded_image;
+        let [height, width] = if takes_decoded_image {
+            model::ANY_PHOTO
+        } else {
+            [preprocess.height, preprocess.width]
+        };
+        self.input = if takes_decoded_image {
+            Vec::new()
+        } else {
+            vec![1, height, width, preprocess.channels]
+        };
         self.preprocessing = model::describe_preprocessing(opened);
         self.classes = opened.classifies().then(|| opened.labels().len());
         self.labels = opened.classifies().then(|| model::describe_labels(opened.labels()));
@@ -184,11 +201,12 @@ impl Shown {
             let size = [height, width];
             // A model that is shown need not be one that computes answers.
             if let Ok(end_points) = opened.network().end_points(size) {
-                self.end_points = end_points.into_iter().map(|(name, shape)| EndPoint { name, shape }).collect();
+                self.end_points =
+                    end_points.into_iter().map(|(name, shape)| EndPoint { name, shape }).collect();
             }
-            let outline = opened.network().outline(size, None).ok();
-            self.parameters = outline.as_ref().map(Outline::parameters);
-            self.macs = outline.as_ref().map(Outline::macs);
+            let summary = opened.network().summary(size, None).ok();
+            self.parameters = summary.as_ref().map(Summary::parameters);
+            self.macs = summary.as_ref().map(Summary::macs);
         }
     }
 
@@ -214,15 +232,26 @@ impl Shown {
         };
         let text = |text: Option<&'static str>| text.map(str::to_owned);
         line("name", Some(self.name.clone()))?;
-        line("network", self.network.map(|network| format!("{network} ({})", self.family.unwrap_or_default())))?;
+        line(
+            "network",
+            self.network.map(|network| format!("{network} ({})", self.family.unwrap_or_default())),
+        )?;
         line("paper", text(self.paper))?;
         line("source", self.source.clone())?;
         let absent = || format!("no: lorgnette models pull {}", self.name);
-        let here = if self.installed { self.path.clone().unwrap_or("built in".into()) } else { absent() };
+        let here =
+            if self.installed { self.path.clone().unwrap_or("built in".into()) } else { absent() };
         line("installed", Some(here))?;
         line("size", self.bytes.map(super::size))?;
         line("SHA-256", self.sha256.clone())?;
-        line("input", Some(if self.input.is_empty() { "a photo of any size".into() } else { product(&self.input) }))?;
+        line(
+            "input",
+            Some(if self.input.is_empty() {
+                "a photo of any size".into()
+            } else {
+                product(&self.input)
+            }),
+        )?;
         line("preprocessing", Some(self.preprocessing.clone()))?;
         line("classes", self.labels.clone().or(self.classes.map(|classes| classes.to_string())))?;
         line("parameters", self.parameters.map(short))?;
@@ -232,7 +261,9 @@ impl Shown {
     }
 
     fn write_lists(&self, out: &mut dyn Write, all: bool) -> io::Result<()> {
-        let longest = |names: &mut dyn Iterator<Item = &str>| names.map(|name| name.chars().count()).max().unwrap_or(0);
+        let longest = |names: &mut dyn Iterator<Item = &str>| {
+            names.map(|name| name.chars().count()).max().unwrap_or(0)
+        };
         if !self.scopes.is_empty() {
             writeln!(out, "\nscopes (variables, parameters)")?;
         }
@@ -255,11 +286,12 @@ impl Shown {
     }
 }
 
-/// The block a variable belongs to: the first two scopes of its name, without the layer's own variables.
+/// The block a variable belongs to: the first two scopes of its name, without the layer's own
+/// variables.
 fn block(variable: &str) -> String {
     let scopes: Vec<&str> = variable.split('/').collect();
-    let kept = (scopes.len() - 1).clamp(1, 2);
-    scopes[..kept].join("/")
+    let depth = (scopes.len() - 1).clamp(1, 2);
+    scopes[..depth].join("/")
 }
 
 /// A key by which `Conv2d_2` comes before `Conv2d_10`: each number with its length before it.
@@ -297,7 +329,10 @@ mod tests {
 
     #[test]
     fn a_block_is_two_scopes() {
-        assert_eq!(block("InceptionV3/Mixed_5b/Branch_0/Conv2d_0a_1x1/weights"), "InceptionV3/Mixed_5b");
+        assert_eq!(
+            block("InceptionV3/Mixed_5b/Branch_0/Conv2d_0a_1x1/weights"),
+            "InceptionV3/Mixed_5b"
+        );
         assert_eq!(block("LeNet/conv1/weights"), "LeNet/conv1");
         assert_eq!([block("global_step"), block("a/weights")], ["global_step", "a"]);
     }

@@ -30,31 +30,34 @@ pub(super) fn gather(
     cache: &mut FeatureCache,
     computing: Computing<'_>,
 ) -> Result<Option<Vec<Features>>> {
-    let wanted: Vec<Wanted> =
-        dataset.examples.iter().map(|example| Wanted { example: example.clone(), distortion: None }).collect();
-    compute(&wanted, extractor, cache, computing)
+    let requests: Vec<Wanted> = dataset
+        .examples
+        .iter()
+        .map(|example| Wanted { example: example.clone(), distortion: None })
+        .collect();
+    compute(&requests, extractor, cache, computing)
 }
 
 fn compute(
-    wanted: &[Wanted],
+    requests: &[Wanted],
     extractor: &Extractor,
     cache: &mut FeatureCache,
     (threads, messages, interrupt): Computing<'_>,
 ) -> Result<Option<Vec<Features>>> {
     let started = std::time::Instant::now();
-    let mut progress = Progress::new(wanted.len(), "photos", messages);
+    let mut progress = Progress::new(requests.len(), "photos", messages);
     let mut computed = 0;
-    let features = extractor.gather(wanted, cache, threads, &mut |done, new| {
+    let features = extractor.gather(requests, cache, threads, &mut |done, new| {
         computed = new;
-        progress.stand(done);
+        progress.set_position(done);
         !interrupt.is_pressed()
     })?;
     drop(progress);
     let seconds = started.elapsed().as_secs_f64();
     messages.detail(&format_args!(
         "features of {} photos, {computed} of them computed, {} found in {}: {seconds:.2} s, {:.1} computed a second",
-        wanted.len(),
-        wanted.len() - computed,
+        requests.len(),
+        requests.len() - computed,
         cache.path().display(),
         computed as f64 / seconds
     ));
@@ -62,8 +65,8 @@ fn compute(
 }
 
 impl Bottlenecks<'_> {
-    /// The features of distorted copies of the training photos, with the number of the photo each is of; nothing if it
-    /// was interrupted.
+    /// The features of distorted copies of the training photos, with the number of the photo each
+    /// is of; nothing if it was interrupted.
     pub(super) fn distorted(
         &self,
         distortions: &Distortions,
@@ -74,28 +77,38 @@ impl Bottlenecks<'_> {
         if !distortions.any() {
             return Ok(Some(Vec::new()));
         }
-        let mut wanted = Vec::new();
-        let mut of = Vec::new();
+        let mut requests = Vec::new();
+        let mut photos = Vec::new();
         for (number, example) in self.dataset.examples.iter().enumerate() {
             for copy in (0..distortions.copies).filter(|_| self.splits[number] == Split::Training) {
                 let distortion = Some(distortions.of(example.digest, copy));
-                wanted.push(Wanted { example: example.clone(), distortion });
-                of.push(number);
+                requests.push(Wanted { example: example.clone(), distortion });
+                photos.push(number);
             }
         }
-        let Some(features) = compute(&wanted, extractor, cache, computing)? else { return Ok(None) };
-        let sound = of.into_iter().zip(features).filter_map(|(number, features)| Some((number, features.ok()?)));
+        let Some(features) = compute(&requests, extractor, cache, computing)? else {
+            return Ok(None);
+        };
+        let sound = photos
+            .into_iter()
+            .zip(features)
+            .filter_map(|(number, features)| Some((number, features.ok()?)));
         Ok(Some(sound.collect()))
     }
 
     /// The examples of a split.
-    pub(super) fn examples(&self, splits: &[Split], wanted: Split, extra: &[(usize, Vec<f32>)]) -> Examples {
+    pub(super) fn examples(
+        &self,
+        splits: &[Split],
+        split: Split,
+        extra: &[(usize, Vec<f32>)],
+    ) -> Examples {
         let width = self.features.first().map_or(0, Vec::len);
         let (mut features, mut truth, mut photos) = (Vec::new(), Vec::new(), Vec::new());
-        let copies = extra.iter().filter(|_| wanted == Split::Training);
+        let copies = extra.iter().filter(|_| split == Split::Training);
         let plain = self.features.iter().enumerate();
         for (number, row) in plain.chain(copies.map(|(number, row)| (*number, row))) {
-            if splits[number] == wanted {
+            if splits[number] == split {
                 features.extend_from_slice(row);
                 truth.push(self.dataset.examples[number].classes.clone());
                 photos.push(number);

@@ -8,13 +8,15 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use lorgnette::dataset::{Digest, Split, SplitOptions};
 use lorgnette::features::Extractor;
-use lorgnette::head::{self, Calibration, Examples, Layers, Recipe, State, Task, TrainOptions, Trained, Tried, Watch};
+use lorgnette::head::{
+    self, Calibration, Examples, Layers, Recipe, State, Task, TrainOptions, Trained, Tried, Watch,
+};
 use lorgnette::judge::Epoch;
 use lorgnette::net::{Tensor, npy};
 
 use super::bottlenecks::Bottlenecks;
-use super::clock::Clock;
-use super::{Arguments, about};
+use super::stopwatch::Stopwatch;
+use super::{Arguments, with_path};
 use crate::interrupt::Interrupt;
 use crate::messages::Messages;
 use crate::progress::Progress;
@@ -33,10 +35,10 @@ pub(super) struct Run<'a> {
     pub(super) extra: &'a [(usize, Vec<f32>)],
     pub(super) extractor: &'a Extractor,
     /// How photos were dealt out.
-    pub(super) dealing: &'a SplitOptions,
+    pub(super) split_options: &'a SplitOptions,
     pub(super) messages: Messages,
     pub(super) interrupt: &'a Interrupt,
-    pub(super) clock: &'a Clock,
+    pub(super) stopwatch: &'a Stopwatch,
 }
 
 /// A head that was trained, calibrated or not.
@@ -59,15 +61,21 @@ impl Run<'_> {
         let digest = task.digest();
         let state = State::read(&path, digest).filter(|_| self.arguments.resume);
         if self.arguments.resume && state.is_none() && path.is_file() {
-            let what = "what was trained so far was with other photos or settings: training starts again";
+            let what =
+                "what was trained so far was with other photos or settings: training starts again";
             self.messages.note(&format_args!("{}: {what}", path.display()));
         }
         let trace = self.arguments.trace.as_deref();
         let trace = trace.map(|folder| Trace::new(folder, &examples)).transpose()?;
         let progress = Progress::new(options.epochs, "epochs", self.messages);
-        let mut watcher = Watcher { progress, keeps: Some((&path, digest)), trace, ..self.watcher() };
-        let trained = head::train(&task, state, &mut watcher)?;
-        watcher.finish(&trained)?;
+        let mut observer = TrainingObserver {
+            progress,
+            checkpoint: Some((&path, digest)),
+            trace,
+            ..self.observer()
+        };
+        let trained = head::train(&task, state, &mut observer)?;
+        observer.finish(&trained)?;
         let fitted = self.calibrated(options, trained, validation);
         if !fitted.trained.interrupted {
             let _ = fs::remove_file(&path);
@@ -79,26 +87,29 @@ impl Run<'_> {
     pub(super) fn fit_fold(&self, splits: &[Split]) -> Result<(Fitted, Examples)> {
         let [training, validation, test] = self.examples(splits);
         let options = self.options();
-        let mut watcher = self.watcher();
-        let trained = head::train(&self.task(&training, &validation, &options), None, &mut watcher)?;
+        let mut observer = self.observer();
+        let trained =
+            head::train(&self.task(&training, &validation, &options), None, &mut observer)?;
         Ok((self.calibrated(options, trained, &validation), test))
     }
 
-    /// What layers say of the training photos that were trained without them, a row of probabilities for each; nothing if
-    /// it was interrupted.
+    /// What layers say of the training photos that were trained without them, a row of
+    /// probabilities for each; nothing if it was interrupted.
     pub(super) fn held_out(&self, fitted: &Fitted) -> Option<Vec<Vec<f32>>> {
         /// Parts of the photos that are left out in turn.
         const FOLDS: usize = 5;
         let [training, validation, _] = self.examples(self.bottlenecks.splits);
-        let of = self.bottlenecks.dataset.folds(FOLDS, self.dealing);
-        let folds: Vec<usize> = training.photos().iter().map(|&photo| of[photo]).collect();
-        let mut watcher = self.watcher();
+        let fold_of_photo = self.bottlenecks.dataset.folds(FOLDS, self.split_options);
+        let folds: Vec<usize> =
+            training.photos().iter().map(|&photo| fold_of_photo[photo]).collect();
+        let mut observer = self.observer();
         let task = self.task(&training, &validation, &fitted.options);
-        let scores = head::held_out_scores(&task, &folds, fitted.trained.penalty, &mut watcher)?;
+        let scores = head::held_out_scores(&task, &folds, fitted.trained.penalty, &mut observer)?;
         let temperature = fitted.calibration.map_or(1.0, |calibration| calibration.temperature);
-        let cooled: Vec<f32> = scores.iter().map(|&score| (f64::from(score) / temperature) as f32).collect();
+        let scaled: Vec<f32> =
+            scores.iter().map(|&score| (f64::from(score) / temperature) as f32).collect();
         Some(
-            cooled
+            scaled
                 .chunks_exact(task.classes)
                 .map(|scores| head::probabilities(scores, fitted.options.answer))
                 .collect(),
@@ -106,12 +117,12 @@ impl Run<'_> {
     }
 
     /// One who shows no progress and keeps nothing.
-    fn watcher(&self) -> Watcher<'_> {
-        Watcher {
+    fn observer(&self) -> TrainingObserver<'_> {
+        TrainingObserver {
             interrupt: self.interrupt,
             messages: self.messages,
             progress: Progress::new(0, "epochs", self.messages),
-            keeps: None,
+            checkpoint: None,
             written: Instant::now(),
             writing: Duration::ZERO,
             trace: None,
@@ -128,7 +139,12 @@ impl Run<'_> {
         Split::ALL.map(|split| self.bottlenecks.examples(splits, split, self.extra))
     }
 
-    fn task<'t>(&'t self, training: &'t Examples, validation: &'t Examples, options: &'t TrainOptions) -> Task<'t> {
+    fn task<'t>(
+        &'t self,
+        training: &'t Examples,
+        validation: &'t Examples,
+        options: &'t TrainOptions,
+    ) -> Task<'t> {
         let run = self.extractor.embedder().model().network().options();
         let classes = self.bottlenecks.dataset.classes.len();
         Task { training, validation, classes, options, pool: &run.pool, level: run.level }
@@ -138,27 +154,32 @@ impl Run<'_> {
         let run = self.extractor.embedder().model().network().options();
         let scores = trained.layers.scores(validation.features(), run.level, &run.pool);
         let classes = self.bottlenecks.dataset.classes.len();
-        let lost = f64::from(self.arguments.head.unknown) / 100.0;
+        let rejected_share = f64::from(self.arguments.head.unknown) / 100.0;
         let (truth, answer) = (validation.truth(), options.answer);
-        let found = match (options.recipe, trained.temperature()) {
-            // What was held out while the penalty was chosen is more than the validation photos alone.
-            (Recipe::Default, Some(known)) => Calibration::at(known, &scores, truth, classes, (answer, lost)),
-            (Recipe::Default, None) => Calibration::of(&scores, truth, classes, answer, lost),
+        let calibration = match (options.recipe, trained.temperature()) {
+            // What was held out while the penalty was chosen is more than the validation photos
+            // alone.
+            (Recipe::Default, Some(temperature)) => {
+                Calibration::at(temperature, &scores, truth, classes, (answer, rejected_share))
+            }
+            (Recipe::Default, None) => {
+                Calibration::of(&scores, truth, classes, answer, rejected_share)
+            }
             // The recipes are to give what they always gave.
-            _ => Calibration::at(1.0, &scores, truth, classes, (answer, lost)),
+            _ => Calibration::at(1.0, &scores, truth, classes, (answer, rejected_share)),
         };
-        let layers = trained.layers.clone().cooled(found.temperature);
-        Fitted { options, trained, layers, calibration: Some(found) }
+        let layers = trained.layers.clone().cooled(calibration.temperature);
+        Fitted { options, trained, layers, calibration: Some(calibration) }
     }
 }
 
 /// Shows how it goes, writes down where it stands, stops it on Ctrl-C.
-struct Watcher<'a> {
+struct TrainingObserver<'a> {
     interrupt: &'a Interrupt,
     messages: Messages,
     progress: Progress,
     /// Where the state is kept, and of which task it is.
-    keeps: Option<(&'a Path, Digest)>,
+    checkpoint: Option<(&'a Path, Digest)>,
     written: Instant,
     /// How long that took.
     writing: Duration,
@@ -167,18 +188,18 @@ struct Watcher<'a> {
     failed: Option<anyhow::Error>,
 }
 
-impl Watcher<'_> {
+impl TrainingObserver<'_> {
     fn note<T>(&mut self, result: Result<T>) {
         if let Err(error) = result {
             self.failed.get_or_insert(error);
         }
     }
 
-    fn keep(&mut self, state: &State) {
-        if let Some((path, digest)) = self.keeps {
+    fn write_checkpoint(&mut self, state: &State) {
+        if let Some((path, digest)) = self.checkpoint {
             let started = Instant::now();
-            let kept = about(state.write(path, digest), path);
-            self.note(kept);
+            let result = with_path(state.write(path, digest), path);
+            self.note(result);
             (self.written, self.writing) = (Instant::now(), started.elapsed());
         }
     }
@@ -186,10 +207,13 @@ impl Watcher<'_> {
     fn finish(mut self, trained: &Trained) -> Result<()> {
         let (messages, epochs) = (self.messages, trained.epochs.len());
         let seconds: f64 = trained.epochs.iter().map(|epoch| epoch.seconds).sum();
-        let penalty = trained.penalty.map(|penalty| format!(", penalty {penalty:.2e}")).unwrap_or_default();
+        let penalty =
+            trained.penalty.map(|penalty| format!(", penalty {penalty:.2e}")).unwrap_or_default();
         let best = trained.best_epoch;
-        self.progress.aside(|| {
-            messages.detail(&format_args!("trained for {epochs} epochs in {seconds:.2} s, best {best}{penalty}"));
+        self.progress.suspend(|| {
+            messages.detail(&format_args!(
+                "trained for {epochs} epochs in {seconds:.2} s, best {best}{penalty}"
+            ));
         });
         if let Some(trace) = self.trace.take() {
             trace.finish()?;
@@ -198,7 +222,7 @@ impl Watcher<'_> {
     }
 }
 
-impl Watch for Watcher<'_> {
+impl Watch for TrainingObserver<'_> {
     fn begins(&mut self, layers: &Layers) {
         let begun = self.trace.as_ref().map_or(Ok(()), |trace| trace.begin(layers));
         self.note(begun);
@@ -213,27 +237,31 @@ impl Watch for Watcher<'_> {
 
     fn tried(&mut self, tried: &Tried) {
         let (messages, Tried { penalty, loss, error, .. }) = (self.messages, tried);
-        self.progress.aside(|| {
-            messages.detail(&format_args!("penalty {penalty:.2e}: held-out loss {loss:.4} ± {error:.4}"));
+        self.progress.suspend(|| {
+            messages.detail(&format_args!(
+                "penalty {penalty:.2e}: held-out loss {loss:.4} ± {error:.4}"
+            ));
         });
     }
 
     fn epoch(&mut self, epoch: &Epoch) {
-        let Epoch { training_accuracy, training_loss, validation_accuracy, validation_loss, .. } = epoch;
+        let Epoch {
+            training_accuracy, training_loss, validation_accuracy, validation_loss, ..
+        } = epoch;
         let text = format!(
             "loss {training_loss:.4}, accuracy {training_accuracy:.3}; validation {validation_loss:.4}, \
              {validation_accuracy:.3}"
         );
         let messages = self.messages;
-        self.progress.aside(|| messages.detail(&format_args!("epoch {}: {text}", epoch.epoch)));
-        self.progress.say(&text);
-        self.progress.stand(epoch.epoch);
+        self.progress.suspend(|| messages.detail(&format_args!("epoch {}: {text}", epoch.epoch)));
+        self.progress.set_message(&text);
+        self.progress.set_position(epoch.epoch);
     }
 
     fn stands(&mut self, state: &dyn Fn() -> State) {
         let due = self.written.elapsed() >= WRITE_EVERY.max(self.writing * SHARE_OF_WRITING);
-        if self.keeps.is_some() && (due || self.interrupt.is_pressed()) {
-            self.keep(&state());
+        if self.checkpoint.is_some() && (due || self.interrupt.is_pressed()) {
+            self.write_checkpoint(&state());
         }
     }
 
@@ -250,18 +278,21 @@ struct Trace {
 
 impl Trace {
     fn new(folder: &Path, examples: &[Examples; 3]) -> Result<Self> {
-        about(fs::create_dir_all(folder), folder)?;
+        with_path(fs::create_dir_all(folder), folder)?;
         for (split, examples) in Split::ALL.iter().zip(examples) {
             let name = split.name();
             let shape = [examples.len(), examples.width()];
             write_array(folder, &format!("{name}_features"), &shape, examples.features().to_vec())?;
-            let first: Vec<f32> =
-                examples.truth().iter().map(|truth| truth.first().map_or(-1.0, |&class| class as f32)).collect();
+            let first: Vec<f32> = examples
+                .truth()
+                .iter()
+                .map(|truth| truth.first().map_or(-1.0, |&class| class as f32))
+                .collect();
             write_array(folder, &format!("{name}_classes"), &[first.len()], first)?;
         }
         let path = folder.join("steps.csv");
-        let mut lines = std::io::BufWriter::new(about(fs::File::create(&path), &path)?);
-        about(writeln!(lines, "step,loss,batch"), &path)?;
+        let mut lines = std::io::BufWriter::new(with_path(fs::File::create(&path), &path)?);
+        with_path(writeln!(lines, "step,loss,batch"), &path)?;
         Ok(Self { folder: folder.into(), lines })
     }
 
@@ -270,22 +301,27 @@ impl Trace {
         for (prefix, layer) in hidden.chain([("initial_", &layers.last)]) {
             let shape = [layer.inputs(), layer.outputs()];
             write_array(&self.folder, &format!("{prefix}weights"), &shape, layer.weights.clone())?;
-            write_array(&self.folder, &format!("{prefix}biases"), &[layer.outputs()], layer.biases.clone())?;
+            write_array(
+                &self.folder,
+                &format!("{prefix}biases"),
+                &[layer.outputs()],
+                layer.biases.clone(),
+            )?;
         }
         Ok(())
     }
 
     fn step(&mut self, step: usize, batch: &[usize], loss: f64) -> Result<()> {
         let batch: Vec<String> = batch.iter().map(ToString::to_string).collect();
-        about(writeln!(self.lines, "{step},{loss:.9},{}", batch.join(" ")), &self.folder)
+        with_path(writeln!(self.lines, "{step},{loss:.9},{}", batch.join(" ")), &self.folder)
     }
 
     fn finish(mut self) -> Result<()> {
-        about(self.lines.flush(), &self.folder)
+        with_path(self.lines.flush(), &self.folder)
     }
 }
 
 fn write_array(folder: &Path, name: &str, shape: &[usize], values: Vec<f32>) -> Result<()> {
     let path = folder.join(format!("{name}.npy"));
-    about(fs::write(&path, npy::write(&Tensor::from_f32(shape, values))), &path)
+    with_path(fs::write(&path, npy::write(&Tensor::from_f32(shape, values))), &path)
 }

@@ -17,20 +17,20 @@ use crate::progress::Progress;
 /// The file with the photos that were left out.
 pub(super) const LEFT_OUT: &str = "left_out.csv";
 /// Faults that are told one by one; the file has them all.
-const TOLD: usize = 20;
+const MAX_LISTED: usize = 20;
 /// And of photos that only lie where they are not looked for.
-const TOLD_MISPLACED: usize = 5;
+const MAX_LISTED_MISPLACED: usize = 5;
 
 /// A model to go on from, and its photos.
 #[derive(Debug)]
-pub(super) struct Known {
+pub(super) struct PreviousModel {
     pub(super) folder: PathBuf,
     pub(super) model: TrainedModel,
-    photos: Vec<KnownPhoto>,
+    photos: Vec<SplitRow>,
 }
 
 #[derive(Debug, serde::Serialize, serde::Deserialize)]
-struct KnownPhoto {
+struct SplitRow {
     path: String,
     sha256: String,
     /// By name, with `|` between.
@@ -38,43 +38,72 @@ struct KnownPhoto {
     split: Split,
 }
 
-impl Known {
+impl PreviousModel {
     pub(super) fn read(folder: &Path) -> Result<Self> {
         let model = TrainedModel::read(folder)?;
         let path = folder.join(trained::SPLIT);
-        let mut reader = csv::Reader::from_path(&path).with_context(|| path.display().to_string())?;
-        let photos = reader.deserialize().collect::<Result<_, _>>().with_context(|| path.display().to_string())?;
+        let mut reader =
+            csv::Reader::from_path(&path).with_context(|| path.display().to_string())?;
+        let photos = reader
+            .deserialize()
+            .collect::<Result<_, _>>()
+            .with_context(|| path.display().to_string())?;
         Ok(Self { folder: folder.into(), model, photos })
     }
 
-    /// Its classes, then its photos, before those of a dataset. Of a photo in both, the new classes count.
+    /// Its classes, then its photos, before those of a dataset. Of a photo in both, the new classes
+    /// count.
     fn joined(&self, dataset: Dataset) -> Result<Dataset> {
         let mut classes = self.model.card.classes.clone();
-        classes.extend(dataset.classes.iter().filter(|class| !self.model.card.classes.contains(class)).cloned());
-        let place: HashMap<&str, usize> = classes.iter().enumerate().map(|(i, name)| (name.as_str(), i)).collect();
+        classes.extend(
+            dataset
+                .classes
+                .iter()
+                .filter(|class| !self.model.card.classes.contains(class))
+                .cloned(),
+        );
+        let place: HashMap<&str, usize> =
+            classes.iter().enumerate().map(|(i, name)| (name.as_str(), i)).collect();
         let mut examples: Vec<Example> = Vec::new();
         for example in dataset.examples {
-            let classes = example.classes.iter().map(|&class| place[dataset.classes[class].as_str()]).collect();
+            let classes = example
+                .classes
+                .iter()
+                .map(|&class| place[dataset.classes[class].as_str()])
+                .collect();
             examples.push(Example { classes, ..example });
         }
-        let mut at: HashMap<Digest, usize> = examples.iter().enumerate().map(|(i, e)| (e.digest, i)).collect();
+        let mut at: HashMap<Digest, usize> =
+            examples.iter().enumerate().map(|(i, e)| (e.digest, i)).collect();
         for photo in &self.photos {
-            let digest: Digest = photo.sha256.parse().map_err(|what| anyhow::anyhow!("{}: {what}", trained::SPLIT))?;
+            let digest: Digest = photo
+                .sha256
+                .parse()
+                .map_err(|what| anyhow::anyhow!("{}: {what}", trained::SPLIT))?;
             if let Some(&i) = at.get(&digest) {
                 // What it was for, it stays for.
                 examples[i].split = Some(photo.split);
                 continue;
             }
-            let of_name = |name: &str| {
-                place.get(name).copied().with_context(|| format!("{}: no class is called '{name}'", trained::SPLIT))
+            let class_index = |name: &str| {
+                place
+                    .get(name)
+                    .copied()
+                    .with_context(|| format!("{}: no class is called '{name}'", trained::SPLIT))
             };
             let names = photo.classes.split('|').filter(|name| !name.is_empty());
-            let known = names.map(of_name).collect::<Result<Vec<usize>>>()?;
+            let class_indices = names.map(class_index).collect::<Result<Vec<usize>>>()?;
             at.insert(digest, examples.len());
             let photo_path = PathBuf::from(&photo.path);
-            examples.push(Example { photo: photo_path, digest, classes: known, split: Some(photo.split) });
+            examples.push(Example {
+                photo: photo_path,
+                digest,
+                classes: class_indices,
+                split: Some(photo.split),
+            });
         }
-        let multi_label = dataset.multi_label || examples.iter().any(|example| example.classes.len() != 1);
+        let multi_label =
+            dataset.multi_label || examples.iter().any(|example| example.classes.len() != 1);
         Ok(Dataset { classes, examples, multi_label, ..dataset })
     }
 }
@@ -88,13 +117,18 @@ pub(super) fn check_out(arguments: &Arguments) -> Result<()> {
     };
     // A training that could not begin leaves the list of faults behind.
     let is_free = entries.flatten().all(|entry| entry.file_name() == LEFT_OUT);
-    let is_training = TrainedModel::is_in(out) || out.join(STATE).is_file() || out.join(LEFT_OUT).is_file();
+    let is_training =
+        TrainedModel::is_in(out) || out.join(STATE).is_file() || out.join(LEFT_OUT).is_file();
     if is_free || arguments.overwrite || (arguments.resume && is_training) {
         return Ok(());
     }
     let what = match is_training {
-        true => "there is a model or a training in it already: --resume goes on with it, --overwrite replaces it",
-        false => "there are files in it that are no training's: name a new folder, or --overwrite to write among them",
+        true => {
+            "there is a model or a training in it already: --resume goes on with it, --overwrite replaces it"
+        }
+        false => {
+            "there are files in it that are no training's: name a new folder, or --overwrite to write among them"
+        }
     };
     super::refuse(what, out)
 }
@@ -102,12 +136,14 @@ pub(super) fn check_out(arguments: &Arguments) -> Result<()> {
 /// Lists and reads the photos; nothing if it was interrupted.
 pub(super) fn read(
     arguments: &Arguments,
-    known: Option<&Known>,
+    previous: Option<&PreviousModel>,
     (threads, messages): (usize, Messages),
     interrupt: &Interrupt,
 ) -> Result<Option<Dataset>> {
     let mut options = arguments.splitting.listing();
-    options.multi_label |= known.is_some_and(|known| known.model.card.answer() == lorgnette::head::Answer::Sigmoid);
+    options.multi_label |= previous.is_some_and(|previous| {
+        previous.model.card.answer() == lorgnette::head::OutputKind::Sigmoid
+    });
     let listing = match &arguments.folder {
         Some(folder) => Listing::open(folder, &options)?,
         None => Listing { multi_label: options.multi_label, ..Listing::default() },
@@ -119,17 +155,18 @@ pub(super) fn read(
     });
     drop(progress);
     let Some(dataset) = dataset else { return Ok(None) };
-    let mut dataset = known.map_or(Ok(dataset.clone()), |known| known.joined(dataset))?;
+    let mut dataset = previous.map_or(Ok(dataset.clone()), |previous| previous.joined(dataset))?;
     // By content, so that nothing depends on where photos lie.
     dataset.examples.sort_by_key(|example| example.digest);
     Ok(Some(dataset))
 }
 
-/// Leaves out what could not be decoded, and classes without photos. Gives the features of the others.
-pub(super) fn settle(
+/// Leaves out what could not be decoded, and classes without photos. Gives the features of the
+/// others.
+pub(super) fn drop_unusable(
     dataset: &mut Dataset,
     features: Vec<lorgnette::features::Features>,
-    known: Option<&Known>,
+    previous: Option<&PreviousModel>,
 ) -> Result<Vec<Vec<f32>>> {
     let mut broken = Vec::new();
     let mut sound = Vec::with_capacity(features.len());
@@ -140,40 +177,63 @@ pub(super) fn settle(
         }
     }
     if sound.is_empty() {
-        let known = broken.first().map(|(_, what)| what).or(dataset.faults.first().map(|fault| &fault.what));
-        let first = known.cloned().unwrap_or_else(|| "none was found".into());
+        let reason = broken
+            .first()
+            .map(|(_, what)| what)
+            .or(dataset.faults.first().map(|fault| &fault.what));
+        let first = reason.cloned().unwrap_or_else(|| "none was found".into());
         bail!("not one photo can be used: {first}");
     }
     dataset.leave_out(broken);
-    if known.is_none() || dataset.counts().contains(&0) {
+    if previous.is_none() || dataset.counts().contains(&0) {
         dataset.drop_empty_classes();
     }
     Ok(sound)
 }
 
 /// Tells which photos were left out and why, and writes them all down.
-pub(super) fn report_faults(arguments: &Arguments, dataset: &Dataset, messages: Messages) -> Result<()> {
+pub(super) fn report_faults(
+    arguments: &Arguments,
+    dataset: &Dataset,
+    messages: Messages,
+) -> Result<()> {
     let faults = &dataset.faults;
     fs::create_dir_all(&arguments.out).with_context(|| arguments.out.display().to_string())?;
     write_faults(&arguments.out.join(LEFT_OUT), dataset)?;
-    let of_kind = |&kind: &FaultKind| faults.iter().filter(move |fault| fault.kind == kind);
-    let misplaced = of_kind(&FaultKind::Misplaced);
-    let others = FaultKind::ALL.iter().filter(|&&kind| kind != FaultKind::Misplaced).flat_map(of_kind);
-    let told: Vec<&Fault> = others.take(TOLD).chain(misplaced.take(TOLD_MISPLACED)).collect();
-    told.iter().for_each(|fault| messages.error(&format_args!("{} (left out)", fault.what)));
-    if faults.len() > told.len() {
+    let with_kind = |&kind: &FaultKind| faults.iter().filter(move |fault| fault.kind == kind);
+    let misplaced = with_kind(&FaultKind::Misplaced);
+    let others =
+        FaultKind::ALL.iter().filter(|&&kind| kind != FaultKind::Misplaced).flat_map(with_kind);
+    let listed: Vec<&Fault> =
+        others.take(MAX_LISTED).chain(misplaced.take(MAX_LISTED_MISPLACED)).collect();
+    listed.iter().for_each(|fault| messages.error(&format_args!("{} (left out)", fault.what)));
+    if faults.len() > listed.len() {
         let file = arguments.out.join(LEFT_OUT);
-        messages.error(&format_args!("and {} more, all in {}", faults.len() - told.len(), file.display()));
+        messages.error(&format_args!(
+            "and {} more, all in {}",
+            faults.len() - listed.len(),
+            file.display()
+        ));
     }
-    let counts = FaultKind::ALL.iter().map(|kind| (of_kind(kind).count(), kind.name()));
-    let kinds: Vec<String> =
-        counts.filter(|(count, _)| *count > 0).map(|(count, name)| format!("{count} {name}")).collect();
+    let counts = FaultKind::ALL.iter().map(|kind| (with_kind(kind).count(), kind.name()));
+    let kinds: Vec<String> = counts
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, name)| format!("{count} {name}"))
+        .collect();
     if !faults.is_empty() {
-        messages.note(&format_args!("{} left out: {}", count(faults.len(), "photo"), kinds.join(", ")));
+        messages.note(&format_args!(
+            "{} left out: {}",
+            count(faults.len(), "photo"),
+            kinds.join(", ")
+        ));
     }
     // What only lies elsewhere is no fault of a photo.
-    let unusable = faults.len() - of_kind(&FaultKind::Misplaced).count();
-    ensure!(!arguments.strict || unusable == 0, "--strict: {} cannot be used", count(unusable, "photo"));
+    let unusable = faults.len() - with_kind(&FaultKind::Misplaced).count();
+    ensure!(
+        !arguments.strict || unusable == 0,
+        "--strict: {} cannot be used",
+        count(unusable, "photo")
+    );
     Ok(())
 }
 
@@ -188,12 +248,18 @@ fn write_faults(path: &Path, dataset: &Dataset) -> Result<()> {
 
 /// Writes down what each photo was used for.
 pub(super) fn write_split(path: &Path, dataset: &Dataset, splits: &[Split]) -> Result<()> {
-    let mut photos: Vec<KnownPhoto> = Vec::new();
+    let mut photos: Vec<SplitRow> = Vec::new();
     for (example, &split) in dataset.examples.iter().zip(splits) {
         let path = std::path::absolute(&example.photo).unwrap_or_else(|_| example.photo.clone());
-        let names: Vec<&str> = example.classes.iter().map(|&class| dataset.classes[class].as_str()).collect();
+        let names: Vec<&str> =
+            example.classes.iter().map(|&class| dataset.classes[class].as_str()).collect();
         let path = path.to_string_lossy().into_owned();
-        photos.push(KnownPhoto { path, sha256: example.digest.to_string(), classes: names.join("|"), split });
+        photos.push(SplitRow {
+            path,
+            sha256: example.digest.to_string(),
+            classes: names.join("|"),
+            split,
+        });
     }
     photos.sort_by(|a, b| a.path.cmp(&b.path));
     let mut lines = csv::Writer::from_writer(Vec::new());

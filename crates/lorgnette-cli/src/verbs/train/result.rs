@@ -7,11 +7,12 @@ use std::path::Path;
 use anyhow::{Context as _, Result};
 use lorgnette::ModelOptions;
 use lorgnette::dataset::{Dataset, Example, FaultKind, Split};
-use lorgnette::head::Answer;
+use lorgnette::head::OutputKind;
 use lorgnette::judge::{Evaluation, NEARLY_THE_SAME, NearDuplicate, NearDuplicates, Scored, Share};
 use lorgnette::report::{HeldOut, Report, Twins};
 use lorgnette::trained::{
-    self, Base, BaseCard, Card, DataCard, FORMAT, Shape, SplitCounts, TrainedModel, TrainingCard, VERSION,
+    self, Base, BaseCard, Card, DataCard, FORMAT, Shape, SplitCounts, TrainedModel, TrainingCard,
+    VERSION,
 };
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -24,30 +25,41 @@ use crate::arguments::ReportFormat;
 use crate::stream::{write_json, write_report};
 
 /// Writes all of it.
-pub(super) fn write(run: &Run<'_>, fitted: &Fitted, base: (&Base, &ModelOptions)) -> Result<Outcome> {
+pub(super) fn write(
+    run: &Run<'_>,
+    fitted: &Fitted,
+    base: (&Base, &ModelOptions),
+) -> Result<Outcome> {
     let out = &run.arguments.out;
     let judged = Split::ALL.map(|split| scored(run, fitted, split));
     let names = &run.bottlenecks.dataset.classes;
-    let [training, validation, test] = judged.each_ref().map(|scored| Evaluation::new(names, scored));
+    let [training, validation, test] =
+        judged.each_ref().map(|scored| Evaluation::new(names, scored));
     let evaluations = [training?, validation?, test?];
     let model = TrainedModel {
         card: card(run, fitted, base, &evaluations)?,
         head: fitted.layers.head(run.extractor.embedder().end_point(), fitted.options.answer),
     };
-    run.clock.lap("judgement");
-    photos::write_split(&out.join(trained::SPLIT), run.bottlenecks.dataset, run.bottlenecks.splits)?;
+    run.stopwatch.lap("judgement");
+    photos::write_split(
+        &out.join(trained::SPLIT),
+        run.bottlenecks.dataset,
+        run.bottlenecks.splits,
+    )?;
     let held_out = held_out(run, fitted, &judged);
-    run.clock.lap("labels that may be wrong");
+    run.stopwatch.lap("labels that may be wrong");
     report(run, fitted, (&evaluations[2], &judged[2]), &held_out, &model.card)?;
-    run.clock.lap("report");
+    run.stopwatch.lap("report");
     tensorboard::write(run, fitted, &evaluations[2])?;
-    run.clock.lap("TensorBoard");
+    run.stopwatch.lap("TensorBoard");
     model.write(out)?;
     write_report(|to| match run.arguments.format {
         ReportFormat::Text => write_text(to, run, &evaluations),
         ReportFormat::Json => write_json(to, &Summary::new(run, &model.card, &evaluations)),
     })?;
-    let failed = |kind| matches!(kind, FaultKind::Unreadable | FaultKind::Contradictory | FaultKind::Unlabelled);
+    let failed = |kind| {
+        matches!(kind, FaultKind::Unreadable | FaultKind::Contradictory | FaultKind::Unlabelled)
+    };
     let some_failed = run.bottlenecks.dataset.faults.iter().any(|fault| failed(fault.kind));
     Ok(if some_failed || fitted.trained.interrupted { Outcome::SomeFailed } else { Outcome::Done })
 }
@@ -57,14 +69,20 @@ fn scored(run: &Run<'_>, fitted: &Fitted, split: Split) -> Vec<Scored> {
     let bottlenecks = &run.bottlenecks;
     let examples = bottlenecks.examples(bottlenecks.splits, split, &[]);
     let options = run.extractor.embedder().model().network().options();
-    let said = fitted.layers.probabilities(&examples, fitted.options.answer, options.level, &options.pool);
-    let photos = bottlenecks.dataset.examples.iter().zip(bottlenecks.splits).filter(|(_, found)| **found == split);
+    let predicted =
+        fitted.layers.probabilities(&examples, fitted.options.answer, options.level, &options.pool);
+    let photos = bottlenecks
+        .dataset
+        .examples
+        .iter()
+        .zip(bottlenecks.splits)
+        .filter(|(_, found)| **found == split);
     let scored = |((example, _), probabilities): ((&Example, _), Vec<f32>)| Scored {
         photo: example.photo.clone(),
         truth: example.classes.clone(),
         probabilities,
     };
-    photos.zip(said).map(scored).collect()
+    photos.zip(predicted).map(scored).collect()
 }
 
 fn card(
@@ -76,8 +94,9 @@ fn card(
     let out = &run.arguments.out;
     let dataset = run.bottlenecks.dataset;
     let width = run.bottlenecks.features.first().map_or(0, Vec::len);
-    let name =
-        std::path::absolute(out)?.file_name().map_or_else(|| "model".into(), |name| name.to_string_lossy().into());
+    let name = std::path::absolute(out)?
+        .file_name()
+        .map_or_else(|| "model".into(), |name| name.to_string_lossy().into());
     let mut metrics = BTreeMap::new();
     for (split, evaluation) in Split::ALL.iter().zip(evaluations) {
         metrics.insert(format!("{}_accuracy", split.name()), evaluation.accuracy().value());
@@ -111,7 +130,7 @@ fn card(
 fn data(run: &Run<'_>) -> DataCard {
     let (dataset, splits) = (run.bottlenecks.dataset, run.bottlenecks.splits);
     let [training, validation, test] = super::counts(splits);
-    let options = run.dealing;
+    let options = run.split_options;
     let mut digest = Sha256::new();
     for (example, split) in dataset.examples.iter().zip(splits) {
         digest.update(format!("{} {:?} {}\n", example.digest, example.classes, split.name()));
@@ -128,21 +147,26 @@ fn data(run: &Run<'_>) -> DataCard {
     }
 }
 
-/// What was said of each photo by a layer that was not trained with it; nothing where labels are not suspected.
+/// What was said of each photo by a layer that was not trained with it; nothing where labels are
+/// not suspected.
 fn held_out(run: &Run<'_>, fitted: &Fitted, judged: &[Vec<Scored>; 3]) -> Vec<HeldOut> {
-    if fitted.options.answer == Answer::Sigmoid || fitted.trained.interrupted {
+    if fitted.options.answer == OutputKind::Sigmoid || fitted.trained.interrupted {
         return Vec::new();
     }
-    let Some(of_training) = run.held_out(fitted) else {
-        run.messages.note(&"interrupted: labels that may be wrong were looked for among test photos only");
+    let Some(training_probabilities) = run.held_out(fitted) else {
+        run.messages
+            .note(&"interrupted: labels that may be wrong were looked for among test photos only");
         return Vec::new();
     };
     let [training, validation, test] = judged;
     // Copies come after all photos, and are not shown.
-    let training =
-        training.iter().zip(of_training).map(|(said, probabilities)| Scored { probabilities, ..said.clone() });
+    let training = training
+        .iter()
+        .zip(training_probabilities)
+        .map(|(predicted, probabilities)| Scored { probabilities, ..predicted.clone() });
     let others = [(Split::Validation, validation), (Split::Test, test)].into_iter();
-    let others = others.flat_map(|(split, scored)| scored.iter().cloned().map(move |scored| (split, scored)));
+    let others = others
+        .flat_map(|(split, scored)| scored.iter().cloned().map(move |scored| (split, scored)));
     let all = training.map(|scored| (Split::Training, scored)).chain(others);
     all.map(|(split, scored)| HeldOut { scored, split: split.name() }).collect()
 }
@@ -160,17 +184,27 @@ fn report(
         ("network", format!("{} ({})", card.base.name, card.base.features)),
         (
             "photos",
-            format!("{training} training, {validation} validation, {tested} test; {} left out", card.data.left_out),
+            format!(
+                "{training} training, {validation} validation, {tested} test; {} left out",
+                card.data.left_out
+            ),
         ),
         ("recipe", fitted.options.recipe.to_string()),
         ("program", format!("lorgnette {}", card.lorgnette)),
     ];
-    let about: Vec<(String, String)> = about.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    let twins = twins(run);
-    let features = shown(run);
+    let about: Vec<(String, String)> =
+        about.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let near_duplicates = near_duplicates(run);
+    let features = example_features(run);
     let epochs = &fitted.trained.epochs;
-    let report =
-        Report { epochs, held_out, twins: &twins, features, about: &about, ..Report::new(&title, test, scored) };
+    let report = Report {
+        epochs,
+        held_out,
+        twins: &near_duplicates,
+        features,
+        about: &about,
+        ..Report::new(&title, test, scored)
+    };
     let open_options = run.arguments.open_options();
     let (out, open) = (&run.arguments.out, |path: &Path| open_options.open(path).ok());
     report.write(out, &open).with_context(|| out.display().to_string())
@@ -178,29 +212,36 @@ fn report(
 
 /// A photo's classes, by name.
 fn label(dataset: &Dataset, example: &Example) -> String {
-    let names: Vec<&str> = example.classes.iter().map(|&class| dataset.classes[class].as_str()).collect();
+    let names: Vec<&str> =
+        example.classes.iter().map(|&class| dataset.classes[class].as_str()).collect();
     names.join(" and ")
 }
 
 /// Photos that are nearly the same, of different splits or classes.
-fn twins(run: &Run<'_>) -> Vec<Twins> {
+fn near_duplicates(run: &Run<'_>) -> Vec<Twins> {
     let (dataset, splits) = (run.bottlenecks.dataset, run.bottlenecks.splits);
     let features: Vec<&[f32]> = run.bottlenecks.features.iter().map(Vec::as_slice).collect();
     let place = |photo: usize| (splits[photo], &dataset.examples[photo].classes);
-    let pairs = NearDuplicates::new(&features).pairs(NEARLY_THE_SAME, |one, other| place(one) != place(other));
-    let shown = |photo: usize| format!("{}, {}", label(dataset, &dataset.examples[photo]), splits[photo].name());
-    let twins = |pair: NearDuplicate| Twins {
+    let pairs = NearDuplicates::new(&features)
+        .pairs(NEARLY_THE_SAME, |one, other| place(one) != place(other));
+    let shown = |photo: usize| {
+        format!("{}, {}", label(dataset, &dataset.examples[photo]), splits[photo].name())
+    };
+    let near_duplicate = |pair: NearDuplicate| Twins {
         photos: [pair.one, pair.other].map(|photo| dataset.examples[photo].photo.clone()),
         places: [pair.one, pair.other].map(shown),
         cosine: pair.cosine,
     };
-    pairs.into_iter().map(twins).collect()
+    pairs.into_iter().map(near_duplicate).collect()
 }
 
 /// A test photo and its features, to be drawn.
-fn shown<'a>(run: &Run<'a>) -> Option<(&'a Path, &'a [f32])> {
-    let of_test = run.bottlenecks.splits.iter().position(|&split| split == Split::Test)?;
-    Some((&run.bottlenecks.dataset.examples[of_test].photo, &run.bottlenecks.features[of_test]))
+fn example_features<'a>(run: &Run<'a>) -> Option<(&'a Path, &'a [f32])> {
+    let test_photo = run.bottlenecks.splits.iter().position(|&split| split == Split::Test)?;
+    Some((
+        &run.bottlenecks.dataset.examples[test_photo].photo,
+        &run.bottlenecks.features[test_photo],
+    ))
 }
 
 /// The JSON of what came of it.

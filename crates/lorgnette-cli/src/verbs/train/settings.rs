@@ -4,15 +4,16 @@ use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
 use lorgnette::dataset::{Grouping, ListingOptions, Regex, SplitBy, SplitOptions};
 use lorgnette::features::Distortions;
-use lorgnette::head::{Answer, ClassWeights, Recipe, TrainOptions};
+use lorgnette::head::{ClassWeights, OutputKind, Recipe, TrainOptions};
 
-use super::photos::Known;
+use super::photos::PreviousModel;
 
 /// Which photos are for what.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Photos and splits")]
-pub(super) struct Splitting {
-    /// Folders within a class's folder are classes of their own, or part of the class; else they are left out
+pub(super) struct SplitArguments {
+    /// Folders within a class's folder are classes of their own, or part of the class; else they
+    /// are left out
     #[arg(long, value_enum, num_args = 0..=1, default_missing_value = "classes")]
     pub(super) nested: Option<Nested>,
 
@@ -20,9 +21,10 @@ pub(super) struct Splitting {
     #[arg(long)]
     pub(super) multi_label: bool,
 
-    /// How photos are dealt out: by the digest of their content, or by that of their path, as retrain.py did it
-    #[arg(long, value_enum, default_value_t = By::Content)]
-    pub(super) split: By,
+    /// How photos are dealt out: by the digest of their content, or by that of their path, as
+    /// retrain.py did it
+    #[arg(long, value_enum, default_value_t = SplitMethod::Content)]
+    pub(super) split: SplitMethod,
 
     /// The share of validation photos, in per cent [default: 10]
     #[arg(long, value_name = "PERCENT", alias = "validation_percentage")]
@@ -32,7 +34,8 @@ pub(super) struct Splitting {
     #[arg(long, value_name = "PERCENT", alias = "testing_percentage")]
     pub(super) test_percentage: Option<f64>,
 
-    /// A pattern of what photos that belong together have in common in their paths: its first group, or all of it [default: what is before _nohash_ in their names]
+    /// A pattern of what photos that belong together have in common in their paths: its first
+    /// group, or all of it [default: what is before _nohash_ in their names]
     #[arg(long, value_name = "REGEX")]
     pub(super) group: Option<String>,
 
@@ -60,14 +63,14 @@ pub(super) enum Nested {
 
 /// How photos are dealt out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum By {
+pub(super) enum SplitMethod {
     // SHA-256 of the photo.
     Content,
     // SHA-1 of its path.
     Retrain,
 }
 
-impl Splitting {
+impl SplitArguments {
     pub(super) fn listing(&self) -> ListingOptions {
         let nested = match self.nested {
             None => lorgnette::dataset::Nested::Ignored,
@@ -77,22 +80,32 @@ impl Splitting {
         ListingOptions { nested, multi_label: self.multi_label }
     }
 
-    /// How photos are dealt out; as those of a model to go on from were, unless it is said otherwise.
-    pub(super) fn options(&self, known: Option<&Known>) -> Result<SplitOptions> {
-        let before = known.map(|known| &known.model.card.data);
-        let usual = SplitOptions::default();
+    /// How photos are dealt out; as those of a model to go on from were, unless it is said
+    /// otherwise.
+    pub(super) fn options(&self, previous: Option<&PreviousModel>) -> Result<SplitOptions> {
+        let previous_data = previous.map(|previous| &previous.model.card.data);
+        let defaults = SplitOptions::default();
         let pattern = |text: &String| Regex::new(text).with_context(|| format!("--group {text}"));
-        let validation = self.validation_percentage.or(before.map(|data| data.validation_percentage));
-        let test = self.test_percentage.or(before.map(|data| data.test_percentage));
+        let validation =
+            self.validation_percentage.or(previous_data.map(|data| data.validation_percentage));
+        let test = self.test_percentage.or(previous_data.map(|data| data.test_percentage));
         Ok(SplitOptions {
             by: match self.split {
-                By::Content => SplitBy::Content,
-                By::Retrain => SplitBy::Retrain,
+                SplitMethod::Content => SplitBy::Content,
+                SplitMethod::Retrain => SplitBy::Retrain,
             },
-            validation: validation.unwrap_or(usual.validation),
-            test: test.unwrap_or(usual.test),
-            seed: self.split_seed.or(before.map(|data| data.split_seed)).unwrap_or(self.seed),
-            groups: self.group.as_ref().map(pattern).transpose()?.map_or(Grouping::Nohash, Grouping::Pattern),
+            validation: validation.unwrap_or(defaults.validation),
+            test: test.unwrap_or(defaults.test),
+            seed: self
+                .split_seed
+                .or(previous_data.map(|data| data.split_seed))
+                .unwrap_or(self.seed),
+            groups: self
+                .group
+                .as_ref()
+                .map(pattern)
+                .transpose()?
+                .map_or(Grouping::Nohash, Grouping::Pattern),
         })
     }
 }
@@ -100,8 +113,9 @@ impl Splitting {
 /// How the classification layer is trained.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Training")]
-pub(super) struct Head {
-    /// default (L-BFGS, penalty chosen on validation), tutorial (SGD, 0.01 × 0.9 every 500 steps, batches of 128), or retrain (as retrain.py)
+pub(super) struct HeadArguments {
+    /// default (L-BFGS, penalty chosen on validation), tutorial (SGD, 0.01 × 0.9 every 500 steps,
+    /// batches of 128), or retrain (as retrain.py)
     #[arg(long, default_value_t = Recipe::Default)]
     pub(super) recipe: Recipe,
 
@@ -110,8 +124,8 @@ pub(super) struct Head {
     pub(super) hidden: Option<usize>,
 
     /// Whether each class counts the same, however few photos it has
-    #[arg(long, value_enum, default_value_t = Weights::None)]
-    pub(super) class_weights: Weights,
+    #[arg(long, value_enum, default_value_t = ClassWeighting::None)]
+    pub(super) class_weights: ClassWeighting,
 
     /// The share of certainty that is given to all classes alike, from 0 up to 1
     #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
@@ -148,23 +162,23 @@ pub(super) struct Head {
 
 /// What counts how much.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(super) enum Weights {
+pub(super) enum ClassWeighting {
     // Each photo the same.
     None,
     // Each class the same.
     Balanced,
 }
 
-impl Head {
+impl HeadArguments {
     pub(super) fn options(&self, seed: u64, multi_label: bool) -> TrainOptions {
         TrainOptions {
             recipe: self.recipe,
-            answer: if multi_label { Answer::Sigmoid } else { Answer::Softmax },
+            answer: if multi_label { OutputKind::Sigmoid } else { OutputKind::Softmax },
             seed,
             hidden: self.hidden,
             class_weights: match self.class_weights {
-                Weights::None => ClassWeights::None,
-                Weights::Balanced => ClassWeights::Balanced,
+                ClassWeighting::None => ClassWeights::None,
+                ClassWeighting::Balanced => ClassWeights::Balanced,
             },
             label_smoothing: self.label_smoothing,
             penalty: self.penalty,
@@ -180,7 +194,7 @@ impl Head {
 /// More photos made of those that are there.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Distorted copies of training photos")]
-pub(super) struct Augmentation {
+pub(super) struct AugmentationArguments {
     /// Mirror half of them
     #[arg(long, alias = "flip_left_right")]
     pub(super) flip: bool,
@@ -206,7 +220,7 @@ pub(super) struct Augmentation {
     pub(super) copies: usize,
 }
 
-impl Augmentation {
+impl AugmentationArguments {
     pub(super) fn distortions(&self, seed: u64) -> Distortions {
         let distortions = Distortions {
             flip: self.flip,

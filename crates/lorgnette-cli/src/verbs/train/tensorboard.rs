@@ -13,15 +13,23 @@ const FOLDER: &str = "tensorboard";
 pub(super) fn write(run: &Run<'_>, fitted: &Fitted, test: &Evaluation) -> Result<()> {
     let folder = run.arguments.out.join(FOLDER);
     let layer = &fitted.layers.last;
-    let mut distributions: Vec<(&str, &[f32])> = vec![("weights", &layer.weights), ("biases", &layer.biases)];
+    let mut distributions: Vec<(&str, &[f32])> =
+        vec![("weights", &layer.weights), ("biases", &layer.biases)];
     if let Some(hidden) = &fitted.layers.hidden {
-        distributions.extend([("hidden/weights", &hidden.weights[..]), ("hidden/biases", &hidden.biases)]);
+        distributions
+            .extend([("hidden/weights", &hidden.weights[..]), ("hidden/biases", &hidden.biases)]);
     }
     let dataset = run.bottlenecks.dataset;
     let features = run.bottlenecks.features.first();
     distributions.extend(features.map(|features| ("features of one photo", &features[..])));
-    let labels: Vec<String> = dataset.examples.iter().map(|example| name(&dataset.classes, &example.classes)).collect();
-    let of_photos = dataset.examples.iter().zip(&labels).zip(run.bottlenecks.splits).zip(run.bottlenecks.features);
+    let labels: Vec<String> =
+        dataset.examples.iter().map(|example| name(&dataset.classes, &example.classes)).collect();
+    let of_photos = dataset
+        .examples
+        .iter()
+        .zip(&labels)
+        .zip(run.bottlenecks.splits)
+        .zip(run.bottlenecks.features);
     let points: Vec<Point<'_>> = of_photos
         .filter(|_| run.arguments.projector)
         .map(|(((example, label), split), features)| Point {
@@ -38,7 +46,9 @@ pub(super) fn write(run: &Run<'_>, fitted: &Fitted, test: &Evaluation) -> Result
         points: &points,
     };
     let open_options = run.arguments.open_options();
-    shown.write(&folder, &|path| open_options.open(path).ok()).with_context(|| folder.display().to_string())
+    shown
+        .write(&folder, &|path| open_options.open(path).ok())
+        .with_context(|| folder.display().to_string())
 }
 
 fn name(names: &[String], classes: &[usize]) -> String {

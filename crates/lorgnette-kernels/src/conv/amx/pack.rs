@@ -1,19 +1,20 @@
-//! Weights as tiles want them: `[panel of 32 output channels][tap][step of 32 input channels][part][tile of 16 output channels]`, each tile being
-//! `[pair of input channels][output channel]`. Channels are filled up with zeros.
+//! Weights as tiles want them: `[panel of 32 output channels][tap][step of 32 input
+//! channels][term][tile of 16 output channels]`, each tile being `[pair of input channels][output
+//! channel]`. Channels are filled up with zeros.
 
 use std::ops::Range;
 
-use super::Parts;
-use crate::Pool;
+use super::Bf16Expansion;
+use crate::ThreadPool;
 use crate::conv::pack::{Source, in_panels};
 use crate::conv::{ConvShape, Filter};
-use crate::formats::from_bf16;
+use crate::numerics::bf16_to_f32;
 use crate::simd::{BLOCK_COLUMNS, TILE_DEPTH, TILE_FLOATS};
 
 /// Output channels of a tile.
 const TILE_COLUMNS: usize = BLOCK_COLUMNS / 2;
 /// Floats of the tiles of one part: those side by side.
-const PART: usize = 2 * TILE_FLOATS;
+const TERM_WORDS: usize = 2 * TILE_FLOATS;
 
 /// How many panels there are.
 pub(super) fn panels(shape: &ConvShape) -> usize {
@@ -26,60 +27,70 @@ pub(super) fn steps(shape: &ConvShape) -> usize {
 }
 
 /// Floats of one panel of weights of so many parts.
-pub(super) fn panel_len(shape: &ConvShape, parts: usize) -> usize {
-    shape.taps() * steps(shape) * parts * PART
+pub(super) fn panel_len(shape: &ConvShape, terms: usize) -> usize {
+    shape.taps() * steps(shape) * terms * TERM_WORDS
 }
 
-pub(super) fn packed_len<P: Parts>(shape: &ConvShape) -> usize {
-    panels(shape) * panel_len(shape, P::COUNT)
+pub(super) fn packed_len<P: Bf16Expansion>(shape: &ConvShape) -> usize {
+    panels(shape) * panel_len(shape, P::TERMS)
 }
 
-pub(super) fn pack_rows<P: Parts>(
+pub(super) fn pack_rows<P: Bf16Expansion>(
     shape: &ConvShape,
     filter: &Filter<'_>,
     rows: Range<usize>,
     packed: &mut [f32],
-    pool: &Pool,
+    pool: &ThreadPool,
 ) {
     let channels = shape.input.channels;
-    let source = Source::of(filter, shape);
+    let source = Source::for_conv(filter, shape);
     let packed = &mut packed[..packed_len::<P>(shape)];
-    in_panels(packed, panel_len(shape, P::COUNT), rows, pool, &|panel, k, values| {
+    in_panels(packed, panel_len(shape, P::TERMS), rows, pool, &|panel, k, values| {
         let (tap, channel) = (k / channels, k % channels);
         let step = tap * steps(shape) + channel / TILE_DEPTH;
-        let values = &mut values[step * P::COUNT * PART..][..P::COUNT * PART];
+        let values = &mut values[step * P::TERMS * TERM_WORDS..][..P::TERMS * TERM_WORDS];
         for (column, weight) in source.row(k, panel, BLOCK_COLUMNS).into_iter().enumerate() {
-            let parts = values.chunks_exact_mut(PART);
-            for (values, part) in parts.zip(P::weight(weight)) {
-                put(&mut values[place(channel, column)], channel, part);
+            let terms = values.chunks_exact_mut(TERM_WORDS);
+            for (values, term) in terms.zip(P::weight(weight)) {
+                set_pair_element(&mut values[tile_offset(channel, column)], channel, term);
             }
         }
         if channel + 1 == channels {
             let filled = channel % TILE_DEPTH / 2 + 1;
-            values.chunks_exact_mut(TILE_FLOATS).for_each(|tile| tile[filled * TILE_COLUMNS..].fill(0.0));
+            values
+                .chunks_exact_mut(TILE_FLOATS)
+                .for_each(|tile| tile[filled * TILE_COLUMNS..].fill(0.0));
         }
     });
 }
 
 /// Which float of a part's tiles has the weight of an input and an output channel.
-fn place(channel: usize, column: usize) -> usize {
+fn tile_offset(channel: usize, column: usize) -> usize {
     let row = channel % TILE_DEPTH / 2;
     column / TILE_COLUMNS * TILE_FLOATS + row * TILE_COLUMNS + column % TILE_COLUMNS
 }
 
-/// Sets the first or the second of a pair; the first comes before the second, which is zero if it does not come.
-fn put(pair: &mut f32, channel: usize, number: u16) {
+/// Sets the first or the second of a pair; the first comes before the second, which is zero if it
+/// does not come.
+fn set_pair_element(pair: &mut f32, channel: usize, number: u16) {
     let bits = u32::from(number);
-    *pair = f32::from_bits(if channel.is_multiple_of(2) { bits } else { pair.to_bits() | bits << 16 });
+    *pair =
+        f32::from_bits(if channel.is_multiple_of(2) { bits } else { pair.to_bits() | bits << 16 });
 }
 
 /// A weight from its panel, the sum of so many parts; `first` is the first step of its tap.
-pub(super) fn weight(panel: &[f32], count: usize, first: usize, [channel, column]: [usize; 2]) -> f32 {
-    let part = |part: usize| {
-        let at = ((first + channel / TILE_DEPTH) * count + part) * PART + place(channel, column);
+pub(super) fn weight(
+    panel: &[f32],
+    count: usize,
+    first: usize,
+    [channel, column]: [usize; 2],
+) -> f32 {
+    let term = |term: usize| {
+        let at = ((first + channel / TILE_DEPTH) * count + term) * TERM_WORDS
+            + tile_offset(channel, column);
         let pair = panel[at].to_bits();
-        from_bf16((if channel.is_multiple_of(2) { pair } else { pair >> 16 }) as u16)
+        bf16_to_f32((if channel.is_multiple_of(2) { pair } else { pair >> 16 }) as u16)
     };
     // The smallest first, so that the sum is the weight.
-    (0..count).rev().map(part).sum()
+    (0..count).rev().map(term).sum()
 }

@@ -2,11 +2,11 @@
 
 use crate::ConvShape;
 
-use super::form::{Form, MOST_OUTPUTS, MOST_POINTS};
+use super::transform::{MAX_OUTPUTS, MAX_POINTS, Transform1d};
 
-/// The tiles of a convolution's outputs. A window whose taps are `d` apart sees `d · d` pictures of every `d`-th pixel,
-/// which are convolved one beside the other.
-pub(super) struct Grid<'a> {
+/// The tiles of a convolution's outputs. A window whose taps are `d` apart sees `d · d` pictures of
+/// every `d`-th pixel, which are convolved one beside the other.
+pub(super) struct TileGrid<'a> {
     shape: &'a ConvShape,
     /// Outputs of a tile along each axis.
     outputs: [usize; 2],
@@ -18,13 +18,13 @@ pub(super) struct Grid<'a> {
 
 /// A tile: its picture and its first output's row and column.
 #[derive(Clone, Copy)]
-pub(super) struct Spot {
-    picture: usize,
+pub(super) struct TileCoords {
+    image: usize,
     first: [usize; 2],
 }
 
-impl<'a> Grid<'a> {
-    pub(super) fn new<V: Form, H: Form>(shape: &'a ConvShape) -> Self {
+impl<'a> TileGrid<'a> {
+    pub(super) fn new<V: Transform1d, H: Transform1d>(shape: &'a ConvShape) -> Self {
         let (outputs, size) = ([V::OUTPUTS, H::OUTPUTS], [shape.output.height, shape.output.width]);
         let along = |axis: usize| {
             let step = shape.window.dilation[axis];
@@ -34,56 +34,77 @@ impl<'a> Grid<'a> {
     }
 
     /// Tiles of one picture.
-    pub(super) fn per_picture(&self) -> usize {
+    pub(super) fn per_image(&self) -> usize {
         self.tiles[0] * self.tiles[1]
     }
 
     /// Tiles of all pictures.
     pub(super) fn len(&self) -> usize {
-        self.shape.output.batch * self.per_picture()
+        self.shape.output.batch * self.per_image()
     }
 
-    pub(super) fn spot(&self, tile: usize) -> Spot {
-        let (picture, place) = (tile / self.per_picture(), tile % self.per_picture());
+    pub(super) fn tile_coords(&self, tile: usize) -> TileCoords {
+        let (image, offset) = (tile / self.per_image(), tile % self.per_image());
         let first = |axis: usize, at: usize| {
             let step = self.shape.window.dilation[axis];
             let across = self.tiles[axis] / step;
             at / across + at % across * self.outputs[axis] * step
         };
-        Spot { picture, first: [first(0, place / self.tiles[1]), first(1, place % self.tiles[1])] }
+        TileCoords {
+            image,
+            first: [first(0, offset / self.tiles[1]), first(1, offset % self.tiles[1])],
+        }
     }
 
     /// Where each input pixel of a tile begins, `None` in the padding.
     #[inline(always)]
-    pub(super) fn inputs(&self, spot: Spot) -> [[Option<usize>; MOST_POINTS]; MOST_POINTS] {
-        let map = &self.shape.input;
+    pub(super) fn inputs(
+        &self,
+        tile_coords: TileCoords,
+    ) -> [[Option<usize>; MAX_POINTS]; MAX_POINTS] {
+        let layout = &self.shape.input;
         let padding = &self.shape.window.padding;
-        let rows = self.line(0, spot, padding.top, map.height);
-        let columns = self.line(1, spot, padding.left, map.width);
-        let mut places = [[None; MOST_POINTS]; MOST_POINTS];
-        for (row, places) in rows.iter().zip(&mut places).take(self.points[0]) {
-            for (column, place) in columns.iter().zip(places).take(self.points[1]) {
-                *place = row.zip(*column).map(|(y, x)| ((spot.picture * map.height + y) * map.width + x) * map.stride);
+        let rows = self.line(0, tile_coords, padding.top, layout.height);
+        let columns = self.line(1, tile_coords, padding.left, layout.width);
+        let mut offsets = [[None; MAX_POINTS]; MAX_POINTS];
+        for (row, offsets) in rows.iter().zip(&mut offsets).take(self.points[0]) {
+            for (column, offset) in columns.iter().zip(offsets).take(self.points[1]) {
+                *offset = row.zip(*column).map(|(y, x)| {
+                    ((tile_coords.image * layout.height + y) * layout.width + x) * layout.stride
+                });
             }
         }
-        places
+        offsets
     }
 
     #[inline(always)]
-    fn line(&self, axis: usize, spot: Spot, padding: usize, size: usize) -> [Option<usize>; MOST_POINTS] {
+    fn line(
+        &self,
+        axis: usize,
+        tile_coords: TileCoords,
+        padding: usize,
+        size: usize,
+    ) -> [Option<usize>; MAX_POINTS] {
         let step = self.shape.window.dilation[axis];
-        std::array::from_fn(|i| (spot.first[axis] + i * step).checked_sub(padding).filter(|&at| at < size))
+        std::array::from_fn(|i| {
+            (tile_coords.first[axis] + i * step).checked_sub(padding).filter(|&at| at < size)
+        })
     }
 
     /// The number of each output pixel of a tile, over all pictures; `None` beyond the edge.
     #[inline(always)]
-    pub(super) fn pixels(&self, spot: Spot) -> [[Option<usize>; MOST_OUTPUTS]; MOST_OUTPUTS] {
-        let map = &self.shape.output;
-        let [rows, columns] = [(0, map.height), (1, map.width)].map(|(axis, size)| {
+    pub(super) fn pixels(
+        &self,
+        tile_coords: TileCoords,
+    ) -> [[Option<usize>; MAX_OUTPUTS]; MAX_OUTPUTS] {
+        let layout = &self.shape.output;
+        let [rows, columns] = [(0, layout.height), (1, layout.width)].map(|(axis, size)| {
             let step = self.shape.window.dilation[axis];
-            let at = |j: usize| Some(spot.first[axis] + j * step).filter(|&at| at < size);
-            std::array::from_fn::<_, MOST_OUTPUTS, _>(at)
+            let at = |j: usize| Some(tile_coords.first[axis] + j * step).filter(|&at| at < size);
+            std::array::from_fn::<_, MAX_OUTPUTS, _>(at)
         });
-        rows.map(|y| columns.map(|x| Some((spot.picture * map.height + y?) * map.width + x?)))
+        rows.map(|y| {
+            columns.map(|x| Some((tile_coords.image * layout.height + y?) * layout.width + x?))
+        })
     }
 }

@@ -1,53 +1,61 @@
-//! The filter's values at the points, packed for products: `[panel of output channels][point][input channel][channel of
-//! the panel]`. And the way back to the filter, for what products at points cannot give.
+//! The filter's values at the points, packed for products: `[panel of output channels][point][input
+//! channel][channel of the panel]`. And the way back to the filter, for what products at points
+//! cannot give.
 
 use std::marker::PhantomData;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 
-use super::form::{Form, MOST_POINTS, MOST_TAPS};
-use crate::Pool;
-use crate::blocks::part;
+use super::transform::{MAX_POINTS, MAX_TAPS, Transform1d};
+use crate::ThreadPool;
+use crate::blocks::chunk;
 use crate::conv::pack::Source;
 use crate::conv::{ConvShape, Filter, panel_width};
-use crate::simd::{Kernel, Simd};
+use crate::simd::{Simd, SimdOp};
 
 /// Points of a two-dimensional form.
-pub(super) const fn points<V: Form, H: Form>() -> usize {
+pub(super) const fn points<V: Transform1d, H: Transform1d>() -> usize {
     V::POINTS * H::POINTS
 }
 
 /// Floats of one panel.
-pub(super) fn panel_len<S: Simd, V: Form, H: Form>(shape: &ConvShape) -> usize {
+pub(super) fn panel_len<S: Simd, V: Transform1d, H: Transform1d>(shape: &ConvShape) -> usize {
     points::<V, H>() * shape.input.channels * panel_width::<S>()
 }
 
-pub(super) fn packed_len<S: Simd, V: Form, H: Form>(shape: &ConvShape) -> usize {
+pub(super) fn packed_len<S: Simd, V: Transform1d, H: Transform1d>(shape: &ConvShape) -> usize {
     shape.output.channels.div_ceil(panel_width::<S>()) * panel_len::<S, V, H>(shape)
 }
 
 /// Taps wait in the places of the first points until the last tap of their input channel has come.
-pub(super) fn pack_rows<S: Simd, V: Form, H: Form>(
+pub(super) fn pack_rows<S: Simd, V: Transform1d, H: Transform1d>(
     shape: &ConvShape,
     filter: &Filter<'_>,
     rows: Range<usize>,
     packed: &mut [f32],
-    pool: &Pool,
+    pool: &ThreadPool,
 ) {
     let (width, inputs) = (panel_width::<S>(), shape.input.channels);
-    let source = Source::of(filter, shape);
-    let panels = packed[..packed_len::<S, V, H>(shape)].chunks_exact_mut(panel_len::<S, V, H>(shape).max(1));
+    let source = Source::for_conv(filter, shape);
+    let panels =
+        packed[..packed_len::<S, V, H>(shape)].chunks_exact_mut(panel_len::<S, V, H>(shape).max(1));
     let panels: Vec<_> = panels.map(Mutex::new).collect();
     let tasks = pool.threads().min(panels.len());
     let last = (V::TAPS * H::TAPS - 1) * inputs;
     pool.run(tasks, &|_, task| {
-        for panel in part(panels.len(), tasks, task) {
+        for panel in chunk(panels.len(), tasks, task) {
             let mut values = panels[panel].lock().unwrap_or_else(PoisonError::into_inner);
             for k in rows.clone() {
                 source.copy(k, panel * width, &mut values[k * width..][..width]);
             }
             let complete = rows.start.max(last) - last..rows.end.max(last) - last;
-            S::dispatch(Transform { values: &mut values, complete, inputs, width, forms: PhantomData::<(V, H)> });
+            S::dispatch(FilterTransform {
+                values: &mut values,
+                complete,
+                inputs,
+                width,
+                transforms: PhantomData::<(V, H)>,
+            });
         }
     });
 }
@@ -56,28 +64,32 @@ pub(super) fn pack_rows<S: Simd, V: Form, H: Form>(
 const CHUNK: usize = 8;
 
 /// Replaces the taps of some input channels by their values at the points, reckoned in float64.
-struct Transform<'a, V, H> {
+struct FilterTransform<'a, V, H> {
     values: &'a mut [f32],
     complete: Range<usize>,
     inputs: usize,
     width: usize,
-    forms: PhantomData<(V, H)>,
+    transforms: PhantomData<(V, H)>,
 }
 
-impl<V: Form, H: Form> Kernel for Transform<'_, V, H> {
+impl<V: Transform1d, H: Transform1d> SimdOp for FilterTransform<'_, V, H> {
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
-        let vertical: [_; MOST_POINTS] = std::array::from_fn(|point| V::filter(point.min(V::POINTS - 1)));
-        let horizontal: [_; MOST_POINTS] = std::array::from_fn(|point| H::filter(point.min(H::POINTS - 1)));
+        let vertical: [_; MAX_POINTS] =
+            std::array::from_fn(|point| V::filter_row(point.min(V::POINTS - 1)));
+        let horizontal: [_; MAX_POINTS] =
+            std::array::from_fn(|point| H::filter_row(point.min(H::POINTS - 1)));
         for input in self.complete {
             for first in (0..self.width).step_by(CHUNK) {
-                let place = |n: usize| (n * self.inputs + input) * self.width + first;
-                let mut rows = [[[0.0; CHUNK]; MOST_TAPS]; MOST_POINTS];
+                let offset = |n: usize| (n * self.inputs + input) * self.width + first;
+                let mut rows = [[[0.0; CHUNK]; MAX_TAPS]; MAX_POINTS];
                 for (row, vertical) in rows.iter_mut().zip(&vertical).take(V::POINTS) {
                     for (x, sums) in row.iter_mut().enumerate().take(H::TAPS) {
                         for (y, factor) in vertical.iter().enumerate().take(V::TAPS) {
-                            let taps = &self.values[place(y * H::TAPS + x)..][..CHUNK];
-                            sums.iter_mut().zip(taps).for_each(|(sum, tap)| *sum += factor * f64::from(*tap));
+                            let taps = &self.values[offset(y * H::TAPS + x)..][..CHUNK];
+                            sums.iter_mut()
+                                .zip(taps)
+                                .for_each(|(sum, tap)| *sum += factor * f64::from(*tap));
                         }
                     }
                 }
@@ -87,7 +99,7 @@ impl<V: Form, H: Form> Kernel for Transform<'_, V, H> {
                         for (taps, factor) in row.iter().zip(horizontal).take(H::TAPS) {
                             sums.iter_mut().zip(taps).for_each(|(sum, tap)| *sum += factor * tap);
                         }
-                        let values = &mut self.values[place(y * H::POINTS + x)..][..CHUNK];
+                        let values = &mut self.values[offset(y * H::POINTS + x)..][..CHUNK];
                         values.iter_mut().zip(sums).for_each(|(value, sum)| *value = sum as f32);
                     }
                 }
@@ -96,16 +108,18 @@ impl<V: Form, H: Form> Kernel for Transform<'_, V, H> {
     }
 }
 
-/// The taps of a filter by its values at the points: `taps[t] = Σ recovery[t][point] · value[point]`.
-pub(super) fn recovery<F: Form>() -> [[f64; MOST_POINTS]; MOST_TAPS] {
+/// The taps of a filter by its values at the points: `taps[t] = Σ recovery[t][point] ·
+/// value[point]`.
+pub(super) fn recovery<F: Transform1d>() -> [[f64; MAX_POINTS]; MAX_TAPS] {
     // As many points as there are taps are enough: the simplest of them.
-    let chosen: [usize; MOST_TAPS] = std::array::from_fn(|i| if i == 1 { F::POINTS - 1 } else { i.saturating_sub(1) });
+    let chosen: [usize; MAX_TAPS] =
+        std::array::from_fn(|i| if i == 1 { F::POINTS - 1 } else { i.saturating_sub(1) });
     let chosen = &chosen[..F::TAPS];
     // [filter rows of the chosen points | identity], reduced by Gauss and Jordan.
     let mut rows: Vec<Vec<f64>> = chosen
         .iter()
         .map(|&point| {
-            F::filter(point)[..F::TAPS]
+            F::filter_row(point)[..F::TAPS]
                 .iter()
                 .copied()
                 .chain((0..F::POINTS).map(|p| f64::from(u8::from(p == point))))
@@ -113,16 +127,18 @@ pub(super) fn recovery<F: Form>() -> [[f64; MOST_POINTS]; MOST_TAPS] {
         })
         .collect();
     for column in 0..F::TAPS {
-        let pivot = (column..F::TAPS).max_by(|&a, &b| rows[a][column].abs().total_cmp(&rows[b][column].abs()));
+        let pivot = (column..F::TAPS)
+            .max_by(|&a, &b| rows[a][column].abs().total_cmp(&rows[b][column].abs()));
         rows.swap(column, pivot.expect("a form has taps"));
-        let pivot: Vec<f64> = rows[column].iter().map(|value| value / rows[column][column]).collect();
+        let pivot: Vec<f64> =
+            rows[column].iter().map(|value| value / rows[column][column]).collect();
         for row in &mut rows {
             let factor = row[column];
             row.iter_mut().zip(&pivot).for_each(|(value, pivot)| *value -= factor * pivot);
         }
         rows[column] = pivot;
     }
-    let mut recovery = [[0.0; MOST_POINTS]; MOST_TAPS];
+    let mut recovery = [[0.0; MAX_POINTS]; MAX_TAPS];
     for (taps, row) in recovery.iter_mut().zip(&rows) {
         taps[..F::POINTS].copy_from_slice(&row[F::TAPS..]);
     }
@@ -131,14 +147,18 @@ pub(super) fn recovery<F: Form>() -> [[f64; MOST_POINTS]; MOST_TAPS] {
 
 #[cfg(test)]
 mod tests {
-    use super::super::form::{F23, F25, F27, F43, F47};
+    use super::super::transform::{F23, F25, F27, F43, F47};
     use super::*;
 
-    fn check<F: Form>() {
+    fn check<F: Transform1d>() {
         for (tap, row) in recovery::<F>()[..F::TAPS].iter().enumerate() {
             for other in 0..F::TAPS {
-                let found: f64 = (0..F::POINTS).map(|point| row[point] * F::filter(point)[other]).sum();
-                assert!((found - f64::from(u8::from(tap == other))).abs() < 1e-9, "tap {tap} from {other}: {found}");
+                let found: f64 =
+                    (0..F::POINTS).map(|point| row[point] * F::filter_row(point)[other]).sum();
+                assert!(
+                    (found - f64::from(u8::from(tap == other))).abs() < 1e-9,
+                    "tap {tap} from {other}: {found}"
+                );
             }
         }
     }

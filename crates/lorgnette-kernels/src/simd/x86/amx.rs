@@ -1,8 +1,9 @@
-//! AMX: eight registers of sixteen rows of 64 bytes, called tiles, and products of such matrices of pairs of bf16.
+//! AMX: eight registers of sixteen rows of 64 bytes, called tiles, and products of such matrices of
+//! pairs of bf16.
 //!
-//! Rust has no stable intrinsics for them. Each function here that computes is one block of instructions, from zeroed
-//! tiles to stored ones, so that nothing is in a tile that the compiler would have to know of. Only their configuration
-//! outlives a block, as long as a [`Tiles`] does.
+//! Rust has no stable intrinsics for them. Each function here that computes is one block of
+//! instructions, from zeroed tiles to stored ones, so that nothing is in a tile that the compiler
+//! would have to know of. Only their configuration outlives a block, as long as a [`Tiles`] does.
 
 use std::marker::PhantomData;
 
@@ -22,8 +23,8 @@ pub(crate) const BLOCK_COLUMNS: usize = 32;
 /// The sums of a block, `[pixel][output channel]`.
 pub(crate) type Sums = [f32; BLOCK_ROWS * BLOCK_COLUMNS];
 
-/// Tiles configured on this thread, released when dropped: as long as they are in use, the system saves and restores all
-/// 8 KiB of them whenever it takes the core away.
+/// Tiles configured on this thread, released when dropped: as long as they are in use, the system
+/// saves and restores all 8 KiB of them whenever it takes the core away.
 pub(crate) struct Tiles {
     /// They belong to the thread.
     thread: PhantomData<*const ()>,
@@ -62,7 +63,8 @@ impl Tiles {
     /// # Safety
     /// AMX's instructions can be executed.
     pub(crate) unsafe fn configure_unchecked() -> Self {
-        // SAFETY: the instruction reads the 64 bytes of the configuration, and the caller vouches that it exists.
+        // SAFETY: the instruction reads the 64 bytes of the configuration, and the caller vouches
+        // that it exists.
         unsafe {
             std::arch::asm!("ldtilecfg [{}]", in(reg) &raw const CONFIGURATION, options(readonly, nostack, preserves_flags));
         }
@@ -72,7 +74,8 @@ impl Tiles {
 
 impl Drop for Tiles {
     fn drop(&mut self) {
-        // SAFETY: tiles were configured, so the instruction exists; nobody expects anything in them.
+        // SAFETY: tiles were configured, so the instruction exists; nobody expects anything in
+        // them.
         unsafe { std::arch::asm!("tilerelease", options(nomem, nostack, preserves_flags)) };
     }
 }
@@ -80,8 +83,8 @@ impl Drop for Tiles {
 /// The factors of a block of sums.
 #[derive(Clone, Copy)]
 pub(crate) struct Factors<'a> {
-    /// The first pixel: for each of `steps`, [`TILE_DEPTH`] bf16, or so many upper parts of numbers and as many of each
-    /// other part.
+    /// The first pixel: for each of `steps`, [`TILE_DEPTH`] bf16, or so many upper parts of numbers
+    /// and as many of each other part.
     pub(crate) pixels: *const f32,
     /// Bytes from pixel to pixel.
     pub(crate) pixel_bytes: usize,
@@ -95,8 +98,9 @@ pub(crate) struct Factors<'a> {
     pub(crate) ahead: *const f32,
 }
 
-/// The instructions of a whole block. `$step` are those of one step, which go through the weights by `$weights` bytes, through a
-/// pixel by `$pixel`, and through what is prefetched by `$ahead`. Tiles 0 to 3 are sums; 4 and 5 pixels, 6 and 7 weights.
+/// The instructions of a whole block. `$step` are those of one step, which go through the weights
+/// by `$weights` bytes, through a pixel by `$pixel`, and through what is prefetched by `$ahead`.
+/// Tiles 0 to 3 are sums; 4 and 5 pixels, 6 and 7 weights.
 macro_rules! block {
     ($factors:ident, $sums:ident, pixel $pixel:literal, weights $weights:literal, ahead $ahead:literal, $($step:expr,)*) => {
         std::arch::asm!(
@@ -148,7 +152,13 @@ macro_rules! block {
 /// Loads both tiles of pixels, so many bytes into the step.
 macro_rules! pixels {
     ($at:literal) => {
-        concat!("tileloadd tmm4, [{upper} + {stride} + ", $at, "]\ntileloadd tmm5, [{lower} + {stride} + ", $at, "]")
+        concat!(
+            "tileloadd tmm4, [{upper} + {stride} + ",
+            $at,
+            "]\ntileloadd tmm5, [{lower} + {stride} + ",
+            $at,
+            "]"
+        )
     };
 }
 
@@ -182,7 +192,8 @@ impl Factors<'_> {
     /// Behind each tap, [`BLOCK_ROWS`] pixels of `steps` tiles can be read, and as many weights.
     pub(crate) unsafe fn multiply(self, _: &Tiles, sums: &mut Sums) {
         assert!(!self.taps.is_empty() && self.steps > 0, "a sum of nothing");
-        // SAFETY: the caller vouches for pixels and weights; the sums are as long as what is stored. Tiles are configured.
+        // SAFETY: the caller vouches for pixels and weights; the sums are as long as what is
+        // stored. Tiles are configured.
         unsafe {
             block!(self, sums, pixel 64, weights 2048, ahead 256,
                 "prefetcht1 [{ahead}]",
@@ -196,14 +207,16 @@ impl Factors<'_> {
         }
     }
 
-    /// The sums of three products a pair of numbers, each the sum of two bf16: that of both upper parts, and those of an
-    /// upper and a lower one. That of both lower parts would not count for more than what rounding has lost already.
+    /// The sums of three products a pair of numbers, each the sum of two bf16: that of both upper
+    /// parts, and those of an upper and a lower one. That of both lower parts would not count for
+    /// more than what rounding has lost already.
     ///
     /// # Safety
     /// As for `multiply`, of twice as many tiles.
-    pub(crate) unsafe fn multiply_halves(self, _: &Tiles, sums: &mut Sums) {
+    pub(crate) unsafe fn multiply_bf16x2(self, _: &Tiles, sums: &mut Sums) {
         assert!(!self.taps.is_empty() && self.steps > 0, "a sum of nothing");
-        // SAFETY: the caller vouches for pixels and weights; the sums are as long as what is stored. Tiles are configured.
+        // SAFETY: the caller vouches for pixels and weights; the sums are as long as what is
+        // stored. Tiles are configured.
         unsafe {
             block!(self, sums, pixel 128, weights 4096, ahead 512,
                 "prefetcht1 [{ahead}]",
@@ -228,14 +241,15 @@ impl Factors<'_> {
         }
     }
 
-    /// The sums of six products a pair of numbers, each the sum of three bf16: all that count for a float32. The smallest
-    /// come first, where the tiles at hand allow it.
+    /// The sums of six products a pair of numbers, each the sum of three bf16: all that count for a
+    /// float32. The smallest come first, where the tiles at hand allow it.
     ///
     /// # Safety
     /// As for `multiply`, of three times as many tiles.
-    pub(crate) unsafe fn multiply_thirds(self, _: &Tiles, sums: &mut Sums) {
+    pub(crate) unsafe fn multiply_bf16x3(self, _: &Tiles, sums: &mut Sums) {
         assert!(!self.taps.is_empty() && self.steps > 0, "a sum of nothing");
-        // SAFETY: the caller vouches for pixels and weights; the sums are as long as what is stored. Tiles are configured.
+        // SAFETY: the caller vouches for pixels and weights; the sums are as long as what is
+        // stored. Tiles are configured.
         unsafe {
             block!(self, sums, pixel 192, weights 6144, ahead 768,
                 "prefetcht1 [{ahead}]",

@@ -3,10 +3,11 @@
 use std::arch::x86_64::*;
 
 use super::Avx512;
-use crate::simd::{Kernel, Simd};
-use crate::{Level, formats};
+use crate::simd::{Simd, SimdOp};
+use crate::{Level, numerics};
 
-/// Vectors of sixteen floats; where they are multiplied by [`Simd::add_product`], of sixteen pairs of bf16.
+/// Vectors of sixteen floats; where they are multiplied by [`Simd::add_product`], of sixteen pairs
+/// of bf16.
 #[derive(Clone, Copy)]
 pub(crate) struct Avx512Bf16(());
 
@@ -33,19 +34,22 @@ impl Simd for Avx512Bf16 {
     const LEVEL: Level = Level::Avx512;
     const LANES: usize = Avx512::LANES;
     const TILE_ROWS: usize = Avx512::TILE_ROWS;
-    const ROUNDS: bool = true;
+    const HAS_BF16_ROUNDING: bool = true;
     type F = __m512;
 
     fn is_available() -> bool {
-        formats::has_bf16()
+        numerics::has_bf16()
     }
 
-    door!(Avx512Bf16, "avx2,fma,f16c,avx512f,avx512vl,avx512dq,avx512bw,avx512bf16");
+    target_feature_entry!(
+        Avx512Bf16,
+        "avx2,fma,f16c,avx512f,avx512vl,avx512dq,avx512bw,avx512bf16"
+    );
 
     #[inline(always)]
     fn add_product(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F {
-        // SAFETY: `self` proves the CPU has AVX-512 BF16; the types of `a` and `b` are 64 bytes without meaning of their
-        // own.
+        // SAFETY: `self` proves the CPU has AVX-512 BF16; the types of `a` and `b` are 64 bytes
+        // without meaning of their own.
         unsafe {
             let a = std::mem::transmute::<__m512, __m512bh>(a);
             let b = std::mem::transmute::<__m512, __m512bh>(b);
@@ -66,33 +70,39 @@ impl Simd for Avx512Bf16 {
     }
 
     #[inline(always)]
-    unsafe fn store_first_bf16(self, to: *mut u16, value: Self::F, count: usize) {
-        let first = |count: usize| ((1_u32 << count) - 1) as __mmask16;
-        // SAFETY: the caller vouches for the numbers that the mask has, `self` for the CPU; both types are 32 bytes without
-        // a meaning of their own.
+    unsafe fn store_partial_bf16(self, to: *mut u16, value: Self::F, count: usize) {
+        let mask_for = |count: usize| ((1_u32 << count) - 1) as __mmask16;
+        // SAFETY: the caller vouches for the numbers that the mask has, `self` for the CPU; both
+        // types are 32 bytes without a meaning of their own.
         unsafe {
-            let halves = std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(value));
+            let rounded = std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(value));
             if count == Self::LANES {
-                _mm256_storeu_si256(to.cast(), halves);
+                _mm256_storeu_si256(to.cast(), rounded);
             } else {
-                let halves = _mm256_maskz_mov_epi16(first(count), halves);
-                _mm256_mask_storeu_epi16(to.cast(), first(count.next_multiple_of(2)), halves);
+                let rounded = _mm256_maskz_mov_epi16(mask_for(count), rounded);
+                _mm256_mask_storeu_epi16(to.cast(), mask_for(count.next_multiple_of(2)), rounded);
             }
         }
     }
 
     #[inline(always)]
-    unsafe fn store_first_two_bf16(self, to: *mut u16, [first, second]: [Self::F; 2], count: usize) {
-        // SAFETY: the caller vouches for the numbers that the mask has, `self` for the CPU; both types are 64 bytes without a
-        // meaning of their own.
+    unsafe fn store_partial_pair_bf16(
+        self,
+        to: *mut u16,
+        [first, second]: [Self::F; 2],
+        count: usize,
+    ) {
+        // SAFETY: the caller vouches for the numbers that the mask has, `self` for the CPU; both
+        // types are 64 bytes without a meaning of their own.
         unsafe {
-            let halves = std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(second, first));
+            let rounded =
+                std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(second, first));
             if count == 2 * Self::LANES {
-                _mm512_storeu_si512(to.cast(), halves);
+                _mm512_storeu_si512(to.cast(), rounded);
             } else {
-                let first = |count: usize| ((1_u64 << count) - 1) as __mmask32;
-                let halves = _mm512_maskz_mov_epi16(first(count), halves);
-                _mm512_mask_storeu_epi16(to.cast(), first(count.next_multiple_of(2)), halves);
+                let mask_for = |count: usize| ((1_u64 << count) - 1) as __mmask32;
+                let rounded = _mm512_maskz_mov_epi16(mask_for(count), rounded);
+                _mm512_mask_storeu_epi16(to.cast(), mask_for(count.next_multiple_of(2)), rounded);
             }
         }
     }
@@ -106,20 +116,20 @@ impl Simd for Avx512Bf16 {
         max(a: Self::F, b: Self::F) -> Self::F;
         min(a: Self::F, b: Self::F) -> Self::F;
         nan_or(a: Self::F, b: Self::F) -> Self::F;
-        spread_threes(a: Self::F) -> Self::F;
+        expand_rgb_to_rgbx(a: Self::F) -> Self::F;
         has_nan(a: Self::F) -> bool;
         prefetch(address: *const f32) -> ();
-        prefetch_to_write(address: *const f32) -> ();
+        prefetch_write(address: *const f32) -> ();
     }
 
     as_avx512! {
         unsafe load(from: *const f32) -> Self::F;
-        unsafe load_first(from: *const f32, count: usize) -> Self::F;
+        unsafe load_partial(from: *const f32, count: usize) -> Self::F;
         unsafe load_bf16(from: *const u16) -> Self::F;
-        unsafe load_first_bf16(from: *const u16, count: usize) -> Self::F;
+        unsafe load_partial_bf16(from: *const u16, count: usize) -> Self::F;
         unsafe load_f16(from: *const u16) -> Self::F;
         unsafe load_i8(from: *const i8) -> Self::F;
         unsafe store(to: *mut f32, value: Self::F) -> ();
-        unsafe store_first(to: *mut f32, value: Self::F, count: usize) -> ();
+        unsafe store_partial(to: *mut f32, value: Self::F, count: usize) -> ();
     }
 }

@@ -1,43 +1,44 @@
 //! Comparisons and their numbers.
 
-use super::super::scan::{Kind, Token};
-use super::super::{Comparison, Count, QueryError, Sign};
+use super::super::scan::{Token, TokenKind};
+use super::super::{Comparator, Comparison, Count, QueryError};
 use super::Parser;
 
 const SHARE: &str = "a number from 0 to 1, or with a percent sign: 0.2 or 20%";
 
 impl Parser<'_> {
     /// Whether a comparison is next.
-    pub(super) fn compares(&mut self) -> bool {
+    pub(super) fn comparison_follows(&mut self) -> bool {
         let before = self.scanner;
-        let found = self.sign();
+        let comparator = self.comparator();
         self.scanner = before;
-        found.is_some()
+        comparator.is_some()
     }
 
-    /// `[sign] share`; without a sign it is the least.
+    /// `[comparator] share`; without a sign it is the least.
     pub(super) fn comparison(&mut self) -> Result<Comparison, QueryError> {
-        let sign = self.sign().unwrap_or(Sign::AtLeast);
-        Ok(Comparison { sign, value: self.share()? })
+        let comparator = self.comparator().unwrap_or(Comparator::GreaterOrEqual);
+        Ok(Comparison { comparator, value: self.share()? })
     }
 
-    /// `[sign] whole number`
+    /// `[comparator] whole number`
     pub(super) fn count(&mut self) -> Result<Count, QueryError> {
-        let sign = self.sign().unwrap_or(Sign::Equal);
+        let comparator = self.comparator().unwrap_or(Comparator::Equal);
         let Token { kind, span } = self.scanner.next()?;
         let value = match kind {
-            Kind::Word(word) => word.parse().ok(),
+            TokenKind::Word(word) => word.parse().ok(),
             _ => None,
         };
-        let value = value.ok_or_else(|| self.error(span, "a whole number is missing here: count >= 2"))?;
-        Ok(Count { sign, value })
+        let value =
+            value.ok_or_else(|| self.error(span, "a whole number is missing here: count >= 2"))?;
+        Ok(Count { comparator, value })
     }
 
     /// The least similarity.
     pub(super) fn threshold(&mut self) -> Result<f64, QueryError> {
         let before = self.scanner;
-        match self.sign() {
-            None | Some(Sign::More | Sign::AtLeast) => self.share(),
+        match self.comparator() {
+            None | Some(Comparator::Greater | Comparator::GreaterOrEqual) => self.share(),
             Some(_) => {
                 self.scanner = before;
                 Err(self.error_here("a similarity has a least value: like cat.jpg > 0.7"))
@@ -45,25 +46,31 @@ impl Parser<'_> {
         }
     }
 
-    fn sign(&mut self) -> Option<Sign> {
+    fn comparator(&mut self) -> Option<Comparator> {
         let mut ahead = self.scanner;
-        if let Ok(Token { kind: Kind::Sign(sign), .. }) = ahead.next() {
+        if let Ok(Token { kind: TokenKind::Comparator(comparator), .. }) = ahead.next() {
             self.scanner = ahead;
-            return Some(sign);
+            return Some(comparator);
         }
-        const WORDS: [([&str; 2], Sign); 4] = [
-            (["more", "than"], Sign::More),
-            (["less", "than"], Sign::Less),
-            (["at", "least"], Sign::AtLeast),
-            (["at", "most"], Sign::AtMost),
+        const WORDS: [([&str; 2], Comparator); 4] = [
+            (["more", "than"], Comparator::Greater),
+            (["less", "than"], Comparator::Less),
+            (["at", "least"], Comparator::GreaterOrEqual),
+            (["at", "most"], Comparator::LessOrEqual),
         ];
-        WORDS.iter().find(|(words, _)| self.scanner.take_words(words)).map(|&(_, sign)| sign)
+        WORDS
+            .iter()
+            .find(|(words, _)| self.scanner.take_words(words))
+            .map(|&(_, comparator)| comparator)
     }
 
     fn share(&mut self) -> Result<f64, QueryError> {
         let Token { kind, span } = self.scanner.next()?;
-        let Kind::Word(word) = kind else { return Err(self.error(span, format!("here goes {SHARE}"))) };
-        let (digits, mut percent) = word.strip_suffix('%').map_or((word, false), |digits| (digits, true));
+        let TokenKind::Word(word) = kind else {
+            return Err(self.error(span, format!("here goes {SHARE}")));
+        };
+        let (digits, mut percent) =
+            word.strip_suffix('%').map_or((word, false), |digits| (digits, true));
         percent |= self.scanner.take_one(&["%", "percent"]);
         let decimal = digits.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
         let number: Option<f64> = digits.parse().ok().filter(|_| decimal);

@@ -3,13 +3,13 @@
 use lorgnette::labels::nearest_names;
 
 use super::super::{Place, QueryError};
-use super::{ARTICLES, JOINTS, Parser, begins_qualifier, is_photos};
+use super::{ARTICLES, CONNECTIVES, Parser, begins_qualifier, is_photos};
 use crate::query::scan::Scanner;
 
 /// Words that places are made of, for suggestions.
 const WORDS: [&str; 14] = [
-    "top", "middle", "bottom", "left", "center", "right", "corner", "half", "quarter", "upper", "lower", "side", "row",
-    "column",
+    "top", "middle", "bottom", "left", "center", "right", "corner", "half", "quarter", "upper",
+    "lower", "side", "row", "column",
 ];
 
 /// Words before "photo".
@@ -21,36 +21,44 @@ impl Parser<'_> {
         let mut start = self.scanner;
         while start.take_one(&ARTICLES) || start.take_one(&["one", "of", "either", "very"]) {}
         let words = split(&start);
-        let longest = words.len().min(Place::MOST_WORDS);
-        let found = (1..=longest).rev().find_map(|length| {
+        let longest = words.len().min(Place::MAX_WORDS);
+        let longest_match = (1..=longest).rev().find_map(|length| {
             let (names, after) = (&words[..length], words[length - 1].1?);
             let names: Vec<&str> = names.iter().map(|(word, _)| word.as_str()).collect();
             // "in the middle left of cat" is in the middle.
-            let taken = matches!(names[..], [_, .., "left" | "right"]) && is_of_a_thing(&after);
-            Place::named(&names).filter(|_| !taken).map(|place| (place, after))
+            let taken = matches!(names[..], [_, .., "left" | "right"]) && is_of_object(&after);
+            Place::from_words(&names).filter(|_| !taken).map(|place| (place, after))
         });
-        let Some((place, after)) = found else { return Err(self.no_place(start, &words)) };
+        let Some((place, after)) = longest_match else {
+            return Err(self.place_error(start, &words));
+        };
         self.scanner = after;
         skip_of_the_photo(&mut self.scanner);
-        self.refuse_slip()?;
+        self.reject_misspelling()?;
         Ok(place)
     }
 
-    /// Refuses "in the top lefft" and "in the top middle corner": after a place goes no other word of places, nor what
-    /// is nearly one.
-    fn refuse_slip(&self) -> Result<(), QueryError> {
-        let next = self.scanner.word_ahead().filter(|word| !JOINTS.contains(&word.as_str()));
+    /// Refuses "in the top lefft" and "in the top middle corner": after a place goes no other word
+    /// of places, nor what is nearly one.
+    fn reject_misspelling(&self) -> Result<(), QueryError> {
+        let next = self.scanner.word_ahead().filter(|word| !CONNECTIVES.contains(&word.as_str()));
         let Some(word) = next.filter(|_| !begins_qualifier(&self.scanner)) else { return Ok(()) };
         match nearest_names(WORDS, &word).first() {
             None => Ok(()),
-            Some(near) if *near == word => {
-                Err(self.error_here("no place is called so: write top left, left half, corner and the like"))
+            Some(near) if *near == word => Err(self.error_here(
+                "no place is called so: write top left, left half, corner and the like",
+            )),
+            Some(near) => {
+                Err(self.error_here(format!("no place has {word:?} in it: did you mean {near:?}?")))
             }
-            Some(near) => Err(self.error_here(format!("no place has {word:?} in it: did you mean {near:?}?"))),
         }
     }
 
-    fn no_place(&mut self, start: Scanner<'_>, words: &[(String, Option<Scanner<'_>>)]) -> QueryError {
+    fn place_error(
+        &mut self,
+        start: Scanner<'_>,
+        words: &[(String, Option<Scanner<'_>>)],
+    ) -> QueryError {
         let mut ahead = start;
         let span = match ahead.next() {
             Ok(token) => token.span,
@@ -60,7 +68,10 @@ impl Parser<'_> {
             return self.error(span, "a place is missing here, such as middle or top left");
         };
         // Of several words it is the first that no place has.
-        let wrong = words.iter().find(|(word, _)| !WORDS.contains(&word.as_str())).map_or(word, |(word, _)| word);
+        let wrong = words
+            .iter()
+            .find(|(word, _)| !WORDS.contains(&word.as_str()))
+            .map_or(word, |(word, _)| word);
         let near = nearest_names(WORDS, wrong);
         let advice = match near.first() {
             Some(near) => format!("did you mean {near:?}?"),
@@ -73,11 +84,13 @@ impl Parser<'_> {
     }
 }
 
-/// The next words, each with the scanner after it; of `top-left`, two words, the first one leads nowhere.
+/// The next words, each with the scanner after it; of `top-left`, two words, the first one leads
+/// nowhere.
 fn split<'a>(start: &Scanner<'a>) -> Vec<(String, Option<Scanner<'a>>)> {
     let mut words = Vec::new();
-    for (word, after) in start.words_ahead(Place::MOST_WORDS) {
-        let mut parts: Vec<(String, Option<Scanner<'a>>)> = word.split('-').map(|part| (part.into(), None)).collect();
+    for (word, after) in start.words_ahead(Place::MAX_WORDS) {
+        let mut parts: Vec<(String, Option<Scanner<'a>>)> =
+            word.split('-').map(|part| (part.into(), None)).collect();
         if let Some(last) = parts.last_mut() {
             last.1 = Some(after);
         }
@@ -87,7 +100,7 @@ fn split<'a>(start: &Scanner<'a>) -> Vec<(String, Option<Scanner<'a>>)> {
 }
 
 /// Whether `of` and a thing follow, rather than `of the photo`.
-fn is_of_a_thing(after: &Scanner<'_>) -> bool {
+fn is_of_object(after: &Scanner<'_>) -> bool {
     let mut ahead = *after;
     ahead.take_one(&["of"]) && !skip_of_the_photo(&mut after.clone())
 }

@@ -11,7 +11,12 @@ pub(super) enum Setting {
 }
 
 /// A node of an operator.
-pub(super) fn node(operator: &str, inputs: Vec<String>, output: &str, settings: Vec<(&str, Setting)>) -> NodeProto {
+pub(super) fn node(
+    operator: &str,
+    inputs: Vec<String>,
+    output: &str,
+    settings: Vec<(&str, Setting)>,
+) -> NodeProto {
     NodeProto {
         input: inputs,
         output: vec![output.to_owned()],

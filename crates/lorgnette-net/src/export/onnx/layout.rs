@@ -3,10 +3,10 @@
 use super::emit::{Setting, node};
 use super::translate::Translation;
 use super::weights::{Content, Weights};
-use crate::graph::{NodeId, Value};
+use crate::graph::{NodeId, TensorOrLazy};
 
-/// `[batch, rows, columns, channels]` as `[batch, channels, rows, columns]`: dimension `d` of the latter is dimension
-/// `TO_FIRST[d]` of the former; and back.
+/// `[batch, rows, columns, channels]` as `[batch, channels, rows, columns]`: dimension `d` of the
+/// latter is dimension `TO_FIRST[d]` of the former; and back.
 pub(super) const TO_FIRST: [usize; 4] = [0, 3, 1, 2];
 const TO_LAST: [usize; 4] = [0, 2, 3, 1];
 
@@ -61,7 +61,8 @@ impl Translation<'_> {
         self.names[id.index()].first.is_some()
     }
 
-    /// A name of the value whose elements lie as TensorFlow's do, whatever the dimensions: of a map of one place, either.
+    /// A name of the value whose elements lie as TensorFlow's do, whatever the dimensions: of a map
+    /// of one place, either.
     pub(super) fn elements(&mut self, id: NodeId) -> String {
         match *self.shape(id) {
             [_, 1, 1, _] if self.is_first(id) => self.first(id),
@@ -81,7 +82,8 @@ impl Translation<'_> {
 
     /// Adds a constant of the network's, in another order if one is given.
     fn constant(&mut self, id: NodeId, name: &str, order: Option<&[usize]>) -> String {
-        let value = Value::of(&self.node(id).op).expect("only constants have no name yet: inputs come before readers");
+        let value = TensorOrLazy::from_op(&self.node(id).op)
+            .expect("only constants have no name yet: inputs come before readers");
         let shape = value.shape().to_vec();
         let order = order.map_or_else(|| (0..shape.len()).collect(), <[usize]>::to_vec);
         let shape = order.iter().map(|&d| shape[d]).collect();

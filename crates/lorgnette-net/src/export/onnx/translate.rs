@@ -1,11 +1,13 @@
 //! Each operation in ONNX's words.
 
-use lorgnette_kernels::general::Reduction;
+use lorgnette_kernels::fallback::Reduction;
 use lorgnette_kernels::{Binary, Clamp, Unary};
 
 use super::emit::{Setting, node};
 use super::layout::Names;
-use super::proto::{Dimension, Length, NodeProto, TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto};
+use super::proto::{
+    Dimension, Length, NodeProto, TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto,
+};
 use super::weights::{Content, Weights, data_type};
 use super::{Source, Translated};
 use crate::error::{Error, Result, UnsupportedNode};
@@ -32,17 +34,26 @@ pub(super) struct Translation<'a> {
 pub(crate) fn translate(source: Source<'_>) -> Result<Translated> {
     let graph = &source.one.graph;
     let names = vec![Names::default(); graph.nodes().len()];
-    let mut translation = Translation { source, names, nodes: Vec::new(), weights: Vec::new(), inputs: Vec::new() };
+    let mut translation =
+        Translation { source, names, nodes: Vec::new(), weights: Vec::new(), inputs: Vec::new() };
     let needed = graph.needed();
     let mut unsupported = Vec::new();
     for (id, node) in graph.iter().filter(|(id, _)| needed[id.index()]) {
         if let Err(what) = translation.operation(id, node) {
-            unsupported.push(UnsupportedNode { node: node.name.clone(), op: node.op.name().into(), what });
+            unsupported.push(UnsupportedNode {
+                node: node.name.clone(),
+                op: node.op.name().into(),
+                what,
+            });
             // Its readers are told of their own faults, not of this one's.
             translation.names[id.index()].plain = Some(node.name.clone());
         }
     }
-    if unsupported.is_empty() { Ok(translation.finish(graph)) } else { Err(Error::Unsupported(unsupported)) }
+    if unsupported.is_empty() {
+        Ok(translation.finish(graph))
+    } else {
+        Err(Error::Unsupported(unsupported))
+    }
 }
 
 impl<'a> Translation<'a> {
@@ -68,12 +79,11 @@ impl<'a> Translation<'a> {
 
     /// The integers of a constant.
     pub(super) fn numbers(&self, id: NodeId) -> Result<Vec<i64>, String> {
-        let constant = self.source.one.graph.constant_of(id).ok_or("a parameter is computed, not constant")?;
-        if self
-            .source
-            .two
-            .is_some_and(|two| two.graph.constant_of(id).is_none_or(|two| two.bytes() != constant.bytes()))
-        {
+        let constant =
+            self.source.one.graph.constant_of(id).ok_or("a parameter is computed, not constant")?;
+        if self.source.two.is_some_and(|two| {
+            two.graph.constant_of(id).is_none_or(|two| two.bytes() != constant.bytes())
+        }) {
             return Err("a parameter depends on the batch".into());
         }
         Ok(constant.to_i64())
@@ -84,7 +94,13 @@ impl<'a> Translation<'a> {
     }
 
     /// Adds a node whose result is the plain value of `id`.
-    pub(super) fn give(&mut self, id: NodeId, operator: &str, inputs: Vec<String>, settings: Vec<(&str, Setting)>) {
+    pub(super) fn give(
+        &mut self,
+        id: NodeId,
+        operator: &str,
+        inputs: Vec<String>,
+        settings: Vec<(&str, Setting)>,
+    ) {
         let name = self.name(id);
         self.emit(node(operator, inputs, &name, settings));
         self.names[id.index()].plain = Some(name);
@@ -124,7 +140,13 @@ impl<'a> Translation<'a> {
     }
 
     /// Adds a constant that the operator needs, and gives its name.
-    pub(super) fn floats(&mut self, id: NodeId, what: &str, shape: Vec<usize>, values: Vec<f32>) -> String {
+    pub(super) fn floats(
+        &mut self,
+        id: NodeId,
+        what: &str,
+        shape: Vec<usize>,
+        values: Vec<f32>,
+    ) -> String {
         self.weight(id, what, shape, Content::Floats(values))
     }
 
@@ -132,7 +154,13 @@ impl<'a> Translation<'a> {
         self.weight(id, what, vec![values.len()], Content::Integers(values))
     }
 
-    pub(super) fn weight(&mut self, id: NodeId, what: &str, shape: Vec<usize>, content: Content) -> String {
+    pub(super) fn weight(
+        &mut self,
+        id: NodeId,
+        what: &str,
+        shape: Vec<usize>,
+        content: Content,
+    ) -> String {
         let name = format!("{}/{what}", self.name(id));
         self.weights.push(Weights { name: name.clone(), shape, content });
         name
@@ -162,7 +190,12 @@ impl<'a> Translation<'a> {
             Op::Reshape | Op::Squeeze { .. } | Op::ExpandDims => self.reshape(id, x()?)?,
             Op::Cast(dtype) => {
                 let x = self.plain(x()?);
-                self.give(id, "Cast", vec![x], vec![("to", Setting::Integer(data_type(*dtype).into()))]);
+                self.give(
+                    id,
+                    "Cast",
+                    vec![x],
+                    vec![("to", Setting::Integer(data_type(*dtype).into()))],
+                );
             }
             _ => self.moved(id, node)?,
         }
@@ -184,11 +217,15 @@ impl<'a> Translation<'a> {
 
     fn value(&self, id: NodeId, name: &str) -> ValueInfoProto {
         let dimension = |length: Option<usize>| Dimension {
-            value: Some(length.map_or(Length::Parameter(BATCH.into()), |length| Length::Value(length as i64))),
+            value: Some(
+                length
+                    .map_or(Length::Parameter(BATCH.into()), |length| Length::Value(length as i64)),
+            ),
         };
         let dim = self.lengths(id).into_iter().map(dimension).collect();
         let elem_type = data_type(self.source.one.fact(id).dtype);
-        let tensor_type = Some(TensorTypeProto { elem_type, shape: Some(TensorShapeProto { dim }) });
+        let tensor_type =
+            Some(TensorTypeProto { elem_type, shape: Some(TensorShapeProto { dim }) });
         ValueInfoProto { name: name.to_owned(), r#type: Some(TypeProto { tensor_type }) }
     }
 
@@ -220,8 +257,12 @@ impl<'a> Translation<'a> {
 
     fn unary(&mut self, id: NodeId, x: NodeId, function: Unary) {
         let operator = match function {
-            Unary::LeakyRelu(slope) => return self.each(id, x, "LeakyRelu", vec![("alpha", Setting::Float(slope))]),
-            Unary::Log1p | Unary::Rsqrt | Unary::Square | Unary::Swish => return self.composed(id, x, function),
+            Unary::LeakyRelu(slope) => {
+                return self.each(id, x, "LeakyRelu", vec![("alpha", Setting::Float(slope))]);
+            }
+            Unary::Log1p | Unary::Rsqrt | Unary::Square | Unary::Swish => {
+                return self.composed(id, x, function);
+            }
             Unary::Abs => "Abs",
             Unary::Ceil => "Ceil",
             Unary::Elu => "Elu",
@@ -263,7 +304,12 @@ impl<'a> Translation<'a> {
         self.give_as(first, id, operator, inputs, Vec::new());
     }
 
-    fn binary(&mut self, id: NodeId, node: &Node, (function, clamp): (Binary, Clamp)) -> Result<(), String> {
+    fn binary(
+        &mut self,
+        id: NodeId,
+        node: &Node,
+        (function, clamp): (Binary, Clamp),
+    ) -> Result<(), String> {
         let operator = match function {
             Binary::Add => "Add",
             Binary::Sub => "Sub",
@@ -283,7 +329,9 @@ impl<'a> Translation<'a> {
         };
         let &[a, b] = node.inputs.as_slice() else { return Err("it has no two inputs".into()) };
         // Channels first where both can be: a number, or a map.
-        let can = |input: NodeId| self.is_map(input) || self.shape(input).iter().all(|&length| length == 1);
+        let can = |input: NodeId| {
+            self.is_map(input) || self.shape(input).iter().all(|&length| length == 1)
+        };
         let first = self.is_map(id) && can(a) && can(b) && (self.is_first(a) || self.is_first(b));
         let operand = |this: &mut Self, input| {
             if first && this.is_map(input) { this.first(input) } else { this.plain(input) }
@@ -306,13 +354,21 @@ impl<'a> Translation<'a> {
         }
         let sum = format!("{}/sum", self.name(id));
         self.emit(node(operator, inputs, &sum, settings));
-        let (operator, limits) =
-            if clamp == Clamp::RELU { ("Relu", Vec::new()) } else { ("Clip", self.limits(id, clamp)) };
+        let (operator, limits) = if clamp == Clamp::RELU {
+            ("Relu", Vec::new())
+        } else {
+            ("Clip", self.limits(id, clamp))
+        };
         let inputs = [vec![sum], limits].concat();
         self.give_as(first, id, operator, inputs, Vec::new());
     }
 
-    fn reduce(&mut self, id: NodeId, node: &Node, (kind, keep_dims): (Reduction, bool)) -> Result<(), String> {
+    fn reduce(
+        &mut self,
+        id: NodeId,
+        node: &Node,
+        (kind, keep_dims): (Reduction, bool),
+    ) -> Result<(), String> {
         let &[x, axes] = node.inputs.as_slice() else { return Err("it has no two inputs".into()) };
         let rank = self.shape(x).len();
         let mut axes: Vec<usize> =
@@ -332,7 +388,12 @@ impl<'a> Translation<'a> {
         };
         let axes = self.integers(id, "axes", axes.into_iter().map(|at| at as i64).collect());
         let x = self.plain(x);
-        self.give(id, operator, vec![x, axes], vec![("keepdims", Setting::Integer(keep_dims.into()))]);
+        self.give(
+            id,
+            operator,
+            vec![x, axes],
+            vec![("keepdims", Setting::Integer(keep_dims.into()))],
+        );
         Ok(())
     }
 
@@ -372,7 +433,12 @@ impl<'a> Translation<'a> {
         let first = self.is_map(id) && values.iter().any(|&value| self.is_first(value));
         if first {
             let inputs = values.iter().map(|&value| self.first(value)).collect();
-            self.give_first(id, "Concat", inputs, vec![("axis", Setting::Integer([0, 2, 3, 1][at]))]);
+            self.give_first(
+                id,
+                "Concat",
+                inputs,
+                vec![("axis", Setting::Integer([0, 2, 3, 1][at]))],
+            );
         } else {
             let inputs = values.iter().map(|&value| self.plain(value)).collect();
             self.give(id, "Concat", inputs, vec![("axis", Setting::Integer(at as i64))]);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::error::Result;
-use crate::graph::Value;
+use crate::graph::TensorOrLazy;
 use crate::tensor::{DType, Tensor};
 
 /// A constant of the file.
@@ -20,9 +20,10 @@ pub(crate) struct Weights {
 pub(crate) enum Content {
     Floats(Vec<f32>),
     Integers(Vec<i64>),
-    /// A constant of the network: its dimensions in another order, then each multiplied by a factor.
+    /// A constant of the network: its dimensions in another order, then each multiplied by a
+    /// factor.
     Turned {
-        value: Value,
+        value: TensorOrLazy,
         order: Vec<usize>,
         scale: Option<Scale>,
     },
@@ -67,9 +68,15 @@ impl Weights {
     /// If they cannot be read.
     pub(crate) fn bytes(&self) -> Result<Vec<u8>> {
         Ok(match &self.content {
-            Content::Floats(values) => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
-            Content::Integers(values) => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
-            Content::Turned { value, order, scale } => turned(&value.tensor()?, order, scale.as_ref()),
+            Content::Floats(values) => {
+                values.iter().flat_map(|value| value.to_le_bytes()).collect()
+            }
+            Content::Integers(values) => {
+                values.iter().flat_map(|value| value.to_le_bytes()).collect()
+            }
+            Content::Turned { value, order, scale } => {
+                turned(&value.tensor()?, order, scale.as_ref())
+            }
         })
     }
 }
@@ -89,8 +96,13 @@ fn turned(tensor: &Tensor, order: &[usize], scale: Option<&Scale>) -> Vec<u8> {
     match data_type(tensor.dtype()) {
         FLOAT => {
             let values = tensor.to_f32();
-            let factor = |at: usize| scale.map_or(1.0, |scale| scale.factors[at / scale.run % scale.factors.len()]);
-            places().enumerate().flat_map(|(at, place)| (values[place] * factor(at)).to_le_bytes()).collect()
+            let factor = |at: usize| {
+                scale.map_or(1.0, |scale| scale.factors[at / scale.run % scale.factors.len()])
+            };
+            places()
+                .enumerate()
+                .flat_map(|(at, place)| (values[place] * factor(at)).to_le_bytes())
+                .collect()
         }
         INT64 => {
             let values = tensor.to_i64();
@@ -107,7 +119,8 @@ fn turned(tensor: &Tensor, order: &[usize], scale: Option<&Scale>) -> Vec<u8> {
     }
 }
 
-/// Where each element of a turned tensor comes from: dimension `d` of it is dimension `order[d]` of the other.
+/// Where each element of a turned tensor comes from: dimension `d` of it is dimension `order[d]` of
+/// the other.
 fn places(shape: &[usize], order: &[usize]) -> impl Iterator<Item = usize> {
     let stride = |d: usize| shape[d + 1..].iter().product::<usize>();
     let turned: Vec<(usize, usize)> = order.iter().map(|&d| (shape[d], stride(d))).collect();
@@ -140,7 +153,8 @@ mod tests {
         let tensor = Tensor::from_f32(&[1, 2, 1, 3], vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
         let scale = Scale { factors: vec![1.0, 10.0, 100.0].into(), run: 2 };
         let bytes = turned(&tensor, &[3, 2, 0, 1], Some(&scale));
-        let values: Vec<f32> = bytes.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
+        let values: Vec<f32> =
+            bytes.chunks_exact(4).map(|b| f32::from_le_bytes(b.try_into().unwrap())).collect();
         assert_eq!(values, [1.0, 4.0, 20.0, 50.0, 300.0, 600.0]);
     }
 

@@ -5,16 +5,16 @@ use prost::Message as _;
 use super::Translated;
 use super::proto::{ModelProto, OperatorSetIdProto, StringStringEntryProto, TensorProto};
 use super::weights::Weights;
+use crate::atomic_file::AtomicFile;
 use crate::error::{Error, Result};
 use crate::export::{field, heading};
-use crate::sink::Sink;
 
 /// The file format of ONNX 1.10, which all engines in use read.
 const IR_VERSION: i64 = 8;
 /// The operators of ONNX 1.13 (2022).
 const OPERATOR_SET: i64 = 18;
 /// Protocol buffers end here.
-const MOST_BYTES: u64 = i32::MAX as u64;
+const MAX_BYTES: u64 = i32::MAX as u64;
 
 // Fields, by number.
 const MODEL_GRAPH: u64 = 7;
@@ -28,8 +28,14 @@ const TENSOR_RAW_DATA: u64 = 9;
 /// Writes a network, with notes for those who read the file: names and values.
 ///
 /// # Errors
-/// If it would be longer than a protocol buffer can be; if a constant cannot be read; what the system refuses.
-pub(crate) fn write(out: &mut Sink, name: &str, network: &Translated, notes: &[(String, String)]) -> Result<()> {
+/// If it would be longer than a protocol buffer can be; if a constant cannot be read; what the
+/// system refuses.
+pub(crate) fn write(
+    out: &mut AtomicFile,
+    name: &str,
+    network: &Translated,
+    notes: &[(String, String)],
+) -> Result<()> {
     let mut before: Vec<u8> = Vec::new();
     for node in &network.nodes {
         before.extend(field(GRAPH_NODE, &node.encode_to_vec()));
@@ -39,11 +45,12 @@ pub(crate) fn write(out: &mut Sink, name: &str, network: &Translated, notes: &[(
         values.iter().for_each(|value| before.extend(field(number, &value.encode_to_vec())));
     }
     let heads: Vec<Vec<u8>> = network.weights.iter().map(head).collect();
-    let weights = heads.iter().zip(&network.weights).map(|(head, weights)| head.len() + weights.byte_len());
+    let weights =
+        heads.iter().zip(&network.weights).map(|(head, weights)| head.len() + weights.byte_len());
     let length = before.len() + weights.sum::<usize>();
-    if length as u64 > MOST_BYTES {
+    if length as u64 > MAX_BYTES {
         let what = "an ONNX file ends at 2 GiB".into();
-        return Err(Error::Memory { what, needed: length as u64, limit: MOST_BYTES });
+        return Err(Error::Memory { what, needed: length as u64, limit: MAX_BYTES });
     }
     out.write(&model(notes).encode_to_vec())?;
     out.write(&heading(MODEL_GRAPH, length))?;
@@ -55,7 +62,10 @@ pub(crate) fn write(out: &mut Sink, name: &str, network: &Translated, notes: &[(
 }
 
 fn model(notes: &[(String, String)]) -> ModelProto {
-    let note = |(key, value): &(String, String)| StringStringEntryProto { key: key.clone(), value: value.clone() };
+    let note = |(key, value): &(String, String)| StringStringEntryProto {
+        key: key.clone(),
+        value: value.clone(),
+    };
     ModelProto {
         ir_version: IR_VERSION,
         producer_name: "lorgnette".into(),

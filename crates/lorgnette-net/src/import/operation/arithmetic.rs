@@ -7,7 +7,12 @@ use super::{Chain, Piece};
 use crate::graph::op::{Dequantize, MatMul, Op, Reduction};
 use crate::tensor::{DType, Tensor};
 
-pub(super) fn read(op: &str, node: Attributes<'_>, port: usize, inputs: usize) -> Option<Result<Piece, String>> {
+pub(super) fn read(
+    op: &str,
+    node: Attributes<'_>,
+    port: usize,
+    inputs: usize,
+) -> Option<Result<Piece, String>> {
     if let Some(function) = unary(op, node) {
         return Some(Ok(Piece::Node(Op::Unary(function))));
     }
@@ -23,9 +28,10 @@ pub(super) fn read(op: &str, node: Attributes<'_>, port: usize, inputs: usize) -
         "Softmax" => Op::Softmax { log: false },
         "LogSoftmax" => Op::Softmax { log: true },
         "MatMul" => Op::MatMul(mat_mul(node)),
-        "ArgMax" | "ArgMin" => {
-            Op::ArgExtreme { smallest: op == "ArgMin", dtype: node.dtype("output_type").unwrap_or(DType::I64) }
-        }
+        "ArgMax" | "ArgMin" => Op::ArgExtreme {
+            smallest: op == "ArgMin",
+            dtype: node.dtype("output_type").unwrap_or(DType::I64),
+        },
         "TopKV2" => Op::TopK { indices: port == 1 },
         "Select" | "SelectV2" => Op::Select,
         "RandomUniform" => Op::RandomUniform,
@@ -111,7 +117,11 @@ fn reduction(op: &str) -> Option<Reduction> {
 }
 
 pub(super) fn mat_mul(node: Attributes<'_>) -> MatMul {
-    MatMul { transpose_a: node.flag("transpose_a"), transpose_b: node.flag("transpose_b"), ..MatMul::default() }
+    MatMul {
+        transpose_a: node.flag("transpose_a"),
+        transpose_b: node.flag("transpose_b"),
+        ..MatMul::default()
+    }
 }
 
 /// Several summands, added from the first to the last.
@@ -143,7 +153,8 @@ fn logical_not() -> Piece {
 fn clip() -> Piece {
     Piece::chain(|chain| {
         let (x, low, high) = (chain.input(0)?, chain.input(1)?, chain.input(2)?);
-        let limited = chain.step("minimum", Op::Binary(Binary::Minimum, Clamp::NONE), &[x, high])?;
+        let limited =
+            chain.step("minimum", Op::Binary(Binary::Minimum, Clamp::NONE), &[x, high])?;
         chain.finish(Op::Binary(Binary::Maximum, Clamp::NONE), &[limited, low])
     })
 }
@@ -161,8 +172,9 @@ fn dequantize(node: Attributes<'_>) -> Result<Piece, String> {
     Ok(Piece::Node(Op::Dequantize(mode)))
 }
 
-/// What quantised training leaves: numbers limited to a range and rounded to one of its steps. The range is moved so
-/// that zero is one of the steps (`tensorflow/core/kernels/fake_quant_ops_functor.h`).
+/// What quantised training leaves: numbers limited to a range and rounded to one of its steps. The
+/// range is moved so that zero is one of the steps
+/// (`tensorflow/core/kernels/fake_quant_ops_functor.h`).
 fn fake_quantize(node: Attributes<'_>) -> Result<Piece, String> {
     let bits = node.int("num_bits").unwrap_or(8);
     if !(2..=16).contains(&bits) {
@@ -173,16 +185,25 @@ fn fake_quantize(node: Attributes<'_>) -> Result<Piece, String> {
     let own = node.float("min").zip(node.float("max"));
     let by_attributes = node.0.op == "FakeQuantWithMinMaxArgs";
     Ok(Piece::chain(move |chain: &mut Chain<'_>| {
-        let range = if by_attributes { Some(own.unwrap_or((-6.0, 6.0))) } else { chain.number(1).zip(chain.number(2)) };
+        let range = if by_attributes {
+            Some(own.unwrap_or((-6.0, 6.0)))
+        } else {
+            chain.number(1).zip(chain.number(2))
+        };
         let (min, max) = range.ok_or("its range is computed, not constant")?;
         let step = (max - min) / (highest - lowest);
         let zero = (lowest - min / step).round().clamp(lowest, highest);
         let (low, high) = ((lowest - zero) * step, (highest - zero) * step);
         let x = chain.input(0)?;
         let mut apply = |suffix: &str, op: Op, x, value: Option<f32>| {
-            let value = value.map(|value| chain.constant(&format!("{suffix}/y"), Tensor::scalar(value)));
+            let value =
+                value.map(|value| chain.constant(&format!("{suffix}/y"), Tensor::scalar(value)));
             let inputs: Vec<_> = std::iter::once(x).chain(value).collect();
-            if suffix.is_empty() { chain.finish(op, &inputs) } else { chain.step(suffix, op, &inputs) }
+            if suffix.is_empty() {
+                chain.finish(op, &inputs)
+            } else {
+                chain.step(suffix, op, &inputs)
+            }
         };
         let x = apply("limited", Op::Clamp(Clamp { low, high }), x, None)?;
         let x = apply("shifted", Op::Binary(Binary::Sub, Clamp::NONE), x, Some(low))?;

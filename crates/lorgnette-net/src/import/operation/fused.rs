@@ -1,5 +1,6 @@
-//! What TensorFlow's optimisers make of several operations: Grappler's `_Fused…`, optimize_for_inference's resizes and
-//! paddings in convolutions. They are taken apart again; our own passes fuse for our own kernels.
+//! What TensorFlow's optimisers make of several operations: Grappler's `_Fused…`,
+//! optimize_for_inference's resizes and paddings in convolutions. They are taken apart again; our
+//! own passes fuse for our own kernels.
 
 use lorgnette_kernels::{Binary, Clamp, Unary};
 
@@ -8,9 +9,16 @@ use super::{Chain, Piece, arithmetic, structure, window};
 use crate::graph::NodeId;
 use crate::graph::op::{Op, PadMode};
 
-pub(super) fn read(op: &str, node: Attributes<'_>, _port: usize, _inputs: usize) -> Option<Result<Piece, String>> {
+pub(super) fn read(
+    op: &str,
+    node: Attributes<'_>,
+    _port: usize,
+    _inputs: usize,
+) -> Option<Result<Piece, String>> {
     Some(match op {
-        _ if node.is_nchw() && op.starts_with("_Fused") => Err("pictures stored channel by channel".into()),
+        _ if node.is_nchw() && op.starts_with("_Fused") => {
+            Err("pictures stored channel by channel".into())
+        }
         "_FusedConv2D" => window::conv(node).and_then(|conv| with_epilogue(Op::Conv2d(conv), node)),
         "_FusedDepthwiseConv2dNative" => {
             window::conv(node).and_then(|conv| with_epilogue(Op::DepthwiseConv2d(conv), node))
@@ -48,10 +56,14 @@ fn after(name: &str, node: Attributes<'_>) -> Result<After, String> {
     })
 }
 
-/// A convolution or product, then the operations `fused_ops` names, which take their arguments from input 2 on.
+/// A convolution or product, then the operations `fused_ops` names, which take their arguments from
+/// input 2 on.
 fn with_epilogue(sum: Op, node: Attributes<'_>) -> Result<Piece, String> {
-    let steps: Vec<After> =
-        node.texts("fused_ops").into_iter().map(|name| after(name, node)).collect::<Result<_, _>>()?;
+    let steps: Vec<After> = node
+        .texts("fused_ops")
+        .into_iter()
+        .map(|name| after(name, node))
+        .collect::<Result<_, _>>()?;
     if steps.is_empty() {
         return Ok(Piece::Node(sum));
     }
@@ -76,7 +88,13 @@ fn with_epilogue(sum: Op, node: Attributes<'_>) -> Result<Piece, String> {
     }))
 }
 
-fn appended(chain: &mut Chain<'_>, step: After, inputs: &[NodeId], index: usize, last: bool) -> Result<NodeId, String> {
+fn appended(
+    chain: &mut Chain<'_>,
+    step: After,
+    inputs: &[NodeId],
+    index: usize,
+    last: bool,
+) -> Result<NodeId, String> {
     let op = match step {
         After::Add => Op::Binary(Binary::Add, Clamp::NONE),
         After::BatchNorm(epsilon) => Op::BatchNorm { epsilon },

@@ -1,4 +1,5 @@
-//! What training and TensorFlow's tools leave in a graph: constants, placeholders, and nodes that pass a value on.
+//! What training and TensorFlow's tools leave in a graph: constants, placeholders, and nodes that
+//! pass a value on.
 
 use super::super::attributes::Attributes;
 use super::super::constant::{self, Expansion};
@@ -15,7 +16,9 @@ pub(super) fn read(
     Some(match op {
         "Const" => {
             let proto = node.tensor("value").ok_or_else(|| "it has no value".to_owned());
-            proto.and_then(|proto| constant::tensor(proto, expansion)).map(|tensor| Piece::Node(Op::Const(tensor)))
+            proto
+                .and_then(|proto| constant::tensor(proto, expansion))
+                .map(|tensor| Piece::Node(Op::Const(tensor)))
         }
         "Placeholder" | "PlaceholderV2" => Ok(Piece::Node(placeholder(node))),
         "PlaceholderWithDefault"
@@ -46,7 +49,8 @@ fn placeholder(node: Attributes<'_>) -> Op {
     Op::Input { dtype, shape }
 }
 
-/// The value of a placeholder that only training needs, if nobody feeds it: flags are off, and nothing is dropped.
+/// The value of a placeholder that only training needs, if nobody feeds it: flags are off, and
+/// nothing is dropped.
 fn training_default(attributes: Attributes<'_>) -> Option<Tensor> {
     let name = attributes.0.name.rsplit('/').next().unwrap_or_default().to_lowercase();
     match attributes.dtype("dtype")? {

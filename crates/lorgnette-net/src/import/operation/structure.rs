@@ -5,7 +5,12 @@ use super::Piece;
 use crate::graph::op::{Op, PadMode, SliceMasks};
 use crate::tensor::{DType, Tensor};
 
-pub(super) fn read(op: &str, node: Attributes<'_>, port: usize, inputs: usize) -> Option<Result<Piece, String>> {
+pub(super) fn read(
+    op: &str,
+    node: Attributes<'_>,
+    port: usize,
+    inputs: usize,
+) -> Option<Result<Piece, String>> {
     let index_type = || node.dtype("out_type").unwrap_or(DType::I32);
     let op = match op {
         "Reshape" => Op::Reshape,
@@ -62,7 +67,9 @@ fn squeeze_axes<'a>(node: Attributes<'a>) -> &'a [i64] {
 }
 
 fn masks(node: Attributes<'_>) -> Result<SliceMasks, String> {
-    let mask = |name: &str| u64::try_from(node.int(name).unwrap_or(0)).map_err(|_| format!("a negative {name}"));
+    let mask = |name: &str| {
+        u64::try_from(node.int(name).unwrap_or(0)).map_err(|_| format!("a negative {name}"))
+    };
     let masks = SliceMasks {
         begin: mask("begin_mask")?,
         end: mask("end_mask")?,
@@ -106,8 +113,11 @@ fn filled_like(value: f32, dtype: DType) -> Piece {
     Piece::chain(move |chain| {
         let x = chain.input(0)?;
         let shape = chain.step("shape", Op::Shape(DType::I32), &[x])?;
-        let tensor =
-            if dtype.is_float() { Tensor::scalar(value) } else { Tensor::from_i64(dtype, &[], &[value as i64]) };
+        let tensor = if dtype.is_float() {
+            Tensor::scalar(value)
+        } else {
+            Tensor::from_i64(dtype, &[], &[value as i64])
+        };
         let value = chain.constant("value", tensor);
         chain.finish(Op::Fill, &[shape, value])
     })

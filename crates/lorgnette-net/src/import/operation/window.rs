@@ -1,4 +1,5 @@
-//! What moves over a picture: convolutions, pools, batch norm, resizing; and how each is brought to NHWC.
+//! What moves over a picture: convolutions, pools, batch norm, resizing; and how each is brought to
+//! NHWC.
 
 use lorgnette_kernels::{Binary, Clamp, Padding, PoolKind};
 
@@ -8,7 +9,12 @@ use crate::graph::NodeId;
 use crate::graph::op::{Border, Conv, Epilogue, Lrn, Op, Pool, Resize};
 use crate::tensor::{DType, Tensor};
 
-pub(super) fn read(op: &str, node: Attributes<'_>, port: usize, inputs: usize) -> Option<Result<Piece, String>> {
+pub(super) fn read(
+    op: &str,
+    node: Attributes<'_>,
+    port: usize,
+    inputs: usize,
+) -> Option<Result<Piece, String>> {
     let piece = match op {
         "Conv2D" => conv(node).map(Op::Conv2d).map(Piece::Node),
         "DepthwiseConv2dNative" => conv(node).map(Op::DepthwiseConv2d).map(Piece::Node),
@@ -52,13 +58,16 @@ fn border(node: Attributes<'_>) -> Result<Border, String> {
 fn explicit(node: Attributes<'_>) -> Result<Padding, String> {
     let list = node.ints("explicit_paddings");
     let (outer, inner) = match (list, node.is_nchw()) {
-        (&[a, b, c, d, top, bottom, left, right], true) | (&[a, b, top, bottom, left, right, c, d], false) => {
+        (&[a, b, c, d, top, bottom, left, right], true)
+        | (&[a, b, top, bottom, left, right, c, d], false) => {
             ([a, b, c, d], [top, bottom, left, right])
         }
         _ => return Err(format!("explicit_paddings {list:?}")),
     };
     match inner.map(usize::try_from) {
-        [Ok(top), Ok(bottom), Ok(left), Ok(right)] if outer == [0; 4] && inner.iter().all(|&p| p < 1 << 20) => {
+        [Ok(top), Ok(bottom), Ok(left), Ok(right)]
+            if outer == [0; 4] && inner.iter().all(|&p| p < 1 << 20) =>
+        {
             Ok(Padding { top, bottom, left, right })
         }
         _ => Err(format!("explicit_paddings {list:?}")),
@@ -79,11 +88,15 @@ fn pool_by_inputs(border: Border) -> Piece {
         };
         let (kernel, stride) = (pair(chain.numbers(1))?, pair(chain.numbers(2))?);
         let x = chain.input(0)?;
-        chain.finish(Op::Pool(Pool { kind: PoolKind::Max, kernel, stride, dilation: [1; 2], border }), &[x])
+        chain.finish(
+            Op::Pool(Pool { kind: PoolKind::Max, kernel, stride, dilation: [1; 2], border }),
+            &[x],
+        )
     })
 }
 
-/// FusedBatchNorm in its three versions: `x, scale, offset, mean, variance`. Outputs 1 to 4 repeat the statistics.
+/// FusedBatchNorm in its three versions: `x, scale, offset, mean, variance`. Outputs 1 to 4 repeat
+/// the statistics.
 fn batch_norm(node: Attributes<'_>, port: usize) -> Result<Piece, String> {
     // TensorFlow's default is true.
     if !node.0.attr.contains_key("is_training") || node.flag("is_training") {
@@ -97,14 +110,16 @@ fn batch_norm(node: Attributes<'_>, port: usize) -> Result<Piece, String> {
     }
 }
 
-/// The form of 2015: `x, mean, variance, beta, gamma`, where an attribute says whether gamma counts.
+/// The form of 2015: `x, mean, variance, beta, gamma`, where an attribute says whether gamma
+/// counts.
 fn global_normalization(node: Attributes<'_>) -> Result<Piece, String> {
     let epsilon = node.float("variance_epsilon").ok_or("it has no variance_epsilon")?;
     let scaled = node.flag("scale_after_normalization");
     Ok(Piece::chain(move |chain: &mut Chain<'_>| {
         let inputs = [0, 1, 2, 3].map(|i| chain.input(i));
         let [x, mean, variance, beta] = inputs;
-        let gamma = if scaled { chain.input(4)? } else { chain.constant("one", Tensor::scalar(1.0)) };
+        let gamma =
+            if scaled { chain.input(4)? } else { chain.constant("one", Tensor::scalar(1.0)) };
         chain.finish(Op::BatchNorm { epsilon }, &[x?, gamma, beta?, mean?, variance?])
     }))
 }
@@ -112,7 +127,8 @@ fn global_normalization(node: Attributes<'_>) -> Result<Piece, String> {
 fn lrn(node: Attributes<'_>) -> Result<Lrn, String> {
     // The defaults are those of TensorFlow's op definition.
     Ok(Lrn {
-        depth_radius: usize::try_from(node.int("depth_radius").unwrap_or(5)).map_err(|_| "a negative depth_radius")?,
+        depth_radius: usize::try_from(node.int("depth_radius").unwrap_or(5))
+            .map_err(|_| "a negative depth_radius")?,
         bias: node.float("bias").unwrap_or(1.0),
         alpha: node.float("alpha").unwrap_or(1.0),
         beta: node.float("beta").unwrap_or(0.5),
@@ -141,7 +157,17 @@ fn channels_last(op: Op, inputs: usize) -> Piece {
     })
 }
 
-fn transposed(chain: &mut Chain<'_>, name: &str, x: NodeId, order: [i64; 4], last: bool) -> Result<NodeId, String> {
+fn transposed(
+    chain: &mut Chain<'_>,
+    name: &str,
+    x: NodeId,
+    order: [i64; 4],
+    last: bool,
+) -> Result<NodeId, String> {
     let order = chain.constant(&format!("{name}/perm"), Tensor::from_i64(DType::I32, &[4], &order));
-    if last { chain.finish(Op::Transpose, &[x, order]) } else { chain.step(name, Op::Transpose, &[x, order]) }
+    if last {
+        chain.finish(Op::Transpose, &[x, order])
+    } else {
+        chain.step(name, Op::Transpose, &[x, order])
+    }
 }

@@ -4,8 +4,9 @@
 //! CACHE/STEM-SIZE-TIME-NAME/unpacked.txt     a heading, the archive, and the size and name of each file
 //!                          /files/…          the files
 //! ```
-//! The folder's name has the archive's size and time of change and a checksum of its path: an archive that changes is
-//! unpacked anew. The list has them in full. A folder whose files are not those of its list is made anew too.
+//! The folder's name has the archive's size and time of change and a checksum of its path: an
+//! archive that changes is unpacked anew. The list has them in full. A folder whose files are not
+//! those of its list is made anew too.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write as _};
@@ -13,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::{Kind, member};
+use super::{ArchiveKind, member};
 use crate::error::{Error, Result};
 
 const LIST: &str = "unpacked.txt";
@@ -22,68 +23,76 @@ const HEADING: &str = "lorgnette: an unpacked archive, version 1";
 const PARTIAL: &str = ".partial-";
 
 /// A folder that is being filled for longer than this was given up.
-const GIVEN_UP: Duration = Duration::from_secs(24 * 3600);
+const STALE_AFTER: Duration = Duration::from_secs(24 * 3600);
 
 /// Where archives are unpacked to, and how much may be there.
 #[derive(Clone, Debug)]
 pub struct Cache {
     folder: PathBuf,
-    most_bytes: u64,
-    most_files: usize,
+    max_bytes: u64,
+    max_files: usize,
 }
 
 impl Cache {
     /// Archives go to folders of `folder`, up to 16 GiB in all and 10,000 files each.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
-        Self { folder: folder.into(), most_bytes: 16 << 30, most_files: 10_000 }
+        Self { folder: folder.into(), max_bytes: 16 << 30, max_files: 10_000 }
     }
 
     /// Sets how many bytes all archives together may take; those that were used last stay.
     #[must_use]
-    pub fn with_most_bytes(self, most_bytes: u64) -> Self {
-        Self { most_bytes, ..self }
+    pub fn with_max_bytes(self, max_bytes: u64) -> Self {
+        Self { max_bytes, ..self }
     }
 
     /// Sets how many files an archive may have.
     #[must_use]
-    pub fn with_most_files(self, most_files: usize) -> Self {
-        Self { most_files, ..self }
+    pub fn with_max_files(self, max_files: usize) -> Self {
+        Self { max_files, ..self }
     }
 
     /// The folder with the files of an archive: as it was left the last time, or unpacked now.
     ///
-    /// Nothing is ever half unpacked: the folder gets its name when it is whole. Two programs may do so at once.
+    /// Nothing is ever half unpacked: the folder gets its name when it is whole. Two programs may
+    /// do so at once.
     ///
     /// # Errors
-    /// If the archive is damaged; if it has files that would leave the folder, links, files given twice, more files
-    /// or bytes than allowed; if the system refuses.
+    /// If the archive is damaged; if it has files that would leave the folder, links, files given
+    /// twice, more files or bytes than allowed; if the system refuses.
     pub fn unpack(&self, archive: &Path) -> Result<PathBuf> {
         let io = |source| Error::Io { path: archive.into(), source };
-        let identity = Identity::of(archive).map_err(io)?;
+        let identity = Identity::new(archive).map_err(io)?;
         let folder = self.folder.join(&identity.folder);
-        if let Some(files) = reused(&folder, &identity) {
+        if let Some(files) = find_unpacked(&folder, &identity) {
             return Ok(files);
         }
-        self.tidy(&folder);
-        let partial = self.partial().map_err(|source| Error::Io { path: self.folder.clone(), source })?;
-        let filled = self.fill(&partial, archive, &identity).and_then(|()| self.name(&partial, &folder, &identity));
-        if filled.is_err() {
-            // What could not be finished is of no use; that it cannot be removed is a lesser fault than the first.
+        self.remove_stale(&folder);
+        let partial =
+            self.partial().map_err(|source| Error::Io { path: self.folder.clone(), source })?;
+        let result = self
+            .fill(&partial, archive, &identity)
+            .and_then(|()| self.publish(&partial, &folder, &identity));
+        if result.is_err() {
+            // What could not be finished is of no use; that it cannot be removed is a lesser fault
+            // than the first.
             let _ = fs::remove_dir_all(&partial);
         }
-        filled
+        result
     }
 
     /// Removes the folder with the files of an archive, if there is one; gives the bytes they took.
     ///
     /// # Errors
     /// If the archive is not there any more, or the system refuses.
-    pub fn forget(&self, archive: &Path) -> Result<u64> {
-        let identity = Identity::of(archive).map_err(|source| Error::Io { path: archive.into(), source })?;
+    pub fn remove(&self, archive: &Path) -> Result<u64> {
+        let identity =
+            Identity::new(archive).map_err(|source| Error::Io { path: archive.into(), source })?;
         let folder = self.folder.join(identity.folder);
         let bytes = size(&folder).unwrap_or(0);
         match fs::remove_dir_all(&folder) {
-            Err(source) if source.kind() != io::ErrorKind::NotFound => Err(Error::Io { path: folder, source }),
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                Err(Error::Io { path: folder, source })
+            }
             _ => Ok(bytes),
         }
     }
@@ -104,24 +113,27 @@ impl Cache {
     fn fill(&self, partial: &Path, archive: &Path, identity: &Identity) -> Result<()> {
         let bytes = crate::file::map(archive)?;
         let format = |what: String| Error::Format { path: archive.into(), what };
-        let kind = Kind::of_file(archive)?.ok_or_else(|| format("not an archive".into()))?;
-        let mut filling = Filling { cache: self, files: partial.join(FILES), bytes: 0, list: Vec::new() };
-        kind.each(&bytes, &mut |name, size, content| filling.add(name, size, content)).map_err(format)?;
-        let Filling { list, bytes, .. } = filling;
-        self.make_room(bytes);
+        let kind = ArchiveKind::detect(archive)?.ok_or_else(|| format("not an archive".into()))?;
+        let mut unpacking =
+            Unpacking { cache: self, files: partial.join(FILES), bytes: 0, list: Vec::new() };
+        kind.each(&bytes, &mut |publish, size, content| unpacking.add(publish, size, content))
+            .map_err(format)?;
+        let Unpacking { list, bytes, .. } = unpacking;
+        self.evict(bytes);
         let mut lines = identity.lines();
-        for (size, name) in list {
-            lines += &format!("{size} {name}\n");
+        for (size, publish) in list {
+            lines += &format!("{size} {publish}\n");
         }
-        let written = File::create_new(partial.join(LIST)).and_then(|mut file| file.write_all(lines.as_bytes()));
+        let written = File::create_new(partial.join(LIST))
+            .and_then(|mut file| file.write_all(lines.as_bytes()));
         written.map_err(|source| Error::Io { path: partial.join(LIST), source })
     }
 
     /// Gives the folder its name; where another program was faster, its folder is as good.
-    fn name(&self, partial: &Path, folder: &Path, identity: &Identity) -> Result<PathBuf> {
+    fn publish(&self, partial: &Path, folder: &Path, identity: &Identity) -> Result<PathBuf> {
         match fs::rename(partial, folder) {
             Ok(()) => Ok(folder.join(FILES)),
-            Err(source) => match reused(folder, identity) {
+            Err(source) => match find_unpacked(folder, identity) {
                 Some(files) => {
                     let _ = fs::remove_dir_all(partial);
                     Ok(files)
@@ -132,24 +144,30 @@ impl Cache {
     }
 
     /// Removes a folder that is not what its list says, and those that programs never finished.
-    fn tidy(&self, folder: &Path) {
+    fn remove_stale(&self, folder: &Path) {
         let _ = fs::remove_dir_all(folder);
-        for (path, name) in self.folders() {
-            let age = path.metadata().and_then(|m| m.modified()).ok().and_then(|time| time.elapsed().ok());
-            if name.starts_with(PARTIAL) && age.is_some_and(|age| age > GIVEN_UP) {
+        for (path, publish) in self.folders() {
+            let age = path
+                .metadata()
+                .and_then(|m| m.modified())
+                .ok()
+                .and_then(|time| time.elapsed().ok());
+            if publish.starts_with(PARTIAL) && age.is_some_and(|age| age > STALE_AFTER) {
                 let _ = fs::remove_dir_all(path);
             }
         }
     }
 
     /// Removes the archives that have been unused for longest until there is room for `bytes`.
-    fn make_room(&self, bytes: u64) {
-        let mut kept: Vec<_> =
-            self.folders().filter_map(|(path, _)| Some((last_used(&path)?, size(&path)?, path))).collect();
-        kept.sort();
-        let mut all = kept.iter().fold(bytes, |sum, (_, size, _)| sum.saturating_add(*size));
-        for (_, size, path) in kept {
-            if all <= self.most_bytes {
+    fn evict(&self, bytes: u64) {
+        let mut entries: Vec<_> = self
+            .folders()
+            .filter_map(|(path, _)| Some((last_used(&path)?, size(&path)?, path)))
+            .collect();
+        entries.sort();
+        let mut all = entries.iter().fold(bytes, |sum, (_, size, _)| sum.saturating_add(*size));
+        for (_, size, path) in entries {
+            if all <= self.max_bytes {
                 return;
             }
             if fs::remove_dir_all(path).is_ok() {
@@ -168,52 +186,62 @@ impl Cache {
 struct Identity {
     path: PathBuf,
     size: u64,
-    changed: u128,
+    modified: u128,
     folder: String,
 }
 
 impl Identity {
-    fn of(archive: &Path) -> io::Result<Self> {
+    fn new(archive: &Path) -> io::Result<Self> {
         let path = fs::canonicalize(archive)?;
         let metadata = path.metadata()?;
-        let changed = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let letters = name.chars().filter(|c| c.is_ascii_alphanumeric() || "._-".contains(*c));
+        let modified =
+            metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
+        let publish = path
+            .file_name()
+            .map(|publish| publish.to_string_lossy().into_owned())
+            .unwrap_or_default();
+        let letters = publish.chars().filter(|c| c.is_ascii_alphanumeric() || "._-".contains(*c));
         let stem: String = letters.skip_while(|&c| c == '.').take(60).collect();
         let path_sum = crc32c::crc32c(path.as_os_str().as_encoded_bytes());
-        let folder = format!("{stem}-{:x}-{changed:x}-{path_sum:08x}", metadata.len());
-        Ok(Self { path, size: metadata.len(), changed, folder })
+        let folder = format!("{stem}-{:x}-{modified:x}-{path_sum:08x}", metadata.len());
+        Ok(Self { path, size: metadata.len(), modified, folder })
     }
 
     /// The first lines of the list.
     fn lines(&self) -> String {
-        format!("{HEADING}\n{} {} {:?}\n", self.size, self.changed, self.path)
+        format!("{HEADING}\n{} {} {:?}\n", self.size, self.modified, self.path)
     }
 }
 
 /// An archive's folder, as far as it has been filled.
-struct Filling<'a> {
+struct Unpacking<'a> {
     cache: &'a Cache,
     files: PathBuf,
     bytes: u64,
     list: Vec<(u64, String)>,
 }
 
-impl Filling<'_> {
-    fn add(&mut self, name: &[u8], size: u64, content: &mut dyn Read) -> Result<(), String> {
-        let relative = member::path(name)?;
-        let shown = relative.to_string_lossy().replace('\\', "/");
-        if self.list.len() >= self.cache.most_files {
-            return Err(format!("the archive has more than {} files: refused", self.cache.most_files));
+impl Unpacking<'_> {
+    fn add(&mut self, publish: &[u8], size: u64, content: &mut dyn Read) -> Result<(), String> {
+        let relative = member::path(publish)?;
+        let display_name = relative.to_string_lossy().replace('\\', "/");
+        if self.list.len() >= self.cache.max_files {
+            return Err(format!(
+                "the archive has more than {} files: refused",
+                self.cache.max_files
+            ));
         }
         self.bytes = self.bytes.saturating_add(size);
-        if self.bytes > self.cache.most_bytes {
-            let most = self.cache.most_bytes >> 20;
-            return Err(format!("with '{shown}' of {size} bytes the archive takes more than {most} MiB: refused"));
+        if self.bytes > self.cache.max_bytes {
+            let max_mib = self.cache.max_bytes >> 20;
+            return Err(format!(
+                "with '{display_name}' of {size} bytes the archive takes more than {max_mib} MiB: refused"
+            ));
         }
         let path = self.files.join(relative);
-        write(&path, size, content).map_err(|what| format!("'{shown}' in the archive: {what}"))?;
-        self.list.push((size, shown));
+        write(&path, size, content)
+            .map_err(|what| format!("'{display_name}' in the archive: {what}"))?;
+        self.list.push((size, display_name));
         Ok(())
     }
 }
@@ -225,26 +253,34 @@ fn write(path: &Path, size: u64, content: &mut dyn Read) -> Result<(), String> {
         io::ErrorKind::AlreadyExists => "it is there twice: refused".to_owned(),
         _ => e.to_string(),
     })?;
-    let written = io::copy(&mut content.take(size.saturating_add(1)), &mut file).map_err(|e| e.to_string())?;
+    let written = io::copy(&mut content.take(size.saturating_add(1)), &mut file)
+        .map_err(|e| e.to_string())?;
     match written == size {
         true => Ok(()),
-        false => Err(format!("it should have {size} bytes, and has {}", if written > size { "more" } else { "fewer" })),
+        false => Err(format!(
+            "it should have {size} bytes, and has {}",
+            if written > size { "more" } else { "fewer" }
+        )),
     }
 }
 
 /// The files of an archive's folder, if they are there as listed; notes that they were used.
-fn reused(folder: &Path, identity: &Identity) -> Option<PathBuf> {
+fn find_unpacked(folder: &Path, identity: &Identity) -> Option<PathBuf> {
     let list = fs::read_to_string(folder.join(LIST)).ok()?;
     let lines = list.strip_prefix(&identity.lines())?;
     let files = folder.join(FILES);
-    let there = |line: &str| {
-        let (size, name) = line.split_once(' ')?;
-        let metadata = files.join(member::path(name.as_bytes()).ok()?).symlink_metadata().ok()?;
+    let is_present = |line: &str| {
+        let (size, publish) = line.split_once(' ')?;
+        let metadata =
+            files.join(member::path(publish.as_bytes()).ok()?).symlink_metadata().ok()?;
         (metadata.is_file() && metadata.len() == size.parse::<u64>().ok()?).then_some(())
     };
-    lines.lines().try_for_each(|line| there(line).ok_or(())).ok()?;
+    lines.lines().try_for_each(|line| is_present(line).ok_or(())).ok()?;
     // Only the order of removal depends on it.
-    let _ = File::options().append(true).open(folder.join(LIST)).and_then(|file| file.set_modified(SystemTime::now()));
+    let _ = File::options()
+        .append(true)
+        .open(folder.join(LIST))
+        .and_then(|file| file.set_modified(SystemTime::now()));
     Some(files)
 }
 
@@ -256,5 +292,9 @@ fn last_used(folder: &Path) -> Option<SystemTime> {
 fn size(folder: &Path) -> Option<u64> {
     let list = fs::read_to_string(folder.join(LIST)).ok()?;
     let files = list.strip_prefix(HEADING)?.lines().skip(2);
-    Some(files.filter_map(|line| line.split_once(' ')?.0.parse::<u64>().ok()).fold(0, u64::saturating_add))
+    Some(
+        files
+            .filter_map(|line| line.split_once(' ')?.0.parse::<u64>().ok())
+            .fold(0, u64::saturating_add),
+    )
 }

@@ -1,7 +1,7 @@
 //! The files of a tar: POSIX `ustar` and `pax`, and GNU's.
 //!
-//! The crate reads headers one by one; long names, which it would read into memory whatever their length, are read
-//! here, up to a bound.
+//! The crate reads headers one by one; long names, which it would read into memory whatever their
+//! length, are read here, up to a bound.
 
 use std::io::Read;
 
@@ -10,19 +10,20 @@ use ::tar::{Archive, Entry, PaxExtensions};
 use super::Visit;
 
 /// The longest header for the file after it: a name, and what else programs note there.
-const LONGEST_EXTENSION: u64 = 64 << 10;
+const MAX_EXTENSION_BYTES: u64 = 64 << 10;
 
 /// More entries than this, folders and notes among them, are refused; a checkpoint is some five.
-const MOST_ENTRIES: usize = 100_000;
+const MAX_ENTRIES: usize = 100_000;
 
-/// Calls `visit` with each file. Folders need no mention, since files name theirs; links and devices are refused.
+/// Calls `visit` with each file. Folders need no mention, since files name theirs; links and
+/// devices are refused.
 pub(super) fn each(archive: impl Read, visit: &mut Visit<'_>) -> Result<(), String> {
     let damaged = |error: std::io::Error| format!("not a tar, or a damaged one: {error}");
     let mut archive = Archive::new(archive);
     let mut long_name = None;
     for (index, entry) in archive.entries().map_err(damaged)?.raw(true).enumerate() {
-        if index >= MOST_ENTRIES {
-            return Err(format!("the archive has more than {MOST_ENTRIES} entries: refused"));
+        if index >= MAX_ENTRIES {
+            return Err(format!("the archive has more than {MAX_ENTRIES} entries: refused"));
         }
         let mut entry = entry.map_err(damaged)?;
         let kind = entry.header().entry_type();
@@ -37,30 +38,47 @@ pub(super) fn each(archive: impl Read, visit: &mut Visit<'_>) -> Result<(), Stri
             let name = long_name.take().unwrap_or_else(|| entry.path_bytes().into_owned());
             match kind {
                 _ if kind.is_dir() => {}
-                _ if kind.is_file() || kind.is_contiguous() => visit_file(&name, &mut entry, visit)?,
-                _ => return Err(format!("'{}' in the archive is a link or a device: refused", name.escape_ascii())),
+                _ if kind.is_file() || kind.is_contiguous() => {
+                    visit_file(&name, &mut entry, visit)?
+                }
+                _ => {
+                    return Err(format!(
+                        "'{}' in the archive is a link or a device: refused",
+                        name.escape_ascii()
+                    ));
+                }
             }
         }
     }
     Ok(())
 }
 
-fn visit_file<R: Read>(name: &[u8], entry: &mut Entry<'_, R>, visit: &mut Visit<'_>) -> Result<(), String> {
-    let size = entry.header().size().map_err(|e| format!("'{}' in the archive: {e}", name.escape_ascii()))?;
+fn visit_file<R: Read>(
+    name: &[u8],
+    entry: &mut Entry<'_, R>,
+    visit: &mut Visit<'_>,
+) -> Result<(), String> {
+    let size = entry
+        .header()
+        .size()
+        .map_err(|e| format!("'{}' in the archive: {e}", name.escape_ascii()))?;
     visit(name, size, entry)
 }
 
 fn extension(entry: &mut impl Read) -> Result<Vec<u8>, String> {
     let mut content = Vec::new();
-    entry.take(LONGEST_EXTENSION + 1).read_to_end(&mut content).map_err(|e| format!("a damaged tar: {e}"))?;
-    if content.len() as u64 > LONGEST_EXTENSION {
+    entry
+        .take(MAX_EXTENSION_BYTES + 1)
+        .read_to_end(&mut content)
+        .map_err(|e| format!("a damaged tar: {e}"))?;
+    if content.len() as u64 > MAX_EXTENSION_BYTES {
         return Err("the archive has a name of over 64 KiB: refused".into());
     }
     Ok(content)
 }
 
-/// The name in a `pax` header. One that changes the length of its file is refused: lengths of over 8 GiB, and sparse
-/// files.
+/// The name in a `pax` header. One that changes the length of its file is refused: lengths of over
+/// 8 GiB, and sparse files.
 fn pax_name(content: &[u8]) -> Result<Option<Vec<u8>>, String> {
     let mut name = None;
     for extension in PaxExtensions::new(content) {

@@ -4,7 +4,8 @@ use rawzip::{CompressionMethod, ZipArchive, ZipFileHeaderRecord};
 
 use super::Visit;
 
-/// Calls `visit` with each file, whose checksum is verified once it is read. Links and encrypted files are refused.
+/// Calls `visit` with each file, whose checksum is verified once it is read. Links and encrypted
+/// files are refused.
 pub(super) fn each(archive: &[u8], visit: &mut Visit<'_>) -> Result<(), String> {
     let damaged = |error: rawzip::Error| format!("not a zip, or a damaged one: {error}");
     let archive = ZipArchive::from_slice(archive).map_err(damaged)?;
@@ -12,7 +13,8 @@ pub(super) fn each(archive: &[u8], visit: &mut Visit<'_>) -> Result<(), String> 
     while let Some(entry) = entries.next_entry().map_err(damaged)? {
         let path = entry.file_path();
         let name: &[u8] = path.as_ref();
-        let refused = |what: &str| format!("'{}' in the archive {what}: refused", name.escape_ascii());
+        let refused =
+            |what: &str| format!("'{}' in the archive {what}: refused", name.escape_ascii());
         if entry.is_dir() {
             continue;
         }
@@ -20,7 +22,9 @@ pub(super) fn each(archive: &[u8], visit: &mut Visit<'_>) -> Result<(), String> 
         let content = archive.get_entry(entry.wayfinder()).map_err(damaged)?;
         let size = entry.uncompressed_size_hint();
         match entry.compression_method() {
-            CompressionMethod::STORE => visit(name, size, &mut content.verifying_reader(content.data()))?,
+            CompressionMethod::STORE => {
+                visit(name, size, &mut content.verifying_reader(content.data()))?
+            }
             CompressionMethod::DEFLATE => {
                 let inflated = flate2::bufread::DeflateDecoder::new(content.data());
                 visit(name, size, &mut content.verifying_reader(inflated))?;

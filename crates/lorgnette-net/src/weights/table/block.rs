@@ -1,11 +1,13 @@
 //! One block of a table: sorted keys and their values.
 //!
-//! An entry is three varints (how many bytes its key shares with the key before, how many it adds, how long its value
-//! is), then the added bytes and the value. Now and then an entry shares nothing: a restart point. Their places are
-//! at the block's end, as 32-bit numbers, and after them how many there are.
+//! An entry is three varints (how many bytes its key shares with the key before, how many it adds,
+//! how long its value is), then the added bytes and the value. Now and then an entry shares
+//! nothing: a restart point. Their places are at the block's end, as 32-bit numbers, and after them
+//! how many there are.
 //!
-//! Restart points must be in order, and no entry may reach beyond the next of them: whatever a block says, no byte of
-//! it is then part of two values, and all values together are no longer than the block.
+//! Restart points must be in order, and no entry may reach beyond the next of them: whatever a
+//! block says, no byte of it is then part of two values, and all values together are no longer than
+//! the block.
 
 use std::ops::Range;
 
@@ -24,14 +26,21 @@ impl Block {
     pub(super) fn new(content: Bytes) -> Result<Self, String> {
         let end = entries_end(&content).ok_or("its restart points are longer than the block")?;
         let block = Self { content, end };
-        let places = || (0..block.restarts()).map(|index| block.restart(index));
-        let in_order = places().zip(places().skip(1)).all(|(one, next)| one < next);
-        let within = places().next_back().is_none_or(|last| last <= end);
-        if in_order && within { Ok(block) } else { Err("its restart points are not in order".into()) }
+        let offsets = || (0..block.restarts()).map(|index| block.restart(index));
+        let in_order = offsets().zip(offsets().skip(1)).all(|(one, next)| one < next);
+        let within = offsets().next_back().is_none_or(|last| last <= end);
+        if in_order && within {
+            Ok(block)
+        } else {
+            Err("its restart points are not in order".into())
+        }
     }
 
     /// Calls `visit` with every key and value; keys must be in order.
-    pub(super) fn each(&self, mut visit: impl FnMut(&[u8], Bytes) -> Result<(), String>) -> Result<(), String> {
+    pub(super) fn each(
+        &self,
+        mut visit: impl FnMut(&[u8], Bytes) -> Result<(), String>,
+    ) -> Result<(), String> {
         let mut cursor = Cursor { block: self, at: 0, end: self.end, key: Vec::new() };
         let mut before = None;
         while let Some(value) = cursor.next()? {
@@ -80,8 +89,8 @@ impl Block {
 
     /// A cursor over the entries from one restart point to the next.
     fn cursor_at(&self, index: usize) -> Cursor<'_> {
-        let place = |index| if index < self.restarts() { self.restart(index) } else { self.end };
-        Cursor { block: self, at: place(index), end: place(index + 1), key: Vec::new() }
+        let offset = |index| if index < self.restarts() { self.restart(index) } else { self.end };
+        Cursor { block: self, at: offset(index), end: offset(index + 1), key: Vec::new() }
     }
 }
 
@@ -109,7 +118,9 @@ impl Cursor<'_> {
         if self.at >= self.end {
             return Ok(None);
         }
-        let value = self.entry().ok_or_else(|| format!("its entry at byte {} is longer than the block", self.at))?;
+        let value = self
+            .entry()
+            .ok_or_else(|| format!("its entry at byte {} is longer than the block", self.at))?;
         self.at = value.end;
         Ok(Some(value))
     }

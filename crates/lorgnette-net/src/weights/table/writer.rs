@@ -1,32 +1,32 @@
 //! Writing a table.
 
 use super::{FOOTER, MAGIC, PLAIN};
+use crate::atomic_file::AtomicFile;
 use crate::checksum::Checksum;
 use crate::error::Result;
-use crate::sink::Sink;
 use crate::weights::varint;
 
 /// Blocks are closed when they are longer.
-const BLOCK: usize = 4096;
+const MAX_BLOCK_BYTES: usize = 4096;
 /// Entries from one restart point to the next.
-const RESTART: usize = 16;
+const RESTART_INTERVAL: usize = 16;
 
 /// A table being written: sorted keys and their values.
 pub(in crate::weights) struct TableWriter<'a> {
-    out: &'a mut Sink,
+    out: &'a mut AtomicFile,
     block: BlockWriter,
     index: BlockWriter,
 }
 
 impl<'a> TableWriter<'a> {
-    pub(in crate::weights) fn new(out: &'a mut Sink) -> Self {
+    pub(in crate::weights) fn new(out: &'a mut AtomicFile) -> Self {
         Self { out, block: BlockWriter::default(), index: BlockWriter::default() }
     }
 
     /// Adds a key, which comes after those before, and its value.
     pub(in crate::weights) fn add(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
         self.block.add(key, value);
-        if self.block.content.len() > BLOCK { self.close_block() } else { Ok(()) }
+        if self.block.content.len() > MAX_BLOCK_BYTES { self.close_block() } else { Ok(()) }
     }
 
     /// Writes what is left, the index and the footer.
@@ -45,24 +45,24 @@ impl<'a> TableWriter<'a> {
     fn close_block(&mut self) -> Result<()> {
         let block = std::mem::take(&mut self.block);
         let last_key = block.last_key.clone();
-        let place = write_block(self.out, block)?;
-        self.index.add(&last_key, &place);
+        let handle = write_block(self.out, block)?;
+        self.index.add(&last_key, &handle);
         Ok(())
     }
 }
 
 /// Writes a block and its trailer; gives its place as the index and the footer have it.
-fn write_block(out: &mut Sink, block: BlockWriter) -> Result<Vec<u8>> {
+fn write_block(out: &mut AtomicFile, block: BlockWriter) -> Result<Vec<u8>> {
     let start = out.written();
     let mut content = block.finish();
-    let mut place = Vec::new();
-    varint::put(&mut place, start);
-    varint::put(&mut place, content.len() as u64);
+    let mut handle = Vec::new();
+    varint::put(&mut handle, start);
+    varint::put(&mut handle, content.len() as u64);
     content.push(PLAIN);
-    let sum = Checksum::of(&content).masked();
+    let checksum = Checksum::new(&content).masked();
     out.write(&content)?;
-    out.write(&sum.to_le_bytes())?;
-    Ok(place)
+    out.write(&checksum.to_le_bytes())?;
+    Ok(handle)
 }
 
 /// The entries of a block being written.
@@ -76,7 +76,7 @@ struct BlockWriter {
 
 impl BlockWriter {
     fn add(&mut self, key: &[u8], value: &[u8]) {
-        let shared = if self.entries.is_multiple_of(RESTART) {
+        let shared = if self.entries.is_multiple_of(RESTART_INTERVAL) {
             self.restarts.push(self.content.len() as u32);
             0
         } else {
@@ -96,7 +96,8 @@ impl BlockWriter {
             self.restarts.push(0);
         }
         let count = self.restarts.len() as u32;
-        self.content.extend(self.restarts.iter().chain([&count]).flat_map(|number| number.to_le_bytes()));
+        self.content
+            .extend(self.restarts.iter().chain([&count]).flat_map(|number| number.to_le_bytes()));
         self.content
     }
 }

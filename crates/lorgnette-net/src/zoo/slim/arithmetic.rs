@@ -1,21 +1,29 @@
-//! What stands between layers: activations, sums and products, joining, cutting and filling up, means.
+//! What stands between layers: activations, sums and products, joining, cutting and filling up,
+//! means.
 
 use lorgnette_kernels::{Binary, Clamp};
 
 use super::layer::Activation;
-use super::{Slim, Value, join};
+use super::{FeatureMap, Slim, join};
 use crate::graph::NodeId;
 use crate::graph::op::{Op, PadMode, Reduction, SliceMasks};
 use crate::tensor::Tensor;
 
 impl Slim<'_> {
     /// An activation as a layer of its own.
-    pub(in crate::zoo) fn activate(&mut self, net: Value, scope: &str, activation: Activation) -> Value {
+    pub(in crate::zoo) fn activate(
+        &mut self,
+        net: FeatureMap,
+        scope: &str,
+        activation: Activation,
+    ) -> FeatureMap {
         let id = match activation {
             Activation::None => net.id,
             Activation::Identity => self.node(&join(scope, "Identity"), Op::Identity, &[net.id]),
             Activation::Relu => self.node(&join(scope, "Relu"), Op::Clamp(Clamp::RELU), &[net.id]),
-            Activation::Relu6 => self.node(&join(scope, "Relu6"), Op::Clamp(Clamp::RELU6), &[net.id]),
+            Activation::Relu6 => {
+                self.node(&join(scope, "Relu6"), Op::Clamp(Clamp::RELU6), &[net.id])
+            }
             Activation::HardSwish => {
                 let scope = join(scope, "hard_swish");
                 let gate = self.hard_gate(net, &scope);
@@ -23,79 +31,115 @@ impl Slim<'_> {
                 self.scale(product, 1.0 / 6.0, &format!("{scope}/mul_1")).id
             }
         };
-        Value { id, ..net }
+        FeatureMap { id, ..net }
     }
 
     /// `relu6(x + 3)`.
-    pub(in crate::zoo) fn hard_gate(&mut self, net: Value, scope: &str) -> Value {
+    pub(in crate::zoo) fn hard_gate(&mut self, net: FeatureMap, scope: &str) -> FeatureMap {
         let three = self.constant(&format!("{scope}/add/y"), Tensor::scalar(3.0));
-        let id = self.node(&format!("{scope}/add"), Op::Binary(Binary::Add, Clamp::NONE), &[net.id, three]);
-        self.activate(Value { id, ..net }, scope, Activation::Relu6)
+        let id = self.node(
+            &format!("{scope}/add"),
+            Op::Binary(Binary::Add, Clamp::NONE),
+            &[net.id, three],
+        );
+        self.activate(FeatureMap { id, ..net }, scope, Activation::Relu6)
     }
 
     /// A rectifier in the current scope.
-    pub(in crate::zoo) fn relu(&mut self, net: Value) -> Value {
+    pub(in crate::zoo) fn relu(&mut self, net: FeatureMap) -> FeatureMap {
         self.activate(net, "", Activation::Relu)
     }
 
     /// Dropout, which does nothing but leave a node.
-    pub(in crate::zoo) fn dropout(&mut self, net: Value, scope: &str) -> Value {
+    pub(in crate::zoo) fn dropout(&mut self, net: FeatureMap, scope: &str) -> FeatureMap {
         self.identity(net, &format!("{scope}/Identity"))
     }
 
     /// The value itself under another name.
-    pub(in crate::zoo) fn identity(&mut self, net: Value, name: &str) -> Value {
-        Value { id: self.node(name, Op::Identity, &[net.id]), ..net }
+    pub(in crate::zoo) fn identity(&mut self, net: FeatureMap, name: &str) -> FeatureMap {
+        FeatureMap { id: self.node(name, Op::Identity, &[net.id]), ..net }
     }
 
-    pub(in crate::zoo) fn add(&mut self, a: Value, b: Value, name: &str) -> Value {
-        Value { id: self.node(name, Op::Binary(Binary::Add, Clamp::NONE), &[a.id, b.id]), ..a }
+    pub(in crate::zoo) fn add(&mut self, a: FeatureMap, b: FeatureMap, name: &str) -> FeatureMap {
+        FeatureMap { id: self.node(name, Op::Binary(Binary::Add, Clamp::NONE), &[a.id, b.id]), ..a }
     }
 
-    pub(in crate::zoo) fn multiply(&mut self, a: Value, b: Value, name: &str) -> Value {
-        Value { id: self.node(name, Op::Binary(Binary::Mul, Clamp::NONE), &[a.id, b.id]), ..a }
+    pub(in crate::zoo) fn multiply(
+        &mut self,
+        a: FeatureMap,
+        b: FeatureMap,
+        name: &str,
+    ) -> FeatureMap {
+        FeatureMap { id: self.node(name, Op::Binary(Binary::Mul, Clamp::NONE), &[a.id, b.id]), ..a }
     }
 
     /// Times a number.
-    pub(in crate::zoo) fn scale(&mut self, net: Value, factor: f32, name: &str) -> Value {
+    pub(in crate::zoo) fn scale(&mut self, net: FeatureMap, factor: f32, name: &str) -> FeatureMap {
         let factor = self.constant(&format!("{name}/y"), Tensor::scalar(factor));
-        Value { id: self.node(name, Op::Binary(Binary::Mul, Clamp::NONE), &[net.id, factor]), ..net }
+        FeatureMap {
+            id: self.node(name, Op::Binary(Binary::Mul, Clamp::NONE), &[net.id, factor]),
+            ..net
+        }
     }
 
     /// Channels joined.
-    pub(in crate::zoo) fn concat(&mut self, name: &str, parts: &[Value]) -> Value {
+    pub(in crate::zoo) fn concat(&mut self, name: &str, parts: &[FeatureMap]) -> FeatureMap {
         let axis = self.integers(&format!("{name}/axis"), &[], &[3]);
         let inputs: Vec<NodeId> = parts.iter().map(|part| part.id).chain([axis]).collect();
         let id = self.node(name, Op::Concat, &inputs);
-        Value { id, channels: parts.iter().map(|part| part.channels).sum(), ..parts[0] }
+        FeatureMap { id, channels: parts.iter().map(|part| part.channels).sum(), ..parts[0] }
     }
 
     /// Zeros above and to the left, below and to the right.
-    pub(in crate::zoo) fn pad(&mut self, net: Value, name: &str, [before, after]: [usize; 2]) -> Value {
+    pub(in crate::zoo) fn pad(
+        &mut self,
+        net: FeatureMap,
+        name: &str,
+        [before, after]: [usize; 2],
+    ) -> FeatureMap {
         let paddings = [0, 0, before, after, before, after, 0, 0].map(|n| n as i64);
         let paddings = self.integers(&format!("{name}/paddings"), &[4, 2], &paddings);
         let id = self.node(name, Op::Pad(PadMode::Constant), &[net.id, paddings]);
-        Value { id, height: net.height + before + after, width: net.width + before + after, ..net }
+        FeatureMap {
+            id,
+            height: net.height + before + after,
+            width: net.width + before + after,
+            ..net
+        }
     }
 
     /// The picture without its first row and column.
-    pub(in crate::zoo) fn without_first_row_and_column(&mut self, net: Value, name: &str) -> Value {
+    pub(in crate::zoo) fn without_first_row_and_column(
+        &mut self,
+        net: FeatureMap,
+        name: &str,
+    ) -> FeatureMap {
         let ends = [("stack", [0, 1, 1, 0]), ("stack_1", [0; 4]), ("stack_2", [1; 4])];
         let ends = ends.map(|(end, values)| self.integers(&format!("{name}/{end}"), &[4], &values));
         let whole = SliceMasks { begin: 0b1001, end: 0b1111, ..SliceMasks::default() };
         let id = self.node(name, Op::StridedSlice(whole), &[net.id, ends[0], ends[1], ends[2]]);
-        Value { id, height: net.height.saturating_sub(1), width: net.width.saturating_sub(1), ..net }
+        FeatureMap {
+            id,
+            height: net.height.saturating_sub(1),
+            width: net.width.saturating_sub(1),
+            ..net
+        }
     }
 
     /// The mean over all pixels, whatever the size: one pixel.
-    pub(in crate::zoo) fn global_pool(&mut self, net: Value, name: &str) -> Value {
+    pub(in crate::zoo) fn global_pool(&mut self, net: FeatureMap, name: &str) -> FeatureMap {
         self.mean(net, name, true)
     }
 
     /// The mean over all pixels, as a matrix unless `keep_dims`.
-    pub(in crate::zoo) fn mean(&mut self, net: Value, name: &str, keep_dims: bool) -> Value {
+    pub(in crate::zoo) fn mean(
+        &mut self,
+        net: FeatureMap,
+        name: &str,
+        keep_dims: bool,
+    ) -> FeatureMap {
         let axes = self.integers(&format!("{name}/reduction_indices"), &[2], &[1, 2]);
         let id = self.node(name, Op::Reduce { kind: Reduction::Mean, keep_dims }, &[net.id, axes]);
-        Value { id, height: 1, width: 1, ..net }
+        FeatureMap { id, height: 1, width: 1, ..net }
     }
 }

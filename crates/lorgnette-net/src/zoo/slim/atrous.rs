@@ -3,7 +3,8 @@
 use super::super::Setting;
 use crate::error::{Error, Result};
 
-/// Strides until the wanted ratio of input to output size is reached, and holes between taps from then on.
+/// Strides until the wanted ratio of input to output size is reached, and holes between taps from
+/// then on.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::zoo) struct Atrous {
     wanted: Option<usize>,
@@ -34,8 +35,12 @@ impl Atrous {
     pub(in crate::zoo) fn finish(&self, scale: usize) -> Result<()> {
         match self.wanted {
             Some(wanted) if wanted != self.reached => {
-                let what = format!("{} {} cannot be reached", Setting::OutputStride, wanted * scale);
-                Err(Error::Input(format!("{what}: the strides multiply to {}", self.reached * scale)))
+                let what =
+                    format!("{} {} cannot be reached", Setting::OutputStride, wanted * scale);
+                Err(Error::Input(format!(
+                    "{what}: the strides multiply to {}",
+                    self.reached * scale
+                )))
             }
             _ => Ok(()),
         }

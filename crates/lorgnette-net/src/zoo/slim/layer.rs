@@ -79,7 +79,7 @@ impl Default for ArgScope {
 #[derive(Clone, Debug)]
 pub(in crate::zoo) struct Layer {
     pub(super) scope: Cow<'static, str>,
-    pub(super) kind: Kind,
+    pub(super) kind: LayerKind,
     pub(super) kernel: [usize; 2],
     pub(super) rate: usize,
     pub(super) stride: Option<usize>,
@@ -89,7 +89,7 @@ pub(in crate::zoo) struct Layer {
 }
 
 #[derive(Clone, Debug)]
-pub(super) enum Kind {
+pub(super) enum LayerKind {
     Conv {
         depth: Option<usize>,
     },
@@ -116,7 +116,7 @@ impl From<[usize; 2]> for Kernel {
     }
 }
 
-fn layer(scope: impl Into<Cow<'static, str>>, kind: Kind, kernel: impl Into<Kernel>) -> Layer {
+fn layer(scope: impl Into<Cow<'static, str>>, kind: LayerKind, kernel: impl Into<Kernel>) -> Layer {
     let Kernel(kernel) = kernel.into();
     Layer {
         scope: scope.into(),
@@ -131,33 +131,49 @@ fn layer(scope: impl Into<Cow<'static, str>>, kind: Kind, kernel: impl Into<Kern
 }
 
 /// A convolution to `depth` channels.
-pub(in crate::zoo) fn conv2d(scope: impl Into<Cow<'static, str>>, depth: usize, kernel: impl Into<Kernel>) -> Layer {
-    layer(scope, Kind::Conv { depth: Some(depth) }, kernel)
+pub(in crate::zoo) fn conv2d(
+    scope: impl Into<Cow<'static, str>>,
+    depth: usize,
+    kernel: impl Into<Kernel>,
+) -> Layer {
+    layer(scope, LayerKind::Conv { depth: Some(depth) }, kernel)
 }
 
 /// A convolution to as many channels as the file says.
-pub(super) fn conv2d_as_stored(scope: impl Into<Cow<'static, str>>, kernel: impl Into<Kernel>) -> Layer {
-    layer(scope, Kind::Conv { depth: None }, kernel)
+pub(super) fn conv2d_as_stored(
+    scope: impl Into<Cow<'static, str>>,
+    kernel: impl Into<Kernel>,
+) -> Layer {
+    layer(scope, LayerKind::Conv { depth: None }, kernel)
 }
 
 /// A convolution with one filter for each channel.
-pub(in crate::zoo) fn depthwise(scope: impl Into<Cow<'static, str>>, kernel: impl Into<Kernel>) -> Layer {
-    layer(scope, Kind::Depthwise, kernel)
+pub(in crate::zoo) fn depthwise(
+    scope: impl Into<Cow<'static, str>>,
+    kernel: impl Into<Kernel>,
+) -> Layer {
+    layer(scope, LayerKind::Depthwise, kernel)
 }
 
 /// The largest value of each window.
-pub(in crate::zoo) fn max_pool2d(scope: impl Into<Cow<'static, str>>, kernel: impl Into<Kernel>) -> Layer {
-    layer(scope, Kind::Pool(PoolKind::Max), kernel)
+pub(in crate::zoo) fn max_pool2d(
+    scope: impl Into<Cow<'static, str>>,
+    kernel: impl Into<Kernel>,
+) -> Layer {
+    layer(scope, LayerKind::Pool(PoolKind::Max), kernel)
 }
 
 /// The mean of each window.
-pub(in crate::zoo) fn avg_pool2d(scope: impl Into<Cow<'static, str>>, kernel: impl Into<Kernel>) -> Layer {
-    layer(scope, Kind::Pool(PoolKind::Average), kernel)
+pub(in crate::zoo) fn avg_pool2d(
+    scope: impl Into<Cow<'static, str>>,
+    kernel: impl Into<Kernel>,
+) -> Layer {
+    layer(scope, LayerKind::Pool(PoolKind::Average), kernel)
 }
 
 /// Several layers over the same input, their channels joined.
 pub(in crate::zoo) fn concat(layers: impl Into<Vec<Layer>>) -> Layer {
-    layer("concat", Kind::Concat(layers.into()), 1)
+    layer("concat", LayerKind::Concat(layers.into()), 1)
 }
 
 impl Layer {

@@ -2,21 +2,24 @@
 
 use lorgnette_kernels::{Binary, Clamp, Padding};
 
-use super::layer::{Kind, Layer, Normalizer};
-use super::{Same, Slim, Step, Valid, Value, join};
+use super::layer::{Layer, LayerKind, Normalizer};
+use super::{BuildResult, FeatureMap, Same, Slim, Valid, join};
 use crate::graph::op::{Border, Conv, Epilogue, Op, Pool, PoolKind};
 use crate::tensor::Tensor;
 
 impl Slim<'_> {
     /// One layer.
-    pub(in crate::zoo) fn layer(&mut self, net: Value, row: &Layer) -> Step {
+    pub(in crate::zoo) fn layer(&mut self, net: FeatureMap, row: &Layer) -> BuildResult {
         let scope = row.scope.as_ref();
         let (net, collect) = match &row.kind {
-            Kind::Conv { depth } => (self.convolve(net, row, depth.and_then(|d| self.depth(d)))?, self.args.collect),
-            Kind::Depthwise => (self.convolve_depthwise(net, row)?, self.args.collect),
-            Kind::Pool(kind) => (self.pool(net, row, *kind), self.args.collect_pools),
-            Kind::Concat(rows) => {
-                let parts: Vec<Value> = rows.iter().map(|row| self.layer(net, row)).collect::<Step<_>>()?;
+            LayerKind::Conv { depth } => {
+                (self.convolve(net, row, depth.and_then(|d| self.depth(d)))?, self.args.collect)
+            }
+            LayerKind::Depthwise => (self.convolve_depthwise(net, row)?, self.args.collect),
+            LayerKind::Pool(kind) => (self.pool(net, row, *kind), self.args.collect_pools),
+            LayerKind::Concat(rows) => {
+                let parts: Vec<FeatureMap> =
+                    rows.iter().map(|row| self.layer(net, row)).collect::<BuildResult<_>>()?;
                 (self.concat(scope, &parts), false)
             }
         };
@@ -24,12 +27,12 @@ impl Slim<'_> {
     }
 
     /// Layers one after the other.
-    pub(in crate::zoo) fn layers(&mut self, net: Value, rows: &[Layer]) -> Step {
+    pub(in crate::zoo) fn layers(&mut self, net: FeatureMap, rows: &[Layer]) -> BuildResult {
         rows.iter().try_fold(net, |net, row| self.layer(net, row))
     }
 
     /// Layers one after the other, each an end point under its own name.
-    pub(in crate::zoo) fn stem(&mut self, net: Value, rows: &[Layer]) -> Step {
+    pub(in crate::zoo) fn stem(&mut self, net: FeatureMap, rows: &[Layer]) -> BuildResult {
         rows.iter().try_fold(net, |net, row| {
             let net = self.layer(net, row)?;
             self.end_point(&row.scope, net)
@@ -37,7 +40,11 @@ impl Slim<'_> {
     }
 
     /// The scopes `Branch_0`, `Branch_1`, … over the same input, joined.
-    pub(in crate::zoo) fn branches(&mut self, net: Value, branches: &[&[Layer]]) -> Step {
+    pub(in crate::zoo) fn branches(
+        &mut self,
+        net: FeatureMap,
+        branches: &[&[Layer]],
+    ) -> BuildResult {
         let mut parts = Vec::new();
         for (i, rows) in branches.iter().enumerate() {
             parts.push(self.scope(&format!("Branch_{i}"), |s| s.layers(net, rows))?);
@@ -46,13 +53,19 @@ impl Slim<'_> {
     }
 
     /// An Inception module: branches in a scope of their own, an end point.
-    pub(in crate::zoo) fn module(&mut self, net: Value, scope: &str, branches: &[&[Layer]]) -> Step {
+    pub(in crate::zoo) fn module(
+        &mut self,
+        net: FeatureMap,
+        scope: &str,
+        branches: &[&[Layer]],
+    ) -> BuildResult {
         let net = self.scope(scope, |s| s.branches(net, branches))?;
         self.end_point(scope, net)
     }
 
-    /// A strided convolution whose output does not depend on whether the size is even: padded by hand, then VALID.
-    pub(in crate::zoo) fn conv2d_same(&mut self, net: Value, row: Layer) -> Step {
+    /// A strided convolution whose output does not depend on whether the size is even: padded by
+    /// hand, then VALID.
+    pub(in crate::zoo) fn conv2d_same(&mut self, net: FeatureMap, row: Layer) -> BuildResult {
         let stride = row.stride.unwrap_or(1);
         if stride == 1 {
             return self.layer(net, &row.padding(Same));
@@ -62,38 +75,51 @@ impl Slim<'_> {
         self.layer(padded, &row.valid())
     }
 
-    /// A depthwise convolution and a pointwise one, nothing between. Without a `multiplier`, as the file has it.
-    pub(in crate::zoo) fn separable_conv2d(&mut self, net: Value, row: &Layer, multiplier: Option<usize>) -> Step {
-        let Kind::Conv { depth } = row.kind else { unreachable!("a separable convolution is a convolution") };
+    /// A depthwise convolution and a pointwise one, nothing between. Without a `multiplier`, as the
+    /// file has it.
+    pub(in crate::zoo) fn separable_conv2d(
+        &mut self,
+        net: FeatureMap,
+        row: &Layer,
+        multiplier: Option<usize>,
+    ) -> BuildResult {
+        let LayerKind::Conv { depth } = row.kind else {
+            unreachable!("a separable convolution is a convolution")
+        };
         let (scope, [kh, kw]) = (row.scope.as_ref(), row.kernel);
         let wanted = [Some(kh), Some(kw), Some(net.channels), multiplier];
         let (filter, shape) = self.variable(&format!("{scope}/depthwise_weights"), &wanted)?;
         let conv = self.conv(row);
-        let mut net = slid(net, row.kernel, &conv);
+        let mut net = output_size(net, row.kernel, &conv);
         net.channels *= shape[3];
-        net.id =
-            self.node(&format!("{scope}/separable_conv2d/depthwise"), Op::DepthwiseConv2d(conv), &[net.id, filter]);
+        net.id = self.node(
+            &format!("{scope}/separable_conv2d/depthwise"),
+            Op::DepthwiseConv2d(conv),
+            &[net.id, filter],
+        );
         let wanted = [Some(1), Some(1), Some(net.channels), depth.and_then(|d| self.depth(d))];
         let (filter, shape) = self.variable(&format!("{scope}/pointwise_weights"), &wanted)?;
-        let point = Conv { stride: [1; 2], dilation: [1; 2], border: Valid, epilogue: Epilogue::default() };
+        let point =
+            Conv { stride: [1; 2], dilation: [1; 2], border: Valid, epilogue: Epilogue::default() };
         net.channels = shape[3];
-        net.id = self.node(&format!("{scope}/separable_conv2d"), Op::Conv2d(point), &[net.id, filter]);
+        net.id =
+            self.node(&format!("{scope}/separable_conv2d"), Op::Conv2d(point), &[net.id, filter]);
         self.finish_sum(net, row)
     }
 
     /// Batch norm as a layer of its own.
-    pub(in crate::zoo) fn batch_norm(&mut self, net: Value, scope: &str) -> Step {
+    pub(in crate::zoo) fn batch_norm(&mut self, net: FeatureMap, scope: &str) -> BuildResult {
         self.normalize(net, scope, self.args.layer_norm)
     }
 
     /// The rows and columns that a layer leaves.
-    pub(in crate::zoo) fn size_after(&self, net: Value, row: &Layer) -> [usize; 2] {
-        let out = slid(net, row.kernel, &self.conv(row));
+    pub(in crate::zoo) fn size_after(&self, net: FeatureMap, row: &Layer) -> [usize; 2] {
+        let out = output_size(net, row.kernel, &self.conv(row));
         [out.height, out.width]
     }
 
     /// A window no larger than the picture.
-    pub(in crate::zoo) fn reduced_kernel_size(net: Value, kernel: [usize; 2]) -> [usize; 2] {
+    pub(in crate::zoo) fn reduced_kernel_size(net: FeatureMap, kernel: [usize; 2]) -> [usize; 2] {
         [net.height.clamp(1, kernel[0]), net.width.clamp(1, kernel[1])]
     }
 
@@ -106,28 +132,37 @@ impl Slim<'_> {
         }
     }
 
-    pub(super) fn convolve(&mut self, net: Value, row: &Layer, depth: Option<usize>) -> Step {
+    pub(super) fn convolve(
+        &mut self,
+        net: FeatureMap,
+        row: &Layer,
+        depth: Option<usize>,
+    ) -> BuildResult {
         let [kh, kw] = row.kernel;
         let wanted = [Some(kh), Some(kw), Some(net.channels), depth];
         let (filter, shape) = self.variable(&format!("{}/weights", row.scope), &wanted)?;
         let conv = self.conv(row);
-        let mut out = slid(net, row.kernel, &conv);
+        let mut out = output_size(net, row.kernel, &conv);
         out.channels = shape[3];
         out.id = self.node(&format!("{}/Conv2D", row.scope), Op::Conv2d(conv), &[net.id, filter]);
         self.finish_sum(out, row)
     }
 
-    fn convolve_depthwise(&mut self, net: Value, row: &Layer) -> Step {
+    fn convolve_depthwise(&mut self, net: FeatureMap, row: &Layer) -> BuildResult {
         let [kh, kw] = row.kernel;
         let wanted = [Some(kh), Some(kw), Some(net.channels), Some(1)];
         let (filter, _) = self.variable(&format!("{}/depthwise_weights", row.scope), &wanted)?;
         let conv = self.conv(row);
-        let mut out = slid(net, row.kernel, &conv);
-        out.id = self.node(&format!("{}/depthwise", row.scope), Op::DepthwiseConv2d(conv), &[net.id, filter]);
+        let mut out = output_size(net, row.kernel, &conv);
+        out.id = self.node(
+            &format!("{}/depthwise", row.scope),
+            Op::DepthwiseConv2d(conv),
+            &[net.id, filter],
+        );
         self.finish_sum(out, row)
     }
 
-    fn finish_sum(&mut self, net: Value, row: &Layer) -> Step {
+    fn finish_sum(&mut self, net: FeatureMap, row: &Layer) -> BuildResult {
         let net = match row.normalizer.unwrap_or(self.args.normalizer) {
             Normalizer::None => net,
             Normalizer::Biases => self.biases(net, &row.scope)?,
@@ -136,16 +171,20 @@ impl Slim<'_> {
         Ok(self.activate(net, &row.scope, row.activation.unwrap_or(self.args.activation)))
     }
 
-    pub(super) fn biases(&mut self, net: Value, scope: &str) -> Step {
+    pub(super) fn biases(&mut self, net: FeatureMap, scope: &str) -> BuildResult {
         let (biases, _) = self.variable(&format!("{scope}/biases"), &[Some(net.channels)])?;
-        let id = self.node(&format!("{scope}/BiasAdd"), Op::Binary(Binary::Add, Clamp::NONE), &[net.id, biases]);
-        Ok(Value { id, ..net })
+        let id = self.node(
+            &format!("{scope}/BiasAdd"),
+            Op::Binary(Binary::Add, Clamp::NONE),
+            &[net.id, biases],
+        );
+        Ok(FeatureMap { id, ..net })
     }
 
-    fn normalize(&mut self, net: Value, scope: &str, normalizer: Normalizer) -> Step {
+    fn normalize(&mut self, net: FeatureMap, scope: &str, normalizer: Normalizer) -> BuildResult {
         let Normalizer::BatchNorm { epsilon, scale } = normalizer else { return Ok(net) };
         let channels = [Some(net.channels)];
-        let gamma = if scale || self.stored(&format!("{scope}/gamma")).is_some() {
+        let gamma = if scale || self.stored_shape(&format!("{scope}/gamma")).is_some() {
             self.variable(&format!("{scope}/gamma"), &channels)?.0
         } else {
             self.constant(&format!("{scope}/Const"), Tensor::from_f32(&[1], vec![1.0]))
@@ -154,23 +193,24 @@ impl Slim<'_> {
         for name in ["beta", "moving_mean", "moving_variance"] {
             inputs.push(self.variable(&format!("{scope}/{name}"), &channels)?.0);
         }
-        let id = self.node(&format!("{scope}/FusedBatchNormV3"), Op::BatchNorm { epsilon }, &inputs);
-        Ok(Value { id, ..net })
+        let id =
+            self.node(&format!("{scope}/FusedBatchNormV3"), Op::BatchNorm { epsilon }, &inputs);
+        Ok(FeatureMap { id, ..net })
     }
 
-    fn pool(&mut self, net: Value, row: &Layer, kind: PoolKind) -> Value {
+    fn pool(&mut self, net: FeatureMap, row: &Layer, kind: PoolKind) -> FeatureMap {
         let stride = [row.stride.unwrap_or(self.args.pool_stride); 2];
         let border = row.padding.unwrap_or(self.args.pool_padding);
         let conv = Conv { stride, dilation: [1; 2], border, epilogue: Epilogue::default() };
         let name = if kind == PoolKind::Max { "MaxPool" } else { "AvgPool" };
         let op = Op::Pool(Pool { kind, kernel: row.kernel, stride, dilation: [1; 2], border });
         let id = self.node(&join(&row.scope, name), op, &[net.id]);
-        Value { id, ..slid(net, row.kernel, &conv) }
+        FeatureMap { id, ..output_size(net, row.kernel, &conv) }
     }
 }
 
 /// A value's size after a window moved over it.
-fn slid(net: Value, kernel: [usize; 2], conv: &Conv) -> Value {
+fn output_size(net: FeatureMap, kernel: [usize; 2], conv: &Conv) -> FeatureMap {
     let along = |length: usize, d: usize| {
         let (stride, reach) = (conv.stride[d], (kernel[d] - 1) * conv.dilation[d] + 1);
         match conv.border {
@@ -182,5 +222,5 @@ fn slid(net: Value, kernel: [usize; 2], conv: &Conv) -> Value {
             }
         }
     };
-    Value { height: along(net.height, 0), width: along(net.width, 1), ..net }
+    FeatureMap { height: along(net.height, 0), width: along(net.width, 1), ..net }
 }

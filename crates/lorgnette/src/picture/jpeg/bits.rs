@@ -2,7 +2,8 @@
 
 /// Reads a scan's bits, most significant first, past the zero that follows every 255.
 ///
-/// At a marker, or the end of the file, zeros follow for ever, as libjpeg has it; [`Bits::exhausted`] tells.
+/// At a marker, or the end of the file, zeros follow for ever, as libjpeg has it;
+/// [`Bits::exhausted`] tells.
 #[derive(Clone, Copy)]
 pub(super) struct Bits<'a> {
     bytes: &'a [u8],
@@ -32,11 +33,12 @@ impl<'a> Bits<'a> {
         self.at
     }
 
-    /// Goes on after the next marker, if it is a restart; the bits before it are given up. Any other marker is the end
-    /// of the scan: from there on there are no bits.
+    /// Goes on after the next marker, if it is a restart; the bits before it are given up. Any
+    /// other marker is the end of the scan: from there on there are no bits.
     pub(super) fn restart(&mut self) {
         let rest = &self.bytes[self.at.min(self.bytes.len())..];
-        let marker = rest.windows(2).position(|pair| pair[0] == 0xFF && pair[1] != 0 && pair[1] != 0xFF);
+        let marker =
+            rest.windows(2).position(|pair| pair[0] == 0xFF && pair[1] != 0 && pair[1] != 0xFF);
         let at = self.at + marker.unwrap_or(rest.len());
         let restarts = self.bytes.get(at + 1).is_some_and(|code| (0xD0..=0xD7).contains(code));
         *self = if restarts { Self::new(self.bytes, at + 2) } else { Self::ended(self.bytes, at) };
@@ -62,7 +64,11 @@ impl<'a> Bits<'a> {
                 }
                 // Here are 32 to 64 bits of room.
                 let bytes = (64 - self.count) / 8;
-                self.buffer = if bytes == 8 { word } else { self.buffer << (8 * bytes) | word >> (64 - 8 * bytes) };
+                self.buffer = if bytes == 8 {
+                    word
+                } else {
+                    self.buffer << (8 * bytes) | word >> (64 - 8 * bytes)
+                };
                 self.count += 8 * bytes;
                 self.at += bytes as usize;
             }
@@ -70,7 +76,8 @@ impl<'a> Bits<'a> {
         }
     }
 
-    /// Byte by byte, past zeros that follow a 255. By value: a caller's copy may then stay in registers.
+    /// Byte by byte, past zeros that follow a 255. By value: a caller's copy may then stay in
+    /// registers.
     #[inline(never)]
     fn refilled(mut self) -> Self {
         while self.count <= 56 {
@@ -147,7 +154,8 @@ impl<'a> Bits<'a> {
         0
     }
 
-    /// The next AC coefficient of a sequential block, and how many zeros come before it (T.81, F.2.2.2).
+    /// The next AC coefficient of a sequential block, and how many zeros come before it (T.81,
+    /// F.2.2.2).
     #[inline(always)]
     pub(super) fn coefficient(&mut self, table: &Huffman) -> Coefficient {
         self.fill();
@@ -158,7 +166,11 @@ impl<'a> Bits<'a> {
             return found;
         }
         let symbol = self.symbol(table);
-        Coefficient { value: self.signed(u32::from(symbol & 15)) as i16, zeros: symbol >> 4, bits: 0 }
+        Coefficient {
+            value: self.signed(u32::from(symbol & 15)) as i16,
+            zeros: symbol >> 4,
+            bits: 0,
+        }
     }
 
     /// The signed value of `size` bits after a symbol (ITU-T T.81, F.2.2.1); `size` at most 16.
@@ -186,8 +198,8 @@ fn has_255(word: u64) -> bool {
     (!word).wrapping_sub(ONES) & word & (ONES << 7) != 0
 }
 
-/// An AC coefficient on its way: `value` after `zeros` others. Where the value is 0, fifteen zeros mean sixteen, and fewer the end
-/// of the block.
+/// An AC coefficient on its way: `value` after `zeros` others. Where the value is 0, fifteen zeros
+/// mean sixteen, and fewer the end of the block.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Coefficient {
     pub(super) value: i16,
@@ -218,7 +230,8 @@ pub(super) struct Huffman {
 }
 
 impl Huffman {
-    /// Builds the canonical code of `counts[i]` codes of `i + 1` bits; `None` if there are too many of a length.
+    /// Builds the canonical code of `counts[i]` codes of `i + 1` bits; `None` if there are too many
+    /// of a length.
     pub(super) fn new(counts: &[u8; 16], symbols: &[u8]) -> Option<Self> {
         let (mut code, mut symbol) = (0u32, 0u32);
         let mut table = Self {
@@ -255,8 +268,11 @@ impl Huffman {
         if length == 0 || bits > AHEAD_BITS {
             return Coefficient::default();
         }
-        let value =
-            if size == 0 { 0 } else { extended((next >> (AHEAD_BITS - bits) & ((1 << size) - 1)) as i32, size) };
+        let value = if size == 0 {
+            0
+        } else {
+            extended((next >> (AHEAD_BITS - bits) & ((1 << size) - 1)) as i32, size)
+        };
         Coefficient { value: value as i16, zeros: symbol >> 4, bits: bits as u8 }
     }
 

@@ -1,4 +1,5 @@
-//! Which colours a JPEG's components are, and how they become RGB, by libjpeg's and TensorFlow's rules.
+//! Which colours a JPEG's components are, and how they become RGB, by libjpeg's and TensorFlow's
+//! rules.
 
 use super::markers::Layout;
 
@@ -17,7 +18,8 @@ pub(super) enum Colour {
 }
 
 impl Colour {
-    /// libjpeg's decision (`default_decompress_parms` in jdapimin.c); `None` for two components or more than four.
+    /// libjpeg's decision (`default_decompress_parms` in jdapimin.c); `None` for two components or
+    /// more than four.
     pub(super) fn of(layout: &Layout<'_>) -> Option<Self> {
         match layout.components.len() {
             1 => Some(Self::Grey),
@@ -52,13 +54,18 @@ impl Colour {
     pub(super) fn convert(self, rows: &[Vec<u8>], out: &mut [u8]) {
         let pixels = out.as_chunks_mut::<3>().0;
         match (self, rows) {
-            (Self::Grey, [grey]) => pixels.iter_mut().zip(grey).for_each(|(pixel, &grey)| *pixel = [grey; 3]),
+            (Self::Grey, [grey]) => {
+                pixels.iter_mut().zip(grey).for_each(|(pixel, &grey)| *pixel = [grey; 3])
+            }
             (Self::YCbCr, [y, cb, cr]) => {
                 row_to_rgb(y, cb, cr, pixels);
             }
             (Self::Rgb, [r, g, b]) => {
                 let samples = r.iter().zip(g).zip(b);
-                pixels.iter_mut().zip(samples).for_each(|(pixel, ((&r, &g), &b))| *pixel = [r, g, b]);
+                pixels
+                    .iter_mut()
+                    .zip(samples)
+                    .for_each(|(pixel, ((&r, &g), &b))| *pixel = [r, g, b]);
             }
             (Self::Cmyk { inverted }, [c, m, y, k]) => {
                 let samples = c.iter().zip(m).zip(y.iter().zip(k));
@@ -82,20 +89,28 @@ const LANES: usize = 16;
 fn row_to_rgb(y: &[u8], cb: &[u8], cr: &[u8], pixels: &mut [[u8; 3]]) {
     let (parts, rest) = pixels.as_chunks_mut::<LANES>();
     let whole = LANES * parts.len();
-    let samples = y.as_chunks::<LANES>().0.iter().zip(cb.as_chunks::<LANES>().0).zip(cr.as_chunks::<LANES>().0);
+    let samples = y
+        .as_chunks::<LANES>()
+        .0
+        .iter()
+        .zip(cb.as_chunks::<LANES>().0)
+        .zip(cr.as_chunks::<LANES>().0);
     for (part, ((y, cb), cr)) in parts.iter_mut().zip(samples) {
         let [red, green, blue] = lanes_to_rgb(y, cb, cr);
         for (lane, pixel) in part.iter_mut().enumerate() {
             *pixel = [red[lane], green[lane], blue[lane]];
         }
     }
-    for (pixel, ((&y, &cb), &cr)) in rest.iter_mut().zip(y[whole..].iter().zip(&cb[whole..]).zip(&cr[whole..])) {
+    for (pixel, ((&y, &cb), &cr)) in
+        rest.iter_mut().zip(y[whole..].iter().zip(&cb[whole..]).zip(&cr[whole..]))
+    {
         *pixel = ycbcr_to_rgb(y, cb, cr);
     }
 }
 
-/// The same numbers in lanes of sixteen bits: constants lose a whole multiple of 2^16, which needs no product, so that they fit, and
-/// what is left is the upper half of a product, an instruction. Rounding is a doubled product, one more, and half of it.
+/// The same numbers in lanes of sixteen bits: constants lose a whole multiple of 2^16, which needs
+/// no product, so that they fit, and what is left is the upper half of a product, an instruction.
+/// Rounding is a doubled product, one more, and half of it.
 #[inline]
 fn lanes_to_rgb(y: &[u8; LANES], cb: &[u8; LANES], cr: &[u8; LANES]) -> [[u8; LANES]; 3] {
     const CR_TO_RED: i32 = 91_881 - (1 << 16);
@@ -105,7 +120,8 @@ fn lanes_to_rgb(y: &[u8; LANES], cb: &[u8; LANES], cr: &[u8; LANES]) -> [[u8; LA
     let rounded = |constant: i32, x: i16| ((((constant * i32::from(2 * x)) >> 16) as i16) + 1) >> 1;
     let mut rgb = [[0; LANES]; 3];
     for lane in 0..LANES {
-        let (y, cb, cr) = (i16::from(y[lane]), i16::from(cb[lane]) - 128, i16::from(cr[lane]) - 128);
+        let (y, cb, cr) =
+            (i16::from(y[lane]), i16::from(cb[lane]) - 128, i16::from(cr[lane]) - 128);
         let green = (CB_TO_GREEN * i32::from(cb) + CR_TO_GREEN * i32::from(cr) + (1 << 15)) >> 16;
         rgb[0][lane] = (y + cr + rounded(CR_TO_RED, cr)).clamp(0, 255) as u8;
         rgb[1][lane] = (y - cr + green as i16).clamp(0, 255) as u8;
@@ -114,7 +130,8 @@ fn lanes_to_rgb(y: &[u8; LANES], cb: &[u8; LANES], cr: &[u8; LANES]) -> [[u8; LA
     rgb
 }
 
-/// ITU-R BT.601 at full range in sixteen-bit fixed point, rounded where libjpeg's tables round (`jdcolor.c`).
+/// ITU-R BT.601 at full range in sixteen-bit fixed point, rounded where libjpeg's tables round
+/// (`jdcolor.c`).
 #[inline]
 fn ycbcr_to_rgb(y: u8, cb: u8, cr: u8) -> [u8; 3] {
     const HALF: i32 = 1 << 15;
@@ -154,7 +171,10 @@ mod tests {
                 let (ys, cbs, crs) = ([y; 257], [cb; 257], [&chroma[..], &[9]].concat());
                 let mut row = [[0; 3]; 257];
                 row_to_rgb(&ys, &cbs, &crs, &mut row);
-                assert!(row.iter().zip(&crs).all(|(pixel, &cr)| *pixel == ycbcr_to_rgb(y, cb, cr)), "{y} {cb}");
+                assert!(
+                    row.iter().zip(&crs).all(|(pixel, &cr)| *pixel == ycbcr_to_rgb(y, cb, cr)),
+                    "{y} {cb}"
+                );
             }
         }
     }

@@ -8,8 +8,8 @@ use super::scan::Scan;
 use super::tables::Tables;
 use super::transform::Steps;
 
-/// Passes over the coefficients a progressive file may ask for. Encoders write about ten; a file of empty passes
-/// would cost time for nothing.
+/// Passes over the coefficients a progressive file may ask for. Encoders write about ten; a file of
+/// empty passes would cost time for nothing.
 const MAX_SCANS: usize = 100;
 
 /// A picture on its way from coefficients to samples.
@@ -20,7 +20,8 @@ pub(super) struct Frame {
     pub(super) progressive: bool,
     /// MCUs across and down.
     pub(super) mcus: (usize, usize),
-    /// Samples on a side of what a block becomes, if its component is sampled most finely: 8, or less in a reduced picture.
+    /// Samples on a side of what a block becomes, if its component is sampled most finely: 8, or
+    /// less in a reduced picture.
     pub(super) block_side: usize,
     pub(super) components: Vec<Component>,
     /// The finest sampling of any component, 1 to 4.
@@ -39,7 +40,8 @@ pub(super) struct Component {
     pub(super) height: usize,
     /// Samples on a side of what a block becomes: the frame's, or more in place of upsampling.
     pub(super) block_side: usize,
-    /// Blocks that hold samples of the picture, across and down: those of a scan of this component alone.
+    /// Blocks that hold samples of the picture, across and down: those of a scan of this component
+    /// alone.
     pub(super) own_blocks: (usize, usize),
     /// Blocks in a row of the planes, a whole number of MCUs.
     pub(super) blocks_across: usize,
@@ -85,7 +87,12 @@ impl Frame {
 
     fn new(source: &Source<'_>, layout: &Layout<'_>) -> Result<Self, PictureError> {
         let most = |sampling: fn(&super::markers::Component) -> u8| {
-            layout.components.iter().map(|component| usize::from(sampling(component))).max().unwrap_or(1)
+            layout
+                .components
+                .iter()
+                .map(|component| usize::from(sampling(component)))
+                .max()
+                .unwrap_or(1)
         };
         let (horizontal, vertical) = (most(|c| c.horizontal), most(|c| c.vertical));
         let block_side = block_side(source.options, layout);
@@ -100,8 +107,8 @@ impl Frame {
             vertical,
         };
         for component in &layout.components {
-            let fits =
-                horizontal % usize::from(component.horizontal) == 0 && vertical % usize::from(component.vertical) == 0;
+            let fits = horizontal % usize::from(component.horizontal) == 0
+                && vertical % usize::from(component.vertical) == 0;
             if !fits {
                 return Err(source.unsupported("a JPEG with fractional chroma sampling"));
             }
@@ -110,8 +117,14 @@ impl Frame {
         Ok(frame)
     }
 
-    /// Tables may change between scans: a component keeps those of its first one, as libjpeg has it.
-    fn latch_quantisation(&mut self, source: &Source<'_>, tables: &Tables, scan: &Scan) -> Result<(), PictureError> {
+    /// Tables may change between scans: a component keeps those of its first one, as libjpeg has
+    /// it.
+    fn latch_quantisation(
+        &mut self,
+        source: &Source<'_>,
+        tables: &Tables,
+        scan: &Scan,
+    ) -> Result<(), PictureError> {
         for part in scan.parts() {
             let component = &mut self.components[part];
             if component.steps.is_some() {
@@ -119,7 +132,8 @@ impl Frame {
             }
             let table = tables.quantisation.get(component.table).and_then(Option::as_ref);
             let table = table.ok_or_else(|| source.damaged("a quantisation table is missing"))?;
-            component.steps = Some(Steps::new(table, source.options.jpeg_transform, component.block_side));
+            component.steps =
+                Some(Steps::new(table, source.options.jpeg_transform, component.block_side));
         }
         Ok(())
     }
@@ -134,12 +148,17 @@ impl Frame {
 
 impl Component {
     fn new(frame: &Frame, layout: &Layout<'_>, component: &super::markers::Component) -> Self {
-        let (horizontal, vertical) = (usize::from(component.horizontal), usize::from(component.vertical));
+        let (horizontal, vertical) =
+            (usize::from(component.horizontal), usize::from(component.vertical));
         let blocks_across = frame.mcus.0 * horizontal;
         let blocks = blocks_across * frame.mcus.1 * vertical;
         let block_side = own_block_side(frame, horizontal, vertical);
-        let width = |block_side: usize| (layout.width * horizontal * block_side).div_ceil(8 * frame.horizontal);
-        let height = |block_side: usize| (layout.height * vertical * block_side).div_ceil(8 * frame.vertical);
+        let width = |block_side: usize| {
+            (layout.width * horizontal * block_side).div_ceil(8 * frame.horizontal)
+        };
+        let height = |block_side: usize| {
+            (layout.height * vertical * block_side).div_ceil(8 * frame.vertical)
+        };
         Self {
             id: component.id,
             horizontal,
@@ -161,13 +180,24 @@ impl Component {
         let coefficients = std::mem::take(&mut self.coefficients);
         for (index, block) in coefficients.as_chunks::<64>().0.iter().enumerate() {
             let is_flat = block[1..].iter().fold(0, |all, coefficient| all | coefficient) == 0;
-            self.transform_block(index % self.blocks_across, index / self.blocks_across, block, is_flat);
+            self.transform_block(
+                index % self.blocks_across,
+                index / self.blocks_across,
+                block,
+                is_flat,
+            );
         }
     }
 
     /// Turns a block's coefficients into its samples; `is_flat` where all but the first are zero.
     #[inline]
-    pub(super) fn transform_block(&mut self, column: usize, row: usize, block: &[i16; 64], is_flat: bool) {
+    pub(super) fn transform_block(
+        &mut self,
+        column: usize,
+        row: usize,
+        block: &[i16; 64],
+        is_flat: bool,
+    ) {
         let Some(steps) = &self.steps else { return };
         let stride = self.block_side * self.blocks_across;
         let start = self.block_side * (row * stride + column);
@@ -186,21 +216,28 @@ fn block_side(options: &OpenOptions, layout: &Layout<'_>) -> usize {
     if !options.ignore_orientation && swaps_sides(layout.orientation()) {
         (rows, columns) = (columns, rows);
     }
-    let is_enough = |side: &usize| reduced(layout.height, *side) >= rows && reduced(layout.width, *side) >= columns;
+    let is_enough = |side: &usize| {
+        reduced(layout.height, *side) >= rows && reduced(layout.width, *side) >= columns
+    };
     [1, 2, 4].into_iter().find(is_enough).unwrap_or(8)
 }
 
-/// A side of the picture where a block becomes so many samples on a side: rounded up, as libjpeg has it.
+/// A side of the picture where a block becomes so many samples on a side: rounded up, as libjpeg
+/// has it.
 fn reduced(length: usize, block_side: usize) -> usize {
     (length * block_side).div_ceil(8)
 }
 
-/// A coarser component's blocks become larger ones in a reduced picture, as long as nothing is then left over on either side: that is
-/// better and cheaper than upsampling (`jpeg_calc_output_dimensions` in jdmaster.c).
+/// A coarser component's blocks become larger ones in a reduced picture, as long as nothing is then
+/// left over on either side: that is better and cheaper than upsampling
+/// (`jpeg_calc_output_dimensions` in jdmaster.c).
 fn own_block_side(frame: &Frame, horizontal: usize, vertical: usize) -> usize {
     let divides = |most: usize, own: usize| (most * frame.block_side).is_multiple_of(own);
     let mut side = frame.block_side;
-    while side < 8 && divides(frame.horizontal, 2 * horizontal * side) && divides(frame.vertical, 2 * vertical * side) {
+    while side < 8
+        && divides(frame.horizontal, 2 * horizontal * side)
+        && divides(frame.vertical, 2 * vertical * side)
+    {
         side *= 2;
     }
     side

@@ -32,7 +32,8 @@ pub(super) struct Layout<'a> {
     pub(super) exif: Option<&'a [u8]>,
 }
 
-/// One component of the frame: its name, its sampling relative to the others (1 to 4), its quantisation table.
+/// One component of the frame: its name, its sampling relative to the others (1 to 4), its
+/// quantisation table.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Component {
     pub(super) id: u8,
@@ -44,14 +45,17 @@ pub(super) struct Component {
 impl<'a> Layout<'a> {
     /// Walks the whole file.
     ///
-    /// A file without its end-of-image marker ends early, as TensorFlow has it; what follows the marker is not ours.
+    /// A file without its end-of-image marker ends early, as TensorFlow has it; what follows the
+    /// marker is not ours.
     pub(super) fn read(source: &Source<'a>) -> Result<Self, PictureError> {
         let mut layout = Self::default();
         let mut walk = Walk { bytes: source.bytes, at: 0 };
         loop {
             let Some(marker) = walk.next_marker() else { return Err(no_end(source)) };
             match marker {
-                EOI if layout.components.is_empty() => return Err(source.damaged("it has no picture before its end")),
+                EOI if layout.components.is_empty() => {
+                    return Err(source.damaged("it has no picture before its end"));
+                }
                 EOI => return Ok(layout),
                 marker if stands_alone(marker) => {}
                 _ => {
@@ -63,14 +67,23 @@ impl<'a> Layout<'a> {
     }
 
     /// Takes what one segment has to say.
-    fn note(&mut self, source: &Source<'_>, marker: u8, segment: &'a [u8]) -> Result<(), PictureError> {
+    fn note(
+        &mut self,
+        source: &Source<'_>,
+        marker: u8,
+        segment: &'a [u8],
+    ) -> Result<(), PictureError> {
         match marker {
             0xC0..=0xC2 => {
                 self.note_frame(source, segment)?;
                 self.progressive = marker == 0xC2;
             }
-            0xC3 | 0xC5..=0xC7 | 0xC9..=0xCB | 0xCD..=0xCF => return Err(source.unsupported(coding(marker))),
-            SOS if self.components.is_empty() => return Err(source.damaged("its scan comes before its frame")),
+            0xC3 | 0xC5..=0xC7 | 0xC9..=0xCB | 0xCD..=0xCF => {
+                return Err(source.unsupported(coding(marker)));
+            }
+            SOS if self.components.is_empty() => {
+                return Err(source.damaged("its scan comes before its frame"));
+            }
             APP0 => self.jfif |= segment.len() >= 12 && segment.starts_with(b"JFIF\0"),
             APP1 if self.exif.is_none() => self.exif = segment.strip_prefix(b"Exif\0\0"),
             APP14 if segment.len() >= 12 && segment.starts_with(b"Adobe") => {
@@ -94,8 +107,10 @@ impl<'a> Layout<'a> {
         }
         self.height = usize::from(u16::from_be_bytes([head[1], head[2]]));
         self.width = usize::from(u16::from_be_bytes([head[3], head[4]]));
-        self.components = components.chunks_exact(3).take(usize::from(head[5])).map(Component::read).collect();
-        let sampled = |c: &Component| (1..=4).contains(&c.horizontal) && (1..=4).contains(&c.vertical);
+        self.components =
+            components.chunks_exact(3).take(usize::from(head[5])).map(Component::read).collect();
+        let sampled =
+            |c: &Component| (1..=4).contains(&c.horizontal) && (1..=4).contains(&c.vertical);
         if self.components.is_empty() || !self.components.iter().all(sampled) {
             return Err(source.damaged("its frame header contradicts itself"));
         }
@@ -133,8 +148,8 @@ pub(super) struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    /// The next marker's code, past whatever lies between: coefficients, in which 255 is followed by 0, fill bytes, or
-    /// garbage, which libjpeg skips as well. `None` at the end of the file.
+    /// The next marker's code, past whatever lies between: coefficients, in which 255 is followed
+    /// by 0, fill bytes, or garbage, which libjpeg skips as well. `None` at the end of the file.
     pub(super) fn next_marker(&mut self) -> Option<u8> {
         loop {
             let rest = self.bytes.get(self.at..)?;
@@ -164,7 +179,10 @@ pub(super) fn stands_alone(marker: u8) -> bool {
 }
 
 fn no_end(source: &Source<'_>) -> PictureError {
-    source.ends_early(format!("it stops at {} bytes, without an end-of-image marker", source.bytes.len()))
+    source.ends_early(format!(
+        "it stops at {} bytes, without an end-of-image marker",
+        source.bytes.len()
+    ))
 }
 
 /// The name of a coding process libjpeg, as TensorFlow builds it, has no decoder for.

@@ -1,4 +1,5 @@
-//! One scan: the components it has, and the coefficients its bits add (ITU-T T.81, annexes F and G).
+//! One scan: the components it has, and the coefficients its bits add (ITU-T T.81, annexes F and
+//! G).
 
 use super::super::PictureError;
 use super::super::open::Source;
@@ -42,8 +43,13 @@ struct Codes<'a> {
 }
 
 impl Scan {
-    pub(super) fn read(source: &Source<'_>, frame: &Frame, segment: &[u8]) -> Result<Self, PictureError> {
-        Self::parse(frame, segment).ok_or_else(|| source.damaged("a scan header contradicts itself"))
+    pub(super) fn read(
+        source: &Source<'_>,
+        frame: &Frame,
+        segment: &[u8],
+    ) -> Result<Self, PictureError> {
+        Self::parse(frame, segment)
+            .ok_or_else(|| source.damaged("a scan header contradicts itself"))
     }
 
     fn parse(frame: &Frame, segment: &[u8]) -> Option<Self> {
@@ -54,7 +60,13 @@ impl Scan {
             parts.as_chunks::<2>().0.iter().map(|bytes| Part::parse(frame, *bytes)).collect();
         let scan = if frame.progressive {
             let (first, last) = (usize::from(first), usize::from(last));
-            Self { parts: parts?, first, last, refines: bits >> 4 != 0, low_bit: u32::from(bits & 15) }
+            Self {
+                parts: parts?,
+                first,
+                last,
+                refines: bits >> 4 != 0,
+                low_bit: u32::from(bits & 15),
+            }
         } else {
             Self { parts: parts?, first: 0, last: 63, refines: false, low_bit: 0 }
         };
@@ -113,13 +125,18 @@ impl Scan {
         Ok(bits.end())
     }
 
-    /// Whether it brings only AC coefficients of a component whose blocks become a sample each. They are walked over, not decoded.
+    /// Whether it brings only AC coefficients of a component whose blocks become a sample each.
+    /// They are walked over, not decoded.
     fn is_unused(&self, frame: &Frame) -> bool {
         self.first > 0 && self.parts().all(|part| frame.components[part].block_side == 1)
     }
 
     /// Looks up each part's tables, and refuses a scan that needs one the file does not have.
-    fn codes<'a>(&self, source: &Source<'_>, tables: &'a Tables) -> Result<Vec<Codes<'a>>, PictureError> {
+    fn codes<'a>(
+        &self,
+        source: &Source<'_>,
+        tables: &'a Tables,
+    ) -> Result<Vec<Codes<'a>>, PictureError> {
         let wants_dc = self.first == 0 && !self.refines;
         let wants_ac = self.last > 0;
         let codes = self.parts.iter().map(|part| {
@@ -132,7 +149,8 @@ impl Scan {
         codes.ok_or_else(|| source.damaged("a Huffman table is missing"))
     }
 
-    /// Decodes the blocks of one MCU: one block in a scan of one component, else all blocks of every component.
+    /// Decodes the blocks of one MCU: one block in a scan of one component, else all blocks of
+    /// every component.
     fn decode_mcu(
         &self,
         frame: &mut Frame,
@@ -145,7 +163,8 @@ impl Scan {
         let alone = self.parts.len() == 1;
         for (part, codes) in self.parts.iter().zip(codes) {
             let component = &mut frame.components[part.component];
-            let (across, down) = if alone { (1, 1) } else { (component.horizontal, component.vertical) };
+            let (across, down) =
+                if alone { (1, 1) } else { (component.horizontal, component.vertical) };
             for row in y * down..(y + 1) * down {
                 for column in x * across..(x + 1) * across {
                     let dc = &mut state.dc[part.component];
@@ -163,7 +182,14 @@ impl Scan {
     }
 
     /// Adds a progressive scan's bits to a block.
-    fn decode_band(&self, bits: &mut Bits<'_>, codes: &Codes<'_>, dc: &mut i32, run: &mut u32, block: &mut [i16; 64]) {
+    fn decode_band(
+        &self,
+        bits: &mut Bits<'_>,
+        codes: &Codes<'_>,
+        dc: &mut i32,
+        run: &mut u32,
+        block: &mut [i16; 64],
+    ) {
         match (self.first, self.refines, codes) {
             (0, false, Codes { dc: Some(table), .. }) => {
                 *dc = dc.wrapping_add(decode_difference(bits, table));
@@ -177,7 +203,13 @@ impl Scan {
     }
 
     /// The first bits of a band of AC coefficients (T.81, G.1.2.2).
-    fn decode_first(&self, bits: &mut Bits<'_>, table: &Huffman, run: &mut u32, block: &mut [i16; 64]) {
+    fn decode_first(
+        &self,
+        bits: &mut Bits<'_>,
+        table: &Huffman,
+        run: &mut u32,
+        block: &mut [i16; 64],
+    ) {
         if *run > 0 {
             *run -= 1;
             return;
@@ -227,8 +259,15 @@ impl Scan {
         }
     }
 
-    /// Refines the coefficients that are not zero, up to the one after `zeros` zeros; gives that one's place.
-    fn refine_until(&self, bits: &mut Bits<'_>, block: &mut [i16; 64], from: usize, mut zeros: usize) -> usize {
+    /// Refines the coefficients that are not zero, up to the one after `zeros` zeros; gives that
+    /// one's place.
+    fn refine_until(
+        &self,
+        bits: &mut Bits<'_>,
+        block: &mut [i16; 64],
+        from: usize,
+        mut zeros: usize,
+    ) -> usize {
         let bit = 1 << self.low_bit;
         for k in from..=self.last {
             let coefficient = &mut block[natural(k)];
@@ -261,7 +300,12 @@ fn block_of(component: &mut Component, column: usize, row: usize) -> &mut [i16; 
 
 /// All 64 coefficients of a sequential block (T.81, F.2.2); whether all but the first are zero.
 #[inline]
-fn decode_whole(bits: &mut Bits<'_>, codes: &Codes<'_>, dc: &mut i32, block: &mut [i16; 64]) -> bool {
+fn decode_whole(
+    bits: &mut Bits<'_>,
+    codes: &Codes<'_>,
+    dc: &mut i32,
+    block: &mut [i16; 64],
+) -> bool {
     let Codes { dc: Some(dc_table), ac: Some(ac_table) } = codes else { return true };
     // A copy of its own stays in registers.
     let mut reader = *bits;
@@ -298,7 +342,8 @@ fn end_of_band_run(bits: &mut Bits<'_>, size: usize) -> u32 {
     (1 << size) + bits.take(size as u32) as u32
 }
 
-/// Row-by-row place of a place of the zigzag; a damaged run past the end stays at the last, as in libjpeg.
+/// Row-by-row place of a place of the zigzag; a damaged run past the end stays at the last, as in
+/// libjpeg.
 #[inline]
 fn natural(k: usize) -> usize {
     usize::from(ZIGZAG[k.min(63)])

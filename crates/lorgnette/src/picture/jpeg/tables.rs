@@ -7,9 +7,9 @@ use super::markers::{DHT, DQT, DRI};
 
 /// Natural (row by row) place of the coefficient at each place of the zigzag.
 pub(super) const ZIGZAG: [u8; 64] = [
-    0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21,
-    28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54,
-    47, 55, 62, 63,
+    0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20,
+    13, 6, 7, 14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59,
+    52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63,
 ];
 
 /// The tables in force at some place of the file: four of each.
@@ -25,7 +25,12 @@ pub(super) struct Tables {
 
 impl Tables {
     /// Takes a table segment; any other is none of ours.
-    pub(super) fn take(&mut self, source: &Source<'_>, marker: u8, segment: &[u8]) -> Result<(), PictureError> {
+    pub(super) fn take(
+        &mut self,
+        source: &Source<'_>,
+        marker: u8,
+        segment: &[u8],
+    ) -> Result<(), PictureError> {
         let taken = match marker {
             DQT => self.take_quantisation(segment),
             DHT => self.take_huffman(segment),
@@ -41,7 +46,8 @@ impl Tables {
             let (steps, rest) = rest.split_at_checked(64 * bytes_a_step)?;
             let table = self.quantisation.get_mut(usize::from(head & 15))?.insert([0; 64]);
             for (&place, step) in ZIGZAG.iter().zip(steps.chunks_exact(bytes_a_step)) {
-                table[usize::from(place)] = step.iter().fold(0, |high, &low| high << 8 | u16::from(low));
+                table[usize::from(place)] =
+                    step.iter().fold(0, |high, &low| high << 8 | u16::from(low));
             }
             segment = rest;
         }

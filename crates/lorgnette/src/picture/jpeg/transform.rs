@@ -1,18 +1,19 @@
-//! From the 64 coefficients of a block to its samples: the inverse cosine transforms of libjpeg-turbo.
+//! From the 64 coefficients of a block to its samples: the inverse cosine transforms of
+//! libjpeg-turbo.
 //!
-//! Each is one pass of eight-lane arithmetic down the columns, a transposition, and the same pass again. Those that give fewer samples,
-//! for pictures of reduced size, are in [`reduced`].
+//! Each is one pass of eight-lane arithmetic down the columns, a transposition, and the same pass
+//! again. Those that give fewer samples, for pictures of reduced size, are in [`reduced`].
 
 mod reduced;
 
 /// Which inverse cosine transform makes samples of a JPEG's coefficients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Transform {
-    /// libjpeg's `JDCT_IFAST`, which TensorFlow's `decode_jpeg` uses by default and its networks were fed with: the
-    /// one to use.
+    /// libjpeg's `JDCT_IFAST`, which TensorFlow's `decode_jpeg` uses by default and its networks
+    /// were fed with: the one to use.
     Fast,
-    /// libjpeg's `JDCT_ISLOW`, which most programs use, and TensorFlow with `dct_method="INTEGER_ACCURATE"`. On
-    /// average 1.2 levels from the fast one.
+    /// libjpeg's `JDCT_ISLOW`, which most programs use, and TensorFlow with
+    /// `dct_method="INTEGER_ACCURATE"`. On average 1.2 levels from the fast one.
     Accurate,
 }
 
@@ -22,7 +23,8 @@ pub(super) struct Steps {
     inverse: Inverse,
 }
 
-/// What is done to a block. The reduced ones are the same whichever [`Transform`] is asked for (`start_pass` in jddctmgr.c).
+/// What is done to a block. The reduced ones are the same whichever [`Transform`] is asked for
+/// (`start_pass` in jddctmgr.c).
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Inverse {
     Fast,
@@ -57,8 +59,12 @@ impl Steps {
         match self.inverse {
             Inverse::Fast => write(&fast(block, &self.scaled), out, stride),
             Inverse::Accurate => write(&accurate(block, &self.scaled), out, stride),
-            Inverse::ToFour => write(&reduced::to_four(&dequantised(block, &self.scaled)), out, stride),
-            Inverse::ToTwo => write(&reduced::to_two(&dequantised(block, &self.scaled)), out, stride),
+            Inverse::ToFour => {
+                write(&reduced::to_four(&dequantised(block, &self.scaled)), out, stride)
+            }
+            Inverse::ToTwo => {
+                write(&reduced::to_two(&dequantised(block, &self.scaled)), out, stride)
+            }
             Inverse::ToOne => out[0] = self.level(block[0]),
         }
     }
@@ -108,7 +114,8 @@ fn to_sample(centred: i32) -> u8 {
     (centred + 128).clamp(0, 255) as u8
 }
 
-/// Rows become columns: three times, rows of the upper and the lower half are shuffled together, which is an instruction each.
+/// Rows become columns: three times, rows of the upper and the lower half are shuffled together,
+/// which is an instruction each.
 #[inline]
 fn transposed<T: Copy + Default>(rows: &Rows<T>) -> Rows<T> {
     shuffled(&shuffled(&shuffled(rows)))
@@ -121,7 +128,8 @@ fn shuffled<T: Copy + Default>(rows: &Rows<T>) -> Rows<T> {
         let (upper, lower) = (&rows[i], &rows[i + 4]);
         for lane in 0..4 {
             (out[2 * i][2 * lane], out[2 * i][2 * lane + 1]) = (upper[lane], lower[lane]);
-            (out[2 * i + 1][2 * lane], out[2 * i + 1][2 * lane + 1]) = (upper[lane + 4], lower[lane + 4]);
+            (out[2 * i + 1][2 * lane], out[2 * i + 1][2 * lane + 1]) =
+                (upper[lane + 4], lower[lane + 4]);
         }
     }
     out
@@ -135,8 +143,16 @@ const FAST_SHIFT: u32 = 5;
 /// A step times the transform's own scale for its place, with two more bits (`jddctmgr.c`).
 fn fast_step(step: u16, place: usize) -> i16 {
     /// 2^14 times 1, and the square root of 2 times the cosine of k pi / 16.
-    const SCALES: [f64; 8] =
-        [1.0, 1.387_039_845, 1.306_562_965, 1.175_875_602, 1.0, 0.785_694_958, 0.541_196_100, 0.275_899_379];
+    const SCALES: [f64; 8] = [
+        1.0,
+        1.387_039_845,
+        1.306_562_965,
+        1.175_875_602,
+        1.0,
+        0.785_694_958,
+        0.541_196_100,
+        0.275_899_379,
+    ];
     let scale = (SCALES[place / 8] * SCALES[place % 8] * 16_384.0).round() as i32;
     ((i32::from(step) * scale + (1 << 11)) >> 12) as i16
 }
@@ -149,7 +165,8 @@ fn times<const CONSTANT: i32>(x: [i16; 8]) -> [i16; 8] {
     // Constants of two and more do not fit: their whole part is added apart.
     let whole = (CONSTANT / 512 * 2) as i16;
     let rest = (CONSTANT - 256 * i32::from(whole)) << 6;
-    x.map(|x| ((i32::from(x << 2) * rest) >> 16) as i16).zip_with(x, |part, x| part.wrapping_add(x.wrapping_mul(whole)))
+    x.map(|x| ((i32::from(x << 2) * rest) >> 16) as i16)
+        .zip_with(x, |part, x| part.wrapping_add(x.wrapping_mul(whole)))
 }
 
 /// Lane-by-lane arithmetic on eight lanes.
@@ -179,8 +196,10 @@ fn sub(a: [i16; 8], b: [i16; 8]) -> [i16; 8] {
 
 fn fast(block: &[i16; 64], steps: &[i16; 64]) -> Rows<u8> {
     let columns = fast_pass(&transposed(&fast_pass(&dequantised(block, steps))));
-    // In sixteen bits, so that eight are clamped and narrowed at once: shifted, they have room for the middle of the range.
-    transposed(&columns).map(|row| row.map(|value| ((value >> FAST_SHIFT) + 128).clamp(0, 255) as u8))
+    // In sixteen bits, so that eight are clamped and narrowed at once: shifted, they have room for
+    // the middle of the range.
+    transposed(&columns)
+        .map(|row| row.map(|value| ((value >> FAST_SHIFT) + 128).clamp(0, 255) as u8))
 }
 
 /// One pass, down the columns. Names are the paper's and libjpeg's.
@@ -210,7 +229,16 @@ fn fast_pass(r: &Rows<i16>) -> Rows<i16> {
     let o5 = sub(t11, o6);
     let o4 = add(t10, o5);
 
-    [add(e0, o7), add(e1, o6), add(e2, o5), sub(e3, o4), add(e3, o4), sub(e2, o5), sub(e1, o6), sub(e0, o7)]
+    [
+        add(e0, o7),
+        add(e1, o6),
+        add(e2, o5),
+        sub(e3, o4),
+        add(e3, o4),
+        sub(e2, o5),
+        sub(e1, o6),
+        sub(e0, o7),
+    ]
 }
 
 // ---- The accurate transform: Loeffler, Ligtenberg and Moschytz's, in 32 bits (jidctint.c) ----
@@ -220,8 +248,9 @@ const CONSTANT_BITS: u32 = 13;
 const PASS_BITS: u32 = 2;
 
 fn accurate(block: &[i16; 64], steps: &[i16; 64]) -> Rows<u8> {
-    let between =
-        accurate_pass::<{ CONSTANT_BITS - PASS_BITS }>(&dequantised(block, steps).map(|row| row.map(i32::from)));
+    let between = accurate_pass::<{ CONSTANT_BITS - PASS_BITS }>(
+        &dequantised(block, steps).map(|row| row.map(i32::from)),
+    );
     let columns = accurate_pass::<{ CONSTANT_BITS + PASS_BITS + 3 }>(&transposed(&between));
     transposed(&columns).map(|row| row.map(to_sample))
 }
@@ -249,7 +278,8 @@ fn accurate_column(r: [i32; 8]) -> [i32; 8] {
     // Even rows.
     let z1 = times(sum(r[2], r[6]), 4_433);
     let (t2, t3) = (less(z1, times(r[6], 15_137)), sum(z1, times(r[2], 6_270)));
-    let (t0, t1) = (sum(r[0], r[4]).wrapping_shl(CONSTANT_BITS), less(r[0], r[4]).wrapping_shl(CONSTANT_BITS));
+    let (t0, t1) =
+        (sum(r[0], r[4]).wrapping_shl(CONSTANT_BITS), less(r[0], r[4]).wrapping_shl(CONSTANT_BITS));
     let even = [sum(t0, t3), sum(t1, t2), less(t1, t2), less(t0, t3)];
 
     // Odd rows.
@@ -267,5 +297,14 @@ fn accurate_column(r: [i32; 8]) -> [i32; 8] {
 
     let [e0, e1, e2, e3] = even;
     let [o0, o1, o2, o3] = odd;
-    [sum(e0, o0), sum(e1, o1), sum(e2, o2), sum(e3, o3), less(e3, o3), less(e2, o2), less(e1, o1), less(e0, o0)]
+    [
+        sum(e0, o0),
+        sum(e1, o1),
+        sum(e2, o2),
+        sum(e3, o3),
+        less(e3, o3),
+        less(e2, o2),
+        less(e1, o1),
+        less(e0, o0),
+    ]
 }

@@ -1,7 +1,9 @@
-//! Components of fewer samples than the picture, brought to its size: libjpeg's smooth ("fancy") upsampling.
+//! Components of fewer samples than the picture, brought to its size: libjpeg's smooth ("fancy")
+//! upsampling.
 //!
-//! A missing sample is three parts of the nearest one and one part of the next, with the roundings of `jdsample.c`.
-//! Where halves meet quarters or thirds, or a row is too short to have neighbours, samples are repeated.
+//! A missing sample is three parts of the nearest one and one part of the next, with the roundings
+//! of `jdsample.c`. Where halves meet quarters or thirds, or a row is too short to have neighbours,
+//! samples are repeated.
 
 use super::frame::{Component, Frame};
 
@@ -10,7 +12,8 @@ const NARROWEST_SMOOTHED: usize = 3;
 
 /// Fills `out` with row `y` of a component at the width of the picture.
 pub(super) fn row(frame: &Frame, component: &Component, y: usize, out: &mut Vec<u8>) {
-    let across = frame.horizontal * frame.block_side / (component.horizontal * component.block_side);
+    let across =
+        frame.horizontal * frame.block_side / (component.horizontal * component.block_side);
     let down = frame.vertical * frame.block_side / (component.vertical * component.block_side);
     // A picture of one sample a block is not smoothed (`jinit_upsampler`).
     let is_smoothed = frame.block_side > 1;
@@ -31,11 +34,15 @@ fn samples(component: &Component, y: usize) -> &[u8] {
     &component.samples[component.block_side * component.blocks_across * y..][..component.width]
 }
 
-/// The row an output row lies in, and the next one to it: above for an even row, below for an odd one. At the edges
-/// of the picture that is the row itself.
+/// The row an output row lies in, and the next one to it: above for an even row, below for an odd
+/// one. At the edges of the picture that is the row itself.
 fn near_and_next(component: &Component, y: usize) -> (&[u8], &[u8]) {
     let near = y / 2;
-    let next = if y.is_multiple_of(2) { near.saturating_sub(1) } else { (near + 1).min(component.height - 1) };
+    let next = if y.is_multiple_of(2) {
+        near.saturating_sub(1)
+    } else {
+        (near + 1).min(component.height - 1)
+    };
     (samples(component, near), samples(component, next))
 }
 
@@ -45,7 +52,8 @@ fn repeat(row: &[u8], times: usize, out: &mut Vec<u8>) {
 
 /// `h2v1_fancy_upsample`.
 fn double_across(row: &[u8], out: &mut Vec<u8>) {
-    let blend = |near: u8, next: u8, bias: u16| ((3 * u16::from(near) + u16::from(next) + bias) >> 2) as u8;
+    let blend =
+        |near: u8, next: u8, bias: u16| ((3 * u16::from(near) + u16::from(next) + bias) >> 2) as u8;
     let last = row.len() - 1;
     let [first, inner @ .., end] = pairs_of(out, row.len()) else { return };
     *first = [row[0], blend(row[0], row[1], 2)];
@@ -55,8 +63,8 @@ fn double_across(row: &[u8], out: &mut Vec<u8>) {
     *end = [blend(row[last], row[last - 1], 1), row[last]];
 }
 
-/// Room for two samples of each column. Pairs that are written in a loop over slices of known length, without a look at the room that
-/// is left, are computed eight and more at a time.
+/// Room for two samples of each column. Pairs that are written in a loop over slices of known
+/// length, without a look at the room that is left, are computed eight and more at a time.
 fn pairs_of(out: &mut Vec<u8>, columns: usize) -> &mut [[u8; 2]] {
     out.resize(2 * columns, 0);
     out.as_chunks_mut().0
@@ -66,7 +74,11 @@ fn pairs_of(out: &mut Vec<u8>, columns: usize) -> &mut [[u8; 2]] {
 fn double_down(component: &Component, y: usize, out: &mut Vec<u8>) {
     let (near, next) = near_and_next(component, y);
     let bias = if y.is_multiple_of(2) { 1 } else { 2 };
-    out.extend(near.iter().zip(next).map(|(&near, &next)| ((3 * u16::from(near) + u16::from(next) + bias) >> 2) as u8));
+    out.extend(
+        near.iter()
+            .zip(next)
+            .map(|(&near, &next)| ((3 * u16::from(near) + u16::from(next) + bias) >> 2) as u8),
+    );
 }
 
 /// `h2v2_fancy_upsample`: down first, in sixteenths, then across.
@@ -88,5 +100,8 @@ fn double_both(component: &Component, y: usize, out: &mut Vec<u8>) {
             *pair = [((3 * w[1] + w[0] + 8) >> 4) as u8, ((3 * w[1] + w[2] + 7) >> 4) as u8];
         }
     }
-    *end = [((3 * column(last) + column(last - 1) + 8) >> 4) as u8, ((4 * column(last) + 7) >> 4) as u8];
+    *end = [
+        ((3 * column(last) + column(last - 1) + 8) >> 4) as u8,
+        ((4 * column(last) + 7) >> 4) as u8,
+    ];
 }

@@ -1,9 +1,10 @@
-//! XMP and IPTC: what people and programs wrote of a photo. The encoders know neither, so they are put into the file that is
-//! written.
+//! XMP and IPTC: what people and programs wrote of a photo. The encoders know neither, so they are
+//! put into the file that is written.
 
 use super::{JPEG_START, Kind, Metadata};
 
-/// How a JPEG's segments of XMP (XMP specification, part 3, 1.1.3) and of Photoshop's resources begin.
+/// How a JPEG's segments of XMP (XMP specification, part 3, 1.1.3) and of Photoshop's resources
+/// begin.
 const XMP_START: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
 const PHOTOSHOP_START: &[u8] = b"Photoshop 3.0\0";
 /// The same in a PNG: a text that is neither compressed nor in any language (part 3, 1.1.5).
@@ -15,14 +16,15 @@ const IPTC: [u8; 2] = [0x04, 0x04];
 const IPTC_PREVIEW: [u8; 3] = [0x1c, 2, 202];
 /// Longest content of a JPEG's segment.
 const LONGEST: usize = 0xffff - 2;
-/// What a picture is like within XML: names of elements that hold one, and the first bytes of a JPEG, a PNG and a WebP in
-/// base64.
+/// What a picture is like within XML: names of elements that hold one, and the first bytes of a
+/// JPEG, a PNG and a WebP in base64.
 const PICTURES_IN_XML: [&[u8]; 6] =
     [b"xmpGImg:image", b"xmp:Thumbnails", b"GImage:Data", b"/9j/", b"iVBORw0KGgo", b"UklGR"];
 /// A PNG's signature and its header.
 const PNG_HEADER: usize = 8 + 25;
 
-/// Whether XMP has no picture in it. Whoever cuts one out of XML without reading XML may leave a part of it.
+/// Whether XMP has no picture in it. Whoever cuts one out of XML without reading XML may leave a
+/// part of it.
 pub(super) fn xmp_is_plain(xmp: &[u8]) -> bool {
     // In UTF-8; other encodings, which hardly anybody writes, hide what is in them.
     std::str::from_utf8(xmp).is_ok() && !PICTURES_IN_XML.iter().any(|picture| has(xmp, picture))
@@ -84,7 +86,9 @@ fn chunk(xmp: &[u8]) -> Vec<u8> {
 /// The first place behind a JPEG's application segments, which begin it.
 fn after_applications(jpeg: &[u8]) -> usize {
     let mut at = 2;
-    while let Some(&[0xff, 0xe0..=0xef, high, low]) = jpeg.get(at..).and_then(|rest| rest.first_chunk()) {
+    while let Some(&[0xff, 0xe0..=0xef, high, low]) =
+        jpeg.get(at..).and_then(|rest| rest.first_chunk())
+    {
         at += 2 + usize::from(u16::from_be_bytes([high, low]));
     }
     at.min(jpeg.len())
@@ -122,13 +126,20 @@ mod tests {
     #[test]
     fn a_packet_with_a_picture_in_it_is_left_away_as_a_whole() {
         let with = |xmp: &[u8], iptc: &[u8]| {
-            let notes = Metadata { xmp: Some(xmp.into()), iptc: Some(iptc.into()), ..Metadata::default() };
+            let notes =
+                Metadata { xmp: Some(xmp.into()), iptc: Some(iptc.into()), ..Metadata::default() };
             let Metadata { xmp, iptc, .. } = notes.without_thumbnails();
             (xmp.is_some(), iptc.is_some())
         };
         assert_eq!(with(XMP, CAPTION), (true, true));
-        assert_eq!(with(b"<xmpGImg:image>abc</xmpGImg:image>", b"\x1c\x02\xca\x00\x01x"), (false, false));
-        assert_eq!(with(b"<a>/9j/4AAQSkZJRg</a>", b"\x1c\x02\x78\x00\x03\xff\xd8\xff"), (false, false));
+        assert_eq!(
+            with(b"<xmpGImg:image>abc</xmpGImg:image>", b"\x1c\x02\xca\x00\x01x"),
+            (false, false)
+        );
+        assert_eq!(
+            with(b"<a>/9j/4AAQSkZJRg</a>", b"\x1c\x02\x78\x00\x03\xff\xd8\xff"),
+            (false, false)
+        );
     }
 
     #[test]
@@ -136,10 +147,14 @@ mod tests {
         let resource = |number: u16, name: &[u8], data: &[u8]| {
             let length = (data.len() as u32).to_be_bytes();
             let name = [&[name.len() as u8][..], name, &[0][..(1 + name.len()) % 2]].concat();
-            [RESOURCE_START, &number.to_be_bytes(), &name, &length, data, &[0][..data.len() % 2]].concat()
+            [RESOURCE_START, &number.to_be_bytes(), &name, &length, data, &[0][..data.len() % 2]]
+                .concat()
         };
         let thumbnail = resource(0x040c, b"odd", b"thumbnail");
-        assert_eq!(iptc_of(&[&thumbnail[..], &resource(0x0404, b"", CAPTION)].concat()).as_deref(), Some(CAPTION));
+        assert_eq!(
+            iptc_of(&[&thumbnail[..], &resource(0x0404, b"", CAPTION)].concat()).as_deref(),
+            Some(CAPTION)
+        );
         assert_eq!(iptc_of(&thumbnail), None);
         assert_eq!(iptc_of(&thumbnail[..9]), None);
     }

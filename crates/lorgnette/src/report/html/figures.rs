@@ -8,7 +8,8 @@ use crate::figure::Figure;
 use crate::judge::Answered;
 use crate::report::{self, Report, Scale};
 
-/// Matrices with more cells that are not empty would be too much for a browser as drawings; they are pictures.
+/// Matrices with more cells that are not empty would be too much for a browser as drawings; they
+/// are pictures.
 const MOST_CELLS: usize = 12_000;
 /// A figure wider than the page can be looked at in full.
 const PAGE_WIDTH: f32 = 1120.0;
@@ -27,7 +28,8 @@ pub(super) fn curves(report: &Report<'_>) -> String {
     section("Training", &explanation, &in_frame(&report::curves(report.epochs)))
 }
 
-/// Both matrices, with buttons to choose; those that are wider than the page with one for their full size.
+/// Both matrices, with buttons to choose; those that are wider than the page with one for their
+/// full size.
 pub(super) fn confusion(report: &Report<'_>) -> String {
     let evaluation = report.evaluation;
     let figures = [Scale::Counts, Scale::Shares].map(|scale| report::confusion(evaluation, scale));
@@ -35,13 +37,14 @@ pub(super) fn confusion(report: &Report<'_>) -> String {
     let cells: usize = (0..evaluation.confusion().classes())
         .map(|class| evaluation.confusion().row(class).iter().filter(|count| **count > 0).count())
         .sum();
-    let drawn = figures.map(|figure| if cells > MOST_CELLS { as_picture(&figure) } else { in_frame(&figure) });
+    let drawn = figures
+        .map(|figure| if cells > MOST_CELLS { as_picture(&figure) } else { in_frame(&figure) });
     let button = |id: &str, kind: &str, on: &str, words: &str| {
         format!("<input id=\"{id}\" {kind}{on}><label for=\"{id}\">{words}</label>\n")
     };
     let choice = "type=\"radio\" name=\"confusion\"";
-    let mut buttons =
-        button("counts", choice, " checked", "photos") + &button("shares", choice, "", "hundredths of the class");
+    let mut buttons = button("counts", choice, " checked", "photos")
+        + &button("shares", choice, "", "hundredths of the class");
     if full {
         buttons += &button("full", "type=\"checkbox\" class=\"full\"", "", "full size");
     }
@@ -75,5 +78,7 @@ fn in_frame(figure: &Figure) -> String {
 fn as_picture(figure: &Figure) -> String {
     let jpeg = figure.picture(1.0).to_jpeg(88).unwrap_or_default();
     let data = STANDARD.encode(jpeg);
-    format!("<div class=\"figure large\"><img alt=\"confusion matrix\" src=\"data:image/jpeg;base64,{data}\"></div>\n")
+    format!(
+        "<div class=\"figure large\"><img alt=\"confusion matrix\" src=\"data:image/jpeg;base64,{data}\"></div>\n"
+    )
 }

@@ -12,7 +12,8 @@ use crate::judge::{Confused, Scored, confident_mistakes};
 use crate::report::page::{answer, evenly, truth};
 use crate::report::{self, Opener, Report, Twins};
 
-/// The longer side of a small picture: sharp on screens with two pixels a point, a few kilobytes each.
+/// The longer side of a small picture: sharp on screens with two pixels a point, a few kilobytes
+/// each.
 const SIDE: usize = 288;
 const QUALITY: u8 = 78;
 /// How many photos each part shows.
@@ -26,19 +27,26 @@ const PHOTOS_A_PAIR: usize = 4;
 /// Photos of the pairs of classes that are confused most.
 pub(super) fn confused(report: &Report<'_>, open: Opener<'_>) -> String {
     let pairs = report.evaluation.confusion().most_confused();
-    let content: String = pairs.iter().take(PAIRS).map(|pair| pair_of_classes(report, open, *pair)).collect();
+    let content: String =
+        pairs.iter().take(PAIRS).map(|pair| pair_of_classes(report, open, *pair)).collect();
     if content.is_empty() {
         return String::new();
     }
     let explanation = "The photos behind the commonest mistakes, the surest first.";
-    section("The most confused classes", explanation, &format!("<div class=\"confused\">\n{content}</div>\n"))
+    section(
+        "The most confused classes",
+        explanation,
+        &format!("<div class=\"confused\">\n{content}</div>\n"),
+    )
 }
 
 fn pair_of_classes(report: &Report<'_>, open: Opener<'_>, pair: Confused) -> String {
     let names = report.evaluation.names();
     let mistakes = confident_mistakes(report.scored).into_iter().map(|photo| &report.scored[photo]);
-    let photos = mistakes.filter(|said| said.truth.contains(&pair.truth) && said.guess() == pair.said);
-    let figures: String = photos.take(PHOTOS_A_PAIR).map(|said| judged(report, open, said)).collect();
+    let photos =
+        mistakes.filter(|said| said.truth.contains(&pair.truth) && said.guess() == pair.said);
+    let figures: String =
+        photos.take(PHOTOS_A_PAIR).map(|said| judged(report, open, said)).collect();
     let (truth, said) = (escaped(&names[pair.truth]), escaped(&names[pair.said]));
     format!(
         "<div><h3>{truth} taken for {said} <span class=\"of\">{} of {}</span></h3>\n<div class=\"photos\">\n{figures}</div></div>\n",
@@ -52,8 +60,10 @@ pub(super) fn mistakes(report: &Report<'_>, open: Opener<'_>) -> String {
     if mistakes.is_empty() {
         return section("Mistakes", "There are none.", "");
     }
-    let shown = mistakes.iter().take(MISTAKES).map(|&photo| judged(report, open, &report.scored[photo]));
-    let explanation = format!("{}, the ones it is surest of first.", count(mistakes.len(), "mistake"));
+    let shown =
+        mistakes.iter().take(MISTAKES).map(|&photo| judged(report, open, &report.scored[photo]));
+    let explanation =
+        format!("{}, the ones it is surest of first.", count(mistakes.len(), "mistake"));
     section("The surest mistakes", &explanation, &grid(&shown.collect::<String>(), ""))
 }
 
@@ -66,9 +76,12 @@ pub(super) fn suspects(report: &Report<'_>, open: Opener<'_>) -> String {
     }
     let shown = suspects.iter().take(SUSPECTS).map(|suspect| {
         let (said, split) = among[suspect.photo];
-        let (label, looks_like) = (escaped(&names[suspect.label]), escaped(&names[suspect.looks_like]));
+        let (label, looks_like) =
+            (escaped(&names[suspect.label]), escaped(&names[suspect.looks_like]));
         let used = if split.is_empty() { String::new() } else { format!("<br>{split}") };
-        let caption = format!("labelled {label}<br>looks like <span class=\"wrong\">{looks_like}</span>{used}");
+        let caption = format!(
+            "labelled {label}<br>looks like <span class=\"wrong\">{looks_like}</span>{used}"
+        );
         figure(open, &said.photo, &caption)
     });
     let judged_by = match report.held_out.is_empty() {
@@ -95,7 +108,11 @@ pub(super) fn twins(report: &Report<'_>, open: Opener<'_>) -> String {
     let shown = report.twins.iter().take(TWINS).map(|twins: &Twins| {
         let one = |place: usize| figure(open, &twins.photos[place], &escaped(&twins.places[place]));
         let likeness = format!("{:.1} % alike", 100.0 * twins.cosine);
-        format!("<div><div class=\"pair\">{}{}</div><figcaption>{likeness}</figcaption></div>\n", one(0), one(1))
+        format!(
+            "<div><div class=\"pair\">{}{}</div><figcaption>{likeness}</figcaption></div>\n",
+            one(0),
+            one(1)
+        )
     });
     let explanation = format!(
         "{} of photos that are nearly the same, by the cosine of their features. Where one was learned and the other is \
@@ -107,8 +124,13 @@ pub(super) fn twins(report: &Report<'_>, open: Opener<'_>) -> String {
 
 /// A few photos, right and wrong as they come.
 pub(super) fn some(report: &Report<'_>, open: Opener<'_>) -> String {
-    let shown: String = evenly(report.scored, SOME).map(|said| judged(report, open, said)).collect();
-    section("Photos", "Some of them, evenly from all: what each is, and what the model says.", &grid(&shown, ""))
+    let shown: String =
+        evenly(report.scored, SOME).map(|said| judged(report, open, said)).collect();
+    section(
+        "Photos",
+        "Some of them, evenly from all: what each is, and what the model says.",
+        &grid(&shown, ""),
+    )
 }
 
 /// What the network sees in a photo before it decides.
@@ -116,7 +138,8 @@ pub(super) fn features(report: &Report<'_>, open: Opener<'_>) -> String {
     let Some((photo, values)) = report.features else { return String::new() };
     let picture = report::features(values).to_png().unwrap_or_default();
     let picture = address("png", &picture);
-    let grey = format!("<figure class=\"whole\"><img alt=\"features\" src=\"{picture}\"></figure>\n");
+    let grey =
+        format!("<figure class=\"whole\"><img alt=\"features\" src=\"{picture}\"></figure>\n");
     let explanation = format!(
         "A photo, and the {} numbers that the network makes of it before it decides, row by row: black is the smallest, \
          white the largest. What the classification layer reads is this.",

@@ -12,8 +12,11 @@ const FEW: usize = 10;
 pub(super) fn summary(report: &Report<'_>) -> String {
     let evaluation = report.evaluation;
     let classes = evaluation.classes().iter().filter(|class| class.support > 0).count();
-    let line =
-        format!("{} of {}", count(evaluation.photos(), "photo"), count(classes, "class").replace("classs", "classes"));
+    let line = format!(
+        "{} of {}",
+        count(evaluation.photos(), "photo"),
+        count(classes, "class").replace("classs", "classes")
+    );
     format!("<p class=\"explanation\">{line}</p>\n{}{}", cards(evaluation), words(evaluation))
 }
 
@@ -22,8 +25,10 @@ fn cards(evaluation: &Evaluation) -> String {
     let [low, high] = evaluation.accuracy().interval();
     let interval = format!("95 % interval: {:.1} to {:.1} %", 100.0 * low, 100.0 * high);
     let loss = ("loss", format!("{:.3}", evaluation.loss()), "cross entropy in nats".to_owned());
-    let five = ("among the first five", percent(evaluation.top5().value()), "top-5 accuracy".to_owned());
-    let balanced = ("balanced accuracy", percent(means.recall), "mean recall of the classes".to_owned());
+    let five =
+        ("among the first five", percent(evaluation.top5().value()), "top-5 accuracy".to_owned());
+    let balanced =
+        ("balanced accuracy", percent(means.recall), "mean recall of the classes".to_owned());
     let f1 = ("F1", percent(means.f1), "mean of the classes".to_owned());
     let error = evaluation.reliability().expected_error();
     let calibration = ("calibration error", percent(error), "probability against truth".to_owned());
@@ -35,15 +40,26 @@ fn cards(evaluation: &Evaluation) -> String {
     }
     let card = |(place, (name, value, note)): (usize, &(&str, String, String))| {
         let class = if place == 0 { "card first" } else { "card" };
-        format!("<div class=\"{class}\"><span>{name}</span><b>{value}</b><span>{note}</span></div>\n")
+        format!(
+            "<div class=\"{class}\"><span>{name}</span><b>{value}</b><span>{note}</span></div>\n"
+        )
     };
-    format!("<div class=\"cards\">\n{}</div>\n", cards.iter().enumerate().map(card).collect::<String>())
+    format!(
+        "<div class=\"cards\">\n{}</div>\n",
+        cards.iter().enumerate().map(card).collect::<String>()
+    )
 }
 
 fn words(evaluation: &Evaluation) -> String {
-    let sentences =
-        [baseline(evaluation), worst(evaluation), confused(evaluation), sureness(evaluation), few(evaluation)];
-    let items: String = sentences.into_iter().flatten().map(|sentence| format!("<li>{sentence}</li>\n")).collect();
+    let sentences = [
+        baseline(evaluation),
+        worst(evaluation),
+        confused(evaluation),
+        sureness(evaluation),
+        few(evaluation),
+    ];
+    let items: String =
+        sentences.into_iter().flatten().map(|sentence| format!("<li>{sentence}</li>\n")).collect();
     format!("<ul class=\"words\">\n{items}</ul>\n")
 }
 
@@ -53,7 +69,8 @@ fn name(evaluation: &Evaluation, class: usize) -> String {
 
 /// What somebody would get right who always said the same.
 fn baseline(evaluation: &Evaluation) -> Option<String> {
-    let (class, figures) = evaluation.classes().iter().enumerate().max_by_key(|(_, class)| class.support)?;
+    let (class, figures) =
+        evaluation.classes().iter().enumerate().max_by_key(|(_, class)| class.support)?;
     let share = figures.support as f64 / evaluation.photos() as f64;
     let right = evaluation.accuracy();
     Some(format!(
@@ -71,13 +88,17 @@ fn worst(evaluation: &Evaluation) -> Option<String> {
     let classes = evaluation.classes().iter().enumerate().filter(|(_, class)| class.support > 0);
     let (class, figures) = classes.min_by(|(_, a), (_, b)| recall(a).total_cmp(&recall(b)))?;
     let found = format!("{} of {}", figures.right, figures.support);
-    (recall(figures) < 1.0).then(|| format!("Hardest to find is <b>{}</b>: {found}.", name(evaluation, class)))
+    (recall(figures) < 1.0)
+        .then(|| format!("Hardest to find is <b>{}</b>: {found}.", name(evaluation, class)))
 }
 
 fn confused(evaluation: &Evaluation) -> Option<String> {
     let pair = *evaluation.confusion().most_confused().first()?;
     let (truth, said) = (name(evaluation, pair.truth), name(evaluation, pair.said));
-    Some(format!("The commonest mistake: <b>{truth}</b> taken for <b>{said}</b>, {} of {}.", pair.count, pair.of))
+    Some(format!(
+        "The commonest mistake: <b>{truth}</b> taken for <b>{said}</b>, {} of {}.",
+        pair.count, pair.of
+    ))
 }
 
 /// Whether it is too sure of itself, or too modest.
@@ -85,7 +106,8 @@ fn sureness(evaluation: &Evaluation) -> Option<String> {
     const NOTICEABLE: f64 = 0.02;
     let bins = &evaluation.reliability().bins;
     let counted = || bins.iter().filter(|bin| bin.right.of > 0);
-    let gap = counted().map(|bin| bin.gap() * bin.right.of as f64).sum::<f64>() / evaluation.photos() as f64;
+    let gap = counted().map(|bin| bin.gap() * bin.right.of as f64).sum::<f64>()
+        / evaluation.photos() as f64;
     let points = format!("{:.1} points", 100.0 * gap.abs());
     Some(if gap > NOTICEABLE {
         format!("It is surer of itself than it should be, by {points} on average.")
@@ -100,6 +122,8 @@ fn few(evaluation: &Evaluation) -> Option<String> {
     let few = evaluation.classes().iter().filter(|class| (1..FEW).contains(&class.support)).count();
     (few > 0).then(|| {
         let verb = if few == 1 { "class has" } else { "classes have" };
-        format!("{few} {verb} fewer than {FEW} photos here: what is said of them is not worth much.")
+        format!(
+            "{few} {verb} fewer than {FEW} photos here: what is said of them is not worth much."
+        )
     })
 }

@@ -30,7 +30,8 @@ pub(super) fn classes(report: &Report<'_>) -> String {
 }
 
 fn row((name, class): (&String, &ClassFigures)) -> String {
-    let counts = [class.support, class.said, class.right].map(|count| format!("<td>{count}</td>")).concat();
+    let counts =
+        [class.support, class.said, class.right].map(|count| format!("<td>{count}</td>")).concat();
     let shares = [class.precision(), class.recall(), class.f1()].map(share).concat();
     format!("<tr><td>{}</td>{counts}{shares}</tr>\n", escaped(name))
 }
@@ -49,8 +50,9 @@ pub(super) fn about(report: &Report<'_>) -> String {
     if report.about.is_empty() {
         return String::new();
     }
-    let row =
-        |(name, value): &(String, String)| format!("<tr><td>{}</td><td>{}</td></tr>\n", escaped(name), escaped(value));
+    let row = |(name, value): &(String, String)| {
+        format!("<tr><td>{}</td><td>{}</td></tr>\n", escaped(name), escaped(value))
+    };
     let rows: String = report.about.iter().map(row).collect();
     let table = format!("<table class=\"about\"><tbody>\n{rows}</tbody></table>\n");
     section("About", "Where these figures come from.", &table)

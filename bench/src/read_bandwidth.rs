@@ -1,0 +1,80 @@
+//! How fast numbers are read, measured on the spot: from memory, and from the cache that the cores
+//! share.
+
+use std::hint::black_box;
+use std::time::Instant;
+
+use lorgnette_kernels::{Buffer, Level, ThreadPool};
+
+/// Bytes of a thread's own numbers that no cache holds.
+const IN_MEMORY: usize = 192 << 20;
+/// Bytes that a core's own caches do not hold, but the shared one does (2 MiB and 8 MiB a core or
+/// more, on today's CPUs).
+const IN_SHARED_CACHE: usize = 4 << 20;
+/// Readings, of which the fastest counts.
+const REPETITIONS: usize = 8;
+/// Floats that are read in one go of the loop.
+const STEP: usize = 128;
+
+/// Bytes a second that all threads of a pool read from memory together, in billions.
+pub fn from_memory(level: Level, pool: &ThreadPool) -> f64 {
+    gb_s(level, pool, IN_MEMORY, 1)
+}
+
+/// Bytes a second that all threads of a pool read together from what the cores' own caches do not
+/// hold, in billions.
+pub fn from_shared_cache(level: Level, pool: &ThreadPool) -> f64 {
+    gb_s(level, pool, IN_SHARED_CACHE, 10)
+}
+
+/// As many bytes by each thread, so many times over.
+fn gb_s(level: Level, pool: &ThreadPool, bytes: usize, times: usize) -> f64 {
+    assert!(level.is_available(), "this CPU does not have {level}");
+    let each = bytes / size_of::<f32>();
+    let mut numbers = Buffer::zeroed(each * pool.threads()).expect("memory to read");
+    // What has never been written may be one page of zeros, over and over.
+    numbers.fill(1.0);
+    let numbers = &numbers[..];
+    let read_once = || {
+        let start = Instant::now();
+        pool.run(pool.threads(), &|_, part| {
+            (0..times).for_each(|_| read(level, &numbers[part * each..][..each]))
+        });
+        (bytes * pool.threads() * times) as f64 / start.elapsed().as_secs_f64() / 1e9
+    };
+    (0..REPETITIONS).map(|_| read_once()).fold(0.0, f64::max)
+}
+
+fn read(level: Level, numbers: &[f32]) {
+    match level.base_isa() {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: the CPU has the level, as the caller asserted.
+        Level::Avx512 => unsafe { avx512(numbers) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: the CPU has the level, as the caller asserted.
+        Level::Avx2 => unsafe { avx2(numbers) },
+        _ => largest(numbers),
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f")]
+fn avx512(numbers: &[f32]) {
+    largest(numbers);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2")]
+fn avx2(numbers: &[f32]) {
+    largest(numbers);
+}
+
+/// A loop that compilers make vectors of, in as many chains as hide their latency.
+#[inline(always)]
+fn largest(numbers: &[f32]) {
+    let mut bits = [0; STEP];
+    for step in black_box(numbers).as_chunks::<STEP>().0 {
+        bits.iter_mut().zip(step).for_each(|(bits, number)| *bits |= number.to_bits());
+    }
+    black_box(bits);
+}

@@ -1,0 +1,81 @@
+//! Shows a model every photo.
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+use lorgnette::judge::Scored;
+use lorgnette::picture::OpenOptions;
+use lorgnette::{Classifier, Examined};
+
+use super::ground_truth::GroundTruth;
+use crate::messages::{self, Messages};
+use crate::progress::Progress;
+use crate::stream::WorkSplit;
+use lorgnette::in_order::in_order;
+
+/// What became of the photos.
+pub(super) struct ScoredPhotos {
+    /// What the model said of each that could be opened.
+    pub(super) scored: Vec<Scored>,
+    /// Their features, in the same order, if they were wanted.
+    pub(super) features: Vec<Vec<f32>>,
+    /// How many could not be opened; each said why.
+    pub(super) failed: usize,
+}
+
+/// A photo's file and its true classes.
+type Photo = (PathBuf, Vec<usize>);
+
+/// Shows the model the photos, on all its threads.
+pub(super) fn score_photos(
+    ground_truth: &GroundTruth,
+    classifier: &Classifier,
+    open_options: &OpenOptions,
+    (with_features, messages): (bool, Messages),
+) -> ScoredPhotos {
+    let mut progress = Progress::new(ground_truth.photos.len(), "photos", messages);
+    let mut scored_photos = ScoredPhotos { scored: Vec::new(), features: Vec::new(), failed: 0 };
+    let workers = workers(classifier, open_options, ground_truth.photos.len());
+    in_order(&ground_truth.photos, workers, |(photo, truth), examined| {
+        match examined {
+            Ok(Examined { probabilities, features }) => {
+                scored_photos.scored.push(Scored {
+                    photo: photo.clone(),
+                    truth: truth.clone(),
+                    probabilities,
+                });
+                scored_photos.features.extend(features.filter(|_| with_features));
+            }
+            Err(error) => {
+                scored_photos.failed += 1;
+                progress.suspend(|| messages.error(&messages::error_chain(&error)));
+            }
+        }
+        progress.advance();
+        ControlFlow::Continue(())
+    });
+    scored_photos
+}
+
+/// What each thread does with a photo: decode, run the network.
+fn workers(
+    classifier: &Classifier,
+    open_options: &OpenOptions,
+    photos: usize,
+) -> Vec<impl FnMut(usize, &Photo) -> Result<Examined> + Send + use<>> {
+    let work_split = WorkSplit::new(classifier.model().network().options().pool.threads(), photos);
+    let worker = |_| {
+        let classifier = if work_split.workers == 1 {
+            classifier.clone()
+        } else {
+            classifier.on_threads(work_split.threads)
+        };
+        let open_options = open_options.clone();
+        move |_, (photo, _): &Photo| {
+            let picture = open_options.open(photo)?;
+            classifier.examine(&picture).with_context(|| photo.display().to_string())
+        }
+    };
+    (0..work_split.workers).map(worker).collect()
+}

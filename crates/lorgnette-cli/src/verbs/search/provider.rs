@@ -1,0 +1,25 @@
+//! Looking at the photo that others are to be like.
+
+use std::path::Path;
+
+use lorgnette_library::search::FeatureProvider;
+use lorgnette_library::{Error, Library};
+
+use crate::arguments::{Global, InputArguments};
+use crate::messages::{Messages, error_chain};
+use crate::verbs::library::similar;
+
+/// Knows the photos of the library, and shows others to the network.
+pub(super) struct NetworkFeatures<'a> {
+    pub(super) input: &'a InputArguments,
+    pub(super) global: &'a Global,
+    pub(super) messages: Messages,
+}
+
+impl FeatureProvider for NetworkFeatures<'_> {
+    fn features(&self, library: &Library, photo: &Path) -> Result<(i64, Vec<f32>), Error> {
+        let computed = similar::features(photo, self.input, library, self.global, self.messages);
+        let (model, features) = computed.map_err(|error| Error::Request(error_chain(&error)))?;
+        Ok((model.id, features))
+    }
+}

@@ -1,0 +1,187 @@
+//! What was found, as text, JSON Lines and comma-separated values.
+
+use std::io::{self, Write};
+
+use lorgnette_library::printable;
+use lorgnette_library::search::{BoundingBox, Explanation, Hit, Match, SearchResults};
+use serde::Serialize;
+
+use crate::stream::{write_csv_lines, write_json};
+
+/// Where the lines below a photo's begin.
+const INDENT: &str = "           ";
+
+#[derive(Serialize)]
+struct HitJson<'a> {
+    photo: String,
+    score: f64,
+    width: Option<u32>,
+    height: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    taken: Option<&'a str>,
+    matches: Vec<MatchJson<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    explanation: Option<&'a Explanation>,
+}
+
+#[derive(Serialize)]
+struct MatchJson<'a> {
+    name: &'a str,
+    synset: Option<&'a str>,
+    asked: &'a str,
+    #[serde(rename = "box")]
+    bounds: Option<[u32; 4]>,
+    probability: f64,
+    share: f64,
+    score: f64,
+}
+
+/// A line of comma-separated values: a thing in a photo, or a photo without any.
+#[derive(Serialize)]
+struct Line<'a> {
+    photo: &'a str,
+    rank: usize,
+    score: f64,
+    asked: Option<&'a str>,
+    name: Option<&'a str>,
+    synset: Option<&'a str>,
+    left: Option<u32>,
+    top: Option<u32>,
+    right: Option<u32>,
+    bottom: Option<u32>,
+    probability: Option<f64>,
+    share: Option<f64>,
+}
+
+/// For people.
+pub(super) fn write_text(
+    out: &mut dyn Write,
+    results: &SearchResults,
+    explain: bool,
+) -> io::Result<()> {
+    for hit in &results.hits {
+        writeln!(out, "{:>7.2} %  {}", 100.0 * hit.score, printable(&hit.path.to_string_lossy()))?;
+        for matched in hit.matches.iter().filter(|_| !explain) {
+            writeln!(out, "{INDENT}{}", described(hit, matched))?;
+        }
+        if explain {
+            write_explanation(out, &hit.explanation, INDENT)?;
+        }
+    }
+    Ok(())
+}
+
+fn described(hit: &Hit, matched: &Match) -> String {
+    let name = matched.name.split(',').next().unwrap_or_default().trim();
+    let asked = if matched.asked.eq_ignore_ascii_case(name) {
+        String::new()
+    } else {
+        format!(" ({})", matched.asked)
+    };
+    let place = match pixels(hit, matched.bounds) {
+        Some([x0, y0, x1, y1]) => format!("at {x0},{y0} to {x1},{y1}"),
+        None => "in the photo as a whole".into(),
+    };
+    printable(&format!("{name}{asked} {:.1} %, {place}", 100.0 * matched.probability))
+}
+
+fn write_explanation(
+    out: &mut dyn Write,
+    explanation: &Explanation,
+    indent: &str,
+) -> io::Result<()> {
+    let Explanation { condition, score, how, parts } = explanation;
+    writeln!(out, "{indent}{}: {score:.3} = {how}", printable(condition))?;
+    parts.iter().try_for_each(|part| write_explanation(out, part, &format!("{indent}  ")))
+}
+
+/// One object a photo.
+pub(super) fn write_json_lines(
+    out: &mut dyn Write,
+    results: &SearchResults,
+    explain: bool,
+) -> io::Result<()> {
+    results.hits.iter().try_for_each(|hit| write_json(out, &HitJson::new(hit, explain)))
+}
+
+impl<'a> HitJson<'a> {
+    fn new(hit: &'a Hit, explain: bool) -> Self {
+        let Hit { width, height, score, .. } = *hit;
+        let explanation = explain.then_some(&hit.explanation);
+        let matches = hit.matches.iter().map(|matched| MatchJson {
+            name: &matched.name,
+            synset: matched.synset.as_deref(),
+            asked: &matched.asked,
+            bounds: pixels(hit, matched.bounds),
+            probability: matched.probability,
+            share: matched.share,
+            score: matched.score,
+        });
+        let (photo, taken) = (hit.path.to_string_lossy().into_owned(), hit.taken.as_deref());
+        Self { photo, score, width, height, taken, matches: matches.collect(), explanation }
+    }
+}
+
+/// A line for each thing in each photo.
+pub(super) fn write_csv(out: &mut dyn Write, results: &SearchResults) -> io::Result<()> {
+    write_csv_lines(out, |lines| {
+        lines.write_record(HEADER)?;
+        for (rank, hit) in (1..).zip(&results.hits) {
+            let photo = hit.path.to_string_lossy();
+            let matches =
+                hit.matches.iter().map(Some).chain(hit.matches.is_empty().then_some(None));
+            for matched in matches {
+                lines.serialize(Line::new(&photo, rank, hit, matched))?;
+            }
+        }
+        Ok(())
+    })
+}
+
+const HEADER: [&str; 12] = [
+    "photo",
+    "rank",
+    "score",
+    "asked",
+    "name",
+    "synset",
+    "left",
+    "top",
+    "right",
+    "bottom",
+    "probability",
+    "share",
+];
+
+impl<'a> Line<'a> {
+    fn new(photo: &'a str, rank: usize, hit: &Hit, matched: Option<&'a Match>) -> Self {
+        let bounds = matched.and_then(|matched| pixels(hit, matched.bounds));
+        let side = |number: usize| bounds.map(|bounds| bounds[number]);
+        Self {
+            photo,
+            rank,
+            score: hit.score,
+            asked: matched.map(|matched| matched.asked.as_str()),
+            name: matched.map(|matched| matched.name.as_str()),
+            synset: matched.and_then(|matched| matched.synset.as_deref()),
+            left: side(0),
+            top: side(1),
+            right: side(2),
+            bottom: side(3),
+            probability: matched.map(|matched| matched.probability),
+            share: matched.map(|matched| matched.share),
+        }
+    }
+}
+
+/// A box in pixels of the upright photo: left, top, right, bottom.
+fn pixels(hit: &Hit, bounds: Option<BoundingBox>) -> Option<[u32; 4]> {
+    let (bounds, (width, height)) = bounds.zip(hit.width.zip(hit.height))?;
+    let pixel = |share: f64, side: u32| (share.clamp(0.0, 1.0) * f64::from(side)).round() as u32;
+    Some([
+        pixel(bounds.x0, width),
+        pixel(bounds.y0, height),
+        pixel(bounds.x1, width),
+        pixel(bounds.y1, height),
+    ])
+}

@@ -1,0 +1,249 @@
+//! The rare operations in their general form: an index table says which elements meet.
+//!
+//! A table is made once, when a plan is; these loops then run on one thread, but for [`gather`].
+//! Networks spend next to nothing here.
+
+use crate::ThreadPool;
+use crate::blocks::for_blocks;
+use crate::function::Binary;
+use crate::shape::{Clamp, ImageLayout};
+
+/// The table entry that stands for the fill value.
+pub const FILL: u32 = u32::MAX;
+
+/// Runs of `run` elements, each from its place in the input, or `fill` where the table says
+/// [`FILL`]: `output[i · run + j] = input[sources[i] + j]`.
+pub fn gather(
+    run: usize,
+    sources: &[u32],
+    fill: f32,
+    input: &[f32],
+    output: &mut [f32],
+    pool: &ThreadPool,
+) {
+    for_blocks(&ImageLayout::dense(sources.len(), 1, 1, run), 1, output, pool, &|runs, chunk| {
+        for (out, &source) in chunk.chunks_exact_mut(run).zip(&sources[runs]) {
+            match source {
+                FILL => out.fill(fill),
+                _ => out.copy_from_slice(&input[source as usize..][..run]),
+            }
+        }
+    });
+}
+
+/// The longest runs that a table of single elements is made of, and where each begins.
+pub fn runs(sources: &[u32]) -> (usize, Vec<u32>) {
+    let follows = |pair: &[u32]| match *pair {
+        [FILL, next] => next == FILL,
+        [one, next] => next != FILL && next == one + 1,
+        _ => false,
+    };
+    let breaks =
+        sources.windows(2).enumerate().filter(|(_, pair)| !follows(pair)).map(|(i, _)| i + 1);
+    let run = breaks.fold(sources.len(), greatest_common_divisor);
+    (run.max(1), sources.iter().copied().step_by(run.max(1)).collect())
+}
+
+fn greatest_common_divisor(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { greatest_common_divisor(b, a % b) }
+}
+
+/// One side of a two-sided operation: values, and which of them meets each element of the result.
+#[derive(Clone, Copy, Debug)]
+pub struct Gathered<'a> {
+    /// The values.
+    pub values: &'a [f32],
+    /// An index for each element of the result.
+    pub sources: &'a [u32],
+}
+
+impl Gathered<'_> {
+    fn at(&self, i: usize) -> f32 {
+        self.values[self.sources[i] as usize]
+    }
+}
+
+/// `output[i] = clamp(op(a, b))` for sides that broadcast in any way.
+pub fn binary(op: Binary, a: Gathered<'_>, b: Gathered<'_>, clamp: Clamp, output: &mut [f32]) {
+    for (i, out) in output.iter_mut().enumerate() {
+        *out = clamp.apply(op.apply(a.at(i), b.at(i)));
+    }
+}
+
+/// `output[i] = a` where the condition is not 0, else `b`.
+pub fn select(condition: Gathered<'_>, a: Gathered<'_>, b: Gathered<'_>, output: &mut [f32]) {
+    for (i, out) in output.iter_mut().enumerate() {
+        *out = if condition.at(i) != 0.0 { a.at(i) } else { b.at(i) };
+    }
+}
+
+/// What becomes of a group of elements.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // The variants are their own description.
+pub enum Reduction {
+    Mean,
+    Sum,
+    Max,
+    Min,
+    Prod,
+    /// 1 if no element is 0.
+    All,
+    /// 1 if any element is not 0.
+    Any,
+}
+
+/// `output[i]` is the reduction of `input` at `sources[i * group..][..group]`. Sums are kept in
+/// float64.
+pub fn reduce(kind: Reduction, sources: &[u32], group: usize, input: &[f32], output: &mut [f32]) {
+    for (i, out) in output.iter_mut().enumerate() {
+        let values = sources[i * group..][..group].iter().map(|&s| input[s as usize]);
+        *out = match kind {
+            Reduction::Mean => (values.map(f64::from).sum::<f64>() / group as f64) as f32,
+            Reduction::Sum => values.map(f64::from).sum::<f64>() as f32,
+            Reduction::Prod => values.map(f64::from).product::<f64>() as f32,
+            Reduction::Max => values.fold(f32::NEG_INFINITY, |a, b| Binary::Maximum.apply(a, b)),
+            Reduction::Min => values.fold(f32::INFINITY, |a, b| Binary::Minimum.apply(a, b)),
+            Reduction::All => f32::from(u8::from(values.into_iter().all(|v| v != 0.0))),
+            Reduction::Any => f32::from(u8::from(values.into_iter().any(|v| v != 0.0))),
+        };
+    }
+}
+
+/// `output[i]` is where in its group the largest element of `input` at `sources[i *
+/// group..][..group]` is, or the smallest one; the first of equals.
+pub fn arg_reduce(
+    smallest: bool,
+    sources: &[u32],
+    group: usize,
+    input: &[f32],
+    output: &mut [f32],
+) {
+    for (i, out) in output.iter_mut().enumerate() {
+        let values = sources[i * group..][..group].iter().map(|&s| input[s as usize]);
+        let better = |a: f32, b: f32| if smallest { a < b } else { a > b };
+        let mut best = (0, f32::NAN);
+        for (at, value) in values.enumerate() {
+            if at == 0 || better(value, best.1) {
+                best = (at, value);
+            }
+        }
+        *out = best.0 as f32;
+    }
+}
+
+/// The `k` largest of each row of `columns` values, in descending order, equal ones by position:
+/// the values, or where they are.
+///
+/// # Panics
+/// If `k` is larger than `columns`.
+pub fn top_k(columns: usize, k: usize, indices: bool, input: &[f32], output: &mut [f32]) {
+    for (row, out) in input.chunks_exact(columns).zip(output.chunks_exact_mut(k)) {
+        // Each next one is the largest that comes after the last found in the order (value
+        // descending, position).
+        let mut last: Option<(f32, usize)> = None;
+        for slot in out {
+            let after = |&(at, value): &(usize, f32)| {
+                last.is_none_or(|(v, p)| value < v || (value == v && at > p))
+            };
+            let found = row.iter().copied().enumerate().filter(after).fold(
+                None,
+                |best: Option<(usize, f32)>, next| match best {
+                    Some(best) if best.1 >= next.1 => Some(best),
+                    _ => Some(next),
+                },
+            );
+            let (at, value) = found.unwrap_or((0, f32::NAN));
+            last = Some((value, at));
+            *slot = if indices { at as f32 } else { value };
+        }
+    }
+}
+
+/// A product of two matrices that are both computed, either of them stored row by row or column by
+/// column.
+#[derive(Clone, Copy, Debug)]
+pub struct MatMul {
+    /// Rows of the left matrix and of the result.
+    pub rows: usize,
+    /// Columns of the left matrix, rows of the right one.
+    pub inner: usize,
+    /// Columns of the right matrix and of the result.
+    pub columns: usize,
+    /// The left matrix is stored column by column.
+    pub transpose_a: bool,
+    /// The right matrix is stored column by column.
+    pub transpose_b: bool,
+}
+
+impl MatMul {
+    /// `output[i][j] = Σₖ a[i][k] · b[k][j]`, summed in float64.
+    pub fn run(&self, a: &[f32], b: &[f32], output: &mut [f32]) {
+        let left = |i: usize, k: usize| {
+            if self.transpose_a { a[k * self.rows + i] } else { a[i * self.inner + k] }
+        };
+        let right = |k: usize, j: usize| {
+            if self.transpose_b { b[j * self.inner + k] } else { b[k * self.columns + j] }
+        };
+        for (at, out) in output.iter_mut().enumerate() {
+            let (i, j) = (at / self.columns, at % self.columns);
+            *out = (0..self.inner)
+                .map(|k| f64::from(left(i, k)) * f64::from(right(k, j)))
+                .sum::<f64>() as f32;
+        }
+    }
+}
+
+/// Whole numbers, kept as floats, from floats: the fraction is dropped.
+pub fn to_int(input: &[f32], output: &mut [f32]) {
+    output.iter_mut().zip(input).for_each(|(out, x)| *out = x.trunc());
+}
+
+/// Truth, kept as 0 and 1, from numbers.
+pub fn to_bool(input: &[f32], output: &mut [f32]) {
+    output.iter_mut().zip(input).for_each(|(out, &x)| *out = f32::from(u8::from(x != 0.0)));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_come_in_order_and_equal_ones_by_position() {
+        let x = [1.0, 3.0, 2.0, 3.0];
+        let (mut values, mut positions) = ([0.0; 3], [0.0; 3]);
+        top_k(4, 3, false, &x, &mut values);
+        top_k(4, 3, true, &x, &mut positions);
+        assert_eq!((values, positions), ([3.0, 3.0, 2.0], [1.0, 3.0, 2.0]));
+    }
+
+    #[test]
+    fn reductions_follow_the_table() {
+        let (x, mut out) = ([1.0, 2.0, 3.0, 5.0], [0.0; 2]);
+        reduce(Reduction::Mean, &[0, 2, 1, 3], 2, &x, &mut out);
+        assert_eq!(out, [2.0, 3.5]);
+        arg_reduce(false, &[0, 2, 1, 3], 2, &x, &mut out);
+        assert_eq!(out, [1.0, 1.0]);
+    }
+
+    #[test]
+    fn what_stays_together_moves_together() {
+        let (x, pool) = ([1.0, 2.0, 3.0, 5.0, 7.0], ThreadPool::new(2));
+        let tables: [(&[u32], usize); 6] = [
+            (&[3, FILL], 1),
+            (&[3, 4, 1, 2, FILL, FILL], 2),
+            (&[1, 2, 3, 0, 1, 2], 3),
+            (&[0, 1, 2, 3, 1, 2], 2),
+            (&[4, 3, 2, 1], 1),
+            (&[], 1),
+        ];
+        for (table, longest) in tables {
+            let (run, sources) = runs(table);
+            assert_eq!(run, longest, "{table:?}");
+            let mut out = vec![0.0; table.len()];
+            gather(run, &sources, 9.0, &x, &mut out, &pool);
+            let expected: Vec<f32> =
+                table.iter().map(|&i| x.get(i as usize).copied().unwrap_or(9.0)).collect();
+            assert_eq!(out, expected);
+        }
+    }
+}

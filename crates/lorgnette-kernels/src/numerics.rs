@@ -1,0 +1,248 @@
+//! Number formats smaller than float32: which may be used, and how numbers are put into them.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::Level;
+
+/// In which numbers convolutions and fully connected layers may compute, and in which their weights
+/// may be kept. The default is float32 throughout; everything else is less exact and is chosen only
+/// when it is asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct NumericOptions {
+    /// What is multiplied.
+    pub compute: Precision,
+    /// What the weights of layers of few pixels are kept as.
+    pub weight_storage: WeightFormat,
+}
+
+/// In which numbers products are computed. Sums are float32 always.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Precision {
+    /// Inputs and weights as they are; at the level [`Level::Amx`] also split into the sums of two
+    /// bf16, which is nearly as exact.
+    #[default]
+    Float32,
+    /// Inputs and weights rounded to bf16 wherever that is reckoned to be faster, on AMX's tiles
+    /// where there are any. The CPU must have AVX-512 BF16.
+    Bf16,
+    /// As [`Precision::Bf16`], but only for layers that it is reckoned to save a quarter of their
+    /// time; float32 where the CPU has no AVX-512 BF16. Answers therefore depend on the CPU.
+    Auto,
+}
+
+/// In which numbers the weights of layers that are bound by memory are kept: those of at most three
+/// output pixels a picture, such as fully connected layers. They are made float32 again in
+/// registers; the arithmetic is float32.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum WeightFormat {
+    /// As they are: 4 bytes each.
+    #[default]
+    Float32,
+    /// The upper half of a float32: 2 bytes, 8 bits of precision, no overflow.
+    Bf16,
+    /// IEEE 754 half precision: 2 bytes, 11 bits of precision, up to 65,504.
+    F16,
+    /// Whole numbers from −127 to 127 with a factor for each output channel: 1 byte.
+    Int8,
+}
+
+impl Precision {
+    /// Every precision.
+    pub const ALL: [Self; 3] = [Self::Float32, Self::Bf16, Self::Auto];
+
+    /// The name that options use.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Float32 => "float32",
+            Self::Bf16 => "bf16",
+            Self::Auto => "auto",
+        }
+    }
+
+    /// Whether this CPU can compute in it with the kernels of a level.
+    pub fn is_available(self, level: Level) -> bool {
+        self != Self::Bf16 || (level.base_isa() == Level::Avx512 && has_bf16())
+    }
+}
+
+impl WeightFormat {
+    /// Every format.
+    pub const ALL: [Self; 4] = [Self::Float32, Self::Bf16, Self::F16, Self::Int8];
+
+    /// The name that options use.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Float32 => "float32",
+            Self::Bf16 => "bf16",
+            Self::F16 => "f16",
+            Self::Int8 => "int8",
+        }
+    }
+}
+
+/// Whether this CPU multiplies pairs of bf16 (AVX-512 BF16: Intel Cooper Lake and from Sapphire
+/// Rapids on, AMD from Zen 4 on).
+pub fn has_bf16() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return Level::Avx512.is_available() && is_x86_feature_detected!("avx512bf16");
+    #[cfg(not(target_arch = "x86_64"))]
+    false
+}
+
+/// Names and their parsing, alike for both options.
+macro_rules! named {
+    ($format:ident, $what:literal) => {
+        impl fmt::Display for $format {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.name())
+            }
+        }
+
+        impl FromStr for $format {
+            type Err = UnknownFormat;
+
+            fn from_str(name: &str) -> Result<Self, UnknownFormat> {
+                let names = || Self::ALL.map(Self::name).join(", ");
+                let found = Self::ALL.into_iter().find(|format| format.name() == name);
+                found.ok_or_else(|| {
+                    UnknownFormat(format!(
+                        "unknown {} '{name}': expected one of {}",
+                        $what,
+                        names()
+                    ))
+                })
+            }
+        }
+    };
+}
+
+named!(Precision, "precision");
+named!(WeightFormat, "format of weights");
+
+/// A word that names no [`Precision`] or no [`WeightFormat`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownFormat(String);
+
+impl fmt::Display for UnknownFormat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for UnknownFormat {}
+
+/// The nearest bf16's bits, ties to even; a NaN stays one.
+#[inline(always)]
+pub fn f32_to_bf16(x: f32) -> u16 {
+    let bits = x.to_bits();
+    let rounded = bits.wrapping_add(0x7FFF + ((bits >> 16) & 1)) >> 16;
+    (if x.is_nan() { (bits >> 16) | 0x40 } else { rounded }) as u16
+}
+
+/// As [`f32_to_bf16`], but that numbers below 2^-126 become zero, as they do in the CPU's own
+/// instruction: what layers leave for one another.
+#[inline(always)]
+pub fn f32_to_bf16_ftz(x: f32) -> u16 {
+    f32_to_bf16(if x.abs() < f32::MIN_POSITIVE { 0.0_f32.copysign(x) } else { x })
+}
+
+/// The float32 of a bf16's bits.
+#[inline(always)]
+pub fn bf16_to_f32(bits: u16) -> f32 {
+    f32::from_bits(u32::from(bits) << 16)
+}
+
+/// What must be added to a float32's exponent for an f16's: their biases are 127 and 15.
+const F16_BIAS: u32 = 127 - 15;
+
+/// The nearest f16's bits, ties to even; what is too large becomes infinite, a NaN stays one.
+#[inline(always)]
+pub fn f32_to_f16(x: f32) -> u16 {
+    const INFINITE: u32 = 0x7C00;
+    let (sign, magnitude) = ((x.to_bits() >> 16) & 0x8000, x.abs());
+    let bits = magnitude.to_bits();
+    let half = if x.is_nan() {
+        INFINITE | 0x200
+    } else if magnitude < f32::from_bits((F16_BIAS + 1) << 23) {
+        // Too small for f16's normal numbers, which are multiples of 2^-24 here: adding 0.5 leaves
+        // no other digits.
+        (magnitude + 0.5).to_bits() - 0.5_f32.to_bits()
+    } else {
+        let rounded = bits + 0xFFF + ((bits >> 13) & 1);
+        ((rounded >> 13) - (F16_BIAS << 10)).min(INFINITE)
+    };
+    (sign | half) as u16
+}
+
+/// The float32 of an f16's bits.
+#[inline(always)]
+pub fn f16_to_f32(bits: u16) -> f32 {
+    let bits = u32::from(bits);
+    // The digits in their places, the exponent 112 too small; the product also makes normal numbers
+    // of subnormal ones.
+    let scaled = f32::from_bits((bits & 0x7FFF) << 13) * f32::from_bits((127 + F16_BIAS) << 23);
+    let infinite = if bits & 0x7C00 == 0x7C00 { 0x7F80_0000 } else { 0 };
+    f32::from_bits(scaled.to_bits() | infinite | ((bits & 0x8000) << 16))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_round_trip() {
+        for precision in Precision::ALL {
+            assert_eq!(precision.to_string().parse(), Ok(precision));
+        }
+        for weights in WeightFormat::ALL {
+            assert_eq!(weights.to_string().parse(), Ok(weights));
+        }
+        assert!("bf61".parse::<Precision>().unwrap_err().to_string().contains("auto"));
+    }
+
+    /// The bits of all numbers of a small format are what they become when they are made float32
+    /// and back.
+    #[test]
+    fn small_formats_round_trip() {
+        for bits in 0..=u16::MAX {
+            if !bf16_to_f32(bits).is_nan() {
+                assert_eq!(f32_to_bf16(bf16_to_f32(bits)), bits);
+            }
+            if !f16_to_f32(bits).is_nan() {
+                assert_eq!(f32_to_f16(f16_to_f32(bits)), bits, "{}", f16_to_f32(bits));
+            }
+        }
+        assert!(
+            bf16_to_f32(f32_to_bf16(f32::NAN)).is_nan()
+                && f16_to_f32(f32_to_f16(f32::NAN)).is_nan()
+        );
+        assert!(bf16_to_f32(f32_to_bf16(f32::from_bits(0x7F80_0001))).is_nan());
+    }
+
+    /// Between neighbours, the nearer one is taken, and the even one of two equally near.
+    #[test]
+    fn rounds_to_the_nearest() {
+        let check = |to: fn(f32) -> u16, from: fn(u16) -> f32| {
+            for low in (0..0x7BFF_u16).step_by(7) {
+                let (a, b) = (from(low), from(low + 1));
+                let middle = ((f64::from(a) + f64::from(b)) / 2.0) as f32;
+                assert_eq!(to(middle), low + (low & 1), "{middle}");
+                assert_eq!(to(f32::from_bits(middle.to_bits() - 1)), low, "below {middle}");
+                assert_eq!(to(f32::from_bits(middle.to_bits() + 1)), low + 1, "above {middle}");
+                assert_eq!(to(-a), low | 0x8000);
+            }
+        };
+        check(f32_to_f16, f16_to_f32);
+        check(f32_to_bf16, bf16_to_f32);
+        let ends = [
+            (65504.0, 0x7BFF),
+            (65519.9, 0x7BFF),
+            (65520.0, 0x7C00),
+            (1e30, 0x7C00),
+            (f32::INFINITY, 0x7C00),
+        ];
+        ends.into_iter().for_each(|(x, bits)| assert_eq!(f32_to_f16(x), bits, "{x}"));
+        assert_eq!(f32_to_bf16(f32::MAX), f32_to_bf16(f32::INFINITY));
+    }
+}

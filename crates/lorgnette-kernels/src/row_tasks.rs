@@ -1,0 +1,100 @@
+//! Handing out rows of pictures to the threads of a pool, each with room of its own.
+
+use std::ops::Range;
+
+use crate::blocks::SharedSlice;
+use crate::{ImageLayout, ThreadPool};
+
+/// Rows of an output in contiguous parts.
+#[derive(Debug)]
+pub struct RowTasks<'a> {
+    /// Where the output's values lie.
+    pub layout: &'a ImageLayout,
+    /// The output.
+    pub output: &'a mut [f32],
+    /// How many parts each picture has.
+    pub count: usize,
+    /// Rows, at a multiple of which each part begins.
+    pub row_align: usize,
+    /// Room for all threads.
+    pub scratch: &'a mut [f32],
+    /// The floats of it that are each thread's own.
+    pub scratch_per_thread: usize,
+}
+
+/// Rows of one picture.
+#[derive(Debug)]
+pub struct RowTask<'a> {
+    /// The picture.
+    pub image: usize,
+    /// Its rows.
+    pub rows: Range<usize>,
+    /// The output from the first of them on.
+    pub output: &'a mut [f32],
+    /// The thread's own room, of any content.
+    pub scratch: &'a mut [f32],
+}
+
+impl RowTasks<'_> {
+    /// Runs `run_task` once for each part that has rows.
+    pub fn run(self, pool: &ThreadPool, run_task: &(dyn Fn(RowTask<'_>) + Sync)) {
+        let Self { layout, output, count, row_align, scratch, scratch_per_thread } = self;
+        assert!(
+            layout.stride >= layout.words() && output.len() >= layout.len(),
+            "the output is shorter than its layout"
+        );
+        let (row_len, end, units) =
+            (layout.width * layout.stride, layout.len(), layout.height.div_ceil(row_align));
+        let (output, scratch) = (SharedSlice::new(output), SharedSlice::new(scratch));
+        pool.run(layout.batch * count, &|worker, index| {
+            let (image, chunk) = (index / count, index % count);
+            let at = |chunk: usize| (units * chunk / count * row_align).min(layout.height);
+            let rows = at(chunk)..at(chunk + 1);
+            if rows.is_empty() {
+                return;
+            }
+            let first = image * layout.height;
+            let words = (first + rows.start) * row_len..((first + rows.end) * row_len).min(end);
+            // SAFETY: different parts have different rows, and each runs once.
+            let output = unsafe { output.slice_mut(words) };
+            // SAFETY: each worker has its own room.
+            let scratch = unsafe {
+                scratch.slice_mut(worker * scratch_per_thread..(worker + 1) * scratch_per_thread)
+            };
+            run_task(RowTask { image, rows, output, scratch });
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_is_in_one_task() {
+        for (batch, height, count, row_align, threads) in
+            [(1, 7, 2, 1, 2), (3, 5, 4, 2, 3), (2, 1, 3, 4, 2), (1, 16, 3, 4, 1)]
+        {
+            let layout = ImageLayout { stride: 3, ..ImageLayout::dense(batch, height, 2, 2) };
+            let (mut output, mut scratch) = (vec![0.0; layout.len()], vec![0.0; threads * 2]);
+            let tasks = RowTasks {
+                layout: &layout,
+                output: &mut output,
+                count,
+                row_align,
+                scratch: &mut scratch,
+                scratch_per_thread: 2,
+            };
+            tasks.run(&ThreadPool::new(threads), &|chunk| {
+                assert!(chunk.rows.start % row_align == 0 && chunk.scratch.len() == 2);
+                for (i, pixel) in chunk.output.chunks_mut(layout.stride).enumerate() {
+                    let row = chunk.image * height + chunk.rows.start + i / layout.width;
+                    pixel[..layout.channels].iter_mut().for_each(|x| *x += row as f32 + 1.0);
+                }
+            });
+            for (i, pixel) in output.chunks(layout.stride).enumerate() {
+                assert_eq!(pixel[..layout.channels], [(i / layout.width) as f32 + 1.0; 2]);
+            }
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! Numbers as tiles want them: pixel by pixel, rounded to bf16 or split into several of them.
+
+use std::arch::x86_64::*;
+
+use super::{Avx512, Avx512Bf16};
+use crate::simd::Simd;
+
+const LANES: usize = Avx512::LANES;
+
+/// Pixels to put into another form.
+pub(crate) struct PixelConversion<'a> {
+    /// The first pixel's numbers, and what follows.
+    pub(crate) input: &'a [f32],
+    /// Floats from pixel to pixel.
+    pub(crate) stride: usize,
+    /// Numbers of a pixel, or pairs of them.
+    pub(crate) channels: usize,
+    /// Where they go, as many pixels as fit.
+    pub(crate) output: &'a mut [f32],
+    /// Floats from pixel to pixel there.
+    pub(crate) step: usize,
+}
+
+impl PixelConversion<'_> {
+    /// Copies numbers that are bf16 already, each two as one, zeros after them up to a whole
+    /// vector.
+    pub(crate) fn copy(self) {
+        let Self { input, stride, channels, output, step } = self;
+        for (pixel, output) in output.chunks_exact_mut(step).enumerate() {
+            let (pairs, rest) = output[..channels.next_multiple_of(LANES)].split_at_mut(channels);
+            pairs.copy_from_slice(&input[pixel * stride..][..channels]);
+            rest.fill(0.0);
+        }
+    }
+
+    /// Rounds numbers to nearest even, 32 to a vector of pairs, whose rest is zero. A NaN stays
+    /// one; numbers below 2^-126 become zero.
+    pub(crate) fn round(self) {
+        #[target_feature(enable = "avx512f,avx512bf16")]
+        fn with_features(pixels: PixelConversion<'_>) {
+            pixels.each_two_vectors(1, |[first, second], output| {
+                Avx512(()).store_slice(output, _mm512_castsi512_ps(pairs(first, second)));
+            });
+        }
+        assert!(Avx512Bf16::is_available(), "this CPU does not have AVX-512 BF16");
+        // SAFETY: the CPU has the features, as just asserted.
+        unsafe { with_features(self) }
+    }
+
+    /// Splits numbers into the sums of so many bf16: of each 32, a vector of pairs of their upper
+    /// parts, which are the numbers rounded, one of pairs of what that leaves, rounded, and so on.
+    /// What is not finite leaves something that is not.
+    pub(crate) fn split<const TERMS: usize>(self) {
+        #[target_feature(enable = "avx512f,avx512bf16")]
+        fn with_features<const TERMS: usize>(pixels: PixelConversion<'_>) {
+            pixels.each_two_vectors(TERMS, |[mut first, mut second], output| {
+                for output in output.chunks_exact_mut(LANES).take(TERMS) {
+                    let term = pairs(first, second);
+                    first = _mm512_sub_ps(first, widened(_mm512_castsi512_si256(term)));
+                    second = _mm512_sub_ps(second, widened(_mm512_extracti64x4_epi64::<1>(term)));
+                    Avx512(()).store_slice(output, _mm512_castsi512_ps(term));
+                }
+            });
+        }
+        assert!(Avx512Bf16::is_available(), "this CPU does not have AVX-512 BF16");
+        // SAFETY: the CPU has the features, as just asserted.
+        unsafe { with_features::<TERMS>(self) }
+    }
+
+    /// Calls with each two vectors of a pixel's numbers, zeros beyond the last, and so many vectors
+    /// of the output.
+    #[inline(always)]
+    fn each_two_vectors(self, vectors: usize, mut convert: impl FnMut([__m512; 2], &mut [f32])) {
+        let Self { input, stride, channels, output, step } = self;
+        // The functions that call this have the features that the value stands for.
+        let simd = Avx512(());
+        for (pixel, output) in output.chunks_exact_mut(step).enumerate() {
+            let input = &input[pixel * stride..][..channels];
+            for (input, output) in
+                input.chunks(2 * LANES).zip(output.chunks_exact_mut(vectors * LANES))
+            {
+                let (first, second) = input.split_at(input.len().min(LANES));
+                convert([simd.load_slice(first), simd.load_slice(second)], output);
+            }
+        }
+    }
+}
+
+/// Two vectors rounded to one of pairs.
+#[target_feature(enable = "avx512f,avx512bf16")]
+#[inline]
+fn pairs(first: __m512, second: __m512) -> __m512i {
+    // SAFETY: both types are 64 bytes without a meaning of their own.
+    unsafe { std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(second, first)) }
+}
+
+/// A vector of bf16 as float32.
+#[target_feature(enable = "avx512f")]
+#[inline]
+fn widened(halves: __m256i) -> __m512 {
+    _mm512_castsi512_ps(_mm512_slli_epi32::<16>(_mm512_cvtepu16_epi32(halves)))
+}

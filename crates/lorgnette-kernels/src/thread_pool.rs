@@ -1,0 +1,467 @@
+//! Threads for inference: a network is some sixty short parallel regions, so what counts is how
+//! fast one starts and ends.
+
+use std::any::Any;
+use std::cell::UnsafeCell;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crate::blocks::chunk;
+
+/// A team of threads that runs one parallel region at a time.
+///
+/// Workers that wait for a region spin for a moment (the next layer is usually microseconds away),
+/// then sleep.
+///
+/// Tasks are dealt out in order, to each worker an equal share, and whoever is done helps the
+/// others. So the same worker has the same part of a picture in one layer after the other, and
+/// finds it in its core's cache: what another core wrote comes several times more slowly, and where
+/// the cores share no cache at all, ten times.
+pub struct ThreadPool {
+    shared: Arc<SharedState>,
+    workers: Vec<JoinHandle<()>>,
+}
+
+impl ThreadPool {
+    /// A pool of `threads` threads, the caller of [`ThreadPool::run`] among them. 0 counts as 1.
+    ///
+    /// # Panics
+    /// If they are more than 65,535.
+    pub fn new(threads: usize) -> Self {
+        assert!(threads <= MAX_THREADS, "a pool has at most {MAX_THREADS} threads");
+        let shared = Arc::new(SharedState::new(threads.max(1)));
+        let start = |worker| {
+            let shared = Arc::clone(&shared);
+            std::thread::Builder::new()
+                .name(format!("lorgnette-{worker}"))
+                .spawn(move || shared.worker_loop(worker))
+        };
+        // A machine that refuses a thread still computes, with fewer.
+        let workers = (1..threads).map_while(|worker| start(worker).ok()).collect();
+        Self { shared, workers }
+    }
+
+    /// How many threads take part in a region at most, the caller included.
+    pub fn threads(&self) -> usize {
+        self.workers.len() + 1
+    }
+
+    /// Runs `task(worker, index)` once for each index in `0..tasks`, in any order, on all threads,
+    /// and returns when all are done. `worker` is less than [`ThreadPool::threads`], and no two
+    /// tasks run at the same time under the same number.
+    ///
+    /// Allocates nothing. If the pool is busy, because of another caller or because this is called
+    /// from within a task, the calling thread runs everything itself as worker 0. A panic in a task
+    /// is passed on to the caller when all threads have stopped; tasks not yet begun are then
+    /// skipped, and the pool stays usable.
+    ///
+    /// # Panics
+    /// If a task does; if there are more than 2³² − 1 tasks.
+    pub fn run(&self, tasks: usize, task: &(dyn Fn(usize, usize) + Sync)) {
+        assert!(u32::try_from(tasks).is_ok(), "a region has more tasks than can be counted");
+        let single_threaded = self.workers.is_empty() || tasks <= 1;
+        if single_threaded || self.shared.busy.swap(true, Ordering::Acquire) {
+            return (0..tasks).for_each(|index| task(0, index));
+        }
+        // SAFETY: `busy` was false and is now ours.
+        let outcome = unsafe { self.shared.region(tasks, task) };
+        self.shared.busy.store(false, Ordering::Release);
+        if let Some(panic) = outcome {
+            resume_unwind(panic);
+        }
+    }
+}
+
+impl Drop for ThreadPool {
+    fn drop(&mut self) {
+        self.shared.stop.store(true, Ordering::SeqCst);
+        self.shared.wake();
+        for worker in self.workers.drain(..) {
+            // A worker catches its tasks' panics, so there is nothing to hear from it.
+            let _ = worker.join();
+        }
+    }
+}
+
+impl std::fmt::Debug for ThreadPool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ThreadPool({} threads)", self.threads())
+    }
+}
+
+/// A parallel region's task, its lifetime forgotten.
+type Task = *const (dyn Fn(usize, usize) + Sync);
+
+/// The door to the current region, in one word so that it opens, closes and counts atomically:
+/// how many workers are inside, whether more may enter, and the region's number.
+const WORKERS_MASK: u64 = (1 << 16) - 1;
+const OPEN: u64 = 1 << 16;
+const EPOCH_UNIT: u64 = 1 << 17;
+const MAX_THREADS: usize = WORKERS_MASK as usize;
+
+/// Longer than most gaps between layers, shorter than anything a user would notice on the power
+/// meter.
+const SPIN_TIME: Duration = Duration::from_micros(60);
+
+/// Keeps a counter that all threads write to off its neighbours' cache lines (lines are fetched in
+/// pairs).
+#[repr(align(128))]
+#[derive(Default)]
+struct CachePadded<T>(T);
+
+/// What a worker reads as it enters a region, on one cache line.
+#[derive(Default)]
+struct RegionSlot {
+    state: AtomicU64,
+    /// Written by the caller that holds `busy` while the door is closed and nobody is inside; read
+    /// by those inside.
+    task: UnsafeCell<Option<Task>>,
+}
+
+/// The tasks of a worker's share that nobody has begun, both ends in one word: the owner takes the
+/// first, others the last.
+#[derive(Default)]
+struct TaskRange(AtomicU64);
+
+impl TaskRange {
+    fn assign(&self, tasks: Range<usize>) {
+        self.0.store((tasks.start as u64) << 32 | tasks.end as u64, Ordering::Relaxed);
+    }
+
+    fn pop_front(&self) -> Option<usize> {
+        self.pop(|start, end| (start, start + 1..end))
+    }
+
+    fn pop_back(&self) -> Option<usize> {
+        self.pop(|start, end| (end - 1, start..end - 1))
+    }
+
+    /// Takes a task and leaves the others, if any are left.
+    fn pop(&self, choose: impl Fn(u64, u64) -> (u64, Range<u64>)) -> Option<usize> {
+        let mut current = self.0.load(Ordering::Relaxed);
+        loop {
+            let (start, end) = (current >> 32, current & u64::from(u32::MAX));
+            if start >= end {
+                return None;
+            }
+            let (task, rest) = choose(start, end);
+            let rest = rest.start << 32 | rest.end;
+            match self.0.compare_exchange_weak(current, rest, Ordering::Relaxed, Ordering::Relaxed)
+            {
+                Ok(_) => return Some(task as usize),
+                Err(actual) => current = actual,
+            }
+        }
+    }
+}
+
+struct SharedState {
+    /// Some caller has a region running.
+    busy: AtomicBool,
+    region_slot: CachePadded<RegionSlot>,
+    /// Each worker's.
+    task_ranges: Box<[CachePadded<TaskRange>]>,
+    panic: Mutex<Option<Box<dyn Any + Send>>>,
+    stop: AtomicBool,
+    sleepers: AtomicUsize,
+    sleep_lock: Mutex<()>,
+    work_ready: Condvar,
+    /// The caller of a region sleeps until the last worker is out.
+    caller_waiting: AtomicBool,
+    region_done: Condvar,
+}
+
+// SAFETY: `task` is the only part that is not already `Sync`. It is written only while the door is
+// closed and nobody is inside, by the one thread that holds `busy`, and read only by threads
+// inside.
+unsafe impl Sync for SharedState {}
+// SAFETY: the pointer in `task` is to a `Sync` closure and is only used while its owner waits.
+unsafe impl Send for SharedState {}
+
+impl SharedState {
+    fn new(threads: usize) -> Self {
+        Self {
+            busy: AtomicBool::default(),
+            region_slot: CachePadded::default(),
+            task_ranges: (0..threads).map(|_| CachePadded::default()).collect(),
+            panic: Mutex::default(),
+            stop: AtomicBool::default(),
+            sleepers: AtomicUsize::default(),
+            sleep_lock: Mutex::default(),
+            work_ready: Condvar::default(),
+            caller_waiting: AtomicBool::default(),
+            region_done: Condvar::default(),
+        }
+    }
+
+    /// Runs a region to its end and gives the panic of one of its tasks, if any.
+    ///
+    /// # Safety
+    /// The caller holds `busy`.
+    unsafe fn region(
+        &self,
+        tasks: usize,
+        task: &(dyn Fn(usize, usize) + Sync),
+    ) -> Option<Box<dyn Any + Send>> {
+        // SAFETY: only the lifetime changes. The pointer is used by threads inside the door, and we
+        // do not return before the door is closed and the last of them is out.
+        let task =
+            unsafe { std::mem::transmute::<*const (dyn Fn(usize, usize) + Sync), Task>(task) };
+        let RegionSlot { state, task: slot } = &self.region_slot.0;
+        // SAFETY: we hold `busy`, and the previous holder left the door closed with nobody inside.
+        unsafe { *slot.get() = Some(task) };
+        let workers = self.task_ranges.len();
+        for (worker, task_range) in self.task_ranges.iter().enumerate() {
+            task_range.0.assign(chunk(tasks, workers, worker));
+        }
+        state.fetch_add(EPOCH_UNIT | OPEN, Ordering::SeqCst);
+        if self.sleepers.load(Ordering::SeqCst) > 0 {
+            self.wake();
+        }
+        self.run_tasks(0, task);
+        state.fetch_and(!OPEN, Ordering::Relaxed);
+        self.wait_until_empty();
+        self.panic.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Runs tasks until none is left, keeping a panic for the caller.
+    fn run_tasks(&self, worker: usize, task: Task) {
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            // SAFETY: the closure lives until its owner has seen us leave.
+            let task = unsafe { &*task };
+            let (others, own) = self.task_ranges.split_at(worker);
+            while let Some(index) = own[0].0.pop_front() {
+                task(worker, index);
+            }
+            for task_range in own[1..].iter().chain(others) {
+                while let Some(index) = task_range.0.pop_back() {
+                    task(worker, index);
+                }
+            }
+        }));
+        if let Err(panic) = outcome {
+            self.task_ranges.iter().for_each(|task_range| task_range.0.assign(0..0));
+            self.panic.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(panic);
+        }
+    }
+
+    /// Waits for those who are still at a task. One that lost its core to another program may take
+    /// long; sleeping until it rings leaves it ours, where yielding would have us wait behind that
+    /// program too.
+    fn wait_until_empty(&self) {
+        let is_empty = || self.region_slot.0.state.load(Ordering::SeqCst) & WORKERS_MASK == 0;
+        let mut backoff = Backoff::new();
+        while !is_empty() {
+            if !backoff.spin() {
+                let mut sleep_lock = self.sleep_lock.lock().unwrap_or_else(PoisonError::into_inner);
+                // As in `sleep`: either we see the last one out here, or it sees that we sleep.
+                self.caller_waiting.store(true, Ordering::SeqCst);
+                while !is_empty() {
+                    sleep_lock =
+                        self.region_done.wait(sleep_lock).unwrap_or_else(PoisonError::into_inner);
+                }
+                self.caller_waiting.store(false, Ordering::SeqCst);
+            }
+        }
+    }
+
+    fn leave_region(&self) {
+        let before = self.region_slot.0.state.fetch_sub(1, Ordering::SeqCst);
+        if before & WORKERS_MASK == 1 && self.caller_waiting.load(Ordering::SeqCst) {
+            let _sleep_lock = self.sleep_lock.lock().unwrap_or_else(PoisonError::into_inner);
+            self.region_done.notify_one();
+        }
+    }
+
+    /// A worker's life.
+    fn worker_loop(&self, worker: usize) {
+        let mut last_epoch = 0;
+        while let Some(epoch) = self.enter_region(last_epoch) {
+            last_epoch = epoch;
+            // SAFETY: we are inside, so nobody writes.
+            let task = unsafe { *self.region_slot.0.task.get() };
+            if let Some(task) = task {
+                self.run_tasks(worker, task);
+            }
+            self.leave_region();
+        }
+    }
+
+    /// Waits for a region other than `last_epoch`, enters it and gives its number; `None` when the
+    /// pool stops.
+    fn enter_region(&self, last_epoch: u64) -> Option<u64> {
+        let mut backoff = Backoff::new();
+        loop {
+            if self.stop.load(Ordering::Relaxed) {
+                return None;
+            }
+            let state = self.region_slot.0.state.load(Ordering::Relaxed);
+            if is_new_region(state, last_epoch) {
+                let entered = self.region_slot.0.state.compare_exchange(
+                    state,
+                    state + 1,
+                    Ordering::Acquire,
+                    Ordering::Relaxed,
+                );
+                if entered.is_ok() {
+                    return Some(state / EPOCH_UNIT);
+                }
+            } else if !backoff.spin() {
+                self.sleep(last_epoch);
+                backoff = Backoff::new();
+            }
+        }
+    }
+
+    /// Sleeps until there may be news.
+    fn sleep(&self, last_epoch: u64) {
+        let mut sleep_lock = self.sleep_lock.lock().unwrap_or_else(PoisonError::into_inner);
+        self.sleepers.fetch_add(1, Ordering::SeqCst);
+        // Either we see the door as it opens here, or the one who opens it sees us among the
+        // sleepers and rings, which it can only do once we lie in bed.
+        while !is_new_region(self.region_slot.0.state.load(Ordering::SeqCst), last_epoch)
+            && !self.stop.load(Ordering::SeqCst)
+        {
+            sleep_lock = self.work_ready.wait(sleep_lock).unwrap_or_else(PoisonError::into_inner);
+        }
+        self.sleepers.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    fn wake(&self) {
+        let _sleep_lock = self.sleep_lock.lock().unwrap_or_else(PoisonError::into_inner);
+        self.work_ready.notify_all();
+    }
+}
+
+/// Whether the door is open to a region other than `last_epoch`.
+fn is_new_region(state: u64, last_epoch: u64) -> bool {
+    state & OPEN != 0 && state / EPOCH_UNIT != last_epoch
+}
+
+/// Spins for [`SPIN_TIME`].
+struct Backoff {
+    spins: u32,
+    started: Option<Instant>,
+}
+
+impl Backoff {
+    fn new() -> Self {
+        Self { spins: 0, started: None }
+    }
+
+    /// Pauses for a few nanoseconds; `false` when it is time to do something else.
+    fn spin(&mut self) -> bool {
+        std::hint::spin_loop();
+        self.spins += 1;
+        // Reading the clock costs more than a turn.
+        !self.spins.is_multiple_of(64)
+            || self.started.get_or_insert_with(Instant::now).elapsed() < SPIN_TIME
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every index exactly once, by a worker that exists.
+    fn check(pool: &ThreadPool, tasks: usize) {
+        let seen: Vec<AtomicUsize> = (0..tasks).map(|_| AtomicUsize::new(0)).collect();
+        pool.run(tasks, &|worker, index| {
+            assert!(worker < pool.threads());
+            seen[index].fetch_add(1, Ordering::Relaxed);
+        });
+        assert!(seen.iter().all(|count| count.load(Ordering::Relaxed) == 1));
+    }
+
+    #[test]
+    fn runs_each_task_once() {
+        for threads in [0, 1, 2, 3, 8] {
+            let pool = ThreadPool::new(threads);
+            assert_eq!(pool.threads(), threads.max(1));
+            for tasks in [0, 1, 2, 3, 7, 100, 1000] {
+                check(&pool, tasks);
+            }
+        }
+    }
+
+    #[test]
+    fn survives_many_small_regions() {
+        let pool = ThreadPool::new(4);
+        for round in 0..20_000 {
+            check(&pool, 1 + round % 9);
+        }
+    }
+
+    #[test]
+    fn wakes_workers_that_sleep() {
+        let pool = ThreadPool::new(3);
+        for _ in 0..20 {
+            std::thread::sleep(Duration::from_millis(1));
+            check(&pool, 50);
+        }
+    }
+
+    #[test]
+    fn waits_for_a_slow_worker_asleep() {
+        let pool = ThreadPool::new(3);
+        for _ in 0..20 {
+            let done = AtomicUsize::new(0);
+            pool.run(3, &|worker, _| {
+                if worker > 0 {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                done.fetch_add(1, Ordering::SeqCst);
+            });
+            assert_eq!(done.into_inner(), 3);
+        }
+    }
+
+    #[test]
+    fn serves_concurrent_callers() {
+        let pool = ThreadPool::new(3);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| (0..2000).for_each(|round| check(&pool, 1 + round % 13)));
+            }
+        });
+    }
+
+    #[test]
+    fn nested_calls_run_in_place() {
+        let pool = ThreadPool::new(3);
+        let count = AtomicUsize::new(0);
+        pool.run(10, &|_, _| {
+            pool.run(10, &|worker, _| {
+                assert_eq!(worker, 0);
+                count.fetch_add(1, Ordering::Relaxed);
+            });
+        });
+        assert_eq!(count.into_inner(), 100);
+    }
+
+    #[test]
+    fn passes_a_panic_on_and_stays_usable() {
+        let pool = ThreadPool::new(3);
+        for culprit in 0..20 {
+            let run = || pool.run(20, &|_, index| assert_ne!(index, culprit, "the culprit"));
+            let panic = catch_unwind(AssertUnwindSafe(run)).unwrap_err();
+            assert!(panic.downcast_ref::<String>().unwrap().contains("the culprit"));
+            check(&pool, 30);
+        }
+    }
+
+    #[test]
+    fn workers_do_not_share_a_number() {
+        let pool = ThreadPool::new(4);
+        let inside: Vec<AtomicBool> = (0..4).map(|_| AtomicBool::new(false)).collect();
+        pool.run(2000, &|worker, _| {
+            assert!(!inside[worker].swap(true, Ordering::SeqCst));
+            std::hint::spin_loop();
+            inside[worker].store(false, Ordering::SeqCst);
+        });
+    }
+}

@@ -1,0 +1,73 @@
+use std::collections::BTreeMap;
+
+use lorgnette_kernels::{
+    CONV_KERNELS, ConvShape, DEPTHWISE_KERNELS, DepthwiseShape, Filter, ImageLayout,
+    PACKED_LAYOUTS, Window,
+};
+
+/// A checksum of the same few weights as each kernel packs them, by level and layout.
+fn layouts() -> BTreeMap<String, u64> {
+    let (inputs, outputs) = (3, 70);
+    let window = |kernel| Window { kernel, ..Window::POINTWISE };
+    let conv = |[height, width]: [usize; 2]| {
+        let output = ImageLayout::dense(1, 10 - height, 10 - width, outputs);
+        ConvShape {
+            input: ImageLayout::dense(1, 9, 9, inputs),
+            output,
+            window: window([height, width]),
+        }
+    };
+    // The first of these windows that a kernel can compute.
+    let windows = [[2, 1], [3, 3], [5, 5], [1, 3], [3, 1], [1, 7], [7, 1], [7, 7], [9, 9]];
+    let depthwise = DepthwiseShape {
+        input: ImageLayout::dense(1, 9, 9, 70),
+        output: ImageLayout::dense(1, 8, 9, 70),
+        window: window([2, 1]),
+        multiplier: 1,
+    };
+    let weights =
+        |count: usize| -> Vec<u8> { (0..count).flat_map(|i| (i as f32).to_le_bytes()).collect() };
+    let depthwise_weights = weights(2 * 70);
+    let conv_layouts = CONV_KERNELS.iter().map(|kernel| {
+        let shape = windows
+            .into_iter()
+            .map(conv)
+            .find(|shape| (kernel.fits)(shape))
+            .expect("a window for the kernel");
+        let mut packed = vec![0.0; (kernel.packed_len)(&shape)];
+        kernel.pack(&shape, &filter(&weights(shape.depth() * outputs)), &mut packed);
+        (format!("conv {} {}", kernel.level, kernel.layout), checksum(&packed))
+    });
+    let depthwise_layouts = DEPTHWISE_KERNELS.iter().map(|kernel| {
+        let mut packed = vec![0.0; (kernel.packed_len)(&depthwise)];
+        kernel.pack(&depthwise, &filter(&depthwise_weights), &mut packed);
+        (format!("depthwise {} {}", kernel.level, kernel.layout), checksum(&packed))
+    });
+    conv_layouts.chain(depthwise_layouts).collect()
+}
+
+/// A filter as it lies in a file.
+fn filter(bytes: &[u8]) -> Filter<'_> {
+    Filter { bytes, scale: None, transposed: false }
+}
+
+/// FNV-1a.
+fn checksum(values: &[f32]) -> u64 {
+    let bytes = values.iter().flat_map(|value| value.to_le_bytes());
+    bytes.fold(0xcbf2_9ce4_8422_2325, |sum, byte| {
+        (sum ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
+    })
+}
+
+#[test]
+fn a_layout_that_changes_is_counted() {
+    // Files keep packed weights. Where this fails, a layout has changed: raise PACKED_LAYOUTS, then
+    // note the new sums.
+    let noted = (3, include_str!("layouts.txt"));
+    let found: Vec<String> =
+        layouts().iter().map(|(layout, sum)| format!("{layout}: {sum:016x}")).collect();
+    assert_eq!(PACKED_LAYOUTS, noted.0);
+    for line in &found {
+        assert!(noted.1.lines().any(|noted| noted == line), "not noted: {line}");
+    }
+}

@@ -1,0 +1,228 @@
+//! A graph for inputs of known size: every node gets a type and a shape, and whatever follows from
+//! those and from constants alone is computed.
+
+use std::collections::HashMap;
+
+use super::evaluate::evaluate;
+use super::op::{MatMul, Op};
+use super::shape::{Fact, TypedGraph, infer};
+use super::{Graph, Node, NodeId};
+use crate::error::{Error, Result};
+use crate::tensor::{DType, Tensor, elements};
+
+/// What may be spent on computing constant nodes. Shapes and batch norms take next to nothing of
+/// it; a hostile graph must not make gigabytes or hours of a few bytes.
+struct Budget {
+    /// Elements of results.
+    elements: usize,
+    /// Multiplications, or elements looked at.
+    work: usize,
+}
+
+impl Budget {
+    /// Four million elements, and twice the constants there are; a few seconds.
+    fn for_constants(constants: usize) -> Self {
+        let scaled = |base: usize, times| constants.saturating_mul(times).saturating_add(base);
+        Self { elements: scaled(4 << 20, 2), work: scaled(1 << 30, 8) }
+    }
+}
+
+/// Fixes the shapes of the inputs and follows them through the graph.
+///
+/// `sizes` gives shapes by input name; an input that is not in it must have a known shape in the
+/// graph, but for the first dimension, which is then 1. A given picture may have another batch,
+/// height and width than the graph declares: whatever depends on them is computed anew.
+pub fn infer_shapes(graph: &Graph, sizes: &HashMap<String, Vec<usize>>) -> Result<TypedGraph> {
+    // A text counts as what it holds, whatever its shape says.
+    let count = |node: &Node| match &node.op {
+        Op::Const(tensor) => tensor.len().min(tensor.bytes().len()),
+        // One that is absurd is refused when its turn comes.
+        Op::Variable(lazy) => elements(lazy.shape()).unwrap_or(0),
+        _ => 0,
+    };
+    let constants = graph.nodes().iter().map(count).fold(0, usize::saturating_add);
+    let mut budget = Budget::for_constants(constants);
+    let mut typed =
+        TypedGraph { graph: Graph::new(), facts: Vec::with_capacity(graph.nodes().len()) };
+    for node in graph.nodes() {
+        read_variables(node, &mut typed.graph)?;
+        let fact = infer_fact(node, &typed, sizes)?;
+        let op = fold_constant(node, &fact, &typed, &mut budget)?;
+        let inputs: &[NodeId] =
+            if matches!(op, Op::Const(_) | Op::Variable(_)) { &[] } else { &node.inputs };
+        typed.graph.add(node.name.clone(), op, inputs);
+        typed.facts.push(fact);
+    }
+    for &id in graph.outputs() {
+        read_variable(id, &mut typed.graph)?;
+        if typed.fact(id).dtype == DType::String {
+            return Err(Error::Input(format!("'{}' is text: fetch numbers", graph.node(id).name)));
+        }
+    }
+    typed.graph.set_outputs(graph.outputs().to_vec());
+    Ok(typed)
+}
+
+/// Makes constants of the variables that a node needs, but for filters and right matrices: those
+/// are packed later, straight from their file.
+fn read_variables(node: &Node, graph: &mut Graph) -> Result<()> {
+    let packed = match node.op {
+        Op::Conv2d(_) | Op::DepthwiseConv2d(_) => Some(1),
+        // A left matrix that is given column by column is multiplied by a kernel that packs
+        // nothing.
+        Op::MatMul(MatMul { transpose_a: false, .. }) => Some(1),
+        _ => None,
+    };
+    let read = node.inputs.iter().enumerate().filter(|&(i, _)| Some(i) != packed);
+    read.map(|(_, &id)| id).try_for_each(|id| read_variable(id, graph))
+}
+
+fn read_variable(id: NodeId, graph: &mut Graph) -> Result<()> {
+    if let Op::Variable(lazy) = &graph.node(id).op {
+        graph.node_mut(id).op = Op::Const(lazy.read()?);
+    }
+    Ok(())
+}
+
+fn infer_fact(
+    node: &Node,
+    typed: &TypedGraph,
+    sizes: &HashMap<String, Vec<usize>>,
+) -> Result<Fact> {
+    /// Index tables count to 2³².
+    const MAX_ELEMENTS: usize = u32::MAX as usize;
+    let fact = match &node.op {
+        Op::Input { dtype, shape } => {
+            Fact::new(*dtype, input_shape(&node.name, shape.as_deref(), sizes.get(&node.name))?)
+        }
+        _ => infer_result(node, typed)?,
+    };
+    let volume: Vec<usize> = fact.shape.iter().map(|&n| n.max(1)).collect();
+    if elements(&volume).is_none_or(|count| count > MAX_ELEMENTS) {
+        return Err(Error::node(
+            &node.name,
+            node.op.name(),
+            format!("the result's shape {:?} is absurd", fact.shape),
+        ));
+    }
+    Ok(fact)
+}
+
+fn infer_result(node: &Node, typed: &TypedGraph) -> Result<Fact> {
+    let facts: Vec<&Fact> = node.inputs.iter().map(|&id| typed.fact(id)).collect();
+    if facts.iter().any(|fact| fact.dtype == DType::String) {
+        return Err(Error::node(
+            &node.name,
+            node.op.name(),
+            "it reads text, with which nothing can be computed",
+        ));
+    }
+    let constants: Vec<Option<&Tensor>> =
+        node.inputs.iter().map(|&id| typed.graph.constant_of(id)).collect();
+    infer(&node.op, &facts, &constants)
+        .map_err(|what| Error::node(&node.name, node.op.name(), what))
+}
+
+fn input_shape(
+    name: &str,
+    declared: Option<&[Option<usize>]>,
+    given: Option<&Vec<usize>>,
+) -> Result<Vec<usize>> {
+    let display = |declared: &[Option<usize>]| {
+        let dims: Vec<_> =
+            declared.iter().map(|d| d.map_or("?".into(), |d| d.to_string())).collect();
+        format!("[{}]", dims.join(", "))
+    };
+    match (given, declared) {
+        (Some(given), None) => Ok(given.clone()),
+        (Some(given), Some(declared)) => {
+            let is_picture = declared.len() == 4;
+            let free = |i: usize| i == 0 || (is_picture && i < 3);
+            let fits = |(i, (&g, d)): (usize, (&usize, &Option<usize>))| {
+                free(i) || d.is_none_or(|d| d == g)
+            };
+            if given.len() == declared.len() && given.iter().zip(declared).enumerate().all(fits) {
+                return Ok(given.clone());
+            }
+            Err(Error::Input(format!(
+                "input '{name}' takes the shape {}, not {given:?}",
+                display(declared)
+            )))
+        }
+        (None, Some(declared)) => {
+            let dimension =
+                |(i, d): (usize, &Option<usize>)| if i == 0 { Some(d.unwrap_or(1)) } else { *d };
+            declared.iter().enumerate().map(dimension).collect::<Option<_>>().ok_or_else(|| {
+                Error::Input(format!(
+                    "the size of input '{name}' {} is not known: give one",
+                    display(declared)
+                ))
+            })
+        }
+        (None, None) => {
+            Err(Error::Input(format!("the shape of input '{name}' is not known: feed it")))
+        }
+    }
+}
+
+/// The node's operation, or its value if everything it needs is constant.
+fn fold_constant(node: &Node, fact: &Fact, typed: &TypedGraph, budget: &mut Budget) -> Result<Op> {
+    let shapes_only = matches!(node.op, Op::Shape(_) | Op::Size(_) | Op::Rank);
+    if shapes_only {
+        return Ok(Op::Const(shape_value(&node.op, &typed.fact(node.inputs[0]).shape, fact)));
+    }
+    let constants: Option<Vec<&Tensor>> =
+        node.inputs.iter().map(|&id| typed.graph.constant_of(id)).collect();
+    let (Some(inputs), false) = (
+        constants,
+        matches!(node.op, Op::Input { .. } | Op::Const(_) | Op::Variable(_) | Op::RandomUniform),
+    ) else {
+        return Ok(node.op.clone());
+    };
+    let only_reshapes =
+        matches!(node.op, Op::Identity | Op::Reshape | Op::Squeeze { .. } | Op::ExpandDims);
+    if !only_reshapes {
+        budget.spend(node, &inputs, fact)?;
+    }
+    evaluate(&node.op, &inputs, fact)
+        .map(Op::Const)
+        .map_err(|what| Error::node(&node.name, node.op.name(), what))
+}
+
+impl Budget {
+    fn spend(&mut self, node: &Node, inputs: &[&Tensor], fact: &Fact) -> Result<()> {
+        self.elements = self.elements.checked_sub(fact.len()).ok_or_else(|| Error::Memory {
+            what: format!("the constants that '{}' and others make", node.name),
+            needed: fact.len() as u64 * 4,
+            limit: self.elements as u64 * 4,
+        })?;
+        let left = self.work.checked_sub(work(&node.op, inputs, fact));
+        self.work = left.ok_or_else(|| {
+            Error::node(&node.name, node.op.name(), "too much work on mere constants")
+        })?;
+        Ok(())
+    }
+}
+
+/// About the multiplications it takes, or the elements that are looked at.
+fn work(op: &Op, inputs: &[&Tensor], fact: &Fact) -> usize {
+    let length = |i: usize| inputs.get(i).map_or(1, |x| x.len());
+    let each = match op {
+        Op::Conv2d(_) | Op::MatMul(_) => length(1) / fact.channels().max(1),
+        Op::DepthwiseConv2d(_) => inputs[1].shape()[..2].iter().product(),
+        Op::Pool(pool) => pool.kernel[0].saturating_mul(pool.kernel[1]).min(length(0)),
+        Op::Lrn(_) => fact.channels(),
+        _ => 1,
+    };
+    let read_elements: usize = inputs.iter().map(|x| x.len()).sum();
+    fact.len().saturating_mul(each).saturating_add(read_elements)
+}
+
+fn shape_value(op: &Op, shape: &[usize], fact: &Fact) -> Tensor {
+    let values: Vec<i64> = match op {
+        Op::Shape(_) => shape.iter().map(|&n| n as i64).collect(),
+        Op::Size(_) => vec![shape.iter().product::<usize>() as i64],
+        _ => vec![shape.len() as i64],
+    };
+    Tensor::from_i64(fact.dtype, &fact.shape, &values)
+}

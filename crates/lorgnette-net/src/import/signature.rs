@@ -1,0 +1,241 @@
+//! Where a graph takes its picture and where its answers are, found by type and shape.
+
+use super::attributes::Attributes;
+use super::{GraphDef, operation, split_port};
+use crate::error::{Error, Result};
+use crate::tensor::DType;
+
+/// A tensor that may be an input.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InputCandidate {
+    /// The node's name.
+    pub name: String,
+    /// Type of the elements.
+    pub dtype: DType,
+    /// The shape as far as the graph gives it; `None` if not even the rank is known.
+    pub shape: Option<Vec<Option<usize>>>,
+    /// Whether the node decodes a photo, so that it takes whole pictures of any size, `[height,
+    /// width, channels]`.
+    pub takes_decoded_image: bool,
+}
+
+/// A classification network's door in and doors out, as node names.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Signature {
+    /// What takes the picture.
+    pub input: InputCandidate,
+    /// Scores before softmax. Where the graph has no softmax, its output.
+    pub logits: String,
+    /// Probabilities, where the graph computes them.
+    pub probabilities: Option<String>,
+    /// What the classification layer reads: the bottleneck, for embeddings and training.
+    pub features: Option<String>,
+}
+
+impl GraphDef {
+    /// Finds the ports of a classification network. `input` and `output` name them where the caller
+    /// knows better.
+    ///
+    /// # Errors
+    /// [`Error::Ambiguous`] with the candidates where the graph does not make it clear,
+    /// [`Error::Unknown`] for a name that is not there.
+    pub fn signature(&self, input: Option<&str>, output: Option<&str>) -> Result<Signature> {
+        let end = match output {
+            Some(name) => self.find(name)?.0,
+            None => self.output()?,
+        };
+        let softmax =
+            self.back_to(end, |op| matches!(op, "Softmax" | "Sigmoid"), SCORE_PASS_THROUGH);
+        let logits = match softmax {
+            Some(softmax) => {
+                self.input_of(softmax, 0).ok_or_else(|| self.without_input(softmax))?
+            }
+            None => end,
+        };
+        let name = |node: usize| self.nodes[node].name.clone();
+        Ok(Signature {
+            input: self.picture_input(input, end)?,
+            logits: name(logits),
+            probabilities: softmax.map(|softmax| {
+                if self.back_to(end, |_| true, &[]) == Some(softmax) {
+                    name(softmax)
+                } else {
+                    name(end)
+                }
+            }),
+            features: self.features(logits).map(name),
+        })
+    }
+
+    fn without_input(&self, node: usize) -> Error {
+        Error::node(&self.nodes[node].name, &self.nodes[node].op, "an input is missing")
+    }
+
+    /// The one node that computes something nobody reads; of several, the one softmax or the one
+    /// retraining adds.
+    fn output(&self) -> Result<usize> {
+        let mut read = vec![false; self.nodes.len()];
+        for input in
+            self.nodes.iter().flat_map(|node| &node.input).filter(|input| !input.starts_with('^'))
+        {
+            if let Some(&index) = self.by_name.get(split_port(input).0) {
+                read[index] = true;
+            }
+        }
+        let ends: Vec<usize> = (0..self.nodes.len())
+            .filter(|&i| !read[i] && is_an_answer(&self.nodes[i].op))
+            .collect();
+        let is_softmax = |&i: &usize| {
+            self.back_to(i, |op| matches!(op, "Softmax" | "Sigmoid"), SCORE_PASS_THROUGH).is_some()
+        };
+        let retrained = |&i: &usize| self.nodes[i].name == "final_result";
+        let only =
+            |candidates: Vec<usize>| if let [one] = candidates[..] { Some(one) } else { None };
+        only(ends.clone())
+            .or_else(|| only(ends.iter().copied().filter(retrained).collect()))
+            .or_else(|| only(ends.iter().copied().filter(is_softmax).collect()))
+            .ok_or_else(|| {
+                self.unclear("the graph has several outputs; name one with --output", &ends)
+            })
+    }
+
+    fn unclear(&self, what: &str, nodes: &[usize]) -> Error {
+        const MAX_SHOWN: usize = 20;
+        let listed = nodes
+            .iter()
+            .take(MAX_SHOWN)
+            .map(|&i| format!("{} ({})", self.nodes[i].name, self.nodes[i].op));
+        Error::Ambiguous { what: what.into(), candidates: listed.collect() }
+    }
+
+    /// The input that takes a picture, among those `end` depends on.
+    fn picture_input(&self, named: Option<&str>, end: usize) -> Result<InputCandidate> {
+        if let Some(name) = named {
+            return Ok(self.candidate(self.find(name)?.0));
+        }
+        let reached = self.reached_from(end);
+        let takes_pictures: Vec<usize> =
+            reached.iter().copied().filter(|&i| self.takes_a_picture(i)).collect();
+        if let [one] = takes_pictures[..] {
+            return Ok(self.candidate(one));
+        }
+        let holders = |op: &str| op.starts_with("Placeholder") || operation::decodes_a_photo(op);
+        let others: Vec<usize> =
+            reached.into_iter().filter(|&i| holders(&self.nodes[i].op)).collect();
+        Err(self.unclear(
+            "it is not clear which input takes the picture; name one with --input",
+            &others,
+        ))
+    }
+
+    fn candidate(&self, index: usize) -> InputCandidate {
+        let node = &self.nodes[index];
+        let attributes = Attributes(node);
+        let takes_decoded_image = operation::decodes_a_photo(&node.op);
+        let dtype = if takes_decoded_image {
+            Some(DType::U8)
+        } else {
+            attributes.dtype("dtype").or_else(|| attributes.dtype("T"))
+        };
+        let shape = attributes.shape("shape").filter(|shape| !shape.is_empty());
+        InputCandidate {
+            name: node.name.clone(),
+            dtype: dtype.unwrap_or(DType::F32),
+            shape,
+            takes_decoded_image,
+        }
+    }
+
+    fn takes_a_picture(&self, index: usize) -> bool {
+        let node = &self.nodes[index];
+        if operation::decodes_a_photo(&node.op) {
+            return true;
+        }
+        let candidate = self.candidate(index);
+        let picture =
+            |shape: &Vec<Option<usize>>| shape.len() == 4 && matches!(shape[3], None | Some(1 | 3));
+        let is_numeric = candidate.dtype.is_float() || candidate.dtype == DType::U8;
+        node.op.starts_with("Placeholder")
+            && is_numeric
+            && candidate.shape.as_ref().is_none_or(picture)
+    }
+
+    fn reached_from(&self, end: usize) -> Vec<usize> {
+        let (mut seen, mut waiting, mut reached) =
+            (vec![false; self.nodes.len()], vec![end], Vec::new());
+        while let Some(node) = waiting.pop() {
+            if !std::mem::replace(&mut seen[node], true) {
+                reached.push(node);
+                waiting.extend(
+                    (0..self.nodes[node].input.len()).filter_map(|i| self.input_of(node, i)),
+                );
+            }
+        }
+        reached.sort_unstable();
+        reached
+    }
+
+    /// The node that input `i` names; `None` for control edges.
+    fn input_of(&self, node: usize, i: usize) -> Option<usize> {
+        let input = self.nodes[node].input.get(i).filter(|input| !input.starts_with('^'))?;
+        self.by_name.get(split_port(input).0).copied()
+    }
+
+    /// Walks from `node` through first inputs as long as the operation is one of `through`, up to
+    /// one that `wanted`.
+    fn back_to(
+        &self,
+        mut node: usize,
+        wanted: impl Fn(&str) -> bool,
+        through: &[&str],
+    ) -> Option<usize> {
+        const MAX_STEPS: usize = 32;
+        for _ in 0..MAX_STEPS {
+            let op = self.nodes[node].op.as_str();
+            if wanted(op) {
+                return Some(node);
+            }
+            if !through.contains(&op) {
+                return None;
+            }
+            node = self.input_of(node, 0)?;
+        }
+        None
+    }
+
+    /// What the last convolution or matrix product before the logits reads.
+    fn features(&self, logits: usize) -> Option<usize> {
+        let is_layer =
+            |op: &str| matches!(op, "Conv2D" | "MatMul" | "_FusedConv2D" | "_FusedMatMul");
+        let layer = self.back_to(logits, is_layer, SCORE_PASS_THROUGH)?;
+        let input = self.input_of(layer, 0)?;
+        // Behind reshapes and the remains of dropout, the pooled activations themselves.
+        Some(
+            self.back_to(input, |op| !FEATURE_PASS_THROUGH.contains(&op), FEATURE_PASS_THROUGH)
+                .unwrap_or(input),
+        )
+    }
+}
+
+const SCORE_PASS_THROUGH: &[&str] =
+    &["Identity", "Reshape", "Squeeze", "BiasAdd", "Add", "AddV2", "Mean"];
+const FEATURE_PASS_THROUGH: &[&str] = &["Identity", "Reshape", "Squeeze", "PlaceholderWithDefault"];
+
+/// Whether a node nobody reads may be an answer, and not one of training's remains.
+fn is_an_answer(op: &str) -> bool {
+    let remains = [
+        "Const",
+        "Placeholder",
+        "PlaceholderWithDefault",
+        "NoOp",
+        "Assert",
+        "CheckNumerics",
+        "SaveV2",
+        "Save",
+        "RestoreV2",
+    ];
+    !remains.contains(&op)
+        && !op.ends_with("Summary")
+        && !op.contains("Assign")
+        && !op.starts_with("Var")
+}

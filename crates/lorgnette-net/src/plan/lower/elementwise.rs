@@ -1,0 +1,143 @@
+//! Functions of values: of each by itself, of two, of neighbours, of many.
+
+use lorgnette_kernels::fallback::Reduction;
+use lorgnette_kernels::{Binary, Clamp, ImageLayout, PoolShape};
+
+use super::super::kernel::Kernel;
+use super::Lowering;
+use crate::graph::evaluate::{groups, pool_shape, select_sources, sources};
+use crate::graph::op::Op;
+use crate::graph::rearrange::axis;
+use crate::graph::{Node, NodeId};
+use crate::tensor::DType;
+
+impl Lowering<'_> {
+    pub(super) fn elementwise(&mut self, id: NodeId, node: &Node) -> Result<(), String> {
+        let (from, to) = (self.image_layout_for(id, Self::input(node, 0)?), self.image_layout(id));
+        let kernel = match &node.op {
+            Op::Affine(epilogue) => {
+                let (scale, shift, clamp) =
+                    (epilogue.scale.clone(), epilogue.shift.clone(), epilogue.limits());
+                Kernel::Affine { from, to, scale, shift, clamp }
+            }
+            Op::Clamp(clamp) => {
+                Kernel::Affine { from, to, scale: None, shift: None, clamp: *clamp }
+            }
+            Op::Unary(function) => Kernel::Unary { function: *function, from, to },
+            Op::Cast(DType::Bool) => Kernel::ToBool,
+            Op::Cast(to) if to.is_float() => Kernel::Round(*to),
+            _ => Kernel::ToInt,
+        };
+        self.step(id, kernel, &node.inputs);
+        Ok(())
+    }
+
+    pub(super) fn binary(
+        &mut self,
+        id: NodeId,
+        node: &Node,
+        function: Binary,
+        clamp: Clamp,
+    ) -> Result<(), String> {
+        let shape = &self.fact(id).shape;
+        let [a, b] = [Self::input(node, 0)?, Self::input(node, 1)?];
+        let kernel =
+            if shape.len() <= 4 {
+                let map = |id: NodeId, ImageLayout { stride, storage, .. }: ImageLayout| {
+                    ImageLayout { stride, storage, ..as_nhwc(&self.fact(id).shape) }
+                };
+                let [a, b] = [a, b].map(|operand| map(operand, self.image_layout_for(id, operand)));
+                Kernel::Binary { function, a, b, to: map(id, self.image_layout(id)), clamp }
+            } else {
+                self.reserve(2 * self.fact(id).len())?;
+                let table =
+                    |id: NodeId| sources(&self.fact(id).shape, shape).map(Vec::into_boxed_slice);
+                Kernel::BinaryIndexed { function, a: table(a)?, b: table(b)?, clamp }
+            };
+        self.step(id, kernel, &[a, b]);
+        Ok(())
+    }
+
+    /// What is computed of a pixel and those around it, or of the values of a row.
+    pub(super) fn windowed(&mut self, id: NodeId, node: &Node) -> Result<(), String> {
+        let x = Self::input(node, 0)?;
+        let (from, to) = (self.image_layout_for(id, x), self.image_layout(id));
+        let kernel = match &node.op {
+            Op::Pool(pool) => {
+                let shape = pool_shape(pool, &self.fact(x).shape, self.fact(id))?;
+                Kernel::Pool(PoolShape { input: from, output: to, ..shape })
+            }
+            Op::Softmax { log } => {
+                let columns = self.fact(id).channels();
+                Kernel::Softmax { rows: self.fact(id).len() / columns, columns, log: *log }
+            }
+            Op::Lrn(lrn) => Kernel::Lrn { lrn: *lrn, from, to },
+            Op::Resize(resize) => {
+                Kernel::Resize { bilinear: resize.bilinear, how: resize.how, from, to }
+            }
+            _ => unreachable!("no other operation comes here"),
+        };
+        self.step(id, kernel, &[x]);
+        Ok(())
+    }
+
+    pub(super) fn reduce(
+        &mut self,
+        id: NodeId,
+        node: &Node,
+        kind: Reduction,
+    ) -> Result<(), String> {
+        let (x, axes) = (Self::input(node, 0)?, self.numbers(Self::input(node, 1)?)?);
+        let shape = &self.fact(x).shape;
+        let mut reduced_axes: Vec<usize> =
+            axes.iter().map(|&a| axis(a, shape.len())).collect::<Result<_, _>>()?;
+        reduced_axes.sort_unstable();
+        let kernel = if kind == Reduction::Mean && shape.len() == 4 && reduced_axes == [1, 2] {
+            Kernel::GlobalAveragePool { from: self.image_layout(x) }
+        } else {
+            self.reserve(self.fact(x).len())?;
+            let (sources, group) = groups(shape, &axes)?;
+            Kernel::Reduce { kind, sources: sources.into(), group }
+        };
+        self.step(id, kernel, &[x]);
+        Ok(())
+    }
+
+    pub(super) fn arg_extreme(
+        &mut self,
+        id: NodeId,
+        node: &Node,
+        smallest: bool,
+    ) -> Result<(), String> {
+        let (x, axis) = (Self::input(node, 0)?, self.numbers(Self::input(node, 1)?)?);
+        self.reserve(self.fact(x).len())?;
+        let (sources, group) = groups(&self.fact(x).shape, &axis[..1])?;
+        self.step(id, Kernel::ArgExtreme { smallest, sources: sources.into(), group }, &[x]);
+        Ok(())
+    }
+
+    pub(super) fn top_k(&mut self, id: NodeId, node: &Node, indices: bool) -> Result<(), String> {
+        let x = Self::input(node, 0)?;
+        let (columns, k) = (self.fact(x).channels(), self.fact(id).channels());
+        self.step(id, Kernel::TopK { columns, k, indices }, &[x]);
+        Ok(())
+    }
+
+    pub(super) fn select(&mut self, id: NodeId, node: &Node) -> Result<(), String> {
+        let inputs = [Self::input(node, 0)?, Self::input(node, 1)?, Self::input(node, 2)?];
+        self.reserve(3 * self.fact(id).len())?;
+        let shapes = inputs.map(|input| self.fact(input).shape.as_slice());
+        let [condition, a, b] =
+            select_sources(&shapes, &self.fact(id).shape)?.map(Vec::into_boxed_slice);
+        self.step(id, Kernel::Select { condition, a, b }, &inputs);
+        Ok(())
+    }
+}
+
+/// A shape of up to four dimensions as a picture's, with ones before it.
+fn as_nhwc(shape: &[usize]) -> ImageLayout {
+    let mut four = [1; 4];
+    four[4 - shape.len()..].copy_from_slice(shape);
+    let [n, h, w, c] = four;
+    ImageLayout::dense(n, h, w, c)
+}

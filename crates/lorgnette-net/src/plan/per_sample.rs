@@ -1,0 +1,181 @@
+//! A batch picture by picture: what one picture leaves from layer to layer stays in a core's cache,
+//! what sixteen leave does not.
+//!
+//! As many pictures as there are threads go through the whole network at the same time, each on one
+//! thread, without waiting for another between layers; those that are left over go through on all
+//! threads, one after the other. The bits are the same, for kernels are chosen for one picture in
+//! any case.
+//!
+//! What a batch computed layer by layer saves is reading weights that each picture uses once: those
+//! of fully connected layers. Where these are large, as VGG's, the batch stays together
+//! ([`PerSample::is_faster`]).
+
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use lorgnette_kernels::{Buffer, ThreadPool};
+
+use super::convolutions::Convolution;
+use super::{Activations, BufferRef, Plan, Port, Step};
+use crate::error::Result;
+
+/// Weights of fully connected layers that may be read anew for each picture: a core's share of a
+/// cache that all use.
+const MAX_FC_WEIGHT_BYTES: usize = 16 << 20;
+
+/// The plan for one picture, and how it serves for several.
+#[derive(Debug)]
+pub(super) struct PerSample {
+    pub(super) sample_plan: Arc<Plan>,
+    batch_size: usize,
+    /// A thread that has a picture for itself.
+    single_thread: ThreadPool,
+}
+
+impl Plan {
+    /// The plan for `batch_size` that are independent of each other, from the one for a single one,
+    /// if that is quicker than computing layer by layer.
+    pub(crate) fn per_sample(sample_plan: &Arc<Self>, batch_size: usize) -> Option<Self> {
+        if !PerSample::is_faster(sample_plan) {
+            return None;
+        }
+        let mut arena_len = 0;
+        let mut port = |port: &Port| {
+            let mut fact = port.fact.clone();
+            fact.shape[0] *= batch_size;
+            let start = arena_len;
+            arena_len += fact.len();
+            Port { name: port.name.clone(), fact, buffer_ref: BufferRef::Arena(start..arena_len) }
+        };
+        let (inputs, outputs) = (
+            sample_plan.inputs.iter().map(&mut port).collect(),
+            sample_plan.outputs.iter().map(&mut port).collect(),
+        );
+        Some(Self {
+            per_sample: Some(PerSample {
+                sample_plan: sample_plan.clone(),
+                batch_size,
+                single_thread: ThreadPool::new(1),
+            }),
+            steps: Vec::new(),
+            arena_len,
+            constants: Buffer::zeroed(0).ok()?,
+            inputs,
+            outputs,
+            level: sample_plan.level,
+            numerics: sample_plan.numerics,
+        })
+    }
+}
+
+impl PerSample {
+    /// Whether pictures can be told apart in every input and output, and little is read anew for
+    /// each.
+    fn is_faster(sample_plan: &Plan) -> bool {
+        let has_sample_axis = |port: &Port| {
+            port.fact.shape.first() == Some(&1) && matches!(port.buffer_ref, BufferRef::Arena(_))
+        };
+        let fc_weights = |work: Convolution| match work {
+            Convolution::Full(shape) if shape.output.pixels() == 1 => {
+                shape.depth() * shape.output.channels
+            }
+            _ => 0,
+        };
+        let weights: usize = sample_plan.convolutions().map(fc_weights).sum();
+        sample_plan.inputs.iter().chain(&sample_plan.outputs).all(has_sample_axis)
+            && weights * size_of::<f32>() <= MAX_FC_WEIGHT_BYTES
+    }
+
+    pub(super) fn activation_bytes(&self, threads: usize) -> usize {
+        self.sample_plan.activation_bytes(threads)
+            + (threads.max(1) - 1) * self.sample_plan.activation_bytes(1)
+    }
+
+    /// One for each thread; the first can serve all of them together.
+    pub(super) fn activations(&self, threads: usize) -> Result<Vec<Mutex<Activations>>> {
+        let for_worker = |worker| {
+            Ok(Mutex::new(self.sample_plan.activations(if worker == 0 { threads } else { 1 })?))
+        };
+        (0..threads.max(1)).map(for_worker).collect()
+    }
+
+    pub(super) fn run(&self, plan: &Plan, activations: &mut Activations, pool: &ThreadPool) {
+        let batch = BatchRun::new(self, plan, activations);
+        let parallel_samples = self.batch_size - self.batch_size % pool.threads();
+        pool.run(parallel_samples, &|worker, sample| {
+            batch.run_sample(sample, worker, |sample_plan, own| {
+                sample_plan.run(own, &self.single_thread)
+            });
+        });
+        for sample in parallel_samples..self.batch_size {
+            batch.run_sample(sample, 0, |sample_plan, own| sample_plan.run(own, pool));
+        }
+    }
+
+    /// One picture after the other, on all threads; the times of a step are added up.
+    pub(super) fn run_timed(
+        &self,
+        plan: &Plan,
+        activations: &mut Activations,
+        pool: &ThreadPool,
+    ) -> Vec<Duration> {
+        let batch = BatchRun::new(self, plan, activations);
+        let mut times =
+            vec![Duration::ZERO; self.sample_plan.steps.iter().flat_map(Step::kernels).count()];
+        for sample in 0..self.batch_size {
+            batch.run_sample(sample, 0, |sample_plan, own| {
+                let elapsed = sample_plan.run_timed(own, pool);
+                times.iter_mut().zip(elapsed).for_each(|(time, elapsed)| *time += elapsed);
+            });
+        }
+        times
+    }
+}
+
+/// A batch on its way.
+struct BatchRun<'a> {
+    per_sample: &'a PerSample,
+    plan: &'a Plan,
+    inputs: &'a [f32],
+    /// Written to for moments only.
+    outputs: Mutex<&'a mut [f32]>,
+    /// Each worker's.
+    memory: &'a [Mutex<Activations>],
+}
+
+impl<'a> BatchRun<'a> {
+    fn new(per_sample: &'a PerSample, plan: &'a Plan, activations: &'a mut Activations) -> Self {
+        let Activations { arena, per_sample: memory, .. } = activations;
+        // Inputs come first.
+        let (inputs, outputs) =
+            arena.split_at_mut(plan.inputs.iter().map(|port| port.fact.len()).sum());
+        Self { per_sample, plan, inputs, outputs: Mutex::new(outputs), memory }
+    }
+
+    /// Takes one picture from the inputs to the outputs, in a worker's memory.
+    fn run_sample(&self, sample: usize, worker: usize, run: impl FnOnce(&Plan, &mut Activations)) {
+        let mut own = self.memory[worker].lock().unwrap_or_else(PoisonError::into_inner);
+        let sample_plan = &self.per_sample.sample_plan;
+        for (batch_port, port) in self.plan.inputs.iter().zip(&sample_plan.inputs) {
+            own.input(port).copy_from_slice(&self.inputs[self.sample_range(batch_port, sample)]);
+        }
+        run(sample_plan, &mut own);
+        let first = self.inputs.len();
+        let mut outputs = self.outputs.lock().unwrap_or_else(PoisonError::into_inner);
+        for (batch_port, port) in self.plan.outputs.iter().zip(&sample_plan.outputs) {
+            let sample_range = self.sample_range(batch_port, sample);
+            outputs[sample_range.start - first..sample_range.end - first]
+                .copy_from_slice(own.output(sample_plan, port));
+        }
+    }
+
+    /// A picture's part of a port.
+    fn sample_range(&self, port: &Port, sample: usize) -> Range<usize> {
+        let BufferRef::Arena(range) = &port.buffer_ref else {
+            unreachable!("they all lie in the arena")
+        };
+        let len = range.len() / self.per_sample.batch_size;
+        range.start + sample * len..range.start + (sample + 1) * len
+    }
+}

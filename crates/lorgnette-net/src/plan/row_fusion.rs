@@ -1,0 +1,322 @@
+//! Which of a graph's nodes are computed together, as a
+//! [`FusedGroup`](super::fused_group::FusedGroup).
+//!
+//! A run of nodes, each the only reader of the one before, is divided into chains in the way that
+//! is reckoned to cost least. What lies within a group stays in a core's cache; in return the rows
+//! where two threads' parts meet are computed twice, and rows may not divide evenly among threads.
+//! The reckoning is arithmetic on shapes and on the number of threads.
+
+use lorgnette_kernels::{
+    ConvShape, ImageLayout, Level, StorageType, Window, choose_conv, preferred_input_storage,
+};
+
+use super::fused_group::{MAX_INPUTS, MAX_STAGES};
+use super::row_dependency::RowDependency;
+use super::storage_preference::StoragePreference;
+use super::{PlanOptions, RowFusion};
+use crate::graph::NodeId;
+use crate::graph::evaluate::{conv_window, pool_shape, rows};
+use crate::graph::op::Op;
+use crate::graph::shape::TypedGraph;
+
+/// The chains of a graph.
+#[derive(Debug)]
+pub(super) struct FusedGroups {
+    /// For each node the last one of its group: itself, if it is in none.
+    last_nodes: Vec<NodeId>,
+    /// For the last node of each group, rows of its result at a time; `None` for all others.
+    row_blocks: Vec<Option<usize>>,
+}
+
+impl FusedGroups {
+    /// Finds those that pay on so many threads.
+    pub(super) fn find(typed: &TypedGraph, options: &PlanOptions, threads: usize) -> Self {
+        let last_nodes = typed.graph.iter().map(|(id, _)| id).collect();
+        let mut found = Self { last_nodes, row_blocks: vec![None; typed.graph.nodes().len()] };
+        if options.row_fusion == RowFusion::Never {
+            return found;
+        }
+        let finder = GroupFinder::new(typed, options);
+        let cost_model = CostModel { row_fusion: options.row_fusion, threads };
+        let mut visited = vec![false; typed.graph.nodes().len()];
+        for (id, _) in typed.graph.iter() {
+            if !visited[id.index()] {
+                let run = finder.run_from(id);
+                run.iter().for_each(|stage| visited[stage.id.index()] = true);
+                cost_model
+                    .divide(&run)
+                    .into_iter()
+                    .for_each(|stages| found.add_group(&run[stages], &cost_model));
+            }
+        }
+        found
+    }
+
+    fn add_group(&mut self, stages: &[StageCandidate], cost_model: &CostModel) {
+        let (Some(last), true) = (stages.last(), stages.len() > 1) else { return };
+        stages.iter().for_each(|stage| self.last_nodes[stage.id.index()] = last.id);
+        self.row_blocks[last.id.index()] = cost_model.row_block(stages);
+    }
+
+    /// The node with which a node is computed: the last one of its group.
+    pub(super) fn last_node(&self, id: NodeId) -> NodeId {
+        self.last_nodes[id.index()]
+    }
+
+    /// Whether only the next link of its group ever sees the node's value.
+    pub(super) fn is_inner(&self, id: NodeId) -> bool {
+        self.last_node(id) != id
+    }
+
+    /// Rows at a time of the group that ends with a node.
+    pub(super) fn row_block(&self, id: NodeId) -> Option<usize> {
+        self.row_blocks[id.index()]
+    }
+}
+
+/// A node that can be a link.
+#[derive(Clone, Debug)]
+struct StageCandidate {
+    id: NodeId,
+    dependency: RowDependency,
+    /// What it costs by itself.
+    compute_cost: f64,
+    /// Whether it adds another value.
+    reads_addend: bool,
+}
+
+struct GroupFinder<'a> {
+    typed: &'a TypedGraph,
+    options: &'a PlanOptions,
+    uses: Vec<usize>,
+    /// The last reader of each node.
+    readers: Vec<Option<NodeId>>,
+    /// What each node's value is kept as.
+    storage_types: Vec<StorageType>,
+}
+
+impl<'a> GroupFinder<'a> {
+    fn new(typed: &'a TypedGraph, options: &'a PlanOptions) -> Self {
+        let mut readers = vec![None; typed.graph.nodes().len()];
+        for (id, node) in typed.graph.iter() {
+            node.inputs.iter().for_each(|input| readers[input.index()] = Some(id));
+        }
+        let storage_types =
+            StoragePreference { typed, level: options.level, numerics: options.numerics }.for_all();
+        Self { typed, options, uses: typed.graph.uses(), readers, storage_types }
+    }
+
+    /// The nodes from `id` on that could be one group.
+    fn run_from(&self, id: NodeId) -> Vec<StageCandidate> {
+        let mut run = Vec::new();
+        let mut next = Some(id);
+        while let Some(stage) = next.and_then(|id| self.candidate(id)) {
+            next = self.only_reader(stage.id);
+            run.push(stage);
+        }
+        run
+    }
+
+    /// The node that alone reads another, as its first input.
+    fn only_reader(&self, id: NodeId) -> Option<NodeId> {
+        let reader = self.readers[id.index()].filter(|_| self.uses[id.index()] == 1)?;
+        (self.typed.graph.node(reader).inputs.first() == Some(&id)).then_some(reader)
+    }
+
+    fn candidate(&self, id: NodeId) -> Option<StageCandidate> {
+        let node = self.typed.graph.node(id);
+        let input = *node.inputs.first()?;
+        let (x, fact) = (&self.typed.fact(input).shape, self.typed.fact(id));
+        if x.len() != 4 || fact.shape.len() != 4 || self.typed.graph.is_stored(input) {
+            return None;
+        }
+        let [from, to] = [(input, x), (id, &fact.shape)].map(|(id, shape)| ImageLayout {
+            storage: self.storage_types[id.index()],
+            ..rows(shape)
+        });
+        let filter = || &self.typed.fact(node.inputs[1]).shape;
+        let windowed = |window: Window| {
+            let taps = window.kernel[0] * window.kernel[1];
+            Some((
+                RowDependency::new(from, to, window, 1)?,
+                windowed_cost(self.options.level, &to, taps),
+            ))
+        };
+        let (dependency, compute_cost) = match &node.op {
+            Op::Conv2d(conv) => self.conv(ConvShape {
+                input: from,
+                output: to,
+                window: conv_window(conv, x, filter()).ok()?,
+            })?,
+            // Several filters for each channel may become a plain convolution.
+            Op::DepthwiseConv2d(conv) if filter()[3] == 1 => {
+                windowed(conv_window(conv, x, filter()).ok()?)?
+            }
+            Op::Pool(pool) => windowed(pool_shape(pool, x, fact).ok()?.window)?,
+            Op::Affine(_) | Op::Clamp(_) | Op::Unary(_) => windowed(Window::POINTWISE)?,
+            _ => return None,
+        };
+        Some(StageCandidate { id, dependency, compute_cost, reads_addend: node.inputs.len() > 2 })
+    }
+
+    fn conv(&self, shape: ConvShape) -> Option<(RowDependency, f64)> {
+        let (level, numerics) = (self.options.level, self.options.numerics);
+        let shape = ConvShape {
+            input: ImageLayout {
+                storage: preferred_input_storage(&shape, level, numerics),
+                ..shape.input
+            },
+            ..shape
+        };
+        let kernel = choose_conv(&shape, level, numerics);
+        let dependency = RowDependency::new(
+            shape.input,
+            shape.output,
+            shape.window,
+            (kernel.row_block)(&shape)?,
+        )?;
+        Some((dependency, (kernel.cost)(&shape)))
+    }
+}
+
+/// What a kernel costs that has so many taps for each value, none of which it shares with another.
+fn windowed_cost(level: Level, map: &ImageLayout, taps: usize) -> f64 {
+    /// What a tap costs beside a multiplication whose operands are in registers.
+    const TAP_COST: f64 = 2.0;
+    let lanes = match level {
+        Level::Avx512 | Level::Amx => 16,
+        Level::Avx2 => 8,
+        Level::Portable => 4,
+    };
+    (map.pixels() * map.channels.div_ceil(lanes)) as f64 * (1.0 + TAP_COST * taps as f64)
+}
+
+/// What may lie between the links of a group at a time: a part of a core's L2, which weights pass
+/// through as well.
+const L2_BUDGET_BYTES: usize = 256 << 10;
+/// What lies between them for a single row of the result, if it has to be.
+const MAX_L2_BYTES: usize = 640 << 10;
+/// What it costs, in vector multiplications as [`ConvKernel::cost`](lorgnette_kernels::ConvKernel),
+/// to write a cache line and to read it again: within a core's L2,
+const L2_LINE_COST: f64 = 1.0;
+/// between the links of a group, where some lines are moved before they are read a second time,
+const GROUP_LINE_COST: f64 = 2.0;
+/// beyond L2,
+const L3_LINE_COST: f64 = 6.0;
+/// and where as often as not another core has it.
+const REMOTE_LINE_COST: f64 = 12.0;
+/// What it costs a thread to begin a parallel region and to wait for the others at its end.
+const REGION_OVERHEAD: f64 = 8000.0;
+
+/// Reckons what chains cost.
+struct CostModel {
+    row_fusion: RowFusion,
+    threads: usize,
+}
+
+impl CostModel {
+    /// The chains that a run is divided into; many are of one link.
+    fn divide(&self, run: &[StageCandidate]) -> Vec<std::ops::Range<usize>> {
+        // What the first so many links cost at best, and where the last group of those begins.
+        let mut best = vec![(0.0, 0)];
+        for end in 1..=run.len() {
+            let split_cost =
+                |start: usize| (best[start].0 + self.group_cost(&run[start..end]), start);
+            let splits = (end.saturating_sub(MAX_STAGES)..end).map(split_cost);
+            best.push(splits.min_by(|a, b| a.0.total_cmp(&b.0)).expect("a link can be alone"));
+        }
+        let starts = std::iter::successors(Some(run.len()), |&end| (end > 0).then(|| best[end].1));
+        let bounds: Vec<usize> = starts.collect();
+        bounds.windows(2).map(|pair| pair[1]..pair[0]).collect()
+    }
+
+    /// What some links cost as one group.
+    fn group_cost(&self, stages: &[StageCandidate]) -> f64 {
+        let [inner @ .., last] = stages else { return 0.0 };
+        let outer_cost = self.region_cost() + self.transfer_cost(&last.dependency.to);
+        if inner.is_empty() {
+            // Kernels by themselves divide their work evenly.
+            return outer_cost + last.compute_cost;
+        }
+        if stages.iter().filter(|stage| stage.reads_addend).count() >= MAX_INPUTS
+            || self.row_block(stages).is_none()
+        {
+            return f64::INFINITY;
+        }
+        if matches!(self.row_fusion, RowFusion::Always(_)) {
+            return 0.0;
+        }
+        let transfers: f64 =
+            inner.iter().map(|stage| GROUP_LINE_COST * cache_lines(&stage.dependency.to)).sum();
+        outer_cost + transfers + self.compute_cost(stages)
+    }
+
+    /// The links' work on as many parts as there are threads, the rows where they meet counted
+    /// twice.
+    fn compute_cost(&self, stages: &[StageCandidate]) -> f64 {
+        let mut rows =
+            stages.last().map_or(0, |last| last.dependency.to.height.div_ceil(self.threads));
+        let mut compute_cost = 0.0;
+        for StageCandidate { dependency, compute_cost: total, .. } in stages.iter().rev() {
+            rows = rows.next_multiple_of(dependency.row_granularity).min(dependency.to.height);
+            compute_cost += total * (rows * self.threads) as f64 / dependency.to.height as f64;
+            rows = match self.threads {
+                // Each of two parts meets another on one side only.
+                2 => (rows * dependency.row_stride() + dependency.max_input_rows(rows))
+                    .div_ceil(2)
+                    .min(dependency.from.height),
+                _ => dependency.max_input_rows(rows),
+            };
+        }
+        compute_cost
+    }
+
+    /// The most rows at a time that leave what lies between links in their part of a core's L2, or
+    /// a single one where that leaves it at least in L2; `None` where it does not.
+    fn row_block(&self, stages: &[StageCandidate]) -> Option<usize> {
+        let max_rows = match self.row_fusion {
+            RowFusion::Always(rows) => return Some(rows),
+            _ => stages.last()?.dependency.to.height,
+        };
+        let fits = |rows: &usize| live_bytes(stages, *rows) <= L2_BUDGET_BYTES;
+        let is_within_l2 = || live_bytes(stages, 1) <= MAX_L2_BYTES;
+        (1..=max_rows).take_while(fits).last().or_else(|| is_within_l2().then_some(1))
+    }
+
+    /// What it costs to begin and end a parallel region.
+    fn region_cost(&self) -> f64 {
+        if self.threads == 1 { 0.0 } else { REGION_OVERHEAD * self.threads as f64 }
+    }
+
+    /// What it costs that one kernel leaves a value for another.
+    fn transfer_cost(&self, map: &ImageLayout) -> f64 {
+        let is_beyond_l2 = map.pixels() * map.words() * size_of::<f32>() > 2 * L2_BUDGET_BYTES;
+        cache_lines(map)
+            * if self.threads > 1 {
+                REMOTE_LINE_COST
+            } else if is_beyond_l2 {
+                L3_LINE_COST
+            } else {
+                L2_LINE_COST
+            }
+    }
+}
+
+/// Cache lines of a value.
+fn cache_lines(map: &ImageLayout) -> f64 {
+    (map.pixels() * map.words().div_ceil(16)) as f64
+}
+
+/// What lies between links for a band of so many rows of the result.
+fn live_bytes(stages: &[StageCandidate], mut rows: usize) -> usize {
+    let mut floats = 0;
+    for pair in stages.windows(2).rev() {
+        let (map, reader) = (&pair[0].dependency.to, &pair[1].dependency);
+        rows = reader
+            .max_input_rows(rows.next_multiple_of(reader.row_granularity).min(reader.to.height));
+        floats += rows.next_multiple_of(pair[0].dependency.row_granularity).min(map.height)
+            * map.width
+            * map.words();
+    }
+    floats * size_of::<f32>()
+}

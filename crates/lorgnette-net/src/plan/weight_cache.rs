@@ -1,0 +1,96 @@
+//! Packed weights, shared by all plans of a network: a second picture size packs nothing again.
+
+use std::collections::HashMap;
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use bytes::Bytes;
+use lorgnette_kernels::Buffer;
+
+/// What tells packed weights apart.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct WeightKey {
+    /// The constant they come from.
+    pub(crate) filter: String,
+    /// How the kernel wants them.
+    pub(crate) layout: String,
+    /// The factors they were multiplied by, bit for bit.
+    pub(crate) scale: Option<Vec<u32>>,
+}
+
+/// Weights as a kernel wants them.
+#[derive(Debug)]
+pub(crate) enum PackedWeights {
+    /// Packed by this process.
+    Owned(Buffer),
+    /// Packed before, and mapped from a file: aligned, of this machine's byte order.
+    Mapped(Bytes),
+}
+
+impl PackedWeights {
+    /// Floats in a mapped file, if they are aligned.
+    pub(crate) fn mapped(bytes: Bytes) -> Option<Self> {
+        let aligned = bytemuck::try_cast_slice::<u8, f32>(&bytes).is_ok();
+        (aligned && cfg!(target_endian = "little")).then_some(Self::Mapped(bytes))
+    }
+}
+
+impl Deref for PackedWeights {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        match self {
+            Self::Owned(buffer) => buffer,
+            Self::Mapped(bytes) => bytemuck::cast_slice(bytes),
+        }
+    }
+}
+
+type WeightCell = Arc<OnceLock<Arc<PackedWeights>>>;
+
+/// The weights packed so far.
+#[derive(Debug, Default)]
+pub struct WeightCache {
+    cells: Mutex<HashMap<WeightKey, WeightCell>>,
+}
+
+impl WeightCache {
+    /// The place of these weights, so many floats, filled or to be filled.
+    pub(super) fn cell(&self, key: WeightKey, len: usize) -> WeightCell {
+        let mut cells = self.cells();
+        let cell = cells.entry(key).or_default();
+        // Those of a damaged file, which are packed anew.
+        if cell.get().is_some_and(|packed| packed.len() != len) {
+            *cell = WeightCell::default();
+        }
+        cell.clone()
+    }
+
+    /// Adds weights that were packed before.
+    pub(crate) fn insert(&self, key: WeightKey, packed: PackedWeights) {
+        self.cells().insert(key, Arc::new(OnceLock::from(Arc::new(packed))));
+    }
+
+    /// All that is packed, in the order of the keys.
+    pub(crate) fn entries(&self) -> Vec<(WeightKey, Arc<PackedWeights>)> {
+        let cells = self.cells();
+        let entries =
+            cells.iter().filter_map(|(key, cell)| Some((key.clone(), cell.get()?.clone())));
+        let mut entries: Vec<_> = entries.collect();
+        entries.sort_by(|a, b| a.0.cmp(&b.0));
+        entries
+    }
+
+    /// Bytes of all packed weights.
+    pub fn bytes(&self) -> usize {
+        self.cells()
+            .values()
+            .filter_map(|cell| cell.get())
+            .map(|packed| packed.len() * size_of::<f32>())
+            .sum()
+    }
+
+    fn cells(&self) -> std::sync::MutexGuard<'_, HashMap<WeightKey, WeightCell>> {
+        self.cells.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,142 @@
+//! The variables of a plan file: small ones are in it; packed ones are where the model is, if
+//! anybody asks.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+
+use super::format;
+use crate::error::{Error, Result};
+use crate::graph::Op;
+use crate::lazy_tensor::{LazyTensor, TensorSource};
+use crate::options::Options;
+use crate::source::ModelSource;
+use crate::tensor::{DType, Tensor};
+use crate::weights::{Variables, fits, missing, wrong_shape};
+
+/// A plan file's variables.
+#[derive(Debug)]
+pub(super) struct PlanFileVariables {
+    variables: BTreeMap<String, Variable>,
+    model: Arc<OriginalModel>,
+}
+
+#[derive(Debug)]
+struct Variable {
+    dtype: DType,
+    shape: Vec<usize>,
+    contents: Option<Bytes>,
+}
+
+/// The model that a plan file is from, opened when it is first needed.
+#[derive(Debug)]
+struct OriginalModel {
+    plan_file: PathBuf,
+    path: PathBuf,
+    options: Options,
+    source: OnceLock<std::result::Result<ModelSource, String>>,
+}
+
+impl PlanFileVariables {
+    pub(super) fn new(
+        plan_file: &Path,
+        variables: Vec<format::Variable>,
+        model: &Path,
+        options: Options,
+    ) -> Self {
+        let variable = |stored: format::Variable| {
+            let shape = stored
+                .shape
+                .iter()
+                .map(|&length| usize::try_from(length).unwrap_or(usize::MAX))
+                .collect();
+            let dtype = DType::from_tensorflow(stored.dtype)?;
+            Some((stored.name, Variable { dtype, shape, contents: stored.contents }))
+        };
+        let model = OriginalModel {
+            plan_file: plan_file.into(),
+            path: model.into(),
+            options,
+            source: OnceLock::new(),
+        };
+        Self {
+            variables: variables.into_iter().filter_map(variable).collect(),
+            model: Arc::new(model),
+        }
+    }
+
+    fn find(&self, name: &str, shape: &[Option<usize>]) -> Result<&Variable> {
+        let entries = || {
+            self.variables.iter().map(|(name, variable)| (name.as_str(), variable.shape.as_slice()))
+        };
+        let variable = self.variables.get(name).ok_or_else(|| missing(name, shape, entries()))?;
+        if fits(&variable.shape, shape) {
+            Ok(variable)
+        } else {
+            Err(wrong_shape(name, &variable.shape, shape))
+        }
+    }
+}
+
+impl Variables for PlanFileVariables {
+    fn variable(&self, name: &str, shape: &[Option<usize>]) -> Result<Tensor> {
+        let Variable { dtype, shape, contents } = self.find(name, shape)?;
+        match contents {
+            None => self.model.read(name),
+            Some(bytes) => Tensor::from_bytes(*dtype, shape.clone(), bytes.clone())
+                .ok_or_else(|| self.model.refused(name, "has not the bytes of its shape")),
+        }
+    }
+
+    fn operand(&self, name: &str, shape: &[Option<usize>]) -> Result<Op> {
+        let Variable { dtype, shape: stored_shape, contents } = self.find(name, shape)?;
+        if contents.is_some() {
+            return self.variable(name, shape).map(Op::Const);
+        }
+        let tensor = ModelTensor { name: name.into(), model: self.model.clone() };
+        Ok(Op::Variable(LazyTensor::new(*dtype, stored_shape.clone(), Arc::new(tensor))))
+    }
+
+    fn shape(&self, name: &str) -> Option<Vec<usize>> {
+        self.variables.get(name).map(|variable| variable.shape.clone())
+    }
+}
+
+/// A variable that the plan file has only packed.
+#[derive(Debug)]
+struct ModelTensor {
+    name: String,
+    model: Arc<OriginalModel>,
+}
+
+impl TensorSource for ModelTensor {
+    fn read(&self) -> Result<Tensor> {
+        self.model.read(&self.name)
+    }
+}
+
+impl OriginalModel {
+    fn read(&self, name: &str) -> Result<Tensor> {
+        let opened = self.source.get_or_init(|| {
+            ModelSource::open(&self.path, &self.options).map_err(|error| error.to_string())
+        });
+        let source = opened.as_ref().map_err(|error| {
+            self.refused(
+                name,
+                &format!(
+                    "is needed in another form than it is packed in, and the model is gone: {error}"
+                ),
+            )
+        })?;
+        source
+            .value(name)?
+            .ok_or_else(|| self.refused(name, "is needed, and the model has it no more"))?
+            .tensor()
+    }
+
+    fn refused(&self, name: &str, what: &str) -> Error {
+        Error::Variable { path: self.plan_file.clone(), name: name.into(), what: what.into() }
+    }
+}

@@ -1,0 +1,105 @@
+//! What a path leads to: a graph, the graph that a saver left beside a checkpoint, or a checkpoint.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::weights::Weights;
+
+/// What a model is kept as.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum FileKind {
+    /// A GraphDef (`.pb`), frozen or not.
+    Graph(PathBuf),
+    /// A MetaGraphDef (`.meta`).
+    Meta(PathBuf),
+    /// Any path of a checkpoint.
+    Checkpoint,
+}
+
+/// How far below a folder a graph is looked for; archives hold folders of folders.
+const MAX_DEPTH: usize = 4;
+
+/// What `path` leads to. Of a folder with a checkpoint and a graph, as MobileNet's archives are,
+/// the checkpoint: it has every end point, at any size.
+pub(super) fn file_kind(path: &Path) -> Result<FileKind> {
+    const SSTABLE_MAGIC: [u8; 8] = 0xdb47_7524_8b80_fb57_u64.to_le_bytes();
+    if path.is_dir() {
+        return folder_kind(path);
+    }
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    // A prefix is no file itself; a checkpoint's other names tell, whatever is in them.
+    if !path.is_file()
+        || name.ends_with(".index")
+        || name.contains(".data-")
+        || name == "checkpoint"
+    {
+        return Ok(FileKind::Checkpoint);
+    }
+    if crate::file::map(path)?.ends_with(&SSTABLE_MAGIC) {
+        return Ok(FileKind::Checkpoint);
+    }
+    Ok(if has_extension(path, "meta") {
+        FileKind::Meta(path.into())
+    } else {
+        FileKind::Graph(path.into())
+    })
+}
+
+fn folder_kind(folder: &Path) -> Result<FileKind> {
+    match Weights::open(folder) {
+        Err(Error::Format { path, .. }) if path == folder => match graph_in(folder)? {
+            Some(graph) => Ok(FileKind::Graph(graph)),
+            None => Err(Error::Format {
+                path,
+                what: "there is no model in this folder: no checkpoint (.ckpt, .index), no graph (.pb)".into(),
+            }),
+        },
+        _ => Ok(FileKind::Checkpoint),
+    }
+}
+
+/// The graph that goes with a checkpoint whose network is not known: its `.meta`, or the only `.pb`
+/// of its folder.
+pub(super) fn graph_beside(checkpoint: &Path) -> Result<Option<FileKind>> {
+    let weights = Weights::open(checkpoint)?;
+    let mut meta = weights.prefix().as_os_str().to_owned();
+    meta.push(".meta");
+    let meta = PathBuf::from(meta);
+    if meta.is_file() {
+        return Ok(Some(FileKind::Meta(meta)));
+    }
+    let folder = if checkpoint.is_dir() { Some(checkpoint) } else { checkpoint.parent() };
+    Ok(folder.map(graph_in).transpose()?.flatten().map(FileKind::Graph))
+}
+
+/// The only graph in a folder, or in the folders below it.
+fn graph_in(folder: &Path) -> Result<Option<PathBuf>> {
+    let mut graphs = graphs_in(folder, MAX_DEPTH);
+    match graphs.len() {
+        0 | 1 => Ok(graphs.pop()),
+        _ => Err(Error::Ambiguous {
+            what: format!("{}: there are several graphs; give one of them", folder.display()),
+            candidates: graphs.iter().map(|graph| graph.display().to_string()).collect(),
+        }),
+    }
+}
+
+fn graphs_in(folder: &Path, depth: usize) -> Vec<PathBuf> {
+    // A folder that cannot be read has no graphs that could be.
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    paths.sort();
+    let own: Vec<PathBuf> =
+        paths.iter().filter(|path| has_extension(path, "pb") && path.is_file()).cloned().collect();
+    if !own.is_empty() || depth == 0 {
+        return own;
+    }
+    let folders =
+        paths.iter().filter(|path| path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir()));
+    folders.flat_map(|folder| graphs_in(folder, depth - 1)).collect()
+}
+
+fn has_extension(path: &Path, extension: &str) -> bool {
+    path.extension() == Some(OsStr::new(extension))
+}

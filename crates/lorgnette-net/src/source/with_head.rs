@@ -1,0 +1,166 @@
+//! A network whose classification layer is replaced by a head.
+
+use std::sync::Arc;
+
+use super::{ModelSource, node_name};
+use crate::error::{Error, Result};
+use crate::export;
+use crate::graph::{Graph, NodeId, Op, TensorOrLazy};
+use crate::head::{HEAD_ANSWER, HEAD_LOGITS, Head};
+use crate::import::Signature;
+use crate::tensor::{DType, Tensor};
+
+/// A network up to its features, and a head on them.
+#[derive(Debug)]
+pub(crate) struct WithHead {
+    base: Arc<ModelSource>,
+    head: Head,
+    /// Dimensions of the features.
+    rank: usize,
+    signature: Signature,
+}
+
+impl WithHead {
+    /// `base`, whose ports these are, with a head on features of that shape.
+    pub(crate) fn new(
+        base: Arc<ModelSource>,
+        signature: &Signature,
+        head: Head,
+        features: &[usize],
+    ) -> Result<Self> {
+        head.check()?;
+        let channels = features.last().copied().unwrap_or_default();
+        if !matches!(features.len(), 2 | 4) || channels != head.inputs() {
+            let (name, inputs) = (&head.features, head.inputs());
+            return Err(Error::Input(format!(
+                "a head of {inputs} inputs does not fit the end point '{name}' of shape {features:?}"
+            )));
+        }
+        let signature = Signature {
+            input: signature.input.clone(),
+            logits: HEAD_LOGITS.into(),
+            probabilities: Some(HEAD_ANSWER.into()),
+            features: Some(head.features.clone()),
+        };
+        let with_head = Self { base, head, rank: features.len(), signature };
+        with_head.check_names()?;
+        Ok(with_head)
+    }
+
+    /// The base may be a retrained network itself, and its features those of its own hidden layer.
+    fn check_names(&self) -> Result<()> {
+        let base_graph = self.base.graph(&[], &[], &[&self.head.features])?.pruned();
+        let is_taken = |name: &&str| base_graph.nodes().iter().any(|node| node.name == *name);
+        match self.head_node_names().find(is_taken) {
+            None => Ok(()),
+            Some(name) => Err(Error::Input(format!(
+                "the network has a node '{name}' of its own: take its features from an end point before that"
+            ))),
+        }
+    }
+
+    /// The network beneath.
+    pub(crate) fn base(&self) -> &ModelSource {
+        &self.base
+    }
+
+    /// Where the picture goes in, and the answers of the head; or of another node.
+    pub(super) fn signature(&self, output: Option<&str>) -> Result<Signature> {
+        let Some(name) = output else { return Ok(self.signature.clone()) };
+        self.graph(&[], &[], &[name])?;
+        Ok(Signature { logits: name.to_owned(), probabilities: None, ..self.signature.clone() })
+    }
+
+    /// The graph that computes `fetches`: the base's up to what they need of it, and the head's
+    /// nodes.
+    pub(super) fn graph(
+        &self,
+        feeds: &[(&str, &[usize])],
+        settings: &[(&str, Tensor)],
+        fetches: &[&str],
+    ) -> Result<Graph> {
+        let head_names: Vec<&str> = self.head_node_names().collect();
+        let is_head_node = |name: &str| head_names.contains(&node_name(name));
+        let mut base_fetches: Vec<&str> =
+            fetches.iter().copied().filter(|name| !is_head_node(name)).collect();
+        if base_fetches.len() == fetches.len() {
+            return self.base.graph(feeds, settings, fetches);
+        }
+        base_fetches.push(&self.head.features);
+        let mut graph = self.base.graph(feeds, settings, &base_fetches)?;
+        let mut base_outputs = graph.outputs().to_vec();
+        let features =
+            base_outputs.pop().ok_or_else(|| Error::Input("a graph without outputs".into()))?;
+        let before = graph.nodes().len();
+        self.head.attach(&mut graph, features, self.rank);
+        let head_nodes: Vec<(NodeId, String)> =
+            graph.iter().skip(before).map(|(id, node)| (id, node.name.clone())).collect();
+        let mut base_outputs = base_outputs.into_iter();
+        let output_of =
+            |name: &&str| match head_nodes.iter().find(|(_, own)| own == node_name(name)) {
+                Some((id, _)) => Some(*id),
+                None => base_outputs.next(),
+            };
+        let outputs = fetches.iter().filter_map(output_of).collect();
+        graph.set_outputs(outputs);
+        Ok(graph)
+    }
+
+    /// The nodes of a frozen graph.
+    pub(super) fn frozen(&self, fetches: &[&str], size: [usize; 2]) -> Result<Vec<export::Node>> {
+        let head_names: Vec<&str> = self.head_node_names().collect();
+        let base_fetches =
+            fetches.iter().copied().filter(|name| !head_names.contains(&node_name(name)));
+        let base_fetches: Vec<&str> = base_fetches.chain([self.head.features.as_str()]).collect();
+        let mut nodes = self.base.frozen(&base_fetches, size)?;
+        let features = match &*self.base {
+            ModelSource::Zoo(zoo_model) => zoo_model.node_name_at(&self.head.features, size)?,
+            _ => self.head.features.clone(),
+        };
+        nodes.extend(export::to_graph_def(&self.head_graph(features), size)?.into_iter().skip(1));
+        Ok(nodes)
+    }
+
+    /// The base's variables and the head's.
+    pub(super) fn variables(&self) -> Result<Vec<(String, TensorOrLazy)>> {
+        let mut variables = self.base.variables(&[&self.head.features])?;
+        let head_variables = self.head.variables().into_iter();
+        variables.extend(
+            head_variables
+                .map(|(name, tensor)| (name.to_owned(), TensorOrLazy::Tensor(tensor.clone()))),
+        );
+        variables.sort_by(|a, b| a.0.cmp(&b.0));
+        Ok(variables)
+    }
+
+    /// The value of a variable or constant.
+    pub(super) fn value(&self, name: &str) -> Result<Option<TensorOrLazy>> {
+        match self.head.variables().into_iter().find(|(own, _)| *own == name) {
+            Some((_, tensor)) => Ok(Some(TensorOrLazy::Tensor(tensor.clone()))),
+            None => self.base.value(name),
+        }
+    }
+
+    /// The names of all nodes.
+    pub(super) fn names<'a>(&'a self) -> impl Iterator<Item = &'a str> {
+        self.base.names().chain(self.head_node_names().map(|name| -> &'a str { name }))
+    }
+
+    /// The names of the head's nodes that compute something, and of its variables.
+    fn head_node_names(&self) -> impl Iterator<Item = &'static str> + use<'_> {
+        let hidden = ["final_training_ops/hidden/add", "final_training_ops/hidden/Relu"];
+        let hidden = hidden.into_iter().filter(|_| self.head.hidden.is_some());
+        let mean = ["final_training_ops/mean"].into_iter().filter(|_| self.rank == 4);
+        let variables = self.head.variables().into_iter().map(|(name, _)| name);
+        mean.chain(hidden).chain(variables).chain([HEAD_LOGITS, HEAD_ANSWER])
+    }
+
+    /// The head's nodes behind one that stands for the features, and is called so.
+    fn head_graph(&self, features: String) -> Graph {
+        let mut graph = Graph::new();
+        let op = Op::Input { dtype: DType::F32, shape: None };
+        let features = graph.add(features, op, &[]);
+        self.head.attach(&mut graph, features, self.rank);
+        graph
+    }
+}

@@ -1,0 +1,192 @@
+//! A network of the zoo, rebuilt from its checkpoint.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::{node_name, with_ema};
+use crate::error::{Error, Result, display_shape, display_variables};
+use crate::export;
+use crate::graph::Graph;
+use crate::graph::TensorOrLazy;
+use crate::import::{InputCandidate, Signature};
+use crate::options::Options;
+use crate::tensor::{DType, Tensor};
+use crate::weights::{Variable, Variables, Weights};
+use crate::zoo::{self, Architecture, ZooGraph, ZooOptions};
+
+/// A network of the zoo, built from its variables.
+#[derive(Debug)]
+pub(crate) struct ZooModel {
+    pub(crate) net: &'static Architecture,
+    /// What the names of the checkpoint's files begin with.
+    pub(crate) file: PathBuf,
+    variables: Arc<dyn Variables + Send + Sync>,
+    options: ZooOptions,
+    /// Built for pictures of the published size.
+    pub(crate) zoo_graph: ZooGraph,
+}
+
+impl ZooModel {
+    /// The network whose weights these are, or the one that `options` name; `None` if nobody knows.
+    pub(super) fn recognise(
+        path: &Path,
+        weights: &Arc<Weights>,
+        options: &Options,
+    ) -> Result<Option<Self>> {
+        let net = match &options.net {
+            Some(name) => Some(zoo::find(name)?),
+            None => zoo::recognise(weights.tensor_shapes()),
+        };
+        let variables = with_ema(weights.clone(), options);
+        let new = |net| {
+            Self::new(net, weights.prefix(), variables, &options.zoo)
+                .map_err(|error| with_path(error, path))
+        };
+        net.map(new).transpose()
+    }
+
+    /// `net` of these variables.
+    pub(crate) fn new(
+        net: &'static Architecture,
+        file: &Path,
+        variables: Arc<dyn Variables + Send + Sync>,
+        options: &ZooOptions,
+    ) -> Result<Self> {
+        let options = ZooOptions { create_aux_logits: false, ..options.clone() };
+        let (zoo_graph, options) = build(net, &*variables, options)?;
+        Ok(Self { net, file: file.into(), variables, options, zoo_graph })
+    }
+
+    /// How it is built.
+    pub(crate) fn options(&self) -> &ZooOptions {
+        &self.options
+    }
+
+    pub(super) fn graph(
+        &self,
+        feeds: &[(&str, &[usize])],
+        settings: &[(&str, Tensor)],
+        fetches: &[&str],
+    ) -> Result<Graph> {
+        let zoo_graph = match feeds {
+            // Windows shrink with small pictures, and some heads grow with large ones.
+            &[(input, &[_, height, width, _])]
+                if node_name(input) == self.zoo_graph.input
+                    && [height, width] != [self.net.side; 2] =>
+            {
+                let options = ZooOptions { size: Some([height, width]), ..self.options.clone() };
+                &self.net.build(&*self.variables, &options)?
+            }
+            _ => &self.zoo_graph,
+        };
+        // The name of a pool over all places may have their number in it.
+        let is_renamed = |name: &str| {
+            node_name(name) == self.zoo_graph.features && zoo_graph.node(name).is_err()
+        };
+        let fetches: Vec<&str> = fetches
+            .iter()
+            .map(|&name| if is_renamed(name) { zoo_graph.features.as_str() } else { name })
+            .collect();
+        let fed_nodes: Vec<_> = feeds
+            .iter()
+            .map(|(name, _)| Ok((zoo_graph.node(name)?, None)))
+            .collect::<Result<_>>()?;
+        let set_nodes =
+            settings.iter().map(|(name, value)| Ok((zoo_graph.node(name)?, Some(value.clone()))));
+        let set_nodes: Vec<_> = set_nodes.collect::<Result<_>>()?;
+        zoo_graph.fetching(&fetches, &[fed_nodes, set_nodes].concat())
+    }
+
+    pub(super) fn frozen(&self, fetches: &[&str], size: [usize; 2]) -> Result<Vec<export::Node>> {
+        export::to_graph_def(&self.graph_for(fetches, size)?, size)
+    }
+
+    /// The name that a node, or the node of an end point, has in the network for pictures of that
+    /// size.
+    pub(super) fn node_name_at(&self, name: &str, size: [usize; 2]) -> Result<String> {
+        let graph = self.graph_for(&[name], size)?;
+        Ok(graph
+            .outputs()
+            .first()
+            .map_or_else(|| name.to_owned(), |&id| graph.node(id).name.clone()))
+    }
+
+    fn graph_for(&self, fetches: &[&str], [height, width]: [usize; 2]) -> Result<Graph> {
+        self.graph(
+            &[(self.zoo_graph.input.as_str(), &[1, height, width, self.net.channels])],
+            &[],
+            fetches,
+        )
+    }
+
+    /// The variables by name, in its order.
+    pub(crate) fn variables(&self) -> Vec<(String, TensorOrLazy)> {
+        let nodes = self.zoo_graph.variables.iter().map(|&id| self.zoo_graph.graph.node(id));
+        let values =
+            nodes.filter_map(|node| Some((node.name.clone(), TensorOrLazy::from_op(&node.op)?)));
+        values.collect::<BTreeMap<_, _>>().into_iter().collect()
+    }
+
+    pub(super) fn signature(&self, input: Option<&str>, output: Option<&str>) -> Result<Signature> {
+        let zoo_graph = &self.zoo_graph;
+        let input = match input {
+            Some(name) => self.zoo_graph.graph.node(zoo_graph.node(name)?).name.clone(),
+            None => zoo_graph.input.clone(),
+        };
+        let (logits, probabilities) = match (output, &zoo_graph.logits) {
+            (Some(name), _) => (name.to_owned(), None),
+            (None, Some(logits)) => (logits.clone(), zoo_graph.probabilities.clone()),
+            (None, None) => (zoo_graph.features.clone(), None),
+        };
+        let shape = Some(vec![None, None, None, Some(self.net.channels)]);
+        let input =
+            InputCandidate { name: input, dtype: DType::F32, shape, takes_decoded_image: false };
+        Ok(Signature { input, logits, probabilities, features: Some(zoo_graph.features.clone()) })
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.zoo_graph.graph.nodes().iter().map(|node| node.name.as_str())
+    }
+}
+
+/// The network, and the options it could be built with: a file without the last layer is one of
+/// features.
+fn build(
+    net: &'static Architecture,
+    variables: &dyn Variables,
+    options: ZooOptions,
+) -> Result<(ZooGraph, ZooOptions)> {
+    match net.build(variables, &options) {
+        Err(missing @ Error::Missing { .. }) if options.num_classes.is_none() => {
+            let headless = ZooOptions { num_classes: Some(0), ..options };
+            net.build(variables, &headless)
+                .map_err(|_| missing)
+                .map(|zoo_graph| (zoo_graph, headless))
+        }
+        zoo_graph => zoo_graph.map(|zoo_graph| (zoo_graph, options)),
+    }
+}
+
+/// An error about a variable, with the file that should have had it.
+fn with_path(error: Error, path: &Path) -> Error {
+    let Error::Missing { name, wanted, nearest } = error else { return error };
+    let mut what = format!("is not there, and is needed in shape {}", display_shape(&wanted));
+    if !nearest.is_empty() {
+        what += &format!("; the nearest are {}", display_variables(&nearest).join(", "));
+    }
+    Error::Variable { path: path.into(), name, what }
+}
+
+/// The error for a checkpoint of which nobody knows the network.
+pub(super) fn unrecognised(path: &Path, weights: &Weights) -> Error {
+    const MAX_SHOWN: usize = 3;
+    let names: Vec<&str> = weights.variables().iter().take(MAX_SHOWN).map(Variable::name).collect();
+    let what = format!(
+        "a checkpoint of {} variables ({}, …), but of no network known here: name one with --net, or give the graph (.meta \
+         or .pb) beside it",
+        weights.variables().len(),
+        names.join(", ")
+    );
+    Error::Format { path: path.into(), what }
+}

@@ -1,0 +1,379 @@
+//! A network as the blocks that people draw: what is in each, what comes out, what it costs.
+//!
+//! Nodes belong to the block of their scope. Scopes that all share are left out; the blocks are the
+//! scopes below, or those one or two levels further down where that makes too few.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::error::Result;
+use crate::graph::TensorOrLazy;
+use crate::graph::op::{Conv, Op, Pool, PoolKind, Reduction};
+use crate::graph::shape::TypedGraph;
+use crate::graph::{Node, NodeId};
+use crate::network::Network;
+
+/// The blocks of a network, for one size of picture.
+#[derive(Clone, Debug)]
+pub struct Summary {
+    /// The network's name.
+    pub name: String,
+    /// In the order they are computed; the first is the input.
+    pub blocks: Vec<Block>,
+}
+
+/// What stands in one scope.
+#[derive(Clone, Debug, Default)]
+pub struct Block {
+    /// Its scope, without what all share.
+    pub name: String,
+    /// Layers one after the other, for each branch; one branch where it does not fork. Empty for
+    /// blocks that only move values.
+    pub branches: Vec<Branch>,
+    /// The shape of what leaves it.
+    pub shape: Vec<usize>,
+    /// Weights, biases, factors and offsets of batch norms; not their statistics.
+    pub parameters: u64,
+    /// Multiplications with an addition, for one picture.
+    pub macs: u64,
+    /// The blocks that it reads, by their places.
+    pub inputs: Vec<usize>,
+}
+
+/// Layers one after the other.
+#[derive(Clone, Debug, Default)]
+pub struct Branch {
+    /// Its scope within the block; empty for what is in none.
+    pub name: String,
+    /// The layers.
+    pub layers: Vec<Layer>,
+}
+
+/// A layer that is worth drawing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layer {
+    /// What it is.
+    pub kind: LayerKind,
+    /// Rows and columns of its window.
+    pub kernel: [usize; 2],
+    /// Steps between windows, down.
+    pub stride: usize,
+    /// Steps between taps, down.
+    pub dilation: usize,
+    /// Channels that leave it.
+    pub channels: usize,
+}
+
+/// Kinds of layers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)] // The variants are their own description.
+pub enum LayerKind {
+    Convolution,
+    Depthwise,
+    FullyConnected,
+    MaxPool,
+    AveragePool,
+    Normalisation,
+    Softmax,
+}
+
+impl Summary {
+    /// All parameters.
+    #[must_use]
+    pub fn parameters(&self) -> u64 {
+        self.blocks.iter().map(|block| block.parameters).sum()
+    }
+
+    /// All multiplications with an addition, for one picture.
+    #[must_use]
+    pub fn macs(&self) -> u64 {
+        self.blocks.iter().map(|block| block.macs).sum()
+    }
+}
+
+impl Network {
+    /// The blocks that compute the network's answer from a picture of `size` (rows and columns).
+    /// `depth` says how many levels of scopes make a block; without it, as many as give a good
+    /// picture.
+    ///
+    /// # Errors
+    /// As [`Network::signature`]; if the network does not take pictures of that size.
+    pub fn summary(&self, size: [usize; 2], depth: Option<usize>) -> Result<Summary> {
+        let signature = self.signature()?;
+        let fetch = signature.probabilities.as_deref().unwrap_or(&signature.logits);
+        let typed = self.typed(&signature, &[fetch], 1, size)?;
+        let live_nodes = live_nodes(&typed);
+        let names: Vec<Vec<&str>> =
+            typed.graph.nodes().iter().map(|node| node.name.split('/').collect()).collect();
+        let shared = shared_scopes(&typed, &live_nodes, &names);
+        let block_of = |id: NodeId, depth: usize| block_name(&names[id.index()], &shared, depth);
+        let depth = depth.unwrap_or_else(|| choose_depth(&typed, &live_nodes, &block_of)).max(1);
+        Ok(Summary {
+            name: self.name().to_owned(),
+            blocks: SummaryBuilder::new(&typed, &live_nodes).blocks(|id| block_of(id, depth)),
+        })
+    }
+}
+
+/// The nodes that depend on the picture.
+fn live_nodes(typed: &TypedGraph) -> Vec<NodeId> {
+    let mut depends = vec![false; typed.graph.nodes().len()];
+    for (id, node) in typed.graph.iter() {
+        let reads = node.inputs.iter().any(|input| depends[input.index()]);
+        depends[id.index()] =
+            matches!(node.op, Op::Input { .. }) || reads && !matches!(node.op, Op::Const(_));
+    }
+    typed.graph.ids().filter(|id| depends[id.index()]).collect()
+}
+
+/// The scopes that nearly all layers share, from the outermost.
+fn shared_scopes<'a>(
+    typed: &TypedGraph,
+    live_nodes: &[NodeId],
+    names: &[Vec<&'a str>],
+) -> Vec<&'a str> {
+    /// Of a hundred layers; heads often stand outside.
+    const SHARED_PERCENT: usize = 60;
+    let layers_with_weights: Vec<NodeId> =
+        live_nodes.iter().copied().filter(|&id| has_weights(&typed.graph.node(id).op)).collect();
+    let mut shared: Vec<&str> = Vec::new();
+    loop {
+        let mut counts: HashMap<&str, usize> = HashMap::new();
+        for id in &layers_with_weights {
+            let name = &names[id.index()];
+            if name.len() > shared.len() + 1 && name.starts_with(&shared) {
+                *counts.entry(name[shared.len()]).or_default() += 1;
+            }
+        }
+        match counts.into_iter().max_by_key(|&(name, count)| (count, std::cmp::Reverse(name))) {
+            Some((scope, count))
+                if 100 * count > SHARED_PERCENT * layers_with_weights.len()
+                    && layers_with_weights.len() > 1 =>
+            {
+                shared.push(scope)
+            }
+            _ => return shared,
+        }
+    }
+}
+
+fn has_weights(op: &Op) -> bool {
+    matches!(op, Op::Conv2d(_) | Op::DepthwiseConv2d(_) | Op::MatMul(_))
+}
+
+/// The block of a node: the scopes behind those that are shared, at most `depth` of them; the
+/// node's own name where it is in none.
+fn block_name(name: &[&str], shared: &[&str], depth: usize) -> String {
+    let common = name.iter().zip(shared).take_while(|(a, b)| a == b).count();
+    // A layer's batch norm is part of the layer.
+    let layer =
+        name.iter().position(|&scope| scope == "BatchNorm").map_or(name.len(), |norm| norm + 1);
+    let own = &name[common..layer.max(common + 1)];
+    let scopes = own.len().saturating_sub(1).max(1).min(own.len());
+    own[..scopes.min(depth)].join("/")
+}
+
+/// The least depth at which no block has too many layers, unless that makes too many blocks.
+fn choose_depth(
+    typed: &TypedGraph,
+    live_nodes: &[NodeId],
+    block_of: &impl Fn(NodeId, usize) -> String,
+) -> usize {
+    const MAX_LAYERS: usize = 12;
+    const MAX_BLOCKS: usize = 90;
+    const MAX_DEPTH: usize = 3;
+    let layers = |depth: usize| {
+        let mut layers: HashMap<String, usize> = HashMap::new();
+        for &id in live_nodes {
+            *layers.entry(block_of(id, depth)).or_default() +=
+                usize::from(has_weights(&typed.graph.node(id).op));
+        }
+        layers
+    };
+    let mut depth = 1;
+    while depth < MAX_DEPTH
+        && layers(depth).values().any(|&layers| layers > MAX_LAYERS)
+        && layers(depth + 1).len() <= MAX_BLOCKS
+    {
+        depth += 1;
+    }
+    depth
+}
+
+struct SummaryBuilder<'a> {
+    typed: &'a TypedGraph,
+    live_nodes: &'a [NodeId],
+    blocks: Vec<Block>,
+    /// The block of each node that is alive.
+    block_index: HashMap<NodeId, usize>,
+}
+
+impl<'a> SummaryBuilder<'a> {
+    fn new(typed: &'a TypedGraph, live_nodes: &'a [NodeId]) -> Self {
+        Self { typed, live_nodes, blocks: Vec::new(), block_index: HashMap::new() }
+    }
+
+    fn blocks(mut self, block_of: impl Fn(NodeId) -> String) -> Vec<Block> {
+        let mut existing: BTreeMap<String, usize> = BTreeMap::new();
+        for &id in self.live_nodes {
+            let name = block_of(id);
+            let block_index = *existing.entry(name.clone()).or_insert_with(|| {
+                self.blocks.push(Block { name: name.clone(), ..Block::default() });
+                self.blocks.len() - 1
+            });
+            self.block_index.insert(id, block_index);
+            self.add(id, block_index);
+        }
+        self.blocks
+            .iter_mut()
+            .filter(|block| block.branches.is_empty() && block.parameters > 0)
+            .for_each(add_norm_layer);
+        drop_undrawn(&self.blocks)
+    }
+
+    /// Adds a node to its block.
+    fn add(&mut self, id: NodeId, block_index: usize) {
+        let node = self.typed.graph.node(id);
+        let fact = self.typed.fact(id);
+        let inputs = node.inputs.iter().filter_map(|input| self.block_index.get(input)).copied();
+        let others: Vec<usize> = inputs.filter(|&input| input != block_index).collect();
+        let branch = self.branch(node, block_index);
+        let macs = macs(self.typed, node, fact.len());
+        let parameters =
+            if matches!(node.op, Op::Input { .. }) { 0 } else { self.parameters(node) };
+        let layer = layer(self.typed, id);
+        let block = &mut self.blocks[block_index];
+        for other in others {
+            if !block.inputs.contains(&other) {
+                block.inputs.push(other);
+            }
+        }
+        // Shapes that are computed on the way say nothing of the picture.
+        if fact.dtype.is_float() || block.shape.is_empty() {
+            block.shape.clone_from(&fact.shape);
+        }
+        block.macs += macs;
+        block.parameters += parameters;
+        if let Some(layer) = layer {
+            match block.branches.iter_mut().find(|existing| existing.name == branch) {
+                Some(existing) => existing.layers.push(layer),
+                None => block.branches.push(Branch { name: branch, layers: vec![layer] }),
+            }
+        }
+    }
+
+    /// The branch of a node within its block, by the names that networks give them.
+    fn branch(&self, node: &Node, block_index: usize) -> String {
+        let block = &self.blocks[block_index].name;
+        let inner = node.name.find(block.as_str()).map_or("", |at| &node.name[at + block.len()..]);
+        let is_branch = |scope: &&str| {
+            ["Branch_", "shortcut", "comb_iter_", "tower"]
+                .iter()
+                .any(|prefix| scope.starts_with(prefix))
+        };
+        let scopes: Vec<&str> = inner.split('/').filter(|scope| !scope.is_empty()).collect();
+        let scopes = scopes.split_last().map_or(&[][..], |(_, scopes)| scopes);
+        let branch = scopes.iter().find(|scope| is_branch(scope)).copied().unwrap_or_default();
+        let side = scopes.iter().find(|scope| ["left", "right"].contains(scope));
+        side.map_or_else(|| branch.to_owned(), |side| format!("{branch} {side}"))
+    }
+
+    /// Elements of the stored inputs that training learns.
+    fn parameters(&self, node: &Node) -> u64 {
+        // A batch norm's mean and variance are statistics.
+        let learned = if matches!(node.op, Op::BatchNorm { .. }) { 3 } else { node.inputs.len() };
+        let stored = node.inputs[..learned.min(node.inputs.len())]
+            .iter()
+            .map(|&input| self.typed.graph.node(input));
+        let is_weight = |value: &TensorOrLazy| {
+            value.dtype().is_float() && value.shape() != [1] && !value.shape().is_empty()
+        };
+        let values = stored.filter_map(|node| TensorOrLazy::from_op(&node.op)).filter(is_weight);
+        values.map(|value| value.shape().iter().product::<usize>() as u64).sum()
+    }
+}
+
+/// A block whose parameters are a batch norm's, with no layer that it belongs to.
+fn add_norm_layer(block: &mut Block) {
+    let channels = block.shape.last().copied().unwrap_or(1);
+    let norm =
+        Layer { kind: LayerKind::Normalisation, kernel: [1, 1], stride: 1, dilation: 1, channels };
+    block.branches.push(Branch { name: String::new(), layers: vec![norm] });
+}
+
+/// Blocks that do nothing but hand on or reshape, such as squeezes at the end, without those that
+/// nobody would draw.
+fn drop_undrawn(blocks: &[Block]) -> Vec<Block> {
+    let is_input = |block_index: usize| blocks[block_index].inputs.is_empty();
+    let is_drawn =
+        |block_index: usize| !blocks[block_index].branches.is_empty() || is_input(block_index);
+    // Where the value of a block that is not drawn comes from.
+    let mut drawn_sources: Vec<Vec<usize>> = Vec::new();
+    let mut new_indices = vec![usize::MAX; blocks.len()];
+    let mut drawn: Vec<Block> = Vec::new();
+    for (block_index, block) in blocks.iter().enumerate() {
+        let mut inputs: Vec<usize> = block
+            .inputs
+            .iter()
+            .flat_map(|&input| drawn_sources.get(input).cloned().unwrap_or_default())
+            .collect();
+        inputs.sort_unstable();
+        inputs.dedup();
+        if is_drawn(block_index) {
+            new_indices[block_index] = drawn.len();
+            drawn.push(Block { inputs, ..block.clone() });
+            drawn_sources.push(vec![new_indices[block_index]]);
+        } else {
+            drawn_sources.push(inputs);
+        }
+    }
+    drawn
+}
+
+/// Multiplications of a node: for each value of the result, one for each weight that has a part in
+/// it.
+pub(crate) fn macs(typed: &TypedGraph, node: &Node, values: usize) -> u64 {
+    let filter = |at: usize| typed.fact(node.inputs[at]).shape.as_slice();
+    let each: usize = match &node.op {
+        Op::Conv2d(_) => filter(1)[..3].iter().product(),
+        Op::DepthwiseConv2d(_) => filter(1)[..2].iter().product(),
+        Op::MatMul(product) => filter(0)[usize::from(!product.transpose_a)],
+        _ => 0,
+    };
+    each as u64 * values as u64
+}
+
+/// A node as a layer, if it is worth drawing.
+fn layer(typed: &TypedGraph, id: NodeId) -> Option<Layer> {
+    let node = typed.graph.node(id);
+    let channels = typed.fact(id).channels();
+    let plain = |kind| Layer { kind, kernel: [1, 1], stride: 1, dilation: 1, channels };
+    let windowed = |kind, conv: &Conv| {
+        let filter = &typed.fact(node.inputs[1]).shape;
+        Layer {
+            kind,
+            kernel: [filter[0], filter[1]],
+            stride: conv.stride[0],
+            dilation: conv.dilation[0],
+            channels,
+        }
+    };
+    Some(match &node.op {
+        Op::Conv2d(conv) => windowed(LayerKind::Convolution, conv),
+        Op::DepthwiseConv2d(conv) => windowed(LayerKind::Depthwise, conv),
+        Op::MatMul(_) => plain(LayerKind::FullyConnected),
+        Op::Pool(Pool { kernel: [1, 1], stride: [1, 1], .. }) => return None,
+        Op::Pool(Pool { kind, kernel, stride, .. }) => {
+            let kind =
+                if *kind == PoolKind::Max { LayerKind::MaxPool } else { LayerKind::AveragePool };
+            Layer { kernel: *kernel, stride: stride[0], ..plain(kind) }
+        }
+        Op::Reduce { kind: Reduction::Mean, .. } => {
+            let from = &typed.fact(node.inputs[0]).shape;
+            let kernel = if from.len() == 4 { [from[1], from[2]] } else { [1, 1] };
+            Layer { kernel, ..plain(LayerKind::AveragePool) }
+        }
+        Op::Lrn(_) => plain(LayerKind::Normalisation),
+        Op::Softmax { .. } => plain(LayerKind::Softmax),
+        _ => return None,
+    })
+}
