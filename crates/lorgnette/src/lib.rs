@@ -91,6 +91,7 @@ pub mod in_order;
 pub mod judge;
 pub mod labels;
 mod model;
+mod observer;
 pub mod picture;
 pub mod preprocess;
 #[cfg(feature = "pull")]
@@ -110,5 +111,6 @@ pub use lorgnette_kernels as kernels;
 pub use lorgnette_net as net;
 pub use lorgnette_net::MapPadding;
 pub use model::{EMBEDDED_NAME, Model, ModelOptions, Provenance};
+pub use observer::{Observer, Progress};
 pub use picture::Picture;
 pub use preprocess::Preprocess;
