@@ -28,7 +28,8 @@ mod verbs;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory as _, FromArgMatches as _, Parser};
+use console::Term;
 
 use self::arguments::Global;
 use self::messages::Messages;
@@ -53,7 +54,8 @@ Examples:
   lorgnette classify cat.jpg --picture cat-named.png the names drawn on the photo
   lorgnette explain --time                           what the network does, and how long it takes
 
-Exit code: 0 if all went well, 1 if some photos failed (each said why), 2 for wrong usage or if nothing could be done.
+Exit codes: 0, all went well; 1, some photos failed (each said why); 2, wrong usage,
+or nothing could be done.
 `lorgnette VERB --help` explains a verb.";
 
 /// How a verb ended that could do its work.
@@ -67,8 +69,11 @@ enum Outcome {
     StdoutClosed,
 }
 
+/// Columns of help where standard output is no terminal.
+const HELP_COLUMNS: usize = 80;
+
 fn main() -> ExitCode {
-    let Command { verb, global } = Command::parse();
+    let Command { verb, global } = parse();
     let messages = Messages::new(&global);
     match verb.run(&global, &messages) {
         Ok(Outcome::Done | Outcome::StdoutClosed) => ExitCode::SUCCESS,
@@ -78,4 +83,13 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// Parses the arguments; prints help and usage errors wrapped to the terminal, and ends, where there
+/// is nothing to run.
+fn parse() -> Command {
+    let columns =
+        Term::stdout().size_checked().map_or(HELP_COLUMNS, |(_, columns)| usize::from(columns));
+    let matches = Command::command().term_width(columns).get_matches();
+    Command::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
 }
