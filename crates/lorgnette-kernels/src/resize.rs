@@ -24,7 +24,7 @@ impl Resize {
     }
 
     /// Between which two input coordinates output coordinate `at` lies, and how far from the first.
-    pub(crate) fn between(self, from: usize, to: usize, at: usize) -> (usize, usize, f32) {
+    pub fn between(self, from: usize, to: usize, at: usize) -> (usize, usize, f32) {
         let scale = self.scale(from, to);
         let source = if self.half_pixel_centers {
             (at as f32 + 0.5) * scale - 0.5
@@ -38,7 +38,7 @@ impl Resize {
     }
 
     /// The input coordinate nearest to output coordinate `at`.
-    pub(crate) fn nearest(self, from: usize, to: usize, at: usize) -> usize {
+    pub fn nearest(self, from: usize, to: usize, at: usize) -> usize {
         let scale = self.scale(from, to);
         let source =
             if self.half_pixel_centers { (at as f32 + 0.5) * scale } else { at as f32 * scale };

@@ -259,9 +259,9 @@ impl GraphDef {
 
 /// A constant whose elements lie in a graph's mapped file.
 #[derive(Debug)]
-struct FileTensor {
-    file: MappedFile,
-    tensor: Tensor,
+pub(crate) struct FileTensor {
+    pub(crate) file: MappedFile,
+    pub(crate) tensor: Tensor,
 }
 
 impl lazy_tensor::TensorSource for FileTensor {

@@ -19,6 +19,7 @@ pub mod import;
 pub mod lazy_tensor;
 pub mod network;
 pub mod npy;
+mod onnx;
 pub mod options;
 pub mod passes;
 pub mod plan;

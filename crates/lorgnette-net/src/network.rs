@@ -18,6 +18,7 @@ use crate::graph::shape::TypedGraph;
 use crate::graph::shape_inference::infer_shapes;
 use crate::head::Head;
 use crate::import::{GraphDef, Signature};
+use crate::onnx::{OnnxModel, is_onnx};
 use crate::options::Options;
 use crate::passes::optimise;
 use crate::plan::{Activations, Plan, PlanOptions, Port, WeightCache};
@@ -187,8 +188,12 @@ impl Network {
     /// If the bytes are no graph.
     pub fn from_bytes(bytes: impl Into<Bytes>, name: &str, options: Options) -> Result<Self> {
         check_no_zoo_options(&options)?;
-        let graph = GraphDef::from_bytes(bytes.into(), Path::new(name))?;
-        Ok(Self::new(stem(name).to_owned(), None, ModelSource::Graph(graph), options))
+        let (bytes, path) = (bytes.into(), Path::new(name));
+        let source = match is_onnx(&bytes) {
+            true => ModelSource::Onnx(Box::new(OnnxModel::from_bytes(bytes, path)?)),
+            false => ModelSource::Graph(GraphDef::from_bytes(bytes, path)?),
+        };
+        Ok(Self::new(stem(name).to_owned(), None, source, options))
     }
 
     fn new(name: String, file: Option<PathBuf>, source: ModelSource, options: Options) -> Self {
@@ -236,6 +241,26 @@ impl Network {
     /// `DecodeJpeg/contents`. It is fed with the photo's pixels, `[height, width, channels]`.
     pub fn decoder(&self, name: &str) -> Option<&str> {
         self.model.source.decoder(name)
+    }
+
+    /// The inputs of an ONNX model that take pictures with channels first, `[batch, channels, rows, columns]`.
+    ///
+    /// They are fed under their names as the file has it, and under `NAME/channels_last` as everything else here has it; so
+    /// are values of four dimensions fetched. [`Network::signature`] names them with channels last.
+    pub fn channels_first_inputs(&self) -> Vec<&str> {
+        let ModelSource::Onnx(model) = &*self.model.source else { return Vec::new() };
+        model
+            .inputs()
+            .iter()
+            .filter(|input| input.channels_first)
+            .map(|input| input.name.as_str())
+            .collect()
+    }
+
+    /// What the writer of an ONNX model noted in it, by name.
+    pub fn metadata(&self, name: &str) -> Option<&str> {
+        let ModelSource::Onnx(model) = &*self.model.source else { return None };
+        model.metadata().iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
     /// Whether the network has a node, or an end point, of that name.
@@ -685,5 +710,6 @@ fn input_channels(signature: &Signature) -> usize {
 
 /// A graph's name, from its file's.
 fn stem(file: &str) -> &str {
-    file.strip_suffix(".pb").or_else(|| file.strip_suffix(".meta")).unwrap_or(file)
+    let endings = [".pb", ".meta", ".onnx"];
+    endings.iter().find_map(|ending| file.strip_suffix(ending)).unwrap_or(file)
 }

@@ -103,6 +103,17 @@ impl Rewriter {
         self.uses[id.index()] == 1
     }
 
+    /// Whether what follows a node's sum can become part of it: not where both matrices of a product are computed, or
+    /// the left one is given column by column, which the plain kernel multiplies.
+    fn takes_epilogue(&self, id: NodeId) -> bool {
+        match self.op(id) {
+            Op::MatMul(product) => {
+                !product.transpose_a && self.typed.graph.is_stored(self.node(id).inputs[1])
+            }
+            _ => true,
+        }
+    }
+
     /// Makes the node `id` compute `op` from `inputs`, all of which come before it.
     fn replace(&mut self, id: NodeId, op: Op, inputs: Vec<NodeId>) {
         for input in &inputs {

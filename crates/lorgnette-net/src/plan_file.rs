@@ -122,6 +122,7 @@ pub(crate) fn write(
             (String::new(), Vec::new(), Some(strip_packed_constants(def, &filters)))
         }
         ModelSource::WithHead(_) => return Err(unsupported_head()),
+        ModelSource::Onnx(_) => return Err(no_onnx()),
     };
     let variables = model.source.needed_variables(fetches, &filters)?;
     let NumericOptions { compute: precision, weight_storage: weights } = options.numerics;
@@ -148,6 +149,12 @@ pub(crate) fn write(
 fn unsupported_head() -> Error {
     Error::Input(
         "a trained model has no plan file of its own: make a frozen graph of it first, then one of that".into(),
+    )
+}
+
+fn no_onnx() -> Error {
+    Error::Input(
+        "an ONNX model is opened as it is: plan files are made of TensorFlow's models".into(),
     )
 }
 
@@ -308,6 +315,7 @@ impl ModelSource {
             Self::Zoo(zoo_model) => return Ok(zoo_model.variables()),
             Self::Graph(def) => def,
             Self::WithHead(_) => return Err(unsupported_head()),
+            Self::Onnx(_) => return Err(no_onnx()),
         };
         let mut found = BTreeMap::new();
         for node in def.needed(fetches)? {

@@ -22,6 +22,7 @@ use crate::export;
 use crate::graph::Graph;
 use crate::graph::TensorOrLazy;
 use crate::import::{GraphDef, Signature};
+use crate::onnx::OnnxModel;
 use crate::options::Options;
 use crate::tensor::Tensor;
 use crate::weights::{PreferEma, Variables, Weights, archive};
@@ -31,6 +32,7 @@ use crate::zoo::Architecture;
 #[derive(Debug)]
 pub(crate) enum ModelSource {
     Graph(GraphDef),
+    Onnx(Box<OnnxModel>),
     Zoo(Box<ZooModel>),
     WithHead(Box<WithHead>),
 }
@@ -54,6 +56,10 @@ impl ModelSource {
             // Whoever names a network, or how it is built, means a checkpoint's.
             FileKind::Graph(graph) if options.net.is_none() => open_graph(&graph, options),
             FileKind::Meta(meta) if options.net.is_none() => open_meta(&meta, options),
+            FileKind::Onnx(model) => {
+                check_no_zoo_options(options)?;
+                Ok(Self::Onnx(Box::new(OnnxModel::open(&model)?)))
+            }
             _ => open_checkpoint(path, options),
         }
     }
@@ -71,6 +77,7 @@ impl ModelSource {
                 let names: Vec<&str> = feeds.iter().map(|feed| feed.0).collect();
                 def.graph(&names, settings, fetches)
             }
+            Self::Onnx(model) => model.graph(feeds, settings, fetches),
             Self::Zoo(zoo_model) => zoo_model.graph(feeds, settings, fetches),
             Self::WithHead(with_head) => with_head.graph(feeds, settings, fetches),
         }
@@ -79,6 +86,7 @@ impl ModelSource {
     pub(crate) fn signature(&self, input: Option<&str>, output: Option<&str>) -> Result<Signature> {
         match self {
             Self::Graph(def) => def.signature(input, output),
+            Self::Onnx(model) => model.signature(input, output),
             Self::Zoo(zoo_model) => zoo_model.signature(input, output),
             Self::WithHead(with_head) => with_head.signature(output),
         }
@@ -88,6 +96,7 @@ impl ModelSource {
     pub(crate) fn frozen(&self, fetches: &[&str], size: [usize; 2]) -> Result<Vec<export::Node>> {
         match self {
             Self::Graph(def) => export::frozen(def, fetches),
+            Self::Onnx(model) => onnx_as_graph_def(model, fetches, size),
             Self::Zoo(zoo_model) => zoo_model.frozen(fetches, size),
             Self::WithHead(with_head) => with_head.frozen(fetches, size),
         }
@@ -108,6 +117,7 @@ impl ModelSource {
                     .collect(),
                 Vec::new(),
             )),
+            Self::Onnx(model) => Ok((model.nodes_for_display(), Vec::new())),
             Self::Zoo(zoo_model) => {
                 let variables = zoo_model.variables().into_iter().map(|(name, _)| name).collect();
                 Ok((zoo_model.frozen(fetches, size)?, variables))
@@ -128,6 +138,7 @@ impl ModelSource {
     pub(crate) fn variables(&self, fetches: &[&str]) -> Result<Vec<(String, TensorOrLazy)>> {
         match self {
             Self::Graph(def) => export::variables(def, fetches),
+            Self::Onnx(model) => model.variables(fetches),
             Self::Zoo(zoo_model) => Ok(zoo_model.variables()),
             Self::WithHead(with_head) => with_head.variables(),
         }
@@ -142,6 +153,7 @@ impl ModelSource {
                 .find(|(other, _)| other == name)
                 .map(|found| found.1)),
             Self::WithHead(with_head) => with_head.value(name),
+            Self::Onnx(model) => Ok(model.value(name)),
             Self::Graph(def) => {
                 def.nodes().iter().find(|node| node.name == name).map_or(Ok(None), |node| {
                     Ok(def
@@ -157,6 +169,7 @@ impl ModelSource {
     pub(crate) fn file(&self) -> &Path {
         match self {
             Self::Graph(def) => def.path(),
+            Self::Onnx(model) => model.path(),
             Self::Zoo(zoo_model) => &zoo_model.file,
             Self::WithHead(with_head) => with_head.base().file(),
         }
@@ -165,7 +178,7 @@ impl ModelSource {
     /// The network of the zoo that it is, or that is beneath its head.
     pub(crate) fn net(&self) -> Option<&'static Architecture> {
         match self {
-            Self::Graph(_) => None,
+            Self::Graph(_) | Self::Onnx(_) => None,
             Self::Zoo(zoo_model) => Some(zoo_model.net),
             Self::WithHead(with_head) => with_head.base().net(),
         }
@@ -175,7 +188,7 @@ impl ModelSource {
     pub(crate) fn decoder(&self, name: &str) -> Option<&str> {
         match self {
             Self::Graph(def) => def.decoder(name),
-            Self::Zoo(_) => None,
+            Self::Zoo(_) | Self::Onnx(_) => None,
             Self::WithHead(with_head) => with_head.base().decoder(name),
         }
     }
@@ -186,7 +199,7 @@ impl ModelSource {
             Self::Zoo(zoo_model) => {
                 Some(zoo_model.zoo_graph.end_points.iter().map(|(name, _)| name.clone()).collect())
             }
-            Self::Graph(_) | Self::WithHead(_) => None,
+            Self::Graph(_) | Self::Onnx(_) | Self::WithHead(_) => None,
         }
     }
 
@@ -194,10 +207,23 @@ impl ModelSource {
     pub(crate) fn names(&self) -> Box<dyn Iterator<Item = &str> + '_> {
         match self {
             Self::Graph(def) => Box::new(def.names()),
+            Self::Onnx(model) => Box::new(model.names()),
             Self::Zoo(zoo_model) => Box::new(zoo_model.names()),
             Self::WithHead(with_head) => Box::new(with_head.names()),
         }
     }
+}
+
+/// An ONNX model as TensorFlow's nodes, for pictures of `size`.
+fn onnx_as_graph_def(
+    model: &OnnxModel,
+    fetches: &[&str],
+    [height, width]: [usize; 2],
+) -> Result<Vec<export::Node>> {
+    let input = model.signature(None, None)?.input;
+    let channels = input.shape.and_then(|shape| shape.last().copied().flatten()).unwrap_or(3);
+    let graph = model.graph(&[(&input.name, &[1, height, width, channels])], &[], fetches)?;
+    export::to_graph_def(&graph, [height, width])
 }
 
 /// A checkpoint's network: of the zoo, or as the graph beside it says.

@@ -15,7 +15,6 @@ mod contraction;
 mod data_movement;
 mod emit;
 mod layout;
-mod proto;
 mod translate;
 mod weights;
 mod write;
@@ -24,6 +23,7 @@ pub(crate) use translate::translate;
 pub(crate) use write::write;
 
 use crate::graph::shape::TypedGraph;
+use crate::onnx::proto;
 
 /// A network to be translated.
 #[derive(Clone, Copy, Debug)]

@@ -131,6 +131,18 @@ pub enum Op {
     SpaceToBatch,
     /// `x, block ([2]), crops ([2, 2])`: the reverse.
     BatchToSpace,
+    /// `x`: blocks of channels dealt out to rows and columns, `block` of each.
+    DepthToSpace {
+        /// Rows and columns that one pixel becomes.
+        block: [usize; 2],
+        /// Whether a channel's places are next to one another; else a place's channels are.
+        by_channel: bool,
+    },
+    /// `x`: the reverse; a place's channels are next to one another.
+    SpaceToDepth {
+        /// Rows and columns that become one pixel.
+        block: [usize; 2],
+    },
     /// `dims, value`.
     Fill,
     /// `start, limit, delta`.
@@ -250,6 +262,8 @@ pub enum PadMode {
     Reflect,
     /// The picture mirrored, the edge repeated.
     Symmetric,
+    /// The value at the edge.
+    Edge,
 }
 
 /// Bit masks of StridedSlice; bit `i` is for entry `i` of `begin`, `end`, `strides`.
@@ -291,6 +305,7 @@ impl Op {
             | Self::Cast(_)
             | Self::Unpack { .. } => 1..=1,
             Self::Shape(_) | Self::Size(_) | Self::Rank | Self::RandomUniform => 1..=1,
+            Self::DepthToSpace { .. } | Self::SpaceToDepth { .. } => 1..=1,
             Self::Conv2d(Conv { epilogue, .. }) | Self::MatMul(MatMul { epilogue, .. }) => {
                 let inputs = 2 + usize::from(epilogue.residual);
                 inputs..=inputs
@@ -361,6 +376,8 @@ impl Op {
             Self::BroadcastTo => "BroadcastTo",
             Self::SpaceToBatch => "SpaceToBatchND",
             Self::BatchToSpace => "BatchToSpaceND",
+            Self::DepthToSpace { .. } => "DepthToSpace",
+            Self::SpaceToDepth { .. } => "SpaceToDepth",
             Self::Fill => "Fill",
             Self::Range => "Range",
             Self::Select => "Select",

@@ -98,6 +98,8 @@ pub fn rearrangement(
         Op::Pad(mode) => numbers(1).and_then(|paddings| pad(x, &paddings, *mode)),
         Op::SpaceToBatch => numbers(1).and_then(|block| space_to_batch(x, &block, &numbers(2)?)),
         Op::BatchToSpace => numbers(1).and_then(|block| batch_to_space(x, &block, &numbers(2)?)),
+        Op::DepthToSpace { block, by_channel } => depth_to_space(x, *block, *by_channel),
+        Op::SpaceToDepth { block } => space_to_depth(x, *block),
         _ => return None,
     })
 }
@@ -346,13 +348,15 @@ fn pad(x: &[usize], paddings: &[i64], mode: PadMode) -> Result<Rearrangement, St
     let paddings = lengths(paddings)?;
     let reach = |length: usize| match mode {
         PadMode::Constant => usize::MAX,
+        PadMode::Edge if length > 0 => usize::MAX,
+        PadMode::Edge => 0,
         PadMode::Reflect => length.saturating_sub(1),
         PadMode::Symmetric => length,
     };
     let mut shape = Vec::new();
     for (&length, pair) in x.iter().zip(paddings.chunks(2)) {
         if pair.iter().any(|&p| p > reach(length)) {
-            return Err(format!("a mirror padding of {pair:?} around a dimension of {length}"));
+            return Err(format!("a padding of {pair:?} around a dimension of {length}"));
         }
         let padded = length.checked_add(pair[0]).and_then(|l| l.checked_add(pair[1]));
         shape.push(padded.ok_or("the shape overflows")?);
@@ -374,6 +378,7 @@ fn mirrored(at: i64, length: i64, mode: PadMode) -> Option<usize> {
     let inside = match at {
         _ if (0..length).contains(&at) => at,
         _ if mode == PadMode::Constant => return None,
+        _ if mode == PadMode::Edge => at.clamp(0, length - 1),
         _ if at < 0 => -at - repeat,
         _ => 2 * (length - 1) - at + repeat,
     };
@@ -437,6 +442,50 @@ fn batch_to_space(x: &[usize], block: &[i64], crops: &[i64]) -> Result<Rearrange
                 + column / block[1] * steps[2]
                 + index[3],
         )
+    }))
+}
+
+/// The four lengths of a picture.
+fn picture(x: &[usize]) -> Result<[usize; 4], String> {
+    x.try_into().map_err(|_| format!("a picture has four dimensions, not {x:?}"))
+}
+
+fn depth_to_space(
+    x: &[usize],
+    block: [usize; 2],
+    by_channel: bool,
+) -> Result<Rearrangement, String> {
+    let [batch, rows, columns, depth] = picture(x)?;
+    let area =
+        block[0].checked_mul(block[1]).filter(|&area| area > 0 && depth.is_multiple_of(area));
+    let area = area.ok_or_else(|| format!("{depth} channels do not make blocks of {block:?}"))?;
+    let channels = depth / area;
+    let lengths = [rows.checked_mul(block[0]), columns.checked_mul(block[1])];
+    let [Some(height), Some(width)] = lengths else { return Err("the shape overflows".into()) };
+    let steps = strides(x);
+    Ok(Rearrangement::new(vec![batch, height, width, channels], move |index| {
+        let place = index[1] % block[0] * block[1] + index[2] % block[1];
+        let channel =
+            if by_channel { index[3] * area + place } else { place * channels + index[3] };
+        let pixel = index[1] / block[0] * steps[1] + index[2] / block[1] * steps[2];
+        Some(index[0] * steps[0] + pixel + channel)
+    }))
+}
+
+fn space_to_depth(x: &[usize], block: [usize; 2]) -> Result<Rearrangement, String> {
+    let [batch, rows, columns, channels] = picture(x)?;
+    if block.contains(&0) || !rows.is_multiple_of(block[0]) || !columns.is_multiple_of(block[1]) {
+        return Err(format!("{rows} × {columns} pixels do not divide into blocks of {block:?}"));
+    }
+    let depth = block[0].checked_mul(block[1]).and_then(|area| area.checked_mul(channels));
+    let shape =
+        vec![batch, rows / block[0], columns / block[1], depth.ok_or("the shape overflows")?];
+    let steps = strides(x);
+    Ok(Rearrangement::new(shape, move |index| {
+        let (place, channel) = (index[3] / channels, index[3] % channels);
+        let row = index[1] * block[0] + place / block[1];
+        let column = index[2] * block[1] + place % block[1];
+        Some(index[0] * steps[0] + row * steps[1] + column * steps[2] + channel)
     }))
 }
 

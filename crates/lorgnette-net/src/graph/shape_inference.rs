@@ -218,7 +218,8 @@ fn work(op: &Op, inputs: &[&Tensor], fact: &Fact) -> usize {
     fact.len().saturating_mul(each).saturating_add(read_elements)
 }
 
-fn shape_value(op: &Op, shape: &[usize], fact: &Fact) -> Tensor {
+/// The value of a shape, a number of elements or a number of dimensions.
+pub(crate) fn shape_value(op: &Op, shape: &[usize], fact: &Fact) -> Tensor {
     let values: Vec<i64> = match op {
         Op::Shape(_) => shape.iter().map(|&n| n as i64).collect(),
         Op::Size(_) => vec![shape.iter().product::<usize>() as i64],

@@ -39,7 +39,8 @@ fn limit_by_constant(graph: &Rewriter, id: NodeId) -> Option<(NodeId, Clamp)> {
 fn attach(graph: &mut Rewriter, id: NodeId) {
     let &Op::Clamp(outer) = graph.op(id) else { return };
     let input = graph.node(id).inputs[0];
-    if !graph.is_private(input) || graph.shape(input) != graph.shape(id) {
+    let is_alike = graph.shape(input) == graph.shape(id);
+    if !graph.is_private(input) || !is_alike || !graph.takes_epilogue(input) {
         return;
     }
     let mut op = graph.op(input).clone();

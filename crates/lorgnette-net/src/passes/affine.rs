@@ -91,7 +91,7 @@ fn shifted(shift: Vec<f32>) -> Epilogue {
 fn flow_into_input(graph: &mut Rewriter, id: NodeId) {
     let Op::Affine(after) = graph.op(id) else { return };
     let input = graph.node(id).inputs[0];
-    if !graph.is_private(input) {
+    if !graph.is_private(input) || !graph.takes_epilogue(input) {
         return;
     }
     let mut op = graph.op(input).clone();

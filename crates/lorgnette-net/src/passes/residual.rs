@@ -28,7 +28,10 @@ fn can_take(graph: &Rewriter, id: NodeId) -> bool {
         Op::MatMul(product) => &product.epilogue,
         _ => return false,
     };
-    graph.is_private(id) && epilogue.clamp.is_none() && !epilogue.residual
+    graph.is_private(id)
+        && graph.takes_epilogue(id)
+        && epilogue.clamp.is_none()
+        && !epilogue.residual
 }
 
 fn take_in(graph: &mut Rewriter, id: NodeId, sum: NodeId, other: NodeId, clamp: Clamp) {

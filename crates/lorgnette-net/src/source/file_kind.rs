@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
+use crate::onnx::is_onnx;
 use crate::weights::Weights;
 
 /// What a model is kept as.
@@ -13,6 +14,8 @@ pub(super) enum FileKind {
     Graph(PathBuf),
     /// A MetaGraphDef (`.meta`).
     Meta(PathBuf),
+    /// An ONNX model, whatever it is called.
+    Onnx(PathBuf),
     /// Any path of a checkpoint.
     Checkpoint,
 }
@@ -36,8 +39,12 @@ pub(super) fn file_kind(path: &Path) -> Result<FileKind> {
     {
         return Ok(FileKind::Checkpoint);
     }
-    if crate::file::map(path)?.ends_with(&SSTABLE_MAGIC) {
+    let bytes = crate::file::map(path)?;
+    if bytes.ends_with(&SSTABLE_MAGIC) {
         return Ok(FileKind::Checkpoint);
+    }
+    if is_onnx(&bytes) {
+        return Ok(FileKind::Onnx(path.into()));
     }
     Ok(if has_extension(path, "meta") {
         FileKind::Meta(path.into())
@@ -49,10 +56,11 @@ pub(super) fn file_kind(path: &Path) -> Result<FileKind> {
 fn folder_kind(folder: &Path) -> Result<FileKind> {
     match Weights::open(folder) {
         Err(Error::Format { path, .. }) if path == folder => match graph_in(folder)? {
+            Some(graph) if has_extension(&graph, "onnx") => Ok(FileKind::Onnx(graph)),
             Some(graph) => Ok(FileKind::Graph(graph)),
             None => Err(Error::Format {
                 path,
-                what: "there is no model in this folder: no checkpoint (.ckpt, .index), no graph (.pb)".into(),
+                what: "there is no model in this folder: no checkpoint (.ckpt, .index), no graph (.pb, .onnx)".into(),
             }),
         },
         _ => Ok(FileKind::Checkpoint),
@@ -70,7 +78,8 @@ pub(super) fn graph_beside(checkpoint: &Path) -> Result<Option<FileKind>> {
         return Ok(Some(FileKind::Meta(meta)));
     }
     let folder = if checkpoint.is_dir() { Some(checkpoint) } else { checkpoint.parent() };
-    Ok(folder.map(graph_in).transpose()?.flatten().map(FileKind::Graph))
+    let graph = folder.map(graph_in).transpose()?.flatten();
+    Ok(graph.filter(|graph| !has_extension(graph, "onnx")).map(FileKind::Graph))
 }
 
 /// The only graph in a folder, or in the folders below it.
@@ -90,8 +99,10 @@ fn graphs_in(folder: &Path, depth: usize) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
     paths.sort();
-    let own: Vec<PathBuf> =
-        paths.iter().filter(|path| has_extension(path, "pb") && path.is_file()).cloned().collect();
+    let is_graph = |path: &&PathBuf| {
+        (has_extension(path, "pb") || has_extension(path, "onnx")) && path.is_file()
+    };
+    let own: Vec<PathBuf> = paths.iter().filter(is_graph).cloned().collect();
     if !own.is_empty() || depth == 0 {
         return own;
     }

@@ -1,5 +1,6 @@
 //! The small graphs of `tests/operations.tar.gz`, which `oracle/operations.py` writes with real
-//! TensorFlow.
+//! TensorFlow, and the models of `tests/onnx_imports.tar.gz`, which `oracle/onnx_imports.py` writes
+//! with ONNX Runtime.
 
 #![allow(dead_code, reason = "each test uses its part")]
 
@@ -20,11 +21,23 @@ pub(crate) struct Case {
 /// The archive's files by name.
 pub(crate) type Files = BTreeMap<String, Vec<u8>>;
 
-/// Unpacks the archive and reads its manifest.
+/// TensorFlow's graphs.
 pub(crate) fn operations() -> (Files, Vec<Case>) {
     let packed =
         std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/operations.tar.gz")).unwrap();
-    let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(packed.as_slice()));
+    unpack(&packed)
+}
+
+/// ONNX Runtime's models.
+pub(crate) fn onnx_imports() -> (Files, Vec<Case>) {
+    let packed =
+        std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/onnx_imports.tar.gz")).unwrap();
+    unpack(&packed)
+}
+
+/// Unpacks an archive and reads its manifest.
+fn unpack(packed: &[u8]) -> (Files, Vec<Case>) {
+    let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(packed));
     let mut files = Files::new();
     for entry in archive.entries().unwrap() {
         let mut entry = entry.unwrap();

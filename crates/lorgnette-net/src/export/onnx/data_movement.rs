@@ -126,6 +126,24 @@ impl Translation<'_> {
                 self.give(id, "Tile", vec![x, times], Vec::new());
                 Ok(())
             }
+            &Op::DepthToSpace { block: [rows, columns], by_channel } if rows == columns => {
+                let mode = Setting::Text(if by_channel { "CRD" } else { "DCR" });
+                let block = Setting::Integer(rows as i64);
+                let x = self.first(node.inputs[0]);
+                self.give_first(
+                    id,
+                    "DepthToSpace",
+                    vec![x],
+                    vec![("blocksize", block), ("mode", mode)],
+                );
+                Ok(())
+            }
+            &Op::SpaceToDepth { block: [rows, columns] } if rows == columns => {
+                let block = Setting::Integer(rows as i64);
+                let x = self.first(node.inputs[0]);
+                self.give_first(id, "SpaceToDepth", vec![x], vec![("blocksize", block)]);
+                Ok(())
+            }
             _ => Err("there is no translation of it to ONNX".into()),
         }
     }
@@ -134,6 +152,7 @@ impl Translation<'_> {
         let mode = match mode {
             PadMode::Constant => "constant",
             PadMode::Reflect => "reflect",
+            PadMode::Edge => "edge",
             PadMode::Symmetric => return Err("ONNX does not mirror the edge itself".into()),
         };
         let x = node.inputs[0];

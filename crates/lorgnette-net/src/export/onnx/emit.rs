@@ -23,6 +23,7 @@ pub(super) fn node(
         name: output.to_owned(),
         op_type: operator.to_owned(),
         attribute: settings.into_iter().map(|(name, value)| attribute(name, value)).collect(),
+        ..NodeProto::default()
     }
 }
 

@@ -72,13 +72,16 @@ fn model(notes: &[(String, String)]) -> ModelProto {
         producer_version: env!("CARGO_PKG_VERSION").into(),
         opset_import: vec![OperatorSetIdProto { domain: String::new(), version: OPERATOR_SET }],
         metadata_props: notes.iter().map(note).collect(),
+        ..ModelProto::default()
     }
 }
 
 /// What stands before a tensor's elements.
 fn head(weights: &Weights) -> Vec<u8> {
     let dims = weights.shape.iter().map(|&length| length as i64).collect();
-    let tensor = TensorProto { dims, data_type: weights.data_type(), name: weights.name.clone() };
+    let name = weights.name.clone();
+    let tensor =
+        TensorProto { dims, data_type: weights.data_type(), name, ..TensorProto::default() };
     let head = [tensor.encode_to_vec(), heading(TENSOR_RAW_DATA, weights.byte_len())].concat();
     [heading(GRAPH_INITIALIZER, head.len() + weights.byte_len()), head].concat()
 }
