@@ -17,7 +17,7 @@ pub struct Prediction {
     /// The most probable classes, best first.
     pub guesses: Vec<Guess>,
     /// Whether even the best is less probable than what a trained model takes for
-    /// [known](Model::unknown_below).
+    /// [known](Model::rejection_threshold).
     pub is_unknown: bool,
 }
 
@@ -78,7 +78,7 @@ impl Classifier {
             let probabilities =
                 values.get(1).map_or_else(|| softmax(logits), |(_, values)| values.to_vec());
             let best = probabilities.iter().copied().fold(0.0, f32::max);
-            let is_unknown = self.model.unknown_below().is_some_and(|least| best < least);
+            let is_unknown = self.model.rejection_threshold().is_some_and(|least| best < least);
             Prediction { guesses: self.best(logits, &probabilities, top), is_unknown }
         })
     }

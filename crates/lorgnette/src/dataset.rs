@@ -6,7 +6,7 @@
 //!                                        names only   duplicates and        by content, so that moving,
 //!                                                     contradictions out    renaming or adding changes nothing
 //! ```
-//! What is wrong with a photo is a [`Fault`], never the end: the others go on.
+//! What is wrong with a photo is a [`RejectedPhoto`], never the end: the others go on.
 //!
 //! ```
 //! use lorgnette::dataset::{Dataset, Listing, ListingOptions, Split, SplitOptions};
@@ -68,23 +68,28 @@ impl Split {
 
 /// Why a photo was left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum FaultKind {
+pub enum RejectionReason {
     /// It cannot be read, or is no picture.
     Unreadable,
     /// The same content is there under another name, with the same classes; that one is used.
     Duplicate,
     /// The same content, or the same path of a list, has different classes; none of them is used.
-    Contradictory,
+    ConflictingLabels,
     /// A list gives it no class, or no path.
     Unlabelled,
     /// It lies too deep in a folder of folders, or in none.
     Misplaced,
 }
 
-impl FaultKind {
+impl RejectionReason {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Unreadable, Self::Duplicate, Self::Contradictory, Self::Unlabelled, Self::Misplaced];
+    pub const ALL: [Self; 5] = [
+        Self::Unreadable,
+        Self::Duplicate,
+        Self::ConflictingLabels,
+        Self::Unlabelled,
+        Self::Misplaced,
+    ];
 
     /// Its name in files and messages.
     #[must_use]
@@ -92,7 +97,7 @@ impl FaultKind {
         match self {
             Self::Unreadable => "unreadable",
             Self::Duplicate => "duplicate",
-            Self::Contradictory => "contradictory",
+            Self::ConflictingLabels => "contradictory",
             Self::Unlabelled => "unlabelled",
             Self::Misplaced => "misplaced",
         }
@@ -101,13 +106,13 @@ impl FaultKind {
 
 /// A photo that is left out.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fault {
+pub struct RejectedPhoto {
     /// Its file.
     pub photo: PathBuf,
     /// Of which kind its fault is.
-    pub kind: FaultKind,
+    pub reason: RejectionReason,
     /// What is wrong with it, in words; the file's name is in it.
-    pub what: String,
+    pub message: String,
 }
 
 /// How folders and lists are read.
@@ -134,7 +139,7 @@ pub enum Nested {
 
 /// A photo that was listed, not yet read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed {
+pub struct ListedPhoto {
     /// Its file.
     pub photo: PathBuf,
     /// Its classes, by name.
@@ -147,11 +152,11 @@ pub struct Listed {
 #[derive(Clone, Debug, Default)]
 pub struct Listing {
     /// The photos.
-    pub photos: Vec<Listed>,
+    pub photos: Vec<ListedPhoto>,
     /// The names of classes, also of those without photos, in order.
     pub classes: Vec<String>,
     /// What was left out already.
-    pub faults: Vec<Fault>,
+    pub rejected: Vec<RejectedPhoto>,
     /// What the user should know.
     pub notes: Vec<String>,
     /// Whether photos may have several classes.
@@ -200,7 +205,7 @@ pub struct Dataset {
     /// The photos.
     pub examples: Vec<Example>,
     /// What was left out.
-    pub faults: Vec<Fault>,
+    pub rejected: Vec<RejectedPhoto>,
     /// What the user should know.
     pub notes: Vec<String>,
     /// Whether photos may have several classes.
@@ -219,16 +224,20 @@ impl Dataset {
         let photos: Vec<&Path> =
             listing.photos.iter().map(|listed| listed.photo.as_path()).collect();
         let digests = digests(&photos, threads, watch)?;
-        Some(content::told_apart(listing, digests))
+        Some(content::deduplicate(listing, digests))
     }
 
     /// Leaves out photos that turned out to be unreadable, by their index.
-    pub fn leave_out(&mut self, broken: Vec<(usize, String)>) {
+    pub fn reject(&mut self, broken: Vec<(usize, String)>) {
         let mut gone = vec![false; self.examples.len()];
-        for (index, what) in broken {
+        for (index, message) in broken {
             gone[index] = true;
             let photo = self.examples[index].photo.clone();
-            self.faults.push(Fault { photo, kind: FaultKind::Unreadable, what });
+            self.rejected.push(RejectedPhoto {
+                photo,
+                reason: RejectionReason::Unreadable,
+                message,
+            });
         }
         let mut gone = gone.into_iter();
         self.examples.retain(|_| !gone.next().unwrap_or(false));
@@ -238,12 +247,12 @@ impl Dataset {
     /// their order.
     pub fn drop_empty_classes(&mut self) {
         let counts = self.counts();
-        let place: Vec<usize> = counts
+        let position: Vec<usize> = counts
             .iter()
             .scan(0, |next, &n| Some(std::mem::replace(next, *next + usize::from(n > 0))))
             .collect();
         for class in self.examples.iter_mut().flat_map(|example| &mut example.classes) {
-            *class = place[*class];
+            *class = position[*class];
         }
         for (name, _) in self.classes.iter().zip(&counts).filter(|(_, n)| **n == 0) {
             self.notes.push(format!("class '{name}' has no photos, and is left out"));
@@ -276,7 +285,7 @@ impl Dataset {
     pub fn folds(&self, folds: usize, options: &SplitOptions) -> Vec<usize> {
         self.examples
             .iter()
-            .map(|example| (split::place(example, options) * folds as f64) as usize)
+            .map(|example| (split::position(example, options) * folds as f64) as usize)
             .collect()
     }
 
@@ -301,12 +310,12 @@ pub enum DatasetError {
         source: std::io::Error,
     },
     /// It is neither a folder of classes nor a list.
-    #[error("{path}: {what}", path = .path.display())]
+    #[error("{path}: {message}", path = .path.display())]
     NoDataset {
         /// The folder or list.
         path: PathBuf,
         /// What is wrong, and what to do.
-        what: String,
+        message: String,
     },
     /// There are too few photos or classes.
     #[error("{0}")]

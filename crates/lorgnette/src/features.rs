@@ -9,8 +9,8 @@
 //! on: the network's operations and weights, preprocessing, distortion. So a changed photo or model
 //! never finds a stale one.
 
+mod augment;
 mod cache;
-mod distort;
 mod retrain;
 
 use std::fs;
@@ -25,9 +25,10 @@ use crate::error::Result;
 use crate::in_order::all_in_order;
 use crate::model::Model;
 use crate::picture::OpenOptions;
+use crate::preprocess::Preprocess;
 
+pub use augment::{Augmentation, AugmentationOptions};
 pub use cache::{CacheError, CacheSummary, FeatureCache, Key};
-pub use distort::{Distortion, Distortions};
 pub use retrain::{Imported, import_retrain};
 
 /// Counts changes of how features are computed that their key would not tell.
@@ -41,29 +42,29 @@ pub struct Extractor {
     /// Of all that features depend on but the photo and its distortion.
     source: Digest,
     /// Shared by clones.
-    spent: Arc<Mutex<Spent>>,
+    timings: Arc<Mutex<Timings>>,
 }
 
 /// Where the time of computing features went, of all threads together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Spent {
+pub struct Timings {
     /// Reading files, and telling that they are what they were.
     pub reading: Duration,
     /// Making pixels of them.
     pub decoding: Duration,
     /// Distorting pictures.
-    pub distorting: Duration,
+    pub augmenting: Duration,
     /// Making the network's input: cropping, resizing, the style's arithmetic.
     pub preprocessing: Duration,
     /// The network.
     pub network: Duration,
 }
 
-impl Spent {
+impl Timings {
     fn add(&mut self, more: &Self) {
         self.reading += more.reading;
         self.decoding += more.decoding;
-        self.distorting += more.distorting;
+        self.augmenting += more.augmenting;
         self.preprocessing += more.preprocessing;
         self.network += more.network;
     }
@@ -87,13 +88,18 @@ impl Extractor {
         let mut digest = Sha256::new();
         digest.update(VERSION.to_le_bytes());
         digest.update(embedder.model().network().fingerprint(embedder.end_point())?);
-        digest.update(format!("{:?}", embedder.model().preprocess()));
+        let Preprocess { style, height, width, channels, mean, scale } =
+            embedder.model().preprocess();
+        digest.update(format!(
+            "Preprocess {{ style: {style:?}, height: {height:?}, width: {width:?}, \
+             channels: {channels:?}, mean: {mean:?}, scale: {scale:?} }}"
+        ));
         digest.update(format!("{:?} {:?}", open.ignore_orientation, open.jpeg_transform));
         if let Some(least_size) = open.least_size {
             digest.update(format!(" at least {least_size:?}"));
         }
         let source = Digest(digest.finalize().into());
-        Ok(Self { embedder, open, source, spent: Arc::default() })
+        Ok(Self { embedder, open, source, timings: Arc::default() })
     }
 
     /// What computes them.
@@ -117,13 +123,13 @@ impl Extractor {
 
     /// Under what the features of a photo are kept.
     #[must_use]
-    pub fn key(&self, photo: Digest, distortion: Option<&Distortion>) -> Key {
-        let source = match distortion {
+    pub fn key(&self, photo: Digest, augmentation: Option<&Augmentation>) -> Key {
+        let source = match augmentation {
             None => self.source,
-            Some(distortion) => {
+            Some(augmentation) => {
                 let mut digest = Sha256::new();
                 digest.update(self.source.0);
-                digest.update(format!("{distortion:?}"));
+                digest.update(augmentation.key_text());
                 Digest(digest.finalize().into())
             }
         };
@@ -132,37 +138,37 @@ impl Extractor {
 
     /// Where the time went so far, of this extractor and all clones of it.
     #[must_use]
-    pub fn spent(&self) -> Spent {
-        *self.spent.lock().unwrap_or_else(PoisonError::into_inner)
+    pub fn timings(&self) -> Timings {
+        *self.timings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn compute(&self, wanted: &Wanted) -> Features {
-        let mut spent = Spent::default();
-        let features = self.compute_timed(wanted, &mut spent);
-        self.spent.lock().unwrap_or_else(PoisonError::into_inner).add(&spent);
+    fn compute(&self, requests: &FeatureRequest) -> Features {
+        let mut timings = Timings::default();
+        let features = self.compute_timed(requests, &mut timings);
+        self.timings.lock().unwrap_or_else(PoisonError::into_inner).add(&timings);
         features
     }
 
-    fn compute_timed(&self, wanted: &Wanted, spent: &mut Spent) -> Features {
-        let photo = &wanted.example.photo;
+    fn compute_timed(&self, requests: &FeatureRequest, timings: &mut Timings) -> Features {
+        let photo = &requests.example.photo;
         let name = photo.display().to_string();
         let (read, reading) = timed(|| fs::read(photo).map(|bytes| (Digest::of(&bytes), bytes)));
-        spent.reading = reading;
+        timings.reading = reading;
         let (digest, bytes) = read.map_err(|error| format!("{name}: cannot be read: {error}"))?;
-        if digest != wanted.example.digest {
+        if digest != requests.example.digest {
             return Err(format!("{name}: it was changed while it was read: start again"));
         }
         let (picture, decoding) = timed(|| self.open.decode(&bytes, &name));
-        spent.decoding = decoding;
+        timings.decoding = decoding;
         let picture = picture.map_err(|error| error.to_string())?;
-        let (picture, distorting) = timed(|| match &wanted.distortion {
+        let (picture, augmenting) = timed(|| match &requests.augmentation {
             None => picture,
-            Some(distortion) => distortion.apply(&picture),
+            Some(augmentation) => augmentation.apply(&picture),
         });
-        spent.distorting = distorting;
+        timings.augmenting = augmenting;
         let (features, embedding) = timed(|| self.embedder.embed_timed(&picture));
         let (features, preprocessing) = features.map_err(|error| format!("{name}: {error}"))?;
-        (spent.preprocessing, spent.network) =
+        (timings.preprocessing, timings.network) =
             (preprocessing, embedding.saturating_sub(preprocessing));
         match features.iter().all(|value| value.is_finite()) {
             true => Ok(features),
@@ -173,26 +179,26 @@ impl Extractor {
     }
 
     /// The features of all that is wanted, from the cache or computed on so many threads, each kept
-    /// in the cache as soon as it is known; or why a photo has none. `watch` is told how many are
+    /// in the cache as soon as it is known; or why a photo has none. `progress` is told how many are
     /// done and how many of them were computed, and stops it by giving `false`: then nothing is
     /// given, and what was computed is in the cache.
     ///
     /// # Errors
     /// If the cache cannot be read or written.
-    pub fn gather(
+    pub fn extract_all(
         &self,
-        wanted: &[Wanted],
+        requests: &[FeatureRequest],
         cache: &mut FeatureCache,
         threads: usize,
-        watch: &mut dyn FnMut(usize, usize) -> bool,
+        progress: &mut dyn FnMut(usize, usize) -> bool,
     ) -> Result<Option<Vec<Features>>, CacheError> {
-        let mut found: Vec<Option<Features>> = Vec::with_capacity(wanted.len());
-        for wanted in wanted {
-            found.push(cache.get(&wanted.key(self))?.map(Ok));
+        let mut found: Vec<Option<Features>> = Vec::with_capacity(requests.len());
+        for requests in requests {
+            found.push(cache.get(&requests.key(self))?.map(Ok));
         }
-        let missing: Vec<usize> = (0..wanted.len()).filter(|&i| found[i].is_none()).collect();
-        let cached = wanted.len() - missing.len();
-        if !watch(cached, 0) {
+        let missing: Vec<usize> = (0..requests.len()).filter(|&i| found[i].is_none()).collect();
+        let cached = requests.len() - missing.len();
+        if !progress(cached, 0) {
             return Ok(None);
         }
         let workers = threads.clamp(1, missing.len().max(1));
@@ -202,16 +208,16 @@ impl Extractor {
             } else {
                 self.on_threads((threads / workers).max(1))
             };
-            move |_: usize, &index: &usize| extractor.compute(&wanted[index])
+            move |_: usize, &index: &usize| extractor.compute(&requests[index])
         };
         let (mut computed, mut refused) = (0, None);
         let results =
             all_in_order(&missing, (0..workers).map(worker).collect(), &mut |&index, result| {
                 computed += 1;
                 if let Ok(features) = result {
-                    refused = cache.put(&wanted[index].key(self), features).err();
+                    refused = cache.put(&requests[index].key(self), features).err();
                 }
-                watch(cached + computed, computed) && refused.is_none()
+                progress(cached + computed, computed) && refused.is_none()
             });
         if let Some(error) = refused {
             return Err(error);
@@ -229,15 +235,15 @@ pub type Features = Result<Vec<f32>, String>;
 
 /// A photo whose features are wanted, as it is or distorted.
 #[derive(Clone, Debug)]
-pub struct Wanted {
+pub struct FeatureRequest {
     /// The photo.
     pub example: Example,
     /// What is done to it first.
-    pub distortion: Option<Distortion>,
+    pub augmentation: Option<Augmentation>,
 }
 
-impl Wanted {
+impl FeatureRequest {
     fn key(&self, extractor: &Extractor) -> Key {
-        extractor.key(self.example.digest, self.distortion.as_ref())
+        extractor.key(self.example.digest, self.augmentation.as_ref())
     }
 }

@@ -30,19 +30,19 @@
 //! # Ok::<_, lorgnette::head::HeadError>(())
 //! ```
 
-mod calibrate;
-mod choose;
+mod calibration;
+mod checkpoint;
 mod examples;
-mod held_out;
 mod layers;
 mod lbfgs;
+mod lbfgs_trainer;
+mod matmul;
 mod objective;
-mod parts;
-mod product;
+mod out_of_fold;
+mod progressive;
 mod random;
-mod solve;
-mod state;
-mod steps;
+mod select_penalty;
+mod sgd;
 
 use std::fmt;
 use std::str::FromStr;
@@ -52,14 +52,14 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::dataset::Digest;
-use crate::judge::Epoch;
+use crate::metrics::Epoch;
 
-pub use calibrate::Calibration;
+pub use calibration::Calibration;
+pub use checkpoint::Checkpoint;
 pub use examples::Examples;
-pub use held_out::held_out_scores;
 pub use layers::{DenseLayer, Layers, probabilities};
 pub use lorgnette_net::head::OutputKind;
-pub use state::State;
+pub use out_of_fold::out_of_fold_scores;
 
 /// How a head is trained.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -207,7 +207,7 @@ mod answer_name {
 
 /// What a head is trained on, and with what.
 #[derive(Debug)]
-pub struct Task<'a> {
+pub struct TrainingTask<'a> {
     /// What weights are fitted to.
     pub training: &'a Examples,
     /// What settings are chosen by.
@@ -222,13 +222,13 @@ pub struct Task<'a> {
     pub level: Level,
 }
 
-impl Task<'_> {
+impl TrainingTask<'_> {
     /// Whether a pass through the examples, or a batch of them, is over in no time.
-    fn is_small(&self) -> bool {
+    fn fits_one_thread(&self) -> bool {
         let by_batches = self.options.recipe != Recipe::Default || self.options.hidden.is_some();
         let most = if by_batches { self.options.batch.unwrap_or(128) } else { usize::MAX };
         let units = self.options.hidden.unwrap_or(self.classes);
-        self.training.len().min(most) * self.training.width() * units < SMALL
+        self.training.len().min(most) * self.training.width() * units < MIN_PARALLEL_PRODUCTS
     }
 
     /// A digest of all that the outcome depends on. What a training was interrupted in is of use to
@@ -256,17 +256,17 @@ pub trait Watch {
     fn step(&mut self, _step: usize, _batch: &[usize], _loss: f64) {}
 
     /// A penalty was tried.
-    fn tried(&mut self, _tried: &Tried) {}
+    fn tried(&mut self, _tried: &PenaltyTrial) {}
 
     /// An epoch is over.
     fn epoch(&mut self, _epoch: &Epoch) {}
 
     /// The training stands here; kept, it can go on from here. Called often: making the state is
     /// left to the watcher.
-    fn stands(&mut self, _state: &dyn Fn() -> State) {}
+    fn stands(&mut self, _state: &dyn Fn() -> Checkpoint) {}
 
     /// Whether to go on.
-    fn goes_on(&mut self) -> bool {
+    fn should_continue(&mut self) -> bool {
         true
     }
 }
@@ -276,7 +276,7 @@ impl Watch for () {}
 
 /// A penalty that was tried, and what was held out said of it.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Tried {
+pub struct PenaltyTrial {
     /// The penalty `λ`.
     pub penalty: f64,
     /// The mean cross entropy of what was held out, in nats.
@@ -300,7 +300,7 @@ pub struct Trained {
     /// The L2 penalty, if there was one.
     pub penalty: Option<f64>,
     /// Each penalty that was tried.
-    pub tried: Vec<Tried>,
+    pub tried: Vec<PenaltyTrial>,
     /// Whether the watcher stopped it.
     pub interrupted: bool,
 }
@@ -336,46 +336,47 @@ pub enum HeadError {
 /// # Errors
 /// [`HeadError`].
 pub fn train(
-    task: &Task<'_>,
-    from: Option<State>,
+    task: &TrainingTask<'_>,
+    from: Option<Checkpoint>,
     watch: &mut dyn Watch,
 ) -> Result<Trained, HeadError> {
     check(task)?;
-    let alone = ThreadPool::new(1);
-    let task = &Task { pool: if task.is_small() { &alone } else { task.pool }, ..*task };
+    let single = ThreadPool::new(1);
+    let task =
+        &TrainingTask { pool: if task.fits_one_thread() { &single } else { task.pool }, ..*task };
     match (task.options.recipe, task.options.hidden) {
-        (Recipe::Default, None) => solve::train(task, from, watch),
-        _ => steps::train(task, from, watch),
+        (Recipe::Default, None) => lbfgs_trainer::train(task, from, watch),
+        _ => sgd::train(task, from, watch),
     }
 }
 
 /// Products below which waking a second thread takes longer than it helps.
-const SMALL: usize = 1 << 22;
+const MIN_PARALLEL_PRODUCTS: usize = 1 << 22;
 
-fn check(task: &Task<'_>) -> Result<(), HeadError> {
+fn check(task: &TrainingTask<'_>) -> Result<(), HeadError> {
     let TrainOptions { recipe, hidden, label_smoothing, penalty, rate, batch, steps, .. } =
         task.options;
-    let wrong = |what: &str| Err(HeadError::Settings(what.into()));
+    let invalid = |what: &str| Err(HeadError::Settings(what.into()));
     if task.training.is_empty() || task.validation.is_empty() {
-        return wrong("there is nothing to train with, or nothing to validate with");
+        return invalid("there is nothing to train with, or nothing to validate with");
     }
     let takes_batches = *recipe != Recipe::Default || hidden.is_some();
     if !takes_batches && (steps.is_some() || batch.is_some() || rate.is_some()) {
-        return wrong(
+        return invalid(
             "--steps, --batch and --learning-rate are of recipes that take batches: --recipe tutorial or retrain, or --hidden",
         );
     }
     if !(0.0..1.0).contains(label_smoothing) {
-        return wrong("--label-smoothing is from 0 up to, not including, 1");
+        return invalid("--label-smoothing is from 0 up to, not including, 1");
     }
     if *hidden == Some(0) || *batch == Some(0) {
-        return wrong("a hidden layer and a batch have one at least");
+        return invalid("a hidden layer and a batch have one at least");
     }
     if penalty.is_some_and(|penalty| !(penalty >= 0.0 && penalty.is_finite())) {
-        return wrong("--penalty is 0 or more");
+        return invalid("--penalty is 0 or more");
     }
     if rate.is_some_and(|rate| !(rate > 0.0 && rate.is_finite())) {
-        return wrong("--learning-rate is more than 0");
+        return invalid("--learning-rate is more than 0");
     }
     Ok(())
 }

@@ -27,7 +27,7 @@
 //! | a map and classes | [`blur::Mask`] | the photo with everything of these classes blurred |
 //! | a map | [`draw::map`], [`draw::Overlay`], [`draw::heat`] | a [`Figure`]: PNG, JPEG or SVG |
 //! | a prediction | [`draw::annotate`] | the picture with names and probabilities over it |
-//! | what a model said of photos of known classes | [`judge::Evaluation::new`] | accuracy, confusion, reliability, … |
+//! | what a model said of photos of known classes | [`metrics::Evaluation::new`] | accuracy, confusion, reliability, … |
 //! | a judgement | [`report::Report::write`], [`report::TensorBoard::write`] | figures, tables, a page; event files |
 //! | a published model's name | [`catalogue::find`], [`pull::pull`] | its file, in the [`Home`] |
 //! | a folder of classes | [`dataset::Listing::open`], [`dataset::Dataset::read`] | photos told apart by content, dealt out to splits |
@@ -88,8 +88,8 @@ mod figure;
 pub mod head;
 mod home;
 pub mod in_order;
-pub mod judge;
 pub mod labels;
+pub mod metrics;
 mod model;
 mod observer;
 pub mod picture;

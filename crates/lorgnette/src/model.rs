@@ -215,8 +215,8 @@ impl Model {
 
     /// Photos whose best probability is below this are of no class that a trained model knows.
     #[must_use]
-    pub fn unknown_below(&self) -> Option<f32> {
-        self.card()?.calibration?.unknown_below
+    pub fn rejection_threshold(&self) -> Option<f32> {
+        self.card()?.calibration?.rejection_threshold
     }
 
     /// The same model on a pool of `threads` threads of its own; weights are shared.

@@ -38,7 +38,7 @@ pub use tables::{classes_csv, confusion_csv, epochs_csv, photos_csv};
 pub use tensorboard::{Point, TensorBoard};
 
 use crate::error::Error;
-use crate::judge::{Epoch, Evaluation, Scored, Suspect, suspects};
+use crate::metrics::{Epoch, Evaluation, LabelIssue, ScoredPhoto, label_issues};
 use crate::picture::{Picture, PictureError};
 
 /// Opens a photo for a small picture of it; `None` where it cannot.
@@ -52,14 +52,14 @@ pub struct Report<'a> {
     /// The figures.
     pub evaluation: &'a Evaluation,
     /// The photos they are of.
-    pub scored: &'a [Scored],
+    pub scored: &'a [ScoredPhoto],
     /// The training, round by round.
     pub epochs: &'a [Epoch],
     /// All photos, each as a model says of it that did not learn it, to find labels that may be
     /// wrong; if there are none, these are looked for among `scored`.
     pub held_out: &'a [HeldOut],
     /// Photos that are nearly the same, where they should not be.
-    pub twins: &'a [Twins],
+    pub near_duplicates: &'a [NearDuplicatePair],
     /// One photo, and the features a network found in it.
     pub features: Option<(&'a Path, &'a [f32])>,
     /// What else a reader should know: names and values, such as the model's file and the date.
@@ -70,14 +70,14 @@ pub struct Report<'a> {
 #[derive(Clone, Debug, PartialEq)]
 pub struct HeldOut {
     /// What was said.
-    pub scored: Scored,
+    pub scored: ScoredPhoto,
     /// What the photo was used for.
     pub split: &'static str,
 }
 
 /// Two photos that are nearly the same.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Twins {
+pub struct NearDuplicatePair {
     /// Their files.
     pub photos: [PathBuf; 2],
     /// Where each belongs, in words: its split, or its class.
@@ -109,14 +109,14 @@ pub enum ReportError {
 impl<'a> Report<'a> {
     /// A report of photos' figures alone.
     #[must_use]
-    pub fn new(title: &'a str, evaluation: &'a Evaluation, scored: &'a [Scored]) -> Self {
+    pub fn new(title: &'a str, evaluation: &'a Evaluation, scored: &'a [ScoredPhoto]) -> Self {
         Self {
             title,
             evaluation,
             scored,
             epochs: &[],
             held_out: &[],
-            twins: &[],
+            near_duplicates: &[],
             features: None,
             about: &[],
         }
@@ -131,7 +131,7 @@ impl<'a> Report<'a> {
 
     /// Writes the report into a folder, which is made if need be: `report.html`; the figures
     /// `confusion`, `confusion_normalised`, `reliability` and, after training, `curves`, each as
-    /// `.png` and `.svg`; the tables `confusion.csv`, `classes.csv`, `photos.csv`, `suspects.csv`
+    /// `.png` and `.svg`; the tables `confusion.csv`, `classes.csv`, `photos.csv`, `label_issues.csv`
     /// and `epochs.csv`; and `photos.png`, nine photos with their names.
     ///
     /// # Errors
@@ -159,13 +159,13 @@ impl<'a> Report<'a> {
 
     /// Photos whose label may be wrong, and what was said of all photos that they were looked for
     /// among.
-    fn suspects(&self) -> (Vec<Suspect>, Vec<(&Scored, &'static str)>) {
-        let among: Vec<(&Scored, &'static str)> = match self.held_out.is_empty() {
-            true => self.scored.iter().map(|said| (said, "")).collect(),
+    fn label_issues(&self) -> (Vec<LabelIssue>, Vec<(&ScoredPhoto, &'static str)>) {
+        let among: Vec<(&ScoredPhoto, &'static str)> = match self.held_out.is_empty() {
+            true => self.scored.iter().map(|scored| (scored, "")).collect(),
             false => self.held_out.iter().map(|held| (&held.scored, held.split)).collect(),
         };
-        let scored: Vec<&Scored> = among.iter().map(|(said, _)| *said).collect();
-        (suspects(self.evaluation.names().len(), &scored), among)
+        let scored: Vec<&ScoredPhoto> = among.iter().map(|(scored, _)| *scored).collect();
+        (label_issues(self.evaluation.names().len(), &scored), among)
     }
 
     fn texts(&self, open: Opener<'_>) -> Vec<(&'static str, String)> {
@@ -174,7 +174,7 @@ impl<'a> Report<'a> {
             ("confusion.csv", confusion_csv(self.evaluation)),
             ("classes.csv", classes_csv(self.evaluation)),
             ("photos.csv", photos_csv(self.evaluation, self.scored)),
-            ("suspects.csv", tables::suspects_csv(self)),
+            ("suspects.csv", tables::label_issues_csv(self)),
         ];
         if !self.epochs.is_empty() {
             texts.push(("epochs.csv", epochs_csv(self.epochs)));

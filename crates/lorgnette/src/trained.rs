@@ -25,7 +25,7 @@ use crate::labels::Labels;
 use crate::model::{Model, ModelOptions};
 
 pub use base::Base;
-pub use card::{BaseCard, Card, DataCard, FORMAT, Shape, SplitCounts, TrainingCard, VERSION};
+pub use card::{BaseCard, Card, DataCard, FORMAT, InputSpec, SplitCounts, TrainingCard, VERSION};
 
 /// The file that makes a folder a trained model.
 pub const CARD: &str = "model.json";
@@ -74,7 +74,7 @@ impl TrainedModel {
             let shape = head.last.weights.shape();
             let what =
                 format!("its weights, of shape {shape:?}, are not those of its {classes} classes");
-            return Err(wrong(folder, what));
+            return Err(format_error(folder, what));
         }
         Ok(Self { card, head })
     }
@@ -84,7 +84,7 @@ impl TrainedModel {
     /// # Errors
     /// What the system refuses.
     pub fn write(&self, folder: &Path) -> Result<()> {
-        let io = |source| failed(folder, source);
+        let io = |source| io_error(folder, source);
         fs::create_dir_all(folder).map_err(io)?;
         let hidden = self.head.hidden.iter().map(|layer| ("hidden_", layer));
         for (prefix, layer) in hidden.chain([("", &self.head.last)]) {
@@ -117,8 +117,8 @@ fn labels_text(classes: &[String]) -> String {
 }
 
 fn read_array(path: &Path) -> Result<Tensor> {
-    let bytes = fs::read(path).map_err(|source| failed(path, source))?;
-    let tensor = npy::read(&bytes).map_err(|what| wrong(path, what))?;
+    let bytes = fs::read(path).map_err(|source| io_error(path, source))?;
+    let tensor = npy::read(&bytes).map_err(|what| format_error(path, what))?;
     Ok(Tensor::from_f32(tensor.shape(), tensor.to_f32()))
 }
 
@@ -130,14 +130,14 @@ pub fn replace(path: &Path, content: &[u8]) -> Result<()> {
     let part = PathBuf::from([path.as_os_str(), ".part".as_ref()].join("".as_ref()));
     fs::write(&part, content)
         .and_then(|()| fs::rename(&part, path))
-        .map_err(|source| failed(path, source))
+        .map_err(|source| io_error(path, source))
 }
 
-fn failed(path: &Path, source: io::Error) -> Error {
+fn io_error(path: &Path, source: io::Error) -> Error {
     Error::Network(lorgnette_net::Error::Io { path: path.into(), source })
 }
 
-fn wrong(path: &Path, what: impl Into<String>) -> Error {
+fn format_error(path: &Path, what: impl Into<String>) -> Error {
     Error::Network(lorgnette_net::Error::Format { path: path.into(), what: what.into() })
 }
 

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use lorgnette::judge::{Epoch, Evaluation, Scored};
+use lorgnette::metrics::{Epoch, Evaluation, ScoredPhoto};
 use lorgnette::report::{self, Scale};
 
 /// Where the files go.
@@ -25,7 +25,7 @@ impl Dice {
 }
 
 /// Classes, and photos of which some are taken for a neighbour of their class.
-fn judged(classes: usize, photos: usize) -> (Vec<String>, Vec<Scored>) {
+fn judged(classes: usize, photos: usize) -> (Vec<String>, Vec<ScoredPhoto>) {
     let names = (0..classes).map(|class| match class {
         0 => "egg & <spoon>".to_owned(),
         1 => "Schneeglöckchen".to_owned(),
@@ -38,7 +38,11 @@ fn judged(classes: usize, photos: usize) -> (Vec<String>, Vec<Scored>) {
         let sure = 0.3 + 0.7 * dice.throw();
         let mut probabilities = vec![(1.0 - sure) / (classes - 1) as f32; classes];
         probabilities[if dice.throw() < 0.8 { truth } else { other }] = sure;
-        Scored { photo: format!("photo {number}.jpg").into(), truth: vec![truth], probabilities }
+        ScoredPhoto {
+            photo: format!("photo {number}.jpg").into(),
+            truth: vec![truth],
+            probabilities,
+        }
     };
     (names.collect(), (0..photos).map(photo).collect())
 }
@@ -62,7 +66,7 @@ fn a_confusion_matrix_can_be_read_whatever_its_classes() {
             let last = format!(">class number {}<", classes - 1);
             assert!(classes == 2 || svg.matches(&last).count() == 2);
             let worst = evaluation.confusion().most_confused()[0];
-            assert!(svg.contains(&format!(">{} of {}<", worst.count, worst.of)));
+            assert!(svg.contains(&format!(">{} of {}<", worst.count, worst.total)));
         }
     }
 }
@@ -70,7 +74,7 @@ fn a_confusion_matrix_can_be_read_whatever_its_classes() {
 #[test]
 fn classes_that_never_occur_are_left_out_of_large_matrices() {
     let (names, mut scored) = judged(257, 40);
-    scored.iter_mut().for_each(|said| said.truth = vec![said.guess()]);
+    scored.iter_mut().for_each(|said| said.truth = vec![said.predicted_class()]);
     let evaluation = Evaluation::new(&names, &scored).unwrap();
     let svg = report::confusion(&evaluation, Scale::Counts).svg();
     let occurring = evaluation.confusion().occurring().len();

@@ -5,15 +5,16 @@ use std::fs;
 use std::path::Path;
 
 use lorgnette::dataset::{
-    Dataset, FaultKind, Grouping, Listing, ListingOptions, Nested, Regex, Split, SplitBy,
+    Dataset, Grouping, Listing, ListingOptions, Nested, Regex, RejectionReason, Split, SplitBy,
     SplitOptions,
 };
-use lorgnette::features::{Distortions, Extractor, FeatureCache, Wanted};
+use lorgnette::features::{AugmentationOptions, Extractor, FeatureCache, FeatureRequest};
 use lorgnette::head::{
-    self, ClassWeights, Examples, OutputKind, Recipe, State, Task, TrainOptions, Trained, Watch,
+    self, Checkpoint, ClassWeights, Examples, OutputKind, Recipe, TrainOptions, Trained,
+    TrainingTask, Watch,
 };
-use lorgnette::judge::{Scored, suspects};
 use lorgnette::kernels::{Level, ThreadPool};
+use lorgnette::metrics::{ScoredPhoto, label_issues};
 use lorgnette::net::zoo;
 use lorgnette::picture::OpenOptions;
 use lorgnette::{Model, ModelOptions, Picture};
@@ -167,12 +168,15 @@ fn every_fault_is_told_and_left_out() {
     #[cfg(unix)]
     std::os::unix::fs::symlink(folder.path(), at("red/loop")).unwrap();
     let mut found = plain(folder.path());
-    let kinds = |kind| found.faults.iter().filter(|fault| fault.kind == kind).count();
-    assert_eq!(kinds(FaultKind::Duplicate), 1);
-    assert_eq!(kinds(FaultKind::Contradictory), 2);
-    assert_eq!(kinds(FaultKind::Unreadable), 1);
+    let kinds = |kind| found.rejected.iter().filter(|rejection| rejection.reason == kind).count();
+    assert_eq!(kinds(RejectionReason::Duplicate), 1);
+    assert_eq!(kinds(RejectionReason::ConflictingLabels), 2);
+    assert_eq!(kinds(RejectionReason::Unreadable), 1);
     assert!(
-        found.faults.iter().all(|fault| fault.what.contains(&*fault.photo.display().to_string()))
+        found
+            .rejected
+            .iter()
+            .all(|rejection| rejection.message.contains(&*rejection.photo.display().to_string()))
     );
     assert_eq!(found.examples.len(), 5);
     assert!(found.notes.iter().any(|note| note.contains("--nested")));
@@ -184,7 +188,12 @@ fn every_fault_is_told_and_left_out() {
     assert!(nested.classes.contains(&"red/deeper".to_owned()));
     // Where a photo may be several things, it is.
     assert!(nested.examples.iter().any(|example| example.classes.len() == 2));
-    assert!(nested.faults.iter().all(|fault| fault.kind != FaultKind::Contradictory));
+    assert!(
+        nested
+            .rejected
+            .iter()
+            .all(|rejection| rejection.reason != RejectionReason::ConflictingLabels)
+    );
 }
 
 #[test]
@@ -201,9 +210,11 @@ fn lists_have_labels_of_any_kind() {
     assert!(
         found.classes.contains(&"a/b, c".to_owned()) && found.classes.contains(&"🌹|x".to_owned())
     );
-    let kinds: Vec<FaultKind> = found.faults.iter().map(|fault| fault.kind).collect();
+    let kinds: Vec<RejectionReason> =
+        found.rejected.iter().map(|rejection| rejection.reason).collect();
     assert!(
-        kinds.contains(&FaultKind::Unlabelled) && kinds.contains(&FaultKind::Contradictory),
+        kinds.contains(&RejectionReason::Unlabelled)
+            && kinds.contains(&RejectionReason::ConflictingLabels),
         "{kinds:?}"
     );
     let several = dataset(&list, &ListingOptions { multi_label: true, ..Default::default() });
@@ -211,7 +222,7 @@ fn lists_have_labels_of_any_kind() {
     fs::write(&list, "filename;label\nred/0.png;x, y\nblue/0.png;z\n").unwrap();
     assert_eq!(plain(&list).classes, ["x, y", "z"]);
     fs::write(&list, "no,such\nfile,here\n").unwrap();
-    assert_eq!(plain(&list).faults.len(), 2);
+    assert_eq!(plain(&list).rejected.len(), 2);
     fs::write(&list, [0xff, 0xfe, 0x00]).unwrap();
     assert!(Listing::open(&list, &ListingOptions::default()).is_err());
 }
@@ -234,19 +245,19 @@ fn small_model() -> Model {
     .unwrap()
 }
 
-fn gather(
+fn extract_all(
     extractor: &Extractor,
     dataset: &Dataset,
     cache: &mut FeatureCache,
     threads: usize,
 ) -> (Vec<Vec<f32>>, usize) {
-    let wanted: Vec<Wanted> = dataset
+    let requests: Vec<FeatureRequest> = dataset
         .examples
         .iter()
-        .map(|example| Wanted { example: example.clone(), distortion: None })
+        .map(|example| FeatureRequest { example: example.clone(), augmentation: None })
         .collect();
     let mut computed = 0;
-    let found = extractor.gather(&wanted, cache, threads, &mut |_, new| {
+    let found = extractor.extract_all(&requests, cache, threads, &mut |_, new| {
         computed = new;
         true
     });
@@ -260,16 +271,16 @@ fn features_are_computed_once_and_never_stale() {
     reds_and_blues(&photos, 4);
     let extractor = Extractor::new(small_model(), None, OpenOptions::default()).unwrap();
     let mut cache = FeatureCache::open(&folder.path().join("cache")).unwrap();
-    let (first, computed) = gather(&extractor, &plain(&photos), &mut cache, 2);
+    let (first, computed) = extract_all(&extractor, &plain(&photos), &mut cache, 2);
     assert_eq!(computed, 8);
-    assert_eq!(gather(&extractor, &plain(&photos), &mut cache, 1), (first.clone(), 0));
+    assert_eq!(extract_all(&extractor, &plain(&photos), &mut cache, 1), (first.clone(), 0));
     photo(&photos.join("red/1.png"), [1, 2, 3], 77);
-    let (changed, computed) = gather(&extractor, &plain(&photos), &mut cache, 1);
+    let (changed, computed) = extract_all(&extractor, &plain(&photos), &mut cache, 1);
     assert!(computed == 1 && changed != first);
     // Another end point, or another size, is another thing.
     let other =
         Extractor::new(small_model(), Some("Conv2d_11_pointwise"), OpenOptions::default()).unwrap();
-    assert_eq!(gather(&other, &plain(&photos), &mut cache, 1).1, 8);
+    assert_eq!(extract_all(&other, &plain(&photos), &mut cache, 1).1, 8);
     let turned = Extractor::new(
         small_model(),
         None,
@@ -283,14 +294,15 @@ fn features_are_computed_once_and_never_stale() {
     );
     assert_ne!(reduced.unwrap().source(), extractor.source());
     // So is a distorted copy.
-    let distortions = Distortions { flip: true, crop: 10.0, copies: 1, ..Default::default() };
+    let augmentations =
+        AugmentationOptions { flip: true, crop: 10.0, copies: 1, ..Default::default() };
     let example = plain(&photos).examples[0].clone();
-    let distortion = Some(distortions.of(example.digest, 0));
+    let augmentation = Some(augmentations.for_copy(example.digest, 0));
     let mut computed = 0;
     for _ in 0..2 {
-        let wanted = [Wanted { example: example.clone(), distortion }];
+        let requests = [FeatureRequest { example: example.clone(), augmentation }];
         extractor
-            .gather(&wanted, &mut cache, 1, &mut |_, new| {
+            .extract_all(&requests, &mut cache, 1, &mut |_, new| {
                 computed += new;
                 true
             })
@@ -306,14 +318,14 @@ fn stopping_keeps_what_was_computed() {
     let dataset = plain(folder.path());
     let extractor = Extractor::new(small_model(), None, OpenOptions::default()).unwrap();
     let mut cache = FeatureCache::open(&folder.path().join("cache")).unwrap();
-    let wanted: Vec<Wanted> = dataset
+    let requests: Vec<FeatureRequest> = dataset
         .examples
         .iter()
-        .map(|example| Wanted { example: example.clone(), distortion: None })
+        .map(|example| FeatureRequest { example: example.clone(), augmentation: None })
         .collect();
-    let stopped = extractor.gather(&wanted, &mut cache, 1, &mut |done, _| done < 5).unwrap();
+    let stopped = extractor.extract_all(&requests, &mut cache, 1, &mut |done, _| done < 5).unwrap();
     assert!(stopped.is_none());
-    let (_, computed) = gather(&extractor, &dataset, &mut cache, 1);
+    let (_, computed) = extract_all(&extractor, &dataset, &mut cache, 1);
     assert!((1..=7).contains(&computed), "{computed}");
 }
 
@@ -333,13 +345,13 @@ fn clouds(count: usize, width: usize, classes: usize) -> Examples {
 fn trained(
     options: &TrainOptions,
     threads: usize,
-    from: Option<State>,
+    from: Option<Checkpoint>,
     watch: &mut dyn Watch,
 ) -> Trained {
     let (training, validation) =
-        (clouds(300, 20, 3), clouds(90, 20, 3).picked(&(3..90).collect::<Vec<_>>()));
+        (clouds(300, 20, 3), clouds(90, 20, 3).select(&(3..90).collect::<Vec<_>>()));
     let pool = ThreadPool::new(threads);
-    let task = Task {
+    let task = TrainingTask {
         training: &training,
         validation: &validation,
         classes: 3,
@@ -389,15 +401,15 @@ fn every_way_learns_and_threads_do_not_matter() {
 struct Stopper {
     after: usize,
     asked: usize,
-    state: Option<State>,
+    state: Option<Checkpoint>,
 }
 
 impl Watch for Stopper {
-    fn stands(&mut self, state: &dyn Fn() -> State) {
+    fn stands(&mut self, state: &dyn Fn() -> Checkpoint) {
         self.state = Some(state());
     }
 
-    fn goes_on(&mut self) -> bool {
+    fn should_continue(&mut self) -> bool {
         self.asked += 1;
         self.asked <= self.after
     }
@@ -416,7 +428,7 @@ fn an_interrupted_training_ends_as_any() {
                 let file = tempfile::NamedTempFile::new().unwrap();
                 let digest = lorgnette::dataset::Digest([1; 32]);
                 state.write(file.path(), digest).unwrap();
-                State::read(file.path(), digest).unwrap()
+                Checkpoint::read(file.path(), digest).unwrap()
             });
             let resumed = trained(&options, 2, state, &mut ());
             assert!(stopped.interrupted || stopped.layers == whole.layers);
@@ -439,7 +451,7 @@ fn labels_that_are_wrong_are_told_by_layers_that_did_not_learn_them() {
     let held_out = |threads: usize, watch: &mut dyn Watch| {
         let (pool, options, level) =
             (ThreadPool::new(threads), TrainOptions::default(), Level::best());
-        let task = Task {
+        let task = TrainingTask {
             training: &training,
             validation: &validation,
             classes: 3,
@@ -447,20 +459,21 @@ fn labels_that_are_wrong_are_told_by_layers_that_did_not_learn_them() {
             pool: &pool,
             level,
         };
-        head::held_out_scores(&task, &folds, Some(0.03), watch)
+        head::out_of_fold_scores(&task, &folds, Some(0.03), watch)
     };
     let scores = held_out(1, &mut ()).unwrap();
     assert_eq!(held_out(3, &mut ()).unwrap(), scores);
-    let scored: Vec<Scored> = scores
+    let scored: Vec<ScoredPhoto> = scores
         .chunks_exact(3)
         .zip(training.truth())
-        .map(|(scores, truth)| Scored {
+        .map(|(scores, truth)| ScoredPhoto {
             photo: "a".into(),
             truth: truth.clone(),
             probabilities: head::probabilities(scores, OutputKind::Softmax),
         })
         .collect();
-    let found: Vec<usize> = suspects(3, &scored).into_iter().map(|suspect| suspect.photo).collect();
+    let found: Vec<usize> =
+        label_issues(3, &scored).into_iter().map(|suspect| suspect.photo).collect();
     assert!(found.len() >= 4 && found.iter().all(|&row| is_wrong(row)), "{found:?}");
     assert!(held_out(1, &mut Stopper { after: 3, asked: 0, state: None }).is_none());
 }
@@ -472,7 +485,7 @@ fn a_loss_without_limit_is_an_error() {
         TrainOptions { recipe: Recipe::Tutorial, rate: Some(1e300), ..Default::default() };
     let (training, validation) = (clouds(60, 8, 2), clouds(20, 8, 2));
     let pool = ThreadPool::new(1);
-    let task = Task {
+    let task = TrainingTask {
         training: &training,
         validation: &validation,
         classes: 2,
@@ -494,7 +507,7 @@ fn features_that_say_nothing_leave_classes_as_frequent_as_they_were() {
     // Of three classes' clouds, whose turns have nothing to do with tens.
     let (training, validation) = (frequent(clouds(600, 20, 3)), frequent(clouds(150, 20, 3)));
     let (pool, options, level) = (ThreadPool::new(1), TrainOptions::default(), Level::best());
-    let task = Task {
+    let task = TrainingTask {
         training: &training,
         validation: &validation,
         classes: 2,
@@ -512,7 +525,7 @@ fn features_that_say_nothing_leave_classes_as_frequent_as_they_were() {
 struct Clock(std::time::Instant);
 
 impl Watch for Clock {
-    fn tried(&mut self, tried: &head::Tried) {
+    fn tried(&mut self, tried: &head::PenaltyTrial) {
         println!(
             "{:5.1} s: penalty {:.1e}, loss {:.4}",
             self.0.elapsed().as_secs_f64(),
@@ -521,7 +534,7 @@ impl Watch for Clock {
         );
     }
 
-    fn epoch(&mut self, epoch: &lorgnette::judge::Epoch) {
+    fn epoch(&mut self, epoch: &lorgnette::metrics::Epoch) {
         let (losses, accuracy) =
             ([epoch.training_loss, epoch.validation_loss], epoch.validation_accuracy);
         println!(
@@ -542,7 +555,7 @@ fn a_hundred_thousand_photos_of_257_classes_are_told_apart() {
     let validation = clouds(count / 10, width, classes);
     let pool = ThreadPool::new(std::thread::available_parallelism().map_or(1, usize::from));
     let options = TrainOptions::default();
-    let task = Task {
+    let task = TrainingTask {
         training: &training,
         validation: &validation,
         classes,

@@ -159,7 +159,7 @@ fn workers<'a>(
             let prediction = classifier.classify(&picture, arguments.top.get());
             let Prediction { guesses, is_unknown } =
                 prediction.with_context(|| photo.name().to_owned())?;
-            let is_unknown = classifier.model().unknown_below().map(|_| is_unknown);
+            let is_unknown = classifier.model().rejection_threshold().map(|_| is_unknown);
             drawings
                 .draw(number, &picture, &guesses, classifier.model())
                 .with_context(|| photo.name().to_owned())?;

@@ -12,9 +12,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail, ensure};
 use clap::Args;
 use lorgnette::dataset::Split;
-use lorgnette::judge::{Evaluation, NEARLY_THE_SAME, NearDuplicates, Share};
+use lorgnette::metrics::{Evaluation, NEAR_DUPLICATE_COSINE, NearDuplicateFinder, Proportion};
 use lorgnette::picture::OpenOptions;
-use lorgnette::report::{Report, Twins};
+use lorgnette::report::{NearDuplicatePair, Report};
 use lorgnette::{Classifier, Model};
 
 use self::ground_truth::GroundTruth;
@@ -157,7 +157,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     Ok(outcome(
         arguments.assert_accuracy,
         evaluation.accuracy(),
-        scored_photos.failed + ground_truth.faults,
+        scored_photos.failed + ground_truth.rejected,
         messages,
     ))
 }
@@ -196,7 +196,7 @@ fn report(
         .get(shown)
         .map(|features| (scored_photos.scored[shown].photo.as_path(), &features[..]));
     let report = Report {
-        twins: &near_duplicates,
+        near_duplicates: &near_duplicates,
         features,
         about: &about,
         ..Report::new(&title, evaluation, &scored_photos.scored)
@@ -221,10 +221,10 @@ fn about(
     if arguments.decode.is_reduced() {
         about.push(("photos decoded", "at a reduced size where that is enough".into()));
     }
-    if scored_photos.failed + ground_truth.faults > 0 {
+    if scored_photos.failed + ground_truth.rejected > 0 {
         about.push((
             "left out",
-            count(scored_photos.failed + ground_truth.faults, "photo that could not be judged"),
+            count(scored_photos.failed + ground_truth.rejected, "photo that could not be judged"),
         ));
     }
     if !ground_truth.unmatched.is_empty() {
@@ -234,31 +234,36 @@ fn about(
 }
 
 /// Photos that are nearly the same and yet of different classes.
-fn near_duplicates(scored_photos: &ScoredPhotos, names: &[String]) -> Vec<Twins> {
+fn near_duplicates(scored_photos: &ScoredPhotos, names: &[String]) -> Vec<NearDuplicatePair> {
     let features: Vec<&[f32]> = scored_photos.features.iter().map(Vec::as_slice).collect();
     let truth = |photo: usize| &scored_photos.scored[photo].truth;
-    let pairs = NearDuplicates::new(&features)
-        .pairs(NEARLY_THE_SAME, |one, other| truth(one) != truth(other));
+    let pairs = NearDuplicateFinder::new(&features)
+        .pairs(NEAR_DUPLICATE_COSINE, |one, other| truth(one) != truth(other));
     let place = |photo: usize| {
         let names: Vec<&str> = truth(photo).iter().map(|&class| names[class].as_str()).collect();
         names.join(" and ")
     };
-    let near_duplicate = |pair: lorgnette::judge::NearDuplicate| Twins {
-        photos: [pair.one, pair.other].map(|photo| scored_photos.scored[photo].photo.clone()),
-        places: [pair.one, pair.other].map(place),
+    let near_duplicate = |pair: lorgnette::metrics::NearDuplicate| NearDuplicatePair {
+        photos: [pair.first, pair.second].map(|photo| scored_photos.scored[photo].photo.clone()),
+        places: [pair.first, pair.second].map(place),
         cosine: pair.cosine,
     };
     pairs.into_iter().map(near_duplicate).collect()
 }
 
-fn outcome(asserted: Option<f64>, accuracy: Share, failed: usize, messages: Messages) -> Outcome {
+fn outcome(
+    asserted: Option<f64>,
+    accuracy: Proportion,
+    failed: usize,
+    messages: Messages,
+) -> Outcome {
     match asserted.filter(|asserted| accuracy.value() < *asserted) {
         Some(asserted) => {
             messages.error(&format_args!(
                 "the accuracy is {:.4} ({} of {}), less than {asserted}",
                 accuracy.value(),
-                accuracy.right,
-                accuracy.of
+                accuracy.correct,
+                accuracy.total
             ));
             Outcome::SomeFailed
         }

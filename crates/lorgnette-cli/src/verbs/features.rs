@@ -197,10 +197,12 @@ fn import_files(
     for what in &imported.refused {
         messages.error(what);
     }
-    if let Some(off) = imported.off.filter(|off| *off > MAX_RELATIVE_ERROR) {
+    if let Some(relative_error) =
+        imported.relative_error.filter(|relative_error| *relative_error > MAX_RELATIVE_ERROR)
+    {
         messages.note(&format_args!(
             "the values are {:.0} % off what this network and preprocessing give: are they of another network?",
-            100.0 * off
+            100.0 * relative_error
         ));
     }
     messages.note(&format_args!(

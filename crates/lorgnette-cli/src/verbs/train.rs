@@ -145,22 +145,22 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     let mut cache = FeatureCache::open(&path)?;
     stopwatch.lap("opening the network, and the cache of features");
     let computing = (threads, messages, &interrupt);
-    let Some(features) = bottlenecks::gather(&mut dataset, &extractor, &mut cache, computing)?
+    let Some(features) = bottlenecks::extract_all(&mut dataset, &extractor, &mut cache, computing)?
     else {
         messages
             .note(&"interrupted: the features computed so far are kept; start it again to go on");
         return Ok(Outcome::SomeFailed);
     };
     let features = photos::drop_unusable(&mut dataset, features, previous.as_ref())?;
-    photos::report_faults(arguments, &dataset, messages)?;
+    photos::report_rejected(arguments, &dataset, messages)?;
     let split_options = arguments.splitting.options(previous.as_ref())?;
     // They may say why there is too little to split.
     dataset.notes.iter().for_each(|note| messages.note(note));
     let splits = dataset.split(&split_options)?;
     dataset.warnings(&splits).iter().for_each(|warning| messages.note(warning));
     let bottlenecks = Bottlenecks { dataset: &dataset, splits: &splits, features: &features };
-    let distortions = arguments.augmentation.distortions(arguments.splitting.seed);
-    let Some(extra) = bottlenecks.distorted(&distortions, &extractor, &mut cache, computing)?
+    let augmentations = arguments.augmentation.augmentations(arguments.splitting.seed);
+    let Some(extra) = bottlenecks.distorted(&augmentations, &extractor, &mut cache, computing)?
     else {
         messages
             .note(&"interrupted: the features computed so far are kept; start it again to go on");
@@ -188,7 +188,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     stopwatch.lap("training the layer");
     let outcome = result::write(&run, &fitted, (&base, &options))?;
     if arguments.time {
-        stopwatch.write(extractor.spent(), threads)?;
+        stopwatch.write(extractor.timings(), threads)?;
     }
     messages.note(&format_args!(
         "{} written, {:.1?} in all{}",

@@ -9,7 +9,7 @@ use std::str::FromStr;
 
 use sha2::{Digest as _, Sha256};
 
-use super::{Dataset, Example, Fault, FaultKind, Listed, Listing};
+use super::{Dataset, Example, ListedPhoto, Listing, RejectedPhoto, RejectionReason};
 use crate::in_order::all_in_order;
 use crate::picture::OpenOptions;
 
@@ -78,9 +78,9 @@ fn digest(photo: &Path) -> Result<Digest, String> {
     if !metadata.is_file() {
         return Err(format!("{name}: it is no file"));
     }
-    let most = OpenOptions::default().max_bytes;
-    if metadata.len() > most {
-        return Err(format!("{name}: the file has more than the {most} bytes allowed"));
+    let max = OpenOptions::default().max_bytes;
+    if metadata.len() > max {
+        return Err(format!("{name}: the file has more than the {max} bytes allowed"));
     }
     if metadata.len() == 0 {
         return Err(format!("{name}: the file is empty"));
@@ -97,58 +97,64 @@ fn digest(photo: &Path) -> Result<Digest, String> {
 }
 
 /// All that was said of one content.
-struct Said {
+struct Content {
     first: usize,
     others: Vec<usize>,
     classes: Vec<usize>,
-    contradictory: bool,
+    conflicting: bool,
 }
 
 /// A dataset of the photos that could be read, each content once.
-pub(super) fn told_apart(listing: Listing, digests: Vec<Result<Digest, String>>) -> Dataset {
-    let Listing { photos, classes, mut faults, notes, multi_label } = listing;
+pub(super) fn deduplicate(listing: Listing, digests: Vec<Result<Digest, String>>) -> Dataset {
+    let Listing { photos, classes, mut rejected, notes, multi_label } = listing;
     let index: HashMap<&str, usize> =
         classes.iter().enumerate().map(|(i, name)| (name.as_str(), i)).collect();
     let mut order: Vec<Digest> = Vec::new();
-    let mut said: HashMap<Digest, Said> = HashMap::new();
+    let mut contents: HashMap<Digest, Content> = HashMap::new();
     for (number, (listed, digest)) in photos.iter().zip(digests).enumerate() {
         let digest = match digest {
             Ok(digest) => digest,
-            Err(what) => {
-                faults.push(Fault {
+            Err(message) => {
+                rejected.push(RejectedPhoto {
                     photo: listed.photo.clone(),
-                    kind: FaultKind::Unreadable,
-                    what,
+                    reason: RejectionReason::Unreadable,
+                    message,
                 });
                 continue;
             }
         };
-        let mut own: Vec<usize> = listed.labels.iter().map(|label| index[label.as_str()]).collect();
-        own.sort_unstable();
-        own.dedup();
-        match said.get_mut(&digest) {
+        let mut labels: Vec<usize> =
+            listed.labels.iter().map(|label| index[label.as_str()]).collect();
+        labels.sort_unstable();
+        labels.dedup();
+        match contents.get_mut(&digest) {
             None => {
                 order.push(digest);
-                said.insert(
+                contents.insert(
                     digest,
-                    Said { first: number, others: Vec::new(), classes: own, contradictory: false },
+                    Content {
+                        first: number,
+                        others: Vec::new(),
+                        classes: labels,
+                        conflicting: false,
+                    },
                 );
             }
-            Some(said) => {
-                said.contradictory |= said.classes != own && !multi_label;
-                said.others.push(number);
-                said.classes.extend(own);
-                said.classes.sort_unstable();
-                said.classes.dedup();
+            Some(contents) => {
+                contents.conflicting |= contents.classes != labels && !multi_label;
+                contents.others.push(number);
+                contents.classes.extend(labels);
+                contents.classes.sort_unstable();
+                contents.classes.dedup();
             }
         }
     }
     let mut examples = Vec::new();
     for digest in order {
-        let found = &said[&digest];
-        faults.extend(faults_of(found, &photos));
-        if !found.contradictory {
-            let Listed { photo, split, .. } = &photos[found.first];
+        let found = &contents[&digest];
+        rejected.extend(rejected_duplicates(found, &photos));
+        if !found.conflicting {
+            let ListedPhoto { photo, split, .. } = &photos[found.first];
             // The strictest of what is said: a test photo must not be trained on.
             let split = found.others.iter().map(|&i| photos[i].split).fold(*split, Ord::max);
             examples.push(Example {
@@ -159,37 +165,40 @@ pub(super) fn told_apart(listing: Listing, digests: Vec<Result<Digest, String>>)
             });
         }
     }
-    Dataset { classes, examples, faults, notes, multi_label }
+    Dataset { classes, examples, rejected, notes, multi_label }
 }
 
 /// The photos of one content that are left out.
-fn faults_of(said: &Said, photos: &[Listed]) -> Vec<Fault> {
-    let fault = |kind, photo: &PathBuf, what| Fault { photo: photo.clone(), kind, what };
-    let first = &photos[said.first];
-    if !said.contradictory {
+fn rejected_duplicates(contents: &Content, photos: &[ListedPhoto]) -> Vec<RejectedPhoto> {
+    let rejection =
+        |reason, photo: &PathBuf, message| RejectedPhoto { photo: photo.clone(), reason, message };
+    let first = &photos[contents.first];
+    if !contents.conflicting {
         let other = |&number: &usize| {
             let photo = &photos[number].photo;
-            let what = format!("{}: the same photo as {}", photo.display(), first.photo.display());
-            fault(FaultKind::Duplicate, photo, what)
+            let message =
+                format!("{}: the same photo as {}", photo.display(), first.photo.display());
+            rejection(RejectionReason::Duplicate, photo, message)
         };
-        return said
+        return contents
             .others
             .iter()
             .filter(|&&n| photos[n].photo != first.photo)
             .map(other)
             .collect();
     }
-    let all: Vec<&Listed> = [said.first].iter().chain(&said.others).map(|&n| &photos[n]).collect();
-    let contradiction = |listed: &&Listed| {
+    let all: Vec<&ListedPhoto> =
+        [contents.first].iter().chain(&contents.others).map(|&n| &photos[n]).collect();
+    let contradiction = |listed: &&ListedPhoto| {
         let others: Vec<String> = all
             .iter()
             .filter(|other| (&other.photo, &other.labels) != (&listed.photo, &listed.labels))
             .map(|other| format!("{} ('{}')", other.photo.display(), other.labels.join("', '")))
             .collect();
         let (photo, labels) = (listed.photo.display(), listed.labels.join("', '"));
-        let what =
+        let message =
             format!("{photo}: it is '{labels}', and the same photo as {}", others.join(" and "));
-        fault(FaultKind::Contradictory, &listed.photo, what)
+        rejection(RejectionReason::ConflictingLabels, &listed.photo, message)
     };
     all.iter().map(contradiction).collect()
 }

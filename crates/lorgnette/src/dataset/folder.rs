@@ -8,7 +8,10 @@ use std::path::{Path, PathBuf};
 
 use walkdir::{DirEntry, WalkDir};
 
-use super::{DatasetError, Fault, FaultKind, Listed, Listing, ListingOptions, Nested, Split};
+use super::{
+    DatasetError, ListedPhoto, Listing, ListingOptions, Nested, RejectedPhoto, RejectionReason,
+    Split,
+};
 use crate::picture::has_photo_ending;
 
 /// Lists a folder of classes, or of folders named as splits with such folders in them.
@@ -23,13 +26,13 @@ pub(super) fn list(folder: &Path, options: &ListingOptions) -> Result<Listing, D
         }
     }
     if listing.photos.is_empty()
-        && listing.faults.iter().all(|fault| fault.kind == FaultKind::Misplaced)
+        && listing.rejected.iter().all(|rejection| rejection.reason == RejectionReason::Misplaced)
     {
-        let what =
+        let message =
             "there are no photos in folders here: give a folder with one folder of photos a class, or a CSV file \
                     with the columns path and label"
                 .into();
-        return Err(DatasetError::NoDataset { path: folder.into(), what });
+        return Err(DatasetError::NoDataset { path: folder.into(), message });
     }
     Ok(listing)
 }
@@ -87,22 +90,22 @@ fn list_classes(
     for entry in entries.filter_entry(|entry| !is_hidden(entry.file_name())) {
         match entry {
             Ok(entry) => walk.entry(&entry, listing),
-            Err(error) => listing.faults.extend(unreadable(&error)),
+            Err(error) => listing.rejected.extend(unreadable(&error)),
         }
     }
     for (class, count) in walk.deeper {
-        let what = format!(
+        let message = format!(
             "class '{class}': {count} photos lie in folders within its folder: --nested takes them"
         );
-        listing.notes.push(what);
+        listing.notes.push(message);
     }
     if walk.beside > 0 {
-        let what = format!(
+        let message = format!(
             "{}: {} photos lie in no class's folder, and are left out",
             root.display(),
             walk.beside
         );
-        listing.notes.push(what);
+        listing.notes.push(message);
     }
 }
 
@@ -115,7 +118,7 @@ impl Walk<'_> {
                 listing.classes.push(name_of(within));
             } else if self.nested == Nested::Ignored && has_photo_ending(entry.path()) {
                 listing
-                    .faults
+                    .rejected
                     .push(misplaced(entry.path(), "a folder that is called like a photo"));
             }
             return;
@@ -127,12 +130,12 @@ impl Walk<'_> {
         let top = folder.iter().next().map(|top| name_of(Path::new(top)));
         let Some(top) = top else {
             self.beside += 1;
-            listing.faults.push(misplaced(entry.path(), "it lies in no class's folder"));
+            listing.rejected.push(misplaced(entry.path(), "it lies in no class's folder"));
             return;
         };
         let label = match self.nested {
             Nested::Ignored if entry.depth() > 2 => {
-                listing.faults.push(misplaced(
+                listing.rejected.push(misplaced(
                     entry.path(),
                     &format!("it lies in a folder within that of '{top}'"),
                 ));
@@ -142,7 +145,7 @@ impl Walk<'_> {
             Nested::Classes => name_of(folder),
             Nested::Ignored | Nested::Parts => top,
         };
-        listing.photos.push(Listed {
+        listing.photos.push(ListedPhoto {
             photo: entry.path().into(),
             labels: vec![label],
             split: self.split,
@@ -150,11 +153,11 @@ impl Walk<'_> {
     }
 }
 
-fn misplaced(photo: &Path, what: &str) -> Fault {
-    Fault {
+fn misplaced(photo: &Path, message: &str) -> RejectedPhoto {
+    RejectedPhoto {
         photo: photo.into(),
-        kind: FaultKind::Misplaced,
-        what: format!("{}: {what}", photo.display()),
+        reason: RejectionReason::Misplaced,
+        message: format!("{}: {message}", photo.display()),
     }
 }
 
@@ -170,10 +173,10 @@ fn is_hidden(name: &OsStr) -> bool {
 
 /// What a folder that cannot be looked into, a link in a circle, or one that leads nowhere, amounts
 /// to.
-fn unreadable(error: &walkdir::Error) -> Option<Fault> {
+fn unreadable(error: &walkdir::Error) -> Option<RejectedPhoto> {
     let photo = error.path()?.to_owned();
     let name = photo.display();
-    let what = match (error.loop_ancestor(), error.io_error()) {
+    let message = match (error.loop_ancestor(), error.io_error()) {
         (Some(ancestor), _) => {
             return Some(misplaced(
                 &photo,
@@ -191,5 +194,5 @@ fn unreadable(error: &walkdir::Error) -> Option<Fault> {
         (None, Some(cause)) => format!("{name}: cannot be read: {cause}"),
         (None, None) => return None,
     };
-    Some(Fault { photo, kind: FaultKind::Unreadable, what })
+    Some(RejectedPhoto { photo, reason: RejectionReason::Unreadable, message })
 }

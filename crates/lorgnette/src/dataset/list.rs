@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 
 use csv::StringRecord;
 
-use super::{DatasetError, Fault, FaultKind, Listed, Listing, ListingOptions, folder};
+use super::{
+    DatasetError, ListedPhoto, Listing, ListingOptions, RejectedPhoto, RejectionReason, folder,
+};
 
 /// What separates the labels of a photo with several.
 const SEPARATORS: [char; 2] = ['|', ';'];
@@ -27,7 +29,7 @@ struct Columns {
 
 /// Reads a list. Paths are relative to its folder.
 pub(super) fn read(path: &Path, options: &ListingOptions) -> Result<Listing, DatasetError> {
-    let wrong = |what: String| DatasetError::NoDataset { path: path.into(), what };
+    let wrong = |message: String| DatasetError::NoDataset { path: path.into(), message };
     let file =
         fs::File::open(path).map_err(|source| DatasetError::Read { path: path.into(), source })?;
     let mut file = BufReader::new(file);
@@ -52,12 +54,12 @@ pub(super) fn read(path: &Path, options: &ListingOptions) -> Result<Listing, Dat
     for (number, row) in rows.iter().enumerate().skip(usize::from(has_header)) {
         match listed(row, columns, beside, options) {
             Ok(photo) => listing.photos.push(photo),
-            Err(what) => {
-                let what = format!("{}: line {}: {what}", path.display(), line(row, number));
-                listing.faults.push(Fault {
+            Err(message) => {
+                let message = format!("{}: line {}: {message}", path.display(), line(row, number));
+                listing.rejected.push(RejectedPhoto {
                     photo: path.into(),
-                    kind: FaultKind::Unlabelled,
-                    what,
+                    reason: RejectionReason::Unlabelled,
+                    message,
                 });
             }
         }
@@ -83,7 +85,7 @@ fn line(row: &StringRecord, number: usize) -> u64 {
 
 /// The columns by the header, if there is one; else path, label and split in this order.
 fn columns(first: Option<&StringRecord>) -> (Columns, bool) {
-    let place = |names: &[&str]| {
+    let position = |names: &[&str]| {
         let is_one = |cell: &str| {
             names
                 .iter()
@@ -91,8 +93,8 @@ fn columns(first: Option<&StringRecord>) -> (Columns, bool) {
         };
         first.and_then(|row| row.iter().position(is_one))
     };
-    match (place(&PATHS), place(&LABELS)) {
-        (Some(path), Some(label)) => (Columns { path, label, split: place(&SPLITS) }, true),
+    match (position(&PATHS), position(&LABELS)) {
+        (Some(path), Some(label)) => (Columns { path, label, split: position(&SPLITS) }, true),
         _ => (Columns { path: 0, label: 1, split: Some(2) }, false),
     }
 }
@@ -103,7 +105,7 @@ fn listed(
     at: Columns,
     beside: &Path,
     options: &ListingOptions,
-) -> Result<Listed, String> {
+) -> Result<ListedPhoto, String> {
     let cell = |column: usize| {
         row.get(column).map(|cell| cell.trim_start_matches('\u{feff}').trim()).unwrap_or_default()
     };
@@ -129,7 +131,7 @@ fn listed(
     let split = split.map(|word| {
         folder::split_of(word).ok_or_else(|| format!("'{word}' is none of train, val, test"))
     });
-    Ok(Listed { photo: beside.join(path), labels, split: split.transpose()? })
+    Ok(ListedPhoto { photo: beside.join(path), labels, split: split.transpose()? })
 }
 
 /// Several lines of one photo made one, if it may have several classes. Else the same content tells
@@ -139,7 +141,7 @@ fn joined(mut listing: Listing, multi_label: bool) -> Listing {
         return listing;
     }
     let mut places: HashMap<PathBuf, usize> = HashMap::new();
-    let mut photos: Vec<Listed> = Vec::new();
+    let mut photos: Vec<ListedPhoto> = Vec::new();
     for listed in listing.photos {
         let at = *places.entry(listed.photo.clone()).or_insert(photos.len());
         match photos.get_mut(at) {

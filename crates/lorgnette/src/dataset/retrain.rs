@@ -23,8 +23,8 @@ mod tests {
     #[test]
     fn percentages_are_those_of_python() {
         // int(hashlib.sha1(b"flowers/daisy/a.jpg").hexdigest(), 16) % 2**27 * (100.0 / (2**27 - 1))
-        for (path, wanted) in EXPECTED {
-            assert!((percentage(path) - wanted).abs() < 1e-9, "{path}: {}", percentage(path));
+        for (path, missing) in EXPECTED {
+            assert!((percentage(path) - missing).abs() < 1e-9, "{path}: {}", percentage(path));
         }
         assert_eq!(
             percentage("flowers/daisy/a_nohash_1.jpg"),

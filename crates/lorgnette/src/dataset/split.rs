@@ -59,7 +59,7 @@ pub enum Grouping {
 
 impl Grouping {
     /// The group of a photo; `None` if it is alone.
-    fn of(&self, example: &Example) -> Option<String> {
+    fn group(&self, example: &Example) -> Option<String> {
         match self {
             Self::None => None,
             Self::Nohash => {
@@ -77,14 +77,14 @@ impl Grouping {
 }
 
 /// Where a photo stands between 0 and 1: by its group, else by its content.
-pub(super) fn place(example: &Example, options: &SplitOptions) -> f64 {
+pub(super) fn position(example: &Example, options: &SplitOptions) -> f64 {
     if options.by == SplitBy::Retrain {
         return retrain::percentage(&example.photo.to_string_lossy()) / 100.0;
     }
     let mut digest = Sha256::new();
     digest.update(b"split");
     digest.update(options.seed.to_le_bytes());
-    match options.groups.of(example) {
+    match options.groups.group(example) {
         Some(group) => digest.update(group),
         None => digest.update(example.digest.0),
     }
@@ -103,35 +103,38 @@ pub(super) fn split(dataset: &Dataset, options: &SplitOptions) -> Result<Vec<Spl
     }
     let (validation, test) = (options.validation / 100.0, options.test / 100.0);
     if !(validation > 0.0 && test > 0.0 && validation + test < 1.0) {
-        let what = "the shares of validation and test must be above 0 %, and below 100 % together";
-        return Err(DatasetError::TooFew(what.into()));
+        let message =
+            "the shares of validation and test must be above 0 %, and below 100 % together";
+        return Err(DatasetError::TooFew(message.into()));
     }
     let explicit = |split| examples.iter().any(|example| example.split == Some(split));
-    let dealt = |example: &Example| {
-        let place = place(example, options);
+    let assign = |example: &Example| {
+        let position = position(example, options);
         match example.split {
             // Folders that say what is training, but not what is for the rest, are dealt out
             // themselves.
-            Some(Split::Training) if place < validation && !explicit(Split::Validation) => {
+            Some(Split::Training) if position < validation && !explicit(Split::Validation) => {
                 Split::Validation
             }
-            Some(Split::Training) if place >= 1.0 - test && !explicit(Split::Test) => Split::Test,
+            Some(Split::Training) if position >= 1.0 - test && !explicit(Split::Test) => {
+                Split::Test
+            }
             Some(split) => split,
-            None => by_place(place, validation, test, options.by),
+            None => split_at(position, validation, test, options.by),
         }
     };
-    let mut splits: Vec<Split> = examples.iter().map(dealt).collect();
+    let mut splits: Vec<Split> = examples.iter().map(assign).collect();
     train_every_class(dataset, options, &mut splits);
     fill(dataset, options, &mut splits)?;
     Ok(splits)
 }
 
 /// `retrain.py` takes validation, then test, from below.
-fn by_place(place: f64, validation: f64, test: f64, by: SplitBy) -> Split {
+fn split_at(position: f64, validation: f64, test: f64, by: SplitBy) -> Split {
     match by {
-        _ if place < validation => Split::Validation,
-        SplitBy::Retrain if place < validation + test => Split::Test,
-        SplitBy::Content if place >= 1.0 - test => Split::Test,
+        _ if position < validation => Split::Validation,
+        SplitBy::Retrain if position < validation + test => Split::Test,
+        SplitBy::Content if position >= 1.0 - test => Split::Test,
         _ => Split::Training,
     }
 }
@@ -145,7 +148,7 @@ fn train_every_class(dataset: &Dataset, options: &SplitOptions, splits: &mut [Sp
         }
         // The middle one: what lies nearest to a border is the first to go back when photos come.
         let middle =
-            |&i: &usize| ((place(&dataset.examples[i], options) - 0.5).abs() * 1e12) as u64;
+            |&i: &usize| ((position(&dataset.examples[i], options) - 0.5).abs() * 1e12) as u64;
         let free = of_class.iter().copied().filter(|&i| dataset.examples[i].split.is_none());
         if let Some(i) = free.min_by_key(middle) {
             regroup(dataset, options, splits, i, Split::Training);
@@ -159,8 +162,8 @@ fn fill(
     options: &SplitOptions,
     splits: &mut [Split],
 ) -> Result<(), DatasetError> {
-    for wanted in [Split::Validation, Split::Test] {
-        if splits.contains(&wanted) {
+    for missing in [Split::Validation, Split::Test] {
+        if splits.contains(&missing) {
             continue;
         }
         let counts = |splits: &[Split]| {
@@ -175,13 +178,14 @@ fn fill(
         let trained = counts(splits);
         let spare =
             members(dataset, |example| example.classes.iter().all(|&class| trained[class] > 1));
-        let end = if wanted == Split::Validation { 0.0 } else { 1.0 };
-        let near = |&i: &usize| ((place(&dataset.examples[i], options) - end).abs() * 1e12) as u64;
+        let end = if missing == Split::Validation { 0.0 } else { 1.0 };
+        let near =
+            |&i: &usize| ((position(&dataset.examples[i], options) - end).abs() * 1e12) as u64;
         let nearest = spare.into_iter().filter(|&i| splits[i] == Split::Training).min_by_key(near);
-        let nearest = nearest.ok_or_else(|| too_few(dataset, options, wanted))?;
-        regroup(dataset, options, splits, nearest, wanted);
+        let nearest = nearest.ok_or_else(|| too_few(dataset, options, missing))?;
+        regroup(dataset, options, splits, nearest, missing);
         if counts(splits).contains(&0) {
-            return Err(too_few(dataset, options, wanted));
+            return Err(too_few(dataset, options, missing));
         }
     }
     Ok(())
@@ -199,9 +203,9 @@ fn regroup(
     moved: usize,
     to: Split,
 ) {
-    let group = options.groups.of(&dataset.examples[moved]);
+    let group = options.groups.group(&dataset.examples[moved]);
     for (i, split) in splits.iter_mut().enumerate() {
-        if i == moved || (group.is_some() && options.groups.of(&dataset.examples[i]) == group) {
+        if i == moved || (group.is_some() && options.groups.group(&dataset.examples[i]) == group) {
             *split = to;
         }
     }
@@ -210,7 +214,7 @@ fn regroup(
 fn too_few(dataset: &Dataset, options: &SplitOptions, split: Split) -> DatasetError {
     let (photos, classes, name) = (dataset.examples.len(), dataset.classes.len(), split.name());
     let groups: HashSet<String> =
-        dataset.examples.iter().filter_map(|example| options.groups.of(example)).collect();
+        dataset.examples.iter().filter_map(|example| options.groups.group(example)).collect();
     let grouped = match groups.len() {
         0 => String::new(),
         1 => ", or let fewer belong together: there is one group".into(),
@@ -223,9 +227,9 @@ fn too_few(dataset: &Dataset, options: &SplitOptions, split: Split) -> DatasetEr
 }
 
 /// Fewer photos of a class in training than this teach little.
-const FEW: usize = 10;
+const MIN_TRAINING: usize = 10;
 /// A class with so many times the photos of another is given away by its number alone.
-const UNBALANCED: usize = 10;
+const MAX_IMBALANCE: usize = 10;
 
 pub(super) fn warnings(dataset: &Dataset, splits: &[Split]) -> Vec<String> {
     let mut counted = vec![[0; 3]; dataset.classes.len()];
@@ -238,10 +242,13 @@ pub(super) fn warnings(dataset: &Dataset, splits: &[Split]) -> Vec<String> {
     };
     let all = 0..dataset.classes.len();
     let mut warnings = Vec::new();
-    let few: Vec<usize> =
-        all.clone().filter(|&class| count(class, Split::Training) < FEW).collect();
-    if !few.is_empty() {
-        warnings.push(format!("fewer than {FEW} photos to train with: {}", named(few)));
+    let small_classes: Vec<usize> =
+        all.clone().filter(|&class| count(class, Split::Training) < MIN_TRAINING).collect();
+    if !small_classes.is_empty() {
+        warnings.push(format!(
+            "fewer than {MIN_TRAINING} photos to train with: {}",
+            named(small_classes)
+        ));
     }
     for split in [Split::Validation, Split::Test] {
         let none: Vec<usize> = all.clone().filter(|&class| count(class, split) == 0).collect();
@@ -254,17 +261,17 @@ pub(super) fn warnings(dataset: &Dataset, splits: &[Split]) -> Vec<String> {
         }
     }
     let counts = dataset.counts();
-    let (least, most) =
+    let (min, max) =
         (counts.iter().min().copied().unwrap_or(0), counts.iter().max().copied().unwrap_or(0));
-    if least > 0 && most / least >= UNBALANCED {
+    if min > 0 && max / min >= MAX_IMBALANCE {
         let of = |n| {
             counts.iter().position(|&count| count == n).map_or("", |i| dataset.classes[i].as_str())
         };
         warnings.push(format!(
-            "unbalanced classes: {most} photos of '{}', {least} of '{}'; --class-weights balanced lets each class count \
+            "unbalanced classes: {max} photos of '{}', {min} of '{}'; --class-weights balanced lets each class count \
              the same",
-            of(most),
-            of(least)
+            of(max),
+            of(min)
         ));
     }
     warnings

@@ -24,7 +24,7 @@ const MARK: u32 = 0x5441_4546;
 /// Bytes of a record before its values.
 const HEAD: usize = 80;
 /// More values than any end point has; a length beyond is damage.
-const MOST_VALUES: u32 = 1 << 24;
+const MAX_VALUES: u32 = 1 << 24;
 
 /// What features are found by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -40,14 +40,14 @@ pub struct Key {
 pub struct FeatureCache {
     path: PathBuf,
     file: File,
-    records: HashMap<Key, Place>,
+    records: HashMap<Key, RecordPosition>,
     /// Up to where the file has been read.
-    known: u64,
+    read_to: u64,
 }
 
 /// Where a record's values are.
 #[derive(Clone, Copy, Debug)]
-struct Place {
+struct RecordPosition {
     at: u64,
     count: u32,
     checksum: u32,
@@ -106,8 +106,8 @@ impl FeatureCache {
             .open(path)
             .map_err(io)?;
         file.lock().map_err(io)?;
-        let mut cache = Self { path: path.into(), file, records: HashMap::new(), known: START };
-        let opened = cache.begin().and_then(|()| cache.catch_up());
+        let mut cache = Self { path: path.into(), file, records: HashMap::new(), read_to: START };
+        let opened = cache.read_header().and_then(|()| cache.read_new_records());
         cache.file.unlock().map_err(io)?;
         opened.map(|_| cache)
     }
@@ -123,7 +123,9 @@ impl FeatureCache {
     /// # Errors
     /// What the system refuses.
     pub fn get(&mut self, key: &Key) -> Result<Option<Vec<f32>>, CacheError> {
-        let Some(&Place { at, count, checksum }) = self.records.get(key) else { return Ok(None) };
+        let Some(&RecordPosition { at, count, checksum }) = self.records.get(key) else {
+            return Ok(None);
+        };
         let mut bytes = vec![0; count as usize * size_of::<f32>()];
         let read =
             self.file.seek(SeekFrom::Start(at)).and_then(|_| self.file.read_exact(&mut bytes));
@@ -190,7 +192,7 @@ impl FeatureCache {
     }
 
     /// Reads the file's first bytes, or writes them.
-    fn begin(&mut self) -> Result<(), CacheError> {
+    fn read_header(&mut self) -> Result<(), CacheError> {
         let length = self.file.metadata().map_err(|error| self.io(error))?.len();
         if length < START {
             // Empty, or left so by a crash within its first sixteen bytes.
@@ -215,31 +217,32 @@ impl FeatureCache {
 
     /// Notes the records that came since; gives where the last sound one ends. The caller holds the
     /// lock.
-    fn catch_up(&mut self) -> Result<u64, CacheError> {
+    fn read_new_records(&mut self) -> Result<u64, CacheError> {
         let length = self.file.metadata().map_err(|error| self.io(error))?.len();
-        if length <= self.known {
-            return Ok(self.known);
+        if length <= self.read_to {
+            return Ok(self.read_to);
         }
         let mut file = self.file.try_clone().map_err(|error| self.io(error))?;
-        file.seek(SeekFrom::Start(self.known)).map_err(|error| self.io(error))?;
+        file.seek(SeekFrom::Start(self.read_to)).map_err(|error| self.io(error))?;
         let mut reader = BufReader::with_capacity(1 << 16, file);
-        let mut at = self.known;
+        let mut at = self.read_to;
         while at < length {
             let mut head = [0; HEAD];
             let whole = length - at >= HEAD as u64 && reader.read_exact(&mut head).is_ok();
             let record = if whole { parse(&head) } else { None };
-            let end = record.map_or(0, |(_, place)| at + HEAD as u64 + u64::from(place.count) * 4);
+            let end =
+                record.map_or(0, |(_, position)| at + HEAD as u64 + u64::from(position.count) * 4);
             match record {
-                Some((key, place)) if end <= length => {
-                    self.records.insert(key, Place { at: at + HEAD as u64, ..place });
+                Some((key, position)) if end <= length => {
+                    self.records.insert(key, RecordPosition { at: at + HEAD as u64, ..position });
                     reader
                         .seek_relative((end - at) as i64 - HEAD as i64)
                         .map_err(|error| self.io(error))?;
-                    (at, self.known) = (end, end);
+                    (at, self.read_to) = (end, end);
                 }
                 // Damage, or the end of what a crash left: the next record begins wherever one
                 // does.
-                _ => match self.next_record(at + 1, length)? {
+                _ => match self.find_next_record(at + 1, length)? {
                     Some(next) => {
                         at = next;
                         reader.seek(SeekFrom::Start(at)).map_err(|error| self.io(error))?;
@@ -248,11 +251,11 @@ impl FeatureCache {
                 },
             }
         }
-        Ok(self.known)
+        Ok(self.read_to)
     }
 
     /// Where the next sound head of a record is, from a place on.
-    fn next_record(&self, mut from: u64, length: u64) -> Result<Option<u64>, CacheError> {
+    fn find_next_record(&self, mut from: u64, length: u64) -> Result<Option<u64>, CacheError> {
         const PIECE: u64 = 1 << 20;
         let is_head = |window: &[u8]| {
             window[..4] == MARK.to_le_bytes() && window.first_chunk().and_then(parse).is_some()
@@ -264,8 +267,8 @@ impl FeatureCache {
             file.take(PIECE + HEAD as u64)
                 .read_to_end(&mut piece)
                 .map_err(|error| self.io(error))?;
-            if let Some(place) = piece.windows(HEAD).position(is_head) {
-                return Ok(Some(from + place as u64));
+            if let Some(position) = piece.windows(HEAD).position(is_head) {
+                return Ok(Some(from + position as u64));
             }
             from += PIECE;
         }
@@ -273,27 +276,27 @@ impl FeatureCache {
     }
 
     fn put_locked(&mut self, key: &Key, features: &[f32]) -> Result<(), CacheError> {
-        if self.replaced() {
-            *self = self.reopened()?;
+        if self.is_replaced() {
+            *self = self.reopen()?;
         }
-        let end = self.catch_up()?;
+        let end = self.read_new_records()?;
         let values: Vec<u8> = features.iter().flat_map(|value| value.to_le_bytes()).collect();
-        let place = Place {
+        let position = RecordPosition {
             at: end + HEAD as u64,
             count: features.len() as u32,
             checksum: crc32c::crc32c(&values),
         };
-        let record = [head(key, &place).as_slice(), &values].concat();
+        let record = [head(key, &position).as_slice(), &values].concat();
         self.file.set_len(end).map_err(|error| self.io(error))?;
         self.file.seek(SeekFrom::Start(end)).map_err(|error| self.io(error))?;
         self.file.write_all(&record).map_err(|error| self.io(error))?;
-        self.records.insert(*key, place);
-        self.known = end + record.len() as u64;
+        self.records.insert(*key, position);
+        self.read_to = end + record.len() as u64;
         Ok(())
     }
 
     /// Whether another program has put a pruned file in the place of ours.
-    fn replaced(&self) -> bool {
+    fn is_replaced(&self) -> bool {
         match (self.file.metadata(), fs::metadata(&self.path)) {
             (Ok(ours), Ok(there)) => !same_file(&ours, &there),
             _ => true,
@@ -301,7 +304,7 @@ impl FeatureCache {
     }
 
     /// The file that is there now, locked.
-    fn reopened(&self) -> Result<Self, CacheError> {
+    fn reopen(&self) -> Result<Self, CacheError> {
         let fresh = Self::open(&self.path)?;
         fresh.file.lock().map_err(|error| fresh.io(error))?;
         Ok(fresh)
@@ -312,21 +315,21 @@ impl FeatureCache {
         photos: Option<&HashSet<Digest>>,
         sources: Option<&HashSet<Digest>>,
     ) -> Result<u64, CacheError> {
-        self.catch_up()?;
+        self.read_new_records()?;
         let before = self.file.metadata().map_err(|error| self.io(error))?.len();
         let mut part = self.path.clone().into_os_string();
         part.push(format!(".{}.part", std::process::id()));
         let part = PathBuf::from(part);
         let _ = fs::remove_file(&part);
-        let mut kept: Vec<(Key, Place)> =
-            self.records.iter().map(|(&key, &place)| (key, place)).collect();
-        kept.sort_by_key(|(_, place)| place.at);
-        let wanted = |key: &Key| {
+        let mut kept: Vec<(Key, RecordPosition)> =
+            self.records.iter().map(|(&key, &position)| (key, position)).collect();
+        kept.sort_by_key(|(_, position)| position.at);
+        let requests = |key: &Key| {
             photos.is_none_or(|photos| photos.contains(&key.photo))
                 && sources.is_none_or(|sources| sources.contains(&key.source))
         };
         let mut pruned = Self::open(&part)?;
-        for (key, _) in kept.iter().filter(|(key, _)| wanted(key)) {
+        for (key, _) in kept.iter().filter(|(key, _)| requests(key)) {
             if let Some(features) = self.get(key)? {
                 pruned.put(key, &features)?;
             }
@@ -363,26 +366,25 @@ fn header() -> [u8; START as usize] {
     header
 }
 
-fn head(key: &Key, place: &Place) -> [u8; HEAD] {
+fn head(key: &Key, position: &RecordPosition) -> [u8; HEAD] {
     let mut head = [0; HEAD];
     head[..4].copy_from_slice(&MARK.to_le_bytes());
-    head[4..8].copy_from_slice(&place.count.to_le_bytes());
+    head[4..8].copy_from_slice(&position.count.to_le_bytes());
     head[8..40].copy_from_slice(&key.photo.0);
     head[40..72].copy_from_slice(&key.source.0);
-    head[72..76].copy_from_slice(&place.checksum.to_le_bytes());
+    head[72..76].copy_from_slice(&position.checksum.to_le_bytes());
     let checksum = crc32c::crc32c(&head[..76]);
     head[76..].copy_from_slice(&checksum.to_le_bytes());
     head
 }
 
 /// A record's head, if it is sound.
-fn parse(head: &[u8; HEAD]) -> Option<(Key, Place)> {
+fn parse(head: &[u8; HEAD]) -> Option<(Key, RecordPosition)> {
     let word = |at: usize| u32::from_le_bytes(head[at..at + 4].try_into().expect("four bytes"));
     let digest = |at: usize| Digest(head[at..at + 32].try_into().expect("32 bytes"));
-    let sound =
-        word(0) == MARK && word(4) <= MOST_VALUES && word(76) == crc32c::crc32c(&head[..76]);
+    let sound = word(0) == MARK && word(4) <= MAX_VALUES && word(76) == crc32c::crc32c(&head[..76]);
     let key = Key { photo: digest(8), source: digest(40) };
-    sound.then(|| (key, Place { at: 0, count: word(4), checksum: word(72) }))
+    sound.then(|| (key, RecordPosition { at: 0, count: word(4), checksum: word(72) }))
 }
 
 #[cfg(test)]

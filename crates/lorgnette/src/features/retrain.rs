@@ -8,7 +8,7 @@ use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use super::{CacheError, Extractor, FeatureCache, Wanted};
+use super::{CacheError, Extractor, FeatureCache, FeatureRequest};
 use crate::dataset::Example;
 
 /// What became of an import.
@@ -22,11 +22,11 @@ pub struct Imported {
     pub refused: Vec<String>,
     /// How far the values of the few photos that were computed again are off, as a share of their
     /// largest value: the median.
-    pub off: Option<f32>,
+    pub relative_error: Option<f32>,
 }
 
 /// Longer files are none of a photo's.
-const MOST_BYTES: u64 = 16 << 20;
+const MAX_BYTES: u64 = 16 << 20;
 
 /// Takes the values of `examples` from a folder of bottleneck files into the cache, as if
 /// `extractor` had computed them. Files are called `CLASS/PHOTO.txt` or, as later versions do it,
@@ -44,7 +44,7 @@ pub fn import_retrain(
     cache: &mut FeatureCache,
 ) -> Result<Imported, CacheError> {
     let mut outcome = Imported::default();
-    let mut offs = Vec::new();
+    let mut relative_errors = Vec::new();
     for example in examples {
         let Some(file) = bottleneck(folder, &example.photo) else {
             outcome.missing += 1;
@@ -52,8 +52,8 @@ pub fn import_retrain(
         };
         match read(&file, width) {
             Ok(values) => {
-                if offs.len() < check {
-                    offs.extend(off(example, &values, extractor));
+                if relative_errors.len() < check {
+                    relative_errors.extend(relative_error(example, &values, extractor));
                 }
                 cache.put(&extractor.key(example.digest, None), &values)?;
                 outcome.imported += 1;
@@ -61,16 +61,16 @@ pub fn import_retrain(
             Err(what) => outcome.refused.push(format!("{}: {what}", file.display())),
         }
     }
-    offs.sort_by(f32::total_cmp);
-    outcome.off = offs.get(offs.len() / 2).copied();
+    relative_errors.sort_by(f32::total_cmp);
+    outcome.relative_error = relative_errors.get(relative_errors.len() / 2).copied();
     Ok(outcome)
 }
 
 /// How far a photo's values are from those computed now, as a share of the largest; nothing if it
 /// cannot be computed.
-fn off(example: &Example, values: &[f32], extractor: &Extractor) -> Option<f32> {
+fn relative_error(example: &Example, values: &[f32], extractor: &Extractor) -> Option<f32> {
     let computed =
-        extractor.compute(&Wanted { example: example.clone(), distortion: None }).ok()?;
+        extractor.compute(&FeatureRequest { example: example.clone(), augmentation: None }).ok()?;
     let largest =
         computed.iter().fold(f32::MIN_POSITIVE, |largest, value| largest.max(value.abs()));
     Some(computed.iter().zip(values).fold(0.0f32, |most, (a, b)| most.max((a - b).abs())) / largest)
@@ -99,7 +99,7 @@ fn bottleneck(folder: &Path, photo: &Path) -> Option<PathBuf> {
 fn read(file: &Path, width: usize) -> Result<Vec<f32>, String> {
     let mut text = String::new();
     let opened = fs::File::open(file).map_err(|error| error.to_string())?;
-    opened.take(MOST_BYTES).read_to_string(&mut text).map_err(|error| error.to_string())?;
+    opened.take(MAX_BYTES).read_to_string(&mut text).map_err(|error| error.to_string())?;
     let value = |word: &str| word.trim().parse().ok().filter(|value: &f32| value.is_finite());
     let values: Option<Vec<f32>> = text.split(',').map(value).collect();
     let values = values

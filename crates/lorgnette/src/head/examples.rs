@@ -29,7 +29,7 @@ impl Examples {
     /// # Panics
     /// If there is not a number for each.
     #[must_use]
-    pub fn of_photos(self, photos: Vec<usize>) -> Self {
+    pub fn with_photos(self, photos: Vec<usize>) -> Self {
         assert_eq!(photos.len(), self.len(), "a photo for each example");
         Self { photos, ..self }
     }
@@ -78,7 +78,7 @@ impl Examples {
 
     /// Only those of these numbers, in this order.
     #[must_use]
-    pub fn picked(&self, numbers: &[usize]) -> Self {
+    pub fn select(&self, numbers: &[usize]) -> Self {
         let features = numbers.iter().flat_map(|&i| self.row(i)).copied().collect();
         let truth = numbers.iter().map(|&i| self.truth[i].clone()).collect();
         let photos = numbers.iter().map(|&i| self.photos[i]).collect();
@@ -99,31 +99,31 @@ impl Examples {
 /// so that a penalty weighs them as they are.
 #[derive(Clone, Debug)]
 pub(super) struct Scaling {
-    pub(super) means: Vec<f64>,
+    pub(super) macro_averages: Vec<f64>,
     pub(super) factor: f64,
 }
 
 impl Scaling {
     /// That centres each feature, and makes the mean square deviation of all of them 1.
-    pub(super) fn of(examples: &Examples) -> Self {
+    pub(super) fn fit(examples: &Examples) -> Self {
         let (width, count) = (examples.width(), examples.len().max(1) as f64);
-        let mut means = vec![0.0; width];
+        let mut macro_averages = vec![0.0; width];
         for row in examples.features().chunks_exact(width) {
-            means.iter_mut().zip(row).for_each(|(mean, &x)| *mean += f64::from(x));
+            macro_averages.iter_mut().zip(row).for_each(|(mean, &x)| *mean += f64::from(x));
         }
-        means.iter_mut().for_each(|mean| *mean /= count);
+        macro_averages.iter_mut().for_each(|mean| *mean /= count);
         let deviations = |row: &[f32]| -> f64 {
-            row.iter().zip(&means).map(|(&x, mean)| (f64::from(x) - mean).powi(2)).sum()
+            row.iter().zip(&macro_averages).map(|(&x, mean)| (f64::from(x) - mean).powi(2)).sum()
         };
         let squares: f64 = examples.features().chunks_exact(width).map(deviations).sum();
         let variance = squares / (count * width as f64);
         let factor = if variance > 0.0 { variance.sqrt().recip() } else { 1.0 };
-        Self { means, factor }
+        Self { macro_averages, factor }
     }
 
     /// That has the same factor, and moves nothing.
     pub(super) fn without_shift(self) -> Self {
-        Self { means: vec![0.0; self.means.len()], ..self }
+        Self { macro_averages: vec![0.0; self.macro_averages.len()], ..self }
     }
 
     /// The examples, scaled.
@@ -136,7 +136,7 @@ impl Scaling {
             let mut part = parts[index].lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             let from = &examples.features()[index * ROWS * width..][..part.len()];
             for (to, from) in part.chunks_exact_mut(width).zip(from.chunks_exact(width)) {
-                for ((to, &x), mean) in to.iter_mut().zip(from).zip(&self.means) {
+                for ((to, &x), mean) in to.iter_mut().zip(from).zip(&self.macro_averages) {
                     *to = ((f64::from(x) - mean) * self.factor) as f32;
                 }
             }

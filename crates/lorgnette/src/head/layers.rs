@@ -5,7 +5,7 @@ use lorgnette_net::Tensor;
 use lorgnette_net::head::{Head, Layer, OutputKind};
 
 use super::examples::{Examples, Scaling};
-use super::product::{Packed, Sum};
+use super::matmul::{PackedMatrix, Product};
 
 /// A fully connected layer: `y = x · weights + biases`.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,7 +40,7 @@ impl DenseLayer {
         let outputs = self.outputs();
         let mut biases: Vec<f64> = self.biases.iter().map(|&b| f64::from(b)).collect();
         let mut weights = Vec::with_capacity(self.weights.len());
-        for (row, mean) in self.weights.chunks_exact(outputs).zip(&scaling.means) {
+        for (row, mean) in self.weights.chunks_exact(outputs).zip(&scaling.macro_averages) {
             for (bias, &w) in biases.iter_mut().zip(row) {
                 let w = f64::from(w) * scaling.factor;
                 *bias -= mean * w;
@@ -60,10 +60,10 @@ impl DenseLayer {
     fn apply(&self, rows: &[f32], (level, pool): (Level, &ThreadPool)) -> Vec<f32> {
         let (inputs, outputs) = (self.inputs(), self.outputs());
         let count = rows.len() / inputs.max(1);
-        let packed = Packed::new(&self.weights, [inputs, outputs], false, level, pool);
+        let packed = PackedMatrix::new(&self.weights, [inputs, outputs], false, level, pool);
         let mut out = vec![0.0; count * outputs];
         packed.multiply(
-            &Sum { left: rows, rows: count, bias: Some(&self.biases), added: None },
+            &Product { left: rows, rows: count, bias: Some(&self.biases), addend: None },
             &mut out,
             pool,
         );
@@ -120,7 +120,7 @@ impl Layers {
 
     /// With scores divided by a temperature.
     #[must_use]
-    pub fn cooled(mut self, temperature: f64) -> Self {
+    pub fn with_temperature(mut self, temperature: f64) -> Self {
         let all = self.last.weights.iter_mut().chain(&mut self.last.biases);
         all.for_each(|value| *value = (f64::from(*value) / temperature) as f32);
         self

@@ -5,41 +5,41 @@
 use std::collections::VecDeque;
 
 /// Pairs of steps and gradient changes that stand for the curvature.
-const PAIRS: usize = 10;
+const HISTORY: usize = 10;
 /// A step must win this share of what the slope promises (Armijo's condition).
-const SUFFICIENT: f64 = 1e-4;
+const SUFFICIENT_DECREASE: f64 = 1e-4;
 /// Shorter steps than so many halvings make no difference any more.
-const MOST_CUTS: usize = 25;
+const MAX_BACKTRACKS: usize = 25;
 
 /// A function's value and gradient at a place.
 pub(super) type Function<'a> = dyn FnMut(&[f64]) -> (f64, Vec<f64>) + 'a;
 
 /// A descent under way.
 #[derive(Clone, Debug)]
-pub(super) struct Descent {
-    pub(super) place: Vec<f64>,
+pub(super) struct Lbfgs {
+    pub(super) point: Vec<f64>,
     pub(super) value: f64,
     pub(super) gradient: Vec<f64>,
     /// Steps, and how they changed the gradient; the latest last.
     pub(super) pairs: VecDeque<(Vec<f64>, Vec<f64>)>,
 }
 
-impl Descent {
+impl Lbfgs {
     /// From a place on.
-    pub(super) fn from(place: Vec<f64>, function: &mut Function<'_>) -> Self {
-        let (value, gradient) = function(&place);
-        Self { place, value, gradient, pairs: VecDeque::new() }
+    pub(super) fn from(point: Vec<f64>, function: &mut Function<'_>) -> Self {
+        let (value, gradient) = function(&point);
+        Self { point, value, gradient, pairs: VecDeque::new() }
     }
 
-    /// From where another descent ended on, if the function has since got `more/2·|place|²` added
+    /// From where another descent ended on, if the function has since got `more/2·|point|²` added
     /// (less a constant place, if need be): that changes a gradient by `more` times the step, so
     /// what was learnt of the curvature stays true.
-    pub(super) fn bent(self, more: f64, function: &mut Function<'_>) -> Self {
+    pub(super) fn with_penalty(self, more: f64, function: &mut Function<'_>) -> Self {
         let mut pairs = self.pairs;
         pairs.iter_mut().for_each(|(step, change)| add(change, more, step));
         // A weaker penalty may leave no upward curvature that rounding could not have made.
         pairs.retain(|(step, change)| is_upward(step, change));
-        Self { pairs, ..Self::from(self.place, function) }
+        Self { pairs, ..Self::from(self.point, function) }
     }
 
     /// One step downwards; `false` if there is none, and the place stays as it is. The last place
@@ -56,13 +56,13 @@ impl Descent {
         // Without curvature nothing says how long a step is.
         let first = if self.pairs.is_empty() { (-slope).sqrt().recip().min(1.0) } else { 1.0 };
         let mut length = first;
-        for _ in 0..MOST_CUTS {
-            let place: Vec<f64> =
-                self.place.iter().zip(&direction).map(|(x, d)| x + length * d).collect();
-            let (value, gradient) = function(&place);
-            if value <= self.value + SUFFICIENT * length * slope {
-                self.remember(&place, &gradient);
-                (self.place, self.value, self.gradient) = (place, value, gradient);
+        for _ in 0..MAX_BACKTRACKS {
+            let point: Vec<f64> =
+                self.point.iter().zip(&direction).map(|(x, d)| x + length * d).collect();
+            let (value, gradient) = function(&point);
+            if value <= self.value + SUFFICIENT_DECREASE * length * slope {
+                self.remember(&point, &gradient);
+                (self.point, self.value, self.gradient) = (point, value, gradient);
                 return true;
             }
             // Where the parabola through what is known is lowest, if that is a sensible place.
@@ -76,12 +76,12 @@ impl Descent {
         false
     }
 
-    fn remember(&mut self, place: &[f64], gradient: &[f64]) {
-        let step: Vec<f64> = place.iter().zip(&self.place).map(|(a, b)| a - b).collect();
+    fn remember(&mut self, point: &[f64], gradient: &[f64]) {
+        let step: Vec<f64> = point.iter().zip(&self.point).map(|(a, b)| a - b).collect();
         let change: Vec<f64> = gradient.iter().zip(&self.gradient).map(|(a, b)| a - b).collect();
         if is_upward(&step, &change) {
             self.pairs.push_back((step, change));
-            if self.pairs.len() > PAIRS {
+            if self.pairs.len() > HISTORY {
                 self.pairs.pop_front();
             }
         }
@@ -149,13 +149,13 @@ mod tests {
 
     #[test]
     fn it_finds_the_bottom_of_the_valley() {
-        let mut descent = Descent::from(vec![-1.2, 1.0, -0.5, 2.0], &mut valley);
+        let mut descent = Lbfgs::from(vec![-1.2, 1.0, -0.5, 2.0], &mut valley);
         let mut steps = 0;
         while descent.value > 1e-12 && descent.step(&mut valley) {
             steps += 1;
         }
         assert!(steps < 100, "{steps} steps");
-        assert!(descent.place.iter().all(|x| (x - 1.0).abs() < 1e-5), "{:?}", descent.place);
+        assert!(descent.point.iter().all(|x| (x - 1.0).abs() < 1e-5), "{:?}", descent.point);
     }
 
     #[test]
@@ -169,23 +169,23 @@ mod tests {
                 )
             }
         };
-        let mut descent = Descent::from(vec![1.0, 3.0], &mut bowl(2.0));
+        let mut descent = Lbfgs::from(vec![1.0, 3.0], &mut bowl(2.0));
         while descent.step(&mut bowl(2.0)) && descent.value > 1e-9 {}
-        let bent = descent.bent(-1.5, &mut bowl(0.5));
-        for (step, change) in &bent.pairs {
+        let with_penalty = descent.with_penalty(-1.5, &mut bowl(0.5));
+        for (step, change) in &with_penalty.pairs {
             assert!(
                 (change[0] - 100.5 * step[0]).abs() < 1e-9
                     && (change[1] - 1.5 * step[1]).abs() < 1e-9
             );
         }
-        assert!(!bent.pairs.is_empty());
+        assert!(!with_penalty.pairs.is_empty());
     }
 
     #[test]
     fn at_the_bottom_there_is_no_step() {
         let mut bowl = |x: &[f64]| (x[0] * x[0], vec![2.0 * x[0]]);
-        let mut descent = Descent::from(vec![3.0], &mut bowl);
+        let mut descent = Lbfgs::from(vec![3.0], &mut bowl);
         while descent.step(&mut bowl) && descent.value > 0.0 {}
-        assert!(descent.place[0].abs() < 1e-6);
+        assert!(descent.point[0].abs() < 1e-6);
     }
 }

@@ -6,7 +6,7 @@ use lorgnette_kernels::{Level, ThreadPool, softmax};
 use lorgnette_net::head::OutputKind;
 
 use super::examples::Examples;
-use super::product::{Packed, Sum, transpose};
+use super::matmul::{PackedMatrix, Product, transpose};
 
 /// What is measured of examples.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -62,25 +62,25 @@ impl Criterion {
     /// The loss of one example's scores, which are replaced by their part of the gradient:
     /// probability less target. `probabilities` has been filled from the scores where they are a
     /// softmax's.
-    pub(super) fn judge(
+    pub(super) fn metrics(
         &self,
         truth: &[usize],
         scores: &mut [f32],
         probabilities: &[f32],
     ) -> (f64, bool) {
         match self.answer {
-            OutputKind::Softmax => self.judge_softmax(truth, scores, probabilities),
-            OutputKind::Sigmoid => self.judge_sigmoid(truth, scores),
+            OutputKind::Softmax => self.softmax_loss(truth, scores, probabilities),
+            OutputKind::Sigmoid => self.sigmoid_loss(truth, scores),
         }
     }
 
-    fn judge_softmax(
+    fn softmax_loss(
         &self,
         truth: &[usize],
         scores: &mut [f32],
         probabilities: &[f32],
     ) -> (f64, bool) {
-        let best = first_largest(probabilities);
+        let best = argmax(probabilities);
         // ln Σ eᶻ by the most probable class, whose logarithm is the most exact.
         let log_sum = f64::from(scores[best]) - f64::from(probabilities[best]).ln();
         let share = (1.0 - self.smoothing) / truth.len().max(1) as f64;
@@ -95,8 +95,8 @@ impl Criterion {
         (log_sum - target_score, truth.contains(&best))
     }
 
-    fn judge_sigmoid(&self, truth: &[usize], scores: &mut [f32]) -> (f64, bool) {
-        let right = truth.contains(&first_largest(scores));
+    fn sigmoid_loss(&self, truth: &[usize], scores: &mut [f32]) -> (f64, bool) {
+        let right = truth.contains(&argmax(scores));
         let count = self.classes as f64;
         let mut loss = 0.0;
         for (class, score) in scores.iter_mut().enumerate() {
@@ -111,7 +111,7 @@ impl Criterion {
     }
 }
 
-fn first_largest(values: &[f32]) -> usize {
+fn argmax(values: &[f32]) -> usize {
     let mut best = 0;
     for (at, value) in values.iter().enumerate() {
         if *value > values[best] {
@@ -159,8 +159,8 @@ impl Objective<'_> {
         let total: f64 = parts.iter().map(|part| part.weight).sum();
         let mut gradient = vec![0.0; layer.len()];
         // Class by class, each summed over the parts in their order.
-        let mut turned = vec![0.0; width * classes];
-        let of_class: Vec<_> = turned.chunks_mut(width).map(Mutex::new).collect();
+        let mut transposed_rows = vec![0.0; width * classes];
+        let of_class: Vec<_> = transposed_rows.chunks_mut(width).map(Mutex::new).collect();
         self.pool.run(classes, &|_, class| {
             let mut sums = of_class[class].lock().unwrap_or_else(PoisonError::into_inner);
             for part in parts.iter().filter(|part| !part.weights.is_empty()) {
@@ -172,7 +172,7 @@ impl Objective<'_> {
         for (feature, row) in gradient[..width * classes].chunks_exact_mut(classes).enumerate() {
             row.iter_mut()
                 .enumerate()
-                .for_each(|(class, g)| *g = turned[class * width + feature] / total);
+                .for_each(|(class, g)| *g = transposed_rows[class * width + feature] / total);
         }
         for part in &parts {
             gradient[width * classes..]
@@ -186,13 +186,13 @@ impl Objective<'_> {
     fn sum(&self, layer: &[f32], wants_gradient: bool) -> (Measured, Vec<Part>) {
         let (width, classes) = (self.examples.width(), self.criterion.classes);
         let (weights, biases) = layer.split_at(width * classes);
-        let packed = Packed::new(weights, [width, classes], false, self.level, self.pool);
+        let packed = PackedMatrix::new(weights, [width, classes], false, self.level, self.pool);
         let count = self.examples.len();
         let parts: Vec<Mutex<Part>> = (0..PARTS).map(|_| Mutex::default()).collect();
-        let alone = ThreadPool::new(1);
+        let single = ThreadPool::new(1);
         self.pool.run(PARTS, &|_, index| {
             let rows = count * index / PARTS..count * (index + 1) / PARTS;
-            let mut work = Work::new(self, biases, &packed, &alone);
+            let mut work = Work::new(self, biases, &packed, &single);
             rows.clone()
                 .step_by(ROWS)
                 .for_each(|start| work.add(start..rows.end.min(start + ROWS), wants_gradient));
@@ -214,15 +214,15 @@ impl Objective<'_> {
 struct Work<'a> {
     objective: &'a Objective<'a>,
     biases: &'a [f32],
-    packed: &'a Packed,
+    packed: &'a PackedMatrix,
     pool: &'a ThreadPool,
     scores: Vec<f32>,
     probabilities: Vec<f32>,
-    turned: Vec<f32>,
+    transposed_rows: Vec<f32>,
     /// The gradient so far, while the next one is made of it.
     before: Vec<f32>,
     /// The features of the rows at hand, packed.
-    features: Option<(usize, Packed)>,
+    features: Option<(usize, PackedMatrix)>,
     part: Part,
 }
 
@@ -230,11 +230,11 @@ impl<'a> Work<'a> {
     fn new(
         objective: &'a Objective<'a>,
         biases: &'a [f32],
-        packed: &'a Packed,
+        packed: &'a PackedMatrix,
         pool: &'a ThreadPool,
     ) -> Self {
         let part = Part { biases: vec![0.0; biases.len()], ..Part::default() };
-        let (scores, probabilities, turned, before) = Default::default();
+        let (scores, probabilities, transposed_rows, before) = Default::default();
         Self {
             objective,
             biases,
@@ -242,7 +242,7 @@ impl<'a> Work<'a> {
             pool,
             scores,
             probabilities,
-            turned,
+            transposed_rows,
             before,
             features: None,
             part,
@@ -256,7 +256,7 @@ impl<'a> Work<'a> {
         let features = &examples.features()[rows.start * width..rows.end * width];
         self.scores.resize(count * classes, 0.0);
         self.probabilities.resize(count * classes, 0.0);
-        let sum = Sum { left: features, rows: count, bias: Some(self.biases), added: None };
+        let sum = Product { left: features, rows: count, bias: Some(self.biases), addend: None };
         self.packed.multiply(&sum, &mut self.scores, self.pool);
         if criterion.answer == OutputKind::Softmax {
             softmax(
@@ -273,12 +273,12 @@ impl<'a> Work<'a> {
             self.scores.chunks_exact_mut(classes).zip(self.probabilities.chunks_exact(classes));
         for ((scores, probabilities), truth) in lines.zip(&examples.truth()[rows]) {
             let weight = criterion.weight(truth);
-            let (loss, right) = criterion.judge(truth, scores, probabilities);
+            let (loss, right) = criterion.metrics(truth, scores, probabilities);
             self.part.loss += weight * loss;
             self.part.weight += weight;
             self.part.right += usize::from(right);
             if weight != 1.0 {
-                scores.iter_mut().for_each(|residue| *residue *= weight as f32);
+                scores.iter_mut().for_each(|residual| *residual *= weight as f32);
             }
         }
         if wants_gradient {
@@ -290,25 +290,27 @@ impl<'a> Work<'a> {
     fn add_gradient(&mut self, features: &[f32], count: usize) {
         let Objective { examples, criterion, level, .. } = self.objective;
         let (classes, width) = (criterion.classes, examples.width());
-        for residues in self.scores.chunks_exact(classes) {
-            self.part.biases.iter_mut().zip(residues).for_each(|(sum, &r)| *sum += f64::from(r));
+        for residuals in self.scores.chunks_exact(classes) {
+            self.part.biases.iter_mut().zip(residuals).for_each(|(sum, &r)| *sum += f64::from(r));
         }
-        self.turned.resize(count * classes, 0.0);
-        transpose(&self.scores, count, classes, &mut self.turned);
+        self.transposed_rows.resize(count * classes, 0.0);
+        transpose(&self.scores, count, classes, &mut self.transposed_rows);
         match &mut self.features {
             Some((packed_rows, packed)) if *packed_rows == count => {
                 packed.repack(features, false, self.pool)
             }
             other => {
-                *other =
-                    Some((count, Packed::new(features, [count, width], false, *level, self.pool)))
+                *other = Some((
+                    count,
+                    PackedMatrix::new(features, [count, width], false, *level, self.pool),
+                ))
             }
         }
         let Some((_, packed)) = &self.features else { return };
         std::mem::swap(&mut self.before, &mut self.part.weights);
         self.part.weights.resize(classes * width, 0.0);
-        let added = Some(self.before.as_slice()).filter(|before| !before.is_empty());
-        let sum = Sum { left: &self.turned, rows: classes, bias: None, added };
+        let addend = Some(self.before.as_slice()).filter(|before| !before.is_empty());
+        let sum = Product { left: &self.transposed_rows, rows: classes, bias: None, addend };
         packed.multiply(&sum, &mut self.part.weights, self.pool);
     }
 }
@@ -335,9 +337,9 @@ mod tests {
         let objective = Objective { examples: &examples, criterion, level, pool: &pool };
         let (measured, gradient) = objective.gradient(&layer);
         assert_eq!(measured, objective.measure(&layer));
-        let alone = ThreadPool::new(1);
+        let single = ThreadPool::new(1);
         assert_eq!(
-            Objective { pool: &alone, ..objective }.gradient(&layer),
+            Objective { pool: &single, ..objective }.gradient(&layer),
             (measured, gradient.clone())
         );
         for at in [0, 5, width * classes - 1, width * classes, layer.len() - 1] {
@@ -394,7 +396,7 @@ mod tests {
             Criterion { classes: 3, answer: OutputKind::Softmax, smoothing: 0.0, weights: None };
         let mut scores = [1.0, 2.0, 3.0];
         let probabilities = super::super::layers::probabilities(&scores, OutputKind::Softmax);
-        let (loss, right) = criterion.judge(&[1], &mut scores, &probabilities);
+        let (loss, right) = criterion.metrics(&[1], &mut scores, &probabilities);
         assert!((loss + f64::from(probabilities[1]).ln()).abs() < 1e-6 && !right);
         assert!((scores[1] - (probabilities[1] - 1.0)).abs() < 1e-7);
     }

@@ -6,9 +6,9 @@ pub(super) struct Random(u64);
 
 impl Random {
     /// The numbers of a place in a seed's space, such as an epoch.
-    pub(super) fn at(seed: u64, place: u64) -> Self {
+    pub(super) fn at(seed: u64, point: u64) -> Self {
         let mut random = Self(
-            seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ place.wrapping_mul(0x9e37_79b9_7f4a_7c15),
+            seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ point.wrapping_mul(0x9e37_79b9_7f4a_7c15),
         );
         // Neighbouring seeds must not begin alike.
         random.next();
@@ -38,20 +38,20 @@ impl Random {
         loop {
             let (radius, angle) =
                 ((-2.0 * (1.0 - self.unit()).ln()).sqrt(), std::f64::consts::TAU * self.unit());
-            let drawn = radius * angle.cos();
-            if drawn.abs() <= 2.0 {
-                return drawn;
+            let sampling = radius * angle.cos();
+            if sampling.abs() <= 2.0 {
+                return sampling;
             }
         }
     }
 
     /// The numbers from 0 in a random order (Fisher and Yates).
-    pub(super) fn order(&mut self, count: usize) -> Vec<usize> {
-        let mut order: Vec<usize> = (0..count).collect();
+    pub(super) fn permutation(&mut self, count: usize) -> Vec<usize> {
+        let mut permutation: Vec<usize> = (0..count).collect();
         for last in (1..count).rev() {
-            order.swap(last, self.below(last + 1));
+            permutation.swap(last, self.below(last + 1));
         }
-        order
+        permutation
     }
 }
 
@@ -61,24 +61,24 @@ mod tests {
 
     #[test]
     fn an_order_has_every_number_once_and_seeds_differ() {
-        let mut order = Random::at(1, 2).order(100);
-        assert_ne!(order, Random::at(1, 3).order(100));
-        assert_eq!(order, Random::at(1, 2).order(100));
-        order.sort_unstable();
-        assert!(order.iter().copied().eq(0..100));
+        let mut permutation = Random::at(1, 2).permutation(100);
+        assert_ne!(permutation, Random::at(1, 3).permutation(100));
+        assert_eq!(permutation, Random::at(1, 2).permutation(100));
+        permutation.sort_unstable();
+        assert!(permutation.iter().copied().eq(0..100));
     }
 
     #[test]
     fn a_normal_distribution_is_one() {
         let mut random = Random::at(5, 0);
-        let drawn: Vec<f64> = (0..100_000).map(|_| random.truncated_normal()).collect();
-        let mean = drawn.iter().sum::<f64>() / 1e5;
-        let variance = drawn.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / 1e5;
+        let sampling: Vec<f64> = (0..100_000).map(|_| random.truncated_normal()).collect();
+        let mean = sampling.iter().sum::<f64>() / 1e5;
+        let variance = sampling.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / 1e5;
         // The variance of a normal distribution cut off at two deviations is 0.774.
         assert!(
             mean.abs() < 0.02
                 && (variance - 0.774).abs() < 0.02
-                && drawn.iter().all(|x| x.abs() <= 2.0)
+                && sampling.iter().all(|x| x.abs() <= 2.0)
         );
     }
 }

@@ -4,7 +4,7 @@
 use super::palette::{BLUE, EMPTY, GRID, INK, QUIET, VERMILION, WHITE, between, ink_on};
 use crate::draw::text::{Weight, shortened};
 use crate::figure::{Anchor, Figure, Style};
-use crate::judge::{Confused, Confusion, Evaluation};
+use crate::metrics::{ConfusedPair, Confusion, Evaluation};
 
 /// What a cell says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,10 +27,10 @@ const FEW_CLASSES: usize = 64;
 const PALEST: f64 = 0.14;
 const MARGIN: f32 = 24.0;
 /// Names of classes are shortened beyond so many ems.
-const LONGEST_NAME: f32 = 15.0;
+const MAX_NAME_EMS: f32 = 15.0;
 /// Pairs listed beside the matrix.
-const MOST_PAIRS: usize = 25;
-const FEWEST_PAIRS: usize = 8;
+const MAX_PAIRS: usize = 25;
+const MIN_PAIRS: usize = 8;
 
 /// The confusion matrix: a row for each true class, a column for what was said. Where classes are
 /// many, those are left out that no photo is of or is said to be of.
@@ -58,13 +58,13 @@ struct Matrix<'a> {
     names: f32,
     /// The corner of the first cell.
     corner: (f32, f32),
-    pairs: Vec<Confused>,
+    pairs: Vec<ConfusedPair>,
 }
 
 impl<'a> Matrix<'a> {
     fn new(evaluation: &'a Evaluation, scale: Scale, classes: Vec<usize>) -> Self {
         let cell =
-            CELLS.iter().find(|(most, _)| classes.len() <= *most).map_or(3.0, |(_, cell)| *cell);
+            CELLS.iter().find(|(max, _)| classes.len() <= *max).map_or(3.0, |(_, cell)| *cell);
         let em = (cell * 0.84).min(14.0);
         let side = cell * classes.len() as f32;
         let mut matrix = Self {
@@ -88,7 +88,7 @@ impl<'a> Matrix<'a> {
         matrix.corner = (MARGIN + 2.0 * title + matrix.names, MARGIN + 5.2 * title + matrix.names);
         let room = (side / (1.65 * matrix.list_em())) as usize;
         let pairs = evaluation.confusion().most_confused();
-        matrix.pairs = pairs.into_iter().take(room.clamp(FEWEST_PAIRS, MOST_PAIRS)).collect();
+        matrix.pairs = pairs.into_iter().take(room.clamp(MIN_PAIRS, MAX_PAIRS)).collect();
         matrix
     }
 
@@ -134,7 +134,7 @@ impl<'a> Matrix<'a> {
     }
 
     fn name(&self, class: usize) -> String {
-        shortened(&self.evaluation.names()[class], Weight::Medium, self.em, LONGEST_NAME * self.em)
+        shortened(&self.evaluation.names()[class], Weight::Medium, self.em, MAX_NAME_EMS * self.em)
     }
 
     fn subtitle(&self) -> String {
@@ -143,7 +143,10 @@ impl<'a> Matrix<'a> {
             Scale::Counts => "photos",
             Scale::Shares => "of a hundred photos of the true class",
         };
-        format!("{} of {} photos right; a cell says how many {what}", accuracy.right, accuracy.of)
+        format!(
+            "{} of {} photos right; a cell says how many {what}",
+            accuracy.correct, accuracy.total
+        )
     }
 
     fn titles(&self, figure: &mut Figure) {
@@ -166,13 +169,13 @@ impl<'a> Matrix<'a> {
             self.grid(figure);
         }
         let confusion = self.evaluation.confusion();
-        let most =
+        let max =
             self.classes.iter().flat_map(|&class| confusion.row(class)).copied().max().unwrap_or(1);
         for (row, &truth) in self.classes.iter().enumerate() {
-            for (column, &said) in self.classes.iter().enumerate() {
-                let count = confusion.count(truth, said);
+            for (column, &scored) in self.classes.iter().enumerate() {
+                let count = confusion.count(truth, scored);
                 if count > 0 {
-                    self.cell(figure, (row, column), (truth, said), f64::from(most));
+                    self.cell(figure, (row, column), (truth, scored), f64::from(max));
                 }
             }
         }
@@ -192,25 +195,25 @@ impl<'a> Matrix<'a> {
         &self,
         figure: &mut Figure,
         (row, column): (usize, usize),
-        (truth, said): (usize, usize),
-        most: f64,
+        (truth, scored): (usize, usize),
+        max: f64,
     ) {
         let confusion = self.evaluation.confusion();
-        let (count, share) = (confusion.count(truth, said), confusion.share(truth, said));
+        let (count, share) = (confusion.count(truth, scored), confusion.share(truth, scored));
         let strength = match self.scale {
-            Scale::Counts => count as f64 / most,
+            Scale::Counts => count as f64 / max,
             Scale::Shares => share,
         };
         let colour = between(
             WHITE,
-            if truth == said { BLUE } else { VERMILION },
+            if truth == scored { BLUE } else { VERMILION },
             PALEST + (1.0 - PALEST) * strength,
         );
         let corner =
             (self.corner.0 + column as f32 * self.cell, self.corner.1 + row as f32 * self.cell);
         let gap = if self.cell >= WITH_NAMES { 0.5 } else { 0.0 };
         let side = self.cell - 2.0 * gap;
-        let tip = tip(self.evaluation, truth, said);
+        let tip = tip(self.evaluation, truth, scored);
         figure.rectangle((corner.0 + gap, corner.1 + gap), (side, side), 0.0, colour, Some(tip));
         if self.cell >= WITH_NUMBERS {
             let number = match self.scale {
@@ -241,12 +244,12 @@ impl<'a> Matrix<'a> {
     /// The most confused pairs in words.
     fn list(&self) -> Vec<(String, String)> {
         let names = self.evaluation.names();
-        let room = LONGEST_NAME * self.list_em();
+        let room = MAX_NAME_EMS * self.list_em();
         let name = |class: usize| shortened(&names[class], Weight::Medium, self.list_em(), room);
-        let line = |pair: &Confused| {
+        let line = |pair: &ConfusedPair| {
             (
-                format!("{} → {}", name(pair.truth), name(pair.said)),
-                format!("{} of {}", pair.count, pair.of),
+                format!("{} → {}", name(pair.truth), name(pair.predicted)),
+                format!("{} of {}", pair.count, pair.total),
             )
         };
         self.pairs.iter().map(line).collect()
@@ -278,9 +281,9 @@ fn hundredths(share: f64) -> String {
 }
 
 /// What a mouse over a cell shows.
-fn tip(evaluation: &Evaluation, truth: usize, said: usize) -> String {
+fn tip(evaluation: &Evaluation, truth: usize, scored: usize) -> String {
     let (names, confusion): (_, &Confusion) = (evaluation.names(), evaluation.confusion());
-    let (count, percent) = (confusion.count(truth, said), 100.0 * confusion.share(truth, said));
-    let said = if truth == said { "itself" } else { &names[said] };
-    format!("{} → {said}: {count} ({percent:.1} %)", names[truth])
+    let (count, percent) = (confusion.count(truth, scored), 100.0 * confusion.share(truth, scored));
+    let scored = if truth == scored { "itself" } else { &names[scored] };
+    format!("{} → {scored}: {count} ({percent:.1} %)", names[truth])
 }

@@ -3,7 +3,7 @@
 use super::palette::{BLUE, INK, VERMILION};
 use super::plot::Plot;
 use crate::figure::{Figure, Style};
-use crate::judge::Epoch;
+use crate::metrics::Epoch;
 
 const PANEL: (f32, f32) = (420.0, 270.0);
 const LEFT: f32 = 72.0;
@@ -45,12 +45,12 @@ fn panel(
     let all = || {
         values.iter().flat_map(|value| epochs.iter().map(value)).filter(|value| value.is_finite())
     };
-    let (least, most) = (all().fold(f64::INFINITY, f64::min), all().fold(0.0, f64::max));
+    let (least, max) = (all().fold(f64::INFINITY, f64::min), all().fold(0.0, f64::max));
     // A share ends at 1; a loss begins at 0.
     let y = if is_share {
         [(least - 0.05).clamp(0.0, 0.9), 1.0]
     } else {
-        [0.0, (most * 1.05).max(1e-3)]
+        [0.0, (max * 1.05).max(1e-3)]
     };
     let last = epochs.iter().map(|epoch| epoch.epoch).max().unwrap_or(1);
     let x = [1.0, last.max(2) as f64];

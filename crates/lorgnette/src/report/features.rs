@@ -16,10 +16,10 @@ const SQUARE: usize = 8;
 pub fn features(features: &[f32]) -> Picture {
     let (rows, columns) = shape(features.len());
     let finite = || features.iter().copied().filter(|value| value.is_finite());
-    let (least, most) =
+    let (least, max) =
         (finite().fold(f32::INFINITY, f32::min), finite().fold(f32::NEG_INFINITY, f32::max));
     // Casts saturate, and make nothing of NaN.
-    let grey = |value: &f32| ((value - least) / (most - least) * 255.0).round() as u8;
+    let grey = |value: &f32| ((value - least) / (max - least) * 255.0).round() as u8;
     let mut pixels: Vec<u8> = features.iter().map(grey).flat_map(|grey| [grey; 3]).collect();
     pixels.resize(3 * rows * columns, 0);
     let small =

@@ -22,10 +22,10 @@ pub(super) fn html(report: &Report<'_>, open: Opener<'_>) -> String {
         photos::confused(report, open),
         tables::classes(report),
         photos::mistakes(report, open),
-        photos::suspects(report, open),
-        photos::twins(report, open),
+        photos::label_issues(report, open),
+        photos::near_duplicates(report, open),
         figures::reliability(report),
-        photos::some(report, open),
+        photos::sample(report, open),
         photos::features(report, open),
         tables::about(report),
     ];

@@ -5,7 +5,7 @@ use super::Opener;
 use super::palette::{BLUE, EMPTY, INK, VERMILION, WHITE};
 use crate::draw::canvas::Canvas;
 use crate::draw::text::{self, Weight, shortened};
-use crate::judge::{Evaluation, Scored};
+use crate::metrics::{Evaluation, ScoredPhoto};
 use crate::picture::Picture;
 
 const COLUMNS: usize = 3;
@@ -19,9 +19,9 @@ const EM: f32 = 17.0;
 /// Nine photos, evenly from all, with their class and what the model says. `None` if not one can be
 /// opened.
 #[must_use]
-pub fn page(evaluation: &Evaluation, scored: &[Scored], open: Opener<'_>) -> Option<Picture> {
-    let shown: Vec<(&Scored, Picture)> = evenly(scored, COLUMNS * ROWS)
-        .filter_map(|said| Some((said, open(&said.photo)?)))
+pub fn page(evaluation: &Evaluation, scored: &[ScoredPhoto], open: Opener<'_>) -> Option<Picture> {
+    let shown: Vec<(&ScoredPhoto, Picture)> = evenly(scored, COLUMNS * ROWS)
+        .filter_map(|scored| Some((scored, open(&scored.photo)?)))
         .collect();
     let rows = shown.len().div_ceil(COLUMNS);
     if rows == 0 {
@@ -29,18 +29,18 @@ pub fn page(evaluation: &Evaluation, scored: &[Scored], open: Opener<'_>) -> Opt
     }
     let (width, height) = (COLUMNS * (SIDE + GAP) + GAP, rows * (SIDE + LINES + GAP) + GAP);
     let mut canvas = Canvas::filled(width, height, WHITE);
-    for (place, (said, picture)) in shown.iter().enumerate() {
+    for (place, (scored, picture)) in shown.iter().enumerate() {
         let left = GAP + (place % COLUMNS) * (SIDE + GAP);
         let top = GAP + (place / COLUMNS) * (SIDE + LINES + GAP);
         photo(&mut canvas, picture, (left, top));
-        lines(&mut canvas, evaluation, said, (left as f32, (top + SIDE) as f32));
+        lines(&mut canvas, evaluation, scored, (left as f32, (top + SIDE) as f32));
     }
     Some(canvas.into_picture())
 }
 
 /// So many of the photos, or all, evenly apart: photos are usually in the order of their classes,
 /// so that all get a turn.
-pub(super) fn evenly(scored: &[Scored], count: usize) -> impl Iterator<Item = &Scored> {
+pub(super) fn evenly(scored: &[ScoredPhoto], count: usize) -> impl Iterator<Item = &ScoredPhoto> {
     let count = count.min(scored.len());
     (0..count).map(move |place| &scored[(2 * place + 1) * scored.len() / (2 * count)])
 }
@@ -51,12 +51,17 @@ fn photo(canvas: &mut Canvas, picture: &Picture, (left, top): (usize, usize)) {
     canvas.place(&small, left + (SIDE - small.width()) / 2, top + (SIDE - small.height()) / 2);
 }
 
-fn lines(canvas: &mut Canvas, evaluation: &Evaluation, said: &Scored, (left, top): (f32, f32)) {
-    let (answer, is_right) = (answer(evaluation, said), said.is_right());
-    let colour = if is_right { BLUE } else { VERMILION };
+fn lines(
+    canvas: &mut Canvas,
+    evaluation: &Evaluation,
+    scored: &ScoredPhoto,
+    (left, top): (f32, f32),
+) {
+    let (answer, is_correct) = (answer(evaluation, scored), scored.is_correct());
+    let colour = if is_correct { BLUE } else { VERMILION };
     let room = SIDE as f32;
     for (line, weight, colour, down) in [
-        (truth(evaluation, said), Weight::Medium, INK, 1.45),
+        (truth(evaluation, scored), Weight::Medium, INK, 1.45),
         (answer, Weight::SemiBold, colour, 2.85),
     ] {
         let line = shortened(&line, weight, EM, room);
@@ -65,13 +70,13 @@ fn lines(canvas: &mut Canvas, evaluation: &Evaluation, said: &Scored, (left, top
 }
 
 /// What a photo is, in words.
-pub(super) fn truth(evaluation: &Evaluation, said: &Scored) -> String {
+pub(super) fn truth(evaluation: &Evaluation, scored: &ScoredPhoto) -> String {
     let names: Vec<&str> =
-        said.truth.iter().map(|&class| evaluation.names()[class].as_str()).collect();
+        scored.truth.iter().map(|&class| evaluation.names()[class].as_str()).collect();
     names.join(" and ")
 }
 
 /// What the model says of it, in words, with how sure it is.
-pub(super) fn answer(evaluation: &Evaluation, said: &Scored) -> String {
-    format!("{} {:.0} %", evaluation.names()[said.guess()], 100.0 * said.confidence())
+pub(super) fn answer(evaluation: &Evaluation, scored: &ScoredPhoto) -> String {
+    format!("{} {:.0} %", evaluation.names()[scored.predicted_class()], 100.0 * scored.confidence())
 }

@@ -3,7 +3,7 @@
 use super::palette::{BLUE, INK, QUIET, VERMILION};
 use super::plot::Plot;
 use crate::figure::{Anchor, Figure, Style};
-use crate::judge::Reliability;
+use crate::metrics::Reliability;
 
 const SIDE: f32 = 340.0;
 const CORNER: (f32, f32) = (76.0, 92.0);
@@ -15,7 +15,7 @@ const BETWEEN: f32 = 64.0;
 #[must_use]
 pub fn reliability(reliability: &Reliability) -> Figure {
     let mut figure = Figure::new(CORNER.0 + SIDE + 28.0, CORNER.1 + SIDE + BETWEEN + COUNTS + 20.0);
-    let error = 100.0 * reliability.expected_error();
+    let error = 100.0 * reliability.expected_calibration_error();
     figure.words(
         format!("Probability and truth are {error:.1} points apart, on average"),
         (24.0, 36.0),
@@ -30,25 +30,25 @@ fn shares(figure: &mut Figure, reliability: &Reliability) {
     let range = [0.0, 1.0];
     let mut plot = Plot { figure, corner: CORNER, size: (SIDE, SIDE), x: range, y: range };
     plot.frame("Reliability", "probability of the class that is said", "share that is right");
-    for bin in reliability.bins.iter().filter(|bin| bin.right.of > 0) {
-        let share = bin.right.value();
+    for bin in reliability.bins.iter().filter(|bin| bin.correct.total > 0) {
+        let share = bin.correct.value();
         let (left, top) = plot.place(bin.from, share);
         let (right, floor) = plot.place(bin.to, 0.0);
         let tip = format!(
             "said with {:.0} to {:.0} %: {} of {} right, {:.1} % on average said",
             100.0 * bin.from,
             100.0 * bin.to,
-            bin.right.right,
-            bin.right.of,
+            bin.correct.correct,
+            bin.correct.total,
             100.0 * bin.confidence
         );
         let size = (right - left - 2.0, floor - top);
         plot.figure.rectangle((left + 1.0, top), size, 0.0, BLUE.with_alpha(0.75), Some(tip));
-        whisker(&mut plot, f64::midpoint(bin.from, bin.to), bin.right.interval());
+        whisker(&mut plot, f64::midpoint(bin.from, bin.to), bin.correct.interval());
     }
     plot.line([(0.0, 0.0), (1.0, 1.0)], 1.5, INK);
-    for bin in reliability.bins.iter().filter(|bin| bin.right.of > 0) {
-        let place = plot.place(bin.confidence, bin.right.value());
+    for bin in reliability.bins.iter().filter(|bin| bin.correct.total > 0) {
+        let place = plot.place(bin.confidence, bin.correct.value());
         plot.figure.disc(place, 4.0, VERMILION, None);
     }
 }
@@ -59,10 +59,10 @@ fn whisker(plot: &mut Plot<'_>, x: f64, [low, high]: [f64; 2]) {
 }
 
 fn counts(figure: &mut Figure, reliability: &Reliability) {
-    let most = reliability.bins.iter().map(|bin| bin.right.of).max().unwrap_or(1).max(1);
+    let max = reliability.bins.iter().map(|bin| bin.correct.total).max().unwrap_or(1).max(1);
     let top = CORNER.1 + SIDE + BETWEEN;
-    for bin in reliability.bins.iter().filter(|bin| bin.right.of > 0) {
-        let height = COUNTS * (bin.right.of as f32 / most as f32) * 0.8;
+    for bin in reliability.bins.iter().filter(|bin| bin.correct.total > 0) {
+        let height = COUNTS * (bin.correct.total as f32 / max as f32) * 0.8;
         let left = CORNER.0 + SIDE * bin.from as f32 + 1.0;
         let width = SIDE * (bin.to - bin.from) as f32 - 2.0;
         figure.rectangle(
@@ -74,7 +74,7 @@ fn counts(figure: &mut Figure, reliability: &Reliability) {
         );
         let above = (left + width / 2.0, top + COUNTS - height - 4.0);
         figure.words(
-            bin.right.of.to_string(),
+            bin.correct.total.to_string(),
             above,
             Style::new(10.5, QUIET).anchored(Anchor::Middle),
         );

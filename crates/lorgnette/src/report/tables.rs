@@ -1,7 +1,7 @@
 //! What was found as comma-separated values, for spreadsheets.
 
 use super::Report;
-use crate::judge::{Epoch, Evaluation, Scored};
+use crate::metrics::{Epoch, Evaluation, ScoredPhoto};
 
 /// The confusion matrix: a row for each true class, a column for each class the model says, the
 /// classes' names first.
@@ -24,8 +24,8 @@ pub fn classes_csv(evaluation: &Evaluation) -> String {
         .map(String::from)
         .to_vec();
     let share = |share: Option<f64>| share.map_or_else(String::new, |share| format!("{share:.6}"));
-    let row = |(name, class): (&String, &crate::judge::ClassFigures)| {
-        let counts = [class.support, class.said, class.right].map(|count| count.to_string());
+    let row = |(name, class): (&String, &crate::metrics::ClassMetrics)| {
+        let counts = [class.support, class.predicted, class.correct].map(|count| count.to_string());
         let shares = [class.precision(), class.recall(), class.f1()].map(share);
         std::iter::once(name.clone()).chain(counts).chain(shares).collect()
     };
@@ -36,20 +36,20 @@ pub fn classes_csv(evaluation: &Evaluation) -> String {
 /// is, whether it is right, the probability of the (first) true class, and its rank, which is 1 for
 /// the most probable.
 #[must_use]
-pub fn photos_csv(evaluation: &Evaluation, scored: &[Scored]) -> String {
+pub fn photos_csv(evaluation: &Evaluation, scored: &[ScoredPhoto]) -> String {
     let header =
         ["photo", "true", "said", "probability", "right", "probability of true", "rank of true"];
     let names = evaluation.names();
-    let row = |said: &Scored| {
-        let truth: Vec<&str> = said.truth.iter().map(|&class| names[class].as_str()).collect();
+    let row = |scored: &ScoredPhoto| {
+        let truth: Vec<&str> = scored.truth.iter().map(|&class| names[class].as_str()).collect();
         vec![
-            said.photo.display().to_string(),
+            scored.photo.display().to_string(),
             truth.join("; "),
-            names[said.guess()].clone(),
-            said.confidence().to_string(),
-            said.is_right().to_string(),
-            said.probability(said.truth[0]).to_string(),
-            (said.rank() + 1).to_string(),
+            names[scored.predicted_class()].clone(),
+            scored.confidence().to_string(),
+            scored.is_correct().to_string(),
+            scored.probability(scored.truth[0]).to_string(),
+            (scored.rank() + 1).to_string(),
         ]
     };
     csv(std::iter::once(header.map(String::from).to_vec()).chain(scored.iter().map(row)))
@@ -57,19 +57,19 @@ pub fn photos_csv(evaluation: &Evaluation, scored: &[Scored]) -> String {
 
 /// A row for each photo whose label may be wrong, the most certain first: its file, its label, the
 /// class it looks like, by how much that is more probable, and what the photo was used for.
-pub(super) fn suspects_csv(report: &Report<'_>) -> String {
+pub(super) fn label_issues_csv(report: &Report<'_>) -> String {
     let header = ["photo", "label", "looks like", "margin", "split"].map(String::from).to_vec();
     let names = report.evaluation.names();
-    let (suspects, among) = report.suspects();
-    let rows = suspects.iter().map(|suspect| {
-        let (said, split) = among[suspect.photo];
-        let [label, looks_like] =
-            [suspect.label, suspect.looks_like].map(|class| names[class].clone());
+    let (label_issues, among) = report.label_issues();
+    let rows = label_issues.iter().map(|label_issue| {
+        let (scored, split) = among[label_issue.photo];
+        let [label, predicted] =
+            [label_issue.label, label_issue.predicted].map(|class| names[class].clone());
         vec![
-            said.photo.display().to_string(),
+            scored.photo.display().to_string(),
             label,
-            looks_like,
-            format!("{:.6}", suspect.margin),
+            predicted,
+            format!("{:.6}", label_issue.margin),
             split.to_owned(),
         ]
     });

@@ -9,11 +9,11 @@ use lorgnette_net::events::EventFile;
 use super::{Opener, ReportError, Scale, confusion};
 use crate::draw::canvas::{Canvas, Colour};
 use crate::error::Error;
-use crate::judge::{Epoch, Evaluation};
+use crate::metrics::{Epoch, Evaluation};
 use crate::picture::Picture;
 
 /// Photos that the projector gets, evenly from all: more make it slow, and their picture too large.
-const MOST_PROJECTED: usize = 2000;
+const MAX_PROJECTED: usize = 2000;
 /// Pixels a side of a photo in the projector.
 const SPRITE: usize = 48;
 
@@ -52,7 +52,7 @@ impl TensorBoard<'_> {
     /// If a file cannot be written.
     pub fn write(&self, folder: &Path, open: Opener<'_>) -> Result<(), ReportError> {
         self.write_events(folder)?;
-        let points: Vec<&Point<'_>> = evenly(self.points, MOST_PROJECTED).collect();
+        let points: Vec<&Point<'_>> = evenly(self.points, MAX_PROJECTED).collect();
         if points.is_empty() { Ok(()) } else { write_projector(folder, &points, open) }
     }
 
@@ -153,7 +153,7 @@ fn one_field(text: &str) -> String {
     text.replace(['\t', '\n', '\r'], " ")
 }
 
-fn evenly<T>(items: &[T], most: usize) -> impl Iterator<Item = &T> {
-    let count = most.min(items.len());
+fn evenly<T>(items: &[T], max: usize) -> impl Iterator<Item = &T> {
+    let count = max.min(items.len());
     (0..count).map(move |place| &items[(2 * place + 1) * items.len() / (2 * count)])
 }

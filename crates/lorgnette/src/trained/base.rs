@@ -6,8 +6,8 @@ use std::time::UNIX_EPOCH;
 use lorgnette_kernels::NumericOptions;
 use lorgnette_net::{Network, Options};
 
-use super::card::{BaseCard, Shape};
-use super::wrong;
+use super::card::{BaseCard, InputSpec};
+use super::format_error;
 use crate::catalogue;
 use crate::dataset::Digest;
 use crate::error::{Error, Result};
@@ -37,7 +37,7 @@ impl Base {
             Self::Embedded => Model::embedded(options),
             #[cfg(not(feature = "embedded"))]
             Self::Embedded => {
-                Err(gone("the embedded network", "this library was built without it"))
+                Err(missing("the embedded network", "this library was built without it"))
             }
             Self::File(path) => Model::open(path, options),
             Self::Published(name) => {
@@ -45,14 +45,14 @@ impl Base {
                 let home = options.home.clone().or_else(Home::find);
                 let opened = home.and_then(|home| entry.open(&home, options));
                 opened.unwrap_or_else(|| {
-                    Err(gone(name, &format!("fetch it with `lorgnette models pull {name}`")))
+                    Err(missing(name, &format!("fetch it with `lorgnette models pull {name}`")))
                 })
             }
         }
     }
 }
 
-fn gone(model: &str, what: &str) -> Error {
+fn missing(model: &str, what: &str) -> Error {
     Error::Model { model: model.into(), what: what.into() }
 }
 
@@ -75,7 +75,7 @@ impl BaseCard {
             Base::File(path) => Some(std::path::absolute(path).unwrap_or_else(|_| path.clone())),
             _ => None,
         };
-        let stamp = path.as_deref().and_then(|path| stamp(path, network.file()));
+        let file_stamp = path.as_deref().and_then(|path| file_stamp(path, network.file()));
         let text = |path: &Path| path.to_string_lossy().into_owned();
         Ok(Self {
             name: embedder.model().name().into(),
@@ -85,13 +85,13 @@ impl BaseCard {
                 Base::File(_) => "file",
             }
             .into(),
-            relative: path
+            relative_path: path
                 .as_deref()
-                .and_then(|path| relative(path, folder))
+                .and_then(|path| relative_path(path, folder))
                 .map(|path| text(&path)),
             path: path.as_deref().map(text),
-            bytes: stamp.map(|(bytes, _)| bytes),
-            modified: stamp.map(|(_, modified)| modified),
+            bytes: file_stamp.map(|(bytes, _)| bytes),
+            modified: file_stamp.map(|(_, modified)| modified),
             net: options.net.clone(),
             net_options: options.zoo.written(),
             checkpoint: options.checkpoint.as_deref().map(text),
@@ -114,12 +114,12 @@ impl BaseCard {
             "published" => return Ok(Base::Published(self.name.clone())),
             _ => {}
         }
-        let there = |path: &PathBuf| path.exists() || with_index(path).exists();
-        let beside = self.relative.as_ref().map(|path| folder.join(path)).filter(there);
+        let there = |path: &PathBuf| path.exists() || index_path(path).exists();
+        let beside = self.relative_path.as_ref().map(|path| folder.join(path)).filter(there);
         let known = beside.or_else(|| self.path.as_ref().map(PathBuf::from).filter(there));
         known.map(Base::File).ok_or_else(|| {
             let path = self.path.as_deref().unwrap_or("?");
-            wrong(
+            format_error(
                 folder,
                 format!("the network it was trained on, {path}, is gone: put it back there"),
             )
@@ -130,7 +130,11 @@ impl BaseCard {
     ///
     /// # Errors
     /// If the card names what this program does not know.
-    pub fn options(&self, shape: &Shape, options: &ModelOptions) -> Result<ModelOptions, String> {
+    pub fn options(
+        &self,
+        shape: &InputSpec,
+        options: &ModelOptions,
+    ) -> Result<ModelOptions, String> {
         let mut zoo = lorgnette_net::zoo::ZooOptions::default();
         for option in &self.net_options {
             zoo.set(option).map_err(|error| error.to_string())?;
@@ -155,11 +159,12 @@ impl BaseCard {
     pub(super) fn open(
         &self,
         folder: &Path,
-        shape: &Shape,
+        shape: &InputSpec,
         options: &ModelOptions,
     ) -> Result<Model> {
-        let options =
-            self.options(shape, options).map_err(|what| wrong(&folder.join(super::CARD), what))?;
+        let options = self
+            .options(shape, options)
+            .map_err(|what| format_error(&folder.join(super::CARD), what))?;
         let base = self.base(folder)?;
         let model = base.open(&options)?;
         if let Base::File(path) = &base {
@@ -171,7 +176,7 @@ impl BaseCard {
     /// That a file has not changed is told by its length and time; else all of its weights are
     /// looked at.
     fn check(&self, path: &Path, model: &Model, folder: &Path) -> Result<()> {
-        let now = stamp(path, model.network().file());
+        let now = file_stamp(path, model.network().file());
         if now.is_some() && now == self.bytes.zip(self.modified) {
             return Ok(());
         }
@@ -179,7 +184,7 @@ impl BaseCard {
             return Ok(());
         }
         let path = path.display();
-        Err(wrong(
+        Err(format_error(
             folder,
             format!("it was trained on another network than {path} is now: train it again"),
         ))
@@ -193,12 +198,12 @@ fn fingerprint(network: &Network, features: &str) -> Result<String> {
 }
 
 /// Length and time of change of the file that stands for a model.
-fn stamp(path: &Path, file: Option<&Path>) -> Option<(u64, u64)> {
+fn file_stamp(path: &Path, file: Option<&Path>) -> Option<(u64, u64)> {
     let candidates = [
         Some(path.to_owned()),
-        Some(with_index(path)),
+        Some(index_path(path)),
         file.map(Path::to_owned),
-        file.map(with_index),
+        file.map(index_path),
     ];
     let metadata = candidates
         .into_iter()
@@ -209,12 +214,12 @@ fn stamp(path: &Path, file: Option<&Path>) -> Option<(u64, u64)> {
     Some((metadata.len(), u64::try_from(modified.as_nanos()).ok()?))
 }
 
-fn with_index(prefix: &Path) -> PathBuf {
+fn index_path(prefix: &Path) -> PathBuf {
     PathBuf::from([prefix.as_os_str(), ".index".as_ref()].join("".as_ref()))
 }
 
 /// A path as seen from a folder, if both have a root.
-fn relative(path: &Path, folder: &Path) -> Option<PathBuf> {
+fn relative_path(path: &Path, folder: &Path) -> Option<PathBuf> {
     let folder = std::path::absolute(folder).ok()?;
     let shared = path.components().zip(folder.components()).take_while(|(a, b)| a == b).count();
     if shared == 0 {

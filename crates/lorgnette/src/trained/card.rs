@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{failed, wrong};
+use super::{format_error, io_error};
 use crate::error::Result;
 use crate::head::{Calibration, TrainOptions};
 use crate::model::Model;
@@ -35,7 +35,7 @@ pub struct Card {
     /// The network beneath.
     pub base: BaseCard,
     /// How photos become its input.
-    pub shape: Shape,
+    pub shape: InputSpec,
     /// What its probabilities are worth.
     pub calibration: Option<Calibration>,
     /// How it was trained.
@@ -56,7 +56,8 @@ pub struct BaseCard {
     /// Where its file was.
     pub path: Option<String>,
     /// The same from the model's folder, for folders that move together.
-    pub relative: Option<String>,
+    #[serde(rename = "relative")]
+    pub relative_path: Option<String>,
     /// The size of that file.
     pub bytes: Option<u64>,
     /// When that file was changed, in nanoseconds since 1970.
@@ -83,7 +84,7 @@ pub struct BaseCard {
 
 /// How photos become the input.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Shape {
+pub struct InputSpec {
     /// The style, by the name `--preprocess` takes.
     pub preprocess: String,
     /// Rows of the input.
@@ -98,10 +99,10 @@ pub struct Shape {
     pub scale: Option<f32>,
 }
 
-impl Shape {
+impl InputSpec {
     /// A model's.
     #[must_use]
-    pub fn of(model: &Model) -> Self {
+    pub fn new(model: &Model) -> Self {
         let Preprocess { style, height, width, channels, mean, scale } = *model.preprocess();
         Self { preprocess: style.name().into(), height, width, channels, mean, scale }
     }
@@ -166,28 +167,31 @@ pub struct SplitCounts {
 impl Card {
     /// Reads the file.
     pub(super) fn read(path: &Path) -> Result<Self> {
-        let bytes = fs::read(path).map_err(|source| failed(path, source))?;
+        let bytes = fs::read(path).map_err(|source| io_error(path, source))?;
         #[derive(Deserialize)]
         struct Start {
             format: String,
             version: u32,
         }
         let start: Start = serde_json::from_slice(&bytes).map_err(|error| {
-            wrong(path, format!("it is not the description of a trained model: {error}"))
+            format_error(path, format!("it is not the description of a trained model: {error}"))
         })?;
         if start.format != FORMAT {
-            return Err(wrong(path, format!("its format is '{}', not '{FORMAT}'", start.format)));
+            return Err(format_error(
+                path,
+                format!("its format is '{}', not '{FORMAT}'", start.format),
+            ));
         }
         if start.version > VERSION {
             let version = start.version;
-            return Err(wrong(
+            return Err(format_error(
                 path,
                 format!(
                     "it is of version {version}; this program knows up to {VERSION}: update it"
                 ),
             ));
         }
-        serde_json::from_slice(&bytes).map_err(|error| wrong(path, error.to_string()))
+        serde_json::from_slice(&bytes).map_err(|error| format_error(path, error.to_string()))
     }
 
     /// The file's content.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use lorgnette::Labels;
-use lorgnette::dataset::{self, Listed, Listing, ListingOptions};
+use lorgnette::dataset::{self, ListedPhoto, Listing, ListingOptions};
 
 use super::Nested;
 use crate::messages::{Messages, count};
@@ -15,7 +15,7 @@ pub(super) struct GroundTruth {
     /// The names of folders or labels that are no class of the model's.
     pub(super) unmatched: Vec<String>,
     /// Photos that were left out before they were opened.
-    pub(super) faults: usize,
+    pub(super) rejected: usize,
 }
 
 /// Lists the photos of a folder, or of a CSV file.
@@ -50,7 +50,7 @@ impl GroundTruth {
             })
             .collect();
         listing.notes.iter().for_each(|note| messages.note(note));
-        listing.faults.iter().for_each(|fault| messages.error(&fault.what));
+        listing.rejected.iter().for_each(|rejection| messages.error(&rejection.message));
         if classes.iter().all(Option::is_none) {
             let known: Vec<&str> = labels.iter().take(5).map(|label| label.first_name()).collect();
             bail!(
@@ -61,12 +61,12 @@ impl GroundTruth {
         let class = |name: &String| {
             listing.classes.binary_search(name).ok().and_then(|place| classes[place])
         };
-        let truth = |photo: Listed| {
+        let truth = |photo: ListedPhoto| {
             let truth: Vec<usize> = photo.labels.iter().filter_map(class).collect();
             // A photo of several labels of which one is unknown cannot be judged.
             (truth.len() == photo.labels.len() && !truth.is_empty()).then_some((photo.photo, truth))
         };
         let photos = listing.photos.into_iter().filter_map(truth).collect();
-        Ok(Self { photos, unmatched, faults: listing.faults.len() })
+        Ok(Self { photos, unmatched, rejected: listing.rejected.len() })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use lorgnette::judge::{ClassFigures, Evaluation};
+use lorgnette::metrics::{ClassMetrics, Evaluation};
 use serde::Serialize;
 
 use crate::stream::write_json;
@@ -20,7 +20,7 @@ struct EvaluationJson<'a> {
     f1: f64,
     calibration_error: f64,
     classes: &'a [String],
-    class_figures: Vec<ClassJson<'a>>,
+    class_metrics: Vec<ClassJson<'a>>,
     /// A row for each true class, a column for each class that was said.
     confusion: Vec<&'a [u32]>,
 }
@@ -35,14 +35,14 @@ struct ClassJson<'a> {
 }
 
 impl<'a> ClassJson<'a> {
-    fn new((name, class): (&'a String, &ClassFigures)) -> Self {
+    fn new((name, class): (&'a String, &ClassMetrics)) -> Self {
         let (precision, recall, f1) = (class.precision(), class.recall(), class.f1());
         Self { name, support: class.support, precision, recall, f1 }
     }
 }
 
 pub(super) fn write(out: &mut dyn Write, evaluation: &Evaluation, failed: usize) -> io::Result<()> {
-    let means = evaluation.means();
+    let macro_averages = evaluation.macro_averages();
     let confusion = evaluation.confusion();
     write_json(
         out,
@@ -53,11 +53,11 @@ pub(super) fn write(out: &mut dyn Write, evaluation: &Evaluation, failed: usize)
             accuracy_interval: evaluation.accuracy().interval(),
             top5: evaluation.top5().value(),
             loss: evaluation.loss(),
-            balanced_accuracy: means.recall,
-            f1: means.f1,
-            calibration_error: evaluation.reliability().expected_error(),
+            balanced_accuracy: macro_averages.recall,
+            f1: macro_averages.f1,
+            calibration_error: evaluation.reliability().expected_calibration_error(),
             classes: evaluation.names(),
-            class_figures: evaluation
+            class_metrics: evaluation
                 .names()
                 .iter()
                 .zip(evaluation.classes())

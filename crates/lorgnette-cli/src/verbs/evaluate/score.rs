@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
-use lorgnette::judge::Scored;
+use lorgnette::metrics::ScoredPhoto;
 use lorgnette::picture::OpenOptions;
 use lorgnette::{Classifier, Examined};
 
@@ -17,7 +17,7 @@ use lorgnette::in_order::in_order;
 /// What became of the photos.
 pub(super) struct ScoredPhotos {
     /// What the model said of each that could be opened.
-    pub(super) scored: Vec<Scored>,
+    pub(super) scored: Vec<ScoredPhoto>,
     /// Their features, in the same order, if they were wanted.
     pub(super) features: Vec<Vec<f32>>,
     /// How many could not be opened; each said why.
@@ -40,7 +40,7 @@ pub(super) fn score_photos(
     in_order(&ground_truth.photos, workers, |(photo, truth), examined| {
         match examined {
             Ok(Examined { probabilities, features }) => {
-                scored_photos.scored.push(Scored {
+                scored_photos.scored.push(ScoredPhoto {
                     photo: photo.clone(),
                     truth: truth.clone(),
                     probabilities,

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use lorgnette::judge::{ClassFigures, Evaluation};
+use lorgnette::metrics::{ClassMetrics, Evaluation};
 
 use crate::messages::count;
 use crate::table::{Align, Fit, Table};
@@ -12,7 +12,7 @@ const MAX_CLASSES: usize = 30;
 const MAX_PAIRS: usize = 10;
 
 pub(super) fn write(out: &mut dyn Write, evaluation: &Evaluation, model: &str) -> io::Result<()> {
-    let (accuracy, means) = (evaluation.accuracy(), evaluation.means());
+    let (accuracy, macro_averages) = (evaluation.accuracy(), evaluation.macro_averages());
     let [low, high] = accuracy.interval();
     writeln!(out, "{model}, judged by {}\n", count(evaluation.photos(), "photo"))?;
     let mut line =
@@ -21,9 +21,9 @@ pub(super) fn write(out: &mut dyn Write, evaluation: &Evaluation, model: &str) -
     line("accuracy", percent(accuracy.value()), &interval)?;
     line("top 5", percent(evaluation.top5().value()), "among the five most probable")?;
     line("loss", format!("{:.4}", evaluation.loss()), "cross entropy, nats")?;
-    line("balanced accuracy", percent(means.recall), "mean recall of the classes")?;
-    line("F1", percent(means.f1), "mean of the classes")?;
-    let error = evaluation.reliability().expected_error();
+    line("balanced accuracy", percent(macro_averages.recall), "mean recall of the classes")?;
+    line("F1", percent(macro_averages.f1), "mean of the classes")?;
+    let error = evaluation.reliability().expected_calibration_error();
     line("calibration error", percent(error), "how far probabilities are from the truth")?;
     writeln!(out)?;
     write_classes(out, evaluation)?;
@@ -31,7 +31,7 @@ pub(super) fn write(out: &mut dyn Write, evaluation: &Evaluation, model: &str) -
 }
 
 fn write_classes(out: &mut dyn Write, evaluation: &Evaluation) -> io::Result<()> {
-    let mut classes: Vec<(&String, &ClassFigures)> = evaluation
+    let mut classes: Vec<(&String, &ClassMetrics)> = evaluation
         .names()
         .iter()
         .zip(evaluation.classes())
@@ -65,7 +65,7 @@ fn write_pairs(out: &mut dyn Write, evaluation: &Evaluation) -> io::Result<()> {
         writeln!(
             out,
             "  {} → {}: {} of {}",
-            names[pair.truth], names[pair.said], pair.count, pair.of
+            names[pair.truth], names[pair.predicted], pair.count, pair.total
         )
     })
 }

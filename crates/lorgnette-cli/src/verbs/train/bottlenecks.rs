@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use lorgnette::dataset::{Dataset, Split};
-use lorgnette::features::{Distortions, Extractor, FeatureCache, Features, Wanted};
+use lorgnette::features::{AugmentationOptions, Extractor, FeatureCache, FeatureRequest, Features};
 use lorgnette::head::Examples;
 
 use crate::interrupt::Interrupt;
@@ -24,22 +24,22 @@ pub(super) type Copies = Vec<(usize, Vec<f32>)>;
 type Computing<'a> = (usize, Messages, &'a Interrupt);
 
 /// The features of every photo as it is; nothing if it was interrupted.
-pub(super) fn gather(
+pub(super) fn extract_all(
     dataset: &mut Dataset,
     extractor: &Extractor,
     cache: &mut FeatureCache,
     computing: Computing<'_>,
 ) -> Result<Option<Vec<Features>>> {
-    let requests: Vec<Wanted> = dataset
+    let requests: Vec<FeatureRequest> = dataset
         .examples
         .iter()
-        .map(|example| Wanted { example: example.clone(), distortion: None })
+        .map(|example| FeatureRequest { example: example.clone(), augmentation: None })
         .collect();
     compute(&requests, extractor, cache, computing)
 }
 
 fn compute(
-    requests: &[Wanted],
+    requests: &[FeatureRequest],
     extractor: &Extractor,
     cache: &mut FeatureCache,
     (threads, messages, interrupt): Computing<'_>,
@@ -47,7 +47,7 @@ fn compute(
     let started = std::time::Instant::now();
     let mut progress = Progress::new(requests.len(), "photos", messages);
     let mut computed = 0;
-    let features = extractor.gather(requests, cache, threads, &mut |done, new| {
+    let features = extractor.extract_all(requests, cache, threads, &mut |done, new| {
         computed = new;
         progress.set_position(done);
         !interrupt.is_pressed()
@@ -69,20 +69,21 @@ impl Bottlenecks<'_> {
     /// is of; nothing if it was interrupted.
     pub(super) fn distorted(
         &self,
-        distortions: &Distortions,
+        augmentations: &AugmentationOptions,
         extractor: &Extractor,
         cache: &mut FeatureCache,
         computing: Computing<'_>,
     ) -> Result<Option<Copies>> {
-        if !distortions.any() {
+        if !augmentations.any() {
             return Ok(Some(Vec::new()));
         }
         let mut requests = Vec::new();
         let mut photos = Vec::new();
         for (number, example) in self.dataset.examples.iter().enumerate() {
-            for copy in (0..distortions.copies).filter(|_| self.splits[number] == Split::Training) {
-                let distortion = Some(distortions.of(example.digest, copy));
-                requests.push(Wanted { example: example.clone(), distortion });
+            for copy in (0..augmentations.copies).filter(|_| self.splits[number] == Split::Training)
+            {
+                let augmentation = Some(augmentations.for_copy(example.digest, copy));
+                requests.push(FeatureRequest { example: example.clone(), augmentation });
                 photos.push(number);
             }
         }
@@ -114,6 +115,6 @@ impl Bottlenecks<'_> {
                 photos.push(number);
             }
         }
-        Examples::new(width, features, truth).of_photos(photos)
+        Examples::new(width, features, truth).with_photos(photos)
     }
 }

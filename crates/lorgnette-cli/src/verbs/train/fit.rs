@@ -9,9 +9,10 @@ use anyhow::Result;
 use lorgnette::dataset::{Digest, Split, SplitOptions};
 use lorgnette::features::Extractor;
 use lorgnette::head::{
-    self, Calibration, Examples, Layers, Recipe, State, Task, TrainOptions, Trained, Tried, Watch,
+    self, Calibration, Checkpoint, Examples, Layers, PenaltyTrial, Recipe, TrainOptions, Trained,
+    TrainingTask, Watch,
 };
-use lorgnette::judge::Epoch;
+use lorgnette::metrics::Epoch;
 use lorgnette::net::{Tensor, npy};
 
 use super::bottlenecks::Bottlenecks;
@@ -59,7 +60,7 @@ impl Run<'_> {
         let task = self.task(training, validation, &options);
         let path = self.arguments.out.join(STATE);
         let digest = task.digest();
-        let state = State::read(&path, digest).filter(|_| self.arguments.resume);
+        let state = Checkpoint::read(&path, digest).filter(|_| self.arguments.resume);
         if self.arguments.resume && state.is_none() && path.is_file() {
             let what =
                 "what was trained so far was with other photos or settings: training starts again";
@@ -104,7 +105,8 @@ impl Run<'_> {
             training.photos().iter().map(|&photo| fold_of_photo[photo]).collect();
         let mut observer = self.observer();
         let task = self.task(&training, &validation, &fitted.options);
-        let scores = head::held_out_scores(&task, &folds, fitted.trained.penalty, &mut observer)?;
+        let scores =
+            head::out_of_fold_scores(&task, &folds, fitted.trained.penalty, &mut observer)?;
         let temperature = fitted.calibration.map_or(1.0, |calibration| calibration.temperature);
         let scaled: Vec<f32> =
             scores.iter().map(|&score| (f64::from(score) / temperature) as f32).collect();
@@ -144,10 +146,10 @@ impl Run<'_> {
         training: &'t Examples,
         validation: &'t Examples,
         options: &'t TrainOptions,
-    ) -> Task<'t> {
+    ) -> TrainingTask<'t> {
         let run = self.extractor.embedder().model().network().options();
         let classes = self.bottlenecks.dataset.classes.len();
-        Task { training, validation, classes, options, pool: &run.pool, level: run.level }
+        TrainingTask { training, validation, classes, options, pool: &run.pool, level: run.level }
     }
 
     fn calibrated(&self, options: TrainOptions, trained: Trained, validation: &Examples) -> Fitted {
@@ -159,16 +161,22 @@ impl Run<'_> {
         let calibration = match (options.recipe, trained.temperature()) {
             // What was held out while the penalty was chosen is more than the validation photos
             // alone.
-            (Recipe::Default, Some(temperature)) => {
-                Calibration::at(temperature, &scores, truth, classes, (answer, rejected_share))
-            }
+            (Recipe::Default, Some(temperature)) => Calibration::for_temperature(
+                temperature,
+                &scores,
+                truth,
+                classes,
+                (answer, rejected_share),
+            ),
             (Recipe::Default, None) => {
-                Calibration::of(&scores, truth, classes, answer, rejected_share)
+                Calibration::fit(&scores, truth, classes, answer, rejected_share)
             }
             // The recipes are to give what they always gave.
-            _ => Calibration::at(1.0, &scores, truth, classes, (answer, rejected_share)),
+            _ => {
+                Calibration::for_temperature(1.0, &scores, truth, classes, (answer, rejected_share))
+            }
         };
-        let layers = trained.layers.clone().cooled(calibration.temperature);
+        let layers = trained.layers.clone().with_temperature(calibration.temperature);
         Fitted { options, trained, layers, calibration: Some(calibration) }
     }
 }
@@ -195,7 +203,7 @@ impl TrainingObserver<'_> {
         }
     }
 
-    fn write_checkpoint(&mut self, state: &State) {
+    fn write_checkpoint(&mut self, state: &Checkpoint) {
         if let Some((path, digest)) = self.checkpoint {
             let started = Instant::now();
             let result = with_path(state.write(path, digest), path);
@@ -235,8 +243,8 @@ impl Watch for TrainingObserver<'_> {
         }
     }
 
-    fn tried(&mut self, tried: &Tried) {
-        let (messages, Tried { penalty, loss, error, .. }) = (self.messages, tried);
+    fn tried(&mut self, tried: &PenaltyTrial) {
+        let (messages, PenaltyTrial { penalty, loss, error, .. }) = (self.messages, tried);
         self.progress.suspend(|| {
             messages.detail(&format_args!(
                 "penalty {penalty:.2e}: held-out loss {loss:.4} ± {error:.4}"
@@ -258,14 +266,14 @@ impl Watch for TrainingObserver<'_> {
         self.progress.set_position(epoch.epoch);
     }
 
-    fn stands(&mut self, state: &dyn Fn() -> State) {
+    fn stands(&mut self, state: &dyn Fn() -> Checkpoint) {
         let due = self.written.elapsed() >= WRITE_EVERY.max(self.writing * SHARE_OF_WRITING);
         if self.checkpoint.is_some() && (due || self.interrupt.is_pressed()) {
             self.write_checkpoint(&state());
         }
     }
 
-    fn goes_on(&mut self) -> bool {
+    fn should_continue(&mut self) -> bool {
         !self.interrupt.is_pressed() && self.failed.is_none()
     }
 }

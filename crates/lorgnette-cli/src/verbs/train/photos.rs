@@ -5,7 +5,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use lorgnette::dataset::{Dataset, Digest, Example, Fault, FaultKind, Listing, Split};
+use lorgnette::dataset::{
+    Dataset, Digest, Example, Listing, RejectedPhoto, RejectionReason, Split,
+};
 use lorgnette::trained::{self, TrainedModel};
 
 use super::Arguments;
@@ -180,11 +182,11 @@ pub(super) fn drop_unusable(
         let reason = broken
             .first()
             .map(|(_, what)| what)
-            .or(dataset.faults.first().map(|fault| &fault.what));
+            .or(dataset.rejected.first().map(|rejection| &rejection.message));
         let first = reason.cloned().unwrap_or_else(|| "none was found".into());
         bail!("not one photo can be used: {first}");
     }
-    dataset.leave_out(broken);
+    dataset.reject(broken);
     if previous.is_none() || dataset.counts().contains(&0) {
         dataset.drop_empty_classes();
     }
@@ -192,43 +194,48 @@ pub(super) fn drop_unusable(
 }
 
 /// Tells which photos were left out and why, and writes them all down.
-pub(super) fn report_faults(
+pub(super) fn report_rejected(
     arguments: &Arguments,
     dataset: &Dataset,
     messages: Messages,
 ) -> Result<()> {
-    let faults = &dataset.faults;
+    let rejected = &dataset.rejected;
     fs::create_dir_all(&arguments.out).with_context(|| arguments.out.display().to_string())?;
-    write_faults(&arguments.out.join(LEFT_OUT), dataset)?;
-    let with_kind = |&kind: &FaultKind| faults.iter().filter(move |fault| fault.kind == kind);
-    let misplaced = with_kind(&FaultKind::Misplaced);
-    let others =
-        FaultKind::ALL.iter().filter(|&&kind| kind != FaultKind::Misplaced).flat_map(with_kind);
-    let listed: Vec<&Fault> =
+    write_rejected(&arguments.out.join(LEFT_OUT), dataset)?;
+    let with_kind =
+        |&kind: &RejectionReason| rejected.iter().filter(move |rejection| rejection.reason == kind);
+    let misplaced = with_kind(&RejectionReason::Misplaced);
+    let others = RejectionReason::ALL
+        .iter()
+        .filter(|&&kind| kind != RejectionReason::Misplaced)
+        .flat_map(with_kind);
+    let listed: Vec<&RejectedPhoto> =
         others.take(MAX_LISTED).chain(misplaced.take(MAX_LISTED_MISPLACED)).collect();
-    listed.iter().for_each(|fault| messages.error(&format_args!("{} (left out)", fault.what)));
-    if faults.len() > listed.len() {
+    listed
+        .iter()
+        .for_each(|rejection| messages.error(&format_args!("{} (left out)", rejection.message)));
+    if rejected.len() > listed.len() {
         let file = arguments.out.join(LEFT_OUT);
         messages.error(&format_args!(
             "and {} more, all in {}",
-            faults.len() - listed.len(),
+            rejected.len() - listed.len(),
             file.display()
         ));
     }
-    let counts = FaultKind::ALL.iter().map(|kind| (with_kind(kind).count(), kind.name()));
+    let counts = RejectionReason::ALL.iter().map(|kind| (with_kind(kind).count(), kind.name()));
     let kinds: Vec<String> = counts
         .filter(|(count, _)| *count > 0)
         .map(|(count, name)| format!("{count} {name}"))
         .collect();
-    if !faults.is_empty() {
+    if !rejected.is_empty() {
         messages.note(&format_args!(
             "{} left out: {}",
-            count(faults.len(), "photo"),
+            count(rejected.len(), "photo"),
             kinds.join(", ")
         ));
     }
     // What only lies elsewhere is no fault of a photo.
-    let unusable = faults.len() - with_kind(&FaultKind::Misplaced).count();
+    let unusable = rejected.len() - with_kind(&RejectionReason::Misplaced).count();
     ensure!(
         !arguments.strict || unusable == 0,
         "--strict: {} cannot be used",
@@ -237,11 +244,15 @@ pub(super) fn report_faults(
     Ok(())
 }
 
-fn write_faults(path: &Path, dataset: &Dataset) -> Result<()> {
+fn write_rejected(path: &Path, dataset: &Dataset) -> Result<()> {
     let mut lines = csv::Writer::from_writer(Vec::new());
     lines.write_record(["path", "fault", "what"])?;
-    for fault in &dataset.faults {
-        lines.write_record([&*fault.photo.to_string_lossy(), fault.kind.name(), &fault.what])?;
+    for rejection in &dataset.rejected {
+        lines.write_record([
+            &*rejection.photo.to_string_lossy(),
+            rejection.reason.name(),
+            &rejection.message,
+        ])?;
     }
     Ok(trained::replace(path, &lines.into_inner()?)?)
 }

@@ -6,13 +6,15 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result};
 use lorgnette::ModelOptions;
-use lorgnette::dataset::{Dataset, Example, FaultKind, Split};
+use lorgnette::dataset::{Dataset, Example, RejectionReason, Split};
 use lorgnette::head::OutputKind;
-use lorgnette::judge::{Evaluation, NEARLY_THE_SAME, NearDuplicate, NearDuplicates, Scored, Share};
-use lorgnette::report::{HeldOut, Report, Twins};
+use lorgnette::metrics::{
+    Evaluation, NEAR_DUPLICATE_COSINE, NearDuplicate, NearDuplicateFinder, Proportion, ScoredPhoto,
+};
+use lorgnette::report::{HeldOut, NearDuplicatePair, Report};
 use lorgnette::trained::{
-    self, Base, BaseCard, Card, DataCard, FORMAT, Shape, SplitCounts, TrainedModel, TrainingCard,
-    VERSION,
+    self, Base, BaseCard, Card, DataCard, FORMAT, InputSpec, SplitCounts, TrainedModel,
+    TrainingCard, VERSION,
 };
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
@@ -58,14 +60,20 @@ pub(super) fn write(
         ReportFormat::Json => write_json(to, &Summary::new(run, &model.card, &evaluations)),
     })?;
     let failed = |kind| {
-        matches!(kind, FaultKind::Unreadable | FaultKind::Contradictory | FaultKind::Unlabelled)
+        matches!(
+            kind,
+            RejectionReason::Unreadable
+                | RejectionReason::ConflictingLabels
+                | RejectionReason::Unlabelled
+        )
     };
-    let some_failed = run.bottlenecks.dataset.faults.iter().any(|fault| failed(fault.kind));
+    let some_failed =
+        run.bottlenecks.dataset.rejected.iter().any(|rejection| failed(rejection.reason));
     Ok(if some_failed || fitted.trained.interrupted { Outcome::SomeFailed } else { Outcome::Done })
 }
 
 /// What the head says of the photos of a split.
-fn scored(run: &Run<'_>, fitted: &Fitted, split: Split) -> Vec<Scored> {
+fn scored(run: &Run<'_>, fitted: &Fitted, split: Split) -> Vec<ScoredPhoto> {
     let bottlenecks = &run.bottlenecks;
     let examples = bottlenecks.examples(bottlenecks.splits, split, &[]);
     let options = run.extractor.embedder().model().network().options();
@@ -77,7 +85,7 @@ fn scored(run: &Run<'_>, fitted: &Fitted, split: Split) -> Vec<Scored> {
         .iter()
         .zip(bottlenecks.splits)
         .filter(|(_, found)| **found == split);
-    let scored = |((example, _), probabilities): ((&Example, _), Vec<f32>)| Scored {
+    let scored = |((example, _), probabilities): ((&Example, _), Vec<f32>)| ScoredPhoto {
         photo: example.photo.clone(),
         truth: example.classes.clone(),
         probabilities,
@@ -102,7 +110,7 @@ fn card(
         metrics.insert(format!("{}_accuracy", split.name()), evaluation.accuracy().value());
         metrics.insert(format!("{}_loss", split.name()), evaluation.loss());
     }
-    let distortions = run.arguments.augmentation.distortions(run.arguments.splitting.seed);
+    let augmentations = run.arguments.augmentation.augmentations(run.arguments.splitting.seed);
     Ok(Card {
         format: FORMAT.into(),
         version: VERSION,
@@ -111,15 +119,15 @@ fn card(
         classes: dataset.classes.clone(),
         hidden: fitted.options.hidden,
         base: BaseCard::new(base, options, run.extractor, width, out)?,
-        shape: Shape::of(run.extractor.embedder().model()),
+        shape: InputSpec::new(run.extractor.embedder().model()),
         calibration: fitted.calibration,
         training: TrainingCard {
             options: fitted.options.clone(),
             penalty: fitted.trained.penalty,
             epochs: fitted.trained.epochs.len(),
             best_epoch: fitted.trained.best_epoch,
-            copies: distortions.copies,
-            distortions: if distortions.any() { format!("{distortions:?}") } else { String::new() },
+            copies: augmentations.copies,
+            distortions: augmentations.describe(),
             interrupted: fitted.trained.interrupted,
         },
         data: data(run),
@@ -138,7 +146,7 @@ fn data(run: &Run<'_>) -> DataCard {
     DataCard {
         photos: SplitCounts { training, validation, test },
         per_class: dataset.counts(),
-        left_out: dataset.faults.len(),
+        left_out: dataset.rejected.len(),
         split: format!("{:?}", options.by).to_lowercase(),
         validation_percentage: options.validation,
         test_percentage: options.test,
@@ -149,7 +157,7 @@ fn data(run: &Run<'_>) -> DataCard {
 
 /// What was said of each photo by a layer that was not trained with it; nothing where labels are
 /// not suspected.
-fn held_out(run: &Run<'_>, fitted: &Fitted, judged: &[Vec<Scored>; 3]) -> Vec<HeldOut> {
+fn held_out(run: &Run<'_>, fitted: &Fitted, judged: &[Vec<ScoredPhoto>; 3]) -> Vec<HeldOut> {
     if fitted.options.answer == OutputKind::Sigmoid || fitted.trained.interrupted {
         return Vec::new();
     }
@@ -163,7 +171,7 @@ fn held_out(run: &Run<'_>, fitted: &Fitted, judged: &[Vec<Scored>; 3]) -> Vec<He
     let training = training
         .iter()
         .zip(training_probabilities)
-        .map(|(predicted, probabilities)| Scored { probabilities, ..predicted.clone() });
+        .map(|(predicted, probabilities)| ScoredPhoto { probabilities, ..predicted.clone() });
     let others = [(Split::Validation, validation), (Split::Test, test)].into_iter();
     let others = others
         .flat_map(|(split, scored)| scored.iter().cloned().map(move |scored| (split, scored)));
@@ -174,7 +182,7 @@ fn held_out(run: &Run<'_>, fitted: &Fitted, judged: &[Vec<Scored>; 3]) -> Vec<He
 fn report(
     run: &Run<'_>,
     fitted: &Fitted,
-    (test, scored): (&Evaluation, &[Scored]),
+    (test, scored): (&Evaluation, &[ScoredPhoto]),
     held_out: &[HeldOut],
     card: &Card,
 ) -> Result<()> {
@@ -200,7 +208,7 @@ fn report(
     let report = Report {
         epochs,
         held_out,
-        twins: &near_duplicates,
+        near_duplicates: &near_duplicates,
         features,
         about: &about,
         ..Report::new(&title, test, scored)
@@ -218,18 +226,18 @@ fn label(dataset: &Dataset, example: &Example) -> String {
 }
 
 /// Photos that are nearly the same, of different splits or classes.
-fn near_duplicates(run: &Run<'_>) -> Vec<Twins> {
+fn near_duplicates(run: &Run<'_>) -> Vec<NearDuplicatePair> {
     let (dataset, splits) = (run.bottlenecks.dataset, run.bottlenecks.splits);
     let features: Vec<&[f32]> = run.bottlenecks.features.iter().map(Vec::as_slice).collect();
     let place = |photo: usize| (splits[photo], &dataset.examples[photo].classes);
-    let pairs = NearDuplicates::new(&features)
-        .pairs(NEARLY_THE_SAME, |one, other| place(one) != place(other));
+    let pairs = NearDuplicateFinder::new(&features)
+        .pairs(NEAR_DUPLICATE_COSINE, |one, other| place(one) != place(other));
     let shown = |photo: usize| {
         format!("{}, {}", label(dataset, &dataset.examples[photo]), splits[photo].name())
     };
-    let near_duplicate = |pair: NearDuplicate| Twins {
-        photos: [pair.one, pair.other].map(|photo| dataset.examples[photo].photo.clone()),
-        places: [pair.one, pair.other].map(shown),
+    let near_duplicate = |pair: NearDuplicate| NearDuplicatePair {
+        photos: [pair.first, pair.second].map(|photo| dataset.examples[photo].photo.clone()),
+        places: [pair.first, pair.second].map(shown),
         cosine: pair.cosine,
     };
     pairs.into_iter().map(near_duplicate).collect()
@@ -255,7 +263,8 @@ struct Summary<'a> {
     test_interval: [f64; 2],
     penalty: Option<f64>,
     epochs: usize,
-    unknown_below: Option<f32>,
+    #[serde(rename = "unknown_below")]
+    rejection_threshold: Option<f32>,
 }
 
 impl<'a> Summary<'a> {
@@ -269,22 +278,24 @@ impl<'a> Summary<'a> {
             test_interval: evaluations[2].accuracy().interval(),
             penalty: card.training.penalty,
             epochs: card.training.epochs,
-            unknown_below: card.calibration.and_then(|calibration| calibration.unknown_below),
+            rejection_threshold: card
+                .calibration
+                .and_then(|calibration| calibration.rejection_threshold),
         }
     }
 }
 
 fn write_text(out: &mut dyn Write, run: &Run<'_>, evaluations: &[Evaluation; 3]) -> io::Result<()> {
     for (split, evaluation) in Split::ALL.iter().zip(evaluations) {
-        let accuracy: Share = evaluation.accuracy();
+        let accuracy: Proportion = evaluation.accuracy();
         let [low, high] = accuracy.interval();
         writeln!(
             out,
             "{:<10}  {:>6.2} %  ({} of {}; 95 %: {:.1} to {:.1} %)  loss {:.4}",
             split.name(),
             100.0 * accuracy.value(),
-            accuracy.right,
-            accuracy.of,
+            accuracy.correct,
+            accuracy.total,
             100.0 * low,
             100.0 * high,
             evaluation.loss()

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
 use lorgnette::dataset::{Grouping, ListingOptions, Regex, SplitBy, SplitOptions};
-use lorgnette::features::Distortions;
+use lorgnette::features::AugmentationOptions;
 use lorgnette::head::{ClassWeights, OutputKind, Recipe, TrainOptions};
 
 use super::photos::PreviousModel;
@@ -221,8 +221,8 @@ pub(super) struct AugmentationArguments {
 }
 
 impl AugmentationArguments {
-    pub(super) fn distortions(&self, seed: u64) -> Distortions {
-        let distortions = Distortions {
+    pub(super) fn augmentations(&self, seed: u64) -> AugmentationOptions {
+        let augmentations = AugmentationOptions {
             flip: self.flip,
             crop: self.random_crop,
             scale: self.random_scale,
@@ -231,7 +231,7 @@ impl AugmentationArguments {
             copies: self.copies,
             seed,
         };
-        if distortions.any() { distortions } else { Distortions::default() }
+        if augmentations.any() { augmentations } else { AugmentationOptions::default() }
     }
 }
 

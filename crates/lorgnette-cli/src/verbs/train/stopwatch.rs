@@ -4,7 +4,7 @@ use std::io;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use lorgnette::features::Spent;
+use lorgnette::features::Timings;
 
 use crate::table::{Align, Fit, Table};
 
@@ -35,7 +35,7 @@ impl Stopwatch {
 
     /// Writes a table to standard error: each stage, and what the threads did that computed
     /// features.
-    pub(super) fn write(&self, spent: Spent, threads: usize) -> io::Result<()> {
+    pub(super) fn write(&self, timings: Timings, threads: usize) -> io::Result<()> {
         let laps = &self.0.lock().unwrap_or_else(PoisonError::into_inner).all;
         let whole: Duration = laps.iter().map(|(_, time)| *time).sum();
         let mut table = Table::new(&[
@@ -54,7 +54,7 @@ impl Stopwatch {
         for (what, time) in laps {
             table.row(row(what, *time));
             if *what == FEATURES {
-                within(spent, threads).for_each(|(what, time)| table.row(row(what, time)));
+                within(timings, threads).for_each(|(what, time)| table.row(row(what, time)));
             }
         }
         table.total(row("all", whole));
@@ -63,12 +63,12 @@ impl Stopwatch {
 }
 
 /// What the threads did, each as if all of them had done it at once; what nobody did is left out.
-fn within(spent: Spent, threads: usize) -> impl Iterator<Item = (&'static str, Duration)> {
-    let Spent { reading, decoding, distorting, preprocessing, network } = spent;
+fn within(timings: Timings, threads: usize) -> impl Iterator<Item = (&'static str, Duration)> {
+    let Timings { reading, decoding, augmenting, preprocessing, network } = timings;
     let all = [
         ("  reading files", reading),
         ("  decoding", decoding),
-        ("  distorting", distorting),
+        ("  distorting", augmenting),
         ("  preprocessing", preprocessing),
         ("  network", network),
     ];

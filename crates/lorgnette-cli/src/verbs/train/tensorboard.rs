@@ -1,7 +1,7 @@
 //! The training for TensorBoard.
 
 use anyhow::{Context as _, Result};
-use lorgnette::judge::Evaluation;
+use lorgnette::metrics::Evaluation;
 use lorgnette::report::{Point, TensorBoard};
 
 use super::fit::{Fitted, Run};
@@ -24,13 +24,13 @@ pub(super) fn write(run: &Run<'_>, fitted: &Fitted, test: &Evaluation) -> Result
     distributions.extend(features.map(|features| ("features of one photo", &features[..])));
     let labels: Vec<String> =
         dataset.examples.iter().map(|example| name(&dataset.classes, &example.classes)).collect();
-    let of_photos = dataset
+    let with_photos = dataset
         .examples
         .iter()
         .zip(&labels)
         .zip(run.bottlenecks.splits)
         .zip(run.bottlenecks.features);
-    let points: Vec<Point<'_>> = of_photos
+    let points: Vec<Point<'_>> = with_photos
         .filter(|_| run.arguments.projector)
         .map(|(((example, label), split), features)| Point {
             photo: &example.photo,

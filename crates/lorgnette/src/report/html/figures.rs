@@ -5,12 +5,12 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::{percent, section};
 use crate::figure::Figure;
-use crate::judge::Answered;
+use crate::metrics::Coverage;
 use crate::report::{self, Report, Scale};
 
 /// Matrices with more cells that are not empty would be too much for a browser as drawings; they
 /// are pictures.
-const MOST_CELLS: usize = 12_000;
+const MAX_CELLS: usize = 12_000;
 /// A figure wider than the page can be looked at in full.
 const PAGE_WIDTH: f32 = 1120.0;
 /// From which probability on a model might answer.
@@ -38,7 +38,7 @@ pub(super) fn confusion(report: &Report<'_>) -> String {
         .map(|class| evaluation.confusion().row(class).iter().filter(|count| **count > 0).count())
         .sum();
     let drawn = figures
-        .map(|figure| if cells > MOST_CELLS { as_picture(&figure) } else { in_frame(&figure) });
+        .map(|figure| if cells > MAX_CELLS { as_picture(&figure) } else { in_frame(&figure) });
     let button = |id: &str, kind: &str, on: &str, words: &str| {
         format!("<input id=\"{id}\" {kind}{on}><label for=\"{id}\">{words}</label>\n")
     };
@@ -57,9 +57,12 @@ pub(super) fn confusion(report: &Report<'_>) -> String {
 pub(super) fn reliability(report: &Report<'_>) -> String {
     let figure = in_frame(&report::reliability(report.evaluation.reliability()));
     let row = |at_least: f32| {
-        let Answered { answered, right, .. } = Answered::at_least(at_least, report.scored);
-        let (answered, right) = (percent(answered.value()), percent(right.value()));
-        format!("<tr><td>{:.0} %</td><td>{answered}</td><td>{right}</td></tr>\n", 100.0 * at_least)
+        let Coverage { answered, correct, .. } = Coverage::at_least(at_least, report.scored);
+        let (answered, correct) = (percent(answered.value()), percent(correct.value()));
+        format!(
+            "<tr><td>{:.0} %</td><td>{answered}</td><td>{correct}</td></tr>\n",
+            100.0 * at_least
+        )
     };
     let table = format!(
         "<div><h3>If it may say that it does not know</h3>\n<table><thead><tr><th>answers from</th>\

@@ -8,21 +8,21 @@ use base64::engine::general_purpose::STANDARD;
 use super::{count, section};
 use crate::draw::canvas::Canvas;
 use crate::figure::escaped;
-use crate::judge::{Confused, Scored, confident_mistakes};
+use crate::metrics::{ConfusedPair, ScoredPhoto, confident_mistakes};
 use crate::report::page::{answer, evenly, truth};
-use crate::report::{self, Opener, Report, Twins};
+use crate::report::{self, NearDuplicatePair, Opener, Report};
 
 /// The longer side of a small picture: sharp on screens with two pixels a point, a few kilobytes
 /// each.
 const SIDE: usize = 288;
 const QUALITY: u8 = 78;
 /// How many photos each part shows.
-const SOME: usize = 18;
+const SAMPLE: usize = 18;
 const MISTAKES: usize = 18;
-const SUSPECTS: usize = 18;
-const TWINS: usize = 9;
+const LABEL_ISSUES: usize = 18;
+const NEAR_DUPLICATES: usize = 9;
 const PAIRS: usize = 6;
-const PHOTOS_A_PAIR: usize = 4;
+const PHOTOS_PER_PAIR: usize = 4;
 
 /// Photos of the pairs of classes that are confused most.
 pub(super) fn confused(report: &Report<'_>, open: Opener<'_>) -> String {
@@ -40,17 +40,18 @@ pub(super) fn confused(report: &Report<'_>, open: Opener<'_>) -> String {
     )
 }
 
-fn pair_of_classes(report: &Report<'_>, open: Opener<'_>, pair: Confused) -> String {
+fn pair_of_classes(report: &Report<'_>, open: Opener<'_>, pair: ConfusedPair) -> String {
     let names = report.evaluation.names();
     let mistakes = confident_mistakes(report.scored).into_iter().map(|photo| &report.scored[photo]);
-    let photos =
-        mistakes.filter(|said| said.truth.contains(&pair.truth) && said.guess() == pair.said);
+    let photos = mistakes.filter(|scored| {
+        scored.truth.contains(&pair.truth) && scored.predicted_class() == pair.predicted
+    });
     let figures: String =
-        photos.take(PHOTOS_A_PAIR).map(|said| judged(report, open, said)).collect();
-    let (truth, said) = (escaped(&names[pair.truth]), escaped(&names[pair.said]));
+        photos.take(PHOTOS_PER_PAIR).map(|scored| photo_figure(report, open, scored)).collect();
+    let (truth, scored) = (escaped(&names[pair.truth]), escaped(&names[pair.predicted]));
     format!(
-        "<div><h3>{truth} taken for {said} <span class=\"of\">{} of {}</span></h3>\n<div class=\"photos\">\n{figures}</div></div>\n",
-        pair.count, pair.of
+        "<div><h3>{truth} taken for {scored} <span class=\"of\">{} of {}</span></h3>\n<div class=\"photos\">\n{figures}</div></div>\n",
+        pair.count, pair.total
     )
 }
 
@@ -60,29 +61,31 @@ pub(super) fn mistakes(report: &Report<'_>, open: Opener<'_>) -> String {
     if mistakes.is_empty() {
         return section("Mistakes", "There are none.", "");
     }
-    let shown =
-        mistakes.iter().take(MISTAKES).map(|&photo| judged(report, open, &report.scored[photo]));
+    let shown = mistakes
+        .iter()
+        .take(MISTAKES)
+        .map(|&photo| photo_figure(report, open, &report.scored[photo]));
     let explanation =
         format!("{}, the ones it is surest of first.", count(mistakes.len(), "mistake"));
     section("The surest mistakes", &explanation, &grid(&shown.collect::<String>(), ""))
 }
 
 /// Photos whose label is probably wrong.
-pub(super) fn suspects(report: &Report<'_>, open: Opener<'_>) -> String {
+pub(super) fn label_issues(report: &Report<'_>, open: Opener<'_>) -> String {
     let names = report.evaluation.names();
-    let (suspects, among) = report.suspects();
-    if suspects.is_empty() {
+    let (label_issues, among) = report.label_issues();
+    if label_issues.is_empty() {
         return String::new();
     }
-    let shown = suspects.iter().take(SUSPECTS).map(|suspect| {
-        let (said, split) = among[suspect.photo];
-        let (label, looks_like) =
-            (escaped(&names[suspect.label]), escaped(&names[suspect.looks_like]));
+    let shown = label_issues.iter().take(LABEL_ISSUES).map(|label_issue| {
+        let (scored, split) = among[label_issue.photo];
+        let (label, predicted) =
+            (escaped(&names[label_issue.label]), escaped(&names[label_issue.predicted]));
         let used = if split.is_empty() { String::new() } else { format!("<br>{split}") };
         let caption = format!(
-            "labelled {label}<br>looks like <span class=\"wrong\">{looks_like}</span>{used}"
+            "labelled {label}<br>looks like <span class=\"wrong\">{predicted}</span>{used}"
         );
-        figure(open, &said.photo, &caption)
+        figure(open, &scored.photo, &caption)
     });
     let judged_by = match report.held_out.is_empty() {
         true => "",
@@ -94,38 +97,46 @@ pub(super) fn suspects(report: &Report<'_>, open: Opener<'_>) -> String {
     let explanation = format!(
         "More like another class than most of that class's own photos: {} of {} (confident learning, Northcutt et al. 2021); \
          all are in suspects.csv.{judged_by} Look at these before you blame the model.",
-        suspects.len(),
+        label_issues.len(),
         count(among.len(), "photo")
     );
     section("Labels that may be wrong", &explanation, &grid(&shown.collect::<String>(), ""))
 }
 
 /// Photos that are nearly the same.
-pub(super) fn twins(report: &Report<'_>, open: Opener<'_>) -> String {
-    if report.twins.is_empty() {
+pub(super) fn near_duplicates(report: &Report<'_>, open: Opener<'_>) -> String {
+    if report.near_duplicates.is_empty() {
         return String::new();
     }
-    let shown = report.twins.iter().take(TWINS).map(|twins: &Twins| {
-        let one = |place: usize| figure(open, &twins.photos[place], &escaped(&twins.places[place]));
-        let likeness = format!("{:.1} % alike", 100.0 * twins.cosine);
-        format!(
-            "<div><div class=\"pair\">{}{}</div><figcaption>{likeness}</figcaption></div>\n",
-            one(0),
-            one(1)
-        )
-    });
+    let shown = report.near_duplicates.iter().take(NEAR_DUPLICATES).map(
+        |near_duplicates: &NearDuplicatePair| {
+            let one = |place: usize| {
+                figure(
+                    open,
+                    &near_duplicates.photos[place],
+                    &escaped(&near_duplicates.places[place]),
+                )
+            };
+            let likeness = format!("{:.1} % alike", 100.0 * near_duplicates.cosine);
+            format!(
+                "<div><div class=\"pair\">{}{}</div><figcaption>{likeness}</figcaption></div>\n",
+                one(0),
+                one(1)
+            )
+        },
+    );
     let explanation = format!(
         "{} of photos that are nearly the same, by the cosine of their features. Where one was learned and the other is \
          judged, the accuracy is too good to be true.",
-        count(report.twins.len(), "pair")
+        count(report.near_duplicates.len(), "pair")
     );
     section("Near-duplicates", &explanation, &grid(&shown.collect::<String>(), " pairs"))
 }
 
 /// A few photos, right and wrong as they come.
-pub(super) fn some(report: &Report<'_>, open: Opener<'_>) -> String {
+pub(super) fn sample(report: &Report<'_>, open: Opener<'_>) -> String {
     let shown: String =
-        evenly(report.scored, SOME).map(|said| judged(report, open, said)).collect();
+        evenly(report.scored, SAMPLE).map(|scored| photo_figure(report, open, scored)).collect();
     section(
         "Photos",
         "Some of them, evenly from all: what each is, and what the model says.",
@@ -150,14 +161,14 @@ pub(super) fn features(report: &Report<'_>, open: Opener<'_>) -> String {
 }
 
 /// A photo with what it is and what the model says.
-fn judged(report: &Report<'_>, open: Opener<'_>, said: &Scored) -> String {
-    let answer = escaped(&answer(report.evaluation, said));
-    let truth = escaped(&truth(report.evaluation, said));
-    let caption = match said.is_right() {
+fn photo_figure(report: &Report<'_>, open: Opener<'_>, scored: &ScoredPhoto) -> String {
+    let answer = escaped(&answer(report.evaluation, scored));
+    let truth = escaped(&truth(report.evaluation, scored));
+    let caption = match scored.is_correct() {
         true => format!("<span class=\"right\">{answer}</span>"),
         false => format!("{truth}<br><span class=\"wrong\">said {answer}</span>"),
     };
-    figure(open, &said.photo, &caption)
+    figure(open, &scored.photo, &caption)
 }
 
 fn grid(figures: &str, class: &str) -> String {

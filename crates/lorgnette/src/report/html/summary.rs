@@ -2,7 +2,7 @@
 
 use super::{count, percent};
 use crate::figure::escaped;
-use crate::judge::Evaluation;
+use crate::metrics::Evaluation;
 use crate::report::Report;
 
 /// Fewer photos a class than this tell little of it.
@@ -21,16 +21,19 @@ pub(super) fn summary(report: &Report<'_>) -> String {
 }
 
 fn cards(evaluation: &Evaluation) -> String {
-    let means = evaluation.means();
+    let macro_averages = evaluation.macro_averages();
     let [low, high] = evaluation.accuracy().interval();
     let interval = format!("95 % interval: {:.1} to {:.1} %", 100.0 * low, 100.0 * high);
     let loss = ("loss", format!("{:.3}", evaluation.loss()), "cross entropy in nats".to_owned());
     let five =
         ("among the first five", percent(evaluation.top5().value()), "top-5 accuracy".to_owned());
-    let balanced =
-        ("balanced accuracy", percent(means.recall), "mean recall of the classes".to_owned());
-    let f1 = ("F1", percent(means.f1), "mean of the classes".to_owned());
-    let error = evaluation.reliability().expected_error();
+    let balanced = (
+        "balanced accuracy",
+        percent(macro_averages.recall),
+        "mean recall of the classes".to_owned(),
+    );
+    let f1 = ("F1", percent(macro_averages.f1), "mean of the classes".to_owned());
+    let error = evaluation.reliability().expected_calibration_error();
     let calibration = ("calibration error", percent(error), "probability against truth".to_owned());
     let accuracy = ("accuracy", percent(evaluation.accuracy().value()), interval);
     let mut cards = vec![accuracy, balanced, f1, loss, calibration];
@@ -75,8 +78,8 @@ fn baseline(evaluation: &Evaluation) -> Option<String> {
     let right = evaluation.accuracy();
     Some(format!(
         "{} of {} photos are named rightly; always saying <b>{}</b> would be right for {}.",
-        right.right,
-        right.of,
+        right.correct,
+        right.total,
         name(evaluation, class),
         percent(share)
     ))
@@ -84,20 +87,20 @@ fn baseline(evaluation: &Evaluation) -> Option<String> {
 
 /// The class that is found least.
 fn worst(evaluation: &Evaluation) -> Option<String> {
-    let recall = |class: &crate::judge::ClassFigures| class.recall().unwrap_or(1.0);
+    let recall = |class: &crate::metrics::ClassMetrics| class.recall().unwrap_or(1.0);
     let classes = evaluation.classes().iter().enumerate().filter(|(_, class)| class.support > 0);
     let (class, figures) = classes.min_by(|(_, a), (_, b)| recall(a).total_cmp(&recall(b)))?;
-    let found = format!("{} of {}", figures.right, figures.support);
+    let found = format!("{} of {}", figures.correct, figures.support);
     (recall(figures) < 1.0)
         .then(|| format!("Hardest to find is <b>{}</b>: {found}.", name(evaluation, class)))
 }
 
 fn confused(evaluation: &Evaluation) -> Option<String> {
     let pair = *evaluation.confusion().most_confused().first()?;
-    let (truth, said) = (name(evaluation, pair.truth), name(evaluation, pair.said));
+    let (truth, scored) = (name(evaluation, pair.truth), name(evaluation, pair.predicted));
     Some(format!(
-        "The commonest mistake: <b>{truth}</b> taken for <b>{said}</b>, {} of {}.",
-        pair.count, pair.of
+        "The commonest mistake: <b>{truth}</b> taken for <b>{scored}</b>, {} of {}.",
+        pair.count, pair.total
     ))
 }
 
@@ -105,8 +108,8 @@ fn confused(evaluation: &Evaluation) -> Option<String> {
 fn sureness(evaluation: &Evaluation) -> Option<String> {
     const NOTICEABLE: f64 = 0.02;
     let bins = &evaluation.reliability().bins;
-    let counted = || bins.iter().filter(|bin| bin.right.of > 0);
-    let gap = counted().map(|bin| bin.gap() * bin.right.of as f64).sum::<f64>()
+    let counted = || bins.iter().filter(|bin| bin.correct.total > 0);
+    let gap = counted().map(|bin| bin.gap() * bin.correct.total as f64).sum::<f64>()
         / evaluation.photos() as f64;
     let points = format!("{:.1} points", 100.0 * gap.abs());
     Some(if gap > NOTICEABLE {

@@ -2,7 +2,7 @@
 
 use super::section;
 use crate::figure::escaped;
-use crate::judge::ClassFigures;
+use crate::metrics::ClassMetrics;
 use crate::report::Report;
 
 /// The longest bar in a table, in pixels.
@@ -11,13 +11,13 @@ const BAR: f64 = 72.0;
 /// Every class that some photo is of or is said to be of, the worst first.
 pub(super) fn classes(report: &Report<'_>) -> String {
     let evaluation = report.evaluation;
-    let mut classes: Vec<(&String, &ClassFigures)> = evaluation
+    let mut classes: Vec<(&String, &ClassMetrics)> = evaluation
         .names()
         .iter()
         .zip(evaluation.classes())
-        .filter(|(_, class)| class.support + class.said > 0)
+        .filter(|(_, class)| class.support + class.predicted > 0)
         .collect();
-    let f1 = |class: &ClassFigures| class.f1().unwrap_or(0.0);
+    let f1 = |class: &ClassMetrics| class.f1().unwrap_or(0.0);
     classes.sort_by(|(_, a), (_, b)| f1(a).total_cmp(&f1(b)));
     let rows: String = classes.into_iter().map(row).collect();
     let table = format!(
@@ -29,9 +29,10 @@ pub(super) fn classes(report: &Report<'_>) -> String {
     section("Classes", explanation, &table)
 }
 
-fn row((name, class): (&String, &ClassFigures)) -> String {
-    let counts =
-        [class.support, class.said, class.right].map(|count| format!("<td>{count}</td>")).concat();
+fn row((name, class): (&String, &ClassMetrics)) -> String {
+    let counts = [class.support, class.predicted, class.correct]
+        .map(|count| format!("<td>{count}</td>"))
+        .concat();
     let shares = [class.precision(), class.recall(), class.f1()].map(share).concat();
     format!("<tr><td>{}</td>{counts}{shares}</tr>\n", escaped(name))
 }

@@ -7,7 +7,7 @@ use lorgnette_kernels::{
 };
 
 /// A matrix made ready to be multiplied by from the left.
-pub(super) struct Packed {
+pub(super) struct PackedMatrix {
     level: Level,
     inner: usize,
     columns: usize,
@@ -15,17 +15,17 @@ pub(super) struct Packed {
 }
 
 /// What a product is of, beside the matrix on the right.
-pub(super) struct Sum<'a> {
+pub(super) struct Product<'a> {
     /// The matrix on the left, row by row.
     pub(super) left: &'a [f32],
     pub(super) rows: usize,
     /// Added to each row.
     pub(super) bias: Option<&'a [f32]>,
     /// Added as a whole.
-    pub(super) added: Option<&'a [f32]>,
+    pub(super) addend: Option<&'a [f32]>,
 }
 
-impl Packed {
+impl PackedMatrix {
     /// Of `right`, `[inner][columns]` row by row; or if `transposed`, `[columns][inner]`.
     pub(super) fn new(
         right: &[f32],
@@ -54,13 +54,13 @@ impl Packed {
         (kernel.pack_rows)(&shape, &filter, 0..shape.depth(), &mut self.values, pool);
     }
 
-    /// `left · right + bias + added`.
-    pub(super) fn multiply(&self, sum: &Sum<'_>, out: &mut [f32], pool: &ThreadPool) {
+    /// `left · right + bias + addend`.
+    pub(super) fn multiply(&self, sum: &Product<'_>, out: &mut [f32], pool: &ThreadPool) {
         let shape = shape(sum.rows, self.inner, self.columns);
         let kernel = choose_conv(&shape, self.level, NumericOptions::default());
         let mut scratch = vec![0.0; (kernel.scratch_len)(&shape, pool.threads())];
         let storage = StorageType::Float32;
-        let residual = sum.added.map(|values| Residual { values, stride: self.columns, storage });
+        let residual = sum.addend.map(|values| Residual { values, stride: self.columns, storage });
         let (input, packed, clamp) = (sum.left, &*self.values, Clamp::NONE);
         let conv = Conv {
             shape: &shape,
@@ -123,22 +123,24 @@ mod tests {
             [[1, 3, 2], [5, 64, 257], [130, 33, 5], [3, 1, 1], [257, 256, 96]]
         {
             let (left, right) = (numbers(rows * inner, 1), numbers(inner * columns, 2));
-            let (bias, added) = (numbers(columns, 3), numbers(rows * columns, 4));
+            let (bias, addend) = (numbers(columns, 3), numbers(rows * columns, 4));
             let wanted: Vec<f64> = plainly(&left, &right, [rows, inner, columns])
                 .iter()
                 .enumerate()
-                .map(|(at, &x)| x + f64::from(bias[at % columns]) + f64::from(added[at]))
+                .map(|(at, &x)| x + f64::from(bias[at % columns]) + f64::from(addend[at]))
                 .collect();
-            let mut turned = vec![0.0; right.len()];
-            transpose(&right, inner, columns, &mut turned);
+            let mut transposed_rows = vec![0.0; right.len()];
+            transpose(&right, inner, columns, &mut transposed_rows);
             for level in Level::available() {
-                for (right, transposed) in [(&right, false), (&turned, true)] {
+                for (right, transposed) in [(&right, false), (&transposed_rows, true)] {
                     let mut answers = Vec::new();
                     for threads in [1, 3] {
                         let pool = ThreadPool::new(threads);
-                        let packed = Packed::new(right, [inner, columns], transposed, level, &pool);
+                        let packed =
+                            PackedMatrix::new(right, [inner, columns], transposed, level, &pool);
                         let mut out = vec![0.0; rows * columns];
-                        let sum = Sum { left: &left, rows, bias: Some(&bias), added: Some(&added) };
+                        let sum =
+                            Product { left: &left, rows, bias: Some(&bias), addend: Some(&addend) };
                         packed.multiply(&sum, &mut out, &pool);
                         assert!(
                             wanted.iter().zip(&out).all(|(a, &b)| (a - f64::from(b)).abs() < 1e-4),

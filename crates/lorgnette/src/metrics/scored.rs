@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 /// Where photos may have several labels, those are said of a photo that are at least as probable as
 /// not.
-const SAID: f32 = 0.5;
+const LABEL_THRESHOLD: f32 = 0.5;
 
 /// A photo, its true classes and the probability a model gave to each class.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Scored {
+pub struct ScoredPhoto {
     /// The photo's file.
     pub photo: PathBuf,
     /// Its true classes, as indices into the probabilities: one, or several where photos have
@@ -18,13 +18,13 @@ pub struct Scored {
     pub probabilities: Vec<f32>,
 }
 
-impl Scored {
+impl ScoredPhoto {
     /// The most probable class; of equals the first.
     ///
     /// # Panics
     /// If there are no classes.
     #[must_use]
-    pub fn guess(&self) -> usize {
+    pub fn predicted_class(&self) -> usize {
         let better =
             |best: usize, class: usize| if self.rank_before(class, best) { class } else { best };
         (1..self.probabilities.len()).fold(0, better)
@@ -33,7 +33,7 @@ impl Scored {
     /// The probability of the most probable class; 0 for one that is no number.
     #[must_use]
     pub fn confidence(&self) -> f32 {
-        self.probability(self.guess())
+        self.probability(self.predicted_class())
     }
 
     /// The probability of a class; 0 for one that is no number.
@@ -48,8 +48,8 @@ impl Scored {
 
     /// Whether the most probable class is true.
     #[must_use]
-    pub fn is_right(&self) -> bool {
-        self.truth.contains(&self.guess())
+    pub fn is_correct(&self) -> bool {
+        self.truth.contains(&self.predicted_class())
     }
 
     /// How many classes come before the first true one: 0 if the most probable class is true.
@@ -63,13 +63,13 @@ impl Scored {
 
     /// The classes a model of several labels says of the photo: all that are at least as probable
     /// as not.
-    pub(crate) fn said(&self) -> impl Iterator<Item = usize> {
-        (0..self.probabilities.len()).filter(|&class| self.probability(class) >= SAID)
+    pub(crate) fn predicted(&self) -> impl Iterator<Item = usize> {
+        (0..self.probabilities.len()).filter(|&class| self.probability(class) >= LABEL_THRESHOLD)
     }
 
-    fn rank_before(&self, class: usize, other: usize) -> bool {
-        let (a, b) = (self.probability(class), self.probability(other));
-        a > b || (a == b && class < other)
+    fn rank_before(&self, class: usize, second: usize) -> bool {
+        let (a, b) = (self.probability(class), self.probability(second));
+        a > b || (a == b && class < second)
     }
 }
 
@@ -77,14 +77,18 @@ impl Scored {
 mod tests {
     use super::*;
 
-    fn scored(truth: &[usize], probabilities: &[f32]) -> Scored {
-        Scored { photo: "a.jpg".into(), truth: truth.into(), probabilities: probabilities.into() }
+    fn scored(truth: &[usize], probabilities: &[f32]) -> ScoredPhoto {
+        ScoredPhoto {
+            photo: "a.jpg".into(),
+            truth: truth.into(),
+            probabilities: probabilities.into(),
+        }
     }
 
     #[test]
     fn the_first_of_equals_is_the_guess() {
-        assert_eq!(scored(&[0], &[0.2, 0.4, 0.4]).guess(), 1);
-        assert_eq!(scored(&[0], &[f32::NAN, 0.0, 0.1]).guess(), 2);
+        assert_eq!(scored(&[0], &[0.2, 0.4, 0.4]).predicted_class(), 1);
+        assert_eq!(scored(&[0], &[f32::NAN, 0.0, 0.1]).predicted_class(), 2);
         assert_eq!(scored(&[0], &[f32::NAN]).confidence(), 0.0);
     }
 

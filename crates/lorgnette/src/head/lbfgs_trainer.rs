@@ -1,5 +1,5 @@
 //! The default: one layer by L-BFGS on all examples at once, with the penalty that was
-//! [chosen](super::choose).
+//! [chosen](super::select_penalty).
 //!
 //! The penalty draws the layer to what could be said without features: weights to zero, biases to
 //! the logarithms of how frequent classes are. A bias counts as the weight of one more feature,
@@ -13,36 +13,36 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use super::choose::{Chosen, Led, choose, set_tried};
+use super::checkpoint::Checkpoint;
 use super::examples::{Examples, Scaling};
 use super::layers::{DenseLayer, Layers};
-use super::lbfgs::Descent;
+use super::lbfgs::Lbfgs;
 use super::objective::{Criterion, Measured, Objective};
-use super::parts;
-use super::state::State;
-use super::{ClassWeights, HeadError, Task, Trained, Tried, Watch};
-use crate::judge::Epoch;
+use super::progressive;
+use super::select_penalty::{Chosen, WarmStart, choose, write_trials};
+use super::{ClassWeights, HeadError, PenaltyTrial, Trained, TrainingTask, Watch};
+use crate::metrics::Epoch;
 
 /// A penalised loss that falls by a smaller share than this has arrived.
-const ARRIVED: f64 = 1e-6;
+const CONVERGED: f64 = 1e-6;
 /// A validation loss that falls by a smaller share than this is not worth waiting for more;
-const NOTABLE: f64 = 0.02;
+const MIN_RELATIVE_GAIN: f64 = 0.02;
 /// nor is one that falls by a smaller share than this of what it was before anything was learned.
-const SLIGHT: f64 = 1e-4;
+const MIN_ABSOLUTE_GAIN: f64 = 1e-4;
 /// With fewer validation photos, the best epoch is chance.
-const ENOUGH: usize = 500;
+const MIN_VALIDATION: usize = 500;
 
 pub(super) fn train(
-    task: &Task<'_>,
-    from: Option<State>,
+    task: &TrainingTask<'_>,
+    from: Option<Checkpoint>,
     watch: &mut dyn Watch,
 ) -> Result<Trained, HeadError> {
-    Ok(Solving::new(task).train(&from.unwrap_or_default(), watch))
+    Ok(LbfgsTrainer::new(task).train(&from.unwrap_or_default(), watch))
 }
 
 /// A task, its examples scaled.
-pub(super) struct Solving<'a> {
-    pub(super) task: &'a Task<'a>,
+pub(super) struct LbfgsTrainer<'a> {
+    pub(super) task: &'a TrainingTask<'a>,
     scaling: Scaling,
     pub(super) training: Examples,
     pub(super) validation: Examples,
@@ -54,9 +54,9 @@ pub(super) struct Solving<'a> {
     pub(super) part: usize,
 }
 
-impl<'a> Solving<'a> {
-    pub(super) fn new(task: &'a Task<'a>) -> Self {
-        let scaling = Scaling::of(task.training).without_shift();
+impl<'a> LbfgsTrainer<'a> {
+    pub(super) fn new(task: &'a TrainingTask<'a>) -> Self {
+        let scaling = Scaling::fit(task.training).without_shift();
         let plain = Criterion {
             classes: task.classes,
             answer: task.options.answer,
@@ -71,34 +71,34 @@ impl<'a> Solving<'a> {
         let (training, validation) = (scaled(task.training), scaled(task.validation));
         let mut origin = vec![0.0; training.width() * task.classes];
         origin.extend(criterion.constant_scores(&training));
-        let part = parts::first_size(origin.len());
+        let part = progressive::first_size(origin.len());
         Self { task, scaling, training, validation, criterion, plain, origin, part }
     }
 
     /// Chooses the penalty if there is none, and trains with it.
-    pub(super) fn train(&self, from: &State, watch: &mut dyn Watch) -> Trained {
+    pub(super) fn train(&self, from: &Checkpoint, watch: &mut dyn Watch) -> Trained {
         match self.task.options.penalty {
             Some(penalty) => self.solve((penalty, Vec::new(), None), from, watch),
             None => match choose(self, from, watch) {
-                Chosen::Penalty(penalty, tried, led) => {
-                    self.solve((penalty, tried, led), from, watch)
+                Chosen::Penalty(penalty, tried, warm_start) => {
+                    self.solve((penalty, tried, warm_start), from, watch)
                 }
-                Chosen::Interrupted(place, tried) => self.interrupted(&place, tried),
+                Chosen::Interrupted(point, tried) => self.interrupted(&point, tried),
             },
         }
     }
 
     /// Whether validation photos are so many that they can choose alone.
-    pub(super) fn has_enough_validation(&self) -> bool {
-        self.validation.len() >= ENOUGH
+    pub(super) fn validates_alone(&self) -> bool {
+        self.validation.len() >= MIN_VALIDATION
     }
 
     fn objective<'o>(&'o self, examples: &'o Examples, criterion: &'o Criterion) -> Objective<'o> {
         Objective { examples, criterion, level: self.task.level, pool: self.task.pool }
     }
 
-    fn validated(&self, place: &[f64]) -> Measured {
-        self.objective(&self.validation, &self.plain).measure(&narrowed(place))
+    fn validated(&self, point: &[f64]) -> Measured {
+        self.objective(&self.validation, &self.plain).measure(&to_f32(point))
     }
 
     /// The penalised loss and its gradient; `measured` is what was measured last.
@@ -109,10 +109,10 @@ impl<'a> Solving<'a> {
         measured: &'f mut Measured,
     ) -> impl FnMut(&[f64]) -> (f64, Vec<f64>) + 'f {
         let objective = self.objective(examples, &self.criterion);
-        move |place: &[f64]| {
-            let (found, mut gradient) = objective.gradient(&narrowed(place));
+        move |point: &[f64]| {
+            let (found, mut gradient) = objective.gradient(&to_f32(point));
             let mut squares = 0.0;
-            for ((g, w), origin) in gradient.iter_mut().zip(place).zip(&self.origin) {
+            for ((g, w), origin) in gradient.iter_mut().zip(point).zip(&self.origin) {
                 squares += (w - origin).powi(2);
                 *g += penalty * (w - origin);
             }
@@ -125,27 +125,27 @@ impl<'a> Solving<'a> {
     /// examples lead.
     fn solve(
         &self,
-        (penalty, tried, led): (f64, Vec<Tried>, Option<Led>),
-        from: &State,
+        (penalty, tried, warm_start): (f64, Vec<PenaltyTrial>, Option<WarmStart>),
+        from: &Checkpoint,
         watch: &mut dyn Watch,
     ) -> Trained {
         let mut measured = Measured::default();
-        let mut run = Run::from(from);
+        let mut run = TrainingRun::from(from);
         let mut interrupted = false;
         let mut started = Instant::now();
-        let mut descent = match descent_of(from, "") {
+        let mut descent = match read_descent(from, "") {
             Some(descent) => descent,
-            None => match parts::begun(self, penalty, led, watch) {
+            None => match progressive::initial_descent(self, penalty, warm_start, watch) {
                 Some(descent) => descent,
                 None => return self.interrupted(&self.origin, tried),
             },
         };
         if run.best.is_empty() {
-            run.best.clone_from(&descent.place);
+            run.best.clone_from(&descent.point);
         }
-        let slight = SLIGHT * self.validated(&self.origin).loss;
-        while !run.arrived && run.epochs.len() < self.task.options.epochs {
-            if !watch.goes_on() {
+        let min_gain = MIN_ABSOLUTE_GAIN * self.validated(&self.origin).loss;
+        while !run.converged && run.epochs.len() < self.task.options.epochs {
+            if !watch.should_continue() {
                 interrupted = true;
                 break;
             }
@@ -154,7 +154,7 @@ impl<'a> Solving<'a> {
             if !moved {
                 break;
             }
-            let validation = self.validated(&descent.place);
+            let validation = self.validated(&descent.point);
             let epoch = Epoch {
                 epoch: run.epochs.len() + 1,
                 seconds: started.elapsed().as_secs_f64(),
@@ -164,97 +164,102 @@ impl<'a> Solving<'a> {
                 validation_loss: validation.loss,
             };
             started = Instant::now();
-            run.note(epoch, &descent.place, self.has_enough_validation());
-            let stale = self.has_enough_validation()
-                && run.waited(slight) >= self.task.options.patience.max(1);
-            run.arrived = stale || before - descent.value < ARRIVED * before.abs();
+            run.record(epoch, &descent.point, self.validates_alone());
+            let stale = self.validates_alone()
+                && run.epochs_without_gain(min_gain) >= self.task.options.patience.max(1);
+            run.converged = stale || before - descent.value < CONVERGED * before.abs();
             watch.epoch(&epoch);
             watch.stands(&|| self.solving_state(&tried, &descent, &run));
         }
         let layers = self.layers(&run.best);
-        let Run { epochs, best_epoch, .. } = run;
+        let TrainingRun { epochs, best_epoch, .. } = run;
         Trained { layers, epochs, best_epoch, penalty: Some(penalty), tried, interrupted }
     }
 
-    fn solving_state(&self, tried: &[Tried], descent: &Descent, run: &Run) -> State {
-        let mut state = State { epochs: run.epochs.clone(), ..State::default() };
-        set_tried(&mut state, tried);
-        set_descent(&mut state, "", descent);
+    fn solving_state(
+        &self,
+        tried: &[PenaltyTrial],
+        descent: &Lbfgs,
+        run: &TrainingRun,
+    ) -> Checkpoint {
+        let mut state = Checkpoint { epochs: run.epochs.clone(), ..Checkpoint::default() };
+        write_trials(&mut state, tried);
+        write_descent(&mut state, "", descent);
         state.arrays.insert("best".into(), run.best.clone());
         state.set("best_epoch", run.best_epoch as f64);
         state.set("best_loss", run.best_loss);
-        state.set("arrived", f64::from(u8::from(run.arrived)));
+        state.set("arrived", f64::from(u8::from(run.converged)));
         state
     }
 
-    fn interrupted(&self, place: &[f64], tried: Vec<Tried>) -> Trained {
-        let (layers, epochs) = (self.layers(place), Vec::new());
+    fn interrupted(&self, point: &[f64], tried: Vec<PenaltyTrial>) -> Trained {
+        let (layers, epochs) = (self.layers(point), Vec::new());
         Trained { layers, epochs, best_epoch: 0, penalty: None, tried, interrupted: true }
     }
 
     /// The layer of a place, for features as they are.
-    fn layers(&self, place: &[f64]) -> Layers {
-        let Layers { last, .. } = self.scaled_layers(place);
+    fn layers(&self, point: &[f64]) -> Layers {
+        let Layers { last, .. } = self.scaled_layers(point);
         Layers { hidden: None, last: last.unscaled(&self.scaling) }
     }
 
     /// The layer of a place, for scaled features.
-    pub(super) fn scaled_layers(&self, place: &[f64]) -> Layers {
-        let (weights, biases) = place.split_at(self.training.width() * self.task.classes);
+    pub(super) fn scaled_layers(&self, point: &[f64]) -> Layers {
+        let (weights, biases) = point.split_at(self.training.width() * self.task.classes);
         Layers {
             hidden: None,
-            last: DenseLayer { weights: narrowed(weights), biases: narrowed(biases) },
+            last: DenseLayer { weights: to_f32(weights), biases: to_f32(biases) },
         }
     }
 }
 
 /// The epochs so far, and the best of them.
 #[derive(Debug)]
-struct Run {
+struct TrainingRun {
     epochs: Vec<Epoch>,
     best: Vec<f64>,
     best_epoch: usize,
     best_loss: f64,
-    arrived: bool,
+    converged: bool,
 }
 
-impl Run {
-    fn from(state: &State) -> Self {
+impl TrainingRun {
+    fn from(state: &Checkpoint) -> Self {
         Self {
             epochs: state.epochs.clone(),
             best: state.arrays.get("best").cloned().unwrap_or_default(),
             best_epoch: state.number("best_epoch").unwrap_or(0.0) as usize,
             best_loss: state.number("best_loss").unwrap_or(f64::INFINITY),
-            arrived: state.number("arrived") == Some(1.0),
+            converged: state.number("arrived") == Some(1.0),
         }
     }
 
-    /// Epochs since validation got notably better, and by more than what is `slight`.
-    fn waited(&self, slight: f64) -> usize {
-        let (mut least, mut waited) = (f64::INFINITY, 0);
+    /// Epochs since validation got notably better, and by more than what is `min_gain`.
+    fn epochs_without_gain(&self, min_gain: f64) -> usize {
+        let (mut least, mut epochs_without_gain) = (f64::INFINITY, 0);
         for epoch in &self.epochs {
-            waited += 1;
-            if epoch.validation_loss < ((1.0 - NOTABLE) * least).min(least - slight) {
-                (least, waited) = (epoch.validation_loss, 0);
+            epochs_without_gain += 1;
+            if epoch.validation_loss < ((1.0 - MIN_RELATIVE_GAIN) * least).min(least - min_gain) {
+                (least, epochs_without_gain) = (epoch.validation_loss, 0);
             }
         }
-        waited
+        epochs_without_gain
     }
 
     /// Notes an epoch; the best one is kept, or the last.
-    fn note(&mut self, epoch: Epoch, place: &[f64], keeps_best: bool) {
+    fn record(&mut self, epoch: Epoch, point: &[f64], keeps_best: bool) {
         self.epochs.push(epoch);
         if !keeps_best || epoch.validation_loss < self.best_loss {
             self.best.clear();
-            self.best.extend_from_slice(place);
+            self.best.extend_from_slice(point);
             (self.best_epoch, self.best_loss) = (epoch.epoch, epoch.validation_loss);
         }
     }
 }
 
 /// Writes a descent to a state, its names begun as `name`.
-pub(super) fn set_descent(state: &mut State, name: &str, descent: &Descent) {
-    state.arrays.insert(format!("{name}place"), descent.place.clone());
+pub(super) fn write_descent(state: &mut Checkpoint, name: &str, descent: &Lbfgs) {
+    state.arrays.insert(format!("{name}place"), descent.point.clone());
     state.arrays.insert(format!("{name}gradient"), descent.gradient.clone());
     state.set(&format!("{name}value"), descent.value);
     state.set(&format!("{name}pairs"), descent.pairs.len() as f64);
@@ -265,20 +270,20 @@ pub(super) fn set_descent(state: &mut State, name: &str, descent: &Descent) {
 }
 
 /// The descent that was written so.
-pub(super) fn descent_of(state: &State, name: &str) -> Option<Descent> {
+pub(super) fn read_descent(state: &Checkpoint, name: &str) -> Option<Lbfgs> {
     let array = |of: &str| state.arrays.get(&format!("{name}{of}")).cloned();
     let number = |of: &str| state.number(&format!("{name}{of}"));
     let pair = |number: usize| {
         Some((array(&format!("step {number}"))?, array(&format!("change {number}"))?))
     };
-    Some(Descent {
-        place: array("place")?,
+    Some(Lbfgs {
+        point: array("place")?,
         value: number("value")?,
         gradient: array("gradient")?,
         pairs: (0..number("pairs")? as usize).map(pair).collect::<Option<VecDeque<_>>>()?,
     })
 }
 
-fn narrowed(values: &[f64]) -> Vec<f32> {
+fn to_f32(values: &[f64]) -> Vec<f32> {
     values.iter().map(|&value| value as f32).collect()
 }

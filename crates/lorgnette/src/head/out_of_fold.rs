@@ -2,19 +2,19 @@
 //! labels that may be wrong: a layer that has learned an error by heart does not find it.
 
 use super::layers::Layers;
+use super::lbfgs_trainer::LbfgsTrainer;
 use super::random::Random;
-use super::solve::Solving;
-use super::{Examples, Recipe, State, Task, TrainOptions, Watch};
+use super::{Checkpoint, Examples, Recipe, TrainOptions, TrainingTask, Watch};
 
 /// Products of a pass through the examples that a layer is trained on here, at most: of very many,
 /// a part tells enough.
-const MOST_PRODUCTS: usize = 1 << 31;
+const MAX_PRODUCTS: usize = 1 << 31;
 /// Fewer examples than this say too little.
-const LEAST: usize = 4096;
+const MIN_EXAMPLES: usize = 4096;
 /// Epochs, at most.
-const EPOCHS: usize = 30;
+const MAX_EPOCHS: usize = 30;
 /// The penalty as `λ·n`, where a recipe has none.
-const USUAL_STRENGTH: f64 = 10.0;
+const DEFAULT_STRENGTH: f64 = 10.0;
 
 /// The scores of each training example, by one layer for each of the folds (the fold of each
 /// example is given), trained as the default recipe does it on the examples of the others.
@@ -23,20 +23,20 @@ const USUAL_STRENGTH: f64 = 10.0;
 /// # Panics
 /// If there is not a fold for each example.
 #[must_use]
-pub fn held_out_scores(
-    task: &Task<'_>,
+pub fn out_of_fold_scores(
+    task: &TrainingTask<'_>,
     folds: &[usize],
     penalty: Option<f64>,
     watch: &mut dyn Watch,
 ) -> Option<Vec<f32>> {
     assert_eq!(folds.len(), task.training.len(), "a fold for each example");
-    let penalty = penalty.unwrap_or(USUAL_STRENGTH / task.training.len() as f64);
+    let penalty = penalty.unwrap_or(DEFAULT_STRENGTH / task.training.len() as f64);
     let (recipe, hidden) = (Recipe::Default, None);
     let options = TrainOptions {
         recipe,
         hidden,
         penalty: Some(penalty),
-        epochs: EPOCHS,
+        epochs: MAX_EPOCHS,
         ..task.options.clone()
     };
     let mut scores = vec![0.0; folds.len() * task.classes];
@@ -46,7 +46,7 @@ pub fn held_out_scores(
             continue;
         }
         let layers = trained_without(task, &options, folds, fold, watch)?;
-        let found = layers.scores(task.training.picked(&held).features(), task.level, task.pool);
+        let found = layers.scores(task.training.select(&held).features(), task.level, task.pool);
         for (&example, found) in held.iter().zip(found.chunks_exact(task.classes)) {
             scores[example * task.classes..][..task.classes].copy_from_slice(found);
         }
@@ -55,25 +55,25 @@ pub fn held_out_scores(
 }
 
 fn trained_without(
-    task: &Task<'_>,
+    task: &TrainingTask<'_>,
     options: &TrainOptions,
     folds: &[usize],
     fold: usize,
     watch: &mut dyn Watch,
 ) -> Option<Layers> {
     let mut others: Vec<usize> = (0..folds.len()).filter(|&i| folds[i] != fold).collect();
-    let most = (MOST_PRODUCTS / (task.training.width() * task.classes).max(1)).max(LEAST);
+    let most = (MAX_PRODUCTS / (task.training.width() * task.classes).max(1)).max(MIN_EXAMPLES);
     if others.len() > most {
-        let order = Random::at(options.seed, fold as u64).order(others.len());
-        others = order[..most].iter().map(|&i| others[i]).collect();
+        let permutation = Random::at(options.seed, fold as u64).permutation(others.len());
+        others = permutation[..most].iter().map(|&i| others[i]).collect();
     }
-    let training: Examples = task.training.picked(&others);
+    let training: Examples = task.training.select(&others);
     if training.is_empty() {
         return None;
     }
-    let task = Task { training: &training, options, ..*task };
+    let task = TrainingTask { training: &training, options, ..*task };
     let mut quiet = Quiet(watch);
-    let trained = Solving::new(&task).train(&State::default(), &mut quiet);
+    let trained = LbfgsTrainer::new(&task).train(&Checkpoint::default(), &mut quiet);
     (!trained.interrupted).then_some(trained.layers)
 }
 
@@ -81,7 +81,7 @@ fn trained_without(
 struct Quiet<'a>(&'a mut dyn Watch);
 
 impl Watch for Quiet<'_> {
-    fn goes_on(&mut self) -> bool {
-        self.0.goes_on()
+    fn should_continue(&mut self) -> bool {
+        self.0.should_continue()
     }
 }

@@ -3,14 +3,14 @@
 
 use std::time::Instant;
 
+use super::checkpoint::Checkpoint;
 use super::examples::{Examples, Scaling};
 use super::layers::{DenseLayer, Layers};
+use super::matmul::{PackedMatrix, Product, transpose};
 use super::objective::{Criterion, Measured};
-use super::product::{Packed, Sum, transpose};
 use super::random::Random;
-use super::state::State;
-use super::{ClassWeights, HeadError, Recipe, Task, TrainOptions, Trained, Watch};
-use crate::judge::Epoch;
+use super::{ClassWeights, HeadError, Recipe, TrainOptions, Trained, TrainingTask, Watch};
+use crate::metrics::Epoch;
 use lorgnette_net::head::OutputKind;
 
 /// What a recipe says, with everything that the options leave to it.
@@ -23,10 +23,10 @@ struct Settings {
     decay: Option<(f64, usize)>,
     adam: bool,
     initial: Initial,
-    drawn: Drawn,
+    sampling: BatchSampling,
     penalty: f64,
     /// Steps from one look at all examples to the next.
-    look_every: usize,
+    evaluate_every: usize,
     /// Whether the epoch that does best on validation is kept, and its coming waited for; else the
     /// last.
     keeps_best: bool,
@@ -43,7 +43,7 @@ enum Initial {
 
 /// How batches are drawn.
 #[derive(Clone, Copy, Debug)]
-enum Drawn {
+enum BatchSampling {
     /// All examples in an order that changes each time, then again.
     Epochs,
     /// A class, then one of its examples.
@@ -51,12 +51,12 @@ enum Drawn {
 }
 
 /// `λ·n` of a hidden layer's penalty.
-const HIDDEN_PENALTY: f64 = 1.0;
+const HIDDEN_STRENGTH: f64 = 1.0;
 /// `retrain.py` looks at its progress every ten steps.
-const LOOK_EVERY: usize = 10;
+const MIN_EVALUATE_EVERY: usize = 10;
 
 impl Settings {
-    fn of(options: &TrainOptions, examples: usize) -> Self {
+    fn new(options: &TrainOptions, examples: usize) -> Self {
         let batch = |usual: usize| options.batch.unwrap_or(usual);
         let an_epoch = |batch: usize| examples.div_ceil(batch.min(examples).max(1));
         let settings = match options.recipe {
@@ -67,9 +67,9 @@ impl Settings {
                 decay: Some((0.9, 500)),
                 adam: false,
                 initial: Initial::Xavier,
-                drawn: Drawn::Epochs,
+                sampling: BatchSampling::Epochs,
                 penalty: 0.0,
-                look_every: an_epoch(batch(128)).max(LOOK_EVERY),
+                evaluate_every: an_epoch(batch(128)).max(MIN_EVALUATE_EVERY),
                 keeps_best: false,
             },
             Recipe::Retrain => Self {
@@ -79,9 +79,9 @@ impl Settings {
                 decay: None,
                 adam: false,
                 initial: Initial::Normal(0.001),
-                drawn: Drawn::ByClass,
+                sampling: BatchSampling::ByClass,
                 penalty: 0.0,
-                look_every: an_epoch(batch(100)).max(LOOK_EVERY),
+                evaluate_every: an_epoch(batch(100)).max(MIN_EVALUATE_EVERY),
                 keeps_best: false,
             },
             Recipe::Default => Self {
@@ -91,9 +91,9 @@ impl Settings {
                 decay: None,
                 adam: true,
                 initial: Initial::Xavier,
-                drawn: Drawn::Epochs,
-                penalty: HIDDEN_PENALTY / examples.max(1) as f64,
-                look_every: an_epoch(batch(128)),
+                sampling: BatchSampling::Epochs,
+                penalty: HIDDEN_STRENGTH / examples.max(1) as f64,
+                evaluate_every: an_epoch(batch(128)),
                 keeps_best: true,
             },
         };
@@ -113,13 +113,13 @@ impl Settings {
 }
 
 pub(super) fn train(
-    task: &Task<'_>,
-    from: Option<State>,
+    task: &TrainingTask<'_>,
+    from: Option<Checkpoint>,
     watch: &mut dyn Watch,
 ) -> Result<Trained, HeadError> {
-    let settings = Settings::of(task.options, task.training.len());
+    let settings = Settings::new(task.options, task.training.len());
     // The recipes take features as they are.
-    let scaling = (task.options.recipe == Recipe::Default).then(|| Scaling::of(task.training));
+    let scaling = (task.options.recipe == Recipe::Default).then(|| Scaling::fit(task.training));
     let scaled = |examples: &Examples| {
         scaling.as_ref().map_or_else(|| examples.clone(), |s| s.apply(examples, task.pool))
     };
@@ -133,14 +133,14 @@ pub(super) fn train(
     let balanced = task.options.class_weights == ClassWeights::Balanced;
     let weights = balanced.then(|| task.training.balanced_weights(task.classes));
     let criterion = Criterion { smoothing: task.options.label_smoothing, weights, ..plain.clone() };
-    let mut descent = Descent::new(task, settings, &training, &criterion);
+    let mut descent = GradientDescent::new(task, settings, &training, &criterion);
     if let Some(state) = from {
-        descent.go_on(&state);
+        descent.resume(&state);
     } else {
         watch.begins(&descent.layers());
     }
     let interrupted = descent.run(&validation, &plain, watch)?;
-    let Descent { run, network, .. } = descent;
+    let GradientDescent { run, network, .. } = descent;
     let kept = if settings.keeps_best && !run.best.is_empty() {
         network.layers(&run.best)
     } else {
@@ -185,13 +185,13 @@ impl Network {
     /// Where each layer's weights and biases are.
     fn places(&self) -> Vec<[std::ops::Range<usize>; 2]> {
         let mut start = 0;
-        let place = |pair: &[usize]| {
+        let point = |pair: &[usize]| {
             let (middle, end) = (start + pair[0] * pair[1], start + (pair[0] + 1) * pair[1]);
-            let place = [start..middle, middle..end];
+            let point = [start..middle, middle..end];
             start = end;
-            place
+            point
         };
-        self.sizes.windows(2).map(place).collect()
+        self.sizes.windows(2).map(point).collect()
     }
 
     fn layers(&self, values: &[f32]) -> Layers {
@@ -207,15 +207,15 @@ impl Network {
 
 /// The epochs so far, and the best of them.
 #[derive(Default)]
-struct Run {
+struct TrainingRun {
     epochs: Vec<Epoch>,
     best: Vec<f32>,
     best_epoch: usize,
     best_loss: f64,
 }
 
-struct Descent<'a> {
-    task: &'a Task<'a>,
+struct GradientDescent<'a> {
+    task: &'a TrainingTask<'a>,
     settings: Settings,
     training: &'a Examples,
     criterion: &'a Criterion,
@@ -223,16 +223,16 @@ struct Descent<'a> {
     /// Adam's moments of the gradient (Kingma and Ba 2015, algorithm 1).
     moments: [Vec<f32>; 2],
     step: usize,
-    run: Run,
+    run: TrainingRun,
     /// Examples of each class.
     members: Vec<Vec<usize>>,
     /// The order of the epoch at hand.
-    order: Option<(usize, Vec<usize>)>,
+    permutation: Option<(usize, Vec<usize>)>,
 }
 
-impl<'a> Descent<'a> {
+impl<'a> GradientDescent<'a> {
     fn new(
-        task: &'a Task<'a>,
+        task: &'a TrainingTask<'a>,
         settings: Settings,
         training: &'a Examples,
         criterion: &'a Criterion,
@@ -249,7 +249,7 @@ impl<'a> Descent<'a> {
         }
         members.retain(|members| !members.is_empty());
         let moments = [vec![0.0; count], vec![0.0; count]];
-        let run = Run { best_loss: f64::INFINITY, ..Run::default() };
+        let run = TrainingRun { best_loss: f64::INFINITY, ..TrainingRun::default() };
         Self {
             task,
             settings,
@@ -260,7 +260,7 @@ impl<'a> Descent<'a> {
             step: 0,
             run,
             members,
-            order: None,
+            permutation: None,
         }
     }
 
@@ -277,7 +277,7 @@ impl<'a> Descent<'a> {
     ) -> Result<bool, HeadError> {
         let mut started = Instant::now();
         while self.step < self.settings.steps && !self.is_stale() {
-            if !watch.goes_on() {
+            if !watch.should_continue() {
                 return Ok(true);
             }
             let batch = self.batch();
@@ -290,10 +290,10 @@ impl<'a> Descent<'a> {
             }
             watch.step(self.step, &batch, loss);
             self.step += 1;
-            if self.step.is_multiple_of(self.settings.look_every)
+            if self.step.is_multiple_of(self.settings.evaluate_every)
                 || self.step == self.settings.steps
             {
-                self.look(validation, plain, started.elapsed().as_secs_f64());
+                self.evaluate(validation, plain, started.elapsed().as_secs_f64());
                 started = Instant::now();
                 watch.epoch(self.run.epochs.last().expect("just noted"));
                 watch.stands(&|| self.state());
@@ -312,8 +312,8 @@ impl<'a> Descent<'a> {
     /// The examples of the next batch.
     fn batch(&mut self) -> Vec<usize> {
         let (count, seed) = (self.training.len(), self.task.options.seed);
-        match self.settings.drawn {
-            Drawn::ByClass => {
+        match self.settings.sampling {
+            BatchSampling::ByClass => {
                 let mut random = Random::at(seed, self.step as u64);
                 let mut one = || {
                     let class = &self.members[random.below(self.members.len())];
@@ -321,14 +321,17 @@ impl<'a> Descent<'a> {
                 };
                 (0..self.settings.batch).map(|_| one()).collect()
             }
-            Drawn::Epochs => {
+            BatchSampling::Epochs => {
                 let batches = count.div_ceil(self.settings.batch);
                 let (epoch, within) = (self.step / batches, self.step % batches);
-                if self.order.as_ref().is_none_or(|(known, _)| *known != epoch) {
-                    self.order = Some((epoch, Random::at(seed, epoch as u64).order(count)));
+                if self.permutation.as_ref().is_none_or(|(known, _)| *known != epoch) {
+                    self.permutation =
+                        Some((epoch, Random::at(seed, epoch as u64).permutation(count)));
                 }
-                let order = self.order.as_ref().map_or(&[][..], |(_, order)| order);
-                order[within * self.settings.batch..count.min((within + 1) * self.settings.batch)]
+                let permutation =
+                    self.permutation.as_ref().map_or(&[][..], |(_, permutation)| permutation);
+                permutation
+                    [within * self.settings.batch..count.min((within + 1) * self.settings.batch)]
                     .to_vec()
             }
         }
@@ -336,7 +339,7 @@ impl<'a> Descent<'a> {
 
     /// One step; gives the batch's mean loss before it.
     fn descend(&mut self, batch: &[usize]) -> f64 {
-        let examples = self.training.picked(batch);
+        let examples = self.training.select(batch);
         let (measured, mut gradient) = self.gradient(&examples);
         let penalty = self.settings.penalty as f32;
         if penalty > 0.0 {
@@ -365,8 +368,8 @@ impl<'a> Descent<'a> {
         let unbiased = DECAY.map(|decay| 1.0 - decay.powi(power));
         let rate = (rate * unbiased[1].sqrt() / unbiased[0]) as f32;
         let [first, second] = DECAY.map(|decay| decay as f32);
-        let [means, squares] = &mut self.moments;
-        let moments = means.iter_mut().zip(squares);
+        let [macro_averages, squares] = &mut self.moments;
+        let moments = macro_averages.iter_mut().zip(squares);
         for ((w, &g), (mean, square)) in self.network.values.iter_mut().zip(gradient).zip(moments) {
             *mean = first * *mean + (1.0 - first) * g;
             *square = second * *square + (1.0 - second) * g * g;
@@ -382,13 +385,14 @@ impl<'a> Descent<'a> {
         let mut read = vec![examples.features().to_vec()];
         for (at, [weights, biases]) in places.iter().enumerate() {
             let sizes = [self.network.sizes[at], self.network.sizes[at + 1]];
-            let packed = Packed::new(&values[weights.clone()], sizes, false, task.level, task.pool);
+            let packed =
+                PackedMatrix::new(&values[weights.clone()], sizes, false, task.level, task.pool);
             let mut out = vec![0.0; count * sizes[1]];
-            let sum = Sum {
+            let sum = Product {
                 left: &read[at],
                 rows: count,
                 bias: Some(&values[biases.clone()]),
-                added: None,
+                addend: None,
             };
             packed.multiply(&sum, &mut out, task.pool);
             if at + 1 < places.len() {
@@ -396,21 +400,22 @@ impl<'a> Descent<'a> {
             }
             read.push(out);
         }
-        let mut residues = read.pop().unwrap_or_default();
-        let measured = self.judge(examples, &mut residues);
+        let mut residuals = read.pop().unwrap_or_default();
+        let measured = self.metrics(examples, &mut residuals);
         let mut gradient = vec![0.0; values.len()];
         for (at, [weights, biases]) in places.iter().enumerate().rev() {
             let [inputs, outputs] = [self.network.sizes[at], self.network.sizes[at + 1]];
-            let mut turned = vec![0.0; count * inputs];
-            transpose(&read[at], count, inputs, &mut turned);
-            let packed = Packed::new(&residues, [count, outputs], false, task.level, task.pool);
-            let sum = Sum { left: &turned, rows: inputs, bias: None, added: None };
+            let mut transposed_rows = vec![0.0; count * inputs];
+            transpose(&read[at], count, inputs, &mut transposed_rows);
+            let packed =
+                PackedMatrix::new(&residuals, [count, outputs], false, task.level, task.pool);
+            let sum = Product { left: &transposed_rows, rows: inputs, bias: None, addend: None };
             packed.multiply(&sum, &mut gradient[weights.clone()], task.pool);
-            for row in residues.chunks_exact(outputs) {
+            for row in residuals.chunks_exact(outputs) {
                 gradient[biases.clone()].iter_mut().zip(row).for_each(|(sum, r)| *sum += r);
             }
             if at > 0 {
-                let packed = Packed::new(
+                let packed = PackedMatrix::new(
                     &values[weights.clone()],
                     [outputs, inputs],
                     true,
@@ -418,7 +423,7 @@ impl<'a> Descent<'a> {
                     task.pool,
                 );
                 let mut before = vec![0.0; count * inputs];
-                let sum = Sum { left: &residues, rows: count, bias: None, added: None };
+                let sum = Product { left: &residuals, rows: count, bias: None, addend: None };
                 packed.multiply(&sum, &mut before, task.pool);
                 // Where ReLU gave zero, nothing goes back.
                 before
@@ -426,26 +431,26 @@ impl<'a> Descent<'a> {
                     .zip(&read[at])
                     .filter(|(_, x)| **x <= 0.0)
                     .for_each(|(b, _)| *b = 0.0);
-                residues = before;
+                residuals = before;
             }
         }
         (measured, gradient)
     }
 
     /// Scores judged, and made residues whose sum is the mean's gradient.
-    fn judge(&self, examples: &Examples, scores: &mut [f32]) -> Measured {
+    fn metrics(&self, examples: &Examples, scores: &mut [f32]) -> Measured {
         let classes = self.task.classes;
         let (mut loss, mut right, mut total) = (0.0, 0, 0.0);
         for (scores, truth) in scores.chunks_exact_mut(classes).zip(examples.truth()) {
             let weight = self.criterion.weight(truth);
             let found = super::layers::probabilities(scores, OutputKind::Softmax);
-            let (one, is_right) = self.criterion.judge(truth, scores, &found);
+            let (one, is_correct) = self.criterion.metrics(truth, scores, &found);
             loss += weight * one;
             total += weight;
-            right += usize::from(is_right);
-            scores.iter_mut().for_each(|residue| *residue *= weight as f32);
+            right += usize::from(is_correct);
+            scores.iter_mut().for_each(|residual| *residual *= weight as f32);
         }
-        scores.iter_mut().for_each(|residue| *residue /= total as f32);
+        scores.iter_mut().for_each(|residual| *residual /= total as f32);
         Measured { loss: loss / total, accuracy: right as f64 / examples.len().max(1) as f64 }
     }
 
@@ -457,16 +462,16 @@ impl<'a> Descent<'a> {
         for (scores, truth) in own.chunks_exact_mut(self.task.classes).zip(examples.truth()) {
             let found = super::layers::probabilities(scores, OutputKind::Softmax);
             let weight = criterion.weight(truth);
-            let (one, is_right) = criterion.judge(truth, scores, &found);
+            let (one, is_correct) = criterion.metrics(truth, scores, &found);
             loss += weight * one;
             total += weight;
-            right += usize::from(is_right);
+            right += usize::from(is_correct);
         }
         Measured { loss: loss / total, accuracy: right as f64 / examples.len().max(1) as f64 }
     }
 
     /// Measures all examples, and keeps the best.
-    fn look(&mut self, validation: &Examples, plain: &Criterion, seconds: f64) {
+    fn evaluate(&mut self, validation: &Examples, plain: &Criterion, seconds: f64) {
         let (training, validation) =
             (self.measure(self.training, self.criterion), self.measure(validation, plain));
         let weights = self
@@ -490,8 +495,8 @@ impl<'a> Descent<'a> {
         }
     }
 
-    fn state(&self) -> State {
-        let mut state = State { epochs: self.run.epochs.clone(), ..State::default() };
+    fn state(&self) -> Checkpoint {
+        let mut state = Checkpoint { epochs: self.run.epochs.clone(), ..Checkpoint::default() };
         state.set("step", self.step as f64);
         state.set("best_epoch", self.run.best_epoch as f64);
         state.set("best_loss", self.run.best_loss);
@@ -502,7 +507,7 @@ impl<'a> Descent<'a> {
         state
     }
 
-    fn go_on(&mut self, state: &State) {
+    fn resume(&mut self, state: &Checkpoint) {
         let Some(values) =
             state.floats("values").filter(|values| values.len() == self.network.values.len())
         else {
@@ -511,7 +516,7 @@ impl<'a> Descent<'a> {
         self.network.values = values;
         self.step = state.number("step").unwrap_or(0.0) as usize;
         self.moments = ["means", "squares"].map(|name| state.floats(name).unwrap_or_default());
-        self.run = Run {
+        self.run = TrainingRun {
             epochs: state.epochs.clone(),
             best: state.floats("best").unwrap_or_default(),
             best_epoch: state.number("best_epoch").unwrap_or(0.0) as usize,

@@ -17,50 +17,58 @@ pub struct Calibration {
     pub loss_after: f64,
     /// Photos whose best probability is below this are of no known class: all but a few of the
     /// right answers on validation are above it. `None` where there are too few of these to tell.
-    pub unknown_below: Option<f32>,
+    #[serde(rename = "unknown_below")]
+    pub rejection_threshold: Option<f32>,
 }
 
 /// With fewer validation photos, a temperature is chance.
-const LEAST: usize = 100;
+const MIN_EXAMPLES: usize = 100;
 /// With fewer right answers, a threshold is chance.
-const LEAST_RIGHT: usize = 20;
+const MIN_CORRECT: usize = 20;
 /// Temperatures looked at.
-const COLDEST: f64 = 0.05;
-const HOTTEST: f64 = 20.0;
+const MIN_TEMPERATURE: f64 = 0.05;
+const MAX_TEMPERATURE: f64 = 20.0;
 
 impl Calibration {
-    /// Of validation photos' scores, a row of `classes` for each of `truth`. `lost` is the share of
+    /// Of validation photos' scores, a row of `classes` for each of `truth`. `rejected_share` is the share of
     /// right answers that the threshold may take for unknown.
     #[must_use]
-    pub fn of(
+    pub fn fit(
         scores: &[f32],
         truth: &[Vec<usize>],
         classes: usize,
         answer: OutputKind,
-        lost: f64,
+        rejected_share: f64,
     ) -> Self {
         let temperature = temperature(scores, truth, classes, answer);
-        Self::at(temperature, scores, truth, classes, (answer, lost))
+        Self::for_temperature(temperature, scores, truth, classes, (answer, rejected_share))
     }
 
     /// As [`of`](Self::of), with a temperature that is known already; 1 leaves scores as they are.
     #[must_use]
-    pub fn at(
+    pub fn for_temperature(
         temperature: f64,
         scores: &[f32],
         truth: &[Vec<usize>],
         classes: usize,
-        (answer, lost): (OutputKind, f64),
+        (answer, rejected_share): (OutputKind, f64),
     ) -> Self {
         let loss = |temperature: f64| mean_loss(scores, truth, classes, answer, temperature);
-        let unknown_below = threshold(scores, truth, classes, answer, temperature, lost);
-        Self { temperature, loss_before: loss(1.0), loss_after: loss(temperature), unknown_below }
+        let rejection_threshold =
+            threshold(scores, truth, classes, answer, temperature, rejected_share);
+        Self {
+            temperature,
+            loss_before: loss(1.0),
+            loss_after: loss(temperature),
+            rejection_threshold,
+        }
     }
 }
 
 fn at(scores: &[f32], answer: OutputKind, temperature: f64) -> Vec<f32> {
-    let cooled: Vec<f32> = scores.iter().map(|&z| (f64::from(z) / temperature) as f32).collect();
-    probabilities(&cooled, answer)
+    let with_temperature: Vec<f32> =
+        scores.iter().map(|&z| (f64::from(z) / temperature) as f32).collect();
+    probabilities(&with_temperature, answer)
 }
 
 /// The cross entropy of each example, in nats; of several labels, the mean over classes.
@@ -71,8 +79,8 @@ pub(super) fn losses(
     answer: OutputKind,
     temperature: f64,
 ) -> Vec<f64> {
-    const LEAST: f64 = 1e-12;
-    let log = |p: f64| -p.max(LEAST).ln();
+    const MIN_EXAMPLES: f64 = 1e-12;
+    let log = |p: f64| -p.max(MIN_EXAMPLES).ln();
     let of_one = |(scores, truth): (&[f32], &Vec<usize>)| -> f64 {
         let found = at(scores, answer, temperature);
         match answer {
@@ -110,19 +118,21 @@ pub(super) fn temperature(
     classes: usize,
     answer: OutputKind,
 ) -> f64 {
-    match truth.len() < LEAST {
+    match truth.len() < MIN_EXAMPLES {
         true => 1.0,
-        false => coolest(|temperature| mean_loss(scores, truth, classes, answer, temperature)),
+        false => {
+            best_temperature(|temperature| mean_loss(scores, truth, classes, answer, temperature))
+        }
     }
 }
 
 /// The temperature of the smallest loss, by golden sections of its logarithm.
-fn coolest(loss: impl Fn(f64) -> f64) -> f64 {
+fn best_temperature(loss: impl Fn(f64) -> f64) -> f64 {
     // To the fourth digit.
     const SECTIONS: usize = 26;
     let golden = (5f64.sqrt() - 1.0) / 2.0;
-    let at = |place: f64| (place, loss(place.exp()));
-    let (mut low, mut high) = (COLDEST.ln(), HOTTEST.ln());
+    let at = |point: f64| (point, loss(point.exp()));
+    let (mut low, mut high) = (MIN_TEMPERATURE.ln(), MAX_TEMPERATURE.ln());
     let (mut left, mut right) = (at(high - golden * (high - low)), at(low + golden * (high - low)));
     for _ in 0..SECTIONS {
         // One of the two places between serves again, for the sections are golden.
@@ -137,14 +147,14 @@ fn coolest(loss: impl Fn(f64) -> f64) -> f64 {
     ((low + high) / 2.0).exp()
 }
 
-/// The confidence that all but a share of `lost` of the right answers reach.
+/// The confidence that all but a share of `rejected_share` of the right answers reach.
 fn threshold(
     scores: &[f32],
     truth: &[Vec<usize>],
     classes: usize,
     answer: OutputKind,
     temperature: f64,
-    lost: f64,
+    rejected_share: f64,
 ) -> Option<f32> {
     let mut right: Vec<f32> = Vec::new();
     for (scores, truth) in scores.chunks_exact(classes).zip(truth) {
@@ -156,8 +166,8 @@ fn threshold(
         }
     }
     right.sort_by(f32::total_cmp);
-    (right.len() >= LEAST_RIGHT)
-        .then(|| right[((right.len() as f64 * lost) as usize).min(right.len() - 1)])
+    (right.len() >= MIN_CORRECT)
+        .then(|| right[((right.len() as f64 * rejected_share) as usize).min(right.len() - 1)])
 }
 
 #[cfg(test)]
@@ -174,16 +184,16 @@ mod tests {
             scores.extend([gap, 0.0]);
             truth.push(vec![usize::from((i / 40) as f32 / 100.0 >= right)]);
         }
-        let found = Calibration::of(&scores, &truth, 2, OutputKind::Softmax, 0.05);
+        let found = Calibration::fit(&scores, &truth, 2, OutputKind::Softmax, 0.05);
         assert!((found.temperature - 2.0).abs() < 0.1, "{found:?}");
         assert!(found.loss_after < found.loss_before);
-        let threshold = found.unknown_below.unwrap();
+        let threshold = found.rejection_threshold.unwrap();
         assert!((0.5..0.7).contains(&threshold), "{threshold}");
     }
 
     #[test]
     fn few_photos_say_nothing() {
-        let found = Calibration::of(&[1.0, 0.0], &[vec![0]], 2, OutputKind::Softmax, 0.05);
-        assert_eq!((found.temperature, found.unknown_below), (1.0, None));
+        let found = Calibration::fit(&[1.0, 0.0], &[vec![0]], 2, OutputKind::Softmax, 0.05);
+        assert_eq!((found.temperature, found.rejection_threshold), (1.0, None));
     }
 }

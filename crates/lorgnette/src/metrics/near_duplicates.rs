@@ -12,7 +12,7 @@
 /// again (JPEG quality 70), all that were made a fifth brighter, 91 that lost a tenth of each side
 /// and 86 that were made smaller by a third; of 44,850 pairs of other photos of five kinds of
 /// flowers, none (`bench/near_duplicates.py`).
-pub const NEARLY_THE_SAME: f32 = 0.8;
+pub const NEAR_DUPLICATE_COSINE: f32 = 0.8;
 /// Bits of a signature.
 const BITS: usize = 256;
 const WORDS: usize = BITS / 64;
@@ -22,7 +22,7 @@ const ALLOWANCE: f64 = 4.0;
 
 /// Finds photos that are nearly the same.
 #[derive(Clone, Debug)]
-pub struct NearDuplicates {
+pub struct NearDuplicateFinder {
     /// Features of unit length, centred.
     features: Vec<Vec<f32>>,
     signatures: Vec<[u64; WORDS]>,
@@ -32,14 +32,14 @@ pub struct NearDuplicates {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct NearDuplicate {
     /// The place of one among the photos.
-    pub one: usize,
+    pub first: usize,
     /// The place of the other; larger.
-    pub other: usize,
+    pub second: usize,
     /// The cosine of their features, from −1 to 1.
     pub cosine: f32,
 }
 
-impl NearDuplicates {
+impl NearDuplicateFinder {
     /// Takes the features of photos, as many numbers for each. The mean of all photos is taken from
     /// each, for it only tells that they are photos; what is left tells them apart.
     #[must_use]
@@ -60,23 +60,23 @@ impl NearDuplicates {
         threshold: f32,
         are_apart: impl Fn(usize, usize) -> bool,
     ) -> Vec<NearDuplicate> {
-        let most = most_differing_bits(threshold);
+        let most = max_differing_bits(threshold);
         let mut pairs = Vec::new();
-        for other in 1..self.features.len() {
-            for one in 0..other {
-                if differing_bits(&self.signatures[one], &self.signatures[other]) > most
-                    || !are_apart(one, other)
+        for second in 1..self.features.len() {
+            for first in 0..second {
+                if differing_bits(&self.signatures[first], &self.signatures[second]) > most
+                    || !are_apart(first, second)
                 {
                     continue;
                 }
-                let cosine = dot(&self.features[one], &self.features[other]);
+                let cosine = dot(&self.features[first], &self.features[second]);
                 if cosine >= threshold {
-                    pairs.push(NearDuplicate { one, other, cosine });
+                    pairs.push(NearDuplicate { first, second, cosine });
                 }
             }
         }
         pairs.sort_by(|a, b| {
-            b.cosine.total_cmp(&a.cosine).then((a.one, a.other).cmp(&(b.one, b.other)))
+            b.cosine.total_cmp(&a.cosine).then((a.first, a.second).cmp(&(b.first, b.second)))
         });
         pairs
     }
@@ -122,30 +122,30 @@ fn signature(vector: &[f32], axes: &[Vec<f32>]) -> [u64; WORDS] {
     signature
 }
 
-fn differing_bits(one: &[u64; WORDS], other: &[u64; WORDS]) -> u32 {
-    one.iter().zip(other).map(|(one, other)| (one ^ other).count_ones()).sum()
+fn differing_bits(first: &[u64; WORDS], second: &[u64; WORDS]) -> u32 {
+    first.iter().zip(second).map(|(first, second)| (first ^ second).count_ones()).sum()
 }
 
 /// How many bits may differ of vectors with that cosine: the expected number and an allowance for
 /// chance.
-fn most_differing_bits(cosine: f32) -> u32 {
+fn max_differing_bits(cosine: f32) -> u32 {
     let share = f64::from(cosine.clamp(-1.0, 1.0)).acos() / std::f64::consts::PI;
     let bits = BITS as f64;
     (bits * share + ALLOWANCE * (bits * share * (1.0 - share)).sqrt()).ceil() as u32
 }
 
 /// The sum of products, in eight sums that a compiler makes one vector of.
-fn dot(one: &[f32], other: &[f32]) -> f32 {
+fn dot(first: &[f32], second: &[f32]) -> f32 {
     const LANES: usize = 8;
-    let (one, one_rest) = one.as_chunks::<LANES>();
-    let (other, other_rest) = other.as_chunks::<LANES>();
+    let (first, one_rest) = first.as_chunks::<LANES>();
+    let (second, other_rest) = second.as_chunks::<LANES>();
     let mut sums = [0.0; LANES];
-    for (one, other) in one.iter().zip(other) {
+    for (first, second) in first.iter().zip(second) {
         for lane in 0..LANES {
-            sums[lane] += one[lane] * other[lane];
+            sums[lane] += first[lane] * second[lane];
         }
     }
-    let rest = one_rest.iter().zip(other_rest).map(|(one, other)| one * other);
+    let rest = one_rest.iter().zip(other_rest).map(|(first, second)| first * second);
     sums.into_iter().chain(rest).sum()
 }
 
@@ -174,9 +174,9 @@ mod tests {
     fn near_pairs_are_found_and_no_others() {
         let features = features();
         let vectors: Vec<&[f32]> = features.iter().map(Vec::as_slice).collect();
-        let pairs = NearDuplicates::new(&vectors).pairs(NEARLY_THE_SAME, |_, _| true);
+        let pairs = NearDuplicateFinder::new(&vectors).pairs(NEAR_DUPLICATE_COSINE, |_, _| true);
         let mut found: Vec<(usize, usize)> =
-            pairs.iter().map(|pair| (pair.one, pair.other)).collect();
+            pairs.iter().map(|pair| (pair.first, pair.second)).collect();
         found.sort_unstable();
         assert_eq!(found, (0..100).map(|photo| (photo, photo + 100)).collect::<Vec<_>>());
         assert!(pairs.windows(2).all(|two| two[0].cosine >= two[1].cosine));
@@ -186,13 +186,13 @@ mod tests {
     fn pairs_of_one_split_do_not_matter() {
         let features = features();
         let vectors: Vec<&[f32]> = features.iter().map(Vec::as_slice).collect();
-        let pairs = NearDuplicates::new(&vectors)
-            .pairs(NEARLY_THE_SAME, |one, other| (one < 50) != (other < 150));
+        let pairs = NearDuplicateFinder::new(&vectors)
+            .pairs(NEAR_DUPLICATE_COSINE, |first, second| (first < 50) != (second < 150));
         assert_eq!(pairs.len(), 0);
     }
 
     #[test]
     fn of_no_photos_there_are_no_pairs() {
-        assert!(NearDuplicates::new(&[]).pairs(0.9, |_, _| true).is_empty());
+        assert!(NearDuplicateFinder::new(&[]).pairs(0.9, |_, _| true).is_empty());
     }
 }

@@ -1,6 +1,6 @@
 //! Which classes are taken for which.
 
-use super::Scored;
+use super::ScoredPhoto;
 
 /// For each class, how many of its photos are said to be of each class.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,25 +12,25 @@ pub struct Confusion {
 
 /// Photos of one class that are taken for another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Confused {
+pub struct ConfusedPair {
     /// The class they are of.
     pub truth: usize,
     /// The class they are taken for.
-    pub said: usize,
+    pub predicted: usize,
     /// How many.
     pub count: usize,
     /// Of how many photos of the class.
-    pub of: usize,
+    pub total: usize,
 }
 
 impl Confusion {
-    pub(crate) fn new(classes: usize, scored: &[Scored], several_labels: bool) -> Self {
+    pub(crate) fn new(classes: usize, scored: &[ScoredPhoto], multi_label: bool) -> Self {
         let mut confusion = Self { classes, counts: vec![0; classes * classes] };
         for scored in scored {
-            if several_labels {
+            if multi_label {
                 confusion.count_labels(scored);
             } else {
-                confusion.add(scored.truth[0], scored.guess());
+                confusion.add(scored.truth[0], scored.predicted_class());
             }
         }
         confusion
@@ -38,21 +38,21 @@ impl Confusion {
 
     /// Counts a photo of several labels: each label that is found, and each pair of one that is
     /// missed and one that is said in vain.
-    fn count_labels(&mut self, scored: &Scored) {
-        let said: Vec<usize> = scored.said().collect();
+    fn count_labels(&mut self, scored: &ScoredPhoto) {
+        let predicted: Vec<usize> = scored.predicted().collect();
         for &truth in &scored.truth {
-            if said.contains(&truth) {
+            if predicted.contains(&truth) {
                 self.add(truth, truth);
                 continue;
             }
-            for &wrong in said.iter().filter(|class| !scored.truth.contains(class)) {
+            for &wrong in predicted.iter().filter(|class| !scored.truth.contains(class)) {
                 self.add(truth, wrong);
             }
         }
     }
 
-    fn add(&mut self, truth: usize, said: usize) {
-        self.counts[truth * self.classes + said] += 1;
+    fn add(&mut self, truth: usize, predicted: usize) {
+        self.counts[truth * self.classes + predicted] += 1;
     }
 
     /// How many classes there are.
@@ -61,13 +61,13 @@ impl Confusion {
         self.classes
     }
 
-    /// Photos of the class `truth` that are said to be of the class `said`.
+    /// Photos of the class `truth` that are said to be of the class `predicted`.
     ///
     /// # Panics
     /// If there is no such class.
     #[must_use]
-    pub fn count(&self, truth: usize, said: usize) -> usize {
-        self.row(truth)[said] as usize
+    pub fn count(&self, truth: usize, predicted: usize) -> usize {
+        self.row(truth)[predicted] as usize
     }
 
     /// What photos of a class are said to be: a count for each class.
@@ -81,8 +81,8 @@ impl Confusion {
 
     /// The count of a row as a share of the row, 0 for a class without photos.
     #[must_use]
-    pub fn share(&self, truth: usize, said: usize) -> f64 {
-        self.count(truth, said) as f64 / self.total(truth).max(1) as f64
+    pub fn share(&self, truth: usize, predicted: usize) -> f64 {
+        self.count(truth, predicted) as f64 / self.total(truth).max(1) as f64
     }
 
     /// The classes that some photo is of or is said to be of.
@@ -90,8 +90,8 @@ impl Confusion {
     pub fn occurring(&self) -> Vec<usize> {
         let mut occurs = vec![false; self.classes];
         for (truth, row) in self.counts.chunks_exact(self.classes).enumerate() {
-            for (said, _) in row.iter().enumerate().filter(|(_, count)| **count > 0) {
-                (occurs[truth], occurs[said]) = (true, true);
+            for (predicted, _) in row.iter().enumerate().filter(|(_, count)| **count > 0) {
+                (occurs[truth], occurs[predicted]) = (true, true);
             }
         }
         (0..self.classes).filter(|&class| occurs[class]).collect()
@@ -100,19 +100,24 @@ impl Confusion {
     /// Pairs of classes of which one is taken for the other, the most photos first, of equals the
     /// largest share of the class.
     #[must_use]
-    pub fn most_confused(&self) -> Vec<Confused> {
+    pub fn most_confused(&self) -> Vec<ConfusedPair> {
         let of_class = |truth: usize| {
-            let of = self.total(truth);
+            let total = self.total(truth);
             let wrong = self
                 .row(truth)
                 .iter()
                 .enumerate()
-                .filter(move |&(said, &count)| said != truth && count > 0);
-            wrong.map(move |(said, &count)| Confused { truth, said, count: count as usize, of })
+                .filter(move |&(predicted, &count)| predicted != truth && count > 0);
+            wrong.map(move |(predicted, &count)| ConfusedPair {
+                truth,
+                predicted,
+                count: count as usize,
+                total,
+            })
         };
-        let mut pairs: Vec<Confused> = (0..self.classes).flat_map(of_class).collect();
+        let mut pairs: Vec<ConfusedPair> = (0..self.classes).flat_map(of_class).collect();
         pairs.sort_by(|a, b| {
-            b.count.cmp(&a.count).then(a.of.cmp(&b.of)).then(a.truth.cmp(&b.truth))
+            b.count.cmp(&a.count).then(a.total.cmp(&b.total)).then(a.truth.cmp(&b.truth))
         });
         pairs
     }

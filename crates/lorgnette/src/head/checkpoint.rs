@@ -15,13 +15,13 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use crate::dataset::Digest;
-use crate::judge::Epoch;
+use crate::metrics::Epoch;
 
 const MAGIC: &[u8; 8] = b"LORGHEAD";
 
 /// Where a training stands. Its content is the trainer's own.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct State {
+pub struct Checkpoint {
     pub(super) numbers: BTreeMap<String, f64>,
     pub(super) arrays: BTreeMap<String, Vec<f64>>,
     pub(super) epochs: Vec<Epoch>,
@@ -36,7 +36,7 @@ struct Text {
     arrays: Vec<(String, usize)>,
 }
 
-impl State {
+impl Checkpoint {
     pub(super) fn number(&self, name: &str) -> Option<f64> {
         self.numbers.get(name).copied()
     }
@@ -138,26 +138,26 @@ mod tests {
     fn a_state_is_read_as_it_was_written_or_not_at_all() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("training.state");
-        let mut state = State {
+        let mut state = Checkpoint {
             epochs: vec![Epoch { epoch: 3, seconds: 0.1, ..Epoch::default() }],
-            ..State::default()
+            ..Checkpoint::default()
         };
         state.set("step", 1.0 / 3.0);
         state.set_floats("weights", &[0.1, -7.5]);
         state.arrays.insert("x".into(), vec![f64::MIN_POSITIVE, f64::NAN.abs()]);
         let task = Digest([3; 32]);
         state.write(&path, task).unwrap();
-        let read = State::read(&path, task).unwrap();
+        let read = Checkpoint::read(&path, task).unwrap();
         assert_eq!(format!("{read:?}"), format!("{state:?}"));
-        assert!(State::read(&path, Digest([4; 32])).is_none());
+        assert!(Checkpoint::read(&path, Digest([4; 32])).is_none());
         let whole = fs::read(&path).unwrap();
         for at in 0..whole.len() {
             let mut damaged = whole.clone();
             damaged[at] ^= 4;
             fs::write(&path, &damaged).unwrap();
-            assert!(State::read(&path, task).is_none(), "byte {at}");
+            assert!(Checkpoint::read(&path, task).is_none(), "byte {at}");
             fs::write(&path, &whole[..at]).unwrap();
-            assert!(State::read(&path, task).is_none(), "length {at}");
+            assert!(Checkpoint::read(&path, task).is_none(), "length {at}");
         }
     }
 }

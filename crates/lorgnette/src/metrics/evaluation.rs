@@ -1,23 +1,23 @@
 //! All figures of what a model said of photos.
 
-use super::{ClassFigures, Confusion, Means, Reliability, Scored, Share};
+use super::{ClassMetrics, Confusion, MacroAverages, Proportion, Reliability, ScoredPhoto};
 
 /// A probability below the smallest normal number counts as that one, so that a single photo cannot
 /// make the loss infinite.
-const LEAST: f32 = f32::MIN_POSITIVE;
+const MIN_PROBABILITY: f32 = f32::MIN_POSITIVE;
 /// A photo is among the first five.
-const FIVE: usize = 5;
+const TOP_5: usize = 5;
 
 /// What a model said of photos, counted and averaged.
 #[derive(Clone, Debug)]
 pub struct Evaluation {
     names: Vec<String>,
-    several_labels: bool,
+    multi_label: bool,
     /// For each photo, how many classes come before the first true one.
     ranks: Vec<usize>,
-    accuracy: Share,
+    accuracy: Proportion,
     loss: f64,
-    classes: Vec<ClassFigures>,
+    classes: Vec<ClassMetrics>,
     confusion: Confusion,
     reliability: Reliability,
 }
@@ -25,13 +25,13 @@ pub struct Evaluation {
 /// Photos and classes that do not belong together.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum NotComparable {
+pub enum EvaluationError {
     /// There is nothing to judge by.
     #[error("there are no photos to judge by")]
     NoPhotos,
     /// A photo's probabilities are not one for each class.
     #[error("{photo}: {found} probabilities for {classes} classes")]
-    OtherCount {
+    WrongLength {
         /// The photo's file.
         photo: String,
         /// How many it has.
@@ -41,7 +41,7 @@ pub enum NotComparable {
     },
     /// A photo's class is none of the classes, or it has none.
     #[error("{photo}: its class is none of the {classes} that the model knows")]
-    NoClass {
+    UnknownClass {
         /// The photo's file.
         photo: String,
         /// How many classes there are.
@@ -57,23 +57,25 @@ impl Evaluation {
     /// about a photo only if it is about every class.
     ///
     /// # Errors
-    /// [`NotComparable`] if there are no photos, or one does not belong to these classes.
-    pub fn new(classes: &[String], scored: &[Scored]) -> Result<Self, NotComparable> {
+    /// [`EvaluationError`] if there are no photos, or one does not belong to these classes.
+    pub fn new(classes: &[String], scored: &[ScoredPhoto]) -> Result<Self, EvaluationError> {
         check(classes.len(), scored)?;
-        let several_labels = scored.iter().any(|said| said.truth.len() > 1);
-        let is_right = |said: &Scored| {
-            if several_labels { is_right_throughout(said) } else { said.is_right() }
+        let multi_label = scored.iter().any(|predicted| predicted.truth.len() > 1);
+        let is_correct = |predicted: &ScoredPhoto| {
+            if multi_label { is_correct_throughout(predicted) } else { predicted.is_correct() }
         };
-        let loss = |said: &Scored| if several_labels { binary_loss(said) } else { loss(said) };
+        let loss = |predicted: &ScoredPhoto| {
+            if multi_label { binary_loss(predicted) } else { loss(predicted) }
+        };
         Ok(Self {
             names: classes.to_vec(),
-            several_labels,
-            ranks: scored.iter().map(Scored::rank).collect(),
-            accuracy: Share::of(scored.iter().map(is_right)),
+            multi_label,
+            ranks: scored.iter().map(ScoredPhoto::rank).collect(),
+            accuracy: Proportion::total(scored.iter().map(is_correct)),
             // Where all is certain the sum is minus zero, which is nothing to show anybody.
             loss: scored.iter().map(loss).sum::<f64>().abs() / scored.len() as f64,
-            classes: class_figures(classes.len(), scored, several_labels),
-            confusion: Confusion::new(classes.len(), scored, several_labels),
+            classes: class_metrics(classes.len(), scored, multi_label),
+            confusion: Confusion::new(classes.len(), scored, multi_label),
             reliability: Reliability::new(scored),
         })
     }
@@ -92,26 +94,26 @@ impl Evaluation {
 
     /// Whether some photo has several labels.
     #[must_use]
-    pub fn has_several_labels(&self) -> bool {
-        self.several_labels
+    pub fn is_multi_label(&self) -> bool {
+        self.multi_label
     }
 
     /// The photos the model is right about.
     #[must_use]
-    pub fn accuracy(&self) -> Share {
+    pub fn accuracy(&self) -> Proportion {
         self.accuracy
     }
 
     /// The photos of which a true class is among the `k` most probable.
     #[must_use]
-    pub fn top(&self, k: usize) -> Share {
-        Share::of(self.ranks.iter().map(|&rank| rank < k))
+    pub fn top(&self, k: usize) -> Proportion {
+        Proportion::total(self.ranks.iter().map(|&rank| rank < k))
     }
 
     /// The photos of which a true class is among the five most probable.
     #[must_use]
-    pub fn top5(&self) -> Share {
-        self.top(FIVE)
+    pub fn top5(&self) -> Proportion {
+        self.top(TOP_5)
     }
 
     /// The mean cross entropy in nats: of the true class, or, where photos have several labels, of
@@ -123,14 +125,14 @@ impl Evaluation {
 
     /// The figures of each class, in the model's order.
     #[must_use]
-    pub fn classes(&self) -> &[ClassFigures] {
+    pub fn classes(&self) -> &[ClassMetrics] {
         &self.classes
     }
 
     /// Means over the classes that have photos.
     #[must_use]
-    pub fn means(&self) -> Means {
-        Means::of(&self.classes)
+    pub fn macro_averages(&self) -> MacroAverages {
+        MacroAverages::total(&self.classes)
     }
 
     /// Which classes are taken for which.
@@ -148,62 +150,67 @@ impl Evaluation {
 
 /// The photos a model is wrong about, the one it is surest of first: their places among the photos.
 #[must_use]
-pub fn confident_mistakes(scored: &[Scored]) -> Vec<usize> {
+pub fn confident_mistakes(scored: &[ScoredPhoto]) -> Vec<usize> {
     let mut wrong: Vec<usize> =
-        (0..scored.len()).filter(|&photo| !scored[photo].is_right()).collect();
+        (0..scored.len()).filter(|&photo| !scored[photo].is_correct()).collect();
     wrong.sort_by(|&a, &b| {
         scored[b].confidence().total_cmp(&scored[a].confidence()).then(a.cmp(&b))
     });
     wrong
 }
 
-fn check(classes: usize, scored: &[Scored]) -> Result<(), NotComparable> {
+fn check(classes: usize, scored: &[ScoredPhoto]) -> Result<(), EvaluationError> {
     if scored.is_empty() {
-        return Err(NotComparable::NoPhotos);
+        return Err(EvaluationError::NoPhotos);
     }
-    for said in scored {
-        let photo = || said.photo.display().to_string();
-        if said.probabilities.len() != classes {
-            return Err(NotComparable::OtherCount {
+    for predicted in scored {
+        let photo = || predicted.photo.display().to_string();
+        if predicted.probabilities.len() != classes {
+            return Err(EvaluationError::WrongLength {
                 photo: photo(),
-                found: said.probabilities.len(),
+                found: predicted.probabilities.len(),
                 classes,
             });
         }
-        if said.truth.is_empty() || said.truth.iter().any(|&class| class >= classes) {
-            return Err(NotComparable::NoClass { photo: photo(), classes });
+        if predicted.truth.is_empty() || predicted.truth.iter().any(|&class| class >= classes) {
+            return Err(EvaluationError::UnknownClass { photo: photo(), classes });
         }
     }
     Ok(())
 }
 
-fn is_right_throughout(said: &Scored) -> bool {
-    let claims: Vec<usize> = said.said().collect();
-    claims.len() == said.truth.len() && claims.iter().all(|class| said.truth.contains(class))
+fn is_correct_throughout(predicted: &ScoredPhoto) -> bool {
+    let predictions: Vec<usize> = predicted.predicted().collect();
+    predictions.len() == predicted.truth.len()
+        && predictions.iter().all(|class| predicted.truth.contains(class))
 }
 
-fn loss(said: &Scored) -> f64 {
-    -f64::from(said.probability(said.truth[0]).max(LEAST)).ln()
+fn loss(predicted: &ScoredPhoto) -> f64 {
+    -f64::from(predicted.probability(predicted.truth[0]).max(MIN_PROBABILITY)).ln()
 }
 
-fn binary_loss(said: &Scored) -> f64 {
+fn binary_loss(predicted: &ScoredPhoto) -> f64 {
     let of_class = |class: usize| {
-        let probability = said.probability(class);
-        let is = if said.truth.contains(&class) { probability } else { 1.0 - probability };
-        -f64::from(is.max(LEAST)).ln()
+        let probability = predicted.probability(class);
+        let is = if predicted.truth.contains(&class) { probability } else { 1.0 - probability };
+        -f64::from(is.max(MIN_PROBABILITY)).ln()
     };
-    let classes = said.probabilities.len();
+    let classes = predicted.probabilities.len();
     (0..classes).map(of_class).sum::<f64>() / classes as f64
 }
 
-fn class_figures(classes: usize, scored: &[Scored], several_labels: bool) -> Vec<ClassFigures> {
-    let mut figures = vec![ClassFigures::default(); classes];
-    for said in scored {
-        let claims = if several_labels { said.said().collect() } else { vec![said.guess()] };
-        said.truth.iter().for_each(|&class| figures[class].support += 1);
-        for class in claims {
-            figures[class].said += 1;
-            figures[class].right += usize::from(said.truth.contains(&class));
+fn class_metrics(classes: usize, scored: &[ScoredPhoto], multi_label: bool) -> Vec<ClassMetrics> {
+    let mut figures = vec![ClassMetrics::default(); classes];
+    for predicted in scored {
+        let predictions = if multi_label {
+            predicted.predicted().collect()
+        } else {
+            vec![predicted.predicted_class()]
+        };
+        predicted.truth.iter().for_each(|&class| figures[class].support += 1);
+        for class in predictions {
+            figures[class].predicted += 1;
+            figures[class].correct += usize::from(predicted.truth.contains(&class));
         }
     }
     figures
@@ -217,8 +224,12 @@ mod tests {
         (0..count).map(|class| format!("class {class}")).collect()
     }
 
-    fn said(truth: &[usize], probabilities: &[f32]) -> Scored {
-        Scored { photo: "a.jpg".into(), truth: truth.into(), probabilities: probabilities.into() }
+    fn predicted(truth: &[usize], probabilities: &[f32]) -> ScoredPhoto {
+        ScoredPhoto {
+            photo: "a.jpg".into(),
+            truth: truth.into(),
+            probabilities: probabilities.into(),
+        }
     }
 
     fn near(a: f64, b: f64) -> bool {
@@ -230,21 +241,24 @@ mod tests {
         // classification_report, log_loss and confusion_matrix of scikit-learn 1.9 for these six
         // photos.
         let scored = [
-            said(&[0], &[0.7, 0.2, 0.1]),
-            said(&[0], &[0.1, 0.6, 0.3]),
-            said(&[1], &[0.2, 0.5, 0.3]),
-            said(&[1], &[0.3, 0.4, 0.3]),
-            said(&[2], &[0.1, 0.1, 0.8]),
-            said(&[2], &[0.5, 0.4, 0.1]),
+            predicted(&[0], &[0.7, 0.2, 0.1]),
+            predicted(&[0], &[0.1, 0.6, 0.3]),
+            predicted(&[1], &[0.2, 0.5, 0.3]),
+            predicted(&[1], &[0.3, 0.4, 0.3]),
+            predicted(&[2], &[0.1, 0.1, 0.8]),
+            predicted(&[2], &[0.5, 0.4, 0.1]),
         ];
         let found = Evaluation::new(&names(3), &scored).unwrap();
-        assert_eq!((found.accuracy().right, found.top(2).right, found.top5().right), (4, 4, 6));
+        assert_eq!(
+            (found.accuracy().correct, found.top(2).correct, found.top5().correct),
+            (4, 4, 6)
+        );
         assert!(near(found.loss(), 1.132_404), "{}", found.loss());
         let [cat, dog, owl] = found.classes()[..] else { panic!() };
         assert_eq!((cat.precision(), cat.recall(), cat.f1()), (Some(0.5), Some(0.5), Some(0.5)));
         assert!(near(dog.precision().unwrap(), 2.0 / 3.0) && near(dog.f1().unwrap(), 0.8));
         assert_eq!((owl.precision(), owl.recall(), owl.support), (Some(1.0), Some(0.5), 2));
-        assert!(near(found.means().f1, 0.655_556), "{}", found.means().f1);
+        assert!(near(found.macro_averages().f1, 0.655_556), "{}", found.macro_averages().f1);
         assert_eq!(
             [0, 1, 2].map(|row| found.confusion().row(row).to_vec()),
             [[1, 1, 0], [0, 2, 0], [1, 0, 1]]
@@ -254,14 +268,14 @@ mod tests {
     #[test]
     fn of_several_labels_every_one_must_be_right() {
         let scored = [
-            said(&[0, 1], &[0.9, 0.6, 0.2]),
-            said(&[1, 2], &[0.8, 0.7, 0.1]),
-            said(&[2], &[0.1, 0.2, 0.9]),
+            predicted(&[0, 1], &[0.9, 0.6, 0.2]),
+            predicted(&[1, 2], &[0.8, 0.7, 0.1]),
+            predicted(&[2], &[0.1, 0.2, 0.9]),
         ];
         let found = Evaluation::new(&names(3), &scored).unwrap();
-        assert!(found.has_several_labels());
-        assert_eq!(found.accuracy(), Share { right: 2, of: 3 });
-        assert_eq!(found.classes()[0], ClassFigures { support: 1, said: 2, right: 1 });
+        assert!(found.is_multi_label());
+        assert_eq!(found.accuracy(), Proportion { correct: 2, total: 3 });
+        assert_eq!(found.classes()[0], ClassMetrics { support: 1, predicted: 2, correct: 1 });
         // The photo of 1 and 2 is said to be of 0 and 1: its 2 is taken for 0.
         assert_eq!(found.confusion().count(2, 0), 1);
         assert_eq!(found.confusion().most_confused().len(), 1);
@@ -269,22 +283,26 @@ mod tests {
 
     #[test]
     fn what_does_not_belong_together_is_refused() {
-        assert_eq!(Evaluation::new(&names(2), &[]).unwrap_err(), NotComparable::NoPhotos);
-        let other = Evaluation::new(&names(2), &[said(&[0], &[1.0])]).unwrap_err();
-        assert_eq!(other.to_string(), "a.jpg: 1 probabilities for 2 classes");
-        assert!(Evaluation::new(&names(1), &[said(&[1], &[1.0])]).is_err());
-        assert!(Evaluation::new(&names(1), &[said(&[], &[1.0])]).is_err());
+        assert_eq!(Evaluation::new(&names(2), &[]).unwrap_err(), EvaluationError::NoPhotos);
+        let second = Evaluation::new(&names(2), &[predicted(&[0], &[1.0])]).unwrap_err();
+        assert_eq!(second.to_string(), "a.jpg: 1 probabilities for 2 classes");
+        assert!(Evaluation::new(&names(1), &[predicted(&[1], &[1.0])]).is_err());
+        assert!(Evaluation::new(&names(1), &[predicted(&[], &[1.0])]).is_err());
     }
 
     #[test]
     fn a_probability_of_nothing_costs_much_but_not_all() {
-        let found = Evaluation::new(&names(2), &[said(&[0], &[0.0, 1.0])]).unwrap();
+        let found = Evaluation::new(&names(2), &[predicted(&[0], &[0.0, 1.0])]).unwrap();
         assert!(found.loss() > 80.0 && found.loss().is_finite());
     }
 
     #[test]
     fn mistakes_come_by_confidence() {
-        let scored = [said(&[0], &[0.4, 0.6]), said(&[0], &[0.9, 0.1]), said(&[0], &[0.2, 0.8])];
+        let scored = [
+            predicted(&[0], &[0.4, 0.6]),
+            predicted(&[0], &[0.9, 0.1]),
+            predicted(&[0], &[0.2, 0.8]),
+        ];
         assert_eq!(confident_mistakes(&scored), [2, 0]);
     }
 }

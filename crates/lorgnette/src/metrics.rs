@@ -1,6 +1,6 @@
 //! How good a model is: what it said of photos whose classes are known, and what follows from it.
 //!
-//! Everything here is a pure function of plain data. [`Scored`] is one photo with what a model said
+//! Everything here is a pure function of plain data. [`ScoredPhoto`] is one photo with what a model said
 //! of it, [`Epoch`] one round of training; neither cares where it comes from. [`crate::report`]
 //! draws and writes what is found.
 //!
@@ -22,22 +22,22 @@
 
 mod class;
 mod confusion;
-mod duplicates;
+mod coverage;
 mod epoch;
 mod evaluation;
-mod interval;
+mod label_issues;
+mod near_duplicates;
+mod proportion;
 mod reliability;
 mod scored;
-mod suspects;
-mod threshold;
 
-pub use class::{ClassFigures, Means};
-pub use confusion::{Confused, Confusion};
-pub use duplicates::{NEARLY_THE_SAME, NearDuplicate, NearDuplicates};
+pub use class::{ClassMetrics, MacroAverages};
+pub use confusion::{ConfusedPair, Confusion};
+pub use coverage::Coverage;
 pub use epoch::Epoch;
-pub use evaluation::{Evaluation, NotComparable, confident_mistakes};
-pub use interval::Share;
+pub use evaluation::{Evaluation, EvaluationError, confident_mistakes};
+pub use label_issues::{LabelIssue, label_issues};
+pub use near_duplicates::{NEAR_DUPLICATE_COSINE, NearDuplicate, NearDuplicateFinder};
+pub use proportion::Proportion;
 pub use reliability::{Bin, Reliability};
-pub use scored::Scored;
-pub use suspects::{Suspect, suspects};
-pub use threshold::Answered;
+pub use scored::ScoredPhoto;

@@ -8,7 +8,7 @@ use crate::picture::Picture;
 
 /// How far photos are distorted; all zero is not at all.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Distortions {
+pub struct AugmentationOptions {
     /// Whether half of them are mirrored, left to right.
     pub flip: bool,
     /// How much is cut away in each direction at most, in per cent of a side; the place is random.
@@ -26,7 +26,7 @@ pub struct Distortions {
     pub seed: u64,
 }
 
-impl Distortions {
+impl AugmentationOptions {
     /// Whether anything is distorted.
     #[must_use]
     pub fn any(&self) -> bool {
@@ -34,10 +34,24 @@ impl Distortions {
         self.copies > 0 && (self.flip || amounts.iter().any(|&amount| amount > 0.0))
     }
 
+    /// Describes the options as `model.json` has them; empty if nothing is augmented.
+    #[must_use]
+    pub fn describe(&self) -> String {
+        if !self.any() {
+            return String::new();
+        }
+        let Self { flip, crop, scale, brightness, rotation, copies, seed } = self;
+        format!(
+            "Distortions {{ flip: {flip:?}, crop: {crop:?}, scale: {scale:?}, \
+             brightness: {brightness:?}, rotation: {rotation:?}, copies: {copies:?}, \
+             seed: {seed:?} }}"
+        )
+    }
+
     /// What is done to a photo for one of its copies. It depends on nothing but the photo's
     /// content, the copy's number and these settings.
     #[must_use]
-    pub fn of(&self, photo: Digest, copy: usize) -> Distortion {
+    pub fn for_copy(&self, photo: Digest, copy: usize) -> Augmentation {
         let mut digest = Sha256::new();
         digest.update(b"distortion");
         digest.update(self.seed.to_le_bytes());
@@ -51,7 +65,7 @@ impl Distortions {
         };
         // As retrain.py multiplies margin and resize.
         let size = 1.0 / ((1.0 + self.crop / 100.0) * (1.0 + random(0) * self.scale / 100.0));
-        Distortion {
+        Augmentation {
             flip: self.flip && random(1) < 0.5,
             size,
             left: random(2) * (1.0 - size),
@@ -64,7 +78,7 @@ impl Distortions {
 
 /// What is done to one photo.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Distortion {
+pub struct Augmentation {
     /// Mirrored, left to right.
     pub flip: bool,
     /// The share of each side that is left, up to 1.
@@ -79,7 +93,16 @@ pub struct Distortion {
     pub degrees: f32,
 }
 
-impl Distortion {
+impl Augmentation {
+    /// Returns the text that a cache key is made of. It does not change between versions.
+    pub(super) fn key_text(&self) -> String {
+        let Self { flip, size, left, top, brightness, degrees } = self;
+        format!(
+            "Distortion {{ flip: {flip:?}, size: {size:?}, left: {left:?}, top: {top:?}, \
+             brightness: {brightness:?}, degrees: {degrees:?} }}"
+        )
+    }
+
     /// The photo, distorted. A turned photo's corners that nothing fills repeat its edge.
     #[must_use]
     pub fn apply(&self, picture: &Picture) -> Picture {
@@ -152,8 +175,8 @@ impl Source<'_> {
 mod tests {
     use super::*;
 
-    const NONE: Distortion =
-        Distortion { flip: false, size: 1.0, left: 0.0, top: 0.0, brightness: 1.0, degrees: 0.0 };
+    const NONE: Augmentation =
+        Augmentation { flip: false, size: 1.0, left: 0.0, top: 0.0, brightness: 1.0, degrees: 0.0 };
 
     fn picture() -> Picture {
         Picture::from_rgb8(5, 4, (0..60).map(|n| n * 4).collect()).unwrap()
@@ -162,27 +185,27 @@ mod tests {
     #[test]
     fn nothing_done_changes_nothing() {
         assert_eq!(NONE.apply(&picture()), picture());
-        let turned = Distortion { degrees: 1e-6, ..NONE }.apply(&picture());
+        let turned = Augmentation { degrees: 1e-6, ..NONE }.apply(&picture());
         assert_eq!(turned, picture());
     }
 
     #[test]
     fn twice_mirrored_is_as_before() {
-        let flip = Distortion { flip: true, ..NONE };
+        let flip = Augmentation { flip: true, ..NONE };
         assert_ne!(flip.apply(&picture()), picture());
         assert_eq!(flip.apply(&flip.apply(&picture())), picture());
     }
 
     #[test]
     fn half_a_turn_is_back_to_front() {
-        let turned = Distortion { degrees: 180.0, ..NONE }.apply(&picture()).to_rgb8();
+        let turned = Augmentation { degrees: 180.0, ..NONE }.apply(&picture()).to_rgb8();
         let back: Vec<u8> = picture().to_rgb8().chunks(3).rev().flatten().copied().collect();
         assert!(turned.iter().zip(back).all(|(&a, b)| a.abs_diff(b) <= 1));
     }
 
     #[test]
     fn a_crop_stays_inside_and_depends_on_the_photo_alone() {
-        let distortions = Distortions {
+        let augmentations = AugmentationOptions {
             flip: true,
             crop: 30.0,
             scale: 20.0,
@@ -193,9 +216,9 @@ mod tests {
         };
         for n in 0..50 {
             let photo = Digest([n; 32]);
-            let one = distortions.of(photo, 1);
-            assert_eq!(one, distortions.of(photo, 1));
-            assert_ne!(one, distortions.of(photo, 2));
+            let one = augmentations.for_copy(photo, 1);
+            assert_eq!(one, augmentations.for_copy(photo, 1));
+            assert_ne!(one, augmentations.for_copy(photo, 2));
             assert!(
                 one.left + one.size <= 1.0
                     && one.top + one.size <= 1.0

@@ -1,29 +1,31 @@
 //! A share of photos, and how sure it is.
 
 /// The standard normal distribution's 97.5 % point, for intervals of 95 %.
-const Z: f64 = 1.959_963_984_540_054;
+const NORMAL_QUANTILE_97_5: f64 = 1.959_963_984_540_054;
 
 /// So many of so many.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Share {
+pub struct Proportion {
     /// How many it is true of.
-    pub right: usize,
+    pub correct: usize,
     /// How many there are.
-    pub of: usize,
+    pub total: usize,
 }
 
-impl Share {
+impl Proportion {
     /// The share of those that are.
-    pub(crate) fn of(flags: impl IntoIterator<Item = bool>) -> Self {
-        let count =
-            |share: Self, is: bool| Self { right: share.right + usize::from(is), of: share.of + 1 };
+    pub(crate) fn total(flags: impl IntoIterator<Item = bool>) -> Self {
+        let count = |share: Self, is: bool| Self {
+            correct: share.correct + usize::from(is),
+            total: share.total + 1,
+        };
         flags.into_iter().fold(Self::default(), count)
     }
 
     /// From 0 to 1; not a number of none.
     #[must_use]
     pub fn value(self) -> f64 {
-        self.right as f64 / self.of as f64
+        self.correct as f64 / self.total as f64
     }
 
     /// The interval that holds the share of all such photos with a confidence of 95 %, from what is
@@ -32,32 +34,34 @@ impl Share {
     /// for few photos and for shares near 1 too.
     #[must_use]
     pub fn interval(self) -> [f64; 2] {
-        if self.of == 0 {
+        if self.total == 0 {
             return [0.0, 1.0];
         }
-        let (n, p) = (self.of as f64, self.value());
-        let centre = p + Z * Z / (2.0 * n);
-        let spread = Z * (p * (1.0 - p) / n + Z * Z / (4.0 * n * n)).sqrt();
-        let whole = 1.0 + Z * Z / n;
+        let (n, p) = (self.total as f64, self.value());
+        let centre = p + NORMAL_QUANTILE_97_5 * NORMAL_QUANTILE_97_5 / (2.0 * n);
+        let spread = NORMAL_QUANTILE_97_5
+            * (p * (1.0 - p) / n + NORMAL_QUANTILE_97_5 * NORMAL_QUANTILE_97_5 / (4.0 * n * n))
+                .sqrt();
+        let whole = 1.0 + NORMAL_QUANTILE_97_5 * NORMAL_QUANTILE_97_5 / n;
         [((centre - spread) / whole).max(0.0), ((centre + spread) / whole).min(1.0)]
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Share;
+    use super::Proportion;
 
     #[test]
     fn intervals_are_wilsons() {
         // statsmodels.stats.proportion.proportion_confint(right, of, method="wilson").
-        for (right, of, low, high) in [
+        for (correct, total, low, high) in [
             (81, 263, 0.255_288_519_9, 0.366_209_577_0),
             (0, 10, 0.0, 0.277_532_799_4),
             (10, 10, 0.722_467_200_1, 1.0),
             (1, 1, 0.206_549_314_4, 1.0),
             (274, 300, 0.876_044_041_3, 0.940_171_102_5),
         ] {
-            let [found_low, found_high] = Share { right, of }.interval();
+            let [found_low, found_high] = Proportion { correct, total }.interval();
             assert!(
                 (found_low - low).abs() < 1e-9 && (found_high - high).abs() < 1e-9,
                 "{found_low} {found_high}"
@@ -67,6 +71,6 @@ mod tests {
 
     #[test]
     fn of_no_photos_nothing_is_known() {
-        assert_eq!(Share::default().interval(), [0.0, 1.0]);
+        assert_eq!(Proportion::default().interval(), [0.0, 1.0]);
     }
 }

@@ -6,42 +6,42 @@
 //! are overconfident, which [calibration](super::Calibration) mends later; so the weakest is taken
 //! whose loss cannot be told from the best.
 
-use super::calibrate::{losses, temperature};
+use super::calibration::{losses, temperature};
+use super::checkpoint::Checkpoint;
 use super::examples::Examples;
-use super::lbfgs::Descent;
+use super::lbfgs::Lbfgs;
+use super::lbfgs_trainer::{LbfgsTrainer, read_descent, write_descent};
 use super::objective::Measured;
-use super::parts;
-use super::solve::{Solving, descent_of, set_descent};
-use super::state::State;
-use super::{Tried, Watch};
+use super::progressive;
+use super::{PenaltyTrial, Watch};
 
 /// The penalties that are tried, as `λ·n`: for features of mean square deviation 1, the inverse of
 /// scikit-learn's `C`.
 const CANDIDATES: [f64; 10] = [1000.0, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0, 0.3, 0.1, 0.03];
 /// Of these, each second one where a validation of many photos stops a training in time anyway.
-const COARSE: usize = 2;
+const COARSE_STRIDE: usize = 2;
 /// Weaker penalties are not tried after so many that did worse than the best.
-const WORSE: usize = 2;
+const MAX_WORSE: usize = 2;
 /// Iterations for each penalty that is tried.
-const TRIED_EPOCHS: usize = 40;
+const TRIAL_ITERATIONS: usize = 40;
 /// And where a part of many examples tells no more than the size of the best.
-const TRIED_FEW_EPOCHS: usize = 15;
+const TRIAL_ITERATIONS_ON_SAMPLE: usize = 15;
 /// A penalised loss that falls by a smaller share than this has arrived.
-const ARRIVED: f64 = 1e-4;
+const CONVERGED: f64 = 1e-4;
 /// Parts that few examples are held out in.
 const FOLDS: usize = 5;
 
 /// What came of trying.
 pub(super) enum Chosen {
     /// The best; and where the last one led on a part of very many examples.
-    Penalty(f64, Vec<Tried>, Option<Led>),
+    Penalty(f64, Vec<PenaltyTrial>, Option<WarmStart>),
     /// It was stopped; where it stood.
-    Interrupted(Vec<f64>, Vec<Tried>),
+    Interrupted(Vec<f64>, Vec<PenaltyTrial>),
 }
 
 /// Where a penalty led.
-pub(super) struct Led {
-    pub(super) descent: Descent,
+pub(super) struct WarmStart {
+    pub(super) descent: Lbfgs,
     pub(super) penalty: f64,
 }
 
@@ -51,20 +51,24 @@ struct Trial {
     number: usize,
     training: Option<Examples>,
     held_out: Option<Examples>,
-    descent: Option<Descent>,
+    descent: Option<Lbfgs>,
 }
 
 /// Scores of examples, and what they show.
-struct Held {
+struct HeldOut {
     scores: Vec<f32>,
     truth: Vec<Vec<usize>>,
 }
 
 /// Tries penalties, from the start or from where that stood.
-pub(super) fn choose(solving: &Solving<'_>, from: &State, watch: &mut dyn Watch) -> Chosen {
-    let mut trials = trials(solving, from);
-    let mut tried = tried_of(from);
-    let stride = if solving.has_enough_validation() { COARSE } else { 1 };
+pub(super) fn choose(
+    trainer: &LbfgsTrainer<'_>,
+    from: &Checkpoint,
+    watch: &mut dyn Watch,
+) -> Chosen {
+    let mut trials = trials(trainer, from);
+    let mut tried = read_trials(from);
+    let stride = if trainer.validates_alone() { COARSE_STRIDE } else { 1 };
     let strengths: Vec<f64> = CANDIDATES.into_iter().step_by(stride).collect();
     while let Some(&strength) = strengths.get(tried.len()) {
         if enough(&tried) {
@@ -72,35 +76,35 @@ pub(super) fn choose(solving: &Solving<'_>, from: &State, watch: &mut dyn Watch)
         }
         let mut held = Vec::new();
         for trial in &mut trials {
-            if !watch.goes_on() {
+            if !watch.should_continue() {
                 let whole =
-                    trials.pop().and_then(|trial| trial.descent).map(|descent| descent.place);
-                return Chosen::Interrupted(whole.unwrap_or_else(|| solving.origin.clone()), tried);
+                    trials.pop().and_then(|trial| trial.descent).map(|descent| descent.point);
+                return Chosen::Interrupted(whole.unwrap_or_else(|| trainer.origin.clone()), tried);
             }
-            trial.go_on(solving, tried.len().checked_sub(1).map(|last| strengths[last]), strength);
-            held.push(trial.judged(solving));
+            trial.resume(trainer, tried.len().checked_sub(1).map(|last| strengths[last]), strength);
+            held.push(trial.evaluated(trainer));
         }
-        let found = judged(solving, strength / solving.training.len() as f64, &held);
+        let found = evaluated(trainer, strength / trainer.training.len() as f64, &held);
         watch.tried(&found);
         tried.push(found);
         watch.stands(&|| state(&trials, &tried));
     }
     let penalty = tried[weakest_good(&tried)].penalty;
-    Chosen::Penalty(penalty, tried.clone(), led(trials, strengths[tried.len() - 1]))
+    Chosen::Penalty(penalty, tried.clone(), warm_start(trials, strengths[tried.len() - 1]))
 }
 
 /// Where the strength that was tried last led, if that was on a part of the examples.
-fn led(mut trials: Vec<Trial>, strength: f64) -> Option<Led> {
+fn warm_start(mut trials: Vec<Trial>, strength: f64) -> Option<WarmStart> {
     let Trial { training, held_out: None, descent, .. } = trials.pop()? else { return None };
     let (examples, descent) = (training?, descent?);
-    Some(Led { descent, penalty: strength / examples.len() as f64 })
+    Some(WarmStart { descent, penalty: strength / examples.len() as f64 })
 }
 
 /// The last trial is that of all training examples.
-fn trials(solving: &Solving<'_>, from: &State) -> Vec<Trial> {
-    let descent = |number: usize| descent_of(from, &name(number));
-    let part = parts::first(solving);
-    if solving.has_enough_validation() {
+fn trials(trainer: &LbfgsTrainer<'_>, from: &Checkpoint) -> Vec<Trial> {
+    let descent = |number: usize| read_descent(from, &name(number));
+    let part = progressive::first(trainer);
+    if trainer.validates_alone() {
         return vec![Trial {
             number: FOLDS,
             training: part,
@@ -108,13 +112,13 @@ fn trials(solving: &Solving<'_>, from: &State) -> Vec<Trial> {
             descent: descent(FOLDS),
         }];
     }
-    let all = part.as_ref().unwrap_or(&solving.training);
+    let all = part.as_ref().unwrap_or(&trainer.training);
     let fold = |number: usize| {
         let of = |is_held: bool| {
             let photos = all.photos().iter().enumerate();
             let own =
                 photos.filter(|(_, photo)| (**photo % FOLDS == number) == is_held).map(|(i, _)| i);
-            all.picked(&own.collect::<Vec<_>>())
+            all.select(&own.collect::<Vec<_>>())
         };
         Trial {
             number,
@@ -136,21 +140,22 @@ fn trials(solving: &Solving<'_>, from: &State) -> Vec<Trial> {
 
 impl Trial {
     /// Goes to where a penalty leads, from where the one before led.
-    fn go_on(&mut self, solving: &Solving<'_>, before: Option<f64>, strength: f64) {
-        let examples = self.training.as_ref().unwrap_or(&solving.training);
+    fn resume(&mut self, trainer: &LbfgsTrainer<'_>, before: Option<f64>, strength: f64) {
+        let examples = self.training.as_ref().unwrap_or(&trainer.training);
         let count = examples.len() as f64;
         let mut measured = Measured::default();
-        let mut function = solving.function(examples, strength / count, &mut measured);
+        let mut function = trainer.function(examples, strength / count, &mut measured);
         let mut descent = match (self.descent.take(), before) {
             (Some(descent), Some(before)) => {
-                descent.bent((strength - before) / count, &mut function)
+                descent.with_penalty((strength - before) / count, &mut function)
             }
-            _ => Descent::from(solving.origin.clone(), &mut function),
+            _ => Lbfgs::from(trainer.origin.clone(), &mut function),
         };
-        let most = if solving.has_enough_validation() { TRIED_FEW_EPOCHS } else { TRIED_EPOCHS };
+        let most =
+            if trainer.validates_alone() { TRIAL_ITERATIONS_ON_SAMPLE } else { TRIAL_ITERATIONS };
         for _ in 0..most {
             let before = descent.value;
-            if !descent.step(&mut function) || before - descent.value < ARRIVED * before.abs() {
+            if !descent.step(&mut function) || before - descent.value < CONVERGED * before.abs() {
                 break;
             }
         }
@@ -158,27 +163,27 @@ impl Trial {
     }
 
     /// The scores of what was held out.
-    fn judged<'t>(&'t self, solving: &'t Solving<'_>) -> Held {
-        let examples = self.held_out.as_ref().unwrap_or(&solving.validation);
-        let place = self.descent.as_ref().map_or(&solving.origin, |descent| &descent.place);
-        let layers = solving.scaled_layers(place);
-        let scores = layers.scores(examples.features(), solving.task.level, solving.task.pool);
-        Held { scores, truth: examples.truth().to_vec() }
+    fn evaluated<'t>(&'t self, trainer: &'t LbfgsTrainer<'_>) -> HeldOut {
+        let examples = self.held_out.as_ref().unwrap_or(&trainer.validation);
+        let point = self.descent.as_ref().map_or(&trainer.origin, |descent| &descent.point);
+        let layers = trainer.scaled_layers(point);
+        let scores = layers.scores(examples.features(), trainer.task.level, trainer.task.pool);
+        HeldOut { scores, truth: examples.truth().to_vec() }
     }
 }
 
 /// What all that was held out says of a penalty.
-fn judged(solving: &Solving<'_>, penalty: f64, held: &[Held]) -> Tried {
+fn evaluated(trainer: &LbfgsTrainer<'_>, penalty: f64, held: &[HeldOut]) -> PenaltyTrial {
     let scores: Vec<f32> = held.iter().flat_map(|held| &held.scores).copied().collect();
     let truth: Vec<Vec<usize>> = held.iter().flat_map(|held| &held.truth).cloned().collect();
-    let (classes, answer) = (solving.task.classes, solving.task.options.answer);
+    let (classes, answer) = (trainer.task.classes, trainer.task.options.answer);
     let losses = losses(&scores, &truth, classes, answer, 1.0);
     let count = losses.len() as f64;
     let loss = losses.iter().sum::<f64>() / count;
     let variance = losses.iter().map(|one| (one - loss).powi(2)).sum::<f64>() / count;
     // Many validation photos calibrate the trained layer itself.
-    let calibrates = !solving.has_enough_validation();
-    Tried {
+    let calibrates = !trainer.validates_alone();
+    PenaltyTrial {
         penalty,
         loss,
         error: (variance / count).sqrt(),
@@ -186,33 +191,33 @@ fn judged(solving: &Solving<'_>, penalty: f64, held: &[Held]) -> Tried {
     }
 }
 
-fn best(tried: &[Tried]) -> usize {
+fn best(tried: &[PenaltyTrial]) -> usize {
     (1..tried.len()).fold(0, |best, at| if tried[at].loss < tried[best].loss { at } else { best })
 }
 
 /// Standard errors that a loss may be above the best and still not be told from it.
-const NEAR: f64 = 0.5;
+const SELECTION_TOLERANCE: f64 = 0.5;
 
 /// Whether a penalty's loss cannot be told from the best.
-fn is_good(tried: &[Tried], at: usize) -> bool {
+fn is_good(tried: &[PenaltyTrial], at: usize) -> bool {
     let best = tried[best(tried)];
-    tried[at].loss <= best.loss + NEAR * best.error
+    tried[at].loss <= best.loss + SELECTION_TOLERANCE * best.error
 }
 
-fn weakest_good(tried: &[Tried]) -> usize {
+fn weakest_good(tried: &[PenaltyTrial]) -> usize {
     (0..tried.len()).rev().find(|&at| is_good(tried, at)).unwrap_or(0)
 }
 
-fn enough(tried: &[Tried]) -> bool {
-    !tried.is_empty() && tried.len() - 1 - weakest_good(tried) >= WORSE
+fn enough(tried: &[PenaltyTrial]) -> bool {
+    !tried.is_empty() && tried.len() - 1 - weakest_good(tried) >= MAX_WORSE
 }
 
-fn state(trials: &[Trial], tried: &[Tried]) -> State {
-    let mut state = State::default();
-    set_tried(&mut state, tried);
+fn state(trials: &[Trial], tried: &[PenaltyTrial]) -> Checkpoint {
+    let mut state = Checkpoint::default();
+    write_trials(&mut state, tried);
     for trial in trials {
         if let Some(descent) = &trial.descent {
-            set_descent(&mut state, &name(trial.number), descent);
+            write_descent(&mut state, &name(trial.number), descent);
         }
     }
     state
@@ -223,18 +228,18 @@ fn name(number: usize) -> String {
     format!("trial {number} ")
 }
 
-pub(super) fn set_tried(state: &mut State, tried: &[Tried]) {
+pub(super) fn write_trials(state: &mut Checkpoint, tried: &[PenaltyTrial]) {
     let flat = tried
         .iter()
         .flat_map(|one| [one.penalty, one.loss, one.error, one.temperature.unwrap_or(f64::NAN)]);
     state.arrays.insert("tried".into(), flat.collect());
 }
 
-fn tried_of(state: &State) -> Vec<Tried> {
+fn read_trials(state: &Checkpoint) -> Vec<PenaltyTrial> {
     let flat = state.arrays.get("tried").map_or(&[][..], Vec::as_slice);
     let one = |&[penalty, loss, error, temperature]: &[f64; 4]| {
         let temperature = (!temperature.is_nan()).then_some(temperature);
-        Tried { penalty, loss, error, temperature }
+        PenaltyTrial { penalty, loss, error, temperature }
     };
     flat.as_chunks().0.iter().map(one).collect()
 }
@@ -243,10 +248,10 @@ fn tried_of(state: &State) -> Vec<Tried> {
 mod tests {
     use super::*;
 
-    fn tried(losses: &[f64]) -> Vec<Tried> {
+    fn tried(losses: &[f64]) -> Vec<PenaltyTrial> {
         let one = |(i, &loss): (usize, &f64)| {
             let temperature = (i % 2 == 0).then_some(1.0);
-            Tried { penalty: 0.5f64.powi(i as i32), loss, error: 0.05, temperature }
+            PenaltyTrial { penalty: 0.5f64.powi(i as i32), loss, error: 0.05, temperature }
         };
         losses.iter().enumerate().map(one).collect()
     }
@@ -260,8 +265,8 @@ mod tests {
 
     #[test]
     fn what_was_tried_survives_a_state() {
-        let (mut state, all) = (State::default(), tried(&[0.3, 0.2]));
-        set_tried(&mut state, &all);
-        assert_eq!(tried_of(&state), all);
+        let (mut state, all) = (Checkpoint::default(), tried(&[0.3, 0.2]));
+        write_trials(&mut state, &all);
+        assert_eq!(read_trials(&state), all);
     }
 }
