@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::names::nearest;
+
 /// Shorthand for this crate's results.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -157,63 +159,5 @@ fn nearest_message(names: &[String]) -> String {
         String::new()
     } else {
         format!("; the nearest names are: {}", names.join(", "))
-    }
-}
-
-/// The few of `names` that are most like `wanted`, best first.
-pub(crate) fn nearest<'a>(wanted: &str, names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
-    const MAX_SHOWN: usize = 3;
-    let mut scored: Vec<_> =
-        names.into_iter().map(|name| (name_distance(wanted, name), name)).collect();
-    scored.sort();
-    scored.into_iter().take(MAX_SHOWN).map(|(_, name)| name.to_owned()).collect()
-}
-
-/// How far two names are apart: those of which one contains the other come first, then by letters
-/// to change, in whole or in the last scope.
-fn name_distance(wanted: &str, name: &str) -> (bool, usize) {
-    let (wanted, name) = (wanted.to_lowercase(), name.to_lowercase());
-    if name.contains(&wanted) || wanted.contains(&name) {
-        return (false, wanted.len().abs_diff(name.len()));
-    }
-    let last_scope = |name: &str| name.rsplit('/').next().unwrap_or_default().to_owned();
-    (
-        true,
-        edit_distance(&wanted, &name)
-            .min(1 + edit_distance(&last_scope(&wanted), &last_scope(&name))),
-    )
-}
-
-/// Letters to insert, leave out or change (Levenshtein 1966), of the first few hundred.
-fn edit_distance(a: &str, b: &str) -> usize {
-    const MAX_CHARS: usize = 200;
-    let b: Vec<char> = b.chars().take(MAX_CHARS).collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().take(MAX_CHARS).enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.iter().enumerate() {
-            let changed = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::nearest;
-
-    #[test]
-    fn the_name_that_was_meant_comes_first() {
-        let names = [
-            "input",
-            "MobilenetV1/Conv2d_11_pointwise/Relu6",
-            "MobilenetV1/Conv2d_1_pointwise/weights",
-            "MobilenetV1/Logits",
-        ];
-        assert_eq!(nearest("Conv2d_11", names)[0], names[1]);
-        assert_eq!(nearest("MobilenetV1/Logit", names)[0], names[3]);
-        assert_eq!(nearest("inptu", names)[0], names[0]);
     }
 }

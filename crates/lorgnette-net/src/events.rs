@@ -17,7 +17,7 @@ use prost::Message as _;
 
 use self::histogram::histogram;
 use self::proto::{Event, Image, Shown, Summary, SummaryValue, What};
-use crate::atomic_file::write_atomically;
+use crate::atomic_file::write_with;
 use crate::checksum::Checksum;
 use crate::error::{Error, Result};
 
@@ -102,10 +102,10 @@ impl EventFile {
 /// path.
 pub(crate) fn write_graph_event(folder: &Path, graph: Vec<u8>) -> Result<PathBuf> {
     let (path, now) = path_in(folder)?;
-    write_atomically(&path, |out| {
+    write_with(&path, |out| {
         [version(), What::GraphDef(graph.into())]
             .into_iter()
-            .try_for_each(|what| out.write(&event(now, 0, what)))
+            .try_for_each(|what| out.append(&event(now, 0, what)))
     })?;
     Ok(path)
 }

@@ -55,12 +55,12 @@ pub(crate) fn write_graph(out: &mut AtomicFile, nodes: &[Node], pool: &ThreadPoo
     }
     for node in nodes {
         match &node.value {
-            None => out.write(&field(GRAPH_NODE, &node.def.encode_to_vec()))?,
+            None => out.append(&field(GRAPH_NODE, &node.def.encode_to_vec()))?,
             Some(value) => write_constant(out, &node.def, value, pool)?,
         }
     }
     let versions = Some(VersionDef { producer: PRODUCER, min_consumer: 0 });
-    out.write(&GraphDef { node: Vec::new(), versions }.encode_to_vec())
+    out.append(&GraphDef { node: Vec::new(), versions }.encode_to_vec())
 }
 
 /// A GraphDef of a few nodes, in memory.
@@ -102,9 +102,9 @@ fn write_constant(
         };
         parts = around;
     }
-    out.write(&heading(GRAPH_NODE, parts.len() + elements))?;
-    out.write(&parts)?;
-    value.each_piece(pool, |piece| out.write(piece))
+    out.append(&heading(GRAPH_NODE, parts.len() + elements))?;
+    out.append(&parts)?;
+    value.each_piece(pool, |piece| out.append(piece))
 }
 
 /// The tag and the length of a field of bytes.

@@ -25,11 +25,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use prost::Message as _;
 
-use crate::error::{Error, Result, nearest};
+use crate::error::{Error, Result};
 use crate::file::MappedFile;
 use crate::graph::TensorOrLazy;
 use crate::graph::{Graph, Op};
 use crate::lazy_tensor::{self, ByteRange, LazyTensor};
+use crate::names::nearest;
 use crate::proto;
 use crate::tensor::{DType, Tensor};
 use crate::weights::Variables;

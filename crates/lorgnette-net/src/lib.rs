@@ -5,7 +5,7 @@
 //! ```
 #![deny(unsafe_code)]
 
-mod atomic_file;
+pub mod atomic_file;
 mod checksum;
 pub mod dense;
 pub mod error;
@@ -17,6 +17,7 @@ pub mod graph;
 pub mod head;
 pub mod import;
 pub mod lazy_tensor;
+pub mod names;
 pub mod network;
 pub mod npy;
 mod onnx;
@@ -31,6 +32,7 @@ pub mod tensor;
 pub mod weights;
 pub mod zoo;
 
+pub use atomic_file::{AtomicFile, write_atomically};
 pub use dense::{DenseOptions, MapPadding, ReceptiveField};
 pub use error::{Error, Result};
 pub use graph::Graph;

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use lorgnette_kernels::{Level, NumericOptions};
 
-use crate::atomic_file::write_atomically;
+use crate::atomic_file::write_with;
 use crate::dense::{self, DenseGraph, DenseOptions, ReceptiveField};
 use crate::error::{Error, Result};
 use crate::events::write_graph_event;
@@ -533,7 +533,7 @@ impl Network {
     /// GraphDef's 2 GiB; what the system refuses.
     pub fn write_frozen(&self, path: &Path, fetches: &[&str], size: [usize; 2]) -> Result<()> {
         let nodes = self.model.source.frozen(fetches, size)?;
-        write_atomically(path, |out| export::write_graph(out, &nodes, &self.options.pool))
+        write_with(path, |out| export::write_graph(out, &nodes, &self.options.pool))
     }
 
     /// Writes the network as an ONNX file (operator set 18) that computes `fetches`, by TensorFlow
@@ -570,7 +570,7 @@ impl Network {
             Some(_) => export::onnx::translate(export::onnx::Source { two: None, ..source }),
             None => Err(error),
         })?;
-        write_atomically(path, |out| export::onnx::write(out, self.name(), &translated, notes))
+        write_with(path, |out| export::onnx::write(out, self.name(), &translated, notes))
     }
 
     /// Writes an event file with the graph into a folder, for TensorBoard: scopes as TF-Slim names

@@ -39,8 +39,9 @@ pub(crate) use write::write_bundle;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::error::{Error, Result, nearest};
+use crate::error::{Error, Result};
 use crate::lazy_tensor::{self, ByteRange, LazyTensor};
+use crate::names::nearest;
 use crate::tensor::{DType, Tensor};
 
 use self::archive::Cache;

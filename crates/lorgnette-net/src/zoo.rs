@@ -44,8 +44,9 @@ pub use options::{Setting, ZooOptions};
 pub use random_weights::RandomWeights;
 pub use recognise::recognise;
 
-use crate::error::{Error, Result, nearest};
+use crate::error::{Error, Result};
 use crate::graph::{Graph, NodeId};
+use crate::names::nearest;
 use crate::tensor::Tensor;
 use slim::{BuildResult, Slim};
 

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use prost::Message as _;
 
-use crate::atomic_file::write_atomically;
+use crate::atomic_file::write_with;
 use crate::error::{Error, Result};
 use crate::file::MappedFile;
 use crate::plan::{PackedWeights, WeightKey};
@@ -157,15 +157,15 @@ fn write_entries<'a>(
         what: "the network without its weights is over 4 GiB".into(),
     };
     let length = u32::try_from(header.len()).map_err(too_long)?;
-    write_atomically(path, |out| {
-        out.write(&MAGIC)?;
+    write_with(path, |out| {
+        out.append(&MAGIC)?;
         for number in [VERSION, length, crc32c::crc32c(&header), 0] {
-            out.write(&number.to_le_bytes())?;
+            out.append(&number.to_le_bytes())?;
         }
-        out.write(&header)?;
+        out.append(&header)?;
         out.pad(PAGE)?;
         packed.into_iter().try_for_each(|packed| {
-            out.write(bytemuck::cast_slice::<f32, u8>(packed))?;
+            out.append(bytemuck::cast_slice::<f32, u8>(packed))?;
             out.pad(LINE)
         })
     })

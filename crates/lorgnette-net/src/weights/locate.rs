@@ -8,7 +8,8 @@ use std::time::SystemTime;
 
 use super::table::{Table, is_table};
 use super::{archive, format_error, state};
-use crate::error::{Error, Result, nearest};
+use crate::error::{Error, Result};
+use crate::names::nearest;
 
 /// The files of one checkpoint.
 pub(super) enum Files {

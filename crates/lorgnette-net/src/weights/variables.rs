@@ -5,8 +5,9 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use super::Weights;
-use crate::error::{Error, Result, display_shape, nearest};
+use crate::error::{Error, Result, display_shape};
 use crate::graph::Op;
+use crate::names::nearest;
 use crate::tensor::Tensor;
 
 /// Named weights, as a checkpoint has them.

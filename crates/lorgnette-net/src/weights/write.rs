@@ -9,7 +9,7 @@ use prost::Message as _;
 use super::proto::{BundleEntry, BundleHeader, TensorShapeProto, VersionDef};
 use super::table::TableWriter;
 use super::{locate, state, variable_error};
-use crate::atomic_file::{AtomicFile, write_atomically};
+use crate::atomic_file::{AtomicFile, write_with};
 use crate::checksum::Checksum;
 use crate::error::Result;
 use crate::graph::TensorOrLazy;
@@ -28,11 +28,11 @@ pub(crate) fn write_bundle(
 ) -> Result<()> {
     assert!(variables.is_sorted_by(|a, b| a.0 < b.0), "variables are sorted by name");
     let (data, index) = (locate::shard_path(prefix, 0, 1), locate::with_suffix(prefix, ".index"));
-    let entries = write_atomically(&data, |out| write_data(out, prefix, variables, pool))?;
-    write_atomically(&index, |out| write_index(out, variables, &entries))?;
+    let entries = write_with(&data, |out| write_data(out, prefix, variables, pool))?;
+    write_with(&index, |out| write_index(out, variables, &entries))?;
     let name = prefix.file_name().unwrap_or_default().to_string_lossy();
-    write_atomically(&prefix.with_file_name("checkpoint"), |out| {
-        out.write(state::written(&name).as_bytes())
+    write_with(&prefix.with_file_name("checkpoint"), |out| {
+        out.append(state::written(&name).as_bytes())
     })
 }
 
@@ -50,7 +50,7 @@ fn write_data(
         let (offset, mut sum) = (out.written(), Checksum::default());
         value.each_piece(pool, |piece| {
             sum.add(piece, pool);
-            out.write(piece)
+            out.append(piece)
         })?;
         Ok(BundleEntry {
             dtype: value.dtype().tensorflow(),

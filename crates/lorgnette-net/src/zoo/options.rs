@@ -3,8 +3,9 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::error::{Error, Result, nearest};
+use crate::error::{Error, Result};
 use crate::graph::op::Border;
+use crate::names::nearest;
 
 /// The options that only some networks have, by TF-Slim's names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -22,9 +22,10 @@ pub(super) use layer::{
 use std::collections::HashMap;
 
 use super::{ZooGraph, ZooOptions};
-use crate::error::{Error, Result, nearest};
+use crate::error::{Error, Result};
 use crate::graph::op::Op;
 use crate::graph::{Graph, NodeId};
+use crate::names::nearest;
 use crate::tensor::{DType, Tensor};
 use crate::weights::Variables;
 

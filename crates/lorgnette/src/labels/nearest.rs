@@ -1,5 +1,7 @@
 //! Names a user may have meant.
 
+use lorgnette_net::names::edit_distance;
+
 use super::Labels;
 use crate::wordnet;
 
@@ -51,29 +53,9 @@ fn rank(name: &str, query: &str) -> Option<usize> {
     if name.split([' ', '-']).any(|word| word == query) {
         return Some(0);
     }
-    let apart = edits(name, query);
+    let apart = edit_distance(name, query);
     if apart <= far.max(1) {
         return Some(apart);
     }
     (query.len() > 2 && name.contains(query)).then_some(far + 2)
-}
-
-/// Letters to insert, remove, change, or swap with their neighbour, between two words: the
-/// Damerau-Levenshtein distance (optimal string alignment), row by row of its table.
-fn edits(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
-    let mut before = vec![0; b.len() + 1];
-    let mut above: Vec<usize> = (0..=b.len()).collect();
-    for i in 1..=a.len() {
-        let mut row = vec![i; b.len() + 1];
-        for j in 1..=b.len() {
-            let change = above[j - 1] + usize::from(a[i - 1] != b[j - 1]);
-            row[j] = change.min(above[j] + 1).min(row[j - 1] + 1);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                row[j] = row[j].min(before[j - 2] + 1);
-            }
-        }
-        before = std::mem::replace(&mut above, row);
-    }
-    above[b.len()]
 }

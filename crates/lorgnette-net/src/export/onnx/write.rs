@@ -52,12 +52,12 @@ pub(crate) fn write(
         let what = "an ONNX file ends at 2 GiB".into();
         return Err(Error::Memory { what, needed: length as u64, limit: MAX_BYTES });
     }
-    out.write(&model(notes).encode_to_vec())?;
-    out.write(&heading(MODEL_GRAPH, length))?;
-    out.write(&before)?;
+    out.append(&model(notes).encode_to_vec())?;
+    out.append(&heading(MODEL_GRAPH, length))?;
+    out.append(&before)?;
     heads.iter().zip(&network.weights).try_for_each(|(head, weights)| {
-        out.write(head)?;
-        out.write(&weights.bytes()?)
+        out.append(head)?;
+        out.append(&weights.bytes()?)
     })
 }
 

@@ -39,7 +39,7 @@ impl<'a> TableWriter<'a> {
         let mut footer = [metaindex, index].concat();
         footer.resize(FOOTER - MAGIC.len(), 0);
         footer.extend(MAGIC);
-        self.out.write(&footer)
+        self.out.append(&footer)
     }
 
     fn close_block(&mut self) -> Result<()> {
@@ -60,8 +60,8 @@ fn write_block(out: &mut AtomicFile, block: BlockWriter) -> Result<Vec<u8>> {
     varint::put(&mut handle, content.len() as u64);
     content.push(PLAIN);
     let checksum = Checksum::new(&content).masked();
-    out.write(&content)?;
-    out.write(&checksum.to_le_bytes())?;
+    out.append(&content)?;
+    out.append(&checksum.to_le_bytes())?;
     Ok(handle)
 }
 
