@@ -1,5 +1,5 @@
-//! The checksum that tables, bundles, event files and plan files keep: CRC-32C, masked so that a
-//! checksum of bytes that hold checksums is still a good one (`tensorflow/core/lib/hash/crc32c.h`).
+//! Checksums of tables, bundles, event files and plan files: CRC-32C, masked so that the checksum
+//! of bytes that contain checksums stays reliable (`tensorflow/core/lib/hash/crc32c.h`).
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -12,12 +12,12 @@ pub(crate) fn verify(pieces: &[&[u8]], stored: u32) -> Result<(), String> {
     Checksum(pieces.iter().fold(0, |crc, piece| crc32c::crc32c_append(crc, piece))).compare(stored)
 }
 
-/// The checksum of what has been added so far.
+/// A CRC-32C of the bytes added so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Checksum(u32);
 
 impl Checksum {
-    /// Adds bytes behind the others; all threads take a share of them.
+    /// Appends bytes, dividing the work among all threads.
     pub(crate) fn add(&mut self, bytes: &[u8], pool: &ThreadPool) {
         let chunks: Vec<&[u8]> =
             bytes.chunks(bytes.len().div_ceil(pool.threads()).max(1)).collect();
@@ -28,17 +28,17 @@ impl Checksum {
         }
     }
 
-    /// The checksum of these bytes.
+    /// Computes the checksum of `bytes`.
     pub(crate) fn new(bytes: &[u8]) -> Self {
         Self(crc32c::crc32c(bytes))
     }
 
-    /// As it is stored.
+    /// Returns the masked form, as files store it.
     pub(crate) fn masked(self) -> u32 {
         self.0.rotate_right(15).wrapping_add(MASK_DELTA)
     }
 
-    /// Compares it with the masked one that is stored.
+    /// Compares the checksum with the masked one that is stored.
     pub(crate) fn compare(self, stored: u32) -> Result<(), String> {
         let masked = self.masked();
         if masked == stored {

@@ -1,43 +1,43 @@
-//! What can go wrong between a weights file and activations, by whose fault it is.
+//! Errors between a weights file and activations.
 
 use std::path::PathBuf;
 
 use crate::names::nearest;
 
-/// Shorthand for this crate's results.
+/// The result type of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// What went wrong. The message names the file or the node, what is wrong with it, and what to do.
+/// An error. Its message names the file or the node, the fault and the remedy.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The operating system refused.
+    /// The operating system refused an access.
     #[error("{path}: {source}", path = .path.display())]
     Io {
-        /// The file it was about.
+        /// The file concerned.
         path: PathBuf,
-        /// Its reason.
+        /// The system's reason.
         source: std::io::Error,
     },
-    /// The file is not what it should be.
+    /// The file's content is invalid.
     #[error("{path}: {what}", path = .path.display())]
     Format {
         /// The file.
         path: PathBuf,
-        /// What is wrong with it, and what to do.
+        /// The fault and the remedy.
         what: String,
     },
     /// A variable of a checkpoint is damaged, missing, or not what is needed.
     #[error("{path}: variable '{name}': {what}", path = .path.display())]
     Variable {
-        /// The checkpoint, or the file of it that is at fault.
+        /// The checkpoint, or the damaged file of it.
         path: PathBuf,
         /// The variable's name.
         name: String,
-        /// What is wrong with it.
+        /// The fault.
         what: String,
     },
-    /// The graph is sound, but has operations Lorgnette does not know; all of them at once.
+    /// The graph is valid but contains unknown operations; all of them are listed.
     #[error("{}", unsupported_message(.0))]
     Unsupported(Vec<UnsupportedNode>),
     /// A node of the graph contradicts itself or its inputs.
@@ -45,46 +45,46 @@ pub enum Error {
     Node {
         /// The node's name.
         node: String,
-        /// Its operation.
+        /// The node's operation.
         op: String,
-        /// What is wrong with it.
+        /// The fault.
         what: String,
     },
-    /// A name nobody has, with the nearest ones there are.
+    /// A name that does not exist.
     #[error("there is no {kind} '{name}'{}", nearest_message(.nearest))]
     Unknown {
-        /// What was looked for: a node, an input, …
+        /// The kind of thing that was named: a node, an input, …
         kind: &'static str,
-        /// The name asked for.
+        /// The name that was given.
         name: String,
-        /// Names like it.
+        /// Similar names that exist.
         nearest: Vec<String>,
     },
-    /// A variable that the network needs is not there.
+    /// A variable that the network needs does not exist.
     #[error("there is no variable '{name}' of shape {}{}", display_shape(.wanted), nearest_message(&display_variables(.nearest)))]
     Missing {
-        /// Its name.
+        /// The variable's name.
         name: String,
-        /// The shape it is needed in; `None` is any length.
+        /// The shape that is needed; `None` stands for any length.
         wanted: Vec<Option<usize>>,
-        /// Variables there are with names like it, and their shapes.
+        /// Variables of similar names, with their shapes.
         nearest: Vec<(String, Vec<usize>)>,
     },
-    /// The caller must choose, because the graph does not say.
+    /// Several choices are possible and the graph does not decide between them.
     #[error("{what}: {}", .candidates.join(", "))]
     Ambiguous {
-        /// What has to be chosen.
+        /// The choice to be made.
         what: String,
-        /// Among what.
+        /// The possible choices.
         candidates: Vec<String>,
     },
-    /// A value the caller passed does not fit the network.
+    /// An argument of the caller that does not fit the network.
     #[error("{0}")]
     Input(String),
-    /// More memory would be needed than is allowed.
+    /// More memory is needed than the limit allows.
     #[error("{what} needs {} MiB, over the limit of {} MiB", .needed >> 20, .limit >> 20)]
     Memory {
-        /// What needs it.
+        /// The purpose of the memory.
         what: String,
         /// Bytes needed.
         needed: u64,
@@ -93,20 +93,20 @@ pub enum Error {
     },
 }
 
-/// `[3, 3, any, 64]`.
+/// Formats a shape: `[3, 3, any, 64]`.
 pub(crate) fn display_shape(shape: &[Option<usize>]) -> String {
     let lengths: Vec<String> =
         shape.iter().map(|n| n.map_or("any".into(), |n| n.to_string())).collect();
     format!("[{}]", lengths.join(", "))
 }
 
-/// `'name' [1, 2]` each.
+/// Formats each variable: `'name' [1, 2]`.
 pub(crate) fn display_variables(variables: &[(String, Vec<usize>)]) -> Vec<String> {
     variables.iter().map(|(name, shape)| format!("'{name}' {shape:?}")).collect()
 }
 
 impl Error {
-    /// An [`Error::Unknown`] with the few of `names` that are most like `name`.
+    /// Returns an [`Error::Unknown`] with the most similar of `names`.
     pub fn unknown<'a>(
         kind: &'static str,
         name: &str,
@@ -115,20 +115,20 @@ impl Error {
         Self::Unknown { kind, name: name.into(), nearest: nearest(name, names) }
     }
 
-    /// An [`Error::Node`].
+    /// Returns an [`Error::Node`].
     pub(crate) fn node(node: &str, op: &str, what: impl Into<String>) -> Self {
         Self::Node { node: node.into(), op: op.into(), what: what.into() }
     }
 }
 
-/// A node whose operation, or use of it, is not known.
+/// A node whose operation, or a use of it, is unknown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnsupportedNode {
     /// The node's name.
     pub node: String,
-    /// The operation, as TensorFlow names it.
+    /// The operation's name in TensorFlow.
     pub op: String,
-    /// What about it is not known; empty where the operation as a whole is not.
+    /// The unknown aspect; empty if the whole operation is unknown.
     pub what: String,
 }
 

@@ -1,9 +1,9 @@
-//! TensorFlow's event files, which TensorBoard reads: graphs, numbers over time, histograms,
-//! pictures.
+//! TensorFlow's event files, which TensorBoard reads: graphs, scalars, histograms, images.
 //!
-//! A file is a row of records: the length of the data (8 bytes), a masked CRC-32C of these, the
-//! data, a masked CRC-32C of it (`tensorflow/core/lib/io/record_writer.cc`). The data is an `Event`
-//! (`tensorflow/core/util/event.proto`). The first says which version of the format it is.
+//! A file is a sequence of records: the length of the data (8 bytes), a masked CRC-32C of the
+//! length, the data, a masked CRC-32C of the data (`tensorflow/core/lib/io/record_writer.cc`). The
+//! data is an `Event` (`tensorflow/core/util/event.proto`). The first event gives the version of
+//! the format.
 
 mod histogram;
 mod proto;
@@ -21,10 +21,10 @@ use crate::atomic_file::write_with;
 use crate::checksum::Checksum;
 use crate::error::{Error, Result};
 
-/// An event file being written. TensorBoard shows what is in it so far.
+/// An event file that is being written. TensorBoard shows its content as it grows.
 ///
-/// TensorBoard takes each folder with event files for a run, and draws the same tag of all runs in
-/// one chart.
+/// TensorBoard treats each folder of event files as a run, and draws equal tags of all runs in one
+/// chart.
 #[derive(Debug)]
 pub struct EventFile {
     path: PathBuf,
@@ -32,10 +32,10 @@ pub struct EventFile {
 }
 
 impl EventFile {
-    /// Begins a file in a folder, which is made if it is not there.
+    /// Creates a file in `folder`, which is created if it does not exist.
     ///
     /// # Errors
-    /// What the system refuses.
+    /// If the system refuses.
     pub fn create(folder: &Path) -> Result<Self> {
         let (path, now) = path_in(folder)?;
         let file =
@@ -45,31 +45,32 @@ impl EventFile {
         Ok(events)
     }
 
-    /// Its path.
+    /// Returns the file's path.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Adds a number at a step.
+    /// Adds a scalar at a step.
     ///
     /// # Errors
-    /// What the system refuses.
+    /// If the system refuses.
     pub fn scalar(&mut self, tag: &str, step: usize, value: f32) -> Result<()> {
         self.summary(tag, step, Shown::SimpleValue(value))
     }
 
-    /// Adds the distribution of numbers at a step; those that are none do not count.
+    /// Adds a histogram of `values` at a step. NaN and infinite values are left out.
     ///
     /// # Errors
-    /// What the system refuses.
+    /// If the system refuses.
     pub fn histogram(&mut self, tag: &str, step: usize, values: &[f32]) -> Result<()> {
         self.summary(tag, step, Shown::Histogram(histogram(values)))
     }
 
-    /// Adds a picture, a PNG or JPEG file in memory of so many columns and rows.
+    /// Adds an image at a step: the bytes of a PNG or JPEG file, and its width and height in
+    /// pixels.
     ///
     /// # Errors
-    /// What the system refuses.
+    /// If the system refuses.
     pub fn image(
         &mut self,
         tag: &str,
@@ -98,8 +99,8 @@ impl EventFile {
     }
 }
 
-/// Writes an event file with a graph into a folder, which is made if it is not there, and gives its
-/// path.
+/// Writes an event file with a graph into `folder`, which is created if it does not exist. Returns
+/// the file's path.
 pub(crate) fn write_graph_event(folder: &Path, graph: Vec<u8>) -> Result<PathBuf> {
     let (path, now) = path_in(folder)?;
     write_with(&path, |out| {
@@ -118,8 +119,8 @@ fn now() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
-/// A new file's path, and the time in its name. TensorBoard looks for "tfevents" in names and reads
-/// several files in the order of the seconds.
+/// Returns the path of a new file and the time in its name. TensorBoard looks for "tfevents" in
+/// names and reads several files in the order of the seconds.
 fn path_in(folder: &Path) -> Result<(PathBuf, Duration)> {
     fs::create_dir_all(folder).map_err(|source| Error::Io { path: folder.into(), source })?;
     let now = now();
@@ -144,7 +145,7 @@ mod tests {
 
     #[test]
     fn a_record_is_framed_as_tensorflow_frames_it() {
-        // What tf.io.TFRecordWriter writes for b"lorgnette".
+        // The bytes that tf.io.TFRecordWriter writes for b"lorgnette".
         let wanted = [
             9, 0, 0, 0, 0, 0, 0, 0, 0x37, 0xf9, 0x71, 0x39, b'l', b'o', b'r', b'g', b'n', b'e',
             b't', b't', b'e', 0x5d, 0xed, 0xcb, 0xb7,

@@ -1,4 +1,4 @@
-//! Networks as TensorFlow's files: a frozen GraphDef, the variables of a checkpoint.
+//! TensorFlow files from networks: a frozen GraphDef, or the variables of a checkpoint.
 //!
 //! ```text
 //! a graph's own nodes, its variables made constants (frozen) ─┬─▶ NodeDefs ─▶ file (written one by one)
@@ -26,22 +26,22 @@ use crate::proto::{
     VersionDef,
 };
 
-/// A node to be written; a constant's elements are not in its definition.
+/// A node to be written. A constant's elements are in `value`, not in its definition.
 #[derive(Debug)]
 pub(crate) struct Node {
     pub(crate) def: NodeDef,
     pub(crate) value: Option<TensorOrLazy>,
 }
 
-/// The version of graphs that TensorFlow 1.15 wrote: known to all that read frozen graphs today.
+/// The graph version that TensorFlow 1.15 writes; every reader of frozen graphs knows it.
 const PRODUCER: i32 = 134;
-/// Protocol buffers end here (`CodedInputStream`'s limit, as TensorFlow sets it).
+/// The maximum length of a protocol buffer (`CodedInputStream`'s limit, as TensorFlow sets it).
 const MAX_BYTES: u64 = i32::MAX as u64;
 
-/// Writes a GraphDef, node by node, so that no constant is in memory as a whole.
+/// Writes a GraphDef node by node, so that no constant is in memory as a whole.
 ///
 /// # Errors
-/// If it would be longer than a protocol buffer can be; if a constant cannot be read; what the
+/// If the file exceeds the length limit of a protocol buffer; if a constant cannot be read; if the
 /// system refuses.
 pub(crate) fn write_graph(out: &mut AtomicFile, nodes: &[Node], pool: &ThreadPool) -> Result<()> {
     let bytes: u64 = nodes
@@ -63,13 +63,13 @@ pub(crate) fn write_graph(out: &mut AtomicFile, nodes: &[Node], pool: &ThreadPoo
     out.append(&GraphDef { node: Vec::new(), versions }.encode_to_vec())
 }
 
-/// A GraphDef of a few nodes, in memory.
+/// Encodes a GraphDef of a few nodes in memory.
 pub(crate) fn graph_def(nodes: Vec<NodeDef>) -> Vec<u8> {
     GraphDef { node: nodes, versions: Some(VersionDef { producer: PRODUCER, min_consumer: 0 }) }
         .encode_to_vec()
 }
 
-/// Fields of the messages that a constant is in, by number (`graph.proto`, `node_def.proto`,
+/// Field numbers of the messages around a constant (`graph.proto`, `node_def.proto`,
 /// `attr_value.proto`, `tensor.proto`).
 const GRAPH_NODE: u64 = 1;
 const NODE_ATTRIBUTE: u64 = 5;
@@ -78,7 +78,7 @@ const ENTRY_VALUE: u64 = 2;
 const ATTRIBUTE_TENSOR: u64 = 8;
 const TENSOR_CONTENT: u64 = 4;
 
-/// Writes a constant: the messages around its elements, whose lengths count them, then the
+/// Writes a constant: the enclosing messages, whose lengths include the elements, then the
 /// elements.
 fn write_constant(
     out: &mut AtomicFile,
@@ -107,7 +107,7 @@ fn write_constant(
     value.each_piece(pool, |piece| out.append(piece))
 }
 
-/// The tag and the length of a field of bytes.
+/// Encodes the tag and the length of a length-delimited field.
 fn heading(number: u64, length: usize) -> Vec<u8> {
     const BYTES: u64 = 2;
     let mut heading = Vec::with_capacity(2 + encoded_len_varint(length as u64));
@@ -127,7 +127,7 @@ pub(crate) fn shape_proto(shape: &[usize]) -> TensorShapeProto {
     }
 }
 
-/// A node without a value.
+/// Creates a node without a value.
 pub(crate) fn node(
     name: &str,
     op: &str,
@@ -144,7 +144,7 @@ pub(crate) fn node(
     }
 }
 
-/// A constant.
+/// Creates a constant.
 pub(crate) fn constant(name: &str, value: TensorOrLazy) -> Node {
     let dtype = [("dtype", Attribute::Type(value.dtype().tensorflow()))];
     Node { value: Some(value), ..node(name, "Const", Vec::new(), &dtype) }

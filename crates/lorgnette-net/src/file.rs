@@ -1,4 +1,4 @@
-//! Files as bytes, without reading them: the one place that needs `unsafe`, for the map.
+//! Memory-mapped files. This is the only module with `unsafe` code.
 
 #![allow(unsafe_code)]
 
@@ -10,24 +10,23 @@ use bytes::Bytes;
 
 use crate::error::{Error, Result};
 
-/// The bytes of a file, mapped: a page is read when it is first looked at, and shared with every
-/// clone and slice.
+/// Maps a file. A page is read at its first access, and shared by all clones and slices.
 ///
-/// A file that another program shortens while it is mapped ends the process with a bus error, as
-/// with every mapped file; one that it rewrites shows the new bytes. Weights files are not edited
-/// in place.
+/// If another program truncates the file while it is mapped, an access ends the process with a bus
+/// error, as with every mapped file. Changes by other programs become visible. Weights files must
+/// not be edited in place.
 pub(crate) fn map(path: &Path) -> Result<Bytes> {
     MappedFile::open(path).map(|mapped_file| mapped_file.bytes)
 }
 
-/// Bytes of a mapped file, whose pages can be given back when they have been looked at.
+/// Bytes of a mapped file, whose pages can be released after use.
 #[derive(Clone, Debug)]
 pub(crate) struct MappedFile {
     map: Option<Arc<memmap2::Mmap>>,
     bytes: Bytes,
 }
 
-/// Bytes in memory: there is nothing to give back.
+/// Bytes in memory; releasing them has no effect.
 impl From<Bytes> for MappedFile {
     fn from(bytes: Bytes) -> Self {
         Self { map: None, bytes }
@@ -35,7 +34,7 @@ impl From<Bytes> for MappedFile {
 }
 
 impl MappedFile {
-    /// Maps a file as [`map`] does.
+    /// Maps a file; see [`map`].
     pub(crate) fn open(path: &Path) -> Result<Self> {
         let io = |source| Error::Io { path: path.into(), source };
         let file = File::open(path).map_err(io)?;
@@ -47,18 +46,18 @@ impl MappedFile {
         if metadata.len() == 0 {
             return format("the file is empty");
         }
-        // SAFETY: the map is read-only and private to us; that nobody shortens the file meanwhile
-        // is the documented condition of opening it.
+        // SAFETY: the map is read-only and private to this process. That no program truncates the
+        // file meanwhile is the documented condition of opening it.
         let map = Arc::new(unsafe { memmap2::Mmap::map(&file) }.map_err(io)?);
         Ok(Self { bytes: Bytes::from_owner(MapOwner(map.clone())), map: Some(map) })
     }
 
-    /// All of them.
+    /// Returns the whole file.
     pub(crate) fn bytes(&self) -> &Bytes {
         &self.bytes
     }
 
-    /// Whether `part` is a slice of these bytes, and they are a file's.
+    /// Returns true if `part` is a slice of these bytes and they belong to a mapped file.
     pub(crate) fn contains(&self, part: &[u8]) -> bool {
         let (all, part) = (self.bytes.as_ptr_range(), part.as_ptr_range());
         self.map.is_some()
@@ -67,11 +66,11 @@ impl MappedFile {
             && part.start < part.end
     }
 
-    /// Gives back the memory of the whole pages in `part`, a slice of these bytes, or does nothing
-    /// where the system cannot. The bytes can be looked at again; the pages are then mapped anew,
-    /// from the system's cache if they are still there.
+    /// Releases the memory of the whole pages in `part`, a slice of these bytes, if the system
+    /// supports it. The bytes stay readable: the pages are loaded again at the next access, from
+    /// the page cache if they are still in it.
     pub(crate) fn release(&self, part: &[u8]) {
-        /// Pages are no larger on any system we know of; parts of them stay.
+        /// The assumed maximum page size; partial pages are kept.
         const PAGE: usize = 64 << 10;
         let Some(map) = &self.map else { return };
         let Some(start) = (part.as_ptr() as usize).checked_sub(map.as_ptr() as usize) else {
@@ -81,8 +80,8 @@ impl MappedFile {
         let start = start.next_multiple_of(PAGE);
         #[cfg(unix)]
         if start < end {
-            // SAFETY: the map is of a file and never written to, so that pages which are dropped
-            // come back the same. A refusal leaves the pages where they are.
+            // SAFETY: the map is of a file and never written to, so pages that are dropped are
+            // restored unchanged. A refusal leaves the pages in place.
             let _ = unsafe {
                 map.unchecked_advise_range(memmap2::UncheckedAdvice::DontNeed, start, end - start)
             };

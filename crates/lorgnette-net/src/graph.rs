@@ -1,4 +1,4 @@
-//! A network as a list of nodes in the order they can be computed.
+//! A network as a list of nodes in topological order.
 
 pub mod evaluate;
 pub mod op;
@@ -12,12 +12,12 @@ pub(crate) use tensor_or_lazy::TensorOrLazy;
 
 use crate::tensor::{DType, Tensor};
 
-/// A node's place in its graph.
+/// The index of a node in its graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeId(pub(crate) u32);
 
 impl NodeId {
-    /// The index into [`Graph::nodes`].
+    /// Returns the index into [`Graph::nodes`].
     pub fn index(self) -> usize {
         self.0 as usize
     }
@@ -26,18 +26,18 @@ impl NodeId {
 /// One operation on the results of earlier nodes.
 #[derive(Clone, Debug)]
 pub struct Node {
-    /// Its name in the weights file, scopes separated by `/`. An output other than the first of an
-    /// operation with several has `:1`, `:2` … behind it.
+    /// The node's name in the weights file, with scopes separated by `/`. Outputs other than the
+    /// first have `:1`, `:2` … appended.
     pub name: String,
-    /// What it computes.
+    /// The operation.
     pub op: Op,
-    /// From which nodes.
+    /// The nodes whose results it reads.
     pub inputs: Vec<NodeId>,
 }
 
 /// A network.
 ///
-/// Invariants: a node's inputs come before it; names are unique among nodes that an output needs.
+/// Invariants: a node's inputs precede it; names are unique among nodes that an output needs.
 #[derive(Clone, Debug, Default)]
 pub struct Graph {
     nodes: Vec<Node>,
@@ -45,15 +45,15 @@ pub struct Graph {
 }
 
 impl Graph {
-    /// An empty graph.
+    /// Creates an empty graph.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Adds a node behind the others.
+    /// Appends a node.
     ///
     /// # Panics
-    /// If an input does not come before it.
+    /// If an input does not precede it.
     pub fn add(&mut self, name: impl Into<String>, op: Op, inputs: &[NodeId]) -> NodeId {
         let id = NodeId(u32::try_from(self.nodes.len()).expect("fewer than 2³² nodes"));
         assert!(inputs.iter().all(|input| *input < id), "inputs come first");
@@ -61,37 +61,37 @@ impl Graph {
         id
     }
 
-    /// Adds a constant.
+    /// Appends a constant.
     pub fn constant(&mut self, name: impl Into<String>, tensor: Tensor) -> NodeId {
         self.add(name, Op::Const(tensor), &[])
     }
 
-    /// Names the nodes whose results are wanted, in this order.
+    /// Sets the nodes whose results are fetched, in this order.
     pub fn set_outputs(&mut self, outputs: Vec<NodeId>) {
         self.outputs = outputs;
     }
 
-    /// The nodes whose results are wanted.
+    /// Returns the nodes whose results are fetched.
     pub fn outputs(&self) -> &[NodeId] {
         &self.outputs
     }
 
-    /// All nodes, in the order they can be computed.
+    /// Returns all nodes, in topological order.
     pub fn nodes(&self) -> &[Node] {
         &self.nodes
     }
 
-    /// One node.
+    /// Returns a node.
     pub fn node(&self, id: NodeId) -> &Node {
         &self.nodes[id.index()]
     }
 
-    /// One node, to change. Its inputs must stay before it.
+    /// Returns a node to be modified. Its inputs must stay before it.
     pub(crate) fn node_mut(&mut self, id: NodeId) -> &mut Node {
         &mut self.nodes[id.index()]
     }
 
-    /// Lets all readers of `from`, and the outputs, read `to` instead. Readers come after both.
+    /// Redirects all readers of `from`, and the outputs, to `to`. Readers come after both.
     pub(crate) fn rename_reads(&mut self, from: NodeId, to: NodeId) {
         let inputs = self.nodes.iter_mut().flat_map(|node| &mut node.inputs);
         for id in inputs.chain(&mut self.outputs).filter(|id| **id == from) {
@@ -99,7 +99,7 @@ impl Graph {
         }
     }
 
-    /// Makes a node an input, of whatever shape, or a constant.
+    /// Replaces a node by an input of unspecified shape, or by a constant.
     pub(crate) fn feed(&mut self, id: NodeId, value: Option<Tensor>) {
         let node = self.node_mut(id);
         if !matches!(node.op, Op::Input { .. }) || value.is_some() {
@@ -108,17 +108,17 @@ impl Graph {
         }
     }
 
-    /// The places of all nodes.
+    /// Iterates over the indices of all nodes.
     pub(crate) fn ids(&self) -> impl Iterator<Item = NodeId> + use<> {
         (0..self.nodes.len() as u32).map(NodeId)
     }
 
-    /// All nodes with their places.
+    /// Iterates over all nodes with their indices.
     pub fn iter(&self) -> impl Iterator<Item = (NodeId, &Node)> {
         self.nodes.iter().enumerate().map(|(index, node)| (NodeId(index as u32), node))
     }
 
-    /// The node's value if it is a constant.
+    /// Returns the node's value if it is a constant.
     pub fn constant_of(&self, id: NodeId) -> Option<&Tensor> {
         match &self.node(id).op {
             Op::Const(tensor) => Some(tensor),
@@ -126,12 +126,13 @@ impl Graph {
         }
     }
 
-    /// Whether the node's value is in the weights file: a constant, or a variable yet to be read.
+    /// Returns true if the node's value is in the weights file: a constant, or a variable yet to be
+    /// read.
     pub fn is_stored(&self, id: NodeId) -> bool {
         matches!(self.node(id).op, Op::Const(_) | Op::Variable(_))
     }
 
-    /// The same graph without the nodes that no output needs.
+    /// Returns the graph without the nodes that no output needs.
     pub fn pruned(&self) -> Self {
         let needed = self.needed();
         let mut pruned = Self::new();
@@ -145,7 +146,7 @@ impl Graph {
         pruned
     }
 
-    /// For each node, whether an output needs it.
+    /// Returns, for each node, whether an output needs it.
     pub(crate) fn needed(&self) -> Vec<bool> {
         let mut needed = vec![false; self.nodes.len()];
         let mut waiting = self.outputs.clone();
@@ -157,8 +158,7 @@ impl Graph {
         needed
     }
 
-    /// How often each node's result is read: by other nodes, and once for each time it is an
-    /// output.
+    /// Returns, for each node, how often its result is read, by other nodes and as an output.
     pub fn uses(&self) -> Vec<usize> {
         let mut uses = vec![0; self.nodes.len()];
         for id in self.nodes.iter().flat_map(|node| &node.inputs).chain(&self.outputs) {

@@ -1,5 +1,5 @@
-//! GraphDefs, frozen or with their variables in a checkpoint: the file, the nodes, and the part of
-//! them that computes what is wanted.
+//! GraphDefs, frozen or with their variables in a checkpoint: the file, the nodes, and the subgraph
+//! that computes the fetches.
 //!
 //! ```text
 //! bytes ─▶ GraphDef (proto) ─▶ order of what the fetches need (order) ─▶ Graph, operation by operation (operation)
@@ -35,39 +35,39 @@ use crate::proto;
 use crate::tensor::{DType, Tensor};
 use crate::weights::Variables;
 
-/// A graph as TensorFlow wrote it: every node, known or not.
+/// A graph as TensorFlow wrote it: all nodes, of known and unknown operations.
 #[derive(Debug)]
 pub struct GraphDef {
     path: PathBuf,
     file: MappedFile,
     nodes: Vec<proto::NodeDef>,
     by_name: HashMap<String, usize>,
-    /// The values of the nodes that are variables, where the graph is not frozen.
+    /// The values of the variables, if the graph is not frozen.
     variables: Option<Arc<dyn Variables + Send + Sync>>,
 }
 
 impl GraphDef {
-    /// Maps and reads a file. Constants stay in the map until something asks for them.
+    /// Maps and decodes a file. Constants stay in the mapped file until they are read.
     ///
     /// # Errors
-    /// If the file cannot be read or is no GraphDef; the message says what it looks like instead.
+    /// If the file cannot be read or is not a GraphDef; the message names the likely format.
     pub fn open(path: &Path) -> Result<Self> {
         Self::read(MappedFile::open(path)?, path)
     }
 
-    /// Reads a graph that is in memory; `path` is what messages call it.
+    /// Decodes a graph in memory; `path` names it in messages.
     ///
     /// # Errors
-    /// If the bytes are no GraphDef.
+    /// If the bytes are not a GraphDef.
     pub fn from_bytes(bytes: Bytes, path: &Path) -> Result<Self> {
         Self::read(bytes.into(), path)
     }
 
-    /// Maps and reads the graph in a MetaGraphDef, the `.meta` file that a saver writes beside a
+    /// Maps and decodes the graph of a MetaGraphDef, the `.meta` file that a saver writes with a
     /// checkpoint.
     ///
     /// # Errors
-    /// If the file cannot be read or is no MetaGraphDef.
+    /// If the file cannot be read or is not a MetaGraphDef.
     pub fn open_meta(path: &Path) -> Result<Self> {
         let file = MappedFile::open(path)?;
         let bad = |what: &str| Error::Format {
@@ -79,12 +79,12 @@ impl GraphDef {
         Self::new(file, meta.graph_def.ok_or_else(|| bad("there is no graph in it"))?, path)
     }
 
-    /// A graph of these nodes; `path` is what messages call it.
+    /// Creates a graph of these nodes; `path` names it in messages.
     pub(crate) fn from_nodes(graph: proto::GraphDef, path: &Path) -> Result<Self> {
         Self::new(Bytes::new().into(), graph, path)
     }
 
-    /// All nodes, in the file's order.
+    /// Returns all nodes, in the file's order.
     pub(crate) fn nodes(&self) -> &[proto::NodeDef] {
         &self.nodes
     }
@@ -118,28 +118,28 @@ impl GraphDef {
         Ok(Self { path: path.into(), file, nodes: graph.node, by_name, variables: None })
     }
 
-    /// The same graph, the nodes that are variables having these values.
+    /// Returns the graph with values for its variables.
     #[must_use]
     pub fn with_variables(self, variables: Arc<dyn Variables + Send + Sync>) -> Self {
         Self { variables: Some(variables), ..self }
     }
 
-    /// Whether some nodes are variables, whose values are not in the graph.
+    /// Returns true if some nodes are variables, whose values are not in the graph.
     pub fn has_variables(&self) -> bool {
         self.nodes.iter().any(|node| operation::is_variable(&node.op))
     }
 
-    /// The file's name, as it was given.
+    /// Returns the file's path as it was given.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The names of all nodes, in the file's order.
+    /// Iterates over the names of all nodes, in the file's order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.nodes.iter().map(|node| node.name.as_str())
     }
 
-    /// The node that decodes the photo which `name` is or holds: such a node is fed with pixels.
+    /// Returns the image-decoding node that `name` is or reads. Such a node is fed with pixels.
     pub(crate) fn decoder(&self, name: &str) -> Option<&str> {
         let named = self.find(name).ok()?.0;
         let reads = |node: &proto::NodeDef| {
@@ -153,7 +153,7 @@ impl GraphDef {
         fitting.next().map(|(_, node)| node.name.as_str())
     }
 
-    /// How many nodes there are of each operation, by operation.
+    /// Counts the nodes of each operation.
     pub fn operations(&self) -> std::collections::BTreeMap<&str, usize> {
         let mut counts = std::collections::BTreeMap::new();
         for node in &self.nodes {
@@ -162,15 +162,15 @@ impl GraphDef {
         counts
     }
 
-    /// The graph that computes `fetches` from `feeds`, both TensorFlow tensor names (`name` or
-    /// `name:0`).
+    /// Returns the graph that computes `fetches` from `feeds`, both TensorFlow tensor names (`name`
+    /// or `name:0`).
     ///
-    /// Fed tensors become inputs, whatever computed them; those in `settings` become constants of
-    /// that value. Other placeholders that are reached become inputs too.
+    /// Fed tensors become inputs, whatever computed them; those in `settings` become constants.
+    /// Other placeholders that are reached become inputs too.
     ///
     /// # Errors
-    /// [`Error::Unknown`] for a name that is not there; [`Error::Unsupported`] with every node that
-    /// is needed and not known.
+    /// [`Error::Unknown`] for a name that does not exist; [`Error::Unsupported`] with every needed
+    /// node whose operation is unknown.
     pub fn graph(
         &self,
         feeds: &[&str],
@@ -185,8 +185,8 @@ impl GraphDef {
         builder::build(self, &fed, &wanted).map(|graph| self.with_lazy_filters(graph))
     }
 
-    /// The graph with its filters and matrices as variables: where they are packed from the mapped
-    /// file, piece by piece, the memory of the map is given back.
+    /// Turns filters and matrices into variables, so that they are packed from the mapped file
+    /// piece by piece and the map's memory is released.
     fn with_lazy_filters(&self, mut graph: Graph) -> Graph {
         for id in graph.ids() {
             if let Op::Const(tensor) = &graph.node(id).op
@@ -205,7 +205,7 @@ impl GraphDef {
         graph
     }
 
-    /// The nodes that compute `fetches`, each after its inputs.
+    /// Returns the nodes that compute `fetches`, each after its inputs.
     pub(crate) fn needed(&self, fetches: &[&str]) -> Result<Vec<&proto::NodeDef>> {
         let wanted: Vec<usize> =
             fetches.iter().map(|name| Ok(self.find(name)?.0)).collect::<Result<_>>()?;
@@ -213,7 +213,7 @@ impl GraphDef {
         Ok(order.nodes.iter().map(|&index| &self.nodes[index]).collect())
     }
 
-    /// The value of a node that is a variable.
+    /// Returns the value of a node that is a variable.
     pub(crate) fn variable(&self, node: &proto::NodeDef) -> Option<Result<TensorOrLazy>> {
         let index = self.by_name.get(&node.name).filter(|_| operation::is_variable(&node.op))?;
         let value = |graph: Graph| {
@@ -222,7 +222,7 @@ impl GraphDef {
         builder::build(self, &HashMap::new(), &[(*index, 0)]).map(value).transpose()
     }
 
-    /// The value of a node that is a constant of numbers.
+    /// Returns the value of a node that is a numeric constant.
     pub(crate) fn constant(&self, node: &proto::NodeDef) -> Option<Tensor> {
         let proto = attributes::Attributes(node).tensor("value").filter(|_| node.op == "Const")?;
         let tensor =
@@ -231,7 +231,8 @@ impl GraphDef {
         Some(tensor).filter(|tensor| tensor.dtype() != DType::String)
     }
 
-    /// The same, where its elements lie in the mapped file and are worth leaving there.
+    /// Returns the value of a numeric constant whose elements are in the mapped file, if it is
+    /// large enough to stay there.
     pub(crate) fn large_constant(&self, node: &proto::NodeDef) -> Option<TensorOrLazy> {
         const MIN_LAZY_BYTES: usize = 64 << 10;
         let tensor = self.constant(node).filter(|tensor| tensor.bytes().len() >= MIN_LAZY_BYTES)?;
@@ -246,7 +247,7 @@ impl GraphDef {
         )))
     }
 
-    /// Node and output of a tensor name.
+    /// Splits a tensor name into node and output and finds the node.
     fn find(&self, name: &str) -> Result<(usize, usize)> {
         let (node, port) = split_port(name);
         let index = self.by_name.get(node).ok_or_else(|| Error::Unknown {
@@ -258,7 +259,7 @@ impl GraphDef {
     }
 }
 
-/// A constant whose elements lie in a graph's mapped file.
+/// A constant whose elements are in a graph's mapped file.
 #[derive(Debug)]
 pub(crate) struct FileTensor {
     pub(crate) file: MappedFile,
@@ -279,7 +280,7 @@ impl lazy_tensor::TensorSource for FileTensor {
     }
 }
 
-/// `name:1` as the node's name and the output's number; none is the first.
+/// Splits `name:1` into the node's name and the output's number, which is 0 if absent.
 fn split_port(name: &str) -> (&str, usize) {
     match name.rsplit_once(':') {
         Some((node, port)) if !port.is_empty() => {
@@ -289,7 +290,7 @@ fn split_port(name: &str) -> (&str, usize) {
     }
 }
 
-/// What the bytes are, where they are clearly not a GraphDef.
+/// Names the format of bytes that are clearly not a GraphDef.
 fn identify(bytes: &[u8]) -> Option<&'static str> {
     const SSTABLE_MAGIC: [u8; 8] = 0xdb47_7524_8b80_fb57_u64.to_le_bytes();
     let text = |start: &[u8]| bytes.starts_with(start);

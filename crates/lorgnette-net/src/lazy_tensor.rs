@@ -1,4 +1,4 @@
-//! Weights that stay in their file until something needs them.
+//! Weights that stay in their file until they are needed.
 
 use std::fmt::Debug;
 use std::ops::Range;
@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::file::MappedFile;
 use crate::tensor::{DType, Tensor};
 
-/// A tensor whose type and shape are known, and where its elements are.
+/// A tensor of known type and shape, and the source of its elements.
 #[derive(Clone, Debug)]
 pub struct LazyTensor {
     dtype: DType,
@@ -22,53 +22,53 @@ pub struct LazyTensor {
     source: Arc<dyn TensorSource>,
 }
 
-/// Where a tensor's elements can be had.
+/// The source of a tensor's elements.
 pub trait TensorSource: Debug + Send + Sync {
-    /// The tensor, verified.
+    /// Reads and verifies the tensor.
     ///
     /// # Errors
     /// If it is damaged or cannot be read.
     fn read(&self) -> Result<Tensor>;
 
-    /// Where its elements lie, if as they are and in one piece.
+    /// Returns the elements' range in their file, if they are contiguous and need no conversion.
     ///
     /// # Errors
-    /// If that place cannot be.
+    /// If the range is invalid.
     fn byte_range(&self) -> Result<Option<ByteRange>> {
         Ok(None)
     }
 }
 
 impl LazyTensor {
-    /// A tensor of `dtype` and `shape`, as `source` must have it.
+    /// Creates a tensor of `dtype` and `shape`, as `source` must deliver it.
     pub fn new(dtype: DType, shape: Vec<usize>, source: Arc<dyn TensorSource>) -> Self {
         Self { dtype, shape, source }
     }
 
-    /// The type of the elements.
+    /// Returns the element type.
     pub fn dtype(&self) -> DType {
         self.dtype
     }
 
-    /// The length of each dimension.
+    /// Returns the length of each dimension.
     pub fn shape(&self) -> &[usize] {
         &self.shape
     }
 
-    /// How many elements there are.
+    /// Returns the number of elements.
     pub fn len(&self) -> usize {
         self.shape.iter().product()
     }
 
-    /// Whether there are none.
+    /// Returns true if there are no elements.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Reads and verifies all of it.
+    /// Reads and verifies the tensor.
     ///
     /// # Errors
-    /// If it is damaged or cannot be read, or what is read is something else.
+    /// If it is damaged or cannot be read; if its type or shape differ.
     pub fn read(&self) -> Result<Tensor> {
         let tensor = self.source.read()?;
         if (tensor.dtype(), tensor.shape()) != (self.dtype, self.shape.as_slice()) {
@@ -80,10 +80,10 @@ impl LazyTensor {
         Ok(tensor)
     }
 
-    /// Where the elements lie in a file, if they are float32 there, in one piece.
+    /// Returns the elements' range in their file, if they are contiguous float32.
     ///
     /// # Errors
-    /// If that place cannot be.
+    /// If the range is invalid.
     pub(crate) fn byte_range(&self) -> Result<Option<ByteRange>> {
         let bytes = self.len() * DType::F32.size();
         let fits =
@@ -99,30 +99,30 @@ pub struct ByteRange {
     pub(crate) file: MappedFile,
     /// The elements.
     pub(crate) values: Bytes,
-    /// What they are verified by, if the file has that.
+    /// The checksum of the elements, if the file has one.
     pub(crate) check: Option<StoredChecksum>,
 }
 
-/// A checksum over a tensor's elements, and perhaps a few bytes around them.
+/// A checksum of a tensor's elements and possibly a few bytes around them.
 #[derive(Clone, Debug)]
 pub(crate) struct StoredChecksum {
-    /// What it is of; the elements are part of it.
+    /// The bytes that it covers, including the elements.
     pub(crate) bytes: Bytes,
-    /// Masked, as it is stored.
+    /// The masked checksum, as it is stored.
     pub(crate) stored: u32,
-    /// Whose damage it is, for the message.
+    /// The file, for messages.
     pub(crate) path: PathBuf,
-    /// Whose damage it is, for the message.
+    /// The variable, for messages.
     pub(crate) variable: String,
 }
 
 impl ByteRange {
-    /// Calls `visit` with ranges of the elements' bytes, about `piece` long but for the last, each
-    /// a multiple of `unit`. All of it is then verified, and its memory given back piece by piece:
-    /// at no time is more of it in memory than one piece.
+    /// Calls `visit` with consecutive ranges of the elements' bytes. A range has about `piece`
+    /// bytes, and a multiple of `unit`. The bytes are verified and their memory is released piece
+    /// by piece: at most one piece is in memory at a time.
     ///
     /// # Errors
-    /// [`Error::Variable`] if the checksum is wrong; what was visited is then worth nothing.
+    /// [`Error::Variable`] if the checksum is wrong; the visited data is then invalid.
     pub(crate) fn in_pieces(
         &self,
         piece: usize,
@@ -146,7 +146,7 @@ impl ByteRange {
     }
 }
 
-/// A checksum under way.
+/// A checksum that is being computed.
 struct Verifier<'a> {
     check: &'a StoredChecksum,
     sum: Checksum,
@@ -158,7 +158,7 @@ impl<'a> Verifier<'a> {
         Self { check, sum: Checksum::default(), verified: 0 }
     }
 
-    /// Adds what lies before the end of `part`, a slice of the bytes.
+    /// Adds the bytes up to the end of `part`, a slice of the bytes.
     fn update_to(&mut self, part: &[u8], pool: &ThreadPool) {
         let end = part.as_ptr() as usize + part.len() - self.check.bytes.as_ptr() as usize;
         self.sum.add(&self.check.bytes[self.verified..end], pool);

@@ -1,4 +1,4 @@
-//! Networks of TensorFlow-Slim: weights file in, activations out, without TensorFlow.
+//! Networks of TensorFlow-Slim without TensorFlow: from a weights file to activations.
 //!
 //! ```text
 //! file ─▶ GraphDef ─▶ Graph ─▶ (sizes) Shaped ─▶ (passes) Shaped ─▶ Plan ─▶ activations

@@ -1,18 +1,18 @@
-//! Tensors as `.npy` files, NumPy's format (NEP 1): what `lorgnette run` feeds and writes.
+//! Tensors as `.npy` files, NumPy's format (NEP 1), which `lorgnette run` reads and writes.
 //!
-//! A magic number, a version, the length of a header, the header (a Python dictionary with `descr`,
-//! `fortran_order` and `shape`), then the elements. The crates that read it bring a parser for all
-//! of Python's literals, and with it seventeen crates; the three keys take a few lines.
+//! The file is a magic number, a version, the length of a header, the header (a Python dictionary
+//! with `descr`, `fortran_order` and `shape`), then the elements. Existing crates parse all of
+//! Python's literals and need seventeen more crates; the three keys take a few lines.
 
 use crate::tensor::{DType, Tensor};
 
 const MAGIC: &[u8] = b"\x93NUMPY";
 
-/// Reads a file's bytes.
+/// Decodes a file.
 ///
 /// # Errors
-/// Says what is wrong with the file, or what it has that tensors do not: big-endian numbers,
-/// columns first, objects.
+/// Names the fault of the file, or the feature that tensors do not support: big-endian numbers,
+/// column-major order, objects.
 pub fn read(bytes: &[u8]) -> Result<Tensor, String> {
     let rest = bytes.strip_prefix(MAGIC).ok_or("not an .npy file: the magic number is missing")?;
     let short = || "the file ends within its header".to_owned();
@@ -44,7 +44,7 @@ pub fn read(bytes: &[u8]) -> Result<Tensor, String> {
         .ok_or_else(|| "an absurd shape".into())
 }
 
-/// What follows `'key':` in the header.
+/// Returns the text after `'key':` in the header.
 fn value_of<'a>(header: &'a str, key: &str) -> Result<&'a str, String> {
     let quoted = [format!("'{key}'"), format!("\"{key}\"")];
     let place = quoted.iter().find_map(|key| header.find(key.as_str()).map(|at| at + key.len()));
@@ -80,7 +80,7 @@ fn shape(value: &str) -> Result<Vec<usize>, String> {
     lengths.map(|length| length.parse().map_err(|_| format!("'{length}' in the shape"))).collect()
 }
 
-/// The bytes of a file with this tensor. Types that NumPy does not have are written as float32.
+/// Encodes a tensor. Types that NumPy does not have become float32.
 pub fn write(tensor: &Tensor) -> Vec<u8> {
     let (name, content) = match tensor.dtype() {
         DType::F16 => ("<f2", tensor.bytes().to_vec()),
@@ -101,7 +101,7 @@ pub fn write(tensor: &Tensor) -> Vec<u8> {
         "{{'descr': '{name}', 'fortran_order': False, 'shape': ({}), }}",
         lengths.trim_end()
     );
-    // The elements begin at a multiple of 64 bytes; a line feed ends the header.
+    // The elements start at a multiple of 64 bytes; the header ends with a line feed.
     let padded = (MAGIC.len() + 4 + header.len() + 1).next_multiple_of(64) - MAGIC.len() - 4;
     let header = format!("{header:<width$}\n", width = padded - 1);
     let length = u16::try_from(header.len()).expect("tensors have few dimensions");

@@ -1,12 +1,12 @@
-//! Plan files: a network with its weights packed already, which is ready as soon as it is mapped.
+//! Plan files: a network with packed weights, ready as soon as it is mapped.
 //!
 //! ```text
 //! model ─▶ planned, packed ─▶ plan file ─▶ mapped ─▶ the network without what is packed, and what is packed
 //!                                              └─ stale ─▶ the model it is from, and the file written anew
 //! ```
-//! It is for one CPU level and one version of the kernels' layouts, and it is stale when it is
-//! opened for others, or when the model has changed. Without the model it still serves, as long as
-//! nothing is asked of it but what was packed.
+//! A plan file serves one CPU level and one version of the kernels' layouts. It is stale for
+//! others, and after a change of the model. If the model is missing it still serves, as long as
+//! only packed weights are needed.
 
 mod format;
 mod variables;
@@ -32,26 +32,26 @@ use crate::proto;
 use crate::source::{ModelSource, ZooModel};
 use crate::zoo::{self, ZooOptions};
 
-/// What became of opening a plan file.
+/// The result of opening a plan file.
 pub(crate) enum Opened {
     Fresh {
         name: String,
-        /// The model it is from, if it is there.
+        /// The original model, if it exists.
         model: Option<PathBuf>,
         source: Box<ModelSource>,
         weight_cache: WeightCache,
-        /// The formats it was made with.
+        /// The numeric options of the plans.
         numerics: NumericOptions,
     },
     Stale {
-        /// The model it is from, and how to open it.
+        /// The original model, and the options to open it with.
         model: PathBuf,
         options: Box<Options>,
         why: String,
     },
 }
 
-/// Whether a file is a plan file.
+/// Returns true if a file is a plan file.
 pub(crate) fn is_plan_file(path: &Path) -> bool {
     let mut start = [0; format::MAGIC.len()];
     path.is_file()
@@ -59,11 +59,11 @@ pub(crate) fn is_plan_file(path: &Path) -> bool {
         && start == format::MAGIC
 }
 
-/// Opens a plan file, or says that it is stale.
+/// Opens a plan file, or reports that it is stale.
 ///
 /// # Errors
-/// If it is damaged, or stale and the model is gone; if options are given that were settled when it
-/// was made.
+/// If it is damaged, or stale and the model is missing; if `options` has settings that were fixed
+/// when it was made.
 pub(crate) fn open(path: &Path, options: &Options) -> Result<Opened> {
     check_options(path, options)?;
     let (header, weights) = format::read(path)?;
@@ -92,20 +92,20 @@ pub(crate) fn open(path: &Path, options: &Options) -> Result<Opened> {
     Ok(Opened::Fresh { name, model: model_exists.then_some(model), source, weight_cache, numerics })
 }
 
-/// What a plan file is made of.
+/// The content of a plan file.
 pub(crate) struct PlanFileModel<'a> {
     pub(crate) name: &'a str,
-    /// The model's file; `None` for one in memory.
+    /// The model's file; `None` for a model in memory.
     pub(crate) file: Option<&'a Path>,
     pub(crate) source: &'a ModelSource,
-    /// All its weights.
+    /// All packed weights.
     pub(crate) weight_cache: &'a WeightCache,
 }
 
-/// Writes a plan file of what `fetches` need.
+/// Writes a plan file with everything that `fetches` need.
 ///
 /// # Errors
-/// If something of it cannot be read; what the system refuses.
+/// If a part of it cannot be read; if the system refuses.
 pub(crate) fn write(
     path: &Path,
     model: &PlanFileModel<'_>,
@@ -175,7 +175,7 @@ fn check_options(path: &Path, options: &Options) -> Result<()> {
     }
 }
 
-/// The formats that a plan file was made with. Others cannot be asked for.
+/// Returns the numeric options that a plan file was made with; other options are an error.
 fn numerics(path: &Path, header: &Header, options: &Options) -> Result<NumericOptions> {
     let unknown =
         |error| Error::Format { path: path.into(), what: format!("a damaged plan file: {error}") };
@@ -200,14 +200,14 @@ fn numerics(path: &Path, header: &Header, options: &Options) -> Result<NumericOp
     )))
 }
 
-/// Whether any product may be one of bf16.
+/// Returns true if some products may be computed in bf16.
 fn rounds(options: &Options) -> bool {
     options.numerics.compute != Precision::Float32
         && options.level.base_isa() == Level::Avx512
         && has_bf16()
 }
 
-/// Why a plan file must not be used as it is.
+/// Returns the reason why a plan file is stale, if it is.
 fn staleness(header: &Header, origin: &Origin, options: &Options) -> Option<String> {
     if header.layouts_version != PACKED_LAYOUTS {
         return Some("it was packed by another version of this program".into());
@@ -224,14 +224,15 @@ fn staleness(header: &Header, origin: &Origin, options: &Options) -> Option<Stri
     (now != (origin.length, origin.modified)).then(|| "the model it is from has changed".into())
 }
 
-/// Length and time of change of the file that stands for a model; `None` if it is not there.
+/// Returns length and modification time of the file that identifies a model; `None` if it does not
+/// exist.
 fn stamp(path: &Path) -> Option<(u64, i64)> {
     let metadata = path.metadata().ok().filter(std::fs::Metadata::is_file)?;
     let modified = metadata.modified().ok()?.duration_since(UNIX_EPOCH).unwrap_or_default();
     Some((metadata.len(), i64::try_from(modified.as_nanos()).unwrap_or(i64::MAX)))
 }
 
-/// The file that stands for a model: itself, or the index of a V2 checkpoint.
+/// Returns the file that identifies a model: itself, or the index of a V2 checkpoint.
 fn model_file(file: &Path) -> PathBuf {
     let mut index = file.as_os_str().to_owned();
     index.push(".index");
@@ -253,7 +254,7 @@ fn origin(file: &Path, options: &Options) -> Origin {
     }
 }
 
-/// How the model was opened when the plan file was made.
+/// Returns the options with which the model was opened when the plan file was made.
 fn origin_options(header: &Header, origin: &Origin, options: &Options) -> Result<Options> {
     Ok(Options {
         net: origin.net.clone(),
@@ -270,7 +271,7 @@ fn zoo_options(header: &Header) -> Result<ZooOptions> {
     Ok(options)
 }
 
-/// The network, its packed variables in the file only as what they were packed to.
+/// Opens the network; its packed variables exist in the file only in packed form.
 fn source(path: &Path, header: &Header, variables: Arc<PlanFileVariables>) -> Result<ModelSource> {
     if let Some(graph) = &header.graph {
         return Ok(ModelSource::Graph(
@@ -281,7 +282,7 @@ fn source(path: &Path, header: &Header, variables: Arc<PlanFileVariables>) -> Re
     Ok(ModelSource::Zoo(Box::new(ZooModel::new(net, path, variables, &zoo_options(header)?)?)))
 }
 
-/// A graph whose packed constants are variables.
+/// Returns a graph whose packed constants are replaced by variables.
 fn strip_packed_constants(def: &GraphDef, filters: &HashSet<&str>) -> proto::GraphDef {
     let strip = |node: &proto::NodeDef| {
         let mut node = node.clone();
@@ -305,7 +306,7 @@ fn file_variable(name: String, value: &TensorOrLazy, filters: &HashSet<&str>) ->
 }
 
 impl ModelSource {
-    /// The variables that `fetches` need, and the constants that were packed.
+    /// Returns the variables that `fetches` need, and the packed constants.
     fn needed_variables(
         &self,
         fetches: &[&str],
@@ -345,8 +346,8 @@ mod tests {
 
     const SHAPE: [usize; 4] = [1, 28, 28, 1];
 
-    /// A folder with a plan file of LeNet, and what it answers. Its model is a checkpoint, or a
-    /// frozen graph, in the same folder.
+    /// Creates a folder with a plan file of LeNet, and returns its answer. The model is a
+    /// checkpoint or a frozen graph in the same folder.
     fn lenet(model: &str) -> (TempDir, Vec<u32>) {
         let folder = tempfile::tempdir().unwrap();
         let options = Options::with_threads(Some(1));
@@ -372,7 +373,7 @@ mod tests {
         Ok(answers[0].to_f32().iter().map(|value| value.to_bits()).collect())
     }
 
-    /// Opens the plan file after somebody changed its header.
+    /// Opens the plan file after `change` modifies its header.
     fn changed(folder: &Path, change: impl FnOnce(&mut Header)) -> Result<Network> {
         let path = folder.join("lenet.plan");
         let (mut header, weights) = format::read(&path)?;
@@ -381,8 +382,8 @@ mod tests {
         Network::open(&path, Options::with_threads(Some(1)))
     }
 
-    /// Weights of another length than the kernel's are none: they are packed anew, or there is an
-    /// error.
+    /// Packed weights of a length other than the kernel's are ignored: they are packed again, or
+    /// there is an error.
     #[test]
     fn packed_weights_of_another_length_are_not_used() {
         let (folder, expected) = lenet("lenet.ckpt");
@@ -404,7 +405,7 @@ mod tests {
         );
     }
 
-    /// The lengths of a variable's dimensions, multiplied, are more than there can be.
+    /// The product of a variable's lengths overflows.
     #[test]
     fn absurd_variables_are_refused() {
         let (folder, _) = lenet("lenet.pb");

@@ -1,8 +1,7 @@
-//! The messages of TensorFlow's graphs that are read and written, by their field numbers in
+//! The messages of TensorFlow graphs, by their field numbers in
 //! `tensorflow/core/framework/{graph,node_def,attr_value,tensor,tensor_shape,types,versions,function}.proto`.
 //!
-//! Fields that are left out are skipped when read. Tensor contents stay slices of the buffer that
-//! is decoded.
+//! Other fields are skipped when reading. Tensor contents are slices of the decoded buffer.
 
 use std::collections::BTreeMap;
 
@@ -18,15 +17,16 @@ pub(crate) struct GraphDef {
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct VersionDef {
-    /// The version of TensorFlow's graphs that the writer knew.
+    /// The graph version of the writer.
     #[prost(int32, tag = "1")]
     pub(crate) producer: i32,
-    /// The oldest that may read it.
+    /// The oldest version that may read it.
     #[prost(int32, tag = "2")]
     pub(crate) min_consumer: i32,
 }
 
-/// What a saver writes beside a checkpoint (`tensorflow/core/protobuf/meta_graph.proto`).
+/// The content of a `.meta` file, which a saver writes with a checkpoint
+/// (`tensorflow/core/protobuf/meta_graph.proto`).
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct MetaGraphDef {
     #[prost(message, optional, tag = "2")]
@@ -73,7 +73,7 @@ pub(crate) enum Value {
     Tensor(Box<TensorProto>),
     #[prost(string, tag = "9")]
     Placeholder(String),
-    /// A function's name and attributes, as they are.
+    /// A function's name and attributes, undecoded.
     #[prost(bytes = "bytes", tag = "10")]
     Func(Bytes),
 }
@@ -92,10 +92,10 @@ pub(crate) struct ListValue {
     pub(crate) r#type: Vec<i32>,
     #[prost(message, repeated, tag = "7")]
     pub(crate) shape: Vec<TensorShapeProto>,
-    /// As they are.
+    /// Undecoded.
     #[prost(bytes = "bytes", repeated, tag = "8")]
     pub(crate) tensor: Vec<Bytes>,
-    /// As they are.
+    /// Undecoded.
     #[prost(bytes = "bytes", repeated, tag = "9")]
     pub(crate) func: Vec<Bytes>,
 }
@@ -110,13 +110,13 @@ pub(crate) struct TensorShapeProto {
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct Dim {
-    /// −1 for a dimension that is not known.
+    /// The length; −1 if unknown.
     #[prost(int64, tag = "1")]
     pub(crate) size: i64,
 }
 
-/// A constant. The values are in `tensor_content`, or in the `_val` list of the type, where a short
-/// list's last value repeats to the end.
+/// A constant. The values are in `tensor_content`, or in the `_val` list of the type, where the
+/// last value of a short list repeats to the end.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(crate) struct TensorProto {
     #[prost(int32, tag = "1")]

@@ -1,7 +1,7 @@
-//! A network as the blocks that people draw: what is in each, what comes out, what it costs.
+//! A summary of a network as blocks: their layers, output shapes and costs.
 //!
-//! Nodes belong to the block of their scope. Scopes that all share are left out; the blocks are the
-//! scopes below, or those one or two levels further down where that makes too few.
+//! Nodes belong to the block of their scope. Scopes shared by all nodes are dropped. Blocks are the
+//! scopes below them, or one or two levels deeper if that gives too few.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -12,58 +12,59 @@ use crate::graph::shape::TypedGraph;
 use crate::graph::{Node, NodeId};
 use crate::network::Network;
 
-/// The blocks of a network, for one size of picture.
+/// The blocks of a network for one image size.
 #[derive(Clone, Debug)]
 pub struct Summary {
     /// The network's name.
     pub name: String,
-    /// In the order they are computed; the first is the input.
+    /// The blocks in the order of computation; the first is the input.
     pub blocks: Vec<Block>,
 }
 
-/// What stands in one scope.
+/// The content of one scope.
 #[derive(Clone, Debug, Default)]
 pub struct Block {
-    /// Its scope, without what all share.
+    /// The scope, without the shared scopes.
     pub name: String,
-    /// Layers one after the other, for each branch; one branch where it does not fork. Empty for
-    /// blocks that only move values.
+    /// The layers of each branch; one branch where the block does not fork. Empty for blocks that
+    /// only move values.
     pub branches: Vec<Branch>,
-    /// The shape of what leaves it.
+    /// The shape of the block's output.
     pub shape: Vec<usize>,
-    /// Weights, biases, factors and offsets of batch norms; not their statistics.
+    /// Learned parameters: weights, biases, scales and offsets of batch norms, without their
+    /// statistics.
     pub parameters: u64,
-    /// Multiplications with an addition, for one picture.
+    /// Multiply-accumulate operations for one image.
     pub macs: u64,
-    /// The blocks that it reads, by their places.
+    /// The indices of the blocks that it reads.
     pub inputs: Vec<usize>,
 }
 
-/// Layers one after the other.
+/// A sequence of layers.
 #[derive(Clone, Debug, Default)]
 pub struct Branch {
-    /// Its scope within the block; empty for what is in none.
+    /// The scope within the block; empty for layers outside any scope.
     pub name: String,
     /// The layers.
     pub layers: Vec<Layer>,
 }
 
-/// A layer that is worth drawing.
+/// A layer of the summary.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layer {
-    /// What it is.
+    /// The kind of layer.
     pub kind: LayerKind,
-    /// Rows and columns of its window.
+    /// The window, rows and columns.
     pub kernel: [usize; 2],
-    /// Steps between windows, down.
+    /// The vertical stride.
     pub stride: usize,
-    /// Steps between taps, down.
+    /// The vertical dilation.
     pub dilation: usize,
-    /// Channels that leave it.
+    /// Output channels.
     pub channels: usize,
 }
 
-/// Kinds of layers.
+/// The kinds of layers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)] // The variants are their own description.
 pub enum LayerKind {
@@ -77,13 +78,13 @@ pub enum LayerKind {
 }
 
 impl Summary {
-    /// All parameters.
+    /// Returns the number of learned parameters.
     #[must_use]
     pub fn parameters(&self) -> u64 {
         self.blocks.iter().map(|block| block.parameters).sum()
     }
 
-    /// All multiplications with an addition, for one picture.
+    /// Returns the multiply-accumulate operations for one image.
     #[must_use]
     pub fn macs(&self) -> u64 {
         self.blocks.iter().map(|block| block.macs).sum()
@@ -91,12 +92,12 @@ impl Summary {
 }
 
 impl Network {
-    /// The blocks that compute the network's answer from a picture of `size` (rows and columns).
-    /// `depth` says how many levels of scopes make a block; without it, as many as give a good
-    /// picture.
+    /// Summarises the computation of the network's output from an image of `size` (rows and
+    /// columns). `depth` is the number of scope levels that make a block; by default it is chosen
+    /// so that the number of blocks is moderate.
     ///
     /// # Errors
-    /// As [`Network::signature`]; if the network does not take pictures of that size.
+    /// As for [`Network::signature`]; if the network does not take images of that size.
     pub fn summary(&self, size: [usize; 2], depth: Option<usize>) -> Result<Summary> {
         let signature = self.signature()?;
         let fetch = signature.probabilities.as_deref().unwrap_or(&signature.logits);
@@ -114,7 +115,7 @@ impl Network {
     }
 }
 
-/// The nodes that depend on the picture.
+/// Returns the nodes that depend on the image.
 fn live_nodes(typed: &TypedGraph) -> Vec<NodeId> {
     let mut depends = vec![false; typed.graph.nodes().len()];
     for (id, node) in typed.graph.iter() {
@@ -125,13 +126,13 @@ fn live_nodes(typed: &TypedGraph) -> Vec<NodeId> {
     typed.graph.ids().filter(|id| depends[id.index()]).collect()
 }
 
-/// The scopes that nearly all layers share, from the outermost.
+/// Returns the scopes that most layers share, from the outermost.
 fn shared_scopes<'a>(
     typed: &TypedGraph,
     live_nodes: &[NodeId],
     names: &[Vec<&'a str>],
 ) -> Vec<&'a str> {
-    /// Of a hundred layers; heads often stand outside.
+    /// The required share in per cent; heads are often outside.
     const SHARED_PERCENT: usize = 60;
     let layers_with_weights: Vec<NodeId> =
         live_nodes.iter().copied().filter(|&id| has_weights(&typed.graph.node(id).op)).collect();
@@ -160,11 +161,11 @@ fn has_weights(op: &Op) -> bool {
     matches!(op, Op::Conv2d(_) | Op::DepthwiseConv2d(_) | Op::MatMul(_))
 }
 
-/// The block of a node: the scopes behind those that are shared, at most `depth` of them; the
-/// node's own name where it is in none.
+/// Returns the block of a node: up to `depth` scopes below the shared ones; the node's own name if
+/// there is none.
 fn block_name(name: &[&str], shared: &[&str], depth: usize) -> String {
     let common = name.iter().zip(shared).take_while(|(a, b)| a == b).count();
-    // A layer's batch norm is part of the layer.
+    // A layer's batch norm belongs to the layer.
     let layer =
         name.iter().position(|&scope| scope == "BatchNorm").map_or(name.len(), |norm| norm + 1);
     let own = &name[common..layer.max(common + 1)];
@@ -172,7 +173,8 @@ fn block_name(name: &[&str], shared: &[&str], depth: usize) -> String {
     own[..scopes.min(depth)].join("/")
 }
 
-/// The least depth at which no block has too many layers, unless that makes too many blocks.
+/// Returns the smallest depth at which no block has too many layers, unless that gives too many
+/// blocks.
 fn choose_depth(
     typed: &TypedGraph,
     live_nodes: &[NodeId],
@@ -203,7 +205,7 @@ struct SummaryBuilder<'a> {
     typed: &'a TypedGraph,
     live_nodes: &'a [NodeId],
     blocks: Vec<Block>,
-    /// The block of each node that is alive.
+    /// The block of each live node.
     block_index: HashMap<NodeId, usize>,
 }
 
@@ -247,7 +249,7 @@ impl<'a> SummaryBuilder<'a> {
                 block.inputs.push(other);
             }
         }
-        // Shapes that are computed on the way say nothing of the picture.
+        // Intermediate integer shapes are not the block's shape.
         if fact.dtype.is_float() || block.shape.is_empty() {
             block.shape.clone_from(&fact.shape);
         }
@@ -261,7 +263,7 @@ impl<'a> SummaryBuilder<'a> {
         }
     }
 
-    /// The branch of a node within its block, by the names that networks give them.
+    /// Returns the branch of a node within its block, by the usual names of branches.
     fn branch(&self, node: &Node, block_index: usize) -> String {
         let block = &self.blocks[block_index].name;
         let inner = node.name.find(block.as_str()).map_or("", |at| &node.name[at + block.len()..]);
@@ -277,7 +279,7 @@ impl<'a> SummaryBuilder<'a> {
         side.map_or_else(|| branch.to_owned(), |side| format!("{branch} {side}"))
     }
 
-    /// Elements of the stored inputs that training learns.
+    /// Counts the elements of the stored inputs that training learns.
     fn parameters(&self, node: &Node) -> u64 {
         // A batch norm's mean and variance are statistics.
         let learned = if matches!(node.op, Op::BatchNorm { .. }) { 3 } else { node.inputs.len() };
@@ -292,7 +294,7 @@ impl<'a> SummaryBuilder<'a> {
     }
 }
 
-/// A block whose parameters are a batch norm's, with no layer that it belongs to.
+/// Adds a layer to a block whose only parameters are a batch norm's.
 fn add_norm_layer(block: &mut Block) {
     let channels = block.shape.last().copied().unwrap_or(1);
     let norm =
@@ -300,13 +302,12 @@ fn add_norm_layer(block: &mut Block) {
     block.branches.push(Branch { name: String::new(), layers: vec![norm] });
 }
 
-/// Blocks that do nothing but hand on or reshape, such as squeezes at the end, without those that
-/// nobody would draw.
+/// Drops blocks that only forward or reshape values, such as squeezes at the end.
 fn drop_undrawn(blocks: &[Block]) -> Vec<Block> {
     let is_input = |block_index: usize| blocks[block_index].inputs.is_empty();
     let is_drawn =
         |block_index: usize| !blocks[block_index].branches.is_empty() || is_input(block_index);
-    // Where the value of a block that is not drawn comes from.
+    // The drawn blocks from which each block's value comes.
     let mut drawn_sources: Vec<Vec<usize>> = Vec::new();
     let mut new_indices = vec![usize::MAX; blocks.len()];
     let mut drawn: Vec<Block> = Vec::new();
@@ -329,8 +330,8 @@ fn drop_undrawn(blocks: &[Block]) -> Vec<Block> {
     drawn
 }
 
-/// Multiplications of a node: for each value of the result, one for each weight that has a part in
-/// it.
+/// Counts a node's multiplications: one for each value of the result and each weight that
+/// contributes to it.
 pub(crate) fn macs(typed: &TypedGraph, node: &Node, values: usize) -> u64 {
     let filter = |at: usize| typed.fact(node.inputs[at]).shape.as_slice();
     let each: usize = match &node.op {
@@ -342,7 +343,7 @@ pub(crate) fn macs(typed: &TypedGraph, node: &Node, values: usize) -> u64 {
     each as u64 * values as u64
 }
 
-/// A node as a layer, if it is worth drawing.
+/// Returns a node as a layer of the summary, if it is one.
 fn layer(typed: &TypedGraph, id: NodeId) -> Option<Layer> {
     let node = typed.graph.node(id);
     let channels = typed.fact(id).channels();

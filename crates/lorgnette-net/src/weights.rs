@@ -1,5 +1,4 @@
-//! The variables of TensorFlow's checkpoints: names and shapes at once, contents when they are
-//! asked for.
+//! The variables of TensorFlow checkpoints: names and shapes when opened, contents on demand.
 //!
 //! ```text
 //! what people pass ─▶ its files (locate) ─▶ table of keys (table) ─┬─▶ V1: tensor_slices ─┬─▶ whole tensors (slice)
@@ -7,16 +6,19 @@
 //! ```
 //!
 //! # Memory
-//! Files are mapped. A variable whose bytes lie in one piece, uncompressed and little-endian, is a
-//! slice of the map and takes nothing. Damaged and hostile files are held to the same bounds as
-//! sound ones, because nothing is set aside before the bytes that justify it have been seen:
+//! Files are mapped. A variable that is contiguous, uncompressed and little-endian is a slice of
+//! the map and takes no memory. The bounds hold for damaged and hostile files too, because memory
+//! is allocated only after the bytes that justify it have been read:
 //!
-//! | what | takes at most |
+//! | data | memory at most |
 //! |---|---|
-//! | a variable in slices, or big-endian, or in a V1 file of floats | its own bytes, and an eighth while slices are joined |
-//! | integers and half floats of a V1 file, which are packed as varints | 8 times the bytes they take in the file |
-//! | anything in a block compressed by snappy | 22 times the block besides, and with it the factors above |
-//! | opening | 256 times the blocks of names, a few times as a rule: names share their beginnings in the file |
+//! | a variable in slices, a big-endian variable, or floats of a V1 file | its own size, plus an
+//! eighth while slices are joined |
+//! | integers and half floats of a V1 file, which are packed as varints | 8 times their size in the
+//! file |
+//! | a block compressed by snappy | 22 times the block, in addition to the factors above |
+//! | opening | 256 times the blocks of names, usually a few times: names share prefixes in the file
+//! |
 
 pub mod archive;
 mod bundle;
@@ -50,9 +52,9 @@ use self::element::Element;
 use self::locate::Files;
 use self::tensor_slices::TensorSlices;
 
-/// A checkpoint: what variables it has, and the means to read them.
+/// An open checkpoint.
 ///
-/// Reading takes `&self`: several threads may read at once.
+/// Reading takes `&self`; several threads may read at once.
 #[derive(Debug)]
 pub struct Weights {
     path: PathBuf,
@@ -62,7 +64,7 @@ pub struct Weights {
     contents: TableReader,
 }
 
-/// Where the contents are; each format keeps its own note of every variable, in the variables'
+/// The reader of the contents; each format keeps an entry for every variable, in the variables'
 /// order.
 #[derive(Debug)]
 enum TableReader {
@@ -70,7 +72,7 @@ enum TableReader {
     V2(Bundle),
 }
 
-/// What a checkpoint says of a variable without its contents.
+/// The description of a variable, without its content.
 #[derive(Clone, Debug)]
 pub struct Variable {
     name: String,
@@ -79,35 +81,35 @@ pub struct Variable {
 }
 
 impl Variable {
-    /// The name, as TensorFlow has it: `vgg_16/conv1/conv1_1/weights`.
+    /// Returns the variable's name in TensorFlow: `vgg_16/conv1/conv1_1/weights`.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The length of each dimension; empty for a scalar.
+    /// Returns the length of each dimension; empty for a scalar.
     pub fn shape(&self) -> &[usize] {
         &self.shape
     }
 
-    /// The type of the elements; `None` for those that Lorgnette does not compute with (text,
+    /// Returns the element type; `None` for types that Lorgnette does not compute with (text,
     /// complex numbers).
     pub fn dtype(&self) -> Option<DType> {
         self.element.dtype()
     }
 
-    /// TensorFlow's name of the type: `float32`, `complex64`, …
+    /// Returns TensorFlow's name of the type: `float32`, `complex64`, …
     pub fn type_name(&self) -> String {
         self.element.to_string()
     }
 }
 
 impl Weights {
-    /// Opens a checkpoint of either format by any path that people pass: a prefix, a `.ckpt`,
-    /// `.index` or `.data-…` file, a V1 file of whatever name, a folder with a `checkpoint` file or
-    /// with exactly one checkpoint.
+    /// Opens a checkpoint of either format by any of its paths: a prefix, a `.ckpt`, `.index` or
+    /// `.data-…` file, a V1 file of any name, a folder with a `checkpoint` file or with exactly one
+    /// checkpoint.
     ///
     /// # Errors
-    /// If there is no checkpoint, or there are several, or its table of names is damaged; the
+    /// If there is no checkpoint, if there are several, or if the table of names is damaged; the
     /// message says which.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
@@ -124,15 +126,15 @@ impl Weights {
         Ok(Self { path: path.into(), prefix, variables, contents })
     }
 
-    /// Opens whatever [`open`](Self::open) takes, and archives (`.tar.gz`, `.tgz`, `.tar`, `.zip`)
-    /// of it.
+    /// Opens everything that [`open`](Self::open) takes, and archives of it (`.tar.gz`, `.tgz`,
+    /// `.tar`, `.zip`).
     ///
-    /// An archive is unpacked once, into a folder of `cache`, and found there the next time; see
-    /// [`archive`]. Where it holds several checkpoints, a path may go on within it:
+    /// An archive is unpacked once into a folder of `cache` and reused; see [`archive`]. If it
+    /// contains several checkpoints, the path may continue inside it:
     /// `v3-large.tgz/ema/model-540000`.
     ///
     /// # Errors
-    /// As [`open`](Self::open); and for archives that are damaged, hostile or too large.
+    /// As for [`open`](Self::open); also if an archive is damaged, hostile or too large.
     pub fn open_archived(path: impl AsRef<Path>, cache: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let Some((archive, inner)) = archive::split(path)? else {
@@ -145,17 +147,17 @@ impl Weights {
         Ok(weights)
     }
 
-    /// The path that was opened.
+    /// Returns the path that was opened.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What the files' names begin with, as a saver was given it.
+    /// Returns the common prefix of the files, as it was given to the saver.
     pub(crate) fn prefix(&self) -> &Path {
         &self.prefix
     }
 
-    /// 1 for a file of tensor slices, 2 for a bundle of an index and shards.
+    /// Returns the format: 1 for tensor slices, 2 for a bundle of an index and shards.
     pub fn version(&self) -> u32 {
         match self.contents {
             TableReader::V1(_) => 1,
@@ -163,22 +165,22 @@ impl Weights {
         }
     }
 
-    /// All variables, by name.
+    /// Returns all variables, sorted by name.
     pub fn variables(&self) -> &[Variable] {
         &self.variables
     }
 
-    /// Names and shapes, by name.
+    /// Iterates over names and shapes, sorted by name.
     pub fn tensor_shapes(&self) -> impl ExactSizeIterator<Item = (&str, &[usize])> {
         self.variables.iter().map(|variable| (variable.name(), variable.shape()))
     }
 
-    /// Whether there is a variable of this name.
+    /// Returns true if the variable exists.
     pub fn contains(&self, name: &str) -> bool {
         self.position(name).is_some()
     }
 
-    /// The variable of this name, without its contents.
+    /// Returns the description of a variable.
     pub fn variable(&self, name: &str) -> Option<&Variable> {
         self.position(name).map(|at| &self.variables[at])
     }
@@ -186,8 +188,8 @@ impl Weights {
     /// Reads a variable and verifies its checksum.
     ///
     /// # Errors
-    /// [`Error::Unknown`] with the nearest names for a name that is not there; [`Error::Variable`]
-    /// for one that is damaged, or of a type that Lorgnette does not compute with.
+    /// [`Error::Unknown`] with the nearest names if the variable does not exist;
+    /// [`Error::Variable`] if it is damaged or of a type that Lorgnette does not compute with.
     pub fn get(&self, name: &str) -> Result<Tensor> {
         let at = self.position(name).ok_or_else(|| Error::Unknown {
             kind: "variable",
@@ -197,12 +199,12 @@ impl Weights {
         self.read(at)
     }
 
-    /// Reads all variables, one after the other, by name.
+    /// Reads all variables one by one, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = (&Variable, Result<Tensor>)> {
         self.variables.iter().enumerate().map(|(at, variable)| (variable, self.read(at)))
     }
 
-    /// The variable of that name, to be read when its contents are needed.
+    /// Returns a variable that is read when its content is needed.
     pub(crate) fn lazy(self: &Arc<Self>, name: &str) -> Option<LazyTensor> {
         let at = self.position(name)?;
         let variable = &self.variables[at];
@@ -237,7 +239,7 @@ impl Weights {
     }
 }
 
-/// The contents of a checkpoint's variable.
+/// The content of a variable in a checkpoint.
 #[derive(Debug)]
 struct CheckpointTensor {
     weights: Arc<Weights>,
@@ -260,12 +262,12 @@ impl lazy_tensor::TensorSource for CheckpointTensor {
     }
 }
 
-/// An [`Error::Variable`].
+/// Returns an [`Error::Variable`].
 fn variable_error(path: &Path, name: &str, what: impl Into<String>) -> Error {
     Error::Variable { path: path.into(), name: name.into(), what: what.into() }
 }
 
-/// An [`Error::Format`].
+/// Returns an [`Error::Format`].
 fn format_error(path: &Path, what: impl Into<String>) -> Error {
     Error::Format { path: path.into(), what: what.into() }
 }

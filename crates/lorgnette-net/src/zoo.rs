@@ -1,8 +1,7 @@
-//! The image networks of TF-Slim, each built from its variables.
+//! The image networks of TF-Slim, built from their variables.
 //!
-//! One file a family; it reads like the table in the paper, in TF-Slim's words. Nodes have the
-//! names that TF-Slim gives them, so whoever knows `InceptionV3/InceptionV3/Mixed_7c/concat` finds
-//! it.
+//! Each family has a file, which reads like the table in the paper, in TF-Slim's terms. Nodes have
+//! TF-Slim's names, such as `InceptionV3/InceptionV3/Mixed_7c/concat`.
 //!
 //! ```
 //! use lorgnette_net::zoo::{self, ZooOptions};
@@ -92,10 +91,10 @@ pub static ARCHITECTURES: &[Architecture] = &[
     pnasnet::PNASNET_MOBILE,
 ];
 
-/// The network of that name.
+/// Returns the network of a name.
 ///
 /// # Errors
-/// [`Error::Unknown`] with the nearest names.
+/// [`Error::Unknown`] with the nearest names if it does not exist.
 pub fn find(name: &str) -> Result<&'static Architecture> {
     let unknown = || Error::Unknown {
         kind: "network",
@@ -108,44 +107,43 @@ pub fn find(name: &str) -> Result<&'static Architecture> {
 /// A network of the zoo.
 #[derive(Debug)]
 pub struct Architecture {
-    /// TF-Slim's name for it.
+    /// The name in TF-Slim.
     pub name: &'static str,
-    /// The networks it belongs to, as people name them.
+    /// The common name of its family.
     pub family: &'static str,
-    /// Where it was published.
+    /// The paper.
     pub paper: &'static str,
-    /// The side of its pictures.
+    /// The side of its images, in pixels.
     pub side: usize,
-    /// Their channels.
+    /// The channels of its images.
     pub channels: usize,
-    /// Its published classes: 1000, or 1001 where 0 is background.
+    /// The published number of classes: 1000, or 1001 where 0 is background.
     pub classes: usize,
-    /// How pictures are prepared for it, by TF-Slim's name: `vgg`, `inception`, `lenet` or
-    /// `cifarnet`.
+    /// The preprocessing of images, by TF-Slim's name: `vgg`, `inception`, `lenet` or `cifarnet`.
     pub preprocessing: &'static str,
-    /// The files TF-Slim's authors trained.
+    /// The files that TF-Slim's authors published.
     pub published: &'static [Published],
-    /// Which options make sense for it, beside `num_classes`, `final_endpoint` and `size`.
+    /// The options that it supports, besides `num_classes`, `final_endpoint` and `size`.
     pub settings: &'static [Setting],
     build_fn: fn(&mut Slim<'_>) -> BuildResult<()>,
 }
 
-/// A trained file of a network.
+/// A published checkpoint of a network.
 #[derive(Clone, Copy, Debug)]
 pub struct Published {
-    /// Where it was published. Such addresses rot.
+    /// The original address, which may no longer work.
     pub url: &'static str,
-    /// Its size, where known.
+    /// The size in bytes, if known.
     pub bytes: Option<u64>,
-    /// The side of the pictures it was trained with.
+    /// The side of the training images, in pixels.
     pub side: usize,
-    /// Accuracy on ImageNet's validation pictures, in per cent: the first answer is right.
+    /// Top-1 accuracy on ImageNet's validation images, in per cent.
     pub top1: Option<f32>,
-    /// One of the first five answers is right.
+    /// Top-5 accuracy, in per cent.
     pub top5: Option<f32>,
-    /// Its factor of channels, where its network is of any width.
+    /// The depth multiplier, if the network has one.
     width: Option<f64>,
-    /// Its own table, where a factor alone does not make it.
+    /// The table of a variant that a depth multiplier alone does not describe.
     build_fn: Option<fn(&mut Slim<'_>) -> BuildResult<()>>,
 }
 
@@ -170,12 +168,12 @@ impl Published {
         Self { build_fn: Some(build_fn), ..self }
     }
 
-    /// The last part of its address.
+    /// Returns the last part of the address.
     pub fn file(&self) -> &'static str {
         self.url.rsplit('/').next().unwrap_or(self.url)
     }
 
-    /// The file's name without its ending: `mobilenet_v2_0.75_192`.
+    /// Returns the file's name without its extension: `mobilenet_v2_0.75_192`.
     pub fn stem(&self) -> &'static str {
         let file = self.file();
         file.strip_suffix(".tar.gz").or_else(|| file.strip_suffix(".tgz")).unwrap_or(file)
@@ -186,11 +184,11 @@ impl Architecture {
     /// Builds the network. Nothing is computed, and weights are not copied.
     ///
     /// # Errors
-    /// What [`Variables::variable`] fails with; [`Error::Input`] for an option the network does not
-    /// have; [`Error::Unknown`] for an unknown `final_endpoint`.
+    /// The errors of [`Variables::variable`]; [`Error::Input`] for an option that the network does
+    /// not support; [`Error::Unknown`] for an unknown `final_endpoint`.
     pub fn build(&self, variables: &dyn Variables, options: &ZooOptions) -> Result<ZooGraph> {
         self.check(options)?;
-        // Where nobody says how many classes there are, there are as many as were published.
+        // Unless given, the number of classes is the published one.
         let published = ZooOptions {
             num_classes: options.num_classes.or(Some(self.classes)),
             ..options.clone()
@@ -201,11 +199,11 @@ impl Architecture {
         slim.finish(end)
     }
 
-    /// Builds the network as it was for a published file: of its width, for pictures of its side.
+    /// Builds the network of a published file: its depth multiplier, and its image size.
     /// `num_classes` is as in [`ZooOptions`]. Variables of another width are an error.
     ///
     /// # Errors
-    /// As [`Architecture::build`].
+    /// As for [`Architecture::build`].
     pub fn build_published(
         &self,
         published: &Published,
@@ -237,33 +235,33 @@ impl Architecture {
     }
 }
 
-/// A network that was built.
+/// A network built by the zoo.
 #[derive(Clone, Debug)]
 pub struct ZooGraph {
-    /// All of it, auxiliary classifier included; no outputs are set.
+    /// The whole graph, including the auxiliary classifier; no outputs are set.
     pub graph: Graph,
-    /// The node that takes the pictures, `[batch, height, width, channels]`.
+    /// The input node, `[batch, height, width, channels]`.
     pub input: String,
-    /// The node with one value for each class. `None` if it was not asked for.
+    /// The node with one value per class; `None` if there are no classes.
     pub logits: Option<String>,
-    /// The node with one probability for each class.
+    /// The node with one probability per class.
     pub probabilities: Option<String>,
-    /// The node that classification starts from: the input of the last layer.
+    /// The features: the input of the last layer.
     pub features: String,
     /// The number of classes, if any.
     pub classes: Option<usize>,
-    /// TF-Slim's end points and their nodes, in the order they are computed.
+    /// TF-Slim's end points and their nodes, in the order of computation.
     pub end_points: Vec<(String, NodeId)>,
     /// The nodes that are variables, under their own names.
     pub variables: Vec<NodeId>,
 }
 
 impl ZooGraph {
-    /// The part of the network that computes `names`: nodes, or end points, or tensors (`name:0`).
-    /// The nodes `fed` are inputs in it, or constants where they have a value.
+    /// Returns the part of the network that computes `names`: nodes, end points or tensors
+    /// (`name:0`). The `fed` nodes become inputs, or constants if they have a value.
     ///
     /// # Errors
-    /// [`Error::Unknown`] with the nearest names.
+    /// [`Error::Unknown`] with the nearest names if one does not exist.
     pub fn fetching(&self, names: &[&str], fed: &[(NodeId, Option<Tensor>)]) -> Result<Graph> {
         let mut graph = self.graph.clone();
         for (id, value) in fed {
@@ -273,10 +271,10 @@ impl ZooGraph {
         Ok(graph.pruned())
     }
 
-    /// The node of that name, or the end point's, or the tensor's.
+    /// Returns the node of a node's, end point's or tensor's name.
     ///
     /// # Errors
-    /// [`Error::Unknown`] with the nearest names.
+    /// [`Error::Unknown`] with the nearest names if it does not exist.
     pub fn node(&self, name: &str) -> Result<NodeId> {
         let node = name.strip_suffix(":0").unwrap_or(name);
         let end_point =

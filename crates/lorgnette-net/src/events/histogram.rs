@@ -1,19 +1,20 @@
-//! Distributions, in TensorFlow's buckets.
+//! Histograms with TensorFlow's buckets.
 
 use super::proto::HistogramProto;
 
-/// Buckets grow by a tenth from here on, to both sides
-/// (`tensorflow/core/lib/histogram/histogram.cc`, `InitDefaultBucketsInner`).
+/// The smallest bucket limit; each further limit is 1.1 times the previous one, mirrored for
+/// negative values (`tensorflow/core/lib/histogram/histogram.cc`, `InitDefaultBucketsInner`).
 const FIRST_LIMIT: f64 = 1e-12;
 const LAST_LIMIT: f64 = 1e20;
 const GROWTH: f64 = 1.1;
 
-/// Counts values in TensorFlow's buckets, those between the first and the last that is not empty.
+/// Counts values in TensorFlow's buckets. Returns the buckets from the first to the last non-empty
+/// one.
 pub(super) fn histogram(values: &[f32]) -> HistogramProto {
     let values = || values.iter().map(|&value| f64::from(value)).filter(|value| value.is_finite());
     let limits = limits();
     let mut counts = vec![0.0; limits.len()];
-    // A value that equals a limit is in the bucket above it, as std::upper_bound has it.
+    // A value equal to a limit belongs to the bucket above it, as with std::upper_bound.
     values().for_each(|value| {
         counts[limits.partition_point(|&limit| limit <= value).min(limits.len() - 1)] += 1.0
     });
@@ -25,13 +26,13 @@ pub(super) fn histogram(values: &[f32]) -> HistogramProto {
         num: values().count() as f64,
         sum: values().sum(),
         sum_squares: values().map(|value| value * value).sum(),
-        // The bucket before the first one says where that begins.
+        // The preceding bucket's limit is the lower limit of the first bucket.
         bucket_limit: limits[first.saturating_sub(1)..=last].to_vec(),
         bucket: counts[first.saturating_sub(1)..=last].to_vec(),
     }
 }
 
-/// Where each bucket ends.
+/// Returns the upper limit of each bucket.
 fn limits() -> Vec<f64> {
     let grown = |limit: &f64| Some(limit * GROWTH);
     let positive: Vec<f64> = std::iter::successors(Some(FIRST_LIMIT), grown)

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 
-/// One thing that happened.
+/// An event of the file.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct Event {
     /// Seconds since 1970.
@@ -19,7 +19,7 @@ pub(super) struct Event {
 pub(super) enum What {
     #[prost(string, tag = "3")]
     FileVersion(String),
-    /// A GraphDef.
+    /// An encoded GraphDef.
     #[prost(bytes = "bytes", tag = "4")]
     GraphDef(Bytes),
     #[prost(message, tag = "5")]
@@ -74,10 +74,10 @@ pub(super) struct HistogramProto {
     pub(super) sum: f64,
     #[prost(double, tag = "5")]
     pub(super) sum_squares: f64,
-    /// Where each bucket ends.
+    /// The upper limit of each bucket.
     #[prost(double, repeated, tag = "6")]
     pub(super) bucket_limit: Vec<f64>,
-    /// How many values are in it.
+    /// The number of values in each bucket.
     #[prost(double, repeated, tag = "7")]
     pub(super) bucket: Vec<f64>,
 }

@@ -1,4 +1,4 @@
-//! A graph for people to look at: no weights, variables as such, shapes on every edge.
+//! Graphs for display: without weights, with variables as such, with shapes on every edge.
 
 use std::collections::HashMap;
 
@@ -8,10 +8,11 @@ use crate::proto::{
     AttrValue, Dim, ListValue, NodeDef, TensorProto, TensorShapeProto, Value as Attribute,
 };
 
-/// Lengths by node; `None` where they depend on the batch.
+/// Shapes by node name. A length is `None` if it depends on the batch.
 pub(crate) type Shapes = HashMap<String, Vec<Option<usize>>>;
 
-/// The shapes of a graph's nodes, from what they are for two batches: what differs is the batch's.
+/// Returns the nodes' shapes, from their facts at batch sizes 1 and 2. Lengths that differ depend
+/// on the batch.
 pub(crate) fn shapes(one: &TypedGraph, two: &TypedGraph) -> Shapes {
     let named = one.graph.nodes().iter().zip(&one.facts).zip(&two.facts);
     let shape =
@@ -19,8 +20,9 @@ pub(crate) fn shapes(one: &TypedGraph, two: &TypedGraph) -> Shapes {
     named.map(|((node, one), two)| (node.name.clone(), shape(&one.shape, &two.shape))).collect()
 }
 
-/// Nodes to be looked at. Constants called in `variables` are shown as TF-Slim has them: a
-/// variable, and a node that reads it. Constants lose their elements; nodes have their `shapes`.
+/// Returns the nodes for display. A constant named in `variables` becomes TF-Slim's pair of a
+/// variable and the node that reads it. Large constants lose their elements. Nodes get their
+/// `shapes`.
 pub(crate) fn for_display(nodes: Vec<Node>, variables: &[&str], shapes: &Shapes) -> Vec<NodeDef> {
     let is_variable: std::collections::HashSet<&str> = variables.iter().copied().collect();
     let mut shapes = shapes.clone();
@@ -60,7 +62,7 @@ pub(crate) fn for_display(nodes: Vec<Node>, variables: &[&str], shapes: &Shapes)
     displayed
 }
 
-/// A node's shape: as it was found, or where it only hands a value on, that value's.
+/// Returns a node's shape: the inferred one, or its input's if the operation forwards its input.
 fn shape_of(def: &NodeDef, shapes: &Shapes) -> Option<Vec<Option<usize>>> {
     let hands_on =
         ["Identity", "CheckNumerics", "StopGradient", "ReadVariableOp", "PlaceholderWithDefault"];
@@ -80,7 +82,7 @@ fn with_shape(mut def: NodeDef, shape: Option<&Vec<Option<usize>>>) -> NodeDef {
     def
 }
 
-/// Takes a constant's elements away, but for those of shapes and axes.
+/// Removes a constant's elements, except those of short ones such as shapes and axes.
 fn hollow(def: &mut NodeDef) {
     const SHORT: usize = 64;
     for attribute in def.attr.values_mut() {

@@ -1,4 +1,4 @@
-//! A graph's own nodes, with what is variable made constant.
+//! Frozen graphs: the graph's own nodes, with constants in place of variables.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -8,11 +8,10 @@ use crate::graph::TensorOrLazy;
 use crate::import::GraphDef;
 use crate::proto::{NodeDef, Value as Attribute};
 
-/// The nodes that compute `fetches`, as they are in the graph, but for variables: those are
-/// constants.
+/// Returns the nodes that compute `fetches`, with constants in place of variables.
 ///
 /// # Errors
-/// [`Error::Unknown`] for a name that is not there; if a variable is nowhere.
+/// [`Error::Unknown`] for a name that does not exist; an error if a variable has no value.
 pub(crate) fn frozen(def: &GraphDef, fetches: &[&str]) -> Result<Vec<Node>> {
     def.needed(fetches)?
         .into_iter()
@@ -28,19 +27,18 @@ pub(crate) fn frozen(def: &GraphDef, fetches: &[&str]) -> Result<Vec<Node>> {
                 let dtype = [("T", dtype.unwrap_or(Attribute::Type(1)))];
                 return Ok(node(&def.name, "Identity", def.input, &dtype));
             }
-            // Where it was computed is no matter of the network's.
+            // The device on which it was computed has no meaning here.
             def.device.clear();
             Ok(Node { def, value: None })
         })
         .collect()
 }
 
-/// The variables of a network by name: those of a graph with variables; of a frozen one, the
-/// constants that freezing made of them, which are still read through the identities that read
-/// variables.
+/// Returns the variables of a network by name. In a frozen graph these are the constants that
+/// freezing made of variables; they are still read through the identities that read variables.
 ///
 /// # Errors
-/// If there are none.
+/// If there are no variables.
 pub(crate) fn variables(def: &GraphDef, fetches: &[&str]) -> Result<Vec<(String, TensorOrLazy)>> {
     let needed = def.needed(fetches)?;
     let read: HashSet<&str> =
@@ -65,8 +63,8 @@ pub(crate) fn variables(def: &GraphDef, fetches: &[&str]) -> Result<Vec<(String,
     Ok(found.into_iter().collect())
 }
 
-/// Whether a node is what freezing leaves of reading a variable: `NAME/read`, or
-/// `…/ReadVariableOp`, perhaps numbered.
+/// Returns true if a node is the identity that freezing leaves in place of a variable's read:
+/// `NAME/read`, or `…/ReadVariableOp` with an optional number.
 fn reads_a_variable(node: &NodeDef) -> bool {
     let name = node.name.rsplit('/').next().unwrap_or_default();
     node.op == "Identity" && (name == "read" || name.starts_with("ReadVariableOp"))

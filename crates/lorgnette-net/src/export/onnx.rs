@@ -1,21 +1,21 @@
-//! Networks as ONNX, which other engines read: operator set 18, float32, pictures as they are fed
-//! to TensorFlow (`[batch, rows, columns, channels]`), any number of them where the network allows
-//! it.
+//! ONNX files from networks: operator set 18, float32, images in TensorFlow's layout (`[batch,
+//! rows, columns, channels]`), any batch size where the network allows it.
 //!
 //! ```text
 //! Shaped, rewritten (batch norms folded, identities gone) ─▶ Translation: NodeProtos, weights ─▶ file
 //! ```
-//! ONNX's convolutions and pools want channels first. So a map's value is kept channels first from
-//! the first convolution on, and turned only where an operation needs it as TensorFlow has it:
-//! [`layout`] says which names a value has in which order, and adds a transposition where one is
-//! asked for that is not there. Most networks have a single one, of the picture. Weights are turned
-//! when they are written, one at a time.
+//! ONNX's convolutions and pools take channels first. Values stay channels first from the first
+//! convolution on, and are transposed only for an operation that needs TensorFlow's layout.
+//! [`layout`] keeps the names of a value in each layout and adds the missing transpositions. Most
+//! networks need a single one, of the image. Weights are transposed when they are written, one at a
+//! time.
 
 mod contraction;
 mod data_movement;
 mod emit;
 mod layout;
 mod translate;
+mod translation;
 mod weights;
 mod write;
 
@@ -28,15 +28,16 @@ use crate::onnx::proto;
 /// A network to be translated.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Source<'a> {
-    /// For one picture.
+    /// The network at batch size 1.
     pub(crate) one: &'a TypedGraph,
-    /// For two: what differs is the batch's. Without it the file is for one picture.
+    /// The network at batch size 2: lengths that differ are the batch. Without it the file has
+    /// batch size 1.
     pub(crate) two: Option<&'a TypedGraph>,
-    /// What the outputs are to be called.
+    /// The names of the outputs in the file.
     pub(crate) outputs: &'a [String],
 }
 
-/// A network in ONNX's terms.
+/// A network as ONNX messages.
 #[derive(Debug)]
 pub(crate) struct Translated {
     pub(crate) nodes: Vec<proto::NodeProto>,
@@ -55,7 +56,7 @@ mod tests {
     use crate::zoo::{self, RandomWeights};
     use crate::{Network, Options};
 
-    /// A network of the zoo with made-up weights, for pictures of its own size, or a small one.
+    /// A network of the zoo with random weights, for images of its published size or of `side`.
     fn translated(net: &str, side: Option<usize>) -> Translated {
         let net = zoo::find(net).unwrap();
         let network = Network::from_architecture(

@@ -1,4 +1,4 @@
-//! A network of the zoo as TensorFlow's nodes: the ones that TF-Slim draws, under their names.
+//! Networks of the zoo as TensorFlow nodes, with TF-Slim's names.
 
 use lorgnette_kernels::{Binary, Clamp, PoolKind, Unary};
 
@@ -13,11 +13,11 @@ use crate::tensor::{DType, Tensor};
 const FLOAT: Attribute = Attribute::Type(1);
 const INT32: Attribute = Attribute::Type(3);
 
-/// The nodes of a graph of the zoo, whose inputs are pictures of `size`, any number of them.
+/// Returns the nodes of a zoo graph, whose inputs are batches of images of `size`.
 ///
 /// # Errors
-/// [`Error::Unsupported`] for a node that TensorFlow cannot run as one, such as a depthwise
-/// convolution with holes.
+/// [`Error::Unsupported`] for a node that has no TensorFlow equivalent, such as a depthwise
+/// convolution with a dilation in our own border.
 pub(crate) fn to_graph_def(graph: &Graph, size: [usize; 2]) -> Result<Vec<Node>> {
     graph.iter().map(|(id, node)| Drawing { graph, size }.node(id, node)).collect()
 }
@@ -43,8 +43,7 @@ impl Drawing<'_> {
         Ok(node(&source.name, op, inputs, &attributes))
     }
 
-    /// A single one in place of a scale, which stands for one for each channel: TensorFlow wants
-    /// them all.
+    /// Repeats a batch norm's single scale value for each channel, as TensorFlow requires.
     fn norm_scale(self, id: NodeId) -> Option<TensorOrLazy> {
         let single = self.graph.constant_of(id).filter(|tensor| tensor.shape() == [1])?;
         let is_scale = |reader: &&graph::Node| {
@@ -57,7 +56,7 @@ impl Drawing<'_> {
         Some(TensorOrLazy::Tensor(Tensor::from_f32(&[count], vec![value; count])))
     }
 
-    /// TensorFlow's operation and its attributes.
+    /// Returns TensorFlow's operation and its attributes.
     fn operation(
         self,
         op: &Op,
@@ -145,14 +144,14 @@ impl Drawing<'_> {
             ("new_axis_mask", masks.new_axis),
             ("shrink_axis_mask", masks.shrink_axis),
         ];
-        // A slice of a shape loses a dimension; one of a picture does not.
+        // A slice of a shape drops a dimension; a slice of an image does not.
         let dtype = if masks.shrink_axis != 0 { INT32 } else { FLOAT };
         let masks = named.map(|(name, mask)| (name, Attribute::I(mask as i64)));
         [("T", dtype), ("Index", INT32)].into_iter().chain(masks).collect()
     }
 }
 
-/// Attributes of a convolution; `None` where its border is one that only our own passes make.
+/// Returns a convolution's attributes; `None` if only our own passes create such a border.
 fn with_window(conv: &Conv) -> Option<Vec<(&'static str, Attribute)>> {
     let around = |[y, x]: [usize; 2]| integers(&[1, y as i64, x as i64, 1]);
     let (strides, dilations) = (around(conv.stride), around(conv.dilation));

@@ -1,5 +1,5 @@
-//! What a node computes, in the plainest way: for folding constants, and as the truth that passes
-//! and plans are tested against. Every float operation is the slow twin of its kernel.
+//! The reference implementation of every operation. It folds constants, and passes and plans are
+//! tested against it. Every float operation is the reference of its kernel.
 
 use lorgnette_kernels::fallback::{self, Gathered, Reduction};
 use lorgnette_kernels::{
@@ -14,11 +14,11 @@ use super::{Node, NodeId};
 use crate::error::{Error, Result};
 use crate::tensor::{DType, Tensor};
 
-/// Computes every node that the outputs need, from the values of the inputs in the order of the
-/// nodes, and returns the outputs.
+/// Computes every node that the outputs need and returns the outputs. `inputs` are the values of
+/// the graph's inputs, in the order of the nodes.
 ///
 /// # Errors
-/// If an input is missing or the graph has a node that only makes sense in training.
+/// If an input is missing, or the graph has a node that only makes sense in training.
 pub fn interpret(typed: &TypedGraph, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
     let needed = typed.graph.needed();
     let mut inputs = inputs.iter();
@@ -49,7 +49,7 @@ fn node_value(
     evaluate(&node.op, &inputs, typed.fact(id)).map_err(fail)
 }
 
-/// The value of one operation, of the type and shape that `fact` says.
+/// Computes an operation. `fact` gives the type and shape of the result.
 pub(crate) fn evaluate(op: &Op, inputs: &[&Tensor], fact: &Fact) -> Result<Tensor, String> {
     if let Op::Const(tensor) = op {
         return Ok(tensor.clone());
@@ -68,7 +68,7 @@ pub(crate) fn evaluate(op: &Op, inputs: &[&Tensor], fact: &Fact) -> Result<Tenso
     }
 }
 
-/// Operations that move elements of any type.
+/// Computes operations that move elements of any type.
 fn move_elements(op: &Op, inputs: &[&Tensor], fact: &Fact) -> Option<Result<Tensor, String>> {
     let shapes: Vec<&[usize]> = inputs.iter().map(|x| x.shape()).collect();
     let parameters: Vec<Option<&Tensor>> = inputs.iter().map(|x| Some(*x)).collect();
@@ -127,7 +127,7 @@ fn tensor_of(dtype: DType, fact: &Fact, bytes: Vec<u8>) -> Tensor {
         .expect("as many elements as the shape has")
 }
 
-/// Tensors side by side along axis `at`, along which they have these lengths.
+/// Concatenates tensors along axis `at`, along which they have these lengths.
 fn concatenate(
     parts: &[&Tensor],
     lengths: impl Iterator<Item = usize>,
@@ -160,12 +160,12 @@ fn select(inputs: &[&Tensor], fact: &Fact) -> Result<Tensor, String> {
     Ok(tensor_of(fact.dtype, fact, bytes))
 }
 
-/// Which elements of the condition and both sides meet in each element of a Select.
+/// Returns, for each element of a Select, the source elements of the condition and of both sides.
 pub(crate) fn select_sources(
     shapes: &[&[usize]; 3],
     result: &[usize],
 ) -> Result<[Vec<u32>; 3], String> {
-    // TensorFlow's old form: one condition for each row.
+    // TensorFlow's old form has one condition for each row.
     let by_row = shapes[0].len() == 1 && result.len() > 1 && shapes[0][0] == result[0];
     let wide: Vec<usize> = std::iter::once(result.first().copied().unwrap_or(1))
         .chain(result.iter().skip(1).map(|_| 1))
@@ -174,7 +174,7 @@ pub(crate) fn select_sources(
     Ok([sources(condition, result)?, sources(shapes[1], result)?, sources(shapes[2], result)?])
 }
 
-/// Which element of a tensor meets each element of the shape it is broadcast to.
+/// Returns, for each element of a broadcast result, the source element.
 pub(crate) fn sources(shape: &[usize], result: &[usize]) -> Result<Vec<u32>, String> {
     let mut table = Vec::with_capacity(result.iter().product());
     for source in broadcast_to(shape, result)?.sources() {
@@ -183,7 +183,7 @@ pub(crate) fn sources(shape: &[usize], result: &[usize]) -> Result<Vec<u32>, Str
     Ok(table)
 }
 
-/// An entry of an index table.
+/// Converts an index to an entry of an index table.
 pub(crate) fn index(i: usize) -> Result<u32, String> {
     u32::try_from(i)
         .ok()
@@ -191,7 +191,7 @@ pub(crate) fn index(i: usize) -> Result<u32, String> {
         .ok_or_else(|| "a tensor of more than 2³² elements".into())
 }
 
-/// For each element of a reduction over `axes`, the elements it is made of, one group after the
+/// Returns, for each element of a reduction over `axes`, the source elements, one group after the
 /// other.
 pub(crate) fn groups(shape: &[usize], axes: &[i64]) -> Result<(Vec<u32>, usize), String> {
     let axes: Vec<usize> = axes.iter().map(|&a| axis(a, shape.len())).collect::<Result<_, _>>()?;
@@ -234,7 +234,7 @@ fn range(inputs: &[&Tensor], fact: &Fact) -> Tensor {
     Tensor::from_i64(fact.dtype, &fact.shape, &values)
 }
 
-/// Arithmetic on whole numbers, as shapes need it.
+/// Computes integer arithmetic, as shapes need it.
 fn integers(op: Binary, inputs: &[&Tensor], fact: &Fact) -> Result<Tensor, String> {
     let (a, b) = (inputs[0].to_i64(), inputs[1].to_i64());
     let (a_at, b_at) =
@@ -294,7 +294,7 @@ fn reduce_integers(kind: Reduction, inputs: &[&Tensor], fact: &Fact) -> Result<T
     Ok(Tensor::from_i64(fact.dtype, &fact.shape, &values))
 }
 
-/// Pixels and channels of a dense tensor of any rank.
+/// Returns the pixels and channels of a dense tensor of any rank.
 pub(crate) fn rows(shape: &[usize]) -> ImageLayout {
     let channels = shape.last().copied().unwrap_or(1);
     match *shape {
@@ -364,7 +364,7 @@ fn floats(op: &Op, inputs: &[&Tensor], fact: &Fact) -> Result<Vec<f32>, String> 
     Ok(out)
 }
 
-/// The geometry of a convolution between dense tensors.
+/// Returns the geometry of a convolution between dense tensors.
 pub(crate) fn conv_window(
     conv: &op::Conv,
     x: &[usize],
@@ -386,7 +386,7 @@ fn convolve(
     Ok(())
 }
 
-/// A convolution, or a matrix product as one, by the reference kernel.
+/// Computes a convolution, or a matrix product as one, by the reference kernel.
 fn contract(
     shape: &ConvShape,
     epilogue: &Epilogue,
@@ -516,15 +516,15 @@ fn apply_epilogue(epilogue: &Epilogue, x: &[f32], map: ImageLayout, out: &mut [f
     });
 }
 
-/// The geometry of a pool between dense tensors.
+/// Returns the geometry of a pool between dense tensors.
 pub(crate) fn pool_shape(pool: &Pool, x: &[usize], fact: &Fact) -> Result<PoolShape, String> {
     let window = resolve(pool.kernel, pool.stride, pool.dilation, pool.border, [x[1], x[2]])?;
     let [..] = picture(fact)?;
     Ok(PoolShape { input: rows(x), output: rows(&fact.shape), window, kind: pool.kind })
 }
 
-/// Quantised numbers as floats (`tensorflow/core/kernels/dequantize_op.cc`), for 8 and 16 and 32
-/// bits, signed or not.
+/// Converts quantised integers of 8, 16 or 32 bits to floats
+/// (`tensorflow/core/kernels/dequantize_op.cc`).
 fn dequantize(mode: Dequantize, inputs: &[&Tensor], out: &mut [f32]) -> Result<(), String> {
     let x = inputs[0];
     let bits = 8 * x.dtype().size() as i32;

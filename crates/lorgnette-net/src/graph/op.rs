@@ -1,8 +1,7 @@
-//! The operations a graph is made of.
+//! The operations of a graph.
 //!
-//! They are TensorFlow's own, with the many spellings of one thing brought together. Structural
-//! parameters (a shape, axes, paddings) are inputs, as in TensorFlow, and constants by the time a
-//! plan is made.
+//! They are TensorFlow's own; variants of one operation are unified. Structural parameters (shapes,
+//! axes, paddings) are inputs, as in TensorFlow, and are constants when a plan is made.
 
 use std::sync::Arc;
 
@@ -11,82 +10,81 @@ use lorgnette_kernels::{Binary, Clamp, Padding, Unary};
 use crate::lazy_tensor::LazyTensor;
 use crate::tensor::{DType, Tensor};
 
-/// What a node computes from its inputs.
+/// An operation.
 ///
-/// The comments list the inputs. All pictures are NHWC, all filters HWIO.
+/// The comments list the inputs. All images are NHWC, all filters HWIO.
 #[derive(Clone, Debug)]
 pub enum Op {
-    /// Fed from outside. No inputs. Dimensions that only the feed decides are `None`; so is the
-    /// whole shape if not even the rank is known.
+    /// A fed value. No inputs. `None` stands for dimensions that only the feed decides, or for the
+    /// whole shape if the rank is unknown.
     Input {
-        /// Type of the elements.
+        /// Element type.
         dtype: DType,
         /// The shape, as far as the graph gives it.
         shape: Option<Vec<Option<usize>>>,
     },
     /// A value from the weights file. No inputs.
     Const(Tensor),
-    /// A value that stays in the weights file until it is packed, or something else needs it. No
+    /// A value that stays in the weights file until it is packed or another operation needs it. No
     /// inputs.
     Variable(LazyTensor),
-    /// The value itself. `x`.
+    /// `x`, unchanged.
     Identity,
     /// `x, filter`, and the residual if the epilogue has one.
     Conv2d(Conv),
     /// `x, filter` (`[height, width, channels, multiplier]`).
     DepthwiseConv2d(Conv),
-    /// `a, b`, and the residual if the epilogue has one. Matrices.
+    /// `a, b`, and the residual if the epilogue has one. All are matrices.
     MatMul(MatMul),
     /// `x, scale, offset, mean, variance`: `(x − mean) / √(variance + epsilon) · scale + offset`
     /// for each channel.
     BatchNorm {
-        /// Keeps the root from zero.
+        /// Keeps the square root above zero.
         epsilon: f32,
     },
-    /// `x`: a multiplication and an addition for each channel, then a clamp.
+    /// `x`: multiplies and adds per channel, then clamps.
     Affine(Epilogue),
     /// `x`.
     Unary(Unary),
-    /// `x`: the clamp activations.
+    /// `x`: the activations that are clamps.
     Clamp(Clamp),
-    /// `a, b`, broadcast; then a clamp.
+    /// `a, b`: broadcast, combined, then clamped.
     Binary(Binary, Clamp),
     /// `x`.
     Pool(Pool),
     /// `x, axes`.
     Reduce {
-        /// What becomes of the elements.
+        /// The reduction.
         kind: Reduction,
-        /// Whether reduced dimensions stay, with length 1.
+        /// Whether reduced dimensions are kept with length 1.
         keep_dims: bool,
     },
     /// `x`, over the last dimension.
     Softmax {
-        /// Whether the logarithm is wanted.
+        /// Whether to compute the logarithm.
         log: bool,
     },
-    /// `x`: local response normalisation over neighbouring channels.
+    /// `x`: local response normalisation over adjacent channels.
     Lrn(Lrn),
     /// `x, [height, width]`.
     Resize(Resize),
     /// `values…, axis`.
     Concat,
-    /// `values…` stacked along a new axis.
+    /// `values…`: stacked along a new axis.
     Pack {
-        /// Where the new axis is; negative counts from the end.
+        /// The new axis; negative values count from the end.
         axis: i64,
     },
-    /// `x, paddings ([rank, 2])`, and the value around for [`PadMode::Constant`] (zero if there is
-    /// none).
+    /// `x, paddings ([rank, 2])`, and the fill value for [`PadMode::Constant`] (zero if absent).
     Pad(PadMode),
-    /// `x, shape`; one −1 stands for what is left.
+    /// `x, shape`; one −1 stands for the remaining elements.
     Reshape,
-    /// `x`: dimensions of length 1 removed.
+    /// `x`: removes dimensions of length 1.
     Squeeze {
-        /// Which; all of them if empty.
+        /// The dimensions; all of length 1 if empty.
         axes: Vec<i64>,
     },
-    /// `x, axis`: a dimension of length 1 added.
+    /// `x, axis`: inserts a dimension of length 1.
     ExpandDims,
     /// `x`: its shape.
     Shape(DType),
@@ -98,169 +96,171 @@ pub enum Op {
     Transpose,
     /// `x, begin, end, strides`.
     StridedSlice(SliceMasks),
-    /// `x, begin, size`; a size of −1 goes to the end.
+    /// `x, begin, size`; a size of −1 reaches to the end.
     Slice,
     /// `axis, x`: one of `count` equal parts.
     Split {
-        /// How many parts.
+        /// The number of parts.
         count: usize,
-        /// Which of them.
+        /// The index of the part.
         index: usize,
     },
     /// `x, sizes, axis`: one of the parts.
     SplitV {
-        /// Which of them.
+        /// The index of the part.
         index: usize,
     },
     /// `x`: one slice, its axis removed.
     Unpack {
-        /// Along which axis.
+        /// The axis.
         axis: i64,
-        /// Which slice.
+        /// The index of the slice.
         index: usize,
     },
     /// `x, indices, axis`.
     Gather,
-    /// `x, axes`: back to front along these.
+    /// `x, axes`: reversed along these axes.
     Reverse,
     /// `x, multiples`.
     Tile,
     /// `x, shape`.
     BroadcastTo,
-    /// `x, block ([2]), paddings ([2, 2])`: rows and columns dealt out to the batch.
+    /// `x, block ([2]), paddings ([2, 2])`: moves rows and columns to the batch.
     SpaceToBatch,
-    /// `x, block ([2]), crops ([2, 2])`: the reverse.
+    /// `x, block ([2]), crops ([2, 2])`: the inverse.
     BatchToSpace,
-    /// `x`: blocks of channels dealt out to rows and columns, `block` of each.
+    /// `x`: moves channels to rows and columns, in blocks of `block`.
     DepthToSpace {
-        /// Rows and columns that one pixel becomes.
+        /// The rows and columns that one pixel becomes.
         block: [usize; 2],
-        /// Whether a channel's places are next to one another; else a place's channels are.
+        /// Whether the positions of a channel are adjacent; otherwise the channels of a position
+        /// are.
         by_channel: bool,
     },
-    /// `x`: the reverse; a place's channels are next to one another.
+    /// `x`: the inverse; the channels of a position are adjacent.
     SpaceToDepth {
-        /// Rows and columns that become one pixel.
+        /// The rows and columns that become one pixel.
         block: [usize; 2],
     },
     /// `dims, value`.
     Fill,
     /// `start, limit, delta`.
     Range,
-    /// `condition, a, b`: a where the condition is true, else b.
+    /// `condition, a, b`: `a` where the condition is true, `b` elsewhere.
     Select,
-    /// `x, axis`: where the largest (or smallest) element is.
+    /// `x, axis`: the index of the largest (or smallest) element.
     ArgExtreme {
-        /// Whether the smallest one is looked for.
+        /// Whether to find the smallest element.
         smallest: bool,
-        /// The type of the answer.
+        /// The type of the result.
         dtype: DType,
     },
-    /// `x, k`: the `k` largest of the last dimension, in descending order; the values, or where
-    /// they are.
+    /// `x, k`: the `k` largest elements of the last dimension in descending order, or their
+    /// indices.
     TopK {
-        /// Whether the positions are wanted.
+        /// Whether to return the indices.
         indices: bool,
     },
     /// `x`.
     Cast(DType),
-    /// `x, lowest, highest`: quantised weights made floats again.
+    /// `x, lowest, highest`: converts quantised weights to floats.
     Dequantize(Dequantize),
-    /// `shape`: uniform random numbers from 0 up to, not including, 1. Nothing random is ever run:
-    /// dropout that does nothing is removed, and other uses are refused.
+    /// `shape`: uniform random numbers in [0, 1). Never executed: dropout without effect is
+    /// removed, and other uses are refused.
     RandomUniform,
 }
 
-/// How a convolution moves.
+/// The parameters of a convolution.
 #[derive(Clone, Debug)]
 pub struct Conv {
-    /// Steps between windows, (vertical, horizontal).
+    /// Stride, (vertical, horizontal).
     pub stride: [usize; 2],
-    /// Steps between taps.
+    /// Dilation, (vertical, horizontal).
     pub dilation: [usize; 2],
-    /// What is around the picture.
+    /// The padding.
     pub border: Border,
-    /// What happens to each sum.
+    /// The epilogue.
     pub epilogue: Epilogue,
 }
 
-/// A matrix product.
+/// The parameters of a matrix product.
 #[derive(Clone, Debug, Default)]
 pub struct MatMul {
-    /// The left matrix is given column by column.
+    /// Whether the left matrix is stored by columns.
     pub transpose_a: bool,
-    /// The right matrix is given column by column.
+    /// Whether the right matrix is stored by columns.
     pub transpose_b: bool,
-    /// What happens to each sum.
+    /// The epilogue.
     pub epilogue: Epilogue,
 }
 
-/// What happens to a sum before it is stored: `clamp(sum · scale[c] + shift[c] + residual)`.
+/// The operations on a sum before it is stored: `clamp(sum · scale[c] + shift[c] + residual)`.
 #[derive(Clone, Debug, Default)]
 pub struct Epilogue {
-    /// A factor for each channel (the filter is multiplied by it when it is packed).
+    /// A factor per channel; the filter is multiplied by it when it is packed.
     pub scale: Option<Arc<[f32]>>,
-    /// A summand for each channel.
+    /// A summand per channel.
     pub shift: Option<Arc<[f32]>>,
     /// Whether the node's last input is added.
     pub residual: bool,
-    /// The activation; `None` is no limit.
+    /// The activation; `None` has no limits.
     pub clamp: Option<Clamp>,
 }
 
 impl Epilogue {
-    /// The activation as a clamp.
+    /// Returns the activation as a clamp.
     pub fn limits(&self) -> Clamp {
         self.clamp.unwrap_or(Clamp::NONE)
     }
 }
 
-/// What a convolution or pool finds beyond the edge of the picture.
+/// The padding of a convolution or pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Border {
-    /// As many zeros as make the output `⌈input / stride⌉`, the odd one below and to the right.
+    /// Zeros such that the output size is `⌈input / stride⌉`; an odd one goes below and to the
+    /// right.
     Same,
-    /// Nothing: windows stay inside.
+    /// None: windows stay inside.
     Valid,
-    /// So many zeros.
+    /// This number of zeros.
     Explicit(Padding),
 }
 
-/// A pooling window.
+/// The parameters of a pool.
 #[derive(Clone, Debug)]
 pub struct Pool {
-    /// What becomes of the window.
+    /// The reduction of a window.
     pub kind: PoolKind,
-    /// Its rows and columns.
+    /// Window size, (vertical, horizontal).
     pub kernel: [usize; 2],
-    /// Steps between windows.
+    /// Stride, (vertical, horizontal).
     pub stride: [usize; 2],
-    /// Steps between taps.
+    /// Dilation, (vertical, horizontal).
     pub dilation: [usize; 2],
-    /// What is around the picture; never counted.
+    /// The padding; it does not count.
     pub border: Border,
 }
 
 pub use lorgnette_kernels::fallback::Reduction;
 pub use lorgnette_kernels::{Lrn, PoolKind};
 
-/// How a picture is resized.
+/// The parameters of a resize.
 #[derive(Clone, Copy, Debug)]
 pub struct Resize {
-    /// Weighted from four pixels, or the nearest one.
+    /// Bilinear interpolation; otherwise the nearest neighbour.
     pub bilinear: bool,
-    /// Which place of the input a place of the output corresponds to.
+    /// The mapping of output to input coordinates.
     pub how: lorgnette_kernels::Resize,
 }
 
-/// What a padding is filled with.
+/// The content of a padding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PadMode {
-    /// One value.
+    /// A constant.
     Constant,
-    /// The picture mirrored, the edge not repeated.
+    /// The image mirrored without its edge.
     Reflect,
-    /// The picture mirrored, the edge repeated.
+    /// The image mirrored with its edge.
     Symmetric,
     /// The value at the edge.
     Edge,
@@ -269,11 +269,11 @@ pub enum PadMode {
 /// Bit masks of StridedSlice; bit `i` is for entry `i` of `begin`, `end`, `strides`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SliceMasks {
-    /// `begin` does not count: from the start.
+    /// Ignores `begin`: the slice starts at the first element.
     pub begin: u64,
-    /// `end` does not count: to the end.
+    /// Ignores `end`: the slice reaches to the last element.
     pub end: u64,
-    /// The entry stands for as many whole dimensions as there are left.
+    /// The entry stands for all dimensions that no other entry covers.
     pub ellipsis: u64,
     /// The entry inserts a dimension of length 1.
     pub new_axis: u64,
@@ -281,7 +281,7 @@ pub struct SliceMasks {
     pub shrink_axis: u64,
 }
 
-/// How quantised numbers are spread between lowest and highest.
+/// The mapping of quantised numbers to the range from lowest to highest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)] // TensorFlow's own names.
 pub enum Dequantize {
@@ -291,7 +291,7 @@ pub enum Dequantize {
 }
 
 impl Op {
-    /// How many inputs the operation takes.
+    /// Returns the number of inputs that the operation takes.
     pub fn input_count(&self) -> std::ops::RangeInclusive<usize> {
         const ANY: usize = 1 << 16;
         match self {
@@ -334,7 +334,7 @@ impl Op {
         }
     }
 
-    /// TensorFlow's name for the operation, as error messages and `explain` show it.
+    /// Returns TensorFlow's name of the operation, as error messages and `explain` show it.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Input { .. } => "Placeholder",

@@ -1,18 +1,18 @@
-//! The operations that only move elements: where each element of the result comes from.
+//! Operations that move elements, described by the source of each element of the result.
 //!
-//! One description serves shape inference, constant folding and the plan's rarely used kernel.
+//! One description serves shape inference, constant folding and the plan's fallback kernel.
 
 use super::op::{Op, PadMode, SliceMasks};
 use crate::tensor::Tensor;
 
-/// A result made of elements of the input, each from one place.
+/// A result that consists of elements of the input.
 pub struct Rearrangement {
-    /// The result's shape.
+    /// The shape of the result.
     pub shape: Vec<usize>,
     source: Box<SourceFn>,
 }
 
-/// From an index of the result to an element of the input.
+/// Maps an index of the result to an element of the input.
 type SourceFn = dyn Fn(&[usize]) -> Option<usize>;
 
 impl Rearrangement {
@@ -20,14 +20,14 @@ impl Rearrangement {
         Self { shape, source: Box::new(source) }
     }
 
-    /// For each element of the result in row-major order, the input element it is; `None` where it
-    /// is the fill value.
+    /// Returns the input element for each element of the result in row-major order; `None` stands
+    /// for the fill value.
     pub fn sources(&self) -> impl Iterator<Item = Option<usize>> {
         indices(&self.shape).map(|index| (self.source)(&index))
     }
 }
 
-/// All indices of a shape, in row-major order.
+/// Iterates over all indices of a shape, in row-major order.
 pub fn indices(shape: &[usize]) -> impl Iterator<Item = Vec<usize>> {
     let count: usize = shape.iter().product();
     let shape = shape.to_vec();
@@ -45,7 +45,7 @@ pub fn indices(shape: &[usize]) -> impl Iterator<Item = Vec<usize>> {
     })
 }
 
-/// Elements from one index to the next, for each dimension of a dense row-major tensor.
+/// Returns the strides of a dense row-major tensor, in elements.
 pub fn strides(shape: &[usize]) -> Vec<usize> {
     let mut strides = vec![1; shape.len()];
     for d in (1..shape.len()).rev() {
@@ -54,7 +54,7 @@ pub fn strides(shape: &[usize]) -> Vec<usize> {
     strides
 }
 
-/// Where an axis counted from either end is.
+/// Resolves an axis that may count from the end.
 pub fn axis(axis: i64, rank: usize) -> Result<usize, String> {
     let from_start = if axis < 0 { axis + rank as i64 } else { axis };
     usize::try_from(from_start)
@@ -63,8 +63,8 @@ pub fn axis(axis: i64, rank: usize) -> Result<usize, String> {
         .ok_or_else(|| format!("axis {axis} of {rank} dimensions"))
 }
 
-/// The rearrangement an operation does to `x`, if it is one. `parameters[i]` is the constant value
-/// of input `i`.
+/// Returns the rearrangement of `x` by an operation, if it is one. `parameters[i]` is the constant
+/// value of input `i`.
 pub fn rearrangement(
     op: &Op,
     shapes: &[&[usize]],
@@ -104,7 +104,7 @@ pub fn rearrangement(
     })
 }
 
-/// Lengths of dimensions, none of them negative.
+/// Converts lengths of dimensions; negative ones are an error.
 pub fn lengths(numbers: &[i64]) -> Result<Vec<usize>, String> {
     numbers
         .iter()
@@ -112,7 +112,7 @@ pub fn lengths(numbers: &[i64]) -> Result<Vec<usize>, String> {
         .collect()
 }
 
-/// A view in which each result dimension walks one input dimension.
+/// Creates a view in which each result dimension steps through one input dimension.
 fn view(shape: Vec<usize>, offset: i64, steps: Vec<i64>) -> Rearrangement {
     Rearrangement::new(shape, move |index| {
         let walked: i64 = index.iter().zip(&steps).map(|(&i, &step)| i as i64 * step).sum();
@@ -212,7 +212,7 @@ fn strided_slice(
     Ok(view(shape, offset, steps))
 }
 
-/// The first element and the number of elements of `begin:end:step` with Python's rules.
+/// Returns the first element and the number of elements of `begin:end:step` by Python's rules.
 fn range_of(
     length: i64,
     begin: i64,
@@ -224,7 +224,7 @@ fn range_of(
     if step == 0 || step.unsigned_abs() > i64::from(i32::MAX) as u64 {
         return Err(format!("a stride of {step}"));
     }
-    // Forward slices lie in 0..=length, backward ones in -1..=length - 1.
+    // Forward slices are within 0..=length, backward ones within -1..=length - 1.
     let (low, high) = if step > 0 { (0, length) } else { (-1, length - 1) };
     let place = |at: i64| (if at < 0 { at.saturating_add(length) } else { at }).clamp(low, high);
     let first = if from_start { if step > 0 { low } else { high } } else { place(begin) };
@@ -327,7 +327,7 @@ fn tile(x: &[usize], multiples: &[i64]) -> Result<Rearrangement, String> {
     }))
 }
 
-/// `x` repeated to fill `shape`, by the rules of broadcasting.
+/// Repeats `x` to fill `shape` by the rules of broadcasting.
 pub fn broadcast_to(x: &[usize], shape: &[usize]) -> Result<Rearrangement, String> {
     let missing = shape.len().checked_sub(x.len()).ok_or("broadcast to fewer dimensions")?;
     if x.iter().zip(&shape[missing..]).any(|(&from, &to)| from != to && from != 1) {
@@ -372,7 +372,7 @@ fn pad(x: &[usize], paddings: &[i64], mode: PadMode) -> Result<Rearrangement, St
     }))
 }
 
-/// Where position `at`, maybe outside `0..length`, is read from.
+/// Returns the source position of `at`, which may be outside `0..length`.
 fn mirrored(at: i64, length: i64, mode: PadMode) -> Option<usize> {
     let repeat = i64::from(mode == PadMode::Symmetric);
     let inside = match at {
@@ -385,7 +385,7 @@ fn mirrored(at: i64, length: i64, mode: PadMode) -> Option<usize> {
     Some(inside as usize)
 }
 
-/// Block sizes and the margins before and after, for the two spatial dimensions.
+/// Returns block sizes and the margins before and after, for the two spatial dimensions.
 fn blocks(x: &[usize], block: &[i64], margins: &[i64]) -> Result<(Vec<usize>, Vec<usize>), String> {
     let (block, margins) = (lengths(block)?, lengths(margins)?);
     if x.len() != 4 || block.len() != 2 || margins.len() != 4 || block.contains(&0) {
@@ -445,7 +445,7 @@ fn batch_to_space(x: &[usize], block: &[i64], crops: &[i64]) -> Result<Rearrange
     }))
 }
 
-/// The four lengths of a picture.
+/// Returns the four lengths of an image batch.
 fn picture(x: &[usize]) -> Result<[usize; 4], String> {
     x.try_into().map_err(|_| format!("a picture has four dimensions, not {x:?}"))
 }

@@ -1,4 +1,4 @@
-//! The type and shape of every operation's result.
+//! Type and shape inference for every operation.
 
 use lorgnette_kernels::{Binary, Padding, Window};
 
@@ -7,10 +7,10 @@ use super::rearrange::{axis, lengths, rearrangement};
 use super::{Graph, NodeId};
 use crate::tensor::{DType, Tensor, elements};
 
-/// What is known of a node's result.
+/// The type and shape of a node's result.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fact {
-    /// Type of the elements.
+    /// Element type.
     pub dtype: DType,
     /// Length of each dimension.
     pub shape: Vec<usize>,
@@ -21,39 +21,39 @@ impl Fact {
         Self { dtype, shape: shape.into() }
     }
 
-    /// Number of elements.
+    /// Returns the number of elements.
     pub fn len(&self) -> usize {
         self.shape.iter().product()
     }
 
-    /// Whether there are no elements.
+    /// Returns true if there are no elements.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The last dimension: a picture's channels, a matrix's columns. 1 for a scalar.
+    /// Returns the last dimension: an image's channels, a matrix's columns. 1 for a scalar.
     pub fn channels(&self) -> usize {
         self.shape.last().copied().unwrap_or(1)
     }
 }
 
-/// A graph whose every node has a known type and shape.
+/// A graph in which the type and shape of every node are known.
 #[derive(Clone, Debug)]
 pub struct TypedGraph {
     /// The nodes.
     pub graph: Graph,
-    /// For each node, what is known of its result.
+    /// The facts of the nodes, by index.
     pub facts: Vec<Fact>,
 }
 
 impl TypedGraph {
-    /// What is known of a node's result.
+    /// Returns the type and shape of a node's result.
     pub fn fact(&self, id: NodeId) -> &Fact {
         &self.facts[id.index()]
     }
 }
 
-/// The type and shape of an operation's result.
+/// Infers the type and shape of an operation's result.
 pub(crate) fn infer(
     op: &Op,
     inputs: &[&Fact],
@@ -162,7 +162,7 @@ pub(crate) fn infer(
     })
 }
 
-/// Whether the answer is true or false.
+/// Returns true if the result is boolean.
 pub(crate) fn is_comparison(op: Binary) -> bool {
     use Binary::{Equal, Greater, GreaterEqual, Less, LessEqual, LogicalAnd, LogicalOr, NotEqual};
     matches!(
@@ -171,7 +171,7 @@ pub(crate) fn is_comparison(op: Binary) -> bool {
     )
 }
 
-/// Batch, height, width and channels.
+/// Returns batch, height, width and channels.
 pub(crate) fn picture(fact: &Fact) -> Result<[usize; 4], String> {
     fact.shape
         .as_slice()
@@ -204,7 +204,7 @@ fn pooled(pool: &Pool, x: &Fact) -> Result<Fact, String> {
     ))
 }
 
-/// A window with its border in pixels, for a picture of `size`. Fails if it fits nowhere.
+/// Returns a window with its border in pixels, for an image of `size`. Fails if no window fits.
 pub(crate) fn resolve(
     kernel: [usize; 2],
     stride: [usize; 2],
@@ -245,7 +245,7 @@ pub(crate) fn resolve(
     Ok(Window { kernel, stride, dilation, padding })
 }
 
-/// How many places a window has along dimension `d` (0 is vertical).
+/// Returns the number of positions of a window along dimension `d` (0 is vertical).
 pub(crate) fn output_size(length: usize, window: &Window, d: usize) -> usize {
     let margins = if d == 0 {
         window.padding.top + window.padding.bottom
@@ -269,7 +269,7 @@ fn multiplied(product: &MatMul, a: &Fact, b: &Fact) -> Result<Fact, String> {
     Ok(Fact::new(DType::F32, [rows, columns]))
 }
 
-/// The shape that both broadcast to.
+/// Returns the shape to which both broadcast.
 pub(crate) fn broadcast(a: &[usize], b: &[usize]) -> Result<Vec<usize>, String> {
     let rank = a.len().max(b.len());
     let at = |shape: &[usize], d: usize| {

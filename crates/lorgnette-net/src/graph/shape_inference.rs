@@ -1,5 +1,5 @@
-//! A graph for inputs of known size: every node gets a type and a shape, and whatever follows from
-//! those and from constants alone is computed.
+//! Types and shapes of a whole graph for inputs of known size. Values that follow from shapes and
+//! constants alone are computed.
 
 use std::collections::HashMap;
 
@@ -10,33 +10,34 @@ use super::{Graph, Node, NodeId};
 use crate::error::{Error, Result};
 use crate::tensor::{DType, Tensor, elements};
 
-/// What may be spent on computing constant nodes. Shapes and batch norms take next to nothing of
-/// it; a hostile graph must not make gigabytes or hours of a few bytes.
+/// The budget for folding constant nodes. Shapes and batch norms need almost nothing of it; a
+/// hostile graph must not turn a few bytes into gigabytes or hours.
 struct Budget {
     /// Elements of results.
     elements: usize,
-    /// Multiplications, or elements looked at.
+    /// Multiplications, or elements read.
     work: usize,
 }
 
 impl Budget {
-    /// Four million elements, and twice the constants there are; a few seconds.
+    /// Returns a budget of four million elements plus twice the constants, which takes a few
+    /// seconds at most.
     fn for_constants(constants: usize) -> Self {
         let scaled = |base: usize, times| constants.saturating_mul(times).saturating_add(base);
         Self { elements: scaled(4 << 20, 2), work: scaled(1 << 30, 8) }
     }
 }
 
-/// Fixes the shapes of the inputs and follows them through the graph.
+/// Sets the shapes of the inputs and infers all others.
 ///
-/// `sizes` gives shapes by input name; an input that is not in it must have a known shape in the
-/// graph, but for the first dimension, which is then 1. A given picture may have another batch,
-/// height and width than the graph declares: whatever depends on them is computed anew.
+/// `sizes` gives shapes by input name. Other inputs must have a known shape in the graph, except
+/// for the batch, which is then 1. A given image may have another batch, height and width than the
+/// graph declares: everything that depends on them is recomputed.
 pub fn infer_shapes(graph: &Graph, sizes: &HashMap<String, Vec<usize>>) -> Result<TypedGraph> {
-    // A text counts as what it holds, whatever its shape says.
+    // A text counts by its content, whatever its shape says.
     let count = |node: &Node| match &node.op {
         Op::Const(tensor) => tensor.len().min(tensor.bytes().len()),
-        // One that is absurd is refused when its turn comes.
+        // An absurd shape is refused when its node is reached.
         Op::Variable(lazy) => elements(lazy.shape()).unwrap_or(0),
         _ => 0,
     };
@@ -63,13 +64,12 @@ pub fn infer_shapes(graph: &Graph, sizes: &HashMap<String, Vec<usize>>) -> Resul
     Ok(typed)
 }
 
-/// Makes constants of the variables that a node needs, but for filters and right matrices: those
-/// are packed later, straight from their file.
+/// Reads the variables that a node needs into constants, except filters and right matrices, which
+/// are packed later from their file.
 fn read_variables(node: &Node, graph: &mut Graph) -> Result<()> {
     let packed = match node.op {
         Op::Conv2d(_) | Op::DepthwiseConv2d(_) => Some(1),
-        // A left matrix that is given column by column is multiplied by a kernel that packs
-        // nothing.
+        // A transposed left matrix runs in a kernel that packs nothing.
         Op::MatMul(MatMul { transpose_a: false, .. }) => Some(1),
         _ => None,
     };
@@ -89,7 +89,7 @@ fn infer_fact(
     typed: &TypedGraph,
     sizes: &HashMap<String, Vec<usize>>,
 ) -> Result<Fact> {
-    /// Index tables count to 2³².
+    /// Index tables have 32-bit entries.
     const MAX_ELEMENTS: usize = u32::MAX as usize;
     let fact = match &node.op {
         Op::Input { dtype, shape } => {
@@ -165,7 +165,7 @@ fn input_shape(
     }
 }
 
-/// The node's operation, or its value if everything it needs is constant.
+/// Returns the node's operation, or its value if all its inputs are constant.
 fn fold_constant(node: &Node, fact: &Fact, typed: &TypedGraph, budget: &mut Budget) -> Result<Op> {
     let shapes_only = matches!(node.op, Op::Shape(_) | Op::Size(_) | Op::Rank);
     if shapes_only {
@@ -204,7 +204,7 @@ impl Budget {
     }
 }
 
-/// About the multiplications it takes, or the elements that are looked at.
+/// Estimates the multiplications, or the elements read.
 fn work(op: &Op, inputs: &[&Tensor], fact: &Fact) -> usize {
     let length = |i: usize| inputs.get(i).map_or(1, |x| x.len());
     let each = match op {
@@ -218,7 +218,7 @@ fn work(op: &Op, inputs: &[&Tensor], fact: &Fact) -> usize {
     fact.len().saturating_mul(each).saturating_add(read_elements)
 }
 
-/// The value of a shape, a number of elements or a number of dimensions.
+/// Returns the value of a shape, a number of elements or a number of dimensions.
 pub(crate) fn shape_value(op: &Op, shape: &[usize], fact: &Fact) -> Tensor {
     let values: Vec<i64> = match op {
         Op::Shape(_) => shape.iter().map(|&n| n as i64).collect(),

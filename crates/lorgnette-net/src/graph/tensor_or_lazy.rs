@@ -1,4 +1,4 @@
-//! The value of a node that is in the weights file.
+//! The stored value of a node.
 
 use lorgnette_kernels::ThreadPool;
 
@@ -7,7 +7,7 @@ use crate::error::Result;
 use crate::lazy_tensor::LazyTensor;
 use crate::tensor::{DType, Tensor};
 
-/// A tensor, here or in its file.
+/// A tensor in memory or in its file.
 #[derive(Clone, Debug)]
 pub(crate) enum TensorOrLazy {
     Tensor(Tensor),
@@ -15,7 +15,7 @@ pub(crate) enum TensorOrLazy {
 }
 
 impl TensorOrLazy {
-    /// The value of a node that is in the weights file.
+    /// Returns the value if the node's value is in the weights file.
     pub(crate) fn from_op(op: &Op) -> Option<Self> {
         match op {
             Op::Const(tensor) => Some(Self::Tensor(tensor.clone())),
@@ -38,12 +38,12 @@ impl TensorOrLazy {
         }
     }
 
-    /// How many bytes the elements take.
+    /// Returns the size of the elements in bytes.
     pub(crate) fn byte_len(&self) -> usize {
         self.shape().iter().product::<usize>() * self.dtype().size()
     }
 
-    /// The tensor, read if it is not here.
+    /// Returns the tensor, reading it if necessary.
     pub(crate) fn tensor(&self) -> Result<Tensor> {
         match self {
             Self::Tensor(tensor) => Ok(tensor.clone()),
@@ -51,7 +51,7 @@ impl TensorOrLazy {
         }
     }
 
-    /// Calls `write` with the little-endian elements, in order; large ones piece by piece.
+    /// Calls `write` with the little-endian elements in order, large tensors piece by piece.
     pub(crate) fn each_piece(
         &self,
         pool: &ThreadPool,

@@ -1,4 +1,4 @@
-//! A node's attributes by name and type. Those nobody asks for do not matter.
+//! A node's attributes by name and type. Attributes that are not read do not matter.
 
 use crate::proto::{ListValue, NodeDef, TensorProto, Value};
 use crate::tensor::DType;
@@ -20,7 +20,7 @@ impl<'a> Attributes<'a> {
         if let Some(Value::I(v)) = self.value(name) { Some(*v) } else { None }
     }
 
-    /// A flag; absent is false.
+    /// Returns a flag; false if absent.
     pub(super) fn flag(self, name: &str) -> bool {
         matches!(self.value(name), Some(Value::B(true)))
     }
@@ -33,12 +33,12 @@ impl<'a> Attributes<'a> {
         if let Some(Value::List(list)) = self.value(name) { Some(list) } else { None }
     }
 
-    /// A list of integers; absent is empty.
+    /// Returns a list of integers; empty if absent.
     pub(super) fn ints(self, name: &str) -> &'a [i64] {
         self.list(name).map_or(&[], |list| &list.i)
     }
 
-    /// A list of strings; absent is empty.
+    /// Returns a list of strings; empty if absent.
     pub(super) fn texts(self, name: &str) -> Vec<&'a str> {
         self.list(name).map_or(Vec::new(), |list| {
             list.s.iter().filter_map(|s| std::str::from_utf8(s).ok()).collect()
@@ -57,7 +57,7 @@ impl<'a> Attributes<'a> {
         if let Some(Value::Tensor(tensor)) = self.value(name) { Some(tensor) } else { None }
     }
 
-    /// The shape with `None` for open dimensions; `None` if not even the rank is known.
+    /// Returns a shape with `None` for unknown dimensions; `None` if the rank is unknown.
     pub(super) fn shape(self, name: &str) -> Option<Vec<Option<usize>>> {
         match self.value(name) {
             Some(Value::Shape(shape)) if !shape.unknown_rank => {
@@ -67,8 +67,8 @@ impl<'a> Attributes<'a> {
         }
     }
 
-    /// The two spatial numbers of a four-long list such as `strides`, in the node's data format; 1,
-    /// 1 if it is absent.
+    /// Returns the two spatial entries of a list of four such as `strides`, in the node's data
+    /// format; 1, 1 if absent.
     pub(super) fn spatial(self, name: &str) -> Result<[usize; 2], String> {
         let list = self.ints(name);
         let (outer, pair) = match (list, self.is_nchw()) {
@@ -82,7 +82,7 @@ impl<'a> Attributes<'a> {
         }
     }
 
-    /// Whether pictures are stored channel by channel.
+    /// Returns true if images are stored channels first.
     pub(super) fn is_nchw(self) -> bool {
         self.text("data_format") == Some("NCHW")
     }

@@ -1,21 +1,21 @@
-//! Switch and Merge of a condition that is settled when the graph is read, as `is_training` is: the
-//! branch that is not taken is dead, and everything that reads it is, up to the Merge.
+//! Switch and Merge of a condition that is constant, such as `is_training`. The branch not taken is
+//! dead, and so are its readers up to the Merge.
 
 use crate::graph::op::Op;
 use crate::graph::{Graph, NodeId};
 
-/// What one output of a node is.
+/// The state of a node's output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Branch {
     /// In a branch that is never taken.
     Dead,
-    /// This node's value.
+    /// The value of this node.
     Node(NodeId),
-    /// Live, but not a value that was imported.
+    /// Live, but not imported as a value.
     Opaque,
 }
 
-/// The two outputs of a Switch (false, true), or `None` if its condition is not settled.
+/// Returns the two outputs of a Switch (false, true), or `None` if its condition is not constant.
 pub(super) fn switch(graph: &Graph, data: Branch, condition: Branch) -> Option<[Branch; 2]> {
     let (Branch::Node(condition), true) = (condition, data != Branch::Dead) else {
         return if data == Branch::Dead || condition == Branch::Dead {
@@ -27,12 +27,12 @@ pub(super) fn switch(graph: &Graph, data: Branch, condition: Branch) -> Option<[
     Some(if truth(graph, condition)? { [Branch::Dead, data] } else { [data, Branch::Dead] })
 }
 
-/// The live one of a Merge's inputs.
+/// Returns the live input of a Merge.
 pub(super) fn merge(inputs: impl IntoIterator<Item = Branch>) -> Branch {
     inputs.into_iter().find(|branch| *branch != Branch::Dead).unwrap_or(Branch::Dead)
 }
 
-/// Whether a condition is true, if constants alone decide.
+/// Returns a condition's value if it is constant.
 fn truth(graph: &Graph, id: NodeId) -> Option<bool> {
     const MAX_DEPTH: usize = 64;
     number(graph, id, MAX_DEPTH).map(|value| value != 0.0)

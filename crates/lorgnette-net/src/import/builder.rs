@@ -1,5 +1,4 @@
-//! The graph, node by node in order, with the dead branches left out and the unknown operations
-//! collected.
+//! Builds the graph node by node, leaves out dead branches and collects unknown operations.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -14,7 +13,7 @@ use crate::graph::op::Op;
 use crate::graph::{Graph, NodeId};
 use crate::tensor::{DType, Tensor};
 
-/// Builds what computes the outputs `fetches` (node, output) from the nodes `fed`.
+/// Builds the graph that computes `fetches` (node, output). `fed` are the nodes that are fed.
 pub(super) fn build(
     def: &GraphDef,
     fed: &HashMap<usize, Option<&Tensor>>,
@@ -41,7 +40,7 @@ pub(super) fn build(
     builder.finish(fetches)
 }
 
-/// For each node, the outputs that somebody reads.
+/// Returns, for each node, the outputs that are read.
 fn ports_read(order: &Order, fetches: &[(usize, usize)]) -> HashMap<usize, BTreeSet<usize>> {
     let mut ports: HashMap<usize, BTreeSet<usize>> = HashMap::new();
     let edges = order
@@ -58,15 +57,15 @@ fn ports_read(order: &Order, fetches: &[(usize, usize)]) -> HashMap<usize, BTree
 
 struct Builder<'a> {
     def: &'a GraphDef,
-    /// The nodes that are fed; with their value where that is settled.
+    /// The fed nodes, with their value if it is a constant.
     fed: &'a HashMap<usize, Option<&'a Tensor>>,
     order: &'a Order,
     ports: HashMap<usize, BTreeSet<usize>>,
     graph: Graph,
-    /// What became of each output of each node.
+    /// The state of each output of each node.
     branches: HashMap<(usize, usize), Branch>,
     unsupported: Vec<UnsupportedNode>,
-    /// What reading a variable failed with.
+    /// The error of a failed read of a variable.
     failure: Option<Error>,
     expansion: Expansion,
 }
@@ -95,7 +94,7 @@ impl Builder<'_> {
                 self.branches.extend(ports.into_iter().map(|port| ((index, port), Branch::Opaque)));
             }
         }
-        // Whether the node runs at all, for control edges: the port nobody reads.
+        // Whether the node runs at all, for control edges, under a port that does not exist.
         self.branches.insert((index, usize::MAX), if dead { Branch::Dead } else { Branch::Opaque });
     }
 
@@ -107,8 +106,8 @@ impl Builder<'_> {
         self.branches.get(&(index, usize::MAX)) == Some(&Branch::Dead)
     }
 
-    /// A node that values lead to and that cannot be imported is reported; others do not matter.
-    /// One that reads a refused node was refused for that already.
+    /// Reports a node that values depend on and that cannot be imported. A reader of a refused node
+    /// is not reported again.
     fn refuse(&mut self, index: usize, what: String) {
         let reads_refused = what == READS_REFUSED;
         if self.order.by_value.contains(&index) && !reads_refused {
@@ -121,7 +120,7 @@ impl Builder<'_> {
         }
     }
 
-    /// The outputs `ports` of a live node.
+    /// Imports the outputs `ports` of a live node.
     fn outputs(
         &mut self,
         index: usize,
@@ -172,7 +171,7 @@ impl Builder<'_> {
         }))
     }
 
-    /// A variable by the name it is saved under: its node's, or the one it is shared by.
+    /// Imports a variable by its saved name: the node's own or its shared name.
     fn variable(&mut self, index: usize) -> Result<NodeId, String> {
         let (def, attributes) = (&self.def.nodes[index], Attributes(&self.def.nodes[index]));
         let variables = self.def.variables.as_ref().ok_or(
@@ -185,7 +184,7 @@ impl Builder<'_> {
             shared.unwrap_or(&def.name)
         };
         let rank = variables.shape(name).map_or(0, |shape| shape.len());
-        // Old graphs leave the shape of a variable out.
+        // Old graphs omit the shape of a variable.
         let shape = attributes
             .shape("shape")
             .filter(|shape| shape.len() == rank)
@@ -198,7 +197,7 @@ impl Builder<'_> {
         Ok(self.graph.add(def.name.clone(), operand, &[]))
     }
 
-    /// An input where a tensor is fed or a photo decoded.
+    /// Creates an input for a tensor that is fed or an image that is decoded.
     fn input(&mut self, index: usize) -> NodeId {
         let def = &self.def.nodes[index];
         let attributes = Attributes(def);
@@ -214,7 +213,7 @@ impl Builder<'_> {
             let dtype = ["dtype", "DstT", "T"].iter().find_map(|name| attributes.dtype(name));
             (dtype.unwrap_or(DType::F32), attributes.shape("shape").filter(|_| declared))
         };
-        // Very old graphs leave the shape out of placeholders, which reads as a scalar.
+        // Very old graphs omit the shape of placeholders, which reads as a scalar.
         let shape = shape.filter(|shape| !shape.is_empty() || !dtype.is_float());
         self.graph.add(def.name.clone(), Op::Input { dtype, shape }, &[])
     }
@@ -245,5 +244,5 @@ impl Builder<'_> {
     }
 }
 
-/// The reason of a node whose input was refused.
+/// The reason for a node whose input was refused.
 const READS_REFUSED: &str = "it reads a node that is not known";

@@ -1,20 +1,21 @@
-//! TensorProto to [`Tensor`], in each of the encodings that TensorFlow's tools write.
+//! Converts a TensorProto to a [`Tensor`], from each of the encodings that TensorFlow's tools
+//! write.
 
 use bytes::Bytes;
 
 use crate::proto::TensorProto;
 use crate::tensor::{DType, Tensor, elements};
 
-/// What a constant written as one repeated value may grow to, beside the file it stands in: a few
-/// bytes must not make gigabytes.
+/// The limit for constants that are written as one repeated value: a few bytes must not become
+/// gigabytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Expansion {
-    /// Bytes still allowed.
+    /// The remaining bytes.
     pub(crate) left: usize,
 }
 
 impl Expansion {
-    /// 32 MiB, and sixteen times the file.
+    /// Allows 32 MiB plus sixteen times the file.
     pub(crate) fn for_file(bytes: usize) -> Self {
         Self { left: (32 << 20) + 16 * bytes }
     }
@@ -28,8 +29,7 @@ impl Expansion {
     }
 }
 
-/// The constant's tensor. Contents are shared with the buffer that the proto was read from, not
-/// copied.
+/// Decodes a constant. Its content shares the buffer from which the message was decoded.
 pub(crate) fn tensor(proto: &TensorProto, expansion: &mut Expansion) -> Result<Tensor, String> {
     let dtype = DType::from_tensorflow(proto.dtype)
         .ok_or_else(|| format!("element type {} is not known", proto.dtype))?;
@@ -44,7 +44,7 @@ pub(crate) fn tensor(proto: &TensorProto, expansion: &mut Expansion) -> Result<T
     let bytes = match proto.tensor_content.is_empty() {
         false => proto.tensor_content.clone(),
         true => {
-            // What is computed with it takes four bytes an element, however few it has itself.
+            // Computation takes four bytes an element, however few the type has itself.
             expansion.take(
                 count.checked_mul(dtype.size().max(4)).ok_or("the shape's product overflows")?,
             )?;
@@ -65,7 +65,7 @@ fn shape(proto: &TensorProto) -> Result<Vec<usize>, String> {
     .collect()
 }
 
-/// The bytes of the value list that belongs to the type.
+/// Returns the bytes of the type's value list.
 fn listed_values(proto: &TensorProto, dtype: DType) -> Vec<u8> {
     fn low<const N: usize>(values: impl Iterator<Item = [u8; N]>, size: usize) -> Vec<u8> {
         values.flat_map(|bytes| bytes.into_iter().take(size)).collect()
@@ -86,7 +86,8 @@ fn listed_values(proto: &TensorProto, dtype: DType) -> Vec<u8> {
     }
 }
 
-/// Fills up with the last value; without any, with zeros, as TensorFlow reads it.
+/// Repeats the last value up to the expected size; without any value, fills with zeros as
+/// TensorFlow does.
 fn repeat_last(mut listed_values: Vec<u8>, expected: usize, size: usize) -> Bytes {
     if listed_values.is_empty() {
         return vec![0; expected].into();

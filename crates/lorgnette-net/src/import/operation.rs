@@ -1,5 +1,5 @@
-//! One NodeDef as an operation of ours. Each family of operations is a file; the first that knows
-//! the name reads it.
+//! Imports one NodeDef. Each family of operations has a file; the first that knows the operation's
+//! name reads it.
 
 mod arithmetic;
 mod fused;
@@ -13,13 +13,13 @@ use crate::graph::op::Op;
 use crate::graph::{Graph, NodeId};
 use crate::tensor::Tensor;
 
-/// What a node becomes.
+/// The imported form of a node.
 pub(super) enum Piece {
     /// One operation on the node's inputs, in their order.
     Node(Op),
-    /// Nothing: the value of that input.
+    /// No operation: the value of that input.
     Same(usize),
-    /// Several operations, the last of them under the node's name.
+    /// Several operations, the last of which has the node's name.
     Chain(Build),
 }
 
@@ -31,7 +31,7 @@ impl Piece {
     }
 }
 
-/// Where a node that becomes several is built.
+/// The builder of a node that becomes several.
 pub(super) struct Chain<'a> {
     pub(super) graph: &'a mut Graph,
     pub(super) name: &'a str,
@@ -43,7 +43,7 @@ impl Chain<'_> {
         self.inputs.get(i).copied().ok_or_else(|| format!("input {i} is missing"))
     }
 
-    /// The value of an input that is a constant of one number.
+    /// Returns the value of a constant input of one element.
     fn number(&self, i: usize) -> Option<f32> {
         self.graph
             .constant_of(*self.inputs.get(i)?)
@@ -53,12 +53,12 @@ impl Chain<'_> {
             .copied()
     }
 
-    /// The values of an input that is a constant.
+    /// Returns the values of a constant input.
     fn numbers(&self, i: usize) -> Option<Vec<i64>> {
         self.graph.constant_of(*self.inputs.get(i)?).map(Tensor::to_i64)
     }
 
-    /// Adds a node on the way, named after the last one.
+    /// Adds an intermediate node, named after the final one.
     fn step(&mut self, suffix: &str, op: Op, inputs: &[NodeId]) -> Result<NodeId, String> {
         checked(&op, inputs.len())?;
         Ok(self.graph.add(format!("{}/{suffix}", self.name), op, inputs))
@@ -68,7 +68,7 @@ impl Chain<'_> {
         self.graph.constant(format!("{}/{suffix}", self.name), tensor)
     }
 
-    /// Adds the last node.
+    /// Adds the final node.
     pub(super) fn finish(&mut self, op: Op, inputs: &[NodeId]) -> Result<NodeId, String> {
         checked(&op, inputs.len())?;
         Ok(self.graph.add(self.name, op, inputs))
@@ -83,8 +83,8 @@ fn checked(op: &Op, inputs: usize) -> Result<(), String> {
     Err(format!("{inputs} inputs where {} to {} belong", wanted.start(), wanted.end()))
 }
 
-/// Reads one node, of which output `port` is wanted. The error says what is not known about it; an
-/// empty one that the operation is not known at all.
+/// Imports the output `port` of a node. The error names the unsupported aspect; it is empty if the
+/// operation is unknown.
 pub(super) fn read(
     node: Attributes<'_>,
     port: usize,
@@ -107,7 +107,7 @@ pub(super) fn read(
     piece
 }
 
-/// Whether the operation turns the bytes of a photo into pixels: such a node is fed.
+/// Returns true if the operation decodes an image file: such a node is fed with pixels.
 pub(super) fn decodes_a_photo(op: &str) -> bool {
     matches!(
         op,
@@ -120,7 +120,7 @@ pub(super) fn decodes_a_photo(op: &str) -> bool {
     )
 }
 
-/// Whether the operation is a variable, whose value is not in the graph.
+/// Returns true if the operation is a variable, whose value is not in the graph.
 pub(super) fn is_variable(op: &str) -> bool {
     matches!(op, "Variable" | "VariableV2" | "AutoReloadVariable" | "VarHandleOp")
 }

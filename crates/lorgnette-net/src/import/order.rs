@@ -1,11 +1,11 @@
-//! Which nodes the fetches need, each after its inputs.
+//! The nodes that the fetches need, in topological order.
 
 use std::collections::HashSet;
 
 use super::{GraphDef, split_port};
 use crate::error::{Error, Result};
 
-/// A node's input: node, output, and whether it only says what must have run before.
+/// An input of a node: node, output, and whether it is a control edge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Edge {
     pub(super) node: usize,
@@ -15,18 +15,18 @@ pub(super) struct Edge {
 
 /// The needed part of a graph.
 pub(super) struct Order {
-    /// Nodes in the order they can be computed.
+    /// The nodes in topological order.
     pub(super) nodes: Vec<usize>,
-    /// For each node of the file, its inputs; empty where it was not reached.
+    /// The inputs of each node of the file; empty for nodes that were not reached.
     pub(super) inputs: Vec<Vec<Edge>>,
-    /// The nodes that values, not only control edges, lead to.
+    /// The nodes reached by value edges, not only by control edges.
     pub(super) by_value: HashSet<usize>,
 }
 
-/// Walks back from `fetches`; `stop` says which nodes are computed from nothing.
+/// Collects the nodes that `fetches` need. `stop` tells which nodes are computed from nothing.
 ///
-/// Control edges do not matter to inference but for one thing: they tell which branch of a Switch a
-/// node is in. They are followed only where there is one.
+/// Control edges matter to inference in one case: they tell which branch of a Switch a node is in.
+/// They are followed only if the graph has a Switch.
 pub(super) fn order(
     def: &GraphDef,
     fetches: &[usize],
@@ -69,7 +69,8 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    /// Depth first with a stack of our own: a hostile graph may be a chain of a million nodes.
+    /// Visits nodes depth first with an explicit stack: a hostile graph may be a chain of a million
+    /// nodes.
     fn visit(
         &mut self,
         start: usize,

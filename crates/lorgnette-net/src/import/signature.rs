@@ -1,4 +1,4 @@
-//! Where a graph takes its picture and where its answers are, found by type and shape.
+//! Finds a graph's image input and its outputs by type and shape.
 
 use super::attributes::Attributes;
 use super::{GraphDef, operation, split_port};
@@ -10,35 +10,34 @@ use crate::tensor::DType;
 pub struct InputCandidate {
     /// The node's name.
     pub name: String,
-    /// Type of the elements.
+    /// Element type.
     pub dtype: DType,
-    /// The shape as far as the graph gives it; `None` if not even the rank is known.
+    /// The shape as far as the graph gives it; `None` if the rank is unknown.
     pub shape: Option<Vec<Option<usize>>>,
-    /// Whether the node decodes a photo, so that it takes whole pictures of any size, `[height,
+    /// Whether the node decodes an image file; it then takes decoded images of any size, `[height,
     /// width, channels]`.
     pub takes_decoded_image: bool,
 }
 
-/// A classification network's door in and doors out, as node names.
+/// The input and the outputs of a classification network, as node names.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Signature {
-    /// What takes the picture.
+    /// The image input.
     pub input: InputCandidate,
-    /// Scores before softmax. Where the graph has no softmax, its output.
+    /// The scores before softmax. Without a softmax, the graph's output.
     pub logits: String,
-    /// Probabilities, where the graph computes them.
+    /// The probabilities, if the graph computes them.
     pub probabilities: Option<String>,
-    /// What the classification layer reads: the bottleneck, for embeddings and training.
+    /// The input of the classification layer: the bottleneck, for embeddings and training.
     pub features: Option<String>,
 }
 
 impl GraphDef {
-    /// Finds the ports of a classification network. `input` and `output` name them where the caller
-    /// knows better.
+    /// Finds the signature of a classification network. `input` and `output` override the search.
     ///
     /// # Errors
-    /// [`Error::Ambiguous`] with the candidates where the graph does not make it clear,
-    /// [`Error::Unknown`] for a name that is not there.
+    /// [`Error::Ambiguous`] with the candidates if the graph does not decide; [`Error::Unknown`]
+    /// for a name that does not exist.
     pub fn signature(&self, input: Option<&str>, output: Option<&str>) -> Result<Signature> {
         let end = match output {
             Some(name) => self.find(name)?.0,
@@ -71,8 +70,8 @@ impl GraphDef {
         Error::node(&self.nodes[node].name, &self.nodes[node].op, "an input is missing")
     }
 
-    /// The one node that computes something nobody reads; of several, the one softmax or the one
-    /// retraining adds.
+    /// Returns the only node whose result is not read; of several, the only softmax or the only
+    /// output that retraining adds.
     fn output(&self) -> Result<usize> {
         let mut read = vec![false; self.nodes.len()];
         for input in
@@ -108,7 +107,7 @@ impl GraphDef {
         Error::Ambiguous { what: what.into(), candidates: listed.collect() }
     }
 
-    /// The input that takes a picture, among those `end` depends on.
+    /// Returns the image input among the inputs that `end` depends on.
     fn picture_input(&self, named: Option<&str>, end: usize) -> Result<InputCandidate> {
         if let Some(name) = named {
             return Ok(self.candidate(self.find(name)?.0));
@@ -175,14 +174,14 @@ impl GraphDef {
         reached
     }
 
-    /// The node that input `i` names; `None` for control edges.
+    /// Returns the node of input `i`; `None` for control edges.
     fn input_of(&self, node: usize, i: usize) -> Option<usize> {
         let input = self.nodes[node].input.get(i).filter(|input| !input.starts_with('^'))?;
         self.by_name.get(split_port(input).0).copied()
     }
 
-    /// Walks from `node` through first inputs as long as the operation is one of `through`, up to
-    /// one that `wanted`.
+    /// Follows first inputs from `node` through operations of `through`, up to a node that
+    /// satisfies `wanted`.
     fn back_to(
         &self,
         mut node: usize,
@@ -203,13 +202,13 @@ impl GraphDef {
         None
     }
 
-    /// What the last convolution or matrix product before the logits reads.
+    /// Returns the input of the last convolution or matrix product before the logits.
     fn features(&self, logits: usize) -> Option<usize> {
         let is_layer =
             |op: &str| matches!(op, "Conv2D" | "MatMul" | "_FusedConv2D" | "_FusedMatMul");
         let layer = self.back_to(logits, is_layer, SCORE_PASS_THROUGH)?;
         let input = self.input_of(layer, 0)?;
-        // Behind reshapes and the remains of dropout, the pooled activations themselves.
+        // Skips reshapes and remains of dropout, to reach the pooled activations themselves.
         Some(
             self.back_to(input, |op| !FEATURE_PASS_THROUGH.contains(&op), FEATURE_PASS_THROUGH)
                 .unwrap_or(input),
@@ -221,7 +220,7 @@ const SCORE_PASS_THROUGH: &[&str] =
     &["Identity", "Reshape", "Squeeze", "BiasAdd", "Add", "AddV2", "Mean"];
 const FEATURE_PASS_THROUGH: &[&str] = &["Identity", "Reshape", "Squeeze", "PlaceholderWithDefault"];
 
-/// Whether a node nobody reads may be an answer, and not one of training's remains.
+/// Returns true if an unread node may be an output, and is not a remainder of training.
 fn is_an_answer(op: &str) -> bool {
     let remains = [
         "Const",

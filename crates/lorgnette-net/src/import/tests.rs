@@ -1,5 +1,5 @@
-//! Graphs that no TensorFlow runs on a CPU: pictures stored channels first, checked against the
-//! same graph channels last.
+//! Graphs that TensorFlow does not run on CPUs: channels-first images, compared with the same graph
+//! channels last.
 
 use std::collections::BTreeMap;
 
@@ -39,7 +39,7 @@ fn constant(name: &str, shape: &[i64]) -> NodeDef {
     node(name, "Const", &[], vec![("value", Value::Tensor(Box::new(tensor)))])
 }
 
-/// Convolution, bias, batch norm, activation, pool, as one or the other layout writes them.
+/// Builds convolution, bias, batch norm, activation and pool in either layout.
 fn network(format: &'static str) -> Network {
     let layout = || ("data_format", Value::S(Bytes::from_static(format.as_bytes())));
     let pair = |y: i64, x: i64| {
@@ -95,7 +95,7 @@ fn channels_first_is_channels_last_turned_round() {
     assert_eq!(found.to_f32(), to_channels_first(of, &wanted.to_f32()));
 }
 
-/// The same pictures with their channels first.
+/// Converts images to channels first.
 fn to_channels_first([batch, height, width, channels]: [usize; 4], x: &[f32]) -> Vec<f32> {
     let mut turned = Vec::with_capacity(x.len());
     for picture in x.chunks(height * width * channels).take(batch) {

@@ -1,4 +1,4 @@
-//! The bytes of a plan file.
+//! The format of plan files.
 //!
 //! ```text
 //!  0  8 bytes   89 4C 47 50 4C 41 4E 0A ("‰LGPLAN", a line feed)
@@ -10,7 +10,7 @@
 //!     zeros     to the next multiple of 4096
 //!     weights   float32, or in the bytes of several smaller numbers, as the kernels want them; each begins at a multiple of 64
 //! ```
-//! Numbers are little-endian. Places of weights count from the first multiple of 4096 after the
+//! Numbers are little-endian. Positions of weights count from the first multiple of 4096 after the
 //! header.
 
 use std::path::Path;
@@ -26,19 +26,19 @@ use crate::plan::{PackedWeights, WeightKey};
 use crate::proto::GraphDef;
 
 pub(super) const MAGIC: [u8; 8] = *b"\x89LGPLAN\n";
-/// Counts changes of this format.
+/// The version of this format.
 const VERSION: u32 = 1;
 const FIXED_HEADER_BYTES: usize = 24;
 const PAGE: u64 = 4096;
 const LINE: u64 = 64;
 
-/// What stands before the weights.
+/// The part of the file before the weights.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct Header {
-    /// The version of the layouts in which kernels want their weights.
+    /// The version of the kernels' packed layouts.
     #[prost(uint32, tag = "1")]
     pub(super) layouts_version: u32,
-    /// The CPU level it was packed for.
+    /// The CPU level of the packed weights.
     #[prost(string, tag = "2")]
     pub(super) level: String,
     /// The network's name.
@@ -46,31 +46,31 @@ pub(super) struct Header {
     pub(super) name: String,
     #[prost(message, optional, tag = "4")]
     pub(super) origin: Option<Origin>,
-    /// The network of the zoo; empty for a graph.
+    /// The architecture in the zoo; empty for a graph.
     #[prost(string, tag = "5")]
     pub(super) net: String,
-    /// How the network of the zoo is built, as `NAME=VALUE`.
+    /// The options of the architecture, as `NAME=VALUE`.
     #[prost(string, repeated, tag = "6")]
     pub(super) options: Vec<String>,
-    /// The graph; constants that are packed are variables in it.
+    /// The graph; packed constants are variables in it.
     #[prost(message, optional, tag = "7")]
     pub(super) graph: Option<GraphDef>,
     #[prost(message, repeated, tag = "8")]
     pub(super) variables: Vec<Variable>,
     #[prost(message, repeated, tag = "9")]
     pub(super) weights: Vec<WeightEntry>,
-    /// The precision it was planned in, if not float32.
+    /// The compute precision, if not float32.
     #[prost(string, optional, tag = "10")]
     pub(super) precision: Option<String>,
-    /// What weights of layers of few pixels are kept as, if not float32.
+    /// The storage type of weights of layers of few pixels, if not float32.
     #[prost(string, optional, tag = "11")]
     pub(super) weight_format: Option<String>,
-    /// Whether the CPU it was planned for multiplies pairs of bf16, if that matters.
+    /// Whether the CPU multiplies pairs of bf16, if that matters.
     #[prost(bool, tag = "12")]
     pub(super) rounds: bool,
 }
 
-/// The file that the weights are from, as it was then, and how it was opened.
+/// The model file, its state when the plan file was made, and its options.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct Origin {
     #[prost(string, tag = "1")]
@@ -80,22 +80,22 @@ pub(super) struct Origin {
     /// Nanoseconds since 1970.
     #[prost(int64, tag = "3")]
     pub(super) modified: i64,
-    /// Whether moving averages were preferred.
+    /// Whether moving averages are preferred.
     #[prost(bool, tag = "4")]
     pub(super) use_ema: bool,
     #[prost(string, optional, tag = "5")]
     pub(super) checkpoint: Option<String>,
-    /// The network of the zoo that was named, if it was not recognised.
+    /// The architecture that was given by name, if it was not recognised.
     #[prost(string, optional, tag = "6")]
     pub(super) net: Option<String>,
 }
 
-/// A variable, with its contents unless they are packed.
+/// A variable, with its content unless it is packed.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct Variable {
     #[prost(string, tag = "1")]
     pub(super) name: String,
-    /// As TensorFlow numbers types.
+    /// TensorFlow's number of the type.
     #[prost(int32, tag = "2")]
     pub(super) dtype: i32,
     #[prost(uint64, repeated, tag = "3")]
@@ -104,7 +104,7 @@ pub(super) struct Variable {
     pub(super) contents: Option<Bytes>,
 }
 
-/// Packed weights, and their place in the file.
+/// Packed weights and their position in the file.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct WeightEntry {
     #[prost(string, tag = "1")]
@@ -130,7 +130,7 @@ impl WeightEntry {
     }
 }
 
-/// Writes a plan file; it gets its name when it is whole.
+/// Writes a plan file atomically.
 pub(super) fn write(
     path: &Path,
     mut header: Header,
@@ -145,7 +145,7 @@ pub(super) fn write(
     write_entries(path, &header, packed.iter().map(|(_, packed)| &***packed))
 }
 
-/// Writes weights that the header has places for.
+/// Writes the weights at the positions that the header lists.
 fn write_entries<'a>(
     path: &Path,
     header: &Header,
@@ -171,7 +171,7 @@ fn write_entries<'a>(
     })
 }
 
-/// Writes a plan file whose header says what somebody else made of it.
+/// Writes a plan file with an arbitrary header.
 #[cfg(test)]
 pub(super) fn write_unchecked(
     path: &Path,
@@ -194,7 +194,7 @@ fn entry(key: &WeightKey, start: u64, bytes: usize) -> WeightEntry {
     }
 }
 
-/// A plan file's header, and its weights, still in the map.
+/// Reads a plan file's header, and its weights as slices of the mapped file.
 pub(super) fn read(path: &Path) -> Result<(Header, Vec<(WeightKey, PackedWeights)>)> {
     let bytes = MappedFile::open(path)?.bytes().clone();
     parse(&bytes).map_err(|what| Error::Format {
@@ -227,7 +227,7 @@ fn parse(bytes: &Bytes) -> Result<(Header, Vec<(WeightKey, PackedWeights)>), Str
     Ok((header, weights))
 }
 
-/// The four numbers behind the magic one.
+/// Returns the four numbers after the magic number.
 fn fixed_header(bytes: &[u8]) -> Option<[u32; 4]> {
     let numbers = bytes.get(MAGIC.len()..FIXED_HEADER_BYTES)?;
     let mut numbers = numbers.as_chunks::<4>().0.iter().map(|number| u32::from_le_bytes(*number));

@@ -1,5 +1,5 @@
-//! The variables of a plan file: small ones are in it; packed ones are where the model is, if
-//! anybody asks.
+//! The variables of a plan file. Small ones are in the file; packed ones are read from the original
+//! model if they are needed.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use crate::source::ModelSource;
 use crate::tensor::{DType, Tensor};
 use crate::weights::{Variables, fits, missing, wrong_shape};
 
-/// A plan file's variables.
+/// The variables of a plan file.
 #[derive(Debug)]
 pub(super) struct PlanFileVariables {
     variables: BTreeMap<String, Variable>,
@@ -30,7 +30,7 @@ struct Variable {
     contents: Option<Bytes>,
 }
 
-/// The model that a plan file is from, opened when it is first needed.
+/// The original model, opened at the first use.
 #[derive(Debug)]
 struct OriginalModel {
     plan_file: PathBuf,
@@ -104,7 +104,7 @@ impl Variables for PlanFileVariables {
     }
 }
 
-/// A variable that the plan file has only packed.
+/// A variable that the plan file contains only in packed form.
 #[derive(Debug)]
 struct ModelTensor {
     name: String,

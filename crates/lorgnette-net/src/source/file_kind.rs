@@ -1,4 +1,4 @@
-//! What a path leads to: a graph, the graph that a saver left beside a checkpoint, or a checkpoint.
+//! Detects the kind of model that a path leads to.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -7,31 +7,31 @@ use crate::error::{Error, Result};
 use crate::onnx::is_onnx;
 use crate::weights::Weights;
 
-/// What a model is kept as.
+/// The kinds of model files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum FileKind {
     /// A GraphDef (`.pb`), frozen or not.
     Graph(PathBuf),
     /// A MetaGraphDef (`.meta`).
     Meta(PathBuf),
-    /// An ONNX model, whatever it is called.
+    /// An ONNX model, detected by its content.
     Onnx(PathBuf),
-    /// Any path of a checkpoint.
+    /// A checkpoint; any of its paths.
     Checkpoint,
 }
 
-/// How far below a folder a graph is looked for; archives hold folders of folders.
+/// The maximum depth of the search for a graph; archives contain nested folders.
 const MAX_DEPTH: usize = 4;
 
-/// What `path` leads to. Of a folder with a checkpoint and a graph, as MobileNet's archives are,
-/// the checkpoint: it has every end point, at any size.
+/// Detects the kind of model at `path`. In a folder with a checkpoint and a graph, as in
+/// MobileNet's archives, the checkpoint wins: it has every end point, at any size.
 pub(super) fn file_kind(path: &Path) -> Result<FileKind> {
     const SSTABLE_MAGIC: [u8; 8] = 0xdb47_7524_8b80_fb57_u64.to_le_bytes();
     if path.is_dir() {
         return folder_kind(path);
     }
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    // A prefix is no file itself; a checkpoint's other names tell, whatever is in them.
+    // A prefix is not a file itself; the other names of a checkpoint are conclusive.
     if !path.is_file()
         || name.ends_with(".index")
         || name.contains(".data-")
@@ -67,8 +67,8 @@ fn folder_kind(folder: &Path) -> Result<FileKind> {
     }
 }
 
-/// The graph that goes with a checkpoint whose network is not known: its `.meta`, or the only `.pb`
-/// of its folder.
+/// Returns the graph that belongs to a checkpoint of an unknown network: its `.meta`, or the only
+/// `.pb` in its folder.
 pub(super) fn graph_beside(checkpoint: &Path) -> Result<Option<FileKind>> {
     let weights = Weights::open(checkpoint)?;
     let mut meta = weights.prefix().as_os_str().to_owned();
@@ -82,7 +82,7 @@ pub(super) fn graph_beside(checkpoint: &Path) -> Result<Option<FileKind>> {
     Ok(graph.filter(|graph| !has_extension(graph, "onnx")).map(FileKind::Graph))
 }
 
-/// The only graph in a folder, or in the folders below it.
+/// Returns the only graph in a folder or the folders below it.
 fn graph_in(folder: &Path) -> Result<Option<PathBuf>> {
     let mut graphs = graphs_in(folder, MAX_DEPTH);
     match graphs.len() {
@@ -95,7 +95,7 @@ fn graph_in(folder: &Path) -> Result<Option<PathBuf>> {
 }
 
 fn graphs_in(folder: &Path, depth: usize) -> Vec<PathBuf> {
-    // A folder that cannot be read has no graphs that could be.
+    // Unreadable folders are skipped.
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
     paths.sort();

@@ -10,18 +10,18 @@ use crate::head::{HEAD_ANSWER, HEAD_LOGITS, Head};
 use crate::import::Signature;
 use crate::tensor::{DType, Tensor};
 
-/// A network up to its features, and a head on them.
+/// A base network up to its features, and a head on them.
 #[derive(Debug)]
 pub(crate) struct WithHead {
     base: Arc<ModelSource>,
     head: Head,
-    /// Dimensions of the features.
+    /// The rank of the features.
     rank: usize,
     signature: Signature,
 }
 
 impl WithHead {
-    /// `base`, whose ports these are, with a head on features of that shape.
+    /// Puts a head on the features of `base`, which have this shape.
     pub(crate) fn new(
         base: Arc<ModelSource>,
         signature: &Signature,
@@ -47,7 +47,8 @@ impl WithHead {
         Ok(with_head)
     }
 
-    /// The base may be a retrained network itself, and its features those of its own hidden layer.
+    /// Checks that the head's names are free. The base may be a retrained network with a hidden
+    /// layer of its own.
     fn check_names(&self) -> Result<()> {
         let base_graph = self.base.graph(&[], &[], &[&self.head.features])?.pruned();
         let is_taken = |name: &&str| base_graph.nodes().iter().any(|node| node.name == *name);
@@ -59,20 +60,19 @@ impl WithHead {
         }
     }
 
-    /// The network beneath.
+    /// Returns the base network.
     pub(crate) fn base(&self) -> &ModelSource {
         &self.base
     }
 
-    /// Where the picture goes in, and the answers of the head; or of another node.
+    /// Returns the image input and the head's outputs, or `output` in place of them.
     pub(super) fn signature(&self, output: Option<&str>) -> Result<Signature> {
         let Some(name) = output else { return Ok(self.signature.clone()) };
         self.graph(&[], &[], &[name])?;
         Ok(Signature { logits: name.to_owned(), probabilities: None, ..self.signature.clone() })
     }
 
-    /// The graph that computes `fetches`: the base's up to what they need of it, and the head's
-    /// nodes.
+    /// Returns the graph that computes `fetches`: the needed part of the base and the head's nodes.
     pub(super) fn graph(
         &self,
         feeds: &[(&str, &[usize])],
@@ -106,7 +106,7 @@ impl WithHead {
         Ok(graph)
     }
 
-    /// The nodes of a frozen graph.
+    /// Returns the nodes of a frozen graph.
     pub(super) fn frozen(&self, fetches: &[&str], size: [usize; 2]) -> Result<Vec<export::Node>> {
         let head_names: Vec<&str> = self.head_node_names().collect();
         let base_fetches =
@@ -121,7 +121,7 @@ impl WithHead {
         Ok(nodes)
     }
 
-    /// The base's variables and the head's.
+    /// Returns the variables of the base and of the head.
     pub(super) fn variables(&self) -> Result<Vec<(String, TensorOrLazy)>> {
         let mut variables = self.base.variables(&[&self.head.features])?;
         let head_variables = self.head.variables().into_iter();
@@ -133,7 +133,7 @@ impl WithHead {
         Ok(variables)
     }
 
-    /// The value of a variable or constant.
+    /// Returns the value of a variable or constant.
     pub(super) fn value(&self, name: &str) -> Result<Option<TensorOrLazy>> {
         match self.head.variables().into_iter().find(|(own, _)| *own == name) {
             Some((_, tensor)) => Ok(Some(TensorOrLazy::Tensor(tensor.clone()))),
@@ -141,12 +141,12 @@ impl WithHead {
         }
     }
 
-    /// The names of all nodes.
+    /// Iterates over the names of all nodes.
     pub(super) fn names<'a>(&'a self) -> impl Iterator<Item = &'a str> {
         self.base.names().chain(self.head_node_names().map(|name| -> &'a str { name }))
     }
 
-    /// The names of the head's nodes that compute something, and of its variables.
+    /// Iterates over the names of the head's computing nodes and of its variables.
     fn head_node_names(&self) -> impl Iterator<Item = &'static str> + use<'_> {
         let hidden = ["final_training_ops/hidden/add", "final_training_ops/hidden/Relu"];
         let hidden = hidden.into_iter().filter(|_| self.head.hidden.is_some());
@@ -155,7 +155,7 @@ impl WithHead {
         mean.chain(hidden).chain(variables).chain([HEAD_LOGITS, HEAD_ANSWER])
     }
 
-    /// The head's nodes behind one that stands for the features, and is called so.
+    /// Returns the head as a graph whose input stands for the features and has their name.
     fn head_graph(&self, features: String) -> Graph {
         let mut graph = Graph::new();
         let op = Op::Input { dtype: DType::F32, shape: None };

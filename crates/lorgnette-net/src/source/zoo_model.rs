@@ -1,4 +1,4 @@
-//! A network of the zoo, rebuilt from its checkpoint.
+//! A network of the zoo, built from its checkpoint.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -19,16 +19,17 @@ use crate::zoo::{self, Architecture, ZooGraph, ZooOptions};
 #[derive(Debug)]
 pub(crate) struct ZooModel {
     pub(crate) net: &'static Architecture,
-    /// What the names of the checkpoint's files begin with.
+    /// The common prefix of the checkpoint's files.
     pub(crate) file: PathBuf,
     variables: Arc<dyn Variables + Send + Sync>,
     options: ZooOptions,
-    /// Built for pictures of the published size.
+    /// The network for images of the published size.
     pub(crate) zoo_graph: ZooGraph,
 }
 
 impl ZooModel {
-    /// The network whose weights these are, or the one that `options` name; `None` if nobody knows.
+    /// Recognises the network of the weights, or takes the one that `options` name. Returns `None`
+    /// if no network fits.
     pub(super) fn recognise(
         path: &Path,
         weights: &Arc<Weights>,
@@ -46,7 +47,7 @@ impl ZooModel {
         net.map(new).transpose()
     }
 
-    /// `net` of these variables.
+    /// Builds `net` from these variables.
     pub(crate) fn new(
         net: &'static Architecture,
         file: &Path,
@@ -58,7 +59,7 @@ impl ZooModel {
         Ok(Self { net, file: file.into(), variables, options, zoo_graph })
     }
 
-    /// How it is built.
+    /// Returns the options that the network is built with.
     pub(crate) fn options(&self) -> &ZooOptions {
         &self.options
     }
@@ -70,7 +71,7 @@ impl ZooModel {
         fetches: &[&str],
     ) -> Result<Graph> {
         let zoo_graph = match feeds {
-            // Windows shrink with small pictures, and some heads grow with large ones.
+            // Windows shrink with small images, and some heads grow with large ones.
             &[(input, &[_, height, width, _])]
                 if node_name(input) == self.zoo_graph.input
                     && [height, width] != [self.net.side; 2] =>
@@ -80,7 +81,7 @@ impl ZooModel {
             }
             _ => &self.zoo_graph,
         };
-        // The name of a pool over all places may have their number in it.
+        // The name of a pool over the whole map may contain its size.
         let is_renamed = |name: &str| {
             node_name(name) == self.zoo_graph.features && zoo_graph.node(name).is_err()
         };
@@ -102,8 +103,7 @@ impl ZooModel {
         export::to_graph_def(&self.graph_for(fetches, size)?, size)
     }
 
-    /// The name that a node, or the node of an end point, has in the network for pictures of that
-    /// size.
+    /// Returns the name that a node or an end point has in the network for images of `size`.
     pub(super) fn node_name_at(&self, name: &str, size: [usize; 2]) -> Result<String> {
         let graph = self.graph_for(&[name], size)?;
         Ok(graph
@@ -120,7 +120,7 @@ impl ZooModel {
         )
     }
 
-    /// The variables by name, in its order.
+    /// Returns the variables, sorted by name.
     pub(crate) fn variables(&self) -> Vec<(String, TensorOrLazy)> {
         let nodes = self.zoo_graph.variables.iter().map(|&id| self.zoo_graph.graph.node(id));
         let values =
@@ -150,8 +150,8 @@ impl ZooModel {
     }
 }
 
-/// The network, and the options it could be built with: a file without the last layer is one of
-/// features.
+/// Builds the network, and returns the options it was built with: a file without the last layer
+/// gives a feature extractor.
 fn build(
     net: &'static Architecture,
     variables: &dyn Variables,
@@ -168,7 +168,7 @@ fn build(
     }
 }
 
-/// An error about a variable, with the file that should have had it.
+/// Adds the file to an error about a variable.
 fn with_path(error: Error, path: &Path) -> Error {
     let Error::Missing { name, wanted, nearest } = error else { return error };
     let mut what = format!("is not there, and is needed in shape {}", display_shape(&wanted));
@@ -178,7 +178,7 @@ fn with_path(error: Error, path: &Path) -> Error {
     Error::Variable { path: path.into(), name, what }
 }
 
-/// The error for a checkpoint of which nobody knows the network.
+/// Returns the error for a checkpoint of an unknown network.
 pub(super) fn unrecognised(path: &Path, weights: &Weights) -> Error {
     const MAX_SHOWN: usize = 3;
     let names: Vec<&str> = weights.variables().iter().take(MAX_SHOWN).map(Variable::name).collect();

@@ -1,5 +1,4 @@
-//! Archives of checkpoints, and of any other files of models: unpacked once, into a bounded folder
-//! of folders.
+//! Archives of checkpoints and other model files, unpacked once into a bounded cache folder.
 //!
 //! ```text
 //! archive ─▶ kind (by its first bytes) ─▶ files, one after the other (tar, zip) ─▶ names checked (member)
@@ -21,7 +20,7 @@ use bytes::Bytes;
 
 use crate::error::{Error, Result};
 
-/// The kinds of archive that are read.
+/// The supported kinds of archive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ArchiveKind {
     /// `.tar.gz`, `.tgz`.
@@ -33,7 +32,7 @@ pub enum ArchiveKind {
 }
 
 impl ArchiveKind {
-    /// What a file is, by its first 512 bytes: gzip's magic number (RFC 1952), a zip's local or
+    /// Detects the kind by the first 512 bytes: gzip's magic number (RFC 1952), a zip's local or
     /// last header (PKWARE's APPNOTE.TXT 4.3), or the `ustar` in a tar's first header (POSIX `pax`,
     /// and GNU tar).
     pub fn from_magic(start: &[u8]) -> Option<Self> {
@@ -45,10 +44,10 @@ impl ArchiveKind {
         }
     }
 
-    /// What the file at `path` is; `None` too where there is none.
+    /// Detects the kind of the file at `path`; `None` if it does not exist.
     ///
     /// # Errors
-    /// If it is there and cannot be read.
+    /// If the file exists and cannot be read.
     pub fn detect(path: &Path) -> Result<Option<Self>> {
         if !path.is_file() {
             return Ok(None);
@@ -69,12 +68,11 @@ impl ArchiveKind {
     }
 }
 
-/// What is done with a file of an archive: its name as written there, how long it says it is, and
-/// its content.
+/// Called for a file of an archive with its stored name, its stated size and its content.
 type Visit<'a> = dyn FnMut(&[u8], u64, &mut dyn Read) -> Result<(), String> + 'a;
 
-/// A path as the archive that it is or goes through, and the rest of it within: `a.tgz/ema/model`
-/// is `a.tgz` and `ema/model`. `None` for paths without an archive.
+/// Splits a path into an archive and the path inside it: `a.tgz/ema/model` is `a.tgz` and
+/// `ema/model`. Returns `None` for paths without an archive.
 pub(crate) fn split(path: &Path) -> Result<Option<(PathBuf, PathBuf)>> {
     for archive in path.ancestors() {
         if archive.is_file() {
@@ -89,8 +87,8 @@ pub(crate) fn split(path: &Path) -> Result<Option<(PathBuf, PathBuf)>> {
     Ok(None)
 }
 
-/// An error about files of an unpacked archive, in the words of who gave the archive: candidates as
-/// they can be given.
+/// Rewrites an error about files of an unpacked archive, so that its paths and candidates go
+/// through the archive.
 pub(crate) fn rewrite_paths(error: Error, folder: &Path, archive: &Path) -> Error {
     let (from, to) = (folder.display().to_string(), archive.display().to_string());
     let with_archive = |text: String| text.replace(&from, &to);

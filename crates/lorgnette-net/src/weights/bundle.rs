@@ -1,9 +1,9 @@
 //! Version 2: bundles (`tensorflow/core/util/tensor_bundle/tensor_bundle.{h,cc}`).
 //!
-//! `PREFIX.index` is a table: a header under the empty key, and under a variable's name where in
-//! which shard its bytes are. `PREFIX.data-00000-of-00002`, … are the shards: bare bytes. A
-//! variable in slices lists them and has no bytes; each slice has an entry of its own, under the
-//! same kind of key as in version 1.
+//! `PREFIX.index` is a table. The empty key has a header; a variable's name has the shard and the
+//! position of its bytes. `PREFIX.data-00000-of-00002`, … are the shards, which contain raw bytes.
+//! The entry of a variable in slices lists them and has no bytes; each slice has its own entry,
+//! with the same kind of key as in version 1.
 
 use std::path::{Path, PathBuf};
 
@@ -29,7 +29,7 @@ pub(super) struct Bundle {
     table: Table,
     big_endian: bool,
     shards: Vec<Shard>,
-    /// In the variables' order.
+    /// The entries, in the variables' order.
     entries: Vec<BundleEntry>,
 }
 
@@ -40,7 +40,7 @@ struct Shard {
 }
 
 impl Bundle {
-    /// Reads the index and maps the shards, all of which must be there.
+    /// Reads the index and maps the shards, all of which must exist.
     pub(super) fn open(index: PathBuf, prefix: &Path) -> Result<(Vec<Variable>, Self)> {
         let bad = |what: String| format_error(&index, what);
         let table = Table::open(MappedFile::open(&index)?).map_err(bad)?;
@@ -51,7 +51,7 @@ impl Bundle {
         Ok((variables, bundle))
     }
 
-    /// The little-endian elements of the variable at `index`.
+    /// Reads the little-endian elements of the variable at `index`.
     pub(super) fn read(&self, index: usize, variable: &Variable, dtype: DType) -> Result<Bytes> {
         let entry = &self.entries[index];
         if entry.slices.is_empty() {
@@ -65,8 +65,8 @@ impl Bundle {
             .collect::<Result<_, _>>()
             .map_err(bad)?;
         check_volumes(&parts, &variable.shape).map_err(bad)?;
-        // All slices before any memory: a few bytes of index must not ask for more than the shards
-        // have.
+        // All slices are located before memory is allocated: a few bytes of index must not ask for
+        // more than the shards have.
         let stored: Vec<Bytes> = slices
             .iter()
             .zip(&parts)
@@ -92,7 +92,8 @@ impl Bundle {
         Ok(assembly.finish())
     }
 
-    /// The entry of a slice; of a slice that is the whole, the variable's own.
+    /// Returns the entry of a slice; for a slice that covers the whole variable, the variable's own
+    /// entry.
     fn slice_entry(
         &self,
         slice: &Slice,
@@ -118,8 +119,8 @@ impl Bundle {
         Ok(entry)
     }
 
-    /// Where the elements of the variable at `index` lie, if in one piece and as they are. Nothing
-    /// of it is verified.
+    /// Returns the range of the elements of the variable at `index`, if they are contiguous and
+    /// need no conversion. It is not verified.
     pub(super) fn byte_range(
         &self,
         index: usize,
@@ -136,7 +137,7 @@ impl Bundle {
         Ok(Some(ByteRange { file: shard.file.clone(), values, check: Some(check) }))
     }
 
-    /// `count` elements where an entry says that they are, verified.
+    /// Returns `count` verified elements of an entry.
     fn elements(
         &self,
         entry: &BundleEntry,
@@ -150,7 +151,7 @@ impl Bundle {
         Ok(if self.big_endian { byte_swapped(&bytes, dtype.size()) } else { bytes })
     }
 
-    /// The shard that an entry names, and the bytes there of `count` elements.
+    /// Returns the shard of an entry and the bytes of its `count` elements.
     fn locate(
         &self,
         entry: &BundleEntry,
@@ -176,7 +177,7 @@ impl Bundle {
 
 impl Shard {
     fn open(path: PathBuf) -> Result<Self> {
-        // A shard to which no variable fell is empty, which cannot be mapped.
+        // A shard without variables is empty and cannot be mapped.
         let empty = path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() == 0);
         let file = if empty { Bytes::new().into() } else { MappedFile::open(&path)? };
         Ok(Self { path, file })
@@ -208,10 +209,10 @@ fn header(table: &Table) -> Result<BundleHeader, String> {
     }
 }
 
-/// The variables of an index and their entries; those of slices are left for when they are needed.
+/// Reads the variables of an index and their entries. Slices are read later, when they are needed.
 fn read_entries(table: &Table, index: &Path) -> Result<(Vec<Variable>, Vec<BundleEntry>)> {
     let (mut variables, mut entries) = (Vec::new(), Vec::new());
-    // `each` carries sentences; the error that also has the variable's name is set aside.
+    // `each` returns messages; the error that also has the variable's name is kept here.
     let mut entry_error = None;
     let visited = table.each(|key, value| {
         if key.is_empty() || key[0] == SLICE_MARK {
@@ -262,7 +263,7 @@ fn volume_of(shape: &[usize]) -> usize {
     elements(shape).expect("checked when the index was read")
 }
 
-/// The elements with their bytes in reverse.
+/// Returns the elements with reversed bytes.
 fn byte_swapped(bytes: &[u8], size: usize) -> Bytes {
     if size == 1 {
         return Bytes::copy_from_slice(bytes);

@@ -4,14 +4,14 @@ use std::fmt;
 
 use crate::tensor::DType;
 
-/// An element type by its number; any number, since an extra variable of a strange type is no
-/// reason to refuse a checkpoint.
+/// The number of an element type. Unknown numbers are allowed, because an additional variable of an
+/// unknown type is no reason to refuse a checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Element(pub(super) i32);
 
 impl Element {
-    /// The type that tensors have for it: a quantised type is its integer. `None` for types without
-    /// one, and for text, which checkpoints store in a way of its own.
+    /// Returns the tensor type; a quantised type becomes its integer type. `None` for types without
+    /// one, and for text, which checkpoints store in another way.
     pub(super) fn dtype(self) -> Option<DType> {
         DType::from_tensorflow(self.0).filter(|dtype| *dtype != DType::String)
     }

@@ -1,4 +1,4 @@
-//! From the paths that people pass to a checkpoint's files.
+//! Finds the files of a checkpoint from any of its paths.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -15,12 +15,12 @@ use crate::names::nearest;
 pub(super) enum Files {
     /// V1: one file, or the shards of one.
     TensorSlices(Vec<PathBuf>),
-    /// V2: the index, and what the shards' names begin with.
+    /// V2: the index, and the common prefix of the shards.
     Bundle { index: PathBuf, prefix: PathBuf },
 }
 
 impl Files {
-    /// What the names of the files begin with, as a saver was given it.
+    /// Returns the common prefix of the files, as it was given to the saver.
     pub(super) fn prefix(&self) -> PathBuf {
         match self {
             Self::Bundle { prefix, .. } => prefix_of(prefix).unwrap_or_else(|| prefix.clone()),
@@ -34,7 +34,7 @@ impl Files {
     }
 }
 
-/// Finds the checkpoint that `path` means.
+/// Finds the checkpoint at `path`.
 pub(super) fn locate(path: &Path) -> Result<Files> {
     if path.is_dir() {
         let index = with_suffix(path, ".index");
@@ -53,7 +53,7 @@ pub(super) fn locate(path: &Path) -> Result<Files> {
     prefix(path)
 }
 
-/// The name of a V2 checkpoint's shard (`DataFilename` in
+/// Returns the path of a V2 checkpoint's shard (`DataFilename` in
 /// `tensorflow/core/util/tensor_bundle/naming.cc`).
 pub(super) fn shard_path(prefix: &Path, shard: i32, count: i32) -> PathBuf {
     with_suffix(prefix, &format!(".data-{shard:05}-of-{count:05}"))
@@ -65,7 +65,7 @@ pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     name.into()
 }
 
-/// What a V2 checkpoint is called, from the name of one of its files.
+/// Returns the prefix of a V2 checkpoint from the name of one of its files.
 fn prefix_of(path: &Path) -> Option<PathBuf> {
     let name = path.file_name()?.to_str()?;
     let stem =
@@ -76,7 +76,7 @@ fn prefix_of(path: &Path) -> Option<PathBuf> {
     (!stem.is_empty()).then(|| path.with_file_name(stem))
 }
 
-/// `NAME-00000-of-00002` as name, number and count.
+/// Splits `NAME-00000-of-00002` into name, number and count.
 fn parse_shard_name(name: &str) -> Option<(&str, &str, &str)> {
     let number = |text: &str| text.len() == 5 && text.bytes().all(|byte| byte.is_ascii_digit());
     let (rest, count) = name.rsplit_once("-of-")?;
@@ -84,13 +84,13 @@ fn parse_shard_name(name: &str) -> Option<(&str, &str, &str)> {
     (number(count) && number(shard)).then_some((before, shard, count))
 }
 
-/// The checkpoint of which `given` is a file by its name.
+/// Returns the checkpoint that `given` belongs to, by its name.
 fn bundle(given: &Path, prefix: PathBuf) -> Result<Files> {
     let index = with_suffix(&prefix, ".index");
     if index.is_file() {
         return Ok(Files::Bundle { index, prefix });
     }
-    // A graph's .meta lies beside V1 files as well.
+    // V1 files too may have a graph's .meta in their folder.
     if prefix.is_file() && ends_as_table(&prefix) {
         return file(&prefix);
     }
@@ -104,7 +104,7 @@ fn bundle(given: &Path, prefix: PathBuf) -> Result<Files> {
     no_such(given)
 }
 
-/// A file whose name does not say what it is.
+/// Returns the checkpoint of a file whose name is not conclusive.
 fn file(path: &Path) -> Result<Files> {
     if path.file_name().is_some_and(|name| name == "checkpoint") && !ends_as_table(path) {
         return folder(&folder_of(path));
@@ -123,16 +123,16 @@ fn file(path: &Path) -> Result<Files> {
     Err(format_error(path, describe_non_checkpoint(path)?))
 }
 
-/// Whether the value under a table's empty key begins, as in V2, with the number of shards (field
-/// 1, a number), and not, as in V1, with the list of variables (field 1, a message). What is
-/// damaged is V1: its reader will say how.
+/// Returns true for V2: the value of a table's empty key starts with the number of shards (field 1,
+/// a number). In V1 it starts with the list of variables (field 1, a message). Damaged files count
+/// as V1, whose reader reports the damage.
 fn is_bundle(path: &Path) -> bool {
     let table = crate::file::map(path).ok().and_then(|bytes| Table::open(bytes).ok());
     let header = table.and_then(|table| table.get(b"").ok()?);
     header.is_some_and(|header| header.first() == Some(&0x08))
 }
 
-/// All files of a sharded V1 checkpoint, from one of them; any other file alone.
+/// Returns all files of a sharded V1 checkpoint from one of them; any other file alone.
 fn shards_of(path: &Path) -> Vec<PathBuf> {
     let name = path.file_name().and_then(|name| name.to_str());
     let sharded = name
@@ -146,7 +146,7 @@ fn shards_of(path: &Path) -> Vec<PathBuf> {
     }
 }
 
-/// A name to which something has to be added.
+/// Returns the checkpoint of an incomplete name.
 fn prefix(path: &Path) -> Result<Files> {
     for suffix in [".index", ".ckpt", ".ckpt.index"] {
         let longer = with_suffix(path, suffix);
@@ -160,7 +160,7 @@ fn prefix(path: &Path) -> Result<Files> {
     no_such(path)
 }
 
-/// The first file of the sharded V1 checkpoint of this name.
+/// Returns the first file of the sharded V1 checkpoint of this name.
 fn first_shard(path: &Path) -> Option<PathBuf> {
     let name_wanted = path.file_name()?.to_str()?;
     let is_first = |file: &PathBuf| {
@@ -189,7 +189,7 @@ fn no_such(path: &Path) -> Result<Files> {
     ))
 }
 
-/// How far below a folder a checkpoint is looked for; archives hold folders of folders.
+/// The maximum depth of the search for a checkpoint; archives contain nested folders.
 const MAX_DEPTH: usize = 4;
 
 fn folder(path: &Path) -> Result<Files> {
@@ -210,13 +210,13 @@ fn folder(path: &Path) -> Result<Files> {
     }
 }
 
-/// A checkpoint's path as people write it.
+/// Returns a checkpoint's path as users write it.
 fn display_path(path: &Path) -> PathBuf {
     prefix_of(path).unwrap_or_else(|| path.into())
 }
 
-/// The one that a `checkpoint` file names; else all in the folder; else all in the folders below
-/// it.
+/// Returns the checkpoint that a `checkpoint` file names; otherwise all in the folder; otherwise
+/// all in the folders below it.
 fn candidates(folder: &Path, depth: usize) -> Result<Vec<PathBuf>> {
     let own = own_candidates(folder)?;
     if let Some(named) = named_by_state(folder, &own) {
@@ -234,8 +234,8 @@ fn candidates(folder: &Path, depth: usize) -> Result<Vec<PathBuf>> {
     Ok(nested)
 }
 
-/// What the folder's `checkpoint` file names: as it says, or by that name in this folder, for
-/// folders that were moved. If none of them is there, the newest that is.
+/// Returns the checkpoint that the folder's `checkpoint` file names: by its full path, or by its
+/// name in this folder, because folders are moved. If none exists, returns the newest of `own`.
 fn named_by_state(folder: &Path, own: &[PathBuf]) -> Option<PathBuf> {
     let path = folder.join("checkpoint");
     let text = std::fs::read(&path).ok().filter(|_| !ends_as_table(&path))?;
@@ -250,22 +250,22 @@ fn named_by_state(folder: &Path, own: &[PathBuf]) -> Option<PathBuf> {
         .or_else(|| own.iter().max_by_key(|path| recency(path)).cloned())
 }
 
-/// The file that a name in a `checkpoint` file means, if it is there.
+/// Returns the file of a name in a `checkpoint` file, if it exists.
 fn existing(path: &Path) -> Option<PathBuf> {
     let index = with_suffix(path, ".index");
     let v1_file = || (path.is_file() && ends_as_table(path)).then(|| path.to_owned());
     index.is_file().then_some(index).or_else(v1_file).or_else(|| first_shard(path))
 }
 
-/// A larger step in the name (`model.ckpt-5000`) is newer, then a later change of the file.
+/// Orders checkpoints by the step in the name (`model.ckpt-5000`), then by modification time.
 fn recency(path: &Path) -> (Option<u64>, Option<SystemTime>) {
     let name = display_path(path);
     let step = name.to_str().and_then(|name| name.rsplit_once('-')?.1.parse().ok());
     (step, path.metadata().and_then(|metadata| metadata.modified()).ok())
 }
 
-/// The checkpoints in a folder itself: the index of each V2, the file of each V1, the first of a
-/// sharded one.
+/// Returns the checkpoints directly in a folder: each V2's index, each V1's file, the first file of
+/// each sharded V1.
 fn own_candidates(folder: &Path) -> Result<Vec<PathBuf>> {
     let is_candidate = |path: &PathBuf| {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
@@ -301,7 +301,7 @@ fn ends_as_table(path: &Path) -> bool {
     read.is_ok() && is_table(&end)
 }
 
-/// What a file is that is no checkpoint.
+/// Describes a file that is not a checkpoint.
 fn describe_non_checkpoint(path: &Path) -> Result<String> {
     let io = |source| Error::Io { path: path.into(), source };
     let mut start = Vec::new();

@@ -1,9 +1,9 @@
-//! Keys of slices: encodings whose byte order is the order of what they encode
+//! Keys of slices, in encodings whose byte order is the order of the encoded values
 //! (`tensorflow/core/lib/strings/ordered_code.cc`; the key itself is `EncodeTensorNameSlice` in
 //! `tensorflow/core/util/saved_tensor_slice_util.cc`).
 
-/// The key under which a slice of `name` is stored: a zero, the name, the number of dimensions, and
-/// each one's start and length, −1 for all of it.
+/// Returns the key of a slice of `name`: a zero, the name, the number of dimensions, and each
+/// dimension's start and length, −1 for all of it.
 pub(super) fn slice_key(name: &str, extents: &[(i64, i64)]) -> Vec<u8> {
     let mut key = Vec::with_capacity(name.len() + 4 + 4 * extents.len());
     push_number(&mut key, 0);
@@ -16,10 +16,10 @@ pub(super) fn slice_key(name: &str, extents: &[(i64, i64)]) -> Vec<u8> {
     key
 }
 
-/// The first byte of every slice's key, and of no variable's name.
+/// The first byte of every slice's key; no variable's name starts with it.
 pub(super) const SLICE_MARK: u8 = 0;
 
-/// How many bytes follow, then those, big-endian without leading zeros.
+/// Appends the number of bytes, then the bytes, big-endian without leading zeros.
 fn push_number(key: &mut Vec<u8>, number: u64) {
     let bytes = number.to_be_bytes();
     let used = &bytes[number.leading_zeros() as usize / 8..];
@@ -27,7 +27,7 @@ fn push_number(key: &mut Vec<u8>, number: u64) {
     key.extend(used);
 }
 
-/// The text with 0 as `00 ff` and 255 as `ff 00`, then `00 01`.
+/// Appends the text with 0 as `00 ff` and 255 as `ff 00`, then `00 01`.
 fn push_text(key: &mut Vec<u8>, text: &[u8]) {
     for &byte in text {
         match byte {
@@ -39,8 +39,8 @@ fn push_text(key: &mut Vec<u8>, text: &[u8]) {
     key.extend([0x00, 0x01]);
 }
 
-/// Big-endian in as few bytes as hold a sign bit, the number, and before them as many set bits as
-/// there are bytes; all of those inverted for negative numbers.
+/// Appends a signed number: big-endian in the fewest bytes that hold a sign bit and the number,
+/// preceded by as many set bits as there are bytes. Negative numbers are inverted as a whole.
 fn push_signed(key: &mut Vec<u8>, number: i64) {
     let magnitude = if number < 0 { !number } else { number };
     let bits = (64 - magnitude.leading_zeros()) as usize;

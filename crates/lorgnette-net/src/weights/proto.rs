@@ -1,10 +1,10 @@
-//! The messages in checkpoints, by their field numbers in
+//! The messages of checkpoints, by their field numbers in
 //! `tensorflow/core/util/saved_tensor_slice.proto`, `tensorflow/core/protobuf/tensor_bundle.proto`
 //! and `tensorflow/core/framework/{tensor,tensor_shape,tensor_slice,versions}.proto`.
 //!
-//! Fields that are left out are skipped when read. Bytes stay slices of the buffer that is decoded;
-//! so do messages and packed lists that are declared as bytes here, which the wire format does not
-//! tell from bytes.
+//! Other fields are skipped when reading. Bytes are slices of the decoded buffer. Messages and
+//! packed lists that are declared as bytes here are slices too; the wire format does not
+//! distinguish them.
 
 use bytes::Bytes;
 
@@ -49,7 +49,7 @@ pub(super) struct SavedSlice {
     pub(super) data: Option<TensorProto>,
 }
 
-/// The values of a slice. Each list is the packed runs in which it was written: one, as a rule.
+/// The values of a slice. Each list has the packed runs in which it was written, usually one.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct TensorProto {
     #[prost(int32, tag = "1")]
@@ -86,8 +86,8 @@ pub(super) struct BundleHeader {
     pub(super) version: Option<VersionDef>,
 }
 
-/// The value under all other keys of a V2 index. The whole of a variable in slices has them listed
-/// and no bytes; each slice has an entry of its own.
+/// The value under all other keys of a V2 index. The entry of a variable in slices lists them and
+/// has no bytes; each slice has its own entry.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct BundleEntry {
     #[prost(int32, tag = "1")]
@@ -108,19 +108,19 @@ pub(super) struct BundleEntry {
 
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct VersionDef {
-    /// The version of the writer.
+    /// The format version of the writer.
     #[prost(int32, tag = "1")]
     pub(super) producer: i32,
-    /// The oldest reader that may read it.
+    /// The oldest reader version that may read it.
     #[prost(int32, tag = "2")]
     pub(super) min_consumer: i32,
 }
 
 impl VersionDef {
-    /// The version of both formats that is described here; there has not been another.
+    /// The only version of both formats so far.
     pub(super) const KNOWN: i32 = 1;
 
-    /// Refuses what was written for readers to come.
+    /// Refuses files that require a later reader.
     pub(super) fn check(versions: Option<&Self>) -> Result<(), String> {
         match versions.map_or(0, |versions| versions.min_consumer) {
             known if known <= Self::KNOWN => Ok(()),
@@ -150,7 +150,7 @@ impl TensorShapeProto {
     /// TensorFlow's own limit (`TensorShapeRep::MaxDimensions`).
     const MAX_DIMENSIONS: usize = 254;
 
-    /// The message for a shape.
+    /// Converts a shape to its message.
     pub(super) fn from_shape(shape: &[usize]) -> Self {
         Self {
             dim: shape.iter().map(|&length| Dim { size: length as i64 }).collect(),
@@ -158,8 +158,8 @@ impl TensorShapeProto {
         }
     }
 
-    /// The lengths; an absent message is a scalar's. Says what is wrong with a shape no variable
-    /// can have.
+    /// Returns the lengths; an absent message is a scalar's. The error names the fault of an
+    /// invalid shape.
     pub(super) fn lengths(shape: Option<&Self>) -> Result<Vec<usize>, String> {
         let Some(shape) = shape else {
             return Ok(Vec::new());
@@ -171,7 +171,7 @@ impl TensorShapeProto {
             usize::try_from(dim.size).map_err(|_| format!("has a dimension of {}", dim.size))
         };
         let lengths: Vec<usize> = shape.dim.iter().map(length).collect::<Result<_, _>>()?;
-        // Eight bytes, the widest element: so that no later product overflows.
+        // The widest element has eight bytes: no later product overflows.
         match elements(&lengths).and_then(|count| count.checked_mul(8)) {
             Some(_) => Ok(lengths),
             None => Err(format!("has the absurd shape {lengths:?}")),
@@ -185,12 +185,12 @@ pub(super) struct TensorSliceProto {
     pub(super) extent: Vec<Extent>,
 }
 
-/// A dimension's part of a slice; without a length, all of it.
+/// A slice's range in one dimension; the whole dimension if the length is absent.
 #[derive(Clone, PartialEq, prost::Message)]
 pub(super) struct Extent {
     #[prost(int64, tag = "1")]
     pub(super) start: i64,
-    /// In a `oneof`, so zero is written.
+    /// Part of a `oneof`, so zero is written.
     #[prost(int64, optional, tag = "2")]
     pub(super) length: Option<i64>,
 }

@@ -1,4 +1,4 @@
-//! Slices of a variable, and the variable put together from them.
+//! Slices of a variable, and their assembly into the variable.
 
 use std::fmt;
 use std::ops::Range;
@@ -15,7 +15,7 @@ pub(super) struct Slice {
     extents: Vec<(i64, i64)>,
 }
 
-/// The length that stands for all of a dimension (`TensorSlice::kFullExtent`).
+/// The length that stands for a whole dimension (`TensorSlice::kFullExtent`).
 const ALL: i64 = -1;
 
 impl From<&TensorSliceProto> for Slice {
@@ -27,17 +27,17 @@ impl From<&TensorSliceProto> for Slice {
 }
 
 impl Slice {
-    /// The key of the slice of `name` in a table.
+    /// Returns the table key of this slice of `name`.
     pub(super) fn key(&self, name: &str) -> Vec<u8> {
         slice_key(name, &self.extents)
     }
 
-    /// Whether it is the whole by its own words, in every dimension.
+    /// Returns true if it covers every dimension by definition.
     pub(super) fn is_full(&self) -> bool {
         self.extents.iter().all(|&extent| extent == (0, ALL))
     }
 
-    /// What it takes of each dimension of `shape`.
+    /// Returns its range in each dimension of `shape`.
     pub(super) fn within(&self, shape: &[usize]) -> Result<Vec<Range<usize>>, String> {
         let outside = || format!("its slice {self} is not within its shape {shape:?}");
         if self.extents.len() != shape.len() {
@@ -55,7 +55,7 @@ impl Slice {
     }
 }
 
-/// As TensorFlow writes slices: `0,16:-` is sixteen rows from the first, and all columns.
+/// TensorFlow's notation: `0,16:-` is sixteen rows from the first, and all columns.
 impl fmt::Display for Slice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, &(start, length)) in self.extents.iter().enumerate() {
@@ -69,12 +69,12 @@ impl fmt::Display for Slice {
     }
 }
 
-/// The number of elements of a part that [`Slice::within`] gave.
+/// Returns the number of elements of a range that [`Slice::within`] returned.
 pub(super) fn volume(part: &[Range<usize>]) -> usize {
     part.iter().map(Range::len).product()
 }
 
-/// Says so if the parts have not as many elements as the whole, before any is read.
+/// Checks, before anything is read, that the parts have as many elements as the whole.
 pub(super) fn check_volumes(parts: &[Vec<Range<usize>>], shape: &[usize]) -> Result<(), String> {
     let whole: usize = shape.iter().product();
     let found = parts.iter().fold(0usize, |sum, part| sum.saturating_add(volume(part)));
@@ -89,7 +89,7 @@ pub(super) fn check_volumes(parts: &[Vec<Range<usize>>], shape: &[usize]) -> Res
     }
 }
 
-/// A tensor that is being put together. An eighth of a byte an element notes what is there.
+/// A tensor that is assembled from slices. One bit per element marks the filled ones.
 pub(super) struct Assembly<'a> {
     shape: &'a [usize],
     size: usize,
@@ -98,13 +98,13 @@ pub(super) struct Assembly<'a> {
 }
 
 impl<'a> Assembly<'a> {
-    /// Nothing yet of `shape`, whose elements have `size` bytes.
+    /// Creates an empty tensor of `shape`, whose elements have `size` bytes.
     pub(super) fn new(shape: &'a [usize], size: usize) -> Self {
         let count: usize = shape.iter().product();
         Self { shape, size, bytes: vec![0; count * size], filled: vec![0; count.div_ceil(64)] }
     }
 
-    /// Copies the elements of `part` to their place; says so if another slice had been there.
+    /// Copies the elements of `part` to their position; overlapping slices are an error.
     pub(super) fn copy_slice(
         &mut self,
         part: &[Range<usize>],
@@ -142,8 +142,8 @@ impl<'a> Assembly<'a> {
         Ok(())
     }
 
-    /// The whole. That nothing is missing follows from the volumes, which [`check_volumes`]
-    /// compared, and from nothing having overlapped.
+    /// Returns the tensor. It is complete: the volumes were compared by [`check_volumes`], and no
+    /// slices overlapped.
     pub(super) fn finish(self) -> Bytes {
         debug_assert_eq!(
             self.filled.iter().map(|word| word.count_ones() as usize).sum::<usize>(),
@@ -153,8 +153,8 @@ impl<'a> Assembly<'a> {
     }
 }
 
-/// Calls `visit` with every run of neighbouring elements of `part`, in order. `before` counts the
-/// rows of the outer dimensions that were passed.
+/// Calls `visit` with every contiguous run of elements of `part`, in order. `before` counts the
+/// rows of the outer dimensions so far.
 fn visit_runs(
     shape: &[usize],
     part: &[Range<usize>],

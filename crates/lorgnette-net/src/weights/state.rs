@@ -1,8 +1,8 @@
-//! The file `checkpoint` that TensorFlow's savers keep beside their checkpoints: a
-//! `CheckpointState` in protobuf's text form (`tensorflow/python/training/checkpoint_state.proto`).
+//! The file `checkpoint` that TensorFlow's savers write next to checkpoints: a `CheckpointState` in
+//! protobuf's text format (`tensorflow/python/training/checkpoint_state.proto`).
 
-/// The paths that it names: the latest (`model_checkpoint_path`) first, then all, from the newest
-/// to the oldest (`all_model_checkpoint_paths`, which are written in the other order).
+/// Returns the paths in the file: the latest (`model_checkpoint_path`) first, then all from newest
+/// to oldest (`all_model_checkpoint_paths` has the opposite order).
 pub(super) fn paths(text: &str) -> Vec<String> {
     let field = |name: &'static str| text.lines().filter_map(move |line| value(line, name));
     let mut all: Vec<String> = field("all_model_checkpoint_paths").collect();
@@ -10,7 +10,7 @@ pub(super) fn paths(text: &str) -> Vec<String> {
     field("model_checkpoint_path").chain(all).collect()
 }
 
-/// The text of a state file that names one checkpoint, in the same folder.
+/// Returns the text of a state file that names one checkpoint in the same folder.
 pub(super) fn written(name: &str) -> String {
     let escaped: String = name
         .bytes()
@@ -29,7 +29,7 @@ fn value(line: &str, name: &str) -> Option<String> {
     unescaped(rest.strip_prefix(quote)?, quote)
 }
 
-/// The text up to the closing quote; protobuf writes other letters than ASCII's as the octal
+/// Decodes the text up to the closing quote. Protobuf writes characters outside ASCII as the octal
 /// numbers of their bytes.
 fn unescaped(text: &str, quote: char) -> Option<String> {
     let mut bytes = Vec::new();

@@ -6,8 +6,8 @@
 //! data blocks … │ metaindex block │ index block │ footer of 48 bytes: where those two are, zeros, magic number
 //! block: entries and restart points (block.rs) │ 1 byte: 0 plain, 1 snappy │ 4 bytes: checksum of all before
 //! ```
-//! The index has, for each data block, a key that is not less than any of its own and its place and
-//! size.
+//! The index has, for each data block, a key that is not less than any key of the block, and the
+//! block's position and size.
 
 mod block;
 mod writer;
@@ -27,29 +27,28 @@ use crate::file::MappedFile;
 const FOOTER: usize = 48;
 const MAGIC: [u8; 8] = 0xdb47_7524_8b80_fb57_u64.to_le_bytes();
 const TRAILER: usize = 5;
-/// The compressions, as a trailer's first byte says them.
+/// The compression types, as stored in a trailer's first byte.
 const PLAIN: u8 = 0;
 const SNAPPY: u8 = 1;
 
-/// Snappy's densest element makes 64 bytes of 3; an honest length is not above that
+/// Snappy's densest element expands 3 bytes to 64; a valid length does not exceed this ratio
 /// (<https://github.com/google/snappy/blob/main/format_description.txt>).
 const MAX_SNAPPY_RATIO: usize = 22;
 
-/// Keys share their beginnings, so a file can name more bytes than it has; this is how many times
-/// more it may.
+/// Keys share prefixes, so the keys may be longer than the file. This is the maximum ratio.
 const MAX_KEY_RATIO: usize = 64;
 
-/// Whether a file that ends in these bytes is a table.
+/// Returns true if a file that ends in these bytes is a table.
 pub(super) fn is_table(end: &[u8]) -> bool {
     end.ends_with(&MAGIC)
 }
 
-/// A table whose index has been read and verified; data blocks are when they are first looked into.
+/// A table whose index is verified; data blocks are verified at their first use.
 #[derive(Debug)]
 pub(super) struct Table {
     file: MappedFile,
     blocks: Vec<DataBlock>,
-    /// The block that was decompressed last: neighbours are read one after the other.
+    /// The block that was decompressed last: adjacent keys are read in sequence.
     last_decompressed: Mutex<Option<(usize, Bytes)>>,
 }
 
@@ -57,13 +56,12 @@ pub(super) struct Table {
 struct DataBlock {
     last_key: Vec<u8>,
     range: Range<usize>,
-    /// The content, once its checksum has been found right; only of blocks that are not compressed,
-    /// which takes no memory.
+    /// The verified content; only of uncompressed blocks, for which it takes no memory.
     verified: OnceLock<Bytes>,
 }
 
 impl Table {
-    /// Reads the footer and the index.
+    /// Reads and verifies the footer and the index.
     pub(super) fn open(file: impl Into<MappedFile>) -> Result<Self, String> {
         let file = file.into();
         let index = index_range(file.bytes())?;
@@ -75,7 +73,7 @@ impl Table {
         Ok(Self { file, blocks, last_decompressed: Mutex::new(None) })
     }
 
-    /// The value under a key.
+    /// Returns the value of a key.
     pub(super) fn get(&self, key: &[u8]) -> Result<Option<Bytes>, String> {
         let at = self.blocks.partition_point(|block| block.last_key.as_slice() < key);
         if at == self.blocks.len() {
@@ -85,8 +83,7 @@ impl Table {
         found.map_err(|what| self.in_block(at, &what))
     }
 
-    /// The value under a key where it lies, if that is in a block that is neither compressed nor
-    /// verified yet.
+    /// Returns the value of a key in place, if its block is neither compressed nor verified yet.
     pub(super) fn get_unverified(&self, key: &[u8]) -> Option<Unverified> {
         let at = self.blocks.partition_point(|block| block.last_key.as_slice() < key);
         let DataBlock { range, verified, .. } = self.blocks.get(at)?;
@@ -153,16 +150,16 @@ impl Table {
     }
 }
 
-/// A value that nobody has verified.
+/// A value that is not verified.
 pub(super) struct Unverified {
     pub(super) file: MappedFile,
     pub(super) value: Bytes,
-    /// What its checksum is of: all of its block.
+    /// The bytes that its checksum covers: the whole block.
     pub(super) checked: Bytes,
     pub(super) stored: u32,
 }
 
-/// What the keys of a table may add up to.
+/// The remaining budget for the keys of a table.
 struct KeyBudget {
     remaining: usize,
 }
@@ -181,7 +178,7 @@ impl KeyBudget {
     }
 }
 
-/// Where the footer says that the index block is.
+/// Returns the range of the index block from the footer.
 fn index_range(bytes: &[u8]) -> Result<Range<usize>, String> {
     let end = bytes
         .len()
@@ -198,8 +195,7 @@ fn index_range(bytes: &[u8]) -> Result<Range<usize>, String> {
     ranges.ok_or_else(|| "the footer points outside the file: damaged".into())
 }
 
-/// A block's place: where it begins, its length without the trailer. `None` if that is not before
-/// `end`.
+/// Reads a block's range (start, and length without the trailer). `None` if it exceeds `end`.
 fn take_range(bytes: &mut &[u8], end: usize) -> Option<Range<usize>> {
     let start = usize::try_from(varint::take(bytes)?).ok()?;
     let length = usize::try_from(varint::take(bytes)?).ok()?;
@@ -207,8 +203,8 @@ fn take_range(bytes: &mut &[u8], end: usize) -> Option<Range<usize>> {
     (stop.checked_add(TRAILER)? <= end).then_some(start..stop)
 }
 
-/// The places of data blocks, which must follow each other, as they do in every table that was
-/// written from its beginning to its end: no bytes are then read as two things.
+/// Returns the ranges of the data blocks, which must be in ascending order, as in every table that
+/// was written sequentially: no bytes are then interpreted twice.
 fn data_blocks(index: Bytes, end: usize) -> Result<Vec<DataBlock>, String> {
     let mut key_budget = KeyBudget::new(index.len());
     let mut blocks = Vec::new();
@@ -225,7 +221,7 @@ fn data_blocks(index: Bytes, end: usize) -> Result<Vec<DataBlock>, String> {
 }
 
 enum Content {
-    /// Still in the file.
+    /// Uncompressed, a slice of the file.
     Plain(Bytes),
     Decompressed(Bytes),
 }
@@ -238,7 +234,7 @@ impl Content {
     }
 }
 
-/// A block whose checksum is right, decompressed if need be.
+/// Verifies a block and decompresses it if necessary.
 fn read_block(file: &Bytes, range: &Range<usize>) -> Result<Content, String> {
     let content = file.slice(range.clone());
     let compression = file[range.end];
@@ -250,7 +246,7 @@ fn read_block(file: &Bytes, range: &Range<usize>) -> Result<Content, String> {
     }
 }
 
-/// The checksum in a block's trailer.
+/// Returns the checksum in a block's trailer.
 fn stored_checksum(file: &[u8], range: &Range<usize>) -> u32 {
     let stored = &file[range.end + 1..range.end + TRAILER];
     u32::from_le_bytes(stored.try_into().expect("four of a trailer's five bytes are the checksum"))

@@ -1,10 +1,10 @@
 //! Version 1: tables of tensor slices (`tensorflow/core/util/tensor_slice_{writer,reader}.cc`).
 //!
 //! The value under the empty key lists every variable and its slices; the value under a slice's key
-//! is a message with the slice's values. One file as a rule; savers with `sharded=True` wrote
-//! several, `NAME-00000-of-00002`, each listing what it holds. The list shares its block with the
-//! first variables, so opening verifies those too: 256 KiB of them (the writers' block size), or
-//! more where a larger one comes that early.
+//! is a message with the slice's values. Usually there is one file; savers with `sharded=True`
+//! wrote several, `NAME-00000-of-00002`, each listing its own content. The list shares its block
+//! with the first variables, so opening verifies those too: 256 KiB of them (the writers' block
+//! size), or more if a larger one comes that early.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -25,11 +25,11 @@ use crate::file::MappedFile;
 use crate::lazy_tensor::{ByteRange, StoredChecksum};
 use crate::tensor::DType;
 
-/// The files of a V1 checkpoint, and which of them has which slices.
+/// The files of a V1 checkpoint, and the location of each slice.
 #[derive(Debug)]
 pub(super) struct TensorSlices {
     files: Vec<File>,
-    /// In the variables' order.
+    /// The slices of each variable, in the variables' order.
     stored: Vec<Vec<SliceLocation>>,
 }
 
@@ -39,7 +39,7 @@ struct File {
     table: Table,
 }
 
-/// A slice of a variable, and the file that has it.
+/// A slice of a variable and its file.
 #[derive(Debug)]
 struct SliceLocation {
     file: usize,
@@ -49,7 +49,7 @@ struct SliceLocation {
 type VariablesByName = BTreeMap<String, (Variable, Vec<SliceLocation>)>;
 
 impl TensorSlices {
-    /// Reads what the files list.
+    /// Reads the lists of the files.
     pub(super) fn open(paths: Vec<PathBuf>) -> Result<(Vec<Variable>, Self)> {
         let mut found = VariablesByName::new();
         let mut files = Vec::with_capacity(paths.len());
@@ -66,7 +66,7 @@ impl TensorSlices {
         Ok((variables, Self { files, stored }))
     }
 
-    /// The little-endian elements of the variable at `index`.
+    /// Reads the little-endian elements of the variable at `index`.
     pub(super) fn read(&self, index: usize, variable: &Variable, dtype: DType) -> Result<Bytes> {
         let stored = &self.stored[index];
         let file = |which: usize| &self.files[which];
@@ -91,8 +91,8 @@ impl TensorSlices {
 }
 
 impl TensorSlices {
-    /// Where the float32 values of the variable at `index` lie, if in one slice and as they are.
-    /// Nothing of it is verified.
+    /// Returns the range of the float32 values of the variable at `index`, if it is one slice that
+    /// needs no conversion. It is not verified.
     pub(super) fn byte_range(&self, index: usize, variable: &Variable) -> Option<ByteRange> {
         let [SliceLocation { file, slice }] = self.stored[index].as_slice() else { return None };
         let File { path, table } = &self.files[*file];
@@ -109,7 +109,7 @@ impl TensorSlices {
             && Slice::from(&named) == *slice;
         let values =
             values::little_endian(&data, DType::F32, volume(&part)).ok().filter(|_| whole)?;
-        // Values that had to be put together are no slice of the file.
+        // Joined values are not a slice of the file.
         let range = checked.as_ptr_range();
         if !range.contains(&values.as_ptr()) {
             return None;
@@ -129,7 +129,7 @@ fn volume_of(shape: &[usize]) -> usize {
 }
 
 impl File {
-    /// What the value under the empty key lists.
+    /// Reads the list under the empty key.
     fn read_list(&self) -> Result<Vec<SavedSliceMeta>> {
         let bad = |what: String| format_error(&self.path, what);
         let value = self.table.get(b"").map_err(bad)?;
@@ -144,7 +144,7 @@ impl File {
         Ok(meta.tensor)
     }
 
-    /// Adds a variable's slices in this file, the `file`th, to what has been found.
+    /// Adds a variable's slices in file number `file`.
     fn add_slices(
         &self,
         meta: SavedSliceMeta,
@@ -165,7 +165,7 @@ impl File {
         Ok(())
     }
 
-    /// The message with a slice's values.
+    /// Returns the message with a slice's values.
     fn values_of(&self, slice: &Slice, variable: &Variable) -> Result<TensorProto> {
         let bad = |what: String| self.bad(&variable.name, what);
         let value = self.table.get(&slice.key(&variable.name)).map_err(bad)?;
@@ -189,7 +189,7 @@ impl File {
     }
 }
 
-/// Puts a variable together, after making sure that the messages are long enough to hold it.
+/// Assembles a variable after checking that the messages are long enough.
 fn join(
     messages: &[TensorProto],
     parts: &[Vec<Range<usize>>],

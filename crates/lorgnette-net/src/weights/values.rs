@@ -1,9 +1,9 @@
 //! The values of a V1 slice as little-endian bytes.
 //!
-//! TensorFlow writes them to the `_val` list that its type has (`TENSOR_PROTO_EXTRACT_TYPE` and
-//! `Fill` in `tensorflow/core/util/saved_tensor_slice_util.h`), all of them: the lists of a
-//! checkpoint do not repeat their last value, as those of a graph's constants do. `tensor_content`
-//! is read too where another writer used it.
+//! TensorFlow writes them to the `_val` list of their type (`TENSOR_PROTO_EXTRACT_TYPE` and `Fill`
+//! in `tensorflow/core/util/saved_tensor_slice_util.h`), all of them: unlike the lists of a graph's
+//! constants, those of a checkpoint do not repeat their last value. `tensor_content` is read too,
+//! for other writers.
 
 use bytes::{Bytes, BytesMut};
 
@@ -11,8 +11,7 @@ use super::proto::TensorProto;
 use super::varint;
 use crate::tensor::DType;
 
-/// The `count` values of type `dtype`: a slice of the message's own bytes wherever they are
-/// little-endian there.
+/// Returns `count` values of type `dtype`: a slice of the message wherever it is little-endian.
 pub(super) fn little_endian(
     proto: &TensorProto,
     dtype: DType,
@@ -36,7 +35,7 @@ pub(super) fn little_endian(
     }
 }
 
-/// The fewest bytes that a value of this type takes in a message.
+/// Returns the minimum size in bytes of a value of this type in a message.
 pub(super) fn min_size(dtype: DType) -> usize {
     if matches!(dtype, DType::F32 | DType::F64) { dtype.size() } else { 1 }
 }
@@ -57,7 +56,7 @@ fn fixed(runs: &[Bytes], dtype: DType, count: usize) -> Result<Bytes, String> {
     Ok(joined.freeze())
 }
 
-/// Negative numbers are written as ten bytes, their 64 bits: the type's own are the lowest.
+/// Negative numbers are written in ten bytes, as 64 bits; the value is in the lowest bits.
 fn varints(runs: &[Bytes], dtype: DType, count: usize) -> Result<Bytes, String> {
     let actual: usize =
         runs.iter().map(|run| run.iter().filter(|&&byte| byte < 0x80).count()).sum();

@@ -1,4 +1,4 @@
-//! What a network asks of its weights, wherever they are.
+//! The interface through which networks read their weights.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -10,28 +10,29 @@ use crate::graph::Op;
 use crate::names::nearest;
 use crate::tensor::Tensor;
 
-/// Named weights, as a checkpoint has them.
+/// Named weights, such as a checkpoint's.
 pub trait Variables: Debug {
-    /// A variable's value; the tensor may share its bytes with a mapped file. Of `shape`, `None` is
-    /// any length.
+    /// Reads a variable. The tensor may share its bytes with a mapped file. `None` in `shape`
+    /// stands for any length.
     ///
     /// # Errors
-    /// [`missing`] or [`wrong_shape`], or whatever reading it fails with.
+    /// [`missing`], [`wrong_shape`], or the error of reading it.
     fn variable(&self, name: &str, shape: &[Option<usize>]) -> Result<Tensor>;
 
-    /// The variable as a node's operation: a constant, or a [variable](Op::Variable) that is read
+    /// Returns the variable as an operation: a constant, or a [variable](Op::Variable) that is read
     /// when it is needed.
     ///
     /// # Errors
-    /// As [`variable`](Self::variable).
+    /// As for [`variable`](Self::variable).
     fn operand(&self, name: &str, shape: &[Option<usize>]) -> Result<Op> {
         self.variable(name, shape).map(Op::Const)
     }
 
-    /// A variable's shape, if there is such a variable.
+    /// Returns a variable's shape, if the variable exists.
     fn shape(&self, name: &str) -> Option<Vec<usize>>;
 
-    /// Whether the variables have shapes of their own. Else the network must ask for whole shapes.
+    /// Returns true if the variables have shapes of their own. Otherwise the network must request
+    /// complete shapes.
     fn has_shapes(&self) -> bool {
         true
     }
@@ -55,7 +56,7 @@ impl<V: Variables + ?Sized> Variables for &V {
     }
 }
 
-/// Weights in a checkpoint.
+/// Reads variables from a checkpoint.
 impl Variables for Weights {
     fn variable(&self, name: &str, shape: &[Option<usize>]) -> Result<Tensor> {
         let found = Weights::variable(self, name)
@@ -75,7 +76,7 @@ impl Variables for Weights {
     }
 }
 
-/// Weights in a checkpoint, of which filters and matrices stay there until they are packed.
+/// Reads variables from a checkpoint; filters and matrices stay there until they are packed.
 impl Variables for Arc<Weights> {
     fn variable(&self, name: &str, shape: &[Option<usize>]) -> Result<Tensor> {
         Variables::variable(&**self, name, shape)
@@ -111,13 +112,13 @@ impl Variables for BTreeMap<String, Tensor> {
     }
 }
 
-/// Prefers a variable's shadow, the moving average that training kept of it, where there is one.
-/// MobileNet V2's published files gain 1.5 to 2 % accuracy by it.
+/// Prefers the exponential moving average (EMA) of a variable, if training stored one. It raises
+/// the accuracy of MobileNet V2's published files by 1.5 to 2 %.
 #[derive(Clone, Copy, Debug)]
 pub struct PreferEma<V>(pub V);
 
 impl<V: Variables> PreferEma<V> {
-    /// The name under which the best value of a variable is found.
+    /// Returns the name of the variable's best value.
     fn ema_name(&self, name: &str) -> String {
         let ema = format!("{name}/ExponentialMovingAverage");
         if self.0.shape(&ema).is_some() { ema } else { name.to_owned() }
@@ -138,13 +139,13 @@ impl<V: Variables> Variables for PreferEma<V> {
     }
 }
 
-/// Whether a shape is of the form asked for.
+/// Returns true if a shape matches the requested one.
 pub fn fits(shape: &[usize], wanted: &[Option<usize>]) -> bool {
     shape.len() == wanted.len()
         && shape.iter().zip(wanted).all(|(&n, wanted)| wanted.is_none_or(|wanted| wanted == n))
 }
 
-/// The error for a variable that none of `entries` is; it names the nearest of them.
+/// Returns the error for a variable that is not in `entries`; it names the nearest of them.
 pub fn missing<'a>(
     name: &str,
     wanted: &[Option<usize>],
@@ -163,7 +164,7 @@ pub fn missing<'a>(
     }
 }
 
-/// The error for a variable of another shape than the network's.
+/// Returns the error for a variable of the wrong shape.
 pub fn wrong_shape(name: &str, shape: &[usize], wanted: &[Option<usize>]) -> Error {
     Error::Input(format!("variable '{name}' {}", other_shape(shape, wanted)))
 }

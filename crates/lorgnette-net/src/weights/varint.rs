@@ -1,8 +1,8 @@
-//! Variable-length integers: seven bits a byte, lowest first, the top bit on all but the last
+//! Variable-length integers: seven bits a byte, lowest first, the top bit set on all but the last
 //! (<https://protobuf.dev/programming-guides/encoding/#varints>; LevelDB tables use the same).
 
-/// Reads one from the front of `bytes`, which then begins after it. `None` if the bytes end first
-/// or it is longer than 64 bits.
+/// Reads a number from the front of `bytes` and advances it. `None` if the bytes end first or the
+/// number exceeds 64 bits.
 pub(super) fn take(bytes: &mut &[u8]) -> Option<u64> {
     let mut value = 0;
     for (index, &byte) in bytes.iter().enumerate().take(10) {
@@ -19,7 +19,7 @@ pub(super) fn take(bytes: &mut &[u8]) -> Option<u64> {
     None
 }
 
-/// Writes one behind the others.
+/// Appends a number.
 pub(super) fn put(bytes: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         bytes.push(value as u8 | 0x80);

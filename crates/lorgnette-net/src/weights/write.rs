@@ -1,5 +1,5 @@
-//! Writing a V2 checkpoint, as TensorFlow's saver does: an index, one shard, and the `checkpoint`
-//! file that names them.
+//! Writes V2 checkpoints as TensorFlow's saver does: an index, one shard, and the `checkpoint` file
+//! that names them.
 
 use std::path::Path;
 
@@ -16,11 +16,10 @@ use crate::graph::TensorOrLazy;
 use crate::tensor::DType;
 
 /// Writes `PREFIX.index`, `PREFIX.data-00000-of-00001` and the folder's `checkpoint` file.
-/// `variables` are sorted by name, and no name is there twice.
+/// `variables` are sorted by name, and names are unique.
 ///
 /// # Errors
-/// [`Error::Variable`](crate::Error::Variable) for one that cannot be read; what the system
-/// refuses.
+/// [`Error::Variable`](crate::Error::Variable) if a variable cannot be read; if the system refuses.
 pub(crate) fn write_bundle(
     prefix: &Path,
     variables: &[(String, TensorOrLazy)],
@@ -36,7 +35,7 @@ pub(crate) fn write_bundle(
     })
 }
 
-/// Writes the elements, one variable after the other, and gives the entry of each.
+/// Writes the elements of all variables, and returns the entry of each.
 fn write_data(
     out: &mut AtomicFile,
     prefix: &Path,

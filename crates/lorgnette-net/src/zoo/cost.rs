@@ -1,4 +1,4 @@
-//! What a network costs: its parameters and multiplications, counted on the network itself.
+//! The cost of a network: its parameters and multiplications, counted on the graph itself.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -10,26 +10,26 @@ use crate::graph::shape::TypedGraph;
 use crate::graph::shape_inference::infer_shapes;
 use crate::summary::macs;
 
-/// What a published network is made of and what one picture costs it.
+/// The variables of a published network, and the cost of one image.
 #[derive(Clone, Debug)]
 pub struct Cost {
-    /// The variables that inference reads, by name, with their shapes. No auxiliary classifier.
+    /// The variables that inference reads, with their shapes, without the auxiliary classifier.
     pub variables: BTreeMap<String, Vec<usize>>,
-    /// Elements of the variables that training learns: weights, biases, and the factors and offsets
-    /// of batch norms, but not their moving means and variances. Papers count so.
+    /// The number of learned elements: weights, biases, scales and offsets of batch norms, without
+    /// moving means and variances. Papers count the same way.
     pub parameters: u64,
-    /// Multiplications with an addition in convolutions and matrix products, for one picture of the
-    /// published side.
+    /// Multiply-accumulate operations of convolutions and matrix products, for one image of the
+    /// published size.
     pub macs: u64,
-    /// End points, in the order they are computed, with their shapes for one picture.
+    /// The end points in the order of computation, with their shapes for one image.
     pub end_points: Vec<(String, Vec<usize>)>,
 }
 
 impl Architecture {
-    /// What the network costs at the width, side and classes of a published file.
+    /// Computes the network's cost at the width, image size and classes of a published file.
     ///
     /// # Errors
-    /// None for the files of [`Architecture::published`] of this network itself.
+    /// Never fails for the files of this network's own [`Architecture::published`].
     pub fn cost(&self, published: &Published) -> Result<Cost> {
         let zoo_graph = self.build_published(published, &RandomWeights, Some(self.classes))?;
         let typed = self.typed(&zoo_graph, published.side)?;
@@ -54,7 +54,7 @@ impl Architecture {
     }
 }
 
-/// Elements of the variables that are learned.
+/// Counts the elements of learned variables.
 fn parameters(variables: &BTreeMap<String, Vec<usize>>) -> u64 {
     let learned = variables.iter().filter(|(name, _)| !name.contains("/moving_"));
     learned.map(|(_, shape)| shape.iter().product::<usize>() as u64).sum()
@@ -75,8 +75,8 @@ mod tests {
     use crate::zoo::{ARCHITECTURES, RandomWeights, find};
     use crate::{Network, Options};
 
-    /// Millions of parameters and of multiplications, as the papers, TF-Slim's tables and
-    /// torchvision's have them.
+    /// Millions of parameters and multiplications, as published in the papers, TF-Slim's tables and
+    /// torchvision's.
     #[test]
     fn counts_are_the_published_ones() {
         for (name, at, parameters, macs) in [

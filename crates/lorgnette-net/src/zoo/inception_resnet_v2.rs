@@ -79,7 +79,7 @@ fn inception_resnet_v2(s: &mut Slim<'_>) -> BuildResult<()> {
     })
 }
 
-/// Blocks one after the other, numbered from 1.
+/// A sequence of blocks, numbered from 1.
 fn repeat(
     s: &mut Slim<'_>,
     net: FeatureMap,
@@ -199,7 +199,7 @@ fn mixed_7a(s: &mut Slim<'_>, net: FeatureMap) -> BuildResult {
     )
 }
 
-/// 8 × 8, figure 19, without the rectifier: the last of these blocks has none.
+/// 8 × 8, figure 19, without the activation: the last of these blocks has none.
 fn block8(s: &mut Slim<'_>, net: FeatureMap, scale: f32) -> BuildResult {
     residual(
         s,
@@ -216,7 +216,7 @@ fn block8(s: &mut Slim<'_>, net: FeatureMap, scale: f32) -> BuildResult {
     )
 }
 
-/// What the branches make of a picture, scaled down and added to it.
+/// Scales the branches' result and adds it to their input.
 fn residual(s: &mut Slim<'_>, net: FeatureMap, scale: f32, branches: &[&[Layer]]) -> BuildResult {
     let mixed = s.branches(net, branches)?;
     let up = s.layer(mixed, &conv2d("Conv2d_1x1", net.channels, 1).linear())?;

@@ -26,7 +26,7 @@ pub(super) const INCEPTION_V1: Architecture = Architecture {
     build_fn: inception_v1,
 };
 
-/// What all Inceptions set: batch norm without gamma, every window SAME and of stride 1.
+/// The settings of all Inceptions: batch norm without gamma, SAME windows of stride 1.
 pub(super) const ARG_SCOPE: ArgScope = ArgScope {
     padding: Same,
     pool_stride: 1,
@@ -70,7 +70,7 @@ fn inception_v1(s: &mut Slim<'_>) -> BuildResult<()> {
 
 fn mixed(s: &mut Slim<'_>, net: FeatureMap, scope: &str, depths: [usize; 6]) -> BuildResult {
     let [d1x1, d3x3_reduce, d3x3, d5x5_reduce, d5x5, projection] = depths;
-    // One module's layer is misnamed in every published file.
+    // One layer of this module is misnamed in every published file.
     let last = if scope == "Mixed_5b" { "Conv2d_0a_3x3" } else { "Conv2d_0b_3x3" };
     s.module(
         net,

@@ -66,7 +66,7 @@ fn inception_v2(s: &mut Slim<'_>) -> BuildResult<()> {
     s.scope("InceptionV2", |s| logits(s, net, [7, 7]))
 }
 
-/// As in the file, or thinner by a factor.
+/// The width of the file, or the width by a factor.
 pub(super) fn width(s: &Slim<'_>) -> Width {
     let min_depth = s.options().min_depth.unwrap_or(16);
     s.depth_multiplier(None)
@@ -75,7 +75,7 @@ pub(super) fn width(s: &Slim<'_>) -> Width {
 
 fn first_layer(s: &mut Slim<'_>) -> BuildResult {
     let row = conv2d("Conv2d_1a_7x7", 64, 7).stride(2).normalizer(Normalizer::Biases);
-    // Never more than the pointwise convolution can make independent.
+    // No more than the pointwise convolution can make independent.
     let multiplier = s.depth(64).map(|depth| (depth / 3).min(8));
     let net = s.separable_conv2d(s.input(), &row, multiplier)?;
     s.end_point("Conv2d_1a_7x7", net)
@@ -106,7 +106,7 @@ fn mixed(
     )
 }
 
-/// A module that halves the sides.
+/// A module that halves height and width.
 fn reduction(s: &mut Slim<'_>, net: FeatureMap, scope: &str, depths: [usize; 4]) -> BuildResult {
     let [d3x3_reduce, d3x3, double_reduce, double] = depths;
     s.module(
@@ -124,7 +124,7 @@ fn reduction(s: &mut Slim<'_>, net: FeatureMap, scope: &str, depths: [usize; 4])
     )
 }
 
-/// The end of Inception V2 and V3: a pool of `kernel`, smaller for small pictures, and the logits.
+/// The end of Inception V2 and V3: a pool of `kernel`, smaller for small images, and the logits.
 pub(super) fn logits(s: &mut Slim<'_>, net: FeatureMap, kernel: [usize; 2]) -> BuildResult<()> {
     let net = s.scope("Logits", |s| {
         let net = if s.pools_globally(false) {

@@ -85,7 +85,7 @@ fn inception_a(
     )
 }
 
-/// 35 × 35 to 17 × 17, figure 10. Windows of 3 × 3, whatever their names say.
+/// 35 × 35 to 17 × 17, figure 10. Windows are 3 × 3, even where their names differ.
 fn reduction_a(s: &mut Slim<'_>, net: FeatureMap, scope: &str) -> BuildResult {
     s.module(
         net,
@@ -180,18 +180,18 @@ fn aux_logits(s: &mut Slim<'_>, net: FeatureMap) -> BuildResult<()> {
     })
 }
 
-/// What differs between the auxiliary classifiers of Inception V3, V4 and Inception-ResNet.
+/// The differences between the auxiliary classifiers of Inception V3, V4 and Inception-ResNet.
 #[derive(Clone, Copy)]
 pub(super) struct AuxHead {
     /// The scope of the pool.
     pub(super) pool: &'static str,
-    /// The scope of the layer over the whole map, by its window.
+    /// The scope of the layer over the whole map, given its window.
     pub(super) name: fn([usize; 2]) -> String,
-    /// The largest side of that window.
+    /// The maximum side of that window.
     pub(super) most: usize,
 }
 
-/// The auxiliary classifier, where it is wanted and the file has it for maps of this size.
+/// Builds the auxiliary classifier, if it is requested and the file has it for maps of this size.
 pub(super) fn aux_head(
     s: &mut Slim<'_>,
     net: FeatureMap,

@@ -1,4 +1,5 @@
-//! What MobileNet V2 and V3 share: expanded convolutions, squeeze and excitation, the end.
+//! The parts that MobileNet V2 and V3 share: expanded convolutions, squeeze and excitation, the
+//! end.
 
 use super::slim::{
     Activation, ArgScope, Atrous, BuildResult, FeatureMap, Normalizer, Slim, Width, conv2d,
@@ -6,7 +7,7 @@ use super::slim::{
 };
 use crate::error::Error;
 
-/// Batch norm, and the width asked for: by `depth_multiplier`, else the network's own, else the
+/// Batch norm, and the width: by `depth_multiplier`, otherwise the network's own, otherwise the
 /// file's.
 pub(super) fn arg_scope(s: &Slim<'_>, multiplier: Option<f64>, activation: Activation) -> ArgScope {
     let min_depth = s.options().min_depth.unwrap_or(8);
@@ -19,7 +20,7 @@ pub(super) fn arg_scope(s: &Slim<'_>, multiplier: Option<f64>, activation: Activ
     }
 }
 
-/// Strides, as far as `output_stride` allows.
+/// Limits strides by `output_stride`.
 pub(super) fn atrous(s: &Slim<'_>) -> Result<Atrous, Error> {
     match s.options().output_stride {
         Some(stride) if stride == 0 || (stride > 1 && stride % 2 == 1) => {
@@ -29,7 +30,7 @@ pub(super) fn atrous(s: &Slim<'_>) -> Result<Atrous, Error> {
     }
 }
 
-/// Inverted residual: expanded by a factor, one filter for each channel, projected.
+/// An inverted residual: expansion, depthwise convolution, projection.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ExpandedConv {
     pub(super) expansion: f64,
@@ -40,11 +41,11 @@ pub(super) struct ExpandedConv {
     pub(super) activation: Activation,
     pub(super) squeeze_excite: bool,
     pub(super) residual: bool,
-    /// Whether the expansion has the kernel, and there is no depthwise convolution.
+    /// Whether the expansion has the kernel and the depthwise convolution is absent.
     pub(super) fused: bool,
 }
 
-/// `expanded_conv`, `expanded_conv_1`, …: the layer numbered `layer`, and the end points within.
+/// Builds `expanded_conv`, `expanded_conv_1`, …: layer number `layer` and its end points.
 pub(super) fn expanded_conv(
     s: &mut Slim<'_>,
     net: FeatureMap,
@@ -88,7 +89,7 @@ pub(super) fn expanded_conv(
     s.end_point(&format!("layer_{layer}"), net)
 }
 
-/// Hu, Shen, Sun: *Squeeze-and-excitation networks* (2017), with a gate made of straight lines.
+/// Hu, Shen, Sun: *Squeeze-and-excitation networks* (2017), with a piecewise linear gate.
 fn squeeze_excite(s: &mut Slim<'_>, net: FeatureMap) -> BuildResult {
     s.scope("squeeze_excite", |s| {
         let squeezed = s.mean(net, "Mean", true);
@@ -99,13 +100,13 @@ fn squeeze_excite(s: &mut Slim<'_>, net: FeatureMap) -> BuildResult {
         ];
         let gate = s.exactly(|s| s.layers(squeezed, &rows))?;
         let gate = s.hard_gate(gate, "Conv_1");
-        // Five digits of a sixth, as TF-Slim has it.
+        // A sixth to five digits, as in TF-Slim.
         let gate = s.scale(gate, 0.16667, "Conv_1/mul");
         Ok(s.multiply(net, gate, "mul"))
     })
 }
 
-/// The end of all MobileNets but the first.
+/// The end of MobileNet V2 and V3.
 pub(super) fn logits(s: &mut Slim<'_>, net: FeatureMap) -> BuildResult<()> {
     let mut net = s.identity(net, "embedding");
     net = s.scope("Logits", |s| {

@@ -11,7 +11,7 @@ use super::slim::{
 use super::{Architecture, Published, Setting};
 use crate::error::Error;
 
-/// Of any width the file has.
+/// The network of any width, which the file decides.
 pub(super) const MOBILENET_V1: Architecture =
     net("mobilenet_v1", FILES_100, |s| mobilenet_v1(s, None));
 pub(super) const MOBILENET_V1_075: Architecture =

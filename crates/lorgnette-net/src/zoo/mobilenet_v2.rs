@@ -3,13 +3,13 @@
 //!
 //! 224 × 224; Inception's preprocessing. Top-1 / top-5: width 1.0 71.9 / 91.0, 1.4 74.9 / 92.5,
 //! 0.35 60.3 / 82.9. 1001 classes, 0 is background. Published files have moving averages of the
-//! variables, which are the better values.
+//! variables, which give better accuracy.
 
 use super::mobilenet::{ExpandedConv, arg_scope, atrous, expanded_conv, logits};
 use super::slim::{Activation, BuildResult, Slim, conv2d};
 use super::{Architecture, Published, Setting};
 
-/// Of any width the file has.
+/// The network of any width, which the file decides.
 pub(super) const MOBILENET_V2: Architecture = net("mobilenet_v2", FILES, |s| mobilenet_v2(s, None));
 pub(super) const MOBILENET_V2_140: Architecture =
     net("mobilenet_v2_140", FILES_140, |s| mobilenet_v2(s, Some(1.4)));
@@ -28,8 +28,8 @@ macro_rules! models {
 }
 
 const FILES_140: &[Published] = &[Published::new(models!("1.4_224"), 224, 74.9, 92.5)];
-/// The other widths too, since the network takes any. Those below 1 were trained with all channels
-/// in the last layer, which a factor alone does not say.
+/// Other widths too, since the network supports any. Widths below 1 were trained with all channels
+/// in the last layer, which a factor alone does not express.
 const FILES: &[Published] = &[
     Published::new(models!("1.0_224"), 224, 71.9, 91.0).with_width(1.0),
     Published::new(models!("1.0_192"), 192, 70.7, 90.1).with_width(1.0),
@@ -84,8 +84,8 @@ const fn net(
     }
 }
 
-/// The settings of MobileNet V2 and V3. (TF-Slim always pools globally and squeezes; maps of
-/// classes do not.)
+/// The options of MobileNet V2 and V3. (TF-Slim always pools globally and squeezes; maps of classes
+/// do not.)
 pub(super) const SETTINGS: &[Setting] = &[
     Setting::SpatialSqueeze,
     Setting::GlobalPool,
@@ -132,7 +132,7 @@ fn mobilenet_v2(s: &mut Slim<'_>, multiplier: Option<f64>) -> BuildResult<()> {
             net = expanded_conv(s, net, layer, &block)?;
         }
         let last = conv2d("Conv_1", 1280, 1);
-        // The last layer keeps its channels in the thinner networks.
+        // The last layer keeps its channels in the narrower networks.
         let thinner = multiplier.is_some_and(|multiplier| multiplier < 1.0);
         net = if thinner { s.exactly(|s| s.layer(net, &last))? } else { s.layer(net, &last)? };
         net = s.end_point("layer_19", net)?;

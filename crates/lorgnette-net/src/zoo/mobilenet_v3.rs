@@ -153,8 +153,8 @@ fn mobilenet_v3(s: &mut Slim<'_>, rows: &[Row], conv_1: usize, conv_2: usize) ->
     searched(s, None, &blocks, HardSwish, [conv_1, conv_2])
 }
 
-/// As the published files of other widths are: the last layer but one keeps its channels, which
-/// TF-Slim's factor alone would take away (its README: 4.0 and 2.0 million parameters).
+/// The published files of other widths: the last layer but one keeps its channels, which TF-Slim's
+/// factor alone would reduce (its README: 4.0 and 2.0 million parameters).
 fn thinner(s: &mut Slim<'_>, multiplier: f64, rows: &[Row], last: [usize; 2]) -> BuildResult<()> {
     let blocks: Vec<ExpandedConv> = rows.iter().map(bottleneck).collect();
     searched(s, Some(multiplier), &blocks, HardSwish, last)
@@ -184,7 +184,7 @@ fn bottleneck(
     }
 }
 
-/// The frame of tables 1 and 2: the pool comes before the last but one layer.
+/// The common structure of tables 1 and 2: the pool precedes the last layer but one.
 fn searched(
     s: &mut Slim<'_>,
     multiplier: Option<f64>,
@@ -235,7 +235,7 @@ fn edgetpu(s: &mut Slim<'_>, multiplier: Option<f64>) -> BuildResult<()> {
     let blocks: Vec<ExpandedConv> = EDGETPU.iter().map(row).collect();
     s.scope("MobilenetEdgeTPU", |s| {
         let net = body(s, &blocks, 32)?;
-        // The last layer keeps its channels in the thinner network.
+        // The last layer keeps its channels in the narrower network.
         let net = if multiplier.is_some() {
             s.exactly(|s| last_convolution(s, net, &blocks, 1280))?
         } else {
@@ -245,7 +245,7 @@ fn edgetpu(s: &mut Slim<'_>, multiplier: Option<f64>) -> BuildResult<()> {
     })
 }
 
-/// A convolution and the blocks.
+/// The first convolution and the blocks.
 fn body(s: &mut Slim<'_>, blocks: &[ExpandedConv], first: usize) -> BuildResult {
     let mut atrous = atrous(s)?;
     let mut net = s.identity(s.input(), "input");
@@ -259,7 +259,7 @@ fn body(s: &mut Slim<'_>, blocks: &[ExpandedConv], first: usize) -> BuildResult 
     Ok(net)
 }
 
-/// The convolution of size 1 behind the blocks.
+/// The 1 × 1 convolution after the blocks.
 fn last_convolution(
     s: &mut Slim<'_>,
     net: FeatureMap,

@@ -64,21 +64,21 @@ const fn net(
     }
 }
 
-/// What a cell does to one of its states.
+/// An operation of a cell on one of its states.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Operation {
-    /// Identity, or what makes the sizes match.
+    /// The identity, or the operation that adapts the size.
     Nothing,
-    /// Two separable convolutions of that kernel.
+    /// Two separable convolutions of this kernel.
     Separable(usize),
-    /// Of 3 × 3.
+    /// A window of 3 × 3.
     AvgPool,
-    /// Of 3 × 3.
+    /// A window of 3 × 3.
     MaxPool,
 }
 
-/// Five sums of two states each, and which states are joined. State 0 is the cell's input, state 1
-/// the one before that, the others are the sums.
+/// Five sums of two states each, and the states to concatenate. State 0 is the cell's input, state
+/// 1 the input before it, the others are the sums.
 #[derive(Debug)]
 pub(super) struct Cell {
     pub(super) sums: [[(usize, Operation); 2]; 5],
@@ -107,14 +107,14 @@ const REDUCTION: Cell = Cell {
     joined: &[3, 4, 5, 6],
 };
 
-/// The sizes of a network made of cells.
+/// The sizes of a network of cells.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Config {
     pub(super) cells: usize,
-    /// Channels of each state; twice as many behind each reduction.
+    /// Channels of each state; doubled by each reduction.
     pub(super) filters: usize,
     pub(super) stem_filters: usize,
-    /// Whether the cell behind a reduction goes back to what was before the reduction's input.
+    /// Whether the cell after a reduction reads the state before the reduction's input.
     pub(super) skip_reduction_layer_input: bool,
 }
 
@@ -132,7 +132,7 @@ fn imagenet(s: &mut Slim<'_>, config: Config) -> BuildResult<()> {
     cells(s, config, outputs)
 }
 
-/// The cells behind the stem, a reduction before the second and the last third of them.
+/// The cells after the stem, with a reduction before the second and the last third.
 fn cells(
     s: &mut Slim<'_>,
     config: Config,
@@ -161,12 +161,13 @@ fn cells(
     final_layer(s, net)
 }
 
-/// Before which cells the picture shrinks.
+/// Returns the cells before which the image is reduced.
 pub(super) fn reductions(cells: usize) -> [usize; 2] {
     [cells / 3, 2 * cells / 3]
 }
 
-/// A convolution and two reducing cells. Gives the outputs so far; there is none before the first.
+/// A convolution and two reducing cells. Returns the outputs so far; there is none before the
+/// first.
 pub(super) fn imagenet_stem(
     s: &mut Slim<'_>,
     config: Config,
@@ -185,12 +186,12 @@ pub(super) fn imagenet_stem(
     Ok(outputs)
 }
 
-/// The output of the last layer.
+/// Returns the output of the last layer.
 pub(super) fn last(outputs: &[Option<FeatureMap>]) -> FeatureMap {
     outputs.last().copied().flatten().expect("a stem leaves something")
 }
 
-/// Sums without biases, normalised by layers of their own.
+/// Convolutions without biases; batch norms are separate layers.
 fn arg_scope(epsilon: f32) -> ArgScope {
     ArgScope {
         pool_padding: Same,
@@ -225,7 +226,7 @@ pub(super) fn cell(
     for (i, sides) in cell.sums.iter().enumerate() {
         let sum = s.scope(&format!("comb_iter_{i}"), |s| {
             let [left, right] = sides.map(|(state, operation)| {
-                // Only what comes from outside is still too large.
+                // Only the cell's inputs still have the large size.
                 (states[state], operation, if state < 2 { stride } else { 1 })
             });
             let left = s.scope("left", |s| apply(s, left, filters))?;
@@ -237,7 +238,7 @@ pub(super) fn cell(
     s.scope("cell_output", |s| join(s, &states, cell.joined))
 }
 
-/// The output before last in the form of the last.
+/// Adapts the output before last to the size of the last.
 fn reduce_prev_layer(
     s: &mut Slim<'_>,
     previous: FeatureMap,
@@ -295,7 +296,7 @@ fn stacked_separable_conv(
     Ok(net)
 }
 
-/// Half the channels from every other pixel, half from those between.
+/// Half of the channels from the even pixels, half from the odd ones.
 fn factorized_reduction(
     s: &mut Slim<'_>,
     net: FeatureMap,
@@ -315,7 +316,7 @@ fn factorized_reduction(
     s.batch_norm(joined, "final_path_bn")
 }
 
-/// States joined, those of another form first brought into that of the last.
+/// Concatenates states, after adapting those of another size to the last.
 fn join(s: &mut Slim<'_>, states: &[FeatureMap], joined: &[usize]) -> BuildResult {
     let form = states[states.len() - 1];
     let mut parts = Vec::new();
@@ -329,7 +330,7 @@ fn join(s: &mut Slim<'_>, states: &[FeatureMap], joined: &[usize]) -> BuildResul
     Ok(s.concat("concat", &parts))
 }
 
-/// The mean over all pixels, and a matrix product.
+/// Global average pooling and a matrix product.
 pub(super) fn final_layer(s: &mut Slim<'_>, net: FeatureMap) -> BuildResult<()> {
     s.scope("final_layer", |s| {
         let net = s.relu(net);

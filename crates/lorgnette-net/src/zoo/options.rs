@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::graph::op::Border;
 use crate::names::nearest;
 
-/// The options that only some networks have, by TF-Slim's names.
+/// The options that not every network supports, by TF-Slim's names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)] // The fields of `ZooOptions` say what they are.
 pub enum Setting {
@@ -32,34 +32,31 @@ impl fmt::Display for Setting {
     }
 }
 
-/// How a network is built: TF-Slim's arguments, with its defaults at inference.
+/// The arguments of TF-Slim's functions, with its defaults for inference.
 #[derive(Clone, Debug)]
 pub struct ZooOptions {
-    /// How many classes; `None` for as many as the variables have, `Some(0)` for a network that
-    /// ends in its features.
+    /// The number of classes. `None` follows the variables; `Some(0)` ends the network at its
+    /// features.
     pub num_classes: Option<usize>,
-    /// Whether the logits of a single pixel lose their rows and columns. Off for maps of classes.
+    /// Whether logits of a single pixel lose their spatial dimensions. Off for maps of classes.
     pub spatial_squeeze: bool,
-    /// Whether the last pool is over the whole picture, whatever its size; `None` for the network's
-    /// own way.
+    /// Whether the last pool covers the whole map at any size; `None` is the network's default.
     pub global_pool: Option<bool>,
-    /// How many times smaller than the picture the last map may be at most: strides beyond it
-    /// become holes between the taps of the layers behind.
+    /// The maximum ratio of the image's size to the last map's. Further strides become dilations of
+    /// the following layers.
     pub output_stride: Option<usize>,
-    /// What is around the last pool's map when VGG's first fully connected layer moves over it.
+    /// The padding of the last pool's map for VGG's first fully connected layer.
     pub fc_conv_padding: Border,
-    /// A factor for the number of channels of every layer; `None` for as many as the variables
-    /// have.
+    /// The factor for the channels of every layer; `None` follows the variables.
     pub depth_multiplier: Option<f64>,
-    /// The fewest channels that the factor leaves a layer; `None` for the network's own number.
+    /// The minimum channels of a layer after the factor; `None` is the network's default.
     pub min_depth: Option<usize>,
-    /// The end point to stop behind; variables of later layers need not exist.
+    /// The last end point to build; variables of later layers need not exist.
     pub final_endpoint: Option<String>,
-    /// Whether to build the auxiliary classifier, where the file has it and the picture is large
-    /// enough.
+    /// Whether to build the auxiliary classifier, if the file has it and the image is large enough.
     pub create_aux_logits: bool,
-    /// Height and width of the pictures. Windows shrink with it where TF-Slim's do; `None` for
-    /// pictures of the published size or larger.
+    /// Height and width of the images. Windows shrink where TF-Slim's do; `None` stands for images
+    /// of at least the published size.
     pub size: Option<[usize; 2]>,
 }
 
@@ -81,19 +78,17 @@ impl Default for ZooOptions {
 }
 
 impl ZooOptions {
-    /// Sets an option by TF-Slim's name for it: `output_stride=16`. What TF-Slim calls `None` is
-    /// `none`.
+    /// Sets an option by TF-Slim's name: `output_stride=16`. TF-Slim's `None` is `none`.
     ///
     /// # Errors
-    /// [`Error::Unknown`] for a name that is none, [`Error::Input`] for a value that is none of
-    /// its.
+    /// [`Error::Unknown`] for an unknown name, [`Error::Input`] for an invalid value.
     pub fn set(&mut self, option: &str) -> Result<()> {
         let (name, value) =
             option.split_once('=').map(|(name, value)| (name.trim(), value.trim())).ok_or_else(
                 || Error::Input(format!("'{option}': give NAME=VALUE, such as output_stride=16")),
             )?;
         match name {
-            // Without classes, networks end in their features.
+            // Without classes, the network ends at its features.
             "num_classes" if is_none(value) => self.num_classes = Some(0),
             "num_classes" => {
                 self.num_classes = Some(number(name, value, "a number of classes, or none")?)
@@ -123,7 +118,7 @@ impl ZooOptions {
         Ok(())
     }
 
-    /// The options that are not at their defaults, as [`set`](Self::set) takes them.
+    /// Returns the options that differ from their defaults, as [`set`](Self::set) takes them.
     pub fn written(&self) -> Vec<String> {
         let valid = self.fc_conv_padding == Border::Valid;
         [
@@ -141,7 +136,7 @@ impl ZooOptions {
         .collect()
     }
 
-    /// The options that are not at their defaults and that only some networks have.
+    /// Returns the options that differ from their defaults and that not every network supports.
     pub(super) fn changed(&self) -> impl Iterator<Item = Setting> {
         [
             (!self.spatial_squeeze, Setting::SpatialSqueeze),
@@ -156,7 +151,7 @@ impl ZooOptions {
     }
 }
 
-/// What can be set by name.
+/// The names of all options.
 const NAMES: [&str; 8] = [
     "num_classes",
     "spatial_squeeze",

@@ -1,4 +1,4 @@
-//! Weights that nobody trained, for networks that are drawn, counted or timed without their files.
+//! Random weights, for networks that are drawn, counted or timed without their files.
 
 use std::sync::Arc;
 
@@ -8,10 +8,10 @@ use crate::lazy_tensor::{LazyTensor, TensorSource};
 use crate::tensor::{DType, Tensor};
 use crate::weights::{Variables, missing};
 
-/// Weights of every shape that is asked for: filters of the variance that keeps activations as
-/// large as they are (He and others 2015, "Delving deep into rectifiers", equation 10), batch norms
-/// that change little, no biases. They depend on nothing but the variable's name. Filters are made
-/// when they are packed, not before.
+/// Random weights of every requested shape. Filters have the variance that preserves the scale of
+/// activations (He and others 2015, "Delving deep into rectifiers", equation 10). Batch norms are
+/// near the identity, biases are zero. The values depend only on the variable's name. Filters are
+/// generated when they are packed.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RandomWeights;
 
@@ -64,7 +64,7 @@ impl TensorSource for RandomTensor {
 }
 
 impl RandomTensor {
-    /// The middle of the values, and how far from it they reach.
+    /// Returns the mean of the values and their maximum deviation.
     fn distribution(&self) -> (f32, f32) {
         match self.name.rsplit('/').next().unwrap_or_default() {
             "gamma" | "moving_variance" => (1.0, 0.1),
@@ -87,7 +87,7 @@ impl RandomTensor {
 struct SplitMix64(u64);
 
 impl SplitMix64 {
-    /// Seeded by FNV-1a of a name.
+    /// Seeds the generator with FNV-1a of a name.
     fn from_name(name: &str) -> Self {
         Self(name.bytes().fold(0xcbf2_9ce4_8422_2325, |sum, byte| {
             (sum ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)

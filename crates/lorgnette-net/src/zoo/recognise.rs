@@ -1,4 +1,4 @@
-//! Which network a file's variables are.
+//! Recognises the network of a file from its variables.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -10,14 +10,14 @@ use crate::error::Result;
 use crate::tensor::{DType, Tensor};
 use crate::weights::{Variables, fits, missing};
 
-/// The network that can be built from variables of these names and shapes, with or without its last
-/// layer.
+/// Returns the network that can be built from variables of these names and shapes, with or without
+/// its last layer.
 ///
-/// Every network is tried, so depth, width and kind follow from the shapes, and no list of scopes
-/// can fall behind the tables. Of several, the one with the most definite width wins. A file from
-/// which none can be built is the network that finds most of its variables, if it has use for half
-/// of the file: building that one then says what is missing. What training leaves (slots of
-/// optimisers, averages, auxiliary classifiers, counters) does not count.
+/// Every network is tried: depth, width and kind follow from the shapes, and there is no separate
+/// list of scopes to maintain. If several match, the one with the most specific width wins. If none
+/// matches completely, the result is the network that finds most of its variables, provided that it
+/// uses half of the file; building it then reports the missing variables. Remains of training
+/// (optimiser slots, averages, auxiliary classifiers, counters) do not count.
 pub fn recognise<'a>(
     variables: impl IntoIterator<Item = (&'a str, &'a [usize])>,
 ) -> Option<&'static Architecture> {
@@ -27,7 +27,7 @@ pub fn recognise<'a>(
         missing_count: Cell::new(0),
     };
     let trials: Vec<Trial> = ARCHITECTURES.iter().map(|net| shapes.try_to_build(net)).collect();
-    // The last of equals: in the list, networks of one width come behind those of any.
+    // The last of equals: in the list, networks of fixed width follow those of any width.
     if let Some(complete) =
         trials.iter().filter(|trial| trial.is_complete).max_by_key(|trial| trial.found_count)
     {
@@ -39,14 +39,14 @@ pub fn recognise<'a>(
 
 struct Trial {
     net: &'static Architecture,
-    /// Whether nothing is amiss.
+    /// Whether all variables were found.
     is_complete: bool,
-    /// How many variables were found.
+    /// The number of variables that were found.
     found_count: usize,
 }
 
-/// Variables without values. One that is amiss is made up, as far as its shape is known, and
-/// counted.
+/// Variables without values. A missing or mismatching one is replaced, if its shape is known, and
+/// recorded.
 #[derive(Debug)]
 struct ShapeProbe<'a> {
     shapes: HashMap<&'a str, &'a [usize]>,
@@ -69,8 +69,8 @@ impl ShapeProbe<'_> {
         trial
     }
 
-    /// How many variables there are that a network may have use for: a slot is named after the
-    /// variable it belongs to.
+    /// Returns the number of variables that a network may read. A slot is excluded: it is named
+    /// after its variable.
     fn count(&self) -> usize {
         let is_slot = |name: &str| {
             name.rsplit_once('/').is_some_and(|(owner, _)| self.shapes.contains_key(owner))
@@ -78,7 +78,7 @@ impl ShapeProbe<'_> {
         self.shapes.iter().filter(|(name, shape)| !shape.is_empty() && !is_slot(name)).count()
     }
 
-    /// The shape of a lost variable, from what the network asks for and the batch norm behind it.
+    /// Infers the shape of a missing variable from the request and from the batch norm after it.
     fn infer_shape(&self, name: &str, expected: &[Option<usize>]) -> Option<Vec<usize>> {
         let scope = name.rsplit_once('/')?.0;
         let outputs =
@@ -96,7 +96,7 @@ impl Variables for ShapeProbe<'_> {
         let shape = found
             .or_else(|| self.infer_shape(name, expected))
             .ok_or_else(|| missing(name, expected, []))?;
-        // Text, because only of text any number of bytes is a tensor.
+        // A text tensor may have any number of bytes.
         Tensor::from_bytes(DType::String, shape, Bytes::new())
             .ok_or_else(|| missing(name, expected, []))
     }

@@ -101,13 +101,12 @@ fn resnet_v1(s: &mut Slim<'_>, name: &str, units: [usize; 4]) -> BuildResult<()>
 }
 
 fn resnet_v2(s: &mut Slim<'_>, name: &str, units: [usize; 4]) -> BuildResult<()> {
-    // The first unit normalises and rectifies what the root leaves; nobody does so behind the last
-    // one.
+    // The first unit normalises and activates the root's output; the last is followed by neither.
     let root = conv2d("conv1", 64, 7).stride(2).linear();
     resnet(s, name, root, units, bottleneck_v2, |s, net| batch_norm_relu(s, net, "postnorm"))
 }
 
-/// What a unit is to do.
+/// The parameters of a unit.
 #[derive(Clone, Copy)]
 struct Unit {
     depth: usize,
@@ -152,14 +151,14 @@ fn resnet(
     })
 }
 
-/// Four blocks of 256, 512, 1024 and 2048 channels; all but the last one halve the sides.
+/// Four blocks of 256, 512, 1024 and 2048 channels; all but the last halve height and width.
 fn stack_blocks_dense(
     s: &mut Slim<'_>,
     mut net: FeatureMap,
     units: [usize; 4],
     bottleneck: fn(&mut Slim<'_>, FeatureMap, Unit) -> BuildResult,
 ) -> BuildResult {
-    // The root has a stride of 4 already.
+    // The root already has a stride of 4.
     let wanted = match s.options().output_stride {
         Some(stride) if stride == 0 || stride % 4 != 0 => {
             return Err(
@@ -186,7 +185,7 @@ fn stack_blocks_dense(
     Ok(net)
 }
 
-/// Normalised behind each sum, rectified behind the addition.
+/// Batch norm after each convolution, activation after the addition.
 fn bottleneck_v1(s: &mut Slim<'_>, net: FeatureMap, unit: Unit) -> BuildResult {
     let net = s.scope("bottleneck_v1", |s| {
         let shortcut = if net.channels == unit.depth {
@@ -207,7 +206,7 @@ fn bottleneck_v1(s: &mut Slim<'_>, net: FeatureMap, unit: Unit) -> BuildResult {
     s.scoped_end_point("bottleneck_v1", net)
 }
 
-/// Normalised and rectified before each sum; nothing behind the addition.
+/// Batch norm and activation before each convolution; nothing after the addition.
 fn bottleneck_v2(s: &mut Slim<'_>, net: FeatureMap, unit: Unit) -> BuildResult {
     let net = s.scope("bottleneck_v2", |s| {
         let preact = batch_norm_relu(s, net, "preact")?;
@@ -227,7 +226,7 @@ fn bottleneck_v2(s: &mut Slim<'_>, net: FeatureMap, unit: Unit) -> BuildResult {
     s.scoped_end_point("bottleneck_v2", net)
 }
 
-/// Every so many rows and columns.
+/// Takes every `stride`th row and column.
 fn subsample(s: &mut Slim<'_>, net: FeatureMap, stride: usize) -> BuildResult {
     if stride == 1 { Ok(net) } else { s.layer(net, &max_pool2d("shortcut", 1).stride(stride)) }
 }

@@ -1,11 +1,11 @@
-//! TF-Slim's layers, scopes and argument scopes: what the zoo's tables are written in.
+//! TF-Slim's layers, scopes and argument scopes, in which the zoo's tables are written.
 //!
 //! Names are TF-Slim's own: `conv2d` in scope `X` reads the variable `X/weights` and makes the
 //! nodes `X/Conv2D`, `X/BatchNorm/FusedBatchNormV3` (or `X/BiasAdd`) and `X/Relu`.
 //!
-//! This file has the state of a network being built: scopes, names, end points, variables. `layers`
-//! turns rows of a table into nodes, `arithmetic` makes what stands between them, `classifier` what
-//! stands at the end.
+//! This file has the state of a network that is being built: scopes, names, end points, variables.
+//! `layers` turns rows of a table into nodes, `arithmetic` builds the operations between them,
+//! `classifier` the end.
 
 mod arithmetic;
 mod atrous;
@@ -31,12 +31,12 @@ use crate::weights::Variables;
 
 pub(super) use crate::graph::op::Border::{Same, Valid};
 
-/// Why a table is left before its end.
+/// The reason why building stops before the end of a table.
 #[derive(Debug)]
 pub(super) enum Halt {
-    /// Something is wrong with the variables or the options.
+    /// A variable or an option is invalid.
     Failed(Error),
-    /// The end point asked for is built, and nothing behind it is wanted.
+    /// The requested end point is built.
     Reached,
 }
 
@@ -46,35 +46,36 @@ impl From<Error> for Halt {
     }
 }
 
-/// A step of building.
+/// The result of a building step.
 pub(super) type BuildResult<T = FeatureMap> = Result<T, Halt>;
 
-/// A picture, or a matrix (then height and width are 1), between two layers.
+/// An image batch, or a matrix (with height and width 1), between two layers.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct FeatureMap {
     pub(super) id: NodeId,
-    /// Rows, for an input of the expected size; 0 where that is too small.
+    /// Rows, for an input of the expected size; 0 if that is too small.
     pub(super) height: usize,
     pub(super) width: usize,
     pub(super) channels: usize,
 }
 
-/// Where names begin: nodes and variables differ within a scope that is entered a second time.
+/// A scope's prefixes: those of nodes and variables differ in a scope that is entered a second
+/// time.
 #[derive(Clone, Debug, Default)]
 struct Scope {
     nodes: String,
     variables: String,
 }
 
-/// A network being built.
+/// A network that is being built.
 pub(super) struct Slim<'a> {
     variables: &'a dyn Variables,
     options: &'a ZooOptions,
-    /// What holds for the layers to come.
+    /// The settings of the following layers.
     pub(super) args: ArgScope,
     graph: Graph,
     scope: Scope,
-    /// How often each node name was asked for.
+    /// The number of times that each node name was used.
     names: HashMap<String, usize>,
     input: FeatureMap,
     end_points: Vec<(String, NodeId)>,
@@ -112,7 +113,7 @@ impl<'a> Slim<'a> {
         }
     }
 
-    /// The network, once its table has come to `end`.
+    /// Returns the network after its table has ended with `end`.
     pub(super) fn finish(self, end: BuildResult<()>) -> Result<ZooGraph> {
         if let Err(Halt::Failed(error)) = end {
             return Err(error);
@@ -140,24 +141,24 @@ impl<'a> Slim<'a> {
         })
     }
 
-    /// The picture.
+    /// Returns the input.
     pub(super) fn input(&self) -> FeatureMap {
         self.input
     }
 
-    /// What was asked for.
+    /// Returns the requested options.
     pub(super) fn options(&self) -> &'a ZooOptions {
         self.options
     }
 
-    /// The factor for the number of channels: as asked for, else the network's `own`, else none,
-    /// for as many as the file has.
+    /// Returns the depth multiplier: the requested one, otherwise the network's `own`, otherwise
+    /// none, which follows the file.
     pub(super) fn depth_multiplier(&self, own: Option<f64>) -> Option<f64> {
         let paper = (!self.variables.has_shapes()).then_some(1.0);
         self.options.depth_multiplier.or(own).or(paper)
     }
 
-    /// Builds what is in a scope.
+    /// Builds the content of a scope.
     pub(super) fn scope<T>(
         &mut self,
         name: &str,
@@ -166,8 +167,7 @@ impl<'a> Slim<'a> {
         self.scoped(name, name, body)
     }
 
-    /// Builds a network's base, whose nodes (but not variables) have the network's scope twice
-    /// before them.
+    /// Builds a network's base, whose nodes (but not variables) have the network's scope twice.
     pub(super) fn base<T>(
         &mut self,
         name: &str,
@@ -192,7 +192,7 @@ impl<'a> Slim<'a> {
         result
     }
 
-    /// Builds layers of as many channels as the table says, whatever the network's width.
+    /// Builds layers with the channels of the table, regardless of the network's width.
     pub(super) fn exactly<T>(
         &mut self,
         body: impl FnOnce(&mut Self) -> BuildResult<T>,
@@ -203,7 +203,7 @@ impl<'a> Slim<'a> {
         result
     }
 
-    /// Names an end point. Building ends here if it is the last one asked for.
+    /// Names an end point. Building stops here if it is the last one requested.
     pub(super) fn end_point(&mut self, name: &str, net: FeatureMap) -> BuildResult {
         match self.end_points.iter_mut().find(|(known, _)| known == name) {
             Some((_, id)) => *id = net.id,
@@ -216,17 +216,17 @@ impl<'a> Slim<'a> {
         Err(Halt::Reached)
     }
 
-    /// Names an end point by the scope it is in and `name`.
+    /// Names an end point by the current scope and `name`.
     pub(super) fn scoped_end_point(&mut self, name: &str, net: FeatureMap) -> BuildResult {
         self.end_point(&join(&self.scope.nodes, name), net)
     }
 
-    /// The shape of a variable in the current scope.
+    /// Returns the shape of a variable in the current scope.
     pub(super) fn stored_shape(&self, name: &str) -> Option<Vec<usize>> {
         self.variables.shape(&join(&self.scope.variables, name))
     }
 
-    /// A node in the current scope.
+    /// Adds a node in the current scope.
     pub(super) fn node(&mut self, name: &str, op: Op, inputs: &[NodeId]) -> NodeId {
         let name = join(&self.scope.nodes, name);
         let times = self.names.entry(name.clone()).or_insert(0);
@@ -243,7 +243,7 @@ impl<'a> Slim<'a> {
         self.constant(name, Tensor::from_i64(DType::I32, shape, values))
     }
 
-    /// A variable in the current scope, as a constant of the graph under its own name.
+    /// Adds a variable of the current scope to the graph, under its own name.
     fn variable(
         &mut self,
         name: &str,
@@ -261,7 +261,7 @@ impl<'a> Slim<'a> {
         Ok((id, shape))
     }
 
-    /// How many channels a layer of `depth` has; `None` for as many as the file says.
+    /// Returns the number of channels of a layer of `depth`; `None` follows the file.
     pub(super) fn depth(&self, depth: usize) -> Option<usize> {
         match self.args.width {
             Width::Fixed => Some(depth),
@@ -276,7 +276,7 @@ impl<'a> Slim<'a> {
     }
 }
 
-/// A number of channels as a multiple of 8, at least `min_depth`, and not more than a tenth below
+/// Rounds a number of channels to a multiple of 8, at least `min_depth`, and at most a tenth below
 /// `value`.
 pub(super) fn divisible(value: f64, min_depth: usize) -> usize {
     let rounded = ((value + 4.0) as usize / 8 * 8).max(min_depth);

@@ -26,11 +26,11 @@ const fn vgg_net(
     }
 }
 
-/// The settings of all networks with [`fully_connected`]'s tail.
+/// The options of all networks with the tail of [`fully_connected`].
 pub(super) const SETTINGS: &[Setting] =
     &[Setting::SpatialSqueeze, Setting::GlobalPool, Setting::FcConvPadding];
 
-// How many convolutions each of the five stacks has.
+// The numbers of convolutions in the five stacks.
 pub(super) const VGG_A: Architecture = vgg_net("vgg_a", &[], |s| vgg(s, "vgg_a", [1, 1, 2, 2, 2]));
 pub(super) const VGG_16: Architecture =
     vgg_net("vgg_16", VGG_16_FILES, |s| vgg(s, "vgg_16", [2, 2, 3, 3, 3]));
@@ -70,8 +70,8 @@ fn vgg(s: &mut Slim<'_>, name: &'static str, repeats: [usize; 5]) -> BuildResult
     })
 }
 
-/// The tail of AlexNet, OverFeat and VGG: fully connected layers, the first of `kernel`, as
-/// convolutions.
+/// The tail of AlexNet, OverFeat and VGG: fully connected layers as convolutions, the first of
+/// `kernel`.
 pub(super) fn fully_connected(
     s: &mut Slim<'_>,
     net: FeatureMap,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use lorgnette_kernels::{PoolKind, Window};
 
 use super::emit::{Setting, integers, node};
-use super::translate::Translation;
+use super::translation::Translation;
 use super::weights::{Content, Scale};
 use crate::graph::op::{Conv, Epilogue, MatMul, Pool};
 use crate::graph::shape::resolve;
@@ -41,7 +41,7 @@ impl Translation<'_> {
         )
     }
 
-    /// A constant filter in another order, and scaled.
+    /// Adds a constant filter, transposed and scaled.
     fn filter(
         &mut self,
         id: NodeId,
@@ -78,7 +78,7 @@ impl Translation<'_> {
         Ok(())
     }
 
-    /// Gives a sum after its residual and its clamp.
+    /// Finishes a sum: adds the residual, then clamps.
     fn summed(
         &mut self,
         id: NodeId,
@@ -95,7 +95,7 @@ impl Translation<'_> {
         self.result(id, first, ("Add", vec![alone, residual], Vec::new()), epilogue.limits());
     }
 
-    /// The summands of the channels, if there are any.
+    /// Adds the per-channel summands, if there are any.
     fn shift(&mut self, id: NodeId, epilogue: &Epilogue, shape: Vec<usize>) -> Option<String> {
         let shift = epilogue.shift.as_ref()?.to_vec();
         Some(self.floats(id, "biases", shape, shift))
@@ -126,7 +126,7 @@ impl Translation<'_> {
         Ok(())
     }
 
-    /// A factor and a summand for each channel, then a clamp.
+    /// Multiplies by a factor and adds a summand per channel, then clamps.
     pub(super) fn affine(
         &mut self,
         id: NodeId,
@@ -164,7 +164,7 @@ impl Translation<'_> {
             settings.push(("dilations", integers(window.dilation)));
             "MaxPool"
         } else if window.dilation == [1, 1] {
-            // What is around the picture is not counted.
+            // Padding does not count in the mean.
             settings.push(("count_include_pad", Setting::Integer(0)));
             "AveragePool"
         } else {
@@ -175,7 +175,7 @@ impl Translation<'_> {
         Ok(())
     }
 
-    /// Rows and columns of a map.
+    /// Returns the rows and columns of a feature map.
     fn places(&self, x: NodeId) -> Result<[usize; 2], String> {
         let &[_, rows, columns, _] = self.shape(x) else {
             return Err("it does not read a map".into());

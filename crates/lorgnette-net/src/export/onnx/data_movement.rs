@@ -1,17 +1,17 @@
-//! What only moves elements, and resizing.
+//! Operations that move elements, and resizing.
 
 use super::emit::{Setting, integers, node};
-use super::translate::Translation;
+use super::translation::Translation;
 use crate::graph::op::{Op, PadMode, Resize, SliceMasks};
 use crate::graph::rearrange::axis;
 use crate::graph::{Node, NodeId};
 
-/// The end of a slice that goes to the end, and of one that goes down to the start and takes it
-/// with it.
+/// The `end` values of a slice up to the end, and of a backward slice that includes the first
+/// element.
 const TO_THE_END: i64 = i64::MAX;
 const PAST_THE_START: i64 = i64::MIN;
 
-/// Part of a dimension.
+/// A range of a dimension.
 struct Cut {
     start: i64,
     end: i64,
@@ -19,7 +19,7 @@ struct Cut {
 }
 
 impl Translation<'_> {
-    /// Another shape for the same elements. One length may depend on the batch.
+    /// Gives the elements another shape. One length may depend on the batch.
     pub(super) fn reshape(&mut self, id: NodeId, x: NodeId) -> Result<(), String> {
         let shape = self.target(id)?;
         let x = self.elements(x);
@@ -44,7 +44,7 @@ impl Translation<'_> {
     ) -> Result<(), String> {
         let x = node.inputs[0];
         let &[_, rows, columns, _] = self.shape(id) else { return Err("it is no map".into()) };
-        // In the order of the values: scales and the region of interest are not given.
+        // Scales and the region of interest are left out; inputs are positional.
         let sizes = self.integers(id, "sizes", vec![rows as i64, columns as i64]);
         let inputs = vec![self.first(x), String::new(), String::new(), sizes];
         let transformation = match (resize.how.align_corners, resize.how.half_pixel_centers) {
@@ -65,7 +65,7 @@ impl Translation<'_> {
         Ok(())
     }
 
-    /// All other operations that move elements.
+    /// Translates all other operations that move elements.
     pub(super) fn moved(&mut self, id: NodeId, node: &Node) -> Result<(), String> {
         match &node.op {
             Op::Pad(mode) => self.pad(id, node, *mode),
@@ -160,7 +160,7 @@ impl Translation<'_> {
         let first = self.is_first(x);
         let order: Vec<usize> =
             if first { super::layout::TO_FIRST.to_vec() } else { (0..amounts.len() / 2).collect() };
-        // All the beginnings, then all the ends.
+        // All leading paddings, then all trailing ones.
         let pads = [0, 1].into_iter().flat_map(|side| order.iter().map(move |d| (d, side)));
         let pads = pads.map(|(d, side)| amounts[2 * d + side]).collect();
         let mut inputs = vec![if first { self.first(x) } else { self.plain(x) }];
@@ -197,7 +197,8 @@ impl Translation<'_> {
         self.cut(id, node.inputs[0], &cuts)
     }
 
-    /// Slices; entries that select one element are cut to one, and the shape then loses them.
+    /// Translates a slice. An entry that selects one element is cut to length 1, and a reshape
+    /// removes the dimension.
     fn strided_slice(&mut self, id: NodeId, node: &Node, masks: &SliceMasks) -> Result<(), String> {
         if masks.ellipsis != 0 || masks.new_axis != 0 {
             return Err("it has an ellipsis or new dimensions".into());
@@ -220,8 +221,8 @@ impl Translation<'_> {
         self.cut(id, node.inputs[0], &cuts)
     }
 
-    /// Parts of a value, by dimension; where dimensions are gone from the result, they are removed
-    /// too.
+    /// Cuts ranges out of a value, by dimension, and removes the dimensions that the result does
+    /// not have.
     fn cut(&mut self, id: NodeId, x: NodeId, cuts: &[(usize, Cut)]) -> Result<(), String> {
         let first = self.is_first(x) && self.is_map(id);
         let place = |d: usize| if first { [0, 2, 3, 1][d] } else { d as i64 };

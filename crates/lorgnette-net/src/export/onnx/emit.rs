@@ -10,7 +10,7 @@ pub(super) enum Setting {
     Text(&'static str),
 }
 
-/// A node of an operator.
+/// Creates a node of an operator.
 pub(super) fn node(
     operator: &str,
     inputs: Vec<String>,
@@ -28,7 +28,7 @@ pub(super) fn node(
 }
 
 fn attribute(name: &str, value: Setting) -> AttributeProto {
-    // AttributeProto.AttributeType.
+    // The numbers of AttributeProto.AttributeType.
     let (float, integer, text, integers) = (1, 2, 3, 7);
     let empty = AttributeProto { name: name.to_owned(), ..AttributeProto::default() };
     match value {
@@ -39,7 +39,7 @@ fn attribute(name: &str, value: Setting) -> AttributeProto {
     }
 }
 
-/// Integers, from whatever they are kept as.
+/// Converts lengths to an attribute of integers.
 pub(super) fn integers(values: impl IntoIterator<Item = usize>) -> Setting {
     Setting::Integers(values.into_iter().map(|value| value as i64).collect())
 }

@@ -1,25 +1,17 @@
-//! Which names a value has: as TensorFlow has it ("plain"), and for maps channels first too.
+//! The names of a value in each layout: TensorFlow's ("plain"), and channels first for maps.
 
 use super::emit::{Setting, node};
-use super::translate::Translation;
+use super::translation::{Names, Translation};
 use super::weights::{Content, Weights};
 use crate::graph::{NodeId, TensorOrLazy};
 
-/// `[batch, rows, columns, channels]` as `[batch, channels, rows, columns]`: dimension `d` of the
-/// latter is dimension `TO_FIRST[d]` of the former; and back.
+/// The permutation from `[batch, rows, columns, channels]` to `[batch, channels, rows, columns]`
+/// (dimension `d` of the result is dimension `TO_FIRST[d]`), and its inverse.
 pub(super) const TO_FIRST: [usize; 4] = [0, 3, 1, 2];
 const TO_LAST: [usize; 4] = [0, 2, 3, 1];
 
-/// The names of a value; none until it is computed, or asked for.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Names {
-    pub(super) plain: Option<String>,
-    /// Of four dimensions, channels before rows and columns.
-    pub(super) first: Option<String>,
-}
-
 impl Translation<'_> {
-    /// The name of a value as TensorFlow has it.
+    /// Returns the name of a value in TensorFlow's layout, transposing it if necessary.
     pub(super) fn plain(&mut self, id: NodeId) -> String {
         let Names { plain, first } = self.names[id.index()].clone();
         let name = self.name(id);
@@ -35,7 +27,7 @@ impl Translation<'_> {
         plain
     }
 
-    /// The name of a value of four dimensions, channels first.
+    /// Returns the name of a value of four dimensions, channels first, transposing it if necessary.
     pub(super) fn first(&mut self, id: NodeId) -> String {
         let Names { plain, first } = self.names[id.index()].clone();
         let name = self.first_name(id);
@@ -51,18 +43,23 @@ impl Translation<'_> {
         first
     }
 
-    /// Whether a value has four dimensions, and so may have its channels first.
+    /// Returns true if a value has four dimensions, so that it may be channels first.
     pub(super) fn is_map(&self, id: NodeId) -> bool {
         self.shape(id).len() == 4
     }
 
-    /// Whether a value is there channels first, so that it costs nothing to go on like that.
+    /// Returns true if a value exists channels first.
     pub(super) fn is_first(&self, id: NodeId) -> bool {
         self.names[id.index()].first.is_some()
     }
 
-    /// A name of the value whose elements lie as TensorFlow's do, whatever the dimensions: of a map
-    /// of one place, either.
+    /// Returns the name of a value in its present layout, and whether that is channels first.
+    pub(super) fn as_is(&mut self, id: NodeId) -> (bool, String) {
+        if self.is_first(id) { (true, self.first(id)) } else { (false, self.plain(id)) }
+    }
+
+    /// Returns a name of the value whose elements are in TensorFlow's order. For maps of one pixel,
+    /// either layout has it.
     pub(super) fn elements(&mut self, id: NodeId) -> String {
         match *self.shape(id) {
             [_, 1, 1, _] if self.is_first(id) => self.first(id),
@@ -70,17 +67,12 @@ impl Translation<'_> {
         }
     }
 
-    /// What the result of a node is called channels first.
-    pub(super) fn first_name(&self, id: NodeId) -> String {
-        format!("{}/NCHW", self.name(id))
-    }
-
     fn turn(&mut self, from: String, to: &str, order: [usize; 4]) {
         let order = order.iter().map(|&d| d as i64).collect();
         self.emit(node("Transpose", vec![from], to, vec![("perm", Setting::Integers(order))]));
     }
 
-    /// Adds a constant of the network's, in another order if one is given.
+    /// Adds a constant of the network, transposed if `order` is given.
     fn constant(&mut self, id: NodeId, name: &str, order: Option<&[usize]>) -> String {
         let value = TensorOrLazy::from_op(&self.node(id).op)
             .expect("only constants have no name yet: inputs come before readers");

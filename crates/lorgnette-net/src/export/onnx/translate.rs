@@ -1,36 +1,27 @@
-//! Each operation in ONNX's words.
+//! Translates each operation to ONNX.
 
 use lorgnette_kernels::fallback::Reduction;
 use lorgnette_kernels::{Binary, Clamp, Unary};
 
 use super::emit::{Setting, node};
-use super::layout::Names;
 use super::proto::{
-    Dimension, Length, NodeProto, TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto,
+    Dimension, Length, TensorShapeProto, TensorTypeProto, TypeProto, ValueInfoProto,
 };
-use super::weights::{Content, Weights, data_type};
+use super::translation::{Names, Translation};
+use super::weights::data_type;
 use super::{Source, Translated};
 use crate::error::{Error, Result, UnsupportedNode};
 use crate::graph::op::{Lrn, Op};
 use crate::graph::rearrange::axis;
 use crate::graph::{Graph, Node, NodeId};
 
-/// What the dimension of the batch is called.
+/// The name of the batch dimension.
 const BATCH: &str = "batch";
 
-/// A network on its way.
-pub(super) struct Translation<'a> {
-    source: Source<'a>,
-    pub(super) names: Vec<Names>,
-    nodes: Vec<NodeProto>,
-    pub(super) weights: Vec<Weights>,
-    inputs: Vec<ValueInfoProto>,
-}
-
-/// Translates a network whose batch norms and identities are gone.
+/// Translates a network without batch norms and identities.
 ///
 /// # Errors
-/// [`Error::Unsupported`] with all the nodes that ONNX has no operator for.
+/// [`Error::Unsupported`] with all nodes that have no ONNX equivalent.
 pub(crate) fn translate(source: Source<'_>) -> Result<Translated> {
     let graph = &source.one.graph;
     let names = vec![Names::default(); graph.nodes().len()];
@@ -45,7 +36,7 @@ pub(crate) fn translate(source: Source<'_>) -> Result<Translated> {
                 op: node.op.name().into(),
                 what,
             });
-            // Its readers are told of their own faults, not of this one's.
+            // Gives the node a name nevertheless, so that its readers report only their own faults.
             translation.names[id.index()].plain = Some(node.name.clone());
         }
     }
@@ -57,116 +48,7 @@ pub(crate) fn translate(source: Source<'_>) -> Result<Translated> {
 }
 
 impl<'a> Translation<'a> {
-    pub(super) fn node(&self, id: NodeId) -> &'a Node {
-        self.source.one.graph.node(id)
-    }
-
-    pub(super) fn name(&self, id: NodeId) -> String {
-        self.node(id).name.clone()
-    }
-
-    /// A value's lengths, for one picture.
-    pub(super) fn shape(&self, id: NodeId) -> &'a [usize] {
-        &self.source.one.fact(id).shape
-    }
-
-    /// A value's lengths; `None` where they depend on the batch.
-    pub(super) fn lengths(&self, id: NodeId) -> Vec<Option<usize>> {
-        let one = self.shape(id);
-        let two = self.source.two.map_or(one, |two| &two.fact(id).shape);
-        one.iter().zip(two).map(|(&one, &two)| (one == two).then_some(one)).collect()
-    }
-
-    /// The integers of a constant.
-    pub(super) fn numbers(&self, id: NodeId) -> Result<Vec<i64>, String> {
-        let constant =
-            self.source.one.graph.constant_of(id).ok_or("a parameter is computed, not constant")?;
-        if self.source.two.is_some_and(|two| {
-            two.graph.constant_of(id).is_none_or(|two| two.bytes() != constant.bytes())
-        }) {
-            return Err("a parameter depends on the batch".into());
-        }
-        Ok(constant.to_i64())
-    }
-
-    pub(super) fn emit(&mut self, node: NodeProto) {
-        self.nodes.push(node);
-    }
-
-    /// Adds a node whose result is the plain value of `id`.
-    pub(super) fn give(
-        &mut self,
-        id: NodeId,
-        operator: &str,
-        inputs: Vec<String>,
-        settings: Vec<(&str, Setting)>,
-    ) {
-        let name = self.name(id);
-        self.emit(node(operator, inputs, &name, settings));
-        self.names[id.index()].plain = Some(name);
-    }
-
-    /// Adds a node whose result is the value of `id`, channels first.
-    pub(super) fn give_first(
-        &mut self,
-        id: NodeId,
-        operator: &str,
-        inputs: Vec<String>,
-        settings: Vec<(&str, Setting)>,
-    ) {
-        let name = self.first_name(id);
-        self.emit(node(operator, inputs, &name, settings));
-        self.names[id.index()].first = Some(name);
-    }
-
-    /// Either of these.
-    pub(super) fn give_as(
-        &mut self,
-        first: bool,
-        id: NodeId,
-        operator: &str,
-        inputs: Vec<String>,
-        settings: Vec<(&str, Setting)>,
-    ) {
-        match first {
-            true => self.give_first(id, operator, inputs, settings),
-            false => self.give(id, operator, inputs, settings),
-        }
-    }
-
-    /// The name of a value as it is already, and whether that is channels first.
-    pub(super) fn as_is(&mut self, id: NodeId) -> (bool, String) {
-        if self.is_first(id) { (true, self.first(id)) } else { (false, self.plain(id)) }
-    }
-
-    /// Adds a constant that the operator needs, and gives its name.
-    pub(super) fn floats(
-        &mut self,
-        id: NodeId,
-        what: &str,
-        shape: Vec<usize>,
-        values: Vec<f32>,
-    ) -> String {
-        self.weight(id, what, shape, Content::Floats(values))
-    }
-
-    pub(super) fn integers(&mut self, id: NodeId, what: &str, values: Vec<i64>) -> String {
-        self.weight(id, what, vec![values.len()], Content::Integers(values))
-    }
-
-    pub(super) fn weight(
-        &mut self,
-        id: NodeId,
-        what: &str,
-        shape: Vec<usize>,
-        content: Content,
-    ) -> String {
-        let name = format!("{}/{what}", self.name(id));
-        self.weights.push(Weights { name: name.clone(), shape, content });
-        name
-    }
-
-    /// Translates one node; constants wait until they are read.
+    /// Translates one node. Constants are added when they are read.
     fn operation(&mut self, id: NodeId, node: &'a Node) -> Result<(), String> {
         let x = node.inputs.first().copied();
         let x = || x.ok_or("an input is missing");
@@ -202,7 +84,7 @@ impl<'a> Translation<'a> {
         Ok(())
     }
 
-    /// An identity's names are those of what it hands on; a constant must get one first.
+    /// Returns the names of an identity's input; a constant is named first.
     fn names_of(&mut self, x: NodeId) -> Names {
         if self.names[x.index()].plain.is_none() && !self.is_first(x) {
             let _ = self.plain(x);
@@ -229,7 +111,7 @@ impl<'a> Translation<'a> {
         ValueInfoProto { name: name.to_owned(), r#type: Some(TypeProto { tensor_type }) }
     }
 
-    /// An operator on each element alone: in whatever order they are.
+    /// Adds an elementwise operator, which works in any layout.
     fn each(&mut self, id: NodeId, x: NodeId, operator: &str, settings: Vec<(&str, Setting)>) {
         let (first, x) = self.as_is(x);
         self.give_as(first, id, operator, vec![x], settings);
@@ -245,7 +127,7 @@ impl<'a> Translation<'a> {
         self.give_as(first, id, "Clip", [vec![x], limits].concat(), Vec::new());
     }
 
-    /// The limits as Clip takes them: an empty name for one that is not there.
+    /// Returns the limits for Clip; an empty name stands for none.
     pub(super) fn limits(&mut self, id: NodeId, clamp: Clamp) -> Vec<String> {
         [("low", clamp.low), ("high", clamp.high)]
             .map(|(what, limit)| match limit.is_finite() {
@@ -285,7 +167,7 @@ impl<'a> Translation<'a> {
         self.each(id, x, operator, Vec::new());
     }
 
-    /// Functions that take two operators.
+    /// Adds functions that take two operators.
     fn composed(&mut self, id: NodeId, x: NodeId, function: Unary) {
         let (first, x) = self.as_is(x);
         let between = format!("{}/between", self.name(id));
@@ -328,7 +210,7 @@ impl<'a> Translation<'a> {
             _ => return Err("ONNX has no such operator".into()),
         };
         let &[a, b] = node.inputs.as_slice() else { return Err("it has no two inputs".into()) };
-        // Channels first where both can be: a number, or a map.
+        // Channels first if both inputs can be: numbers or maps.
         let can = |input: NodeId| {
             self.is_map(input) || self.shape(input).iter().all(|&length| length == 1)
         };
@@ -341,7 +223,7 @@ impl<'a> Translation<'a> {
         Ok(())
     }
 
-    /// Gives the value of `id`, channels first or not, after a clamp.
+    /// Adds the clamp of a result, in either layout.
     pub(super) fn result(
         &mut self,
         id: NodeId,
@@ -415,7 +297,7 @@ impl<'a> Translation<'a> {
 
     fn lrn(&mut self, id: NodeId, x: NodeId, lrn: &Lrn) {
         let size = 2 * lrn.depth_radius + 1;
-        // ONNX divides the sum of squares by the number of neighbours, TensorFlow does not.
+        // ONNX divides the sum of squares by the number of channels, TensorFlow does not.
         let settings = vec![
             ("size", Setting::Integer(size as i64)),
             ("alpha", Setting::Float(lrn.alpha * size as f32)),
@@ -446,7 +328,7 @@ impl<'a> Translation<'a> {
         Ok(())
     }
 
-    /// The results under the names that were asked for.
+    /// Gives the outputs their requested names.
     fn finish(mut self, graph: &Graph) -> Translated {
         let outputs: Vec<ValueInfoProto> = graph
             .outputs()

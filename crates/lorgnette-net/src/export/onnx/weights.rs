@@ -1,4 +1,4 @@
-//! What ONNX calls initialisers: constants, turned and scaled when they are written.
+//! ONNX initialisers: constants, transposed and scaled as they are written.
 
 use std::sync::Arc;
 
@@ -10,18 +10,17 @@ use crate::tensor::{DType, Tensor};
 #[derive(Debug)]
 pub(crate) struct Weights {
     pub(crate) name: String,
-    /// The dimensions as they are written.
+    /// The shape in the file.
     pub(crate) shape: Vec<usize>,
     pub(crate) content: Content,
 }
 
-/// Where the elements come from.
+/// The source of the elements.
 #[derive(Debug)]
 pub(crate) enum Content {
     Floats(Vec<f32>),
     Integers(Vec<i64>),
-    /// A constant of the network: its dimensions in another order, then each multiplied by a
-    /// factor.
+    /// A constant of the network, its dimensions permuted by `order`, then scaled.
     Turned {
         value: TensorOrLazy,
         order: Vec<usize>,
@@ -29,15 +28,15 @@ pub(crate) enum Content {
     },
 }
 
-/// A factor for each channel of a sum.
+/// A factor for each output channel of a contraction.
 #[derive(Debug)]
 pub(crate) struct Scale {
     pub(crate) factors: Arc<[f32]>,
-    /// How many elements, of those as they are written, are multiplied by one factor in a row.
+    /// The number of consecutive elements, in the file's order, that share one factor.
     pub(crate) run: usize,
 }
 
-/// ONNX's numbers for types (`TensorProto.DataType`).
+/// ONNX's numbers of types (`TensorProto.DataType`).
 pub(crate) const FLOAT: i32 = 1;
 pub(crate) const INT32: i32 = 6;
 pub(crate) const INT64: i32 = 7;
@@ -52,7 +51,7 @@ impl Weights {
         }
     }
 
-    /// How many bytes the elements take.
+    /// Returns the size of the elements in bytes.
     pub(crate) fn byte_len(&self) -> usize {
         let size = match self.data_type() {
             INT64 => 8,
@@ -62,10 +61,10 @@ impl Weights {
         self.shape.iter().product::<usize>() * size
     }
 
-    /// The elements, little-endian.
+    /// Returns the elements, little-endian.
     ///
     /// # Errors
-    /// If they cannot be read.
+    /// If the constant cannot be read.
     pub(crate) fn bytes(&self) -> Result<Vec<u8>> {
         Ok(match &self.content {
             Content::Floats(values) => {
@@ -81,7 +80,7 @@ impl Weights {
     }
 }
 
-/// The type that a value has in the file: all floats are of 32 bits, as they are computed with.
+/// Returns the type of a value in the file. All floats become float32, the type of computation.
 pub(crate) fn data_type(dtype: DType) -> i32 {
     match dtype {
         DType::Bool => BOOL,
@@ -119,8 +118,8 @@ fn turned(tensor: &Tensor, order: &[usize], scale: Option<&Scale>) -> Vec<u8> {
     }
 }
 
-/// Where each element of a turned tensor comes from: dimension `d` of it is dimension `order[d]` of
-/// the other.
+/// Returns the source index of each element of a permuted tensor: its dimension `d` is dimension
+/// `order[d]` of the source.
 fn places(shape: &[usize], order: &[usize]) -> impl Iterator<Item = usize> {
     let stride = |d: usize| shape[d + 1..].iter().product::<usize>();
     let turned: Vec<(usize, usize)> = order.iter().map(|&d| (shape[d], stride(d))).collect();
@@ -149,7 +148,7 @@ mod tests {
 
     #[test]
     fn a_filter_is_turned_and_scaled() {
-        // [1, 2, 1, 3], a window of one by two, three channels out.
+        // [1, 2, 1, 3]: a 1 × 2 window, three output channels.
         let tensor = Tensor::from_f32(&[1, 2, 1, 3], vec![1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
         let scale = Scale { factors: vec![1.0, 10.0, 100.0].into(), run: 2 };
         let bytes = turned(&tensor, &[3, 2, 0, 1], Some(&scale));

@@ -1,4 +1,4 @@
-//! The file, written piece by piece: of the weights, one tensor at a time is in memory.
+//! Writes the file piece by piece: one tensor of the weights is in memory at a time.
 
 use prost::Message as _;
 
@@ -9,14 +9,14 @@ use crate::atomic_file::AtomicFile;
 use crate::error::{Error, Result};
 use crate::export::{field, heading};
 
-/// The file format of ONNX 1.10, which all engines in use read.
+/// The file format version of ONNX 1.10, which all engines in use read.
 const IR_VERSION: i64 = 8;
-/// The operators of ONNX 1.13 (2022).
+/// The operator set of ONNX 1.13 (2022).
 const OPERATOR_SET: i64 = 18;
-/// Protocol buffers end here.
+/// The maximum length of a protocol buffer.
 const MAX_BYTES: u64 = i32::MAX as u64;
 
-// Fields, by number.
+// Field numbers.
 const MODEL_GRAPH: u64 = 7;
 const GRAPH_NODE: u64 = 1;
 const GRAPH_NAME: u64 = 2;
@@ -25,10 +25,10 @@ const GRAPH_INPUT: u64 = 11;
 const GRAPH_OUTPUT: u64 = 12;
 const TENSOR_RAW_DATA: u64 = 9;
 
-/// Writes a network, with notes for those who read the file: names and values.
+/// Writes a network, with `notes` as metadata entries (key and value).
 ///
 /// # Errors
-/// If it would be longer than a protocol buffer can be; if a constant cannot be read; what the
+/// If the file exceeds the length limit of a protocol buffer; if a constant cannot be read; if the
 /// system refuses.
 pub(crate) fn write(
     out: &mut AtomicFile,
@@ -76,7 +76,7 @@ fn model(notes: &[(String, String)]) -> ModelProto {
     }
 }
 
-/// What stands before a tensor's elements.
+/// Encodes the part of a tensor before its elements.
 fn head(weights: &Weights) -> Vec<u8> {
     let dims = weights.shape.iter().map(|&length| length as i64).collect();
     let name = weights.name.clone();

@@ -124,7 +124,7 @@ pub(super) fn mat_mul(node: Attributes<'_>) -> MatMul {
     }
 }
 
-/// Several summands, added from the first to the last.
+/// Adds several summands from first to last.
 fn sum(inputs: usize) -> Piece {
     let add = || Op::Binary(Binary::Add, Clamp::NONE);
     match inputs {
@@ -172,8 +172,8 @@ fn dequantize(node: Attributes<'_>) -> Result<Piece, String> {
     Ok(Piece::Node(Op::Dequantize(mode)))
 }
 
-/// What quantised training leaves: numbers limited to a range and rounded to one of its steps. The
-/// range is moved so that zero is one of the steps
+/// Fake quantisation, as quantisation-aware training leaves it: limits numbers to a range and
+/// rounds them to one of its steps. The range is shifted so that zero is a step
 /// (`tensorflow/core/kernels/fake_quant_ops_functor.h`).
 fn fake_quantize(node: Attributes<'_>) -> Result<Piece, String> {
     let bits = node.int("num_bits").unwrap_or(8);

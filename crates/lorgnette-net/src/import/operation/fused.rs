@@ -1,6 +1,6 @@
-//! What TensorFlow's optimisers make of several operations: Grappler's `_Fused…`,
-//! optimize_for_inference's resizes and paddings in convolutions. They are taken apart again; our
-//! own passes fuse for our own kernels.
+//! Fused operations of TensorFlow's optimisers: Grappler's `_Fused…`, and optimize_for_inference's
+//! resizes and paddings in convolutions. They are split again; our own passes fuse for our own
+//! kernels.
 
 use lorgnette_kernels::{Binary, Clamp, Unary};
 
@@ -31,7 +31,7 @@ pub(super) fn read(
     })
 }
 
-/// One of the operations behind a fused sum.
+/// An operation that follows a fused sum.
 #[derive(Clone, Copy)]
 enum After {
     Add,
@@ -56,8 +56,8 @@ fn after(name: &str, node: Attributes<'_>) -> Result<After, String> {
     })
 }
 
-/// A convolution or product, then the operations `fused_ops` names, which take their arguments from
-/// input 2 on.
+/// Imports a convolution or product and the operations of `fused_ops`, whose arguments start at
+/// input 2.
 fn with_epilogue(sum: Op, node: Attributes<'_>) -> Result<Piece, String> {
     let steps: Vec<After> = node
         .texts("fused_ops")
@@ -104,7 +104,7 @@ fn appended(
     if last { chain.finish(op, inputs) } else { chain.step(&format!("fused_{index}"), op, inputs) }
 }
 
-/// Batch norm, perhaps a side input that is added, perhaps an activation.
+/// Imports a batch norm with an optional summand and an optional activation.
 fn batch_norm(node: Attributes<'_>) -> Result<Piece, String> {
     if node.flag("is_training") {
         return Err("it normalises by the statistics of the batch (is_training); export the graph for inference".into());
@@ -127,7 +127,7 @@ fn batch_norm(node: Attributes<'_>) -> Result<Piece, String> {
     }))
 }
 
-/// `x, (size,) paddings, filter`: maybe resized, mirrored at the edge, then convolved.
+/// `x, (size,) paddings, filter`: an optional resize, mirror padding, then a convolution.
 fn padded(node: Attributes<'_>, resized: bool) -> Result<Piece, String> {
     let mode = structure::pad_mode(node).unwrap_or(PadMode::Constant);
     let conv = window::conv(node)?;

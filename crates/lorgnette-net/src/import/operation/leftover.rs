@@ -1,5 +1,5 @@
-//! What training and TensorFlow's tools leave in a graph: constants, placeholders, and nodes that
-//! pass a value on.
+//! Remains of training and of TensorFlow's tools: constants, placeholders, and nodes that forward a
+//! value.
 
 use super::super::attributes::Attributes;
 use super::super::constant::{self, Expansion};
@@ -44,13 +44,13 @@ fn placeholder(node: Attributes<'_>) -> Op {
         return Op::Const(value);
     }
     let dtype = node.dtype("dtype").unwrap_or(DType::F32);
-    // Very old graphs leave the shape out, which reads as a scalar.
+    // Very old graphs omit the shape, which reads as a scalar.
     let shape = node.shape("shape").filter(|shape| !shape.is_empty() || !dtype.is_float());
     Op::Input { dtype, shape }
 }
 
-/// The value of a placeholder that only training needs, if nobody feeds it: flags are off, and
-/// nothing is dropped.
+/// Returns the value of a placeholder that only training needs, if it is not fed: flags are off,
+/// and dropout keeps everything.
 fn training_default(attributes: Attributes<'_>) -> Option<Tensor> {
     let name = attributes.0.name.rsplit('/').next().unwrap_or_default().to_lowercase();
     match attributes.dtype("dtype")? {

@@ -1,4 +1,4 @@
-//! Shapes, and what only moves values about.
+//! Shapes, and operations that move values.
 
 use super::super::attributes::Attributes;
 use super::Piece;
@@ -100,7 +100,7 @@ fn old_concat(inputs: usize) -> Piece {
     })
 }
 
-/// The form without an axis: rows.
+/// The form without an axis: gathers rows.
 fn old_gather() -> Piece {
     Piece::chain(|chain| {
         let axis = chain.constant("axis", Tensor::from_i64(DType::I32, &[], &[0]));

@@ -1,5 +1,5 @@
-//! What moves over a picture: convolutions, pools, batch norm, resizing; and how each is brought to
-//! NHWC.
+//! Windowed operations on images (convolutions, pools), batch norm and resizing, and their
+//! conversion to NHWC.
 
 use lorgnette_kernels::{Binary, Clamp, Padding, PoolKind};
 
@@ -36,7 +36,7 @@ pub(super) fn read(
     })
 }
 
-/// Reads how a convolution moves; its filter is the second input.
+/// Reads the parameters of a convolution; its filter is the second input.
 pub(super) fn conv(node: Attributes<'_>) -> Result<Conv, String> {
     Ok(Conv {
         stride: node.spatial("strides")?,
@@ -79,7 +79,7 @@ fn pool(node: Attributes<'_>, kind: PoolKind) -> Result<Pool, String> {
     Ok(Pool { kind, kernel, stride, dilation: [1; 2], border: border(node)? })
 }
 
-/// MaxPoolV2: window and steps are inputs.
+/// MaxPoolV2: window and strides are inputs.
 fn pool_by_inputs(border: Border) -> Piece {
     Piece::chain(move |chain: &mut Chain<'_>| {
         let pair = |numbers: Option<Vec<i64>>| match numbers.as_deref() {
@@ -110,8 +110,7 @@ fn batch_norm(node: Attributes<'_>, port: usize) -> Result<Piece, String> {
     }
 }
 
-/// The form of 2015: `x, mean, variance, beta, gamma`, where an attribute says whether gamma
-/// counts.
+/// The form of 2015: `x, mean, variance, beta, gamma`; an attribute tells whether gamma counts.
 fn global_normalization(node: Attributes<'_>) -> Result<Piece, String> {
     let epsilon = node.float("variance_epsilon").ok_or("it has no variance_epsilon")?;
     let scaled = node.flag("scale_after_normalization");
@@ -125,7 +124,7 @@ fn global_normalization(node: Attributes<'_>) -> Result<Piece, String> {
 }
 
 fn lrn(node: Attributes<'_>) -> Result<Lrn, String> {
-    // The defaults are those of TensorFlow's op definition.
+    // The defaults of TensorFlow's op definition.
     Ok(Lrn {
         depth_radius: usize::try_from(node.int("depth_radius").unwrap_or(5))
             .map_err(|_| "a negative depth_radius")?,
@@ -143,7 +142,7 @@ pub(super) fn resize(node: Attributes<'_>, bilinear: bool, align_corners: &str) 
     Resize { bilinear, how }
 }
 
-/// The operation between two transpositions, for graphs that store pictures channel by channel.
+/// Wraps an operation in two transpositions, for graphs that store images channels first.
 fn channels_last(op: Op, inputs: usize) -> Piece {
     Piece::chain(move |chain| {
         let x = chain.input(0)?;

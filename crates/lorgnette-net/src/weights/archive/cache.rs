@@ -1,12 +1,12 @@
-//! The folder of unpacked archives.
+//! The cache folder of unpacked archives.
 //!
 //! ```text
 //! CACHE/STEM-SIZE-TIME-NAME/unpacked.txt     a heading, the archive, and the size and name of each file
 //!                          /files/…          the files
 //! ```
-//! The folder's name has the archive's size and time of change and a checksum of its path: an
-//! archive that changes is unpacked anew. The list has them in full. A folder whose files are not
-//! those of its list is made anew too.
+//! The folder's name contains the archive's size, its modification time and a checksum of its path:
+//! an archive that changes is unpacked again. The list has them in full. A folder whose files
+//! differ from its list is replaced.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write as _};
@@ -22,10 +22,10 @@ const FILES: &str = "files";
 const HEADING: &str = "lorgnette: an unpacked archive, version 1";
 const PARTIAL: &str = ".partial-";
 
-/// A folder that is being filled for longer than this was given up.
+/// The age after which an incomplete folder counts as abandoned.
 const STALE_AFTER: Duration = Duration::from_secs(24 * 3600);
 
-/// Where archives are unpacked to, and how much may be there.
+/// The cache folder and its limits.
 #[derive(Clone, Debug)]
 pub struct Cache {
     folder: PathBuf,
@@ -34,31 +34,31 @@ pub struct Cache {
 }
 
 impl Cache {
-    /// Archives go to folders of `folder`, up to 16 GiB in all and 10,000 files each.
+    /// Creates a cache in `folder`, with up to 16 GiB in all and 10,000 files per archive.
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self { folder: folder.into(), max_bytes: 16 << 30, max_files: 10_000 }
     }
 
-    /// Sets how many bytes all archives together may take; those that were used last stay.
+    /// Limits the total size of unpacked archives, in bytes. The least recently used are evicted.
     #[must_use]
     pub fn with_max_bytes(self, max_bytes: u64) -> Self {
         Self { max_bytes, ..self }
     }
 
-    /// Sets how many files an archive may have.
+    /// Limits the number of files in an archive.
     #[must_use]
     pub fn with_max_files(self, max_files: usize) -> Self {
         Self { max_files, ..self }
     }
 
-    /// The folder with the files of an archive: as it was left the last time, or unpacked now.
+    /// Returns the folder with the files of an archive, which is unpacked unless it is cached.
     ///
-    /// Nothing is ever half unpacked: the folder gets its name when it is whole. Two programs may
-    /// do so at once.
+    /// The folder is complete as soon as it has its name. Several programs may unpack at the same
+    /// time.
     ///
     /// # Errors
-    /// If the archive is damaged; if it has files that would leave the folder, links, files given
-    /// twice, more files or bytes than allowed; if the system refuses.
+    /// If the archive is damaged; if it has files outside its folder, links, duplicate files, or
+    /// more files or bytes than allowed; if the system refuses.
     pub fn unpack(&self, archive: &Path) -> Result<PathBuf> {
         let io = |source| Error::Io { path: archive.into(), source };
         let identity = Identity::new(archive).map_err(io)?;
@@ -73,17 +73,16 @@ impl Cache {
             .fill(&partial, archive, &identity)
             .and_then(|()| self.publish(&partial, &folder, &identity));
         if result.is_err() {
-            // What could not be finished is of no use; that it cannot be removed is a lesser fault
-            // than the first.
+            // A folder that cannot be removed now is removed later as a stale one.
             let _ = fs::remove_dir_all(&partial);
         }
         result
     }
 
-    /// Removes the folder with the files of an archive, if there is one; gives the bytes they took.
+    /// Removes the unpacked files of an archive, and returns their size in bytes.
     ///
     /// # Errors
-    /// If the archive is not there any more, or the system refuses.
+    /// If the archive does not exist, or the system refuses.
     pub fn remove(&self, archive: &Path) -> Result<u64> {
         let identity =
             Identity::new(archive).map_err(|source| Error::Io { path: archive.into(), source })?;
@@ -97,13 +96,13 @@ impl Cache {
         }
     }
 
-    /// A new folder, which only this call fills.
+    /// Creates a new folder that only this call fills.
     fn partial(&self) -> io::Result<PathBuf> {
         static CALLS: AtomicU32 = AtomicU32::new(0);
         let call = CALLS.fetch_add(1, Ordering::Relaxed);
         let partial = self.folder.join(format!("{PARTIAL}{}-{call}", std::process::id()));
         if partial.is_dir() {
-            // Left by a program of the same number that is no more.
+            // The remains of an ended program with the same process number.
             fs::remove_dir_all(&partial)?;
         }
         fs::create_dir_all(&partial)?;
@@ -129,7 +128,8 @@ impl Cache {
         written.map_err(|source| Error::Io { path: partial.join(LIST), source })
     }
 
-    /// Gives the folder its name; where another program was faster, its folder is as good.
+    /// Renames the folder to its final name. If another program was faster, its folder is
+    /// equivalent.
     fn publish(&self, partial: &Path, folder: &Path, identity: &Identity) -> Result<PathBuf> {
         match fs::rename(partial, folder) {
             Ok(()) => Ok(folder.join(FILES)),
@@ -143,7 +143,7 @@ impl Cache {
         }
     }
 
-    /// Removes a folder that is not what its list says, and those that programs never finished.
+    /// Removes an invalid folder, and folders that programs left incomplete.
     fn remove_stale(&self, folder: &Path) {
         let _ = fs::remove_dir_all(folder);
         for (path, publish) in self.folders() {
@@ -158,7 +158,7 @@ impl Cache {
         }
     }
 
-    /// Removes the archives that have been unused for longest until there is room for `bytes`.
+    /// Evicts the least recently used archives until `bytes` fit.
     fn evict(&self, bytes: u64) {
         let mut entries: Vec<_> = self
             .folders()
@@ -182,7 +182,7 @@ impl Cache {
     }
 }
 
-/// Which archive, and as it was when.
+/// The identity of an archive: path, size and modification time.
 struct Identity {
     path: PathBuf,
     size: u64,
@@ -207,13 +207,13 @@ impl Identity {
         Ok(Self { path, size: metadata.len(), modified, folder })
     }
 
-    /// The first lines of the list.
+    /// Returns the first lines of the list.
     fn lines(&self) -> String {
         format!("{HEADING}\n{} {} {:?}\n", self.size, self.modified, self.path)
     }
 }
 
-/// An archive's folder, as far as it has been filled.
+/// An archive's folder while it is filled.
 struct Unpacking<'a> {
     cache: &'a Cache,
     files: PathBuf,
@@ -246,7 +246,8 @@ impl Unpacking<'_> {
     }
 }
 
-/// Writes a new file of exactly `size` bytes. The content is read to its end: checksums are there.
+/// Writes a new file of exactly `size` bytes. The content is read to its end, where checksums are
+/// verified.
 fn write(path: &Path, size: u64, content: &mut dyn Read) -> Result<(), String> {
     fs::create_dir_all(path.parent().expect("it is in a folder")).map_err(|e| e.to_string())?;
     let mut file = File::create_new(path).map_err(|e| match e.kind() {
@@ -264,7 +265,7 @@ fn write(path: &Path, size: u64, content: &mut dyn Read) -> Result<(), String> {
     }
 }
 
-/// The files of an archive's folder, if they are there as listed; notes that they were used.
+/// Returns the files of an archive's folder if they match its list, and marks it as used.
 fn find_unpacked(folder: &Path, identity: &Identity) -> Option<PathBuf> {
     let list = fs::read_to_string(folder.join(LIST)).ok()?;
     let lines = list.strip_prefix(&identity.lines())?;
@@ -276,7 +277,7 @@ fn find_unpacked(folder: &Path, identity: &Identity) -> Option<PathBuf> {
         (metadata.is_file() && metadata.len() == size.parse::<u64>().ok()?).then_some(())
     };
     lines.lines().try_for_each(|line| is_present(line).ok_or(())).ok()?;
-    // Only the order of removal depends on it.
+    // A failure only affects the order of eviction.
     let _ = File::options()
         .append(true)
         .open(folder.join(LIST))
@@ -288,7 +289,7 @@ fn last_used(folder: &Path) -> Option<SystemTime> {
     folder.join(LIST).metadata().ok()?.modified().ok()
 }
 
-/// What an archive's folder takes, by its list; `None` for folders that are not ours.
+/// Returns the size of an archive's files by its list; `None` for folders of other origin.
 fn size(folder: &Path) -> Option<u64> {
     let list = fs::read_to_string(folder.join(LIST)).ok()?;
     let files = list.strip_prefix(HEADING)?.lines().skip(2);

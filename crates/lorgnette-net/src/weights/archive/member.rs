@@ -1,12 +1,12 @@
-//! The names of files in archives, made safe.
+//! Validates the names of files in archives.
 
 use std::path::PathBuf;
 
-/// The longest name; the longest of a published checkpoint has 70 letters.
+/// The maximum length of a name; published checkpoints have up to 70 bytes.
 const MAX_NAME_BYTES: usize = 512;
 
-/// The path below the archive's folder. Refuses every name that would leave it, or that a system
-/// reads in a way of its own: absolute, with `..`, a drive, a backslash or a control character.
+/// Returns the relative path of a file. Refuses names that would leave the folder or that some
+/// system interprets: absolute paths, `..`, drives, backslashes, control characters.
 pub(super) fn path(name: &[u8]) -> Result<PathBuf, String> {
     let refused =
         |why: &str| format!("the archive has a file called '{}', {why}: refused", truncated(name));

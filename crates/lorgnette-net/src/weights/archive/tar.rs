@@ -1,7 +1,7 @@
-//! The files of a tar: POSIX `ustar` and `pax`, and GNU's.
+//! Reads tar files: POSIX `ustar` and `pax`, and GNU's.
 //!
-//! The crate reads headers one by one; long names, which it would read into memory whatever their
-//! length, are read here, up to a bound.
+//! The crate decodes headers. Long names, which it would read into memory at any length, are read
+//! here with a limit.
 
 use std::io::Read;
 
@@ -9,14 +9,15 @@ use ::tar::{Archive, Entry, PaxExtensions};
 
 use super::Visit;
 
-/// The longest header for the file after it: a name, and what else programs note there.
+/// The maximum length of an extension header, which holds a name and other metadata of the next
+/// file.
 const MAX_EXTENSION_BYTES: u64 = 64 << 10;
 
-/// More entries than this, folders and notes among them, are refused; a checkpoint is some five.
+/// The maximum number of entries, including folders and metadata; a checkpoint has about five.
 const MAX_ENTRIES: usize = 100_000;
 
-/// Calls `visit` with each file. Folders need no mention, since files name theirs; links and
-/// devices are refused.
+/// Calls `visit` with each file. Folders are skipped, because files name theirs; links and devices
+/// are refused.
 pub(super) fn each(archive: impl Read, visit: &mut Visit<'_>) -> Result<(), String> {
     let damaged = |error: std::io::Error| format!("not a tar, or a damaged one: {error}");
     let mut archive = Archive::new(archive);
@@ -77,8 +78,8 @@ fn extension(entry: &mut impl Read) -> Result<Vec<u8>, String> {
     Ok(content)
 }
 
-/// The name in a `pax` header. One that changes the length of its file is refused: lengths of over
-/// 8 GiB, and sparse files.
+/// Returns the name in a `pax` header. A header that changes the file's length (over 8 GiB, or
+/// sparse) is refused.
 fn pax_name(content: &[u8]) -> Result<Option<Vec<u8>>, String> {
     let mut name = None;
     for extension in PaxExtensions::new(content) {

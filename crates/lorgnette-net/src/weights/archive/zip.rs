@@ -1,11 +1,11 @@
-//! The files of a zip, as its central directory lists them: stored, or compressed by deflate.
+//! Reads zip files by their central directory: stored, or compressed by deflate.
 
 use rawzip::{CompressionMethod, ZipArchive, ZipFileHeaderRecord};
 
 use super::Visit;
 
-/// Calls `visit` with each file, whose checksum is verified once it is read. Links and encrypted
-/// files are refused.
+/// Calls `visit` with each file, whose checksum is verified at its end. Links and encrypted files
+/// are refused.
 pub(super) fn each(archive: &[u8], visit: &mut Visit<'_>) -> Result<(), String> {
     let damaged = |error: rawzip::Error| format!("not a zip, or a damaged one: {error}");
     let archive = ZipArchive::from_slice(archive).map_err(damaged)?;

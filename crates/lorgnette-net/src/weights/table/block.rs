@@ -1,13 +1,12 @@
 //! One block of a table: sorted keys and their values.
 //!
-//! An entry is three varints (how many bytes its key shares with the key before, how many it adds,
-//! how long its value is), then the added bytes and the value. Now and then an entry shares
-//! nothing: a restart point. Their places are at the block's end, as 32-bit numbers, and after them
-//! how many there are.
+//! An entry is three varints (the number of bytes its key shares with the previous key, the number
+//! it adds, the length of its value), then the added bytes and the value. Entries at restart points
+//! share nothing. The positions of the restart points are at the block's end as 32-bit numbers,
+//! followed by their count.
 //!
-//! Restart points must be in order, and no entry may reach beyond the next of them: whatever a
-//! block says, no byte of it is then part of two values, and all values together are no longer than
-//! the block.
+//! Restart points must be in order, and no entry may reach beyond the next one: no byte of a block
+//! then belongs to two values, and all values together are no longer than the block.
 
 use std::ops::Range;
 
@@ -15,10 +14,10 @@ use bytes::Bytes;
 
 use crate::weights::varint;
 
-/// A block whose restart points are in order and before the list of them.
+/// A block whose restart points are in order and within the entries.
 pub(super) struct Block {
     content: Bytes,
-    /// Where the entries end and the restart points begin.
+    /// The end of the entries and start of the restart points.
     end: usize,
 }
 
@@ -53,7 +52,7 @@ impl Block {
         Ok(())
     }
 
-    /// The value under a key, from the last restart point that is not after it.
+    /// Returns the value of a key, searching from the last restart point that is not after it.
     pub(super) fn find(&self, key: &[u8]) -> Result<Option<Bytes>, String> {
         let mut cursor = self.cursor_before(key)?;
         while let Some(value) = cursor.next()? {
@@ -87,7 +86,7 @@ impl Block {
         number(&self.content, self.end + 4 * index).expect("there are as many as that")
     }
 
-    /// A cursor over the entries from one restart point to the next.
+    /// Returns a cursor over the entries from one restart point to the next.
     fn cursor_at(&self, index: usize) -> Cursor<'_> {
         let offset = |index| if index < self.restarts() { self.restart(index) } else { self.end };
         Cursor { block: self, at: offset(index), end: offset(index + 1), key: Vec::new() }
@@ -104,7 +103,7 @@ fn number(content: &[u8], at: usize) -> Option<usize> {
     Some(u32::from_le_bytes(bytes.try_into().ok()?) as usize)
 }
 
-/// A place among the entries, and the key of the entry before it.
+/// A position among the entries, and the previous entry's key.
 struct Cursor<'a> {
     block: &'a Block,
     at: usize,
@@ -113,7 +112,7 @@ struct Cursor<'a> {
 }
 
 impl Cursor<'_> {
-    /// Where the next entry's value is; its key is then [`Cursor::key`].
+    /// Returns the range of the next entry's value; [`Cursor::key`] is then its key.
     fn next(&mut self) -> Result<Option<Range<usize>>, String> {
         if self.at >= self.end {
             return Ok(None);

@@ -1,4 +1,4 @@
-//! Writing a table.
+//! Writes tables.
 
 use super::{FOOTER, MAGIC, PLAIN};
 use crate::atomic_file::AtomicFile;
@@ -6,12 +6,12 @@ use crate::checksum::Checksum;
 use crate::error::Result;
 use crate::weights::varint;
 
-/// Blocks are closed when they are longer.
+/// The size from which a block is closed.
 const MAX_BLOCK_BYTES: usize = 4096;
-/// Entries from one restart point to the next.
+/// The number of entries between restart points.
 const RESTART_INTERVAL: usize = 16;
 
-/// A table being written: sorted keys and their values.
+/// A table that is being written, in the order of its keys.
 pub(in crate::weights) struct TableWriter<'a> {
     out: &'a mut AtomicFile,
     block: BlockWriter,
@@ -23,13 +23,13 @@ impl<'a> TableWriter<'a> {
         Self { out, block: BlockWriter::default(), index: BlockWriter::default() }
     }
 
-    /// Adds a key, which comes after those before, and its value.
+    /// Adds a value under a key that is greater than all before.
     pub(in crate::weights) fn add(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
         self.block.add(key, value);
         if self.block.content.len() > MAX_BLOCK_BYTES { self.close_block() } else { Ok(()) }
     }
 
-    /// Writes what is left, the index and the footer.
+    /// Writes the last block, the index and the footer.
     pub(in crate::weights) fn finish(mut self) -> Result<()> {
         if !self.block.content.is_empty() {
             self.close_block()?;
@@ -51,7 +51,7 @@ impl<'a> TableWriter<'a> {
     }
 }
 
-/// Writes a block and its trailer; gives its place as the index and the footer have it.
+/// Writes a block and its trailer; returns its encoded range, as the index and the footer store it.
 fn write_block(out: &mut AtomicFile, block: BlockWriter) -> Result<Vec<u8>> {
     let start = out.written();
     let mut content = block.finish();
@@ -65,7 +65,7 @@ fn write_block(out: &mut AtomicFile, block: BlockWriter) -> Result<Vec<u8>> {
     Ok(handle)
 }
 
-/// The entries of a block being written.
+/// The entries of a block that is being written.
 #[derive(Default)]
 struct BlockWriter {
     content: Vec<u8>,

@@ -1,4 +1,4 @@
-//! What stands between layers: activations, sums and products, joining, cutting and filling up,
+//! Operations between layers: activations, sums and products, concatenation, cropping and padding,
 //! means.
 
 use lorgnette_kernels::{Binary, Clamp};
@@ -10,7 +10,7 @@ use crate::graph::op::{Op, PadMode, Reduction, SliceMasks};
 use crate::tensor::Tensor;
 
 impl Slim<'_> {
-    /// An activation as a layer of its own.
+    /// Adds an activation as a layer of its own.
     pub(in crate::zoo) fn activate(
         &mut self,
         net: FeatureMap,
@@ -45,17 +45,17 @@ impl Slim<'_> {
         self.activate(FeatureMap { id, ..net }, scope, Activation::Relu6)
     }
 
-    /// A rectifier in the current scope.
+    /// Adds a ReLU in the current scope.
     pub(in crate::zoo) fn relu(&mut self, net: FeatureMap) -> FeatureMap {
         self.activate(net, "", Activation::Relu)
     }
 
-    /// Dropout, which does nothing but leave a node.
+    /// Adds dropout, which has no effect but a node.
     pub(in crate::zoo) fn dropout(&mut self, net: FeatureMap, scope: &str) -> FeatureMap {
         self.identity(net, &format!("{scope}/Identity"))
     }
 
-    /// The value itself under another name.
+    /// Gives the value another name.
     pub(in crate::zoo) fn identity(&mut self, net: FeatureMap, name: &str) -> FeatureMap {
         FeatureMap { id: self.node(name, Op::Identity, &[net.id]), ..net }
     }
@@ -73,7 +73,7 @@ impl Slim<'_> {
         FeatureMap { id: self.node(name, Op::Binary(Binary::Mul, Clamp::NONE), &[a.id, b.id]), ..a }
     }
 
-    /// Times a number.
+    /// Multiplies by a number.
     pub(in crate::zoo) fn scale(&mut self, net: FeatureMap, factor: f32, name: &str) -> FeatureMap {
         let factor = self.constant(&format!("{name}/y"), Tensor::scalar(factor));
         FeatureMap {
@@ -82,7 +82,7 @@ impl Slim<'_> {
         }
     }
 
-    /// Channels joined.
+    /// Concatenates channels.
     pub(in crate::zoo) fn concat(&mut self, name: &str, parts: &[FeatureMap]) -> FeatureMap {
         let axis = self.integers(&format!("{name}/axis"), &[], &[3]);
         let inputs: Vec<NodeId> = parts.iter().map(|part| part.id).chain([axis]).collect();
@@ -90,7 +90,7 @@ impl Slim<'_> {
         FeatureMap { id, channels: parts.iter().map(|part| part.channels).sum(), ..parts[0] }
     }
 
-    /// Zeros above and to the left, below and to the right.
+    /// Pads with zeros: above and to the left, below and to the right.
     pub(in crate::zoo) fn pad(
         &mut self,
         net: FeatureMap,
@@ -108,7 +108,7 @@ impl Slim<'_> {
         }
     }
 
-    /// The picture without its first row and column.
+    /// Crops the first row and column.
     pub(in crate::zoo) fn without_first_row_and_column(
         &mut self,
         net: FeatureMap,
@@ -126,12 +126,12 @@ impl Slim<'_> {
         }
     }
 
-    /// The mean over all pixels, whatever the size: one pixel.
+    /// Averages over all pixels, at any size; the result is one pixel.
     pub(in crate::zoo) fn global_pool(&mut self, net: FeatureMap, name: &str) -> FeatureMap {
         self.mean(net, name, true)
     }
 
-    /// The mean over all pixels, as a matrix unless `keep_dims`.
+    /// Averages over all pixels; the result is a matrix unless `keep_dims`.
     pub(in crate::zoo) fn mean(
         &mut self,
         net: FeatureMap,

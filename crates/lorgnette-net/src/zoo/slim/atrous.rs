@@ -1,10 +1,9 @@
-//! Networks that shrink a picture less than they were drawn to.
+//! Networks with a smaller output stride than in their table.
 
 use super::super::Setting;
 use crate::error::{Error, Result};
 
-/// Strides until the wanted ratio of input to output size is reached, and holes between taps from
-/// then on.
+/// Applies strides until the requested output stride is reached, and dilations after that.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::zoo) struct Atrous {
     wanted: Option<usize>,
@@ -17,7 +16,7 @@ impl Atrous {
         Self { wanted, reached: 1, rate: 1 }
     }
 
-    /// The stride and rate of a layer whose stride in the table is `stride`.
+    /// Returns the stride and rate of a layer whose stride in the table is `stride`.
     pub(in crate::zoo) fn step(&mut self, stride: usize) -> (usize, usize) {
         if self.wanted == Some(self.reached) {
             let rate = self.rate;
@@ -28,10 +27,10 @@ impl Atrous {
         (stride, 1)
     }
 
-    /// Whether the ratio was reached exactly.
+    /// Checks that the output stride was reached exactly.
     ///
     /// # Errors
-    /// [`Error::Input`] if not.
+    /// [`Error::Input`] if it was not.
     pub(in crate::zoo) fn finish(&self, scale: usize) -> Result<()> {
         match self.wanted {
             Some(wanted) if wanted != self.reached => {

@@ -6,7 +6,7 @@ use crate::graph::op::{MatMul, Op, SliceMasks};
 use crate::tensor::DType;
 
 impl Slim<'_> {
-    /// A matrix product with biases; without `outputs`, to as many as the file says.
+    /// Adds a matrix product with biases; without `outputs`, their number follows the file.
     pub(in crate::zoo) fn fully_connected(
         &mut self,
         net: FeatureMap,
@@ -23,7 +23,7 @@ impl Slim<'_> {
         Ok(self.activate(net, scope, activation))
     }
 
-    /// A picture's pixels and channels in one row.
+    /// Flattens pixels and channels to one row.
     pub(in crate::zoo) fn flatten(&mut self, net: FeatureMap, scope: &str) -> FeatureMap {
         let shape = self.node(&format!("{scope}/flatten/Shape"), Op::Shape(DType::I32), &[net.id]);
         let ends = [("stack", 0), ("stack_1", 1), ("stack_2", 1)];
@@ -44,14 +44,14 @@ impl Slim<'_> {
         FeatureMap { id, height: 1, width: 1, channels: net.height * net.width * net.channels }
     }
 
-    /// What classification starts from: the input of the last layer. Building ends here if no
-    /// classes are wanted.
+    /// Marks the features: the input of the last layer. Building stops here if there are no
+    /// classes.
     pub(in crate::zoo) fn features(&mut self, net: FeatureMap) -> BuildResult {
         self.features = Some(net);
         if self.options.num_classes == Some(0) { Err(Halt::Reached) } else { Ok(net) }
     }
 
-    /// The last layer as a convolution of size 1: one value for each class and pixel.
+    /// Adds the last layer as a 1 × 1 convolution: one value per class and pixel.
     pub(in crate::zoo) fn logits(&mut self, net: FeatureMap, scope: &'static str) -> BuildResult {
         let row = conv2d_as_stored(scope, 1).linear().padding(Same);
         let net = self.convolve(net, &row, self.options.num_classes)?;
@@ -59,7 +59,7 @@ impl Slim<'_> {
         Ok(net)
     }
 
-    /// The last layer as a matrix product.
+    /// Adds the last layer as a matrix product.
     pub(in crate::zoo) fn fully_connected_logits(
         &mut self,
         net: FeatureMap,
@@ -70,12 +70,12 @@ impl Slim<'_> {
         Ok(net)
     }
 
-    /// The logits under another name.
+    /// Marks the logits under another name.
     pub(in crate::zoo) fn logits_are(&mut self, net: FeatureMap) {
         self.logits = Some(net);
     }
 
-    /// The logits without rows and columns, unless `spatial_squeeze` is off.
+    /// Removes the logits' spatial dimensions, unless `spatial_squeeze` is off.
     pub(in crate::zoo) fn spatial_squeeze(&mut self, net: FeatureMap, name: &str) -> FeatureMap {
         if !self.options.spatial_squeeze {
             return net;
@@ -86,14 +86,14 @@ impl Slim<'_> {
         net
     }
 
-    /// Probabilities by one softmax.
+    /// Adds a softmax.
     pub(in crate::zoo) fn softmax(&mut self, net: FeatureMap, name: &str) -> FeatureMap {
         let id = self.node(name, Op::Softmax { log: false }, &[net.id]);
         self.probabilities = Some(id);
         FeatureMap { id, ..net }
     }
 
-    /// Probabilities in TF-Slim's way: made a matrix, softmax, given the old shape again.
+    /// Adds a softmax in TF-Slim's form: reshaped to a matrix, softmax, reshaped back.
     pub(in crate::zoo) fn slim_softmax(&mut self, net: FeatureMap, scope: &str) -> FeatureMap {
         let rows =
             self.integers(&format!("{scope}/Reshape/shape"), &[2], &[-1, net.channels as i64]);
@@ -105,7 +105,8 @@ impl Slim<'_> {
         FeatureMap { id, ..net }
     }
 
-    /// Whether to pool over the whole picture, where the network leaves it open.
+    /// Returns whether to pool over the whole map, which `by_default` decides if the options do
+    /// not.
     pub(in crate::zoo) fn pools_globally(&self, by_default: bool) -> bool {
         self.options.global_pool.unwrap_or(by_default)
     }

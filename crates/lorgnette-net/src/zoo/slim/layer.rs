@@ -1,60 +1,61 @@
-//! What a layer is to be: the rows of the zoo's tables, and what scopes set for all rows in them.
+//! Descriptions of layers: the rows of the zoo's tables, and the settings that scopes apply to
+//! them.
 
 use std::borrow::Cow;
 
 use crate::graph::op::{Border, PoolKind};
 use Border::{Same, Valid};
 
-/// What follows a sum.
+/// The activation after a convolution.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(in crate::zoo) enum Activation {
     None,
-    /// None as well, but TF-Slim leaves a node of that name.
+    /// No activation, but TF-Slim leaves a node of that name.
     Identity,
     Relu,
     Relu6,
     HardSwish,
 }
 
-/// What is done to a sum before its activation.
+/// The normalisation between a convolution and its activation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(in crate::zoo) enum Normalizer {
     None,
     Biases,
-    /// With `gamma`, or (`scale: false`) without one.
+    /// With `gamma`, or without it (`scale: false`).
     BatchNorm {
         epsilon: f32,
         scale: bool,
     },
 }
 
-/// How many channels a layer of `depth` has.
+/// The rule for the channels of a layer of `depth`.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::zoo) enum Width {
-    /// That many.
+    /// Exactly `depth`.
     Fixed,
-    /// As many as its variable in the file, so that a file of any width is read.
+    /// The number in the file, so that a file of any width is read.
     Stored,
-    /// `multiplier` times as many, rounded down: the Inceptions and MobileNet V1.
+    /// `multiplier · depth`, rounded down: the Inceptions and MobileNet V1.
     Truncated { multiplier: f64, min_depth: usize },
-    /// `multiplier` times as many, rounded to a multiple of 8: MobileNet V2 and V3.
+    /// `multiplier · depth`, rounded to a multiple of 8: MobileNet V2 and V3.
     Divisible { multiplier: f64, min_depth: usize },
 }
 
-/// What a scope sets for all layers in it, as `arg_scope` does.
+/// The settings of a scope for all its layers, as with `arg_scope`.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::zoo) struct ArgScope {
     pub(in crate::zoo) padding: Border,
     pub(in crate::zoo) pool_stride: usize,
     pub(in crate::zoo) pool_padding: Border,
     pub(in crate::zoo) normalizer: Normalizer,
-    /// What batch norm is like where it is a layer of its own.
+    /// The batch norm that is a layer of its own.
     pub(in crate::zoo) layer_norm: Normalizer,
     pub(in crate::zoo) activation: Activation,
     pub(in crate::zoo) width: Width,
-    /// Whether convolutions become end points, under their scope's name (`outputs_collections`).
+    /// Whether convolutions become end points under their scope's name (`outputs_collections`).
     pub(in crate::zoo) collect: bool,
-    /// Whether pools do.
+    /// Whether pools become end points.
     pub(in crate::zoo) collect_pools: bool,
 }
 
@@ -75,7 +76,7 @@ impl Default for ArgScope {
     }
 }
 
-/// A row of a table. What it leaves open, the [`ArgScope`] decides.
+/// A row of a table. The [`ArgScope`] decides what it leaves open.
 #[derive(Clone, Debug)]
 pub(in crate::zoo) struct Layer {
     pub(super) scope: Cow<'static, str>,
@@ -93,14 +94,14 @@ pub(super) enum LayerKind {
     Conv {
         depth: Option<usize>,
     },
-    /// One filter for each channel.
+    /// A depthwise convolution.
     Depthwise,
     Pool(PoolKind),
-    /// Several layers over the same input, joined.
+    /// Several layers over the same input, concatenated.
     Concat(Vec<Layer>),
 }
 
-/// A window's rows and columns; one number for a square.
+/// The rows and columns of a window; one number for a square.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::zoo) struct Kernel([usize; 2]);
 
@@ -139,7 +140,7 @@ pub(in crate::zoo) fn conv2d(
     layer(scope, LayerKind::Conv { depth: Some(depth) }, kernel)
 }
 
-/// A convolution to as many channels as the file says.
+/// A convolution to the number of channels in the file.
 pub(super) fn conv2d_as_stored(
     scope: impl Into<Cow<'static, str>>,
     kernel: impl Into<Kernel>,
@@ -147,7 +148,7 @@ pub(super) fn conv2d_as_stored(
     layer(scope, LayerKind::Conv { depth: None }, kernel)
 }
 
-/// A convolution with one filter for each channel.
+/// A depthwise convolution.
 pub(in crate::zoo) fn depthwise(
     scope: impl Into<Cow<'static, str>>,
     kernel: impl Into<Kernel>,
@@ -155,7 +156,7 @@ pub(in crate::zoo) fn depthwise(
     layer(scope, LayerKind::Depthwise, kernel)
 }
 
-/// The largest value of each window.
+/// Max pooling.
 pub(in crate::zoo) fn max_pool2d(
     scope: impl Into<Cow<'static, str>>,
     kernel: impl Into<Kernel>,
@@ -163,7 +164,7 @@ pub(in crate::zoo) fn max_pool2d(
     layer(scope, LayerKind::Pool(PoolKind::Max), kernel)
 }
 
-/// The mean of each window.
+/// Average pooling.
 pub(in crate::zoo) fn avg_pool2d(
     scope: impl Into<Cow<'static, str>>,
     kernel: impl Into<Kernel>,
@@ -171,7 +172,7 @@ pub(in crate::zoo) fn avg_pool2d(
     layer(scope, LayerKind::Pool(PoolKind::Average), kernel)
 }
 
-/// Several layers over the same input, their channels joined.
+/// Several layers over the same input, their channels concatenated.
 pub(in crate::zoo) fn concat(layers: impl Into<Vec<Layer>>) -> Layer {
     layer("concat", LayerKind::Concat(layers.into()), 1)
 }
@@ -206,7 +207,7 @@ impl Layer {
         self
     }
 
-    /// A plain sum: no activation, and biases instead of batch norm.
+    /// No activation, and biases instead of batch norm.
     pub(in crate::zoo) fn linear(self) -> Self {
         self.activation(Activation::None).normalizer(Normalizer::Biases)
     }

@@ -1,4 +1,4 @@
-//! Layers with variables, and pools: a table's rows as nodes.
+//! Layers with variables, and pools, from the rows of a table.
 
 use lorgnette_kernels::{Binary, Clamp, Padding};
 
@@ -8,7 +8,7 @@ use crate::graph::op::{Border, Conv, Epilogue, Op, Pool, PoolKind};
 use crate::tensor::Tensor;
 
 impl Slim<'_> {
-    /// One layer.
+    /// Builds one layer.
     pub(in crate::zoo) fn layer(&mut self, net: FeatureMap, row: &Layer) -> BuildResult {
         let scope = row.scope.as_ref();
         let (net, collect) = match &row.kind {
@@ -26,12 +26,12 @@ impl Slim<'_> {
         if collect { self.scoped_end_point(scope, net) } else { Ok(net) }
     }
 
-    /// Layers one after the other.
+    /// Builds a sequence of layers.
     pub(in crate::zoo) fn layers(&mut self, net: FeatureMap, rows: &[Layer]) -> BuildResult {
         rows.iter().try_fold(net, |net, row| self.layer(net, row))
     }
 
-    /// Layers one after the other, each an end point under its own name.
+    /// Builds a sequence of layers, each an end point under its own name.
     pub(in crate::zoo) fn stem(&mut self, net: FeatureMap, rows: &[Layer]) -> BuildResult {
         rows.iter().try_fold(net, |net, row| {
             let net = self.layer(net, row)?;
@@ -39,7 +39,7 @@ impl Slim<'_> {
         })
     }
 
-    /// The scopes `Branch_0`, `Branch_1`, … over the same input, joined.
+    /// Builds the scopes `Branch_0`, `Branch_1`, … over the same input and concatenates them.
     pub(in crate::zoo) fn branches(
         &mut self,
         net: FeatureMap,
@@ -52,7 +52,7 @@ impl Slim<'_> {
         Ok(self.concat("concat", &parts))
     }
 
-    /// An Inception module: branches in a scope of their own, an end point.
+    /// Builds an Inception module: branches in a scope of their own, which is an end point.
     pub(in crate::zoo) fn module(
         &mut self,
         net: FeatureMap,
@@ -63,8 +63,8 @@ impl Slim<'_> {
         self.end_point(scope, net)
     }
 
-    /// A strided convolution whose output does not depend on whether the size is even: padded by
-    /// hand, then VALID.
+    /// Builds a strided convolution whose result does not depend on the parity of the size:
+    /// explicit padding, then VALID.
     pub(in crate::zoo) fn conv2d_same(&mut self, net: FeatureMap, row: Layer) -> BuildResult {
         let stride = row.stride.unwrap_or(1);
         if stride == 1 {
@@ -75,8 +75,8 @@ impl Slim<'_> {
         self.layer(padded, &row.valid())
     }
 
-    /// A depthwise convolution and a pointwise one, nothing between. Without a `multiplier`, as the
-    /// file has it.
+    /// Builds a depthwise and a pointwise convolution with nothing between. Without a `multiplier`
+    /// it follows the file.
     pub(in crate::zoo) fn separable_conv2d(
         &mut self,
         net: FeatureMap,
@@ -107,18 +107,18 @@ impl Slim<'_> {
         self.finish_sum(net, row)
     }
 
-    /// Batch norm as a layer of its own.
+    /// Builds batch norm as a layer of its own.
     pub(in crate::zoo) fn batch_norm(&mut self, net: FeatureMap, scope: &str) -> BuildResult {
         self.normalize(net, scope, self.args.layer_norm)
     }
 
-    /// The rows and columns that a layer leaves.
+    /// Returns the rows and columns of a layer's result.
     pub(in crate::zoo) fn size_after(&self, net: FeatureMap, row: &Layer) -> [usize; 2] {
         let out = output_size(net, row.kernel, &self.conv(row));
         [out.height, out.width]
     }
 
-    /// A window no larger than the picture.
+    /// Returns a window no larger than the image.
     pub(in crate::zoo) fn reduced_kernel_size(net: FeatureMap, kernel: [usize; 2]) -> [usize; 2] {
         [net.height.clamp(1, kernel[0]), net.width.clamp(1, kernel[1])]
     }
@@ -209,7 +209,7 @@ impl Slim<'_> {
     }
 }
 
-/// A value's size after a window moved over it.
+/// Returns the size of a windowed operation's result.
 fn output_size(net: FeatureMap, kernel: [usize; 2], conv: &Conv) -> FeatureMap {
     let along = |length: usize, d: usize| {
         let (stride, reach) = (conv.stride[d], (kernel[d] - 1) * conv.dilation[d] + 1);
