@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use lorgnette::picture::OpenOptions;
-use lorgnette::preprocess::{Preprocess, Style};
+use lorgnette::preprocess::{Preprocessing, Preprocessor};
 use lorgnette::{Classifier, Model, ModelOptions, Picture};
 
 fn main() {
@@ -50,7 +50,7 @@ fn main() {
     let limit = Duration::from_secs_f64(seconds);
     report("decode", best(limit, &files, |bytes| drop(decode(bytes))), mean);
     report_reduced(limit, &files, &pictures, mean);
-    let preprocess = Preprocess::new(Style::Inception, 224, 224);
+    let preprocess = Preprocessor::new(Preprocessing::Inception, 224, 224);
     let mut input = vec![0.0; preprocess.input_len()];
     report(
         "resize and normalise",
@@ -71,13 +71,14 @@ fn main() {
 /// Decoding at reduced sizes, and how many photos become smaller where it is left to what the
 /// network needs.
 fn report_reduced(limit: Duration, files: &[Vec<u8>], pictures: &[Picture], pixels: f64) {
-    let open = |bytes: &[u8], least_size| {
-        OpenOptions { least_size: Some(least_size), ..OpenOptions::default() }
+    let open = |bytes: &[u8], min_decode_size| {
+        OpenOptions { min_decode_size: Some(min_decode_size), ..OpenOptions::default() }
             .decode(bytes, "a photo")
             .expect("a photo")
     };
-    let enough =
-        Preprocess::new(Style::Inception, 224, 224).least_size().expect("a style that resizes");
+    let enough = Preprocessor::new(Preprocessing::Inception, 224, 224)
+        .min_decode_size()
+        .expect("a style that resizes");
     let smaller = files
         .iter()
         .zip(pictures)

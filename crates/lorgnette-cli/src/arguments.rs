@@ -12,7 +12,7 @@ use lorgnette::ModelOptions;
 use lorgnette::kernels::{Level, NumericOptions, Precision, WeightFormat};
 use lorgnette::net::zoo::ZooOptions;
 use lorgnette::picture::OpenOptions;
-use lorgnette::preprocess::Style;
+use lorgnette::preprocess::Preprocessing;
 
 use crate::messages::Messages;
 
@@ -103,7 +103,7 @@ impl Global {
             net: self.net.clone(),
             zoo: self.zoo_options()?,
             checkpoint: self.checkpoint.clone(),
-            no_averages: self.no_ema,
+            no_ema: self.no_ema,
             ..ModelOptions::default()
         })
     }
@@ -211,7 +211,7 @@ pub(crate) struct InputArguments {
 
     /// vgg, inception, inception_2015, lenet, cifarnet or none
     #[arg(long, value_name = "STYLE")]
-    preprocess: Option<Style>,
+    preprocess: Option<Preprocessing>,
 
     /// What to subtract from red, green and blue, in levels of 0 to 255; or one for all
     #[arg(long, value_name = "R,G,B", allow_hyphen_values = true)]
@@ -264,19 +264,22 @@ impl DecodeArguments {
         self.decode == Decode::Reduced
     }
 
-    /// How photos are opened for a network to which `least_size` is enough, where `options` are
+    /// How photos are opened for a network to which `min_decode_size` is enough, where `options` are
     /// those of the verb.
     pub(crate) fn open_options(
         &self,
         options: &OpenOptions,
-        least_size: Option<[usize; 2]>,
+        min_decode_size: Option<[usize; 2]>,
         messages: Messages,
     ) -> OpenOptions {
-        if self.is_reduced() && least_size.is_none() {
+        if self.is_reduced() && min_decode_size.is_none() {
             messages
                 .note(&"photos are decoded at full size, for every pixel counts for this network");
         }
-        OpenOptions { least_size: least_size.filter(|_| self.is_reduced()), ..options.clone() }
+        OpenOptions {
+            min_decode_size: min_decode_size.filter(|_| self.is_reduced()),
+            ..options.clone()
+        }
     }
 }
 

@@ -6,7 +6,7 @@
 //! | the options every verb has | [`arguments`] |
 //! | which network is meant by `--model` | [`model`] |
 //! | which photos are meant by `PHOTO...` | [`photos`] |
-//! | how photos are shared among cores and answers kept in order | [`stream`], [`lorgnette::in_order`] |
+//! | how photos are shared among cores and answers kept in order | [`stream`], [`lorgnette::par_map_ordered`] |
 //! | what Ctrl-C does to long work | [`interrupt`] |
 //! | where `--picture` and `--show-input` write | [`output_paths`] |
 //!

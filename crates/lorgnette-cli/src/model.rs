@@ -9,9 +9,9 @@ use anyhow::{Context as _, Result, bail};
 use lorgnette::catalogue::{self, Entry};
 use lorgnette::net::Network;
 use lorgnette::net::import::Signature;
-use lorgnette::preprocess::Preprocess;
+use lorgnette::preprocess::Preprocessor;
 use lorgnette::trained::{Base, TrainedModel};
-use lorgnette::{EMBEDDED_NAME, Home, Labels, Model, ModelOptions, Provenance};
+use lorgnette::{EMBEDDED_NAME, Labels, Model, ModelOptions, ModelStore, PreprocessSource};
 
 use crate::arguments::{Global, InputArguments, Size};
 use crate::messages::{Messages, count};
@@ -82,7 +82,7 @@ pub(crate) fn with_random_weights(
 ) -> Result<Model> {
     let name = named.or(global.model.as_deref()).and_then(OsStr::to_str);
     let name = name.context("which network? Made-up weights are for TF-Slim's, such as vgg_16")?;
-    Ok(Model::made_up(lorgnette::net::zoo::find(name)?, options)?)
+    Ok(Model::with_random_weights(lorgnette::net::zoo::find(name)?, options)?)
 }
 
 /// Opens the network that photos are shown to. If nobody knows how it wants them, the user is told
@@ -103,10 +103,10 @@ pub(crate) fn open_for_photos_by_name(
     messages: Messages,
 ) -> Result<Model> {
     let model = open(named, global, &input.add_to(global.model_options()?), messages)?;
-    if model.provenance() == Provenance::Guessed {
-        let (name, style) = (model.name(), model.preprocess().style);
+    if model.preprocess_source() == PreprocessSource::Assumed {
+        let (name, preprocessing) = (model.name(), model.preprocess().preprocessing);
         messages.note(&format_args!(
-            "{name}: how it wants its pictures is not known, {style} is a guess: settle it with --preprocess"
+            "{name}: how it wants its pictures is not known, {preprocessing} is a guess: settle it with --preprocess"
         ));
     }
     Ok(model)
@@ -129,9 +129,9 @@ pub(crate) fn open_network(named: Option<&OsStr>, global: &Global) -> Result<Net
 
 /// The file that features are kept in, unless another is named.
 pub(crate) fn features_file() -> Result<PathBuf> {
-    let home = Home::find()
+    let model_store = ModelStore::from_env()
         .context("there is no folder to keep features in: set LORGNETTE_HOME, or give --cache")?;
-    Ok(home.folder().join("features.cache"))
+    Ok(model_store.folder().join("features.cache"))
 }
 
 /// The path of the network that [`open`] opens; `None` for the embedded one.
@@ -145,7 +145,7 @@ pub(crate) fn path(named: Option<&OsStr>, global: &Global) -> Result<Option<Path
 /// The shape of the input for so many photos. `size` is for graphs that take photos of any size;
 /// the others got theirs when they were opened.
 pub(crate) fn input_shape(model: &Model, size: Option<Size>, batch: usize) -> Result<Vec<usize>> {
-    let Preprocess { height, width, channels, .. } = *model.preprocess();
+    let Preprocessor { height, width, channels, .. } = *model.preprocess();
     if !model.signature().input.takes_decoded_image {
         return Ok(vec![batch, height, width, channels]);
     }
@@ -174,21 +174,21 @@ pub(crate) fn describe_labels(labels: &Labels) -> String {
 
 /// The preprocessing in a few words.
 pub(crate) fn describe_preprocessing(model: &Model) -> String {
-    let advice = match model.provenance() {
-        Provenance::Given => " (as given)",
-        Provenance::Recognised => "",
-        Provenance::Guessed => " (a guess: settle it with --preprocess)",
+    let advice = match model.preprocess_source() {
+        PreprocessSource::Explicit => " (as given)",
+        PreprocessSource::Recognised => "",
+        PreprocessSource::Assumed => " (a guess: settle it with --preprocess)",
     };
     preprocessing_name(model) + advice
 }
 
 /// The preprocessing in fewer words still.
 pub(crate) fn preprocessing_name(model: &Model) -> String {
-    let Preprocess { style, mean, scale, .. } = model.preprocess();
+    let Preprocessor { preprocessing, mean, scale, .. } = model.preprocess();
     if model.signature().input.takes_decoded_image {
         return "the graph's own".into();
     }
-    let mut text = style.to_string();
+    let mut text = preprocessing.to_string();
     if let Some([red, green, blue]) = mean {
         text += &format!(", mean {red},{green},{blue}");
     }
@@ -200,7 +200,7 @@ pub(crate) fn preprocessing_name(model: &Model) -> String {
 
 fn describe(model: &Model) -> String {
     let options = model.network().options();
-    let Preprocess { height, width, .. } = model.preprocess();
+    let Preprocessor { height, width, .. } = model.preprocess();
     let size = if model.signature().input.takes_decoded_image {
         "any size".into()
     } else {
@@ -254,21 +254,22 @@ pub(crate) fn is_available(name: &str) -> bool {
     let installed = || {
         catalogue::find(name)
             .ok()
-            .zip(Home::find())
-            .and_then(|(entry, home)| home.installed(&entry))
+            .zip(ModelStore::from_env())
+            .and_then(|(entry, model_store)| model_store.installed(&entry))
     };
     path.exists() || has_index(path) || installed().is_some()
 }
 
 /// A model of the catalogue, which must be in the home.
 fn installed_ref(entry: &Entry) -> Result<ModelRef> {
-    let home = Home::find();
-    if let Some(path) = home.as_ref().and_then(|home| home.installed(entry)) {
+    let model_store = ModelStore::from_env();
+    if let Some(path) = model_store.as_ref().and_then(|model_store| model_store.installed(entry)) {
         return Ok(ModelRef::Published(entry.name.clone(), path));
     }
     let name = &entry.name;
-    let place = home
-        .map_or_else(String::new, |home| format!(" (it would be {})", home.path(entry).display()));
+    let place = model_store.map_or_else(String::new, |model_store| {
+        format!(" (it would be {})", model_store.path(entry).display())
+    });
     bail!("{name} is not installed{place}: fetch it with `lorgnette models pull {name}`");
 }
 

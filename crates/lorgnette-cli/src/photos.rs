@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail, ensure};
 use glob::MatchOptions;
 use lorgnette::Picture;
-use lorgnette::picture::{OpenOptions, PictureError, has_photo_ending};
+use lorgnette::picture::{OpenOptions, PictureError, has_photo_extension};
 use walkdir::{DirEntry, WalkDir};
 
 use crate::arguments::PhotoArguments;
@@ -206,7 +206,7 @@ fn unreadable(error: &walkdir::Error) -> Option<Photo> {
     let path = error.path()?;
     let cause = error.io_error()?;
     // Any folder may hold photos, but of links only those do that are called so.
-    let matters = cause.kind() != io::ErrorKind::NotFound || has_photo_ending(path);
+    let matters = cause.kind() != io::ErrorKind::NotFound || has_photo_extension(path);
     matters.then(|| Photo::unavailable(path, &format!("cannot be read: {cause}")))
 }
 
@@ -215,7 +215,7 @@ fn is_hidden(entry: &DirEntry) -> bool {
 }
 
 fn is_photo(entry: &DirEntry) -> bool {
-    entry.file_type().is_file() && has_photo_ending(entry.path())
+    entry.file_type().is_file() && has_photo_extension(entry.path())
 }
 
 /// The paths in a list, one a line.

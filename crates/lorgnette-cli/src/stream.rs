@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
-use lorgnette::in_order::in_order;
+use lorgnette::parallel::par_map_ordered;
 use serde::Serialize;
 
 use crate::Outcome;
@@ -75,7 +75,7 @@ where
     let out = BufWriter::new(io::stdout().lock());
     let mut output = Output { out, format, messages, progress, failed: 0, write_error: None };
     if output.put(|out| out.write_all(header.as_bytes())).is_continue() {
-        in_order(photos, workers, |photo, answer| {
+        par_map_ordered(photos, workers, |photo, answer| {
             let flow = match answer {
                 Ok(answer) => output.put(|out| write(out, photo, &answer)),
                 Err(error) => output.put_failure(photo, &error),

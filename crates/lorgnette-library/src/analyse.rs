@@ -5,7 +5,9 @@ use std::io::{Read as _, Seek as _, SeekFrom};
 
 use lorgnette::kernels::NumericOptions;
 use lorgnette::picture::OpenOptions;
-use lorgnette::{Classifier, Examined, MapOptions, Mapper, Model, Picture, RegionOptions};
+use lorgnette::{
+    Classifier, Model, Outputs, Picture, RegionOptions, SegmentationOptions, Segmenter,
+};
 use sha2::{Digest as _, Sha256};
 
 use crate::error::{Error, Result};
@@ -126,7 +128,7 @@ fn settings(network: &NetworkAnalyser, open: &OpenOptions) -> String {
     };
     let mut settings = serde_json::json!({
         "input": input,
-        "preprocess": preprocess.style.to_string(),
+        "preprocess": preprocess.preprocessing.to_string(),
         "mean": preprocess.mean,
         "scale": preprocess.scale,
         "output": model.signature().logits,
@@ -140,8 +142,8 @@ fn settings(network: &NetworkAnalyser, open: &OpenOptions) -> String {
         settings["precision"] = precision.name().into();
         settings["weights"] = weights.name().into();
     }
-    if let Some(least_size) = open.least_size {
-        settings["least_size"] = least_size.into();
+    if let Some(min_decode_size) = open.min_decode_size {
+        settings["least_size"] = min_decode_size.into();
     }
     settings.to_string()
 }
@@ -168,7 +170,7 @@ fn sample(model: &Model, sha: &mut Sha256) -> Result<()> {
 #[derive(Clone, Debug)]
 pub struct NetworkAnalyser {
     classifier: Classifier,
-    mapper: Option<Mapper>,
+    segmenter: Option<Segmenter>,
     map_side: usize,
 }
 
@@ -179,28 +181,28 @@ impl NetworkAnalyser {
     /// # Errors
     /// If the model does not classify, or cannot slide over photos.
     pub fn new(model: &Model, map_side: usize) -> Result<Self> {
-        let mapper = (map_side > 0)
-            .then(|| Mapper::new(model.clone(), MapOptions::default()))
+        let segmenter = (map_side > 0)
+            .then(|| Segmenter::new(model.clone(), SegmentationOptions::default()))
             .transpose()?;
-        Ok(Self { classifier: Classifier::new(model.clone())?, mapper, map_side })
+        Ok(Self { classifier: Classifier::new(model.clone())?, segmenter, map_side })
     }
 
     /// One for each of `workers` threads, that share the weights.
     #[must_use]
     pub fn workers(&self, workers: usize) -> Vec<Self> {
         let worker = || Self {
-            classifier: self.classifier.on_threads(1),
-            mapper: self.mapper.as_ref().map(|mapper| mapper.on_threads(1)),
+            classifier: self.classifier.with_threads(1),
+            segmenter: self.segmenter.as_ref().map(|segmenter| segmenter.with_threads(1)),
             map_side: self.map_side,
         };
         (0..workers.max(1)).map(|_| worker()).collect()
     }
 
-    /// Rows and columns of a photo that are enough, for [`OpenOptions::least_size`]: what the model
+    /// Rows and columns of a photo that are enough, for [`OpenOptions::min_decode_size`]: what the model
     /// needs of the whole photo, and what is mapped of it. `None` where every pixel counts.
     #[must_use]
-    pub fn least_size(&self) -> Option<[usize; 2]> {
-        let min_size = self.classifier.model().least_size()?;
+    pub fn min_decode_size(&self) -> Option<[usize; 2]> {
+        let min_size = self.classifier.model().min_decode_size()?;
         // No photo is mapped with a shorter side longer than that of the square.
         Some(min_size.map(|side| side.max(self.map_side)))
     }
@@ -210,16 +212,16 @@ impl NetworkAnalyser {
         const SIDE: usize = 64;
         let grey = Picture::from_rgb8(SIDE, SIDE, vec![128; SIDE * SIDE * 3])
             .map_err(lorgnette::Error::from)?;
-        Ok(self.classifier.examine(&grey)?.features.map_or(0, |features| features.len()))
+        Ok(self.classifier.outputs(&grey)?.features.map_or(0, |features| features.len()))
     }
 
     /// Where which class is the most probable one.
     fn regions(&self, picture: &Picture) -> lorgnette::Result<Vec<Region>> {
-        let Some((mapper, scale)) = self.mapper.as_ref().zip(self.scale(picture)) else {
+        let Some((segmenter, scale)) = self.segmenter.as_ref().zip(self.scale(picture)) else {
             return Ok(Vec::new());
         };
         let scaled = if scale == 1.0 { None } else { Some(picture.scaled(scale)) };
-        let map = mapper.map(scaled.as_ref().unwrap_or(picture))?;
+        let map = segmenter.segment(scaled.as_ref().unwrap_or(picture))?;
         let (width, height) = (map.width() as f64, map.height() as f64);
         let to_region = |region: &lorgnette::Region| Region {
             class: region.class,
@@ -234,7 +236,7 @@ impl NetworkAnalyser {
             peak: region.peak_probability,
         };
         let options =
-            RegionOptions { min_probability: MIN_REGION_PROBABILITY, ..mapper.region_options() };
+            RegionOptions { min_probability: MIN_REGION_PROBABILITY, ..segmenter.region_options() };
         Ok(map.regions(&options).iter().take(MAX_REGIONS).map(to_region).collect())
     }
 
@@ -253,7 +255,7 @@ impl NetworkAnalyser {
 
 impl PhotoAnalyser for NetworkAnalyser {
     fn analyse(&mut self, picture: &Picture) -> lorgnette::Result<Detections> {
-        let Examined { probabilities, features } = self.classifier.examine(picture)?;
+        let Outputs { probabilities, features } = self.classifier.outputs(picture)?;
         let regions = self.regions(picture)?;
         Ok(Detections {
             classes: most_probable(&probabilities),

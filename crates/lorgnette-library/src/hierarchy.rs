@@ -122,7 +122,7 @@ impl Vocabulary {
 
     fn classes_named(&self, name: &str) -> BTreeSet<i64> {
         let key = key(name);
-        let kinds = wordnet::kinds_of(name).into_iter();
+        let kinds = wordnet::hyponyms(name).into_iter();
         let from_synsets = kinds.filter_map(|synset| self.by_synset.get(synset)).flatten();
         let own = self.by_synset.get(&key).into_iter().chain(self.by_key.get(&key)).flatten();
         own.chain(from_synsets).copied().collect()
@@ -130,7 +130,7 @@ impl Vocabulary {
 
     /// Every name there is, each class's before WordNet's.
     fn all_names(&self) -> Vec<&str> {
-        let above = wordnet::names_above(self.by_synset.keys().map(String::as_str));
+        let above = wordnet::hypernym_names(self.by_synset.keys().map(String::as_str));
         self.names.iter().map(String::as_str).chain(above).collect()
     }
 

@@ -19,7 +19,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use lorgnette::in_order::in_order;
+use lorgnette::parallel::par_map_ordered;
 use lorgnette::picture::{OpenOptions, PictureError};
 use rusqlite::{Connection, OptionalExtension as _, params};
 
@@ -283,7 +283,7 @@ impl Indexing<'_> {
         let mut pending: Vec<(File, Record)> = Vec::new();
         let mut written = Instant::now();
         let mut ended = Ok(ControlFlow::Continue(()));
-        in_order(work, workers, |work: &Work, record| {
+        par_map_ordered(work, workers, |work: &Work, record| {
             let flow = on_event(&Event::Done { photo: &work.file.path, error: record.error() });
             pending.push((work.file.clone(), record));
             let due = pending.len() >= MAX_BATCH
@@ -373,7 +373,7 @@ fn analyse_photo(
         Ok(detections) => Outcome::Analysed(detections),
         Err(error) => Outcome::AnalysisFailed(format!("{}: {error}", picture.name())),
     };
-    let size = Some(picture.stored_size().into());
+    let size = Some(picture.source_size().into());
     Record { digest: Some(digest), capture: contents.capture(), size, outcome }
 }
 

@@ -52,9 +52,9 @@ impl ModelEntry {
     }
 
     /// Rows and columns that were enough of a photo, as
-    /// [`OpenOptions::least_size`](lorgnette::picture::OpenOptions::least_size) has it.
+    /// [`OpenOptions::min_decode_size`](lorgnette::picture::OpenOptions::min_decode_size) has it.
     #[must_use]
-    pub fn least_size(&self) -> Option<[usize; 2]> {
+    pub fn min_decode_size(&self) -> Option<[usize; 2]> {
         let sides = self.setting("least_size");
         let side = |place: usize| usize::try_from(sides[place].as_u64()?).ok();
         Some([side(0)?, side(1)?])

@@ -17,7 +17,7 @@ mod mask;
 
 /// What becomes of the pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum How {
+pub enum BlurMode {
     /// Squares, each the mean of what was in it: nothing finer than a square is left.
     Mosaic,
     /// Smooth. What is left can in part be sharpened again: for looks, not for secrets.
@@ -30,7 +30,7 @@ pub enum How {
 #[derive(Clone, Debug, PartialEq)]
 pub struct BlurOptions {
     /// What becomes of the pixels.
-    pub how: How,
+    pub mode: BlurMode,
     /// The probability, 0 to 1, that a pixel's best class must have, if that is one of those to
     /// blur.
     pub min_probability: f32,
@@ -47,31 +47,37 @@ pub struct BlurOptions {
 impl Default for BlurOptions {
     /// A mosaic over every pixel whose best class it is.
     fn default() -> Self {
-        Self { how: How::Mosaic, min_probability: 0.0, margin: None, feather: None, block: None }
+        Self {
+            mode: BlurMode::Mosaic,
+            min_probability: 0.0,
+            margin: None,
+            feather: None,
+            block: None,
+        }
     }
 }
 
-impl How {
-    /// The names that [`How::from_str`] knows.
+impl BlurMode {
+    /// The names that [`BlurMode::from_str`] knows.
     pub const NAMES: [&'static str; 3] = ["mosaic", "gaussian", "fill"];
     /// A middle grey.
     const GREY: Self = Self::Fill([0x80; 3]);
 }
 
-impl FromStr for How {
-    type Err = UnknownHow;
+impl FromStr for BlurMode {
+    type Err = UnknownBlurMode;
 
-    fn from_str(name: &str) -> Result<Self, UnknownHow> {
+    fn from_str(name: &str) -> Result<Self, UnknownBlurMode> {
         match name {
             "mosaic" => Ok(Self::Mosaic),
             "gaussian" => Ok(Self::Gaussian),
             "fill" => Ok(Self::GREY),
-            other => Err(UnknownHow(other.into())),
+            other => Err(UnknownBlurMode(other.into())),
         }
     }
 }
 
-impl fmt::Display for How {
+impl fmt::Display for BlurMode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Mosaic => "mosaic",
@@ -84,4 +90,4 @@ impl fmt::Display for How {
 /// A name that is no way to blur.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("{0:?} is no way to blur: choose one of mosaic, gaussian, fill")]
-pub struct UnknownHow(pub String);
+pub struct UnknownBlurMode(pub String);

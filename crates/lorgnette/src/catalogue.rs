@@ -13,8 +13,8 @@ use std::path::{Path, PathBuf};
 use lorgnette_net::zoo::{ARCHITECTURES, Architecture, Published};
 
 use crate::error::{Error, Result};
-use crate::home::Home;
 use crate::model::{Model, ModelOptions};
+use crate::model_store::ModelStore;
 
 /// A model that can be pulled.
 #[derive(Clone, Debug)]
@@ -30,14 +30,14 @@ pub struct Entry {
 /// All of them, by family.
 #[must_use]
 pub fn entries() -> Vec<Entry> {
-    let of_architecture = |net: &'static Architecture| {
+    let entries_for = |net: &'static Architecture| {
         let name = |at: usize, published: &Published| {
             if at == 0 { net.name } else { published.stem() }.to_owned()
         };
         let entry = move |(at, published)| Entry { name: name(at, published), net, published };
         net.published.iter().enumerate().map(entry)
     };
-    ARCHITECTURES.iter().flat_map(of_architecture).collect()
+    ARCHITECTURES.iter().flat_map(entries_for).collect()
 }
 
 /// The model of that name, or whose file has that name (with or without its ending).
@@ -46,11 +46,11 @@ pub fn entries() -> Vec<Entry> {
 /// [`lorgnette_net::Error::Unknown`] with the nearest names.
 pub fn find(name: &str) -> Result<Entry> {
     let entries = entries();
-    let called = |entry: &&Entry| {
+    let has_name = |entry: &&Entry| {
         [entry.name.as_str(), entry.published.stem(), entry.published.file()].contains(&name)
     };
     if let Some(entry) =
-        entries.iter().find(|entry| entry.name == name).or_else(|| entries.iter().find(called))
+        entries.iter().find(|entry| entry.name == name).or_else(|| entries.iter().find(has_name))
     {
         return Ok(entry.clone());
     }
@@ -90,7 +90,7 @@ impl Entry {
         options.net.get_or_insert_with(|| self.net.name.to_owned());
         match Model::open_named(&self.name, path, &options) {
             Err(Error::Network(error)) => {
-                Model::open_named(&self.name, &averaged(error)?, &options)
+                Model::open_named(&self.name, &ema_checkpoint(error)?, &options)
             }
             opened => opened,
         }
@@ -100,19 +100,19 @@ impl Entry {
     ///
     /// # Errors
     /// As [`Model::open`].
-    pub fn open(&self, home: &Home, options: &ModelOptions) -> Option<Result<Model>> {
-        let options = ModelOptions { home: Some(home.clone()), ..options.clone() };
-        Some(self.open_file(&home.installed(self)?, &options))
+    pub fn open(&self, model_store: &ModelStore, options: &ModelOptions) -> Option<Result<Model>> {
+        let options = ModelOptions { model_store: Some(model_store.clone()), ..options.clone() };
+        Some(self.open_file(&model_store.installed(self)?, &options))
     }
 }
 
 /// Of several checkpoints in an archive, the one of moving averages: MobileNet V3's have `ema`
 /// beside `pristine`. Other errors stay what they are.
-pub(crate) fn averaged(error: lorgnette_net::Error) -> lorgnette_net::Result<PathBuf> {
+pub(crate) fn ema_checkpoint(error: lorgnette_net::Error) -> lorgnette_net::Result<PathBuf> {
     let lorgnette_net::Error::Ambiguous { candidates, .. } = &error else { return Err(error) };
     let paths = candidates.iter().map(PathBuf::from);
-    let mut averaged = paths.filter(|path| path.iter().any(|part| part == "ema"));
-    match (averaged.next(), averaged.next()) {
+    let mut ema_checkpoint = paths.filter(|path| path.iter().any(|part| part == "ema"));
+    match (ema_checkpoint.next(), ema_checkpoint.next()) {
         (Some(path), None) => Ok(path),
         _ => Err(error),
     }

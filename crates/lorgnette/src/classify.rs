@@ -2,7 +2,7 @@
 
 use crate::embed::features;
 use crate::error::Result;
-use crate::model::{Model, answers};
+use crate::model::{Model, score_names};
 use crate::picture::Picture;
 
 /// Names what is in pictures. Cheap to clone and to share between threads.
@@ -13,17 +13,17 @@ pub struct Classifier {
 
 /// A classifier's answer.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Prediction {
+pub struct Classification {
     /// The most probable classes, best first.
-    pub guesses: Vec<Guess>,
+    pub predictions: Vec<Prediction>,
     /// Whether even the best is less probable than what a trained model takes for
     /// [known](Model::rejection_threshold).
-    pub is_unknown: bool,
+    pub is_rejected: bool,
 }
 
 /// One class and how probable it is.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Guess {
+pub struct Prediction {
     /// The network's own output index; in networks of 1001 classes 0 is the background.
     pub index: usize,
     /// The WordNet synset, such as `n01440764`, where the label set has them.
@@ -38,7 +38,7 @@ pub struct Guess {
 
 /// What a network makes of a picture.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Examined {
+pub struct Outputs {
     /// One for each class, from 0 to 1, in the network's order.
     pub probabilities: Vec<f32>,
     /// One for each channel of what the classification layer reads; the mean over all places where
@@ -52,7 +52,7 @@ impl Classifier {
     /// # Errors
     /// If the network does not give one score for each class.
     pub fn new(model: Model) -> Result<Self> {
-        if model.classifies() { Ok(Self { model }) } else { Err(model.does_not_classify()) }
+        if model.classifies() { Ok(Self { model }) } else { Err(model.no_class_scores_error()) }
     }
 
     /// The model it uses.
@@ -63,8 +63,8 @@ impl Classifier {
 
     /// The same classifier on a pool of `threads` threads of its own.
     #[must_use]
-    pub fn on_threads(&self, threads: usize) -> Self {
-        Self { model: self.model.on_threads(threads) }
+    pub fn with_threads(&self, threads: usize) -> Self {
+        Self { model: self.model.with_threads(threads) }
     }
 
     /// The `top` most probable classes of a picture.
@@ -72,14 +72,15 @@ impl Classifier {
     /// # Errors
     /// If there is no memory for it; and for graphs that decode photos themselves, if the photo's
     /// size does not suit them.
-    pub fn classify(&self, picture: &Picture, top: usize) -> Result<Prediction> {
-        self.model.show(picture, &answers(self.model.signature()), |values| {
+    pub fn classify(&self, picture: &Picture, top: usize) -> Result<Classification> {
+        self.model.run(picture, &score_names(self.model.signature()), |values| {
             let logits = values[0].1;
             let probabilities =
                 values.get(1).map_or_else(|| softmax(logits), |(_, values)| values.to_vec());
             let best = probabilities.iter().copied().fold(0.0, f32::max);
-            let is_unknown = self.model.rejection_threshold().is_some_and(|least| best < least);
-            Prediction { guesses: self.best(logits, &probabilities, top), is_unknown }
+            let is_rejected =
+                self.model.rejection_threshold().is_some_and(|threshold| best < threshold);
+            Classification { predictions: self.best(logits, &probabilities, top), is_rejected }
         })
     }
 
@@ -88,27 +89,31 @@ impl Classifier {
     ///
     /// # Errors
     /// As [`classify`](Self::classify).
-    pub fn examine(&self, picture: &Picture) -> Result<Examined> {
+    pub fn outputs(&self, picture: &Picture) -> Result<Outputs> {
         let signature = self.model.signature();
-        let mut fetches = answers(signature);
-        let answers = fetches.len();
+        let mut fetches = score_names(signature);
+        let score_names = fetches.len();
         fetches.extend(signature.features.as_deref());
-        self.model.show(picture, &fetches, |values| Examined {
-            probabilities: if answers == 1 { softmax(values[0].1) } else { values[1].1.to_vec() },
-            features: values.get(answers).map(|(shape, values)| features(shape, values)),
+        self.model.run(picture, &fetches, |values| Outputs {
+            probabilities: if score_names == 1 {
+                softmax(values[0].1)
+            } else {
+                values[1].1.to_vec()
+            },
+            features: values.get(score_names).map(|(shape, values)| features(shape, values)),
         })
     }
 
-    fn best(&self, logits: &[f32], probabilities: &[f32], top: usize) -> Vec<Guess> {
+    fn best(&self, logits: &[f32], probabilities: &[f32], top: usize) -> Vec<Prediction> {
         let mut order: Vec<usize> = (0..probabilities.len()).collect();
         // Equal ones by index, and numbers that are none at the end, so that every run gives the
         // same order.
         order.sort_by(|&a, &b| {
-            rank(probabilities[b]).total_cmp(&rank(probabilities[a])).then(a.cmp(&b))
+            sort_key(probabilities[b]).total_cmp(&sort_key(probabilities[a])).then(a.cmp(&b))
         });
-        let guess = |index: usize| {
+        let prediction = |index: usize| {
             let label = self.model.labels().get(index);
-            Guess {
+            Prediction {
                 index,
                 synset: label.and_then(|label| label.synset).map(str::to_owned),
                 name: label.map_or_else(|| format!("class {index}"), |label| label.name.to_owned()),
@@ -116,18 +121,18 @@ impl Classifier {
                 logit: logits[index],
             }
         };
-        order.into_iter().take(top).map(guess).collect()
+        order.into_iter().take(top).map(prediction).collect()
     }
 }
 
-fn rank(probability: f32) -> f32 {
+fn sort_key(probability: f32) -> f32 {
     if probability.is_nan() { f32::NEG_INFINITY } else { probability }
 }
 
 /// Probabilities from scores: `eˣ / Σ eˣ`, shifted by the largest so that nothing overflows.
 fn softmax(logits: &[f32]) -> Vec<f32> {
-    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let powers: Vec<f64> = logits.iter().map(|&x| f64::from(x - largest).exp()).collect();
+    let max_logit = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let powers: Vec<f64> = logits.iter().map(|&x| f64::from(x - max_logit).exp()).collect();
     let sum: f64 = powers.iter().sum();
     powers.into_iter().map(|power| (power / sum) as f32).collect()
 }

@@ -15,32 +15,32 @@ use lorgnette_net::{DenseOptions, MapPadding, ReceptiveField};
 
 pub use self::axis::Axis;
 pub use self::coco::Coco;
-pub use self::label_map::{LabelMap, LegendEntry};
 pub use self::region::{Region, RegionOptions};
+pub use self::segmentation_map::{LegendEntry, SegmentationMap};
 
 use self::scores::Scores;
-use self::tiles::Cut;
+use self::tiles::TileSpan;
 use crate::error::Result;
 use crate::model::Model;
 use crate::picture::Picture;
-use crate::preprocess::{Preprocess, Unresized};
+use crate::preprocess::{Preprocessor, Unresized};
 
 mod axis;
 mod coco;
-mod label_map;
 mod region;
 mod scores;
+mod segmentation_map;
 mod tiles;
 mod upsample;
 
 /// Bytes of activations above which a photo is looked at in parts.
-const PART_BYTES: u64 = 768 << 20;
+const MAX_TILE_BYTES: u64 = 768 << 20;
 /// Bytes of scores above which only each cell's best are kept.
-const SCORES_BYTES: u64 = 1 << 30;
+const MAX_SCORE_BYTES: u64 = 1 << 30;
 
 /// What a map is like.
 #[derive(Clone, Debug, PartialEq)]
-pub struct MapOptions {
+pub struct SegmentationOptions {
     /// What the classification layers find beyond the edge of the photo.
     pub padding: MapPadding,
     /// Pixels from cell to cell, at most: a power of two; the network's own stride if not given.
@@ -51,66 +51,66 @@ pub struct MapOptions {
     pub scales: Vec<f64>,
     /// The longest side, in pixels of the scaled photo, of what is looked at at once; as memory
     /// allows if not given.
-    pub part: Option<usize>,
+    pub tile: Option<usize>,
 }
 
-impl Default for MapOptions {
+impl Default for SegmentationOptions {
     /// Cells to the border, the network's own stride, the photo as it is.
     fn default() -> Self {
-        Self { padding: MapPadding::Same, output_stride: None, scales: vec![1.0], part: None }
+        Self { padding: MapPadding::Same, output_stride: None, scales: vec![1.0], tile: None }
     }
 }
 
 /// Makes maps of photos. Cheap to clone and to share between threads.
 #[derive(Clone, Debug)]
-pub struct Mapper {
+pub struct Segmenter {
     model: Model,
-    options: MapOptions,
-    probe: Probe,
+    options: SegmentationOptions,
+    tile_budget: TileBudget,
 }
 
 /// What the plan for a picture of the network's own size tells of those for others.
 #[derive(Clone, Copy, Debug)]
-struct Probe {
+struct TileBudget {
     stride: [usize; 2],
     field: [usize; 2],
-    bytes_a_pixel: f64,
+    bytes_per_pixel: f64,
     /// Whether some layers look at the whole picture, so that it cannot be cut.
     has_global_context: bool,
 }
 
 /// A photo's map at one scale.
-struct Layer {
+struct ScaleLevel {
     rows: Axis,
     columns: Axis,
     scores: Scores,
 }
 
-impl Mapper {
+impl Segmenter {
     /// A mapper that uses `model`.
     ///
     /// # Errors
     /// If the network does not give one score for each class, or cannot slide over a picture.
-    pub fn new(model: Model, options: MapOptions) -> Result<Self> {
-        let sound = |scale: &f64| scale.is_finite() && *scale > 0.0;
-        if options.scales.is_empty() || !options.scales.iter().all(sound) {
-            return Err(model.failure("a map needs at least one scale, and each above 0"));
+    pub fn new(model: Model, options: SegmentationOptions) -> Result<Self> {
+        let is_valid = |scale: &f64| scale.is_finite() && *scale > 0.0;
+        if options.scales.is_empty() || !options.scales.iter().all(is_valid) {
+            return Err(model.model_error("a map needs at least one scale, and each above 0"));
         }
         if !model.classifies() {
-            return Err(model.does_not_classify());
+            return Err(model.no_class_scores_error());
         }
         let window = window(&model);
         let dense =
             DenseOptions { padding: MapPadding::Same, output_stride: options.output_stride };
-        let found = model.network().dense_plan(dense, window, window)?;
-        let bytes = found.plan.activation_bytes(model.network().options().pool.threads());
-        let probe = Probe {
-            stride: [found.rows.stride, found.columns.stride],
-            field: [found.rows.size, found.columns.size],
-            bytes_a_pixel: bytes as f64 / (window[0] * window[1]) as f64,
-            has_global_context: found.has_global_context,
+        let measured = model.network().dense_plan(dense, window, window)?;
+        let bytes = measured.plan.activation_bytes(model.network().options().pool.threads());
+        let tile_budget = TileBudget {
+            stride: [measured.rows.stride, measured.columns.stride],
+            field: [measured.rows.size, measured.columns.size],
+            bytes_per_pixel: bytes as f64 / (window[0] * window[1]) as f64,
+            has_global_context: measured.has_global_context,
         };
-        Ok(Self { model, options, probe })
+        Ok(Self { model, options, tile_budget })
     }
 
     /// The model it uses.
@@ -121,14 +121,14 @@ impl Mapper {
 
     /// How its maps are made.
     #[must_use]
-    pub fn options(&self) -> &MapOptions {
+    pub fn options(&self) -> &SegmentationOptions {
         &self.options
     }
 
     /// The same mapper on a pool of `threads` threads of its own.
     #[must_use]
-    pub fn on_threads(&self, threads: usize) -> Self {
-        Self { model: self.model.on_threads(threads), ..self.clone() }
+    pub fn with_threads(&self, threads: usize) -> Self {
+        Self { model: self.model.with_threads(threads), ..self.clone() }
     }
 
     /// What regions are looked for in its maps: those of [`RegionOptions::default`], but none of
@@ -136,7 +136,7 @@ impl Mapper {
     #[must_use]
     pub fn region_options(&self) -> RegionOptions {
         RegionOptions {
-            without: self.model.labels().background().into_iter().collect(),
+            excluded: self.model.labels().background().into_iter().collect(),
             ..RegionOptions::default()
         }
     }
@@ -145,108 +145,110 @@ impl Mapper {
     ///
     /// # Errors
     /// If the photo is too small for the network, or there is no memory for the map.
-    pub fn map(&self, picture: &Picture) -> Result<LabelMap> {
-        self.map_watched(picture, &mut |_, _| {})
+    pub fn segment(&self, picture: &Picture) -> Result<SegmentationMap> {
+        self.segment_with_progress(picture, &mut |_, _| {})
     }
 
-    /// As [`Mapper::map`]; calls `watch` with the number of parts that are done and of all, before
+    /// As [`Segmenter::map`]; calls `progress` with the number of parts that are done and of all, before
     /// the first and after each.
     ///
     /// # Errors
-    /// As [`Mapper::map`].
-    pub fn map_watched(
+    /// As [`Segmenter::map`].
+    pub fn segment_with_progress(
         &self,
         picture: &Picture,
-        watch: &mut dyn FnMut(usize, usize),
-    ) -> Result<LabelMap> {
-        let mut layers = Vec::with_capacity(self.options.scales.len());
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<SegmentationMap> {
+        let mut scale_levels = Vec::with_capacity(self.options.scales.len());
         for &scale in &self.options.scales {
-            layers.push(self.layer(picture, scale, watch)?);
+            scale_levels.push(self.scale_level(picture, scale, progress)?);
         }
-        let largest = (0..layers.len())
-            .max_by_key(|&at| layers[at].scores.cells())
+        let largest = (0..scale_levels.len())
+            .max_by_key(|&at| scale_levels[at].scores.cells())
             .expect("there is a scale");
-        let Layer { rows, columns, .. } = layers[largest];
-        let scores = if layers.len() == 1 {
-            layers.remove(0).scores
+        let ScaleLevel { rows, columns, .. } = scale_levels[largest];
+        let scores = if scale_levels.len() == 1 {
+            scale_levels.remove(0).scores
         } else {
-            averaged(&layers, &rows, &columns)?
+            average_scales(&scale_levels, &rows, &columns)?
         };
-        Ok(LabelMap::new(rows, columns, scores))
+        Ok(SegmentationMap::new(rows, columns, scores))
     }
 
-    fn layer(
+    fn scale_level(
         &self,
         picture: &Picture,
         scale: f64,
-        watch: &mut dyn FnMut(usize, usize),
-    ) -> Result<Layer> {
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<ScaleLevel> {
         let scaled = if scale == 1.0 { None } else { Some(picture.scaled(scale)) };
-        let (seen, size) =
+        let (scaled_picture, size) =
             (scaled.as_ref().unwrap_or(picture), [picture.height(), picture.width()]);
-        let (plan, cuts) = self.parts([seen.height(), seen.width()])?;
-        let scores = self.scores(seen, &plan, &cuts, watch)?;
-        let axis = |axis: usize, field: ReceptiveField, cuts: &[Cut]| {
-            let scale = [seen.height(), seen.width()][axis] as f64 / size[axis] as f64;
-            Axis::new(field, cuts.last().map_or(0, |cut| cut.cells.end), scale, size[axis])
+        let (plan, spans) = self.tiles([scaled_picture.height(), scaled_picture.width()])?;
+        let scores = self.scores(scaled_picture, &plan, &spans, progress)?;
+        let axis = |axis: usize, field: ReceptiveField, spans: &[TileSpan]| {
+            let scale =
+                [scaled_picture.height(), scaled_picture.width()][axis] as f64 / size[axis] as f64;
+            Axis::new(field, spans.last().map_or(0, |span| span.cells.end), scale, size[axis])
         };
-        Ok(Layer {
-            rows: axis(0, plan.rows, &cuts[0]),
-            columns: axis(1, plan.columns, &cuts[1]),
+        Ok(ScaleLevel {
+            rows: axis(0, plan.rows, &spans[0]),
+            columns: axis(1, plan.columns, &spans[1]),
             scores,
         })
     }
 
     /// The plan for the parts of a picture of `size`, and where it is cut, down and across.
-    fn parts(&self, size: [usize; 2]) -> Result<(FullyConvolutionalPlan, [Vec<Cut>; 2])> {
-        let mut most = self.longest_part(size);
+    fn tiles(&self, size: [usize; 2]) -> Result<(FullyConvolutionalPlan, [Vec<TileSpan>; 2])> {
+        let mut max_tile = self.max_tile_side(size);
         loop {
-            let part = std::array::from_fn(|axis| {
-                tiles::part_length(size[axis], self.probe.stride[axis], most)
+            let tile = std::array::from_fn(|axis| {
+                tiles::tile_length(size[axis], self.tile_budget.stride[axis], max_tile)
             });
-            let plan = self.plan(part, size)?;
+            let plan = self.plan(tile, size)?;
             let shape = &plan.plan.outputs()[0].fact.shape;
-            let cut =
-                |axis: usize, field| tiles::cut(size[axis], part[axis], shape[axis + 1], field);
-            if let Some(cuts) = cut(0, plan.rows).zip(cut(1, plan.columns)) {
-                return Ok((plan, cuts.into()));
+            let spans_of = |axis: usize, field| {
+                tiles::tile_spans(size[axis], tile[axis], shape[axis + 1], field)
+            };
+            if let Some(spans) = spans_of(0, plan.rows).zip(spans_of(1, plan.columns)) {
+                return Ok((plan, spans.into()));
             }
             // Too little for a single cell that sees nothing beyond its part.
-            most += self.probe.field[0].max(self.probe.field[1]) / 2;
+            max_tile += self.tile_budget.field[0].max(self.tile_budget.field[1]) / 2;
         }
     }
 
     /// The longest side of a part, so that its activations stay within bounds.
-    fn longest_part(&self, size: [usize; 2]) -> usize {
-        let longest = size[0].max(size[1]);
-        if self.probe.has_global_context {
-            return longest;
+    fn max_tile_side(&self, size: [usize; 2]) -> usize {
+        let longer_side = size[0].max(size[1]);
+        if self.tile_budget.has_global_context {
+            return longer_side;
         }
-        if let Some(part) = self.options.part {
-            return part;
+        if let Some(tile) = self.options.tile {
+            return tile;
         }
-        let bytes = PART_BYTES.min(self.model.network().options().memory_limit) as f64;
-        let area = bytes / self.probe.bytes_a_pixel;
+        let bytes = MAX_TILE_BYTES.min(self.model.network().options().memory_limit) as f64;
+        let area = bytes / self.tile_budget.bytes_per_pixel;
         if (size[0] as f64 * size[1] as f64) <= area {
-            return longest;
+            return longer_side;
         }
         // What a narrow photo leaves of the width, its parts may have in length.
-        let narrow = (size[0].min(size[1]) as f64).min(area.sqrt());
-        (area / narrow) as usize
+        let shorter_side = (size[0].min(size[1]) as f64).min(area.sqrt());
+        (area / shorter_side) as usize
     }
 
-    fn plan(&self, part: [usize; 2], size: [usize; 2]) -> Result<FullyConvolutionalPlan> {
-        let MapOptions { padding, output_stride, .. } = self.options;
+    fn plan(&self, tile: [usize; 2], size: [usize; 2]) -> Result<FullyConvolutionalPlan> {
+        let SegmentationOptions { padding, output_stride, .. } = self.options;
         let window = window(&self.model);
         let plan =
-            self.model.network().dense_plan(DenseOptions { padding, output_stride }, window, part);
+            self.model.network().dense_plan(DenseOptions { padding, output_stride }, window, tile);
         let is_small = size[0] < window[0] || size[1] < window[1];
         plan.map_err(|error| match error {
-            lorgnette_net::Error::Memory { .. } if self.probe.has_global_context => self.model.failure(&format!(
+            lorgnette_net::Error::Memory { .. } if self.tile_budget.has_global_context => self.model.model_error(&format!(
                 "{error}; it weighs channels over the whole picture, which so cannot be looked at in parts: scale it down"
             )),
             lorgnette_net::Error::Memory { .. } => error.into(),
-            error if is_small => self.model.failure(&format!(
+            error if is_small => self.model.model_error(&format!(
                 "a picture of {} x {} pixels is too small for its windows of {} x {}: scale it up ({error})",
                 size[1], size[0], window[1], window[0]
             )),
@@ -259,34 +261,34 @@ impl Mapper {
         &self,
         picture: &Picture,
         plan: &FullyConvolutionalPlan,
-        [rows, columns]: &[Vec<Cut>; 2],
-        watch: &mut dyn FnMut(usize, usize),
+        [rows, columns]: &[Vec<TileSpan>; 2],
+        progress: &mut dyn FnMut(usize, usize),
     ) -> Result<Scores> {
-        let whole = Unresized::new(self.model.preprocess(), picture);
-        let last = |cuts: &[Cut]| cuts.last().map_or(0, |cut| cut.cells.end);
+        let unresized = Unresized::new(self.model.preprocess(), picture);
+        let last = |spans: &[TileSpan]| spans.last().map_or(0, |span| span.cells.end);
         let output = &plan.plan.outputs()[0];
-        let (part_columns, classes) = (output.fact.shape[2], output.fact.shape[3]);
+        let (tile_columns, classes) = (output.fact.shape[2], output.fact.shape[3]);
         let width = last(columns);
-        let mut scores = Scores::new(last(rows) * width, classes, SCORES_BYTES)?;
-        let parts = rows.len() * columns.len();
-        watch(0, parts);
+        let mut scores = Scores::new(last(rows) * width, classes, MAX_SCORE_BYTES)?;
+        let tiles = rows.len() * columns.len();
+        progress(0, tiles);
         for (number, (down, across)) in
             rows.iter().flat_map(|row| columns.iter().map(move |c| (row, c))).enumerate()
         {
             let write = |activations: &mut lorgnette_net::plan::Activations| {
                 let input = activations.input(&plan.plan.inputs()[0]);
-                whole.part(down.pixels.clone(), across.pixels.clone(), input);
+                unresized.tile(down.pixels.clone(), across.pixels.clone(), input);
             };
             self.model.network().run_plan(&plan.plan, write, |activations| {
                 let values = activations.output(&plan.plan, output);
                 for (row, column) in
                     down.cells.clone().flat_map(|row| across.cells.clone().map(move |c| (row, c)))
                 {
-                    let at = (row - down.first) * part_columns + (column - across.first);
+                    let at = (row - down.first) * tile_columns + (column - across.first);
                     scores.set(row * width + column, &values[at * classes..][..classes]);
                 }
             })?;
-            watch(number + 1, parts);
+            progress(number + 1, tiles);
         }
         Ok(scores)
     }
@@ -294,27 +296,28 @@ impl Mapper {
 
 /// The size of picture that the network was trained for, in the picture that a map is computed on.
 fn window(model: &Model) -> [usize; 2] {
-    let Preprocess { height, width, .. } = *model.preprocess();
+    let Preprocessor { height, width, .. } = *model.preprocess();
     [height, width]
 }
 
 /// The mean probabilities of several maps on one grid, as scores.
-fn averaged(layers: &[Layer], rows: &Axis, columns: &Axis) -> Result<Scores> {
-    let classes = layers[0].scores.classes();
-    let mut scores = Scores::new(rows.cells * columns.cells, classes, SCORES_BYTES)?;
+fn average_scales(scale_levels: &[ScaleLevel], rows: &Axis, columns: &Axis) -> Result<Scores> {
+    let classes = scale_levels[0].scores.classes();
+    let mut scores = Scores::new(rows.cells * columns.cells, classes, MAX_SCORE_BYTES)?;
     let mut sums = vec![0.0; classes];
     for cell in 0..rows.cells * columns.cells {
         sums.fill(0.0);
         let (y, x) = (rows.centre(cell / columns.cells), columns.centre(cell % columns.cells));
-        for layer in layers {
-            let (down, across) = (layer.rows.around(y), layer.columns.around(x));
+        for scale_level in scale_levels {
+            let (down, across) =
+                (scale_level.rows.interpolate_at(y), scale_level.columns.interpolate_at(x));
             for (row, share) in [(down.low, 1.0 - down.weight), (down.high, down.weight)] {
-                for (column, part) in
+                for (column, tile) in
                     [(across.low, 1.0 - across.weight), (across.high, across.weight)]
                 {
-                    let weight = share * part / layers.len() as f32;
-                    layer.scores.add_probabilities(
-                        row * layer.columns.cells + column,
+                    let weight = share * tile / scale_levels.len() as f32;
+                    scale_level.scores.add_probabilities(
+                        row * scale_level.columns.cells + column,
                         weight,
                         &mut sums,
                     );

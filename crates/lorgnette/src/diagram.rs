@@ -36,22 +36,26 @@ struct Row<'a> {
 }
 
 /// Fewer are not worth folding.
-const FEWEST_FOLDED: usize = 3;
+const MIN_FOLDED: usize = 3;
 
 /// An outline's rows: runs of equal blocks are one.
 fn rows(summary: &Summary) -> Vec<Row<'_>> {
     let runs = runs(&summary.blocks);
-    let row_of = |block: usize| runs.iter().position(|run| run.contains(&block)).unwrap_or(0);
+    let row_index = |block: usize| runs.iter().position(|run| run.contains(&block)).unwrap_or(0);
     let row = |(at, run): (usize, &Range<usize>)| {
         let blocks = &summary.blocks[run.clone()];
         let (first, last) = (&blocks[0], &blocks[blocks.len() - 1]);
         let name = if blocks.len() == 1 {
             first.name.clone()
         } else {
-            format!("{} … {}", first.name, last_part(&last.name))
+            format!("{} … {}", first.name, last_component(&last.name))
         };
-        let inputs =
-            first.inputs.iter().map(|&input| row_of(input)).filter(|&input| input != at).collect();
+        let inputs = first
+            .inputs
+            .iter()
+            .map(|&input| row_index(input))
+            .filter(|&input| input != at)
+            .collect();
         let (parameters, macs) =
             (blocks.iter().map(|b| b.parameters).sum(), blocks.iter().map(|b| b.macs).sum());
         Row { name, block: first, count: blocks.len(), parameters, macs, inputs }
@@ -59,7 +63,7 @@ fn rows(summary: &Summary) -> Vec<Row<'_>> {
     runs.iter().enumerate().map(row).collect()
 }
 
-fn last_part(name: &str) -> &str {
+fn last_component(name: &str) -> &str {
     name.rsplit('/').next().unwrap_or(name)
 }
 
@@ -69,7 +73,7 @@ fn runs(blocks: &[Block]) -> Vec<Range<usize>> {
     while start < blocks.len() {
         let same =
             blocks[start..].iter().take_while(|block| is_same(block, &blocks[start])).count();
-        let length = if same >= FEWEST_FOLDED { same } else { 1 };
+        let length = if same >= MIN_FOLDED { same } else { 1 };
         runs.push(start..start + length);
         start += length;
     }
@@ -85,7 +89,7 @@ fn is_same(a: &Block, b: &Block) -> bool {
 
 /// A layer in a few letters: `3×3 64 /2` has windows of three by three, 64 channels and a stride of
 /// 2.
-fn short(layer: &Layer) -> String {
+fn layer_text(layer: &Layer) -> String {
     let Layer { kind, kernel: [rows, columns], stride, dilation, channels } = layer;
     let window = format!("{rows}×{columns}");
     let mut text = match kind {
@@ -107,18 +111,18 @@ fn short(layer: &Layer) -> String {
 }
 
 /// The layers of a branch in a few letters, equal neighbours counted.
-fn shortened(branch: &Branch) -> Vec<String> {
-    let mut found: Vec<(String, usize)> = Vec::new();
-    for layer in branch.layers.iter().map(short) {
-        match found.last_mut() {
-            Some((known, count)) if *known == layer => *count += 1,
-            _ => found.push((layer, 1)),
+fn branch_texts(branch: &Branch) -> Vec<String> {
+    let mut runs: Vec<(String, usize)> = Vec::new();
+    for layer in branch.layers.iter().map(layer_text) {
+        match runs.last_mut() {
+            Some((previous, count)) if *previous == layer => *count += 1,
+            _ => runs.push((layer, 1)),
         }
     }
-    let counted = |(layer, count): (String, usize)| {
+    let with_count = |(layer, count): (String, usize)| {
         if count == 1 { layer } else { format!("{count} × ({layer})") }
     };
-    found.into_iter().map(counted).collect()
+    runs.into_iter().map(with_count).collect()
 }
 
 /// `224×224×3`, without the batch of pictures or of vectors; a decoded photo has none.
@@ -189,7 +193,7 @@ mod tests {
             (rows[1].count, rows[1].parameters, &rows[1].inputs[..], &rows[2].inputs[..]),
             (4, 4, &[0][..], &[1][..])
         );
-        assert_eq!(shortened(&rows[1].block.branches[0]), ["2 × (3×3 16)", "1×1 16 /2"]);
+        assert_eq!(branch_texts(&rows[1].block.branches[0]), ["2 × (3×3 16)", "1×1 16 /2"]);
     }
 
     #[test]

@@ -21,7 +21,8 @@ impl Embedder {
     /// If the network has no such node, or it is not clear where its classification layer is.
     pub fn new(model: Model, end_point: Option<&str>) -> Result<Self> {
         let unclear = || {
-            model.failure("it is not clear where its features are; name a node with --end-point")
+            model
+                .model_error("it is not clear where its features are; name a node with --end-point")
         };
         let end_point = match end_point {
             Some(name) => name.to_owned(),
@@ -46,8 +47,8 @@ impl Embedder {
 
     /// The same embedder on a pool of `threads` threads of its own.
     #[must_use]
-    pub fn on_threads(&self, threads: usize) -> Self {
-        Self { model: self.model.on_threads(threads), end_point: self.end_point.clone() }
+    pub fn with_threads(&self, threads: usize) -> Self {
+        Self { model: self.model.with_threads(threads), end_point: self.end_point.clone() }
     }
 
     /// The features of a picture: one number for each channel of the end point. Where the end point
@@ -61,7 +62,7 @@ impl Embedder {
 
     /// The same, and how long it took to make the network's input of the picture.
     pub(crate) fn embed_timed(&self, picture: &Picture) -> Result<(Vec<f32>, Duration)> {
-        self.model.show_timed(picture, &[&self.end_point], |values| {
+        self.model.run_timed(picture, &[&self.end_point], |values| {
             let (shape, values) = values[0];
             features(shape, values)
         })

@@ -22,10 +22,10 @@ use sha2::{Digest as _, Sha256};
 use crate::dataset::{Digest, Example};
 use crate::embed::Embedder;
 use crate::error::Result;
-use crate::in_order::all_in_order;
 use crate::model::Model;
+use crate::parallel::par_collect_ordered;
 use crate::picture::OpenOptions;
-use crate::preprocess::Preprocess;
+use crate::preprocess::Preprocessor;
 
 pub use augment::{Augmentation, AugmentationOptions};
 pub use cache::{CacheError, CacheSummary, FeatureCache, Key};
@@ -88,15 +88,15 @@ impl Extractor {
         let mut digest = Sha256::new();
         digest.update(VERSION.to_le_bytes());
         digest.update(embedder.model().network().fingerprint(embedder.end_point())?);
-        let Preprocess { style, height, width, channels, mean, scale } =
+        let Preprocessor { preprocessing, height, width, channels, mean, scale } =
             embedder.model().preprocess();
         digest.update(format!(
-            "Preprocess {{ style: {style:?}, height: {height:?}, width: {width:?}, \
+            "Preprocess {{ preprocessing: {preprocessing:?}, height: {height:?}, width: {width:?}, \
              channels: {channels:?}, mean: {mean:?}, scale: {scale:?} }}"
         ));
         digest.update(format!("{:?} {:?}", open.ignore_orientation, open.jpeg_transform));
-        if let Some(least_size) = open.least_size {
-            digest.update(format!(" at least {least_size:?}"));
+        if let Some(min_decode_size) = open.min_decode_size {
+            digest.update(format!(" at least {min_decode_size:?}"));
         }
         let source = Digest(digest.finalize().into());
         Ok(Self { embedder, open, source, timings: Arc::default() })
@@ -117,8 +117,8 @@ impl Extractor {
 
     /// The same extractor on a pool of `threads` threads of its own.
     #[must_use]
-    pub fn on_threads(&self, threads: usize) -> Self {
-        Self { embedder: self.embedder.on_threads(threads), ..self.clone() }
+    pub fn with_threads(&self, threads: usize) -> Self {
+        Self { embedder: self.embedder.with_threads(threads), ..self.clone() }
     }
 
     /// Under what the features of a photo are kept.
@@ -152,7 +152,8 @@ impl Extractor {
     fn compute_timed(&self, requests: &FeatureRequest, timings: &mut Timings) -> Features {
         let photo = &requests.example.photo;
         let name = photo.display().to_string();
-        let (read, reading) = timed(|| fs::read(photo).map(|bytes| (Digest::of(&bytes), bytes)));
+        let (read, reading) =
+            timed(|| fs::read(photo).map(|bytes| (Digest::from_bytes(&bytes), bytes)));
         timings.reading = reading;
         let (digest, bytes) = read.map_err(|error| format!("{name}: cannot be read: {error}"))?;
         if digest != requests.example.digest {
@@ -206,19 +207,22 @@ impl Extractor {
             let extractor = if workers == 1 {
                 self.clone()
             } else {
-                self.on_threads((threads / workers).max(1))
+                self.with_threads((threads / workers).max(1))
             };
             move |_: usize, &index: &usize| extractor.compute(&requests[index])
         };
         let (mut computed, mut refused) = (0, None);
-        let results =
-            all_in_order(&missing, (0..workers).map(worker).collect(), &mut |&index, result| {
+        let results = par_collect_ordered(
+            &missing,
+            (0..workers).map(worker).collect(),
+            &mut |&index, result| {
                 computed += 1;
                 if let Ok(features) = result {
                     refused = cache.put(&requests[index].key(self), features).err();
                 }
                 progress(cached + computed, computed) && refused.is_none()
-            });
+            },
+        );
         if let Some(error) = refused {
             return Err(error);
         }

@@ -14,15 +14,15 @@ use std::sync::OnceLock;
 use self::parse::Entry;
 use crate::wordnet;
 
-mod beside;
 mod folder;
 mod map;
 mod nearest;
 mod parse;
+mod sidecar;
 
-pub(crate) use beside::Beside;
-pub use folder::NotOneClass;
+pub use folder::FolderClassError;
 pub use nearest::nearest_names;
+pub(crate) use sidecar::SidecarLabels;
 
 /// ImageNet's thousand synsets, in their order, with their names (`oracle/make_labels.py`).
 const IMAGENET: &str = include_str!("labels/imagenet.txt");
@@ -82,8 +82,8 @@ impl Labels {
     /// [`LabelsError`], which names the file, what is wrong with it and what to do.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, LabelsError> {
         let path = path.as_ref();
-        let wrong = |what| LabelsError::NotLabels { name: path.display().to_string(), what };
-        Ok(Self { entries: parse::lines(&read(path)?).map_err(wrong)? })
+        let format_error = |what| LabelsError::NotLabels { name: path.display().to_string(), what };
+        Ok(Self { entries: parse::lines(&read(path)?).map_err(format_error)? })
     }
 
     /// Reads the labels of a network of `outputs` outputs: a label file as [`open`](Self::open)
@@ -97,16 +97,17 @@ impl Labels {
     pub fn open_for(path: impl AsRef<Path>, outputs: usize) -> Result<Self, LabelsError> {
         let path = path.as_ref();
         if path.is_dir() {
-            return Self::open_for(beside::in_folder(path)?, outputs);
+            return Self::open_for(sidecar::in_folder(path)?, outputs);
         }
         let name = || path.display().to_string();
-        if path.extension().is_some_and(|ending| ending == "pbtxt") {
-            let mapped = map::parse(&read(path)?)
+        if path.extension().is_some_and(|extension| extension == "pbtxt") {
+            let map_entries = map::parse(&read(path)?)
                 .map_err(|what| LabelsError::NotLabels { name: name(), what })?;
-            let human = path.with_file_name(beside::NAMES);
+            let human = path.with_file_name(sidecar::NAMES);
             let human = if human.is_file() { read(&human)? } else { IMAGENET.to_owned() };
-            let entries = map::entries(&mapped, &map::names(&human), outputs);
-            let other = || LabelsError::OtherCount { name: name(), labels: mapped.len(), outputs };
+            let entries = map::entries(&map_entries, &map::names(&human), outputs);
+            let other =
+                || LabelsError::OtherCount { name: name(), labels: map_entries.len(), outputs };
             return entries.map(|entries| Self { entries }).ok_or_else(other);
         }
         let labels = Self::open(path)?;
@@ -185,31 +186,33 @@ impl Labels {
     /// # Errors
     /// [`UnknownLabel`], with the names it may have been meant for.
     pub fn find(&self, query: &str) -> Result<Vec<Label<'_>>, UnknownLabel> {
-        let wanted = query.trim().to_lowercase();
-        let is_meant = |name: &str| {
-            let kinds = wordnet::kinds_of(name);
+        let query_text = query.trim().to_lowercase();
+        let matches_name = |name: &str| {
+            let kinds = wordnet::hyponyms(name);
             let is_kind = |label: &Label<'_>| {
                 label.synset.is_some_and(|synset| kinds.binary_search(&synset).is_ok())
             };
-            self.of(|label| is_called(label, name) || is_kind(label))
+            self.matching(|label| has_name(label, name) || is_kind(label))
         };
-        let plural = || wordnet::singulars(&wanted).iter().find_map(|singular| is_meant(singular));
-        let found = is_meant(&wanted).or_else(|| self.numbered_so(&wanted)).or_else(plural);
-        found.ok_or_else(|| UnknownLabel::new(query, nearest::nearest(self, &wanted)))
+        let plural =
+            || wordnet::singulars(&query_text).iter().find_map(|singular| matches_name(singular));
+        let found =
+            matches_name(&query_text).or_else(|| self.by_index(&query_text)).or_else(plural);
+        found.ok_or_else(|| UnknownLabel::new(query, nearest::nearest(self, &query_text)))
     }
 
     /// The labels that are called just so, or else have this index.
     fn named(&self, name: &str) -> Option<Vec<Label<'_>>> {
-        let wanted = name.trim().to_lowercase();
-        self.of(|label| is_called(label, &wanted)).or_else(|| self.numbered_so(&wanted))
+        let query_text = name.trim().to_lowercase();
+        self.matching(|label| has_name(label, &query_text)).or_else(|| self.by_index(&query_text))
     }
 
     /// Those of which something holds; `None` if there are none.
-    fn of(&self, holds: impl Fn(&Label<'_>) -> bool) -> Option<Vec<Label<'_>>> {
+    fn matching(&self, holds: impl Fn(&Label<'_>) -> bool) -> Option<Vec<Label<'_>>> {
         Some(self.iter().filter(holds).collect()).filter(|found: &Vec<_>| !found.is_empty())
     }
 
-    fn numbered_so(&self, index: &str) -> Option<Vec<Label<'_>>> {
+    fn by_index(&self, index: &str) -> Option<Vec<Label<'_>>> {
         index.parse().ok().and_then(|index| self.get(index)).map(|label| vec![label])
     }
 }
@@ -233,11 +236,11 @@ fn read(path: &Path) -> Result<String, LabelsError> {
 }
 
 /// Whether a label goes by a name in small letters.
-fn is_called(label: &Label<'_>, wanted: &str) -> bool {
+fn has_name(label: &Label<'_>, query_text: &str) -> bool {
     let whole = label.name.to_lowercase();
-    label.synset == Some(wanted)
-        || whole == wanted
-        || whole.split(',').any(|name| name.trim() == wanted)
+    label.synset == Some(query_text)
+        || whole == query_text
+        || whole.split(',').any(|name| name.trim() == query_text)
 }
 
 /// Why a label file was not taken.

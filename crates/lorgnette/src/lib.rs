@@ -7,11 +7,11 @@
 //! // The network that comes with the library; `Model::open` takes a frozen graph in a file.
 //! let classifier = Classifier::new(Model::embedded(&ModelOptions::default())?)?;
 //! let picture = Picture::open("../../photos/chelsea.jpg")?;
-//! let prediction = classifier.classify(&picture, 5)?;
-//! for guess in &prediction.guesses {
-//!     println!("{:5.1} %  {}", 100.0 * guess.probability, guess.name);
+//! let classification = classifier.classify(&picture, 5)?;
+//! for prediction in &classification.predictions {
+//!     println!("{:5.1} %  {}", 100.0 * prediction.probability, prediction.name);
 //! }
-//! assert!(prediction.guesses[0].name.contains("cat"));
+//! assert!(classification.predictions[0].name.contains("cat"));
 //! # Ok(())
 //! # }
 //! ```
@@ -19,17 +19,17 @@
 //! | I have | I call | I get |
 //! |---|---|---|
 //! | a photo's file or bytes | [`Picture::open`], [`Picture::from_bytes`] | a [`Picture`] |
-//! | a large photo, a small network | [`picture::OpenOptions::least_size`], [`Model::least_size`] | the [`Picture`] at a reduced size, sooner |
+//! | a large photo, a small network | [`picture::OpenOptions::min_decode_size`], [`Model::min_decode_size`] | the [`Picture`] at a reduced size, sooner |
 //! | nothing, or a frozen graph | [`Model::embedded`], [`Model::open`] | a [`Model`]: network, preprocessing, names |
 //! | a model and a picture | [`Classifier::classify`] | the most probable classes |
 //! | a model and a picture | [`Embedder::embed`] | its features |
-//! | a model and a picture of any size | [`Mapper::map`] | a [`LabelMap`]: a class for every place, its [`Region`]s |
+//! | a model and a picture of any size | [`Segmenter::map`] | a [`SegmentationMap`]: a class for every place, its [`Region`]s |
 //! | a map and classes | [`blur::Mask`] | the photo with everything of these classes blurred |
-//! | a map | [`draw::map`], [`draw::Overlay`], [`draw::heat`] | a [`Figure`]: PNG, JPEG or SVG |
+//! | a map | [`draw::map`], [`draw::Overlay`], [`draw::heat`] | a [`Drawing`]: PNG, JPEG or SVG |
 //! | a prediction | [`draw::annotate`] | the picture with names and probabilities over it |
 //! | what a model said of photos of known classes | [`metrics::Evaluation::new`] | accuracy, confusion, reliability, … |
 //! | a judgement | [`report::Report::write`], [`report::TensorBoard::write`] | figures, tables, a page; event files |
-//! | a published model's name | [`catalogue::find`], [`pull::pull`] | its file, in the [`Home`] |
+//! | a published model's name | [`catalogue::find`], [`pull::pull`] | its file, in the [`ModelStore`] |
 //! | a folder of classes | [`dataset::Listing::open`], [`dataset::Dataset::read`] | photos told apart by content, dealt out to splits |
 //! | a model and a dataset | [`features::Extractor::gather`] | features, computed once and kept |
 //! | features and classes | [`head::train`] | a classification layer |
@@ -38,7 +38,7 @@
 //!
 //! [`Model`], [`Classifier`], [`Embedder`], [`Picture`] and [`net::Network`] are `Send + Sync` and
 //! cheap to clone; clones share the weights. Many photos at once are best served by one clone a
-//! thread, each [`Classifier::on_threads`] of 1.
+//! thread, each [`Classifier::with_threads`] of 1.
 //!
 //! # In a server
 //!
@@ -47,9 +47,9 @@
 //! most photos a second; what is computed does not depend on it.
 //!
 //! ```
-//! use lorgnette::{Classifier, Model, ModelOptions, Picture, Prediction};
+//! use lorgnette::{Classification, Classifier, Model, ModelOptions, Picture};
 //!
-//! async fn classify(classifier: Classifier, photo: Vec<u8>) -> Result<Prediction, lorgnette::Error> {
+//! async fn classify(classifier: Classifier, photo: Vec<u8>) -> Result<Classification, lorgnette::Error> {
 //!     let answer = move || {
 //!         let picture = Picture::from_bytes(&photo, "the photo of this request")?;
 //!         classifier.classify(&picture, 5)
@@ -65,7 +65,7 @@
 //! let photo = std::fs::read("../../photos/chelsea.jpg").unwrap();
 //! let requests: Vec<_> = (0..4).map(|_| runtime.spawn(classify(classifier.clone(), photo.clone()))).collect();
 //! for request in requests {
-//!     assert!(runtime.block_on(request).unwrap()?.guesses[0].name.contains("cat"));
+//!     assert!(runtime.block_on(request).unwrap()?.predictions[0].name.contains("cat"));
 //! }
 //! # Ok(())
 //! # }
@@ -80,18 +80,18 @@ pub mod dataset;
 pub mod dense;
 pub mod diagram;
 pub mod draw;
+mod drawing;
 mod embed;
 mod error;
 mod family;
 pub mod features;
-mod figure;
 pub mod head;
-mod home;
-pub mod in_order;
 pub mod labels;
 pub mod metrics;
 mod model;
+mod model_store;
 mod observer;
+pub mod parallel;
 pub mod picture;
 pub mod preprocess;
 #[cfg(feature = "pull")]
@@ -100,17 +100,17 @@ pub mod report;
 pub mod trained;
 pub mod wordnet;
 
-pub use classify::{Classifier, Examined, Guess, Prediction};
-pub use dense::{LabelMap, MapOptions, Mapper, Region, RegionOptions};
+pub use classify::{Classification, Classifier, Outputs, Prediction};
+pub use dense::{Region, RegionOptions, SegmentationMap, SegmentationOptions, Segmenter};
+pub use drawing::Drawing;
 pub use embed::Embedder;
 pub use error::{Error, Result};
-pub use figure::Figure;
-pub use home::{Home, Receipt};
 pub use labels::Labels;
 pub use lorgnette_kernels as kernels;
 pub use lorgnette_net as net;
 pub use lorgnette_net::MapPadding;
-pub use model::{EMBEDDED_NAME, Model, ModelOptions, Provenance};
+pub use model::{EMBEDDED_NAME, Model, ModelOptions, PreprocessSource};
+pub use model_store::{DownloadRecord, ModelStore};
 pub use observer::{Observer, Progress};
 pub use picture::Picture;
-pub use preprocess::Preprocess;
+pub use preprocess::Preprocessor;

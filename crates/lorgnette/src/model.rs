@@ -13,10 +13,10 @@ use lorgnette_net::{Network, Options};
 
 use crate::error::{Error, Result};
 use crate::family::{self, Family};
-use crate::home::Home;
-use crate::labels::{Beside, Labels};
+use crate::labels::{Labels, SidecarLabels};
+use crate::model_store::ModelStore;
 use crate::picture::Picture;
-use crate::preprocess::{Preprocess, Style};
+use crate::preprocess::{Preprocessing, Preprocessor};
 use crate::trained::{Card, TrainedModel};
 
 /// MobileNet V1 1.0 224 with Google's ImageNet weights, exactly as TensorFlow wrote the frozen
@@ -39,7 +39,7 @@ pub struct ModelOptions {
     /// Rows and columns of the input.
     pub size: Option<[usize; 2]>,
     /// How a photo becomes the input.
-    pub preprocess: Option<Style>,
+    pub preprocess: Option<Preprocessing>,
     /// Replaces the preprocessing's mean for each channel, in levels of 0 to 255.
     pub mean: Option<[f32; 3]>,
     /// Replaces the preprocessing's factor.
@@ -60,9 +60,9 @@ pub struct ModelOptions {
     /// given.
     pub checkpoint: Option<PathBuf>,
     /// Whether to use a checkpoint's weights themselves where it has moving averages of them too.
-    pub no_averages: bool,
-    /// The model home, where archives are unpacked; [`Home::find`]'s if not given.
-    pub home: Option<Home>,
+    pub no_ema: bool,
+    /// The model home, where archives are unpacked; [`ModelStore::from_env`]'s if not given.
+    pub model_store: Option<ModelStore>,
 }
 
 impl Default for ModelOptions {
@@ -83,39 +83,39 @@ impl Default for ModelOptions {
             net: None,
             zoo: ZooOptions::default(),
             checkpoint: None,
-            no_averages: false,
-            home: None,
+            no_ema: false,
+            model_store: None,
         }
     }
 }
 
 /// Where the preprocessing came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Provenance {
+pub enum PreprocessSource {
     /// The caller said it.
-    Given,
+    Explicit,
     /// The graph's scopes are of a known network, or the graph does it itself.
     Recognised,
     /// Neither: a guess that the caller should check.
-    Guessed,
+    Assumed,
 }
 
 /// A network ready for photos. Cheap to clone and to share between threads.
 #[derive(Clone, Debug)]
 pub struct Model {
     network: Network,
-    about: Arc<About>,
+    info: Arc<ModelInfo>,
 }
 
 #[derive(Debug)]
-struct About {
+struct ModelInfo {
     name: String,
     signature: Signature,
-    preprocess: Preprocess,
-    provenance: Provenance,
+    preprocess: Preprocessor,
+    preprocess_source: PreprocessSource,
     /// The shape of the scores.
     scores: Vec<usize>,
-    naming: Naming,
+    label_source: LabelSource,
     /// The card of a trained model.
     card: Option<Box<Card>>,
 }
@@ -135,7 +135,7 @@ impl Model {
     ///
     /// # Errors
     /// If the options do not fit it.
-    pub fn made_up(net: &'static Architecture, options: &ModelOptions) -> Result<Self> {
+    pub fn with_random_weights(net: &'static Architecture, options: &ModelOptions) -> Result<Self> {
         let network =
             Network::from_architecture(net, Arc::new(RandomWeights), network_options(options))?;
         Self::new(net.name.to_owned(), network, options)
@@ -166,13 +166,22 @@ impl Model {
     fn new(name: String, network: Network, options: &ModelOptions) -> Result<Self> {
         let signature = network.signature()?;
         let family = family::recognise(&network);
-        let (preprocess, provenance) = preprocessing(&name, &signature, family, options)?;
+        let (preprocess, preprocess_source) = preprocessing(&name, &signature, family, options)?;
         let scores = scores_shape(&network, &signature, &preprocess)?;
-        let refreshed = refresh(&network);
-        let mut naming = Naming::of(&network, class_count(&scores), options.labels.as_deref())?;
-        naming.notes.extend(refreshed);
-        let about = About { name, signature, preprocess, provenance, scores, naming, card: None };
-        Ok(Self { network, about: Arc::new(about) })
+        let refresh_note = refresh_plan_file(&network);
+        let mut label_source =
+            LabelSource::for_network(&network, class_count(&scores), options.labels.as_deref())?;
+        label_source.notes.extend(refresh_note);
+        let info = ModelInfo {
+            name,
+            signature,
+            preprocess,
+            preprocess_source,
+            scores,
+            label_source,
+            card: None,
+        };
+        Ok(Self { network, info: Arc::new(info) })
     }
 
     /// The same model with a classification layer of one's own on its features.
@@ -183,34 +192,36 @@ impl Model {
         labels: Labels,
         card: &Card,
     ) -> Result<Self> {
-        let Preprocess { height, width, .. } = self.about.preprocess;
-        let size = if self.about.signature.input.takes_decoded_image {
-            [ANY_SIDE; 2]
+        let Preprocessor { height, width, .. } = self.info.preprocess;
+        let size = if self.info.signature.input.takes_decoded_image {
+            [PROBE_SIDE; 2]
         } else {
             [height, width]
         };
         let network = self.network.with_head(name, head, size)?;
         let signature = network.signature()?;
-        let scores = scores_shape(&network, &signature, &self.about.preprocess)?;
-        let naming = Naming { labels, file: None, notes: self.about.naming.notes.clone() };
-        let (preprocess, provenance) = (self.about.preprocess.clone(), self.about.provenance);
+        let scores = scores_shape(&network, &signature, &self.info.preprocess)?;
+        let label_source =
+            LabelSource { labels, file: None, notes: self.info.label_source.notes.clone() };
+        let (preprocess, preprocess_source) =
+            (self.info.preprocess.clone(), self.info.preprocess_source);
         let card = Some(Box::new(card.clone()));
-        let about = About {
+        let info = ModelInfo {
             name: name.to_owned(),
             signature,
             preprocess,
-            provenance,
+            preprocess_source,
             scores,
-            naming,
+            label_source,
             card,
         };
-        Ok(Self { network, about: Arc::new(about) })
+        Ok(Self { network, info: Arc::new(info) })
     }
 
     /// How a trained model came about; `None` for others.
     #[must_use]
     pub fn card(&self) -> Option<&Card> {
-        self.about.card.as_deref()
+        self.info.card.as_deref()
     }
 
     /// Photos whose best probability is below this are of no class that a trained model knows.
@@ -221,16 +232,16 @@ impl Model {
 
     /// The same model on a pool of `threads` threads of its own; weights are shared.
     #[must_use]
-    pub fn on_threads(&self, threads: usize) -> Self {
+    pub fn with_threads(&self, threads: usize) -> Self {
         let options =
             Options { pool: Arc::new(ThreadPool::new(threads)), ..self.network.options().clone() };
-        Self { network: self.network.with_options(options), about: self.about.clone() }
+        Self { network: self.network.with_options(options), info: self.info.clone() }
     }
 
     /// The model's name: its file's, without the ending.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.about.name
+        &self.info.name
     }
 
     /// The network itself.
@@ -242,40 +253,40 @@ impl Model {
     /// Where pictures go in and answers come out.
     #[must_use]
     pub fn signature(&self) -> &Signature {
-        &self.about.signature
+        &self.info.signature
     }
 
     /// How photos become the network's input.
     #[must_use]
-    pub fn preprocess(&self) -> &Preprocess {
-        &self.about.preprocess
+    pub fn preprocess(&self) -> &Preprocessor {
+        &self.info.preprocess
     }
 
-    /// Rows and columns of a photo that are enough for this model, for [`OpenOptions::least_size`]:
+    /// Rows and columns of a photo that are enough for this model, for [`OpenOptions::min_decode_size`]:
     /// the answers change as little as `docs/speed.md` says. `None` where every pixel counts: the
     /// model resizes photos itself, or does not at all.
     ///
-    /// [`OpenOptions::least_size`]: crate::picture::OpenOptions::least_size
+    /// [`OpenOptions::min_decode_size`]: crate::picture::OpenOptions::least_size
     #[must_use]
-    pub fn least_size(&self) -> Option<[usize; 2]> {
-        if self.about.signature.input.takes_decoded_image {
+    pub fn min_decode_size(&self) -> Option<[usize; 2]> {
+        if self.info.signature.input.takes_decoded_image {
             None
         } else {
-            self.about.preprocess.least_size()
+            self.info.preprocess.min_decode_size()
         }
     }
 
     /// How sure the preprocessing is.
     #[must_use]
-    pub fn provenance(&self) -> Provenance {
-        self.about.provenance
+    pub fn preprocess_source(&self) -> PreprocessSource {
+        self.info.preprocess_source
     }
 
     /// Whether the network gives one score for each class, so that a [`crate::Classifier`] can use
     /// it.
     #[must_use]
     pub fn classifies(&self) -> bool {
-        class_count(&self.about.scores).is_some()
+        class_count(&self.info.scores).is_some()
     }
 
     /// Writes the model as a frozen GraphDef that TensorFlow runs, from prepared pictures of the
@@ -284,8 +295,8 @@ impl Model {
     /// # Errors
     /// As [`Network::write_frozen`].
     pub fn write_frozen(&self, path: &Path) -> Result<()> {
-        let Preprocess { height, width, .. } = self.about.preprocess;
-        Ok(self.network.write_frozen(path, &answers(&self.about.signature), [height, width])?)
+        let Preprocessor { height, width, .. } = self.info.preprocess;
+        Ok(self.network.write_frozen(path, &score_names(&self.info.signature), [height, width])?)
     }
 
     /// Writes the model's variables as a V2 checkpoint, which TensorFlow restores.
@@ -293,7 +304,7 @@ impl Model {
     /// # Errors
     /// As [`Network::write_checkpoint`].
     pub fn write_checkpoint(&self, prefix: &Path) -> Result<()> {
-        Ok(self.network.write_checkpoint(prefix, &answers(&self.about.signature))?)
+        Ok(self.network.write_checkpoint(prefix, &score_names(&self.info.signature))?)
     }
 
     /// Writes the model as an ONNX file, from prepared pictures of the input's size to the answers.
@@ -302,17 +313,17 @@ impl Model {
     /// # Errors
     /// As [`Network::write_onnx`].
     pub fn write_onnx(&self, path: &Path) -> Result<()> {
-        let Preprocess { height, width, style, .. } = &self.about.preprocess;
+        let Preprocessor { height, width, preprocessing, .. } = &self.info.preprocess;
         let names: Vec<&str> = self.labels().iter().map(|label| label.name).collect();
         let notes = [
             ("lorgnette.model", self.name().to_owned()),
-            ("lorgnette.preprocessing", style.to_string()),
+            ("lorgnette.preprocessing", preprocessing.to_string()),
             ("lorgnette.classes", serde_json::to_string(&names).unwrap_or_default()),
         ];
         let notes = notes.map(|(name, value)| (name.to_owned(), value));
         Ok(self.network.write_onnx(
             path,
-            &answers(&self.about.signature),
+            &score_names(&self.info.signature),
             [*height, *width],
             &notes,
         )?)
@@ -331,38 +342,38 @@ impl Model {
     /// classify](Self::classifies).
     #[must_use]
     pub fn labels(&self) -> &Labels {
-        &self.about.naming.labels
+        &self.info.label_source.labels
     }
 
     /// The file that the names are from; `None` for ImageNet's, and for classes that are only
     /// numbered.
     #[must_use]
     pub fn labels_file(&self) -> Option<&Path> {
-        self.about.naming.file.as_deref()
+        self.info.label_source.file.as_deref()
     }
 
     /// What the caller should know of how the model was understood, such as label files that do not
     /// fit it.
     #[must_use]
     pub fn notes(&self) -> &[String] {
-        &self.about.naming.notes
+        &self.info.label_source.notes
     }
 
     /// The picture as the network sees it: resized, cropped, its colours clipped to what can be
     /// shown.
     #[must_use]
-    pub fn what_it_saw(&self, picture: &Picture) -> Picture {
-        if self.about.signature.input.takes_decoded_image {
+    pub fn input_image(&self, picture: &Picture) -> Picture {
+        if self.info.signature.input.takes_decoded_image {
             return picture.clone();
         }
-        let preprocess = &self.about.preprocess;
-        preprocess.what_it_saw(&preprocess.input(picture))
+        let preprocess = &self.info.preprocess;
+        preprocess.input_image(&preprocess.input(picture))
     }
 
     /// The shape of the input that a picture becomes.
     fn input_shape(&self, picture: &Picture) -> Vec<usize> {
-        let Preprocess { height, width, channels, .. } = self.about.preprocess;
-        match self.about.signature.input.takes_decoded_image {
+        let Preprocessor { height, width, channels, .. } = self.info.preprocess;
+        match self.info.signature.input.takes_decoded_image {
             true => vec![picture.height(), picture.width(), channels],
             false => vec![1, height, width, channels],
         }
@@ -370,39 +381,41 @@ impl Model {
 
     /// Shows the network a picture and gives the values of the nodes `fetches`, with their shapes,
     /// to `read`.
-    pub(crate) fn show<T>(
+    pub(crate) fn run<T>(
         &self,
         picture: &Picture,
         fetches: &[&str],
         read: impl FnOnce(&[(&[usize], &[f32])]) -> T,
     ) -> Result<T> {
-        self.show_timed(picture, fetches, read).map(|(answer, _)| answer)
+        self.run_timed(picture, fetches, read).map(|(answer, _)| answer)
     }
 
     /// The same, and how long it took to make the network's input of the picture.
-    pub(crate) fn show_timed<T>(
+    pub(crate) fn run_timed<T>(
         &self,
         picture: &Picture,
         fetches: &[&str],
         read: impl FnOnce(&[(&[usize], &[f32])]) -> T,
     ) -> Result<(T, Duration)> {
         let mut preprocessing = Duration::ZERO;
-        let input = self.about.signature.input.name.as_str();
+        let input = self.info.signature.input.name.as_str();
         let shape = self.input_shape(picture);
         let plan = self.network.plan(&[(input, &shape)], fetches)?;
         let port = plan.inputs().iter().find(|port| port.name == input);
         let port = port.ok_or_else(|| {
-            self.failure("its output does not depend on the picture; name another with --output")
+            self.model_error(
+                "its output does not depend on the picture; name another with --output",
+            )
         })?;
         if let Some(other) = plan.inputs().iter().find(|port| port.name != input) {
-            return Err(self.failure(&format!(
+            return Err(self.model_error(&format!(
                 "it has another input, '{}', which `lorgnette run` can feed",
                 other.name
             )));
         }
         let write = |activations: &mut lorgnette_net::plan::Activations| {
             let started = Instant::now();
-            self.about.preprocess_into(picture, activations.input(port));
+            self.info.preprocess_into(picture, activations.input(port));
             preprocessing = started.elapsed();
         };
         let answer = self.network.run_plan(&plan, write, |activations| {
@@ -415,25 +428,25 @@ impl Model {
     }
 
     /// The error for a network that does not give one score for each class.
-    pub(crate) fn does_not_classify(&self) -> Error {
-        let About { signature, scores, .. } = &*self.about;
-        self.failure(&format!(
+    pub(crate) fn no_class_scores_error(&self) -> Error {
+        let ModelInfo { signature, scores, .. } = &*self.info;
+        self.model_error(&format!(
             "its output '{}' of shape {scores:?} is not one score for each class; name another with --output",
             signature.logits
         ))
     }
 
-    pub(crate) fn failure(&self, what: &str) -> Error {
-        Error::Model { model: self.about.name.clone(), what: what.into() }
+    pub(crate) fn model_error(&self, what: &str) -> Error {
+        Error::Model { model: self.info.name.clone(), what: what.into() }
     }
 }
 
-impl About {
+impl ModelInfo {
     /// Writes what the network takes: pixels as they are where the graph preprocesses them itself.
     fn preprocess_into(&self, picture: &Picture, input: &mut [f32]) {
         if self.signature.input.takes_decoded_image {
             let (height, width) = (picture.height(), picture.width());
-            Preprocess { height, width, ..self.preprocess.clone() }.apply(picture, input);
+            Preprocessor { height, width, ..self.preprocess.clone() }.apply(picture, input);
         } else {
             self.preprocess.apply(picture, input);
         }
@@ -459,8 +472,12 @@ fn network_options(options: &ModelOptions) -> Options {
         net: options.net.clone(),
         zoo: options.zoo.clone(),
         checkpoint: options.checkpoint.clone(),
-        use_ema: !options.no_averages,
-        cache: options.home.clone().or_else(Home::find).map(|home| home.folder().to_owned()),
+        use_ema: !options.no_ema,
+        cache: options
+            .model_store
+            .clone()
+            .or_else(ModelStore::from_env)
+            .map(|model_store| model_store.folder().to_owned()),
         ..defaults
     }
 }
@@ -471,16 +488,18 @@ fn preprocessing(
     signature: &Signature,
     family: Option<Family>,
     options: &ModelOptions,
-) -> Result<(Preprocess, Provenance)> {
-    let (style, provenance) = match (options.preprocess, family) {
-        (Some(style), _) => (style, Provenance::Given),
-        (None, _) if signature.input.takes_decoded_image => (Style::Raw, Provenance::Recognised),
+) -> Result<(Preprocessor, PreprocessSource)> {
+    let (preprocessing, preprocess_source) = match (options.preprocess, family) {
+        (Some(preprocessing), _) => (preprocessing, PreprocessSource::Explicit),
+        (None, _) if signature.input.takes_decoded_image => {
+            (Preprocessing::Raw, PreprocessSource::Recognised)
+        }
         // The place where the 2015 graph takes pictures that are resized and centred already.
         (None, None) if signature.input.name == "Mul" => {
-            (Style::Inception2015, Provenance::Recognised)
+            (Preprocessing::Inception2015, PreprocessSource::Recognised)
         }
-        (None, Some(family)) => (family.style, Provenance::Recognised),
-        (None, None) => (Style::Inception, Provenance::Guessed),
+        (None, Some(family)) => (family.preprocessing, PreprocessSource::Recognised),
+        (None, None) => (Preprocessing::Inception, PreprocessSource::Assumed),
     };
     let declared = |dimension: usize| {
         signature.input.shape.as_ref().and_then(|shape| shape.get(dimension).copied().flatten())
@@ -499,31 +518,31 @@ fn preprocessing(
         return Err(Error::Model { model: name.into(), what: "a picture of size 0".into() });
     }
     let channels_at = if signature.input.takes_decoded_image { 2 } else { 3 };
-    let mut preprocess = Preprocess::new(style, size[0], size[1]);
+    let mut preprocess = Preprocessor::new(preprocessing, size[0], size[1]);
     if let Some(channels @ (1 | 3)) = declared(channels_at) {
         preprocess.channels = channels;
     }
     (preprocess.mean, preprocess.scale) = (options.mean, options.scale);
-    Ok((preprocess, provenance))
+    Ok((preprocess, preprocess_source))
 }
 
 /// The side of photos for a graph that decodes them itself and resizes them to its own size: any
 /// will do.
-const ANY_SIDE: usize = 64;
+const PROBE_SIDE: usize = 64;
 
 /// The shape of the scores, by planning a run.
 fn scores_shape(
     network: &Network,
     signature: &Signature,
-    preprocess: &Preprocess,
+    preprocess: &Preprocessor,
 ) -> Result<Vec<usize>> {
-    let Preprocess { height, width, channels, .. } = *preprocess;
+    let Preprocessor { height, width, channels, .. } = *preprocess;
     let shape = if signature.input.takes_decoded_image {
-        vec![ANY_SIDE, ANY_SIDE, channels]
+        vec![PROBE_SIDE, PROBE_SIDE, channels]
     } else {
         vec![1, height, width, channels]
     };
-    let plan = network.plan(&[(&signature.input.name, &shape)], &answers(signature))?;
+    let plan = network.plan(&[(&signature.input.name, &shape)], &score_names(signature))?;
     Ok(plan.outputs()[0].fact.shape.clone())
 }
 
@@ -534,13 +553,13 @@ fn class_count(scores: &[usize]) -> Option<usize> {
 }
 
 /// What is fetched to classify: the scores, and the probabilities where the graph has them.
-pub(crate) fn answers(signature: &Signature) -> Vec<&str> {
+pub(crate) fn score_names(signature: &Signature) -> Vec<&str> {
     std::iter::once(signature.logits.as_str()).chain(signature.probabilities.as_deref()).collect()
 }
 
 /// Writes a stale plan file anew, now that the network is planned, and says so. One that is for
 /// another CPU level than this machine's best stays: somebody chose the level for this once.
-fn refresh(network: &Network) -> Option<String> {
+fn refresh_plan_file(network: &Network) -> Option<String> {
     let (path, why) = network.stale_plan_file()?;
     let path_shown = path.display();
     if network.options().level != Level::best() {
@@ -554,16 +573,20 @@ fn refresh(network: &Network) -> Option<String> {
 
 /// What the outputs are called, and why.
 #[derive(Debug)]
-struct Naming {
+struct LabelSource {
     labels: Labels,
     file: Option<PathBuf>,
     notes: Vec<String>,
 }
 
-impl Naming {
+impl LabelSource {
     /// By the file that is given, else by one that lies beside the network's own, else by
     /// ImageNet's count of classes.
-    fn of(network: &Network, classes: Option<usize>, given: Option<&Path>) -> Result<Self> {
+    fn for_network(
+        network: &Network,
+        classes: Option<usize>,
+        given: Option<&Path>,
+    ) -> Result<Self> {
         let classes = classes.unwrap_or(0);
         if let Some(path) = given.filter(|_| classes > 0) {
             return Ok(Self {
@@ -573,8 +596,8 @@ impl Naming {
             });
         }
         let file = network.file().filter(|_| classes > 0);
-        let Beside { labels, notes } =
-            file.map_or_else(Beside::default, |file| Beside::of(file, classes));
+        let SidecarLabels { labels, notes } =
+            file.map_or_else(SidecarLabels::default, |file| SidecarLabels::find(file, classes));
         let known = || Labels::imagenet(classes).unwrap_or_else(|| Labels::numbered(classes));
         let (labels, file) =
             labels.map_or_else(|| (known(), None), |(labels, file)| (labels, Some(file)));

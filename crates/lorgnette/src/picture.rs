@@ -10,21 +10,21 @@
 //! - An alpha channel is dropped and not blended, as `tf.io.decode_png(channels=3)` does: the
 //!   colour that was stored under a transparent pixel is what the network sees.
 //! - Sixteen-bit PNG and TIFF keep their sixteen bits; a floating-point TIFF becomes sixteen bits.
-//! - Where fewer pixels are enough, [`OpenOptions::least_size`] lets a JPEG be decoded at a half, a
+//! - Where fewer pixels are enough, [`OpenOptions::min_decode_size`] lets a JPEG be decoded at a half, a
 //!   quarter or an eighth of its size, as `decode_jpeg(ratio=…)` does: byte for byte too.
 //! - Colour profiles (ICC) and gamma are ignored, as TensorFlow ignores them.
 
 use std::path::Path;
 
 pub use self::error::PictureError;
+pub use self::format::PictureFormat;
 pub use self::jpeg::Transform;
-pub use self::kind::Kind;
 pub use self::metadata::Metadata;
 pub use self::open::OpenOptions;
 
 mod error;
+mod format;
 mod jpeg;
-mod kind;
 mod metadata;
 mod open;
 mod orientation;
@@ -48,9 +48,9 @@ pub struct Picture {
     name: String,
     width: usize,
     height: usize,
-    stored_size: (usize, usize),
-    channels_of_origin: u8,
-    kind: Option<Kind>,
+    source_size: (usize, usize),
+    source_channels: u8,
+    format: Option<PictureFormat>,
     pixels: Pixels,
 }
 
@@ -92,14 +92,14 @@ impl Picture {
         if pixels.len() == 0 || samples != Some(pixels.len()) {
             return Err(PictureError::WrongLength { width, height, samples: pixels.len() });
         }
-        let stored_size = (width, height);
+        let source_size = (width, height);
         Ok(Self {
             name: String::new(),
             width,
             height,
-            stored_size,
-            channels_of_origin: 3,
-            kind: None,
+            source_size,
+            source_channels: 3,
+            format: None,
             pixels,
         })
     }
@@ -130,30 +130,30 @@ impl Picture {
     }
 
     /// Width and height of the upright picture in its file, which are larger than
-    /// [`Picture::width`] and [`Picture::height`] where [`OpenOptions::least_size`] let it be
+    /// [`Picture::width`] and [`Picture::height`] where [`OpenOptions::min_decode_size`] let it be
     /// decoded at a reduced size.
     #[must_use]
-    pub fn stored_size(&self) -> (usize, usize) {
-        self.stored_size
+    pub fn source_size(&self) -> (usize, usize) {
+        self.source_size
     }
 
     /// The file format it was decoded from; `None` for a picture made from pixels.
     #[must_use]
-    pub fn kind(&self) -> Option<Kind> {
-        self.kind
+    pub fn format(&self) -> Option<PictureFormat> {
+        self.format
     }
 
     /// Channels in the file: 1 grey, 2 grey and alpha, 3 colour, 4 colour and alpha or CMYK.
     /// The pixels here are always three.
     #[must_use]
-    pub fn channels_of_origin(&self) -> u8 {
-        self.channels_of_origin
+    pub fn source_channels(&self) -> u8 {
+        self.source_channels
     }
 
     /// Whether the file was grey, so that all three channels are equal.
     #[must_use]
     pub fn is_grey(&self) -> bool {
-        self.channels_of_origin < 3
+        self.source_channels < 3
     }
 
     /// The pixels at the depth of the file.
@@ -193,19 +193,20 @@ impl Picture {
     }
 
     /// The picture as a JPEG, or a PNG for every other kind, in memory, with the notes of the file
-    /// that it is from: it is turned back to how the camera was held, where `notes` say so and it
+    /// that it is from: it is turned back to how the camera was held, where `metadata` say so and it
     /// was turned upright. JPEGs are of the quality of [`Picture::save`].
     ///
     /// # Errors
     /// [`PictureError::TooLargeToSave`] for a side above the format's limit.
     pub fn encode_with(
         &self,
-        kind: Kind,
-        notes: &Metadata,
-        was_turned: bool,
+        format: PictureFormat,
+        metadata: &Metadata,
+        auto_oriented: bool,
     ) -> Result<Vec<u8>, PictureError> {
-        let turned = was_turned.then(|| orientation::turned_back(self, notes.orientation()));
-        save::encode(turned.as_ref().unwrap_or(self), kind, save::JPEG_QUALITY, notes)
+        let reoriented =
+            auto_oriented.then(|| orientation::undo_orientation(self, metadata.orientation()));
+        save::encode(reoriented.as_ref().unwrap_or(self), format, save::JPEG_QUALITY, metadata)
     }
 
     /// The picture as JPEG in memory, of a quality from 1 to 100.
@@ -213,7 +214,7 @@ impl Picture {
     /// # Errors
     /// [`PictureError::TooLargeToSave`] for a side above the format's limit.
     pub fn to_jpeg(&self, quality: u8) -> Result<Vec<u8>, PictureError> {
-        save::encode(self, Kind::Jpeg, quality, &Metadata::default())
+        save::encode(self, PictureFormat::Jpeg, quality, &Metadata::default())
     }
 
     /// The picture as PNG in memory.
@@ -221,7 +222,7 @@ impl Picture {
     /// # Errors
     /// As [`Picture::to_jpeg`].
     pub fn to_png(&self) -> Result<Vec<u8>, PictureError> {
-        save::encode(self, Kind::Png, 0, &Metadata::default())
+        save::encode(self, PictureFormat::Png, 0, &Metadata::default())
     }
 }
 
@@ -241,12 +242,14 @@ fn to_eight_bits(sample: u16) -> u8 {
 }
 
 /// Endings of the files that are taken from folders. A file that is named itself may have any.
-const ENDINGS: [&str; 12] =
+const PHOTO_EXTENSIONS: [&str; 12] =
     ["jpg", "jpeg", "jpe", "jfif", "png", "gif", "bmp", "dib", "tif", "tiff", "webp", "pjpeg"];
 
 /// Whether a file is called like a photo, so that it is one of a folder's photos.
 #[must_use]
-pub fn has_photo_ending(path: &Path) -> bool {
-    let ending = path.extension().and_then(|ending| ending.to_str());
-    ending.is_some_and(|ending| ENDINGS.iter().any(|known| known.eq_ignore_ascii_case(ending)))
+pub fn has_photo_extension(path: &Path) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    extension.is_some_and(|extension| {
+        PHOTO_EXTENSIONS.iter().any(|known| known.eq_ignore_ascii_case(extension))
+    })
 }

@@ -1,7 +1,7 @@
 //! From a picture to a network's input, in TensorFlow's own float32 arithmetic.
 //!
 //! Each family of networks was trained behind its own preprocessing, and answers nonsense behind
-//! another's. A [`Style`] names one; a [`Preprocess`] adds the size, the number of channels and, if
+//! another's. A [`Preprocessing`] names one; a [`Preprocessor`] adds the size, the number of channels and, if
 //! asked, other constants.
 //!
 //! Every style is three steps: *frame* (which part of the picture, resized how), *sample*
@@ -10,29 +10,29 @@
 //! samples that are needed are ever read.
 //!
 //! Values before normalising are 0 to 255. A picture of sixteen bits keeps its finer levels: v /
-//! 257, but for [`Style::Inception`], which takes v / 65535 as `tf.image.convert_image_dtype` does.
+//! 257, but for [`Preprocessing::Inception`], which takes v / 65535 as `tf.image.convert_image_dtype` does.
 
 use std::fmt;
 use std::str::FromStr;
 
-use self::framing::Framing;
 use self::normalise::Normaliser;
+use self::resize_crop::ResizeCrop;
 use self::sample::Source;
 use crate::picture::Picture;
 
 pub(crate) use self::unresized::Unresized;
 
-mod framing;
 mod normalise;
+mod resize_crop;
 mod sample;
 mod unresized;
 
 /// Pixels of a picture of reduced size for each row and column of the input.
-const ENOUGH: usize = 2;
+const OVERSAMPLE: usize = 2;
 
 /// How a family of networks wants its input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Style {
+pub enum Preprocessing {
     /// VGG and ResNet V1 (`vgg_preprocessing.py`): smaller side to 256, aspect kept; central crop;
     /// means subtracted.
     Vgg,
@@ -51,7 +51,7 @@ pub enum Style {
     Raw,
 }
 
-impl Style {
+impl Preprocessing {
     /// Every style.
     pub const ALL: [Self; 6] =
         [Self::Vgg, Self::Inception, Self::Inception2015, Self::Lenet, Self::Cifarnet, Self::Raw];
@@ -70,7 +70,7 @@ impl Style {
     }
 }
 
-impl fmt::Display for Style {
+impl fmt::Display for Preprocessing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
     }
@@ -81,29 +81,29 @@ impl fmt::Display for Style {
 #[error(
     "{name:?} is no preprocessing: choose one of vgg, inception, inception_2015, lenet, cifarnet, none (no arithmetic)"
 )]
-pub struct UnknownStyle {
+pub struct UnknownPreprocessing {
     /// The name given.
     pub name: String,
 }
 
-impl FromStr for Style {
-    type Err = UnknownStyle;
+impl FromStr for Preprocessing {
+    type Err = UnknownPreprocessing;
 
-    /// Reads a name as [`Style::name`] gives it; capitals, `-` for `_` and `raw` for `none` are
+    /// Reads a name as [`Preprocessing::name`] gives it; capitals, `-` for `_` and `raw` for `none` are
     /// understood.
-    fn from_str(name: &str) -> Result<Self, UnknownStyle> {
+    fn from_str(name: &str) -> Result<Self, UnknownPreprocessing> {
         let plain = name.to_ascii_lowercase().replace('-', "_");
         let plain = if plain == "raw" { "none" } else { &plain };
-        let found = Self::ALL.into_iter().find(|style| style.name() == plain);
-        found.ok_or_else(|| UnknownStyle { name: name.into() })
+        let found = Self::ALL.into_iter().find(|preprocessing| preprocessing.name() == plain);
+        found.ok_or_else(|| UnknownPreprocessing { name: name.into() })
     }
 }
 
 /// A network's input: how a picture becomes it.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Preprocess {
+pub struct Preprocessor {
     /// The family's way.
-    pub style: Style,
+    pub preprocessing: Preprocessing,
     /// Rows of the input, at least 1.
     pub height: usize,
     /// Columns of the input, at least 1.
@@ -117,13 +117,13 @@ pub struct Preprocess {
     pub scale: Option<f32>,
 }
 
-impl Preprocess {
+impl Preprocessor {
     /// Preprocessing in a style, for an input of this size: three channels, but one for
-    /// [`Style::Lenet`].
+    /// [`Preprocessing::Lenet`].
     #[must_use]
-    pub fn new(style: Style, height: usize, width: usize) -> Self {
-        let channels = if style == Style::Lenet { 1 } else { 3 };
-        Self { style, height, width, channels, mean: None, scale: None }
+    pub fn new(preprocessing: Preprocessing, height: usize, width: usize) -> Self {
+        let channels = if preprocessing == Preprocessing::Lenet { 1 } else { 3 };
+        Self { preprocessing, height, width, channels, mean: None, scale: None }
     }
 
     /// Values in the input of one picture: height * width * channels.
@@ -133,19 +133,19 @@ impl Preprocess {
     }
 
     /// Rows and columns of a picture that are enough for this input, for
-    /// [`OpenOptions::least_size`]: twice as many, in the part that is resized, as the input has.
+    /// [`OpenOptions::min_decode_size`]: twice as many, in the part that is resized, as the input has.
     /// `None` where every pixel counts, because the style crops and does not resize.
     ///
-    /// [`OpenOptions::least_size`]: crate::picture::OpenOptions::least_size
+    /// [`OpenOptions::min_decode_size`]: crate::picture::OpenOptions::min_decode_size
     #[must_use]
-    pub fn least_size(&self) -> Option<[usize; 2]> {
-        framing::least_size(self.style, (self.height, self.width), ENOUGH)
+    pub fn min_decode_size(&self) -> Option<[usize; 2]> {
+        resize_crop::min_decode_size(self.preprocessing, (self.height, self.width), OVERSAMPLE)
     }
 
     /// The input of one picture: rows, columns, channels.
     ///
     /// # Panics
-    /// As [`Preprocess::apply`].
+    /// As [`Preprocessor::apply`].
     #[must_use]
     pub fn input(&self, picture: &Picture) -> Vec<f32> {
         let mut input = vec![0.0; self.input_len()];
@@ -157,7 +157,7 @@ impl Preprocess {
     /// another.
     ///
     /// # Panics
-    /// If `input` is not [`Preprocess::input_len`] long, or a side is 0, or `channels` is neither 1
+    /// If `input` is not [`Preprocessor::input_len`] long, or a side is 0, or `channels` is neither 1
     /// nor 3: each the caller's mistake.
     pub fn apply(&self, picture: &Picture, input: &mut [f32]) {
         self.check();
@@ -167,12 +167,12 @@ impl Preprocess {
             "the input slice must hold height * width * channels values"
         );
         let source = Source::new(picture, self.channels, self.unit());
-        let framing = Framing::new(
-            self.style,
+        let resize_crop = ResizeCrop::new(
+            self.preprocessing,
             (picture.height(), picture.width()),
             (self.height, self.width),
         );
-        framing.sample(&source, self.channels, input);
+        resize_crop.sample(&source, self.channels, input);
         self.normaliser().apply(input, self.channels);
     }
 
@@ -186,7 +186,7 @@ impl Preprocess {
     pub fn normalise_whole(&self, picture: &Picture) -> (usize, usize, Vec<f32>) {
         let (height, width) = (picture.height(), picture.width());
         let mut values = vec![0.0; height * width * self.channels];
-        Unresized::new(self, picture).part(0..height, 0..width, &mut values);
+        Unresized::new(self, picture).tile(0..height, 0..width, &mut values);
         (height, width, values)
     }
 
@@ -195,9 +195,9 @@ impl Preprocess {
     /// stretched from black to white.
     ///
     /// # Panics
-    /// If `input` is not [`Preprocess::input_len`] long, or the size is none at all.
+    /// If `input` is not [`Preprocessor::input_len`] long, or the size is none at all.
     #[must_use]
-    pub fn what_it_saw(&self, input: &[f32]) -> Picture {
+    pub fn input_image(&self, input: &[f32]) -> Picture {
         self.check();
         assert_eq!(
             input.len(),
@@ -220,7 +220,11 @@ impl Preprocess {
 
     /// What the largest value of a sample becomes before it is resized.
     fn unit(&self) -> f32 {
-        if self.style == Style::Inception && !self.has_own_constants() { 1.0 } else { 255.0 }
+        if self.preprocessing == Preprocessing::Inception && !self.has_own_constants() {
+            1.0
+        } else {
+            255.0
+        }
     }
 
     fn has_own_constants(&self) -> bool {
@@ -228,13 +232,13 @@ impl Preprocess {
     }
 
     fn normaliser(&self) -> Normaliser {
-        let (mean, scale) = normalise::constants(self.style);
+        let (mean, scale) = normalise::constants(self.preprocessing);
         if self.has_own_constants() {
             return Normaliser::Linear {
                 mean: self.mean.unwrap_or(mean),
                 scale: self.scale.unwrap_or(scale),
             };
         }
-        Normaliser::of(self.style)
+        Normaliser::for_preprocessing(self.preprocessing)
     }
 }

@@ -7,7 +7,7 @@
 
 mod check;
 mod http;
-mod part;
+mod partial_file;
 mod proxy;
 mod source;
 mod transfer;
@@ -20,9 +20,9 @@ use std::time::Duration;
 
 use crate::catalogue::Entry;
 use crate::error::Result;
-use crate::home::{Home, Receipt, refused, with_ending};
+use crate::model_store::{DownloadRecord, ModelStore, io_error, with_suffix};
 
-use self::part::Part;
+use self::partial_file::PartialFile;
 use self::source::Source;
 use self::transfer::Transfer;
 
@@ -38,14 +38,14 @@ pub struct PullOptions {
     /// The proxies to go through.
     pub proxies: Proxies,
     /// How long to wait, and how often to try.
-    pub patience: Patience,
+    pub retry_policy: RetryPolicy,
     /// Most bytes to take of a file whose size is not known.
-    pub most_bytes: u64,
+    pub max_bytes: u64,
 }
 
 /// How long servers are waited for.
 #[derive(Clone, Copy, Debug)]
-pub struct Patience {
+pub struct RetryPolicy {
     /// For a connection.
     pub connect: Duration,
     /// For the next bytes.
@@ -56,7 +56,7 @@ pub struct Patience {
     pub pause: Duration,
 }
 
-impl Default for Patience {
+impl Default for RetryPolicy {
     /// Half a minute, and five attempts a second apart.
     fn default() -> Self {
         let half_a_minute = Duration::from_secs(30);
@@ -77,8 +77,8 @@ impl Default for PullOptions {
             from: Vec::new(),
             mirrors: Vec::new(),
             proxies: Proxies::default(),
-            patience: Patience::default(),
-            most_bytes: 4 << 30,
+            retry_policy: RetryPolicy::default(),
+            max_bytes: 4 << 30,
         }
     }
 }
@@ -112,7 +112,7 @@ pub struct Pulled {
     /// Its file.
     pub path: PathBuf,
     /// What was noted of it.
-    pub receipt: Receipt,
+    pub download_record: DownloadRecord,
     /// Whether it was there before.
     pub already: bool,
 }
@@ -122,8 +122,8 @@ pub struct Pulled {
 #[non_exhaustive]
 pub enum PullError {
     /// It is nowhere to be had.
-    #[error("{}", by_hand(name, failures, url, path))]
-    Nowhere {
+    #[error("{}", manual_instructions(name, failures, url, path))]
+    AllSourcesFailed {
         /// The model.
         name: String,
         /// What went wrong at each place.
@@ -143,7 +143,7 @@ pub enum PullError {
     },
 }
 
-fn by_hand(name: &str, failures: &[String], url: &str, path: &Path) -> String {
+fn manual_instructions(name: &str, failures: &[String], url: &str, path: &Path) -> String {
     format!(
         "{name} could not be pulled:\n  {}\nfetch {url} by other means, then run\n  lorgnette models pull {name} --from FILE\n\
          or put the file at {}",
@@ -161,135 +161,145 @@ fn by_hand(name: &str, failures: &[String], url: &str, path: &Path) -> String {
 /// disk.
 pub fn pull(
     entry: &Entry,
-    home: &Home,
+    model_store: &ModelStore,
     options: &PullOptions,
     progress: &mut dyn FnMut(Event<'_>),
 ) -> Result<Pulled> {
-    let path = home.path(entry);
-    let folder = path.parent().unwrap_or(home.folder());
-    fs::create_dir_all(folder).map_err(|error| refused(folder, error))?;
-    let _lock = locked(entry, &with_ending(&path, ".lock"))?;
-    if let Some(receipt) = whole(entry, home, progress)? {
-        return Ok(Pulled { path, receipt, already: true });
+    let path = model_store.path(entry);
+    let folder = path.parent().unwrap_or(model_store.folder());
+    fs::create_dir_all(folder).map_err(|error| io_error(folder, error))?;
+    let _lock = acquire_lock(entry, &with_suffix(&path, ".lock"))?;
+    if let Some(download_record) = verify_installed(entry, model_store, progress)? {
+        return Ok(Pulled { path, download_record, already: true });
     }
     let mut failures = Vec::new();
     for source in Source::all(entry, options) {
-        progress(Event::Trying(source.shown()));
-        let mut fetching = Fetching { entry, home, options, path: &path, progress };
-        match fetching.fetch(&source) {
-            Ok(receipt) => return Ok(Pulled { path, receipt, already: false }),
-            Err(Failure::Here(error)) => return Err(error),
-            Err(Failure::There(what)) => failures.push(format!("{}: {what}", source.shown())),
+        progress(Event::Trying(source.display_name()));
+        let mut fetch = Fetch { entry, model_store, options, path: &path, progress };
+        match fetch.fetch(&source) {
+            Ok(download_record) => return Ok(Pulled { path, download_record, already: false }),
+            Err(FetchFailure::Local(error)) => return Err(error),
+            Err(FetchFailure::Remote(what)) => {
+                failures.push(format!("{}: {what}", source.display_name()))
+            }
         }
     }
     let url = entry.addresses().swap_remove(0);
-    Err(PullError::Nowhere { name: entry.name.clone(), failures, url, path }.into())
+    Err(PullError::AllSourcesFailed { name: entry.name.clone(), failures, url, path }.into())
 }
 
 /// Whose fault it was.
-enum Failure {
+enum FetchFailure {
     /// This machine's: another source does not help.
-    Here(crate::Error),
+    Local(crate::Error),
     /// The source's.
-    There(String),
+    Remote(String),
 }
 
-struct Fetching<'a, 'b> {
+struct Fetch<'a, 'b> {
     entry: &'a Entry,
-    home: &'a Home,
+    model_store: &'a ModelStore,
     options: &'a PullOptions,
     path: &'a Path,
     progress: &'b mut dyn FnMut(Event<'_>),
 }
 
-impl Fetching<'_, '_> {
-    fn fetch(&mut self, source: &Source) -> Result<Receipt, Failure> {
+impl Fetch<'_, '_> {
+    fn fetch(&mut self, source: &Source) -> Result<DownloadRecord, FetchFailure> {
         match source {
             Source::Url(url) => self.download(url),
             Source::File(file) => {
-                let part = Part::at(&with_ending(self.path, ".part"));
-                part.copy(file, self.progress)?;
-                self.install(&part, &file.display().to_string())
+                let partial_file = PartialFile::new(&with_suffix(self.path, ".part"));
+                partial_file.copy(file, self.progress)?;
+                self.install(&partial_file, &file.display().to_string())
             }
         }
     }
 
     /// Downloads; what was put together of two downloads and is of no use is fetched once more, in
     /// one piece.
-    fn download(&mut self, url: &str) -> Result<Receipt, Failure> {
-        let part = Part::at(&with_ending(self.path, ".part"));
-        let known = self
-            .entry
-            .published
-            .bytes
-            .or(self.home.receipt(self.entry).map(|receipt| receipt.bytes));
-        let resumed = Transfer::new(url, &part, self.options, known).run(self.progress)?;
-        match self.install(&part, url) {
-            Err(Failure::There(_)) if resumed => {
-                Transfer::new(url, &part, self.options, known).run(self.progress)?;
-                self.install(&part, url)
+    fn download(&mut self, url: &str) -> Result<DownloadRecord, FetchFailure> {
+        let partial_file = PartialFile::new(&with_suffix(self.path, ".part"));
+        let expected = self.entry.published.bytes.or(self
+            .model_store
+            .download_record(self.entry)
+            .map(|download_record| download_record.bytes));
+        let resumed =
+            Transfer::new(url, &partial_file, self.options, expected).run(self.progress)?;
+        match self.install(&partial_file, url) {
+            Err(FetchFailure::Remote(_)) if resumed => {
+                Transfer::new(url, &partial_file, self.options, expected).run(self.progress)?;
+                self.install(&partial_file, url)
             }
             installed => installed,
         }
     }
 
     /// Gives the file its name, if it is what it should be; else it is gone.
-    fn install(&mut self, part: &Part, source: &str) -> Result<Receipt, Failure> {
+    fn install(
+        &mut self,
+        partial_file: &PartialFile,
+        source: &str,
+    ) -> Result<DownloadRecord, FetchFailure> {
         (self.progress)(Event::Checking);
-        let known = self.home.receipt(self.entry);
-        let checked =
-            check::receipt(part.path(), source).map_err(Failure::Here).and_then(|receipt| {
-                check::known(self.entry, known.as_ref(), &receipt).map_err(Failure::There)?;
-                check::network(self.entry, self.home, part.path()).map_err(Failure::There)?;
-                Ok(receipt)
+        let expected = self.model_store.download_record(self.entry);
+        let checked = check::compute_record(partial_file.path(), source)
+            .map_err(FetchFailure::Local)
+            .and_then(|download_record| {
+                check::check_known(self.entry, expected.as_ref(), &download_record)
+                    .map_err(FetchFailure::Remote)?;
+                check::check_network(self.entry, self.model_store, partial_file.path())
+                    .map_err(FetchFailure::Remote)?;
+                Ok(download_record)
             });
-        let receipt = match checked {
-            Ok(receipt) => receipt,
+        let download_record = match checked {
+            Ok(download_record) => download_record,
             Err(failure) => {
-                part.discard().map_err(Failure::Here)?;
+                partial_file.discard().map_err(FetchFailure::Local)?;
                 return Err(failure);
             }
         };
-        write_receipt(self.path, &receipt).map_err(Failure::Here)?;
-        fs::rename(part.path(), self.path)
-            .map_err(|error| Failure::Here(refused(self.path, error)))?;
-        part.discard().map_err(Failure::Here)?;
-        Ok(receipt)
+        write_download_record(self.path, &download_record).map_err(FetchFailure::Local)?;
+        fs::rename(partial_file.path(), self.path)
+            .map_err(|error| FetchFailure::Local(io_error(self.path, error)))?;
+        partial_file.discard().map_err(FetchFailure::Local)?;
+        Ok(download_record)
     }
 }
 
 /// The receipt of a model that is there and is what it was; one that was put there by hand gets its
 /// receipt now.
-fn whole(
+fn verify_installed(
     entry: &Entry,
-    home: &Home,
+    model_store: &ModelStore,
     progress: &mut dyn FnMut(Event<'_>),
-) -> Result<Option<Receipt>> {
-    let Some(path) = home.installed(entry) else { return Ok(None) };
+) -> Result<Option<DownloadRecord>> {
+    let Some(path) = model_store.installed(entry) else { return Ok(None) };
     progress(Event::Checking);
-    let found = check::receipt(&path, &path.display().to_string())?;
-    match home.receipt(entry) {
-        Some(noted) => Ok((noted.sha256 == found.sha256).then_some(noted)),
-        None if check::network(entry, home, &path).is_err() => Ok(None),
-        None => write_receipt(&path, &found).map(|()| Some(found)),
+    let computed = check::compute_record(&path, &path.display().to_string())?;
+    match model_store.download_record(entry) {
+        Some(recorded) => Ok((recorded.sha256 == computed.sha256).then_some(recorded)),
+        None if check::check_network(entry, model_store, &path).is_err() => Ok(None),
+        None => write_download_record(&path, &computed).map(|()| Some(computed)),
     }
 }
 
-fn write_receipt(path: &Path, receipt: &Receipt) -> Result<()> {
-    let path = with_ending(path, ".json");
-    let text = serde_json::to_vec_pretty(receipt).map_err(|error| refused(&path, error.into()))?;
-    fs::write(&path, text).map_err(|error| refused(&path, error))
+fn write_download_record(path: &Path, download_record: &DownloadRecord) -> Result<()> {
+    let path = with_suffix(path, ".json");
+    let text = serde_json::to_vec_pretty(download_record)
+        .map_err(|error| io_error(&path, error.into()))?;
+    fs::write(&path, text).map_err(|error| io_error(&path, error))
 }
 
 /// Keeps other programs from pulling the same model; let go when it is dropped, or the program ends
 /// however.
-fn locked(entry: &Entry, path: &Path) -> Result<File> {
-    let file = File::create(path).map_err(|error| refused(path, error))?;
+fn acquire_lock(entry: &Entry, path: &Path) -> Result<File> {
+    let file = File::create(path).map_err(|error| io_error(path, error))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => {
             Err(PullError::Busy { name: entry.name.clone(), path: path.into() }.into())
         }
-        Err(TryLockError::Error(error)) => Err(refused(path, error)),
+        Err(TryLockError::Error(error)) => Err(io_error(path, error)),
     }
 }

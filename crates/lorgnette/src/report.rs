@@ -42,7 +42,7 @@ use crate::metrics::{Epoch, Evaluation, LabelIssue, ScoredPhoto, label_issues};
 use crate::picture::{Picture, PictureError};
 
 /// Opens a photo for a small picture of it; `None` where it cannot.
-pub type Opener<'a> = &'a dyn Fn(&Path) -> Option<Picture>;
+pub type PictureLoader<'a> = &'a dyn Fn(&Path) -> Option<Picture>;
 
 /// All that a report shows. What is empty is left out.
 #[derive(Clone, Debug)]
@@ -125,7 +125,7 @@ impl<'a> Report<'a> {
     /// The report as one page of HTML that needs no other file, with small pictures of photos that
     /// `open` opens.
     #[must_use]
-    pub fn html(&self, open: Opener<'_>) -> String {
+    pub fn html(&self, open: PictureLoader<'_>) -> String {
         html::html(self, open)
     }
 
@@ -136,7 +136,7 @@ impl<'a> Report<'a> {
     ///
     /// # Errors
     /// If a file cannot be written.
-    pub fn write(&self, folder: &Path, open: Opener<'_>) -> Result<(), ReportError> {
+    pub fn write(&self, folder: &Path, open: PictureLoader<'_>) -> Result<(), ReportError> {
         let failed = |path: &Path, source| ReportError::Write { path: path.into(), source };
         fs::create_dir_all(folder).map_err(|source| failed(folder, source))?;
         // The page opens photos, the figures are drawn: neither waits for the other.
@@ -168,7 +168,7 @@ impl<'a> Report<'a> {
         (label_issues(self.evaluation.names().len(), &scored), among)
     }
 
-    fn texts(&self, open: Opener<'_>) -> Vec<(&'static str, String)> {
+    fn texts(&self, open: PictureLoader<'_>) -> Vec<(&'static str, String)> {
         let mut texts = vec![
             ("report.html", self.html(open)),
             ("confusion.csv", confusion_csv(self.evaluation)),
@@ -190,7 +190,7 @@ impl<'a> Report<'a> {
         Ok(())
     }
 
-    fn figures(&self) -> Vec<(&'static str, crate::Figure)> {
+    fn figures(&self) -> Vec<(&'static str, crate::Drawing)> {
         let mut figures = vec![
             ("confusion", confusion(self.evaluation, Scale::Counts)),
             ("confusion_normalised", confusion(self.evaluation, Scale::Shares)),

@@ -23,14 +23,14 @@ const NOUNS: &str = include_str!("wordnet/nouns.txt");
 /// The synsets of everything that is called so, or is a kind of that, in ascending order. A
 /// synset's number will do for a name; capitals, spaces and punctuation do not matter.
 #[must_use]
-pub fn kinds_of(name: &str) -> Vec<&'static str> {
-    WordNet::get().kinds_of(&key(name))
+pub fn hyponyms(name: &str) -> Vec<&'static str> {
+    WordNet::get().hyponyms(&key(name))
 }
 
 /// The names of these synsets and of all that they are kinds of.
 #[must_use]
-pub fn names_above<'a>(synsets: impl IntoIterator<Item = &'a str>) -> Vec<&'static str> {
-    WordNet::get().names_above(synsets.into_iter())
+pub fn hypernym_names<'a>(synsets: impl IntoIterator<Item = &'a str>) -> Vec<&'static str> {
+    WordNet::get().hypernym_names(synsets.into_iter())
 }
 
 /// What names are compared by: letters and digits alone, so that "flower pot", "flower-pot" and
@@ -60,33 +60,33 @@ impl WordNet {
         WORDNET.get_or_init(Self::read)
     }
 
-    fn kinds_of(&self, key: &str) -> Vec<&'static str> {
+    fn hyponyms(&self, key: &str) -> Vec<&'static str> {
         let by_number = self.by_synset.get(key).into_iter();
-        let called = self.by_key.get(key).into_iter().flatten().chain(by_number).copied();
-        self.reached(called, |noun| &noun.children)
+        let named = self.by_key.get(key).into_iter().flatten().chain(by_number).copied();
+        self.transitive_closure(named, |noun| &noun.children)
             .into_iter()
             .map(|noun| self.nouns[noun].synset)
             .collect()
     }
 
-    fn names_above<'a>(&self, synsets: impl Iterator<Item = &'a str>) -> Vec<&'static str> {
+    fn hypernym_names<'a>(&self, synsets: impl Iterator<Item = &'a str>) -> Vec<&'static str> {
         let nouns = synsets.filter_map(|synset| self.by_synset.get(synset).copied());
-        let above = self.reached(nouns, |noun| &noun.parents);
-        above.into_iter().flat_map(|noun| self.nouns[noun].names.split(", ")).collect()
+        let hypernyms = self.transitive_closure(nouns, |noun| &noun.parents);
+        hypernyms.into_iter().flat_map(|noun| self.nouns[noun].names.split(", ")).collect()
     }
 
-    fn reached(
+    fn transitive_closure(
         &self,
         from: impl Iterator<Item = usize>,
         next: impl Fn(&Noun) -> &Vec<usize>,
     ) -> BTreeSet<usize> {
-        let (mut reached, mut waiting) = (BTreeSet::new(), from.collect::<Vec<_>>());
-        while let Some(noun) = waiting.pop() {
-            if reached.insert(noun) {
-                waiting.extend(next(&self.nouns[noun]));
+        let (mut transitive_closure, mut stack) = (BTreeSet::new(), from.collect::<Vec<_>>());
+        while let Some(noun) = stack.pop() {
+            if transitive_closure.insert(noun) {
+                stack.extend(next(&self.nouns[noun]));
             }
         }
-        reached
+        transitive_closure
     }
 
     fn read() -> Self {
@@ -96,10 +96,10 @@ impl WordNet {
         let parents = |parents: &str| {
             parents.split(',').filter_map(|synset| by_synset.get(synset).copied()).collect()
         };
-        let noun = |&[synset, above, names]: &[&'static str; 3]| Noun {
+        let noun = |&[synset, hypernyms, names]: &[&'static str; 3]| Noun {
             synset,
             names,
-            parents: parents(above),
+            parents: parents(hypernyms),
             children: Vec::new(),
         };
         let mut nouns: Vec<Noun> = lines.iter().map(noun).collect();

@@ -24,25 +24,31 @@ fn all_hundred_photos_get_tensorflows_answers() {
         // TensorFlow does not look at the orientation that one of the photos has.
         let options = OpenOptions { ignore_orientation: true, ..OpenOptions::default() };
         let picture = options.open(shared.join("photos").join(name)).unwrap();
-        let guesses = classifier.classify(&picture, 1001).unwrap().guesses;
-        let wanted: Vec<(usize, f32)> = serde_json::from_value(photo["top5"].clone()).unwrap();
-        first += usize::from(guesses[0].index == wanted[0].0);
-        for &(index, probability) in &wanted {
-            let found = guesses.iter().find(|guess| guess.index == index).unwrap().probability;
+        let predictions = classifier.classify(&picture, 1001).unwrap().predictions;
+        let expected: Vec<(usize, f32)> = serde_json::from_value(photo["top5"].clone()).unwrap();
+        first += usize::from(predictions[0].index == expected[0].0);
+        for &(index, probability) in &expected {
+            let found = predictions
+                .iter()
+                .find(|prediction| prediction.index == index)
+                .unwrap()
+                .probability;
             worst = worst.max((found - probability).abs());
         }
-        for pair in wanted.windows(2).filter(|pair| pair[0].1 - pair[1].1 > ORDER) {
-            let place = |index| guesses.iter().position(|guess| guess.index == index).unwrap();
+        for pair in expected.windows(2).filter(|pair| pair[0].1 - pair[1].1 > ORDER) {
+            let place = |index| {
+                predictions.iter().position(|prediction| prediction.index == index).unwrap()
+            };
             assert!(place(pair[0].0) < place(pair[1].0), "{name}: the order of {pair:?}");
         }
         let label = photo["label"].as_u64().unwrap() as usize;
-        top1 += usize::from(guesses[0].index == label);
-        top5 += usize::from(guesses[..5].iter().any(|guess| guess.index == label));
+        top1 += usize::from(predictions[0].index == label);
+        top5 += usize::from(predictions[..5].iter().any(|prediction| prediction.index == label));
         let norm = embedder.embed(&picture).unwrap().iter().map(|v| v * v).sum::<f32>().sqrt();
-        let wanted = photo["embedding_l2"].as_f64().unwrap() as f32;
+        let expected = photo["embedding_l2"].as_f64().unwrap() as f32;
         assert!(
-            (norm - wanted).abs() <= ACTIVATION * wanted,
-            "{name}: features of norm {norm}, not {wanted}"
+            (norm - expected).abs() <= ACTIVATION * expected,
+            "{name}: features of norm {norm}, not {expected}"
         );
     }
     println!(
@@ -58,15 +64,16 @@ fn threads_and_clones_give_the_same_bits() {
     let classifier = Classifier::new(embedded()).unwrap();
     let picture =
         Picture::open(concat!(env!("CARGO_MANIFEST_DIR"), "/../../photos/chelsea.jpg")).unwrap();
-    let wanted = classifier.classify(&picture, 1001).unwrap();
+    let expected = classifier.classify(&picture, 1001).unwrap();
     std::thread::scope(|scope| {
         for threads in [1, 2, 3] {
-            let (classifier, picture, wanted) = (classifier.on_threads(threads), &picture, &wanted);
+            let (classifier, picture, expected) =
+                (classifier.with_threads(threads), &picture, &expected);
             scope.spawn(move || {
                 for _ in 0..3 {
                     assert_eq!(
                         &classifier.classify(picture, 1001).unwrap(),
-                        wanted,
+                        expected,
                         "on {threads} threads"
                     );
                 }

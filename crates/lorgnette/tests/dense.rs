@@ -2,7 +2,8 @@
 
 use lorgnette::net::zoo;
 use lorgnette::{
-    LabelMap, MapOptions, MapPadding, Mapper, Model, ModelOptions, Picture, RegionOptions,
+    MapPadding, Model, ModelOptions, Picture, RegionOptions, SegmentationMap, SegmentationOptions,
+    Segmenter,
 };
 
 /// A photo of the repository.
@@ -11,17 +12,18 @@ fn photo(name: &str) -> Picture {
         .unwrap()
 }
 
-fn embedded(options: MapOptions) -> Mapper {
-    Mapper::new(Model::embedded(&ModelOptions::default()).unwrap(), options).unwrap()
+fn embedded(options: SegmentationOptions) -> Segmenter {
+    Segmenter::new(Model::embedded(&ModelOptions::default()).unwrap(), options).unwrap()
 }
 
-fn of_zoo(name: &str, options: MapOptions) -> Mapper {
-    let model = Model::made_up(zoo::find(name).unwrap(), &ModelOptions::default()).unwrap();
-    Mapper::new(model, options).unwrap()
+fn of_zoo(name: &str, options: SegmentationOptions) -> Segmenter {
+    let model =
+        Model::with_random_weights(zoo::find(name).unwrap(), &ModelOptions::default()).unwrap();
+    Segmenter::new(model, options).unwrap()
 }
 
 /// The largest difference of two scores, over the largest score.
-fn difference(a: &LabelMap, b: &LabelMap) -> f32 {
+fn difference(a: &SegmentationMap, b: &SegmentationMap) -> f32 {
     assert_eq!(
         (a.rows(), a.columns(), a.row_axis(), a.column_axis()),
         (b.rows(), b.columns(), b.row_axis(), b.column_axis())
@@ -42,11 +44,13 @@ fn the_map_of_parts_is_the_map_of_the_whole() {
     for (padding, output_stride) in
         [(MapPadding::Same, None), (MapPadding::Valid, None), (MapPadding::Same, Some(16))]
     {
-        let options = MapOptions { padding, output_stride, ..MapOptions::default() };
-        let whole = embedded(options.clone()).map(&picture).unwrap();
+        let options =
+            SegmentationOptions { padding, output_stride, ..SegmentationOptions::default() };
+        let whole = embedded(options.clone()).segment(&picture).unwrap();
         let mut parts = (0, 0);
-        let cut = embedded(MapOptions { part: Some(620), ..options });
-        let cut = cut.map_watched(&picture, &mut |done, all| parts = (done, all)).unwrap();
+        let cut = embedded(SegmentationOptions { tile: Some(620), ..options });
+        let cut =
+            cut.segment_with_progress(&picture, &mut |done, all| parts = (done, all)).unwrap();
         assert!(parts.0 == parts.1 && parts.1 >= 4, "{parts:?}");
         assert!(
             difference(&cut, &whole) < 1e-5,
@@ -59,12 +63,15 @@ fn the_map_of_parts_is_the_map_of_the_whole() {
 #[test]
 fn parts_of_other_networks_fit_together_too() {
     let picture = photo("chelsea.jpg");
-    for (name, part) in [("cifarnet", 70), ("alexnet_v2", 420)] {
+    for (name, tile) in [("cifarnet", 70), ("alexnet_v2", 420)] {
         let picture = if name == "cifarnet" { picture.clone() } else { picture.scaled(1.5) };
-        let whole = of_zoo(name, MapOptions::default()).map(&picture).unwrap();
+        let whole = of_zoo(name, SegmentationOptions::default()).segment(&picture).unwrap();
         let mut parts = 0;
-        let cut = of_zoo(name, MapOptions { part: Some(part), ..MapOptions::default() });
-        let cut = cut.map_watched(&picture, &mut |_, all| parts = all).unwrap();
+        let cut = of_zoo(
+            name,
+            SegmentationOptions { tile: Some(tile), ..SegmentationOptions::default() },
+        );
+        let cut = cut.segment_with_progress(&picture, &mut |_, all| parts = all).unwrap();
         assert!(parts > 1, "{name}");
         assert!(difference(&cut, &whole) < 1e-5, "{name}: {}", difference(&cut, &whole));
     }
@@ -74,23 +81,24 @@ fn parts_of_other_networks_fit_together_too() {
 fn a_network_that_looks_at_the_whole_picture_is_not_cut() {
     let picture = photo("chelsea.jpg");
     let mut parts = 0;
-    let options = MapOptions { part: Some(64), ..MapOptions::default() };
+    let options = SegmentationOptions { tile: Some(64), ..SegmentationOptions::default() };
     of_zoo("mobilenet_v3_small", options.clone())
-        .map_watched(&picture, &mut |_, all| parts = all)
+        .segment_with_progress(&picture, &mut |_, all| parts = all)
         .unwrap();
     assert_eq!(parts, 1);
     let small = ModelOptions { memory_limit: 6 << 20, ..ModelOptions::default() };
-    let model = Model::made_up(zoo::find("mobilenet_v3_small").unwrap(), &small).unwrap();
-    let error = Mapper::new(model, options)
+    let model =
+        Model::with_random_weights(zoo::find("mobilenet_v3_small").unwrap(), &small).unwrap();
+    let error = Segmenter::new(model, options)
         .unwrap()
-        .map(&photo("astronaut.jpg").scaled(2.0))
+        .segment(&photo("astronaut.jpg").scaled(2.0))
         .unwrap_err()
         .to_string();
     assert!(error.contains("whole picture") && error.contains("scale it down"), "{error}");
 }
 
 /// The best class and the probability at a pixel, the slow and obvious way.
-fn at_pixel(map: &LabelMap, (x, y): (usize, usize), wanted: usize) -> (usize, f32) {
+fn at_pixel(map: &SegmentationMap, (x, y): (usize, usize), expected: usize) -> (usize, f32) {
     let around = |axis: &lorgnette::dense::Axis, pixel: usize| {
         let at =
             ((pixel as f64 + 0.5 - axis.first) / axis.stride).clamp(0.0, (axis.cells - 1) as f64);
@@ -111,13 +119,13 @@ fn at_pixel(map: &LabelMap, (x, y): (usize, usize), wanted: usize) -> (usize, f3
     let score =
         |class: usize| mixed(&|r, c| scores[(r * map.columns() + c) * map.classes() + class]);
     let best = (0..map.classes()).max_by(|&a, &b| score(a).total_cmp(&score(b))).unwrap();
-    (best, mixed(&|r, c| map.probability(r, c, wanted)))
+    (best, mixed(&|r, c| map.probability(r, c, expected)))
 }
 
 #[test]
 fn pixels_are_between_their_cells() {
     const CAT: usize = 286;
-    let map = embedded(MapOptions::default()).map(&photo("chelsea.jpg")).unwrap();
+    let map = embedded(SegmentationOptions::default()).segment(&photo("chelsea.jpg")).unwrap();
     let (mut agree, mut all) = (0, 0);
     map.label_pixels(0..map.height(), |y, labels| {
         for x in (y % 7..map.width()).step_by(31).filter(|_| y % 5 == 0) {
@@ -129,15 +137,15 @@ fn pixels_are_between_their_cells() {
     assert!(agree * 1000 >= all * 999 && all > 500, "{agree} of {all}");
     map.probability_pixels(&[CAT], 0..map.height(), |y, probabilities| {
         for x in (y % 7..map.width()).step_by(31).filter(|_| y % 5 == 0) {
-            let wanted = at_pixel(&map, (x, y), CAT).1;
-            assert!((probabilities[x] - wanted).abs() < 1e-5, "({x}, {y})");
+            let expected = at_pixel(&map, (x, y), CAT).1;
+            assert!((probabilities[x] - expected).abs() < 1e-5, "({x}, {y})");
         }
     });
 }
 
 #[test]
 fn regions_are_connected_and_together_the_map() {
-    let map = embedded(MapOptions::default()).map(&photo("coffee.jpg")).unwrap();
+    let map = embedded(SegmentationOptions::default()).segment(&photo("coffee.jpg")).unwrap();
     let all = RegionOptions { min_cells: 1, ..RegionOptions::default() };
     let regions = map.regions(&all);
     let mut cells: Vec<usize> =
@@ -146,7 +154,12 @@ fn regions_are_connected_and_together_the_map() {
     assert!(cells.into_iter().eq(0..map.rows() * map.columns()), "every cell is in one region");
     let shares: f32 = regions.iter().map(|region| region.share).sum();
     assert!((shares - 1.0).abs() < 1e-4, "{shares}");
-    let few = map.regions(&RegionOptions { min_cells: 6, sure: 1.1, min_probability: 0.2, ..all });
+    let few = map.regions(&RegionOptions {
+        min_cells: 6,
+        min_speck_probability: 1.1,
+        min_probability: 0.2,
+        ..all
+    });
     assert!(!few.is_empty() && few.len() < regions.len());
     assert!(few.iter().all(|region| region.cells >= 6 && region.mean_probability >= 0.2));
 }
@@ -155,8 +168,8 @@ fn regions_are_connected_and_together_the_map() {
 fn several_scales_are_averaged_on_the_finest_grid() {
     let picture = photo("chelsea.jpg");
     let at = |scales: &[f64]| {
-        embedded(MapOptions { scales: scales.to_vec(), ..MapOptions::default() })
-            .map(&picture)
+        embedded(SegmentationOptions { scales: scales.to_vec(), ..SegmentationOptions::default() })
+            .segment(&picture)
             .unwrap()
     };
     let (large, both) = (at(&[2.0]), at(&[1.0, 2.0]));
@@ -169,10 +182,10 @@ fn several_scales_are_averaged_on_the_finest_grid() {
     let near =
         |axis: &lorgnette::dense::Axis, at: f64| ((at - axis.first) / axis.stride).round() as usize;
     let (r, c) = (near(large.row_axis(), row), near(large.column_axis(), column));
-    let wanted = (one.probability(5, 7, 286) + large.probability(r, c, 286)) / 2.0;
+    let expected = (one.probability(5, 7, 286) + large.probability(r, c, 286)) / 2.0;
     assert!(
-        (both.probability(r, c, 286) - wanted).abs() < 0.08,
-        "{} {wanted}",
+        (both.probability(r, c, 286) - expected).abs() < 0.08,
+        "{} {expected}",
         both.probability(r, c, 286)
     );
 }

@@ -29,9 +29,9 @@ fn probabilities(classifier: &Classifier, photo: &Picture) -> Vec<f32> {
     classifier
         .classify(photo, CLASSES)
         .unwrap()
-        .guesses
+        .predictions
         .iter()
-        .for_each(|guess| all[guess.index] = guess.probability);
+        .for_each(|prediction| all[prediction.index] = prediction.probability);
     all
 }
 
@@ -40,7 +40,7 @@ fn fewer_bits_change_the_answers_little() {
     let open = |file: &PathBuf| OpenOptions::default().open(file).unwrap();
     let photos: Vec<Picture> = jpegs(&photos()).iter().map(open).collect();
     let exact = Classifier::new(embedded(NumericOptions::default()).unwrap()).unwrap();
-    let wanted: Vec<Vec<f32>> = photos.iter().map(|photo| probabilities(&exact, photo)).collect();
+    let expected: Vec<Vec<f32>> = photos.iter().map(|photo| probabilities(&exact, photo)).collect();
     for tolerance in FORMATS {
         let numerics = NumericOptions {
             compute: tolerance.precision.parse().unwrap(),
@@ -52,8 +52,8 @@ fn fewer_bits_change_the_answers_little() {
         }
         let classifier = Classifier::new(embedded(numerics).unwrap()).unwrap();
         let mut difference = Difference::default();
-        for (photo, wanted) in photos.iter().zip(&wanted) {
-            difference.add(wanted, &probabilities(&classifier, photo));
+        for (photo, expected) in photos.iter().zip(&expected) {
+            difference.add(expected, &probabilities(&classifier, photo));
         }
         println!(
             "precision {:<7}  weights {:<7}  first {:>3}/{}  five {:>3}/{}  probability {:.4}",

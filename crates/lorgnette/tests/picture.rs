@@ -7,7 +7,7 @@ use lorgnette_oracle::{folder, json, probes, tolerance};
 use paths::{repository, tests};
 use std::fs;
 
-use lorgnette::picture::{Kind, OpenOptions, Picture, PictureError, Pixels, Transform};
+use lorgnette::picture::{OpenOptions, Picture, PictureError, PictureFormat, Pixels, Transform};
 
 fn fixture(name: &str) -> Picture {
     open(name).unwrap_or_else(|error| panic!("{error}"))
@@ -46,10 +46,10 @@ fn every_fixture_has_the_pixels_of_its_truth() {
         };
         let (samples, bits) = samples(&picture);
         let size = (picture.width() as u64, picture.height() as u64, bits);
-        let wanted = [&truth["width"], &truth["height"], &truth["bits"]]
+        let expected = [&truth["width"], &truth["height"], &truth["bits"]]
             .map(|value| value.as_u64().expect("a number"));
-        if size != wanted.into() {
-            wrong.push(format!("{name}: width, height, bits are {size:?}, not {wanted:?}"));
+        if size != expected.into() {
+            wrong.push(format!("{name}: width, height, bits are {size:?}, not {expected:?}"));
             continue;
         }
         let (mean, most) = difference(&samples, &probes(&truth["probes"]));
@@ -63,9 +63,11 @@ fn every_fixture_has_the_pixels_of_its_truth() {
         for channel in 0..3 {
             let own: Vec<f64> = samples.iter().skip(channel).step_by(3).copied().collect();
             let own = own.iter().sum::<f64>() / own.len() as f64;
-            let wanted = truth["channel_means"][channel].as_f64().expect("a mean");
-            if (own - wanted).abs() > allowed[0] + 1e-3 {
-                wrong.push(format!("{name}: the mean of channel {channel} is {own}, not {wanted}"));
+            let expected = truth["channel_means"][channel].as_f64().expect("a mean");
+            if (own - expected).abs() > allowed[0] + 1e-3 {
+                wrong.push(format!(
+                    "{name}: the mean of channel {channel} is {own}, not {expected}"
+                ));
             }
         }
     }
@@ -85,11 +87,11 @@ fn reduced_sizes_have_the_bytes_of_their_truth() {
             let (transform, ratio) = way.split_once(' ').expect("a transform and a ratio");
             let jpeg_transform =
                 if transform == "fast" { Transform::Fast } else { Transform::Accurate };
-            let least_size = Some([height as usize, width as usize]);
+            let min_decode_size = Some([height as usize, width as usize]);
             let options = OpenOptions {
                 ignore_orientation: true,
                 jpeg_transform,
-                least_size,
+                min_decode_size,
                 ..OpenOptions::default()
             };
             let smaller = &answers[&format!("{transform} {}", 2 * ratio.parse::<u32>().unwrap())];
@@ -112,13 +114,13 @@ fn reduced_sizes_have_the_bytes_of_their_truth() {
 
 #[test]
 fn content_decides_the_kind_and_not_the_name() {
-    assert_eq!(fixture("png_called.jpg").kind(), Some(Kind::Png));
-    assert_eq!(fixture("jpeg_called.png").kind(), Some(Kind::Jpeg));
+    assert_eq!(fixture("png_called.jpg").format(), Some(PictureFormat::Png));
+    assert_eq!(fixture("jpeg_called.png").format(), Some(PictureFormat::Jpeg));
 }
 
 #[test]
 fn channels_of_origin_are_those_of_the_file() {
-    let channels = |name| fixture(name).channels_of_origin();
+    let channels = |name| fixture(name).source_channels();
     assert_eq!(channels("grey.jpg"), 1);
     assert_eq!(channels("grey_alpha_8_bit.png"), 2);
     assert_eq!(channels("baseline_420.jpg"), 3);
@@ -141,12 +143,12 @@ fn orientation_is_honoured_unless_asked_otherwise() {
 fn what_is_enough_is_said_of_the_upright_picture() {
     let open = |rows, columns, ignore_orientation| {
         let options = OpenOptions {
-            least_size: Some([rows, columns]),
+            min_decode_size: Some([rows, columns]),
             ignore_orientation,
             ..OpenOptions::default()
         };
         let picture = options.open(tests("photos/orientation_6.jpg")).unwrap();
-        let (width, height) = picture.stored_size();
+        let (width, height) = picture.source_size();
         assert_eq!((width, height), if ignore_orientation { (40, 24) } else { (24, 40) });
         [picture.height(), picture.width()]
     };
@@ -162,9 +164,9 @@ fn what_is_enough_is_said_of_the_upright_picture() {
 /// Other kinds of files are always decoded at full size.
 #[test]
 fn only_jpegs_are_reduced() {
-    let options = OpenOptions { least_size: Some([1, 1]), ..OpenOptions::default() };
+    let options = OpenOptions { min_decode_size: Some([1, 1]), ..OpenOptions::default() };
     let picture = options.open(tests("photos/rgb_8_bit.png")).unwrap();
-    assert_eq!((picture.width(), picture.height()), picture.stored_size());
+    assert_eq!((picture.width(), picture.height()), picture.source_size());
 }
 
 #[test]
@@ -275,11 +277,12 @@ fn damage_anywhere_never_makes_a_decoder_panic() {
             bytes.extend([0xFF, 0xD9]);
         }
         let enough = [next(&mut state) % 60; 2];
-        for least_size in [None, Some(enough)] {
-            let options = OpenOptions { least_size, ..OpenOptions::default() };
-            if let Err(PictureError::Decoder { kind, what, .. }) = options.decode(&bytes, "mutated")
+        for min_decode_size in [None, Some(enough)] {
+            let options = OpenOptions { min_decode_size, ..OpenOptions::default() };
+            if let Err(PictureError::Decoder { format, what, .. }) =
+                options.decode(&bytes, "mutated")
             {
-                panic!("round {round}, {kind}: {what}");
+                panic!("round {round}, {format}: {what}");
             }
         }
     }
@@ -368,10 +371,10 @@ fn reference_photos_agree_with_libjpeg_turbo() {
             "{name}: {mean} on average, {most} at most"
         );
         let own = samples.iter().sum::<f64>() / samples.len() as f64;
-        let wanted = photo["decoded"]["mean"].as_f64().expect("a mean");
+        let expected = photo["decoded"]["mean"].as_f64().expect("a mean");
         assert!(
-            (own - wanted).abs() <= tolerance::JPEG_MEAN,
-            "{name}: mean {own}, TensorFlow {wanted}"
+            (own - expected).abs() <= tolerance::JPEG_MEAN,
+            "{name}: mean {own}, TensorFlow {expected}"
         );
     }
 }

@@ -8,7 +8,7 @@ use paths::{repository, tests};
 use std::time::Instant;
 
 use lorgnette::picture::{OpenOptions, Picture, Pixels};
-use lorgnette::preprocess::{Preprocess, Style};
+use lorgnette::preprocess::{Preprocessing, Preprocessor};
 use serde_json::Value;
 
 /// The rule of `oracle/preprocess_truth.py`.
@@ -68,15 +68,17 @@ fn small_pictures_become_what_tensorflow_makes_of_them() {
     let truth = json(&tests("preprocess_truth.json"));
     let (mut wrong, mut worst) = (Vec::new(), 0.0f64);
     for case in truth["cases"].as_array().expect("cases") {
-        let style: Style = case["style"].as_str().expect("a style").parse().unwrap();
-        let preprocess = Preprocess::new(style, number(&case["height"]), number(&case["width"]));
+        let preprocessing: Preprocessing =
+            case["style"].as_str().expect("a style").parse().unwrap();
+        let preprocess =
+            Preprocessor::new(preprocessing, number(&case["height"]), number(&case["width"]));
         let input = preprocess.input(&made_up(&case["picture"]));
         let apart = difference(&input, &probes(&case["probes"]));
         let l2 = case["l2"].as_f64().expect("a norm");
         worst = worst.max(apart);
         if apart > tolerance::INPUT || (norm(&input) - l2).abs() > tolerance::INPUT * l2.max(1.0) {
             wrong.push(format!(
-                "{style} {} x {} of {}: {apart:.2e}",
+                "{preprocessing} {} x {} of {}: {apart:.2e}",
                 case["height"], case["width"], case["picture"]
             ));
         }
@@ -90,10 +92,10 @@ fn reference_photos_become_what_tensorflow_makes_of_them() {
     let Some(folder) = folder() else { return };
     let truth = json(&folder.join("reference/preprocessing.json"));
     let inputs = [
-        ("vgg_224", Preprocess::new(Style::Vgg, 224, 224)),
-        ("inception_224", Preprocess::new(Style::Inception, 224, 224)),
-        ("inception_299", Preprocess::new(Style::Inception, 299, 299)),
-        ("inception_2015", Preprocess::new(Style::Inception2015, 299, 299)),
+        ("vgg_224", Preprocessor::new(Preprocessing::Vgg, 224, 224)),
+        ("inception_224", Preprocessor::new(Preprocessing::Inception, 224, 224)),
+        ("inception_299", Preprocessor::new(Preprocessing::Inception, 299, 299)),
+        ("inception_2015", Preprocessor::new(Preprocessing::Inception2015, 299, 299)),
     ];
     let mut worst = 0.0f64;
     for photo in truth["photos"].as_array().expect("photos") {
@@ -117,7 +119,7 @@ fn reference_photos_become_what_tensorflow_makes_of_them() {
 fn the_hundred_photos_have_tensorflows_mean_and_deviation() {
     let Some(folder) = folder() else { return };
     let truth = json(&folder.join("reference/photos.json"));
-    let preprocess = Preprocess::new(Style::Inception, 224, 224);
+    let preprocess = Preprocessor::new(Preprocessing::Inception, 224, 224);
     let (mut worst, mut decoding, mut preprocessing, mut count) = (0.0f64, 0.0, 0.0, 0.0);
     for photo in truth["photos"].as_array().expect("photos") {
         let name = photo["file"].as_str().expect("a name");
@@ -151,13 +153,13 @@ fn the_hundred_photos_have_tensorflows_mean_and_deviation() {
 #[test]
 fn own_constants_replace_the_styles_arithmetic() {
     let picture = Picture::from_rgb8(1, 1, vec![10, 20, 30]).unwrap();
-    let mut preprocess = Preprocess::new(Style::Raw, 1, 1);
+    let mut preprocess = Preprocessor::new(Preprocessing::Raw, 1, 1);
     assert_eq!(preprocess.input(&picture), [10.0, 20.0, 30.0]);
     preprocess.mean = Some([1.0, 2.0, 3.0]);
     assert_eq!(preprocess.input(&picture), [9.0, 18.0, 27.0]);
     preprocess.scale = Some(0.5);
     assert_eq!(preprocess.input(&picture), [4.5, 9.0, 13.5]);
-    preprocess.style = Style::Inception;
+    preprocess.preprocessing = Preprocessing::Inception;
     preprocess.mean = None;
     assert_eq!(
         preprocess.input(&picture),
@@ -168,48 +170,52 @@ fn own_constants_replace_the_styles_arithmetic() {
 #[test]
 fn a_whole_picture_is_only_normalised() {
     let picture = Picture::from_rgb8(2, 1, vec![200, 100, 50, 0, 255, 128]).unwrap();
-    let (height, width, values) = Preprocess::new(Style::Vgg, 224, 224).normalise_whole(&picture);
+    let (height, width, values) =
+        Preprocessor::new(Preprocessing::Vgg, 224, 224).normalise_whole(&picture);
     assert_eq!((height, width), (1, 2));
-    let wanted =
+    let expected =
         [200.0 - 123.68, 100.0 - 116.78, 50.0 - 103.94, -123.68, 255.0 - 116.78, 128.0 - 103.94];
-    assert_eq!(values, wanted);
-    let (_, _, values) = Preprocess::new(Style::Inception, 224, 224).normalise_whole(&picture);
+    assert_eq!(values, expected);
+    let (_, _, values) =
+        Preprocessor::new(Preprocessing::Inception, 224, 224).normalise_whole(&picture);
     assert_eq!((values[3], values[4]), (-1.0, 1.0));
 }
 
 #[test]
 fn a_network_saw_the_picture_it_was_shown() {
     let picture = Picture::open(repository("photos/chelsea.jpg")).unwrap();
-    for style in Style::ALL {
-        let shown = Preprocess::new(style, 80, 120);
-        let raw = match style {
-            Style::Inception2015 => Preprocess::new(Style::Raw, 80, 120).input(&picture),
+    for preprocessing in Preprocessing::ALL {
+        let shown = Preprocessor::new(preprocessing, 80, 120);
+        let raw = match preprocessing {
+            Preprocessing::Inception2015 => {
+                Preprocessor::new(Preprocessing::Raw, 80, 120).input(&picture)
+            }
             _ => {
-                let own = Preprocess { mean: Some([0.0; 3]), scale: Some(1.0), ..shown.clone() };
+                let own = Preprocessor { mean: Some([0.0; 3]), scale: Some(1.0), ..shown.clone() };
                 own.input(&picture)
             }
         };
-        let saw = shown.what_it_saw(&shown.input(&picture));
+        let saw = shown.input_image(&shown.input(&picture));
         assert_eq!((saw.width(), saw.height()), (120, 80));
-        if style == Style::Cifarnet {
+        if preprocessing == Preprocessing::Cifarnet {
             continue; // Stretched: its levels are its own.
         }
         let rgb = saw.to_rgb8();
         let step = 3 / shown.channels;
         for (index, value) in raw.iter().enumerate() {
             let level = f32::from(rgb[index * step]);
-            assert!((level - value).abs() <= 0.5001, "{style}: {level} for {value}");
+            assert!((level - value).abs() <= 0.5001, "{preprocessing}: {level} for {value}");
         }
     }
 }
 
 #[test]
 fn styles_have_names() {
-    for style in Style::ALL {
-        assert_eq!(style.to_string().parse(), Ok(style));
+    for preprocessing in Preprocessing::ALL {
+        assert_eq!(preprocessing.to_string().parse(), Ok(preprocessing));
     }
-    assert_eq!("Inception-2015".parse(), Ok(Style::Inception2015));
-    let error = "caffe".parse::<Style>().unwrap_err().to_string();
+    assert_eq!("Inception-2015".parse(), Ok(Preprocessing::Inception2015));
+    let error = "caffe".parse::<Preprocessing>().unwrap_err().to_string();
     assert!(error.contains("\"caffe\"") && error.contains("inception_2015"), "{error}");
 }
 
@@ -217,10 +223,10 @@ fn styles_have_names() {
 fn extreme_shapes_neither_panic_nor_take_memory() {
     for (width, height) in [(1, 1), (20_000, 1), (1, 20_000), (3, 2)] {
         let picture = Picture::from_rgb8(width, height, vec![7; 3 * width * height]).unwrap();
-        for style in Style::ALL {
+        for preprocessing in Preprocessing::ALL {
             for (rows, columns) in [(1, 1), (224, 224), (1, 300), (300, 1)] {
-                let input = Preprocess::new(style, rows, columns).input(&picture);
-                assert!(input.iter().all(|value| value.is_finite()), "{style}");
+                let input = Preprocessor::new(preprocessing, rows, columns).input(&picture);
+                assert!(input.iter().all(|value| value.is_finite()), "{preprocessing}");
             }
         }
     }

@@ -7,8 +7,8 @@ use std::fs;
 use std::time::Duration;
 
 use lorgnette::catalogue::{self, Entry};
-use lorgnette::pull::{Event, Patience, Proxies, PullOptions, Pulled, pull};
-use lorgnette::{Home, ModelOptions};
+use lorgnette::pull::{Event, Proxies, PullOptions, Pulled, RetryPolicy, pull};
+use lorgnette::{ModelOptions, ModelStore};
 use tempfile::TempDir;
 
 use server::{Server, first, header, length, send, send_at_most, stall};
@@ -21,7 +21,7 @@ const TAG: &str = "\"one\"";
 /// A home for a test, and what to pull into it.
 struct Stage {
     _folder: TempDir,
-    home: Home,
+    model_store: ModelStore,
     entry: Entry,
     options: PullOptions,
 }
@@ -29,20 +29,22 @@ struct Stage {
 impl Stage {
     fn from(places: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let home = Home::at(folder.path().join("home"));
-        let patience = Patience {
+        let model_store = ModelStore::new(folder.path().join("home"));
+        let retry_policy = RetryPolicy {
             connect: Duration::from_secs(2),
             stall: Duration::from_millis(150),
             attempts: 3,
             pause: Duration::from_millis(1),
         };
         let from = places.iter().map(|&place| place.to_owned()).collect();
-        let options = PullOptions { from, patience, most_bytes: 1 << 20, ..PullOptions::default() };
-        Self { _folder: folder, home, entry: catalogue::find(NAME).unwrap(), options }
+        let options =
+            PullOptions { from, retry_policy, max_bytes: 1 << 20, ..PullOptions::default() };
+        Self { _folder: folder, model_store, entry: catalogue::find(NAME).unwrap(), options }
     }
 
     fn pull(&self) -> Result<Pulled, String> {
-        pull(&self.entry, &self.home, &self.options, &mut |_| {}).map_err(|error| error.to_string())
+        pull(&self.entry, &self.model_store, &self.options, &mut |_| {})
+            .map_err(|error| error.to_string())
     }
 
     /// Pulls what must come whole.
@@ -56,12 +58,12 @@ impl Stage {
     /// Pulls what must fail, and leave nothing that counts as a model.
     fn badly(&self) -> String {
         let error = self.pull().unwrap_err();
-        assert!(self.home.installed(&self.entry).is_none());
+        assert!(self.model_store.installed(&self.entry).is_none());
         error
     }
 
     fn part(&self) -> std::path::PathBuf {
-        let path = self.home.path(&self.entry);
+        let path = self.model_store.path(&self.entry);
         path.with_file_name(format!("{}.part", self.entry.published.file()))
     }
 }
@@ -82,7 +84,7 @@ fn a_model_is_pulled_opened_and_removed() {
         Server::answering(|_, asked, stream| send_at_most(stream, asked, (FILE, TAG), usize::MAX));
     let stage = Stage::from(&[&server.url]);
     let mut heard = 0;
-    let pulled = pull(&stage.entry, &stage.home, &stage.options, &mut |event| {
+    let pulled = pull(&stage.entry, &stage.model_store, &stage.options, &mut |event| {
         if let Event::Received { bytes, total } = event {
             assert!(bytes >= heard && total == Some(FILE.len() as u64));
             heard = bytes;
@@ -90,10 +92,10 @@ fn a_model_is_pulled_opened_and_removed() {
     })
     .unwrap();
     assert_eq!(
-        (heard, pulled.already, pulled.receipt.bytes),
+        (heard, pulled.already, pulled.download_record.bytes),
         (FILE.len() as u64, false, FILE.len() as u64)
     );
-    assert_eq!(pulled.receipt.sha256.len(), 64);
+    assert_eq!(pulled.download_record.sha256.len(), 64);
     assert!(
         server.asked()[0][0].starts_with("GET /mobilenet_v1_0.25_128.tgz "),
         "{:?}",
@@ -102,19 +104,19 @@ fn a_model_is_pulled_opened_and_removed() {
     assert!(stage.pull().unwrap().already && server.asked().len() == 1);
 
     let options = ModelOptions { threads: Some(1), ..ModelOptions::default() };
-    let model = stage.entry.open(&stage.home, &options).unwrap().unwrap();
+    let model = stage.entry.open(&stage.model_store, &options).unwrap().unwrap();
     assert_eq!((model.name(), model.preprocess().height, model.labels().len()), (NAME, 128, 1001));
     drop(model);
     assert!(
-        stage.home.remove(&stage.entry).unwrap().unwrap() > 1_900_000,
+        stage.model_store.remove(&stage.entry).unwrap().unwrap() > 1_900_000,
         "what was unpacked goes too"
     );
     assert!(
-        stage.home.installed(&stage.entry).is_none()
-            && stage.home.remove(&stage.entry).unwrap().is_none()
+        stage.model_store.installed(&stage.entry).is_none()
+            && stage.model_store.remove(&stage.entry).unwrap().is_none()
     );
     assert_eq!(
-        fs::read_dir(stage.home.folder()).unwrap().count(),
+        fs::read_dir(stage.model_store.folder()).unwrap().count(),
         1,
         "nothing but the folder of models is left"
     );
@@ -280,7 +282,7 @@ fn the_next_mirror_is_tried() {
     let good =
         Server::answering(|_, asked, stream| send_at_most(stream, asked, (FILE, TAG), usize::MAX));
     let pulled = Stage::from(&[&gone.url, &format!("{}named.tgz", good.url)]).well();
-    assert!(pulled.receipt.source.ends_with("/named.tgz"));
+    assert!(pulled.download_record.source.ends_with("/named.tgz"));
 }
 
 #[test]
@@ -326,7 +328,7 @@ fn offline_it_says_what_to_fetch_and_where_to_put_it() {
     let mut stage = Stage::from(&[]);
     stage.options.proxies.all = Some("http://127.0.0.1:1".into());
     let error = stage.badly();
-    let path = stage.home.path(&stage.entry);
+    let path = stage.model_store.path(&stage.entry);
     let url =
         "https://storage.googleapis.com/download.tensorflow.org/models/mobilenet_v1_2018_08_02/";
     assert!(error.contains(&format!("fetch {url}{NAME}.tgz by other means")), "{error}");
@@ -340,10 +342,12 @@ fn offline_it_says_what_to_fetch_and_where_to_put_it() {
 #[test]
 fn a_file_put_there_by_hand_counts_once_it_was_looked_at() {
     let stage = Stage::from(&["/nowhere/at/all"]);
-    let path = stage.home.path(&stage.entry);
+    let path = stage.model_store.path(&stage.entry);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(&path, FILE).unwrap();
-    assert!(stage.pull().unwrap().already && stage.home.receipt(&stage.entry).is_some());
+    assert!(
+        stage.pull().unwrap().already && stage.model_store.download_record(&stage.entry).is_some()
+    );
 }
 
 #[test]
@@ -369,7 +373,7 @@ fn a_model_that_was_damaged_is_pulled_again_and_must_be_the_same() {
 #[test]
 fn two_programs_do_not_pull_the_same_model() {
     let stage = Stage::from(&["/nowhere"]);
-    let path = stage.home.path(&stage.entry);
+    let path = stage.model_store.path(&stage.entry);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     let lock = fs::File::create(path.with_file_name(format!("{NAME}.tgz.lock"))).unwrap();
     lock.lock().unwrap();
@@ -392,7 +396,7 @@ fn proxies_are_gone_through_but_for_excepted_hosts() {
         proxy.asked()[0][0]
             .contains(direct.url.trim_start_matches("http://").trim_end_matches('/'))
     );
-    stage.options.proxies.except = "127.0.0.1".into();
+    stage.options.proxies.exceptions = "127.0.0.1".into();
     stage.well();
     assert!(!direct.asked().is_empty());
 }

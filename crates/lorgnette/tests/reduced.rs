@@ -44,7 +44,7 @@ fn cut(photo: &Picture) -> Picture {
 #[test]
 fn reduced_photos_change_the_answers_little() {
     let classifier = Classifier::new(Model::embedded(&ModelOptions::default()).unwrap()).unwrap();
-    let enough = classifier.model().least_size().unwrap();
+    let enough = classifier.model().min_decode_size().unwrap();
     assert_eq!(enough, [512; 2], "twice 224 rows of the central 87.5 %");
     // Over all photos; over those alone that became smaller; and over these without a row and a
     // column.
@@ -54,27 +54,29 @@ fn reduced_photos_change_the_answers_little() {
     let told = env::var_os(FOLDER).map(PathBuf::from);
     for path in jpegs(&told.clone().unwrap_or_else(photos)) {
         let bytes = fs::read(&path).unwrap();
-        let open = |least_size| {
-            OpenOptions { least_size, ..OpenOptions::default() }.decode(&bytes, "a photo").unwrap()
+        let open = |min_decode_size| {
+            OpenOptions { min_decode_size, ..OpenOptions::default() }
+                .decode(&bytes, "a photo")
+                .unwrap()
         };
         let whole = open(None);
         let answers = OnceCell::new();
         for (place, tolerance) in REDUCED.iter().enumerate() {
             let least = enough.map(|side| side * tolerance.times / 2);
             let reduced = open(Some(least));
-            assert_eq!(reduced.stored_size(), (whole.width(), whole.height()));
+            assert_eq!(reduced.source_size(), (whole.width(), whole.height()));
             if reduced.width() == whole.width() {
                 assert_eq!(reduced, whole);
                 all[place].add_same();
                 continue;
             }
             assert!(reduced.height() >= least[0] && reduced.width() >= least[1]);
-            let of = |photo: &Picture| classifier.examine(photo).unwrap().probabilities;
-            let (wanted, of_cut) = answers.get_or_init(|| (of(&whole), of(&cut(&whole))));
+            let of = |photo: &Picture| classifier.outputs(photo).unwrap().probabilities;
+            let (expected, of_cut) = answers.get_or_init(|| (of(&whole), of(&cut(&whole))));
             let found = of(&reduced);
-            all[place].add(wanted, &found);
-            smaller[place].add(wanted, &found);
-            without[place].add(wanted, of_cut);
+            all[place].add(expected, &found);
+            smaller[place].add(expected, &found);
+            without[place].add(expected, of_cut);
         }
     }
     for (place, tolerance) in REDUCED.iter().enumerate() {

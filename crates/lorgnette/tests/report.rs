@@ -53,13 +53,13 @@ fn a_confusion_matrix_can_be_read_whatever_its_classes() {
         let (names, scored) = judged(classes, photos);
         let evaluation = Evaluation::new(&names, &scored).unwrap();
         for (scale, called) in [(Scale::Counts, "counts"), (Scale::Shares, "shares")] {
-            let figure = report::confusion(&evaluation, scale);
+            let drawing = report::confusion(&evaluation, scale);
             for ending in ["svg", "png"] {
-                figure
+                drawing
                     .save(&folder().join(format!("confusion_{classes}_{called}.{ending}")))
                     .unwrap();
             }
-            let svg = figure.svg();
+            let svg = drawing.svg();
             assert!(svg.contains("egg &amp; &lt;spoon&gt;") && svg.contains("Schneeglöckchen"));
             // Every class is named at its row and at its column, and the most confused pair is in
             // words.

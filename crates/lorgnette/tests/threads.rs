@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::thread;
 
-use lorgnette::{Classifier, Model, ModelOptions, Picture, Prediction};
+use lorgnette::{Classification, Classifier, Model, ModelOptions, Picture};
 use rayon::prelude::*;
 
 const PHOTO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../photos/chelsea.jpg");
@@ -18,7 +18,7 @@ fn photo() -> Picture {
     Picture::open(PHOTO).unwrap()
 }
 
-fn answer(classifier: &Classifier, photo: &Picture) -> Prediction {
+fn answer(classifier: &Classifier, photo: &Picture) -> Classification {
     classifier.classify(photo, 5).unwrap()
 }
 
@@ -49,14 +49,19 @@ fn callers_of_any_kind_get_the_same_bits_from_no_more_threads_than_were_asked_fo
 
 /// A server as the library's documentation draws it: requests wait, answers are computed by
 /// `spawn_blocking`, each on one thread.
-fn served_by_tokio(shared: &Classifier, photo: &Picture, expected: &Prediction, asked_for: usize) {
+fn served_by_tokio(
+    shared: &Classifier,
+    photo: &Picture,
+    expected: &Classification,
+    asked_for: usize,
+) {
     const AT_ONCE: usize = 4;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .max_blocking_threads(AT_ONCE)
         .build()
         .unwrap();
-    let (one, photo) = (shared.on_threads(1), Arc::new(photo.clone()));
+    let (one, photo) = (shared.with_threads(1), Arc::new(photo.clone()));
     // Those who ignore the advice, and share a pool, get the same answers and no more threads.
     for classifier in [one, shared.clone()] {
         let requests: Vec<_> = (0..24)

@@ -238,7 +238,7 @@ fn the_split_of_retrain_is_its_own() {
 }
 
 fn small_model() -> Model {
-    Model::made_up(
+    Model::with_random_weights(
         zoo::find("mobilenet_v1_025").unwrap(),
         &ModelOptions { size: Some([64, 64]), ..Default::default() },
     )
@@ -290,7 +290,7 @@ fn features_are_computed_once_and_never_stale() {
     let reduced = Extractor::new(
         small_model(),
         None,
-        OpenOptions { least_size: Some([64; 2]), ..Default::default() },
+        OpenOptions { min_decode_size: Some([64; 2]), ..Default::default() },
     );
     assert_ne!(reduced.unwrap().source(), extractor.source());
     // So is a distorted copy.

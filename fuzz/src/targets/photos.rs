@@ -1,7 +1,7 @@
 //! Photos of every format: decoded, and made the input of a network in every style.
 
 use lorgnette::picture::{Metadata, OpenOptions, Picture, PictureError, Pixels, Transform};
-use lorgnette::preprocess::{Preprocess, Style};
+use lorgnette::preprocess::{Preprocessing, Preprocessor};
 
 use super::{Input, Target, must_name, repository};
 use crate::mutate::{photo, scramble};
@@ -61,16 +61,19 @@ impl Target for Photos {
             max_pixels: MAX_PIXELS,
             max_bytes: MAX_BYTES,
             jpeg_transform: if random.one_in(4) { Transform::Accurate } else { Transform::Fast },
-            least_size: random.one_in(2).then(|| std::array::from_fn(|_| random.below(64))),
+            min_decode_size: random.one_in(2).then(|| std::array::from_fn(|_| random.below(64))),
         };
         use_notes(&input.bytes)?;
         match options.decode(&input.bytes, NAME) {
             Ok(picture) => use_picture(&picture, random).map(|()| "decoded"),
             // The decoders of other crates may panic on damage, which `decode` makes an error of;
             // ours may not.
-            Err(error @ PictureError::Decoder { kind: lorgnette::picture::Kind::Jpeg, .. }) => {
-                Err(error.to_string())
-            }
+            Err(
+                error @ PictureError::Decoder {
+                    format: lorgnette::picture::PictureFormat::Jpeg,
+                    ..
+                },
+            ) => Err(error.to_string()),
             Err(error @ PictureError::Decoder { .. }) => {
                 must_name(NAME, &error).map(|()| "panic contained")
             }
@@ -91,7 +94,7 @@ impl Target for Photos {
 
 /// A JPEG within the notes would show what was to be hidden.
 fn use_notes(bytes: &[u8]) -> Result<(), String> {
-    let notes = Metadata::of(bytes).without_thumbnails();
+    let notes = Metadata::from_bytes(bytes).without_thumbnails();
     let exif = notes.exif().unwrap_or_default();
     if exif.windows(3).any(|window| window == [0xff, 0xd8, 0xff]) {
         return Err("a thumbnail stays in the notes".into());
@@ -112,7 +115,7 @@ fn use_picture(picture: &Picture, random: &mut Random) -> Result<(), String> {
             picture.height()
         ));
     }
-    let (width, height) = picture.stored_size();
+    let (width, height) = picture.source_size();
     if ![8, 4, 2, 1].iter().any(|ratio| {
         (width.div_ceil(*ratio), height.div_ceil(*ratio)) == (picture.width(), picture.height())
     }) {
@@ -122,10 +125,10 @@ fn use_picture(picture: &Picture, random: &mut Random) -> Result<(), String> {
             picture.height()
         ));
     }
-    for style in Style::ALL {
+    for style in Preprocessing::ALL {
         let [height, width] = std::array::from_fn(|_| *random.pick(&[1, 2, 17, 32, 300]));
         let channels = *random.pick(&[1, 3]);
-        let preprocess = Preprocess { channels, ..Preprocess::new(style, height, width) };
+        let preprocess = Preprocessor { channels, ..Preprocessor::new(style, height, width) };
         let input = preprocess.input(picture);
         if !input.iter().all(|value| value.is_finite()) {
             return Err(format!("{style} preprocessing gives values that are not finite"));

@@ -7,10 +7,10 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
-use lorgnette::blur::{BlurOptions, How, Mask};
+use lorgnette::blur::{BlurMode, BlurOptions, Mask};
 use lorgnette::draw;
-use lorgnette::picture::{Kind, Metadata};
-use lorgnette::{Labels, Mapper, Picture};
+use lorgnette::picture::{Metadata, PictureFormat};
+use lorgnette::{Labels, Picture, Segmenter};
 
 use self::answer::Answer;
 use self::destination::Destinations;
@@ -62,8 +62,8 @@ pub(crate) struct Arguments {
 
     /// mosaic (nothing finer than its squares is left), gaussian (smooth, for looks) or fill (one
     /// colour)
-    #[arg(long, default_value_t = How::Mosaic)]
-    how: How,
+    #[arg(long, default_value_t = BlurMode::Mosaic)]
+    how: BlurMode,
 
     /// The colour of --how fill
     #[arg(long, value_name = "RRGGBB", value_parser = colour)]
@@ -115,7 +115,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     output_paths::check(arguments.out.as_deref(), "--out", PICTURES)?;
     output_paths::check(arguments.preview.as_deref(), "--preview", FIGURES)?;
     ensure!(
-        arguments.colour.is_none() || arguments.how != How::Mosaic,
+        arguments.colour.is_none() || arguments.how != BlurMode::Mosaic,
         "--colour is for --how fill"
     );
     let photos = photos::find(&arguments.photos)?;
@@ -124,22 +124,22 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     let previews = output_paths.paths_for(&arguments.preview, "--preview", FIGURES)?;
     let model = model::open_for_photos(&arguments.input, global, messages)?;
     let classes = classes(&arguments.class, model.labels())?;
-    let mapper = Mapper::new(model, arguments.map.options_or_stride(OUTPUT_STRIDE))?;
+    let segmenter = Segmenter::new(model, arguments.map.options_or_stride(OUTPUT_STRIDE))?;
     let (numbers, photos) = if arguments.resume {
         destinations.missing(&photos, messages)
     } else {
         ((0..photos.len()).collect(), photos.clone())
     };
     let job = Job { arguments, classes, destinations, previews, numbers };
-    let workers = job.workers(&mapper, photos.len(), messages);
-    let labels = mapper.model().labels();
+    let workers = job.workers(&segmenter, photos.len(), messages);
+    let labels = segmenter.model().labels();
     answer_photos(
         &photos,
         workers,
         (arguments.format, messages),
         answer::header(arguments.format),
         |out, photo, answer| match arguments.format {
-            Format::Json => answer.write_json(out, photo, mapper.model()),
+            Format::Json => answer.write_json(out, photo, segmenter.model()),
             Format::Csv => answer.write_csv(out, photo, labels),
             Format::Text => answer.write_text(out, photo, labels),
         },
@@ -160,26 +160,27 @@ impl Job<'_> {
     /// What each thread does with a photo: decode, map, blur, write.
     fn workers(
         &self,
-        mapper: &Mapper,
+        segmenter: &Segmenter,
         photos: usize,
         messages: Messages,
     ) -> Vec<impl FnMut(usize, &Photo) -> Result<Answer> + Send> {
-        let work_split = WorkSplit::new(mapper.model().network().options().pool.threads(), photos);
+        let work_split =
+            WorkSplit::new(segmenter.model().network().options().pool.threads(), photos);
         let worker = |_| {
-            let mapper = if work_split.workers == 1 {
-                mapper.clone()
+            let segmenter = if work_split.workers == 1 {
+                segmenter.clone()
             } else {
-                mapper.on_threads(work_split.threads)
+                segmenter.with_threads(work_split.threads)
             };
             move |number: usize, photo: &Photo| {
                 let (picture, file) =
                     photo.open_with_file(&self.arguments.photos.open_options())?;
-                let map = with_progress(&mapper, &picture, photos, messages)
+                let map = with_progress(&segmenter, &picture, photos, messages)
                     .with_context(|| photo.name().to_owned())?;
                 let mask = Mask::new(&map, &self.classes, &self.options());
                 drop(map);
                 let number = self.numbers[number];
-                let path = self.write(number, &picture, file, &mask, mapper.model().labels());
+                let path = self.write(number, &picture, file, &mask, segmenter.model().labels());
                 let path = path.with_context(|| photo.name().to_owned())?;
                 let size = [picture.width(), picture.height()];
                 Ok(Answer { size, path, share: mask.share(), areas: mask.areas().to_vec() })
@@ -192,10 +193,10 @@ impl Job<'_> {
         let Arguments { how, colour, min_probability, margin, feather, block, .. } =
             *self.arguments;
         let how = match (how, colour) {
-            (How::Fill(_), Some(colour)) => How::Fill(colour),
+            (BlurMode::Fill(_), Some(colour)) => BlurMode::Fill(colour),
             (how, _) => how,
         };
-        BlurOptions { how, min_probability, margin, feather, block }
+        BlurOptions { mode: how, min_probability, margin, feather, block }
     }
 
     /// Writes the photo and its preview; gives the place of the first, if it was written.
@@ -216,14 +217,14 @@ impl Job<'_> {
         };
         let kind =
             if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("png")) {
-                Kind::Png
+                PictureFormat::Png
             } else {
-                Kind::Jpeg
+                PictureFormat::Jpeg
             };
-        let bytes = match mask.is_empty() && picture.kind() == Some(kind) {
+        let bytes = match mask.is_empty() && picture.format() == Some(kind) {
             true => file,
             false => {
-                let metadata = Metadata::of(&file).without_thumbnails();
+                let metadata = Metadata::from_bytes(&file).without_thumbnails();
                 mask.apply(picture).encode_with(
                     kind,
                     &metadata,

@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use lorgnette::draw::{self, Placement};
 use lorgnette::picture::OpenOptions;
-use lorgnette::{Classifier, Guess, Model, Picture, Prediction};
+use lorgnette::{Classification, Classifier, Model, Picture, Prediction};
 use serde::Serialize;
 
 use crate::Outcome;
@@ -67,9 +67,9 @@ const CSV_HEADER: &str = "photo,rank,index,synset,name,probability,logit\n";
 struct Answer {
     width: usize,
     height: usize,
-    guesses: Vec<Guess>,
+    predictions: Vec<Prediction>,
     /// Whether it is of no class that the model knows; only trained models tell.
-    is_unknown: Option<bool>,
+    is_rejected: Option<bool>,
 }
 
 /// The JSON of an answer.
@@ -107,7 +107,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     let model = model::open_for_photos(&arguments.input, global, messages)?;
     let open_options = arguments.decode.open_options(
         &arguments.photos.open_options(),
-        model.least_size(),
+        model.min_decode_size(),
         messages,
     );
     let workers = workers(
@@ -152,19 +152,19 @@ fn workers<'a>(
         let classifier = if work_split.workers == 1 {
             classifier.clone()
         } else {
-            classifier.on_threads(work_split.threads)
+            classifier.with_threads(work_split.threads)
         };
         move |number: usize, photo: &Photo| {
             let picture = photo.open(open_options)?;
             let prediction = classifier.classify(&picture, arguments.top.get());
-            let Prediction { guesses, is_unknown } =
+            let Classification { predictions, is_rejected } =
                 prediction.with_context(|| photo.name().to_owned())?;
-            let is_unknown = classifier.model().rejection_threshold().map(|_| is_unknown);
+            let is_rejected = classifier.model().rejection_threshold().map(|_| is_rejected);
             drawings
-                .draw(number, &picture, &guesses, classifier.model())
+                .draw(number, &picture, &predictions, classifier.model())
                 .with_context(|| photo.name().to_owned())?;
-            let (width, height) = picture.stored_size();
-            Ok(Answer { width, height, guesses, is_unknown })
+            let (width, height) = picture.source_size();
+            Ok(Answer { width, height, predictions, is_rejected })
         }
     };
     (0..work_split.workers).map(worker).collect()
@@ -191,16 +191,18 @@ impl Drawings {
         &self,
         number: usize,
         picture: &Picture,
-        guesses: &[Guess],
+        predictions: &[Prediction],
         model: &Model,
     ) -> Result<()> {
         if let Some(paths) = &self.pictures {
-            let answers: Vec<(&str, f32)> =
-                guesses.iter().map(|guess| (guess.name.as_str(), guess.probability)).collect();
+            let answers: Vec<(&str, f32)> = predictions
+                .iter()
+                .map(|prediction| (prediction.name.as_str(), prediction.probability))
+                .collect();
             draw::annotate(picture, &answers, Placement::Automatic).save(&paths[number])?;
         }
         if let Some(paths) = &self.inputs {
-            let seen = model.what_it_saw(picture);
+            let seen = model.input_image(picture);
             draw::show_input(&seen, Some(&caption(model, &seen))).save(&paths[number])?;
         }
         Ok(())
@@ -209,9 +211,9 @@ impl Drawings {
 
 impl<'a> AnswerJson<'a> {
     fn new(photo: &'a Photo, model: &'a Model, answer: &'a Answer) -> Self {
-        let Answer { width, height, guesses, is_unknown } = answer;
-        let guess = |guess: &'a Guess| {
-            let Guess { index, synset, name, probability, logit } = guess;
+        let Answer { width, height, predictions, is_rejected } = answer;
+        let prediction = |prediction: &'a Prediction| {
+            let Prediction { index, synset, name, probability, logit } = prediction;
             PredictionJson {
                 index: *index,
                 synset: synset.as_deref(),
@@ -220,8 +222,8 @@ impl<'a> AnswerJson<'a> {
                 logit: *logit,
             }
         };
-        let predictions = guesses.iter().map(guess).collect();
-        let (photo, model, unknown) = (photo.name(), model.name(), *is_unknown);
+        let predictions = predictions.iter().map(prediction).collect();
+        let (photo, model, unknown) = (photo.name(), model.name(), *is_rejected);
         Self { photo, width: *width, height: *height, model, unknown, predictions }
     }
 }
@@ -234,8 +236,8 @@ fn caption(model: &Model, seen: &Picture) -> String {
 
 fn write_csv(out: &mut dyn Write, photo: &Photo, answer: &Answer) -> io::Result<()> {
     write_csv_lines(out, |lines| {
-        for (rank, guess) in (1..).zip(&answer.guesses) {
-            let Guess { index, synset, name, probability, logit } = guess;
+        for (rank, prediction) in (1..).zip(&answer.predictions) {
+            let Prediction { index, synset, name, probability, logit } = prediction;
             lines.serialize((photo.name(), rank, index, synset, name, probability, logit))?;
         }
         Ok(())
@@ -243,15 +245,20 @@ fn write_csv(out: &mut dyn Write, photo: &Photo, answer: &Answer) -> io::Result<
 }
 
 fn write_text(out: &mut dyn Write, answer: &Answer) -> io::Result<()> {
-    if answer.is_unknown == Some(true) {
+    if answer.is_rejected == Some(true) {
         writeln!(
             out,
             "unknown: the model is less sure of it than of all but a few of the photos it knows"
         )?;
     }
-    for guess in &answer.guesses {
-        let percent = 100.0 * guess.probability;
-        writeln!(out, "{percent:>7.2} %  {:<BAR$}  {}", bar(guess.probability), guess.name)?;
+    for prediction in &answer.predictions {
+        let percent = 100.0 * prediction.probability;
+        writeln!(
+            out,
+            "{percent:>7.2} %  {:<BAR$}  {}",
+            bar(prediction.probability),
+            prediction.name
+        )?;
     }
     Ok(())
 }

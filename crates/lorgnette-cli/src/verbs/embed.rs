@@ -79,7 +79,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     let model = model::open_for_photos(&arguments.input, global, messages)?;
     let open_options = arguments.decode.open_options(
         &arguments.photos.open_options(),
-        model.least_size(),
+        model.min_decode_size(),
         messages,
     );
     let embedder = Embedder::new(model, arguments.end_point.as_deref())?;
@@ -123,13 +123,13 @@ fn workers(
         let embedder = if work_split.workers == 1 {
             embedder.clone()
         } else {
-            embedder.on_threads(work_split.threads)
+            embedder.with_threads(work_split.threads)
         };
         let open_options = open_options.clone();
         move |number: usize, photo: &Photo| {
             let picture = photo.open(&open_options)?;
             let embedding = embedder.embed(&picture).with_context(|| photo.name().to_owned())?;
-            let (width, height) = picture.stored_size();
+            let (width, height) = picture.source_size();
             Ok(Answer { number, width, height, embedding })
         }
     };

@@ -128,7 +128,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     let open_options =
         OpenOptions { ignore_orientation: arguments.ignore_orientation, ..OpenOptions::default() };
     let scoring_open_options =
-        arguments.decode.open_options(&open_options, model.least_size(), messages);
+        arguments.decode.open_options(&open_options, model.min_decode_size(), messages);
     let scored_photos = score_photos(
         &ground_truth,
         &classifier,

@@ -9,7 +9,7 @@ use clap::Args;
 use lorgnette::kernels::Level;
 use lorgnette::net::Plan;
 use lorgnette::net::plan::{self, StepReport};
-use lorgnette::{Model, ModelOptions, Provenance};
+use lorgnette::{Model, ModelOptions, PreprocessSource};
 use serde::Serialize;
 
 use super::bench::fill_with_noise;
@@ -206,8 +206,11 @@ impl Explanation {
         let options = model.network().options();
         let reports = plan.report(times);
         let total = Total::from_reports(&reports);
-        let style =
-            if signature.input.takes_decoded_image { "graph" } else { preprocess.style.name() };
+        let style = if signature.input.takes_decoded_image {
+            "graph"
+        } else {
+            preprocess.preprocessing.name()
+        };
         Self {
             model: model.name().to_owned(),
             input: Input {
@@ -225,7 +228,7 @@ impl Explanation {
                 style,
                 mean: preprocess.mean,
                 scale: preprocess.scale,
-                guessed: model.provenance() == Provenance::Guessed,
+                guessed: model.preprocess_source() == PreprocessSource::Assumed,
                 in_words: model::describe_preprocessing(model),
             },
             classes: model.labels().len(),

@@ -147,11 +147,11 @@ fn prune_cache(
 /// What features of a network are kept under, whether photos were decoded at full size or a reduced
 /// one.
 fn sources(model: &Model, end_point: Option<&str>) -> Result<HashSet<Digest>> {
-    let source = |least_size| {
-        let open_options = OpenOptions { least_size, ..OpenOptions::default() };
+    let source = |min_decode_size| {
+        let open_options = OpenOptions { min_decode_size, ..OpenOptions::default() };
         Ok(Extractor::new(model.clone(), end_point, open_options)?.source())
     };
-    [None, model.least_size()].into_iter().map(source).collect()
+    [None, model.min_decode_size()].into_iter().map(source).collect()
 }
 
 /// The digests of all photos in folders.

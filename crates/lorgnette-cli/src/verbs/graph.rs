@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
 use lorgnette::net::zoo;
-use lorgnette::preprocess::Preprocess;
+use lorgnette::preprocess::Preprocessor;
 use lorgnette::{Model, ModelOptions, diagram};
 
 use crate::Outcome;
@@ -66,7 +66,7 @@ enum DiagramFormat {
 /// Draws.
 pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
     let model = open(arguments, global, messages)?;
-    let Preprocess { height, width, .. } = *model.preprocess();
+    let Preprocessor { height, width, .. } = *model.preprocess();
     let size = match arguments.size {
         Some(Size(size)) => size,
         None if model.signature().input.takes_decoded_image => model::ANY_PHOTO,

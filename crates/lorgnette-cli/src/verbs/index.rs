@@ -98,8 +98,11 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     ensure!(!nothing_to_index, "which folders? {} does not know any yet", path.display());
     let model = model::open_for_photos(&arguments.input, global, messages)?;
     let network = NetworkAnalyser::new(&model, arguments.map_side as usize)?;
-    let open =
-        arguments.decode.open_options(&arguments.open_options(), network.least_size(), messages);
+    let open = arguments.decode.open_options(
+        &arguments.open_options(),
+        network.min_decode_size(),
+        messages,
+    );
     let model_record = ModelRecord::new(&network, &open)?;
     let threads = model.network().options().pool.threads();
     let WorkSplit { workers, .. } = WorkSplit::new(threads, usize::MAX);

@@ -9,8 +9,8 @@ use std::sync::Mutex;
 
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
-use lorgnette::dense::{Coco, MapOptions, RegionOptions};
-use lorgnette::{MapPadding, Mapper, Picture, Region};
+use lorgnette::dense::{Coco, RegionOptions, SegmentationOptions};
+use lorgnette::{MapPadding, Picture, Region, Segmenter};
 
 use self::answer::Answer;
 use self::drawings::Drawings;
@@ -129,12 +129,12 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     drawings::check(arguments)?;
     let photos = photos::find(&arguments.photos)?;
     let model = model::open_for_photos(&arguments.input, global, messages)?;
-    let mapper = Mapper::new(model, arguments.map.options())?;
-    let drawings = Drawings::new(arguments, &photos, mapper.model())?;
+    let segmenter = Segmenter::new(model, arguments.map.options())?;
+    let drawings = Drawings::new(arguments, &photos, segmenter.model())?;
     let coco = Mutex::new(Coco::default());
-    let workers = workers(arguments, &mapper, photos.len(), &drawings, messages);
+    let workers = workers(arguments, &segmenter, photos.len(), &drawings, messages);
     let (header, labels) =
-        (answer::header(arguments.format, arguments.table), mapper.model().labels());
+        (answer::header(arguments.format, arguments.table), segmenter.model().labels());
     let mut first = true;
     let outcome = answer_photos(
         &photos,
@@ -147,7 +147,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
                 coco.add(photo.name(), &answer.map, &answer.regions, labels);
             }
             match arguments.format {
-                Format::Json => answer.write_json(out, photo, &mapper),
+                Format::Json => answer.write_json(out, photo, &segmenter),
                 Format::Csv => answer.write_csv(out, photo, labels, arguments.table),
                 Format::Text => answer.write_text(out, photo, labels, std::mem::take(&mut first)),
             }
@@ -163,32 +163,32 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
 /// What each thread does with a photo: decode, map, find regions, draw.
 fn workers<'a>(
     arguments: &'a Arguments,
-    mapper: &'a Mapper,
+    segmenter: &'a Segmenter,
     photos: usize,
     drawings: &'a Drawings,
     messages: Messages,
 ) -> Vec<impl FnMut(usize, &Photo) -> Result<Answer> + Send + 'a> {
-    let work_split = WorkSplit::new(mapper.model().network().options().pool.threads(), photos);
+    let work_split = WorkSplit::new(segmenter.model().network().options().pool.threads(), photos);
     let open_options = arguments.photos.open_options();
     let region_options = RegionOptions {
         min_cells: arguments.min_cells,
         min_probability: arguments.min_probability,
-        ..mapper.region_options()
+        ..segmenter.region_options()
     };
     let worker = |_| {
-        let mapper = if work_split.workers == 1 {
-            mapper.clone()
+        let segmenter = if work_split.workers == 1 {
+            segmenter.clone()
         } else {
-            mapper.on_threads(work_split.threads)
+            segmenter.with_threads(work_split.threads)
         };
         let (open_options, region_options) = (open_options.clone(), region_options.clone());
         move |number: usize, photo: &Photo| {
             let picture = photo.open(&open_options)?;
-            let map = with_progress(&mapper, &picture, photos, messages)
+            let map = with_progress(&segmenter, &picture, photos, messages)
                 .with_context(|| photo.name().to_owned())?;
             let regions: Vec<Region> = map.regions(&region_options);
             drawings
-                .draw(number, &picture, &map, &mapper)
+                .draw(number, &picture, &map, &segmenter)
                 .with_context(|| photo.name().to_owned())?;
             Ok(Answer { map, regions })
         }
@@ -198,16 +198,16 @@ fn workers<'a>(
 
 /// Maps a photo; if it is the only one, its parts are counted on a progress bar.
 pub(crate) fn with_progress(
-    mapper: &Mapper,
+    segmenter: &Segmenter,
     picture: &Picture,
     photos: usize,
     messages: Messages,
-) -> Result<lorgnette::LabelMap> {
+) -> Result<lorgnette::SegmentationMap> {
     if photos > 1 {
-        return Ok(mapper.map(picture)?);
+        return Ok(segmenter.segment(picture)?);
     }
     let mut progress = None;
-    Ok(mapper.map_watched(picture, &mut |done, parts| {
+    Ok(segmenter.segment_with_progress(picture, &mut |done, parts| {
         let progress = progress.get_or_insert_with(|| Progress::new(parts, "parts", messages));
         if done > 0 {
             progress.advance();
@@ -217,20 +217,20 @@ pub(crate) fn with_progress(
 
 impl MapArguments {
     /// These options, with an output stride of its own for a verb if the user says none.
-    pub(crate) fn options_or_stride(&self, stride: usize) -> MapOptions {
-        MapOptions { output_stride: self.output_stride.or(Some(stride)), ..self.options() }
+    pub(crate) fn options_or_stride(&self, stride: usize) -> SegmentationOptions {
+        SegmentationOptions { output_stride: self.output_stride.or(Some(stride)), ..self.options() }
     }
 
     /// These options as the library takes them.
-    pub(crate) fn options(&self) -> MapOptions {
-        MapOptions {
+    pub(crate) fn options(&self) -> SegmentationOptions {
+        SegmentationOptions {
             padding: match self.padding {
                 Padding::Same => MapPadding::Same,
                 Padding::Valid => MapPadding::Valid,
             },
             output_stride: self.output_stride,
             scales: self.scale.clone(),
-            part: self.part,
+            tile: self.part,
         }
     }
 }

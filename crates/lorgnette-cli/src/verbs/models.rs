@@ -8,7 +8,7 @@ mod show;
 
 use anyhow::{Context as _, Result, ensure};
 use clap::{Args, Subcommand};
-use lorgnette::Home;
+use lorgnette::ModelStore;
 
 use crate::Outcome;
 use crate::arguments::Global;
@@ -42,8 +42,9 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
 }
 
 /// The model home.
-fn home() -> Result<Home> {
-    Home::find().context("nobody says where models are kept: set LORGNETTE_HOME to a folder")
+fn model_store() -> Result<ModelStore> {
+    ModelStore::from_env()
+        .context("nobody says where models are kept: set LORGNETTE_HOME to a folder")
 }
 
 /// How a verb about several models ends of which `done` could be `what`.

@@ -10,7 +10,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use clap::Args;
 use lorgnette::net::{DType, Network, Tensor, npy};
 use lorgnette::picture::OpenOptions;
-use lorgnette::preprocess::{Preprocess, Style};
+use lorgnette::preprocess::{Preprocessing, Preprocessor};
 
 use crate::Outcome;
 use crate::arguments::Global;
@@ -84,7 +84,7 @@ impl Feed {
 fn pixels(file: &Path) -> Result<Tensor> {
     let options = OpenOptions { ignore_orientation: true, ..OpenOptions::default() };
     let picture = options.open(file)?;
-    let mut preprocess = Preprocess::new(Style::Raw, picture.height(), picture.width());
+    let mut preprocess = Preprocessor::new(Preprocessing::Raw, picture.height(), picture.width());
     preprocess.channels = CHANNELS;
     let levels = preprocess.input(&picture);
     Ok(Tensor::from_floats(DType::U8, &[picture.height(), picture.width(), CHANNELS], levels))

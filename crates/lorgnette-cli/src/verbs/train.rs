@@ -139,7 +139,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     let (base, options) = base(arguments, global, previous.as_ref())?;
     let model = model::open_base_model(&base, &options, messages)?;
     let open_options =
-        arguments.decode.open_options(&arguments.open_options(), model.least_size(), messages);
+        arguments.decode.open_options(&arguments.open_options(), model.min_decode_size(), messages);
     let extractor = Extractor::new(model, features(arguments, previous.as_ref()), open_options)?;
     let path = arguments.cache.clone().map_or_else(model::features_file, Ok)?;
     let mut cache = FeatureCache::open(&path)?;

@@ -153,7 +153,7 @@ fn notes_stay_and_the_photo_as_it_was_held() {
     let options = ["--out", &to, "--how", "fill", "--colour", "ff0000"];
     lorgnette(&[&["blur", &from, "--class", &found][..], &options].concat()).well();
     assert_ne!(fs::read(&from).unwrap(), fs::read(&to).unwrap());
-    let notes = |path: &str| Metadata::of(&fs::read(path).unwrap());
+    let notes = |path: &str| Metadata::from_bytes(&fs::read(path).unwrap());
     assert_eq!(notes(&to).exif(), notes(&from).without_thumbnails().exif());
     assert!(notes(&to).exif().is_some());
     let stored = OpenOptions { ignore_orientation: true, ..OpenOptions::default() };

@@ -1,7 +1,7 @@
 //! `--picture` and `--show-input`: files that can be looked at, none of them lost.
 
 use lorgnette::Picture;
-use lorgnette::picture::Kind;
+use lorgnette::picture::PictureFormat;
 
 use crate::program::{Folder, lorgnette, lorgnette_reading, photo};
 
@@ -12,8 +12,11 @@ fn one_photo_gives_one_file_of_the_kind_its_name_says() {
     lorgnette(&["classify", &photo("chelsea.jpg"), "--picture", &named, "--show-input", &seen])
         .well();
     let (named, seen) = (Picture::open(named).unwrap(), Picture::open(seen).unwrap());
-    assert_eq!((named.kind(), named.width(), named.height()), (Some(Kind::Jpeg), 451, 300));
-    assert_eq!((seen.kind(), seen.width()), (Some(Kind::Png), 448));
+    assert_eq!(
+        (named.format(), named.width(), named.height()),
+        (Some(PictureFormat::Jpeg), 451, 300)
+    );
+    assert_eq!((seen.format(), seen.width()), (Some(PictureFormat::Png), 448));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use lorgnette::picture::has_photo_ending;
+use lorgnette::picture::has_photo_extension;
 use walkdir::{DirEntry, WalkDir};
 
 use crate::error::{Error, Result};
@@ -102,7 +102,7 @@ impl Discovered {
         let (Some(path), Some(cause)) = (error.path(), error.io_error()) else { return };
         // Any folder may hold photos, but of links that lead nowhere only those do that are called
         // so.
-        if cause.kind() != io::ErrorKind::NotFound || has_photo_ending(path) {
+        if cause.kind() != io::ErrorKind::NotFound || has_photo_extension(path) {
             self.inaccessible.push((path.to_owned(), format!("cannot be read: {cause}")));
         }
     }
@@ -114,7 +114,7 @@ fn is_hidden(entry: &DirEntry) -> bool {
 
 /// A file that is named itself is a photo whatever it is called.
 fn is_photo(entry: &DirEntry) -> bool {
-    entry.file_type().is_file() && (entry.depth() == 0 || has_photo_ending(entry.path()))
+    entry.file_type().is_file() && (entry.depth() == 0 || has_photo_extension(entry.path()))
 }
 
 fn modified(metadata: &Metadata) -> i64 {

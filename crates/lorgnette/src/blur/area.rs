@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::dense::LabelMap;
+use crate::dense::SegmentationMap;
 
 /// Pixels that touch, all of classes that were looked for.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,7 +31,7 @@ struct Run {
 
 /// What is known of an area while its runs are added up.
 #[derive(Default)]
-struct Sum {
+struct AreaSums {
     bounds: Option<[usize; 4]>,
     pixels: usize,
     probability: u64,
@@ -41,16 +41,16 @@ struct Sum {
 
 /// The areas of the pixels that are not 0, the largest first. Their values are probabilities, in
 /// 255ths.
-pub(super) fn find(map: &LabelMap, found: &[u8], wanted: &[bool]) -> Vec<Area> {
-    let mut runs = runs(map.width(), found);
-    join(&mut runs);
-    let mut sums: BTreeMap<usize, Sum> = BTreeMap::new();
-    let roots: Vec<usize> = (0..runs.len()).map(|at| root(&mut runs, at)).collect();
+pub(super) fn find(map: &SegmentationMap, levels: &[u8], is_selected: &[bool]) -> Vec<Area> {
+    let mut runs = runs(map.width(), levels);
+    union_runs(&mut runs);
+    let mut sums: BTreeMap<usize, AreaSums> = BTreeMap::new();
+    let roots: Vec<usize> = (0..runs.len()).map(|at| find_root(&mut runs, at)).collect();
     let mut next = 0;
     map.label_pixels(0..map.height(), |y, labels| {
         while next < runs.len() && runs[next].row == y {
             let Run { row, start, end, .. } = runs[next];
-            let probabilities = &found[row * map.width()..][start..end];
+            let probabilities = &levels[row * map.width()..][start..end];
             sums.entry(roots[next]).or_default().add(
                 row,
                 start,
@@ -61,14 +61,14 @@ pub(super) fn find(map: &LabelMap, found: &[u8], wanted: &[bool]) -> Vec<Area> {
         }
     });
     let mut areas: Vec<Area> =
-        sums.into_values().filter_map(|sum| sum.area(found.len(), wanted)).collect();
+        sums.into_values().filter_map(|sum| sum.area(levels.len(), is_selected)).collect();
     areas.sort_by(|a, b| b.share.total_cmp(&a.share));
     areas
 }
 
-fn runs(width: usize, found: &[u8]) -> Vec<Run> {
+fn runs(width: usize, levels: &[u8]) -> Vec<Run> {
     let mut runs = Vec::new();
-    for (row, pixels) in found.chunks_exact(width).enumerate() {
+    for (row, pixels) in levels.chunks_exact(width).enumerate() {
         let mut x = 0;
         for run in pixels.chunk_by(|a, b| (*a > 0) == (*b > 0)) {
             if run[0] > 0 {
@@ -81,7 +81,7 @@ fn runs(width: usize, found: &[u8]) -> Vec<Run> {
 }
 
 /// Joins runs of neighbouring rows that touch, at corners too.
-fn join(runs: &mut [Run]) {
+fn union_runs(runs: &mut [Run]) {
     let mut above = 0;
     for at in 0..runs.len() {
         let (row, start, end) = (runs[at].row, runs[at].start, runs[at].end);
@@ -90,14 +90,14 @@ fn join(runs: &mut [Run]) {
         }
         let mut touching = above;
         while touching < at && runs[touching].row + 1 == row && runs[touching].start <= end {
-            let (a, b) = (root(runs, touching), root(runs, at));
+            let (a, b) = (find_root(runs, touching), find_root(runs, at));
             runs[a.max(b)].parent = a.min(b);
             touching += 1;
         }
     }
 }
 
-fn root(runs: &mut [Run], mut at: usize) -> usize {
+fn find_root(runs: &mut [Run], mut at: usize) -> usize {
     while runs[at].parent != at {
         runs[at].parent = runs[runs[at].parent].parent;
         at = runs[at].parent;
@@ -105,7 +105,7 @@ fn root(runs: &mut [Run], mut at: usize) -> usize {
     at
 }
 
-impl Sum {
+impl AreaSums {
     fn add(&mut self, row: usize, start: usize, probabilities: &[u8], labels: &[u32]) {
         let run = [start, row, start + probabilities.len(), row + 1];
         let [x0, y0, x1, y1] = self.bounds.unwrap_or(run);
@@ -117,13 +117,13 @@ impl Sum {
         labels.iter().for_each(|&class| *self.classes.entry(class).or_default() += 1);
     }
 
-    fn area(self, pixels: usize, wanted: &[bool]) -> Option<Area> {
+    fn area(self, pixels: usize, is_selected: &[bool]) -> Option<Area> {
         let rank = |&(class, count): &(u32, usize)| {
-            (wanted[class as usize], count, std::cmp::Reverse(class))
+            (is_selected[class as usize], count, std::cmp::Reverse(class))
         };
-        let most = self.classes.into_iter().max_by_key(rank)?;
+        let commonest = self.classes.into_iter().max_by_key(rank)?;
         Some(Area {
-            class: most.0 as usize,
+            class: commonest.0 as usize,
             bounds: self.bounds?,
             share: self.pixels as f32 / pixels as f32,
             mean_probability: self.probability as f32 / self.pixels as f32 / 255.0,
@@ -139,16 +139,16 @@ mod tests {
     #[test]
     fn runs_that_touch_are_one_area() {
         #[rustfmt::skip]
-        let found = [
+        let levels = [
             1, 1, 0, 0, 0, 1,
             0, 0, 1, 0, 0, 1,
             0, 0, 0, 0, 0, 1,
             1, 0, 1, 1, 1, 1,
             1, 0, 0, 0, 0, 0,
         ];
-        let mut runs = runs(6, &found);
-        join(&mut runs);
-        let mut roots: Vec<usize> = (0..runs.len()).map(|at| root(&mut runs, at)).collect();
+        let mut runs = runs(6, &levels);
+        union_runs(&mut runs);
+        let mut roots: Vec<usize> = (0..runs.len()).map(|at| find_root(&mut runs, at)).collect();
         assert_eq!((roots[0], roots.len()), (roots[2], 8));
         roots.sort_unstable();
         roots.dedup();

@@ -10,10 +10,11 @@ pub(super) fn mosaic(pixels: &mut [u8], width: usize, block: usize, cover: &[u8]
         for left in (0..width).step_by(block) {
             let rows = top..(top + block).min(height);
             let columns = left..(left + block).min(width);
-            let places = || rows.clone().flat_map(|y| columns.clone().map(move |x| y * width + x));
-            if places().any(|at| cover[at] > 0) {
-                let mean = mean(places().map(|at| &pixels[3 * at..][..3]));
-                places().for_each(|at| mix(&mut pixels[3 * at..][..3], mean, cover[at]));
+            let pixel_indices =
+                || rows.clone().flat_map(|y| columns.clone().map(move |x| y * width + x));
+            if pixel_indices().any(|at| cover[at] > 0) {
+                let mean = mean(pixel_indices().map(|at| &pixels[3 * at..][..3]));
+                pixel_indices().for_each(|at| mix(&mut pixels[3 * at..][..3], mean, cover[at]));
             }
         }
     }
@@ -25,17 +26,19 @@ pub(super) fn fill(pixels: &mut [u8], colour: [u8; 3], cover: &[u8]) {
 }
 
 /// Blurred with this deviation, in pixels. Only what lies around the mask is computed.
-pub(super) fn gaussian(pixels: &mut [u8], width: usize, deviation: f32, cover: &[u8]) {
+pub(super) fn gaussian(pixels: &mut [u8], width: usize, sigma: f32, cover: &[u8]) {
     let Some([left, top, right, bottom]) = bounds(cover, width) else { return };
-    let reach = (3.0 * deviation).ceil() as usize;
-    let (left, top) = (left.saturating_sub(reach), top.saturating_sub(reach));
-    let (right, bottom) = ((right + reach).min(width), (bottom + reach).min(cover.len() / width));
-    let part = |y: usize| 3 * (y * width + left)..3 * (y * width + right);
-    let around: Vec<u8> = (top..bottom).flat_map(|y| pixels[part(y)].iter().copied()).collect();
-    let around = RgbImage::from_raw((right - left) as u32, (bottom - top) as u32, around);
-    let blurred = fast_blur(&around.expect("rows of that width"), deviation);
+    let radius = (3.0 * sigma).ceil() as usize;
+    let (left, top) = (left.saturating_sub(radius), top.saturating_sub(radius));
+    let (right, bottom) = ((right + radius).min(width), (bottom + radius).min(cover.len() / width));
+    let row_range = |y: usize| 3 * (y * width + left)..3 * (y * width + right);
+    let surroundings: Vec<u8> =
+        (top..bottom).flat_map(|y| pixels[row_range(y)].iter().copied()).collect();
+    let surroundings =
+        RgbImage::from_raw((right - left) as u32, (bottom - top) as u32, surroundings);
+    let blurred = fast_blur(&surroundings.expect("rows of that width"), sigma);
     for (y, row) in (top..bottom).zip(blurred.as_raw().chunks_exact(3 * (right - left))) {
-        let under = pixels[part(y)].chunks_exact_mut(3).zip(&cover[y * width + left..]);
+        let under = pixels[row_range(y)].chunks_exact_mut(3).zip(&cover[y * width + left..]);
         under
             .zip(row.as_chunks::<3>().0)
             .for_each(|((pixel, &cover), &over)| mix(pixel, over, cover));

@@ -2,18 +2,18 @@
 
 use super::area::{self, Area};
 use super::effect;
-use super::{BlurOptions, How};
-use crate::dense::LabelMap;
+use super::{BlurMode, BlurOptions};
+use crate::dense::SegmentationMap;
 use crate::picture::Picture;
 
 /// Pixels from cell to cell of TF-Slim's networks at their own stride.
-const OWN_STRIDE: usize = 32;
+const DEFAULT_STRIDE: usize = 32;
 /// The longer side of a photo over the side of its mosaic's squares, at most.
-const BLOCKS_A_SIDE: usize = 30;
+const BLOCKS_PER_SIDE: usize = 30;
 /// Distances are kept in thirds of a pixel: a step to the side is 3, one across 4 (Borgefors,
 /// "Distance transformations in digital images", 1986; within 8 % of the true ones).
-const STRAIGHT: u16 = 3;
-const ACROSS: u16 = 4;
+const STRAIGHT_STEP: u16 = 3;
+const DIAGONAL_STEP: u16 = 4;
 
 /// Which pixels of a photo are blurred, and where in it they are.
 #[derive(Clone, Debug)]
@@ -23,7 +23,7 @@ pub struct Mask {
     /// How much of each pixel, 0 to 255.
     cover: Vec<u8>,
     areas: Vec<Area>,
-    how: How,
+    mode: BlurMode,
     block: usize,
 }
 
@@ -32,24 +32,24 @@ impl Mask {
     /// `classes`, or that are more probably of one of them than not, with the probability that the
     /// options want; and a margin around them.
     #[must_use]
-    pub fn new(map: &LabelMap, classes: &[usize], options: &BlurOptions) -> Self {
+    pub fn new(map: &SegmentationMap, classes: &[usize], options: &BlurOptions) -> Self {
         let (width, height) = (map.width(), map.height());
-        let mut wanted = vec![false; map.classes()];
-        classes.iter().for_each(|&class| wanted[class] = true);
-        let found = found(map, classes, &wanted, options.min_probability);
-        let areas = area::find(map, &found, &wanted);
-        let margin = options.margin.unwrap_or(OWN_STRIDE);
+        let mut is_selected = vec![false; map.classes()];
+        classes.iter().for_each(|&class| is_selected[class] = true);
+        let levels = levels(map, classes, &is_selected, options.min_probability);
+        let areas = area::find(map, &levels, &is_selected);
+        let margin = options.margin.unwrap_or(DEFAULT_STRIDE);
         let feather = options.feather.unwrap_or(margin / 2);
         let block = options
             .block
-            .unwrap_or_else(|| OWN_STRIDE.max(width.max(height) / BLOCKS_A_SIDE))
+            .unwrap_or_else(|| DEFAULT_STRIDE.max(width.max(height) / BLOCKS_PER_SIDE))
             .max(1);
         let cover = if areas.is_empty() {
-            vec![0; found.len()]
+            vec![0; levels.len()]
         } else {
-            covered(&found, width, margin, feather)
+            feathered_cover(&levels, width, margin, feather)
         };
-        Self { width, height, cover, areas, how: options.how, block }
+        Self { width, height, cover, areas, mode: options.mode, block }
     }
 
     /// The areas that were found, the largest first, without the margin around them.
@@ -101,12 +101,12 @@ impl Mask {
             return picture.clone();
         }
         let mut pixels = picture.to_rgb8();
-        match self.how {
-            How::Mosaic => effect::mosaic(&mut pixels, self.width, self.block, &self.cover),
-            How::Gaussian => {
+        match self.mode {
+            BlurMode::Mosaic => effect::mosaic(&mut pixels, self.width, self.block, &self.cover),
+            BlurMode::Gaussian => {
                 effect::gaussian(&mut pixels, self.width, self.block as f32 / 4.0, &self.cover)
             }
-            How::Fill(colour) => effect::fill(&mut pixels, colour, &self.cover),
+            BlurMode::Fill(colour) => effect::fill(&mut pixels, colour, &self.cover),
         }
         let blurred =
             Picture::from_rgb8(self.width, self.height, pixels).expect("as many pixels as before");
@@ -116,45 +116,50 @@ impl Mask {
 
 /// For each pixel, 0 if it is to stay, else how probable it is that it is one of the classes, 1 to
 /// 255.
-fn found(map: &LabelMap, classes: &[usize], wanted: &[bool], min_probability: f32) -> Vec<u8> {
+fn levels(
+    map: &SegmentationMap,
+    classes: &[usize],
+    is_selected: &[bool],
+    min_probability: f32,
+) -> Vec<u8> {
     /// Of two classes that both are wanted each may have less than a third that is not.
-    const MORE_THAN_NOT: u8 = 128;
+    const HALF: u8 = 128;
     let width = map.width();
-    let mut found = vec![0; width * map.height()];
+    let mut levels = vec![0; width * map.height()];
     map.probability_pixels(classes, 0..map.height(), |y, probabilities| {
-        for (found, &probability) in found[y * width..].iter_mut().zip(probabilities) {
+        for (levels, &probability) in levels[y * width..].iter_mut().zip(probabilities) {
             let is_enough = probability >= min_probability;
-            *found = if is_enough { (probability * 255.0).round().max(1.0) as u8 } else { 0 };
+            *levels = if is_enough { (probability * 255.0).round().max(1.0) as u8 } else { 0 };
         }
     });
     map.label_pixels(0..map.height(), |y, labels| {
-        for (found, &class) in found[y * width..].iter_mut().zip(labels) {
-            if !wanted[class as usize] && *found < MORE_THAN_NOT {
-                *found = 0;
+        for (levels, &class) in levels[y * width..].iter_mut().zip(labels) {
+            if !is_selected[class as usize] && *levels < HALF {
+                *levels = 0;
             }
         }
     });
-    found
+    levels
 }
 
 /// Everything up to `margin` pixels from what was found, fading over `feather` more.
-fn covered(found: &[u8], width: usize, margin: usize, feather: usize) -> Vec<u8> {
-    let reach = (margin + feather + 2).min(usize::from(u16::MAX) / usize::from(STRAIGHT) - 2)
-        as u16
-        * STRAIGHT;
-    let distances = distances(found, width, reach);
+fn feathered_cover(levels: &[u8], width: usize, margin: usize, feather: usize) -> Vec<u8> {
+    let max_distance = (margin + feather + 2)
+        .min(usize::from(u16::MAX) / usize::from(STRAIGHT_STEP) - 2) as u16
+        * STRAIGHT_STEP;
+    let distances = distances(levels, width, max_distance);
     let cover = |distance: u16| {
-        let beyond = f32::from(distance) / f32::from(STRAIGHT) - margin as f32;
+        let beyond = f32::from(distance) / f32::from(STRAIGHT_STEP) - margin as f32;
         (255.0 * (1.0 - beyond / (feather + 1) as f32)).clamp(0.0, 255.0) as u8
     };
     distances.into_iter().map(cover).collect()
 }
 
-/// The distance of each pixel from those found, in thirds, at most `most`: once from above, once
+/// The distance of each pixel from those found, in thirds, at most `max_distance`: once from above, once
 /// from below.
-fn distances(found: &[u8], width: usize, most: u16) -> Vec<u16> {
+fn distances(levels: &[u8], width: usize, max_distance: u16) -> Vec<u16> {
     let mut distances: Vec<u16> =
-        found.iter().map(|&found| if found > 0 { 0 } else { most }).collect();
+        levels.iter().map(|&levels| if levels > 0 { 0 } else { max_distance }).collect();
     let rows = distances.len() / width;
     for y in 0..rows {
         let (above, row) = distances.split_at_mut(y * width);
@@ -173,22 +178,22 @@ fn distances(found: &[u8], width: usize, most: u16) -> Vec<u16> {
 }
 
 /// Steps from the row before and from the pixel before, along the row or against it.
-fn sweep(row: &mut [u16], before: Option<&[u16]>, backwards: bool) {
+fn sweep(row: &mut [u16], previous_row: Option<&[u16]>, backwards: bool) {
     let width = row.len();
     for step in 0..width {
         let x = if backwards { width - 1 - step } else { step };
-        let mut least = row[x];
-        let mut near = |distance: Option<&u16>, step: u16| {
-            least = least.min(distance.map_or(u16::MAX, |distance| distance.saturating_add(step)));
+        let mut min = row[x];
+        let mut relax = |distance: Option<&u16>, step: u16| {
+            min = min.min(distance.map_or(u16::MAX, |distance| distance.saturating_add(step)));
         };
         let last = if backwards { x + 1 } else { x.wrapping_sub(1) };
-        near(row.get(last), STRAIGHT);
-        if let Some(before) = before {
-            near(before.get(x), STRAIGHT);
-            near(before.get(x.wrapping_sub(1)), ACROSS);
-            near(before.get(x + 1), ACROSS);
+        relax(row.get(last), STRAIGHT_STEP);
+        if let Some(previous_row) = previous_row {
+            relax(previous_row.get(x), STRAIGHT_STEP);
+            relax(previous_row.get(x.wrapping_sub(1)), DIAGONAL_STEP);
+            relax(previous_row.get(x + 1), DIAGONAL_STEP);
         }
-        row[x] = least;
+        row[x] = min;
     }
 }
 
@@ -199,11 +204,11 @@ mod tests {
     #[test]
     fn distances_are_near_the_true_ones() {
         let (width, height) = (40, 30);
-        let mut found = vec![0; width * height];
+        let mut levels = vec![0; width * height];
         for (x, y) in [(3, 4), (30, 20)] {
-            found[y * width + x] = 9;
+            levels[y * width + x] = 9;
         }
-        let distances = distances(&found, width, 3000);
+        let distances = distances(&levels, width, 3000);
         for (at, &distance) in distances.iter().enumerate() {
             let (x, y) = ((at % width) as f32, (at / width) as f32);
             let real = [(3.0, 4.0), (30.0, 20.0)].map(|(a, b): (f32, f32)| (x - a).hypot(y - b));
@@ -217,9 +222,9 @@ mod tests {
 
     #[test]
     fn cover_is_whole_to_the_margin_and_fades_beyond() {
-        let mut found = vec![0; 50];
-        found[10] = 1;
-        let cover = covered(&found, 50, 5, 3);
+        let mut levels = vec![0; 50];
+        levels[10] = 1;
+        let cover = feathered_cover(&levels, 50, 5, 3);
         assert!(cover[5..=15].iter().all(|&cover| cover == 255));
         assert!(
             cover[16..=20].is_sorted_by(|a, b| a >= b)
@@ -227,6 +232,9 @@ mod tests {
                 && cover[18] > 0
                 && cover[19] == 0
         );
-        assert_eq!(covered(&found, 50, 0, 0).iter().filter(|&&cover| cover > 0).count(), 1);
+        assert_eq!(
+            feathered_cover(&levels, 50, 0, 0).iter().filter(|&&cover| cover > 0).count(),
+            1
+        );
     }
 }

@@ -10,7 +10,7 @@ use std::str::FromStr;
 use sha2::{Digest as _, Sha256};
 
 use super::{Dataset, Example, ListedPhoto, Listing, RejectedPhoto, RejectionReason};
-use crate::in_order::all_in_order;
+use crate::parallel::par_collect_ordered;
 use crate::picture::OpenOptions;
 
 /// The SHA-256 of a file's content, as `sha256sum` prints it.
@@ -20,7 +20,7 @@ pub struct Digest(pub [u8; 32]);
 impl Digest {
     /// Of bytes in memory.
     #[must_use]
-    pub fn of(bytes: &[u8]) -> Self {
+    pub fn from_bytes(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
     }
 }
@@ -63,7 +63,7 @@ pub fn digests<P: AsRef<Path> + Sync>(
 ) -> Option<Vec<Result<Digest, String>>> {
     let mut done = 0;
     let workers = vec![|_: usize, photo: &P| digest(photo.as_ref()); threads.max(1)];
-    all_in_order(photos, workers, &mut |_, _| {
+    par_collect_ordered(photos, workers, &mut |_, _| {
         done += 1;
         watch(done)
     })

@@ -12,7 +12,7 @@ use super::{
     DatasetError, ListedPhoto, Listing, ListingOptions, Nested, RejectedPhoto, RejectionReason,
     Split,
 };
-use crate::picture::has_photo_ending;
+use crate::picture::has_photo_extension;
 
 /// Lists a folder of classes, or of folders named as splits with such folders in them.
 pub(super) fn list(folder: &Path, options: &ListingOptions) -> Result<Listing, DatasetError> {
@@ -116,14 +116,14 @@ impl Walk<'_> {
             // Also a folder without photos is a class, of which the user wants to hear.
             if entry.depth() == 1 && self.nested != Nested::Classes {
                 listing.classes.push(name_of(within));
-            } else if self.nested == Nested::Ignored && has_photo_ending(entry.path()) {
+            } else if self.nested == Nested::Ignored && has_photo_extension(entry.path()) {
                 listing
                     .rejected
                     .push(misplaced(entry.path(), "a folder that is called like a photo"));
             }
             return;
         }
-        if !has_photo_ending(entry.path()) {
+        if !has_photo_extension(entry.path()) {
             return;
         }
         let folder = within.parent().unwrap_or(Path::new(""));
@@ -184,7 +184,7 @@ fn unreadable(error: &walkdir::Error) -> Option<RejectedPhoto> {
             ));
         }
         (None, Some(cause))
-            if cause.kind() == io::ErrorKind::NotFound && !has_photo_ending(&photo) =>
+            if cause.kind() == io::ErrorKind::NotFound && !has_photo_extension(&photo) =>
         {
             return None;
         }

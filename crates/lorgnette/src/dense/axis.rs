@@ -20,7 +20,7 @@ pub struct Axis {
 
 /// A place between two cells: the lower, the higher, and how much of the way it is to that.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Between {
+pub(super) struct Interpolation {
     pub(super) low: usize,
     pub(super) high: usize,
     pub(super) weight: f32,
@@ -48,7 +48,7 @@ impl Axis {
     /// What a cell looks at: its receptive field, from pixel to pixel; it may reach beyond the
     /// photo.
     #[must_use]
-    pub fn seen(&self, cell: usize) -> [f64; 2] {
+    pub fn receptive_interval(&self, cell: usize) -> [f64; 2] {
         let centre = self.centre(cell);
         [centre - self.field / 2.0, centre + self.field / 2.0]
     }
@@ -57,7 +57,7 @@ impl Axis {
     /// Cells at the border reach to the photo's edge, if less than another cell would have room
     /// there.
     #[must_use]
-    pub fn nearest_to(&self, cell: usize) -> [f64; 2] {
+    pub fn cell_interval(&self, cell: usize) -> [f64; 2] {
         let length = self.length as f64;
         let (mut low, mut high) =
             (self.centre(cell) - self.stride / 2.0, self.centre(cell) + self.stride / 2.0);
@@ -76,8 +76,10 @@ impl Axis {
     #[must_use]
     pub(super) fn pixels(&self, cells: std::ops::RangeInclusive<usize>) -> [usize; 2] {
         let edge = |position: f64| (position.round() as usize).min(self.length);
-        let (low, high) =
-            (edge(self.nearest_to(*cells.start())[0]), edge(self.nearest_to(*cells.end())[1]));
+        let (low, high) = (
+            edge(self.cell_interval(*cells.start())[0]),
+            edge(self.cell_interval(*cells.end())[1]),
+        );
         // A photo smaller than a cell still has a pixel.
         let low = low.min(self.length - 1);
         [low, high.max(low + 1)]
@@ -85,15 +87,15 @@ impl Axis {
 
     /// The cells around the middle of a pixel. Beyond the outermost cells' middles it is those
     /// alone.
-    pub(super) fn between(&self, pixel: usize) -> Between {
-        self.around(pixel as f64 + 0.5)
+    pub(super) fn interpolate_pixel(&self, pixel: usize) -> Interpolation {
+        self.interpolate_at(pixel as f64 + 0.5)
     }
 
     /// The cells around a position in the photo.
-    pub(super) fn around(&self, position: f64) -> Between {
+    pub(super) fn interpolate_at(&self, position: f64) -> Interpolation {
         let at = ((position - self.first) / self.stride).clamp(0.0, (self.cells - 1) as f64);
         let low = at as usize;
-        Between { low, high: (low + 1).min(self.cells - 1), weight: (at - low as f64) as f32 }
+        Interpolation { low, high: (low + 1).min(self.cells - 1), weight: (at - low as f64) as f32 }
     }
 }
 
@@ -107,36 +109,42 @@ mod tests {
 
     #[test]
     fn a_cell_is_in_the_middle_of_what_it_looks_at() {
-        assert_eq!((VALID.centre(17), VALID.seen(0)), (656.0, [-90.0, 314.0]));
+        assert_eq!((VALID.centre(17), VALID.receptive_interval(0)), (656.0, [-90.0, 314.0]));
     }
 
     #[test]
     fn the_border_belongs_to_its_cells_only_where_there_are_some() {
-        assert_eq!((VALID.nearest_to(0), VALID.nearest_to(17)), ([96.0, 128.0], [640.0, 672.0]));
-        assert_eq!((SAME.nearest_to(0), SAME.nearest_to(23)), ([0.0, 32.0], [736.0, 768.0]));
+        assert_eq!(
+            (VALID.cell_interval(0), VALID.cell_interval(17)),
+            ([96.0, 128.0], [640.0, 672.0])
+        );
+        assert_eq!((SAME.cell_interval(0), SAME.cell_interval(23)), ([0.0, 32.0], [736.0, 768.0]));
         let shifted = Axis { first: 25.0, ..SAME };
-        assert_eq!((shifted.nearest_to(0), shifted.nearest_to(23)), ([0.0, 41.0], [745.0, 768.0]));
+        assert_eq!(
+            (shifted.cell_interval(0), shifted.cell_interval(23)),
+            ([0.0, 41.0], [745.0, 768.0])
+        );
         assert_eq!(SAME.pixels(0..=23), [0, 768]);
     }
 
     #[test]
     fn parts_nearest_to_neighbours_meet() {
         for cell in 0..23 {
-            assert_eq!(SAME.nearest_to(cell)[1], SAME.nearest_to(cell + 1)[0]);
+            assert_eq!(SAME.cell_interval(cell)[1], SAME.cell_interval(cell + 1)[0]);
         }
     }
 
     #[test]
     fn positions_fall_between_cells() {
-        assert_eq!(SAME.around(16.0), Between { low: 0, high: 1, weight: 0.0 });
-        assert_eq!(SAME.around(24.0), Between { low: 0, high: 1, weight: 0.25 });
-        assert_eq!(SAME.between(0), Between { low: 0, high: 1, weight: 0.0 });
-        assert_eq!(SAME.between(767), Between { low: 23, high: 23, weight: 0.0 });
+        assert_eq!(SAME.interpolate_at(16.0), Interpolation { low: 0, high: 1, weight: 0.0 });
+        assert_eq!(SAME.interpolate_at(24.0), Interpolation { low: 0, high: 1, weight: 0.25 });
+        assert_eq!(SAME.interpolate_pixel(0), Interpolation { low: 0, high: 1, weight: 0.0 });
+        assert_eq!(SAME.interpolate_pixel(767), Interpolation { low: 23, high: 23, weight: 0.0 });
     }
 
     #[test]
     fn a_photo_smaller_than_a_cell_has_pixels() {
         let small = Axis { cells: 1, stride: 32.0, first: 16.0, field: 404.0, length: 3 };
-        assert_eq!((small.pixels(0..=0), small.nearest_to(0)), ([0, 3], [0.0, 3.0]));
+        assert_eq!((small.pixels(0..=0), small.cell_interval(0)), ([0, 3], [0.0, 3.0]));
     }
 }

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 
-use super::label_map::LabelMap;
 use super::region::Region;
+use super::segmentation_map::SegmentationMap;
 use crate::labels::{Label, Labels};
 
 /// A data set: photos, the classes found in them, and where.
@@ -16,7 +16,7 @@ pub struct Coco {
     annotations: Vec<Annotation>,
     categories: Vec<Category>,
     #[serde(skip)]
-    known: BTreeSet<usize>,
+    category_ids: BTreeSet<usize>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -44,7 +44,7 @@ struct Annotation {
     bbox: [usize; 4],
     /// Pixels.
     area: usize,
-    segmentation: Mask,
+    segmentation: RunLengthMask,
     iscrowd: u8,
     score: f32,
 }
@@ -52,25 +52,25 @@ struct Annotation {
 /// A mask by the lengths of its runs, column by column from the left, beginning with what is not in
 /// it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-struct Mask {
+struct RunLengthMask {
     /// Height and width.
     size: [usize; 2],
     counts: Vec<usize>,
     /// The sum of the counts so far.
     #[serde(skip)]
-    done: usize,
+    end: usize,
 }
 
 impl Coco {
     /// Adds a photo and its regions. Classes get the network's own output index as their number.
-    pub fn add(&mut self, photo: &str, map: &LabelMap, regions: &[Region], labels: &Labels) {
+    pub fn add(&mut self, photo: &str, map: &SegmentationMap, regions: &[Region], labels: &Labels) {
         let image_id = self.images.len() + 1;
         let (width, height) = (map.width(), map.height());
         self.images.push(Image { id: image_id, file_name: photo.into(), width, height });
         for region in regions {
-            self.know(region.class, labels.get(region.class));
+            self.add_category(region.class, labels.get(region.class));
             let [x0, y0, x1, y1] = region.bounds;
-            let segmentation = Mask::of(map, region);
+            let segmentation = RunLengthMask::new(map, region);
             self.annotations.push(Annotation {
                 id: self.annotations.len() + 1,
                 image_id,
@@ -84,8 +84,8 @@ impl Coco {
         }
     }
 
-    fn know(&mut self, class: usize, label: Option<Label<'_>>) {
-        if self.known.insert(class) {
+    fn add_category(&mut self, class: usize, label: Option<Label<'_>>) {
+        if self.category_ids.insert(class) {
             let name = label.map_or_else(|| format!("class {class}"), |label| label.name.into());
             self.categories.push(Category {
                 id: class,
@@ -96,10 +96,10 @@ impl Coco {
     }
 }
 
-impl Mask {
-    fn of(map: &LabelMap, region: &Region) -> Self {
+impl RunLengthMask {
+    fn new(map: &SegmentationMap, region: &Region) -> Self {
         let (rows, columns) = (map.row_axis(), map.column_axis());
-        let mut mask = Self { size: [map.height(), map.width()], counts: vec![0], done: 0 };
+        let mut mask = Self { size: [map.height(), map.width()], counts: vec![0], end: 0 };
         for column in 0..columns.cells {
             let [left, right] = columns.pixels(column..=column);
             let cells = region.area.iter().filter(|&&cell| cell % columns.cells == column);
@@ -116,7 +116,7 @@ impl Mask {
 
     /// Adds a run of one column of pixels, which begins at `start`.
     fn extend(&mut self, start: usize, [top, bottom]: [usize; 2]) {
-        match start + top - self.done {
+        match start + top - self.end {
             0 if self.counts.len() > 1 => {
                 *self.counts.last_mut().expect("it has several") += bottom - top
             }
@@ -128,11 +128,11 @@ impl Mask {
                 self.counts.push(bottom - top);
             }
         }
-        self.done = start + bottom;
+        self.end = start + bottom;
     }
 
     fn finish(&mut self) {
-        let rest = self.size[0] * self.size[1] - self.done;
+        let rest = self.size[0] * self.size[1] - self.end;
         if rest > 0 {
             self.counts.push(rest);
         }
@@ -145,11 +145,11 @@ impl Mask {
 
 #[cfg(test)]
 mod tests {
-    use super::Mask;
+    use super::RunLengthMask;
 
     #[test]
     fn a_mask_is_runs_down_the_columns() {
-        let mut mask = Mask { size: [4, 3], counts: vec![0], done: 0 };
+        let mut mask = RunLengthMask { size: [4, 3], counts: vec![0], end: 0 };
         mask.extend(0, [1, 3]);
         mask.extend(4, [0, 2]);
         mask.extend(8, [2, 4]);
@@ -159,7 +159,7 @@ mod tests {
 
     #[test]
     fn runs_that_touch_are_one() {
-        let mut mask = Mask { size: [2, 3], counts: vec![0], done: 0 };
+        let mut mask = RunLengthMask { size: [2, 3], counts: vec![0], end: 0 };
         for start in [0, 2] {
             mask.extend(start, [0, 2]);
         }

@@ -2,26 +2,31 @@
 
 use std::collections::VecDeque;
 
-use super::label_map::LabelMap;
+use super::segmentation_map::SegmentationMap;
 
 /// Which areas count.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RegionOptions {
-    /// Areas of fewer cells are specks, unless the network is as sure of one as `sure` says.
+    /// Areas of fewer cells are specks, unless the network is as sure of one as `min_speck_probability` says.
     pub min_cells: usize,
     /// The probability somewhere in an area, 0 to 1, from which it counts however small it is.
-    pub sure: f32,
+    pub min_speck_probability: f32,
     /// The least mean probability of an area.
     pub min_probability: f32,
     /// Classes to leave out: of a network of 1001 classes, the background is none that anybody
     /// looks for.
-    pub without: Vec<usize>,
+    pub excluded: Vec<usize>,
 }
 
 impl Default for RegionOptions {
     /// Areas of two cells, or one of which the network is sure by a half.
     fn default() -> Self {
-        Self { min_cells: 2, sure: 0.5, min_probability: 0.0, without: Vec::new() }
+        Self {
+            min_cells: 2,
+            min_speck_probability: 0.5,
+            min_probability: 0.0,
+            excluded: Vec::new(),
+        }
     }
 }
 
@@ -48,8 +53,8 @@ impl Region {
     /// Where in a photo of this size its middle is, by thirds: "top left", "middle center", "bottom
     /// right".
     #[must_use]
-    pub fn place(&self, width: usize, height: usize) -> &'static str {
-        const PLACES: [[&str; 3]; 3] = [
+    pub fn location(&self, width: usize, height: usize) -> &'static str {
+        const LOCATIONS: [[&str; 3]; 3] = [
             ["top left", "top center", "top right"],
             ["middle left", "middle center", "middle right"],
             ["bottom left", "bottom center", "bottom right"],
@@ -57,21 +62,26 @@ impl Region {
         let [x0, y0, x1, y1] = self.bounds;
         let third =
             |low: usize, high: usize, length: usize| (3 * (low + high) / (2 * length)).min(2);
-        PLACES[third(y0, y1, height)][third(x0, x1, width)]
+        LOCATIONS[third(y0, y1, height)][third(x0, x1, width)]
     }
 }
 
 /// The regions of a map, the largest first, then the surest.
-pub(super) fn find(map: &LabelMap, options: &RegionOptions) -> Vec<Region> {
+pub(super) fn find(map: &SegmentationMap, options: &RegionOptions) -> Vec<Region> {
     let labels = map.labels();
-    let mut seen = vec![false; labels.len()];
+    let mut visited = vec![false; labels.len()];
     let mut regions = Vec::new();
     for start in 0..labels.len() {
-        if seen[start] || options.without.contains(&labels[start]) {
+        if visited[start] || options.excluded.contains(&labels[start]) {
             continue;
         }
-        let region = measured(map, labels[start], connected(map, &labels, start, &mut seen));
-        let is_speck = region.cells < options.min_cells && region.peak_probability < options.sure;
+        let region = measure_region(
+            map,
+            labels[start],
+            connected_component(map, &labels, start, &mut visited),
+        );
+        let is_speck = region.cells < options.min_cells
+            && region.peak_probability < options.min_speck_probability;
         if !is_speck && region.mean_probability >= options.min_probability {
             regions.push(region);
         }
@@ -83,23 +93,28 @@ pub(super) fn find(map: &LabelMap, options: &RegionOptions) -> Vec<Region> {
 }
 
 /// The cells that can be reached from `start` without leaving its class.
-fn connected(map: &LabelMap, labels: &[usize], start: usize, seen: &mut [bool]) -> Vec<usize> {
+fn connected_component(
+    map: &SegmentationMap,
+    labels: &[usize],
+    start: usize,
+    visited: &mut [bool],
+) -> Vec<usize> {
     let columns = map.columns();
-    let mut waiting = VecDeque::from([start]);
+    let mut queue = VecDeque::from([start]);
     let mut area = Vec::new();
-    seen[start] = true;
-    while let Some(cell) = waiting.pop_front() {
+    visited[start] = true;
+    while let Some(cell) = queue.pop_front() {
         area.push(cell);
         let column = cell % columns;
-        let beside = [
+        let neighbours = [
             (column > 0).then(|| cell - 1),
             (column + 1 < columns).then(|| cell + 1),
             cell.checked_sub(columns),
             Some(cell + columns).filter(|&below| below < labels.len()),
         ];
-        for next in beside.into_iter().flatten().filter(|&next| labels[next] == labels[start]) {
-            if !std::mem::replace(&mut seen[next], true) {
-                waiting.push_back(next);
+        for next in neighbours.into_iter().flatten().filter(|&next| labels[next] == labels[start]) {
+            if !std::mem::replace(&mut visited[next], true) {
+                queue.push_back(next);
             }
         }
     }
@@ -107,9 +122,9 @@ fn connected(map: &LabelMap, labels: &[usize], start: usize, seen: &mut [bool]) 
     area
 }
 
-fn measured(map: &LabelMap, class: usize, area: Vec<usize>) -> Region {
+fn measure_region(map: &SegmentationMap, class: usize, area: Vec<usize>) -> Region {
     let (rows, columns) = (map.row_axis(), map.column_axis());
-    let (mut sum, mut peak, mut covered) = (0.0_f64, 0.0_f32, 0.0);
+    let (mut sum, mut peak, mut covered_area) = (0.0_f64, 0.0_f32, 0.0);
     let (mut left, mut right) = (usize::MAX, 0);
     for &cell in &area {
         let (row, column) = (cell / columns.cells, cell % columns.cells);
@@ -117,7 +132,7 @@ fn measured(map: &LabelMap, class: usize, area: Vec<usize>) -> Region {
         sum += f64::from(probability);
         peak = peak.max(probability);
         let length = |[low, high]: [f64; 2]| high - low;
-        covered += length(rows.nearest_to(row)) * length(columns.nearest_to(column));
+        covered_area += length(rows.cell_interval(row)) * length(columns.cell_interval(column));
         (left, right) = (left.min(column), right.max(column));
     }
     let (top, bottom) = (area[0] / columns.cells, area[area.len() - 1] / columns.cells);
@@ -126,7 +141,7 @@ fn measured(map: &LabelMap, class: usize, area: Vec<usize>) -> Region {
         class,
         bounds: [x0, y0, x1, y1],
         cells: area.len(),
-        share: (covered / (map.width() as f64 * map.height() as f64)) as f32,
+        share: (covered_area / (map.width() as f64 * map.height() as f64)) as f32,
         mean_probability: (sum / area.len() as f64) as f32,
         peak_probability: peak,
         area,

@@ -13,7 +13,7 @@ use lorgnette_net::ReceptiveField;
 
 /// One side of a part: which pixels it has, and which cells of the whole map come from it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Cut {
+pub(super) struct TileSpan {
     /// Pixels of the photo.
     pub(super) pixels: Range<usize>,
     /// Cells of the whole map.
@@ -22,45 +22,46 @@ pub(super) struct Cut {
     pub(super) first: usize,
 }
 
-/// The largest length that suits a part of a photo of `length` pixels, and is not above `most`, if
+/// The largest length that suits a part of a photo of `length` pixels, and is not above `max_length`, if
 /// that is not too little for a single cell: the length itself, or one that leaves the same
 /// remainder.
-pub(super) fn part_length(length: usize, stride: usize, most: usize) -> usize {
-    if length <= most {
+pub(super) fn tile_length(length: usize, stride: usize, max_length: usize) -> usize {
+    if length <= max_length {
         return length;
     }
     let remainder = length % stride;
-    remainder + (most.saturating_sub(remainder) / stride).max(1) * stride
+    remainder + (max_length.saturating_sub(remainder) / stride).max(1) * stride
 }
 
-/// Cuts a photo of `length` pixels into parts of `part`, of which each has a map of `part_cells`.
+/// Cuts a photo of `length` pixels into parts of `tile`, of which each has a map of `tile_cells`.
 ///
 /// `None` if a part has no cell that sees nothing beyond it.
-pub(super) fn cut(
+pub(super) fn tile_spans(
     length: usize,
-    part: usize,
-    part_cells: usize,
+    tile: usize,
+    tile_cells: usize,
     field: ReceptiveField,
-) -> Option<Vec<Cut>> {
-    let cells = part_cells + (length - part) / field.stride;
-    let mut cuts: Vec<Cut> = Vec::new();
-    let mut done = 0;
-    while done < cells {
+) -> Option<Vec<TileSpan>> {
+    let cells = tile_cells + (length - tile) / field.stride;
+    let mut spans: Vec<TileSpan> = Vec::new();
+    let mut covered = 0;
+    while covered < cells {
         // The part begins where the next cell's field does, at a multiple of the stride, and stays
         // within the photo.
-        let begin = field.start + (done * field.stride) as i64;
-        let start = (begin.max(0) as usize / field.stride * field.stride).min(length - part);
+        let begin = field.start + (covered * field.stride) as i64;
+        let start = (begin.max(0) as usize / field.stride * field.stride).min(length - tile);
         let first = start / field.stride;
         let complete = |cell: usize| {
             let end = field.start + (cell * field.stride + field.size) as i64;
-            start + part == length || end <= (start + part) as i64
+            start + tile == length || end <= (start + tile) as i64
         };
         let end =
-            (done..(first + part_cells).min(cells)).take_while(|&cell| complete(cell)).last()? + 1;
-        cuts.push(Cut { pixels: start..start + part, cells: done..end, first });
-        done = end;
+            (covered..(first + tile_cells).min(cells)).take_while(|&cell| complete(cell)).last()?
+                + 1;
+        spans.push(TileSpan { pixels: start..start + tile, cells: covered..end, first });
+        covered = end;
     }
-    Some(cuts)
+    Some(spans)
 }
 
 #[cfg(test)]
@@ -71,20 +72,20 @@ mod tests {
 
     #[test]
     fn a_part_leaves_the_remainder_of_the_whole() {
-        assert_eq!(part_length(500, 32, 1000), 500);
-        assert_eq!(part_length(5000, 32, 1000), 5000 % 32 + 992 - 32 * usize::from(5000 % 32 > 8));
-        assert_eq!(part_length(5001, 32, 1) % 32, 5001 % 32);
+        assert_eq!(tile_length(500, 32, 1000), 500);
+        assert_eq!(tile_length(5000, 32, 1000), 5000 % 32 + 992 - 32 * usize::from(5000 % 32 > 8));
+        assert_eq!(tile_length(5001, 32, 1) % 32, 5001 % 32);
     }
 
     #[test]
     fn every_cell_comes_from_a_part_that_has_all_it_sees() {
         for length in [700, 701, 768, 1500, 5003] {
-            let part = part_length(length, 32, 640);
+            let tile = tile_length(length, 32, 640);
             // SAME: a cell for every 32 pixels, the last for what is left.
-            let cuts = cut(length, part, part.div_ceil(32), FIELD).unwrap();
+            let spans = tile_spans(length, tile, tile.div_ceil(32), FIELD).unwrap();
             let mut next = 0;
-            for Cut { pixels, cells, first } in cuts {
-                assert_eq!((cells.start, pixels.start % 32, pixels.len()), (next, 0, part));
+            for TileSpan { pixels, cells, first } in spans {
+                assert_eq!((cells.start, pixels.start % 32, pixels.len()), (next, 0, tile));
                 assert_eq!(first * 32, pixels.start);
                 for cell in cells.clone() {
                     let begin = -90 + 32 * cell as i64;
@@ -105,6 +106,6 @@ mod tests {
 
     #[test]
     fn a_part_smaller_than_a_field_is_of_no_use() {
-        assert_eq!(cut(5024, 320, 10, FIELD), None);
+        assert_eq!(tile_spans(5024, 320, 10, FIELD), None);
     }
 }

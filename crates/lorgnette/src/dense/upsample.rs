@@ -3,15 +3,15 @@
 
 use std::ops::Range;
 
-use super::axis::Between;
-use super::label_map::LabelMap;
-use super::scores::{Scored, Scores};
+use super::axis::Interpolation;
+use super::scores::{ClassScore, Scores};
+use super::segmentation_map::SegmentationMap;
 
 /// Interpolates a map, row by row of the photo.
 pub(super) struct Upsampler<'a> {
-    map: &'a LabelMap,
+    map: &'a SegmentationMap,
     /// For each column of the photo, the cells around it.
-    columns: Vec<Between>,
+    columns: Vec<Interpolation>,
 }
 
 /// Four cells around a place: top left, top right, bottom left, bottom right.
@@ -19,7 +19,7 @@ type Corners = [usize; 4];
 
 /// The classes that may be the best between four cells, their scores interpolated down to one row
 /// of the photo.
-struct Contest {
+struct CornerScores {
     corners: Corners,
     /// Class, score at the left, score at the right.
     candidates: Vec<(u32, f32, f32)>,
@@ -28,24 +28,25 @@ struct Contest {
 }
 
 impl<'a> Upsampler<'a> {
-    pub(super) fn new(map: &'a LabelMap) -> Self {
+    pub(super) fn new(map: &'a SegmentationMap) -> Self {
         let axis = map.column_axis();
-        Self { map, columns: (0..axis.length).map(|pixel| axis.between(pixel)).collect() }
+        Self { map, columns: (0..axis.length).map(|pixel| axis.interpolate_pixel(pixel)).collect() }
     }
 
     /// The best class of each pixel.
     pub(super) fn labels(&self, rows: Range<usize>, mut take: impl FnMut(usize, &[u32])) {
         let mut labels = vec![0; self.columns.len()];
         for y in rows {
-            let row = self.map.row_axis().between(y);
+            let row = self.map.row_axis().interpolate_pixel(y);
             for run in runs(&self.columns) {
-                let contest = Contest::new(
+                let corner_scores = CornerScores::new(
                     self.scores(),
                     self.corners(row, self.columns[run.start]),
                     row.weight,
                 );
                 for x in run {
-                    labels[x] = contest.winner(self.scores(), row.weight, self.columns[x].weight);
+                    labels[x] =
+                        corner_scores.argmax(self.scores(), row.weight, self.columns[x].weight);
                 }
             }
             take(y, &labels);
@@ -65,23 +66,23 @@ impl<'a> Upsampler<'a> {
         let width = self.map.columns();
         let mut out = vec![0.0; self.columns.len()];
         for y in rows {
-            let row = self.map.row_axis().between(y);
+            let row = self.map.row_axis().interpolate_pixel(y);
             let (upper, lower) =
                 (&cells[row.low * width..][..width], &cells[row.high * width..][..width]);
             let down: Vec<f32> =
-                upper.iter().zip(lower).map(|(&a, &b)| mixed(a, b, row.weight)).collect();
+                upper.iter().zip(lower).map(|(&a, &b)| lerp(a, b, row.weight)).collect();
             for (out, column) in out.iter_mut().zip(&self.columns) {
-                *out = mixed(down[column.low], down[column.high], column.weight);
+                *out = lerp(down[column.low], down[column.high], column.weight);
             }
             take(y, &out);
         }
     }
 
     fn scores(&self) -> &'a Scores {
-        self.map.scores_of()
+        self.map.cell_scores()
     }
 
-    fn corners(&self, row: Between, column: Between) -> Corners {
+    fn corners(&self, row: Interpolation, column: Interpolation) -> Corners {
         let width = self.map.columns();
         let cell = |row: usize, column: usize| row * width + column;
         [
@@ -93,52 +94,53 @@ impl<'a> Upsampler<'a> {
     }
 }
 
-impl Contest {
+impl CornerScores {
     fn new(scores: &Scores, corners: Corners, down: f32) -> Self {
         let mut classes: Vec<u32> = corners
             .iter()
             .flat_map(|&cell| scores.best(cell))
-            .map(|scored: &Scored| scored.class)
+            .map(|score: &ClassScore| score.class)
             .collect();
         classes.sort_unstable();
         classes.dedup();
         let side = |class: usize, [top, bottom]: [usize; 2]| {
-            mixed(scores.logit(top, class), scores.logit(bottom, class), down)
+            lerp(scores.logit(top, class), scores.logit(bottom, class), down)
         };
         let [left, right] = [[corners[0], corners[2]], [corners[1], corners[3]]];
         let candidate =
             |class: u32| (class, side(class as usize, left), side(class as usize, right));
-        let listed_all = scores.best(corners[0]).len() == scores.classes();
-        let least = |cell: usize| {
-            let last = scores.best(cell).last().map_or(f32::NEG_INFINITY, |scored| scored.logit);
-            if listed_all { f32::NEG_INFINITY } else { last }
+        let has_every_class = scores.best(corners[0]).len() == scores.classes();
+        let lowest_listed = |cell: usize| {
+            let last = scores.best(cell).last().map_or(f32::NEG_INFINITY, |score| score.logit);
+            if has_every_class { f32::NEG_INFINITY } else { last }
         };
-        let others = [left, right].map(|[top, bottom]| mixed(least(top), least(bottom), down));
+        let others = [left, right]
+            .map(|[top, bottom]| lerp(lowest_listed(top), lowest_listed(bottom), down));
         Self { corners, candidates: classes.into_iter().map(candidate).collect(), others }
     }
 
     /// The class with the highest score, so far across; of equal ones the first.
-    fn winner(&self, scores: &Scores, down: f32, across: f32) -> u32 {
+    fn argmax(&self, scores: &Scores, down: f32, across: f32) -> u32 {
         let mut best = (0, f32::NEG_INFINITY);
         for &(class, left, right) in &self.candidates {
-            let score = mixed(left, right, across);
+            let score = lerp(left, right, across);
             if score > best.1 {
                 best = (class, score);
             }
         }
         let [left, right] = self.others;
-        if best.1 > mixed(left, right, across) || scores.all().is_none() {
+        if best.1 > lerp(left, right, across) || scores.all().is_none() {
             return best.0;
         }
-        self.winner_of_all(scores, down, across)
+        self.argmax_over_all(scores, down, across)
     }
 
     /// The same among all classes: where no cell lists a class that is second everywhere.
-    fn winner_of_all(&self, scores: &Scores, down: f32, across: f32) -> u32 {
+    fn argmax_over_all(&self, scores: &Scores, down: f32, across: f32) -> u32 {
         let mut best = (0, f32::NEG_INFINITY);
         for class in 0..scores.classes() {
             let [a, b, c, d] = self.corners.map(|cell| scores.logit(cell, class));
-            let score = mixed(mixed(a, c, down), mixed(b, d, down), across);
+            let score = lerp(lerp(a, c, down), lerp(b, d, down), across);
             if score > best.1 {
                 best = (class as u32, score);
             }
@@ -148,7 +150,7 @@ impl Contest {
 }
 
 /// Runs of pixels between the same two cells.
-fn runs(columns: &[Between]) -> impl Iterator<Item = Range<usize>> + '_ {
+fn runs(columns: &[Interpolation]) -> impl Iterator<Item = Range<usize>> + '_ {
     let mut start = 0;
     columns.chunk_by(|a, b| (a.low, a.high) == (b.low, b.high)).map(move |run| {
         let range = start..start + run.len();
@@ -157,7 +159,7 @@ fn runs(columns: &[Between]) -> impl Iterator<Item = Range<usize>> + '_ {
     })
 }
 
-fn mixed(a: f32, b: f32, weight: f32) -> f32 {
+fn lerp(a: f32, b: f32, weight: f32) -> f32 {
     // Two infinities of one sign have no difference.
     if a == b { a } else { a + (b - a) * weight }
 }

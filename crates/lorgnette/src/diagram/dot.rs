@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use lorgnette_net::summary::Summary;
 
-use super::{count, rows, shape, shortened, title};
+use super::{branch_texts, count, rows, shape, title};
 
 /// The architecture in Graphviz's language: `dot -Tsvg`.
 #[must_use]
@@ -17,7 +17,7 @@ pub fn dot(summary: &Summary) -> String {
     for (at, row) in rows.iter().enumerate() {
         let times = if row.count > 1 { format!(" ({} ×)", row.count) } else { String::new() };
         let mut lines = vec![format!("{}{times}", row.name)];
-        lines.extend(row.block.branches.iter().map(|branch| shortened(branch).join(", ")));
+        lines.extend(row.block.branches.iter().map(|branch| branch_texts(branch).join(", ")));
         if row.parameters > 0 {
             lines.push(format!("{} parameters", count(row.parameters)));
         }

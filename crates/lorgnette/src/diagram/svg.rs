@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 
 use lorgnette_net::summary::{Branch, Layer, LayerKind, Summary};
 
-use crate::figure::escaped;
+use crate::drawing::escaped;
 
-use super::{Row, count, rows, shape, short, title};
+use super::{Row, count, layer_text, rows, shape, title};
 
 const WIDTH: f64 = 980.0;
 const MARGIN: f64 = 24.0;
@@ -28,7 +28,7 @@ const LEGEND_HEIGHT: f64 = 56.0;
 
 /// The kinds of layers, what the legend calls them, and their colours, which are told apart by
 /// colour-blind people too (Okabe and Ito, "Color universal design", 2008).
-const KINDS: [(LayerKind, &str, &str, &str); 7] = [
+const LAYER_STYLES: [(LayerKind, &str, &str, &str); 7] = [
     (LayerKind::Convolution, "convolution", "#0072b2", "#fff"),
     (LayerKind::Depthwise, "depthwise", "#56b4e9", "#000"),
     (LayerKind::FullyConnected, "fully connected", "#d55e00", "#fff"),
@@ -43,10 +43,10 @@ const KINDS: [(LayerKind, &str, &str, &str); 7] = [
 pub fn svg(summary: &Summary) -> String {
     let rows = rows(summary);
     let mut top = TITLE_HEIGHT;
-    let mut places = Vec::with_capacity(rows.len());
+    let mut extents = Vec::with_capacity(rows.len());
     for row in &rows {
         let height = height(row);
-        places.push((top, height));
+        extents.push((top, height));
         top += height + GAP;
     }
     let height = top + LEGEND_HEIGHT;
@@ -58,9 +58,9 @@ pub fn svg(summary: &Summary) -> String {
          orient=\"auto\"><path d=\"M0 0 8 4 0 8z\" fill=\"#667\"/></marker></defs>\n"
     );
     heading(&mut svg, summary);
-    arrows(&mut svg, &rows, &places);
-    for (row, &place) in rows.iter().zip(&places) {
-        block(&mut svg, row, place);
+    arrows(&mut svg, &rows, &extents);
+    for (row, &extent) in rows.iter().zip(&extents) {
+        block(&mut svg, row, extent);
     }
     legend(&mut svg, &rows, top);
     svg + "</svg>\n"
@@ -69,10 +69,18 @@ pub fn svg(summary: &Summary) -> String {
 fn heading(svg: &mut String, summary: &Summary) {
     let title = title(summary);
     let (name, rest) = title.split_once(": ").unwrap_or((&title, ""));
-    text(svg, Words { x: MARGIN, y: 36.0, size: 22.0, anchor: "start", fill: "#112" }, name);
-    text(svg, Words { x: MARGIN, y: 58.0, size: 13.0, anchor: "start", fill: "#556" }, rest);
+    text(
+        svg,
+        TextAttributes { x: MARGIN, y: 36.0, size: 22.0, anchor: "start", fill: "#112" },
+        name,
+    );
+    text(
+        svg,
+        TextAttributes { x: MARGIN, y: 58.0, size: 13.0, anchor: "start", fill: "#556" },
+        rest,
+    );
     for (x, words) in [(SHAPES_END, "shape"), (COSTS_END, "parameters")] {
-        text(svg, Words { x, y: 58.0, size: 12.0, anchor: "end", fill: "#556" }, words);
+        text(svg, TextAttributes { x, y: 58.0, size: 12.0, anchor: "end", fill: "#556" }, words);
     }
 }
 
@@ -86,14 +94,14 @@ fn height(row: &Row<'_>) -> f64 {
 
 /// Layers, with how often each comes in a row.
 fn folded(branch: &Branch) -> Vec<(&Layer, usize)> {
-    let mut found: Vec<(&Layer, usize)> = Vec::new();
+    let mut runs: Vec<(&Layer, usize)> = Vec::new();
     for layer in &branch.layers {
-        match found.last_mut() {
-            Some((known, count)) if *known == layer => *count += 1,
-            _ => found.push((layer, 1)),
+        match runs.last_mut() {
+            Some((previous, count)) if *previous == layer => *count += 1,
+            _ => runs.push((layer, 1)),
         }
     }
-    found
+    runs
 }
 
 fn block(svg: &mut String, row: &Row<'_>, (top, height): (f64, f64)) {
@@ -104,22 +112,28 @@ fn block(svg: &mut String, row: &Row<'_>, (top, height): (f64, f64)) {
     );
     let middle = top + height / 2.0 + 4.5;
     let name = if row.count > 1 { format!("{} ×", row.count) } else { String::new() };
-    let label = Words { x: NAMES_END, y: middle, size: 13.0, anchor: "end", fill: "#112" };
+    let label = TextAttributes { x: NAMES_END, y: middle, size: 13.0, anchor: "end", fill: "#112" };
     text(svg, label, &row.name);
     text(
         svg,
-        Words { x: left + BOX_WIDTH - 8.0, y: top + 16.0, size: 13.0, anchor: "end", fill: "#556" },
+        TextAttributes {
+            x: left + BOX_WIDTH - 8.0,
+            y: top + 16.0,
+            size: 13.0,
+            anchor: "end",
+            fill: "#556",
+        },
         &name,
     );
     text(
         svg,
-        Words { x: SHAPES_END, y: middle, size: 13.0, anchor: "end", fill: "#334" },
+        TextAttributes { x: SHAPES_END, y: middle, size: 13.0, anchor: "end", fill: "#334" },
         &shape(&row.block.shape),
     );
     if row.parameters > 0 {
         text(
             svg,
-            Words { x: COSTS_END, y: middle, size: 13.0, anchor: "end", fill: "#334" },
+            TextAttributes { x: COSTS_END, y: middle, size: 13.0, anchor: "end", fill: "#334" },
             &count(row.parameters),
         );
     }
@@ -127,7 +141,7 @@ fn block(svg: &mut String, row: &Row<'_>, (top, height): (f64, f64)) {
     if branches.is_empty() {
         text(
             svg,
-            Words { x: CENTRE, y: middle, size: 13.0, anchor: "middle", fill: "#334" },
+            TextAttributes { x: CENTRE, y: middle, size: 13.0, anchor: "middle", fill: "#334" },
             &row.name,
         );
     }
@@ -146,19 +160,27 @@ fn block(svg: &mut String, row: &Row<'_>, (top, height): (f64, f64)) {
 }
 
 /// A branch's layers from top to bottom, in the middle of the width that it has.
-fn column(svg: &mut String, branch: &Branch, left: f64, top: f64, width: f64, room: f64) {
-    let x = left + (room - width) / 2.0;
+fn column(
+    svg: &mut String,
+    branch: &Branch,
+    left: f64,
+    top: f64,
+    width: f64,
+    available_width: f64,
+) {
+    let x = left + (available_width - width) / 2.0;
     for (number, (layer, times)) in folded(branch).into_iter().enumerate() {
         let y = top + number as f64 * (LAYER_HEIGHT + LAYER_GAP);
-        let (_, _, fill, ink) = KINDS.iter().find(|kind| kind.0 == layer.kind).unwrap_or(&KINDS[0]);
+        let (_, _, fill, ink) =
+            LAYER_STYLES.iter().find(|kind| kind.0 == layer.kind).unwrap_or(&LAYER_STYLES[0]);
         let _ = writeln!(
             svg,
             "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{LAYER_HEIGHT}\" rx=\"4\" fill=\"{fill}\"/>"
         );
-        let (words, size) = fitting(layer, times, width);
+        let (words, size) = fitted_text(layer, times, width);
         text(
             svg,
-            Words {
+            TextAttributes {
                 x: x + width / 2.0,
                 y: y + LAYER_HEIGHT / 2.0 + 4.2,
                 size,
@@ -172,27 +194,29 @@ fn column(svg: &mut String, branch: &Branch, left: f64, top: f64, width: f64, ro
 
 /// What a box of that width says, and how large: what the colour says too is left out where there
 /// is little room.
-fn fitting(layer: &Layer, times: usize, width: f64) -> (String, f64) {
-    const LEGIBLE: f64 = 9.0;
+fn fitted_text(layer: &Layer, times: usize, width: f64) -> (String, f64) {
+    const MIN_FONT_SIZE: f64 = 9.0;
     // Letters are about half as wide as high.
     let size = |words: &str| (width / words.chars().count() as f64 / 0.56).clamp(6.0, 12.5);
-    let counted = |words: String| if times > 1 { format!("{times} × ({words})") } else { words };
-    let long = counted(short(layer));
-    if size(&long) >= LEGIBLE {
+    let with_count =
+        |words: String| if times > 1 { format!("{times} × ({words})") } else { words };
+    let long = with_count(layer_text(layer));
+    if size(&long) >= MIN_FONT_SIZE {
         let size = size(&long);
         return (long, size);
     }
-    let plain = short(layer).replace(" depthwise", "").replace(" max", "").replace(" mean", "");
+    let plain =
+        layer_text(layer).replace(" depthwise", "").replace(" max", "").replace(" mean", "");
     let words = if times > 1 { format!("{times}·{plain}") } else { plain };
     let size = size(&words);
     (words, size)
 }
 
 /// Arrows from block to block; those that pass over others go around them.
-fn arrows(svg: &mut String, rows: &[Row<'_>], places: &[(f64, f64)]) {
+fn arrows(svg: &mut String, rows: &[Row<'_>], extents: &[(f64, f64)]) {
     for (at, row) in rows.iter().enumerate() {
         for &input in &row.inputs {
-            let (from, to) = (places[input].0 + places[input].1, places[at].0);
+            let (from, to) = (extents[input].0 + extents[input].1, extents[at].0);
             let path = if input + 1 == at {
                 format!("M{CENTRE} {from:.1}V{:.1}", to - 1.0)
             } else {
@@ -214,7 +238,7 @@ fn legend(svg: &mut String, rows: &[Row<'_>], top: f64) {
         || rows.iter().flat_map(|row| &row.block.branches).flat_map(|branch| &branch.layers);
     let mut x = MARGIN;
     for (_, words, fill, _) in
-        KINDS.iter().filter(|kind| layers().any(|layer| layer.kind == kind.0))
+        LAYER_STYLES.iter().filter(|kind| layers().any(|layer| layer.kind == kind.0))
     {
         let _ = writeln!(
             svg,
@@ -222,18 +246,28 @@ fn legend(svg: &mut String, rows: &[Row<'_>], top: f64) {
         );
         text(
             svg,
-            Words { x: x + 20.0, y: top + 11.5, size: 12.0, anchor: "start", fill: "#334" },
+            TextAttributes {
+                x: x + 20.0,
+                y: top + 11.5,
+                size: 12.0,
+                anchor: "start",
+                fill: "#334",
+            },
             words,
         );
         x += 40.0 + 6.6 * words.len() as f64;
     }
     let note = "3×3 64 /2: windows of 3 × 3, 64 channels out, stride 2";
-    text(svg, Words { x: MARGIN, y: top + 36.0, size: 12.0, anchor: "start", fill: "#556" }, note);
+    text(
+        svg,
+        TextAttributes { x: MARGIN, y: top + 36.0, size: 12.0, anchor: "start", fill: "#556" },
+        note,
+    );
 }
 
 /// Where and how words are written.
 #[derive(Clone, Copy)]
-struct Words {
+struct TextAttributes {
     x: f64,
     y: f64,
     size: f64,
@@ -241,8 +275,8 @@ struct Words {
     fill: &'static str,
 }
 
-fn text(svg: &mut String, words: Words, text: &str) {
-    let Words { x, y, size, anchor, fill } = words;
+fn text(svg: &mut String, words: TextAttributes, text: &str) {
+    let TextAttributes { x, y, size, anchor, fill } = words;
     let text = escaped(text);
     // Writing to a string cannot fail.
     let _ = writeln!(

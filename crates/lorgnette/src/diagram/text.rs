@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use lorgnette_net::summary::Summary;
 
-use super::{Row, count, rows, shape, shortened, title};
+use super::{Row, branch_texts, count, rows, shape, title};
 
 /// The columns of a terminal that layers are broken at.
 const LAYERS_WIDTH: usize = 46;
@@ -28,7 +28,7 @@ fn write_row(text: &mut String, row: &Row<'_>, at: usize, names: usize) {
     } else {
         format!("{:>8}  {:>8}", count(row.parameters), count(row.macs))
     };
-    let from = skipped(row, at);
+    let skip_text = skip_inputs(row, at);
     for (number, layers) in lines.iter().enumerate() {
         let (name, shape, costs) = if number == 0 {
             (row.name.as_str(), shape(&row.block.shape), costs.as_str())
@@ -37,7 +37,7 @@ fn write_row(text: &mut String, row: &Row<'_>, at: usize, names: usize) {
         };
         let line = format!(
             "  {name:names$}  {layers:LAYERS_WIDTH$}  {shape:>13}  {costs}{}",
-            if number == 0 { &from } else { "" }
+            if number == 0 { &skip_text } else { "" }
         );
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{}", line.trim_end());
@@ -56,8 +56,8 @@ fn lines(row: &Row<'_>) -> Vec<String> {
             _ => "├ ",
         };
         let mut line = mark.to_owned();
-        for (place, layer) in shortened(branch).into_iter().enumerate() {
-            let next = if place == 0 { layer } else { format!(", {layer}") };
+        for (layer_index, layer) in branch_texts(branch).into_iter().enumerate() {
+            let next = if layer_index == 0 { layer } else { format!(", {layer}") };
             if line.chars().count() + next.chars().count() > LAYERS_WIDTH {
                 lines.push(std::mem::replace(
                     &mut line,
@@ -80,7 +80,7 @@ fn lines(row: &Row<'_>) -> Vec<String> {
 }
 
 /// The rows that are read beside the one before.
-fn skipped(row: &Row<'_>, at: usize) -> String {
+fn skip_inputs(row: &Row<'_>, at: usize) -> String {
     let others: Vec<String> = row
         .inputs
         .iter()

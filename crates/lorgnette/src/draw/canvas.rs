@@ -44,7 +44,7 @@ pub(crate) struct Canvas {
 }
 
 impl Canvas {
-    pub(crate) fn of(picture: &Picture) -> Self {
+    pub(crate) fn from_picture(picture: &Picture) -> Self {
         let (width, height) = (picture.width() as u32, picture.height() as u32);
         let pixels = RgbImage::from_raw(width, height, picture.to_rgb8());
         Self { pixels: pixels.expect("a picture's pixels fill its size") }
@@ -102,7 +102,7 @@ impl Canvas {
     }
 
     /// Copies another canvas with its corner here; it must fit.
-    pub(crate) fn place(&mut self, other: &Self, left: usize, top: usize) {
+    pub(crate) fn draw_picture(&mut self, other: &Self, left: usize, top: usize) {
         let (width, row) = (self.width(), 3 * other.width());
         let rows = self.pixels.as_flat_samples_mut().samples.chunks_exact_mut(3 * width).skip(top);
         for (out, source) in rows.zip(other.pixels.as_raw().chunks_exact(row)) {
@@ -150,9 +150,9 @@ impl Canvas {
         for y in top.floor() as i64..=(top + height).ceil() as i64 {
             for x in left.floor() as i64..=(left + width).ceil() as i64 {
                 // Distance from the rectangle that the corners' centres make.
-                let apart_x = ((x as f32 + 0.5 - centre_x).abs() - half_width).max(0.0);
-                let apart_y = ((y as f32 + 0.5 - centre_y).abs() - half_height).max(0.0);
-                let coverage = (radius + 0.5 - apart_x.hypot(apart_y)).clamp(0.0, 1.0);
+                let distance_x = ((x as f32 + 0.5 - centre_x).abs() - half_width).max(0.0);
+                let distance_y = ((y as f32 + 0.5 - centre_y).abs() - half_height).max(0.0);
+                let coverage = (radius + 0.5 - distance_x.hypot(distance_y)).clamp(0.0, 1.0);
                 if coverage > 0.0 {
                     self.blend(x, y, colour, coverage);
                 }
@@ -162,13 +162,13 @@ impl Canvas {
 
     /// Draws a line through points, of an even width, with round ends and smooth edges.
     pub(crate) fn stroke(&mut self, points: &[(f32, f32)], width: f32, colour: Colour) {
-        let reach = width / 2.0 + 1.0;
-        let bound = |of: fn(&(f32, f32)) -> f32, least: bool| {
-            let values = points.iter().map(of);
-            if least {
-                values.fold(f32::INFINITY, f32::min) - reach
+        let margin = width / 2.0 + 1.0;
+        let bound = |from_picture: fn(&(f32, f32)) -> f32, is_min: bool| {
+            let values = points.iter().map(from_picture);
+            if is_min {
+                values.fold(f32::INFINITY, f32::min) - margin
             } else {
-                values.fold(0.0, f32::max) + reach
+                values.fold(0.0, f32::max) + margin
             }
         };
         let (left, right) = (bound(|point| point.0, true).max(0.0), bound(|point| point.0, false));
@@ -194,6 +194,6 @@ fn distance((x, y): (f32, f32), (from_x, from_y): (f32, f32), (to_x, to_y): (f32
     let share = (((x - from_x) * along_x + (y - from_y) * along_y) / length).clamp(0.0, 1.0);
     // Neither can overflow, so `hypot`'s care, which took a third of the time of a report, is not
     // needed.
-    let (apart_x, apart_y) = (x - from_x - share * along_x, y - from_y - share * along_y);
-    (apart_x * apart_x + apart_y * apart_y).sqrt()
+    let (distance_x, distance_y) = (x - from_x - share * along_x, y - from_y - share * along_y);
+    (distance_x * distance_x + distance_y * distance_y).sqrt()
 }

@@ -1,15 +1,15 @@
 //! Names, percentages and bars, one row an answer.
 
-use super::LETTER;
+use super::TEXT_COLOUR;
 use super::canvas::{Canvas, Colour};
-use super::text::{self, Weight, width_of};
+use super::text::{self, Weight, text_width};
 
 /// The bar of the first answer, and of the others.
 const FIRST_BAR: Colour = Colour::opaque(0xff, 0xc2, 0x4b);
 const BAR: Colour = Colour::opaque(0x9f, 0xc8, 0xe8);
 /// What a bar runs in, and letters of all answers but the first.
-const TRACK: Colour = LETTER.with_alpha(0.17);
-const QUIET: Colour = LETTER.with_alpha(0.86);
+const TRACK: Colour = TEXT_COLOUR.with_alpha(0.17);
+const MUTED: Colour = TEXT_COLOUR.with_alpha(0.86);
 
 // Measures, in ems.
 const PADDING: f32 = 0.75;
@@ -19,13 +19,13 @@ const BAR_TOP: f32 = 1.34;
 const BAR_HEIGHT: f32 = 0.2;
 const COLUMN_GAP: f32 = 1.0;
 /// A name longer than this is shortened, however wide the picture.
-const LONGEST_NAME: f32 = 20.0;
+const MAX_NAME_WIDTH: f32 = 20.0;
 /// As long as a name's column may be where there is nothing to cover.
-const STRETCHED_NAME: f32 = 36.0;
+const MAX_STRETCHED_NAME_WIDTH: f32 = 36.0;
 /// Room every name gets, so that bars have a length to compare.
-const SHORTEST_NAME: f32 = 9.0;
+const MIN_NAME_WIDTH: f32 = 9.0;
 /// A panel in which names have less room than this is not worth having.
-const LEAST_NAME: f32 = 7.0;
+const MIN_NAME_WIDTH_ON_PHOTO: f32 = 7.0;
 
 /// Answers laid out at a size of letters.
 pub(super) struct Block<'a> {
@@ -36,25 +36,25 @@ pub(super) struct Block<'a> {
 }
 
 impl<'a> Block<'a> {
-    /// Lays answers out for letters of `em` pixels, at most `most` pixels wide.
-    pub(super) fn new(answers: &'a [(&'a str, f32)], em: f32, most: f32) -> Self {
+    /// Lays answers out for letters of `em` pixels, at most `max_width` pixels wide.
+    pub(super) fn new(answers: &'a [(&'a str, f32)], em: f32, max_width: f32) -> Self {
         let percentages =
-            answers.iter().map(|(_, share)| width_of(&percentage(*share), Weight::SemiBold, em));
+            answers.iter().map(|(_, share)| text_width(&percentage(*share), Weight::SemiBold, em));
         let mut block =
             Self { answers, em, names: 0.0, percentages: percentages.fold(0.0, f32::max) };
-        let room = (most - block.width()).clamp(0.0, LONGEST_NAME * em);
-        let shortened =
-            answers.iter().map(|(name, _)| text::shortened(name, Weight::SemiBold, em, room));
+        let max_width = (max_width - block.width()).clamp(0.0, MAX_NAME_WIDTH * em);
+        let shorten =
+            answers.iter().map(|(name, _)| text::shorten(name, Weight::SemiBold, em, max_width));
         let widest =
-            shortened.map(|name| width_of(&name, Weight::SemiBold, em)).fold(0.0, f32::max);
-        block.names = widest.max(SHORTEST_NAME * em).min(room);
+            shorten.map(|name| text_width(&name, Weight::SemiBold, em)).fold(0.0, f32::max);
+        block.names = widest.max(MIN_NAME_WIDTH * em).min(max_width);
         block
     }
 
     /// Gives names all the width there is, if that still leaves them near their percentages.
     pub(super) fn stretched(mut self, width: f32) -> Self {
         let names = self.names + width - self.width();
-        self.names = names.clamp(self.names, (STRETCHED_NAME * self.em).max(self.names));
+        self.names = names.clamp(self.names, (MAX_STRETCHED_NAME_WIDTH * self.em).max(self.names));
         self
     }
 
@@ -72,8 +72,8 @@ impl<'a> Block<'a> {
     }
 
     /// The width below which names could not be read.
-    pub(super) fn narrowest(&self) -> f32 {
-        self.width() - self.names + LEAST_NAME * self.em
+    pub(super) fn min_width(&self) -> f32 {
+        self.width() - self.names + MIN_NAME_WIDTH_ON_PHOTO * self.em
     }
 
     /// Draws every row, from the block's upper left corner.
@@ -102,12 +102,12 @@ impl<'a> Block<'a> {
         first: bool,
     ) {
         let (weight, colour) =
-            if first { (Weight::SemiBold, LETTER) } else { (Weight::Medium, QUIET) };
-        let name = text::shortened(name, weight, self.em, self.names);
+            if first { (Weight::SemiBold, TEXT_COLOUR) } else { (Weight::Medium, MUTED) };
+        let name = text::shorten(name, weight, self.em, self.names);
         text::draw(canvas, &name, weight, self.em, (x, y), colour);
-        let figure = percentage(probability);
-        let right = x + self.inner_width() - width_of(&figure, weight, self.em);
-        text::draw(canvas, &figure, weight, self.em, (right, y), colour);
+        let number_text = percentage(probability);
+        let right = x + self.inner_width() - text_width(&number_text, weight, self.em);
+        text::draw(canvas, &number_text, weight, self.em, (right, y), colour);
     }
 
     fn draw_bar(&self, canvas: &mut Canvas, corner: (f32, f32), probability: f32, colour: Colour) {

@@ -5,22 +5,22 @@ use std::collections::HashMap;
 use super::canvas::Colour;
 use super::palette::{CLASSES, OTHERS};
 use super::text::{self, Weight};
-use crate::dense::LabelMap;
-use crate::figure::{Anchor, Figure, Style};
+use crate::dense::SegmentationMap;
+use crate::drawing::{Anchor, Drawing, TextStyle};
 use crate::labels::Labels;
 
 /// A class that covers less has no colour of its own where there are more classes than colours.
-const LEAST_SHARE: f32 = 0.01;
+const MIN_SHARE: f32 = 0.01;
 /// Letters, and a rule or box, on a light ground.
 pub(super) const INK: Colour = Colour::opaque(0x1c, 0x1f, 0x26);
-const QUIET: Colour = Colour::opaque(0x5a, 0x60, 0x6c);
+const MUTED: Colour = Colour::opaque(0x5a, 0x60, 0x6c);
 
 // Measures, in ems.
 const ROW: f32 = 1.9;
 const BAR: f32 = 1.5;
 const GAP: f32 = 0.7;
 const BASELINE: f32 = 1.3;
-const LONGEST_NAME: f32 = 19.0;
+const MAX_NAME_WIDTH: f32 = 19.0;
 
 /// The colours of a map's classes: the largest have their own, the others share one.
 pub(super) struct Legend {
@@ -37,18 +37,18 @@ struct Row {
 
 impl Legend {
     /// Colours for the classes of a map.
-    pub(super) fn of(map: &LabelMap, labels: &Labels) -> Self {
+    pub(super) fn new(map: &SegmentationMap, labels: &Labels) -> Self {
         let legend = map.legend();
         let all_fit = legend.len() <= CLASSES.len();
-        let own = legend
+        let class_count = legend
             .iter()
             .take(CLASSES.len())
-            .take_while(|entry| all_fit || entry.share >= LEAST_SHARE)
+            .take_while(|entry| all_fit || entry.share >= MIN_SHARE)
             .count();
         let name = |class: usize| {
             labels.get(class).map_or_else(|| format!("class {class}"), |label| label.name.into())
         };
-        let (shown, others) = legend.split_at(own.max(1));
+        let (shown, others) = legend.split_at(class_count.max(1));
         let mut rows: Vec<Row> = shown
             .iter()
             .zip(CLASSES)
@@ -78,18 +78,18 @@ impl Legend {
 
     /// Width and height for letters of `em` pixels.
     pub(super) fn size(&self, em: f32) -> (f32, f32) {
-        let name = |row: &Row| text::width_of(&shortened(&row.name, em), Weight::Medium, em);
+        let name = |row: &Row| text::text_width(&shorten(&row.name, em), Weight::Medium, em);
         let names = self.rows.iter().map(name).fold(0.0, f32::max);
-        let share = text::width_of("100.0 %", Weight::Medium, em);
+        let share = text::text_width("100.0 %", Weight::Medium, em);
         ((BAR + 2.0 * GAP) * em + names + share, ROW * em * self.rows.len() as f32)
     }
 
     /// Draws it: a bar of colours, and beside each its classes and how much of the map they have.
-    pub(super) fn draw(&self, figure: &mut Figure, (left, top): (f32, f32), em: f32) {
+    pub(super) fn draw(&self, drawing: &mut Drawing, (left, top): (f32, f32), em: f32) {
         let (width, _) = self.size(em);
         for (number, row) in self.rows.iter().enumerate() {
             let y = top + ROW * em * number as f32;
-            figure.rectangle(
+            drawing.rectangle(
                 (left, y),
                 (BAR * em, ROW * em),
                 0.0,
@@ -97,34 +97,36 @@ impl Legend {
                 Some(row.name.clone()),
             );
             let baseline = y + BASELINE * em;
-            figure.words(
-                shortened(&row.name, em),
+            drawing.words(
+                shorten(&row.name, em),
                 (left + (BAR + GAP) * em, baseline),
-                Style::new(em, INK),
+                TextStyle::new(em, INK),
             );
-            let share = Style::new(em, QUIET).anchored(Anchor::End);
-            figure.words(format!("{:.1} %", 100.0 * row.share), (left + width, baseline), share);
+            let share = TextStyle::new(em, MUTED).anchored(Anchor::End);
+            drawing.words(format!("{:.1} %", 100.0 * row.share), (left + width, baseline), share);
         }
     }
 }
 
-fn shortened(name: &str, em: f32) -> String {
-    text::shortened(name, Weight::Medium, em, LONGEST_NAME * em)
+fn shorten(name: &str, em: f32) -> String {
+    text::shorten(name, Weight::Medium, em, MAX_NAME_WIDTH * em)
 }
 
 /// A title and a line below it.
 pub(super) fn heading(
-    figure: &mut Figure,
+    drawing: &mut Drawing,
     (left, top): (f32, f32),
     em: f32,
     [title, note]: [&str; 2],
 ) {
-    let room = figure.size().0 - 2.0 * left;
-    let lines =
-        [(title, Style::new(1.3 * em, INK).bold(), 1.2), (note, Style::new(em, QUIET), 2.75)];
+    let room = drawing.size().0 - 2.0 * left;
+    let lines = [
+        (title, TextStyle::new(1.3 * em, INK).bold(), 1.2),
+        (note, TextStyle::new(em, MUTED), 2.75),
+    ];
     for (text, style, baseline) in lines {
-        let text = text::shortened(text, style.weight(), style.em, room);
-        figure.words(text, (left, top + baseline * em), style);
+        let text = text::shorten(text, style.weight(), style.em, room);
+        drawing.words(text, (left, top + baseline * em), style);
     }
 }
 

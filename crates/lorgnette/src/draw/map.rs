@@ -2,17 +2,17 @@
 
 use super::canvas::Colour;
 use super::legend::{HEADING, INK, Legend, heading};
-use super::palette::of_share;
-use super::{SMALLEST_LETTERS, letters};
-use crate::dense::LabelMap;
-use crate::figure::{Figure, Style};
+use super::palette::viridis;
+use super::{MIN_TEXT_SIZE, text_size};
+use crate::dense::SegmentationMap;
+use crate::drawing::{Drawing, TextStyle};
 use crate::labels::Labels;
 use crate::picture::Picture;
 
 /// A map alone is enlarged until its longer side has about as many pixels.
 const MAP_SIDE: usize = 640;
 /// Letters beside a map.
-const MAP_LETTERS: f32 = 14.0;
+const MAP_TEXT_SIZE: f32 = 14.0;
 /// The largest letters beside a photo, as a part of its height: the whole legend must have room
 /// there.
 const LEGEND_ROWS: f32 = 30.0;
@@ -21,15 +21,15 @@ const OVERLAY: f32 = 0.55;
 /// Between classes.
 const BORDER: Colour = Colour { red: 255, green: 255, blue: 255, alpha: 0.85 };
 /// A photo's longer side over the width of the border between classes.
-const BORDERS_A_SIDE: usize = 500;
+const BORDERS_PER_SIDE: usize = 500;
 /// Space around and between, in ems.
 const MARGIN: f32 = 1.4;
 
 /// A map as a grid of cells, a colour for each class, with a colour bar that names them; small
 /// classes share one colour. `caption` is a title and a line below it.
 #[must_use]
-pub fn map(map: &LabelMap, labels: &Labels, caption: [&str; 2]) -> Figure {
-    let legend = Legend::of(map, labels);
+pub fn map(map: &SegmentationMap, labels: &Labels, caption: [&str; 2]) -> Drawing {
+    let legend = Legend::new(map, labels);
     let colours = map.labels().into_iter().flat_map(|class| {
         let Colour { red, green, blue, .. } = legend.colour(class);
         [red, green, blue]
@@ -37,7 +37,7 @@ pub fn map(map: &LabelMap, labels: &Labels, caption: [&str; 2]) -> Figure {
     let cells = Picture::from_rgb8(map.columns(), map.rows(), colours.collect())
         .expect("three levels a cell");
     let times = (MAP_SIDE / map.rows().max(map.columns())).max(1);
-    beside((cells, times), MAP_LETTERS, &legend, caption)
+    draw_with_legend((cells, times), MAP_TEXT_SIZE, &legend, caption)
 }
 
 /// A map over its photo, at the photo's resolution: each pixel in the colour of its best class,
@@ -45,7 +45,7 @@ pub fn map(map: &LabelMap, labels: &Labels, caption: [&str; 2]) -> Figure {
 #[derive(Clone, Copy, Debug)]
 pub struct Overlay<'a> {
     picture: &'a Picture,
-    map: &'a LabelMap,
+    map: &'a SegmentationMap,
     labels: &'a Labels,
     opacity: f32,
 }
@@ -56,7 +56,7 @@ impl<'a> Overlay<'a> {
     /// # Panics
     /// If the map is of a photo of another size.
     #[must_use]
-    pub fn new(picture: &'a Picture, map: &'a LabelMap, labels: &'a Labels) -> Self {
+    pub fn new(picture: &'a Picture, map: &'a SegmentationMap, labels: &'a Labels) -> Self {
         check(picture, map);
         Self { picture, map, labels, opacity: OVERLAY }
     }
@@ -70,16 +70,16 @@ impl<'a> Overlay<'a> {
     /// The photo under its map, as large as the photo.
     #[must_use]
     pub fn picture(&self) -> Picture {
-        self.painted(&Legend::of(self.map, self.labels))
+        self.painted(&Legend::new(self.map, self.labels))
     }
 
     /// The same beside a colour bar that names the classes; `caption` is a title and a line below
     /// it.
     #[must_use]
-    pub fn figure(&self, caption: [&str; 2]) -> Figure {
-        let legend = Legend::of(self.map, self.labels);
+    pub fn drawing(&self, caption: [&str; 2]) -> Drawing {
+        let legend = Legend::new(self.map, self.labels);
         let painted = self.painted(&legend);
-        beside((painted, 1), legend_letters(self.picture), &legend, caption).at_its_own_size()
+        draw_with_legend((painted, 1), legend_text_size(self.picture), &legend, caption).unscaled()
     }
 
     fn painted(&self, legend: &Legend) -> Picture {
@@ -87,7 +87,7 @@ impl<'a> Overlay<'a> {
         let classes = 0..self.map.classes();
         let colours: Vec<Colour> =
             classes.map(|class| legend.colour(class).with_alpha(self.opacity)).collect();
-        let border = (width.max(self.picture.height()) / BORDERS_A_SIDE).max(1);
+        let border = (width.max(self.picture.height()) / BORDERS_PER_SIDE).max(1);
         let mut pixels = self.picture.to_rgb8();
         let mut above: Vec<Vec<u32>> = vec![Vec::new(); border];
         self.map.label_pixels(0..self.map.height(), |y, labels| {
@@ -95,15 +95,17 @@ impl<'a> Overlay<'a> {
             let upper = &mut above[y % border];
             for (x, pixel) in row.as_chunks_mut::<3>().0.iter_mut().enumerate() {
                 let colour = colours[labels[x] as usize];
-                let beside = [upper.get(x), labels.get(x.saturating_sub(border))];
-                let differs =
-                    beside.into_iter().flatten().any(|&other| colours[other as usize] != colour);
+                let draw_with_legend = [upper.get(x), labels.get(x.saturating_sub(border))];
+                let differs = draw_with_legend
+                    .into_iter()
+                    .flatten()
+                    .any(|&other| colours[other as usize] != colour);
                 *pixel = if differs { BORDER } else { colour }.over(*pixel);
             }
             upper.clear();
             upper.extend_from_slice(labels);
         });
-        repainted(self.picture, pixels)
+        with_pixels(self.picture, pixels)
     }
 }
 
@@ -113,17 +115,17 @@ impl<'a> Overlay<'a> {
 /// # Panics
 /// If the map is of a photo of another size.
 #[must_use]
-pub fn heat_picture(picture: &Picture, map: &LabelMap, classes: &[usize]) -> Picture {
+pub fn heat_picture(picture: &Picture, map: &SegmentationMap, classes: &[usize]) -> Picture {
     check(picture, map);
     let width = picture.width();
     let mut pixels = picture.to_rgb8();
     map.probability_pixels(classes, 0..map.height(), |y, probabilities| {
         let row = &mut pixels[3 * width * y..][..3 * width];
         for (pixel, &probability) in row.as_chunks_mut::<3>().0.iter_mut().zip(probabilities) {
-            *pixel = of_share(probability).with_alpha(0.45 + 0.3 * probability).over(grey(*pixel));
+            *pixel = viridis(probability).with_alpha(0.45 + 0.3 * probability).over(grey(*pixel));
         }
     });
-    repainted(picture, pixels)
+    with_pixels(picture, pixels)
 }
 
 /// [`heat_picture`] beside a bar of its colours, under a title and a line below it.
@@ -131,70 +133,75 @@ pub fn heat_picture(picture: &Picture, map: &LabelMap, classes: &[usize]) -> Pic
 /// # Panics
 /// As [`heat_picture`].
 #[must_use]
-pub fn heat(picture: &Picture, map: &LabelMap, classes: &[usize], caption: [&str; 2]) -> Figure {
+pub fn heat(
+    picture: &Picture,
+    map: &SegmentationMap,
+    classes: &[usize],
+    caption: [&str; 2],
+) -> Drawing {
     let painted = heat_picture(picture, map, classes);
-    let em = legend_letters(picture);
+    let em = legend_text_size(picture);
     let margin = MARGIN * em;
     let scale = (em * 5.5).ceil();
     let top = (margin + HEADING * em).ceil();
     let (width, height) =
         (margin * 2.0 + painted.width() as f32 + scale, top + painted.height() as f32 + margin);
-    let mut figure = Figure::new(width, height);
-    heading(&mut figure, (margin, margin), em, caption);
+    let mut drawing = Drawing::new(width, height);
+    heading(&mut drawing, (margin, margin), em, caption);
     let (right, tall) = (margin + painted.width() as f32 + margin, painted.height() as f32);
-    figure.place(painted, (margin as usize, top as usize), 1);
-    scale_bar(&mut figure, (right, top), tall.min(em * 24.0), em);
-    figure.at_its_own_size()
+    drawing.draw_picture(painted, (margin as usize, top as usize), 1);
+    scale_bar(&mut drawing, (right, top), tall.min(em * 24.0), em);
+    drawing.unscaled()
 }
 
 /// A bar of all shares, with the ends and the quarters named.
-fn scale_bar(figure: &mut Figure, (left, top): (f32, f32), height: f32, em: f32) {
+fn scale_bar(drawing: &mut Drawing, (left, top): (f32, f32), height: f32, em: f32) {
     const STEPS: usize = 100;
     let step = height / STEPS as f32;
     for number in 0..STEPS {
-        let colour = of_share(1.0 - (number as f32 + 0.5) / STEPS as f32);
+        let colour = viridis(1.0 - (number as f32 + 0.5) / STEPS as f32);
         // Down to the end, so that no ground shows between.
         let size = (em, height - step * number as f32);
-        figure.rectangle((left, top + step * number as f32), size, 0.0, colour, None);
+        drawing.rectangle((left, top + step * number as f32), size, 0.0, colour, None);
     }
     for quarter in 0..=4 {
         let at = (left + 1.4 * em, top + height * quarter as f32 / 4.0 + 0.35 * em);
-        figure.words(format!("{} %", 100 - 25 * quarter), at, Style::new(em, INK));
+        drawing.words(format!("{} %", 100 - 25 * quarter), at, TextStyle::new(em, INK));
     }
 }
 
 /// A picture, its pixels `times` as large, with its legend to the right, under a heading.
-fn beside(
+fn draw_with_legend(
     (picture, times): (Picture, usize),
     em: f32,
     legend: &Legend,
     caption: [&str; 2],
-) -> Figure {
+) -> Drawing {
     let (width, height) = ((picture.width() * times) as f32, (picture.height() * times) as f32);
     let margin = (MARGIN * em).ceil();
     let (legend_width, legend_height) = legend.size(em);
     let top = (margin + HEADING * em).ceil();
-    let mut figure =
-        Figure::new(width + legend_width + 3.0 * margin, top + height.max(legend_height) + margin);
-    heading(&mut figure, (margin, margin), em, caption);
-    figure.place(picture, (margin as usize, top as usize), times);
-    legend.draw(&mut figure, (2.0 * margin + width, top), em);
-    figure
+    let mut drawing =
+        Drawing::new(width + legend_width + 3.0 * margin, top + height.max(legend_height) + margin);
+    heading(&mut drawing, (margin, margin), em, caption);
+    drawing.draw_picture(picture, (margin as usize, top as usize), times);
+    legend.draw(&mut drawing, (2.0 * margin + width, top), em);
+    drawing
 }
 
-fn check(picture: &Picture, map: &LabelMap) {
+fn check(picture: &Picture, map: &SegmentationMap) {
     let (photo, of) = ((picture.width(), picture.height()), (map.width(), map.height()));
     assert_eq!(photo, of, "the map is of a photo of another size");
 }
 
-pub(super) fn repainted(picture: &Picture, pixels: Vec<u8>) -> Picture {
+pub(super) fn with_pixels(picture: &Picture, pixels: Vec<u8>) -> Picture {
     let painted = Picture::from_rgb8(picture.width(), picture.height(), pixels)
         .expect("as many pixels as before");
     painted.named(picture.name())
 }
 
-fn legend_letters(picture: &Picture) -> f32 {
-    letters(picture).min(picture.height() as f32 / LEGEND_ROWS).max(SMALLEST_LETTERS)
+fn legend_text_size(picture: &Picture) -> f32 {
+    text_size(picture).min(picture.height() as f32 / LEGEND_ROWS).max(MIN_TEXT_SIZE)
 }
 
 /// The grey of a pixel (ITU-R BT.601).

@@ -41,7 +41,7 @@ const VIRIDIS: [[u8; 3]; 10] = [
 ];
 
 /// The colour of a share of 0 to 1.
-pub(super) fn of_share(share: f32) -> Colour {
+pub(super) fn viridis(share: f32) -> Colour {
     let last = VIRIDIS.len() - 1;
     let at = share.clamp(0.0, 1.0) * last as f32;
     let low = (at as usize).min(last - 1);
@@ -58,7 +58,7 @@ mod tests {
     /// What people see who lack one kind of cone: Machado, Oliveira and Fernandes, "A
     /// physiologically-based model for simulation of color vision deficiency" (2009), severity 1,
     /// on linear RGB. First the common eye.
-    const EYES: [[[f64; 3]; 3]; 4] = [
+    const COLOUR_VISIONS: [[[f64; 3]; 3]; 4] = [
         [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]],
         [
             [0.152286, 1.052583, -0.204868],
@@ -89,12 +89,12 @@ mod tests {
     }
 
     /// CIE L*a*b* of a colour as these eyes see it.
-    fn lab(colour: Colour, eyes: &[[f64; 3]; 3]) -> [f64; 3] {
+    fn lab(colour: Colour, vision: &[[f64; 3]; 3]) -> [f64; 3] {
         let linear = [colour.red, colour.green, colour.blue].map(|level| {
             let share = f64::from(level) / 255.0;
             if share <= 0.04045 { share / 12.92 } else { ((share + 0.055) / 1.055).powf(2.4) }
         });
-        let seen = times(eyes, linear).map(|share| share.clamp(0.0, 1.0));
+        let seen = times(vision, linear).map(|share| share.clamp(0.0, 1.0));
         let xyz = times(&XYZ, seen);
         let f = |i: usize| {
             let t = xyz[i] / WHITE[i];
@@ -108,11 +108,14 @@ mod tests {
         let colours: Vec<Colour> = CLASSES.into_iter().chain([OTHERS]).collect();
         for (at, &a) in colours.iter().enumerate() {
             for &b in &colours[at + 1..] {
-                for eyes in &EYES {
-                    let apart: f64 =
-                        lab(a, eyes).iter().zip(lab(b, eyes)).map(|(a, b)| (a - b).powi(2)).sum();
+                for vision in &COLOUR_VISIONS {
+                    let distance: f64 = lab(a, vision)
+                        .iter()
+                        .zip(lab(b, vision))
+                        .map(|(a, b)| (a - b).powi(2))
+                        .sum();
                     // A difference of about 2 can just be seen.
-                    assert!(apart.sqrt() > 18.0, "{a:?} and {b:?}: {}", apart.sqrt());
+                    assert!(distance.sqrt() > 18.0, "{a:?} and {b:?}: {}", distance.sqrt());
                 }
             }
         }
@@ -120,7 +123,7 @@ mod tests {
 
     #[test]
     fn more_is_lighter() {
-        let lightness = |share: f32| lab(of_share(share), &EYES[0])[0];
+        let lightness = |share: f32| lab(viridis(share), &COLOUR_VISIONS[0])[0];
         let steps: Vec<f64> = (0..=40).map(|step| lightness(step as f32 / 40.0)).collect();
         assert!(steps.is_sorted() && steps[0] < 16.0 && steps[40] > 90.0, "{steps:?}");
     }

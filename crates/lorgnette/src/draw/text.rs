@@ -36,7 +36,7 @@ fn bundled(bytes: &'static [u8]) -> FontRef<'static> {
 }
 
 /// Width of a line in pixels.
-pub(crate) fn width_of(line: &str, weight: Weight, em: f32) -> f32 {
+pub(crate) fn text_width(line: &str, weight: Weight, em: f32) -> f32 {
     let font = font(weight, em);
     line.chars().map(|letter| font.h_advance(font.glyph_id(letter))).sum()
 }
@@ -95,11 +95,11 @@ pub(crate) fn draw_upwards(
 
 /// A name that fits the room: whole, or without its last synonyms, or the start of the first with
 /// an ellipsis.
-pub(crate) fn shortened(name: &str, weight: Weight, em: f32, room: f32) -> String {
-    let fits = |name: &str| width_of(name, weight, em) <= room;
+pub(crate) fn shorten(name: &str, weight: Weight, em: f32, max_width: f32) -> String {
+    let fits_width = |name: &str| text_width(name, weight, em) <= max_width;
     let mut name = name.trim();
-    while !fits(name) {
-        let Some((synonyms, _)) = name.rsplit_once(',') else { return cut(name, fits) };
+    while !fits_width(name) {
+        let Some((synonyms, _)) = name.rsplit_once(',') else { return truncate(name, fits_width) };
         name = synonyms.trim_end();
     }
     name.into()
@@ -107,21 +107,21 @@ pub(crate) fn shortened(name: &str, weight: Weight, em: f32, room: f32) -> Strin
 
 /// The longest start of a name that fits with an ellipsis after it; only the ellipsis, where
 /// nothing does.
-fn cut(name: &str, fits: impl Fn(&str) -> bool) -> String {
+fn truncate(name: &str, fits_width: impl Fn(&str) -> bool) -> String {
     let starts = name.char_indices().map(|(end, _)| format!("{}…", name[..end].trim_end()));
     let starts: Vec<String> = starts.collect();
-    let fitting = starts.partition_point(|start| fits(start));
+    let fitting = starts.partition_point(|start| fits_width(start));
     starts.get(fitting.saturating_sub(1)).cloned().unwrap_or_default()
 }
 
 /// A text broken at spaces into lines that fit the room; a word that is too long for a line of its
 /// own is cut.
-pub(crate) fn wrapped(text: &str, weight: Weight, em: f32, room: f32) -> Vec<String> {
+pub(crate) fn wrapped(text: &str, weight: Weight, em: f32, max_width: f32) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
-        let word = shortened(word, weight, em, room);
+        let word = shorten(word, weight, em, max_width);
         match lines.last_mut() {
-            Some(line) if width_of(&format!("{line} {word}"), weight, em) <= room => {
+            Some(line) if text_width(&format!("{line} {word}"), weight, em) <= max_width => {
                 line.push(' ');
                 line.push_str(&word);
             }

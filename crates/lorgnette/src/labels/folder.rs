@@ -5,7 +5,7 @@ use super::{Label, Labels};
 /// Why a folder's name does not tell its class.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum NotOneClass {
+pub enum FolderClassError {
     /// No class is called so.
     #[error("no class of the model is called '{0}'")]
     Unknown(String),
@@ -25,8 +25,8 @@ impl Labels {
     /// `n02085620-Chihuahua` or `257.clutter`.
     ///
     /// # Errors
-    /// [`NotOneClass`] if no class is called so, or several are.
-    pub fn of_folder(&self, folder: &str) -> Result<usize, NotOneClass> {
+    /// [`FolderClassError`] if no class is called so, or several are.
+    pub fn class_of_folder(&self, folder: &str) -> Result<usize, FolderClassError> {
         // As it is written: a model trained on these folders may tell Polish from polish.
         let mut exactly = self.iter().filter(|label| label.name == folder);
         if let (Some(label), None) = (exactly.next(), exactly.next()) {
@@ -36,11 +36,11 @@ impl Labels {
         let names = [Some(folder), Some(spaced.as_str()), synset(folder), numbered(&spaced)];
         let found = names.into_iter().flatten().find_map(|name| self.named(name));
         match found.as_deref() {
-            None => Err(NotOneClass::Unknown(folder.into())),
+            None => Err(FolderClassError::Unknown(folder.into())),
             Some([label]) => Ok(label.index),
             Some(several) => {
                 let meanings = several.iter().map(meaning).collect();
-                Err(NotOneClass::Ambiguous { name: folder.into(), meanings })
+                Err(FolderClassError::Ambiguous { name: folder.into(), meanings })
             }
         }
     }
@@ -80,16 +80,16 @@ mod tests {
             "n01440764-tench",
             "001.tench",
         ] {
-            assert_eq!(labels.of_folder(name), Ok(1), "{name}");
+            assert_eq!(labels.class_of_folder(name), Ok(1), "{name}");
         }
-        assert_eq!(labels.of_folder("great_white_shark"), Ok(3));
+        assert_eq!(labels.class_of_folder("great_white_shark"), Ok(3));
     }
 
     #[test]
     fn names_as_they_are_written_come_first() {
         let labels = Labels::from_names(["polish", "Polish", "1", "0"]);
         assert_eq!(
-            ["polish", "Polish", "1", "0"].map(|name| labels.of_folder(name).unwrap()),
+            ["polish", "Polish", "1", "0"].map(|name| labels.class_of_folder(name).unwrap()),
             [0, 1, 2, 3]
         );
     }
@@ -97,8 +97,8 @@ mod tests {
     #[test]
     fn what_is_unknown_or_ambiguous_is_said() {
         let labels = Labels::imagenet(1000).unwrap();
-        assert_eq!(labels.of_folder("roses"), Err(NotOneClass::Unknown("roses".into())));
-        let error = labels.of_folder("crane").unwrap_err().to_string();
+        assert_eq!(labels.class_of_folder("roses"), Err(FolderClassError::Unknown("roses".into())));
+        let error = labels.class_of_folder("crane").unwrap_err().to_string();
         assert!(error.contains("n02012849") && error.contains("n03126707"), "{error}");
     }
 }

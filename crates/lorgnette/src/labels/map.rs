@@ -12,48 +12,48 @@ use super::parse::{Entry, is_synset};
 
 /// Which class an output stands for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Mapped {
+pub(super) struct MapEntry {
     /// The output.
     pub(super) index: usize,
     /// A synset, or a name.
     pub(super) class: String,
     /// A name for people, where the map has one beside the class.
-    pub(super) shown: Option<String>,
+    pub(super) display_name: Option<String>,
 }
 
 /// The largest output a map may name: more would be a slip or an attack.
-const LARGEST_INDEX: usize = 1 << 20;
+const MAX_INDEX: usize = 1 << 20;
 
 /// Reads a label map; the error has the line.
-pub(super) fn parse(text: &str) -> Result<Vec<Mapped>, String> {
+pub(super) fn parse(text: &str) -> Result<Vec<MapEntry>, String> {
     let mut tokens = Tokens { rest: text, line: 1 };
-    let mut mapped = Vec::new();
+    let mut map_entries = Vec::new();
     while let Some(block) = tokens.next()? {
         let Token::Word("entry" | "item") = block else {
             return Err(tokens.unexpected(&block, "'entry' or 'item'"));
         };
-        mapped.push(entry(&mut tokens)?);
+        map_entries.push(entry(&mut tokens)?);
     }
-    Ok(mapped)
+    Ok(map_entries)
 }
 
 /// What is between the braces of an entry.
-fn entry(tokens: &mut Tokens<'_>) -> Result<Mapped, String> {
+fn entry(tokens: &mut Tokens<'_>) -> Result<MapEntry, String> {
     let line = tokens.line;
     tokens.optional(&Token::Mark(':'))?;
     tokens.expect(&Token::Mark('{'), "'{'")?;
-    let (mut index, mut class, mut shown) = (None, None, None);
+    let (mut index, mut class, mut display_name) = (None, None, None);
     loop {
-        match tokens.needed()? {
+        match tokens.next_required()? {
             Token::Mark('}') => break,
             Token::Word(field) => {
                 tokens.expect(&Token::Mark(':'), "':'")?;
-                match (field, tokens.needed()?) {
+                match (field, tokens.next_required()?) {
                     ("target_class" | "id", Token::Word(number)) => {
                         index = Some(tokens.index(number)?)
                     }
                     ("target_class_string" | "name", Token::Text(text)) => class = Some(text),
-                    ("display_name", Token::Text(text)) => shown = Some(text),
+                    ("display_name", Token::Text(text)) => display_name = Some(text),
                     // Fields that say nothing of names.
                     _ => {}
                 }
@@ -61,9 +61,9 @@ fn entry(tokens: &mut Tokens<'_>) -> Result<Mapped, String> {
             other => return Err(tokens.unexpected(&other, "a field or '}'")),
         }
     }
-    let class = class.or_else(|| shown.clone());
+    let class = class.or_else(|| display_name.clone());
     match (index, class) {
-        (Some(index), Some(class)) => Ok(Mapped { index, class, shown }),
+        (Some(index), Some(class)) => Ok(MapEntry { index, class, display_name }),
         _ => Err(format!("line {line}: an entry without a class and its name")),
     }
 }
@@ -71,15 +71,16 @@ fn entry(tokens: &mut Tokens<'_>) -> Result<Mapped, String> {
 /// The labels of a network of `outputs` outputs; those that the map leaves out are called by their
 /// number. `None` if the map names outputs that the network does not have, or one of them twice.
 pub(super) fn entries(
-    mapped: &[Mapped],
+    map_entries: &[MapEntry],
     names: &HashMap<&str, &str>,
     outputs: usize,
 ) -> Option<Vec<Entry>> {
     let mut entries = vec![None; outputs];
-    for Mapped { index, class, shown } in mapped {
-        let name = shown.as_deref().or_else(|| names.get(class.as_str()).copied()).unwrap_or(class);
+    for MapEntry { index, class, display_name } in map_entries {
+        let name =
+            display_name.as_deref().or_else(|| names.get(class.as_str()).copied()).unwrap_or(class);
         let entry =
-            if is_synset(class) { Entry::of_synset(class, name) } else { Entry::named(name) };
+            if is_synset(class) { Entry::with_synset(class, name) } else { Entry::named(name) };
         if entries.get_mut(*index)?.replace(entry).is_some() {
             return None;
         }
@@ -171,35 +172,35 @@ impl<'a> Tokens<'a> {
         Err(format!("line {}: a quoted name has no end", self.line))
     }
 
-    fn needed(&mut self) -> Result<Token<'a>, String> {
+    fn next_required(&mut self) -> Result<Token<'a>, String> {
         self.next()?.ok_or_else(|| format!("line {}: it ends within an entry", self.line))
     }
 
-    fn expect(&mut self, wanted: &Token<'_>, what: &str) -> Result<(), String> {
-        let token = self.needed()?;
-        if token == *wanted { Ok(()) } else { Err(self.unexpected(&token, what)) }
+    fn expect(&mut self, expected: &Token<'_>, what: &str) -> Result<(), String> {
+        let token = self.next_required()?;
+        if token == *expected { Ok(()) } else { Err(self.unexpected(&token, what)) }
     }
 
-    fn optional(&mut self, wanted: &Token<'_>) -> Result<(), String> {
+    fn optional(&mut self, expected: &Token<'_>) -> Result<(), String> {
         let (rest, line) = (self.rest, self.line);
-        if self.next()?.as_ref() != Some(wanted) {
+        if self.next()?.as_ref() != Some(expected) {
             (self.rest, self.line) = (rest, line);
         }
         Ok(())
     }
 
     fn index(&self, number: &str) -> Result<usize, String> {
-        let index = number.parse().ok().filter(|&index| index <= LARGEST_INDEX);
+        let index = number.parse().ok().filter(|&index| index <= MAX_INDEX);
         index.ok_or_else(|| format!("line {}: {number} is no output's number", self.line))
     }
 
-    fn unexpected(&self, token: &Token<'_>, wanted: &str) -> String {
+    fn unexpected(&self, token: &Token<'_>, expected: &str) -> String {
         let found = match token {
             Token::Word(word) => (*word).to_owned(),
             Token::Text(text) => format!("{text:?}"),
             Token::Mark(mark) => mark.to_string(),
         };
-        format!("line {}: {wanted} is expected, not {found}", self.line)
+        format!("line {}: {expected} is expected, not {found}", self.line)
     }
 }
 
@@ -211,10 +212,10 @@ mod tests {
     fn both_kinds_of_map_are_read() {
         let text = "# a comment {\nentry {\n  target_class: 2\n  target_class_string: \"n02084071\"\n}\n\
                     item: { id: 1, name: 'n02121808' display_name: \"a \\\"cat\\\"\" other: 5 }";
-        let mapped = parse(text).unwrap();
-        assert_eq!(mapped.len(), 2);
+        let map_entries = parse(text).unwrap();
+        assert_eq!(map_entries.len(), 2);
         let names = names("n02084071\tdog, domestic dog\nno synset");
-        let entries = entries(&mapped, &names, 3).unwrap();
+        let entries = entries(&map_entries, &names, 3).unwrap();
         let labels: Vec<_> = entries.iter().enumerate().map(|(i, entry)| entry.label(i)).collect();
         assert_eq!((labels[0].synset, labels[0].name), (None, "class 0"));
         assert_eq!((labels[1].synset, labels[1].name), (Some("n02121808"), "a \"cat\""));
@@ -222,15 +223,15 @@ mod tests {
     }
 
     #[test]
-    fn a_map_of_another_network_is_told() {
-        let mapped = |index| Mapped { index, class: "a".into(), shown: None };
-        assert!(entries(&[mapped(3)], &HashMap::new(), 3).is_none());
-        assert!(entries(&[mapped(1), mapped(1)], &HashMap::new(), 3).is_none());
+    fn a_map_of_another_network_is_rejected() {
+        let map_entries = |index| MapEntry { index, class: "a".into(), display_name: None };
+        assert!(entries(&[map_entries(3)], &HashMap::new(), 3).is_none());
+        assert!(entries(&[map_entries(1), map_entries(1)], &HashMap::new(), 3).is_none());
     }
 
     #[test]
     fn what_is_wrong_is_said_with_its_line() {
-        for (text, wanted) in [
+        for (text, expected) in [
             ("entry {\n target_class: 1\n", "line 3: it ends within an entry"),
             ("entry {\n target_class: -1 }", "line 2: -1 is no output's number"),
             ("\nthing { }", "line 2: 'entry' or 'item' is expected, not thing"),
@@ -238,7 +239,7 @@ mod tests {
             ("entry { name: \"a\n\" }", "line 1: a quoted name has no end"),
             ("entry { id 1 }", "line 1: ':' is expected, not 1"),
         ] {
-            assert_eq!(parse(text).unwrap_err(), wanted, "{text}");
+            assert_eq!(parse(text).unwrap_err(), expected, "{text}");
         }
     }
 }

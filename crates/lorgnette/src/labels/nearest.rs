@@ -6,29 +6,29 @@ use super::Labels;
 use crate::wordnet;
 
 /// Most suggestions given.
-const SUGGESTIONS: usize = 5;
+const MAX_SUGGESTIONS: usize = 5;
 
 /// The names nearest to a query, at most five, the nearest first and equally near ones in their
 /// order. Capitals of the query do not matter.
 #[must_use]
 pub fn nearest_names<'a>(names: impl IntoIterator<Item = &'a str>, query: &str) -> Vec<String> {
-    nearest_of(names.into_iter().map(std::iter::once), &query.trim().to_lowercase())
+    nearest_among(names.into_iter().map(std::iter::once), &query.trim().to_lowercase())
 }
 
 /// The names nearest to a query in small letters: of each label only the nearest, and of all that
 /// they are kinds of.
 pub(super) fn nearest(labels: &Labels, query: &str) -> Vec<String> {
-    let above = wordnet::names_above(labels.iter().filter_map(|label| label.synset));
+    let hypernyms = wordnet::hypernym_names(labels.iter().filter_map(|label| label.synset));
     let labels = labels.iter().map(|label| label.name);
-    nearest_of(labels.chain(above).map(|names| names.split(',').map(str::trim)), query)
+    nearest_among(labels.chain(hypernyms).map(|names| names.split(',').map(str::trim)), query)
 }
 
-fn nearest_of<'a>(
-    things: impl Iterator<Item = impl Iterator<Item = &'a str>>,
+fn nearest_among<'a>(
+    name_lists: impl Iterator<Item = impl Iterator<Item = &'a str>>,
     query: &str,
 ) -> Vec<String> {
     let mut ranked: Vec<(usize, usize, &str)> = Vec::new();
-    for (index, names) in things.enumerate() {
+    for (index, names) in name_lists.enumerate() {
         ranked.extend(
             names.filter_map(|name| Some((rank(&name.to_lowercase(), query)?, index, name))).min(),
         );
@@ -36,7 +36,7 @@ fn nearest_of<'a>(
     ranked.sort_unstable();
     let mut names: Vec<String> = Vec::new();
     for (_, _, name) in ranked {
-        if names.len() < SUGGESTIONS && !names.iter().any(|known| known == name) {
+        if names.len() < MAX_SUGGESTIONS && !names.iter().any(|known| known == name) {
             names.push(name.into());
         }
     }
@@ -49,13 +49,13 @@ fn rank(name: &str, query: &str) -> Option<usize> {
     if query.is_empty() {
         return None;
     }
-    let far = query.chars().count() / 3;
+    let max_distance = query.chars().count() / 3;
     if name.split([' ', '-']).any(|word| word == query) {
         return Some(0);
     }
-    let apart = edit_distance(name, query);
-    if apart <= far.max(1) {
-        return Some(apart);
+    let distance = edit_distance(name, query);
+    if distance <= max_distance.max(1) {
+        return Some(distance);
     }
-    (query.len() > 2 && name.contains(query)).then_some(far + 2)
+    (query.len() > 2 && name.contains(query)).then_some(max_distance + 2)
 }

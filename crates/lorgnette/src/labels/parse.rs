@@ -14,7 +14,7 @@ impl Entry {
         Self { synset: None, name: name.into() }
     }
 
-    pub(super) fn of_synset(synset: &str, name: &str) -> Self {
+    pub(super) fn with_synset(synset: &str, name: &str) -> Self {
         Self { synset: Some(synset.into()), name: name.into() }
     }
 
@@ -68,8 +68,8 @@ fn numbered<'a>(lines: &[&'a str]) -> Option<Vec<&'a str>> {
     let mut ordered = vec![None; lines.len()];
     for line in lines {
         let (number, name) = line.split_once(|c: char| c == ':' || c.is_whitespace())?;
-        let place = ordered.get_mut(number.parse::<usize>().ok()?)?;
-        if place.replace(name.trim()).is_some() {
+        let slot = ordered.get_mut(number.parse::<usize>().ok()?)?;
+        if slot.replace(name.trim()).is_some() {
             return None;
         }
     }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::Kind;
+use super::PictureFormat;
 
 /// Why a picture could not be opened, made or saved. Every message names the file, what is wrong
 /// and what to do.
@@ -61,25 +61,25 @@ pub enum PictureError {
     },
 
     /// The file ends before its picture does.
-    #[error("{name}: the {kind} ends early: {what}; get a whole copy of it")]
+    #[error("{name}: the {format} ends early: {what}; get a whole copy of it")]
     EndsEarly {
         /// The file, as the caller named it.
         name: String,
         /// Its format.
-        kind: Kind,
+        format: PictureFormat,
         /// Where it ends.
         what: String,
     },
 
     /// The content contradicts its format.
     #[error(
-        "{name}: the {kind} is damaged: {what}; get another copy of it, or open and save it in a picture editor"
+        "{name}: the {format} is damaged: {what}; get another copy of it, or open and save it in a picture editor"
     )]
     Damaged {
         /// The file, as the caller named it.
         name: String,
         /// Its format.
-        kind: Kind,
+        format: PictureFormat,
         /// What the decoder said.
         what: String,
     },
@@ -87,13 +87,13 @@ pub enum PictureError {
     /// The decoder itself gave up in a way it never should: our fault, though only a damaged file
     /// brings it about.
     #[error(
-        "{name}: the {kind} decoder failed: {what}; the file is most likely damaged: please report it, with the file"
+        "{name}: the {format} decoder failed: {what}; the file is most likely damaged: please report it, with the file"
     )]
     Decoder {
         /// The file, as the caller named it.
         name: String,
         /// Its format.
-        kind: Kind,
+        format: PictureFormat,
         /// The decoder's last words.
         what: String,
     },
@@ -119,7 +119,7 @@ pub enum PictureError {
     },
 
     /// A side longer than the format to write allows.
-    #[error("{name}: {width} x {height} pixels are too many for a {kind}: {advice}")]
+    #[error("{name}: {width} x {height} pixels are too many for a {format}: {advice}")]
     TooLargeToSave {
         /// The file to write.
         name: String,
@@ -128,7 +128,7 @@ pub enum PictureError {
         /// Height in pixels.
         height: usize,
         /// The format.
-        kind: Kind,
+        format: PictureFormat,
         /// What to do instead.
         advice: &'static str,
     },

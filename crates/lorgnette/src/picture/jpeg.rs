@@ -32,22 +32,22 @@ mod transform;
 mod upsample;
 
 /// Every 8 x 8 block takes at least a bit of the file, in the first scan of its DC coefficient.
-const BLOCKS_A_BYTE: u64 = 8;
+const MAX_BLOCKS_PER_BYTE: u64 = 8;
 
 /// Decodes a JPEG to eight-bit RGB.
 pub(super) fn decode(source: &Source<'_>) -> Result<Decoded, PictureError> {
     let layout = Layout::read(source)?;
     source.check_size(layout.width, layout.height)?;
-    check_promise(source, &layout)?;
+    check_pixels_fit_file(source, &layout)?;
     let components = layout.components.len();
-    let colour = Colour::of(&layout)
+    let colour = Colour::from_layout(&layout)
         .ok_or_else(|| source.unsupported(format!("a JPEG of {components} components")))?;
     let frame = Frame::decode(source, &layout)?;
     Ok(Decoded {
         width: frame.width,
         height: frame.height,
-        stored_size: (layout.width, layout.height),
-        channels_of_origin: components as u8,
+        source_size: (layout.width, layout.height),
+        source_channels: components as u8,
         pixels: Pixels::Rgb8(to_rgb(&frame, colour)),
         orientation: layout.orientation(),
     })
@@ -55,9 +55,9 @@ pub(super) fn decode(source: &Source<'_>) -> Result<Decoded, PictureError> {
 
 /// Refuses a header that promises more blocks than the file has bits, before memory is set aside
 /// for them.
-fn check_promise(source: &Source<'_>, layout: &Layout<'_>) -> Result<(), PictureError> {
-    let blocks = layout.fewest_blocks();
-    if blocks <= BLOCKS_A_BYTE * source.bytes.len() as u64 {
+fn check_pixels_fit_file(source: &Source<'_>, layout: &Layout<'_>) -> Result<(), PictureError> {
+    let blocks = layout.min_blocks();
+    if blocks <= MAX_BLOCKS_PER_BYTE * source.bytes.len() as u64 {
         return Ok(());
     }
     let (width, height, length) = (layout.width, layout.height, source.bytes.len());

@@ -6,8 +6,8 @@ use std::ops::Range;
 use image::metadata::Orientation;
 use image::{ImageDecoder, ImageReader, Limits};
 
-use super::Kind;
-use super::raster::{format, webp_chunk};
+use super::PictureFormat;
+use super::raster::{image_format, webp_chunk};
 
 pub(super) mod packet;
 
@@ -21,7 +21,7 @@ pub struct Metadata {
 }
 
 /// Most bytes that a decoder may set aside for notes.
-const MOST: u64 = 64 << 20;
+const MAX_DECODER_BYTES: u64 = 64 << 20;
 /// How every JPEG begins.
 const JPEG_START: [u8; 3] = [0xff, 0xd8, 0xff];
 const JPEG_END: [u8; 2] = [0xff, 0xd9];
@@ -32,9 +32,9 @@ const THUMBNAILS: [(u16, u16); 2] = [(0x0201, 0x0202), (0x0111, 0x0117)];
 impl Metadata {
     /// The notes in a photo's file; none where they cannot be read.
     #[must_use]
-    pub fn of(bytes: &[u8]) -> Self {
-        let kind = match super::kind::detect(bytes, "") {
-            Ok(Kind::WebP) => {
+    pub fn from_bytes(bytes: &[u8]) -> Self {
+        let format = match super::format::detect(bytes, "") {
+            Ok(PictureFormat::WebP) => {
                 let chunk = |name: &[u8; 4]| webp_chunk(bytes, name).map(<[u8]>::to_vec);
                 return Self {
                     exif: chunk(b"EXIF"),
@@ -43,23 +43,26 @@ impl Metadata {
                     iptc: None,
                 };
             }
-            Ok(kind @ (Kind::Jpeg | Kind::Png)) => kind,
+            Ok(format @ (PictureFormat::Jpeg | PictureFormat::Png)) => format,
             // GIF and BMP have none, and those of a TIFF are its directories themselves.
             _ => return Self::default(),
         };
         let read = || {
-            let mut reader = ImageReader::with_format(Cursor::new(bytes), format(kind));
+            let mut reader = ImageReader::with_format(Cursor::new(bytes), image_format(format));
             let mut limits = Limits::no_limits();
-            limits.max_alloc = Some(MOST);
+            limits.max_alloc = Some(MAX_DECODER_BYTES);
             reader.limits(limits);
             let mut decoder = reader.into_decoder().ok()?;
             let exif = decoder.exif_metadata().ok().flatten();
             let icc = decoder.icc_profile().ok().flatten();
             let xmp = decoder.xmp_metadata().ok().flatten();
             // PNGs have it in a form of ImageMagick's, which hardly anybody reads.
-            let photoshop =
-                if kind == Kind::Jpeg { decoder.iptc_metadata().ok().flatten() } else { None };
-            Some(Self { exif, icc, xmp, iptc: photoshop.as_deref().and_then(packet::iptc_of) })
+            let photoshop = if format == PictureFormat::Jpeg {
+                decoder.iptc_metadata().ok().flatten()
+            } else {
+                None
+            };
+            Some(Self { exif, icc, xmp, iptc: photoshop.as_deref().and_then(packet::extract_iptc) })
         };
         // A decoder's panic over damaged notes is no reason to lose the photo.
         std::panic::catch_unwind(read).ok().flatten().unwrap_or_default()
@@ -109,7 +112,7 @@ impl Metadata {
     pub fn without_thumbnails(self) -> Self {
         let exif = self.exif.and_then(|mut exif| {
             remove_thumbnail(&mut exif)?;
-            blank_jpegs(&mut exif);
+            clear_jpegs(&mut exif);
             Some(exif)
         });
         let xmp = self.xmp.filter(|xmp| packet::xmp_is_plain(xmp));
@@ -138,9 +141,9 @@ impl Directory {
         start.at(exif, start.long(exif, 4)?)
     }
 
-    fn at(&self, exif: &[u8], place: usize) -> Option<Self> {
-        let count = usize::from(self.short(exif, place)?);
-        let entries = place.checked_add(2)?;
+    fn at(&self, exif: &[u8], offset: usize) -> Option<Self> {
+        let count = usize::from(self.short(exif, offset)?);
+        let entries = offset.checked_add(2)?;
         exif.get(entries..entries + 12 * count + 4)?;
         Some(Self { entries, count, ..*self })
     }
@@ -157,9 +160,9 @@ impl Directory {
             .find(|&at| self.short(exif, at) == Some(tag))?;
         let (size, count) =
             (if self.short(exif, entry + 2)? == 3 { 2 } else { 4 }, self.long(exif, entry + 4)?);
-        let place = if size * count.min(5) <= 4 { entry + 8 } else { self.long(exif, entry + 8)? };
+        let offset = if size * count.min(5) <= 4 { entry + 8 } else { self.long(exif, entry + 8)? };
         let number = |i: usize| {
-            let at = place.checked_add(size * i)?;
+            let at = offset.checked_add(size * i)?;
             if size == 2 { self.short(exif, at).map(usize::from) } else { self.long(exif, at) }
         };
         (0..count.min(exif.len() / size)).map(number).collect()
@@ -181,30 +184,30 @@ impl Directory {
 /// be followed.
 fn remove_thumbnail(exif: &mut [u8]) -> Option<()> {
     let first = Directory::first(exif)?;
-    let mut link = first.next();
-    let mut blank: Vec<Range<usize>> = Vec::new();
+    let mut next_offset = first.next();
+    let mut ranges_to_clear: Vec<Range<usize>> = Vec::new();
     // As many as there is room for: a chain that bites its tail ends too.
     for _ in 0..exif.len() / 6 {
-        let place = first.long(exif, link)?;
-        if place == 0 {
+        let offset = first.long(exif, next_offset)?;
+        if offset == 0 {
             break;
         }
-        let directory = first.at(exif, place)?;
+        let directory = first.at(exif, offset)?;
         for (data, length) in THUMBNAILS {
             let pieces = directory.numbers(exif, data).zip(directory.numbers(exif, length));
-            let (places, lengths) = pieces.unwrap_or_default();
-            blank.extend(
-                places
+            let (offsets, lengths) = pieces.unwrap_or_default();
+            ranges_to_clear.extend(
+                offsets
                     .into_iter()
                     .zip(lengths)
-                    .map(|(place, length)| place..place.saturating_add(length)),
+                    .map(|(offset, length)| offset..offset.saturating_add(length)),
             );
         }
-        blank.push(directory.entries - 2..directory.next() + 4);
-        link = directory.next();
+        ranges_to_clear.push(directory.entries - 2..directory.next() + 4);
+        next_offset = directory.next();
     }
-    blank.push(first.next()..first.next() + 4);
-    for Range { start, end } in blank {
+    ranges_to_clear.push(first.next()..first.next() + 4);
+    for Range { start, end } in ranges_to_clear {
         let end = end.min(exif.len());
         exif[start.min(end)..end].fill(0);
     }
@@ -212,7 +215,7 @@ fn remove_thumbnail(exif: &mut [u8]) -> Option<()> {
 }
 
 /// Overwrites every JPEG within, as makers' notes have them.
-fn blank_jpegs(exif: &mut [u8]) {
+fn clear_jpegs(exif: &mut [u8]) {
     while let Some(start) = exif.windows(JPEG_START.len()).position(|window| window == JPEG_START) {
         let end = exif[start..].windows(JPEG_END.len()).position(|window| window == JPEG_END);
         let end = end.map_or(exif.len(), |end| start + end + JPEG_END.len());
@@ -228,8 +231,8 @@ mod tests {
     fn exif(thumbnail: &[u8], big_endian: bool) -> Vec<u8> {
         let short = |value: u16| if big_endian { value.to_be_bytes() } else { value.to_le_bytes() };
         let long = |value: u32| if big_endian { value.to_be_bytes() } else { value.to_le_bytes() };
-        let entry = |tag: u16, kind: u16, count: u32, value: [u8; 4]| {
-            [&short(tag)[..], &short(kind), &long(count), &value].concat()
+        let entry = |tag: u16, field_type: u16, count: u32, value: [u8; 4]| {
+            [&short(tag)[..], &short(field_type), &long(count), &value].concat()
         };
         let orientation = if big_endian { [0, 6, 0, 0] } else { [6, 0, 0, 0] };
         let note = [&b"note"[..], &[0xff, 0xd8, 0xff, 1, 2, 0xff, 0xd9], b"end"].concat();
@@ -255,15 +258,15 @@ mod tests {
     fn small_pictures_go_and_the_rest_stays() {
         for big_endian in [false, true] {
             let exif = exif(b"a thumbnail that is no JPEG", big_endian);
-            let kept =
+            let stripped =
                 Metadata { exif: Some(exif.clone()), ..Metadata::default() }.without_thumbnails();
-            assert_eq!(kept.orientation(), Orientation::Rotate90);
-            let kept = kept.exif.unwrap();
-            let has = |what: &[u8]| kept.windows(what.len()).any(|window| window == what);
+            assert_eq!(stripped.orientation(), Orientation::Rotate90);
+            let stripped = stripped.exif.unwrap();
+            let has = |what: &[u8]| stripped.windows(what.len()).any(|window| window == what);
             assert!(!has(b"thumbnail") && !has(&JPEG_START) && has(b"note") && has(b"end"));
-            assert_eq!(kept.len(), exif.len());
+            assert_eq!(stripped.len(), exif.len());
             assert_eq!(
-                Directory::first(&kept).unwrap().long(&kept, 34),
+                Directory::first(&stripped).unwrap().long(&stripped, 34),
                 Some(0),
                 "the chain ends with the first"
             );
@@ -272,11 +275,11 @@ mod tests {
 
     #[test]
     fn what_cannot_be_followed_is_left_away() {
-        let whole = exif(b"thumbnail", false);
-        for exif in [&b""[..], b"II", b"nothing at all", &whole[..20], &whole[..40]] {
-            let kept =
+        let complete = exif(b"thumbnail", false);
+        for exif in [&b""[..], b"II", b"nothing at all", &complete[..20], &complete[..40]] {
+            let stripped =
                 Metadata { exif: Some(exif.to_vec()), ..Metadata::default() }.without_thumbnails();
-            assert_eq!(kept.exif, None, "{exif:?}");
+            assert_eq!(stripped.exif, None, "{exif:?}");
         }
     }
 }

@@ -10,7 +10,7 @@ use image::metadata::Orientation;
 
 use super::jpeg::Transform;
 use super::orientation::reorient;
-use super::{Kind, Picture, PictureError, Pixels, jpeg, kind, raster};
+use super::{Picture, PictureError, PictureFormat, Pixels, format, jpeg, raster};
 
 /// How to open pictures, and how large they may be.
 ///
@@ -21,7 +21,7 @@ use super::{Kind, Picture, PictureError, Pixels, jpeg, kind, raster};
 ///
 /// let classifier = Classifier::new(Model::embedded(&ModelOptions::default())?)?;
 /// // Photos of many megapixels at no more of them than the network needs.
-/// let options = OpenOptions { least_size: classifier.model().least_size(), ..OpenOptions::default() };
+/// let options = OpenOptions { min_decode_size: classifier.model().min_decode_size(), ..OpenOptions::default() };
 /// let picture = options.open("../../photos/chelsea.jpg")?;
 /// // This one is small already.
 /// assert_eq!((picture.width(), picture.height()), picture.stored_size());
@@ -48,9 +48,9 @@ pub struct OpenOptions {
     ///
     /// It is faster, for most of the arithmetic and of the memory is saved. The pixels are those of
     /// TensorFlow's `decode_jpeg` with this `ratio`: means of the file's pixels.
-    /// [`Model::least_size`](crate::Model::least_size) says what a network needs, and
-    /// [`Picture::stored_size`] how large the picture is in its file.
-    pub least_size: Option<[usize; 2]>,
+    /// [`Model::min_decode_size`](crate::Model::min_decode_size) says what a network needs, and
+    /// [`Picture::source_size`] how large the picture is in its file.
+    pub min_decode_size: Option<[usize; 2]>,
 }
 
 impl Default for OpenOptions {
@@ -60,7 +60,7 @@ impl Default for OpenOptions {
             max_pixels: 200_000_000,
             max_bytes: 512 << 20,
             jpeg_transform: Transform::Fast,
-            least_size: None,
+            min_decode_size: None,
         }
     }
 }
@@ -70,8 +70,8 @@ pub(super) struct Decoded {
     pub(super) width: usize,
     pub(super) height: usize,
     /// Width and height before they were reduced.
-    pub(super) stored_size: (usize, usize),
-    pub(super) channels_of_origin: u8,
+    pub(super) source_size: (usize, usize),
+    pub(super) source_channels: u8,
     pub(super) pixels: Pixels,
     pub(super) orientation: Orientation,
 }
@@ -92,23 +92,23 @@ impl OpenOptions {
     /// [`PictureError`], as [`OpenOptions::open`].
     pub fn decode(&self, bytes: &[u8], name: &str) -> Result<Picture, PictureError> {
         self.check_bytes(bytes.len() as u64, name)?;
-        let kind = kind::detect(bytes, name)?;
-        let source = Source { bytes, name, kind, options: self };
-        let mut decoded = contained(&source, || match kind {
-            Kind::Jpeg => jpeg::decode(&source),
+        let format = format::detect(bytes, name)?;
+        let source = Source { bytes, name, format, options: self };
+        let mut decoded = catch_panic(&source, || match format {
+            PictureFormat::Jpeg => jpeg::decode(&source),
             _ => raster::decode(&source),
         })?;
         if !self.ignore_orientation {
             decoded = reorient(decoded);
         }
-        let Decoded { width, height, stored_size, channels_of_origin, pixels, .. } = decoded;
+        let Decoded { width, height, source_size, source_channels, pixels, .. } = decoded;
         Ok(Picture {
             name: name.into(),
             width,
             height,
-            stored_size,
-            channels_of_origin,
-            kind: Some(kind),
+            source_size,
+            source_channels,
+            format: Some(format),
             pixels,
         })
     }
@@ -147,7 +147,7 @@ impl OpenOptions {
 pub(super) struct Source<'a> {
     pub(super) bytes: &'a [u8],
     pub(super) name: &'a str,
-    pub(super) kind: Kind,
+    pub(super) format: PictureFormat,
     pub(super) options: &'a OpenOptions,
 }
 
@@ -169,11 +169,11 @@ impl Source<'_> {
     }
 
     pub(super) fn damaged(&self, what: impl Into<String>) -> PictureError {
-        PictureError::Damaged { name: self.name.into(), kind: self.kind, what: what.into() }
+        PictureError::Damaged { name: self.name.into(), format: self.format, what: what.into() }
     }
 
     pub(super) fn ends_early(&self, what: impl Into<String>) -> PictureError {
-        PictureError::EndsEarly { name: self.name.into(), kind: self.kind, what: what.into() }
+        PictureError::EndsEarly { name: self.name.into(), format: self.format, what: what.into() }
     }
 
     pub(super) fn unsupported(&self, what: impl Into<String>) -> PictureError {
@@ -183,19 +183,19 @@ impl Source<'_> {
 
 /// Runs a decoder so that its panic, which only a damaged file brings about, is an error about that
 /// file.
-fn contained(
+fn catch_panic(
     source: &Source<'_>,
     decode: impl FnOnce() -> Result<Decoded, PictureError>,
 ) -> Result<Decoded, PictureError> {
     // The closure only reads the source, and what it was building is lost with the panic: nothing
     // is left half-made.
     catch_unwind(AssertUnwindSafe(decode)).unwrap_or_else(|panic| {
-        let what = last_words(panic.as_ref());
-        Err(PictureError::Decoder { name: source.name.into(), kind: source.kind, what })
+        let what = panic_message(panic.as_ref());
+        Err(PictureError::Decoder { name: source.name.into(), format: source.format, what })
     })
 }
 
-fn last_words(panic: &(dyn Any + Send)) -> String {
+fn panic_message(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no reason given").into()
 }

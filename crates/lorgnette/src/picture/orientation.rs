@@ -7,56 +7,57 @@ use super::{Picture, Pixels};
 
 /// Applies the orientation that came with the pixels.
 pub(super) fn reorient(decoded: Decoded) -> Decoded {
-    let turn = Turn::new(&decoded);
+    let pixel_order = PixelOrder::new(&decoded);
     if decoded.orientation == Orientation::NoTransforms {
         return decoded;
     }
-    let Decoded { width, height, stored_size, channels_of_origin, pixels, .. } = decoded;
+    let Decoded { width, height, source_size, source_channels, pixels, .. } = decoded;
     let pixels = match pixels {
-        Pixels::Rgb8(samples) => Pixels::Rgb8(turn.apply(&samples)),
-        Pixels::Rgb16(samples) => Pixels::Rgb16(turn.apply(&samples)),
+        Pixels::Rgb8(samples) => Pixels::Rgb8(pixel_order.apply(&samples)),
+        Pixels::Rgb16(samples) => Pixels::Rgb16(pixel_order.apply(&samples)),
     };
-    let turned = |(width, height)| if turn.transposed { (height, width) } else { (width, height) };
-    let ((width, height), stored_size) = (turned((width, height)), turned(stored_size));
+    let rotated =
+        |(width, height)| if pixel_order.transposed { (height, width) } else { (width, height) };
+    let ((width, height), source_size) = (rotated((width, height)), rotated(source_size));
     Decoded {
         width,
         height,
-        stored_size,
-        channels_of_origin,
+        source_size,
+        source_channels,
         pixels,
         orientation: Orientation::NoTransforms,
     }
 }
 
 /// An upright picture as it was stored.
-pub(super) fn turned_back(picture: &Picture, orientation: Orientation) -> Picture {
-    let back = match orientation {
+pub(super) fn undo_orientation(picture: &Picture, orientation: Orientation) -> Picture {
+    let inverse = match orientation {
         Orientation::Rotate90 => Orientation::Rotate270,
         Orientation::Rotate270 => Orientation::Rotate90,
         // The others are undone by themselves.
         other => other,
     };
-    let Picture { name, width, height, stored_size, channels_of_origin, kind, pixels } =
+    let Picture { name, width, height, source_size, source_channels, format, pixels } =
         picture.clone();
-    let Decoded { width, height, stored_size, pixels, .. } = reorient(Decoded {
+    let Decoded { width, height, source_size, pixels, .. } = reorient(Decoded {
         width,
         height,
-        stored_size,
-        channels_of_origin,
+        source_size,
+        source_channels,
         pixels,
-        orientation: back,
+        orientation: inverse,
     });
-    Picture { name, width, height, stored_size, channels_of_origin, kind, pixels }
+    Picture { name, width, height, source_size, source_channels, format, pixels }
 }
 
 /// Whether what is upright is as wide as what is stored is high.
-pub(super) fn swaps_sides(orientation: Orientation) -> bool {
+pub(super) fn swaps_width_and_height(orientation: Orientation) -> bool {
     use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
     matches!(orientation, Rotate90 | Rotate90FlipH | Rotate270 | Rotate270FlipH)
 }
 
 /// An orientation as three independent questions about where an upright pixel is stored.
-struct Turn {
+struct PixelOrder {
     width: usize,
     height: usize,
     /// Upright rows are stored columns.
@@ -67,7 +68,7 @@ struct Turn {
     mirrored_y: bool,
 }
 
-impl Turn {
+impl PixelOrder {
     fn new(decoded: &Decoded) -> Self {
         use Orientation::{
             FlipHorizontal, FlipVertical, NoTransforms, Rotate90, Rotate180, Rotate270,

@@ -7,66 +7,70 @@ use image::metadata::Orientation;
 use image::{ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
 
 use super::open::{Decoded, Source};
-use super::{Kind, PictureError, Pixels, tiff};
+use super::{PictureError, PictureFormat, Pixels, tiff};
 
 /// Bytes a decoder may hold for each pixel allowed: four channels of sixteen bits, and as much
 /// again to work in.
-const WORKING_BYTES_A_PIXEL: u64 = 16;
+const WORKING_BYTES_PER_PIXEL: u64 = 16;
 /// Bytes every decoder may hold, however small the picture: tables, palettes, compression windows.
 const WORKING_BYTES: u64 = 16 << 20;
 
 /// No photo packs more pixels into a byte; blank pictures do, up to the size below.
-const PIXELS_A_BYTE: u64 = 10_000;
+const MAX_PIXELS_PER_BYTE: u64 = 10_000;
 /// Pixels any file may promise, however short.
-const PIXELS_OF_ANY_FILE: u64 = 16_000_000;
+const MIN_ALLOWED_PIXELS: u64 = 16_000_000;
 
 /// Decodes any kind but JPEG.
 pub(super) fn decode(source: &Source<'_>) -> Result<Decoded, PictureError> {
-    if source.kind == Kind::Tiff {
+    if source.format == PictureFormat::Tiff {
         tiff::check_directory(source)?;
     }
-    let mut reader = ImageReader::with_format(Cursor::new(source.bytes), format(source.kind));
+    let mut reader =
+        ImageReader::with_format(Cursor::new(source.bytes), image_format(source.format));
     reader.limits(limits(source));
-    let mut decoder = reader.into_decoder().map_err(|error| explain(source, error))?;
+    let mut decoder = reader.into_decoder().map_err(|error| to_picture_error(source, error))?;
     let (width, height) = decoder.dimensions();
     source.check_size(width as usize, height as usize)?;
-    check_promise(source, u64::from(width) * u64::from(height))?;
-    let channels_of_origin = decoder.color_type().channel_count();
+    check_pixels_fit_file(source, u64::from(width) * u64::from(height))?;
+    let source_channels = decoder.color_type().channel_count();
     // A damaged note on orientation is no reason to refuse the photo.
-    let orientation = match source.kind {
-        Kind::WebP => webp_chunk(source.bytes, b"EXIF").and_then(Orientation::from_exif_chunk),
+    let orientation = match source.format {
+        PictureFormat::WebP => {
+            webp_chunk(source.bytes, b"EXIF").and_then(Orientation::from_exif_chunk)
+        }
         _ => decoder.orientation().ok(),
     };
     let orientation = orientation.unwrap_or(Orientation::NoTransforms);
-    let image = DynamicImage::from_decoder(decoder).map_err(|error| explain(source, error))?;
-    let pixels = to_pixels(image, source.kind);
+    let image =
+        DynamicImage::from_decoder(decoder).map_err(|error| to_picture_error(source, error))?;
+    let pixels = to_pixels(image, source.format);
     let (width, height) = (width as usize, height as usize);
     Ok(Decoded {
         width,
         height,
-        stored_size: (width, height),
-        channels_of_origin,
+        source_size: (width, height),
+        source_channels,
         pixels,
         orientation,
     })
 }
 
-pub(super) fn format(kind: Kind) -> ImageFormat {
-    match kind {
-        Kind::Jpeg => ImageFormat::Jpeg,
-        Kind::Png => ImageFormat::Png,
-        Kind::Gif => ImageFormat::Gif,
-        Kind::Bmp => ImageFormat::Bmp,
-        Kind::Tiff => ImageFormat::Tiff,
-        Kind::WebP => ImageFormat::WebP,
+pub(super) fn image_format(format: PictureFormat) -> ImageFormat {
+    match format {
+        PictureFormat::Jpeg => ImageFormat::Jpeg,
+        PictureFormat::Png => ImageFormat::Png,
+        PictureFormat::Gif => ImageFormat::Gif,
+        PictureFormat::Bmp => ImageFormat::Bmp,
+        PictureFormat::Tiff => ImageFormat::Tiff,
+        PictureFormat::WebP => ImageFormat::WebP,
     }
 }
 
 /// Refuses a header that promises far more pixels than its file could mean, before memory is set
 /// aside for them.
-fn check_promise(source: &Source<'_>, pixels: u64) -> Result<(), PictureError> {
+fn check_pixels_fit_file(source: &Source<'_>, pixels: u64) -> Result<(), PictureError> {
     let length = source.bytes.len();
-    if pixels <= PIXELS_OF_ANY_FILE.max(length as u64 * PIXELS_A_BYTE) {
+    if pixels <= MIN_ALLOWED_PIXELS.max(length as u64 * MAX_PIXELS_PER_BYTE) {
         return Ok(());
     }
     Err(source
@@ -76,16 +80,18 @@ fn check_promise(source: &Source<'_>, pixels: u64) -> Result<(), PictureError> {
 /// Bounds what the decoder allocates on the word of the file alone.
 fn limits(source: &Source<'_>) -> Limits {
     let mut limits = Limits::no_limits();
-    let most = source.options.max_pixels.saturating_mul(WORKING_BYTES_A_PIXEL);
-    limits.max_alloc = Some(most.saturating_add(WORKING_BYTES));
+    let max_pixel_bytes = source.options.max_pixels.saturating_mul(WORKING_BYTES_PER_PIXEL);
+    limits.max_alloc = Some(max_pixel_bytes.saturating_add(WORKING_BYTES));
     limits
 }
 
 /// Drops alpha without blending and spreads grey over three channels.
-fn to_pixels(image: DynamicImage, kind: Kind) -> Pixels {
+fn to_pixels(image: DynamicImage, format: PictureFormat) -> Pixels {
     match image.color() {
         // TensorFlow starts a GIF on black canvas, where transparent pixels leave it.
-        ColorType::Rgba8 if kind == Kind::Gif => Pixels::Rgb8(opaque_or_black(&image.into_rgba8())),
+        ColorType::Rgba8 if format == PictureFormat::Gif => {
+            Pixels::Rgb8(opaque_or_black(&image.into_rgba8()))
+        }
         ColorType::L8 | ColorType::La8 | ColorType::Rgb8 | ColorType::Rgba8 => {
             Pixels::Rgb8(image.into_rgb8().into_raw())
         }
@@ -114,17 +120,19 @@ pub(super) fn webp_chunk<'a>(bytes: &'a [u8], name: &[u8; 4]) -> Option<&'a [u8]
 }
 
 /// Sorts a decoder's error by whose fault it is.
-fn explain(source: &Source<'_>, error: ImageError) -> PictureError {
+fn to_picture_error(source: &Source<'_>, error: ImageError) -> PictureError {
     match error {
-        ImageError::Decoding(_) if is_cut_webp(source) => early(source),
-        ImageError::IoError(error) if error.kind() == ErrorKind::UnexpectedEof => early(source),
-        ImageError::Decoding(error) if mentions_end(&error) => early(source),
+        ImageError::Decoding(_) if is_cut_webp(source) => ends_early(source),
+        ImageError::IoError(error) if error.kind() == ErrorKind::UnexpectedEof => {
+            ends_early(source)
+        }
+        ImageError::Decoding(error) if mentions_end(&error) => ends_early(source),
         ImageError::Limits(_) => {
-            let what = format!("decoding this {} takes more memory than allowed", source.kind);
+            let what = format!("decoding this {} takes more memory than allowed", source.format);
             PictureError::TooLarge { name: source.name.into(), what }
         }
         ImageError::Unsupported(error) => {
-            source.unsupported(format!("a {} with {error}", source.kind))
+            source.unsupported(format!("a {} with {error}", source.format))
         }
         ImageError::Decoding(error) => {
             let cause = std::error::Error::source(&error).map(ToString::to_string);
@@ -134,15 +142,16 @@ fn explain(source: &Source<'_>, error: ImageError) -> PictureError {
     }
 }
 
-fn early(source: &Source<'_>) -> PictureError {
+fn ends_early(source: &Source<'_>) -> PictureError {
     source.ends_early(format!("it stops at {} bytes, within the picture", source.bytes.len()))
 }
 
 /// Whether a WebP is shorter than its RIFF header says: its decoder only finds the bits corrupt.
 fn is_cut_webp(source: &Source<'_>) -> bool {
-    let says = source.bytes.get(4..8).and_then(|length| length.first_chunk::<4>());
-    let says = says.map_or(0, |length| u64::from(u32::from_le_bytes(*length)) + 8);
-    source.kind == Kind::WebP && says > source.bytes.len() as u64
+    let stated_length = source.bytes.get(4..8).and_then(|length| length.first_chunk::<4>());
+    let stated_length =
+        stated_length.map_or(0, |length| u64::from(u32::from_le_bytes(*length)) + 8);
+    source.format == PictureFormat::WebP && stated_length > source.bytes.len() as u64
 }
 
 /// Whether the error has the end of the file at its root, however deep the decoder wrapped it.

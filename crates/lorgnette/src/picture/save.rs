@@ -9,7 +9,7 @@ use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder, ImageError, ImageResult};
 
 use super::metadata::packet;
-use super::{Kind, Metadata, Picture, PictureError};
+use super::{Metadata, Picture, PictureError, PictureFormat};
 
 /// JPEG quality, 1 to 100: above 90 the blocks cannot be seen around drawn letters.
 pub(super) const JPEG_QUALITY: u8 = 93;
@@ -19,12 +19,12 @@ const JPEG_MAX_SIDE: usize = 65_535;
 /// Writes at eight bits, in the format the extension says.
 pub(super) fn save(picture: &Picture, path: &Path) -> Result<(), PictureError> {
     let name = path.display().to_string();
-    let kind =
-        kind_of(path).ok_or_else(|| PictureError::UnknownExtension { name: name.clone() })?;
-    check_side(picture, kind, &name)?;
+    let format = format_from_extension(path)
+        .ok_or_else(|| PictureError::UnknownExtension { name: name.clone() })?;
+    check_side(picture, format, &name)?;
     let write = || {
         let mut file = BufWriter::new(File::create(path)?);
-        write(picture, (kind, JPEG_QUALITY), &Metadata::default(), &mut file)?;
+        write(picture, (format, JPEG_QUALITY), &Metadata::default(), &mut file)?;
         file.flush()
     };
     write().map_err(|source| PictureError::Write { name, source })
@@ -33,49 +33,51 @@ pub(super) fn save(picture: &Picture, path: &Path) -> Result<(), PictureError> {
 /// The file of that kind in memory, with notes; the quality, 1 to 100, is JPEG's.
 pub(super) fn encode(
     picture: &Picture,
-    kind: Kind,
+    format: PictureFormat,
     quality: u8,
-    notes: &Metadata,
+    metadata: &Metadata,
 ) -> Result<Vec<u8>, PictureError> {
-    check_side(picture, kind, picture.name())?;
+    check_side(picture, format, picture.name())?;
     let mut bytes = Vec::new();
-    let written = write(picture, (kind, quality), notes, &mut bytes);
+    let written = write(picture, (format, quality), metadata, &mut bytes);
     written.map_err(|source| PictureError::Write { name: picture.name().into(), source })?;
-    packet::put(&mut bytes, kind, notes);
+    packet::insert_packets(&mut bytes, format, metadata);
     Ok(bytes)
 }
 
-fn kind_of(path: &Path) -> Option<Kind> {
+fn format_from_extension(path: &Path) -> Option<PictureFormat> {
     let extension = path.extension()?.to_str()?.to_ascii_lowercase();
     match extension.as_str() {
-        "png" => Some(Kind::Png),
-        "jpg" | "jpeg" | "jpe" => Some(Kind::Jpeg),
+        "png" => Some(PictureFormat::Png),
+        "jpg" | "jpeg" | "jpe" => Some(PictureFormat::Jpeg),
         _ => None,
     }
 }
 
-fn check_side(picture: &Picture, kind: Kind, name: &str) -> Result<(), PictureError> {
+fn check_side(picture: &Picture, format: PictureFormat, name: &str) -> Result<(), PictureError> {
     let (width, height) = (picture.width(), picture.height());
-    let (most, advice) = match kind {
-        Kind::Jpeg => (JPEG_MAX_SIDE, "save it as .png"),
+    let (max_side, advice) = match format {
+        PictureFormat::Jpeg => (JPEG_MAX_SIDE, "save it as .png"),
         _ => (i32::MAX as usize, "save a part of it"),
     };
-    if width.max(height) <= most {
+    if width.max(height) <= max_side {
         return Ok(());
     }
-    Err(PictureError::TooLargeToSave { name: name.into(), width, height, kind, advice })
+    Err(PictureError::TooLargeToSave { name: name.into(), width, height, format, advice })
 }
 
 /// JPEG, or PNG for every other kind.
 fn write(
     picture: &Picture,
-    (kind, quality): (Kind, u8),
-    notes: &Metadata,
+    (format, quality): (PictureFormat, u8),
+    metadata: &Metadata,
     out: &mut impl Write,
 ) -> io::Result<()> {
-    let written = match kind {
-        Kind::Jpeg => write_by(JpegEncoder::new_with_quality(out, quality), picture, notes),
-        _ => write_by(PngEncoder::new(out), picture, notes),
+    let written = match format {
+        PictureFormat::Jpeg => {
+            write_with(JpegEncoder::new_with_quality(out, quality), picture, metadata)
+        }
+        _ => write_with(PngEncoder::new(out), picture, metadata),
     };
     written.map_err(|error| match error {
         ImageError::IoError(error) => error,
@@ -83,15 +85,15 @@ fn write(
     })
 }
 
-fn write_by(
+fn write_with(
     mut encoder: impl ImageEncoder,
     picture: &Picture,
-    notes: &Metadata,
+    metadata: &Metadata,
 ) -> ImageResult<()> {
-    if let Some(exif) = notes.exif() {
+    if let Some(exif) = metadata.exif() {
         encoder.set_exif_metadata(exif.to_vec()).map_err(ImageError::Unsupported)?;
     }
-    if let Some(icc) = notes.rgb_icc() {
+    if let Some(icc) = metadata.rgb_icc() {
         encoder.set_icc_profile(icc.to_vec()).map_err(ImageError::Unsupported)?;
     }
     let (width, height) = (picture.width() as u32, picture.height() as u32);

@@ -25,7 +25,7 @@ pub(super) fn scaled(picture: &Picture, scale: f64) -> Picture {
         name: picture.name.clone(),
         width,
         height,
-        stored_size: (width, height),
+        source_size: (width, height),
         pixels,
         ..*picture
     }

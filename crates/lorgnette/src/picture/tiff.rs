@@ -18,8 +18,10 @@ pub(super) fn check_directory(source: &Source<'_>) -> Result<(), PictureError> {
         return Ok(());
     };
     for at in (0..usize::from(entries)).map(|i| start + 2 + ENTRY * i) {
-        let (Some(kind), Some(count)) = (file.short(at + 2), file.long(at + 4)) else { break };
-        if u64::from(count) * value_size(kind) > source.bytes.len() as u64 {
+        let (Some(entry_type), Some(count)) = (file.short(at + 2), file.long(at + 4)) else {
+            break;
+        };
+        if u64::from(count) * value_size(entry_type) > source.bytes.len() as u64 {
             return Err(source.damaged(format!(
                 "an entry of its directory counts {count} values, more than it can hold"
             )));
@@ -29,8 +31,8 @@ pub(super) fn check_directory(source: &Source<'_>) -> Result<(), PictureError> {
 }
 
 /// Bytes of one value, by the number of its type; of an unknown type at least one.
-fn value_size(kind: u16) -> u64 {
-    match kind {
+fn value_size(entry_type: u16) -> u64 {
+    match entry_type {
         3 | 8 => 2,
         4 | 9 | 11 | 13 => 4,
         5 | 10 | 12 | 16..=18 => 8,

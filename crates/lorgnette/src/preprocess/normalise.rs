@@ -1,6 +1,6 @@
 //! The arithmetic on each value of an input, and its inverse.
 
-use super::Style;
+use super::Preprocessing;
 
 /// Means of red, green and blue (`vgg_preprocessing.py`: `_R_MEAN`, `_G_MEAN`, `_B_MEAN`).
 const VGG_MEANS: [f32; 3] = [123.68, 116.78, 103.94];
@@ -20,25 +20,25 @@ pub(super) enum Normaliser {
 
 /// The mean and scale a style amounts to on values of 0 to 255: what one override leaves of the
 /// other.
-pub(super) fn constants(style: Style) -> ([f32; 3], f32) {
-    match style {
-        Style::Vgg => (VGG_MEANS, 1.0),
-        Style::Inception => ([127.5; 3], 1.0 / 127.5),
+pub(super) fn constants(preprocessing: Preprocessing) -> ([f32; 3], f32) {
+    match preprocessing {
+        Preprocessing::Vgg => (VGG_MEANS, 1.0),
+        Preprocessing::Inception => ([127.5; 3], 1.0 / 127.5),
         // The graph's own Sub and Mul constants, and `lenet_preprocessing.py`, whose division by
         // 128 is the same.
-        Style::Inception2015 | Style::Lenet => ([128.0; 3], 0.007_812_5),
-        Style::Cifarnet | Style::Raw => ([0.0; 3], 1.0),
+        Preprocessing::Inception2015 | Preprocessing::Lenet => ([128.0; 3], 0.007_812_5),
+        Preprocessing::Cifarnet | Preprocessing::Raw => ([0.0; 3], 1.0),
     }
 }
 
 impl Normaliser {
     /// A style's own arithmetic.
-    pub(super) fn of(style: Style) -> Self {
-        match style {
-            Style::Inception => Self::MinusOneToOne,
-            Style::Cifarnet => Self::Standardise,
+    pub(super) fn for_preprocessing(preprocessing: Preprocessing) -> Self {
+        match preprocessing {
+            Preprocessing::Inception => Self::MinusOneToOne,
+            Preprocessing::Cifarnet => Self::Standardise,
             _ => {
-                let (mean, scale) = constants(style);
+                let (mean, scale) = constants(preprocessing);
                 Self::Linear { mean, scale }
             }
         }
@@ -100,10 +100,13 @@ pub(super) fn moments(values: &[f32]) -> (f32, f32) {
 
 /// From the least value as black to the greatest as white; all grey where there is no difference.
 fn stretched(values: &[f32]) -> Vec<u8> {
-    let least = values.iter().copied().fold(f32::INFINITY, f32::min);
-    let greatest = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    if greatest <= least {
+    let min_value = values.iter().copied().fold(f32::INFINITY, f32::min);
+    let max_value = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    if max_value <= min_value {
         return vec![128; values.len()];
     }
-    values.iter().map(|value| level((value - least) / (greatest - least) * 255.0)).collect()
+    values
+        .iter()
+        .map(|value| level((value - min_value) / (max_value - min_value) * 255.0))
+        .collect()
 }

@@ -15,7 +15,7 @@ pub(super) struct Tap {
 
 impl Tap {
     /// Exactly at a sample.
-    pub(super) fn at(index: usize) -> Self {
+    pub(super) fn pixel(index: usize) -> Self {
         Self { low: index, high: index, weight: 0.0 }
     }
 }

@@ -3,9 +3,9 @@
 
 use std::ops::Range;
 
-use super::Preprocess;
-use super::framing::Framing;
+use super::Preprocessor;
 use super::normalise::{Normaliser, moments};
+use super::resize_crop::ResizeCrop;
 use super::sample::Source;
 use crate::picture::Picture;
 
@@ -22,7 +22,7 @@ impl<'a> Unresized<'a> {
     ///
     /// # Panics
     /// If `channels` is neither 1 nor 3.
-    pub(crate) fn new(preprocess: &Preprocess, picture: &'a Picture) -> Self {
+    pub(crate) fn new(preprocess: &Preprocessor, picture: &'a Picture) -> Self {
         let channels = preprocess.channels;
         assert!(channels == 1 || channels == 3, "an input has one channel or three");
         let source = Source::new(picture, channels, preprocess.unit());
@@ -34,8 +34,8 @@ impl<'a> Unresized<'a> {
     }
 
     /// Writes the values of some rows and columns: `rows * columns * channels`.
-    pub(crate) fn part(&self, rows: Range<usize>, columns: Range<usize>, values: &mut [f32]) {
-        Framing::part(rows, columns).sample(&self.source, self.channels, values);
+    pub(crate) fn tile(&self, rows: Range<usize>, columns: Range<usize>, values: &mut [f32]) {
+        ResizeCrop::tile(rows, columns).sample(&self.source, self.channels, values);
         self.normaliser.apply(values, self.channels);
     }
 }
@@ -43,7 +43,7 @@ impl<'a> Unresized<'a> {
 /// CifarNet's arithmetic with the mean and deviation of the whole picture.
 fn standardised(source: &Source<'_>, channels: usize, picture: &Picture) -> Normaliser {
     let mut values = vec![0.0; picture.height() * picture.width() * channels];
-    Framing::part(0..picture.height(), 0..picture.width()).sample(source, channels, &mut values);
+    ResizeCrop::tile(0..picture.height(), 0..picture.width()).sample(source, channels, &mut values);
     let (mean, deviation) = moments(&values);
     Normaliser::Standardised { mean, deviation }
 }

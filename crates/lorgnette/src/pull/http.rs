@@ -8,72 +8,73 @@ use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use ureq::{Agent, Body};
 
 use super::PullOptions;
-use super::part::Whole;
+use super::partial_file::RemoteFile;
 
 /// More redirections than this lead nowhere.
-const MOST_REDIRECTIONS: usize = 10;
+const MAX_REDIRECTIONS: usize = 10;
 const USER_AGENT: &str = concat!("lorgnette/", env!("CARGO_PKG_VERSION"));
 
 /// Why there is no answer.
-pub(super) enum Trouble {
+pub(super) enum HttpFailure {
     /// It may be over soon.
-    Passing(String),
+    Transient(String),
     /// There is no way to the server: over soon, if there was one a moment ago.
     Unreachable(String),
     /// It will not.
-    Lasting(String),
+    Permanent(String),
 }
 
 /// What is asked for.
 pub(super) struct Request<'a> {
     pub(super) url: &'a str,
     /// What is there already, and of which file.
-    pub(super) rest_after: Option<(u64, &'a Whole)>,
+    pub(super) resume_from: Option<(u64, &'a RemoteFile)>,
 }
 
 impl Request<'_> {
     /// The server's answer, behind all redirections.
-    pub(super) fn send(&self, options: &PullOptions) -> Result<Response<Body>, Trouble> {
+    pub(super) fn send(&self, options: &PullOptions) -> Result<Response<Body>, HttpFailure> {
         let mut url = self.url.to_owned();
-        for _ in 0..=MOST_REDIRECTIONS {
+        for _ in 0..=MAX_REDIRECTIONS {
             let response = self.send_to(&url, options)?;
             if !is_redirection(response.status()) {
                 return Ok(response);
             }
             let location =
                 response.headers().get(LOCATION).and_then(|location| location.to_str().ok());
-            let location = location.ok_or_else(|| lasting("redirected to nowhere"))?;
-            url = redirected(&url, location).map_err(Trouble::Lasting)?;
+            let location = location.ok_or_else(|| permanent("redirected to nowhere"))?;
+            url = redirected(&url, location).map_err(HttpFailure::Permanent)?;
         }
-        Err(lasting(format!("redirected more than {MOST_REDIRECTIONS} times")))
+        Err(permanent(format!("redirected more than {MAX_REDIRECTIONS} times")))
     }
 
-    fn send_to(&self, url: &str, options: &PullOptions) -> Result<Response<Body>, Trouble> {
+    fn send_to(&self, url: &str, options: &PullOptions) -> Result<Response<Body>, HttpFailure> {
         let mut request = agent(url, options)?.get(url).header(ACCEPT_ENCODING, "identity");
-        if let Some((bytes, whole)) = self.rest_after {
+        if let Some((bytes, remote_file)) = self.resume_from {
             request = request.header(RANGE, format!("bytes={bytes}-"));
-            if let Some(validator) = &whole.validator {
+            if let Some(validator) = &remote_file.validator {
                 request = request.header(IF_RANGE, validator);
             }
         }
-        request.call().map_err(trouble)
+        request.call().map_err(http_failure)
     }
 }
 
-fn agent(url: &str, options: &PullOptions) -> Result<Agent, Trouble> {
-    let uri: Uri = url.parse().map_err(|error| lasting(format!("not an address: {error}")))?;
+fn agent(url: &str, options: &PullOptions) -> Result<Agent, HttpFailure> {
+    let uri: Uri = url.parse().map_err(|error| permanent(format!("not an address: {error}")))?;
     let scheme = uri.scheme_str().unwrap_or_default();
-    let proxy = options.proxies.of(scheme, uri.host().unwrap_or_default());
+    let proxy = options.proxies.proxy_for(scheme, uri.host().unwrap_or_default());
     let proxy = proxy.map(ureq::Proxy::new).transpose();
-    let proxy = proxy.map_err(|error| lasting(format!("the proxy of the environment: {error}")))?;
+    let proxy =
+        proxy.map_err(|error| permanent(format!("the proxy of the environment: {error}")))?;
     let builder = Agent::config_builder()
         .proxy(proxy)
         .max_redirects(0)
         .http_status_as_error(false)
         .user_agent(USER_AGENT)
-        .timeout_connect(Some(options.patience.connect))
-        .timeout_recv_response(Some(options.patience.stall))
-        .timeout_per_read(Some(options.patience.stall));
+        .timeout_connect(Some(options.retry_policy.connect))
+        .timeout_recv_response(Some(options.retry_policy.stall))
+        .timeout_per_read(Some(options.retry_policy.stall));
     let config =
         if scheme == "https" { builder.tls_config(tls()?).build() } else { builder.build() };
     Ok(config.new_agent())
@@ -81,27 +82,27 @@ fn agent(url: &str, options: &PullOptions) -> Result<Agent, Trouble> {
 
 /// Mozilla's roots, or those of the file that `SSL_CERT_FILE` names: companies have proxies that
 /// sign for everybody.
-fn tls() -> Result<TlsConfig, Trouble> {
+fn tls() -> Result<TlsConfig, HttpFailure> {
     let roots = match std::env::var_os("SSL_CERT_FILE").filter(|path| !path.is_empty()) {
         None => RootCerts::WebPki,
         Some(path) => {
-            let amiss = |error: &dyn std::fmt::Display| {
-                lasting(format!("SSL_CERT_FILE {}: {error}", path.display()))
+            let certificate_error = |error: &dyn std::fmt::Display| {
+                permanent(format!("SSL_CERT_FILE {}: {error}", path.display()))
             };
-            let pem = std::fs::read(&path).map_err(|error| amiss(&error))?;
+            let pem = std::fs::read(&path).map_err(|error| certificate_error(&error))?;
             let items = parse_pem(&pem).filter_map(|item| match item {
                 Ok(PemItem::Certificate(certificate)) => Some(certificate),
                 _ => None,
             });
             let certificates: Vec<Certificate<'static>> = items.collect();
             if certificates.is_empty() {
-                return Err(amiss(&"no certificate in it"));
+                return Err(certificate_error(&"no certificate in it"));
             }
             RootCerts::new_with_certs(&certificates)
         }
     };
     if !has_tls() {
-        return Err(lasting(
+        return Err(permanent(
             "this CPU lacks the instructions that TLS needs here (AVX2, BMI2, ADX, AES): fetch it by hand",
         ));
     }
@@ -120,17 +121,17 @@ fn has_tls() -> bool {
     true
 }
 
-fn lasting(what: impl Into<String>) -> Trouble {
-    Trouble::Lasting(what.into())
+fn permanent(what: impl Into<String>) -> HttpFailure {
+    HttpFailure::Permanent(what.into())
 }
 
-fn trouble(error: ureq::Error) -> Trouble {
+fn http_failure(error: ureq::Error) -> HttpFailure {
     match error {
         ureq::Error::Rustls(_)
         | ureq::Error::Tls(_)
         | ureq::Error::BadUri(_)
-        | ureq::Error::InvalidProxyUrl => Trouble::Lasting(error.to_string()),
-        ureq::Error::HostNotFound => Trouble::Unreachable(error.to_string()),
+        | ureq::Error::InvalidProxyUrl => HttpFailure::Permanent(error.to_string()),
+        ureq::Error::HostNotFound => HttpFailure::Unreachable(error.to_string()),
         // A certificate does not get better.
         ureq::Error::Io(error)
             if error
@@ -138,11 +139,13 @@ fn trouble(error: ureq::Error) -> Trouble {
                 .and_then(|inner| inner.downcast_ref::<rustls::Error>())
                 .is_some() =>
         {
-            lasting(format!("{error}; SSL_CERT_FILE names other authorities than Mozilla's"))
+            permanent(format!("{error}; SSL_CERT_FILE names other authorities than Mozilla's"))
         }
-        ureq::Error::Io(error) if is_unreachable(&error) => Trouble::Unreachable(error.to_string()),
-        ureq::Error::Io(error) => Trouble::Passing(error.to_string()),
-        other => Trouble::Passing(other.to_string()),
+        ureq::Error::Io(error) if is_unreachable(&error) => {
+            HttpFailure::Unreachable(error.to_string())
+        }
+        ureq::Error::Io(error) => HttpFailure::Transient(error.to_string()),
+        other => HttpFailure::Transient(other.to_string()),
     }
 }
 
@@ -172,17 +175,17 @@ fn redirected(from: &str, to: &str) -> Result<String, String> {
         _ if to.starts_with('/') => format!("{scheme}://{host}{to}"),
         _ => format!("{scheme}://{folder}/{to}"),
     };
-    let safe = |url: &str| url.to_ascii_lowercase().starts_with("https:");
-    if safe(from) && !safe(&target) {
+    let is_https = |url: &str| url.to_ascii_lowercase().starts_with("https:");
+    if is_https(from) && !is_https(&target) {
         return Err(format!("redirected from https to {target}: refused"));
     }
     Ok(target)
 }
 
 /// Reads what comes next; the end of the connection is not always the end of the file.
-pub(super) fn read(body: &mut impl Read, piece: &mut [u8]) -> Result<usize, String> {
+pub(super) fn read(body: &mut impl Read, buffer: &mut [u8]) -> Result<usize, String> {
     loop {
-        match body.read(piece) {
+        match body.read(buffer) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             read => return read.map_err(|error| error.to_string()),
         }

@@ -13,7 +13,7 @@ pub struct Proxies {
     pub all: Option<String>,
     /// Hosts that are reached directly: names (with everything below them) with commas between, or
     /// `*`.
-    pub except: String,
+    pub exceptions: String,
 }
 
 impl Proxies {
@@ -21,32 +21,32 @@ impl Proxies {
     /// which come first.
     #[must_use]
     pub fn from_env() -> Self {
-        let set = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
-        let either = |name: &str| set(&name.to_lowercase()).or_else(|| set(name));
+        let variable = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
+        let either = |name: &str| variable(&name.to_lowercase()).or_else(|| variable(name));
         Self {
             http: either("HTTP_PROXY"),
             https: either("HTTPS_PROXY"),
             all: either("ALL_PROXY"),
-            except: either("NO_PROXY").unwrap_or_default(),
+            exceptions: either("NO_PROXY").unwrap_or_default(),
         }
     }
 
     /// The proxy for an address.
-    pub(super) fn of(&self, scheme: &str, host: &str) -> Option<&str> {
-        if self.except.split(',').any(|except| covers(except.trim(), host)) {
+    pub(super) fn proxy_for(&self, scheme: &str, host: &str) -> Option<&str> {
+        if self.exceptions.split(',').any(|exceptions| host_matches(exceptions.trim(), host)) {
             return None;
         }
-        let own = if scheme == "https" { &self.https } else { &self.http };
-        own.as_ref().or(self.all.as_ref()).map(String::as_str)
+        let scheme_proxy = if scheme == "https" { &self.https } else { &self.http };
+        scheme_proxy.as_ref().or(self.all.as_ref()).map(String::as_str)
     }
 }
 
 /// Whether a host is the one excepted, or below it.
-fn covers(except: &str, host: &str) -> bool {
-    let name = except.trim_start_matches('*').trim_start_matches('.').to_ascii_lowercase();
+fn host_matches(exceptions: &str, host: &str) -> bool {
+    let name = exceptions.trim_start_matches('*').trim_start_matches('.').to_ascii_lowercase();
     let host = host.to_ascii_lowercase();
     match name.as_str() {
-        "" => except == "*",
+        "" => exceptions == "*",
         name => host.strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('.')),
     }
 }
@@ -60,17 +60,20 @@ mod tests {
         let proxies = Proxies {
             https: Some("s".into()),
             all: Some("a".into()),
-            except: "localhost, .example.org,*.net".into(),
+            exceptions: "localhost, .example.org,*.net".into(),
             ..Proxies::default()
         };
         assert_eq!(
-            (proxies.of("https", "tensorflow.org"), proxies.of("http", "tensorflow.org")),
+            (
+                proxies.proxy_for("https", "tensorflow.org"),
+                proxies.proxy_for("http", "tensorflow.org")
+            ),
             (Some("s"), Some("a"))
         );
         for host in ["localhost", "example.org", "a.Example.org", "b.net"] {
-            assert_eq!(proxies.of("https", host), None, "{host}");
+            assert_eq!(proxies.proxy_for("https", host), None, "{host}");
         }
-        assert!(proxies.of("https", "badexample.org").is_some());
-        assert_eq!(Proxies { except: "*".into(), ..proxies }.of("http", "b.de"), None);
+        assert!(proxies.proxy_for("https", "badexample.org").is_some());
+        assert_eq!(Proxies { exceptions: "*".into(), ..proxies }.proxy_for("http", "b.de"), None);
     }
 }

@@ -16,17 +16,17 @@ impl Source {
     /// All places, in the order they are tried.
     pub(super) fn all(entry: &Entry, options: &PullOptions) -> Vec<Self> {
         let file = entry.published.file();
-        let named =
-            |names: &[String]| names.iter().map(|name| Self::of(name, file)).collect::<Vec<_>>();
+        let parse_all =
+            |names: &[String]| names.iter().map(|name| Self::parse(name, file)).collect::<Vec<_>>();
         if !options.from.is_empty() {
-            return named(&options.from);
+            return parse_all(&options.from);
         }
         let published = entry.addresses().into_iter().map(Self::Url);
-        named(&options.mirrors).into_iter().chain(published).collect()
+        parse_all(&options.mirrors).into_iter().chain(published).collect()
     }
 
     /// What it is called in messages.
-    pub(super) fn shown(&self) -> &str {
+    pub(super) fn display_name(&self) -> &str {
         match self {
             Self::Url(url) => url,
             Self::File(path) => path.to_str().unwrap_or("a file"),
@@ -34,7 +34,7 @@ impl Source {
     }
 
     /// A mirror's name as the file in it.
-    fn of(name: &str, file: &str) -> Self {
+    fn parse(name: &str, file: &str) -> Self {
         if is_url(name) {
             return Self::Url(if names_file(name) {
                 name.into()
@@ -56,7 +56,7 @@ pub(super) fn is_url(text: &str) -> bool {
 /// Whether an address ends in an archive's name; a query may follow.
 fn names_file(url: &str) -> bool {
     let path = url.split(['?', '#']).next().unwrap_or(url).to_ascii_lowercase();
-    [".tgz", ".tar.gz", ".tar", ".zip"].iter().any(|ending| path.ends_with(ending))
+    [".tgz", ".tar.gz", ".tar", ".zip"].iter().any(|extension| path.ends_with(extension))
 }
 
 #[cfg(test)]
@@ -65,14 +65,14 @@ mod tests {
 
     #[test]
     fn a_mirror_is_a_file_or_a_folder_of_files() {
-        let of = |name: &str| Source::of(name, "a.tgz");
+        let parse = |name: &str| Source::parse(name, "a.tgz");
         assert_eq!(
-            of("https://host/b.tar.gz?key=1"),
+            parse("https://host/b.tar.gz?key=1"),
             Source::Url("https://host/b.tar.gz?key=1".into())
         );
-        assert_eq!(of("http://host/models/"), Source::Url("http://host/models/a.tgz".into()));
-        assert_eq!(of("/nowhere/b.tgz"), Source::File("/nowhere/b.tgz".into()));
+        assert_eq!(parse("http://host/models/"), Source::Url("http://host/models/a.tgz".into()));
+        assert_eq!(parse("/nowhere/b.tgz"), Source::File("/nowhere/b.tgz".into()));
         let here = env!("CARGO_MANIFEST_DIR");
-        assert_eq!(of(here), Source::File(std::path::Path::new(here).join("a.tgz")));
+        assert_eq!(parse(here), Source::File(std::path::Path::new(here).join("a.tgz")));
     }
 }

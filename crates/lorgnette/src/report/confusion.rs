@@ -2,8 +2,8 @@
 //! pairs beside it.
 
 use super::palette::{BLUE, EMPTY, GRID, INK, QUIET, VERMILION, WHITE, between, ink_on};
-use crate::draw::text::{Weight, shortened};
-use crate::figure::{Anchor, Figure, Style};
+use crate::draw::text::{Weight, shorten};
+use crate::drawing::{Anchor, Drawing, TextStyle};
 use crate::metrics::{ConfusedPair, Confusion, Evaluation};
 
 /// What a cell says.
@@ -35,7 +35,7 @@ const MIN_PAIRS: usize = 8;
 /// The confusion matrix: a row for each true class, a column for what was said. Where classes are
 /// many, those are left out that no photo is of or is said to be of.
 #[must_use]
-pub fn confusion(evaluation: &Evaluation, scale: Scale) -> Figure {
+pub fn confusion(evaluation: &Evaluation, scale: Scale) -> Drawing {
     let confusion = evaluation.confusion();
     let classes = if confusion.classes() <= FEW_CLASSES {
         (0..confusion.classes()).collect()
@@ -92,7 +92,7 @@ impl<'a> Matrix<'a> {
         matrix
     }
 
-    fn figure(&self) -> Figure {
+    fn figure(&self) -> Drawing {
         let (right, bottom) = self.end();
         let list = self.list();
         let list_em = self.list_em();
@@ -100,9 +100,9 @@ impl<'a> Matrix<'a> {
             list.iter().map(|(line, count)| self.line_length(line, count)).fold(0.0, f32::max);
         let list_left = right + 2.0 * list_em;
         let list_bottom = self.corner.1 + 1.65 * list_em * (list.len() as f32 + 1.0);
-        let title = Style::new(self.title_em(), QUIET).length(&self.subtitle()) + MARGIN;
+        let title = TextStyle::new(self.title_em(), QUIET).length(&self.subtitle()) + MARGIN;
         let width = if list.is_empty() { right } else { list_left + list_width };
-        let mut figure = Figure::new(width.max(title) + MARGIN, bottom.max(list_bottom) + MARGIN);
+        let mut figure = Drawing::new(width.max(title) + MARGIN, bottom.max(list_bottom) + MARGIN);
         self.titles(&mut figure);
         self.cells(&mut figure);
         if self.names > 0.0 {
@@ -129,12 +129,12 @@ impl<'a> Matrix<'a> {
         (self.cell * self.classes.len() as f32 / 75.0).max(13.0)
     }
 
-    fn name_style(&self) -> Style {
-        Style::new(self.em, INK)
+    fn name_style(&self) -> TextStyle {
+        TextStyle::new(self.em, INK)
     }
 
     fn name(&self, class: usize) -> String {
-        shortened(&self.evaluation.names()[class], Weight::Medium, self.em, MAX_NAME_EMS * self.em)
+        shorten(&self.evaluation.names()[class], Weight::Medium, self.em, MAX_NAME_EMS * self.em)
     }
 
     fn subtitle(&self) -> String {
@@ -149,20 +149,20 @@ impl<'a> Matrix<'a> {
         )
     }
 
-    fn titles(&self, figure: &mut Figure) {
+    fn titles(&self, figure: &mut Drawing) {
         let em = self.title_em();
         let (right, bottom) = self.end();
         let heading = format!("Confusion of {} classes", self.classes.len());
-        figure.words(heading, (MARGIN, MARGIN + em), Style::new(1.3 * em, INK).bold());
-        figure.words(self.subtitle(), (MARGIN, MARGIN + 2.6 * em), Style::new(em, QUIET));
-        let axis = Style::new(em, QUIET).anchored(Anchor::Middle);
+        figure.words(heading, (MARGIN, MARGIN + em), TextStyle::new(1.3 * em, INK).bold());
+        figure.words(self.subtitle(), (MARGIN, MARGIN + 2.6 * em), TextStyle::new(em, QUIET));
+        let axis = TextStyle::new(em, QUIET).anchored(Anchor::Middle);
         let above = self.corner.1 - self.names - 0.7 * em;
         figure.words("what the model says", (f32::midpoint(self.corner.0, right), above), axis);
         let beside = self.corner.0 - self.names - 0.7 * em;
         figure.words("what it is", (beside, f32::midpoint(self.corner.1, bottom)), axis.upwards());
     }
 
-    fn cells(&self, figure: &mut Figure) {
+    fn cells(&self, figure: &mut Drawing) {
         let side = self.cell * self.classes.len() as f32;
         figure.rectangle(self.corner, (side, side), 0.0, EMPTY, None);
         if self.cell >= WITH_NAMES {
@@ -181,7 +181,7 @@ impl<'a> Matrix<'a> {
         }
     }
 
-    fn grid(&self, figure: &mut Figure) {
+    fn grid(&self, figure: &mut Drawing) {
         let (left, top) = self.corner;
         let (right, bottom) = self.end();
         for line in 1..self.classes.len() {
@@ -193,7 +193,7 @@ impl<'a> Matrix<'a> {
 
     fn cell(
         &self,
-        figure: &mut Figure,
+        figure: &mut Drawing,
         (row, column): (usize, usize),
         (truth, scored): (usize, usize),
         max: f64,
@@ -221,16 +221,16 @@ impl<'a> Matrix<'a> {
                 Scale::Shares => hundredths(share),
             };
             let style =
-                Style::new(self.cell.min(44.0) * 0.4, ink_on(colour)).anchored(Anchor::Middle);
+                TextStyle::new(self.cell.min(44.0) * 0.4, ink_on(colour)).anchored(Anchor::Middle);
             // Four digits have less room than two.
             let fitting = (self.cell * 0.86 / style.length(&number)).min(1.0);
-            let style = Style { em: style.em * fitting, ..style };
+            let style = TextStyle { em: style.em * fitting, ..style };
             let middle = (corner.0 + self.cell / 2.0, corner.1 + self.cell / 2.0 + 0.36 * style.em);
             figure.words(number, middle, style);
         }
     }
 
-    fn names(&self, figure: &mut Figure) {
+    fn names(&self, figure: &mut Drawing) {
         for (place, &class) in self.classes.iter().enumerate() {
             let middle = (place as f32 + 0.5) * self.cell + 0.34 * self.em;
             let gap = 0.5 * self.em;
@@ -245,7 +245,7 @@ impl<'a> Matrix<'a> {
     fn list(&self) -> Vec<(String, String)> {
         let names = self.evaluation.names();
         let room = MAX_NAME_EMS * self.list_em();
-        let name = |class: usize| shortened(&names[class], Weight::Medium, self.list_em(), room);
+        let name = |class: usize| shorten(&names[class], Weight::Medium, self.list_em(), room);
         let line = |pair: &ConfusedPair| {
             (
                 format!("{} → {}", name(pair.truth), name(pair.predicted)),
@@ -256,20 +256,29 @@ impl<'a> Matrix<'a> {
     }
 
     fn line_length(&self, line: &str, count: &str) -> f32 {
-        let style = Style::new(self.list_em(), INK);
+        let style = TextStyle::new(self.list_em(), INK);
         style.length(line) + 1.5 * style.em + style.bold().length(count)
     }
 
-    fn draw_list(&self, figure: &mut Figure, list: &[(String, String)], (left, right): (f32, f32)) {
+    fn draw_list(
+        &self,
+        figure: &mut Drawing,
+        list: &[(String, String)],
+        (left, right): (f32, f32),
+    ) {
         let em = self.list_em();
         let top = self.corner.1;
-        figure.words("Most confused", (left, top + em), Style::new(1.1 * em, INK).bold());
+        figure.words("Most confused", (left, top + em), TextStyle::new(1.1 * em, INK).bold());
         for (place, (line, count)) in list.iter().enumerate() {
             let y = top + em + 1.65 * em * (place as f32 + 1.0);
             let rule = y + 0.5 * em;
             figure.line(vec![(left, rule), (right, rule)], 1.0, GRID);
-            figure.words(line, (left, y), Style::new(em, INK));
-            figure.words(count, (right, y), Style::new(em, VERMILION).bold().anchored(Anchor::End));
+            figure.words(line, (left, y), TextStyle::new(em, INK));
+            figure.words(
+                count,
+                (right, y),
+                TextStyle::new(em, VERMILION).bold().anchored(Anchor::End),
+            );
         }
     }
 }

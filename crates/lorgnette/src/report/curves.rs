@@ -2,7 +2,7 @@
 
 use super::palette::{BLUE, INK, VERMILION};
 use super::plot::Plot;
-use crate::figure::{Figure, Style};
+use crate::drawing::{Drawing, TextStyle};
 use crate::metrics::Epoch;
 
 const PANEL: (f32, f32) = (420.0, 270.0);
@@ -16,9 +16,9 @@ type Value = fn(&Epoch) -> f64;
 
 /// Accuracy and loss of the training photos (blue) and the validation photos (vermilion).
 #[must_use]
-pub fn curves(epochs: &[Epoch]) -> Figure {
+pub fn curves(epochs: &[Epoch]) -> Drawing {
     let mut figure =
-        Figure::new(2.0 * (LEFT + PANEL.0) + BETWEEN - LEFT + 28.0, TOP + PANEL.1 + BOTTOM);
+        Drawing::new(2.0 * (LEFT + PANEL.0) + BETWEEN - LEFT + 28.0, TOP + PANEL.1 + BOTTOM);
     legend(&mut figure);
     let accuracies: [Value; 2] =
         [|epoch| epoch.training_accuracy, |epoch| epoch.validation_accuracy];
@@ -28,15 +28,15 @@ pub fn curves(epochs: &[Epoch]) -> Figure {
     figure
 }
 
-fn legend(figure: &mut Figure) {
+fn legend(figure: &mut Drawing) {
     for (x, colour, name) in [(LEFT, BLUE, "training"), (LEFT + 110.0, VERMILION, "validation")] {
         figure.line(vec![(x, 27.0), (x + 22.0, 27.0)], 3.0, colour);
-        figure.words(name, (x + 30.0, 31.0), Style::new(13.0, INK));
+        figure.words(name, (x + 30.0, 31.0), TextStyle::new(13.0, INK));
     }
 }
 
 fn panel(
-    figure: &mut Figure,
+    figure: &mut Drawing,
     epochs: &[Epoch],
     left: f32,
     title: &str,

@@ -25,7 +25,7 @@ pub fn features(features: &[f32]) -> Picture {
     let small =
         Picture::from_rgb8(columns, rows, pixels).expect("as many pixels as rows and columns have");
     let mut canvas = Canvas::filled(columns * SQUARE, rows * SQUARE, Colour::opaque(0, 0, 0));
-    canvas.place(&Canvas::of(&small).repeated(SQUARE), 0, 0);
+    canvas.draw_picture(&Canvas::from_picture(&small).repeated(SQUARE), 0, 0);
     canvas.into_picture()
 }
 

@@ -5,15 +5,15 @@ mod photos;
 mod summary;
 mod tables;
 
-use super::{Opener, Report};
-use crate::figure::escaped;
+use super::{PictureLoader, Report};
+use crate::drawing::escaped;
 
 const STYLE: &str = include_str!("html/style.css");
 /// Sorts a table by the column whose heading is clicked; the page is whole without it.
 const SCRIPT: &str = include_str!("html/sort.js");
 
 /// The whole page.
-pub(super) fn html(report: &Report<'_>, open: Opener<'_>) -> String {
+pub(super) fn html(report: &Report<'_>, open: PictureLoader<'_>) -> String {
     let title = escaped(report.title);
     let sections = [
         summary::summary(report),

@@ -1,10 +1,10 @@
 //! A page of photos, each with what it is and what the model says: three rows of three, as the
 //! tutorial shows them.
 
-use super::Opener;
+use super::PictureLoader;
 use super::palette::{BLUE, EMPTY, INK, VERMILION, WHITE};
 use crate::draw::canvas::Canvas;
-use crate::draw::text::{self, Weight, shortened};
+use crate::draw::text::{self, Weight, shorten};
 use crate::metrics::{Evaluation, ScoredPhoto};
 use crate::picture::Picture;
 
@@ -19,7 +19,11 @@ const EM: f32 = 17.0;
 /// Nine photos, evenly from all, with their class and what the model says. `None` if not one can be
 /// opened.
 #[must_use]
-pub fn page(evaluation: &Evaluation, scored: &[ScoredPhoto], open: Opener<'_>) -> Option<Picture> {
+pub fn page(
+    evaluation: &Evaluation,
+    scored: &[ScoredPhoto],
+    open: PictureLoader<'_>,
+) -> Option<Picture> {
     let shown: Vec<(&ScoredPhoto, Picture)> = evenly(scored, COLUMNS * ROWS)
         .filter_map(|scored| Some((scored, open(&scored.photo)?)))
         .collect();
@@ -46,9 +50,13 @@ pub(super) fn evenly(scored: &[ScoredPhoto], count: usize) -> impl Iterator<Item
 }
 
 fn photo(canvas: &mut Canvas, picture: &Picture, (left, top): (usize, usize)) {
-    let small = Canvas::of(picture).fitted(SIDE, SIDE);
+    let small = Canvas::from_picture(picture).fitted(SIDE, SIDE);
     canvas.fill_rounded((left as f32, top as f32), (SIDE as f32, SIDE as f32), 6.0, EMPTY);
-    canvas.place(&small, left + (SIDE - small.width()) / 2, top + (SIDE - small.height()) / 2);
+    canvas.draw_picture(
+        &small,
+        left + (SIDE - small.width()) / 2,
+        top + (SIDE - small.height()) / 2,
+    );
 }
 
 fn lines(
@@ -64,7 +72,7 @@ fn lines(
         (truth(evaluation, scored), Weight::Medium, INK, 1.45),
         (answer, Weight::SemiBold, colour, 2.85),
     ] {
-        let line = shortened(&line, weight, EM, room);
+        let line = shorten(&line, weight, EM, room);
         text::draw(canvas, &line, weight, EM, (left, top + down * EM), colour);
     }
 }

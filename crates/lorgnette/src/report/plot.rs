@@ -2,7 +2,7 @@
 
 use super::palette::{GRID, INK, QUIET};
 use crate::draw::canvas::Colour;
-use crate::figure::{Anchor, Figure, Style};
+use crate::drawing::{Anchor, Drawing, TextStyle};
 
 /// The em of numbers at the axes.
 const EM: f32 = 12.0;
@@ -11,7 +11,7 @@ const TICKS: f64 = 5.0;
 
 /// Where values are drawn.
 pub(super) struct Plot<'a> {
-    pub(super) figure: &'a mut Figure,
+    pub(super) figure: &'a mut Drawing,
     /// The upper left corner of the frame and its size.
     pub(super) corner: (f32, f32),
     pub(super) size: (f32, f32),
@@ -43,8 +43,8 @@ impl Plot<'_> {
             self.figure.line(vec![(x, top), (x, top + height)], 1.0, GRID);
             self.number(value, (x, top + height + 1.5 * EM), Anchor::Middle);
         }
-        self.figure.words(title, (left, top - 14.0), Style::new(15.0, INK).bold());
-        let name = Style::new(EM + 1.0, QUIET);
+        self.figure.words(title, (left, top - 14.0), TextStyle::new(15.0, INK).bold());
+        let name = TextStyle::new(EM + 1.0, QUIET);
         let below = (left + width / 2.0, top + height + 3.1 * EM);
         self.figure.words(x_name, below, name.anchored(Anchor::Middle));
         let beside = (left - 3.6 * EM, top + height / 2.0);
@@ -69,7 +69,7 @@ impl Plot<'_> {
     }
 
     fn number(&mut self, value: f64, at: (f32, f32), anchor: Anchor) {
-        self.figure.words(number(value), at, Style::new(EM, QUIET).anchored(anchor));
+        self.figure.words(number(value), at, TextStyle::new(EM, QUIET).anchored(anchor));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::palette::{BLUE, INK, QUIET, VERMILION};
 use super::plot::Plot;
-use crate::figure::{Anchor, Figure, Style};
+use crate::drawing::{Anchor, Drawing, TextStyle};
 use crate::metrics::Reliability;
 
 const SIDE: f32 = 340.0;
@@ -13,20 +13,21 @@ const BETWEEN: f32 = 64.0;
 /// For photos whose most probable class is about so probable, the share that is right; the ideal is
 /// the diagonal. Below, how many photos there are.
 #[must_use]
-pub fn reliability(reliability: &Reliability) -> Figure {
-    let mut figure = Figure::new(CORNER.0 + SIDE + 28.0, CORNER.1 + SIDE + BETWEEN + COUNTS + 20.0);
+pub fn reliability(reliability: &Reliability) -> Drawing {
+    let mut figure =
+        Drawing::new(CORNER.0 + SIDE + 28.0, CORNER.1 + SIDE + BETWEEN + COUNTS + 20.0);
     let error = 100.0 * reliability.expected_calibration_error();
     figure.words(
         format!("Probability and truth are {error:.1} points apart, on average"),
         (24.0, 36.0),
-        Style::new(15.0, QUIET),
+        TextStyle::new(15.0, QUIET),
     );
     shares(&mut figure, reliability);
     counts(&mut figure, reliability);
     figure
 }
 
-fn shares(figure: &mut Figure, reliability: &Reliability) {
+fn shares(figure: &mut Drawing, reliability: &Reliability) {
     let range = [0.0, 1.0];
     let mut plot = Plot { figure, corner: CORNER, size: (SIDE, SIDE), x: range, y: range };
     plot.frame("Reliability", "probability of the class that is said", "share that is right");
@@ -58,7 +59,7 @@ fn whisker(plot: &mut Plot<'_>, x: f64, [low, high]: [f64; 2]) {
     plot.line([(x, low), (x, high)], 1.5, QUIET.with_alpha(0.8));
 }
 
-fn counts(figure: &mut Figure, reliability: &Reliability) {
+fn counts(figure: &mut Drawing, reliability: &Reliability) {
     let max = reliability.bins.iter().map(|bin| bin.correct.total).max().unwrap_or(1).max(1);
     let top = CORNER.1 + SIDE + BETWEEN;
     for bin in reliability.bins.iter().filter(|bin| bin.correct.total > 0) {
@@ -76,9 +77,9 @@ fn counts(figure: &mut Figure, reliability: &Reliability) {
         figure.words(
             bin.correct.total.to_string(),
             above,
-            Style::new(10.5, QUIET).anchored(Anchor::Middle),
+            TextStyle::new(10.5, QUIET).anchored(Anchor::Middle),
         );
     }
     let beside = (CORNER.0 - 43.2, top + COUNTS / 2.0);
-    figure.words("photos", beside, Style::new(13.0, QUIET).anchored(Anchor::Middle).upwards());
+    figure.words("photos", beside, TextStyle::new(13.0, QUIET).anchored(Anchor::Middle).upwards());
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use lorgnette_net::events::EventFile;
 
-use super::{Opener, ReportError, Scale, confusion};
+use super::{PictureLoader, ReportError, Scale, confusion};
 use crate::draw::canvas::{Canvas, Colour};
 use crate::error::Error;
 use crate::metrics::{Epoch, Evaluation};
@@ -50,7 +50,7 @@ impl TensorBoard<'_> {
     ///
     /// # Errors
     /// If a file cannot be written.
-    pub fn write(&self, folder: &Path, open: Opener<'_>) -> Result<(), ReportError> {
+    pub fn write(&self, folder: &Path, open: PictureLoader<'_>) -> Result<(), ReportError> {
         self.write_events(folder)?;
         let points: Vec<&Point<'_>> = evenly(self.points, MAX_PROJECTED).collect();
         if points.is_empty() { Ok(()) } else { write_projector(folder, &points, open) }
@@ -102,7 +102,7 @@ fn begin(folder: &Path) -> Result<EventFile, ReportError> {
 fn write_projector(
     folder: &Path,
     points: &[&Point<'_>],
-    open: Opener<'_>,
+    open: PictureLoader<'_>,
 ) -> Result<(), ReportError> {
     let features = |point: &&Point<'_>| {
         let values: Vec<String> =
@@ -130,16 +130,16 @@ fn write_projector(
 }
 
 /// The photos as one picture: as many rows as columns, the last ones perhaps empty.
-fn sprites(points: &[&Point<'_>], open: Opener<'_>) -> Picture {
+fn sprites(points: &[&Point<'_>], open: PictureLoader<'_>) -> Picture {
     let columns = (points.len() as f64).sqrt().ceil() as usize;
     let mut canvas =
         Canvas::filled(columns * SPRITE, columns * SPRITE, Colour::opaque(0xff, 0xff, 0xff));
     for (place, point) in points.iter().enumerate() {
         let Some(picture) = open(point.photo) else { continue };
-        let small = Canvas::of(&picture).fitted(SPRITE, SPRITE);
+        let small = Canvas::from_picture(&picture).fitted(SPRITE, SPRITE);
         let (row, column) = (place / columns, place % columns);
         let inset = |side: usize| (SPRITE - side) / 2;
-        canvas.place(
+        canvas.draw_picture(
             &small,
             column * SPRITE + inset(small.width()),
             row * SPRITE + inset(small.height()),

@@ -12,8 +12,8 @@ use crate::catalogue;
 use crate::dataset::Digest;
 use crate::error::{Error, Result};
 use crate::features::Extractor;
-use crate::home::Home;
 use crate::model::{Model, ModelOptions};
+use crate::model_store::ModelStore;
 
 /// Which network is meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,8 +42,8 @@ impl Base {
             Self::File(path) => Model::open(path, options),
             Self::Published(name) => {
                 let entry = catalogue::find(name)?;
-                let home = options.home.clone().or_else(Home::find);
-                let opened = home.and_then(|home| entry.open(&home, options));
+                let model_store = options.model_store.clone().or_else(ModelStore::from_env);
+                let opened = model_store.and_then(|model_store| entry.open(&model_store, options));
                 opened.unwrap_or_else(|| {
                     Err(missing(name, &format!("fetch it with `lorgnette models pull {name}`")))
                 })
@@ -95,7 +95,7 @@ impl BaseCard {
             net: options.net.clone(),
             net_options: options.zoo.written(),
             checkpoint: options.checkpoint.as_deref().map(text),
-            no_averages: options.no_averages,
+            no_ema: options.no_ema,
             input: options.input.clone(),
             output: options.output.clone(),
             features: embedder.end_point().into(),
@@ -141,7 +141,7 @@ impl BaseCard {
         }
         Ok(ModelOptions {
             size: options.size.or(Some([shape.height, shape.width])),
-            preprocess: Some(options.preprocess.map_or_else(|| shape.style(), Ok)?),
+            preprocess: Some(options.preprocess.map_or_else(|| shape.preprocessing(), Ok)?),
             mean: options.mean.or(shape.mean),
             scale: options.scale.or(shape.scale),
             labels: None,
@@ -150,7 +150,7 @@ impl BaseCard {
             net: self.net.clone(),
             zoo,
             checkpoint: self.checkpoint.as_ref().map(PathBuf::from),
-            no_averages: self.no_averages,
+            no_ema: self.no_ema,
             ..options.clone()
         })
     }

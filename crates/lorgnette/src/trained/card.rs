@@ -10,7 +10,7 @@ use super::{format_error, io_error};
 use crate::error::Result;
 use crate::head::{Calibration, TrainOptions};
 use crate::model::Model;
-use crate::preprocess::{Preprocess, Style};
+use crate::preprocess::{Preprocessing, Preprocessor};
 
 /// What tells the file from others.
 pub const FORMAT: &str = "lorgnette-model";
@@ -69,7 +69,7 @@ pub struct BaseCard {
     /// The checkpoint that was named.
     pub checkpoint: Option<String>,
     /// Whether moving averages of weights were left out.
-    pub no_averages: bool,
+    pub no_ema: bool,
     /// The node that takes the picture, if that was said.
     pub input: Option<String>,
     /// The node that gave the answer, if that was said.
@@ -103,13 +103,16 @@ impl InputSpec {
     /// A model's.
     #[must_use]
     pub fn new(model: &Model) -> Self {
-        let Preprocess { style, height, width, channels, mean, scale } = *model.preprocess();
-        Self { preprocess: style.name().into(), height, width, channels, mean, scale }
+        let Preprocessor { preprocessing, height, width, channels, mean, scale } =
+            *model.preprocess();
+        Self { preprocess: preprocessing.name().into(), height, width, channels, mean, scale }
     }
 
     /// The style; an error's words if there is none of that name.
-    pub(super) fn style(&self) -> Result<Style, String> {
-        self.preprocess.parse().map_err(|error: crate::preprocess::UnknownStyle| error.to_string())
+    pub(super) fn preprocessing(&self) -> Result<Preprocessing, String> {
+        self.preprocess
+            .parse()
+            .map_err(|error: crate::preprocess::UnknownPreprocessing| error.to_string())
     }
 }
 

@@ -5,7 +5,7 @@
 const IRREGULAR: &str = include_str!("plurals.txt");
 /// Endings of plurals and of their singulars: the noun rules of WordNet's own morphology
 /// (morphy(7WN)), and -ves.
-const ENDINGS: [(&str, &str); 10] = [
+const PLURAL_SUFFIXES: [(&str, &str); 10] = [
     ("ses", "s"),
     ("xes", "x"),
     ("zes", "z"),
@@ -27,7 +27,7 @@ pub fn singulars(name: &str) -> Vec<String> {
     let irregular = IRREGULAR.lines().filter_map(|line| line.split_once('\t'));
     let irregular =
         irregular.filter(|(plural, _)| *plural == word).map(|(_, singular)| singular.to_owned());
-    let regular = ENDINGS
+    let regular = PLURAL_SUFFIXES
         .iter()
         .filter_map(|(plural, singular)| Some(format!("{}{singular}", word.strip_suffix(plural)?)));
     irregular.chain(regular).map(|singular| format!("{before}{singular}")).collect()

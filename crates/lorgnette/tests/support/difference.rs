@@ -22,14 +22,14 @@ pub(crate) struct Difference {
 
 impl Difference {
     /// Adds a photo: the probability of each class.
-    pub(crate) fn add(&mut self, wanted: &[f32], found: &[f32]) {
-        let (wanted_best, found_best) = (best(wanted), best(found));
+    pub(crate) fn add(&mut self, expected: &[f32], found: &[f32]) {
+        let (wanted_best, found_best) = (best(expected), best(found));
         self.photos += 1;
         self.first += usize::from(wanted_best[0] == found_best[0]);
         self.five += usize::from(wanted_best.iter().all(|class| found_best.contains(class)));
         let is_among = found_best.contains(&wanted_best[0]) && wanted_best.contains(&found_best[0]);
         self.among_five += usize::from(is_among);
-        let apart = wanted.iter().zip(found).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        let apart = expected.iter().zip(found).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
         self.probability = self.probability.max(apart);
         self.sum += f64::from(apart);
     }

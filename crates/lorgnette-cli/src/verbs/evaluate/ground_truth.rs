@@ -38,7 +38,7 @@ impl GroundTruth {
         let classes: Vec<Option<usize>> = listing
             .classes
             .iter()
-            .map(|name| match labels.of_folder(name) {
+            .map(|name| match labels.class_of_folder(name) {
                 Ok(class) => Some(class),
                 Err(why) => {
                     let photos =

@@ -6,13 +6,13 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use lorgnette::metrics::ScoredPhoto;
 use lorgnette::picture::OpenOptions;
-use lorgnette::{Classifier, Examined};
+use lorgnette::{Classifier, Outputs};
 
 use super::ground_truth::GroundTruth;
 use crate::messages::{self, Messages};
 use crate::progress::Progress;
 use crate::stream::WorkSplit;
-use lorgnette::in_order::in_order;
+use lorgnette::parallel::par_map_ordered;
 
 /// What became of the photos.
 pub(super) struct ScoredPhotos {
@@ -37,9 +37,9 @@ pub(super) fn score_photos(
     let mut progress = Progress::new(ground_truth.photos.len(), "photos", messages);
     let mut scored_photos = ScoredPhotos { scored: Vec::new(), features: Vec::new(), failed: 0 };
     let workers = workers(classifier, open_options, ground_truth.photos.len());
-    in_order(&ground_truth.photos, workers, |(photo, truth), examined| {
+    par_map_ordered(&ground_truth.photos, workers, |(photo, truth), examined| {
         match examined {
-            Ok(Examined { probabilities, features }) => {
+            Ok(Outputs { probabilities, features }) => {
                 scored_photos.scored.push(ScoredPhoto {
                     photo: photo.clone(),
                     truth: truth.clone(),
@@ -63,18 +63,18 @@ fn workers(
     classifier: &Classifier,
     open_options: &OpenOptions,
     photos: usize,
-) -> Vec<impl FnMut(usize, &Photo) -> Result<Examined> + Send + use<>> {
+) -> Vec<impl FnMut(usize, &Photo) -> Result<Outputs> + Send + use<>> {
     let work_split = WorkSplit::new(classifier.model().network().options().pool.threads(), photos);
     let worker = |_| {
         let classifier = if work_split.workers == 1 {
             classifier.clone()
         } else {
-            classifier.on_threads(work_split.threads)
+            classifier.with_threads(work_split.threads)
         };
         let open_options = open_options.clone();
         move |_, (photo, _): &Photo| {
             let picture = open_options.open(photo)?;
-            classifier.examine(&picture).with_context(|| photo.display().to_string())
+            classifier.outputs(&picture).with_context(|| photo.display().to_string())
         }
     };
     (0..work_split.workers).map(worker).collect()

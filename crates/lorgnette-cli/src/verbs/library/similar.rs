@@ -113,7 +113,7 @@ fn library_features(
 
 /// How the photos of the library were opened for a model.
 fn open_options(entry: &ModelEntry) -> OpenOptions {
-    OpenOptions { least_size: entry.least_size(), ..OpenOptions::default() }
+    OpenOptions { min_decode_size: entry.min_decode_size(), ..OpenOptions::default() }
 }
 
 /// The library's entry of a model, if it is the very same.

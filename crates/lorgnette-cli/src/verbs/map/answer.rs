@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use lorgnette::dense::{Axis, LegendEntry};
-use lorgnette::{LabelMap, Labels, Mapper, Region};
+use lorgnette::{Labels, Region, SegmentationMap, Segmenter};
 use serde::Serialize;
 
 use super::Table;
@@ -14,7 +14,7 @@ use crate::stream::{write_csv_lines, write_json};
 
 /// What is known of a photo in the end.
 pub(super) struct Answer {
-    pub(super) map: LabelMap,
+    pub(super) map: SegmentationMap,
     pub(super) regions: Vec<Region>,
 }
 
@@ -94,10 +94,10 @@ impl Answer {
         &self,
         out: &mut dyn Write,
         photo: &Photo,
-        mapper: &Mapper,
+        segmenter: &Segmenter,
     ) -> io::Result<()> {
         let Self { map, regions } = self;
-        let labels = mapper.model().labels();
+        let labels = segmenter.model().labels();
         let (rows, columns) = (map.row_axis(), map.column_axis());
         let pair = |value: fn(&Axis) -> f64| [value(rows), value(columns)];
         write_json(
@@ -106,7 +106,7 @@ impl Answer {
                 photo: photo.name(),
                 width: map.width(),
                 height: map.height(),
-                model: mapper.model().name(),
+                model: segmenter.model().name(),
                 rows: map.rows(),
                 columns: map.columns(),
                 stride: rows.stride.into(),
@@ -212,7 +212,7 @@ impl Answer {
         write_more(out, legend.len(), "classes")?;
         for region in regions.iter().take(MAX_LINES) {
             let [x0, y0, x1, y1] = region.bounds;
-            let (place, name) = (region.place(width, height), named(labels, region.class).1);
+            let (place, name) = (region.location(width, height), named(labels, region.class).1);
             let (mean, peak) = (100.0 * region.mean_probability, 100.0 * region.peak_probability);
             writeln!(
                 out,
@@ -240,14 +240,14 @@ impl<'a> EntryJson<'a> {
 }
 
 impl<'a> RegionJson<'a> {
-    fn new(region: &Region, map: &LabelMap, labels: &'a Labels) -> Self {
+    fn new(region: &Region, map: &SegmentationMap, labels: &'a Labels) -> Self {
         let (synset, name) = named(labels, region.class);
         Self {
             index: region.class,
             synset,
             name,
             bounds: region.bounds,
-            place: region.place(map.width(), map.height()),
+            place: region.location(map.width(), map.height()),
             cells: region.cells,
             share: region.share,
             probability: region.mean_probability,

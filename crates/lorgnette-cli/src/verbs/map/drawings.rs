@@ -8,7 +8,7 @@ use lorgnette::draw::{self, Overlay};
 use lorgnette::net::npy;
 use lorgnette::net::tensor::DType;
 use lorgnette::net::{MapPadding, Tensor};
-use lorgnette::{Figure, LabelMap, Mapper, Model, Picture};
+use lorgnette::{Drawing, Model, Picture, SegmentationMap, Segmenter};
 
 use super::Arguments;
 use crate::output_paths::{self, ARRAYS, FIGURES, JSON, OutputPaths};
@@ -68,49 +68,52 @@ impl Drawings {
         &self,
         number: usize,
         picture: &Picture,
-        map: &LabelMap,
-        mapper: &Mapper,
+        map: &SegmentationMap,
+        segmenter: &Segmenter,
     ) -> Result<()> {
-        let labels = mapper.model().labels();
+        let labels = segmenter.model().labels();
         let title = Path::new(picture.name()).file_name().unwrap_or_default().to_string_lossy();
-        let note = note(map, mapper);
-        let save = |paths: &Option<Vec<PathBuf>>, figure: &dyn Fn() -> Figure| match paths {
-            Some(paths) => figure().save(&paths[number]),
+        let note = note(map, segmenter);
+        let save = |paths: &Option<Vec<PathBuf>>, drawing: &dyn Fn() -> Drawing| match paths {
+            Some(paths) => drawing().save(&paths[number]),
             None => Ok(()),
         };
         save(&self.pictures, &|| draw::map(map, labels, [&title, &note]))?;
         save(&self.overlays, &|| {
             let overlay = Overlay::new(picture, map, labels);
             if self.legend {
-                overlay.figure([&title, &note])
+                overlay.drawing([&title, &note])
             } else {
-                Figure::of(overlay.picture())
+                Drawing::from_picture(overlay.picture())
             }
         })?;
         for Heat { name, classes, paths } in &self.heats {
-            let figure = match self.legend {
+            let drawing = match self.legend {
                 true => draw::heat(picture, map, classes, [name, &format!("{title} · {note}")]),
-                false => Figure::of(draw::heat_picture(picture, map, classes)),
+                false => Drawing::from_picture(draw::heat_picture(picture, map, classes)),
             };
-            figure.save(&paths[number])?;
+            drawing.save(&paths[number])?;
         }
         self.arrays.as_ref().map_or(Ok(()), |paths| write_arrays(map, &paths[number]))
     }
 }
 
 /// How the map was made, in a line.
-fn note(map: &LabelMap, mapper: &Mapper) -> String {
+fn note(map: &SegmentationMap, segmenter: &Segmenter) -> String {
     let (rows, columns, stride) = (map.rows(), map.columns(), map.row_axis().stride.round());
-    let padding =
-        if mapper.options().padding == MapPadding::Valid { ", none across the border" } else { "" };
+    let padding = if segmenter.options().padding == MapPadding::Valid {
+        ", none across the border"
+    } else {
+        ""
+    };
     format!(
         "{} · {rows} × {columns} cells, one every {stride} pixels{padding}",
-        mapper.model().name()
+        segmenter.model().name()
     )
 }
 
 /// Scores in `path`, labels beside them.
-fn write_arrays(map: &LabelMap, path: &Path) -> Result<()> {
+fn write_arrays(map: &SegmentationMap, path: &Path) -> Result<()> {
     let scores = map.scores().context(
         "its map is too large to keep all scores: leave --npy away, or take a coarser map",
     )?;

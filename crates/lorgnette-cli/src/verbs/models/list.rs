@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Args;
 use lorgnette::catalogue::{self, Entry};
 use lorgnette::net::zoo::Cost;
-use lorgnette::{EMBEDDED_NAME, Home};
+use lorgnette::{EMBEDDED_NAME, ModelStore};
 use serde::Serialize;
 
 use super::{short, size};
@@ -53,14 +53,17 @@ struct Row {
 
 /// Lists.
 pub(super) fn run(arguments: &Arguments) -> Result<Outcome> {
-    let home = Home::find();
+    let model_store = ModelStore::from_env();
     let entries = catalogue::entries();
     let here = |entry: &&Entry| {
-        !arguments.installed || home.as_ref().is_some_and(|home| home.installed(entry).is_some())
+        !arguments.installed
+            || model_store
+                .as_ref()
+                .is_some_and(|model_store| model_store.installed(entry).is_some())
     };
     let mut rows = vec![Row::embedded()?];
     for entry in entries.iter().filter(here) {
-        rows.push(Row::from_entry(entry, home.as_ref())?);
+        rows.push(Row::from_entry(entry, model_store.as_ref())?);
     }
     write_report(|out| match arguments.format {
         ReportFormat::Json => rows.iter().try_for_each(|row| write_json(out, row)),
@@ -70,17 +73,18 @@ pub(super) fn run(arguments: &Arguments) -> Result<Outcome> {
 }
 
 impl Row {
-    fn from_entry(entry: &Entry, home: Option<&Home>) -> Result<Self> {
+    fn from_entry(entry: &Entry, model_store: Option<&ModelStore>) -> Result<Self> {
         let Cost { parameters, macs, .. } = entry.net.cost(entry.published)?;
-        let path = home.and_then(|home| home.installed(entry));
-        let receipt = home.and_then(|home| home.receipt(entry));
+        let path = model_store.and_then(|model_store| model_store.installed(entry));
+        let download_record =
+            model_store.and_then(|model_store| model_store.download_record(entry));
         let there = path.as_ref().and_then(|path| Some(path.metadata().ok()?.len()));
         Ok(Self {
             name: entry.name.clone(),
             network: entry.net.name,
             source: Some(entry.published.url.into()),
             bytes: there.or(entry.published.bytes),
-            sha256: receipt.map(|receipt| receipt.sha256),
+            sha256: download_record.map(|download_record| download_record.sha256),
             parameters,
             macs,
             side: entry.side(),

@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use lorgnette::pull::{Event, Proxies, PullOptions, pull};
 use lorgnette::{EMBEDDED_NAME, catalogue};
 
-use super::{home, size};
+use super::{model_store, size};
 use crate::Outcome;
 use crate::messages::Messages;
 
@@ -46,7 +46,7 @@ pub(super) fn run(arguments: &Arguments, messages: Messages) -> Result<Outcome> 
     if names.len() > 1 && arguments.from.iter().any(|from| std::path::Path::new(from).is_file()) {
         bail!("--from is one file, but {} models are named: give a folder", names.len());
     }
-    let home = home()?;
+    let model_store = model_store()?;
     let mirrors = env::var(MIRROR).ok().filter(|mirror| !mirror.is_empty()).into_iter().collect();
     let options = PullOptions {
         from: arguments.from.clone(),
@@ -62,8 +62,9 @@ pub(super) fn run(arguments: &Arguments, messages: Messages) -> Result<Outcome> 
             continue;
         }
         let mut bar = Bar::new(messages);
-        let result = catalogue::find(name)
-            .and_then(|entry| pull(&entry, &home, &options, &mut |event| bar.on_event(event)));
+        let result = catalogue::find(name).and_then(|entry| {
+            pull(&entry, &model_store, &options, &mut |event| bar.on_event(event))
+        });
         drop(bar);
         match result {
             Ok(model) => {
@@ -71,7 +72,8 @@ pub(super) fn run(arguments: &Arguments, messages: Messages) -> Result<Outcome> 
                     if model.already { "is here already" } else { "is here" },
                     model.path.display(),
                 );
-                let (bytes, sha256) = (size(model.receipt.bytes), &model.receipt.sha256);
+                let (bytes, sha256) =
+                    (size(model.download_record.bytes), &model.download_record.sha256);
                 messages.note(&format_args!("{name} {how}: {path}, {bytes}, SHA-256 {sha256}"));
                 pulled += 1;
             }

@@ -4,7 +4,7 @@ use anyhow::Result;
 use clap::Args;
 use lorgnette::{EMBEDDED_NAME, catalogue};
 
-use super::{home, size};
+use super::{model_store, size};
 use crate::Outcome;
 use crate::messages::Messages;
 
@@ -18,14 +18,14 @@ pub(crate) struct Arguments {
 
 /// Removes.
 pub(super) fn run(arguments: &Arguments, messages: Messages) -> Result<Outcome> {
-    let home = home()?;
+    let model_store = model_store()?;
     let mut removed = 0;
     for name in &arguments.names {
         if name == EMBEDDED_NAME {
             messages.error(&format_args!("{name} is part of the program and cannot be removed"));
             continue;
         }
-        match catalogue::find(name).and_then(|entry| home.remove(&entry)) {
+        match catalogue::find(name).and_then(|entry| model_store.remove(&entry)) {
             Ok(Some(bytes)) => messages.note(&format_args!("{name} removed, {} free", size(bytes))),
             Ok(None) => {
                 messages.error(&format_args!("{name} is not installed"));

@@ -10,7 +10,7 @@ use lorgnette::net::DType;
 use lorgnette::net::summary::Summary;
 use lorgnette::net::weights::Weights;
 use lorgnette::net::zoo::{Architecture, Published};
-use lorgnette::{EMBEDDED_NAME, Home, Model, ModelOptions, catalogue};
+use lorgnette::{EMBEDDED_NAME, Model, ModelOptions, ModelStore, catalogue};
 use serde::Serialize;
 
 use super::short;
@@ -101,9 +101,10 @@ pub(super) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
 impl ModelDescription {
     /// A model of the catalogue: by its table, and by its file where that is here.
     fn published(entry: &catalogue::Entry) -> Result<Self> {
-        let home = Home::find();
-        let path = home.as_ref().and_then(|home| home.installed(entry));
-        let receipt = home.as_ref().and_then(|home| home.receipt(entry));
+        let model_store = ModelStore::from_env();
+        let path = model_store.as_ref().and_then(|model_store| model_store.installed(entry));
+        let download_record =
+            model_store.as_ref().and_then(|model_store| model_store.download_record(entry));
         let mut description = Self {
             name: entry.name.clone(),
             source: Some(entry.published.url.into()),
@@ -112,7 +113,7 @@ impl ModelDescription {
                 .as_ref()
                 .and_then(|path| Some(path.metadata().ok()?.len()))
                 .or(entry.published.bytes),
-            sha256: receipt.map(|receipt| receipt.sha256),
+            sha256: download_record.map(|download_record| download_record.sha256),
             top1: entry.published.top1,
             top5: entry.published.top5,
             ..Self::default()
@@ -155,8 +156,8 @@ impl ModelDescription {
         let path = model::path(arguments.named.as_deref(), global)?;
         description.path = path.as_ref().map(|path| path.display().to_string());
         if let (Some(_), Some(path)) = (opened.network().net(), &path) {
-            let weights = match Home::find() {
-                Some(home) => Weights::open_archived(path, home.folder())?,
+            let weights = match ModelStore::from_env() {
+                Some(model_store) => Weights::open_archived(path, model_store.folder())?,
                 None => bail!("set LORGNETTE_HOME to a folder"),
             };
             let variables = weights.variables().iter();

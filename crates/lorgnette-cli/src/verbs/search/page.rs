@@ -7,7 +7,7 @@ use std::path::Path;
 use std::thread::available_parallelism;
 
 use anyhow::{Context as _, Result, bail};
-use lorgnette::in_order::in_order;
+use lorgnette::parallel::par_map_ordered;
 use lorgnette_library::html_page::{HtmlPage, Thumbnail};
 use lorgnette_library::search::{Hit, SearchResults};
 
@@ -50,7 +50,7 @@ pub(super) fn page(query: &str, results: &SearchResults, messages: Messages) -> 
     let mut progress = Progress::new(results.hits.len(), "photos", messages);
     let worker = |_: usize, hit: &Hit| Thumbnail::open(&hit.path, side);
     let workers = vec![worker; available_parallelism().map_or(1, usize::from)];
-    in_order(&results.hits, workers, |hit, thumbnail| {
+    par_map_ordered(&results.hits, workers, |hit, thumbnail| {
         html_page.add(hit, &thumbnail);
         progress.advance();
         ControlFlow::Continue(())

@@ -26,9 +26,9 @@ impl Block {
         let end = entries_end(&content).ok_or("its restart points are longer than the block")?;
         let block = Self { content, end };
         let offsets = || (0..block.restarts()).map(|index| block.restart(index));
-        let in_order = offsets().zip(offsets().skip(1)).all(|(one, next)| one < next);
+        let par_map_ordered = offsets().zip(offsets().skip(1)).all(|(one, next)| one < next);
         let within = offsets().next_back().is_none_or(|last| last <= end);
-        if in_order && within {
+        if par_map_ordered && within {
             Ok(block)
         } else {
             Err("its restart points are not in order".into())

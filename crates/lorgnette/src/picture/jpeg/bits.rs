@@ -3,29 +3,29 @@
 /// Reads a scan's bits, most significant first, past the zero that follows every 255.
 ///
 /// At a marker, or the end of the file, zeros follow for ever, as libjpeg has it;
-/// [`Bits::exhausted`] tells.
+/// [`BitReader::is_exhausted`] tells.
 #[derive(Clone, Copy)]
-pub(super) struct Bits<'a> {
+pub(super) struct BitReader<'a> {
     bytes: &'a [u8],
     at: usize,
     /// The low `count` bits are still to be read.
     buffer: u64,
     count: u32,
     /// How many bits, the last ones of the buffer, were made up after the end.
-    made_up: u32,
+    padding_bits: u32,
 }
 
 /// A Huffman code and what follows it take at most 16 + 16 bits.
-const MOST_BITS_A_CODE: u32 = 32;
+const MAX_BITS_PER_CODE: u32 = 32;
 
-impl<'a> Bits<'a> {
+impl<'a> BitReader<'a> {
     pub(super) fn new(bytes: &'a [u8], at: usize) -> Self {
-        Self { bytes, at, buffer: 0, count: 0, made_up: 0 }
+        Self { bytes, at, buffer: 0, count: 0, padding_bits: 0 }
     }
 
     /// Whether bits were read that the file does not have.
-    pub(super) fn exhausted(&self) -> bool {
-        self.made_up > self.count
+    pub(super) fn is_exhausted(&self) -> bool {
+        self.padding_bits > self.count
     }
 
     /// Where the file goes on after the scan: at a marker, or at its end.
@@ -46,17 +46,17 @@ impl<'a> Bits<'a> {
 
     /// A scan without any bits left.
     fn ended(bytes: &'a [u8], at: usize) -> Self {
-        Self { made_up: 1, ..Self::new(bytes, at) }
+        Self { padding_bits: 1, ..Self::new(bytes, at) }
     }
 
-    /// Makes at least [`MOST_BITS_A_CODE`] bits ready.
+    /// Makes at least [`MAX_BITS_PER_CODE`] bits ready.
     #[inline(always)]
     fn fill(&mut self) {
-        if self.count >= MOST_BITS_A_CODE {
+        if self.count >= MAX_BITS_PER_CODE {
             return;
         }
         match self.bytes.get(self.at..self.at + 8) {
-            Some(word) if self.made_up == 0 => {
+            Some(word) if self.padding_bits == 0 => {
                 let word = u64::from_be_bytes(word.try_into().expect("eight bytes"));
                 if has_255(word) {
                     *self = self.refilled();
@@ -82,13 +82,13 @@ impl<'a> Bits<'a> {
     fn refilled(mut self) -> Self {
         while self.count <= 56 {
             // Once ended, it stays so: the marker is not looked for again.
-            let byte = if self.made_up == 0 { self.next_byte() } else { None };
-            self.made_up += if byte.is_none() { 8 } else { 0 };
+            let byte = if self.padding_bits == 0 { self.next_byte() } else { None };
+            self.padding_bits += if byte.is_none() { 8 } else { 0 };
             self.buffer = self.buffer << 8 | u64::from(byte.unwrap_or(0));
             self.count += 8;
         }
         // What was made up and is read already needs no counting, only that there was some.
-        self.made_up = self.made_up.min(1 << 20);
+        self.padding_bits = self.padding_bits.min(1 << 20);
         self
     }
 
@@ -113,13 +113,13 @@ impl<'a> Bits<'a> {
 
     /// The next `n` bits as a number; `n` at most 16.
     #[inline]
-    pub(super) fn take(&mut self, n: u32) -> i32 {
+    pub(super) fn read_bits(&mut self, n: u32) -> i32 {
         self.fill();
-        self.take_ready(n)
+        self.read_buffered_bits(n)
     }
 
     #[inline]
-    fn take_ready(&mut self, n: u32) -> i32 {
+    fn read_buffered_bits(&mut self, n: u32) -> i32 {
         if n == 0 {
             return 0;
         }
@@ -181,7 +181,7 @@ impl<'a> Bits<'a> {
         if size == 0 {
             return 0;
         }
-        extended(self.take_ready(size), size)
+        extended(self.read_buffered_bits(size), size)
     }
 }
 

@@ -20,16 +20,16 @@ pub(super) enum Colour {
 impl Colour {
     /// libjpeg's decision (`default_decompress_parms` in jdapimin.c); `None` for two components or
     /// more than four.
-    pub(super) fn of(layout: &Layout<'_>) -> Option<Self> {
+    pub(super) fn from_layout(layout: &Layout<'_>) -> Option<Self> {
         match layout.components.len() {
             1 => Some(Self::Grey),
-            3 => Some(Self::of_three(layout)),
-            4 => Some(Self::of_four(layout)),
+            3 => Some(Self::from_three_components(layout)),
+            4 => Some(Self::from_four_components(layout)),
             _ => None,
         }
     }
 
-    fn of_three(layout: &Layout<'_>) -> Self {
+    fn from_three_components(layout: &Layout<'_>) -> Self {
         if layout.jfif {
             return Self::YCbCr;
         }
@@ -42,7 +42,7 @@ impl Colour {
         }
     }
 
-    fn of_four(layout: &Layout<'_>) -> Self {
+    fn from_four_components(layout: &Layout<'_>) -> Self {
         match layout.adobe_transform {
             None => Self::Cmyk { inverted: false },
             Some(0) => Self::Cmyk { inverted: true },

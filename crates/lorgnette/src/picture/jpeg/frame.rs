@@ -2,11 +2,11 @@
 
 use super::super::PictureError;
 use super::super::open::{OpenOptions, Source};
-use super::super::orientation::swaps_sides;
-use super::markers::{EOI, Layout, SOS, Walk, stands_alone};
+use super::super::orientation::swaps_width_and_height;
+use super::markers::{EOI, Layout, MarkerReader, SOS, is_standalone};
 use super::scan::Scan;
 use super::tables::Tables;
-use super::transform::Steps;
+use super::transform::Dequantiser;
 
 /// Passes over the coefficients a progressive file may ask for. Encoders write about ten; a file of
 /// empty passes would cost time for nothing.
@@ -47,7 +47,7 @@ pub(super) struct Component {
     pub(super) blocks_across: usize,
     table: usize,
     /// The quantisation in force when its first scan began.
-    pub(super) steps: Option<Steps>,
+    pub(super) steps: Option<Dequantiser>,
     /// 64 coefficients a block, row by row; empty unless the frame is progressive.
     pub(super) coefficients: Vec<i16>,
     /// `block_side * blocks_across` samples a row.
@@ -59,13 +59,13 @@ impl Frame {
     pub(super) fn decode(source: &Source<'_>, layout: &Layout<'_>) -> Result<Self, PictureError> {
         let mut frame = Self::new(source, layout)?;
         let mut tables = Tables::default();
-        let mut walk = Walk { bytes: source.bytes, at: 0 };
+        let mut markers = MarkerReader { bytes: source.bytes, at: 0 };
         let mut scans = 0;
-        while let Some(marker) = walk.next_marker().filter(|&marker| marker != EOI) {
-            if stands_alone(marker) {
+        while let Some(marker) = markers.next_marker().filter(|&marker| marker != EOI) {
+            if is_standalone(marker) {
                 continue;
             }
-            let Some(segment) = walk.segment() else { break };
+            let Some(segment) = markers.segment() else { break };
             if marker != SOS {
                 tables.take(source, marker, segment)?;
                 continue;
@@ -76,7 +76,7 @@ impl Frame {
             }
             let scan = Scan::read(source, &frame, segment)?;
             frame.latch_quantisation(source, &tables, &scan)?;
-            walk.at = scan.decode(source, &mut frame, &tables, walk.at)?;
+            markers.at = scan.decode(source, &mut frame, &tables, markers.at)?;
         }
         if scans == 0 {
             return Err(source.damaged("it has no scan"));
@@ -86,7 +86,7 @@ impl Frame {
     }
 
     fn new(source: &Source<'_>, layout: &Layout<'_>) -> Result<Self, PictureError> {
-        let most = |sampling: fn(&super::markers::Component) -> u8| {
+        let max_sampling = |sampling: fn(&super::markers::Component) -> u8| {
             layout
                 .components
                 .iter()
@@ -94,7 +94,7 @@ impl Frame {
                 .max()
                 .unwrap_or(1)
         };
-        let (horizontal, vertical) = (most(|c| c.horizontal), most(|c| c.vertical));
+        let (horizontal, vertical) = (max_sampling(|c| c.horizontal), max_sampling(|c| c.vertical));
         let block_side = block_side(source.options, layout);
         let mut frame = Self {
             width: reduced(layout.width, block_side),
@@ -125,15 +125,15 @@ impl Frame {
         tables: &Tables,
         scan: &Scan,
     ) -> Result<(), PictureError> {
-        for part in scan.parts() {
-            let component = &mut self.components[part];
+        for index in scan.components() {
+            let component = &mut self.components[index];
             if component.steps.is_some() {
                 continue;
             }
             let table = tables.quantisation.get(component.table).and_then(Option::as_ref);
             let table = table.ok_or_else(|| source.damaged("a quantisation table is missing"))?;
             component.steps =
-                Some(Steps::new(table, source.options.jpeg_transform, component.block_side));
+                Some(Dequantiser::new(table, source.options.jpeg_transform, component.block_side));
         }
         Ok(())
     }
@@ -212,8 +212,8 @@ impl Component {
 
 /// Samples on a side of what a block becomes: 8, or as few as leave what the caller needs.
 fn block_side(options: &OpenOptions, layout: &Layout<'_>) -> usize {
-    let Some([mut rows, mut columns]) = options.least_size else { return 8 };
-    if !options.ignore_orientation && swaps_sides(layout.orientation()) {
+    let Some([mut rows, mut columns]) = options.min_decode_size else { return 8 };
+    if !options.ignore_orientation && swaps_width_and_height(layout.orientation()) {
         (rows, columns) = (columns, rows);
     }
     let is_enough = |side: &usize| {
@@ -232,7 +232,9 @@ fn reduced(length: usize, block_side: usize) -> usize {
 /// left over on either side: that is better and cheaper than upsampling
 /// (`jpeg_calc_output_dimensions` in jdmaster.c).
 fn own_block_side(frame: &Frame, horizontal: usize, vertical: usize) -> usize {
-    let divides = |most: usize, own: usize| (most * frame.block_side).is_multiple_of(own);
+    let divides = |max_sampling: usize, component_sampling: usize| {
+        (max_sampling * frame.block_side).is_multiple_of(component_sampling)
+    };
     let mut side = frame.block_side;
     while side < 8
         && divides(frame.horizontal, 2 * horizontal * side)

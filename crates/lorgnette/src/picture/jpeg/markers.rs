@@ -49,25 +49,25 @@ impl<'a> Layout<'a> {
     /// marker is not ours.
     pub(super) fn read(source: &Source<'a>) -> Result<Self, PictureError> {
         let mut layout = Self::default();
-        let mut walk = Walk { bytes: source.bytes, at: 0 };
+        let mut reader = MarkerReader { bytes: source.bytes, at: 0 };
         loop {
-            let Some(marker) = walk.next_marker() else { return Err(no_end(source)) };
+            let Some(marker) = reader.next_marker() else { return Err(no_end(source)) };
             match marker {
                 EOI if layout.components.is_empty() => {
                     return Err(source.damaged("it has no picture before its end"));
                 }
                 EOI => return Ok(layout),
-                marker if stands_alone(marker) => {}
+                marker if is_standalone(marker) => {}
                 _ => {
-                    let segment = walk.segment().ok_or_else(|| no_end(source))?;
-                    layout.note(source, marker, segment)?;
+                    let segment = reader.segment().ok_or_else(|| no_end(source))?;
+                    layout.read_segment(source, marker, segment)?;
                 }
             }
         }
     }
 
     /// Takes what one segment has to say.
-    fn note(
+    fn read_segment(
         &mut self,
         source: &Source<'_>,
         marker: u8,
@@ -75,7 +75,7 @@ impl<'a> Layout<'a> {
     ) -> Result<(), PictureError> {
         match marker {
             0xC0..=0xC2 => {
-                self.note_frame(source, segment)?;
+                self.read_frame(source, segment)?;
                 self.progressive = marker == 0xC2;
             }
             0xC3 | 0xC5..=0xC7 | 0xC9..=0xCB | 0xCD..=0xCF => {
@@ -95,7 +95,7 @@ impl<'a> Layout<'a> {
     }
 
     /// Start of frame: precision, height, width, and three bytes a component.
-    fn note_frame(&mut self, source: &Source<'_>, segment: &[u8]) -> Result<(), PictureError> {
+    fn read_frame(&mut self, source: &Source<'_>, segment: &[u8]) -> Result<(), PictureError> {
         if !self.components.is_empty() {
             return Err(source.damaged("it has two frames"));
         }
@@ -123,7 +123,7 @@ impl<'a> Layout<'a> {
     }
 
     /// The blocks of 8 x 8 samples of its largest component: no decodable file has fewer.
-    pub(super) fn fewest_blocks(&self) -> u64 {
+    pub(super) fn min_blocks(&self) -> u64 {
         let widest = self.components.iter().map(|c| u64::from(c.horizontal)).max().unwrap_or(1);
         let tallest = self.components.iter().map(|c| u64::from(c.vertical)).max().unwrap_or(1);
         let blocks = |c: &Component| {
@@ -142,12 +142,12 @@ impl Component {
 }
 
 /// A place in the file.
-pub(super) struct Walk<'a> {
+pub(super) struct MarkerReader<'a> {
     pub(super) bytes: &'a [u8],
     pub(super) at: usize,
 }
 
-impl<'a> Walk<'a> {
+impl<'a> MarkerReader<'a> {
     /// The next marker's code, past whatever lies between: coefficients, in which 255 is followed
     /// by 0, fill bytes, or garbage, which libjpeg skips as well. `None` at the end of the file.
     pub(super) fn next_marker(&mut self) -> Option<u8> {
@@ -174,7 +174,7 @@ impl<'a> Walk<'a> {
 }
 
 /// Markers without a segment: restarts, a second start of image, TEM.
-pub(super) fn stands_alone(marker: u8) -> bool {
+pub(super) fn is_standalone(marker: u8) -> bool {
     matches!(marker, SOI | TEM | 0xD0..=0xD7)
 }
 

@@ -3,13 +3,13 @@
 
 use super::super::PictureError;
 use super::super::open::Source;
-use super::bits::{Bits, Coefficient, Huffman};
+use super::bits::{BitReader, Coefficient, Huffman};
 use super::frame::{Component, Frame};
 use super::tables::{Tables, ZIGZAG};
 
 /// A scan's header.
 pub(super) struct Scan {
-    parts: Vec<Part>,
+    components: Vec<ScanComponent>,
     /// First and last coefficient of the zigzag, 0 to 63.
     first: usize,
     last: usize,
@@ -21,7 +21,7 @@ pub(super) struct Scan {
 
 /// A component's part in a scan: which it is, and which Huffman tables its codes use.
 #[derive(Clone, Copy)]
-struct Part {
+struct ScanComponent {
     component: usize,
     dc: usize,
     ac: usize,
@@ -54,37 +54,46 @@ impl Scan {
 
     fn parse(frame: &Frame, segment: &[u8]) -> Option<Self> {
         let (&count, rest) = segment.split_first()?;
-        let (parts, rest) = rest.split_at_checked(2 * usize::from(count))?;
+        let (components, rest) = rest.split_at_checked(2 * usize::from(count))?;
         let &[first, last, bits] = rest.first_chunk::<3>()?;
-        let parts: Option<Vec<Part>> =
-            parts.as_chunks::<2>().0.iter().map(|bytes| Part::parse(frame, *bytes)).collect();
+        let components: Option<Vec<ScanComponent>> = components
+            .as_chunks::<2>()
+            .0
+            .iter()
+            .map(|bytes| ScanComponent::parse(frame, *bytes))
+            .collect();
         let scan = if frame.progressive {
             let (first, last) = (usize::from(first), usize::from(last));
             Self {
-                parts: parts?,
+                components: components?,
                 first,
                 last,
                 refines: bits >> 4 != 0,
                 low_bit: u32::from(bits & 15),
             }
         } else {
-            Self { parts: parts?, first: 0, last: 63, refines: false, low_bit: 0 }
+            Self { components: components?, first: 0, last: 63, refines: false, low_bit: 0 }
         };
-        scan.is_sound(frame).then_some(scan)
+        scan.is_valid(frame).then_some(scan)
     }
 
-    fn is_sound(&self, frame: &Frame) -> bool {
-        let named_once = (0..frame.components.len())
-            .all(|index| self.parts.iter().filter(|part| part.component == index).count() <= 1);
+    fn is_valid(&self, frame: &Frame) -> bool {
+        let named_once = (0..frame.components.len()).all(|index| {
+            self.components
+                .iter()
+                .filter(|scan_component| scan_component.component == index)
+                .count()
+                <= 1
+        });
         let band = self.first <= self.last && self.last < 64 && self.low_bit <= 13;
         let dc_alone = !frame.progressive || self.first != 0 || self.last == 0;
-        let ac_alone = self.first == 0 || self.parts.len() == 1;
-        !self.parts.is_empty() && named_once && band && dc_alone && ac_alone
+        let ac_alone = self.first == 0 || self.components.len() == 1;
+        !self.components.is_empty() && named_once && band && dc_alone && ac_alone
     }
 
     /// The components of this scan.
-    pub(super) fn parts(&self) -> impl Iterator<Item = usize> {
-        self.parts.iter().map(|part| part.component)
+    pub(super) fn components(&self) -> impl Iterator<Item = usize> {
+        self.components.iter().map(|scan_component| scan_component.component)
     }
 
     /// Adds this scan's coefficients to the frame; gives the place in the file after it.
@@ -95,13 +104,13 @@ impl Scan {
         tables: &Tables,
         at: usize,
     ) -> Result<usize, PictureError> {
-        let mut bits = Bits::new(source.bytes, at);
+        let mut bits = BitReader::new(source.bytes, at);
         let codes = self.codes(source, tables)?;
         if self.is_unused(frame) {
             return Ok(at);
         }
-        let (across, down) = match self.parts[..] {
-            [part] => frame.components[part.component].own_blocks,
+        let (across, down) = match self.components[..] {
+            [scan_component] => frame.components[scan_component.component].own_blocks,
             _ => frame.mcus,
         };
         let mut state = State::default();
@@ -114,7 +123,7 @@ impl Scan {
             }
             until_restart = until_restart.wrapping_sub(1);
             // As libjpeg has it: without bits, the blocks up to the next restart stay as they are.
-            if bits.exhausted() {
+            if bits.is_exhausted() {
                 if tables.restart_interval == 0 {
                     break;
                 }
@@ -128,7 +137,10 @@ impl Scan {
     /// Whether it brings only AC coefficients of a component whose blocks become a sample each.
     /// They are walked over, not decoded.
     fn is_unused(&self, frame: &Frame) -> bool {
-        self.first > 0 && self.parts().all(|part| frame.components[part].block_side == 1)
+        self.first > 0
+            && self
+                .components()
+                .all(|scan_component| frame.components[scan_component].block_side == 1)
     }
 
     /// Looks up each part's tables, and refuses a scan that needs one the file does not have.
@@ -139,9 +151,9 @@ impl Scan {
     ) -> Result<Vec<Codes<'a>>, PictureError> {
         let wants_dc = self.first == 0 && !self.refines;
         let wants_ac = self.last > 0;
-        let codes = self.parts.iter().map(|part| {
-            let dc = tables.dc[part.dc].as_ref();
-            let ac = tables.ac[part.ac].as_ref();
+        let codes = self.components.iter().map(|scan_component| {
+            let dc = tables.dc[scan_component.dc].as_ref();
+            let ac = tables.ac[scan_component.ac].as_ref();
             let whole = (dc.is_some() || !wants_dc) && (ac.is_some() || !wants_ac);
             whole.then_some(Codes { dc, ac })
         });
@@ -155,25 +167,25 @@ impl Scan {
         &self,
         frame: &mut Frame,
         codes: &[Codes<'_>],
-        bits: &mut Bits<'_>,
+        bits: &mut BitReader<'_>,
         state: &mut State,
         (x, y): (usize, usize),
     ) {
         let progressive = frame.progressive;
-        let alone = self.parts.len() == 1;
-        for (part, codes) in self.parts.iter().zip(codes) {
-            let component = &mut frame.components[part.component];
+        let alone = self.components.len() == 1;
+        for (scan_component, codes) in self.components.iter().zip(codes) {
+            let component = &mut frame.components[scan_component.component];
             let (across, down) =
                 if alone { (1, 1) } else { (component.horizontal, component.vertical) };
             for row in y * down..(y + 1) * down {
                 for column in x * across..(x + 1) * across {
-                    let dc = &mut state.dc[part.component];
+                    let dc = &mut state.dc[scan_component.component];
                     if progressive {
-                        let block = block_of(component, column, row);
+                        let block = block_at(component, column, row);
                         self.decode_band(bits, codes, dc, &mut state.end_of_band_run, block);
                     } else {
                         let mut block = [0; 64];
-                        let is_flat = decode_whole(bits, codes, dc, &mut block);
+                        let is_flat = decode_baseline_block(bits, codes, dc, &mut block);
                         component.transform_block(column, row, &block, is_flat);
                     }
                 }
@@ -184,7 +196,7 @@ impl Scan {
     /// Adds a progressive scan's bits to a block.
     fn decode_band(
         &self,
-        bits: &mut Bits<'_>,
+        bits: &mut BitReader<'_>,
         codes: &Codes<'_>,
         dc: &mut i32,
         run: &mut u32,
@@ -195,7 +207,7 @@ impl Scan {
                 *dc = dc.wrapping_add(decode_difference(bits, table));
                 block[0] = (*dc << self.low_bit) as i16;
             }
-            (0, true, _) => block[0] |= (bits.take(1) << self.low_bit) as i16,
+            (0, true, _) => block[0] |= (bits.read_bits(1) << self.low_bit) as i16,
             (_, false, Codes { ac: Some(table), .. }) => self.decode_first(bits, table, run, block),
             (_, true, Codes { ac: Some(table), .. }) => self.refine(bits, table, run, block),
             _ => {}
@@ -205,7 +217,7 @@ impl Scan {
     /// The first bits of a band of AC coefficients (T.81, G.1.2.2).
     fn decode_first(
         &self,
-        bits: &mut Bits<'_>,
+        bits: &mut BitReader<'_>,
         table: &Huffman,
         run: &mut u32,
         block: &mut [i16; 64],
@@ -224,14 +236,20 @@ impl Scan {
             }
             k += zeros;
             if size != 0 {
-                block[natural(k)] = (bits.signed(size) << self.low_bit) as i16;
+                block[natural_order(k)] = (bits.signed(size) << self.low_bit) as i16;
             }
             k += 1;
         }
     }
 
     /// One more bit of a band of AC coefficients (T.81, G.1.2.3).
-    fn refine(&self, bits: &mut Bits<'_>, table: &Huffman, run: &mut u32, block: &mut [i16; 64]) {
+    fn refine(
+        &self,
+        bits: &mut BitReader<'_>,
+        table: &Huffman,
+        run: &mut u32,
+        block: &mut [i16; 64],
+    ) {
         let mut k = self.first;
         if *run == 0 {
             while k <= self.last {
@@ -241,14 +259,14 @@ impl Scan {
                     *run = end_of_band_run(bits, zeros);
                     break;
                 }
-                let fresh = match size {
+                let new_coefficient = match size {
                     0 => 0,
-                    _ if bits.take(1) == 1 => 1 << self.low_bit,
+                    _ if bits.read_bits(1) == 1 => 1 << self.low_bit,
                     _ => -1 << self.low_bit,
                 };
                 k = self.refine_until(bits, block, k, zeros);
-                if fresh != 0 {
-                    block[natural(k)] = fresh;
+                if new_coefficient != 0 {
+                    block[natural_order(k)] = new_coefficient;
                 }
                 k += 1;
             }
@@ -263,20 +281,20 @@ impl Scan {
     /// one's place.
     fn refine_until(
         &self,
-        bits: &mut Bits<'_>,
+        bits: &mut BitReader<'_>,
         block: &mut [i16; 64],
         from: usize,
         mut zeros: usize,
     ) -> usize {
         let bit = 1 << self.low_bit;
         for k in from..=self.last {
-            let coefficient = &mut block[natural(k)];
+            let coefficient = &mut block[natural_order(k)];
             if *coefficient == 0 {
                 if zeros == 0 {
                     return k;
                 }
                 zeros -= 1;
-            } else if bits.take(1) == 1 && *coefficient & bit == 0 {
+            } else if bits.read_bits(1) == 1 && *coefficient & bit == 0 {
                 let away_from_zero = if *coefficient > 0 { bit } else { -bit };
                 *coefficient = coefficient.wrapping_add(away_from_zero);
             }
@@ -285,7 +303,7 @@ impl Scan {
     }
 }
 
-impl Part {
+impl ScanComponent {
     fn parse(frame: &Frame, [id, tables]: [u8; 2]) -> Option<Self> {
         let component = frame.components.iter().position(|component| component.id == id)?;
         let (dc, ac) = (usize::from(tables >> 4), usize::from(tables & 15));
@@ -293,15 +311,15 @@ impl Part {
     }
 }
 
-fn block_of(component: &mut Component, column: usize, row: usize) -> &mut [i16; 64] {
+fn block_at(component: &mut Component, column: usize, row: usize) -> &mut [i16; 64] {
     let index = row * component.blocks_across + column;
     &mut component.coefficients.as_chunks_mut::<64>().0[index]
 }
 
 /// All 64 coefficients of a sequential block (T.81, F.2.2); whether all but the first are zero.
 #[inline]
-fn decode_whole(
-    bits: &mut Bits<'_>,
+fn decode_baseline_block(
+    bits: &mut BitReader<'_>,
     codes: &Codes<'_>,
     dc: &mut i32,
     block: &mut [i16; 64],
@@ -322,7 +340,7 @@ fn decode_whole(
             continue;
         }
         k += usize::from(zeros);
-        block[natural(k)] = value;
+        block[natural_order(k)] = value;
         is_flat = false;
         k += 1;
     }
@@ -331,20 +349,20 @@ fn decode_whole(
 }
 
 #[inline]
-fn decode_difference(bits: &mut Bits<'_>, table: &Huffman) -> i32 {
+fn decode_difference(bits: &mut BitReader<'_>, table: &Huffman) -> i32 {
     let size = u32::from(bits.symbol(table));
     // Sixteen is for lossless files; a larger size is damage.
     bits.signed(size.min(16))
 }
 
 /// How many blocks, this one included, have no more bits in the band.
-fn end_of_band_run(bits: &mut Bits<'_>, size: usize) -> u32 {
-    (1 << size) + bits.take(size as u32) as u32
+fn end_of_band_run(bits: &mut BitReader<'_>, size: usize) -> u32 {
+    (1 << size) + bits.read_bits(size as u32) as u32
 }
 
 /// Row-by-row place of a place of the zigzag; a damaged run past the end stays at the last, as in
 /// libjpeg.
 #[inline]
-fn natural(k: usize) -> usize {
+fn natural_order(k: usize) -> usize {
     usize::from(ZIGZAG[k.min(63)])
 }

@@ -42,11 +42,11 @@ impl Tables {
 
     fn take_quantisation(&mut self, mut segment: &[u8]) -> Option<()> {
         while let Some((&head, rest)) = segment.split_first() {
-            let bytes_a_step = if head >> 4 == 0 { 1 } else { 2 };
-            let (steps, rest) = rest.split_at_checked(64 * bytes_a_step)?;
+            let bytes_per_step = if head >> 4 == 0 { 1 } else { 2 };
+            let (steps, rest) = rest.split_at_checked(64 * bytes_per_step)?;
             let table = self.quantisation.get_mut(usize::from(head & 15))?.insert([0; 64]);
-            for (&place, step) in ZIGZAG.iter().zip(steps.chunks_exact(bytes_a_step)) {
-                table[usize::from(place)] =
+            for (&position, step) in ZIGZAG.iter().zip(steps.chunks_exact(bytes_per_step)) {
+                table[usize::from(position)] =
                     step.iter().fold(0, |high, &low| high << 8 | u16::from(low));
             }
             segment = rest;

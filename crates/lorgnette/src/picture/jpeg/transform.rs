@@ -18,7 +18,7 @@ pub enum Transform {
 }
 
 /// A component's quantisation steps, scaled as its transform wants them.
-pub(super) struct Steps {
+pub(super) struct Dequantiser {
     scaled: [i16; 64],
     inverse: Inverse,
 }
@@ -36,7 +36,7 @@ enum Inverse {
 
 type Rows<T> = [[T; 8]; 8];
 
-impl Steps {
+impl Dequantiser {
     /// Of a component whose blocks become `side` samples on a side: 8, 4, 2 or 1.
     pub(super) fn new(table: &[u16; 64], transform: Transform, side: usize) -> Self {
         let inverse = match (side, transform) {
@@ -47,8 +47,9 @@ impl Steps {
             (_, Transform::Accurate) => Inverse::Accurate,
         };
         let mut scaled = [0; 64];
-        for (place, (scaled, &step)) in scaled.iter_mut().zip(table).enumerate() {
-            *scaled = if inverse == Inverse::Fast { fast_step(step, place) } else { step as i16 };
+        for (position, (scaled, &step)) in scaled.iter_mut().zip(table).enumerate() {
+            *scaled =
+                if inverse == Inverse::Fast { fast_step(step, position) } else { step as i16 };
         }
         Self { scaled, inverse }
     }
@@ -141,7 +142,7 @@ fn shuffled<T: Copy + Default>(rows: &Rows<T>) -> Rows<T> {
 const FAST_SHIFT: u32 = 5;
 
 /// A step times the transform's own scale for its place, with two more bits (`jddctmgr.c`).
-fn fast_step(step: u16, place: usize) -> i16 {
+fn fast_step(step: u16, position: usize) -> i16 {
     /// 2^14 times 1, and the square root of 2 times the cosine of k pi / 16.
     const SCALES: [f64; 8] = [
         1.0,
@@ -153,7 +154,7 @@ fn fast_step(step: u16, place: usize) -> i16 {
         0.541_196_100,
         0.275_899_379,
     ];
-    let scale = (SCALES[place / 8] * SCALES[place % 8] * 16_384.0).round() as i32;
+    let scale = (SCALES[position / 8] * SCALES[position % 8] * 16_384.0).round() as i32;
     ((i32::from(step) * scale + (1 << 11)) >> 12) as i16
 }
 
@@ -248,10 +249,10 @@ const CONSTANT_BITS: u32 = 13;
 const PASS_BITS: u32 = 2;
 
 fn accurate(block: &[i16; 64], steps: &[i16; 64]) -> Rows<u8> {
-    let between = accurate_pass::<{ CONSTANT_BITS - PASS_BITS }>(
+    let after_columns = accurate_pass::<{ CONSTANT_BITS - PASS_BITS }>(
         &dequantised(block, steps).map(|row| row.map(i32::from)),
     );
-    let columns = accurate_pass::<{ CONSTANT_BITS + PASS_BITS + 3 }>(&transposed(&between));
+    let columns = accurate_pass::<{ CONSTANT_BITS + PASS_BITS + 3 }>(&transposed(&after_columns));
     transposed(&columns).map(|row| row.map(to_sample))
 }
 

@@ -8,7 +8,7 @@
 use super::frame::{Component, Frame};
 
 /// The narrowest component that is smoothed across: below it, libjpeg repeats samples.
-const NARROWEST_SMOOTHED: usize = 3;
+const MIN_SMOOTHED_WIDTH: usize = 3;
 
 /// Fills `out` with row `y` of a component at the width of the picture.
 pub(super) fn row(frame: &Frame, component: &Component, y: usize, out: &mut Vec<u8>) {
@@ -17,7 +17,7 @@ pub(super) fn row(frame: &Frame, component: &Component, y: usize, out: &mut Vec<
     let down = frame.vertical * frame.block_side / (component.vertical * component.block_side);
     // A picture of one sample a block is not smoothed (`jinit_upsampler`).
     let is_smoothed = frame.block_side > 1;
-    let wide = is_smoothed && component.width >= NARROWEST_SMOOTHED;
+    let wide = is_smoothed && component.width >= MIN_SMOOTHED_WIDTH;
     out.clear();
     match (across, down) {
         (1, 1) => out.extend_from_slice(samples(component, y)),
@@ -55,7 +55,7 @@ fn double_across(row: &[u8], out: &mut Vec<u8>) {
     let blend =
         |near: u8, next: u8, bias: u16| ((3 * u16::from(near) + u16::from(next) + bias) >> 2) as u8;
     let last = row.len() - 1;
-    let [first, inner @ .., end] = pairs_of(out, row.len()) else { return };
+    let [first, inner @ .., end] = output_pairs(out, row.len()) else { return };
     *first = [row[0], blend(row[0], row[1], 2)];
     for (pair, w) in inner.iter_mut().zip(row.windows(3)) {
         *pair = [blend(w[1], w[0], 1), blend(w[1], w[2], 2)];
@@ -65,7 +65,7 @@ fn double_across(row: &[u8], out: &mut Vec<u8>) {
 
 /// Room for two samples of each column. Pairs that are written in a loop over slices of known
 /// length, without a look at the room that is left, are computed eight and more at a time.
-fn pairs_of(out: &mut Vec<u8>, columns: usize) -> &mut [[u8; 2]] {
+fn output_pairs(out: &mut Vec<u8>, columns: usize) -> &mut [[u8; 2]] {
     out.resize(2 * columns, 0);
     out.as_chunks_mut().0
 }
@@ -88,7 +88,7 @@ fn double_both(component: &Component, y: usize, out: &mut Vec<u8>) {
     let (near, next) = near_and_next(component, y);
     let column = |x: usize| 3 * u16::from(near[x]) + u16::from(next[x]);
     let last = near.len() - 1;
-    let [first, inner @ .., end] = pairs_of(out, near.len()) else { return };
+    let [first, inner @ .., end] = output_pairs(out, near.len()) else { return };
     *first = [((4 * column(0) + 8) >> 4) as u8, ((3 * column(0) + column(1) + 7) >> 4) as u8];
     for (part, pairs) in inner.chunks_mut(COLUMNS).enumerate() {
         let mut columns = [0; COLUMNS + 2];

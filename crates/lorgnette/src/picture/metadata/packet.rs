@@ -1,7 +1,7 @@
 //! XMP and IPTC: what people and programs wrote of a photo. The encoders know neither, so they are
 //! put into the file that is written.
 
-use super::{JPEG_START, Kind, Metadata};
+use super::{JPEG_START, Metadata, PictureFormat};
 
 /// How a JPEG's segments of XMP (XMP specification, part 3, 1.1.3) and of Photoshop's resources
 /// begin.
@@ -15,7 +15,7 @@ const IPTC: [u8; 2] = [0x04, 0x04];
 /// How the data of a preview begins in IPTC-IIM 4.2: dataset 2:202.
 const IPTC_PREVIEW: [u8; 3] = [0x1c, 2, 202];
 /// Longest content of a JPEG's segment.
-const LONGEST: usize = 0xffff - 2;
+const MAX_SEGMENT_BYTES: usize = 0xffff - 2;
 /// What a picture is like within XML: names of elements that hold one, and the first bytes of a
 /// JPEG, a PNG and a WebP in base64.
 const PICTURES_IN_XML: [&[u8]; 6] =
@@ -27,16 +27,17 @@ const PNG_HEADER: usize = 8 + 25;
 /// part of it.
 pub(super) fn xmp_is_plain(xmp: &[u8]) -> bool {
     // In UTF-8; other encodings, which hardly anybody writes, hide what is in them.
-    std::str::from_utf8(xmp).is_ok() && !PICTURES_IN_XML.iter().any(|picture| has(xmp, picture))
+    std::str::from_utf8(xmp).is_ok()
+        && !PICTURES_IN_XML.iter().any(|picture| contains(xmp, picture))
 }
 
 /// Whether IPTC-IIM has no picture in it.
 pub(super) fn iptc_is_plain(iptc: &[u8]) -> bool {
-    !has(iptc, &IPTC_PREVIEW) && !has(iptc, &JPEG_START)
+    !contains(iptc, &IPTC_PREVIEW) && !contains(iptc, &JPEG_START)
 }
 
 /// IPTC-IIM among the resources of Photoshop, the others of which may be thumbnails.
-pub(super) fn iptc_of(mut resources: &[u8]) -> Option<Vec<u8>> {
+pub(super) fn extract_iptc(mut resources: &[u8]) -> Option<Vec<u8>> {
     loop {
         let rest = resources.strip_prefix(RESOURCE_START)?;
         let name = 1 + usize::from(*rest.get(2)?);
@@ -51,24 +52,29 @@ pub(super) fn iptc_of(mut resources: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Puts XMP, and into a JPEG also IPTC, into a file that has just been written.
-pub(in crate::picture) fn put(file: &mut Vec<u8>, kind: Kind, notes: &Metadata) {
-    let packets = match kind {
-        Kind::Jpeg => segments(notes),
-        _ => notes.xmp.as_deref().map(chunk).unwrap_or_default(),
+pub(in crate::picture) fn insert_packets(
+    file: &mut Vec<u8>,
+    format: PictureFormat,
+    metadata: &Metadata,
+) {
+    let packets = match format {
+        PictureFormat::Jpeg => segments(metadata),
+        _ => metadata.xmp.as_deref().map(chunk).unwrap_or_default(),
     };
-    let place = if kind == Kind::Jpeg { after_applications(file) } else { PNG_HEADER };
-    file.splice(place..place, packets);
+    let position =
+        if format == PictureFormat::Jpeg { after_applications(file) } else { PNG_HEADER };
+    file.splice(position..position, packets);
 }
 
 /// Segments of a JPEG; what is too long for one is left out.
-fn segments(notes: &Metadata) -> Vec<u8> {
-    let xmp = notes.xmp.as_deref().map(|xmp| (0xe1, [XMP_START, xmp].concat()));
-    let iptc = notes.iptc.as_deref().map(|iptc| {
+fn segments(metadata: &Metadata) -> Vec<u8> {
+    let xmp = metadata.xmp.as_deref().map(|xmp| (0xe1, [XMP_START, xmp].concat()));
+    let iptc = metadata.iptc.as_deref().map(|iptc| {
         let length = (iptc.len() as u32).to_be_bytes();
         let padding = &[0][..iptc.len() % 2];
         (0xed, [PHOTOSHOP_START, RESOURCE_START, &IPTC, &[0, 0], &length, iptc, padding].concat())
     });
-    let all = xmp.into_iter().chain(iptc).filter(|(_, content)| content.len() <= LONGEST);
+    let all = xmp.into_iter().chain(iptc).filter(|(_, content)| content.len() <= MAX_SEGMENT_BYTES);
     let segment = |(marker, content): (u8, Vec<u8>)| {
         let length = (content.len() as u16 + 2).to_be_bytes();
         [&[0xff, marker][..], &length, &content].concat()
@@ -94,7 +100,7 @@ fn after_applications(jpeg: &[u8]) -> usize {
     at.min(jpeg.len())
 }
 
-fn has(bytes: &[u8], part: &[u8]) -> bool {
+fn contains(bytes: &[u8], part: &[u8]) -> bool {
     bytes.windows(part.len()).any(|window| window == part)
 }
 
@@ -106,18 +112,22 @@ mod tests {
     const XMP: &[u8] = b"<x:xmpmeta xmlns:x='adobe:ns:meta/'>Ann's bus</x:xmpmeta>";
     const CAPTION: &[u8] = b"\x1c\x02\x78\x00\x03bus";
 
-    fn notes() -> Metadata {
+    fn metadata() -> Metadata {
         Metadata { xmp: Some(XMP.into()), iptc: Some(CAPTION.into()), ..Metadata::default() }
     }
 
     #[test]
     fn what_is_put_into_a_file_is_read_from_it() {
         let picture = Picture::from_rgb8(9, 7, vec![90; 9 * 7 * 3]).unwrap();
-        for kind in [Kind::Jpeg, Kind::Png] {
-            let file = picture.encode_with(kind, &notes(), false).unwrap();
-            let read = Metadata::of(&file);
-            assert_eq!(read.xmp.as_deref(), Some(XMP), "{kind}");
-            assert_eq!(read.iptc.as_deref(), (kind == Kind::Jpeg).then_some(CAPTION), "{kind}");
+        for format in [PictureFormat::Jpeg, PictureFormat::Png] {
+            let file = picture.encode_with(format, &metadata(), false).unwrap();
+            let read = Metadata::from_bytes(&file);
+            assert_eq!(read.xmp.as_deref(), Some(XMP), "{format}");
+            assert_eq!(
+                read.iptc.as_deref(),
+                (format == PictureFormat::Jpeg).then_some(CAPTION),
+                "{format}"
+            );
             let back = Picture::from_bytes(&file, "back").unwrap();
             assert_eq!((back.width(), back.height()), (9, 7));
         }
@@ -126,9 +136,9 @@ mod tests {
     #[test]
     fn a_packet_with_a_picture_in_it_is_left_away_as_a_whole() {
         let with = |xmp: &[u8], iptc: &[u8]| {
-            let notes =
+            let metadata =
                 Metadata { xmp: Some(xmp.into()), iptc: Some(iptc.into()), ..Metadata::default() };
-            let Metadata { xmp, iptc, .. } = notes.without_thumbnails();
+            let Metadata { xmp, iptc, .. } = metadata.without_thumbnails();
             (xmp.is_some(), iptc.is_some())
         };
         assert_eq!(with(XMP, CAPTION), (true, true));
@@ -152,10 +162,10 @@ mod tests {
         };
         let thumbnail = resource(0x040c, b"odd", b"thumbnail");
         assert_eq!(
-            iptc_of(&[&thumbnail[..], &resource(0x0404, b"", CAPTION)].concat()).as_deref(),
+            extract_iptc(&[&thumbnail[..], &resource(0x0404, b"", CAPTION)].concat()).as_deref(),
             Some(CAPTION)
         );
-        assert_eq!(iptc_of(&thumbnail), None);
-        assert_eq!(iptc_of(&thumbnail[..9]), None);
+        assert_eq!(extract_iptc(&thumbnail), None);
+        assert_eq!(extract_iptc(&thumbnail[..9]), None);
     }
 }

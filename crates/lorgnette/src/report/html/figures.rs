@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::{percent, section};
-use crate::figure::Figure;
+use crate::drawing::Drawing;
 use crate::metrics::Coverage;
 use crate::report::{self, Report, Scale};
 
@@ -74,11 +74,11 @@ pub(super) fn reliability(report: &Report<'_>) -> String {
     section("Reliability", explanation, &format!("<div class=\"beside\">{figure}{table}</div>\n"))
 }
 
-fn in_frame(figure: &Figure) -> String {
+fn in_frame(figure: &Drawing) -> String {
     format!("<div class=\"figure large\">\n{}</div>\n", figure.svg())
 }
 
-fn as_picture(figure: &Figure) -> String {
+fn as_picture(figure: &Drawing) -> String {
     let jpeg = figure.picture(1.0).to_jpeg(88).unwrap_or_default();
     let data = STANDARD.encode(jpeg);
     format!(

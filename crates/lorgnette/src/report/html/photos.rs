@@ -7,10 +7,10 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::{count, section};
 use crate::draw::canvas::Canvas;
-use crate::figure::escaped;
+use crate::drawing::escaped;
 use crate::metrics::{ConfusedPair, ScoredPhoto, confident_mistakes};
 use crate::report::page::{answer, evenly, truth};
-use crate::report::{self, NearDuplicatePair, Opener, Report};
+use crate::report::{self, NearDuplicatePair, PictureLoader, Report};
 
 /// The longer side of a small picture: sharp on screens with two pixels a point, a few kilobytes
 /// each.
@@ -25,7 +25,7 @@ const PAIRS: usize = 6;
 const PHOTOS_PER_PAIR: usize = 4;
 
 /// Photos of the pairs of classes that are confused most.
-pub(super) fn confused(report: &Report<'_>, open: Opener<'_>) -> String {
+pub(super) fn confused(report: &Report<'_>, open: PictureLoader<'_>) -> String {
     let pairs = report.evaluation.confusion().most_confused();
     let content: String =
         pairs.iter().take(PAIRS).map(|pair| pair_of_classes(report, open, *pair)).collect();
@@ -40,7 +40,7 @@ pub(super) fn confused(report: &Report<'_>, open: Opener<'_>) -> String {
     )
 }
 
-fn pair_of_classes(report: &Report<'_>, open: Opener<'_>, pair: ConfusedPair) -> String {
+fn pair_of_classes(report: &Report<'_>, open: PictureLoader<'_>, pair: ConfusedPair) -> String {
     let names = report.evaluation.names();
     let mistakes = confident_mistakes(report.scored).into_iter().map(|photo| &report.scored[photo]);
     let photos = mistakes.filter(|scored| {
@@ -56,7 +56,7 @@ fn pair_of_classes(report: &Report<'_>, open: Opener<'_>, pair: ConfusedPair) ->
 }
 
 /// The mistakes it is surest of.
-pub(super) fn mistakes(report: &Report<'_>, open: Opener<'_>) -> String {
+pub(super) fn mistakes(report: &Report<'_>, open: PictureLoader<'_>) -> String {
     let mistakes = confident_mistakes(report.scored);
     if mistakes.is_empty() {
         return section("Mistakes", "There are none.", "");
@@ -71,7 +71,7 @@ pub(super) fn mistakes(report: &Report<'_>, open: Opener<'_>) -> String {
 }
 
 /// Photos whose label is probably wrong.
-pub(super) fn label_issues(report: &Report<'_>, open: Opener<'_>) -> String {
+pub(super) fn label_issues(report: &Report<'_>, open: PictureLoader<'_>) -> String {
     let names = report.evaluation.names();
     let (label_issues, among) = report.label_issues();
     if label_issues.is_empty() {
@@ -104,7 +104,7 @@ pub(super) fn label_issues(report: &Report<'_>, open: Opener<'_>) -> String {
 }
 
 /// Photos that are nearly the same.
-pub(super) fn near_duplicates(report: &Report<'_>, open: Opener<'_>) -> String {
+pub(super) fn near_duplicates(report: &Report<'_>, open: PictureLoader<'_>) -> String {
     if report.near_duplicates.is_empty() {
         return String::new();
     }
@@ -134,7 +134,7 @@ pub(super) fn near_duplicates(report: &Report<'_>, open: Opener<'_>) -> String {
 }
 
 /// A few photos, right and wrong as they come.
-pub(super) fn sample(report: &Report<'_>, open: Opener<'_>) -> String {
+pub(super) fn sample(report: &Report<'_>, open: PictureLoader<'_>) -> String {
     let shown: String =
         evenly(report.scored, SAMPLE).map(|scored| photo_figure(report, open, scored)).collect();
     section(
@@ -145,7 +145,7 @@ pub(super) fn sample(report: &Report<'_>, open: Opener<'_>) -> String {
 }
 
 /// What the network sees in a photo before it decides.
-pub(super) fn features(report: &Report<'_>, open: Opener<'_>) -> String {
+pub(super) fn features(report: &Report<'_>, open: PictureLoader<'_>) -> String {
     let Some((photo, values)) = report.features else { return String::new() };
     let picture = report::features(values).to_png().unwrap_or_default();
     let picture = address("png", &picture);
@@ -161,7 +161,7 @@ pub(super) fn features(report: &Report<'_>, open: Opener<'_>) -> String {
 }
 
 /// A photo with what it is and what the model says.
-fn photo_figure(report: &Report<'_>, open: Opener<'_>, scored: &ScoredPhoto) -> String {
+fn photo_figure(report: &Report<'_>, open: PictureLoader<'_>, scored: &ScoredPhoto) -> String {
     let answer = escaped(&answer(report.evaluation, scored));
     let truth = escaped(&truth(report.evaluation, scored));
     let caption = match scored.is_correct() {
@@ -175,11 +175,11 @@ fn grid(figures: &str, class: &str) -> String {
     format!("<div class=\"photos{class}\">\n{figures}</div>\n")
 }
 
-fn figure(open: Opener<'_>, photo: &Path, caption: &str) -> String {
+fn figure(open: PictureLoader<'_>, photo: &Path, caption: &str) -> String {
     let file = escaped(&photo.file_name().unwrap_or(photo.as_os_str()).to_string_lossy());
     let path = escaped(&photo.to_string_lossy());
     let source = open(photo).map(|picture| {
-        let small = Canvas::of(&picture).fitted(SIDE, SIDE).into_picture();
+        let small = Canvas::from_picture(&picture).fitted(SIDE, SIDE).into_picture();
         format!(" src=\"{}\"", address("jpeg", &small.to_jpeg(QUALITY).unwrap_or_default()))
     });
     let source = source.unwrap_or_default();

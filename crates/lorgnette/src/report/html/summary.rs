@@ -1,7 +1,7 @@
 //! The figures that matter, and what they say in words.
 
 use super::{count, percent};
-use crate::figure::escaped;
+use crate::drawing::escaped;
 use crate::metrics::Evaluation;
 use crate::report::Report;
 

@@ -1,7 +1,7 @@
 //! The tables of the page.
 
 use super::section;
-use crate::figure::escaped;
+use crate::drawing::escaped;
 use crate::metrics::ClassMetrics;
 use crate::report::Report;
 

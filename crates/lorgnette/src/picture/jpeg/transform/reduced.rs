@@ -12,15 +12,15 @@ const FIRST_BITS: u32 = CONSTANT_BITS - PASS_BITS;
 /// The block at half its size.
 #[inline]
 pub(super) fn to_four(rows: &Rows<i16>) -> [[u8; 4]; 4] {
-    let between = four_pass::<8, { FIRST_BITS + 1 }>(rows);
-    samples(&four_pass::<4, { FINAL_BITS + 1 }>(&transposed(&between)))
+    let after_columns = four_pass::<8, { FIRST_BITS + 1 }>(rows);
+    samples(&four_pass::<4, { FINAL_BITS + 1 }>(&transposed(&after_columns)))
 }
 
 /// The block at a quarter of its size.
 #[inline]
 pub(super) fn to_two(rows: &Rows<i16>) -> [[u8; 2]; 2] {
-    let between = two_pass::<8, { FIRST_BITS + 2 }>(rows);
-    samples(&two_pass::<2, { FINAL_BITS + 2 }>(&transposed(&between)))
+    let after_columns = two_pass::<8, { FIRST_BITS + 2 }>(rows);
+    samples(&two_pass::<2, { FINAL_BITS + 2 }>(&transposed(&after_columns)))
 }
 
 /// What libjpeg's table of limits makes of one sample, which no SIMD form computes: only damaged

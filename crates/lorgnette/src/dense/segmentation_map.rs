@@ -13,7 +13,7 @@ use super::upsample::Upsampler;
 /// Cells are counted from the top left, classes by the network's own output index. Scores are those
 /// before softmax; of a map averaged over several scales, the logarithms of the mean probabilities.
 #[derive(Clone, Debug)]
-pub struct LabelMap {
+pub struct SegmentationMap {
     rows: Axis,
     columns: Axis,
     scores: Scores,
@@ -32,7 +32,7 @@ pub struct LegendEntry {
     pub mean_probability: f32,
 }
 
-impl LabelMap {
+impl SegmentationMap {
     pub(super) fn new(rows: Axis, columns: Axis, scores: Scores) -> Self {
         assert_eq!(scores.cells(), rows.cells * columns.cells, "a score for every cell");
         Self { rows, columns, scores }
@@ -141,25 +141,25 @@ impl LabelMap {
     }
 
     /// The best class of each pixel in a range of the photo's rows, by bilinear interpolation of
-    /// the scores; calls `take` with each row's number and its classes.
-    pub fn label_pixels(&self, rows: Range<usize>, take: impl FnMut(usize, &[u32])) {
-        Upsampler::new(self).labels(rows, take);
+    /// the scores; calls `visit` with each row's number and its classes.
+    pub fn label_pixels(&self, rows: Range<usize>, visit: impl FnMut(usize, &[u32])) {
+        Upsampler::new(self).labels(rows, visit);
     }
 
     /// The probability that each pixel in a range of the photo's rows is one of `classes`, by
-    /// bilinear interpolation of the cells' probabilities; calls `take` with each row's number and
+    /// bilinear interpolation of the cells' probabilities; calls `visit` with each row's number and
     /// its probabilities.
     pub fn probability_pixels(
         &self,
         classes: &[usize],
         rows: Range<usize>,
-        take: impl FnMut(usize, &[f32]),
+        visit: impl FnMut(usize, &[f32]),
     ) {
-        Upsampler::new(self).probabilities(classes, rows, take);
+        Upsampler::new(self).probabilities(classes, rows, visit);
     }
 
     /// What the network says of each cell.
-    pub(super) fn scores_of(&self) -> &Scores {
+    pub(super) fn cell_scores(&self) -> &Scores {
         &self.scores
     }
 

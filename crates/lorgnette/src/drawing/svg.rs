@@ -5,30 +5,30 @@ use std::fmt::Write as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::{Anchor, Figure, Mark, Style};
+use super::{Anchor, Drawing, Shape, TextStyle};
 use crate::draw::canvas::Colour;
 use crate::picture::Picture;
 
 /// JPEG quality of photos in drawings.
 const QUALITY: u8 = 93;
 
-pub(super) fn svg(figure: &Figure) -> String {
-    let Figure { width, height, .. } = figure;
+pub(super) fn svg(drawing: &Drawing) -> String {
+    let Drawing { width, height, .. } = drawing;
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" \
          height=\"{height}\" font-family=\"Inter, Helvetica, Arial, sans-serif\">\n\
          <rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n"
     );
-    for mark in &figure.marks {
+    for shape in &drawing.shapes {
         // Writing to a string cannot fail.
-        let _ = draw(&mut svg, mark);
+        let _ = draw(&mut svg, shape);
     }
     svg + "</svg>\n"
 }
 
-fn draw(svg: &mut String, mark: &Mark) -> std::fmt::Result {
-    match mark {
-        Mark::Rectangle { corner: (x, y), size: (width, height), radius, colour, tip } => {
+fn draw(svg: &mut String, shape: &Shape) -> std::fmt::Result {
+    match shape {
+        Shape::Rectangle { corner: (x, y), size: (width, height), radius, colour, tip } => {
             write!(
                 svg,
                 "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height:.1}\""
@@ -39,7 +39,7 @@ fn draw(svg: &mut String, mark: &Mark) -> std::fmt::Result {
             fill(svg, *colour)?;
             close(svg, "rect", tip.as_deref())
         }
-        Mark::Line { points, width, colour } => {
+        Shape::Line { points, width, colour } => {
             let points: Vec<String> =
                 points.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
             let (points, colour, opacity) =
@@ -50,13 +50,13 @@ fn draw(svg: &mut String, mark: &Mark) -> std::fmt::Result {
                  stroke-linecap=\"round\" stroke-linejoin=\"round\"/>"
             )
         }
-        Mark::Disc { centre: (x, y), radius, colour, tip } => {
+        Shape::Disc { centre: (x, y), radius, colour, tip } => {
             write!(svg, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"{radius:.1}\"")?;
             fill(svg, *colour)?;
             close(svg, "circle", tip.as_deref())
         }
-        Mark::Words { text, at, style } => words(svg, text, *at, *style),
-        Mark::Picture { corner: (x, y), picture, times } => {
+        Shape::Words { text, at, style } => words(svg, text, *at, *style),
+        Shape::Picture { corner: (x, y), picture, times } => {
             let (width, height) = (picture.width() * times, picture.height() * times);
             let (data, rendering) = embedded(picture, *times);
             writeln!(
@@ -95,7 +95,7 @@ fn close(svg: &mut String, element: &str, tip: Option<&str>) -> std::fmt::Result
     }
 }
 
-fn words(svg: &mut String, text: &str, (x, y): (f32, f32), style: Style) -> std::fmt::Result {
+fn words(svg: &mut String, text: &str, (x, y): (f32, f32), style: TextStyle) -> std::fmt::Result {
     write!(svg, "<text x=\"{x:.1}\" y=\"{y:.1}\" font-size=\"{:.1}\"", style.em)?;
     match style.anchor {
         Anchor::Start => {}
@@ -112,9 +112,9 @@ fn words(svg: &mut String, text: &str, (x, y): (f32, f32), style: Style) -> std:
     writeln!(svg, ">{}</text>", escaped(text))
 }
 
-fn opacity(of: &str, colour: Colour) -> String {
+fn opacity(attribute: &str, colour: Colour) -> String {
     if colour.alpha < 1.0 {
-        format!(" {of}-opacity=\"{:.3}\"", colour.alpha)
+        format!(" {attribute}-opacity=\"{:.3}\"", colour.alpha)
     } else {
         String::new()
     }

@@ -8,7 +8,7 @@ use super::PictureError;
 
 /// The picture formats we decode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum PictureFormat {
     /// JPEG: baseline or progressive; grey, YCbCr, RGB, CMYK or YCCK.
     Jpeg,
     /// PNG of 1 to 16 bits; of an animated one the still picture.
@@ -23,7 +23,7 @@ pub enum Kind {
     WebP,
 }
 
-impl fmt::Display for Kind {
+impl fmt::Display for PictureFormat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Jpeg => "JPEG",
@@ -37,26 +37,26 @@ impl fmt::Display for Kind {
 }
 
 /// Names the format of `bytes`, or says what they look like instead.
-pub(super) fn detect(bytes: &[u8], name: &str) -> Result<Kind, PictureError> {
+pub(super) fn detect(bytes: &[u8], name: &str) -> Result<PictureFormat, PictureError> {
     if bytes.is_empty() {
         return Err(PictureError::Empty { name: name.into() });
     }
-    if let Some(what) = foreign_picture(bytes) {
+    if let Some(what) = unsupported_format(bytes) {
         return Err(PictureError::Unsupported { name: name.into(), what: what.into() });
     }
     match image::guess_format(bytes) {
-        Ok(ImageFormat::Jpeg) => Ok(Kind::Jpeg),
-        Ok(ImageFormat::Png) => Ok(Kind::Png),
-        Ok(ImageFormat::Gif) => Ok(Kind::Gif),
-        Ok(ImageFormat::Bmp) => Ok(Kind::Bmp),
-        Ok(ImageFormat::Tiff) => Ok(Kind::Tiff),
-        Ok(ImageFormat::WebP) => Ok(Kind::WebP),
-        _ => Err(PictureError::NotAPicture { name: name.into(), what: likeness(bytes) }),
+        Ok(ImageFormat::Jpeg) => Ok(PictureFormat::Jpeg),
+        Ok(ImageFormat::Png) => Ok(PictureFormat::Png),
+        Ok(ImageFormat::Gif) => Ok(PictureFormat::Gif),
+        Ok(ImageFormat::Bmp) => Ok(PictureFormat::Bmp),
+        Ok(ImageFormat::Tiff) => Ok(PictureFormat::Tiff),
+        Ok(ImageFormat::WebP) => Ok(PictureFormat::WebP),
+        _ => Err(PictureError::NotAPicture { name: name.into(), what: describe_content(bytes) }),
     }
 }
 
 /// Pictures we know by sight and do not decode.
-fn foreign_picture(bytes: &[u8]) -> Option<&'static str> {
+fn unsupported_format(bytes: &[u8]) -> Option<&'static str> {
     let brand = if bytes.get(4..8) == Some(b"ftyp".as_slice()) { bytes.get(8..12) } else { None };
     match brand {
         Some(b"heic" | b"heix" | b"hevc" | b"heim" | b"heis" | b"mif1" | b"msf1") => {
@@ -79,7 +79,7 @@ fn foreign_picture(bytes: &[u8]) -> Option<&'static str> {
 }
 
 /// What a file that is no picture looks like, and what to do about it.
-fn likeness(bytes: &[u8]) -> String {
+fn describe_content(bytes: &[u8]) -> String {
     let start = &bytes[..bytes.len().min(512)];
     let text = is_text(start);
     let lower = String::from_utf8_lossy(start).trim_start().to_ascii_lowercase();

@@ -18,23 +18,26 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 /// Items a worker may be ahead of the one that is taken next.
-const AHEAD: usize = 4;
+const MAX_AHEAD: usize = 4;
 
 /// What a worker made of the item of that number, or the panic it met.
 type Done<A> = (usize, Result<A, Box<dyn Any + Send>>);
 
-/// Lets each worker, on a thread of its own, turn items into answers, and `take`s the answers in
-/// the items' order, each as soon as it and all before it are there, until `take` breaks off.
+/// Lets each worker, on a thread of its own, turn items into answers, and `consume`s the answers in
+/// the items' order, each as soon as it and all before it are there, until `consume` breaks off.
 ///
 /// # Panics
 /// Passes on the panic of a worker.
-pub fn in_order<T, A, W>(items: &[T], workers: Vec<W>, take: impl FnMut(&T, A) -> ControlFlow<()>)
-where
+pub fn par_map_ordered<T, A, W>(
+    items: &[T],
+    workers: Vec<W>,
+    consume: impl FnMut(&T, A) -> ControlFlow<()>,
+) where
     T: Sync,
     A: Send,
     W: FnMut(usize, &T) -> A + Send,
 {
-    let first = (workers.len() * AHEAD).min(items.len());
+    let first = (workers.len() * MAX_AHEAD).min(items.len());
     let (tickets, waiting) = channel();
     let waiting = Mutex::new(waiting);
     let (done, finished) = channel();
@@ -45,40 +48,40 @@ where
     thread::scope(|scope| {
         for worker in workers {
             let (done, waiting) = (done.clone(), &waiting);
-            scope.spawn(move || serve(worker, items, waiting, &done));
+            scope.spawn(move || worker_loop(worker, items, waiting, &done));
         }
         drop(done);
         // Owns its ends of both channels: when it returns or panics, the workers stop.
-        collect(items, first, tickets, finished, take);
+        collect(items, first, tickets, finished, consume);
     });
 }
 
-/// As [`in_order`], but keeps all answers. `watch` sees each as it is taken, and stops the workers
+/// As [`par_map_ordered`], but keeps all answers. `progress` sees each as it is taken, and stops the workers
 /// by giving `false`: then there are none.
 ///
 /// # Panics
 /// Passes on the panic of a worker.
-pub(crate) fn all_in_order<T, A, W>(
+pub(crate) fn par_collect_ordered<T, A, W>(
     items: &[T],
     workers: Vec<W>,
-    watch: &mut dyn FnMut(&T, &A) -> bool,
+    progress: &mut dyn FnMut(&T, &A) -> bool,
 ) -> Option<Vec<A>>
 where
     T: Sync,
     A: Send,
     W: FnMut(usize, &T) -> A + Send,
 {
-    let (mut answers, mut goes_on) = (Vec::with_capacity(items.len()), true);
-    in_order(items, workers, |item, answer| {
-        goes_on = watch(item, &answer);
+    let (mut answers, mut is_running) = (Vec::with_capacity(items.len()), true);
+    par_map_ordered(items, workers, |item, answer| {
+        is_running = progress(item, &answer);
         answers.push(answer);
-        if goes_on { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        if is_running { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     });
-    goes_on.then_some(answers)
+    is_running.then_some(answers)
 }
 
 /// Works while there are tickets and somebody takes the results.
-fn serve<T, A>(
+fn worker_loop<T, A>(
     mut worker: impl FnMut(usize, &T) -> A,
     items: &[T],
     waiting: &Mutex<Receiver<usize>>,
@@ -102,17 +105,17 @@ fn collect<T, A>(
     first: usize,
     tickets: Sender<usize>,
     finished: Receiver<Done<A>>,
-    mut take: impl FnMut(&T, A) -> ControlFlow<()>,
+    mut consume: impl FnMut(&T, A) -> ControlFlow<()>,
 ) {
     let mut more = first..items.len();
-    let mut early = BTreeMap::new();
+    let mut out_of_order = BTreeMap::new();
     for (number, item) in items.iter().enumerate() {
-        while !early.contains_key(&number) {
+        while !out_of_order.contains_key(&number) {
             let (number, answer) = finished.recv().expect("workers end only after the last ticket");
-            early.insert(number, answer.unwrap_or_else(|panic| resume_unwind(panic)));
+            out_of_order.insert(number, answer.unwrap_or_else(|panic| resume_unwind(panic)));
         }
-        let answer = early.remove(&number).expect("it has just come");
-        if take(item, answer).is_break() {
+        let answer = out_of_order.remove(&number).expect("it has just come");
+        if consume(item, answer).is_break() {
             return;
         }
         if let Some(ticket) = more.next() {
@@ -130,7 +133,7 @@ mod tests {
     use std::thread::sleep;
     use std::time::Duration;
 
-    use super::{AHEAD, all_in_order, in_order};
+    use super::{MAX_AHEAD, par_collect_ordered, par_map_ordered};
 
     /// A worker that is slowest with the first items.
     fn square(_: usize, item: &u64) -> u64 {
@@ -143,7 +146,7 @@ mod tests {
         let items: Vec<u64> = (0..100).collect();
         for workers in [1, 2, 7] {
             let mut answers = Vec::new();
-            in_order(&items, vec![square; workers], |item, answer| {
+            par_map_ordered(&items, vec![square; workers], |item, answer| {
                 answers.push((*item, answer));
                 Continue(())
             });
@@ -153,18 +156,18 @@ mod tests {
 
     #[test]
     fn nothing_comes_of_nothing() {
-        in_order(&[], vec![square; 2], |_, _| panic!("there is no item"));
+        par_map_ordered(&[], vec![square; 2], |_, _| panic!("there is no item"));
     }
 
     #[test]
     fn workers_do_not_run_far_ahead() {
         let items = [(); 1000];
-        let begun = AtomicUsize::new(0);
-        let worker = |_, (): &()| begun.fetch_add(1, Ordering::SeqCst);
+        let started = AtomicUsize::new(0);
+        let worker = |_, (): &()| started.fetch_add(1, Ordering::SeqCst);
         let mut taken = 0;
-        in_order(&items, vec![worker; 3], |(), _| {
+        par_map_ordered(&items, vec![worker; 3], |(), _| {
             taken += 1;
-            assert!(begun.load(Ordering::SeqCst) < taken + 3 * AHEAD + 1);
+            assert!(started.load(Ordering::SeqCst) < taken + 3 * MAX_AHEAD + 1);
             Continue(())
         });
     }
@@ -173,7 +176,7 @@ mod tests {
     fn breaking_off_stops_the_workers() {
         let items = [0; 1000];
         let mut taken = 0;
-        in_order(&items, vec![square; 3], |_, _| {
+        par_map_ordered(&items, vec![square; 3], |_, _| {
             taken += 1;
             if taken == 5 { Break(()) } else { Continue(()) }
         });
@@ -185,16 +188,17 @@ mod tests {
         let items: Vec<u64> = (0..100).collect();
         for workers in [1, 3] {
             let mut seen = 0;
-            let mut watch = |item: &u64, answer: &u64| {
+            let mut progress = |item: &u64, answer: &u64| {
                 assert!(*answer == item * item && *item == seen);
                 seen += 1;
                 true
             };
-            let answers = all_in_order(&items, vec![square; workers], &mut watch).unwrap();
+            let answers =
+                par_collect_ordered(&items, vec![square; workers], &mut progress).unwrap();
             assert!(answers.into_iter().eq(items.iter().map(|item| item * item)));
         }
         let mut seen = 0;
-        let stopped = all_in_order(&items, vec![square; 2], &mut |_, _| {
+        let stopped = par_collect_ordered(&items, vec![square; 2], &mut |_, _| {
             seen += 1;
             seen < 5
         });
@@ -204,7 +208,8 @@ mod tests {
     #[test]
     fn a_panic_is_passed_on() {
         let worker = |number: usize, (): &()| assert!(number != 7, "seven");
-        let outcome = catch_unwind(|| in_order(&[(); 100], vec![worker; 2], |(), ()| Continue(())));
+        let outcome =
+            catch_unwind(|| par_map_ordered(&[(); 100], vec![worker; 2], |(), ()| Continue(())));
         assert_eq!(outcome.unwrap_err().downcast_ref::<&str>(), Some(&"seven"));
     }
 }

@@ -13,28 +13,28 @@ const LISTS: [&str; 4] =
 
 /// What was found beside a graph.
 #[derive(Debug, Default)]
-pub(crate) struct Beside {
+pub(crate) struct SidecarLabels {
     /// The labels, and their file.
     pub(crate) labels: Option<(Labels, PathBuf)>,
     /// Why other files that look like labels are not used.
     pub(crate) notes: Vec<String>,
 }
 
-impl Beside {
+impl SidecarLabels {
     /// Looks beside `model`, a network of `outputs` outputs, for the first file of labels that
     /// fits.
-    pub(crate) fn of(model: &Path, outputs: usize) -> Self {
-        let mut beside = Self::default();
+    pub(crate) fn find(model: &Path, outputs: usize) -> Self {
+        let mut sidecar = Self::default();
         for path in candidates(model).into_iter().filter(|path| path.is_file()) {
             match Labels::open_for(&path, outputs) {
                 Ok(labels) => {
-                    beside.labels = Some((labels, path));
+                    sidecar.labels = Some((labels, path));
                     break;
                 }
-                Err(error) => beside.notes.push(format!("{error} (not used)")),
+                Err(error) => sidecar.notes.push(format!("{error} (not used)")),
             }
         }
-        beside
+        sidecar
     }
 }
 

@@ -11,22 +11,22 @@ use std::io;
 use std::path::Path;
 
 use crate::draw::canvas::Colour;
-use crate::draw::text::{Weight, width_of};
+use crate::draw::text::{Weight, text_width};
 use crate::picture::{Picture, PictureError};
 
 /// A drawing. Lengths are in pixels at a scale of 1, from the upper left corner.
 #[derive(Clone, Debug)]
-pub struct Figure {
+pub struct Drawing {
     width: f32,
     height: f32,
     /// Pixels for each unit of length in a file.
-    density: f32,
-    marks: Vec<Mark>,
+    scale: f32,
+    shapes: Vec<Shape>,
 }
 
 /// One thing that is drawn, over those before it.
 #[derive(Clone, Debug)]
-enum Mark {
+enum Shape {
     Rectangle {
         corner: (f32, f32),
         size: (f32, f32),
@@ -48,7 +48,7 @@ enum Mark {
     Words {
         text: String,
         at: (f32, f32),
-        style: Style,
+        style: TextStyle,
     },
     Picture {
         corner: (usize, usize),
@@ -59,7 +59,7 @@ enum Mark {
 
 /// How words are written.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Style {
+pub(crate) struct TextStyle {
     /// Height of the em.
     pub(crate) em: f32,
     pub(crate) colour: Colour,
@@ -78,22 +78,22 @@ pub(crate) enum Anchor {
 }
 
 /// Pixels for each unit of length in a file: sharp on screens of today, and in print.
-const PIXELS_A_UNIT: f32 = 2.0;
+const PIXELS_PER_UNIT: f32 = 2.0;
 /// A picture of more pixels a side is of the size of the figure: it is sharp enough.
-const MOST_PIXELS: f32 = 6000.0;
+const MAX_SIDE: f32 = 6000.0;
 
-impl Figure {
+impl Drawing {
     /// An empty figure, white.
     pub(crate) fn new(width: f32, height: f32) -> Self {
         let (width, height) = (width.ceil(), height.ceil());
-        let density =
-            if width.max(height) * PIXELS_A_UNIT > MOST_PIXELS { 1.0 } else { PIXELS_A_UNIT };
-        Self { width, height, density, marks: Vec::new() }
+        let scale =
+            if width.max(height) * PIXELS_PER_UNIT > MAX_SIDE { 1.0 } else { PIXELS_PER_UNIT };
+        Self { width, height, scale, shapes: Vec::new() }
     }
 
     /// The same figure, written with a pixel for each unit of length: as a photo on it has them.
-    pub(crate) fn at_its_own_size(self) -> Self {
-        Self { density: 1.0, ..self }
+    pub(crate) fn unscaled(self) -> Self {
+        Self { scale: 1.0, ..self }
     }
 
     /// Its width and height.
@@ -119,14 +119,14 @@ impl Figure {
     /// # Errors
     /// As [`Picture::save`].
     pub fn save(&self, path: &Path) -> Result<(), PictureError> {
-        if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("svg")) {
-            let failed = |source: io::Error| PictureError::Write {
+        if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("svg")) {
+            let write_error = |source: io::Error| PictureError::Write {
                 name: path.display().to_string(),
                 source,
             };
-            return fs::write(path, self.svg()).map_err(failed);
+            return fs::write(path, self.svg()).map_err(write_error);
         }
-        self.picture(self.density).save(path)
+        self.picture(self.scale).save(path)
     }
 
     /// Fills a rectangle with round corners; `tip` is what a mouse over it shows.
@@ -138,12 +138,12 @@ impl Figure {
         colour: Colour,
         tip: Option<String>,
     ) {
-        self.marks.push(Mark::Rectangle { corner, size, radius, colour, tip });
+        self.shapes.push(Shape::Rectangle { corner, size, radius, colour, tip });
     }
 
     /// Draws a line through points.
     pub(crate) fn line(&mut self, points: Vec<(f32, f32)>, width: f32, colour: Colour) {
-        self.marks.push(Mark::Line { points, width, colour });
+        self.shapes.push(Shape::Line { points, width, colour });
     }
 
     /// Fills a disc.
@@ -154,29 +154,29 @@ impl Figure {
         colour: Colour,
         tip: Option<String>,
     ) {
-        self.marks.push(Mark::Disc { centre, radius, colour, tip });
+        self.shapes.push(Shape::Disc { centre, radius, colour, tip });
     }
 
     /// A picture alone, as a figure.
     #[must_use]
-    pub fn of(picture: Picture) -> Self {
-        let mut figure = Self::new(picture.width() as f32, picture.height() as f32);
-        figure.place(picture, (0, 0), 1);
-        figure.at_its_own_size()
+    pub fn from_picture(picture: Picture) -> Self {
+        let mut drawing = Self::new(picture.width() as f32, picture.height() as f32);
+        drawing.draw_picture(picture, (0, 0), 1);
+        drawing.unscaled()
     }
 
     /// Places a picture with its corner here, each of its pixels a square of `times` by `times`.
-    pub(crate) fn place(&mut self, picture: Picture, corner: (usize, usize), times: usize) {
-        self.marks.push(Mark::Picture { corner, picture, times });
+    pub(crate) fn draw_picture(&mut self, picture: Picture, corner: (usize, usize), times: usize) {
+        self.shapes.push(Shape::Picture { corner, picture, times });
     }
 
     /// Writes words at a place on their baseline.
-    pub(crate) fn words(&mut self, text: impl Into<String>, at: (f32, f32), style: Style) {
-        self.marks.push(Mark::Words { text: text.into(), at, style });
+    pub(crate) fn words(&mut self, text: impl Into<String>, at: (f32, f32), style: TextStyle) {
+        self.shapes.push(Shape::Words { text: text.into(), at, style });
     }
 }
 
-impl Style {
+impl TextStyle {
     /// Words from left to right that start at their place.
     pub(crate) const fn new(em: f32, colour: Colour) -> Self {
         Self { em, colour, anchor: Anchor::Start, bold: false, upwards: false }
@@ -200,7 +200,7 @@ impl Style {
 
     /// The length of words in this style.
     pub(crate) fn length(self, text: &str) -> f32 {
-        width_of(text, self.weight(), self.em)
+        text_width(text, self.weight(), self.em)
     }
 }
 
@@ -211,18 +211,18 @@ mod tests {
     const INK: Colour = Colour::opaque(0, 0, 0);
 
     /// A square, a stroke and a disc.
-    fn figure() -> Figure {
-        let mut figure = Figure::new(40.0, 20.0);
-        figure.rectangle((2.0, 2.0), (6.0, 6.0), 0.0, INK, Some("a <square>".into()));
-        figure.line(vec![(12.0, 5.0), (20.0, 5.0), (20.0, 15.0)], 2.0, INK);
-        figure.disc((30.0, 10.0), 4.0, INK, None);
-        figure.words("R&D", (2.0, 18.0), Style::new(8.0, INK));
-        figure
+    fn drawing() -> Drawing {
+        let mut drawing = Drawing::new(40.0, 20.0);
+        drawing.rectangle((2.0, 2.0), (6.0, 6.0), 0.0, INK, Some("a <square>".into()));
+        drawing.line(vec![(12.0, 5.0), (20.0, 5.0), (20.0, 15.0)], 2.0, INK);
+        drawing.disc((30.0, 10.0), 4.0, INK, None);
+        drawing.words("R&D", (2.0, 18.0), TextStyle::new(8.0, INK));
+        drawing
     }
 
     #[test]
     fn pixels_show_what_was_drawn() {
-        let picture = figure().picture(2.0);
+        let picture = drawing().picture(2.0);
         assert_eq!((picture.width(), picture.height()), (80, 40));
         let pixels = picture.to_rgb8();
         let dark = |x: f32, y: f32| pixels[3 * ((y * 2.0) as usize * 80 + (x * 2.0) as usize)] < 64;
@@ -232,7 +232,7 @@ mod tests {
 
     #[test]
     fn svg_has_every_mark_and_no_raw_names() {
-        let svg = figure().svg();
+        let svg = drawing().svg();
         for part in ["<rect", "a &lt;square&gt;", "<polyline", "<circle", "R&amp;D"] {
             assert!(svg.contains(part), "{part} is not in {svg}");
         }
@@ -241,18 +241,18 @@ mod tests {
 
     #[test]
     fn words_run_upwards_where_they_should() {
-        let mut figure = Figure::new(20.0, 60.0);
-        figure.words("lllll", (14.0, 58.0), Style::new(16.0, INK).upwards());
-        let pixels = figure.picture(1.0).to_rgb8();
+        let mut drawing = Drawing::new(20.0, 60.0);
+        drawing.words("lllll", (14.0, 58.0), TextStyle::new(16.0, INK).upwards());
+        let pixels = drawing.picture(1.0).to_rgb8();
         let dark: Vec<usize> = (0..pixels.len() / 3).filter(|&at| pixels[3 * at] < 128).collect();
         let (rows, columns): (Vec<usize>, Vec<usize>) =
             dark.iter().map(|at| (at / 20, at % 20)).unzip();
-        let spread = |places: &[usize]| places.iter().max().unwrap() - places.iter().min().unwrap();
+        let extent = |places: &[usize]| places.iter().max().unwrap() - places.iter().min().unwrap();
         assert!(
-            spread(&rows) > 15 && spread(&columns) < 14,
+            extent(&rows) > 15 && extent(&columns) < 14,
             "{} {}",
-            spread(&rows),
-            spread(&columns)
+            extent(&rows),
+            extent(&columns)
         );
         assert!(columns.iter().max() <= Some(&14));
     }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::Style;
+use super::Preprocessing;
 use super::sample::{Source, Tap};
 
 /// The fraction of each side Inception keeps (`inception_preprocessing.py`: `central_fraction`).
@@ -14,28 +14,32 @@ const VGG_SIDE: usize = 256;
 const VGG_INPUT: usize = 224;
 
 /// Where each output row and each output column comes from; `None` is padding.
-pub(super) struct Framing {
+pub(super) struct ResizeCrop {
     rows: Vec<Option<Tap>>,
     columns: Vec<Option<Tap>>,
 }
 
-impl Framing {
+impl ResizeCrop {
     /// Frames a picture of `from` for an input of `to`, both height and width.
-    pub(super) fn new(style: Style, from: (usize, usize), to: (usize, usize)) -> Self {
-        match style {
-            Style::Vgg => Self::resized_then_cropped(from, to),
-            Style::Inception => {
+    pub(super) fn new(
+        preprocessing: Preprocessing,
+        from: (usize, usize),
+        to: (usize, usize),
+    ) -> Self {
+        match preprocessing {
+            Preprocessing::Vgg => Self::resized_then_cropped(from, to),
+            Preprocessing::Inception => {
                 let (top, left) = (central_offset(from.0), central_offset(from.1));
                 Self {
                     rows: resize(top, from.0 - 2 * top, to.0).collect(),
                     columns: resize(left, from.1 - 2 * left, to.1).collect(),
                 }
             }
-            Style::Inception2015 | Style::Raw => Self {
+            Preprocessing::Inception2015 | Preprocessing::Raw => Self {
                 rows: resize(0, from.0, to.0).collect(),
                 columns: resize(0, from.1, to.1).collect(),
             },
-            Style::Lenet | Style::Cifarnet => Self {
+            Preprocessing::Lenet | Preprocessing::Cifarnet => Self {
                 rows: crop_or_pad(from.0, to.0).collect(),
                 columns: crop_or_pad(from.1, to.1).collect(),
             },
@@ -43,8 +47,8 @@ impl Framing {
     }
 
     /// A part of the picture as it is.
-    pub(super) fn part(rows: Range<usize>, columns: Range<usize>) -> Self {
-        let all = |range: Range<usize>| range.map(|index| Some(Tap::at(index))).collect();
+    pub(super) fn tile(rows: Range<usize>, columns: Range<usize>) -> Self {
+        let all = |range: Range<usize>| range.map(|index| Some(Tap::pixel(index))).collect();
         Self { rows: all(rows), columns: all(columns) }
     }
 
@@ -80,13 +84,17 @@ fn central_offset(length: usize) -> usize {
 /// Rows and columns of the smallest picture that has `times` as many, where it is resized, as an
 /// input of `to` shows; `None` where nothing is resized, so that a smaller picture would show more
 /// of itself.
-pub(super) fn least_size(style: Style, to: (usize, usize), times: usize) -> Option<[usize; 2]> {
+pub(super) fn min_decode_size(
+    preprocessing: Preprocessing,
+    to: (usize, usize),
+    times: usize,
+) -> Option<[usize; 2]> {
     let uncropped = |side: usize| ((times * side) as f64 / CENTRAL_FRACTION).ceil() as usize;
-    match style {
-        Style::Vgg => Some([times * vgg_side(to); 2]),
-        Style::Inception => Some([uncropped(to.0), uncropped(to.1)]),
-        Style::Inception2015 | Style::Raw => Some([times * to.0, times * to.1]),
-        Style::Lenet | Style::Cifarnet => None,
+    match preprocessing {
+        Preprocessing::Vgg => Some([times * vgg_side(to); 2]),
+        Preprocessing::Inception => Some([uncropped(to.0), uncropped(to.1)]),
+        Preprocessing::Inception2015 | Preprocessing::Raw => Some([times * to.0, times * to.1]),
+        Preprocessing::Lenet | Preprocessing::Cifarnet => None,
     }
 }
 
@@ -109,10 +117,10 @@ fn vgg_resized(from: (usize, usize), to: (usize, usize)) -> (usize, usize) {
 fn resize(start: usize, length: usize, to: usize) -> impl Iterator<Item = Option<Tap>> {
     let scale = length as f32 / to as f32;
     (0..to).map(move |index| {
-        let place = index as f32 * scale;
-        let low = (place.floor() as usize).min(length - 1);
+        let position = index as f32 * scale;
+        let low = (position.floor() as usize).min(length - 1);
         let high = (low + 1).min(length - 1);
-        Some(Tap { low: start + low, high: start + high, weight: place - place.floor() })
+        Some(Tap { low: start + low, high: start + high, weight: position - position.floor() })
     })
 }
 
@@ -121,7 +129,7 @@ fn crop_or_pad(length: usize, to: usize) -> impl Iterator<Item = Option<Tap>> {
     let crop = length.saturating_sub(to) / 2;
     let pad = to.saturating_sub(length) / 2;
     (0..to).map(move |index| {
-        let place = (index + crop).checked_sub(pad)?;
-        (place < length).then(|| Tap::at(place))
+        let position = (index + crop).checked_sub(pad)?;
+        (position < length).then(|| Tap::pixel(position))
     })
 }

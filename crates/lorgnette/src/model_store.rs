@@ -19,13 +19,13 @@ use crate::error::{Error, Result};
 
 /// A folder with models.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Home {
+pub struct ModelStore {
     folder: PathBuf,
 }
 
 /// What is noted of a file when it is pulled, so that it can be compared with later.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Receipt {
+pub struct DownloadRecord {
     /// Where it came from: an address or a path.
     pub source: String,
     /// Its size.
@@ -36,21 +36,22 @@ pub struct Receipt {
     pub pulled: u64,
 }
 
-impl Home {
+impl ModelStore {
     /// `LORGNETTE_HOME`, else `lorgnette` in the user's data folder; `None` where there is neither.
     #[must_use]
-    pub fn find() -> Option<Self> {
-        let set = |name: &str| {
+    pub fn from_env() -> Option<Self> {
+        let variable = |name: &str| {
             std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
         };
-        let data = || set("XDG_DATA_HOME").or_else(|| Some(set("HOME")?.join(".local/share")));
-        let folder = || Some(data().or_else(|| set("LOCALAPPDATA"))?.join("lorgnette"));
-        set("LORGNETTE_HOME").or_else(folder).map(Self::at)
+        let data_folder =
+            || variable("XDG_DATA_HOME").or_else(|| Some(variable("HOME")?.join(".local/share")));
+        let folder = || Some(data_folder().or_else(|| variable("LOCALAPPDATA"))?.join("lorgnette"));
+        variable("LORGNETTE_HOME").or_else(folder).map(Self::new)
     }
 
     /// The home in that folder, which need not be there yet.
     #[must_use]
-    pub fn at(folder: impl Into<PathBuf>) -> Self {
+    pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self { folder: folder.into() }
     }
 
@@ -74,8 +75,8 @@ impl Home {
 
     /// What was noted when the model was pulled; `None` for a file that was put there by hand.
     #[must_use]
-    pub fn receipt(&self, entry: &Entry) -> Option<Receipt> {
-        serde_json::from_slice(&fs::read(with_ending(&self.path(entry), ".json")).ok()?).ok()
+    pub fn download_record(&self, entry: &Entry) -> Option<DownloadRecord> {
+        serde_json::from_slice(&fs::read(with_suffix(&self.path(entry), ".json")).ok()?).ok()
     }
 
     /// Removes a model with what was unpacked of it and what was left of downloads; gives the bytes
@@ -92,7 +93,7 @@ impl Home {
         let folder = path.parent().unwrap_or(&self.folder);
         match fs::read_dir(folder) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(refused(folder, error)),
+            Err(error) => return Err(io_error(folder, error)),
             Ok(files) => {
                 bytes += files
                     .flatten()
@@ -100,19 +101,19 @@ impl Home {
                     .sum::<u64>()
             }
         }
-        fs::remove_dir_all(folder).map_err(|error| refused(folder, error))?;
+        fs::remove_dir_all(folder).map_err(|error| io_error(folder, error))?;
         Ok(Some(bytes))
     }
 }
 
 /// A path with something more behind its name.
-pub(crate) fn with_ending(path: &Path, ending: &str) -> PathBuf {
+pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
-    name.push(ending);
+    name.push(suffix);
     name.into()
 }
 
 /// The error for a file that the system refuses.
-pub(crate) fn refused(path: &Path, source: io::Error) -> Error {
+pub(crate) fn io_error(path: &Path, source: io::Error) -> Error {
     lorgnette_net::Error::Io { path: path.into(), source }.into()
 }

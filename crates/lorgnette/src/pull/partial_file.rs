@@ -1,0 +1,108 @@
+//! A download that is not finished.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Event, FetchFailure, check};
+use crate::error::Result;
+use crate::model_store::{io_error, with_suffix};
+
+/// The file, and beside it a note of what it is a part.
+#[derive(Debug)]
+pub(super) struct PartialFile {
+    path: PathBuf,
+}
+
+/// Of which file it is a part.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct RemoteFile {
+    pub(super) url: String,
+    /// The strong `ETag`, or `Last-Modified`, that the server gave: it says whether the file is
+    /// still the same.
+    pub(super) validator: Option<String>,
+    pub(super) bytes: Option<u64>,
+}
+
+impl PartialFile {
+    pub(super) fn new(path: &Path) -> Self {
+        Self { path: path.into() }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// How much is there of the file at that address, and what is known of the whole.
+    pub(super) fn resume_state(&self, url: &str) -> Option<(u64, RemoteFile)> {
+        let remote_file: RemoteFile =
+            serde_json::from_slice(&fs::read(self.metadata_path()).ok()?).ok()?;
+        let bytes = self.path.metadata().ok()?.len();
+        (remote_file.url == url && bytes > 0).then_some((bytes, remote_file))
+    }
+
+    /// Begins anew.
+    pub(super) fn begin(&self, remote_file: &RemoteFile) -> Result<File> {
+        self.discard()?;
+        let metadata_path =
+            serde_json::to_vec(remote_file).map_err(|error| io_error(&self.path, error.into()))?;
+        fs::write(self.metadata_path(), metadata_path)
+            .map_err(|error| io_error(&self.metadata_path(), error))?;
+        File::create(&self.path).map_err(|error| io_error(&self.path, error))
+    }
+
+    /// Goes on where it ends.
+    pub(super) fn resume(&self) -> Result<File> {
+        OpenOptions::new()
+            .append(true)
+            .open(&self.path)
+            .map_err(|error| io_error(&self.path, error))
+    }
+
+    /// Removes it and its note.
+    pub(super) fn discard(&self) -> Result<()> {
+        for path in [&self.path, &self.metadata_path()] {
+            match fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(io_error(path, error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies a file of this machine into it.
+    pub(super) fn copy(
+        &self,
+        from: &Path,
+        progress: &mut dyn FnMut(Event<'_>),
+    ) -> Result<(), FetchFailure> {
+        let remote_error = |error: io::Error| FetchFailure::Remote(error.to_string());
+        let mut source = File::open(from).map_err(remote_error)?;
+        let total = Some(source.metadata().map_err(remote_error)?.len());
+        let remote_file =
+            RemoteFile { url: from.display().to_string(), validator: None, bytes: total };
+        let mut file = self.begin(&remote_file).map_err(FetchFailure::Local)?;
+        let (mut bytes, mut buffer) = (0, vec![0; 1 << 18]);
+        loop {
+            let length = source.read(&mut buffer).map_err(remote_error)?;
+            if bytes == 0 {
+                check::check_magic(&buffer[..length]).map_err(FetchFailure::Remote)?;
+            }
+            if length == 0 {
+                return Ok(());
+            }
+            file.write_all(&buffer[..length])
+                .map_err(|error| FetchFailure::Local(io_error(&self.path, error)))?;
+            bytes += length as u64;
+            progress(Event::Received { bytes, total });
+        }
+    }
+
+    fn metadata_path(&self) -> PathBuf {
+        with_suffix(&self.path, ".json")
+    }
+}
