@@ -1,5 +1,6 @@
 //! Damage to files: first the kind that knows nothing of their formats.
 
+pub(crate) mod flatbuffer;
 pub(crate) mod graph;
 pub(crate) mod library;
 pub(crate) mod photo;

@@ -9,14 +9,24 @@ mod photos;
 mod plans;
 mod queries;
 mod tensors;
+mod tflite;
 
 use std::path::{Path, PathBuf};
 
 use crate::random::Random;
 
 /// The targets' names, in the order of [`all`].
-pub(crate) const NAMES: [&str; 8] =
-    ["graphs", "photos", "tensors", "labels", "checkpoints", "plans", "queries", "libraries"];
+pub(crate) const NAMES: [&str; 9] = [
+    "graphs",
+    "photos",
+    "tensors",
+    "labels",
+    "checkpoints",
+    "plans",
+    "queries",
+    "libraries",
+    "tflite",
+];
 
 /// A reader and files for it.
 pub(crate) trait Target: Send + Sync {
@@ -51,6 +61,7 @@ pub(crate) fn all(scratch: &Path) -> Vec<Box<dyn Target>> {
         Box::new(plans::Plans::new(scratch)),
         Box::new(queries::Queries::new()),
         Box::new(libraries::Libraries::new(scratch)),
+        Box::new(tflite::LiteFiles::new()),
     ]
 }
 

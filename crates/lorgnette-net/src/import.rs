@@ -33,6 +33,7 @@ use crate::lazy_tensor::{self, ByteRange, LazyTensor};
 use crate::names::nearest;
 use crate::proto;
 use crate::tensor::{DType, Tensor};
+use crate::tflite;
 use crate::weights::Variables;
 
 /// A graph as TensorFlow wrote it: all nodes, of known and unknown operations.
@@ -92,6 +93,9 @@ impl GraphDef {
     fn read(file: MappedFile, path: &Path) -> Result<Self> {
         let bytes = file.bytes().clone();
         let format = |what: String| Error::Format { path: path.into(), what };
+        if tflite::is_tflite(&bytes) {
+            return Self::new(file, tflite::graph_def(&bytes).map_err(format)?, path);
+        }
         if let Some(other) = identify(&bytes) {
             return Err(format(other.into()));
         }
@@ -249,6 +253,10 @@ impl GraphDef {
 
     /// Splits a tensor name into node and output and finds the node.
     fn find(&self, name: &str) -> Result<(usize, usize)> {
+        // TensorFlow Lite's names may end as TensorFlow's numbers of outputs do.
+        if let Some(&index) = self.by_name.get(name) {
+            return Ok((index, 0));
+        }
         let (node, port) = split_port(name);
         let index = self.by_name.get(node).ok_or_else(|| Error::Unknown {
             kind: "node",
@@ -303,9 +311,6 @@ fn identify(bytes: &[u8]) -> Option<&'static str> {
             "an archive; unpack it and give the .pb file in it"
         }
         _ if text(b"\x89HDF") => "a Keras HDF5 file; a frozen TensorFlow graph (.pb) is needed",
-        _ if bytes.get(4..8) == Some(b"TFL3") => {
-            "a TensorFlow Lite model; a frozen TensorFlow graph (.pb) is needed"
-        }
         _ if bytes.ends_with(&SSTABLE_MAGIC) => "a checkpoint, not a frozen graph",
         _ if text(&[0xff, 0xd8, 0xff]) || text(b"\x89PNG") => "a picture, not a graph",
         [0x08, 0x01, 0x12, ..] => "a SavedModel; freeze it to a GraphDef first",

@@ -29,6 +29,7 @@ mod proto;
 mod source;
 pub mod summary;
 pub mod tensor;
+mod tflite;
 pub mod weights;
 pub mod zoo;
 

@@ -710,6 +710,6 @@ fn input_channels(signature: &Signature) -> usize {
 
 /// A graph's name, from its file's.
 fn stem(file: &str) -> &str {
-    let endings = [".pb", ".meta", ".onnx"];
+    let endings = [".pb", ".meta", ".onnx", ".tflite"];
     endings.iter().find_map(|ending| file.strip_suffix(ending)).unwrap_or(file)
 }

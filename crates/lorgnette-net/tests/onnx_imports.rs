@@ -9,9 +9,8 @@ mod support;
 use std::path::{Path, PathBuf};
 
 use levels::levels;
-use lorgnette_net::{Network, Options, Tensor, npy};
-use lorgnette_oracle::tolerance::{ACTIVATION, relative_error};
-use support::{Case, Files};
+use lorgnette_net::Options;
+use support::{Files, difference_of};
 
 /// A folder with all models, as the program finds them: their weights then stay in the files.
 fn folder(files: &Files) -> PathBuf {
@@ -25,40 +24,16 @@ fn folder(files: &Files) -> PathBuf {
     folder
 }
 
-/// What differs from ONNX Runtime's answers, if anything.
-fn difference(case: &Case, folder: &Path, files: &Files, options: &Options) -> Result<(), String> {
-    let network =
-        Network::open(&folder.join(&case.graph), options.clone()).map_err(|e| e.to_string())?;
-    let tensor = |file: &String| npy::read(&files[file]).unwrap();
-    let feeds: Vec<(&str, Tensor)> =
-        case.feeds.iter().map(|(name, file)| (name.as_str(), tensor(file))).collect();
-    let feeds: Vec<(&str, &Tensor)> = feeds.iter().map(|(name, value)| (*name, value)).collect();
-    let fetches: Vec<&str> = case.fetches.keys().map(String::as_str).collect();
-    let found = network.run(&feeds, &fetches).map_err(|e| e.to_string())?;
-    for ((name, file), found) in case.fetches.iter().zip(&found) {
-        let wanted = tensor(file);
-        if (wanted.shape(), wanted.dtype()) != (found.shape(), found.dtype()) {
-            let shown = |t: &Tensor| format!("{:?} {:?}", t.dtype(), t.shape());
-            return Err(format!("{name} is {}, not {}", shown(found), shown(&wanted)));
-        }
-        let error = relative_error(&wanted.to_f32(), &found.to_f32());
-        if error > case.tolerance.unwrap_or(ACTIVATION) {
-            return Err(format!("{name} is off by {error:e} of its largest value"));
-        }
-    }
-    Ok(())
-}
-
 #[test]
 fn every_operator_gives_onnx_runtimes_answer_on_every_level() {
-    let (files, cases) = support::onnx_imports();
+    let (files, cases) = support::archive("onnx_imports.tar.gz");
     assert!(cases.len() > 900, "the fixture is whole");
     let folder = folder(&files);
     let mut failures = Vec::new();
     for level in levels() {
         let options = Options { level, ..Options::default() };
         for case in &cases {
-            if let Err(what) = difference(case, &folder, &files, &options) {
+            if let Err(what) = difference_of(&folder.join(&case.graph), case, &files, &options) {
                 failures.push(format!("{} ({level}): {what}", case.name));
             }
         }

@@ -17,6 +17,8 @@ use crate::random::Random;
 
 /// What messages call the file.
 const NAME: &str = "damaged.pb";
+/// The graphs that the tests compare with TensorFlow.
+const CORPUS: &str = "crates/lorgnette-net/tests/operations.tar.gz";
 /// What the activations of a plan may take.
 const MEMORY_LIMIT: u64 = 64 << 20;
 /// Plans beyond these are not run: it would take long and show nothing new.
@@ -26,8 +28,8 @@ const MAX_FLOPS: u64 = 50_000_000;
 const ATTEMPTS: usize = 3;
 
 /// A graph of the corpus, and how it is run.
-struct Sample {
-    file: Vec<u8>,
+pub(super) struct Sample {
+    pub(super) file: Vec<u8>,
     feeds: Vec<(String, Vec<usize>)>,
     fetches: Vec<String>,
 }
@@ -56,6 +58,11 @@ pub(super) struct Graphs {
     /// Those, then large ones: MobileNet without its weights, and graphs made to hurt.
     samples: Vec<Sample>,
     mobilenet: Vec<u8>,
+    runner: Runner,
+}
+
+/// Reads graphs, plans what they compute and runs it.
+pub(super) struct Runner {
     pools: [Arc<ThreadPool>; 2],
     levels: Vec<Level>,
 }
@@ -72,7 +79,7 @@ impl Graphs {
         let mobilenet =
             std::fs::read(repository("crates/lorgnette/models/mobilenet_v1_1.0_224.pb"));
         let mobilenet = mobilenet.expect("the embedded network is in the repository");
-        let mut samples = operations();
+        let mut samples = samples(CORPUS);
         let small = samples.len();
         samples.push(Sample {
             file: graph::without_weights(&mobilenet),
@@ -80,8 +87,7 @@ impl Graphs {
             fetches: vec!["MobilenetV1/Predictions/Reshape_1".into()],
         });
         samples.extend(hostile::samples());
-        let pools = [1, 2].map(|threads| Arc::new(ThreadPool::new(threads)));
-        Self { small, samples, mobilenet, pools, levels: Level::available().to_vec() }
+        Self { small, samples, mobilenet, runner: Runner::new() }
     }
 
     /// A graph to damage or take pieces from: a small one, rarely a large one.
@@ -130,36 +136,31 @@ impl Read<'_> {
     }
 }
 
-impl Target for Graphs {
-    fn input(&self, random: &mut Random) -> Input {
-        let origin = self.origin(random);
-        let other = self.origin(random);
-        let mut bytes = self.samples[origin].file.clone();
-        if random.one_in(2000) {
-            bytes = self.mobilenet[..random.below(self.mobilenet.len())].to_vec();
-        } else if !random.one_in(8) {
-            bytes = graph::mutate(random, &bytes, &self.samples[other].file);
-        }
-        if random.one_in(5) {
-            for _ in 0..=random.below(4) {
-                scramble(random, &mut bytes, &self.samples[other].file);
-            }
-        }
-        Input { bytes, origin }
+impl Runner {
+    pub(super) fn new() -> Self {
+        let pools = [1, 2].map(|threads| Arc::new(ThreadPool::new(threads)));
+        Self { pools, levels: Level::available().to_vec() }
     }
 
-    fn run(&self, input: &Input, random: &mut Random) -> Result<&'static str, String> {
-        let sample = &self.samples[input.origin];
+    /// Reads a file that messages call `name`, plans it and runs what is small. Gives how far it
+    /// came, or what is wrong with an answer.
+    pub(super) fn run(
+        &self,
+        name: &str,
+        bytes: &[u8],
+        sample: &Sample,
+        random: &mut Random,
+    ) -> Result<&'static str, String> {
         let (level, pool) =
             (*random.pick(&self.levels), self.pools[usize::from(random.one_in(8))].clone());
         let options =
             Options { pool, level, memory_limit: MEMORY_LIMIT, ..Options::with_threads(Some(1)) };
-        let bytes = Bytes::copy_from_slice(&input.bytes);
-        let read = GraphDef::from_bytes(bytes.clone(), Path::new(NAME));
+        let bytes = Bytes::copy_from_slice(bytes);
+        let read = GraphDef::from_bytes(bytes.clone(), Path::new(name));
         let (graph, network) =
-            match read.and_then(|graph| Ok((graph, Network::from_bytes(bytes, NAME, options)?))) {
+            match read.and_then(|graph| Ok((graph, Network::from_bytes(bytes, name, options)?))) {
                 Ok(both) => both,
-                Err(error) => return must_name(NAME, &error).map(|()| "refused"),
+                Err(error) => return must_name(name, &error).map(|()| "refused"),
             };
         graph.operations();
         let read = Read { sample, names: graph.names().collect(), network: &network };
@@ -180,17 +181,45 @@ impl Target for Graphs {
             _ => "ran",
         })
     }
+}
+
+impl Target for Graphs {
+    fn input(&self, random: &mut Random) -> Input {
+        let origin = self.origin(random);
+        let other = self.origin(random);
+        let mut bytes = self.samples[origin].file.clone();
+        if random.one_in(2000) {
+            bytes = self.mobilenet[..random.below(self.mobilenet.len())].to_vec();
+        } else if !random.one_in(8) {
+            bytes = graph::mutate(random, &bytes, &self.samples[other].file);
+        }
+        if random.one_in(5) {
+            for _ in 0..=random.below(4) {
+                scramble(random, &mut bytes, &self.samples[other].file);
+            }
+        }
+        Input { bytes, origin }
+    }
+
+    fn run(&self, input: &Input, random: &mut Random) -> Result<&'static str, String> {
+        self.runner.run(NAME, &input.bytes, &self.samples[input.origin], random)
+    }
 
     /// 160 bytes a byte of file is a list of empty nodes, two bytes each; four memory limits are
     /// the activations, the index tables and packed weights, and either while it grows; the rest is
     /// constants written as one repeated number, and what is computed of them.
     fn bound(&self, length: usize) -> usize {
-        (256 << 20) + 4 * MEMORY_LIMIT as usize + 160 * length
+        bound(length)
     }
 
     fn share(&self) -> f64 {
-        0.45
+        0.35
     }
+}
+
+/// The most bytes that a graph of a file of this length may hold.
+pub(super) fn bound(length: usize) -> usize {
+    (256 << 20) + 4 * MEMORY_LIMIT as usize + 160 * length
 }
 
 /// Whether a run is over soon.
@@ -225,9 +254,9 @@ fn run(network: &Network, plan: &Arc<Plan>, random: &mut Random) -> Result<(), S
     Ok(())
 }
 
-/// The graphs that the tests compare with TensorFlow.
-fn operations() -> Vec<Sample> {
-    let packed = std::fs::File::open(repository("crates/lorgnette-net/tests/operations.tar.gz"));
+/// The graphs of an archive of fixtures.
+pub(super) fn samples(archive: &str) -> Vec<Sample> {
+    let packed = std::fs::File::open(repository(archive));
     let packed = packed.expect("the graphs are in the repository");
     let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(packed));
     let mut files = BTreeMap::new();

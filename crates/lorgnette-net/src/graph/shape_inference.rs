@@ -20,11 +20,11 @@ struct Budget {
 }
 
 impl Budget {
-    /// Returns a budget of four million elements plus twice the constants, which takes a few
-    /// seconds at most.
+    /// Returns a budget of four million elements plus four times the constants, which weights that
+    /// are stored as integers take, and of a few seconds at most.
     fn for_constants(constants: usize) -> Self {
         let scaled = |base: usize, times| constants.saturating_mul(times).saturating_add(base);
-        Self { elements: scaled(4 << 20, 2), work: scaled(1 << 30, 8) }
+        Self { elements: scaled(4 << 20, 4), work: scaled(1 << 30, 8) }
     }
 }
 

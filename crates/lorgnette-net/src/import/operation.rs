@@ -12,6 +12,7 @@ use super::constant::Expansion;
 use crate::graph::op::Op;
 use crate::graph::{Graph, NodeId};
 use crate::tensor::Tensor;
+use crate::tflite::REFUSED;
 
 /// The imported form of a node.
 pub(super) enum Piece {
@@ -92,6 +93,9 @@ pub(super) fn read(
     expansion: &mut Expansion,
 ) -> Result<Piece, String> {
     let op = node.0.op.as_str();
+    if let Some(reason) = node.text(REFUSED) {
+        return Err(reason.to_owned());
+    }
     let families = [window::read, arithmetic::read, structure::read, fused::read];
     if let Some(piece) = leftover::read(op, node, port, expansion) {
         return piece;

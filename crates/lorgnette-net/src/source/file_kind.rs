@@ -60,7 +60,7 @@ fn folder_kind(folder: &Path) -> Result<FileKind> {
             Some(graph) => Ok(FileKind::Graph(graph)),
             None => Err(Error::Format {
                 path,
-                what: "there is no model in this folder: no checkpoint (.ckpt, .index), no graph (.pb, .onnx)".into(),
+                what: "there is no model in this folder: no checkpoint (.ckpt, .index), no graph (.pb, .onnx, .tflite)".into(),
             }),
         },
         _ => Ok(FileKind::Checkpoint),
@@ -99,16 +99,19 @@ fn graphs_in(folder: &Path, depth: usize) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
     paths.sort();
-    let is_graph = |path: &&PathBuf| {
-        (has_extension(path, "pb") || has_extension(path, "onnx")) && path.is_file()
-    };
-    let own: Vec<PathBuf> = paths.iter().filter(is_graph).cloned().collect();
+    let own: Vec<PathBuf> =
+        paths.iter().filter(|path| is_graph(path) && path.is_file()).cloned().collect();
     if !own.is_empty() || depth == 0 {
         return own;
     }
     let folders =
         paths.iter().filter(|path| path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir()));
     folders.flat_map(|folder| graphs_in(folder, depth - 1)).collect()
+}
+
+/// Whether a file of a folder is one of the graphs that are looked for there.
+fn is_graph(path: &Path) -> bool {
+    ["pb", "onnx", "tflite"].iter().any(|extension| has_extension(path, extension))
 }
 
 fn has_extension(path: &Path, extension: &str) -> bool {

@@ -46,6 +46,11 @@ pub(super) fn read(
         },
         "SpaceToBatchND" => Op::SpaceToBatch,
         "BatchToSpaceND" => Op::BatchToSpace,
+        "DepthToSpace" | "SpaceToDepth" => match block(node) {
+            Ok(block) if op == "DepthToSpace" => Op::DepthToSpace { block, by_channel: false },
+            Ok(block) => Op::SpaceToDepth { block },
+            Err(what) => return Some(Err(what)),
+        },
         "Fill" => Op::Fill,
         "Range" => Op::Range,
         "ZerosLike" => return Some(Ok(filled_like(0.0, dtype(node)))),
@@ -86,6 +91,16 @@ pub(super) fn pad_mode(node: Attributes<'_>) -> Option<PadMode> {
         Some("SYMMETRIC") => Some(PadMode::Symmetric),
         _ => None,
     }
+}
+
+/// Rows and columns of the blocks that become channels.
+fn block(node: Attributes<'_>) -> Result<[usize; 2], String> {
+    if node.text("data_format").is_some_and(|format| format != "NHWC") {
+        return Err("pictures stored channel by channel".into());
+    }
+    let size =
+        node.int("block_size").and_then(|size| usize::try_from(size).ok()).filter(|&size| size > 0);
+    size.map(|size| [size; 2]).ok_or_else(|| "it has no block_size".into())
 }
 
 /// The form of 2015: the axis comes first.

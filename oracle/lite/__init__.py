@@ -1,0 +1,1 @@
+"""TensorFlow Lite files written operator by operator, and LiteRT's answers to them."""
