@@ -1,4 +1,4 @@
-//! Options that several verbs have, and the values they take.
+//! Options that several verbs have, and their values.
 
 use std::env;
 use std::ffi::OsString;
@@ -16,7 +16,7 @@ use lorgnette::preprocess::Preprocessing;
 
 use crate::messages::Messages;
 
-/// Most threads that can be asked for.
+/// Maximum of `--threads`.
 const MAX_THREADS: i64 = 1024;
 /// The environment variable that stands in for `--level`.
 const LEVEL_VARIABLE: &str = "LORGNETTE_LEVEL";
@@ -24,20 +24,20 @@ const LEVEL_VARIABLE: &str = "LORGNETTE_LEVEL";
 /// The environment variable that stands in for `--library`.
 const LIBRARY_VARIABLE: &str = "LORGNETTE_LIBRARY";
 
-/// What every verb takes.
+/// Options of every verb.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Options of every verb")]
 pub(crate) struct Global {
-    /// A model's name, or a path: graph (.pb, .meta), TF-Slim checkpoint, plan file, a folder or
-    /// archive of these [default: $LORGNETTE_MODEL, else mobilenet_v1_1.0_224]
+    /// A model's name, or a path: graph (.pb, .meta), TF-Slim checkpoint, ONNX, plan file, trained
+    /// model, a folder or archive of these [default: $LORGNETTE_MODEL, else mobilenet_v1_1.0_224]
     #[arg(long, global = true, value_name = "M")]
     pub(crate) model: Option<OsString>,
 
-    /// The node that takes the picture, where the graph does not make it clear
+    /// The input node, where the graph has several candidates
     #[arg(long, global = true, value_name = "NODE")]
     pub(crate) input: Option<String>,
 
-    /// The node that gives the answer, where the graph does not make it clear
+    /// The output node, where the graph has several candidates
     #[arg(long, global = true, value_name = "NODE")]
     pub(crate) output: Option<String>,
 
@@ -45,8 +45,8 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "NET")]
     pub(crate) net: Option<String>,
 
-    /// How that network is built, in TF-Slim's words, such as output_stride=16; may be given
-    /// several times
+    /// An option of that network, by TF-Slim's name, such as output_stride=16; may be given several
+    /// times
     #[arg(long, global = true, value_name = "NAME=VALUE")]
     pub(crate) net_option: Vec<String>,
 
@@ -54,44 +54,45 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "PATH")]
     pub(crate) checkpoint: Option<PathBuf>,
 
-    /// Leave out the moving averages of a checkpoint's weights
+    /// Use a checkpoint's weights, not their exponential moving averages
     #[arg(long, global = true)]
     pub(crate) no_ema: bool,
 
-    /// Threads to use; answers do not depend on it [default: all cores]
-    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MAX_THREADS))]
+    /// Threads; answers do not depend on it [default: all cores]
+    #[arg(long, global = true, value_name = "N", value_parser = thread_count())]
     pub(crate) threads: Option<u16>,
 
-    /// Instructions to compute with, amx being those of avx512 and products of tiles [default:
-    /// $LORGNETTE_LEVEL, else the best there are]
+    /// Instruction set; amx = AVX-512 and AMX tiles [default: $LORGNETTE_LEVEL, else the best of this
+    /// CPU]
     #[arg(long, global = true, value_parser = levels())]
     pub(crate) level: Option<Level>,
 
-    /// Numbers to multiply: float32, bf16 (less exact, faster where the CPU has AVX-512 BF16), or
-    /// auto (bf16 where that saves a quarter of a layer's time)
-    #[arg(long, global = true, value_name = "FORMAT", value_parser = precisions(), default_value = Precision::Float32.name())]
+    /// Arithmetic: float32, bf16 (less exact; faster on CPUs with AVX-512 BF16), or auto (bf16 where
+    /// it saves a quarter of a layer's time; depends on the CPU)
+    #[arg(long, global = true, value_name = "FORMAT", value_parser = precisions())]
+    #[arg(default_value = Precision::Float32.name())]
     precision: Precision,
 
-    /// What to keep the weights of fully connected layers as: float32, bf16, f16 or int8; all but
-    /// float32 are less exact
-    #[arg(long, global = true, value_name = "FORMAT", value_parser = weight_formats(), default_value = WeightFormat::Float32.name())]
+    /// Storage of fully connected weights: float32, bf16, f16 or int8; all but float32 are less exact
+    #[arg(long, global = true, value_name = "FORMAT", value_parser = weight_formats())]
+    #[arg(default_value = WeightFormat::Float32.name())]
     weights: WeightFormat,
 
-    /// Most memory that the activations of one photo may take
+    /// Maximum memory of the activations of one photo
     #[arg(long, global = true, value_name = "MIB", default_value_t = 8192)]
     pub(crate) memory_limit: u32,
 
-    /// Say nothing but errors; no progress bar
+    /// Print errors only; no progress bar
     #[arg(long, short, global = true)]
     pub(crate) quiet: bool,
 
-    /// Say more, on standard error
+    /// Print more, on standard error
     #[arg(long, short, global = true, conflicts_with = "quiet")]
     pub(crate) verbose: bool,
 }
 
 impl Global {
-    /// These options as the library takes them.
+    /// Converts these options to the library's.
     pub(crate) fn model_options(&self) -> Result<ModelOptions> {
         Ok(ModelOptions {
             threads: self.threads.map(usize::from),
@@ -116,7 +117,7 @@ impl Global {
         Ok(options)
     }
 
-    /// The level asked for, by option or environment, if this CPU has it.
+    /// Returns the level of the option or the environment, if this CPU has it.
     fn level(&self) -> Result<Option<Level>> {
         let level = match (self.level, env::var(LEVEL_VARIABLE)) {
             (Some(level), _) => level,
@@ -132,19 +133,23 @@ impl Global {
     }
 }
 
+fn thread_count() -> impl clap::builder::TypedValueParser<Value = u16> {
+    clap::value_parser!(u16).range(1..=MAX_THREADS)
+}
+
 fn levels() -> impl clap::builder::TypedValueParser<Value = Level> {
     PossibleValuesParser::new(Level::ALL.map(Level::name)).try_map(|name| name.parse::<Level>())
 }
 
 fn precisions() -> impl clap::builder::TypedValueParser<Value = Precision> {
-    // Other programs, and our own measurements, call it f32.
-    let value = |precision: Precision| match precision {
-        Precision::Float32 => PossibleValue::new(precision.name()).alias("f32"),
-        _ => PossibleValue::new(precision.name()),
-    };
-    PossibleValuesParser::new(Precision::ALL.map(value)).try_map(|name| {
+    PossibleValuesParser::new(Precision::ALL.map(precision_value)).try_map(|name| {
         if name == "f32" { Ok(Precision::Float32) } else { name.parse::<Precision>() }
     })
+}
+
+fn precision_value(precision: Precision) -> PossibleValue {
+    let value = PossibleValue::new(precision.name());
+    if precision == Precision::Float32 { value.alias("f32") } else { value }
 }
 
 fn weight_formats() -> impl clap::builder::TypedValueParser<Value = WeightFormat> {
@@ -152,36 +157,36 @@ fn weight_formats() -> impl clap::builder::TypedValueParser<Value = WeightFormat
         .try_map(|name| name.parse::<WeightFormat>())
 }
 
-/// Which photos, and how they are opened.
+/// Photos, and how they are opened.
 #[derive(Debug, Args)]
 pub(crate) struct PhotoArguments {
     /// Photos, folders of photos, patterns such as 'holidays/*.jpg', or - (standard input)
     #[arg(value_name = "PHOTO", required_unless_present = "files_from")]
     pub(crate) photos: Vec<PathBuf>,
 
-    /// Also take the photos and folders listed in FILE, one a line (- for standard input)
+    /// Also take the photos and folders listed in FILE, one per line (- for standard input)
     #[arg(long, value_name = "FILE")]
     pub(crate) files_from: Option<PathBuf>,
 
-    /// Look into folders within folders; hidden ones are left out (the default)
+    /// Look into subfolders, hidden ones excepted (the default)
     #[arg(long, short, overrides_with = "no_recursive")]
     recursive: bool,
 
-    /// Leave out folders within folders
+    /// Leave out subfolders
     #[arg(long)]
     no_recursive: bool,
 
-    /// Leave photos as they are stored, as TensorFlow does; else they are turned as EXIF says
+    /// Take photos as stored, as TensorFlow does, without applying EXIF orientation
     #[arg(long)]
     ignore_orientation: bool,
 
-    /// Refuse photos of more pixels
+    /// Maximum pixels of a photo
     #[arg(long, value_name = "N", default_value_t = OpenOptions::default().max_pixels)]
     max_pixels: u64,
 }
 
 impl PhotoArguments {
-    /// How each photo is opened.
+    /// Returns the options for opening each photo.
     pub(crate) fn open_options(&self) -> OpenOptions {
         OpenOptions {
             ignore_orientation: self.ignore_orientation,
@@ -190,18 +195,18 @@ impl PhotoArguments {
         }
     }
 
-    /// Whether photos are turned as EXIF says.
+    /// True if EXIF orientation is applied.
     pub(crate) fn turns_upright(&self) -> bool {
         !self.ignore_orientation
     }
 
-    /// Whether folders within folders are looked into.
+    /// True if subfolders are searched.
     pub(crate) fn is_recursive(&self) -> bool {
         self.recursive || !self.no_recursive
     }
 }
 
-/// How a photo becomes the network's input, and what its outputs are called.
+/// Preprocessing of photos, and names of classes.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Preprocessing (default: as the model wants it)")]
 pub(crate) struct InputArguments {
@@ -213,21 +218,21 @@ pub(crate) struct InputArguments {
     #[arg(long, value_name = "STYLE")]
     preprocess: Option<Preprocessing>,
 
-    /// What to subtract from red, green and blue, in levels of 0 to 255; or one for all
+    /// Mean to subtract from red, green and blue, in levels of 0 to 255; or one for all
     #[arg(long, value_name = "R,G,B", allow_hyphen_values = true)]
     mean: Option<Mean>,
 
-    /// What to multiply by after that
+    /// Factor to multiply by after that
     #[arg(long, value_name = "F", allow_hyphen_values = true, value_parser = finite)]
     factor: Option<f32>,
 
-    /// The names of the classes, one a line
+    /// A file with the names of the classes, one per line
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
 }
 
 impl InputArguments {
-    /// Adds these options to those of every verb.
+    /// Adds these options to the options of every verb.
     pub(crate) fn add_to(&self, options: ModelOptions) -> ModelOptions {
         ModelOptions {
             size: self.size.map(|Size(size)| size),
@@ -240,26 +245,26 @@ impl InputArguments {
     }
 }
 
-/// At what size photos are decoded for a network that takes small ones.
+/// The size at which photos are decoded.
 #[derive(Debug, Args)]
 pub(crate) struct DecodeArguments {
-    /// Decode JPEGs at full size, or reduced: at 1/2, 1/4 or 1/8, where that leaves twice the rows
-    /// and columns the network takes. Faster for large photos; answers differ a little
+    /// Decode JPEGs at full size, or reduced to 1/2, 1/4 or 1/8 where that leaves twice the rows and
+    /// columns of the network's input. Faster for large photos; answers differ a little
     #[arg(long, value_enum, value_name = "SIZE", default_value_t = Decode::Full)]
     decode: Decode,
 }
 
-/// At what size photos are decoded.
+/// The size at which JPEGs are decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Decode {
     // Every pixel, as TensorFlow does.
     Full,
-    // As many as are enough.
+    // At least twice the rows and columns of the input.
     Reduced,
 }
 
 impl DecodeArguments {
-    /// Whether photos may be decoded at a reduced size.
+    /// True if photos may be decoded at a reduced size.
     pub(crate) fn is_reduced(&self) -> bool {
         self.decode == Decode::Reduced
     }
@@ -273,8 +278,7 @@ impl DecodeArguments {
         messages: Messages,
     ) -> OpenOptions {
         if self.is_reduced() && min_decode_size.is_none() {
-            messages
-                .note(&"photos are decoded at full size, for every pixel counts for this network");
+            messages.note(&"photos are decoded at full size: this network uses every pixel");
         }
         OpenOptions {
             min_decode_size: min_decode_size.filter(|_| self.is_reduced()),
@@ -283,7 +287,7 @@ impl DecodeArguments {
     }
 }
 
-/// Which library of photos.
+/// The library of photos.
 #[derive(Debug, Args)]
 pub(crate) struct LibraryArguments {
     /// The library of photos, one file [default: $LORGNETTE_LIBRARY]
@@ -292,21 +296,22 @@ pub(crate) struct LibraryArguments {
 }
 
 impl LibraryArguments {
-    /// The library's path.
+    /// Returns the library's path.
     pub(crate) fn path(&self) -> Result<PathBuf> {
-        let variable =
-            || env::var_os(LIBRARY_VARIABLE).filter(|path| !path.is_empty()).map(PathBuf::from);
-        self.library
-            .clone()
-            .or_else(variable)
+        if let Some(path) = &self.library {
+            return Ok(path.clone());
+        }
+        env::var_os(LIBRARY_VARIABLE)
+            .filter(|path| !path.is_empty())
+            .map(PathBuf::from)
             .context("which library? Name its file with --library")
     }
 }
 
-/// How answers about photos are written.
+/// Output format of answers about photos.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    // For people. These are no doc comments, for clap would give each a paragraph of the help.
+    // Plain text. Doc comments here would each become a paragraph of the help.
     Text,
     // JSON Lines, one object a photo.
     Json,
@@ -314,16 +319,16 @@ pub(crate) enum Format {
     Csv,
 }
 
-/// How a report on a network is written.
+/// Output format of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ReportFormat {
-    // For people.
+    // Plain text.
     Text,
     // One JSON object.
     Json,
 }
 
-/// Rows and columns.
+/// Rows and columns of an input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Size(pub(crate) [usize; 2]);
 
@@ -331,22 +336,24 @@ impl FromStr for Size {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let side =
-            |text: &str| text.parse().ok().filter(|side| (1..=Self::MAX_SIDE).contains(side));
         let (height, width) = text.split_once(['x', 'X']).unwrap_or((text, text));
-        let size = side(height).zip(side(width)).map(|(height, width)| Self([height, width]));
-        size.ok_or_else(|| {
+        let size = Self::side(height).zip(Self::side(width));
+        size.map(|(height, width)| Self([height, width])).ok_or_else(|| {
             format!("give one number, or HEIGHTxWIDTH such as 224x320, of 1 to {}", Self::MAX_SIDE)
         })
     }
 }
 
 impl Size {
-    /// The longest side: more is a slip of the finger.
+    /// Maximum of a side.
     const MAX_SIDE: usize = 65_536;
+
+    fn side(text: &str) -> Option<usize> {
+        text.parse().ok().filter(|side| (1..=Self::MAX_SIDE).contains(side))
+    }
 }
 
-/// A number for each of red, green and blue.
+/// A mean for each of red, green and blue.
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Mean([f32; 3]);
 
@@ -366,13 +373,13 @@ impl FromStr for Mean {
     }
 }
 
-/// A share, 0 to 1.
+/// Parses a number from 0 to 1.
 pub(crate) fn share(text: &str) -> Result<f32, String> {
     let share = finite(text)?;
     if (0.0..=1.0).contains(&share) { Ok(share) } else { Err("give a number from 0 to 1".into()) }
 }
 
-/// A number that is one.
+/// Parses a number that is finite.
 fn finite(text: &str) -> Result<f32, String> {
     let number = text.trim().parse().ok().filter(|number: &f32| number.is_finite());
     number.ok_or_else(|| format!("'{text}' is not a number"))

@@ -1,13 +1,13 @@
-//! Shares as bars of letters.
+//! Probabilities as bars of characters.
 
-/// Letters of the bar that stands for a probability of 1.
+/// Length in characters of the bar for probability 1.
 pub(crate) const BAR: usize = 20;
-/// A letter's eighths, from one to all.
+/// One to eight eighths of a character.
 const EIGHTHS: [char; 8] = ['▏', '▎', '▍', '▌', '▋', '▊', '▉', '█'];
 
-/// A bar as long as the probability is large.
+/// Draws a bar whose length is proportional to the probability.
 pub(crate) fn bar(probability: f32) -> String {
-    // Casts saturate, and make nothing of NaN.
+    // Casts saturate, and turn NaN into 0.
     let eighths =
         ((probability * (BAR * EIGHTHS.len()) as f32).round() as usize).min(BAR * EIGHTHS.len());
     let whole = std::iter::repeat_n('█', eighths / EIGHTHS.len());

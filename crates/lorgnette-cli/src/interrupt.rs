@@ -1,19 +1,18 @@
-//! Ctrl-C: the first time, work stops where it can go on later; the second time, at once.
+//! Ctrl-C: pressed once, work stops where it can be resumed; pressed twice, at once.
 
 use std::process;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// What shells expect of a program that Ctrl-C ended.
+/// Exit code that shells expect of a program ended by Ctrl-C: 128 + SIGINT.
 const ENDED_BY_INTERRUPT: i32 = 130;
 
-/// Whether Ctrl-C was pressed.
+/// A flag that Ctrl-C sets.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Interrupt(Arc<AtomicBool>);
 
 impl Interrupt {
-    /// Watches for Ctrl-C from now on. Where the system does not let us, it ends the program as
-    /// ever.
+    /// Installs the handler. Where the system refuses it, Ctrl-C ends the program as usual.
     pub(crate) fn install() -> Self {
         let interrupt = Self::default();
         let pressed = interrupt.0.clone();
@@ -25,7 +24,7 @@ impl Interrupt {
         interrupt
     }
 
-    /// Whether it was pressed.
+    /// True after Ctrl-C.
     pub(crate) fn is_pressed(&self) -> bool {
         self.0.load(Ordering::SeqCst)
     }

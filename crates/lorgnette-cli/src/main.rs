@@ -1,14 +1,14 @@
 //! The program `lorgnette`: pictures and TensorFlow-Slim networks on the command line.
 //!
-//! | I want to know | I read |
+//! | topic | module |
 //! |---|---|
-//! | what a verb takes and does | `verbs/`, one file each |
-//! | the options every verb has | [`arguments`] |
-//! | which network is meant by `--model` | [`model`] |
-//! | which photos are meant by `PHOTO...` | [`photos`] |
-//! | how photos are shared among cores and answers kept in order | [`stream`], [`lorgnette::par_map_ordered`] |
-//! | what Ctrl-C does to long work | [`interrupt`] |
-//! | where `--picture` and `--show-input` write | [`output_paths`] |
+//! | a verb's arguments and output | `verbs/`, one file each |
+//! | options of every verb | [`arguments`] |
+//! | `--model` | [`model`] |
+//! | `PHOTO...` | [`photos`] |
+//! | workers and the order of answers | [`stream`] |
+//! | Ctrl-C during long work | [`interrupt`] |
+//! | files of `--picture` and `--show-input` | [`output_paths`] |
 //!
 //! Results go to standard output, everything else to standard error ([`messages`], [`progress`]).
 
@@ -21,6 +21,7 @@ mod messages;
 mod model;
 mod output_paths;
 mod photos;
+mod printable;
 mod progress;
 mod stream;
 mod table;
@@ -35,7 +36,7 @@ use self::arguments::Global;
 use self::messages::Messages;
 use self::verbs::Verb;
 
-/// What was asked for on the command line.
+/// The command line.
 #[derive(Debug, Parser)]
 #[command(name = "lorgnette", version, about = ABOUT, long_about = None, after_help = EXAMPLES)]
 #[command(subcommand_value_name = "VERB", subcommand_help_heading = "Verbs")]
@@ -58,14 +59,14 @@ Exit codes: 0, all went well; 1, some photos failed (each said why); 2, wrong us
 or nothing could be done.
 `lorgnette VERB --help` explains a verb.";
 
-/// How a verb ended that could do its work.
+/// The outcome of a verb that could do its work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
-    /// All went well.
+    /// Everything succeeded.
     Done,
     /// Some inputs failed, and each said why.
     SomeFailed,
-    /// Whoever read standard output had seen enough before the end, as `head` does.
+    /// The reader of standard output closed it before the end, as `head` does.
     StdoutClosed,
 }
 

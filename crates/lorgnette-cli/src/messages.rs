@@ -1,11 +1,12 @@
-//! What is said on standard error.
+//! Messages on standard error.
 
 use std::fmt::Display;
 use std::io::{self, Write as _};
 
 use crate::arguments::Global;
+use crate::printable::printable;
 
-/// How much is said.
+/// Prints messages, as many as `--quiet` and `--verbose` allow.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Messages {
     quiet: bool,
@@ -13,43 +14,43 @@ pub(crate) struct Messages {
 }
 
 impl Messages {
-    /// As `--quiet` and `--verbose` say.
+    /// Takes the level from `--quiet` and `--verbose`.
     pub(crate) fn new(global: &Global) -> Self {
         Self { quiet: global.quiet, verbose: global.verbose }
     }
 
-    /// Something that failed; always said.
+    /// Prints a failure, always.
     pub(crate) fn error(self, message: &dyn Display) {
         write_line(&format_args!("lorgnette: {message}"));
     }
 
-    /// Something the user should know; not said if `--quiet`.
+    /// Prints something the user should know, unless `--quiet`.
     pub(crate) fn note(self, message: &dyn Display) {
         if !self.quiet {
             write_line(&format_args!("lorgnette: {message}"));
         }
     }
 
-    /// Something the user may like to know; said if `--verbose`.
+    /// Prints a detail, if `--verbose`.
     pub(crate) fn detail(self, message: &dyn Display) {
         if self.verbose {
             write_line(message);
         }
     }
 
-    /// Whether only errors are to be said.
+    /// True if only failures are printed.
     pub(crate) fn is_quiet(self) -> bool {
         self.quiet
     }
 }
 
-/// Writes a line to standard error. Where that is closed nobody listens, and `eprintln!` would
-/// panic.
+/// Writes a line to standard error, control characters escaped. A closed standard error is ignored;
+/// `eprintln!` would panic.
 fn write_line(message: &dyn Display) {
-    let _ = writeln!(io::stderr(), "{message}");
+    let _ = writeln!(io::stderr(), "{}", printable(&message.to_string()));
 }
 
-/// An error with its causes, leaving out those that the message before them tells already.
+/// Joins an error and its causes, without those that the message before them contains.
 pub(crate) fn error_chain(error: &anyhow::Error) -> String {
     let mut message = String::new();
     for cause in error.chain().map(ToString::to_string) {
@@ -62,7 +63,7 @@ pub(crate) fn error_chain(error: &anyhow::Error) -> String {
     message
 }
 
-/// `1 photo`, `2 photos`.
+/// Counts in words: `1 photo`, `2 photos`.
 pub(crate) fn count(number: usize, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }

@@ -1,4 +1,4 @@
-//! A progress bar for people who wait.
+//! The progress bar.
 
 use std::io::{self, IsTerminal as _};
 use std::time::{Duration, Instant};
@@ -6,32 +6,33 @@ use std::time::{Duration, Instant};
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::messages::Messages;
+use crate::printable::printable;
 
-/// Nobody needs a bar for less.
+/// Time before the bar is shown.
 const SHOW_AFTER: Duration = Duration::from_secs(2);
-/// Enough for the eye, little for the terminal.
+/// Maximum redraws per second.
 const REDRAWS_A_SECOND: u8 = 10;
 
-/// Counts items done, on a terminal, once it has taken a while.
+/// A bar that counts finished items, shown on a terminal after two seconds.
 #[derive(Debug)]
 pub(crate) struct Progress {
     total: usize,
-    /// What is counted, such as "photos".
+    /// The noun of the items, such as "photos".
     noun: &'static str,
     done: usize,
-    /// What else there is to say.
+    /// Text behind the count.
     message: String,
     started: Instant,
-    /// Whether anybody wants to see it.
+    /// True if the bar may be shown.
     enabled: bool,
-    /// Whether standard output is on a terminal too.
+    /// True if standard output is on a terminal too.
     stdout_is_terminal: bool,
     bar: Option<ProgressBar>,
 }
 
 impl Progress {
-    /// Progress through `total` items, which are called `noun`; never shown for one alone, without
-    /// a terminal, or with `--quiet`.
+    /// Counts `total` items called `noun`. Never shown for a single item, without a terminal, or
+    /// with `--quiet`.
     pub(crate) fn new(total: usize, noun: &'static str, messages: Messages) -> Self {
         let enabled = total > 1 && !messages.is_quiet() && io::stderr().is_terminal();
         let stdout_is_terminal = io::stdout().is_terminal();
@@ -48,12 +49,12 @@ impl Progress {
         }
     }
 
-    /// One more is done.
+    /// Counts one more item.
     pub(crate) fn advance(&mut self) {
         self.set_position(self.done + 1);
     }
 
-    /// So many are done.
+    /// Sets the number of finished items.
     pub(crate) fn set_position(&mut self, done: usize) {
         self.done = done;
         if self.bar.is_none() && self.enabled && self.started.elapsed() > SHOW_AFTER {
@@ -65,17 +66,17 @@ impl Progress {
         }
     }
 
-    /// Shows something beside the bar from now on.
+    /// Sets the text behind the count; control characters are escaped.
     pub(crate) fn set_message(&mut self, text: &str) {
-        self.message = format!("; {text}");
+        self.message = format!("; {}", printable(text));
     }
 
-    /// Writes to standard output, with the bar out of the way if both are on the terminal.
+    /// Hides the bar while `write` writes to standard output, if both are on a terminal.
     pub(crate) fn suspend_for_output<T>(&self, write: impl FnOnce() -> T) -> T {
         if self.stdout_is_terminal { self.suspend(write) } else { write() }
     }
 
-    /// Writes to standard error, with the bar out of the way.
+    /// Hides the bar while `write` writes to standard error.
     pub(crate) fn suspend<T>(&self, write: impl FnOnce() -> T) -> T {
         match &self.bar {
             Some(bar) => bar.suspend(write),
@@ -94,8 +95,8 @@ impl Progress {
             .with_message(self.eta())
     }
 
-    /// How long the rest will take if it goes on like this. indicatif's own estimate takes a bar
-    /// that is first shown late for one that got there in no time.
+    /// Estimates the remaining time from the mean so far. indicatif's own estimate counts from the
+    /// moment the bar is first shown.
     fn eta(&self) -> String {
         let rest = self.total.saturating_sub(self.done) as f64 / self.done.max(1) as f64;
         format!("{} left{}", HumanDuration(self.started.elapsed().mul_f64(rest)), self.message)

@@ -1,7 +1,7 @@
 //! Photos in, answers out: every core at work, answers in the order of the photos, each written as
 //! soon as it is known.
 
-use std::io::{self, BufWriter, StdoutLock, Write};
+use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::time::Instant;
 
@@ -13,6 +13,7 @@ use crate::Outcome;
 use crate::arguments::Format;
 use crate::messages::{self, Messages};
 use crate::photos::Photo;
+use crate::printable::locked_stdout;
 use crate::progress::Progress;
 
 /// How so many threads share so many photos.
@@ -44,8 +45,8 @@ struct Failure<'a> {
 }
 
 /// Where answers go, and what became of the photos so far.
-struct Output<'a> {
-    out: BufWriter<StdoutLock<'a>>,
+struct Output {
+    out: Box<dyn Write>,
     format: Format,
     messages: Messages,
     progress: Progress,
@@ -72,7 +73,7 @@ where
 {
     let started = Instant::now();
     let progress = Progress::new(photos.len(), "photos", messages);
-    let out = BufWriter::new(io::stdout().lock());
+    let out = locked_stdout(format == Format::Text);
     let mut output = Output { out, format, messages, progress, failed: 0, write_error: None };
     if output.put(|out| out.write_all(header.as_bytes())).is_continue() {
         par_map_ordered(photos, workers, |photo, answer| {
@@ -104,7 +105,7 @@ where
     Ok(if failed > 0 { Outcome::SomeFailed } else { Outcome::Done })
 }
 
-impl Output<'_> {
+impl Output {
     /// Writes and flushes, so that whatever happens next, this has been said.
     fn put(&mut self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> ControlFlow<()> {
         let out = &mut self.out;
@@ -154,7 +155,7 @@ pub(crate) fn write_csv_lines(
 /// # Errors
 /// As [`answer_photos`].
 pub(crate) fn write_report(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> Result<()> {
-    let mut out = BufWriter::new(io::stdout().lock());
+    let mut out = locked_stdout(false);
     match write(&mut out).and_then(|()| out.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(error).context("standard output")

@@ -1,30 +1,30 @@
-//! Tables for people.
+//! Tables of text.
 
 use std::env;
 use std::io::{self, Write};
 
 use console::Term;
 
-/// Between columns.
+/// The gap between columns.
 const GAP: &str = "  ";
-/// The least that is left of a shortened cell, unless there is nothing else to leave out.
+/// Minimum width of shortened cells, while columns remain that can be dropped.
 const MIN_CELL_WIDTH: usize = 22;
 
-/// Which side a column is aligned to.
+/// Alignment of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Align {
     Left,
     Right,
 }
 
-/// What a table gives up where it is too wide.
+/// How to fit a table that is too wide.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Fit<'a> {
-    /// Letters in a row, if that matters.
+    /// Maximum width in characters; unlimited if `None`.
     pub(crate) width: Option<usize>,
     /// The column whose cells are shortened.
     pub(crate) elastic: usize,
-    /// Columns that are left out where that is not enough, the first one first.
+    /// Columns that are dropped where that is not enough, in this order.
     pub(crate) droppable: &'a [usize],
 }
 
@@ -54,7 +54,7 @@ impl Table {
         self.totals.push(cells);
     }
 
-    /// Writes the table so that it fits.
+    /// Writes the table, fitted to the width.
     pub(crate) fn write(&self, out: &mut dyn Write, fit: Fit<'_>) -> io::Result<()> {
         let widths = self.fitted_widths(fit);
         let line = "─".repeat(total_width(&widths));
@@ -65,42 +65,48 @@ impl Table {
         self.totals.iter().try_for_each(|row| self.write_row(out, row, &widths))
     }
 
-    /// The width of each column, 0 for one that is left out.
+    /// Returns the width of each column; 0 for a dropped one.
     fn fitted_widths(&self, fit: Fit<'_>) -> Vec<usize> {
         let mut widths = self.widths();
         let max_width = fit.width.unwrap_or(usize::MAX);
         let min_width = MIN_CELL_WIDTH.min(widths[fit.elastic]);
-        let excess = |widths: &[usize]| total_width(widths).saturating_sub(max_width);
         for &column in fit.droppable {
-            if excess(&widths) > widths[fit.elastic] - min_width {
+            let excess = total_width(&widths).saturating_sub(max_width);
+            if excess > widths[fit.elastic] - min_width {
                 widths[column] = 0;
             }
         }
-        widths[fit.elastic] = widths[fit.elastic].saturating_sub(excess(&widths)).max(1);
+        let excess = total_width(&widths).saturating_sub(max_width);
+        widths[fit.elastic] = widths[fit.elastic].saturating_sub(excess).max(1);
         widths
     }
 
-    /// As many rows as the highest heading has lines.
+    /// Splits the headings into rows, one for each line of the highest.
     fn headings(&self) -> Vec<Vec<String>> {
         let height =
             self.columns.iter().map(|(heading, _)| heading.lines().count()).max().unwrap_or(0);
-        let cell =
-            |heading: &str, line: usize| heading.lines().nth(line).unwrap_or_default().to_owned();
-        (0..height)
-            .map(|line| self.columns.iter().map(|(heading, _)| cell(heading, line)).collect())
+        (0..height).map(|line| self.heading_row(line)).collect()
+    }
+
+    fn heading_row(&self, line: usize) -> Vec<String> {
+        self.columns
+            .iter()
+            .map(|(heading, _)| heading.lines().nth(line).unwrap_or_default().to_owned())
             .collect()
     }
 
     fn widths(&self) -> Vec<usize> {
-        let width = |column: usize| {
-            let cells = self.rows.iter().chain(&self.totals).map(|row| row[column].as_str());
-            cells
-                .chain(self.columns[column].0.lines())
-                .map(|cell| cell.chars().count())
-                .max()
-                .unwrap_or(0)
-        };
-        (0..self.columns.len()).map(width).collect()
+        (0..self.columns.len()).map(|column| self.column_width(column)).collect()
+    }
+
+    /// Returns the length of a column's longest cell or line of heading.
+    fn column_width(&self, column: usize) -> usize {
+        let cells = self.rows.iter().chain(&self.totals).map(|row| row[column].as_str());
+        cells
+            .chain(self.columns[column].0.lines())
+            .map(|cell| cell.chars().count())
+            .max()
+            .unwrap_or(0)
     }
 
     fn write_row(&self, out: &mut dyn Write, cells: &[String], widths: &[usize]) -> io::Result<()> {
@@ -109,32 +115,33 @@ impl Table {
             cells.iter().zip(widths).zip(&self.columns).filter(|((_, width), _)| **width > 0);
         for ((cell, &width), (_, align)) in visible {
             let cell = shortened(cell, width);
+            // Not by a width in `format!`, which panics beyond 65,535.
+            let padding = " ".repeat(width - cell.chars().count());
             line += &match align {
-                Align::Left => format!("{cell:<width$}"),
-                Align::Right => format!("{cell:>width$}"),
+                Align::Left => cell + &padding,
+                Align::Right => padding + &cell,
             };
             line += GAP;
         }
         let line = line.trim_end();
-        // The second line of headings may be in columns that are left out.
+        // All headings of a second line may be in dropped columns.
         if line.is_empty() { Ok(()) } else { writeln!(out, "{line}") }
     }
 }
 
-/// Letters in a row of the terminal.
+/// Returns the columns of the terminal; `COLUMNS` overrides it.
 pub(crate) fn width() -> Option<usize> {
     let columns = env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
     columns.or_else(|| Term::stdout().size_checked().map(|(_, columns)| usize::from(columns)))
 }
 
-/// The width of a row.
+/// Returns the width of a row, gaps included.
 fn total_width(widths: &[usize]) -> usize {
     let visible = widths.iter().filter(|&&width| width > 0).count();
     widths.iter().sum::<usize>() + GAP.len() * visible.saturating_sub(1)
 }
 
-/// A text of at most `width` letters: one that is longer loses its beginning, for that is what
-/// scopes share.
+/// Shortens a text to `width` characters by its beginning, which names in one scope share.
 fn shortened(text: &str, width: usize) -> String {
     let length = text.chars().count();
     if length <= width {
@@ -152,6 +159,15 @@ mod tests {
         let mut text = Vec::new();
         table.write(&mut text, Fit { width: Some(width), elastic: 0, droppable: &[1] }).unwrap();
         String::from_utf8(text).unwrap()
+    }
+
+    #[test]
+    fn cells_may_be_longer_than_formats_can_pad() {
+        let mut table = Table::new(&[("name", Align::Left), ("n", Align::Right)]);
+        table.row(vec!["x".repeat(70_000), "1".into()]);
+        let mut text = Vec::new();
+        table.write(&mut text, Fit { width: None, elastic: 0, droppable: &[] }).unwrap();
+        assert!(text.len() > 200_000);
     }
 
     #[test]

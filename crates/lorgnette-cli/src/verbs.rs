@@ -1,4 +1,4 @@
-//! What the program can be told to do.
+//! The verbs, one module each.
 
 mod bench;
 mod blur;
@@ -46,7 +46,7 @@ pub(crate) enum Verb {
 }
 
 impl Verb {
-    /// Does it.
+    /// Runs the verb.
     pub(crate) fn run(self, global: &Global, messages: &Messages) -> Result<Outcome> {
         match self {
             Self::Classify(arguments) => classify::run(&arguments, global, *messages),

@@ -1,4 +1,4 @@
-//! `lorgnette bench`: how long a forward pass takes.
+//! `lorgnette bench`: the time of a forward pass.
 
 use std::ffi::OsString;
 use std::fs;
@@ -36,11 +36,11 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", default_value = "1")]
     batch: NonZeroUsize,
 
-    /// Use made-up weights: M is the name of one of TF-Slim's networks, of which no file is needed
+    /// Use random weights: M is the name of a TF-Slim network, and no file is needed
     #[arg(long)]
     random_weights: bool,
 
-    /// How long to measure
+    /// Seconds to measure for
     #[arg(long, value_name = "S", default_value_t = 3.0, value_parser = seconds)]
     seconds: f64,
 
@@ -50,19 +50,19 @@ pub(crate) struct Arguments {
 }
 
 const EXAMPLES: &str = "\
-The input is random numbers that are in memory already: decoding and preprocessing do not count.
+The input is random numbers in memory: decoding and preprocessing are not measured.
 
 Examples:
   lorgnette bench
   lorgnette bench vgg_16 --random-weights
-  lorgnette bench inception.pb --size 299 --batch 8 --threads 4 --seconds 10 --format json";
+  lorgnette bench inception.pb --size 299 --batch 8 --threads 4 --format json";
 
-/// Runs that are not measured: the first has memory to fetch, the second caches to warm.
+/// Runs before the measured ones: the first touches new memory, the second warms the caches.
 const WARM_UP_RUNS: usize = 2;
-/// Fewer say nothing.
+/// Minimum number of measured runs.
 const MIN_RUNS: usize = 3;
 
-/// The measurement, under the names others rely on.
+/// The measurement as JSON; its names are part of the command-line contract.
 #[derive(Serialize)]
 struct Measurement {
     model: String,
@@ -80,7 +80,7 @@ struct Measurement {
     level: &'static str,
 }
 
-/// Measures.
+/// Runs the verb.
 pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
     let measurement = measure(arguments, global, messages)?;
     let default = if io::stdout().is_terminal() { ReportFormat::Text } else { ReportFormat::Json };
@@ -120,7 +120,7 @@ fn measure(arguments: &Arguments, global: &Global, messages: Messages) -> Result
         batch,
         threads: network_options.pool.threads(),
         precision: match plan.numerics().compute {
-            // The name that other programs' measurements have it under.
+            // The usual name in measurements.
             Precision::Float32 => "f32",
             other => other.name(),
         },
@@ -134,30 +134,27 @@ fn measure(arguments: &Arguments, global: &Global, messages: Messages) -> Result
     })
 }
 
-/// The time of each run, in no order; at least [`MIN_RUNS`].
+/// Measures runs for `min_time`, at least [`MIN_RUNS`] of them.
 fn time_runs(model: &Model, plan: &Plan, min_time: Duration) -> Result<Vec<Duration>> {
     let pool = &model.network().options().pool;
     let mut activations = plan.activations(pool.threads())?;
-    let mut time = || {
+    let (mut started, mut times) = (Instant::now(), Vec::new());
+    while times.len() < WARM_UP_RUNS + MIN_RUNS || started.elapsed() < min_time {
         fill_with_noise(plan, &mut activations);
-        let started = Instant::now();
+        let run_started = Instant::now();
         plan.run(&mut activations, pool);
-        started.elapsed()
-    };
-    for _ in 0..WARM_UP_RUNS {
-        time();
+        times.push(run_started.elapsed());
+        if times.len() == WARM_UP_RUNS {
+            started = Instant::now();
+        }
     }
-    let (started, mut times) = (Instant::now(), Vec::new());
-    while times.len() < MIN_RUNS || started.elapsed() < min_time {
-        times.push(time());
-    }
-    Ok(times)
+    Ok(times.split_off(WARM_UP_RUNS))
 }
 
-/// Fills the inputs, whose memory the run before has used for other things. Not with zeros, which
-/// some CPUs multiply faster; the same for every run.
+/// Fills the inputs with the same numbers for every run. A run overwrites its inputs, and some CPUs
+/// multiply zeros faster.
 pub(super) fn fill_with_noise(plan: &Plan, activations: &mut Activations) {
-    // Marsaglia's xorshift: any numbers will do.
+    // Marsaglia's xorshift.
     let mut state = 0x9e37_79b9_u32;
     for port in plan.inputs() {
         for value in activations.input(port) {
@@ -173,7 +170,7 @@ fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
-/// The most memory this process has had, in millions of bytes, where the system tells (Linux).
+/// Returns the peak resident memory of this process in MB, on Linux.
 fn peak_rss_mb() -> Option<f64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
@@ -216,7 +213,7 @@ fn write_text(out: &mut dyn Write, measurement: &Measurement) -> io::Result<()> 
     }
 }
 
-/// A time to measure for.
+/// Parses a number of seconds, up to a day.
 fn seconds(text: &str) -> Result<f64, String> {
     let seconds = text.parse().ok().filter(|seconds| (0.0..=86_400.0).contains(seconds));
     seconds.ok_or_else(|| "give a number of seconds, up to a day".into())

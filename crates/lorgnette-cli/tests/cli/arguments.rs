@@ -13,6 +13,45 @@ fn help_and_version_are_results() {
     }
 }
 
+/// The verbs of a command, by its help.
+fn verbs(arguments: &[&str]) -> Vec<String> {
+    let help = lorgnette(&[arguments, &["--help"]].concat()).well().out;
+    let listed = help.lines().skip_while(|line| !line.starts_with("Verbs:")).skip(1);
+    let names = listed.take_while(|line| !line.is_empty());
+    let first_words = names.filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+    first_words.filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()
+}
+
+#[test]
+fn help_fits_a_terminal_of_80_columns() {
+    let all = verbs(&[]);
+    assert!(all.len() > 12, "{all:?}");
+    let nested = ["models", "library"].map(|verb| (verb, verbs(&[verb])));
+    let nested = nested.iter().flat_map(|(verb, names)| names.iter().map(|name| vec![*verb, name]));
+    for verb in all.iter().map(|verb| vec![verb.as_str()]).chain(nested).chain([vec![]]) {
+        let help = lorgnette(&[&verb[..], &["--help"]].concat()).well().out;
+        for line in help.lines() {
+            assert!(line.chars().count() <= 80, "{verb:?}: {line}");
+        }
+    }
+}
+
+#[test]
+fn names_from_files_cannot_command_a_terminal() {
+    let folder = tempfile::tempdir().unwrap();
+    let name = folder.path().join("\u{1b}[31mred\u{9b}7m.jpg");
+    std::fs::copy(photo("chelsea.jpg"), &name).unwrap();
+    std::fs::write(folder.path().join("\u{1b}]0;title\u{7}.jpg"), b"no photo").unwrap();
+    let ended = lorgnette(&["classify".as_ref(), folder.path().as_os_str()]);
+    assert_eq!(ended.code, Some(1));
+    for text in [&ended.out, &ended.err] {
+        assert!(
+            !text.contains(['\u{1b}', '\u{9b}', '\u{7}']) && text.contains(r"\u{1b}"),
+            "{text}"
+        );
+    }
+}
+
 #[test]
 fn wrong_usage_is_exit_code_2() {
     let cat = photo("chelsea.jpg");
