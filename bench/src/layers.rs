@@ -8,7 +8,7 @@ use lorgnette_kernels::{
 };
 use lorgnette_net::plan::Convolution;
 use lorgnette_net::zoo::{self, RandomWeights};
-use lorgnette_net::{Error, Network, Options};
+use lorgnette_net::{Error, LoadOptions, Network, RunOptions};
 
 /// A convolution that occurs in a network.
 #[derive(Clone, Copy, Debug)]
@@ -74,9 +74,9 @@ pub fn for_network(
     numerics: NumericOptions,
 ) -> Result<Vec<Layer>, Error> {
     let net = zoo::find(network)?;
-    let options =
-        Options { level, numerics, pool: Arc::new(ThreadPool::new(2)), ..Options::default() };
-    let network = Network::from_architecture(net, Arc::new(RandomWeights), options)?;
+    let run = RunOptions { level, numerics, ..RunOptions::with_threads(Some(2)) };
+    let weights = Arc::new(RandomWeights);
+    let network = Network::from_architecture(net, weights, LoadOptions::default(), run)?;
     let signature = network.signature()?;
     let plan = network.plan(
         &[(&signature.input.name, &[1, net.side, net.side, net.channels])],

@@ -120,7 +120,10 @@ pub(crate) fn open_network(named: Option<&OsStr>, global: &Global) -> Result<Net
         ModelRef::File(path) if TrainedModel::is_in(&path) => {
             Ok(Model::open(&path, &options)?.network().clone())
         }
-        ModelRef::File(path) => Ok(Network::open(&path, options.network())?),
+        ModelRef::File(path) => {
+            let (load, run) = (options.network_load_options(), options.network_run_options());
+            Ok(Network::open(&path, load, run)?)
+        }
         ModelRef::Published(name, path) => {
             Ok(catalogue::find(&name)?.open_file(&path, &options)?.network().clone())
         }
@@ -199,7 +202,7 @@ pub(crate) fn preprocessing_name(model: &Model) -> String {
 }
 
 fn describe(model: &Model) -> String {
-    let options = model.network().options();
+    let options = model.network().run_options();
     let Preprocessor { height, width, .. } = model.preprocess();
     let size = if model.signature().input.takes_decoded_image {
         "any size".into()

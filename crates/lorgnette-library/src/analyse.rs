@@ -137,8 +137,8 @@ fn settings(network: &NetworkAnalyser, open: &OpenOptions) -> String {
         "least_region": MIN_REGION_PROBABILITY,
     });
     let NumericOptions { compute: precision, weight_storage: weights } =
-        model.network().options().numerics;
-    if model.network().options().numerics != NumericOptions::default() {
+        model.network().run_options().numerics;
+    if model.network().run_options().numerics != NumericOptions::default() {
         settings["precision"] = precision.name().into();
         settings["weights"] = weights.name().into();
     }

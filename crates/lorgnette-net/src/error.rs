@@ -78,6 +78,12 @@ pub enum Error {
         /// The possible choices.
         candidates: Vec<String>,
     },
+    /// An input that the outputs depend on was not fed.
+    #[error("input '{name}' must be fed too")]
+    MissingInput {
+        /// The node's name.
+        name: String,
+    },
     /// An argument of the caller that does not fit the network.
     #[error("{0}")]
     Input(String),

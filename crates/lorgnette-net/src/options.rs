@@ -1,4 +1,4 @@
-//! How a network is opened and run.
+//! How a network is opened, and how it is run.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,45 +8,30 @@ use lorgnette_kernels::{Level, NumericOptions, ThreadPool};
 use crate::plan::PlanOptions;
 use crate::zoo::ZooOptions;
 
-/// How a network is run.
+/// Which network a file is opened as.
 #[derive(Clone, Debug)]
-pub struct Options {
-    /// The threads it runs on.
-    pub pool: Arc<ThreadPool>,
-    /// The CPU level whose kernels are used.
-    pub level: Level,
-    /// The numbers it may compute with, and keep weights as.
-    pub numerics: NumericOptions,
-    /// Bytes that the activations of one run may take.
-    pub memory_limit: u64,
-    /// The node that takes the picture, where the graph does not make it clear.
+pub struct LoadOptions {
+    /// The node that takes the picture; found in the graph if not given.
     pub input: Option<String>,
-    /// The node that gives the answer, where the graph does not make it clear.
+    /// The node that gives the answer; found in the graph if not given.
     pub output: Option<String>,
-    /// The network of the zoo that a checkpoint's weights are of; else it is recognised.
+    /// The network of the zoo that a checkpoint's weights belong to; recognised if not given.
     pub net: Option<String>,
     /// How a network of the zoo is built.
     pub zoo: ZooOptions,
-    /// The checkpoint with the variables of a graph that is not frozen; else the one beside it.
+    /// The checkpoint with the variables of a graph that is not frozen; if not given, the only one
+    /// in the graph's folder.
     pub checkpoint: Option<PathBuf>,
-    /// Whether a checkpoint's moving averages are preferred to the weights themselves, where it has
-    /// both.
+    /// Whether moving averages are used in place of the weights where a checkpoint has both.
     pub use_ema: bool,
-    /// The folder that archives of checkpoints are unpacked in; without it they are refused.
+    /// The folder that archives of checkpoints are unpacked to. Archives are refused without it.
     pub cache: Option<PathBuf>,
 }
 
-impl Options {
-    /// The defaults on so many threads; all cores if none are given.
-    pub fn with_threads(threads: Option<usize>) -> Self {
-        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
-        let threads = threads.unwrap_or_else(cores);
-        let PlanOptions { level, numerics, memory_limit, .. } = PlanOptions::default();
+impl Default for LoadOptions {
+    /// Everything is found in the file; moving averages are used.
+    fn default() -> Self {
         Self {
-            pool: Arc::new(ThreadPool::new(threads)),
-            level,
-            numerics,
-            memory_limit,
             input: None,
             output: None,
             net: None,
@@ -58,9 +43,51 @@ impl Options {
     }
 }
 
-impl Default for Options {
-    /// All cores, the best level, float32, 8 GiB of activations.
+/// How a network is run.
+#[derive(Clone, Debug)]
+pub struct RunOptions {
+    /// The threads it runs on. Networks may share a pool.
+    pub pool: Arc<ThreadPool>,
+    /// The CPU level whose kernels are used.
+    pub level: Level,
+    /// The number formats of products and of stored weights.
+    pub numerics: NumericOptions,
+    /// Maximum bytes of the activations of one run.
+    pub memory_limit: u64,
+    /// Maximum bytes of activations that are kept for later runs while no session uses them. Those
+    /// of the last run are kept in any case.
+    pub max_idle_bytes: u64,
+}
+
+/// Default of [`RunOptions::max_idle_bytes`].
+const MAX_IDLE_BYTES: u64 = 1 << 30;
+
+impl RunOptions {
+    /// The defaults on a pool of `threads` threads; by default one for each CPU that this process
+    /// may use, by its affinity mask and the quota of its cgroup.
+    pub fn with_threads(threads: Option<usize>) -> Self {
+        let threads = threads.unwrap_or_else(available_threads);
+        let PlanOptions { level, numerics, memory_limit, .. } = PlanOptions::default();
+        Self {
+            pool: Arc::new(ThreadPool::new(threads)),
+            level,
+            numerics,
+            memory_limit,
+            max_idle_bytes: MAX_IDLE_BYTES,
+        }
+    }
+}
+
+impl Default for RunOptions {
+    /// All CPUs, the best level, float32, 8 GiB of activations, 1 GiB of idle ones.
     fn default() -> Self {
         Self::with_threads(None)
     }
+}
+
+/// Returns the number of CPUs that this process may use: on Linux, no more than its affinity mask
+/// has and than the CPU quota of its cgroup allows, rounded down; at least 1.
+pub fn available_threads() -> usize {
+    // Both limits are known to the standard library.
+    std::thread::available_parallelism().map_or(1, usize::from)
 }

@@ -27,6 +27,7 @@ pub use weight_cache::WeightCache;
 pub(crate) use weight_cache::{PackedWeights, WeightKey};
 
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use lorgnette_kernels::{Buffer, Level, NumericOptions, StorageType, ThreadPool};
 
@@ -81,6 +82,8 @@ impl Default for PlanOptions {
 /// A network for inputs of one size, ready to run.
 #[derive(Debug)]
 pub struct Plan {
+    /// Tells its activations from those of other plans.
+    id: u64,
     /// The same network for one picture, where a batch goes through it picture by picture; there
     /// are then no steps here.
     per_sample: Option<PerSample>,
@@ -158,6 +161,7 @@ impl Plan {
         let is_input =
             |id: &crate::graph::NodeId| matches!(typed.graph.node(*id).op, Op::Input { .. });
         Ok(Self {
+            id: next_plan_id(),
             per_sample: None,
             inputs: typed.graph.iter().map(|(id, _)| id).filter(is_input).map(port).collect(),
             outputs: typed.graph.outputs().iter().map(|&id| port(id)).collect(),
@@ -222,8 +226,21 @@ impl Plan {
             .map(|per_sample| per_sample.activations(threads))
             .transpose()?;
         let (arena, scratch) = (buffer(self.arena_len)?, buffer(self.scratch_len(threads))?);
-        Ok(Activations { arena, scratch, threads, per_sample: per_sample.unwrap_or_default() })
+        Ok(Activations {
+            plan_id: self.id,
+            bytes: self.activation_bytes(threads) as u64,
+            arena,
+            scratch,
+            threads,
+            per_sample: per_sample.unwrap_or_default(),
+        })
     }
+}
+
+/// A number that no other plan of this process has.
+fn next_plan_id() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1, Ordering::Relaxed)
 }
 
 fn check_numerics(options: &PlanOptions) -> Result<()> {

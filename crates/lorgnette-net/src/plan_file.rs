@@ -26,7 +26,7 @@ use self::variables::PlanFileVariables;
 use crate::error::{Error, Result};
 use crate::graph::TensorOrLazy;
 use crate::import::GraphDef;
-use crate::options::Options;
+use crate::options::{LoadOptions, RunOptions};
 use crate::plan::WeightCache;
 use crate::proto;
 use crate::source::{ModelSource, ZooModel};
@@ -46,7 +46,8 @@ pub(crate) enum Opened {
     Stale {
         /// The original model, and the options to open it with.
         model: PathBuf,
-        options: Box<Options>,
+        load: Box<LoadOptions>,
+        numerics: NumericOptions,
         why: String,
     },
 }
@@ -64,17 +65,17 @@ pub(crate) fn is_plan_file(path: &Path) -> bool {
 /// # Errors
 /// If it is damaged, or stale and the model is missing; if `options` has settings that were fixed
 /// when it was made.
-pub(crate) fn open(path: &Path, options: &Options) -> Result<Opened> {
-    check_options(path, options)?;
+pub(crate) fn open(path: &Path, load: &LoadOptions, run: &RunOptions) -> Result<Opened> {
+    check_options(path, load)?;
     let (header, weights) = format::read(path)?;
     let origin = header.origin.clone().unwrap_or(Origin { use_ema: true, ..Origin::default() });
     let model = PathBuf::from(&origin.path);
     let model_exists = model.is_file();
-    let numerics = numerics(path, &header, options)?;
-    let open_options = Options { numerics, ..origin_options(&header, &origin, options)? };
-    if let Some(why) = staleness(&header, &origin, &open_options) {
+    let numerics = numerics(path, &header, run.numerics)?;
+    let load = origin_options(&header, &origin, load)?;
+    if let Some(why) = staleness(&header, &origin, run.level, numerics) {
         if model_exists {
-            return Ok(Opened::Stale { model, options: Box::new(open_options), why });
+            return Ok(Opened::Stale { model, load: Box::new(load), numerics, why });
         }
         let missing_model = match origin.path.as_str() {
             "" => "it is from no file".to_owned(),
@@ -86,8 +87,7 @@ pub(crate) fn open(path: &Path, options: &Options) -> Result<Opened> {
     let weight_cache = WeightCache::default();
     weights.into_iter().for_each(|(key, packed)| weight_cache.insert(key, packed));
     let name = header.name.clone();
-    let variables =
-        Arc::new(PlanFileVariables::new(path, header.variables.clone(), &model, open_options));
+    let variables = Arc::new(PlanFileVariables::new(path, header.variables.clone(), &model, load));
     let source = Box::new(source(path, &header, variables)?);
     Ok(Opened::Fresh { name, model: model_exists.then_some(model), source, weight_cache, numerics })
 }
@@ -109,7 +109,7 @@ pub(crate) struct PlanFileModel<'a> {
 pub(crate) fn write(
     path: &Path,
     model: &PlanFileModel<'_>,
-    options: &Options,
+    (load, run): (&LoadOptions, &RunOptions),
     fetches: &[&str],
 ) -> Result<()> {
     let packed = model.weight_cache.entries();
@@ -125,12 +125,12 @@ pub(crate) fn write(
         ModelSource::Onnx(_) => return Err(no_onnx()),
     };
     let variables = model.source.needed_variables(fetches, &filters)?;
-    let NumericOptions { compute: precision, weight_storage: weights } = options.numerics;
+    let NumericOptions { compute: precision, weight_storage: weights } = run.numerics;
     let header = Header {
         layouts_version: PACKED_LAYOUTS,
-        level: options.level.name().into(),
+        level: run.level.name().into(),
         name: model.name.into(),
-        origin: model.file.map(|file| origin(file, options)),
+        origin: model.file.map(|file| origin(file, load)),
         net,
         options: zoo_options,
         graph,
@@ -141,7 +141,7 @@ pub(crate) fn write(
         weights: Vec::new(),
         precision: (precision != Precision::default()).then(|| precision.name().into()),
         weight_format: (weights != WeightFormat::default()).then(|| weights.name().into()),
-        rounds: rounds(options),
+        rounds: rounds(run.level, run.numerics),
     };
     format::write(path, header, &packed)
 }
@@ -158,7 +158,7 @@ fn no_onnx() -> Error {
     )
 }
 
-fn check_options(path: &Path, options: &Options) -> Result<()> {
+fn check_options(path: &Path, options: &LoadOptions) -> Result<()> {
     let zoo = options.zoo.written();
     let given_options = [
         options.net.as_ref().map(|_| "--net"),
@@ -176,7 +176,7 @@ fn check_options(path: &Path, options: &Options) -> Result<()> {
 }
 
 /// Returns the numeric options that a plan file was made with; other options are an error.
-fn numerics(path: &Path, header: &Header, options: &Options) -> Result<NumericOptions> {
+fn numerics(path: &Path, header: &Header, requested: NumericOptions) -> Result<NumericOptions> {
     let unknown =
         |error| Error::Format { path: path.into(), what: format!("a damaged plan file: {error}") };
     let precision = header
@@ -190,7 +190,7 @@ fn numerics(path: &Path, header: &Header, options: &Options) -> Result<NumericOp
         .map_or(Ok(WeightFormat::default()), str::parse)
         .map_err(unknown)?;
     let found = NumericOptions { compute: precision, weight_storage: weights };
-    if options.numerics == NumericOptions::default() || options.numerics == found {
+    if requested == NumericOptions::default() || requested == found {
         return Ok(found);
     }
     Err(Error::Input(format!(
@@ -201,21 +201,24 @@ fn numerics(path: &Path, header: &Header, options: &Options) -> Result<NumericOp
 }
 
 /// Returns true if some products may be computed in bf16.
-fn rounds(options: &Options) -> bool {
-    options.numerics.compute != Precision::Float32
-        && options.level.base_isa() == Level::Avx512
-        && has_bf16()
+fn rounds(level: Level, numerics: NumericOptions) -> bool {
+    numerics.compute != Precision::Float32 && level.base_isa() == Level::Avx512 && has_bf16()
 }
 
 /// Returns the reason why a plan file is stale, if it is.
-fn staleness(header: &Header, origin: &Origin, options: &Options) -> Option<String> {
+fn staleness(
+    header: &Header,
+    origin: &Origin,
+    level: Level,
+    numerics: NumericOptions,
+) -> Option<String> {
     if header.layouts_version != PACKED_LAYOUTS {
         return Some("it was packed by another version of this program".into());
     }
-    if header.level != options.level.name() {
-        return Some(format!("it was packed for {}, not for {}", header.level, options.level));
+    if header.level != level.name() {
+        return Some(format!("it was packed for {}, not for {level}", header.level));
     }
-    if header.rounds != rounds(options) {
+    if header.rounds != rounds(level, numerics) {
         let [with, without] = ["with", "without"];
         let (then, now) = if header.rounds { (with, without) } else { (without, with) };
         return Some(format!("it was packed for a CPU {then} AVX-512 BF16, and this is one {now}"));
@@ -241,7 +244,7 @@ fn model_file(file: &Path) -> PathBuf {
     std::path::absolute(&file).unwrap_or(file)
 }
 
-fn origin(file: &Path, options: &Options) -> Origin {
+fn origin(file: &Path, options: &LoadOptions) -> Origin {
     let path = model_file(file);
     let (length, modified) = stamp(&path).unwrap_or_default();
     Origin {
@@ -255,8 +258,8 @@ fn origin(file: &Path, options: &Options) -> Origin {
 }
 
 /// Returns the options with which the model was opened when the plan file was made.
-fn origin_options(header: &Header, origin: &Origin, options: &Options) -> Result<Options> {
-    Ok(Options {
+fn origin_options(header: &Header, origin: &Origin, options: &LoadOptions) -> Result<LoadOptions> {
+    Ok(LoadOptions {
         net: origin.net.clone(),
         zoo: zoo_options(header)?,
         checkpoint: origin.checkpoint.as_ref().map(PathBuf::from),
@@ -350,16 +353,17 @@ mod tests {
     /// checkpoint or a frozen graph in the same folder.
     fn lenet(model: &str) -> (TempDir, Vec<u32>) {
         let folder = tempfile::tempdir().unwrap();
-        let options = Options::with_threads(Some(1));
+        let (load, run) = (LoadOptions::default(), RunOptions::with_threads(Some(1)));
         let random = Network::from_architecture(
             zoo::find("lenet").unwrap(),
             Arc::new(RandomWeights),
-            options.clone(),
+            load.clone(),
+            run.clone(),
         )
         .unwrap();
         random.write_checkpoint(&folder.path().join("lenet.ckpt"), &["Logits"]).unwrap();
         random.write_frozen(&folder.path().join("lenet.pb"), &["Logits"], [28, 28]).unwrap();
-        let network = Network::open(&folder.path().join(model), options).unwrap();
+        let network = Network::open(&folder.path().join(model), load, run).unwrap();
         let answer = answer(&network).unwrap();
         network.write_plan_file(&folder.path().join("lenet.plan")).unwrap();
         (folder, answer)
@@ -379,7 +383,7 @@ mod tests {
         let (mut header, weights) = format::read(&path)?;
         change(&mut header);
         format::write_unchecked(&path, &header, &weights)?;
-        Network::open(&path, Options::with_threads(Some(1)))
+        Network::open(&path, LoadOptions::default(), RunOptions::with_threads(Some(1)))
     }
 
     /// Packed weights of a length other than the kernel's are ignored: they are packed again, or
@@ -394,9 +398,12 @@ mod tests {
         for file in ["lenet.ckpt.index", "lenet.ckpt.data-00000-of-00001"] {
             fs::remove_file(folder.path().join(file)).unwrap();
         }
-        let network =
-            Network::open(&folder.path().join("lenet.plan"), Options::with_threads(Some(1)))
-                .unwrap();
+        let network = Network::open(
+            &folder.path().join("lenet.plan"),
+            LoadOptions::default(),
+            RunOptions::with_threads(Some(1)),
+        )
+        .unwrap();
         let message = answer(&network).unwrap_err().to_string();
         assert!(
             message.contains("lenet.plan: variable 'LeNet/")

@@ -23,7 +23,7 @@ use crate::graph::Graph;
 use crate::graph::TensorOrLazy;
 use crate::import::{GraphDef, Signature};
 use crate::onnx::OnnxModel;
-use crate::options::Options;
+use crate::options::LoadOptions;
 use crate::tensor::Tensor;
 use crate::weights::{PreferEma, Variables, Weights, archive};
 use crate::zoo::Architecture;
@@ -40,7 +40,7 @@ pub(crate) enum ModelSource {
 impl ModelSource {
     /// Opens a graph, or whatever path of a checkpoint people pass, or an archive or a folder of
     /// these.
-    pub(crate) fn open(path: &Path, options: &Options) -> Result<Self> {
+    pub(crate) fn open(path: &Path, options: &LoadOptions) -> Result<Self> {
         match archive::split(path)? {
             None => Self::open_here(path, options),
             Some((archive, inner)) => {
@@ -51,7 +51,7 @@ impl ModelSource {
         }
     }
 
-    fn open_here(path: &Path, options: &Options) -> Result<Self> {
+    fn open_here(path: &Path, options: &LoadOptions) -> Result<Self> {
         match file_kind::file_kind(path)? {
             // Whoever names a network, or how it is built, means a checkpoint's.
             FileKind::Graph(graph) if options.net.is_none() => open_graph(&graph, options),
@@ -227,7 +227,7 @@ fn onnx_as_graph_def(
 }
 
 /// A checkpoint's network: of the zoo, or as the graph beside it says.
-fn open_checkpoint(path: &Path, options: &Options) -> Result<ModelSource> {
+fn open_checkpoint(path: &Path, options: &LoadOptions) -> Result<ModelSource> {
     let weights = Arc::new(Weights::open(path)?);
     match ZooModel::recognise(path, &weights, options)? {
         Some(zoo_model) => Ok(ModelSource::Zoo(Box::new(zoo_model))),
@@ -244,7 +244,7 @@ fn open_checkpoint(path: &Path, options: &Options) -> Result<ModelSource> {
 }
 
 /// Says so if there are options for a network that is not rebuilt: a graph is as it is.
-pub(crate) fn check_no_zoo_options(options: &Options) -> Result<()> {
+pub(crate) fn check_no_zoo_options(options: &LoadOptions) -> Result<()> {
     match options.zoo.written().first() {
         None => Ok(()),
         Some(option) => Err(Error::Input(format!(
@@ -254,7 +254,7 @@ pub(crate) fn check_no_zoo_options(options: &Options) -> Result<()> {
 }
 
 /// A graph, with the checkpoint that is named or lies beside it if it has variables.
-fn open_graph(path: &Path, options: &Options) -> Result<ModelSource> {
+fn open_graph(path: &Path, options: &LoadOptions) -> Result<ModelSource> {
     check_no_zoo_options(options)?;
     let graph = GraphDef::open(path)?;
     if !graph.has_variables() {
@@ -271,7 +271,7 @@ fn open_graph(path: &Path, options: &Options) -> Result<ModelSource> {
     }))
 }
 
-fn open_meta(path: &Path, options: &Options) -> Result<ModelSource> {
+fn open_meta(path: &Path, options: &LoadOptions) -> Result<ModelSource> {
     check_no_zoo_options(options)?;
     let weights = match &options.checkpoint {
         Some(checkpoint) => open_weights(checkpoint, options)?,
@@ -300,14 +300,14 @@ fn weights_beside(graph: &Path) -> Result<Option<Weights>> {
     }
 }
 
-fn open_weights(path: &Path, options: &Options) -> Result<Weights> {
+fn open_weights(path: &Path, options: &LoadOptions) -> Result<Weights> {
     match &options.cache {
         Some(cache) => Weights::open_archived(path, cache),
         None => Weights::open(path),
     }
 }
 
-fn unpack(archive: &Path, options: &Options) -> Result<PathBuf> {
+fn unpack(archive: &Path, options: &LoadOptions) -> Result<PathBuf> {
     let no_cache = || {
         Error::Format {
         path: archive.into(),
@@ -318,7 +318,7 @@ fn unpack(archive: &Path, options: &Options) -> Result<PathBuf> {
 }
 
 /// The variables, or where they have them and `options` want it, their moving averages.
-fn with_ema(weights: Arc<Weights>, options: &Options) -> Arc<dyn Variables + Send + Sync> {
+fn with_ema(weights: Arc<Weights>, options: &LoadOptions) -> Arc<dyn Variables + Send + Sync> {
     if options.use_ema { Arc::new(PreferEma(weights)) } else { Arc::new(weights) }
 }
 

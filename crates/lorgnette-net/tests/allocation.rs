@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use lorgnette_kernels::ThreadPool;
 use lorgnette_net::zoo::{self, RandomWeights};
-use lorgnette_net::{Network, Options, Plan, npy};
+use lorgnette_net::{LoadOptions, Network, Plan, RunOptions, npy};
 
 struct Counting;
 
@@ -36,10 +36,11 @@ static COUNTING: Counting = Counting;
 #[test]
 fn a_run_allocates_nothing() {
     let (files, cases) = support::operations();
-    let options = Options::with_threads(Some(2));
+    let (load, run) = (LoadOptions::default(), RunOptions::with_threads(Some(2)));
     for case in &cases {
         let network =
-            Network::from_bytes(files[&case.graph].clone(), &case.graph, options.clone()).unwrap();
+            Network::from_bytes(files[&case.graph].clone(), &case.graph, load.clone(), run.clone())
+                .unwrap();
         let feeds: Vec<_> = case
             .feeds
             .iter()
@@ -49,13 +50,19 @@ fn a_run_allocates_nothing() {
             feeds.into_iter().partition(|(_, value)| value.shape().is_empty());
         let shapes: Vec<_> = inputs.iter().map(|(name, value)| (*name, value.shape())).collect();
         let fetches: Vec<&str> = case.fetches.keys().map(String::as_str).collect();
-        let plan = network.plan_with(&shapes, &settings, &fetches).unwrap();
-        assert_eq!(allocations(&plan, &options.pool), 0, "allocations in a run of {}", case.name);
+        let session = network.session_with(&shapes, &settings, &fetches).unwrap();
+        assert_eq!(
+            allocations(session.plan(), &run.pool),
+            0,
+            "allocations in a run of {}",
+            case.name
+        );
     }
     let network = Network::from_architecture(
         zoo::find("mobilenet_v1_025").unwrap(),
         Arc::new(RandomWeights),
-        options.clone(),
+        load,
+        run.clone(),
     )
     .unwrap();
     let one = network
@@ -63,7 +70,7 @@ fn a_run_allocates_nothing() {
         .unwrap();
     assert!(one.report(&[]).iter().any(|step| step.group.is_some()));
     assert_eq!(
-        allocations(&one, &options.pool),
+        allocations(&one, &run.pool),
         0,
         "allocations in a run of layers that are computed together"
     );
@@ -71,7 +78,7 @@ fn a_run_allocates_nothing() {
         .plan(&[("input", &[3, 64, 64, 3])], &[&network.signature().unwrap().logits])
         .unwrap();
     assert_eq!(
-        allocations(&batch, &options.pool),
+        allocations(&batch, &run.pool),
         0,
         "allocations in a run of a batch picture by picture"
     );

@@ -14,21 +14,22 @@ use lorgnette_net::graph::shape_inference::infer_shapes;
 use lorgnette_net::passes::optimise;
 use lorgnette_net::plan::{Plan, PlanOptions, RowFusion, WeightCache};
 use lorgnette_net::zoo::{self, RandomWeights, ZooOptions};
-use lorgnette_net::{Network, Options, Tensor};
+use lorgnette_net::{LoadOptions, Network, RunOptions, Tensor};
 use lorgnette_oracle::made_up;
 use lorgnette_oracle::tolerance::{ACTIVATION, SCORES_BF16, relative_error};
 
-fn options(level: Level, precision: Precision) -> Options {
-    Options {
+fn options(level: Level, precision: Precision) -> RunOptions {
+    RunOptions {
         level,
         numerics: NumericOptions { compute: precision, ..NumericOptions::default() },
-        ..Options::default()
+        ..RunOptions::default()
     }
 }
 
 /// A network with made-up weights.
-fn network(name: &str, options: Options) -> Network {
-    Network::from_architecture(zoo::find(name).unwrap(), Arc::new(RandomWeights), options).unwrap()
+fn network(name: &str, options: RunOptions) -> Network {
+    let (net, load) = (zoo::find(name).unwrap(), LoadOptions::default());
+    Network::from_architecture(net, Arc::new(RandomWeights), load, options).unwrap()
 }
 
 /// The scores for made-up pictures.
@@ -97,7 +98,7 @@ fn company_changes_nothing_on_tiles() {
         let options = options(Level::Amx, precision);
         let alone = scores(&network("mobilenet_v1_025", options.clone()), 1);
         let pool = Arc::new(ThreadPool::new(3));
-        let among = scores(&network("mobilenet_v1_025", Options { pool, ..options }), 3);
+        let among = scores(&network("mobilenet_v1_025", RunOptions { pool, ..options }), 3);
         assert_eq!(alone, among[..alone.len()], "{precision}");
     }
 }
@@ -113,7 +114,8 @@ fn plan_files_know_their_level() {
     let expected = scores(&made, 1);
     assert!(on_tiles(&made) > 0);
     made.write_plan_file(&path).unwrap();
-    let open = |level| Network::open(&path, options(level, Precision::Float32));
+    let open =
+        |level| Network::open(&path, LoadOptions::default(), options(level, Precision::Float32));
     assert_eq!(scores(&open(Level::Amx).unwrap(), 1), expected);
     let refused = open(Level::Avx512).unwrap_err().to_string();
     assert!(refused.contains("packed for amx, not for avx512"), "{refused}");

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use lorgnette_net::zoo::{self, RandomWeights};
-use lorgnette_net::{Network, Options};
+use lorgnette_net::{LoadOptions, Network, RunOptions};
 
 /// Numbers from -1 to 1 (Marsaglia's xorshift).
 fn noise(len: usize) -> Vec<f32> {
@@ -21,16 +21,12 @@ fn noise(len: usize) -> Vec<f32> {
 /// The values of two nodes for a batch: the scores, and a map from within.
 fn answers(network: &Network, within: &str, shape: [usize; 4], pictures: &[f32]) -> [Vec<f32>; 2] {
     let signature = network.signature().unwrap();
-    let plan =
-        network.plan(&[(&signature.input.name, &shape)], &[&signature.logits, within]).unwrap();
-    assert_eq!(plan.outputs()[0].fact.shape[0], shape[0]);
-    let write = |activations: &mut lorgnette_net::plan::Activations| {
-        activations.input(&plan.inputs()[0]).copy_from_slice(pictures);
-    };
-    let read = |activations: &lorgnette_net::plan::Activations| {
-        [0, 1].map(|port| activations.output(&plan, &plan.outputs()[port]).to_vec())
-    };
-    network.run_plan(&plan, write, read).unwrap()
+    let input = signature.input.name.as_str();
+    let mut session = network.session(&[(input, &shape)], &[&signature.logits, within]).unwrap();
+    assert_eq!(session.output_shape(&signature.logits).unwrap()[0], shape[0]);
+    session.input_mut(input).unwrap().copy_from_slice(pictures);
+    session.run().unwrap();
+    [signature.logits.as_str(), within].map(|name| session.output(name).unwrap().to_vec())
 }
 
 /// MobileNet's and LeNet's batches go through picture by picture; AlexNet's stay together, for its
@@ -51,11 +47,11 @@ fn a_picture_in_a_batch_has_the_bits_of_one_alone() {
         let pixels = height * width * channels;
         let pictures = noise(5 * pixels);
         for &threads in threads {
-            let options = Options::with_threads(Some(threads));
             let network = Network::from_architecture(
                 zoo::find(name).unwrap(),
                 Arc::new(RandomWeights),
-                options,
+                LoadOptions::default(),
+                RunOptions::with_threads(Some(threads)),
             )
             .unwrap();
             // Two by two and one that is left over, or three and two.

@@ -6,11 +6,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use lorgnette_net::zoo::{self, RandomWeights};
-use lorgnette_net::{Network, Options, Tensor};
+use lorgnette_net::{LoadOptions, Network, RunOptions, Tensor};
 use lorgnette_oracle::made_up;
 
-fn options() -> Options {
-    Options::with_threads(Some(2))
+fn load() -> LoadOptions {
+    LoadOptions::default()
+}
+
+fn run() -> RunOptions {
+    RunOptions::with_threads(Some(2))
 }
 
 fn empty_folder(name: &str) -> PathBuf {
@@ -21,7 +25,7 @@ fn empty_folder(name: &str) -> PathBuf {
 }
 
 fn lenet() -> Network {
-    Network::from_architecture(zoo::find("lenet").unwrap(), Arc::new(RandomWeights), options())
+    Network::from_architecture(zoo::find("lenet").unwrap(), Arc::new(RandomWeights), load(), run())
         .unwrap()
 }
 
@@ -34,7 +38,7 @@ fn lenet_in(folder: &Path) -> PathBuf {
 
 /// Opens a model, and what it makes of two pictures.
 fn answer(path: &Path) -> Vec<u32> {
-    of(&Network::open(path, options()).unwrap_or_else(|error| panic!("{error}")))
+    of(&Network::open(path, load(), run()).unwrap_or_else(|error| panic!("{error}")))
 }
 
 fn of(network: &Network) -> Vec<u32> {
@@ -53,7 +57,8 @@ fn a_checkpoint_that_was_written_is_the_network_it_is_of() {
         let network = Network::from_architecture(
             zoo::find(name).unwrap(),
             Arc::new(RandomWeights),
-            options(),
+            load(),
+            run(),
         )
         .unwrap();
         let folder = empty_folder(&format!("checkpoint-{name}"));
@@ -62,7 +67,7 @@ fn a_checkpoint_that_was_written_is_the_network_it_is_of() {
         for path in ["model.ckpt", "model.ckpt.index", ""] {
             assert_eq!(answer(&folder.join(path)), of(&network), "{name} by '{path}'");
         }
-        assert_eq!(Network::open(&folder, options()).unwrap().net().unwrap().name, name);
+        assert_eq!(Network::open(&folder, load(), run()).unwrap().net().unwrap().name, name);
     }
 }
 
@@ -74,7 +79,7 @@ fn a_frozen_graph_and_its_own_conversions_give_the_same_bits() {
     let graph = folder.join("lenet.pb");
     network.write_frozen(&graph, &[&signature.logits], [28, 28]).unwrap();
     assert_eq!(answer(&graph), of(&network));
-    let frozen = Network::open(&graph, options()).unwrap();
+    let frozen = Network::open(&graph, load(), run()).unwrap();
     let again = folder.join("again.pb");
     frozen.write_frozen(&again, &[&signature.logits], [28, 28]).unwrap();
     assert_eq!(answer(&again), of(&network));
@@ -84,20 +89,20 @@ fn a_frozen_graph_and_its_own_conversions_give_the_same_bits() {
 fn a_plan_file_starts_from_what_is_packed() {
     let folder = empty_folder("plan");
     let prefix = lenet_in(&folder);
-    let network = Network::open(&prefix, options()).unwrap();
+    let network = Network::open(&prefix, load(), run()).unwrap();
     let wanted = of(&network);
     let plan = folder.join("lenet.plan");
     network.write_plan_file(&plan).unwrap();
     assert_eq!(answer(&plan), wanted);
     // The model is there, but nothing of it is needed.
-    let opened = Network::open(&plan, options()).unwrap();
+    let opened = Network::open(&plan, load(), run()).unwrap();
     assert!(opened.stale_plan_file().is_none());
     assert_eq!((opened.name(), opened.net().unwrap().name), ("lenet", "lenet"));
     for file in ["lenet.ckpt.index", "lenet.ckpt.data-00000-of-00001"] {
         fs::remove_file(folder.join(file)).unwrap();
     }
     assert_eq!(answer(&plan), wanted);
-    let gone = Network::open(&plan, options())
+    let gone = Network::open(&plan, load(), run())
         .unwrap()
         .run(&[], &["LeNet/conv1/weights"])
         .unwrap_err()
@@ -116,12 +121,12 @@ fn a_plan_file_of_a_frozen_graph_keeps_every_node() {
     let signature = network.signature().unwrap();
     let graph = folder.join("lenet.pb");
     network.write_frozen(&graph, &[signature.probabilities.as_ref().unwrap()], [28, 28]).unwrap();
-    let frozen = Network::open(&graph, options()).unwrap();
+    let frozen = Network::open(&graph, load(), run()).unwrap();
     let wanted = of(&frozen);
     let plan = folder.join("lenet.plan");
     frozen.write_plan_file(&plan).unwrap();
     assert_eq!(answer(&plan), wanted);
-    let opened = Network::open(&plan, options()).unwrap();
+    let opened = Network::open(&plan, load(), run()).unwrap();
     assert!(opened.node_names().eq(frozen.node_names()));
     // The weights themselves are read from the graph when they are asked for.
     let weights =
@@ -133,40 +138,40 @@ fn a_plan_file_of_a_frozen_graph_keeps_every_node() {
 fn a_plan_file_is_stale_when_its_model_changes() {
     let folder = empty_folder("stale");
     let prefix = lenet_in(&folder);
-    let network = Network::open(&prefix, options()).unwrap();
+    let network = Network::open(&prefix, load(), run()).unwrap();
     of(&network);
     let plan = folder.join("lenet.plan");
     network.write_plan_file(&plan).unwrap();
     let index = fs::read(folder.join("lenet.ckpt.index")).unwrap();
     fs::remove_file(folder.join("lenet.ckpt.index")).unwrap();
     fs::write(folder.join("lenet.ckpt.index"), index).unwrap();
-    let changed = Network::open(&plan, options()).unwrap();
+    let changed = Network::open(&plan, load(), run()).unwrap();
     let (path, why) = changed.stale_plan_file().unwrap();
     assert_eq!((path, why), (plan.as_path(), "the model it is from has changed"));
     assert_eq!(of(&changed), of(&network));
     changed.write_plan_file(&plan).unwrap();
-    assert!(Network::open(&plan, options()).unwrap().stale_plan_file().is_none());
+    assert!(Network::open(&plan, load(), run()).unwrap().stale_plan_file().is_none());
 }
 
 #[test]
 fn a_plan_file_for_another_level_is_not_used() {
     let folder = empty_folder("level");
     let prefix = lenet_in(&folder);
-    let portable = Options { level: lorgnette_kernels::Level::Portable, ..options() };
-    let network = Network::open(&prefix, portable.clone()).unwrap();
+    let portable = RunOptions { level: lorgnette_kernels::Level::Portable, ..run() };
+    let network = Network::open(&prefix, load(), portable.clone()).unwrap();
     of(&network);
     let plan = folder.join("lenet.plan");
     network.write_plan_file(&plan).unwrap();
-    assert!(Network::open(&plan, portable).unwrap().stale_plan_file().is_none());
+    assert!(Network::open(&plan, load(), portable).unwrap().stale_plan_file().is_none());
     if lorgnette_kernels::Level::best() != lorgnette_kernels::Level::Portable {
-        let (_, why) = Network::open(&plan, options())
+        let (_, why) = Network::open(&plan, load(), run())
             .unwrap()
             .stale_plan_file()
             .map(|(_, why)| ((), why.to_owned()))
             .unwrap();
         assert!(why.starts_with("it was packed for portable, not for "), "{why}");
         fs::remove_file(folder.join("lenet.ckpt.index")).unwrap();
-        let error = Network::open(&plan, options()).unwrap_err().to_string();
+        let error = Network::open(&plan, load(), run()).unwrap_err().to_string();
         assert!(error.contains("is gone: convert the model again"), "{error}");
     }
 }
@@ -175,7 +180,7 @@ fn a_plan_file_for_another_level_is_not_used() {
 fn a_damaged_plan_file_says_so() {
     let folder = empty_folder("damaged");
     let prefix = lenet_in(&folder);
-    let network = Network::open(&prefix, options()).unwrap();
+    let network = Network::open(&prefix, load(), run()).unwrap();
     of(&network);
     let plan = folder.join("lenet.plan");
     network.write_plan_file(&plan).unwrap();
@@ -183,7 +188,7 @@ fn a_damaged_plan_file_says_so() {
     let refused = |bytes: &[u8]| {
         fs::remove_file(&plan).unwrap();
         fs::write(&plan, bytes).unwrap();
-        Network::open(&plan, options()).err().map(|error| error.to_string())
+        Network::open(&plan, load(), run()).err().map(|error| error.to_string())
     };
     for length in [8, 20, 100, whole.len() / 2] {
         let message = refused(&whole[..length]).unwrap();
@@ -202,15 +207,18 @@ fn a_damaged_plan_file_says_so() {
 fn what_was_settled_when_a_plan_file_was_made_is_not_asked_of_it() {
     let folder = empty_folder("settled");
     let prefix = lenet_in(&folder);
-    let network = Network::open(&prefix, options()).unwrap();
+    let network = Network::open(&prefix, load(), run()).unwrap();
     of(&network);
     let plan = folder.join("lenet.plan");
     network.write_plan_file(&plan).unwrap();
-    let named = Options { net: Some("lenet".into()), ..options() };
-    let message = Network::open(&plan, named).unwrap_err().to_string();
+    let named = LoadOptions { net: Some("lenet".into()), ..load() };
+    let message = Network::open(&plan, named, run()).unwrap_err().to_string();
     assert!(message.contains("a plan file is as it was made: give --net"), "{message}");
-    let nothing =
-        Network::open(&prefix, options()).unwrap().write_plan_file(&plan).unwrap_err().to_string();
+    let nothing = Network::open(&prefix, load(), run())
+        .unwrap()
+        .write_plan_file(&plan)
+        .unwrap_err()
+        .to_string();
     assert!(nothing.contains("nothing is planned yet"), "{nothing}");
 }
 
@@ -220,14 +228,15 @@ fn a_checkpoint_of_another_network_says_which_variable_is_amiss() {
     let network = Network::from_architecture(
         zoo::find("mobilenet_v1_025").unwrap(),
         Arc::new(RandomWeights),
-        options(),
+        load(),
+        run(),
     )
     .unwrap();
     let prefix = folder.join("model.ckpt");
     network.write_checkpoint(&prefix, &[]).unwrap();
     let refused = |net: &str| {
-        let options = Options { net: Some(net.into()), ..options() };
-        Network::open(&prefix, options).unwrap_err().to_string()
+        let load = LoadOptions { net: Some(net.into()), ..load() };
+        Network::open(&prefix, load, run()).unwrap_err().to_string()
     };
     let misshapen = refused("mobilenet_v1_050");
     assert!(

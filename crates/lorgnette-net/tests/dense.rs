@@ -2,14 +2,21 @@
 
 use std::sync::Arc;
 
-use lorgnette_net::network::FullyConvolutionalPlan;
 use lorgnette_net::zoo::{self, ARCHITECTURES, Architecture, RandomWeights};
-use lorgnette_net::{DenseOptions, MapPadding, Network, Options, Tensor};
+use lorgnette_net::{
+    DenseOptions, DenseSession, LoadOptions, MapPadding, Network, RunOptions, Tensor,
+};
 use lorgnette_oracle::made_up;
 use lorgnette_oracle::tolerance::{ACTIVATION, relative_error};
 
 fn network(net: &'static Architecture) -> Network {
-    Network::from_architecture(net, Arc::new(RandomWeights), Options::default()).unwrap()
+    Network::from_architecture(
+        net,
+        Arc::new(RandomWeights),
+        LoadOptions::default(),
+        RunOptions::default(),
+    )
+    .unwrap()
 }
 
 fn picture(net: &Architecture, [height, width]: [usize; 2]) -> Tensor {
@@ -22,20 +29,17 @@ fn map(
     net: &Architecture,
     dense: DenseOptions,
     size: [usize; 2],
-) -> (FullyConvolutionalPlan, Tensor) {
-    let found = network
-        .dense_plan(dense, [net.side; 2], size)
+) -> (DenseSession, Tensor) {
+    let mut found = network
+        .dense_session(dense, [net.side; 2], size)
         .unwrap_or_else(|error| panic!("{}: {error}", net.name));
     let picture = picture(net, size);
-    let plan = &found.plan;
-    let write = |activations: &mut lorgnette_net::plan::Activations| {
-        activations.input(&plan.inputs()[0]).copy_from_slice(&picture.to_f32());
-    };
-    let port = &plan.outputs()[0];
-    let read =
-        |activations: &lorgnette_net::plan::Activations| activations.output(plan, port).to_vec();
-    let scores = network.run_plan(plan, write, read).unwrap();
-    let shape = port.fact.shape.clone();
+    let session = &mut found.session;
+    let input = session.inputs()[0].name.clone();
+    session.input_mut(&input).unwrap().copy_from_slice(&picture.to_f32());
+    session.run().unwrap();
+    let scores = session.output_at(0).unwrap().to_vec();
+    let shape = session.outputs()[0].fact.shape.clone();
     (found, Tensor::from_f32(&shape, scores))
 }
 
@@ -86,10 +90,10 @@ fn every_network_gives_maps_at_every_output_stride() {
         let mut cells = 0;
         for output_stride in [None, Some(16), Some(8)] {
             let dense = DenseOptions { output_stride, ..SAME };
-            let found = network.dense_plan(dense, [net.side; 2], size);
+            let found = network.dense_session(dense, [net.side; 2], size);
             let found =
                 found.unwrap_or_else(|error| panic!("{} at {output_stride:?}: {error}", net.name));
-            let shape = &found.plan.outputs()[0].fact.shape;
+            let shape = &found.session.outputs()[0].fact.shape;
             println!("{:<36} {output_stride:?}: {:?}, {:?}", net.name, &shape[1..3], found.rows);
             assert!(output_stride.is_none_or(|stride| found.rows.stride <= stride), "{}", net.name);
             assert!(shape[1] * shape[2] >= cells, "{}: a finer map has no fewer cells", net.name);
@@ -101,18 +105,19 @@ fn every_network_gives_maps_at_every_output_stride() {
 #[test]
 fn the_tutorial_s_map_of_vgg_16_is_where_it_says() {
     let net = zoo::find("vgg_16").unwrap();
-    let options = Options {
+    let load = LoadOptions {
         zoo: zoo::ZooOptions { num_classes: Some(2), ..Default::default() },
-        ..Options::default()
+        ..LoadOptions::default()
     };
-    let network = Network::from_architecture(net, Arc::new(RandomWeights), options).unwrap();
-    let found = network.dense_plan(VALID, [224; 2], [768, 1024]).unwrap();
-    let shape = &found.plan.outputs()[0].fact.shape;
+    let run = RunOptions::default();
+    let network = Network::from_architecture(net, Arc::new(RandomWeights), load, run).unwrap();
+    let found = network.dense_session(VALID, [224; 2], [768, 1024]).unwrap();
+    let shape = &found.session.outputs()[0].fact.shape;
     assert_eq!(shape[..3], [1, 18, 26]);
     assert_eq!((found.rows.stride, found.rows.size, found.rows.start), (32, 404, -90));
     assert_eq!((found.columns.centre(0), found.columns.centre(25)), (112.0, 912.0));
-    let same = network.dense_plan(SAME, [224; 2], [768, 1024]).unwrap();
-    assert_eq!(same.plan.outputs()[0].fact.shape[..3], [1, 24, 32]);
+    let same = network.dense_session(SAME, [224; 2], [768, 1024]).unwrap();
+    assert_eq!(same.session.outputs()[0].fact.shape[..3], [1, 24, 32]);
     assert_eq!(same.rows.centre(0), 16.0);
 }
 
@@ -132,7 +137,8 @@ fn output_stride_is_that_of_tf_slim() {
         Network::from_architecture(
             net,
             Arc::new(RandomWeights),
-            Options { zoo: options, ..Options::default() },
+            LoadOptions { zoo: options, ..LoadOptions::default() },
+            RunOptions::default(),
         )
         .unwrap()
     };

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use lorgnette_kernels::{Level, NumericOptions, Precision, WeightFormat};
 use lorgnette_net::zoo::{self, ARCHITECTURES, Architecture, RandomWeights};
-use lorgnette_net::{Network, Options, Tensor};
+use lorgnette_net::{LoadOptions, Network, RunOptions, Tensor};
 use lorgnette_oracle::made_up;
 use lorgnette_oracle::tolerance::{SCORES_BF16, SCORES_F16, SCORES_INT8, relative_error};
 
@@ -36,7 +36,8 @@ fn network(net: &'static Architecture, numerics: NumericOptions) -> Network {
     Network::from_architecture(
         net,
         Arc::new(RandomWeights),
-        Options { numerics, ..Options::default() },
+        LoadOptions::default(),
+        RunOptions { numerics, ..RunOptions::default() },
     )
     .unwrap()
 }
@@ -92,11 +93,11 @@ fn company_changes_nothing_in_any_format() {
         let (alone, _) = scores(&network, net, 1);
         let (among, _) = scores(&network, net, 5);
         assert_eq!(alone, among[..alone.len()], "{numerics:?}");
-        let one = Options {
+        let one = RunOptions {
             pool: Arc::new(lorgnette_kernels::ThreadPool::new(1)),
-            ..network.options().clone()
+            ..network.run_options().clone()
         };
-        assert_eq!(alone, scores(&network.with_options(one), net, 1).0, "{numerics:?}");
+        assert_eq!(alone, scores(&network.with_run_options(one), net, 1).0, "{numerics:?}");
     }
 }
 
@@ -115,15 +116,15 @@ fn plan_files_keep_their_formats() {
         let path =
             temporary(&format!("formats-{}-{}.plan", numerics.compute, numerics.weight_storage));
         made.write_plan_file(&path).unwrap();
-        let read = Network::open(&path, Options::default()).unwrap();
-        assert_eq!(read.options().numerics, numerics);
+        let read = Network::open(&path, LoadOptions::default(), RunOptions::default()).unwrap();
+        assert_eq!(read.run_options().numerics, numerics);
         assert_eq!(scores(&read, net, 1).0, wanted, "{numerics:?}");
         lengths.push(path.metadata().unwrap().len());
-        let other = Options {
+        let other = RunOptions {
             numerics: self::numerics(Precision::Auto, WeightFormat::F16),
-            ..Options::default()
+            ..RunOptions::default()
         };
-        let refused = Network::open(&path, other).unwrap_err().to_string();
+        let refused = Network::open(&path, LoadOptions::default(), other).unwrap_err().to_string();
         assert!(refused.contains("when the model is converted"), "{refused}");
     }
     let float32 = lengths.pop().unwrap();

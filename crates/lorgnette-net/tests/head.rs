@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use lorgnette_net::head::{HEAD_ANSWER, HEAD_LOGITS, Head, Layer, OutputKind};
 use lorgnette_net::zoo::{self, RandomWeights};
-use lorgnette_net::{DenseOptions, MapPadding, Network, Options, Tensor};
+use lorgnette_net::{
+    DenseOptions, DenseSession, LoadOptions, MapPadding, Network, RunOptions, Tensor,
+};
 use lorgnette_oracle::made_up;
 use lorgnette_oracle::tolerance::{ACTIVATION, relative_error};
 
@@ -13,7 +15,8 @@ fn network(name: &str) -> Network {
     Network::from_architecture(
         zoo::find(name).unwrap(),
         Arc::new(RandomWeights),
-        Options::default(),
+        LoadOptions::default(),
+        RunOptions::default(),
     )
     .unwrap()
 }
@@ -91,20 +94,15 @@ fn check(net: &str, end_point: Option<&str>, hidden: Option<usize>, answer: Outp
 /// A map of one window is the network's answer.
 fn check_map(headed: &Network, side: usize, logits: &Tensor) {
     let dense = DenseOptions { padding: MapPadding::Valid, output_stride: None };
-    let found = headed.dense_plan(dense, [side; 2], [side; 2]).unwrap();
-    let (plan, pixels) = (&found.plan, picture(side).to_f32());
-    let port = &plan.outputs()[0];
-    let map = headed
-        .run_plan(
-            plan,
-            |activations| activations.input(&plan.inputs()[0]).copy_from_slice(&pixels),
-            |activations| activations.output(plan, port).to_vec(),
-        )
-        .unwrap();
-    assert_eq!(port.fact.shape, [1, 1, 1, 5]);
-    assert!(relative_error(&logits.to_f32(), &map) <= ACTIVATION);
-    let larger = headed.dense_plan(dense, [side; 2], [side + 64, side + 96]).unwrap();
-    assert!(larger.plan.outputs()[0].fact.shape[1..3].iter().all(|&n| n > 1));
+    let DenseSession { mut session, .. } =
+        headed.dense_session(dense, [side; 2], [side; 2]).unwrap();
+    let input = session.inputs()[0].name.clone();
+    session.input_mut(&input).unwrap().copy_from_slice(&picture(side).to_f32());
+    session.run().unwrap();
+    assert_eq!(session.outputs()[0].fact.shape, [1, 1, 1, 5]);
+    assert!(relative_error(&logits.to_f32(), session.output_at(0).unwrap()) <= ACTIVATION);
+    let larger = headed.dense_session(dense, [side; 2], [side + 64, side + 96]).unwrap();
+    assert!(larger.session.outputs()[0].fact.shape[1..3].iter().all(|&n| n > 1));
 }
 
 #[test]
@@ -133,7 +131,7 @@ fn a_frozen_graph_with_a_head_is_read_again() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("four.pb");
     headed.write_frozen(&path, &[HEAD_LOGITS, HEAD_ANSWER], [128; 2]).unwrap();
-    let again = Network::open(&path, Options::default()).unwrap();
+    let again = Network::open(&path, LoadOptions::default(), RunOptions::default()).unwrap();
     let answer = |network: &Network| {
         let signature = network.signature().unwrap();
         assert_eq!(
@@ -180,7 +178,10 @@ fn a_fingerprint_is_of_weights_and_operations() {
     let features = network.signature().unwrap().features.unwrap();
     let print = |network: &Network, fetch: &str| network.fingerprint(fetch).unwrap();
     let first = print(&network, &features);
-    assert_eq!(first, print(&network.with_options(Options::with_threads(Some(1))), &features));
+    assert_eq!(
+        first,
+        print(&network.with_run_options(RunOptions::with_threads(Some(1))), &features)
+    );
     assert_ne!(first, print(&network, "Conv2d_11_pointwise"));
     let mut variables: BTreeMap<String, Tensor> = network
         .net()
@@ -193,14 +194,25 @@ fn a_fingerprint_is_of_weights_and_operations() {
         .filter_map(value)
         .collect();
     let net = network.net().unwrap();
-    let same =
-        Network::from_architecture(net, Arc::new(variables.clone()), Options::default()).unwrap();
+    let same = Network::from_architecture(
+        net,
+        Arc::new(variables.clone()),
+        LoadOptions::default(),
+        RunOptions::default(),
+    )
+    .unwrap();
     assert_eq!(first, print(&same, &features));
     let changed = variables.get_mut("MobilenetV1/Conv2d_0/weights").unwrap();
     let (shape, mut values) = (changed.shape().to_vec(), changed.to_f32());
     values[5] += 1e-3;
     *changed = Tensor::from_f32(&shape, values);
-    let other = Network::from_architecture(net, Arc::new(variables), Options::default()).unwrap();
+    let other = Network::from_architecture(
+        net,
+        Arc::new(variables),
+        LoadOptions::default(),
+        RunOptions::default(),
+    )
+    .unwrap();
     assert_ne!(first, print(&other, &features));
 }
 

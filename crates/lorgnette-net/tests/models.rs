@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use lorgnette_net::{Network, Options, npy};
+use lorgnette_net::{LoadOptions, Network, RunOptions, npy};
 use lorgnette_oracle::tolerance::ACTIVATION;
 
 #[derive(serde::Deserialize)]
@@ -46,19 +46,23 @@ fn case(name: &str) -> Case {
     cases().into_iter().find(|case| case.name == name).unwrap()
 }
 
+fn run() -> RunOptions {
+    RunOptions::with_threads(Some(2))
+}
+
 impl Case {
-    fn options(&self) -> Options {
-        Options {
+    fn options(&self) -> LoadOptions {
+        LoadOptions {
             use_ema: self.use_ema,
             cache: Some(folder().join("cache")),
-            ..Options::with_threads(Some(2))
+            ..LoadOptions::default()
         }
     }
 
     /// Opens a path and compares the answer.
-    fn check(&self, path: &Path, options: Options) {
+    fn check(&self, path: &Path, options: LoadOptions) {
         let tensor = |file: &str| npy::read(&fs::read(folder().join(file)).unwrap()).unwrap();
-        let network = Network::open(path, options).unwrap_or_else(|error| panic!("{error}"));
+        let network = Network::open(path, options, run()).unwrap_or_else(|error| panic!("{error}"));
         let answer = network.run(&[(&self.feed, &tensor(&self.input))], &[&self.fetch]);
         let answer = answer.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         let (found, wanted) = (answer[0].to_f32(), tensor(&self.output).to_f32());
@@ -100,8 +104,8 @@ fn a_checkpoint_elsewhere_is_named() {
     let alone = empty_folder("alone").join("graph.pb");
     fs::copy(folder().join("exported_v2/inference_graph.pb"), &alone).unwrap();
     let checkpoint = Some(folder().join("exported_v2/model.ckpt-7"));
-    case.check(&alone, Options { checkpoint, ..case.options() });
-    let network = Network::open(&alone, case.options()).unwrap();
+    case.check(&alone, LoadOptions { checkpoint, ..case.options() });
+    let network = Network::open(&alone, case.options(), run()).unwrap();
     let message = network.check_node("Pocket/Predictions").unwrap_err().to_string();
     assert!(
         message.contains("VariableV2 'Pocket/conv1/weights'") && message.contains("--checkpoint"),
@@ -115,13 +119,17 @@ fn a_variable_of_another_checkpoint_is_refused_by_name() {
     let checkpoint = Some(folder().join("averages/model.ckpt"));
     case.check(
         &folder().join("averages/inference_graph.pb"),
-        Options { checkpoint: Some(folder().join("exported_v2/model.ckpt-7")), ..case.options() },
+        LoadOptions {
+            checkpoint: Some(folder().join("exported_v2/model.ckpt-7")),
+            ..case.options()
+        },
     );
     let mixed = empty_folder("mixed").join("graph.pb");
     let graph = fs::read(folder().join("exported_v2/inference_graph.pb")).unwrap();
     let renamed = replaced(&graph, b"Pocket/conv1/weights", b"Pocket/conv9/weights");
     fs::write(&mixed, renamed).unwrap();
-    let network = Network::open(&mixed, Options { checkpoint, ..case.options() }).unwrap();
+    let network =
+        Network::open(&mixed, LoadOptions { checkpoint, ..case.options() }, run()).unwrap();
     let message = network.check_node("Pocket/Predictions").unwrap_err().to_string();
     assert!(
         message.contains("'Pocket/conv9/weights'")

@@ -9,7 +9,7 @@ mod support;
 use std::path::{Path, PathBuf};
 
 use levels::levels;
-use lorgnette_net::Options;
+use lorgnette_net::RunOptions;
 use support::{Files, difference_of};
 
 /// A folder with all models, as the program finds them: their weights then stay in the files.
@@ -31,9 +31,9 @@ fn every_operator_gives_onnx_runtimes_answer_on_every_level() {
     let folder = folder(&files);
     let mut failures = Vec::new();
     for level in levels() {
-        let options = Options { level, ..Options::default() };
+        let run = RunOptions { level, ..RunOptions::default() };
         for case in &cases {
-            if let Err(what) = difference_of(&folder.join(&case.graph), case, &files, &options) {
+            if let Err(what) = difference_of(&folder.join(&case.graph), case, &files, &run) {
                 failures.push(format!("{} ({level}): {what}", case.name));
             }
         }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use lorgnette_kernels::{Level, NumericOptions, Precision, WeightFormat};
 use lorgnette_net::zoo::{self, ARCHITECTURES, Architecture, RandomWeights};
-use lorgnette_net::{Network, Options, Tensor};
+use lorgnette_net::{LoadOptions, Network, RunOptions, Tensor};
 use lorgnette_oracle::made_up;
 
 /// The scores, and the bytes of activations that they took.
@@ -48,7 +48,8 @@ fn check(net: &'static Architecture) {
         let network = Network::from_architecture(
             net,
             Arc::new(RandomWeights),
-            Options { numerics, ..Options::default() },
+            LoadOptions::default(),
+            RunOptions { numerics, ..RunOptions::default() },
         )
         .unwrap();
         let shape = [1, net.side, net.side, net.channels];

@@ -6,12 +6,13 @@ mod levels;
 #[path = "support/operations.rs"]
 mod support;
 
-use lorgnette_net::{Network, Options};
+use lorgnette_net::{LoadOptions, Network, RunOptions};
 
 /// Opens a file of the archive that has no answers.
 fn open(name: &str) -> Network {
     let (files, _) = support::archive("tflite.tar.gz");
-    Network::from_bytes(files[name].clone(), name, Options::default()).unwrap()
+    let (load, run) = (LoadOptions::default(), RunOptions::default());
+    Network::from_bytes(files[name].clone(), name, load, run).unwrap()
 }
 
 #[test]

@@ -10,7 +10,7 @@
 //! answers for is as large as the pictures that the network was trained on. Other sizes of things
 //! are found by scaling the photo.
 
-use lorgnette_net::network::FullyConvolutionalPlan;
+use lorgnette_net::DenseSession;
 use lorgnette_net::{DenseOptions, MapPadding, ReceptiveField};
 
 pub use self::axis::Axis;
@@ -102,8 +102,9 @@ impl Segmenter {
         let window = window(&model);
         let dense =
             DenseOptions { padding: MapPadding::Same, output_stride: options.output_stride };
-        let measured = model.network().dense_plan(dense, window, window)?;
-        let bytes = measured.plan.activation_bytes(model.network().options().pool.threads());
+        let measured = model.network().dense_session(dense, window, window)?;
+        let threads = model.network().run_options().pool.threads();
+        let bytes = measured.session.plan().activation_bytes(threads);
         let tile_budget = TileBudget {
             stride: [measured.rows.stride, measured.columns.stride],
             field: [measured.rows.size, measured.columns.size],
@@ -184,34 +185,34 @@ impl Segmenter {
         let scaled = if scale == 1.0 { None } else { Some(picture.scaled(scale)) };
         let (scaled_picture, size) =
             (scaled.as_ref().unwrap_or(picture), [picture.height(), picture.width()]);
-        let (plan, spans) = self.tiles([scaled_picture.height(), scaled_picture.width()])?;
-        let scores = self.scores(scaled_picture, &plan, &spans, progress)?;
+        let (mut dense, spans) = self.tiles([scaled_picture.height(), scaled_picture.width()])?;
+        let scores = self.scores(scaled_picture, &mut dense, &spans, progress)?;
         let axis = |axis: usize, field: ReceptiveField, spans: &[TileSpan]| {
             let scale =
                 [scaled_picture.height(), scaled_picture.width()][axis] as f64 / size[axis] as f64;
             Axis::new(field, spans.last().map_or(0, |span| span.cells.end), scale, size[axis])
         };
         Ok(ScaleLevel {
-            rows: axis(0, plan.rows, &spans[0]),
-            columns: axis(1, plan.columns, &spans[1]),
+            rows: axis(0, dense.rows, &spans[0]),
+            columns: axis(1, dense.columns, &spans[1]),
             scores,
         })
     }
 
-    /// The plan for the parts of a picture of `size`, and where it is cut, down and across.
-    fn tiles(&self, size: [usize; 2]) -> Result<(FullyConvolutionalPlan, [Vec<TileSpan>; 2])> {
+    /// The session for the parts of a picture of `size`, and where it is cut, down and across.
+    fn tiles(&self, size: [usize; 2]) -> Result<(DenseSession, [Vec<TileSpan>; 2])> {
         let mut max_tile = self.max_tile_side(size);
         loop {
             let tile = std::array::from_fn(|axis| {
                 tiles::tile_length(size[axis], self.tile_budget.stride[axis], max_tile)
             });
-            let plan = self.plan(tile, size)?;
-            let shape = &plan.plan.outputs()[0].fact.shape;
+            let dense = self.session(tile, size)?;
+            let shape = &dense.session.outputs()[0].fact.shape;
             let spans_of = |axis: usize, field| {
                 tiles::tile_spans(size[axis], tile[axis], shape[axis + 1], field)
             };
-            if let Some(spans) = spans_of(0, plan.rows).zip(spans_of(1, plan.columns)) {
-                return Ok((plan, spans.into()));
+            if let Some(spans) = spans_of(0, dense.rows).zip(spans_of(1, dense.columns)) {
+                return Ok((dense, spans.into()));
             }
             // Too little for a single cell that sees nothing beyond its part.
             max_tile += self.tile_budget.field[0].max(self.tile_budget.field[1]) / 2;
@@ -227,7 +228,7 @@ impl Segmenter {
         if let Some(tile) = self.options.tile {
             return tile;
         }
-        let bytes = MAX_TILE_BYTES.min(self.model.network().options().memory_limit) as f64;
+        let bytes = MAX_TILE_BYTES.min(self.model.network().run_options().memory_limit) as f64;
         let area = bytes / self.tile_budget.bytes_per_pixel;
         if (size[0] as f64 * size[1] as f64) <= area {
             return longer_side;
@@ -237,13 +238,13 @@ impl Segmenter {
         (area / shorter_side) as usize
     }
 
-    fn plan(&self, tile: [usize; 2], size: [usize; 2]) -> Result<FullyConvolutionalPlan> {
+    fn session(&self, tile: [usize; 2], size: [usize; 2]) -> Result<DenseSession> {
         let SegmentationOptions { padding, output_stride, .. } = self.options;
         let window = window(&self.model);
-        let plan =
-            self.model.network().dense_plan(DenseOptions { padding, output_stride }, window, tile);
+        let dense = DenseOptions { padding, output_stride };
+        let session = self.model.network().dense_session(dense, window, tile);
         let is_small = size[0] < window[0] || size[1] < window[1];
-        plan.map_err(|error| match error {
+        session.map_err(|error| match error {
             lorgnette_net::Error::Memory { .. } if self.tile_budget.has_global_context => self.model.model_error(&format!(
                 "{error}; it weighs channels over the whole picture, which so cannot be looked at in parts: scale it down"
             )),
@@ -256,18 +257,20 @@ impl Segmenter {
         })
     }
 
-    /// Runs the plan over every part, and keeps the cells that count.
+    /// Runs the session over every part, and keeps the cells that count.
     fn scores(
         &self,
         picture: &Picture,
-        plan: &FullyConvolutionalPlan,
+        dense: &mut DenseSession,
         [rows, columns]: &[Vec<TileSpan>; 2],
         progress: &mut dyn FnMut(usize, usize),
     ) -> Result<Scores> {
         let unresized = Unresized::new(self.model.preprocess(), picture);
         let last = |spans: &[TileSpan]| spans.last().map_or(0, |span| span.cells.end);
-        let output = &plan.plan.outputs()[0];
-        let (tile_columns, classes) = (output.fact.shape[2], output.fact.shape[3]);
+        let session = &mut dense.session;
+        let input = session.inputs()[0].name.clone();
+        let shape = &session.outputs()[0].fact.shape;
+        let (tile_columns, classes) = (shape[2], shape[3]);
         let width = last(columns);
         let mut scores = Scores::new(last(rows) * width, classes, MAX_SCORE_BYTES)?;
         let tiles = rows.len() * columns.len();
@@ -275,19 +278,16 @@ impl Segmenter {
         for (number, (down, across)) in
             rows.iter().flat_map(|row| columns.iter().map(move |c| (row, c))).enumerate()
         {
-            let write = |activations: &mut lorgnette_net::plan::Activations| {
-                let input = activations.input(&plan.plan.inputs()[0]);
-                unresized.tile(down.pixels.clone(), across.pixels.clone(), input);
-            };
-            self.model.network().run_plan(&plan.plan, write, |activations| {
-                let values = activations.output(&plan.plan, output);
-                for (row, column) in
-                    down.cells.clone().flat_map(|row| across.cells.clone().map(move |c| (row, c)))
-                {
-                    let at = (row - down.first) * tile_columns + (column - across.first);
-                    scores.set(row * width + column, &values[at * classes..][..classes]);
-                }
-            })?;
+            let pixels = session.input_mut(&input)?;
+            unresized.tile(down.pixels.clone(), across.pixels.clone(), pixels);
+            session.run()?;
+            let values = session.output_at(0)?;
+            for (row, column) in
+                down.cells.clone().flat_map(|row| across.cells.clone().map(move |c| (row, c)))
+            {
+                let at = (row - down.first) * tile_columns + (column - across.first);
+                scores.set(row * width + column, &values[at * classes..][..classes]);
+            }
             progress(number + 1, tiles);
         }
         Ok(scores)

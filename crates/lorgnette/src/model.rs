@@ -9,7 +9,7 @@ use lorgnette_kernels::{Level, NumericOptions, ThreadPool};
 use lorgnette_net::head::Head;
 use lorgnette_net::import::Signature;
 use lorgnette_net::zoo::{Architecture, RandomWeights, ZooOptions};
-use lorgnette_net::{Network, Options};
+use lorgnette_net::{LoadOptions, Network, RunOptions};
 
 use crate::error::{Error, Result};
 use crate::family::{self, Family};
@@ -127,7 +127,8 @@ impl Model {
     /// If the options do not fit it.
     #[cfg(feature = "embedded")]
     pub fn embedded(options: &ModelOptions) -> Result<Self> {
-        let network = Network::from_bytes(EMBEDDED, EMBEDDED_NAME, network_options(options))?;
+        let (load, run) = (load_options(options), run_options(options));
+        let network = Network::from_bytes(EMBEDDED, EMBEDDED_NAME, load, run)?;
         Self::new(EMBEDDED_NAME.to_owned(), network, options)
     }
 
@@ -136,8 +137,8 @@ impl Model {
     /// # Errors
     /// If the options do not fit it.
     pub fn with_random_weights(net: &'static Architecture, options: &ModelOptions) -> Result<Self> {
-        let network =
-            Network::from_architecture(net, Arc::new(RandomWeights), network_options(options))?;
+        let (load, run) = (load_options(options), run_options(options));
+        let network = Network::from_architecture(net, Arc::new(RandomWeights), load, run)?;
         Self::new(net.name.to_owned(), network, options)
     }
 
@@ -153,13 +154,13 @@ impl Model {
         if TrainedModel::is_in(path) {
             return TrainedModel::read(path)?.open(path, options);
         }
-        let network = Network::open(path, network_options(options))?;
+        let network = Network::open(path, load_options(options), run_options(options))?;
         Self::new(network.name().to_owned(), network, options)
     }
 
     /// As [`Model::open`], under another name than the file's.
     pub(crate) fn open_named(name: &str, path: &Path, options: &ModelOptions) -> Result<Self> {
-        let network = Network::open(path, network_options(options))?;
+        let network = Network::open(path, load_options(options), run_options(options))?;
         Self::new(name.to_owned(), network, options)
     }
 
@@ -233,9 +234,9 @@ impl Model {
     /// The same model on a pool of `threads` threads of its own; weights are shared.
     #[must_use]
     pub fn with_threads(&self, threads: usize) -> Self {
-        let options =
-            Options { pool: Arc::new(ThreadPool::new(threads)), ..self.network.options().clone() };
-        Self { network: self.network.with_options(options), info: self.info.clone() }
+        let pool = Arc::new(ThreadPool::new(threads));
+        let run = RunOptions { pool, ..self.network.run_options().clone() };
+        Self { network: self.network.with_run_options(run), info: self.info.clone() }
     }
 
     /// The model's name: its file's, without the ending.
@@ -397,34 +398,30 @@ impl Model {
         fetches: &[&str],
         read: impl FnOnce(&[(&[usize], &[f32])]) -> T,
     ) -> Result<(T, Duration)> {
-        let mut preprocessing = Duration::ZERO;
         let input = self.info.signature.input.name.as_str();
         let shape = self.input_shape(picture);
-        let plan = self.network.plan(&[(input, &shape)], fetches)?;
-        let port = plan.inputs().iter().find(|port| port.name == input);
-        let port = port.ok_or_else(|| {
-            self.model_error(
+        let session = self.network.session(&[(input, &shape)], fetches);
+        let mut session = session.map_err(|error| match error {
+            lorgnette_net::Error::MissingInput { name } => self.model_error(&format!(
+                "it has another input, '{name}', which `lorgnette run` can feed"
+            )),
+            error => error.into(),
+        })?;
+        if session.inputs().is_empty() {
+            return Err(self.model_error(
                 "its output does not depend on the picture; name another with --output",
-            )
-        })?;
-        if let Some(other) = plan.inputs().iter().find(|port| port.name != input) {
-            return Err(self.model_error(&format!(
-                "it has another input, '{}', which `lorgnette run` can feed",
-                other.name
-            )));
+            ));
         }
-        let write = |activations: &mut lorgnette_net::plan::Activations| {
-            let started = Instant::now();
-            self.info.preprocess_into(picture, activations.input(port));
-            preprocessing = started.elapsed();
-        };
-        let answer = self.network.run_plan(&plan, write, |activations| {
-            let ports = plan.outputs().iter();
-            let values: Vec<_> =
-                ports.map(|p| (p.fact.shape.as_slice(), activations.output(&plan, p))).collect();
-            read(&values)
-        })?;
-        Ok((answer, preprocessing))
+        let values = session.input_mut(input)?;
+        let started = Instant::now();
+        self.info.preprocess_into(picture, values);
+        let preprocessing = started.elapsed();
+        session.run()?;
+        let mut outputs = Vec::with_capacity(session.outputs().len());
+        for (index, port) in session.outputs().iter().enumerate() {
+            outputs.push((port.fact.shape.as_slice(), session.output_at(index)?));
+        }
+        Ok((read(&outputs), preprocessing))
     }
 
     /// The error for a network that does not give one score for each class.
@@ -454,19 +451,31 @@ impl ModelInfo {
 }
 
 impl ModelOptions {
-    /// What of it concerns the network alone.
+    /// How the network is opened.
     #[must_use]
-    pub fn network(&self) -> Options {
-        network_options(self)
+    pub fn network_load_options(&self) -> LoadOptions {
+        load_options(self)
+    }
+
+    /// How the network is run.
+    #[must_use]
+    pub fn network_run_options(&self) -> RunOptions {
+        run_options(self)
     }
 }
 
-fn network_options(options: &ModelOptions) -> Options {
-    let defaults =
-        Options { memory_limit: options.memory_limit, ..Options::with_threads(options.threads) };
-    Options {
+fn run_options(options: &ModelOptions) -> RunOptions {
+    let defaults = RunOptions::with_threads(options.threads);
+    RunOptions {
         level: options.level.unwrap_or(defaults.level),
         numerics: options.numerics,
+        memory_limit: options.memory_limit,
+        ..defaults
+    }
+}
+
+fn load_options(options: &ModelOptions) -> LoadOptions {
+    LoadOptions {
         input: options.input.clone(),
         output: options.output.clone(),
         net: options.net.clone(),
@@ -478,7 +487,6 @@ fn network_options(options: &ModelOptions) -> Options {
             .clone()
             .or_else(ModelStore::from_env)
             .map(|model_store| model_store.folder().to_owned()),
-        ..defaults
     }
 }
 
@@ -562,7 +570,7 @@ pub(crate) fn score_names(signature: &Signature) -> Vec<&str> {
 fn refresh_plan_file(network: &Network) -> Option<String> {
     let (path, why) = network.stale_plan_file()?;
     let path_shown = path.display();
-    if network.options().level != Level::best() {
+    if network.run_options().level != Level::best() {
         return Some(format!("{path_shown}: {why}: the model itself is used"));
     }
     Some(match network.write_plan_file(path) {

@@ -9,7 +9,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use lorgnette::kernels::{Level, ThreadPool};
-use lorgnette::net::{DenseOptions, GraphDef, MapPadding, Network, Options, Plan, npy};
+use lorgnette::net::{
+    DenseOptions, GraphDef, LoadOptions, MapPadding, Network, Plan, RunOptions, Session, npy,
+};
 
 use super::{Input, Target, must_name, repository};
 use crate::mutate::{graph, scramble};
@@ -106,7 +108,7 @@ struct Read<'a> {
 
 impl Read<'_> {
     /// A plan for what the sample was made for, for any nodes, or for what the graph itself shows.
-    fn plan(&self, attempt: usize, random: &mut Random) -> Option<Arc<Plan>> {
+    fn session(&self, attempt: usize, random: &mut Random) -> Option<Session> {
         let fetches = match attempt {
             0 => self.sample.fetches.clone(),
             1 => vec![
@@ -121,18 +123,18 @@ impl Read<'_> {
         let feeds = self.sample.feeds(random);
         let feeds: Vec<(&str, &[usize])> =
             feeds.iter().map(|(name, shape)| (name.as_str(), shape.as_slice())).collect();
-        self.network.plan(&feeds, &fetches).ok()
+        self.network.session(&feeds, &fetches).ok()
     }
 
     /// A plan for what the graph itself shows, over a picture of any size.
-    fn map(&self, random: &mut Random) -> Option<Arc<Plan>> {
+    fn map(&self, random: &mut Random) -> Option<Session> {
         let padding = if random.one_in(2) { MapPadding::Same } else { MapPadding::Valid };
         let dense = DenseOptions {
             padding,
             output_stride: *random.pick(&[None, Some(1), Some(2), Some(16)]),
         };
         let [window, size] = [(); 2].map(|()| [(); 2].map(|()| *random.pick(&[1, 2, 7, 32, 65])));
-        Some(self.network.dense_plan(dense, window, size).ok()?.plan)
+        Some(self.network.dense_session(dense, window, size).ok()?.session)
     }
 }
 
@@ -153,25 +155,31 @@ impl Runner {
     ) -> Result<&'static str, String> {
         let (level, pool) =
             (*random.pick(&self.levels), self.pools[usize::from(random.one_in(8))].clone());
-        let options =
-            Options { pool, level, memory_limit: MEMORY_LIMIT, ..Options::with_threads(Some(1)) };
+        let run = RunOptions {
+            pool,
+            level,
+            memory_limit: MEMORY_LIMIT,
+            ..RunOptions::with_threads(Some(1))
+        };
         let bytes = Bytes::copy_from_slice(bytes);
         let read = GraphDef::from_bytes(bytes.clone(), Path::new(name));
-        let (graph, network) =
-            match read.and_then(|graph| Ok((graph, Network::from_bytes(bytes, name, options)?))) {
-                Ok(both) => both,
-                Err(error) => return must_name(name, &error).map(|()| "refused"),
-            };
+        let (graph, network) = match read.and_then(|graph| {
+            let load = LoadOptions::default();
+            Ok((graph, Network::from_bytes(bytes, name, load, run)?))
+        }) {
+            Ok(both) => both,
+            Err(error) => return must_name(name, &error).map(|()| "refused"),
+        };
         graph.operations();
         let read = Read { sample, names: graph.names().collect(), network: &network };
         let (mut planned, mut ran) = (0, 0);
         for attempt in 0..=ATTEMPTS {
-            let plan =
-                if attempt < ATTEMPTS { read.plan(attempt, random) } else { read.map(random) };
-            let Some(plan) = plan else { continue };
+            let session =
+                if attempt < ATTEMPTS { read.session(attempt, random) } else { read.map(random) };
+            let Some(session) = session else { continue };
             planned += 1;
-            if is_small(&plan) {
-                run(&network, &plan, random)?;
+            if is_small(session.plan()) {
+                run(session, random)?;
                 ran += 1;
             }
         }
@@ -228,22 +236,15 @@ pub(super) fn is_small(plan: &Plan) -> bool {
     plan.activation_bytes(2) <= MAX_ACTIVATIONS && flops <= MAX_FLOPS
 }
 
-fn run(network: &Network, plan: &Arc<Plan>, random: &mut Random) -> Result<(), String> {
-    let outputs = network.run_plan(
-        plan,
-        |activations| {
-            for port in plan.inputs() {
-                activations.input(port).iter_mut().for_each(|value| *value = random.float());
-            }
-        },
-        |activations| {
-            plan.outputs()
-                .iter()
-                .map(|port| activations.output(plan, port).len())
-                .collect::<Vec<_>>()
-        },
-    );
-    for (port, length) in plan.outputs().iter().zip(outputs.map_err(|error| error.to_string())?) {
+fn run(mut session: Session, random: &mut Random) -> Result<(), String> {
+    let names: Vec<String> = session.inputs().iter().map(|port| port.name.clone()).collect();
+    for name in names {
+        let values = session.input_mut(&name).map_err(|error| error.to_string())?;
+        values.iter_mut().for_each(|value| *value = random.float());
+    }
+    session.run().map_err(|error| error.to_string())?;
+    for (index, port) in session.outputs().iter().enumerate() {
+        let length = session.output_at(index).map_err(|error| error.to_string())?.len();
         if port.fact.len() != length {
             return Err(format!(
                 "output {} of shape {:?} has {length} values",

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use lorgnette::net::{Network, Options};
+use lorgnette::net::{LoadOptions, Network, RunOptions};
 
 use super::graphs::is_small;
 use super::{Input, Target, must_name, repository};
@@ -21,7 +21,7 @@ const HEADER: usize = 16 << 10;
 pub(super) struct Plans {
     path: PathBuf,
     seeds: Vec<Vec<u8>>,
-    options: Options,
+    run: RunOptions,
 }
 
 impl Plans {
@@ -32,10 +32,10 @@ impl Plans {
         tar::Archive::new(flate2::read::GzDecoder::new(packed))
             .unpack(&folder)
             .expect("the corpus can be unpacked");
-        let options = Options { memory_limit: 64 << 20, ..Options::with_threads(Some(1)) };
+        let run = RunOptions { memory_limit: 64 << 20, ..RunOptions::with_threads(Some(1)) };
         let plan_of = |model: &str| {
-            let network =
-                Network::open(&folder.join(model), options.clone()).expect("a sound model");
+            let network = Network::open(&folder.join(model), LoadOptions::default(), run.clone())
+                .expect("a sound model");
             let signature = network.signature().expect("it is clear");
             network
                 .plan(&[(&signature.input.name, &[1, 12, 10, 3])], &[&signature.logits])
@@ -46,7 +46,7 @@ impl Plans {
         };
         let seeds =
             ["retrained/output_graph.pb", "exported_v2/inference_graph.pb"].map(plan_of).into();
-        Self { path: folder.join(NAME), seeds, options }
+        Self { path: folder.join(NAME), seeds, run }
     }
 }
 
@@ -70,20 +70,20 @@ impl Target for Plans {
     fn run(&self, input: &Input, _: &mut Random) -> Result<&'static str, String> {
         let _ = fs::remove_file(&self.path);
         fs::write(&self.path, &input.bytes).map_err(|error| error.to_string())?;
-        let network = match Network::open(&self.path, self.options.clone()) {
+        let network = match Network::open(&self.path, LoadOptions::default(), self.run.clone()) {
             Ok(network) => network,
             // A file that is no plan file any more is told as what it looks like.
             Err(error) => return must_name("damaged", &error).map(|()| "refused"),
         };
         let planned = network.signature().and_then(|signature| {
-            network.plan(&[(&signature.input.name, &[1, 12, 10, 3])], &[&signature.logits])
+            network.session(&[(&signature.input.name, &[1, 12, 10, 3])], &[&signature.logits])
         });
-        let Ok(plan) = planned else { return Ok("opened") };
-        if !is_small(&plan) {
+        let Ok(mut session) = planned else { return Ok("opened") };
+        if !is_small(session.plan()) {
             return Ok("planned");
         }
         // What can be planned can be run.
-        network.run_plan(&plan, |_| (), |_| ()).map_err(|error| error.to_string())?;
+        session.run().map_err(|error| error.to_string())?;
         Ok("ran")
     }
 

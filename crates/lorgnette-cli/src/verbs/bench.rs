@@ -112,7 +112,7 @@ fn measure(arguments: &Arguments, global: &Global, messages: Messages) -> Result
     } else {
         [0; 2]
     };
-    let network_options = model.network().options();
+    let network_options = model.network().run_options();
     Ok(Measurement {
         model: model.name().to_owned(),
         height,
@@ -136,7 +136,7 @@ fn measure(arguments: &Arguments, global: &Global, messages: Messages) -> Result
 
 /// Measures runs for `min_time`, at least [`MIN_RUNS`] of them.
 fn time_runs(model: &Model, plan: &Plan, min_time: Duration) -> Result<Vec<Duration>> {
-    let pool = &model.network().options().pool;
+    let pool = &model.network().run_options().pool;
     let mut activations = plan.activations(pool.threads())?;
     let (mut started, mut times) = (Instant::now(), Vec::new());
     while times.len() < WARM_UP_RUNS + MIN_RUNS || started.elapsed() < min_time {

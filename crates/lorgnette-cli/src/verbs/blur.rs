@@ -165,7 +165,7 @@ impl Job<'_> {
         messages: Messages,
     ) -> Vec<impl FnMut(usize, &Photo) -> Result<Answer> + Send> {
         let work_split =
-            WorkSplit::new(segmenter.model().network().options().pool.threads(), photos);
+            WorkSplit::new(segmenter.model().network().run_options().pool.threads(), photos);
         let worker = |_| {
             let segmenter = if work_split.workers == 1 {
                 segmenter.clone()

@@ -146,7 +146,8 @@ fn workers<'a>(
     photos: usize,
     drawings: &'a Drawings,
 ) -> Vec<impl FnMut(usize, &Photo) -> Result<Answer> + Send + 'a> {
-    let work_split = WorkSplit::new(classifier.model().network().options().pool.threads(), photos);
+    let work_split =
+        WorkSplit::new(classifier.model().network().run_options().pool.threads(), photos);
     let worker = |_| {
         // A photo alone keeps the pool that is there already.
         let classifier = if work_split.workers == 1 {

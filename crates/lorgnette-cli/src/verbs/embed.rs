@@ -118,7 +118,8 @@ fn workers(
     embedder: &Embedder,
     photos: usize,
 ) -> Vec<impl FnMut(usize, &Photo) -> Result<Answer> + Send + use<>> {
-    let work_split = WorkSplit::new(embedder.model().network().options().pool.threads(), photos);
+    let work_split =
+        WorkSplit::new(embedder.model().network().run_options().pool.threads(), photos);
     let worker = |_| {
         let embedder = if work_split.workers == 1 {
             embedder.clone()

@@ -120,7 +120,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     let classifier = Classifier::new(model.clone())?;
     let mut ground_truth = GroundTruth::new(listing, model.labels(), messages)?;
     let (split, threads) =
-        (arguments.split.map(Split::from), model.network().options().pool.threads());
+        (arguments.split.map(Split::from), model.network().run_options().pool.threads());
     match TrainedOn::read(&arguments.named)? {
         Some(trained_on) => trained_on.keep_split(&mut ground_truth, split, (threads, messages))?,
         None => ensure!(split.is_none(), "--split is for models that `lorgnette train` made"),

@@ -177,7 +177,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
 
 /// The median time of each step.
 fn time_steps(model: &Model, plan: &Plan) -> Result<Vec<Duration>> {
-    let pool = &model.network().options().pool;
+    let pool = &model.network().run_options().pool;
     let mut activations = plan.activations(pool.threads())?;
     let mut time = || {
         fill_with_noise(plan, &mut activations);
@@ -203,7 +203,7 @@ fn time_steps(model: &Model, plan: &Plan) -> Result<Vec<Duration>> {
 impl Explanation {
     fn new(model: &Model, plan: &Plan, shape: Vec<usize>, times: &[Duration]) -> Self {
         let (signature, preprocess) = (model.signature(), model.preprocess());
-        let options = model.network().options();
+        let options = model.network().run_options();
         let reports = plan.report(times);
         let total = Total::from_reports(&reports);
         let style = if signature.input.takes_decoded_image {

@@ -168,7 +168,8 @@ fn workers<'a>(
     drawings: &'a Drawings,
     messages: Messages,
 ) -> Vec<impl FnMut(usize, &Photo) -> Result<Answer> + Send + 'a> {
-    let work_split = WorkSplit::new(segmenter.model().network().options().pool.threads(), photos);
+    let work_split =
+        WorkSplit::new(segmenter.model().network().run_options().pool.threads(), photos);
     let open_options = arguments.photos.open_options();
     let region_options = RegionOptions {
         min_cells: arguments.min_cells,

@@ -54,7 +54,7 @@ mod tests {
     use super::*;
     use crate::passes::optimise;
     use crate::zoo::{self, RandomWeights};
-    use crate::{Network, Options};
+    use crate::{LoadOptions, Network, RunOptions};
 
     /// A network of the zoo with random weights, for images of its published size or of `side`.
     fn translated(net: &str, side: Option<usize>) -> Translated {
@@ -62,7 +62,8 @@ mod tests {
         let network = Network::from_architecture(
             net,
             Arc::new(RandomWeights),
-            Options::with_threads(Some(1)),
+            LoadOptions::default(),
+            RunOptions::with_threads(Some(1)),
         )
         .unwrap();
         let signature = network.signature().unwrap();

@@ -10,7 +10,7 @@ use crate::proto::{
     AttrValue, Dim, GraphDef, ListValue, NodeDef, TensorProto, TensorShapeProto, Value,
 };
 use crate::tensor::Tensor;
-use crate::{Network, Options};
+use crate::{LoadOptions, Network, RunOptions};
 
 fn node(name: &str, op: &str, inputs: &[&str], attributes: Vec<(&str, Value)>) -> NodeDef {
     let attr: BTreeMap<_, _> = attributes
@@ -76,7 +76,8 @@ fn network(format: &'static str) -> Network {
         ),
     ];
     let bytes = GraphDef { node: nodes, versions: None }.encode_to_vec();
-    Network::from_bytes(bytes, format, Options::with_threads(Some(1))).unwrap()
+    Network::from_bytes(bytes, format, LoadOptions::default(), RunOptions::with_threads(Some(1)))
+        .unwrap()
 }
 
 #[test]

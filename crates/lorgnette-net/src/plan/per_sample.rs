@@ -17,7 +17,7 @@ use std::time::Duration;
 use lorgnette_kernels::{Buffer, ThreadPool};
 
 use super::convolutions::Convolution;
-use super::{Activations, BufferRef, Plan, Port, Step};
+use super::{Activations, BufferRef, Plan, Port, Step, next_plan_id};
 use crate::error::Result;
 
 /// Weights of fully connected layers that may be read anew for each picture: a core's share of a
@@ -53,6 +53,7 @@ impl Plan {
             sample_plan.outputs.iter().map(&mut port).collect(),
         );
         Some(Self {
+            id: next_plan_id(),
             per_sample: Some(PerSample {
                 sample_plan: sample_plan.clone(),
                 batch_size,

@@ -12,6 +12,10 @@ use super::{BufferRef, Plan, Port, Step};
 /// The memory of one run: inputs, outputs and everything between.
 #[derive(Debug)]
 pub struct Activations {
+    /// The plan that they are for.
+    pub(super) plan_id: u64,
+    /// Bytes of all of it.
+    pub(super) bytes: u64,
     pub(super) arena: Buffer,
     pub(super) scratch: Buffer,
     pub(super) threads: usize,
@@ -24,6 +28,16 @@ impl Activations {
     /// The number of threads that a run in this memory may use.
     pub fn threads(&self) -> usize {
         self.threads
+    }
+
+    /// Bytes of it.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Whether they were made by that plan.
+    pub fn is_for(&self, plan: &Plan) -> bool {
+        self.plan_id == plan.id
     }
 
     /// The values of an input, to be written before each run; its memory may be used again during
@@ -81,7 +95,7 @@ impl Plan {
 
     fn check(&self, activations: &Activations, pool: &ThreadPool) {
         assert!(pool.threads() <= activations.threads, "the activations are for fewer threads");
-        assert_eq!(activations.arena.len(), self.arena_len, "the activations are another plan's");
+        assert!(activations.is_for(self), "the activations are another plan's");
     }
 
     /// What a step works on.

@@ -11,7 +11,7 @@ use super::format;
 use crate::error::{Error, Result};
 use crate::graph::Op;
 use crate::lazy_tensor::{LazyTensor, TensorSource};
-use crate::options::Options;
+use crate::options::LoadOptions;
 use crate::source::ModelSource;
 use crate::tensor::{DType, Tensor};
 use crate::weights::{Variables, fits, missing, wrong_shape};
@@ -35,7 +35,7 @@ struct Variable {
 struct OriginalModel {
     plan_file: PathBuf,
     path: PathBuf,
-    options: Options,
+    options: LoadOptions,
     source: OnceLock<std::result::Result<ModelSource, String>>,
 }
 
@@ -44,7 +44,7 @@ impl PlanFileVariables {
         plan_file: &Path,
         variables: Vec<format::Variable>,
         model: &Path,
-        options: Options,
+        options: LoadOptions,
     ) -> Self {
         let variable = |stored: format::Variable| {
             let shape = stored

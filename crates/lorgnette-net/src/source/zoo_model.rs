@@ -10,7 +10,7 @@ use crate::export;
 use crate::graph::Graph;
 use crate::graph::TensorOrLazy;
 use crate::import::{InputCandidate, Signature};
-use crate::options::Options;
+use crate::options::LoadOptions;
 use crate::tensor::{DType, Tensor};
 use crate::weights::{Variable, Variables, Weights};
 use crate::zoo::{self, Architecture, ZooGraph, ZooOptions};
@@ -33,7 +33,7 @@ impl ZooModel {
     pub(super) fn recognise(
         path: &Path,
         weights: &Arc<Weights>,
-        options: &Options,
+        options: &LoadOptions,
     ) -> Result<Option<Self>> {
         let net = match &options.net {
             Some(name) => Some(zoo::find(name)?),

@@ -73,7 +73,7 @@ mod tests {
     use std::sync::Arc;
 
     use crate::zoo::{ARCHITECTURES, RandomWeights, find};
-    use crate::{Network, Options};
+    use crate::{LoadOptions, Network, RunOptions};
 
     /// Millions of parameters and multiplications, as published in the papers, TF-Slim's tables and
     /// torchvision's.
@@ -130,7 +130,8 @@ mod tests {
             let network = Network::from_architecture(
                 net,
                 Arc::new(RandomWeights),
-                Options::with_threads(Some(1)),
+                LoadOptions::default(),
+                RunOptions::with_threads(Some(1)),
             )
             .unwrap();
             let published = &net.published[0];

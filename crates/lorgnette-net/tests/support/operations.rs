@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 
 use lorgnette_kernels::Level;
-use lorgnette_net::{Network, Options, Tensor, npy};
+use lorgnette_net::{LoadOptions, Network, RunOptions, Tensor, npy};
 use lorgnette_oracle::tolerance::{ACTIVATION, relative_error};
 
 /// One graph: what goes in, what must come out, as files of the archive.
@@ -49,12 +49,12 @@ pub(crate) fn archive(name: &str) -> (Files, Vec<Case>) {
 }
 
 /// How the answers to a case differ from those wanted, if they do.
-pub(crate) fn difference(case: &Case, files: &Files, options: &Options) -> Result<(), String> {
+pub(crate) fn difference(case: &Case, files: &Files, run: &RunOptions) -> Result<(), String> {
     // From a file, as the program does: filters then stay in its map until they are packed.
     let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(&case.graph);
     let _ = std::fs::remove_file(&path);
     std::fs::write(&path, &files[&case.graph]).unwrap();
-    let difference = difference_of(&path, case, files, options);
+    let difference = difference_of(&path, case, files, run);
     let _ = std::fs::remove_file(&path);
     difference
 }
@@ -64,9 +64,10 @@ pub(crate) fn difference_of(
     path: &std::path::Path,
     case: &Case,
     files: &Files,
-    options: &Options,
+    run: &RunOptions,
 ) -> Result<(), String> {
-    let network = Network::open(path, options.clone()).map_err(|e| e.to_string())?;
+    let network =
+        Network::open(path, LoadOptions::default(), run.clone()).map_err(|e| e.to_string())?;
     let tensor = |file: &String| npy::read(&files[file]).unwrap();
     let feeds: Vec<(&str, Tensor)> =
         case.feeds.iter().map(|(name, file)| (name.as_str(), tensor(file))).collect();
@@ -94,9 +95,9 @@ pub(crate) fn difference_of(
 pub(crate) fn check_all(files: &Files, cases: &[Case], levels: &[Level]) {
     let mut failures = Vec::new();
     for &level in levels {
-        let options = Options { level, ..Options::default() };
+        let run = RunOptions { level, ..RunOptions::default() };
         for case in cases {
-            if let Err(what) = difference(case, files, &options) {
+            if let Err(what) = difference(case, files, &run) {
                 failures.push(format!("{} ({level}): {what}\n    {}", case.name, case.what));
             }
         }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use lorgnette_kernels::NumericOptions;
-use lorgnette_net::{Network, Options};
+use lorgnette_net::{Network, RunOptions};
 
 use super::card::{BaseCard, InputSpec};
 use super::format_error;
@@ -193,8 +193,8 @@ impl BaseCard {
 
 /// What tells the network from others, whatever numbers it computes with here.
 fn fingerprint(network: &Network, features: &str) -> Result<String> {
-    let options = Options { numerics: NumericOptions::default(), ..network.options().clone() };
-    Ok(Digest(network.with_options(options).fingerprint(features)?).to_string())
+    let run = RunOptions { numerics: NumericOptions::default(), ..network.run_options().clone() };
+    Ok(Digest(network.with_run_options(run).fingerprint(features)?).to_string())
 }
 
 /// Length and time of change of the file that stands for a model.

@@ -64,7 +64,8 @@ fn workers(
     open_options: &OpenOptions,
     photos: usize,
 ) -> Vec<impl FnMut(usize, &Photo) -> Result<Outputs> + Send + use<>> {
-    let work_split = WorkSplit::new(classifier.model().network().options().pool.threads(), photos);
+    let work_split =
+        WorkSplit::new(classifier.model().network().run_options().pool.threads(), photos);
     let worker = |_| {
         let classifier = if work_split.workers == 1 {
             classifier.clone()

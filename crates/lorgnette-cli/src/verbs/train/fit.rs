@@ -147,13 +147,13 @@ impl Run<'_> {
         validation: &'t Examples,
         options: &'t TrainOptions,
     ) -> TrainingTask<'t> {
-        let run = self.extractor.embedder().model().network().options();
+        let run = self.extractor.embedder().model().network().run_options();
         let classes = self.bottlenecks.dataset.classes.len();
         TrainingTask { training, validation, classes, options, pool: &run.pool, level: run.level }
     }
 
     fn calibrated(&self, options: TrainOptions, trained: Trained, validation: &Examples) -> Fitted {
-        let run = self.extractor.embedder().model().network().options();
+        let run = self.extractor.embedder().model().network().run_options();
         let scores = trained.layers.scores(validation.features(), run.level, &run.pool);
         let classes = self.bottlenecks.dataset.classes.len();
         let rejected_share = f64::from(self.arguments.head.unknown) / 100.0;

@@ -12,7 +12,7 @@ pub(super) fn cross_validate(run: &Run<'_>, folds: u8) -> Result<()> {
     let folds = usize::from(folds);
     let dataset = run.bottlenecks.dataset;
     let folds_of_photos = dataset.folds(folds, run.split_options);
-    let options = run.extractor.embedder().model().network().options();
+    let options = run.extractor.embedder().model().network().run_options();
     let mut lines = String::from("fold,photos,accuracy\n");
     let mut accuracies = Vec::new();
     for fold in 0..folds {

@@ -76,7 +76,7 @@ pub(super) fn write(
 fn scored(run: &Run<'_>, fitted: &Fitted, split: Split) -> Vec<ScoredPhoto> {
     let bottlenecks = &run.bottlenecks;
     let examples = bottlenecks.examples(bottlenecks.splits, split, &[]);
-    let options = run.extractor.embedder().model().network().options();
+    let options = run.extractor.embedder().model().network().run_options();
     let predicted =
         fitted.layers.probabilities(&examples, fitted.options.answer, options.level, &options.pool);
     let photos = bottlenecks

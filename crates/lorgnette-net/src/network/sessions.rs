@@ -1,0 +1,249 @@
+//! Planning and running a network.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::{Network, input_channels};
+use crate::dense::{self, DenseGraph, DenseOptions, ReceptiveField};
+use crate::error::{Error, Result};
+use crate::graph::shape::TypedGraph;
+use crate::graph::shape_inference::infer_shapes;
+use crate::import::Signature;
+use crate::passes::optimise;
+use crate::plan::{Plan, PlanOptions};
+use crate::plan_cache::{DenseGeometry, PlanKey, PlannedRun};
+use crate::session::Session;
+use crate::source::{ModelSource, node_name};
+use crate::tensor::Tensor;
+
+/// A session that computes a map: scores for every position of a picture.
+#[derive(Clone, Debug)]
+pub struct DenseSession {
+    /// One input, the picture, and one output, the scores, `[1, rows, columns, classes]`.
+    pub session: Session,
+    /// The receptive fields of the map's rows.
+    pub rows: ReceptiveField,
+    /// The receptive fields of its columns.
+    pub columns: ReceptiveField,
+    /// Whether channels are weighted by means over the whole picture (squeeze and excitation), so
+    /// that the map of a tile is not a part of the map.
+    pub has_global_context: bool,
+}
+
+impl Network {
+    /// Opens a session that computes `fetches` from `feeds` of these shapes, all by TensorFlow
+    /// tensor name. The plan is made once for each set of shapes and shared by all sessions; a
+    /// second caller that asks for it meanwhile waits. A batch is fed as one tensor, its first
+    /// dimension the number of pictures.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`], [`Error::Unsupported`], [`Error::Node`] for errors in the graph,
+    /// [`Error::Input`] for shapes it does not take, [`Error::MissingInput`] for an input that is
+    /// needed too, [`Error::Memory`] if the activations exceed the limit.
+    pub fn session(&self, feeds: &[(&str, &[usize])], fetches: &[&str]) -> Result<Session> {
+        self.session_with(feeds, &[], fetches)
+    }
+
+    /// As [`Network::session`], with inputs that are settings: a flag such as `is_training`, a
+    /// number such as `keep_prob`. They become constants of the plan, so that branches are resolved
+    /// and dropout is removed.
+    ///
+    /// # Errors
+    /// As [`Network::session`].
+    pub fn session_with(
+        &self,
+        feeds: &[(&str, &[usize])],
+        settings: &[(&str, Tensor)],
+        fetches: &[&str],
+    ) -> Result<Session> {
+        let planned = self.planned(feeds, settings, fetches)?;
+        let is_fed = |name: &str| feeds.iter().any(|(feed, _)| node_name(feed) == name);
+        match planned.plan.inputs().iter().find(|port| !is_fed(&port.name)) {
+            Some(port) => Err(Error::MissingInput { name: port.name.clone() }),
+            None => Ok(self.session_for(planned)),
+        }
+    }
+
+    /// Opens a session that answers for every position of a picture of `size` (rows and columns).
+    /// The network is rewritten as `dense` says; windows that cover a whole picture are as large as
+    /// for pictures of `window`, for which it was trained.
+    ///
+    /// # Errors
+    /// As [`Network::session`]; [`Error::Node`] for an operation that cannot be applied at every
+    /// position.
+    pub fn dense_session(
+        &self,
+        dense: DenseOptions,
+        window: [usize; 2],
+        size: [usize; 2],
+    ) -> Result<DenseSession> {
+        let signature = self.signature()?;
+        let shape = [1, size[0], size[1], input_channels(&signature)];
+        let key = PlanKey {
+            feeds: vec![
+                (signature.input.name.clone(), shape.to_vec()),
+                (String::new(), window.to_vec()),
+            ],
+            dense: Some(dense),
+            ..self.plan_key(&[], &[], &[&signature.logits])
+        };
+        let planned = self.model.plans.get_or_make(key, || {
+            let (typed, geometry) = self.dense_graph(&signature, dense, window, &shape)?;
+            Ok((self.make_plan(typed)?, Some(geometry)))
+        })?;
+        let geometry = planned.geometry.expect("plans of dense keys have a geometry");
+        let DenseGeometry { rows, columns, has_global_context } = geometry;
+        Ok(DenseSession { session: self.session_for(planned), rows, columns, has_global_context })
+    }
+
+    /// The plan that computes `fetches` from `feeds` of these shapes, all by TensorFlow tensor
+    /// name, to look at.
+    ///
+    /// # Errors
+    /// As [`Network::session`].
+    pub fn plan(&self, feeds: &[(&str, &[usize])], fetches: &[&str]) -> Result<Arc<Plan>> {
+        Ok(self.planned(feeds, &[], fetches)?.plan.clone())
+    }
+
+    /// Feeds tensors and fetches others, by TensorFlow tensor name. Scalars are settings
+    /// ([`Network::session_with`]).
+    ///
+    /// # Errors
+    /// As [`Network::session`].
+    pub fn run(&self, feeds: &[(&str, &Tensor)], fetches: &[&str]) -> Result<Vec<Tensor>> {
+        let mut settings: Vec<(&str, Tensor)> = Vec::new();
+        let mut shapes: Vec<(&str, &[usize])> = Vec::new();
+        for (name, tensor) in feeds {
+            if tensor.shape().is_empty() {
+                settings.push((name, (*tensor).clone()));
+            } else {
+                shapes.push((name, tensor.shape()));
+            }
+        }
+        let mut session = self.session_with(&shapes, &settings, fetches)?;
+        for (name, tensor) in feeds {
+            // Outputs need not depend on everything that is fed.
+            if session.inputs().iter().any(|port| port.name == node_name(name)) {
+                session.input_mut(name)?.copy_from_slice(&tensor.to_f32());
+            }
+        }
+        session.run()?;
+        let mut outputs = Vec::with_capacity(session.outputs().len());
+        for (index, port) in session.outputs().iter().enumerate() {
+            let values = session.output_at(index)?.to_vec();
+            outputs.push(Tensor::from_floats(port.fact.dtype, &port.fact.shape, values));
+        }
+        Ok(outputs)
+    }
+
+    /// Frees the activations that no session uses.
+    pub fn release_idle_memory(&self) {
+        self.model.plans.release_idle();
+    }
+
+    /// Bytes of the activations that no session uses, kept for later ones.
+    pub fn idle_memory_bytes(&self) -> u64 {
+        self.model.plans.idle_bytes()
+    }
+
+    fn session_for(&self, planned: Arc<PlannedRun>) -> Session {
+        let (cache, pool) = (self.model.plans.clone(), self.run_options.pool.clone());
+        Session::new(cache, planned, pool, self.run_options.max_idle_bytes)
+    }
+
+    fn plan_key(
+        &self,
+        feeds: &[(&str, &[usize])],
+        settings: &[(&str, Tensor)],
+        fetches: &[&str],
+    ) -> PlanKey {
+        PlanKey {
+            feeds: feeds.iter().map(|(name, shape)| ((*name).to_owned(), shape.to_vec())).collect(),
+            settings: settings
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), value.bytes().clone()))
+                .collect(),
+            fetches: fetches.iter().map(|&name| name.to_owned()).collect(),
+            dense: None,
+            level: self.run_options.level,
+            numerics: self.run_options.numerics,
+        }
+    }
+
+    fn planned(
+        &self,
+        feeds: &[(&str, &[usize])],
+        settings: &[(&str, Tensor)],
+        fetches: &[&str],
+    ) -> Result<Arc<PlannedRun>> {
+        self.model.plans.get_or_make(self.plan_key(feeds, settings, fetches), || {
+            if let Some(plan) = self.plan_per_sample(feeds, settings, fetches)? {
+                return Ok((Arc::new(plan), None));
+            }
+            let graph = self.model.source.graph(feeds, settings, fetches)?;
+            let sizes: HashMap<String, Vec<usize>> = feeds
+                .iter()
+                .map(|(name, shape)| (node_name(name).to_owned(), shape.to_vec()))
+                .collect();
+            Ok((self.make_plan(infer_shapes(&graph, &sizes)?)?, None))
+        })
+    }
+
+    fn make_plan(&self, typed: TypedGraph) -> Result<Arc<Plan>> {
+        let options = PlanOptions {
+            level: self.run_options.level,
+            numerics: self.run_options.numerics,
+            memory_limit: self.run_options.memory_limit,
+            ..PlanOptions::default()
+        };
+        let (weight_cache, pool) = (&self.model.weight_cache, &self.run_options.pool);
+        Ok(Arc::new(Plan::new(&optimise(typed), weight_cache, &options, pool)?))
+    }
+
+    /// The plan of a batch that is computed picture by picture, if that is faster. Only for
+    /// networks of the zoo, which are known to treat each picture by itself; a graph may compute
+    /// anything of a batch.
+    fn plan_per_sample(
+        &self,
+        feeds: &[(&str, &[usize])],
+        settings: &[(&str, Tensor)],
+        fetches: &[&str],
+    ) -> Result<Option<Plan>> {
+        let (ModelSource::Zoo(_), [(name, shape)]) = (&*self.model.source, feeds) else {
+            return Ok(None);
+        };
+        let (&batch_size, rest) = shape.split_first().unwrap_or((&1, &[]));
+        if batch_size < 2 {
+            return Ok(None);
+        }
+        let sample_shape = [&[1], rest].concat();
+        let sample = self.planned(&[(name, &sample_shape)], settings, fetches)?;
+        let within_limit =
+            |plan: &Plan| plan.activation_bytes(1) as u64 <= self.run_options.memory_limit;
+        Ok(Plan::per_sample(&sample.plan, batch_size).filter(within_limit))
+    }
+
+    /// The network rewritten for every position of pictures of `shape`, `[1, rows, columns,
+    /// channels]`.
+    fn dense_graph(
+        &self,
+        signature: &Signature,
+        dense: DenseOptions,
+        window: [usize; 2],
+        shape: &[usize],
+    ) -> Result<(TypedGraph, DenseGeometry)> {
+        let (graph, trained) = self.graph_and_types(signature, &[&signature.logits], 1, window)?;
+        let DenseGraph { graph, input, has_global_context } =
+            dense::rewrite(&graph, &trained, dense)?;
+        let input = graph.node(input).name.clone();
+        let sizes = HashMap::from([(input.clone(), shape.to_vec())]);
+        let typed = infer_shapes(&graph.pruned(), &sizes)?;
+        let output = &typed.fact(typed.graph.outputs()[0]).shape;
+        let fields = dense::fields(&typed, &input).filter(|_| output.len() == 4);
+        let [rows, columns] = fields.ok_or_else(|| {
+            let what = format!("its answer over a picture, of shape {output:?}, is no map");
+            Error::node(&signature.logits, "output", what)
+        })?;
+        Ok((typed, DenseGeometry { rows, columns, has_global_context }))
+    }
+}

@@ -1,0 +1,172 @@
+//! A plan with the memory of one run.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lorgnette_kernels::ThreadPool;
+
+use crate::error::{Error, Result};
+use crate::plan::{Activations, Plan, Port};
+use crate::plan_cache::{PlanCache, PlannedRun};
+use crate::source::node_name;
+
+/// Runs a network for inputs of fixed shapes: fill [`input_mut`](Self::input_mut), call
+/// [`run`](Self::run), read [`output`](Self::output).
+///
+/// A session has its own memory, which is taken when it is first needed and goes back to the network
+/// when the session is dropped, for the next one. A clone has memory of its own over the same plan
+/// and the same weights, on the same threads.
+///
+/// ```no_run
+/// # use lorgnette_net::{LoadOptions, Network, RunOptions};
+/// # fn main() -> lorgnette_net::Result<()> {
+/// let path = std::path::Path::new("lenet.ckpt");
+/// let network = Network::open(path, LoadOptions::default(), RunOptions::default())?;
+/// let mut session = network.session(&[("input", &[1, 28, 28, 1])], &["Predictions"])?;
+/// session.input_mut("input")?.fill(0.5);
+/// session.run()?;
+/// println!("{:?}", session.output("Predictions")?);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Session {
+    cache: Arc<PlanCache>,
+    planned: Arc<PlannedRun>,
+    pool: Arc<ThreadPool>,
+    max_idle_bytes: u64,
+    activations: Option<Activations>,
+}
+
+impl Session {
+    pub(crate) fn new(
+        cache: Arc<PlanCache>,
+        planned: Arc<PlannedRun>,
+        pool: Arc<ThreadPool>,
+        max_idle_bytes: u64,
+    ) -> Self {
+        Self { cache, planned, pool, max_idle_bytes, activations: None }
+    }
+
+    /// The plan that it runs.
+    pub fn plan(&self) -> &Arc<Plan> {
+        &self.planned.plan
+    }
+
+    /// The inputs, with their types and shapes.
+    pub fn inputs(&self) -> &[Port] {
+        self.planned.plan.inputs()
+    }
+
+    /// The outputs in the order they were asked for, with their types and shapes.
+    pub fn outputs(&self) -> &[Port] {
+        self.planned.plan.outputs()
+    }
+
+    /// The shape of the input of that TensorFlow tensor name.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] if the outputs depend on no such input.
+    pub fn input_shape(&self, name: &str) -> Result<&[usize]> {
+        Ok(&self.inputs()[self.input_index(name)?].fact.shape)
+    }
+
+    /// The shape of the output of that TensorFlow tensor name.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] if it was not asked for.
+    pub fn output_shape(&self, name: &str) -> Result<&[usize]> {
+        Ok(&self.outputs()[self.output_index(name)?].fact.shape)
+    }
+
+    /// The values of the input of that TensorFlow tensor name. They have to be written before each
+    /// run, since a run may use their memory for other values.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] if the outputs depend on no such input; [`Error::Memory`] if there is no
+    /// memory for the activations.
+    pub fn input_mut(&mut self, name: &str) -> Result<&mut [f32]> {
+        let index = self.input_index(name)?;
+        let planned = self.planned.clone();
+        Ok(self.activations()?.input(&planned.plan.inputs()[index]))
+    }
+
+    /// Computes the outputs from the inputs.
+    ///
+    /// # Errors
+    /// [`Error::Memory`] if there is no memory for the activations.
+    pub fn run(&mut self) -> Result<()> {
+        let (planned, pool) = (self.planned.clone(), self.pool.clone());
+        planned.plan.run(self.activations()?, &pool);
+        Ok(())
+    }
+
+    /// As [`run`](Self::run), with the time that each step of [`Plan::report`] took.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn run_timed(&mut self) -> Result<Vec<Duration>> {
+        let (planned, pool) = (self.planned.clone(), self.pool.clone());
+        Ok(planned.plan.run_timed(self.activations()?, &pool))
+    }
+
+    /// The values of the output of that TensorFlow tensor name after a run.
+    ///
+    /// # Errors
+    /// [`Error::Unknown`] if it was not asked for; [`Error::Input`] before the first run.
+    pub fn output(&self, name: &str) -> Result<&[f32]> {
+        self.output_at(self.output_index(name)?)
+    }
+
+    /// The values of the output number `index` after a run, in the order of
+    /// [`outputs`](Self::outputs).
+    ///
+    /// # Errors
+    /// [`Error::Input`] before the first run.
+    ///
+    /// # Panics
+    /// If there are fewer outputs.
+    pub fn output_at(&self, index: usize) -> Result<&[f32]> {
+        let plan = &self.planned.plan;
+        let activations = self.activations.as_ref().ok_or_else(|| {
+            Error::Input("a session has no outputs before its first run".to_owned())
+        })?;
+        Ok(activations.output(plan, &plan.outputs()[index]))
+    }
+
+    fn activations(&mut self) -> Result<&mut Activations> {
+        if self.activations.is_none() {
+            self.activations = Some(self.cache.activations(&self.planned, self.pool.threads())?);
+        }
+        Ok(self.activations.as_mut().expect("taken above"))
+    }
+
+    fn input_index(&self, name: &str) -> Result<usize> {
+        let node = node_name(name);
+        self.inputs().iter().position(|port| port.name == node).ok_or_else(|| {
+            Error::unknown("input", name, self.inputs().iter().map(|port| port.name.as_str()))
+        })
+    }
+
+    fn output_index(&self, name: &str) -> Result<usize> {
+        let fetches = &self.planned.key.fetches;
+        fetches
+            .iter()
+            .position(|fetch| node_name(fetch) == node_name(name))
+            .ok_or_else(|| Error::unknown("output", name, fetches.iter().map(String::as_str)))
+    }
+}
+
+impl Clone for Session {
+    fn clone(&self) -> Self {
+        Self::new(self.cache.clone(), self.planned.clone(), self.pool.clone(), self.max_idle_bytes)
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        if let Some(activations) = self.activations.take() {
+            self.cache.keep_idle(&self.planned, activations, self.max_idle_bytes);
+        }
+    }
+}
