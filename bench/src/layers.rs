@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use lorgnette_kernels::{
-    ConvShape, DepthwiseShape, ImageLayout, Level, NumericOptions, StorageType, ThreadPool,
+    ConvShape, DepthwiseShape, ImageLayout, Level, NumericOptions, StorageType,
 };
 use lorgnette_net::plan::Convolution;
 use lorgnette_net::zoo::{self, RandomWeights};
