@@ -155,7 +155,7 @@ impl Runner {
     ) -> Result<&'static str, String> {
         let (level, pool) =
             (*random.pick(&self.levels), self.pools[usize::from(random.one_in(8))].clone());
-        let run = RunOptions {
+        let options = RunOptions {
             pool,
             level,
             memory_limit: MEMORY_LIMIT,
@@ -165,7 +165,7 @@ impl Runner {
         let read = GraphDef::from_bytes(bytes.clone(), Path::new(name));
         let (graph, network) = match read.and_then(|graph| {
             let load = LoadOptions::default();
-            Ok((graph, Network::from_bytes(bytes, name, load, run)?))
+            Ok((graph, Network::from_bytes(bytes, name, load, options)?))
         }) {
             Ok(both) => both,
             Err(error) => return must_name(name, &error).map(|()| "refused"),
