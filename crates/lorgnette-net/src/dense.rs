@@ -1,11 +1,12 @@
-//! A classification network as one that answers for every place of a picture of any size.
+//! Rewrites a classification network as a fully convolutional one, which answers for every position
+//! of a picture of any size.
 //!
-//! What collapses the map to a single place becomes a window that slides: a fully connected layer a
-//! convolution, a global pool a pool of the size that the map had. Where the map would become
-//! coarser than wanted, strides become dilations (à trous), as in TF-Slim's own `output_stride`.
+//! Operations that reduce the map to one position become sliding windows: a fully connected layer
+//! becomes a convolution, a global pool a pool of the map's size. Where the map would become
+//! coarser than requested, strides become dilations (à trous), as with TF-Slim's `output_stride`.
 //!
-//! Which windows those are, the network itself tells at the size it was trained for; the rewritten
-//! graph then takes pictures of other sizes.
+//! The sizes of those windows follow from the shapes at the size the network was trained for. The
+//! rewritten graph takes pictures of other sizes.
 
 mod geometry;
 mod main_path;
@@ -22,37 +23,37 @@ use crate::graph::{Graph, Node, NodeId};
 use crate::tensor::{DType, Tensor};
 use main_path::MainPath;
 
-/// What a map is like.
+/// Options of a map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DenseOptions {
-    /// What the classification layers find beyond the edge of their map.
+    /// What the classification layers read beyond the edge of the features.
     pub padding: MapPadding,
-    /// Pixels from cell to cell, at most: a power of two. The network's own stride if not given.
+    /// Maximum distance between cells in pixels, a power of two; the network's stride if not given.
     pub output_stride: Option<usize>,
 }
 
-/// What the classification layers find beyond the edge of their map.
+/// What the classification layers read beyond the edge of the features.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MapPadding {
-    /// Nothing is beyond (zeros for a fully connected layer, places not counted for a pool): there
-    /// is a cell for each of the features', to the picture's border.
+    /// Padding: zeros for a fully connected layer, excluded positions for a pool. There is a cell
+    /// for each position of the features, up to the picture's border.
     Same,
-    /// They stay inside: a cell is the answer to a window that lies in the picture.
+    /// No padding: each cell is the answer for a window within the picture.
     Valid,
 }
 
-/// A network rewritten to give a map.
+/// A network rewritten to compute a map.
 #[derive(Debug)]
 pub(crate) struct DenseGraph {
     pub(crate) graph: Graph,
     /// The node that the picture is fed to.
     pub(crate) input: NodeId,
-    /// Whether channels are weighed by what the whole picture has of them (squeeze and excitation).
+    /// Whether channels are weighted by means over the whole picture (squeeze and excitation).
     pub(crate) has_global_context: bool,
 }
 
-/// Rewrites a network with one output, its scores. `typed` is `graph` specialised to the size it
-/// was trained for: its nodes are the same, in the same places.
+/// Rewrites a network with one output, its scores. `typed` is `graph` with the shapes of the size
+/// it was trained for; its nodes are the same, in the same order.
 pub(crate) fn rewrite(
     graph: &Graph,
     typed: &TypedGraph,
@@ -82,16 +83,17 @@ pub(crate) fn rewrite(
     Ok(DenseGraph { graph: rewriter.out, input, has_global_context: rewriter.has_global_context })
 }
 
-/// What became of a node's map.
+/// The rewritten form of a node's result.
 #[derive(Clone, Debug)]
 struct MapState {
-    /// Pixels from place to place in the original network.
+    /// Distance between positions in the original network, in pixels.
     original_stride: [usize; 2],
-    /// How many times closer the places are now.
+    /// The factor by which positions are closer now.
     rate: [usize; 2],
-    /// Whether it was one place, and is a map now.
+    /// Whether it was one position and is a map now.
     collapsed: bool,
-    /// The map that was flattened into a vector, and is not any more: height, width, channels.
+    /// The shape of the map that was flattened to a vector and is not any more: height, width,
+    /// channels.
     flattened: Option<[usize; 3]>,
 }
 
@@ -108,12 +110,12 @@ struct Rewriter<'a> {
     states: Vec<MapState>,
     has_global_context: bool,
     out: Graph,
-    /// Where each node of the original is.
+    /// The rewritten form of each original node.
     rewritten: Vec<NodeId>,
 }
 
 impl Rewriter<'_> {
-    /// Adds what a node becomes.
+    /// Adds the rewritten form of a node.
     fn node(&mut self, id: NodeId, node: &Node) -> Result<NodeId, String> {
         if Some(id) == self.main_path.start {
             return Ok(self.out.add(
@@ -132,7 +134,7 @@ impl Rewriter<'_> {
         Ok(self.out.add(node.name.clone(), op, &inputs))
     }
 
-    /// The place of a node that neither moves nor changes anything.
+    /// The form of a node that changes nothing.
     fn merge_states(&self, node: &Node) -> MapState {
         let mut joined = MapState::default();
         for state in self.live_inputs(node).map(|input| &self.states[input.index()]) {
@@ -191,8 +193,8 @@ impl Rewriter<'_> {
         Ok((op, inputs))
     }
 
-    /// A convolution that slides if it covered the whole map, and is dilated where strides before
-    /// it are gone.
+    /// A convolution: it slides if it covered the whole map, and is dilated where strides before it
+    /// were removed.
     fn convolution(&mut self, id: NodeId, node: &Node, conv: &Conv) -> Result<Conv, String> {
         let filter = &self.typed.fact(node.inputs[1]).shape;
         let kernel = [filter[0], filter[1]];
@@ -233,7 +235,7 @@ impl Rewriter<'_> {
                 inputs,
             ));
         }
-        // A pool over the whole map on a branch weighs channels (squeeze and excitation); it stays
+        // A pool over the whole map on a branch weights channels (squeeze and excitation); it stays
         // global.
         if pool.kind == PoolKind::Average && self.covers_map(id, node, pool.kernel, pool.border) {
             self.has_global_context = true;
@@ -249,7 +251,7 @@ impl Rewriter<'_> {
         Ok((Op::Pool(Pool { stride, dilation, border, ..pool.clone() }), inputs))
     }
 
-    /// The steps of a window, and what they leave of the strides wanted.
+    /// The stride of a window and the rate after it.
     fn stride(&mut self, id: NodeId, stride: [usize; 2]) -> [usize; 2] {
         let state = &mut self.states[id.index()];
         std::array::from_fn(|axis| {
@@ -270,8 +272,7 @@ impl Rewriter<'_> {
         }
     }
 
-    /// Whether every way through the network goes through this window, and it covers the whole map
-    /// once.
+    /// True if every path through the network passes this window and it covers the whole map once.
     fn collapses(&self, id: NodeId, node: &Node, kernel: [usize; 2], border: Border) -> bool {
         self.main_path.on[id.index()] && self.covers_map(id, node, kernel, border)
     }
@@ -283,7 +284,7 @@ impl Rewriter<'_> {
         from.len() == 4 && inside && kernel != [1, 1] && from[1..3] == kernel && to[1..3] == [1, 1]
     }
 
-    /// Whether a reduction is over height and width.
+    /// True if a reduction is over height and width.
     fn reduces_height_and_width(&self, node: &Node) -> bool {
         let rank = self.typed.fact(node.inputs[0]).shape.len() as i64;
         let axes =
@@ -311,8 +312,8 @@ impl Rewriter<'_> {
         Ok(Pool { kind, kernel, stride: [1, 1], dilation, border: self.head_border() })
     }
 
-    /// Whether a node only takes the two sides of a single place away, or adds them; notes a map
-    /// that it flattens.
+    /// True if a node only removes or adds the height and width of a single position. Records the
+    /// map that it flattens.
     fn only_reshapes(&mut self, id: NodeId, node: &Node) -> bool {
         let (from, to) = (&self.typed.fact(node.inputs[0]).shape, &self.typed.fact(id).shape);
         let state = &self.states[id.index()];
@@ -336,8 +337,8 @@ impl Rewriter<'_> {
         }
     }
 
-    /// A fully connected layer as a convolution: over the map that was flattened, or over one
-    /// place.
+    /// A fully connected layer as a convolution, over the map that was flattened or over one
+    /// position.
     fn fully_connected(
         &mut self,
         id: NodeId,
@@ -378,8 +379,8 @@ impl Rewriter<'_> {
         Ok((Op::Conv2d(conv), [&[inputs[0], filter], &inputs[2..]].concat()))
     }
 
-    /// The constant that a node reads, its entries for height and width made larger by the rate:
-    /// paddings, or where a slice begins.
+    /// The constant that a node reads, its entries for height and width multiplied by the rate:
+    /// paddings, or the start of a slice.
     fn scaled_constant(&mut self, id: NodeId, node: &Node, input: usize) -> Result<NodeId, String> {
         let tensor =
             self.typed.graph.constant_of(node.inputs[input]).ok_or("an input is not constant")?;
@@ -397,7 +398,7 @@ impl Rewriter<'_> {
     }
 }
 
-/// A border for a map whose places are closer.
+/// The padding for a map whose positions are closer.
 fn scale_border(border: Border, [down, across]: [usize; 2]) -> Border {
     match border {
         Border::Explicit(Padding { top, bottom, left, right }) => Border::Explicit(Padding {

@@ -1,4 +1,4 @@
-//! What a value depends on, in 32 bytes.
+//! Fingerprints of graphs.
 
 use lorgnette_kernels::numerics::has_bf16;
 use lorgnette_kernels::{Level, NumericOptions, Precision};
@@ -7,8 +7,8 @@ use sha2::{Digest as _, Sha256};
 use crate::error::Result;
 use crate::graph::{Graph, TensorOrLazy};
 
-/// A digest of a graph's operations, their order, their weights, the level they run at and the
-/// numbers they compute with.
+/// Returns a digest of a graph's operations, their order and weights, the CPU level and the number
+/// formats.
 ///
 /// # Errors
 /// If a weight cannot be read.
@@ -30,7 +30,7 @@ pub(crate) fn fingerprint(
         match TensorOrLazy::from_op(&node.op) {
             Some(value) => {
                 digest.update(format!("{} {:?}", value.dtype(), value.shape()));
-                // A piece at a time: large weights are never in memory as a whole.
+                // In pieces, so that large weights are never in memory as a whole.
                 value.each_piece(&lorgnette_kernels::ThreadPool::new(1), |piece| {
                     digest.update(piece);
                     Ok(())

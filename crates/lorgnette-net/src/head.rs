@@ -1,10 +1,10 @@
-//! A classification layer of one's own on the features of a network.
+//! Classification layers on the features of a network.
 //!
 //! ```text
 //! features [N, (rows, columns,) C] ─▶ mean over places ─▶ (hidden layer, ReLU) ─▶ scores ─▶ softmax or sigmoid
 //! ```
-//! The nodes have the names that `retrain.py` gave them, so that those who wrote `final_result:0`
-//! into their programs find it.
+//! The nodes have the names of TensorFlow's `retrain.py`, so that programs which read
+//! `final_result:0` find it.
 
 use lorgnette_kernels::{Binary, Clamp, Unary};
 
@@ -13,21 +13,21 @@ use crate::graph::op::{MatMul, Op, Reduction};
 use crate::graph::{Graph, NodeId};
 use crate::tensor::{DType, Tensor};
 
-/// The node with the scores of a head.
+/// Name of the node with a head's scores.
 pub const HEAD_LOGITS: &str = "final_training_ops/Wx_plus_b/add";
-/// The node with its probabilities.
+/// Name of the node with its probabilities.
 pub const HEAD_ANSWER: &str = "final_result";
 
-/// One or two fully connected layers that read a network's features.
+/// One or two fully connected layers on a network's features.
 #[derive(Clone, Debug)]
 pub struct Head {
-    /// The end point that it reads. Of a map it reads the mean over all places.
+    /// The end point that it reads; of a map, the mean over all positions.
     pub features: String,
-    /// A layer with ReLU before the last.
+    /// A layer with ReLU before the last one.
     pub hidden: Option<Layer>,
-    /// The layer that gives a score for each class.
+    /// The layer that computes a score for each class.
     pub last: Layer,
-    /// How scores become probabilities.
+    /// The function from scores to probabilities.
     pub answer: OutputKind,
 }
 
@@ -40,30 +40,30 @@ pub struct Layer {
     pub biases: Tensor,
 }
 
-/// How scores become probabilities.
+/// The function from scores to probabilities.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OutputKind {
-    /// One of the classes: probabilities sum to 1.
+    /// Classes exclude each other; probabilities sum to 1.
     Softmax,
-    /// Each class for itself: any number of them may be there.
+    /// Classes are independent; any number of them may apply.
     Sigmoid,
 }
 
 impl Head {
-    /// How many features it reads.
+    /// Number of features that it reads.
     pub fn inputs(&self) -> usize {
         self.hidden.as_ref().unwrap_or(&self.last).weights.shape()[0]
     }
 
-    /// How many classes it knows.
+    /// Number of classes.
     pub fn classes(&self) -> usize {
         self.last.weights.shape()[1]
     }
 
-    /// Whether its layers fit one another.
+    /// Checks that the shapes of its layers agree.
     ///
     /// # Errors
-    /// Says which shapes do not.
+    /// With the shapes that do not.
     pub(crate) fn check(&self) -> Result<()> {
         let mut from = None;
         for layer in self.hidden.iter().chain([&self.last]) {
@@ -102,8 +102,8 @@ impl Head {
         hidden.chain(last).collect()
     }
 
-    /// Adds its nodes behind `features`, whose result has so many dimensions. Gives those with the
-    /// scores and the probabilities.
+    /// Adds its nodes after `features`, whose result has `rank` dimensions. Returns the nodes of
+    /// the scores and the probabilities.
     pub(crate) fn attach(&self, graph: &mut Graph, features: NodeId, rank: usize) -> [NodeId; 2] {
         let mut x = features;
         if rank == 4 {

@@ -1,8 +1,8 @@
-//! Smaller graphs of the same meaning: one rewrite a file, applied in a fixed order.
+//! Rewrites of a graph to a smaller equivalent one, one in each file, applied in a fixed order.
 //!
-//! A rewrite puts the combined operation in the place of the *last* node it combines, under that
-//! node's name, so inputs stay before the nodes that read them and every result that can be fetched
-//! keeps its name. What nothing reads any more is swept out at the end. No pass knows the CPU.
+//! A rewrite replaces the *last* of the nodes it combines, under that node's name, so that inputs
+//! stay before their readers and every result that can be fetched keeps its name. Dead nodes are
+//! removed at the end. No pass depends on the CPU.
 
 mod activation;
 mod affine;
@@ -25,9 +25,9 @@ pub type Pass = fn(&mut Rewriter);
 
 /// The passes, in the order they are applied.
 ///
-/// Dropout and identities go first, since they stand between the nodes that the others look for;
-/// windows are made whole (dilation, padding) before sums are attached to them; residuals come
-/// last, since an addition of two results must not take in a constant that belongs to one of them.
+/// Dropout and identities go first, since they separate nodes that the others match. Dilation and
+/// padding become part of convolutions before bias, scale and activation do. Residuals come last,
+/// since an addition of two results must not absorb a constant that belongs to one of them.
 pub const PASSES: &[(&str, Pass)] = &[
     ("dropout", dropout::apply),
     ("identity", identity::apply),
@@ -52,7 +52,7 @@ pub fn optimise(typed: TypedGraph) -> TypedGraph {
     rewriter.typed
 }
 
-/// A graph being rewritten, with how often each result is read.
+/// A graph that is rewritten, with the number of readers of each result.
 #[derive(Debug)]
 pub struct Rewriter {
     typed: TypedGraph,
@@ -60,13 +60,13 @@ pub struct Rewriter {
 }
 
 impl Rewriter {
-    /// Begins.
+    /// Counts the readers of each result.
     pub fn new(typed: TypedGraph) -> Self {
         let uses = typed.graph.uses();
         Self { typed, uses }
     }
 
-    /// The graph as it is now.
+    /// The graph in its present state.
     pub fn typed(&self) -> &TypedGraph {
         &self.typed
     }
@@ -92,19 +92,19 @@ impl Rewriter {
         self.typed.graph.constant_of(id).map(crate::tensor::Tensor::to_f32)
     }
 
-    /// The value of a constant that is the same number throughout.
+    /// The value of a constant whose elements are all equal.
     fn constant_number(&self, id: NodeId) -> Option<f32> {
         let tensor = self.typed.graph.constant_of(id).filter(|t| t.len() == 1)?;
         tensor.to_f32().first().copied()
     }
 
-    /// Whether the result goes to one reader only and so may vanish into it.
+    /// True if the result has a single reader, so that it can be merged into it.
     fn is_private(&self, id: NodeId) -> bool {
         self.uses[id.index()] == 1
     }
 
-    /// Whether what follows a node's sum can become part of it: not where both matrices of a product are computed, or
-    /// the left one is given column by column, which the plain kernel multiplies.
+    /// True if the node's kernel has an epilogue. A product of two computed matrices, or with a
+    /// transposed left one, has none.
     fn takes_epilogue(&self, id: NodeId) -> bool {
         match self.op(id) {
             Op::MatMul(product) => {
@@ -114,7 +114,7 @@ impl Rewriter {
         }
     }
 
-    /// Makes the node `id` compute `op` from `inputs`, all of which come before it.
+    /// Makes node `id` compute `op` from `inputs`, all of which precede it.
     fn replace(&mut self, id: NodeId, op: Op, inputs: Vec<NodeId>) {
         for input in &inputs {
             self.uses[input.index()] += 1;
@@ -127,9 +127,8 @@ impl Rewriter {
         }
     }
 
-    /// Swaps two nodes that follow each other: `first` now computes `op` from `inputs`, and
-    /// `second` reads it. Their results change places, and so do their shapes; nobody else may read
-    /// `first`.
+    /// Swaps two consecutive nodes: `first` now computes `op` from `inputs`, and `second` reads it.
+    /// Their shapes are exchanged too. `first` must have no other reader.
     fn exchange(
         &mut self,
         first: NodeId,
@@ -140,7 +139,7 @@ impl Rewriter {
         second_inputs: Vec<NodeId>,
     ) {
         let shape = self.shape(inputs[0]).to_vec();
-        // Held, so that nothing is freed on the way.
+        // Held, so that no node is released meanwhile.
         let held = inputs.clone();
         held.iter().for_each(|input| self.uses[input.index()] += 1);
         self.replace(second, second_op, second_inputs);
@@ -149,8 +148,7 @@ impl Rewriter {
         self.typed.facts[first.index()].shape = shape;
     }
 
-    /// One reader less; a node that loses its last one reads nothing itself any more and is left as
-    /// an empty identity.
+    /// Removes a reader. A node that loses its last one becomes an identity without inputs.
     fn release(&mut self, id: NodeId) {
         let mut freed = vec![id];
         while let Some(id) = freed.pop() {
@@ -163,7 +161,7 @@ impl Rewriter {
         }
     }
 
-    /// Lets all readers of `from` read `to` instead.
+    /// Makes all readers of `from` read `to`.
     fn redirect(&mut self, from: NodeId, to: NodeId) {
         let moved = self.uses[from.index()];
         if moved == 0 {

@@ -1,5 +1,5 @@
-//! A graph for one input size as steps: every kernel chosen, every weight packed, every value's
-//! place settled, so that a run allocates nothing, chooses nothing and cannot fail.
+//! A graph for inputs of one size, as steps. Every kernel is chosen, every weight packed and every
+//! value has a place in memory, so that a run allocates nothing, decides nothing and cannot fail.
 //!
 //! ```text
 //! Shaped ─▶ layout (who lies where, what is written in place) ─▶ memory (one arena)
@@ -43,27 +43,26 @@ use row_fusion::FusedGroups;
 pub struct PlanOptions {
     /// The CPU level whose kernels are used.
     pub level: Level,
-    /// The numbers it may compute with, and keep weights as.
+    /// The number formats of products and of stored weights.
     pub numerics: NumericOptions,
-    /// Bytes that the activations may take.
+    /// Maximum bytes of the activations.
     pub memory_limit: u64,
-    /// What is computed in bands of rows. For tests, which compare.
+    /// Which layers are fused. For tests that compare.
     #[doc(hidden)]
     pub row_fusion: RowFusion,
 }
 
-/// Which layers are computed together, band by band, so that what lies between them stays in a
-/// core's cache. No bit of an answer depends on it, which is why nobody but the tests that show it
-/// should have to choose.
+/// Which layers are computed together, one block of rows at a time, so that the values between them
+/// stay in a core's cache. No bit of an answer depends on it; only the tests that show this choose.
 #[doc(hidden)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum RowFusion {
-    /// Those where it pays.
+    /// Those where the cost model predicts a gain.
     #[default]
     Auto,
     /// None.
     Never,
-    /// All that can be, so many rows at a time.
+    /// All that can be, with this many rows in a block.
     Always(usize),
 }
 
@@ -82,10 +81,10 @@ impl Default for PlanOptions {
 /// A network for inputs of one size, ready to run.
 #[derive(Debug)]
 pub struct Plan {
-    /// Tells its activations from those of other plans.
+    /// Identifies its activations.
     id: u64,
-    /// The same network for one picture, where a batch goes through it picture by picture; there
-    /// are then no steps here.
+    /// The plan for one picture, if a batch is computed picture by picture; there are then no steps
+    /// here.
     per_sample: Option<PerSample>,
     steps: Vec<Step>,
     arena_len: usize,
@@ -96,7 +95,7 @@ pub struct Plan {
     numerics: NumericOptions,
 }
 
-/// One kernel's run.
+/// One run of a kernel or of a fused group.
 #[derive(Debug)]
 struct Step {
     /// The node whose result it writes.
@@ -106,12 +105,12 @@ struct Step {
     output: Range<usize>,
     /// The result's shape, for reports.
     shape: Vec<usize>,
-    /// What the step's result is kept as.
+    /// The storage type of the result.
     storage: StorageType,
 }
 
 impl Step {
-    /// The kernels it runs: its own, or a group's.
+    /// The kernels it runs: its own or those of its group.
     fn kernels(&self) -> impl Iterator<Item = &Kernel> {
         let stages =
             if let Kernel::FusedGroup(group) = &self.kernel { group.stages() } else { &[] };
@@ -119,7 +118,7 @@ impl Step {
     }
 }
 
-/// Where a value is read from.
+/// The place of a value: a range of floats.
 #[derive(Clone, Debug, PartialEq)]
 enum BufferRef {
     Arena(Range<usize>),
@@ -137,8 +136,8 @@ pub struct Port {
 }
 
 impl Plan {
-    /// Plans an optimised graph. Weights that `weight_cache` holds already are not packed again;
-    /// `pool` packs the others.
+    /// Plans an optimised graph. Weights that `weight_cache` has are not packed again; `pool` packs
+    /// the others.
     ///
     /// # Errors
     /// [`Error::Memory`] if the activations exceed the limit; [`Error::Unsupported`] with all nodes
@@ -173,41 +172,42 @@ impl Plan {
         })
     }
 
-    /// The inputs, in the order of [`Activations::input`].
+    /// The inputs, with their types and shapes.
     pub fn inputs(&self) -> &[Port] {
         &self.inputs
     }
 
-    /// The outputs, in the order they were asked for.
+    /// The outputs in the order they were asked for.
     pub fn outputs(&self) -> &[Port] {
         &self.outputs
     }
 
-    /// Bytes of one set of activations for a run on `threads` threads.
+    /// Bytes of the activations of one run on `threads` threads.
     pub fn activation_bytes(&self, threads: usize) -> usize {
         let own = (self.arena_len + self.scratch_len(threads)) * size_of::<f32>();
         own + self.per_sample.as_ref().map_or(0, |per_sample| per_sample.activation_bytes(threads))
     }
 
-    /// Floats that the kernels need for themselves on up to so many threads: some need more on
-    /// fewer, where work divides worse.
+    /// Floats of scratch that the kernels need on up to `threads` threads. Some need more on fewer
+    /// threads, among which work divides less evenly.
     fn scratch_len(&self, threads: usize) -> usize {
         let scratch_lens =
             |threads| self.steps.iter().map(move |step| step.kernel.scratch_len(threads));
         (1..=threads).flat_map(scratch_lens).max().unwrap_or(0)
     }
 
-    /// The CPU level it runs on.
+    /// The CPU level whose kernels it runs.
     pub fn level(&self) -> Level {
         self.level
     }
 
-    /// The numbers it may compute with, and keep weights as.
+    /// The number formats of products and of stored weights.
     pub fn numerics(&self) -> NumericOptions {
         self.numerics
     }
 
-    /// Memory for one run at a time, on up to `threads` threads. Untouched pages cost nothing.
+    /// Allocates memory for one run at a time, on up to `threads` threads. Pages take memory once
+    /// they are written.
     ///
     /// # Errors
     /// [`Error::Memory`] if the system has no more.
@@ -237,7 +237,7 @@ impl Plan {
     }
 }
 
-/// A number that no other plan of this process has.
+/// Returns a number that no other plan of this process has.
 fn next_plan_id() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     NEXT.fetch_add(1, Ordering::Relaxed)

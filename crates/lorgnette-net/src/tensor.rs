@@ -1,4 +1,4 @@
-//! A tensor: element type, shape, and little-endian bytes that may lie in a mapped file.
+//! Tensors: element type, shape, and little-endian bytes, which may be mapped from a file.
 
 use std::borrow::Cow;
 
@@ -21,13 +21,13 @@ pub enum DType {
     I64,
     U64,
     Bool,
-    /// Text or encoded bytes; only ever a constant that nothing computes with.
+    /// Text or encoded bytes; only as a constant that nothing computes with.
     String,
 }
 
 impl DType {
-    /// The type that TensorFlow has this number for (`tensorflow/core/framework/types.proto`).
-    /// Quantised types are the integers they are stored as; `None` for types no image network has.
+    /// The type of that number in TensorFlow (`tensorflow/core/framework/types.proto`). Quantised
+    /// types are the integers they are stored as; `None` for types that no image network has.
     pub fn from_tensorflow(number: i32) -> Option<Self> {
         Some(match number {
             1 => Self::F32,
@@ -48,7 +48,7 @@ impl DType {
         })
     }
 
-    /// TensorFlow's number for it.
+    /// The type's number in TensorFlow.
     pub fn tensorflow(self) -> i32 {
         match self {
             Self::F32 => 1,
@@ -79,8 +79,7 @@ impl DType {
         }
     }
 
-    /// The nearest float32 that the type can hold as well; for other types than the small floats,
-    /// the number itself.
+    /// Rounds to the nearest number of bf16 or f16; returns the number itself for other types.
     pub fn round_to(self, value: f32) -> f32 {
         match self {
             Self::F16 => half::f16::from_f32(value).to_f32(),
@@ -89,13 +88,13 @@ impl DType {
         }
     }
 
-    /// Whether elements have a fraction.
+    /// True for floating-point types.
     pub fn is_float(self) -> bool {
         matches!(self, Self::F16 | Self::BF16 | Self::F32 | Self::F64)
     }
 }
 
-/// TensorFlow's name: `float32`.
+/// The name in TensorFlow, such as `float32`.
 impl std::fmt::Display for DType {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
@@ -126,8 +125,8 @@ pub struct Tensor {
 }
 
 impl Tensor {
-    /// A tensor of `bytes` as they are: little-endian, row-major, not necessarily aligned. `None`
-    /// if the number of bytes is not the shape's.
+    /// A tensor of `bytes`: little-endian, row-major, not necessarily aligned. `None` if their
+    /// number does not fit the shape.
     pub fn from_bytes(dtype: DType, shape: Vec<usize>, bytes: Bytes) -> Option<Self> {
         let expected = elements(&shape)?.checked_mul(dtype.size())?;
         (bytes.len() == expected || dtype == DType::String).then_some(Self { dtype, shape, bytes })
@@ -136,16 +135,17 @@ impl Tensor {
     /// A float32 tensor.
     ///
     /// # Panics
-    /// If the number of values is not the shape's.
+    /// If the number of values does not fit the shape.
     #[expect(clippy::needless_pass_by_value, reason = "the values are the tensor's from now on")]
     pub fn from_f32(shape: &[usize], values: Vec<f32>) -> Self {
         Self::new(DType::F32, shape, values.len(), f32_to_bytes(&values))
     }
 
-    /// A tensor of any numeric type from floats, rounded to it; whole numbers lose the fraction.
+    /// A tensor of any numeric type from floats, which are rounded to it; integers lose the
+    /// fraction.
     ///
     /// # Panics
-    /// If the number of values is not the shape's.
+    /// If the number of values does not fit the shape.
     pub fn from_floats(dtype: DType, shape: &[usize], values: Vec<f32>) -> Self {
         let count = values.len();
         let bytes: Vec<u8> = match dtype {
@@ -168,11 +168,10 @@ impl Tensor {
         Self::new(dtype, shape, count, bytes.into())
     }
 
-    /// An int32, int64, uint8 or bool (any type but floats) tensor; values are cut to the type's
-    /// bits.
+    /// A tensor of an integer type or bool; values are truncated to the type's bits.
     ///
     /// # Panics
-    /// If the number of values is not the shape's.
+    /// If the number of values does not fit the shape.
     pub fn from_i64(dtype: DType, shape: &[usize], values: &[i64]) -> Self {
         let size = dtype.size();
         let mut bytes = Vec::with_capacity(values.len() * size);
@@ -180,7 +179,7 @@ impl Tensor {
         Self::new(dtype, shape, values.len(), bytes.into())
     }
 
-    /// A single float.
+    /// A float32 scalar.
     pub fn scalar(value: f32) -> Self {
         Self::from_f32(&[], vec![value])
     }
@@ -200,12 +199,12 @@ impl Tensor {
         &self.shape
     }
 
-    /// How many elements there are.
+    /// The number of elements.
     pub fn len(&self) -> usize {
         self.shape.iter().product()
     }
 
-    /// Whether there are no elements.
+    /// True if there are no elements.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -215,12 +214,12 @@ impl Tensor {
         &self.bytes
     }
 
-    /// The same elements in another shape; `None` if that holds another number of them.
+    /// The same elements in another shape; `None` if that has another number of elements.
     pub fn reshaped(&self, shape: &[usize]) -> Option<Self> {
         (elements(shape)? == self.len()).then(|| Self { shape: shape.to_vec(), ..self.clone() })
     }
 
-    /// The elements as float32, converted where they are of another type.
+    /// The elements as float32, converted from other types.
     pub fn to_f32(&self) -> Vec<f32> {
         match self.dtype {
             DType::F32 => self.chunks().map(f32::from_le_bytes).collect(),
@@ -231,8 +230,7 @@ impl Tensor {
         }
     }
 
-    /// The little-endian bytes of the elements as float32: the tensor's own where they are float32
-    /// already.
+    /// The little-endian bytes of the elements as float32, borrowed if they are float32 already.
     pub fn f32_bytes(&self) -> Cow<'_, [u8]> {
         match self.dtype {
             DType::F32 => Cow::Borrowed(&self.bytes),
@@ -240,7 +238,7 @@ impl Tensor {
         }
     }
 
-    /// The elements as integers; floats lose their fraction, as TensorFlow's `Cast` does it.
+    /// The elements as integers; floats lose their fraction, as in TensorFlow's `Cast`.
     pub fn to_i64(&self) -> Vec<i64> {
         match self.dtype {
             DType::U8 | DType::Bool => self.bytes.iter().map(|&b| i64::from(b)).collect(),
@@ -263,8 +261,7 @@ impl Tensor {
     }
 }
 
-/// The number of elements of a shape, if a `usize` can hold it and the product of any of its
-/// lengths.
+/// The number of elements of a shape, if a `usize` holds it and the product of any of its lengths.
 pub fn elements(shape: &[usize]) -> Option<usize> {
     let largest = shape.iter().try_fold(1usize, |product, &n| product.checked_mul(n.max(1)))?;
     Some(if shape.contains(&0) { 0 } else { largest })

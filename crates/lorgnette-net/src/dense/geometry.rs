@@ -1,34 +1,34 @@
-//! Which pixels a cell of a map looks at.
+//! Receptive fields of a map's cells.
 
 use crate::graph::op::{Conv, Op, Pool};
 use crate::graph::shape::{TypedGraph, resolve};
 use crate::graph::{Node, NodeId};
 
-/// Along one side of the picture, what the cells of a map look at.
+/// The receptive fields of a map's cells along one axis.
 ///
-/// Cell `i` looks at the `size` pixels from `start + i · stride`; those outside the picture are
+/// Cell `i` depends on `size` pixels from `start + i · stride` on; those outside the picture are
 /// padding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReceptiveField {
-    /// Pixels from cell to cell.
+    /// Distance between cells in pixels.
     pub stride: usize,
-    /// The first pixel of cell 0; negative where it begins in the padding.
+    /// The first pixel of cell 0; negative if it is in the padding.
     pub start: i64,
-    /// Pixels a cell looks at: its receptive field.
+    /// Pixels that a cell depends on.
     pub size: usize,
 }
 
 impl ReceptiveField {
     const PIXEL: Self = Self { stride: 1, start: 0, size: 1 };
 
-    /// The middle of what a cell looks at, in pixels from the picture's edge (a pixel's own middle
-    /// is at its half).
+    /// The centre of a cell's receptive field, in pixels from the picture's edge; the centre of
+    /// pixel 0 is at 0.5.
     pub fn centre(&self, cell: usize) -> f64 {
         self.start as f64 + (cell * self.stride) as f64 + self.size as f64 / 2.0
     }
 
-    /// After a window of `kernel` taps, `dilation` apart, moved by `stride`, with `before` places
-    /// of padding.
+    /// The field after a window of `kernel` taps, `dilation` apart, with `stride` and `before`
+    /// positions of padding.
     fn after_window(self, kernel: usize, stride: usize, dilation: usize, before: usize) -> Self {
         Self {
             stride: self.stride * stride,
@@ -37,7 +37,7 @@ impl ReceptiveField {
         }
     }
 
-    /// What either looks at.
+    /// The union of two fields.
     fn union(self, other: Self) -> Self {
         let end = |field: Self| field.start + field.size as i64;
         let start = self.start.min(other.start);
@@ -49,8 +49,9 @@ impl ReceptiveField {
     }
 }
 
-/// The fields of the output's rows and columns, seen from `input`. What looks at the whole picture
-/// to weigh channels (squeeze and excitation) does not count. `None` if the output is no map.
+/// Returns the fields of the output's rows and columns with respect to `input`. Means over the
+/// whole picture that weight channels (squeeze and excitation) do not count. `None` if the output
+/// is no map.
 pub(crate) fn fields(typed: &TypedGraph, input: &str) -> Option<[ReceptiveField; 2]> {
     let mut fields: Vec<Option<[ReceptiveField; 2]>> = Vec::with_capacity(typed.facts.len());
     for (id, node) in typed.graph.iter() {

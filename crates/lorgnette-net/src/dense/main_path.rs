@@ -1,4 +1,4 @@
-//! The nodes that every way from the picture to the scores goes through.
+//! The nodes that every path from the picture to the scores passes.
 
 use std::collections::BinaryHeap;
 
@@ -6,19 +6,19 @@ use crate::graph::NodeId;
 use crate::graph::op::Op;
 use crate::graph::shape::TypedGraph;
 
-/// A network's spine, and where a picture of any size can be fed.
+/// A network's main path, and the node where a picture of any size can be fed.
 #[derive(Debug)]
 pub(super) struct MainPath {
-    /// For each node, whether every way goes through it.
+    /// For each node, whether every path passes it.
     pub(super) on: Vec<bool>,
-    /// The picture; behind its resize to one size, if the graph does that.
+    /// The picture, after the resize to one size if the graph has one.
     pub(super) start: Option<NodeId>,
     /// For each node, whether it depends on `start`.
     pub(super) after_input: Vec<bool>,
 }
 
 impl MainPath {
-    /// The spine of a network with one output.
+    /// The main path of a network with one output.
     pub(super) fn new(typed: &TypedGraph) -> Self {
         let nodes = typed.graph.nodes();
         let inputs = |id: NodeId| matches!(nodes[id.index()].op, Op::Input { .. });
@@ -33,7 +33,7 @@ impl MainPath {
     }
 }
 
-/// For each node, whether it is, or depends on, one that `is_root`.
+/// Returns for each node whether it is a root or depends on one.
 fn reachable_from(typed: &TypedGraph, is_root: impl Fn(NodeId) -> bool) -> Vec<bool> {
     let mut reached = vec![false; typed.graph.nodes().len()];
     for (id, node) in typed.graph.iter() {
@@ -42,8 +42,8 @@ fn reachable_from(typed: &TypedGraph, is_root: impl Fn(NodeId) -> bool) -> Vec<b
     reached
 }
 
-/// Walks from the output to the picture, always the node furthest along first: where no other
-/// waits, all ways meet.
+/// Visits nodes from the output to the picture, latest first. All paths meet at a node if no other
+/// is pending.
 fn dominators(typed: &TypedGraph, reachable: &[bool]) -> Vec<bool> {
     let mut on = vec![false; reachable.len()];
     let mut waiting: BinaryHeap<NodeId> = typed.graph.outputs().iter().copied().collect();

@@ -1,5 +1,5 @@
-//! A clamp (Relu, Relu6 and their kin) becomes part of the node before it. What comes before must
-//! allow it: a clamp after a clamp narrows it.
+//! Merges clamps (ReLU, ReLU6 and similar) into the node before them, if that has an epilogue. Two
+//! consecutive clamps become one.
 
 use lorgnette_kernels::{Binary, Clamp};
 
@@ -17,7 +17,7 @@ pub(super) fn apply(graph: &mut Rewriter) {
     }
 }
 
-/// `Maximum` or `Minimum` with a number, the way clamps are written in hard sigmoids and by hand.
+/// `Maximum` or `Minimum` with a number, as clamps in hard sigmoids are written.
 fn limit_by_constant(graph: &Rewriter, id: NodeId) -> Option<(NodeId, Clamp)> {
     let node = graph.node(id);
     let &Op::Binary(op @ (Binary::Maximum | Binary::Minimum), Clamp::NONE) = &node.op else {

@@ -1,5 +1,5 @@
-//! Multiplications and additions with constants, one for each channel: first each becomes an affine
-//! node, then affine nodes flow into the affine node, convolution or matrix product before them.
+//! Multiplications and additions with one constant for each channel become affine nodes, which are
+//! merged into the affine node, convolution or matrix product before them.
 
 use std::sync::Arc;
 
@@ -44,7 +44,8 @@ fn as_affine(graph: &Rewriter, id: NodeId) -> Option<(NodeId, Epilogue)> {
             Epilogue { scale: Some(vec![-1.0; constant.len()].into()), ..shifted(constant) }
         }
         (Binary::Mul, _) => scaled(constant),
-        // A power of two divides exactly by its reciprocal; others within rounding.
+        // Multiplying by the reciprocal is exact for powers of two; for others it is within
+        // rounding.
         (Binary::Div, false) => scaled(constant.iter().map(|v| 1.0 / v).collect()),
         _ => return None,
     };
@@ -52,8 +53,8 @@ fn as_affine(graph: &Rewriter, id: NodeId) -> Option<(NodeId, Epilogue)> {
     Some((x, Epilogue { clamp: limits, ..epilogue }))
 }
 
-/// The constant's values, one for each channel of `x`, if it varies over nothing else and does not
-/// widen `x`.
+/// The constant's values, one for each channel of `x`, if it varies along no other axis and does
+/// not broadcast `x`.
 fn per_channel(graph: &Rewriter, x: NodeId, constant: NodeId) -> Option<Vec<f32>> {
     let channels = *graph.shape(x).last()?;
     let shape = graph.shape(constant);
@@ -65,8 +66,7 @@ fn per_channel(graph: &Rewriter, x: NodeId, constant: NodeId) -> Option<Vec<f32>
     {
         return None;
     }
-    // What the network computes from constants alone has been folded; what is left over is not
-    // worth it.
+    // Nodes that depend on constants alone are folded already; the rest does not matter.
     if matches!(graph.op(x), Op::Const(_)) {
         return None;
     }
@@ -86,7 +86,7 @@ fn shifted(shift: Vec<f32>) -> Epilogue {
     Epilogue { shift: Some(shift.into()), ..Epilogue::default() }
 }
 
-/// Moves the affine node `id` into the node it reads, if that has no clamp or residual and no other
+/// Merges the affine node `id` into the node it reads, if that has no clamp, residual or other
 /// reader.
 fn flow_into_input(graph: &mut Rewriter, id: NodeId) {
     let Op::Affine(after) = graph.op(id) else { return };
@@ -104,7 +104,7 @@ fn flow_into_input(graph: &mut Rewriter, id: NodeId) {
     graph.replace(id, op, inputs);
 }
 
-/// The part of an operation that an affine node can become part of.
+/// The epilogue of an operation that an affine node can be merged into.
 pub(super) fn epilogue_of(op: &mut Op) -> Option<&mut Epilogue> {
     match op {
         Op::Conv2d(conv) | Op::DepthwiseConv2d(conv) => Some(&mut conv.epilogue),

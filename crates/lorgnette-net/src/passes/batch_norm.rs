@@ -1,4 +1,5 @@
-//! Batch norm with constant statistics is a multiplication and an addition for each channel.
+//! Batch normalisation with constant statistics becomes a multiplication and an addition for each
+//! channel.
 //!
 //! Ioffe and Szegedy 2015; at inference `γ (x − μ) / √(σ² + ε) + β = x · s + (β − μ · s)` with `s =
 //! γ / √(σ² + ε)`.

@@ -1,4 +1,4 @@
-//! Nodes that no output needs are left out.
+//! Removes nodes that no output depends on.
 
 use super::Rewriter;
 use crate::graph::shape::TypedGraph;

@@ -1,5 +1,5 @@
-//! Old TensorFlow writes a dilated convolution as SpaceToBatchND, a VALID convolution and
-//! BatchToSpaceND: they become one convolution with holes again.
+//! SpaceToBatchND, a VALID convolution and BatchToSpaceND, as old TensorFlow writes a dilated
+//! convolution, become one dilated convolution.
 
 use lorgnette_kernels::Padding;
 
@@ -33,8 +33,7 @@ fn dilated(graph: &Rewriter, id: NodeId) -> Option<(Op, Vec<NodeId>)> {
         return None;
     }
     let (around, cut) = (graph.constant(paddings)?, graph.constant(crops)?);
-    // The blocks' own rounding up is cropped away again; cropping anything else is another
-    // operation.
+    // The crop must undo the rounding up to whole blocks and nothing else.
     if cut[0] != 0.0 || cut[2] != 0.0 || around[1] < cut[1] || around[3] < cut[3] {
         return None;
     }

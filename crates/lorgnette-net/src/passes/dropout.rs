@@ -1,5 +1,5 @@
-//! Dropout that does nothing, as training code leaves it behind: a comparison or a rounding of
-//! uniform random numbers whose outcome is the same for every number from 0 up to 1.
+//! Removes dropout that has no effect: a comparison or rounding of uniform random numbers whose
+//! result is the same for every number in [0, 1).
 
 use lorgnette_kernels::{Binary, Unary};
 
@@ -27,17 +27,17 @@ pub(super) fn apply(graph: &mut Rewriter) {
     }
 }
 
-/// The value of a node that random numbers reach but do not change.
+/// The constant value of a node that depends on random numbers without varying.
 fn constant_value(graph: &Rewriter, id: NodeId) -> Option<f32> {
     let node = graph.node(id);
     let input = |i: usize| node.inputs.get(i).copied();
     match node.op {
-        // ⌊keep_prob + random⌋ is 1 throughout if keep_prob is 1.
+        // ⌊keep_prob + random⌋ is always 1 if keep_prob is 1.
         Op::Unary(Unary::Floor) => {
             let (low, high) = range(graph, input(0)?, 0)?;
             (low.floor() == high.next_down().floor()).then_some(low.floor())
         }
-        // random ≥ rate is true throughout if the rate is 0.
+        // random ≥ rate is always true if the rate is 0.
         Op::Binary(op @ (Binary::GreaterEqual | Binary::Less), _) => {
             let ((low, high), limit) = (range(graph, input(0)?, 0)?, number(graph, input(1)?)?);
             let at_least = if low >= limit {
@@ -49,7 +49,7 @@ fn constant_value(graph: &Rewriter, id: NodeId) -> Option<f32> {
             }?;
             Some(f32::from(u8::from(at_least == (op == Binary::GreaterEqual))))
         }
-        // The mask as a number, or behind an identity.
+        // The mask as a number, or after an identity.
         Op::Cast(_) | Op::Identity => match graph.op(input(0)?) {
             Op::Const(mask) if mask.len() > 1 || !mask.dtype().is_float() => {
                 constant_mask(graph, input(0)?)
@@ -66,8 +66,8 @@ fn constant_mask(graph: &Rewriter, id: NodeId) -> Option<f32> {
     values.iter().all(|v| *v == first).then_some(first)
 }
 
-/// The half-open range a node's values lie in, if they come from uniform random numbers by adding
-/// and multiplying.
+/// The half-open range of a node's values, if they are computed from uniform random numbers by
+/// additions and multiplications.
 fn range(graph: &Rewriter, id: NodeId, depth: usize) -> Option<(f32, f32)> {
     const MAX_DEPTH: usize = 8;
     let node = graph.node(id);
@@ -97,7 +97,7 @@ fn number(graph: &Rewriter, id: NodeId) -> Option<f32> {
     graph.constant_number(id)
 }
 
-/// `x · 1`, and the choice of `x` by a mask that is true throughout.
+/// Matches `x · 1`, and the selection of `x` by a mask that is always true.
 fn multiply_by_one(graph: &mut Rewriter, id: NodeId) {
     let node = graph.node(id);
     let all = |input: usize, wanted: f32| constant_mask(graph, node.inputs[input]) == Some(wanted);

@@ -1,4 +1,4 @@
-//! MobileNet V3's activation, `x · relu6(x + 3) / 6`, from the pieces TensorFlow writes it in.
+//! Combines the nodes of MobileNet V3's activation, `x · relu6(x + 3) / 6`.
 
 use lorgnette_kernels::{Binary, Clamp, Unary};
 
@@ -14,7 +14,7 @@ pub(super) fn apply(graph: &mut Rewriter) {
     }
 }
 
-/// `x` if the node is `x · (gate / 6)` or `(x · gate) / 6`, gate being `relu6(x + 3)`.
+/// Returns `x` if the node is `x · (gate / 6)` or `(x · gate) / 6`, where `gate` is `relu6(x + 3)`.
 fn hard_swish_of(graph: &Rewriter, id: NodeId) -> Option<NodeId> {
     if let Some((product, true)) = over_six(graph, id) {
         let (a, b) = product_of(graph, product)?;
@@ -37,7 +37,7 @@ fn product_of(graph: &Rewriter, id: NodeId) -> Option<(NodeId, NodeId)> {
     }
 }
 
-/// `y`, if the node is `y / 6` or `y · (1/6)`.
+/// Returns `y` if the node is `y / 6` or `y · (1/6)`.
 fn over_six(graph: &Rewriter, id: NodeId) -> Option<(NodeId, bool)> {
     let (&Op::Binary(op, Clamp::NONE), &[a, b]) = (graph.op(id), graph.node(id).inputs.as_slice())
     else {
@@ -55,7 +55,7 @@ fn over_six(graph: &Rewriter, id: NodeId) -> Option<(NodeId, bool)> {
     Some((y, product_of(graph, y).is_some()))
 }
 
-/// `x`, if the node is `relu6(x + 3)`.
+/// Returns `x` if the node is `relu6(x + 3)`.
 fn gate_of(graph: &Rewriter, id: NodeId) -> Option<NodeId> {
     let (&Op::Clamp(Clamp::RELU6), &[sum]) = (graph.op(id), graph.node(id).inputs.as_slice())
     else {

@@ -1,6 +1,5 @@
-//! Nodes that change nothing are passed by: identities, reshapes to the same shape, paddings of
-//! nothing, pools of one pixel, additions of zero-free order (`x · 1`, `x + 0` come with
-//! [`super::affine`]).
+//! Removes nodes that change nothing: identities, reshapes to the same shape, empty paddings, pools
+//! of one pixel. [`super::affine`] removes `x · 1` and `x + 0`.
 
 use crate::graph::op::{Op, Pool};
 
@@ -36,7 +35,7 @@ fn changes_nothing(graph: &Rewriter, id: NodeId) -> bool {
     }
 }
 
-/// A slice with a negative step has the input's shape, but not its order.
+/// A slice with a negative stride has the input's shape, but reverses its order.
 fn walks_backwards(graph: &Rewriter, id: NodeId) -> bool {
     let node = graph.node(id);
     matches!(node.op, Op::StridedSlice(_))

@@ -1,4 +1,4 @@
-//! Zeros written around a picture before a VALID convolution become the convolution's own border.
+//! Zero padding before a VALID convolution becomes the convolution's padding.
 
 use lorgnette_kernels::Padding;
 
@@ -23,7 +23,7 @@ pub(super) fn apply(graph: &mut Rewriter) {
     }
 }
 
-/// The rows and columns of zeros that a node adds, if it adds nothing else.
+/// The rows and columns of zeros that a node adds, if it does nothing else.
 fn zeros_around(graph: &Rewriter, id: NodeId) -> Option<Padding> {
     let node = graph.node(id);
     let &Op::Pad(PadMode::Constant) = &node.op else { return None };

@@ -1,5 +1,4 @@
-//! The addition of a shortcut becomes part of the convolution or matrix product whose result it is
-//! added to.
+//! Merges the addition of a shortcut into the convolution or matrix product before it.
 
 use lorgnette_kernels::{Binary, Clamp};
 
@@ -14,7 +13,7 @@ pub(super) fn apply(graph: &mut Rewriter) {
         if a == b || graph.shape(a) != graph.shape(b) {
             continue;
         }
-        // The later of the two takes the earlier one in: its result is still warm.
+        // The later of the two absorbs the addition, since its result is still in the cache.
         let later_first = if a > b { [(a, b), (b, a)] } else { [(b, a), (a, b)] };
         if let Some(&(sum, other)) = later_first.iter().find(|(sum, _)| can_take(graph, *sum)) {
             take_in(graph, id, sum, other, clamp);

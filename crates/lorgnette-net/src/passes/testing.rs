@@ -1,4 +1,4 @@
-//! Small graphs for the passes' tests, and the check that a rewrite keeps their meaning.
+//! Small graphs for the passes' tests, and a check that a rewrite preserves their results.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,7 @@ use crate::graph::shape_inference::infer_shapes;
 use crate::graph::{Graph, NodeId};
 use crate::tensor::{DType, Tensor};
 
-/// A graph being drawn, with made-up weights.
+/// Builds a graph with synthetic weights.
 pub(crate) struct Sketch {
     graph: Graph,
 }
@@ -78,7 +78,7 @@ impl Sketch {
         infer_shapes(&self.graph, &HashMap::new()).expect("a sound sketch")
     }
 
-    /// The graph after a pass, dead nodes still in it.
+    /// The graph after a pass, including dead nodes.
     pub(crate) fn rewritten(self, outputs: &[NodeId], pass: fn(&mut Rewriter)) -> Rewriter {
         let mut rewriter = Rewriter::new(self.typed(outputs));
         pass(&mut rewriter);
@@ -87,7 +87,7 @@ impl Sketch {
 }
 
 impl Rewriter {
-    /// The names of the nodes that the outputs need, in order, but for constants.
+    /// The names of the nodes that the outputs depend on, in order, without constants.
     pub(crate) fn names_of_live(&self) -> Vec<String> {
         let needed = self.typed.graph.needed();
         let live = self
@@ -98,7 +98,7 @@ impl Rewriter {
         live.map(|(_, node)| node.name.clone()).collect()
     }
 
-    /// The operation under a name.
+    /// The operation of the node of that name.
     pub(crate) fn op_named(&self, name: &str) -> &Op {
         &self
             .typed
@@ -115,7 +115,7 @@ fn is_parameter(op: &Op, name: &str) -> bool {
     matches!(op, Op::Const(_)) && !name.ends_with("/weights")
 }
 
-/// Applies a pass and checks that the outputs keep their values.
+/// Applies a pass and checks that the outputs have the same values.
 pub(crate) fn assert_equivalent(
     sketch: Sketch,
     outputs: &[NodeId],
@@ -143,7 +143,7 @@ pub(crate) fn assert_equivalent(
     rewriter
 }
 
-/// Numbers that look random and depend on the name only.
+/// Pseudo-random numbers that depend on nothing but the name.
 fn random_tensor(name: &str, shape: &[usize], low: f32, high: f32) -> Tensor {
     let mut state = name
         .bytes()

@@ -1,6 +1,5 @@
-//! Transpositions that undo one another, as between the layers of a graph stored channels first:
-//! each sinks below the activation or addition that follows it, until it meets the next one and
-//! both vanish.
+//! Removes transpositions that cancel out, as between the layers of a graph with channels first.
+//! Each is moved past the activation or addition that follows it until it meets the next one.
 
 use lorgnette_kernels::Clamp;
 
@@ -15,7 +14,7 @@ pub(super) fn apply(graph: &mut Rewriter) {
     }
 }
 
-/// The order of dimensions that a transposition makes.
+/// The permutation of a transposition.
 fn order(graph: &Rewriter, id: NodeId) -> Option<Vec<f32>> {
     let node = graph.node(id);
     if !matches!(node.op, Op::Transpose) {
@@ -24,7 +23,7 @@ fn order(graph: &Rewriter, id: NodeId) -> Option<Vec<f32>> {
     graph.constant(*node.inputs.get(1)?)
 }
 
-/// A transposition of a transposition that gives the first order again is the value itself.
+/// Two transpositions whose product is the identity become their input.
 fn cancel(graph: &mut Rewriter, id: NodeId) {
     let Some(second) = order(graph, id) else { return };
     let inner = graph.node(id).inputs[0];
@@ -37,7 +36,7 @@ fn cancel(graph: &mut Rewriter, id: NodeId) {
     }
 }
 
-/// `f(transpose(x))` becomes `transpose(f(x))` where `f` looks at each element alone.
+/// `f(transpose(x))` becomes `transpose(f(x))` if `f` is elementwise.
 fn sink(graph: &mut Rewriter, id: NodeId) {
     let node = graph.node(id);
     let transposed: Vec<NodeId> = match node.op {
@@ -60,7 +59,7 @@ fn sink(graph: &mut Rewriter, id: NodeId) {
     {
         return;
     }
-    // The last transposition's place takes the function; both sources come before it.
+    // The last transposition is replaced by the function; both sources precede it.
     let place = *transposed.iter().max().expect("at least one input");
     let (op, permutation) = (graph.node(id).op.clone(), graph.node(place).inputs[1]);
     graph.exchange(place, op, sources, id, Op::Transpose, vec![place, permutation]);

@@ -1,22 +1,22 @@
-//! The convolutions of a plan as their kernels see them: what benchmarks time one by one.
+//! The convolutions of a plan, for benchmarks that time them one by one.
 
 use lorgnette_kernels::{ConvShape, DepthwiseShape};
 
 use super::kernel::Kernel;
 use super::{Plan, Step};
 
-/// A step that is a convolution, or a fully connected layer, which is one of a single pixel.
+/// The shape of a convolution, or of a fully connected layer as a convolution of one pixel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Convolution {
-    /// Every output channel sees every input channel.
+    /// Every output channel depends on every input channel.
     Full(ConvShape),
-    /// Every channel sees itself.
+    /// Every output channel depends on one input channel.
     Depthwise(DepthwiseShape),
 }
 
 impl Plan {
-    /// The convolutions in the order of the steps, each with the shape that its kernel was chosen
-    /// for: of one picture, where a batch goes through picture by picture.
+    /// The convolutions in the order of the steps, with the shapes that their kernels were chosen
+    /// for. If a batch is computed picture by picture, those of one picture.
     pub fn convolutions(&self) -> impl Iterator<Item = Convolution> {
         let steps = self
             .per_sample

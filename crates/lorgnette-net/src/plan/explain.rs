@@ -1,4 +1,4 @@
-//! The plan as a table.
+//! Reports of a plan's steps.
 
 use std::time::Duration;
 
@@ -8,52 +8,52 @@ use super::fused_group::Stage;
 use super::kernel::Kernel;
 use super::{BufferRef, Plan, Step};
 
-/// One step, for people.
+/// A step of a plan, or a layer of a fused group.
 #[derive(Clone, Debug)]
 pub struct StepReport {
-    /// The node whose result the step writes.
+    /// The node whose result it writes.
     pub name: String,
-    /// The kernel chosen.
+    /// The kernel's name.
     pub kernel: String,
-    /// What it multiplies, and what it keeps weights as; `None` for what has no weights.
+    /// The number formats of its products and weights; `None` for kernels without weights.
     pub numerics: Option<NumericOptions>,
-    /// The kernels that could have been, with other arithmetic; of a layer that reads bf16, those
-    /// that would read float32 too.
+    /// Kernels of other algorithms that could compute it. For a layer that reads bf16, also those
+    /// that would read float32.
     pub alternatives: Vec<Alternative>,
     /// The shape of the node's result.
     pub shape: Vec<usize>,
     /// Floating-point operations, a multiplication and an addition counting as two.
     pub flops: u64,
-    /// Multiplications that the kernel does for them: by Winograd's forms fewer than half of
-    /// [`StepReport::flops`], more where numbers are split into several.
+    /// Multiplications that the kernel does. Fewer than half of [`StepReport::flops`] for Winograd,
+    /// more where a float is split into several bf16 numbers.
     pub products: u64,
     /// Bytes of weights read.
     pub weight_bytes: usize,
     /// Bytes of activations read and written.
     pub activation_bytes: usize,
-    /// Layers that are computed together, band by band, have the same number here.
+    /// The number of the fused group it belongs to.
     pub group: Option<usize>,
-    /// The time it took, where it was run.
+    /// The time it took, if it was measured.
     pub time: Option<Duration>,
 }
 
 /// A kernel that was not chosen.
 #[derive(Clone, Debug)]
 pub struct Alternative {
-    /// Its name.
+    /// The kernel's name.
     pub kernel: &'static str,
-    /// What it is reckoned to cost, the chosen kernel's cost being 1.
+    /// Estimated cost relative to that of the chosen kernel.
     pub cost: f64,
-    /// What it multiplies, and what it keeps weights as.
+    /// The number formats of its products and weights.
     pub numerics: NumericOptions,
     /// Its multiplications, as [`StepReport::products`].
     pub products: u64,
 }
 
 impl Plan {
-    /// The steps in order; `times` from [`Plan::run_timed`] may be empty.
+    /// Reports the steps in order, with `times` from [`Plan::run_timed`], which may be empty.
     ///
-    /// Where a batch goes through picture by picture, the steps are those of one.
+    /// If a batch is computed picture by picture, the steps are those for one picture.
     pub fn report(&self, times: &[Duration]) -> Vec<StepReport> {
         if let Some(per_sample) = &self.per_sample {
             return per_sample.sample_plan.report(times);

@@ -1,10 +1,10 @@
-//! Kernels that a picture goes through together, some rows at a time: what one leaves for the next
-//! stays in the core's own cache.
+//! Fused groups: consecutive kernels that are computed together, one block of rows at a time, so
+//! that the values between them stay in the core's cache.
 //!
-//! The rows of the last result are dealt to the threads in contiguous parts. A thread goes through
-//! its part band by band; before each, every link computes the rows that the band needs and that
-//! are not there yet. Rows that the next band needs as well are kept; only where two threads' parts
-//! meet, some are computed twice.
+//! Each thread has a contiguous range of the last result's rows and computes it block by block. For
+//! each block, every stage first computes the rows that the block needs and that are not live yet.
+//! Rows that the next block needs too are retained. Only at the boundary of two threads' ranges are
+//! some rows computed twice.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -15,23 +15,23 @@ use lorgnette_kernels::{ImageLayout, Level, RowTask, RowTasks, ThreadPool};
 use super::kernel::{Kernel, StepArgs};
 use super::row_dependency::RowDependency;
 
-/// The most kernels of a group.
+/// Maximum number of stages of a group.
 pub(super) const MAX_STAGES: usize = 16;
-/// The inputs of a step.
+/// Maximum number of inputs of a step.
 pub(super) const MAX_INPUTS: usize = 3;
 
-/// Kernels, each the only reader of the one before.
+/// Kernels, each the only reader of the previous one's result.
 #[derive(Debug)]
 pub(super) struct FusedGroup {
     stages: Vec<Stage>,
-    /// Rows of the last result that are computed at a time.
+    /// Rows of the last result in a block.
     row_block: usize,
-    /// Rows at a multiple of which a thread's part begins.
+    /// Alignment, in rows of the last result, of each thread's range.
     row_align: usize,
-    /// Floats of each thread's own scratch, and where in it the kernels' begins.
+    /// Floats of scratch of each thread, and the offset of the kernels' scratch in it.
     scratch_per_thread: usize,
     kernel_scratch_start: usize,
-    /// What the kernels run on: the thread that calls.
+    /// The pool that the kernels run on: the calling thread.
     single_thread: ThreadPool,
 }
 
@@ -43,15 +43,15 @@ pub(super) struct Stage {
     /// The result's shape, for reports.
     pub(super) shape: Vec<usize>,
     pub(super) kernel: Kernel,
-    /// The step's input that is added, and where its values lie.
+    /// The number of the step's input that is added, and its layout.
     residual: Option<(usize, ImageLayout)>,
     dependency: RowDependency,
-    /// Where in a thread's scratch its rows lie.
+    /// The range of its rows in a thread's scratch.
     scratch_range: Range<usize>,
 }
 
 impl Stage {
-    /// A link; `residual` is the number of the step's input that is added.
+    /// `residual` is the number of the step's input that is added.
     pub(super) fn new(
         name: String,
         shape: Vec<usize>,
@@ -69,7 +69,7 @@ impl Stage {
 }
 
 impl Stage {
-    /// Floats that it reads and writes, but for weights.
+    /// Floats that it reads and writes, without weights.
     pub(super) fn floats(&self) -> usize {
         let floats = |map: &ImageLayout| map.pixels() * map.words();
         floats(&self.dependency.from)
@@ -77,12 +77,12 @@ impl Stage {
     }
 }
 
-/// Time spent in each link, over all threads, in nanoseconds.
+/// Nanoseconds spent in each stage, summed over threads.
 #[derive(Debug, Default)]
 struct Clock([AtomicU64; MAX_STAGES]);
 
 impl FusedGroup {
-    /// A group that computes about so many rows of its result at a time.
+    /// A group with blocks of at least `row_block` rows.
     pub(super) fn new(mut stages: Vec<Stage>, row_block: usize) -> Self {
         let row_align = row_align(&stages);
         let row_block = row_block.next_multiple_of(row_align);
@@ -94,7 +94,7 @@ impl FusedGroup {
             scratch =
                 scratch.max(stage.kernel.rows_scratch_len(&stage.dependency, max_rows.computed[i]));
         }
-        // A line between them, so that no two threads write to one.
+        // A cache line between the threads' scratch prevents false sharing.
         let scratch_per_thread = (at + scratch).next_multiple_of(LINE) + LINE;
         Self {
             stages,
@@ -110,17 +110,17 @@ impl FusedGroup {
         &self.stages
     }
 
-    /// Floats of scratch for so many threads.
+    /// Floats of scratch for `threads` threads.
     pub(super) fn scratch_len(&self, threads: usize) -> usize {
         threads * self.scratch_per_thread
     }
 
-    /// Computes. Allocates nothing.
+    /// Computes the last result, without allocating.
     pub(super) fn run(&self, args: StepArgs<'_>) {
         self.run_with_clock(args, None);
     }
 
-    /// Computes, and gives each link's share of the time.
+    /// As [`run`](Self::run), with each stage's share of the time.
     pub(super) fn run_timed(&self, args: StepArgs<'_>) -> Vec<Duration> {
         let (clock, started) = (Clock::default(), Instant::now());
         self.run_with_clock(args, Some(&clock));
@@ -138,7 +138,7 @@ impl FusedGroup {
     fn run_with_clock(&self, args: StepArgs<'_>, clock: Option<&Clock>) {
         let StepArgs { level, pool, inputs, output, scratch } = args;
         let map = &self.last().dependency.to;
-        // Parts of a picture meet in rows that are computed twice; pictures do not.
+        // Ranges within a picture compute boundary rows twice; whole pictures do not.
         let count = if map.batch.is_multiple_of(pool.threads()) { 1 } else { pool.threads() };
         let tasks = RowTasks {
             layout: map,
@@ -163,7 +163,7 @@ impl FusedGroup {
     }
 }
 
-/// A thread's way through its part.
+/// Computes a thread's range of rows.
 struct Executor<'a> {
     group: &'a FusedGroup,
     level: Level,
@@ -174,7 +174,7 @@ struct Executor<'a> {
 }
 
 impl Executor<'_> {
-    /// Computes a band of the result.
+    /// Computes a block of the result.
     fn run_block(&mut self, row_block: Range<usize>) {
         let updates = self.live.update(&self.group.stages, row_block);
         for (i, update) in updates.iter().enumerate().take(self.group.stages.len()) {
@@ -190,7 +190,7 @@ impl Executor<'_> {
         }
     }
 
-    /// Moves the rows that are kept of a link's place to its front.
+    /// Moves the retained rows of a stage to the front of its buffer.
     fn shift_rows(&mut self, i: usize, retained: &Range<usize>) {
         let Stage { dependency, scratch_range, .. } = &self.group.stages[i];
         if retained.start > 0 {
@@ -201,7 +201,7 @@ impl Executor<'_> {
         }
     }
 
-    /// Computes rows of a link's result.
+    /// Computes rows of a stage's result.
     fn run_stage(&mut self, i: usize, rows: &Range<usize>) {
         let FusedGroup { stages, kernel_scratch_start, single_thread, .. } = self.group;
         let Stage { kernel, dependency, scratch_range, residual, .. } = &stages[i];
@@ -236,16 +236,16 @@ impl Executor<'_> {
     }
 }
 
-/// The rows of each link's result that are in its place; of the last one's, none.
+/// The rows of each stage's result that are in its buffer; none for the last stage.
 #[derive(Clone, Debug)]
 struct LiveRows([Range<usize>; MAX_STAGES]);
 
-/// What a link does for a band.
+/// The rows that a stage retains and computes for a block.
 #[derive(Clone, Debug, Default)]
 struct RowUpdate {
-    /// The rows that are kept, counted from the first one that was held.
+    /// The rows that are retained, counted from the first live one.
     retained: Range<usize>,
-    /// The rows of its result that it computes.
+    /// The rows that are computed.
     computed: Range<usize>,
 }
 
@@ -254,7 +254,7 @@ impl LiveRows {
         Self([const { 0..0 }; MAX_STAGES])
     }
 
-    /// What is to be done for a band of the last result; the rows are then held.
+    /// Returns the updates for a block of the last result and marks its rows as live.
     fn update(&mut self, stages: &[Stage], row_block: Range<usize>) -> [RowUpdate; MAX_STAGES] {
         let mut updates: [RowUpdate; MAX_STAGES] = Default::default();
         let last = stages.len() - 1;
@@ -270,7 +270,7 @@ impl LiveRows {
         updates
     }
 
-    /// Keeps what is there of the rows that are needed.
+    /// Retains the live rows among those that are needed.
     fn retain(&mut self, i: usize, dependency: &RowDependency, needed: Range<usize>) -> RowUpdate {
         let live = self.0[i].clone();
         let retained = needed.start.max(live.start)..live.end;
@@ -292,7 +292,7 @@ impl LiveRows {
     }
 }
 
-/// The most rows that a link holds and computes at a time, wherever a part begins.
+/// Maximum rows that each stage holds and computes at a time, for any start of a range.
 struct MaxRows {
     live: [usize; MAX_STAGES],
     computed: [usize; MAX_STAGES],
@@ -300,7 +300,7 @@ struct MaxRows {
 
 impl MaxRows {
     fn new(stages: &[Stage], row_block: usize, row_align: usize) -> Self {
-        /// Bands of a part after which nothing changes any more.
+        /// Blocks of a range after which the updates repeat.
         const STEADY_BLOCKS: usize = 4;
         let mut max_rows = Self { live: [0; MAX_STAGES], computed: [0; MAX_STAGES] };
         let height = stages[stages.len() - 1].dependency.to.height;
@@ -321,13 +321,13 @@ impl MaxRows {
 /// Floats of a cache line.
 const LINE: usize = 16;
 
-/// Floats from row to row.
+/// Distance between rows in floats.
 fn row_len(map: &ImageLayout) -> usize {
     map.width * map.stride
 }
 
-/// Rows of the result at a multiple of which parts begin, so that what a link computes together is
-/// computed once.
+/// Alignment, in rows of the result, of each thread's range, so that no stage computes a row group
+/// twice.
 fn row_align(stages: &[Stage]) -> usize {
     let (mut step, mut row_align) = (1, 1);
     for Stage { dependency, .. } in stages.iter().rev() {

@@ -1,4 +1,4 @@
-//! What a step runs, with everything settled that it needs to know.
+//! Kernels with all their parameters.
 
 use std::sync::Arc;
 
@@ -14,10 +14,10 @@ use super::fused_group::{FusedGroup, MAX_INPUTS};
 use super::weight_cache::PackedWeights;
 use crate::tensor::DType;
 
-/// A shared list of numbers, one for each channel.
+/// One number for each channel, shared.
 pub(super) type PerChannel = Option<Arc<[f32]>>;
 
-/// A kernel and its settings.
+/// A kernel with its parameters.
 #[derive(Debug)]
 pub(super) enum Kernel {
     Conv {
@@ -25,7 +25,7 @@ pub(super) enum Kernel {
         shape: ConvShape,
         packed: Arc<PackedWeights>,
         bias: PerChannel,
-        /// Where the second input lies, if it is added.
+        /// The layout of the second input, if it is added.
         residual: Option<ImageLayout>,
         clamp: Clamp,
     },
@@ -118,18 +118,18 @@ pub(super) enum Kernel {
     },
     MatMul(fallback::MatMul),
     ToInt,
-    /// To the nearest number of a type with fewer digits.
+    /// Rounds to a float type of lower precision.
     Round(DType),
     ToBool,
-    /// Several kernels at once.
+    /// Several kernels, computed block by block.
     FusedGroup(FusedGroup),
 }
 
-/// Where a kernel works.
+/// The slices and threads that a kernel works with.
 pub(super) struct StepArgs<'a> {
     pub(super) level: Level,
     pub(super) pool: &'a ThreadPool,
-    /// The inputs; the first is absent where the kernel works in place.
+    /// The inputs; the first is `None` if the kernel works in place.
     pub(super) inputs: [Option<&'a [f32]>; MAX_INPUTS],
     pub(super) output: &'a mut [f32],
     pub(super) scratch: &'a mut [f32],
@@ -142,7 +142,7 @@ impl<'a> StepArgs<'a> {
 }
 
 impl Kernel {
-    /// Computes. Allocates nothing.
+    /// Computes the output, without allocating.
     pub(super) fn run(&self, mut args: StepArgs<'_>) {
         match self {
             Self::Conv { .. } | Self::Depthwise { .. } => self.run_contraction(args),
@@ -172,7 +172,7 @@ impl Kernel {
         }
     }
 
-    /// The convolution of a picture of this shape.
+    /// Computes a convolution of this shape.
     pub(super) fn run_conv(&self, shape: &ConvShape, args: StepArgs<'_>) {
         let Self::Conv { kernel, packed, bias, residual, clamp, .. } = self else {
             unreachable!("a convolution")
@@ -197,7 +197,7 @@ impl Kernel {
         (kernel.run)(conv, args.pool);
     }
 
-    /// The depthwise convolution of a picture of this shape.
+    /// Computes a depthwise convolution of this shape.
     pub(super) fn run_depthwise(&self, shape: &DepthwiseShape, args: StepArgs<'_>) {
         let Self::Depthwise { kernel, packed, bias, clamp, .. } = self else {
             unreachable!("a depthwise convolution")
@@ -207,7 +207,7 @@ impl Kernel {
         (kernel.run)(Depthwise { shape, input, packed, bias, clamp, output }, pool);
     }
 
-    /// The function of each value, from one map to another.
+    /// Applies the function to each value, from one layout to another.
     pub(super) fn run_elementwise(&self, [from, to]: [&ImageLayout; 2], args: StepArgs<'_>) {
         let (x, StepArgs { level, pool, output, .. }) = (args.input(0), args);
         match self {
@@ -231,7 +231,7 @@ impl Kernel {
         }
     }
 
-    /// Kernels that change their first input where it is, if it lies where the output does.
+    /// Runs a kernel in place if its first input coincides with the output.
     fn run_elementwise_or_in_place(&self, args: StepArgs<'_>) {
         if let (Self::Affine { from, to, .. } | Self::Unary { from, to, .. }, Some(_)) =
             (self, args.inputs[0])
@@ -341,7 +341,7 @@ impl Kernel {
         }
     }
 
-    /// The name `explain` prints.
+    /// The kernel's name in reports.
     pub(super) fn name(&self) -> String {
         match self {
             Self::Conv { kernel, .. } => kernel.name.into(),
@@ -373,8 +373,8 @@ impl Kernel {
         }
     }
 
-    /// The kernels that it was chosen before. Where its input is kept as bf16 on its account,
-    /// others would read float32, and are reckoned so.
+    /// The alternatives to the chosen kernel. Where it reads bf16, their costs assume float32
+    /// input.
     pub(super) fn alternatives(&self, level: Level, numerics: NumericOptions) -> Vec<Alternative> {
         let Self::Conv { kernel: chosen, shape, .. } = self else { return Vec::new() };
         let candidates = lorgnette_kernels::candidates(shape, level, numerics);
@@ -393,7 +393,7 @@ impl Kernel {
         others.into_iter().map(alternative).collect()
     }
 
-    /// What it multiplies, and what it keeps weights as; `None` for what has no weights.
+    /// The number formats of its products and weights; `None` for kernels without weights.
     pub(super) fn numerics(&self) -> Option<NumericOptions> {
         match self {
             Self::Conv { kernel, .. } => Some(kernel.numerics),
@@ -402,13 +402,13 @@ impl Kernel {
         }
     }
 
-    /// Where what is added lies.
+    /// The layout of the addend, if there is one.
     pub(super) fn residual(&self) -> Option<ImageLayout> {
         let Self::Conv { residual, .. } = self else { return None };
         *residual
     }
 
-    /// Floats of scratch that a run on so many threads needs.
+    /// Floats of scratch for a run on `threads` threads.
     pub(super) fn scratch_len(&self, threads: usize) -> usize {
         match self {
             Self::Conv { kernel, shape, .. } => (kernel.scratch_len)(shape, threads),
@@ -417,7 +417,7 @@ impl Kernel {
         }
     }
 
-    /// Floating-point operations of a run, a multiplication and an addition counting as two.
+    /// Floating-point operations of a run; a multiplication and an addition count as two.
     pub(super) fn flops(&self) -> u64 {
         match self {
             Self::Conv { shape, .. } => shape.flops(),
@@ -427,7 +427,7 @@ impl Kernel {
         }
     }
 
-    /// Multiplications of a run: by Winograd's forms there are fewer than in the definition.
+    /// Multiplications of a run; fewer with Winograd than in the definition.
     pub(super) fn products(&self) -> u64 {
         match self {
             Self::Conv { kernel, shape, .. } => (kernel.algorithm.products)(shape),

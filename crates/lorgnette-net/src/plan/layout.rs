@@ -1,9 +1,8 @@
-//! Which values share a block of memory, and where the blocks lie.
+//! The layout of values in memory: which of them share a block, and the blocks' places.
 //!
-//! Reshapes are other names of the same block. The parts of a concatenation along the channels are
-//! written straight into it where their only reader is the concatenation. An activation that
-//! nothing else reads is changed in place. Pixels whose distance would crowd the cache are laid a
-//! little further apart.
+//! A reshape is an alias of its input. The parts of a concatenation along channels are written
+//! directly to their places in it if it is their only reader. An activation whose input has no
+//! other reader works in place. Pixels at a stride that would cause cache conflicts are padded.
 
 use std::collections::HashSet;
 use std::ops::Range;
@@ -21,45 +20,46 @@ use crate::plan::PlanOptions;
 use crate::plan::storage_preference::StoragePreference;
 use crate::tensor::DType;
 
-/// Where each node's value lies.
+/// The place of each node's value.
 #[derive(Debug)]
 pub(super) struct Layout {
-    /// For each node that is computed at run time, its place; `None` for constants, and for what
-    /// only a group sees.
+    /// For each node that is computed at run time, its place; `None` for constants and for values
+    /// within a fused group.
     pub(super) slots: Vec<Option<Slot>>,
-    /// For each node, floats from pixel to pixel, and what its value is kept as.
+    /// For each node, the pixel stride and storage type of its value.
     pixel_layouts: Vec<PixelLayout>,
-    /// For nodes whose value is float32 there, and which some readers want as bf16, where the
-    /// rounded copy lies.
+    /// For nodes whose value is float32 but which some readers prefer as bf16, the place of the
+    /// rounded copy.
     pub(super) bf16_copies: Vec<Option<Slot>>,
-    /// The pairs of reader and input of which the reader takes the rounded copy.
+    /// The pairs of reader and input of which the reader takes the rounded copy, where there is
+    /// one.
     reads_bf16_copy: HashSet<(NodeId, NodeId)>,
-    /// Floats of the arena.
+    /// Length of the arena in floats.
     pub(super) arena_len: usize,
 }
 
-/// How a value's pixels are kept.
+/// Pixel stride and storage type of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct PixelLayout {
-    /// Floats from pixel to pixel.
+    /// Distance between pixels in floats.
     pub(super) stride: usize,
-    /// What the values are kept as.
+    /// The type of the stored values.
     pub(super) storage: StorageType,
 }
 
 impl Layout {
-    /// How a node's value is kept.
+    /// The pixel layout of a node's value.
     pub(super) fn pixel_layout(&self, id: NodeId) -> PixelLayout {
         self.pixel_layouts[id.index()]
     }
 
-    /// How `reader` finds the value of its input.
+    /// The pixel layout in which `reader` finds its input.
     pub(super) fn pixel_layout_for(&self, reader: NodeId, input: NodeId) -> PixelLayout {
         self.bf16_copy_for(reader, input).map_or(self.pixel_layout(input), |slot| slot.pixel_layout)
     }
 
-    /// Where `reader` finds the value of its input; `None` for constants, and for what only a group
-    /// sees.
+    /// The place where `reader` finds its input; `None` for constants and for values within a fused
+    /// group.
     pub(super) fn read(&self, reader: NodeId, input: NodeId) -> Option<&Slot> {
         self.bf16_copy_for(reader, input).or(self.slots[input.index()].as_ref())
     }
@@ -71,13 +71,13 @@ impl Layout {
     }
 }
 
-/// A value's place: where it begins and how far its pixels are apart.
+/// The place of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Slot {
-    /// The first float in the arena.
+    /// Offset in the arena, in floats.
     pub(super) start: usize,
     pub(super) pixel_layout: PixelLayout,
-    /// From the first to the last float.
+    /// Floats from the first to the last.
     pub(super) len: usize,
 }
 
@@ -87,13 +87,13 @@ impl Slot {
     }
 }
 
-/// Floats from pixel to pixel, a multiple of which crowds L1: half of what its sets take one line
-/// of each (64 sets of 64 bytes on every x86-64 CPU with AVX2 up to now).
+/// A pixel stride, in floats, whose multiples cause L1 conflicts: half the span of its sets (64
+/// sets of 64 bytes on all x86-64 CPUs with AVX2 so far).
 const L1_CONFLICT_STRIDE: usize = 512;
 /// Floats of a cache line.
 const LINE: usize = 16;
 
-/// A node's share of a block before the blocks have places.
+/// A part of a block, before blocks have places.
 #[derive(Clone, Copy, Debug)]
 struct Alias {
     block: usize,
@@ -101,7 +101,7 @@ struct Alias {
     pixel_layout: PixelLayout,
 }
 
-/// Settles every value's place.
+/// Assigns a place to every value.
 pub(super) fn assign_slots(
     typed: &TypedGraph,
     groups: &FusedGroups,
@@ -147,12 +147,12 @@ struct AliasAnalysis<'a> {
     aliases: Vec<Option<Alias>>,
     bf16_copies: Vec<Option<Alias>>,
     reads_bf16_copy: HashSet<(NodeId, NodeId)>,
-    /// Nodes some reader of which takes float32, and some bf16.
+    /// For each storage type, whether some reader of a node prefers it.
     read_as: [Vec<bool>; 2],
     blocks: Vec<Block>,
     /// The last step that reads each node.
     last_read: Vec<usize>,
-    /// Nodes some reader of which takes pixels that touch.
+    /// Whether some reader of a node needs pixels without padding.
     needs_dense: Vec<bool>,
 }
 
@@ -192,8 +192,8 @@ impl<'a> AliasAnalysis<'a> {
         analysis
     }
 
-    /// Gives a node its share; readers have theirs already. Then hands shares on to inputs that can
-    /// lie within.
+    /// Assigns an alias to a node, whose readers have theirs already, and propagates it to inputs
+    /// that can share the block.
     fn assign(&mut self, id: NodeId, node: &Node) {
         if self.typed.graph.is_stored(id) {
             return;
@@ -232,7 +232,7 @@ impl<'a> AliasAnalysis<'a> {
         }
     }
 
-    /// A block of a node's own.
+    /// Adds a block for a node.
     fn allocate(&mut self, id: NodeId, pixel_layout: PixelLayout) -> Alias {
         let fact = self.typed.fact(id);
         let len = fact.len() / fact.channels().max(1) * pixel_layout.stride;
@@ -240,7 +240,7 @@ impl<'a> AliasAnalysis<'a> {
         Alias { block: self.blocks.len() - 1, offset: 0, pixel_layout }
     }
 
-    /// What a value that has a block of its own is kept as: bf16 where all readers want it so.
+    /// The storage type of a value with its own block: bf16 if all readers prefer it.
     fn storage_type(&self, id: NodeId, node: &Node) -> StorageType {
         let [float32, bf16] =
             [StorageType::Float32, StorageType::Bf16].map(|e| self.read_as[e as usize][id.index()]);
@@ -248,7 +248,7 @@ impl<'a> AliasAnalysis<'a> {
         if bf16 && !float32 && fits { StorageType::Bf16 } else { StorageType::Float32 }
     }
 
-    /// Notes what a node, kept as such elements itself, wants its inputs as.
+    /// Records the storage types that a node of type `own` prefers for its inputs.
     fn note_reads(&mut self, id: NodeId, node: &Node, own: StorageType) {
         for (i, input) in node.inputs.iter().enumerate() {
             let first = node.inputs[..i].iter().all(|other| other != input);
@@ -262,11 +262,10 @@ impl<'a> AliasAnalysis<'a> {
         }
     }
 
-    /// Floats from pixel to pixel of a value that has a block of its own.
+    /// The pixel layout of a value with its own block.
     ///
-    /// A tile of a convolution reads the same channels of many pixels in turn. Where pixels are a
-    /// multiple of [`L1_CONFLICT_STRIDE`] apart, those lie in one or two sets of L1 and push each
-    /// other out.
+    /// A convolution's tile reads the same channels of many pixels in turn. If the stride is a
+    /// multiple of [`L1_CONFLICT_STRIDE`], these map to one or two sets of L1 and evict each other.
     fn pixel_layout(&self, id: NodeId, node: &Node, storage: StorageType) -> PixelLayout {
         let (fact, dense) =
             (self.typed.fact(id), self.fetched[id.index()] || self.needs_dense[id.index()]);
@@ -278,7 +277,7 @@ impl<'a> AliasAnalysis<'a> {
         PixelLayout { stride: floats + if padded { LINE } else { 0 }, storage }
     }
 
-    /// How every value is kept.
+    /// The pixel layouts of all values.
     fn pixel_layouts(&self) -> Vec<PixelLayout> {
         let pixel_layout = |(id, node): (NodeId, &Node)| {
             let own = || self.pixel_layout(id, node, self.storage_type(id, node));
@@ -287,13 +286,13 @@ impl<'a> AliasAnalysis<'a> {
         self.typed.graph.iter().map(pixel_layout).collect()
     }
 
-    /// Lets `input` lie in the reader's share, if it has no share yet.
+    /// Gives `input` the reader's alias, if it has none yet.
     fn propagate_alias(&mut self, input: NodeId, alias: Alias, is_same_value: bool) {
         let has_slot = !self.typed.graph.is_stored(input) && !self.groups.is_inner(input);
         let free = has_slot && self.aliases[input.index()].is_none();
         let channels = self.typed.fact(input).channels();
         if free && (is_same_value || self.uses[input.index()] == 1) {
-            // Another name may have other channels: its own pixels touch.
+            // An alias may have another number of channels; its pixels have no padding.
             let stride = if is_same_value { channels } else { alias.pixel_layout.stride };
             let pixel_layout = PixelLayout { stride, ..alias.pixel_layout };
             self.aliases[input.index()] = Some(Alias { pixel_layout, ..alias });
@@ -325,25 +324,24 @@ impl<'a> AliasAnalysis<'a> {
     }
 }
 
-/// Whether the operation's result is its input under another shape.
+/// True if the operation's result is its input under another shape.
 pub(super) fn is_alias(op: &Op) -> bool {
-    // Whole numbers are kept as floats at run time; every one that occurs there is small enough to
-    // be exact.
+    // Integers are floats at run time; all that occur there are small enough to be exact.
     let widens = matches!(op, Op::Cast(DType::F32 | DType::F64));
     widens || matches!(op, Op::Identity | Op::Reshape | Op::Squeeze { .. } | Op::ExpandDims)
 }
 
-/// Whether the operation's kernel can work on its first input's own memory.
+/// True if the operation's kernel can overwrite its first input.
 fn can_run_in_place(op: &Op, rank: usize) -> bool {
     match op {
         Op::Affine(_) | Op::Clamp(_) | Op::Unary(_) | Op::Softmax { .. } => true,
-        // Beyond pictures, it reads through index tables.
+        // Above four dimensions it reads through index tables.
         Op::Binary(..) => rank <= 4,
         _ => false,
     }
 }
 
-/// Whether the operation's kernel can leave room between pixels.
+/// True if the operation's kernel can write padded pixels.
 fn can_write_padded_pixels(op: &Op) -> bool {
     matches!(
         op,
@@ -357,7 +355,7 @@ fn can_write_padded_pixels(op: &Op) -> bool {
     )
 }
 
-/// Whether the operation's kernel can read inputs that have room between pixels.
+/// True if the operation's kernel can read padded pixels.
 fn accepts_padded_pixels(op: &Op, rank: usize) -> bool {
     match op {
         Op::Binary(..) => rank <= 4,
@@ -372,7 +370,7 @@ fn accepts_padded_pixels(op: &Op, rank: usize) -> bool {
     }
 }
 
-/// Where each part of a concatenation begins within a pixel, if it joins channels.
+/// The channel offset of each part of a concatenation, if it joins channels.
 pub(super) fn channel_offsets(typed: &TypedGraph, id: NodeId, node: &Node) -> Option<Vec<usize>> {
     let (at, parts) = node.inputs.split_last()?;
     let rank = typed.fact(id).shape.len();

@@ -1,4 +1,4 @@
-//! Each operation's kernel.
+//! Lowering: the kernel of each operation.
 
 mod contraction;
 mod data_movement;
@@ -25,20 +25,20 @@ use crate::graph::{Node, NodeId};
 pub(super) struct Lowered {
     pub(super) steps: Vec<Step>,
     pub(super) constants: Buffer,
-    /// Where in `constants` each constant that a step reads begins.
+    /// The offset in `constants` of each constant that a step reads.
     constant_offsets: Vec<Option<usize>>,
     lengths: Vec<usize>,
 }
 
 impl Lowered {
-    /// Where a node finds the value of its input.
+    /// The place where a node finds its input.
     fn buffer_for(&self, layout: &Layout, reader: NodeId, input: NodeId) -> BufferRef {
         layout
             .read(reader, input)
             .map_or_else(|| self.buffer_of(layout, input), |slot| BufferRef::Arena(slot.range()))
     }
 
-    /// Where a node's value is.
+    /// The place of a node's value.
     pub(super) fn buffer_of(&self, layout: &Layout, id: NodeId) -> BufferRef {
         match (&layout.slots[id.index()], self.constant_offsets[id.index()]) {
             (Some(slot), _) => BufferRef::Arena(slot.range()),
@@ -113,30 +113,30 @@ struct Lowering<'a> {
     weight_cache: &'a WeightCache,
     level: Level,
     numerics: NumericOptions,
-    /// Bytes that index tables and packed weights may still take: as much as the activations may,
-    /// and what the weights take unpacked.
+    /// Bytes that are left for index tables and packed weights, of the memory limit and the size of
+    /// the constants.
     budget: u64,
-    /// What was wanted when there was not enough.
+    /// The bytes that were needed when the budget was exceeded.
     oom: Option<u64>,
     pending_steps: Vec<PendingStep>,
     pack_jobs: Vec<PackJob<'a>>,
-    /// The constants that steps read as they are.
+    /// The constants that steps read unpacked.
     constants: Vec<f32>,
     constant_offsets: Vec<Option<usize>>,
 }
 
-/// A step whose weights are yet to be packed.
+/// A step whose weights are not packed yet.
 struct PendingStep {
     id: NodeId,
     kernel: PendingKernel,
     inputs: Vec<NodeId>,
-    /// Where in the node's value the step writes, if not all over it.
+    /// The range that the step writes, if not the node's whole value.
     part: Option<std::ops::Range<usize>>,
 }
 
 enum PendingKernel {
     Ready(Kernel),
-    /// The sum whose weights are that job's.
+    /// A kernel whose weights the job of that number packs.
     GemmLike(GemmLike, usize),
 }
 
@@ -145,12 +145,12 @@ impl<'a> Lowering<'a> {
         self.typed.fact(id)
     }
 
-    /// The value's pixels and channels, and where they are written.
+    /// The layout in which a value is written.
     fn image_layout(&self, id: NodeId) -> ImageLayout {
         self.image_layout_with(id, self.layout.pixel_layout(id))
     }
 
-    /// The value's pixels and channels, and where a node that reads it finds them.
+    /// The layout in which `reader` finds a value.
     fn image_layout_for(&self, reader: NodeId, id: NodeId) -> ImageLayout {
         self.image_layout_with(id, self.layout.pixel_layout_for(reader, id))
     }
@@ -175,7 +175,8 @@ impl<'a> Lowering<'a> {
         });
     }
 
-    /// Takes the memory of an index table or of packed weights, before they are made.
+    /// Takes the memory of an index table or of packed weights off the budget, before they are
+    /// made.
     fn reserve(&mut self, entries: usize) -> Result<(), String> {
         let bytes = entries as u64 * 4;
         let left = self.budget.checked_sub(bytes).ok_or("it takes too much memory");
@@ -183,7 +184,7 @@ impl<'a> Lowering<'a> {
         Ok(())
     }
 
-    /// Makes sure that a constant which is read as it is lies where steps can read it.
+    /// Adds a constant to those that steps read, once.
     fn place_constant(&mut self, id: NodeId) {
         if let (Some(tensor), None) =
             (self.typed.graph.constant_of(id), self.constant_offsets[id.index()])
@@ -223,7 +224,7 @@ impl<'a> Lowering<'a> {
         }
     }
 
-    /// A node's input number `i`.
+    /// The input `i` of a node.
     fn input(node: &Node, i: usize) -> Result<NodeId, String> {
         node.inputs.get(i).copied().ok_or_else(|| "an input is missing".into())
     }
@@ -237,7 +238,7 @@ impl<'a> Lowering<'a> {
             .to_i64())
     }
 
-    /// Packs the weights, on all threads, and completes the steps.
+    /// Packs the weights on all threads and completes the steps.
     fn finish(self, pool: &ThreadPool) -> Result<Lowered> {
         let packed = pack_all(&self.pack_jobs, self.weight_cache, pool)?;
         let mut constants = buffer(self.constants.len())?;
@@ -261,7 +262,7 @@ impl<'a> Lowering<'a> {
                 (self.typed.graph.node(id).name.clone(), self.typed.fact(id).shape.clone());
             let buffers =
                 pending.inputs.iter().map(|&input| lowered.buffer_for(self.layout, id, input));
-            // What is written elsewhere, such as a rounded copy, is no link.
+            // A step that writes elsewhere, such as a rounded copy, is no stage.
             let (kernel, inputs) =
                 match self.groups.row_block(last_node).filter(|_| pending.part.is_none()) {
                     None => (kernel, buffers.collect()),
@@ -286,7 +287,7 @@ impl<'a> Lowering<'a> {
     }
 }
 
-/// The links of a group so far, and what they read that is not another's.
+/// The stages of a group so far, and their inputs from outside.
 #[derive(Default)]
 struct PendingGroup {
     stages: Vec<Stage>,
@@ -301,7 +302,7 @@ impl PendingGroup {
         kernel: Kernel,
         buffers: impl Iterator<Item = BufferRef>,
     ) {
-        // The first link reads its first input from outside; all read what they add from there.
+        // The first stage reads its first input from outside; all read their addends from outside.
         let before = self.inputs.len();
         self.inputs.extend(buffers.skip(usize::from(!self.stages.is_empty())));
         let residual = kernel.residual().map(|_| self.inputs.len() - 1);

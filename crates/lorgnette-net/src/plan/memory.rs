@@ -1,26 +1,26 @@
-//! Where values lie: lifetimes, and one arena that they share.
+//! Memory planning: values of disjoint lifetimes share one arena.
 
 use std::ops::Range;
 
-/// A block of floats that is needed from one step to another, both included.
+/// A block of floats and its lifetime in steps, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Block {
-    /// Floats.
+    /// Length in floats.
     pub(super) len: usize,
-    /// The step that first writes it.
+    /// The first step that writes it.
     pub(super) first: usize,
     /// The last step that reads it.
     pub(super) last: usize,
 }
 
-/// Floats of a cache line; blocks start at multiples of it, which vector loads like.
+/// Floats of a cache line. Blocks are aligned to it.
 const LINE: usize = 16;
 
-/// Gives each block its place, so that no two that live at the same time overlap. Returns the
-/// places and the arena's length.
+/// Assigns a range to each block, so that blocks of overlapping lifetimes do not overlap. Returns
+/// the ranges and the arena's length, in floats.
 ///
-/// The largest come first and each goes to the lowest place that is free for its whole life: within
-/// a few per cent of the least possible on all of TF-Slim's networks.
+/// Largest first, each at the lowest offset that is free for its whole lifetime. On all networks of
+/// TF-Slim the arena is within a few per cent of the lower bound.
 pub(super) fn assign_ranges(blocks: &[Block]) -> (Vec<Range<usize>>, usize) {
     let mut order: Vec<usize> = (0..blocks.len()).collect();
     order.sort_by_key(|&i| (std::cmp::Reverse(blocks[i].len), blocks[i].first));

@@ -1,13 +1,12 @@
-//! A batch picture by picture: what one picture leaves from layer to layer stays in a core's cache,
-//! what sixteen leave does not.
+//! Batches computed picture by picture: the activations of one picture stay in a core's cache,
+//! those of sixteen do not.
 //!
-//! As many pictures as there are threads go through the whole network at the same time, each on one
-//! thread, without waiting for another between layers; those that are left over go through on all
-//! threads, one after the other. The bits are the same, for kernels are chosen for one picture in
-//! any case.
+//! Each thread takes one picture through the whole network, without barriers between layers.
+//! Pictures that remain when the batch does not divide evenly are computed on all threads, one
+//! after the other. The bits are the same, since kernels are always chosen for one picture.
 //!
-//! What a batch computed layer by layer saves is reading weights that each picture uses once: those
-//! of fully connected layers. Where these are large, as VGG's, the batch stays together
+//! Layer by layer, a batch reads the weights of fully connected layers once instead of once for
+//! each picture. Where these are large, as in VGG, the batch is computed layer by layer
 //! ([`PerSample::is_faster`]).
 
 use std::ops::Range;
@@ -20,22 +19,22 @@ use super::convolutions::Convolution;
 use super::{Activations, BufferRef, Plan, Port, Step, next_plan_id};
 use crate::error::Result;
 
-/// Weights of fully connected layers that may be read anew for each picture: a core's share of a
-/// cache that all use.
+/// Maximum bytes of fully connected weights that are read again for each picture: one core's share
+/// of the last-level cache.
 const MAX_FC_WEIGHT_BYTES: usize = 16 << 20;
 
-/// The plan for one picture, and how it serves for several.
+/// The plan for one picture, applied to each of a batch.
 #[derive(Debug)]
 pub(super) struct PerSample {
     pub(super) sample_plan: Arc<Plan>,
     batch_size: usize,
-    /// A thread that has a picture for itself.
+    /// The pool for pictures that have one thread.
     single_thread: ThreadPool,
 }
 
 impl Plan {
-    /// The plan for `batch_size` that are independent of each other, from the one for a single one,
-    /// if that is quicker than computing layer by layer.
+    /// Returns a plan for `batch_size` independent pictures from the plan for one, or `None` if
+    /// computing layer by layer is faster.
     pub(crate) fn per_sample(sample_plan: &Arc<Self>, batch_size: usize) -> Option<Self> {
         if !PerSample::is_faster(sample_plan) {
             return None;
@@ -71,8 +70,8 @@ impl Plan {
 }
 
 impl PerSample {
-    /// Whether pictures can be told apart in every input and output, and little is read anew for
-    /// each.
+    /// True if every input and output has a batch axis and few weights are read again for each
+    /// picture.
     fn is_faster(sample_plan: &Plan) -> bool {
         let has_sample_axis = |port: &Port| {
             port.fact.shape.first() == Some(&1) && matches!(port.buffer_ref, BufferRef::Arena(_))
@@ -93,7 +92,7 @@ impl PerSample {
             + (threads.max(1) - 1) * self.sample_plan.activation_bytes(1)
     }
 
-    /// One for each thread; the first can serve all of them together.
+    /// Allocates activations for each thread. The first can also be used on all threads.
     pub(super) fn activations(&self, threads: usize) -> Result<Vec<Mutex<Activations>>> {
         let for_worker = |worker| {
             Ok(Mutex::new(self.sample_plan.activations(if worker == 0 { threads } else { 1 })?))
@@ -114,7 +113,7 @@ impl PerSample {
         }
     }
 
-    /// One picture after the other, on all threads; the times of a step are added up.
+    /// Computes the pictures one after the other on all threads; times are summed over pictures.
     pub(super) fn run_timed(
         &self,
         plan: &Plan,
@@ -134,27 +133,27 @@ impl PerSample {
     }
 }
 
-/// A batch on its way.
+/// A run of a batch.
 struct BatchRun<'a> {
     per_sample: &'a PerSample,
     plan: &'a Plan,
     inputs: &'a [f32],
-    /// Written to for moments only.
+    /// Locked only while one picture's outputs are copied.
     outputs: Mutex<&'a mut [f32]>,
-    /// Each worker's.
+    /// Activations of each thread.
     memory: &'a [Mutex<Activations>],
 }
 
 impl<'a> BatchRun<'a> {
     fn new(per_sample: &'a PerSample, plan: &'a Plan, activations: &'a mut Activations) -> Self {
         let Activations { arena, per_sample: memory, .. } = activations;
-        // Inputs come first.
+        // Inputs come first in the arena.
         let (inputs, outputs) =
             arena.split_at_mut(plan.inputs.iter().map(|port| port.fact.len()).sum());
         Self { per_sample, plan, inputs, outputs: Mutex::new(outputs), memory }
     }
 
-    /// Takes one picture from the inputs to the outputs, in a worker's memory.
+    /// Computes one picture in the memory of a worker.
     fn run_sample(&self, sample: usize, worker: usize, run: impl FnOnce(&Plan, &mut Activations)) {
         let mut own = self.memory[worker].lock().unwrap_or_else(PoisonError::into_inner);
         let sample_plan = &self.per_sample.sample_plan;
@@ -171,7 +170,7 @@ impl<'a> BatchRun<'a> {
         }
     }
 
-    /// A picture's part of a port.
+    /// The range of one picture in a port.
     fn sample_range(&self, port: &Port, sample: usize) -> Range<usize> {
         let BufferRef::Arena(range) = &port.buffer_ref else {
             unreachable!("they all lie in the arena")

@@ -1,5 +1,5 @@
-//! Kernels that compute some rows of a picture as they compute the whole: the same bits, from the
-//! rows that these see.
+//! Kernels that can compute a range of rows, with the same bits as the whole picture, from the
+//! input rows that these depend on.
 
 use std::ops::Range;
 
@@ -7,18 +7,18 @@ use lorgnette_kernels::{ConvShape, DepthwiseShape, ImageLayout, Padding, PoolSha
 
 use super::kernel::{Kernel, StepArgs};
 
-/// What a kernel reads and writes, seen from the rows of its output.
+/// The input rows that the output rows of a kernel depend on.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RowDependency {
     pub(super) from: ImageLayout,
     pub(super) to: ImageLayout,
     pub(super) window: Window,
-    /// Rows of the output that are computed together.
+    /// Output rows that are computed together.
     pub(super) row_granularity: usize,
 }
 
 impl RowDependency {
-    /// The view of a kernel each of whose windows sees something of the picture.
+    /// Returns `None` if some window covers nothing but padding.
     pub(super) fn new(
         from: ImageLayout,
         to: ImageLayout,
@@ -31,17 +31,17 @@ impl RowDependency {
             .then_some(row_dependency)
     }
 
-    /// Rows from the first to the last one under a window.
+    /// Rows from the first to the last tap of a window.
     fn window_height(&self) -> usize {
         (self.window.kernel[0] - 1) * self.window.dilation[0] + 1
     }
 
-    /// Rows from window to window.
+    /// The vertical stride of the window.
     pub(super) fn row_stride(&self) -> usize {
         self.window.stride[0]
     }
 
-    /// The rows of the input under some rows of the output.
+    /// The input rows that the output `rows` depend on.
     pub(super) fn input_rows(&self, rows: &Range<usize>) -> Range<usize> {
         let top = self.window.padding.top;
         let end = (rows.end - 1) * self.row_stride() + self.window_height();
@@ -49,18 +49,19 @@ impl RowDependency {
             ..end.saturating_sub(top).min(self.from.height)
     }
 
-    /// As many rows of the input as so many of the output see at most.
+    /// Maximum number of input rows that `rows` output rows depend on.
     pub(super) fn max_input_rows(&self, rows: usize) -> usize {
         ((rows - 1) * self.row_stride() + self.window_height()).min(self.from.height)
     }
 
-    /// These rows, and those that are computed together with them.
+    /// Extends `rows` to multiples of the granularity.
     pub(super) fn align_rows(&self, rows: Range<usize>) -> Range<usize> {
         let start = rows.start / self.row_granularity * self.row_granularity;
         start..rows.end.next_multiple_of(self.row_granularity).min(self.to.height)
     }
 
-    /// Some rows of the output as a picture by itself, whose input are the rows that they see.
+    /// The dependency of a picture that consists of the output `rows` and the input rows they
+    /// depend on.
     fn for_rows(&self, rows: &Range<usize>) -> Self {
         let Padding { top, left, right, .. } = self.window.padding;
         let end = (rows.end - 1) * self.row_stride() + self.window_height();
@@ -73,7 +74,7 @@ impl RowDependency {
         )
     }
 
-    /// A picture by itself of so many rows in and out.
+    /// The dependency of a picture of these heights.
     fn with_heights(&self, input_height: usize, rows: usize, padding: Padding) -> Self {
         Self {
             from: ImageLayout { batch: 1, height: input_height, ..self.from },
@@ -89,7 +90,7 @@ impl RowDependency {
 }
 
 impl Kernel {
-    /// What it reads and writes, if it can compute some rows at a time.
+    /// Its row dependency, or `None` if it cannot compute a range of rows.
     pub(super) fn row_dependency(&self) -> Option<RowDependency> {
         match self {
             Self::Conv { kernel, shape, .. } => RowDependency::new(
@@ -109,8 +110,8 @@ impl Kernel {
         }
     }
 
-    /// Computes some rows of its view. Its inputs begin at the first row that is seen, its output
-    /// at the first row.
+    /// Computes the output `rows`. The input slices begin at the first input row that these depend
+    /// on, the output slice at the first of `rows`.
     pub(super) fn run_rows(
         &self,
         row_dependency: &RowDependency,
@@ -136,7 +137,7 @@ impl Kernel {
         }
     }
 
-    /// Floats of scratch for up to so many rows on one thread.
+    /// Floats of scratch for up to `max_rows` rows on one thread.
     pub(super) fn rows_scratch_len(
         &self,
         row_dependency: &RowDependency,

@@ -1,10 +1,10 @@
-//! Which of a graph's nodes are computed together, as a
+//! Chooses the nodes of a graph that are computed together as a
 //! [`FusedGroup`](super::fused_group::FusedGroup).
 //!
-//! A run of nodes, each the only reader of the one before, is divided into chains in the way that
-//! is reckoned to cost least. What lies within a group stays in a core's cache; in return the rows
-//! where two threads' parts meet are computed twice, and rows may not divide evenly among threads.
-//! The reckoning is arithmetic on shapes and on the number of threads.
+//! A run of nodes, each the only reader of the previous one, is divided into groups at the lowest
+//! estimated cost. Values within a group stay in a core's cache; in return the rows at the boundary
+//! of two threads' ranges are computed twice, and rows may not divide evenly among threads. The
+//! cost model depends on nothing but shapes and the number of threads.
 
 use lorgnette_kernels::{
     ConvShape, ImageLayout, Level, StorageType, Window, choose_conv, preferred_input_storage,
@@ -19,17 +19,17 @@ use crate::graph::evaluate::{conv_window, pool_shape, rows};
 use crate::graph::op::Op;
 use crate::graph::shape::TypedGraph;
 
-/// The chains of a graph.
+/// The fused groups of a graph.
 #[derive(Debug)]
 pub(super) struct FusedGroups {
-    /// For each node the last one of its group: itself, if it is in none.
+    /// For each node, the last node of its group; itself if it is in none.
     last_nodes: Vec<NodeId>,
-    /// For the last node of each group, rows of its result at a time; `None` for all others.
+    /// For the last node of each group, the rows of a block; `None` for all others.
     row_blocks: Vec<Option<usize>>,
 }
 
 impl FusedGroups {
-    /// Finds those that pay on so many threads.
+    /// Finds the groups that are faster on `threads` threads.
     pub(super) fn find(typed: &TypedGraph, options: &PlanOptions, threads: usize) -> Self {
         let last_nodes = typed.graph.iter().map(|(id, _)| id).collect();
         let mut found = Self { last_nodes, row_blocks: vec![None; typed.graph.nodes().len()] };
@@ -58,30 +58,30 @@ impl FusedGroups {
         self.row_blocks[last.id.index()] = cost_model.row_block(stages);
     }
 
-    /// The node with which a node is computed: the last one of its group.
+    /// The last node of the group that a node belongs to.
     pub(super) fn last_node(&self, id: NodeId) -> NodeId {
         self.last_nodes[id.index()]
     }
 
-    /// Whether only the next link of its group ever sees the node's value.
+    /// True if only the next stage of its group reads the node's value.
     pub(super) fn is_inner(&self, id: NodeId) -> bool {
         self.last_node(id) != id
     }
 
-    /// Rows at a time of the group that ends with a node.
+    /// Rows of a block of the group that ends with a node.
     pub(super) fn row_block(&self, id: NodeId) -> Option<usize> {
         self.row_blocks[id.index()]
     }
 }
 
-/// A node that can be a link.
+/// A node that can be a stage of a group.
 #[derive(Clone, Debug)]
 struct StageCandidate {
     id: NodeId,
     dependency: RowDependency,
-    /// What it costs by itself.
+    /// Estimated cost of its kernel alone.
     compute_cost: f64,
-    /// Whether it adds another value.
+    /// True if it adds another value.
     reads_addend: bool,
 }
 
@@ -91,7 +91,7 @@ struct GroupFinder<'a> {
     uses: Vec<usize>,
     /// The last reader of each node.
     readers: Vec<Option<NodeId>>,
-    /// What each node's value is kept as.
+    /// The storage type of each node's value.
     storage_types: Vec<StorageType>,
 }
 
@@ -106,7 +106,7 @@ impl<'a> GroupFinder<'a> {
         Self { typed, options, uses: typed.graph.uses(), readers, storage_types }
     }
 
-    /// The nodes from `id` on that could be one group.
+    /// The nodes from `id` on that could form one group.
     fn run_from(&self, id: NodeId) -> Vec<StageCandidate> {
         let mut run = Vec::new();
         let mut next = Some(id);
@@ -117,7 +117,7 @@ impl<'a> GroupFinder<'a> {
         run
     }
 
-    /// The node that alone reads another, as its first input.
+    /// The only reader of a node, if it reads it as its first input.
     fn only_reader(&self, id: NodeId) -> Option<NodeId> {
         let reader = self.readers[id.index()].filter(|_| self.uses[id.index()] == 1)?;
         (self.typed.graph.node(reader).inputs.first() == Some(&id)).then_some(reader)
@@ -148,7 +148,7 @@ impl<'a> GroupFinder<'a> {
                 output: to,
                 window: conv_window(conv, x, filter()).ok()?,
             })?,
-            // Several filters for each channel may become a plain convolution.
+            // With several filters for each channel it may become a dense convolution.
             Op::DepthwiseConv2d(conv) if filter()[3] == 1 => {
                 windowed(conv_window(conv, x, filter()).ok()?)?
             }
@@ -179,9 +179,9 @@ impl<'a> GroupFinder<'a> {
     }
 }
 
-/// What a kernel costs that has so many taps for each value, none of which it shares with another.
+/// Estimated cost of a kernel with `taps` loads for each value.
 fn windowed_cost(level: Level, map: &ImageLayout, taps: usize) -> f64 {
-    /// What a tap costs beside a multiplication whose operands are in registers.
+    /// Cost of a tap relative to a multiplication with operands in registers.
     const TAP_COST: f64 = 2.0;
     let lanes = match level {
         Level::Avx512 | Level::Amx => 16,
@@ -191,33 +191,33 @@ fn windowed_cost(level: Level, map: &ImageLayout, taps: usize) -> f64 {
     (map.pixels() * map.channels.div_ceil(lanes)) as f64 * (1.0 + TAP_COST * taps as f64)
 }
 
-/// What may lie between the links of a group at a time: a part of a core's L2, which weights pass
-/// through as well.
+/// Preferred maximum bytes of values between stages: a part of a core's L2, which weights pass
+/// through too.
 const L2_BUDGET_BYTES: usize = 256 << 10;
-/// What lies between them for a single row of the result, if it has to be.
+/// Maximum bytes of values between stages for blocks of one row.
 const MAX_L2_BYTES: usize = 640 << 10;
-/// What it costs, in vector multiplications as [`ConvKernel::cost`](lorgnette_kernels::ConvKernel),
-/// to write a cache line and to read it again: within a core's L2,
+/// Cost of writing a cache line and reading it again within a core's L2, in vector multiplications
+/// as [`ConvKernel::cost`](lorgnette_kernels::ConvKernel).
 const L2_LINE_COST: f64 = 1.0;
-/// between the links of a group, where some lines are moved before they are read a second time,
+/// The same between the stages of a group, where some lines are moved before they are read again.
 const GROUP_LINE_COST: f64 = 2.0;
-/// beyond L2,
+/// The same beyond L2.
 const L3_LINE_COST: f64 = 6.0;
-/// and where as often as not another core has it.
+/// The same where every other line is in another core's cache.
 const REMOTE_LINE_COST: f64 = 12.0;
-/// What it costs a thread to begin a parallel region and to wait for the others at its end.
+/// Cost for a thread of entering a parallel region and waiting at its end.
 const REGION_OVERHEAD: f64 = 8000.0;
 
-/// Reckons what chains cost.
+/// Estimates the cost of groups.
 struct CostModel {
     row_fusion: RowFusion,
     threads: usize,
 }
 
 impl CostModel {
-    /// The chains that a run is divided into; many are of one link.
+    /// Divides a run into groups of the lowest total cost; many have one stage.
     fn divide(&self, run: &[StageCandidate]) -> Vec<std::ops::Range<usize>> {
-        // What the first so many links cost at best, and where the last group of those begins.
+        // The lowest cost of the first stages, and the start of the last group among them.
         let mut best = vec![(0.0, 0)];
         for end in 1..=run.len() {
             let split_cost =
@@ -230,12 +230,12 @@ impl CostModel {
         bounds.windows(2).map(|pair| pair[1]..pair[0]).collect()
     }
 
-    /// What some links cost as one group.
+    /// Estimated cost of stages as one group.
     fn group_cost(&self, stages: &[StageCandidate]) -> f64 {
         let [inner @ .., last] = stages else { return 0.0 };
         let outer_cost = self.region_cost() + self.transfer_cost(&last.dependency.to);
         if inner.is_empty() {
-            // Kernels by themselves divide their work evenly.
+            // A kernel by itself divides its work evenly among threads.
             return outer_cost + last.compute_cost;
         }
         if stages.iter().filter(|stage| stage.reads_addend).count() >= MAX_INPUTS
@@ -251,8 +251,8 @@ impl CostModel {
         outer_cost + transfers + self.compute_cost(stages)
     }
 
-    /// The links' work on as many parts as there are threads, the rows where they meet counted
-    /// twice.
+    /// Estimated cost of the kernels, with one range of rows for each thread and boundary rows
+    /// counted twice.
     fn compute_cost(&self, stages: &[StageCandidate]) -> f64 {
         let mut rows =
             stages.last().map_or(0, |last| last.dependency.to.height.div_ceil(self.threads));
@@ -261,7 +261,7 @@ impl CostModel {
             rows = rows.next_multiple_of(dependency.row_granularity).min(dependency.to.height);
             compute_cost += total * (rows * self.threads) as f64 / dependency.to.height as f64;
             rows = match self.threads {
-                // Each of two parts meets another on one side only.
+                // Each of two ranges has a boundary on one side only.
                 2 => (rows * dependency.row_stride() + dependency.max_input_rows(rows))
                     .div_ceil(2)
                     .min(dependency.from.height),
@@ -271,8 +271,8 @@ impl CostModel {
         compute_cost
     }
 
-    /// The most rows at a time that leave what lies between links in their part of a core's L2, or
-    /// a single one where that leaves it at least in L2; `None` where it does not.
+    /// The maximum rows of a block whose values between stages fit the budget in L2; one row if
+    /// these at least fit L2; `None` if they do not.
     fn row_block(&self, stages: &[StageCandidate]) -> Option<usize> {
         let max_rows = match self.row_fusion {
             RowFusion::Always(rows) => return Some(rows),
@@ -283,12 +283,12 @@ impl CostModel {
         (1..=max_rows).take_while(fits).last().or_else(|| is_within_l2().then_some(1))
     }
 
-    /// What it costs to begin and end a parallel region.
+    /// Cost of a parallel region.
     fn region_cost(&self) -> f64 {
         if self.threads == 1 { 0.0 } else { REGION_OVERHEAD * self.threads as f64 }
     }
 
-    /// What it costs that one kernel leaves a value for another.
+    /// Cost of passing a value from one kernel to another.
     fn transfer_cost(&self, map: &ImageLayout) -> f64 {
         let is_beyond_l2 = map.pixels() * map.words() * size_of::<f32>() > 2 * L2_BUDGET_BYTES;
         cache_lines(map)
@@ -307,7 +307,7 @@ fn cache_lines(map: &ImageLayout) -> f64 {
     (map.pixels() * map.words().div_ceil(16)) as f64
 }
 
-/// What lies between links for a band of so many rows of the result.
+/// Bytes of values between stages for a block of `rows` rows of the result.
 fn live_bytes(stages: &[StageCandidate], mut rows: usize) -> usize {
     let mut floats = 0;
     for pair in stages.windows(2).rev() {

@@ -1,4 +1,4 @@
-//! The run loop.
+//! The run loop, and the memory it works in.
 
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -9,39 +9,39 @@ use super::fused_group::MAX_INPUTS;
 use super::kernel::{Kernel, StepArgs};
 use super::{BufferRef, Plan, Port, Step};
 
-/// The memory of one run: inputs, outputs and everything between.
+/// The memory of one run: inputs, outputs and all values between them.
 #[derive(Debug)]
 pub struct Activations {
-    /// The plan that they are for.
+    /// The plan that made them.
     pub(super) plan_id: u64,
-    /// Bytes of all of it.
+    /// Total size in bytes.
     pub(super) bytes: u64,
     pub(super) arena: Buffer,
     pub(super) scratch: Buffer,
     pub(super) threads: usize,
-    /// Of the plan for one picture, where a batch goes through it picture by picture: each worker's
-    /// own.
+    /// Activations of the plan for one picture, one for each thread, if a batch is computed picture
+    /// by picture.
     pub(super) per_sample: Vec<Mutex<Activations>>,
 }
 
 impl Activations {
-    /// The number of threads that a run in this memory may use.
+    /// The maximum number of threads of a run.
     pub fn threads(&self) -> usize {
         self.threads
     }
 
-    /// Bytes of it.
+    /// Total size in bytes.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// Whether they were made by that plan.
+    /// True if `plan` made them.
     pub fn is_for(&self, plan: &Plan) -> bool {
         self.plan_id == plan.id
     }
 
-    /// The values of an input, to be written before each run; its memory may be used again during
-    /// the run.
+    /// The values of an input. They have to be written before each run, since a run may reuse their
+    /// memory.
     pub fn input(&mut self, port: &Port) -> &mut [f32] {
         match &port.buffer_ref {
             BufferRef::Arena(range) => &mut self.arena[range.clone()],
@@ -59,7 +59,7 @@ impl Activations {
 }
 
 impl Plan {
-    /// Computes the outputs from the inputs in `activations`. Allocates nothing.
+    /// Computes the outputs from the inputs in `activations`, without allocating.
     ///
     /// # Panics
     /// If `pool` has more threads than `activations` was made for, or `activations` is another
@@ -74,9 +74,9 @@ impl Plan {
         }
     }
 
-    /// As [`Plan::run`], with the time each step of [`Plan::report`] took; of a batch that goes
-    /// through picture by picture, for all of them. Layers that are computed together share their
-    /// time as their threads spent it.
+    /// As [`Plan::run`], with the time of each step of [`Plan::report`]. Of a batch that is
+    /// computed picture by picture, times are summed over the pictures. The time of a fused group
+    /// is divided among its layers in proportion to the time that threads spent in each.
     pub fn run_timed(&self, activations: &mut Activations, pool: &ThreadPool) -> Vec<Duration> {
         self.check(activations, pool);
         if let Some(per_sample) = &self.per_sample {
@@ -98,14 +98,14 @@ impl Plan {
         assert!(activations.is_for(self), "the activations are another plan's");
     }
 
-    /// What a step works on.
+    /// Borrows the slices that a step works on.
     fn args<'a>(
         &'a self,
         step: &Step,
         activations: &'a mut Activations,
         pool: &'a ThreadPool,
     ) -> StepArgs<'a> {
-        // Inputs lie before or behind the output; one that lies on it is changed in place.
+        // Inputs are before or after the output; one that coincides with it is changed in place.
         let (before, rest) = activations.arena.split_at_mut(step.output.start);
         let (output, after) = rest.split_at_mut(step.output.len());
         let mut inputs = [None; MAX_INPUTS];

@@ -1,9 +1,9 @@
-//! What values are kept as between layers: float32, or bf16 where precision allows it and readers
-//! want it.
+//! Storage types of values between layers: float32, or bf16 where the precision allows it and
+//! readers prefer it.
 //!
-//! A reader's wish depends on the reader alone, never on what else reads the value or is fetched,
-//! so neither do answers. A value is kept as bf16 if all its readers wish so and its own kernel can
-//! write it; if only some do, they read a copy.
+//! The type that a reader prefers depends on the reader alone, not on other readers or on what is
+//! fetched; therefore answers do not either. A value is stored as bf16 if all its readers prefer
+//! that and its kernel can write it. If only some do, they read a bf16 copy.
 
 use lorgnette_kernels::{
     ConvShape, Level, MAX_BF16_ELEMENTWISE_CHANNELS, NumericOptions, PoolKind, Precision,
@@ -16,7 +16,7 @@ use crate::graph::op::{Conv, Op};
 use crate::graph::shape::TypedGraph;
 use crate::graph::{Node, NodeId};
 
-/// What a plan's kernels want.
+/// The storage types that a plan's kernels prefer.
 pub(super) struct StoragePreference<'a> {
     pub(super) typed: &'a TypedGraph,
     pub(super) level: Level,
@@ -24,7 +24,7 @@ pub(super) struct StoragePreference<'a> {
 }
 
 impl StoragePreference<'_> {
-    /// What a node, itself kept as `own`, wants its input number `i` as.
+    /// The storage type that a node prefers for its input `i`, given its own.
     pub(super) fn for_input(
         &self,
         id: NodeId,
@@ -43,11 +43,11 @@ impl StoragePreference<'_> {
         };
         match &node.op {
             Op::Conv2d(conv) if i == 0 => self.for_conv(id, node, conv),
-            // The other branch of a residual unit.
+            // The shortcut of a residual unit.
             Op::Conv2d(_) if i == 2 => default_type,
-            // Depthwise convolutions could, but each of their few products then carries the
-            // rounding: of the five best classes of the embedded network on 101 photos, 77 stay in
-            // place of 88.
+            // Depthwise convolutions stay float32: rounding the inputs of their few products
+            // changes answers more. Of the top five classes of the embedded network on 101 photos,
+            // 77 remain instead of 88.
             Op::Pool(pool) if pool.kind == PoolKind::Average => default_type,
             Op::Affine(_) | Op::Unary(_) if self.fits_bf16_buffer(id) => default_type,
             Op::Binary(..)
@@ -55,8 +55,7 @@ impl StoragePreference<'_> {
             {
                 default_type
             }
-            // These only move values, or limit them, and may as well do it after they are rounded
-            // as before.
+            // These only move or clamp values, which commutes with rounding.
             Op::Pool(_) | Op::Concat => own,
             Op::Clamp(clamp)
                 if self.fits_bf16_buffer(id)
@@ -68,8 +67,8 @@ impl StoragePreference<'_> {
         }
     }
 
-    /// What each node's value is kept as if it has a place of its own; as a part of a concatenation
-    /// it is kept as that is.
+    /// The storage type of each node's value if it has its own block. As a part of a concatenation
+    /// it has that one's type.
     pub(super) fn for_all(&self) -> Vec<StorageType> {
         let nodes: Vec<(NodeId, &Node)> = self.typed.graph.iter().collect();
         let mut storage_types = vec![StorageType::Float32; nodes.len()];
@@ -93,7 +92,7 @@ impl StoragePreference<'_> {
         storage_types
     }
 
-    /// Whether the kernel of a node can write bf16.
+    /// True if the kernel of a node can write bf16.
     pub(super) fn can_write_bf16(&self, id: NodeId, node: &Node) -> bool {
         let writes = match &node.op {
             Op::Concat => self.joins_at_even_offsets(id, node),
@@ -108,7 +107,7 @@ impl StoragePreference<'_> {
 
     fn for_conv(&self, id: NodeId, node: &Node, conv: &Conv) -> StorageType {
         let [input, filter] = [0, 1].map(|i| self.typed.fact(node.inputs[i]));
-        // What is wrong with a convolution is said where its kernel is chosen.
+        // Errors in a convolution are reported where its kernel is chosen.
         let Ok(window) = conv_window(conv, &input.shape, &filter.shape) else {
             return StorageType::Float32;
         };
@@ -120,25 +119,25 @@ impl StoragePreference<'_> {
         lorgnette_kernels::preferred_input_storage(&shape, self.level, self.numerics)
     }
 
-    /// Whether a depthwise convolution has one window for each channel, as those have whose kernels
-    /// write bf16.
+    /// True if a depthwise convolution has one filter for each channel; only such kernels write
+    /// bf16.
     fn is_plain_depthwise(&self, node: &Node) -> bool {
         self.typed.fact(node.inputs[1]).shape[3] == 1
     }
 
-    /// Whether a pixel's values are as few as kernels take that work on them one by one.
+    /// True if the channels of a pixel fit the buffer of elementwise bf16 kernels.
     fn fits_bf16_buffer(&self, id: NodeId) -> bool {
         self.typed.fact(id).channels() <= MAX_BF16_ELEMENTWISE_CHANNELS
     }
 
-    /// Whether both operands have the result's shape.
+    /// True if both operands have the result's shape.
     fn has_equal_operands(&self, id: NodeId, node: &Node) -> bool {
         node.inputs[..2]
             .iter()
             .all(|&input| self.typed.fact(input).shape == self.typed.fact(id).shape)
     }
 
-    /// Whether every part of a concatenation begins with the first of a pair.
+    /// True if every part of a concatenation begins at an even channel.
     fn joins_at_even_offsets(&self, id: NodeId, node: &Node) -> bool {
         let even = |offset: &usize| offset.is_multiple_of(2);
         channel_offsets(self.typed, id, node).is_some_and(|offsets| offsets.iter().all(even))
@@ -149,7 +148,7 @@ impl StoragePreference<'_> {
     }
 }
 
-/// Whether a number, or none at all, is one of bf16.
+/// True if a number is exact in bf16; NaN may be.
 fn is_exact_in_bf16(x: f32) -> bool {
     x.to_bits() & 0xFFFF == 0
 }

@@ -1,4 +1,5 @@
-//! Packed weights, shared by all plans of a network: a second picture size packs nothing again.
+//! Packed weights, shared by all plans of a network, so that another picture size packs nothing
+//! again.
 
 use std::collections::HashMap;
 use std::ops::Deref;
@@ -7,28 +8,28 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use bytes::Bytes;
 use lorgnette_kernels::Buffer;
 
-/// What tells packed weights apart.
+/// Identifies packed weights.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct WeightKey {
-    /// The constant they come from.
+    /// The constant they are packed from.
     pub(crate) filter: String,
-    /// How the kernel wants them.
+    /// The kernel's layout of them.
     pub(crate) layout: String,
-    /// The factors they were multiplied by, bit for bit.
+    /// The bits of the factors that were multiplied into them.
     pub(crate) scale: Option<Vec<u32>>,
 }
 
-/// Weights as a kernel wants them.
+/// Weights in a kernel's layout.
 #[derive(Debug)]
 pub(crate) enum PackedWeights {
     /// Packed by this process.
     Owned(Buffer),
-    /// Packed before, and mapped from a file: aligned, of this machine's byte order.
+    /// Mapped from a plan file: aligned, in this machine's byte order.
     Mapped(Bytes),
 }
 
 impl PackedWeights {
-    /// Floats in a mapped file, if they are aligned.
+    /// Returns the floats of a mapped file, if they are aligned.
     pub(crate) fn mapped(bytes: Bytes) -> Option<Self> {
         let aligned = bytemuck::try_cast_slice::<u8, f32>(&bytes).is_ok();
         (aligned && cfg!(target_endian = "little")).then_some(Self::Mapped(bytes))
@@ -55,11 +56,11 @@ pub struct WeightCache {
 }
 
 impl WeightCache {
-    /// The place of these weights, so many floats, filled or to be filled.
+    /// The cell of these weights, `len` floats, filled or to be filled.
     pub(super) fn cell(&self, key: WeightKey, len: usize) -> WeightCell {
         let mut cells = self.cells();
         let cell = cells.entry(key).or_default();
-        // Those of a damaged file, which are packed anew.
+        // Weights of a damaged file have another length; they are packed again.
         if cell.get().is_some_and(|packed| packed.len() != len) {
             *cell = WeightCell::default();
         }
@@ -71,7 +72,7 @@ impl WeightCache {
         self.cells().insert(key, Arc::new(OnceLock::from(Arc::new(packed))));
     }
 
-    /// All that is packed, in the order of the keys.
+    /// All packed weights, in the order of their keys.
     pub(crate) fn entries(&self) -> Vec<(WeightKey, Arc<PackedWeights>)> {
         let cells = self.cells();
         let entries =

@@ -1,4 +1,4 @@
-//! Convolutions and matrix products: the kernel, and the weights to pack for it.
+//! Convolutions and matrix products: their kernels and the packing of their weights.
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,7 +20,7 @@ use crate::graph::{Node, NodeId};
 use crate::lazy_tensor::ByteRange;
 use crate::tensor::Tensor;
 
-/// A sum whose weights are yet to be packed.
+/// A kernel whose weights are not packed yet.
 pub(super) enum GemmLike {
     Conv { kernel: &'static ConvKernel, shape: ConvShape, residual: Option<ImageLayout> },
     Depthwise { kernel: &'static DepthwiseKernel, shape: DepthwiseShape },
@@ -36,19 +36,19 @@ pub(super) struct PackJob<'a> {
     pack: Packer,
 }
 
-/// Input channels beyond which a depthwise convolution is not spread: it takes so many times the
-/// multiplications.
+/// Maximum input channels of a depthwise convolution that is computed as a dense one, which takes
+/// this many times the multiplications.
 const MAX_DENSIFIED_CHANNELS: usize = 8;
 
 enum Packer {
     Conv(&'static ConvKernel, ConvShape),
-    /// A depthwise filter, for a plain convolution.
+    /// A depthwise filter as that of a dense convolution.
     DepthwiseAsDense(&'static ConvKernel, ConvShape),
     Depthwise(&'static DepthwiseKernel, DepthwiseShape),
 }
 
 impl<'a> Lowering<'a> {
-    /// Adds a job for the weights `filter` and gives its number.
+    /// Adds a job for the weights `filter` and returns its number.
     fn pack_job(
         &mut self,
         filter: NodeId,
@@ -153,8 +153,8 @@ impl<'a> Lowering<'a> {
         Ok(())
     }
 
-    /// A depthwise convolution with several filters for each of a few channels, as a plain one
-    /// whose other weights are zero: more multiplications, but in the fast kernels.
+    /// Computes a depthwise convolution with several filters for each of a few channels as a dense
+    /// one whose other weights are zero: more multiplications, but in faster kernels.
     fn depthwise_as_dense(
         &mut self,
         id: NodeId,
@@ -180,7 +180,8 @@ impl<'a> Lowering<'a> {
         Ok(())
     }
 
-    /// With constant weights, a 1×1 convolution over the rows; else the plain product.
+    /// With constant weights, a 1×1 convolution over the rows; otherwise a product of two computed
+    /// matrices.
     pub(super) fn mat_mul(
         &mut self,
         id: NodeId,
@@ -194,7 +195,8 @@ impl<'a> Lowering<'a> {
         let inner = self.fact(a).len() / rows;
         let constant = self.typed.graph.is_stored(b);
         if constant && !product.transpose_a {
-            // A row is a picture: what is chosen for one must not depend on how many there are.
+            // Each row is a picture of its own, so that the choice of kernel does not depend on
+            // their number.
             let map = |channels| ImageLayout::dense(rows, 1, 1, channels);
             let shape =
                 ConvShape { input: map(inner), output: map(columns), window: Window::POINTWISE };
@@ -228,11 +230,11 @@ impl GemmLike {
     }
 }
 
-/// What is read of a file at once where weights are packed: enough that the threads are worth
-/// waking, little beside the weights themselves.
+/// Bytes of a file that are packed at a time: enough to be worth a parallel region, few compared
+/// with the weights.
 const PIECE_BYTES: usize = 8 << 20;
 
-/// What is done with rows of weights.
+/// A pass over the weights.
 #[derive(Clone, Copy)]
 enum Pass {
     /// [`ConvKernel::scan_weights`].
@@ -242,12 +244,12 @@ enum Pass {
 }
 
 impl PackJob<'_> {
-    /// Whether the whole pool packs these weights together, and not one of its threads.
+    /// True if all threads pack these weights together.
     fn is_large(&self) -> bool {
         self.len * size_of::<f32>() > PIECE_BYTES
     }
 
-    /// Reads the weights straight from where they are into their packed place.
+    /// Packs the weights directly from their source.
     fn run(&self, pool: &ThreadPool) -> Result<Buffer> {
         let mut packed = buffer(self.len)?;
         if let Packer::DepthwiseAsDense(kernel, shape) = &self.pack {
@@ -275,8 +277,7 @@ impl PackJob<'_> {
         self.passes().for_each(|pass| self.pass(pass, &bytes, 0..self.rows(), packed, pool));
     }
 
-    /// Packs and verifies a piece of the file after the other, so that no more than one of them is
-    /// in memory.
+    /// Verifies and packs the file in pieces, so that no more than one of them is in memory.
     fn pack_in_pieces(
         &self,
         byte_range: &ByteRange,
@@ -297,7 +298,7 @@ impl PackJob<'_> {
         })
     }
 
-    /// What is done with all the weights, one after the other.
+    /// The passes over all weights, in order.
     fn passes(&self) -> impl Iterator<Item = Pass> + use<> {
         let scans = match &self.pack {
             Packer::Conv(kernel, _) | Packer::DepthwiseAsDense(kernel, _) => {
@@ -334,7 +335,7 @@ impl PackJob<'_> {
         }
     }
 
-    /// Rows of the weights as a matrix.
+    /// The number of rows of the weights as a matrix.
     fn rows(&self) -> usize {
         match &self.pack {
             Packer::Conv(_, shape) | Packer::DepthwiseAsDense(_, shape) => shape.depth(),
@@ -343,8 +344,8 @@ impl PackJob<'_> {
     }
 }
 
-/// A depthwise filter `[rows][columns][channels][multiplier]` as a plain one, zero where a channel
-/// has no part.
+/// Returns a depthwise filter `[rows][columns][channels][multiplier]` as a dense one, with zeros
+/// between channels that are not connected.
 fn depthwise_as_dense(filter: &Tensor, shape: &ConvShape) -> Tensor {
     let (inputs, outputs) = (shape.input.channels, shape.output.channels);
     let multiplier = outputs / inputs;
@@ -357,8 +358,8 @@ fn depthwise_as_dense(filter: &Tensor, shape: &ConvShape) -> Tensor {
     Tensor::from_f32(&[rows, columns, inputs, outputs], values)
 }
 
-/// Packs on all threads what `weight_cache` does not hold yet: large weights one after the other,
-/// the others at once.
+/// Packs the weights that `weight_cache` does not have: large ones one after the other on all
+/// threads, the others in parallel.
 pub(super) fn pack_all(
     pack_jobs: &[PackJob<'_>],
     weight_cache: &WeightCache,
@@ -372,7 +373,7 @@ pub(super) fn pack_all(
     let pack = |i: usize| {
         if cells[i].get().is_none() {
             match pack_jobs[i].run(pool) {
-                // Whoever else packed the same meanwhile packed the same.
+                // A plan that packed the same weights meanwhile has the same result.
                 Ok(packed) => drop(cells[i].set(Arc::new(PackedWeights::Owned(packed)))),
                 Err(error) => *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error),
             }
@@ -388,7 +389,7 @@ pub(super) fn pack_all(
     Ok(cells.iter().map(|cell| cell.get().expect("packed above").clone()).collect())
 }
 
-/// Floats for packed weights or constants.
+/// Allocates floats for packed weights or constants.
 pub(super) fn buffer(len: usize) -> Result<Buffer> {
     let out_of_memory =
         |_| Error::Memory { what: "the packed weights".into(), needed: len as u64 * 4, limit: 0 };

@@ -1,4 +1,4 @@
-//! Operations that only move values: other names, concatenations, paddings, index tables.
+//! Operations that only move values: aliases, concatenations, paddings, gathers.
 
 use lorgnette_kernels::fallback::{self, FILL};
 use lorgnette_kernels::{ImageLayout, Padding};
@@ -13,12 +13,12 @@ use crate::graph::{Node, NodeId};
 use crate::tensor::Tensor;
 
 impl Lowering<'_> {
-    /// A value that lies where its input does, or is copied from there.
+    /// A value that shares its input's memory or is copied from it.
     pub(super) fn alias(&mut self, id: NodeId, node: &Node) -> Result<(), String> {
         let input = Self::input(node, 0)?;
         let start = |id: NodeId| self.layout.slots[id.index()].as_ref().map(|slot| slot.start);
         if start(id) != start(input) {
-            // The shapes differ; the values, in a row, do not.
+            // The shapes differ, the order of values does not.
             let row = ImageLayout::dense(1, 1, 1, self.fact(id).len());
             self.step(id, Kernel::Copy { from: row, to: row }, &[input]);
         }
@@ -37,7 +37,7 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    /// Copies the parts that could not be written to their places at once.
+    /// Copies the parts that are not written directly to their places.
     fn join_channels(&mut self, id: NodeId, parts: &[NodeId], offsets: &[usize]) {
         let target = self.layout.slots[id.index()].clone().expect("a concatenation is computed");
         for (&part, offset) in parts.iter().zip(offsets) {
@@ -97,7 +97,7 @@ impl Lowering<'_> {
         });
     }
 
-    /// Rounds a value that has been computed as float32 for the readers that want it as bf16.
+    /// Rounds a float32 value for the readers that prefer bf16.
     pub(super) fn bf16_copy(&mut self, id: NodeId) {
         let Some(slot) = &self.layout.bf16_copies[id.index()] else { return };
         if self.fact(id).is_empty() {
@@ -113,7 +113,7 @@ impl Lowering<'_> {
         });
     }
 
-    /// Whether a padding goes around pictures, not around the batch.
+    /// True if a padding leaves the batch axis as it is.
     pub(super) fn is_spatial_pad(&self, node: &Node) -> bool {
         let around = node.inputs.get(1).and_then(|&id| self.numbers(id).ok());
         self.fact(node.inputs[0]).shape.len() == 4
@@ -150,7 +150,7 @@ impl Lowering<'_> {
         }
     }
 
-    /// Whatever else moves values about, by an index table.
+    /// Any other movement of values, by an index table.
     pub(super) fn rearrange(&mut self, id: NodeId, node: &Node) -> Result<(), String> {
         let shapes: Vec<&[usize]> =
             node.inputs.iter().map(|&input| self.fact(input).shape.as_slice()).collect();

@@ -1,4 +1,4 @@
-//! Functions of values: of each by itself, of two, of neighbours, of many.
+//! Functions of one value, of two, of windows and of rows, and reductions.
 
 use lorgnette_kernels::fallback::Reduction;
 use lorgnette_kernels::{Binary, Clamp, ImageLayout, PoolShape};
@@ -58,7 +58,7 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    /// What is computed of a pixel and those around it, or of the values of a row.
+    /// Functions of a pixel and its neighbours, or of the values of a row.
     pub(super) fn windowed(&mut self, id: NodeId, node: &Node) -> Result<(), String> {
         let x = Self::input(node, 0)?;
         let (from, to) = (self.image_layout_for(id, x), self.image_layout(id));
@@ -134,7 +134,7 @@ impl Lowering<'_> {
     }
 }
 
-/// A shape of up to four dimensions as a picture's, with ones before it.
+/// Returns a shape of up to four dimensions as NHWC, with leading ones.
 fn as_nhwc(shape: &[usize]) -> ImageLayout {
     let mut four = [1; 4];
     four[4 - shape.len()..].copy_from_slice(shape);
