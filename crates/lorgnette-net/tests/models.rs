@@ -13,6 +13,7 @@ use lorgnette_oracle::tolerance::ACTIVATION;
 struct Case {
     name: String,
     open: Vec<String>,
+    #[serde(rename = "averages")]
     use_ema: bool,
     feed: String,
     fetch: String,

@@ -87,6 +87,7 @@ impl<'a> Table<'a> {
         let vtable = (start as i64)
             .checked_sub(distance)
             .and_then(|at| usize::try_from(at).ok())
+            .filter(|at| at.checked_add(4).is_some_and(|end| end <= buffer.bytes.len()))
             .ok_or_else(damaged)?;
         let bytes = usize::from(u16::from_le_bytes(buffer.read(vtable)?));
         let length = usize::from(u16::from_le_bytes(buffer.read(vtable + 2)?));

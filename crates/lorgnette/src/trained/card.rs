@@ -69,6 +69,7 @@ pub struct BaseCard {
     /// The checkpoint that was named.
     pub checkpoint: Option<String>,
     /// Whether moving averages of weights were left out.
+    #[serde(rename = "no_averages")]
     pub no_ema: bool,
     /// The node that takes the picture, if that was said.
     pub input: Option<String>,

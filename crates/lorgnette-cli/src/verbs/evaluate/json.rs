@@ -20,6 +20,7 @@ struct EvaluationJson<'a> {
     f1: f64,
     calibration_error: f64,
     classes: &'a [String],
+    #[serde(rename = "class_figures")]
     class_metrics: Vec<ClassJson<'a>>,
     /// A row for each true class, a column for each class that was said.
     confusion: Vec<&'a [u32]>,
