@@ -1,4 +1,4 @@
-//! Which network is meant, and opening it.
+//! Resolves and opens the network that the user names.
 
 use std::env;
 use std::ffi::{OsStr, OsString};
@@ -16,27 +16,27 @@ use lorgnette::{EMBEDDED_NAME, Labels, Model, ModelOptions, ModelStore, Preproce
 use crate::arguments::{Global, InputArguments, Size};
 use crate::messages::{Messages, count};
 
-/// The environment variable that stands in for `--model`.
+/// The environment variable that replaces `--model`.
 const MODEL_VARIABLE: &str = "LORGNETTE_MODEL";
-/// The size of the photo that a graph which takes photos of any size is planned for, if none is
-/// given.
+/// Height and width of the photo for which a graph that takes photos of any size is planned by
+/// default.
 pub(crate) const ANY_PHOTO: [usize; 2] = [480, 640];
 
-/// What the user may name.
+/// The models that the user may name.
 const KNOWN_MODELS: &str = "known are mobilenet_v1_1.0_224 (embedded), the names of `lorgnette models list`, and the paths of \
                      frozen TensorFlow graphs (.pb) and of TF-Slim checkpoints";
 
-/// A network the user named.
+/// A network named by the user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum ModelRef {
     Embedded,
     File(PathBuf),
-    /// A model of the catalogue, and its file.
+    /// A published model and its file.
     Published(String, PathBuf),
 }
 
-/// Opens the network: `named` if the verb has it as an argument, else `--model`, else the
-/// environment's, else the embedded one.
+/// Opens the network: the verb's argument `named`, else `--model`, else the environment's, else the
+/// embedded one.
 pub(crate) fn open(
     named: Option<&OsStr>,
     global: &Global,
@@ -46,7 +46,7 @@ pub(crate) fn open(
     open_base_model(&to_base(model_ref(named, global)?), options, messages)
 }
 
-/// Which network is meant by `--model`, or the environment.
+/// Resolves `--model`, or the environment's model.
 pub(crate) fn base(global: &Global) -> Result<Base> {
     Ok(to_base(model_ref(None, global)?))
 }
@@ -59,7 +59,7 @@ fn to_base(model_ref: ModelRef) -> Base {
     }
 }
 
-/// Opens a network, and says what there is to say of it.
+/// Opens a network and prints its notes.
 pub(crate) fn open_base_model(
     base: &Base,
     options: &ModelOptions,
@@ -74,7 +74,7 @@ pub(crate) fn open_base_model(
     Ok(model)
 }
 
-/// The zoo's network of that name, with made-up weights.
+/// Builds the architecture of this name with random weights.
 pub(crate) fn with_random_weights(
     named: Option<&OsStr>,
     global: &Global,
@@ -85,8 +85,7 @@ pub(crate) fn with_random_weights(
     Ok(Model::with_random_weights(lorgnette::net::zoo::find(name)?, options)?)
 }
 
-/// Opens the network that photos are shown to. If nobody knows how it wants them, the user is told
-/// so.
+/// Opens the network for photos. Warns if its preprocessing is assumed.
 pub(crate) fn open_for_photos(
     input: &InputArguments,
     global: &Global,
@@ -95,7 +94,7 @@ pub(crate) fn open_for_photos(
     open_for_photos_by_name(None, input, global, messages)
 }
 
-/// The same, for a verb that has the network as an argument.
+/// The same, for a verb with the network as an argument.
 pub(crate) fn open_for_photos_by_name(
     named: Option<&OsStr>,
     input: &InputArguments,
@@ -112,7 +111,7 @@ pub(crate) fn open_for_photos_by_name(
     Ok(model)
 }
 
-/// Opens the network as [`open`] does, whatever it is for: tensors go in and come out by name.
+/// Opens the network as [`open`] does, for feeding and fetching tensors by name.
 pub(crate) fn open_network(named: Option<&OsStr>, global: &Global) -> Result<Network> {
     let options = global.model_options()?;
     match model_ref(named, global)? {
@@ -130,7 +129,7 @@ pub(crate) fn open_network(named: Option<&OsStr>, global: &Global) -> Result<Net
     }
 }
 
-/// The file that features are kept in, unless another is named.
+/// The default file of cached features.
 pub(crate) fn features_file() -> Result<PathBuf> {
     let model_store = ModelStore::from_env()
         .context("there is no folder to keep features in: set LORGNETTE_HOME, or give --cache")?;
@@ -145,8 +144,8 @@ pub(crate) fn path(named: Option<&OsStr>, global: &Global) -> Result<Option<Path
     })
 }
 
-/// The shape of the input for so many photos. `size` is for graphs that take photos of any size;
-/// the others got theirs when they were opened.
+/// The input shape for a batch. `size` is for graphs that take photos of any size; other inputs
+/// were fixed when the model was opened.
 pub(crate) fn input_shape(model: &Model, size: Option<Size>, batch: usize) -> Result<Vec<usize>> {
     let Preprocessor { height, width, channels, .. } = *model.preprocess();
     if !model.signature().input.takes_decoded_image {
@@ -159,12 +158,12 @@ pub(crate) fn input_shape(model: &Model, size: Option<Size>, batch: usize) -> Re
     Ok(vec![height, width, channels])
 }
 
-/// The node that gives a network's final answer.
+/// The node of a network's final result.
 pub(crate) fn answer(signature: &Signature) -> &str {
     signature.probabilities.as_deref().unwrap_or(&signature.logits)
 }
 
-/// The names of the classes in a few words.
+/// A short description of the class names.
 pub(crate) fn describe_labels(labels: &Labels) -> String {
     let first_names: Vec<&str> = labels.iter().map(|label| label.first_name()).collect();
     match first_names[..] {
@@ -175,7 +174,7 @@ pub(crate) fn describe_labels(labels: &Labels) -> String {
     }
 }
 
-/// The preprocessing in a few words.
+/// A short description of the preprocessing.
 pub(crate) fn describe_preprocessing(model: &Model) -> String {
     let advice = match model.preprocess_source() {
         PreprocessSource::Explicit => " (as given)",
@@ -185,7 +184,7 @@ pub(crate) fn describe_preprocessing(model: &Model) -> String {
     preprocessing_name(model) + advice
 }
 
-/// The preprocessing in fewer words still.
+/// The name of the preprocessing.
 pub(crate) fn preprocessing_name(model: &Model) -> String {
     let Preprocessor { preprocessing, mean, scale, .. } = model.preprocess();
     if model.signature().input.takes_decoded_image {
@@ -241,7 +240,7 @@ fn parse_model_ref(name: &OsStr) -> Result<ModelRef> {
     if path.exists() || has_index(&path) {
         return Ok(ModelRef::File(path));
     }
-    // Names have no folders; what has one was meant to be a path.
+    // Names contain no folders; anything else is a path.
     let name = name.to_str().filter(|name| !name.contains(['/', '\\'])).unwrap_or_default();
     match catalogue::find(name) {
         Ok(entry) => installed_ref(&entry),
@@ -251,7 +250,7 @@ fn parse_model_ref(name: &OsStr) -> Result<ModelRef> {
     }
 }
 
-/// Whether a model of that name has a file: in the current folder, or in the home.
+/// True if a model of that name has a file in the current folder or the model store.
 pub(crate) fn is_available(name: &str) -> bool {
     let path = Path::new(name);
     let installed = || {
@@ -263,7 +262,7 @@ pub(crate) fn is_available(name: &str) -> bool {
     path.exists() || has_index(path) || installed().is_some()
 }
 
-/// A model of the catalogue, which must be in the home.
+/// A published model, which must be in the model store.
 fn installed_ref(entry: &Entry) -> Result<ModelRef> {
     let model_store = ModelStore::from_env();
     if let Some(path) = model_store.as_ref().and_then(|model_store| model_store.installed(entry)) {
@@ -282,8 +281,8 @@ fn has_index(prefix: &Path) -> bool {
     Path::new(&index).exists()
 }
 
-/// Whether there are files of that name with something behind it, as a checkpoint's are, or an
-/// archive with that name in it.
+/// True if files have this path as a prefix, as a checkpoint's do, or an archive of this name
+/// exists.
 fn is_prefix(path: &Path) -> bool {
     let Some(name) = path.file_name() else { return false };
     let folder =

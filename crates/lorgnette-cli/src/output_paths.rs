@@ -1,8 +1,8 @@
-//! Where the files of a run go that `--picture`, `--npy` and the like ask for.
+//! Paths of the output files of `--picture`, `--npy` and similar options.
 //!
-//! For one photo they name a file, for several a folder, which gets the photos' own folders. Every
-//! place is settled before the first photo is opened, so that it depends neither on threads nor on
-//! which photos fail; and no place is another's or a photo's own.
+//! For one photo an option names a file, for several a folder, which gets the photos' relative
+//! folders. All paths are determined before the first photo is opened, so they depend neither on
+//! threads nor on failures. No path is used twice, and none is a photo's own.
 
 use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
@@ -13,44 +13,43 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::photos::Photo;
 
-/// What can be written, by the ending of the file; the first is written into folders.
+/// The supported extensions of an output; the first is the default in folders.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Extensions(&'static [&'static str]);
 
-/// Pictures: PNG loses nothing.
+/// Pictures; PNG is lossless.
 pub(crate) const PICTURES: Extensions = Extensions(&["png", "jpg", "jpeg", "jpe"]);
-/// Drawings, which can be vectors too.
+/// Drawings, including vector graphics.
 pub(crate) const FIGURES: Extensions = Extensions(&["png", "jpg", "jpeg", "jpe", "svg"]);
-/// NumPy's arrays.
+/// NumPy arrays.
 pub(crate) const ARRAYS: Extensions = Extensions(&["npy"]);
 
 /// One file for all photos.
 pub(crate) const JSON: Extensions = Extensions(&["json"]);
 
-/// What a picture of the photo from standard input is called.
+/// The file stem for the photo from standard input.
 const STANDARD_INPUT_STEM: &str = "stdin";
 
-/// Gives out places, each once.
+/// Assigns paths, each once.
 #[derive(Debug)]
 pub(crate) struct OutputPaths<'a> {
     photos: &'a [Photo],
-    /// Places given out, and the photos themselves. In small letters, for that is all that some
-    /// file systems see.
+    /// Assigned paths and the photos themselves, in lower case for case-insensitive file systems.
     taken: HashSet<OsString>,
 }
 
 impl<'a> OutputPaths<'a> {
-    /// Room for pictures of these photos.
+    /// Creates the assignment for these photos.
     pub(crate) fn new(photos: &'a [Photo]) -> Self {
         let paths = photos.iter().filter_map(Photo::path);
         Self { photos, taken: paths.map(|path| key(&absolute(path))).collect() }
     }
 
-    /// A place for a picture of each photo in `out`: the file itself, or files in that folder,
-    /// which is made if need be, with the folders of the photos. `option` is what messages call it.
+    /// Assigns a path for a picture of each photo: `out` itself, or files in the folder `out`,
+    /// which is created, with the photos' relative folders. `option` is for messages.
     ///
     /// # Errors
-    /// If `out` does not suit, or the folder cannot be made.
+    /// If `out` is unsuitable, or the folder cannot be created.
     pub(crate) fn paths(
         &mut self,
         out: &Path,
@@ -61,7 +60,7 @@ impl<'a> OutputPaths<'a> {
             .with_context(|| format!("{option} {}", out.display()))
     }
 
-    /// The same, if `out` is given.
+    /// As [`OutputPaths::paths`], if `out` is given.
     pub(crate) fn paths_for(
         &mut self,
         out: &Option<PathBuf>,
@@ -71,8 +70,8 @@ impl<'a> OutputPaths<'a> {
         out.as_deref().map(|out| self.paths(out, option, extensions)).transpose()
     }
 
-    /// A place for a changed copy of each photo in `out`: the file itself, or files in that folder
-    /// with the photos' own endings, or the first of [`PICTURES`] where that cannot be written.
+    /// Assigns a path for a changed copy of each photo: `out` itself, or files in the folder `out`
+    /// with the photos' extensions, or the first of [`PICTURES`] where that cannot be written.
     ///
     /// # Errors
     /// As [`OutputPaths::paths`].
@@ -110,7 +109,7 @@ impl<'a> OutputPaths<'a> {
         photos.iter().map(path).collect()
     }
 
-    /// A place in a folder, named after the photo and numbered if that is taken.
+    /// A path in a folder, named after the photo, and numbered if it is taken.
     fn path_in(&mut self, folder: &Path, photo: &Photo, extension: &OsStr) -> PathBuf {
         let stem = photo.path().map_or(Some(STANDARD_INPUT_STEM.as_ref()), Path::file_stem);
         let stem = stem.unwrap_or("photo".as_ref());
@@ -127,16 +126,16 @@ impl<'a> OutputPaths<'a> {
         paths.into_iter().find(|path| self.take(path)).expect("there is no end of numbers")
     }
 
-    /// Whether the place was free.
+    /// Marks a path as taken; returns true if it was free.
     fn take(&mut self, path: &Path) -> bool {
         self.taken.insert(key(&absolute(path)))
     }
 }
 
-/// Refuses what can only fail once the photos are known, before anything has been opened.
+/// Rejects unsuitable output paths before anything is opened.
 ///
 /// # Errors
-/// If the file's ending is none that can be written, or its folder is not there.
+/// If the file's extension is not supported, or its folder does not exist.
 pub(crate) fn check(out: Option<&Path>, option: &str, extensions: Extensions) -> Result<()> {
     let Some(out) = out.filter(|out| !is_folder(out)) else { return Ok(()) };
     if !extensions.has(out) {
@@ -145,10 +144,10 @@ pub(crate) fn check(out: Option<&Path>, option: &str, extensions: Extensions) ->
     check_folder(out, option)
 }
 
-/// The same for what is one file, whatever the number of photos.
+/// The same for an output that is one file for all photos.
 ///
 /// # Errors
-/// As [`check`]; a folder is refused too.
+/// As [`check`]; a folder is also an error.
 pub(crate) fn check_file(out: Option<&Path>, option: &str, extensions: Extensions) -> Result<()> {
     let Some(out) = out else { return Ok(()) };
     if out.is_dir() || !extensions.has(out) {
@@ -167,7 +166,7 @@ fn check_folder(out: &Path, option: &str) -> Result<()> {
 }
 
 impl Extensions {
-    /// Whether a file's name has one of them.
+    /// True if the file's extension is one of these.
     pub(crate) fn has(self, out: &Path) -> bool {
         let extension = out.extension().and_then(|extension| extension.to_str());
         extension.is_some_and(|extension| {
@@ -177,7 +176,7 @@ impl Extensions {
 }
 
 impl fmt::Display for Extensions {
-    /// Those that people use: `.png or .jpg`.
+    /// The common ones: `.png or .jpg`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let common = self.0.iter().filter(|extension| !matches!(**extension, "jpeg" | "jpe"));
         let common: Vec<String> = common.map(|extension| format!(".{extension}")).collect();
@@ -190,7 +189,7 @@ impl fmt::Display for Extensions {
     }
 }
 
-/// Whether a folder is meant: there is one, or the name ends as one, or it has no ending.
+/// True if `out` is a folder: it exists, or its name ends with a separator, or it has no extension.
 fn is_folder(out: &Path) -> bool {
     let ends_as_folder = out
         .as_os_str()
@@ -200,7 +199,7 @@ fn is_folder(out: &Path) -> bool {
     ends_as_folder || out.is_dir() || (out.extension().is_none() && !out.exists())
 }
 
-/// The path without links and detours, as far as it exists.
+/// The canonical path, as far as it exists.
 fn absolute(path: &Path) -> PathBuf {
     if let Ok(path) = path.canonicalize() {
         return path;

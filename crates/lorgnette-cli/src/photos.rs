@@ -1,4 +1,4 @@
-//! Which photos are meant: files, folders, patterns, lists, standard input.
+//! Finds the photos that the user names: files, folders, patterns, lists, standard input.
 
 use std::fs;
 use std::io::{self, Read};
@@ -12,42 +12,42 @@ use walkdir::{DirEntry, WalkDir};
 
 use crate::arguments::PhotoArguments;
 
-/// How standard input is written as a path.
+/// The path that stands for standard input.
 const STANDARD_INPUT: &str = "-";
-/// What messages call it.
+/// Its name in messages.
 const STANDARD_INPUT_NAME: &str = "standard input";
-/// As a shell would expand a pattern.
+/// Patterns match as in a shell.
 const GLOB_OPTIONS: MatchOptions = MatchOptions {
     case_sensitive: true,
     require_literal_separator: true,
     require_literal_leading_dot: true,
 };
 
-/// A photo the user meant, not yet opened.
+/// A photo named by the user, not yet opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Photo {
     name: String,
     source: Source,
-    /// The folders between the one that was named and the photo; none if the photo itself was.
+    /// Folders between the named folder and the photo; empty if the photo itself was named.
     relative_dir: PathBuf,
 }
 
-/// Where a photo comes from.
+/// Source of a photo.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Source {
     File(PathBuf),
     StandardInput,
-    /// Nowhere, for this reason.
+    /// None, for this reason.
     Unavailable(String),
 }
 
 impl Photo {
-    /// What results call it: its path, or `-`.
+    /// Its name in results: its path, or `-`.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    /// The file it is in, if it is in one.
+    /// The path of its file, if it has one.
     pub(crate) fn path(&self) -> Option<&Path> {
         match &self.source {
             Source::File(path) => Some(path),
@@ -55,17 +55,17 @@ impl Photo {
         }
     }
 
-    /// Where it is within the folder that was named: the folders on the way.
+    /// Folders between the named folder and the photo.
     pub(crate) fn relative_dir(&self) -> &Path {
         &self.relative_dir
     }
 
-    /// Opens it.
+    /// Opens the photo.
     pub(crate) fn open(&self, options: &OpenOptions) -> Result<Picture> {
         Ok(self.open_with_file(options)?.0)
     }
 
-    /// Opens it, and gives the bytes of its file too.
+    /// Opens the photo and also returns its file's bytes.
     pub(crate) fn open_with_file(&self, options: &OpenOptions) -> Result<(Picture, Vec<u8>)> {
         let bytes = match &self.source {
             Source::File(path) => options.read(path)?,
@@ -109,11 +109,10 @@ impl Photo {
     }
 }
 
-/// Every photo meant, in the order of the arguments; the files of a folder in the order of their
-/// names.
+/// All photos, in the order of the arguments; those of a folder sorted by name.
 ///
-/// What is not there, or cannot be looked into, is a photo that cannot be opened, so that it takes
-/// its place among the answers and the others go on.
+/// A path that does not exist or cannot be read is a photo that fails to open, so that it has its
+/// place among the results and the others continue.
 pub(crate) fn find(arguments: &PhotoArguments) -> Result<Vec<Photo>> {
     let is_standard_input = |path: &Path| path == Path::new(STANDARD_INPUT);
     let readers = arguments
@@ -145,8 +144,8 @@ pub(crate) fn find(arguments: &PhotoArguments) -> Result<Vec<Photo>> {
     Ok(photos)
 }
 
-/// The photos of an argument. Where nothing has that very name, it may be a pattern that the shell
-/// left to us.
+/// The photos of an argument. If there is no such path, it may be a pattern that the shell did not
+/// expand.
 fn expand(path: &Path, depth: usize) -> Vec<Photo> {
     match path.to_str().filter(|text| text.contains(['*', '?', '['])) {
         Some(pattern) if fs::symlink_metadata(path).is_err() => matches(pattern, depth),
@@ -189,7 +188,7 @@ fn file_or_folder(path: PathBuf, depth: usize) -> Vec<Photo> {
     }
 }
 
-/// The photos in a folder. Links are followed, but not in circles.
+/// The photos in a folder. Links are followed, without cycles.
 fn walk(folder: &Path, depth: usize) -> impl Iterator<Item = Photo> + '_ {
     let walk =
         WalkDir::new(folder).min_depth(1).max_depth(depth).follow_links(true).sort_by_file_name();
@@ -201,11 +200,11 @@ fn walk(folder: &Path, depth: usize) -> impl Iterator<Item = Photo> + '_ {
     )
 }
 
-/// What a folder that cannot be looked into, or a link that leads nowhere, amounts to.
+/// The failing photo for an unreadable folder or a broken link, if it counts as one.
 fn unreadable(error: &walkdir::Error) -> Option<Photo> {
     let path = error.path()?;
     let cause = error.io_error()?;
-    // Any folder may hold photos, but of links only those do that are called so.
+    // Any folder may contain photos, but a broken link counts only with a photo's extension.
     let matters = cause.kind() != io::ErrorKind::NotFound || has_photo_extension(path);
     matters.then(|| Photo::unavailable(path, &format!("cannot be read: {cause}")))
 }
@@ -218,7 +217,7 @@ fn is_photo(entry: &DirEntry) -> bool {
     entry.file_type().is_file() && has_photo_extension(entry.path())
 }
 
-/// The paths in a list, one a line.
+/// The paths in a list, one per line.
 fn read_list(list: &Path) -> io::Result<Vec<PathBuf>> {
     let mut text = Vec::new();
     if list == Path::new(STANDARD_INPUT) {
@@ -243,7 +242,7 @@ fn path_from_bytes(line: &[u8]) -> PathBuf {
     PathBuf::from(String::from_utf8_lossy(line).into_owned())
 }
 
-/// One byte past the limit is enough to refuse a photo.
+/// Reads at most one byte past the limit, which is enough to reject a photo.
 fn read_standard_input(options: &OpenOptions) -> Result<Vec<u8>, PictureError> {
     let name = STANDARD_INPUT_NAME;
     let mut bytes = Vec::new();

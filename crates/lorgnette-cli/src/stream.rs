@@ -1,5 +1,4 @@
-//! Photos in, answers out: every core at work, answers in the order of the photos, each written as
-//! soon as it is known.
+//! Runs photos on all cores and writes results in input order, each as soon as it is known.
 
 use std::io::{self, Write};
 use std::ops::ControlFlow;
@@ -16,50 +15,49 @@ use crate::photos::Photo;
 use crate::printable::locked_stdout;
 use crate::progress::Progress;
 
-/// How so many threads share so many photos.
+/// Distribution of threads among photos.
 ///
-/// A photo alone is served by all threads. Several are each served by one worker, which decodes,
-/// computes and writes; so one photo's decoding overlaps another's inference, and no thread waits
-/// for another.
+/// A single photo uses all threads. Several photos use one worker each, which decodes, computes and
+/// writes; so decoding overlaps with inference, and threads do not wait for each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct WorkSplit {
-    /// Photos that are worked on at the same time.
+    /// Number of photos processed at the same time.
     pub(crate) workers: usize,
-    /// Threads for each.
+    /// Threads of each worker.
     pub(crate) threads: usize,
 }
 
 impl WorkSplit {
-    /// Shares `threads` among `photos`.
+    /// Distributes `threads` among `photos`.
     pub(crate) fn new(threads: usize, photos: usize) -> Self {
         let workers = threads.min(photos).max(1);
         Self { workers, threads: threads / workers }
     }
 }
 
-/// The line about a photo that failed, in place of its answer.
+/// The line for a photo that failed.
 #[derive(Serialize)]
 struct Failure<'a> {
     photo: &'a str,
     error: &'a str,
 }
 
-/// Where answers go, and what became of the photos so far.
+/// Standard output, and counts of results.
 struct Output {
     out: Box<dyn Write>,
     format: Format,
     messages: Messages,
     progress: Progress,
     failed: usize,
-    /// Why standard output takes no more.
+    /// The error of writing to standard output.
     write_error: Option<io::Error>,
 }
 
-/// Lets `workers` turn photos into answers and `write`s each to standard output; `header` goes
-/// before the first.
+/// Maps photos to results with `workers` and writes each to standard output with `write`, after
+/// `header`.
 ///
 /// # Errors
-/// If standard output takes no more. A reader that has seen enough and went away is no error.
+/// If standard output cannot be written. A reader that closes its end early is not an error.
 pub(crate) fn answer_photos<A, W>(
     photos: &[Photo],
     workers: Vec<W>,
@@ -106,7 +104,7 @@ where
 }
 
 impl Output {
-    /// Writes and flushes, so that whatever happens next, this has been said.
+    /// Writes and flushes, so that every result is visible at once.
     fn put(&mut self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> ControlFlow<()> {
         let out = &mut self.out;
         let written = self.progress.suspend_for_output(|| write(out).and_then(|()| out.flush()));
@@ -119,7 +117,7 @@ impl Output {
         }
     }
 
-    /// In JSON Lines in the answer's place, otherwise on standard error.
+    /// As a JSON line in the result's place, otherwise on standard error.
     fn put_failure(&mut self, photo: &Photo, error: &anyhow::Error) -> ControlFlow<()> {
         self.failed += 1;
         let error = messages::error_chain(error);
@@ -139,8 +137,8 @@ pub(crate) fn write_json(out: &mut dyn Write, value: &impl Serialize) -> io::Res
     writeln!(out)
 }
 
-/// Writes lines of comma-separated values, made in memory first: csv's own errors do not tell a
-/// reader that went away from a full disk.
+/// Writes lines of comma-separated values, formatted in memory first: csv's errors do not
+/// distinguish a closed pipe from a full disk.
 pub(crate) fn write_csv_lines(
     out: &mut dyn Write,
     fill: impl FnOnce(&mut csv::Writer<Vec<u8>>) -> csv::Result<()>,
@@ -150,7 +148,7 @@ pub(crate) fn write_csv_lines(
     out.write_all(&lines.into_inner().map_err(csv::IntoInnerError::into_error)?)
 }
 
-/// Writes a report that is no answer to a photo.
+/// Writes a report that is not about a photo.
 ///
 /// # Errors
 /// As [`answer_photos`].

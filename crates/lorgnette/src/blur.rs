@@ -1,4 +1,4 @@
-//! Makes everything of a class in a photo unrecognisable.
+//! Blurs all regions of given classes in a photo.
 //!
 //! ```text
 //! LabelMap, classes ─▶ Mask (which pixels, how much) ─▶ Mask::apply ─▶ Picture
@@ -15,37 +15,37 @@ mod area;
 mod effect;
 mod mask;
 
-/// What becomes of the pixels.
+/// How pixels are made unrecognisable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BlurMode {
-    /// Squares, each the mean of what was in it: nothing finer than a square is left.
+    /// Squares, each filled with its mean: no detail finer than a square remains.
     Mosaic,
-    /// Smooth. What is left can in part be sharpened again: for looks, not for secrets.
+    /// Gaussian blur. It can be undone in part, so it is unfit for hiding secrets.
     Gaussian,
     /// One colour.
     Fill([u8; 3]),
 }
 
-/// How a [`Mask`] is made and applied. Lengths are pixels of the photo.
+/// Options of a [`Mask`] and its application. Lengths are in pixels of the photo.
 #[derive(Clone, Debug, PartialEq)]
 pub struct BlurOptions {
-    /// What becomes of the pixels.
+    /// How pixels are made unrecognisable.
     pub mode: BlurMode,
-    /// The probability, 0 to 1, that a pixel's best class must have, if that is one of those to
-    /// blur.
+    /// Minimum probability, 0 to 1, of a pixel's best class.
     pub min_probability: f32,
-    /// How far beyond the class's pixels it goes, so that nothing peeks out; a cell of the
-    /// network's own stride if not given.
+    /// Width of the margin around the classes' pixels; default: one cell at the network's own
+    /// stride.
     pub margin: Option<usize>,
-    /// Over how many more pixels it fades; half the margin if not given.
+    /// Width over which the mask fades beyond the margin; default: half the margin.
     pub feather: Option<usize>,
-    /// The side of a mosaic's squares, and four times the deviation of a blur; if not given, a cell
-    /// of the network's own stride, or a thirtieth of the photo's longer side if that is more.
+    /// Side of a mosaic's squares, and four times the standard deviation of a Gaussian blur.
+    /// Default: one cell at the network's own stride, or a thirtieth of the photo's longer side if
+    /// that is more.
     pub block: Option<usize>,
 }
 
 impl Default for BlurOptions {
-    /// A mosaic over every pixel whose best class it is.
+    /// A mosaic of every pixel whose best class is selected.
     fn default() -> Self {
         Self {
             mode: BlurMode::Mosaic,
@@ -58,7 +58,7 @@ impl Default for BlurOptions {
 }
 
 impl BlurMode {
-    /// The names that [`BlurMode::from_str`] knows.
+    /// The names that [`BlurMode::from_str`] accepts.
     pub const NAMES: [&'static str; 3] = ["mosaic", "gaussian", "fill"];
     /// A middle grey.
     const GREY: Self = Self::Fill([0x80; 3]);
@@ -87,7 +87,7 @@ impl fmt::Display for BlurMode {
     }
 }
 
-/// A name that is no way to blur.
+/// The name of no blur mode.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("{0:?} is no way to blur: choose one of mosaic, gaussian, fill")]
 pub struct UnknownBlurMode(pub String);

@@ -1,4 +1,4 @@
-//! The models that TF-Slim's authors published, by name.
+//! The catalogue of the models that TF-Slim's authors published.
 //!
 //! ```
 //! let entry = lorgnette::catalogue::find("vgg_16")?;
@@ -16,18 +16,19 @@ use crate::error::{Error, Result};
 use crate::model::{Model, ModelOptions};
 use crate::model_store::ModelStore;
 
-/// A model that can be pulled.
+/// A published model.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// Its name: the zoo's for the first file of a network, the published file's for the others.
+    /// Its name: the architecture's for the first file of an architecture, the published file's for
+    /// the others.
     pub name: String,
-    /// Its network.
+    /// Its architecture.
     pub net: &'static Architecture,
-    /// Its file.
+    /// Its published file.
     pub published: &'static Published,
 }
 
-/// All of them, by family.
+/// All published models, by family.
 #[must_use]
 pub fn entries() -> Vec<Entry> {
     let entries_for = |net: &'static Architecture| {
@@ -40,7 +41,7 @@ pub fn entries() -> Vec<Entry> {
     ARCHITECTURES.iter().flat_map(entries_for).collect()
 }
 
-/// The model of that name, or whose file has that name (with or without its ending).
+/// Finds the model with this name, or whose file has this name (with or without extension).
 ///
 /// # Errors
 /// [`lorgnette_net::Error::Unknown`] with the nearest names.
@@ -59,14 +60,14 @@ pub fn find(name: &str) -> Result<Entry> {
 }
 
 impl Entry {
-    /// The side of its pictures.
+    /// Side of its input in pixels.
     #[must_use]
     pub fn side(&self) -> usize {
         self.published.side
     }
 
-    /// The addresses it was published under, the first one first. The bucket behind
-    /// `download.tensorflow.org` has an address of its own, which speaks TLS.
+    /// The addresses it was published under, in order of preference. The bucket behind
+    /// `download.tensorflow.org` has its own address, which supports TLS.
     #[must_use]
     pub fn addresses(&self) -> Vec<String> {
         const SITE: &str = "http://download.tensorflow.org/";
@@ -79,7 +80,7 @@ impl Entry {
         }
     }
 
-    /// Opens its file, which lies at `path`: at its own side unless `options` say otherwise, and
+    /// Opens its file at `path`, at the model's own input side unless `options` state another, and
     /// under its own name.
     ///
     /// # Errors
@@ -96,7 +97,7 @@ impl Entry {
         }
     }
 
-    /// Opens it from the home; `None` if it is not there.
+    /// Opens it from the model store; `None` if it is not there.
     ///
     /// # Errors
     /// As [`Model::open`].
@@ -106,8 +107,8 @@ impl Entry {
     }
 }
 
-/// Of several checkpoints in an archive, the one of moving averages: MobileNet V3's have `ema`
-/// beside `pristine`. Other errors stay what they are.
+/// Chooses the EMA checkpoint of an archive with several: MobileNet V3's archives have `ema` and
+/// `pristine`. Passes other errors through.
 pub(crate) fn ema_checkpoint(error: lorgnette_net::Error) -> lorgnette_net::Result<PathBuf> {
     let lorgnette_net::Error::Ambiguous { candidates, .. } = &error else { return Err(error) };
     let paths = candidates.iter().map(PathBuf::from);

@@ -1,34 +1,34 @@
-//! What is in a picture: the most probable classes.
+//! Classification: the most probable classes of a picture.
 
 use crate::embed::features;
 use crate::error::Result;
 use crate::model::{Model, score_names};
 use crate::picture::Picture;
 
-/// Names what is in pictures. Cheap to clone and to share between threads.
+/// Classifies pictures. Cheap to clone and to share between threads.
 #[derive(Clone, Debug)]
 pub struct Classifier {
     model: Model,
 }
 
-/// A classifier's answer.
+/// The classification of one picture.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Classification {
     /// The most probable classes, best first.
     pub predictions: Vec<Prediction>,
-    /// Whether even the best is less probable than what a trained model takes for
-    /// [known](Model::rejection_threshold).
+    /// True if even the best probability is below the model's [rejection
+    /// threshold](Model::rejection_threshold).
     pub is_rejected: bool,
 }
 
-/// One class and how probable it is.
+/// A class with its probability and logit.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Prediction {
-    /// The network's own output index; in networks of 1001 classes 0 is the background.
+    /// The network's output index; in networks of 1001 classes 0 is the background.
     pub index: usize,
     /// The WordNet synset, such as `n01440764`, where the label set has them.
     pub synset: Option<String>,
-    /// The class's name, or several with commas between them.
+    /// The class's name, or several synonyms separated by commas.
     pub name: String,
     /// From 0 to 1.
     pub probability: f32,
@@ -36,18 +36,18 @@ pub struct Prediction {
     pub logit: f32,
 }
 
-/// What a network makes of a picture.
+/// The probabilities and features of a picture, from one run.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outputs {
-    /// One for each class, from 0 to 1, in the network's order.
+    /// Probability of each class, 0 to 1, in the network's order.
     pub probabilities: Vec<f32>,
-    /// One for each channel of what the classification layer reads; the mean over all places where
-    /// that is a map.
+    /// Features in front of the classification layer, one for each channel; averaged over all
+    /// positions where that layer's input is a map.
     pub features: Option<Vec<f32>>,
 }
 
 impl Classifier {
-    /// A classifier that uses `model`.
+    /// Creates a classifier that uses `model`.
     ///
     /// # Errors
     /// If the network does not give one score for each class.
@@ -55,23 +55,23 @@ impl Classifier {
         if model.classifies() { Ok(Self { model }) } else { Err(model.no_class_scores_error()) }
     }
 
-    /// The model it uses.
+    /// The underlying model.
     #[must_use]
     pub fn model(&self) -> &Model {
         &self.model
     }
 
-    /// The same classifier on a pool of `threads` threads of its own.
+    /// Returns the same classifier on its own pool of `threads` threads.
     #[must_use]
     pub fn with_threads(&self, threads: usize) -> Self {
         Self { model: self.model.with_threads(threads) }
     }
 
-    /// The `top` most probable classes of a picture.
+    /// Returns the `top` most probable classes of a picture.
     ///
     /// # Errors
-    /// If there is no memory for it; and for graphs that decode photos themselves, if the photo's
-    /// size does not suit them.
+    /// If memory is insufficient; for graphs that decode photos themselves, if the photo's size
+    /// does not fit them.
     pub fn classify(&self, picture: &Picture, top: usize) -> Result<Classification> {
         self.model.run(picture, &score_names(self.model.signature()), |values| {
             let logits = values[0].1;
@@ -84,8 +84,8 @@ impl Classifier {
         })
     }
 
-    /// All that the network makes of a picture, in one run: the probability of every class, and the
-    /// features the classification layer reads, where it is clear which these are.
+    /// Computes in one run the probability of every class, and the features if the classification
+    /// layer can be identified.
     ///
     /// # Errors
     /// As [`classify`](Self::classify).
@@ -106,8 +106,7 @@ impl Classifier {
 
     fn best(&self, logits: &[f32], probabilities: &[f32], top: usize) -> Vec<Prediction> {
         let mut order: Vec<usize> = (0..probabilities.len()).collect();
-        // Equal ones by index, and numbers that are none at the end, so that every run gives the
-        // same order.
+        // Ties by index and NaN last, so that the order is deterministic.
         order.sort_by(|&a, &b| {
             sort_key(probabilities[b]).total_cmp(&sort_key(probabilities[a])).then(a.cmp(&b))
         });
@@ -129,7 +128,7 @@ fn sort_key(probability: f32) -> f32 {
     if probability.is_nan() { f32::NEG_INFINITY } else { probability }
 }
 
-/// Probabilities from scores: `eˣ / Σ eˣ`, shifted by the largest so that nothing overflows.
+/// Softmax: `eˣ / Σ eˣ`, shifted by the maximum against overflow.
 fn softmax(logits: &[f32]) -> Vec<f32> {
     let max_logit = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let powers: Vec<f64> = logits.iter().map(|&x| f64::from(x - max_logit).exp()).collect();

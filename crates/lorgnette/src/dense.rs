@@ -1,14 +1,12 @@
-//! A class for every place of a photo: a classification network run fully convolutionally over a
-//! photo of any size.
+//! Segmentation: a classification network run fully convolutionally over a photo of any size.
 //!
 //! ```text
 //! Picture ─▶ scaled (for each scale) ─▶ parts ─▶ dense plan ─▶ scores of cells ─▶ LabelMap ─▶ legend, regions, pixels
 //!            picture                   tiles    lorgnette_net   scores          label_map     region, upsample
 //! ```
 //!
-//! The photo is neither resized nor cropped, only given the style's arithmetic; so what a cell
-//! answers for is as large as the pictures that the network was trained on. Other sizes of things
-//! are found by scaling the photo.
+//! The photo is normalised, but neither resized nor cropped, so a cell's receptive field equals the
+//! size of the training images. Scaling the photo finds objects of other sizes.
 
 use lorgnette_net::DenseSession;
 use lorgnette_net::{DenseOptions, MapPadding, ReceptiveField};
@@ -33,35 +31,34 @@ mod segmentation_map;
 mod tiles;
 mod upsample;
 
-/// Bytes of activations above which a photo is looked at in parts.
+/// Bytes of activations above which a photo is split into tiles.
 const MAX_TILE_BYTES: u64 = 768 << 20;
-/// Bytes of scores above which only each cell's best are kept.
+/// Bytes of scores above which only each cell's best classes are stored.
 const MAX_SCORE_BYTES: u64 = 1 << 30;
 
-/// What a map is like.
+/// Options of a segmentation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SegmentationOptions {
-    /// What the classification layers find beyond the edge of the photo.
+    /// Padding of the classification layers at the photo's edge.
     pub padding: MapPadding,
-    /// Pixels from cell to cell, at most: a power of two; the network's own stride if not given.
-    /// Finer maps take longer.
+    /// Maximum pixels from cell to cell, a power of two; default: the network's own stride. A
+    /// smaller stride takes longer.
     pub output_stride: Option<usize>,
-    /// How many times as large the photo is made, above 0. The probabilities at several scales are
-    /// averaged, on the grid of the largest.
+    /// Scale factors of the photo, each above 0. Probabilities at several scales are averaged on
+    /// the grid of the largest.
     pub scales: Vec<f64>,
-    /// The longest side, in pixels of the scaled photo, of what is looked at at once; as memory
-    /// allows if not given.
+    /// Maximum side of a tile, in pixels of the scaled photo; default: by the memory limit.
     pub tile: Option<usize>,
 }
 
 impl Default for SegmentationOptions {
-    /// Cells to the border, the network's own stride, the photo as it is.
+    /// SAME padding, the network's own stride, the photo unscaled.
     fn default() -> Self {
         Self { padding: MapPadding::Same, output_stride: None, scales: vec![1.0], tile: None }
     }
 }
 
-/// Makes maps of photos. Cheap to clone and to share between threads.
+/// Computes segmentation maps of photos. Cheap to clone and to share between threads.
 #[derive(Clone, Debug)]
 pub struct Segmenter {
     model: Model,
@@ -69,13 +66,14 @@ pub struct Segmenter {
     tile_budget: TileBudget,
 }
 
-/// What the plan for a picture of the network's own size tells of those for others.
+/// Stride, receptive field and memory per pixel, measured on a plan for an input of the network's
+/// own size.
 #[derive(Clone, Copy, Debug)]
 struct TileBudget {
     stride: [usize; 2],
     field: [usize; 2],
     bytes_per_pixel: f64,
-    /// Whether some layers look at the whole picture, so that it cannot be cut.
+    /// True if some layers depend on the whole picture, so that it cannot be split.
     has_global_context: bool,
 }
 
@@ -87,10 +85,11 @@ struct ScaleLevel {
 }
 
 impl Segmenter {
-    /// A mapper that uses `model`.
+    /// Creates a segmenter that uses `model`.
     ///
     /// # Errors
-    /// If the network does not give one score for each class, or cannot slide over a picture.
+    /// If the network does not give one score for each class, or cannot be made fully
+    /// convolutional.
     pub fn new(model: Model, options: SegmentationOptions) -> Result<Self> {
         let is_valid = |scale: &f64| scale.is_finite() && *scale > 0.0;
         if options.scales.is_empty() || !options.scales.iter().all(is_valid) {
@@ -114,26 +113,25 @@ impl Segmenter {
         Ok(Self { model, options, tile_budget })
     }
 
-    /// The model it uses.
+    /// The underlying model.
     #[must_use]
     pub fn model(&self) -> &Model {
         &self.model
     }
 
-    /// How its maps are made.
+    /// The options of its maps.
     #[must_use]
     pub fn options(&self) -> &SegmentationOptions {
         &self.options
     }
 
-    /// The same mapper on a pool of `threads` threads of its own.
+    /// Returns the same segmenter on its own pool of `threads` threads.
     #[must_use]
     pub fn with_threads(&self, threads: usize) -> Self {
         Self { model: self.model.with_threads(threads), ..self.clone() }
     }
 
-    /// What regions are looked for in its maps: those of [`RegionOptions::default`], but none of
-    /// the background.
+    /// [`RegionOptions::default`] without the background class.
     #[must_use]
     pub fn region_options(&self) -> RegionOptions {
         RegionOptions {
@@ -142,19 +140,19 @@ impl Segmenter {
         }
     }
 
-    /// The map of a photo.
+    /// Computes the map of a photo.
     ///
     /// # Errors
-    /// If the photo is too small for the network, or there is no memory for the map.
+    /// If the photo is too small for the network, or memory is insufficient.
     pub fn segment(&self, picture: &Picture) -> Result<SegmentationMap> {
         self.segment_with_progress(picture, &mut |_, _| {})
     }
 
-    /// As [`Segmenter::map`]; calls `progress` with the number of parts that are done and of all, before
-    /// the first and after each.
+    /// As [`Segmenter::segment`]; calls `progress` with the numbers of finished and of all tiles,
+    /// before the first and after each.
     ///
     /// # Errors
-    /// As [`Segmenter::map`].
+    /// As [`Segmenter::segment`].
     pub fn segment_with_progress(
         &self,
         picture: &Picture,
@@ -199,7 +197,8 @@ impl Segmenter {
         })
     }
 
-    /// The session for the parts of a picture of `size`, and where it is cut, down and across.
+    /// The session for the tiles of a picture of `size`, and the tiles' spans, vertical and
+    /// horizontal.
     fn tiles(&self, size: [usize; 2]) -> Result<(DenseSession, [Vec<TileSpan>; 2])> {
         let mut max_tile = self.max_tile_side(size);
         loop {
@@ -214,12 +213,12 @@ impl Segmenter {
             if let Some(spans) = spans_of(0, dense.rows).zip(spans_of(1, dense.columns)) {
                 return Ok((dense, spans.into()));
             }
-            // Too little for a single cell that sees nothing beyond its part.
+            // Too short for a single cell's receptive field.
             max_tile += self.tile_budget.field[0].max(self.tile_budget.field[1]) / 2;
         }
     }
 
-    /// The longest side of a part, so that its activations stay within bounds.
+    /// Maximum side of a tile whose activations fit the memory limit.
     fn max_tile_side(&self, size: [usize; 2]) -> usize {
         let longer_side = size[0].max(size[1]);
         if self.tile_budget.has_global_context {
@@ -233,7 +232,7 @@ impl Segmenter {
         if (size[0] as f64 * size[1] as f64) <= area {
             return longer_side;
         }
-        // What a narrow photo leaves of the width, its parts may have in length.
+        // The tiles of a narrow photo may be longer.
         let shorter_side = (size[0].min(size[1]) as f64).min(area.sqrt());
         (area / shorter_side) as usize
     }
@@ -257,7 +256,7 @@ impl Segmenter {
         })
     }
 
-    /// Runs the session over every part, and keeps the cells that count.
+    /// Runs the session over every tile and collects the scores.
     fn scores(
         &self,
         picture: &Picture,
@@ -294,13 +293,13 @@ impl Segmenter {
     }
 }
 
-/// The size of picture that the network was trained for, in the picture that a map is computed on.
+/// Height and width of the network's own input.
 fn window(model: &Model) -> [usize; 2] {
     let Preprocessor { height, width, .. } = *model.preprocess();
     [height, width]
 }
 
-/// The mean probabilities of several maps on one grid, as scores.
+/// Mean probabilities of several maps on one grid, as logarithms.
 fn average_scales(scale_levels: &[ScaleLevel], rows: &Axis, columns: &Axis) -> Result<Scores> {
     let classes = scale_levels[0].scores.classes();
     let mut scores = Scores::new(rows.cells * columns.cells, classes, MAX_SCORE_BYTES)?;

@@ -1,4 +1,4 @@
-//! Pictures of a network's architecture, at block level: text for a terminal, Graphviz's dot, SVG.
+//! Diagrams of a network's architecture at block level: text for a terminal, Graphviz's dot, SVG.
 //!
 //! ```
 //! use lorgnette::{Model, ModelOptions, diagram};
@@ -21,24 +21,24 @@ use std::ops::Range;
 
 use lorgnette_net::summary::{Block, Branch, Layer, LayerKind, Summary};
 
-/// A row of a picture: a block, or several in a row that are the same.
+/// A row of a diagram: a block, or a run of equal blocks.
 struct Row<'a> {
-    /// The name, or the first and the last.
+    /// The name, or the first and the last name.
     name: String,
-    /// The first of them.
+    /// The first block.
     block: &'a Block,
-    /// How many they are.
+    /// Number of blocks.
     count: usize,
     parameters: u64,
     macs: u64,
-    /// The rows that it reads.
+    /// The rows whose output it reads.
     inputs: Vec<usize>,
 }
 
-/// Fewer are not worth folding.
+/// Minimum length of a run that is folded.
 const MIN_FOLDED: usize = 3;
 
-/// An outline's rows: runs of equal blocks are one.
+/// The rows of a summary: runs of equal blocks are folded.
 fn rows(summary: &Summary) -> Vec<Row<'_>> {
     let runs = runs(&summary.blocks);
     let row_index = |block: usize| runs.iter().position(|run| run.contains(&block)).unwrap_or(0);
@@ -87,8 +87,7 @@ fn is_same(a: &Block, b: &Block) -> bool {
     a.shape == b.shape && layers(a) == layers(b) && a.parameters == b.parameters
 }
 
-/// A layer in a few letters: `3×3 64 /2` has windows of three by three, 64 channels and a stride of
-/// 2.
+/// A layer in short: `3×3 64 /2` has windows of three by three, 64 channels and a stride of 2.
 fn layer_text(layer: &Layer) -> String {
     let Layer { kind, kernel: [rows, columns], stride, dilation, channels } = layer;
     let window = format!("{rows}×{columns}");
@@ -110,7 +109,7 @@ fn layer_text(layer: &Layer) -> String {
     text
 }
 
-/// The layers of a branch in a few letters, equal neighbours counted.
+/// The layers of a branch in short; equal neighbours are counted.
 fn branch_texts(branch: &Branch) -> Vec<String> {
     let mut runs: Vec<(String, usize)> = Vec::new();
     for layer in branch.layers.iter().map(layer_text) {
@@ -125,14 +124,14 @@ fn branch_texts(branch: &Branch) -> Vec<String> {
     runs.into_iter().map(with_count).collect()
 }
 
-/// `224×224×3`, without the batch of pictures or of vectors; a decoded photo has none.
+/// `224×224×3`, without the batch dimension, which decoded photos do not have.
 fn shape(shape: &[usize]) -> String {
     let inner = if matches!(shape.len(), 2 | 4) { &shape[1..] } else { shape };
     let lengths: Vec<String> = inner.iter().map(ToString::to_string).collect();
     lengths.join("×")
 }
 
-/// `1.94 G`: three digits of a number, and its thousands.
+/// `1.94 G`: three significant digits with an SI prefix.
 fn count(number: u64) -> String {
     let (scaled, unit) = match number as f64 {
         number if number >= 1e9 => (number / 1e9, " G"),
@@ -148,7 +147,7 @@ fn count(number: u64) -> String {
     }
 }
 
-/// What stands above a picture.
+/// The title of a diagram.
 fn title(summary: &Summary) -> String {
     format!(
         "{}: {} parameters, {} multiplications",

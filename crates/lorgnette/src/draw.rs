@@ -1,8 +1,8 @@
-//! Answers drawn on pictures: names and probabilities over a photo, and the picture a network saw.
+//! Predictions drawn over a photo, and enlarged network inputs.
 //!
-//! Letters grow with the photo and never fall below 13 pixels. Where a photo has room, its answers
-//! lie on it in a translucent panel; where it has none, small photos are enlarged and the answers
-//! go on a strip below.
+//! Text grows with the photo and is never smaller than 13 pixels. Predictions are in a translucent
+//! panel on the photo, if there is room; small photos are enlarged, and predictions are on a strip
+//! below.
 
 use self::canvas::{Canvas, Colour};
 use self::layout::Block;
@@ -20,43 +20,41 @@ mod map;
 mod palette;
 pub(crate) mod text;
 
-/// Height of the em in pixels below which letters cannot be read.
+/// Minimum legible em in pixels.
 const MIN_TEXT_SIZE: f32 = 13.0;
-/// Letters of a photo: the square root of its area over this. The tutorials' pictures have about as
-/// much.
+/// A photo's text size is the square root of its area over this, as in the tutorials' pictures.
 const TEXT_LINES_PER_SIDE: f32 = 31.0;
-/// Letters under an enlarged input: half as large again as the smallest.
+/// Text size under an enlarged input.
 const CAPTION_SIZE: f32 = 17.0;
-/// A canvas narrower than this has no room for a name and a percentage.
+/// Minimum width of a canvas with room for a name and a percentage.
 const MIN_CANVAS_WIDTH: usize = 320;
-/// Narrow photos are enlarged until they fill the canvas, but not beyond this height.
+/// Narrow photos are enlarged to the width of the canvas, up to this height.
 const MAX_ENLARGED_HEIGHT: usize = 2_400;
-/// A network's input is enlarged until its longer side has at least as many pixels.
+/// A network's input is enlarged until its longer side has at least this many pixels.
 const MIN_INPUT_SIDE: usize = 448;
-/// The most of a photo's width and height its panel may cover.
+/// Maximum share of a photo's width and height that its panel covers.
 const MAX_COVERED: (f32, f32) = (0.72, 0.5);
 
-/// Behind answers below a photo, and beside a photo that is narrower than its canvas.
+/// Background of predictions below a photo, and next to a photo narrower than its canvas.
 const BACKGROUND: Colour = Colour::opaque(0x15, 0x17, 0x1c);
-/// Behind answers on a photo.
+/// Background of predictions on a photo.
 const PANEL: Colour = Colour { red: 0x10, green: 0x12, blue: 0x17, alpha: 0.68 };
 const TEXT_COLOUR: Colour = Colour::opaque(0xff, 0xff, 0xff);
 
-/// Where answers go.
+/// Position of the predictions.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Placement {
-    /// On the photo where it has room, else below it.
+    /// On the photo if there is room, else below.
     #[default]
     Automatic,
     /// Below the photo, which stays uncovered.
     Below,
 }
 
-/// Draws names and their probabilities (0 to 1), the first one strongest, on a photo.
+/// Draws names with their probabilities (0 to 1) on a photo, the first one emphasised.
 ///
-/// The result is the photo's own size, unless it is small or its answers go below: then it is
-/// larger. Long names lose their last synonyms, then their end. Without names it is the photo as it
-/// was.
+/// The result has the photo's size, unless it is small or predictions go below: then it is larger.
+/// Long names lose their last synonyms, then their end. Without names the photo is unchanged.
 #[must_use]
 pub fn annotate<S: AsRef<str>>(
     picture: &Picture,
@@ -77,8 +75,7 @@ pub fn annotate<S: AsRef<str>>(
     canvas.into_picture().named(picture.name())
 }
 
-/// Enlarges a network's input, pixel by pixel, so that it can be looked at; an optional line of
-/// text goes below.
+/// Enlarges a network's input, pixel by pixel, with an optional caption below.
 #[must_use]
 pub fn show_input(input: &Picture, caption: Option<&str>) -> Picture {
     let times = MIN_INPUT_SIDE.div_ceil(input.width().max(input.height())).max(1);
@@ -106,7 +103,7 @@ pub fn show_input(input: &Picture, caption: Option<&str>) -> Picture {
     canvas.into_picture().named(input.name())
 }
 
-/// The em of a photo's letters.
+/// The em of a photo's text.
 fn text_size(picture: &Picture) -> f32 {
     let area = picture.width() as f32 * picture.height() as f32;
     (area.sqrt() / TEXT_LINES_PER_SIDE).max(MIN_TEXT_SIZE)
@@ -118,7 +115,7 @@ fn has_room(picture: &Picture, block: &Block<'_>) -> bool {
     whole_names && picture.width() >= MIN_CANVAS_WIDTH && block.height() <= MAX_COVERED.1 * height
 }
 
-/// Answers in the lower left corner.
+/// Draws predictions in the lower left corner.
 fn annotate_on_photo(picture: &Picture, block: &Block<'_>) -> Canvas {
     let mut canvas = Canvas::from_picture(picture);
     let margin = block.em() * 0.8;
@@ -128,12 +125,12 @@ fn annotate_on_photo(picture: &Picture, block: &Block<'_>) -> Canvas {
     canvas
 }
 
-/// The photo, enlarged if it is small, and its answers on a strip below.
+/// Draws the photo, enlarged if it is small, and predictions on a strip below.
 fn annotate_below(picture: &Picture, answers: &[(&str, f32)]) -> Canvas {
     let photo = enlarged(picture);
     let width = photo.width().max(MIN_CANVAS_WIDTH);
     let area = (photo.width() * photo.height()) as f32;
-    // The strip of a panorama is bounded by its height, the names under a tall photo by its width.
+    // The text size is limited by a panorama's height, and by the width below a tall photo.
     let bound = (photo.height() as f32 / 9.0).min(width as f32 / 24.0);
     let em = (area.sqrt() / TEXT_LINES_PER_SIDE).min(bound).max(MIN_TEXT_SIZE);
     let block = Block::new(answers, em, width as f32).stretched(width as f32);
@@ -142,7 +139,7 @@ fn annotate_below(picture: &Picture, answers: &[(&str, f32)]) -> Canvas {
     canvas
 }
 
-/// A photo at the width of the narrowest canvas, if that does not make it too tall.
+/// Enlarges a photo to the minimum width, unless that makes it too tall.
 fn enlarged(picture: &Picture) -> Canvas {
     let photo = Canvas::from_picture(picture);
     let wanted_scale = MIN_CANVAS_WIDTH as f32 / picture.width() as f32;
@@ -151,7 +148,7 @@ fn enlarged(picture: &Picture) -> Canvas {
     if times <= 1.0 { photo } else { photo.enlarged(times) }
 }
 
-/// A photo at the top of a canvas of this width, with a strip below.
+/// A photo at the top of a canvas of `width`, with a strip below.
 fn framed(photo: &Canvas, width: usize, strip: usize) -> Canvas {
     let mut canvas = Canvas::filled(width, photo.height() + strip, BACKGROUND);
     canvas.draw_picture(photo, (width - photo.width()) / 2, 0);

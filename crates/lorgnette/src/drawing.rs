@@ -1,5 +1,4 @@
-//! Drawings of rectangles, lines, words and pictures, as SVG or as pixels: one description, two
-//! ways to look at it.
+//! Drawings of rectangles, lines, text and pictures, written as SVG or as pixels.
 
 mod raster;
 mod svg;
@@ -19,12 +18,12 @@ use crate::picture::{Picture, PictureError};
 pub struct Drawing {
     width: f32,
     height: f32,
-    /// Pixels for each unit of length in a file.
+    /// Pixels per unit of length in a file.
     scale: f32,
     shapes: Vec<Shape>,
 }
 
-/// One thing that is drawn, over those before it.
+/// A shape, drawn over those before it.
 #[derive(Clone, Debug)]
 enum Shape {
     Rectangle {
@@ -57,7 +56,7 @@ enum Shape {
     },
 }
 
-/// How words are written.
+/// Size, weight and colour of text.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TextStyle {
     /// Height of the em.
@@ -65,11 +64,11 @@ pub(crate) struct TextStyle {
     pub(crate) colour: Colour,
     pub(crate) anchor: Anchor,
     pub(crate) bold: bool,
-    /// From below upwards, not from left to right.
+    /// Upwards instead of from left to right.
     pub(crate) upwards: bool,
 }
 
-/// Which part of the words is at their place.
+/// Alignment of text to its position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Anchor {
     Start,
@@ -77,13 +76,13 @@ pub(crate) enum Anchor {
     End,
 }
 
-/// Pixels for each unit of length in a file: sharp on screens of today, and in print.
+/// Pixels per unit of length in a file: sharp on screens and in print.
 const PIXELS_PER_UNIT: f32 = 2.0;
-/// A picture of more pixels a side is of the size of the figure: it is sharp enough.
+/// Drawings with longer sides are written at a scale of 1.
 const MAX_SIDE: f32 = 6000.0;
 
 impl Drawing {
-    /// An empty figure, white.
+    /// Creates an empty drawing on white.
     pub(crate) fn new(width: f32, height: f32) -> Self {
         let (width, height) = (width.ceil(), height.ceil());
         let scale =
@@ -91,30 +90,30 @@ impl Drawing {
         Self { width, height, scale, shapes: Vec::new() }
     }
 
-    /// The same figure, written with a pixel for each unit of length: as a photo on it has them.
+    /// Returns the same drawing with one pixel per unit of length, as for photos.
     pub(crate) fn unscaled(self) -> Self {
         Self { scale: 1.0, ..self }
     }
 
-    /// Its width and height.
+    /// Width and height.
     #[must_use]
     pub fn size(&self) -> (f32, f32) {
         (self.width, self.height)
     }
 
-    /// The figure as SVG, complete in itself. A mouse held over a part of it shows what it is.
+    /// The drawing as a complete SVG file. Shapes have tooltips.
     #[must_use]
     pub fn svg(&self) -> String {
         svg::svg(self)
     }
 
-    /// The figure as pixels, `scale` for each unit of length.
+    /// Rasterises the drawing with `scale` pixels per unit of length.
     #[must_use]
     pub fn picture(&self, scale: f32) -> Picture {
         raster::raster(self, scale)
     }
 
-    /// Writes the figure as SVG or PNG, by the ending of the path.
+    /// Writes the drawing as SVG or PNG, by the extension of the path.
     ///
     /// # Errors
     /// As [`Picture::save`].
@@ -129,7 +128,7 @@ impl Drawing {
         self.picture(self.scale).save(path)
     }
 
-    /// Fills a rectangle with round corners; `tip` is what a mouse over it shows.
+    /// Fills a rectangle with round corners; `tip` is its tooltip.
     pub(crate) fn rectangle(
         &mut self,
         corner: (f32, f32),
@@ -157,7 +156,7 @@ impl Drawing {
         self.shapes.push(Shape::Disc { centre, radius, colour, tip });
     }
 
-    /// A picture alone, as a figure.
+    /// Creates a drawing of one picture.
     #[must_use]
     pub fn from_picture(picture: Picture) -> Self {
         let mut drawing = Self::new(picture.width() as f32, picture.height() as f32);
@@ -165,19 +164,20 @@ impl Drawing {
         drawing.unscaled()
     }
 
-    /// Places a picture with its corner here, each of its pixels a square of `times` by `times`.
+    /// Draws a picture with its upper left corner at `corner`, each pixel a square of `times` by
+    /// `times`.
     pub(crate) fn draw_picture(&mut self, picture: Picture, corner: (usize, usize), times: usize) {
         self.shapes.push(Shape::Picture { corner, picture, times });
     }
 
-    /// Writes words at a place on their baseline.
+    /// Draws text at a position on its baseline.
     pub(crate) fn words(&mut self, text: impl Into<String>, at: (f32, f32), style: TextStyle) {
         self.shapes.push(Shape::Words { text: text.into(), at, style });
     }
 }
 
 impl TextStyle {
-    /// Words from left to right that start at their place.
+    /// Text from left to right that starts at its position.
     pub(crate) const fn new(em: f32, colour: Colour) -> Self {
         Self { em, colour, anchor: Anchor::Start, bold: false, upwards: false }
     }
@@ -198,7 +198,7 @@ impl TextStyle {
         if self.bold { Weight::SemiBold } else { Weight::Medium }
     }
 
-    /// The length of words in this style.
+    /// Length of a text in this style.
     pub(crate) fn length(self, text: &str) -> f32 {
         text_width(text, self.weight(), self.em)
     }

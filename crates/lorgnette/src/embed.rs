@@ -1,4 +1,4 @@
-//! A picture as a list of numbers: the features a network computes before it decides.
+//! Embedding: the features in front of a network's classification layer, as one vector.
 
 use std::time::Duration;
 
@@ -14,11 +14,11 @@ pub struct Embedder {
 }
 
 impl Embedder {
-    /// Features from the node `end_point`; if none is given, from what the classification layer
-    /// reads.
+    /// Creates an embedder for the node `end_point`; by default, for the input of the
+    /// classification layer.
     ///
     /// # Errors
-    /// If the network has no such node, or it is not clear where its classification layer is.
+    /// If there is no such node, or the classification layer cannot be identified.
     pub fn new(model: Model, end_point: Option<&str>) -> Result<Self> {
         let unclear = || {
             model
@@ -28,31 +28,31 @@ impl Embedder {
             Some(name) => name.to_owned(),
             None => model.signature().features.clone().ok_or_else(unclear)?,
         };
-        // A wrong name is told now, not at the first photo.
+        // Reports a wrong name now, not at the first photo.
         model.network().check_node(&end_point)?;
         Ok(Self { model, end_point })
     }
 
-    /// The model it uses.
+    /// The underlying model.
     #[must_use]
     pub fn model(&self) -> &Model {
         &self.model
     }
 
-    /// The node the features come from.
+    /// The node that gives the features.
     #[must_use]
     pub fn end_point(&self) -> &str {
         &self.end_point
     }
 
-    /// The same embedder on a pool of `threads` threads of its own.
+    /// Returns the same embedder on its own pool of `threads` threads.
     #[must_use]
     pub fn with_threads(&self, threads: usize) -> Self {
         Self { model: self.model.with_threads(threads), end_point: self.end_point.clone() }
     }
 
-    /// The features of a picture: one number for each channel of the end point. Where the end point
-    /// is a map, its mean over all places.
+    /// Computes a picture's features: one number for each channel of the end point, averaged over
+    /// all positions where the end point is a map.
     ///
     /// # Errors
     /// As [`crate::Classifier::classify`].
@@ -60,7 +60,7 @@ impl Embedder {
         self.embed_timed(picture).map(|(features, _)| features)
     }
 
-    /// The same, and how long it took to make the network's input of the picture.
+    /// As [`Embedder::embed`]; also returns the time of preprocessing.
     pub(crate) fn embed_timed(&self, picture: &Picture) -> Result<(Vec<f32>, Duration)> {
         self.model.run_timed(picture, &[&self.end_point], |values| {
             let (shape, values) = values[0];
@@ -69,7 +69,7 @@ impl Embedder {
     }
 }
 
-/// An end point's values as features: of a map, the mean over all places.
+/// Features from an end point's values: a map is averaged over all positions.
 pub(crate) fn features(shape: &[usize], values: &[f32]) -> Vec<f32> {
     let channels = shape.last().copied().unwrap_or(1);
     if values.len() == channels {

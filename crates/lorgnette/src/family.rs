@@ -1,17 +1,16 @@
-//! What a graph's scopes tell of its network: how it wants its pictures.
+//! Recognises a graph's family by its scopes, which determines its preprocessing.
 
 use lorgnette_net::Network;
 
 use crate::preprocess::Preprocessing;
 
-/// A family of networks that share scopes and preprocessing.
+/// A family of networks with common scopes and preprocessing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Family {
-    /// How a scope of it begins.
+    /// The prefix of its scopes.
     scope: &'static str,
-    /// Its preprocessing.
     pub(crate) preprocessing: Preprocessing,
-    /// The side of its input, where the graph does not say.
+    /// Side of its input, for graphs that do not state it.
     pub(crate) side: usize,
 }
 
@@ -39,11 +38,12 @@ const FAMILIES: &[Family] = &[
     family("overfeat", Preprocessing::Vgg, 231),
     family("LeNet", Preprocessing::Lenet, 28),
     family("CifarNet", Preprocessing::Cifarnet, 32),
-    // NASNet and PNASNet have no scope of their own around all; their first cell's has this name.
+    // NASNet and PNASNet have no scope around the whole network; this is the scope of their first
+    // cell.
     family("cell_stem_0", Preprocessing::Inception, 224),
 ];
 
-/// The family of a network of the zoo, or the one whose scopes a graph has.
+/// The family of a network of the zoo, or the family whose scopes a graph has.
 pub(crate) fn recognise(network: &Network) -> Option<Family> {
     if let Some(net) = network.net() {
         let side = net.published.first().map_or(net.side, |published| published.side);
@@ -56,7 +56,7 @@ pub(crate) fn recognise(network: &Network) -> Option<Family> {
     network.node_names().find_map(family_of_node).copied()
 }
 
-/// Whether a scope is a family's: its name, perhaps with a size or a running number behind it.
+/// True if `scope` is the family's name, possibly followed by a size or a running number.
 fn belongs(scope: &str, family: &str) -> bool {
     let rest = scope.strip_prefix(family);
     rest.is_some_and(|rest| rest.is_empty() || family.ends_with('_') || rest.starts_with('_'))

@@ -1,9 +1,9 @@
-//! What a network's outputs are called.
+//! Names of a network's outputs.
 //!
-//! The class count of the network chooses ImageNet's labels, never the user: of the networks
-//! trained on its thousand synsets some have 1000 outputs and some 1001, with a background first,
-//! and the wrong list is off by one everywhere. A name alone does not tell a class either ("crane"
-//! is a bird and a machine), so the synset stays beside it.
+//! ImageNet's labels are chosen by the network's class count: networks trained on its thousand
+//! synsets have 1000 outputs, or 1001 with a background first, and the wrong list is off by one
+//! everywhere. A name alone does not identify a class ("crane" is a bird and a machine), so labels
+//! keep the synset.
 
 use std::fmt::Write as _;
 use std::fs::File;
@@ -26,10 +26,10 @@ pub(crate) use sidecar::SidecarLabels;
 
 /// ImageNet's thousand synsets, in their order, with their names (`oracle/make_labels.py`).
 const IMAGENET: &str = include_str!("labels/imagenet.txt");
-/// What output 0 of a 1001-class network stands for.
+/// The name of output 0 in networks of 1001 classes.
 const BACKGROUND: &str = "background";
-/// Most bytes of a label file: far more than any list of names, far less than a weights file given
-/// by mistake.
+/// Maximum bytes of a label file: far more than any list of names, far less than a weights file
+/// given by mistake.
 const MAX_BYTES: u64 = 16 << 20;
 
 /// The names of a network's outputs, in order.
@@ -41,16 +41,16 @@ pub struct Labels {
 /// One output's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Label<'a> {
-    /// The network's own output index, from 0.
+    /// The network's output index, from 0.
     pub index: usize,
     /// The WordNet synset, such as `n01440764`, where the list has one.
     pub synset: Option<&'a str>,
-    /// The name, or several with commas between them.
+    /// The name, or several synonyms separated by commas.
     pub name: &'a str,
 }
 
 impl<'a> Label<'a> {
-    /// The first of its names: what fits on a picture. It need not be unique.
+    /// The first of its synonyms, short enough for a picture. It need not be unique.
     #[must_use]
     pub fn first_name(&self) -> &'a str {
         self.name.split(',').next().unwrap_or(self.name).trim()
@@ -59,7 +59,7 @@ impl<'a> Label<'a> {
 
 impl Labels {
     /// ImageNet's labels for a network of 1000 outputs, or of 1001 with the background first;
-    /// `None` for any other.
+    /// `None` for any other count.
     #[must_use]
     pub fn imagenet(class_count: usize) -> Option<Self> {
         static ENTRIES: OnceLock<Vec<Entry>> = OnceLock::new();
@@ -72,28 +72,29 @@ impl Labels {
         Some(Self { entries: background.into_iter().chain(entries.iter().cloned()).collect() })
     }
 
-    /// Reads a label file: one name a line, in output order.
+    /// Reads a label file: one name per line, in output order.
     ///
-    /// A line may start with a synset (`n01440764 tench, Tinca tinca`); if every line starts with a
-    /// number and a colon or space (`0:background`), and the numbers are each output once, they
-    /// give the order.
+    /// A line may start with a synset (`n01440764 tench, Tinca tinca`). If every line starts with a
+    /// number and a colon or space (`0:background`), and each output's number occurs once, the
+    /// numbers give the order.
     ///
     /// # Errors
-    /// [`LabelsError`], which names the file, what is wrong with it and what to do.
+    /// [`LabelsError`], which names the file, the problem and a remedy.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, LabelsError> {
         let path = path.as_ref();
         let format_error = |what| LabelsError::NotLabels { name: path.display().to_string(), what };
         Ok(Self { entries: parse::lines(&read(path)?).map_err(format_error)? })
     }
 
-    /// Reads the labels of a network of `outputs` outputs: a label file as [`open`](Self::open)
-    /// takes it; the label map of the 2015 graph (`imagenet_2012_challenge_label_map_proto.pbtxt`),
-    /// with the names of its synsets from `imagenet_synset_to_human_label_map.txt` beside it, else
-    /// ImageNet's; or a folder with one of these.
+    /// Reads the labels of a network of `outputs` outputs: a label file as for
+    /// [`open`](Self::open); the label map of the 2015 graph
+    /// (`imagenet_2012_challenge_label_map_proto.pbtxt`), with names from
+    /// `imagenet_synset_to_human_label_map.txt` in the same folder, else ImageNet's; or a folder
+    /// that contains one of these.
     ///
     /// # Errors
-    /// As [`open`](Self::open), and [`LabelsError::OtherCount`] if they are not as many as the
-    /// outputs.
+    /// As [`open`](Self::open), and [`LabelsError::OtherCount`] if the number of labels differs
+    /// from `outputs`.
     pub fn open_for(path: impl AsRef<Path>, outputs: usize) -> Result<Self, LabelsError> {
         let path = path.as_ref();
         if path.is_dir() {
@@ -122,18 +123,17 @@ impl Labels {
         Self { entries: names.into_iter().map(|name| Entry::named(name)).collect() }
     }
 
-    /// Labels for outputs nobody named: "class 0" and so on.
+    /// Labels for unnamed outputs: "class 0" and so on.
     #[must_use]
     pub fn numbered(class_count: usize) -> Self {
         Self { entries: (0..class_count).map(Entry::numbered).collect() }
     }
 
-    /// The labels as a label file that [`open`](Self::open) reads: one name a line, in output
-    /// order.
+    /// The labels as a label file for [`open`](Self::open): one name per line, in output order.
     ///
     /// # Errors
-    /// [`LabelsError::NotLabels`] for a name that a line cannot hold; `name` is what the message
-    /// calls the file.
+    /// [`LabelsError::NotLabels`] for a name that does not fit on a line; `name` identifies the
+    /// file in the message.
     pub fn to_text(&self, name: &str) -> Result<String, LabelsError> {
         let mut text = String::new();
         for label in self.iter() {
@@ -147,19 +147,19 @@ impl Labels {
         Ok(text)
     }
 
-    /// How many outputs have a label.
+    /// Number of labels.
     #[must_use]
     pub fn len(&self) -> usize {
         self.entries.len()
     }
 
-    /// Whether there are none.
+    /// True if there are no labels.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
 
-    /// The output that stands for nothing in particular, which networks of 1001 classes have first.
+    /// The background output, the first of networks with 1001 classes.
     #[must_use]
     pub fn background(&self) -> Option<usize> {
         self.get(0)
@@ -178,13 +178,12 @@ impl Labels {
         self.entries.iter().enumerate().map(|(index, entry)| entry.label(index))
     }
 
-    /// The labels a user means: those with this synset, or this whole name, or this as one of their
-    /// names, and all that are a kind of what has this name ([`wordnet`]); failing these, the one
-    /// with this index, or those of which this is the plural. Capitals do not matter. More than one
-    /// for an ambiguous name, never none.
+    /// Finds labels by synset, full name or synonym, and all hyponyms of that name ([`wordnet`]);
+    /// otherwise by index, or by singular. Case is ignored. An ambiguous name gives several labels;
+    /// the result is never empty.
     ///
     /// # Errors
-    /// [`UnknownLabel`], with the names it may have been meant for.
+    /// [`UnknownLabel`], with similar names.
     pub fn find(&self, query: &str) -> Result<Vec<Label<'_>>, UnknownLabel> {
         let query_text = query.trim().to_lowercase();
         let matches_name = |name: &str| {
@@ -201,13 +200,13 @@ impl Labels {
         found.ok_or_else(|| UnknownLabel::new(query, nearest::nearest(self, &query_text)))
     }
 
-    /// The labels that are called just so, or else have this index.
+    /// The labels with exactly this name, or else this index.
     fn named(&self, name: &str) -> Option<Vec<Label<'_>>> {
         let query_text = name.trim().to_lowercase();
         self.matching(|label| has_name(label, &query_text)).or_else(|| self.by_index(&query_text))
     }
 
-    /// Those of which something holds; `None` if there are none.
+    /// The labels for which `holds` is true; `None` if there are none.
     fn matching(&self, holds: impl Fn(&Label<'_>) -> bool) -> Option<Vec<Label<'_>>> {
         Some(self.iter().filter(holds).collect()).filter(|found: &Vec<_>| !found.is_empty())
     }
@@ -217,7 +216,7 @@ impl Labels {
     }
 }
 
-/// A file's text, if it can be one of names.
+/// Reads a file if it can be a list of names.
 fn read(path: &Path) -> Result<String, LabelsError> {
     let name = path.display().to_string();
     let unreadable = |source| LabelsError::Read { name: name.clone(), source };
@@ -235,7 +234,7 @@ fn read(path: &Path) -> Result<String, LabelsError> {
         .map_err(|_| LabelsError::NotLabels { name, what: "it is not UTF-8 text".into() })
 }
 
-/// Whether a label goes by a name in small letters.
+/// True if the label has a lower-case name.
 fn has_name(label: &Label<'_>, query_text: &str) -> bool {
     let whole = label.name.to_lowercase();
     label.synset == Some(query_text)
@@ -243,49 +242,49 @@ fn has_name(label: &Label<'_>, query_text: &str) -> bool {
         || whole.split(',').any(|name| name.trim() == query_text)
 }
 
-/// Why a label file was not taken.
+/// Why a label file is rejected.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LabelsError {
-    /// The system would not give us the file.
+    /// The file cannot be read.
     #[error("{name}: cannot be read: {source}")]
     Read {
         /// The file, as the caller named it.
         name: String,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 
-    /// The file is no list of names.
+    /// The file is not a list of names.
     #[error(
         "{name}: not a label file: {what}: give one name a line, in the order of the network's outputs"
     )]
     NotLabels {
         /// The file, as the caller named it.
         name: String,
-        /// What is wrong with it.
+        /// The problem.
         what: String,
     },
 
-    /// The labels are not this network's.
+    /// The number of labels differs from the network's classes.
     #[error("{name}: it names {labels} classes, and the network has {outputs} outputs")]
     OtherCount {
         /// The file, as the caller named it.
         name: String,
-        /// How many classes it names.
+        /// Number of labels.
         labels: usize,
-        /// How many the network has.
+        /// Number of the network's classes.
         outputs: usize,
     },
 }
 
-/// A name no label has.
+/// A name that no label has.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("no class is called {query:?}{}", advice(.suggestions))]
 pub struct UnknownLabel {
-    /// What was asked for.
+    /// The name.
     pub query: String,
-    /// Names near to it, the nearest first; may be empty.
+    /// Similar names, nearest first; may be empty.
     pub suggestions: Vec<String>,
 }
 

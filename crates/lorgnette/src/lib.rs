@@ -42,9 +42,9 @@
 //!
 //! # In a server
 //!
-//! A call computes for milliseconds to seconds and never waits, so an asynchronous program hands it
-//! to threads that may block. As many at a time as there are cores, each on one thread, answer the
-//! most photos a second; what is computed does not depend on it.
+//! A call computes for milliseconds to seconds and never waits, so an asynchronous program runs it
+//! on threads that may block. As many calls at a time as there are cores, each on one thread, give
+//! the highest throughput; results do not depend on it.
 //!
 //! ```
 //! use lorgnette::{Classification, Classifier, Model, ModelOptions, Picture};

@@ -1,5 +1,4 @@
-//! A network with everything needed to show it photos: preprocessing, names of its classes, its
-//! ports.
+//! A network with its preprocessing, labels and signature, ready for photos.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -19,54 +18,52 @@ use crate::picture::Picture;
 use crate::preprocess::{Preprocessing, Preprocessor};
 use crate::trained::{Card, TrainedModel};
 
-/// MobileNet V1 1.0 224 with Google's ImageNet weights, exactly as TensorFlow wrote the frozen
-/// graph.
+/// MobileNet V1 1.0 224 with Google's ImageNet weights: the frozen graph as TensorFlow wrote it,
+/// byte for byte.
 #[cfg(feature = "embedded")]
 static EMBEDDED: &[u8] = include_bytes!("../models/mobilenet_v1_1.0_224.pb");
 /// The name of the embedded network.
 pub const EMBEDDED_NAME: &str = "mobilenet_v1_1.0_224";
 
-/// What a model is opened with. What is `None` comes from the model itself.
+/// Options for opening a model. `None` takes the model's own value.
 #[derive(Clone, Debug)]
 pub struct ModelOptions {
-    /// Threads to run on; all cores if not given.
+    /// Number of threads; default: all cores.
     pub threads: Option<usize>,
-    /// The CPU level whose kernels are used; the best there is if not given.
+    /// CPU level of the kernels; default: the best that the CPU supports.
     pub level: Option<Level>,
-    /// The numbers it may compute with, and keep weights as: float32, unless something less exact
-    /// is asked for.
+    /// Number formats of arithmetic and weights; default: float32.
     pub numerics: NumericOptions,
     /// Rows and columns of the input.
     pub size: Option<[usize; 2]>,
-    /// How a photo becomes the input.
+    /// Preprocessing from photo to network input.
     pub preprocess: Option<Preprocessing>,
-    /// Replaces the preprocessing's mean for each channel, in levels of 0 to 255.
+    /// Overrides the preprocessing's mean of each channel, in levels of 0 to 255.
     pub mean: Option<[f32; 3]>,
-    /// Replaces the preprocessing's factor.
+    /// Overrides the preprocessing's scale factor.
     pub scale: Option<f32>,
-    /// A file with the names of the classes.
+    /// A file with the class names.
     pub labels: Option<PathBuf>,
-    /// The node that takes the picture.
+    /// The input node.
     pub input: Option<String>,
-    /// The node that gives the answer.
+    /// The output node.
     pub output: Option<String>,
-    /// Bytes that the activations of one run may take.
+    /// Maximum bytes of activations of one run.
     pub memory_limit: u64,
-    /// The network of the zoo that a checkpoint's weights are of; recognised if not given.
+    /// Architecture of a checkpoint's network; default: recognised from its variables.
     pub net: Option<String>,
-    /// How a network of the zoo is built: TF-Slim's options.
+    /// TF-Slim's options for building a network of the zoo.
     pub zoo: ZooOptions,
-    /// The checkpoint with the variables of a graph that is not frozen; the one beside it if not
-    /// given.
+    /// The checkpoint for a graph that is not frozen; default: the one in the same folder.
     pub checkpoint: Option<PathBuf>,
-    /// Whether to use a checkpoint's weights themselves where it has moving averages of them too.
+    /// Uses a checkpoint's raw weights even if it has moving averages.
     pub no_ema: bool,
-    /// The model home, where archives are unpacked; [`ModelStore::from_env`]'s if not given.
+    /// The model store that archives are unpacked into; default: [`ModelStore::from_env`].
     pub model_store: Option<ModelStore>,
 }
 
 impl Default for ModelOptions {
-    /// Everything from the model; 8 GiB of activations.
+    /// All values from the model; at most 8 GiB of activations.
     fn default() -> Self {
         Self {
             threads: None,
@@ -89,14 +86,14 @@ impl Default for ModelOptions {
     }
 }
 
-/// Where the preprocessing came from.
+/// Source of the preprocessing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PreprocessSource {
-    /// The caller said it.
+    /// Given by the caller.
     Explicit,
-    /// The graph's scopes are of a known network, or the graph does it itself.
+    /// Known from the graph's scopes, or done by the graph itself.
     Recognised,
-    /// Neither: a guess that the caller should check.
+    /// Neither: a default that the caller should check.
     Assumed,
 }
 
@@ -113,18 +110,18 @@ struct ModelInfo {
     signature: Signature,
     preprocess: Preprocessor,
     preprocess_source: PreprocessSource,
-    /// The shape of the scores.
+    /// Shape of the scores.
     scores: Vec<usize>,
     label_source: LabelSource,
-    /// The card of a trained model.
+    /// The model card; `None` if the model was not trained with Lorgnette.
     card: Option<Box<Card>>,
 }
 
 impl Model {
-    /// The embedded network: MobileNet V1 1.0 224, 1001 ImageNet classes.
+    /// Opens the embedded network: MobileNet V1 1.0 224, 1001 ImageNet classes.
     ///
     /// # Errors
-    /// If the options do not fit it.
+    /// If the options do not fit the network.
     #[cfg(feature = "embedded")]
     pub fn embedded(options: &ModelOptions) -> Result<Self> {
         let (load, run) = (load_options(options), run_options(options));
@@ -132,24 +129,23 @@ impl Model {
         Self::new(EMBEDDED_NAME.to_owned(), network, options)
     }
 
-    /// A network of the zoo with made-up weights: to measure it, or to look at it.
+    /// Builds a network of the zoo with random weights, for timing and inspection.
     ///
     /// # Errors
-    /// If the options do not fit it.
+    /// If the options do not fit the network.
     pub fn with_random_weights(net: &'static Architecture, options: &ModelOptions) -> Result<Self> {
         let (load, run) = (load_options(options), run_options(options));
         let network = Network::from_architecture(net, Arc::new(RandomWeights), load, run)?;
         Self::new(net.name.to_owned(), network, options)
     }
 
-    /// A TensorFlow graph, frozen or with a checkpoint (`.pb`, `.meta`), or a checkpoint of a
-    /// network of TF-Slim by any path: a prefix, a `.ckpt`, `.index` or `.data-…` file; or a folder
-    /// or an archive of these; or the folder of a [trained model](crate::trained). Names of classes
-    /// come from the label files beside it, if there are any.
+    /// Opens a TensorFlow graph, frozen or with a checkpoint (`.pb`, `.meta`); a TF-Slim checkpoint
+    /// by any path (a prefix, a `.ckpt`, `.index` or `.data-…` file); a folder or an archive of
+    /// these; or the folder of a [trained model](crate::trained). Class names come from label files
+    /// in the same folder, if there are any.
     ///
     /// # Errors
-    /// If there is neither, or it is not clear how it wants its pictures; the message says which
-    /// option settles it.
+    /// If the path leads to no model, or its preprocessing or input size cannot be determined.
     pub fn open(path: &Path, options: &ModelOptions) -> Result<Self> {
         if TrainedModel::is_in(path) {
             return TrainedModel::read(path)?.open(path, options);
@@ -158,7 +154,7 @@ impl Model {
         Self::new(network.name().to_owned(), network, options)
     }
 
-    /// As [`Model::open`], under another name than the file's.
+    /// As [`Model::open`], under a name other than the file's.
     pub(crate) fn open_named(name: &str, path: &Path, options: &ModelOptions) -> Result<Self> {
         let network = Network::open(path, load_options(options), run_options(options))?;
         Self::new(name.to_owned(), network, options)
@@ -185,7 +181,7 @@ impl Model {
         Ok(Self { network, info: Arc::new(info) })
     }
 
-    /// The same model with a classification layer of one's own on its features.
+    /// Returns the same model with a new head on its features.
     pub(crate) fn with_head(
         &self,
         name: &str,
@@ -219,19 +215,19 @@ impl Model {
         Ok(Self { network, info: Arc::new(info) })
     }
 
-    /// How a trained model came about; `None` for others.
+    /// The card of a trained model; `None` for others.
     #[must_use]
     pub fn card(&self) -> Option<&Card> {
         self.info.card.as_deref()
     }
 
-    /// Photos whose best probability is below this are of no class that a trained model knows.
+    /// Probability below which the best class counts as unknown; `None` without calibration.
     #[must_use]
     pub fn rejection_threshold(&self) -> Option<f32> {
         self.card()?.calibration?.rejection_threshold
     }
 
-    /// The same model on a pool of `threads` threads of its own; weights are shared.
+    /// Returns the same model on its own pool of `threads` threads; weights are shared.
     #[must_use]
     pub fn with_threads(&self, threads: usize) -> Self {
         let pool = Arc::new(ThreadPool::new(threads));
@@ -239,35 +235,35 @@ impl Model {
         Self { network: self.network.with_run_options(run), info: self.info.clone() }
     }
 
-    /// The model's name: its file's, without the ending.
+    /// The model's name: its file's name without the extension.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.info.name
     }
 
-    /// The network itself.
+    /// The underlying network.
     #[must_use]
     pub fn network(&self) -> &Network {
         &self.network
     }
 
-    /// Where pictures go in and answers come out.
+    /// The nodes of input and outputs.
     #[must_use]
     pub fn signature(&self) -> &Signature {
         &self.info.signature
     }
 
-    /// How photos become the network's input.
+    /// Preprocessing from photo to network input.
     #[must_use]
     pub fn preprocess(&self) -> &Preprocessor {
         &self.info.preprocess
     }
 
-    /// Rows and columns of a photo that are enough for this model, for [`OpenOptions::min_decode_size`]:
-    /// the answers change as little as `docs/speed.md` says. `None` where every pixel counts: the
-    /// model resizes photos itself, or does not at all.
+    /// Rows and columns of a photo that suffice for this model, for
+    /// [`OpenOptions::min_decode_size`]; `docs/speed.md` says how little answers change. `None`
+    /// where every pixel counts: the model resizes photos itself, or does not resize at all.
     ///
-    /// [`OpenOptions::min_decode_size`]: crate::picture::OpenOptions::least_size
+    /// [`OpenOptions::min_decode_size`]: crate::picture::OpenOptions::min_decode_size
     #[must_use]
     pub fn min_decode_size(&self) -> Option<[usize; 2]> {
         if self.info.signature.input.takes_decoded_image {
@@ -277,21 +273,20 @@ impl Model {
         }
     }
 
-    /// How sure the preprocessing is.
+    /// Source of the preprocessing.
     #[must_use]
     pub fn preprocess_source(&self) -> PreprocessSource {
         self.info.preprocess_source
     }
 
-    /// Whether the network gives one score for each class, so that a [`crate::Classifier`] can use
-    /// it.
+    /// True if the network gives one score for each class, as a [`crate::Classifier`] needs.
     #[must_use]
     pub fn classifies(&self) -> bool {
         class_count(&self.info.scores).is_some()
     }
 
-    /// Writes the model as a frozen GraphDef that TensorFlow runs, from prepared pictures of the
-    /// input's size to the answers.
+    /// Writes the model as a frozen GraphDef for TensorFlow, from preprocessed images of the
+    /// input's size to the scores.
     ///
     /// # Errors
     /// As [`Network::write_frozen`].
@@ -308,8 +303,8 @@ impl Model {
         Ok(self.network.write_checkpoint(prefix, &score_names(&self.info.signature))?)
     }
 
-    /// Writes the model as an ONNX file, from prepared pictures of the input's size to the answers.
-    /// The names of its classes and how it wants its pictures are in the file's metadata.
+    /// Writes the model as an ONNX file, from preprocessed images of the input's size to the
+    /// scores. The file's metadata holds class names and preprocessing.
     ///
     /// # Errors
     /// As [`Network::write_onnx`].
@@ -330,8 +325,7 @@ impl Model {
         )?)
     }
 
-    /// Writes the model as a plan file, which later starts at once on this machine and those like
-    /// it.
+    /// Writes the model as a plan file, which opens at once on this machine and similar ones.
     ///
     /// # Errors
     /// As [`Network::write_plan_file`].
@@ -339,29 +333,27 @@ impl Model {
         Ok(self.network.write_plan_file(path)?)
     }
 
-    /// The names of the classes, as many as the network has outputs; none if it [does not
+    /// The class names, one for each output; empty if the model [does not
     /// classify](Self::classifies).
     #[must_use]
     pub fn labels(&self) -> &Labels {
         &self.info.label_source.labels
     }
 
-    /// The file that the names are from; `None` for ImageNet's, and for classes that are only
-    /// numbered.
+    /// The file of the class names; `None` for ImageNet's names and for numbered classes.
     #[must_use]
     pub fn labels_file(&self) -> Option<&Path> {
         self.info.label_source.file.as_deref()
     }
 
-    /// What the caller should know of how the model was understood, such as label files that do not
-    /// fit it.
+    /// Warnings from opening, such as label files that do not fit the network.
     #[must_use]
     pub fn notes(&self) -> &[String] {
         &self.info.label_source.notes
     }
 
-    /// The picture as the network sees it: resized, cropped, its colours clipped to what can be
-    /// shown.
+    /// The network's input for a picture, as a picture: resized, cropped, colours clipped to 0 to
+    /// 255.
     #[must_use]
     pub fn input_image(&self, picture: &Picture) -> Picture {
         if self.info.signature.input.takes_decoded_image {
@@ -371,7 +363,7 @@ impl Model {
         preprocess.input_image(&preprocess.input(picture))
     }
 
-    /// The shape of the input that a picture becomes.
+    /// Shape of the network's input for `picture`.
     fn input_shape(&self, picture: &Picture) -> Vec<usize> {
         let Preprocessor { height, width, channels, .. } = self.info.preprocess;
         match self.info.signature.input.takes_decoded_image {
@@ -380,8 +372,7 @@ impl Model {
         }
     }
 
-    /// Shows the network a picture and gives the values of the nodes `fetches`, with their shapes,
-    /// to `read`.
+    /// Runs the network on a picture; passes shapes and values of the nodes `fetches` to `read`.
     pub(crate) fn run<T>(
         &self,
         picture: &Picture,
@@ -391,7 +382,7 @@ impl Model {
         self.run_timed(picture, fetches, read).map(|(answer, _)| answer)
     }
 
-    /// The same, and how long it took to make the network's input of the picture.
+    /// As [`Model::run`]; also returns the time of preprocessing.
     pub(crate) fn run_timed<T>(
         &self,
         picture: &Picture,
@@ -439,7 +430,7 @@ impl Model {
 }
 
 impl ModelInfo {
-    /// Writes what the network takes: pixels as they are where the graph preprocesses them itself.
+    /// Writes the network's input; raw pixels where the graph preprocesses them itself.
     fn preprocess_into(&self, picture: &Picture, input: &mut [f32]) {
         if self.signature.input.takes_decoded_image {
             let (height, width) = (picture.height(), picture.width());
@@ -451,13 +442,13 @@ impl ModelInfo {
 }
 
 impl ModelOptions {
-    /// How the network is opened.
+    /// The network's options for loading.
     #[must_use]
     pub fn network_load_options(&self) -> LoadOptions {
         load_options(self)
     }
 
-    /// How the network is run.
+    /// The network's options for running.
     #[must_use]
     pub fn network_run_options(&self) -> RunOptions {
         run_options(self)
@@ -490,7 +481,7 @@ fn load_options(options: &ModelOptions) -> LoadOptions {
     }
 }
 
-/// How the network wants its pictures: as the caller says, else as its graph or its family do.
+/// Preprocessing from the caller's options, else from the graph, else from its family.
 fn preprocessing(
     name: &str,
     signature: &Signature,
@@ -502,7 +493,7 @@ fn preprocessing(
         (None, _) if signature.input.takes_decoded_image => {
             (Preprocessing::Raw, PreprocessSource::Recognised)
         }
-        // The place where the 2015 graph takes pictures that are resized and centred already.
+        // The node where the 2015 graph takes resized and centred images.
         (None, None) if signature.input.name == "Mul" => {
             (Preprocessing::Inception2015, PreprocessSource::Recognised)
         }
@@ -534,11 +525,10 @@ fn preprocessing(
     Ok((preprocess, preprocess_source))
 }
 
-/// The side of photos for a graph that decodes them itself and resizes them to its own size: any
-/// will do.
+/// Photo side for planning a graph that decodes and resizes photos itself; any side will do.
 const PROBE_SIDE: usize = 64;
 
-/// The shape of the scores, by planning a run.
+/// Shape of the scores, found by planning a run.
 fn scores_shape(
     network: &Network,
     signature: &Signature,
@@ -554,19 +544,19 @@ fn scores_shape(
     Ok(plan.outputs()[0].fact.shape.clone())
 }
 
-/// The number of classes, if the scores are one for each.
+/// Number of classes, if there is one score for each class.
 fn class_count(scores: &[usize]) -> Option<usize> {
     let classes = *scores.last()?;
     (classes > 0 && scores.iter().product::<usize>() == classes).then_some(classes)
 }
 
-/// What is fetched to classify: the scores, and the probabilities where the graph has them.
+/// Nodes fetched for classification: the scores, and the probabilities if the graph has them.
 pub(crate) fn score_names(signature: &Signature) -> Vec<&str> {
     std::iter::once(signature.logits.as_str()).chain(signature.probabilities.as_deref()).collect()
 }
 
-/// Writes a stale plan file anew, now that the network is planned, and says so. One that is for
-/// another CPU level than this machine's best stays: somebody chose the level for this once.
+/// Rewrites a stale plan file and returns a note about it. A plan file for a CPU level other than
+/// this machine's best stays: that level was chosen explicitly.
 fn refresh_plan_file(network: &Network) -> Option<String> {
     let (path, why) = network.stale_plan_file()?;
     let path_shown = path.display();
@@ -579,7 +569,7 @@ fn refresh_plan_file(network: &Network) -> Option<String> {
     })
 }
 
-/// What the outputs are called, and why.
+/// The class names and their source.
 #[derive(Debug)]
 struct LabelSource {
     labels: Labels,
@@ -588,8 +578,8 @@ struct LabelSource {
 }
 
 impl LabelSource {
-    /// By the file that is given, else by one that lies beside the network's own, else by
-    /// ImageNet's count of classes.
+    /// Takes the given file, else a label file next to the network's, else ImageNet's names by
+    /// their number.
     fn for_network(
         network: &Network,
         classes: Option<usize>,

@@ -1,4 +1,4 @@
-//! The model home: where models that were pulled are kept.
+//! The model store: the folder of downloaded and unpacked models.
 //!
 //! ```text
 //! HOME/models/NAME/FILE         the archive, as it was published
@@ -23,21 +23,21 @@ pub struct ModelStore {
     folder: PathBuf,
 }
 
-/// What is noted of a file when it is pulled, so that it can be compared with later.
+/// The record of a download, for later comparison.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DownloadRecord {
-    /// Where it came from: an address or a path.
+    /// Address or path of the source.
     pub source: String,
-    /// Its size.
+    /// Size of the file.
     pub bytes: u64,
     /// Its SHA-256 in hexadecimal digits.
     pub sha256: String,
-    /// When it came, in seconds since 1970 (UTC).
+    /// Time of the download, in seconds since 1970 (UTC).
     pub pulled: u64,
 }
 
 impl ModelStore {
-    /// `LORGNETTE_HOME`, else `lorgnette` in the user's data folder; `None` where there is neither.
+    /// `LORGNETTE_HOME`, else `lorgnette` in the user's data folder; `None` if neither is known.
     #[must_use]
     pub fn from_env() -> Option<Self> {
         let variable = |name: &str| {
@@ -49,41 +49,41 @@ impl ModelStore {
         variable("LORGNETTE_HOME").or_else(folder).map(Self::new)
     }
 
-    /// The home in that folder, which need not be there yet.
+    /// The store in `folder`, which need not exist.
     #[must_use]
     pub fn new(folder: impl Into<PathBuf>) -> Self {
         Self { folder: folder.into() }
     }
 
-    /// The folder.
+    /// The store's folder.
     #[must_use]
     pub fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Where a model's file lies, or would.
+    /// Path of a model's file, whether or not it exists.
     #[must_use]
     pub fn path(&self, entry: &Entry) -> PathBuf {
         self.folder.join("models").join(&entry.name).join(entry.published.file())
     }
 
-    /// A model's file, if it is there.
+    /// Path of a model's file, if it exists.
     #[must_use]
     pub fn installed(&self, entry: &Entry) -> Option<PathBuf> {
         Some(self.path(entry)).filter(|path| path.is_file())
     }
 
-    /// What was noted when the model was pulled; `None` for a file that was put there by hand.
+    /// The record of a model's download; `None` if the file was put there by hand.
     #[must_use]
     pub fn download_record(&self, entry: &Entry) -> Option<DownloadRecord> {
         serde_json::from_slice(&fs::read(with_suffix(&self.path(entry), ".json")).ok()?).ok()
     }
 
-    /// Removes a model with what was unpacked of it and what was left of downloads; gives the bytes
-    /// that are free now, `None` if there was nothing of it.
+    /// Removes a model with its unpacked and partial files. Returns the bytes freed, `None` if
+    /// there was nothing to remove.
     ///
     /// # Errors
-    /// If the system refuses.
+    /// If a file cannot be removed.
     pub fn remove(&self, entry: &Entry) -> Result<Option<u64>> {
         let path = self.path(entry);
         let mut bytes = 0;
@@ -106,14 +106,14 @@ impl ModelStore {
     }
 }
 
-/// A path with something more behind its name.
+/// Appends `suffix` to the last component of `path`.
 pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
 }
 
-/// The error for a file that the system refuses.
+/// The error for a failed operation on a file.
 pub(crate) fn io_error(path: &Path, source: io::Error) -> Error {
     lorgnette_net::Error::Io { path: path.into(), source }.into()
 }

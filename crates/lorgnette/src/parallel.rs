@@ -1,4 +1,4 @@
-//! Work shared among threads, with its results in the order of the work.
+//! Parallel map with results in input order.
 //!
 //! ```text
 //! tickets (numbers of items) ─▶ workers ─▶ results, in any order ─▶ taken in order
@@ -6,8 +6,8 @@
 //!        └──────────────── one more for each that was taken ◀─────────────┘
 //! ```
 //!
-//! There are only so many tickets, so a worker never runs far ahead of a slow item, and the results
-//! that wait for one are few.
+//! The number of tickets is bounded, so a worker never runs far ahead of a slow item, and few
+//! results wait.
 
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -17,17 +17,17 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
-/// Items a worker may be ahead of the one that is taken next.
+/// Maximum number of items that a worker runs ahead of the next result.
 const MAX_AHEAD: usize = 4;
 
-/// What a worker made of the item of that number, or the panic it met.
+/// An item's index with its result, or the panic of its worker.
 type Done<A> = (usize, Result<A, Box<dyn Any + Send>>);
 
-/// Lets each worker, on a thread of its own, turn items into answers, and `consume`s the answers in
-/// the items' order, each as soon as it and all before it are there, until `consume` breaks off.
+/// Maps `items` on one thread for each worker. `consume` receives the results in input order, each
+/// as soon as it and all before it are done, until it returns `Break`.
 ///
 /// # Panics
-/// Passes on the panic of a worker.
+/// Resumes the panic of a worker.
 pub fn par_map_ordered<T, A, W>(
     items: &[T],
     workers: Vec<W>,
@@ -42,7 +42,7 @@ pub fn par_map_ordered<T, A, W>(
     let waiting = Mutex::new(waiting);
     let (done, finished) = channel();
     for ticket in 0..first {
-        // The receiver is right here.
+        // Cannot fail: the receiver is alive.
         let _ = tickets.send(ticket);
     }
     thread::scope(|scope| {
@@ -51,16 +51,16 @@ pub fn par_map_ordered<T, A, W>(
             scope.spawn(move || worker_loop(worker, items, waiting, &done));
         }
         drop(done);
-        // Owns its ends of both channels: when it returns or panics, the workers stop.
+        // Owns one end of both channels: when it returns or panics, the workers stop.
         collect(items, first, tickets, finished, consume);
     });
 }
 
-/// As [`par_map_ordered`], but keeps all answers. `progress` sees each as it is taken, and stops the workers
-/// by giving `false`: then there are none.
+/// As [`par_map_ordered`], but collects all results. `progress` sees each in order; `false` stops
+/// the workers, and the result is `None`.
 ///
 /// # Panics
-/// Passes on the panic of a worker.
+/// Resumes the panic of a worker.
 pub(crate) fn par_collect_ordered<T, A, W>(
     items: &[T],
     workers: Vec<W>,
@@ -80,7 +80,7 @@ where
     is_running.then_some(answers)
 }
 
-/// Works while there are tickets and somebody takes the results.
+/// Processes tickets until there are none left, or nothing receives the results.
 fn worker_loop<T, A>(
     mut worker: impl FnMut(usize, &T) -> A,
     items: &[T],
@@ -119,7 +119,7 @@ fn collect<T, A>(
             return;
         }
         if let Some(ticket) = more.next() {
-            // Workers that are gone have panicked, which the next result tells.
+            // A worker that is gone has panicked, which its next result reports.
             let _ = tickets.send(ticket);
         }
     }

@@ -1,17 +1,17 @@
 //! Photos: any common file in, RGB pixels out, as TensorFlow would have decoded them.
 //!
-//! A file is known by its content, never by its name. Its size is checked against [`OpenOptions`]
-//! from its header, before any pixel is decoded, so that a hostile or lying file costs an error and
-//! not the machine's memory.
+//! The format is detected by content, never by name. The size in the header is checked against
+//! [`OpenOptions`] before any pixel is decoded, so that a hostile file causes an error and not
+//! exhausted memory.
 //!
-//! Where pixels come from:
+//! Sources of pixels:
 //! - JPEG pixels equal those of TensorFlow's `decode_jpeg` (libjpeg-turbo's fast integer inverse
 //!   transform, smooth chroma upsampling); CMYK and YCCK become RGB by TensorFlow's own rule.
 //! - An alpha channel is dropped and not blended, as `tf.io.decode_png(channels=3)` does: the
-//!   colour that was stored under a transparent pixel is what the network sees.
+//!   network sees the colour stored under a transparent pixel.
 //! - Sixteen-bit PNG and TIFF keep their sixteen bits; a floating-point TIFF becomes sixteen bits.
-//! - Where fewer pixels are enough, [`OpenOptions::min_decode_size`] lets a JPEG be decoded at a half, a
-//!   quarter or an eighth of its size, as `decode_jpeg(ratio=…)` does: byte for byte too.
+//! - [`OpenOptions::min_decode_size`] decodes a JPEG at a half, a quarter or an eighth of its size,
+//!   equal to `decode_jpeg(ratio=…)` byte for byte.
 //! - Colour profiles (ICC) and gamma are ignored, as TensorFlow ignores them.
 
 use std::path::Path;
@@ -59,12 +59,12 @@ impl Picture {
     /// megapixels.
     ///
     /// # Errors
-    /// [`PictureError`], which names the file, what is wrong with it and what to do.
+    /// [`PictureError`], which names the file, the problem and a remedy.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, PictureError> {
         OpenOptions::default().open(path)
     }
 
-    /// Decodes a picture file that is already in memory; `name` is what errors and results call it.
+    /// Decodes a picture file in memory; `name` identifies it in errors and results.
     ///
     /// # Errors
     /// [`PictureError`], as [`Picture::open`].
@@ -72,8 +72,7 @@ impl Picture {
         OpenOptions::default().decode(bytes, name)
     }
 
-    /// Wraps pixels made elsewhere: `width * height * 3` bytes, red, green, blue, rows from the
-    /// top.
+    /// Wraps decoded pixels: `width * height * 3` bytes, red, green, blue, rows from the top.
     ///
     /// # Errors
     /// [`PictureError::WrongLength`] if the pixels do not fill the size exactly, or the size is
@@ -82,7 +81,7 @@ impl Picture {
         Self::from_pixels(width, height, Pixels::Rgb8(pixels))
     }
 
-    /// Wraps pixels of either depth made elsewhere; as [`Picture::from_rgb8`].
+    /// Wraps decoded pixels of either depth; as [`Picture::from_rgb8`].
     ///
     /// # Errors
     /// [`PictureError::WrongLength`] if the pixels do not fill the size exactly, or the size is
@@ -104,34 +103,33 @@ impl Picture {
         })
     }
 
-    /// The same picture under another name.
+    /// Returns the same picture under another name.
     #[must_use]
     pub fn named(mut self, name: impl Into<String>) -> Self {
         self.name = name.into();
         self
     }
 
-    /// The path or name it was opened by; empty for a picture made from pixels.
+    /// The path or name it was opened with; empty for a picture made from pixels.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Width in pixels, at least 1, after the orientation was applied.
+    /// Width in pixels, at least 1, after orientation.
     #[must_use]
     pub fn width(&self) -> usize {
         self.width
     }
 
-    /// Height in pixels, at least 1, after the orientation was applied.
+    /// Height in pixels, at least 1, after orientation.
     #[must_use]
     pub fn height(&self) -> usize {
         self.height
     }
 
-    /// Width and height of the upright picture in its file, which are larger than
-    /// [`Picture::width`] and [`Picture::height`] where [`OpenOptions::min_decode_size`] let it be
-    /// decoded at a reduced size.
+    /// Width and height of the upright picture in its file: larger than [`Picture::width`] and
+    /// [`Picture::height`] if [`OpenOptions::min_decode_size`] reduced it.
     #[must_use]
     pub fn source_size(&self) -> (usize, usize) {
         self.source_size
@@ -150,19 +148,19 @@ impl Picture {
         self.source_channels
     }
 
-    /// Whether the file was grey, so that all three channels are equal.
+    /// True if the file is grey, so that all three channels are equal.
     #[must_use]
     pub fn is_grey(&self) -> bool {
         self.source_channels < 3
     }
 
-    /// The pixels at the depth of the file.
+    /// The pixels at the file's depth.
     #[must_use]
     pub fn pixels(&self) -> &Pixels {
         &self.pixels
     }
 
-    /// A copy of the pixels at eight bits; sixteen bits are rounded to the nearest of 256 levels.
+    /// Copies the pixels at eight bits; sixteen bits are rounded to the nearest of 256 levels.
     #[must_use]
     pub fn to_rgb8(&self) -> Vec<u8> {
         match &self.pixels {
@@ -171,8 +169,8 @@ impl Picture {
         }
     }
 
-    /// The same picture, each side `scale` times as long and at least a pixel; smoothed where it
-    /// becomes smaller.
+    /// Resizes the picture, each side times `scale` and at least one pixel; low-pass filtered where
+    /// it shrinks.
     ///
     /// # Panics
     /// If `scale` is not above 0, or makes a side longer than 2³² pixels.
@@ -192,9 +190,9 @@ impl Picture {
         save::save(self, path.as_ref())
     }
 
-    /// The picture as a JPEG, or a PNG for every other kind, in memory, with the notes of the file
-    /// that it is from: it is turned back to how the camera was held, where `metadata` say so and it
-    /// was turned upright. JPEGs are of the quality of [`Picture::save`].
+    /// Encodes the picture as JPEG, or as PNG for every other format, with `metadata`. Undoes the
+    /// orientation that was applied, so that the EXIF orientation holds. JPEG quality is that of
+    /// [`Picture::save`].
     ///
     /// # Errors
     /// [`PictureError::TooLargeToSave`] for a side above the format's limit.
@@ -209,7 +207,7 @@ impl Picture {
         save::encode(reoriented.as_ref().unwrap_or(self), format, save::JPEG_QUALITY, metadata)
     }
 
-    /// The picture as JPEG in memory, of a quality from 1 to 100.
+    /// Encodes the picture as JPEG with a quality of 1 to 100.
     ///
     /// # Errors
     /// [`PictureError::TooLargeToSave`] for a side above the format's limit.
@@ -217,7 +215,7 @@ impl Picture {
         save::encode(self, PictureFormat::Jpeg, quality, &Metadata::default())
     }
 
-    /// The picture as PNG in memory.
+    /// Encodes the picture as PNG.
     ///
     /// # Errors
     /// As [`Picture::to_jpeg`].
@@ -241,11 +239,11 @@ fn to_eight_bits(sample: u16) -> u8 {
     ((u32::from(sample) + 128) / 257) as u8
 }
 
-/// Endings of the files that are taken from folders. A file that is named itself may have any.
+/// Extensions of photos in folders. A file that is named explicitly may have any.
 const PHOTO_EXTENSIONS: [&str; 12] =
     ["jpg", "jpeg", "jpe", "jfif", "png", "gif", "bmp", "dib", "tif", "tiff", "webp", "pjpeg"];
 
-/// Whether a file is called like a photo, so that it is one of a folder's photos.
+/// True if the file's extension is one of a photo format.
 #[must_use]
 pub fn has_photo_extension(path: &Path) -> bool {
     let extension = path.extension().and_then(|extension| extension.to_str());

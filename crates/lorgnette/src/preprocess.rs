@@ -1,16 +1,16 @@
-//! From a picture to a network's input, in TensorFlow's own float32 arithmetic.
+//! Preprocessing: from a picture to a network's input, in TensorFlow's float32 arithmetic.
 //!
-//! Each family of networks was trained behind its own preprocessing, and answers nonsense behind
-//! another's. A [`Preprocessing`] names one; a [`Preprocessor`] adds the size, the number of channels and, if
-//! asked, other constants.
+//! Each family of networks was trained with its own preprocessing and needs the same at inference.
+//! A [`Preprocessing`] names one; a [`Preprocessor`] adds the size, the number of channels and
+//! optional constants.
 //!
-//! Every style is three steps: *frame* (which part of the picture, resized how), *sample*
-//! (bilinear, as TensorFlow 1 does it: `source = destination * (in / out)`, no half-pixel shift, no
-//! smoothing of what is made smaller), and *normalise* (the arithmetic on each value). Only the
-//! samples that are needed are ever read.
+//! Every preprocessing has three steps: crop and resize geometry (`resize_crop`), bilinear sampling
+//! as in TensorFlow 1 (`source = destination * (in / out)`, no half-pixel offset, no antialiasing),
+//! and normalisation of each value. Only the samples that are needed are read.
 //!
-//! Values before normalising are 0 to 255. A picture of sixteen bits keeps its finer levels: v /
-//! 257, but for [`Preprocessing::Inception`], which takes v / 65535 as `tf.image.convert_image_dtype` does.
+//! Values before normalisation are 0 to 255. Sixteen-bit pictures keep their precision: v / 257,
+//! except for [`Preprocessing::Inception`], which takes v / 65535 as `tf.image.convert_image_dtype`
+//! does.
 
 use std::fmt;
 use std::str::FromStr;
@@ -27,32 +27,32 @@ mod resize_crop;
 mod sample;
 mod unresized;
 
-/// Pixels of a picture of reduced size for each row and column of the input.
+/// Pixels per input row and column of a picture that is decoded at a reduced size.
 const OVERSAMPLE: usize = 2;
 
-/// How a family of networks wants its input.
+/// The preprocessing of a family of networks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Preprocessing {
-    /// VGG and ResNet V1 (`vgg_preprocessing.py`): smaller side to 256, aspect kept; central crop;
-    /// means subtracted.
+    /// VGG and ResNet V1 (`vgg_preprocessing.py`): smaller side to 256, aspect ratio kept; central
+    /// crop; means subtracted.
     Vgg,
     /// Inception, MobileNet, NASNet, ResNet V2 (`inception_preprocessing.py`): central 87.5 %,
-    /// resized without regard to aspect, -1 to 1.
+    /// resized without keeping the aspect ratio, -1 to 1.
     Inception,
-    /// The Inception graph of 2015: the whole picture, resized without regard to aspect, (v - 128)
-    /// / 128.
+    /// The Inception graph of 2015: the whole picture, resized without keeping the aspect ratio, (v
+    /// - 128) / 128.
     Inception2015,
     /// LeNet (`lenet_preprocessing.py`): central crop or zero padding, (v - 128) / 128.
     Lenet,
-    /// CifarNet (`cifarnet_preprocessing.py`): central crop or zero padding, mean 0 and deviation 1
-    /// for each picture.
+    /// CifarNet (`cifarnet_preprocessing.py`): central crop or zero padding, standardised to mean 0
+    /// and standard deviation 1.
     Cifarnet,
-    /// The whole picture, resized without regard to aspect, 0 to 255.
+    /// The whole picture, resized without keeping the aspect ratio, 0 to 255.
     Raw,
 }
 
 impl Preprocessing {
-    /// Every style.
+    /// All preprocessings.
     pub const ALL: [Self; 6] =
         [Self::Vgg, Self::Inception, Self::Inception2015, Self::Lenet, Self::Cifarnet, Self::Raw];
 
@@ -76,7 +76,7 @@ impl fmt::Display for Preprocessing {
     }
 }
 
-/// A name that is no style's.
+/// The name of no preprocessing.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
     "{name:?} is no preprocessing: choose one of vgg, inception, inception_2015, lenet, cifarnet, none (no arithmetic)"
@@ -89,8 +89,8 @@ pub struct UnknownPreprocessing {
 impl FromStr for Preprocessing {
     type Err = UnknownPreprocessing;
 
-    /// Reads a name as [`Preprocessing::name`] gives it; capitals, `-` for `_` and `raw` for `none` are
-    /// understood.
+    /// Parses a name as [`Preprocessing::name`] gives it; case is ignored, `-` means `_`, and `raw`
+    /// means `none`.
     fn from_str(name: &str) -> Result<Self, UnknownPreprocessing> {
         let plain = name.to_ascii_lowercase().replace('-', "_");
         let plain = if plain == "raw" { "none" } else { &plain };
@@ -99,10 +99,10 @@ impl FromStr for Preprocessing {
     }
 }
 
-/// A network's input: how a picture becomes it.
+/// Turns a picture into a network's input.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Preprocessor {
-    /// The family's way.
+    /// Crop, resize and normalisation.
     pub preprocessing: Preprocessing,
     /// Rows of the input, at least 1.
     pub height: usize,
@@ -111,14 +111,14 @@ pub struct Preprocessor {
     /// 3 for red, green, blue; 1 for grey (a colour picture by `tf.image.rgb_to_grayscale`; a grey
     /// file as it is).
     pub channels: usize,
-    /// Subtracted from each channel, in levels of 0 to 255, in place of the style's own arithmetic.
+    /// Subtracted from each channel, in levels of 0 to 255; replaces the preprocessing's mean.
     pub mean: Option<[f32; 3]>,
-    /// Multiplies what is left after the mean, in place of the style's own arithmetic.
+    /// Multiplies the values after the mean is subtracted; replaces the preprocessing's scale.
     pub scale: Option<f32>,
 }
 
 impl Preprocessor {
-    /// Preprocessing in a style, for an input of this size: three channels, but one for
+    /// Creates a preprocessor for an input of this size with three channels, or one for
     /// [`Preprocessing::Lenet`].
     #[must_use]
     pub fn new(preprocessing: Preprocessing, height: usize, width: usize) -> Self {
@@ -126,15 +126,15 @@ impl Preprocessor {
         Self { preprocessing, height, width, channels, mean: None, scale: None }
     }
 
-    /// Values in the input of one picture: height * width * channels.
+    /// Number of values in the input of one picture: height * width * channels.
     #[must_use]
     pub fn input_len(&self) -> usize {
         self.height * self.width * self.channels
     }
 
-    /// Rows and columns of a picture that are enough for this input, for
-    /// [`OpenOptions::min_decode_size`]: twice as many, in the part that is resized, as the input has.
-    /// `None` where every pixel counts, because the style crops and does not resize.
+    /// Rows and columns of a picture that suffice for this input, for
+    /// [`OpenOptions::min_decode_size`]: twice as many as the input has, within the part that is
+    /// resized. `None` if the preprocessing crops without resizing, so that every pixel counts.
     ///
     /// [`OpenOptions::min_decode_size`]: crate::picture::OpenOptions::min_decode_size
     #[must_use]
@@ -142,7 +142,7 @@ impl Preprocessor {
         resize_crop::min_decode_size(self.preprocessing, (self.height, self.width), OVERSAMPLE)
     }
 
-    /// The input of one picture: rows, columns, channels.
+    /// Computes the input of one picture: rows, columns, channels.
     ///
     /// # Panics
     /// As [`Preprocessor::apply`].
@@ -153,12 +153,12 @@ impl Preprocessor {
         input
     }
 
-    /// Writes the input of one picture: rows, columns, channels. A batch is one such slice after
-    /// another.
+    /// Writes the input of one picture: rows, columns, channels. A batch is a sequence of such
+    /// slices.
     ///
     /// # Panics
-    /// If `input` is not [`Preprocessor::input_len`] long, or a side is 0, or `channels` is neither 1
-    /// nor 3: each the caller's mistake.
+    /// If `input` is not [`Preprocessor::input_len`] long, a side is 0, or `channels` is neither 1
+    /// nor 3.
     pub fn apply(&self, picture: &Picture, input: &mut [f32]) {
         self.check();
         assert_eq!(
@@ -176,9 +176,8 @@ impl Preprocessor {
         self.normaliser().apply(input, self.channels);
     }
 
-    /// The whole picture at its own size, neither resized nor cropped, with the style's arithmetic
-    /// alone: what a dense map is computed on. Gives height, width, and the values by row, column
-    /// and channel.
+    /// Normalises the whole picture without resizing or cropping, as segmentation maps need it.
+    /// Returns height, width, and the values by row, column and channel.
     ///
     /// # Panics
     /// If `channels` is neither 1 nor 3.
@@ -190,12 +189,12 @@ impl Preprocessor {
         (height, width, values)
     }
 
-    /// The picture a network saw: its input with the arithmetic undone, rounded and clipped to 0 to
-    /// 255. Grey inputs become grey pictures; CifarNet's, whose mean and deviation are lost, are
+    /// Converts an input back to a picture: normalisation undone, rounded, clipped to 0 to 255.
+    /// Grey inputs become grey pictures. CifarNet's, whose mean and deviation are unknown, are
     /// stretched from black to white.
     ///
     /// # Panics
-    /// If `input` is not [`Preprocessor::input_len`] long, or the size is none at all.
+    /// If `input` is not [`Preprocessor::input_len`] long, or a side is 0.
     #[must_use]
     pub fn input_image(&self, input: &[f32]) -> Picture {
         self.check();
@@ -218,7 +217,7 @@ impl Preprocessor {
         assert!(self.channels == 1 || self.channels == 3, "an input has one channel or three");
     }
 
-    /// What the largest value of a sample becomes before it is resized.
+    /// Value of the largest sample before resizing.
     fn unit(&self) -> f32 {
         if self.preprocessing == Preprocessing::Inception && !self.has_own_constants() {
             1.0

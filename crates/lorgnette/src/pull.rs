@@ -1,9 +1,9 @@
-//! Fetching published models into the model home.
+//! Downloads published models into the model store.
 //!
 //! ```text
 //! addresses, mirrors, files (source) ─▶ FILE.part, resumed (transfer, over http) ─▶ looked at (check) ─▶ FILE, its receipt
 //! ```
-//! Nothing gets its final name before it was opened and found to be the network that was asked for.
+//! A file gets its final name only after it was opened and verified to be the requested network.
 
 mod check;
 mod http;
@@ -26,38 +26,38 @@ use self::partial_file::PartialFile;
 use self::source::Source;
 use self::transfer::Transfer;
 
-/// How a model is pulled.
+/// Options of a download.
 #[derive(Clone, Debug)]
 pub struct PullOptions {
-    /// Where to look, in this order: the address of the file, or of a folder it is in; a file, or a
-    /// folder it is in. Where it was published, if empty.
+    /// Sources to try, in order: the address of the file, or of its folder; a file, or its folder.
+    /// If empty, the published addresses.
     pub from: Vec<String>,
-    /// Addresses or folders to look in before those where it was published, if [`from`](Self::from)
-    /// is empty.
+    /// Addresses or folders to try before the published addresses, if [`from`](Self::from) is
+    /// empty.
     pub mirrors: Vec<String>,
-    /// The proxies to go through.
+    /// Proxies.
     pub proxies: Proxies,
-    /// How long to wait, and how often to try.
+    /// Timeouts and attempts.
     pub retry_policy: RetryPolicy,
-    /// Most bytes to take of a file whose size is not known.
+    /// Maximum bytes of a file whose size is unknown.
     pub max_bytes: u64,
 }
 
-/// How long servers are waited for.
+/// Timeouts and attempts.
 #[derive(Clone, Copy, Debug)]
 pub struct RetryPolicy {
-    /// For a connection.
+    /// Timeout of a connection.
     pub connect: Duration,
-    /// For the next bytes.
+    /// Timeout of the next bytes.
     pub stall: Duration,
-    /// How many attempts in a row may bring nothing new.
+    /// Maximum number of consecutive attempts without progress.
     pub attempts: u32,
-    /// Between the first attempt and the second; twice as long each time after that.
+    /// Pause after the first attempt; doubled after each further one.
     pub pause: Duration,
 }
 
 impl Default for RetryPolicy {
-    /// Half a minute, and five attempts a second apart.
+    /// Timeouts of thirty seconds, and five attempts with a first pause of one second.
     fn default() -> Self {
         let half_a_minute = Duration::from_secs(30);
         Self {
@@ -70,8 +70,7 @@ impl Default for RetryPolicy {
 }
 
 impl Default for PullOptions {
-    /// From where it was published, without proxies, and at most 4 GiB: several times the largest
-    /// model there is.
+    /// Published addresses, no proxies, at most 4 GiB: several times the largest model.
     fn default() -> Self {
         Self {
             from: Vec::new(),
@@ -83,62 +82,62 @@ impl Default for PullOptions {
     }
 }
 
-/// What happens while a model is pulled.
+/// An event of a download.
 #[derive(Clone, Copy, Debug)]
 pub enum Event<'a> {
-    /// It is looked for there.
+    /// A source is tried.
     Trying(&'a str),
-    /// So much of the file is there.
+    /// Bytes were received.
     Received {
-        /// Bytes so far.
+        /// Number of bytes so far.
         bytes: u64,
-        /// Bytes of the whole file, where the server said it.
+        /// Size of the whole file, if the server stated it.
         total: Option<u64>,
     },
-    /// An attempt failed, and the next one follows.
+    /// An attempt failed; the next one follows after a pause.
     Waiting {
-        /// What went wrong.
+        /// The error.
         why: &'a str,
-        /// After how long.
+        /// Length of the pause.
         pause: Duration,
     },
-    /// The file is there, and looked at.
+    /// The file is complete and being verified.
     Checking,
 }
 
-/// A model that is there.
+/// A downloaded model.
 #[derive(Clone, Debug)]
 pub struct Pulled {
     /// Its file.
     pub path: PathBuf,
-    /// What was noted of it.
+    /// The record of the download.
     pub download_record: DownloadRecord,
-    /// Whether it was there before.
+    /// True if the file existed before.
     pub already: bool,
 }
 
-/// Why a model could not be pulled.
+/// Why a model cannot be downloaded.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PullError {
-    /// It is nowhere to be had.
+    /// All sources failed.
     #[error("{}", manual_instructions(name, failures, url, path))]
     AllSourcesFailed {
         /// The model.
         name: String,
-        /// What went wrong at each place.
+        /// The error of each source.
         failures: Vec<String>,
-        /// Where it was published.
+        /// The published address.
         url: String,
-        /// Where it belongs.
+        /// The path of the file in the model store.
         path: PathBuf,
     },
-    /// Another program pulls it.
+    /// Another process is downloading it.
     #[error("{name}: another program is pulling it; its lock is {path}", path = .path.display())]
     Busy {
         /// The model.
         name: String,
-        /// The lock.
+        /// The lock file.
         path: PathBuf,
     },
 }
@@ -152,13 +151,14 @@ fn manual_instructions(name: &str, failures: &[String], url: &str, path: &Path) 
     )
 }
 
-/// Fetches a model into the home, or finds it there whole. `progress` hears what happens.
+/// Downloads a model into the model store, or verifies the file that is there. Reports events to
+/// `progress`.
 ///
-/// A download that is broken off, by whatever, is taken up again the next time.
+/// An interrupted download is resumed by the next call.
 ///
 /// # Errors
-/// [`PullError`]; [`lorgnette_net::Error::Io`] where the home cannot be written, such as on a full
-/// disk.
+/// [`PullError`]; [`lorgnette_net::Error::Io`] if the model store cannot be written, such as on a
+/// full disk.
 pub fn pull(
     entry: &Entry,
     model_store: &ModelStore,
@@ -188,11 +188,11 @@ pub fn pull(
     Err(PullError::AllSourcesFailed { name: entry.name.clone(), failures, url, path }.into())
 }
 
-/// Whose fault it was.
+/// Origin of a failure.
 enum FetchFailure {
-    /// This machine's: another source does not help.
+    /// Local: another source does not help.
     Local(crate::Error),
-    /// The source's.
+    /// The source.
     Remote(String),
 }
 
@@ -216,8 +216,7 @@ impl Fetch<'_, '_> {
         }
     }
 
-    /// Downloads; what was put together of two downloads and is of no use is fetched once more, in
-    /// one piece.
+    /// Downloads the file. If a resumed file is invalid, downloads it once more from the beginning.
     fn download(&mut self, url: &str) -> Result<DownloadRecord, FetchFailure> {
         let partial_file = PartialFile::new(&with_suffix(self.path, ".part"));
         let expected = self.entry.published.bytes.or(self
@@ -235,7 +234,7 @@ impl Fetch<'_, '_> {
         }
     }
 
-    /// Gives the file its name, if it is what it should be; else it is gone.
+    /// Verifies the file and gives it its final name; deletes it if it is invalid.
     fn install(
         &mut self,
         partial_file: &PartialFile,
@@ -267,8 +266,8 @@ impl Fetch<'_, '_> {
     }
 }
 
-/// The receipt of a model that is there and is what it was; one that was put there by hand gets its
-/// receipt now.
+/// The record of a model that is unchanged in the store. A file that was put there by hand gets its
+/// record now.
 fn verify_installed(
     entry: &Entry,
     model_store: &ModelStore,
@@ -291,8 +290,8 @@ fn write_download_record(path: &Path, download_record: &DownloadRecord) -> Resul
     fs::write(&path, text).map_err(|error| io_error(&path, error))
 }
 
-/// Keeps other programs from pulling the same model; let go when it is dropped, or the program ends
-/// however.
+/// Locks a model against downloads by other processes. The lock ends when it is dropped, or with
+/// the process.
 fn acquire_lock(entry: &Entry, path: &Path) -> Result<File> {
     let file = File::create(path).map_err(|error| io_error(path, error))?;
     match file.try_lock() {

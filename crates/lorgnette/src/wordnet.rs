@@ -1,7 +1,7 @@
-//! What is a kind of what: WordNet's nouns from ImageNet's thousand synsets upwards.
+//! WordNet's noun hierarchy above ImageNet's thousand synsets.
 //!
-//! WordNet knows that a beagle is a hound, a dog and an animal, so "dog" means 118 classes. A name
-//! may have several meanings ("crane" is a bird and a machine); all of them are meant.
+//! A beagle is a hound, a dog and an animal, so "dog" means 118 classes. A name may have several
+//! meanings ("crane" is a bird and a machine); all of them count.
 //!
 //! ```
 //! use lorgnette::wordnet;
@@ -17,24 +17,24 @@ pub use self::plural::singulars;
 
 mod plural;
 
-/// A line is a synset, the synsets it is a kind of, and its names (`oracle/make_hierarchy.py`).
+/// Each line is a synset, its direct hypernyms, and its names (`oracle/make_hierarchy.py`).
 const NOUNS: &str = include_str!("wordnet/nouns.txt");
 
-/// The synsets of everything that is called so, or is a kind of that, in ascending order. A
-/// synset's number will do for a name; capitals, spaces and punctuation do not matter.
+/// The synsets with this name and all their hyponyms, in ascending order. A synset's number may
+/// stand for its name; case, spaces and punctuation are ignored.
 #[must_use]
 pub fn hyponyms(name: &str) -> Vec<&'static str> {
     WordNet::get().hyponyms(&key(name))
 }
 
-/// The names of these synsets and of all that they are kinds of.
+/// The names of these synsets and of all their hypernyms.
 #[must_use]
 pub fn hypernym_names<'a>(synsets: impl IntoIterator<Item = &'a str>) -> Vec<&'static str> {
     WordNet::get().hypernym_names(synsets.into_iter())
 }
 
-/// What names are compared by: letters and digits alone, so that "flower pot", "flower-pot" and
-/// "flowerpot" are one.
+/// The comparison key of a name: letters and digits alone, so that "flower pot", "flower-pot" and
+/// "flowerpot" are equal.
 #[must_use]
 pub fn key(name: &str) -> String {
     name.chars().filter(|letter| letter.is_alphanumeric()).flat_map(char::to_lowercase).collect()

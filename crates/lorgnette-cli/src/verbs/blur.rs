@@ -1,4 +1,4 @@
-//! `lorgnette blur`: photos in which everything of a class cannot be recognised any more.
+//! `lorgnette blur`: photos with all regions of given classes blurred.
 
 mod answer;
 mod destination;
@@ -43,7 +43,7 @@ pub(crate) struct Arguments {
     #[arg(long, conflicts_with = "out")]
     in_place: bool,
 
-    /// With --in-place: keep nothing of the photos as they were
+    /// With --in-place: keep no copy of the original photos
     #[arg(long, requires = "in_place")]
     no_backup: bool,
 
@@ -97,7 +97,7 @@ pub(crate) struct Arguments {
     input: InputArguments,
 }
 
-/// Pixels from cell to cell of the maps that masks are made of, unless the user wants others.
+/// Default output stride of the maps for masks.
 const OUTPUT_STRIDE: usize = 16;
 
 const EXAMPLES: &str = "\
@@ -146,18 +146,18 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     )
 }
 
-/// What is to be done with each photo.
+/// The work for each photo.
 struct Job<'a> {
     arguments: &'a Arguments,
     classes: Vec<usize>,
     destinations: Destinations,
     previews: Option<Vec<PathBuf>>,
-    /// The photos' numbers among all that were named.
+    /// The photos' indices among all that were named.
     numbers: Vec<usize>,
 }
 
 impl Job<'_> {
-    /// What each thread does with a photo: decode, map, blur, write.
+    /// The work of each thread: decode, map, blur, write.
     fn workers(
         &self,
         segmenter: &Segmenter,
@@ -199,7 +199,7 @@ impl Job<'_> {
         BlurOptions { mode: how, min_probability, margin, feather, block }
     }
 
-    /// Writes the photo and its preview; gives the place of the first, if it was written.
+    /// Writes the photo and its preview; returns the photo's path if it was written.
     fn write(
         &self,
         number: usize,
@@ -237,7 +237,7 @@ impl Job<'_> {
     }
 }
 
-/// The classes that are meant.
+/// The selected classes.
 fn classes(names: &[String], labels: &Labels) -> Result<Vec<usize>> {
     let mut classes = Vec::new();
     for name in names {

@@ -1,4 +1,4 @@
-//! `lorgnette classify`: what is in photos.
+//! `lorgnette classify`: the most probable classes of photos.
 
 use std::io::{self, Write};
 use std::num::NonZeroUsize;
@@ -39,7 +39,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "OUT")]
     picture: Option<PathBuf>,
 
-    /// Write what the network saw of the photo, likewise
+    /// Write the network's input for the photo, likewise
     #[arg(long, value_name = "OUT")]
     show_input: Option<PathBuf>,
 
@@ -63,16 +63,16 @@ Examples:
 
 const CSV_HEADER: &str = "photo,rank,index,synset,name,probability,logit\n";
 
-/// What is known of a photo in the end.
+/// The result for a photo.
 struct Answer {
     width: usize,
     height: usize,
     predictions: Vec<Prediction>,
-    /// Whether it is of no class that the model knows; only trained models tell.
+    /// True if no known class is probable enough; only for trained models.
     is_rejected: Option<bool>,
 }
 
-/// The JSON of an answer.
+/// The JSON of a result.
 #[derive(Serialize)]
 struct AnswerJson<'a> {
     photo: &'a str,
@@ -93,7 +93,7 @@ struct PredictionJson<'a> {
     logit: f32,
 }
 
-/// Names what is in the photos.
+/// Classifies the photos.
 pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
     output_paths::check(arguments.picture.as_deref(), "--picture", PICTURES)?;
     output_paths::check(arguments.show_input.as_deref(), "--show-input", PICTURES)?;
@@ -139,7 +139,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     }
 }
 
-/// What each thread does with a photo: decode, classify, draw.
+/// The work of each thread: decode, classify, draw.
 fn workers<'a>(
     (arguments, open_options): (&'a Arguments, &'a OpenOptions),
     classifier: &Classifier,
@@ -149,7 +149,7 @@ fn workers<'a>(
     let work_split =
         WorkSplit::new(classifier.model().network().run_options().pool.threads(), photos);
     let worker = |_| {
-        // A photo alone keeps the pool that is there already.
+        // A single photo uses the existing pool.
         let classifier = if work_split.workers == 1 {
             classifier.clone()
         } else {
@@ -171,7 +171,7 @@ fn workers<'a>(
     (0..work_split.workers).map(worker).collect()
 }
 
-/// Where the pictures of each photo go, if any are wanted.
+/// Paths of the drawings, if there are any.
 struct Drawings {
     pictures: Option<Vec<PathBuf>>,
     inputs: Option<Vec<PathBuf>>,
@@ -187,7 +187,7 @@ impl Drawings {
         })
     }
 
-    /// Draws what is wanted of one photo.
+    /// Writes the drawings of one photo.
     fn draw(
         &self,
         number: usize,
@@ -229,7 +229,7 @@ impl<'a> AnswerJson<'a> {
     }
 }
 
-/// What is written under the picture a network saw.
+/// The caption under a network's input.
 fn caption(model: &Model, seen: &Picture) -> String {
     let (name, width, height) = (model.name(), seen.width(), seen.height());
     format!("{name}: {width} x {height}, preprocessing {}", model::preprocessing_name(model))

@@ -1,4 +1,4 @@
-//! `lorgnette embed`: photos as lists of numbers.
+//! `lorgnette embed`: feature vectors of photos.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,14 +19,14 @@ use crate::model;
 use crate::photos::{self, Photo};
 use crate::stream::{WorkSplit, answer_photos, write_csv_lines, write_json};
 
-/// Turn photos into lists of numbers, near for photos that look alike
+/// Turn photos into feature vectors, which are close for photos that look alike
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     photos: PhotoArguments,
 
-    /// The node to take them from [default: what the classification layer reads]
+    /// The node that gives them [default: the input of the classification layer]
     #[arg(long, value_name = "NAME")]
     end_point: Option<String>,
 
@@ -34,7 +34,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_enum, default_value_t = Format::Json)]
     format: Format,
 
-    /// Also write all as one NumPy matrix, a row for each photo, of NaN if it failed
+    /// Also write all as one NumPy matrix, with a row for each photo, NaN if it failed
     #[arg(long, value_name = "OUT")]
     npy: Option<PathBuf>,
 
@@ -53,16 +53,16 @@ Examples:
   lorgnette embed holidays/ --npy holidays.npy --format csv > holidays.csv
   lorgnette embed cat.jpg --end-point MobilenetV1/MobilenetV1/Conv2d_11_pointwise/Relu6";
 
-/// What is known of a photo in the end.
+/// The result for a photo.
 struct Answer {
-    /// Which of the photos it is of.
+    /// Index of the photo.
     number: usize,
     width: usize,
     height: usize,
     embedding: Vec<f32>,
 }
 
-/// The JSON of an answer.
+/// The JSON of a result.
 #[derive(Serialize)]
 struct AnswerJson<'a> {
     photo: &'a str,
@@ -112,7 +112,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     Ok(outcome)
 }
 
-/// What each thread does with a photo: decode, embed.
+/// The work of each thread: decode, embed.
 fn workers(
     open_options: &OpenOptions,
     embedder: &Embedder,
@@ -145,7 +145,7 @@ impl<'a> AnswerJson<'a> {
     }
 }
 
-/// Embeddings by the number of their photo.
+/// Embeddings by the index of their photo.
 #[derive(Default)]
 struct Matrix {
     rows: BTreeMap<usize, Vec<f32>>,
@@ -169,7 +169,7 @@ impl Matrix {
     }
 }
 
-/// A line of the photo and its numbers, for tools that split at white space.
+/// Writes the photo's name and its numbers, separated by spaces.
 fn write_text(out: &mut dyn Write, photo: &Photo, answer: &Answer) -> io::Result<()> {
     write!(out, "{}", photo.name())?;
     answer.embedding.iter().try_for_each(|value| write!(out, "\t{value}"))?;

@@ -20,7 +20,7 @@ use crate::model;
 use crate::stream::{write_json, write_report};
 use crate::table::{Align, Fit, Table, width};
 
-/// Show what a network does, step by step, and how long it takes
+/// Show the steps of a network's plan, and how long they take
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
@@ -32,7 +32,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N|HxW")]
     size: Option<Size>,
 
-    /// Use made-up weights: M is the name of one of TF-Slim's networks, of which no file is needed
+    /// Use random weights: M is the name of one of TF-Slim's networks, and no file is needed
     #[arg(long)]
     random_weights: bool,
 
@@ -51,19 +51,19 @@ Examples:
   lorgnette explain inception.pb --size 299 --time --threads 1
   lorgnette explain vgg_16 --random-weights --time --precision bf16";
 
-/// How long steps are timed for.
+/// Minimum duration of timing.
 const TIMED_FOR: Duration = Duration::from_secs(1);
-/// Runs before that, while caches warm.
+/// Untimed runs that warm the caches.
 const WARM_UP_RUNS: usize = 2;
-/// The fewest and the most runs that are timed.
+/// Minimum and maximum number of timed runs.
 const TIMED_RUNS: std::ops::RangeInclusive<usize> = 5..=1000;
-/// The column that is shortened where the terminal is narrow.
+/// The column that is shortened on narrow terminals.
 const SCOPE: usize = 1;
-/// The columns that are left out where it is narrower still: rejected, in and out, weights, output.
+/// The columns that are dropped on narrower terminals: alternatives, in and out, weights, output.
 const DROPPABLE: [usize; 4] = [4, 7, 6, 2];
 const KIB: f64 = 1024.0;
 
-/// A plan, under names for other programs.
+/// The JSON of a plan.
 #[derive(Serialize)]
 struct Explanation {
     model: String,
@@ -117,17 +117,17 @@ struct Step {
     name: String,
     shape: Vec<usize>,
     kernel: String,
-    /// Steps with the same number here go through the picture together, band by band.
+    /// Steps with the same number form a fused group.
     #[serde(skip_serializing_if = "Option::is_none")]
     chain: Option<usize>,
-    /// What it multiplies, and what its weights are kept as.
+    /// Number formats of products and of weights.
     #[serde(skip_serializing_if = "Option::is_none")]
     precision: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     weights: Option<&'static str>,
     rejected: Vec<Alternative>,
     flops: u64,
-    /// What the kernel really does: by Winograd's forms, fewer than half of `flops`.
+    /// Multiplications executed: with Winograd kernels, fewer than half of `flops`.
     multiplications: u64,
     weight_bytes: usize,
     activation_bytes: usize,
@@ -136,7 +136,7 @@ struct Step {
     share: Option<f64>,
 }
 
-/// A kernel that was not chosen, and how many times the chosen one's cost it is reckoned to have.
+/// A kernel that was not chosen, with its estimated cost relative to the chosen one.
 #[derive(Serialize)]
 struct Alternative {
     kernel: &'static str,
@@ -154,7 +154,7 @@ struct Total {
     gflop_s: Option<f64>,
 }
 
-/// Explains.
+/// Explains the plan.
 pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
     let options =
         ModelOptions { size: arguments.size.map(|Size(size)| size), ..global.model_options()? };
@@ -289,7 +289,7 @@ impl Explanation {
         }
     }
 
-    /// What was asked for beside float32.
+    /// Number formats other than float32 that were requested.
     fn numerics(&self) -> String {
         let precision =
             (self.precision != "float32").then(|| format!(", precision {}", self.precision));
@@ -423,8 +423,7 @@ impl Total {
     }
 }
 
-/// The part of a bracket around steps that go together, before one that is linked with the step
-/// above or below it.
+/// The bracket's character at a step of a fused group, linked with the steps above or below.
 fn bracket(above: bool, below: bool) -> &'static str {
     match (above, below) {
         (false, true) => "┌ ",
@@ -438,7 +437,7 @@ fn milliseconds(time: Duration) -> f64 {
     time.as_secs_f64() * 1e3
 }
 
-/// GFLOP a second; none for steps that only move numbers.
+/// GFLOP per second; `None` for steps without arithmetic.
 fn rate(flops: u64, ms: Option<f64>) -> Option<f64> {
     ms.filter(|&ms| ms > 0.0 && flops > 0).map(|ms| flops as f64 / ms / 1e6)
 }

@@ -1,4 +1,4 @@
-//! `lorgnette graph`: a picture of a network's architecture, and its graph for TensorBoard.
+//! `lorgnette graph`: a diagram of a network's architecture, and its graph for TensorBoard.
 
 use std::ffi::OsString;
 use std::fs;
@@ -40,7 +40,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N|HxW")]
     size: Option<Size>,
 
-    /// Levels of scopes that make a block [default: as many as give a good picture]
+    /// Depth of the scopes that make a block [default: a depth that gives a readable diagram]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=9))]
     depth: Option<u8>,
 }
@@ -52,7 +52,7 @@ Examples:
   lorgnette graph resnet_v1_50 --format dot | dot -Tpdf > resnet.pdf
   lorgnette graph my_graph.pb --logdir logs && tensorboard --logdir logs";
 
-/// How an architecture is drawn.
+/// Formats of a diagram.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum DiagramFormat {
     // A table for a terminal.
@@ -63,7 +63,7 @@ enum DiagramFormat {
     Svg,
 }
 
-/// Draws.
+/// Draws the diagram.
 pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
     let model = open(arguments, global, messages)?;
     let Preprocessor { height, width, .. } = *model.preprocess();
@@ -93,7 +93,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     Ok(Outcome::Done)
 }
 
-/// The network; one of TF-Slim's that is not installed is drawn all the same.
+/// The network; one of TF-Slim's that is not installed is drawn with random weights.
 fn open(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Model> {
     let options =
         ModelOptions { size: arguments.size.map(|Size(size)| size), ..global.model_options()? };

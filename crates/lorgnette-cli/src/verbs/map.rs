@@ -1,4 +1,4 @@
-//! `lorgnette map`: what is where in photos.
+//! `lorgnette map`: segmentation maps of photos.
 
 mod answer;
 mod drawings;
@@ -78,10 +78,10 @@ pub(crate) struct Arguments {
     input: InputArguments,
 }
 
-/// How maps are made.
+/// Options of a segmentation.
 #[derive(Debug, Args)]
 pub(crate) struct MapArguments {
-    /// Cells to the photo's border, or only those whose window lies in the photo
+    /// Cells up to the photo's border, or only those whose window is inside the photo
     #[arg(long, value_enum, default_value_t = Padding::Same)]
     padding: Padding,
 
@@ -90,23 +90,23 @@ pub(crate) struct MapArguments {
     #[arg(long, value_name = "32|16|8", value_parser = stride)]
     output_stride: Option<usize>,
 
-    /// Look at the photo so many times as large; several, with commas between, are averaged
+    /// Scale the photo by this factor first; several, separated by commas, are averaged
     #[arg(long, value_name = "S", value_delimiter = ',', default_value = "1", value_parser = scale)]
     scale: Vec<f64>,
 
-    /// The longest side, in pixels, of what is looked at at once [default: as memory allows]
+    /// The longest side, in pixels, of a tile [default: as memory allows]
     #[arg(long, value_name = "N")]
     part: Option<usize>,
 }
 
-/// What is beyond the photo's edge.
+/// Padding at the photo's edge.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Padding {
     Same,
     Valid,
 }
 
-/// What a line of CSV is.
+/// The records of CSV output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Table {
     Regions,
@@ -124,7 +124,7 @@ Examples:
   lorgnette map holidays/ --format json > holidays.jsonl
   lorgnette map holidays/ --format csv --table regions --coco holidays.coco.json";
 
-/// Finds what is where in the photos.
+/// Maps the photos.
 pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
     drawings::check(arguments)?;
     let photos = photos::find(&arguments.photos)?;
@@ -160,7 +160,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     Ok(outcome)
 }
 
-/// What each thread does with a photo: decode, map, find regions, draw.
+/// The work of each thread: decode, map, find regions, draw.
 fn workers<'a>(
     arguments: &'a Arguments,
     segmenter: &'a Segmenter,
@@ -197,7 +197,7 @@ fn workers<'a>(
     (0..work_split.workers).map(worker).collect()
 }
 
-/// Maps a photo; if it is the only one, its parts are counted on a progress bar.
+/// Maps a photo, with a progress bar over its tiles if it is the only one.
 pub(crate) fn with_progress(
     segmenter: &Segmenter,
     picture: &Picture,
@@ -217,12 +217,12 @@ pub(crate) fn with_progress(
 }
 
 impl MapArguments {
-    /// These options, with an output stride of its own for a verb if the user says none.
+    /// These options, with a verb's own default output stride.
     pub(crate) fn options_or_stride(&self, stride: usize) -> SegmentationOptions {
         SegmentationOptions { output_stride: self.output_stride.or(Some(stride)), ..self.options() }
     }
 
-    /// These options as the library takes them.
+    /// The library's options.
     pub(crate) fn options(&self) -> SegmentationOptions {
         SegmentationOptions {
             padding: match self.padding {

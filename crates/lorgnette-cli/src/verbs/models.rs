@@ -1,4 +1,4 @@
-//! `lorgnette models`: the published models, those that are here, and their files.
+//! `lorgnette models`: lists, shows, downloads, removes and converts models.
 
 mod convert;
 mod list;
@@ -30,7 +30,7 @@ enum Verb {
     Convert(convert::Arguments),
 }
 
-/// Does it.
+/// Runs the subcommand.
 pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
     match &arguments.verb {
         Verb::List(arguments) => list::run(arguments),
@@ -41,19 +41,19 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     }
 }
 
-/// The model home.
+/// The model store.
 fn model_store() -> Result<ModelStore> {
     ModelStore::from_env()
         .context("nobody says where models are kept: set LORGNETTE_HOME to a folder")
 }
 
-/// How a verb about several models ends of which `done` could be `what`.
+/// The outcome of a subcommand on several models, of which `done` succeeded.
 fn outcome(done: usize, all: usize, what: &str) -> Result<Outcome> {
     ensure!(done > 0, "nothing was {what}");
     Ok(if done == all { Outcome::Done } else { Outcome::SomeFailed })
 }
 
-/// `1.3 M`, `15.5 G`: a number in few letters.
+/// `1.3 M`, `15.5 G`: a number with an SI prefix.
 fn short(number: u64) -> String {
     match number as f64 {
         number if number >= 1e9 => format!("{:.1} G", number / 1e9),

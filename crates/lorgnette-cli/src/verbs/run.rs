@@ -1,4 +1,4 @@
-//! `lorgnette run`: tensors in, tensors out, by TensorFlow's names.
+//! `lorgnette run`: feeds and fetches tensors by TensorFlow's names.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -49,7 +49,7 @@ Examples:
   lorgnette run inception.pb --feed DecodeJpeg/contents=panda.jpg --fetch softmax:0 --out answers/
   lorgnette run mobilenet_v1_1.0_224 --feed input=x.npy --fetch MobilenetV1/Predictions/Softmax --out .";
 
-/// A tensor to be fed.
+/// A tensor to feed.
 #[derive(Clone, Debug)]
 struct Feed {
     name: String,
@@ -69,7 +69,7 @@ impl FromStr for Feed {
 }
 
 impl Feed {
-    /// The tensor to be fed, and where.
+    /// Reads the tensor; returns it with its name.
     fn read<'a>(&'a self, network: &'a Network) -> Result<(&'a str, Tensor)> {
         let is_array = self.file.extension().is_some_and(|ending| ending == "npy");
         match network.decoder(&self.name).filter(|_| !is_array) {
@@ -79,8 +79,7 @@ impl Feed {
     }
 }
 
-/// A photo's pixels as TensorFlow decodes them: as they are stored, whatever EXIF says of their
-/// orientation.
+/// A photo's pixels as TensorFlow decodes them: as stored, without EXIF orientation.
 fn pixels(file: &Path) -> Result<Tensor> {
     let options = OpenOptions { ignore_orientation: true, ..OpenOptions::default() };
     let picture = options.open(file)?;
@@ -120,10 +119,10 @@ fn read(file: &Path) -> Result<Tensor> {
     npy::read(&bytes).map_err(|what| anyhow!("{}: {what}", file.display()))
 }
 
-/// The name of each tensor's file.
+/// The file name of each tensor.
 ///
 /// # Errors
-/// If two tensors would share one.
+/// If two tensors would have the same file.
 fn files(fetches: &[String]) -> Result<Vec<String>> {
     let mut names = HashMap::new();
     let file = |name: &String| {

@@ -1,35 +1,34 @@
-//! Which areas of a photo were found, and what they show.
+//! Connected areas of selected pixels.
 
 use std::collections::BTreeMap;
 
 use crate::dense::SegmentationMap;
 
-/// Pixels that touch, all of classes that were looked for.
+/// Connected pixels of the selected classes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Area {
-    /// The class, of those that were looked for, that most of its pixels are: the network's own
-    /// output index.
+    /// The selected class of most of its pixels: the network's output index.
     pub class: usize,
-    /// Left, top, right, bottom in pixels of the photo; right and bottom are the first beyond.
+    /// Left, top, right, bottom in pixels of the photo; right and bottom are exclusive.
     pub bounds: [usize; 4],
-    /// How much of the photo it covers, 0 to 1.
+    /// Share of the photo, 0 to 1.
     pub share: f32,
-    /// The mean probability that its pixels are of the classes.
+    /// Mean probability of the selected classes over its pixels.
     pub mean_probability: f32,
-    /// The highest.
+    /// Highest probability of the selected classes.
     pub peak_probability: f32,
 }
 
-/// A stretch of found pixels in a row.
+/// A run of selected pixels in a row.
 struct Run {
     row: usize,
     start: usize,
     end: usize,
-    /// The run that stands for its area so far.
+    /// Index of the parent run in the union-find forest.
     parent: usize,
 }
 
-/// What is known of an area while its runs are added up.
+/// Sums over the runs of an area.
 #[derive(Default)]
 struct AreaSums {
     bounds: Option<[usize; 4]>,
@@ -39,8 +38,8 @@ struct AreaSums {
     classes: BTreeMap<u32, usize>,
 }
 
-/// The areas of the pixels that are not 0, the largest first. Their values are probabilities, in
-/// 255ths.
+/// Finds the connected areas of pixels with levels above 0, largest first. Levels are probabilities
+/// in 255ths.
 pub(super) fn find(map: &SegmentationMap, levels: &[u8], is_selected: &[bool]) -> Vec<Area> {
     let mut runs = runs(map.width(), levels);
     union_runs(&mut runs);
@@ -80,7 +79,7 @@ fn runs(width: usize, levels: &[u8]) -> Vec<Run> {
     runs
 }
 
-/// Joins runs of neighbouring rows that touch, at corners too.
+/// Joins runs of adjacent rows that touch, diagonally too.
 fn union_runs(runs: &mut [Run]) {
     let mut above = 0;
     for at in 0..runs.len() {

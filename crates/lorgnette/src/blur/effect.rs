@@ -1,9 +1,9 @@
-//! What becomes of the pixels, where a mask covers them.
+//! Effects on the pixels that a mask covers.
 
 use image::RgbImage;
 use image::imageops::fast_blur;
 
-/// Squares of `block` pixels a side, each the mean of all that was in it, covered or not.
+/// Fills squares of `block` pixels a side with their means, over covered and uncovered pixels.
 pub(super) fn mosaic(pixels: &mut [u8], width: usize, block: usize, cover: &[u8]) {
     let height = cover.len() / width;
     for top in (0..height).step_by(block) {
@@ -20,12 +20,13 @@ pub(super) fn mosaic(pixels: &mut [u8], width: usize, block: usize, cover: &[u8]
     }
 }
 
-/// One colour.
+/// Fills covered pixels with one colour.
 pub(super) fn fill(pixels: &mut [u8], colour: [u8; 3], cover: &[u8]) {
     pixels.chunks_exact_mut(3).zip(cover).for_each(|(pixel, &cover)| mix(pixel, colour, cover));
 }
 
-/// Blurred with this deviation, in pixels. Only what lies around the mask is computed.
+/// Applies a Gaussian blur with standard deviation `sigma`, in pixels. Computes only the
+/// surroundings of the mask.
 pub(super) fn gaussian(pixels: &mut [u8], width: usize, sigma: f32, cover: &[u8]) {
     let Some([left, top, right, bottom]) = bounds(cover, width) else { return };
     let radius = (3.0 * sigma).ceil() as usize;
@@ -45,7 +46,7 @@ pub(super) fn gaussian(pixels: &mut [u8], width: usize, sigma: f32, cover: &[u8]
     }
 }
 
-/// Left, top, right, bottom of what is covered; right and bottom are the first beyond.
+/// Left, top, right, bottom of the covered pixels; right and bottom are exclusive.
 fn bounds(cover: &[u8], width: usize) -> Option<[usize; 4]> {
     let is_covered = |cover: &u8| *cover > 0;
     let rows =
@@ -92,7 +93,7 @@ mod tests {
             .collect()
     }
 
-    /// Whether nothing changed where nothing is covered, and something where it is.
+    /// Asserts that pixels changed where they are covered, and only there.
     fn check(changed: &[u8]) {
         for ((at, &cover), pixel) in cover().iter().enumerate().zip(changed.chunks_exact(3)) {
             let before = &picture()[3 * at..][..3];
@@ -119,7 +120,7 @@ mod tests {
         mosaic(&mut pixels, WIDTH, 4, &cover());
         check(&pixels);
         let pixel = |x: usize, y: usize| &pixels[3 * (y * WIDTH + x)..][..3];
-        // The square from (4, 4) to (8, 8) is covered as a whole.
+        // The square from (4, 4) to (8, 8) is covered completely.
         assert!((4..8).all(|y| (4..8).all(|x| pixel(x, y) == pixel(4, 4))));
         let reds: u32 =
             (0..16).map(|i| u32::from(picture()[3 * ((4 + i / 4) * WIDTH + 4 + i % 4)])).sum();

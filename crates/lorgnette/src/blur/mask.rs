@@ -1,4 +1,4 @@
-//! Which pixels, and how much of them.
+//! The mask of a blur: the selected pixels and their coverage.
 
 use super::area::{self, Area};
 use super::effect;
@@ -6,21 +6,21 @@ use super::{BlurMode, BlurOptions};
 use crate::dense::SegmentationMap;
 use crate::picture::Picture;
 
-/// Pixels from cell to cell of TF-Slim's networks at their own stride.
+/// Output stride of TF-Slim's networks.
 const DEFAULT_STRIDE: usize = 32;
-/// The longer side of a photo over the side of its mosaic's squares, at most.
+/// Minimum number of mosaic squares along a photo's longer side.
 const BLOCKS_PER_SIDE: usize = 30;
-/// Distances are kept in thirds of a pixel: a step to the side is 3, one across 4 (Borgefors,
-/// "Distance transformations in digital images", 1986; within 8 % of the true ones).
+/// Distances are in thirds of a pixel: a straight step is 3, a diagonal one 4 (Borgefors, "Distance
+/// transformations in digital images", 1986; within 8 % of Euclidean distances).
 const STRAIGHT_STEP: u16 = 3;
 const DIAGONAL_STEP: u16 = 4;
 
-/// Which pixels of a photo are blurred, and where in it they are.
+/// Coverage of each pixel by a blur, and the areas it covers.
 #[derive(Clone, Debug)]
 pub struct Mask {
     width: usize,
     height: usize,
-    /// How much of each pixel, 0 to 255.
+    /// Coverage of each pixel, 0 to 255.
     cover: Vec<u8>,
     areas: Vec<Area>,
     mode: BlurMode,
@@ -28,9 +28,9 @@ pub struct Mask {
 }
 
 impl Mask {
-    /// The pixels of a map whose best class, after bilinear interpolation of the scores, is one of
-    /// `classes`, or that are more probably of one of them than not, with the probability that the
-    /// options want; and a margin around them.
+    /// Selects the pixels whose best class, by bilinear interpolation of the scores, is one of
+    /// `classes`, or whose probability of these classes together is above a half. Pixels below the
+    /// options' minimum probability are left out; a margin is added.
     #[must_use]
     pub fn new(map: &SegmentationMap, classes: &[usize], options: &BlurOptions) -> Self {
         let (width, height) = (map.width(), map.height());
@@ -52,26 +52,26 @@ impl Mask {
         Self { width, height, cover, areas, mode: options.mode, block }
     }
 
-    /// The areas that were found, the largest first, without the margin around them.
+    /// The selected areas, largest first, without their margins.
     #[must_use]
     pub fn areas(&self) -> &[Area] {
         &self.areas
     }
 
-    /// Whether nothing was found.
+    /// True if no pixel is selected.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.areas.is_empty()
     }
 
-    /// The share of the photo's pixels that change, 0 to 1.
+    /// Share of the photo's pixels that change, 0 to 1.
     #[must_use]
     pub fn share(&self) -> f32 {
         let changed = self.cover.iter().filter(|&&cover| cover > 0).count();
         changed as f32 / self.cover.len() as f32
     }
 
-    /// How much of a pixel is blurred, 0 to 1.
+    /// Coverage of a pixel, 0 to 1.
     ///
     /// # Panics
     /// If there is no such pixel.
@@ -81,15 +81,15 @@ impl Mask {
         f32::from(self.cover[y * self.width + x]) / 255.0
     }
 
-    /// How much of each pixel is blurred, 0 to 255, row by row.
+    /// Coverage of each pixel, 0 to 255, row by row.
     pub(crate) fn covers(&self) -> &[u8] {
         &self.cover
     }
 
-    /// The photo with the mask's pixels blurred, at eight bits.
+    /// Returns the photo with the mask's pixels blurred, at eight bits.
     ///
     /// # Panics
-    /// If the photo is of another size than the map's.
+    /// If the photo's size differs from the map's.
     #[must_use]
     pub fn apply(&self, picture: &Picture) -> Picture {
         assert_eq!(
@@ -114,15 +114,14 @@ impl Mask {
     }
 }
 
-/// For each pixel, 0 if it is to stay, else how probable it is that it is one of the classes, 1 to
-/// 255.
+/// For each pixel 0 if it is not selected, else the probability of the classes, 1 to 255.
 fn levels(
     map: &SegmentationMap,
     classes: &[usize],
     is_selected: &[bool],
     min_probability: f32,
 ) -> Vec<u8> {
-    /// Of two classes that both are wanted each may have less than a third that is not.
+    /// Two selected classes may each be less probable than a third, unselected one.
     const HALF: u8 = 128;
     let width = map.width();
     let mut levels = vec![0; width * map.height()];
@@ -142,7 +141,7 @@ fn levels(
     levels
 }
 
-/// Everything up to `margin` pixels from what was found, fading over `feather` more.
+/// Coverage of the selected pixels: full up to `margin` pixels away, fading over `feather` more.
 fn feathered_cover(levels: &[u8], width: usize, margin: usize, feather: usize) -> Vec<u8> {
     let max_distance = (margin + feather + 2)
         .min(usize::from(u16::MAX) / usize::from(STRAIGHT_STEP) - 2) as u16
@@ -155,8 +154,8 @@ fn feathered_cover(levels: &[u8], width: usize, margin: usize, feather: usize) -
     distances.into_iter().map(cover).collect()
 }
 
-/// The distance of each pixel from those found, in thirds, at most `max_distance`: once from above, once
-/// from below.
+/// Chamfer distance of each pixel from the selected ones, in thirds, at most `max_distance`: a
+/// forward and a backward pass.
 fn distances(levels: &[u8], width: usize, max_distance: u16) -> Vec<u16> {
     let mut distances: Vec<u16> =
         levels.iter().map(|&levels| if levels > 0 { 0 } else { max_distance }).collect();
@@ -177,7 +176,7 @@ fn distances(levels: &[u8], width: usize, max_distance: u16) -> Vec<u16> {
     distances
 }
 
-/// Steps from the row before and from the pixel before, along the row or against it.
+/// Relaxes a row from the previous row and from the preceding pixel, forwards or backwards.
 fn sweep(row: &mut [u16], previous_row: Option<&[u16]>, backwards: bool) {
     let width = row.len();
     for step in 0..width {

@@ -1,24 +1,23 @@
-//! Where the cells of a map are in a photo, along one side of it.
+//! Position of a map's cells in the photo, along one axis.
 
 use lorgnette_net::ReceptiveField;
 
-/// The rows, or the columns, of a map: where they lie in the photo, in pixels of the photo.
+/// Position of a map's rows, or columns, in pixels of the photo.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Axis {
-    /// Cells, at least 1.
+    /// Number of cells, at least 1.
     pub cells: usize,
     /// Pixels from one cell to the next.
     pub stride: f64,
-    /// The middle of what the first cell looks at.
+    /// Centre of the first cell's receptive field.
     pub first: f64,
-    /// Pixels that a cell looks at: its receptive field. Where it reaches beyond the photo it sees
-    /// padding.
+    /// Size of a cell's receptive field in pixels. It may extend beyond the photo into padding.
     pub field: f64,
-    /// Pixels of the photo.
+    /// Length of the photo in pixels.
     pub length: usize,
 }
 
-/// A place between two cells: the lower, the higher, and how much of the way it is to that.
+/// A position between two cells: lower index, higher index, and the weight of the higher.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Interpolation {
     pub(super) low: usize,
@@ -27,8 +26,8 @@ pub(super) struct Interpolation {
 }
 
 impl Axis {
-    /// The axis of a map over a photo of `length` pixels that was enlarged by `scale` before the
-    /// network saw it.
+    /// The axis of a map over a photo of `length` pixels that was scaled by `scale` before the
+    /// network.
     pub(super) fn new(field: ReceptiveField, cells: usize, scale: f64, length: usize) -> Self {
         Self {
             cells,
@@ -39,23 +38,21 @@ impl Axis {
         }
     }
 
-    /// The middle of what a cell looks at; a pixel's own middle is at its half.
+    /// Centre of a cell's receptive field; a pixel's own centre is at its half.
     #[must_use]
     pub fn centre(&self, cell: usize) -> f64 {
         self.first + self.stride * cell as f64
     }
 
-    /// What a cell looks at: its receptive field, from pixel to pixel; it may reach beyond the
-    /// photo.
+    /// Receptive field of a cell, from pixel to pixel; it may extend beyond the photo.
     #[must_use]
     pub fn receptive_interval(&self, cell: usize) -> [f64; 2] {
         let centre = self.centre(cell);
         [centre - self.field / 2.0, centre + self.field / 2.0]
     }
 
-    /// The part of the photo that is nearest to a cell, from pixel to pixel, within the photo.
-    /// Cells at the border reach to the photo's edge, if less than another cell would have room
-    /// there.
+    /// The pixels nearest to a cell, clipped to the photo. Cells at the border extend to the
+    /// photo's edge if less than another cell would fit there.
     #[must_use]
     pub fn cell_interval(&self, cell: usize) -> [f64; 2] {
         let length = self.length as f64;
@@ -71,8 +68,7 @@ impl Axis {
         [low, high.clamp(low, length)]
     }
 
-    /// The pixels from the first cell of a range to its last: where each begins that is nearest to
-    /// one of them.
+    /// Boundaries of the pixels nearest to each cell of a range.
     #[must_use]
     pub(super) fn pixels(&self, cells: std::ops::RangeInclusive<usize>) -> [usize; 2] {
         let edge = |position: f64| (position.round() as usize).min(self.length);
@@ -85,7 +81,7 @@ impl Axis {
         [low, high.max(low + 1)]
     }
 
-    /// The cells around the middle of a pixel. Beyond the outermost cells' middles it is those
+    /// The cells around a pixel's centre. Outside the outermost cells' centres, the outermost cell
     /// alone.
     pub(super) fn interpolate_pixel(&self, pixel: usize) -> Interpolation {
         self.interpolate_at(pixel as f64 + 0.5)
@@ -103,7 +99,7 @@ impl Axis {
 mod tests {
     use super::*;
 
-    /// The tutorial's: VGG-16 over 768 pixels, fc6 VALID.
+    /// VGG-16 over 768 pixels with fc6 VALID, as in the tutorial.
     const VALID: Axis = Axis { cells: 18, stride: 32.0, first: 112.0, field: 404.0, length: 768 };
     const SAME: Axis = Axis { cells: 24, stride: 32.0, first: 16.0, field: 404.0, length: 768 };
 

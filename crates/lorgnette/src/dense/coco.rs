@@ -1,5 +1,4 @@
-//! Regions as annotations in the format of COCO (<https://cocodataset.org/#format-data>), which
-//! annotation tools read.
+//! Regions as annotations in COCO's format (<https://cocodataset.org/#format-data>).
 
 use std::collections::BTreeSet;
 
@@ -9,7 +8,7 @@ use super::region::Region;
 use super::segmentation_map::SegmentationMap;
 use crate::labels::{Label, Labels};
 
-/// A data set: photos, the classes found in them, and where.
+/// A data set: photos, classes, annotations.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Coco {
     images: Vec<Image>,
@@ -49,20 +48,19 @@ struct Annotation {
     score: f32,
 }
 
-/// A mask by the lengths of its runs, column by column from the left, beginning with what is not in
-/// it.
+/// A mask as run lengths, column by column from the left, beginning with pixels outside it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 struct RunLengthMask {
     /// Height and width.
     size: [usize; 2],
     counts: Vec<usize>,
-    /// The sum of the counts so far.
+    /// Sum of the counts so far.
     #[serde(skip)]
     end: usize,
 }
 
 impl Coco {
-    /// Adds a photo and its regions. Classes get the network's own output index as their number.
+    /// Adds a photo and its regions. A category's id is the network's output index.
     pub fn add(&mut self, photo: &str, map: &SegmentationMap, regions: &[Region], labels: &Labels) {
         let image_id = self.images.len() + 1;
         let (width, height) = (map.width(), map.height());

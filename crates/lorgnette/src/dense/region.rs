@@ -1,25 +1,24 @@
-//! Connected areas of a class.
+//! Connected regions of one class.
 
 use std::collections::VecDeque;
 
 use super::segmentation_map::SegmentationMap;
 
-/// Which areas count.
+/// Criteria for regions.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RegionOptions {
-    /// Areas of fewer cells are specks, unless the network is as sure of one as `min_speck_probability` says.
+    /// Minimum number of cells, unless a region's peak reaches `min_speck_probability`.
     pub min_cells: usize,
-    /// The probability somewhere in an area, 0 to 1, from which it counts however small it is.
+    /// Peak probability, 0 to 1, from which a region counts however small it is.
     pub min_speck_probability: f32,
-    /// The least mean probability of an area.
+    /// Minimum mean probability of a region.
     pub min_probability: f32,
-    /// Classes to leave out: of a network of 1001 classes, the background is none that anybody
-    /// looks for.
+    /// Classes to leave out, such as the background of networks with 1001 classes.
     pub excluded: Vec<usize>,
 }
 
 impl Default for RegionOptions {
-    /// Areas of two cells, or one of which the network is sure by a half.
+    /// Regions of two cells, or of one cell with a probability of at least a half.
     fn default() -> Self {
         Self {
             min_cells: 2,
@@ -30,28 +29,28 @@ impl Default for RegionOptions {
     }
 }
 
-/// An area of one class: cells that touch at their sides.
+/// Connected cells of one class (4-connectivity).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Region {
-    /// The network's own output index.
+    /// The network's output index.
     pub class: usize,
-    /// Left, top, right, bottom in pixels of the photo; right and bottom are the first beyond.
+    /// Left, top, right, bottom in pixels of the photo; right and bottom are exclusive.
     pub bounds: [usize; 4],
-    /// How many cells it has.
+    /// Number of cells.
     pub cells: usize,
-    /// How much of the photo it covers, 0 to 1.
+    /// Share of the photo, 0 to 1.
     pub share: f32,
-    /// The class's mean probability over the area.
+    /// Mean probability of the class over the region.
     pub mean_probability: f32,
-    /// Its highest.
+    /// Peak probability of the class.
     pub peak_probability: f32,
-    /// The cells, by their number row by row, in rising order.
+    /// Its cells, as row-major indices in ascending order.
     pub area: Vec<usize>,
 }
 
 impl Region {
-    /// Where in a photo of this size its middle is, by thirds: "top left", "middle center", "bottom
-    /// right".
+    /// Position of its centre in a photo of this size, by thirds: "top left", "middle center",
+    /// "bottom right".
     #[must_use]
     pub fn location(&self, width: usize, height: usize) -> &'static str {
         const LOCATIONS: [[&str; 3]; 3] = [
@@ -66,7 +65,7 @@ impl Region {
     }
 }
 
-/// The regions of a map, the largest first, then the surest.
+/// Finds the regions of a map, largest first, then by probability.
 pub(super) fn find(map: &SegmentationMap, options: &RegionOptions) -> Vec<Region> {
     let labels = map.labels();
     let mut visited = vec![false; labels.len()];
@@ -92,7 +91,7 @@ pub(super) fn find(map: &SegmentationMap, options: &RegionOptions) -> Vec<Region
     regions
 }
 
-/// The cells that can be reached from `start` without leaving its class.
+/// The cells connected to `start` in its class.
 fn connected_component(
     map: &SegmentationMap,
     labels: &[usize],

@@ -1,14 +1,14 @@
-//! What a network says of each cell: a score for every class, or for the best of them where all
-//! would be too many.
+//! Scores of each cell: of every class, or of the best classes where all would take too much
+//! memory.
 
 use crate::error::{Error, Result};
 
-/// The best classes of each cell that are at hand at once, whatever else is kept.
+/// Number of best classes per cell that are listed when all scores are stored.
 const TOP_K_WITH_ALL: usize = 8;
-/// The best classes of each cell that are kept where not all can be.
+/// Number of best classes per cell that are stored when not all are.
 const TOP_K_ALONE: usize = 16;
 
-/// A class and its score before softmax.
+/// A class and its logit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct ClassScore {
     pub(super) class: u32,
@@ -19,21 +19,21 @@ pub(super) struct ClassScore {
 #[derive(Clone, Debug)]
 pub(super) struct Scores {
     classes: usize,
-    /// How many of each cell's best classes are listed.
+    /// Number of classes listed for each cell.
     k: usize,
-    /// Each cell's best classes, best first; of equal ones the first.
+    /// Best classes of each cell, best first; ties by index.
     best: Vec<ClassScore>,
-    /// The logarithm of the sum of the powers of all scores: what softmax divides by.
+    /// Log-sum-exp of each cell's scores, the normaliser of softmax.
     log_sum_exp: Vec<f32>,
-    /// All scores, where they are kept.
+    /// All scores, if they are stored.
     all: Option<Vec<f32>>,
 }
 
 impl Scores {
-    /// Room for the scores of `cells`: for all `classes` if they take no more bytes than `limit`.
+    /// Allocates the scores of `cells`: of all `classes` if they take at most `limit` bytes.
     ///
     /// # Errors
-    /// If there is no memory for them.
+    /// If memory is insufficient.
     pub(super) fn new(cells: usize, classes: usize, limit: u64) -> Result<Self> {
         let bytes = cells as u64 * classes as u64 * size_of::<f32>() as u64;
         let stores_all = bytes <= limit;
@@ -49,7 +49,7 @@ impl Scores {
         })
     }
 
-    /// Takes a cell's scores, one for each class.
+    /// Stores a cell's scores, one for each class.
     pub(super) fn set(&mut self, cell: usize, logits: &[f32]) {
         top_k(logits, &mut self.best[cell * self.k..][..self.k]);
         self.log_sum_exp[cell] = log_sum_exp(logits);
@@ -71,12 +71,12 @@ impl Scores {
         &self.best[cell * self.k..][..self.k]
     }
 
-    /// Every score, cell by cell; `None` where only the best were kept.
+    /// All scores, cell by cell; `None` where only the best are stored.
     pub(super) fn all(&self) -> Option<&[f32]> {
         self.all.as_deref()
     }
 
-    /// A class's score. Where only the best were kept, the others have the least of these.
+    /// A class's logit. Where only the best are stored, other classes get the lowest of these.
     pub(super) fn logit(&self, cell: usize, class: usize) -> f32 {
         if let Some(all) = &self.all {
             return all[cell * self.classes + class];
@@ -86,7 +86,7 @@ impl Scores {
         stored.or(best.last()).map_or(f32::NEG_INFINITY, |score| score.logit)
     }
 
-    /// A class's probability; 0 where only the best were kept, and it is none of them.
+    /// A class's probability; 0 where only the best are stored and this is not among them.
     pub(super) fn probability(&self, cell: usize, class: usize) -> f32 {
         let is_stored = || self.best(cell).iter().any(|score| score.class as usize == class);
         if self.all.is_none() && !is_stored() {
@@ -95,7 +95,7 @@ impl Scores {
         (self.logit(cell, class) - self.log_sum_exp[cell]).exp()
     }
 
-    /// Adds each class's probability, times `weight`.
+    /// Adds `weight` times each class's probability to `sums`.
     pub(super) fn add_probabilities(&self, cell: usize, weight: f32, sums: &mut [f32]) {
         let log_sum_exp = self.log_sum_exp[cell];
         match &self.all {
@@ -128,12 +128,11 @@ fn try_filled<T: Clone>(len: usize, value: T) -> Result<Vec<T>> {
     Ok(values)
 }
 
-/// The highest scores, highest first; of equal ones the first class. What is not a number is never
-/// among them, unless there are no others.
+/// Finds the highest scores, in descending order; ties by class. NaN comes last.
 fn top_k(logits: &[f32], best: &mut [ClassScore]) {
     best.fill(ClassScore { class: 0, logit: f32::NEG_INFINITY });
     for (class, &logit) in logits.iter().enumerate() {
-        // False for what is not a number, too.
+        // False for NaN, too.
         if logit > best[best.len() - 1].logit {
             let at = best.partition_point(|score| score.logit >= logit);
             best[at..].rotate_right(1);

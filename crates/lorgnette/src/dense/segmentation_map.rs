@@ -1,4 +1,4 @@
-//! A class for every place of a photo.
+//! The segmentation map of a photo.
 
 use std::ops::Range;
 
@@ -7,11 +7,10 @@ use super::region::{self, Region, RegionOptions};
 use super::scores::Scores;
 use super::upsample::Upsampler;
 
-/// What a network finds at every place of a photo: a grid of cells, each with a score for every
-/// class.
+/// A grid of cells over a photo, each with a score for every class.
 ///
-/// Cells are counted from the top left, classes by the network's own output index. Scores are those
-/// before softmax; of a map averaged over several scales, the logarithms of the mean probabilities.
+/// Cells are counted from the top left, classes by the network's output index. Scores are logits;
+/// in a map averaged over several scales, logarithms of mean probabilities.
 #[derive(Clone, Debug)]
 pub struct SegmentationMap {
     rows: Axis,
@@ -19,16 +18,16 @@ pub struct SegmentationMap {
     scores: Scores,
 }
 
-/// How much of a map is one class.
+/// The area of one class in a map.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LegendEntry {
-    /// The network's own output index.
+    /// The network's output index.
     pub class: usize,
-    /// Cells of which it is the best class.
+    /// Number of cells where it is the best class.
     pub cells: usize,
-    /// These, as a share of all cells, 0 to 1.
+    /// Share of all cells, 0 to 1.
     pub share: f32,
-    /// Its mean probability over these cells.
+    /// Mean probability over these cells.
     pub mean_probability: f32,
 }
 
@@ -38,31 +37,31 @@ impl SegmentationMap {
         Self { rows, columns, scores }
     }
 
-    /// Rows of cells.
+    /// Number of rows of cells.
     #[must_use]
     pub fn rows(&self) -> usize {
         self.rows.cells
     }
 
-    /// Columns of cells.
+    /// Number of columns of cells.
     #[must_use]
     pub fn columns(&self) -> usize {
         self.columns.cells
     }
 
-    /// Where the rows lie in the photo.
+    /// Position of the rows in the photo.
     #[must_use]
     pub fn row_axis(&self) -> &Axis {
         &self.rows
     }
 
-    /// Where the columns lie in the photo.
+    /// Position of the columns in the photo.
     #[must_use]
     pub fn column_axis(&self) -> &Axis {
         &self.columns
     }
 
-    /// Classes that the network tells apart.
+    /// Number of classes.
     #[must_use]
     pub fn classes(&self) -> usize {
         self.scores.classes()
@@ -80,7 +79,7 @@ impl SegmentationMap {
         self.rows.length
     }
 
-    /// The best class of a cell; of equal ones the first.
+    /// The best class of a cell; ties by index.
     ///
     /// # Panics
     /// If there is no such cell.
@@ -95,8 +94,8 @@ impl SegmentationMap {
         (0..self.scores.cells()).map(|cell| self.scores.best(cell)[0].class as usize).collect()
     }
 
-    /// A class's probability in a cell, 0 to 1. Of a map too large to keep all scores it is 0 for
-    /// all but the 16 best.
+    /// A class's probability in a cell, 0 to 1. If the map is too large to store all scores, 0 for
+    /// all but the 16 best classes.
     ///
     /// # Panics
     /// If there is no such cell.
@@ -105,14 +104,13 @@ impl SegmentationMap {
         self.scores.probability(self.cell(row, column), class)
     }
 
-    /// The scores of all classes in all cells, `[rows, columns, classes]`; `None` if the map was
-    /// too large to keep them.
+    /// All scores, `[rows, columns, classes]`; `None` if the map is too large to store them.
     #[must_use]
     pub fn scores(&self) -> Option<&[f32]> {
         self.scores.all()
     }
 
-    /// How much of the map is which class, the largest first.
+    /// The area of each class, largest first.
     #[must_use]
     pub fn legend(&self) -> Vec<LegendEntry> {
         let mut sums = vec![(0_usize, 0.0_f64); self.classes()];
@@ -134,21 +132,20 @@ impl SegmentationMap {
         legend
     }
 
-    /// Connected areas of one class, the largest first.
+    /// Connected regions of one class, largest first.
     #[must_use]
     pub fn regions(&self, options: &RegionOptions) -> Vec<Region> {
         region::find(self, options)
     }
 
-    /// The best class of each pixel in a range of the photo's rows, by bilinear interpolation of
-    /// the scores; calls `visit` with each row's number and its classes.
+    /// Computes the best class of each pixel in a range of the photo's rows, by bilinear
+    /// interpolation of the scores. Calls `visit` with each row's number and classes.
     pub fn label_pixels(&self, rows: Range<usize>, visit: impl FnMut(usize, &[u32])) {
         Upsampler::new(self).labels(rows, visit);
     }
 
-    /// The probability that each pixel in a range of the photo's rows is one of `classes`, by
-    /// bilinear interpolation of the cells' probabilities; calls `visit` with each row's number and
-    /// its probabilities.
+    /// Computes the probability of `classes` together at each pixel in a range of the photo's rows,
+    /// by bilinear interpolation. Calls `visit` with each row's number and probabilities.
     pub fn probability_pixels(
         &self,
         classes: &[usize],
@@ -158,7 +155,7 @@ impl SegmentationMap {
         Upsampler::new(self).probabilities(classes, rows, visit);
     }
 
-    /// What the network says of each cell.
+    /// The scores of the cells.
     pub(super) fn cell_scores(&self) -> &Scores {
         &self.scores
     }

@@ -1,30 +1,28 @@
-//! A photo cut into parts that overlap so far that their maps, put together, are the map of the
-//! whole.
+//! Splits a photo into overlapping tiles whose maps together equal the map of the whole photo.
 //!
-//! Where a window with TensorFlow's SAME padding begins depends on whether a side is odd or even,
-//! at every layer. A part whose length leaves the same remainder as the whole, divided by the map's
-//! stride, and which begins at a multiple of that stride, has its windows where the whole has them.
-//! Of its map those cells count that see nothing beyond the part, except where it ends with the
-//! photo.
+//! With TensorFlow's SAME padding, the position of each layer's windows depends on whether a side
+//! is odd or even. A tile has its windows where the whole photo has them if it begins at a multiple
+//! of the output stride and its length has the same remainder by that stride. A tile contributes
+//! the cells whose receptive fields lie inside it, and those at the photo's edges.
 
 use std::ops::Range;
 
 use lorgnette_net::ReceptiveField;
 
-/// One side of a part: which pixels it has, and which cells of the whole map come from it.
+/// One axis of a tile: its pixels, and the cells that it contributes to the map.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct TileSpan {
-    /// Pixels of the photo.
+    /// Pixels in the photo.
     pub(super) pixels: Range<usize>,
-    /// Cells of the whole map.
+    /// Cells in the whole map.
     pub(super) cells: Range<usize>,
-    /// The number, in the whole map, of the part's own first cell.
+    /// Index, in the whole map, of the tile's first cell.
     pub(super) first: usize,
 }
 
-/// The largest length that suits a part of a photo of `length` pixels, and is not above `max_length`, if
-/// that is not too little for a single cell: the length itself, or one that leaves the same
-/// remainder.
+/// The largest tile length for a photo of `length` pixels that is at most `max_length`: the length
+/// itself, or one with the same remainder by the stride. May exceed `max_length` if that is too
+/// short for one cell.
 pub(super) fn tile_length(length: usize, stride: usize, max_length: usize) -> usize {
     if length <= max_length {
         return length;
@@ -33,9 +31,9 @@ pub(super) fn tile_length(length: usize, stride: usize, max_length: usize) -> us
     remainder + (max_length.saturating_sub(remainder) / stride).max(1) * stride
 }
 
-/// Cuts a photo of `length` pixels into parts of `tile`, of which each has a map of `tile_cells`.
+/// Splits `length` pixels into tiles of `tile` pixels, each with a map of `tile_cells` cells.
 ///
-/// `None` if a part has no cell that sees nothing beyond it.
+/// `None` if a tile contains no cell's receptive field.
 pub(super) fn tile_spans(
     length: usize,
     tile: usize,
@@ -46,8 +44,8 @@ pub(super) fn tile_spans(
     let mut spans: Vec<TileSpan> = Vec::new();
     let mut covered = 0;
     while covered < cells {
-        // The part begins where the next cell's field does, at a multiple of the stride, and stays
-        // within the photo.
+        // The tile begins where the next cell's field does, at a multiple of the stride, inside the
+        // photo.
         let begin = field.start + (covered * field.stride) as i64;
         let start = (begin.max(0) as usize / field.stride * field.stride).min(length - tile);
         let first = start / field.stride;
@@ -81,7 +79,7 @@ mod tests {
     fn every_cell_comes_from_a_part_that_has_all_it_sees() {
         for length in [700, 701, 768, 1500, 5003] {
             let tile = tile_length(length, 32, 640);
-            // SAME: a cell for every 32 pixels, the last for what is left.
+            // SAME padding: a cell for every 32 pixels, the last for the remainder.
             let spans = tile_spans(length, tile, tile.div_ceil(32), FIELD).unwrap();
             let mut next = 0;
             for TileSpan { pixels, cells, first } in spans {

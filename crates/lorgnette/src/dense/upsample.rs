@@ -1,5 +1,4 @@
-//! From cells to pixels: bilinear interpolation between the cells' middles, of scores and not of
-//! labels.
+//! Bilinear interpolation of scores between the centres of cells.
 
 use std::ops::Range;
 
@@ -7,23 +6,23 @@ use super::axis::Interpolation;
 use super::scores::{ClassScore, Scores};
 use super::segmentation_map::SegmentationMap;
 
-/// Interpolates a map, row by row of the photo.
+/// Interpolates a map for each row of the photo.
 pub(super) struct Upsampler<'a> {
     map: &'a SegmentationMap,
     /// For each column of the photo, the cells around it.
     columns: Vec<Interpolation>,
 }
 
-/// Four cells around a place: top left, top right, bottom left, bottom right.
+/// The four cells around a position: top left, top right, bottom left, bottom right.
 type Corners = [usize; 4];
 
-/// The classes that may be the best between four cells, their scores interpolated down to one row
-/// of the photo.
+/// Candidates for the best class between four cells, with scores interpolated vertically to one
+/// row.
 struct CornerScores {
     corners: Corners,
     /// Class, score at the left, score at the right.
     candidates: Vec<(u32, f32, f32)>,
-    /// No other class is above this, at the left and at the right.
+    /// Upper bounds of all other classes' scores, at the left and at the right.
     others: [f32; 2],
 }
 
@@ -33,7 +32,7 @@ impl<'a> Upsampler<'a> {
         Self { map, columns: (0..axis.length).map(|pixel| axis.interpolate_pixel(pixel)).collect() }
     }
 
-    /// The best class of each pixel.
+    /// Computes the best class of each pixel.
     pub(super) fn labels(&self, rows: Range<usize>, mut take: impl FnMut(usize, &[u32])) {
         let mut labels = vec![0; self.columns.len()];
         for y in rows {
@@ -53,7 +52,7 @@ impl<'a> Upsampler<'a> {
         }
     }
 
-    /// The probability of `classes` together at each pixel.
+    /// Computes the probability of `classes` together at each pixel.
     pub(super) fn probabilities(
         &self,
         classes: &[usize],
@@ -119,7 +118,7 @@ impl CornerScores {
         Self { corners, candidates: classes.into_iter().map(candidate).collect(), others }
     }
 
-    /// The class with the highest score, so far across; of equal ones the first.
+    /// The class with the highest score at `across`; ties by index.
     fn argmax(&self, scores: &Scores, down: f32, across: f32) -> u32 {
         let mut best = (0, f32::NEG_INFINITY);
         for &(class, left, right) in &self.candidates {
@@ -135,7 +134,7 @@ impl CornerScores {
         self.argmax_over_all(scores, down, across)
     }
 
-    /// The same among all classes: where no cell lists a class that is second everywhere.
+    /// The same over all classes, for cells whose candidates do not suffice.
     fn argmax_over_all(&self, scores: &Scores, down: f32, across: f32) -> u32 {
         let mut best = (0, f32::NEG_INFINITY);
         for class in 0..scores.classes() {
@@ -160,6 +159,6 @@ fn runs(columns: &[Interpolation]) -> impl Iterator<Item = Range<usize>> + '_ {
 }
 
 fn lerp(a: f32, b: f32, weight: f32) -> f32 {
-    // Two infinities of one sign have no difference.
+    // The difference of equal infinities is NaN.
     if a == b { a } else { a + (b - a) * weight }
 }

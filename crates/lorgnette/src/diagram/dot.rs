@@ -1,4 +1,4 @@
-//! The architecture for Graphviz.
+//! The architecture in Graphviz's language.
 
 use std::fmt::Write as _;
 
@@ -6,7 +6,7 @@ use lorgnette_net::summary::Summary;
 
 use super::{branch_texts, count, rows, shape, title};
 
-/// The architecture in Graphviz's language: `dot -Tsvg`.
+/// The architecture in Graphviz's language, for `dot -Tsvg`.
 #[must_use]
 pub fn dot(summary: &Summary) -> String {
     let rows = rows(summary);

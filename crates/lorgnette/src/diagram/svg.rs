@@ -1,5 +1,4 @@
-//! The architecture as an SVG picture: blocks from top to bottom, branches side by side, a box for
-//! each layer.
+//! The architecture as SVG: blocks from top to bottom, branches side by side, a box for each layer.
 
 use std::fmt::Write as _;
 
@@ -11,23 +10,23 @@ use super::{Row, count, layer_text, rows, shape, title};
 
 const WIDTH: f64 = 980.0;
 const MARGIN: f64 = 24.0;
-/// Where the blocks' names end, and where their boxes are centred.
+/// Right edge of the blocks' names, and centre of their boxes.
 const NAMES_END: f64 = 212.0;
 const CENTRE: f64 = 510.0;
 const BOX_WIDTH: f64 = 520.0;
-/// Where the shapes and the costs end.
+/// Right edges of shapes and of costs.
 const SHAPES_END: f64 = 872.0;
 const COSTS_END: f64 = WIDTH - MARGIN;
 const TITLE_HEIGHT: f64 = 78.0;
 const LAYER_HEIGHT: f64 = 22.0;
 const LAYER_GAP: f64 = 5.0;
 const PADDING: f64 = 8.0;
-/// Between blocks: room for an arrow.
+/// Gap between blocks, for an arrow.
 const GAP: f64 = 20.0;
 const LEGEND_HEIGHT: f64 = 56.0;
 
-/// The kinds of layers, what the legend calls them, and their colours, which are told apart by
-/// colour-blind people too (Okabe and Ito, "Color universal design", 2008).
+/// Kinds of layers with their legend and colours, which colour-blind people can distinguish (Okabe
+/// and Ito, "Color universal design", 2008).
 const LAYER_STYLES: [(LayerKind, &str, &str, &str); 7] = [
     (LayerKind::Convolution, "convolution", "#0072b2", "#fff"),
     (LayerKind::Depthwise, "depthwise", "#56b4e9", "#000"),
@@ -38,7 +37,7 @@ const LAYER_STYLES: [(LayerKind, &str, &str, &str); 7] = [
     (LayerKind::Softmax, "softmax", "#e69f00", "#000"),
 ];
 
-/// The architecture as SVG, complete in itself.
+/// The architecture as a complete SVG file.
 #[must_use]
 pub fn svg(summary: &Summary) -> String {
     let rows = rows(summary);
@@ -92,7 +91,7 @@ fn height(row: &Row<'_>) -> f64 {
     2.0 * PADDING + layers * LAYER_HEIGHT + (layers - 1.0) * LAYER_GAP
 }
 
-/// Layers, with how often each comes in a row.
+/// Layers with the length of their runs.
 fn folded(branch: &Branch) -> Vec<(&Layer, usize)> {
     let mut runs: Vec<(&Layer, usize)> = Vec::new();
     for layer in &branch.layers {
@@ -159,7 +158,7 @@ fn block(svg: &mut String, row: &Row<'_>, (top, height): (f64, f64)) {
     }
 }
 
-/// A branch's layers from top to bottom, in the middle of the width that it has.
+/// Draws a branch's layers from top to bottom, centred in its width.
 fn column(
     svg: &mut String,
     branch: &Branch,
@@ -192,11 +191,11 @@ fn column(
     }
 }
 
-/// What a box of that width says, and how large: what the colour says too is left out where there
-/// is little room.
+/// The text of a box of this width and its font size; narrow boxes omit the kind, which the colour
+/// shows.
 fn fitted_text(layer: &Layer, times: usize, width: f64) -> (String, f64) {
     const MIN_FONT_SIZE: f64 = 9.0;
-    // Letters are about half as wide as high.
+    // Characters are about half as wide as high.
     let size = |words: &str| (width / words.chars().count() as f64 / 0.56).clamp(6.0, 12.5);
     let with_count =
         |words: String| if times > 1 { format!("{times} × ({words})") } else { words };
@@ -212,7 +211,7 @@ fn fitted_text(layer: &Layer, times: usize, width: f64) -> (String, f64) {
     (words, size)
 }
 
-/// Arrows from block to block; those that pass over others go around them.
+/// Draws arrows from block to block; those that skip blocks go around them.
 fn arrows(svg: &mut String, rows: &[Row<'_>], extents: &[(f64, f64)]) {
     for (at, row) in rows.iter().enumerate() {
         for &input in &row.inputs {
@@ -220,7 +219,7 @@ fn arrows(svg: &mut String, rows: &[Row<'_>], extents: &[(f64, f64)]) {
             let path = if input + 1 == at {
                 format!("M{CENTRE} {from:.1}V{:.1}", to - 1.0)
             } else {
-                // Neighbours that cross go side by side.
+                // Adjacent lanes for arrows that overlap.
                 let edge = CENTRE + BOX_WIDTH / 2.0;
                 let far = edge + 9.0 + 7.0 * (at % 2) as f64;
                 format!("M{edge} {:.1}H{far}V{:.1}H{}", from - 12.0, to + 12.0, edge + 1.0)
@@ -265,7 +264,7 @@ fn legend(svg: &mut String, rows: &[Row<'_>], top: f64) {
     );
 }
 
-/// Where and how words are written.
+/// Position and appearance of a text.
 #[derive(Clone, Copy)]
 struct TextAttributes {
     x: f64,

@@ -6,7 +6,7 @@ use lorgnette_net::summary::Summary;
 
 use super::{Row, branch_texts, count, rows, shape, title};
 
-/// The columns of a terminal that layers are broken at.
+/// Width in columns at which layers are wrapped.
 const LAYERS_WIDTH: usize = 46;
 
 /// The architecture as text: a line for each block, one for each of its branches.
@@ -44,7 +44,7 @@ fn write_row(text: &mut String, row: &Row<'_>, at: usize, names: usize) {
     }
 }
 
-/// The layers of each branch, broken into lines.
+/// The layers of each branch, wrapped.
 fn lines(row: &Row<'_>) -> Vec<String> {
     let branches = &row.block.branches;
     let mut lines = Vec::new();
@@ -70,7 +70,7 @@ fn lines(row: &Row<'_>) -> Vec<String> {
         }
         lines.push(line);
     }
-    // What is folded is short, as a rule.
+    // Folded layers are short, as a rule.
     if row.count > 1
         && let [first] = &mut lines[..]
     {
@@ -79,7 +79,7 @@ fn lines(row: &Row<'_>) -> Vec<String> {
     if lines.is_empty() { vec![String::new()] } else { lines }
 }
 
-/// The rows that are read beside the one before.
+/// The rows that are read in addition to the previous one.
 fn skip_inputs(row: &Row<'_>, at: usize) -> String {
     let others: Vec<String> = row
         .inputs

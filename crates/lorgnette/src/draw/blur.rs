@@ -1,4 +1,4 @@
-//! What a blur would cover.
+//! Previews of blurs.
 
 use super::canvas::Colour;
 use super::map::with_pixels;
@@ -8,13 +8,13 @@ use crate::drawing::{Drawing, TextStyle};
 use crate::labels::Labels;
 use crate::picture::Picture;
 
-/// What is covered, and the boxes around what was found.
+/// The tint of covered pixels, and the boxes around areas.
 const COVER: Colour = Colour { red: 0xcc, green: 0x33, blue: 0x11, alpha: 0.55 };
 const BOX: Colour = Colour::opaque(0xff, 0xe0, 0x66);
 const PANEL: Colour = Colour { red: 0x10, green: 0x12, blue: 0x17, alpha: 0.75 };
 
-/// The photo with all that a mask covers tinted, and a box around each area that was found, with
-/// the class's name and its highest probability where there is room.
+/// Tints all pixels that a mask covers, and draws a box around each area, with the class's name and
+/// peak probability where there is room.
 ///
 /// # Panics
 /// If the mask is for a photo of another size.
@@ -28,7 +28,7 @@ pub fn blur_preview(picture: &Picture, mask: &Mask, labels: &Labels) -> Drawing 
     let mut drawing = Drawing::new(picture.width() as f32, picture.height() as f32);
     drawing.draw_picture(with_pixels(picture, pixels), (0, 0), 1);
     let em = (text_size(picture) * 0.8).max(MIN_TEXT_SIZE);
-    // The largest first, so that the names of small ones lie on top.
+    // Largest first, so that names of small areas are on top.
     mask.areas().iter().for_each(|area| draw_area(&mut drawing, area, labels, em));
     drawing.unscaled()
 }

@@ -1,11 +1,11 @@
-//! RGB pixels to draw on.
+//! RGB pixels for drawing.
 
 use image::imageops::{FilterType, resize, thumbnail};
 use image::{Rgb, RgbImage};
 
 use crate::picture::Picture;
 
-/// A colour and how much it covers, 0 to 1.
+/// A colour with its opacity, 0 to 1.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Colour {
     pub(crate) red: u8,
@@ -23,12 +23,12 @@ impl Colour {
         Self { alpha, ..self }
     }
 
-    /// As SVG and CSS write it, without the alpha.
+    /// In hexadecimal, as in SVG and CSS, without alpha.
     pub(crate) fn hex(self) -> String {
         format!("#{:02x}{:02x}{:02x}", self.red, self.green, self.blue)
     }
 
-    /// This colour over another, as opaque as it is.
+    /// Blends this colour over another.
     pub(crate) fn over(self, [red, green, blue]: [u8; 3]) -> [u8; 3] {
         let mix = |under: u8, over: u8| {
             (f32::from(under) + (f32::from(over) - f32::from(under)) * self.alpha.clamp(0.0, 1.0))
@@ -38,7 +38,7 @@ impl Colour {
     }
 }
 
-/// A picture being drawn: eight bits, red, green, blue.
+/// A canvas: eight bits, red, green, blue.
 pub(crate) struct Canvas {
     pixels: RgbImage,
 }
@@ -69,7 +69,7 @@ impl Canvas {
             .expect("a canvas has pixels that fill its size")
     }
 
-    /// Smoothly larger, `times` each side.
+    /// Enlarges each side by `times`, smoothly.
     pub(crate) fn enlarged(&self, times: f32) -> Self {
         let side = |length: usize| ((length as f32 * times).round() as u32).max(1);
         Self {
@@ -82,7 +82,7 @@ impl Canvas {
         }
     }
 
-    /// Smaller, if it is larger, so that it fits a width and a height.
+    /// Shrinks the canvas to fit a width and a height, if it is larger.
     pub(crate) fn fitted(&self, width: usize, height: usize) -> Self {
         let times =
             (width as f32 / self.width() as f32).min(height as f32 / self.height() as f32).min(1.0);
@@ -90,7 +90,7 @@ impl Canvas {
         Self { pixels: thumbnail(&self.pixels, side(self.width()), side(self.height())) }
     }
 
-    /// Larger with every pixel a square of `times` by `times`.
+    /// Enlarges every pixel to a square of `times` by `times`.
     pub(crate) fn repeated(&self, times: usize) -> Self {
         let times = times as u32;
         let (width, height) = (self.pixels.width() * times, self.pixels.height() * times);
@@ -101,7 +101,7 @@ impl Canvas {
         }
     }
 
-    /// Copies another canvas with its corner here; it must fit.
+    /// Copies another canvas to this position; it must fit.
     pub(crate) fn draw_picture(&mut self, other: &Self, left: usize, top: usize) {
         let (width, row) = (self.width(), 3 * other.width());
         let rows = self.pixels.as_flat_samples_mut().samples.chunks_exact_mut(3 * width).skip(top);
@@ -110,14 +110,14 @@ impl Canvas {
         }
     }
 
-    /// Lays a colour over a pixel; `coverage` 0 to 1. Outside the canvas nothing happens.
+    /// Blends a colour over a pixel; `coverage` is 0 to 1. No effect outside the canvas.
     pub(crate) fn blend(&mut self, x: i64, y: i64, colour: Colour, coverage: f32) {
         let (Ok(x), Ok(y)) = (u32::try_from(x), u32::try_from(y)) else { return };
         let Some(pixel) = self.pixels.get_pixel_mut_checked(x, y) else { return };
         pixel.0 = colour.with_alpha(colour.alpha * coverage).over(pixel.0);
     }
 
-    /// Fills a rectangle; pixels that it covers in part get as much of the colour.
+    /// Fills a rectangle; partly covered pixels are blended.
     pub(crate) fn fill(
         &mut self,
         (left, top): (f32, f32),
@@ -135,8 +135,8 @@ impl Canvas {
         }
     }
 
-    /// Fills a rectangle with round corners and smooth edges. A radius of half the height gives
-    /// round ends.
+    /// Fills a rectangle with round corners and antialiased edges. A radius of half the height
+    /// gives round ends.
     pub(crate) fn fill_rounded(
         &mut self,
         (left, top): (f32, f32),
@@ -149,7 +149,7 @@ impl Canvas {
         let (centre_x, centre_y) = (left + width / 2.0, top + height / 2.0);
         for y in top.floor() as i64..=(top + height).ceil() as i64 {
             for x in left.floor() as i64..=(left + width).ceil() as i64 {
-                // Distance from the rectangle that the corners' centres make.
+                // Distance from the rectangle of the corners' centres.
                 let distance_x = ((x as f32 + 0.5 - centre_x).abs() - half_width).max(0.0);
                 let distance_y = ((y as f32 + 0.5 - centre_y).abs() - half_height).max(0.0);
                 let coverage = (radius + 0.5 - distance_x.hypot(distance_y)).clamp(0.0, 1.0);
@@ -160,7 +160,7 @@ impl Canvas {
         }
     }
 
-    /// Draws a line through points, of an even width, with round ends and smooth edges.
+    /// Draws an antialiased polyline of constant width with round ends.
     pub(crate) fn stroke(&mut self, points: &[(f32, f32)], width: f32, colour: Colour) {
         let margin = width / 2.0 + 1.0;
         let bound = |from_picture: fn(&(f32, f32)) -> f32, is_min: bool| {
@@ -175,7 +175,7 @@ impl Canvas {
         let (top, bottom) = (bound(|point| point.1, true).max(0.0), bound(|point| point.1, false));
         for y in top as i64..=(bottom as i64).min(self.height() as i64) {
             for x in left as i64..=(right as i64).min(self.width() as i64) {
-                // Of all segments the nearest one counts, or joints would be darker than the rest.
+                // The nearest of all segments counts; otherwise joints would be darker.
                 let centre = (x as f32 + 0.5, y as f32 + 0.5);
                 let nearest = points.windows(2).map(|ends| distance(centre, ends[0], ends[1]));
                 let coverage = width / 2.0 + 0.5 - nearest.fold(f32::INFINITY, f32::min);
@@ -187,13 +187,12 @@ impl Canvas {
     }
 }
 
-/// The distance of a point from a segment.
+/// Distance of a point from a segment.
 fn distance((x, y): (f32, f32), (from_x, from_y): (f32, f32), (to_x, to_y): (f32, f32)) -> f32 {
     let (along_x, along_y) = (to_x - from_x, to_y - from_y);
     let length = (along_x * along_x + along_y * along_y).max(f32::MIN_POSITIVE);
     let share = (((x - from_x) * along_x + (y - from_y) * along_y) / length).clamp(0.0, 1.0);
-    // Neither can overflow, so `hypot`'s care, which took a third of the time of a report, is not
-    // needed.
+    // Neither square overflows, so `hypot` is not needed; it took a third of a report's time.
     let (distance_x, distance_y) = (x - from_x - share * along_x, y - from_y - share * along_y);
     (distance_x * distance_x + distance_y * distance_y).sqrt()
 }

@@ -1,33 +1,33 @@
-//! Names, percentages and bars, one row an answer.
+//! Layout of predictions: name, percentage and bar in each row.
 
 use super::TEXT_COLOUR;
 use super::canvas::{Canvas, Colour};
 use super::text::{self, Weight, text_width};
 
-/// The bar of the first answer, and of the others.
+/// The first bar, and the others.
 const FIRST_BAR: Colour = Colour::opaque(0xff, 0xc2, 0x4b);
 const BAR: Colour = Colour::opaque(0x9f, 0xc8, 0xe8);
-/// What a bar runs in, and letters of all answers but the first.
+/// The track of a bar, and the text of all rows but the first.
 const TRACK: Colour = TEXT_COLOUR.with_alpha(0.17);
 const MUTED: Colour = TEXT_COLOUR.with_alpha(0.86);
 
-// Measures, in ems.
+// Lengths, in ems.
 const PADDING: f32 = 0.75;
 const ROW: f32 = 1.88;
 const BASELINE: f32 = 0.98;
 const BAR_TOP: f32 = 1.34;
 const BAR_HEIGHT: f32 = 0.2;
 const COLUMN_GAP: f32 = 1.0;
-/// A name longer than this is shortened, however wide the picture.
+/// Names longer than this are shortened, however wide the picture.
 const MAX_NAME_WIDTH: f32 = 20.0;
-/// As long as a name's column may be where there is nothing to cover.
+/// Maximum width of the name column below a photo.
 const MAX_STRETCHED_NAME_WIDTH: f32 = 36.0;
-/// Room every name gets, so that bars have a length to compare.
+/// Minimum width of the name column, so that bars can be compared.
 const MIN_NAME_WIDTH: f32 = 9.0;
-/// A panel in which names have less room than this is not worth having.
+/// Minimum width of the name column in a panel on the photo.
 const MIN_NAME_WIDTH_ON_PHOTO: f32 = 7.0;
 
-/// Answers laid out at a size of letters.
+/// Predictions laid out for a text size.
 pub(super) struct Block<'a> {
     answers: &'a [(&'a str, f32)],
     em: f32,
@@ -36,7 +36,7 @@ pub(super) struct Block<'a> {
 }
 
 impl<'a> Block<'a> {
-    /// Lays answers out for letters of `em` pixels, at most `max_width` pixels wide.
+    /// Lays predictions out for text of `em` pixels, at most `max_width` pixels wide.
     pub(super) fn new(answers: &'a [(&'a str, f32)], em: f32, max_width: f32) -> Self {
         let percentages =
             answers.iter().map(|(_, share)| text_width(&percentage(*share), Weight::SemiBold, em));
@@ -51,7 +51,7 @@ impl<'a> Block<'a> {
         block
     }
 
-    /// Gives names all the width there is, if that still leaves them near their percentages.
+    /// Widens the name column to the whole width, if names stay near their percentages.
     pub(super) fn stretched(mut self, width: f32) -> Self {
         let names = self.names + width - self.width();
         self.names = names.clamp(self.names, (MAX_STRETCHED_NAME_WIDTH * self.em).max(self.names));
@@ -67,16 +67,16 @@ impl<'a> Block<'a> {
     }
 
     pub(super) fn height(&self) -> f32 {
-        // The last row's gap is the padding's.
+        // The last row's gap is part of the padding.
         (2.0 * PADDING + ROW * self.answers.len() as f32 - (ROW - BAR_TOP - BAR_HEIGHT)) * self.em
     }
 
-    /// The width below which names could not be read.
+    /// Minimum width with legible names.
     pub(super) fn min_width(&self) -> f32 {
         self.width() - self.names + MIN_NAME_WIDTH_ON_PHOTO * self.em
     }
 
-    /// Draws every row, from the block's upper left corner.
+    /// Draws all rows from the block's upper left corner.
     pub(super) fn draw(&self, canvas: &mut Canvas, (left, top): (f32, f32)) {
         let left = left + PADDING * self.em;
         for (index, &(name, probability)) in self.answers.iter().enumerate() {
@@ -125,7 +125,7 @@ impl<'a> Block<'a> {
     }
 }
 
-/// A probability in words: one decimal, and honest at both ends.
+/// A probability as a percentage with one decimal; never rounded to 0 or 100.
 fn percentage(probability: f32) -> String {
     let percent = 100.0 * probability;
     if !percent.is_finite() {

@@ -1,4 +1,4 @@
-//! What the colours of a map mean.
+//! The legend of a map.
 
 use std::collections::HashMap;
 
@@ -9,13 +9,13 @@ use crate::dense::SegmentationMap;
 use crate::drawing::{Anchor, Drawing, TextStyle};
 use crate::labels::Labels;
 
-/// A class that covers less has no colour of its own where there are more classes than colours.
+/// If there are more classes than colours, a class with a smaller share has no colour of its own.
 const MIN_SHARE: f32 = 0.01;
-/// Letters, and a rule or box, on a light ground.
+/// Text, rules and boxes on a light background.
 pub(super) const INK: Colour = Colour::opaque(0x1c, 0x1f, 0x26);
 const MUTED: Colour = Colour::opaque(0x5a, 0x60, 0x6c);
 
-// Measures, in ems.
+// Lengths, in ems.
 const ROW: f32 = 1.9;
 const BAR: f32 = 1.5;
 const GAP: f32 = 0.7;
@@ -28,7 +28,7 @@ pub(super) struct Legend {
     colours: HashMap<usize, Colour>,
 }
 
-/// One line of the legend.
+/// A row of the legend.
 struct Row {
     colour: Colour,
     name: String,
@@ -36,7 +36,7 @@ struct Row {
 }
 
 impl Legend {
-    /// Colours for the classes of a map.
+    /// Assigns colours to the classes of a map.
     pub(super) fn new(map: &SegmentationMap, labels: &Labels) -> Self {
         let legend = map.legend();
         let all_fit = legend.len() <= CLASSES.len();
@@ -76,7 +76,7 @@ impl Legend {
         self.colours.get(&class).copied().unwrap_or(OTHERS)
     }
 
-    /// Width and height for letters of `em` pixels.
+    /// Width and height for text of `em` pixels.
     pub(super) fn size(&self, em: f32) -> (f32, f32) {
         let name = |row: &Row| text::text_width(&shorten(&row.name, em), Weight::Medium, em);
         let names = self.rows.iter().map(name).fold(0.0, f32::max);
@@ -84,7 +84,7 @@ impl Legend {
         ((BAR + 2.0 * GAP) * em + names + share, ROW * em * self.rows.len() as f32)
     }
 
-    /// Draws it: a bar of colours, and beside each its classes and how much of the map they have.
+    /// Draws a bar of colours, each with its classes and their share of the map.
     pub(super) fn draw(&self, drawing: &mut Drawing, (left, top): (f32, f32), em: f32) {
         let (width, _) = self.size(em);
         for (number, row) in self.rows.iter().enumerate() {
@@ -112,7 +112,7 @@ fn shorten(name: &str, em: f32) -> String {
     text::shorten(name, Weight::Medium, em, MAX_NAME_WIDTH * em)
 }
 
-/// A title and a line below it.
+/// Draws a title and a line below it.
 pub(super) fn heading(
     drawing: &mut Drawing,
     (left, top): (f32, f32),

@@ -1,4 +1,4 @@
-//! Maps as people look at them: alone, over their photo, and one class as a heat map.
+//! Drawings of maps: alone, over their photo, and one class as a heat map.
 
 use super::canvas::Colour;
 use super::legend::{HEADING, INK, Legend, heading};
@@ -9,24 +9,23 @@ use crate::drawing::{Drawing, TextStyle};
 use crate::labels::Labels;
 use crate::picture::Picture;
 
-/// A map alone is enlarged until its longer side has about as many pixels.
+/// Approximate longer side of a map drawn alone.
 const MAP_SIDE: usize = 640;
-/// Letters beside a map.
+/// Text size for a map.
 const MAP_TEXT_SIZE: f32 = 14.0;
-/// The largest letters beside a photo, as a part of its height: the whole legend must have room
-/// there.
+/// A photo's height over the maximum text size of its legend, so that the whole legend fits.
 const LEGEND_ROWS: f32 = 30.0;
-/// How much of a pixel is its class's colour.
+/// Opacity of the class colours.
 const OVERLAY: f32 = 0.55;
-/// Between classes.
+/// The border between classes.
 const BORDER: Colour = Colour { red: 255, green: 255, blue: 255, alpha: 0.85 };
 /// A photo's longer side over the width of the border between classes.
 const BORDERS_PER_SIDE: usize = 500;
-/// Space around and between, in ems.
+/// Margins and gaps, in ems.
 const MARGIN: f32 = 1.4;
 
-/// A map as a grid of cells, a colour for each class, with a colour bar that names them; small
-/// classes share one colour. `caption` is a title and a line below it.
+/// Draws a map as a grid of cells, one colour per class, with a legend; small classes share one
+/// colour. `caption` is a title and a line below it.
 #[must_use]
 pub fn map(map: &SegmentationMap, labels: &Labels, caption: [&str; 2]) -> Drawing {
     let legend = Legend::new(map, labels);
@@ -40,8 +39,8 @@ pub fn map(map: &SegmentationMap, labels: &Labels, caption: [&str; 2]) -> Drawin
     draw_with_legend((cells, times), MAP_TEXT_SIZE, &legend, caption)
 }
 
-/// A map over its photo, at the photo's resolution: each pixel in the colour of its best class,
-/// after the scores of the cells around it.
+/// A map over its photo, at the photo's resolution: each pixel in the colour of its best class, by
+/// interpolated scores.
 #[derive(Clone, Copy, Debug)]
 pub struct Overlay<'a> {
     picture: &'a Picture,
@@ -51,7 +50,7 @@ pub struct Overlay<'a> {
 }
 
 impl<'a> Overlay<'a> {
-    /// An overlay through which the photo can be seen.
+    /// Creates a translucent overlay.
     ///
     /// # Panics
     /// If the map is of a photo of another size.
@@ -61,20 +60,19 @@ impl<'a> Overlay<'a> {
         Self { picture, map, labels, opacity: OVERLAY }
     }
 
-    /// The same overlay, its colours covering so much of the photo, 0 to 1.
+    /// Returns the same overlay with another opacity, 0 to 1.
     #[must_use]
     pub fn with_opacity(self, opacity: f32) -> Self {
         Self { opacity: opacity.clamp(0.0, 1.0), ..self }
     }
 
-    /// The photo under its map, as large as the photo.
+    /// The overlay alone, with the photo's size.
     #[must_use]
     pub fn picture(&self) -> Picture {
         self.painted(&Legend::new(self.map, self.labels))
     }
 
-    /// The same beside a colour bar that names the classes; `caption` is a title and a line below
-    /// it.
+    /// The overlay with a legend; `caption` is a title and a line below it.
     #[must_use]
     pub fn drawing(&self, caption: [&str; 2]) -> Drawing {
         let legend = Legend::new(self.map, self.labels);
@@ -109,8 +107,8 @@ impl<'a> Overlay<'a> {
     }
 }
 
-/// The probability of `classes` together over the photo, as large as the photo: dark where there is
-/// none, light where the network is sure.
+/// Draws the probability of `classes` together over the photo, with the photo's size: dark is 0,
+/// light is 1.
 ///
 /// # Panics
 /// If the map is of a photo of another size.
@@ -128,7 +126,7 @@ pub fn heat_picture(picture: &Picture, map: &SegmentationMap, classes: &[usize])
     with_pixels(picture, pixels)
 }
 
-/// [`heat_picture`] beside a bar of its colours, under a title and a line below it.
+/// [`heat_picture`] with a colour scale, a title and a line below it.
 ///
 /// # Panics
 /// As [`heat_picture`].
@@ -154,13 +152,13 @@ pub fn heat(
     drawing.unscaled()
 }
 
-/// A bar of all shares, with the ends and the quarters named.
+/// A scale from 0 to 1 with labels at the quarters.
 fn scale_bar(drawing: &mut Drawing, (left, top): (f32, f32), height: f32, em: f32) {
     const STEPS: usize = 100;
     let step = height / STEPS as f32;
     for number in 0..STEPS {
         let colour = viridis(1.0 - (number as f32 + 0.5) / STEPS as f32);
-        // Down to the end, so that no ground shows between.
+        // Extended to the end, so that no background shows between.
         let size = (em, height - step * number as f32);
         drawing.rectangle((left, top + step * number as f32), size, 0.0, colour, None);
     }
@@ -170,7 +168,7 @@ fn scale_bar(drawing: &mut Drawing, (left, top): (f32, f32), height: f32, em: f3
     }
 }
 
-/// A picture, its pixels `times` as large, with its legend to the right, under a heading.
+/// Draws a picture with pixels of `times` by `times`, its legend to the right, under a heading.
 fn draw_with_legend(
     (picture, times): (Picture, usize),
     em: f32,
@@ -204,7 +202,7 @@ fn legend_text_size(picture: &Picture) -> f32 {
     text_size(picture).min(picture.height() as f32 / LEGEND_ROWS).max(MIN_TEXT_SIZE)
 }
 
-/// The grey of a pixel (ITU-R BT.601).
+/// Luma of a pixel (ITU-R BT.601).
 fn grey([red, green, blue]: [u8; 3]) -> [u8; 3] {
     [(0.299 * f32::from(red) + 0.587 * f32::from(green) + 0.114 * f32::from(blue)).round() as u8; 3]
 }

@@ -1,12 +1,11 @@
-//! Colours that tell classes apart, for colour-blind people too, and colours that mean more and
-//! less.
+//! Colours for classes, distinguishable with any colour vision, and a sequential colour map.
 
 use super::canvas::Colour;
 
 /// Twelve colours for classes, the first for the largest. Chosen among those of Okabe and Ito
 /// ("Color universal design", 2008), Paul Tol ("Colour schemes", SRON/EPS/TN/09-002, 2021) and
-/// ColorBrewer, so that for people without any one kind of cone, too, any two are far from each
-/// other and from [`OTHERS`]: a test says how far.
+/// ColorBrewer, so that any two, and [`OTHERS`], differ clearly even without one kind of cone; a
+/// test checks the distance.
 pub(super) const CLASSES: [Colour; 12] = [
     Colour::opaque(0x00, 0x77, 0xbb),
     Colour::opaque(0xff, 0x7f, 0x00),
@@ -22,11 +21,11 @@ pub(super) const CLASSES: [Colour; 12] = [
     Colour::opaque(0x3b, 0x0a, 0x45),
 ];
 
-/// For all classes that have no colour of their own.
+/// The colour of all classes without one of their own.
 pub(super) const OTHERS: Colour = Colour::opaque(0xd9, 0xd9, 0xd9);
 
-/// Ten of the 256 colours of viridis (Smith and van der Walt, matplotlib 2.0; CC0), evenly apart:
-/// from dark for little to light for much, in grey too.
+/// Ten of the 256 colours of viridis (Smith and van der Walt, matplotlib 2.0; CC0), at equal
+/// distances: from dark for low to light for high, also in grey.
 const VIRIDIS: [[u8; 3]; 10] = [
     [0x44, 0x01, 0x54],
     [0x48, 0x28, 0x78],
@@ -40,7 +39,7 @@ const VIRIDIS: [[u8; 3]; 10] = [
     [0xfd, 0xe7, 0x25],
 ];
 
-/// The colour of a share of 0 to 1.
+/// The colour of a value of 0 to 1.
 pub(super) fn viridis(share: f32) -> Colour {
     let last = VIRIDIS.len() - 1;
     let at = share.clamp(0.0, 1.0) * last as f32;
@@ -55,9 +54,9 @@ pub(super) fn viridis(share: f32) -> Colour {
 mod tests {
     use super::*;
 
-    /// What people see who lack one kind of cone: Machado, Oliveira and Fernandes, "A
+    /// Colour vision without one kind of cone: Machado, Oliveira and Fernandes, "A
     /// physiologically-based model for simulation of color vision deficiency" (2009), severity 1,
-    /// on linear RGB. First the common eye.
+    /// on linear RGB. The first is normal vision.
     const COLOUR_VISIONS: [[[f64; 3]; 3]; 4] = [
         [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]],
         [
@@ -88,7 +87,7 @@ mod tests {
         matrix.map(|row| row.iter().zip(vector).map(|(a, b)| a * b).sum())
     }
 
-    /// CIE L*a*b* of a colour as these eyes see it.
+    /// CIE L*a*b* of a colour in this colour vision.
     fn lab(colour: Colour, vision: &[[f64; 3]; 3]) -> [f64; 3] {
         let linear = [colour.red, colour.green, colour.blue].map(|level| {
             let share = f64::from(level) / 255.0;
@@ -114,7 +113,7 @@ mod tests {
                         .zip(lab(b, vision))
                         .map(|(a, b)| (a - b).powi(2))
                         .sum();
-                    // A difference of about 2 can just be seen.
+                    // The just noticeable difference is about 2.
                     assert!(distance.sqrt() > 18.0, "{a:?} and {b:?}: {}", distance.sqrt());
                 }
             }

@@ -1,4 +1,4 @@
-//! Letters: measuring, shortening, drawing, in the bundled font (Inter; `fonts/LICENSE-Inter.txt`).
+//! Text: measuring, shortening and drawing in the bundled font (Inter; `fonts/LICENSE-Inter.txt`).
 
 use std::sync::OnceLock;
 
@@ -13,8 +13,7 @@ pub(crate) enum Weight {
     SemiBold,
 }
 
-/// A font at a size whose em is `em` pixels; `ab_glyph` itself counts from the highest letter to
-/// the lowest.
+/// The font with an em of `em` pixels; `ab_glyph` itself scales by the line's height.
 fn font(weight: Weight, em: f32) -> PxScaleFont<&'static FontRef<'static>> {
     static FONTS: OnceLock<[FontRef<'static>; 2]> = OnceLock::new();
     let [medium, semi_bold] = FONTS.get_or_init(|| {
@@ -69,7 +68,7 @@ pub(crate) fn draw(
     }
 }
 
-/// Draws a line that runs upwards, its baseline on the right, from a point on it.
+/// Draws a line upwards, with its baseline on the right, from a point on it.
 pub(crate) fn draw_upwards(
     canvas: &mut Canvas,
     line: &str,
@@ -93,8 +92,7 @@ pub(crate) fn draw_upwards(
     }
 }
 
-/// A name that fits the room: whole, or without its last synonyms, or the start of the first with
-/// an ellipsis.
+/// Shortens a name to the width: drops its last synonyms, or cuts the first with an ellipsis.
 pub(crate) fn shorten(name: &str, weight: Weight, em: f32, max_width: f32) -> String {
     let fits_width = |name: &str| text_width(name, weight, em) <= max_width;
     let mut name = name.trim();
@@ -105,8 +103,7 @@ pub(crate) fn shorten(name: &str, weight: Weight, em: f32, max_width: f32) -> St
     name.into()
 }
 
-/// The longest start of a name that fits with an ellipsis after it; only the ellipsis, where
-/// nothing does.
+/// The longest prefix of a name that fits with an ellipsis; only the ellipsis if nothing fits.
 fn truncate(name: &str, fits_width: impl Fn(&str) -> bool) -> String {
     let starts = name.char_indices().map(|(end, _)| format!("{}…", name[..end].trim_end()));
     let starts: Vec<String> = starts.collect();
@@ -114,8 +111,7 @@ fn truncate(name: &str, fits_width: impl Fn(&str) -> bool) -> String {
     starts.get(fitting.saturating_sub(1)).cloned().unwrap_or_default()
 }
 
-/// A text broken at spaces into lines that fit the room; a word that is too long for a line of its
-/// own is cut.
+/// Wraps a text at spaces; a word that is too long for a line is cut.
 pub(crate) fn wrapped(text: &str, weight: Weight, em: f32, max_width: f32) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {

@@ -1,4 +1,4 @@
-//! A figure as pixels.
+//! Rasterises a drawing.
 
 use super::{Anchor, Drawing, Shape, TextStyle};
 use crate::draw::canvas::{Canvas, Colour};

@@ -1,4 +1,4 @@
-//! A figure as SVG.
+//! Writes a drawing as SVG.
 
 use std::fmt::Write as _;
 
@@ -68,13 +68,13 @@ fn draw(svg: &mut String, shape: &Shape) -> std::fmt::Result {
     }
 }
 
-/// A picture in an address: cells as PNG, with sharp edges, a photo as JPEG.
+/// A picture as a data URL: cells as PNG with sharp edges, a photo as JPEG.
 fn embedded(picture: &Picture, times: usize) -> (String, &'static str) {
     match picture.to_jpeg(QUALITY) {
         Ok(bytes) if times == 1 => {
             (format!("data:image/jpeg;base64,{}", STANDARD.encode(bytes)), "auto")
         }
-        // A side too long for a JPEG is none for a PNG.
+        // A side too long for a JPEG fits a PNG.
         _ => {
             let bytes =
                 picture.to_png().expect("no picture in memory has sides beyond those of a PNG");
@@ -87,7 +87,7 @@ fn fill(svg: &mut String, colour: Colour) -> std::fmt::Result {
     write!(svg, " fill=\"{}\"{}", colour.hex(), opacity("fill", colour))
 }
 
-/// Ends an element, with its tip in it.
+/// Closes an element, with its tip inside.
 fn close(svg: &mut String, element: &str, tip: Option<&str>) -> std::fmt::Result {
     match tip {
         Some(tip) => writeln!(svg, "><title>{}</title></{element}>", escaped(tip)),
@@ -120,8 +120,8 @@ fn opacity(attribute: &str, colour: Colour) -> String {
     }
 }
 
-/// Text as it may stand in XML and HTML, in elements and in attributes. Characters that XML has no
-/// way to say are left out: control characters may be in the names of files.
+/// Escapes text for XML and HTML elements and attributes. Drops control characters, which XML
+/// cannot represent and file names may contain.
 pub(crate) fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for letter in text.chars() {

@@ -1,15 +1,15 @@
-//! Which class a folder of photos is of, by its name.
+//! The class of a folder of photos, by its name.
 
 use super::{Label, Labels};
 
-/// Why a folder's name does not tell its class.
+/// Why a folder's name does not identify a class.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum FolderClassError {
-    /// No class is called so.
+    /// No class has this name.
     #[error("no class of the model is called '{0}'")]
     Unknown(String),
-    /// Several are.
+    /// Several classes have this name.
     #[error("'{name}' may be {}: name the folder by its synset or its index", .meanings.join(" or "))]
     Ambiguous {
         /// The folder's name.
@@ -20,14 +20,14 @@ pub enum FolderClassError {
 }
 
 impl Labels {
-    /// The class that a folder of photos is of. It may be called by the class's name, by one of its
-    /// names, its synset or its index; with underscores for spaces; or as data sets call theirs,
-    /// `n02085620-Chihuahua` or `257.clutter`.
+    /// Finds the class of a folder of photos. The name may be the class's full name, a synonym,
+    /// synset or index; with underscores for spaces; or as in data sets, `n02085620-Chihuahua` or
+    /// `257.clutter`.
     ///
     /// # Errors
-    /// [`FolderClassError`] if no class is called so, or several are.
+    /// [`FolderClassError`] if no class has the name, or several have.
     pub fn class_of_folder(&self, folder: &str) -> Result<usize, FolderClassError> {
-        // As it is written: a model trained on these folders may tell Polish from polish.
+        // Case counts first: a model trained on these folders may distinguish Polish from polish.
         let mut exactly = self.iter().filter(|label| label.name == folder);
         if let (Some(label), None) = (exactly.next(), exactly.next()) {
             return Ok(label.index);
@@ -51,14 +51,14 @@ fn meaning(label: &Label<'_>) -> String {
     format!("'{}' ({})", label.name, label.synset.unwrap_or(&index))
 }
 
-/// The synset that a name begins with.
+/// The synset at the start of a name.
 fn synset(name: &str) -> Option<&str> {
     let (synset, _) = name.split_once(['-', '_', ' '])?;
     let digits = synset.strip_prefix('n')?;
     (digits.len() == 8 && digits.bytes().all(|byte| byte.is_ascii_digit())).then_some(synset)
 }
 
-/// What comes behind a number and a full stop.
+/// The part after a number and a full stop.
 fn numbered(name: &str) -> Option<&str> {
     let (number, rest) = name.split_once('.')?;
     number.bytes().all(|byte| byte.is_ascii_digit()).then_some(rest)

@@ -1,30 +1,29 @@
-//! Label maps: which output stands for which synset, as the 2015 graph has it beside it, and as the
-//! object detectors do.
+//! Label maps: the synset or name of each output, as for the 2015 graph and for object detectors.
 //!
 //! `imagenet_2012_challenge_label_map_proto.pbtxt` is a protocol buffer in text form, `entry {
 //! target_class: 449 target_class_string: "n01440764" }` and so on; names of synsets are in
-//! `imagenet_synset_to_human_label_map.txt`, one a line behind a tab. Object detectors write `item
-//! { id: 1 name: "n…" display_name: "person" }`.
+//! `imagenet_synset_to_human_label_map.txt`, one per line after a tab. Object detectors use `item {
+//! id: 1 name: "n…" display_name: "person" }`.
 
 use std::collections::HashMap;
 
 use super::parse::{Entry, is_synset};
 
-/// Which class an output stands for.
+/// The class of an output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct MapEntry {
     /// The output.
     pub(super) index: usize,
     /// A synset, or a name.
     pub(super) class: String,
-    /// A name for people, where the map has one beside the class.
+    /// A display name, if the map has one.
     pub(super) display_name: Option<String>,
 }
 
-/// The largest output a map may name: more would be a slip or an attack.
+/// Largest output index allowed in a map, against mistakes and attacks.
 const MAX_INDEX: usize = 1 << 20;
 
-/// Reads a label map; the error has the line.
+/// Parses a label map; errors name the line.
 pub(super) fn parse(text: &str) -> Result<Vec<MapEntry>, String> {
     let mut tokens = Tokens { rest: text, line: 1 };
     let mut map_entries = Vec::new();
@@ -37,7 +36,7 @@ pub(super) fn parse(text: &str) -> Result<Vec<MapEntry>, String> {
     Ok(map_entries)
 }
 
-/// What is between the braces of an entry.
+/// Parses an entry between its braces.
 fn entry(tokens: &mut Tokens<'_>) -> Result<MapEntry, String> {
     let line = tokens.line;
     tokens.optional(&Token::Mark(':'))?;
@@ -54,7 +53,7 @@ fn entry(tokens: &mut Tokens<'_>) -> Result<MapEntry, String> {
                     }
                     ("target_class_string" | "name", Token::Text(text)) => class = Some(text),
                     ("display_name", Token::Text(text)) => display_name = Some(text),
-                    // Fields that say nothing of names.
+                    // Fields that are not names.
                     _ => {}
                 }
             }
@@ -68,8 +67,8 @@ fn entry(tokens: &mut Tokens<'_>) -> Result<MapEntry, String> {
     }
 }
 
-/// The labels of a network of `outputs` outputs; those that the map leaves out are called by their
-/// number. `None` if the map names outputs that the network does not have, or one of them twice.
+/// The labels of a network of `outputs` outputs; outputs that the map omits are numbered. `None` if
+/// the map names outputs that the network does not have, or one of them twice.
 pub(super) fn entries(
     map_entries: &[MapEntry],
     names: &HashMap<&str, &str>,
@@ -110,7 +109,7 @@ enum Token<'a> {
     Mark(char),
 }
 
-/// The tokens of a protocol buffer in text form, comments and separators left out.
+/// The tokens of a protocol buffer in text form, without comments and separators.
 struct Tokens<'a> {
     rest: &'a str,
     line: usize,
@@ -133,7 +132,7 @@ impl<'a> Tokens<'a> {
         Ok(Some(if is_word(first) { Token::Word(token) } else { Token::Mark(first) }))
     }
 
-    /// Passes blanks, separators and comments.
+    /// Skips white space, separators and comments.
     fn skip(&mut self) {
         loop {
             let blank = self
@@ -154,7 +153,7 @@ impl<'a> Tokens<'a> {
         taken
     }
 
-    /// A quoted text on one line; of escapes, those of the quotes and the backslash.
+    /// Parses a quoted text on one line; the supported escapes are quotes and the backslash.
     fn text(&mut self, quote: char) -> Result<Token<'a>, String> {
         let (mut text, mut escaped) = (String::new(), false);
         for (at, c) in self.rest.char_indices().skip(1) {

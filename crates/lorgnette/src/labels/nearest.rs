@@ -1,22 +1,21 @@
-//! Names a user may have meant.
+//! Suggestions of similar names.
 
 use lorgnette_net::names::edit_distance;
 
 use super::Labels;
 use crate::wordnet;
 
-/// Most suggestions given.
+/// Maximum number of suggestions.
 const MAX_SUGGESTIONS: usize = 5;
 
-/// The names nearest to a query, at most five, the nearest first and equally near ones in their
-/// order. Capitals of the query do not matter.
+/// The names nearest to a query, at most five, nearest first; ties in their order. The query's case
+/// is ignored.
 #[must_use]
 pub fn nearest_names<'a>(names: impl IntoIterator<Item = &'a str>, query: &str) -> Vec<String> {
     nearest_among(names.into_iter().map(std::iter::once), &query.trim().to_lowercase())
 }
 
-/// The names nearest to a query in small letters: of each label only the nearest, and of all that
-/// they are kinds of.
+/// The names nearest to a lower-case query: the nearest of each label, and all hypernyms.
 pub(super) fn nearest(labels: &Labels, query: &str) -> Vec<String> {
     let hypernyms = wordnet::hypernym_names(labels.iter().filter_map(|label| label.synset));
     let labels = labels.iter().map(|label| label.name);
@@ -43,8 +42,8 @@ fn nearest_among<'a>(
     names
 }
 
-/// How far a name is from a query: has it among its words; is a few letters from it; has it
-/// somewhere. `None`: too far.
+/// Distance class of a name: contains the query as a word; within a few edits; contains it
+/// anywhere. `None` if too far.
 fn rank(name: &str, query: &str) -> Option<usize> {
     if query.is_empty() {
         return None;

@@ -1,8 +1,8 @@
-//! Reading lists of names.
+//! Parses lists of names.
 
 use super::Label;
 
-/// A name as it is stored.
+/// A stored name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Entry {
     synset: Option<String>,
@@ -18,12 +18,12 @@ impl Entry {
         Self { synset: Some(synset.into()), name: name.into() }
     }
 
-    /// What an output is called that has no name.
+    /// The name of an unnamed output.
     pub(super) fn numbered(index: usize) -> Self {
         Self::named(format!("class {index}"))
     }
 
-    /// A name, perhaps after a synset; a synset alone is its own name.
+    /// Parses a name with an optional synset; a synset alone is its own name.
     pub(super) fn parse(line: &str) -> Self {
         let line = line.trim();
         let (first, rest) =
@@ -45,7 +45,7 @@ pub(super) fn is_synset(word: &str) -> bool {
     word.len() == 9 && word.starts_with('n') && word[1..].bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// The entries of a label file, or what is wrong with it.
+/// Parses a label file; the error describes the problem.
 pub(super) fn lines(text: &str) -> Result<Vec<Entry>, String> {
     let text = text.trim_start_matches('\u{feff}').trim_end();
     if text.is_empty() {
@@ -62,8 +62,8 @@ pub(super) fn lines(text: &str) -> Result<Vec<Entry>, String> {
     Ok(lines.into_iter().map(Entry::parse).collect())
 }
 
-/// Lines put in the order of the numbers they start with, if every line has one and they are each
-/// of 0 to n - 1 once.
+/// Sorts lines by their leading numbers, if every line has one and they are a permutation of 0 to n
+/// - 1.
 fn numbered<'a>(lines: &[&'a str]) -> Option<Vec<&'a str>> {
     let mut ordered = vec![None; lines.len()];
     for line in lines {

@@ -1,4 +1,4 @@
-//! The label files that lie beside a graph.
+//! Label files in the folder of a graph.
 
 use std::path::{Path, PathBuf};
 
@@ -7,22 +7,22 @@ use super::{Labels, LabelsError};
 /// The label map of the 2015 graph, and the names of its synsets.
 pub(super) const MAP: &str = "imagenet_2012_challenge_label_map_proto.pbtxt";
 pub(super) const NAMES: &str = "imagenet_synset_to_human_label_map.txt";
-/// What retraining scripts and TF-Slim's dataset scripts call their lists of names.
+/// Names of label lists written by retraining scripts and TF-Slim's dataset scripts.
 const LISTS: [&str; 4] =
     ["labels.txt", "retrained_labels.txt", "output_labels.txt", "label_map.pbtxt"];
 
-/// What was found beside a graph.
+/// The label files found.
 #[derive(Debug, Default)]
 pub(crate) struct SidecarLabels {
     /// The labels, and their file.
     pub(crate) labels: Option<(Labels, PathBuf)>,
-    /// Why other files that look like labels are not used.
+    /// Reasons why other label files are not used.
     pub(crate) notes: Vec<String>,
 }
 
 impl SidecarLabels {
-    /// Looks beside `model`, a network of `outputs` outputs, for the first file of labels that
-    /// fits.
+    /// Finds the first label file that fits a network of `outputs` outputs, in the folder of
+    /// `model`.
     pub(crate) fn find(model: &Path, outputs: usize) -> Self {
         let mut sidecar = Self::default();
         for path in candidates(model).into_iter().filter(|path| path.is_file()) {
@@ -45,7 +45,7 @@ fn candidates(model: &Path) -> Vec<PathBuf> {
     names.map(|name| model.with_file_name(name)).collect()
 }
 
-/// The labels that a folder holds, of those names that tell it.
+/// The label file of a folder, by its name.
 pub(super) fn in_folder(folder: &Path) -> Result<PathBuf, LabelsError> {
     let known = std::iter::once(MAP).chain(LISTS).map(|name| folder.join(name));
     known.into_iter().find(|path| path.is_file()).ok_or_else(|| LabelsError::NotLabels {

@@ -1,66 +1,66 @@
-//! What can be wrong with a picture, by whose fault it is.
+//! Errors of opening, making and saving pictures.
 
 use std::io;
 
 use super::PictureFormat;
 
-/// Why a picture could not be opened, made or saved. Every message names the file, what is wrong
-/// and what to do.
+/// Why a picture cannot be opened, made or saved. Every message names the file, the problem and a
+/// remedy.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PictureError {
-    /// The system would not give us the file.
+    /// The file cannot be read.
     #[error("{name}: cannot be read: {source}")]
     Read {
         /// The file, as the caller named it.
         name: String,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 
-    /// A folder was given where a file was meant.
+    /// The path is a folder.
     #[error("{name}: is a folder, not a photo: name the photos inside it")]
     Folder {
         /// The folder, as the caller named it.
         name: String,
     },
 
-    /// The file has no bytes.
+    /// The file is empty.
     #[error("{name}: the file is empty: get a whole copy of it")]
     Empty {
         /// The file, as the caller named it.
         name: String,
     },
 
-    /// The content is no picture of any kind we know.
+    /// The content is no supported picture format.
     #[error("{name}: not a picture: {what}")]
     NotAPicture {
         /// The file, as the caller named it.
         name: String,
-        /// What the content looks like, and what to do.
+        /// What the content looks like, and a remedy.
         what: String,
     },
 
-    /// A sound picture of a kind we do not decode.
+    /// A valid picture of an unsupported format or feature.
     #[error("{name}: {what}, which is not supported: convert it to JPEG or PNG")]
     Unsupported {
         /// The file, as the caller named it.
         name: String,
-        /// The kind or the feature of it.
+        /// The format or feature.
         what: String,
     },
 
-    /// The header promises more pixels, or the file has more bytes, than [`super::OpenOptions`]
+    /// The header states more pixels, or the file has more bytes, than [`super::OpenOptions`]
     /// allow.
     #[error("{name}: {what}: shrink it, or raise the limit")]
     TooLarge {
         /// The file, as the caller named it.
         name: String,
-        /// The size and the limit it passes.
+        /// The size and the limit it exceeds.
         what: String,
     },
 
-    /// The file ends before its picture does.
+    /// The file is truncated.
     #[error("{name}: the {format} ends early: {what}; get a whole copy of it")]
     EndsEarly {
         /// The file, as the caller named it.
@@ -71,7 +71,7 @@ pub enum PictureError {
         what: String,
     },
 
-    /// The content contradicts its format.
+    /// The content violates its format.
     #[error(
         "{name}: the {format} is damaged: {what}; get another copy of it, or open and save it in a picture editor"
     )]
@@ -80,12 +80,11 @@ pub enum PictureError {
         name: String,
         /// Its format.
         format: PictureFormat,
-        /// What the decoder said.
+        /// The decoder's message.
         what: String,
     },
 
-    /// The decoder itself gave up in a way it never should: our fault, though only a damaged file
-    /// brings it about.
+    /// The decoder panicked: a bug, triggered by a damaged file.
     #[error(
         "{name}: the {format} decoder failed: {what}; the file is most likely damaged: please report it, with the file"
     )]
@@ -94,11 +93,11 @@ pub enum PictureError {
         name: String,
         /// Its format.
         format: PictureFormat,
-        /// The decoder's last words.
+        /// The panic's message.
         what: String,
     },
 
-    /// Pixels that do not fill the size given with them: the caller's fault.
+    /// The number of samples differs from the given size.
     #[error(
         "{samples} samples do not make a {width} x {height} RGB picture: give width * height * 3 of them"
     )]
@@ -111,14 +110,14 @@ pub enum PictureError {
         samples: usize,
     },
 
-    /// The extension of a file to write does not say which format is meant.
+    /// The extension of the output file names no known format.
     #[error("{name}: cannot tell which format to write: end the name in .png, .jpg or .jpeg")]
     UnknownExtension {
         /// The file to write.
         name: String,
     },
 
-    /// A side longer than the format to write allows.
+    /// A side exceeds the limit of the output format.
     #[error("{name}: {width} x {height} pixels are too many for a {format}: {advice}")]
     TooLargeToSave {
         /// The file to write.
@@ -129,16 +128,16 @@ pub enum PictureError {
         height: usize,
         /// The format.
         format: PictureFormat,
-        /// What to do instead.
+        /// A remedy.
         advice: &'static str,
     },
 
-    /// The system would not take the file.
+    /// The file cannot be written.
     #[error("{name}: cannot be written: {source}")]
     Write {
         /// The file to write.
         name: String,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
 }

@@ -1,4 +1,4 @@
-//! Which format a file is, told by its first bytes.
+//! Detection of picture formats by their first bytes.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use image::ImageFormat;
 
 use super::PictureError;
 
-/// The picture formats we decode.
+/// The supported picture formats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PictureFormat {
     /// JPEG: baseline or progressive; grey, YCbCr, RGB, CMYK or YCCK.
@@ -36,7 +36,7 @@ impl fmt::Display for PictureFormat {
     }
 }
 
-/// Names the format of `bytes`, or says what they look like instead.
+/// Detects the format of `bytes`, or describes them in an error.
 pub(super) fn detect(bytes: &[u8], name: &str) -> Result<PictureFormat, PictureError> {
     if bytes.is_empty() {
         return Err(PictureError::Empty { name: name.into() });
@@ -55,7 +55,7 @@ pub(super) fn detect(bytes: &[u8], name: &str) -> Result<PictureFormat, PictureE
     }
 }
 
-/// Pictures we know by sight and do not decode.
+/// Picture formats that are recognised but not supported.
 fn unsupported_format(bytes: &[u8]) -> Option<&'static str> {
     let brand = if bytes.get(4..8) == Some(b"ftyp".as_slice()) { bytes.get(8..12) } else { None };
     match brand {
@@ -78,7 +78,7 @@ fn unsupported_format(bytes: &[u8]) -> Option<&'static str> {
     starts.iter().find(|(start, _)| bytes.starts_with(start)).map(|&(_, what)| what)
 }
 
-/// What a file that is no picture looks like, and what to do about it.
+/// Describes content that is no picture, with a remedy.
 fn describe_content(bytes: &[u8]) -> String {
     let start = &bytes[..bytes.len().min(512)];
     let text = is_text(start);
@@ -109,7 +109,7 @@ fn describe_content(bytes: &[u8]) -> String {
     )
 }
 
-/// Whether bytes read as text: UTF-8 (perhaps cut within its last letter) without control
+/// True if the bytes are UTF-8 text, possibly cut within the last character, without control
 /// characters.
 fn is_text(start: &[u8]) -> bool {
     let valid = match std::str::from_utf8(start) {

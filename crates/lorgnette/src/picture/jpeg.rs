@@ -2,17 +2,17 @@
 //!
 //! TensorFlow's `decode_jpeg` uses libjpeg-turbo with the *fast* integer inverse transform unless
 //! told otherwise (`decode_image_op.cc`: "IFAST, sacrificing image quality for speed") and smooth
-//! ("fancy") chroma upsampling. The fast transform is darker by a level in red and blue than the
-//! accurate one of every other decoder, so this is a decoder of our own: pixels are equal to
-//! TensorFlow's, not merely near them. [`Transform::Accurate`] gives the pixels of other programs.
+//! ("fancy") chroma upsampling. Other decoders use the accurate transform, which is a level
+//! brighter in red and blue. This decoder gives TensorFlow's pixels bit for bit.
+//! [`Transform::Accurate`] gives the pixels of other programs.
 //!
-//! The stages: [`markers`] walks the file once, for its size and colours and to see that it is
-//! whole; [`tables`] and [`scan`] turn coefficients' bits into blocks of a [`frame`]; [`transform`]
-//! turns blocks into samples; [`upsample`] brings every component to full size; [`colour`] makes
-//! RGB of them.
+//! Stages: [`markers`] reads the file's markers once, for size, colour space and completeness;
+//! [`tables`] and [`scan`] decode coefficients into the blocks of a [`frame`]; [`transform`] turns
+//! blocks into samples; [`upsample`] brings every component to full size; [`colour`] converts to
+//! RGB.
 //!
-//! Damage within the coefficients is what libjpeg only warns of, and TensorFlow takes what it
-//! gives: so do we.
+//! Damage within the coefficients is a warning in libjpeg, and TensorFlow uses the result; so does
+//! this decoder.
 
 pub use self::transform::Transform;
 
@@ -31,7 +31,7 @@ mod tables;
 mod transform;
 mod upsample;
 
-/// Every 8 x 8 block takes at least a bit of the file, in the first scan of its DC coefficient.
+/// Every 8 x 8 block takes at least one bit, in the first scan of its DC coefficient.
 const MAX_BLOCKS_PER_BYTE: u64 = 8;
 
 /// Decodes a JPEG to eight-bit RGB.
@@ -53,8 +53,7 @@ pub(super) fn decode(source: &Source<'_>) -> Result<Decoded, PictureError> {
     })
 }
 
-/// Refuses a header that promises more blocks than the file has bits, before memory is set aside
-/// for them.
+/// Rejects a header that states more blocks than the file has bits, before memory is allocated.
 fn check_pixels_fit_file(source: &Source<'_>, layout: &Layout<'_>) -> Result<(), PictureError> {
     let blocks = layout.min_blocks();
     if blocks <= MAX_BLOCKS_PER_BYTE * source.bytes.len() as u64 {
@@ -66,7 +65,7 @@ fn check_pixels_fit_file(source: &Source<'_>, layout: &Layout<'_>) -> Result<(),
     )))
 }
 
-/// Upsamples and converts row by row: no component is ever held at full size.
+/// Upsamples and converts row by row, so that no component is ever stored at full size.
 fn to_rgb(frame: &Frame, colour: Colour) -> Vec<u8> {
     let mut rgb = vec![0; 3 * frame.width * frame.height];
     let mut rows = vec![Vec::new(); frame.components.len()];

@@ -1,4 +1,4 @@
-//! What a photo's file says besides its pixels, and what of it would show them all the same.
+//! Metadata of photo files, and removal of the thumbnails in it.
 
 use std::io::Cursor;
 use std::ops::Range;
@@ -11,7 +11,7 @@ use super::raster::{image_format, webp_chunk};
 
 pub(super) mod packet;
 
-/// The notes of a photo's file: EXIF, XMP, IPTC, and its colour profile.
+/// Metadata of a photo: EXIF, XMP, IPTC and the ICC profile.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Metadata {
     exif: Option<Vec<u8>>,
@@ -20,17 +20,17 @@ pub struct Metadata {
     iptc: Option<Vec<u8>>,
 }
 
-/// Most bytes that a decoder may set aside for notes.
+/// Maximum bytes that a decoder may allocate for metadata.
 const MAX_DECODER_BYTES: u64 = 64 << 20;
-/// How every JPEG begins.
+/// The first bytes of a JPEG.
 const JPEG_START: [u8; 3] = [0xff, 0xd8, 0xff];
 const JPEG_END: [u8; 2] = [0xff, 0xd9];
-/// Tags of a thumbnail's data and its length (EXIF 3.0, table 4 and TIFF 6.0): a JPEG, or strips of
-/// pixels.
+/// Tags of a thumbnail's offset and length (EXIF 3.0, table 4 and TIFF 6.0): as a JPEG, or as
+/// strips of pixels.
 const THUMBNAILS: [(u16, u16); 2] = [(0x0201, 0x0202), (0x0111, 0x0117)];
 
 impl Metadata {
-    /// The notes in a photo's file; none where they cannot be read.
+    /// Reads the metadata of a photo's file; empty if it cannot be read.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Self {
         let format = match super::format::detect(bytes, "") {
@@ -44,7 +44,7 @@ impl Metadata {
                 };
             }
             Ok(format @ (PictureFormat::Jpeg | PictureFormat::Png)) => format,
-            // GIF and BMP have none, and those of a TIFF are its directories themselves.
+            // GIF and BMP have no metadata; a TIFF's is its directories themselves.
             _ => return Self::default(),
         };
         let read = || {
@@ -56,7 +56,7 @@ impl Metadata {
             let exif = decoder.exif_metadata().ok().flatten();
             let icc = decoder.icc_profile().ok().flatten();
             let xmp = decoder.xmp_metadata().ok().flatten();
-            // PNGs have it in a form of ImageMagick's, which hardly anybody reads.
+            // PNGs have it in a form of ImageMagick's that few programs read.
             let photoshop = if format == PictureFormat::Jpeg {
                 decoder.iptc_metadata().ok().flatten()
             } else {
@@ -64,11 +64,11 @@ impl Metadata {
             };
             Some(Self { exif, icc, xmp, iptc: photoshop.as_deref().and_then(packet::extract_iptc) })
         };
-        // A decoder's panic over damaged notes is no reason to lose the photo.
+        // A panic in damaged metadata must not lose the photo.
         std::panic::catch_unwind(read).ok().flatten().unwrap_or_default()
     }
 
-    /// The EXIF block, from its TIFF header on.
+    /// The EXIF block, beginning with its TIFF header.
     #[must_use]
     pub fn exif(&self) -> Option<&[u8]> {
         self.exif.as_deref()
@@ -86,28 +86,26 @@ impl Metadata {
         self.xmp.as_deref()
     }
 
-    /// What IPTC-IIM says, as it is in Photoshop's resources.
+    /// The IPTC-IIM records, inside Photoshop's resources.
     #[must_use]
     pub fn iptc(&self) -> Option<&[u8]> {
         self.iptc.as_deref()
     }
 
-    /// The ICC profile, if it is one for red, green and blue (ICC.1:2022, 7.2.6): as which every
-    /// picture is written.
+    /// The ICC profile if it is for RGB (ICC.1:2022, 7.2.6), as every picture is written.
     pub(super) fn rgb_icc(&self) -> Option<&[u8]> {
         self.icc().filter(|icc| icc.get(16..20) == Some(b"RGB "))
     }
 
-    /// How the camera was held.
+    /// The orientation in the EXIF block.
     pub(super) fn orientation(&self) -> Orientation {
         let note = self.exif.as_deref().and_then(Orientation::from_exif_chunk);
         note.unwrap_or(Orientation::NoTransforms)
     }
 
-    /// The same notes without the small pictures of the photo that cameras put into them: the
-    /// thumbnail is taken out, and any other JPEG within is overwritten with zeros. EXIF that
-    /// cannot be followed is left away, for nobody can tell what it shows; so are XMP and IPTC that
-    /// have a picture in them.
+    /// Removes the small copies of the photo that cameras embed: deletes the thumbnail and
+    /// overwrites every other embedded JPEG with zeros. EXIF that cannot be parsed is dropped,
+    /// since it may contain a picture; so are XMP and IPTC that contain one.
     #[must_use]
     pub fn without_thumbnails(self) -> Self {
         let exif = self.exif.and_then(|mut exif| {
@@ -121,16 +119,16 @@ impl Metadata {
     }
 }
 
-/// A TIFF directory's place, and how numbers are written around it.
+/// Offset and byte order of a TIFF directory.
 struct Directory {
     big_endian: bool,
-    /// Where its entries begin, twelve bytes each.
+    /// Offset of its entries, twelve bytes each.
     entries: usize,
     count: usize,
 }
 
 impl Directory {
-    /// The first one.
+    /// Reads the first directory.
     fn first(exif: &[u8]) -> Option<Self> {
         let big_endian = match exif.get(..4)? {
             b"II\x2a\0" => false,
@@ -148,12 +146,12 @@ impl Directory {
         Some(Self { entries, count, ..*self })
     }
 
-    /// Where the place of the next directory is written.
+    /// Offset of the next directory's offset.
     fn next(&self) -> usize {
         self.entries + 12 * self.count
     }
 
-    /// The whole numbers of a tag, where they are few.
+    /// The integers of a tag, if they are few.
     fn numbers(&self, exif: &[u8], tag: u16) -> Option<Vec<usize>> {
         let entry = (0..self.count)
             .map(|i| self.entries + 12 * i)
@@ -180,13 +178,13 @@ impl Directory {
     }
 }
 
-/// Cuts the directories behind the first off, and blanks what they point at. `None` if they cannot
-/// be followed.
+/// Cuts off the directories after the first and clears the data they point to. `None` if they
+/// cannot be parsed.
 fn remove_thumbnail(exif: &mut [u8]) -> Option<()> {
     let first = Directory::first(exif)?;
     let mut next_offset = first.next();
     let mut ranges_to_clear: Vec<Range<usize>> = Vec::new();
-    // As many as there is room for: a chain that bites its tail ends too.
+    // At most as many as fit, so that a cyclic chain ends.
     for _ in 0..exif.len() / 6 {
         let offset = first.long(exif, next_offset)?;
         if offset == 0 {
@@ -214,7 +212,7 @@ fn remove_thumbnail(exif: &mut [u8]) -> Option<()> {
     Some(())
 }
 
-/// Overwrites every JPEG within, as makers' notes have them.
+/// Overwrites every embedded JPEG, such as those in makers' notes.
 fn clear_jpegs(exif: &mut [u8]) {
     while let Some(start) = exif.windows(JPEG_START.len()).position(|window| window == JPEG_START) {
         let end = exif[start..].windows(JPEG_END.len()).position(|window| window == JPEG_END);
@@ -227,7 +225,7 @@ fn clear_jpegs(exif: &mut [u8]) {
 mod tests {
     use super::*;
 
-    /// EXIF with an orientation, a maker's note with a JPEG in it, and a thumbnail.
+    /// EXIF with an orientation, a maker's note that contains a JPEG, and a thumbnail.
     fn exif(thumbnail: &[u8], big_endian: bool) -> Vec<u8> {
         let short = |value: u16| if big_endian { value.to_be_bytes() } else { value.to_le_bytes() };
         let long = |value: u32| if big_endian { value.to_be_bytes() } else { value.to_le_bytes() };

@@ -1,4 +1,4 @@
-//! From a file to a picture: limits first, then the decoder of its format.
+//! Opens pictures: checks limits, then calls the decoder of the format.
 
 use std::any::Any;
 use std::fs::File;
@@ -12,7 +12,7 @@ use super::jpeg::Transform;
 use super::orientation::reorient;
 use super::{Picture, PictureError, PictureFormat, Pixels, format, jpeg, raster};
 
-/// How to open pictures, and how large they may be.
+/// Options and limits for opening pictures.
 ///
 /// ```
 /// # fn main() -> Result<(), lorgnette::Error> {
@@ -31,25 +31,23 @@ use super::{Picture, PictureError, PictureFormat, Pixels, format, jpeg, raster};
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenOptions {
-    /// Leave the pixels as they are stored, as TensorFlow does, instead of turning them as EXIF
-    /// says. Default: no.
+    /// Leaves pixels as they are stored, as TensorFlow does, instead of applying the EXIF
+    /// orientation. Default: no.
     pub ignore_orientation: bool,
-    /// Most pixels a picture may have, told by its header before anything is decoded. Default:
-    /// 200,000,000.
+    /// Maximum number of pixels, checked in the header before decoding. Default: 200,000,000.
     pub max_pixels: u64,
-    /// Most bytes a file may have. Default: 512 MiB.
+    /// Maximum bytes of a file. Default: 512 MiB.
     pub max_bytes: u64,
-    /// Which inverse transform decodes a JPEG. Default: [`Transform::Fast`], TensorFlow's own.
+    /// The inverse transform of JPEGs. Default: [`Transform::Fast`], as in TensorFlow.
     pub jpeg_transform: Transform,
-    /// Rows and columns of the upright picture that are enough. A JPEG is then decoded at the
-    /// smallest of its full size, a half, a quarter and an eighth (rounded up) that has as many of
-    /// both, or at full size if none has; other kinds of files always are at full size. Default:
-    /// none, so that every pixel is decoded.
+    /// Rows and columns of the upright picture that suffice. A JPEG is decoded at the smallest of
+    /// full, half, quarter and eighth size (rounded up) that has as many of both, or at full size
+    /// if none has. Other formats are always decoded at full size. Default: none, full size.
     ///
-    /// It is faster, for most of the arithmetic and of the memory is saved. The pixels are those of
+    /// A reduced size saves most of the arithmetic and memory. The pixels equal those of
     /// TensorFlow's `decode_jpeg` with this `ratio`: means of the file's pixels.
-    /// [`Model::min_decode_size`](crate::Model::min_decode_size) says what a network needs, and
-    /// [`Picture::source_size`] how large the picture is in its file.
+    /// [`Model::min_decode_size`](crate::Model::min_decode_size) gives the size a network needs,
+    /// [`Picture::source_size`] the size in the file.
     pub min_decode_size: Option<[usize; 2]>,
 }
 
@@ -65,11 +63,11 @@ impl Default for OpenOptions {
     }
 }
 
-/// What a decoder gives: pixels as they are stored, and how to turn them.
+/// A decoder's result: pixels as stored, and their orientation.
 pub(super) struct Decoded {
     pub(super) width: usize,
     pub(super) height: usize,
-    /// Width and height before they were reduced.
+    /// Width and height before reduction.
     pub(super) source_size: (usize, usize),
     pub(super) source_channels: u8,
     pub(super) pixels: Pixels,
@@ -80,13 +78,13 @@ impl OpenOptions {
     /// Opens a picture file.
     ///
     /// # Errors
-    /// [`PictureError`], which names the file, what is wrong with it and what to do.
+    /// [`PictureError`], which names the file, the problem and a remedy.
     pub fn open(&self, path: impl AsRef<Path>) -> Result<Picture, PictureError> {
         let path = path.as_ref();
         self.decode(&self.read(path)?, &path.display().to_string())
     }
 
-    /// Decodes a picture file that is already in memory; `name` is what errors and results call it.
+    /// Decodes a picture file in memory; `name` identifies it in errors and results.
     ///
     /// # Errors
     /// [`PictureError`], as [`OpenOptions::open`].
@@ -113,8 +111,7 @@ impl OpenOptions {
         })
     }
 
-    /// Reads a file as a whole, however it calls itself: one byte past the limit is enough to
-    /// refuse it.
+    /// Reads a whole file, whatever length it states: one byte past the limit is an error.
     ///
     /// # Errors
     /// [`PictureError::Read`], [`PictureError::Folder`] or [`PictureError::TooLarge`].
@@ -128,7 +125,7 @@ impl OpenOptions {
         let file = File::open(path).map_err(unreadable)?;
         let length = file.metadata().map_err(unreadable)?.len();
         self.check_bytes(length, &name())?;
-        // A pipe has no length; a growing file has more than it says.
+        // A pipe has no length, and a growing file exceeds its stated one.
         let mut bytes = Vec::with_capacity(length as usize + 1);
         file.take(self.max_bytes.saturating_add(1)).read_to_end(&mut bytes).map_err(unreadable)?;
         Ok(bytes)
@@ -143,7 +140,7 @@ impl OpenOptions {
     }
 }
 
-/// One file on its way through a decoder, and the words for what is wrong with it.
+/// A file during decoding, and constructors of its errors.
 pub(super) struct Source<'a> {
     pub(super) bytes: &'a [u8],
     pub(super) name: &'a str,
@@ -152,7 +149,7 @@ pub(super) struct Source<'a> {
 }
 
 impl Source<'_> {
-    /// Refuses a header that promises no pixels, or more than allowed.
+    /// Rejects a header that states no pixels, or more than allowed.
     pub(super) fn check_size(&self, width: usize, height: usize) -> Result<(), PictureError> {
         if width == 0 || height == 0 {
             return Err(self.damaged(format!("its header says {width} x {height} pixels")));
@@ -181,14 +178,13 @@ impl Source<'_> {
     }
 }
 
-/// Runs a decoder so that its panic, which only a damaged file brings about, is an error about that
-/// file.
+/// Converts a decoder's panic, which only damaged files cause, into an error about the file.
 fn catch_panic(
     source: &Source<'_>,
     decode: impl FnOnce() -> Result<Decoded, PictureError>,
 ) -> Result<Decoded, PictureError> {
-    // The closure only reads the source, and what it was building is lost with the panic: nothing
-    // is left half-made.
+    // The closure only reads the source, and its partial result is lost with the panic: no broken
+    // state remains.
     catch_unwind(AssertUnwindSafe(decode)).unwrap_or_else(|panic| {
         let what = panic_message(panic.as_ref());
         Err(PictureError::Decoder { name: source.name.into(), format: source.format, what })

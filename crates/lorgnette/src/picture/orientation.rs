@@ -1,4 +1,4 @@
-//! Turning stored pixels the way the camera was held (EXIF tag 274, values 1 to 8).
+//! Applies EXIF orientations (tag 274, values 1 to 8).
 
 use image::metadata::Orientation;
 
@@ -29,12 +29,12 @@ pub(super) fn reorient(decoded: Decoded) -> Decoded {
     }
 }
 
-/// An upright picture as it was stored.
+/// Returns an upright picture in its stored orientation.
 pub(super) fn undo_orientation(picture: &Picture, orientation: Orientation) -> Picture {
     let inverse = match orientation {
         Orientation::Rotate90 => Orientation::Rotate270,
         Orientation::Rotate270 => Orientation::Rotate90,
-        // The others are undone by themselves.
+        // The others are their own inverses.
         other => other,
     };
     let Picture { name, width, height, source_size, source_channels, format, pixels } =
@@ -50,13 +50,13 @@ pub(super) fn undo_orientation(picture: &Picture, orientation: Orientation) -> P
     Picture { name, width, height, source_size, source_channels, format, pixels }
 }
 
-/// Whether what is upright is as wide as what is stored is high.
+/// True if width and height are exchanged.
 pub(super) fn swaps_width_and_height(orientation: Orientation) -> bool {
     use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
     matches!(orientation, Rotate90 | Rotate90FlipH | Rotate270 | Rotate270FlipH)
 }
 
-/// An orientation as three independent questions about where an upright pixel is stored.
+/// An orientation as three independent properties of the stored pixels.
 struct PixelOrder {
     width: usize,
     height: usize,
@@ -100,7 +100,7 @@ impl PixelOrder {
         upright
     }
 
-    /// Where the pixel of an upright row and column is stored.
+    /// Index of the stored pixel for an upright row and column.
     fn stored_pixel(&self, row: usize, column: usize) -> usize {
         let (y, x) = if self.transposed { (column, row) } else { (row, column) };
         let x = if self.mirrored_x { self.width - 1 - x } else { x };

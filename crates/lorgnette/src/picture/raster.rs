@@ -1,4 +1,4 @@
-//! PNG, GIF, BMP, TIFF and WebP, by the `image` crate's decoders.
+//! PNG, GIF, BMP, TIFF and WebP through the `image` crate's decoders.
 
 use std::io::{Cursor, ErrorKind};
 
@@ -9,18 +9,19 @@ use image::{ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader, Lim
 use super::open::{Decoded, Source};
 use super::{PictureError, PictureFormat, Pixels, tiff};
 
-/// Bytes a decoder may hold for each pixel allowed: four channels of sixteen bits, and as much
-/// again to work in.
+/// Maximum bytes a decoder may use for each allowed pixel: four channels of sixteen bits, and as
+/// much again as working memory.
 const WORKING_BYTES_PER_PIXEL: u64 = 16;
-/// Bytes every decoder may hold, however small the picture: tables, palettes, compression windows.
+/// Bytes that every decoder may use, however small the picture: tables, palettes, compression
+/// windows.
 const WORKING_BYTES: u64 = 16 << 20;
 
-/// No photo packs more pixels into a byte; blank pictures do, up to the size below.
+/// Photos never have more pixels per byte; blank pictures do, up to [`MIN_ALLOWED_PIXELS`].
 const MAX_PIXELS_PER_BYTE: u64 = 10_000;
-/// Pixels any file may promise, however short.
+/// Number of pixels that any file may state, however short.
 const MIN_ALLOWED_PIXELS: u64 = 16_000_000;
 
-/// Decodes any kind but JPEG.
+/// Decodes any format except JPEG.
 pub(super) fn decode(source: &Source<'_>) -> Result<Decoded, PictureError> {
     if source.format == PictureFormat::Tiff {
         tiff::check_directory(source)?;
@@ -33,7 +34,7 @@ pub(super) fn decode(source: &Source<'_>) -> Result<Decoded, PictureError> {
     source.check_size(width as usize, height as usize)?;
     check_pixels_fit_file(source, u64::from(width) * u64::from(height))?;
     let source_channels = decoder.color_type().channel_count();
-    // A damaged note on orientation is no reason to refuse the photo.
+    // A damaged orientation tag must not lose the photo.
     let orientation = match source.format {
         PictureFormat::WebP => {
             webp_chunk(source.bytes, b"EXIF").and_then(Orientation::from_exif_chunk)
@@ -66,8 +67,8 @@ pub(super) fn image_format(format: PictureFormat) -> ImageFormat {
     }
 }
 
-/// Refuses a header that promises far more pixels than its file could mean, before memory is set
-/// aside for them.
+/// Rejects a header that states far more pixels than its file can contain, before memory is
+/// allocated.
 fn check_pixels_fit_file(source: &Source<'_>, pixels: u64) -> Result<(), PictureError> {
     let length = source.bytes.len();
     if pixels <= MIN_ALLOWED_PIXELS.max(length as u64 * MAX_PIXELS_PER_BYTE) {
@@ -77,7 +78,7 @@ fn check_pixels_fit_file(source: &Source<'_>, pixels: u64) -> Result<(), Picture
         .damaged(format!("its {length} bytes cannot hold the {pixels} pixels its header promises")))
 }
 
-/// Bounds what the decoder allocates on the word of the file alone.
+/// Limits the decoder's allocations that depend on the file's header alone.
 fn limits(source: &Source<'_>) -> Limits {
     let mut limits = Limits::no_limits();
     let max_pixel_bytes = source.options.max_pixels.saturating_mul(WORKING_BYTES_PER_PIXEL);
@@ -85,10 +86,10 @@ fn limits(source: &Source<'_>) -> Limits {
     limits
 }
 
-/// Drops alpha without blending and spreads grey over three channels.
+/// Drops alpha without blending and replicates grey to three channels.
 fn to_pixels(image: DynamicImage, format: PictureFormat) -> Pixels {
     match image.color() {
-        // TensorFlow starts a GIF on black canvas, where transparent pixels leave it.
+        // TensorFlow draws a GIF on a black canvas, which shows at transparent pixels.
         ColorType::Rgba8 if format == PictureFormat::Gif => {
             Pixels::Rgb8(opaque_or_black(&image.into_rgba8()))
         }
@@ -104,8 +105,8 @@ fn opaque_or_black(rgba: &[u8]) -> Vec<u8> {
     pixels.flat_map(|p| if p[3] == 0 { [0; 3] } else { [p[0], p[1], p[2]] }).collect()
 }
 
-/// A chunk of a WebP, by its name. Its decoder sets aside whatever the chunk says its length is, up
-/// to 4 GiB.
+/// Finds a chunk of a WebP by its name. The crate's decoder would allocate whatever length the
+/// chunk states, up to 4 GiB.
 pub(super) fn webp_chunk<'a>(bytes: &'a [u8], name: &[u8; 4]) -> Option<&'a [u8]> {
     const HEADER: usize = 8;
     let mut rest = bytes.get(12..).filter(|chunks| chunks.starts_with(b"VP8X"))?;
@@ -119,7 +120,7 @@ pub(super) fn webp_chunk<'a>(bytes: &'a [u8], name: &[u8; 4]) -> Option<&'a [u8]
     }
 }
 
-/// Sorts a decoder's error by whose fault it is.
+/// Converts a decoder's error.
 fn to_picture_error(source: &Source<'_>, error: ImageError) -> PictureError {
     match error {
         ImageError::Decoding(_) if is_cut_webp(source) => ends_early(source),
@@ -146,7 +147,7 @@ fn ends_early(source: &Source<'_>) -> PictureError {
     source.ends_early(format!("it stops at {} bytes, within the picture", source.bytes.len()))
 }
 
-/// Whether a WebP is shorter than its RIFF header says: its decoder only finds the bits corrupt.
+/// True if a WebP is shorter than its RIFF header states; its decoder only reports corrupt bits.
 fn is_cut_webp(source: &Source<'_>) -> bool {
     let stated_length = source.bytes.get(4..8).and_then(|length| length.first_chunk::<4>());
     let stated_length =
@@ -154,7 +155,7 @@ fn is_cut_webp(source: &Source<'_>) -> bool {
     source.format == PictureFormat::WebP && stated_length > source.bytes.len() as u64
 }
 
-/// Whether the error has the end of the file at its root, however deep the decoder wrapped it.
+/// True if the error's chain of sources contains an unexpected end of file.
 fn mentions_end(error: &DecodingError) -> bool {
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {

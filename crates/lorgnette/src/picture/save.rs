@@ -11,12 +11,12 @@ use image::{ExtendedColorType, ImageEncoder, ImageError, ImageResult};
 use super::metadata::packet;
 use super::{Metadata, Picture, PictureError, PictureFormat};
 
-/// JPEG quality, 1 to 100: above 90 the blocks cannot be seen around drawn letters.
+/// JPEG quality, 1 to 100: above 90 there are no visible blocks around text.
 pub(super) const JPEG_QUALITY: u8 = 93;
-/// The longest side a JPEG header can say.
+/// Longest side that a JPEG header can state.
 const JPEG_MAX_SIDE: usize = 65_535;
 
-/// Writes at eight bits, in the format the extension says.
+/// Writes at eight bits, in the format of the extension.
 pub(super) fn save(picture: &Picture, path: &Path) -> Result<(), PictureError> {
     let name = path.display().to_string();
     let format = format_from_extension(path)
@@ -30,7 +30,7 @@ pub(super) fn save(picture: &Picture, path: &Path) -> Result<(), PictureError> {
     write().map_err(|source| PictureError::Write { name, source })
 }
 
-/// The file of that kind in memory, with notes; the quality, 1 to 100, is JPEG's.
+/// Encodes the picture with metadata; `quality`, 1 to 100, applies to JPEG.
 pub(super) fn encode(
     picture: &Picture,
     format: PictureFormat,
@@ -66,7 +66,7 @@ fn check_side(picture: &Picture, format: PictureFormat, name: &str) -> Result<()
     Err(PictureError::TooLargeToSave { name: name.into(), width, height, format, advice })
 }
 
-/// JPEG, or PNG for every other kind.
+/// Writes a JPEG, or a PNG for every other format.
 fn write(
     picture: &Picture,
     (format, quality): (PictureFormat, u8),

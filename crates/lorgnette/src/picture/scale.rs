@@ -1,12 +1,12 @@
-//! A picture made larger or smaller.
+//! Scaling of pictures.
 
 use image::imageops::{FilterType, resize};
 use image::{ImageBuffer, Primitive, Rgb};
 
 use super::{Picture, Pixels};
 
-/// Each side `scale` times as long, by a triangle filter: bilinear where it becomes larger, the
-/// mean of what falls together where it becomes smaller.
+/// Scales each side by `scale` with a triangle filter: bilinear where it grows, an average where it
+/// shrinks.
 pub(super) fn scaled(picture: &Picture, scale: f64) -> Picture {
     assert!(scale > 0.0, "a picture cannot be scaled by {scale}");
     let side = |length: usize| {

@@ -1,15 +1,15 @@
-//! What a TIFF's directory promises.
+//! Checks a TIFF's directory.
 //!
-//! The decoder sets memory aside for as many values as an entry of the directory counts, up to 256
-//! MiB, before it looks whether the file has them and before any limit of ours is heard.
+//! The crate's decoder allocates as many values as a directory entry states, up to 256 MiB, before
+//! it checks the file's length and any limit.
 
 use super::PictureError;
 use super::open::Source;
 
-/// Bytes of an entry: tag, type, count, and the values or where they are.
+/// Bytes of an entry: tag, type, count, and the values or their offset.
 const ENTRY: usize = 12;
 
-/// Refuses a first directory with an entry of more values than the file has bytes for.
+/// Rejects a first directory with an entry of more values than the file has bytes for.
 pub(super) fn check_directory(source: &Source<'_>) -> Result<(), PictureError> {
     let file = Words { bytes: source.bytes, little: source.bytes.starts_with(b"II") };
     let Some((start, entries)) =
@@ -30,7 +30,7 @@ pub(super) fn check_directory(source: &Source<'_>) -> Result<(), PictureError> {
     Ok(())
 }
 
-/// Bytes of one value, by the number of its type; of an unknown type at least one.
+/// Bytes of one value by its type; at least one for an unknown type.
 fn value_size(entry_type: u16) -> u64 {
     match entry_type {
         3 | 8 => 2,
@@ -40,7 +40,7 @@ fn value_size(entry_type: u16) -> u64 {
     }
 }
 
-/// Numbers in the file's own order of bytes.
+/// Integers in the file's byte order.
 struct Words<'a> {
     bytes: &'a [u8],
     little: bool,

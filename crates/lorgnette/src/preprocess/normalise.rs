@@ -1,11 +1,11 @@
-//! The arithmetic on each value of an input, and its inverse.
+//! Normalisation of an input's values, and its inverse.
 
 use super::Preprocessing;
 
 /// Means of red, green and blue (`vgg_preprocessing.py`: `_R_MEAN`, `_G_MEAN`, `_B_MEAN`).
 const VGG_MEANS: [f32; 3] = [123.68, 116.78, 103.94];
 
-/// What is done to each value after the resize.
+/// The normalisation after resizing.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Normaliser {
     /// `(v - mean) * scale`, on 0 to 255.
@@ -14,25 +14,25 @@ pub(super) enum Normaliser {
     MinusOneToOne,
     /// `(v - mean) / max(deviation, 1 / sqrt(N))` of this one picture's N values.
     Standardise,
-    /// `(v - mean) / deviation` with what [`moments`] found.
+    /// `(v - mean) / deviation` with the result of [`moments`].
     Standardised { mean: f32, deviation: f32 },
 }
 
-/// The mean and scale a style amounts to on values of 0 to 255: what one override leaves of the
-/// other.
+/// The mean and scale that are equivalent to a preprocessing on values of 0 to 255, for when only
+/// one of them is overridden.
 pub(super) fn constants(preprocessing: Preprocessing) -> ([f32; 3], f32) {
     match preprocessing {
         Preprocessing::Vgg => (VGG_MEANS, 1.0),
         Preprocessing::Inception => ([127.5; 3], 1.0 / 127.5),
         // The graph's own Sub and Mul constants, and `lenet_preprocessing.py`, whose division by
-        // 128 is the same.
+        // 128 is equivalent.
         Preprocessing::Inception2015 | Preprocessing::Lenet => ([128.0; 3], 0.007_812_5),
         Preprocessing::Cifarnet | Preprocessing::Raw => ([0.0; 3], 1.0),
     }
 }
 
 impl Normaliser {
-    /// A style's own arithmetic.
+    /// The normalisation of a preprocessing.
     pub(super) fn for_preprocessing(preprocessing: Preprocessing) -> Self {
         match preprocessing {
             Preprocessing::Inception => Self::MinusOneToOne,
@@ -44,7 +44,7 @@ impl Normaliser {
         }
     }
 
-    /// Normalises values in place. One channel uses the first of the means.
+    /// Normalises values in place. With one channel, the first mean applies.
     pub(super) fn apply(self, values: &mut [f32], channels: usize) {
         match self {
             Self::Linear { mean, scale } => {
@@ -84,12 +84,11 @@ impl Normaliser {
 }
 
 fn level(value: f32) -> u8 {
-    // A cast from float saturates, and makes nothing of NaN.
+    // A cast from float saturates, and turns NaN into 0.
     value.round() as u8
 }
 
-/// What `tf.image.per_image_standardization` subtracts and divides by; sums are in float64, for
-/// they are long.
+/// Mean and adjusted deviation of `tf.image.per_image_standardization`, summed in float64.
 pub(super) fn moments(values: &[f32]) -> (f32, f32) {
     let count = values.len() as f64;
     let mean = values.iter().map(|&value| f64::from(value)).sum::<f64>() / count;
@@ -98,7 +97,7 @@ pub(super) fn moments(values: &[f32]) -> (f32, f32) {
     (mean as f32, variance.sqrt().max(1.0 / count.sqrt()) as f32)
 }
 
-/// From the least value as black to the greatest as white; all grey where there is no difference.
+/// Stretches the values from the minimum as black to the maximum as white; grey if all are equal.
 fn stretched(values: &[f32]) -> Vec<u8> {
     let min_value = values.iter().copied().fold(f32::INFINITY, f32::min);
     let max_value = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);

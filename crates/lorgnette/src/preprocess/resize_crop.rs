@@ -1,26 +1,28 @@
-//! Which part of a picture an input shows, and where each of its rows and columns comes from.
+//! Crop and resize geometry: the source position of each row and column of an input.
 
 use std::ops::Range;
 
 use super::Preprocessing;
 use super::sample::{Source, Tap};
 
-/// The fraction of each side Inception keeps (`inception_preprocessing.py`: `central_fraction`).
+/// The fraction of each side that Inception crops to (`inception_preprocessing.py`:
+/// `central_fraction`).
 const CENTRAL_FRACTION: f64 = 0.875;
-/// VGG's smaller side after the resize, for inputs up to as much (`vgg_preprocessing.py`:
+/// VGG's smaller side after resizing, for inputs up to [`VGG_INPUT`] (`vgg_preprocessing.py`:
 /// `_RESIZE_SIDE_MIN`).
 const VGG_SIDE: usize = 256;
-/// The input that side was made for: larger ones scale with it.
+/// The input size that [`VGG_SIDE`] is for; larger inputs scale it.
 const VGG_INPUT: usize = 224;
 
-/// Where each output row and each output column comes from; `None` is padding.
+/// The source position of each output row and column; `None` is padding.
 pub(super) struct ResizeCrop {
     rows: Vec<Option<Tap>>,
     columns: Vec<Option<Tap>>,
 }
 
 impl ResizeCrop {
-    /// Frames a picture of `from` for an input of `to`, both height and width.
+    /// Computes the geometry from a picture of size `from` to an input of size `to`, both (height,
+    /// width).
     pub(super) fn new(
         preprocessing: Preprocessing,
         from: (usize, usize),
@@ -46,14 +48,13 @@ impl ResizeCrop {
         }
     }
 
-    /// A part of the picture as it is.
+    /// Part of the picture, unresized.
     pub(super) fn tile(rows: Range<usize>, columns: Range<usize>) -> Self {
         let all = |range: Range<usize>| range.map(|index| Some(Tap::pixel(index))).collect();
         Self { rows: all(rows), columns: all(columns) }
     }
 
-    /// The aspect-preserving resize and central crop of VGG, of which only the crop is ever
-    /// computed.
+    /// VGG's aspect-preserving resize and central crop; only the crop is computed.
     fn resized_then_cropped(from: (usize, usize), to: (usize, usize)) -> Self {
         let resized = vgg_resized(from, to);
         let taps = |from: usize, resized: usize, to: usize| {
@@ -75,15 +76,15 @@ impl ResizeCrop {
     }
 }
 
-/// Where `tf.image.central_crop` starts: in float64, rounded down.
+/// The start of `tf.image.central_crop`: in float64, rounded down.
 fn central_offset(length: usize) -> usize {
     let length = length as f64;
     ((length - length * CENTRAL_FRACTION) / 2.0) as usize
 }
 
-/// Rows and columns of the smallest picture that has `times` as many, where it is resized, as an
-/// input of `to` shows; `None` where nothing is resized, so that a smaller picture would show more
-/// of itself.
+/// Rows and columns of the smallest picture that has `times` as many as the input in the part that
+/// is resized. `None` if the preprocessing crops without resizing, so that a smaller picture would
+/// show a larger part.
 pub(super) fn min_decode_size(
     preprocessing: Preprocessing,
     to: (usize, usize),

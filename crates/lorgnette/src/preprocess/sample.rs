@@ -1,11 +1,11 @@
-//! Reading a picture between its pixels.
+//! Bilinear sampling of a picture.
 
 use crate::picture::{Picture, Pixels};
 
 /// `tf.image.rgb_to_grayscale`: the weights of red, green and blue.
 const GREY_WEIGHTS: [f32; 3] = [0.2989, 0.587, 0.114];
 
-/// A place between two samples of a side: the lower, the higher, and how much of the way to it.
+/// A position between two samples: lower index, higher index, and the weight of the higher.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Tap {
     pub(super) low: usize,
@@ -20,15 +20,15 @@ impl Tap {
     }
 }
 
-/// A picture's samples as floats.
+/// A picture's samples, converted to floats.
 pub(super) enum Source<'a> {
-    /// Eight bits: each level's value is looked up.
+    /// Eight bits: values by lookup.
     Eight { picture: Samples<'a, u8>, values: Box<[f32; 256]> },
-    /// Sixteen bits: each level times a constant.
+    /// Sixteen bits: level times a constant.
     Sixteen { picture: Samples<'a, u16>, scale: f32 },
 }
 
-/// Where samples lie.
+/// The samples of a picture and their layout.
 #[derive(Clone, Copy)]
 pub(super) struct Samples<'a, T> {
     samples: &'a [T],
@@ -49,7 +49,7 @@ enum Grey {
 }
 
 impl<'a> Source<'a> {
-    /// A picture to be read with `channels` (1 or 3) and its largest level as `unit`.
+    /// Reads a picture with `channels` (1 or 3); the largest level becomes `unit`.
     pub(super) fn new(picture: &'a Picture, channels: usize, unit: f32) -> Self {
         let to_grey = match channels {
             1 if picture.is_grey() => Grey::Already,
@@ -71,7 +71,7 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// One row of the output: bilinear between two rows and, at each column, two columns.
+    /// Samples one row of the output: bilinear between two rows and, at each column, two columns.
     pub(super) fn sample_row(&self, row: Tap, columns: &[Option<Tap>], out: &mut [f32]) {
         match self {
             Self::Eight { picture, values } => {
@@ -84,7 +84,7 @@ impl<'a> Source<'a> {
     }
 }
 
-/// What one level is worth. In float64 first, as Python has it: `1.0 / dtype.max`.
+/// Value of one level. In float64 first, as in Python: `1.0 / dtype.max`.
 fn per_level(unit: f32, levels: f64) -> f32 {
     (f64::from(unit) / levels) as f32
 }
@@ -119,7 +119,8 @@ impl<T: Copy> Samples<'_, T> {
     }
 }
 
-/// Bilinear samples of `C` channels: across first, then down, as TensorFlow's `compute_lerp`.
+/// Bilinear samples of `C` channels: horizontally first, then vertically, as TensorFlow's
+/// `compute_lerp`.
 #[inline]
 fn blend<T: Copy, const C: usize>(
     [top, bottom]: [&[[T; 3]]; 2],

@@ -1,5 +1,4 @@
-//! A picture at its own size, a part at a time, with a style's arithmetic: what dense maps are
-//! computed on.
+//! Normalisation of a picture at its own size, one tile at a time, for segmentation maps.
 
 use std::ops::Range;
 
@@ -9,7 +8,7 @@ use super::resize_crop::ResizeCrop;
 use super::sample::Source;
 use crate::picture::Picture;
 
-/// A picture that is neither resized nor cropped, ready to be read in parts.
+/// A picture that is neither resized nor cropped, read in tiles.
 pub(crate) struct Unresized<'a> {
     source: Source<'a>,
     channels: usize,
@@ -17,8 +16,8 @@ pub(crate) struct Unresized<'a> {
 }
 
 impl<'a> Unresized<'a> {
-    /// A picture under the arithmetic of `preprocess`, whatever its size. A style that looks at the
-    /// whole picture for its constants does so here, so that parts fit together.
+    /// Prepares a picture for the normalisation of `preprocess`, at any size. Statistics of the
+    /// whole picture are computed here, so that tiles agree.
     ///
     /// # Panics
     /// If `channels` is neither 1 nor 3.
@@ -40,7 +39,7 @@ impl<'a> Unresized<'a> {
     }
 }
 
-/// CifarNet's arithmetic with the mean and deviation of the whole picture.
+/// CifarNet's normalisation with the mean and deviation of the whole picture.
 fn standardised(source: &Source<'_>, channels: usize, picture: &Picture) -> Normaliser {
     let mut values = vec![0.0; picture.height() * picture.width() * channels];
     ResizeCrop::tile(0..picture.height(), 0..picture.width()).sample(source, channels, &mut values);

@@ -1,4 +1,4 @@
-//! Whether a file is the model that was asked for.
+//! Verification of downloaded models.
 
 use std::fs::File;
 use std::io::Read as _;
@@ -13,7 +13,7 @@ use crate::catalogue::{Entry, ema_checkpoint};
 use crate::error::Result;
 use crate::model_store::{DownloadRecord, ModelStore, io_error};
 
-/// Size and digest of a file.
+/// Computes the size and digest of a file.
 pub(super) fn compute_record(path: &Path, source: &str) -> Result<DownloadRecord> {
     let mut digest = Sha256::new();
     let mut bytes = 0;
@@ -32,7 +32,7 @@ pub(super) fn compute_record(path: &Path, source: &str) -> Result<DownloadRecord
     Ok(DownloadRecord { source: source.to_owned(), bytes, sha256, pulled })
 }
 
-/// Whether a file has the size and digest that are known of it.
+/// Compares size and digest with the known ones.
 pub(super) fn check_known(
     entry: &Entry,
     recorded: Option<&DownloadRecord>,
@@ -51,7 +51,7 @@ pub(super) fn check_known(
     }
 }
 
-/// Whether the beginning of a file is an archive's.
+/// Checks the magic bytes of an archive.
 pub(super) fn check_magic(start: &[u8]) -> Result<(), String> {
     if archive::ArchiveKind::from_magic(start).is_some() {
         return Ok(());
@@ -63,15 +63,15 @@ pub(super) fn check_magic(start: &[u8]) -> Result<(), String> {
     })
 }
 
-/// Whether an archive is whole and has the network's variables. It is unpacked for that, and every
-/// variable read.
+/// Verifies that an archive is complete and has the network's variables, by unpacking it and
+/// reading every variable.
 pub(super) fn check_network(
     entry: &Entry,
     model_store: &ModelStore,
     path: &Path,
 ) -> Result<(), String> {
     let build_network = build_network(entry, model_store, path);
-    // It gets another name now, under which it is unpacked when it is used.
+    // It is renamed now, and unpacked under its final name when it is used.
     let _ = Cache::new(model_store.folder()).remove(path);
     build_network.map_err(|error| format!("not {}: {error}", entry.name))
 }

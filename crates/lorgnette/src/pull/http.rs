@@ -1,4 +1,4 @@
-//! Asking a server for a file, or for the rest of it.
+//! HTTP requests for a file, or for the rest of it.
 
 use std::io::{self, Read};
 
@@ -10,29 +10,29 @@ use ureq::{Agent, Body};
 use super::PullOptions;
 use super::partial_file::RemoteFile;
 
-/// More redirections than this lead nowhere.
+/// Maximum number of redirections.
 const MAX_REDIRECTIONS: usize = 10;
 const USER_AGENT: &str = concat!("lorgnette/", env!("CARGO_PKG_VERSION"));
 
-/// Why there is no answer.
+/// Why a request failed.
 pub(super) enum HttpFailure {
-    /// It may be over soon.
+    /// May succeed later.
     Transient(String),
-    /// There is no way to the server: over soon, if there was one a moment ago.
+    /// The host is unreachable: may succeed later, if it was reachable before.
     Unreachable(String),
-    /// It will not.
+    /// Will not succeed.
     Permanent(String),
 }
 
-/// What is asked for.
+/// A request for a file.
 pub(super) struct Request<'a> {
     pub(super) url: &'a str,
-    /// What is there already, and of which file.
+    /// The length of the partial file, and the file it is part of.
     pub(super) resume_from: Option<(u64, &'a RemoteFile)>,
 }
 
 impl Request<'_> {
-    /// The server's answer, behind all redirections.
+    /// Sends the request and follows redirections.
     pub(super) fn send(&self, options: &PullOptions) -> Result<Response<Body>, HttpFailure> {
         let mut url = self.url.to_owned();
         for _ in 0..=MAX_REDIRECTIONS {
@@ -80,8 +80,8 @@ fn agent(url: &str, options: &PullOptions) -> Result<Agent, HttpFailure> {
     Ok(config.new_agent())
 }
 
-/// Mozilla's roots, or those of the file that `SSL_CERT_FILE` names: companies have proxies that
-/// sign for everybody.
+/// Mozilla's root certificates, or those of the file in `SSL_CERT_FILE`, for corporate proxies that
+/// sign all connections.
 fn tls() -> Result<TlsConfig, HttpFailure> {
     let roots = match std::env::var_os("SSL_CERT_FILE").filter(|path| !path.is_empty()) {
         None => RootCerts::WebPki,
@@ -110,7 +110,7 @@ fn tls() -> Result<TlsConfig, HttpFailure> {
     Ok(TlsConfig::builder().root_certs(roots).unversioned_rustls_crypto_provider(provider).build())
 }
 
-/// Whether Graviola runs on this CPU. It would end the program where it does not.
+/// True if Graviola supports this CPU; it would abort the process otherwise.
 fn has_tls() -> bool {
     #[cfg(target_arch = "x86_64")]
     {
@@ -132,7 +132,7 @@ fn http_failure(error: ureq::Error) -> HttpFailure {
         | ureq::Error::BadUri(_)
         | ureq::Error::InvalidProxyUrl => HttpFailure::Permanent(error.to_string()),
         ureq::Error::HostNotFound => HttpFailure::Unreachable(error.to_string()),
-        // A certificate does not get better.
+        // Certificate errors are permanent.
         ureq::Error::Io(error)
             if error
                 .get_ref()
@@ -149,7 +149,7 @@ fn http_failure(error: ureq::Error) -> HttpFailure {
     }
 }
 
-/// A name that is not found has no kind of error of its own.
+/// Name resolution failures have no error kind of their own.
 fn is_unreachable(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionRefused, HostUnreachable, NetworkUnreachable};
     let kinds = [ConnectionRefused, HostUnreachable, NetworkUnreachable];
@@ -160,7 +160,7 @@ fn is_redirection(status: StatusCode) -> bool {
     matches!(status.as_u16(), 301 | 302 | 303 | 307 | 308)
 }
 
-/// Where a redirection leads (RFC 3986, 5.2, as far as servers use it).
+/// Resolves a redirection (RFC 3986, 5.2, as far as servers use it).
 fn redirected(from: &str, to: &str) -> Result<String, String> {
     let (scheme, rest) = from.split_once("://").unwrap_or(("http", from));
     let host = rest.split('/').next().unwrap_or(rest);
@@ -182,7 +182,7 @@ fn redirected(from: &str, to: &str) -> Result<String, String> {
     Ok(target)
 }
 
-/// Reads what comes next; the end of the connection is not always the end of the file.
+/// Reads the next bytes. The end of the connection is not always the end of the file.
 pub(super) fn read(body: &mut impl Read, buffer: &mut [u8]) -> Result<usize, String> {
     loop {
         match body.read(buffer) {

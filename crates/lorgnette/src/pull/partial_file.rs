@@ -1,4 +1,4 @@
-//! A download that is not finished.
+//! A partial download.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write as _};
@@ -10,18 +10,17 @@ use super::{Event, FetchFailure, check};
 use crate::error::Result;
 use crate::model_store::{io_error, with_suffix};
 
-/// The file, and beside it a note of what it is a part.
+/// The partial file, with a metadata file that identifies the whole.
 #[derive(Debug)]
 pub(super) struct PartialFile {
     path: PathBuf,
 }
 
-/// Of which file it is a part.
+/// The remote file it is part of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct RemoteFile {
     pub(super) url: String,
-    /// The strong `ETag`, or `Last-Modified`, that the server gave: it says whether the file is
-    /// still the same.
+    /// The server's strong `ETag`, or `Last-Modified`, which shows whether the file is unchanged.
     pub(super) validator: Option<String>,
     pub(super) bytes: Option<u64>,
 }
@@ -35,7 +34,8 @@ impl PartialFile {
         &self.path
     }
 
-    /// How much is there of the file at that address, and what is known of the whole.
+    /// The length of the partial file for this address, and the remote file; `None` if there is
+    /// none.
     pub(super) fn resume_state(&self, url: &str) -> Option<(u64, RemoteFile)> {
         let remote_file: RemoteFile =
             serde_json::from_slice(&fs::read(self.metadata_path()).ok()?).ok()?;
@@ -43,7 +43,7 @@ impl PartialFile {
         (remote_file.url == url && bytes > 0).then_some((bytes, remote_file))
     }
 
-    /// Begins anew.
+    /// Starts from the beginning.
     pub(super) fn begin(&self, remote_file: &RemoteFile) -> Result<File> {
         self.discard()?;
         let metadata_path =
@@ -53,7 +53,7 @@ impl PartialFile {
         File::create(&self.path).map_err(|error| io_error(&self.path, error))
     }
 
-    /// Goes on where it ends.
+    /// Opens the file to append.
     pub(super) fn resume(&self) -> Result<File> {
         OpenOptions::new()
             .append(true)
@@ -61,7 +61,7 @@ impl PartialFile {
             .map_err(|error| io_error(&self.path, error))
     }
 
-    /// Removes it and its note.
+    /// Removes the file and its metadata.
     pub(super) fn discard(&self) -> Result<()> {
         for path in [&self.path, &self.metadata_path()] {
             match fs::remove_file(path) {
@@ -74,7 +74,7 @@ impl PartialFile {
         Ok(())
     }
 
-    /// Copies a file of this machine into it.
+    /// Copies a local file.
     pub(super) fn copy(
         &self,
         from: &Path,

@@ -1,24 +1,24 @@
-//! Which proxy an address is reached through.
+//! Selection of a proxy for an address.
 
 use std::env;
 
-/// Proxies by the kind of address, as the usual variables of the environment have them.
+/// Proxies by scheme, as in the usual environment variables.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Proxies {
     /// For `http` addresses.
     pub http: Option<String>,
     /// For `https` addresses.
     pub https: Option<String>,
-    /// For those without one of their own.
+    /// For other schemes, and those without a proxy of their own.
     pub all: Option<String>,
-    /// Hosts that are reached directly: names (with everything below them) with commas between, or
+    /// Hosts that are reached directly: names (including their subdomains) separated by commas, or
     /// `*`.
     pub exceptions: String,
 }
 
 impl Proxies {
-    /// From `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`, or the same in small letters,
-    /// which come first.
+    /// Reads `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`, or their lower-case forms,
+    /// which take precedence.
     #[must_use]
     pub fn from_env() -> Self {
         let variable = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
@@ -41,7 +41,7 @@ impl Proxies {
     }
 }
 
-/// Whether a host is the one excepted, or below it.
+/// True if a host is an exception or its subdomain.
 fn host_matches(exceptions: &str, host: &str) -> bool {
     let name = exceptions.trim_start_matches('*').trim_start_matches('.').to_ascii_lowercase();
     let host = host.to_ascii_lowercase();

@@ -1,11 +1,11 @@
-//! Where a model is looked for.
+//! Sources of a model's file.
 
 use std::path::{Path, PathBuf};
 
 use super::PullOptions;
 use crate::catalogue::Entry;
 
-/// A place with a model's file.
+/// An address or a path of a model's file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Source {
     Url(String),
@@ -13,7 +13,7 @@ pub(super) enum Source {
 }
 
 impl Source {
-    /// All places, in the order they are tried.
+    /// All sources, in order.
     pub(super) fn all(entry: &Entry, options: &PullOptions) -> Vec<Self> {
         let file = entry.published.file();
         let parse_all =
@@ -25,7 +25,7 @@ impl Source {
         parse_all(&options.mirrors).into_iter().chain(published).collect()
     }
 
-    /// What it is called in messages.
+    /// The source's name in messages.
     pub(super) fn display_name(&self) -> &str {
         match self {
             Self::Url(url) => url,
@@ -33,7 +33,7 @@ impl Source {
         }
     }
 
-    /// A mirror's name as the file in it.
+    /// Parses a mirror; `file` is appended to folders.
     fn parse(name: &str, file: &str) -> Self {
         if is_url(name) {
             return Self::Url(if names_file(name) {
@@ -47,13 +47,13 @@ impl Source {
     }
 }
 
-/// Whether a text is an address and not a path.
+/// True if a text is an address and not a path.
 pub(super) fn is_url(text: &str) -> bool {
     let scheme = text.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
     scheme.is_some_and(|scheme| scheme == "http" || scheme == "https")
 }
 
-/// Whether an address ends in an archive's name; a query may follow.
+/// True if an address ends in an archive's name, before a query.
 fn names_file(url: &str) -> bool {
     let path = url.split(['?', '#']).next().unwrap_or(url).to_ascii_lowercase();
     [".tgz", ".tar.gz", ".tar", ".zip"].iter().any(|extension| path.ends_with(extension))

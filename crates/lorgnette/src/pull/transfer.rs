@@ -1,4 +1,4 @@
-//! A download, attempt after attempt.
+//! A download over several attempts.
 
 use std::io::{Read as _, Write as _};
 use std::thread;
@@ -12,22 +12,21 @@ use super::partial_file::{PartialFile, RemoteFile};
 use super::{Event, FetchFailure, PullOptions, check};
 use crate::model_store::io_error;
 
-/// However much each attempt brings, there are no more than so many times the attempts that may
-/// bring nothing.
+/// Maximum number of attempts, as a multiple of those without progress.
 const MAX_ATTEMPT_FACTOR: u32 = 20;
-/// Bytes by which an archive is told.
+/// Number of bytes by which an archive is recognised.
 const MAGIC_BYTES: usize = 512;
 
-/// The download of one address into a part.
+/// The download of one address into a partial file.
 pub(super) struct Transfer<'a> {
     url: &'a str,
     partial_file: &'a PartialFile,
     options: &'a PullOptions,
-    /// The size that the file must have.
+    /// The required size of the file.
     expected_bytes: Option<u64>,
 }
 
-/// How an attempt ended.
+/// Result of an attempt.
 enum AttemptFailure {
     HttpFailure(HttpFailure),
     Local(crate::Error),
@@ -57,8 +56,8 @@ impl<'a> Transfer<'a> {
         Self { url, partial_file, options, expected_bytes }
     }
 
-    /// Downloads, until the file is whole or there is no hope; says whether it was put together of
-    /// several answers.
+    /// Downloads until the file is complete or no attempt is left. Returns true if it was assembled
+    /// from several responses.
     pub(super) fn run(&self, progress: &mut dyn FnMut(Event<'_>)) -> Result<bool, FetchFailure> {
         let retry_policy = self.options.retry_policy;
         let (mut max_received, mut attempts_without_progress, mut pause) =
@@ -135,13 +134,13 @@ impl<'a> Transfer<'a> {
         }
     }
 
-    /// Gives up what is there, to try again from the beginning.
+    /// Discards the partial file, to start from the beginning.
     fn restart<T>(&self, why: &str) -> Result<T, AttemptFailure> {
         self.partial_file.discard().map_err(AttemptFailure::Local)?;
         Err(transient(why))
     }
 
-    /// The size of the whole file, if the answer goes on where the part ends.
+    /// Size of the whole file, if the response continues at the end of the partial file.
     fn resumed_total(
         &self,
         response: &Response<Body>,
@@ -157,8 +156,7 @@ impl<'a> Transfer<'a> {
             ));
         }
         let same = remote_file.bytes.is_none() || total.is_none() || remote_file.bytes == total;
-        // Without a validator of its own, an answer to If-Range is about the same file by
-        // definition.
+        // A response to If-Range without a validator is about the same file by definition.
         let changed =
             |name, recorded: &String| header(response, name).is_some_and(|now| now != recorded);
         let recorded = remote_file.validator.as_ref();
@@ -190,7 +188,7 @@ impl<'a> Transfer<'a> {
         }
     }
 
-    /// Writes what comes. The first bytes must be an archive's, and there must not be too many.
+    /// Writes the body. The first bytes must be an archive's, and the size is limited.
     fn receive(
         &self,
         response: Response<Body>,
@@ -202,7 +200,7 @@ impl<'a> Transfer<'a> {
         let mut buffer = vec![0; 1 << 16];
         if bytes == 0 {
             let mut start = Vec::new();
-            // What came before an error counts; the error comes again.
+            // Bytes before an error count; the error recurs.
             let _ = body.by_ref().take(MAGIC_BYTES as u64).read_to_end(&mut start);
             if !start.is_empty() {
                 check::check_magic(&start)
@@ -259,8 +257,8 @@ fn header(response: &Response<Body>, name: HeaderName) -> Option<&str> {
     response.headers().get(name)?.to_str().ok()
 }
 
-/// What a full answer says of its file. Weak tags (`W/…`) may not stand in `If-Range` (RFC 9110,
-/// 13.1.5).
+/// The remote file of a complete response. Weak tags (`W/…`) are not allowed in `If-Range` (RFC
+/// 9110, 13.1.5).
 fn remote_file(url: &str, response: &Response<Body>) -> RemoteFile {
     let tag = header(response, ETAG).filter(|tag| tag.starts_with('"'));
     let validator = tag.or_else(|| header(response, LAST_MODIFIED)).map(str::to_owned);
@@ -268,7 +266,7 @@ fn remote_file(url: &str, response: &Response<Body>) -> RemoteFile {
     RemoteFile { url: url.into(), validator, bytes }
 }
 
-/// First byte and whole size of `bytes 5-9/10` or `bytes 5-9/*`.
+/// First byte and whole size from `bytes 5-9/10` or `bytes 5-9/*`.
 fn content_range(text: &str) -> Option<(u64, Option<u64>)> {
     let (range, total) = text.strip_prefix("bytes ")?.split_once('/')?;
     let start = range.split_once('-')?.0.trim().parse().ok()?;

@@ -1,9 +1,8 @@
-//! Plurals, back to what they are plurals of.
+//! Singulars of plural names.
 
-/// Irregular plurals of words that are in names, each with its singular
-/// (`oracle/make_hierarchy.py`).
+/// Irregular plurals that occur in names, with their singulars (`oracle/make_hierarchy.py`).
 const IRREGULAR: &str = include_str!("plurals.txt");
-/// Endings of plurals and of their singulars: the noun rules of WordNet's own morphology
+/// Suffixes of plurals and of their singulars: the noun rules of WordNet's morphology
 /// (morphy(7WN)), and -ves.
 const PLURAL_SUFFIXES: [(&str, &str); 10] = [
     ("ses", "s"),
@@ -18,7 +17,7 @@ const PLURAL_SUFFIXES: [(&str, &str); 10] = [
     ("s", ""),
 ];
 
-/// What a name may be the plural of, the likeliest first; its last word carries the number.
+/// Possible singulars of a name, likeliest first; only the last word changes.
 #[must_use]
 pub fn singulars(name: &str) -> Vec<String> {
     let name = name.to_lowercase();

@@ -11,10 +11,10 @@ use crate::arguments::Format;
 use crate::photos::Photo;
 use crate::stream::{write_csv_lines, write_json};
 
-/// What became of a photo.
+/// The result for a photo.
 pub(super) struct Answer {
     pub(super) size: [usize; 2],
-    /// Where it was written, if it was.
+    /// The path of the blurred photo, if it was written.
     pub(super) path: Option<PathBuf>,
     pub(super) share: f32,
     pub(super) areas: Vec<Area>,
@@ -43,7 +43,7 @@ struct AreaJson<'a> {
     peak_probability: f32,
 }
 
-/// The line above all.
+/// The header of all results.
 pub(super) fn header(format: Format) -> &'static str {
     match format {
         Format::Csv => {

@@ -1,4 +1,4 @@
-//! Where blurred photos go, and how they get there whole.
+//! Paths of blurred photos, and writing them atomically.
 
 use std::ffi::OsString;
 use std::fs;
@@ -11,13 +11,13 @@ use crate::messages::{Messages, count};
 use crate::output_paths::{OutputPaths, PICTURES};
 use crate::photos::Photo;
 
-/// What is put behind the name of a photo that was written over.
+/// The suffix of the backup of an overwritten photo.
 const BACKUP_SUFFIX: &str = ".orig";
 
-/// The place of each blurred photo; none where nothing is to be written.
+/// The path of each blurred photo; none if nothing is written.
 pub(super) struct Destinations {
     paths: Vec<Option<PathBuf>>,
-    /// Whether what has the name already is kept under another.
+    /// True if an existing file is backed up.
     keeps_backup: bool,
 }
 
@@ -39,12 +39,12 @@ impl Destinations {
         Ok(Self { paths, keeps_backup: arguments.in_place && !arguments.no_backup })
     }
 
-    /// Where a photo goes.
+    /// The path of a blurred photo.
     pub(super) fn path(&self, number: usize) -> Option<&Path> {
         self.paths[number].as_deref()
     }
 
-    /// The photos whose place is empty still: their numbers among all, and they themselves.
+    /// The photos without a blurred copy, with their indices.
     pub(super) fn missing(&self, photos: &[Photo], messages: Messages) -> (Vec<usize>, Vec<Photo>) {
         let is_missing = |number: &usize| self.path(*number).is_none_or(|path| !path.exists());
         let numbers: Vec<usize> = (0..photos.len()).filter(is_missing).collect();
@@ -63,19 +63,19 @@ impl Destinations {
         let write = || {
             fs::write(&unfinished, bytes)?;
             let backup = with_suffix(path, BACKUP_SUFFIX);
-            // What was kept once stays: the second time it is no original.
+            // An existing backup stays: only the first is the original.
             if self.keeps_backup && path.exists() && !backup.exists() {
                 fs::rename(path, backup)?;
             }
             fs::rename(&unfinished, path)
         };
         let written = write().with_context(|| format!("{}: cannot be written", path.display()));
-        // That it cannot be removed either is no news.
+        // A failure to remove it adds nothing to the error.
         written.inspect_err(|_| drop(fs::remove_file(&unfinished)))
     }
 }
 
-/// The place of a photo that is written over.
+/// The path of a photo that is overwritten.
 fn in_place_path(photo: &Photo) -> Result<PathBuf> {
     let Some(path) = photo.path() else {
         bail!("{}: --in-place is for files: name one with --out", photo.name())

@@ -1,4 +1,4 @@
-//! What `map` says of a photo, as text, JSON and CSV.
+//! Results of `map` as text, JSON and CSV.
 
 use std::io::{self, Write};
 
@@ -12,16 +12,16 @@ use crate::bar::{BAR, bar};
 use crate::photos::Photo;
 use crate::stream::{write_csv_lines, write_json};
 
-/// What is known of a photo in the end.
+/// The result for a photo.
 pub(super) struct Answer {
     pub(super) map: SegmentationMap,
     pub(super) regions: Vec<Region>,
 }
 
-/// Lines of text about one photo, at most, of each kind.
+/// Maximum lines of text per photo and kind.
 const MAX_LINES: usize = 12;
 
-/// The JSON of an answer.
+/// The JSON of a result.
 #[derive(Serialize)]
 struct AnswerJson<'a> {
     photo: &'a str,
@@ -31,7 +31,7 @@ struct AnswerJson<'a> {
     rows: usize,
     columns: usize,
     stride: Number,
-    /// Where the cells lie: the middle of the first, and the receptive field, down and across.
+    /// Positions of the cells: centre of the first cell, and the receptive field, down and across.
     first: [f64; 2],
     field: [f64; 2],
     cells: Vec<Vec<usize>>,
@@ -63,7 +63,7 @@ struct RegionJson<'a> {
     peak_probability: f32,
 }
 
-/// A number that is written without a fraction where it has none.
+/// A number that is written without a fraction if it is an integer.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Number {
@@ -77,7 +77,7 @@ impl From<f64> for Number {
     }
 }
 
-/// The line above all answers.
+/// The header of all results.
 pub(super) fn header(format: Format, table: Table) -> &'static str {
     match (format, table) {
         (Format::Csv, Table::Regions) => {

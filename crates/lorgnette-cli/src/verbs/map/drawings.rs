@@ -1,4 +1,4 @@
-//! The files that `map` writes of each photo.
+//! The drawings and arrays that `map` writes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use super::Arguments;
 use crate::output_paths::{self, ARRAYS, FIGURES, JSON, OutputPaths};
 use crate::photos::Photo;
 
-/// Where they go, if any are wanted.
+/// Their paths, if there are any.
 pub(super) struct Drawings {
     pictures: Option<Vec<PathBuf>>,
     overlays: Option<Vec<PathBuf>>,
@@ -23,14 +23,14 @@ pub(super) struct Drawings {
     legend: bool,
 }
 
-/// One class's heat maps.
+/// The heat maps of one class.
 struct Heat {
     name: String,
     classes: Vec<usize>,
     paths: Vec<PathBuf>,
 }
 
-/// Refuses what can be refused before anything is opened.
+/// Rejects unsuitable paths before anything is opened.
 pub(super) fn check(arguments: &Arguments) -> Result<()> {
     output_paths::check(arguments.picture.as_deref(), "--picture", FIGURES)?;
     output_paths::check(arguments.overlay.as_deref(), "--overlay", FIGURES)?;
@@ -39,7 +39,7 @@ pub(super) fn check(arguments: &Arguments) -> Result<()> {
     heats(arguments).try_for_each(|(_, out)| output_paths::check(Some(out), "--heat", FIGURES))
 }
 
-/// The classes and places that were asked for.
+/// The requested classes and paths.
 fn heats(arguments: &Arguments) -> impl Iterator<Item = (&str, &Path)> {
     arguments.heat.as_chunks().0.iter().map(|[class, out]| (class.as_str(), Path::new(out)))
 }
@@ -63,7 +63,7 @@ impl Drawings {
         Ok(Self { pictures, overlays, heats, arrays, legend: !arguments.no_legend })
     }
 
-    /// Draws and writes what is wanted of one photo.
+    /// Writes the drawings of one photo.
     pub(super) fn draw(
         &self,
         number: usize,
@@ -98,7 +98,7 @@ impl Drawings {
     }
 }
 
-/// How the map was made, in a line.
+/// The options of the map, in a line.
 fn note(map: &SegmentationMap, segmenter: &Segmenter) -> String {
     let (rows, columns, stride) = (map.rows(), map.columns(), map.row_axis().stride.round());
     let padding = if segmenter.options().padding == MapPadding::Valid {
@@ -112,7 +112,7 @@ fn note(map: &SegmentationMap, segmenter: &Segmenter) -> String {
     )
 }
 
-/// Scores in `path`, labels beside them.
+/// Writes scores to `path`, and labels to a second file.
 fn write_arrays(map: &SegmentationMap, path: &Path) -> Result<()> {
     let scores = map.scores().context(
         "its map is too large to keep all scores: leave --npy away, or take a coarser map",

@@ -1,4 +1,4 @@
-//! `lorgnette models convert`: a model in another form.
+//! `lorgnette models convert`: writes a model in another format.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -25,11 +25,11 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
 
-    /// The form, where the name of FILE does not tell
+    /// The format, if FILE's extension does not determine it
     #[arg(long, value_enum)]
     to: Option<ModelFormat>,
 
-    /// Use made-up weights: M is the name of one of TF-Slim's networks, of which no file is needed
+    /// Use random weights: M is the name of one of TF-Slim's networks, and no file is needed
     #[arg(long)]
     random_weights: bool,
 
@@ -48,7 +48,7 @@ Examples:
   lorgnette models convert mobilenet_v1_1.0_224_frozen.pb --out mobilenet_v1.ckpt
   lorgnette models convert inception_v3.tar.gz --out inception_v3.plan";
 
-/// What a model is written as.
+/// Output formats of a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum ModelFormat {
     // A frozen GraphDef.
@@ -70,7 +70,7 @@ impl ModelFormat {
     }
 }
 
-/// Converts.
+/// Converts the model.
 pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
     let Some(format) = arguments.to.or_else(|| ModelFormat::from_path(&arguments.out)) else {
         bail!(

@@ -16,10 +16,10 @@ use crate::messages::count;
 use crate::stream::{write_json, write_report};
 use crate::table::{Align, Fit, Table, width};
 
-/// List the models that were published, and which are here
+/// List the published models, and which are installed
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Only those that are here
+    /// Only installed models
     #[arg(long)]
     installed: bool,
 
@@ -28,16 +28,16 @@ pub(crate) struct Arguments {
     format: ReportFormat,
 }
 
-/// The columns that are left out where the terminal is narrow: source, top-5, classes, size, side.
+/// The columns that are dropped on narrow terminals: source, top-5, classes, size, side.
 const DROPPABLE: [usize; 5] = [9, 7, 5, 1, 4];
 
-/// A model, under names for other programs.
+/// The JSON of a model.
 #[derive(Serialize)]
 struct Row {
     name: String,
     network: &'static str,
     source: Option<String>,
-    /// Of the file, where known.
+    /// Size of the file, if known.
     bytes: Option<u64>,
     sha256: Option<String>,
     parameters: u64,
@@ -51,7 +51,7 @@ struct Row {
     path: Option<String>,
 }
 
-/// Lists.
+/// Lists the models.
 pub(super) fn run(arguments: &Arguments) -> Result<Outcome> {
     let model_store = ModelStore::from_env();
     let entries = catalogue::entries();
@@ -97,7 +97,7 @@ impl Row {
         })
     }
 
-    /// The network in the program is the published one of that name, as a frozen graph.
+    /// The embedded network: the published one of that name, as a frozen graph.
     fn embedded() -> Result<Self> {
         let published = catalogue::find("mobilenet_v1")?;
         let row = Self::from_entry(&published, None)?;

@@ -14,16 +14,16 @@ use super::{model_store, size};
 use crate::Outcome;
 use crate::messages::Messages;
 
-/// Fetch models from where they were published, or from a mirror or a file
+/// Download models from where they were published, from a mirror, or from a file
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// Their names, as `models list` has them
+    /// Their names, as in `models list`
     #[arg(value_name = "NAME", required = true)]
     names: Vec<String>,
 
-    /// Look here and nowhere else: the file's address or a folder's, a file, or a folder it is in;
-    /// may be repeated
+    /// Use only this source: the file's address or a folder's, a file, or its folder; may be
+    /// repeated
     #[arg(long, value_name = "URL|PATH")]
     from: Vec<String>,
 }
@@ -40,7 +40,7 @@ HTTP_PROXY, ALL_PROXY and NO_PROXY are honoured, and SSL_CERT_FILE.";
 /// The environment variable with a mirror.
 const MIRROR: &str = "LORGNETTE_MIRROR";
 
-/// Pulls.
+/// Downloads the models.
 pub(super) fn run(arguments: &Arguments, messages: Messages) -> Result<Outcome> {
     let names = &arguments.names;
     if names.len() > 1 && arguments.from.iter().any(|from| std::path::Path::new(from).is_file()) {
@@ -83,7 +83,7 @@ pub(super) fn run(arguments: &Arguments, messages: Messages) -> Result<Outcome> 
     super::outcome(pulled, names.len(), "pulled")
 }
 
-/// A bar of bytes, on a terminal.
+/// A progress bar of bytes, on a terminal.
 struct Bar {
     messages: Messages,
     enabled: bool,
@@ -118,7 +118,7 @@ impl Bar {
                 Some(_) => "{wide_bar} {decimal_bytes} of {decimal_total_bytes}, {decimal_bytes_per_sec}, {eta} left",
                 None => "{spinner} {decimal_bytes}, {decimal_bytes_per_sec}",
             };
-            // What was there before came in no time, and says nothing of how long the rest takes.
+            // Bytes of an earlier download would distort the estimate of the remaining time.
             bar.with_style(ProgressStyle::with_template(template).expect("a sound template")).with_position(bytes)
         });
         bar.set_position(bytes);

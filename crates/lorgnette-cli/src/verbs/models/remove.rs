@@ -8,7 +8,7 @@ use super::{model_store, size};
 use crate::Outcome;
 use crate::messages::Messages;
 
-/// Remove models, with what was unpacked of them
+/// Remove models, with their unpacked files
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// Their names
@@ -16,7 +16,7 @@ pub(crate) struct Arguments {
     names: Vec<String>,
 }
 
-/// Removes.
+/// Removes the models.
 pub(super) fn run(arguments: &Arguments, messages: Messages) -> Result<Outcome> {
     let model_store = model_store()?;
     let mut removed = 0;

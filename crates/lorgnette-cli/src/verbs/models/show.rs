@@ -20,14 +20,14 @@ use crate::messages::Messages;
 use crate::model;
 use crate::stream::{write_json, write_report};
 
-/// Show what a model is made of: scopes, variables, end points, preprocessing
+/// Show a model's parts: scopes, variables, end points, preprocessing
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// A model's name, here or not, or any path that --model takes
+    /// A model's name, installed or not, or any path that --model takes
     #[arg(value_name = "M")]
     named: Option<OsString>,
 
-    /// Every variable too
+    /// Show every variable
     #[arg(long)]
     variables: bool,
 
@@ -36,7 +36,7 @@ pub(crate) struct Arguments {
     format: ReportFormat,
 }
 
-/// A model, under names for other programs.
+/// The JSON of a model.
 #[derive(Default, Serialize)]
 struct ModelDescription {
     name: String,
@@ -48,7 +48,7 @@ struct ModelDescription {
     installed: bool,
     bytes: Option<u64>,
     sha256: Option<String>,
-    /// Empty where photos of any size are taken.
+    /// Empty if photos of any size are taken.
     input: Vec<usize>,
     preprocessing: String,
     classes: Option<usize>,
@@ -82,7 +82,7 @@ struct Variable {
     r#type: String,
 }
 
-/// Shows.
+/// Shows the model.
 pub(super) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
     let description =
         match arguments.named.as_deref().and_then(|name| catalogue::find(name.to_str()?).ok()) {
@@ -99,7 +99,7 @@ pub(super) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
 }
 
 impl ModelDescription {
-    /// A model of the catalogue: by its table, and by its file where that is here.
+    /// A published model: from its architecture, and from its file if that is installed.
     fn published(entry: &catalogue::Entry) -> Result<Self> {
         let model_store = ModelStore::from_env();
         let path = model_store.as_ref().and_then(|model_store| model_store.installed(entry));
@@ -127,7 +127,7 @@ impl ModelDescription {
         Ok(description)
     }
 
-    /// What the network's table says.
+    /// Adds the architecture's facts.
     fn add_table(&mut self, net: &'static Architecture, published: &Published) -> Result<()> {
         let cost = net.cost(published)?;
         self.add_net(net);
@@ -146,7 +146,7 @@ impl ModelDescription {
             (Some(net.name), Some(net.family), Some(net.paper));
     }
 
-    /// Whatever `--model` takes.
+    /// Any model that `--model` takes.
     fn opened(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Self> {
         let options = global.model_options()?;
         let opened = model::open(arguments.named.as_deref(), global, &options, messages)?;
@@ -178,7 +178,7 @@ impl ModelDescription {
         Ok(description)
     }
 
-    /// What the opened model says of itself.
+    /// Adds the opened model's facts.
     fn add_model(&mut self, opened: &Model) {
         let preprocess = opened.preprocess();
         if let Some(net) = opened.network().net() {
@@ -200,7 +200,7 @@ impl ModelDescription {
         self.labels = opened.classifies().then(|| model::describe_labels(opened.labels()));
         if self.end_points.is_empty() {
             let size = [height, width];
-            // A model that is shown need not be one that computes answers.
+            // A model need not have end points.
             if let Ok(end_points) = opened.network().end_points(size) {
                 self.end_points =
                     end_points.into_iter().map(|(name, shape)| EndPoint { name, shape }).collect();
@@ -287,15 +287,14 @@ impl ModelDescription {
     }
 }
 
-/// The block a variable belongs to: the first two scopes of its name, without the layer's own
-/// variables.
+/// The block of a variable: the first two scopes of its name, without the layer's own variables.
 fn block(variable: &str) -> String {
     let scopes: Vec<&str> = variable.split('/').collect();
     let depth = (scopes.len() - 1).clamp(1, 2);
     scopes[..depth].join("/")
 }
 
-/// A key by which `Conv2d_2` comes before `Conv2d_10`: each number with its length before it.
+/// A sort key that puts `Conv2d_2` before `Conv2d_10`: each number is preceded by its length.
 fn natural(name: &str) -> String {
     let mut key = String::new();
     let mut rest = name;

@@ -1,21 +1,21 @@
-//! The bits of one scan, and the Huffman codes among them.
+//! Reads the bits of one scan and its Huffman codes.
 
-/// Reads a scan's bits, most significant first, past the zero that follows every 255.
+/// Reads a scan's bits, most significant first, and skips the zero after every 255.
 ///
-/// At a marker, or the end of the file, zeros follow for ever, as libjpeg has it;
-/// [`BitReader::is_exhausted`] tells.
+/// After a marker or the end of the file it gives zeros, as libjpeg does;
+/// [`BitReader::is_exhausted`] reports it.
 #[derive(Clone, Copy)]
 pub(super) struct BitReader<'a> {
     bytes: &'a [u8],
     at: usize,
-    /// The low `count` bits are still to be read.
+    /// The low `count` bits are unread.
     buffer: u64,
     count: u32,
-    /// How many bits, the last ones of the buffer, were made up after the end.
+    /// Number of padding bits, at the end of the buffer, that are not from the file.
     padding_bits: u32,
 }
 
-/// A Huffman code and what follows it take at most 16 + 16 bits.
+/// A Huffman code with the bits after it takes at most 16 + 16 bits.
 const MAX_BITS_PER_CODE: u32 = 32;
 
 impl<'a> BitReader<'a> {
@@ -23,18 +23,18 @@ impl<'a> BitReader<'a> {
         Self { bytes, at, buffer: 0, count: 0, padding_bits: 0 }
     }
 
-    /// Whether bits were read that the file does not have.
+    /// True if padding bits have been read.
     pub(super) fn is_exhausted(&self) -> bool {
         self.padding_bits > self.count
     }
 
-    /// Where the file goes on after the scan: at a marker, or at its end.
+    /// Offset after the scan: of a marker, or the end of the file.
     pub(super) fn end(&self) -> usize {
         self.at
     }
 
-    /// Goes on after the next marker, if it is a restart; the bits before it are given up. Any
-    /// other marker is the end of the scan: from there on there are no bits.
+    /// Continues after the next marker if it is a restart, dropping the bits before it. Any other
+    /// marker ends the scan: from there on there are no bits.
     pub(super) fn restart(&mut self) {
         let rest = &self.bytes[self.at.min(self.bytes.len())..];
         let marker =
@@ -44,12 +44,12 @@ impl<'a> BitReader<'a> {
         *self = if restarts { Self::new(self.bytes, at + 2) } else { Self::ended(self.bytes, at) };
     }
 
-    /// A scan without any bits left.
+    /// A scan without bits left.
     fn ended(bytes: &'a [u8], at: usize) -> Self {
         Self { padding_bits: 1, ..Self::new(bytes, at) }
     }
 
-    /// Makes at least [`MAX_BITS_PER_CODE`] bits ready.
+    /// Buffers at least [`MAX_BITS_PER_CODE`] bits.
     #[inline(always)]
     fn fill(&mut self) {
         if self.count >= MAX_BITS_PER_CODE {
@@ -62,7 +62,7 @@ impl<'a> BitReader<'a> {
                     *self = self.refilled();
                     return;
                 }
-                // Here are 32 to 64 bits of room.
+                // The buffer has room for 32 to 64 bits.
                 let bytes = (64 - self.count) / 8;
                 self.buffer = if bytes == 8 {
                     word
@@ -76,30 +76,30 @@ impl<'a> BitReader<'a> {
         }
     }
 
-    /// Byte by byte, past zeros that follow a 255. By value: a caller's copy may then stay in
+    /// Refills byte by byte, skipping the zero after a 255. By value: a caller's copy can stay in
     /// registers.
     #[inline(never)]
     fn refilled(mut self) -> Self {
         while self.count <= 56 {
-            // Once ended, it stays so: the marker is not looked for again.
+            // Once the scan has ended, the marker is not searched again.
             let byte = if self.padding_bits == 0 { self.next_byte() } else { None };
             self.padding_bits += if byte.is_none() { 8 } else { 0 };
             self.buffer = self.buffer << 8 | u64::from(byte.unwrap_or(0));
             self.count += 8;
         }
-        // What was made up and is read already needs no counting, only that there was some.
+        // Padding bits that were read need no exact count.
         self.padding_bits = self.padding_bits.min(1 << 20);
         self
     }
 
-    /// The next byte of the scan, or `None` at a marker, where it stays.
+    /// The next byte of the scan; `None` at a marker, which is not consumed.
     fn next_byte(&mut self) -> Option<u8> {
         let byte = *self.bytes.get(self.at)?;
         if byte != 0xFF {
             self.at += 1;
             return Some(byte);
         }
-        // Any number of 255s may fill up before a marker; before a zero they are one 255.
+        // Any number of 255s may precede a marker; before a zero they are one 255.
         let mut next = self.at + 1;
         while self.bytes.get(next) == Some(&0xFF) {
             next += 1;
@@ -127,7 +127,7 @@ impl<'a> BitReader<'a> {
         (self.buffer >> self.count & ((1 << n) - 1)) as i32
     }
 
-    /// The next Huffman code's symbol; 0 for a code the table does not have, as libjpeg has it.
+    /// The next Huffman code's symbol; 0 for a code that is not in the table, as in libjpeg.
     #[inline]
     pub(super) fn symbol(&mut self, table: &Huffman) -> u8 {
         self.fill();
@@ -154,7 +154,7 @@ impl<'a> BitReader<'a> {
         0
     }
 
-    /// The next AC coefficient of a sequential block, and how many zeros come before it (T.81,
+    /// The next AC coefficient of a sequential block, and the number of zeros before it (T.81,
     /// F.2.2.2).
     #[inline(always)]
     pub(super) fn coefficient(&mut self, table: &Huffman) -> Coefficient {
@@ -175,7 +175,7 @@ impl<'a> BitReader<'a> {
 
     /// The signed value of `size` bits after a symbol (ITU-T T.81, F.2.2.1); `size` at most 16.
     ///
-    /// The bits are ready: a symbol made them so.
+    /// The bits are buffered, since a symbol was read before.
     #[inline]
     pub(super) fn signed(&mut self, size: u32) -> i32 {
         if size == 0 {
@@ -185,7 +185,7 @@ impl<'a> BitReader<'a> {
     }
 }
 
-/// The number that `size` bits stand for, at least one of them (T.81, F.2.2.1, EXTEND).
+/// The value of `size` bits, at least one (T.81, F.2.2.1, EXTEND).
 #[inline]
 fn extended(bits: i32, size: u32) -> i32 {
     if bits < 1 << (size - 1) { bits - (1 << size) + 1 } else { bits }
@@ -198,17 +198,17 @@ fn has_255(word: u64) -> bool {
     (!word).wrapping_sub(ONES) & word & (ONES << 7) != 0
 }
 
-/// An AC coefficient on its way: `value` after `zeros` others. Where the value is 0, fifteen zeros
-/// mean sixteen, and fewer the end of the block.
+/// A decoded AC coefficient: `value` after `zeros` zeros. With value 0, fifteen zeros mean sixteen,
+/// and fewer the end of the block.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Coefficient {
     pub(super) value: i16,
     pub(super) zeros: u8,
-    /// How many bits it takes, if looked up; 0: longer than those.
+    /// Number of bits it takes if looked up; 0 if it is longer than the lookup.
     bits: u8,
 }
 
-/// Bits that are looked at for a whole coefficient, code and value: enough for nine of ten.
+/// Bits of the lookup for a whole coefficient, code and value: enough for nine of ten.
 const AHEAD_BITS: u32 = 10;
 const AHEAD: usize = 1 << AHEAD_BITS;
 
@@ -230,8 +230,8 @@ pub(super) struct Huffman {
 }
 
 impl Huffman {
-    /// Builds the canonical code of `counts[i]` codes of `i + 1` bits; `None` if there are too many
-    /// of a length.
+    /// Builds the canonical code with `counts[i]` codes of `i + 1` bits; `None` if there are too
+    /// many of a length.
     pub(super) fn new(counts: &[u8; 16], symbols: &[u8]) -> Option<Self> {
         let (mut code, mut symbol) = (0u32, 0u32);
         let mut table = Self {
@@ -260,7 +260,7 @@ impl Huffman {
         Some(table)
     }
 
-    /// What coefficient is at the head of these bits, if they hold all of it.
+    /// The coefficient at the start of these bits, if they contain all of it.
     fn look_ahead(&self, next: u32) -> Coefficient {
         let (length, symbol) = self.short[(next >> (AHEAD_BITS - LOOKUP_BITS)) as usize];
         let size = u32::from(symbol & 15);
@@ -276,7 +276,7 @@ impl Huffman {
         Coefficient { value: value as i16, zeros: symbol >> 4, bits: bits as u8 }
     }
 
-    /// Enters the codes of one length at every lookup that starts with them.
+    /// Enters the codes of one length at every lookup index that starts with them.
     fn enter_short(&mut self, length: usize) {
         let spread = 1 << (LOOKUP_BITS as usize - length);
         for index in 0..self.codes[length] {

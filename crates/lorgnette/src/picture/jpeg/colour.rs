@@ -1,5 +1,4 @@
-//! Which colours a JPEG's components are, and how they become RGB, by libjpeg's and TensorFlow's
-//! rules.
+//! Colour conversion of a JPEG's components to RGB, by libjpeg's and TensorFlow's rules.
 
 use super::markers::Layout;
 
@@ -9,7 +8,7 @@ pub(super) enum Colour {
     Grey,
     YCbCr,
     Rgb,
-    /// `inverted`: an Adobe marker says that 255 means no ink.
+    /// `inverted`: with an Adobe marker, 255 means no ink.
     Cmyk {
         inverted: bool,
     },
@@ -50,7 +49,7 @@ impl Colour {
         }
     }
 
-    /// Converts one row: a slice a component in, red, green and blue of each pixel out.
+    /// Converts one row: a slice per component in, interleaved RGB out.
     pub(super) fn convert(self, rows: &[Vec<u8>], out: &mut [u8]) {
         let pixels = out.as_chunks_mut::<3>().0;
         match (self, rows) {
@@ -82,7 +81,7 @@ impl Colour {
     }
 }
 
-/// Pixels that are converted side by side.
+/// Pixels converted side by side.
 const LANES: usize = 16;
 
 /// [`ycbcr_to_rgb`] of a row, several pixels at a time.
@@ -108,9 +107,9 @@ fn row_to_rgb(y: &[u8], cb: &[u8], cr: &[u8], pixels: &mut [[u8; 3]]) {
     }
 }
 
-/// The same numbers in lanes of sixteen bits: constants lose a whole multiple of 2^16, which needs
-/// no product, so that they fit, and what is left is the upper half of a product, an instruction.
-/// Rounding is a doubled product, one more, and half of it.
+/// The same arithmetic in lanes of sixteen bits. Multiples of 2^16 in the constants need no
+/// product, and the rest is the upper half of a product, one instruction. Rounding doubles the
+/// product, adds one and halves it.
 #[inline]
 fn lanes_to_rgb(y: &[u8; LANES], cb: &[u8; LANES], cr: &[u8; LANES]) -> [[u8; LANES]; 3] {
     const CR_TO_RED: i32 = 91_881 - (1 << 16);
@@ -167,7 +166,7 @@ mod tests {
         let chroma: Vec<u8> = (0..=255).collect();
         for y in [0, 1, 77, 128, 254, 255] {
             for cb in 0..=255 {
-                // One more than fits the lanes, so that the rest of a row is met too.
+                // One more than a multiple of the lanes, so that the remainder of a row is tested.
                 let (ys, cbs, crs) = ([y; 257], [cb; 257], [&chroma[..], &[9]].concat());
                 let mut row = [[0; 3]; 257];
                 row_to_rgb(&ys, &cbs, &crs, &mut row);

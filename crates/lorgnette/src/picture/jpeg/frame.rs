@@ -1,4 +1,4 @@
-//! The picture as its components: the samples each scan adds to.
+//! The frame: components with their coefficients and samples.
 
 use super::super::PictureError;
 use super::super::open::{OpenOptions, Source};
@@ -8,49 +8,49 @@ use super::scan::Scan;
 use super::tables::Tables;
 use super::transform::Dequantiser;
 
-/// Passes over the coefficients a progressive file may ask for. Encoders write about ten; a file of
-/// empty passes would cost time for nothing.
+/// Maximum passes over the coefficients of a progressive file. Encoders write about ten; a file of
+/// empty passes would take forever.
 const MAX_SCANS: usize = 100;
 
-/// A picture on its way from coefficients to samples.
+/// A picture during decoding.
 pub(super) struct Frame {
-    /// Size of the picture that comes of it, which may be smaller than stored.
+    /// Size of the decoded picture, which may be smaller than stored.
     pub(super) width: usize,
     pub(super) height: usize,
     pub(super) progressive: bool,
     /// MCUs across and down.
     pub(super) mcus: (usize, usize),
-    /// Samples on a side of what a block becomes, if its component is sampled most finely: 8, or
-    /// less in a reduced picture.
+    /// Side in samples of a block of the most finely sampled component: 8, or less at a reduced
+    /// size.
     pub(super) block_side: usize,
     pub(super) components: Vec<Component>,
-    /// The finest sampling of any component, 1 to 4.
+    /// Highest sampling factors of any component, 1 to 4.
     pub(super) horizontal: usize,
     pub(super) vertical: usize,
 }
 
-/// One component: its size, its coefficients while they are gathered, and its samples.
+/// A component: its size, coefficients and samples.
 pub(super) struct Component {
     pub(super) id: u8,
-    /// Sampling relative to the frame's: blocks in an MCU across and down, 1 to 4.
+    /// Sampling factors: blocks in an MCU across and down, 1 to 4.
     pub(super) horizontal: usize,
     pub(super) vertical: usize,
-    /// Samples that belong to the picture.
+    /// Samples inside the picture.
     pub(super) width: usize,
     pub(super) height: usize,
-    /// Samples on a side of what a block becomes: the frame's, or more in place of upsampling.
+    /// Side in samples of a block: the frame's, or more in place of upsampling.
     pub(super) block_side: usize,
-    /// Blocks that hold samples of the picture, across and down: those of a scan of this component
+    /// Blocks with samples inside the picture, across and down: those of a scan of this component
     /// alone.
     pub(super) own_blocks: (usize, usize),
-    /// Blocks in a row of the planes, a whole number of MCUs.
+    /// Blocks in a row of the planes, a multiple of the MCU's.
     pub(super) blocks_across: usize,
     table: usize,
-    /// The quantisation in force when its first scan began.
+    /// The quantisation in force at the start of its first scan.
     pub(super) steps: Option<Dequantiser>,
-    /// 64 coefficients a block, row by row; empty unless the frame is progressive.
+    /// 64 coefficients per block, row by row; empty unless the frame is progressive.
     pub(super) coefficients: Vec<i16>,
-    /// `block_side * blocks_across` samples a row.
+    /// `block_side * blocks_across` samples per row.
     pub(super) samples: Vec<u8>,
 }
 
@@ -117,8 +117,7 @@ impl Frame {
         Ok(frame)
     }
 
-    /// Tables may change between scans: a component keeps those of its first one, as libjpeg has
-    /// it.
+    /// Tables may change between scans: a component keeps those of its first one, as in libjpeg.
     fn latch_quantisation(
         &mut self,
         source: &Source<'_>,
@@ -138,7 +137,7 @@ impl Frame {
         Ok(())
     }
 
-    /// Makes samples of what progressive scans have gathered.
+    /// Transforms the coefficients of progressive scans to samples.
     fn finish(&mut self) {
         for component in &mut self.components {
             component.transform_all();
@@ -171,7 +170,7 @@ impl Component {
             table: usize::from(component.table),
             steps: None,
             coefficients: if frame.progressive { vec![0; 64 * blocks] } else { Vec::new() },
-            // Where no scan ever comes, the middle of the range.
+            // A component without scans stays at the middle of the range.
             samples: vec![128; block_side * block_side * blocks],
         }
     }
@@ -189,7 +188,7 @@ impl Component {
         }
     }
 
-    /// Turns a block's coefficients into its samples; `is_flat` where all but the first are zero.
+    /// Transforms a block's coefficients to samples; `is_flat` if all but the first are zero.
     #[inline]
     pub(super) fn transform_block(
         &mut self,
@@ -210,7 +209,7 @@ impl Component {
     }
 }
 
-/// Samples on a side of what a block becomes: 8, or as few as leave what the caller needs.
+/// Side in samples of a block: 8, or the smallest that suffices for the caller.
 fn block_side(options: &OpenOptions, layout: &Layout<'_>) -> usize {
     let Some([mut rows, mut columns]) = options.min_decode_size else { return 8 };
     if !options.ignore_orientation && swaps_width_and_height(layout.orientation()) {
@@ -222,14 +221,13 @@ fn block_side(options: &OpenOptions, layout: &Layout<'_>) -> usize {
     [1, 2, 4].into_iter().find(is_enough).unwrap_or(8)
 }
 
-/// A side of the picture where a block becomes so many samples on a side: rounded up, as libjpeg
-/// has it.
+/// A side of the picture at `block_side` samples per block: rounded up, as in libjpeg.
 fn reduced(length: usize, block_side: usize) -> usize {
     (length * block_side).div_ceil(8)
 }
 
-/// A coarser component's blocks become larger ones in a reduced picture, as long as nothing is then
-/// left over on either side: that is better and cheaper than upsampling
+/// Side in samples of a component's block. At a reduced size, blocks of a coarser component become
+/// larger as long as sides divide evenly, which is better and cheaper than upsampling
 /// (`jpeg_calc_output_dimensions` in jdmaster.c).
 fn own_block_side(frame: &Frame, horizontal: usize, vertical: usize) -> usize {
     let divides = |max_sampling: usize, component_sampling: usize| {

@@ -1,4 +1,4 @@
-//! A walk over a JPEG's markers, from the start of the image to its end.
+//! Reads a JPEG's markers, from the start of the image to its end.
 
 use image::metadata::Orientation;
 
@@ -14,26 +14,26 @@ pub(super) const DRI: u8 = 0xDD;
 const APP0: u8 = 0xE0;
 const APP1: u8 = 0xE1;
 const APP14: u8 = 0xEE;
-/// TEM and the restart markers stand alone: no segment follows them.
+/// TEM and the restart markers are standalone: no segment follows.
 const TEM: u8 = 0x01;
 
-/// What the markers say of the picture.
+/// The contents of the markers.
 #[derive(Debug, Default)]
 pub(super) struct Layout<'a> {
     pub(super) width: usize,
     pub(super) height: usize,
     pub(super) components: Vec<Component>,
     pub(super) progressive: bool,
-    /// A JFIF marker promises YCbCr.
+    /// A JFIF marker means YCbCr.
     pub(super) jfif: bool,
     /// The colour transform of Adobe's marker: 0 none, 1 YCbCr, 2 YCCK.
     pub(super) adobe_transform: Option<u8>,
-    /// The EXIF block, from its TIFF header on.
+    /// The EXIF block, beginning with its TIFF header.
     pub(super) exif: Option<&'a [u8]>,
 }
 
-/// One component of the frame: its name, its sampling relative to the others (1 to 4), its
-/// quantisation table.
+/// One component of the frame: its identifier, its sampling factors (1 to 4), its quantisation
+/// table.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Component {
     pub(super) id: u8,
@@ -43,10 +43,10 @@ pub(super) struct Component {
 }
 
 impl<'a> Layout<'a> {
-    /// Walks the whole file.
+    /// Reads the markers of the whole file.
     ///
-    /// A file without its end-of-image marker ends early, as TensorFlow has it; what follows the
-    /// marker is not ours.
+    /// A file without an end-of-image marker is truncated, as in TensorFlow; data after the marker
+    /// is ignored.
     pub(super) fn read(source: &Source<'a>) -> Result<Self, PictureError> {
         let mut layout = Self::default();
         let mut reader = MarkerReader { bytes: source.bytes, at: 0 };
@@ -66,7 +66,7 @@ impl<'a> Layout<'a> {
         }
     }
 
-    /// Takes what one segment has to say.
+    /// Reads one segment.
     fn read_segment(
         &mut self,
         source: &Source<'_>,
@@ -117,12 +117,12 @@ impl<'a> Layout<'a> {
         Ok(())
     }
 
-    /// How the camera was held, as EXIF says.
+    /// The orientation in EXIF.
     pub(super) fn orientation(&self) -> Orientation {
         self.exif.and_then(Orientation::from_exif_chunk).unwrap_or(Orientation::NoTransforms)
     }
 
-    /// The blocks of 8 x 8 samples of its largest component: no decodable file has fewer.
+    /// Number of 8 x 8 blocks of the largest component, a lower bound for the whole file.
     pub(super) fn min_blocks(&self) -> u64 {
         let widest = self.components.iter().map(|c| u64::from(c.horizontal)).max().unwrap_or(1);
         let tallest = self.components.iter().map(|c| u64::from(c.vertical)).max().unwrap_or(1);
@@ -141,15 +141,15 @@ impl Component {
     }
 }
 
-/// A place in the file.
+/// A position in the file.
 pub(super) struct MarkerReader<'a> {
     pub(super) bytes: &'a [u8],
     pub(super) at: usize,
 }
 
 impl<'a> MarkerReader<'a> {
-    /// The next marker's code, past whatever lies between: coefficients, in which 255 is followed
-    /// by 0, fill bytes, or garbage, which libjpeg skips as well. `None` at the end of the file.
+    /// Returns the next marker's code, skipping coefficients (where 255 is followed by 0), fill
+    /// bytes, and garbage, as libjpeg does. `None` at the end of the file.
     pub(super) fn next_marker(&mut self) -> Option<u8> {
         loop {
             let rest = self.bytes.get(self.at..)?;
@@ -162,7 +162,8 @@ impl<'a> MarkerReader<'a> {
         }
     }
 
-    /// The segment here, without the two bytes of its length; `None` if the file ends within it.
+    /// The segment at this position, without the two bytes of its length; `None` if it is
+    /// truncated.
     pub(super) fn segment(&mut self) -> Option<&'a [u8]> {
         let rest = self.bytes.get(self.at..)?;
         let (length, _) = rest.split_first_chunk::<2>()?;
@@ -185,7 +186,7 @@ fn no_end(source: &Source<'_>) -> PictureError {
     ))
 }
 
-/// The name of a coding process libjpeg, as TensorFlow builds it, has no decoder for.
+/// The name of a coding process that TensorFlow's build of libjpeg does not decode.
 fn coding(marker: u8) -> String {
     let process = match marker {
         0xC3 => "lossless",

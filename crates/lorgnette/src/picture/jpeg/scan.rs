@@ -1,4 +1,4 @@
-//! One scan: the components it has, and the coefficients its bits add (ITU-T T.81, annexes F and
+//! Decodes one scan: its components and the coefficients that it adds (ITU-T T.81, annexes F and
 //! G).
 
 use super::super::PictureError;
@@ -13,13 +13,13 @@ pub(super) struct Scan {
     /// First and last coefficient of the zigzag, 0 to 63.
     first: usize,
     last: usize,
-    /// Whether bits of these coefficients came before.
+    /// True if earlier scans brought higher bits of these coefficients.
     refines: bool,
-    /// Place of the lowest bit this scan brings, 0 to 13.
+    /// Position of the lowest bit of this scan, 0 to 13.
     low_bit: u32,
 }
 
-/// A component's part in a scan: which it is, and which Huffman tables its codes use.
+/// A component of a scan with its Huffman tables.
 #[derive(Clone, Copy)]
 struct ScanComponent {
     component: usize,
@@ -27,16 +27,16 @@ struct ScanComponent {
     ac: usize,
 }
 
-/// What a scan remembers from block to block.
+/// State carried from block to block.
 #[derive(Default)]
 struct State {
-    /// The last DC coefficient of each component, of which a colour space has at most four.
+    /// Last DC coefficient of each component, of which there are at most four.
     dc: [i32; 4],
-    /// Blocks still to come that have no more bits in this band.
+    /// Number of following blocks without more bits in this band.
     end_of_band_run: u32,
 }
 
-/// A scan's own tables, looked up once.
+/// The scan's Huffman tables, looked up once.
 struct Codes<'a> {
     dc: Option<&'a Huffman>,
     ac: Option<&'a Huffman>,
@@ -96,7 +96,7 @@ impl Scan {
         self.components.iter().map(|scan_component| scan_component.component)
     }
 
-    /// Adds this scan's coefficients to the frame; gives the place in the file after it.
+    /// Adds this scan's coefficients to the frame; returns the offset after it.
     pub(super) fn decode(
         &self,
         source: &Source<'_>,
@@ -122,7 +122,7 @@ impl Scan {
                 until_restart = tables.restart_interval;
             }
             until_restart = until_restart.wrapping_sub(1);
-            // As libjpeg has it: without bits, the blocks up to the next restart stay as they are.
+            // As in libjpeg: without bits, the blocks up to the next restart stay unchanged.
             if bits.is_exhausted() {
                 if tables.restart_interval == 0 {
                     break;
@@ -134,8 +134,8 @@ impl Scan {
         Ok(bits.end())
     }
 
-    /// Whether it brings only AC coefficients of a component whose blocks become a sample each.
-    /// They are walked over, not decoded.
+    /// True if it has only AC coefficients of a component whose blocks become one sample each. Such
+    /// scans are skipped.
     fn is_unused(&self, frame: &Frame) -> bool {
         self.first > 0
             && self
@@ -143,7 +143,7 @@ impl Scan {
                 .all(|scan_component| frame.components[scan_component].block_side == 1)
     }
 
-    /// Looks up each part's tables, and refuses a scan that needs one the file does not have.
+    /// Looks up each component's tables; rejects a scan that needs a missing one.
     fn codes<'a>(
         &self,
         source: &Source<'_>,
@@ -277,8 +277,7 @@ impl Scan {
         }
     }
 
-    /// Refines the coefficients that are not zero, up to the one after `zeros` zeros; gives that
-    /// one's place.
+    /// Refines the nonzero coefficients up to the one after `zeros` zeros; returns that position.
     fn refine_until(
         &self,
         bits: &mut BitReader<'_>,
@@ -316,7 +315,8 @@ fn block_at(component: &mut Component, column: usize, row: usize) -> &mut [i16; 
     &mut component.coefficients.as_chunks_mut::<64>().0[index]
 }
 
-/// All 64 coefficients of a sequential block (T.81, F.2.2); whether all but the first are zero.
+/// Decodes all 64 coefficients of a sequential block (T.81, F.2.2); returns true if all but the
+/// first are zero.
 #[inline]
 fn decode_baseline_block(
     bits: &mut BitReader<'_>,
@@ -325,7 +325,7 @@ fn decode_baseline_block(
     block: &mut [i16; 64],
 ) -> bool {
     let Codes { dc: Some(dc_table), ac: Some(ac_table) } = codes else { return true };
-    // A copy of its own stays in registers.
+    // A local copy stays in registers.
     let mut reader = *bits;
     *dc = dc.wrapping_add(decode_difference(&mut reader, dc_table));
     block[0] = *dc as i16;
@@ -355,13 +355,12 @@ fn decode_difference(bits: &mut BitReader<'_>, table: &Huffman) -> i32 {
     bits.signed(size.min(16))
 }
 
-/// How many blocks, this one included, have no more bits in the band.
+/// Number of blocks, including this one, without more bits in the band.
 fn end_of_band_run(bits: &mut BitReader<'_>, size: usize) -> u32 {
     (1 << size) + bits.read_bits(size as u32) as u32
 }
 
-/// Row-by-row place of a place of the zigzag; a damaged run past the end stays at the last, as in
-/// libjpeg.
+/// Row-by-row position of a zigzag position; clamped to the last, as in libjpeg.
 #[inline]
 fn natural_order(k: usize) -> usize {
     usize::from(ZIGZAG[k.min(63)])

@@ -5,14 +5,14 @@ use super::super::open::Source;
 use super::bits::Huffman;
 use super::markers::{DHT, DQT, DRI};
 
-/// Natural (row by row) place of the coefficient at each place of the zigzag.
+/// Row-by-row position of each coefficient in zigzag order.
 pub(super) const ZIGZAG: [u8; 64] = [
     0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20,
     13, 6, 7, 14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59,
     52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63,
 ];
 
-/// The tables in force at some place of the file: four of each.
+/// The tables in force at a position of the file: four of each.
 #[derive(Default)]
 pub(super) struct Tables {
     /// Quantisation steps, row by row.
@@ -24,7 +24,7 @@ pub(super) struct Tables {
 }
 
 impl Tables {
-    /// Takes a table segment; any other is none of ours.
+    /// Reads a table segment; ignores any other.
     pub(super) fn take(
         &mut self,
         source: &Source<'_>,

@@ -1,30 +1,30 @@
 //! From the 64 coefficients of a block to its samples: the inverse cosine transforms of
 //! libjpeg-turbo.
 //!
-//! Each is one pass of eight-lane arithmetic down the columns, a transposition, and the same pass
-//! again. Those that give fewer samples, for pictures of reduced size, are in [`reduced`].
+//! Each transform is one pass of eight-lane arithmetic down the columns, a transposition, and the
+//! same pass again. Transforms of reduced size are in [`reduced`].
 
 mod reduced;
 
-/// Which inverse cosine transform makes samples of a JPEG's coefficients.
+/// The inverse cosine transform of a JPEG's blocks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Transform {
-    /// libjpeg's `JDCT_IFAST`, which TensorFlow's `decode_jpeg` uses by default and its networks
-    /// were fed with: the one to use.
+    /// libjpeg's `JDCT_IFAST`, the default of TensorFlow's `decode_jpeg`, on whose output the
+    /// networks were trained.
     Fast,
-    /// libjpeg's `JDCT_ISLOW`, which most programs use, and TensorFlow with
-    /// `dct_method="INTEGER_ACCURATE"`. On average 1.2 levels from the fast one.
+    /// libjpeg's `JDCT_ISLOW`: the default of most programs, and TensorFlow's
+    /// `dct_method="INTEGER_ACCURATE"`. It differs from the fast one by 1.2 levels on average.
     Accurate,
 }
 
-/// A component's quantisation steps, scaled as its transform wants them.
+/// A component's quantisation steps, scaled for its transform.
 pub(super) struct Dequantiser {
     scaled: [i16; 64],
     inverse: Inverse,
 }
 
-/// What is done to a block. The reduced ones are the same whichever [`Transform`] is asked for
-/// (`start_pass` in jddctmgr.c).
+/// The transform of a block. The reduced ones are the same for every [`Transform`] (`start_pass` in
+/// jddctmgr.c).
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Inverse {
     Fast,
@@ -37,7 +37,7 @@ enum Inverse {
 type Rows<T> = [[T; 8]; 8];
 
 impl Dequantiser {
-    /// Of a component whose blocks become `side` samples on a side: 8, 4, 2 or 1.
+    /// For a component whose blocks become `side` samples a side: 8, 4, 2 or 1.
     pub(super) fn new(table: &[u16; 64], transform: Transform, side: usize) -> Self {
         let inverse = match (side, transform) {
             (1, _) => Inverse::ToOne,
@@ -82,7 +82,7 @@ impl Dequantiser {
         }
     }
 
-    /// The one level of a block without AC coefficients; also the mean of one that has some.
+    /// The level of a block without AC coefficients; the mean of any other.
     fn level(&self, dc: i16) -> u8 {
         let dc = dc.wrapping_mul(self.scaled[0]);
         match self.inverse {
@@ -100,7 +100,7 @@ fn write<const SIDE: usize>(samples: &[[u8; SIDE]; SIDE], out: &mut [u8], stride
     }
 }
 
-/// Coefficients times their steps. Products of damaged files wrap, as libjpeg-turbo's do.
+/// Coefficients times their steps. Products of damaged files wrap, as in libjpeg-turbo.
 #[inline]
 fn dequantised(block: &[i16; 64], steps: &[i16; 64]) -> Rows<i16> {
     let mut rows = [[0; 8]; 8];
@@ -115,8 +115,8 @@ fn to_sample(centred: i32) -> u8 {
     (centred + 128).clamp(0, 255) as u8
 }
 
-/// Rows become columns: three times, rows of the upper and the lower half are shuffled together,
-/// which is an instruction each.
+/// Transposes in three steps; each interleaves rows of the upper and the lower half, one
+/// instruction a row.
 #[inline]
 fn transposed<T: Copy + Default>(rows: &Rows<T>) -> Rows<T> {
     shuffled(&shuffled(&shuffled(rows)))
@@ -141,7 +141,7 @@ fn shuffled<T: Copy + Default>(rows: &Rows<T>) -> Rows<T> {
 /// Bits to the right of the point after both passes, with the division by eight.
 const FAST_SHIFT: u32 = 5;
 
-/// A step times the transform's own scale for its place, with two more bits (`jddctmgr.c`).
+/// A step times the transform's scale at its position, with two more bits (`jddctmgr.c`).
 fn fast_step(step: u16, position: usize) -> i16 {
     /// 2^14 times 1, and the square root of 2 times the cosine of k pi / 16.
     const SCALES: [f64; 8] = [
@@ -158,12 +158,12 @@ fn fast_step(step: u16, position: usize) -> i16 {
     ((i32::from(step) * scale + (1 << 11)) >> 12) as i16
 }
 
-/// Lane by lane, a product by a constant of eight bits to the right of the point, rounded down.
+/// Lane-by-lane product with a constant of eight fractional bits, rounded down.
 ///
 /// Written as the upper half of a sixteen-bit product, which is one instruction.
 #[inline]
 fn times<const CONSTANT: i32>(x: [i16; 8]) -> [i16; 8] {
-    // Constants of two and more do not fit: their whole part is added apart.
+    // Constants of two and more do not fit: their integer part is added separately.
     let whole = (CONSTANT / 512 * 2) as i16;
     let rest = (CONSTANT - 256 * i32::from(whole)) << 6;
     x.map(|x| ((i32::from(x << 2) * rest) >> 16) as i16)
@@ -197,8 +197,8 @@ fn sub(a: [i16; 8], b: [i16; 8]) -> [i16; 8] {
 
 fn fast(block: &[i16; 64], steps: &[i16; 64]) -> Rows<u8> {
     let columns = fast_pass(&transposed(&fast_pass(&dequantised(block, steps))));
-    // In sixteen bits, so that eight are clamped and narrowed at once: shifted, they have room for
-    // the middle of the range.
+    // In sixteen bits, so that eight lanes are clamped and narrowed at once; after the shift there
+    // is room for the offset of 128.
     transposed(&columns)
         .map(|row| row.map(|value| ((value >> FAST_SHIFT) + 128).clamp(0, 255) as u8))
 }
@@ -244,7 +244,7 @@ fn fast_pass(r: &Rows<i16>) -> Rows<i16> {
 
 // ---- The accurate transform: Loeffler, Ligtenberg and Moschytz's, in 32 bits (jidctint.c) ----
 
-/// Bits to the right of the point: of the constants, and kept between the passes.
+/// Fractional bits: of the constants, and between the passes.
 const CONSTANT_BITS: u32 = 13;
 const PASS_BITS: u32 = 2;
 
@@ -269,7 +269,7 @@ fn accurate_pass<const SHIFT: u32>(rows: &Rows<i32>) -> Rows<i32> {
     out
 }
 
-/// One column, not yet rounded. Damaged files overflow: they wrap.
+/// One column, unrounded. Sums of damaged files wrap.
 #[inline]
 fn accurate_column(r: [i32; 8]) -> [i32; 8] {
     let times = |x: i32, constant: i32| x.wrapping_mul(constant);

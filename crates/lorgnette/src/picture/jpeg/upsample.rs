@@ -1,13 +1,12 @@
-//! Components of fewer samples than the picture, brought to its size: libjpeg's smooth ("fancy")
-//! upsampling.
+//! Upsampling of components to the picture's size: libjpeg's smooth ("fancy") upsampling.
 //!
-//! A missing sample is three parts of the nearest one and one part of the next, with the roundings
-//! of `jdsample.c`. Where halves meet quarters or thirds, or a row is too short to have neighbours,
+//! A sample is three parts of the nearest sample and one part of the next, with the rounding of
+//! `jdsample.c`. Where sampling factors are not 1 or 2, or a row is too short to have neighbours,
 //! samples are repeated.
 
 use super::frame::{Component, Frame};
 
-/// The narrowest component that is smoothed across: below it, libjpeg repeats samples.
+/// Minimum width of a component that is smoothed horizontally: below it, libjpeg repeats samples.
 const MIN_SMOOTHED_WIDTH: usize = 3;
 
 /// Fills `out` with row `y` of a component at the width of the picture.
@@ -29,13 +28,13 @@ pub(super) fn row(frame: &Frame, component: &Component, y: usize, out: &mut Vec<
     out.truncate(frame.width);
 }
 
-/// The samples of a row that belong to the picture.
+/// The samples of a row inside the picture.
 fn samples(component: &Component, y: usize) -> &[u8] {
     &component.samples[component.block_side * component.blocks_across * y..][..component.width]
 }
 
-/// The row an output row lies in, and the next one to it: above for an even row, below for an odd
-/// one. At the edges of the picture that is the row itself.
+/// The row that contains an output row, and its nearest neighbour: above for an even row, below for
+/// an odd one. At the picture's edges the row itself.
 fn near_and_next(component: &Component, y: usize) -> (&[u8], &[u8]) {
     let near = y / 2;
     let next = if y.is_multiple_of(2) {
@@ -63,8 +62,8 @@ fn double_across(row: &[u8], out: &mut Vec<u8>) {
     *end = [blend(row[last], row[last - 1], 1), row[last]];
 }
 
-/// Room for two samples of each column. Pairs that are written in a loop over slices of known
-/// length, without a look at the room that is left, are computed eight and more at a time.
+/// Appends space for two samples of each column. Writing pairs into slices of known length lets the
+/// compiler compute eight and more at a time.
 fn output_pairs(out: &mut Vec<u8>, columns: usize) -> &mut [[u8; 2]] {
     out.resize(2 * columns, 0);
     out.as_chunks_mut().0
@@ -83,7 +82,7 @@ fn double_down(component: &Component, y: usize, out: &mut Vec<u8>) {
 
 /// `h2v2_fancy_upsample`: down first, in sixteenths, then across.
 fn double_both(component: &Component, y: usize, out: &mut Vec<u8>) {
-    /// Columns that are brought down at a time, with one more on either side.
+    /// Columns computed vertically at a time, plus one on either side.
     const COLUMNS: usize = 64;
     let (near, next) = near_and_next(component, y);
     let column = |x: usize| 3 * u16::from(near[x]) + u16::from(next[x]);

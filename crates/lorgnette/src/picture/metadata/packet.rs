@@ -1,42 +1,41 @@
-//! XMP and IPTC: what people and programs wrote of a photo. The encoders know neither, so they are
-//! put into the file that is written.
+//! XMP and IPTC metadata. The encoders support neither, so they are inserted into the encoded file.
 
 use super::{JPEG_START, Metadata, PictureFormat};
 
-/// How a JPEG's segments of XMP (XMP specification, part 3, 1.1.3) and of Photoshop's resources
-/// begin.
+/// Prefixes of a JPEG's segments of XMP (XMP specification, part 3, 1.1.3) and of Photoshop's
+/// resources.
 const XMP_START: &[u8] = b"http://ns.adobe.com/xap/1.0/\0";
 const PHOTOSHOP_START: &[u8] = b"Photoshop 3.0\0";
-/// The same in a PNG: a text that is neither compressed nor in any language (part 3, 1.1.5).
+/// The same in a PNG: an uncompressed text without language (part 3, 1.1.5).
 const XMP_KEYWORD: &[u8] = b"XML:com.adobe.xmp\0\0\0\0\0";
-/// Before each of Photoshop's resources, and the number of the one that is IPTC-IIM.
+/// The signature of each Photoshop resource, and the number of the IPTC-IIM one.
 const RESOURCE_START: &[u8] = b"8BIM";
 const IPTC: [u8; 2] = [0x04, 0x04];
-/// How the data of a preview begins in IPTC-IIM 4.2: dataset 2:202.
+/// Start of the preview data in IPTC-IIM 4.2: dataset 2:202.
 const IPTC_PREVIEW: [u8; 3] = [0x1c, 2, 202];
-/// Longest content of a JPEG's segment.
+/// Maximum content of a JPEG segment.
 const MAX_SEGMENT_BYTES: usize = 0xffff - 2;
-/// What a picture is like within XML: names of elements that hold one, and the first bytes of a
-/// JPEG, a PNG and a WebP in base64.
+/// Signs of pictures in XML: names of elements that hold one, and the first bytes of a JPEG, a PNG
+/// and a WebP in base64.
 const PICTURES_IN_XML: [&[u8]; 6] =
     [b"xmpGImg:image", b"xmp:Thumbnails", b"GImage:Data", b"/9j/", b"iVBORw0KGgo", b"UklGR"];
 /// A PNG's signature and its header.
 const PNG_HEADER: usize = 8 + 25;
 
-/// Whether XMP has no picture in it. Whoever cuts one out of XML without reading XML may leave a
-/// part of it.
+/// True if the XMP contains no picture. Cutting one out without parsing the XML could leave a part
+/// of it.
 pub(super) fn xmp_is_plain(xmp: &[u8]) -> bool {
-    // In UTF-8; other encodings, which hardly anybody writes, hide what is in them.
+    // UTF-8 only; other encodings, which are rare, would hide the signs.
     std::str::from_utf8(xmp).is_ok()
         && !PICTURES_IN_XML.iter().any(|picture| contains(xmp, picture))
 }
 
-/// Whether IPTC-IIM has no picture in it.
+/// True if the IPTC-IIM contains no picture.
 pub(super) fn iptc_is_plain(iptc: &[u8]) -> bool {
     !contains(iptc, &IPTC_PREVIEW) && !contains(iptc, &JPEG_START)
 }
 
-/// IPTC-IIM among the resources of Photoshop, the others of which may be thumbnails.
+/// Extracts IPTC-IIM from Photoshop's resources, which may also hold thumbnails.
 pub(super) fn extract_iptc(mut resources: &[u8]) -> Option<Vec<u8>> {
     loop {
         let rest = resources.strip_prefix(RESOURCE_START)?;
@@ -51,7 +50,7 @@ pub(super) fn extract_iptc(mut resources: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-/// Puts XMP, and into a JPEG also IPTC, into a file that has just been written.
+/// Inserts XMP, and in a JPEG also IPTC, into an encoded file.
 pub(in crate::picture) fn insert_packets(
     file: &mut Vec<u8>,
     format: PictureFormat,
@@ -66,7 +65,7 @@ pub(in crate::picture) fn insert_packets(
     file.splice(position..position, packets);
 }
 
-/// Segments of a JPEG; what is too long for one is left out.
+/// The segments of a JPEG; content too long for one is dropped.
 fn segments(metadata: &Metadata) -> Vec<u8> {
     let xmp = metadata.xmp.as_deref().map(|xmp| (0xe1, [XMP_START, xmp].concat()));
     let iptc = metadata.iptc.as_deref().map(|iptc| {
@@ -89,7 +88,7 @@ fn chunk(xmp: &[u8]) -> Vec<u8> {
     [&length[..], &content, &crc32fast::hash(&content).to_be_bytes()].concat()
 }
 
-/// The first place behind a JPEG's application segments, which begin it.
+/// Offset after a JPEG's leading application segments.
 fn after_applications(jpeg: &[u8]) -> usize {
     let mut at = 2;
     while let Some(&[0xff, 0xe0..=0xef, high, low]) =

@@ -1,6 +1,6 @@
-//! Four, two or one sample on a side in place of eight: the upper frequencies are left out, and
-//! what is left is folded into a smaller transform (`jidctred.c`, and its SIMD form in
-//! jidctred-sse2.asm, which keeps sixteen bits between the passes).
+//! Four, two or one sample a side in place of eight: the upper frequencies are dropped, and the
+//! rest goes through a smaller transform (`jidctred.c`, and its SIMD form in jidctred-sse2.asm,
+//! which stores sixteen bits between the passes).
 
 use super::{CONSTANT_BITS, PASS_BITS, Rows, to_sample};
 
@@ -23,14 +23,14 @@ pub(super) fn to_two(rows: &Rows<i16>) -> [[u8; 2]; 2] {
     samples(&two_pass::<2, { FINAL_BITS + 2 }>(&transposed(&after_columns)))
 }
 
-/// What libjpeg's table of limits makes of one sample, which no SIMD form computes: only damaged
-/// files have more bits (`jdmaster.c`).
+/// The effect of libjpeg's range-limit table on one sample, which no SIMD form computes: only
+/// damaged files have more bits (`jdmaster.c`).
 pub(super) fn ten_bits(level: i32) -> i32 {
     level << 22 >> 22
 }
 
 /// Eight rows of sixteen-bit numbers to four, lane by lane, rounded to drop `SHIFT` bits. The
-/// middle row, whose frequency four samples cannot have, is not read. Sums of damaged files wrap.
+/// middle row is not read: four samples cannot represent its frequency. Sums of damaged files wrap.
 #[inline]
 fn four_pass<const LANES: usize, const SHIFT: u32>(r: &[[i16; LANES]; 8]) -> [[i16; LANES]; 4] {
     let mut out = [[0; LANES]; 4];
@@ -65,7 +65,7 @@ fn two_pass<const LANES: usize, const SHIFT: u32>(r: &[[i16; LANES]; 8]) -> [[i1
 
 #[inline]
 fn rounded<const SHIFT: u32>(sum: i32) -> i16 {
-    // Only sums of damaged files leave sixteen bits.
+    // Only sums of damaged files exceed sixteen bits.
     (sum.wrapping_add(1 << (SHIFT - 1)) >> SHIFT).clamp(i16::MIN.into(), i16::MAX.into()) as i16
 }
 
