@@ -17,7 +17,7 @@
 //!     std::fs::write(folder.path().join(class).join(photo).with_extension("jpg"), photo)?;
 //! }
 //! let listing = Listing::open(folder.path(), &ListingOptions::default())?;
-//! let dataset = Dataset::read(listing, 1, &mut |_| true).expect("nobody stopped it");
+//! let dataset = Dataset::read(listing, 1, &mut ()).expect("not cancelled");
 //! assert_eq!(dataset.classes, ["cat", "dog"]);
 //! let splits = dataset.split(&SplitOptions::default())?;
 //! assert!(splits.iter().any(|&split| split == Split::Training));
@@ -33,6 +33,8 @@ mod split;
 use std::path::{Path, PathBuf};
 
 pub use regex_lite::Regex;
+
+use crate::observer::Observer;
 
 pub use content::{Digest, digests};
 pub use split::{Grouping, SplitBy, SplitOptions};
@@ -54,6 +56,12 @@ pub enum Split {
 impl Split {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Training, Self::Validation, Self::Test];
+
+    /// Counts the photos of each split, in the order of [`Self::ALL`].
+    #[must_use]
+    pub fn counts(splits: &[Self]) -> [usize; 3] {
+        Self::ALL.map(|split| splits.iter().filter(|&&other| other == split).count())
+    }
 
     /// Its name in files and messages.
     #[must_use]
@@ -219,11 +227,11 @@ impl Dataset {
     pub fn read(
         listing: Listing,
         threads: usize,
-        watch: &mut dyn FnMut(usize) -> bool,
+        observer: &mut dyn Observer,
     ) -> Option<Self> {
         let photos: Vec<&Path> =
             listing.photos.iter().map(|listed| listed.photo.as_path()).collect();
-        let digests = digests(&photos, threads, watch)?;
+        let digests = digests(&photos, threads, observer)?;
         Some(content::deduplicate(listing, digests))
     }
 

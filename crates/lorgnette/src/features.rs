@@ -23,6 +23,7 @@ use crate::dataset::{Digest, Example};
 use crate::embed::Embedder;
 use crate::error::Result;
 use crate::model::Model;
+use crate::observer::Observer;
 use crate::parallel::par_collect_ordered;
 use crate::picture::OpenOptions;
 use crate::preprocess::Preprocessor;
@@ -179,10 +180,11 @@ impl Extractor {
         }
     }
 
-    /// The features of all that is wanted, from the cache or computed on so many threads, each kept
-    /// in the cache as soon as it is known; or why a photo has none. `progress` is told how many are
-    /// done and how many of them were computed, and stops it by giving `false`: then nothing is
-    /// given, and what was computed is in the cache.
+    /// Returns the features of each request, or why it has none, from the cache or computed on
+    /// `threads` threads.
+    ///
+    /// Computed features are written to the cache at once. If the observer cancels, the result is
+    /// `None`, and all that was computed is in the cache.
     ///
     /// # Errors
     /// If the cache cannot be read or written.
@@ -191,39 +193,29 @@ impl Extractor {
         requests: &[FeatureRequest],
         cache: &mut FeatureCache,
         threads: usize,
-        progress: &mut dyn FnMut(usize, usize) -> bool,
+        observer: &mut dyn Observer<Extraction>,
     ) -> Result<Option<Vec<Features>>, CacheError> {
         let mut found: Vec<Option<Features>> = Vec::with_capacity(requests.len());
-        for requests in requests {
-            found.push(cache.get(&requests.key(self))?.map(Ok));
+        for request in requests {
+            found.push(cache.get(&request.key(self))?.map(Ok));
         }
         let missing: Vec<usize> = (0..requests.len()).filter(|&i| found[i].is_none()).collect();
-        let cached = requests.len() - missing.len();
-        if !progress(cached, 0) {
+        let total = requests.len();
+        let mut extraction = Extraction { done: total - missing.len(), computed: 0, total };
+        if observer.event(&extraction).is_break() {
             return Ok(None);
         }
-        let workers = threads.clamp(1, missing.len().max(1));
-        let worker = |_| {
-            let extractor = if workers == 1 {
-                self.clone()
-            } else {
-                self.with_threads((threads / workers).max(1))
-            };
-            move |_: usize, &index: &usize| extractor.compute(&requests[index])
-        };
-        let (mut computed, mut refused) = (0, None);
-        let results = par_collect_ordered(
-            &missing,
-            (0..workers).map(worker).collect(),
-            &mut |&index, result| {
-                computed += 1;
-                if let Ok(features) = result {
-                    refused = cache.put(&requests[index].key(self), features).err();
-                }
-                progress(cached + computed, computed) && refused.is_none()
-            },
-        );
-        if let Some(error) = refused {
+        let workers = self.workers(requests, threads, missing.len());
+        let mut cache_error = None;
+        let results = par_collect_ordered(&missing, workers, &mut |&index, result| {
+            extraction.done += 1;
+            extraction.computed += 1;
+            if let Ok(features) = result {
+                cache_error = cache.put(&requests[index].key(self), features).err();
+            }
+            observer.event(&extraction).is_continue() && cache_error.is_none()
+        });
+        if let Some(error) = cache_error {
             return Err(error);
         }
         let Some(results) = results else { return Ok(None) };
@@ -232,6 +224,35 @@ impl Extractor {
         }
         Ok(found.into_iter().collect())
     }
+
+    /// Shares `threads` threads among workers that each compute one request at a time.
+    fn workers<'r>(
+        &self,
+        requests: &'r [FeatureRequest],
+        threads: usize,
+        missing: usize,
+    ) -> Vec<impl FnMut(usize, &usize) -> Features + Send + use<'r>> {
+        let workers = threads.clamp(1, missing.max(1));
+        let extractor = |_| match workers {
+            1 => self.clone(),
+            _ => self.with_threads((threads / workers).max(1)),
+        };
+        (0..workers)
+            .map(extractor)
+            .map(|extractor| move |_: usize, &index: &usize| extractor.compute(&requests[index]))
+            .collect()
+    }
+}
+
+/// Progress of [`Extractor::extract_all`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extraction {
+    /// Requests that are finished, cached ones included.
+    pub done: usize,
+    /// Requests that were computed.
+    pub computed: usize,
+    /// All requests.
+    pub total: usize,
 }
 
 /// The features of one photo, or why it has none.

@@ -43,6 +43,7 @@ mod progressive;
 mod random;
 mod select_penalty;
 mod sgd;
+mod watcher;
 
 use std::fmt;
 use std::str::FromStr;
@@ -56,6 +57,8 @@ use crate::metrics::Epoch;
 
 pub use calibration::Calibration;
 pub use checkpoint::Checkpoint;
+pub use watcher::{Event, HeadObserver};
+use watcher::Watcher;
 pub use examples::Examples;
 pub use layers::{DenseLayer, Layers, probabilities};
 pub use lorgnette_net::head::OutputKind;
@@ -246,34 +249,6 @@ impl TrainingTask<'_> {
     }
 }
 
-/// Somebody who watches a training.
-pub trait Watch {
-    /// The weights that gradient descent begins with.
-    fn begins(&mut self, _layers: &Layers) {}
-
-    /// A step of gradient descent: its number from 0, the examples of its batch, the batch's mean
-    /// loss before it.
-    fn step(&mut self, _step: usize, _batch: &[usize], _loss: f64) {}
-
-    /// A penalty was tried.
-    fn tried(&mut self, _tried: &PenaltyTrial) {}
-
-    /// An epoch is over.
-    fn epoch(&mut self, _epoch: &Epoch) {}
-
-    /// The training stands here; kept, it can go on from here. Called often: making the state is
-    /// left to the watcher.
-    fn stands(&mut self, _state: &dyn Fn() -> Checkpoint) {}
-
-    /// Whether to go on.
-    fn should_continue(&mut self) -> bool {
-        true
-    }
-}
-
-/// Nobody.
-impl Watch for () {}
-
 /// A penalty that was tried, and what was held out said of it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PenaltyTrial {
@@ -319,7 +294,10 @@ impl Trained {
 #[non_exhaustive]
 pub enum HeadError {
     /// The loss grew without limit.
-    #[error("the loss is no number any more at step {step}: lower --learning-rate (it was {rate})")]
+    #[error(
+        "the training diverged at step {step} (its loss is not finite): lower the learning rate, \
+         which was {rate}"
+    )]
     Diverged {
         /// When.
         step: usize,
@@ -338,15 +316,16 @@ pub enum HeadError {
 pub fn train(
     task: &TrainingTask<'_>,
     from: Option<Checkpoint>,
-    watch: &mut dyn Watch,
+    observer: &mut HeadObserver<'_>,
 ) -> Result<Trained, HeadError> {
     check(task)?;
+    let watcher = &mut Watcher::new(observer);
     let single = ThreadPool::new(1);
     let task =
         &TrainingTask { pool: if task.fits_one_thread() { &single } else { task.pool }, ..*task };
     match (task.options.recipe, task.options.hidden) {
-        (Recipe::Default, None) => lbfgs_trainer::train(task, from, watch),
-        _ => sgd::train(task, from, watch),
+        (Recipe::Default, None) => lbfgs_trainer::train(task, from, watcher),
+        _ => sgd::train(task, from, watcher),
     }
 }
 
@@ -358,25 +337,26 @@ fn check(task: &TrainingTask<'_>) -> Result<(), HeadError> {
         task.options;
     let invalid = |what: &str| Err(HeadError::Settings(what.into()));
     if task.training.is_empty() || task.validation.is_empty() {
-        return invalid("there is nothing to train with, or nothing to validate with");
+        return invalid("there are no training examples or no validation examples");
     }
     let takes_batches = *recipe != Recipe::Default || hidden.is_some();
     if !takes_batches && (steps.is_some() || batch.is_some() || rate.is_some()) {
         return invalid(
-            "--steps, --batch and --learning-rate are of recipes that take batches: --recipe tutorial or retrain, or --hidden",
+            "the numbers of steps and of photos in a batch and the learning rate are for recipes \
+             with batches: the recipes tutorial and retrain, or a hidden layer",
         );
     }
     if !(0.0..1.0).contains(label_smoothing) {
-        return invalid("--label-smoothing is from 0 up to, not including, 1");
+        return invalid("the label smoothing must be at least 0 and less than 1");
     }
     if *hidden == Some(0) || *batch == Some(0) {
-        return invalid("a hidden layer and a batch have one at least");
+        return invalid("a hidden layer and a batch have at least one element");
     }
     if penalty.is_some_and(|penalty| !(penalty >= 0.0 && penalty.is_finite())) {
-        return invalid("--penalty is 0 or more");
+        return invalid("the penalty must be 0 or more");
     }
     if rate.is_some_and(|rate| !(rate > 0.0 && rate.is_finite())) {
-        return invalid("--learning-rate is more than 0");
+        return invalid("the learning rate must be more than 0");
     }
     Ok(())
 }

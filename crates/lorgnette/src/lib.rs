@@ -97,6 +97,7 @@ pub mod preprocess;
 #[cfg(feature = "pull")]
 pub mod pull;
 pub mod report;
+pub mod train;
 pub mod trained;
 pub mod wordnet;
 

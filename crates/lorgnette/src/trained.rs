@@ -14,11 +14,11 @@ mod base;
 mod card;
 
 use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::io::{self, Write as _};
+use std::path::Path;
 
 use lorgnette_net::head::{Head, Layer, OutputKind};
-use lorgnette_net::{Tensor, npy};
+use lorgnette_net::{AtomicFile, Tensor, npy, write_atomically};
 
 use crate::error::{Error, Result};
 use crate::labels::Labels;
@@ -79,21 +79,45 @@ impl TrainedModel {
         Ok(Self { card, head })
     }
 
-    /// Writes the folder; the card comes last, so that what is there is whole.
+    /// Writes the folder, replacing a model in it as a whole.
+    ///
+    /// All files are first written under temporary names. The old card is removed before the first
+    /// file is replaced, and the new one comes last: a folder with a card is one model, whenever
+    /// the process ends.
     ///
     /// # Errors
-    /// What the system refuses.
+    /// If a file cannot be written.
     pub fn write(&self, folder: &Path) -> Result<()> {
-        let io = |source| io_error(folder, source);
-        fs::create_dir_all(folder).map_err(io)?;
+        fs::create_dir_all(folder).map_err(|source| io_error(folder, source))?;
+        let mut staged = Vec::new();
+        for (name, content) in self.files() {
+            let path = folder.join(name);
+            let mut file = AtomicFile::create(&path).map_err(|source| io_error(&path, source))?;
+            file.write_all(&content).map_err(|source| io_error(&path, source))?;
+            staged.push((file, path));
+        }
+        let card = folder.join(CARD);
+        if card.exists() {
+            fs::remove_file(&card).map_err(|source| io_error(&card, source))?;
+        }
+        for (file, path) in staged {
+            file.commit().map_err(|source| io_error(&path, source))?;
+        }
+        Ok(())
+    }
+
+    /// Returns the names and contents of all files; the card is the last.
+    fn files(&self) -> Vec<(String, Vec<u8>)> {
+        let mut files = Vec::new();
         let hidden = self.head.hidden.iter().map(|layer| ("hidden_", layer));
         for (prefix, layer) in hidden.chain([("", &self.head.last)]) {
             for (name, tensor) in [("weights", &layer.weights), ("biases", &layer.biases)] {
-                replace(&folder.join(format!("{prefix}{name}.npy")), &npy::write(tensor))?;
+                files.push((format!("{prefix}{name}.npy"), npy::write(tensor)));
             }
         }
-        replace(&folder.join(LABELS), labels_text(&self.card.classes).as_bytes())?;
-        replace(&folder.join(CARD), &self.card.to_json())
+        files.push((LABELS.into(), labels_text(&self.card.classes).into_bytes()));
+        files.push((CARD.into(), self.card.to_json()));
+        files
     }
 
     /// Opens the network beneath and puts the head on it.
@@ -122,15 +146,12 @@ fn read_array(path: &Path) -> Result<Tensor> {
     Ok(Tensor::from_f32(tensor.shape(), tensor.to_f32()))
 }
 
-/// Writes a file under another name, which it loses when it is whole.
+/// Replaces a file.
 ///
 /// # Errors
-/// What the system refuses.
-pub fn replace(path: &Path, content: &[u8]) -> Result<()> {
-    let part = PathBuf::from([path.as_os_str(), ".part".as_ref()].join("".as_ref()));
-    fs::write(&part, content)
-        .and_then(|()| fs::rename(&part, path))
-        .map_err(|source| io_error(path, source))
+/// If the file cannot be written.
+pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<()> {
+    write_atomically(path, content).map_err(|source| io_error(path, source))
 }
 
 fn io_error(path: &Path, source: io::Error) -> Error {

@@ -2,21 +2,23 @@
 
 use std::collections::HashSet;
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use lorgnette::dataset::{
     Dataset, Grouping, Listing, ListingOptions, Nested, Regex, RejectionReason, Split, SplitBy,
     SplitOptions,
 };
-use lorgnette::features::{AugmentationOptions, Extractor, FeatureCache, FeatureRequest};
+use lorgnette::features::{AugmentationOptions, Extractor, Extraction, FeatureCache, FeatureRequest};
 use lorgnette::head::{
     self, Checkpoint, ClassWeights, Examples, OutputKind, Recipe, TrainOptions, Trained,
-    TrainingTask, Watch,
+    TrainingTask, Event, HeadObserver,
 };
 use lorgnette::kernels::{Level, ThreadPool};
 use lorgnette::metrics::{ScoredPhoto, label_issues};
 use lorgnette::net::zoo;
 use lorgnette::picture::OpenOptions;
+use lorgnette::Observer;
 use lorgnette::{Model, ModelOptions, Picture};
 
 /// A small picture of one colour, unlike others of another number.
@@ -34,7 +36,7 @@ fn reds_and_blues(folder: &Path, count: usize) {
 }
 
 fn dataset(path: &Path, options: &ListingOptions) -> Dataset {
-    Dataset::read(Listing::open(path, options).unwrap(), 2, &mut |_| true).unwrap()
+    Dataset::read(Listing::open(path, options).unwrap(), 2, &mut ()).unwrap()
 }
 
 fn plain(path: &Path) -> Dataset {
@@ -257,9 +259,9 @@ fn extract_all(
         .map(|example| FeatureRequest { example: example.clone(), augmentation: None })
         .collect();
     let mut computed = 0;
-    let found = extractor.extract_all(&requests, cache, threads, &mut |_, new| {
-        computed = new;
-        true
+    let found = extractor.extract_all(&requests, cache, threads, &mut |event: &Extraction| {
+        computed = event.computed;
+        ControlFlow::Continue(())
     });
     (found.unwrap().unwrap().into_iter().map(Result::unwrap).collect(), computed)
 }
@@ -302,9 +304,9 @@ fn features_are_computed_once_and_never_stale() {
     for _ in 0..2 {
         let requests = [FeatureRequest { example: example.clone(), augmentation }];
         extractor
-            .extract_all(&requests, &mut cache, 1, &mut |_, new| {
-                computed += new;
-                true
+            .extract_all(&requests, &mut cache, 1, &mut |event: &Extraction| {
+                computed += event.computed;
+                ControlFlow::Continue(())
             })
             .unwrap();
     }
@@ -323,7 +325,7 @@ fn stopping_keeps_what_was_computed() {
         .iter()
         .map(|example| FeatureRequest { example: example.clone(), augmentation: None })
         .collect();
-    let stopped = extractor.extract_all(&requests, &mut cache, 1, &mut |done, _| done < 5).unwrap();
+    let stopped = extractor.extract_all(&requests, &mut cache, 1, &mut |event: &Extraction| if event.done < 5 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }).unwrap();
     assert!(stopped.is_none());
     let (_, computed) = extract_all(&extractor, &dataset, &mut cache, 1);
     assert!((1..=7).contains(&computed), "{computed}");
@@ -346,7 +348,7 @@ fn trained(
     options: &TrainOptions,
     threads: usize,
     from: Option<Checkpoint>,
-    watch: &mut dyn Watch,
+    observer: &mut HeadObserver<'_>,
 ) -> Trained {
     let (training, validation) =
         (clouds(300, 20, 3), clouds(90, 20, 3).select(&(3..90).collect::<Vec<_>>()));
@@ -359,7 +361,7 @@ fn trained(
         pool: &pool,
         level: Level::best(),
     };
-    head::train(&task, from, watch).unwrap()
+    head::train(&task, from, observer).unwrap()
 }
 
 fn every_way() -> Vec<TrainOptions> {
@@ -404,14 +406,19 @@ struct Stopper {
     state: Option<Checkpoint>,
 }
 
-impl Watch for Stopper {
-    fn stands(&mut self, state: &dyn Fn() -> Checkpoint) {
-        self.state = Some(state());
-    }
-
-    fn should_continue(&mut self) -> bool {
-        self.asked += 1;
-        self.asked <= self.after
+impl Observer<Event<'_>> for Stopper {
+    fn event(&mut self, event: &Event<'_>) -> ControlFlow<()> {
+        match event {
+            Event::Checkpoint(checkpoint) => self.state = Some(checkpoint()),
+            Event::Iteration => {
+                self.asked += 1;
+                if self.asked > self.after {
+                    return ControlFlow::Break(());
+                }
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
     }
 }
 
@@ -448,7 +455,7 @@ fn labels_that_are_wrong_are_told_by_layers_that_did_not_learn_them() {
         (0..300).map(|row| vec![if is_wrong(row) { (row + 1) % 3 } else { row % 3 }]).collect();
     let training = Examples::new(20, sound.features().to_vec(), truth);
     let folds: Vec<usize> = (0..300).map(|row| row / 7 % 5).collect();
-    let held_out = |threads: usize, watch: &mut dyn Watch| {
+    let held_out = |threads: usize, observer: &mut HeadObserver<'_>| {
         let (pool, options, level) =
             (ThreadPool::new(threads), TrainOptions::default(), Level::best());
         let task = TrainingTask {
@@ -459,7 +466,7 @@ fn labels_that_are_wrong_are_told_by_layers_that_did_not_learn_them() {
             pool: &pool,
             level,
         };
-        head::out_of_fold_scores(&task, &folds, Some(0.03), watch)
+        head::out_of_fold_scores(&task, &folds, Some(0.03), observer)
     };
     let scores = held_out(1, &mut ()).unwrap();
     assert_eq!(held_out(3, &mut ()).unwrap(), scores);
@@ -494,7 +501,7 @@ fn a_loss_without_limit_is_an_error() {
         level: Level::best(),
     };
     let message = head::train(&task, None, &mut ()).unwrap_err().to_string();
-    assert!(message.contains("--learning-rate"), "{message}");
+    assert!(message.contains("lower the learning rate"), "{message}");
 }
 
 /// Biases are penalised, but not so much that they could not say how frequent a class is.
@@ -524,24 +531,20 @@ fn features_that_say_nothing_leave_classes_as_frequent_as_they_were() {
 /// Prints what was reached when.
 struct Clock(std::time::Instant);
 
-impl Watch for Clock {
-    fn tried(&mut self, tried: &head::PenaltyTrial) {
-        println!(
-            "{:5.1} s: penalty {:.1e}, loss {:.4}",
-            self.0.elapsed().as_secs_f64(),
-            tried.penalty,
-            tried.loss
-        );
-    }
-
-    fn epoch(&mut self, epoch: &lorgnette::metrics::Epoch) {
-        let (losses, accuracy) =
-            ([epoch.training_loss, epoch.validation_loss], epoch.validation_accuracy);
-        println!(
-            "{:5.1} s: epoch {}, losses {losses:.4?}, accuracy {accuracy:.4}",
-            self.0.elapsed().as_secs_f64(),
-            epoch.epoch
-        );
+impl Observer<Event<'_>> for Clock {
+    fn event(&mut self, event: &Event<'_>) -> ControlFlow<()> {
+        let seconds = self.0.elapsed().as_secs_f64();
+        match event {
+            Event::Trial(trial) => {
+                println!("{seconds:5.1} s: penalty {:.1e}, loss {:.4}", trial.penalty, trial.loss);
+            }
+            Event::Epoch(epoch) => println!(
+                "{seconds:5.1} s: epoch {}, losses {:.4} and {:.4}, accuracy {:.4}",
+                epoch.epoch, epoch.training_loss, epoch.validation_loss, epoch.validation_accuracy
+            ),
+            _ => {}
+        }
+        ControlFlow::Continue(())
     }
 }
 

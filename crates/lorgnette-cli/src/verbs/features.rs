@@ -1,6 +1,7 @@
 //! `lorgnette features`: the file that keeps features between trainings.
 
 use std::collections::HashSet;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
@@ -161,9 +162,9 @@ fn digests(folders: &[PathBuf], messages: Messages) -> Result<HashSet<Digest>> {
         let options = ListingOptions { nested: Nested::Parts, multi_label: true };
         let listing = Listing::open(folder, &options)?;
         let mut progress = Progress::new(listing.photos.len(), "photos", messages);
-        let dataset = Dataset::read(listing, 1, &mut |done| {
-            progress.set_position(done);
-            true
+        let dataset = Dataset::read(listing, 1, &mut |read: &lorgnette::Progress| {
+            progress.set_position(read.done);
+            ControlFlow::Continue(())
         });
         digests.extend(dataset.unwrap_or_default().examples.iter().map(|example| example.digest));
     }
@@ -179,7 +180,7 @@ fn import_files(
     let model = model::open_for_photos(&import.input, global, messages)?;
     let extractor = Extractor::new(model, import.features.as_deref(), OpenOptions::default())?;
     let listing = Listing::open(&import.folder, &ListingOptions::default())?;
-    let dataset = Dataset::read(listing, 1, &mut |_| true).unwrap_or_default();
+    let dataset = Dataset::read(listing, 1, &mut ()).unwrap_or_default();
     let first = dataset
         .examples
         .first()

@@ -1,32 +1,35 @@
 //! `lorgnette train`: classes of one's own from a folder of photos.
 
-mod bottlenecks;
-mod fit;
-mod folds;
+mod observer;
 mod photos;
-mod result;
 mod settings;
 mod stopwatch;
-mod tensorboard;
+mod trace;
 
-use std::path::PathBuf;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, anyhow, bail};
 use clap::Args;
-use lorgnette::dataset::{Dataset, Split};
-use lorgnette::features::{Extractor, FeatureCache};
-use lorgnette::trained::TrainedModel;
+use lorgnette::ModelOptions;
+use lorgnette::dataset::Split;
+use lorgnette::features::Extractor;
+use lorgnette::picture::OpenOptions;
+use lorgnette::train::{
+    Existing, PreviousModel, TrainError, Trainer, TrainerOptions, TrainingFolder, TrainingResult,
+};
+use lorgnette::trained::{Base, TrainedModel};
 
-use self::bottlenecks::Bottlenecks;
-use self::photos::PreviousModel;
+use self::observer::TrainingObserver;
 use self::settings::{AugmentationArguments, HeadArguments, SplitArguments};
 use self::stopwatch::Stopwatch;
 use crate::Outcome;
 use crate::arguments::{DecodeArguments, Global, InputArguments, ReportFormat};
 use crate::interrupt::Interrupt;
-use crate::messages::{Messages, count};
+use crate::messages::Messages;
 use crate::model;
+use crate::stream::{write_json, write_report};
 
 /// Train classes of your own from a folder of photos
 #[derive(Debug, Args)]
@@ -125,68 +128,33 @@ Examples:
 
 /// Trains.
 pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
-    let (started, stopwatch) = (Instant::now(), Stopwatch::start());
+    let (started, mut stopwatch) = (Instant::now(), Stopwatch::start());
     let interrupt = Interrupt::install();
-    photos::check_out(arguments)?;
+    let folder = TrainingFolder::open(&arguments.out, arguments.existing()).map_err(with_hint)?;
     let previous = arguments.from.as_deref().map(PreviousModel::read).transpose()?;
     let threads = global.threads.map_or_else(cores, usize::from);
-    let Some(mut dataset) =
-        photos::read(arguments, previous.as_ref(), (threads, messages), &interrupt)?
-    else {
-        bail!("interrupted before anything was computed");
-    };
+    let dataset = photos::read(arguments, previous.as_ref(), threads, messages, &interrupt)?;
+    let Some(dataset) = dataset else { bail!("interrupted before anything was computed") };
     stopwatch.lap("finding photos, and telling them apart");
     let (base, options) = base(arguments, global, previous.as_ref())?;
     let model = model::open_base_model(&base, &options, messages)?;
     let open_options =
         arguments.decode.open_options(&arguments.open_options(), model.min_decode_size(), messages);
     let extractor = Extractor::new(model, features(arguments, previous.as_ref()), open_options)?;
-    let path = arguments.cache.clone().map_or_else(model::features_file, Ok)?;
-    let mut cache = FeatureCache::open(&path)?;
+    let mut options = arguments.options(TrainerOptions::new(folder), base, options)?;
+    options.threads = threads;
+    options.split = arguments.splitting.options(previous.as_ref())?;
+    options.head = arguments.head.options(arguments.splitting.seed, dataset.multi_label);
     stopwatch.lap("opening the network, and the cache of features");
-    let computing = (threads, messages, &interrupt);
-    let Some(features) = bottlenecks::extract_all(&mut dataset, &extractor, &mut cache, computing)?
-    else {
-        messages
-            .note(&"interrupted: the features computed so far are kept; start it again to go on");
-        return Ok(Outcome::SomeFailed);
+    let trainer = Trainer::new(dataset, extractor.clone(), options);
+    let mut observer = TrainingObserver::new(arguments, messages, &interrupt, &mut stopwatch);
+    let result = match trainer.run(&mut observer) {
+        Ok(result) => result,
+        Err(TrainError::Cancelled) => return observer.cancelled(),
+        Err(error) => return Err(with_hint(error)),
     };
-    let features = photos::drop_unusable(&mut dataset, features, previous.as_ref())?;
-    photos::report_rejected(arguments, &dataset, messages)?;
-    let split_options = arguments.splitting.options(previous.as_ref())?;
-    // They may say why there is too little to split.
-    dataset.notes.iter().for_each(|note| messages.note(note));
-    let splits = dataset.split(&split_options)?;
-    dataset.warnings(&splits).iter().for_each(|warning| messages.note(warning));
-    let bottlenecks = Bottlenecks { dataset: &dataset, splits: &splits, features: &features };
-    let augmentations = arguments.augmentation.augmentations(arguments.splitting.seed);
-    let Some(extra) = bottlenecks.distorted(&augmentations, &extractor, &mut cache, computing)?
-    else {
-        messages
-            .note(&"interrupted: the features computed so far are kept; start it again to go on");
-        return Ok(Outcome::SomeFailed);
-    };
-    stopwatch.lap(stopwatch::FEATURES);
-    drop(cache);
-    let (extra, extractor, split_options, interrupt, stopwatch) =
-        (&extra, &extractor, &split_options, &interrupt, &stopwatch);
-    let run = fit::Run {
-        arguments,
-        bottlenecks,
-        extra,
-        extractor,
-        split_options,
-        messages,
-        interrupt,
-        stopwatch,
-    };
-    if let Some(folds) = arguments.splitting.folds {
-        folds::cross_validate(&run, folds)?;
-        stopwatch.lap("cross-validation");
-    }
-    let fitted = run.fit()?;
-    stopwatch.lap("training the layer");
-    let outcome = result::write(&run, &fitted, (&base, &options))?;
+    observer.finish()?;
+    write_report(|to| write_result(to, arguments, &result))?;
     if arguments.time {
         stopwatch.write(extractor.timings(), threads)?;
     }
@@ -194,17 +162,40 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
         "{} written, {:.1?} in all{}",
         arguments.out.display(),
         started.elapsed(),
-        if fitted.trained.interrupted { "; interrupted: --resume goes on" } else { "" }
+        if result.interrupted { "; interrupted: --resume goes on" } else { "" }
     ));
-    Ok(outcome)
+    let is_complete = !result.has_unusable_photos && !result.interrupted;
+    Ok(if is_complete { Outcome::Done } else { Outcome::SomeFailed })
 }
 
 impl Arguments {
-    fn open_options(&self) -> lorgnette::picture::OpenOptions {
-        lorgnette::picture::OpenOptions {
-            ignore_orientation: self.ignore_orientation,
-            ..Default::default()
+    fn open_options(&self) -> OpenOptions {
+        OpenOptions { ignore_orientation: self.ignore_orientation, ..Default::default() }
+    }
+
+    fn existing(&self) -> Existing {
+        match (self.resume, self.overwrite) {
+            (true, _) => Existing::Resume,
+            (false, true) => Existing::Overwrite,
+            (false, false) => Existing::Refuse,
         }
+    }
+
+    fn options(
+        &self,
+        mut options: TrainerOptions,
+        base: Base,
+        model: ModelOptions,
+    ) -> Result<TrainerOptions> {
+        options.base = base;
+        options.model = model;
+        options.cache = self.cache.clone().map_or_else(model::features_file, Ok)?;
+        options.augmentation = self.augmentation.augmentations(self.splitting.seed);
+        options.rejected_share = f64::from(self.head.unknown) / 100.0;
+        options.folds = self.splitting.folds.map(usize::from);
+        options.open = self.open_options();
+        options.projector = self.projector;
+        Ok(options)
     }
 }
 
@@ -212,64 +203,79 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// The end point asked for, or that of the model to go on from.
-fn features<'a>(arguments: &'a Arguments, previous: Option<&'a PreviousModel>) -> Option<&'a str> {
-    arguments
-        .features
-        .as_deref()
-        .or_else(|| previous.map(|previous| previous.model.card.base.features.as_str()))
+/// Adds the option that helps to an error of the library.
+fn with_hint(error: TrainError) -> anyhow::Error {
+    let hint = match &error {
+        TrainError::HasModel { .. } => "--resume goes on with it, --overwrite replaces it",
+        TrainError::HasOtherFiles { .. } => "name a new folder, or --overwrite to write among them",
+        _ => return error.into(),
+    };
+    anyhow!("{error}: {hint}")
 }
 
-/// The network to train on, and how it is opened. Of a trained model, it is the one beneath.
+/// Returns the end point that was asked for, or that of the previous model.
+fn features<'a>(arguments: &'a Arguments, previous: Option<&'a PreviousModel>) -> Option<&'a str> {
+    let previous = previous.map(|previous| previous.model().card.base.features.as_str());
+    arguments.features.as_deref().or(previous)
+}
+
+/// Returns the base network and its options. Of a trained model, it is the network beneath.
 fn base(
     arguments: &Arguments,
     global: &Global,
     previous: Option<&PreviousModel>,
-) -> Result<(lorgnette::trained::Base, lorgnette::ModelOptions)> {
+) -> Result<(Base, ModelOptions)> {
     let options = arguments.input.add_to(global.model_options()?);
-    let trained_base = |model: &TrainedModel, folder: &std::path::Path| -> Result<_> {
-        let card = &model.card.base;
-        let opening = card.options(&model.card.shape, &options);
-        let opening = opening.map_err(|what| anyhow::anyhow!("{}: {what}", folder.display()))?;
-        Ok((card.base(folder)?, opening))
-    };
     if let Some(previous) = previous {
-        return trained_base(&previous.model, &previous.folder);
+        return trained_base(previous.model(), previous.folder(), &options);
     }
     match model::base(global)? {
-        lorgnette::trained::Base::File(path) if TrainedModel::is_in(&path) => {
-            trained_base(&TrainedModel::read(&path)?, &path)
+        Base::File(path) if TrainedModel::is_in(&path) => {
+            trained_base(&TrainedModel::read(&path)?, &path, &options)
         }
         base => Ok((base, options)),
     }
 }
 
-/// How many photos each split has.
-fn counts(splits: &[Split]) -> [usize; 3] {
-    Split::ALL.map(|split| splits.iter().filter(|&&found| found == split).count())
+fn trained_base(
+    model: &TrainedModel,
+    folder: &Path,
+    options: &ModelOptions,
+) -> Result<(Base, ModelOptions)> {
+    let card = &model.card.base;
+    let options = card.options(&model.card.shape, options);
+    let options = options.map_err(|what| anyhow!("{}: {what}", folder.display()))?;
+    Ok((card.base(folder)?, options))
 }
 
-/// What a dataset is, in a line.
-fn describe(dataset: &Dataset, splits: &[Split]) -> String {
-    let [training, validation, test] = counts(splits);
-    format!(
-        "{} of {}: {training} for training, {validation} for validation, {test} for test",
-        count(dataset.examples.len(), "photo"),
-        count_classes(dataset.classes.len()),
-    )
+fn write_result(
+    out: &mut dyn Write,
+    arguments: &Arguments,
+    result: &TrainingResult,
+) -> io::Result<()> {
+    if arguments.format == ReportFormat::Json {
+        return write_json(out, &result.summary(arguments.out.to_str().unwrap_or_default()));
+    }
+    for split in Split::ALL {
+        let evaluation = result.evaluation(split);
+        let accuracy = evaluation.accuracy();
+        let [low, high] = accuracy.interval();
+        writeln!(
+            out,
+            "{:<10}  {:>6.2} %  ({} of {}; 95 %: {:.1} to {:.1} %)  loss {:.4}",
+            split.name(),
+            100.0 * accuracy.value(),
+            accuracy.correct,
+            accuracy.total,
+            100.0 * low,
+            100.0 * high,
+            evaluation.loss()
+        )?;
+    }
+    writeln!(out, "{}", arguments.out.join("report.html").display())
 }
 
-fn count_classes(classes: usize) -> String {
-    if classes == 1 { "1 class".into() } else { format!("{classes} classes") }
-}
-
-/// Says which files of a folder stand in the way.
-fn refuse(what: &str, out: &std::path::Path) -> Result<()> {
-    ensure!(what.is_empty(), "{}: {what}", out.display());
-    Ok(())
-}
-
-/// An error with the folder it is about.
-fn with_path<T>(result: std::io::Result<T>, path: &std::path::Path) -> Result<T> {
+/// An error with the file or folder it is about.
+fn with_path<T>(result: io::Result<T>, path: &Path) -> Result<T> {
     result.with_context(|| path.display().to_string())
 }

@@ -10,6 +10,7 @@ use std::str::FromStr;
 use sha2::{Digest as _, Sha256};
 
 use super::{Dataset, Example, ListedPhoto, Listing, RejectedPhoto, RejectionReason};
+use crate::observer::{Observer, Progress};
 use crate::parallel::par_collect_ordered;
 use crate::picture::OpenOptions;
 
@@ -59,13 +60,13 @@ impl FromStr for Digest {
 pub fn digests<P: AsRef<Path> + Sync>(
     photos: &[P],
     threads: usize,
-    watch: &mut dyn FnMut(usize) -> bool,
+    observer: &mut dyn Observer,
 ) -> Option<Vec<Result<Digest, String>>> {
     let mut done = 0;
     let workers = vec![|_: usize, photo: &P| digest(photo.as_ref()); threads.max(1)];
     par_collect_ordered(photos, workers, &mut |_, _| {
         done += 1;
-        watch(done)
+        observer.event(&Progress { done, total: photos.len() }).is_continue()
     })
 }
 

@@ -7,10 +7,11 @@
 //! the arrays in their order.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::io;
+use std::path::Path;
 
+use lorgnette_net::write_atomically;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
@@ -88,11 +89,7 @@ impl Checkpoint {
         bytes.extend(self.arrays.values().flatten().flat_map(|value| value.to_le_bytes()));
         let digest = Sha256::digest(&bytes);
         bytes.extend(digest);
-        let part = PathBuf::from([path.as_os_str(), ".part".as_ref()].join("".as_ref()));
-        let mut file = File::create(&part)?;
-        file.write_all(&bytes)?;
-        file.sync_all()?;
-        fs::rename(&part, path)
+        write_atomically(path, &bytes)
     }
 
     /// Reads it; nothing if there is none, it is damaged, or of another task.

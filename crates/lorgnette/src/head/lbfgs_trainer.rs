@@ -13,6 +13,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use super::watcher::Watcher;
 use super::checkpoint::Checkpoint;
 use super::examples::{Examples, Scaling};
 use super::layers::{DenseLayer, Layers};
@@ -20,7 +21,7 @@ use super::lbfgs::Lbfgs;
 use super::objective::{Criterion, Measured, Objective};
 use super::progressive;
 use super::select_penalty::{Chosen, WarmStart, choose, write_trials};
-use super::{ClassWeights, HeadError, PenaltyTrial, Trained, TrainingTask, Watch};
+use super::{ClassWeights, HeadError, PenaltyTrial, Trained, TrainingTask};
 use crate::metrics::Epoch;
 
 /// A penalised loss that falls by a smaller share than this has arrived.
@@ -35,9 +36,9 @@ const MIN_VALIDATION: usize = 500;
 pub(super) fn train(
     task: &TrainingTask<'_>,
     from: Option<Checkpoint>,
-    watch: &mut dyn Watch,
+    watcher: &mut Watcher<'_>,
 ) -> Result<Trained, HeadError> {
-    Ok(LbfgsTrainer::new(task).train(&from.unwrap_or_default(), watch))
+    Ok(LbfgsTrainer::new(task).train(&from.unwrap_or_default(), watcher))
 }
 
 /// A task, its examples scaled.
@@ -76,12 +77,12 @@ impl<'a> LbfgsTrainer<'a> {
     }
 
     /// Chooses the penalty if there is none, and trains with it.
-    pub(super) fn train(&self, from: &Checkpoint, watch: &mut dyn Watch) -> Trained {
+    pub(super) fn train(&self, from: &Checkpoint, watcher: &mut Watcher<'_>) -> Trained {
         match self.task.options.penalty {
-            Some(penalty) => self.solve((penalty, Vec::new(), None), from, watch),
-            None => match choose(self, from, watch) {
+            Some(penalty) => self.solve((penalty, Vec::new(), None), from, watcher),
+            None => match choose(self, from, watcher) {
                 Chosen::Penalty(penalty, tried, warm_start) => {
-                    self.solve((penalty, tried, warm_start), from, watch)
+                    self.solve((penalty, tried, warm_start), from, watcher)
                 }
                 Chosen::Interrupted(point, tried) => self.interrupted(&point, tried),
             },
@@ -127,7 +128,7 @@ impl<'a> LbfgsTrainer<'a> {
         &self,
         (penalty, tried, warm_start): (f64, Vec<PenaltyTrial>, Option<WarmStart>),
         from: &Checkpoint,
-        watch: &mut dyn Watch,
+        watcher: &mut Watcher<'_>,
     ) -> Trained {
         let mut measured = Measured::default();
         let mut run = TrainingRun::from(from);
@@ -135,7 +136,7 @@ impl<'a> LbfgsTrainer<'a> {
         let mut started = Instant::now();
         let mut descent = match read_descent(from, "") {
             Some(descent) => descent,
-            None => match progressive::initial_descent(self, penalty, warm_start, watch) {
+            None => match progressive::initial_descent(self, penalty, warm_start, watcher) {
                 Some(descent) => descent,
                 None => return self.interrupted(&self.origin, tried),
             },
@@ -145,7 +146,7 @@ impl<'a> LbfgsTrainer<'a> {
         }
         let min_gain = MIN_ABSOLUTE_GAIN * self.validated(&self.origin).loss;
         while !run.converged && run.epochs.len() < self.task.options.epochs {
-            if !watch.should_continue() {
+            if !watcher.should_continue() {
                 interrupted = true;
                 break;
             }
@@ -168,8 +169,8 @@ impl<'a> LbfgsTrainer<'a> {
             let stale = self.validates_alone()
                 && run.epochs_without_gain(min_gain) >= self.task.options.patience.max(1);
             run.converged = stale || before - descent.value < CONVERGED * before.abs();
-            watch.epoch(&epoch);
-            watch.stands(&|| self.solving_state(&tried, &descent, &run));
+            watcher.epoch(&epoch);
+            watcher.checkpoint(&|| self.solving_state(&tried, &descent, &run));
         }
         let layers = self.layers(&run.best);
         let TrainingRun { epochs, best_epoch, .. } = run;

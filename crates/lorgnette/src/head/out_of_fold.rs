@@ -1,10 +1,11 @@
 //! What is said of training photos by layers that were trained without them, which is what shows
 //! labels that may be wrong: a layer that has learned an error by heart does not find it.
 
+use super::watcher::{HeadObserver, Watcher};
 use super::layers::Layers;
 use super::lbfgs_trainer::LbfgsTrainer;
 use super::random::Random;
-use super::{Checkpoint, Examples, Recipe, TrainOptions, TrainingTask, Watch};
+use super::{Checkpoint, Examples, Recipe, TrainOptions, TrainingTask};
 
 /// Products of a pass through the examples that a layer is trained on here, at most: of very many,
 /// a part tells enough.
@@ -27,8 +28,9 @@ pub fn out_of_fold_scores(
     task: &TrainingTask<'_>,
     folds: &[usize],
     penalty: Option<f64>,
-    watch: &mut dyn Watch,
+    observer: &mut HeadObserver<'_>,
 ) -> Option<Vec<f32>> {
+    let mut watcher = Watcher::quiet(observer);
     assert_eq!(folds.len(), task.training.len(), "a fold for each example");
     let penalty = penalty.unwrap_or(DEFAULT_STRENGTH / task.training.len() as f64);
     let (recipe, hidden) = (Recipe::Default, None);
@@ -45,7 +47,7 @@ pub fn out_of_fold_scores(
         if held.is_empty() {
             continue;
         }
-        let layers = trained_without(task, &options, folds, fold, watch)?;
+        let layers = trained_without(task, &options, folds, fold, &mut watcher)?;
         let found = layers.scores(task.training.select(&held).features(), task.level, task.pool);
         for (&example, found) in held.iter().zip(found.chunks_exact(task.classes)) {
             scores[example * task.classes..][..task.classes].copy_from_slice(found);
@@ -59,7 +61,7 @@ fn trained_without(
     options: &TrainOptions,
     folds: &[usize],
     fold: usize,
-    watch: &mut dyn Watch,
+    watcher: &mut Watcher<'_>,
 ) -> Option<Layers> {
     let mut others: Vec<usize> = (0..folds.len()).filter(|&i| folds[i] != fold).collect();
     let most = (MAX_PRODUCTS / (task.training.width() * task.classes).max(1)).max(MIN_EXAMPLES);
@@ -72,16 +74,6 @@ fn trained_without(
         return None;
     }
     let task = TrainingTask { training: &training, options, ..*task };
-    let mut quiet = Quiet(watch);
-    let trained = LbfgsTrainer::new(&task).train(&Checkpoint::default(), &mut quiet);
+    let trained = LbfgsTrainer::new(&task).train(&Checkpoint::default(), watcher);
     (!trained.interrupted).then_some(trained.layers)
-}
-
-/// Only asks whether to go on: these epochs are nobody's.
-struct Quiet<'a>(&'a mut dyn Watch);
-
-impl Watch for Quiet<'_> {
-    fn should_continue(&mut self) -> bool {
-        self.0.should_continue()
-    }
 }

@@ -2,7 +2,7 @@
 //! one leads begins on each in turn. The smallest sum of a part is near that of all, and a step
 //! towards it takes a fraction of the time.
 
-use super::Watch;
+use super::watcher::Watcher;
 use super::examples::Examples;
 use super::lbfgs::{Function, Lbfgs};
 use super::lbfgs_trainer::LbfgsTrainer;
@@ -38,7 +38,7 @@ pub(super) fn initial_descent(
     trainer: &LbfgsTrainer<'_>,
     penalty: f64,
     mut warm_start: Option<WarmStart>,
-    watch: &mut dyn Watch,
+    watcher: &mut Watcher<'_>,
 ) -> Option<Lbfgs> {
     let count = trainer.training.len();
     let permutation = permutation(trainer);
@@ -51,7 +51,7 @@ pub(super) fn initial_descent(
         let mut function = trainer.function(&examples, penalty, &mut measured);
         let mut descent = from(trainer, warm_start, penalty, &mut function);
         for _ in 0..MAX_ITERATIONS {
-            if !watch.should_continue() {
+            if !watcher.should_continue() {
                 return None;
             }
             let before = descent.value;
@@ -92,6 +92,9 @@ mod tests {
 
     use super::super::{Checkpoint, TrainOptions, Trained, TrainingTask};
     use super::*;
+    use crate::head::{Event, HeadObserver};
+    use crate::observer::Observer;
+    use std::ops::ControlFlow;
 
     /// Examples of three classes, of which a few features tell.
     fn examples(count: usize) -> Examples {
@@ -106,14 +109,14 @@ mod tests {
     /// Stops when it is asked for the so-and-so-many-th time, and keeps where it stood last.
     struct Stopper(usize, Checkpoint);
 
-    impl Watch for Stopper {
-        fn stands(&mut self, state: &dyn Fn() -> Checkpoint) {
-            self.1 = state();
-        }
-
-        fn should_continue(&mut self) -> bool {
-            self.0 = self.0.saturating_sub(1);
-            self.0 > 0
+    impl Observer<Event<'_>> for Stopper {
+        fn event(&mut self, event: &Event<'_>) -> ControlFlow<()> {
+            match event {
+                Event::Checkpoint(checkpoint) => self.1 = checkpoint(),
+                Event::Iteration => self.0 = self.0.saturating_sub(1),
+                _ => {}
+            }
+            if self.0 > 0 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
         }
     }
 
@@ -122,7 +125,7 @@ mod tests {
         validation: usize,
         threads: usize,
         from: &Checkpoint,
-        watch: &mut dyn Watch,
+        observer: &mut HeadObserver<'_>,
     ) -> Trained {
         let (training, validation, pool) =
             (examples(1500), examples(validation), ThreadPool::new(threads));
@@ -138,7 +141,7 @@ mod tests {
         };
         let mut trainer = LbfgsTrainer::new(&task);
         trainer.part = 32;
-        trainer.train(from, watch)
+        trainer.train(from, &mut Watcher::new(observer))
     }
 
     #[test]

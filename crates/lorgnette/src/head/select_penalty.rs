@@ -6,6 +6,7 @@
 //! are overconfident, which [calibration](super::Calibration) mends later; so the weakest is taken
 //! whose loss cannot be told from the best.
 
+use super::watcher::Watcher;
 use super::calibration::{losses, temperature};
 use super::checkpoint::Checkpoint;
 use super::examples::Examples;
@@ -13,7 +14,7 @@ use super::lbfgs::Lbfgs;
 use super::lbfgs_trainer::{LbfgsTrainer, read_descent, write_descent};
 use super::objective::Measured;
 use super::progressive;
-use super::{PenaltyTrial, Watch};
+use super::{PenaltyTrial};
 
 /// The penalties that are tried, as `λ·n`: for features of mean square deviation 1, the inverse of
 /// scikit-learn's `C`.
@@ -64,7 +65,7 @@ struct HeldOut {
 pub(super) fn choose(
     trainer: &LbfgsTrainer<'_>,
     from: &Checkpoint,
-    watch: &mut dyn Watch,
+    watcher: &mut Watcher<'_>,
 ) -> Chosen {
     let mut trials = trials(trainer, from);
     let mut tried = read_trials(from);
@@ -76,7 +77,7 @@ pub(super) fn choose(
         }
         let mut held = Vec::new();
         for trial in &mut trials {
-            if !watch.should_continue() {
+            if !watcher.should_continue() {
                 let whole =
                     trials.pop().and_then(|trial| trial.descent).map(|descent| descent.point);
                 return Chosen::Interrupted(whole.unwrap_or_else(|| trainer.origin.clone()), tried);
@@ -85,9 +86,9 @@ pub(super) fn choose(
             held.push(trial.evaluated(trainer));
         }
         let found = evaluated(trainer, strength / trainer.training.len() as f64, &held);
-        watch.tried(&found);
+        watcher.trial(&found);
         tried.push(found);
-        watch.stands(&|| state(&trials, &tried));
+        watcher.checkpoint(&|| state(&trials, &tried));
     }
     let penalty = tried[weakest_good(&tried)].penalty;
     Chosen::Penalty(penalty, tried.clone(), warm_start(trials, strengths[tried.len() - 1]))

@@ -3,13 +3,14 @@
 
 use std::time::Instant;
 
+use super::watcher::Watcher;
 use super::checkpoint::Checkpoint;
 use super::examples::{Examples, Scaling};
 use super::layers::{DenseLayer, Layers};
 use super::matmul::{PackedMatrix, Product, transpose};
 use super::objective::{Criterion, Measured};
 use super::random::Random;
-use super::{ClassWeights, HeadError, Recipe, TrainOptions, Trained, TrainingTask, Watch};
+use super::{ClassWeights, HeadError, Recipe, TrainOptions, Trained, TrainingTask};
 use crate::metrics::Epoch;
 use lorgnette_net::head::OutputKind;
 
@@ -115,7 +116,7 @@ impl Settings {
 pub(super) fn train(
     task: &TrainingTask<'_>,
     from: Option<Checkpoint>,
-    watch: &mut dyn Watch,
+    watcher: &mut Watcher<'_>,
 ) -> Result<Trained, HeadError> {
     let settings = Settings::new(task.options, task.training.len());
     // The recipes take features as they are.
@@ -137,9 +138,9 @@ pub(super) fn train(
     if let Some(state) = from {
         descent.resume(&state);
     } else {
-        watch.begins(&descent.layers());
+        watcher.start(&descent.layers());
     }
-    let interrupted = descent.run(&validation, &plain, watch)?;
+    let interrupted = descent.run(&validation, &plain, watcher)?;
     let GradientDescent { run, network, .. } = descent;
     let kept = if settings.keeps_best && !run.best.is_empty() {
         network.layers(&run.best)
@@ -273,11 +274,11 @@ impl<'a> GradientDescent<'a> {
         &mut self,
         validation: &Examples,
         plain: &Criterion,
-        watch: &mut dyn Watch,
+        watcher: &mut Watcher<'_>,
     ) -> Result<bool, HeadError> {
         let mut started = Instant::now();
         while self.step < self.settings.steps && !self.is_stale() {
-            if !watch.should_continue() {
+            if !watcher.should_continue() {
                 return Ok(true);
             }
             let batch = self.batch();
@@ -288,15 +289,15 @@ impl<'a> GradientDescent<'a> {
                     rate: self.settings.rate_at(self.step),
                 });
             }
-            watch.step(self.step, &batch, loss);
+            watcher.step(self.step, &batch, loss);
             self.step += 1;
             if self.step.is_multiple_of(self.settings.evaluate_every)
                 || self.step == self.settings.steps
             {
                 self.evaluate(validation, plain, started.elapsed().as_secs_f64());
                 started = Instant::now();
-                watch.epoch(self.run.epochs.last().expect("just noted"));
-                watch.stands(&|| self.state());
+                watcher.epoch(self.run.epochs.last().expect("just noted"));
+                watcher.checkpoint(&|| self.state());
             }
         }
         Ok(false)

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
+use std::ops::ControlFlow;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
@@ -91,9 +92,9 @@ impl TrainedOn {
         let photos: Vec<&Path> =
             ground_truth.photos.iter().map(|(photo, _)| photo.as_path()).collect();
         let mut progress = Progress::new(photos.len(), "photos told apart", messages);
-        let digests = dataset::digests(&photos, threads, &mut |done| {
-            progress.set_position(done);
-            true
+        let digests = dataset::digests(&photos, threads, &mut |read: &lorgnette::Progress| {
+            progress.set_position(read.done);
+            ControlFlow::Continue(())
         });
         let split = |digest: Result<Digest, String>| self.splits.get(&digest.ok()?).copied();
         digests.unwrap_or_default().into_iter().map(split).collect()

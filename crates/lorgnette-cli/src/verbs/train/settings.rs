@@ -6,7 +6,7 @@ use lorgnette::dataset::{Grouping, ListingOptions, Regex, SplitBy, SplitOptions}
 use lorgnette::features::AugmentationOptions;
 use lorgnette::head::{ClassWeights, OutputKind, Recipe, TrainOptions};
 
-use super::photos::PreviousModel;
+use lorgnette::train::PreviousModel;
 
 /// Which photos are for what.
 #[derive(Debug, Args)]
@@ -83,7 +83,7 @@ impl SplitArguments {
     /// How photos are dealt out; as those of a model to go on from were, unless it is said
     /// otherwise.
     pub(super) fn options(&self, previous: Option<&PreviousModel>) -> Result<SplitOptions> {
-        let previous_data = previous.map(|previous| &previous.model.card.data);
+        let previous_data = previous.map(|previous| &previous.model().card.data);
         let defaults = SplitOptions::default();
         let pattern = |text: &String| Regex::new(text).with_context(|| format!("--group {text}"));
         let validation =

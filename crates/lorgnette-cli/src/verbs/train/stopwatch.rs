@@ -1,7 +1,6 @@
 //! Where the time of a training went.
 
 use std::io;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use lorgnette::features::Timings;
@@ -11,33 +10,28 @@ use crate::table::{Align, Fit, Table};
 /// The stage that many threads share.
 pub(super) const FEATURES: &str = "features";
 
-/// A stopwatch.
-pub(super) struct Stopwatch(Mutex<Laps>);
-
-struct Laps {
+/// Measures the stages of a training.
+pub(super) struct Stopwatch {
     last: Instant,
-    all: Vec<(&'static str, Duration)>,
+    laps: Vec<(&'static str, Duration)>,
 }
 
 impl Stopwatch {
     pub(super) fn start() -> Self {
-        Self(Mutex::new(Laps { last: Instant::now(), all: Vec::new() }))
+        Self { last: Instant::now(), laps: Vec::new() }
     }
 
-    /// What was done since the last time.
-    pub(super) fn lap(&self, what: &'static str) {
-        let mut laps = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Ends a stage.
+    pub(super) fn lap(&mut self, stage: &'static str) {
         let now = Instant::now();
-        let taken = now - laps.last;
-        laps.all.push((what, taken));
-        laps.last = now;
+        self.laps.push((stage, now - self.last));
+        self.last = now;
     }
 
     /// Writes a table to standard error: each stage, and what the threads did that computed
     /// features.
     pub(super) fn write(&self, timings: Timings, threads: usize) -> io::Result<()> {
-        let laps = &self.0.lock().unwrap_or_else(PoisonError::into_inner).all;
-        let whole: Duration = laps.iter().map(|(_, time)| *time).sum();
+        let whole: Duration = self.laps.iter().map(|(_, time)| *time).sum();
         let mut table = Table::new(&[
             ("stage", Align::Left),
             ("seconds", Align::Right),
@@ -51,7 +45,7 @@ impl Stopwatch {
                 format!("{:.1} %", 100.0 * seconds / whole),
             ]
         };
-        for (what, time) in laps {
+        for (what, time) in &self.laps {
             table.row(row(what, *time));
             if *what == FEATURES {
                 within(timings, threads).for_each(|(what, time)| table.row(row(what, time)));
