@@ -35,7 +35,7 @@ fn main() -> ExitCode {
 }
 
 /// Trains on a folder of photos and writes the model's folder.
-fn train(photos: &Path, model: &Path) -> Result<TrainingResult, Box<dyn Error>> {
+pub(crate) fn train(photos: &Path, model: &Path) -> Result<TrainingResult, Box<dyn Error>> {
     // Locked, so that a second training into the folder fails.
     let folder = TrainingFolder::open(model, Existing::Refuse)?;
     let options = TrainerOptions::new(folder);

@@ -1,4 +1,4 @@
-//! Photos whose classes are known: found in folders or a list, told apart by content, dealt out to
+//! Labelled photos: listed from folders or a CSV file, deduplicated by content, and split into
 //! training, validation and test.
 //!
 //! ```text
@@ -6,7 +6,7 @@
 //!                                        names only   duplicates and        by content, so that moving,
 //!                                                     contradictions out    renaming or adding changes nothing
 //! ```
-//! What is wrong with a photo is a [`RejectedPhoto`], never the end: the others go on.
+//! A photo that cannot be used becomes a [`RejectedPhoto`]; the others are used.
 //!
 //! ```
 //! use lorgnette::dataset::{Dataset, Listing, ListingOptions, Split, SplitOptions};
@@ -39,7 +39,7 @@ use crate::observer::Observer;
 pub use content::{Digest, digests};
 pub use split::{Grouping, SplitBy, SplitOptions};
 
-/// What a photo is for.
+/// Part of a dataset.
 #[derive(
     Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
 )]
@@ -47,14 +47,14 @@ pub use split::{Grouping, SplitBy, SplitOptions};
 pub enum Split {
     /// Weights are fitted to it.
     Training,
-    /// Settings are chosen by it: how much regularisation, when to stop, what is unknown.
+    /// Settings are selected on it: penalty, early stopping, calibration.
     Validation,
-    /// Nothing is chosen by it; it tells how good the model is.
+    /// The final model is evaluated on it.
     Test,
 }
 
 impl Split {
-    /// All of them.
+    /// All values.
     pub const ALL: [Self; 3] = [Self::Training, Self::Validation, Self::Test];
 
     /// Counts the photos of each split, in the order of [`Self::ALL`].
@@ -74,23 +74,23 @@ impl Split {
     }
 }
 
-/// Why a photo was left out.
+/// Why a photo is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum RejectionReason {
-    /// It cannot be read, or is no picture.
+    /// It cannot be read or decoded.
     Unreadable,
-    /// The same content is there under another name, with the same classes; that one is used.
+    /// Another photo with the same content and classes is used.
     Duplicate,
-    /// The same content, or the same path of a list, has different classes; none of them is used.
+    /// The same content or path has different classes; none of its photos is used.
     ConflictingLabels,
-    /// A list gives it no class, or no path.
+    /// A list has no class or no path for it.
     Unlabelled,
-    /// It lies too deep in a folder of folders, or in none.
+    /// It is not in a class's folder, or in a folder within it.
     Misplaced,
 }
 
 impl RejectionReason {
-    /// All of them.
+    /// All values.
     pub const ALL: [Self; 5] = [
         Self::Unreadable,
         Self::Duplicate,
@@ -112,60 +112,60 @@ impl RejectionReason {
     }
 }
 
-/// A photo that is left out.
+/// A photo that is not used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RejectedPhoto {
     /// Its file.
     pub photo: PathBuf,
-    /// Of which kind its fault is.
+    /// Why it is rejected.
     pub reason: RejectionReason,
-    /// What is wrong with it, in words; the file's name is in it.
+    /// A message that names the file.
     pub message: String,
 }
 
-/// How folders and lists are read.
+/// Options of a listing.
 #[derive(Clone, Debug, Default)]
 pub struct ListingOptions {
-    /// What folders within a class's folder are.
+    /// Meaning of folders within a class's folder.
     pub nested: Nested,
     /// Whether photos may have several classes: several labels in a list, or the same photo in
     /// several folders.
     pub multi_label: bool,
 }
 
-/// What folders within a class's folder are.
+/// Meaning of folders within a class's folder.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Nested {
-    /// Not looked into.
+    /// Ignored.
     #[default]
     Ignored,
-    /// Classes of their own, called by their path, such as `animals/cat`.
+    /// Separate classes, named by their path, such as `animals/cat`.
     Classes,
     /// Parts of the class.
     Parts,
 }
 
-/// A photo that was listed, not yet read.
+/// A photo that was listed and not yet read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedPhoto {
     /// Its file.
     pub photo: PathBuf,
-    /// Its classes, by name.
+    /// Names of its classes.
     pub labels: Vec<String>,
-    /// What it is for, where folders or the list say so.
+    /// Its split, if folders or the list set it.
     pub split: Option<Split>,
 }
 
-/// What a folder or a list names.
+/// Contents of a folder or a list.
 #[derive(Clone, Debug, Default)]
 pub struct Listing {
     /// The photos.
     pub photos: Vec<ListedPhoto>,
-    /// The names of classes, also of those without photos, in order.
+    /// Names of all classes, sorted; some may have no photos.
     pub classes: Vec<String>,
-    /// What was left out already.
+    /// Photos that were rejected already.
     pub rejected: Vec<RejectedPhoto>,
-    /// What the user should know.
+    /// Messages for the user.
     pub notes: Vec<String>,
     /// Whether photos may have several classes.
     pub multi_label: bool,
@@ -197,45 +197,40 @@ impl Listing {
 pub struct Example {
     /// Its file.
     pub photo: PathBuf,
-    /// Of its content.
+    /// SHA-256 of its content.
     pub digest: Digest,
-    /// Its classes, by index, in order: one, but for datasets of several labels.
+    /// Indices of its classes, ascending; more than one in multi-label datasets only.
     pub classes: Vec<usize>,
-    /// What it is for, where folders or the list say so.
+    /// Its split, if folders or the list set it.
     pub split: Option<Split>,
 }
 
-/// Photos with their classes; each content once.
+/// Labelled photos, each content once.
 #[derive(Clone, Debug, Default)]
 pub struct Dataset {
     /// The names of the classes, in the order of the model's outputs.
     pub classes: Vec<String>,
     /// The photos.
     pub examples: Vec<Example>,
-    /// What was left out.
+    /// Rejected photos.
     pub rejected: Vec<RejectedPhoto>,
-    /// What the user should know.
+    /// Messages for the user.
     pub notes: Vec<String>,
     /// Whether photos may have several classes.
     pub multi_label: bool,
 }
 
 impl Dataset {
-    /// Reads the content of what was listed, on so many threads: the same content counts once, and
-    /// not at all if it is said to be different things. `watch` is told how many are done, and
-    /// stops it by giving `false`; then there is no dataset.
-    pub fn read(
-        listing: Listing,
-        threads: usize,
-        observer: &mut dyn Observer,
-    ) -> Option<Self> {
+    /// Reads the listed photos on `threads` threads and keeps each content once, or not at all if its
+    /// labels conflict. Returns `None` if the observer cancels.
+    pub fn read(listing: Listing, threads: usize, observer: &mut dyn Observer) -> Option<Self> {
         let photos: Vec<&Path> =
             listing.photos.iter().map(|listed| listed.photo.as_path()).collect();
         let digests = digests(&photos, threads, observer)?;
         Some(content::deduplicate(listing, digests))
     }
 
-    /// Leaves out photos that turned out to be unreadable, by their index.
+    /// Rejects unreadable photos, given by index with a message.
     pub fn reject(&mut self, broken: Vec<(usize, String)>) {
         let mut gone = vec![false; self.examples.len()];
         for (index, message) in broken {
@@ -251,8 +246,8 @@ impl Dataset {
         self.examples.retain(|_| !gone.next().unwrap_or(false));
     }
 
-    /// Leaves out classes without photos, and says so in [`notes`](Self::notes); the others keep
-    /// their order.
+    /// Drops classes without photos, with a message in [`notes`](Self::notes). The others keep their
+    /// order.
     pub fn drop_empty_classes(&mut self) {
         let counts = self.counts();
         let position: Vec<usize> = counts
@@ -269,7 +264,7 @@ impl Dataset {
         self.classes.retain(|_| counts.next().is_some_and(|n| n > 0));
     }
 
-    /// How many photos each class has.
+    /// Returns the number of photos of each class.
     #[must_use]
     pub fn counts(&self) -> Vec<usize> {
         let mut counts = vec![0; self.classes.len()];
@@ -280,7 +275,7 @@ impl Dataset {
         counts
     }
 
-    /// Says what each photo is for. Where folders or the list say so, it is that.
+    /// Returns the split of each photo. Splits that folders or the list set have priority.
     ///
     /// # Errors
     /// If there are fewer than two classes, or too few photos for one in each split.
@@ -288,7 +283,8 @@ impl Dataset {
         split::split(self, options)
     }
 
-    /// The fold of each photo, of so many; by content, as [`Dataset::split`] does it.
+    /// Returns the fold of each photo, from 0 to less than `folds`, by content as in
+    /// [`Dataset::split`].
     #[must_use]
     pub fn folds(&self, folds: usize, options: &SplitOptions) -> Vec<usize> {
         self.examples
@@ -297,24 +293,24 @@ impl Dataset {
             .collect()
     }
 
-    /// What is odd about the numbers of photos: tiny classes, classes far larger than others,
-    /// classes that a split has nothing of.
+    /// Returns warnings about small classes, imbalanced classes, and classes without photos in a
+    /// split.
     #[must_use]
     pub fn warnings(&self, splits: &[Split]) -> Vec<String> {
         split::warnings(self, splits)
     }
 }
 
-/// Why there is no dataset.
+/// Error of a dataset.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DatasetError {
-    /// The system refused.
+    /// A file cannot be read.
     #[error("{path}: cannot be read: {source}", path = .path.display())]
     Read {
         /// The folder or list.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
     /// It is neither a folder of classes nor a list.
@@ -322,7 +318,7 @@ pub enum DatasetError {
     NoDataset {
         /// The folder or list.
         path: PathBuf,
-        /// What is wrong, and what to do.
+        /// Description of the error.
         message: String,
     },
     /// There are too few photos or classes.

@@ -1,13 +1,13 @@
-//! Features of many photos, computed once: what a network makes of each before it decides, kept in
-//! one file.
+//! Features of many photos, computed once and cached in one file. Features are the activations that
+//! the classification layer reads.
 //!
 //! ```text
 //! photo's bytes ─▶ digest ─┬─▶ in the cache? ─▶ features
 //!                          └─▶ decoded, (distorted), shown to the network ─▶ features ─▶ into the cache
 //! ```
-//! A cached entry is found by the photo's content and by everything else that its features depend
-//! on: the network's operations and weights, preprocessing, distortion. So a changed photo or model
-//! never finds a stale one.
+//! The cache key covers everything that features depend on: the photo's content, the network's
+//! operations and weights, preprocessing and augmentation. A changed photo or model has another
+//! key.
 
 mod augment;
 mod cache;
@@ -32,7 +32,7 @@ pub use augment::{Augmentation, AugmentationOptions};
 pub use cache::{CacheError, CacheSummary, FeatureCache, Key};
 pub use retrain::{Imported, import_retrain};
 
-/// Counts changes of how features are computed that their key would not tell.
+/// Version of the computation. It changes with results that the rest of the key does not cover.
 const VERSION: u32 = 1;
 
 /// Computes features of photos for training.
@@ -40,24 +40,24 @@ const VERSION: u32 = 1;
 pub struct Extractor {
     embedder: Embedder,
     open: OpenOptions,
-    /// Of all that features depend on but the photo and its distortion.
+    /// Digest of everything that features depend on except the photo and its augmentation.
     source: Digest,
     /// Shared by clones.
     timings: Arc<Mutex<Timings>>,
 }
 
-/// Where the time of computing features went, of all threads together.
+/// Time spent on features, summed over threads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Timings {
-    /// Reading files, and telling that they are what they were.
+    /// Reading files and computing their digests.
     pub reading: Duration,
-    /// Making pixels of them.
+    /// Decoding.
     pub decoding: Duration,
-    /// Distorting pictures.
+    /// Augmentation.
     pub augmenting: Duration,
-    /// Making the network's input: cropping, resizing, the style's arithmetic.
+    /// Preprocessing: cropping, resizing, normalisation.
     pub preprocessing: Duration,
-    /// The network.
+    /// Inference.
     pub network: Duration,
 }
 
@@ -71,7 +71,7 @@ impl Timings {
     }
 }
 
-/// How long something took.
+/// Returns a result and the time it took.
 fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
     let started = Instant::now();
     let done = work();
@@ -79,8 +79,8 @@ fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
 }
 
 impl Extractor {
-    /// Features from the node `end_point`; if none is given, from what the classification layer
-    /// reads. All weights that they depend on are read once, for their digest.
+    /// Creates an extractor at `end_point`, by default at the input of the classification layer. Reads
+    /// all weights that features depend on, for their digest.
     ///
     /// # Errors
     /// As [`Embedder::new`]; if a weight cannot be read.
@@ -103,14 +103,13 @@ impl Extractor {
         Ok(Self { embedder, open, source, timings: Arc::default() })
     }
 
-    /// What computes them.
+    /// The embedder that computes features.
     #[must_use]
     pub fn embedder(&self) -> &Embedder {
         &self.embedder
     }
 
-    /// A digest of all that features depend on but the photo and its distortion: network, weights,
-    /// preprocessing.
+    /// Digest of everything that features depend on except the photo and its augmentation.
     #[must_use]
     pub fn source(&self) -> Digest {
         self.source
@@ -122,7 +121,7 @@ impl Extractor {
         Self { embedder: self.embedder.with_threads(threads), ..self.clone() }
     }
 
-    /// Under what the features of a photo are kept.
+    /// Cache key for a photo's features.
     #[must_use]
     pub fn key(&self, photo: Digest, augmentation: Option<&Augmentation>) -> Key {
         let source = match augmentation {
@@ -137,7 +136,7 @@ impl Extractor {
         Key { photo, source }
     }
 
-    /// Where the time went so far, of this extractor and all clones of it.
+    /// Time spent so far by this extractor and its clones.
     #[must_use]
     pub fn timings(&self) -> Timings {
         *self.timings.lock().unwrap_or_else(PoisonError::into_inner)
@@ -255,15 +254,15 @@ pub struct Extraction {
     pub total: usize,
 }
 
-/// The features of one photo, or why it has none.
+/// Features of a photo, or an error message.
 pub type Features = Result<Vec<f32>, String>;
 
-/// A photo whose features are wanted, as it is or distorted.
+/// A photo whose features are requested, unchanged or augmented.
 #[derive(Clone, Debug)]
 pub struct FeatureRequest {
     /// The photo.
     pub example: Example,
-    /// What is done to it first.
+    /// Augmentation to apply first.
     pub augmentation: Option<Augmentation>,
 }
 

@@ -1,12 +1,12 @@
-//! Training a classification layer on features that were computed before.
+//! Training of a classification head on precomputed features.
 //!
 //! ```text
 //! features, classes ─▶ Examples ─▶ train ─▶ Layers ─▶ Calibration ─▶ a model
 //!                                  a Recipe: Default (L-BFGS, penalty chosen on validation),
 //!                                  Tutorial and Retrain (gradient descent, as TensorFlow does it)
 //! ```
-//! Everything is deterministic for a seed: results depend neither on the number of threads nor on
-//! having been interrupted, to the last bit.
+//! Everything is deterministic for a seed. Results depend neither on the number of threads nor on
+//! interruptions, to the last bit.
 //!
 //! ```
 //! use lorgnette::head::{Answer, Examples, Task, TrainOptions, train};
@@ -57,27 +57,27 @@ use crate::metrics::Epoch;
 
 pub use calibration::Calibration;
 pub use checkpoint::Checkpoint;
-pub use watcher::{Event, HeadObserver};
-use watcher::Watcher;
 pub use examples::Examples;
 pub use layers::{DenseLayer, Layers, probabilities};
 pub use lorgnette_net::head::OutputKind;
 pub use out_of_fold::out_of_fold_scores;
+use watcher::Watcher;
+pub use watcher::{Event, HeadObserver};
 
-/// How a head is trained.
+/// Training recipe of a head.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Recipe {
-    /// Softmax regression by L-BFGS with the L2 penalty that does best on what was held out; with a
-    /// hidden layer, Adam. Stops when validation gets no better, and keeps the best; with few
-    /// validation photos, when nothing changes.
+    /// Softmax regression by L-BFGS, its L2 penalty selected on held-out photos; Adam with a hidden
+    /// layer. Training stops early and keeps the epoch with the lowest validation loss. With few
+    /// validation photos it runs to convergence.
     #[default]
     Default,
-    /// The tutorial's: gradient descent, batches of 128 from reshuffled epochs, rate 0.01 × 0.9
+    /// The tutorial's recipe: gradient descent, batches of 128 from reshuffled epochs, rate 0.01 × 0.9
     /// every 500 steps, Xavier's initial weights (Glorot and Bengio 2010), no penalty; the last
     /// step is kept.
     Tutorial,
-    /// `retrain.py`'s: gradient descent at rate 0.01, 4000 batches of 100, each drawn class by
+    /// `retrain.py`'s recipe: gradient descent at rate 0.01, 4000 batches of 100, each drawn class by
     /// class; initial weights from a normal distribution of deviation 0.001, cut off at two
     /// deviations; the last step is kept.
     Retrain,
@@ -87,7 +87,7 @@ impl Recipe {
     /// Every recipe.
     pub const ALL: [Self; 3] = [Self::Default, Self::Tutorial, Self::Retrain];
 
-    /// Its name on the command line.
+    /// Its name.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -115,47 +115,47 @@ impl FromStr for Recipe {
     }
 }
 
-/// What counts how much.
+/// Weights of classes in the loss.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ClassWeights {
-    /// Each photo the same.
+    /// Every photo has the same weight.
     #[default]
     None,
-    /// Each class the same: a photo counts the less, the more its class has.
+    /// Every class has the same total weight.
     Balanced,
 }
 
-/// How a head is trained, in detail. What is `None` is the recipe's.
+/// Options of a training. `None` stands for the recipe's value.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrainOptions {
-    /// The way.
+    /// The recipe.
     pub recipe: Recipe,
-    /// One class a photo, or any number.
+    /// Softmax for one class per photo, sigmoid for several.
     #[serde(with = "answer_name")]
     pub answer: OutputKind,
-    /// Another seed draws other initial weights and batches.
+    /// Seed of initial weights and batches.
     pub seed: u64,
-    /// Units of a hidden layer with ReLU; none without.
+    /// Number of units of a hidden layer with ReLU.
     pub hidden: Option<usize>,
-    /// What counts how much.
+    /// Weights of classes in the loss.
     pub class_weights: ClassWeights,
-    /// The share of certainty that is given to all classes alike, from 0 up to 1 (Szegedy and
-    /// others 2015, "Rethinking the Inception architecture", section 7).
+    /// Label smoothing, from 0 to less than 1 (Szegedy and others 2015, "Rethinking the Inception
+    /// architecture", section 7).
     pub label_smoothing: f64,
-    /// The L2 penalty `λ/2·|w|²` beside the mean loss; of the default recipe, chosen on validation
-    /// if not given, and without a hidden layer on biases too, from how frequent classes are. For
-    /// features divided by their common deviation.
+    /// L2 penalty `λ/2·|w|²`, added to the mean loss, for features divided by their common standard
+    /// deviation. The default recipe selects it on validation. Without a hidden layer it also
+    /// draws biases towards the logarithms of class frequencies.
     pub penalty: Option<f64>,
-    /// Batches to take, for recipes that take batches.
+    /// Number of steps, for recipes with batches.
     pub steps: Option<usize>,
-    /// Photos of a batch.
+    /// Batch size.
     pub batch: Option<usize>,
     /// The learning rate.
     pub rate: Option<f64>,
-    /// Most passes through the training photos.
+    /// Maximum number of epochs.
     pub epochs: usize,
-    /// Epochs without an improvement on validation after which the default recipe stops.
+    /// Epochs without a lower validation loss after which the default recipe stops.
     pub patience: usize,
 }
 
@@ -179,7 +179,7 @@ impl Default for TrainOptions {
     }
 }
 
-/// The names of answers in files.
+/// Names of output kinds in files.
 mod answer_name {
     use serde::{Deserialize as _, Deserializer, Serializer};
 
@@ -208,25 +208,25 @@ mod answer_name {
     }
 }
 
-/// What a head is trained on, and with what.
+/// Data and resources of a training.
 #[derive(Debug)]
 pub struct TrainingTask<'a> {
-    /// What weights are fitted to.
+    /// Examples that weights are fitted to.
     pub training: &'a Examples,
-    /// What settings are chosen by.
+    /// Examples that settings are selected on.
     pub validation: &'a Examples,
-    /// How many classes there are.
+    /// Number of classes.
     pub classes: usize,
-    /// How.
+    /// Options.
     pub options: &'a TrainOptions,
-    /// Threads.
+    /// Thread pool.
     pub pool: &'a ThreadPool,
-    /// Kernels.
+    /// Instruction set level.
     pub level: Level,
 }
 
 impl TrainingTask<'_> {
-    /// Whether a pass through the examples, or a batch of them, is over in no time.
+    /// Whether a pass through the examples, or through a batch, is too short to share.
     fn fits_one_thread(&self) -> bool {
         let by_batches = self.options.recipe != Recipe::Default || self.options.hidden.is_some();
         let most = if by_batches { self.options.batch.unwrap_or(128) } else { usize::MAX };
@@ -234,8 +234,8 @@ impl TrainingTask<'_> {
         self.training.len().min(most) * self.training.width() * units < MIN_PARALLEL_PRODUCTS
     }
 
-    /// A digest of all that the outcome depends on. What a training was interrupted in is of use to
-    /// the same task alone.
+    /// Returns the SHA-256 of everything that the result depends on. A checkpoint is valid for a task
+    /// with the same digest only.
     #[must_use]
     pub fn digest(&self) -> Digest {
         let mut digest = Sha256::new();
@@ -249,67 +249,66 @@ impl TrainingTask<'_> {
     }
 }
 
-/// A penalty that was tried, and what was held out said of it.
+/// A penalty and its held-out loss.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct PenaltyTrial {
     /// The penalty `λ`.
     pub penalty: f64,
-    /// The mean cross entropy of what was held out, in nats.
+    /// Mean cross entropy of held-out examples, in nats.
     pub loss: f64,
-    /// The standard error of that mean.
+    /// Standard error of the mean.
     pub error: f64,
-    /// The temperature that what was held out would calibrate the scores with; `None` if that were
-    /// validation photos alone, which better calibrate what was trained in the end.
+    /// Temperature that calibrates the held-out scores. `None` if only validation examples were held
+    /// out: these calibrate the final head.
     pub temperature: Option<f64>,
 }
 
 /// A trained head.
 #[derive(Clone, Debug)]
 pub struct Trained {
-    /// Its layers, for the features as they are.
+    /// Layers for unscaled features.
     pub layers: Layers,
-    /// What was measured, epoch by epoch.
+    /// Metrics of each epoch.
     pub epochs: Vec<Epoch>,
-    /// The epoch whose weights these are.
+    /// Epoch of the weights, from 1.
     pub best_epoch: usize,
-    /// The L2 penalty, if there was one.
+    /// L2 penalty.
     pub penalty: Option<f64>,
-    /// Each penalty that was tried.
+    /// All penalties that were tried.
     pub tried: Vec<PenaltyTrial>,
-    /// Whether the watcher stopped it.
+    /// Whether the observer cancelled.
     pub interrupted: bool,
 }
 
 impl Trained {
-    /// The temperature that was found where the penalty was chosen; `None` where it was given, or
-    /// chosen by validation photos alone.
+    /// Returns the temperature found by the cross-validation that selected the penalty, if any.
     #[must_use]
     pub fn temperature(&self) -> Option<f64> {
         self.tried.iter().find(|tried| Some(tried.penalty) == self.penalty)?.temperature
     }
 }
 
-/// Why a head cannot be trained.
+/// Error of a training.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum HeadError {
-    /// The loss grew without limit.
+    /// The loss is not finite.
     #[error(
         "the training diverged at step {step} (its loss is not finite): lower the learning rate, \
          which was {rate}"
     )]
     Diverged {
-        /// When.
+        /// Number of the step.
         step: usize,
-        /// The rate it had.
+        /// Learning rate of the step.
         rate: f64,
     },
-    /// The settings contradict one another.
+    /// The options are invalid.
     #[error("{0}")]
     Settings(String),
 }
 
-/// Trains a head, from the start or from where a training stood.
+/// Trains a head, from the start or from a checkpoint.
 ///
 /// # Errors
 /// [`HeadError`].
@@ -329,7 +328,7 @@ pub fn train(
     }
 }
 
-/// Products below which waking a second thread takes longer than it helps.
+/// Number of products below which a second thread does not pay.
 const MIN_PARALLEL_PRODUCTS: usize = 1 << 22;
 
 fn check(task: &TrainingTask<'_>) -> Result<(), HeadError> {

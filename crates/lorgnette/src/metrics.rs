@@ -1,8 +1,7 @@
-//! How good a model is: what it said of photos whose classes are known, and what follows from it.
+//! Metrics of a classifier on labelled photos.
 //!
-//! Everything here is a pure function of plain data. [`ScoredPhoto`] is one photo with what a model said
-//! of it, [`Epoch`] one round of training; neither cares where it comes from. [`crate::report`]
-//! draws and writes what is found.
+//! All functions are pure. [`ScoredPhoto`] is a photo with its true and predicted classes, [`Epoch`]
+//! has the metrics of an epoch. [`crate::report`] draws and writes them.
 //!
 //! ```
 //! use lorgnette::judge::{Evaluation, Scored};

@@ -1,5 +1,4 @@
-//! What judging found, drawn and written: confusion matrices, curves, reliability, tables, one page
-//! for a person.
+//! Reports: confusion matrices, curves, reliability diagrams, tables, and a page of HTML.
 //!
 //! ```no_run
 //! use lorgnette::Picture;
@@ -41,61 +40,60 @@ use crate::error::Error;
 use crate::metrics::{Epoch, Evaluation, LabelIssue, ScoredPhoto, label_issues};
 use crate::picture::{Picture, PictureError};
 
-/// Opens a photo for a small picture of it; `None` where it cannot.
+/// Opens a photo for a thumbnail; `None` if it cannot be opened.
 pub type PictureLoader<'a> = &'a dyn Fn(&Path) -> Option<Picture>;
 
-/// All that a report shows. What is empty is left out.
+/// Contents of a report. Empty parts are left out.
 #[derive(Clone, Debug)]
 pub struct Report<'a> {
-    /// What stands at its head.
+    /// Title.
     pub title: &'a str,
-    /// The figures.
+    /// Metrics.
     pub evaluation: &'a Evaluation,
-    /// The photos they are of.
+    /// The evaluated photos.
     pub scored: &'a [ScoredPhoto],
-    /// The training, round by round.
+    /// Metrics of the training's epochs.
     pub epochs: &'a [Epoch],
-    /// All photos, each as a model says of it that did not learn it, to find labels that may be
-    /// wrong; if there are none, these are looked for among `scored`.
+    /// Out-of-fold predictions of all photos, to find label issues; if empty, `scored` is used.
     pub held_out: &'a [HeldOut],
-    /// Photos that are nearly the same, where they should not be.
+    /// Near-duplicates in different splits or classes.
     pub near_duplicates: &'a [NearDuplicatePair],
-    /// One photo, and the features a network found in it.
+    /// A photo and its features.
     pub features: Option<(&'a Path, &'a [f32])>,
-    /// What else a reader should know: names and values, such as the model's file and the date.
+    /// More names and values, such as the model's file.
     pub about: &'a [(String, String)],
 }
 
-/// A photo, and what was said of it by a model that did not learn it.
+/// A photo with predictions by a model that was not trained on it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HeldOut {
-    /// What was said.
+    /// The prediction.
     pub scored: ScoredPhoto,
-    /// What the photo was used for.
+    /// The photo's split.
     pub split: &'static str,
 }
 
-/// Two photos that are nearly the same.
+/// Two near-duplicates.
 #[derive(Clone, Debug, PartialEq)]
 pub struct NearDuplicatePair {
     /// Their files.
     pub photos: [PathBuf; 2],
-    /// Where each belongs, in words: its split, or its class.
+    /// Split or class of each.
     pub places: [String; 2],
     /// The cosine of their features, from −1 to 1.
     pub cosine: f32,
 }
 
-/// Why a report could not be written.
+/// Error of a report.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReportError {
-    /// The system refused.
+    /// A file cannot be written.
     #[error("{path}: cannot be written: {source}", path = .path.display())]
     Write {
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// A figure could not be written.
@@ -107,7 +105,7 @@ pub enum ReportError {
 }
 
 impl<'a> Report<'a> {
-    /// A report of photos' figures alone.
+    /// Creates a report of an evaluation.
     #[must_use]
     pub fn new(title: &'a str, evaluation: &'a Evaluation, scored: &'a [ScoredPhoto]) -> Self {
         Self {
@@ -139,7 +137,7 @@ impl<'a> Report<'a> {
     pub fn write(&self, folder: &Path, open: PictureLoader<'_>) -> Result<(), ReportError> {
         let failed = |path: &Path, source| ReportError::Write { path: path.into(), source };
         fs::create_dir_all(folder).map_err(|source| failed(folder, source))?;
-        // The page opens photos, the figures are drawn: neither waits for the other.
+        // Figures are drawn while the page's photos are decoded.
         std::thread::scope(|scope| {
             let drawing = scope.spawn(|| self.draw(folder));
             for (name, text) in self.texts(open) {
@@ -157,8 +155,7 @@ impl<'a> Report<'a> {
         Ok(())
     }
 
-    /// Photos whose label may be wrong, and what was said of all photos that they were looked for
-    /// among.
+    /// Returns the label issues, and the photos they were searched in with their splits.
     fn label_issues(&self) -> (Vec<LabelIssue>, Vec<(&ScoredPhoto, &'static str)>) {
         let among: Vec<(&ScoredPhoto, &'static str)> = match self.held_out.is_empty() {
             true => self.scored.iter().map(|scored| (scored, "")).collect(),

@@ -7,8 +7,7 @@
 //! labels.txt       the classes, one a line
 //! split.csv        every photo: path, SHA-256 of its content, classes, split
 //! ```
-//! The network beneath stays where it is: the folder says where that was, and by what it is known
-//! again.
+//! The base network is not copied: the card has its path and a fingerprint.
 
 mod base;
 mod card;
@@ -27,19 +26,19 @@ use crate::model::{Model, ModelOptions};
 pub use base::Base;
 pub use card::{BaseCard, Card, DataCard, FORMAT, InputSpec, SplitCounts, TrainingCard, VERSION};
 
-/// The file that makes a folder a trained model.
+/// File that makes a folder a trained model.
 pub const CARD: &str = "model.json";
-/// The file of its classes.
+/// File of class names.
 pub const LABELS: &str = "labels.txt";
-/// The file of its photos.
+/// File of photos and splits.
 pub const SPLIT: &str = "split.csv";
 
-/// A trained model: what is in its folder.
+/// Contents of a trained model's folder.
 #[derive(Clone, Debug)]
 pub struct TrainedModel {
-    /// What it is.
+    /// Card.
     pub card: Card,
-    /// Its layers.
+    /// Head.
     pub head: Head,
 }
 
@@ -50,7 +49,7 @@ impl TrainedModel {
         folder.join(CARD).is_file()
     }
 
-    /// Reads a folder. The network beneath is not opened.
+    /// Reads a folder without opening the base network.
     ///
     /// # Errors
     /// If it is no trained model, or damaged.
@@ -120,7 +119,7 @@ impl TrainedModel {
         files
     }
 
-    /// Opens the network beneath and puts the head on it.
+    /// Opens the base network and attaches the head.
     ///
     /// # Errors
     /// If the network is not where it was, or is another one now; as [`Model::open`].
@@ -135,7 +134,7 @@ impl TrainedModel {
     }
 }
 
-/// One a line: what ends a line in a name becomes a space.
+/// Returns one name a line; line breaks in names become spaces.
 fn labels_text(classes: &[String]) -> String {
     classes.iter().map(|class| class.replace(['\n', '\r'], " ") + "\n").collect()
 }
@@ -163,7 +162,7 @@ fn format_error(path: &Path, what: impl Into<String>) -> Error {
 }
 
 impl Card {
-    /// How scores become probabilities.
+    /// Output kind: how scores become probabilities.
     #[must_use]
     pub fn answer(&self) -> OutputKind {
         self.training.options.answer

@@ -1,4 +1,4 @@
-//! Photos by content: their digests, and which of them are the same.
+//! Digests of photos, and deduplication.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -19,7 +19,7 @@ use crate::picture::OpenOptions;
 pub struct Digest(pub [u8; 32]);
 
 impl Digest {
-    /// Of bytes in memory.
+    /// Returns the digest of bytes in memory.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
@@ -55,8 +55,8 @@ impl FromStr for Digest {
     }
 }
 
-/// The digest of each photo's content, or why there is none, found on so many threads. `watch` is
-/// told how many are done, and stops it by giving `false`; then there is nothing at all.
+/// Returns the digest of each photo, or an error message, computed on `threads` threads; `None` if
+/// the observer cancels.
 pub fn digests<P: AsRef<Path> + Sync>(
     photos: &[P],
     threads: usize,
@@ -70,11 +70,11 @@ pub fn digests<P: AsRef<Path> + Sync>(
     })
 }
 
-/// Reads a photo without keeping it.
+/// Computes the digest of a file in small pieces.
 fn digest(photo: &Path) -> Result<Digest, String> {
     let name = photo.display();
     let unreadable = |error: io::Error| format!("{name}: cannot be read: {error}");
-    // Opening a pipe would wait for somebody to write to it.
+    // Opening a pipe would block.
     let metadata = photo.metadata().map_err(unreadable)?;
     if !metadata.is_file() {
         return Err(format!("{name}: it is no file"));
@@ -97,7 +97,7 @@ fn digest(photo: &Path) -> Result<Digest, String> {
     }
 }
 
-/// All that was said of one content.
+/// Photos and labels of one content.
 struct Content {
     first: usize,
     others: Vec<usize>,
@@ -105,7 +105,7 @@ struct Content {
     conflicting: bool,
 }
 
-/// A dataset of the photos that could be read, each content once.
+/// Returns the dataset of all readable photos, each content once.
 pub(super) fn deduplicate(listing: Listing, digests: Vec<Result<Digest, String>>) -> Dataset {
     let Listing { photos, classes, mut rejected, notes, multi_label } = listing;
     let index: HashMap<&str, usize> =
@@ -156,7 +156,7 @@ pub(super) fn deduplicate(listing: Listing, digests: Vec<Result<Digest, String>>
         rejected.extend(rejected_duplicates(found, &photos));
         if !found.conflicting {
             let ListedPhoto { photo, split, .. } = &photos[found.first];
-            // The strictest of what is said: a test photo must not be trained on.
+            // The strictest split: a test photo must not be trained on.
             let split = found.others.iter().map(|&i| photos[i].split).fold(*split, Ord::max);
             examples.push(Example {
                 photo: photo.clone(),
@@ -169,7 +169,7 @@ pub(super) fn deduplicate(listing: Listing, digests: Vec<Result<Digest, String>>
     Dataset { classes, examples, rejected, notes, multi_label }
 }
 
-/// The photos of one content that are left out.
+/// Returns the rejected photos of one content.
 fn rejected_duplicates(contents: &Content, photos: &[ListedPhoto]) -> Vec<RejectedPhoto> {
     let rejection =
         |reason, photo: &PathBuf, message| RejectedPhoto { photo: photo.clone(), reason, message };

@@ -1,4 +1,4 @@
-//! One folder a class.
+//! Folders with one folder for each class.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -37,7 +37,7 @@ pub(super) fn list(folder: &Path, options: &ListingOptions) -> Result<Listing, D
     Ok(listing)
 }
 
-/// The folders of explicit splits, if these and nothing else are in the folder.
+/// Returns the folders of splits, if there are no others.
 fn splits_in(folder: &Path) -> Result<Option<Vec<(PathBuf, Split)>>, DatasetError> {
     let read = |source| DatasetError::Read { path: folder.into(), source };
     let mut found = Vec::new();
@@ -53,11 +53,11 @@ fn splits_in(folder: &Path) -> Result<Option<Vec<(PathBuf, Split)>>, DatasetErro
     }
     found.sort();
     let has = |split| found.iter().any(|(_, found)| *found == split);
-    // A class may be called 'test'; two such names of which one is training's are no accident.
+    // A class may be called 'test', so there must be training and another one.
     Ok((has(Split::Training) && found.len() > 1).then_some(found))
 }
 
-/// The split that a folder or a word in a list is called after.
+/// Returns the split that a folder or a word in a list names.
 pub(super) fn split_of(name: &str) -> Option<Split> {
     match name.trim().to_lowercase().as_str() {
         "train" | "training" => Some(Split::Training),
@@ -67,14 +67,14 @@ pub(super) fn split_of(name: &str) -> Option<Split> {
     }
 }
 
-/// What became of the walk through one folder of classes.
+/// A walk through a folder of classes.
 struct Walk<'a> {
     root: &'a Path,
     split: Option<Split>,
     nested: Nested,
-    /// How many photos lie too deep, by class.
+    /// Number of photos in deeper folders, by class.
     deeper: BTreeMap<String, usize>,
-    /// How many photos lie beside the classes' folders.
+    /// Number of photos outside the classes' folders.
     beside: usize,
 }
 
@@ -113,7 +113,7 @@ impl Walk<'_> {
     fn entry(&mut self, entry: &DirEntry, listing: &mut Listing) {
         let within = entry.path().strip_prefix(self.root).unwrap_or(entry.path());
         if entry.file_type().is_dir() {
-            // Also a folder without photos is a class, of which the user wants to hear.
+            // A folder without photos is a class too, and is reported.
             if entry.depth() == 1 && self.nested != Nested::Classes {
                 listing.classes.push(name_of(within));
             } else if self.nested == Nested::Ignored && has_photo_extension(entry.path()) {
@@ -171,8 +171,7 @@ fn is_hidden(name: &OsStr) -> bool {
     name.as_encoded_bytes().starts_with(b".")
 }
 
-/// What a folder that cannot be looked into, a link in a circle, or one that leads nowhere, amounts
-/// to.
+/// Returns the rejection for a folder that cannot be read or a link that is broken or circular.
 fn unreadable(error: &walkdir::Error) -> Option<RejectedPhoto> {
     let photo = error.path()?.to_owned();
     let name = photo.display();

@@ -1,4 +1,4 @@
-//! Dealing photos out to training, validation and test.
+//! Splitting into training, validation and test.
 
 use std::collections::HashSet;
 
@@ -7,18 +7,18 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Dataset, DatasetError, Example, Split, retrain};
 
-/// How photos are dealt out, where nothing says what they are for.
+/// Options of the split of photos that have none.
 #[derive(Clone, Debug)]
 pub struct SplitOptions {
-    /// By what.
+    /// Key of the split.
     pub by: SplitBy,
-    /// The share of validation photos, in per cent.
+    /// Share of validation photos, in per cent.
     pub validation: f64,
-    /// The share of test photos, in per cent.
+    /// Share of test photos, in per cent.
     pub test: f64,
-    /// Another seed is another way to deal.
+    /// Seed of the split by content.
     pub seed: u64,
-    /// Which photos belong together.
+    /// Groups of photos that get the same split.
     pub groups: Grouping,
 }
 
@@ -36,29 +36,29 @@ impl Default for SplitOptions {
     }
 }
 
-/// What decides where a photo goes.
+/// Key that a photo's split is computed from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SplitBy {
-    /// The digest of its content: wherever it lies and however it is called.
+    /// Digest of its content, whatever its path.
     Content,
-    /// The digest of its path, as TensorFlow's `retrain.py` has it.
+    /// Digest of its path, as in TensorFlow's `retrain.py`.
     Retrain,
 }
 
-/// Photos that are nearly the same, such as those of one burst, must not stand on both sides.
+/// Groups of photos, such as those of a burst, that must have the same split.
 #[derive(Clone, Debug)]
 pub enum Grouping {
-    /// Every photo for itself.
+    /// No groups.
     None,
-    /// Those of one class whose names are the same up to `_nohash_`.
+    /// Photos of one class with the same name up to `_nohash_`.
     Nohash,
-    /// Those in whose path the pattern finds the same: its first group, or all of it if it has
-    /// none.
+    /// Photos with the same match in their paths: of the pattern's first group, or of the whole
+    /// pattern if it has none.
     Pattern(Regex),
 }
 
 impl Grouping {
-    /// The group of a photo; `None` if it is alone.
+    /// Returns the group of a photo, if any.
     fn group(&self, example: &Example) -> Option<String> {
         match self {
             Self::None => None,
@@ -76,7 +76,7 @@ impl Grouping {
     }
 }
 
-/// Where a photo stands between 0 and 1: by its group, else by its content.
+/// Returns a number from 0 to less than 1 from a photo's group, else from its content.
 pub(super) fn position(example: &Example, options: &SplitOptions) -> f64 {
     if options.by == SplitBy::Retrain {
         return retrain::percentage(&example.photo.to_string_lossy()) / 100.0;
@@ -111,8 +111,7 @@ pub(super) fn split(dataset: &Dataset, options: &SplitOptions) -> Result<Vec<Spl
     let assign = |example: &Example| {
         let position = position(example, options);
         match example.split {
-            // Folders that say what is training, but not what is for the rest, are dealt out
-            // themselves.
+            // If folders set training only, the other splits are taken from it.
             Some(Split::Training) if position < validation && !explicit(Split::Validation) => {
                 Split::Validation
             }
@@ -129,7 +128,7 @@ pub(super) fn split(dataset: &Dataset, options: &SplitOptions) -> Result<Vec<Spl
     Ok(splits)
 }
 
-/// `retrain.py` takes validation, then test, from below.
+/// Returns the split at a position. `retrain.py` has validation, then test, at the low end.
 fn split_at(position: f64, validation: f64, test: f64, by: SplitBy) -> Split {
     match by {
         _ if position < validation => Split::Validation,
@@ -139,14 +138,14 @@ fn split_at(position: f64, validation: f64, test: f64, by: SplitBy) -> Split {
     }
 }
 
-/// A class of which nothing would be trained gets its photos, which are very few, trained.
+/// Moves a photo to training of each class without training photos.
 fn train_every_class(dataset: &Dataset, options: &SplitOptions, splits: &mut [Split]) {
     for class in 0..dataset.classes.len() {
         let of_class: Vec<usize> = members(dataset, |example| example.classes.contains(&class));
         if of_class.iter().any(|&i| splits[i] == Split::Training) {
             continue;
         }
-        // The middle one: what lies nearest to a border is the first to go back when photos come.
+        // The middle one stays in training when photos are added.
         let middle =
             |&i: &usize| ((position(&dataset.examples[i], options) - 0.5).abs() * 1e12) as u64;
         let free = of_class.iter().copied().filter(|&i| dataset.examples[i].split.is_none());
@@ -156,7 +155,7 @@ fn train_every_class(dataset: &Dataset, options: &SplitOptions, splits: &mut [Sp
     }
 }
 
-/// A split without photos gets the one that stands nearest to it.
+/// Moves the nearest photo to each split without photos.
 fn fill(
     dataset: &Dataset,
     options: &SplitOptions,
@@ -195,7 +194,7 @@ fn members(dataset: &Dataset, is_one: impl Fn(&Example) -> bool) -> Vec<usize> {
     (0..dataset.examples.len()).filter(|&i| is_one(&dataset.examples[i])).collect()
 }
 
-/// Moves a photo, and with it its group.
+/// Moves a photo and its group to a split.
 fn regroup(
     dataset: &Dataset,
     options: &SplitOptions,
@@ -226,9 +225,9 @@ fn too_few(dataset: &Dataset, options: &SplitOptions, split: Split) -> DatasetEr
     ))
 }
 
-/// Fewer photos of a class in training than this teach little.
+/// Number of training photos of a class below which a warning is given.
 const MIN_TRAINING: usize = 10;
-/// A class with so many times the photos of another is given away by its number alone.
+/// Ratio of class sizes from which a warning is given.
 const MAX_IMBALANCE: usize = 10;
 
 pub(super) fn warnings(dataset: &Dataset, splits: &[Split]) -> Vec<String> {
@@ -277,7 +276,7 @@ pub(super) fn warnings(dataset: &Dataset, splits: &[Split]) -> Vec<String> {
     warnings
 }
 
-/// A few names, and how many more.
+/// Returns some names, and the number of others.
 fn shown(names: &[&str]) -> String {
     const SHOWN: usize = 10;
     let mut text =

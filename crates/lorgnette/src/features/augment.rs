@@ -1,33 +1,31 @@
-//! Photos made different at random, so that there are more of them to train with: `retrain.py`'s
-//! flip, crop, scale and brightness, and a rotation.
+//! Data augmentation: `retrain.py`'s random flip, crop, scale and brightness, and rotation.
 
 use sha2::{Digest as _, Sha256};
 
 use crate::dataset::Digest;
 use crate::picture::Picture;
 
-/// How far photos are distorted; all zero is not at all.
+/// Ranges of random augmentations; zero means none.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct AugmentationOptions {
-    /// Whether half of them are mirrored, left to right.
+    /// Whether half of the copies are mirrored horizontally.
     pub flip: bool,
-    /// How much is cut away in each direction at most, in per cent of a side; the place is random.
+    /// Margin that is cropped in each direction, in per cent of a side, at a random position.
     pub crop: f32,
-    /// How much larger they are made at most, in per cent, which cuts away as much; the size is
-    /// random.
+    /// Maximum enlargement in per cent; the enlarged copy is cropped.
     pub scale: f32,
-    /// How much brighter or darker at most, in per cent.
+    /// Maximum change of brightness, in per cent.
     pub brightness: f32,
-    /// How far they are turned to either side at most, in degrees.
+    /// Maximum rotation to either side, in degrees.
     pub rotation: f32,
-    /// How many distorted copies of each photo there are, beside itself.
+    /// Number of augmented copies of each photo.
     pub copies: usize,
-    /// Another seed distorts otherwise.
+    /// Random seed.
     pub seed: u64,
 }
 
 impl AugmentationOptions {
-    /// Whether anything is distorted.
+    /// Whether there is any augmentation.
     #[must_use]
     pub fn any(&self) -> bool {
         let amounts = [self.crop, self.scale, self.brightness, self.rotation];
@@ -48,8 +46,8 @@ impl AugmentationOptions {
         )
     }
 
-    /// What is done to a photo for one of its copies. It depends on nothing but the photo's
-    /// content, the copy's number and these settings.
+    /// Returns the augmentation of a copy. It depends only on the photo's content, the copy's number
+    /// and the options.
     #[must_use]
     pub fn for_copy(&self, photo: Digest, copy: usize) -> Augmentation {
         let mut digest = Sha256::new();
@@ -58,8 +56,7 @@ impl AugmentationOptions {
         digest.update((copy as u64).to_le_bytes());
         digest.update(photo.0);
         let digest: [u8; 32] = digest.finalize().into();
-        // Each number has bytes of its own, so that switching one distortion on leaves the others
-        // as they are.
+        // Each number has separate bytes, so one option does not change the others' numbers.
         let random = |which: usize| {
             f32::from(u16::from_le_bytes([digest[2 * which], digest[2 * which + 1]])) / 65_536.0
         };
@@ -76,20 +73,20 @@ impl AugmentationOptions {
     }
 }
 
-/// What is done to one photo.
+/// Augmentation of one photo.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Augmentation {
-    /// Mirrored, left to right.
+    /// Whether it is mirrored horizontally.
     pub flip: bool,
-    /// The share of each side that is left, up to 1.
+    /// Share of each side that remains, up to 1.
     pub size: f32,
-    /// What is cut away on the left, as a share of the width.
+    /// Share of the width cropped on the left.
     pub left: f32,
-    /// What is cut away at the top, as a share of the height.
+    /// Share of the height cropped at the top.
     pub top: f32,
-    /// What levels are multiplied by.
+    /// Factor of the levels.
     pub brightness: f32,
-    /// How far it is turned, clockwise.
+    /// Clockwise rotation, in degrees.
     pub degrees: f32,
 }
 
@@ -103,7 +100,7 @@ impl Augmentation {
         )
     }
 
-    /// The photo, distorted. A turned photo's corners that nothing fills repeat its edge.
+    /// Returns the augmented photo. Corners of a rotated photo repeat its edge.
     #[must_use]
     pub fn apply(&self, picture: &Picture) -> Picture {
         let (width, height) = (picture.width(), picture.height());
@@ -154,7 +151,7 @@ impl Source<'_> {
         std::array::from_fn(|channel| f32::from(self.pixels[at + channel]))
     }
 
-    /// Bilinear between the four pixels around a place.
+    /// Interpolates bilinearly at a point.
     fn between(&self, x: f32, y: f32) -> [f32; 3] {
         let (x, y) =
             (x.clamp(0.0, (self.width - 1) as f32), y.clamp(0.0, (self.height - 1) as f32));

@@ -7,7 +7,7 @@
 //! ```
 //! All little-endian; checksums are CRC-32C. A record is written in one piece while the file is
 //! locked, so programs that run at the same time share a file. What a crash left half written is
-//! told by its checksum: reading passes over it, and the next record takes its place.
+//! detected by its checksum: reading skips it, and the next record overwrites it.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, OpenOptions};
@@ -23,19 +23,19 @@ const START: u64 = 16;
 const MARK: u32 = 0x5441_4546;
 /// Bytes of a record before its values.
 const HEAD: usize = 80;
-/// More values than any end point has; a length beyond is damage.
+/// Maximum number of values; a larger count is damage.
 const MAX_VALUES: u32 = 1 << 24;
 
-/// What features are found by.
+/// Cache key of features.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Key {
-    /// Of the photo's content.
+    /// Digest of the photo's content.
     pub photo: Digest,
-    /// Of all else: network, weights, preprocessing, distortion.
+    /// Digest of network, weights, preprocessing and augmentation.
     pub source: Digest,
 }
 
-/// A file of features. Programs that run at the same time may use it together.
+/// A file of cached features. Several processes may use it at the same time.
 #[derive(Debug)]
 pub struct FeatureCache {
     path: PathBuf,
@@ -53,7 +53,7 @@ struct RecordPosition {
     checksum: u32,
 }
 
-/// What a file of features holds.
+/// Statistics of a cache.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CacheSummary {
     /// Photos, of different content.
@@ -66,7 +66,7 @@ pub struct CacheSummary {
     pub bytes: u64,
 }
 
-/// Why the cache could not be used.
+/// Error of a cache.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CacheError {
@@ -89,7 +89,7 @@ pub enum CacheError {
 }
 
 impl FeatureCache {
-    /// Opens a cache, or begins one.
+    /// Opens a cache, or creates it.
     ///
     /// # Errors
     /// What the system refuses; if the file is no cache.
@@ -112,16 +112,16 @@ impl FeatureCache {
         opened.map(|_| cache)
     }
 
-    /// Where it is.
+    /// Path of the file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The features under a key, if they are there and sound.
+    /// Returns the features of a key; `None` if they are missing or damaged.
     ///
     /// # Errors
-    /// What the system refuses.
+    /// If the file cannot be read or written.
     pub fn get(&mut self, key: &Key) -> Result<Option<Vec<f32>>, CacheError> {
         let Some(&RecordPosition { at, count, checksum }) = self.records.get(key) else {
             return Ok(None);
@@ -140,10 +140,10 @@ impl FeatureCache {
         Ok(Some(bytes.as_chunks().0.iter().map(|&value| f32::from_le_bytes(value)).collect()))
     }
 
-    /// Keeps features under a key.
+    /// Stores features under a key.
     ///
     /// # Errors
-    /// What the system refuses.
+    /// If the file cannot be read or written.
     pub fn put(&mut self, key: &Key, features: &[f32]) -> Result<(), CacheError> {
         self.file.lock().map_err(|error| self.io(error))?;
         let put = self.put_locked(key, features);
@@ -155,7 +155,7 @@ impl FeatureCache {
     /// bytes that are free now. The file is written anew beside the old one, which it replaces.
     ///
     /// # Errors
-    /// What the system refuses.
+    /// If the file cannot be read or written.
     pub fn prune(
         &mut self,
         photos: Option<&HashSet<Digest>>,
@@ -167,10 +167,10 @@ impl FeatureCache {
         pruned
     }
 
-    /// What it holds.
+    /// Returns statistics.
     ///
     /// # Errors
-    /// What the system refuses.
+    /// If the file cannot be read or written.
     pub fn summary(&self) -> Result<CacheSummary, CacheError> {
         let photos: HashSet<Digest> = self.records.keys().map(|key| key.photo).collect();
         let sources: HashSet<Digest> = self.records.keys().map(|key| key.source).collect();

@@ -1,8 +1,7 @@
 //! The bottleneck files of TensorFlow's `retrain.py`: one text file a photo, its values with commas
 //! between.
 //!
-//! They say neither which photo's content nor which network they are of; whoever imports them
-//! answers for that.
+//! They name neither the photo's content nor the network; the caller guarantees both.
 
 use std::fs;
 use std::io::Read as _;
@@ -11,7 +10,7 @@ use std::path::{Path, PathBuf};
 use super::{CacheError, Extractor, FeatureCache, FeatureRequest};
 use crate::dataset::Example;
 
-/// What became of an import.
+/// Outcome of an import.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Imported {
     /// Photos whose values are in the cache now.
@@ -25,7 +24,7 @@ pub struct Imported {
     pub relative_error: Option<f32>,
 }
 
-/// Longer files are none of a photo's.
+/// Maximum length of a file.
 const MAX_BYTES: u64 = 16 << 20;
 
 /// Takes the values of `examples` from a folder of bottleneck files into the cache, as if
@@ -92,7 +91,7 @@ fn bottleneck(folder: &Path, photo: &Path) -> Option<PathBuf> {
     let mut found: Vec<PathBuf> =
         fs::read_dir(&folder).ok()?.flatten().map(|entry| entry.path()).filter(of_photo).collect();
     found.sort();
-    // Values of several modules: nobody can tell which are meant.
+    // Values of several modules are ambiguous.
     if found.len() == 1 { found.pop() } else { None }
 }
 

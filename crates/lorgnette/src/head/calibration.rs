@@ -1,37 +1,36 @@
-//! Probabilities that mean what they say, and when to say nothing.
+//! Calibration of probabilities, and rejection of photos of no known class.
 
 use lorgnette_net::head::OutputKind;
 use serde::{Deserialize, Serialize};
 
 use super::layers::probabilities;
 
-/// What was found on validation.
+/// Calibration of a head on validation photos.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Calibration {
-    /// What scores are divided by, so that probabilities are as large as the share of right answers
-    /// (Guo and others 2017, "On calibration of modern neural networks").
+    /// Temperature: the divisor of scores with which probabilities match the accuracy (Guo and others 2017, "On calibration of modern neural networks").
     pub temperature: f64,
-    /// The mean cross entropy of validation photos before, in nats.
+    /// Mean cross entropy of validation photos before the division, in nats.
     pub loss_before: f64,
-    /// And after.
+    /// Mean cross entropy after the division, in nats.
     pub loss_after: f64,
-    /// Photos whose best probability is below this are of no known class: all but a few of the
-    /// right answers on validation are above it. `None` where there are too few of these to tell.
+    /// Threshold of the largest probability, below which a photo is rejected as of no known class.
+    /// `None` with too few correct validation predictions.
     #[serde(rename = "unknown_below")]
     pub rejection_threshold: Option<f32>,
 }
 
-/// With fewer validation photos, a temperature is chance.
+/// Minimum number of validation photos for a temperature.
 const MIN_EXAMPLES: usize = 100;
-/// With fewer right answers, a threshold is chance.
+/// Minimum number of correct predictions for a threshold.
 const MIN_CORRECT: usize = 20;
-/// Temperatures looked at.
+/// Range of temperatures.
 const MIN_TEMPERATURE: f64 = 0.05;
 const MAX_TEMPERATURE: f64 = 20.0;
 
 impl Calibration {
-    /// Of validation photos' scores, a row of `classes` for each of `truth`. `rejected_share` is the share of
-    /// right answers that the threshold may take for unknown.
+    /// Fits temperature and threshold to scores, a row of `classes` for each of `truth`.
+    /// `rejected_share` is the share of correct predictions that may be rejected, from 0 to 1.
     #[must_use]
     pub fn fit(
         scores: &[f32],
@@ -44,7 +43,7 @@ impl Calibration {
         Self::for_temperature(temperature, scores, truth, classes, (answer, rejected_share))
     }
 
-    /// As [`of`](Self::of), with a temperature that is known already; 1 leaves scores as they are.
+    /// As [`of`](Self::of), with a given temperature; 1 leaves scores as they are.
     #[must_use]
     pub fn for_temperature(
         temperature: f64,
@@ -71,7 +70,7 @@ fn at(scores: &[f32], answer: OutputKind, temperature: f64) -> Vec<f32> {
     probabilities(&with_temperature, answer)
 }
 
-/// The cross entropy of each example, in nats; of several labels, the mean over classes.
+/// Returns the cross entropy of each example, in nats; with several labels, the mean over classes.
 pub(super) fn losses(
     scores: &[f32],
     truth: &[Vec<usize>],
@@ -111,7 +110,7 @@ fn mean_loss(
         / truth.len().max(1) as f64
 }
 
-/// The temperature that calibrates scores; 1 of a few.
+/// Returns the temperature with the lowest loss; 1 with too few examples.
 pub(super) fn temperature(
     scores: &[f32],
     truth: &[Vec<usize>],
@@ -126,16 +125,16 @@ pub(super) fn temperature(
     }
 }
 
-/// The temperature of the smallest loss, by golden sections of its logarithm.
+/// Minimises the loss by golden-section search over the logarithm of the temperature.
 fn best_temperature(loss: impl Fn(f64) -> f64) -> f64 {
-    // To the fourth digit.
+    // Four digits.
     const SECTIONS: usize = 26;
     let golden = (5f64.sqrt() - 1.0) / 2.0;
     let at = |point: f64| (point, loss(point.exp()));
     let (mut low, mut high) = (MIN_TEMPERATURE.ln(), MAX_TEMPERATURE.ln());
     let (mut left, mut right) = (at(high - golden * (high - low)), at(low + golden * (high - low)));
     for _ in 0..SECTIONS {
-        // One of the two places between serves again, for the sections are golden.
+        // One of the two inner points is reused.
         if left.1 < right.1 {
             (high, right) = (right.0, left);
             left = at(high - golden * (high - low));
@@ -147,7 +146,7 @@ fn best_temperature(loss: impl Fn(f64) -> f64) -> f64 {
     ((low + high) / 2.0).exp()
 }
 
-/// The confidence that all but a share of `rejected_share` of the right answers reach.
+/// Returns the confidence that all but a share of the correct predictions reach.
 fn threshold(
     scores: &[f32],
     truth: &[Vec<usize>],

@@ -1,10 +1,10 @@
-//! Where a training stands, so that it can go on from there.
+//! Checkpoints of a training.
 //!
 //! ```text
 //! "LORGHEAD", length of the text (u64), text, arrays (float64 each), SHA-256 of all before
 //! ```
-//! The text is JSON: of which task it is, numbers by name, the epochs, and the names and lengths of
-//! the arrays in their order.
+//! The text is JSON: the task's digest, numbers by name, the epochs, and the names and lengths of
+//! the arrays in order.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,7 +20,7 @@ use crate::metrics::Epoch;
 
 const MAGIC: &[u8; 8] = b"LORGHEAD";
 
-/// Where a training stands. Its content is the trainer's own.
+/// A checkpoint of a training. Only [`train`](super::train) interprets it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Checkpoint {
     pub(super) numbers: BTreeMap<String, f64>,
@@ -31,7 +31,7 @@ pub struct Checkpoint {
 #[derive(Serialize, Deserialize)]
 struct Text {
     task: String,
-    /// Bits of float64, for JSON would round them.
+    /// Bits of float64, because JSON would round them.
     numbers: BTreeMap<String, u64>,
     epochs: Vec<[u64; 6]>,
     arrays: Vec<(String, usize)>,
@@ -54,10 +54,10 @@ impl Checkpoint {
         self.arrays.insert(name.to_owned(), values.iter().map(|&x| f64::from(x)).collect());
     }
 
-    /// Writes it; the file has its name when it is whole. `task` is what it is of.
+    /// Writes the checkpoint of a task, given by its digest, atomically.
     ///
     /// # Errors
-    /// What the system refuses.
+    /// If the file cannot be written.
     pub fn write(&self, path: &Path, task: Digest) -> io::Result<()> {
         let bits = |epoch: &Epoch| {
             let Epoch {
@@ -92,7 +92,7 @@ impl Checkpoint {
         write_atomically(path, &bytes)
     }
 
-    /// Reads it; nothing if there is none, it is damaged, or of another task.
+    /// Reads the checkpoint; `None` if it is missing, damaged, or of another task.
     #[must_use]
     pub fn read(path: &Path, task: Digest) -> Option<Self> {
         let bytes = fs::read(path).ok()?;

@@ -2,7 +2,7 @@
 
 use lorgnette_kernels::ThreadPool;
 
-/// Rows of features, and what each row's photo shows.
+/// Rows of features with their classes.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Examples {
     width: usize,
@@ -12,10 +12,10 @@ pub struct Examples {
 }
 
 impl Examples {
-    /// `features` has a row of `width` values for each of `truth`, the classes.
+    /// Joins features, `[examples][width]`, and the classes of each example.
     ///
     /// # Panics
-    /// If it has not.
+    /// If `features` has another length.
     #[must_use]
     pub fn new(width: usize, features: Vec<f32>, truth: Vec<Vec<usize>>) -> Self {
         assert_eq!(features.len(), width * truth.len(), "a row of features for each example");
@@ -23,60 +23,59 @@ impl Examples {
         Self { width, features, truth, photos }
     }
 
-    /// The same examples, of which some are copies: those with the same number are of the same
-    /// photo, and are held out together.
+    /// Sets the photo of each example. Examples of one photo are held out together.
     ///
     /// # Panics
-    /// If there is not a number for each.
+    /// If `photos` has another length.
     #[must_use]
     pub fn with_photos(self, photos: Vec<usize>) -> Self {
         assert_eq!(photos.len(), self.len(), "a photo for each example");
         Self { photos, ..self }
     }
 
-    /// The number of the photo that each is of.
+    /// The photo of each example.
     #[must_use]
     pub fn photos(&self) -> &[usize] {
         &self.photos
     }
 
-    /// How many there are.
+    /// Number of examples.
     #[must_use]
     pub fn len(&self) -> usize {
         self.truth.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no examples.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.truth.is_empty()
     }
 
-    /// Features of each.
+    /// Number of features.
     #[must_use]
     pub fn width(&self) -> usize {
         self.width
     }
 
-    /// All features, row by row.
+    /// All features, `[examples][width]`.
     #[must_use]
     pub fn features(&self) -> &[f32] {
         &self.features
     }
 
-    /// The features of one.
+    /// Features of an example.
     #[must_use]
     pub fn row(&self, index: usize) -> &[f32] {
         &self.features[index * self.width..][..self.width]
     }
 
-    /// What each shows.
+    /// Classes of each example.
     #[must_use]
     pub fn truth(&self) -> &[Vec<usize>] {
         &self.truth
     }
 
-    /// Only those of these numbers, in this order.
+    /// Returns the examples of these indices, in this order.
     #[must_use]
     pub fn select(&self, numbers: &[usize]) -> Self {
         let features = numbers.iter().flat_map(|&i| self.row(i)).copied().collect();
@@ -85,7 +84,8 @@ impl Examples {
         Self { width: self.width, features, truth, photos }
     }
 
-    /// How much each class weighs so that all weigh the same, 1 on average over the examples.
+    /// Returns class weights with which all classes have the same total weight; their mean over the
+    /// examples is 1.
     pub(super) fn balanced_weights(&self, classes: usize) -> Vec<f64> {
         let mut counts = vec![0usize; classes];
         self.truth.iter().flatten().for_each(|&class| counts[class] += 1);
@@ -95,8 +95,7 @@ impl Examples {
     }
 }
 
-/// What features are shifted and multiplied by before they are trained on: all by the same factor,
-/// so that a penalty weighs them as they are.
+/// Affine map of features: a shift for each feature and one common factor.
 #[derive(Clone, Debug)]
 pub(super) struct Scaling {
     pub(super) macro_averages: Vec<f64>,
@@ -104,7 +103,7 @@ pub(super) struct Scaling {
 }
 
 impl Scaling {
-    /// That centres each feature, and makes the mean square deviation of all of them 1.
+    /// Centres each feature, and makes the mean variance 1.
     pub(super) fn fit(examples: &Examples) -> Self {
         let (width, count) = (examples.width(), examples.len().max(1) as f64);
         let mut macro_averages = vec![0.0; width];
@@ -121,12 +120,12 @@ impl Scaling {
         Self { macro_averages, factor }
     }
 
-    /// That has the same factor, and moves nothing.
+    /// Drops the shift.
     pub(super) fn without_shift(self) -> Self {
         Self { macro_averages: vec![0.0; self.macro_averages.len()], ..self }
     }
 
-    /// The examples, scaled.
+    /// Returns the scaled examples.
     pub(super) fn apply(&self, examples: &Examples, pool: &ThreadPool) -> Examples {
         const ROWS: usize = 256;
         let width = examples.width();

@@ -1,4 +1,4 @@
-//! A head's weights, and what they say of features.
+//! Layers of a head.
 
 use lorgnette_kernels::{Level, ThreadPool};
 use lorgnette_net::Tensor;
@@ -12,30 +12,30 @@ use super::matmul::{PackedMatrix, Product};
 pub struct DenseLayer {
     /// `[inputs][outputs]`, row by row.
     pub weights: Vec<f32>,
-    /// One for each output.
+    /// One value for each output.
     pub biases: Vec<f32>,
 }
 
 impl DenseLayer {
-    /// All zeros.
+    /// Returns a layer of zeros.
     #[must_use]
     pub fn zeros(inputs: usize, outputs: usize) -> Self {
         Self { weights: vec![0.0; inputs * outputs], biases: vec![0.0; outputs] }
     }
 
-    /// How many values it gives.
+    /// Number of outputs.
     #[must_use]
     pub fn outputs(&self) -> usize {
         self.biases.len()
     }
 
-    /// How many values it reads.
+    /// Number of inputs.
     #[must_use]
     pub fn inputs(&self) -> usize {
         self.weights.len() / self.biases.len().max(1)
     }
 
-    /// The layer that does to features what this one does to scaled ones.
+    /// Returns the layer for unscaled features that is equal to this one on scaled features.
     pub(super) fn unscaled(&self, scaling: &Scaling) -> Self {
         let outputs = self.outputs();
         let mut biases: Vec<f64> = self.biases.iter().map(|&b| f64::from(b)).collect();
@@ -74,14 +74,14 @@ impl DenseLayer {
 /// A head: one layer, or a hidden one with ReLU before it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Layers {
-    /// The hidden one.
+    /// Hidden layer.
     pub hidden: Option<DenseLayer>,
-    /// The one that gives a score for each class.
+    /// Layer with a score for each class.
     pub last: DenseLayer,
 }
 
 impl Layers {
-    /// The scores of rows of features, a row for each.
+    /// Returns scores, `[examples][classes]`.
     #[must_use]
     pub fn scores(&self, features: &[f32], level: Level, pool: &ThreadPool) -> Vec<f32> {
         let with = (level, pool);
@@ -95,7 +95,7 @@ impl Layers {
         }
     }
 
-    /// The probabilities of examples, a row of one for each class.
+    /// Returns the class probabilities of each example.
     #[must_use]
     pub fn probabilities(
         &self,
@@ -111,14 +111,14 @@ impl Layers {
             .collect()
     }
 
-    /// The head of a network that reads these features.
+    /// Returns the head of a network on the end point `features`.
     #[must_use]
     pub fn head(&self, features: &str, answer: OutputKind) -> Head {
         let hidden = self.hidden.as_ref().map(DenseLayer::tensors);
         Head { features: features.into(), hidden, last: self.last.tensors(), answer }
     }
 
-    /// With scores divided by a temperature.
+    /// Divides scores by a temperature.
     #[must_use]
     pub fn with_temperature(mut self, temperature: f64) -> Self {
         let all = self.last.weights.iter_mut().chain(&mut self.last.biases);
@@ -127,7 +127,7 @@ impl Layers {
     }
 }
 
-/// Probabilities from the scores of one photo, in double precision.
+/// Returns the probabilities of one photo's scores, computed in double precision.
 #[must_use]
 pub fn probabilities(scores: &[f32], answer: OutputKind) -> Vec<f32> {
     match answer {

@@ -1,31 +1,30 @@
 //! The limited-memory BFGS method (Nocedal and Wright, "Numerical optimization", second edition,
-//! algorithms 7.4 and 3.1): finds where a smooth function is smallest, from its values and
-//! gradients.
+//! algorithms 7.4 and 3.1): minimises a smooth function from its values and gradients.
 
 use std::collections::VecDeque;
 
-/// Pairs of steps and gradient changes that stand for the curvature.
+/// Number of correction pairs.
 const HISTORY: usize = 10;
-/// A step must win this share of what the slope promises (Armijo's condition).
+/// Constant of Armijo's sufficient decrease condition.
 const SUFFICIENT_DECREASE: f64 = 1e-4;
-/// Shorter steps than so many halvings make no difference any more.
+/// Maximum number of backtracking steps of a line search.
 const MAX_BACKTRACKS: usize = 25;
 
-/// A function's value and gradient at a place.
+/// Returns value and gradient at a point.
 pub(super) type Function<'a> = dyn FnMut(&[f64]) -> (f64, Vec<f64>) + 'a;
 
-/// A descent under way.
+/// State of a minimisation.
 #[derive(Clone, Debug)]
 pub(super) struct Lbfgs {
     pub(super) point: Vec<f64>,
     pub(super) value: f64,
     pub(super) gradient: Vec<f64>,
-    /// Steps, and how they changed the gradient; the latest last.
+    /// Correction pairs: steps and gradient differences, the latest last.
     pub(super) pairs: VecDeque<(Vec<f64>, Vec<f64>)>,
 }
 
 impl Lbfgs {
-    /// From a place on.
+    /// Starts at a point.
     pub(super) fn from(point: Vec<f64>, function: &mut Function<'_>) -> Self {
         let (value, gradient) = function(&point);
         Self { point, value, gradient, pairs: VecDeque::new() }
@@ -37,23 +36,23 @@ impl Lbfgs {
     pub(super) fn with_penalty(self, more: f64, function: &mut Function<'_>) -> Self {
         let mut pairs = self.pairs;
         pairs.iter_mut().for_each(|(step, change)| add(change, more, step));
-        // A weaker penalty may leave no upward curvature that rounding could not have made.
+        // A weaker penalty may leave curvature that is only rounding error.
         pairs.retain(|(step, change)| is_upward(step, change));
         Self { pairs, ..Self::from(self.point, function) }
     }
 
-    /// One step downwards; `false` if there is none, and the place stays as it is. The last place
-    /// that `function` was asked about is the new one.
+    /// Takes a step. Returns `false` if the line search finds none; the point then stays. The last
+    /// call of `function` is at the new point.
     pub(super) fn step(&mut self, function: &mut Function<'_>) -> bool {
         let mut direction = self.direction();
         let mut slope = dot(&direction, &self.gradient);
         if slope >= 0.0 {
-            // Rounding has spoilt the curvature: begin again, straight down.
+            // Not a descent direction, because of rounding: restart with steepest descent.
             self.pairs.clear();
             direction = self.gradient.iter().map(|g| -g).collect();
             slope = dot(&direction, &self.gradient);
         }
-        // Without curvature nothing says how long a step is.
+        // Without curvature, the first step has length 1 or less.
         let first = if self.pairs.is_empty() { (-slope).sqrt().recip().min(1.0) } else { 1.0 };
         let mut length = first;
         for _ in 0..MAX_BACKTRACKS {
@@ -65,7 +64,7 @@ impl Lbfgs {
                 (self.point, self.value, self.gradient) = (point, value, gradient);
                 return true;
             }
-            // Where the parabola through what is known is lowest, if that is a sensible place.
+            // Minimum of the interpolating parabola, within limits.
             let lowest = -slope * length * length / (2.0 * (value - self.value - slope * length));
             length = if lowest.is_finite() {
                 lowest.clamp(0.1 * length, 0.5 * length)
@@ -87,7 +86,7 @@ impl Lbfgs {
         }
     }
 
-    /// Where to go: the gradient, turned by the inverse of the curvature (the two loops).
+    /// Returns the search direction by the two-loop recursion.
     fn direction(&self) -> Vec<f64> {
         let mut direction: Vec<f64> = self.gradient.iter().map(|g| -g).collect();
         let mut shares = Vec::with_capacity(self.pairs.len());
@@ -108,13 +107,13 @@ impl Lbfgs {
     }
 }
 
-/// Only upward curvature is of use.
+/// Whether a correction pair has positive curvature.
 fn is_upward(step: &[f64], change: &[f64]) -> bool {
     dot(step, change) > 1e-10 * dot(change, change).sqrt() * dot(step, step).sqrt()
 }
 
 fn dot(a: &[f64], b: &[f64]) -> f64 {
-    // Eight sums, so that the additions of one need not wait for those of another.
+    // Eight independent sums hide the latency of additions.
     let (wholes_a, rest_a) = a.as_chunks::<8>();
     let (wholes_b, rest_b) = b.as_chunks::<8>();
     let mut sums = [0.0; 8];

@@ -1,19 +1,17 @@
-//! The default: one layer by L-BFGS on all examples at once, with the penalty that was
-//! [chosen](super::select_penalty).
+//! The default recipe: one layer by full-batch L-BFGS, with the
+//! [selected penalty](super::select_penalty).
 //!
-//! The penalty draws the layer to what could be said without features: weights to zero, biases to
-//! the logarithms of how frequent classes are. A bias counts as the weight of one more feature,
-//! which is 1 of every photo. Features are not centred, for that would make free biases of all
-//! weights together. scikit-learn leaves biases free, yet they end near zero, for it stops before
+//! The penalty draws weights to zero and biases to the logarithms of class frequencies. A bias
+//! counts as the weight of a constant feature of 1. Features are not centred, because centring
+//! would let weights act as biases without a penalty. scikit-learn leaves biases free, yet they end near zero, for it stops before
 //! they move; `bench/against_scikit_learn.py` shows what each is worth.
 //!
-//! Many validation photos also say which epoch is the best, and when to stop. Of a few, that would
-//! be chance: then the training goes on to where the penalty leads.
+//! With many validation photos, training stops early and keeps the best epoch. With few, it runs to
+//! convergence.
 
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use super::watcher::Watcher;
 use super::checkpoint::Checkpoint;
 use super::examples::{Examples, Scaling};
 use super::layers::{DenseLayer, Layers};
@@ -21,16 +19,17 @@ use super::lbfgs::Lbfgs;
 use super::objective::{Criterion, Measured, Objective};
 use super::progressive;
 use super::select_penalty::{Chosen, WarmStart, choose, write_trials};
+use super::watcher::Watcher;
 use super::{ClassWeights, HeadError, PenaltyTrial, Trained, TrainingTask};
 use crate::metrics::Epoch;
 
-/// A penalised loss that falls by a smaller share than this has arrived.
+/// Relative decrease of the penalised loss below which the training has converged.
 const CONVERGED: f64 = 1e-6;
-/// A validation loss that falls by a smaller share than this is not worth waiting for more;
+/// Relative decrease of the validation loss that counts as an improvement.
 const MIN_RELATIVE_GAIN: f64 = 0.02;
-/// nor is one that falls by a smaller share than this of what it was before anything was learned.
+/// Decrease that counts, as a share of the validation loss of constant scores.
 const MIN_ABSOLUTE_GAIN: f64 = 1e-4;
-/// With fewer validation photos, the best epoch is chance.
+/// Minimum number of validation photos for early stopping.
 const MIN_VALIDATION: usize = 500;
 
 pub(super) fn train(
@@ -41,7 +40,7 @@ pub(super) fn train(
     Ok(LbfgsTrainer::new(task).train(&from.unwrap_or_default(), watcher))
 }
 
-/// A task, its examples scaled.
+/// A task with scaled examples.
 pub(super) struct LbfgsTrainer<'a> {
     pub(super) task: &'a TrainingTask<'a>,
     scaling: Scaling,
@@ -49,9 +48,9 @@ pub(super) struct LbfgsTrainer<'a> {
     pub(super) validation: Examples,
     criterion: Criterion,
     plain: Criterion,
-    /// What is said without features.
+    /// Weights and biases of constant scores.
     pub(super) origin: Vec<f64>,
-    /// How many examples are so many that a part of them is trained on first.
+    /// Size of the first sample; fewer examples are trained on at once.
     pub(super) part: usize,
 }
 
@@ -76,7 +75,7 @@ impl<'a> LbfgsTrainer<'a> {
         Self { task, scaling, training, validation, criterion, plain, origin, part }
     }
 
-    /// Chooses the penalty if there is none, and trains with it.
+    /// Selects the penalty unless it is given, and trains.
     pub(super) fn train(&self, from: &Checkpoint, watcher: &mut Watcher<'_>) -> Trained {
         match self.task.options.penalty {
             Some(penalty) => self.solve((penalty, Vec::new(), None), from, watcher),
@@ -89,7 +88,7 @@ impl<'a> LbfgsTrainer<'a> {
         }
     }
 
-    /// Whether validation photos are so many that they can choose alone.
+    /// Whether validation photos suffice for early stopping and selection.
     pub(super) fn validates_alone(&self) -> bool {
         self.validation.len() >= MIN_VALIDATION
     }
@@ -102,7 +101,8 @@ impl<'a> LbfgsTrainer<'a> {
         self.objective(&self.validation, &self.plain).measure(&to_f32(point))
     }
 
-    /// The penalised loss and its gradient; `measured` is what was measured last.
+    /// Returns the penalised loss with its gradient as a function; `measured` receives the last
+    /// evaluation.
     pub(super) fn function<'f>(
         &'f self,
         examples: &'f Examples,
@@ -122,8 +122,7 @@ impl<'a> LbfgsTrainer<'a> {
         }
     }
 
-    /// Trains with a penalty, from what is said without features, or from where parts of very many
-    /// examples lead.
+    /// Trains with a penalty, from constant scores or from a warm start on samples.
     fn solve(
         &self,
         (penalty, tried, warm_start): (f64, Vec<PenaltyTrial>, Option<WarmStart>),
@@ -198,13 +197,13 @@ impl<'a> LbfgsTrainer<'a> {
         Trained { layers, epochs, best_epoch: 0, penalty: None, tried, interrupted: true }
     }
 
-    /// The layer of a place, for features as they are.
+    /// Returns the layer for unscaled features.
     fn layers(&self, point: &[f64]) -> Layers {
         let Layers { last, .. } = self.scaled_layers(point);
         Layers { hidden: None, last: last.unscaled(&self.scaling) }
     }
 
-    /// The layer of a place, for scaled features.
+    /// Returns the layer for scaled features.
     pub(super) fn scaled_layers(&self, point: &[f64]) -> Layers {
         let (weights, biases) = point.split_at(self.training.width() * self.task.classes);
         Layers {
@@ -214,7 +213,7 @@ impl<'a> LbfgsTrainer<'a> {
     }
 }
 
-/// The epochs so far, and the best of them.
+/// Epochs so far, and the best of them.
 #[derive(Debug)]
 struct TrainingRun {
     epochs: Vec<Epoch>,
@@ -235,7 +234,7 @@ impl TrainingRun {
         }
     }
 
-    /// Epochs since validation got notably better, and by more than what is `min_gain`.
+    /// Returns the number of epochs since the validation loss last improved by at least `min_gain`.
     fn epochs_without_gain(&self, min_gain: f64) -> usize {
         let (mut least, mut epochs_without_gain) = (f64::INFINITY, 0);
         for epoch in &self.epochs {
@@ -247,7 +246,7 @@ impl TrainingRun {
         epochs_without_gain
     }
 
-    /// Notes an epoch; the best one is kept, or the last.
+    /// Appends an epoch, and keeps its point if it is the best or `keeps_best` is false.
     fn record(&mut self, epoch: Epoch, point: &[f64], keeps_best: bool) {
         self.epochs.push(epoch);
         if !keeps_best || epoch.validation_loss < self.best_loss {
@@ -258,7 +257,7 @@ impl TrainingRun {
     }
 }
 
-/// Writes a descent to a state, its names begun as `name`.
+/// Writes the state of L-BFGS to a checkpoint, with `name` as a prefix.
 pub(super) fn write_descent(state: &mut Checkpoint, name: &str, descent: &Lbfgs) {
     state.arrays.insert(format!("{name}place"), descent.point.clone());
     state.arrays.insert(format!("{name}gradient"), descent.gradient.clone());
@@ -270,7 +269,7 @@ pub(super) fn write_descent(state: &mut Checkpoint, name: &str, descent: &Lbfgs)
     }
 }
 
-/// The descent that was written so.
+/// Reads the state of L-BFGS from a checkpoint.
 pub(super) fn read_descent(state: &Checkpoint, name: &str) -> Option<Lbfgs> {
     let array = |of: &str| state.arrays.get(&format!("{name}{of}")).cloned();
     let number = |of: &str| state.number(&format!("{name}{of}"));

@@ -1,4 +1,4 @@
-//! Matrix products, by the kernels of 1×1 convolutions. Results do not depend on the number of
+//! Matrix products by the kernels of 1×1 convolutions. Results do not depend on the number of
 //! threads.
 
 use lorgnette_kernels::{
@@ -6,7 +6,7 @@ use lorgnette_kernels::{
     StorageType, ThreadPool, Window, choose_conv,
 };
 
-/// A matrix made ready to be multiplied by from the left.
+/// A packed right-hand matrix.
 pub(super) struct PackedMatrix {
     level: Level,
     inner: usize,
@@ -14,19 +14,19 @@ pub(super) struct PackedMatrix {
     values: Buffer,
 }
 
-/// What a product is of, beside the matrix on the right.
+/// Other operands of a product.
 pub(super) struct Product<'a> {
-    /// The matrix on the left, row by row.
+    /// Left-hand matrix, `[rows][inner]`.
     pub(super) left: &'a [f32],
     pub(super) rows: usize,
-    /// Added to each row.
+    /// Added to each row of the result.
     pub(super) bias: Option<&'a [f32]>,
-    /// Added as a whole.
+    /// Added to the result, `[rows][columns]`.
     pub(super) addend: Option<&'a [f32]>,
 }
 
 impl PackedMatrix {
-    /// Of `right`, `[inner][columns]` row by row; or if `transposed`, `[columns][inner]`.
+    /// Packs `right`, `[inner][columns]`, or `[columns][inner]` if `transposed`.
     pub(super) fn new(
         right: &[f32],
         [inner, columns]: [usize; 2],
@@ -35,8 +35,7 @@ impl PackedMatrix {
         pool: &ThreadPool,
     ) -> Self {
         let shape = shape(1, inner, columns);
-        // Without AMX: a descent follows differences of nearly equal numbers, and any number of
-        // rows must find one layout.
+        // Without AMX: training needs full precision, and one layout for any number of rows.
         let level = level.base_isa();
         let kernel = choose_conv(&shape, level, NumericOptions::default());
         let values = Buffer::zeroed((kernel.packed_len)(&shape))
@@ -46,7 +45,7 @@ impl PackedMatrix {
         packed
     }
 
-    /// Another matrix of the same size.
+    /// Packs another matrix of the same size.
     pub(super) fn repack(&mut self, right: &[f32], transposed: bool, pool: &ThreadPool) {
         let shape = shape(1, self.inner, self.columns);
         let kernel = choose_conv(&shape, self.level, NumericOptions::default());
@@ -54,7 +53,7 @@ impl PackedMatrix {
         (kernel.pack_rows)(&shape, &filter, 0..shape.depth(), &mut self.values, pool);
     }
 
-    /// `left · right + bias + addend`.
+    /// Computes `left · right + bias + addend`.
     pub(super) fn multiply(&self, sum: &Product<'_>, out: &mut [f32], pool: &ThreadPool) {
         let shape = shape(sum.rows, self.inner, self.columns);
         let kernel = choose_conv(&shape, self.level, NumericOptions::default());

@@ -1,4 +1,4 @@
-//! What training makes small: the mean cross entropy of examples, and its gradient.
+//! The training objective: mean cross entropy and its gradient.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -8,28 +8,28 @@ use lorgnette_net::head::OutputKind;
 use super::examples::Examples;
 use super::matmul::{PackedMatrix, Product, transpose};
 
-/// What is measured of examples.
+/// Loss and accuracy of examples.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Measured {
-    /// The mean cross entropy, in nats; of several labels, the mean over classes too.
+    /// Mean cross entropy, in nats; with several labels, averaged over classes too.
     pub(super) loss: f64,
-    /// The share whose most probable class is right.
+    /// Share of examples whose most probable class is correct, from 0 to 1.
     pub(super) accuracy: f64,
 }
 
-/// How truth and scores become a loss.
+/// The loss function.
 #[derive(Clone, Debug)]
 pub(super) struct Criterion {
     pub(super) classes: usize,
     pub(super) answer: OutputKind,
-    /// The share of certainty that is given to all classes alike.
+    /// Label smoothing.
     pub(super) smoothing: f64,
-    /// How much each class counts.
+    /// Class weights.
     pub(super) weights: Option<Vec<f64>>,
 }
 
 impl Criterion {
-    /// How much an example counts.
+    /// Returns the weight of an example.
     pub(super) fn weight(&self, truth: &[usize]) -> f64 {
         match &self.weights {
             Some(weights) if !truth.is_empty() => {
@@ -39,8 +39,8 @@ impl Criterion {
         }
     }
 
-    /// The scores that fit examples best of those that are the same for all; as if each class had
-    /// one example more (and of several labels, one more without it), so that none is impossible.
+    /// Returns the constant scores with the lowest loss. Each class has one example added (with
+    /// several labels, one with and one without it), so that no probability is zero.
     pub(super) fn constant_scores(&self, examples: &Examples) -> Vec<f64> {
         let is_one = self.answer == OutputKind::Softmax;
         let (mut counts, mut total) =
@@ -59,9 +59,9 @@ impl Criterion {
         counts.into_iter().map(score).collect()
     }
 
-    /// The loss of one example's scores, which are replaced by their part of the gradient:
-    /// probability less target. `probabilities` has been filled from the scores where they are a
-    /// softmax's.
+    /// Returns an example's loss and whether its prediction is correct. Scores become residuals:
+    /// probability minus target. `probabilities` are the softmax of the scores; sigmoids do not
+    /// need them.
     pub(super) fn metrics(
         &self,
         truth: &[usize],
@@ -121,13 +121,13 @@ fn argmax(values: &[f32]) -> usize {
     best
 }
 
-/// Examples that are worked through at a time.
+/// Number of examples in a block.
 const ROWS: usize = 256;
-/// Parts that sums are made of. They are the same whatever the number of threads, and added in the
-/// same order, so the sums are the same too.
+/// Number of partial sums. It does not depend on the number of threads, and they are added in
+/// order, so results do not depend on it either.
 const PARTS: usize = 16;
 
-/// One layer on examples.
+/// The objective of one layer.
 pub(super) struct Objective<'a> {
     pub(super) examples: &'a Examples,
     pub(super) criterion: &'a Criterion,
@@ -135,7 +135,7 @@ pub(super) struct Objective<'a> {
     pub(super) pool: &'a ThreadPool,
 }
 
-/// What a part of the examples adds.
+/// Partial sums over a range of examples.
 #[derive(Default)]
 struct Part {
     loss: f64,
@@ -147,18 +147,18 @@ struct Part {
 }
 
 impl Objective<'_> {
-    /// Loss and accuracy of a layer, `[width][classes]` weights and then biases.
+    /// Returns loss and accuracy of a layer: weights, `[width][classes]`, then biases.
     pub(super) fn measure(&self, layer: &[f32]) -> Measured {
         self.sum(layer, false).0
     }
 
-    /// The same, and the loss's gradient.
+    /// Returns loss, accuracy and the gradient of the loss.
     pub(super) fn gradient(&self, layer: &[f32]) -> (Measured, Vec<f64>) {
         let (measured, parts) = self.sum(layer, true);
         let (width, classes) = (self.examples.width(), self.criterion.classes);
         let total: f64 = parts.iter().map(|part| part.weight).sum();
         let mut gradient = vec![0.0; layer.len()];
-        // Class by class, each summed over the parts in their order.
+        // Each class is summed over the parts in order.
         let mut transposed_rows = vec![0.0; width * classes];
         let of_class: Vec<_> = transposed_rows.chunks_mut(width).map(Mutex::new).collect();
         self.pool.run(classes, &|_, class| {
@@ -210,7 +210,7 @@ impl Objective<'_> {
     }
 }
 
-/// The work on one part.
+/// Computes the partial sums of a range.
 struct Work<'a> {
     objective: &'a Objective<'a>,
     biases: &'a [f32],
@@ -249,7 +249,7 @@ impl<'a> Work<'a> {
         }
     }
 
-    /// Adds the examples of these numbers.
+    /// Adds a range of examples.
     fn add(&mut self, rows: std::ops::Range<usize>, wants_gradient: bool) {
         let Objective { examples, criterion, level, .. } = self.objective;
         let (count, classes, width) = (rows.len(), criterion.classes, examples.width());

@@ -1,28 +1,27 @@
-//! What is said of training photos by layers that were trained without them, which is what shows
-//! labels that may be wrong: a layer that has learned an error by heart does not find it.
+//! Out-of-fold predictions: scores of training photos by layers that were trained without them.
+//! They reveal label errors, which a layer that was trained on them reproduces.
 
-use super::watcher::{HeadObserver, Watcher};
 use super::layers::Layers;
 use super::lbfgs_trainer::LbfgsTrainer;
 use super::random::Random;
+use super::watcher::{HeadObserver, Watcher};
 use super::{Checkpoint, Examples, Recipe, TrainOptions, TrainingTask};
 
-/// Products of a pass through the examples that a layer is trained on here, at most: of very many,
-/// a part tells enough.
+/// Maximum number of products of a pass; more examples are sampled.
 const MAX_PRODUCTS: usize = 1 << 31;
-/// Fewer examples than this say too little.
+/// Minimum size of a sample.
 const MIN_EXAMPLES: usize = 4096;
-/// Epochs, at most.
+/// Maximum number of epochs.
 const MAX_EPOCHS: usize = 30;
-/// The penalty as `λ·n`, where a recipe has none.
+/// Penalty as `λ·n` for recipes without one.
 const DEFAULT_STRENGTH: f64 = 10.0;
 
-/// The scores of each training example, by one layer for each of the folds (the fold of each
-/// example is given), trained as the default recipe does it on the examples of the others.
-/// `penalty` is that of the layer for use, if it has one. Nothing if `watch` stops it.
+/// Returns the scores of each training example, `[examples][classes]`, by a layer that was trained
+/// on the other folds with the default recipe; `None` if cancelled. `folds` has the fold of each
+/// example. `penalty` is the final head's, if any.
 ///
 /// # Panics
-/// If there is not a fold for each example.
+/// If `folds` has another length.
 #[must_use]
 pub fn out_of_fold_scores(
     task: &TrainingTask<'_>,

@@ -1,39 +1,40 @@
-//! Parts of very many examples: penalties are tried on the first, and the way to where the chosen
-//! one leads begins on each in turn. The smallest sum of a part is near that of all, and a step
-//! towards it takes a fraction of the time.
+//! Warm starts on growing samples of very many examples.
+//!
+//! Penalties are tried on the first sample, and the final training starts on each sample in turn.
+//! The minimum on a sample is near the minimum on all examples, and an iteration is cheaper.
 
-use super::watcher::Watcher;
 use super::examples::Examples;
 use super::lbfgs::{Function, Lbfgs};
 use super::lbfgs_trainer::LbfgsTrainer;
 use super::objective::Measured;
 use super::random::Random;
 use super::select_penalty::WarmStart;
+use super::watcher::Watcher;
 
-/// Products of a pass through the first part, at most.
+/// Maximum number of products of a pass through the first sample.
 const MAX_FIRST_PRODUCTS: usize = 1 << 31;
-/// Fewer examples than this say too little.
+/// Minimum size of the first sample.
 const MIN_FIRST: usize = 2048;
-/// Each part has so many times the examples of the one before, which are among them.
+/// Ratio of the sizes of consecutive samples; each contains the one before.
 const GROWTH: usize = 4;
-/// Iterations on each part, at most.
+/// Maximum number of iterations on a sample.
 const MAX_ITERATIONS: usize = 40;
-/// A penalised loss that falls by a smaller share than this has come as far as a part can lead.
+/// Relative decrease of the loss below which a larger sample follows.
 const CONVERGED: f64 = 3e-3;
 
-/// The first part, if the examples are so many.
+/// Returns the first sample; `None` with few examples.
 pub(super) fn first(trainer: &LbfgsTrainer<'_>) -> Option<Examples> {
     (trainer.training.len() > trainer.part)
         .then(|| trainer.training.select(&permutation(trainer)[..trainer.part]))
 }
 
-/// How many examples the first part has, of a layer with so many weights and biases.
+/// Returns the size of the first sample for a layer of `parameters` weights and biases.
 pub(super) fn first_size(parameters: usize) -> usize {
     (MAX_FIRST_PRODUCTS / parameters.max(1)).max(MIN_FIRST)
 }
 
-/// A descent on all examples, begun where parts lead that grow to all of them; `warm_start` is where the
-/// first led before. Nothing if it was stopped.
+/// Returns the state of L-BFGS on all examples after a training on growing samples, from a warm
+/// start on the first; `None` if cancelled.
 pub(super) fn initial_descent(
     trainer: &LbfgsTrainer<'_>,
     penalty: f64,
@@ -45,7 +46,7 @@ pub(super) fn initial_descent(
     let sizes = std::iter::successors(Some(trainer.part), |size| size.checked_mul(GROWTH));
     for size in sizes.take_while(|&size| size < count) {
         let examples = trainer.training.select(&permutation[..size]);
-        // The fewer the examples, the more of a penalty they need.
+        // `λ·n` stays the same.
         let penalty = penalty * count as f64 / size as f64;
         let mut measured = Measured::default();
         let mut function = trainer.function(&examples, penalty, &mut measured);
@@ -96,7 +97,7 @@ mod tests {
     use crate::observer::Observer;
     use std::ops::ControlFlow;
 
-    /// Examples of three classes, of which a few features tell.
+    /// Examples of three classes that differ in a third of the features.
     fn examples(count: usize) -> Examples {
         let mut random = Random::at(7, count as u64);
         let mut value = |row: usize, feature: usize| {
@@ -106,7 +107,7 @@ mod tests {
         Examples::new(12, features, (0..count).map(|row| vec![row % 3]).collect())
     }
 
-    /// Stops when it is asked for the so-and-so-many-th time, and keeps where it stood last.
+    /// Cancels after a number of iterations, and keeps the last checkpoint.
     struct Stopper(usize, Checkpoint);
 
     impl Observer<Event<'_>> for Stopper {

@@ -1,16 +1,16 @@
-//! Random numbers that depend on nothing but a seed and a place.
+//! Pseudo-random numbers from a seed and a stream number.
 
 /// Numbers by SplitMix64 (Steele, Lea, Flood 2014, "Fast splittable pseudorandom number
 /// generators").
 pub(super) struct Random(u64);
 
 impl Random {
-    /// The numbers of a place in a seed's space, such as an epoch.
+    /// Returns the generator of a stream, such as an epoch.
     pub(super) fn at(seed: u64, point: u64) -> Self {
         let mut random = Self(
             seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ point.wrapping_mul(0x9e37_79b9_7f4a_7c15),
         );
-        // Neighbouring seeds must not begin alike.
+        // The first values of neighbouring seeds are similar.
         random.next();
         random
     }
@@ -22,18 +22,18 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// From 0 up to, not including, 1.
+    /// Returns a number from 0 to less than 1.
     pub(super) fn unit(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    /// One of `count` numbers from 0.
+    /// Returns an integer from 0 to less than `count`.
     pub(super) fn below(&mut self, count: usize) -> usize {
         (self.unit() * count as f64) as usize
     }
 
-    /// Of a normal distribution of deviation 1 (Box and Muller 1958), drawn again beyond two
-    /// deviations, as TensorFlow's `truncated_normal` does it.
+    /// Samples the standard normal distribution (Box and Muller 1958), truncated at two standard
+    /// deviations by rejection, as TensorFlow's `truncated_normal`.
     pub(super) fn truncated_normal(&mut self) -> f64 {
         loop {
             let (radius, angle) =
@@ -45,7 +45,7 @@ impl Random {
         }
     }
 
-    /// The numbers from 0 in a random order (Fisher and Yates).
+    /// Returns a permutation of the integers below `count` (Fisher and Yates).
     pub(super) fn permutation(&mut self, count: usize) -> Vec<usize> {
         let mut permutation: Vec<usize> = (0..count).collect();
         for last in (1..count).rev() {

@@ -1,12 +1,12 @@
-//! The penalty, chosen by what was held out.
+//! Selection of the L2 penalty on held-out examples.
 //!
-//! Many validation photos choose alone. A few are chance, so then the training photos choose too:
-//! parts of them are held out in turn (cross-validation). Penalties are tried from strong to weak,
-//! each from where the last one ended. The loss alone would choose too strong ones, for weak ones
-//! are overconfident, which [calibration](super::Calibration) mends later; so the weakest is taken
-//! whose loss cannot be told from the best.
+//! With many validation photos, these are the held-out examples. With few, cross-validation on the
+//! training photos is added. Penalties are tried from strong to weak, each with a warm start. The
+//! lowest loss would favour strong penalties, because weak ones are overconfident, which
+//! [calibration](super::Calibration) corrects later. Therefore the weakest penalty is selected
+//! whose loss is not significantly above the lowest.
 
-use super::watcher::Watcher;
+use super::PenaltyTrial;
 use super::calibration::{losses, temperature};
 use super::checkpoint::Checkpoint;
 use super::examples::Examples;
@@ -14,54 +14,54 @@ use super::lbfgs::Lbfgs;
 use super::lbfgs_trainer::{LbfgsTrainer, read_descent, write_descent};
 use super::objective::Measured;
 use super::progressive;
-use super::{PenaltyTrial};
+use super::watcher::Watcher;
 
-/// The penalties that are tried, as `λ·n`: for features of mean square deviation 1, the inverse of
+/// Penalties as `λ·n`: for features of mean square deviation 1, the inverse of
 /// scikit-learn's `C`.
 const CANDIDATES: [f64; 10] = [1000.0, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0, 0.3, 0.1, 0.03];
-/// Of these, each second one where a validation of many photos stops a training in time anyway.
+/// Stride through the candidates when early stopping on many validation photos limits overfitting.
 const COARSE_STRIDE: usize = 2;
-/// Weaker penalties are not tried after so many that did worse than the best.
+/// Number of weaker penalties with a higher loss after which the search stops.
 const MAX_WORSE: usize = 2;
-/// Iterations for each penalty that is tried.
+/// Maximum number of iterations for each penalty.
 const TRIAL_ITERATIONS: usize = 40;
-/// And where a part of many examples tells no more than the size of the best.
+/// Maximum number of iterations on a sample of many examples.
 const TRIAL_ITERATIONS_ON_SAMPLE: usize = 15;
-/// A penalised loss that falls by a smaller share than this has arrived.
+/// Relative decrease of the loss below which a trial has converged.
 const CONVERGED: f64 = 1e-4;
-/// Parts that few examples are held out in.
+/// Number of folds.
 const FOLDS: usize = 5;
 
-/// What came of trying.
+/// Outcome of the search.
 pub(super) enum Chosen {
-    /// The best; and where the last one led on a part of very many examples.
+    /// Selected penalty, all trials, and a warm start from the last trial on a sample.
     Penalty(f64, Vec<PenaltyTrial>, Option<WarmStart>),
-    /// It was stopped; where it stood.
+    /// The observer cancelled: the current point and the trials.
     Interrupted(Vec<f64>, Vec<PenaltyTrial>),
 }
 
-/// Where a penalty led.
+/// State of L-BFGS at the minimum for a penalty.
 pub(super) struct WarmStart {
     pub(super) descent: Lbfgs,
     pub(super) penalty: f64,
 }
 
-/// Examples to train with, others to judge by, and where the last penalty led.
+/// Training and held-out examples, and the state of L-BFGS after the last penalty.
 struct Trial {
-    /// Its number in states.
+    /// Number in checkpoints.
     number: usize,
     training: Option<Examples>,
     held_out: Option<Examples>,
     descent: Option<Lbfgs>,
 }
 
-/// Scores of examples, and what they show.
+/// Scores and classes of held-out examples.
 struct HeldOut {
     scores: Vec<f32>,
     truth: Vec<Vec<usize>>,
 }
 
-/// Tries penalties, from the start or from where that stood.
+/// Tries penalties, from the start or from a checkpoint.
 pub(super) fn choose(
     trainer: &LbfgsTrainer<'_>,
     from: &Checkpoint,
@@ -94,14 +94,14 @@ pub(super) fn choose(
     Chosen::Penalty(penalty, tried.clone(), warm_start(trials, strengths[tried.len() - 1]))
 }
 
-/// Where the strength that was tried last led, if that was on a part of the examples.
+/// Returns the warm start of the last trial, if it was on a sample of the examples.
 fn warm_start(mut trials: Vec<Trial>, strength: f64) -> Option<WarmStart> {
     let Trial { training, held_out: None, descent, .. } = trials.pop()? else { return None };
     let (examples, descent) = (training?, descent?);
     Some(WarmStart { descent, penalty: strength / examples.len() as f64 })
 }
 
-/// The last trial is that of all training examples.
+/// Returns the trials; the last one has all training examples.
 fn trials(trainer: &LbfgsTrainer<'_>, from: &Checkpoint) -> Vec<Trial> {
     let descent = |number: usize| read_descent(from, &name(number));
     let part = progressive::first(trainer);
@@ -140,7 +140,7 @@ fn trials(trainer: &LbfgsTrainer<'_>, from: &Checkpoint) -> Vec<Trial> {
 }
 
 impl Trial {
-    /// Goes to where a penalty leads, from where the one before led.
+    /// Minimises the loss for a penalty, with a warm start from the previous one.
     fn resume(&mut self, trainer: &LbfgsTrainer<'_>, before: Option<f64>, strength: f64) {
         let examples = self.training.as_ref().unwrap_or(&trainer.training);
         let count = examples.len() as f64;
@@ -163,7 +163,7 @@ impl Trial {
         self.descent = Some(descent);
     }
 
-    /// The scores of what was held out.
+    /// Returns the scores of held-out examples.
     fn evaluated<'t>(&'t self, trainer: &'t LbfgsTrainer<'_>) -> HeldOut {
         let examples = self.held_out.as_ref().unwrap_or(&trainer.validation);
         let point = self.descent.as_ref().map_or(&trainer.origin, |descent| &descent.point);
@@ -173,7 +173,7 @@ impl Trial {
     }
 }
 
-/// What all that was held out says of a penalty.
+/// Returns the held-out loss of a penalty.
 fn evaluated(trainer: &LbfgsTrainer<'_>, penalty: f64, held: &[HeldOut]) -> PenaltyTrial {
     let scores: Vec<f32> = held.iter().flat_map(|held| &held.scores).copied().collect();
     let truth: Vec<Vec<usize>> = held.iter().flat_map(|held| &held.truth).cloned().collect();
@@ -182,7 +182,7 @@ fn evaluated(trainer: &LbfgsTrainer<'_>, penalty: f64, held: &[HeldOut]) -> Pena
     let count = losses.len() as f64;
     let loss = losses.iter().sum::<f64>() / count;
     let variance = losses.iter().map(|one| (one - loss).powi(2)).sum::<f64>() / count;
-    // Many validation photos calibrate the trained layer itself.
+    // With many validation photos, these calibrate the final head.
     let calibrates = !trainer.validates_alone();
     PenaltyTrial {
         penalty,
@@ -196,10 +196,10 @@ fn best(tried: &[PenaltyTrial]) -> usize {
     (1..tried.len()).fold(0, |best, at| if tried[at].loss < tried[best].loss { at } else { best })
 }
 
-/// Standard errors that a loss may be above the best and still not be told from it.
+/// Number of standard errors above the lowest loss within which losses count as equal.
 const SELECTION_TOLERANCE: f64 = 0.5;
 
-/// Whether a penalty's loss cannot be told from the best.
+/// Whether a penalty's loss is not significantly above the lowest.
 fn is_good(tried: &[PenaltyTrial], at: usize) -> bool {
     let best = tried[best(tried)];
     tried[at].loss <= best.loss + SELECTION_TOLERANCE * best.error
@@ -224,7 +224,7 @@ fn state(trials: &[Trial], tried: &[PenaltyTrial]) -> Checkpoint {
     state
 }
 
-/// What a trial is called in states.
+/// Name of a trial in checkpoints.
 fn name(number: usize) -> String {
     format!("trial {number} ")
 }

@@ -1,59 +1,58 @@
-//! Gradient descent, batch by batch: the tutorial's recipe, `retrain.py`'s, and Adam for a hidden
-//! layer.
+//! Stochastic gradient descent: the recipes of the tutorial and of `retrain.py`, and Adam for a
+//! hidden layer.
 
 use std::time::Instant;
 
-use super::watcher::Watcher;
 use super::checkpoint::Checkpoint;
 use super::examples::{Examples, Scaling};
 use super::layers::{DenseLayer, Layers};
 use super::matmul::{PackedMatrix, Product, transpose};
 use super::objective::{Criterion, Measured};
 use super::random::Random;
+use super::watcher::Watcher;
 use super::{ClassWeights, HeadError, Recipe, TrainOptions, Trained, TrainingTask};
 use crate::metrics::Epoch;
 use lorgnette_net::head::OutputKind;
 
-/// What a recipe says, with everything that the options leave to it.
+/// Settings of a recipe, with the options applied.
 #[derive(Clone, Copy, Debug)]
 struct Settings {
     steps: usize,
     batch: usize,
     rate: f64,
-    /// What the rate is multiplied by, every so many steps.
+    /// Factor of the learning rate, and the number of steps after which it is applied again.
     decay: Option<(f64, usize)>,
     adam: bool,
     initial: Initial,
     sampling: BatchSampling,
     penalty: f64,
-    /// Steps from one look at all examples to the next.
+    /// Number of steps between two evaluations on all examples.
     evaluate_every: usize,
-    /// Whether the epoch that does best on validation is kept, and its coming waited for; else the
-    /// last.
+    /// Whether training stops early and keeps the best epoch; else it keeps the last.
     keeps_best: bool,
 }
 
-/// How weights begin; biases are zero.
+/// Distribution of initial weights; biases are zero.
 #[derive(Clone, Copy, Debug)]
 enum Initial {
-    /// Even from -√(6/(inputs + outputs)) to that (Glorot and Bengio 2010, equation 16).
+    /// Uniform between ±√(6/(inputs + outputs)) (Glorot and Bengio 2010, equation 16).
     Xavier,
-    /// Normal of this deviation, cut off at two.
+    /// Normal with this standard deviation, truncated at two standard deviations.
     Normal(f64),
 }
 
-/// How batches are drawn.
+/// Sampling of batches.
 #[derive(Clone, Copy, Debug)]
 enum BatchSampling {
-    /// All examples in an order that changes each time, then again.
+    /// Epochs over all examples, shuffled each time.
     Epochs,
-    /// A class, then one of its examples.
+    /// A random class, then a random example of it.
     ByClass,
 }
 
 /// `λ·n` of a hidden layer's penalty.
 const HIDDEN_STRENGTH: f64 = 1.0;
-/// `retrain.py` looks at its progress every ten steps.
+/// `retrain.py` evaluates every ten steps.
 const MIN_EVALUATE_EVERY: usize = 10;
 
 impl Settings {
@@ -119,7 +118,7 @@ pub(super) fn train(
     watcher: &mut Watcher<'_>,
 ) -> Result<Trained, HeadError> {
     let settings = Settings::new(task.options, task.training.len());
-    // The recipes take features as they are.
+    // The other recipes take unscaled features.
     let scaling = (task.options.recipe == Recipe::Default).then(|| Scaling::fit(task.training));
     let scaled = |examples: &Examples| {
         scaling.as_ref().map_or_else(|| examples.clone(), |s| s.apply(examples, task.pool))
@@ -161,9 +160,9 @@ pub(super) fn train(
     Ok(Trained { layers, epochs: run.epochs, best_epoch, penalty, tried: Vec::new(), interrupted })
 }
 
-/// All weights in one row: each layer's matrix, then its biases.
+/// All parameters in one vector: weights, then biases, of each layer.
 struct Network {
-    /// Inputs of each layer, and the last one's outputs.
+    /// Number of inputs of each layer, then of outputs.
     sizes: Vec<usize>,
     values: Vec<f32>,
 }
@@ -183,7 +182,7 @@ impl Network {
         Self { sizes, values }
     }
 
-    /// Where each layer's weights and biases are.
+    /// Returns the ranges of each layer's weights and biases.
     fn places(&self) -> Vec<[std::ops::Range<usize>; 2]> {
         let mut start = 0;
         let point = |pair: &[usize]| {
@@ -227,7 +226,7 @@ struct GradientDescent<'a> {
     run: TrainingRun,
     /// Examples of each class.
     members: Vec<Vec<usize>>,
-    /// The order of the epoch at hand.
+    /// Number and permutation of the current epoch.
     permutation: Option<(usize, Vec<usize>)>,
 }
 
@@ -269,7 +268,7 @@ impl<'a> GradientDescent<'a> {
         self.network.layers(&self.network.values)
     }
 
-    /// Steps to the end; gives whether the watcher stopped it.
+    /// Runs all steps. Returns whether the observer cancelled.
     fn run(
         &mut self,
         validation: &Examples,
@@ -310,7 +309,7 @@ impl<'a> GradientDescent<'a> {
             && since >= self.task.options.patience.max(1)
     }
 
-    /// The examples of the next batch.
+    /// Returns the indices of the next batch.
     fn batch(&mut self) -> Vec<usize> {
         let (count, seed) = (self.training.len(), self.task.options.seed);
         match self.settings.sampling {
@@ -338,7 +337,7 @@ impl<'a> GradientDescent<'a> {
         }
     }
 
-    /// One step; gives the batch's mean loss before it.
+    /// Takes a step. Returns the batch's mean loss before it.
     fn descend(&mut self, batch: &[usize]) -> f64 {
         let examples = self.training.select(batch);
         let (measured, mut gradient) = self.gradient(&examples);
@@ -378,11 +377,11 @@ impl<'a> GradientDescent<'a> {
         }
     }
 
-    /// The mean loss of a few examples, and its gradient.
+    /// Returns the mean loss of examples and its gradient.
     fn gradient(&self, examples: &Examples) -> (Measured, Vec<f32>) {
         let (count, task, values) = (examples.len(), self.task, &self.network.values);
         let places = self.network.places();
-        // What each layer reads, and what the last gives.
+        // Inputs of each layer, and the scores.
         let mut read = vec![examples.features().to_vec()];
         for (at, [weights, biases]) in places.iter().enumerate() {
             let sizes = [self.network.sizes[at], self.network.sizes[at + 1]];
@@ -426,7 +425,7 @@ impl<'a> GradientDescent<'a> {
                 let mut before = vec![0.0; count * inputs];
                 let sum = Product { left: &residuals, rows: count, bias: None, addend: None };
                 packed.multiply(&sum, &mut before, task.pool);
-                // Where ReLU gave zero, nothing goes back.
+                // The gradient of ReLU is zero where its output is.
                 before
                     .iter_mut()
                     .zip(&read[at])
@@ -438,7 +437,7 @@ impl<'a> GradientDescent<'a> {
         (measured, gradient)
     }
 
-    /// Scores judged, and made residues whose sum is the mean's gradient.
+    /// Returns the loss of scores, which become residuals: the gradient of the mean loss.
     fn metrics(&self, examples: &Examples, scores: &mut [f32]) -> Measured {
         let classes = self.task.classes;
         let (mut loss, mut right, mut total) = (0.0, 0, 0.0);
@@ -455,7 +454,7 @@ impl<'a> GradientDescent<'a> {
         Measured { loss: loss / total, accuracy: right as f64 / examples.len().max(1) as f64 }
     }
 
-    /// Loss and accuracy of examples, and the sum of the squares of all weights.
+    /// Returns loss and accuracy of examples.
     fn measure(&self, examples: &Examples, criterion: &Criterion) -> Measured {
         let scores = self.layers().scores(examples.features(), self.task.level, self.task.pool);
         let (mut loss, mut right, mut total) = (0.0, 0, 0.0);
@@ -471,7 +470,7 @@ impl<'a> GradientDescent<'a> {
         Measured { loss: loss / total, accuracy: right as f64 / examples.len().max(1) as f64 }
     }
 
-    /// Measures all examples, and keeps the best.
+    /// Evaluates on all examples, and keeps the best parameters.
     fn evaluate(&mut self, validation: &Examples, plain: &Criterion, seconds: f64) {
         let (training, validation) =
             (self.measure(self.training, self.criterion), self.measure(validation, plain));

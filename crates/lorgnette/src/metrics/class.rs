@@ -1,47 +1,46 @@
-//! How well a model tells one class from all others.
+//! Metrics of single classes.
 
-/// What became of a class's photos.
+/// Counts of a class.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ClassMetrics {
-    /// Photos that are of the class.
+    /// Number of photos of the class.
     pub support: usize,
-    /// Photos the model says are of the class.
+    /// Number of photos predicted as the class.
     pub predicted: usize,
-    /// Photos that are of the class and are said to be.
+    /// Number of photos of the class that are predicted as it.
     pub correct: usize,
 }
 
 impl ClassMetrics {
-    /// Of the photos said to be of the class, the share that is; `None` if it is said of none.
+    /// Share of the photos predicted as the class that are of it; `None` without predictions.
     #[must_use]
     pub fn precision(&self) -> Option<f64> {
         ratio(self.correct, self.predicted)
     }
 
-    /// Of the class's photos, the share that is found; `None` if there are none.
+    /// Share of the class's photos that are predicted as it; `None` without photos.
     #[must_use]
     pub fn recall(&self) -> Option<f64> {
         ratio(self.correct, self.support)
     }
 
-    /// The harmonic mean of precision and recall, `2·correct / (support + predicted)`; `None` if there are
-    /// no photos of the class and none is said to be.
+    /// Harmonic mean of precision and recall, `2·correct / (support + predicted)`; `None` without
+    /// photos and predictions.
     #[must_use]
     pub fn f1(&self) -> Option<f64> {
         ratio(2 * self.correct, self.support + self.predicted)
     }
 }
 
-/// Precision, recall and F1 of all classes together, each class counting the same ("macro").
-/// Classes without photos do not count; a class that is said of no photo has a precision of 0, as
-/// in scikit-learn.
+/// Macro averages of precision, recall and F1 over classes with photos. A class without
+/// predictions has a precision of 0, as in scikit-learn.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct MacroAverages {
-    /// Of the precisions.
+    /// Mean precision.
     pub precision: f64,
-    /// Of the recalls: the balanced accuracy.
+    /// Mean recall: the balanced accuracy.
     pub recall: f64,
-    /// Of the F1 figures.
+    /// Mean F1.
     pub f1: f64,
 }
 

@@ -1,25 +1,25 @@
-//! Which classes are taken for which.
+//! Confusion matrix.
 
 use super::ScoredPhoto;
 
-/// For each class, how many of its photos are said to be of each class.
+/// Confusion matrix: numbers of photos by true and predicted class.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Confusion {
     classes: usize,
-    /// Rows are true classes, columns what was said.
+    /// Rows are true classes, columns predicted ones.
     counts: Vec<u32>,
 }
 
-/// Photos of one class that are taken for another.
+/// Photos of a class that are predicted as another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConfusedPair {
-    /// The class they are of.
+    /// True class.
     pub truth: usize,
-    /// The class they are taken for.
+    /// Predicted class.
     pub predicted: usize,
-    /// How many.
+    /// Number of these photos.
     pub count: usize,
-    /// Of how many photos of the class.
+    /// Number of photos of the true class.
     pub total: usize,
 }
 
@@ -36,8 +36,8 @@ impl Confusion {
         confusion
     }
 
-    /// Counts a photo of several labels: each label that is found, and each pair of one that is
-    /// missed and one that is said in vain.
+    /// Counts a photo with several labels: each label that is predicted, and each pair of a missing
+    /// and a wrong label.
     fn count_labels(&mut self, scored: &ScoredPhoto) {
         let predicted: Vec<usize> = scored.predicted().collect();
         for &truth in &scored.truth {
@@ -55,13 +55,13 @@ impl Confusion {
         self.counts[truth * self.classes + predicted] += 1;
     }
 
-    /// How many classes there are.
+    /// Number of classes.
     #[must_use]
     pub fn classes(&self) -> usize {
         self.classes
     }
 
-    /// Photos of the class `truth` that are said to be of the class `predicted`.
+    /// Number of photos of class `truth` that are predicted as `predicted`.
     ///
     /// # Panics
     /// If there is no such class.
@@ -70,7 +70,7 @@ impl Confusion {
         self.row(truth)[predicted] as usize
     }
 
-    /// What photos of a class are said to be: a count for each class.
+    /// Number of photos of a true class by predicted class.
     ///
     /// # Panics
     /// If there is no such class.
@@ -85,7 +85,7 @@ impl Confusion {
         self.count(truth, predicted) as f64 / self.total(truth).max(1) as f64
     }
 
-    /// The classes that some photo is of or is said to be of.
+    /// Classes that occur as true or predicted.
     #[must_use]
     pub fn occurring(&self) -> Vec<usize> {
         let mut occurs = vec![false; self.classes];
@@ -97,8 +97,8 @@ impl Confusion {
         (0..self.classes).filter(|&class| occurs[class]).collect()
     }
 
-    /// Pairs of classes of which one is taken for the other, the most photos first, of equals the
-    /// largest share of the class.
+    /// Pairs of classes that are confused, sorted by the number of photos, then by the share of the
+    /// class.
     #[must_use]
     pub fn most_confused(&self) -> Vec<ConfusedPair> {
         let of_class = |truth: usize| {

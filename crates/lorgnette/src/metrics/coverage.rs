@@ -1,21 +1,20 @@
-//! What a model is worth that may say "I do not know".
+//! Selective prediction: coverage and accuracy at a confidence threshold.
 
 use super::{Proportion, ScoredPhoto};
 
-/// What is left if a model answers only where its most probable class is probable enough.
+/// Coverage and accuracy at a confidence threshold.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Coverage {
-    /// The least probability it answers with.
+    /// Threshold of the largest probability.
     pub at_least: f32,
-    /// The photos it answers for, of all.
+    /// Photos at or above the threshold.
     pub answered: Proportion,
-    /// The photos it is right about, of those.
+    /// Correct predictions among these.
     pub correct: Proportion,
 }
 
 impl Coverage {
-    /// Counts the photos that a model answers for if it does only with a probability of at least so
-    /// much.
+    /// Counts photos at a threshold.
     #[must_use]
     pub fn at_least(probability: f32, scored: &[ScoredPhoto]) -> Self {
         let is_answered = |predicted: &ScoredPhoto| predicted.confidence() >= probability;

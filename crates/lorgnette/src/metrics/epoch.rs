@@ -1,19 +1,18 @@
-//! One round of training, as it is written down.
+//! Metrics of an epoch.
 
-/// What was measured after an epoch.
+/// Metrics after an epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Epoch {
-    /// Counted from 1.
+    /// Number of the epoch, from 1.
     pub epoch: usize,
-    /// What the epoch took, its measurements included.
+    /// Duration of the epoch and its evaluation, in seconds.
     pub seconds: f64,
-    /// The share of training photos whose most probable class is right, from 0 to 1.
+    /// Accuracy on training photos, from 0 to 1.
     pub training_accuracy: f64,
-    /// The mean cross entropy of the training photos, in nats, with whatever regularisation the
-    /// training adds to it.
+    /// Mean cross entropy of training photos, in nats, with regularisation.
     pub training_loss: f64,
-    /// As the training's, for the validation photos.
+    /// Accuracy on validation photos, from 0 to 1.
     pub validation_accuracy: f64,
-    /// The mean cross entropy of the validation photos, in nats, without regularisation.
+    /// Mean cross entropy of validation photos, in nats, without regularisation.
     pub validation_loss: f64,
 }

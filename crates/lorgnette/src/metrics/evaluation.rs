@@ -1,19 +1,18 @@
-//! All figures of what a model said of photos.
+//! All metrics of a set of photos.
 
 use super::{ClassMetrics, Confusion, MacroAverages, Proportion, Reliability, ScoredPhoto};
 
-/// A probability below the smallest normal number counts as that one, so that a single photo cannot
-/// make the loss infinite.
+/// Lower bound of probabilities, which keeps the loss finite.
 const MIN_PROBABILITY: f32 = f32::MIN_POSITIVE;
-/// A photo is among the first five.
+/// The `k` of top-5 accuracy.
 const TOP_5: usize = 5;
 
-/// What a model said of photos, counted and averaged.
+/// Metrics of a set of photos.
 #[derive(Clone, Debug)]
 pub struct Evaluation {
     names: Vec<String>,
     multi_label: bool,
-    /// For each photo, how many classes come before the first true one.
+    /// Number of classes before the first true one, for each photo.
     ranks: Vec<usize>,
     accuracy: Proportion,
     loss: f64,
@@ -22,11 +21,11 @@ pub struct Evaluation {
     reliability: Reliability,
 }
 
-/// Photos and classes that do not belong together.
+/// Why photos cannot be evaluated.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EvaluationError {
-    /// There is nothing to judge by.
+    /// There are no photos.
     #[error("there are no photos to judge by")]
     NoPhotos,
     /// A photo's probabilities are not one for each class.
@@ -34,9 +33,9 @@ pub enum EvaluationError {
     WrongLength {
         /// The photo's file.
         photo: String,
-        /// How many it has.
+        /// Its number of probabilities.
         found: usize,
-        /// How many classes there are.
+        /// Number of classes.
         classes: usize,
     },
     /// A photo's class is none of the classes, or it has none.
@@ -44,17 +43,17 @@ pub enum EvaluationError {
     UnknownClass {
         /// The photo's file.
         photo: String,
-        /// How many classes there are.
+        /// Number of classes.
         classes: usize,
     },
 }
 
 impl Evaluation {
-    /// Counts what a model of these classes said of photos.
+    /// Evaluates the predictions for photos.
     ///
-    /// If every photo has one true class, the most probable class is what the model says of it. If
-    /// some have several, it says each class that is at least as probable as not, and is right
-    /// about a photo only if it is about every class.
+    /// If every photo has one true class, the prediction is the most probable class. If some have
+    /// several, all classes with a probability of at least 0.5 are predicted, and a prediction is
+    /// correct only if it is for every class.
     ///
     /// # Errors
     /// [`EvaluationError`] if there are no photos, or one does not belong to these classes.
@@ -72,7 +71,7 @@ impl Evaluation {
             multi_label,
             ranks: scored.iter().map(ScoredPhoto::rank).collect(),
             accuracy: Proportion::total(scored.iter().map(is_correct)),
-            // Where all is certain the sum is minus zero, which is nothing to show anybody.
+            // The sum may be -0.
             loss: scored.iter().map(loss).sum::<f64>().abs() / scored.len() as f64,
             classes: class_metrics(classes.len(), scored, multi_label),
             confusion: Confusion::new(classes.len(), scored, multi_label),
@@ -80,13 +79,13 @@ impl Evaluation {
         })
     }
 
-    /// How many photos there are; at least one.
+    /// Number of photos; at least one.
     #[must_use]
     pub fn photos(&self) -> usize {
         self.ranks.len()
     }
 
-    /// The names of the classes, in the model's order.
+    /// Names of the classes, in the model's order.
     #[must_use]
     pub fn names(&self) -> &[String] {
         &self.names
@@ -98,57 +97,57 @@ impl Evaluation {
         self.multi_label
     }
 
-    /// The photos the model is right about.
+    /// Accuracy.
     #[must_use]
     pub fn accuracy(&self) -> Proportion {
         self.accuracy
     }
 
-    /// The photos of which a true class is among the `k` most probable.
+    /// Top-`k` accuracy.
     #[must_use]
     pub fn top(&self, k: usize) -> Proportion {
         Proportion::total(self.ranks.iter().map(|&rank| rank < k))
     }
 
-    /// The photos of which a true class is among the five most probable.
+    /// Top-5 accuracy.
     #[must_use]
     pub fn top5(&self) -> Proportion {
         self.top(TOP_5)
     }
 
-    /// The mean cross entropy in nats: of the true class, or, where photos have several labels, of
-    /// every class by itself, the mean over classes.
+    /// Mean cross entropy in nats; with several labels, the binary cross entropy averaged over
+    /// classes.
     #[must_use]
     pub fn loss(&self) -> f64 {
         self.loss
     }
 
-    /// The figures of each class, in the model's order.
+    /// Metrics of each class, in the model's order.
     #[must_use]
     pub fn classes(&self) -> &[ClassMetrics] {
         &self.classes
     }
 
-    /// Means over the classes that have photos.
+    /// Macro averages over the classes with photos.
     #[must_use]
     pub fn macro_averages(&self) -> MacroAverages {
         MacroAverages::total(&self.classes)
     }
 
-    /// Which classes are taken for which.
+    /// Confusion matrix.
     #[must_use]
     pub fn confusion(&self) -> &Confusion {
         &self.confusion
     }
 
-    /// Whether probabilities mean what they say.
+    /// Calibration of probabilities.
     #[must_use]
     pub fn reliability(&self) -> &Reliability {
         &self.reliability
     }
 }
 
-/// The photos a model is wrong about, the one it is surest of first: their places among the photos.
+/// Returns the indices of wrong predictions, the most confident first.
 #[must_use]
 pub fn confident_mistakes(scored: &[ScoredPhoto]) -> Vec<usize> {
     let mut wrong: Vec<usize> =

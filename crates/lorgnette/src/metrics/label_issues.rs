@@ -1,10 +1,9 @@
-//! Photos whose label is probably wrong.
+//! Label issues: photos whose label is probably wrong.
 //!
 //! After Northcutt, Jiang and Chuang, "Confident learning: estimating uncertainty in dataset
 //! labels" (2021): a class's own threshold is the mean probability that its photos get for it. A
-//! photo whose probability for *another* class is above that class's threshold is, as far as the
-//! model can tell, one of that class. Thresholds of their own keep a class the model is always shy
-//! of from being suspected as a whole.
+//! photo whose probability for *another* class is above that class's threshold is probably of that
+//! class. Thresholds by class account for classes with low probabilities throughout.
 
 use std::borrow::Borrow;
 
@@ -13,21 +12,19 @@ use super::ScoredPhoto;
 /// A photo that is probably of another class than its label says.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LabelIssue {
-    /// Which of the photos.
+    /// Index of the photo.
     pub photo: usize,
     /// The class of its label.
     pub label: usize,
-    /// The class it looks like.
+    /// The class that is predicted instead.
     pub predicted: usize,
-    /// By how much the latter is more probable, from 0 to 1.
+    /// Difference of the two probabilities, from 0 to 1.
     pub margin: f32,
 }
 
-/// The suspected label errors, the most certain first. Photos of several labels are never
-/// suspected.
+/// Returns label issues, the largest margin first. Photos with several labels are skipped.
 ///
-/// The model should not have been trained on these photos: one that has learned the errors by heart
-/// does not find them.
+/// The predictions should be out-of-fold: a model reproduces the label errors it was trained on.
 #[must_use]
 pub fn label_issues<S: Borrow<ScoredPhoto>>(classes: usize, scored: &[S]) -> Vec<LabelIssue> {
     let scored: Vec<&ScoredPhoto> = scored.iter().map(Borrow::borrow).collect();

@@ -1,5 +1,4 @@
-//! Photos that are nearly the same, in two splits: what was learned by heart is then taken for what
-//! was understood.
+//! Near-duplicates. Across splits, they make a test accuracy too high.
 //!
 //! Two photos are nearly the same if the cosine of their features is close to 1. Comparing all
 //! pairs of 100,000 photos takes 10 billion dot products, so a signature comes first: the signs of
@@ -20,7 +19,7 @@ const WORDS: usize = BITS / 64;
 /// 30,000 is missed.
 const ALLOWANCE: f64 = 4.0;
 
-/// Finds photos that are nearly the same.
+/// Finds near-duplicates.
 #[derive(Clone, Debug)]
 pub struct NearDuplicateFinder {
     /// Features of unit length, centred.
@@ -28,20 +27,20 @@ pub struct NearDuplicateFinder {
     signatures: Vec<[u64; WORDS]>,
 }
 
-/// Two photos that are nearly the same.
+/// A pair of near-duplicates.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct NearDuplicate {
-    /// The place of one among the photos.
+    /// Index of a photo.
     pub first: usize,
-    /// The place of the other; larger.
+    /// Index of another photo; larger.
     pub second: usize,
-    /// The cosine of their features, from −1 to 1.
+    /// Cosine of their features, from −1 to 1.
     pub cosine: f32,
 }
 
 impl NearDuplicateFinder {
-    /// Takes the features of photos, as many numbers for each. The mean of all photos is taken from
-    /// each, for it only tells that they are photos; what is left tells them apart.
+    /// Takes the features of photos, of equal length, and centres them: the mean over photos does not
+    /// distinguish them.
     #[must_use]
     pub fn new(features: &[&[f32]]) -> Self {
         let mean = mean(features);
@@ -52,8 +51,8 @@ impl NearDuplicateFinder {
         Self { features, signatures }
     }
 
-    /// The pairs whose cosine is at least `threshold` and of which `are_apart` says that they
-    /// matter, such as those in two splits; the nearest first.
+    /// Returns the pairs with a cosine of at least `threshold` for which `are_apart` holds, such as
+    /// those in two splits; the largest cosine first.
     #[must_use]
     pub fn pairs(
         &self,
@@ -126,8 +125,8 @@ fn differing_bits(first: &[u64; WORDS], second: &[u64; WORDS]) -> u32 {
     first.iter().zip(second).map(|(first, second)| (first ^ second).count_ones()).sum()
 }
 
-/// How many bits may differ of vectors with that cosine: the expected number and an allowance for
-/// chance.
+/// Returns the maximum number of differing bits of vectors with this cosine: the expectation plus a
+/// margin.
 fn max_differing_bits(cosine: f32) -> u32 {
     let share = f64::from(cosine.clamp(-1.0, 1.0)).acos() / std::f64::consts::PI;
     let bits = BITS as f64;

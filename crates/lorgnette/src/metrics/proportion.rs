@@ -1,19 +1,19 @@
-//! A share of photos, and how sure it is.
+//! A proportion and its confidence interval.
 
 /// The standard normal distribution's 97.5 % point, for intervals of 95 %.
 const NORMAL_QUANTILE_97_5: f64 = 1.959_963_984_540_054;
 
-/// So many of so many.
+/// A proportion of photos.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Proportion {
-    /// How many it is true of.
+    /// Number of photos that count.
     pub correct: usize,
-    /// How many there are.
+    /// Number of all photos.
     pub total: usize,
 }
 
 impl Proportion {
-    /// The share of those that are.
+    /// Counts flags that are set.
     pub(crate) fn total(flags: impl IntoIterator<Item = bool>) -> Self {
         let count = |share: Self, is: bool| Self {
             correct: share.correct + usize::from(is),
@@ -22,16 +22,15 @@ impl Proportion {
         flags.into_iter().fold(Self::default(), count)
     }
 
-    /// From 0 to 1; not a number of none.
+    /// The proportion, from 0 to 1; NaN without photos.
     #[must_use]
     pub fn value(self) -> f64 {
         self.correct as f64 / self.total as f64
     }
 
-    /// The interval that holds the share of all such photos with a confidence of 95 %, from what is
-    /// known of these: Wilson's ("Probable inference, the law of succession, and statistical
-    /// inference", 1927). Unlike the textbook's, it does not end beyond 0 or 1, and means something
-    /// for few photos and for shares near 1 too.
+    /// 95 % confidence interval by Wilson's method ("Probable inference, the law of succession, and
+    /// statistical inference", 1927). Unlike the normal approximation, it stays within 0 and 1 and
+    /// holds for few photos and for proportions near 1.
     #[must_use]
     pub fn interval(self) -> [f64; 2] {
         if self.total == 0 {

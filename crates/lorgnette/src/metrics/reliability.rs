@@ -1,12 +1,11 @@
-//! Whether a probability means what it says: of photos said to be something with a probability of
-//! 0.8, eight in ten should be.
+//! Reliability diagram: of predictions with a probability of 0.8, 80 % should be correct.
 
 use super::{Proportion, ScoredPhoto};
 
 /// As many bins as in Guo et al., "On calibration of modern neural networks" (2017), figures 1 and
 /// 4, have at most; fewer where there are few photos.
 const MAX_BINS: usize = 15;
-/// Fewer photos than this a bin say little.
+/// Number of photos for each bin.
 const PHOTOS_PER_BIN: usize = 20;
 const MIN_BINS: usize = 5;
 
@@ -17,16 +16,16 @@ pub struct Reliability {
     pub bins: Vec<Bin>,
 }
 
-/// The photos whose most probable class is about so probable.
+/// Photos with a confidence in a range.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Bin {
-    /// From this probability, which belongs to the bin before it (0 to the first).
+    /// Lower bound, exclusive (inclusive at 0).
     pub from: f64,
-    /// To this one, which belongs to the bin.
+    /// Upper bound, inclusive.
     pub to: f64,
-    /// How many photos are right.
+    /// Correct predictions.
     pub correct: Proportion,
-    /// The mean probability of their most probable classes; not a number if there are no photos.
+    /// Mean confidence; NaN without photos.
     pub confidence: f64,
 }
 
@@ -48,8 +47,8 @@ impl Reliability {
         Self { bins: (0..count).map(bin).collect() }
     }
 
-    /// The expected calibration error: how far accuracy and probability are apart, from 0 to 1, the
-    /// mean over photos.
+    /// Expected calibration error: mean absolute difference of accuracy and confidence over photos,
+    /// from 0 to 1.
     #[must_use]
     pub fn expected_calibration_error(&self) -> f64 {
         let photos: usize = self.bins.iter().map(|bin| bin.correct.total).sum();
@@ -63,14 +62,14 @@ impl Reliability {
 }
 
 impl Bin {
-    /// How much more probable the model says it is than it is; negative if it is too modest.
+    /// Confidence minus accuracy; positive if overconfident.
     #[must_use]
     pub fn gap(&self) -> f64 {
         self.confidence - self.correct.value()
     }
 }
 
-/// The bin of a probability: bin `i` holds those above `i / count`, up to and with `(i + 1) /
+/// Returns the bin of a probability: bin `i` holds those above `i / count`, up to and with `(i + 1) /
 /// count`.
 fn place(probability: f32, count: usize) -> usize {
     let place = (probability * count as f32).ceil() as usize;

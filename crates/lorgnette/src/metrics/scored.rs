@@ -1,12 +1,11 @@
-//! A photo whose class is known, and what a model said of it.
+//! A labelled photo with predicted probabilities.
 
 use std::path::PathBuf;
 
-/// Where photos may have several labels, those are said of a photo that are at least as probable as
-/// not.
+/// Probability from which a label is predicted in multi-label models.
 const LABEL_THRESHOLD: f32 = 0.5;
 
-/// A photo, its true classes and the probability a model gave to each class.
+/// A photo, its true classes and its predicted probabilities.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ScoredPhoto {
     /// The photo's file.
@@ -14,12 +13,12 @@ pub struct ScoredPhoto {
     /// Its true classes, as indices into the probabilities: one, or several where photos have
     /// several labels.
     pub truth: Vec<usize>,
-    /// One for each class, from 0 to 1. They sum to 1, but for models of several labels.
+    /// Probability of each class, from 0 to 1. Their sum is 1 except in multi-label models.
     pub probabilities: Vec<f32>,
 }
 
 impl ScoredPhoto {
-    /// The most probable class; of equals the first.
+    /// Returns the most probable class, the first of equals.
     ///
     /// # Panics
     /// If there are no classes.
@@ -30,13 +29,13 @@ impl ScoredPhoto {
         (1..self.probabilities.len()).fold(0, better)
     }
 
-    /// The probability of the most probable class; 0 for one that is no number.
+    /// The probability of the most probable class; 0 for NaN.
     #[must_use]
     pub fn confidence(&self) -> f32 {
         self.probability(self.predicted_class())
     }
 
-    /// The probability of a class; 0 for one that is no number.
+    /// The probability of a class; 0 for NaN.
     #[must_use]
     pub fn probability(&self, class: usize) -> f32 {
         self.probabilities
@@ -46,13 +45,13 @@ impl ScoredPhoto {
             .unwrap_or(0.0)
     }
 
-    /// Whether the most probable class is true.
+    /// Whether the most probable class is a true class.
     #[must_use]
     pub fn is_correct(&self) -> bool {
         self.truth.contains(&self.predicted_class())
     }
 
-    /// How many classes come before the first true one: 0 if the most probable class is true.
+    /// Returns the number of classes before the first true one: 0 if the prediction is correct.
     #[must_use]
     pub fn rank(&self) -> usize {
         let before = |truth: &usize| {
@@ -61,8 +60,8 @@ impl ScoredPhoto {
         self.truth.iter().map(before).min().unwrap_or(self.probabilities.len())
     }
 
-    /// The classes a model of several labels says of the photo: all that are at least as probable
-    /// as not.
+    /// Returns the predicted labels of a multi-label model: classes with a probability of at least
+    /// 0.5.
     pub(crate) fn predicted(&self) -> impl Iterator<Item = usize> {
         (0..self.probabilities.len()).filter(|&class| self.probability(class) >= LABEL_THRESHOLD)
     }

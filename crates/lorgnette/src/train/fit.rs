@@ -106,7 +106,7 @@ impl Run<'_> {
 
     /// Returns the probabilities of examples.
     pub(super) fn probabilities(&self, fitted: &Fitted, examples: &Examples) -> Vec<Vec<f32>> {
-        let options = self.extractor.embedder().model().network().options();
+        let options = self.extractor.embedder().model().network().run_options();
         let (level, pool) = (options.level, &options.pool);
         fitted.layers.probabilities(examples, fitted.options.answer, level, pool)
     }
@@ -125,7 +125,7 @@ impl Run<'_> {
         validation: &'t Examples,
         options: &'t TrainOptions,
     ) -> TrainingTask<'t> {
-        let network = self.extractor.embedder().model().network().options();
+        let network = self.extractor.embedder().model().network().run_options();
         let classes = self.samples.dataset.classes.len();
         let (pool, level) = (&network.pool, network.level);
         TrainingTask { training, validation, classes, options, pool, level }
@@ -136,7 +136,7 @@ impl Run<'_> {
     /// The default recipe takes the temperature that cross-validation found with the penalty, if
     /// any. The other recipes reproduce earlier programs, so their scores stay as they are.
     fn calibrate(&self, options: TrainOptions, trained: Trained, validation: &Examples) -> Fitted {
-        let network = self.extractor.embedder().model().network().options();
+        let network = self.extractor.embedder().model().network().run_options();
         let scores = trained.layers.scores(validation.features(), network.level, &network.pool);
         let classes = self.samples.dataset.classes.len();
         let (truth, answer) = (validation.truth(), options.answer);

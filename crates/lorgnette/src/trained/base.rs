@@ -1,4 +1,4 @@
-//! Finding the network beneath a head again.
+//! The base network of a trained model.
 
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
@@ -15,19 +15,19 @@ use crate::features::Extractor;
 use crate::model::{Model, ModelOptions};
 use crate::model_store::ModelStore;
 
-/// Which network is meant.
+/// A base network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Base {
-    /// The embedded one.
+    /// The embedded network.
     Embedded,
-    /// One of the catalogue, in the home.
+    /// A published model in the model store.
     Published(String),
-    /// Whatever [`Model::open`] takes.
+    /// A path that [`Model::open`] takes.
     File(PathBuf),
 }
 
 impl Base {
-    /// Opens it.
+    /// Opens the network.
     ///
     /// # Errors
     /// If it is not there; as [`Model::open`].
@@ -104,7 +104,7 @@ impl BaseCard {
         })
     }
 
-    /// Which network it is of.
+    /// Returns the base network.
     ///
     /// # Errors
     /// If its file is gone.
@@ -126,7 +126,8 @@ impl BaseCard {
         })
     }
 
-    /// How the network was opened; what `options` say of threads and the like stays.
+    /// Returns the options that the network was opened with; `options` has those that are not on the
+    /// card, such as threads.
     ///
     /// # Errors
     /// If the card names what this program does not know.
@@ -155,7 +156,7 @@ impl BaseCard {
         })
     }
 
-    /// Opens the network, and sees that it is the same.
+    /// Opens the network and checks that it is unchanged.
     pub(super) fn open(
         &self,
         folder: &Path,
@@ -173,8 +174,7 @@ impl BaseCard {
         Ok(model)
     }
 
-    /// That a file has not changed is told by its length and time; else all of its weights are
-    /// looked at.
+    /// Compares length and modification time of the file; if they differ, all weights.
     fn check(&self, path: &Path, model: &Model, folder: &Path) -> Result<()> {
         let now = file_stamp(path, model.network().file());
         if now.is_some() && now == self.bytes.zip(self.modified) {
@@ -191,13 +191,13 @@ impl BaseCard {
     }
 }
 
-/// What tells the network from others, whatever numbers it computes with here.
+/// Returns the fingerprint of the network in default number formats.
 fn fingerprint(network: &Network, features: &str) -> Result<String> {
     let run = RunOptions { numerics: NumericOptions::default(), ..network.run_options().clone() };
     Ok(Digest(network.with_run_options(run).fingerprint(features)?).to_string())
 }
 
-/// Length and time of change of the file that stands for a model.
+/// Returns length and modification time of a model's main file.
 fn file_stamp(path: &Path, file: Option<&Path>) -> Option<(u64, u64)> {
     let candidates = [
         Some(path.to_owned()),
@@ -218,7 +218,7 @@ fn index_path(prefix: &Path) -> PathBuf {
     PathBuf::from([prefix.as_os_str(), ".index".as_ref()].join("".as_ref()))
 }
 
-/// A path as seen from a folder, if both have a root.
+/// Returns a path relative to a folder, if both are on one root.
 fn relative_path(path: &Path, folder: &Path) -> Option<PathBuf> {
     let folder = std::path::absolute(folder).ok()?;
     let shared = path.components().zip(folder.components()).take_while(|(a, b)| a == b).count();

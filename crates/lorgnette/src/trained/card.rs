@@ -1,4 +1,4 @@
-//! `model.json`: what a trained model is.
+//! `model.json`: the card of a trained model.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,12 +12,12 @@ use crate::head::{Calibration, TrainOptions};
 use crate::model::Model;
 use crate::preprocess::{Preprocessing, Preprocessor};
 
-/// What tells the file from others.
+/// Format name in the file.
 pub const FORMAT: &str = "lorgnette-model";
-/// Counts changes of the format that older programs would misread.
+/// Version of the format. It changes when older programs cannot read the file.
 pub const VERSION: u32 = 1;
 
-/// All that is known of a trained model.
+/// Card of a trained model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Card {
     /// [`FORMAT`].
@@ -32,30 +32,30 @@ pub struct Card {
     pub classes: Vec<String>,
     /// Units of its hidden layer, if it has one.
     pub hidden: Option<usize>,
-    /// The network beneath.
+    /// Base network.
     pub base: BaseCard,
-    /// How photos become its input.
+    /// Input and preprocessing.
     pub shape: InputSpec,
-    /// What its probabilities are worth.
+    /// Calibration.
     pub calibration: Option<Calibration>,
-    /// How it was trained.
+    /// Training.
     pub training: TrainingCard,
-    /// On what.
+    /// Training data.
     pub data: DataCard,
-    /// How well it does, by name: `test_accuracy`, `validation_loss`, …
+    /// Metrics by name: `test_accuracy`, `validation_loss`, …
     pub metrics: BTreeMap<String, f64>,
 }
 
-/// The network beneath a head.
+/// Base network of a head.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct BaseCard {
     /// Its name.
     pub name: String,
     /// `embedded`, `published` or `file`.
     pub kind: String,
-    /// Where its file was.
+    /// Absolute path of its file.
     pub path: Option<String>,
-    /// The same from the model's folder, for folders that move together.
+    /// Path relative to the model's folder, for folders that move together.
     #[serde(rename = "relative")]
     pub relative_path: Option<String>,
     /// The size of that file.
@@ -83,7 +83,7 @@ pub struct BaseCard {
     pub fingerprint: String,
 }
 
-/// How photos become the input.
+/// Input and preprocessing.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct InputSpec {
     /// The style, by the name `--preprocess` takes.
@@ -117,7 +117,7 @@ impl InputSpec {
     }
 }
 
-/// How a head was trained.
+/// Training of a head.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrainingCard {
     /// The settings.
@@ -126,17 +126,17 @@ pub struct TrainingCard {
     pub penalty: Option<f64>,
     /// Epochs it took.
     pub epochs: usize,
-    /// The epoch whose weights these are.
+    /// Epoch of the weights.
     pub best_epoch: usize,
     /// Distorted copies of each training photo.
     pub copies: usize,
-    /// What was done to them, in words; empty for nothing.
+    /// Augmentation options; empty for none.
     pub distortions: String,
-    /// Whether it was stopped before its end.
+    /// Whether it was cancelled.
     pub interrupted: bool,
 }
 
-/// What a head was trained on.
+/// Training data of a head.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct DataCard {
     /// Photos of each split.
@@ -145,13 +145,13 @@ pub struct DataCard {
     pub per_class: Vec<usize>,
     /// Photos that were left out.
     pub left_out: usize,
-    /// How the splits were made: `content`, `retrain`, or as folders or a list said.
+    /// Key of the splits: `content`, `retrain`, or as folders or a list said.
     pub split: String,
     /// The share of validation photos asked for, in per cent.
     pub validation_percentage: f64,
     /// The share of test photos asked for, in per cent.
     pub test_percentage: f64,
-    /// The seed they were dealt out with.
+    /// Seed of the splits.
     pub split_seed: u64,
     /// SHA-256 of the list of photos' digests, classes and splits, in order of digest.
     pub digest: String,
@@ -198,7 +198,7 @@ impl Card {
         serde_json::from_slice(&bytes).map_err(|error| format_error(path, error.to_string()))
     }
 
-    /// The file's content.
+    /// Returns the file's content.
     pub(super) fn to_json(&self) -> Vec<u8> {
         let mut json = serde_json::to_vec_pretty(self).expect("names and numbers can be written");
         json.push(b'\n');
