@@ -92,7 +92,7 @@ impl Extractor {
         let Preprocessor { preprocessing, height, width, channels, mean, scale } =
             embedder.model().preprocess();
         digest.update(format!(
-            "Preprocess {{ preprocessing: {preprocessing:?}, height: {height:?}, width: {width:?}, \
+            "Preprocess {{ style: {preprocessing:?}, height: {height:?}, width: {width:?}, \
              channels: {channels:?}, mean: {mean:?}, scale: {scale:?} }}"
         ));
         digest.update(format!("{:?} {:?}", open.ignore_orientation, open.jpeg_transform));
