@@ -20,6 +20,7 @@ use self::scores::Scores;
 use self::tiles::TileSpan;
 use crate::error::Result;
 use crate::model::Model;
+use crate::observer::{Observer, Progress, report};
 use crate::picture::Picture;
 use crate::preprocess::{Preprocessor, Unresized};
 
@@ -145,22 +146,22 @@ impl Segmenter {
     /// # Errors
     /// If the photo is too small for the network, or memory is insufficient.
     pub fn segment(&self, picture: &Picture) -> Result<SegmentationMap> {
-        self.segment_with_progress(picture, &mut |_, _| {})
+        self.segment_observed(picture, &mut ())
     }
 
-    /// As [`Segmenter::segment`]; calls `progress` with the numbers of finished and of all tiles,
-    /// before the first and after each.
+    /// As [`Segmenter::segment`]; reports the number of finished tiles, before the first and after
+    /// each.
     ///
     /// # Errors
-    /// As [`Segmenter::segment`].
-    pub fn segment_with_progress(
+    /// As [`Segmenter::segment`]; [`Error::Cancelled`](crate::Error::Cancelled).
+    pub fn segment_observed(
         &self,
         picture: &Picture,
-        progress: &mut dyn FnMut(usize, usize),
+        observer: &mut dyn Observer,
     ) -> Result<SegmentationMap> {
         let mut scale_levels = Vec::with_capacity(self.options.scales.len());
         for &scale in &self.options.scales {
-            scale_levels.push(self.scale_level(picture, scale, progress)?);
+            scale_levels.push(self.scale_level(picture, scale, observer)?);
         }
         let largest = (0..scale_levels.len())
             .max_by_key(|&at| scale_levels[at].scores.cells())
@@ -178,13 +179,13 @@ impl Segmenter {
         &self,
         picture: &Picture,
         scale: f64,
-        progress: &mut dyn FnMut(usize, usize),
+        observer: &mut dyn Observer,
     ) -> Result<ScaleLevel> {
         let scaled = if scale == 1.0 { None } else { Some(picture.scaled(scale)) };
         let (scaled_picture, size) =
             (scaled.as_ref().unwrap_or(picture), [picture.height(), picture.width()]);
         let (mut dense, spans) = self.tiles([scaled_picture.height(), scaled_picture.width()])?;
-        let scores = self.scores(scaled_picture, &mut dense, &spans, progress)?;
+        let scores = self.scores(scaled_picture, &mut dense, &spans, observer)?;
         let axis = |axis: usize, field: ReceptiveField, spans: &[TileSpan]| {
             let scale =
                 [scaled_picture.height(), scaled_picture.width()][axis] as f64 / size[axis] as f64;
@@ -262,7 +263,7 @@ impl Segmenter {
         picture: &Picture,
         dense: &mut DenseSession,
         [rows, columns]: &[Vec<TileSpan>; 2],
-        progress: &mut dyn FnMut(usize, usize),
+        observer: &mut dyn Observer,
     ) -> Result<Scores> {
         let unresized = Unresized::new(self.model.preprocess(), picture);
         let last = |spans: &[TileSpan]| spans.last().map_or(0, |span| span.cells.end);
@@ -273,7 +274,7 @@ impl Segmenter {
         let width = last(columns);
         let mut scores = Scores::new(last(rows) * width, classes, MAX_SCORE_BYTES)?;
         let tiles = rows.len() * columns.len();
-        progress(0, tiles);
+        report(observer, &Progress { done: 0, total: tiles })?;
         for (number, (down, across)) in
             rows.iter().flat_map(|row| columns.iter().map(move |c| (row, c))).enumerate()
         {
@@ -287,7 +288,7 @@ impl Segmenter {
                 let at = (row - down.first) * tile_columns + (column - across.first);
                 scores.set(row * width + column, &values[at * classes..][..classes]);
             }
-            progress(number + 1, tiles);
+            report(observer, &Progress { done: number + 1, total: tiles })?;
         }
         Ok(scores)
     }

@@ -20,6 +20,9 @@ pub enum Error {
     #[cfg(feature = "pull")]
     #[error(transparent)]
     Pull(#[from] crate::pull::PullError),
+    /// The observer cancelled the call.
+    #[error("cancelled")]
+    Cancelled,
     /// The network does not fit its intended use.
     #[error("{model}: {what}")]
     Model {

@@ -25,6 +25,8 @@
 
 use std::ops::ControlFlow;
 
+use crate::error::{Error, Result};
+
 /// Watches a long call and may cancel it.
 ///
 /// `E` is the type of the call's events: [`Progress`] where there is nothing to report but a count.
@@ -44,6 +46,14 @@ impl<E: ?Sized, F: FnMut(&E) -> ControlFlow<()>> Observer<E> for F {
     fn event(&mut self, event: &E) -> ControlFlow<()> {
         self(event)
     }
+}
+
+/// Reports an event.
+///
+/// # Errors
+/// [`Error::Cancelled`] if the observer cancels the call.
+pub(crate) fn report<E>(observer: &mut (impl Observer<E> + ?Sized), event: &E) -> Result<()> {
+    if observer.event(event).is_break() { Err(Error::Cancelled) } else { Ok(()) }
 }
 
 /// Progress of a call that treats equal items, such as photos or tiles.

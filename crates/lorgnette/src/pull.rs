@@ -21,6 +21,7 @@ use std::time::Duration;
 use crate::catalogue::Entry;
 use crate::error::Result;
 use crate::model_store::{DownloadRecord, ModelStore, io_error, with_suffix};
+use crate::observer::{Observer, report};
 
 use self::partial_file::PartialFile;
 use self::source::Source;
@@ -105,6 +106,9 @@ pub enum Event<'a> {
     Checking,
 }
 
+/// Receives the events of a download; see [`Observer`].
+pub type PullObserver<'a> = dyn for<'e> Observer<Event<'e>> + 'a;
+
 /// A downloaded model.
 #[derive(Clone, Debug)]
 pub struct Pulled {
@@ -152,7 +156,7 @@ fn manual_instructions(name: &str, failures: &[String], url: &str, path: &Path) 
 }
 
 /// Downloads a model into the model store, or verifies the file that is there. Reports events to
-/// `progress`.
+/// `observer`.
 ///
 /// An interrupted download is resumed by the next call.
 ///
@@ -163,19 +167,19 @@ pub fn pull(
     entry: &Entry,
     model_store: &ModelStore,
     options: &PullOptions,
-    progress: &mut dyn FnMut(Event<'_>),
+    observer: &mut PullObserver<'_>,
 ) -> Result<Pulled> {
     let path = model_store.path(entry);
     let folder = path.parent().unwrap_or(model_store.folder());
     fs::create_dir_all(folder).map_err(|error| io_error(folder, error))?;
     let _lock = acquire_lock(entry, &with_suffix(&path, ".lock"))?;
-    if let Some(download_record) = verify_installed(entry, model_store, progress)? {
+    if let Some(download_record) = verify_installed(entry, model_store, observer)? {
         return Ok(Pulled { path, download_record, already: true });
     }
     let mut failures = Vec::new();
     for source in Source::all(entry, options) {
-        progress(Event::Trying(source.display_name()));
-        let mut fetch = Fetch { entry, model_store, options, path: &path, progress };
+        report(observer, &Event::Trying(source.display_name()))?;
+        let mut fetch = Fetch { entry, model_store, options, path: &path, observer };
         match fetch.fetch(&source) {
             Ok(download_record) => return Ok(Pulled { path, download_record, already: false }),
             Err(FetchFailure::Local(error)) => return Err(error),
@@ -201,7 +205,7 @@ struct Fetch<'a, 'b> {
     model_store: &'a ModelStore,
     options: &'a PullOptions,
     path: &'a Path,
-    progress: &'b mut dyn FnMut(Event<'_>),
+    observer: &'b mut PullObserver<'b>,
 }
 
 impl Fetch<'_, '_> {
@@ -210,7 +214,7 @@ impl Fetch<'_, '_> {
             Source::Url(url) => self.download(url),
             Source::File(file) => {
                 let partial_file = PartialFile::new(&with_suffix(self.path, ".part"));
-                partial_file.copy(file, self.progress)?;
+                partial_file.copy(file, self.observer)?;
                 self.install(&partial_file, &file.display().to_string())
             }
         }
@@ -224,10 +228,10 @@ impl Fetch<'_, '_> {
             .download_record(self.entry)
             .map(|download_record| download_record.bytes));
         let resumed =
-            Transfer::new(url, &partial_file, self.options, expected).run(self.progress)?;
+            Transfer::new(url, &partial_file, self.options, expected).run(self.observer)?;
         match self.install(&partial_file, url) {
             Err(FetchFailure::Remote(_)) if resumed => {
-                Transfer::new(url, &partial_file, self.options, expected).run(self.progress)?;
+                Transfer::new(url, &partial_file, self.options, expected).run(self.observer)?;
                 self.install(&partial_file, url)
             }
             installed => installed,
@@ -240,7 +244,7 @@ impl Fetch<'_, '_> {
         partial_file: &PartialFile,
         source: &str,
     ) -> Result<DownloadRecord, FetchFailure> {
-        (self.progress)(Event::Checking);
+        report(self.observer, &Event::Checking).map_err(FetchFailure::Local)?;
         let expected = self.model_store.download_record(self.entry);
         let checked = check::compute_record(partial_file.path(), source)
             .map_err(FetchFailure::Local)
@@ -271,10 +275,10 @@ impl Fetch<'_, '_> {
 fn verify_installed(
     entry: &Entry,
     model_store: &ModelStore,
-    progress: &mut dyn FnMut(Event<'_>),
+    observer: &mut PullObserver<'_>,
 ) -> Result<Option<DownloadRecord>> {
     let Some(path) = model_store.installed(entry) else { return Ok(None) };
-    progress(Event::Checking);
+    report(observer, &Event::Checking)?;
     let computed = check::compute_record(&path, &path.display().to_string())?;
     match model_store.download_record(entry) {
         Some(recorded) => Ok((recorded.sha256 == computed.sha256).then_some(recorded)),

@@ -1,9 +1,11 @@
 //! Maps of photos: parts against the whole, scales, positions, regions.
 
+use std::ops::ControlFlow::{Break, Continue};
+
 use lorgnette::net::zoo;
 use lorgnette::{
-    MapPadding, Model, ModelOptions, Picture, RegionOptions, SegmentationMap, SegmentationOptions,
-    Segmenter,
+    Error, MapPadding, Model, ModelOptions, Picture, Progress, RegionOptions, SegmentationMap,
+    SegmentationOptions, Segmenter,
 };
 
 /// A photo of the repository.
@@ -49,8 +51,12 @@ fn the_map_of_parts_is_the_map_of_the_whole() {
         let whole = embedded(options.clone()).segment(&picture).unwrap();
         let mut parts = (0, 0);
         let cut = embedded(SegmentationOptions { tile: Some(620), ..options });
-        let cut =
-            cut.segment_with_progress(&picture, &mut |done, all| parts = (done, all)).unwrap();
+        let cut = cut
+            .segment_observed(&picture, &mut |progress: &Progress| {
+                parts = (progress.done, progress.total);
+                Continue(())
+            })
+            .unwrap();
         assert!(parts.0 == parts.1 && parts.1 >= 4, "{parts:?}");
         assert!(
             difference(&cut, &whole) < 1e-5,
@@ -71,7 +77,12 @@ fn parts_of_other_networks_fit_together_too() {
             name,
             SegmentationOptions { tile: Some(tile), ..SegmentationOptions::default() },
         );
-        let cut = cut.segment_with_progress(&picture, &mut |_, all| parts = all).unwrap();
+        let cut = cut
+            .segment_observed(&picture, &mut |progress: &Progress| {
+                parts = progress.total;
+                Continue(())
+            })
+            .unwrap();
         assert!(parts > 1, "{name}");
         assert!(difference(&cut, &whole) < 1e-5, "{name}: {}", difference(&cut, &whole));
     }
@@ -83,7 +94,10 @@ fn a_network_that_looks_at_the_whole_picture_is_not_cut() {
     let mut parts = 0;
     let options = SegmentationOptions { tile: Some(64), ..SegmentationOptions::default() };
     of_zoo("mobilenet_v3_small", options.clone())
-        .segment_with_progress(&picture, &mut |_, all| parts = all)
+        .segment_observed(&picture, &mut |progress: &Progress| {
+            parts = progress.total;
+            Continue(())
+        })
         .unwrap();
     assert_eq!(parts, 1);
     let small = ModelOptions { memory_limit: 6 << 20, ..ModelOptions::default() };
@@ -188,4 +202,15 @@ fn several_scales_are_averaged_on_the_finest_grid() {
         "{} {expected}",
         both.probability(r, c, 286)
     );
+}
+
+#[test]
+fn an_observer_cancels_a_map() {
+    let segmenter = embedded(SegmentationOptions { tile: Some(320), ..Default::default() });
+    let mut done = 0;
+    let result = segmenter.segment_observed(&photo("chelsea.jpg"), &mut |progress: &Progress| {
+        done = progress.done;
+        if progress.done < 1 { Continue(()) } else { Break(()) }
+    });
+    assert!(matches!(result, Err(Error::Cancelled)) && done == 1);
 }

@@ -4,6 +4,7 @@
 mod server;
 
 use std::fs;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use lorgnette::catalogue::{self, Entry};
@@ -43,7 +44,7 @@ impl Stage {
     }
 
     fn pull(&self) -> Result<Pulled, String> {
-        pull(&self.entry, &self.model_store, &self.options, &mut |_| {})
+        pull(&self.entry, &self.model_store, &self.options, &mut ())
             .map_err(|error| error.to_string())
     }
 
@@ -84,13 +85,15 @@ fn a_model_is_pulled_opened_and_removed() {
         Server::answering(|_, asked, stream| send_at_most(stream, asked, (FILE, TAG), usize::MAX));
     let stage = Stage::from(&[&server.url]);
     let mut heard = 0;
-    let pulled = pull(&stage.entry, &stage.model_store, &stage.options, &mut |event| {
-        if let Event::Received { bytes, total } = event {
-            assert!(bytes >= heard && total == Some(FILE.len() as u64));
-            heard = bytes;
-        }
-    })
-    .unwrap();
+    let pulled =
+        pull(&stage.entry, &stage.model_store, &stage.options, &mut |event: &Event<'_>| {
+            if let &Event::Received { bytes, total } = event {
+                assert!(bytes >= heard && total == Some(FILE.len() as u64));
+                heard = bytes;
+            }
+            ControlFlow::Continue(())
+        })
+        .unwrap();
     assert_eq!(
         (heard, pulled.already, pulled.download_record.bytes),
         (FILE.len() as u64, false, FILE.len() as u64)

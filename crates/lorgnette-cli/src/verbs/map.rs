@@ -4,6 +4,7 @@ mod answer;
 mod drawings;
 
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Mutex;
 
@@ -208,11 +209,13 @@ pub(crate) fn with_progress(
         return Ok(segmenter.segment(picture)?);
     }
     let mut progress = None;
-    Ok(segmenter.segment_with_progress(picture, &mut |done, parts| {
-        let progress = progress.get_or_insert_with(|| Progress::new(parts, "parts", messages));
-        if done > 0 {
+    Ok(segmenter.segment_observed(picture, &mut |tiles: &lorgnette::Progress| {
+        let progress =
+            progress.get_or_insert_with(|| Progress::new(tiles.total, "parts", messages));
+        if tiles.done > 0 {
             progress.advance();
         }
+        ControlFlow::Continue(())
     })?)
 }
 

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Event, FetchFailure, check};
+use super::{Event, FetchFailure, PullObserver, check};
 use crate::error::Result;
 use crate::model_store::{io_error, with_suffix};
+use crate::observer::report;
 
 /// The partial file, with a metadata file that identifies the whole.
 #[derive(Debug)]
@@ -78,7 +79,7 @@ impl PartialFile {
     pub(super) fn copy(
         &self,
         from: &Path,
-        progress: &mut dyn FnMut(Event<'_>),
+        observer: &mut PullObserver<'_>,
     ) -> Result<(), FetchFailure> {
         let remote_error = |error: io::Error| FetchFailure::Remote(error.to_string());
         let mut source = File::open(from).map_err(remote_error)?;
@@ -98,7 +99,7 @@ impl PartialFile {
             file.write_all(&buffer[..length])
                 .map_err(|error| FetchFailure::Local(io_error(&self.path, error)))?;
             bytes += length as u64;
-            progress(Event::Received { bytes, total });
+            report(observer, &Event::Received { bytes, total }).map_err(FetchFailure::Local)?;
         }
     }
 

@@ -9,8 +9,9 @@ use ureq::http::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderName, LAST_M
 
 use super::http::{self, HttpFailure, Request};
 use super::partial_file::{PartialFile, RemoteFile};
-use super::{Event, FetchFailure, PullOptions, check};
+use super::{Event, FetchFailure, PullObserver, PullOptions, check};
 use crate::model_store::io_error;
+use crate::observer::report;
 
 /// Maximum number of attempts, as a multiple of those without progress.
 const MAX_ATTEMPT_FACTOR: u32 = 20;
@@ -58,13 +59,13 @@ impl<'a> Transfer<'a> {
 
     /// Downloads until the file is complete or no attempt is left. Returns true if it was assembled
     /// from several responses.
-    pub(super) fn run(&self, progress: &mut dyn FnMut(Event<'_>)) -> Result<bool, FetchFailure> {
+    pub(super) fn run(&self, observer: &mut PullObserver<'_>) -> Result<bool, FetchFailure> {
         let retry_policy = self.options.retry_policy;
         let (mut max_received, mut attempts_without_progress, mut pause) =
             (self.bytes(), 0, retry_policy.pause);
         let mut resumed = max_received > 0;
         for attempt in 1_u32.. {
-            let why = match self.attempt(progress) {
+            let why = match self.attempt(observer) {
                 Ok(()) => return Ok(resumed),
                 Err(AttemptFailure::Local(error)) => return Err(FetchFailure::Local(error)),
                 Err(AttemptFailure::HttpFailure(HttpFailure::Permanent(what))) => {
@@ -91,7 +92,7 @@ impl<'a> Transfer<'a> {
             {
                 return Err(FetchFailure::Remote(format!("{why} (tried {attempt} times)")));
             }
-            progress(Event::Waiting { why: &why, pause });
+            report(observer, &Event::Waiting { why: &why, pause }).map_err(FetchFailure::Local)?;
             thread::sleep(pause);
             pause *= 2;
         }
@@ -102,7 +103,7 @@ impl<'a> Transfer<'a> {
         self.partial_file.resume_state(self.url).map_or(0, |(bytes, _)| bytes)
     }
 
-    fn attempt(&self, progress: &mut dyn FnMut(Event<'_>)) -> Result<(), AttemptFailure> {
+    fn attempt(&self, observer: &mut PullObserver<'_>) -> Result<(), AttemptFailure> {
         let resume_state = self.partial_file.resume_state(self.url);
         if let Some((bytes, remote_file)) = &resume_state
             && remote_file.bytes == Some(*bytes)
@@ -116,13 +117,13 @@ impl<'a> Transfer<'a> {
                 let remote_file = remote_file(self.url, &response);
                 self.check_size(remote_file.bytes)?;
                 let file = self.partial_file.begin(&remote_file).map_err(AttemptFailure::Local)?;
-                self.receive(response, (file, 0, remote_file.bytes), progress)
+                self.receive(response, (file, 0, remote_file.bytes), observer)
             }
             (206, Some((bytes, remote_file))) => {
                 let total = self.resumed_total(&response, bytes, &remote_file)?;
                 self.check_size(total)?;
                 let file = self.partial_file.resume().map_err(AttemptFailure::Local)?;
-                self.receive(response, (file, bytes, total), progress)
+                self.receive(response, (file, bytes, total), observer)
             }
             (416, Some(_)) => {
                 self.restart("the server has no more of the file than is here: begun anew")
@@ -193,7 +194,7 @@ impl<'a> Transfer<'a> {
         &self,
         response: Response<Body>,
         (mut file, mut bytes, total): (std::fs::File, u64, Option<u64>),
-        progress: &mut dyn FnMut(Event<'_>),
+        observer: &mut PullObserver<'_>,
     ) -> Result<(), AttemptFailure> {
         let max_bytes = total.or(self.expected_bytes).unwrap_or(self.options.max_bytes);
         let mut body = response.into_body().into_with_config().limit(u64::MAX).reader();
@@ -212,7 +213,7 @@ impl<'a> Transfer<'a> {
             bytes = start.len() as u64;
         }
         loop {
-            progress(Event::Received { bytes, total });
+            report(observer, &Event::Received { bytes, total }).map_err(AttemptFailure::Local)?;
             let length = http::read(&mut body, &mut buffer)
                 .map_err(|what| transient(interrupted_text(&what, bytes, total)))?;
             if length == 0 {

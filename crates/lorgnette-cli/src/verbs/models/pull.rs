@@ -2,6 +2,7 @@
 
 use std::env;
 use std::io::IsTerminal as _;
+use std::ops::ControlFlow;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
@@ -63,7 +64,10 @@ pub(super) fn run(arguments: &Arguments, messages: Messages) -> Result<Outcome> 
         }
         let mut bar = Bar::new(messages);
         let result = catalogue::find(name).and_then(|entry| {
-            pull(&entry, &model_store, &options, &mut |event| bar.on_event(event))
+            pull(&entry, &model_store, &options, &mut |event: &Event<'_>| {
+                bar.on_event(event);
+                ControlFlow::Continue(())
+            })
         });
         drop(bar);
         match result {
@@ -101,8 +105,8 @@ impl Bar {
         }
     }
 
-    fn on_event(&mut self, event: Event<'_>) {
-        match event {
+    fn on_event(&mut self, event: &Event<'_>) {
+        match *event {
             Event::Trying(source) => self.messages.detail(&format_args!("from {source}")),
             Event::Received { bytes, total } if self.enabled => self.show(bytes, total),
             Event::Received { .. } => {}
