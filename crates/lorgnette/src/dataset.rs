@@ -2,10 +2,10 @@
 //! training, validation and test.
 //!
 //! ```text
-//! folder, or list of paths and labels ─▶ Listing ─▶ contents read ─▶ Dataset ─▶ Splits
-//!                                        names only   duplicates and        by content, so that moving,
-//!                                                     contradictions out    renaming or adding changes nothing
+//! folder or CSV ─▶ Listing ─▶ digests ─▶ Dataset ─▶ splits
 //! ```
+//! Splits depend on content only: moving, renaming or adding photos does not change the others'.
+//!
 //! A photo that cannot be used becomes a [`RejectedPhoto`]; the others are used.
 //!
 //! ```
@@ -221,8 +221,8 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    /// Reads the listed photos on `threads` threads and keeps each content once, or not at all if its
-    /// labels conflict. Returns `None` if the observer cancels.
+    /// Reads the listed photos on `threads` threads and keeps each content once, or not at all if
+    /// its labels conflict. Returns `None` if the observer cancels.
     pub fn read(listing: Listing, threads: usize, observer: &mut dyn Observer) -> Option<Self> {
         let photos: Vec<&Path> =
             listing.photos.iter().map(|listed| listed.photo.as_path()).collect();
@@ -246,8 +246,8 @@ impl Dataset {
         self.examples.retain(|_| !gone.next().unwrap_or(false));
     }
 
-    /// Drops classes without photos, with a message in [`notes`](Self::notes). The others keep their
-    /// order.
+    /// Drops classes without photos, with a message in [`notes`](Self::notes). The others keep
+    /// their order.
     pub fn drop_empty_classes(&mut self) {
         let counts = self.counts();
         let position: Vec<usize> = counts

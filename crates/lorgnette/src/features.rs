@@ -79,8 +79,8 @@ fn timed<T>(work: impl FnOnce() -> T) -> (T, Duration) {
 }
 
 impl Extractor {
-    /// Creates an extractor at `end_point`, by default at the input of the classification layer. Reads
-    /// all weights that features depend on, for their digest.
+    /// Creates an extractor at `end_point`, by default at the input of the classification layer.
+    /// Reads all weights that features depend on, for their digest.
     ///
     /// # Errors
     /// As [`Embedder::new`]; if a weight cannot be read.

@@ -9,14 +9,15 @@
 //! interruptions, to the last bit.
 //!
 //! ```
-//! use lorgnette::head::{Answer, Examples, Task, TrainOptions, train};
-//! use lorgnette::kernels::{Level, Pool};
+//! use lorgnette::head::{Examples, OutputKind, TrainOptions, TrainingTask, train};
+//! use lorgnette::kernels::{Level, ThreadPool};
 //!
 //! // Two features of each photo, and its class.
-//! let training = Examples::new(2, vec![0.9, 0.1, 0.8, 0.0, 0.1, 0.7, 0.2, 0.9], vec![vec![0], vec![0], vec![1], vec![1]]);
+//! let features = vec![0.9, 0.1, 0.8, 0.0, 0.1, 0.7, 0.2, 0.9];
+//! let training = Examples::new(2, features, vec![vec![0], vec![0], vec![1], vec![1]]);
 //! let validation = Examples::new(2, vec![0.7, 0.2, 0.1, 0.8], vec![vec![0], vec![1]]);
-//! let (pool, options) = (Pool::new(1), TrainOptions::default());
-//! let task = Task {
+//! let (pool, options) = (ThreadPool::new(1), TrainOptions::default());
+//! let task = TrainingTask {
 //!     training: &training,
 //!     validation: &validation,
 //!     classes: 2,
@@ -25,8 +26,9 @@
 //!     level: Level::best(),
 //! };
 //! let trained = train(&task, None, &mut ())?;
-//! let said = trained.layers.probabilities(&validation, Answer::Softmax, Level::best(), &pool);
-//! assert!(said[0][0] > 0.5 && said[1][1] > 0.5);
+//! let (layers, output) = (trained.layers, OutputKind::Softmax);
+//! let predicted = layers.probabilities(&validation, output, Level::best(), &pool);
+//! assert!(predicted[0][0] > 0.5 && predicted[1][1] > 0.5);
 //! # Ok::<_, lorgnette::head::HeadError>(())
 //! ```
 
@@ -73,12 +75,12 @@ pub enum Recipe {
     /// validation photos it runs to convergence.
     #[default]
     Default,
-    /// The tutorial's recipe: gradient descent, batches of 128 from reshuffled epochs, rate 0.01 × 0.9
-    /// every 500 steps, Xavier's initial weights (Glorot and Bengio 2010), no penalty; the last
+    /// The tutorial's recipe: gradient descent, batches of 128 from reshuffled epochs, rate 0.01 ×
+    /// 0.9 every 500 steps, Xavier's initial weights (Glorot and Bengio 2010), no penalty; the last
     /// step is kept.
     Tutorial,
-    /// `retrain.py`'s recipe: gradient descent at rate 0.01, 4000 batches of 100, each drawn class by
-    /// class; initial weights from a normal distribution of deviation 0.001, cut off at two
+    /// `retrain.py`'s recipe: gradient descent at rate 0.01, 4000 batches of 100, each drawn class
+    /// by class; initial weights from a normal distribution of deviation 0.001, cut off at two
     /// deviations; the last step is kept.
     Retrain,
 }
@@ -234,8 +236,8 @@ impl TrainingTask<'_> {
         self.training.len().min(most) * self.training.width() * units < MIN_PARALLEL_PRODUCTS
     }
 
-    /// Returns the SHA-256 of everything that the result depends on. A checkpoint is valid for a task
-    /// with the same digest only.
+    /// Returns the SHA-256 of everything that the result depends on. A checkpoint is valid for a
+    /// task with the same digest only.
     #[must_use]
     pub fn digest(&self) -> Digest {
         let mut digest = Sha256::new();
@@ -258,8 +260,8 @@ pub struct PenaltyTrial {
     pub loss: f64,
     /// Standard error of the mean.
     pub error: f64,
-    /// Temperature that calibrates the held-out scores. `None` if only validation examples were held
-    /// out: these calibrate the final head.
+    /// Temperature that calibrates the held-out scores. `None` if only validation examples were
+    /// held out: these calibrate the final head.
     pub temperature: Option<f64>,
 }
 

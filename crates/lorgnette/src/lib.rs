@@ -28,10 +28,11 @@
 //! | a map | [`draw::map`], [`draw::Overlay`], [`draw::heat`] | a [`Drawing`]: PNG, JPEG or SVG |
 //! | a prediction | [`draw::annotate`] | the picture with names and probabilities over it |
 //! | what a model said of photos of known classes | [`metrics::Evaluation::new`] | accuracy, confusion, reliability, … |
-//! | a judgement | [`report::Report::write`], [`report::TensorBoard::write`] | figures, tables, a page; event files |
+//! | an evaluation | [`report::Report::write`], [`report::TensorBoard::write`] | figures, tables, a page; event files |
 //! | a published model's name | [`catalogue::find`], [`pull::pull`] | its file, in the [`ModelStore`] |
 //! | a folder of classes | [`dataset::Listing::open`], [`dataset::Dataset::read`] | photos told apart by content, dealt out to splits |
-//! | a model and a dataset | [`features::Extractor::gather`] | features, computed once and kept |
+//! | a model and a dataset | [`features::Extractor::extract_all`] | features, computed once and cached |
+//! | a dataset, an extractor | [`train::Trainer::run`] | a trained model and its report |
 //! | features and classes | [`head::train`] | a classification layer |
 //! | a classification layer | [`trained::TrainedModel::write`] | a folder that [`Model::open`] takes |
 //! | tensors | [`net::Network::run`] | tensors, by TensorFlow's names |

@@ -1,22 +1,27 @@
 //! Metrics of a classifier on labelled photos.
 //!
-//! All functions are pure. [`ScoredPhoto`] is a photo with its true and predicted classes, [`Epoch`]
-//! has the metrics of an epoch. [`crate::report`] draws and writes them.
+//! All functions are pure. [`ScoredPhoto`] is a photo with its true and predicted classes,
+//! [`Epoch`] has the metrics of an epoch. [`crate::report`] draws and writes them.
 //!
 //! ```
-//! use lorgnette::judge::{Evaluation, Scored};
+//! use lorgnette::metrics::{Evaluation, ScoredPhoto};
 //!
 //! let classes = ["cat", "dog"].map(String::from);
-//! let said = |photo: &str, truth, cat| Scored {
+//! let scored = |photo: &str, truth, cat| ScoredPhoto {
 //!     photo: photo.into(),
 //!     truth: vec![truth],
 //!     probabilities: vec![cat, 1.0 - cat],
 //! };
-//! let scored = [said("a.jpg", 0, 0.9), said("b.jpg", 0, 0.8), said("c.jpg", 1, 0.3), said("d.jpg", 1, 0.6)];
+//! let scored = [
+//!     scored("a.jpg", 0, 0.9),
+//!     scored("b.jpg", 0, 0.8),
+//!     scored("c.jpg", 1, 0.3),
+//!     scored("d.jpg", 1, 0.6),
+//! ];
 //! let evaluation = Evaluation::new(&classes, &scored)?;
 //! assert_eq!(evaluation.accuracy().value(), 0.75);
 //! assert_eq!(evaluation.confusion().count(1, 0), 1);
-//! # Ok::<_, lorgnette::judge::NotComparable>(())
+//! # Ok::<_, lorgnette::metrics::EvaluationError>(())
 //! ```
 
 mod class;
@@ -29,6 +34,7 @@ mod near_duplicates;
 mod proportion;
 mod reliability;
 mod scored;
+mod summary;
 
 pub use class::{ClassMetrics, MacroAverages};
 pub use confusion::{ConfusedPair, Confusion};
@@ -40,3 +46,4 @@ pub use near_duplicates::{NEAR_DUPLICATE_COSINE, NearDuplicate, NearDuplicateFin
 pub use proportion::Proportion;
 pub use reliability::{Bin, Reliability};
 pub use scored::ScoredPhoto;
+pub use summary::{ClassSummary, EvaluationSummary};

@@ -2,10 +2,10 @@
 //!
 //! ```no_run
 //! use lorgnette::Picture;
-//! use lorgnette::judge::{Evaluation, Scored};
+//! use lorgnette::metrics::{Evaluation, ScoredPhoto};
 //! use lorgnette::report::Report;
 //!
-//! # fn scored() -> Vec<Scored> { Vec::new() }
+//! # fn scored() -> Vec<ScoredPhoto> { Vec::new() }
 //! let (classes, scored) = (["cat", "dog"].map(String::from), scored());
 //! let evaluation = Evaluation::new(&classes, &scored)?;
 //! let report = Report::new("Cats and dogs", &evaluation, &scored);
@@ -129,8 +129,8 @@ impl<'a> Report<'a> {
 
     /// Writes the report into a folder, which is made if need be: `report.html`; the figures
     /// `confusion`, `confusion_normalised`, `reliability` and, after training, `curves`, each as
-    /// `.png` and `.svg`; the tables `confusion.csv`, `classes.csv`, `photos.csv`, `label_issues.csv`
-    /// and `epochs.csv`; and `photos.png`, nine photos with their names.
+    /// `.png` and `.svg`; the tables `confusion.csv`, `classes.csv`, `photos.csv`,
+    /// `label_issues.csv` and `epochs.csv`; and `photos.png`, nine photos with their names.
     ///
     /// # Errors
     /// If a file cannot be written.

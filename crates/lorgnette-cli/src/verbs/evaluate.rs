@@ -1,7 +1,6 @@
-//! `lorgnette evaluate`: how good a model is, by photos whose classes are known.
+//! `lorgnette evaluate`: metrics of a model on labelled photos.
 
 mod ground_truth;
-mod json;
 mod score;
 mod text;
 mod trained_on;
@@ -24,9 +23,9 @@ use crate::Outcome;
 use crate::arguments::{DecodeArguments, Global, InputArguments, ReportFormat};
 use crate::messages::{Messages, count};
 use crate::model;
-use crate::stream::write_report;
+use crate::stream::{write_json, write_report};
 
-/// Judge a model by photos whose classes are known
+/// Evaluate a model on labelled photos
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
@@ -85,7 +84,7 @@ Examples:
   lorgnette evaluate flowers.model new_flowers --format json | jq .accuracy
   lorgnette evaluate flowers.model new_flowers --assert-accuracy 0.9 --quiet";
 
-/// What folders within a class's folder are.
+/// Meaning of folders within a class's folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Nested {
     // Called by their path, such as animals/cat.
@@ -94,7 +93,7 @@ enum Nested {
     Parts,
 }
 
-/// What photos were used for when a model was trained.
+/// Split of photos in a model's training.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum SplitName {
     Training,
@@ -112,7 +111,7 @@ impl From<SplitName> for Split {
     }
 }
 
-/// Judges the model.
+/// Evaluates the model.
 pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
     let listing = ground_truth::list(&arguments.folder, arguments.nested, arguments.multi_label)?;
     let model =
@@ -152,7 +151,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     }
     write_report(|out| match arguments.format {
         ReportFormat::Text => text::write(out, &evaluation, model.name()),
-        ReportFormat::Json => json::write(out, &evaluation, scored_photos.failed),
+        ReportFormat::Json => write_json(out, &evaluation.summary(scored_photos.failed)),
     })?;
     Ok(outcome(
         arguments.assert_accuracy,
@@ -162,8 +161,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     ))
 }
 
-/// The names of a model's classes, each once: what several are called alike gets its synset or
-/// index too.
+/// Returns the names of a model's classes. Equal names get their synset or index.
 fn names(model: &Model) -> Vec<String> {
     let labels = model.labels();
     let name = |label: lorgnette::labels::Label<'_>| {
@@ -233,7 +231,7 @@ fn about(
     about.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-/// Photos that are nearly the same and yet of different classes.
+/// Returns near-duplicates of different classes.
 fn near_duplicates(scored_photos: &ScoredPhotos, names: &[String]) -> Vec<NearDuplicatePair> {
     let features: Vec<&[f32]> = scored_photos.features.iter().map(Vec::as_slice).collect();
     let truth = |photo: usize| &scored_photos.scored[photo].truth;
@@ -272,7 +270,7 @@ fn outcome(
     }
 }
 
-/// A share from 0 to 1; per cent are taken for what they are.
+/// Parses a share from 0 to 1, or a percentage.
 fn share(text: &str) -> Result<f64, String> {
     let (number, unit) = text
         .trim()

@@ -53,7 +53,7 @@ Examples:
   lorgnette export flowers.model --to onnx --out flowers.onnx
   lorgnette export vgg_16.ckpt --to checkpoint --out again/vgg_16.ckpt";
 
-/// What a model is written as.
+/// File format of an export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum ModelFormat {
     // A GraphDef whose variables are constants.
@@ -64,7 +64,7 @@ enum ModelFormat {
     Onnx,
 }
 
-/// What the labels' file is called, as retrain.py's users know it.
+/// Name of the labels' file, as in retrain.py.
 const LABELS: &str = "labels.txt";
 
 impl ModelFormat {
@@ -100,7 +100,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     Ok(Outcome::Done)
 }
 
-/// The file that is written; folders that are missing are made.
+/// Returns the path of the file, and makes its folder.
 fn file(out: &Path, format: ModelFormat, model: &Model) -> Result<PathBuf> {
     let file = match out.extension() {
         None => out.join(format!("{}.{}", model.name(), format.extension())),

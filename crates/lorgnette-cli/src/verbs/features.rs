@@ -1,4 +1,4 @@
-//! `lorgnette features`: the file that keeps features between trainings.
+//! `lorgnette features`: the cache of features.
 
 use std::collections::HashSet;
 use std::ops::ControlFlow;
@@ -145,8 +145,7 @@ fn prune_cache(
     show(cache)
 }
 
-/// What features of a network are kept under, whether photos were decoded at full size or a reduced
-/// one.
+/// Returns the cache keys of a network, for photos decoded at full and at reduced size.
 fn sources(model: &Model, end_point: Option<&str>) -> Result<HashSet<Digest>> {
     let source = |min_decode_size| {
         let open_options = OpenOptions { min_decode_size, ..OpenOptions::default() };
@@ -155,7 +154,7 @@ fn sources(model: &Model, end_point: Option<&str>) -> Result<HashSet<Digest>> {
     [None, model.min_decode_size()].into_iter().map(source).collect()
 }
 
-/// The digests of all photos in folders.
+/// Returns the digests of all photos in folders.
 fn digests(folders: &[PathBuf], messages: Messages) -> Result<HashSet<Digest>> {
     let mut digests = HashSet::new();
     for folder in folders {

@@ -1,4 +1,4 @@
-//! `lorgnette train`: classes of one's own from a folder of photos.
+//! `lorgnette train`: a head for new classes from a folder of photos.
 
 mod observer;
 mod photos;

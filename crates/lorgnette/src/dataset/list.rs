@@ -1,4 +1,4 @@
-//! A list of photos and their classes: a CSV file.
+//! Lists of photos and their classes in CSV files.
 
 use std::collections::HashMap;
 use std::fs;
@@ -11,15 +11,15 @@ use super::{
     DatasetError, ListedPhoto, Listing, ListingOptions, RejectedPhoto, RejectionReason, folder,
 };
 
-/// What separates the labels of a photo with several.
+/// Separators between the labels of a photo.
 const SEPARATORS: [char; 2] = ['|', ';'];
-/// What the columns are called in a header.
+/// Names of columns in a header.
 const PATHS: [&str; 8] =
     ["path", "photo", "file", "filename", "file_name", "image", "image_path", "filepath"];
 const LABELS: [&str; 6] = ["label", "labels", "class", "classes", "category", "tags"];
 const SPLITS: [&str; 4] = ["split", "set", "subset", "fold"];
 
-/// Where the columns are.
+/// Indices of the columns.
 #[derive(Clone, Copy)]
 struct Columns {
     path: usize,
@@ -72,8 +72,7 @@ pub(super) fn read(path: &Path, options: &ListingOptions) -> Result<Listing, Dat
     Ok(joined(listing, options.multi_label))
 }
 
-/// What stands between the cells of the first line: a comma, or where there is none, what
-/// spreadsheets of many countries write instead.
+/// Returns the delimiter of the first line: a comma, or a tab or semicolon if it has none.
 fn delimiter(start: &[u8]) -> u8 {
     let first = start.split(|&byte| byte == b'\n').next().unwrap_or(start);
     [b',', b'\t', b';'].into_iter().find(|delimiter| first.contains(delimiter)).unwrap_or(b',')

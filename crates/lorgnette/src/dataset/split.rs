@@ -220,8 +220,8 @@ fn too_few(dataset: &Dataset, options: &SplitOptions, split: Split) -> DatasetEr
         count => format!(", or let fewer belong together: there are {count} groups"),
     };
     DatasetError::TooFew(format!(
-        "{photos} photos of {classes} classes are too few: none is left for {name} when each class has one in training; \
-         add photos{grouped}"
+        "{photos} photos of {classes} classes are too few: none is left for {name} when each class \
+         has one in training; add photos{grouped}"
     ))
 }
 

@@ -46,8 +46,8 @@ impl AugmentationOptions {
         )
     }
 
-    /// Returns the augmentation of a copy. It depends only on the photo's content, the copy's number
-    /// and the options.
+    /// Returns the augmentation of a copy. It depends only on the photo's content, the copy's
+    /// number and the options.
     #[must_use]
     pub fn for_copy(&self, photo: Digest, copy: usize) -> Augmentation {
         let mut digest = Sha256::new();

@@ -70,12 +70,12 @@ pub struct CacheSummary {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum CacheError {
-    /// The system refused.
+    /// The file cannot be read or written.
     #[error("{path}: {source}", path = .path.display())]
     Io {
         /// The cache's file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: io::Error,
     },
     /// The file is something else.
@@ -83,7 +83,7 @@ pub enum CacheError {
     NoCache {
         /// The file.
         path: PathBuf,
-        /// What is wrong, and what to do.
+        /// Description of the error.
         what: String,
     },
 }
@@ -92,7 +92,7 @@ impl FeatureCache {
     /// Opens a cache, or creates it.
     ///
     /// # Errors
-    /// What the system refuses; if the file is no cache.
+    /// If the file cannot be opened, or is no cache.
     pub fn open(path: &Path) -> Result<Self, CacheError> {
         let io = |source| CacheError::Io { path: path.into(), source };
         if let Some(folder) = path.parent() {
@@ -151,8 +151,8 @@ impl FeatureCache {
         put
     }
 
-    /// Removes what is not of these photos, or not of these sources, and what is damaged. Gives the
-    /// bytes that are free now. The file is written anew beside the old one, which it replaces.
+    /// Removes records of other photos or other sources, and damaged ones. Returns the number of
+    /// bytes freed. The file is rewritten and replaced.
     ///
     /// # Errors
     /// If the file cannot be read or written.
@@ -215,8 +215,8 @@ impl FeatureCache {
         }
     }
 
-    /// Notes the records that came since; gives where the last sound one ends. The caller holds the
-    /// lock.
+    /// Reads records that were appended since, and returns the end of the last valid one. The
+    /// caller holds the lock.
     fn read_new_records(&mut self) -> Result<u64, CacheError> {
         let length = self.file.metadata().map_err(|error| self.io(error))?.len();
         if length <= self.read_to {
@@ -254,7 +254,7 @@ impl FeatureCache {
         Ok(self.read_to)
     }
 
-    /// Where the next sound head of a record is, from a place on.
+    /// Returns the position of the next valid record header.
     fn find_next_record(&self, mut from: u64, length: u64) -> Result<Option<u64>, CacheError> {
         const PIECE: u64 = 1 << 20;
         let is_head = |window: &[u8]| {
@@ -295,7 +295,7 @@ impl FeatureCache {
         Ok(())
     }
 
-    /// Whether another program has put a pruned file in the place of ours.
+    /// Whether another process has replaced the file by a pruned one.
     fn is_replaced(&self) -> bool {
         match (self.file.metadata(), fs::metadata(&self.path)) {
             (Ok(ours), Ok(there)) => !same_file(&ours, &there),
@@ -303,7 +303,7 @@ impl FeatureCache {
         }
     }
 
-    /// The file that is there now, locked.
+    /// Opens and locks the file that is there now.
     fn reopen(&self) -> Result<Self, CacheError> {
         let fresh = Self::open(&self.path)?;
         fresh.file.lock().map_err(|error| fresh.io(error))?;

@@ -13,14 +13,14 @@ use crate::dataset::Example;
 /// Outcome of an import.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Imported {
-    /// Photos whose values are in the cache now.
+    /// Number of photos whose values are cached now.
     pub imported: usize,
-    /// Photos without a file of values.
+    /// Number of photos without a file of values.
     pub missing: usize,
-    /// What is wrong with other files.
+    /// Errors of other files.
     pub refused: Vec<String>,
-    /// How far the values of the few photos that were computed again are off, as a share of their
-    /// largest value: the median.
+    /// Median error of the values of photos that were computed again, relative to their largest
+    /// value.
     pub relative_error: Option<f32>,
 }
 

@@ -8,7 +8,8 @@ use super::layers::probabilities;
 /// Calibration of a head on validation photos.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Calibration {
-    /// Temperature: the divisor of scores with which probabilities match the accuracy (Guo and others 2017, "On calibration of modern neural networks").
+    /// Temperature: the divisor of scores with which probabilities match the accuracy (Guo and
+    /// others 2017, "On calibration of modern neural networks").
     pub temperature: f64,
     /// Mean cross entropy of validation photos before the division, in nats.
     pub loss_before: f64,

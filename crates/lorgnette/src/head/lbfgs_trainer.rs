@@ -3,8 +3,9 @@
 //!
 //! The penalty draws weights to zero and biases to the logarithms of class frequencies. A bias
 //! counts as the weight of a constant feature of 1. Features are not centred, because centring
-//! would let weights act as biases without a penalty. scikit-learn leaves biases free, yet they end near zero, for it stops before
-//! they move; `bench/against_scikit_learn.py` shows what each is worth.
+//! would let weights act as biases without a penalty. scikit-learn leaves biases free, yet they end
+//! near zero, for it stops before they move; `bench/against_scikit_learn.py` shows what each is
+//! worth.
 //!
 //! With many validation photos, training stops early and keeps the best epoch. With few, it runs to
 //! convergence.

@@ -39,8 +39,8 @@ pub struct NearDuplicate {
 }
 
 impl NearDuplicateFinder {
-    /// Takes the features of photos, of equal length, and centres them: the mean over photos does not
-    /// distinguish them.
+    /// Takes the features of photos, of equal length, and centres them: the mean over photos does
+    /// not distinguish them.
     #[must_use]
     pub fn new(features: &[&[f32]]) -> Self {
         let mean = mean(features);

@@ -69,8 +69,8 @@ impl Bin {
     }
 }
 
-/// Returns the bin of a probability: bin `i` holds those above `i / count`, up to and with `(i + 1) /
-/// count`.
+/// Returns the bin of a probability: bin `i` holds those above `i / count`, up to and with `(i + 1)
+/// / count`.
 fn place(probability: f32, count: usize) -> usize {
     let place = (probability * count as f32).ceil() as usize;
     place.saturating_sub(1).min(count - 1)

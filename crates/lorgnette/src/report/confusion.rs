@@ -1,17 +1,17 @@
-//! The confusion matrix as a figure: right answers blue, mistakes vermilion, the most confused
-//! pairs beside it.
+//! Figure of the confusion matrix: correct predictions in blue, errors in vermilion, and a list of
+//! the most confused pairs.
 
 use super::palette::{BLUE, EMPTY, GRID, INK, QUIET, VERMILION, WHITE, between, ink_on};
 use crate::draw::text::{Weight, shorten};
 use crate::drawing::{Anchor, Drawing, TextStyle};
 use crate::metrics::{ConfusedPair, Confusion, Evaluation};
 
-/// What a cell says.
+/// Values in the cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scale {
-    /// How many photos.
+    /// Numbers of photos.
     Counts,
-    /// Of a hundred photos of the true class.
+    /// Percentages of the true class.
     Shares,
 }
 
@@ -23,17 +23,17 @@ const WITH_NUMBERS: f32 = 22.0;
 const WITH_NAMES: f32 = 12.0;
 /// All classes are shown where they are few; else those that occur.
 const FEW_CLASSES: usize = 64;
-/// The palest a cell is that is not empty: one photo of many must be seen.
+/// Minimum strength of a cell's colour that is not empty.
 const PALEST: f64 = 0.14;
 const MARGIN: f32 = 24.0;
-/// Names of classes are shortened beyond so many ems.
+/// Maximum length of class names, in ems.
 const MAX_NAME_EMS: f32 = 15.0;
-/// Pairs listed beside the matrix.
+/// Limits of the number of pairs in the list.
 const MAX_PAIRS: usize = 25;
 const MIN_PAIRS: usize = 8;
 
-/// The confusion matrix: a row for each true class, a column for what was said. Where classes are
-/// many, those are left out that no photo is of or is said to be of.
+/// Draws the confusion matrix: a row for each true class, a column for each predicted one. With
+/// many classes, those that do not occur are left out.
 #[must_use]
 pub fn confusion(evaluation: &Evaluation, scale: Scale) -> Drawing {
     let confusion = evaluation.confusion();
@@ -289,7 +289,7 @@ fn hundredths(share: f64) -> String {
     if rounded < 1.0 { "<1".into() } else { format!("{rounded}") }
 }
 
-/// What a mouse over a cell shows.
+/// Tooltip of a cell.
 fn tip(evaluation: &Evaluation, truth: usize, scored: usize) -> String {
     let (names, confusion): (_, &Confusion) = (evaluation.names(), evaluation.confusion());
     let (count, percent) = (confusion.count(truth, scored), 100.0 * confusion.share(truth, scored));

@@ -77,14 +77,14 @@ fn lines(
     }
 }
 
-/// What a photo is, in words.
+/// Returns the names of a photo's true classes.
 pub(super) fn truth(evaluation: &Evaluation, scored: &ScoredPhoto) -> String {
     let names: Vec<&str> =
         scored.truth.iter().map(|&class| evaluation.names()[class].as_str()).collect();
     names.join(" and ")
 }
 
-/// What the model says of it, in words, with how sure it is.
+/// Returns the predicted class with its probability.
 pub(super) fn answer(evaluation: &Evaluation, scored: &ScoredPhoto) -> String {
     format!("{} {:.0} %", evaluation.names()[scored.predicted_class()], 100.0 * scored.confidence())
 }

@@ -1,11 +1,11 @@
-//! The colours of figures: told apart by colour-blind people too (Okabe and Ito, "Color universal
+//! Colours of figures, distinguishable with colour blindness (Okabe and Ito, "Color universal
 //! design", 2008).
 
 use crate::draw::canvas::Colour;
 
-/// What is right; training.
+/// Correct predictions; training.
 pub(super) const BLUE: Colour = Colour::opaque(0x00, 0x72, 0xb2);
-/// What is wrong; validation.
+/// Wrong predictions; validation.
 pub(super) const VERMILION: Colour = Colour::opaque(0xd5, 0x5e, 0x00);
 /// Words that matter, and others.
 pub(super) const INK: Colour = Colour::opaque(0x1c, 0x23, 0x2b);

@@ -6,7 +6,7 @@ use crate::drawing::{Anchor, Drawing, TextStyle};
 
 /// The em of numbers at the axes.
 const EM: f32 = 12.0;
-/// About so many numbers at an axis.
+/// Approximate number of ticks on an axis.
 const TICKS: f64 = 5.0;
 
 /// Where values are drawn.

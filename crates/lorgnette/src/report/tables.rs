@@ -1,4 +1,4 @@
-//! What was found as comma-separated values, for spreadsheets.
+//! CSV tables.
 
 use super::Report;
 use crate::metrics::{Epoch, Evaluation, ScoredPhoto};

@@ -17,7 +17,7 @@ const MAX_PROJECTED: usize = 2000;
 /// Pixels a side of a photo in the projector.
 const SPRITE: usize = 48;
 
-/// What TensorBoard shows of a training.
+/// Contents of TensorBoard's files.
 #[derive(Clone, Debug, Default)]
 pub struct TensorBoard<'a> {
     /// The training, round by round: the runs `training` and `validation` have `accuracy` and

@@ -118,7 +118,8 @@ fn extract_requests(
     Ok(features)
 }
 
-/// Rejects photos without features, and drops classes without photos. Returns the features of the others.
+/// Rejects photos without features, and drops classes without photos. Returns the features of the
+/// others.
 ///
 /// # Errors
 /// [`TrainError::NothingUsable`].

@@ -126,8 +126,8 @@ impl BaseCard {
         })
     }
 
-    /// Returns the options that the network was opened with; `options` has those that are not on the
-    /// card, such as threads.
+    /// Returns the options that the network was opened with; `options` has those that are not on
+    /// the card, such as threads.
     ///
     /// # Errors
     /// If the card names what this program does not know.

@@ -94,9 +94,9 @@ pub struct InputSpec {
     pub width: usize,
     /// Its channels.
     pub channels: usize,
-    /// What was subtracted from each channel instead of the style's own, if that was said.
+    /// Mean that was given in place of the preprocessing's.
     pub mean: Option<[f32; 3]>,
-    /// What was multiplied by, likewise.
+    /// Factor that was given in place of the preprocessing's.
     pub scale: Option<f32>,
 }
 

@@ -1,4 +1,4 @@
-//! What the photos are: folders matched with the model's classes.
+//! Labels of photos: folders matched with the model's classes.
 
 use std::path::{Path, PathBuf};
 
@@ -29,7 +29,7 @@ pub(super) fn list(folder: &Path, nested: Option<Nested>, multi_label: bool) -> 
 }
 
 impl GroundTruth {
-    /// Finds the class of each photo. What has none is told and left out.
+    /// Finds the class of each photo. Photos without one are reported and left out.
     ///
     /// # Errors
     /// If no photo has one.
@@ -63,7 +63,7 @@ impl GroundTruth {
         };
         let truth = |photo: ListedPhoto| {
             let truth: Vec<usize> = photo.labels.iter().filter_map(class).collect();
-            // A photo of several labels of which one is unknown cannot be judged.
+            // A photo with an unknown label cannot be evaluated.
             (truth.len() == photo.labels.len() && !truth.is_empty()).then_some((photo.photo, truth))
         };
         let photos = listing.photos.into_iter().filter_map(truth).collect();

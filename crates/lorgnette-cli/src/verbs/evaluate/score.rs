@@ -1,4 +1,4 @@
-//! Shows a model every photo.
+//! Predictions for all photos.
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
@@ -14,20 +14,20 @@ use crate::progress::Progress;
 use crate::stream::WorkSplit;
 use lorgnette::parallel::par_map_ordered;
 
-/// What became of the photos.
+/// Predictions for photos.
 pub(super) struct ScoredPhotos {
-    /// What the model said of each that could be opened.
+    /// Predictions of the photos that could be opened.
     pub(super) scored: Vec<ScoredPhoto>,
-    /// Their features, in the same order, if they were wanted.
+    /// Their features, in the same order, if requested.
     pub(super) features: Vec<Vec<f32>>,
-    /// How many could not be opened; each said why.
+    /// Number of photos that could not be opened; each was reported.
     pub(super) failed: usize,
 }
 
 /// A photo's file and its true classes.
 type Photo = (PathBuf, Vec<usize>);
 
-/// Shows the model the photos, on all its threads.
+/// Runs the model on the photos, on all its threads.
 pub(super) fn score_photos(
     ground_truth: &GroundTruth,
     classifier: &Classifier,
@@ -58,7 +58,7 @@ pub(super) fn score_photos(
     scored_photos
 }
 
-/// What each thread does with a photo: decode, run the network.
+/// Returns workers that decode a photo and run the network.
 fn workers(
     classifier: &Classifier,
     open_options: &OpenOptions,

@@ -1,4 +1,4 @@
-//! The figures for people.
+//! Metrics as text.
 
 use std::io::{self, Write};
 
@@ -7,7 +7,7 @@ use lorgnette::metrics::{ClassMetrics, Evaluation};
 use crate::messages::count;
 use crate::table::{Align, Fit, Table};
 
-/// Classes and confused pairs that are listed; all are in the tables of `--out`.
+/// Maximum number of classes and confused pairs in the text; the tables of `--out` have all.
 const MAX_CLASSES: usize = 30;
 const MAX_PAIRS: usize = 10;
 

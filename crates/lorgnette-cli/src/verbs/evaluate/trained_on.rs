@@ -1,4 +1,4 @@
-//! Which photos a model was trained on: it is too good at these.
+//! Photos that a model was trained on: its accuracy on these is too high.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -14,12 +14,12 @@ use super::ground_truth::GroundTruth;
 use crate::messages::{Messages, count};
 use crate::progress::Progress;
 
-/// What a trained model used photos for, by their content.
+/// Splits of a trained model's photos, by digest.
 pub(super) struct TrainedOn {
     splits: HashMap<Digest, Split>,
 }
 
-/// What is read of a line of `split.csv`.
+/// Columns of `split.csv` that are read.
 #[derive(Deserialize)]
 struct Line {
     sha256: String,
@@ -27,7 +27,7 @@ struct Line {
 }
 
 impl TrainedOn {
-    /// That of a model which `lorgnette train` made; nothing for another.
+    /// Reads the splits of a model made by `lorgnette train`; `None` for another model.
     ///
     /// # Errors
     /// If its list of photos is damaged.
@@ -48,8 +48,8 @@ impl TrainedOn {
         Ok(Some(Self { splits: read().with_context(|| path.display().to_string())? }))
     }
 
-    /// Leaves only the photos of one split, if one is wanted; else says how many the model was
-    /// trained on. Photos are read on so many threads.
+    /// Keeps the photos of the requested split. Without one, reports how many the model was trained
+    /// on. Photos are read on `threads` threads.
     ///
     /// # Errors
     /// If none is left.
@@ -82,7 +82,7 @@ impl TrainedOn {
         Ok(())
     }
 
-    /// What each photo was used for, if for anything.
+    /// Returns the split of each photo, if known.
     fn photo_splits(
         &self,
         ground_truth: &GroundTruth,

@@ -1,4 +1,4 @@
-//! The options of training, as the library takes them.
+//! Options of a training.
 
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
@@ -8,7 +8,7 @@ use lorgnette::head::{ClassWeights, OutputKind, Recipe, TrainOptions};
 
 use lorgnette::train::PreviousModel;
 
-/// Which photos are for what.
+/// Splits of the photos.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Photos and splits")]
 pub(super) struct SplitArguments {
@@ -21,8 +21,7 @@ pub(super) struct SplitArguments {
     #[arg(long)]
     pub(super) multi_label: bool,
 
-    /// How photos are dealt out: by the digest of their content, or by that of their path, as
-    /// retrain.py did it
+    /// Key of the split: the digest of a photo's content, or of its path, as in retrain.py
     #[arg(long, value_enum, default_value_t = SplitMethod::Content)]
     pub(super) split: SplitMethod,
 
@@ -39,20 +38,20 @@ pub(super) struct SplitArguments {
     #[arg(long, value_name = "REGEX")]
     pub(super) group: Option<String>,
 
-    /// Also train and test so many times, each time with another part of the photos for test
+    /// Also cross-validate with this number of folds
     #[arg(long, value_name = "K", value_parser = clap::value_parser!(u8).range(2..=100))]
     pub(super) folds: Option<u8>,
 
-    /// Splits, initial values, batches and distortions are random by this
+    /// Seed of splits, initial weights, batches and augmentation
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub(super) seed: u64,
 
-    /// Splits by another seed than all else
+    /// Seed of the splits [default: the value of --seed]
     #[arg(long, value_name = "N")]
     pub(super) split_seed: Option<u64>,
 }
 
-/// What folders within a class's folder are.
+/// Meaning of folders within a class's folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum Nested {
     // Called by their path, such as animals/cat.
@@ -61,7 +60,7 @@ pub(super) enum Nested {
     Parts,
 }
 
-/// How photos are dealt out.
+/// Key of the splits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum SplitMethod {
     // SHA-256 of the photo.
@@ -80,8 +79,7 @@ impl SplitArguments {
         ListingOptions { nested, multi_label: self.multi_label }
     }
 
-    /// How photos are dealt out; as those of a model to go on from were, unless it is said
-    /// otherwise.
+    /// Returns the split options; those of a previous model are the defaults.
     pub(super) fn options(&self, previous: Option<&PreviousModel>) -> Result<SplitOptions> {
         let previous_data = previous.map(|previous| &previous.model().card.data);
         let defaults = SplitOptions::default();
@@ -110,7 +108,7 @@ impl SplitArguments {
     }
 }
 
-/// How the classification layer is trained.
+/// Options of the head.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Training")]
 pub(super) struct HeadArguments {
@@ -119,23 +117,23 @@ pub(super) struct HeadArguments {
     #[arg(long, default_value_t = Recipe::Default)]
     pub(super) recipe: Recipe,
 
-    /// A hidden layer of so many units before the last
+    /// Number of units of a hidden layer
     #[arg(long, value_name = "UNITS")]
     pub(super) hidden: Option<usize>,
 
-    /// Whether each class counts the same, however few photos it has
+    /// Class weights: none, or balanced, with which all classes weigh the same
     #[arg(long, value_enum, default_value_t = ClassWeighting::None)]
     pub(super) class_weights: ClassWeighting,
 
-    /// The share of certainty that is given to all classes alike, from 0 up to 1
+    /// Label smoothing, from 0 to less than 1
     #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
     pub(super) label_smoothing: f64,
 
-    /// The L2 penalty [default: what does best on validation]
+    /// L2 penalty [default: selected on validation]
     #[arg(long, value_name = "L")]
     pub(super) penalty: Option<f64>,
 
-    /// Batches to take, of recipes with batches [default: 5000 for tutorial, 4000 for retrain]
+    /// Number of steps, for recipes with batches [default: 5000 for tutorial, 4000 for retrain]
     #[arg(long, value_name = "N", aliases = ["how_many_training_steps", "training-steps"])]
     pub(super) steps: Option<usize>,
 
@@ -147,7 +145,7 @@ pub(super) struct HeadArguments {
     #[arg(long, value_name = "RATE", alias = "learning_rate")]
     pub(super) learning_rate: Option<f64>,
 
-    /// Most passes through the photos of the default recipe
+    /// Maximum number of epochs of the default recipe
     #[arg(long, value_name = "N", default_value_t = TrainOptions::default().epochs)]
     pub(super) epochs: usize,
 
@@ -155,12 +153,12 @@ pub(super) struct HeadArguments {
     #[arg(long, value_name = "N", default_value_t = TrainOptions::default().patience)]
     pub(super) patience: usize,
 
-    /// The share of right answers on validation that may be taken for unknown, in per cent
+    /// Share of correct validation predictions that may be rejected as unknown, in per cent
     #[arg(long, value_name = "PERCENT", default_value_t = 5.0, value_parser = percent)]
     pub(super) unknown: f32,
 }
 
-/// What counts how much.
+/// Weights of classes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(super) enum ClassWeighting {
     // Each photo the same.
@@ -191,27 +189,27 @@ impl HeadArguments {
     }
 }
 
-/// More photos made of those that are there.
+/// Augmentation of training photos.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Distorted copies of training photos")]
 pub(super) struct AugmentationArguments {
-    /// Mirror half of them
+    /// Mirror half of the copies
     #[arg(long, alias = "flip_left_right")]
     pub(super) flip: bool,
 
-    /// Cut away so much of the sides at most, in per cent
+    /// Random crop: margin in per cent of a side
     #[arg(long, value_name = "PERCENT", default_value_t = 0.0, value_parser = percent, alias = "random_crop")]
     pub(super) random_crop: f32,
 
-    /// Make them larger by so much at most, in per cent
+    /// Random scale: maximum enlargement in per cent
     #[arg(long, value_name = "PERCENT", default_value_t = 0.0, value_parser = percent, alias = "random_scale")]
     pub(super) random_scale: f32,
 
-    /// Make them brighter or darker by so much at most, in per cent
+    /// Maximum change of brightness, in per cent
     #[arg(long, value_name = "PERCENT", default_value_t = 0.0, value_parser = percent, alias = "random_brightness")]
     pub(super) random_brightness: f32,
 
-    /// Turn them by so many degrees at most
+    /// Maximum rotation, in degrees
     #[arg(long, value_name = "DEGREES", default_value_t = 0.0, value_parser = percent)]
     pub(super) random_rotation: f32,
 
@@ -235,7 +233,7 @@ impl AugmentationArguments {
     }
 }
 
-/// A number from 0 to 100; degrees are as many as make sense too.
+/// Parses a number from 0 to 100, of per cent or degrees.
 fn percent(text: &str) -> Result<f32, String> {
     let number = text.parse().ok().filter(|number| (0.0..=100.0).contains(number));
     number.ok_or_else(|| "give a number from 0 to 100".into())

@@ -1,4 +1,4 @@
-//! Where the time of a training went.
+//! Time of a training's stages.
 
 use std::io;
 use std::time::{Duration, Instant};
@@ -56,7 +56,7 @@ impl Stopwatch {
     }
 }
 
-/// What the threads did, each as if all of them had done it at once; what nobody did is left out.
+/// Returns the threads' times divided by their number; zero times are left out.
 fn within(timings: Timings, threads: usize) -> impl Iterator<Item = (&'static str, Duration)> {
     let Timings { reading, decoding, augmenting, preprocessing, network } = timings;
     let all = [

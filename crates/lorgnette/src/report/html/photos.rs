@@ -16,7 +16,7 @@ use crate::report::{self, NearDuplicatePair, PictureLoader, Report};
 /// each.
 const SIDE: usize = 288;
 const QUALITY: u8 = 78;
-/// How many photos each part shows.
+/// Number of photos in each section.
 const SAMPLE: usize = 18;
 const MISTAKES: usize = 18;
 const LABEL_ISSUES: usize = 18;
@@ -55,7 +55,7 @@ fn pair_of_classes(report: &Report<'_>, open: PictureLoader<'_>, pair: ConfusedP
     )
 }
 
-/// The mistakes it is surest of.
+/// The most confident errors.
 pub(super) fn mistakes(report: &Report<'_>, open: PictureLoader<'_>) -> String {
     let mistakes = confident_mistakes(report.scored);
     if mistakes.is_empty() {
@@ -70,7 +70,7 @@ pub(super) fn mistakes(report: &Report<'_>, open: PictureLoader<'_>) -> String {
     section("The surest mistakes", &explanation, &grid(&shown.collect::<String>(), ""))
 }
 
-/// Photos whose label is probably wrong.
+/// Label issues.
 pub(super) fn label_issues(report: &Report<'_>, open: PictureLoader<'_>) -> String {
     let names = report.evaluation.names();
     let (label_issues, among) = report.label_issues();
@@ -103,7 +103,7 @@ pub(super) fn label_issues(report: &Report<'_>, open: PictureLoader<'_>) -> Stri
     section("Labels that may be wrong", &explanation, &grid(&shown.collect::<String>(), ""))
 }
 
-/// Photos that are nearly the same.
+/// Near-duplicates.
 pub(super) fn near_duplicates(report: &Report<'_>, open: PictureLoader<'_>) -> String {
     if report.near_duplicates.is_empty() {
         return String::new();
@@ -133,7 +133,7 @@ pub(super) fn near_duplicates(report: &Report<'_>, open: PictureLoader<'_>) -> S
     section("Near-duplicates", &explanation, &grid(&shown.collect::<String>(), " pairs"))
 }
 
-/// A few photos, right and wrong as they come.
+/// A sample of photos.
 pub(super) fn sample(report: &Report<'_>, open: PictureLoader<'_>) -> String {
     let shown: String =
         evenly(report.scored, SAMPLE).map(|scored| photo_figure(report, open, scored)).collect();
@@ -144,7 +144,7 @@ pub(super) fn sample(report: &Report<'_>, open: PictureLoader<'_>) -> String {
     )
 }
 
-/// What the network sees in a photo before it decides.
+/// Features of a photo.
 pub(super) fn features(report: &Report<'_>, open: PictureLoader<'_>) -> String {
     let Some((photo, values)) = report.features else { return String::new() };
     let picture = report::features(values).to_png().unwrap_or_default();
@@ -160,7 +160,7 @@ pub(super) fn features(report: &Report<'_>, open: PictureLoader<'_>) -> String {
     section("Features", &explanation, &content)
 }
 
-/// A photo with what it is and what the model says.
+/// A photo with its true and predicted classes.
 fn photo_figure(report: &Report<'_>, open: PictureLoader<'_>, scored: &ScoredPhoto) -> String {
     let answer = escaped(&answer(report.evaluation, scored));
     let truth = escaped(&truth(report.evaluation, scored));
@@ -189,7 +189,7 @@ fn figure(open: PictureLoader<'_>, photo: &Path, caption: &str) -> String {
     )
 }
 
-/// The address of a picture that is in it.
+/// Returns a data URL.
 fn address(kind: &str, bytes: &[u8]) -> String {
     format!("data:image/{kind};base64,{}", STANDARD.encode(bytes))
 }

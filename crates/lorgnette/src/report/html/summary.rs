@@ -1,14 +1,14 @@
-//! The figures that matter, and what they say in words.
+//! Main metrics, with explanations.
 
 use super::{count, percent};
 use crate::drawing::escaped;
 use crate::metrics::Evaluation;
 use crate::report::Report;
 
-/// Fewer photos a class than this tell little of it.
+/// Number of photos of a class below which a note is given.
 const FEW: usize = 10;
 
-/// Cards with figures, and a few sentences.
+/// Cards of metrics, and sentences.
 pub(super) fn summary(report: &Report<'_>) -> String {
     let evaluation = report.evaluation;
     let classes = evaluation.classes().iter().filter(|class| class.support > 0).count();
@@ -70,7 +70,7 @@ fn name(evaluation: &Evaluation, class: usize) -> String {
     escaped(&evaluation.names()[class])
 }
 
-/// What somebody would get right who always said the same.
+/// Accuracy of a constant prediction.
 fn baseline(evaluation: &Evaluation) -> Option<String> {
     let (class, figures) =
         evaluation.classes().iter().enumerate().max_by_key(|(_, class)| class.support)?;
@@ -85,7 +85,7 @@ fn baseline(evaluation: &Evaluation) -> Option<String> {
     ))
 }
 
-/// The class that is found least.
+/// The class with the lowest recall.
 fn worst(evaluation: &Evaluation) -> Option<String> {
     let recall = |class: &crate::metrics::ClassMetrics| class.recall().unwrap_or(1.0);
     let classes = evaluation.classes().iter().enumerate().filter(|(_, class)| class.support > 0);
@@ -104,7 +104,7 @@ fn confused(evaluation: &Evaluation) -> Option<String> {
     ))
 }
 
-/// Whether it is too sure of itself, or too modest.
+/// Whether the model is over- or underconfident.
 fn sureness(evaluation: &Evaluation) -> Option<String> {
     const NOTICEABLE: f64 = 0.02;
     let bins = &evaluation.reliability().bins;

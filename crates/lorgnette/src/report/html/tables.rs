@@ -1,4 +1,4 @@
-//! The tables of the page.
+//! Tables of the page.
 
 use super::section;
 use crate::drawing::escaped;
@@ -8,7 +8,7 @@ use crate::report::Report;
 /// The longest bar in a table, in pixels.
 const BAR: f64 = 72.0;
 
-/// Every class that some photo is of or is said to be of, the worst first.
+/// Classes that occur, the lowest F1 first.
 pub(super) fn classes(report: &Report<'_>) -> String {
     let evaluation = report.evaluation;
     let mut classes: Vec<(&String, &ClassMetrics)> = evaluation
@@ -46,7 +46,7 @@ fn share(share: Option<f64>) -> String {
     )
 }
 
-/// What else a reader should know.
+/// Other names and values.
 pub(super) fn about(report: &Report<'_>) -> String {
     if report.about.is_empty() {
         return String::new();
