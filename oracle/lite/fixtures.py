@@ -24,7 +24,8 @@ def interpret(content, feeds, resolver='reference', everything=False):
     interpreter = Interpreter(model_content=content, experimental_op_resolver_type=RESOLVERS[resolver],
                               experimental_preserve_all_tensors=everything, num_threads=1)
     for detail in interpreter.get_input_details():
-        interpreter.resize_tensor_input(detail['index'], feeds[detail['name']].shape)
+        if tuple(detail['shape']) != feeds[detail['name']].shape:
+            interpreter.resize_tensor_input(detail['index'], feeds[detail['name']].shape)
     interpreter.allocate_tensors()
     for detail in interpreter.get_input_details():
         interpreter.set_tensor(detail['index'], feeds[detail['name']])

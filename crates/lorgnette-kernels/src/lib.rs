@@ -17,6 +17,7 @@
 //! | logits | [`softmax`] |
 //! | a picture of another size | [`resize_bilinear`], [`resize_nearest`], [`pad`] |
 //! | parts of a concatenation | [`copy_strided`] |
+//! | 8-bit integers of a quantised network | [`mod@integer`] |
 //! | several kernels that a picture goes through band by band | [`RowTasks`] |
 //!
 //! Every kernel takes the CPU [`Level`] to use and the [`ThreadPool`] of threads to run on. Results
@@ -34,6 +35,7 @@ mod exponential;
 pub mod fallback;
 pub mod function;
 mod global_average_pool;
+pub mod integer;
 mod level;
 mod lrn;
 pub mod numerics;

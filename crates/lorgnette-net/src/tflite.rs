@@ -1,5 +1,5 @@
-//! TensorFlow Lite files (`.tflite`): read in place, verified, and translated into the nodes TensorFlow has for the
-//! same operations. From there on they are graphs like any other.
+//! TensorFlow Lite files (`.tflite`): read in place, verified, and translated into the nodes
+//! TensorFlow has for the same operations. From there on they are graphs like any other.
 //!
 //! ```text
 //! bytes ─▶ FlatBuffer (flatbuffer) ─▶ Model (model, by the numbers of schema) ─▶ GraphDef (translate)
@@ -22,11 +22,11 @@ pub(crate) fn is_tflite(bytes: &[u8]) -> bool {
     bytes.get(4..8) == Some(schema::FILE_IDENTIFIER)
 }
 
-/// The first subgraph of a TensorFlow Lite model as TensorFlow's nodes. Constants stay slices of `file`.
+/// The first subgraph of a TensorFlow Lite model as TensorFlow's nodes. Constants stay slices of
+/// `file`.
 ///
-/// # Errors
-/// A sentence that says what is damaged. Operators that are not known become nodes that cannot be run, so that a graph
-/// is refused only if a fetch needs one.
+/// # Errors A sentence that says what is damaged. Operators that are not known become nodes that
+/// cannot be run, so that a graph is refused only if a fetch needs one.
 pub(crate) fn graph_def(file: &Bytes) -> Result<proto::GraphDef, String> {
     let flat = FlatBuffer::new(file);
     let read = || translate::translate(&Model::read(&flat, file)?, file.len());

@@ -1,5 +1,5 @@
-//! TensorFlow Lite files, one small one for each operator, against what LiteRT's reference kernels computed.
-//! `.ci/run` makes the files anew and compares again through the program.
+//! TensorFlow Lite files, one small one for each operator, against what LiteRT's reference kernels
+//! computed. `.ci/run` makes the files anew and compares again through the program.
 
 #[path = "support/levels.rs"]
 mod levels;

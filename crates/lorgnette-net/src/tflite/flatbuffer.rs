@@ -1,8 +1,8 @@
 //! A FlatBuffer, read in place: tables, vectors and strings by field number.
 //!
-//! Every offset is checked where it is followed: bounds, alignment, and that a table's vtable describes it. Nothing is
-//! recursive, and a budget bounds how much is read in all, since offsets of a hostile file may share what they lead
-//! to.
+//! Every offset is checked where it is followed: bounds, alignment, and that a table's vtable
+//! describes it. Nothing is recursive, and a budget bounds how much is read in all, since offsets
+//! of a hostile file may share what they lead to.
 
 use std::cell::Cell;
 

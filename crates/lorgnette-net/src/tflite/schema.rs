@@ -1,5 +1,5 @@
-//! The numbers of TensorFlow Lite's schema, version 3 (`tflite/converter/schema/schema.fbs`): fields of its tables in
-//! the order they are declared, and its enumerations.
+//! The numbers of TensorFlow Lite's schema, version 3 (`tflite/converter/schema/schema.fbs`):
+//! fields of its tables in the order they are declared, and its enumerations.
 
 use crate::tensor::DType;
 
@@ -91,7 +91,8 @@ pub(super) fn type_name(tensor_type: u8) -> &'static str {
     }
 }
 
-/// The name of a builtin operator by its number (`BuiltinOperator`); `None` for one that is not in the schema.
+/// The name of a builtin operator by its number (`BuiltinOperator`); `None` for one that is not in
+/// the schema.
 pub(super) fn builtin_name(code: i32) -> Option<&'static str> {
     BUILTIN_NAMES.get(usize::try_from(code).ok()?).copied().filter(|name| !name.is_empty())
 }

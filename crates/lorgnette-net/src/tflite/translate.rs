@@ -1,6 +1,7 @@
 //! Operators of TensorFlow Lite as nodes of TensorFlow. A family of operators is a file.
 //!
-//! A node has the name of the tensor it computes. What is computed on the way has that name and a suffix.
+//! A node has the name of the tensor it computes. What is computed on the way has that name and a
+//! suffix.
 
 mod activation;
 mod data_movement;

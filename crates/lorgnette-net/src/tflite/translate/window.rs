@@ -152,8 +152,9 @@ fn depthwise(site: &mut Site<'_, '_, '_>) -> Outcome {
 
 /// `output shape, filter ([output, height, width, input]), x, bias`.
 ///
-/// Each place of a stride's block is a convolution of its own, by the taps that meet it: their filters lie side by side
-/// in the channels, which become the block's pixels (Shi et al. 2016). What the padding leaves out is cut away.
+/// Each place of a stride's block is a convolution of its own, by the taps that meet it: their
+/// filters lie side by side in the channels, which become the block's pixels (Shi et al. 2016).
+/// What the padding leaves out is cut away.
 fn transposed_conv(site: &mut Site<'_, '_, '_>) -> Outcome {
     const PADDING: usize = 0;
     const STRIDES: [usize; 2] = [2, 1];
@@ -223,7 +224,8 @@ impl Side {
     }
 }
 
-/// The filter's taps by the place of the block that they meet: `[taps, taps, input, block · output]`.
+/// The filter's taps by the place of the block that they meet: `[taps, taps, input, block ·
+/// output]`.
 fn phase_filter(
     site: &mut Site<'_, '_, '_>,
     sides: [&Side; 2],
