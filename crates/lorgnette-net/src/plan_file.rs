@@ -316,7 +316,7 @@ impl ModelSource {
         filters: &HashSet<&str>,
     ) -> Result<Vec<(String, TensorOrLazy)>> {
         let def = match self {
-            Self::Zoo(zoo_model) => return Ok(zoo_model.variables()),
+            Self::Zoo(zoo_model) => return Ok(zoo_model.sorted_variables()),
             Self::Graph(def) => def,
             Self::WithHead(_) => return Err(unsupported_head()),
             Self::Onnx(_) => return Err(no_onnx()),

@@ -2,13 +2,14 @@
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::onnx::is_onnx;
 use crate::weights::Weights;
 
 /// The kinds of model files.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum FileKind {
     /// A GraphDef (`.pb`), frozen or not.
     Graph(PathBuf),
@@ -16,8 +17,8 @@ pub(super) enum FileKind {
     Meta(PathBuf),
     /// An ONNX model, detected by its content.
     Onnx(PathBuf),
-    /// A checkpoint; any of its paths.
-    Checkpoint,
+    /// A checkpoint by any of its paths, already open if the path is a folder.
+    Checkpoint(Option<Arc<Weights>>),
 }
 
 /// The maximum depth of the search for a graph; archives contain nested folders.
@@ -37,11 +38,11 @@ pub(super) fn file_kind(path: &Path) -> Result<FileKind> {
         || name.contains(".data-")
         || name == "checkpoint"
     {
-        return Ok(FileKind::Checkpoint);
+        return Ok(FileKind::Checkpoint(None));
     }
     let bytes = crate::file::map(path)?;
     if bytes.ends_with(&SSTABLE_MAGIC) {
-        return Ok(FileKind::Checkpoint);
+        return Ok(FileKind::Checkpoint(None));
     }
     if is_onnx(&bytes) {
         return Ok(FileKind::Onnx(path.into()));
@@ -63,14 +64,14 @@ fn folder_kind(folder: &Path) -> Result<FileKind> {
                 what: "there is no model in this folder: no checkpoint (.ckpt, .index), no graph (.pb, .onnx, .tflite)".into(),
             }),
         },
-        _ => Ok(FileKind::Checkpoint),
+        Err(error) => Err(error),
+        Ok(weights) => Ok(FileKind::Checkpoint(Some(Arc::new(weights)))),
     }
 }
 
 /// Returns the graph that belongs to a checkpoint of an unknown network: its `.meta`, or the only
 /// `.pb` in its folder.
-pub(super) fn graph_beside(checkpoint: &Path) -> Result<Option<FileKind>> {
-    let weights = Weights::open(checkpoint)?;
+pub(super) fn graph_beside(checkpoint: &Path, weights: &Weights) -> Result<Option<FileKind>> {
     let mut meta = weights.prefix().as_os_str().to_owned();
     meta.push(".meta");
     let meta = PathBuf::from(meta);

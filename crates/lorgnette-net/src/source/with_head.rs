@@ -1,14 +1,16 @@
 //! A network whose classification layer is replaced by a head.
 
+use std::path::Path;
 use std::sync::Arc;
 
-use super::{ModelSource, node_name};
+use super::{ModelFormat, ModelSource, node_name};
 use crate::error::{Error, Result};
 use crate::export;
 use crate::graph::{Graph, NodeId, Op, TensorOrLazy};
 use crate::head::{HEAD_ANSWER, HEAD_LOGITS, Head};
 use crate::import::Signature;
 use crate::tensor::{DType, Tensor};
+use crate::zoo::Architecture;
 
 /// A base network up to its features, and a head on them.
 #[derive(Debug)]
@@ -60,20 +62,39 @@ impl WithHead {
         }
     }
 
-    /// Returns the base network.
-    pub(crate) fn base(&self) -> &ModelSource {
-        &self.base
+    /// Iterates over the names of the head's computing nodes and of its variables.
+    fn head_node_names(&self) -> impl Iterator<Item = &'static str> + use<'_> {
+        let hidden = ["final_training_ops/hidden/add", "final_training_ops/hidden/Relu"];
+        let hidden = hidden.into_iter().filter(|_| self.head.hidden.is_some());
+        let mean = ["final_training_ops/mean"].into_iter().filter(|_| self.rank == 4);
+        let variables = self.head.variables().into_iter().map(|(name, _)| name);
+        mean.chain(hidden).chain(variables).chain([HEAD_LOGITS, HEAD_ANSWER])
     }
 
-    /// Returns the image input and the head's outputs, or `output` in place of them.
-    pub(super) fn signature(&self, output: Option<&str>) -> Result<Signature> {
+    /// Returns the head as a graph whose input stands for the features and has their name.
+    fn head_graph(&self, features: String) -> Graph {
+        let mut graph = Graph::new();
+        let op = Op::Input { dtype: DType::F32, shape: None };
+        let features = graph.add(features, op, &[]);
+        self.head.attach(&mut graph, features, self.rank);
+        graph
+    }
+}
+
+impl ModelFormat for WithHead {
+    fn file(&self) -> &Path {
+        self.base.file()
+    }
+
+    // The base's input and the head's outputs, or `output` in place of them.
+    fn signature(&self, _input: Option<&str>, output: Option<&str>) -> Result<Signature> {
         let Some(name) = output else { return Ok(self.signature.clone()) };
         self.graph(&[], &[], &[name])?;
         Ok(Signature { logits: name.to_owned(), probabilities: None, ..self.signature.clone() })
     }
 
-    /// Returns the graph that computes `fetches`: the needed part of the base and the head's nodes.
-    pub(super) fn graph(
+    // The needed part of the base and the head's nodes.
+    fn graph(
         &self,
         feeds: &[(&str, &[usize])],
         settings: &[(&str, Tensor)],
@@ -106,8 +127,7 @@ impl WithHead {
         Ok(graph)
     }
 
-    /// Returns the nodes of a frozen graph.
-    pub(super) fn frozen(&self, fetches: &[&str], size: [usize; 2]) -> Result<Vec<export::Node>> {
+    fn frozen(&self, fetches: &[&str], size: [usize; 2]) -> Result<Vec<export::Node>> {
         let head_names: Vec<&str> = self.head_node_names().collect();
         let base_fetches =
             fetches.iter().copied().filter(|name| !head_names.contains(&node_name(name)));
@@ -121,8 +141,7 @@ impl WithHead {
         Ok(nodes)
     }
 
-    /// Returns the variables of the base and of the head.
-    pub(super) fn variables(&self) -> Result<Vec<(String, TensorOrLazy)>> {
+    fn variables(&self, _fetches: &[&str]) -> Result<Vec<(String, TensorOrLazy)>> {
         let mut variables = self.base.variables(&[&self.head.features])?;
         let head_variables = self.head.variables().into_iter();
         variables.extend(
@@ -133,34 +152,33 @@ impl WithHead {
         Ok(variables)
     }
 
-    /// Returns the value of a variable or constant.
-    pub(super) fn value(&self, name: &str) -> Result<Option<TensorOrLazy>> {
+    fn value(&self, name: &str) -> Result<Option<TensorOrLazy>> {
         match self.head.variables().into_iter().find(|(own, _)| *own == name) {
             Some((_, tensor)) => Ok(Some(TensorOrLazy::Tensor(tensor.clone()))),
             None => self.base.value(name),
         }
     }
 
-    /// Iterates over the names of all nodes.
-    pub(super) fn names<'a>(&'a self) -> impl Iterator<Item = &'a str> {
-        self.base.names().chain(self.head_node_names().map(|name| -> &'a str { name }))
+    fn names(&self) -> Box<dyn Iterator<Item = &str> + '_> {
+        let head_names = self.head_node_names().map(|name| -> &str { name });
+        Box::new(self.base.names().chain(head_names))
     }
 
-    /// Iterates over the names of the head's computing nodes and of its variables.
-    fn head_node_names(&self) -> impl Iterator<Item = &'static str> + use<'_> {
-        let hidden = ["final_training_ops/hidden/add", "final_training_ops/hidden/Relu"];
-        let hidden = hidden.into_iter().filter(|_| self.head.hidden.is_some());
-        let mean = ["final_training_ops/mean"].into_iter().filter(|_| self.rank == 4);
-        let variables = self.head.variables().into_iter().map(|(name, _)| name);
-        mean.chain(hidden).chain(variables).chain([HEAD_LOGITS, HEAD_ANSWER])
+    fn nodes_for_display(
+        &self,
+        fetches: &[&str],
+        size: [usize; 2],
+    ) -> Result<(Vec<export::Node>, Vec<String>)> {
+        let variables = self.variables(fetches).unwrap_or_default();
+        let names = variables.into_iter().map(|(name, _)| name).collect();
+        Ok((self.frozen(fetches, size)?, names))
     }
 
-    /// Returns the head as a graph whose input stands for the features and has their name.
-    fn head_graph(&self, features: String) -> Graph {
-        let mut graph = Graph::new();
-        let op = Op::Input { dtype: DType::F32, shape: None };
-        let features = graph.add(features, op, &[]);
-        self.head.attach(&mut graph, features, self.rank);
-        graph
+    fn net(&self) -> Option<&'static Architecture> {
+        self.base.net()
+    }
+
+    fn decoder(&self, name: &str) -> Option<&str> {
+        self.base.decoder(name)
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{node_name, with_ema};
+use super::{ModelFormat, node_name, with_ema};
 use crate::error::{Error, Result, display_shape, display_variables};
 use crate::export;
 use crate::graph::Graph;
@@ -64,7 +64,38 @@ impl ZooModel {
         &self.options
     }
 
-    pub(super) fn graph(
+    /// Returns the name that a node or an end point has in the network for images of `size`.
+    pub(super) fn node_name_at(&self, name: &str, size: [usize; 2]) -> Result<String> {
+        let graph = self.graph_for(&[name], size)?;
+        Ok(graph
+            .outputs()
+            .first()
+            .map_or_else(|| name.to_owned(), |&id| graph.node(id).name.clone()))
+    }
+
+    fn graph_for(&self, fetches: &[&str], [height, width]: [usize; 2]) -> Result<Graph> {
+        self.graph(
+            &[(self.zoo_graph.input.as_str(), &[1, height, width, self.net.channels])],
+            &[],
+            fetches,
+        )
+    }
+
+    /// Returns the variables, sorted by name.
+    pub(crate) fn sorted_variables(&self) -> Vec<(String, TensorOrLazy)> {
+        let nodes = self.zoo_graph.variables.iter().map(|&id| self.zoo_graph.graph.node(id));
+        let values =
+            nodes.filter_map(|node| Some((node.name.clone(), TensorOrLazy::from_op(&node.op)?)));
+        values.collect::<BTreeMap<_, _>>().into_iter().collect()
+    }
+}
+
+impl ModelFormat for ZooModel {
+    fn file(&self) -> &Path {
+        &self.file
+    }
+
+    fn graph(
         &self,
         feeds: &[(&str, &[usize])],
         settings: &[(&str, Tensor)],
@@ -99,36 +130,11 @@ impl ZooModel {
         zoo_graph.fetching(&fetches, &[fed_nodes, set_nodes].concat())
     }
 
-    pub(super) fn frozen(&self, fetches: &[&str], size: [usize; 2]) -> Result<Vec<export::Node>> {
+    fn frozen(&self, fetches: &[&str], size: [usize; 2]) -> Result<Vec<export::Node>> {
         export::to_graph_def(&self.graph_for(fetches, size)?, size)
     }
 
-    /// Returns the name that a node or an end point has in the network for images of `size`.
-    pub(super) fn node_name_at(&self, name: &str, size: [usize; 2]) -> Result<String> {
-        let graph = self.graph_for(&[name], size)?;
-        Ok(graph
-            .outputs()
-            .first()
-            .map_or_else(|| name.to_owned(), |&id| graph.node(id).name.clone()))
-    }
-
-    fn graph_for(&self, fetches: &[&str], [height, width]: [usize; 2]) -> Result<Graph> {
-        self.graph(
-            &[(self.zoo_graph.input.as_str(), &[1, height, width, self.net.channels])],
-            &[],
-            fetches,
-        )
-    }
-
-    /// Returns the variables, sorted by name.
-    pub(crate) fn variables(&self) -> Vec<(String, TensorOrLazy)> {
-        let nodes = self.zoo_graph.variables.iter().map(|&id| self.zoo_graph.graph.node(id));
-        let values =
-            nodes.filter_map(|node| Some((node.name.clone(), TensorOrLazy::from_op(&node.op)?)));
-        values.collect::<BTreeMap<_, _>>().into_iter().collect()
-    }
-
-    pub(super) fn signature(&self, input: Option<&str>, output: Option<&str>) -> Result<Signature> {
+    fn signature(&self, input: Option<&str>, output: Option<&str>) -> Result<Signature> {
         let zoo_graph = &self.zoo_graph;
         let input = match input {
             Some(name) => self.zoo_graph.graph.node(zoo_graph.node(name)?).name.clone(),
@@ -145,8 +151,34 @@ impl ZooModel {
         Ok(Signature { input, logits, probabilities, features: Some(zoo_graph.features.clone()) })
     }
 
-    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
-        self.zoo_graph.graph.nodes().iter().map(|node| node.name.as_str())
+    fn nodes_for_display(
+        &self,
+        fetches: &[&str],
+        size: [usize; 2],
+    ) -> Result<(Vec<export::Node>, Vec<String>)> {
+        let variables = self.sorted_variables().into_iter().map(|(name, _)| name).collect();
+        Ok((self.frozen(fetches, size)?, variables))
+    }
+
+    fn variables(&self, _fetches: &[&str]) -> Result<Vec<(String, TensorOrLazy)>> {
+        Ok(self.sorted_variables())
+    }
+
+    fn value(&self, name: &str) -> Result<Option<TensorOrLazy>> {
+        let mut variables = self.sorted_variables().into_iter();
+        Ok(variables.find(|(other, _)| other == name).map(|(_, value)| value))
+    }
+
+    fn names(&self) -> Box<dyn Iterator<Item = &str> + '_> {
+        Box::new(self.zoo_graph.graph.nodes().iter().map(|node| node.name.as_str()))
+    }
+
+    fn net(&self) -> Option<&'static Architecture> {
+        Some(self.net)
+    }
+
+    fn end_points(&self) -> Option<Vec<String>> {
+        Some(self.zoo_graph.end_points.iter().map(|(name, _)| name.clone()).collect())
     }
 }
 

@@ -37,12 +37,17 @@ pub fn recognise<'a>(
     (best.found_count > 0 && best.found_count * 2 >= shapes.count()).then_some(best.net)
 }
 
+/// The most variables that a classifier reads after the features.
+const MAX_CLASSIFIER_VARIABLES: usize = 8;
+
 struct Trial {
     net: &'static Architecture,
     /// Whether all variables were found.
     is_complete: bool,
     /// The number of variables that were found.
     found_count: usize,
+    /// The number of variables that were missing or of another shape.
+    missing_count: usize,
 }
 
 /// Variables without values. A missing or mismatching one is replaced, if its shape is known, and
@@ -56,17 +61,22 @@ struct ShapeProbe<'a> {
 
 impl ShapeProbe<'_> {
     fn try_to_build(&self, net: &'static Architecture) -> Trial {
-        let mut trial = Trial { net, is_complete: false, found_count: 0 };
-        for num_classes in [None, Some(0)] {
-            self.found_count.set(0);
-            self.missing_count.set(0);
-            let options =
-                ZooOptions { num_classes, create_aux_logits: false, ..ZooOptions::default() };
-            let built_ok = net.build(self, &options).is_ok();
-            trial.is_complete |= built_ok && self.missing_count.get() == 0;
-            trial.found_count = trial.found_count.max(self.found_count.get());
+        let mut trial = self.try_with_classes(net, None);
+        // Without classes a network reads the same variables but for its classifier's.
+        let may_lack_classifier = (1..=MAX_CLASSIFIER_VARIABLES).contains(&trial.missing_count);
+        if !trial.is_complete && may_lack_classifier {
+            trial.is_complete = self.try_with_classes(net, Some(0)).is_complete;
         }
         trial
+    }
+
+    fn try_with_classes(&self, net: &'static Architecture, num_classes: Option<usize>) -> Trial {
+        self.found_count.set(0);
+        self.missing_count.set(0);
+        let options = ZooOptions { num_classes, create_aux_logits: false, ..ZooOptions::default() };
+        let is_built = net.build(self, &options).is_ok();
+        let (found_count, missing_count) = (self.found_count.get(), self.missing_count.get());
+        Trial { net, is_complete: is_built && missing_count == 0, found_count, missing_count }
     }
 
     /// Returns the number of variables that a network may read. A slot is excluded: it is named
