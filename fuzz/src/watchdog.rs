@@ -51,21 +51,23 @@ pub(crate) fn guard(
     targets: Arc<Vec<Box<dyn Target>>>,
     save: impl Fn(&dyn Target, &str, u64, u64) + Send + 'static,
 ) {
-    let watchdog = move || loop {
-        thread::sleep(Duration::from_millis(500));
-        let target = TARGET.load(Relaxed);
-        let since = BEGIN.elapsed().saturating_sub(Duration::from_millis(STARTED.load(Relaxed)));
-        if target == 0 || since < MAX_CASE_TIME {
-            continue;
+    thread::spawn(move || {
+        loop {
+            thread::sleep(Duration::from_millis(500));
+            let target = TARGET.load(Relaxed);
+            let since =
+                BEGIN.elapsed().saturating_sub(Duration::from_millis(STARTED.load(Relaxed)));
+            if target == 0 || since < MAX_CASE_TIME {
+                continue;
+            }
+            announce("does not come back");
+            save(
+                targets[target - 1].as_ref(),
+                NAMES[target - 1],
+                SEED.load(Relaxed),
+                NUMBER.load(Relaxed),
+            );
+            std::process::exit(1);
         }
-        announce("does not come back");
-        save(
-            targets[target - 1].as_ref(),
-            NAMES[target - 1],
-            SEED.load(Relaxed),
-            NUMBER.load(Relaxed),
-        );
-        std::process::exit(1);
-    };
-    thread::spawn(watchdog);
+    });
 }

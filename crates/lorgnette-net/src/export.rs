@@ -134,10 +134,12 @@ pub(crate) fn node(
     input: Vec<String>,
     attributes: &[(&str, Attribute)],
 ) -> Node {
-    let attribute = |(key, value): &(&str, Attribute)| {
-        ((*key).to_owned(), AttrValue { value: Some(value.clone()) })
-    };
-    let attr = attributes.iter().map(attribute).collect();
+    let attr = attributes
+        .iter()
+        .map(|(key, value): &(&str, Attribute)| {
+            ((*key).to_owned(), AttrValue { value: Some(value.clone()) })
+        })
+        .collect();
     Node {
         def: NodeDef { name: name.into(), op: op.into(), input, attr, ..NodeDef::default() },
         value: None,

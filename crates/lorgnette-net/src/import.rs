@@ -220,10 +220,11 @@ impl GraphDef {
     /// Returns the value of a node that is a variable.
     pub(crate) fn variable(&self, node: &proto::NodeDef) -> Option<Result<TensorOrLazy>> {
         let index = self.by_name.get(&node.name).filter(|_| operation::is_variable(&node.op))?;
-        let value = |graph: Graph| {
-            graph.outputs().first().and_then(|&id| TensorOrLazy::from_op(&graph.node(id).op))
-        };
-        builder::build(self, &HashMap::new(), &[(*index, 0)]).map(value).transpose()
+        builder::build(self, &HashMap::new(), &[(*index, 0)])
+            .map(|graph: Graph| {
+                graph.outputs().first().and_then(|&id| TensorOrLazy::from_op(&graph.node(id).op))
+            })
+            .transpose()
     }
 
     /// Returns the value of a node that is a numeric constant.

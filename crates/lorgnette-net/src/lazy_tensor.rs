@@ -86,9 +86,9 @@ impl LazyTensor {
     /// If the range is invalid.
     pub(crate) fn byte_range(&self) -> Result<Option<ByteRange>> {
         let bytes = self.len() * DType::F32.size();
-        let fits =
-            |byte_range: &ByteRange| self.dtype == DType::F32 && byte_range.values.len() == bytes;
-        Ok(self.source.byte_range()?.filter(fits))
+        Ok(self.source.byte_range()?.filter(|byte_range: &ByteRange| {
+            self.dtype == DType::F32 && byte_range.values.len() == bytes
+        }))
     }
 }
 
@@ -168,7 +168,10 @@ impl<'a> Verifier<'a> {
     fn finish(mut self, pool: &ThreadPool) -> Result<()> {
         let StoredChecksum { bytes, stored, path, variable } = self.check;
         self.sum.add(&bytes[self.verified..], pool);
-        let wrong = |what| Error::Variable { path: path.clone(), name: variable.clone(), what };
-        self.sum.compare(*stored).map_err(wrong)
+        self.sum.compare(*stored).map_err(|what| Error::Variable {
+            path: path.clone(),
+            name: variable.clone(),
+            what,
+        })
     }
 }

@@ -287,15 +287,21 @@ fn source(path: &Path, header: &Header, variables: Arc<PlanFileVariables>) -> Re
 
 /// Returns a graph whose packed constants are replaced by variables.
 fn strip_packed_constants(def: &GraphDef, filters: &HashSet<&str>) -> proto::GraphDef {
-    let strip = |node: &proto::NodeDef| {
-        let mut node = node.clone();
-        if node.op == "Const" && filters.contains(node.name.as_str()) {
-            node.op = "VariableV2".into();
-            node.attr.remove("value");
-        }
-        node
-    };
-    proto::GraphDef { node: def.nodes().iter().map(strip).collect(), versions: None }
+    proto::GraphDef {
+        node: def
+            .nodes()
+            .iter()
+            .map(|node: &proto::NodeDef| {
+                let mut node = node.clone();
+                if node.op == "Const" && filters.contains(node.name.as_str()) {
+                    node.op = "VariableV2".into();
+                    node.attr.remove("value");
+                }
+                node
+            })
+            .collect(),
+        versions: None,
+    }
 }
 
 fn file_variable(name: String, value: &TensorOrLazy, filters: &HashSet<&str>) -> Result<Variable> {
@@ -323,12 +329,11 @@ impl ModelSource {
         };
         let mut found = BTreeMap::new();
         for node in def.needed(fetches)? {
-            let constant = || {
+            if let Some(value) = def.variable(node).transpose()?.or_else(|| {
                 def.constant(node)
                     .filter(|_| filters.contains(node.name.as_str()))
                     .map(TensorOrLazy::Tensor)
-            };
-            if let Some(value) = def.variable(node).transpose()?.or_else(constant) {
+            }) {
                 found.insert(node.name.clone(), value);
             }
         }

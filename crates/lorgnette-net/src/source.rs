@@ -214,13 +214,12 @@ fn open_weights(path: &Path, options: &LoadOptions) -> Result<Weights> {
 }
 
 fn unpack(archive: &Path, options: &LoadOptions) -> Result<PathBuf> {
-    let no_cache = || {
+    archive::Cache::new(options.cache.as_ref().ok_or_else(|| {
         Error::Format {
         path: archive.into(),
         what: "an archive, and there is no folder to unpack it to: set LORGNETTE_HOME, or unpack it yourself".into(),
     }
-    };
-    archive::Cache::new(options.cache.as_ref().ok_or_else(no_cache)?).unpack(archive)
+    })?).unpack(archive)
 }
 
 /// Returns the variables, replaced by their moving averages if those exist and `options` ask for it.

@@ -286,10 +286,11 @@ impl<'a> SummaryBuilder<'a> {
         let stored = node.inputs[..learned.min(node.inputs.len())]
             .iter()
             .map(|&input| self.typed.graph.node(input));
-        let is_weight = |value: &TensorOrLazy| {
-            value.dtype().is_float() && value.shape() != [1] && !value.shape().is_empty()
-        };
-        let values = stored.filter_map(|node| TensorOrLazy::from_op(&node.op)).filter(is_weight);
+        let values = stored.filter_map(|node| TensorOrLazy::from_op(&node.op)).filter(
+            |value: &TensorOrLazy| {
+                value.dtype().is_float() && value.shape() != [1] && !value.shape().is_empty()
+            },
+        );
         values.map(|value| value.shape().iter().product::<usize>() as u64).sum()
     }
 }

@@ -96,12 +96,11 @@ pub static ARCHITECTURES: &[Architecture] = &[
 /// # Errors
 /// [`Error::Unknown`] with the nearest names if it does not exist.
 pub fn find(name: &str) -> Result<&'static Architecture> {
-    let unknown = || Error::Unknown {
+    ARCHITECTURES.iter().find(|net| net.name == name).ok_or_else(|| Error::Unknown {
         kind: "network",
         name: name.into(),
         nearest: nearest(name, ARCHITECTURES.iter().map(|net| net.name)),
-    };
-    ARCHITECTURES.iter().find(|net| net.name == name).ok_or_else(unknown)
+    })
 }
 
 /// A network of the zoo.
@@ -279,17 +278,19 @@ impl ZooGraph {
         let node = name.strip_suffix(":0").unwrap_or(name);
         let end_point =
             self.end_points.iter().find(|(end_point, _)| end_point == node).map(|(_, id)| *id);
-        let named = || self.graph.iter().find(|(_, known)| known.name == node).map(|(id, _)| id);
-        end_point.or_else(named).ok_or_else(|| {
-            let names = self.end_points.iter().map(|(name, _)| name);
-            let names =
-                names.chain(self.graph.nodes().iter().map(|node| &node.name)).map(String::as_str);
-            Error::Unknown {
-                kind: "end point or node",
-                name: name.into(),
-                nearest: nearest(node, names),
-            }
-        })
+        end_point
+            .or_else(|| self.graph.iter().find(|(_, known)| known.name == node).map(|(id, _)| id))
+            .ok_or_else(|| {
+                let names = self.end_points.iter().map(|(name, _)| name);
+                let names = names
+                    .chain(self.graph.nodes().iter().map(|node| &node.name))
+                    .map(String::as_str);
+                Error::Unknown {
+                    kind: "end point or node",
+                    name: name.into(),
+                    nearest: nearest(node, names),
+                }
+            })
     }
 }
 

@@ -123,8 +123,9 @@ fn jpeg_segment(rest: &[u8]) -> Option<(usize, Range<usize>)> {
     let mut length = 2 + usize::from(u16::from_be_bytes([high, low])).max(2);
     if marker == 0xDA {
         let coefficients = rest.get(length..)?;
-        let is_next = |pair: &[u8]| pair[0] == 0xFF && !matches!(pair[1], 0 | 0xD0..=0xD7);
-        length += coefficients.windows(2).position(is_next)?;
+        length += coefficients
+            .windows(2)
+            .position(|pair: &[u8]| pair[0] == 0xFF && !matches!(pair[1], 0 | 0xD0..=0xD7))?;
     }
     Some((length, 4..length))
 }
@@ -167,8 +168,9 @@ fn tiff_entries(bytes: &[u8]) -> Vec<Part> {
     else {
         return Vec::new();
     };
-    let entry = |i: usize| start + 2 + 12 * i..start + 14 + 12 * i;
-    let inside = (0..count).map(entry).take_while(|range| range.end <= bytes.len());
+    let inside = (0..count)
+        .map(|i: usize| start + 2 + 12 * i..start + 14 + 12 * i)
+        .take_while(|range| range.end <= bytes.len());
     inside.map(|range| Part { content: range.clone(), whole: range }).collect()
 }
 

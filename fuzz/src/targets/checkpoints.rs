@@ -42,15 +42,14 @@ impl Checkpoints {
 impl Seed {
     /// The first table of a checkpoint's folder.
     fn from_folder(folder: &Path) -> Option<Self> {
-        let is_table = |path: &PathBuf| {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            name != "checkpoint" && !name.contains(".data-") && !name.ends_with(".npy")
-        };
         let mut files: Vec<PathBuf> = fs::read_dir(folder)
             .ok()?
             .flatten()
             .map(|entry| entry.path())
-            .filter(is_table)
+            .filter(|path: &PathBuf| {
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                name != "checkpoint" && !name.contains(".data-") && !name.ends_with(".npy")
+            })
             .collect();
         files.sort();
         let path = files.into_iter().next()?;

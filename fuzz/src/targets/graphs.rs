@@ -270,10 +270,12 @@ pub(super) fn samples(archive: &str) -> Vec<Sample> {
     let cases: Vec<Case> =
         serde_json::from_slice(&files["manifest.json"]).expect("a sound manifest");
     let shape = |file: &String| npy::read(&files[file]).expect("a sound tensor").shape().to_vec();
-    let sample = |case: Case| Sample {
-        file: files[&case.graph].clone(),
-        feeds: case.feeds.iter().map(|(name, file)| (name.clone(), shape(file))).collect(),
-        fetches: case.fetches.into_keys().collect(),
-    };
-    cases.into_iter().map(sample).collect()
+    cases
+        .into_iter()
+        .map(|case: Case| Sample {
+            file: files[&case.graph].clone(),
+            feeds: case.feeds.iter().map(|(name, file)| (name.clone(), shape(file))).collect(),
+            fetches: case.fetches.into_keys().collect(),
+        })
+        .collect()
 }

@@ -149,10 +149,12 @@ fn make(path: &Path) -> Answer<()> {
 
 fn model_record() -> ModelRecord {
     let labels = lorgnette::Labels::imagenet(1001).expect("there are such labels");
-    let class = |label: lorgnette::labels::Label<'_>| {
-        (label.synset.map(str::to_owned), label.name.to_owned())
-    };
-    let classes = labels.iter().map(class).collect();
+    let classes = labels
+        .iter()
+        .map(|label: lorgnette::labels::Label<'_>| {
+            (label.synset.map(str::to_owned), label.name.to_owned())
+        })
+        .collect();
     ModelRecord {
         name: "made up".into(),
         fingerprint: [7; 32],
@@ -166,17 +168,6 @@ fn model_record() -> ModelRecord {
 fn made_up_photo(number: usize) -> ImportedPhoto {
     const CLASSES: [usize; 5] = [152, 282, 780, 739, 300];
     let share = |seed: usize| (number * 7 + seed * 3) as f32 % 10.0 / 10.0;
-    let region = |at: usize| {
-        let (x, y) = (0.8 * f64::from(share(at)), 0.8 * f64::from(share(at + 1)));
-        let bounds = [x, y, x + 0.2, y + 0.2];
-        Region {
-            class: CLASSES[(number + at) % 5],
-            bounds,
-            share: 0.04,
-            mean: 0.2 + 0.7 * share(at),
-            peak: 0.95,
-        }
-    };
     ImportedPhoto {
         path: format!("/photos/{number}.jpg").into(),
         digest: [number as u8; 32],
@@ -186,7 +177,19 @@ fn made_up_photo(number: usize) -> ImportedPhoto {
         size: [640, 480],
         detections: Detections {
             classes: vec![ImageScore { class: CLASSES[number % 5], probability: 0.7 }],
-            regions: (0..3).map(region).collect(),
+            regions: (0..3)
+                .map(|at: usize| {
+                    let (x, y) = (0.8 * f64::from(share(at)), 0.8 * f64::from(share(at + 1)));
+                    let bounds = [x, y, x + 0.2, y + 0.2];
+                    Region {
+                        class: CLASSES[(number + at) % 5],
+                        bounds,
+                        share: 0.04,
+                        mean: 0.2 + 0.7 * share(at),
+                        peak: 0.95,
+                    }
+                })
+                .collect(),
             features: (0..FEATURES).map(share).collect(),
         },
     }

@@ -34,10 +34,10 @@ pub(super) fn histogram(values: &[f32]) -> HistogramProto {
 
 /// Returns the upper limit of each bucket.
 fn limits() -> Vec<f64> {
-    let grown = |limit: &f64| Some(limit * GROWTH);
-    let positive: Vec<f64> = std::iter::successors(Some(FIRST_LIMIT), grown)
-        .take_while(|&limit| limit < LAST_LIMIT)
-        .collect();
+    let positive: Vec<f64> =
+        std::iter::successors(Some(FIRST_LIMIT), |limit: &f64| Some(limit * GROWTH))
+            .take_while(|&limit| limit < LAST_LIMIT)
+            .collect();
     let positive = positive.into_iter().chain([f64::MAX]).collect::<Vec<f64>>();
     positive.iter().rev().map(|limit| -limit).chain([0.0]).chain(positive.iter().copied()).collect()
 }

@@ -45,12 +45,11 @@ pub(crate) fn variables(def: &GraphDef, fetches: &[&str]) -> Result<Vec<(String,
         needed.iter().filter(|node| reads_a_variable(node)).map(|node| input_name(node)).collect();
     let mut found = BTreeMap::new();
     for node in &needed {
-        let constant = || {
+        if let Some(value) = def.variable(node).transpose()?.or_else(|| {
             def.constant(node)
                 .filter(|_| read.contains(node.name.as_str()))
                 .map(TensorOrLazy::Tensor)
-        };
-        if let Some(value) = def.variable(node).transpose()?.or_else(constant) {
+        }) {
             found.insert(node.name.clone(), value);
         }
     }

@@ -46,10 +46,9 @@ impl Drawing<'_> {
     /// Repeats a batch norm's single scale value for each channel, as TensorFlow requires.
     fn norm_scale(self, id: NodeId) -> Option<TensorOrLazy> {
         let single = self.graph.constant_of(id).filter(|tensor| tensor.shape() == [1])?;
-        let is_scale = |reader: &&graph::Node| {
+        let reader = self.graph.nodes().iter().find(|reader: &&graph::Node| {
             matches!(reader.op, Op::BatchNorm { .. }) && reader.inputs[1] == id
-        };
-        let reader = self.graph.nodes().iter().find(is_scale)?;
+        })?;
         let offset = TensorOrLazy::from_op(&self.graph.node(reader.inputs[2]).op)?;
         let count = offset.shape().iter().product();
         let value = single.to_f32().first().copied()?;

@@ -32,8 +32,14 @@ pub fn interpret(typed: &TypedGraph, inputs: &[Tensor]) -> Result<Vec<Tensor>> {
         };
         values.push(value);
     }
-    let missing = || Error::Input("an input is missing".into());
-    typed.graph.outputs().iter().map(|id| values[id.index()].clone().ok_or_else(missing)).collect()
+    typed
+        .graph
+        .outputs()
+        .iter()
+        .map(|id| {
+            values[id.index()].clone().ok_or_else(|| Error::Input("an input is missing".into()))
+        })
+        .collect()
 }
 
 fn node_value(
@@ -276,21 +282,22 @@ fn integer(op: Binary, a: i64, b: i64) -> Result<i64, String> {
 fn reduce_integers(kind: Reduction, inputs: &[&Tensor], fact: &Fact) -> Result<Tensor, String> {
     let x = inputs[0].to_i64();
     let (sources, group) = groups(inputs[0].shape(), &inputs[1].to_i64())?;
-    let reduce_group = |i: usize| {
-        let values = sources[i * group..][..group].iter().map(|&s| x[s as usize]);
-        match kind {
-            Reduction::Sum => values.fold(0i64, i64::wrapping_add),
-            Reduction::Mean => {
-                values.fold(0i64, i64::wrapping_add).checked_div(group as i64).unwrap_or(0)
+    let values: Vec<i64> = (0..fact.len())
+        .map(|i: usize| {
+            let values = sources[i * group..][..group].iter().map(|&s| x[s as usize]);
+            match kind {
+                Reduction::Sum => values.fold(0i64, i64::wrapping_add),
+                Reduction::Mean => {
+                    values.fold(0i64, i64::wrapping_add).checked_div(group as i64).unwrap_or(0)
+                }
+                Reduction::Prod => values.fold(1i64, i64::wrapping_mul),
+                Reduction::Max => values.max().unwrap_or(i64::MIN),
+                Reduction::Min => values.min().unwrap_or(i64::MAX),
+                Reduction::All => i64::from(values.into_iter().all(|v| v != 0)),
+                Reduction::Any => i64::from(values.into_iter().any(|v| v != 0)),
             }
-            Reduction::Prod => values.fold(1i64, i64::wrapping_mul),
-            Reduction::Max => values.max().unwrap_or(i64::MIN),
-            Reduction::Min => values.min().unwrap_or(i64::MAX),
-            Reduction::All => i64::from(values.into_iter().all(|v| v != 0)),
-            Reduction::Any => i64::from(values.into_iter().any(|v| v != 0)),
-        }
-    };
-    let values: Vec<i64> = (0..fact.len()).map(reduce_group).collect();
+        })
+        .collect();
     Ok(Tensor::from_i64(fact.dtype, &fact.shape, &values))
 }
 

@@ -317,10 +317,13 @@ fn tile(x: &[usize], multiples: &[i64]) -> Result<Rearrangement, String> {
         return Err(format!("{} multiples for {} dimensions", multiples.len(), x.len()));
     }
     let multiples = lengths(multiples)?;
-    let product = |(&length, &times): (&usize, &usize)| {
-        length.checked_mul(times).ok_or("the shape overflows")
-    };
-    let shape = x.iter().zip(&multiples).map(product).collect::<Result<_, _>>()?;
+    let shape = x
+        .iter()
+        .zip(&multiples)
+        .map(|(&length, &times): (&usize, &usize)| {
+            length.checked_mul(times).ok_or("the shape overflows")
+        })
+        .collect::<Result<_, _>>()?;
     let (x, steps) = (x.to_vec(), strides(x));
     Ok(Rearrangement::new(shape, move |index| {
         Some(index.iter().zip(&x).zip(&steps).map(|((&i, &length), &step)| i % length * step).sum())

@@ -275,12 +275,13 @@ pub(crate) fn broadcast(a: &[usize], b: &[usize]) -> Result<Vec<usize>, String> 
     let at = |shape: &[usize], d: usize| {
         if d + shape.len() < rank { 1 } else { shape[d + shape.len() - rank] }
     };
-    let both = |d| match (at(a, d), at(b, d)) {
-        (m, n) if m == n || n == 1 => Ok(m),
-        (1, n) => Ok(n),
-        _ => Err(format!("shapes {a:?} and {b:?} do not broadcast")),
-    };
-    (0..rank).map(both).collect()
+    (0..rank)
+        .map(|d| match (at(a, d), at(b, d)) {
+            (m, n) if m == n || n == 1 => Ok(m),
+            (1, n) => Ok(n),
+            _ => Err(format!("shapes {a:?} and {b:?} do not broadcast")),
+        })
+        .collect()
 }
 
 /// TensorFlow's old `Select` takes a vector of conditions, one for each row.
@@ -293,12 +294,15 @@ fn broadcast_condition(condition: &[usize], values: &[usize]) -> Result<Vec<usiz
 
 fn reduced(shape: &[usize], axes: &[i64], keep_dims: bool) -> Result<Vec<usize>, String> {
     let axes: Vec<usize> = axes.iter().map(|&a| axis(a, shape.len())).collect::<Result<_, _>>()?;
-    let kept_length = |(d, &n): (usize, &usize)| match (axes.contains(&d), keep_dims) {
-        (false, _) => Some(n),
-        (true, true) => Some(1),
-        (true, false) => None,
-    };
-    Ok(shape.iter().enumerate().filter_map(kept_length).collect())
+    Ok(shape
+        .iter()
+        .enumerate()
+        .filter_map(|(d, &n): (usize, &usize)| match (axes.contains(&d), keep_dims) {
+            (false, _) => Some(n),
+            (true, true) => Some(1),
+            (true, false) => None,
+        })
+        .collect())
 }
 
 fn concatenated(values: &[&Fact], at: i64) -> Result<Fact, String> {
@@ -306,8 +310,9 @@ fn concatenated(values: &[&Fact], at: i64) -> Result<Fact, String> {
     let at = axis(at, first.shape.len())?;
     let mut shape = first.shape.clone();
     for value in &values[1..] {
-        let alike = |d: usize| d == at || value.shape[d] == shape[d];
-        if value.shape.len() != shape.len() || !(0..shape.len()).all(alike) {
+        if value.shape.len() != shape.len()
+            || !(0..shape.len()).all(|d: usize| d == at || value.shape[d] == shape[d])
+        {
             return Err(format!(
                 "shapes {:?} and {:?} do not join along axis {at}",
                 first.shape, value.shape
@@ -350,10 +355,13 @@ fn squeeze(shape: &[usize], axes: &[i64]) -> Result<Vec<usize>, String> {
             "dimension {d} of {shape:?} has not the length 1 and cannot be removed"
         ));
     }
-    let kept_length = |(d, &n): (usize, &usize)| {
-        (if chosen.is_empty() { n != 1 } else { !chosen.contains(&d) }).then_some(n)
-    };
-    Ok(shape.iter().enumerate().filter_map(kept_length).collect())
+    Ok(shape
+        .iter()
+        .enumerate()
+        .filter_map(|(d, &n): (usize, &usize)| {
+            (if chosen.is_empty() { n != 1 } else { !chosen.contains(&d) }).then_some(n)
+        })
+        .collect())
 }
 
 fn range_length(constants: &[Option<&Tensor>]) -> Result<usize, String> {

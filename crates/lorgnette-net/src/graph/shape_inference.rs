@@ -35,13 +35,16 @@ impl Budget {
 /// graph declares: everything that depends on them is recomputed.
 pub fn infer_shapes(graph: &Graph, sizes: &HashMap<String, Vec<usize>>) -> Result<TypedGraph> {
     // A text counts by its content, whatever its shape says.
-    let count = |node: &Node| match &node.op {
-        Op::Const(tensor) => tensor.len().min(tensor.bytes().len()),
-        // An absurd shape is refused when its node is reached.
-        Op::Variable(lazy) => elements(lazy.shape()).unwrap_or(0),
-        _ => 0,
-    };
-    let constants = graph.nodes().iter().map(count).fold(0, usize::saturating_add);
+    let constants = graph
+        .nodes()
+        .iter()
+        .map(|node: &Node| match &node.op {
+            Op::Const(tensor) => tensor.len().min(tensor.bytes().len()),
+            // An absurd shape is refused when its node is reached.
+            Op::Variable(lazy) => elements(lazy.shape()).unwrap_or(0),
+            _ => 0,
+        })
+        .fold(0, usize::saturating_add);
     let mut budget = Budget::for_constants(constants);
     let mut typed =
         TypedGraph { graph: Graph::new(), facts: Vec::with_capacity(graph.nodes().len()) };
@@ -138,10 +141,13 @@ fn input_shape(
         (Some(given), Some(declared)) => {
             let is_picture = declared.len() == 4;
             let free = |i: usize| i == 0 || (is_picture && i < 3);
-            let fits = |(i, (&g, d)): (usize, (&usize, &Option<usize>))| {
-                free(i) || d.is_none_or(|d| d == g)
-            };
-            if given.len() == declared.len() && given.iter().zip(declared).enumerate().all(fits) {
+            if given.len() == declared.len()
+                && given.iter().zip(declared).enumerate().all(
+                    |(i, (&g, d)): (usize, (&usize, &Option<usize>))| {
+                        free(i) || d.is_none_or(|d| d == g)
+                    },
+                )
+            {
                 return Ok(given.clone());
             }
             Err(Error::Input(format!(
@@ -149,16 +155,17 @@ fn input_shape(
                 display(declared)
             )))
         }
-        (None, Some(declared)) => {
-            let dimension =
-                |(i, d): (usize, &Option<usize>)| if i == 0 { Some(d.unwrap_or(1)) } else { *d };
-            declared.iter().enumerate().map(dimension).collect::<Option<_>>().ok_or_else(|| {
+        (None, Some(declared)) => declared
+            .iter()
+            .enumerate()
+            .map(|(i, d): (usize, &Option<usize>)| if i == 0 { Some(d.unwrap_or(1)) } else { *d })
+            .collect::<Option<_>>()
+            .ok_or_else(|| {
                 Error::Input(format!(
                     "the size of input '{name}' {} is not known: give one",
                     display(declared)
                 ))
-            })
-        }
+            }),
         (None, None) => {
             Err(Error::Input(format!("the shape of input '{name}' is not known: feed it")))
         }

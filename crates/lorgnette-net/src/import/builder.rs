@@ -20,9 +20,9 @@ pub(super) fn build(
     fetches: &[(usize, usize)],
 ) -> Result<Graph> {
     let wanted: Vec<usize> = fetches.iter().map(|fetch| fetch.0).collect();
-    let stop =
-        |node: usize| fed.contains_key(&node) || operation::decodes_a_photo(&def.nodes[node].op);
-    let order = order(def, &wanted, stop)?;
+    let order = order(def, &wanted, |node: usize| {
+        fed.contains_key(&node) || operation::decodes_a_photo(&def.nodes[node].op)
+    })?;
     let mut builder = Builder {
         def,
         fed,

@@ -84,15 +84,32 @@ impl GraphDef {
         let ends: Vec<usize> = (0..self.nodes.len())
             .filter(|&i| !read[i] && is_an_answer(&self.nodes[i].op))
             .collect();
-        let is_softmax = |&i: &usize| {
-            self.back_to(i, |op| matches!(op, "Softmax" | "Sigmoid"), SCORE_PASS_THROUGH).is_some()
-        };
-        let retrained = |&i: &usize| self.nodes[i].name == "final_result";
         let only =
             |candidates: Vec<usize>| if let [one] = candidates[..] { Some(one) } else { None };
         only(ends.clone())
-            .or_else(|| only(ends.iter().copied().filter(retrained).collect()))
-            .or_else(|| only(ends.iter().copied().filter(is_softmax).collect()))
+            .or_else(|| {
+                only(
+                    ends.iter()
+                        .copied()
+                        .filter(|&i: &usize| self.nodes[i].name == "final_result")
+                        .collect(),
+                )
+            })
+            .or_else(|| {
+                only(
+                    ends.iter()
+                        .copied()
+                        .filter(|&i: &usize| {
+                            self.back_to(
+                                i,
+                                |op| matches!(op, "Softmax" | "Sigmoid"),
+                                SCORE_PASS_THROUGH,
+                            )
+                            .is_some()
+                        })
+                        .collect(),
+                )
+            })
             .ok_or_else(|| {
                 self.unclear("the graph has several outputs; name one with --output", &ends)
             })
@@ -151,12 +168,12 @@ impl GraphDef {
             return true;
         }
         let candidate = self.candidate(index);
-        let picture =
-            |shape: &Vec<Option<usize>>| shape.len() == 4 && matches!(shape[3], None | Some(1 | 3));
         let is_numeric = candidate.dtype.is_float() || candidate.dtype == DType::U8;
         node.op.starts_with("Placeholder")
             && is_numeric
-            && candidate.shape.as_ref().is_none_or(picture)
+            && candidate.shape.as_ref().is_none_or(|shape: &Vec<Option<usize>>| {
+                shape.len() == 4 && matches!(shape[3], None | Some(1 | 3))
+            })
     }
 
     fn reached_from(&self, end: usize) -> Vec<usize> {
@@ -204,9 +221,11 @@ impl GraphDef {
 
     /// Returns the input of the last convolution or matrix product before the logits.
     fn features(&self, logits: usize) -> Option<usize> {
-        let is_layer =
-            |op: &str| matches!(op, "Conv2D" | "MatMul" | "_FusedConv2D" | "_FusedMatMul");
-        let layer = self.back_to(logits, is_layer, SCORE_PASS_THROUGH)?;
+        let layer = self.back_to(
+            logits,
+            |op: &str| matches!(op, "Conv2D" | "MatMul" | "_FusedConv2D" | "_FusedMatMul"),
+            SCORE_PASS_THROUGH,
+        )?;
         let input = self.input_of(layer, 0)?;
         // Skips reshapes and remains of dropout, to reach the pooled activations themselves.
         Some(

@@ -152,11 +152,10 @@ fn write_entries<'a>(
     packed: impl Iterator<Item = &'a [f32]>,
 ) -> Result<()> {
     let header = header.encode_to_vec();
-    let too_long = |_| Error::Format {
+    let length = u32::try_from(header.len()).map_err(|_| Error::Format {
         path: path.into(),
         what: "the network without its weights is over 4 GiB".into(),
-    };
-    let length = u32::try_from(header.len()).map_err(too_long)?;
+    })?;
     write_with(path, |out| {
         out.append(&MAGIC)?;
         for number in [VERSION, length, crc32c::crc32c(&header), 0] {

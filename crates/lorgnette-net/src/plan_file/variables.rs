@@ -46,15 +46,6 @@ impl PlanFileVariables {
         model: &Path,
         options: LoadOptions,
     ) -> Self {
-        let variable = |stored: format::Variable| {
-            let shape = stored
-                .shape
-                .iter()
-                .map(|&length| usize::try_from(length).unwrap_or(usize::MAX))
-                .collect();
-            let dtype = DType::from_tensorflow(stored.dtype)?;
-            Some((stored.name, Variable { dtype, shape, contents: stored.contents }))
-        };
         let model = OriginalModel {
             plan_file: plan_file.into(),
             path: model.into(),
@@ -62,7 +53,18 @@ impl PlanFileVariables {
             source: OnceLock::new(),
         };
         Self {
-            variables: variables.into_iter().filter_map(variable).collect(),
+            variables: variables
+                .into_iter()
+                .filter_map(|stored: format::Variable| {
+                    let shape = stored
+                        .shape
+                        .iter()
+                        .map(|&length| usize::try_from(length).unwrap_or(usize::MAX))
+                        .collect();
+                    let dtype = DType::from_tensorflow(stored.dtype)?;
+                    Some((stored.name, Variable { dtype, shape, contents: stored.contents }))
+                })
+                .collect(),
             model: Arc::new(model),
         }
     }

@@ -53,8 +53,10 @@ impl WithHead {
     /// layer of its own.
     fn check_names(&self) -> Result<()> {
         let base_graph = self.base.graph(&[], &[], &[&self.head.features])?.pruned();
-        let is_taken = |name: &&str| base_graph.nodes().iter().any(|node| node.name == *name);
-        match self.head_node_names().find(is_taken) {
+        match self
+            .head_node_names()
+            .find(|name: &&str| base_graph.nodes().iter().any(|node| node.name == *name))
+        {
             None => Ok(()),
             Some(name) => Err(Error::Input(format!(
                 "the network has a node '{name}' of its own: take its features from an end point before that"
@@ -117,12 +119,15 @@ impl ModelFormat for WithHead {
         let head_nodes: Vec<(NodeId, String)> =
             graph.iter().skip(before).map(|(id, node)| (id, node.name.clone())).collect();
         let mut base_outputs = base_outputs.into_iter();
-        let output_of =
-            |name: &&str| match head_nodes.iter().find(|(_, own)| own == node_name(name)) {
-                Some((id, _)) => Some(*id),
-                None => base_outputs.next(),
-            };
-        let outputs = fetches.iter().filter_map(output_of).collect();
+        let outputs = fetches
+            .iter()
+            .filter_map(|name: &&str| {
+                match head_nodes.iter().find(|(_, own)| own == node_name(name)) {
+                    Some((id, _)) => Some(*id),
+                    None => base_outputs.next(),
+                }
+            })
+            .collect();
         graph.set_outputs(outputs);
         Ok(graph)
     }

@@ -40,11 +40,11 @@ impl ZooModel {
             None => zoo::recognise(weights.tensor_shapes()),
         };
         let variables = with_ema(weights.clone(), options);
-        let new = |net| {
+        net.map(|net| {
             Self::new(net, weights.prefix(), variables, &options.zoo)
                 .map_err(|error| with_path(error, path))
-        };
-        net.map(new).transpose()
+        })
+        .transpose()
     }
 
     /// Builds `net` from these variables.

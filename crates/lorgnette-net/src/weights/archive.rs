@@ -52,9 +52,10 @@ impl ArchiveKind {
         if !path.is_file() {
             return Ok(None);
         }
-        let io = |source| Error::Io { path: path.into(), source };
         let mut start = Vec::new();
-        File::open(path).and_then(|file| file.take(512).read_to_end(&mut start)).map_err(io)?;
+        File::open(path)
+            .and_then(|file| file.take(512).read_to_end(&mut start))
+            .map_err(|source| Error::Io { path: path.into(), source })?;
         Ok(Self::from_magic(&start))
     }
 

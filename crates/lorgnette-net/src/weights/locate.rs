@@ -163,12 +163,11 @@ fn prefix(path: &Path) -> Result<Files> {
 /// Returns the first file of the sharded V1 checkpoint of this name.
 fn first_shard(path: &Path) -> Option<PathBuf> {
     let name_wanted = path.file_name()?.to_str()?;
-    let is_first = |file: &PathBuf| {
+    entries(&folder_of(path)).ok()?.into_iter().find(|file: &PathBuf| {
         let name = file.file_name().and_then(|name| name.to_str()).and_then(parse_shard_name);
         name.is_some_and(|(name, shard, _)| name == name_wanted && shard == "00000")
             && ends_as_table(file)
-    };
-    entries(&folder_of(path)).ok()?.into_iter().find(is_first)
+    })
 }
 
 fn no_such(path: &Path) -> Result<Files> {
@@ -240,21 +239,23 @@ fn named_by_state(folder: &Path, own: &[PathBuf]) -> Option<PathBuf> {
     let path = folder.join("checkpoint");
     let text = std::fs::read(&path).ok().filter(|_| !ends_as_table(&path))?;
     let named = state::paths(&String::from_utf8_lossy(&text));
-    let find_named = |name: &String| {
-        let last = Path::new(name.rsplit(['/', '\\']).next().unwrap_or(name));
-        [folder.join(name), folder.join(last)].into_iter().find_map(|path| existing(&path))
-    };
     named
         .iter()
-        .find_map(find_named)
+        .find_map(|name: &String| {
+            let last = Path::new(name.rsplit(['/', '\\']).next().unwrap_or(name));
+            [folder.join(name), folder.join(last)].into_iter().find_map(|path| existing(&path))
+        })
         .or_else(|| own.iter().max_by_key(|path| recency(path)).cloned())
 }
 
 /// Returns the file of a name in a `checkpoint` file, if it exists.
 fn existing(path: &Path) -> Option<PathBuf> {
     let index = with_suffix(path, ".index");
-    let v1_file = || (path.is_file() && ends_as_table(path)).then(|| path.to_owned());
-    index.is_file().then_some(index).or_else(v1_file).or_else(|| first_shard(path))
+    index
+        .is_file()
+        .then_some(index)
+        .or_else(|| (path.is_file() && ends_as_table(path)).then(|| path.to_owned()))
+        .or_else(|| first_shard(path))
 }
 
 /// Orders checkpoints by the step in the name (`model.ckpt-5000`), then by modification time.
@@ -267,13 +268,15 @@ fn recency(path: &Path) -> (Option<u64>, Option<SystemTime>) {
 /// Returns the checkpoints directly in a folder: each V2's index, each V1's file, the first file of
 /// each sharded V1.
 fn own_candidates(folder: &Path) -> Result<Vec<PathBuf>> {
-    let is_candidate = |path: &PathBuf| {
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let later = parse_shard_name(name)
-            .is_some_and(|(before, shard, _)| before.ends_with(".data") || shard != "00000");
-        !later && path.is_file() && ends_as_table(path)
-    };
-    Ok(entries(folder)?.into_iter().filter(is_candidate).collect())
+    Ok(entries(folder)?
+        .into_iter()
+        .filter(|path: &PathBuf| {
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            let later = parse_shard_name(name)
+                .is_some_and(|(before, shard, _)| before.ends_with(".data") || shard != "00000");
+            !later && path.is_file() && ends_as_table(path)
+        })
+        .collect())
 }
 
 fn entries(folder: &Path) -> Result<Vec<PathBuf>> {

@@ -167,10 +167,13 @@ impl TensorShapeProto {
         if shape.unknown_rank || shape.dim.len() > Self::MAX_DIMENSIONS {
             return Err(format!("has {} dimensions or an unknown number of them", shape.dim.len()));
         }
-        let length = |dim: &Dim| {
-            usize::try_from(dim.size).map_err(|_| format!("has a dimension of {}", dim.size))
-        };
-        let lengths: Vec<usize> = shape.dim.iter().map(length).collect::<Result<_, _>>()?;
+        let lengths: Vec<usize> = shape
+            .dim
+            .iter()
+            .map(|dim: &Dim| {
+                usize::try_from(dim.size).map_err(|_| format!("has a dimension of {}", dim.size))
+            })
+            .collect::<Result<_, _>>()?;
         // The widest element has eight bytes: no later product overflows.
         match elements(&lengths).and_then(|count| count.checked_mul(8)) {
             Some(_) => Ok(lengths),

@@ -43,15 +43,19 @@ impl Slice {
         if self.extents.len() != shape.len() {
             return Err(outside());
         }
-        let range = |(&(start, length), &size): (&(i64, i64), &usize)| {
-            if (start, length) == (0, ALL) {
-                return Some(0..size);
-            }
-            let (start, length) = (usize::try_from(start).ok()?, usize::try_from(length).ok()?);
-            let end = start.checked_add(length)?;
-            (end <= size).then_some(start..end)
-        };
-        self.extents.iter().zip(shape).map(range).collect::<Option<_>>().ok_or_else(outside)
+        self.extents
+            .iter()
+            .zip(shape)
+            .map(|(&(start, length), &size): (&(i64, i64), &usize)| {
+                if (start, length) == (0, ALL) {
+                    return Some(0..size);
+                }
+                let (start, length) = (usize::try_from(start).ok()?, usize::try_from(length).ok()?);
+                let end = start.checked_add(length)?;
+                (end <= size).then_some(start..end)
+            })
+            .collect::<Option<_>>()
+            .ok_or_else(outside)
     }
 }
 

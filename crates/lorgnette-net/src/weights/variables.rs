@@ -153,14 +153,16 @@ pub fn missing<'a>(
 ) -> Error {
     let entries: BTreeMap<&str, &[usize]> = entries.into_iter().collect();
     let near = nearest(name, entries.keys().copied());
-    let with_shape = |name: String| {
-        let shape = entries.get(name.as_str()).map_or(Vec::new(), |shape| shape.to_vec());
-        (name, shape)
-    };
     Error::Missing {
         name: name.into(),
         wanted: wanted.to_vec(),
-        nearest: near.into_iter().map(with_shape).collect(),
+        nearest: near
+            .into_iter()
+            .map(|name: String| {
+                let shape = entries.get(name.as_str()).map_or(Vec::new(), |shape| shape.to_vec());
+                (name, shape)
+            })
+            .collect(),
     }
 }
 

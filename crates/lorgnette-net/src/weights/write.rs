@@ -42,25 +42,27 @@ fn write_data(
     variables: &[(String, TensorOrLazy)],
     pool: &ThreadPool,
 ) -> Result<Vec<BundleEntry>> {
-    let write = |(name, value): &(String, TensorOrLazy)| {
-        if value.dtype() == DType::String {
-            return Err(variable_error(prefix, name, "is text, which is not written"));
-        }
-        let (offset, mut sum) = (out.written(), Checksum::default());
-        value.each_piece(pool, |piece| {
-            sum.add(piece, pool);
-            out.append(piece)
-        })?;
-        Ok(BundleEntry {
-            dtype: value.dtype().tensorflow(),
-            shape: Some(TensorShapeProto::from_shape(value.shape())),
-            offset: offset as i64,
-            size: value.byte_len() as i64,
-            crc32c: sum.masked(),
-            ..BundleEntry::default()
+    variables
+        .iter()
+        .map(|(name, value): &(String, TensorOrLazy)| {
+            if value.dtype() == DType::String {
+                return Err(variable_error(prefix, name, "is text, which is not written"));
+            }
+            let (offset, mut sum) = (out.written(), Checksum::default());
+            value.each_piece(pool, |piece| {
+                sum.add(piece, pool);
+                out.append(piece)
+            })?;
+            Ok(BundleEntry {
+                dtype: value.dtype().tensorflow(),
+                shape: Some(TensorShapeProto::from_shape(value.shape())),
+                offset: offset as i64,
+                size: value.byte_len() as i64,
+                crc32c: sum.masked(),
+                ..BundleEntry::default()
+            })
         })
-    };
-    variables.iter().map(write).collect()
+        .collect()
 }
 
 fn write_index(

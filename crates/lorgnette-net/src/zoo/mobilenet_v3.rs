@@ -161,9 +161,11 @@ fn thinner(s: &mut Slim<'_>, multiplier: f64, rows: &[Row], last: [usize; 2]) ->
 }
 
 fn minimalistic(s: &mut Slim<'_>, rows: &[Row], conv_1: usize, conv_2: usize) -> BuildResult<()> {
-    let plain =
-        |block| ExpandedConv { kernel: 3, activation: Relu, squeeze_excite: false, ..block };
-    let blocks: Vec<ExpandedConv> = rows.iter().map(bottleneck).map(plain).collect();
+    let blocks: Vec<ExpandedConv> = rows
+        .iter()
+        .map(bottleneck)
+        .map(|block| ExpandedConv { kernel: 3, activation: Relu, squeeze_excite: false, ..block })
+        .collect();
     searched(s, None, &blocks, Relu, [conv_1, conv_2])
 }
 
@@ -218,21 +220,23 @@ fn searched(
 
 fn edgetpu(s: &mut Slim<'_>, multiplier: Option<f64>) -> BuildResult<()> {
     s.args = arg_scope(s, multiplier, Relu);
-    let row = |&(expansion, outputs, kernel, stride, fused, residual)| {
-        let (activation, squeeze_excite) = (Relu, false);
-        ExpandedConv {
-            expansion,
-            outputs,
-            kernel,
-            stride,
-            rate: 1,
-            activation,
-            squeeze_excite,
-            residual,
-            fused,
-        }
-    };
-    let blocks: Vec<ExpandedConv> = EDGETPU.iter().map(row).collect();
+    let blocks: Vec<ExpandedConv> = EDGETPU
+        .iter()
+        .map(|&(expansion, outputs, kernel, stride, fused, residual)| {
+            let (activation, squeeze_excite) = (Relu, false);
+            ExpandedConv {
+                expansion,
+                outputs,
+                kernel,
+                stride,
+                rate: 1,
+                activation,
+                squeeze_excite,
+                residual,
+                fused,
+            }
+        })
+        .collect();
     s.scope("MobilenetEdgeTPU", |s| {
         let net = body(s, &blocks, 32)?;
         // The last layer keeps its channels in the narrower network.

@@ -324,8 +324,13 @@ fn join(s: &mut Slim<'_>, states: &[FeatureMap], joined: &[usize]) -> BuildResul
         let state = states[i];
         let stride = if state.width == form.width { 1 } else { 2 };
         let fits = stride == 1 && state.channels == form.channels;
-        let reduce = |s: &mut Slim<'_>| factorized_reduction(s, state, form.channels, stride);
-        parts.push(if fits { state } else { s.scope(&format!("reduction_{i}"), reduce)? });
+        parts.push(if fits {
+            state
+        } else {
+            s.scope(&format!("reduction_{i}"), |s: &mut Slim<'_>| {
+                factorized_reduction(s, state, form.channels, stride)
+            })?
+        });
     }
     Ok(s.concat("concat", &parts))
 }

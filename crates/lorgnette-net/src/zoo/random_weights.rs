@@ -52,10 +52,12 @@ struct RandomTensor {
 impl TensorSource for RandomTensor {
     fn read(&self) -> Result<Tensor> {
         let count: usize = self.shape.iter().product();
-        let out_of_memory =
-            |_| Error::Memory { what: self.name.clone(), needed: count as u64 * 4, limit: 0 };
         let mut values = Vec::new();
-        values.try_reserve_exact(count).map_err(out_of_memory)?;
+        values.try_reserve_exact(count).map_err(|_| Error::Memory {
+            what: self.name.clone(),
+            needed: count as u64 * 4,
+            limit: 0,
+        })?;
         let (centre, half_width) = self.distribution();
         let mut rng = SplitMix64::from_name(&self.name);
         values.extend((0..count).map(|_| centre + half_width * rng.next()));

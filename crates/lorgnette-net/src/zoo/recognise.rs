@@ -91,9 +91,14 @@ impl ShapeProbe<'_> {
     /// Infers the shape of a missing variable from the request and from the batch norm after it.
     fn infer_shape(&self, name: &str, expected: &[Option<usize>]) -> Option<Vec<usize>> {
         let scope = name.rsplit_once('/')?.0;
-        let outputs =
-            || self.shapes.get(format!("{scope}/BatchNorm/beta").as_str())?.first().copied();
-        expected.iter().map(|n| n.or_else(outputs)).collect()
+        expected
+            .iter()
+            .map(|n| {
+                n.or_else(|| {
+                    self.shapes.get(format!("{scope}/BatchNorm/beta").as_str())?.first().copied()
+                })
+            })
+            .collect()
     }
 }
 

@@ -40,11 +40,14 @@ impl Attribute<'_> {
         match *self {
             Self::Type(number) => Field { number: 6, value: Value::Varint(number) },
             Self::Text(content) => text(2, content),
-            Self::List(numbers) => {
-                let field =
-                    |&number: &i64| Field { number: 3, value: Value::Varint(number as u64) };
-                message(1, MessageKind::List, numbers.iter().map(field).collect())
-            }
+            Self::List(numbers) => message(
+                1,
+                MessageKind::List,
+                numbers
+                    .iter()
+                    .map(|&number: &i64| Field { number: 3, value: Value::Varint(number as u64) })
+                    .collect(),
+            ),
             Self::Shape(lengths) => shape(7, lengths),
             Self::Floats(lengths, value) => {
                 tensor(1, lengths, Field { number: 5, value: Value::Four(value.to_le_bytes()) })

@@ -8,96 +8,83 @@ const MIB: i64 = 1 << 20;
 /// One graph each for what a few bytes may grow to: constants, what is computed of them, index
 /// tables, packed weights.
 pub(super) fn samples() -> Vec<Sample> {
-    let constants = |graph: &mut Graph| {
-        graph.floats("a", &[8 * MIB]);
-        graph.floats("b", &[2 * MIB]);
-        graph.node("answer", "Identity", &["a"]);
-    };
-    let arithmetic = |graph: &mut Graph| {
-        graph.floats("a", &[2, 2, 2, 2, MIB / 4]);
-        graph.node("answer", "Mul", &["a", "a"]);
-    };
-    let integers = |graph: &mut Graph| {
-        graph.numbers("a", &[4 * MIB], 3);
-        graph.node("answer", "FloorDiv", &["a", "a"]);
-    };
-    let repeated = |graph: &mut Graph| {
-        graph.numbers("a", &[8 * MIB], 3);
-        graph.numbers("times", &[1], 2);
-        graph.node("tiled", "Tile", &["a", "times"]);
-        graph.node("remainder", "FloorMod", &["a", "a"]);
-        graph.node("answer", "Concat", &["axis", "tiled", "remainder"]);
-        graph.numbers("axis", &[], 0);
-    };
-    let mixture = |graph: &mut Graph| {
-        graph.floats("a", &[64]);
-        graph.cast("b", "a", 10);
-        graph.node("answer", "Pack", &["a", "b"]);
-    };
-    let dimensions = |graph: &mut Graph| {
-        graph.placeholder("x", &[1, 2, 1, 2, 1, 2]);
-        graph.placeholder("y", &[2, 1, 2]);
-        graph.node("over zero", "Relu", &["x"]);
-        graph.node("answer", "Maximum", &["over zero", "y"]);
-    };
-    let reduction = |graph: &mut Graph| {
-        graph.floats("a", &[8, MIB]);
-        graph.numbers("axes", &[1], 0);
-        graph.node("answer", "Max", &["a", "axes"]);
-    };
-    let casts = |graph: &mut Graph| {
-        graph.numbers("a", &[2 * MIB], 7);
-        graph.cast("as floats", "a", FLOAT);
-        graph.cast("answer", "as floats", 10);
-    };
-    let convolution = |graph: &mut Graph| {
-        graph.floats("x", &[1, 512, 512, 4]);
-        graph.floats("filter", &[128, 128, 4, 1]);
-        graph.convolution("answer", "x", "filter");
-    };
-    let tables = |graph: &mut Graph| {
-        graph.placeholder("x", &[2, MIB]);
-        graph.numbers("axes", &[1], 0);
-        let mut last = "x".to_owned();
-        for i in 0..24 {
-            let name = format!("reversed {i}");
-            graph.node(&name, "ReverseV2", &[&last, "axes"]);
-            last = name;
-        }
-        graph.node("answer", "Relu", &[&last]);
-    };
-    let reductions = |graph: &mut Graph| {
-        graph.placeholder("x", &[2, MIB]);
-        graph.numbers("axes", &[1], 1);
-        graph.node("least", "Min", &["x", "axes"]);
-        graph.node("greatest", "Max", &["x", "axes"]);
-        graph.node("answer", "Sub", &["least", "greatest"]);
-    };
-    let packing = |graph: &mut Graph| {
-        graph.placeholder("x", &[1, 1, 1, MIB]);
-        graph.floats("filter", &[1, 1, MIB, 1]);
-        graph.convolution("answer", "x", "filter");
-    };
-    let ranges = |graph: &mut Graph| {
-        graph.numbers("start", &[], 0);
-        graph.numbers("limit", &[], 4 * MIB);
-        graph.numbers("step", &[], 1);
-        graph.node("answer", "Range", &["start", "limit", "step"]);
-    };
     let makers: [&dyn Fn(&mut Graph); 13] = [
-        &constants,
-        &arithmetic,
-        &integers,
-        &repeated,
-        &mixture,
-        &dimensions,
-        &reduction,
-        &casts,
-        &convolution,
-        &tables,
-        &reductions,
-        &packing,
-        &ranges,
+        &|graph: &mut Graph| {
+            graph.floats("a", &[8 * MIB]);
+            graph.floats("b", &[2 * MIB]);
+            graph.node("answer", "Identity", &["a"]);
+        },
+        &|graph: &mut Graph| {
+            graph.floats("a", &[2, 2, 2, 2, MIB / 4]);
+            graph.node("answer", "Mul", &["a", "a"]);
+        },
+        &|graph: &mut Graph| {
+            graph.numbers("a", &[4 * MIB], 3);
+            graph.node("answer", "FloorDiv", &["a", "a"]);
+        },
+        &|graph: &mut Graph| {
+            graph.numbers("a", &[8 * MIB], 3);
+            graph.numbers("times", &[1], 2);
+            graph.node("tiled", "Tile", &["a", "times"]);
+            graph.node("remainder", "FloorMod", &["a", "a"]);
+            graph.node("answer", "Concat", &["axis", "tiled", "remainder"]);
+            graph.numbers("axis", &[], 0);
+        },
+        &|graph: &mut Graph| {
+            graph.floats("a", &[64]);
+            graph.cast("b", "a", 10);
+            graph.node("answer", "Pack", &["a", "b"]);
+        },
+        &|graph: &mut Graph| {
+            graph.placeholder("x", &[1, 2, 1, 2, 1, 2]);
+            graph.placeholder("y", &[2, 1, 2]);
+            graph.node("over zero", "Relu", &["x"]);
+            graph.node("answer", "Maximum", &["over zero", "y"]);
+        },
+        &|graph: &mut Graph| {
+            graph.floats("a", &[8, MIB]);
+            graph.numbers("axes", &[1], 0);
+            graph.node("answer", "Max", &["a", "axes"]);
+        },
+        &|graph: &mut Graph| {
+            graph.numbers("a", &[2 * MIB], 7);
+            graph.cast("as floats", "a", FLOAT);
+            graph.cast("answer", "as floats", 10);
+        },
+        &|graph: &mut Graph| {
+            graph.floats("x", &[1, 512, 512, 4]);
+            graph.floats("filter", &[128, 128, 4, 1]);
+            graph.convolution("answer", "x", "filter");
+        },
+        &|graph: &mut Graph| {
+            graph.placeholder("x", &[2, MIB]);
+            graph.numbers("axes", &[1], 0);
+            let mut last = "x".to_owned();
+            for i in 0..24 {
+                let name = format!("reversed {i}");
+                graph.node(&name, "ReverseV2", &[&last, "axes"]);
+                last = name;
+            }
+            graph.node("answer", "Relu", &[&last]);
+        },
+        &|graph: &mut Graph| {
+            graph.placeholder("x", &[2, MIB]);
+            graph.numbers("axes", &[1], 1);
+            graph.node("least", "Min", &["x", "axes"]);
+            graph.node("greatest", "Max", &["x", "axes"]);
+            graph.node("answer", "Sub", &["least", "greatest"]);
+        },
+        &|graph: &mut Graph| {
+            graph.placeholder("x", &[1, 1, 1, MIB]);
+            graph.floats("filter", &[1, 1, MIB, 1]);
+            graph.convolution("answer", "x", "filter");
+        },
+        &|graph: &mut Graph| {
+            graph.numbers("start", &[], 0);
+            graph.numbers("limit", &[], 4 * MIB);
+            graph.numbers("step", &[], 1);
+            graph.node("answer", "Range", &["start", "limit", "step"]);
+        },
     ];
     makers.into_iter().map(|make| Graph::made_by(make)).collect()
 }

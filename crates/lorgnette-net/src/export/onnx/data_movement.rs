@@ -189,11 +189,15 @@ impl Translation<'_> {
 
     fn slice(&mut self, id: NodeId, node: &Node) -> Result<(), String> {
         let (begin, size) = (self.numbers(node.inputs[1])?, self.numbers(node.inputs[2])?);
-        let cut = |(d, (&start, &size)): (usize, (&i64, &i64))| {
-            let end = if size < 0 { TO_THE_END } else { start + size };
-            (d, Cut { start, end, step: 1 })
-        };
-        let cuts: Vec<(usize, Cut)> = begin.iter().zip(&size).enumerate().map(cut).collect();
+        let cuts: Vec<(usize, Cut)> = begin
+            .iter()
+            .zip(&size)
+            .enumerate()
+            .map(|(d, (&start, &size)): (usize, (&i64, &i64))| {
+                let end = if size < 0 { TO_THE_END } else { start + size };
+                (d, Cut { start, end, step: 1 })
+            })
+            .collect();
         self.cut(id, node.inputs[0], &cuts)
     }
 
@@ -206,18 +210,19 @@ impl Translation<'_> {
         let [begin, end, step] = [1, 2, 3].map(|i| self.numbers(node.inputs[i]));
         let (begin, end, step) = (begin?, end?, step?);
         let is_in = |mask: u64, d: usize| mask >> d & 1 == 1;
-        let cut = |d: usize| {
-            let step = step[d];
-            if is_in(masks.shrink_axis, d) {
-                let end = if begin[d] == -1 { TO_THE_END } else { begin[d] + 1 };
-                return (d, Cut { start: begin[d], end, step: 1 });
-            }
-            let (first, last) =
-                if step < 0 { (TO_THE_END, PAST_THE_START) } else { (0, TO_THE_END) };
-            let start = if is_in(masks.begin, d) { first } else { begin[d] };
-            (d, Cut { start, end: if is_in(masks.end, d) { last } else { end[d] }, step })
-        };
-        let cuts: Vec<(usize, Cut)> = (0..begin.len()).map(cut).collect();
+        let cuts: Vec<(usize, Cut)> = (0..begin.len())
+            .map(|d: usize| {
+                let step = step[d];
+                if is_in(masks.shrink_axis, d) {
+                    let end = if begin[d] == -1 { TO_THE_END } else { begin[d] + 1 };
+                    return (d, Cut { start: begin[d], end, step: 1 });
+                }
+                let (first, last) =
+                    if step < 0 { (TO_THE_END, PAST_THE_START) } else { (0, TO_THE_END) };
+                let start = if is_in(masks.begin, d) { first } else { begin[d] };
+                (d, Cut { start, end: if is_in(masks.end, d) { last } else { end[d] }, step })
+            })
+            .collect();
         self.cut(id, node.inputs[0], &cuts)
     }
 

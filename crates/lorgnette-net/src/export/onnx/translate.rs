@@ -98,13 +98,15 @@ impl<'a> Translation<'a> {
     }
 
     fn value(&self, id: NodeId, name: &str) -> ValueInfoProto {
-        let dimension = |length: Option<usize>| Dimension {
-            value: Some(
-                length
-                    .map_or(Length::Parameter(BATCH.into()), |length| Length::Value(length as i64)),
-            ),
-        };
-        let dim = self.lengths(id).into_iter().map(dimension).collect();
+        let dim = self
+            .lengths(id)
+            .into_iter()
+            .map(|length: Option<usize>| Dimension {
+                value: Some(length.map_or(Length::Parameter(BATCH.into()), |length| {
+                    Length::Value(length as i64)
+                })),
+            })
+            .collect();
         let elem_type = data_type(self.source.one.fact(id).dtype);
         let tensor_type =
             Some(TensorTypeProto { elem_type, shape: Some(TensorShapeProto { dim }) });

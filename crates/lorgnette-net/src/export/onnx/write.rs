@@ -62,16 +62,18 @@ pub(crate) fn write(
 }
 
 fn model(notes: &[(String, String)]) -> ModelProto {
-    let note = |(key, value): &(String, String)| StringStringEntryProto {
-        key: key.clone(),
-        value: value.clone(),
-    };
     ModelProto {
         ir_version: IR_VERSION,
         producer_name: "lorgnette".into(),
         producer_version: env!("CARGO_PKG_VERSION").into(),
         opset_import: vec![OperatorSetIdProto { domain: String::new(), version: OPERATOR_SET }],
-        metadata_props: notes.iter().map(note).collect(),
+        metadata_props: notes
+            .iter()
+            .map(|(key, value): &(String, String)| StringStringEntryProto {
+                key: key.clone(),
+                value: value.clone(),
+            })
+            .collect(),
         ..ModelProto::default()
     }
 }

@@ -60,8 +60,8 @@ impl Cache {
     /// If the archive is damaged; if it has files outside its folder, links, duplicate files, or
     /// more files or bytes than allowed; if the system refuses.
     pub fn unpack(&self, archive: &Path) -> Result<PathBuf> {
-        let io = |source| Error::Io { path: archive.into(), source };
-        let identity = Identity::new(archive).map_err(io)?;
+        let identity =
+            Identity::new(archive).map_err(|source| Error::Io { path: archive.into(), source })?;
         let folder = self.folder.join(&identity.folder);
         if let Some(files) = find_unpacked(&folder, &identity) {
             return Ok(files);
