@@ -1,8 +1,8 @@
-//! Lorgnette's fuzzer: damaged files through the readers of everything that comes from outside.
+//! Lorgnette's fuzzer: feeds damaged files to the readers of all external formats.
 //!
-//! No case may panic, hang, hold more memory than its target's bound, or give an error that does
-//! not name the file. A case is made from the seed, the target and its number alone, so that these
-//! three repeat it.
+//! No case may panic, hang, exceed its target's memory bound, or give an error that does not name
+//! the file. A case depends only on the seed, the target and its number, which together reproduce
+//! it.
 
 mod memory;
 mod mutate;
@@ -22,25 +22,25 @@ use crate::run::Fuzzer;
 #[global_allocator]
 static ALLOCATOR: memory::Counting = memory::Counting;
 
-/// Reads damaged files, and fails if a reader does worse than refuse one.
+/// Feeds damaged files to Lorgnette's readers, and fails if a reader does worse than refuse one.
 #[derive(Parser)]
 struct Arguments {
-    /// What to fuzz.
+    /// The target to fuzz.
     #[arg(value_enum, default_value = "all")]
     target: Choice,
     /// Cases of each target [default: 20000, or as many as --seconds allow]
     #[arg(long)]
     cases: Option<u64>,
-    /// Ends after so long; the targets share the time.
+    /// Seconds after which the run ends; the targets share the time.
     #[arg(long)]
     seconds: Option<u64>,
-    /// Another seed makes other cases.
+    /// The seed; other seeds give other cases.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// The number of the first case, to repeat one.
+    /// The number of the first case, to reproduce one.
     #[arg(long, default_value_t = 0)]
     first: u64,
-    /// Where the files of failed cases go [default: a folder for temporary files]
+    /// The folder for the files of failed cases [default: a temporary folder]
     #[arg(long, value_name = "FOLDER")]
     save: Option<PathBuf>,
 }

@@ -1,4 +1,4 @@
-//! An allocator that counts, so that a case's peak can be held against its bound.
+//! A counting allocator, so that a case's peak can be compared with its bound.
 
 #![allow(unsafe_code)]
 
@@ -7,18 +7,18 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use crate::watchdog;
 
-/// More than any case may ever hold: beyond it the allocator refuses, before the machine suffers.
+/// The maximum for the process: the allocator refuses more, before the machine runs out of memory.
 const MAX_LIVE_BYTES: usize = 6 << 30;
 
-/// Bytes held by the process.
+/// Bytes allocated by the process.
 static LIVE: AtomicUsize = AtomicUsize::new(0);
-/// The most of them since [`Measure::start`].
+/// The peak since [`Measure::start`].
 static PEAK: AtomicUsize = AtomicUsize::new(0);
 
-/// The system's allocator, counted.
+/// The system's allocator with a counter.
 pub(crate) struct Counting;
 
-/// Notes that so many bytes more are wanted; false if that is too many.
+/// Adds bytes to the count; returns false if they exceed the maximum.
 fn take(bytes: usize) -> bool {
     let live = LIVE.fetch_add(bytes, Relaxed).saturating_add(bytes);
     if live > MAX_LIVE_BYTES {
@@ -34,14 +34,14 @@ fn give(bytes: usize) {
     LIVE.fetch_sub(bytes, Relaxed);
 }
 
-// SAFETY: every call is passed on to the system's allocator as it came, or refused with a null
+// SAFETY: every call is forwarded unchanged to the system's allocator, or refused with a null
 // pointer.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         if !take(layout.size()) {
             return std::ptr::null_mut();
         }
-        // SAFETY: the caller's promises are the system allocator's conditions.
+        // SAFETY: the caller's obligations are those of the system's allocator.
         unsafe { System.alloc(layout) }
     }
 
@@ -49,7 +49,7 @@ unsafe impl GlobalAlloc for Counting {
         if !take(layout.size()) {
             return std::ptr::null_mut();
         }
-        // SAFETY: the caller's promises are the system allocator's conditions.
+        // SAFETY: the caller's obligations are those of the system's allocator.
         unsafe { System.alloc_zeroed(layout) }
     }
 
@@ -57,33 +57,33 @@ unsafe impl GlobalAlloc for Counting {
         if !take(size) {
             return std::ptr::null_mut();
         }
-        // Old and new block are both held while one is copied to the other.
+        // Both blocks exist while one is copied to the other.
         give(layout.size());
-        // SAFETY: the caller's promises are the system allocator's conditions.
+        // SAFETY: the caller's obligations are those of the system's allocator.
         unsafe { System.realloc(block, layout, size) }
     }
 
     unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
         give(layout.size());
-        // SAFETY: the caller's promises are the system allocator's conditions.
+        // SAFETY: the caller's obligations are those of the system's allocator.
         unsafe { System.dealloc(block, layout) }
     }
 }
 
-/// The memory one case takes.
+/// Measures the memory of one case.
 pub(crate) struct Measure {
     before: usize,
 }
 
 impl Measure {
-    /// Begins with what is held now as nothing.
+    /// Starts a measurement relative to the present allocation.
     pub(crate) fn start() -> Self {
         let before = LIVE.load(Relaxed);
         PEAK.store(before, Relaxed);
         Self { before }
     }
 
-    /// The most bytes held at once since the start.
+    /// Returns the peak in bytes since the start.
     pub(crate) fn peak(&self) -> usize {
         PEAK.load(Relaxed).saturating_sub(self.before)
     }

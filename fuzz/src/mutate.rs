@@ -1,4 +1,4 @@
-//! Damage to files: first the kind that knows nothing of their formats.
+//! Mutations of files; this file has those without knowledge of a format.
 
 pub(crate) mod flatbuffer;
 pub(crate) mod graph;
@@ -8,10 +8,10 @@ pub(crate) mod table;
 
 use crate::random::Random;
 
-/// Files of the corpus are spliced and grown no larger than this.
+/// The maximum size of spliced or grown inputs.
 const MAX_INPUT_BYTES: usize = 256 << 10;
 
-/// Damages `bytes` in one way; `other` is a file to take pieces from.
+/// Applies one mutation to `bytes`; `other` is a file to take pieces from.
 pub(crate) fn scramble(random: &mut Random, bytes: &mut Vec<u8>, other: &[u8]) {
     if bytes.is_empty() {
         bytes.extend((0..random.below(64)).map(|_| random.byte()));
@@ -39,7 +39,7 @@ pub(crate) fn scramble(random: &mut Random, bytes: &mut Vec<u8>, other: &[u8]) {
     }
 }
 
-/// A short range within a length, now and then a long one.
+/// Returns a short range within `length`, occasionally a long one.
 fn piece(random: &mut Random, length: usize) -> std::ops::Range<usize> {
     let start = random.below(length);
     let max_length = if random.one_in(4) { length - start } else { (length - start).min(32) };
@@ -52,7 +52,7 @@ fn insert(bytes: &mut Vec<u8>, at: usize, piece: &[u8]) {
     }
 }
 
-/// Writes a piece of another file over the bytes or between them.
+/// Overwrites bytes with a piece of another file, or inserts the piece.
 fn splice(random: &mut Random, bytes: &mut Vec<u8>, at: usize, other: &[u8]) {
     let piece = &other[piece(random, other.len())];
     if random.one_in(2) {
@@ -63,7 +63,7 @@ fn splice(random: &mut Random, bytes: &mut Vec<u8>, at: usize, other: &[u8]) {
     }
 }
 
-/// Writes a number of one, two, four or eight bytes, of either order, where there is room for it.
+/// Writes a number of one, two, four or eight bytes in either byte order, if it fits.
 pub(crate) fn put_number(random: &mut Random, bytes: &mut [u8], at: usize) {
     let (number, size) = (random.number(), 1 << random.below(4));
     let mut written = number.to_le_bytes()[..size].to_vec();

@@ -1,6 +1,6 @@
-//! Random choices that a seed repeats on every machine.
+//! Random choices, reproducible from a seed on every machine.
 
-/// Numbers at which file formats and the code that reads them change their minds.
+/// Boundary values of file formats and of the code that reads them.
 const BOUNDARY_VALUES: [i64; 32] = [
     0,
     1,
@@ -36,12 +36,12 @@ const BOUNDARY_VALUES: [i64; 32] = [
     i64::MAX,
 ];
 
-/// SplitMix64: every state is a good one, so that seed and case number can simply be mixed in.
+/// SplitMix64: every state is valid, so seed and case number are simply mixed in.
 #[derive(Clone, Debug)]
 pub(crate) struct Random(u64);
 
 impl Random {
-    /// The choices of one case.
+    /// Returns the generator of one case.
     pub(crate) fn of_case(seed: u64, target: &str, number: u64) -> Self {
         let mut random = Self(seed);
         for word in target.bytes().map(u64::from).chain([number]) {
@@ -57,27 +57,27 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// A number in `0..limit`; 0 if there is none.
+    /// Returns a number in `0..limit`; 0 if the range is empty.
     pub(crate) fn below(&mut self, limit: usize) -> usize {
         ((u128::from(self.next()) * limit as u128) >> 64) as usize
     }
 
-    /// True once in so many times.
+    /// Returns true with probability 1 / `times`.
     pub(crate) fn one_in(&mut self, times: usize) -> bool {
         self.below(times) == 0
     }
 
-    /// One of several, which must not be none.
+    /// Returns one of `several`, which must not be empty.
     pub(crate) fn pick<'a, T>(&mut self, several: &'a [T]) -> &'a T {
         &several[self.below(several.len())]
     }
 
-    /// Any byte.
+    /// Returns a random byte.
     pub(crate) fn byte(&mut self) -> u8 {
         self.next() as u8
     }
 
-    /// A whole number that is likely to hurt.
+    /// Returns an integer that is likely to find errors.
     pub(crate) fn number(&mut self) -> i64 {
         let near = *self.pick(&BOUNDARY_VALUES);
         match self.below(8) {
@@ -90,7 +90,7 @@ impl Random {
         }
     }
 
-    /// A float that is likely to hurt.
+    /// Returns a float that is likely to find errors.
     pub(crate) fn float(&mut self) -> f32 {
         match self.below(8) {
             0 => f32::NAN,

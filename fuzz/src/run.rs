@@ -1,4 +1,4 @@
-//! One case after another, and the count of what came of them.
+//! Runs the cases and counts their results.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,7 +15,7 @@ use crate::random::Random;
 use crate::targets::{self, Target};
 use crate::watchdog::{self, Running};
 
-/// Where and why code panicked last.
+/// Message and location of the last panic.
 static LAST_PANIC: Mutex<String> = Mutex::new(String::new());
 
 /// The targets, ready to run.
@@ -23,12 +23,12 @@ pub(crate) struct Fuzzer {
     targets: Arc<Vec<Box<dyn Target>>>,
     seed: u64,
     folder: PathBuf,
-    /// Says which case runs, for when the process dies.
+    /// Contains the running case, in case the process dies.
     running: File,
 }
 
 impl Fuzzer {
-    /// Reads the corpus and begins to watch for hangs. Files of failed cases go to `folder`.
+    /// Reads the corpus and starts the watchdog. Files of failed cases go to `folder`.
     pub(crate) fn new(seed: u64, folder: PathBuf) -> Self {
         let targets = Arc::new(targets::all(&folder));
         let saving = folder.clone();
@@ -43,12 +43,12 @@ impl Fuzzer {
         Self { targets, seed, folder, running }
     }
 
-    /// Every target.
+    /// Returns all targets.
     pub(crate) fn targets(&self) -> &[Box<dyn Target>] {
         &self.targets
     }
 
-    /// Runs cases of one target until the last, or until the time is over.
+    /// Runs the `cases` of one target, or as many as `time` allows.
     pub(crate) fn run(&self, target: usize, cases: Range<u64>, time: Duration) -> Tally {
         let began = Instant::now();
         let mut tally =
@@ -95,7 +95,7 @@ impl Fuzzer {
     }
 }
 
-/// What the hook kept of the panic that was just caught.
+/// Returns the message that the hook stored for the panic just caught.
 fn last_panic() -> String {
     std::mem::take(&mut *LAST_PANIC.lock().unwrap_or_else(PoisonError::into_inner))
 }
@@ -107,26 +107,26 @@ fn save(folder: &Path, target: &str, seed: u64, number: u64, bytes: &[u8]) {
     }
 }
 
-/// What came of a target's cases.
+/// The results of a target's cases.
 #[derive(Default)]
 pub(crate) struct Tally {
     target: &'static str,
     seed: u64,
     time: Duration,
     outcomes: BTreeMap<&'static str, u64>,
-    /// By the first line of what is wrong: how many, the first, and all of what is wrong with it.
+    /// For each first line of a failure: its count, the first case, and the whole message.
     failures: BTreeMap<String, (u64, u64, String)>,
     largest: (f64, u64),
     slowest: (Duration, u64),
 }
 
 impl Tally {
-    /// Cases that were as they should be.
+    /// Returns the number of passed cases.
     pub(crate) fn passed(&self) -> u64 {
         self.outcomes.values().sum()
     }
 
-    /// Cases that were not.
+    /// Returns the number of failed cases.
     pub(crate) fn failed(&self) -> u64 {
         self.failures.values().map(|failure| failure.0).sum()
     }
@@ -191,7 +191,7 @@ mod tests {
         let fuzzer = Fuzzer::new(0, folder.clone());
         for target in 0..fuzzer.targets().len() {
             let tally = fuzzer.run(target, 0..300, Duration::MAX);
-            // The fuzzer's own hook keeps what a panic says.
+            // The fuzzer's own hook stores the panic's message.
             eprintln!("{tally}");
             assert_eq!(tally.failed(), 0, "{tally}");
             assert!(

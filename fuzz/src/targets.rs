@@ -1,5 +1,4 @@
-//! What is fuzzed: the readers of every file that comes from outside, and what is done next with
-//! what they read.
+//! The fuzzed readers: those of all external formats, and the code that uses their results.
 
 mod checkpoints;
 mod graphs;
@@ -15,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use crate::random::Random;
 
-/// The targets' names, in the order of [`all`].
+/// The names of the targets, in the order of [`all`].
 pub(crate) const NAMES: [&str; 9] = [
     "graphs",
     "photos",
@@ -28,29 +27,29 @@ pub(crate) const NAMES: [&str; 9] = [
     "tflite",
 ];
 
-/// A reader and files for it.
+/// A reader and its inputs.
 pub(crate) trait Target: Send + Sync {
-    /// A damaged file.
+    /// Creates a damaged file.
     fn input(&self, random: &mut Random) -> Input;
 
-    /// Reads the file and uses what comes of it. Gives how far it came, or what is wrong with the
+    /// Reads the file and uses the result. Returns the stage that was reached, or the fault of the
     /// answer.
     fn run(&self, input: &Input, random: &mut Random) -> Result<&'static str, String>;
 
-    /// The most bytes that reading a file of this length may hold at a time, the file not counted.
+    /// Returns the maximum memory in bytes for a file of this length, without the file itself.
     fn bound(&self, length: usize) -> usize;
 
-    /// The time it gets of a run that shares its time.
+    /// Returns the target's share of the time of a run.
     fn share(&self) -> f64;
 }
 
-/// A damaged file, and which file of the corpus it was.
+/// A damaged file and its origin in the corpus.
 pub(crate) struct Input {
     pub(crate) bytes: Vec<u8>,
     pub(crate) origin: usize,
 }
 
-/// Every target; `scratch` is a folder for their files.
+/// Creates all targets; `scratch` is a folder for their files.
 pub(crate) fn all(scratch: &Path) -> Vec<Box<dyn Target>> {
     vec![
         Box::new(graphs::Graphs::new()),
@@ -65,12 +64,12 @@ pub(crate) fn all(scratch: &Path) -> Vec<Box<dyn Target>> {
     ]
 }
 
-/// A path of this repository.
+/// Returns a path in this repository.
 fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
 }
 
-/// An error must say which file it is about.
+/// Checks that an error names the file.
 fn must_name(file: &str, error: &impl std::fmt::Display) -> Result<(), String> {
     let message = error.to_string();
     if message.contains(file) {

@@ -1,4 +1,4 @@
-//! Which case is running, and for how long: what is known of a case that never comes back.
+//! Watches the running case for a hang.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, LazyLock};
@@ -7,13 +7,13 @@ use std::time::{Duration, Instant};
 
 use crate::targets::{NAMES, Target};
 
-/// The time a case may take. The slowest sound ones take a few seconds; this is for machines that
-/// do other things.
+/// The time limit of a case. The slowest valid ones take a few seconds; the rest is a margin for
+/// busy machines.
 pub(crate) const MAX_CASE_TIME: Duration = Duration::from_secs(30);
 
 static SEED: AtomicU64 = AtomicU64::new(0);
 static NUMBER: AtomicU64 = AtomicU64::new(0);
-/// The running case's target, by its place in the list, counted from 1; 0 between cases.
+/// The index of the running case's target, counted from 1; 0 between cases.
 static TARGET: AtomicUsize = AtomicUsize::new(0);
 /// Milliseconds after [`BEGIN`].
 static STARTED: AtomicU64 = AtomicU64::new(0);
@@ -38,7 +38,7 @@ impl Drop for Running {
     }
 }
 
-/// Says of the running case, if there is one, what it does. Allocates nothing.
+/// Prints `what` about the running case, if there is one, without allocating.
 pub(crate) fn announce(what: &str) {
     let (target, number, seed) = (TARGET.load(Relaxed), NUMBER.load(Relaxed), SEED.load(Relaxed));
     if target > 0 {
@@ -46,7 +46,7 @@ pub(crate) fn announce(what: &str) {
     }
 }
 
-/// Ends the process when a case takes too long, after `save` has put its input away.
+/// Ends the process if a case exceeds its time, after `save` has stored its input.
 pub(crate) fn guard(
     targets: Arc<Vec<Box<dyn Target>>>,
     save: impl Fn(&dyn Target, &str, u64, u64) + Send + 'static,

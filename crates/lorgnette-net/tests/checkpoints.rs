@@ -1,5 +1,4 @@
-//! Checkpoints that real TensorFlow wrote (`oracle/checkpoints.py`), damaged ones, and archives of
-//! them.
+//! Checkpoints written by TensorFlow (`oracle/checkpoints.py`), damaged ones, and archives of them.
 
 #[path = "checkpoints/archives.rs"]
 mod archives;
@@ -50,7 +49,7 @@ fn whole_variables_stay_in_the_map() {
     let fixtures = fixtures();
     for name in ["plain_v1", "plain_v2", "small_blocks_v1"] {
         let weights = Weights::open(fixtures.open_path(name)).unwrap();
-        // In parts in the third, but for this one.
+        // The third is in slices, except for this variable.
         let address = || weights.get("tiny/conv1/BatchNorm/beta").unwrap().bytes().as_ptr();
         assert_eq!(address(), address(), "{name}: read twice, and not copied");
     }
@@ -110,7 +109,7 @@ fn threads_may_read_at_once() {
 }
 
 impl Case {
-    /// Compares every variable that can be read with what it was in TensorFlow.
+    /// Compares every readable variable with its value in TensorFlow.
     fn check(&self, weights: &Weights) {
         for (name, wanted) in &self.variables {
             let variable = weights.variable(name).unwrap();

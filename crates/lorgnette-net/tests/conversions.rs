@@ -1,5 +1,5 @@
-//! What a network is converted to gives the same bits when it is opened again, and what is wrong
-//! with a converted file is said.
+//! Converted networks give the same bits when they are opened again, and faults of a converted file
+//! are reported.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -29,14 +29,14 @@ fn lenet() -> Network {
         .unwrap()
 }
 
-/// LeNet's checkpoint in a folder of its own.
+/// Writes LeNet's checkpoint into a folder.
 fn lenet_in(folder: &Path) -> PathBuf {
     let prefix = folder.join("lenet.ckpt");
     lenet().write_checkpoint(&prefix, &["Logits"]).unwrap();
     prefix
 }
 
-/// Opens a model, and what it makes of two pictures.
+/// Opens a model, and returns the bits of its output for two images.
 fn answer(path: &Path) -> Vec<u32> {
     of(&Network::open(path, load(), run()).unwrap_or_else(|error| panic!("{error}")))
 }
@@ -128,7 +128,7 @@ fn a_plan_file_of_a_frozen_graph_keeps_every_node() {
     assert_eq!(answer(&plan), wanted);
     let opened = Network::open(&plan, load(), run()).unwrap();
     assert!(opened.node_names().eq(frozen.node_names()));
-    // The weights themselves are read from the graph when they are asked for.
+    // The weights are read from the graph when they are needed.
     let weights =
         |network: &Network| network.run(&[], &["LeNet/conv1/weights"]).unwrap()[0].to_f32();
     assert_eq!(weights(&opened), weights(&frozen));

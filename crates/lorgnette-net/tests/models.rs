@@ -1,5 +1,5 @@
-//! Models in the forms that people have, against TensorFlow's answers: graphs beside checkpoints,
-//! `.meta` files, retrained graphs, folders and archives of these. `oracle/models.py` wrote
+//! Models in the usual forms, compared with TensorFlow's answers: graphs with checkpoints, `.meta`
+//! files, retrained graphs, folders and archives of these. `oracle/models.py` wrote
 //! `models.tar.gz`.
 
 use std::fs;
@@ -21,7 +21,7 @@ struct Case {
     output: String,
 }
 
-/// The folder of the fixtures, unpacked by whoever asks first.
+/// Returns the folder of the fixtures; the first call unpacks them.
 fn folder() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     FOLDER.get_or_init(|| {

@@ -1,5 +1,5 @@
-//! Every operation and every leftover of TensorFlow's tools, one small graph each, against what TensorFlow computed.
-//! `.ci/run` makes the graphs anew and compares again through the program.
+//! Every operation and every remainder of TensorFlow's tools, one small graph each, compared with
+//! TensorFlow. `.ci/run` generates the graphs again and compares them through the program.
 
 #[path = "support/levels.rs"]
 mod levels;

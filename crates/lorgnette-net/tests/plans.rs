@@ -1,4 +1,4 @@
-//! What a plan promises to whoever runs it.
+//! The guarantees of a plan.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use lorgnette_net::plan::{Plan, PlanOptions, WeightCache};
 use lorgnette_net::tensor::{DType, Tensor};
 use lorgnette_oracle::made_up;
 
-/// A convolution of 3×3 taps over a picture whose tiles divide badly among many threads.
+/// A 3 × 3 convolution over an image whose tiles divide unevenly among many threads.
 fn convolution() -> TypedGraph {
     let mut graph = Graph::new();
     let shape = Some([1, 40, 80, 64].map(Some).to_vec());
@@ -29,7 +29,7 @@ fn convolution() -> TypedGraph {
     infer_shapes(&graph, &HashMap::new()).unwrap()
 }
 
-/// How much scratch a kernel needs does not always grow with the number of threads.
+/// A kernel's scratch does not always grow with the number of threads.
 #[test]
 fn memory_for_many_threads_serves_fewer() {
     let typed = convolution();

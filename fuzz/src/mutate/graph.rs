@@ -1,4 +1,4 @@
-//! Damage to graphs that leaves them Protocol Buffers, so that it reaches the code behind the
+//! Mutations of graphs that keep them valid Protocol Buffers, so that they reach the code after the
 //! parser.
 
 mod build;
@@ -9,17 +9,17 @@ pub(crate) use build::{Attribute, write_node};
 use crate::random::Random;
 use wire::{Field, Message, MessageKind, Value};
 
-/// Graphs grown by grafts stay below so many nodes.
+/// The maximum number of nodes after a graft.
 const MAX_NODES: usize = 60;
 
-/// Field numbers of the messages that are changed on purpose.
+/// Field numbers of messages with specific mutations.
 const NODE: u64 = 1;
 const NAME: u64 = 1;
 const OP: u64 = 2;
 const INPUT: u64 = 3;
 
-/// Damages a graph in a few ways; `other` gives pieces. Bytes that are no graph are returned as
-/// they are.
+/// Applies a few mutations to a graph; `other` provides pieces. Bytes that are not a graph are
+/// returned unchanged.
 pub(crate) fn mutate(random: &mut Random, bytes: &[u8], other: &[u8]) -> Vec<u8> {
     let (Some(mut graph), Some(other)) =
         (Message::parse(bytes, MessageKind::Graph), Message::parse(other, MessageKind::Graph))
@@ -41,8 +41,8 @@ pub(crate) fn mutate(random: &mut Random, bytes: &[u8], other: &[u8]) -> Vec<u8>
     bytes
 }
 
-/// The large constants of a graph become one repeated number, so that a whole network is a small
-/// file.
+/// Replaces the large constants of a graph by one repeated number, so that a whole network is a
+/// small file.
 pub(crate) fn without_weights(bytes: &[u8]) -> Vec<u8> {
     const LARGE: usize = 1024;
     const CONTENT: u64 = 4;
@@ -64,19 +64,19 @@ pub(crate) fn without_weights(bytes: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// The names of the nodes.
+/// Returns the names of the nodes.
 fn names(graph: &Message) -> Vec<String> {
     graph.children(NODE).filter_map(|node| node.text(NAME)).collect()
 }
 
-/// A random node.
+/// Returns a random node.
 fn node<'a>(random: &mut Random, graph: &'a mut Message) -> Option<&'a mut Message> {
     let count = graph.children(NODE).count();
     graph.children_mut(NODE).nth(random.below(count))
 }
 
-/// Lets an input be another node, itself, a later one, or nobody: loops, wrong types, missing
-/// nodes.
+/// Redirects an input to another node, to itself, to a later node or to a missing one: loops, wrong
+/// types, missing nodes.
 fn rewire(random: &mut Random, graph: &mut Message) {
     let names = names(graph);
     let Some(node) = node(random, graph) else { return };
@@ -101,7 +101,7 @@ fn rewire(random: &mut Random, graph: &mut Message) {
     }
 }
 
-/// Calls a node something else; one that has a fetched node's name takes its place.
+/// Renames a node, possibly to the name of a fetched one.
 fn rename(random: &mut Random, graph: &mut Message) {
     let names = names(graph);
     if let (Some(node), false) = (node(random, graph), names.is_empty()) {
@@ -123,7 +123,7 @@ fn change_operation(random: &mut Random, graph: &mut Message, other: &Message) {
     }
 }
 
-/// Adds the other graph's nodes under new names, and lets nodes of the one read nodes of the other.
+/// Adds the other graph's nodes under new names, and connects nodes of both graphs.
 fn graft(random: &mut Random, graph: &mut Message, other: &Message) {
     const MARK: &str = "grafted/";
     if graph.children(NODE).count() + other.children(NODE).count() > MAX_NODES {
@@ -145,8 +145,8 @@ fn graft(random: &mut Random, graph: &mut Message, other: &Message) {
     }
 }
 
-/// Puts a message of the other graph in the place of one of the same kind: an attribute, a tensor,
-/// a shape.
+/// Replaces a message by one of the same kind from the other graph: an attribute, a tensor, a
+/// shape.
 fn swap_pieces(random: &mut Random, graph: &mut Message, other: &Message) {
     let mut pieces = Vec::new();
     other.clone().for_each_message(&mut |message| {
@@ -171,7 +171,7 @@ fn swap_pieces(random: &mut Random, graph: &mut Message, other: &Message) {
     });
 }
 
-/// Changes one field somewhere: a number, a dimension, an enumeration, a text; or removes, doubles,
+/// Changes one field: a number, a dimension, an enumeration, a text; or removes, duplicates or
 /// moves it.
 fn change_field(random: &mut Random, graph: &mut Message) {
     let mut fields = 0;
@@ -208,8 +208,7 @@ fn change_value(random: &mut Random, value: &mut Value) {
         Value::Varint(number) => *number = random.number() as u64,
         Value::Eight(bytes) => *bytes = random.number().to_le_bytes(),
         Value::Four(bytes) => *bytes = random.float().to_le_bytes(),
-        // The sizes, axes and paddings that operations take are constants of four or eight bytes a
-        // number.
+        // The sizes, axes and paddings of operations are constants of four or eight bytes a number.
         Value::Bytes(bytes)
             if bytes.len() >= 4 && bytes.len().is_multiple_of(4) && !random.one_in(4) =>
         {

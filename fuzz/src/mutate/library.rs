@@ -1,20 +1,19 @@
-//! Damage to SQLite files that keeps them files of SQLite: pages stay where they are, and what is
-//! hit is their structure. Offsets are those of the file format
-//! (<https://www.sqlite.org/fileformat2.html>).
+//! Mutations of SQLite files that keep the pages in place and damage their structure. Offsets are
+//! those of the file format (<https://www.sqlite.org/fileformat2.html>).
 
 use super::put_number;
 use crate::random::Random;
 
-/// Bytes of a page of the seeds.
+/// The page size of the seeds in bytes.
 const PAGE: usize = 8192;
-/// Of the first page, what the file as a whole says of itself.
+/// The size of the file header on the first page.
 const FILE_HEADER: usize = 100;
-/// Of a page's header: its kind, how many cells it has, and, if it is no leaf, its last child.
+/// Offsets in a page's header: the number of cells, and the last child of an interior page.
 const CELLS: usize = 3;
 const LAST_CHILD: usize = 8;
 const LEAF_HEADER: usize = 8;
 
-/// Changes one thing in one page.
+/// Changes one field of one page.
 pub(crate) fn mutate(random: &mut Random, bytes: &mut [u8]) {
     let pages = bytes.len() / PAGE;
     if pages == 0 {
@@ -31,12 +30,12 @@ pub(crate) fn mutate(random: &mut Random, bytes: &mut [u8]) {
             let at = header + random.below(LEAF_HEADER + 4);
             put_number(random, bytes, at);
         }
-        // Another page as the last child: a ring, a page twice, or one of another table.
+        // Another page as the last child: a cycle, a page used twice, or a page of another table.
         2 => {
             let child = 1 + random.below(pages) as u32;
             put(bytes, header + LAST_CHILD, &child.to_be_bytes());
         }
-        // Where a cell is: at another's place, or across one.
+        // A cell's position: that of another cell, or inside one.
         3 => {
             let at = header + LEAF_HEADER + 2 * random.below(64);
             put_number(random, bytes, at);
@@ -49,8 +48,7 @@ pub(crate) fn mutate(random: &mut Random, bytes: &mut [u8]) {
     }
 }
 
-/// Changes the beginning of a cell, where its lengths and the types of its columns are, or a byte
-/// further on.
+/// Changes the start of a cell, which has its lengths and column types, or a later byte.
 fn in_cell(random: &mut Random, bytes: &mut [u8], page: usize, header: usize) {
     let short = |bytes: &[u8], at: usize| {
         bytes.get(at..at + 2).map_or(0, |two| u16::from_be_bytes([two[0], two[1]]))

@@ -1,20 +1,19 @@
-//! Damage to photos that keeps them what they are, so that it reaches the code behind the first
-//! check.
+//! Mutations of photos that keep their format, so that they reach the code after the first check.
 
 use std::ops::Range;
 
 use crate::mutate::{put_number, scramble};
 use crate::random::Random;
 
-/// A part of a file that stands for itself: a JPEG segment, a PNG or RIFF chunk, a TIFF entry.
+/// A unit of a file: a JPEG segment, a PNG or RIFF chunk, a TIFF entry.
 struct Part {
-    /// All of it, with its header.
+    /// The unit with its header.
     whole: Range<usize>,
-    /// What it says, without its header.
+    /// The unit without its header.
     content: Range<usize>,
 }
 
-/// Damages a photo in a few ways; `other` gives pieces.
+/// Applies a few mutations to a photo; `other` provides pieces.
 pub(crate) fn mutate(random: &mut Random, bytes: &mut Vec<u8>, other: &[u8]) {
     for _ in 0..=random.below(4) {
         let parts = parts(bytes);
@@ -31,21 +30,21 @@ pub(crate) fn mutate(random: &mut Random, bytes: &mut Vec<u8>, other: &[u8]) {
     }
 }
 
-/// Numbers within the first bytes: sizes, depths, offsets of BMP, GIF, WebP and TIFF.
+/// Changes numbers in the first bytes: sizes, depths, offsets of BMP, GIF, WebP and TIFF.
 fn damage_header(random: &mut Random, bytes: &mut [u8]) {
     const HEADER: usize = 64;
     let at = random.below(bytes.len().min(HEADER));
     put_number(random, bytes, at);
 }
 
-/// Numbers and bits within a part, or its header.
+/// Changes numbers and bits of a unit or its header.
 fn damage_part(random: &mut Random, bytes: &mut Vec<u8>, parts: &[Part], other: &[u8]) {
     let part = random.pick(parts);
     let range = if random.one_in(8) { part.whole.clone() } else { part.content.clone() };
     if range.is_empty() {
         return;
     }
-    // What matters is at the start: sizes, counts, sampling factors.
+    // The important fields are at the start: sizes, counts, sampling factors.
     let reach = if random.one_in(2) { range.len().min(24) } else { range.len() };
     let at = range.start + random.below(reach);
     match random.below(8) {
@@ -72,7 +71,7 @@ fn remove_or_repeat(random: &mut Random, bytes: &mut Vec<u8>, parts: &[Part]) {
     bytes.splice(at..at, copy);
 }
 
-/// Two parts change places.
+/// Exchanges two units.
 fn exchange(random: &mut Random, bytes: &mut Vec<u8>, parts: &[Part]) {
     let (a, b) = (random.pick(parts).whole.clone(), random.pick(parts).whole.clone());
     let (first, second) = if a.start <= b.start { (a, b) } else { (b, a) };
@@ -83,7 +82,7 @@ fn exchange(random: &mut Random, bytes: &mut Vec<u8>, parts: &[Part]) {
     }
 }
 
-/// The parts of a file, by its format.
+/// Returns the units of a file, by its format.
 fn parts(bytes: &[u8]) -> Vec<Part> {
     match bytes {
         [0xFF, 0xD8, ..] => walk(bytes, 2, jpeg_segment),
@@ -99,7 +98,7 @@ fn is_png(bytes: &[u8]) -> bool {
     bytes.starts_with(b"\x89PNG\r\n\x1a\n")
 }
 
-/// Parts from `start` on, one behind the other, as long as they fit into the file.
+/// Returns consecutive units from `start`, as long as they fit into the file.
 fn walk(
     bytes: &[u8],
     mut start: usize,
@@ -117,7 +116,7 @@ fn walk(
     parts
 }
 
-/// A marker with its segment, a scan with its coefficients.
+/// Returns a marker with its segment, or a scan with its coefficients.
 fn jpeg_segment(rest: &[u8]) -> Option<(usize, Range<usize>)> {
     let &[0xFF, marker, high, low, ..] = rest else { return None };
     let mut length = 2 + usize::from(u16::from_be_bytes([high, low])).max(2);
@@ -140,8 +139,7 @@ fn riff_chunk(rest: &[u8]) -> Option<(usize, Range<usize>)> {
     Some((8 + length + length % 2, 8..8 + length))
 }
 
-/// The colour table is taken for blocks of garbage at first; the walk finds its feet behind it or
-/// stops.
+/// The colour table first reads as invalid blocks; the walk continues after it or stops.
 fn gif_block(rest: &[u8]) -> Option<(usize, Range<usize>)> {
     let start = match rest {
         [0x21, _, ..] => 2,
@@ -156,7 +154,7 @@ fn gif_block(rest: &[u8]) -> Option<(usize, Range<usize>)> {
     Some((at + 1, 1..at))
 }
 
-/// The twelve-byte entries of the first directory.
+/// Returns the twelve-byte entries of the first directory.
 fn tiff_entries(bytes: &[u8]) -> Vec<Part> {
     let little = bytes[0] == b'I';
     let number = |at: usize, size: usize| -> Option<usize> {
@@ -174,7 +172,7 @@ fn tiff_entries(bytes: &[u8]) -> Vec<Part> {
     inside.map(|range| Part { content: range.clone(), whole: range }).collect()
 }
 
-/// Gives every chunk of a PNG the checksum of what it says now.
+/// Corrects the checksum of every chunk of a PNG.
 fn mend_checksums(bytes: &mut [u8]) {
     for part in walk(bytes, 8, png_chunk) {
         let mut checksum = flate2::Crc::new();

@@ -1,4 +1,4 @@
-//! Damage to tables of keys and values, whose checksums are then right again.
+//! Mutations of tables of keys and values with corrected checksums.
 
 use super::put_number;
 use crate::random::Random;
@@ -6,7 +6,7 @@ use crate::random::Random;
 const FOOTER: usize = 48;
 const TRAILER: usize = 5;
 
-/// Changes bytes of one block, and gives the block its checksum again.
+/// Changes bytes of one block and corrects its checksum.
 pub(crate) fn mutate(random: &mut Random, bytes: &mut [u8]) {
     let Some(places) = blocks(bytes).filter(|places| !places.is_empty()) else { return };
     let (start, end) = *random.pick(&places);
@@ -27,7 +27,7 @@ pub(crate) fn mutate(random: &mut Random, bytes: &mut [u8]) {
     bytes[end + 1..end + TRAILER].copy_from_slice(&sum.to_le_bytes());
 }
 
-/// The places of the index and of the blocks that it lists, as far as it can be read.
+/// Returns the ranges of the index and of the blocks that it lists, as far as it can be decoded.
 fn blocks(bytes: &[u8]) -> Option<Vec<(usize, usize)>> {
     let footer = &bytes[bytes.len().checked_sub(FOOTER)?..];
     let mut rest = footer;
@@ -36,7 +36,7 @@ fn blocks(bytes: &[u8]) -> Option<Vec<(usize, usize)>> {
     let index = Some(index).filter(fits)?;
     let mut found = vec![index];
     let mut entries = &bytes[index.0..index.1];
-    // The list of restart points ends it, and reads as nonsense: it is then over.
+    // The restart points at its end do not decode as entries, which ends the loop.
     while let Some((length, value)) = entry(&mut entries) {
         let mut value = &value[..length];
         match place(&mut value).filter(fits) {
@@ -72,12 +72,12 @@ fn number(bytes: &mut &[u8]) -> Option<usize> {
     None
 }
 
-/// As tables have it.
+/// Masks a checksum, as tables store it.
 fn masked(bytes: &[u8]) -> u32 {
     checksum(bytes).rotate_right(15).wrapping_add(0xa282_ead8)
 }
 
-/// CRC-32C, bit by bit: these files are small.
+/// Computes CRC-32C bit by bit: these files are small.
 pub(crate) fn checksum(bytes: &[u8]) -> u32 {
     let mut crc = !0u32;
     for &byte in bytes {

@@ -1,4 +1,4 @@
-//! Checkpoints of both formats: the table that they begin with is damaged, shards are as they were.
+//! Checkpoints of both formats with a damaged first table and intact shards.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,15 +10,15 @@ use crate::mutate::scramble;
 use crate::mutate::table::mutate;
 use crate::random::Random;
 
-/// The checkpoints of the net crate's tests, written by TensorFlow.
+/// The checkpoints of lorgnette-net's tests, written by TensorFlow.
 const CORPUS: &str = "crates/lorgnette-net/tests/checkpoints/checkpoints.tar.gz";
 
-/// The target.
+/// The target of checkpoints.
 pub(super) struct Checkpoints {
     seeds: Vec<Seed>,
 }
 
-/// A checkpoint in a folder of its own, and the file of it that is damaged.
+/// A checkpoint in its own folder, and the file to damage.
 struct Seed {
     path: PathBuf,
     bytes: Vec<u8>,
@@ -40,7 +40,7 @@ impl Checkpoints {
 }
 
 impl Seed {
-    /// The first table of a checkpoint's folder.
+    /// Returns the first table of a checkpoint's folder.
     fn from_folder(folder: &Path) -> Option<Self> {
         let mut files: Vec<PathBuf> = fs::read_dir(folder)
             .ok()?
@@ -63,7 +63,7 @@ impl Target for Checkpoints {
         let mut bytes = self.seeds[origin].bytes.clone();
         let other = &random.pick(&self.seeds).bytes;
         for _ in 0..=random.below(4) {
-            // Checksums that are right again let the damage through to what reads the entries.
+            // Corrected checksums let the damage through to the code that reads the entries.
             if random.one_in(4) {
                 scramble(random, &mut bytes, other)
             } else {
@@ -75,7 +75,7 @@ impl Target for Checkpoints {
 
     fn run(&self, input: &Input, _: &mut Random) -> Result<&'static str, String> {
         let path = &self.seeds[input.origin].path;
-        // Written anew, since what was mapped before may still be.
+        // The file is removed and created again, since it may still be mapped.
         let _ = fs::remove_file(path);
         fs::write(path, &input.bytes).map_err(|error| error.to_string())?;
         let folder = path
@@ -105,8 +105,8 @@ impl Target for Checkpoints {
         Ok(if damaged { "read in part" } else { "read" })
     }
 
-    /// What `weights.rs` says of each kind of variable, one at a time; the largest factor is that
-    /// of varints in a block of snappy.
+    /// The bounds that `weights.rs` states for each kind of variable, one at a time; the largest
+    /// factor is that of varints in a block of snappy.
     fn bound(&self, length: usize) -> usize {
         (16 << 20) + 512 * length
     }

@@ -1,4 +1,4 @@
-//! Frozen graphs: read, their ports found, planned, and, where that is quickly done, run.
+//! Frozen graphs: read, analysed, planned, and run if that is quick.
 
 mod hostile;
 
@@ -17,19 +17,19 @@ use super::{Input, Target, must_name, repository};
 use crate::mutate::{graph, scramble};
 use crate::random::Random;
 
-/// What messages call the file.
+/// The file's name in messages.
 const NAME: &str = "damaged.pb";
 /// The graphs that the tests compare with TensorFlow.
 const CORPUS: &str = "crates/lorgnette-net/tests/operations.tar.gz";
-/// What the activations of a plan may take.
+/// The memory limit for the activations of a plan.
 const MEMORY_LIMIT: u64 = 64 << 20;
-/// Plans beyond these are not run: it would take long and show nothing new.
+/// Larger plans are not run: they take long and exercise nothing new.
 const MAX_ACTIVATIONS: usize = 8 << 20;
 const MAX_FLOPS: u64 = 50_000_000;
-/// Plans made of one graph.
+/// The number of plans for each graph.
 const ATTEMPTS: usize = 3;
 
-/// A graph of the corpus, and how it is run.
+/// A graph of the corpus and its feeds.
 pub(super) struct Sample {
     pub(super) file: Vec<u8>,
     feeds: Vec<(String, Vec<usize>)>,
@@ -37,7 +37,7 @@ pub(super) struct Sample {
 }
 
 impl Sample {
-    /// The shapes it is fed, now and then other ones.
+    /// Returns the shapes to feed, occasionally modified.
     fn feeds(&self, random: &mut Random) -> Vec<(String, Vec<usize>)> {
         let mut feeds = self.feeds.clone();
         if !feeds.is_empty() && random.one_in(12) {
@@ -53,17 +53,17 @@ impl Sample {
     }
 }
 
-/// The target.
+/// The target of graphs.
 pub(super) struct Graphs {
-    /// The small graphs of `operations.tar.gz`.
+    /// The number of small graphs, those of `operations.tar.gz`.
     small: usize,
-    /// Those, then large ones: MobileNet without its weights, and graphs made to hurt.
+    /// The small graphs, then large ones: MobileNet without its weights, and hostile graphs.
     samples: Vec<Sample>,
     mobilenet: Vec<u8>,
     runner: Runner,
 }
 
-/// Reads graphs, plans what they compute and runs it.
+/// Reads graphs, plans them and runs the plans.
 pub(super) struct Runner {
     pools: [Arc<ThreadPool>; 2],
     levels: Vec<Level>,
@@ -92,14 +92,14 @@ impl Graphs {
         Self { small, samples, mobilenet, runner: Runner::new() }
     }
 
-    /// A graph to damage or take pieces from: a small one, rarely a large one.
+    /// Returns a graph to damage or to take pieces from: usually a small one.
     fn origin(&self, random: &mut Random) -> usize {
         let large = self.samples.len() - self.small;
         if random.one_in(200) { self.small + random.below(large) } else { random.below(self.small) }
     }
 }
 
-/// A graph that was read, to be planned.
+/// A decoded graph to be planned.
 struct Read<'a> {
     sample: &'a Sample,
     names: Vec<&'a str>,
@@ -144,8 +144,8 @@ impl Runner {
         Self { pools, levels: Level::available().to_vec() }
     }
 
-    /// Reads a file that messages call `name`, plans it and runs what is small. Gives how far it
-    /// came, or what is wrong with an answer.
+    /// Reads a file that messages call `name`, plans it and runs small plans. Returns the stage
+    /// that was reached, or the fault of an answer.
     pub(super) fn run(
         &self,
         name: &str,
@@ -213,9 +213,9 @@ impl Target for Graphs {
         self.runner.run(NAME, &input.bytes, &self.samples[input.origin], random)
     }
 
-    /// 160 bytes a byte of file is a list of empty nodes, two bytes each; four memory limits are
-    /// the activations, the index tables and packed weights, and either while it grows; the rest is
-    /// constants written as one repeated number, and what is computed of them.
+    /// 160 bytes per byte of file cover a list of empty nodes of two bytes each. Four memory limits
+    /// cover the activations, the index tables and packed weights, and either while it grows. The
+    /// rest covers constants written as one repeated number, and values computed from them.
     fn bound(&self, length: usize) -> usize {
         bound(length)
     }
@@ -225,12 +225,12 @@ impl Target for Graphs {
     }
 }
 
-/// The most bytes that a graph of a file of this length may hold.
+/// Returns the memory bound of a graph in a file of this length.
 pub(super) fn bound(length: usize) -> usize {
     (256 << 20) + 4 * MEMORY_LIMIT as usize + 160 * length
 }
 
-/// Whether a run is over soon.
+/// Returns true if a run is short.
 pub(super) fn is_small(plan: &Plan) -> bool {
     let flops = plan.report(&[]).iter().fold(0, |sum: u64, step| sum.saturating_add(step.flops));
     plan.activation_bytes(2) <= MAX_ACTIVATIONS && flops <= MAX_FLOPS
@@ -255,7 +255,7 @@ fn run(mut session: Session, random: &mut Random) -> Result<(), String> {
     Ok(())
 }
 
-/// The graphs of an archive of fixtures.
+/// Returns the graphs of an archive of fixtures.
 pub(super) fn samples(archive: &str) -> Vec<Sample> {
     let packed = std::fs::File::open(repository(archive));
     let packed = packed.expect("the graphs are in the repository");

@@ -1,4 +1,4 @@
-//! Lists of names, as `--labels` reads them.
+//! Label files, as `--labels` reads them.
 
 use std::path::{Path, PathBuf};
 
@@ -8,12 +8,12 @@ use super::{Input, Target, must_name};
 use crate::mutate::scramble;
 use crate::random::Random;
 
-/// What the file is called.
+/// The file's name.
 const NAME: &str = "damaged labels.txt";
-/// The same as a label map.
+/// The name of a label map.
 const MAP: &str = "damaged map.pbtxt";
 
-/// Every form of a list.
+/// One list in each format.
 const LISTS: [&str; 7] = [
     "tench, Tinca tinca\ngoldfish\ngreat white shark\nhammerhead\n",
     "n01440764 tench, Tinca tinca\nn01443537\nn01484850,great white shark\n",
@@ -24,14 +24,14 @@ const LISTS: [&str; 7] = [
     "# a map\nentry {\n  target_class: 2\n  target_class_string: \"n01440764\"\n}\nitem: { id: 1, name: 'a\\'b' }\n",
 ];
 
-/// The target.
+/// The target of label files.
 pub(super) struct LabelFiles {
     path: PathBuf,
     map: PathBuf,
 }
 
 impl LabelFiles {
-    /// A label file is only ever opened by its path; it is written into `scratch`.
+    /// Label files are opened by path; they are written to `scratch`.
     pub(super) fn new(scratch: &Path) -> Self {
         Self { path: scratch.join(NAME), map: scratch.join(MAP) }
     }
@@ -75,8 +75,8 @@ impl Target for LabelFiles {
         Ok("read")
     }
 
-    /// A line of two bytes is an entry of 48, and a place in a list; a label map is read beside
-    /// ImageNet's names.
+    /// A line of two bytes is an entry of 48 bytes and a place in a list; a label map is read
+    /// together with ImageNet's names.
     fn bound(&self, length: usize) -> usize {
         (512 << 10) + 128 * length
     }

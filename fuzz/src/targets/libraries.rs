@@ -1,4 +1,4 @@
-//! Libraries of photos: opened, asked everything, checked, and written to.
+//! Photo libraries: opened, queried, checked and written to.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,14 +15,14 @@ use crate::mutate::library::mutate;
 use crate::mutate::scramble;
 use crate::random::Random;
 
-/// What the file is called.
+/// The file's name.
 const NAME: &str = "damaged.lgn";
-/// A library of the first version, which is brought up to date when it is opened.
+/// A library of the first schema version, which is migrated when it is opened.
 const OLD: &str = "crates/lorgnette-library/tests/fixtures/library_v1.lgn";
-/// Photos of the sound library, and numbers of each one's features.
+/// The number of photos in the valid library, and of each one's features.
 const PHOTOS: usize = 40;
 const FEATURES: usize = 64;
-/// Questions that reach every kind of condition.
+/// Queries with every kind of condition.
 const QUERIES: [&str; 6] = [
     "dog",
     "dog in the left half left of a vehicle covering > 1%",
@@ -32,14 +32,14 @@ const QUERIES: [&str; 6] = [
     "like /photos/7.jpg > 0.1",
 ];
 
-/// The target.
+/// The target of libraries.
 pub(super) struct Libraries {
     path: PathBuf,
     seeds: [Vec<u8>; 2],
 }
 
 impl Libraries {
-    /// Makes a library in a folder of `scratch`.
+    /// Creates a library in a folder of `scratch`.
     pub(super) fn new(scratch: &Path) -> Self {
         let folder = scratch.join("libraries");
         fs::create_dir_all(&folder).expect("a folder to write to");
@@ -76,7 +76,7 @@ impl Target for Libraries {
             Ok(library) => library,
             Err(error) => return must_name(NAME, &error).map(|()| "refused"),
         };
-        // Each question may fail, and the next one is asked all the same.
+        // A failed query does not stop the next one.
         let mut failures = usize::from(!library.integrity().is_ok_and(|wrong| wrong.is_empty()));
         failures += query_everything(&library, random).into_iter().filter(Result::is_err).count();
         if writes {
@@ -85,8 +85,8 @@ impl Target for Libraries {
         Ok(if failures == 0 { "answered" } else { "answered in part" })
     }
 
-    /// SQLite's own memory, which has a bound of its own, is not counted here: it is what is made
-    /// of a library's rows.
+    /// Covers values made of a library's rows. SQLite's own memory has a separate limit and is not
+    /// counted.
     fn bound(&self, length: usize) -> usize {
         (16 << 20) + 32 * length
     }
@@ -96,7 +96,7 @@ impl Target for Libraries {
     }
 }
 
-/// Everything that reads.
+/// Calls everything that reads.
 fn query_everything(library: &Library, random: &mut Random) -> Vec<Answer<()>> {
     let query = Query::parse(QUERIES[random.below(QUERIES.len())]).expect("a query");
     let mut answers = vec![
@@ -119,7 +119,7 @@ fn query_everything(library: &Library, random: &mut Random) -> Vec<Answer<()>> {
     answers
 }
 
-/// Everything that writes.
+/// Calls everything that writes.
 fn write(library: &mut Library) -> Vec<Answer<()>> {
     let photo = Path::new("/photos/3.jpg");
     let correction =
@@ -143,7 +143,7 @@ fn make(path: &Path) -> Answer<()> {
     lorgnette_library::import(&mut library, &model_record(), (0..PHOTOS).map(made_up_photo))?;
     let correction = Correction { right: Some("beagle".into()), ..Correction::default() };
     library.correct(Path::new("/photos/3.jpg"), &correction)?;
-    // Without a log of changes beside it, the file is all there is.
+    // Without a write-ahead log, the file is complete.
     library.vacuum()
 }
 
@@ -164,7 +164,7 @@ fn model_record() -> ModelRecord {
     }
 }
 
-/// A photo with regions that the queries ask for, made up from its number.
+/// Creates a photo with regions that the queries match, derived from its number.
 fn made_up_photo(number: usize) -> ImportedPhoto {
     const CLASSES: [usize; 5] = [152, 282, 780, 739, 300];
     let share = |seed: usize| (number * 7 + seed * 3) as f32 % 10.0 / 10.0;
@@ -195,7 +195,7 @@ fn made_up_photo(number: usize) -> ImportedPhoto {
     }
 }
 
-/// Takes a library away, and what SQLite puts beside it.
+/// Removes a library and SQLite's additional files.
 fn remove(path: &Path) {
     for extension in ["", "-wal", "-shm", "-journal"] {
         let mut name = path.as_os_str().to_owned();

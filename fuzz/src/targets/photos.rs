@@ -1,4 +1,4 @@
-//! Photos of every format: decoded, and made the input of a network in every style.
+//! Photos of every format: decoded and preprocessed in every style.
 
 use lorgnette::picture::{Metadata, OpenOptions, Picture, PictureError, Pixels, Transform};
 use lorgnette::preprocess::{Preprocessing, Preprocessor};
@@ -7,14 +7,14 @@ use super::{Input, Target, must_name, repository};
 use crate::mutate::{photo, scramble};
 use crate::random::Random;
 
-/// What messages call the file.
+/// The file's name in messages.
 const NAME: &str = "damaged photo";
-/// The largest photo taken.
+/// The maximum number of pixels.
 const MAX_PIXELS: u64 = 1 << 18;
-/// The largest file taken.
+/// The maximum file size.
 const MAX_BYTES: u64 = 200 << 10;
 
-/// The target.
+/// The target of photos.
 pub(super) struct Photos {
     files: Vec<Vec<u8>>,
 }
@@ -66,8 +66,8 @@ impl Target for Photos {
         use_notes(&input.bytes)?;
         match options.decode(&input.bytes, NAME) {
             Ok(picture) => use_picture(&picture, random).map(|()| "decoded"),
-            // The decoders of other crates may panic on damage, which `decode` makes an error of;
-            // ours may not.
+            // Decoders of other crates may panic on damage, which `decode` turns into an error; our
+            // own must not.
             Err(
                 error @ PictureError::Decoder {
                     format: lorgnette::picture::PictureFormat::Jpeg,
@@ -81,8 +81,8 @@ impl Target for Photos {
         }
     }
 
-    /// A pixel is at most sixteen bytes while its decoder works and sixteen while it is turned and
-    /// made RGB; tables are sixteen mebibytes, and a byte of a TIFF's directory up to 32.
+    /// Sixteen bytes per pixel while the decoder works, and sixteen while the image is rotated and
+    /// converted to RGB. Tables take sixteen MiB, and a byte of a TIFF's directory up to 32.
     fn bound(&self, length: usize) -> usize {
         (16 << 20) + 32 * MAX_PIXELS as usize + 32 * length
     }
@@ -92,7 +92,7 @@ impl Target for Photos {
     }
 }
 
-/// A JPEG within the notes would show what was to be hidden.
+/// Checks that metadata contains no JPEG: it would show the hidden part of a blurred photo.
 fn use_notes(bytes: &[u8]) -> Result<(), String> {
     let notes = Metadata::from_bytes(bytes).without_thumbnails();
     let exif = notes.exif().unwrap_or_default();

@@ -10,14 +10,14 @@ use super::{Input, Target, must_name, repository};
 use crate::mutate::scramble;
 use crate::random::Random;
 
-/// What the file is called.
+/// The file's name.
 const NAME: &str = "damaged.plan";
-/// Small models, written by TensorFlow.
+/// Small models written by TensorFlow.
 const CORPUS: &str = "crates/lorgnette-net/tests/models.tar.gz";
-/// What is packed stands behind the first pages, and no reader looks at it.
+/// The damaged part: packed weights follow the first pages, and no reader inspects them.
 const HEADER: usize = 16 << 10;
 
-/// The target.
+/// The target of plan files.
 pub(super) struct Plans {
     path: PathBuf,
     seeds: Vec<Vec<u8>>,
@@ -25,7 +25,7 @@ pub(super) struct Plans {
 }
 
 impl Plans {
-    /// Makes plan files of the corpus in a folder of `scratch`.
+    /// Creates plan files of the corpus in a folder of `scratch`.
     pub(super) fn new(scratch: &Path) -> Self {
         let folder = scratch.join("plans");
         let packed = fs::File::open(repository(CORPUS)).expect("the corpus is in the repository");
@@ -72,7 +72,7 @@ impl Target for Plans {
         fs::write(&self.path, &input.bytes).map_err(|error| error.to_string())?;
         let network = match Network::open(&self.path, LoadOptions::default(), self.run.clone()) {
             Ok(network) => network,
-            // A file that is no plan file any more is told as what it looks like.
+            // A file that is no longer a plan file is read as the format it resembles.
             Err(error) => return must_name("damaged", &error).map(|()| "refused"),
         };
         let planned = network.signature().and_then(|signature| {
@@ -82,12 +82,12 @@ impl Target for Plans {
         if !is_small(session.plan()) {
             return Ok("planned");
         }
-        // What can be planned can be run.
+        // Every plan must run.
         session.run().map_err(|error| error.to_string())?;
         Ok("ran")
     }
 
-    /// As for graphs, which plan files hold.
+    /// As for graphs, which plan files contain.
     fn bound(&self, length: usize) -> usize {
         (256 << 20) + 4 * (64 << 20) + 160 * length
     }
@@ -97,7 +97,7 @@ impl Target for Plans {
     }
 }
 
-/// Gives the header its checksum again, where its length is still one.
+/// Corrects the header's checksum, if its length is still valid.
 fn mend_checksum(bytes: &mut [u8]) {
     const LENGTH: std::ops::Range<usize> = 12..16;
     const CHECKSUM: std::ops::Range<usize> = 16..20;

@@ -1,4 +1,4 @@
-//! Queries: read, shown, read again, and their names looked up.
+//! Queries: parsed, displayed, parsed again, and their names resolved.
 
 use lorgnette::Labels;
 use lorgnette_library::hierarchy::{Class, Vocabulary};
@@ -8,7 +8,7 @@ use super::{Input, Target};
 use crate::mutate::scramble;
 use crate::random::Random;
 
-/// Sound queries to begin with.
+/// Valid queries.
 const QUERIES: [&str; 9] = [
     "give me all images where the school bus is in the middle AND a flower pot in the top left corner",
     "dog left of cat in the bottom right quarter OR (beagle covering > 20% AND NOT tabby)",
@@ -20,14 +20,14 @@ const QUERIES: [&str; 9] = [
     "not not ((((dog))))",
     "photos",
 ];
-/// Words that are put anywhere.
+/// Words to insert anywhere.
 const WORDS: [&str; 30] = [
     "and", "or", "not", "in", "the", "middle", "top", "left", "of", "right", "half", "corner",
     "covering", "count", "like", "path:", "date:", "(", ")", "\"", "'", ">=", "20%", "2", "is",
     "inside", "photos", "where", "..", "“",
 ];
 
-/// The target.
+/// The target of queries.
 pub(super) struct Queries {
     vocabulary: Vocabulary,
     phrases: Vec<String>,
@@ -79,7 +79,7 @@ impl Target for Queries {
         }
     }
 
-    /// A tree of a query is larger than its text; so are the tables of distances to every name.
+    /// A query's tree is larger than its text, and so are the tables of distances to every name.
     fn bound(&self, length: usize) -> usize {
         (4 << 20) + 1024 * length
     }
@@ -89,7 +89,7 @@ impl Target for Queries {
     }
 }
 
-/// Puts a word of the language somewhere between two words, or takes one out.
+/// Inserts a keyword between two words, or removes a word.
 fn shuffle(random: &mut Random, bytes: &mut Vec<u8>) {
     let text = String::from_utf8_lossy(bytes).into_owned();
     let mut words: Vec<&str> = text.split(' ').collect();
@@ -102,7 +102,7 @@ fn shuffle(random: &mut Random, bytes: &mut Vec<u8>) {
     *bytes = words.join(" ").into_bytes();
 }
 
-/// An error must show the place.
+/// Checks that an error shows its position.
 fn must_point(message: &str) -> Result<(), String> {
     if message.lines().count() == 3 && message.ends_with('^') {
         Ok(())

@@ -9,7 +9,7 @@ use crate::random::Random;
 const TYPES: [DType; 8] =
     [DType::F16, DType::F32, DType::F64, DType::U8, DType::I8, DType::I32, DType::I64, DType::Bool];
 
-/// Header lines that a writer of another mind may have written.
+/// Header lines of unusual writers.
 const HEADERS: [&str; 6] = [
     "{'descr': '<f4', 'fortran_order': True, 'shape': (2, 3), }",
     "{\"shape\": (4294967296, 4294967296), \"descr\": \">i8\", \"fortran_order\": False}",
@@ -19,7 +19,7 @@ const HEADERS: [&str; 6] = [
     "",
 ];
 
-/// The target.
+/// The target of `.npy` files.
 pub(super) struct Tensors;
 
 impl Target for Tensors {
@@ -32,7 +32,7 @@ impl Target for Tensors {
             bytes.splice(10..10 + header.len().min(bytes.len() - 10), header.iter().copied());
         }
         for _ in 0..=random.below(4) {
-            // What is not values is most of what can go wrong.
+            // Most errors are in the header.
             let mut header: Vec<u8> = bytes.drain(..bytes.len().min(128)).collect();
             scramble(random, &mut header, HEADERS[0].as_bytes());
             bytes.splice(..0, header);
@@ -53,7 +53,7 @@ impl Target for Tensors {
         Ok("read")
     }
 
-    /// A byte becomes a float of four and a whole number of eight.
+    /// A byte becomes a float of four bytes and an integer of eight.
     fn bound(&self, length: usize) -> usize {
         (64 << 10) + 32 * length
     }

@@ -1,4 +1,4 @@
-//! Checkpoints in archives: unpacked once, found again, and refused where they are hostile.
+//! Checkpoints in archives: unpacked once, found again, and refused if hostile.
 
 use std::fs;
 use std::io::Write as _;
@@ -28,7 +28,7 @@ fn files_of(fixture: &str, within: &str) -> Files {
 
 fn header(name: &str, size: u64) -> tar::Header {
     let mut header = tar::Header::new_ustar();
-    // As it is: the library's own setter would refuse what is to be refused here.
+    // Written directly: the library's own setter would refuse the name.
     header.as_old_mut().name[..name.len()].copy_from_slice(name.as_bytes());
     header.set_size(size);
     header.set_mode(0o644);
@@ -73,7 +73,7 @@ fn zip_of(files: &Files, method: rawzip::CompressionMethod) -> Vec<u8> {
     bytes
 }
 
-/// An archive's file beside a cache.
+/// Writes an archive next to a cache.
 fn placed(name: &str, bytes: &[u8]) -> (PathBuf, PathBuf) {
     let folder = empty_folder("archive");
     fs::write(folder.join(name), bytes).unwrap();
@@ -115,8 +115,8 @@ fn an_archive_is_unpacked_once() {
     let open = || Weights::open_archived(&path, &cache).unwrap().get("global_step").unwrap();
     open();
     let unpacked = only_folder(&cache).join("tiny.ckpt");
-    // A change that keeps the length stays, since nothing is unpacked again; checksums find it
-    // where it matters.
+    // A change that keeps the length is not detected here, since nothing is unpacked again;
+    // checksums detect it.
     let mut bytes = fs::read(&unpacked).unwrap();
     bytes[3000] ^= 1;
     fs::write(&unpacked, &bytes).unwrap();
@@ -125,7 +125,7 @@ fn an_archive_is_unpacked_once() {
         damaged.contains("a.tgz/tiny.ckpt: ") && damaged.contains("checksum does not match"),
         "{damaged}"
     );
-    // Another length does not.
+    // Another length is detected.
     fs::write(&unpacked, &bytes[..100]).unwrap();
     open();
     assert_eq!(only_folder(&cache).join("tiny.ckpt").metadata().unwrap().len(), bytes.len() as u64);
@@ -315,7 +315,7 @@ fn the_oldest_archives_make_room() {
         .collect();
     let there: Vec<bool> = unpacked.iter().map(|files| files.is_dir()).collect();
     assert_eq!(there, [false, true, true], "two of 5515 bytes fit");
-    // What the cache did not write, it does not remove.
+    // The cache does not remove files of other origin.
     let foreign = folder.join("cache/foreign");
     fs::create_dir(&foreign).unwrap();
     cache.unpack(&folder.join("a.tar")).unwrap();

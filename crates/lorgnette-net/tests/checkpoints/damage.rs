@@ -1,4 +1,4 @@
-//! Every kind of damage gets an error that names the file, the variable, and what is wrong.
+//! Every kind of damage gives an error that names the file, the variable and the fault.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,7 @@ use lorgnette_net::weights::Weights;
 use crate::fixtures::fixtures;
 use crate::tables::{self, varint};
 
-/// Opens and reads all; the first error.
+/// Opens and reads everything; returns the first error.
 fn refused(path: &Path) -> String {
     let weights = match Weights::open(path) {
         Ok(weights) => weights,
@@ -39,7 +39,7 @@ fn v2() -> (PathBuf, PathBuf) {
     (folder.join("tiny.ckpt.index"), folder.join("tiny.ckpt.data-00000-of-00001"))
 }
 
-/// A V2 checkpoint in which the entry of a variable is another message.
+/// A V2 checkpoint in which the entry of a variable is replaced.
 fn v2_with(variable: &str, entry: Vec<u8>) -> String {
     let (index, _) = v2();
     tables::rewrite(&index, |entries| {
@@ -302,7 +302,7 @@ fn a_table_that_claims_too_much() {
 
 #[test]
 fn keys_that_multiply_are_refused() {
-    // One long key, and then thousands that share it and add a byte: few bytes, many names.
+    // One long key, then thousands that share it and add a byte: few bytes, many names.
     let (index, _) = v2();
     let header = tables::read(&fs::read(&index).unwrap())[0].1.clone();
     let mut block = [&[0, 0, header.len() as u8][..], &header].concat();

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use lorgnette_net::{Tensor, npy};
 
-/// A checkpoint: what to open, and what is in it.
+/// A checkpoint: the path to open, and the expected content.
 #[derive(serde::Deserialize)]
 pub(crate) struct Case {
     pub(crate) name: String,
@@ -29,7 +29,7 @@ pub(crate) struct Fixtures {
     pub(crate) cases: Vec<Case>,
 }
 
-/// The fixtures, unpacked by whoever asks first.
+/// Returns the fixtures; the first call unpacks them.
 pub(crate) fn fixtures() -> &'static Fixtures {
     static FIXTURES: OnceLock<Fixtures> = OnceLock::new();
     FIXTURES.get_or_init(|| {
@@ -59,7 +59,7 @@ impl Fixtures {
         npy::read(&std::fs::read(self.path(file)).unwrap()).unwrap()
     }
 
-    /// A folder of its own with the files of a checkpoint, to change them.
+    /// Copies the files of a checkpoint to a new folder, to change them.
     pub(crate) fn copy(&self, name: &str) -> PathBuf {
         let folder = empty_folder(name);
         copy_files(&self.path(name), &folder);
@@ -76,14 +76,14 @@ pub(crate) fn copy_files(from: &Path, to: &Path) {
     }
 }
 
-/// Writes a file in place of another. Some file systems wait for the disk when a file is cut and
-/// written again, which takes a hundred times longer.
+/// Replaces a file. Some file systems wait for the disk when a file is truncated and written again,
+/// which takes a hundred times longer.
 pub(crate) fn write_anew(path: &Path, bytes: &[u8]) {
     let _ = std::fs::remove_file(path);
     std::fs::write(path, bytes).unwrap();
 }
 
-/// A new folder for one test's files, in the build's own.
+/// Creates a folder for one test's files in the build's folder.
 pub(crate) fn empty_folder(label: &str) -> PathBuf {
     static FOLDERS: AtomicUsize = AtomicUsize::new(0);
     let number = FOLDERS.fetch_add(1, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! Counts what a thread has allocated at most, so that a damaged file cannot ask for memory unseen.
+//! Measures a thread's peak allocation, so that the memory use of damaged files is tested.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -16,7 +16,7 @@ fn count(bytes: isize) {
     MAX_BYTES.set(MAX_BYTES.get().max(now));
 }
 
-// SAFETY: every call is passed on to the system's allocator as it is; the cells have no destructor
+// SAFETY: every call is forwarded unchanged to the system's allocator; the cells have no destructor
 // and allocate nothing.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
@@ -41,8 +41,8 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static COUNTING: Counting = Counting;
 
-/// What `work` gives, and how many bytes this thread held at most meanwhile beyond what it held
-/// before.
+/// Returns the result of `work`, and the peak of this thread's allocation in bytes above the
+/// initial one.
 pub(crate) fn peak<T>(work: impl FnOnce() -> T) -> (T, usize) {
     let before = NOW.get();
     MAX_BYTES.set(before);

@@ -1,5 +1,5 @@
-//! Thousands of damaged checkpoints: each is read as it was, or refused; none ends the program or
-//! fills the memory.
+//! Thousands of damaged checkpoints: each is read correctly or refused, without a crash or
+//! unbounded memory.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use crate::fixtures::{Case, fixtures, write_anew};
 use crate::memory::peak;
 use crate::tables;
 
-/// SplitMix64: numbers that are the same in every run.
+/// SplitMix64: the same numbers in every run.
 struct Chance(u64);
 
 impl Chance {
@@ -24,8 +24,8 @@ impl Chance {
         (self.next() % limit.max(1) as u64) as usize
     }
 
-    /// One change of some bytes: a bit, a byte that is special to some format, a piece gone,
-    /// doubled or moved.
+    /// Changes some bytes: flips a bit, writes a special byte, or removes, duplicates or moves a
+    /// piece.
     fn change(&mut self, bytes: &mut Vec<u8>) {
         let at = self.below(bytes.len());
         let length = self.below(bytes.len() - at).min(40);
@@ -47,7 +47,7 @@ impl Chance {
     }
 }
 
-/// The file to damage: the table that the checkpoint begins with.
+/// Returns the file to damage: the table at the start of the checkpoint.
 fn table_of(folder: &Path) -> std::path::PathBuf {
     let is_table = |path: &std::path::PathBuf| {
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
@@ -59,11 +59,10 @@ fn table_of(folder: &Path) -> std::path::PathBuf {
     files.swap_remove(0)
 }
 
-/// Names, and the bytes of those that could be read.
+/// Names, and the bytes of the readable variables.
 type Read = Vec<(String, Option<Vec<u8>>)>;
 
-/// Reads everything. Memory is held to what the documentation of `weights` promises, and 64 KiB for
-/// small things.
+/// Reads everything. The memory limit is that of the documentation of `weights`, plus 64 KiB.
 fn read_all(folder: &Path, bytes: usize) -> Result<Read, String> {
     let (read, most) = peak(|| {
         let weights = Weights::open(folder).map_err(|e| e.to_string())?;
@@ -77,7 +76,8 @@ fn read_all(folder: &Path, bytes: usize) -> Result<Read, String> {
     read
 }
 
-/// Whatever is read is right: unless the checksums were made anew, damage does not pass them.
+/// Checks that all values read are correct: damage does not pass checksums unless they are
+/// corrected.
 fn check_values(case: &Case, read: &Read) {
     for (name, bytes) in read {
         let wanted = &case.variables[name];
@@ -136,7 +136,7 @@ fn sealed_damage_is_refused_or_read() {
     }
 }
 
-/// A table with one key or value changed, or an entry gone or doubled.
+/// Changes a key or value of a table, or removes or duplicates an entry.
 fn change_entry(sound: &[u8], chance: &mut Chance) -> Vec<u8> {
     let mut entries = tables::read(sound);
     let at = chance.below(entries.len());
@@ -153,8 +153,7 @@ fn change_entry(sound: &[u8], chance: &mut Chance) -> Vec<u8> {
     tables::write(&entries)
 }
 
-/// A table with the bytes of a block changed under a checksum that is right, lengths and restart
-/// points among them.
+/// Changes the bytes of a block, including lengths and restart points, and corrects the checksum.
 fn change_block(sound: &[u8], chance: &mut Chance) -> Vec<u8> {
     let mut table = sound.to_vec();
     let places = tables::blocks(sound);

@@ -1,4 +1,4 @@
-//! Every form of path that people pass.
+//! Every form of path to a checkpoint.
 
 use std::fs;
 

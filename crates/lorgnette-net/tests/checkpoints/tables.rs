@@ -1,10 +1,10 @@
-//! Tables taken apart and written anew with sound checksums, so that damage reaches what is behind
-//! them.
+//! Decodes tables and writes them again with valid checksums, so that damage reaches the code after
+//! the checksums.
 
 /// Keys and values, in order.
 pub(crate) type Entries = Vec<(Vec<u8>, Vec<u8>)>;
 
-/// The checksum as tables and bundles store it.
+/// Masks a checksum, as tables and bundles store it.
 pub(crate) fn masked(bytes: &[u8]) -> u32 {
     crc32c::crc32c(bytes).rotate_right(15).wrapping_add(0xa282_ead8)
 }
@@ -32,7 +32,7 @@ fn take(bytes: &[u8], at: &mut usize) -> usize {
     }
 }
 
-/// The places of the data blocks, and then of the index block.
+/// Returns the ranges of the data blocks, then of the index block.
 pub(crate) fn blocks(table: &[u8]) -> Vec<std::ops::Range<usize>> {
     let mut at = table.len() - 48;
     let place = |at: &mut usize| {
@@ -68,13 +68,13 @@ fn entries(block: &[u8]) -> Entries {
     entries
 }
 
-/// All keys and values of a sound table that is not compressed.
+/// Returns all keys and values of a valid, uncompressed table.
 pub(crate) fn read(table: &[u8]) -> Entries {
     let blocks = blocks(table);
     blocks[..blocks.len() - 1].iter().flat_map(|place| entries(&table[place.clone()])).collect()
 }
 
-/// A block of entries that share nothing, with its trailer.
+/// Encodes a block of entries that share nothing, with its trailer.
 fn block(entries: &[(Vec<u8>, Vec<u8>)]) -> Vec<u8> {
     let (mut bytes, mut restarts) = (Vec::new(), Vec::new());
     for (key, value) in entries {
@@ -88,7 +88,7 @@ fn block(entries: &[(Vec<u8>, Vec<u8>)]) -> Vec<u8> {
     sealed(&bytes, 0)
 }
 
-/// A block's content, the number of its compression, and the checksum of both.
+/// Encodes a block's content, its compression number, and the checksum of both.
 pub(crate) fn sealed(content: &[u8], compression: u8) -> Vec<u8> {
     let mut bytes = content.to_vec();
     bytes.push(compression);
@@ -96,13 +96,13 @@ pub(crate) fn sealed(content: &[u8], compression: u8) -> Vec<u8> {
     bytes
 }
 
-/// A table of one block.
+/// Encodes a table of one block.
 pub(crate) fn write(entries: &[(Vec<u8>, Vec<u8>)]) -> Vec<u8> {
     let last = entries.last().map_or(vec![], |(key, _)| key.clone());
     table_of(&block(entries), &last)
 }
 
-/// A table of one block that is already sealed.
+/// Encodes a table of one block that has its trailer already.
 pub(crate) fn table_of(data: &[u8], last_key: &[u8]) -> Vec<u8> {
     let place = |offset: usize, sealed: &[u8]| {
         [varint(offset as u64), varint(sealed.len() as u64 - 5)].concat()

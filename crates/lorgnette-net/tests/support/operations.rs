@@ -11,7 +11,7 @@ use lorgnette_kernels::Level;
 use lorgnette_net::{LoadOptions, Network, RunOptions, Tensor, npy};
 use lorgnette_oracle::tolerance::{ACTIVATION, relative_error};
 
-/// One graph: what goes in, what must come out, as files of the archive.
+/// A graph with its inputs and expected outputs, as files of the archive.
 #[derive(serde::Deserialize)]
 pub(crate) struct Case {
     pub(crate) name: String,
@@ -59,7 +59,7 @@ pub(crate) fn difference(case: &Case, files: &Files, run: &RunOptions) -> Result
     difference
 }
 
-/// How the answers of the file at `path` differ from those wanted, if they do.
+/// Compares the outputs of the file at `path` with the expected ones.
 pub(crate) fn difference_of(
     path: &std::path::Path,
     case: &Case,
@@ -91,7 +91,7 @@ pub(crate) fn difference_of(
 /// Checks all cases on every level of this machine.
 ///
 /// # Panics
-/// If answers differ from those wanted.
+/// If outputs differ from the expected ones.
 pub(crate) fn check_all(files: &Files, cases: &[Case], levels: &[Level]) {
     let mut failures = Vec::new();
     for &level in levels {

@@ -1,4 +1,4 @@
-//! Nodes written from nothing.
+//! Writes nodes from scratch.
 
 use super::wire::{Field, Message, MessageKind, Value};
 
@@ -8,9 +8,9 @@ pub(crate) enum Attribute<'a> {
     Text(&'a str),
     List(&'a [i64]),
     Shape(&'a [i64]),
-    /// A constant of floats, all the same.
+    /// A constant of equal floats.
     Floats(&'a [i64], f32),
-    /// A constant of 32-bit whole numbers, all the same.
+    /// A constant of equal 32-bit integers.
     Numbers(&'a [i64], i64),
 }
 

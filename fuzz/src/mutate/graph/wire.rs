@@ -1,6 +1,6 @@
-//! Protocol Buffers as a tree that keeps everything it does not understand.
+//! Protocol Buffers as a tree that preserves unknown fields.
 
-/// A message of a graph, as far as the tree goes into it.
+/// The kind of a message in a graph, for messages that the tree decodes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum MessageKind {
     /// `GraphDef`.
@@ -22,7 +22,7 @@ pub(crate) enum MessageKind {
 }
 
 impl MessageKind {
-    /// The message that a field holds, if it holds one.
+    /// Returns the kind of message in a field, if it contains one.
     fn from_field(self, number: u64) -> Option<Self> {
         Some(match (self, number) {
             (Self::Graph, 1) => Self::Node,
@@ -37,14 +37,14 @@ impl MessageKind {
     }
 }
 
-/// Fields in the order they are written.
+/// The fields in the order of the file.
 #[derive(Clone, Debug)]
 pub(crate) struct Message {
     pub(crate) kind: MessageKind,
     pub(crate) fields: Vec<Field>,
 }
 
-/// One field.
+/// A field.
 #[derive(Clone, Debug)]
 pub(crate) struct Field {
     pub(crate) number: u64,
@@ -62,7 +62,7 @@ pub(crate) enum Value {
 }
 
 impl Message {
-    /// Reads a message; `None` if the bytes are none.
+    /// Decodes a message; `None` if the bytes are not one.
     pub(crate) fn parse(mut bytes: &[u8], kind: MessageKind) -> Option<Self> {
         let mut fields = Vec::new();
         while !bytes.is_empty() {
@@ -86,7 +86,7 @@ impl Message {
         Some(Self { kind, fields })
     }
 
-    /// Writes the message.
+    /// Encodes the message.
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
         for Field { number, value } in &self.fields {
             let key = |wire| number << 3 | wire;
@@ -117,7 +117,7 @@ impl Message {
         }
     }
 
-    /// The messages that fields of this number hold.
+    /// Returns the messages in fields of this number.
     pub(crate) fn children(&self, number: u64) -> impl Iterator<Item = &Self> {
         self.fields.iter().filter(move |field| field.number == number).filter_map(|field| {
             match &field.value {
@@ -127,7 +127,7 @@ impl Message {
         })
     }
 
-    /// As [`Message::children`], to change.
+    /// Returns the messages in fields of this number, mutable.
     pub(crate) fn children_mut(&mut self, number: u64) -> impl Iterator<Item = &mut Self> {
         self.fields.iter_mut().filter(move |field| field.number == number).filter_map(|field| {
             match &mut field.value {
@@ -137,7 +137,7 @@ impl Message {
         })
     }
 
-    /// Calls a function with this message and all within.
+    /// Calls `visit` with this message and all nested ones.
     pub(crate) fn for_each_message(&mut self, visit: &mut impl FnMut(&mut Self)) {
         visit(self);
         for field in &mut self.fields {
@@ -147,14 +147,14 @@ impl Message {
         }
     }
 
-    /// The first text of that number.
+    /// Returns the first text of this field number.
     pub(crate) fn text(&self, number: u64) -> Option<String> {
         let field = self.fields.iter().find(|field| field.number == number)?;
         let Value::Bytes(bytes) = &field.value else { return None };
         String::from_utf8(bytes.clone()).ok()
     }
 
-    /// Sets the first text of that number, if there is one.
+    /// Sets the first text of this field number, if there is one.
     pub(crate) fn set_text(&mut self, number: u64, text: &str) {
         if let Some(field) = self.fields.iter_mut().find(|field| field.number == number) {
             field.value = Value::Bytes(text.into());

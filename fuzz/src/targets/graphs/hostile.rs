@@ -1,12 +1,12 @@
-//! Graphs of a few hundred bytes that ask for as much as they can get.
+//! Graphs of a few hundred bytes that request as much memory and time as possible.
 
 use super::Sample;
 use crate::mutate::graph::{Attribute, write_node};
 
 const MIB: i64 = 1 << 20;
 
-/// One graph each for what a few bytes may grow to: constants, what is computed of them, index
-/// tables, packed weights.
+/// One graph for each way in which a few bytes may grow: constants, values computed from them,
+/// index tables, packed weights.
 pub(super) fn samples() -> Vec<Sample> {
     let makers: [&dyn Fn(&mut Graph); 13] = [
         &|graph: &mut Graph| {
@@ -92,7 +92,7 @@ pub(super) fn samples() -> Vec<Sample> {
 const FLOAT: u64 = 1;
 const INT32: u64 = 3;
 
-/// A graph being written.
+/// A graph that is being written.
 #[derive(Default)]
 struct Graph(Vec<u8>);
 
@@ -107,12 +107,12 @@ impl Graph {
         write_node(&mut self.0, name, op, inputs, &[]);
     }
 
-    /// A constant of one number, repeated.
+    /// Adds a constant of one repeated float.
     fn floats(&mut self, name: &str, shape: &[i64]) {
         write_node(&mut self.0, name, "Const", &[], &[("value", Attribute::Floats(shape, 0.5))]);
     }
 
-    /// A constant of one whole number, repeated.
+    /// Adds a constant of one repeated integer.
     fn numbers(&mut self, name: &str, shape: &[i64], number: i64) {
         write_node(
             &mut self.0,
