@@ -137,7 +137,11 @@ pub(crate) trait ModelFormat {
 }
 
 /// Opens a checkpoint's network: one of the zoo, or the graph that belongs to it.
-fn open_checkpoint(path: &Path, weights: Arc<Weights>, options: &LoadOptions) -> Result<ModelSource> {
+fn open_checkpoint(
+    path: &Path,
+    weights: Arc<Weights>,
+    options: &LoadOptions,
+) -> Result<ModelSource> {
     if let Some(zoo_model) = ZooModel::recognise(path, &weights, options)? {
         return Ok(ModelSource::Zoo(Box::new(zoo_model)));
     }
