@@ -1,8 +1,8 @@
 //! Segmentation: a classification network run fully convolutionally over a photo of any size.
 //!
 //! ```text
-//! Picture ─▶ scaled (for each scale) ─▶ parts ─▶ dense plan ─▶ scores of cells ─▶ LabelMap ─▶ legend, regions, pixels
-//!            picture                   tiles    lorgnette_net   scores          label_map     region, upsample
+//! Picture ─▶ scaled ─▶ tiles ─▶ session ─▶ scores ─▶ SegmentationMap ─▶ legend, regions, pixels
+//!            picture   tiles    net        scores   segmentation_map    region, upsample
 //! ```
 //!
 //! The photo is normalised, but neither resized nor cropped, so a cell's receptive field equals the
@@ -245,12 +245,16 @@ impl Segmenter {
         let session = self.model.network().dense_session(dense, window, tile);
         let is_small = size[0] < window[0] || size[1] < window[1];
         session.map_err(|error| match error {
-            lorgnette_net::Error::Memory { .. } if self.tile_budget.has_global_context => self.model.model_error(&format!(
-                "{error}; it weighs channels over the whole picture, which so cannot be looked at in parts: scale it down"
-            )),
+            lorgnette_net::Error::Memory { .. } if self.tile_budget.has_global_context => {
+                self.model.model_error(&format!(
+                    "{error}; it weighs channels over the whole picture, which therefore cannot be \
+                 split into tiles: scale it down"
+                ))
+            }
             lorgnette_net::Error::Memory { .. } => error.into(),
             error if is_small => self.model.model_error(&format!(
-                "a picture of {} x {} pixels is too small for its windows of {} x {}: scale it up ({error})",
+                "a picture of {} x {} pixels is too small for its windows of {} x {}: scale it up \
+                 ({error})",
                 size[1], size[0], window[1], window[0]
             )),
             error => error.into(),

@@ -419,7 +419,8 @@ impl Model {
     pub(crate) fn no_class_scores_error(&self) -> Error {
         let ModelInfo { signature, scores, .. } = &*self.info;
         self.model_error(&format!(
-            "its output '{}' of shape {scores:?} is not one score for each class; name another with --output",
+            "its output '{}' of shape {scores:?} is not one score for each \
+             class; name another with --output",
             signature.logits
         ))
     }
@@ -509,7 +510,9 @@ fn preprocessing(
         (Some(size), ..) => size,
         (None, Some(height), Some(width)) => [height, width],
         _ => {
-            let what = "the graph does not say how large its pictures are: give --size, such as --size 224".into();
+            let what =
+                "the graph does not state the size of its input: give --size, such as --size 224"
+                    .into();
             return Err(Error::Model { model: name.into(), what });
         }
     };
@@ -564,8 +567,8 @@ fn refresh_plan_file(network: &Network) -> Option<String> {
         return Some(format!("{path_shown}: {why}: the model itself is used"));
     }
     Some(match network.write_plan_file(path) {
-        Ok(()) => format!("{path_shown}: {why}: made anew"),
-        Err(error) => format!("{path_shown}: {why}, and it cannot be made anew: {error}"),
+        Ok(()) => format!("{path_shown}: {why}: rewritten"),
+        Err(error) => format!("{path_shown}: {why}, and it cannot be rewritten: {error}"),
     })
 }
 

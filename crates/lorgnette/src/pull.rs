@@ -1,7 +1,8 @@
 //! Downloads published models into the model store.
 //!
 //! ```text
-//! addresses, mirrors, files (source) ─▶ FILE.part, resumed (transfer, over http) ─▶ looked at (check) ─▶ FILE, its receipt
+//! addresses, mirrors, files ─▶ FILE.part, resumed ─▶ verified ─▶ FILE, its record
+//!        source                 transfer, http     check      model_store
 //! ```
 //! A file gets its final name only after it was opened and verified to be the requested network.
 

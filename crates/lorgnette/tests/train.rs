@@ -5,20 +5,22 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
 
+use lorgnette::Observer;
 use lorgnette::dataset::{
     Dataset, Grouping, Listing, ListingOptions, Nested, Regex, RejectionReason, Split, SplitBy,
     SplitOptions,
 };
-use lorgnette::features::{AugmentationOptions, Extractor, Extraction, FeatureCache, FeatureRequest};
+use lorgnette::features::{
+    AugmentationOptions, Extraction, Extractor, FeatureCache, FeatureRequest,
+};
 use lorgnette::head::{
-    self, Checkpoint, ClassWeights, Examples, OutputKind, Recipe, TrainOptions, Trained,
-    TrainingTask, Event, HeadObserver,
+    self, Checkpoint, ClassWeights, Event, Examples, HeadObserver, OutputKind, Recipe,
+    TrainOptions, Trained, TrainingTask,
 };
 use lorgnette::kernels::{Level, ThreadPool};
 use lorgnette::metrics::{ScoredPhoto, label_issues};
 use lorgnette::net::zoo;
 use lorgnette::picture::OpenOptions;
-use lorgnette::Observer;
 use lorgnette::{Model, ModelOptions, Picture};
 
 /// A small picture of one colour, unlike others of another number.
@@ -325,7 +327,11 @@ fn stopping_keeps_what_was_computed() {
         .iter()
         .map(|example| FeatureRequest { example: example.clone(), augmentation: None })
         .collect();
-    let stopped = extractor.extract_all(&requests, &mut cache, 1, &mut |event: &Extraction| if event.done < 5 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }).unwrap();
+    let stopped = extractor
+        .extract_all(&requests, &mut cache, 1, &mut |event: &Extraction| {
+            if event.done < 5 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        })
+        .unwrap();
     assert!(stopped.is_none());
     let (_, computed) = extract_all(&extractor, &dataset, &mut cache, 1);
     assert!((1..=7).contains(&computed), "{computed}");

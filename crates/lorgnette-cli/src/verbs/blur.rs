@@ -30,7 +30,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     photos: PhotoArguments,
 
-    /// What to blur: names, synsets or indices of classes, or what they are kinds of (dog,
+    /// Classes to blur: names, synsets or indices, or more general names (dog,
     /// vehicle); may be given several times
     #[arg(long, required = true, num_args = 1.., value_name = "NAME")]
     class: Vec<String>,
@@ -39,7 +39,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "OUT", required_unless_present_any = ["in_place", "dry_run"])]
     out: Option<PathBuf>,
 
-    /// Write over the photos themselves; each is kept beside it, with .orig behind its name
+    /// Write over the photos themselves; each is kept in a copy with .orig behind its name
     #[arg(long, conflicts_with = "out")]
     in_place: bool,
 

@@ -45,7 +45,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 
-    /// What the lines of --format csv are
+    /// Records of --format csv
     #[arg(long, value_enum, default_value_t = Table::Regions)]
     table: Table,
 
@@ -66,7 +66,7 @@ pub(crate) struct Arguments {
     #[arg(long)]
     no_legend: bool,
 
-    /// Write the scores, [rows, columns, classes], likewise (.npy), and the labels beside them
+    /// Write the scores, [rows, columns, classes], likewise (.npy), and the labels
     /// (.labels.npy)
     #[arg(long, value_name = "OUT")]
     npy: Option<PathBuf>,

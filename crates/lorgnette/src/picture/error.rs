@@ -37,7 +37,7 @@ pub enum PictureError {
     NotAPicture {
         /// The file, as the caller named it.
         name: String,
-        /// What the content looks like, and a remedy.
+        /// A description of the content, and a remedy.
         what: String,
     },
 

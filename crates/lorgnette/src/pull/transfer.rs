@@ -126,7 +126,7 @@ impl<'a> Transfer<'a> {
                 self.receive(response, (file, bytes, total), observer)
             }
             (416, Some(_)) => {
-                self.restart("the server has no more of the file than is here: begun anew")
+                self.restart("the server has no more of the file than was received: starting over")
             }
             (status @ (408 | 425 | 429 | 500..=599), _) => {
                 Err(transient(status_text(status, &response)))
@@ -149,11 +149,11 @@ impl<'a> Transfer<'a> {
         remote_file: &RemoteFile,
     ) -> Result<Option<u64>, AttemptFailure> {
         let Some((start, total)) = header(response, CONTENT_RANGE).and_then(content_range) else {
-            return self.restart("the server sent a part without saying which: begun anew");
+            return self.restart("the server sent a part without saying which: starting over");
         };
         if start != bytes {
             return self.restart(&format!(
-                "the server sent what follows byte {start}, not {bytes}: begun anew"
+                "the server sent what follows byte {start}, not {bytes}: starting over"
             ));
         }
         let same = remote_file.bytes.is_none() || total.is_none() || remote_file.bytes == total;
@@ -167,7 +167,7 @@ impl<'a> Transfer<'a> {
             LAST_MODIFIED
         };
         if !same || recorded.is_some_and(|recorded| changed(name, recorded)) {
-            return self.restart("the file has changed on the server: begun anew");
+            return self.restart("the file has changed on the server: starting over");
         }
         Ok(total.or(remote_file.bytes))
     }
