@@ -14,14 +14,14 @@ const REPETITIONS: usize = 20_000;
 /// Floating-point operations a second of all threads of a pool, in billions. Of AMX, those of its
 /// vectors.
 pub fn gflops(level: Level, pool: &ThreadPool) -> f64 {
-    rate(2 * lanes(level), pool, || multiply_add(level))
+    rate(2 * level.isa().lanes, pool, || multiply_add(level))
 }
 
 /// The same of pairs of numbers that are rounded to bf16; `None` where the CPU multiplies no such
 /// pairs.
 pub fn bf16_gflops(level: Level, pool: &ThreadPool) -> Option<f64> {
-    let is_there = level.base_isa() == Level::Avx512 && has_bf16();
-    is_there.then(|| rate(4 * lanes(level), pool, multiply_add_pairs))
+    let is_there = level.multiplies_bf16();
+    is_there.then(|| rate(4 * level.isa().lanes, pool, multiply_add_pairs))
 }
 
 /// Operations a second of all threads, where each of the instructions has so many.
@@ -30,14 +30,6 @@ fn rate(operations: usize, pool: &ThreadPool, turns: impl Fn() + Sync) -> f64 {
     let tasks = 4 * pool.threads();
     pool.run(tasks, &|_, _| turns());
     (tasks * REPETITIONS * CHAINS * operations) as f64 / start.elapsed().as_secs_f64() / 1e9
-}
-
-fn lanes(level: Level) -> usize {
-    match level.base_isa() {
-        Level::Portable => 4,
-        Level::Avx2 => 8,
-        Level::Avx512 | Level::Amx => 16,
-    }
 }
 
 fn multiply_add(level: Level) {

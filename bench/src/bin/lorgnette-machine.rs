@@ -1,7 +1,7 @@
 //! What this machine is able to, as a line of JSON: `bench/compare` asks before it times anything,
 //! `bench/roofline.py` sets layers against it.
 //!
-//!     lorgnette-machine            what two threads are to each other, in some thirty milliseconds
+//!     lorgnette-machine            the relation of two threads, in some thirty milliseconds
 //!     lorgnette-machine --limits [--level L] [--threads N]    also how fast one thread, and N, multiply and read
 
 use lorgnette_bench::core_proximity::CoreProximity;

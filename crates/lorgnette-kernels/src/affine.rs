@@ -4,7 +4,7 @@ use crate::blocks::{
     assert_float32, assert_same_shape, contiguous_runs, for_blocks, pixel_range, via_f32,
 };
 use crate::simd::{Simd, SimdOp};
-use crate::{Clamp, ImageLayout, Level, ThreadPool};
+use crate::{Clamp, ImageLayout, ImagePair, Level, ThreadPool};
 
 /// `output = clamp(input · scale[channel] + shift[channel])`
 #[derive(Debug)]
@@ -45,7 +45,8 @@ pub fn affine(level: Level, affine: Affine<'_>, pool: &ThreadPool) {
     let Affine { input_layout, input, scale, shift, clamp, output_layout, output } = affine;
     assert_same_shape(&input_layout, &output_layout);
     for_blocks(&output_layout, 1, output, pool, &|pixels, chunk| {
-        via_f32(&input_layout, input, pixels, (&output_layout, chunk), |pixels, layout, values| {
+        let images = ImagePair::new(&input_layout, input, &output_layout, chunk);
+        via_f32(images, pixels, |pixels, layout, values| {
             level.dispatch(Pixels { layout, count: pixels.len(), scale, shift, clamp, values });
         });
     });

@@ -7,7 +7,7 @@ use crate::blocks::{
     for_blocks, pixel_range, via_f32,
 };
 use crate::simd::{Simd, SimdOp};
-use crate::{Binary, Clamp, ImageLayout, Level, StorageType, ThreadPool};
+use crate::{Binary, Clamp, ImageLayout, ImagePair, Level, StorageType, ThreadPool};
 
 /// One side of a [`binary`] operation. Along each of batch, height, width and channels it has the
 /// output's size, or 1, and then its value counts for all.
@@ -24,101 +24,112 @@ impl Operand<'_> {
         ImageLayout { stride: output.stride, ..self.layout } == *output
     }
 
+    /// Panics unless each size is the output's, or 1 in a float32 operand.
     fn check(&self, output: &ImageLayout) {
-        let sizes =
-            |layout: &ImageLayout| [layout.batch, layout.height, layout.width, layout.channels];
-        let broadcasts =
-            |(own, size)| own == size || (own == 1 && self.layout.storage == StorageType::Float32);
-        let fits = sizes(&self.layout).into_iter().zip(sizes(output)).all(broadcasts);
+        let is_float32 = self.layout.storage == StorageType::Float32;
+        let fits = sizes(&self.layout)
+            .into_iter()
+            .zip(sizes(output))
+            .all(|(own, size)| own == size || (own == 1 && is_float32));
         assert!(fits, "an operand of shape {:?} does not broadcast to {:?}", self.layout, output);
     }
 
-    /// The operand's part for an output pixel.
+    /// Returns the operand's values for an output pixel.
     #[inline(always)]
     pub(crate) fn at(&self, output: &ImageLayout, pixel: usize) -> &[f32] {
-        let coordinate = |size: usize, at: usize| if size == 1 { 0 } else { at };
         let (row, x) = (pixel / output.width, pixel % output.width);
         let (n, y) = (row / output.height, row % output.height);
         let layout = &self.layout;
-        let row = coordinate(layout.batch, n) * layout.height + coordinate(layout.height, y);
-        &self.values[pixel_range(layout, row * layout.width + coordinate(layout.width, x))]
+        let row =
+            broadcast_index(layout.batch, n) * layout.height + broadcast_index(layout.height, y);
+        &self.values[pixel_range(layout, row * layout.width + broadcast_index(layout.width, x))]
     }
 }
 
-/// `output = clamp(op(a, b))`
-#[expect(clippy::too_many_arguments, reason = "two operands, a result and what to do with them")]
-pub fn binary(
-    level: Level,
-    op: Binary,
-    a: Operand<'_>,
-    b: Operand<'_>,
-    clamp: Clamp,
-    output_layout: &ImageLayout,
-    output: &mut [f32],
-    pool: &ThreadPool,
-) {
-    a.check(output_layout);
-    b.check(output_layout);
-    let float32 = [a.layout, b.layout, *output_layout]
+/// Returns an index along an axis of an operand: 0 if the axis has size 1.
+#[inline(always)]
+fn broadcast_index(size: usize, at: usize) -> usize {
+    if size == 1 { 0 } else { at }
+}
+
+fn sizes(layout: &ImageLayout) -> [usize; 4] {
+    [layout.batch, layout.height, layout.width, layout.channels]
+}
+
+/// One run of a binary operation: `output = clamp(op(a, b))`.
+#[derive(Debug)]
+pub struct BinaryOp<'a> {
+    /// The function.
+    pub op: Binary,
+    /// The left operand.
+    pub a: Operand<'a>,
+    /// The right operand.
+    pub b: Operand<'a>,
+    /// The range results are limited to.
+    pub clamp: Clamp,
+    /// The output's layout.
+    pub output_layout: ImageLayout,
+    /// The output's values.
+    pub output: &'a mut [f32],
+}
+
+/// One run of a binary operation in place: `values = clamp(op(values, b))`.
+#[derive(Debug)]
+pub struct BinaryInPlace<'a> {
+    /// The function.
+    pub op: Binary,
+    /// The right operand.
+    pub b: Operand<'a>,
+    /// The range results are limited to.
+    pub clamp: Clamp,
+    /// The layout of the values.
+    pub layout: ImageLayout,
+    /// The left operand's values, overwritten by the results.
+    pub values: &'a mut [f32],
+}
+
+/// Applies a function to each pair of elements, with broadcasting.
+pub fn binary(level: Level, binary: BinaryOp<'_>, pool: &ThreadPool) {
+    let BinaryOp { op, a, b, clamp, output_layout, output } = binary;
+    a.check(&output_layout);
+    b.check(&output_layout);
+    let float32 = [a.layout, b.layout, output_layout]
         .iter()
         .all(|layout| layout.storage == StorageType::Float32);
     if !float32 {
-        // The second operand's values may be float32 and broadcast.
-        assert_same_shape(&a.layout, output_layout);
+        // The right operand's values may still be float32 and broadcast.
+        assert_same_shape(&a.layout, &output_layout);
     }
-    for_blocks(output_layout, 1, output, pool, &|pixels, chunk| {
+    for_blocks(&output_layout, 1, output, pool, &|pixels, chunk| {
         if float32 {
-            broadcast(&a, output_layout, pixels.clone(), chunk);
-            return level.dispatch(Pixels {
-                op,
-                b,
-                clamp,
-                layout: output_layout,
-                pixels,
-                values: chunk,
-            });
+            let layout = &output_layout;
+            broadcast(&a, layout, pixels.clone(), chunk);
+            return level.dispatch(Pixels { op, b, clamp, layout, pixels, values: chunk });
         }
-        via_f32(&a.layout, a.values, pixels, (output_layout, chunk), |pixels, layout, values| {
-            with_f32_operand(&b, pixels, layout, values, &mut |b, layout, pixels, values| {
-                level.dispatch(Pixels { op, b, clamp, layout, pixels, values });
-            });
+        let images = ImagePair::new(&a.layout, a.values, &output_layout, chunk);
+        via_f32(images, pixels, |pixels, layout, values| {
+            let task = Pixels { op, b, clamp, layout, pixels, values };
+            with_f32_operand(task, |task| level.dispatch(task));
         });
     });
 }
 
-/// `values = clamp(op(values, b))`
-pub fn binary_in_place(
-    level: Level,
-    op: Binary,
-    b: Operand<'_>,
-    clamp: Clamp,
-    layout: &ImageLayout,
-    values: &mut [f32],
-    pool: &ThreadPool,
-) {
-    b.check(layout);
-    assert_float32(layout);
+/// Applies a function to each pair of elements, in place of the left operand.
+pub fn binary_in_place(level: Level, binary: BinaryInPlace<'_>, pool: &ThreadPool) {
+    let BinaryInPlace { op, b, clamp, layout, values } = binary;
+    b.check(&layout);
+    assert_float32(&layout);
     assert_float32(&b.layout);
-    for_blocks(layout, 1, values, pool, &|pixels, chunk| {
-        level.dispatch(Pixels { op, b, clamp, layout, pixels, values: chunk });
+    for_blocks(&layout, 1, values, pool, &|pixels, chunk| {
+        level.dispatch(Pixels { op, b, clamp, layout: &layout, pixels, values: chunk });
     });
 }
 
-/// What is done with a second operand, where results lie, their pixels, and the first operand's
-/// values, which become them.
-type BinaryCallback<'a> = &'a mut dyn FnMut(Operand<'_>, &ImageLayout, Range<usize>, &mut [f32]);
-
-/// Calls `transform` with an operand's values as float32, a number of pixels of it at a time, and
-/// those they belong to.
-fn with_f32_operand(
-    b: &Operand<'_>,
-    pixels: Range<usize>,
-    layout: &ImageLayout,
-    values: &mut [f32],
-    transform: BinaryCallback<'_>,
-) {
+/// Runs a task whose right operand may be bf16: in blocks of pixels, for which it becomes float32.
+fn with_f32_operand(task: Pixels<'_>, run: impl Fn(Pixels<'_>)) {
+    let Pixels { op, b, clamp, layout, pixels, values } = task;
     if b.layout.storage == StorageType::Float32 {
-        return transform(*b, layout, pixels, values);
+        return run(Pixels { op, b, clamp, layout, pixels, values });
     }
     let mut buffer = [0.0; MAX_BF16_ELEMENTWISE_CHANNELS];
     let block_pixels = MAX_BF16_ELEMENTWISE_CHANNELS / layout.channels;
@@ -126,9 +137,14 @@ fn with_f32_operand(
         let block = first..pixels.end.min(first + block_pixels);
         let dense = ImageLayout::dense(1, 1, block.len(), layout.channels);
         copy_pixels(&b.layout, b.values, block.clone(), &dense, &mut buffer);
-        let values = &mut values[(first - pixels.start) * layout.stride..];
-        let own = ImageLayout { stride: layout.stride, ..dense };
-        transform(Operand { values: &buffer, layout: dense }, &own, 0..block.len(), values);
+        run(Pixels {
+            op,
+            b: Operand { values: &buffer, layout: dense },
+            clamp,
+            layout: &ImageLayout { stride: layout.stride, ..dense },
+            pixels: 0..block.len(),
+            values: &mut values[(first - pixels.start) * layout.stride..],
+        });
     }
 }
 
@@ -146,6 +162,7 @@ fn broadcast(operand: &Operand<'_>, layout: &ImageLayout, pixels: Range<usize>, 
     }
 }
 
+/// Some pixels of the output.
 struct Pixels<'a> {
     op: Binary,
     b: Operand<'a>,

@@ -4,7 +4,7 @@ use std::marker::PhantomData;
 use std::ops::Range;
 
 use crate::bf16::{bf16_to_f32_slice, f32_pixels_to_bf16, f32_to_bf16_slice};
-use crate::{ImageLayout, StorageType, ThreadPool};
+use crate::{ImageLayout, ImagePair, StorageType, ThreadPool};
 
 /// About how many values a task of a cheap kernel should write: enough to be worth a task, little
 /// enough for L1.
@@ -101,34 +101,33 @@ pub(crate) fn copy_pixels(
 /// The most values of a pixel that operations by element can write as bf16.
 pub const MAX_BF16_ELEMENTWISE_CHANNELS: usize = 4096;
 
-/// Changes some pixels on their way from a layout's slice to one that begins at the first of them:
-/// `transform` is given a number of them at a time, where they lie, and their values as float32.
+/// Applies `transform` in float32 while copying `pixels`; the pair's output begins at the first of
+/// them. `transform` gets blocks of pixels, their layout and their values.
 pub(crate) fn via_f32(
-    input_layout: &ImageLayout,
-    input: &[f32],
+    images: ImagePair<'_>,
     pixels: Range<usize>,
-    (output_layout, chunk): (&ImageLayout, &mut [f32]),
     transform: impl Fn(Range<usize>, &ImageLayout, &mut [f32]),
 ) {
+    let ImagePair { input_layout, input, output_layout, output } = images;
     if output_layout.storage == StorageType::Float32 {
-        copy_pixels(input_layout, input, pixels.clone(), output_layout, chunk);
-        return transform(pixels, output_layout, chunk);
+        copy_pixels(&input_layout, input, pixels.clone(), &output_layout, output);
+        return transform(pixels, &output_layout, output);
     }
     let mut buffer = [0.0; MAX_BF16_ELEMENTWISE_CHANNELS];
     let block_pixels = MAX_BF16_ELEMENTWISE_CHANNELS / output_layout.channels;
-    assert!(block_pixels > 0, "a pixel has too many values to be kept as bf16");
+    assert!(block_pixels > 0, "a pixel has too many values to be stored as bf16");
+    let dense = ImageLayout {
+        stride: output_layout.channels,
+        storage: StorageType::Float32,
+        ..output_layout
+    };
     for first in pixels.clone().step_by(block_pixels) {
         let block = first..pixels.end.min(first + block_pixels);
-        let dense = ImageLayout {
-            stride: output_layout.channels,
-            storage: StorageType::Float32,
-            ..*output_layout
-        };
         let values = &mut buffer[..block.len() * dense.channels];
-        copy_pixels(input_layout, input, block.clone(), &dense, values);
+        copy_pixels(&input_layout, input, block.clone(), &dense, values);
         transform(block.clone(), &dense, values);
-        let chunk = &mut chunk[(first - pixels.start) * output_layout.stride..];
-        copy_pixels(&dense, values, 0..block.len(), output_layout, chunk);
+        let output = &mut output[(first - pixels.start) * output_layout.stride..];
+        copy_pixels(&dense, values, 0..block.len(), &output_layout, output);
     }
 }
 

@@ -24,6 +24,11 @@ mod amx;
 #[cfg(target_arch = "x86_64")]
 mod bf16;
 mod direct;
+#[expect(
+    clippy::needless_range_loop,
+    reason = "constant indices become registers; iterators became memory"
+)]
+mod epilogue;
 pub(crate) mod pack;
 
 mod gemv;
@@ -452,12 +457,9 @@ fn direct_cost<S: Simd>(shape: &ConvShape) -> f64 {
 /// networks -- --all`, but for one thing: there, small filters stay in cache from run to run; in a
 /// network, all others come between.
 fn with_weight_loads<S: Simd>(products: f64, weights: usize) -> f64 {
-    /// Vector multiplications in the time that memory gives one weight, for one of two threads that
-    /// share 19 GB/s.
-    const WEIGHT_LOAD_COST: [f64; 3] = [1.5, 3.0, 1.5];
     /// The part of the lesser of the two that is not hidden.
     const UNHIDDEN_SHARE: f64 = 0.3;
-    let load_cost = WEIGHT_LOAD_COST[S::LEVEL as usize] * weights as f64;
+    let load_cost = S::LEVEL.isa().weight_load_cost * weights as f64;
     products.max(load_cost) + UNHIDDEN_SHARE * products.min(load_cost)
 }
 

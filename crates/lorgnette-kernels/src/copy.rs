@@ -2,21 +2,15 @@
 
 use crate::blocks::{assert_same_shape, copy_pixels, for_blocks, pixel_range};
 use crate::numerics::f32_to_bf16_ftz;
-use crate::{ImageLayout, Level, Padding, StorageType, ThreadPool};
+use crate::{ImageLayout, ImagePair, Level, Padding, StorageType, ThreadPool};
 
 /// Copies pixels to where another layout of the same shape has them, such as a part of a
 /// concatenation.
-pub fn copy_strided(
-    _: Level,
-    input_layout: &ImageLayout,
-    input: &[f32],
-    output_layout: &ImageLayout,
-    output: &mut [f32],
-    pool: &ThreadPool,
-) {
-    assert_same_shape(input_layout, output_layout);
-    for_blocks(output_layout, 1, output, pool, &|pixels, chunk| {
-        copy_pixels(input_layout, input, pixels, output_layout, chunk)
+pub fn copy_strided(_: Level, images: ImagePair<'_>, pool: &ThreadPool) {
+    let ImagePair { input_layout, input, output_layout, output } = images;
+    assert_same_shape(&input_layout, &output_layout);
+    for_blocks(&output_layout, 1, output, pool, &|pixels, chunk| {
+        copy_pixels(&input_layout, input, pixels, &output_layout, chunk)
     });
 }
 
@@ -48,15 +42,8 @@ impl Pad {
 }
 
 /// Surrounds a layout with a constant: the output is larger by what [`Pad`] says.
-pub fn pad(
-    _: Level,
-    pad: &Pad,
-    input_layout: &ImageLayout,
-    input: &[f32],
-    output_layout: &ImageLayout,
-    output: &mut [f32],
-    pool: &ThreadPool,
-) {
+pub fn pad(_: Level, pad: &Pad, images: ImagePair<'_>, pool: &ThreadPool) {
+    let ImagePair { input_layout, input, output_layout, output } = images;
     let padded_layout = ImageLayout {
         batch: input_layout.batch,
         height: input_layout.height + pad.around.top + pad.around.bottom,
@@ -65,7 +52,7 @@ pub fn pad(
         stride: 0,
         storage: output_layout.storage,
     };
-    assert_same_shape(&padded_layout, output_layout);
+    assert_same_shape(&padded_layout, &output_layout);
     // What a pixel of the constant is made of, and the last of it.
     let (value, last) = match output_layout.storage {
         StorageType::Float32 => (pad.value, pad.value),
@@ -77,20 +64,15 @@ pub fn pad(
             (f32::from_bits(both), f32::from_bits(last))
         }
     };
-    for_blocks(output_layout, 1, output, pool, &|pixels, chunk| {
+    for_blocks(&output_layout, 1, output, pool, &|pixels, chunk| {
         for (i, pixel) in pixels.enumerate() {
-            let row = &mut chunk[pixel_range(output_layout, i)];
+            let row = &mut chunk[pixel_range(&output_layout, i)];
             row.fill(value);
             row[output_layout.words() - 1] = last;
-            if let Some(from) = pad.input_pixel(input_layout, output_layout, pixel) {
-                let inside = ImageLayout { channels: input_layout.channels, ..*output_layout };
-                copy_pixels(
-                    input_layout,
-                    input,
-                    from..from + 1,
-                    &inside,
-                    &mut row[pad.channels[0]..],
-                );
+            if let Some(from) = pad.input_pixel(&input_layout, &output_layout, pixel) {
+                let inside = ImageLayout { channels: input_layout.channels, ..output_layout };
+                let row = &mut row[pad.channels[0]..];
+                copy_pixels(&input_layout, input, from..from + 1, &inside, row);
             }
         }
     });

@@ -11,16 +11,21 @@ use crate::shape::{Clamp, ImageLayout};
 /// The table entry that stands for the fill value.
 pub const FILL: u32 = u32::MAX;
 
-/// Runs of `run` elements, each from its place in the input, or `fill` where the table says
-/// [`FILL`]: `output[i · run + j] = input[sources[i] + j]`.
-pub fn gather(
-    run: usize,
-    sources: &[u32],
-    fill: f32,
-    input: &[f32],
-    output: &mut [f32],
-    pool: &ThreadPool,
-) {
+/// A table of runs of `run` elements: `output[i · run + j] = input[sources[i] + j]`, or `fill` where
+/// the source is [`FILL`].
+#[derive(Clone, Copy, Debug)]
+pub struct Gather<'a> {
+    /// Elements of a run.
+    pub run: usize,
+    /// Index of each run's first element in the input.
+    pub sources: &'a [u32],
+    /// The fill value.
+    pub fill: f32,
+}
+
+/// Copies the runs of a table.
+pub fn gather(gather: Gather<'_>, input: &[f32], output: &mut [f32], pool: &ThreadPool) {
+    let Gather { run, sources, fill } = gather;
     for_blocks(&ImageLayout::dense(sources.len(), 1, 1, run), 1, output, pool, &|runs, chunk| {
         for (out, &source) in chunk.chunks_exact_mut(run).zip(&sources[runs]) {
             match source {
@@ -240,7 +245,7 @@ mod tests {
             let (run, sources) = runs(table);
             assert_eq!(run, longest, "{table:?}");
             let mut out = vec![0.0; table.len()];
-            gather(run, &sources, 9.0, &x, &mut out, &pool);
+            gather(Gather { run, sources: &sources, fill: 9.0 }, &x, &mut out, &pool);
             let expected: Vec<f32> =
                 table.iter().map(|&i| x.get(i as usize).copied().unwrap_or(9.0)).collect();
             assert_eq!(out, expected);

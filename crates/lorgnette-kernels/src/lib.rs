@@ -35,7 +35,9 @@ mod exponential;
 pub mod fallback;
 pub mod function;
 mod global_average_pool;
+mod image_pair;
 pub mod integer;
+mod isa;
 mod level;
 mod lrn;
 pub mod numerics;
@@ -50,7 +52,7 @@ mod thread_pool;
 mod unary;
 
 pub use affine::{Affine, AffineInPlace, affine, affine_in_place};
-pub use binary::{Operand, binary, binary_in_place};
+pub use binary::{BinaryInPlace, BinaryOp, Operand, binary, binary_in_place};
 pub use blocks::MAX_BF16_ELEMENTWISE_CHANNELS;
 pub use buffer::{Buffer, OutOfMemory};
 pub use conv::{
@@ -63,9 +65,11 @@ pub use depthwise::{
 };
 pub use function::{Binary, Unary};
 pub use global_average_pool::global_average_pool;
+pub use image_pair::ImagePair;
 #[cfg(target_arch = "x86_64")]
 #[doc(hidden)]
-pub use level::assume_amx;
+pub use isa::assume_amx;
+pub use isa::{CacheModel, Isa};
 pub use level::{Level, UnknownLevel};
 pub use lrn::{Lrn, lrn};
 pub use numerics::{NumericOptions, Precision, UnknownFormat, WeightFormat};
@@ -73,6 +77,6 @@ pub use pooling::{PoolKind, PoolShape, pool_window};
 pub use resize::{Resize, resize_bilinear, resize_nearest};
 pub use row_tasks::{RowTask, RowTasks};
 pub use shape::{Clamp, ImageLayout, Padding, StorageType, Window};
-pub use softmax::{softmax, softmax_in_place};
+pub use softmax::{Softmax, softmax, softmax_in_place};
 pub use thread_pool::ThreadPool;
 pub use unary::{unary, unary_in_place};

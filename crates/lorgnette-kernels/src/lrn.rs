@@ -1,7 +1,7 @@
 //! Local response normalisation (Krizhevsky et al. 2012), across channels.
 
 use crate::blocks::{assert_same_shape, for_blocks, pixel_range};
-use crate::{ImageLayout, Level, ThreadPool};
+use crate::{ImagePair, Level, ThreadPool};
 
 /// The parameters, by TensorFlow's names: `x / (bias + alpha · Σ x²)^beta`, the sum over the
 /// channels at most `depth_radius` away.
@@ -19,21 +19,14 @@ pub struct Lrn {
 
 /// Normalises each value by its neighbours in the same pixel. Both layouts have the same pixels and
 /// channels.
-pub fn lrn(
-    _: Level,
-    lrn: Lrn,
-    input_layout: &ImageLayout,
-    input: &[f32],
-    output_layout: &ImageLayout,
-    output: &mut [f32],
-    pool: &ThreadPool,
-) {
-    assert_same_shape(input_layout, output_layout);
-    for_blocks(output_layout, 1, output, pool, &|pixels, chunk| {
+pub fn lrn(_: Level, lrn: Lrn, images: ImagePair<'_>, pool: &ThreadPool) {
+    let ImagePair { input_layout, input, output_layout, output } = images;
+    assert_same_shape(&input_layout, &output_layout);
+    for_blocks(&output_layout, 1, output, pool, &|pixels, chunk| {
         for (i, pixel) in pixels.enumerate() {
             lrn.pixel(
-                &input[pixel_range(input_layout, pixel)],
-                &mut chunk[pixel_range(output_layout, i)],
+                &input[pixel_range(&input_layout, pixel)],
+                &mut chunk[pixel_range(&output_layout, i)],
             );
         }
     });

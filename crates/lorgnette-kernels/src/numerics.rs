@@ -62,7 +62,7 @@ impl Precision {
 
     /// Whether this CPU can compute in it with the kernels of a level.
     pub fn is_available(self, level: Level) -> bool {
-        self != Self::Bf16 || (level.base_isa() == Level::Avx512 && has_bf16())
+        self != Self::Bf16 || level.multiplies_bf16()
     }
 }
 
@@ -84,10 +84,7 @@ impl WeightFormat {
 /// Whether this CPU multiplies pairs of bf16 (AVX-512 BF16: Intel Cooper Lake and from Sapphire
 /// Rapids on, AMD from Zen 4 on).
 pub fn has_bf16() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    return Level::Avx512.is_available() && is_x86_feature_detected!("avx512bf16");
-    #[cfg(not(target_arch = "x86_64"))]
-    false
+    Level::ALL.into_iter().any(Level::multiplies_bf16)
 }
 
 /// Names and their parsing, alike for both options.

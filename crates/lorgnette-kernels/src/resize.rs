@@ -2,7 +2,7 @@
 
 use crate::blocks::{for_blocks, pixel_range};
 use crate::simd::{Simd, SimdOp};
-use crate::{ImageLayout, Level, ThreadPool};
+use crate::{ImageLayout, ImagePair, Level, ThreadPool};
 
 /// Where an output pixel looks in the input, by TensorFlow's flags.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -48,20 +48,14 @@ impl Resize {
 }
 
 /// Interpolates between the four nearest pixels (TensorFlow's `ResizeBilinear`).
-pub fn resize_bilinear(
-    level: Level,
-    resize: Resize,
-    input_layout: &ImageLayout,
-    input: &[f32],
-    output_layout: &ImageLayout,
-    output: &mut [f32],
-    pool: &ThreadPool,
-) {
-    check(input_layout, output_layout);
+pub fn resize_bilinear(level: Level, resize: Resize, images: ImagePair<'_>, pool: &ThreadPool) {
+    let ImagePair { input_layout, input, output_layout, output } = images;
+    check(&input_layout, &output_layout);
     let width = output_layout.width;
-    for_blocks(output_layout, width, output, pool, &|pixels, chunk| {
+    for_blocks(&output_layout, width, output, pool, &|pixels, chunk| {
         for (i, row) in (pixels.start / width..pixels.end / width).enumerate() {
             let output = &mut chunk[i * width * output_layout.stride..];
+            let (input_layout, output_layout) = (&input_layout, &output_layout);
             level.dispatch(BilinearRow { resize, input_layout, input, output_layout, row, output });
         }
     });
@@ -103,25 +97,18 @@ impl SimdOp for BilinearRow<'_> {
 }
 
 /// Takes the nearest pixel (TensorFlow's `ResizeNearestNeighbor`).
-pub fn resize_nearest(
-    _: Level,
-    resize: Resize,
-    input_layout: &ImageLayout,
-    input: &[f32],
-    output_layout: &ImageLayout,
-    output: &mut [f32],
-    pool: &ThreadPool,
-) {
-    check(input_layout, output_layout);
-    for_blocks(output_layout, 1, output, pool, &|pixels, chunk| {
+pub fn resize_nearest(_: Level, resize: Resize, images: ImagePair<'_>, pool: &ThreadPool) {
+    let ImagePair { input_layout, input, output_layout, output } = images;
+    check(&input_layout, &output_layout);
+    for_blocks(&output_layout, 1, output, pool, &|pixels, chunk| {
         for (i, pixel) in pixels.enumerate() {
             let (row, x) = (pixel / output_layout.width, pixel % output_layout.width);
             let (n, y) = (row / output_layout.height, row % output_layout.height);
             let y = resize.nearest(input_layout.height, output_layout.height, y);
             let x = resize.nearest(input_layout.width, output_layout.width, x);
             let from =
-                pixel_range(input_layout, (n * input_layout.height + y) * input_layout.width + x);
-            chunk[pixel_range(output_layout, i)].copy_from_slice(&input[from]);
+                pixel_range(&input_layout, (n * input_layout.height + y) * input_layout.width + x);
+            chunk[pixel_range(&output_layout, i)].copy_from_slice(&input[from]);
         }
     });
 }

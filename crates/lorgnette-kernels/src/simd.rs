@@ -13,6 +13,8 @@ mod x86;
 use crate::numerics::{bf16_to_f32, f32_to_bf16_ftz};
 use crate::{Level, StorageType};
 
+pub(crate) use crate::isa::{MAX_LANES, MAX_TILE_ROWS};
+
 pub(crate) use portable::Portable;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use x86::{
@@ -44,21 +46,15 @@ impl Level {
     }
 }
 
-/// Lanes of the widest vectors of any level.
-pub(crate) const MAX_LANES: usize = 16;
-
-/// Pixels of the largest register tile of any level.
-pub(crate) const MAX_TILE_ROWS: usize = 14;
-
 /// Vectors of float32 at one CPU level. A value of the type is proof that the CPU has the level.
 pub(crate) trait Simd: Copy + Send + Sync + 'static {
     /// The level.
     const LEVEL: Level;
     /// Floats in a vector.
-    const LANES: usize;
+    const LANES: usize = Self::LEVEL.isa().lanes;
     /// Pixels of the largest register tile, at most [`MAX_TILE_ROWS`]: times two vectors, with two
     /// for weights and one for the input, they must fit the registers.
-    const TILE_ROWS: usize;
+    const TILE_ROWS: usize = Self::LEVEL.isa().tile_rows;
     /// Whether it has an instruction that rounds vectors to bf16.
     const HAS_BF16_ROUNDING: bool = false;
     /// A vector.

@@ -5,31 +5,35 @@ use crate::exponential::exp;
 use crate::simd::{Simd, SimdOp};
 use crate::{ImageLayout, Level, ThreadPool};
 
-/// The softmax of each row of a dense matrix, `eˣ / Σ eˣ`, or with `log` its logarithm.
+/// The softmax of each row of a dense matrix, `eˣ / Σ eˣ`, or its logarithm.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Softmax {
+    /// Rows of the matrix.
+    pub rows: usize,
+    /// Columns of the matrix.
+    pub columns: usize,
+    /// True for the logarithm.
+    pub log: bool,
+}
+
+/// Computes the softmax of each row.
 pub fn softmax(
     level: Level,
-    rows: usize,
-    columns: usize,
+    softmax: Softmax,
     input: &[f32],
     output: &mut [f32],
-    log: bool,
     pool: &ThreadPool,
 ) {
+    let Softmax { rows, columns, log } = softmax;
     for_blocks(&ImageLayout::dense(rows, 1, 1, columns), 1, output, pool, &|rows, chunk| {
         chunk.copy_from_slice(&input[rows.start * columns..rows.end * columns]);
         level.dispatch(Rows { columns, log, values: chunk });
     });
 }
 
-/// As [`softmax`], in place.
-pub fn softmax_in_place(
-    level: Level,
-    rows: usize,
-    columns: usize,
-    values: &mut [f32],
-    log: bool,
-    pool: &ThreadPool,
-) {
+/// Computes the softmax of each row in place.
+pub fn softmax_in_place(level: Level, softmax: Softmax, values: &mut [f32], pool: &ThreadPool) {
+    let Softmax { rows, columns, log } = softmax;
     for_blocks(&ImageLayout::dense(rows, 1, 1, columns), 1, values, pool, &|_, chunk| {
         level.dispatch(Rows { columns, log, values: chunk });
     });

@@ -3,23 +3,17 @@
 use crate::blocks::{assert_float32, assert_same_shape, contiguous_runs, for_blocks, via_f32};
 use crate::exponential::{exp, exp_m1, sigmoid, tanh};
 use crate::simd::{Simd, SimdOp};
-use crate::{ImageLayout, Level, ThreadPool, Unary};
+use crate::{ImageLayout, ImagePair, Level, ThreadPool, Unary};
 
 /// `output = op(input)`; both layouts have the same pixels and channels.
-pub fn unary(
-    level: Level,
-    op: Unary,
-    input_layout: &ImageLayout,
-    input: &[f32],
-    output_layout: &ImageLayout,
-    output: &mut [f32],
-    pool: &ThreadPool,
-) {
-    assert_same_shape(input_layout, output_layout);
-    for_blocks(output_layout, 1, output, pool, &|pixels, chunk| {
-        via_f32(input_layout, input, pixels, (output_layout, chunk), |pixels, layout, values| {
-            let transform = |run| level.dispatch(Values { op, values: &mut values[run] });
-            contiguous_runs(layout, pixels.len()).for_each(transform);
+pub fn unary(level: Level, op: Unary, images: ImagePair<'_>, pool: &ThreadPool) {
+    let ImagePair { input_layout, input, output_layout, output } = images;
+    assert_same_shape(&input_layout, &output_layout);
+    for_blocks(&output_layout, 1, output, pool, &|pixels, chunk| {
+        let images = ImagePair::new(&input_layout, input, &output_layout, chunk);
+        via_f32(images, pixels, |pixels, layout, values| {
+            contiguous_runs(layout, pixels.len())
+                .for_each(|run| level.dispatch(Values { op, values: &mut values[run] }));
         });
     });
 }

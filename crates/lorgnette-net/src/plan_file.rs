@@ -18,7 +18,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
-use lorgnette_kernels::numerics::has_bf16;
 use lorgnette_kernels::{Level, NumericOptions, PACKED_LAYOUTS, Precision, WeightFormat};
 
 use self::format::{Header, Origin, Variable};
@@ -202,7 +201,7 @@ fn numerics(path: &Path, header: &Header, requested: NumericOptions) -> Result<N
 
 /// Returns true if some products may be computed in bf16.
 fn rounds(level: Level, numerics: NumericOptions) -> bool {
-    numerics.compute != Precision::Float32 && level.base_isa() == Level::Avx512 && has_bf16()
+    numerics.compute != Precision::Float32 && level.multiplies_bf16()
 }
 
 /// Returns the reason why a plan file is stale, if it is.

@@ -207,12 +207,8 @@ impl SimdOp for StoreBlock<'_> {
                 let pixel =
                     (row_block.image * planes.output.height + row) * planes.output.width + x;
                 let (first, second) = sums.split_at(S::LANES);
-                job.store_tile(
-                    simd,
-                    pixel,
-                    panel,
-                    [[simd.load_slice(first), simd.load_slice(second)]],
-                );
+                let sums = [[simd.load_slice(first), simd.load_slice(second)]];
+                job.epilogue.store_tile(simd, pixel, panel, sums);
             }
             x += 1;
             if x == planes.columns {

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::{ConvShape, Filter, panel_width};
 use crate::ThreadPool;
-use crate::simd::Simd;
+use crate::simd::{MAX_LANES, Simd};
 
 /// Rows of the filter that a task copies to one panel before it goes on to the next: their lines of
 /// the file stay in the core's cache until the panels that share them have had theirs.
@@ -82,7 +82,7 @@ pub(crate) fn plain(
 }
 
 /// The most output channels of a panel at any level.
-pub(super) const MAX_PANEL_WIDTH: usize = 32;
+pub(super) const MAX_PANEL_WIDTH: usize = 2 * MAX_LANES;
 
 /// The matrix `[depth][channels]` that a filter is.
 pub(crate) struct Source<'a> {

@@ -52,6 +52,16 @@ impl PixelOrigins {
         }
     }
 
+    /// Writes pointers at equal distances: from `base` and the first origin, `offset` floats apart.
+    #[inline(always)]
+    fn find_strided(&self, base: *const f32, offset: isize, pointers: &mut [*const f32]) {
+        let mut from = base.wrapping_offset(self.first.offset);
+        for tap in pointers {
+            *tap = from;
+            from = from.wrapping_offset(offset);
+        }
+    }
+
     /// Puts into `pointers` where the values under a tap lie, from `base` and the origins, as far
     /// as they are `in_bounds`, and what `out_of_bounds` gives for the others. `in_bounds` must be
     /// true of all between two of a row of which it is.
@@ -67,12 +77,7 @@ impl PixelOrigins {
             && in_bounds(self.first)
             && in_bounds(self.at(self.count - 1))
         {
-            let mut from = base.wrapping_offset(self.first.offset);
-            for tap in pointers {
-                *tap = from;
-                from = from.wrapping_offset(offset);
-            }
-            return;
+            return self.find_strided(base, offset, pointers);
         }
         for (i, tap) in pointers.iter_mut().enumerate().take(self.count) {
             let origin = self.at(i);
@@ -123,7 +128,7 @@ unsafe impl Rows for StridedRows<'_> {
     }
 
     fn tap_pointers(&self, origins: &PixelOrigins, _: [usize; 2], inputs: &mut [*const f32]) {
-        origins.find(self.values.as_ptr(), |_| true, |_, _| unreachable!("all are here"), inputs);
+        origins.find_strided(self.values.as_ptr(), self.stride as isize, inputs);
     }
 }
 

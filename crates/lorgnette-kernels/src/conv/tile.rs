@@ -6,22 +6,16 @@
 //! products are added one after the other, so the result does not depend on which tile it falls
 //! into.
 
-#[expect(
-    clippy::needless_range_loop,
-    reason = "constant indices become registers; iterators became memory"
-)]
-mod epilogue;
-
 use std::marker::PhantomData;
 use std::ops::Range;
 
+use super::epilogue::Epilogue;
 use super::rows::{PixelOrigins, Rows};
 use super::weight::Weight;
 use super::{Conv, pack, panel_width};
 use crate::blocks::SharedSlice;
-use crate::conv::Residual;
+use crate::isa::CACHE_LINE;
 use crate::simd::{MAX_TILE_ROWS, Simd, SimdOp};
-use crate::{Clamp, ImageLayout, StorageType};
 
 /// What all tiles of a convolution share.
 pub(super) struct Job<'a> {
@@ -32,15 +26,7 @@ pub(super) struct Job<'a> {
     pub(super) packed: &'a [f32],
     /// Weights from panel to panel.
     panel_len: usize,
-    channels: usize,
-    /// What an output channel's sums are multiplied by.
-    pub(super) scale: Option<&'a [f32]>,
-    bias: Option<&'a [f32]>,
-    residual: Option<Residual<'a>>,
-    clamp: Clamp,
-    output: SharedSlice<'a>,
-    /// Where the output lies.
-    layout: ImageLayout,
+    pub(super) epilogue: Epilogue<'a>,
 }
 
 impl<'a> Job<'a> {
@@ -52,20 +38,21 @@ impl<'a> Job<'a> {
             depth: shape.input.channels,
             packed,
             panel_len: pack::panel_len::<S>(shape),
-            channels: shape.output.channels,
-            scale: None,
-            bias,
-            residual,
-            clamp,
-            output: SharedSlice::new(output),
-            layout: shape.output,
+            epilogue: Epilogue {
+                scale: None,
+                bias,
+                residual,
+                clamp,
+                output: SharedSlice::new(output),
+                layout: shape.output,
+            },
         };
         (job, input, scratch)
     }
 
     /// How many panels there are.
     pub(super) fn panels<S: Simd>(&self) -> usize {
-        self.channels.div_ceil(panel_width::<S>())
+        self.epilogue.layout.channels.div_ceil(panel_width::<S>())
     }
 
     /// Bytes of a panel.
@@ -86,7 +73,7 @@ impl<'a> Job<'a> {
         let next = self.packed.as_ptr().cast::<W>().wrapping_add((panel + 1) * self.panel_len);
         let ahead = next.cast::<f32>().wrapping_add(turn * self.prefetch_share::<S>());
         let position = TilePosition { pixel: inputs.pixel, panel, ahead };
-        if self.channels - panel * panel_width::<S>() > S::LANES {
+        if self.epilogue.layout.channels - panel * panel_width::<S>() > S::LANES {
             self.dispatch_rows::<S, W, 2>(simd, inputs, position);
         } else {
             self.dispatch_rows::<S, W, 1>(simd, inputs, position);
@@ -110,41 +97,14 @@ impl<'a> Job<'a> {
         macro_rules! choose {
             ($($n:literal)*) => {
                 match inputs.origins.len() {
-                    $($n if $n <= S::TILE_ROWS => simd.call(Tile::<W, $n, VECS>::new(self, inputs, position)),)*
-                    _ => unreachable!("a tile has at most {} rows", S::TILE_ROWS),
+                    $($n if $n <= S::TILE_ROWS => {
+                        simd.call(Tile::<W, $n, VECS>::new(self, inputs, position));
+                    })*
+                    rows => panic!("a tile of {rows} rows does not fit the registers"),
                 }
             };
         }
         choose!(1 2 3 4 5 6 7 8 9 10 11 12 13 14);
-    }
-
-    /// Asks for the cache lines that a tile's results go to, and for those of its residual.
-    #[inline(always)]
-    fn prefetch_output<S: Simd, const ROWS: usize, const VECS: usize>(
-        &self,
-        simd: S,
-        position: TilePosition,
-    ) {
-        let channel = position.panel * panel_width::<S>();
-        let lines = |storage: StorageType| storage.words(VECS * S::LANES).div_ceil(CACHE_LINE);
-        let ImageLayout { stride, storage, .. } = self.layout;
-        let mut to =
-            self.output.as_ptr().wrapping_add(position.pixel * stride + storage.words(channel));
-        for _ in 0..ROWS {
-            for line in 0..lines(storage) {
-                simd.prefetch_write(to.wrapping_add(line * CACHE_LINE));
-            }
-            to = to.wrapping_add(stride);
-        }
-        let Some(Residual { values, stride, storage }) = self.residual else { return };
-        let mut from =
-            values.as_ptr().wrapping_add(position.pixel * stride + storage.words(channel));
-        for _ in 0..ROWS {
-            for line in 0..lines(storage) {
-                simd.prefetch(from.wrapping_add(line * CACHE_LINE));
-            }
-            from = from.wrapping_add(stride);
-        }
     }
 
     /// Computes `ROWS` pixels of `VECS / 2` panels, reading weights at memory speed.
@@ -238,8 +198,6 @@ const UNROLL: usize = 4;
 const MAX_CACHED_TAPS: usize = 9;
 /// Cache lines of the next panel prefetched in a turn.
 const PREFETCHES: usize = 2;
-/// Floats of a cache line.
-const CACHE_LINE: usize = 16;
 /// How far ahead in its own panels a tile that streams weights prefetches, in input channels.
 const PREFETCH_DISTANCE: usize = 24;
 
@@ -250,7 +208,7 @@ impl<W: Weight, const ROWS: usize, const VECS: usize> SimdOp for Tile<'_, W, ROW
         assert!(inputs.origins.len() == ROWS, "the inputs are those of another tile");
         // Stores to lines that are elsewhere are made one after the other; asked for now, they are
         // here at the end.
-        job.prefetch_output::<S, ROWS, VECS>(simd, position);
+        job.epilogue.prefetch::<S, ROWS, VECS>(simd, position.pixel, position.panel);
         let mut cursor = WeightCursor::<W, VECS>::new(job, position);
         let mut sums = [[simd.splat(0.0); VECS]; ROWS];
         let taps = job.taps[0] * job.taps[1];
@@ -273,7 +231,7 @@ impl<W: Weight, const ROWS: usize, const VECS: usize> SimdOp for Tile<'_, W, ROW
                 unsafe { cursor.tap(simd, inputs, job.depth, &mut sums) };
             }
         }
-        job.store_tile(simd, position.pixel, position.panel, sums);
+        job.epilogue.store_tile(simd, position.pixel, position.panel, sums);
     }
 }
 

@@ -178,7 +178,8 @@ fn run<S: Simd, W: WeightOnlyFormat>(conv: Conv<'_>, pool: &ThreadPool) {
     conv.check(scales_len + panels_len::<S, W>(shape));
     let (mut job, input, scratch) = Job::new::<S>(conv);
     let (scale, panels) = job.packed.split_at(scales_len);
-    (job.packed, job.scale) = (panels, has_scales::<W>().then_some(scale));
+    job.packed = panels;
+    job.epilogue.scale = has_scales::<W>().then_some(scale);
     if shape.output.pixels() <= gemv::MAX_PIXELS {
         gemv::run::<S, W>(&job, shape, input, scratch, pool);
     } else {

@@ -33,12 +33,12 @@ use self::recompute::Recompute;
 pub(super) use self::transform::{F11, F23, F25, F27, F43, F47};
 use self::transform::{MAX_OUTPUTS, MAX_POINTS, Transform1d};
 use self::weights::points;
-use super::{
-    Algorithm, Conv, ConvKernel, ConvShape, ErrorClass, Residual, panel_width, with_weight_loads,
-};
+use super::epilogue::Epilogue;
+use super::{Algorithm, Conv, ConvKernel, ConvShape, ErrorClass, panel_width, with_weight_loads};
+use crate::ThreadPool;
 use crate::blocks::{SharedSlice, chunk};
+use crate::isa::CACHE_LINE;
 use crate::simd::{Simd, SimdOp};
-use crate::{Clamp, ThreadPool};
 
 pub(super) const fn kernel<S: Simd, V: Transform1d, H: Transform1d>(
     name: &'static str,
@@ -127,8 +127,6 @@ const SMALL_BLOCK: usize = 14;
 const SHARED_BLOCK: usize = 112;
 /// A filter too large to be read anew for each small block.
 const LARGE_FILTER: usize = 8 << 20;
-/// Floats of a cache line.
-const CACHE_LINE: usize = 16;
 
 impl Schedule {
     fn new<S: Simd, V: Transform1d, H: Transform1d>(shape: &ConvShape, threads: usize) -> Self {
@@ -196,10 +194,7 @@ struct Job<'a, V, H> {
     input: &'a [f32],
     zeros: &'a [f32],
     packed: &'a [f32],
-    bias: Option<&'a [f32]>,
-    residual: Option<Residual<'a>>,
-    clamp: Clamp,
-    output: SharedSlice<'a>,
+    epilogue: Epilogue<'a>,
     transforms: PhantomData<(V, H)>,
 }
 
@@ -214,20 +209,22 @@ fn run<S: Simd, V: Transform1d, H: Transform1d>(conv: Conv<'_>, pool: &ThreadPoo
     let (zeros, scratch) =
         scratch[..schedule.scratch_len(pool.threads())].split_at_mut(schedule.zeros);
     zeros.fill(0.0);
-    let (grid, output, transforms) =
-        (TileGrid::new::<V, H>(shape), SharedSlice::new(output), PhantomData);
     let job = Job::<V, H> {
         shape,
-        grid,
+        grid: TileGrid::new::<V, H>(shape),
         schedule,
         input,
         zeros,
         packed,
-        bias,
-        residual,
-        clamp,
-        output,
-        transforms,
+        epilogue: Epilogue {
+            scale: None,
+            bias,
+            residual,
+            clamp,
+            output: SharedSlice::new(output),
+            layout: shape.output,
+        },
+        transforms: PhantomData,
     };
     if job.schedule.cooperative {
         run_cooperative::<S, V, H>(&job, scratch, pool);
@@ -323,14 +320,14 @@ impl<V: Transform1d, H: Transform1d> SimdOp for TransformInputs<'_, V, H> {
             let mut channel = 0;
             while channel < job.shape.input.channels {
                 let count = S::LANES.min(job.shape.input.channels - channel);
-                // SAFETY: `count` more channels can be read at each of `inputs`, which were taken
-                // from slices of as many (there are as many zeros), and nobody else writes this
-                // tile's values.
+                let channels = channel..channel + count;
+                // SAFETY: the channels can be read at each of `inputs`, which point to slices of
+                // all channels or to as many zeros. No other thread writes this tile's values.
                 unsafe {
                     if count == S::LANES {
-                        job.tile::<S, true>(simd, &inputs, channel, count, values, to + channel);
+                        job.tile::<S, true>(simd, &inputs, channels, values, to + channel);
                     } else {
-                        job.tile::<S, false>(simd, &inputs, channel, count, values, to + channel);
+                        job.tile::<S, false>(simd, &inputs, channels, values, to + channel);
                     }
                 }
                 channel += S::LANES;
@@ -340,22 +337,21 @@ impl<V: Transform1d, H: Transform1d> SimdOp for TransformInputs<'_, V, H> {
 }
 
 impl<V: Transform1d, H: Transform1d> Job<'_, V, H> {
-    /// The values of `count` channels of a tile, a whole vector of them if `FULL_VECTOR`.
+    /// Computes the values of some channels of a tile, a whole vector if `FULL_VECTOR`.
     ///
     /// # Safety
-    /// From `channel` on, `count` floats can be read at each of `inputs`; nobody else uses the
-    /// values that are written.
+    /// Caller guarantees that `channels` can be read at each of `inputs`, and that no other thread
+    /// uses the values that are written.
     #[inline(always)]
     unsafe fn tile<S: Simd, const FULL_VECTOR: bool>(
         &self,
         simd: S,
         inputs: &[[*const f32; MAX_POINTS]; MAX_POINTS],
-        channel: usize,
-        count: usize,
+        channels: Range<usize>,
         values: &SharedSlice<'_>,
         to: usize,
     ) {
-        // Asked for now, the lines to write to are here at the end.
+        // Prefetched now, the lines to write to are in L1 at the end.
         for point in 0..V::POINTS * H::POINTS {
             simd.prefetch_write(
                 values.as_ptr().wrapping_add(point * self.schedule.values_plane + to),
@@ -365,10 +361,14 @@ impl<V: Transform1d, H: Transform1d> Job<'_, V, H> {
         for x in 0..H::POINTS {
             let mut column = [simd.splat(0.0); MAX_POINTS];
             for y in 0..V::POINTS {
-                let from = inputs[y][x].wrapping_add(channel);
-                // SAFETY: the caller vouches for `count` floats.
+                let from = inputs[y][x].wrapping_add(channels.start);
+                // SAFETY: caller guarantees the channels.
                 column[y] = unsafe {
-                    if FULL_VECTOR { simd.load(from) } else { simd.load_partial(from, count) }
+                    if FULL_VECTOR {
+                        simd.load(from)
+                    } else {
+                        simd.load_partial(from, channels.len())
+                    }
                 };
             }
             columns[x] = V::transform_input(simd, column);
@@ -457,7 +457,7 @@ impl<V: Transform1d, H: Transform1d> Job<'_, V, H> {
         let pixels = self.grid.pixels(self.grid.tile_coords(tile));
         for pixel in pixels.iter().flatten().flatten() {
             let at = pixel * self.shape.output.stride + self.shape.output.storage.words(channel);
-            simd.prefetch_write(self.output.as_ptr().wrapping_add(at));
+            simd.prefetch_write(self.epilogue.output.as_ptr().wrapping_add(at));
         }
         let mut columns = [[simd.splat(0.0); MAX_OUTPUTS]; MAX_POINTS];
         for x in 0..H::POINTS {
@@ -486,47 +486,11 @@ impl<V: Transform1d, H: Transform1d> Job<'_, V, H> {
         if simd.has_nan(check) {
             outputs = self.recompute(simd, tile, panel, v);
         }
-        self.store_tile(simd, &pixels, &outputs, channel);
-    }
-
-    /// Adds bias and residual to a tile's outputs, limits them and writes those that are in the
-    /// picture.
-    #[inline(always)]
-    fn store_tile<S: Simd>(
-        &self,
-        simd: S,
-        pixels: &[[Option<usize>; MAX_OUTPUTS]; MAX_OUTPUTS],
-        outputs: &[[S::F; MAX_OUTPUTS]; MAX_OUTPUTS],
-        channel: usize,
-    ) {
-        let (low, high) = (simd.splat(self.clamp.low), simd.splat(self.clamp.high));
-        let layout = &self.shape.output;
-        let count = S::LANES.min(layout.channels - channel);
-        let bias = self
-            .bias
-            .map_or(simd.splat(0.0), |bias| simd.load_slice(&bias[channel..channel + count]));
+        let epilogue = self.epilogue.vector(simd, channel);
         for y in 0..V::OUTPUTS {
             for x in 0..H::OUTPUTS {
-                let Some(pixel) = pixels[y][x] else { continue };
-                let mut value = simd.add(outputs[y][x], bias);
-                if let Some(residual) = self.residual {
-                    let at = pixel * residual.stride + residual.storage.words(channel);
-                    let values = &residual.values[at..at + residual.storage.words(count)];
-                    // SAFETY: the slice has `count` values.
-                    value = simd.add(value, unsafe {
-                        simd.load_typed(residual.storage, values.as_ptr(), count)
-                    });
-                }
-                let at = pixel * layout.stride + layout.storage.words(channel);
-                // SAFETY: no other tile has this pixel, and the part has room for `count` values.
-                unsafe {
-                    let output = self.output.slice_mut(at..at + layout.storage.words(count));
-                    simd.store_typed(
-                        layout.storage,
-                        output.as_mut_ptr(),
-                        simd.clamp(low, high, value),
-                        count,
-                    );
+                if let Some(pixel) = pixels[y][x] {
+                    epilogue.store(simd, pixel, outputs[y][x]);
                 }
             }
         }

@@ -1,7 +1,7 @@
 //! Kernels that work element by element, or within a pixel, by their definition.
 
 use super::{coordinates, value_index};
-use crate::{Affine, Binary, Clamp, ImageLayout, Lrn, Operand, Pad, Unary};
+use crate::{Affine, BinaryOp, ImageLayout, Lrn, Operand, Pad, Unary};
 
 /// `output = clamp(input · scale[channel] + shift[channel])`
 pub fn affine(affine: Affine<'_>) {
@@ -28,31 +28,20 @@ pub fn unary(
     }
 }
 
-/// `output = clamp(op(a, b))`, operands of size 1 along an axis counting for all of it.
-pub fn binary(
-    op: Binary,
-    a: Operand<'_>,
-    b: Operand<'_>,
-    clamp: Clamp,
-    output_layout: &ImageLayout,
-    output: &mut [f32],
-) {
-    for coords @ [n, y, x, c] in coordinates(output_layout) {
-        let value = |operand: &Operand<'_>| {
-            let ImageLayout { batch, height, width, channels, .. } = operand.layout;
-            let coordinate = |size: usize, at: usize| if size == 1 { 0 } else { at };
-            operand.values[value_index(
-                &operand.layout,
-                [
-                    coordinate(batch, n),
-                    coordinate(height, y),
-                    coordinate(width, x),
-                    coordinate(channels, c),
-                ],
-            )]
-        };
-        output[value_index(output_layout, coords)] = clamp.apply(op.apply(value(&a), value(&b)));
+/// `output = clamp(op(a, b))`; an operand of size 1 along an axis counts for all of it.
+pub fn binary(binary: BinaryOp<'_>) {
+    let BinaryOp { op, a, b, clamp, output_layout, output } = binary;
+    for coords in coordinates(&output_layout) {
+        output[value_index(&output_layout, coords)] =
+            clamp.apply(op.apply(operand_value(&a, coords), operand_value(&b, coords)));
     }
+}
+
+fn operand_value(operand: &Operand<'_>, coords: [usize; 4]) -> f32 {
+    let ImageLayout { batch, height, width, channels, .. } = operand.layout;
+    let sizes = [batch, height, width, channels];
+    let coords = std::array::from_fn(|axis| if sizes[axis] == 1 { 0 } else { coords[axis] });
+    operand.values[value_index(&operand.layout, coords)]
 }
 
 /// The softmax of each row of a dense matrix, or its logarithm.

@@ -8,7 +8,7 @@ use crate::numerics::{bf16_to_f32, f16_to_f32};
 #[derive(Clone, Copy)]
 pub(crate) struct Portable;
 
-const LANES: usize = 4;
+const LANES: usize = Portable::LANES;
 
 #[inline(always)]
 fn zip(a: [f32; LANES], b: [f32; LANES], f: impl Fn(f32, f32) -> f32) -> [f32; LANES] {
@@ -17,8 +17,6 @@ fn zip(a: [f32; LANES], b: [f32; LANES], f: impl Fn(f32, f32) -> f32) -> [f32; L
 
 impl Simd for Portable {
     const LEVEL: Level = Level::Portable;
-    const LANES: usize = LANES;
-    const TILE_ROWS: usize = 4;
     type F = [f32; LANES];
 
     fn dispatch<K: SimdOp>(kernel: K) {

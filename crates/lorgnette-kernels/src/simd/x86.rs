@@ -113,8 +113,6 @@ impl Avx2 {
 
 impl Simd for Avx2 {
     const LEVEL: Level = Level::Avx2;
-    const LANES: usize = 8;
-    const TILE_ROWS: usize = 6;
     type F = __m256;
 
     target_feature_entry!(Avx2, "avx2,fma,f16c");
@@ -237,8 +235,6 @@ fn mask_for(count: usize) -> __mmask16 {
 
 impl Simd for Avx512 {
     const LEVEL: Level = Level::Avx512;
-    const LANES: usize = 16;
-    const TILE_ROWS: usize = 14;
     type F = __m512;
 
     target_feature_entry!(Avx512, "avx2,fma,avx512f,avx512vl,avx512dq,avx512bw");

@@ -2,9 +2,9 @@
 //! after.
 
 use lorgnette_kernels::{
-    Affine, Binary, CONV_KERNELS, Clamp, Conv, ConvShape, DEPTHWISE_KERNELS, Depthwise,
-    DepthwiseShape, Filter, ImageLayout, Level, Operand, Pad, Padding, PoolKind, PoolShape,
-    Precision, Residual, StorageType, ThreadPool, Unary, Window,
+    Affine, Binary, BinaryOp, CONV_KERNELS, Clamp, Conv, ConvShape, DEPTHWISE_KERNELS, Depthwise,
+    DepthwiseShape, Filter, ImageLayout, ImagePair, Level, Operand, Pad, Padding, PoolKind,
+    PoolShape, Precision, Residual, StorageType, ThreadPool, Unary, Window,
 };
 
 use crate::fixtures::{SENTINEL, TestRng, assert_same, layout, output_size, same, window};
@@ -23,14 +23,8 @@ fn as_f32(layout: &ImageLayout) -> ImageLayout {
 /// Values copied from one layout to another.
 fn copied(from: &ImageLayout, values: &[f32], to: &ImageLayout) -> Vec<f32> {
     let mut copy = vec![SENTINEL; to.len()];
-    lorgnette_kernels::copy_strided(
-        Level::best(),
-        from,
-        values,
-        to,
-        &mut copy,
-        &ThreadPool::new(1),
-    );
+    let images = ImagePair::new(from, values, to, &mut copy);
+    lorgnette_kernels::copy_strided(Level::best(), images, &ThreadPool::new(1));
     copy
 }
 
@@ -239,7 +233,8 @@ fn functions_of_values() {
         });
         check(&all, &all, &mut rng, &mut |from, input, to| {
             let mut output = vec![SENTINEL; to.len()];
-            lorgnette_kernels::unary(level, Unary::Sigmoid, from, input, to, &mut output, &pool);
+            let images = ImagePair::new(from, input, to, &mut output);
+            lorgnette_kernels::unary(level, Unary::Sigmoid, images, &pool);
             output
         });
         let other = as_bf16(&all, 2);
@@ -250,16 +245,15 @@ fn functions_of_values() {
                 Operand { values: input, layout: *from },
                 Operand { values: &others, layout: other },
             );
-            lorgnette_kernels::binary(
-                level,
-                Binary::Add,
+            let binary = BinaryOp {
+                op: Binary::Add,
                 a,
                 b,
-                Clamp::RELU,
-                to,
-                &mut output,
-                &pool,
-            );
+                clamp: Clamp::RELU,
+                output_layout: *to,
+                output: &mut output,
+            };
+            lorgnette_kernels::binary(level, binary, &pool);
             output
         });
         let padded_layout = layout(1, side + 3, side + 1, channels, 0);
@@ -267,7 +261,8 @@ fn functions_of_values() {
             let mut output = vec![SENTINEL; to.len()];
             let around = Padding { top: 1, bottom: 2, left: 0, right: 1 };
             let pad = Pad { around, channels: [0, 0], value: 1.5 };
-            lorgnette_kernels::pad(level, &pad, from, input, to, &mut output, &pool);
+            let images = ImagePair::new(from, input, to, &mut output);
+            lorgnette_kernels::pad(level, &pad, images, &pool);
             output
         });
     }

@@ -1,7 +1,8 @@
 use lorgnette_kernels::{
-    Affine, AffineInPlace, Binary, Clamp, ImageLayout, Level, Lrn, Operand, Pad, Padding,
-    ThreadPool, Unary, affine, affine_in_place, binary, binary_in_place, copy_strided, lrn, pad,
-    reference, softmax, softmax_in_place, unary, unary_in_place,
+    Affine, AffineInPlace, Binary, BinaryInPlace, BinaryOp, Clamp, ImageLayout, ImagePair, Level,
+    Lrn, Operand, Pad, Padding, Softmax, ThreadPool, Unary, affine, affine_in_place, binary,
+    binary_in_place, copy_strided, lrn, pad, reference, softmax, softmax_in_place, unary,
+    unary_in_place,
 };
 
 use crate::fixtures::{SENTINEL, TestRng, assert_close, assert_same, layout};
@@ -65,7 +66,8 @@ fn affine_matches_reference() {
                 );
                 assert_close(&actual, &expected, &(level, input_layout, output_layout));
                 let mut values = vec![SENTINEL; output_layout.len()];
-                copy_strided(level, &input_layout, &input, &output_layout, &mut values, pool);
+                let images = ImagePair::new(&input_layout, &input, &output_layout, &mut values);
+                copy_strided(level, images, pool);
                 affine_in_place(
                     level,
                     AffineInPlace {
@@ -120,10 +122,12 @@ fn unary_matches_reference() {
                 let mut expected = vec![SENTINEL; output_layout.len()];
                 reference::unary(op, &input_layout, &input, &output_layout, &mut expected);
                 let mut actual = vec![SENTINEL; output_layout.len()];
-                unary(level, op, &input_layout, &input, &output_layout, &mut actual, pool);
+                let images = ImagePair::new(&input_layout, &input, &output_layout, &mut actual);
+                unary(level, op, images, pool);
                 assert_close(&actual, &expected, &(op, level, input_layout, output_layout));
                 let mut values = vec![SENTINEL; output_layout.len()];
-                copy_strided(level, &input_layout, &input, &output_layout, &mut values, pool);
+                let images = ImagePair::new(&input_layout, &input, &output_layout, &mut values);
+                copy_strided(level, images, pool);
                 unary_in_place(level, op, &output_layout, &mut values, pool);
                 assert_same(&values, &actual, &(op, level, input_layout, output_layout));
             }
@@ -175,21 +179,28 @@ fn binary_matches_reference() {
                 let (left, right) =
                     (Operand { values: &left, layout: a }, Operand { values: &right, layout: b });
                 let mut expected = vec![SENTINEL; output_layout.len()];
-                reference::binary(op, left, right, Clamp::RELU6, &output_layout, &mut expected);
+                let call = |output| BinaryOp {
+                    op,
+                    a: left,
+                    b: right,
+                    clamp: Clamp::RELU6,
+                    output_layout,
+                    output,
+                };
+                reference::binary(call(&mut expected));
                 let mut actual = vec![SENTINEL; output_layout.len()];
-                binary(level, op, left, right, Clamp::RELU6, &output_layout, &mut actual, pool);
+                binary(level, call(&mut actual), pool);
                 assert_close(&actual, &expected, &(op, level, a, b));
                 if a == output_layout {
                     let mut values = left.values.to_vec();
-                    binary_in_place(
-                        level,
+                    let in_place = BinaryInPlace {
                         op,
-                        right,
-                        Clamp::RELU6,
-                        &output_layout,
-                        &mut values,
-                        pool,
-                    );
+                        b: right,
+                        clamp: Clamp::RELU6,
+                        layout: output_layout,
+                        values: &mut values,
+                    };
+                    binary_in_place(level, in_place, pool);
                     assert_same(&values, &actual, &(op, level, a, b));
                 }
             }
@@ -208,14 +219,15 @@ fn softmax_matches_reference() {
                 let (mut expected, mut actual, mut values) =
                     (input.clone(), input.clone(), input.clone());
                 reference::softmax(rows, columns, &input, &mut expected, log);
-                softmax(level, rows, columns, &input, &mut actual, log, pool);
+                let shape = Softmax { rows, columns, log };
+                softmax(level, shape, &input, &mut actual, pool);
                 assert_close(&actual, &expected, &(level, rows, columns, log));
-                softmax_in_place(level, rows, columns, &mut values, log, pool);
+                softmax_in_place(level, shape, &mut values, pool);
                 assert_same(&values, &actual, &(level, rows, columns, log));
             }
         }
         let mut values = [1.0, f32::NAN, 2.0];
-        softmax_in_place(level, 1, 3, &mut values, false, pool);
+        softmax_in_place(level, Softmax { rows: 1, columns: 3, log: false }, &mut values, pool);
         assert!(values.iter().all(|x| x.is_nan()));
     });
 }
@@ -231,7 +243,8 @@ fn lrn_matches_reference() {
                 let (mut expected, mut actual) =
                     (vec![SENTINEL; output_layout.len()], vec![SENTINEL; output_layout.len()]);
                 reference::lrn(parameters, &input_layout, &input, &output_layout, &mut expected);
-                lrn(level, parameters, &input_layout, &input, &output_layout, &mut actual, pool);
+                let images = ImagePair::new(&input_layout, &input, &output_layout, &mut actual);
+                lrn(level, parameters, images, pool);
                 assert_close(&actual, &expected, &(level, input_layout, output_layout));
             }
         }
@@ -247,7 +260,8 @@ fn pad_and_copy_match_reference() {
             let (mut expected, mut actual) =
                 (vec![SENTINEL; output_layout.len()], vec![SENTINEL; output_layout.len()]);
             reference::copy_strided(&input_layout, &input, &output_layout, &mut expected);
-            copy_strided(level, &input_layout, &input, &output_layout, &mut actual, pool);
+            let images = ImagePair::new(&input_layout, &input, &output_layout, &mut actual);
+            copy_strided(level, images, pool);
             assert_same(&actual, &expected, &(input_layout, output_layout));
 
             let around = Padding { top: 2, bottom: 1, left: 0, right: 3 };
@@ -258,7 +272,8 @@ fn pad_and_copy_match_reference() {
             let (mut expected, mut actual) =
                 (vec![SENTINEL; padded_layout.len()], vec![SENTINEL; padded_layout.len()]);
             reference::pad(&padding, &input_layout, &input, &padded_layout, &mut expected);
-            pad(level, &padding, &input_layout, &input, &padded_layout, &mut actual, pool);
+            let images = ImagePair::new(&input_layout, &input, &padded_layout, &mut actual);
+            pad(level, &padding, images, pool);
             assert_same(&actual, &expected, &(input_layout, padded_layout));
         }
     });

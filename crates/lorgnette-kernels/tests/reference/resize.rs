@@ -1,4 +1,6 @@
-use lorgnette_kernels::{Level, Resize, ThreadPool, reference, resize_bilinear, resize_nearest};
+use lorgnette_kernels::{
+    ImagePair, Level, Resize, ThreadPool, reference, resize_bilinear, resize_nearest,
+};
 
 use crate::fixtures::{SENTINEL, TestRng, assert_same, layout};
 use crate::levels::levels;
@@ -27,15 +29,8 @@ fn resizing_matches_reference_bit_for_bit() {
                     &output_layout,
                     &mut expected,
                 );
-                resize_bilinear(
-                    level,
-                    resize,
-                    &input_layout,
-                    &input,
-                    &output_layout,
-                    &mut actual,
-                    &pool,
-                );
+                let images = ImagePair::new(&input_layout, &input, &output_layout, &mut actual);
+                resize_bilinear(level, resize, images, &pool);
                 assert_same(&actual, &expected, &(resize, from, to));
                 reference::resize_nearest(
                     resize,
@@ -44,15 +39,8 @@ fn resizing_matches_reference_bit_for_bit() {
                     &output_layout,
                     &mut expected,
                 );
-                resize_nearest(
-                    level,
-                    resize,
-                    &input_layout,
-                    &input,
-                    &output_layout,
-                    &mut actual,
-                    &pool,
-                );
+                let images = ImagePair::new(&input_layout, &input, &output_layout, &mut actual);
+                resize_nearest(level, resize, images, &pool);
                 assert_same(&actual, &expected, &(resize, from, to));
             }
         }
@@ -65,15 +53,9 @@ fn flags_mean_what_tensorflow_means() {
     let (pool, level) = (ThreadPool::new(1), Level::best());
     let bilinear = |resize| {
         let mut output = [0.0; 4];
-        resize_bilinear(
-            level,
-            resize,
-            &layout(1, 1, 2, 1, 0),
-            &[0.0, 1.0],
-            &layout(1, 1, 4, 1, 0),
-            &mut output,
-            &pool,
-        );
+        let (from, to) = (layout(1, 1, 2, 1, 0), layout(1, 1, 4, 1, 0));
+        let images = ImagePair::new(&from, &[0.0, 1.0], &to, &mut output);
+        resize_bilinear(level, resize, images, &pool);
         output
     };
     let corners = Resize { align_corners: true, half_pixel_centers: false };

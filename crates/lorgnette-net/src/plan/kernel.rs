@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use lorgnette_kernels::fallback::{self, Gathered, Reduction};
+use lorgnette_kernels::fallback::{self, Gather, Gathered, Reduction};
 use lorgnette_kernels::{
-    Affine, AffineInPlace, Binary, Clamp, Conv, ConvKernel, ConvShape, Depthwise, DepthwiseKernel,
-    DepthwiseShape, ImageLayout, Level, Lrn, NumericOptions, Operand, Pad, PoolShape, Residual,
-    Resize, ThreadPool, Unary,
+    Affine, AffineInPlace, Binary, BinaryInPlace, BinaryOp, Clamp, Conv, ConvKernel, ConvShape,
+    Depthwise, DepthwiseKernel, DepthwiseShape, ImageLayout, ImagePair, Level, Lrn, NumericOptions,
+    Operand, Pad, PoolShape, Residual, Resize, Softmax, ThreadPool, Unary,
 };
 
 use super::explain::Alternative;
@@ -70,11 +70,7 @@ pub(super) enum Kernel {
         sources: Box<[u32]>,
         group: usize,
     },
-    Softmax {
-        rows: usize,
-        columns: usize,
-        log: bool,
-    },
+    Softmax(Softmax),
     Lrn {
         lrn: Lrn,
         from: ImageLayout,
@@ -146,10 +142,7 @@ impl Kernel {
     pub(super) fn run(&self, mut args: StepArgs<'_>) {
         match self {
             Self::Conv { .. } | Self::Depthwise { .. } => self.run_contraction(args),
-            Self::Affine { .. }
-            | Self::Unary { .. }
-            | Self::Binary { .. }
-            | Self::Softmax { .. } => {
+            Self::Affine { .. } | Self::Unary { .. } | Self::Binary { .. } | Self::Softmax(_) => {
                 self.run_elementwise_or_in_place(args);
             }
             Self::BinaryIndexed { .. }
@@ -224,9 +217,12 @@ impl Kernel {
                 };
                 lorgnette_kernels::affine(level, affine, pool);
             }
-            Self::Unary { function, .. } => {
-                lorgnette_kernels::unary(level, *function, from, x, to, output, pool)
-            }
+            Self::Unary { function, .. } => lorgnette_kernels::unary(
+                level,
+                *function,
+                ImagePair::new(from, x, to, output),
+                pool,
+            ),
             _ => unreachable!("functions of one value"),
         }
     }
@@ -252,20 +248,30 @@ impl Kernel {
             (Self::Binary { function, a, b, to, clamp }, first) => {
                 let b = Operand { values: second.expect("a second operand"), layout: *b };
                 match first {
-                    None => lorgnette_kernels::binary_in_place(
-                        level, *function, b, *clamp, to, output, pool,
-                    ),
+                    None => {
+                        let (layout, values) = (*to, output);
+                        let binary =
+                            BinaryInPlace { op: *function, b, clamp: *clamp, layout, values };
+                        lorgnette_kernels::binary_in_place(level, binary, pool);
+                    }
                     Some(values) => {
-                        let a = Operand { values, layout: *a };
-                        lorgnette_kernels::binary(level, *function, a, b, *clamp, to, output, pool);
+                        let binary = BinaryOp {
+                            op: *function,
+                            a: Operand { values, layout: *a },
+                            b,
+                            clamp: *clamp,
+                            output_layout: *to,
+                            output,
+                        };
+                        lorgnette_kernels::binary(level, binary, pool);
                     }
                 }
             }
-            (Self::Softmax { rows, columns, log }, None) => {
-                lorgnette_kernels::softmax_in_place(level, *rows, *columns, output, *log, pool);
+            (Self::Softmax(softmax), None) => {
+                lorgnette_kernels::softmax_in_place(level, *softmax, output, pool);
             }
-            (Self::Softmax { rows, columns, log }, Some(x)) => {
-                lorgnette_kernels::softmax(level, *rows, *columns, x, output, *log, pool);
+            (Self::Softmax(softmax), Some(x)) => {
+                lorgnette_kernels::softmax(level, *softmax, x, output, pool);
             }
             _ => unreachable!("only kernels that can work in place come here"),
         }
@@ -285,7 +291,8 @@ impl Kernel {
                 fallback::reduce(*kind, sources, *group, x, args.output)
             }
             Self::Gather { run, sources, fill } => {
-                fallback::gather(*run, sources, *fill, x, args.output, args.pool)
+                let gather = Gather { run: *run, sources, fill: *fill };
+                fallback::gather(gather, x, args.output, args.pool)
             }
             Self::ArgExtreme { smallest, sources, group } => {
                 fallback::arg_reduce(*smallest, sources, *group, x, args.output);
@@ -312,19 +319,21 @@ impl Kernel {
                 lorgnette_kernels::global_average_pool(level, from, x, output, pool)
             }
             Self::Lrn { lrn, from, to } => {
-                lorgnette_kernels::lrn(level, *lrn, from, x, to, output, pool)
+                lorgnette_kernels::lrn(level, *lrn, ImagePair::new(from, x, to, output), pool)
             }
             Self::Resize { bilinear: true, how, from, to } => {
-                lorgnette_kernels::resize_bilinear(level, *how, from, x, to, output, pool);
+                let images = ImagePair::new(from, x, to, output);
+                lorgnette_kernels::resize_bilinear(level, *how, images, pool);
             }
             Self::Resize { how, from, to, .. } => {
-                lorgnette_kernels::resize_nearest(level, *how, from, x, to, output, pool);
+                let images = ImagePair::new(from, x, to, output);
+                lorgnette_kernels::resize_nearest(level, *how, images, pool);
             }
             Self::Copy { from, to } => {
-                lorgnette_kernels::copy_strided(level, from, x, to, output, pool)
+                lorgnette_kernels::copy_strided(level, ImagePair::new(from, x, to, output), pool)
             }
             Self::Pad { pad, from, to } => {
-                lorgnette_kernels::pad(level, pad, from, x, to, output, pool)
+                lorgnette_kernels::pad(level, pad, ImagePair::new(from, x, to, output), pool)
             }
             Self::TopK { columns, k, indices } => {
                 fallback::top_k(*columns, *k, *indices, x, output)
@@ -354,7 +363,7 @@ impl Kernel {
             Self::Pool(shape) => format!("{:?} pool", shape.kind).to_lowercase(),
             Self::GlobalAveragePool { .. } => "mean over pixels".into(),
             Self::Reduce { kind, .. } => format!("{kind:?}, indexed").to_lowercase(),
-            Self::Softmax { log, .. } => if *log { "log softmax" } else { "softmax" }.into(),
+            Self::Softmax(softmax) => if softmax.log { "log softmax" } else { "softmax" }.into(),
             Self::Lrn { .. } => "lrn".into(),
             Self::Resize { bilinear, .. } => {
                 if *bilinear { "resize bilinear" } else { "resize nearest" }.into()

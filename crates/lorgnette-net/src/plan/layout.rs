@@ -87,9 +87,6 @@ impl Slot {
     }
 }
 
-/// A pixel stride, in floats, whose multiples cause L1 conflicts: half the span of its sets (64
-/// sets of 64 bytes on all x86-64 CPUs with AVX2 so far).
-const L1_CONFLICT_STRIDE: usize = 512;
 /// Floats of a cache line.
 const LINE: usize = 16;
 
@@ -265,13 +262,14 @@ impl<'a> AliasAnalysis<'a> {
     /// The pixel layout of a value with its own block.
     ///
     /// A convolution's tile reads the same channels of many pixels in turn. If the stride is a
-    /// multiple of [`L1_CONFLICT_STRIDE`], these map to one or two sets of L1 and evict each other.
+    /// multiple of the conflict stride, these map to one or two sets of L1 and evict each other.
     fn pixel_layout(&self, id: NodeId, node: &Node, storage: StorageType) -> PixelLayout {
         let (fact, dense) =
             (self.typed.fact(id), self.fetched[id.index()] || self.needs_dense[id.index()]);
         let floats = storage.words(fact.channels());
+        let l1_conflict_stride = self.preference.level.isa().caches.l1_conflict_stride;
         let conflicts = fact.shape.len() == 4
-            && floats.is_multiple_of(L1_CONFLICT_STRIDE)
+            && (floats * size_of::<f32>()).is_multiple_of(l1_conflict_stride)
             && fact.len() > fact.channels();
         let padded = conflicts && !dense && can_write_padded_pixels(&node.op);
         PixelLayout { stride: floats + if padded { LINE } else { 0 }, storage }

@@ -7,7 +7,8 @@
 //! cost model depends on nothing but shapes and the number of threads.
 
 use lorgnette_kernels::{
-    ConvShape, ImageLayout, Level, StorageType, Window, choose_conv, preferred_input_storage,
+    CacheModel, ConvShape, ImageLayout, Level, StorageType, Window, choose_conv,
+    preferred_input_storage,
 };
 
 use super::fused_group::{MAX_INPUTS, MAX_STAGES};
@@ -37,7 +38,8 @@ impl FusedGroups {
             return found;
         }
         let finder = GroupFinder::new(typed, options);
-        let cost_model = CostModel { row_fusion: options.row_fusion, threads };
+        let caches = options.level.isa().caches;
+        let cost_model = CostModel { row_fusion: options.row_fusion, threads, caches };
         let mut visited = vec![false; typed.graph.nodes().len()];
         for (id, _) in typed.graph.iter() {
             if !visited[id.index()] {
@@ -183,35 +185,15 @@ impl<'a> GroupFinder<'a> {
 fn windowed_cost(level: Level, map: &ImageLayout, taps: usize) -> f64 {
     /// Cost of a tap relative to a multiplication with operands in registers.
     const TAP_COST: f64 = 2.0;
-    let lanes = match level {
-        Level::Avx512 | Level::Amx => 16,
-        Level::Avx2 => 8,
-        Level::Portable => 4,
-    };
-    (map.pixels() * map.channels.div_ceil(lanes)) as f64 * (1.0 + TAP_COST * taps as f64)
+    (map.pixels() * map.channels.div_ceil(level.isa().lanes)) as f64
+        * (1.0 + TAP_COST * taps as f64)
 }
-
-/// Preferred maximum bytes of values between stages: a part of a core's L2, which weights pass
-/// through too.
-const L2_BUDGET_BYTES: usize = 256 << 10;
-/// Maximum bytes of values between stages for blocks of one row.
-const MAX_L2_BYTES: usize = 640 << 10;
-/// Cost of writing a cache line and reading it again within a core's L2, in vector multiplications
-/// as [`ConvKernel::cost`](lorgnette_kernels::ConvKernel).
-const L2_LINE_COST: f64 = 1.0;
-/// The same between the stages of a group, where some lines are moved before they are read again.
-const GROUP_LINE_COST: f64 = 2.0;
-/// The same beyond L2.
-const L3_LINE_COST: f64 = 6.0;
-/// The same where every other line is in another core's cache.
-const REMOTE_LINE_COST: f64 = 12.0;
-/// Cost for a thread of entering a parallel region and waiting at its end.
-const REGION_OVERHEAD: f64 = 8000.0;
 
 /// Estimates the cost of groups.
 struct CostModel {
     row_fusion: RowFusion,
     threads: usize,
+    caches: CacheModel,
 }
 
 impl CostModel {
@@ -246,8 +228,10 @@ impl CostModel {
         if matches!(self.row_fusion, RowFusion::Always(_)) {
             return 0.0;
         }
-        let transfers: f64 =
-            inner.iter().map(|stage| GROUP_LINE_COST * cache_lines(&stage.dependency.to)).sum();
+        let transfers: f64 = inner
+            .iter()
+            .map(|stage| self.caches.group_line_cost * cache_lines(&stage.dependency.to))
+            .sum();
         outer_cost + transfers + self.compute_cost(stages)
     }
 
@@ -278,26 +262,27 @@ impl CostModel {
             RowFusion::Always(rows) => return Some(rows),
             _ => stages.last()?.dependency.to.height,
         };
-        let fits = |rows: &usize| live_bytes(stages, *rows) <= L2_BUDGET_BYTES;
-        let is_within_l2 = || live_bytes(stages, 1) <= MAX_L2_BYTES;
+        let fits = |rows: &usize| live_bytes(stages, *rows) <= self.caches.l2_budget;
+        let is_within_l2 = || live_bytes(stages, 1) <= self.caches.max_l2_bytes;
         (1..=max_rows).take_while(fits).last().or_else(|| is_within_l2().then_some(1))
     }
 
     /// Cost of a parallel region.
     fn region_cost(&self) -> f64 {
-        if self.threads == 1 { 0.0 } else { REGION_OVERHEAD * self.threads as f64 }
+        if self.threads == 1 { 0.0 } else { self.caches.region_overhead * self.threads as f64 }
     }
 
     /// Cost of passing a value from one kernel to another.
     fn transfer_cost(&self, map: &ImageLayout) -> f64 {
-        let is_beyond_l2 = map.pixels() * map.words() * size_of::<f32>() > 2 * L2_BUDGET_BYTES;
+        let is_beyond_l2 =
+            map.pixels() * map.words() * size_of::<f32>() > 2 * self.caches.l2_budget;
         cache_lines(map)
             * if self.threads > 1 {
-                REMOTE_LINE_COST
+                self.caches.remote_line_cost
             } else if is_beyond_l2 {
-                L3_LINE_COST
+                self.caches.l3_line_cost
             } else {
-                L2_LINE_COST
+                self.caches.l2_line_cost
             }
     }
 }

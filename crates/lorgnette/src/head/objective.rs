@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use lorgnette_kernels::{Level, ThreadPool, softmax};
+use lorgnette_kernels::{Level, Softmax, ThreadPool, softmax};
 use lorgnette_net::head::OutputKind;
 
 use super::examples::Examples;
@@ -259,15 +259,8 @@ impl<'a> Work<'a> {
         let sum = Product { left: features, rows: count, bias: Some(self.biases), addend: None };
         self.packed.multiply(&sum, &mut self.scores, self.pool);
         if criterion.answer == OutputKind::Softmax {
-            softmax(
-                *level,
-                count,
-                classes,
-                &self.scores,
-                &mut self.probabilities,
-                false,
-                self.pool,
-            );
+            let shape = Softmax { rows: count, columns: classes, log: false };
+            softmax(*level, shape, &self.scores, &mut self.probabilities, self.pool);
         }
         let lines =
             self.scores.chunks_exact_mut(classes).zip(self.probabilities.chunks_exact(classes));

@@ -16,6 +16,7 @@ use super::{Bf16Expansion, pack};
 use crate::blocks::{SharedSlice, chunk};
 use crate::conv::ConvShape;
 use crate::conv::winograd::{CONFLICT_STRIDE, pad_stride};
+use crate::isa::CACHE_LINE;
 use crate::simd::{BLOCK_ROWS, PixelConversion};
 use crate::{ImageLayout, StorageType, ThreadPool, Window};
 
@@ -47,8 +48,6 @@ pub(super) struct RowBlock {
 const ROW_BLOCK_WORDS: usize = 512 << 10;
 /// Fewer rows would read too many of their neighbours' again.
 const MIN_BLOCK_ROWS: usize = 8;
-/// Floats of a cache line.
-const CACHE_LINE: usize = 16;
 
 impl Planes {
     pub(super) fn new<P: Bf16Expansion>(shape: &ConvShape) -> Self {

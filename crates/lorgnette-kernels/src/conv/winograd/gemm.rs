@@ -1,7 +1,8 @@
 //! The product at one point: tiles by one panel of output channels, over all input channels.
 
 use crate::conv::panel_width;
-use crate::simd::{MAX_TILE_ROWS, Simd, SimdOp};
+use crate::isa::CACHE_LINE;
+use crate::simd::{Simd, SimdOp};
 
 /// A matrix product: `c[row][0..VECS · LANES] = Σ_k a[row][k] · b[k][..]`.
 #[derive(Clone, Copy)]
@@ -53,8 +54,10 @@ impl Gemm {
         macro_rules! choose {
             ($($n:literal)*) => {
                 match self.rows {
-                    $($n if $n <= S::TILE_ROWS => simd.call(GemmTile::<$n, VECS> { gemm: self, ahead }),)*
-                    _ => unreachable!("a tile has at most {} rows", MAX_TILE_ROWS),
+                    $($n if $n <= S::TILE_ROWS => {
+                        simd.call(GemmTile::<$n, VECS> { gemm: self, ahead });
+                    })*
+                    rows => panic!("a tile of {rows} rows does not fit the registers"),
                 }
             };
         }
@@ -66,8 +69,6 @@ impl Gemm {
 const UNROLL: usize = 4;
 /// Cache lines of the next panel prefetched in a turn.
 const PREFETCHES: usize = 4;
-/// Floats of a cache line.
-const CACHE_LINE: usize = 16;
 
 /// A product of `ROWS` rows; made only by [`Gemm::run_tile`], whose caller vouches for its
 /// pointers.

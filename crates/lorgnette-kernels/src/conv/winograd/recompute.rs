@@ -4,9 +4,7 @@
 
 use super::transform::{MAX_OUTPUTS, MAX_POINTS, Transform1d};
 use super::weights::recovery;
-
-/// The most lanes of a vector.
-const MAX_LANES: usize = 16;
+use crate::simd::MAX_LANES;
 
 /// What one tile of one vector of channels is computed from.
 pub(super) struct Recompute<'a> {

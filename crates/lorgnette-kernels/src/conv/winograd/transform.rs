@@ -52,8 +52,6 @@ pub(in crate::conv) trait Transform1d: Send + Sync + 'static {
         if n == 1 {
             return values;
         }
-        values[0] = x[0];
-        values[n - 1] = x[n - 1];
         let all = &Self::COEFFICIENTS.all;
         values[0] = simd.mul(simd.splat(all[0]), x[0]);
         values[n - 1] = simd.mul(simd.splat(all[0]), x[1]);

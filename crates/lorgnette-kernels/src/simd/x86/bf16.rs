@@ -32,8 +32,6 @@ add_two_products!("avx512f,avx512bf16", "vdpbf16ps");
 
 impl Simd for Avx512Bf16 {
     const LEVEL: Level = Level::Avx512;
-    const LANES: usize = Avx512::LANES;
-    const TILE_ROWS: usize = Avx512::TILE_ROWS;
     const HAS_BF16_ROUNDING: bool = true;
     type F = __m512;
 

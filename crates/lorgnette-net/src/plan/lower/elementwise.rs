@@ -1,7 +1,7 @@
 //! Functions of one value, of two, of windows and of rows, and reductions.
 
 use lorgnette_kernels::fallback::Reduction;
-use lorgnette_kernels::{Binary, Clamp, ImageLayout, PoolShape};
+use lorgnette_kernels::{Binary, Clamp, ImageLayout, PoolShape, Softmax};
 
 use super::super::kernel::Kernel;
 use super::Lowering;
@@ -69,7 +69,8 @@ impl Lowering<'_> {
             }
             Op::Softmax { log } => {
                 let columns = self.fact(id).channels();
-                Kernel::Softmax { rows: self.fact(id).len() / columns, columns, log: *log }
+                let rows = self.fact(id).len() / columns;
+                Kernel::Softmax(Softmax { rows, columns, log: *log })
             }
             Op::Lrn(lrn) => Kernel::Lrn { lrn: *lrn, from, to },
             Op::Resize(resize) => {

@@ -25,7 +25,7 @@ pub fn assume_amx() {
 }
 
 /// Whether this process can use AMX, or what keeps it from using the CPU's. Asks the system once.
-pub(super) fn is_usable() -> Result<bool, &'static str> {
+pub(in crate::isa) fn is_usable() -> Result<bool, &'static str> {
     static FOUND: OnceLock<Result<bool, &'static str>> = OnceLock::new();
     if ASSUMED.load(Ordering::Relaxed) { Ok(true) } else { *FOUND.get_or_init(find) }
 }
