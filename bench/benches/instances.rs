@@ -1,10 +1,9 @@
-//! Several callers, several instances, and a machine that has other work: how many photos a second
-//! they get through together.
+//! Throughput of several callers and several instances, on a machine with other work.
 //!
 //!     cargo bench -p lorgnette-bench --bench instances [-- --seconds S --threads N]
 //!
-//! Callers that share N threads ought to get as much done as one that has them all; what they lose
-//! is what fighting costs.
+//! Callers that share N threads should have the throughput of one caller with all of them; the
+//! difference is the cost of contention.
 
 use std::hint::spin_loop;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -14,13 +13,13 @@ use std::time::{Duration, Instant};
 use lorgnette::{Classifier, Model, ModelOptions, Picture};
 
 const PHOTO: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../photos/chelsea.jpg");
-/// Turns that every case takes.
+/// Rounds of every case.
 const ROUNDS: usize = 5;
 
 struct Case {
     name: String,
     callers: Vec<Classifier>,
-    /// Threads that do nothing but keep a core busy.
+    /// Threads that only keep a core busy.
     busy: usize,
 }
 
@@ -79,7 +78,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 }
 
 impl Case {
-    /// What all callers get through together.
+    /// Returns the throughput of all callers together.
     fn photos_per_second(&self, photo: &Picture, time: Duration) -> f64 {
         let (done, over) = (AtomicUsize::new(0), AtomicBool::new(false));
         let started = Instant::now();

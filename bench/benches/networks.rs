@@ -1,18 +1,18 @@
 //! Times every convolution of networks and adds them up.
 //!
-//!     cargo bench -p lorgnette-bench --bench networks [-- [--threads N] [--level L] [--precision P] [--weights W]
+//!     cargo bench -p lorgnette-bench --bench networks [-- [--threads N] [--level L]
+//!         [--precision P] [--weights W]
 //!         [--layer PART_OF_NAME] [--all] [--busy] [--rounds N] [NETWORK... | --zoo]]
 //!
-//! Networks are those of the zoo, by TF-Slim's names; four if none is named, all 38 with `--zoo`.
-//! Their layers are taken from the plans that the program itself would run, so no shape can be
-//! forgotten. A kernel is timed only after its answer was compared with its twin's on the same
-//! data: if they differ the bench ends there, with the layer's and the kernel's name. With
-//! `--rounds 0` that is all it does.
+//! Networks of the zoo, by TF-Slim's names; four by default, all 38 with `--zoo`. Layers are taken
+//! from the plans that the program itself would run, so no shape is missing. A kernel is timed only
+//! after its answer was compared with the reference's on the same data: if they differ, the
+//! benchmark ends with the names of layer and kernel. With `--rounds 0` it only compares.
 //!
 //! Layers of a network are timed in turns, so that each finds the caches as its predecessor left
-//! them. With `--all`, every kernel that can compute a layer is timed, in turns too, and set
-//! against what the choice takes it to cost. With `--busy`, and one thread, what counts is the time
-//! on the CPU, which the machine's other work disturbs less.
+//! them. With `--all`, every kernel that can compute a layer is timed, in turns too, and compared
+//! with its estimated cost. With `--busy` and one thread, CPU time is measured, which other work
+//! disturbs less.
 
 use std::time::Duration;
 
@@ -68,7 +68,7 @@ fn main() {
     }
 }
 
-/// How layers are timed.
+/// The settings of a measurement.
 struct Bench {
     level: Level,
     numerics: NumericOptions,
@@ -105,8 +105,8 @@ impl Bench {
         println!("{:68} {}", "all", all.line(peak));
     }
 
-    /// Every kernel of every layer that has more than one: its time, and beside the chosen one's
-    /// the measured and the reckoned.
+    /// Prints every kernel of every layer that has more than one: its time, and relative to the
+    /// chosen one's the measured and the estimated cost.
     fn compare_kernels(&self, network: &str, layers: &[Layer]) {
         println!(
             "\n{network:48}{:>20} {:>10} {:>10} {:>10}",
@@ -133,7 +133,7 @@ impl Bench {
         }
     }
 
-    /// Every kernel that can compute a layer against its twin, and nothing timed.
+    /// Compares every kernel that can compute a layer with the reference; times nothing.
     fn check_layers(&self, network: &str, layers: &[Layer]) {
         let kernels: usize = layers
             .iter()
@@ -146,7 +146,7 @@ impl Bench {
     }
 }
 
-/// What the layers of a network take together.
+/// Sums of the layers of a network.
 #[derive(Default)]
 struct Total {
     min_time: f64,
@@ -155,7 +155,7 @@ struct Total {
 }
 
 impl Total {
-    /// Adds a layer's times, in milliseconds, as often as it occurs; gives its own line.
+    /// Adds a layer's times, in milliseconds, for each occurrence; returns its own line.
     fn add(&mut self, layer: &Layer, min: f64, median: f64, peak: f64) -> String {
         let count = layer.count as f64;
         self.min_time += min * count;

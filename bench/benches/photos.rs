@@ -1,11 +1,12 @@
-//! What a photo costs before the network sees it: reading, decoding, and becoming the network's
-//! input, on one thread.
+//! The cost of a photo before the network: reading, decoding and preprocessing, on one thread.
 //!
-//!     cargo bench -p lorgnette-bench --bench photos [-- [--seconds S] FOLDER...]      (photos/ if none is given)
+//!     cargo bench -p lorgnette-bench --bench photos [-- [--seconds S] FOLDER...]
 //!
-//! Beside it stands the forward pass of the embedded network on one thread, which is what a folder
-//! of photos ought to be bound by. Decoding is timed at full size, at a size that is enough for
-//! that network, and at each ratio.
+//! The default folder is `photos/`.
+//!
+//! The forward pass of the embedded network on one thread is printed for comparison, since it
+//! should bound the time for a folder of photos. Decoding is timed at full size, at a size that is
+//! sufficient for that network, and at each ratio.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -68,8 +69,8 @@ fn main() {
     );
 }
 
-/// Decoding at reduced sizes, and how many photos become smaller where it is left to what the
-/// network needs.
+/// Times decoding at reduced sizes, and counts the photos that become smaller where the network's
+/// needs decide.
 fn report_reduced(limit: Duration, files: &[Vec<u8>], pictures: &[Picture], pixels: f64) {
     let open = |bytes: &[u8], min_decode_size| {
         OpenOptions { min_decode_size: Some(min_decode_size), ..OpenOptions::default() }
@@ -120,7 +121,7 @@ fn kilobytes(files: &[Vec<u8>]) -> f64 {
     files.iter().map(Vec::len).sum::<usize>() as f64 / files.len() as f64 / 1e3
 }
 
-/// Seconds that each item takes on average, in the best of several rounds.
+/// Returns the average seconds of an item in the best of several rounds.
 fn best<T>(limit: Duration, items: &[T], mut work: impl FnMut(&T)) -> f64 {
     let (began, mut min_seconds) = (Instant::now(), f64::INFINITY);
     while began.elapsed() < limit || min_seconds.is_infinite() {

@@ -1,19 +1,19 @@
-//! What time is measured by.
+//! Clocks.
 
 use std::time::{Duration, Instant};
 
 /// A clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Clock {
-    /// The wall's.
+    /// Wall-clock time.
     Wall,
-    /// The time that the calling thread spends on a CPU: other processes take less from it, though
-    /// caches and memory are still shared with them. Linux only.
+    /// CPU time of the calling thread (Linux only). Other processes disturb it less, though caches
+    /// and memory are still shared with them.
     Thread,
 }
 
 impl Clock {
-    /// How long something takes.
+    /// Returns the time that a function takes.
     pub fn time(self, work: impl FnOnce()) -> Duration {
         match self {
             Self::Wall => {

@@ -1,6 +1,6 @@
-//! What two threads of this machine are to each other. A virtual machine's two CPUs may be two
-//! cores that share a cache, two that do not, or one core's two threads, and may change from one to
-//! the other at any time: then so does everyone's speed.
+//! The relation of two threads of this machine. The two CPUs of a virtual machine may be two cores
+//! that share a cache, two that do not, or two threads of one core, and may change at any time,
+//! which changes all measurements.
 
 use std::hint::spin_loop;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -11,27 +11,26 @@ use lorgnette_kernels::{Level, ThreadPool};
 
 use crate::peak;
 
-/// What was measured.
+/// The measurements.
 #[derive(Clone, Copy, Debug)]
 pub struct CoreProximity {
-    /// How long a cache line takes to the other thread and back.
+    /// Round-trip time of a cache line to the other thread and back.
     pub round_trip: Duration,
-    /// Floating-point operations a second of one thread alone, in billions,
+    /// GFLOP/s of one thread alone.
     pub one_thread_gflops: f64,
-    /// and of two together. On two cores it is twice as much.
+    /// GFLOP/s of two threads together; twice as much on two cores.
     pub two_threads_gflops: f64,
 }
 
-/// How often multiply-adds are measured: the fastest counts, for threads are interrupted now and
-/// then.
+/// Measurements of multiply-adds, of which the fastest counts, because threads are interrupted.
 const REPETITIONS: usize = 16;
-/// Round trips that are timed together, and how often; no more of them after so long.
+/// Round trips timed together, their repetitions, and a time limit.
 const ROUND_TRIPS: u32 = 25;
 const MAX_REPETITIONS: usize = 400;
 const MAX_WAIT: Duration = Duration::from_millis(100);
 
 impl CoreProximity {
-    /// Measures; some thirty milliseconds on a machine that has nothing else to do.
+    /// Measures in some thirty milliseconds on an idle machine.
     pub fn measure(level: Level) -> Self {
         let best = |threads| {
             let pool = ThreadPool::new(threads);
@@ -41,7 +40,7 @@ impl CoreProximity {
     }
 }
 
-/// A line on its own, and none that is fetched with it.
+/// A cache line without neighbours that are prefetched with it.
 #[repr(align(256))]
 struct CacheLine(AtomicU32);
 
@@ -50,9 +49,9 @@ impl CacheLine {
         self.0.store(value, Ordering::Release);
     }
 
-    /// What the other thread makes of what was thrown; `None` if it does not get to it.
+    /// Returns the other thread's answer to a value; `None` if it does not come.
     fn receive(&self, sent: u32) -> Option<u32> {
-        /// Looks between two at the clock.
+        /// Polls between two readings of the clock.
         const POLLS: usize = 4096;
         let poll = || {
             spin_loop();
@@ -71,7 +70,7 @@ impl CacheLine {
     }
 }
 
-/// The other thread: throws the ball back until it is told to stop, or nothing comes any more.
+/// Runs the other thread: it answers until it is told to stop or values stop coming.
 fn echo(line: &CacheLine) {
     let mut received = line.receive(0);
     while let Some(value) = received.filter(|value| *value != STOP) {
@@ -95,7 +94,7 @@ fn round_trip() -> Duration {
             }
             Some(start.elapsed() / ROUND_TRIPS)
         };
-        // Threads that have to share a CPU wait for each other for long, or for ever.
+        // Threads that share a CPU may wait for each other for very long.
         let turns = std::iter::from_fn(|| turn().filter(|_| began.elapsed() < MAX_WAIT));
         let fastest = turns.take(MAX_REPETITIONS).min().unwrap_or(MAX_WAIT);
         line.send(STOP);

@@ -1,4 +1,4 @@
-//! The convolutions of TF-Slim's networks, as plans of these networks have them.
+//! The convolutions of TF-Slim's networks, from the plans of these networks.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,14 +13,14 @@ use lorgnette_net::{Error, LoadOptions, Network, RunOptions};
 /// A convolution that occurs in a network.
 #[derive(Clone, Copy, Debug)]
 pub struct Layer {
-    /// What is computed.
+    /// The kernel's shape.
     pub work: Convolution,
-    /// How often it occurs.
+    /// Number of occurrences.
     pub count: usize,
 }
 
 impl Layer {
-    /// Floating-point operations of one occurrence.
+    /// Returns the floating-point operations of one occurrence.
     pub fn flops(&self) -> u64 {
         match &self.work {
             Convolution::Full(shape) => shape.flops(),

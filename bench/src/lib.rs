@@ -1,14 +1,13 @@
-//! Lorgnette's bench targets: what they measure and how they check it first.
+//! Lorgnette's benchmarks.
 //!
 //! - `cargo bench -p lorgnette-bench --bench networks` times every convolution of some networks, or
-//!   all, and adds them up;
-//! - `cargo bench -p lorgnette-bench --bench kernels` compares all kernels and levels on a few of
-//!   these layers;
-//! - `cargo bench -p lorgnette-bench --bench photos` times what comes before the network: decoding,
-//!   resizing;
-//! - `cargo bench -p lorgnette-bench --bench instances` lets callers share, or fight for, the
+//!   of all, and adds them up;
+//! - `cargo bench -p lorgnette-bench --bench kernels` compares all kernels and levels on some
+//!   layers;
+//! - `cargo bench -p lorgnette-bench --bench photos` times decoding and resizing;
+//! - `cargo bench -p lorgnette-bench --bench instances` measures callers that share or compete for
 //!   cores;
-//! - `lorgnette-machine` says what the machine is able to, for `bench/compare` and
+//! - `lorgnette-machine` prints the limits of the machine, for `bench/compare` and
 //!   `bench/roofline.py`.
 
 pub mod clock;

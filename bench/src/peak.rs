@@ -1,5 +1,4 @@
-//! The machine's own peaks, measured on the spot: independent multiply-adds on registers, nothing
-//! else.
+//! Peak arithmetic rates, measured by independent multiply-adds on registers.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -7,24 +6,22 @@ use std::time::Instant;
 use lorgnette_kernels::numerics::has_bf16;
 use lorgnette_kernels::{Level, ThreadPool};
 
-/// Multiply-adds in a turn: enough to hide their latency.
+/// Multiply-adds in an iteration: enough to hide their latency.
 const CHAINS: usize = 24;
 const REPETITIONS: usize = 20_000;
 
-/// Floating-point operations a second of all threads of a pool, in billions. Of AMX, those of its
-/// vectors.
+/// Returns the GFLOP/s of all threads of a pool; for AMX, those of its vectors.
 pub fn gflops(level: Level, pool: &ThreadPool) -> f64 {
     rate(2 * level.isa().lanes, pool, || multiply_add(level))
 }
 
-/// The same of pairs of numbers that are rounded to bf16; `None` where the CPU multiplies no such
-/// pairs.
+/// Returns the GFLOP/s of products of bf16 pairs; `None` where the CPU has no such products.
 pub fn bf16_gflops(level: Level, pool: &ThreadPool) -> Option<f64> {
     let is_there = level.multiplies_bf16();
     is_there.then(|| rate(4 * level.isa().lanes, pool, multiply_add_pairs))
 }
 
-/// Operations a second of all threads, where each of the instructions has so many.
+/// Returns billions of operations a second of all threads.
 fn rate(operations: usize, pool: &ThreadPool, turns: impl Fn() + Sync) -> f64 {
     let start = Instant::now();
     let tasks = 4 * pool.threads();

@@ -1,38 +1,36 @@
-//! How fast numbers are read, measured on the spot: from memory, and from the cache that the cores
-//! share.
+//! Read bandwidth of memory and of the shared cache.
 
 use std::hint::black_box;
 use std::time::Instant;
 
 use lorgnette_kernels::{Buffer, Level, ThreadPool};
 
-/// Bytes of a thread's own numbers that no cache holds.
+/// Bytes of a thread's data that no cache holds.
 const IN_MEMORY: usize = 192 << 20;
-/// Bytes that a core's own caches do not hold, but the shared one does (2 MiB and 8 MiB a core or
-/// more, on today's CPUs).
+/// Bytes that exceed a core's own caches but fit the shared one (2 MiB and 8 MiB a core or more on
+/// current CPUs).
 const IN_SHARED_CACHE: usize = 4 << 20;
-/// Readings, of which the fastest counts.
+/// Measurements, of which the fastest counts.
 const REPETITIONS: usize = 8;
-/// Floats that are read in one go of the loop.
+/// Floats read in one iteration.
 const STEP: usize = 128;
 
-/// Bytes a second that all threads of a pool read from memory together, in billions.
+/// Returns the GB/s that all threads of a pool read from memory together.
 pub fn from_memory(level: Level, pool: &ThreadPool) -> f64 {
     gb_s(level, pool, IN_MEMORY, 1)
 }
 
-/// Bytes a second that all threads of a pool read together from what the cores' own caches do not
-/// hold, in billions.
+/// Returns the GB/s that all threads of a pool read together from the shared cache.
 pub fn from_shared_cache(level: Level, pool: &ThreadPool) -> f64 {
     gb_s(level, pool, IN_SHARED_CACHE, 10)
 }
 
-/// As many bytes by each thread, so many times over.
+/// Returns the GB/s when each thread reads `bytes` bytes `times` times.
 fn gb_s(level: Level, pool: &ThreadPool, bytes: usize, times: usize) -> f64 {
     assert!(level.is_available(), "this CPU does not have {level}");
     let each = bytes / size_of::<f32>();
     let mut numbers = Buffer::zeroed(each * pool.threads()).expect("memory to read");
-    // What has never been written may be one page of zeros, over and over.
+    // Pages that were never written may all be the same page of zeros.
     numbers.fill(1.0);
     let numbers = &numbers[..];
     let read_once = || {
@@ -69,7 +67,7 @@ fn avx2(numbers: &[f32]) {
     largest(numbers);
 }
 
-/// A loop that compilers make vectors of, in as many chains as hide their latency.
+/// Reads in a loop that the compiler vectorises, with enough accumulators to hide latency.
 #[inline(always)]
 fn largest(numbers: &[f32]) {
     let mut bits = [0; STEP];

@@ -1,5 +1,5 @@
-//! A layer ready to be timed: data made, weights packed, and the answer checked against the
-//! kernel's slow twin.
+//! A layer ready to be timed: data generated, weights packed, and the answer checked against the
+//! reference implementation.
 
 use std::collections::HashSet;
 
@@ -14,10 +14,10 @@ use lorgnette_oracle::tolerance;
 
 use crate::layers::Layer;
 
-/// How far a number may be from itself rounded to bf16: half of its last digit, and as much again
-/// where it was nearly half-way.
+/// Maximum relative error of rounding to bf16: half of the last digit, and as much again for values
+/// near half-way.
 const BF16_ROUNDING: f32 = 1.0 / 256.0;
-/// Pixels of the output that are checked, spread evenly.
+/// Output pixels that are checked, evenly spaced.
 const CHECKED: usize = 23;
 
 /// A kernel with a layer's data.
@@ -37,10 +37,10 @@ enum Kernel {
 }
 
 impl Trial {
-    /// The layer with the best kernel of a level, in formats that are allowed.
+    /// Prepares the layer with the best kernel of a level for the allowed numeric options.
     ///
     /// # Panics
-    /// If the kernel's answer is not its twin's: a wrong kernel is not worth timing.
+    /// If the kernel's answer differs from the reference's: a wrong kernel is not worth timing.
     pub fn new(layer: &Layer, level: Level, numerics: NumericOptions, pool: &ThreadPool) -> Self {
         let kernel = match layer.work {
             Convolution::Full(shape) => Kernel::Conv(choose_conv(&shape, level, numerics), shape),
@@ -51,9 +51,9 @@ impl Trial {
         Self::checked(kernel, layer, pool)
     }
 
-    /// The layer with each kernel of a level that can compute it, the chosen one first, and what
-    /// each is thought to cost beside that one; of a layer that reads bf16, those that would read
-    /// float32 too. Of kernels of the same arithmetic, only the first.
+    /// Prepares the layer with each kernel of a level that can compute it, the chosen one first,
+    /// and returns each one's cost relative to that one. For a layer that reads bf16, this includes
+    /// kernels that would read float32. Of kernels of the same algorithm, only the first.
     ///
     /// # Panics
     /// As [`Trial::new`].
@@ -79,10 +79,12 @@ impl Trial {
         let mut algorithms = HashSet::new();
         candidate_kernels.retain(|((kernel, _), _)| algorithms.insert(kernel.algorithm.name));
         let min_cost = candidate_kernels[0].0.1;
-        let trial = |((kernel, cost), shape)| {
-            (Self::checked(Kernel::Conv(kernel, shape), layer, pool), cost / min_cost)
-        };
-        candidate_kernels.into_iter().map(trial).collect()
+        candidate_kernels
+            .into_iter()
+            .map(|((kernel, cost), shape)| {
+                (Self::checked(Kernel::Conv(kernel, shape), layer, pool), cost / min_cost)
+            })
+            .collect()
     }
 
     fn checked(kernel: Kernel, layer: &Layer, pool: &ThreadPool) -> Self {
@@ -149,7 +151,7 @@ impl Trial {
         }
     }
 
-    /// Compares some output pixels with what the reference computes from what their windows see.
+    /// Compares some output pixels with the reference's results for their windows.
     fn check(&self, layer: &Layer) {
         let (map, out) = self.kernel.maps();
         let outputs =
@@ -174,23 +176,23 @@ impl Trial {
         }
     }
 
-    /// What the window of an output pixel sees.
-    fn patch(&self, map: &ImageLayout, [oy, ox]: [usize; 2]) -> Vec<f32> {
+    /// Returns the values under the window of an output pixel.
+    fn patch(&self, map: &ImageLayout, output: [usize; 2]) -> Vec<f32> {
         let window = self.kernel.window();
-        let taps =
-            (0..window.kernel[0]).flat_map(|ky| (0..window.kernel[1]).map(move |kx| [ky, kx]));
-        let see = |[ky, kx]: [usize; 2]| {
-            let y =
-                (oy * window.stride[0] + ky * window.dilation[0]).wrapping_sub(window.padding.top);
-            let x =
-                (ox * window.stride[1] + kx * window.dilation[1]).wrapping_sub(window.padding.left);
-            let inside = y < map.height && x < map.width;
-            let channels = (0..map.channels).map(move |c| inside.then_some((y, x, c)));
-            channels.map(|place| {
-                place.map_or(0.0, |(y, x, c)| number(map, &self.input, y * map.width + x, c))
-            })
-        };
-        taps.flat_map(see).collect()
+        let mut patch = Vec::with_capacity(window.kernel[0] * window.kernel[1] * map.channels);
+        for ky in 0..window.kernel[0] {
+            for kx in 0..window.kernel[1] {
+                let y = output[0] * window.stride[0] + ky * window.dilation[0];
+                let x = output[1] * window.stride[1] + kx * window.dilation[1];
+                let (y, x) =
+                    (y.wrapping_sub(window.padding.top), x.wrapping_sub(window.padding.left));
+                let inside = y < map.height && x < map.width;
+                patch.extend((0..map.channels).map(|c| {
+                    if inside { number(map, &self.input, y * map.width + x, c) } else { 0.0 }
+                }));
+            }
+        }
+        patch
     }
 }
 
@@ -202,7 +204,7 @@ impl Kernel {
         }
     }
 
-    /// How far it may be from its twin, relative to the largest magnitude.
+    /// Returns the maximum error, relative to the largest magnitude.
     fn tolerance(&self) -> f32 {
         match self {
             Self::Conv(kernel, _) if kernel.algorithm.error_class == ErrorClass::SplitBf16 => {
@@ -230,7 +232,7 @@ impl Kernel {
         }
     }
 
-    /// The reference's answer for a picture of one window.
+    /// Returns the reference's answer for an image of one window.
     fn pixel(&self, patch: &[f32], weights: &[u8]) -> Vec<f32> {
         let mut weights: Vec<f32> =
             weights.as_chunks().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
@@ -247,7 +249,8 @@ impl Kernel {
             dilation: [1, 1],
             ..self.window()
         };
-        // What the window sees has been gathered: its pixels touch, though the layer's may not.
+        // The values have been gathered: their pixels are contiguous, though the layer's may not
+        // be.
         let input = ImageLayout::dense(map.batch, window.kernel[0], window.kernel[1], map.channels);
         let output = ImageLayout::dense(out.batch, 1, 1, out.channels);
         let mut answer = vec![0.0; out.channels];
@@ -283,7 +286,7 @@ fn zeroed(len: usize) -> Buffer {
     Buffer::zeroed(len).expect("memory for a layer")
 }
 
-/// A float of a map's slice: one random number, or two in bf16.
+/// Returns a word of a layout's slice: one random value, or two in bf16.
 fn element(storage: StorageType, random: &mut impl FnMut() -> f32) -> f32 {
     match storage {
         StorageType::Float32 => random(),
@@ -293,7 +296,7 @@ fn element(storage: StorageType, random: &mut impl FnMut() -> f32) -> f32 {
     }
 }
 
-/// A pixel's value, whatever the map keeps it as.
+/// Returns a pixel's value, for any storage type.
 fn number(map: &ImageLayout, values: &[f32], pixel: usize, channel: usize) -> f32 {
     match map.storage {
         StorageType::Float32 => values[pixel * map.stride + channel],
@@ -304,7 +307,7 @@ fn number(map: &ImageLayout, values: &[f32], pixel: usize, channel: usize) -> f3
     }
 }
 
-/// Numbers from −1 to 1 (Marsaglia's xorshift).
+/// Random values from −1 to 1 (Marsaglia's xorshift).
 fn random() -> impl FnMut() -> f32 {
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;
     move || {

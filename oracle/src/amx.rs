@@ -1,11 +1,10 @@
-//! Intel's AMX instructions in software, so that the machine code that computes with tiles is
-//! tested on every machine.
+//! An emulator of Intel's AMX instructions, so that code that uses tiles is tested on every
+//! machine.
 //!
-//! A CPU without AMX meets its instructions with the signal SIGILL. [`emulate`] installs a handler
-//! that decodes the instruction at fault ([`decode`]), executes it on the thread's own tiles
-//! ([`Tiles`]) and goes on behind it. What real hardware would refuse ends the process with a
-//! message: an unconfigured tile, shapes that do not fit one another, two operands that are the
-//! same tile.
+//! A CPU without AMX raises the signal SIGILL. [`emulate`] installs a handler that decodes the
+//! instruction ([`decode`]), executes it on the thread's own tiles ([`Tiles`]) and continues after
+//! it. What real hardware would refuse ends the process with a message: an unconfigured tile,
+//! shapes that do not match, two operands that are the same tile.
 //!
 //! Where the CPU has AMX and the process was permitted to use it, there is no signal, and the same
 //! tests run on the hardware. Linux on x86-64 only.
@@ -20,7 +19,7 @@ use decode::{Instruction, Operation};
 pub use tiles::{CONFIGURATION_BYTES, Fault, ROW_BYTES, Tiles};
 
 thread_local! {
-    // Constant, so that the handler finds it without initialising anything.
+    // Constant, so that the handler uses it without initialisation.
     static TILES: UnsafeCell<Tiles> = const { UnsafeCell::new(Tiles::new()) };
 }
 
@@ -39,7 +38,7 @@ pub fn emulate() {
     });
 }
 
-/// Executes the AMX instructions that begin where the thread was stopped: all in a row, because a
+/// Executes the AMX instructions from where the thread was stopped: several in a row, because a
 /// signal costs more than most of them. Ends the process if there is none.
 extern "C" fn handle(_: libc::c_int, _: *const libc::siginfo_t, context: *mut libc::c_void) {
     // SAFETY: the system passes the stopped thread's context to handlers installed with SA_SIGINFO.
@@ -48,15 +47,14 @@ extern "C" fn handle(_: libc::c_int, _: *const libc::siginfo_t, context: *mut li
     let mut executed = 0;
     loop {
         let at = registers[libc::REG_RIP as usize] as *const u8;
-        // SAFETY: the thread was about to execute what lies there; decoding reads no further than
-        // the instruction goes.
+        // SAFETY: the thread was about to execute this address; decoding reads no further than the
+        // instruction.
         let Some(instruction) = (unsafe { decode::at(at) }) else { break };
         TILES.with(|tiles| {
-            // SAFETY: the tiles are this thread's, and nobody else has a reference: handlers do not
-            // nest, because none of what they call has AMX instructions.
+            // SAFETY: the tiles are this thread's, and there is no other reference: handlers do not
+            // nest, because nothing they call has AMX instructions.
             let tiles = unsafe { &mut *tiles.get() };
-            // SAFETY: the program vouches for the memory of its own instruction, as for the
-            // hardware's.
+            // SAFETY: the program guarantees the memory of its own instruction, as for hardware.
             if let Err(fault) = unsafe { execute(&instruction, tiles, registers) } {
                 end(fault.what());
             }
@@ -72,15 +70,15 @@ extern "C" fn handle(_: libc::c_int, _: *const libc::siginfo_t, context: *mut li
 /// Ends the process with a message.
 fn end(what: &str) -> ! {
     for text in ["AMX: ", what, "\n"] {
-        // SAFETY: the text is as long as it says. Not `eprintln`, whose output tests keep for
-        // later.
+        // SAFETY: the length is that of the text. Not `eprintln`, whose output the test harness
+        // buffers.
         unsafe { libc::write(2, text.as_ptr().cast(), text.len()) };
     }
     std::process::abort()
 }
 
 /// # Safety
-/// What the instruction reads and writes is the program's to read and write.
+/// Caller guarantees that the program may access the memory of the instruction.
 unsafe fn execute(
     instruction: &Instruction,
     tiles: &mut Tiles,
@@ -90,14 +88,14 @@ unsafe fn execute(
     let value = |number| if number == decode::NEXT { next } else { registers[register(number)] };
     match &instruction.operation {
         Operation::LoadConfiguration(place) => {
-            // SAFETY: the instruction reads as many bytes.
+            // SAFETY: the instruction reads the same bytes.
             let bytes = unsafe {
                 (place.address(value) as *const [u8; CONFIGURATION_BYTES]).read_unaligned()
             };
             tiles.configure(&bytes)
         }
         Operation::StoreConfiguration(place) => {
-            // SAFETY: the instruction writes as many bytes.
+            // SAFETY: the instruction writes the same bytes.
             unsafe {
                 (place.address(value) as *mut [u8; CONFIGURATION_BYTES])
                     .write_unaligned(tiles.configuration())
@@ -121,7 +119,7 @@ unsafe fn execute(
     }
 }
 
-/// Where the system keeps the register that instructions give this number.
+/// Returns the system's index of a general register, by its number in instructions.
 fn register(number: u8) -> usize {
     const REGISTERS: [i32; 16] = [
         libc::REG_RAX,

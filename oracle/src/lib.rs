@@ -1,6 +1,5 @@
-//! What Lorgnette's tests share: how near to TensorFlow is near enough, numbers made up by rule,
-//! and where TensorFlow's answers are found. The scripts beside this crate make those answers; see
-//! `oracle/README.md`.
+//! Shared parts of Lorgnette's tests: tolerances, generated weights and images, and TensorFlow's
+//! reference data. The scripts in this folder generate those data; see `oracle/README.md`.
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 pub mod amx;

@@ -1,12 +1,12 @@
-//! The reference data, which lies beside the repository and may be absent.
+//! The reference data, which may be absent.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-/// `LORGNETTE_SHARED`, else `../shared` beside the repository. `None`, and a line that says so,
-/// when it is absent.
+/// Returns the folder of the reference data: `LORGNETTE_SHARED`, else `../shared` next to the
+/// repository. `None`, and a printed line, if it is absent.
 pub fn folder() -> Option<PathBuf> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared");
     let folder = std::env::var_os("LORGNETTE_SHARED").map_or(beside, PathBuf::from);
@@ -17,20 +17,20 @@ pub fn folder() -> Option<PathBuf> {
     None
 }
 
-/// A JSON file.
+/// Reads a JSON file.
 ///
 /// # Panics
-/// If there is none.
+/// If it cannot be read.
 pub fn json(path: &Path) -> Value {
     let text =
         fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// `[[place, value], …]`: samples at their places in the flat array.
+/// Parses `[[position, value], …]`: samples of a flat array.
 ///
 /// # Panics
-/// If the value is of another form.
+/// If the JSON has another form.
 pub fn probes(value: &Value) -> Vec<(usize, f64)> {
     let pairs = value.as_array().expect("a list of probes").iter();
     pairs

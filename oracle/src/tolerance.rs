@@ -1,11 +1,11 @@
-//! How far from TensorFlow, or a kernel from its twin, a number may be: the only place that says
-//! so. TensorFlow's limits are those of the reference data (`shared/reference/README.md`);
-//! `oracle/compare.py` reads [`ACTIVATION`] from here.
+//! All tolerances, for comparisons with TensorFlow and of kernels with their reference
+//! implementations. TensorFlow's limits are those of the reference data
+//! (`shared/reference/README.md`); `oracle/compare.py` reads [`ACTIVATION`] from here.
 
-/// A fast kernel's answer beside its slow twin's, as a share of the largest magnitude.
+/// Error of a kernel relative to its reference implementation, as a share of the largest magnitude.
 pub const REFERENCE: f32 = 1e-5;
-/// The same where numbers are split into two bf16: each factor loses up to 2^-18 of itself, and so
-/// does what is left out of their product. Long sums are much nearer.
+/// The same where values are split into two bf16: each factor loses up to 2^-18 of itself, and so
+/// does the omitted part of the product. Long sums are much more exact.
 pub const REFERENCE_SPLIT_BF16: f32 = 3e-5;
 
 /// A float32 activation: the largest difference, as a share of the tensor's largest magnitude.
@@ -18,29 +18,29 @@ pub const JPEG_MEAN: f64 = 0.4;
 pub const JPEG_MAX: f64 = 8.0;
 /// A reported probability of a photo decoded by us; the difference comes from decoding alone.
 pub const PROBABILITY: f32 = 0.02;
-/// How far apart TensorFlow's probabilities of two classes must be for their order to count.
+/// Minimum difference of TensorFlow's probabilities of two classes for their order to count.
 pub const ORDER: f32 = 0.002;
 
-/// How far the embedded network's answers in fewer bits may be from its own in float32, over
+/// Tolerances of the embedded network's answers in reduced precision relative to float32, over
 /// photos.
 #[derive(Clone, Copy, Debug)]
 pub struct FormatTolerance {
-    /// The names that `--precision` and `--weights` have.
+    /// The names of `--precision`.
     pub precision: &'static str,
-    /// What fully connected weights are kept as.
+    /// Storage format of fully connected weights.
     pub weights: &'static str,
-    /// The least share of photos with the same most probable class.
+    /// Minimum share of photos with the same top-1 class.
     pub first: f32,
-    /// The least share of photos with the same five most probable classes.
+    /// Minimum share of photos with the same top-5 classes.
     pub five: f32,
-    /// A probability.
+    /// Maximum error of a probability.
     pub probability: f32,
 }
 
-/// Photos needed before shares of them are judged: with this many, one photo is two hundredths.
+/// Minimum number of photos for shares to be judged: with this many, one photo is two hundredths.
 pub const MIN_PHOTOS_FOR_SHARES: usize = 50;
 
-/// What was found (docs/speed.md has it), with some room.
+/// Measured values (docs/speed.md) with a margin.
 pub const FORMATS: [FormatTolerance; 6] = [
     fewer("bf16", "float32", 0.97, 0.8, 0.08),
     fewer("auto", "float32", 0.97, 0.8, 0.08),
@@ -50,37 +50,37 @@ pub const FORMATS: [FormatTolerance; 6] = [
     fewer("bf16", "int8", 0.97, 0.8, 0.08),
 ];
 
-/// How far the embedded network's answers for photos decoded at a reduced size may be from those at
+/// Tolerances of the embedded network's answers for photos decoded at a reduced size, relative to
 /// full size.
 #[derive(Clone, Copy, Debug)]
 pub struct ReducedTolerance {
-    /// Pixels that are left for each row and column of the input, at least.
+    /// Minimum pixels for each row and column of the input.
     pub times: usize,
-    /// The least share of photos with the same most probable class.
+    /// Minimum share of photos with the same top-1 class.
     pub first: f32,
-    /// The least share of photos with the same five most probable classes.
+    /// Minimum share of photos with the same top-5 classes.
     pub five: f32,
-    /// A probability.
+    /// Maximum error of a probability.
     pub probability: f32,
 }
 
-/// What was found over a hundred photos, few of which are large enough (docs/speed.md has it), with
-/// some room.
+/// Measured values over a hundred photos, few of which are large enough (docs/speed.md), with a
+/// margin.
 pub const REDUCED: [ReducedTolerance; 2] = [
     ReducedTolerance { times: 2, first: 0.98, five: 0.98, probability: 0.2 },
     ReducedTolerance { times: 1, first: 0.98, five: 0.95, probability: 0.4 },
 ];
-/// How many times as far, on average over large photos, as without their first row and column of
+/// Maximum average error over large photos, relative to removing the first row and column of
 /// pixels.
 pub const REDUCED_RATIO_TO_CROP: f64 = 1.5;
 
-/// Scores of a network with made-up weights in bf16, or with weights kept so, as a share of the
-/// largest one.
+/// Error of the scores of a network with generated weights in bf16, or with weights stored as bf16,
+/// as a share of the largest one.
 pub const SCORES_BF16: f32 = 0.05;
-/// The same with fully connected weights kept as f16, which has three more bits than bf16: an
+/// The same with fully connected weights stored as f16, which has three more bits than bf16: an
 /// eighth of that.
 pub const SCORES_F16: f32 = SCORES_BF16 / 8.0;
-/// The same with fully connected weights kept as int8.
+/// The same with fully connected weights stored as int8.
 pub const SCORES_INT8: f32 = 0.05;
 
 const fn fewer(
@@ -93,8 +93,8 @@ const fn fewer(
     FormatTolerance { precision, weights, first, five, probability }
 }
 
-/// The largest difference as a share of the largest finite magnitude of what was wanted; infinite
-/// where the lengths differ or only one side is not a number.
+/// Returns the largest difference as a share of the largest finite expected magnitude; infinite
+/// where the lengths differ or only one side is NaN.
 pub fn relative_error(expected: &[f32], actual: &[f32]) -> f32 {
     if expected.len() != actual.len() {
         return f32::INFINITY;

@@ -1,8 +1,10 @@
-//! What this machine is able to, as a line of JSON: `bench/compare` asks before it times anything,
-//! `bench/roofline.py` sets layers against it.
+//! Prints the limits of this machine as a line of JSON. `bench/compare` runs it before timing, and
+//! `bench/roofline.py` relates layers to it.
 //!
 //!     lorgnette-machine            the relation of two threads, in some thirty milliseconds
-//!     lorgnette-machine --limits [--level L] [--threads N]    also how fast one thread, and N, multiply and read
+//!     lorgnette-machine --limits [--level L] [--threads N]
+//!
+//! With `--limits` it also measures how fast one thread, and N, multiply and read.
 
 use lorgnette_bench::core_proximity::CoreProximity;
 use lorgnette_bench::{peak, read_bandwidth};
@@ -37,7 +39,7 @@ fn main() {
     }
 }
 
-/// What so many threads do together.
+/// Measures a number of threads together.
 fn measure_limits(level: Level, threads: usize) -> String {
     let pool = ThreadPool::new(threads);
     let best = |measure: &dyn Fn() -> f64| (0..REPETITIONS).map(|_| measure()).fold(0.0, f64::max);

@@ -1,4 +1,4 @@
-//! A factor and a summand for each channel: batch normalisation that no convolution could absorb.
+//! Scaling and shifting of channels, such as a batch normalisation that no convolution absorbed.
 
 use crate::blocks::{
     assert_float32, assert_same_shape, contiguous_runs, for_blocks, pixel_range, via_f32,
@@ -6,33 +6,33 @@ use crate::blocks::{
 use crate::simd::{Simd, SimdOp};
 use crate::{Clamp, ImageLayout, ImagePair, Level, ThreadPool};
 
-/// `output = clamp(input · scale[channel] + shift[channel])`
+/// One run: `output = clamp(input · scale[channel] + shift[channel])`.
 #[derive(Debug)]
 pub struct Affine<'a> {
-    /// Where the input's values lie.
+    /// The input's layout.
     pub input_layout: ImageLayout,
-    /// The input.
+    /// The input's values.
     pub input: &'a [f32],
     /// A factor for each channel.
     pub scale: Option<&'a [f32]>,
-    /// A summand for each channel.
+    /// A shift for each channel.
     pub shift: Option<&'a [f32]>,
     /// The range results are limited to.
     pub clamp: Clamp,
-    /// Where the output's values lie: the input's pixels and channels.
+    /// The output's layout, with the input's pixels and channels.
     pub output_layout: ImageLayout,
-    /// The output.
+    /// The output's values.
     pub output: &'a mut [f32],
 }
 
-/// As [`Affine`], changing values where they are.
+/// One run in place, otherwise as [`Affine`].
 #[derive(Debug)]
 pub struct AffineInPlace<'a> {
-    /// Where the values lie.
+    /// The layout of the values.
     pub layout: ImageLayout,
     /// A factor for each channel.
     pub scale: Option<&'a [f32]>,
-    /// A summand for each channel.
+    /// A shift for each channel.
     pub shift: Option<&'a [f32]>,
     /// The range results are limited to.
     pub clamp: Clamp,

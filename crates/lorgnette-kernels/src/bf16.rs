@@ -1,30 +1,31 @@
-//! Values made half as wide, and float32 again.
+//! Conversion of slices between float32 and bf16.
 
 #[cfg(target_arch = "x86_64")]
 use crate::simd::Avx512Bf16;
 use crate::simd::{Portable, Simd, SimdOp};
 
-/// Rounds values to bf16, two to a float, a zero beside the last of an odd number. Numbers below
+/// Rounds values to bf16, two to a word; an odd last one is paired with zero. Magnitudes below
 /// 2^-126 become zero.
 pub(crate) fn f32_to_bf16_slice(values: &[f32], words: &mut [f32]) {
     assert_eq!(words.len(), values.len().div_ceil(2), "two values take a float's place");
     dispatch(F32ToBf16 { values, words });
 }
 
-/// As [`f32_to_bf16_slice`], pixel by pixel of so many values.
+/// Rounds pixels of `channels` values to bf16, each with pairs of its own.
 pub(crate) fn f32_pixels_to_bf16(values: &[f32], channels: usize, words: &mut [f32]) {
     let pixels = values.len() / channels;
     assert_eq!(words.len(), pixels * channels.div_ceil(2), "two values take a float's place");
     dispatch(F32PixelsToBf16 { values, channels, words });
 }
 
-/// Makes float32 of bf16.
+/// Converts bf16 to float32.
 pub(crate) fn bf16_to_f32_slice(words: &[f32], values: &mut [f32]) {
     assert_eq!(words.len(), values.len().div_ceil(2), "two values take a float's place");
     dispatch(Bf16ToF32 { words, values });
 }
 
-/// With the CPU's own instruction where it has one; all levels give the same bits.
+/// Runs a kernel with the CPU's rounding instruction where it has one. All levels give the same
+/// bits.
 fn dispatch(kernel: impl SimdOp) {
     #[cfg(target_arch = "x86_64")]
     if Avx512Bf16::is_available() {
@@ -44,7 +45,7 @@ impl SimdOp for F32ToBf16<'_> {
         for (values, words) in self.values.chunks(S::LANES).zip(self.words.chunks_mut(S::LANES / 2))
         {
             let vector = simd.load_slice(values);
-            // SAFETY: the halves are as many as the values, which the caller has seen to.
+            // SAFETY: there is half a word for each value, as the caller asserts.
             unsafe {
                 simd.store_partial_bf16(
                     words.as_mut_ptr().cast(),
@@ -67,14 +68,14 @@ impl SimdOp for F32PixelsToBf16<'_> {
     fn run<S: Simd>(self, simd: S) {
         let Self { mut values, channels, mut words } = self;
         if channels == 3 {
-            // Photos: some pixels at once, because a write of three numbers takes as long as one of
-            // a whole vector.
+            // Photos: several pixels at once, because storing three numbers takes as long as
+            // storing a whole vector.
             let pixels = S::LANES / 4;
             let full_vectors = values.len().saturating_sub(S::LANES - 3 * pixels) / (3 * pixels);
             for i in 0..full_vectors {
                 let vector =
                     simd.expand_rgb_to_rgbx(simd.load_slice(&values[i * 3 * pixels..][..S::LANES]));
-                // SAFETY: four halves to a pixel, which the caller has seen to.
+                // SAFETY: each pixel has two words, as the caller asserts.
                 unsafe {
                     simd.store_partial_bf16(
                         words[i * 2 * pixels..].as_mut_ptr().cast(),
@@ -104,7 +105,7 @@ impl SimdOp for Bf16ToF32<'_> {
     fn run<S: Simd>(self, simd: S) {
         for (words, values) in self.words.chunks(S::LANES / 2).zip(self.values.chunks_mut(S::LANES))
         {
-            // SAFETY: the halves are as many as the values, which the caller has seen to.
+            // SAFETY: there is half a word for each value, as the caller asserts.
             let vector = unsafe { simd.load_upto_bf16(words.as_ptr().cast(), values.len()) };
             simd.store_slice(values, vector);
         }
@@ -117,7 +118,7 @@ mod tests {
     use crate::Level;
     use crate::numerics::{bf16_to_f32, f32_to_bf16_ftz};
 
-    /// Every kind of number: normal, subnormal, infinite, none at all.
+    /// Normal and subnormal numbers, zeros, infinities and NaN.
     fn numbers() -> Vec<f32> {
         let samples = (0..=u32::MAX / 65_521).map(|i| f32::from_bits(i * 65_521));
         let ends = [

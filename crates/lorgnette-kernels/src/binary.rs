@@ -9,13 +9,13 @@ use crate::blocks::{
 use crate::simd::{Simd, SimdOp};
 use crate::{Binary, Clamp, ImageLayout, ImagePair, Level, StorageType, ThreadPool};
 
-/// One side of a [`binary`] operation. Along each of batch, height, width and channels it has the
-/// output's size, or 1, and then its value counts for all.
+/// One operand of a [`binary`] operation. Along each of batch, height, width and channels it has
+/// the output's size, or 1 and is broadcast.
 #[derive(Clone, Copy, Debug)]
 pub struct Operand<'a> {
     /// The values.
     pub values: &'a [f32],
-    /// Where they lie.
+    /// Their layout.
     pub layout: ImageLayout,
 }
 
@@ -169,7 +169,7 @@ struct Pixels<'a> {
     clamp: Clamp,
     layout: &'a ImageLayout,
     pixels: Range<usize>,
-    /// Holds the left operand, then the result.
+    /// The left operand's values, replaced by the results.
     values: &'a mut [f32],
 }
 
@@ -177,7 +177,7 @@ impl SimdOp for Pixels<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
         let op = self.op;
-        /// Gives each of the named functions its own loop, which the compiler vectorises.
+        /// Compiles a loop for each of these functions, which the compiler vectorises.
         macro_rules! own_loops {
             ($($name:ident)*) => {
                 match op {

@@ -1,4 +1,4 @@
-//! Handing out parts of an output to the threads of a pool.
+//! Division of an output into blocks of pixels for the threads of a pool.
 
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -6,21 +6,24 @@ use std::ops::Range;
 use crate::bf16::{bf16_to_f32_slice, f32_pixels_to_bf16, f32_to_bf16_slice};
 use crate::{ImageLayout, ImagePair, StorageType, ThreadPool};
 
-/// About how many values a task of a cheap kernel should write: enough to be worth a task, little
+/// Target number of values that a task of a cheap kernel writes: enough to be worth a task, few
 /// enough for L1.
 const TASK_VALUES: usize = 8 << 10;
 
-/// Runs `task(pixels, chunk)` over all pixels of an output in blocks of whole multiples of `unit`
-/// pixels, nearly equal and as many for each thread.
+/// A task over a block of pixels and their words.
+pub(crate) type PixelTask<'a> = dyn Fn(Range<usize>, &mut [f32]) + Sync + 'a;
+
+/// Runs `task(pixels, chunk)` over all pixels of an output, in nearly equal blocks of multiples of
+/// `unit` pixels, the same number for each thread.
 ///
-/// `chunk` begins at the first of `pixels` and goes up to where the next block begins (or to the
-/// last value of all).
+/// `chunk` begins at the first of `pixels` and ends where the next block begins, or after the last
+/// value.
 pub(crate) fn for_blocks(
     layout: &ImageLayout,
     unit: usize,
     output: &mut [f32],
     pool: &ThreadPool,
-    task: &(dyn Fn(Range<usize>, &mut [f32]) + Sync),
+    task: &PixelTask<'_>,
 ) {
     if layout.is_empty() {
         return;
@@ -40,23 +43,23 @@ pub(crate) fn for_blocks(
         let block = chunk(units, blocks, index);
         let range = block.start * unit..pixels.min(block.end * unit);
         let chunk = range.start * layout.stride..end.min(range.end * layout.stride);
-        // SAFETY: the parts of different indices do not overlap, and each index runs once.
+        // SAFETY: chunks of different indices do not overlap, and each index runs once.
         task(range, unsafe { output.slice_mut(chunk) });
     });
 }
 
-/// Part `index` of `0..len` in `chunks` nearly equal ones.
+/// Returns range `index` of `0..len` divided into `chunks` nearly equal ranges.
 pub(crate) fn chunk(len: usize, chunks: usize, index: usize) -> Range<usize> {
     len * index / chunks..len * (index + 1) / chunks
 }
 
-/// Where pixel number `pixel` lies in a layout's slice.
+/// Returns the words of pixel number `pixel`.
 pub(crate) fn pixel_range(layout: &ImageLayout, pixel: usize) -> Range<usize> {
     pixel * layout.stride..pixel * layout.stride + layout.words()
 }
 
-/// The values of some pixels as the fewest contiguous stretches, in a slice that begins at the
-/// first of them.
+/// Returns the words of some pixels as the smallest number of contiguous runs, in a slice that
+/// begins at the first of them.
 #[inline(always)]
 pub(crate) fn contiguous_runs(
     layout: &ImageLayout,
@@ -68,8 +71,8 @@ pub(crate) fn contiguous_runs(
     (0..count).map(move |i| i * step..i * step + len)
 }
 
-/// Copies some pixels from a layout's slice to a slice that begins at the first of them, as
-/// elements of the other layout.
+/// Copies some pixels to a slice that begins at the first of them, and converts them to the
+/// output's storage type.
 pub(crate) fn copy_pixels(
     input_layout: &ImageLayout,
     input: &[f32],
@@ -98,7 +101,7 @@ pub(crate) fn copy_pixels(
     }
 }
 
-/// The most values of a pixel that operations by element can write as bf16.
+/// Maximum number of channels for which elementwise operations write bf16.
 pub const MAX_BF16_ELEMENTWISE_CHANNELS: usize = 4096;
 
 /// Applies `transform` in float32 while copying `pixels`; the pair's output begins at the first of
@@ -138,12 +141,12 @@ pub(crate) fn assert_same_shape(a: &ImageLayout, b: &ImageLayout) {
     assert_eq!(shape(a), shape(b), "input and output differ in shape");
 }
 
-/// Panics unless a layout's values are float32, for a kernel that reads no others.
+/// Panics unless a layout's values are float32.
 pub(crate) fn assert_float32(layout: &ImageLayout) {
     assert_eq!(layout.storage, StorageType::Float32, "this kernel takes float32 alone");
 }
 
-/// A mutable slice that several threads write to, each its own part.
+/// A mutable slice of which several threads write disjoint ranges.
 pub(crate) struct SharedSlice<'a> {
     start: *mut f32,
     len: usize,
@@ -155,41 +158,42 @@ impl<'a> SharedSlice<'a> {
         Self { start: slice.as_mut_ptr(), len: slice.len(), owner: PhantomData }
     }
 
-    /// Where the slice begins, for hints.
+    /// Returns the start of the slice, for prefetches.
     #[inline(always)]
     pub(crate) fn as_ptr(&self) -> *const f32 {
         self.start
     }
 
-    /// Where a part of the slice begins, to write to what nobody else uses of it.
+    /// Returns the start of a range, to write values that no other thread uses.
     pub(crate) fn range_ptr(&self, range: Range<usize>) -> *mut f32 {
-        assert!(range.start <= range.end && range.end <= self.len, "a part lies outside its slice");
+        assert!(range.start <= range.end && range.end <= self.len, "a range is outside its slice");
         self.start.wrapping_add(range.start)
     }
 
-    /// A part of the slice.
+    /// Returns a range to write.
     ///
     /// # Safety
-    /// No two parts that are in use at the same time overlap.
+    /// Caller guarantees that no other range in use at the same time overlaps it.
     #[inline(always)]
-    #[allow(clippy::mut_from_ref, reason = "the caller sees to it that parts do not overlap")]
+    #[allow(clippy::mut_from_ref, reason = "caller guarantees that ranges do not overlap")]
     pub(crate) unsafe fn slice_mut(&self, range: Range<usize>) -> &mut [f32] {
-        assert!(range.start <= range.end && range.end <= self.len, "a part lies outside its slice");
-        // SAFETY: inside the slice by the assertion; nobody else uses it, as the caller vouches.
+        assert!(range.start <= range.end && range.end <= self.len, "a range is outside its slice");
+        // SAFETY: inside the slice by the assertion; caller guarantees that no other thread uses
+        // it.
         unsafe { std::slice::from_raw_parts_mut(self.start.add(range.start), range.len()) }
     }
 
-    /// A part of the slice, to read.
+    /// Returns a range to read.
     ///
     /// # Safety
-    /// Nobody writes to it while it is in use.
+    /// Caller guarantees that no thread writes to it while it is in use.
     pub(crate) unsafe fn slice(&self, range: Range<usize>) -> &[f32] {
-        assert!(range.start <= range.end && range.end <= self.len, "a part lies outside its slice");
-        // SAFETY: inside the slice by the assertion; nobody writes to it, as the caller vouches.
+        assert!(range.start <= range.end && range.end <= self.len, "a range is outside its slice");
+        // SAFETY: inside the slice by the assertion; caller guarantees that no thread writes to it.
         unsafe { std::slice::from_raw_parts(self.start.add(range.start), range.len()) }
     }
 }
 
-// SAFETY: `slice_mut` and `slice` are the only accesses, and their callers see to it that no thread
-// has floats that another writes.
+// SAFETY: `range_ptr`, `slice_mut` and `slice` are the only accesses, and their callers guarantee
+// that no thread uses what another writes.
 unsafe impl Sync for SharedSlice<'_> {}

@@ -5,14 +5,14 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 
-/// Zeroed floats that begin at a multiple of 64 bytes, a cache line and an AVX-512 vector.
+/// Zeroed float32 values, aligned to 64 bytes: a cache line and an AVX-512 vector.
 ///
-/// Pages come from the operating system already zero and cost nothing until they are first touched.
+/// Pages are zeroed by the operating system and take no memory until they are first written.
 pub struct Buffer {
-    /// The first float, aligned.
+    /// The first value, aligned.
     start: NonNull<f32>,
     len: usize,
-    /// What the allocator gave, for giving it back.
+    /// The allocator's block, which is deallocated on drop.
     block: NonNull<u8>,
     layout: Layout,
 }
@@ -20,11 +20,14 @@ pub struct Buffer {
 const ALIGNMENT: usize = 64;
 
 impl Buffer {
-    /// `len` zeros.
+    /// Allocates `len` zeros.
+    ///
+    /// # Errors
+    /// If the allocator refuses.
     pub fn zeroed(len: usize) -> Result<Self, OutOfMemory> {
-        // Asking the allocator for 64-byte alignment would make it write the zeros itself; asking
-        // for what `calloc` gives anyway leaves them to the operating system, so we align within a
-        // slightly larger block.
+        // For 64-byte alignment the allocator would write the zeros itself. For the alignment of
+        // `calloc` they come from the operating system, so the values are aligned within a slightly
+        // larger block.
         let refused = OutOfMemory { floats: len };
         let bytes = len
             .checked_mul(size_of::<f32>())
@@ -42,13 +45,13 @@ impl Buffer {
     }
 }
 
-/// From so many bytes on, a block is worth pages of its own.
+/// Size in bytes from which a block is worth large pages.
 #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 const HUGE_PAGE_THRESHOLD: usize = 4 << 20;
 
-/// Asks the system to back a large block by large pages, where it leaves that to programs: weights
-/// that are read from front to back once a run would have the core look up a page every 4 KiB, and
-/// their first touch fault as often.
+/// Asks the system to back a large block by large pages, where it leaves that to programs. Weights
+/// are read from front to back once a run; with small pages a core would look up an address every 4
+/// KiB, and the first touch would fault as often.
 #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 fn advise_huge_pages(block: NonNull<u8>, bytes: usize) {
     const PAGE: usize = 4096;
@@ -59,8 +62,8 @@ fn advise_huge_pages(block: NonNull<u8>, bytes: usize) {
     if bytes >= HUGE_PAGE_THRESHOLD {
         let skip = block.as_ptr().align_offset(PAGE);
         let start = block.as_ptr().wrapping_add(skip);
-        // SAFETY: whole pages inside the block; the advice changes nothing that a program could
-        // see. If the system does not take it, all is as before.
+        // SAFETY: whole pages inside the block; the advice changes nothing that a program can
+        // observe. A refusal changes nothing either.
         unsafe { madvise(start.cast(), (bytes - skip) / PAGE * PAGE, MADV_HUGEPAGE) };
     }
 }
@@ -86,12 +89,12 @@ impl DerefMut for Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        // SAFETY: `block` came from `alloc_zeroed` with this layout and is given back once.
+        // SAFETY: `block` came from `alloc_zeroed` with this layout and is freed once.
         unsafe { dealloc(self.block.as_ptr(), self.layout) }
     }
 }
 
-// SAFETY: a buffer owns its floats as a `Vec<f32>` does.
+// SAFETY: a buffer owns its values as a `Vec<f32>` does.
 unsafe impl Send for Buffer {}
 // SAFETY: shared references only allow reading.
 unsafe impl Sync for Buffer {}
@@ -102,10 +105,10 @@ impl fmt::Debug for Buffer {
     }
 }
 
-/// The operating system did not give the memory asked for.
+/// The error of an allocation that was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutOfMemory {
-    /// How many floats were asked for.
+    /// Number of float32 values requested.
     pub floats: usize,
 }
 

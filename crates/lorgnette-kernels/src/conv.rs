@@ -1,23 +1,22 @@
 //! Convolutions and fully connected layers.
 //!
-//! By their definition, convolutions are one register tile ([`tile`]) of some output pixels by one
-//! panel of output channels, fed in three ways:
-//! - `direct` reads each tap of each pixel where it lies, without gathering (implicit GEMM);
-//! - `row_im2col` takes a whole row of taps for one, for pictures of few channels, such as photos;
-//! - `gemv` has very few pixels, so that reading the weights is all that counts.
+//! Direct convolutions are one register tile ([`tile`]) of some output pixels by one panel of
+//! output channels, with input from three sources:
+//! - `direct` reads each tap of each pixel in place, without gathering (implicit GEMM);
+//! - `row_im2col` treats a whole row of taps as one, for images of few channels, such as photos;
+//! - `gemv` has very few pixels, so that reading the weights takes all the time.
 //!
 //! All three read the same packed weights and add each output value's products in the same order,
-//! tap by tap and channel by channel, so their results are the same to the last bit.
+//! tap by tap and channel by channel, so their results are equal bit for bit.
 //!
-//! [`winograd`] does fewer multiplications where windows step by one. Its sums are others, so where
-//! it is chosen must not depend on anything but the shape: [`candidates`] reckons what each kernel
-//! costs, and nothing is measured.
+//! [`winograd`] does fewer multiplications for windows of stride 1. Its sums differ, so the choice
+//! must depend on the shape only: [`candidates`] estimates each kernel's cost and measures nothing.
 //!
-//! `amx` multiplies whole tiles of numbers that are rounded to bf16, or split into two or three of
+//! `amx` multiplies whole tiles of values that are rounded to bf16, or split into two or three of
 //! them, where the CPU has the instructions.
 //!
 //! Two more are less exact, and are candidates only where [`NumericOptions`] allow it: `bf16`
-//! multiplies numbers rounded to pairs, and [`weight_only`] keeps weights in fewer bytes.
+//! multiplies values rounded to pairs of bf16, and [`weight_only`] stores weights in fewer bytes.
 
 #[cfg(target_arch = "x86_64")]
 mod amx;
@@ -57,30 +56,30 @@ use crate::{
     Window, numerics, reference,
 };
 
-/// The geometry of a convolution: `input.channels` and `output.channels` with one weight for each
-/// pair and tap.
+/// The geometry of a convolution from `input.channels` to `output.channels`, with one weight for
+/// each pair of channels and tap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ConvShape {
-    /// What is read.
+    /// The input's layout.
     pub input: ImageLayout,
-    /// What is written.
+    /// The output's layout.
     pub output: ImageLayout,
-    /// How the window moves. Taps outside the input read zeros.
+    /// The window. Taps outside the input read zeros.
     pub window: Window,
 }
 
 impl ConvShape {
-    /// Taps of the window.
+    /// Returns the taps of the window.
     pub fn taps(&self) -> usize {
         self.window.kernel[0] * self.window.kernel[1]
     }
 
-    /// The products of one output value: rows of the weights as a matrix.
+    /// Returns the products of one output value, which are the rows of the weights as a matrix.
     pub fn depth(&self) -> usize {
         self.taps() * self.input.channels
     }
 
-    /// The same convolution of an input that is kept as float32.
+    /// Returns the same convolution of a float32 input.
     #[must_use]
     pub fn with_f32_input(&self) -> Self {
         let ImageLayout { channels, stride, .. } = self.input;
@@ -94,22 +93,22 @@ impl ConvShape {
         }
     }
 
-    /// Multiplications of the definition.
+    /// Returns the multiplications of the definition.
     pub fn products(&self) -> u64 {
         (self.output.pixels() * self.output.channels) as u64 * self.depth() as u64
     }
 
-    /// Floating-point operations, two for each product.
+    /// Returns the floating-point operations, two for each product.
     pub fn flops(&self) -> u64 {
         2 * self.products()
     }
 }
 
-/// Counts changes of the layouts that kernels want their weights in. Whoever keeps packed weights
-/// in a file keeps this number beside them, and does not use them with another.
+/// Version of the layouts of packed weights. A file with packed weights stores it, and is not used
+/// with another version.
 pub const PACKED_LAYOUTS: u32 = 3;
 
-/// Weights as they lie in a file.
+/// Weights in a file's order.
 #[derive(Clone, Copy, Debug)]
 pub struct Filter<'a> {
     /// Little-endian float32, `[kernel rows][kernel columns][input channels][output channels]`
@@ -118,23 +117,23 @@ pub struct Filter<'a> {
     pub bytes: &'a [u8],
     /// A factor for each output channel, such as a batch normalisation's.
     pub scale: Option<&'a [f32]>,
-    /// The order is `[output channels][input channels]` instead; only for 1×1 windows.
+    /// True if the order is `[output channels][input channels]`; only for 1×1 windows.
     pub transposed: bool,
 }
 
-/// Something to add to a convolution's output: the other branch of a residual unit.
+/// An addend of a convolution's output: the other branch of a residual unit.
 #[derive(Clone, Copy, Debug)]
 pub struct Residual<'a> {
-    /// Values of the output's pixels and channels.
+    /// Values for the output's pixels and channels.
     pub values: &'a [f32],
-    /// Floats from pixel to pixel.
+    /// Words from pixel to pixel.
     pub stride: usize,
-    /// What the values are kept as.
+    /// Storage type of the values.
     pub storage: StorageType,
 }
 
 impl Residual<'_> {
-    /// Where the values lie, for a convolution that writes `output`.
+    /// Returns the layout of the values, for a convolution that writes `output`.
     pub(crate) fn layout(&self, output: &ImageLayout) -> ImageLayout {
         ImageLayout { stride: self.stride, storage: self.storage, ..*output }
     }
@@ -147,27 +146,30 @@ pub struct Conv<'a> {
     pub shape: &'a ConvShape,
     /// The input's values.
     pub input: &'a [f32],
-    /// Weights as [`ConvKernel::pack`] left them.
+    /// Weights packed by [`ConvKernel::pack`].
     pub packed: &'a [f32],
-    /// A summand for each output channel.
+    /// A bias for each output channel.
     pub bias: Option<&'a [f32]>,
-    /// A summand for each output value.
+    /// An addend for each output value.
     pub residual: Option<Residual<'a>>,
     /// The range results are limited to.
     pub clamp: Clamp,
     /// The output's values.
     pub output: &'a mut [f32],
-    /// [`ConvKernel::scratch_len`] floats of any content.
+    /// [`ConvKernel::scratch_len`] words of any content.
     pub scratch: &'a mut [f32],
 }
 
 impl Conv<'_> {
-    /// Panics if the shape contradicts itself, or a slice is too short for it; the kernels' unsafe
+    /// Panics if the shape contradicts itself or a slice is too short for it. The kernels' unsafe
     /// code relies on it.
     fn check(&self, packed_len: usize) {
         let ConvShape { input, output, window } = self.shape;
         assert_float32(input);
-        assert!(window.fits_within(input, output), "a convolution's windows leave its picture");
+        assert!(
+            window.fits_within(input, output),
+            "a convolution's windows leave the padded image"
+        );
         assert!(self.weights_are_countable(), "a convolution has more weights than can be counted");
         let is_long_enough = |layout: &ImageLayout, len: usize| {
             layout.stride >= layout.words() && len >= layout.len()
@@ -179,18 +181,19 @@ impl Conv<'_> {
             self.bias.is_none_or(|bias| bias.len() >= output.channels),
             "a convolution's bias is too short"
         );
-        let fits = |residual: Residual<'_>| {
-            is_long_enough(&residual.layout(output), residual.values.len())
-        };
-        assert!(self.residual.is_none_or(fits), "a convolution's residual is too short");
-        assert_eq!(input.batch, output.batch, "a convolution keeps the number of pictures");
+        assert!(
+            self.residual.is_none_or(|residual| {
+                is_long_enough(&residual.layout(output), residual.values.len())
+            }),
+            "a convolution's residual is too short"
+        );
+        assert_eq!(input.batch, output.batch, "a convolution keeps the batch size");
     }
 
-    /// Whether there can be so many weights, in any layout.
+    /// True if the number of weights does not overflow in any layout.
     fn weights_are_countable(&self) -> bool {
-        /// Bytes of a weight at most, with what fills up a layout beside it: of the values at
-        /// points of Winograd's forms, four for a weight; of tiles, 32 by 32 channels of three
-        /// parts for one.
+        /// Maximum bytes of a weight, with the padding of a layout: Winograd's transforms have up
+        /// to four values for a weight; tiles have 32 by 32 channels of three terms for one.
         const MAX_BYTES_PER_WEIGHT: usize = 8 << 10;
         let ConvShape { input, output, window } = self.shape;
         let [rows, columns] = window.kernel;
@@ -200,84 +203,89 @@ impl Conv<'_> {
     }
 }
 
-/// A function of some rows of a filter and the slice that is packed.
+/// A function of some rows of a filter and the packed slice.
 pub type PackRows = fn(&ConvShape, &Filter<'_>, Range<usize>, &mut [f32], &ThreadPool);
 
-/// A way to come by a convolution's sums.
+/// An algorithm for a convolution's sums.
 #[derive(Clone, Copy, Debug)]
 pub struct Algorithm {
-    /// Its name: no two have the same.
+    /// Its unique name.
     pub name: &'static str,
-    /// What is lost on the way.
+    /// The class of its errors.
     pub error_class: ErrorClass,
-    /// Multiplications of a run: fewer than the definition's by Winograd's forms, more where
-    /// numbers are split.
+    /// Multiplications of a run: fewer than the definition's for Winograd, more where values are
+    /// split.
     pub products: fn(&ConvShape) -> u64,
 }
 
 impl Algorithm {
-    /// The definition's products, each of whole numbers.
+    /// The definition's products, without splitting.
     const fn direct(name: &'static str) -> Self {
         Self { name, error_class: ErrorClass::F32, products: ConvShape::products }
     }
 }
 
-/// What sets a kernel's answers apart from those of its slow twin, which has the same numbers in
-/// the kernel's [`NumericOptions`]. Tests and benchmarks allow so much and no more.
+/// The error of a kernel relative to its reference implementation with the kernel's
+/// [`NumericOptions`]. Tests and benchmarks have a tolerance for each class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ErrorClass {
-    /// Sums are rounded, as float32 is.
+    /// Rounding of float32 sums.
     F32,
-    /// Factors are cut as well: each keeps 17 of its 24 binary digits.
+    /// Factors are also truncated to 17 of their 24 bits of precision.
     SplitBf16,
 }
 
-/// A way to compute convolutions.
+/// A kernel for convolutions.
 #[derive(Clone, Copy, Debug)]
 pub struct ConvKernel {
     /// The name `lorgnette explain` prints.
     pub name: &'static str,
-    /// The level it is compiled for.
+    /// The level that it is compiled for.
     pub level: Level,
-    /// What it multiplies, never [`Precision::Auto`], and what it keeps weights as.
+    /// Its precision, never [`Precision::Auto`], and its storage of weights.
     pub numerics: NumericOptions,
-    /// How it comes by its sums: kernels of the same level and arithmetic give the same bits.
+    /// Its algorithm. Kernels of the same level and algorithm give the same bits.
     pub algorithm: Algorithm,
-    /// How it wants weights: kernels of the same level and layout can share packed weights.
+    /// Name of the layout of packed weights. Kernels of the same level and layout share packed
+    /// weights.
     pub layout: &'static str,
-    /// Whether it can compute a shape. Inputs that are kept as bf16 are for kernels that multiply
-    /// such numbers.
+    /// True if it can compute a shape. Only kernels that multiply bf16 read bf16 inputs.
     pub fits: fn(&ConvShape) -> bool,
-    /// What one picture costs, for comparison with the other kernels of the level: about as many as
-    /// vector multiplications take the time. Depends on the shape alone, so that no answer depends
-    /// on when or where it was computed.
+    /// Estimated cost of one image, in vector multiplications, for comparison with the other
+    /// kernels of the level. Depends on the shape only, so that results do not depend on when or
+    /// where they were computed.
     pub cost: fn(&ConvShape) -> f64,
-    /// The floats packed weights take. Depends only on the window's size and the numbers of
-    /// channels.
+    /// Returns the words of packed weights. Depends on the window's size and the numbers of
+    /// channels only.
     pub packed_len: fn(&ConvShape) -> usize,
-    /// What must have seen all rows of the weights before any of them is reordered, in their order,
-    /// on all threads of the pool; it notes in the slice what it needs.
+    /// A pass over all rows of the weights, in order, before any of them is packed, on all threads
+    /// of the pool. It stores its results in the packed slice.
     pub scan_weights: Option<PackRows>,
-    /// Reorders some rows of the weights, seen as a matrix `[taps · input channels][output
-    /// channels]`, into a slice of `packed_len`, on all threads of the pool; all rows before them
-    /// must have come already. Depends only on the window's size and the numbers of channels.
+    /// Packs some rows of the weights, as a matrix `[taps · input channels][output channels]`, into
+    /// a slice of `packed_len`, on all threads of the pool. All rows before them must be packed
+    /// already. Depends on the window's size and the numbers of channels only.
     pub pack_rows: PackRows,
-    /// Rows of the output that are computed together, where a picture may be given in bands of
-    /// rows: a band then begins at a multiple of them. `None` where that would cost too much.
+    /// Alignment, in output rows, of blocks of rows that are computed separately. `None` where
+    /// blocks would cost too much.
     pub row_block: fn(&ConvShape) -> Option<usize>,
-    /// The floats of scratch a run needs with a pool of so many threads.
+    /// Returns the words of scratch for a run on a number of threads.
     pub scratch_len: fn(&ConvShape, usize) -> usize,
-    /// Computes.
+    /// Computes the convolution.
     pub run: fn(Conv<'_>, &ThreadPool),
 }
 
 impl ConvKernel {
-    /// Whether this CPU can run it.
+    /// True if this CPU can run it.
     pub fn is_available(&self) -> bool {
         self.level.is_available() && self.numerics.compute.is_available(self.level)
     }
 
-    /// Reorders all weights, on the calling thread.
+    /// True if its products are of float32.
+    fn multiplies_float32(&self) -> bool {
+        self.numerics.compute == Precision::Float32
+    }
+
+    /// Packs all weights on the calling thread.
     pub fn pack(&self, shape: &ConvShape, filter: &Filter<'_>, packed: &mut [f32]) {
         for rows in self.scan_weights.into_iter().chain([self.pack_rows]) {
             rows(shape, filter, 0..shape.depth(), packed, &ThreadPool::new(1));
@@ -285,7 +293,7 @@ impl ConvKernel {
     }
 }
 
-/// All kernels: those that some CPUs have alone, those that every level has, the reference.
+/// All kernels: those of single levels, those of every level, the reference.
 macro_rules! kernels {
     ($($(#[$cfg:meta])* $level:ty,)*) => {
         &[
@@ -320,8 +328,8 @@ macro_rules! kernels {
     };
 }
 
-/// All kernels, best first within a level and arithmetic, the reference last. Drives choice, tests
-/// and benchmarks.
+/// All kernels, best first within a level and algorithm, the reference last. Selection, tests and
+/// benchmarks use this table.
 pub static CONV_KERNELS: &[ConvKernel] = kernels![
     #[cfg(target_arch = "x86_64")]
     Avx512,
@@ -348,18 +356,18 @@ const REFERENCE: ConvKernel = ConvKernel {
     run: |conv, _| reference::conv(conv),
 };
 
-/// The formats of kernels that compute in float32 and keep weights so.
+/// Float32 arithmetic and storage of weights.
 const FLOAT32: NumericOptions =
     NumericOptions { compute: Precision::Float32, weight_storage: WeightFormat::Float32 };
 
-/// The part of float32's cost up to which [`Precision::Auto`] takes bf16.
+/// Maximum cost relative to float32 at which [`Precision::Auto`] takes bf16.
 const AUTO_BF16_MAX_COST: f64 = 0.75;
 
-/// The kernels of a level that can compute a shape in formats that are allowed, each with what it
-/// costs, best first.
+/// Returns the kernels of a level that can compute a shape with the allowed numeric options, each
+/// with its cost, best first.
 ///
-/// The arithmetic is chosen for one picture, so that a picture's answer does not depend on the
-/// others of its batch; among kernels of the same arithmetic, the table's order decides.
+/// The algorithm is chosen for one image, so that an image's result does not depend on the batch.
+/// Among kernels of the same algorithm, the table's order decides.
 pub fn candidates(
     shape: &ConvShape,
     level: Level,
@@ -376,35 +384,27 @@ pub fn candidates(
         WeightFormat::Float32
     };
     let rounds = numerics.compute != Precision::Float32 && numerics::has_bf16();
-    let allowed = |kernel: &ConvKernel| {
-        kernel.numerics.weight_storage == weights
-            && (rounds || kernel.numerics.compute == Precision::Float32)
-    };
-    let matches_level =
-        |kernel: &ConvKernel| kernel.level == level || kernel.level == level.base_isa();
-    let reads = |kernel: &ConvKernel| {
-        shape.input.storage == StorageType::Float32 || kernel.numerics.compute != Precision::Float32
-    };
-    let is_candidate = |kernel: &&ConvKernel| {
-        matches_level(kernel) && allowed(kernel) && reads(kernel) && (kernel.fits)(shape)
-    };
     let mut found: Vec<_> = CONV_KERNELS
         .iter()
-        .filter(is_candidate)
+        .filter(|kernel| kernel.level == level || kernel.level == level.base_isa())
+        .filter(|kernel| kernel.numerics.weight_storage == weights)
+        .filter(|kernel| rounds || kernel.multiplies_float32())
+        .filter(|kernel| {
+            shape.input.storage == StorageType::Float32 || !kernel.multiplies_float32()
+        })
+        .filter(|kernel| (kernel.fits)(shape))
         .map(|kernel| (kernel, (kernel.cost)(&single_image)))
         .collect();
     found.sort_by(|a, b| a.1.total_cmp(&b.1));
     if numerics.compute == Precision::Auto {
-        let exact = found.iter().find(|(kernel, _)| kernel.numerics.compute == Precision::Float32);
+        let exact = found.iter().find(|(kernel, _)| kernel.multiplies_float32());
         let max_cost = exact.map_or(f64::INFINITY, |(_, cost)| AUTO_BF16_MAX_COST * cost);
-        found.retain(|(kernel, cost)| {
-            kernel.numerics.compute == Precision::Float32 || *cost <= max_cost
-        });
+        found.retain(|(kernel, cost)| kernel.multiplies_float32() || *cost <= max_cost);
     }
     found
 }
 
-/// The best kernel of a level for a shape, in formats that are allowed.
+/// Returns the best kernel of a level for a shape with the allowed numeric options.
 pub fn choose_conv(
     shape: &ConvShape,
     level: Level,
@@ -415,11 +415,10 @@ pub fn choose_conv(
         .map_or(&CONV_KERNELS[CONV_KERNELS.len() - 1], |best| best.0)
 }
 
-/// What a convolution in these formats takes its input as: bf16 where it would round all of it to
-/// such numbers anyway, and there is enough of it that this is better done where it comes from.
+/// Returns the storage type that a convolution prefers for its input: bf16 where it would round all
+/// of it anyway, and the input is large enough that its producer should do it.
 ///
-/// Depends on the shape alone: neither on what the shape's input is kept as, nor on the number of
-/// pictures.
+/// Depends on the shape only, neither on the storage type in `shape` nor on the batch.
 pub fn preferred_input_storage(
     shape: &ConvShape,
     level: Level,
@@ -427,7 +426,7 @@ pub fn preferred_input_storage(
 ) -> StorageType {
     let with_storage =
         |storage| ConvShape { input: ImageLayout { storage, ..shape.input }, ..*shape };
-    // Of few channels, and few pixels, the kernel makes a copy of its own as it wants it.
+    // With few channels or few pixels, the kernel makes its own copy.
     let copied = shape.input.channels <= row_im2col::MAX_CHANNELS;
     let worthwhile = !copied && shape.input.height * shape.input.width > gemv::MAX_PIXELS;
     let rounded = candidates(&with_storage(StorageType::Bf16), level, numerics);
@@ -435,7 +434,7 @@ pub fn preferred_input_storage(
         return StorageType::Float32;
     };
     let others = candidates(&with_storage(StorageType::Float32), level, numerics);
-    let exact = others.iter().find(|(kernel, _)| kernel.numerics.compute == Precision::Float32);
+    let exact = others.iter().find(|(kernel, _)| kernel.multiplies_float32());
     let worthwhile = match (numerics.compute, exact) {
         (Precision::Auto, Some((_, exact))) => *rounded <= AUTO_BF16_MAX_COST * exact,
         _ => others.first().is_none_or(|(_, other)| rounded < other),
@@ -443,27 +442,27 @@ pub fn preferred_input_storage(
     if worthwhile { StorageType::Bf16 } else { StorageType::Float32 }
 }
 
-/// The arithmetic of the definition: products added tap by tap and channel by channel.
+/// The algorithm of the definition: products added tap by tap and channel by channel.
 const DIRECT: Algorithm = Algorithm::direct("definition");
 
-/// What a convolution by its definition costs; see [`ConvKernel::cost`].
+/// Estimates the cost of a direct convolution; see [`ConvKernel::cost`].
 fn direct_cost<S: Simd>(shape: &ConvShape) -> f64 {
     let products = shape.output.pixels() * shape.depth() * shape.output.channels.div_ceil(S::LANES);
     with_weight_loads::<S>(products as f64, shape.depth() * shape.output.channels)
 }
 
-/// What vector multiplications cost together with reading so many weights from memory once, which
-/// they hide for the most part or are hidden by. Fitted to `cargo bench -p lorgnette-bench --bench
-/// networks -- --all`, but for one thing: there, small filters stay in cache from run to run; in a
-/// network, all others come between.
+/// Estimates the cost of vector multiplications together with reading weights from memory once,
+/// which they mostly hide or are hidden by. Fitted to `cargo bench -p lorgnette-bench --bench
+/// networks -- --all`, with one exception: there, small filters stay in cache from run to run; in a
+/// network, all other layers run in between.
 fn with_weight_loads<S: Simd>(products: f64, weights: usize) -> f64 {
-    /// The part of the lesser of the two that is not hidden.
+    /// Share of the lesser of the two that is not hidden.
     const UNHIDDEN_SHARE: f64 = 0.3;
     let load_cost = S::LEVEL.isa().weight_load_cost * weights as f64;
     products.max(load_cost) + UNHIDDEN_SHARE * products.min(load_cost)
 }
 
-/// Output channels of a panel of packed weights.
+/// Returns the output channels of a panel of packed weights.
 const fn panel_width<S: Simd>() -> usize {
     2 * S::LANES
 }

@@ -1,11 +1,10 @@
-//! Moving values: parts of concatenations, and padding.
+//! Copies between layouts, and padding.
 
 use crate::blocks::{assert_same_shape, copy_pixels, for_blocks, pixel_range};
 use crate::numerics::f32_to_bf16_ftz;
 use crate::{ImageLayout, ImagePair, Level, Padding, StorageType, ThreadPool};
 
-/// Copies pixels to where another layout of the same shape has them, such as a part of a
-/// concatenation.
+/// Copies pixels to another layout of the same shape, such as a part of a concatenation.
 pub fn copy_strided(_: Level, images: ImagePair<'_>, pool: &ThreadPool) {
     let ImagePair { input_layout, input, output_layout, output } = images;
     assert_same_shape(&input_layout, &output_layout);
@@ -14,19 +13,19 @@ pub fn copy_strided(_: Level, images: ImagePair<'_>, pool: &ThreadPool) {
     });
 }
 
-/// What to put around a layout.
+/// The padding of an image.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Pad {
-    /// Rows and columns.
+    /// Rows and columns of padding.
     pub around: Padding,
-    /// Channels before and after.
+    /// Channels of padding before and after.
     pub channels: [usize; 2],
-    /// What they are filled with.
+    /// The padding's value.
     pub value: f32,
 }
 
 impl Pad {
-    /// The input's pixel under an output pixel, if there is one.
+    /// Returns the input pixel at an output pixel, if it is not padding.
     pub(crate) fn input_pixel(
         &self,
         input_layout: &ImageLayout,
@@ -41,7 +40,7 @@ impl Pad {
     }
 }
 
-/// Surrounds a layout with a constant: the output is larger by what [`Pad`] says.
+/// Surrounds an image with a constant; the output is larger by [`Pad`].
 pub fn pad(_: Level, pad: &Pad, images: ImagePair<'_>, pool: &ThreadPool) {
     let ImagePair { input_layout, input, output_layout, output } = images;
     let padded_layout = ImageLayout {
@@ -53,7 +52,7 @@ pub fn pad(_: Level, pad: &Pad, images: ImagePair<'_>, pool: &ThreadPool) {
         storage: output_layout.storage,
     };
     assert_same_shape(&padded_layout, &output_layout);
-    // What a pixel of the constant is made of, and the last of it.
+    // The words of a pixel of the constant, and its last word.
     let (value, last) = match output_layout.storage {
         StorageType::Float32 => (pad.value, pad.value),
         StorageType::Bf16 => {

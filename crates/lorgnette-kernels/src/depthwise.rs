@@ -15,23 +15,23 @@ use crate::{Clamp, ImageLayout, Level, ThreadPool, Window, reference};
 /// input channel `c`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct DepthwiseShape {
-    /// What is read.
+    /// The input's layout.
     pub input: ImageLayout,
-    /// What is written, with `input.channels · multiplier` channels.
+    /// The output's layout, with `input.channels · multiplier` channels.
     pub output: ImageLayout,
-    /// How the window moves. Taps outside the input read zeros.
+    /// The window. Taps outside the input read zeros.
     pub window: Window,
     /// Output channels for each input channel.
     pub multiplier: usize,
 }
 
 impl DepthwiseShape {
-    /// Taps of the window.
+    /// Returns the taps of the window.
     pub fn taps(&self) -> usize {
         self.window.kernel[0] * self.window.kernel[1]
     }
 
-    /// Floating-point operations, two for each product.
+    /// Returns the floating-point operations, two for each product.
     pub fn flops(&self) -> u64 {
         2 * (self.output.pixels() * self.output.channels * self.taps()) as u64
     }
@@ -44,9 +44,9 @@ pub struct Depthwise<'a> {
     pub shape: &'a DepthwiseShape,
     /// The input's values.
     pub input: &'a [f32],
-    /// Weights as [`DepthwiseKernel::pack`] left them.
+    /// Weights packed by [`DepthwiseKernel::pack`].
     pub packed: &'a [f32],
-    /// A summand for each output channel.
+    /// A bias for each output channel.
     pub bias: Option<&'a [f32]>,
     /// The range results are limited to.
     pub clamp: Clamp,
@@ -55,7 +55,7 @@ pub struct Depthwise<'a> {
 }
 
 impl Depthwise<'_> {
-    /// Panics if the shape contradicts itself, or a slice is too short for it; the kernels' unsafe
+    /// Panics if the shape contradicts itself or a slice is too short for it. The kernels' unsafe
     /// code relies on it.
     fn check(&self, packed_len: usize) {
         let DepthwiseShape { input, output, window, multiplier } = self.shape;
@@ -65,13 +65,10 @@ impl Depthwise<'_> {
             Some(output.channels),
             "a depthwise convolution's channels do not match"
         );
-        assert_eq!(
-            input.batch, output.batch,
-            "a depthwise convolution keeps the number of pictures"
-        );
+        assert_eq!(input.batch, output.batch, "a depthwise convolution keeps the batch size");
         assert!(
             window.fits_within(input, output),
-            "a depthwise convolution's windows leave its picture"
+            "a depthwise convolution's windows leave the padded image"
         );
         let weights = window.kernel.into_iter().try_fold(output.channels, usize::checked_mul);
         assert!(weights.is_some(), "a depthwise convolution has more weights than can be counted");
@@ -94,35 +91,37 @@ impl Depthwise<'_> {
     }
 }
 
-/// A way to compute depthwise convolutions.
+/// A kernel for depthwise convolutions.
 #[derive(Clone, Copy, Debug)]
 pub struct DepthwiseKernel {
     /// The name `lorgnette explain` prints.
     pub name: &'static str,
-    /// The level it is compiled for.
+    /// The level that it is compiled for.
     pub level: Level,
-    /// How it wants weights: kernels of the same level and layout can share packed weights.
+    /// Name of the layout of packed weights. Kernels of the same level and layout share packed
+    /// weights.
     pub layout: &'static str,
-    /// Whether it can compute a shape.
+    /// True if it can compute a shape.
     pub fits: fn(&DepthwiseShape) -> bool,
-    /// The floats packed weights take. Depends only on the window's size and the numbers of
-    /// channels.
+    /// Returns the words of packed weights. Depends on the window's size and the numbers of
+    /// channels only.
     pub packed_len: fn(&DepthwiseShape) -> usize,
-    /// Reorders some rows of the weights, `[taps][output channels]`, into a slice of `packed_len`;
-    /// each output channel is multiplied by the filter's scale.
+    /// Packs some rows of the weights, `[taps][output channels]`, into a slice of `packed_len`.
+    /// Each output channel is multiplied by the filter's scale.
     pub pack_rows: fn(&DepthwiseShape, &Filter<'_>, Range<usize>, &mut [f32]),
-    /// Computes.
+    /// Computes the convolution.
     pub run: fn(Depthwise<'_>, &ThreadPool),
 }
 
 impl DepthwiseKernel {
-    /// Reorders all weights.
+    /// Packs all weights.
     pub fn pack(&self, shape: &DepthwiseShape, filter: &Filter<'_>, packed: &mut [f32]) {
         (self.pack_rows)(shape, filter, 0..shape.taps(), packed);
     }
 }
 
-/// All kernels, best first within a level, the reference last. Drives choice, tests and benchmarks.
+/// All kernels, best first within a level, the reference last. Selection, tests and benchmarks use
+/// this table.
 pub static DEPTHWISE_KERNELS: &[DepthwiseKernel] = &[
     #[cfg(target_arch = "x86_64")]
     columns::kernel::<Avx512Bf16>(),
@@ -144,17 +143,15 @@ const REFERENCE: DepthwiseKernel = DepthwiseKernel {
     run: |depthwise, _| reference::depthwise(depthwise),
 };
 
-/// The best kernel of a level for a shape.
+/// Returns the best kernel of a level for a shape.
 pub fn choose_depthwise(shape: &DepthwiseShape, level: Level) -> &'static DepthwiseKernel {
-    let is_candidate =
-        |kernel: &&DepthwiseKernel| kernel.level == level.base_isa() && (kernel.fits)(shape);
     DEPTHWISE_KERNELS
         .iter()
-        .find(is_candidate)
+        .find(|kernel| kernel.level == level.base_isa() && (kernel.fits)(shape))
         .unwrap_or(&DEPTHWISE_KERNELS[DEPTHWISE_KERNELS.len() - 1])
 }
 
-/// Weights stay as they are, `[tap][output channel]`.
+/// Weights keep their order, `[tap][output channel]`.
 fn packed_len(shape: &DepthwiseShape) -> usize {
     shape.taps() * shape.output.channels
 }

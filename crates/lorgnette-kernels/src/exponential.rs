@@ -1,5 +1,5 @@
-//! The exponential and its kin without branches or calls, so that compilers vectorise loops over
-//! them.
+//! The exponential and related functions without branches or calls, so that compilers vectorise
+//! loops over them.
 //!
 //! eˣ = 2ⁿ · eʳ with n the integer nearest to x / ln 2 and |r| ≤ ln 2 / 2, where the Taylor series
 //! converges in seven terms.
@@ -12,11 +12,11 @@ const MAX_ARGUMENT: f32 = 89.0;
 const LN2_HIGH: f32 = 0.693_359_4;
 const LN2_LOW: f32 = -2.121_944_4e-4;
 
-/// 1.5 · 2²³: adding it to a small number rounds to an integer, which then stands in the lowest
+/// 1.5 · 2²³: adding it to a small number rounds to an integer, which then occupies the lowest
 /// bits.
 const ROUNDING_SHIFT: f32 = 12_582_912.0;
 
-/// `eˣ`, to about 1e-7 of itself.
+/// `eˣ`, with a relative error of about 1e-7.
 #[inline(always)]
 pub(crate) fn exp(x: f32) -> f32 {
     let (n, r) = reduce(x);

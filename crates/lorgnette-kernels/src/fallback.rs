@@ -1,14 +1,14 @@
-//! The rare operations in their general form: an index table says which elements meet.
+//! Rare operations in a general form: an index table says which elements meet.
 //!
-//! A table is made once, when a plan is; these loops then run on one thread, but for [`gather`].
-//! Networks spend next to nothing here.
+//! A table is built once, with the plan. These loops run on one thread, except [`gather`]; networks
+//! spend almost no time in them.
 
 use crate::ThreadPool;
 use crate::blocks::for_blocks;
 use crate::function::Binary;
 use crate::shape::{Clamp, ImageLayout};
 
-/// The table entry that stands for the fill value.
+/// The table entry for the fill value.
 pub const FILL: u32 = u32::MAX;
 
 /// A table of runs of `run` elements: `output[i · run + j] = input[sources[i] + j]`, or `fill` where
@@ -36,24 +36,29 @@ pub fn gather(gather: Gather<'_>, input: &[f32], output: &mut [f32], pool: &Thre
     });
 }
 
-/// The longest runs that a table of single elements is made of, and where each begins.
+/// Returns the longest run length into which a table of single elements divides, and each run's
+/// first element.
 pub fn runs(sources: &[u32]) -> (usize, Vec<u32>) {
-    let follows = |pair: &[u32]| match *pair {
-        [FILL, next] => next == FILL,
-        [one, next] => next != FILL && next == one + 1,
-        _ => false,
-    };
-    let breaks =
-        sources.windows(2).enumerate().filter(|(_, pair)| !follows(pair)).map(|(i, _)| i + 1);
-    let run = breaks.fold(sources.len(), greatest_common_divisor);
+    let run = sources
+        .windows(2)
+        .enumerate()
+        .filter(|(_, pair)| !follows(pair[0], pair[1]))
+        .map(|(i, _)| i + 1)
+        .fold(sources.len(), greatest_common_divisor);
     (run.max(1), sources.iter().copied().step_by(run.max(1)).collect())
+}
+
+/// True if two entries can be neighbours in a run.
+fn follows(one: u32, next: u32) -> bool {
+    if one == FILL { next == FILL } else { next != FILL && next == one + 1 }
 }
 
 fn greatest_common_divisor(a: usize, b: usize) -> usize {
     if b == 0 { a } else { greatest_common_divisor(b, a % b) }
 }
 
-/// One side of a two-sided operation: values, and which of them meets each element of the result.
+/// One operand of a binary operation: values, and the index of the value for each element of the
+/// result.
 #[derive(Clone, Copy, Debug)]
 pub struct Gathered<'a> {
     /// The values.
@@ -68,21 +73,21 @@ impl Gathered<'_> {
     }
 }
 
-/// `output[i] = clamp(op(a, b))` for sides that broadcast in any way.
+/// Computes `output[i] = clamp(op(a, b))` for operands that broadcast in any way.
 pub fn binary(op: Binary, a: Gathered<'_>, b: Gathered<'_>, clamp: Clamp, output: &mut [f32]) {
     for (i, out) in output.iter_mut().enumerate() {
         *out = clamp.apply(op.apply(a.at(i), b.at(i)));
     }
 }
 
-/// `output[i] = a` where the condition is not 0, else `b`.
+/// Computes `output[i] = a` where the condition is not 0, else `b`.
 pub fn select(condition: Gathered<'_>, a: Gathered<'_>, b: Gathered<'_>, output: &mut [f32]) {
     for (i, out) in output.iter_mut().enumerate() {
         *out = if condition.at(i) != 0.0 { a.at(i) } else { b.at(i) };
     }
 }
 
-/// What becomes of a group of elements.
+/// A reduction of a group of elements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)] // The variants are their own description.
 pub enum Reduction {
@@ -97,7 +102,7 @@ pub enum Reduction {
     Any,
 }
 
-/// `output[i]` is the reduction of `input` at `sources[i * group..][..group]`. Sums are kept in
+/// Computes `output[i]` as the reduction of `input` at `sources[i * group..][..group]`. Sums are
 /// float64.
 pub fn reduce(kind: Reduction, sources: &[u32], group: usize, input: &[f32], output: &mut [f32]) {
     for (i, out) in output.iter_mut().enumerate() {
@@ -114,8 +119,8 @@ pub fn reduce(kind: Reduction, sources: &[u32], group: usize, input: &[f32], out
     }
 }
 
-/// `output[i]` is where in its group the largest element of `input` at `sources[i *
-/// group..][..group]` is, or the smallest one; the first of equals.
+/// Computes `output[i]` as the position in its group of the largest element of `input` at
+/// `sources[i * group..][..group]`, or the smallest one; the first of equal ones.
 pub fn arg_reduce(
     smallest: bool,
     sources: &[u32],
@@ -125,10 +130,10 @@ pub fn arg_reduce(
 ) {
     for (i, out) in output.iter_mut().enumerate() {
         let values = sources[i * group..][..group].iter().map(|&s| input[s as usize]);
-        let better = |a: f32, b: f32| if smallest { a < b } else { a > b };
         let mut best = (0, f32::NAN);
         for (at, value) in values.enumerate() {
-            if at == 0 || better(value, best.1) {
+            let is_better = if smallest { value < best.1 } else { value > best.1 };
+            if at == 0 || is_better {
                 best = (at, value);
             }
         }
@@ -136,15 +141,14 @@ pub fn arg_reduce(
     }
 }
 
-/// The `k` largest of each row of `columns` values, in descending order, equal ones by position:
-/// the values, or where they are.
+/// Writes the `k` largest of each row of `columns` values in descending order, equal ones by
+/// position: the values, or their positions.
 ///
 /// # Panics
 /// If `k` is larger than `columns`.
 pub fn top_k(columns: usize, k: usize, indices: bool, input: &[f32], output: &mut [f32]) {
     for (row, out) in input.chunks_exact(columns).zip(output.chunks_exact_mut(k)) {
-        // Each next one is the largest that comes after the last found in the order (value
-        // descending, position).
+        // Each one is the largest after the previous one in the order (value descending, position).
         let mut last: Option<(f32, usize)> = None;
         for slot in out {
             let after = |&(at, value): &(usize, f32)| {
@@ -164,8 +168,7 @@ pub fn top_k(columns: usize, k: usize, indices: bool, input: &[f32], output: &mu
     }
 }
 
-/// A product of two matrices that are both computed, either of them stored row by row or column by
-/// column.
+/// A product of two computed matrices, each stored in row-major or column-major order.
 #[derive(Clone, Copy, Debug)]
 pub struct MatMul {
     /// Rows of the left matrix and of the result.
@@ -174,36 +177,40 @@ pub struct MatMul {
     pub inner: usize,
     /// Columns of the right matrix and of the result.
     pub columns: usize,
-    /// The left matrix is stored column by column.
+    /// True if the left matrix is in column-major order.
     pub transpose_a: bool,
-    /// The right matrix is stored column by column.
+    /// True if the right matrix is in column-major order.
     pub transpose_b: bool,
 }
 
 impl MatMul {
-    /// `output[i][j] = Σₖ a[i][k] · b[k][j]`, summed in float64.
+    /// Computes `output[i][j] = Σₖ a[i][k] · b[k][j]`, summed in float64.
     pub fn run(&self, a: &[f32], b: &[f32], output: &mut [f32]) {
-        let left = |i: usize, k: usize| {
-            if self.transpose_a { a[k * self.rows + i] } else { a[i * self.inner + k] }
-        };
-        let right = |k: usize, j: usize| {
-            if self.transpose_b { b[j * self.inner + k] } else { b[k * self.columns + j] }
-        };
         for (at, out) in output.iter_mut().enumerate() {
             let (i, j) = (at / self.columns, at % self.columns);
             *out = (0..self.inner)
-                .map(|k| f64::from(left(i, k)) * f64::from(right(k, j)))
+                .map(|k| f64::from(a[self.left_index(i, k)]) * f64::from(b[self.right_index(k, j)]))
                 .sum::<f64>() as f32;
         }
     }
 }
 
-/// Whole numbers, kept as floats, from floats: the fraction is dropped.
+impl MatMul {
+    fn left_index(&self, i: usize, k: usize) -> usize {
+        if self.transpose_a { k * self.rows + i } else { i * self.inner + k }
+    }
+
+    fn right_index(&self, k: usize, j: usize) -> usize {
+        if self.transpose_b { j * self.inner + k } else { k * self.columns + j }
+    }
+}
+
+/// Truncates floats to integers, stored as floats.
 pub fn to_int(input: &[f32], output: &mut [f32]) {
     output.iter_mut().zip(input).for_each(|(out, x)| *out = x.trunc());
 }
 
-/// Truth, kept as 0 and 1, from numbers.
+/// Converts numbers to booleans, stored as 0 and 1.
 pub fn to_bool(input: &[f32], output: &mut [f32]) {
     output.iter_mut().zip(input).for_each(|(out, &x)| *out = f32::from(u8::from(x != 0.0)));
 }

@@ -1,4 +1,4 @@
-//! Functions of one and of two numbers, by TensorFlow's names and with its conventions.
+//! Functions of one and two numbers, with TensorFlow's names and conventions.
 
 /// A function applied to each element.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -56,7 +56,7 @@ impl Unary {
     pub(crate) const SELU_ALPHA: f32 = 1.673_263_2;
     pub(crate) const SELU_SCALE: f32 = 1.050_701;
 
-    /// The function's value.
+    /// Returns the function's value.
     #[inline(always)]
     pub fn apply(self, x: f32) -> f32 {
         match self {
@@ -109,8 +109,8 @@ impl Unary {
     }
 }
 
-/// The error function by its Maclaurin series for small arguments and a continued fraction for
-/// large ones (Abramowitz and Stegun 7.1.6 and 7.1.14), to double precision's last digits.
+/// Computes the error function by its Maclaurin series for small arguments and a continued fraction
+/// for large ones (Abramowitz and Stegun 7.1.6 and 7.1.14), to float64 precision.
 fn erf(x: f64) -> f64 {
     let magnitude = x.abs();
     let value = if magnitude.is_nan() {
@@ -174,7 +174,7 @@ pub enum Binary {
 }
 
 impl Binary {
-    /// The function's value.
+    /// Returns the function's value.
     #[inline(always)]
     pub fn apply(self, a: f32, b: f32) -> f32 {
         let from_bool = |condition: bool| f32::from(u8::from(condition));
@@ -192,7 +192,7 @@ impl Binary {
             }
             Self::FloorDiv => (a / b).floor(),
             Self::FloorMod => a - b * (a / b).floor(),
-            // A NaN on either side is the answer.
+            // A NaN operand is the result.
             Self::Maximum => {
                 if a > b || a.is_nan() {
                     a

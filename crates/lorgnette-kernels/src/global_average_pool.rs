@@ -1,10 +1,11 @@
-//! The mean over a picture: global average pooling.
+//! Global average pooling.
 
 use crate::blocks::{assert_float32, for_blocks};
 use crate::simd::{Simd, SimdOp};
 use crate::{ImageLayout, Level, ThreadPool};
 
-/// The mean of each channel over rows and columns: from `layout` to `[batch][channels]`, dense.
+/// Computes the mean of each channel over rows and columns: from `layout` to `[batch][channels]`,
+/// dense.
 pub fn global_average_pool(
     level: Level,
     layout: &ImageLayout,
@@ -36,7 +37,7 @@ struct Image<'a> {
     means: &'a mut [f32],
 }
 
-/// Channels whose sums are kept in registers.
+/// Channels whose sums are in registers.
 const GROUP: usize = 64;
 
 impl SimdOp for Image<'_> {

@@ -1,27 +1,28 @@
 //! The arithmetic of Lorgnette: slices in, slices out.
 //!
-//! Values are float32 in NHWC order (batch, rows, columns, channels), or bf16 where a
-//! [`ImageLayout`] says so; inside, some kernels round to less, if [`NumericOptions`] allow it.
-//! Each fast kernel has a slow, obvious twin in [`mod@reference`] that defines what it computes.
-//! All of the project's `unsafe` code for computing is in this crate. What kernels are given is
-//! checked before it is relied on: a slice that is too short, or a shape that contradicts itself,
-//! ends in a panic that says so.
+//! Values are float32 in NHWC order (batch, rows, columns, channels), or bf16 where an
+//! [`ImageLayout`] says so. Inside, some kernels round to fewer bits, if [`NumericOptions`] allow
+//! it. Each fast kernel has a reference implementation in [`mod@reference`] that defines its
+//! result. All of the project's `unsafe` code for arithmetic is in this crate. Kernels check their
+//! arguments before their unsafe code relies on them: a slice that is too short, or a shape that
+//! contradicts itself, causes a panic with a message.
 //!
 //! | I have | I call |
 //! |---|---|
-//! | a convolution or a fully connected layer | [`choose_conv`], then the kernel's `pack` once and `run` often |
+//! | a convolution or a fully connected layer | [`choose_conv`], then `pack` once, `run` often |
 //! | a depthwise convolution | [`choose_depthwise`], likewise |
 //! | a max or average pool | [`pool_window`], [`global_average_pool`] |
-//! | a batch normalisation that nothing could absorb | [`affine`] |
+//! | a batch normalisation that no convolution absorbed | [`affine`] |
 //! | a function of each element, or of pairs | [`unary`], [`binary`] |
 //! | logits | [`softmax`] |
-//! | a picture of another size | [`resize_bilinear`], [`resize_nearest`], [`pad`] |
+//! | an image of another size | [`resize_bilinear`], [`resize_nearest`], [`pad`] |
 //! | parts of a concatenation | [`copy_strided`] |
 //! | 8-bit integers of a quantised network | [`mod@integer`] |
-//! | several kernels that a picture goes through band by band | [`RowTasks`] |
+//! | several kernels that an image passes through in blocks of rows | [`RowTasks`] |
 //!
-//! Every kernel takes the CPU [`Level`] to use and the [`ThreadPool`] of threads to run on. Results
-//! do not depend on the number of threads, nor on the other pictures of a batch, to the last bit.
+//! Every kernel takes the CPU [`Level`] to use, which [`Isa`] describes, and the [`ThreadPool`] to
+//! run on. Results do not depend on the number of threads, nor on the other images of a batch, bit
+//! for bit.
 
 mod affine;
 mod bf16;
@@ -75,8 +76,8 @@ pub use lrn::{Lrn, lrn};
 pub use numerics::{NumericOptions, Precision, UnknownFormat, WeightFormat};
 pub use pooling::{PoolKind, PoolShape, pool_window};
 pub use resize::{Resize, resize_bilinear, resize_nearest};
-pub use row_tasks::{RowTask, RowTasks};
+pub use row_tasks::{RowFn, RowTask, RowTasks};
 pub use shape::{Clamp, ImageLayout, Padding, StorageType, Window};
 pub use softmax::{Softmax, softmax, softmax_in_place};
-pub use thread_pool::ThreadPool;
+pub use thread_pool::{TaskFn, ThreadPool};
 pub use unary::{unary, unary_in_place};

@@ -7,9 +7,9 @@ use crate::{ImagePair, Level, ThreadPool};
 /// channels at most `depth_radius` away.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Lrn {
-    /// Channels to each side that count.
+    /// Channels to each side.
     pub depth_radius: usize,
-    /// Keeps the divisor from zero.
+    /// The summand that keeps the divisor from zero.
     pub bias: f32,
     /// The weight of the squares.
     pub alpha: f32,
@@ -42,7 +42,7 @@ impl Lrn {
         }
     }
 
-    /// `x^−beta`, without a call for the usual exponents.
+    /// Returns `x^−beta`, without a call for the usual exponents.
     fn power(self, x: f32) -> f32 {
         if self.beta == 0.75 {
             1.0 / (x.sqrt() * x.sqrt().sqrt())

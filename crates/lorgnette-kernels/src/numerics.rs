@@ -1,57 +1,57 @@
-//! Number formats smaller than float32: which may be used, and how numbers are put into them.
+//! Number formats smaller than float32: options and conversions.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::Level;
 
-/// In which numbers convolutions and fully connected layers may compute, and in which their weights
-/// may be kept. The default is float32 throughout; everything else is less exact and is chosen only
-/// when it is asked for.
+/// The number formats in which convolutions and fully connected layers may compute and store
+/// weights. The default is float32 throughout; everything else is less exact and is used only on
+/// request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct NumericOptions {
-    /// What is multiplied.
+    /// Precision of products.
     pub compute: Precision,
-    /// What the weights of layers of few pixels are kept as.
+    /// Storage format of the weights of layers with few pixels.
     pub weight_storage: WeightFormat,
 }
 
-/// In which numbers products are computed. Sums are float32 always.
+/// The precision of products. Sums are always float32.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Precision {
-    /// Inputs and weights as they are; at the level [`Level::Amx`] also split into the sums of two
-    /// bf16, which is nearly as exact.
+    /// Float32 inputs and weights; at [`Level::Amx`] also split into sums of two bf16, which is
+    /// nearly as exact.
     #[default]
     Float32,
-    /// Inputs and weights rounded to bf16 wherever that is reckoned to be faster, on AMX's tiles
-    /// where there are any. The CPU must have AVX-512 BF16.
+    /// Inputs and weights rounded to bf16 wherever that is estimated to be faster, with AMX tiles
+    /// if available. The CPU must have AVX-512 BF16.
     Bf16,
-    /// As [`Precision::Bf16`], but only for layers that it is reckoned to save a quarter of their
-    /// time; float32 where the CPU has no AVX-512 BF16. Answers therefore depend on the CPU.
+    /// As [`Precision::Bf16`], but only for layers whose time it is estimated to reduce by a
+    /// quarter; float32 where the CPU has no AVX-512 BF16. Results therefore depend on the CPU.
     Auto,
 }
 
-/// In which numbers the weights of layers that are bound by memory are kept: those of at most three
-/// output pixels a picture, such as fully connected layers. They are made float32 again in
-/// registers; the arithmetic is float32.
+/// The storage format of weights of memory-bound layers: those of at most three output pixels an
+/// image, such as fully connected layers. Weights are converted to float32 in registers; the
+/// arithmetic is float32.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum WeightFormat {
-    /// As they are: 4 bytes each.
+    /// float32: 4 bytes.
     #[default]
     Float32,
-    /// The upper half of a float32: 2 bytes, 8 bits of precision, no overflow.
+    /// bf16, the upper half of a float32: 2 bytes, 8 bits of precision, no overflow.
     Bf16,
     /// IEEE 754 half precision: 2 bytes, 11 bits of precision, up to 65,504.
     F16,
-    /// Whole numbers from −127 to 127 with a factor for each output channel: 1 byte.
+    /// Integers from −127 to 127 with a scale for each output channel: 1 byte.
     Int8,
 }
 
 impl Precision {
-    /// Every precision.
+    /// All precisions.
     pub const ALL: [Self; 3] = [Self::Float32, Self::Bf16, Self::Auto];
 
-    /// The name that options use.
+    /// Returns the name that options use.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Float32 => "float32",
@@ -60,17 +60,17 @@ impl Precision {
         }
     }
 
-    /// Whether this CPU can compute in it with the kernels of a level.
+    /// True if this CPU can compute in this precision at a level.
     pub fn is_available(self, level: Level) -> bool {
         self != Self::Bf16 || level.multiplies_bf16()
     }
 }
 
 impl WeightFormat {
-    /// Every format.
+    /// All formats.
     pub const ALL: [Self; 4] = [Self::Float32, Self::Bf16, Self::F16, Self::Int8];
 
-    /// The name that options use.
+    /// Returns the name that options use.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Float32 => "float32",
@@ -81,13 +81,12 @@ impl WeightFormat {
     }
 }
 
-/// Whether this CPU multiplies pairs of bf16 (AVX-512 BF16: Intel Cooper Lake and from Sapphire
-/// Rapids on, AMD from Zen 4 on).
+/// True if this CPU multiplies pairs of bf16 at any level.
 pub fn has_bf16() -> bool {
     Level::ALL.into_iter().any(Level::multiplies_bf16)
 }
 
-/// Names and their parsing, alike for both options.
+/// Implements names and their parsing.
 macro_rules! named {
     ($format:ident, $what:literal) => {
         impl fmt::Display for $format {
@@ -100,14 +99,10 @@ macro_rules! named {
             type Err = UnknownFormat;
 
             fn from_str(name: &str) -> Result<Self, UnknownFormat> {
-                let names = || Self::ALL.map(Self::name).join(", ");
                 let found = Self::ALL.into_iter().find(|format| format.name() == name);
                 found.ok_or_else(|| {
-                    UnknownFormat(format!(
-                        "unknown {} '{name}': expected one of {}",
-                        $what,
-                        names()
-                    ))
+                    let names = Self::ALL.map(Self::name).join(", ");
+                    UnknownFormat(format!("unknown {} '{name}': expected one of {names}", $what))
                 })
             }
         }
@@ -117,7 +112,7 @@ macro_rules! named {
 named!(Precision, "precision");
 named!(WeightFormat, "format of weights");
 
-/// A word that names no [`Precision`] or no [`WeightFormat`].
+/// The error for an unknown name of a [`Precision`] or a [`WeightFormat`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownFormat(String);
 
@@ -129,7 +124,7 @@ impl fmt::Display for UnknownFormat {
 
 impl std::error::Error for UnknownFormat {}
 
-/// The nearest bf16's bits, ties to even; a NaN stays one.
+/// Returns the nearest bf16's bits, ties to even; NaN stays NaN.
 #[inline(always)]
 pub fn f32_to_bf16(x: f32) -> u16 {
     let bits = x.to_bits();
@@ -137,23 +132,24 @@ pub fn f32_to_bf16(x: f32) -> u16 {
     (if x.is_nan() { (bits >> 16) | 0x40 } else { rounded }) as u16
 }
 
-/// As [`f32_to_bf16`], but that numbers below 2^-126 become zero, as they do in the CPU's own
-/// instruction: what layers leave for one another.
+/// As [`f32_to_bf16`], but magnitudes below 2^-126 become zero, as by the CPU's instruction. This
+/// is how layers store bf16.
 #[inline(always)]
 pub fn f32_to_bf16_ftz(x: f32) -> u16 {
     f32_to_bf16(if x.abs() < f32::MIN_POSITIVE { 0.0_f32.copysign(x) } else { x })
 }
 
-/// The float32 of a bf16's bits.
+/// Converts a bf16's bits to float32.
 #[inline(always)]
 pub fn bf16_to_f32(bits: u16) -> f32 {
     f32::from_bits(u32::from(bits) << 16)
 }
 
-/// What must be added to a float32's exponent for an f16's: their biases are 127 and 15.
+/// Difference of the exponent biases of float32 (127) and f16 (15).
 const F16_BIAS: u32 = 127 - 15;
 
-/// The nearest f16's bits, ties to even; what is too large becomes infinite, a NaN stays one.
+/// Returns the nearest f16's bits, ties to even. Values out of range become infinite; NaN stays
+/// NaN.
 #[inline(always)]
 pub fn f32_to_f16(x: f32) -> u16 {
     const INFINITE: u32 = 0x7C00;
@@ -162,8 +158,8 @@ pub fn f32_to_f16(x: f32) -> u16 {
     let half = if x.is_nan() {
         INFINITE | 0x200
     } else if magnitude < f32::from_bits((F16_BIAS + 1) << 23) {
-        // Too small for f16's normal numbers, which are multiples of 2^-24 here: adding 0.5 leaves
-        // no other digits.
+        // Below f16's normal numbers, representable numbers are multiples of 2^-24; adding 0.5
+        // rounds to these.
         (magnitude + 0.5).to_bits() - 0.5_f32.to_bits()
     } else {
         let rounded = bits + 0xFFF + ((bits >> 13) & 1);
@@ -172,12 +168,12 @@ pub fn f32_to_f16(x: f32) -> u16 {
     (sign | half) as u16
 }
 
-/// The float32 of an f16's bits.
+/// Converts an f16's bits to float32.
 #[inline(always)]
 pub fn f16_to_f32(bits: u16) -> f32 {
     let bits = u32::from(bits);
-    // The digits in their places, the exponent 112 too small; the product also makes normal numbers
-    // of subnormal ones.
+    // The digits in place, with an exponent that is 112 too small; the product also normalises
+    // subnormal numbers.
     let scaled = f32::from_bits((bits & 0x7FFF) << 13) * f32::from_bits((127 + F16_BIAS) << 23);
     let infinite = if bits & 0x7C00 == 0x7C00 { 0x7F80_0000 } else { 0 };
     f32::from_bits(scaled.to_bits() | infinite | ((bits & 0x8000) << 16))
@@ -198,8 +194,7 @@ mod tests {
         assert!("bf61".parse::<Precision>().unwrap_err().to_string().contains("auto"));
     }
 
-    /// The bits of all numbers of a small format are what they become when they are made float32
-    /// and back.
+    /// All numbers of a small format are unchanged by conversion to float32 and back.
     #[test]
     fn small_formats_round_trip() {
         for bits in 0..=u16::MAX {

@@ -4,25 +4,25 @@ use crate::blocks::for_blocks;
 use crate::simd::{Simd, SimdOp};
 use crate::{ImageLayout, Level, ThreadPool, Window};
 
-/// What a pool takes of each window.
+/// The function of each window's values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PoolKind {
-    /// The largest value. A NaN is larger than all.
+    /// The largest value; NaN if any value is.
     Max,
-    /// The mean of the values inside the picture; padding does not count, as in TensorFlow.
+    /// The mean of the values inside the image; padding does not count, as in TensorFlow.
     Average,
 }
 
-/// The geometry of a pool. Input and output have the same channels.
+/// The geometry of a pooling. Input and output have the same channels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PoolShape {
-    /// What is read.
+    /// The input's layout.
     pub input: ImageLayout,
-    /// What is written.
+    /// The output's layout.
     pub output: ImageLayout,
-    /// How the window moves. Each window sees at least one pixel of the picture.
+    /// The window. Each position sees at least one pixel of the image.
     pub window: Window,
-    /// What it takes.
+    /// The function.
     pub kind: PoolKind,
 }
 
@@ -35,7 +35,7 @@ pub fn pool_window(
     pool: &ThreadPool,
 ) {
     assert_eq!(shape.input.channels, shape.output.channels, "a pool keeps channels");
-    assert_eq!(shape.input.batch, shape.output.batch, "a pool keeps the number of pictures");
+    assert_eq!(shape.input.batch, shape.output.batch, "a pool keeps the batch size");
     let width = shape.output.width;
     for_blocks(&shape.output, width, output, pool, &|pixels, chunk| {
         for (i, row) in (pixels.start / width..pixels.end / width).enumerate() {
@@ -45,7 +45,7 @@ pub fn pool_window(
     });
 }
 
-/// An output row, counted over all pictures.
+/// An output row, counted over all images.
 struct Row<'a> {
     shape: &'a PoolShape,
     input: &'a [f32],
@@ -53,8 +53,8 @@ struct Row<'a> {
     output: &'a mut [f32],
 }
 
-/// Output columns whose windows are folded side by side: each value waits for the one before it,
-/// and others fill the time.
+/// Output columns whose windows are folded together: each operation waits for the one before it,
+/// and those of other columns fill the time.
 const COLUMNS: usize = 4;
 
 impl SimdOp for Row<'_> {
@@ -76,13 +76,13 @@ impl SimdOp for Row<'_> {
 }
 
 impl Row<'_> {
-    /// Pools `N` columns from `x` on, whose windows have the same columns inside the picture.
+    /// Pools `N` columns from `x` on, whose windows have the same columns inside the image.
     #[inline(always)]
     fn columns<S: Simd, const N: usize>(&mut self, simd: S, x: usize) {
         match self.shape.kind {
             PoolKind::Max => {
-                let larger = |a, b| simd.nan_or(a, simd.max(a, b));
-                self.fold::<S, N>(simd, x, f32::NEG_INFINITY, larger, |_| 1.0);
+                let start = f32::NEG_INFINITY;
+                self.fold::<S, N>(simd, x, start, |a, b| simd.nan_or(a, simd.max(a, b)), |_| 1.0);
             }
             PoolKind::Average => {
                 self.fold::<S, N>(simd, x, 0.0, |a, b| simd.add(a, b), |count| 1.0 / count as f32)
@@ -90,7 +90,7 @@ impl Row<'_> {
         }
     }
 
-    /// Folds each window with `f` and multiplies by `factor` of the number of its values.
+    /// Folds each window with `f` and multiplies by `factor` of the number of values.
     #[inline(always)]
     #[expect(
         clippy::needless_range_loop,

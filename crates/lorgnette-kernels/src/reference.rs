@@ -1,7 +1,7 @@
-//! The definition of every kernel: plain loops, no threads, sums in double precision.
+//! Reference implementations of every kernel: plain loops, one thread, sums in float64.
 //!
-//! The fast kernels are tested against these. They are also what to call where speed does not
-//! matter, such as for folding constants.
+//! The fast kernels are tested against these. They also fold constants, where speed does not
+//! matter.
 
 mod conv;
 mod elementwise;
@@ -17,12 +17,13 @@ pub use resize::{resize_bilinear, resize_nearest};
 
 use crate::ImageLayout;
 
-/// Where a value lies in a layout's slice.
-fn value_index(layout: &ImageLayout, [n, y, x, c]: [usize; 4]) -> usize {
+/// Returns the index of a value in a layout's slice.
+fn value_index(layout: &ImageLayout, coordinates: [usize; 4]) -> usize {
+    let [n, y, x, c] = coordinates;
     ((n * layout.height + y) * layout.width + x) * layout.stride + c
 }
 
-/// The coordinates of every value of a layout, in order.
+/// Returns the coordinates of every value of a layout, in order.
 fn coordinates(layout: &ImageLayout) -> impl Iterator<Item = [usize; 4]> + use<> {
     let ImageLayout { batch, height, width, channels, .. } = *layout;
     let pixels = (0..batch)

@@ -1,20 +1,20 @@
-//! Pictures and maps of another size, with TensorFlow's arithmetic, to the last bit.
+//! Resizing of images, bit-exact to TensorFlow.
 
 use crate::blocks::{for_blocks, pixel_range};
 use crate::simd::{Simd, SimdOp};
 use crate::{ImageLayout, ImagePair, Level, ThreadPool};
 
-/// Where an output pixel looks in the input, by TensorFlow's flags.
+/// The mapping from output to input coordinates, by TensorFlow's flags.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Resize {
-    /// The centres of the corner pixels of input and output coincide.
+    /// True if the centres of the corner pixels of input and output coincide.
     pub align_corners: bool,
-    /// Pixels have their centres at halves.
+    /// True if pixel centres are at half-integers.
     pub half_pixel_centers: bool,
 }
 
 impl Resize {
-    /// Input pixels for each output pixel, along one axis.
+    /// Returns input pixels per output pixel along one axis.
     fn scale(self, from: usize, to: usize) -> f32 {
         if self.align_corners && to > 1 {
             (from - 1) as f32 / (to - 1) as f32
@@ -23,7 +23,8 @@ impl Resize {
         }
     }
 
-    /// Between which two input coordinates output coordinate `at` lies, and how far from the first.
+    /// Returns the two input coordinates around output coordinate `at`, and the distance from the
+    /// first.
     pub fn between(self, from: usize, to: usize, at: usize) -> (usize, usize, f32) {
         let scale = self.scale(from, to);
         let source = if self.half_pixel_centers {
@@ -37,7 +38,7 @@ impl Resize {
         (lower, upper, source - floor)
     }
 
-    /// The input coordinate nearest to output coordinate `at`.
+    /// Returns the input coordinate nearest to output coordinate `at`.
     pub fn nearest(self, from: usize, to: usize, at: usize) -> usize {
         let scale = self.scale(from, to);
         let source =
@@ -66,7 +67,7 @@ struct BilinearRow<'a> {
     input_layout: &'a ImageLayout,
     input: &'a [f32],
     output_layout: &'a ImageLayout,
-    /// Counted over all pictures.
+    /// Counted over all images.
     row: usize,
     output: &'a mut [f32],
 }

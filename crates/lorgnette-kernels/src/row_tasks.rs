@@ -1,43 +1,46 @@
-//! Handing out rows of pictures to the threads of a pool, each with room of its own.
+//! Division of images into blocks of rows for the threads of a pool, each with its own scratch.
 
 use std::ops::Range;
 
 use crate::blocks::SharedSlice;
 use crate::{ImageLayout, ThreadPool};
 
-/// Rows of an output in contiguous parts.
+/// An output divided into contiguous blocks of rows.
 #[derive(Debug)]
 pub struct RowTasks<'a> {
-    /// Where the output's values lie.
+    /// The output's layout.
     pub layout: &'a ImageLayout,
-    /// The output.
+    /// The output's values.
     pub output: &'a mut [f32],
-    /// How many parts each picture has.
+    /// Blocks of each image.
     pub count: usize,
-    /// Rows, at a multiple of which each part begins.
+    /// Alignment, in rows, of each block's start.
     pub row_align: usize,
-    /// Room for all threads.
+    /// Scratch of all threads.
     pub scratch: &'a mut [f32],
-    /// The floats of it that are each thread's own.
+    /// Words of each thread's scratch.
     pub scratch_per_thread: usize,
 }
 
-/// Rows of one picture.
+/// A block of rows of one image.
 #[derive(Debug)]
 pub struct RowTask<'a> {
-    /// The picture.
+    /// The image.
     pub image: usize,
-    /// Its rows.
+    /// The rows.
     pub rows: Range<usize>,
-    /// The output from the first of them on.
+    /// The output from the first row on.
     pub output: &'a mut [f32],
-    /// The thread's own room, of any content.
+    /// The thread's scratch, of any content.
     pub scratch: &'a mut [f32],
 }
 
+/// A function of a block of rows.
+pub type RowFn<'a> = dyn Fn(RowTask<'_>) + Sync + 'a;
+
 impl RowTasks<'_> {
-    /// Runs `run_task` once for each part that has rows.
-    pub fn run(self, pool: &ThreadPool, run_task: &(dyn Fn(RowTask<'_>) + Sync)) {
+    /// Runs `run_task` once for each block that has rows.
+    pub fn run(self, pool: &ThreadPool, run_task: &RowFn<'_>) {
         let Self { layout, output, count, row_align, scratch, scratch_per_thread } = self;
         assert!(
             layout.stride >= layout.words() && output.len() >= layout.len(),
@@ -55,9 +58,9 @@ impl RowTasks<'_> {
             }
             let first = image * layout.height;
             let words = (first + rows.start) * row_len..((first + rows.end) * row_len).min(end);
-            // SAFETY: different parts have different rows, and each runs once.
+            // SAFETY: different blocks have different rows, and each runs once.
             let output = unsafe { output.slice_mut(words) };
-            // SAFETY: each worker has its own room.
+            // SAFETY: each worker has its own scratch.
             let scratch = unsafe {
                 scratch.slice_mut(worker * scratch_per_thread..(worker + 1) * scratch_per_thread)
             };

@@ -1,20 +1,20 @@
-//! The words kernels use to describe where numbers lie.
+//! Layouts, windows and ranges of values.
 
 use std::ops::Range;
 
-/// What an activation's values are kept as.
+/// The storage type of an activation's values.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum StorageType {
-    /// float32: each value is a float of the slice.
+    /// float32: each value is a word of the slice.
     #[default]
     Float32,
-    /// bf16: two neighbouring values share a float's place, the first in its lower half; the last
-    /// one of an odd number has a zero beside it.
+    /// bf16: two neighbouring values share a word, the first in its lower half; an odd last one is
+    /// paired with zero.
     Bf16,
 }
 
 impl StorageType {
-    /// The floats of a slice that so many values of a pixel take.
+    /// Returns the words of a slice that the values of a pixel take.
     pub fn words(self, values: usize) -> usize {
         match self {
             Self::Float32 => values,
@@ -23,50 +23,50 @@ impl StorageType {
     }
 }
 
-/// Where an NHWC activation lies in a slice of floats.
+/// The layout of an NHWC activation in a slice of float32 words.
 ///
-/// Pixel `(n, y, x)` starts at `((n * height + y) * width + x) * stride`, and its `channels` values
-/// follow one another. `stride` is larger than they need when the activation is a slice of a wider
-/// one, as the parts of a concatenation are.
+/// Pixel `(n, y, x)` starts at `((n * height + y) * width + x) * stride`, followed by its
+/// `channels` values. `stride` exceeds the words of a pixel when the activation is a part of a
+/// wider one, such as of a concatenation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ImageLayout {
-    /// Pictures.
+    /// Images of the batch.
     pub batch: usize,
     /// Rows.
     pub height: usize,
     /// Columns.
     pub width: usize,
-    /// Values of a pixel.
+    /// Channels: values of a pixel.
     pub channels: usize,
-    /// Floats from one pixel to the next, at least as many as its values take.
+    /// Words from one pixel to the next, at least the words of a pixel.
     pub stride: usize,
-    /// What the values are kept as.
+    /// Storage type of the values.
     pub storage: StorageType,
 }
 
 impl ImageLayout {
-    /// A layout of float32 whose pixels touch one another.
+    /// Returns a layout of float32 whose pixels are contiguous.
     pub fn dense(batch: usize, height: usize, width: usize, channels: usize) -> Self {
         Self { batch, height, width, channels, stride: channels, storage: StorageType::Float32 }
     }
 
-    /// The floats that a pixel's values take.
+    /// Returns the words of a pixel.
     pub fn words(&self) -> usize {
         self.storage.words(self.channels)
     }
 
-    /// Whether pixels touch one another.
+    /// True if pixels are contiguous.
     pub fn is_dense(&self) -> bool {
         self.stride == self.words()
     }
 
-    /// How many pixels there are, over all pictures; [`usize::MAX`] if they are more.
+    /// Returns the number of pixels of all images, saturated at [`usize::MAX`].
     pub fn pixels(&self) -> usize {
         self.batch.saturating_mul(self.height).saturating_mul(self.width)
     }
 
-    /// The length of the shortest slice that holds the layout: up to the last value of its last
-    /// pixel. [`usize::MAX`], which no slice is as long as, if that cannot be counted.
+    /// Returns the length in words of the shortest slice that holds the layout, up to the last
+    /// value of its last pixel; saturated at [`usize::MAX`], the length of no slice.
     pub fn len(&self) -> usize {
         match self.pixels() {
             0 => 0,
@@ -74,13 +74,13 @@ impl ImageLayout {
         }
     }
 
-    /// Whether the layout has no values.
+    /// True if the layout has no values.
     pub fn is_empty(&self) -> bool {
         self.pixels() == 0 || self.channels == 0
     }
 }
 
-/// Zeros around a picture, in pixels.
+/// Zeros around an image, in pixels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Padding {
     /// Rows above.
@@ -93,21 +93,21 @@ pub struct Padding {
     pub right: usize,
 }
 
-/// How a convolution or a pool moves over a picture. Pairs are (vertical, horizontal).
+/// The window of a convolution or a pooling. Pairs are (vertical, horizontal).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Window {
     /// Rows and columns of the window.
     pub kernel: [usize; 2],
-    /// Steps between windows.
+    /// Distance between windows.
     pub stride: [usize; 2],
-    /// Steps between the window's taps; 1 is a solid window.
+    /// Distance between the window's taps; 1 for a solid window.
     pub dilation: [usize; 2],
-    /// What surrounds the picture.
+    /// Padding of the image.
     pub padding: Padding,
 }
 
 impl Window {
-    /// A 1×1 window that visits every pixel.
+    /// A 1×1 window of stride 1.
     pub const POINTWISE: Self = Self {
         kernel: [1, 1],
         stride: [1, 1],
@@ -115,7 +115,7 @@ impl Window {
         padding: Padding { top: 0, bottom: 0, left: 0, right: 0 },
     };
 
-    /// The taps that lie inside a picture of `size` rows (`axis` 0) or columns (`axis` 1) when the
+    /// Returns the taps inside an image of `size` rows (`axis` 0) or columns (`axis` 1) when the
     /// window is at output row or column `at`.
     #[inline(always)]
     pub fn valid_taps(&self, axis: usize, size: usize, at: usize) -> Range<usize> {
@@ -126,12 +126,12 @@ impl Window {
         start.min(end)..end
     }
 
-    /// The output columns, of so many, whose windows lie inside a picture of `width` columns from
-    /// left to right.
+    /// Returns the output columns whose windows are inside an image of `width` columns from left to
+    /// right.
     pub(crate) fn interior_columns(&self, width: usize, columns: usize) -> Range<usize> {
         let reach = (self.kernel[1] - 1) * self.dilation[1];
         let start = self.padding.left.div_ceil(self.stride[1]).min(columns);
-        // The last column whose last tap is still in the picture, plus one.
+        // The last column whose last tap is inside the image, plus one.
         let end = match (width + self.padding.left).checked_sub(reach + 1) {
             Some(last) => last / self.stride[1] + 1,
             None => 0,
@@ -139,16 +139,16 @@ impl Window {
         start..end.clamp(start, columns)
     }
 
-    /// The input row (`axis` 0) or column (`axis` 1) under `tap` when the window is at output row
-    /// or column `at`, for a tap inside the picture.
+    /// Returns the input row (`axis` 0) or column (`axis` 1) under `tap` when the window is at
+    /// output row or column `at`, for a tap inside the image.
     #[inline(always)]
     pub fn input_index(&self, axis: usize, at: usize, tap: usize) -> usize {
         let before = if axis == 0 { self.padding.top } else { self.padding.left };
         at * self.stride[axis] + tap * self.dilation[axis] - before
     }
 
-    /// Whether all windows of an output lie within a picture and its padding. Then no place under a
-    /// tap is too far to be counted, which kernels rely on that reckon with such places.
+    /// True if all windows of an output are inside the image and its padding. Then no coordinate
+    /// under a tap overflows, which kernels rely on.
     pub(crate) fn fits_within(&self, input: &ImageLayout, output: &ImageLayout) -> bool {
         let Padding { top, bottom, left, right } = self.padding;
         let along = |axis: usize, [before, size, after]: [usize; 3], count: usize| {
@@ -163,36 +163,36 @@ impl Window {
                 == (Some(true), Some(true))
     }
 
-    /// Whether the window looks at exactly the pixel it writes.
+    /// True if each output pixel depends on the input pixel at its place only.
     pub fn is_pointwise(&self) -> bool {
         self.kernel == [1, 1] && self.stride == [1, 1] && self.padding == Padding::default()
     }
 }
 
-/// The range results are limited to: the cheap activations are all of this form.
+/// The range that results are limited to, which covers ReLU and ReLU6.
 ///
 /// A NaN stays a NaN.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Clamp {
-    /// No result is below this.
+    /// Lower limit.
     pub low: f32,
-    /// No result is above this.
+    /// Upper limit.
     pub high: f32,
 }
 
 impl Clamp {
     /// No limits.
     pub const NONE: Self = Self { low: f32::NEG_INFINITY, high: f32::INFINITY };
-    /// Rectified: nothing below zero.
+    /// ReLU.
     pub const RELU: Self = Self { low: 0.0, high: f32::INFINITY };
-    /// Rectified and at most six.
+    /// ReLU6.
     pub const RELU6: Self = Self { low: 0.0, high: 6.0 };
 
-    /// `x`, limited.
+    /// Returns `x` limited to the range.
     #[inline(always)]
     pub fn apply(self, x: f32) -> f32 {
-        // Comparisons that a NaN fails leave it in place, which `f32::clamp` and `max` would not
-        // all do.
+        // Comparisons with NaN are false, so NaN stays; `f32::clamp` and `max` would not all do
+        // that.
         let x = if x < self.low { self.low } else { x };
         if x > self.high { self.high } else { x }
     }

@@ -64,8 +64,8 @@ impl SimdOp for Rows<'_> {
     }
 }
 
-/// Folds a row in sixteen strands, at every level, which are then folded by addition or, for the
-/// largest, by `f` too.
+/// Folds a row into sixteen accumulators, at every level, which are then added or, for the largest,
+/// folded by `f` too.
 #[inline(always)]
 fn fold(row: &[f32], start: f32, f: impl Fn(f32, f32) -> f32) -> f32 {
     let mut accumulators = [start; 16];

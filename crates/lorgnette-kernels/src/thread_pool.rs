@@ -1,5 +1,5 @@
-//! Threads for inference: a network is some sixty short parallel regions, so what counts is how
-//! fast one starts and ends.
+//! A fork-join thread pool for inference. A network is some sixty short parallel regions, so the
+//! start and the end of a region must be fast.
 
 use std::any::Any;
 use std::cell::UnsafeCell;
@@ -12,62 +12,59 @@ use std::time::{Duration, Instant};
 
 use crate::blocks::chunk;
 
-/// A team of threads that runs one parallel region at a time.
+/// A task of a parallel region: a function of the worker's number and the task's index.
+pub type TaskFn<'a> = dyn Fn(usize, usize) + Sync + 'a;
+
+/// A pool of threads that runs one parallel region at a time.
 ///
-/// Workers that wait for a region spin for a moment (the next layer is usually microseconds away),
-/// then sleep.
+/// Workers that wait for a region spin for a moment, since the next layer is usually microseconds
+/// away, then sleep.
 ///
-/// Tasks are dealt out in order, to each worker an equal share, and whoever is done helps the
-/// others. So the same worker has the same part of a picture in one layer after the other, and
-/// finds it in its core's cache: what another core wrote comes several times more slowly, and where
-/// the cores share no cache at all, ten times.
+/// Each worker gets an equal range of tasks, in order, and steals from the others when it is done.
+/// So a worker has the same part of an image in consecutive layers and finds it in its core's
+/// cache: data that another core wrote takes several times as long, and ten times where the cores
+/// share no cache.
 pub struct ThreadPool {
     shared: Arc<SharedState>,
     workers: Vec<JoinHandle<()>>,
 }
 
 impl ThreadPool {
-    /// A pool of `threads` threads, the caller of [`ThreadPool::run`] among them. 0 counts as 1.
+    /// Creates a pool of `threads` threads, including the caller of [`ThreadPool::run`]. 0 counts
+    /// as 1. If the system refuses a thread, the pool has fewer.
     ///
     /// # Panics
-    /// If they are more than 65,535.
+    /// If `threads` exceeds 65,535.
     pub fn new(threads: usize) -> Self {
         assert!(threads <= MAX_THREADS, "a pool has at most {MAX_THREADS} threads");
         let shared = Arc::new(SharedState::new(threads.max(1)));
-        let start = |worker| {
-            let shared = Arc::clone(&shared);
-            std::thread::Builder::new()
-                .name(format!("lorgnette-{worker}"))
-                .spawn(move || shared.worker_loop(worker))
-        };
-        // A machine that refuses a thread still computes, with fewer.
-        let workers = (1..threads).map_while(|worker| start(worker).ok()).collect();
+        let workers = (1..threads).map_while(|worker| spawn_worker(&shared, worker)).collect();
         Self { shared, workers }
     }
 
-    /// How many threads take part in a region at most, the caller included.
+    /// Returns the maximum number of threads in a region, including the caller.
     pub fn threads(&self) -> usize {
         self.workers.len() + 1
     }
 
     /// Runs `task(worker, index)` once for each index in `0..tasks`, in any order, on all threads,
     /// and returns when all are done. `worker` is less than [`ThreadPool::threads`], and no two
-    /// tasks run at the same time under the same number.
+    /// tasks run at the same time with the same number.
     ///
-    /// Allocates nothing. If the pool is busy, because of another caller or because this is called
-    /// from within a task, the calling thread runs everything itself as worker 0. A panic in a task
-    /// is passed on to the caller when all threads have stopped; tasks not yet begun are then
-    /// skipped, and the pool stays usable.
+    /// Allocates nothing. If the pool is busy, because of another caller or a call from within a
+    /// task, the calling thread runs everything itself as worker 0. A panic in a task is passed on
+    /// to the caller when all threads have stopped; remaining tasks are then skipped, and the pool
+    /// stays usable.
     ///
     /// # Panics
-    /// If a task does; if there are more than 2³² − 1 tasks.
-    pub fn run(&self, tasks: usize, task: &(dyn Fn(usize, usize) + Sync)) {
+    /// If a task does, or if there are more than 2³² − 1 tasks.
+    pub fn run(&self, tasks: usize, task: &TaskFn<'_>) {
         assert!(u32::try_from(tasks).is_ok(), "a region has more tasks than can be counted");
         let single_threaded = self.workers.is_empty() || tasks <= 1;
         if single_threaded || self.shared.busy.swap(true, Ordering::Acquire) {
             return (0..tasks).for_each(|index| task(0, index));
         }
-        // SAFETY: `busy` was false and is now ours.
+        // SAFETY: `busy` was false and is now held by this thread.
         let outcome = unsafe { self.shared.region(tasks, task) };
         self.shared.busy.store(false, Ordering::Release);
         if let Some(panic) = outcome {
@@ -76,12 +73,21 @@ impl ThreadPool {
     }
 }
 
+/// Starts a worker; `None` if the system refuses a thread.
+fn spawn_worker(shared: &Arc<SharedState>, worker: usize) -> Option<JoinHandle<()>> {
+    let shared = Arc::clone(shared);
+    std::thread::Builder::new()
+        .name(format!("lorgnette-{worker}"))
+        .spawn(move || shared.worker_loop(worker))
+        .ok()
+}
+
 impl Drop for ThreadPool {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::SeqCst);
         self.shared.wake();
         for worker in self.workers.drain(..) {
-            // A worker catches its tasks' panics, so there is nothing to hear from it.
+            // Workers catch their tasks' panics, so the result has no information.
             let _ = worker.join();
         }
     }
@@ -93,37 +99,35 @@ impl std::fmt::Debug for ThreadPool {
     }
 }
 
-/// A parallel region's task, its lifetime forgotten.
-type Task = *const (dyn Fn(usize, usize) + Sync);
+/// A parallel region's task with its lifetime erased.
+type Task = *const TaskFn<'static>;
 
-/// The door to the current region, in one word so that it opens, closes and counts atomically:
-/// how many workers are inside, whether more may enter, and the region's number.
+/// The state of the current region in one word, so that it opens, closes and counts atomically: the
+/// number of workers inside, whether more may enter, and the region's epoch.
 const WORKERS_MASK: u64 = (1 << 16) - 1;
 const OPEN: u64 = 1 << 16;
 const EPOCH_UNIT: u64 = 1 << 17;
 const MAX_THREADS: usize = WORKERS_MASK as usize;
 
-/// Longer than most gaps between layers, shorter than anything a user would notice on the power
-/// meter.
+/// Longer than most gaps between layers, too short to cost noticeable energy.
 const SPIN_TIME: Duration = Duration::from_micros(60);
 
-/// Keeps a counter that all threads write to off its neighbours' cache lines (lines are fetched in
-/// pairs).
+/// Pads a value that all threads write to two cache lines (lines are prefetched in pairs).
 #[repr(align(128))]
 #[derive(Default)]
 struct CachePadded<T>(T);
 
-/// What a worker reads as it enters a region, on one cache line.
+/// The data that a worker reads when it enters a region, on one cache line.
 #[derive(Default)]
 struct RegionSlot {
     state: AtomicU64,
-    /// Written by the caller that holds `busy` while the door is closed and nobody is inside; read
-    /// by those inside.
+    /// Written by the caller that holds `busy` while the region is closed and empty; read by
+    /// workers inside.
     task: UnsafeCell<Option<Task>>,
 }
 
-/// The tasks of a worker's share that nobody has begun, both ends in one word: the owner takes the
-/// first, others the last.
+/// The remaining tasks of a worker's range, both ends in one word. The owner takes the first,
+/// others the last.
 #[derive(Default)]
 struct TaskRange(AtomicU64);
 
@@ -140,7 +144,7 @@ impl TaskRange {
         self.pop(|start, end| (end - 1, start..end - 1))
     }
 
-    /// Takes a task and leaves the others, if any are left.
+    /// Takes a task, if any are left.
     fn pop(&self, choose: impl Fn(u64, u64) -> (u64, Range<u64>)) -> Option<usize> {
         let mut current = self.0.load(Ordering::Relaxed);
         loop {
@@ -160,24 +164,23 @@ impl TaskRange {
 }
 
 struct SharedState {
-    /// Some caller has a region running.
+    /// True while a caller has a region running.
     busy: AtomicBool,
     region_slot: CachePadded<RegionSlot>,
-    /// Each worker's.
+    /// One for each worker.
     task_ranges: Box<[CachePadded<TaskRange>]>,
     panic: Mutex<Option<Box<dyn Any + Send>>>,
     stop: AtomicBool,
     sleepers: AtomicUsize,
     sleep_lock: Mutex<()>,
     work_ready: Condvar,
-    /// The caller of a region sleeps until the last worker is out.
+    /// True while the caller of a region sleeps until the last worker has left.
     caller_waiting: AtomicBool,
     region_done: Condvar,
 }
 
-// SAFETY: `task` is the only part that is not already `Sync`. It is written only while the door is
-// closed and nobody is inside, by the one thread that holds `busy`, and read only by threads
-// inside.
+// SAFETY: `task` is the only field that is not `Sync`. It is written only while the region is
+// closed and empty, by the one thread that holds `busy`, and read only by workers inside.
 unsafe impl Sync for SharedState {}
 // SAFETY: the pointer in `task` is to a `Sync` closure and is only used while its owner waits.
 unsafe impl Send for SharedState {}
@@ -198,21 +201,17 @@ impl SharedState {
         }
     }
 
-    /// Runs a region to its end and gives the panic of one of its tasks, if any.
+    /// Runs a region to its end and returns the panic of one of its tasks, if any.
     ///
     /// # Safety
-    /// The caller holds `busy`.
-    unsafe fn region(
-        &self,
-        tasks: usize,
-        task: &(dyn Fn(usize, usize) + Sync),
-    ) -> Option<Box<dyn Any + Send>> {
-        // SAFETY: only the lifetime changes. The pointer is used by threads inside the door, and we
-        // do not return before the door is closed and the last of them is out.
-        let task =
-            unsafe { std::mem::transmute::<*const (dyn Fn(usize, usize) + Sync), Task>(task) };
+    /// Caller guarantees that it holds `busy`.
+    unsafe fn region(&self, tasks: usize, task: &TaskFn<'_>) -> Option<Box<dyn Any + Send>> {
+        // SAFETY: only the lifetime changes. The pointer is used by workers inside the region, and
+        // this function does not return before the region is closed and the last of them has left.
+        let task = unsafe { std::mem::transmute::<*const TaskFn<'_>, Task>(task) };
         let RegionSlot { state, task: slot } = &self.region_slot.0;
-        // SAFETY: we hold `busy`, and the previous holder left the door closed with nobody inside.
+        // SAFETY: this thread holds `busy`, and the previous holder left the region closed and
+        // empty.
         unsafe { *slot.get() = Some(task) };
         let workers = self.task_ranges.len();
         for (worker, task_range) in self.task_ranges.iter().enumerate() {
@@ -228,10 +227,10 @@ impl SharedState {
         self.panic.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
-    /// Runs tasks until none is left, keeping a panic for the caller.
+    /// Runs tasks until none is left, and stores a panic for the caller.
     fn run_tasks(&self, worker: usize, task: Task) {
         let outcome = catch_unwind(AssertUnwindSafe(|| {
-            // SAFETY: the closure lives until its owner has seen us leave.
+            // SAFETY: the closure lives until its owner has seen this worker leave.
             let task = unsafe { &*task };
             let (others, own) = self.task_ranges.split_at(worker);
             while let Some(index) = own[0].0.pop_front() {
@@ -249,16 +248,16 @@ impl SharedState {
         }
     }
 
-    /// Waits for those who are still at a task. One that lost its core to another program may take
-    /// long; sleeping until it rings leaves it ours, where yielding would have us wait behind that
-    /// program too.
+    /// Waits until all workers have left. One that was preempted may take long: sleeping leaves it
+    /// this core, where yielding would queue this thread behind the other program too.
     fn wait_until_empty(&self) {
         let is_empty = || self.region_slot.0.state.load(Ordering::SeqCst) & WORKERS_MASK == 0;
         let mut backoff = Backoff::new();
         while !is_empty() {
             if !backoff.spin() {
                 let mut sleep_lock = self.sleep_lock.lock().unwrap_or_else(PoisonError::into_inner);
-                // As in `sleep`: either we see the last one out here, or it sees that we sleep.
+                // As in `sleep`: either this thread sees the last worker leave here, or that worker
+                // sees `caller_waiting`.
                 self.caller_waiting.store(true, Ordering::SeqCst);
                 while !is_empty() {
                     sleep_lock =
@@ -277,12 +276,12 @@ impl SharedState {
         }
     }
 
-    /// A worker's life.
+    /// Runs a worker's part of every region until the pool stops.
     fn worker_loop(&self, worker: usize) {
         let mut last_epoch = 0;
         while let Some(epoch) = self.enter_region(last_epoch) {
             last_epoch = epoch;
-            // SAFETY: we are inside, so nobody writes.
+            // SAFETY: this worker is inside the region, so no thread writes.
             let task = unsafe { *self.region_slot.0.task.get() };
             if let Some(task) = task {
                 self.run_tasks(worker, task);
@@ -291,7 +290,7 @@ impl SharedState {
         }
     }
 
-    /// Waits for a region other than `last_epoch`, enters it and gives its number; `None` when the
+    /// Waits for a region other than `last_epoch`, enters it and returns its epoch; `None` when the
     /// pool stops.
     fn enter_region(&self, last_epoch: u64) -> Option<u64> {
         let mut backoff = Backoff::new();
@@ -317,12 +316,12 @@ impl SharedState {
         }
     }
 
-    /// Sleeps until there may be news.
+    /// Sleeps until a region opens or the pool stops.
     fn sleep(&self, last_epoch: u64) {
         let mut sleep_lock = self.sleep_lock.lock().unwrap_or_else(PoisonError::into_inner);
         self.sleepers.fetch_add(1, Ordering::SeqCst);
-        // Either we see the door as it opens here, or the one who opens it sees us among the
-        // sleepers and rings, which it can only do once we lie in bed.
+        // Either this worker sees the region open here, or the thread that opens it sees it among
+        // the sleepers and notifies it, which requires the lock that `wait` releases.
         while !is_new_region(self.region_slot.0.state.load(Ordering::SeqCst), last_epoch)
             && !self.stop.load(Ordering::SeqCst)
         {
@@ -337,7 +336,7 @@ impl SharedState {
     }
 }
 
-/// Whether the door is open to a region other than `last_epoch`.
+/// True if a region other than `last_epoch` is open.
 fn is_new_region(state: u64, last_epoch: u64) -> bool {
     state & OPEN != 0 && state / EPOCH_UNIT != last_epoch
 }
@@ -353,11 +352,11 @@ impl Backoff {
         Self { spins: 0, started: None }
     }
 
-    /// Pauses for a few nanoseconds; `false` when it is time to do something else.
+    /// Pauses for a few nanoseconds; returns `false` when [`SPIN_TIME`] has passed.
     fn spin(&mut self) -> bool {
         std::hint::spin_loop();
         self.spins += 1;
-        // Reading the clock costs more than a turn.
+        // Reading the clock costs more than an iteration.
         !self.spins.is_multiple_of(64)
             || self.started.get_or_insert_with(Instant::now).elapsed() < SPIN_TIME
     }

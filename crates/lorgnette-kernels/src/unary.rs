@@ -5,7 +5,7 @@ use crate::exponential::{exp, exp_m1, sigmoid, tanh};
 use crate::simd::{Simd, SimdOp};
 use crate::{ImageLayout, ImagePair, Level, ThreadPool, Unary};
 
-/// `output = op(input)`; both layouts have the same pixels and channels.
+/// Computes `output = op(input)`; both layouts have the same pixels and channels.
 pub fn unary(level: Level, op: Unary, images: ImagePair<'_>, pool: &ThreadPool) {
     let ImagePair { input_layout, input, output_layout, output } = images;
     assert_same_shape(&input_layout, &output_layout);
@@ -18,7 +18,7 @@ pub fn unary(level: Level, op: Unary, images: ImagePair<'_>, pool: &ThreadPool) 
     });
 }
 
-/// `values = op(values)`
+/// Computes `values = op(values)`.
 pub fn unary_in_place(
     level: Level,
     op: Unary,
@@ -42,7 +42,7 @@ impl SimdOp for Values<'_> {
     #[inline(always)]
     fn run<S: Simd>(self, _: S) {
         let Self { op, values } = self;
-        /// Gives each of the named functions its own loop, which the compiler vectorises.
+        /// Compiles a loop for each of these functions, which the compiler vectorises.
         macro_rules! own_loops {
             ($($name:ident)*) => {
                 match op {
@@ -50,10 +50,12 @@ impl SimdOp for Values<'_> {
                     Unary::Sigmoid => apply_each(values, sigmoid),
                     Unary::Tanh => apply_each(values, tanh),
                     Unary::Elu => apply_each(values, elu),
-                    Unary::Selu => apply_each(values, |x| Unary::SELU_SCALE * if x > 0.0 { x } else { Unary::SELU_ALPHA * elu(x) }),
-                    Unary::LeakyRelu(slope) => apply_each(values, |x| Unary::LeakyRelu(slope).apply(x)),
+                    Unary::Selu => apply_each(values, selu),
+                    Unary::LeakyRelu(slope) => {
+                        apply_each(values, |x| Unary::LeakyRelu(slope).apply(x))
+                    }
                     $(Unary::$name => apply_each(values, |x| Unary::$name.apply(x)),)*
-                    // The others are calls anyway.
+                    // The others are calls in any case.
                     _ => apply_each(values, |x| op.apply(x)),
                 }
             };
@@ -72,4 +74,9 @@ fn apply_each(values: &mut [f32], f: impl Fn(f32) -> f32) {
 #[inline(always)]
 fn elu(x: f32) -> f32 {
     if x > 0.0 { x } else { exp_m1(x) }
+}
+
+#[inline(always)]
+fn selu(x: f32) -> f32 {
+    Unary::SELU_SCALE * if x > 0.0 { x } else { Unary::SELU_ALPHA * elu(x) }
 }

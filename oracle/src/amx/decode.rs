@@ -6,13 +6,13 @@ use super::Fault;
 /// An AMX instruction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Instruction {
-    /// What it does.
+    /// The operation.
     pub operation: Operation,
-    /// Its bytes.
+    /// Length in bytes.
     pub length: usize,
 }
 
-/// What an instruction does. Numbers are those of tiles.
+/// An operation. Numbers are those of tiles.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Operation {
     /// LDTILECFG
@@ -23,13 +23,13 @@ pub enum Operation {
     Release,
     /// TILEZERO
     Zero(u8),
-    /// TILELOADD, and TILELOADDT1, which differs in where caches keep what it reads.
+    /// TILELOADD, and TILELOADDT1, which differs in its cache hint.
     Load(u8, Place),
     /// TILESTORED
     Store(u8, Place),
     /// TDPBF16PS
     Multiply {
-        /// The tile that is added to.
+        /// The accumulator tile.
         sums: u8,
         /// The first factor.
         a: u8,
@@ -41,34 +41,34 @@ pub enum Operation {
 /// An operand in memory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Place {
-    /// The number of the register it begins at, [`NEXT`] among them.
+    /// The number of the base register, or [`NEXT`].
     pub base: Option<u8>,
-    /// The number of the register that is added, or is the stride of a tile's rows.
+    /// The number of the index register, which is the stride of a tile's rows.
     pub index: Option<u8>,
-    /// The logarithm of what the index is multiplied by.
+    /// The logarithm of the index's scale.
     pub scale: u32,
-    /// What is added.
+    /// The displacement.
     pub displacement: i32,
-    /// Whether there is a SIB byte, which loads and stores of tiles need.
+    /// True if there is a SIB byte, which loads and stores of tiles need.
     pub has_sib: bool,
 }
 
-/// The number that stands for the address of the next instruction; general registers have those
-/// below.
+/// The number that stands for the address of the next instruction; general registers have smaller
+/// ones.
 pub const NEXT: u8 = 16;
 
 impl Place {
-    /// The address of a tile's first row: what is added as an index elsewhere is the stride there.
+    /// Returns the address of a tile's first row, without the index, which is the stride.
     pub fn first_row(&self, register: impl Fn(u8) -> i64) -> usize {
         self.base.map_or(0, register).wrapping_add(i64::from(self.displacement)) as usize
     }
 
-    /// The address of what is no tile.
+    /// Returns the address of an operand that is not a tile.
     pub fn address(&self, register: impl Fn(u8) -> i64) -> usize {
         self.first_row(&register).wrapping_add_signed(self.offset(register))
     }
 
-    /// The bytes from row to row of a tile.
+    /// Returns the bytes from row to row of a tile.
     ///
     /// # Errors
     /// If there is no SIB byte.
@@ -85,21 +85,21 @@ impl Place {
     }
 }
 
-/// The instruction whose bytes `code` gives; `None` if it is not one of AMX that is known here.
+/// Decodes the instruction whose bytes `code` returns; `None` if it is not a known AMX instruction.
 pub fn instruction(code: impl FnMut() -> u8) -> Option<Instruction> {
     let mut code = Code { code, length: 0 };
     let operation = code.operation()?;
     Some(Instruction { operation, length: code.length })
 }
 
-/// The instruction that lies at an address.
+/// Decodes the instruction at an address.
 ///
 /// # Safety
-/// A whole instruction can be read there.
+/// Caller guarantees a whole instruction there.
 pub unsafe fn at(address: *const u8) -> Option<Instruction> {
     let mut next = address;
     instruction(|| {
-        // SAFETY: only bytes of the instruction are asked for, which the caller vouches for.
+        // SAFETY: only bytes of the instruction are read, which caller guarantees.
         let byte = unsafe { *next };
         next = next.wrapping_add(1);
         byte
@@ -112,14 +112,14 @@ struct Code<F> {
     length: usize,
 }
 
-/// What a VEX prefix says.
+/// The fields of a VEX prefix.
 struct Prefix {
-    /// What is added to the numbers of registers in ModRM's field `reg`, SIB's `index`, and `rm` or
-    /// `base`: 0 or 8.
+    /// High bits of the register numbers in ModRM's field `reg`, SIB's `index`, and `rm` or `base`:
+    /// 0 or 8.
     reg: u8,
     index: u8,
     base: u8,
-    /// The operand that only a prefix has.
+    /// The operand encoded in the prefix.
     third: u8,
     /// The legacy prefix it stands for: none, 66, F3 or F2.
     legacy: u8,
@@ -169,7 +169,7 @@ impl<F: FnMut() -> u8> Code<F> {
         })
     }
 
-    /// The operand that ModRM and what follows it describe.
+    /// Decodes the operand of ModRM and the bytes that follow.
     fn place(&mut self, mode: u8, rm: u8, prefix: &Prefix) -> Place {
         let mut place = Place { has_sib: rm == 4, ..Place::default() };
         let mut base = rm;

@@ -1,18 +1,18 @@
-//! A thread's tiles, and what instructions do to them, after the operations that Intel's Software
-//! Developer's Manual, volume 2, gives for each instruction.
+//! A thread's tiles and the operations on them, after Intel's Software Developer's Manual, volume
+//! 2.
 
-/// Bytes of a row at most.
+/// Maximum bytes of a row.
 pub const ROW_BYTES: usize = 64;
 /// Bytes of a configuration in memory.
 pub const CONFIGURATION_BYTES: usize = 64;
-/// Rows of a tile at most.
+/// Maximum rows of a tile.
 const ROWS: usize = 16;
 /// Tiles.
 const TILES: usize = 8;
 /// Float32 numbers of a row.
 const LANES: usize = 16;
 
-/// Why hardware refuses an instruction, which ends a program.
+/// The reason why hardware would refuse an instruction, which ends a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fault(pub(super) &'static str);
 
@@ -41,7 +41,7 @@ impl Default for Tiles {
 }
 
 impl Tiles {
-    /// As they are when a thread begins: not configured.
+    /// Returns the initial state of a thread: not configured.
     pub const fn new() -> Self {
         Self {
             palette: 0,
@@ -54,14 +54,14 @@ impl Tiles {
     /// LDTILECFG
     ///
     /// # Errors
-    /// If the configuration is none.
+    /// If the configuration is invalid.
     pub fn configure(&mut self, bytes: &[u8; CONFIGURATION_BYTES]) -> Result<(), Fault> {
         if bytes[0] == 0 {
             self.release();
             return Ok(());
         }
         refuse(bytes[0] != 1, "#GP: a palette that is not known")?;
-        // What an interrupted load leaves there is the hardware's own business.
+        // The state of an interrupted load is internal to the hardware.
         refuse(bytes[1] != 0, "a configuration that begins with another row than the first")?;
         let reserved = [2..16, 32..48, 56..64];
         refuse(
@@ -118,14 +118,14 @@ impl Tiles {
     /// If there is no such tile.
     ///
     /// # Safety
-    /// The tile's rows can be read from `first` on, `stride` bytes apart.
+    /// Caller guarantees that the tile's rows can be read from `first` on, `stride` bytes apart.
     pub unsafe fn load(&mut self, tile: u8, first: *const u8, stride: isize) -> Result<(), Fault> {
         let (rows, row_bytes) = self.shape(tile)?;
         let data = &mut self.data[usize::from(tile)];
         *data = [[0; ROW_BYTES]; ROWS];
         for (number, row) in data.iter_mut().enumerate().take(rows) {
             let from = first.wrapping_offset(stride.wrapping_mul(number as isize));
-            // SAFETY: the caller vouches for the row; the destination is no shorter.
+            // SAFETY: caller guarantees the row; the destination is no shorter.
             unsafe { from.copy_to_nonoverlapping(row.as_mut_ptr(), row_bytes) };
         }
         Ok(())
@@ -137,12 +137,12 @@ impl Tiles {
     /// If there is no such tile.
     ///
     /// # Safety
-    /// The tile's rows can be written from `first` on, `stride` bytes apart.
+    /// Caller guarantees that the tile's rows can be written from `first` on, `stride` bytes apart.
     pub unsafe fn store(&self, tile: u8, first: *mut u8, stride: isize) -> Result<(), Fault> {
         let (rows, row_bytes) = self.shape(tile)?;
         for (number, row) in self.data[usize::from(tile)].iter().enumerate().take(rows) {
             let to = first.wrapping_offset(stride.wrapping_mul(number as isize));
-            // SAFETY: the caller vouches for the row; the source is no shorter.
+            // SAFETY: caller guarantees the row; the source is no shorter.
             unsafe { to.copy_from_nonoverlapping(row.as_ptr(), row_bytes) };
         }
         Ok(())
@@ -151,7 +151,7 @@ impl Tiles {
     /// TDPBF16PS
     ///
     /// # Errors
-    /// If one of the tiles is not there, two are the same, or their shapes do not fit one another.
+    /// If one of the tiles does not exist, two are the same, or their shapes do not match.
     pub fn multiply(&mut self, sums: u8, a: u8, b: u8) -> Result<(), Fault> {
         refuse(
             sums == a || sums == b || a == b,
@@ -178,7 +178,7 @@ impl Tiles {
         Ok(())
     }
 
-    /// A tile's rows and the bytes of each.
+    /// Returns a tile's rows and the bytes of each.
     fn shape(&self, tile: u8) -> Result<(usize, usize), Fault> {
         refuse(self.palette == 0, "#UD: tiles are not configured")?;
         refuse(usize::from(tile) >= TILES, "#UD: there is no such tile")?;
@@ -193,7 +193,7 @@ fn refuse(wrong: bool, what: &'static str) -> Result<(), Fault> {
     if wrong { Err(Fault(what)) } else { Ok(()) }
 }
 
-/// The product of two tiles of pairs of bf16.
+/// Computes the product of two tiles of pairs of bf16.
 struct Product<'a> {
     a: [Row; ROWS],
     b: &'a [Row; ROWS],
@@ -203,11 +203,11 @@ struct Product<'a> {
 }
 
 impl Product<'_> {
-    /// Each sum has two: that of the products of pairs' first halves and that of their second
-    /// halves, each product added without rounding it before. Numbers that are too small for normal
-    /// ones are zero, read and written.
+    /// Each sum has two accumulators: one for the products of pairs' first elements and one for
+    /// those of their second elements, each product added without rounding before. Subnormal
+    /// numbers are zero, read and written.
     fn add_to(&self, sums: &[Row; ROWS]) -> [Row; ROWS] {
-        /// With fused products in one instruction.
+        /// Uses fused multiply-adds.
         #[target_feature(enable = "avx512f")]
         fn wide(product: &Product<'_>, sums: &[Row; ROWS]) -> [Row; ROWS] {
             product.sums(sums)
@@ -243,7 +243,7 @@ impl Product<'_> {
     }
 }
 
-/// The first and the second numbers of a row's pairs.
+/// Returns the first and the second elements of a row's pairs.
 #[inline(always)]
 fn halves(row: &Row) -> [[f32; LANES]; 2] {
     let bits = floats(row).map(f32::to_bits);
@@ -260,7 +260,7 @@ fn floats(row: &Row) -> [f32; LANES] {
     })
 }
 
-/// A number, or zero of its sign if it is too small for a normal one.
+/// Returns a number, or a zero of its sign if it is subnormal.
 #[inline(always)]
 fn normal(x: f32) -> f32 {
     if x.abs() < f32::MIN_POSITIVE { 0.0_f32.copysign(x) } else { x }

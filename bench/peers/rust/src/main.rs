@@ -18,7 +18,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 const MIN_RUNS: usize = 3;
 const LONG: f64 = 1000.0;
 
-/// What is run, from pixels to the values of the output.
+/// The function that is run, from pixels to the values of the output.
 type Network = Box<dyn FnMut(&[f32]) -> Result<Vec<f32>>>;
 
 fn main() -> Result<()> {

@@ -1,16 +1,16 @@
-//! Convolution on AMX's tiles: a block of 32 pixels by 32 output channels is four tiles of sums, to
-//! which each instruction adds the products of 16 pixels, 32 input channels and 16 output channels.
+//! Convolution on AMX tiles. A block of 32 pixels by 32 output channels is four tiles of sums; each
+//! instruction adds the products of 16 pixels, 32 input channels and 16 output channels.
 //!
-//! A tile's rows must be equally far apart, which the pixels under a tap are not at the end of a
-//! row. So the input is put into [`Planes`] first, rounded and with its padding: there all output
-//! pixels of a picture, in their order, find what is under a tap at equal distances. Few more sums
-//! are computed than there are pixels; those between rows are dropped.
+//! A tile's rows must be equally far apart in memory, which the pixels under a tap are not at the
+//! end of an image row. So the input is first converted into [`Planes`], with its padding: there
+//! the pixels under a tap, for all output pixels in order, are equally far apart. Slightly more
+//! sums are computed than there are pixels; those between rows are dropped.
 //!
-//! Numbers are bf16 there in one of three ways ([`expansion`]): rounded, or split into the sum of
-//! two, which makes three products of one and answers that lack a few of float32's last bits, or of
-//! three, which makes six products and lacks nothing. Where they are split, a pixel's sums that are
-//! not finite, or are all so small that numbers too small for tiles may count, are computed anew
-//! ([`recompute`]).
+//! Values become bf16 in one of three ways ([`expansion`]): rounded; split into a sum of two, with
+//! three products for each original one and an error in the last bits of float32; or split into a
+//! sum of three, with six products and no loss. For split values, a pixel's sums are recomputed
+//! ([`recompute`]) if they are not finite, or all so small that numbers below the tiles' range may
+//! matter.
 
 mod expansion;
 mod pack;
@@ -22,8 +22,8 @@ use std::ops::Range;
 use self::expansion::Bf16Expansion;
 pub(super) use self::expansion::{Bf16, Bf16x2, Bf16x3};
 use self::planes::{Planes, RowBlock};
-use self::recompute::{Recompute, needs_recompute};
-use super::task_grid::TaskGrid;
+use self::recompute::{OutputPixel, Recompute, needs_recompute};
+use super::task_grid::{TaskGrid, Work};
 use super::tile::Job;
 use super::{Algorithm, Conv, ConvKernel, ConvShape, ErrorClass, with_weight_loads};
 use crate::simd::{Avx512Bf16, BLOCK_COLUMNS, BLOCK_ROWS, Factors, Simd, SimdOp, Sums, Tiles};
@@ -52,17 +52,19 @@ pub(super) const fn kernel<P: Bf16Expansion>() -> ConvKernel {
     }
 }
 
-/// Of two numbers in parts, the products of the larger parts count: one, three of two parts each,
-/// six of three.
+/// Products of the larger terms count: one of a single term, three of two terms, six of three.
 const fn algorithm<P: Bf16Expansion>() -> Algorithm {
     let error_class = if P::TERMS == 2 { ErrorClass::SplitBf16 } else { ErrorClass::F32 };
-    let products = |shape: &ConvShape| shape.products() * (P::TERMS * (P::TERMS + 1) / 2) as u64;
-    Algorithm { name: P::NAME, error_class, products }
+    Algorithm {
+        name: P::NAME,
+        error_class,
+        products: |shape| shape.products() * (P::TERMS * (P::TERMS + 1) / 2) as u64,
+    }
 }
 
-/// What putting one vector of inputs into planes costs if it has been rounded before.
+/// Cost of copying one vector of bf16 inputs into planes.
 const COPY_COST: f64 = 1.5;
-/// What a vector of sums costs from its tile to the output.
+/// Cost of moving a vector of sums from its tile to the output.
 const STORE_COST: f64 = 6.0;
 
 /// See [`ConvKernel::cost`].
@@ -106,7 +108,7 @@ fn run<P: Bf16Expansion>(conv: Conv<'_>, pool: &ThreadPool) {
     }
 }
 
-/// The products of one band.
+/// The products of one block of rows.
 struct Product<'a> {
     job: &'a Job<'a>,
     shape: &'a ConvShape,
@@ -121,9 +123,13 @@ impl Product<'_> {
     fn run<P: Bf16Expansion>(&self, pool: &ThreadPool) {
         let (positions, panels) =
             (self.planes.positions(self.row_block.rows.len()), pack::panels(self.shape));
-        let bytes = [self.planes.step, pack::panel_len(self.shape, P::TERMS)]
-            .map(|words| words * size_of::<f32>());
-        let tasks = TaskGrid::new([positions, panels], bytes, BLOCK_ROWS, pool.threads());
+        let work = Work {
+            pixels: positions,
+            panels,
+            pixel_bytes: self.planes.step * size_of::<f32>(),
+            panel_bytes: pack::panel_len(self.shape, P::TERMS) * size_of::<f32>(),
+        };
+        let tasks = TaskGrid::new(work, BLOCK_ROWS, pool.threads());
         pool.run(tasks.tasks(), &|_, index| {
             let tiles = Tiles::configure();
             let mut sums = [0.0; BLOCK_ROWS * BLOCK_COLUMNS];
@@ -144,8 +150,8 @@ impl Product<'_> {
         });
     }
 
-    /// The sums of the block of pixels from a position on. `turn` counts the blocks that have used
-    /// the panel before.
+    /// Computes the sums of the block of pixels that begins at a position. `turn` counts the blocks
+    /// that used the panel before.
     fn multiply<P: Bf16Expansion>(
         &self,
         tiles: &Tiles,
@@ -156,7 +162,7 @@ impl Product<'_> {
     ) {
         let (steps, panel_len) = (pack::steps(self.shape), pack::panel_len(self.shape, P::TERMS));
         let weights = &self.job.packed[panel * panel_len..][..panel_len];
-        // Each block brings an eighth of the next panel into cache.
+        // Each block prefetches an eighth of the next panel.
         let ahead =
             weights.as_ptr().wrapping_add(panel_len + turn * (panel_len / PREFETCHING_BLOCKS));
         let last = position + BLOCK_ROWS - 1 + self.planes.max_tap_offset(self.row_block);
@@ -178,7 +184,7 @@ impl Product<'_> {
     }
 }
 
-/// How many blocks together bring the next panel of weights into cache; see [`Factors`].
+/// Number of blocks that together prefetch the next panel; see [`Factors`].
 const PREFETCHING_BLOCKS: usize = 8;
 
 /// Writes a block's sums to the output.
@@ -187,7 +193,7 @@ struct StoreBlock<'a> {
     positions: Range<usize>,
     panel: usize,
     sums: &'a mut Sums,
-    /// Of how many parts their factors were.
+    /// Terms of each value.
     terms: usize,
 }
 
@@ -202,7 +208,8 @@ impl SimdOp for StoreBlock<'_> {
             if x < planes.output.width {
                 let row = row_block.rows.start + y;
                 if terms > 1 && needs_recompute(&sums[..channels]) {
-                    product.recompute([row_block.image, row, x], panel, terms, sums);
+                    let pixel = OutputPixel { image: row_block.image, y: row, x };
+                    product.recompute(pixel, panel, terms, sums);
                 }
                 let pixel =
                     (row_block.image * planes.output.height + row) * planes.output.width + x;
@@ -219,11 +226,11 @@ impl SimdOp for StoreBlock<'_> {
 }
 
 impl Product<'_> {
-    /// Computes the sums of a pixel and a panel, whose weights are of so many parts, without tiles.
+    /// Computes the sums of a pixel and a panel without tiles; weights have `terms` terms.
     #[cold]
     fn recompute(
         &self,
-        pixel: [usize; 3],
+        pixel: OutputPixel,
         panel: usize,
         terms: usize,
         sums: &mut [f32; BLOCK_COLUMNS],

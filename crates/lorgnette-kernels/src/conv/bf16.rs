@@ -1,8 +1,8 @@
-//! Convolution of numbers rounded to bf16, in pairs: one instruction multiplies two channels of
-//! each of sixteen output channels and adds both products to a float32 sum.
+//! Convolution of values rounded to bf16, in pairs: one instruction multiplies two input channels
+//! for each of sixteen output channels and adds both products to a float32 sum.
 //!
 //! A pair is as wide as a float32. With the input rounded to pairs of neighbouring channels, and
-//! the weights packed as such, this is the direct convolution of half as many channels, run by the
+//! the weights packed the same way, this is the direct convolution of half the channels, run by the
 //! same tile with another product.
 
 use std::ops::Range;
@@ -20,8 +20,7 @@ use crate::{
     ImageLayout, NumericOptions, Padding, Precision, StorageType, ThreadPool, WeightFormat, Window,
 };
 
-/// What rounding one vector of inputs costs, in vector multiplications of the convolution: it is
-/// read, and half of it written.
+/// Cost of rounding one vector of inputs: it is read, and half of it written.
 const ROUNDING_COST: f64 = 2.0;
 
 pub(super) const fn kernel<S: Simd>() -> ConvKernel {
@@ -55,12 +54,12 @@ pub(super) const fn kernel<S: Simd>() -> ConvKernel {
     }
 }
 
-/// Whether the input has been rounded by who wrote it.
+/// True if the input is stored as bf16.
 fn input_is_bf16(shape: &ConvShape) -> bool {
     shape.input.storage == StorageType::Bf16
 }
 
-/// The same convolution, a pair of input channels counting as one.
+/// Returns the convolution in which a pair of input channels counts as one.
 fn paired_shape(shape: &ConvShape) -> ConvShape {
     let ImageLayout { batch, height, width, channels, stride, .. } = shape.input;
     let pairs = ImageLayout::dense(batch, height, width, StorageType::Bf16.words(channels));
@@ -68,7 +67,7 @@ fn paired_shape(shape: &ConvShape) -> ConvShape {
     ConvShape { input: ImageLayout { stride, ..pairs }, ..*shape }
 }
 
-/// A tap's last channel is paired with zero where their number is odd.
+/// Packs rows of weights. A tap's odd last channel is paired with zero.
 fn pack_rows<S: Simd>(
     shape: &ConvShape,
     filter: &Filter<'_>,
@@ -87,7 +86,7 @@ fn pack_rows<S: Simd>(
             values[row * width..][..width].iter_mut().zip(source.row(k, panel, width))
         {
             let half = u32::from(f32_to_bf16(weight));
-            // The first of a pair comes before the second.
+            // The first element of a pair comes before the second.
             *pair =
                 f32::from_bits(if channel % 2 == 0 { half } else { pair.to_bits() | half << 16 });
         }
@@ -108,7 +107,7 @@ fn run<S: Simd>(conv: Conv<'_>, pool: &ThreadPool) {
     conv.check(pack::packed_len::<S>(&pairs));
     let (mut job, input, zeros) = Job::new::<S>(conv);
     if padded_shape.is_some() {
-        // The taps of a row touch, and none is outside the picture.
+        // The taps of a row are contiguous, and none is outside the image.
         let [rows, columns] = pairs.window.kernel;
         (job.taps, job.depth) = ([rows, 1], columns * pairs.input.channels);
     }
@@ -119,7 +118,7 @@ fn run<S: Simd>(conv: Conv<'_>, pool: &ThreadPool) {
     }
 }
 
-/// Rounds all pixels.
+/// Rounds all pixels into scratch.
 fn round_input<'a>(
     layout: &ImageLayout,
     input: &[f32],
@@ -138,9 +137,8 @@ fn round_input<'a>(
     rounded
 }
 
-/// The convolution of the picture with its padding around it, if that is worth making: where there
-/// are few channels, such as a photo's, so that it is small, and single taps are too short to be
-/// gone through one by one.
+/// Returns the convolution of the explicitly padded image where that pays: with few channels, such
+/// as a photo's, the copy is small and single taps are too short for a loop each.
 fn padded_shape(shape: &ConvShape) -> Option<ConvShape> {
     let ConvShape { input, window, .. } = *shape;
     let touch = window.kernel[1] > 1 && window.dilation[1] == 1;
@@ -152,17 +150,17 @@ fn padded_shape(shape: &ConvShape) -> Option<ConvShape> {
     }
     let Padding { top, bottom, left, right } = window.padding;
     let (height, width) = (input.height + top + bottom, input.width + left + right);
-    // The taps of a row are read without asking again whether they are there.
+    // The taps of a row are read without a bounds check.
     assert!(
         (shape.output.width - 1) * window.stride[1] + window.kernel[1] <= width,
-        "a window leaves its picture"
+        "a window leaves the padded image"
     );
     let stride = StorageType::Bf16.words(input.channels);
     let input = ImageLayout { height, width, stride, storage: StorageType::Bf16, ..input };
     Some(ConvShape { input, window: Window { padding: Padding::default(), ..window }, ..*shape })
 }
 
-/// Rounds all pixels and puts zeros around them.
+/// Rounds all pixels into scratch and surrounds them with zeros.
 fn pad_and_round<'a>(
     shape: &ConvShape,
     input: &[f32],

@@ -1,9 +1,9 @@
-//! Convolution without gathering: each tap of each pixel is read where it lies.
+//! Convolution without gathering (implicit GEMM): each tap of each pixel is read in place.
 
 use std::marker::PhantomData;
 
 use super::rows::{ImplicitIm2col, Rows, StridedRows};
-use super::task_grid::TaskGrid;
+use super::task_grid::{TaskGrid, Work};
 use super::tile::{Inputs, Job};
 use super::weight::Weight;
 use super::{ConvKernel, ConvShape, pack};
@@ -33,12 +33,12 @@ pub(super) const fn kernel<S: Simd>() -> ConvKernel {
     }
 }
 
-/// How many zeros the padding is read from.
+/// Returns the number of zeros that stand for a pixel of the padding.
 pub(super) fn zeros(shape: &ConvShape) -> usize {
     shape.input.channels
 }
 
-/// Computes a job whose weights are of any form; `scratch` has as many floats as [`zeros`].
+/// Computes a job with weights of any storage type; `scratch` has [`zeros`] words.
 pub(super) fn run<S: Simd, W: Weight>(
     job: &Job<'_>,
     shape: &ConvShape,
@@ -62,18 +62,21 @@ pub(super) fn run<S: Simd, W: Weight>(
 }
 
 fn tiles<S: Simd, W: Weight>(job: &Job<'_>, rows: &dyn Rows, shape: &ConvShape, pool: &ThreadPool) {
-    // Neighbouring windows share what they see, unless they step over it.
+    // Neighbouring windows share pixels unless the stride exceeds the window.
     let new_pixels = (shape.window.stride[0] * shape.window.stride[1]).min(shape.taps());
-    let pixel_bytes = new_pixels * shape.input.channels * size_of::<f32>();
-    let panel_bytes = pack::panel_len::<S>(shape) * size_of::<W>();
-    let counts = [shape.output.pixels(), job.panels::<S>()];
-    let task_grid = TaskGrid::new(counts, [pixel_bytes, panel_bytes], S::TILE_ROWS, pool.threads());
+    let work = Work {
+        pixels: shape.output.pixels(),
+        panels: job.panels::<S>(),
+        pixel_bytes: new_pixels * shape.input.channels * size_of::<f32>(),
+        panel_bytes: pack::panel_len::<S>(shape) * size_of::<W>(),
+    };
+    let task_grid = TaskGrid::new(work, S::TILE_ROWS, pool.threads());
     pool.run(task_grid.tasks(), &|_, index| {
         S::dispatch(Task::<W> { job, rows, task_grid: &task_grid, index, weights: PhantomData });
     });
 }
 
-/// Bytes of weights that stay in a core's L2 beside what their tiles read and write.
+/// Bytes of weights that stay in a core's L2 together with their tiles' inputs and outputs.
 const L2_WEIGHT_BYTES: usize = 128 << 10;
 
 /// Some tiles of some panels.
@@ -91,9 +94,9 @@ impl<W: Weight> SimdOp for Task<'_, W> {
         let Self { job, rows, task_grid, index, .. } = self;
         let (tiles, panels) = task_grid.task(index);
         let mut inputs = Inputs::new(rows);
-        // A tile of few products takes as long as finding its inputs and bringing them to L1 does:
-        // once is enough for all panels. Of larger weights, each panel is brought near once for all
-        // tiles.
+        // For a tile of few products, finding its inputs and loading them into L1 takes as long as
+        // the products: small weights are applied panel by panel to each tile. Of larger weights,
+        // each panel is loaded once for all tiles.
         if panels.len() * job.panel_bytes::<W>() <= L2_WEIGHT_BYTES {
             for tile in tiles {
                 inputs.find(job, task_grid.pixels(tile));

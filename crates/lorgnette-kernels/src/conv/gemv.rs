@@ -1,5 +1,5 @@
-//! Convolution of very few output pixels, such as a fully connected layer for one picture: each
-//! weight is used so few times that reading them is all that counts.
+//! Convolution of very few output pixels (GEMV), such as a fully connected layer for one image.
+//! Each weight is used so few times that reading the weights takes all the time.
 
 use super::rows::ImplicitIm2col;
 use super::tile::Job;
@@ -9,7 +9,7 @@ use crate::ThreadPool;
 use crate::blocks::chunk;
 use crate::simd::Simd;
 
-/// Beyond so many pixels, arithmetic begins to count.
+/// Maximum number of pixels for which memory is the limit.
 pub(super) const MAX_PIXELS: usize = 3;
 
 pub(super) const fn kernel<S: Simd>() -> ConvKernel {
@@ -35,10 +35,10 @@ pub(super) const fn kernel<S: Simd>() -> ConvKernel {
     }
 }
 
-/// Tasks a thread gets where there is enough to read.
+/// Tasks per thread.
 const TASKS_PER_THREAD: usize = 8;
 
-/// Computes a job whose weights are of any form; `scratch` has as many floats as [`direct::zeros`].
+/// Computes a job with weights of any storage type; `scratch` has [`direct::zeros`] words.
 pub(super) fn run<S: Simd, W: Weight>(
     job: &Job<'_>,
     shape: &ConvShape,

@@ -1,5 +1,5 @@
-//! Reordering weights for the tile: `[panel of output channels][tap][input channel][channel of the
-//! panel]`, so that a tile reads its weights from front to back. The last panel is filled up with
+//! Reordering of weights for the tile: `[panel of output channels][tap][input channel][channel of
+//! the panel]`, so that a tile reads its weights from front to back. The last panel is padded with
 //! zeros.
 
 use std::ops::Range;
@@ -9,11 +9,11 @@ use super::{ConvShape, Filter, panel_width};
 use crate::ThreadPool;
 use crate::simd::{MAX_LANES, Simd};
 
-/// Rows of the filter that a task copies to one panel before it goes on to the next: their lines of
-/// the file stay in the core's cache until the panels that share them have had theirs.
+/// Rows of the filter that a task copies to one panel before the next panel. Their cache lines of
+/// the file stay in the core's cache until all panels that share them have copied them.
 const ROWS_AT_ONCE: usize = 64;
 
-/// Floats of one panel.
+/// Returns the words of one panel.
 pub(super) fn panel_len<S: Simd>(shape: &ConvShape) -> usize {
     shape.depth() * panel_width::<S>()
 }
@@ -42,14 +42,14 @@ pub(super) fn pack_rows<S: Simd>(
     );
 }
 
-/// Calls `copy(panel, row, the panel's words)` for each row of each panel, a panel's rows in their
+/// Calls `copy(panel, row, words of the panel)` for each row of each panel; rows of a panel in
 /// order.
-pub(super) fn in_panels(
+pub(super) fn in_panels<F: Fn(usize, usize, &mut [f32]) + Sync>(
     packed: &mut [f32],
     panel_len: usize,
     rows: Range<usize>,
     pool: &ThreadPool,
-    copy: &(impl Fn(usize, usize, &mut [f32]) + Sync),
+    copy: &F,
 ) {
     let panels: Vec<_> = packed.chunks_exact_mut(panel_len.max(1)).map(Mutex::new).collect();
     let tasks = pool.threads().min(panels.len());
@@ -66,7 +66,7 @@ pub(super) fn in_panels(
     });
 }
 
-/// Copies weights in the file's order, scaled: the layout of the reference kernels,
+/// Copies weights in the file's order and scales them: the layout of the reference kernels,
 /// `[depth][channels]`.
 pub(crate) fn plain(
     depth: usize,
@@ -81,10 +81,10 @@ pub(crate) fn plain(
     }
 }
 
-/// The most output channels of a panel at any level.
+/// Maximum output channels of a panel, at any level.
 pub(super) const MAX_PANEL_WIDTH: usize = 2 * MAX_LANES;
 
-/// The matrix `[depth][channels]` that a filter is.
+/// A filter as a matrix `[depth][channels]`.
 pub(crate) struct Source<'a> {
     bytes: &'a [u8],
     scale: Option<&'a [f32]>,
@@ -108,19 +108,19 @@ impl<'a> Source<'a> {
         Self { bytes: filter.bytes, scale: filter.scale, channels, steps }
     }
 
-    /// A convolution's.
+    /// Returns the matrix of a convolution's filter.
     pub(crate) fn for_conv(filter: &Filter<'a>, shape: &ConvShape) -> Self {
         Self::new(filter, shape.depth(), shape.output.channels)
     }
 
-    /// Row `k` of a panel of `width` output channels, zeros where there are no more.
+    /// Returns row `k` of a panel of `width` output channels, padded with zeros.
     pub(super) fn row(&self, k: usize, panel: usize, width: usize) -> [f32; MAX_PANEL_WIDTH] {
         let mut row = [0.0; MAX_PANEL_WIDTH];
         self.copy(k, panel * width, &mut row[..width]);
         row
     }
 
-    /// Row `k` from channel `first` on, zeros where there are no more channels.
+    /// Copies row `k` from channel `first` on, padded with zeros.
     pub(crate) fn copy(&self, k: usize, first: usize, to: &mut [f32]) {
         let count = to.len().min(self.channels - first);
         let (values, rest) = to.split_at_mut(count);

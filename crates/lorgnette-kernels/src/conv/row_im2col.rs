@@ -1,18 +1,18 @@
-//! Convolution of few channels, such as photos have: a tile takes a whole row of taps, a strip, for
-//! one. In NHWC a strip is contiguous, so it is read where it lies; only windows that reach beyond
-//! the picture's left or right edge are gathered first.
+//! Convolution of few channels, such as a photo's: a tile treats a whole row of taps as one. In
+//! NHWC that row is contiguous and read in place; only windows beyond the image's left or right
+//! edge are gathered first.
 
 use std::ops::Range;
 
-use super::rows::{PixelOrigin, PixelOrigins, Rows, is_inside, locate};
-use super::task_grid::TaskGrid;
+use super::rows::{PixelOrigin, PixelOrigins, Rows, Tap, is_inside, locate};
+use super::task_grid::{TaskGrid, Work};
 use super::tile::{Inputs, Job};
 use super::{Conv, ConvKernel, ConvShape, pack};
 use crate::ThreadPool;
 use crate::blocks::SharedSlice;
 use crate::simd::{Simd, SimdOp};
 
-/// Beyond so many channels, single taps are long enough.
+/// Maximum number of channels; with more, single taps are long enough.
 pub(super) const MAX_CHANNELS: usize = 8;
 
 pub(super) const fn kernel<S: Simd>() -> ConvKernel {
@@ -33,18 +33,18 @@ pub(super) const fn kernel<S: Simd>() -> ConvKernel {
     }
 }
 
-/// Floats of a strip, a row of taps.
+/// Returns the words of a row of taps.
 fn row_len(shape: &ConvShape) -> usize {
     shape.window.kernel[1] * shape.input.channels
 }
 
-/// Floats of the patches of one tile: what each of its windows sees.
+/// Returns the words of one tile's patches: the input of each of its windows.
 fn patches_len<S: Simd>(shape: &ConvShape) -> usize {
-    // A whole number of cache lines, so that workers do not share one.
+    // A multiple of a cache line, so that threads do not share one.
     (S::TILE_ROWS * shape.depth()).next_multiple_of(16)
 }
 
-/// Floats of the zeros that strips above and below the picture are read from.
+/// Returns the words of the zeros that rows of taps above and below the image are read from.
 fn zeros_len(shape: &ConvShape) -> usize {
     row_len(shape).next_multiple_of(16)
 }
@@ -56,15 +56,19 @@ fn run<S: Simd>(conv: Conv<'_>, pool: &ThreadPool) {
     (job.taps, job.depth) = ([shape.window.kernel[0], 1], row_len(shape));
     let (zeros, scratch) = scratch.split_at_mut(zeros_len(shape));
     zeros.fill(0.0);
-    let pixel_bytes = shape.depth() * size_of::<f32>();
-    let task_grid =
-        TaskGrid::new([shape.output.pixels(), 1], [pixel_bytes, 0], S::TILE_ROWS, pool.threads());
+    let work = Work {
+        pixels: shape.output.pixels(),
+        panels: 1,
+        pixel_bytes: shape.depth() * size_of::<f32>(),
+        panel_bytes: 0,
+    };
+    let task_grid = TaskGrid::new(work, S::TILE_ROWS, pool.threads());
     let (scratch, len) = (SharedSlice::new(scratch), patches_len::<S>(shape));
     pool.run(task_grid.tasks(), &|worker, index| {
         // SAFETY: each worker has its own patches.
         let patches =
             SharedSlice::new(unsafe { scratch.slice_mut(worker * len..(worker + 1) * len) });
-        let im2col_rows = Im2colRows::new(shape, [input, zeros], patches);
+        let im2col_rows = Im2colRows::new(shape, input, zeros, patches);
         S::dispatch(Task {
             job: &job,
             im2col_rows: &im2col_rows,
@@ -96,26 +100,32 @@ impl SimdOp for Task<'_> {
     }
 }
 
-/// The strips that windows see.
+/// The rows of taps under the windows.
 struct Im2colRows<'a> {
     shape: &'a ConvShape,
     input: &'a [f32],
     zeros: &'a [f32],
-    /// What those windows of a tile see that are not whole.
+    /// Gathered rows of taps, for the windows of a tile that reach beyond the image.
     patches: SharedSlice<'a>,
 }
 
 impl<'a> Im2colRows<'a> {
-    fn new(shape: &'a ConvShape, [input, zeros]: [&'a [f32]; 2], patches: SharedSlice<'a>) -> Self {
+    fn new(
+        shape: &'a ConvShape,
+        input: &'a [f32],
+        zeros: &'a [f32],
+        patches: SharedSlice<'a>,
+    ) -> Self {
         assert!(input.len() >= shape.input.len() && zeros.len() >= row_len(shape));
         Self { shape, input, zeros, patches }
     }
 
-    /// Gathers a strip of pixel `i` of a tile, tap by tap.
+    /// Gathers a row of taps of pixel `i` of a tile, tap by tap.
     fn gather_row(&self, i: usize, origin: PixelOrigin, ky: usize) -> *const f32 {
         let ConvShape { input: layout, window, .. } = self.shape;
         let first = i * self.shape.depth() + ky * row_len(self.shape);
-        // SAFETY: nobody else has this worker's patches, and a tile's pixels have a patch each.
+        // SAFETY: no other thread has this worker's patches, and each pixel of a tile has its own
+        // patch.
         let patch = unsafe { self.patches.slice_mut(first..first + row_len(self.shape)) };
         let y = ky * window.dilation[0];
         for (kx, values) in patch.chunks_exact_mut(layout.channels).enumerate() {
@@ -132,29 +142,31 @@ impl<'a> Im2colRows<'a> {
     }
 }
 
-// SAFETY: `tap_pointers` gives a strip of the picture after checking that it lies there, or as many
-// zeros, or a strip of a patch.
+// SAFETY: `tap_pointers` gives a row of taps after checking that it is inside the image, or the
+// same number of zeros, or a row of a patch.
 unsafe impl Rows for Im2colRows<'_> {
     fn locate(&self, pixels: Range<usize>, origins: &mut PixelOrigins) {
         locate(self.shape, pixels, origins);
     }
 
-    fn tap_pointers(&self, origins: &PixelOrigins, [ky, _]: [usize; 2], inputs: &mut [*const f32]) {
+    fn tap_pointers(&self, origins: &PixelOrigins, tap: Tap, inputs: &mut [*const f32]) {
         let ConvShape { input: layout, window, .. } = self.shape;
-        let y = ky * window.dilation[0];
+        let y = tap.y * window.dilation[0];
         let base = self.input.as_ptr().wrapping_add(y * layout.width * layout.stride);
         let is_in_image = |origin: PixelOrigin| is_inside(origin.y, y, layout.height);
-        let in_bounds =
-            |origin: PixelOrigin| is_in_image(origin) && is_contiguous(self.shape, origin);
-        let out_of_bounds = |i: usize, origin: PixelOrigin| match is_in_image(origin) {
-            true => self.gather_row(i, origin, ky),
-            false => self.zeros.as_ptr(),
-        };
-        origins.find(base, in_bounds, out_of_bounds, inputs);
+        origins.find(
+            base,
+            |origin| is_in_image(origin) && is_contiguous(self.shape, origin),
+            |i, origin| match is_in_image(origin) {
+                true => self.gather_row(i, origin, tap.y),
+                false => self.zeros.as_ptr(),
+            },
+            inputs,
+        );
     }
 }
 
-/// Whether a window's strips lie between the picture's edges, and in one piece.
+/// True if a window's rows of taps are contiguous and inside the image from left to right.
 fn is_contiguous(shape: &ConvShape, origin: PixelOrigin) -> bool {
     let ConvShape { input: layout, window, .. } = shape;
     let solid = window.dilation[1] == 1 && layout.stride == layout.channels;

@@ -1,29 +1,36 @@
-//! Where the input of each output pixel lies: what makes one tile serve every window.
+//! Pointers to the input of each output pixel, which let one tile serve every window.
 
 use std::ops::Range;
 
 use super::ConvShape;
 use crate::simd::MAX_TILE_ROWS;
 
-/// An output pixel, seen from the input.
+/// A tap's row and column in the window.
+#[derive(Clone, Copy)]
+pub(super) struct Tap {
+    pub(super) y: usize,
+    pub(super) x: usize,
+}
+
+/// An output pixel's position in the input.
 #[derive(Clone, Copy, Default)]
 pub(super) struct PixelOrigin {
-    /// The input pixel under the window's first tap; outside the picture in the padding.
+    /// The input pixel under the window's first tap; outside the image in the padding.
     pub(super) y: isize,
     pub(super) x: isize,
-    /// Where that pixel begins, relative to the input; meaningless by itself in the padding.
+    /// Word offset of that pixel from the input's start; meaningless by itself in the padding.
     pub(super) offset: isize,
 }
 
-/// The output pixels of a tile, seen from the input.
+/// The positions of a tile's output pixels in the input.
 #[derive(Clone, Copy, Default)]
 pub(super) struct PixelOrigins {
     count: usize,
     first: PixelOrigin,
-    /// From one to the next, if all are neighbours in a row, as those of most tiles are; what lies
-    /// under a tap is then known from the ends.
+    /// Distance from one to the next, if all are neighbours in a row, as in most tiles. The pixels
+    /// under a tap then follow from both ends.
     step: Option<Step>,
-    /// All of them, if not.
+    /// All of them otherwise.
     each: [PixelOrigin; MAX_TILE_ROWS],
 }
 
@@ -34,12 +41,12 @@ struct Step {
 }
 
 impl PixelOrigins {
-    /// How many there are.
+    /// Returns the number of pixels.
     pub(super) fn len(&self) -> usize {
         self.count
     }
 
-    /// Number `i` of them.
+    /// Returns the origin of pixel `i`.
     fn at(&self, i: usize) -> PixelOrigin {
         let PixelOrigin { y, x, offset } = self.first;
         match self.step {
@@ -62,9 +69,9 @@ impl PixelOrigins {
         }
     }
 
-    /// Puts into `pointers` where the values under a tap lie, from `base` and the origins, as far
-    /// as they are `in_bounds`, and what `out_of_bounds` gives for the others. `in_bounds` must be
-    /// true of all between two of a row of which it is.
+    /// Writes pointers to the values under a tap: from `base` and the origins that are `in_bounds`,
+    /// from `out_of_bounds` for the others. `in_bounds` must hold for all origins between two of a
+    /// row for which it holds.
     #[inline(always)]
     pub(super) fn find(
         &self,
@@ -93,23 +100,23 @@ impl PixelOrigins {
 /// The source of a tile's input.
 ///
 /// # Safety
-/// `tap_pointers` gives pointers to as many readable floats as the job's depth, for origins of
-/// output pixels that `locate` gave and taps of the job.
+/// `tap_pointers` gives pointers to the job's depth of readable words, for origins from `locate`
+/// and taps of the job.
 pub(super) unsafe trait Rows: Sync {
-    /// Finds some output pixels: one or more, at most [`MAX_TILE_ROWS`].
+    /// Finds the origins of 1 to [`MAX_TILE_ROWS`] output pixels.
     fn locate(&self, pixels: Range<usize>, origins: &mut PixelOrigins);
-    /// Finds what lies under a tap (its row and column in the window) of each pixel.
-    fn tap_pointers(&self, origins: &PixelOrigins, tap: [usize; 2], inputs: &mut [*const f32]);
+    /// Finds the values under a tap (its row and column in the window) of each pixel.
+    fn tap_pointers(&self, origins: &PixelOrigins, tap: Tap, inputs: &mut [*const f32]);
 }
 
-/// Rows at equal distances: the pixels a 1×1 window sees.
+/// Rows at equal distances: the pixels of a pointwise window.
 pub(super) struct StridedRows<'a> {
     values: &'a [f32],
     stride: usize,
 }
 
 impl<'a> StridedRows<'a> {
-    /// `count` rows of `depth` floats.
+    /// Checks that there are `count` rows of `depth` words.
     pub(super) fn new(values: &'a [f32], stride: usize, depth: usize, count: usize) -> Self {
         assert!(
             count == 0 || (count - 1) * stride + depth <= values.len(),
@@ -119,7 +126,7 @@ impl<'a> StridedRows<'a> {
     }
 }
 
-// SAFETY: there are as many rows as output pixels, and `new` checked that they lie in the slice.
+// SAFETY: there is a row for each output pixel, and `new` checked that they are in the slice.
 unsafe impl Rows for StridedRows<'_> {
     fn locate(&self, pixels: Range<usize>, origins: &mut PixelOrigins) {
         origins.count = pixels.len();
@@ -127,12 +134,12 @@ unsafe impl Rows for StridedRows<'_> {
         origins.step = Some(Step { x: 0, offset: self.stride as isize });
     }
 
-    fn tap_pointers(&self, origins: &PixelOrigins, _: [usize; 2], inputs: &mut [*const f32]) {
+    fn tap_pointers(&self, origins: &PixelOrigins, _: Tap, inputs: &mut [*const f32]) {
         origins.find_strided(self.values.as_ptr(), self.stride as isize, inputs);
     }
 }
 
-/// The pixels under the taps of a window, zeros in the padding.
+/// The pixels under the taps of a window; zeros in the padding.
 pub(super) struct ImplicitIm2col<'a> {
     shape: &'a ConvShape,
     input: &'a [f32],
@@ -140,42 +147,39 @@ pub(super) struct ImplicitIm2col<'a> {
 }
 
 impl<'a> ImplicitIm2col<'a> {
-    /// `zeros` are as many as the input has channels.
+    /// `zeros` has a word for each input channel.
     pub(super) fn new(shape: &'a ConvShape, input: &'a [f32], zeros: &'a [f32]) -> Self {
         assert!(zeros.len() >= shape.input.channels && input.len() >= shape.input.len());
         Self { shape, input, zeros }
     }
 }
 
-// SAFETY: `tap_pointers` gives the channels of an input pixel after checking that it lies in the
-// picture, or the zeros.
+// SAFETY: `tap_pointers` gives the channels of an input pixel after checking that it is inside the
+// image, or the zeros.
 unsafe impl Rows for ImplicitIm2col<'_> {
     fn locate(&self, pixels: Range<usize>, origins: &mut PixelOrigins) {
         locate(self.shape, pixels, origins);
     }
 
-    fn tap_pointers(
-        &self,
-        origins: &PixelOrigins,
-        [ky, kx]: [usize; 2],
-        inputs: &mut [*const f32],
-    ) {
+    fn tap_pointers(&self, origins: &PixelOrigins, tap: Tap, inputs: &mut [*const f32]) {
         let ConvShape { input: layout, window, .. } = self.shape;
-        let (y, x) = (ky * window.dilation[0], kx * window.dilation[1]);
+        let (y, x) = (tap.y * window.dilation[0], tap.x * window.dilation[1]);
         let base = self.input.as_ptr().wrapping_add((y * layout.width + x) * layout.stride);
-        let in_bounds = |origin: PixelOrigin| {
-            is_inside(origin.y, y, layout.height) && is_inside(origin.x, x, layout.width)
-        };
-        origins.find(base, in_bounds, |_, _| self.zeros.as_ptr(), inputs);
+        origins.find(
+            base,
+            |origin| is_inside(origin.y, y, layout.height) && is_inside(origin.x, x, layout.width),
+            |_, _| self.zeros.as_ptr(),
+            inputs,
+        );
     }
 }
 
-/// Whether row or column `origin + tap` is one of a picture's `size`.
+/// True if row or column `origin + tap` is inside an image of `size`.
 pub(super) fn is_inside(origin: isize, tap: usize, size: usize) -> bool {
     (origin.wrapping_add_unsigned(tap) as usize) < size
 }
 
-/// Finds some output pixels of a window.
+/// Finds the origins of some output pixels of a window.
 pub(super) fn locate(shape: &ConvShape, pixels: Range<usize>, origins: &mut PixelOrigins) {
     let ConvShape { input, output, window } = shape;
     let origin = |n: usize, oy: usize, ox: usize| {

@@ -1,25 +1,24 @@
-//! The register tile: `ROWS` output pixels by `VECS` vectors of output channels, all sums in
+//! The register tile: `ROWS` output pixels by `VECS` vectors of output channels, with all sums in
 //! registers.
 //!
-//! For each tap and input channel, the tile loads the weights of its output channels once, and for
-//! each pixel spreads one input value over a vector and multiplies and adds. An output value's
-//! products are added one after the other, so the result does not depend on which tile it falls
-//! into.
+//! For each tap and input channel, the tile loads the weights of its output channels once; for each
+//! pixel it broadcasts one input value and multiplies and adds. Each output value's products are
+//! added in one order, so the result does not depend on the tile it belongs to.
 
 use std::marker::PhantomData;
 use std::ops::Range;
 
 use super::epilogue::Epilogue;
-use super::rows::{PixelOrigins, Rows};
+use super::rows::{PixelOrigins, Rows, Tap};
 use super::weight::Weight;
 use super::{Conv, pack, panel_width};
 use crate::blocks::SharedSlice;
 use crate::isa::CACHE_LINE;
 use crate::simd::{MAX_TILE_ROWS, Simd, SimdOp};
 
-/// What all tiles of a convolution share.
+/// The data that all tiles of a convolution share.
 pub(super) struct Job<'a> {
-    /// Rows and columns of the window, as `rows` sees it.
+    /// Rows and columns of the window, as `rows` counts them.
     pub(super) taps: [usize; 2],
     /// Values under a tap.
     pub(super) depth: usize,
@@ -30,7 +29,7 @@ pub(super) struct Job<'a> {
 }
 
 impl<'a> Job<'a> {
-    /// The job, what is left of the call being its input and its scratch.
+    /// Returns the job, the input and the scratch of a call.
     pub(super) fn new<S: Simd>(conv: Conv<'a>) -> (Self, &'a [f32], &'a mut [f32]) {
         let Conv { shape, input, packed, bias, residual, clamp, output, scratch } = conv;
         let job = Self {
@@ -50,18 +49,18 @@ impl<'a> Job<'a> {
         (job, input, scratch)
     }
 
-    /// How many panels there are.
+    /// Returns the number of panels.
     pub(super) fn panels<S: Simd>(&self) -> usize {
         self.epilogue.layout.channels.div_ceil(panel_width::<S>())
     }
 
-    /// Bytes of a panel.
+    /// Returns the bytes of a panel.
     pub(super) fn panel_bytes<W: Weight>(&self) -> usize {
         self.panel_len * size_of::<W>()
     }
 
-    /// Computes the pixels of a panel whose inputs are given. `turn` counts the tiles that have
-    /// used the panel just before this one: each brings a part of the next panel into cache.
+    /// Computes the pixels in `inputs` for one panel. `turn` counts the tiles that used the panel
+    /// before; each prefetches a part of the next panel.
     #[inline(always)]
     pub(super) fn tile<S: Simd, W: Weight>(
         &self,
@@ -80,7 +79,7 @@ impl<'a> Job<'a> {
         }
     }
 
-    /// The floats of the next panel that one tile prefetches.
+    /// Returns the words of the next panel that one tile prefetches.
     fn prefetch_share<S: Simd>(&self) -> usize {
         self.taps[0] * self.taps[1] * (self.depth / UNROLL) * PREFETCHES * CACHE_LINE
     }
@@ -92,8 +91,8 @@ impl<'a> Job<'a> {
         inputs: &Inputs<'_>,
         position: TilePosition,
     ) {
-        /// Calls the tile of as many rows as there are pixels; those too large for the level are
-        /// never compiled.
+        /// Calls the tile with the number of rows; tiles too large for the level are never
+        /// compiled.
         macro_rules! choose {
             ($($n:literal)*) => {
                 match inputs.origins.len() {
@@ -120,37 +119,37 @@ impl<'a> Job<'a> {
     }
 }
 
-/// Which tile.
+/// A tile's position.
 #[derive(Clone, Copy)]
 struct TilePosition {
     /// The first output pixel.
     pixel: usize,
     /// The first panel.
     panel: usize,
-    /// What to bring into cache meanwhile.
+    /// Address to prefetch.
     ahead: *const f32,
 }
 
-/// Where the inputs of some pixels lie, which all panels share.
+/// Pointers to the inputs of some pixels, which all panels share.
 pub(super) struct Inputs<'a> {
     rows: &'a dyn Rows,
     /// The first pixel.
     pixel: usize,
     origins: PixelOrigins,
-    /// What lies under the first taps.
+    /// Pointers for the first taps.
     first: TapPointers,
 }
 
-/// What lies under some taps of a tile's pixels.
+/// Pointers to the values under some taps of a tile's pixels.
 type TapPointers = [[*const f32; MAX_TILE_ROWS]; MAX_CACHED_TAPS];
 
 impl<'a> Inputs<'a> {
-    /// Of no pixels yet.
+    /// Returns inputs of no pixels.
     pub(super) fn new(rows: &'a dyn Rows) -> Self {
         Self { rows, pixel: 0, origins: PixelOrigins::default(), first: NULL_TAPS }
     }
 
-    /// Finds the inputs of other pixels: one or more, at most [`Simd::TILE_ROWS`].
+    /// Finds the inputs of 1 to [`Simd::TILE_ROWS`] pixels.
     pub(super) fn find(&mut self, job: &Job<'_>, pixels: Range<usize>) {
         self.pixel = pixels.start;
         self.rows.locate(pixels, &mut self.origins);
@@ -158,7 +157,7 @@ impl<'a> Inputs<'a> {
     }
 }
 
-/// Finds the inputs under the taps from number `first` on, as many as there is room for.
+/// Finds the inputs under the taps from number `first` on, as many as `inputs` holds.
 fn find_taps(
     rows: &dyn Rows,
     job: &Job<'_>,
@@ -168,11 +167,8 @@ fn find_taps(
 ) {
     let taps = job.taps[0] * job.taps[1];
     for (tap, inputs) in (first..taps).zip(inputs) {
-        rows.tap_pointers(
-            origins,
-            [tap / job.taps[1], tap % job.taps[1]],
-            &mut inputs[..origins.len()],
-        );
+        let tap = Tap { y: tap / job.taps[1], x: tap % job.taps[1] };
+        rows.tap_pointers(origins, tap, &mut inputs[..origins.len()]);
     }
 }
 
@@ -191,14 +187,14 @@ impl<'a, W, const ROWS: usize, const VECS: usize> Tile<'a, W, ROWS, VECS> {
     }
 }
 
-/// Input channels of one turn of the loop: enough to keep its bookkeeping small.
+/// Input channels of one loop iteration: enough to keep its overhead small.
 const UNROLL: usize = 4;
-/// Taps whose inputs are found before the tile begins. Finding more is a call from within, which
-/// empties the registers.
+/// Taps whose inputs are found before the tile begins. Finding more is a call from within the tile,
+/// which spills the registers.
 const MAX_CACHED_TAPS: usize = 9;
-/// Cache lines of the next panel prefetched in a turn.
+/// Cache lines of the next panel prefetched in an iteration.
 const PREFETCHES: usize = 2;
-/// How far ahead in its own panels a tile that streams weights prefetches, in input channels.
+/// Prefetch distance of a GEMV tile in its own panels, in input channels.
 const PREFETCH_DISTANCE: usize = 24;
 
 impl<W: Weight, const ROWS: usize, const VECS: usize> SimdOp for Tile<'_, W, ROWS, VECS> {
@@ -206,14 +202,14 @@ impl<W: Weight, const ROWS: usize, const VECS: usize> SimdOp for Tile<'_, W, ROW
     fn run<S: Simd>(self, simd: S) {
         let Self { job, inputs, position, .. } = self;
         assert!(inputs.origins.len() == ROWS, "the inputs are those of another tile");
-        // Stores to lines that are elsewhere are made one after the other; asked for now, they are
-        // here at the end.
+        // Stores that miss the cache are made one after the other; prefetched now, their lines are
+        // in L1 at the end.
         job.epilogue.prefetch::<S, ROWS, VECS>(simd, position.pixel, position.panel);
         let mut cursor = WeightCursor::<W, VECS>::new(job, position);
         let mut sums = [[simd.splat(0.0); VECS]; ROWS];
         let taps = job.taps[0] * job.taps[1];
-        // Room for more is made only where there are more: filling it takes as long as a short
-        // tile's ending.
+        // More pointers are initialised only if needed: that takes as long as a short tile's
+        // epilogue.
         let (mut pointers, mut more_pointers);
         pointers = &inputs.first;
         for first in (0..taps).step_by(MAX_CACHED_TAPS) {
@@ -226,8 +222,8 @@ impl<W: Weight, const ROWS: usize, const VECS: usize> SimdOp for Tile<'_, W, ROW
                 let inputs = inputs
                     .first_chunk()
                     .expect("a tile has at most as many rows as there is room for");
-                // SAFETY: `rows` vouches for `depth` floats under each tap, and the panels hold a
-                // row of weights for each tap and input channel (`Conv::check`).
+                // SAFETY: `rows` guarantees `depth` words under each tap, and the panels hold a row
+                // of weights for each tap and input channel (`Conv::check`).
                 unsafe { cursor.tap(simd, inputs, job.depth, &mut sums) };
             }
         }
@@ -235,9 +231,9 @@ impl<W: Weight, const ROWS: usize, const VECS: usize> SimdOp for Tile<'_, W, ROW
     }
 }
 
-/// The way through the weights of one tile.
+/// The position in the weights of one tile.
 struct WeightCursor<W, const VECS: usize> {
-    /// Where the next weights of the first panel lie.
+    /// The next weights of the first panel.
     weights: *const W,
     /// Weights from panel to panel.
     panel_len: usize,
@@ -257,7 +253,8 @@ impl<W: Weight, const VECS: usize> WeightCursor<W, VECS> {
     /// Adds the products of one tap.
     ///
     /// # Safety
-    /// `depth` floats can be read at each of `inputs`, and rows of weights in each panel.
+    /// Caller guarantees `depth` words at each of `inputs`, and as many rows of weights in each
+    /// panel.
     #[inline(always)]
     unsafe fn tap<S: Simd, const ROWS: usize>(
         &mut self,
@@ -290,7 +287,7 @@ impl<W: Weight, const VECS: usize> WeightCursor<W, VECS> {
         }
     }
 
-    /// Adds the products of input channel `k`, whose weights lie `row` rows on.
+    /// Adds the products of input channel `k`, whose weights are `row` rows further on.
     ///
     /// # Safety
     /// As for `tap`, with `k` less than `depth`.
@@ -315,11 +312,11 @@ impl<W: Weight, const VECS: usize> WeightCursor<W, VECS> {
             if VECS > 2 {
                 simd.prefetch(at.wrapping_add(PREFETCH_DISTANCE * panel_width::<S>()).cast());
             }
-            // SAFETY: the caller vouches for the weights.
+            // SAFETY: caller guarantees the weights.
             weights[v] = unsafe { W::load(simd, at) };
         }
         for r in 0..ROWS {
-            // SAFETY: the caller vouches for the input.
+            // SAFETY: caller guarantees the input.
             unsafe { simd.add_products(inputs[r], k, &weights, &mut sums[r]) };
         }
     }

@@ -1,13 +1,13 @@
-//! The forms in which a tile can read its weights.
+//! Storage types of a tile's weights.
 
 use crate::simd::Simd;
 
-/// A weight as it lies in memory.
+/// A weight's storage type.
 pub(super) trait Weight: Copy + 'static {
-    /// The vector of the weights at `from`.
+    /// Loads a vector of weights as float32.
     ///
     /// # Safety
-    /// As many weights as a vector has lanes can be read at `from`.
+    /// Caller guarantees a weight for each lane at `from`.
     unsafe fn load<S: Simd>(simd: S, from: *const Self) -> S::F;
 }
 
@@ -21,13 +21,13 @@ pub(super) struct Bf16(u16);
 #[repr(transparent)]
 pub(super) struct F16(u16);
 
-/// Weights that a vector is loaded from by a method of its own.
+/// Implements [`Weight`] by a method of [`Simd`].
 macro_rules! weight {
     ($storage:ty, $load:ident) => {
         impl Weight for $storage {
             #[inline(always)]
             unsafe fn load<S: Simd>(simd: S, from: *const Self) -> S::F {
-                // SAFETY: the caller vouches for the weights.
+                // SAFETY: caller guarantees the weights.
                 unsafe { simd.$load(from.cast()) }
             }
         }

@@ -1,8 +1,8 @@
-//! Convolution with weights kept in fewer bytes, for layers of few pixels, which take as long as
-//! reading their weights does. They become float32 in registers; products and sums are float32.
+//! Convolution with weights stored in fewer bytes, for layers of few pixels, whose time is that of
+//! reading the weights. Weights become float32 in registers; products and sums are float32.
 //!
 //! ```text
-//! packed = [factor of each output channel, if weights are whole numbers][panels, as of float32 but in fewer bytes]
+//! packed = [scale of each output channel, for integers][panels, as of float32 but in fewer bytes]
 //! ```
 
 use std::ops::Range;
@@ -15,15 +15,15 @@ use crate::numerics::{f32_to_bf16, f32_to_f16};
 use crate::simd::Simd;
 use crate::{NumericOptions, Precision, ThreadPool, WeightFormat};
 
-/// A form in which weights are kept.
+/// A storage format of weights.
 pub(super) trait WeightOnlyFormat: Weight {
-    /// What it is called.
+    /// The format's name in options.
     const FORMAT: WeightFormat;
-    /// The kernel, and its layout.
+    /// Name of the kernel and of its layout.
     const NAME: &'static str;
 
-    /// Puts weights into as many floats as their bytes fill; `scales` are their channels', where
-    /// there are any.
+    /// Encodes weights into the words that their bytes fill; `scales` has their channels' scales,
+    /// if the format has any.
     fn encode(weights: &[f32], scales: &[f32], words: &mut [f32]);
 }
 
@@ -65,13 +65,13 @@ fn encode_16_bit(weights: &[f32], words: &mut [f32], half: impl Fn(f32) -> u16) 
     }
 }
 
-/// The largest whole number a weight becomes.
+/// Largest integer of a quantised weight.
 const MAX_INT8: f32 = 127.0;
 
-/// The nearest multiple of a channel's factor. A channel without one, or whose factor is no number,
-/// has zeros.
+/// Returns the nearest multiple of a channel's scale. A channel whose scale is zero or NaN has
+/// zeros.
 fn quantise(weight: f32, channel_scale: f32) -> i8 {
-    // Not the product with an inverse, which could be infinite.
+    // Not a product with the inverse, which could be infinite.
     (f64::from(weight) / f64::from(channel_scale))
         .round_ties_even()
         .clamp(-f64::from(MAX_INT8), f64::from(MAX_INT8)) as i8
@@ -105,12 +105,12 @@ const fn has_scales<W: WeightOnlyFormat>() -> bool {
     matches!(W::FORMAT, WeightFormat::Int8)
 }
 
-/// Floats before the panels: a factor for each of their channels.
+/// Returns the words before the panels: a scale for each of their channels.
 fn scales_len<S: Simd, W: WeightOnlyFormat>(shape: &ConvShape) -> usize {
     if has_scales::<W>() { shape.output.channels.next_multiple_of(panel_width::<S>()) } else { 0 }
 }
 
-/// Floats that one panel takes.
+/// Returns the words of one panel.
 fn panel_len<S: Simd, W: WeightOnlyFormat>(shape: &ConvShape) -> usize {
     pack::panel_len::<S>(shape) * size_of::<W>() / size_of::<f32>()
 }
@@ -119,8 +119,8 @@ fn panels_len<S: Simd, W: WeightOnlyFormat>(shape: &ConvShape) -> usize {
     pack::packed_len::<S>(shape) * size_of::<W>() / size_of::<f32>()
 }
 
-/// Finds the channels' factors: the largest magnitude becomes [`MAX_INT8`]. A channel with a weight
-/// that is not finite has a factor that is not, so that its sums are no numbers.
+/// Finds the channels' scales: the largest magnitude becomes [`MAX_INT8`]. A channel with a weight
+/// that is not finite has such a scale, so that its sums are NaN.
 fn scan_weights<S: Simd>(
     shape: &ConvShape,
     filter: &Filter<'_>,

@@ -1,22 +1,22 @@
-//! Winograd's convolutions: fewer multiplications for windows that step by one.
+//! Winograd's convolutions: fewer multiplications for windows of stride 1.
 //!
-//! A picture is cut into tiles of a few outputs. A tile's inputs are replaced by their values at
-//! some points (the forms of [`transform`], along rows and columns), a filter's taps were replaced
-//! by theirs when it was packed; at each point the values of all tiles times those of all filters
-//! are a product of matrices; and the outputs follow from the products of all points. F(4×4, 3×3)
-//! does 36 multiplications where the definition does 144.
+//! An image is divided into tiles of a few outputs. A tile's inputs are transformed to values at
+//! some points ([`transform`], along rows and columns), and so is each filter when it is packed. At
+//! each point, the values of all tiles times those of all filters are a matrix product, and the
+//! outputs follow from the products of all points. F(4×4, 3×3) does 36 multiplications where the
+//! definition does 144.
 //!
 //! ```text
 //! input ─▶ values [point][tile][input channel] ─▶ products [point][tile][output channel] ─▶ output
 //!                        packed filter ─▲                                bias, residual, clamp ─▲
 //! ```
-//! Values and products stay in cache: either each thread takes a block of tiles through all of it,
-//! or, where the filter is large beside the picture, all threads share a block's values and each
-//! has its own output channels.
+//! Values and products stay in cache: either each thread computes a block of tiles from input to
+//! output, or, with a large filter or few tiles, all threads share a block's values and each
+//! computes its own output channels.
 //!
-//! An output's sums have one order, so its bits depend on nothing but its tile's inputs. A value
-//! that is not finite spoils a whole tile; such a tile's outputs are computed anew by their
-//! definition ([`recompute`]).
+//! Each output's sums have one order, so its bits depend on its tile's inputs alone. A value that
+//! is not finite spoils a whole tile; such a tile is computed again by the definition
+//! ([`recompute`]).
 
 mod gemm;
 mod grid;
@@ -60,7 +60,7 @@ pub(super) const fn kernel<S: Simd, V: Transform1d, H: Transform1d>(
     }
 }
 
-/// A product for each point of each tile and pair of channels.
+/// Counts a product for each point of each tile and pair of channels.
 fn products<V: Transform1d, H: Transform1d>(shape: &ConvShape) -> u64 {
     let pairs = shape.input.channels * shape.output.channels;
     (TileGrid::new::<V, H>(shape).len() * points::<V, H>() * pairs) as u64
@@ -74,17 +74,17 @@ fn fits<V: Transform1d, H: Transform1d>(shape: &ConvShape) -> bool {
         && !shape.input.is_empty()
 }
 
-/// See [`ConvKernel::row_block`]. A band has whole rows of tiles. A large filter is better read
-/// once for all threads, and taps that are apart see rows of all bands.
+/// See [`ConvKernel::row_block`]. A block has whole rows of tiles. A large filter is better read
+/// once for all threads, and dilated taps see rows of all blocks.
 fn row_block<S: Simd, V: Transform1d, H: Transform1d>(shape: &ConvShape) -> Option<usize> {
     let small = weights::packed_len::<S, V, H>(shape) * size_of::<f32>() <= LARGE_FILTER;
     (small && shape.window.dilation == [1, 1]).then_some(V::OUTPUTS)
 }
 
-/// What one vector of values or outputs costs at each point, its loads and stores included.
+/// Cost of transforming one vector of values or outputs at each point, with its loads and stores.
 const TRANSFORM_COST: f64 = 12.0;
-/// What a multiplication costs beside the same in a direct convolution: its sums are shorter, and
-/// go through memory.
+/// Cost of a multiplication relative to one in a direct convolution: sums are shorter and go
+/// through memory.
 const PRODUCT_COST: f64 = 1.15;
 
 /// See [`ConvKernel::cost`].
@@ -97,35 +97,35 @@ fn cost<S: Simd, V: Transform1d, H: Transform1d>(shape: &ConvShape) -> f64 {
     transforms + with_weight_loads::<S>(products, points::<V, H>() * inputs * outputs)
 }
 
-/// How the work is divided.
+/// The division of the work.
 struct Schedule {
-    /// Tiles in all.
+    /// Number of tiles.
     tiles: usize,
-    /// Blocks of tiles.
+    /// Number of blocks of tiles.
     blocks: usize,
-    /// Whether all threads work on one block.
+    /// True if all threads work on one block.
     cooperative: bool,
-    /// Floats from one tile's values to the next one's.
+    /// Words from one tile's values to the next one's.
     values_stride: usize,
-    /// Floats from one point's values to the next one's.
+    /// Words from one point's values to the next one's.
     values_plane: usize,
-    /// Floats from one point's products to the next one's.
+    /// Words from one point's products to the next one's.
     products_plane: usize,
     points: usize,
     zeros: usize,
 }
 
-/// What one thread's block of values may take of its L2 cache, of which Zen 4 has 1 MiB; the filter
-/// passes through as well.
+/// Maximum bytes of a thread's block of values in its L2 (1 MiB on Zen 4), which the filter passes
+/// through as well.
 const VALUES_BYTES: usize = 320 << 10;
-/// Tiles that one thread takes through at once where its cache allows: enough that the filter,
-/// which each block reads anew, is read no faster than the shared cache gives it.
+/// Tiles of a thread's block where its cache allows: enough that the filter, which is read for each
+/// block, is read no faster than the shared cache delivers it.
 const BLOCK: usize = 28;
-/// Fewer tiles use a panel too seldom.
+/// Minimum tiles of a block; with fewer, a panel is used too rarely.
 const SMALL_BLOCK: usize = 14;
-/// Tiles of a block that threads share.
+/// Tiles of a block that all threads share.
 const SHARED_BLOCK: usize = 112;
-/// A filter too large to be read anew for each small block.
+/// Bytes of a filter that is too large to be read for each small block.
 const LARGE_FILTER: usize = 8 << 20;
 
 impl Schedule {
@@ -139,7 +139,7 @@ impl Schedule {
         let cooperative = (threads > 1 && tiles < threads * SMALL_BLOCK) || filter > LARGE_FILTER;
         let blocks = match cooperative {
             true => tiles.div_ceil(SHARED_BLOCK * 36 / points.min(36)),
-            // As many for each thread.
+            // The same number for each thread.
             false => tiles.div_ceil(block).next_multiple_of(threads).min(tiles),
         };
         let max_tiles = tiles.div_ceil(blocks.max(1));
@@ -155,12 +155,12 @@ impl Schedule {
         }
     }
 
-    /// Floats of a block's values.
+    /// Returns the words of a block's values.
     fn values_len(&self) -> usize {
         self.points * self.values_plane
     }
 
-    /// Floats of a block's products with one panel.
+    /// Returns the words of a block's products with one panel.
     fn products_len(&self) -> usize {
         self.points * self.products_plane
     }
@@ -170,23 +170,23 @@ impl Schedule {
         self.zeros + values * self.values_len() + threads * self.products_len()
     }
 
-    /// A block's tiles.
+    /// Returns a block's tiles.
     fn block(&self, index: usize) -> Range<usize> {
         chunk(self.tiles, self.blocks, index)
     }
 }
 
-/// From so many floats on, equal steps that are a multiple of a large power of two fall on the same
-/// few places of a cache.
+/// Words from which a stride that is a multiple of a large power of two maps to few cache sets.
 pub(super) const CONFLICT_STRIDE: usize = 256;
 
-/// A step of at least `len` floats, an odd number of cache lines if it is a large one.
+/// Returns a stride of at least `len` words: an odd number of cache lines if `len` is at least
+/// `large`.
 pub(super) fn pad_stride(len: usize, large: usize) -> usize {
     let lines = len.div_ceil(CACHE_LINE);
     if len >= large { (lines | 1) * CACHE_LINE } else { lines * CACHE_LINE }
 }
 
-/// What all threads share.
+/// The data that all threads share.
 struct Job<'a, V, H> {
     shape: &'a ConvShape,
     grid: TileGrid<'a>,
@@ -233,7 +233,7 @@ fn run<S: Simd, V: Transform1d, H: Transform1d>(conv: Conv<'_>, pool: &ThreadPoo
     }
 }
 
-/// Each thread takes blocks through from input to output.
+/// Each thread computes blocks from input to output.
 fn run_independent<S: Simd, V: Transform1d, H: Transform1d>(
     job: &Job<'_, V, H>,
     scratch: &mut [f32],
@@ -243,7 +243,7 @@ fn run_independent<S: Simd, V: Transform1d, H: Transform1d>(
     let scratch = SharedSlice::new(scratch);
     pool.run(job.schedule.blocks, &|worker, index| {
         let worker_len = values_len + products_len;
-        // SAFETY: each worker has its own part.
+        // SAFETY: each worker has its own range.
         let (values, products) =
             unsafe { scratch.slice_mut(worker * worker_len..(worker + 1) * worker_len) }
                 .split_at_mut(values_len);
@@ -255,7 +255,7 @@ fn run_independent<S: Simd, V: Transform1d, H: Transform1d>(
     });
 }
 
-/// All threads take one block after the other through: first each some tiles, then each some
+/// All threads compute one block after the other: each transforms some tiles, then multiplies some
 /// panels.
 fn run_cooperative<S: Simd, V: Transform1d, H: Transform1d>(
     job: &Job<'_, V, H>,
@@ -274,7 +274,7 @@ fn run_cooperative<S: Simd, V: Transform1d, H: Transform1d>(
             S::dispatch(TransformInputs { job, block: &block, tiles, values: &values });
         });
         pool.run(job.panels::<S>(), &|worker, panel| {
-            // SAFETY: each worker has its own part.
+            // SAFETY: each worker has its own range.
             let products = unsafe { products.slice_mut(worker * len..(worker + 1) * len) };
             S::dispatch(MultiplyPanels {
                 job,
@@ -293,7 +293,7 @@ impl<V: Transform1d, H: Transform1d> Job<'_, V, H> {
     }
 }
 
-/// The values of some tiles of a block.
+/// Computes the values of some tiles of a block.
 struct TransformInputs<'a, V, H> {
     job: &'a Job<'a, V, H>,
     block: &'a Range<usize>,
@@ -381,22 +381,22 @@ impl<V: Transform1d, H: Transform1d> Job<'_, V, H> {
             let row = H::transform_input(simd, row);
             for x in 0..H::POINTS {
                 let at = (y * H::POINTS + x) * self.schedule.values_plane + to;
-                // SAFETY: the caller vouches that nobody else uses them.
+                // SAFETY: caller guarantees that no other thread uses them.
                 let value = unsafe { values.slice_mut(at..at + S::LANES) };
-                // SAFETY: a vector's room was just taken.
+                // SAFETY: the slice has a vector.
                 unsafe { simd.store(value.as_mut_ptr(), row[x]) };
             }
         }
     }
 }
 
-/// The outputs of some panels of a block.
+/// Computes the outputs of some panels of a block.
 struct MultiplyPanels<'a, V, H> {
     job: &'a Job<'a, V, H>,
     block: &'a Range<usize>,
     /// The block's values.
     values: &'a SharedSlice<'a>,
-    /// Room for the products with one panel.
+    /// Scratch for the products with one panel.
     products: &'a mut [f32],
     panels: Range<usize>,
 }
@@ -426,7 +426,7 @@ impl<V: Transform1d, H: Transform1d> SimdOp for MultiplyPanels<'_, V, H> {
 }
 
 impl<V: Transform1d, H: Transform1d> Job<'_, V, H> {
-    /// The products of a block's values with a panel at every point.
+    /// Multiplies a block's values with a panel at every point.
     #[inline(always)]
     fn multiply<S: Simd, const VECS: usize>(
         &self,
@@ -444,13 +444,13 @@ impl<V: Transform1d, H: Transform1d> Job<'_, V, H> {
             let c = &mut products[point * schedule.products_plane..][..tiles * panel_width::<S>()];
             let (a, a_stride, b, c) =
                 (a.as_ptr(), schedule.values_stride, b.as_ptr(), c.as_mut_ptr());
-            // SAFETY: the slices just taken are as long as that; a tile's step is no shorter than
-            // its channels.
+            // SAFETY: the slices have these lengths; a tile's stride is no shorter than its
+            // channels.
             unsafe { Gemm { a, a_stride, b, c, rows: tiles, depth }.run::<S, VECS>(simd) };
         }
     }
 
-    /// One tile's outputs of a vector of channels, from its products.
+    /// Computes one tile's outputs of a vector of channels from its products.
     #[inline(always)]
     fn outputs<S: Simd>(&self, simd: S, tile: usize, products: &[f32], panel: usize, v: usize) {
         let channel = panel * panel_width::<S>() + v * S::LANES;
@@ -471,7 +471,7 @@ impl<V: Transform1d, H: Transform1d> Job<'_, V, H> {
             columns[x] = V::transform_output(simd, column);
         }
         let mut outputs = [[simd.splat(0.0); MAX_OUTPUTS]; MAX_OUTPUTS];
-        // Zero times anything but a finite number is not a number.
+        // Zero times a value that is not finite is NaN.
         let mut check = simd.splat(0.0);
         for y in 0..V::OUTPUTS {
             let mut row = [simd.splat(0.0); MAX_POINTS];
@@ -496,7 +496,7 @@ impl<V: Transform1d, H: Transform1d> Job<'_, V, H> {
         }
     }
 
-    /// The outputs of a tile that has something other than finite numbers.
+    /// Computes by the definition the outputs of a tile with values that are not finite.
     fn recompute<S: Simd>(
         &self,
         simd: S,

@@ -44,7 +44,7 @@ struct Call<'a> {
     clamp: crate::Clamp,
 }
 
-/// Some output rows, counted over all pictures.
+/// Some output rows, counted over all images.
 struct Rows<'a> {
     call: &'a Call<'a>,
     rows: Range<usize>,
@@ -70,7 +70,7 @@ impl SimdOp for Rows<'_> {
                 );
             }
             let mut x = inside.start;
-            // More columns of a wide window that steps over some would not fit into the registers.
+            // With more columns, a wide window with a stride would not fit the registers.
             let eight = call.shape.window.stride[1] == 1 || call.shape.window.kernel[1] <= 3;
             while eight && x + 8 <= inside.end {
                 row.columns::<S, 8>(simd, x, all.clone(), output);
@@ -94,9 +94,9 @@ impl SimdOp for Rows<'_> {
 /// One output row.
 struct Row<'a> {
     call: &'a Call<'a>,
-    /// Rows of the window that lie inside the picture.
+    /// Rows of the window inside the image.
     ky: Range<usize>,
-    /// The input row under tap 0; meaningful for taps in `ky`.
+    /// The input row under tap 0; valid for taps in `ky`.
     y: isize,
 }
 
@@ -109,8 +109,8 @@ impl<'a> Row<'a> {
         Self { call, ky: window.valid_taps(0, input.height, oy), y }
     }
 
-    /// Computes `COLUMNS` output columns from `x` on, with the window's columns `kx`, all inside
-    /// the picture.
+    /// Computes `COLUMNS` output columns from `x` on, with the window's columns `kx`, which are all
+    /// inside the image.
     #[inline(always)]
     fn columns<S: Simd, const COLUMNS: usize>(
         &self,
@@ -139,7 +139,7 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// The finished values of a place, a whole vector of channels if `FULL_VECTOR`.
+    /// Returns the output values of a block, a whole vector of channels if `FULL_VECTOR`.
     #[inline(always)]
     fn output_values<S: Simd, const COLUMNS: usize, const FULL_VECTOR: bool>(
         &self,
@@ -148,7 +148,7 @@ impl<'a> Row<'a> {
         kx: Range<usize>,
     ) -> [S::F; COLUMNS] {
         let window = &self.call.shape.window;
-        // The windows that most networks have, their loops known in full.
+        // The common windows have unrolled loops.
         let unrolled = COLUMNS > 1 && window.dilation[1] == 1;
         let mut sums = match (window.kernel[1], window.stride[1]) {
             (3, 1) if unrolled => self.sums_unrolled::<S, COLUMNS, 3, 1, FULL_VECTOR>(simd, block),
@@ -174,7 +174,7 @@ impl<'a> Row<'a> {
         sums
     }
 
-    /// The sums over the window's columns `kx`.
+    /// Returns the sums over the window's columns `kx`.
     #[inline(always)]
     fn sums<S: Simd, const COLUMNS: usize, const FULL_VECTOR: bool>(
         &self,
@@ -187,9 +187,9 @@ impl<'a> Row<'a> {
         let mut sums = [simd.splat(0.0); COLUMNS];
         for ky in self.ky.clone() {
             for kx in kx.clone() {
-                // Both are in bounds: the tap is one of the kernel's, and its pixels lie in the
-                // picture for all columns, as `valid_taps` and `interior_columns` saw to, whose
-                // channels `Depthwise::check` has found in the slices.
+                // Both are in bounds: the tap is one of the kernel's, its pixels are inside the
+                // image for all columns (`valid_taps`, `interior_columns`), and `Depthwise::check`
+                // found their channels in the slices.
                 let weights = block.load::<S, FULL_VECTOR>(simd, self.weights(block, ky, kx));
                 let from = self.pixel(block, ky, kx * window.dilation[1]);
                 for (i, sum) in sums.iter_mut().enumerate() {
@@ -201,8 +201,8 @@ impl<'a> Row<'a> {
         sums
     }
 
-    /// The same sums, added in the same order, of a window of `TAPS` columns side by side: columns
-    /// that several windows see are read once.
+    /// Returns the same sums, added in the same order, of a window of `TAPS` contiguous columns.
+    /// Input columns that several windows see are loaded once.
     #[inline(always)]
     #[expect(
         clippy::needless_range_loop,
@@ -238,7 +238,7 @@ impl<'a> Row<'a> {
         sums
     }
 
-    /// Where a tap's weights lie.
+    /// Returns a pointer to a tap's weights.
     #[inline(always)]
     fn weights(&self, block: ColumnBlock, ky: usize, kx: usize) -> *const f32 {
         let DepthwiseShape { output, window, .. } = self.call.shape;
@@ -246,8 +246,8 @@ impl<'a> Row<'a> {
         self.call.packed.as_ptr().wrapping_add(at)
     }
 
-    /// Where the values lie that the first column's window has in row `ky`, `column` pixels from
-    /// its left edge.
+    /// Returns a pointer to the values under the first column's window in row `ky`, `column` pixels
+    /// from its left edge.
     #[inline(always)]
     fn pixel(&self, block: ColumnBlock, ky: usize, column: usize) -> *const f32 {
         let DepthwiseShape { input, window, .. } = self.call.shape;
@@ -262,8 +262,7 @@ impl<'a> Row<'a> {
     }
 }
 
-/// The most columns that the windows of one place see: eight windows of three columns, each two
-/// from the next.
+/// Maximum input columns of a block: eight windows of three columns with stride 2.
 const MAX_INPUT_COLUMNS: usize = 17;
 
 /// Some channels of an output column and those to its right.
@@ -279,8 +278,7 @@ impl ColumnBlock {
     /// Loads the channels, a whole vector if `FULL_VECTOR`.
     #[inline(always)]
     fn load<S: Simd, const FULL_VECTOR: bool>(self, simd: S, from: *const f32) -> S::F {
-        // SAFETY: the callers see to it that `count` values can be read, which are a vector if
-        // `FULL_VECTOR`.
+        // SAFETY: callers guarantee `count` values, which are a vector if `FULL_VECTOR`.
         unsafe { if FULL_VECTOR { simd.load(from) } else { simd.load_partial(from, self.count) } }
     }
 }

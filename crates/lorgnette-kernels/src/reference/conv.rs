@@ -3,8 +3,8 @@
 use super::{coordinates, value_index};
 use crate::{Conv, Depthwise, ImageLayout, Window};
 
-/// A convolution; `packed` are the weights as `[kernel rows][kernel columns][input channels][output
-/// channels]`, and `scratch` is not used.
+/// Computes a convolution; `packed` has the weights as `[kernel rows][kernel columns][input
+/// channels][output channels]`, and `scratch` is not used.
 pub fn conv(conv: Conv<'_>) {
     let Conv { shape, input, packed, bias, residual, clamp, output, .. } = conv;
     let (layout, out) = (&shape.input, &shape.output);
@@ -24,8 +24,8 @@ pub fn conv(conv: Conv<'_>) {
     }
 }
 
-/// A depthwise convolution; `packed` are the weights as `[kernel rows][kernel columns][input
-/// channels][multiplier]`.
+/// Computes a depthwise convolution; `packed` has the weights as `[kernel rows][kernel
+/// columns][input channels][multiplier]`.
 pub fn depthwise(depthwise: Depthwise<'_>) {
     let Depthwise { shape, input, packed, bias, clamp, output } = depthwise;
     let (layout, out) = (&shape.input, &shape.output);
@@ -40,7 +40,7 @@ pub fn depthwise(depthwise: Depthwise<'_>) {
     }
 }
 
-/// The taps of a window that lie inside the picture: (tap's number, input coordinates).
+/// Returns the taps of a window inside the image: (index of the tap, input coordinates).
 pub(super) fn taps(
     layout: &ImageLayout,
     window: &Window,

@@ -1,4 +1,4 @@
-//! Kernels that work element by element, or within a pixel, by their definition.
+//! Elementwise kernels, and those within a pixel, by their definition.
 
 use super::{coordinates, value_index};
 use crate::{Affine, BinaryOp, ImageLayout, Lrn, Operand, Pad, Unary};
@@ -44,7 +44,7 @@ fn operand_value(operand: &Operand<'_>, coords: [usize; 4]) -> f32 {
     operand.values[value_index(&operand.layout, coords)]
 }
 
-/// The softmax of each row of a dense matrix, or its logarithm.
+/// Computes the softmax of each row of a dense matrix, or its logarithm.
 pub fn softmax(rows: usize, columns: usize, input: &[f32], output: &mut [f32], log: bool) {
     for row in 0..rows {
         let range = row * columns..(row + 1) * columns;
@@ -77,7 +77,7 @@ pub fn lrn(
     }
 }
 
-/// Copies pixels to where another layout of the same shape has them.
+/// Copies pixels to another layout of the same shape.
 pub fn copy_strided(
     input_layout: &ImageLayout,
     input: &[f32],
@@ -89,7 +89,7 @@ pub fn copy_strided(
     }
 }
 
-/// Surrounds a layout with a constant.
+/// Surrounds an image with a constant.
 pub fn pad(
     pad: &Pad,
     input_layout: &ImageLayout,

@@ -1,16 +1,16 @@
-//! Numbers as smaller formats have them, made float32 again.
+//! Rounding of float32 values to smaller formats and back.
 
 use crate::numerics::{bf16_to_f32, f16_to_f32, f32_to_bf16, f32_to_f16};
 use crate::{NumericOptions, Precision, WeightFormat};
 
-/// A convolution's input as it is multiplied.
+/// Rounds a convolution's input to the precision in which it is multiplied.
 pub fn round_input(values: &mut [f32], precision: Precision) {
     if precision == Precision::Bf16 {
         values.iter_mut().for_each(|x| *x = bf16_to_f32(f32_to_bf16(*x)));
     }
 }
 
-/// Weights, `[depth][channels]`, as they are kept and multiplied.
+/// Rounds weights, `[depth][channels]`, to the format in which they are stored and multiplied.
 pub fn round_weights(weights: &mut [f32], channels: usize, numerics: NumericOptions) {
     match numerics.weight_storage {
         WeightFormat::Float32 => round_input(weights, numerics.compute),
@@ -22,7 +22,7 @@ pub fn round_weights(weights: &mut [f32], channels: usize, numerics: NumericOpti
     }
 }
 
-/// Makes a channel's weights multiples of a 127th of the largest magnitude.
+/// Rounds a channel's weights to multiples of a 127th of the largest magnitude.
 fn quantise(weights: &mut [f32], channels: usize, channel: usize) {
     let channel_indices = || (channel..weights.len()).step_by(channels);
     let finite = channel_indices().all(|at| weights[at].is_finite());

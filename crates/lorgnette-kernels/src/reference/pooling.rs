@@ -1,10 +1,10 @@
-//! Pools by their definition.
+//! Pooling by its definition.
 
 use super::conv::taps;
 use super::{coordinates, value_index};
 use crate::{ImageLayout, PoolKind, PoolShape};
 
-/// The largest value or the mean of each window; padding does not count.
+/// Computes the largest value or the mean of each window; padding does not count.
 pub fn pool_window(shape: &PoolShape, input: &[f32], output: &mut [f32]) {
     for coords @ [n, oy, ox, c] in coordinates(&shape.output) {
         let seen = taps(&shape.input, &shape.window, [oy, ox]);
@@ -17,7 +17,7 @@ pub fn pool_window(shape: &PoolShape, input: &[f32], output: &mut [f32]) {
     }
 }
 
-/// The mean of each channel over rows and columns, `[batch][channels]`.
+/// Computes the mean of each channel over rows and columns, `[batch][channels]`.
 pub fn global_average_pool(layout: &ImageLayout, input: &[f32], output: &mut [f32]) {
     for n in 0..layout.batch {
         for c in 0..layout.channels {

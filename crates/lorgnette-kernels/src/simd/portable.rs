@@ -1,4 +1,4 @@
-//! Plain Rust that compilers turn into the vectors every CPU of the architecture has.
+//! Vectors in plain Rust, which compile to instructions of every CPU of the architecture.
 
 use super::{Simd, SimdOp};
 use crate::Level;
@@ -39,7 +39,7 @@ impl Simd for Portable {
 
     #[inline(always)]
     unsafe fn load(self, from: *const f32) -> Self::F {
-        // SAFETY: the caller vouches for the floats; no alignment is assumed.
+        // SAFETY: caller guarantees the floats; no alignment is assumed.
         unsafe { from.cast::<Self::F>().read_unaligned() }
     }
 
@@ -47,7 +47,7 @@ impl Simd for Portable {
     unsafe fn load_partial(self, from: *const f32, count: usize) -> Self::F {
         let mut value = [0.0; LANES];
         for (i, lane) in value.iter_mut().enumerate().take(count) {
-            // SAFETY: the caller vouches for `count` floats.
+            // SAFETY: caller guarantees `count` floats.
             *lane = unsafe { from.add(i).read() };
         }
         value
@@ -55,34 +55,34 @@ impl Simd for Portable {
 
     #[inline(always)]
     unsafe fn load_bf16(self, from: *const u16) -> Self::F {
-        // SAFETY: the caller vouches for the numbers; no alignment is assumed.
+        // SAFETY: caller guarantees the numbers; no alignment is assumed.
         let bits = unsafe { from.cast::<[u16; LANES]>().read_unaligned() };
         bits.map(bf16_to_f32)
     }
 
     #[inline(always)]
     unsafe fn load_f16(self, from: *const u16) -> Self::F {
-        // SAFETY: the caller vouches for the numbers; no alignment is assumed.
+        // SAFETY: caller guarantees the numbers; no alignment is assumed.
         let bits = unsafe { from.cast::<[u16; LANES]>().read_unaligned() };
         bits.map(f16_to_f32)
     }
 
     #[inline(always)]
     unsafe fn load_i8(self, from: *const i8) -> Self::F {
-        // SAFETY: the caller vouches for the numbers; no alignment is assumed.
+        // SAFETY: caller guarantees the numbers; no alignment is assumed.
         unsafe { from.cast::<[i8; LANES]>().read_unaligned() }.map(f32::from)
     }
 
     #[inline(always)]
     unsafe fn store(self, to: *mut f32, value: Self::F) {
-        // SAFETY: the caller vouches for the floats; no alignment is assumed.
+        // SAFETY: caller guarantees the floats; no alignment is assumed.
         unsafe { to.cast::<Self::F>().write_unaligned(value) };
     }
 
     #[inline(always)]
     unsafe fn store_partial(self, to: *mut f32, value: Self::F, count: usize) {
         for (i, lane) in value.into_iter().enumerate().take(count) {
-            // SAFETY: the caller vouches for `count` floats.
+            // SAFETY: caller guarantees `count` floats.
             unsafe { to.add(i).write(lane) };
         }
     }

@@ -1,4 +1,4 @@
-//! The vectors of AVX2 with FMA, and of AVX-512.
+//! Vectors of AVX2 with FMA, and of AVX-512.
 
 use std::arch::x86_64::*;
 
@@ -13,8 +13,8 @@ pub(crate) struct Avx2(());
 #[derive(Clone, Copy)]
 pub(crate) struct Avx512(());
 
-/// The door into a level: the one place where its features are switched on, and where its token is
-/// made.
+/// Defines a level's entry points, the only place where its features are enabled and its token is
+/// constructed.
 macro_rules! target_feature_entry {
     ($token:ident, $features:literal) => {
         fn dispatch<K: SimdOp>(kernel: K) {
@@ -40,25 +40,25 @@ macro_rules! target_feature_entry {
     };
 }
 
-/// Defines a function for `sums[v] + from[k] · weights[v]`, in instructions whose order is kept:
-/// the compiler loads the values of several steps at once, for which a tile has no registers, puts
-/// them on the stack and loads them anew, for a fifth of the tile's time.
+/// Defines a function for `sums[v] + from[k] · weights[v]` as instructions in a fixed order. The
+/// compiler would load the values of several steps at once, for which a tile has no registers, and
+/// spill them to the stack, at a fifth of the tile's time.
 macro_rules! add_two_products {
     ($features:literal, $instruction:literal) => {
         /// # Safety
-        /// A float can be read at `from + k`.
+        /// Caller guarantees a value at `from + k`.
         #[target_feature(enable = $features)]
         #[inline]
         unsafe fn add_two_products(
             from: *const f32,
             k: usize,
             weights: [__m512; 2],
-            [mut first, mut second]: [__m512; 2],
+            sums: [__m512; 2],
         ) -> [__m512; 2] {
-            // The register has a name, because one without is of no type, and the assembler is
-            // given nonsense for it.
+            let [mut first, mut second] = sums;
+            // The output needs a variable to have a type; `_` would make the assembler fail.
             let _x: __m512;
-            // SAFETY: one float is read, which the caller vouches for.
+            // SAFETY: one value is read, which caller guarantees.
             unsafe {
                 std::arch::asm!(
                     "vbroadcastss {x}, dword ptr [{from} + 4 * {k}]",
@@ -87,7 +87,7 @@ pub(crate) use amx::{BLOCK_COLUMNS, BLOCK_ROWS, Factors, Sums, TILE_DEPTH, TILE_
 pub(crate) use bf16::Avx512Bf16;
 pub(crate) use pixel_conversion::PixelConversion;
 
-/// Methods that are an intrinsic of the level.
+/// Defines methods that are one intrinsic each.
 macro_rules! intrinsics {
     ($($name:ident($($argument:ident),*) = $call:expr;)*) => {
         $(#[inline(always)]
@@ -135,20 +135,20 @@ impl Simd for Avx2 {
 
     #[inline(always)]
     unsafe fn load(self, from: *const f32) -> Self::F {
-        // SAFETY: the caller vouches for the floats, `self` for the CPU.
+        // SAFETY: caller guarantees the floats; `self` proves the CPU has the instructions.
         unsafe { _mm256_loadu_ps(from) }
     }
 
     #[inline(always)]
     unsafe fn load_partial(self, from: *const f32, count: usize) -> Self::F {
-        // SAFETY: the caller vouches for `count` floats (the others are not touched), `self` for
-        // the CPU.
+        // SAFETY: caller guarantees `count` floats, and no others are touched; `self` proves the
+        // CPU has the instructions.
         unsafe { _mm256_maskload_ps(from, self.mask_for(count)) }
     }
 
     #[inline(always)]
     unsafe fn load_bf16(self, from: *const u16) -> Self::F {
-        // SAFETY: the caller vouches for the numbers, `self` for the CPU.
+        // SAFETY: caller guarantees the numbers; `self` proves the CPU has the instructions.
         unsafe {
             let bits = _mm256_cvtepu16_epi32(_mm_loadu_si128(from.cast()));
             _mm256_castsi256_ps(_mm256_slli_epi32::<16>(bits))
@@ -157,26 +157,26 @@ impl Simd for Avx2 {
 
     #[inline(always)]
     unsafe fn load_f16(self, from: *const u16) -> Self::F {
-        // SAFETY: the caller vouches for the numbers, `self` for the CPU.
+        // SAFETY: caller guarantees the numbers; `self` proves the CPU has the instructions.
         unsafe { _mm256_cvtph_ps(_mm_loadu_si128(from.cast())) }
     }
 
     #[inline(always)]
     unsafe fn load_i8(self, from: *const i8) -> Self::F {
-        // SAFETY: the caller vouches for the numbers, `self` for the CPU.
+        // SAFETY: caller guarantees the numbers; `self` proves the CPU has the instructions.
         unsafe { _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(from.cast()))) }
     }
 
     #[inline(always)]
     unsafe fn store(self, to: *mut f32, value: Self::F) {
-        // SAFETY: the caller vouches for the floats, `self` for the CPU.
+        // SAFETY: caller guarantees the floats; `self` proves the CPU has the instructions.
         unsafe { _mm256_storeu_ps(to, value) };
     }
 
     #[inline(always)]
     unsafe fn store_partial(self, to: *mut f32, value: Self::F, count: usize) {
-        // SAFETY: the caller vouches for `count` floats (the others are not touched), `self` for
-        // the CPU.
+        // SAFETY: caller guarantees `count` floats, and no others are touched; `self` proves the
+        // CPU has the instructions.
         unsafe { _mm256_maskstore_ps(to, self.mask_for(count), value) };
     }
 
@@ -198,21 +198,26 @@ impl Simd for Avx2 {
     }
 }
 
-/// As an instruction of its own, because the compiler makes an ordinary prefetch of the intrinsic
-/// unless the feature PRFCHW is on; CPUs without it, older than AVX2, take the instruction for a
-/// pause.
+/// Prefetches for writing, by inline assembly: the compiler makes an ordinary prefetch of the
+/// intrinsic unless the feature PRFCHW is on. CPUs without it, older than AVX2, execute the
+/// instruction as a no-op.
 #[inline(always)]
 fn prefetch_write(address: *const f32) {
-    // SAFETY: a hint; no address can make it fault, and it changes nothing that a program can see.
+    // SAFETY: a hint; no address can make it fault, and it changes nothing that a program can
+    // observe.
     unsafe {
-        std::arch::asm!("prefetchw [{}]", in(reg) address.addr(), options(nomem, nostack, preserves_flags))
+        std::arch::asm!(
+            "prefetchw [{}]",
+            in(reg) address.addr(),
+            options(nomem, nostack, preserves_flags),
+        )
     };
 }
 
 add_two_products!("avx512f", "vfmadd231ps");
 
-/// The nearest bf16, ties to even, without the instruction that does it; numbers below 2^-126
-/// become zero.
+/// Rounds to the nearest bf16, ties to even, without the instruction for it; magnitudes below
+/// 2^-126 become zero.
 #[target_feature(enable = "avx512f")]
 #[inline]
 fn round_to_bf16(value: __m512) -> __m256i {
@@ -227,7 +232,7 @@ fn round_to_bf16(value: __m512) -> __m256i {
     _mm512_cvtepi32_epi16(_mm512_srli_epi32::<16>(rounded))
 }
 
-/// The mask whose first `count` (at most 16) lanes are on.
+/// Returns the mask whose first `count` (at most 16) lanes are on.
 #[inline(always)]
 fn mask_for(count: usize) -> __mmask16 {
     ((1_u32 << count) - 1) as __mmask16
@@ -269,26 +274,26 @@ impl Simd for Avx512 {
         weights: [Self::F; 2],
         sums: [Self::F; 2],
     ) -> [Self::F; 2] {
-        // SAFETY: the caller vouches for the float, `self` for the CPU.
+        // SAFETY: caller guarantees the float; `self` proves the CPU has the instructions.
         unsafe { add_two_products(from, k, weights, sums) }
     }
 
     #[inline(always)]
     unsafe fn load(self, from: *const f32) -> Self::F {
-        // SAFETY: the caller vouches for the floats, `self` for the CPU.
+        // SAFETY: caller guarantees the floats; `self` proves the CPU has the instructions.
         unsafe { _mm512_loadu_ps(from) }
     }
 
     #[inline(always)]
     unsafe fn load_partial(self, from: *const f32, count: usize) -> Self::F {
-        // SAFETY: the caller vouches for `count` floats (the others are not touched), `self` for
-        // the CPU.
+        // SAFETY: caller guarantees `count` floats, and no others are touched; `self` proves the
+        // CPU has the instructions.
         unsafe { _mm512_maskz_loadu_ps(mask_for(count), from) }
     }
 
     #[inline(always)]
     unsafe fn load_bf16(self, from: *const u16) -> Self::F {
-        // SAFETY: the caller vouches for the numbers, `self` for the CPU.
+        // SAFETY: caller guarantees the numbers; `self` proves the CPU has the instructions.
         unsafe {
             let bits = _mm512_cvtepu16_epi32(_mm256_loadu_si256(from.cast()));
             _mm512_castsi512_ps(_mm512_slli_epi32::<16>(bits))
@@ -297,8 +302,8 @@ impl Simd for Avx512 {
 
     #[inline(always)]
     unsafe fn load_partial_bf16(self, from: *const u16, count: usize) -> Self::F {
-        // SAFETY: the caller vouches for `count` numbers (the others are not touched), `self` for
-        // the CPU.
+        // SAFETY: caller guarantees `count` numbers, and no others are touched; `self` proves the
+        // CPU has the instructions.
         unsafe {
             let bits =
                 _mm512_cvtepu16_epi32(_mm256_maskz_loadu_epi16(mask_for(count), from.cast()));
@@ -308,7 +313,8 @@ impl Simd for Avx512 {
 
     #[inline(always)]
     unsafe fn store_partial_bf16(self, to: *mut u16, value: Self::F, count: usize) {
-        // SAFETY: the caller vouches for the numbers that the mask has, `self` for the CPU.
+        // SAFETY: caller guarantees the numbers of the mask; `self` proves the CPU has the
+        // instructions.
         unsafe {
             let rounded = _mm256_maskz_mov_epi16(mask_for(count), round_to_bf16(value));
             _mm256_mask_storeu_epi16(to.cast(), mask_for(count.next_multiple_of(2)), rounded);
@@ -317,26 +323,26 @@ impl Simd for Avx512 {
 
     #[inline(always)]
     unsafe fn load_f16(self, from: *const u16) -> Self::F {
-        // SAFETY: the caller vouches for the numbers, `self` for the CPU.
+        // SAFETY: caller guarantees the numbers; `self` proves the CPU has the instructions.
         unsafe { _mm512_cvtph_ps(_mm256_loadu_si256(from.cast())) }
     }
 
     #[inline(always)]
     unsafe fn load_i8(self, from: *const i8) -> Self::F {
-        // SAFETY: the caller vouches for the numbers, `self` for the CPU.
+        // SAFETY: caller guarantees the numbers; `self` proves the CPU has the instructions.
         unsafe { _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(from.cast()))) }
     }
 
     #[inline(always)]
     unsafe fn store(self, to: *mut f32, value: Self::F) {
-        // SAFETY: the caller vouches for the floats, `self` for the CPU.
+        // SAFETY: caller guarantees the floats; `self` proves the CPU has the instructions.
         unsafe { _mm512_storeu_ps(to, value) };
     }
 
     #[inline(always)]
     unsafe fn store_partial(self, to: *mut f32, value: Self::F, count: usize) {
-        // SAFETY: the caller vouches for `count` floats (the others are not touched), `self` for
-        // the CPU.
+        // SAFETY: caller guarantees `count` floats, and no others are touched; `self` proves the
+        // CPU has the instructions.
         unsafe { _mm512_mask_storeu_ps(to, mask_for(count), value) };
     }
 

@@ -1,5 +1,5 @@
-//! Kernels that read or write bf16 beside themselves with float32: the same bits, rounded before or
-//! after.
+//! Kernels that read or write bf16 compared with themselves on float32: the same bits, rounded
+//! before or after.
 
 use lorgnette_kernels::{
     Affine, Binary, BinaryOp, CONV_KERNELS, Clamp, Conv, ConvShape, DEPTHWISE_KERNELS, Depthwise,
@@ -9,18 +9,18 @@ use lorgnette_kernels::{
 
 use crate::fixtures::{SENTINEL, TestRng, assert_same, layout, output_size, same, window};
 
-/// The layout with its values as bf16, and a gap of so many floats between pixels.
+/// Returns the layout with its values as bf16 and a gap between pixels.
 fn as_bf16(layout: &ImageLayout, gap: usize) -> ImageLayout {
     let storage = StorageType::Bf16;
     ImageLayout { stride: storage.words(layout.channels) + gap, storage, ..*layout }
 }
 
-/// The layout with its values as float32.
+/// Returns the layout with its values as float32.
 fn as_f32(layout: &ImageLayout) -> ImageLayout {
     ImageLayout { stride: layout.channels, storage: StorageType::Float32, ..*layout }
 }
 
-/// Values copied from one layout to another.
+/// Copies values from one layout to another.
 fn copied(from: &ImageLayout, values: &[f32], to: &ImageLayout) -> Vec<f32> {
     let mut copy = vec![SENTINEL; to.len()];
     let images = ImagePair::new(from, values, to, &mut copy);
@@ -28,8 +28,8 @@ fn copied(from: &ImageLayout, values: &[f32], to: &ImageLayout) -> Vec<f32> {
     copy
 }
 
-/// Checks a kernel, a function of its input and output: with bf16 on either side, or both, it is
-/// itself with float32 and its input rounded before, its output after.
+/// Checks a kernel, a function of its input and output: with bf16 on either side, or both, the
+/// result is that with float32, its input rounded before and its output after.
 fn check(
     input: &ImageLayout,
     output: &ImageLayout,
@@ -55,8 +55,7 @@ fn check(
     gaps_are_untouched(&to, &found);
 }
 
-/// What lies between pixels is as it was, and the half beside the last of an odd number of values
-/// is zero.
+/// Words between pixels are unchanged, and an odd last value is paired with zero.
 fn gaps_are_untouched(layout: &ImageLayout, values: &[f32]) {
     for pixel in values.chunks(layout.stride) {
         let (own, between) = pixel.split_at(layout.storage.words(layout.channels));
@@ -103,7 +102,7 @@ fn convolutions() {
     }
 }
 
-/// One kernel; those that multiply float32 read nothing else, and their input is left alone.
+/// Checks one kernel. Those that multiply float32 read nothing else, so their input stays float32.
 fn conv(
     kernel: &lorgnette_kernels::ConvKernel,
     shape: ConvShape,
@@ -143,7 +142,7 @@ fn conv(
     });
 }
 
-/// They write bf16, but read float32 alone.
+/// They write bf16, but read float32 only.
 #[test]
 fn depthwise_convolutions() {
     let (pool, mut rng) = (ThreadPool::new(2), TestRng::new(22));
@@ -207,8 +206,7 @@ fn pools() {
     }
 }
 
-/// Functions of each value, of pixels so large that few fit what they go through, and so small that
-/// many do.
+/// Elementwise kernels, with pixels so large that few fit the buffer, and so small that many do.
 #[test]
 fn functions_of_values() {
     let (pool, mut rng, level) = (ThreadPool::new(2), TestRng::new(24), Level::best());

@@ -1,4 +1,4 @@
-//! What kernels are given is checked before their unsafe code relies on it.
+//! Kernels check their arguments before their unsafe code relies on them.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -13,7 +13,7 @@ use crate::levels::levels;
 /// More than all slices of a test have.
 const AMPLE_LEN: usize = 1 << 18;
 
-/// The message with which something panics.
+/// Returns the message of a panic.
 fn panic_message(work: impl FnOnce()) -> Option<String> {
     let panic = catch_unwind(AssertUnwindSafe(work)).err()?;
     let text = panic.downcast_ref::<String>().cloned();
@@ -51,7 +51,7 @@ fn convolve_depthwise(
     })
 }
 
-/// The kernels that have unsafe code.
+/// Runs the kernels that have unsafe code.
 fn fast_kernels()
 -> (impl Iterator<Item = &'static ConvKernel>, impl Iterator<Item = &'static DepthwiseKernel>) {
     levels();
@@ -63,7 +63,7 @@ fn fast_kernels()
     (conv, depthwise)
 }
 
-/// Shapes of which one number is too large for what the others say.
+/// Shapes of which one number is too large for the others.
 #[test]
 fn windows_stay_within_their_image() {
     let (conv, depthwise) = fast_kernels();
@@ -110,7 +110,7 @@ fn windows_stay_within_their_image() {
     }
 }
 
-/// Sizes whose product wraps around to something small are no reason to trust it.
+/// Sizes whose product overflows to a small number are refused.
 #[test]
 fn overflowing_sizes_are_refused() {
     let (conv, depthwise) = fast_kernels();
@@ -150,7 +150,7 @@ fn overflowing_sizes_are_refused() {
     }
 }
 
-/// Nothing comes of no pictures, and no outputs.
+/// Empty batches and empty outputs compute nothing.
 #[test]
 fn empty_shapes_compute_nothing() {
     let (conv, depthwise) = fast_kernels();

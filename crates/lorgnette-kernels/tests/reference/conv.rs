@@ -84,7 +84,7 @@ impl Case {
 }
 
 impl Case {
-    /// The case with its numbers as a kernel of these formats has them.
+    /// Returns the case rounded to a kernel's numeric options.
     fn rounded(&self, numerics: NumericOptions) -> Self {
         let channels = self.shape.output.channels;
         let floats = self
@@ -104,7 +104,7 @@ impl Case {
     }
 }
 
-/// All formats that kernels may be chosen in.
+/// All numeric options that kernels may be chosen with.
 fn all_numerics() -> impl Iterator<Item = NumericOptions> {
     let precisions = Precision::ALL.into_iter();
     precisions.flat_map(|precision| {
@@ -123,7 +123,7 @@ fn fast_kernels() -> impl Iterator<Item = &'static ConvKernel> {
     CONV_KERNELS[..CONV_KERNELS.len() - 1].iter().filter(|kernel| kernel.is_available())
 }
 
-/// How far a kernel may be from its twin.
+/// Returns the tolerance of a kernel relative to its reference implementation.
 fn tolerance(kernel: &ConvKernel) -> f32 {
     match kernel.algorithm.error_class {
         ErrorClass::F32 => TOLERANCE,
@@ -310,8 +310,8 @@ fn nan_and_infinity_go_where_they_must() {
     }
 }
 
-/// Numbers that tiles cannot hold, too large for bf16 or too small for normal ones, are what they
-/// are in float32.
+/// Numbers that tiles cannot represent, too large for bf16 or subnormal, have the results of
+/// float32.
 #[test]
 fn tiles_take_numbers_of_any_size() {
     let pool = ThreadPool::new(2);
@@ -330,7 +330,7 @@ fn tiles_take_numbers_of_any_size() {
             let mut case = Case::new(shape(2, [5, 6], [40, 35], window), &mut rng);
             (case.scale, case.bias, case.residual, case.clamp) = (None, None, None, Clamp::NONE);
             case.input.iter_mut().for_each(|x| *x *= inputs);
-            // In the second picture, one number is of ordinary size.
+            // In the second image, one number is of ordinary size.
             case.input[30 * 40] = 0.5;
             let floats = case
                 .filter()
@@ -353,7 +353,7 @@ fn tiles_take_numbers_of_any_size() {
     }
 }
 
-/// What a kernel would round, it also takes rounded: the same bits.
+/// A kernel that rounds its input also takes it rounded: the same bits.
 #[test]
 fn inputs_that_are_rounded_already_give_the_same_bits() {
     let pool = ThreadPool::new(2);
@@ -381,15 +381,15 @@ fn inputs_that_are_rounded_already_give_the_same_bits() {
     assert!(tried > 0 || !has_bf16());
 }
 
-/// A pixel's numbers in pairs of bf16, and a float that nobody should look at.
+/// A pixel's numbers in pairs of bf16, and a word that must not be read.
 fn pairs(pixel: &[f32]) -> Vec<f32> {
     let half = |x: Option<&f32>| u32::from(x.map_or(0, |&x| f32_to_bf16(x)));
     let pair = |two: &[f32]| f32::from_bits(half(two.first()) | half(two.get(1)) << 16);
     pixel.chunks(2).map(pair).chain([f32::NAN]).collect()
 }
 
-/// The same bits from any number of threads, from every kernel of a level and arithmetic, and for a
-/// photo alone or among others.
+/// The same bits from any number of threads, from every kernel of a level and algorithm, and for a
+/// photo alone or in a batch.
 #[test]
 fn results_do_not_depend_on_batch_or_threads() {
     let mut rng = TestRng::new(8);
@@ -420,12 +420,12 @@ fn results_do_not_depend_on_batch_or_threads() {
     }
 }
 
-/// The arithmetics that a level has for a shape.
+/// Returns the algorithms that a level has for a shape.
 fn algorithms(level: Level, shape: &ConvShape) -> BTreeSet<&'static str> {
     all_candidates(shape, level).iter().map(|kernel| kernel.algorithm.name).collect()
 }
 
-/// The kernels that a level has for a shape, each format's best first.
+/// Returns the kernels that a level has for a shape, the best of each numeric options first.
 fn all_candidates(shape: &ConvShape, level: Level) -> Vec<&'static ConvKernel> {
     all_numerics()
         .flat_map(|numerics| candidates(shape, level, numerics))
@@ -460,7 +460,7 @@ fn check_batch_invariance(case: &Case, level: Level, algorithm: &str, pools: &[T
     }
 }
 
-/// Pictures of many tiles, cut at every place, on more threads than tiles and fewer.
+/// Images of many tiles, divided at every position, on more threads than tiles and fewer.
 #[test]
 fn tiles_of_every_transform() {
     let pools = [ThreadPool::new(1), ThreadPool::new(3)];
@@ -475,7 +475,7 @@ fn tiles_of_every_transform() {
                 // A limit from above would hide how large the numbers were that the errors are
                 // relative to.
                 case.clamp = rng.one_of(&[Clamp::NONE, Clamp::RELU]);
-                // In software, AMX would take most of the time; it has pictures of its own below.
+                // Emulated AMX would take most of the time; it has its own images below.
                 let kernels = fast_kernels().filter(|kernel| kernel.level != Level::Amx);
                 check_kernels(&case, &pools[i % 2], kernels);
             }
@@ -483,7 +483,7 @@ fn tiles_of_every_transform() {
     }
 }
 
-/// Pictures so wide that AMX takes them in bands of rows, some shorter than others.
+/// Images so wide that AMX computes them in blocks of rows, some shorter than others.
 #[test]
 fn wide_images_on_tiles() {
     let pool = ThreadPool::new(3);
@@ -496,7 +496,7 @@ fn wide_images_on_tiles() {
     }
 }
 
-/// Picture `n` of a batch of three.
+/// Returns image `n` of a batch of three.
 fn single_image(case: &Case, n: usize) -> Case {
     let mut single_image = case.clone();
     (single_image.shape.input.batch, single_image.shape.output.batch) = (1, 1);
@@ -509,7 +509,7 @@ fn single_image(case: &Case, n: usize) -> Case {
     single_image
 }
 
-/// Weights packed for one picture size serve another.
+/// Weights packed for one image size serve another.
 #[test]
 fn packing_does_not_depend_on_image_size() {
     let mut rng = TestRng::new(9);
@@ -526,7 +526,7 @@ fn packing_does_not_depend_on_image_size() {
     }
 }
 
-/// The size of a window that a kernel can compute.
+/// Returns the size of a window that a kernel can compute.
 fn supported_window(kernel: &ConvKernel) -> [usize; 2] {
     let fits = |size: &[usize; 2]| (kernel.fits)(&shape(1, [9, 9], [3, 3], window(*size, 1)));
     [[3, 3], [2, 1], [1, 3], [3, 1], [5, 5], [1, 7], [7, 1], [7, 7], [9, 9]]

@@ -140,7 +140,7 @@ fn nan_stays_in_its_channel() {
     check(&case);
 }
 
-/// Only the reference computes these, so its own arithmetic is checked by hand.
+/// Only the reference computes these, so its result is checked by hand.
 #[test]
 fn a_multiplier_orders_outputs_by_input_channel() {
     let shape = DepthwiseShape {

@@ -1,14 +1,14 @@
-//! Random numbers, random geometry, and what counts as equal.
+//! Random numbers, random geometry and comparisons.
 
 use lorgnette_kernels::{ImageLayout, Padding, Window};
 pub(crate) use lorgnette_oracle::tolerance::{
     REFERENCE as TOLERANCE, REFERENCE_SPLIT_BF16 as TOLERANCE_SPLIT_BF16,
 };
 
-/// What lies between the channels of a strided output, and must stay there.
+/// The value between the pixels of a strided output, which must not change.
 pub(crate) const SENTINEL: f32 = 12345.0;
 
-/// Marsaglia's xorshift: tiny, and the same everywhere.
+/// Marsaglia's xorshift, the same on every machine.
 pub(crate) struct TestRng(u64);
 
 impl TestRng {
@@ -23,7 +23,7 @@ impl TestRng {
         self.0
     }
 
-    /// A number from `low` to `high`, both included.
+    /// Returns a number from `low` to `high`, both included.
     pub(crate) fn between(&mut self, low: usize, high: usize) -> usize {
         low + (self.next() >> 33) as usize % (high - low + 1)
     }
@@ -32,7 +32,7 @@ impl TestRng {
         choices[self.between(0, choices.len() - 1)]
     }
 
-    /// A number from −1 to 1.
+    /// Returns a number from −1 to 1.
     pub(crate) fn float(&mut self) -> f32 {
         (self.next() >> 40) as f32 / (1 << 23) as f32 - 1.0
     }
@@ -41,14 +41,14 @@ impl TestRng {
         (0..len).map(|_| self.float()).collect()
     }
 
-    /// Values for a layout, with NaNs where nobody should look.
+    /// Returns values for a layout, with NaN between pixels.
     pub(crate) fn values(&mut self, layout: &ImageLayout) -> Vec<f32> {
         let inside = |at: usize| at % layout.stride < layout.channels;
         (0..layout.len()).map(|at| if inside(at) { self.float() } else { f32::NAN }).collect()
     }
 }
 
-/// A layout whose pixels are `gap` floats apart.
+/// Returns a layout whose pixels are `gap` words apart.
 pub(crate) fn layout(
     batch: usize,
     height: usize,
@@ -59,7 +59,7 @@ pub(crate) fn layout(
     ImageLayout { stride: channels + gap, ..ImageLayout::dense(batch, height, width, channels) }
 }
 
-/// The same window with TensorFlow's SAME padding for an input of this size.
+/// Returns the same window with TensorFlow's SAME padding for an input of this size.
 pub(crate) fn same(window: Window, size: [usize; 2]) -> Window {
     let total = |axis: usize| {
         let reach = (window.kernel[axis] - 1) * window.dilation[axis] + 1;
@@ -71,12 +71,12 @@ pub(crate) fn same(window: Window, size: [usize; 2]) -> Window {
     Window { padding: Padding { top, bottom: rows - top, left, right: columns - left }, ..window }
 }
 
-/// A solid window without padding.
+/// Returns a solid window without padding.
 pub(crate) fn window(kernel: [usize; 2], stride: usize) -> Window {
     Window { kernel, stride: [stride; 2], ..Window::POINTWISE }
 }
 
-/// The output's size, or `None` where the window does not fit the padded input.
+/// Returns the output's size, or `None` where the window does not fit the padded input.
 pub(crate) fn output_size(window: &Window, size: [usize; 2]) -> Option<[usize; 2]> {
     let padding = &window.padding;
     let padded = [size[0] + padding.top + padding.bottom, size[1] + padding.left + padding.right];
@@ -94,7 +94,7 @@ pub(crate) fn assert_close(actual: &[f32], expected: &[f32], what: &dyn std::fmt
     assert_within(TOLERANCE, actual, expected, what);
 }
 
-/// The same for another tolerance.
+/// Does the same with another tolerance.
 #[track_caller]
 pub(crate) fn assert_within(
     tolerance: f32,

@@ -5,7 +5,7 @@ use lorgnette_kernels::{
     PACKED_LAYOUTS, Window,
 };
 
-/// A checksum of the same few weights as each kernel packs them, by level and layout.
+/// Returns a checksum of the same few weights as each kernel packs them, by level and layout.
 fn layouts() -> BTreeMap<String, u64> {
     let (inputs, outputs) = (3, 70);
     let window = |kernel| Window { kernel, ..Window::POINTWISE };
@@ -46,7 +46,7 @@ fn layouts() -> BTreeMap<String, u64> {
     conv_layouts.chain(depthwise_layouts).collect()
 }
 
-/// A filter as it lies in a file.
+/// A filter in a file's order.
 fn filter(bytes: &[u8]) -> Filter<'_> {
     Filter { bytes, scale: None, transposed: false }
 }
@@ -61,7 +61,7 @@ fn checksum(values: &[f32]) -> u64 {
 
 #[test]
 fn a_layout_that_changes_is_counted() {
-    // Files keep packed weights. Where this fails, a layout has changed: raise PACKED_LAYOUTS, then
+    // Files store packed weights. If this fails, a layout has changed: raise PACKED_LAYOUTS, then
     // note the new sums.
     let noted = (3, include_str!("layouts.txt"));
     let found: Vec<String> =

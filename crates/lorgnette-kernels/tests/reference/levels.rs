@@ -1,9 +1,9 @@
-//! Which levels these tests run at.
+//! The levels that these tests run at.
 
 use lorgnette_kernels::numerics::has_bf16;
 use lorgnette_kernels::{CONV_KERNELS, DEPTHWISE_KERNELS, Level};
 
-/// The levels of this CPU, and AMX in software where it has all the rest of it.
+/// Returns the levels of this CPU, and emulated AMX where the CPU has everything else.
 pub(crate) fn levels() -> Vec<Level> {
     #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
     if has_bf16() && !Level::Amx.is_available() {
@@ -17,7 +17,7 @@ pub(crate) fn levels() -> Vec<Level> {
 fn the_expected_levels_are_tested() {
     let expected = std::env::var("LORGNETTE_EXPECT_LEVELS").unwrap_or_default();
     for name in expected.split(',').filter(|name| !name.is_empty()) {
-        // Not a level of its own, but kernels of one that need more of the CPU.
+        // Not a level, but kernels of one that need more of the CPU.
         if name.trim() == "bf16" {
             assert!(has_bf16(), "this machine cannot test bf16");
             continue;

@@ -1,7 +1,7 @@
-//! Every fast kernel against its slow twin, at every CPU level this machine has.
+//! Compares every fast kernel with its reference implementation at every level of this machine.
 //!
-//! `LORGNETTE_EXPECT_LEVELS=portable,avx2,avx512,bf16,amx` makes a level that this machine lacks a
-//! failure instead of a silence.
+//! `LORGNETTE_EXPECT_LEVELS=portable,avx2,avx512,bf16,amx` makes a missing level a failure instead
+//! of skipping it.
 
 mod bf16;
 mod bounds;

@@ -47,7 +47,7 @@ fn resizing_matches_reference_bit_for_bit() {
     }
 }
 
-/// Worked out by hand from TensorFlow's documentation of the flags.
+/// Computed by hand from TensorFlow's documentation of the flags.
 #[test]
 fn flags_mean_what_tensorflow_means() {
     let (pool, level) = (ThreadPool::new(1), Level::best());

@@ -1,58 +1,57 @@
-//! The ways in which numbers are bf16.
+//! Expansions of float32 values into bf16 terms.
 
 use crate::conv::{ConvShape, FLOAT32};
 use crate::numerics::{bf16_to_f32, f32_to_bf16};
 use crate::simd::{Factors, PixelConversion, Sums, Tiles};
 use crate::{NumericOptions, Precision, WeightFormat};
 
-/// The most bf16 a number becomes.
+/// Maximum number of terms.
 pub(super) const MAX_TERMS: usize = 3;
 
-/// A way to make bf16 of numbers.
+/// An expansion of float32 values into bf16 terms.
 pub(in crate::conv) trait Bf16Expansion {
-    /// What the kernel and its arithmetic are called.
+    /// Name of the kernel and of its algorithm.
     const NAME: &'static str;
-    /// What its layout is called.
+    /// Name of its layout.
     const LAYOUT: &'static str;
-    /// What it rounds.
+    /// Numeric options of the kernel.
     const NUMERICS: NumericOptions;
-    /// How many bf16 a number becomes.
+    /// Terms of a value.
     const TERMS: usize;
-    /// What a block's sums cost for each 32 input channels, in vector multiplications; 2048 are as
-    /// many products. With a prototype on an Intel Xeon with AMX (Sapphire Rapids), large layers
-    /// ran about ten times as fast as by multiply-add when rounded, and four times when split in
-    /// two: 23 for each product of tiles, and 30 for each load of one. Split in three has not been
-    /// measured, but has 24 products and 14 loads.
+    /// Cost of a block's sums for each 32 input channels; 2048 vector multiplications are the same
+    /// number of products. Measured with a prototype on an Intel Xeon with AMX (Sapphire Rapids):
+    /// 23 for each tile product and 30 for each tile load; large layers were about ten times as
+    /// fast as multiply-adds when rounded, and four times when split in two. The split in three has
+    /// 24 products and 14 loads and has not been measured.
     const STEP_COST: f64;
-    /// What putting one vector of inputs into this form costs.
+    /// Cost of converting one vector of inputs.
     const CONVERT_COST: f64;
 
-    /// Whether it is exact enough for a shape.
+    /// True if it is exact enough for a shape.
     fn fits(shape: &ConvShape) -> bool;
-    /// Puts pixels into this form.
+    /// Converts pixels.
     fn convert(pixels: PixelConversion<'_>);
-    /// A weight in this form, as many parts as it has.
+    /// Returns a weight's terms, zeros beyond `TERMS`.
     fn weight(weight: f32) -> [u16; MAX_TERMS];
-    /// The sums of a block.
+    /// Computes the sums of a block.
     ///
     /// # Safety
-    /// Behind each tap, the pixels of a block can be read, of all steps, and weights for each tap
-    /// and step.
+    /// Caller guarantees that the pixels of a block can be read behind each tap, for all steps, and
+    /// weights for each tap and step.
     unsafe fn multiply(factors: Factors<'_>, tiles: &Tiles, sums: &mut Sums);
 }
 
-/// Numbers rounded to bf16.
+/// Values rounded to bf16.
 pub(in crate::conv) struct Bf16;
 
-/// Numbers as the sum of two bf16: seventeen of float32's twenty-four bits, one of them in the
-/// second one's sign.
+/// Values as the sum of two bf16: 17 of float32's 24 bits of precision, one of them in the second
+/// term's sign.
 ///
-/// Not for windows of one tap. In networks that are made of those, such as MobileNet V2 and V3,
-/// whose layers hand on errors and add their own, answers would be further off than float32's may
-/// be.
+/// Not for pointwise windows: in networks made of those, such as MobileNet V2 and V3, errors
+/// accumulate over layers beyond the tolerance for float32.
 pub(in crate::conv) struct Bf16x2;
 
-/// Numbers as the sum of three bf16, which is all of a float32.
+/// Values as the sum of three bf16, which represents a float32 exactly.
 pub(in crate::conv) struct Bf16x3;
 
 impl Bf16Expansion for Bf16 {
@@ -77,7 +76,7 @@ impl Bf16Expansion for Bf16 {
     }
 
     unsafe fn multiply(factors: Factors<'_>, tiles: &Tiles, sums: &mut Sums) {
-        // SAFETY: what the caller vouches for is the same.
+        // SAFETY: caller guarantees the same.
         unsafe { factors.multiply(tiles, sums) }
     }
 }
@@ -104,7 +103,7 @@ impl Bf16Expansion for Bf16x2 {
     }
 
     unsafe fn multiply(factors: Factors<'_>, tiles: &Tiles, sums: &mut Sums) {
-        // SAFETY: what the caller vouches for is the same.
+        // SAFETY: caller guarantees the same.
         unsafe { factors.multiply_bf16x2(tiles, sums) }
     }
 }
@@ -130,14 +129,14 @@ impl Bf16Expansion for Bf16x3 {
     }
 
     unsafe fn multiply(factors: Factors<'_>, tiles: &Tiles, sums: &mut Sums) {
-        // SAFETY: what the caller vouches for is the same.
+        // SAFETY: caller guarantees the same.
         unsafe { factors.multiply_bf16x3(tiles, sums) }
     }
 }
 
-/// A weight as the sum of bf16, largest first. What is not finite is the first alone, and what only
-/// rounding would make infinite is cut off instead, so that [`super::recompute`] finds the weight
-/// again.
+/// Splits a weight into terms, largest first. A weight that is not finite is the first term alone.
+/// One that would only round to infinity is truncated instead, so that [`super::recompute`]
+/// recovers the weight.
 fn split(weight: f32) -> [u16; MAX_TERMS] {
     let rounded = f32_to_bf16(weight);
     if !weight.is_finite() {

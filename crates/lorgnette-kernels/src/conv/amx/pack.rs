@@ -1,6 +1,6 @@
-//! Weights as tiles want them: `[panel of 32 output channels][tap][step of 32 input
-//! channels][term][tile of 16 output channels]`, each tile being `[pair of input channels][output
-//! channel]`. Channels are filled up with zeros.
+//! Weights packed for tiles: `[panel of 32 output channels][tap][step of 32 input
+//! channels][term][tile of 16 output channels]`, each tile `[pair of input channels][output
+//! channel]`. Channels are padded with zeros.
 
 use std::ops::Range;
 
@@ -13,20 +13,20 @@ use crate::simd::{BLOCK_COLUMNS, TILE_DEPTH, TILE_FLOATS};
 
 /// Output channels of a tile.
 const TILE_COLUMNS: usize = BLOCK_COLUMNS / 2;
-/// Floats of the tiles of one part: those side by side.
+/// Words of the two tiles of one term, side by side.
 const TERM_WORDS: usize = 2 * TILE_FLOATS;
 
-/// How many panels there are.
+/// Returns the number of panels.
 pub(super) fn panels(shape: &ConvShape) -> usize {
     shape.output.channels.div_ceil(BLOCK_COLUMNS)
 }
 
-/// Input tiles of a tap.
+/// Returns the number of input tiles of a tap.
 pub(super) fn steps(shape: &ConvShape) -> usize {
     shape.input.channels.div_ceil(TILE_DEPTH)
 }
 
-/// Floats of one panel of weights of so many parts.
+/// Returns the words of one panel of weights of `terms` terms.
 pub(super) fn panel_len(shape: &ConvShape, terms: usize) -> usize {
     shape.taps() * steps(shape) * terms * TERM_WORDS
 }
@@ -64,33 +64,36 @@ pub(super) fn pack_rows<P: Bf16Expansion>(
     });
 }
 
-/// Which float of a part's tiles has the weight of an input and an output channel.
+/// Returns the word that holds the weight of an input and an output channel, within one term.
 fn tile_offset(channel: usize, column: usize) -> usize {
     let row = channel % TILE_DEPTH / 2;
     column / TILE_COLUMNS * TILE_FLOATS + row * TILE_COLUMNS + column % TILE_COLUMNS
 }
 
-/// Sets the first or the second of a pair; the first comes before the second, which is zero if it
-/// does not come.
+/// Sets the first or the second element of a pair. The first must come before the second; it clears
+/// the second.
 fn set_pair_element(pair: &mut f32, channel: usize, number: u16) {
     let bits = u32::from(number);
     *pair =
         f32::from_bits(if channel.is_multiple_of(2) { bits } else { pair.to_bits() | bits << 16 });
 }
 
-/// A weight from its panel, the sum of so many parts; `first` is the first step of its tap.
+/// Returns a weight from its panel, the sum of `count` terms; `first` is the first step of its tap.
 pub(super) fn weight(
     panel: &[f32],
     count: usize,
     first: usize,
-    [channel, column]: [usize; 2],
+    channel: usize,
+    column: usize,
 ) -> f32 {
-    let term = |term: usize| {
-        let at = ((first + channel / TILE_DEPTH) * count + term) * TERM_WORDS
-            + tile_offset(channel, column);
-        let pair = panel[at].to_bits();
-        bf16_to_f32((if channel.is_multiple_of(2) { pair } else { pair >> 16 }) as u16)
-    };
-    // The smallest first, so that the sum is the weight.
-    (0..count).rev().map(term).sum()
+    let tile = (first + channel / TILE_DEPTH) * count;
+    // The smallest first, so that the sum is exact.
+    (0..count)
+        .rev()
+        .map(|term| {
+            let at = (tile + term) * TERM_WORDS + tile_offset(channel, column);
+            let pair = panel[at].to_bits();
+            bf16_to_f32((if channel.is_multiple_of(2) { pair } else { pair >> 16 }) as u16)
+        })
+        .sum()
 }

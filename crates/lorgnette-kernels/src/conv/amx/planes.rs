@@ -1,14 +1,13 @@
-//! The input as tiles read it: padded, and divided so that every window steps by one.
+//! The input as tiles read it: padded, and divided into planes in which every window has stride 1.
 //!
-//! A window that steps by `s` sees, under one tap, each `s`-th pixel of each `s`-th row. These are
-//! put together in planes, one for each remainder of a tap's distance from the first one by `s`,
-//! along rows and columns: 1 for most windows, 4 for those that step by two. In a plane of as many
-//! columns as the output has, and those that taps reach to, what is under a tap for output pixel
-//! `(y, x)` is pixel `y · columns + x` from where the first window has it. All these positions are
-//! equally far apart, from row to row too; those at the end of a row are no output pixels, and what
-//! is computed for them is dropped.
+//! A window of stride `s` sees, under one tap, every `s`-th pixel of every `s`-th row. These pixels
+//! form a plane, one for each remainder (mod `s`) of a tap's distance from the first tap, along
+//! rows and columns: 1 plane for stride 1, up to 4 for stride 2. A plane has as many columns as the
+//! output plus the taps' reach. There, the pixel under a tap for output pixel `(y, x)` is number `y
+//! · columns + x` from the one for the first window. All these positions are equally far apart,
+//! across rows too; positions at the end of a row are no output pixels, and their sums are dropped.
 //!
-//! A picture is taken in bands of rows, so that planes stay in cache, and take little memory.
+//! An image is processed in blocks of rows, so that planes stay in cache and need little memory.
 
 use std::ops::Range;
 
@@ -22,31 +21,31 @@ use crate::{ImageLayout, StorageType, ThreadPool, Window};
 
 /// The planes of a convolution.
 pub(super) struct Planes {
-    /// What is read and written. Of windows of one tap that see all pixels, all pictures are one.
+    /// The input's layout. For pointwise windows all images of the batch are one.
     pub(super) input: ImageLayout,
     pub(super) output: ImageLayout,
     pub(super) window: Window,
-    /// Planes along rows and columns: remainders.
+    /// Planes along rows and columns: numbers of remainders.
     counts: [usize; 2],
-    /// How far the last tap reaches, in pixels of a plane.
+    /// Distance of the last tap from the first, in pixels of a plane.
     reach: [usize; 2],
     /// Columns of a plane.
     pub(super) columns: usize,
-    /// Floats from pixel to pixel.
+    /// Words from pixel to pixel.
     pub(super) step: usize,
-    /// Output rows of a band.
+    /// Output rows of a block.
     block_rows: usize,
 }
 
-/// Some output rows of a picture.
+/// Some output rows of an image.
 pub(super) struct RowBlock {
     pub(super) image: usize,
     pub(super) rows: Range<usize>,
 }
 
-/// What the planes of a band should take: the cache of one or two cores.
+/// Target words of a block's planes: the L2 of one or two cores.
 const ROW_BLOCK_WORDS: usize = 512 << 10;
-/// Fewer rows would read too many of their neighbours' again.
+/// With fewer rows, too many rows would be converted twice.
 const MIN_BLOCK_ROWS: usize = 8;
 
 impl Planes {
@@ -67,37 +66,38 @@ impl Planes {
         Self { input, output, window, counts, reach, columns, step, block_rows }
     }
 
-    /// All bands.
+    /// Returns all blocks of rows.
     pub(super) fn row_blocks(&self) -> impl Iterator<Item = RowBlock> + use<> {
         let (height, step) = (self.output.height, self.block_rows);
-        let rows =
-            move || (0..height).step_by(step).map(move |first| first..height.min(first + step));
-        (0..self.output.batch)
-            .flat_map(move |image| rows().map(move |rows| RowBlock { image, rows }))
+        (0..self.output.batch).flat_map(move |image| {
+            (0..height)
+                .step_by(step)
+                .map(move |first| RowBlock { image, rows: first..height.min(first + step) })
+        })
     }
 
-    /// How many positions so many output rows have, those between rows included.
+    /// Returns the number of positions of some output rows, including those between rows.
     pub(super) fn positions(&self, rows: usize) -> usize {
         (rows - 1) * self.columns + self.output.width
     }
 
-    /// Pixels of all planes for so many output rows.
+    /// Returns the number of pixels of all planes for some output rows.
     pub(super) fn pixels(&self, rows: usize) -> usize {
         self.counts[0] * self.counts[1] * self.plane(rows)
     }
 
-    /// Pixels of a plane.
+    /// Returns the number of pixels of a plane.
     fn plane(&self, rows: usize) -> usize {
         (rows + self.reach[0]) * self.columns
     }
 
-    /// Floats for the taps' offsets.
+    /// Returns the words for the taps' offsets.
     pub(super) fn taps_len(&self) -> usize {
         (self.window.kernel[0] * self.window.kernel[1]).next_multiple_of(CACHE_LINE)
     }
 
-    /// Floats of the planes of a band. A block that begins at the last position reads more pixels
-    /// than there are.
+    /// Returns the words of the planes of a block. A tile at the last position reads pixels beyond
+    /// the last one.
     fn planes_len(&self) -> usize {
         (self.pixels(self.block_rows) + BLOCK_ROWS) * self.step
     }
@@ -106,22 +106,23 @@ impl Planes {
         self.taps_len() + self.planes_len()
     }
 
-    /// Whether offsets, which are 32 bits, reach all of a band.
+    /// True if 32-bit offsets reach all planes of a block.
     pub(super) fn offsets_fit_u32(&self) -> bool {
         u32::try_from(self.planes_len() * size_of::<f32>()).is_ok()
     }
 
-    /// The pixels from a position to the farthest that a tap sees.
+    /// Returns the distance in pixels from a position to the farthest pixel under a tap.
     pub(super) fn max_tap_offset(&self, row_block: &RowBlock) -> usize {
         let last_plane = (self.counts[0] * self.counts[1] - 1) * self.plane(row_block.rows.len());
         last_plane + self.reach[0] * self.columns + self.reach[1]
     }
 
-    /// For each tap, the bytes from a position to the pixel it sees.
+    /// Writes, for each tap, the bytes from a position to the pixel under the tap.
     pub(super) fn offsets<'a>(&self, row_block: &RowBlock, buffer: &'a mut [f32]) -> &'a [u32] {
         let [rows, columns] = self.window.kernel;
         let buffer = &mut buffer[..rows * columns];
-        // SAFETY: both are four bytes, aligned alike, and any bits are a number of either.
+        // SAFETY: both types have four bytes and the same alignment, and all bits are valid for
+        // both.
         let offsets = unsafe {
             std::slice::from_raw_parts_mut(buffer.as_mut_ptr().cast::<u32>(), buffer.len())
         };
@@ -136,7 +137,7 @@ impl Planes {
         offsets
     }
 
-    /// Puts what a band sees into its planes.
+    /// Converts the input of a block into its planes.
     pub(super) fn fill<P: Bf16Expansion>(
         &self,
         row_block: &RowBlock,
@@ -150,14 +151,14 @@ impl Planes {
         let tasks = rows.min(1 + rows * row_len / TASK_FLOATS);
         pool.run(tasks, &|_, task| {
             for row in chunk(rows, tasks, task) {
-                // SAFETY: each row of the planes is one task's.
+                // SAFETY: each row of the planes belongs to one task.
                 let values = unsafe { values.slice_mut(row * row_len..(row + 1) * row_len) };
                 self.fill_row::<P>(row_block, row, input, values);
             }
         });
     }
 
-    /// One row of a plane: zeros, pixels, zeros.
+    /// Writes one row of a plane: zeros, pixels, zeros.
     fn fill_row<P: Bf16Expansion>(
         &self,
         row_block: &RowBlock,
@@ -195,7 +196,7 @@ impl Planes {
         }
     }
 
-    /// The columns of a plane, with remainder number `x`, that lie in the picture.
+    /// Returns the columns of a plane, with remainder number `x`, that are inside the image.
     fn valid_columns(&self, x: usize) -> Range<usize> {
         let (left, step) = (self.window.padding.left, self.window.stride[1]);
         let first = self.padded_index(1, x, 0);
@@ -203,19 +204,19 @@ impl Planes {
         left.saturating_sub(first).div_ceil(step).min(end)..end
     }
 
-    /// The row or column of the padded picture that a plane, with remainder number `plane`, has as
-    /// number `at`.
+    /// Returns the row or column of the padded image that is number `at` in a plane with remainder
+    /// number `plane`.
     fn padded_index(&self, axis: usize, plane: usize, at: usize) -> usize {
         let (stride, dilation) = (self.window.stride[axis], self.window.dilation[axis]);
         at * stride + plane * dilation % stride
     }
 }
 
-/// About how many floats a task puts into planes.
+/// Target number of words that a task converts.
 const TASK_FLOATS: usize = 16 << 10;
 
-/// How many remainders the distances of taps have by the window's step. Tap `t` has that of number
-/// `t` modulo as many.
+/// Returns the number of different remainders of the taps' distances by the window's stride. Tap
+/// `t` has remainder number `t` modulo that number.
 fn phase_count(window: &Window, axis: usize) -> usize {
     let (stride, dilation) = (window.stride[axis], window.dilation[axis]);
     let phases =

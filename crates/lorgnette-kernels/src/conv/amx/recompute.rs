@@ -1,31 +1,37 @@
-//! A pixel's sums by their definition, in double precision, for those that tiles cannot be trusted
-//! with: sums that are not finite, because parts of an infinite number are not and a number near
-//! the largest may be rounded to infinity; and sums so small that the numbers they are made of may
-//! be too small for tiles, which take them for zero. Slow and obvious; such numbers mean that
-//! something has gone wrong already.
+//! A pixel's sums by their definition, in float64, where tiles are not exact enough. Sums that are
+//! not finite: terms of an infinite value are not finite, and a value near the maximum may round to
+//! infinity. Very small sums: values below the tiles' range count as zero. Both are rare, so the
+//! code is simple and slow.
 
 use super::pack;
 use super::planes::Planes;
 use crate::simd::BLOCK_COLUMNS;
 
-/// Sums below this may have lost what counts: tiles take numbers below 2^-126 for zero, and the
-/// least number that has both its halves is 2^-110; whatever they were multiplied by is less than
-/// 2^40.
+/// Sums below this may be inexact: tiles take numbers below 2^-126 for zero, and the least number
+/// with both terms is 2^-110, multiplied by less than 2^40.
 const TINY: f32 = 1.0 / (1_u64 << 60) as f32;
 
-/// What a pixel's sums with one panel are computed from.
+/// The inputs of a pixel's sums with one panel.
 pub(super) struct Recompute<'a> {
     pub(super) planes: &'a Planes,
     pub(super) input: &'a [f32],
-    /// The weights, as they were packed.
+    /// The packed weights.
     pub(super) panel: &'a [f32],
-    /// How many bf16 a weight is.
+    /// Terms of a weight.
     pub(super) terms: usize,
     /// Input tiles of each tap.
     pub(super) steps: usize,
 }
 
-/// Whether tiles cannot be trusted with a pixel's sums.
+/// The coordinates of an output pixel.
+#[derive(Clone, Copy)]
+pub(super) struct OutputPixel {
+    pub(super) image: usize,
+    pub(super) y: usize,
+    pub(super) x: usize,
+}
+
+/// True if a pixel's sums must be recomputed.
 #[inline(always)]
 pub(super) fn needs_recompute(sums: &[f32]) -> bool {
     let (mut finite, mut tiny) = (true, true);
@@ -37,11 +43,12 @@ pub(super) fn needs_recompute(sums: &[f32]) -> bool {
 }
 
 impl Recompute<'_> {
-    /// Computes the sums of output pixel `(image, y, x)`, unless they are zeros of nothing but
-    /// zeros.
-    pub(super) fn sums(&self, pixel: [usize; 3], sums: &mut [f32; BLOCK_COLUMNS]) {
-        let all_zero = |(_, values): (usize, &[f32])| values.iter().all(|&value| value == 0.0);
-        if sums.iter().all(|sum| sum.is_finite()) && self.window(pixel).all(all_zero) {
+    /// Computes the sums of output pixel `(image, y, x)`, unless they are zero because its inputs
+    /// are zero.
+    pub(super) fn sums(&self, pixel: OutputPixel, sums: &mut [f32; BLOCK_COLUMNS]) {
+        if sums.iter().all(|sum| sum.is_finite())
+            && self.window(pixel).flat_map(|(_, values)| values).all(|&value| value == 0.0)
+        {
             return;
         }
         let mut exact = [0.0_f64; BLOCK_COLUMNS];
@@ -55,8 +62,9 @@ impl Recompute<'_> {
         *sums = exact.map(|sum| sum as f32);
     }
 
-    /// The taps that lie in the picture, and the values under them.
-    fn window(&self, [image, y, x]: [usize; 3]) -> impl Iterator<Item = (usize, &[f32])> {
+    /// Returns the taps inside the image and the values under them.
+    fn window(&self, pixel: OutputPixel) -> impl Iterator<Item = (usize, &[f32])> {
+        let OutputPixel { image, y, x } = pixel;
         let Planes { input: layout, window, .. } = self.planes;
         let rows = window.valid_taps(0, layout.height, y);
         rows.flat_map(move |ky| window.valid_taps(1, layout.width, x).map(move |kx| [ky, kx])).map(
@@ -72,6 +80,6 @@ impl Recompute<'_> {
     }
 
     fn weight(&self, tap: usize, channel: usize, column: usize) -> f32 {
-        pack::weight(self.panel, self.terms, tap * self.steps, [channel, column])
+        pack::weight(self.panel, self.terms, tap * self.steps, channel, column)
     }
 }

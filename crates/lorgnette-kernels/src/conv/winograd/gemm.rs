@@ -1,4 +1,4 @@
-//! The product at one point: tiles by one panel of output channels, over all input channels.
+//! The matrix product at one point: tiles by one panel of output channels, over all input channels.
 
 use crate::conv::panel_width;
 use crate::isa::CACHE_LINE;
@@ -9,22 +9,22 @@ use crate::simd::{Simd, SimdOp};
 pub(super) struct Gemm {
     /// Rows of tiles' values.
     pub(super) a: *const f32,
-    /// Floats from row to row of `a`.
+    /// Words from row to row of `a`.
     pub(super) a_stride: usize,
     /// The panel at this point, `[depth][panel width]`.
     pub(super) b: *const f32,
-    /// Where the products go, a panel's width from row to row.
+    /// The products, a panel's width from row to row.
     pub(super) c: *mut f32,
     pub(super) rows: usize,
     pub(super) depth: usize,
 }
 
 impl Gemm {
-    /// Computes. Each value is the sum over `k` in order, whatever the number of rows.
+    /// Computes the product. Each value is the sum over `k` in order, whatever the number of rows.
     ///
     /// # Safety
-    /// `a` has `rows` rows of `depth` floats, `b` has `depth` rows of a panel's width, `c` has room
-    /// for `rows` such.
+    /// Caller guarantees that `a` has `rows` rows of `depth` words, `b` has `depth` rows of a
+    /// panel's width, and `c` has `rows` such rows.
     #[inline(always)]
     pub(super) unsafe fn run<S: Simd, const VECS: usize>(self, simd: S) {
         let chunks = self.rows.div_ceil(S::TILE_ROWS);
@@ -34,13 +34,13 @@ impl Gemm {
                 self.a.wrapping_add(rows.start * self.a_stride),
                 self.c.wrapping_add(rows.start * panel_width::<S>()),
             );
-            // Each part brings its share of the panel at the next point, which lies behind this
-            // one, into cache.
+            // Each chunk prefetches its share of the panel at the next point, which follows this
+            // one.
             let ahead = self.b.wrapping_add(
                 self.depth * panel_width::<S>()
                     + chunk * (self.depth / UNROLL) * PREFETCHES * CACHE_LINE,
             );
-            // SAFETY: some of the rows that the caller vouches for.
+            // SAFETY: caller guarantees the rows, of which these are some.
             unsafe { Self { a, c, rows: rows.len(), ..self }.run_tile::<S, VECS>(simd, ahead) };
         }
     }
@@ -49,7 +49,7 @@ impl Gemm {
     /// As for `run`, with at most `TILE_ROWS` rows.
     #[inline(always)]
     unsafe fn run_tile<S: Simd, const VECS: usize>(self, simd: S, ahead: *const f32) {
-        /// Calls the tile of as many rows as there are; those too large for the level are never
+        /// Calls the tile with the number of rows; tiles too large for the level are never
         /// compiled.
         macro_rules! choose {
             ($($n:literal)*) => {
@@ -65,12 +65,12 @@ impl Gemm {
     }
 }
 
-/// Input channels of one turn of the loop.
+/// Input channels of one loop iteration.
 const UNROLL: usize = 4;
-/// Cache lines of the next panel prefetched in a turn.
+/// Cache lines of the next panel prefetched in an iteration.
 const PREFETCHES: usize = 4;
 
-/// A product of `ROWS` rows; made only by [`Gemm::run_tile`], whose caller vouches for its
+/// A product of `ROWS` rows, constructed only by [`Gemm::run_tile`], whose caller guarantees its
 /// pointers.
 struct GemmTile<const ROWS: usize, const VECS: usize> {
     gemm: Gemm,
@@ -82,11 +82,11 @@ impl<const ROWS: usize, const VECS: usize> SimdOp for GemmTile<ROWS, VECS> {
     fn run<S: Simd>(self, simd: S) {
         let Gemm { a, a_stride, mut b, c, depth, .. } = self.gemm;
         let mut ahead = self.ahead;
-        // An address for each row: steps from one base would be reckoned anew, and the values kept
-        // on the stack meanwhile.
+        // An address for each row. Offsets from one base would be recomputed, with the values on
+        // the stack meanwhile.
         let rows: [_; ROWS] = std::array::from_fn(|r| a.wrapping_add(r * a_stride));
         let output_ptr = |r: usize, v: usize| c.wrapping_add(r * panel_width::<S>() + v * S::LANES);
-        // Asked for now, the lines to write to are here at the end.
+        // Prefetched now, the lines to write to are in L1 at the end.
         for r in 0..ROWS {
             for v in 0..VECS {
                 simd.prefetch_write(output_ptr(r, v));
@@ -122,7 +122,7 @@ impl<const ROWS: usize, const VECS: usize> SimdOp for GemmTile<ROWS, VECS> {
         }
         for (r, sums) in sums.iter().enumerate() {
             for (v, sum) in sums.iter().enumerate() {
-                // SAFETY: `c` has room for a panel's width in each row.
+                // SAFETY: `c` has a panel's width in each row.
                 unsafe { simd.store(output_ptr(r, v), *sum) };
             }
         }
@@ -132,7 +132,7 @@ impl<const ROWS: usize, const VECS: usize> SimdOp for GemmTile<ROWS, VECS> {
 /// Adds one input channel's products.
 ///
 /// # Safety
-/// Each row has more than `k` floats, `VECS` vectors can be read at `b`.
+/// Caller guarantees more than `k` words in each row and `VECS` vectors at `b`.
 #[inline(always)]
 #[expect(
     clippy::needless_range_loop,
@@ -147,11 +147,11 @@ unsafe fn step<S: Simd, const ROWS: usize, const VECS: usize>(
 ) {
     let mut weights = [simd.splat(0.0); VECS];
     for v in 0..VECS {
-        // SAFETY: the caller vouches for it.
+        // SAFETY: caller guarantees it.
         weights[v] = unsafe { simd.load(b.wrapping_add(v * S::LANES)) };
     }
     for r in 0..ROWS {
-        // SAFETY: the caller vouches for it.
+        // SAFETY: caller guarantees it.
         unsafe { simd.add_products(rows[r], k, &weights, &mut sums[r]) };
     }
 }

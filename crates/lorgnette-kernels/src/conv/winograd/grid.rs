@@ -1,22 +1,22 @@
-//! Where tiles lie in a picture.
+//! Positions of tiles in an image.
 
 use crate::ConvShape;
 
 use super::transform::{MAX_OUTPUTS, MAX_POINTS, Transform1d};
 
-/// The tiles of a convolution's outputs. A window whose taps are `d` apart sees `d · d` pictures of
-/// every `d`-th pixel, which are convolved one beside the other.
+/// The tiles of a convolution's outputs. A window of dilation `d` sees `d · d` interleaved images
+/// of every `d`-th pixel, which are convolved one beside the other.
 pub(super) struct TileGrid<'a> {
     shape: &'a ConvShape,
     /// Outputs of a tile along each axis.
     outputs: [usize; 2],
     /// Inputs of a tile along each axis.
     points: [usize; 2],
-    /// Tiles along each axis, over all the interleaved pictures.
+    /// Tiles along each axis, over all interleaved images.
     tiles: [usize; 2],
 }
 
-/// A tile: its picture and its first output's row and column.
+/// A tile's image and its first output's row and column.
 #[derive(Clone, Copy)]
 pub(super) struct TileCoords {
     image: usize,
@@ -33,12 +33,12 @@ impl<'a> TileGrid<'a> {
         Self { shape, outputs, points: [V::POINTS, H::POINTS], tiles: [along(0), along(1)] }
     }
 
-    /// Tiles of one picture.
+    /// Returns the tiles of one image.
     pub(super) fn per_image(&self) -> usize {
         self.tiles[0] * self.tiles[1]
     }
 
-    /// Tiles of all pictures.
+    /// Returns the tiles of all images.
     pub(super) fn len(&self) -> usize {
         self.shape.output.batch * self.per_image()
     }
@@ -56,7 +56,7 @@ impl<'a> TileGrid<'a> {
         }
     }
 
-    /// Where each input pixel of a tile begins, `None` in the padding.
+    /// Returns the word offset of each input pixel of a tile, `None` in the padding.
     #[inline(always)]
     pub(super) fn inputs(
         &self,
@@ -91,7 +91,7 @@ impl<'a> TileGrid<'a> {
         })
     }
 
-    /// The number of each output pixel of a tile, over all pictures; `None` beyond the edge.
+    /// Returns the index of each output pixel of a tile over all images, `None` beyond the edge.
     #[inline(always)]
     pub(super) fn pixels(
         &self,

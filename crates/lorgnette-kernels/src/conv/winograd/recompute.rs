@@ -1,25 +1,25 @@
-//! A tile's outputs by their definition, for tiles in which something is not finite: Winograd's
-//! sums would spread it over outputs whose windows do not see it. Slow and obvious; such numbers
-//! mean that something has gone wrong already.
+//! A tile's outputs by their definition, for tiles with values that are not finite: Winograd's sums
+//! would spread them over outputs whose windows do not see them. Such values are rare, so the code
+//! is simple and slow.
 
 use super::transform::{MAX_OUTPUTS, MAX_POINTS, Transform1d};
 use super::weights::recovery;
 use crate::simd::MAX_LANES;
 
-/// What one tile of one vector of channels is computed from.
+/// The inputs of one tile's outputs in one vector of channels.
 pub(super) struct Recompute<'a> {
     pub(super) inputs: &'a [f32],
-    /// Where the tile's input pixels begin; zeros where there is none.
+    /// Word offsets of the tile's input pixels; `None` stands for zeros.
     pub(super) offsets: &'a [[Option<usize>; MAX_POINTS]; MAX_POINTS],
     /// Input channels.
     pub(super) channels: usize,
-    /// The filter's values, `[point][input channel][width]`, from the first channel that is wanted.
+    /// The filter's values, `[point][input channel][width]`, from the first output channel on.
     pub(super) panel: &'a [f32],
     pub(super) width: usize,
 }
 
 impl Recompute<'_> {
-    /// The outputs of the first `lanes` channels.
+    /// Returns the outputs of the first `lanes` channels.
     pub(super) fn outputs<V: Transform1d, H: Transform1d>(
         &self,
         lanes: usize,
@@ -46,7 +46,7 @@ impl Recompute<'_> {
         outputs
     }
 
-    /// One tap of one input channel for each output channel, from the values at all points.
+    /// Recovers one tap of one input channel for each output channel from the values at all points.
     fn tap<V: Transform1d, H: Transform1d>(
         &self,
         channel: usize,

@@ -1,11 +1,12 @@
-//! One-dimensional forms: how a few outputs of a short filter are had with fewer multiplications.
+//! One-dimensional transforms F(m, r): `m` outputs of a filter of `r` taps with fewer
+//! multiplications.
 //!
-//! Toom and Cook's observation, in Winograd's form for filters: `OUTPUTS` results of a filter of
-//! `TAPS` taps are the coefficients of a product of polynomials, which is known from its values at
-//! `OUTPUTS + TAPS − 1` points, so as many multiplications are enough. A form F(m, r) is its
+//! Toom and Cook's method, in Winograd's form for filters: `OUTPUTS` results of a filter of `TAPS`
+//! taps are the coefficients of a product of polynomials, which is determined by its values at
+//! `OUTPUTS + TAPS − 1` points, so that number of multiplications is enough. A transform is its
 //! points: 0, some ±p, and infinity (S. Winograd, *Arithmetic Complexity of Computations*, 1980; A.
 //! Lavin and S. Gray, *Fast Algorithms for Convolutional Neural Networks*, 2016). Everything else
-//! follows from them here.
+//! is computed from them here.
 //!
 //! With `m(x) = x · ∏ (x² − p²)` and, for one pair, `Q(x²) = ∏ (x² − q²)` over the others:
 //! - input: the value at a point is the product of all other points' factors, its coefficients
@@ -22,29 +23,29 @@ use std::f64::consts::{FRAC_1_SQRT_2, SQRT_2};
 
 use crate::simd::Simd;
 
-/// The most points of a form.
+/// Maximum points of a transform.
 pub(super) const MAX_POINTS: usize = 10;
-/// The most taps of a form.
+/// Maximum taps of a transform.
 pub(super) const MAX_TAPS: usize = 7;
-/// The most outputs of a form.
+/// Maximum outputs of a transform.
 pub(super) const MAX_OUTPUTS: usize = 4;
-/// The most pairs of points of a form.
+/// Maximum pairs of points of a transform.
 const MAX_PAIRS: usize = (MAX_POINTS - 2) / 2;
 
-/// A one-dimensional form.
+/// A one-dimensional transform.
 pub(in crate::conv) trait Transform1d: Send + Sync + 'static {
-    /// Results of one application.
+    /// Outputs of one application.
     const OUTPUTS: usize;
     /// Taps of the filter.
     const TAPS: usize;
-    /// The points ±p beside 0 and infinity.
+    /// The points ±p, in addition to 0 and infinity.
     const PAIRS: &'static [f64];
-    /// Points in all, which is also how many inputs are read.
+    /// Number of points, which is also the number of inputs.
     const POINTS: usize = Self::OUTPUTS + Self::TAPS - 1;
-    /// What follows from the points.
+    /// Coefficients computed from the points.
     const COEFFICIENTS: Coefficients = Coefficients::new(Self::PAIRS);
 
-    /// The input's values at the points.
+    /// Transforms the input to its values at the points.
     #[inline(always)]
     fn transform_input<S: Simd>(simd: S, x: [S::F; MAX_POINTS]) -> [S::F; MAX_POINTS] {
         let (n, pairs) = (Self::POINTS, Self::PAIRS.len());
@@ -74,7 +75,7 @@ pub(in crate::conv) trait Transform1d: Send + Sync + 'static {
         values
     }
 
-    /// The outputs, from the products at the points.
+    /// Transforms the products at the points to outputs.
     #[inline(always)]
     fn transform_output<S: Simd>(simd: S, products: [S::F; MAX_POINTS]) -> [S::F; MAX_OUTPUTS] {
         let (n, pairs) = (Self::POINTS, Self::PAIRS.len());
@@ -102,7 +103,7 @@ pub(in crate::conv) trait Transform1d: Send + Sync + 'static {
         outputs
     }
 
-    /// The filter's value at a point is the sum of its taps by these.
+    /// Returns the factors of the taps in the filter's value at a point.
     fn filter_row(point: usize) -> [f64; MAX_TAPS] {
         let mut row = [0.0; MAX_TAPS];
         if point == Self::POINTS - 1 {
@@ -127,11 +128,11 @@ fn product(pairs: &[f64], excluded: usize, x: f64) -> f64 {
     others.map(|(_, q)| x * x - q * q).product()
 }
 
-/// A form's numbers, rounded once to float32.
+/// A transform's coefficients, rounded once to float32.
 pub(in crate::conv) struct Coefficients {
     /// The coefficients of `∏ (y − p²)`, lowest first.
     all: [f32; MAX_PAIRS + 1],
-    /// For each pair, those of the product over the others.
+    /// The coefficients of the product over the other pairs, for each pair.
     others: [[f32; MAX_PAIRS + 1]; MAX_PAIRS],
     points: [f32; MAX_PAIRS],
     powers: [[f32; MAX_OUTPUTS]; MAX_PAIRS],
@@ -199,7 +200,7 @@ macro_rules! transforms {
 }
 
 transforms! {
-    /// Along an axis where the window has one tap: nothing to save.
+    /// The identity, along an axis where the window has one tap.
     F11: F(1, 1) at [];
     F23: F(2, 3) at [1.0];
     F43: F(4, 3) at [FRAC_1_SQRT_2, SQRT_2];

@@ -1,6 +1,6 @@
-//! The filter's values at the points, packed for products: `[panel of output channels][point][input
-//! channel][channel of the panel]`. And the way back to the filter, for what products at points
-//! cannot give.
+//! The filter's values at the points, packed for matrix products: `[panel of output
+//! channels][point][input channel][channel of the panel]`, and the inverse transform to the
+//! filter's taps.
 
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -13,12 +13,12 @@ use crate::conv::pack::Source;
 use crate::conv::{ConvShape, Filter, panel_width};
 use crate::simd::{Simd, SimdOp};
 
-/// Points of a two-dimensional form.
+/// Returns the points of a two-dimensional transform.
 pub(super) const fn points<V: Transform1d, H: Transform1d>() -> usize {
     V::POINTS * H::POINTS
 }
 
-/// Floats of one panel.
+/// Returns the words of one panel.
 pub(super) fn panel_len<S: Simd, V: Transform1d, H: Transform1d>(shape: &ConvShape) -> usize {
     points::<V, H>() * shape.input.channels * panel_width::<S>()
 }
@@ -27,7 +27,8 @@ pub(super) fn packed_len<S: Simd, V: Transform1d, H: Transform1d>(shape: &ConvSh
     shape.output.channels.div_ceil(panel_width::<S>()) * panel_len::<S, V, H>(shape)
 }
 
-/// Taps wait in the places of the first points until the last tap of their input channel has come.
+/// Packs rows of weights. Taps are stored in the first points' rows until the last tap of their
+/// input channel has come.
 pub(super) fn pack_rows<S: Simd, V: Transform1d, H: Transform1d>(
     shape: &ConvShape,
     filter: &Filter<'_>,
@@ -60,10 +61,10 @@ pub(super) fn pack_rows<S: Simd, V: Transform1d, H: Transform1d>(
     });
 }
 
-/// Output channels that are transformed at once.
+/// Output channels that are transformed together.
 const CHUNK: usize = 8;
 
-/// Replaces the taps of some input channels by their values at the points, reckoned in float64.
+/// Replaces the taps of some input channels by their values at the points, computed in float64.
 struct FilterTransform<'a, V, H> {
     values: &'a mut [f32],
     complete: Range<usize>,
@@ -108,14 +109,14 @@ impl<V: Transform1d, H: Transform1d> SimdOp for FilterTransform<'_, V, H> {
     }
 }
 
-/// The taps of a filter by its values at the points: `taps[t] = Σ recovery[t][point] ·
-/// value[point]`.
+/// Returns the matrix that recovers a filter's taps from its values at the points: `taps[t] = Σ
+/// recovery[t][point] · value[point]`.
 pub(super) fn recovery<F: Transform1d>() -> [[f64; MAX_POINTS]; MAX_TAPS] {
-    // As many points as there are taps are enough: the simplest of them.
+    // One point for each tap is enough: the simplest of them.
     let chosen: [usize; MAX_TAPS] =
         std::array::from_fn(|i| if i == 1 { F::POINTS - 1 } else { i.saturating_sub(1) });
     let chosen = &chosen[..F::TAPS];
-    // [filter rows of the chosen points | identity], reduced by Gauss and Jordan.
+    // [filter rows of the chosen points | identity], reduced by Gauss-Jordan elimination.
     let mut rows: Vec<Vec<f64>> = chosen
         .iter()
         .map(|&point| {

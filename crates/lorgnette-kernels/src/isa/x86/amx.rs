@@ -1,9 +1,9 @@
-//! Whether this process can use AMX, and if not, why.
+//! Detection of AMX.
 //!
-//! The CPU must have it, the system must save its tiles, and on Linux a process must ask for
-//! permission to use them, because their 8 KiB make every signal's frame larger. Last, a small
-//! product is compared with plain arithmetic: of an instruction that is emulated or virtualised,
-//! nobody should have to trust the flag alone.
+//! The CPU must have it, and the system must save its tiles. On Linux, a process must also ask for
+//! permission, because 8 KiB of tiles enlarge every signal frame. Last, a small product is compared
+//! with scalar arithmetic, since emulated or virtualised instructions may be wrong even if the CPU
+//! flag is set.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,20 +11,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::numerics::{bf16_to_f32, f32_to_bf16};
 use crate::simd::{BLOCK_COLUMNS, BLOCK_ROWS, Factors, Sums, TILE_DEPTH, TILE_FLOATS, Tiles};
 
-/// Whether the instructions are taken for present, whatever the CPU says.
+/// True if the instructions are assumed to be present, whatever the CPU reports.
 static ASSUMED: AtomicBool = AtomicBool::new(false);
 
-/// Takes AMX for present. For tests, which execute its instructions in software; without that, the
-/// program is ended by the first of them.
+/// Assumes that AMX is present. For tests that emulate its instructions in software; without the
+/// emulator, the first of them ends the program.
 #[doc(hidden)]
 pub fn assume_amx() {
-    // SAFETY: an instruction that does not exist ends the process, which is what this function is
-    // documented to do.
+    // SAFETY: an instruction that does not exist ends the process, as documented.
     assert!(unsafe { is_right() }, "AMX, as it is emulated, computes something else");
     ASSUMED.store(true, Ordering::Relaxed);
 }
 
-/// Whether this process can use AMX, or what keeps it from using the CPU's. Asks the system once.
+/// True if this process can use AMX; an error if the CPU has it but the process cannot use it. Asks
+/// the system once.
 pub(in crate::isa) fn is_usable() -> Result<bool, &'static str> {
     static FOUND: OnceLock<Result<bool, &'static str>> = OnceLock::new();
     if ASSUMED.load(Ordering::Relaxed) { Ok(true) } else { *FOUND.get_or_init(find) }
@@ -37,7 +37,7 @@ fn find() -> Result<bool, &'static str> {
         Err("the operating system does not save its tiles")
     } else if !permitted::ask() {
         Err("the operating system does not permit its use")
-    // SAFETY: the CPU has the instructions, and we may use them.
+    // SAFETY: the CPU has the instructions, and this process may use them.
     } else if !unsafe { is_right() } {
         Err("a product that it computed for trial was wrong")
     } else {
@@ -45,7 +45,8 @@ fn find() -> Result<bool, &'static str> {
     }
 }
 
-/// Whether CPUID names AMX-TILE and AMX-BF16, and tiles of the size we use (leaf 1D, palette 1).
+/// True if CPUID reports AMX-TILE and AMX-BF16, and tiles of the required size (leaf 1D, palette
+/// 1).
 fn has_instructions() -> bool {
     use std::arch::x86_64::__cpuid_count as cpuid;
     const FEATURES: u32 = 1 << 24 | 1 << 22;
@@ -62,29 +63,29 @@ fn has_instructions() -> bool {
     }
 }
 
-/// Whether the system has switched on the states of tiles and of their configuration (XCR0).
+/// True if the system saves the states of tiles and of their configuration (XCR0).
 fn is_saved() -> bool {
     #[target_feature(enable = "xsave")]
     fn states() -> u64 {
-        // SAFETY: the function has the feature; register 0 exists wherever it does.
+        // SAFETY: the function has the feature; register 0 exists with it.
         unsafe { std::arch::x86_64::_xgetbv(0) }
     }
     const TILE_STATES: u64 = 1 << 17 | 1 << 18;
-    // SAFETY: the CPU has the feature, as is asked first.
+    // SAFETY: the CPU has the feature, as checked first.
     is_x86_feature_detected!("xsave") && unsafe { states() } & TILE_STATES == TILE_STATES
 }
 
 #[cfg(target_os = "linux")]
 mod permitted {
     /// Asks for permission to use tiles: arch_prctl(ARCH_REQ_XCOMP_PERM, XFEATURE_XTILE_DATA),
-    /// since Linux 5.16. It holds for all threads, those that run already too.
+    /// since Linux 5.16. It holds for all threads, including those that already run.
     pub(super) fn ask() -> bool {
         const ARCH_PRCTL: isize = 158;
         const ARCH_REQ_XCOMP_PERM: usize = 0x1023;
         const TILE_DATA: usize = 18;
         let answer: isize;
-        // SAFETY: the call reads and writes no memory of ours. A system call changes RCX and R11
-        // besides its answer.
+        // SAFETY: the call accesses no memory of this process. A system call changes RCX and R11 in
+        // addition to its result.
         unsafe {
             std::arch::asm!(
                 "syscall",
@@ -102,19 +103,19 @@ mod permitted {
 
 #[cfg(not(target_os = "linux"))]
 mod permitted {
-    /// How other systems are asked has not been tried.
+    /// Other systems are not supported yet.
     pub(super) fn ask() -> bool {
         false
     }
 }
 
-/// Whether products of small whole numbers, whose sums are exact, are what they should be.
+/// True if products of small integers, whose sums are exact, are correct.
 ///
 /// # Safety
-/// AMX's instructions can be executed.
+/// Caller guarantees that AMX instructions can be executed.
 unsafe fn is_right() -> bool {
     let trial = Trial::new();
-    // Three steps of one part, or one step of two or three parts, in the same places.
+    // Three steps of one term, or one step of two or three terms, from the same memory.
     let [mut rounded, mut bf16x2, mut bf16x3] = [[0.0; BLOCK_ROWS * BLOCK_COLUMNS]; 3];
     let factors = |steps| Factors {
         pixels: trial.pixels.as_ptr().cast(),
@@ -124,7 +125,7 @@ unsafe fn is_right() -> bool {
         weights: trial.weights.as_ptr(),
         ahead: trial.weights.as_ptr(),
     };
-    // SAFETY: the caller vouches for the instructions; pixels and weights are three tiles deep.
+    // SAFETY: caller guarantees the instructions; pixels and weights are three tiles deep.
     unsafe {
         let tiles = Tiles::configure_unchecked();
         factors(3).multiply(&tiles, &mut rounded);
@@ -136,7 +137,7 @@ unsafe fn is_right() -> bool {
         && bf16x3 == trial.sums(&[[2, 0], [1, 0], [1, 1], [0, 1], [0, 2], [0, 0]])
 }
 
-/// Pixels of three input tiles, and weights for them.
+/// Test data: pixels of three input tiles, and their weights.
 struct Trial {
     /// `[pixel][pair of channels]`
     pixels: Vec<[f32; TERMS * TILE_DEPTH / 2]>,
@@ -144,7 +145,7 @@ struct Trial {
     weights: Vec<f32>,
 }
 
-/// Input tiles of a trial.
+/// Input tiles of the test data.
 const TERMS: usize = 3;
 
 impl Trial {
@@ -159,7 +160,8 @@ impl Trial {
         Self { pixels, weights: (0..TERMS * 2 * TILE_FLOATS).map(|_| pair()).collect() }
     }
 
-    /// The sums of products of parts: which input tile of the pixels by which of the weights.
+    /// Returns the sums of products of terms: input tile `a` of the pixels by input tile `b` of the
+    /// weights, for each `[a, b]`.
     fn sums(&self, terms: &[[usize; 2]]) -> Sums {
         const PAIRS: usize = TILE_DEPTH / 2;
         std::array::from_fn(|at| {
@@ -178,7 +180,7 @@ impl Trial {
     }
 }
 
-/// The product of two pairs of bf16.
+/// Returns the product of two pairs of bf16.
 fn product(a: f32, b: f32) -> f32 {
     let unpack = |pair: f32| {
         [bf16_to_f32(pair.to_bits() as u16), bf16_to_f32((pair.to_bits() >> 16) as u16)]

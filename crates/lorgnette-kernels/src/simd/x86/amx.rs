@@ -1,9 +1,9 @@
 //! AMX: eight registers of sixteen rows of 64 bytes, called tiles, and products of such matrices of
 //! pairs of bf16.
 //!
-//! Rust has no stable intrinsics for them. Each function here that computes is one block of
-//! instructions, from zeroed tiles to stored ones, so that nothing is in a tile that the compiler
-//! would have to know of. Only their configuration outlives a block, as long as a [`Tiles`] does.
+//! Rust has no stable intrinsics for AMX. Each function here is one block of instructions, from
+//! zeroed tiles to stored ones, so that no tile holds values the compiler would have to know of.
+//! Only the configuration outlives a block, as long as a [`Tiles`] does.
 
 use std::marker::PhantomData;
 
@@ -11,9 +11,9 @@ use crate::Level;
 
 /// Rows of a tile: pixels.
 pub(crate) const TILE_ROWS: usize = 16;
-/// Channels of an input tile, in pairs; a second input tile has others of the same pixels.
+/// Channels of an input tile, in pairs. A second input tile has other channels of the same pixels.
 pub(crate) const TILE_DEPTH: usize = 32;
-/// Floats of a tile.
+/// Words of a tile.
 pub(crate) const TILE_FLOATS: usize = 256;
 /// Pixels of a block of sums: two tiles, one below the other.
 pub(crate) const BLOCK_ROWS: usize = 2 * TILE_ROWS;
@@ -23,14 +23,14 @@ pub(crate) const BLOCK_COLUMNS: usize = 32;
 /// The sums of a block, `[pixel][output channel]`.
 pub(crate) type Sums = [f32; BLOCK_ROWS * BLOCK_COLUMNS];
 
-/// Tiles configured on this thread, released when dropped: as long as they are in use, the system
-/// saves and restores all 8 KiB of them whenever it takes the core away.
+/// Tiles configured on this thread, released on drop: while they are in use, the system saves and
+/// restores all 8 KiB of them at every context switch.
 pub(crate) struct Tiles {
-    /// They belong to the thread.
+    /// Tiles belong to a thread, so the type is not `Send`.
     thread: PhantomData<*const ()>,
 }
 
-/// What LDTILECFG reads: all tiles have sixteen rows of 64 bytes (palette 1).
+/// The operand of LDTILECFG: all tiles have sixteen rows of 64 bytes (palette 1).
 #[repr(C, align(64))]
 struct Configuration {
     palette: u8,
@@ -51,22 +51,26 @@ static CONFIGURATION: Configuration = {
 };
 
 impl Tiles {
-    /// Tiles for this thread.
+    /// Configures tiles on this thread. Panics if the process cannot use AMX.
     pub(crate) fn configure() -> Self {
         assert!(Level::Amx.is_available(), "this process cannot use AMX");
         // SAFETY: the process may use AMX, as just asserted.
         unsafe { Self::configure_unchecked() }
     }
 
-    /// The same before it is known whether AMX computes as it should.
+    /// Configures tiles before AMX has been tested.
     ///
     /// # Safety
-    /// AMX's instructions can be executed.
+    /// Caller guarantees that AMX instructions can be executed.
     pub(crate) unsafe fn configure_unchecked() -> Self {
-        // SAFETY: the instruction reads the 64 bytes of the configuration, and the caller vouches
-        // that it exists.
+        // SAFETY: the instruction reads the 64 bytes of the configuration; caller guarantees that
+        // it exists.
         unsafe {
-            std::arch::asm!("ldtilecfg [{}]", in(reg) &raw const CONFIGURATION, options(readonly, nostack, preserves_flags));
+            std::arch::asm!(
+                "ldtilecfg [{}]",
+                in(reg) &raw const CONFIGURATION,
+                options(readonly, nostack, preserves_flags),
+            );
         }
         Self { thread: PhantomData }
     }
@@ -74,8 +78,8 @@ impl Tiles {
 
 impl Drop for Tiles {
     fn drop(&mut self) {
-        // SAFETY: tiles were configured, so the instruction exists; nobody expects anything in
-        // them.
+        // SAFETY: tiles were configured, so the instruction exists; no code relies on their
+        // content.
         unsafe { std::arch::asm!("tilerelease", options(nomem, nostack, preserves_flags)) };
     }
 }
@@ -83,26 +87,30 @@ impl Drop for Tiles {
 /// The factors of a block of sums.
 #[derive(Clone, Copy)]
 pub(crate) struct Factors<'a> {
-    /// The first pixel: for each of `steps`, [`TILE_DEPTH`] bf16, or so many upper parts of numbers
-    /// and as many of each other part.
+    /// The first pixel: for each of `steps`, [`TILE_DEPTH`] bf16, or that number of each term,
+    /// largest term first.
     pub(crate) pixels: *const f32,
     /// Bytes from pixel to pixel.
     pub(crate) pixel_bytes: usize,
-    /// For each tap of the window, how many bytes behind the first pixel its pixels begin.
+    /// For each tap of the window, the bytes from the first pixel to the pixel under the tap.
     pub(crate) taps: &'a [u32],
     /// Input tiles of each tap.
     pub(crate) steps: usize,
-    /// For each tap and step, two tiles of weights, or two of each of their parts.
+    /// For each tap and step, two tiles of weights for each term.
     pub(crate) weights: *const f32,
-    /// What to bring into cache meanwhile; need not be valid.
+    /// Address to prefetch; need not be valid.
     pub(crate) ahead: *const f32,
 }
 
-/// The instructions of a whole block. `$step` are those of one step, which go through the weights
-/// by `$weights` bytes, through a pixel by `$pixel`, and through what is prefetched by `$ahead`.
-/// Tiles 0 to 3 are sums; 4 and 5 pixels, 6 and 7 weights.
+/// The instructions of a whole block. `$step` is those of one step, which advances through the
+/// weights by `$weights` bytes, through a pixel by `$pixel`, and through the prefetched address by
+/// `$ahead`. Tiles 0 to 3 are sums, 4 and 5 pixels, 6 and 7 weights.
 macro_rules! block {
-    ($factors:ident, $sums:ident, pixel $pixel:literal, weights $weights:literal, ahead $ahead:literal, $($step:expr,)*) => {
+    (
+        $factors:ident, $sums:ident,
+        pixel $pixel:literal, weights $weights:literal, ahead $ahead:literal,
+        $($step:expr,)*
+    ) => {
         std::arch::asm!(
             "tilezero tmm0",
             "tilezero tmm1",
@@ -149,7 +157,7 @@ macro_rules! block {
     };
 }
 
-/// Loads both tiles of pixels, so many bytes into the step.
+/// Loads both tiles of pixels, at an offset in bytes into the step.
 macro_rules! pixels {
     ($at:literal) => {
         concat!(
@@ -162,7 +170,7 @@ macro_rules! pixels {
     };
 }
 
-/// Loads both tiles of weights, so many bytes into the step.
+/// Loads both tiles of weights, at an offset in bytes into the step.
 macro_rules! weights {
     ($at:literal) => {
         concat!(
@@ -186,14 +194,15 @@ macro_rules! products {
 }
 
 impl Factors<'_> {
-    /// The sums of one product of bf16 a pair of numbers.
+    /// Computes sums of products of bf16.
     ///
     /// # Safety
-    /// Behind each tap, [`BLOCK_ROWS`] pixels of `steps` tiles can be read, and as many weights.
+    /// Caller guarantees [`BLOCK_ROWS`] pixels of `steps` tiles behind each tap, and as many
+    /// weights.
     pub(crate) unsafe fn multiply(self, _: &Tiles, sums: &mut Sums) {
         assert!(!self.taps.is_empty() && self.steps > 0, "a sum of nothing");
-        // SAFETY: the caller vouches for pixels and weights; the sums are as long as what is
-        // stored. Tiles are configured.
+        // SAFETY: caller guarantees pixels and weights; the sums are as long as the stored tiles.
+        // Tiles are configured.
         unsafe {
             block!(self, sums, pixel 64, weights 2048, ahead 256,
                 "prefetcht1 [{ahead}]",
@@ -207,16 +216,16 @@ impl Factors<'_> {
         }
     }
 
-    /// The sums of three products a pair of numbers, each the sum of two bf16: that of both upper
-    /// parts, and those of an upper and a lower one. That of both lower parts would not count for
-    /// more than what rounding has lost already.
+    /// Computes sums of three products for each pair of values, which are sums of two bf16: the
+    /// product of both upper terms, and those of an upper and a lower one. The product of both
+    /// lower terms is below the rounding error.
     ///
     /// # Safety
-    /// As for `multiply`, of twice as many tiles.
+    /// As for `multiply`, with twice as many tiles.
     pub(crate) unsafe fn multiply_bf16x2(self, _: &Tiles, sums: &mut Sums) {
         assert!(!self.taps.is_empty() && self.steps > 0, "a sum of nothing");
-        // SAFETY: the caller vouches for pixels and weights; the sums are as long as what is
-        // stored. Tiles are configured.
+        // SAFETY: caller guarantees pixels and weights; the sums are as long as the stored tiles.
+        // Tiles are configured.
         unsafe {
             block!(self, sums, pixel 128, weights 4096, ahead 512,
                 "prefetcht1 [{ahead}]",
@@ -241,15 +250,15 @@ impl Factors<'_> {
         }
     }
 
-    /// The sums of six products a pair of numbers, each the sum of three bf16: all that count for a
-    /// float32. The smallest come first, where the tiles at hand allow it.
+    /// Computes sums of six products for each pair of values, which are sums of three bf16: all
+    /// that matter for float32. The smallest come first, where the loaded tiles allow it.
     ///
     /// # Safety
-    /// As for `multiply`, of three times as many tiles.
+    /// As for `multiply`, with three times as many tiles.
     pub(crate) unsafe fn multiply_bf16x3(self, _: &Tiles, sums: &mut Sums) {
         assert!(!self.taps.is_empty() && self.steps > 0, "a sum of nothing");
-        // SAFETY: the caller vouches for pixels and weights; the sums are as long as what is
-        // stored. Tiles are configured.
+        // SAFETY: caller guarantees pixels and weights; the sums are as long as the stored tiles.
+        // Tiles are configured.
         unsafe {
             block!(self, sums, pixel 192, weights 6144, ahead 768,
                 "prefetcht1 [{ahead}]",

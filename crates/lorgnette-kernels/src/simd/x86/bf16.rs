@@ -2,16 +2,15 @@
 
 use std::arch::x86_64::*;
 
-use super::Avx512;
+use super::{Avx512, mask_for};
 use crate::simd::{Simd, SimdOp};
 use crate::{Level, numerics};
 
-/// Vectors of sixteen floats; where they are multiplied by [`Simd::add_product`], of sixteen pairs
-/// of bf16.
+/// Vectors of sixteen floats, or of sixteen pairs of bf16 in [`Simd::add_product`].
 #[derive(Clone, Copy)]
 pub(crate) struct Avx512Bf16(());
 
-/// Methods that are those of AVX-512.
+/// Defines methods that are those of AVX-512.
 macro_rules! as_avx512 {
     ($($name:ident($($argument:ident: $type:ty),*) -> $result:ty;)*) => {
         $(#[inline(always)]
@@ -22,13 +21,19 @@ macro_rules! as_avx512 {
     ($(unsafe $name:ident($($argument:ident: $type:ty),*) -> $result:ty;)*) => {
         $(#[inline(always)]
         unsafe fn $name(self, $($argument: $type),*) -> $result {
-            // SAFETY: what the caller vouches for is the same.
+            // SAFETY: caller guarantees the same.
             unsafe { Avx512(()).$name($($argument),*) }
         })*
     };
 }
 
 add_two_products!("avx512f,avx512bf16", "vdpbf16ps");
+
+/// Returns the mask of 16-bit lanes whose first `count` (at most 32) are on.
+#[inline(always)]
+fn wide_mask_for(count: usize) -> __mmask32 {
+    ((1_u64 << count) - 1) as __mmask32
+}
 
 impl Simd for Avx512Bf16 {
     const LEVEL: Level = Level::Avx512;
@@ -46,8 +51,8 @@ impl Simd for Avx512Bf16 {
 
     #[inline(always)]
     fn add_product(self, a: Self::F, b: Self::F, c: Self::F) -> Self::F {
-        // SAFETY: `self` proves the CPU has AVX-512 BF16; the types of `a` and `b` are 64 bytes
-        // without meaning of their own.
+        // SAFETY: `self` proves the CPU has AVX-512 BF16; the types of `a` and `b` are 64 bytes for
+        // which all bits are valid.
         unsafe {
             let a = std::mem::transmute::<__m512, __m512bh>(a);
             let b = std::mem::transmute::<__m512, __m512bh>(b);
@@ -63,15 +68,14 @@ impl Simd for Avx512Bf16 {
         weights: [Self::F; 2],
         sums: [Self::F; 2],
     ) -> [Self::F; 2] {
-        // SAFETY: the caller vouches for the float, `self` for the CPU.
+        // SAFETY: caller guarantees the float; `self` proves the CPU has the instructions.
         unsafe { add_two_products(from, k, weights, sums) }
     }
 
     #[inline(always)]
     unsafe fn store_partial_bf16(self, to: *mut u16, value: Self::F, count: usize) {
-        let mask_for = |count: usize| ((1_u32 << count) - 1) as __mmask16;
-        // SAFETY: the caller vouches for the numbers that the mask has, `self` for the CPU; both
-        // types are 32 bytes without a meaning of their own.
+        // SAFETY: caller guarantees the numbers of the mask, and `self` proves the CPU has the
+        // instructions; both types are 32 bytes for which all bits are valid.
         unsafe {
             let rounded = std::mem::transmute::<__m256bh, __m256i>(_mm512_cvtneps_pbh(value));
             if count == Self::LANES {
@@ -84,23 +88,21 @@ impl Simd for Avx512Bf16 {
     }
 
     #[inline(always)]
-    unsafe fn store_partial_pair_bf16(
-        self,
-        to: *mut u16,
-        [first, second]: [Self::F; 2],
-        count: usize,
-    ) {
-        // SAFETY: the caller vouches for the numbers that the mask has, `self` for the CPU; both
-        // types are 64 bytes without a meaning of their own.
+    unsafe fn store_partial_pair_bf16(self, to: *mut u16, values: [Self::F; 2], count: usize) {
+        // SAFETY: caller guarantees the numbers of the mask, and `self` proves the CPU has the
+        // instructions; both types are 64 bytes for which all bits are valid.
         unsafe {
             let rounded =
-                std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(second, first));
+                std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(values[1], values[0]));
             if count == 2 * Self::LANES {
                 _mm512_storeu_si512(to.cast(), rounded);
             } else {
-                let mask_for = |count: usize| ((1_u64 << count) - 1) as __mmask32;
-                let rounded = _mm512_maskz_mov_epi16(mask_for(count), rounded);
-                _mm512_mask_storeu_epi16(to.cast(), mask_for(count.next_multiple_of(2)), rounded);
+                let rounded = _mm512_maskz_mov_epi16(wide_mask_for(count), rounded);
+                _mm512_mask_storeu_epi16(
+                    to.cast(),
+                    wide_mask_for(count.next_multiple_of(2)),
+                    rounded,
+                );
             }
         }
     }

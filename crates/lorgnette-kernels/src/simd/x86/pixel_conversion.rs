@@ -1,4 +1,4 @@
-//! Numbers as tiles want them: pixel by pixel, rounded to bf16 or split into several of them.
+//! Conversion of pixels for tiles: rounded to bf16, or split into several terms.
 
 use std::arch::x86_64::*;
 
@@ -7,23 +7,22 @@ use crate::simd::Simd;
 
 const LANES: usize = Avx512::LANES;
 
-/// Pixels to put into another form.
+/// Pixels to convert.
 pub(crate) struct PixelConversion<'a> {
-    /// The first pixel's numbers, and what follows.
+    /// The values from the first pixel on.
     pub(crate) input: &'a [f32],
-    /// Floats from pixel to pixel.
+    /// Words from pixel to pixel.
     pub(crate) stride: usize,
-    /// Numbers of a pixel, or pairs of them.
+    /// Words of a pixel.
     pub(crate) channels: usize,
-    /// Where they go, as many pixels as fit.
+    /// The output, which determines the number of pixels.
     pub(crate) output: &'a mut [f32],
-    /// Floats from pixel to pixel there.
+    /// Words from pixel to pixel of the output.
     pub(crate) step: usize,
 }
 
 impl PixelConversion<'_> {
-    /// Copies numbers that are bf16 already, each two as one, zeros after them up to a whole
-    /// vector.
+    /// Copies values that are already pairs of bf16, padded with zeros to a whole vector.
     pub(crate) fn copy(self) {
         let Self { input, stride, channels, output, step } = self;
         for (pixel, output) in output.chunks_exact_mut(step).enumerate() {
@@ -33,8 +32,8 @@ impl PixelConversion<'_> {
         }
     }
 
-    /// Rounds numbers to nearest even, 32 to a vector of pairs, whose rest is zero. A NaN stays
-    /// one; numbers below 2^-126 become zero.
+    /// Rounds values to nearest even, 32 to a vector of pairs, padded with zeros. NaN stays NaN;
+    /// magnitudes below 2^-126 become zero.
     pub(crate) fn round(self) {
         #[target_feature(enable = "avx512f,avx512bf16")]
         fn with_features(pixels: PixelConversion<'_>) {
@@ -47,9 +46,9 @@ impl PixelConversion<'_> {
         unsafe { with_features(self) }
     }
 
-    /// Splits numbers into the sums of so many bf16: of each 32, a vector of pairs of their upper
-    /// parts, which are the numbers rounded, one of pairs of what that leaves, rounded, and so on.
-    /// What is not finite leaves something that is not.
+    /// Splits values into sums of `TERMS` bf16. Each 32 values become a vector of pairs of their
+    /// upper terms, which are the rounded values, one of the rounded remainders, and so on. A value
+    /// that is not finite has a term that is not.
     pub(crate) fn split<const TERMS: usize>(self) {
         #[target_feature(enable = "avx512f,avx512bf16")]
         fn with_features<const TERMS: usize>(pixels: PixelConversion<'_>) {
@@ -67,12 +66,12 @@ impl PixelConversion<'_> {
         unsafe { with_features::<TERMS>(self) }
     }
 
-    /// Calls with each two vectors of a pixel's numbers, zeros beyond the last, and so many vectors
-    /// of the output.
+    /// Calls `convert` with each two vectors of a pixel's values, zeros beyond the last, and
+    /// `vectors` vectors of the output.
     #[inline(always)]
     fn each_two_vectors(self, vectors: usize, mut convert: impl FnMut([__m512; 2], &mut [f32])) {
         let Self { input, stride, channels, output, step } = self;
-        // The functions that call this have the features that the value stands for.
+        // The calling functions have the features that the token stands for.
         let simd = Avx512(());
         for (pixel, output) in output.chunks_exact_mut(step).enumerate() {
             let input = &input[pixel * stride..][..channels];
@@ -86,15 +85,15 @@ impl PixelConversion<'_> {
     }
 }
 
-/// Two vectors rounded to one of pairs.
+/// Rounds two vectors to one of pairs.
 #[target_feature(enable = "avx512f,avx512bf16")]
 #[inline]
 fn pairs(first: __m512, second: __m512) -> __m512i {
-    // SAFETY: both types are 64 bytes without a meaning of their own.
+    // SAFETY: both types are 64 bytes for which all bits are valid.
     unsafe { std::mem::transmute::<__m512bh, __m512i>(_mm512_cvtne2ps_pbh(second, first)) }
 }
 
-/// A vector of bf16 as float32.
+/// Converts a vector of bf16 to float32.
 #[target_feature(enable = "avx512f")]
 #[inline]
 fn widened(halves: __m256i) -> __m512 {
