@@ -36,7 +36,7 @@ fn gb_s(level: Level, pool: &ThreadPool, bytes: usize, times: usize) -> f64 {
     let read_once = || {
         let start = Instant::now();
         pool.run(pool.threads(), &|_, part| {
-            (0..times).for_each(|_| read(level, &numbers[part * each..][..each]))
+            (0..times).for_each(|_| read(level, &numbers[part * each..][..each]));
         });
         (bytes * pool.threads() * times) as f64 / start.elapsed().as_secs_f64() / 1e9
     };

@@ -98,7 +98,7 @@ unsafe fn execute(
             // SAFETY: the instruction writes the same bytes.
             unsafe {
                 (place.address(value) as *mut [u8; CONFIGURATION_BYTES])
-                    .write_unaligned(tiles.configuration())
+                    .write_unaligned(tiles.configuration());
             };
             Ok(())
         }

@@ -51,7 +51,7 @@ impl SimdOp for F32ToBf16<'_> {
                     words.as_mut_ptr().cast(),
                     vector,
                     values.len().min(S::LANES),
-                )
+                );
             };
         }
     }
@@ -81,7 +81,7 @@ impl SimdOp for F32PixelsToBf16<'_> {
                         words[i * 2 * pixels..].as_mut_ptr().cast(),
                         vector,
                         S::LANES,
-                    )
+                    );
                 };
             }
             (values, words) =

@@ -9,7 +9,7 @@ pub fn copy_strided(_: Level, images: ImagePair<'_>, pool: &ThreadPool) {
     let ImagePair { input_layout, input, output_layout, output } = images;
     assert_same_shape(&input_layout, &output_layout);
     for_blocks(&output_layout, 1, output, pool, &|pixels, chunk| {
-        copy_pixels(&input_layout, input, pixels, &output_layout, chunk)
+        copy_pixels(&input_layout, input, pixels, &output_layout, chunk);
     });
 }
 

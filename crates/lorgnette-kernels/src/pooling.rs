@@ -85,7 +85,7 @@ impl Row<'_> {
                 self.fold::<S, N>(simd, x, start, |a, b| simd.nan_or(a, simd.max(a, b)), |_| 1.0);
             }
             PoolKind::Average => {
-                self.fold::<S, N>(simd, x, 0.0, |a, b| simd.add(a, b), |count| 1.0 / count as f32)
+                self.fold::<S, N>(simd, x, 0.0, |a, b| simd.add(a, b), |count| 1.0 / count as f32);
             }
         }
     }
@@ -139,7 +139,7 @@ impl Row<'_> {
                         to.as_mut_ptr(),
                         simd.mul(values[i], factor),
                         count,
-                    )
+                    );
                 };
             }
         }

@@ -267,9 +267,9 @@ pub(crate) trait Simd: Copy + Send + Sync + 'static {
         // SAFETY: caller guarantees it.
         unsafe {
             if count == Self::LANES {
-                self.store(to, value)
+                self.store(to, value);
             } else {
-                self.store_partial(to, value, count)
+                self.store_partial(to, value, count);
             }
         }
     }

@@ -132,7 +132,7 @@ fn round_input<'a>(
     };
     let rounded = &mut scratch[..pairs.len()];
     for_blocks(&pairs, 1, rounded, pool, &|pixels, chunk| {
-        copy_pixels(layout, input, pixels, &pairs, chunk)
+        copy_pixels(layout, input, pixels, &pairs, chunk);
     });
     rounded
 }

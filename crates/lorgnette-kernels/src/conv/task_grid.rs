@@ -14,6 +14,7 @@ const TASKS_PER_THREAD: usize = 4;
 const MAX_WEIGHT_INPUT_RATIO: usize = 4;
 
 /// The work of a convolution.
+#[derive(Clone, Copy)]
 pub(super) struct Work {
     pub(super) pixels: usize,
     /// Panels of weights.

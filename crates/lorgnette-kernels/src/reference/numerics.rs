@@ -17,7 +17,7 @@ pub fn round_weights(weights: &mut [f32], channels: usize, numerics: NumericOpti
         WeightFormat::Bf16 => weights.iter_mut().for_each(|x| *x = bf16_to_f32(f32_to_bf16(*x))),
         WeightFormat::F16 => weights.iter_mut().for_each(|x| *x = f16_to_f32(f32_to_f16(*x))),
         WeightFormat::Int8 => {
-            (0..channels).for_each(|channel| quantise(weights, channels, channel))
+            (0..channels).for_each(|channel| quantise(weights, channels, channel));
         }
     }
 }

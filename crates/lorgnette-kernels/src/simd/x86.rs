@@ -210,7 +210,7 @@ fn prefetch_write(address: *const f32) {
             "prefetchw [{}]",
             in(reg) address.addr(),
             options(nomem, nostack, preserves_flags),
-        )
+        );
     };
 }
 

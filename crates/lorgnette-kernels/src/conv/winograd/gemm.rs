@@ -108,7 +108,7 @@ impl<const ROWS: usize, const VECS: usize> SimdOp for GemmTile<ROWS, VECS> {
                         k + more,
                         b.wrapping_add(more * panel_width::<S>()),
                         &mut sums,
-                    )
+                    );
                 };
             }
             b = b.wrapping_add(UNROLL * panel_width::<S>());
