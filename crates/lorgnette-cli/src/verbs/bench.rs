@@ -50,7 +50,8 @@ pub(crate) struct Arguments {
 }
 
 const EXAMPLES: &str = "\
-The input is random numbers in memory: decoding and preprocessing are not measured.
+The input is random numbers in memory: decoding and preprocessing are not
+measured.
 
 Examples:
   lorgnette bench

@@ -101,8 +101,9 @@ pub(crate) struct Arguments {
 const OUTPUT_STRIDE: usize = 16;
 
 const EXAMPLES: &str = "\
-Copies keep EXIF, XMP, IPTC, orientation and colour profile, but no thumbnails, for these show the photo as it was; XMP and
-IPTC with a picture in them are left away. A photo in which nothing is found is copied as it is. The output folder
+Copies keep EXIF, XMP, IPTC, orientation and colour profile, but no thumbnails,
+for these show the photo as it was; XMP and IPTC with a picture in them are left
+away. A photo in which nothing is found is copied as it is. The output folder
 gets the photos' own folders.
 
 Examples:

@@ -51,8 +51,8 @@ pub(crate) struct Arguments {
 }
 
 const EXAMPLES: &str = "\
-Photos are JPEG, PNG, GIF, BMP, TIFF or WebP, told by their content. Of folders those are taken that end in .jpg, .png
-and so on, by name, without hidden ones.
+Photos are JPEG, PNG, GIF, BMP, TIFF or WebP, told by their content. Of folders
+those are taken that end in .jpg, .png and so on, by name, without hidden ones.
 
 Examples:
   lorgnette classify cat.jpg

@@ -46,12 +46,14 @@ pub(crate) struct Arguments {
 }
 
 const EXAMPLES: &str = "\
-Of a node that is a map, the mean over the picture is taken, so there is one number for each channel.
+Of a node that is a map, the mean over the picture is taken, so there is one
+number for each channel.
 
 Examples:
   lorgnette embed holidays/ > holidays.jsonl
   lorgnette embed holidays/ --npy holidays.npy --format csv > holidays.csv
-  lorgnette embed cat.jpg --end-point MobilenetV1/MobilenetV1/Conv2d_11_pointwise/Relu6";
+  lorgnette embed cat.jpg \\
+      --end-point MobilenetV1/MobilenetV1/Conv2d_11_pointwise/Relu6";
 
 /// The result for a photo.
 struct Answer {

@@ -75,12 +75,15 @@ pub(crate) struct Arguments {
 }
 
 const EXAMPLES: &str = "\
-A folder is matched with the model's classes by its name: a class's name, a synset (n01440764), an index, or forms such as
-n02085620-Chihuahua, 257.clutter and school_bus. Folders that no class is called after are named and left out.
+A folder is matched with the model's classes by its name: a class's name, a
+synset (n01440764), an index, or forms such as n02085620-Chihuahua, 257.clutter
+and school_bus. Folders that no class is called after are named and left out.
 
 Examples:
-  lorgnette evaluate flowers.model flowers --split test           photos that it has not seen
-  lorgnette evaluate inception_v3 imagenet/val --out judged      report.html, confusion.png, classes.csv, …
+  lorgnette evaluate flowers.model flowers --split test
+      photos that it has not seen
+  lorgnette evaluate inception_v3 imagenet/val --out judged
+      report.html, confusion.png, classes.csv, …
   lorgnette evaluate flowers.model new_flowers --format json | jq .accuracy
   lorgnette evaluate flowers.model new_flowers --assert-accuracy 0.9 --quiet";
 

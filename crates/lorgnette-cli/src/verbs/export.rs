@@ -44,12 +44,15 @@ pub(crate) struct Arguments {
 }
 
 const EXAMPLES: &str = "\
-A frozen graph and an ONNX file take pictures as TensorFlow does, [batch, rows, columns, channels], prepared as
-`lorgnette models show MODEL` says, and give scores and probabilities under the names that the network's own graph has;
-of models that `lorgnette train` made, these are final_result. A checkpoint is of version 2.
+A frozen graph and an ONNX file take pictures as TensorFlow does, [batch, rows,
+columns, channels], prepared as `lorgnette models show MODEL` says, and give
+scores and probabilities under the names that the network's own graph has; of
+models that `lorgnette train` made, these are final_result. A checkpoint is of
+version 2.
 
 Examples:
-  lorgnette export flowers.model --to frozen --out exported/         exported/flowers.pb and exported/labels.txt
+  lorgnette export flowers.model --to frozen --out exported/
+      exported/flowers.pb and exported/labels.txt
   lorgnette export flowers.model --to onnx --out flowers.onnx
   lorgnette export vgg_16.ckpt --to checkpoint --out again/vgg_16.ckpt";
 

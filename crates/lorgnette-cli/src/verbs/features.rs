@@ -32,11 +32,15 @@ pub(crate) struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples:
-  lorgnette features show                                        how many there are, and what room they take
-  lorgnette features prune --keep flowers --keep animals         keep those of photos in these folders
-  lorgnette features prune --keep-model --model inception_v3     keep those of one network
+  lorgnette features show
+      how many there are, and what room they take
+  lorgnette features prune --keep flowers --keep animals
+      keep those of photos in these folders
+  lorgnette features prune --keep-model --model inception_v3
+      keep those of one network
   lorgnette features prune --all
-  lorgnette features import bottlenecks flowers --model inception_2015.pb    values that retrain.py wrote";
+  lorgnette features import bottlenecks flowers --model inception_2015.pb
+      values that retrain.py wrote";
 
 #[derive(Debug, Subcommand)]
 enum Action {

@@ -60,13 +60,16 @@ pub(crate) struct Arguments {
 }
 
 const EXAMPLES: &str = "\
-Only photos that are new or changed are looked at; moved ones are recognised by their contents, and those that are gone are
-marked. It can be stopped at any time, and goes on from there the next time. Photos stay where they are: the library holds
-what was found in them. Another --model is indexed beside those before it.
+Only photos that are new or changed are looked at; moved ones are recognised by
+their contents, and those that are gone are marked. It can be stopped at any
+time, and goes on from there the next time. Photos stay where they are: the
+library holds what was found in them. Another --model is indexed beside those
+before it.
 
 Examples:
   lorgnette index ~/Pictures --library pictures.lgn
-  lorgnette index --library pictures.lgn                    the same folders again
+  lorgnette index --library pictures.lgn
+      the same folders again
   lorgnette index ~/Pictures --library pictures.lgn --model inception_v3
   lorgnette search 'school bus in the middle' --library pictures.lgn";
 

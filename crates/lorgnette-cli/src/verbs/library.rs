@@ -32,12 +32,17 @@ pub(crate) struct Arguments {
 
 const EXAMPLES: &str = "\
 Examples (with LORGNETTE_LIBRARY set, or --library FILE):
-  lorgnette library statistics                          what is in it, and how much of what
-  lorgnette library list --state unreadable             the photos that could not be read, and why
-  lorgnette library duplicates --near                   photos that are nearly the same
-  lorgnette library similar cat.jpg                     photos that look like one
+  lorgnette library statistics
+      what is in it, and how much of what
+  lorgnette library list --state unreadable
+      the photos that could not be read, and why
+  lorgnette library duplicates --near
+      photos that are nearly the same
+  lorgnette library similar cat.jpg
+      photos that look like one
   lorgnette library correct cat.jpg --wrong tabby --right 'Egyptian cat'
-  lorgnette library export findings.parquet             everything that was found, for pandas, DuckDB or R";
+  lorgnette library export findings.parquet
+      everything that was found, for pandas, DuckDB or R";
 
 #[derive(Debug, Subcommand)]
 enum Verb {

@@ -116,14 +116,16 @@ enum Table {
 }
 
 const EXAMPLES: &str = "\
-The network is run over the whole photo, at its own size. Each cell of the map is the answer to the part of the photo around it.
+The network is run over the whole photo, at its own size. Each cell of the map
+is the answer to the part of the photo around it.
 
 Examples:
   lorgnette map street.jpg
   lorgnette map street.jpg --overlay street-map.png --output-stride 16
   lorgnette map street.jpg --heat 'school bus' bus.png --scale 0.5,1
   lorgnette map holidays/ --format json > holidays.jsonl
-  lorgnette map holidays/ --format csv --table regions --coco holidays.coco.json";
+  lorgnette map holidays/ --format csv --table regions \\
+      --coco holidays.coco.json";
 
 /// Maps the photos.
 pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {

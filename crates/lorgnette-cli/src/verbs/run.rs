@@ -19,7 +19,7 @@ use crate::model;
 
 /// Feed tensors to a network and fetch others
 #[derive(Debug, Args)]
-#[command(after_help = EXAMPLES)]
+#[command(after_help = EXAMPLES, override_usage = USAGE)]
 pub(crate) struct Arguments {
     /// The network, as for --model
     #[arg(value_name = "M")]
@@ -41,13 +41,22 @@ pub(crate) struct Arguments {
 /// Red, green and blue.
 const CHANNELS: usize = 3;
 
+/// clap's own usage is one line of 86 columns.
+const USAGE: &str = "\
+lorgnette run [OPTIONS] --feed <NAME=FILE>... --fetch <NAME>...
+                     --out <DIR> [M]";
+
 const EXAMPLES: &str = "\
-NAME is a TensorFlow node (input) or tensor (input:0); any can be fed or fetched.
+NAME is a TensorFlow node (input) or tensor (input:0); any can be fed or
+fetched.
 
 Examples:
-  lorgnette run inception.pb --feed Mul=pixels.npy --fetch softmax pool_3 --out answers/
-  lorgnette run inception.pb --feed DecodeJpeg/contents=panda.jpg --fetch softmax:0 --out answers/
-  lorgnette run mobilenet_v1_1.0_224 --feed input=x.npy --fetch MobilenetV1/Predictions/Softmax --out .";
+  lorgnette run inception.pb --feed Mul=pixels.npy --fetch softmax pool_3 \\
+      --out answers/
+  lorgnette run inception.pb --feed DecodeJpeg/contents=panda.jpg \\
+      --fetch softmax:0 --out answers/
+  lorgnette run mobilenet_v1_1.0_224 --feed input=x.npy \\
+      --fetch MobilenetV1/Predictions/Softmax --out .";
 
 /// A tensor to feed.
 #[derive(Clone, Debug)]

@@ -69,20 +69,25 @@ enum Format {
 }
 
 const EXAMPLES: &str = "\
-Names are those of the classes, in any of their spellings, or of what they are a kind of: beagle, dog, animal.
+Names are those of the classes, in any of their spellings, or of what they are a
+kind of: beagle, dog, animal.
   in PLACE              top, middle, bottom, left, right, top left, left half, bottom right quarter, corner, anywhere
   left of, right of, above, below, inside, overlapping NAME
   covering > 20%        how much of the photo it fills          count >= 2       how many of them
   probability > 0.6     how sure the network is                 like PHOTO > 0.8 how similar the photo is
   path:holidays/*.jpg   date:2024-05 date:>2023 date:2023..2024-06
   AND, OR, NOT, (...)   capitals do not matter
-Scores are from 0 to 1: --explain says how they came about. docs/search.md has the whole language.
+Scores are from 0 to 1: --explain says how they came about. docs/search.md has
+the whole language.
 
 Examples:
-  lorgnette search 'school bus in the middle AND flower pot in the top left corner' --library pictures.lgn
+  lorgnette search 'school bus in the middle AND flower pot in the top left' \\
+      --library pictures.lgn
   lorgnette search 'dog left of cat' --library pictures.lgn --html found.html
-  lorgnette search 'vehicle covering > 30% NOT person date:2024' --library pictures.lgn --format json
-  lorgnette search 'like beach.jpg AND NOT dog' --library pictures.lgn --explain";
+  lorgnette search 'vehicle covering > 30% NOT person date:2024' \\
+      --library pictures.lgn --format json
+  lorgnette search 'like beach.jpg AND NOT dog' --library pictures.lgn \\
+      --explain";
 
 /// Searches.
 pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {

@@ -108,23 +108,31 @@ pub(crate) struct Arguments {
 }
 
 const EXAMPLES: &str = "\
-The network's features of each photo are computed once and kept; then a classification layer is trained on them, which takes
-seconds. Interrupt it whenever you like (Ctrl-C): what is there is kept, and --resume goes on.
+The network's features of each photo are computed once and kept; then a
+classification layer is trained on them, which takes seconds. Interrupt it
+whenever you like (Ctrl-C): what is there is kept, and --resume goes on.
 
-DIR is then a model like any other: --model DIR. It holds model.json, weights.npy and biases.npy, labels.txt, split.csv (what
-each photo was used for), left_out.csv, epochs.csv, report.html with everything that was measured, and tensorboard/ for `tensorboard --logdir`.
+DIR is then a model like any other: --model DIR. It holds model.json,
+weights.npy and biases.npy, labels.txt, split.csv (what each photo was used
+for), left_out.csv, epochs.csv, report.html with everything that was measured,
+and tensorboard/ for `tensorboard --logdir`.
 
-Photos are dealt out by the digest of their content, so moving, renaming or adding photos changes nothing, and the same photo
-is never on both sides. Photos called NAME_nohash_… stay together.
+Photos are dealt out by the digest of their content, so moving, renaming or
+adding photos changes nothing, and the same photo is never on both sides. Photos
+called NAME_nohash_… stay together.
 
 Examples:
   lorgnette train flowers --out flowers.model
   lorgnette classify rose.jpg --model flowers.model
-  lorgnette train flowers --out better.model --model inception_v3 --flip --random-crop 10 --copies 4
-  lorgnette train more --out grown.model --from flowers.model         more photos or classes; known ones are not computed again
-  lorgnette train list.csv --out tags.model --multi-label             path,label; several labels with | between
+  lorgnette train flowers --out better.model --model inception_v3 --flip \\
+      --random-crop 10 --copies 4
+  lorgnette train more --out grown.model --from flowers.model
+      more photos or classes; known ones are not computed again
+  lorgnette train list.csv --out tags.model --multi-label
+      path,label; several labels with | between
   lorgnette train flowers --out as_in_2017 --recipe retrain --split retrain
-  lorgnette features prune                                            free the room that features take";
+  lorgnette features prune
+      free the room that features take";
 
 /// Trains.
 pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {

@@ -39,13 +39,15 @@ pub(crate) struct Arguments {
 }
 
 const EXAMPLES: &str = "\
-A graph (.pb) is frozen: TensorFlow runs it to the same numbers. A checkpoint (.ckpt) is of version 2, as TensorFlow's
-saver writes it. A plan file (.plan) is Lorgnette's own: its weights lie as this machine's kernels want them, so it
+A graph (.pb) is frozen: TensorFlow runs it to the same numbers. A checkpoint
+(.ckpt) is of version 2, as TensorFlow's saver writes it. A plan file (.plan) is
+Lorgnette's own: its weights lie as this machine's kernels want them, so it
 starts at once; it is made anew when the model or the program changes.
 
 Examples:
   lorgnette models convert vgg_16.ckpt --out vgg_16.pb
-  lorgnette models convert mobilenet_v1_1.0_224_frozen.pb --out mobilenet_v1.ckpt
+  lorgnette models convert mobilenet_v1_1.0_224_frozen.pb \\
+      --out mobilenet_v1.ckpt
   lorgnette models convert inception_v3.tar.gz --out inception_v3.plan";
 
 /// Output formats of a model.

@@ -33,10 +33,12 @@ const EXAMPLES: &str = "\
 Examples:
   lorgnette models pull resnet_v2_50
   lorgnette models pull vgg_16 --from ~/Downloads/vgg_16_2016_08_28.tar.gz
-  lorgnette models pull inception_v3 inception_v4 --from https://mirror.example/models/
+  lorgnette models pull inception_v3 inception_v4 \\
+      --from https://mirror.example/models/
 
-What is broken off goes on the next time. LORGNETTE_MIRROR names an address or folder to look in first. HTTPS_PROXY,
-HTTP_PROXY, ALL_PROXY and NO_PROXY are honoured, and SSL_CERT_FILE.";
+What is broken off goes on the next time. LORGNETTE_MIRROR names an address or
+folder to look in first. HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY are
+honoured, and SSL_CERT_FILE.";
 
 /// The environment variable with a mirror.
 const MIRROR: &str = "LORGNETTE_MIRROR";
