@@ -27,7 +27,7 @@ pub enum Error {
         /// The fault and the remedy.
         what: String,
     },
-    /// A variable of a checkpoint is damaged, missing, or not what is needed.
+    /// A variable of a checkpoint is damaged, missing, or of another shape or type than needed.
     #[error("{path}: variable '{name}': {what}", path = .path.display())]
     Variable {
         /// The checkpoint, or the damaged file of it.

@@ -1,8 +1,8 @@
 //! TensorFlow files from networks: a frozen GraphDef, or the variables of a checkpoint.
 //!
 //! ```text
-//! a graph's own nodes, its variables made constants (frozen) ─┬─▶ NodeDefs ─▶ file (written one by one)
-//! a network of the zoo, drawn as TF-Slim draws it (drawn)    ─┘
+//! a graph's own nodes, its variables made constants (frozen) ─┬─▶ NodeDefs ─▶ file
+//! a network of the zoo, with TF-Slim's nodes (to_graph_def)       ─┘
 //! ```
 
 mod display;

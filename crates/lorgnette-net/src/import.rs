@@ -2,8 +2,8 @@
 //! that computes the fetches.
 //!
 //! ```text
-//! bytes ─▶ GraphDef (proto) ─▶ order of what the fetches need (order) ─▶ Graph, operation by operation (operation)
-//!                                                                         └─ constant branches taken (branches)
+//! bytes ─▶ GraphDef (proto) ─▶ needed nodes in order (order) ─▶ Graph, by operation (operation)
+//!                                                   └─ constant branches (branches)
 //! ```
 
 mod attributes;

@@ -1,8 +1,8 @@
 //! Plan files: a network with packed weights, ready as soon as it is mapped.
 //!
 //! ```text
-//! model ─▶ planned, packed ─▶ plan file ─▶ mapped ─▶ the network without what is packed, and what is packed
-//!                                              └─ stale ─▶ the model it is from, and the file written anew
+//! model ─▶ planned, packed ─▶ plan file ─▶ mapped ─▶ the network and its packed weights
+//!                                              └─ stale ─▶ the original model
 //! ```
 //! A plan file serves one CPU level and one version of the kernels' layouts. It is stale for
 //! others, and after a change of the model. If the model is missing it still serves, as long as

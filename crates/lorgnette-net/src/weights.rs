@@ -1,8 +1,8 @@
 //! The variables of TensorFlow checkpoints: names and shapes when opened, contents on demand.
 //!
 //! ```text
-//! what people pass ─▶ its files (locate) ─▶ table of keys (table) ─┬─▶ V1: tensor_slices ─┬─▶ whole tensors (slice)
-//! an archive ─▶ a folder of the cache (archive) ─┘                 └─▶ V2: bundle ────────┘
+//! path ─▶ files (locate) ───────────┬─▶ table (table) ─┬─▶ V1: tensor_slices ─┬─▶ tensors (slice)
+//! archive ─▶ cache folder (archive) ┘                  └─▶ V2: bundle ────────┘
 //! ```
 //!
 //! # Memory

@@ -6,9 +6,9 @@
 //! 12  u32       length of the header
 //! 16  u32       CRC-32C of the header
 //! 20  u32       zero
-//! 24  header    a protocol buffer: where the weights are from, the network without them, and a list of what follows
+//! 24  header    a protocol buffer: origin, network without packed weights, list of weights
 //!     zeros     to the next multiple of 4096
-//!     weights   float32, or in the bytes of several smaller numbers, as the kernels want them; each begins at a multiple of 64
+//!     weights   in the kernels' packed layouts; each begins at a multiple of 64
 //! ```
 //! Numbers are little-endian. Positions of weights count from the first multiple of 4096 after the
 //! header.

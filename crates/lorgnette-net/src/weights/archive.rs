@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! archive ─▶ kind (by its first bytes) ─▶ files, one after the other (tar, zip) ─▶ names checked (member)
-//!         ─▶ written to a folder beside (cache), which gets its name when it is whole
+//!         ─▶ written to a temporary folder (cache), which is renamed when complete
 //! ```
 
 mod cache;
