@@ -7,9 +7,9 @@ use lorgnette::Labels;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use crate::bytes;
+use crate::classes;
 use crate::detections::RegionRow;
 use crate::error::{Error, Result};
-use crate::index::class;
 use crate::library::{Library, name};
 use crate::photo::Source;
 
@@ -153,7 +153,7 @@ fn detected_label(
         let names: Vec<&str> = labels.iter().map(|label| label.name.as_str()).collect();
         let names = if names.is_empty() { "nothing".into() } else { names.join("; ") };
         Error::Request(format!(
-            "{}: nobody found {name_or_synset:?} in it; found were {names}",
+            "{}: {name_or_synset:?} was not found in it; found: {names}",
             name(photo)
         ))
     })
@@ -177,7 +177,7 @@ fn known_label(connection: &Connection, name_or_synset: &str, new_name: bool) ->
         || format!("no class is called {name_or_synset:?}"),
         |error| error.to_string(),
     );
-    Err(Error::Request(format!("{unknown} (--new-name adds a name of your own)")))
+    Err(Error::UnknownClass(unknown))
 }
 
 /// The one label that goes by a name or a synset. Capitals do not matter.
@@ -221,7 +221,7 @@ fn class_of_user(connection: &Connection, label: &Label) -> Result<i64> {
     }
     let sql = "SELECT coalesce(max(number) + 1, 0) FROM class WHERE model = ?";
     let number: u32 = connection.query_row(sql, [model], |row| row.get(0))?;
-    class(connection, model, number as usize, label.synset.as_deref(), &label.name)
+    classes::insert(connection, model, number as usize, label.synset.as_deref(), &label.name)
 }
 
 /// Applies what the user said of a photo to what has just been found in it.

@@ -1,74 +1,128 @@
-//! What can go wrong with a library.
+//! Errors of a library.
 
+use std::fmt;
 use std::io;
 
 use rusqlite::ErrorCode;
 
-/// What went wrong; each message names the file, what is wrong and what to do.
+/// An error; each message names the file and the cause.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// There is no such file.
-    #[error(
-        "{name}: there is no such library: make it with `lorgnette index FOLDER --library {name}`"
-    )]
+    /// The file does not exist.
+    #[error("{name}: there is no such library")]
     Missing {
-        /// The library's path.
+        /// Path of the library.
         name: String,
     },
-    /// The file is something else.
+    /// The file is not a library.
     #[error("{name}: not a library of photos: {what}")]
     NotALibrary {
-        /// The library's path.
+        /// Path of the file.
         name: String,
-        /// What it is instead.
+        /// Kind of file, or the difference from a library.
         what: String,
     },
-    /// The file was written by a later program.
+    /// The library was written by a later program.
     #[error(
-        "{name}: a library of version {version}, and this program knows versions 1 to {latest}: use a later one"
+        "{name}: a library of version {version}, and this program knows versions 1 to {latest}: \
+         use a later one"
     )]
     UnsupportedVersion {
-        /// The library's path.
+        /// Path of the library.
         name: String,
-        /// Its version.
+        /// Version of the library.
         version: i32,
-        /// The latest version that is known here.
+        /// Latest version that this program reads.
         latest: usize,
+    },
+    /// The library was written by an older program; it can be read after [`Library::open`] has
+    /// migrated it.
+    ///
+    /// [`Library::open`]: crate::Library::open
+    #[error("{name}: a library of an older version ({version})")]
+    OlderVersion {
+        /// Path of the library.
+        name: String,
+        /// Version of the library.
+        version: usize,
     },
     /// The library cannot be used as it is.
     #[error("{name}: {what}")]
     Unusable {
-        /// The library's path.
+        /// Path of the library.
         name: String,
-        /// What is in the way, and what to do.
+        /// Cause and remedy.
         what: String,
     },
-    /// SQLite refused.
-    #[error("{}", explain(.0))]
-    Sqlite(#[from] rusqlite::Error),
-    /// The network or a picture.
+    /// The database engine failed.
+    #[error(transparent)]
+    Database(DatabaseError),
+    /// The network or a picture failed.
     #[error(transparent)]
     Network(#[from] lorgnette::Error),
     /// A file other than the library could not be read or written.
     #[error("{name}: {source}")]
     File {
-        /// The file's path.
+        /// Path of the file.
         name: String,
-        /// What the system said.
+        /// Error of the operating system.
         source: io::Error,
     },
-    /// What was asked for makes no sense, or is not there.
+    /// A correction names a class that no model has; [`Correction::new_name`] adds it.
+    ///
+    /// [`Correction::new_name`]: crate::Correction::new_name
+    #[error("{0}")]
+    UnknownClass(String),
+    /// The arguments are invalid, or name an item that the library does not have.
     #[error("{0}")]
     Request(String),
 }
 
-/// Shorthand for this crate's results.
+/// An error of the database engine.
+#[derive(Debug)]
+pub struct DatabaseError {
+    /// Path of the library, where it is known.
+    library: Option<String>,
+    error: rusqlite::Error,
+}
+
+/// The cause of a [`DatabaseError`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DatabaseErrorKind {
+    /// The disk is full.
+    DiskFull,
+    /// Another process is writing.
+    Busy,
+    /// The file is damaged.
+    Corrupt,
+    /// The file is not an SQLite database.
+    NotADatabase,
+    /// The file or its folder cannot be written.
+    ReadOnly,
+    /// A value is larger than the limit.
+    TooBig,
+    /// The memory limit was reached.
+    OutOfMemory,
+    /// Any other cause.
+    Other,
+}
+
+/// Result of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+#[doc(hidden)]
+impl From<rusqlite::Error> for Error {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Database(DatabaseError { library: None, error })
+    }
+}
+
+#[doc(hidden)]
 impl From<rusqlite::types::FromSqlError> for Error {
     fn from(error: rusqlite::types::FromSqlError) -> Self {
-        Self::Sqlite(error.into())
+        rusqlite::Error::from(error).into()
     }
 }
 
@@ -77,34 +131,81 @@ impl Error {
         Self::NotALibrary { name: name.into(), what: what.into() }
     }
 
-    /// What SQLite said of a library that could not be opened, with its name.
+    /// Adds the path of the library to an error of the database.
     pub(crate) fn in_library(self, name: &str) -> Self {
         match self {
-            Self::Sqlite(error) => Self::Unusable { name: name.into(), what: explain(&error) },
+            Self::Database(error) => {
+                Self::Database(DatabaseError { library: Some(name.into()), ..error })
+            }
             other => other,
+        }
+    }
+
+    /// Returns the kind of a database error, and `None` for any other error.
+    #[must_use]
+    pub fn database_kind(&self) -> Option<DatabaseErrorKind> {
+        match self {
+            Self::Database(error) => Some(error.kind()),
+            _ => None,
         }
     }
 }
 
-/// SQLite's words, and what to do where we know.
-fn explain(error: &rusqlite::Error) -> String {
-    let advice = match error.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => {
-            "the disk is full: what was indexed before is kept; make room and go on"
+impl DatabaseError {
+    /// Returns the cause.
+    #[must_use]
+    pub fn kind(&self) -> DatabaseErrorKind {
+        match self.error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => DatabaseErrorKind::DiskFull,
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => DatabaseErrorKind::Busy,
+            Some(ErrorCode::DatabaseCorrupt) => DatabaseErrorKind::Corrupt,
+            Some(ErrorCode::NotADatabase) => DatabaseErrorKind::NotADatabase,
+            Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen) => DatabaseErrorKind::ReadOnly,
+            Some(ErrorCode::TooBig) => DatabaseErrorKind::TooBig,
+            Some(ErrorCode::OutOfMemory) => DatabaseErrorKind::OutOfMemory,
+            _ => DatabaseErrorKind::Other,
         }
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            "another process is writing to the library: wait for it, and try again"
+    }
+}
+
+impl fmt::Display for DatabaseError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(library) = &self.library {
+            write!(formatter, "{library}: ")?;
         }
-        Some(ErrorCode::DatabaseCorrupt) => {
-            "the library is damaged: `lorgnette library verify` says where"
+        match advice(self.kind()) {
+            Some(advice) => write!(formatter, "{advice} ({})", self.error),
+            None => write!(formatter, "the library: {}", self.error),
         }
-        Some(ErrorCode::NotADatabase) => "not a library of photos: not an SQLite file",
-        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen) => {
-            "the library cannot be written to: see its permissions, and those of its folder"
+    }
+}
+
+impl std::error::Error for DatabaseError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.error)
+    }
+}
+
+/// Returns the cause in words, with the remedy.
+fn advice(kind: DatabaseErrorKind) -> Option<&'static str> {
+    match kind {
+        DatabaseErrorKind::DiskFull => {
+            Some("the disk is full: photos indexed so far are stored; free space and go on")
         }
-        Some(ErrorCode::TooBig) => "the library has a value that is larger than any library needs",
-        Some(ErrorCode::OutOfMemory) => "the library asks for more memory than any library needs",
-        _ => return format!("the library: {error}"),
-    };
-    format!("{advice} ({error})")
+        DatabaseErrorKind::Busy => {
+            Some("another process is writing to the library: wait for it, and try again")
+        }
+        DatabaseErrorKind::Corrupt => Some("the library is damaged"),
+        DatabaseErrorKind::NotADatabase => Some("not a library of photos: not an SQLite file"),
+        DatabaseErrorKind::ReadOnly => {
+            Some("the library cannot be written to: see its permissions, and those of its folder")
+        }
+        DatabaseErrorKind::TooBig => {
+            Some("the library has a value that is larger than any library needs")
+        }
+        DatabaseErrorKind::OutOfMemory => {
+            Some("the library asks for more memory than any library needs")
+        }
+        DatabaseErrorKind::Other => None,
+    }
 }

@@ -150,7 +150,7 @@ fn hint(name: &str, suggestions: &[String]) -> String {
     let last = name.rsplit(' ').next().unwrap_or_default().to_lowercase();
     match PLACES.contains(&last.as_str()) && last != name {
         true => ": before a place goes `in`, as in dog in top left".into(),
-        false => ": `lorgnette library statistics` lists what is".into(),
+        false => ": the statistics of the library list its classes".into(),
     }
 }
 

@@ -25,7 +25,6 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use self::discover::{Discovered, File};
 use self::read::{CaptureInfo, Digest};
-pub(crate) use self::write::class;
 use crate::analyse::{Detections, ModelRecord, PhotoAnalyser};
 use crate::bytes;
 use crate::error::Result;
@@ -130,20 +129,30 @@ enum Outcome {
     AnalysisFailed(String),
 }
 
-/// Brings a library up to date with what is in `folders`, as seen by the model that `model_record`
-/// tells of: photos that are new, changed or not seen by this model are shown to the `workers`;
-/// those that are gone are marked. `on_event` hears of each and may break off, which loses nothing.
+/// A model and its analysers, one for each worker thread.
+#[derive(Clone, Debug)]
+pub struct Analysers<'a, A> {
+    /// Describes the model in the library.
+    pub model: &'a ModelRecord,
+    /// Analyse photos in parallel, each on its own thread.
+    pub workers: Vec<A>,
+}
+
+/// Updates a library with the photos in `folders`, or in the folders indexed before if there are
+/// none. Analyses photos that are new, changed or not analysed by this model, and marks missing
+/// ones. Passes each event to `on_event`, which may stop the run; finished photos stay stored.
 ///
 /// # Errors
-/// If a folder is not there, or the library cannot be written. What a photo does wrong is told, and
-/// stops nothing.
+/// If a folder does not exist, or the library cannot be written. Errors of single photos are events
+/// and do not stop the run.
 pub fn index<A: PhotoAnalyser>(
     library: &mut Library,
     folders: &[PathBuf],
-    (model_record, workers): (&ModelRecord, Vec<A>),
+    analysers: Analysers<'_, A>,
     options: &IndexOptions,
     on_event: &mut dyn FnMut(&Event<'_>) -> ControlFlow<()>,
 ) -> Result<Summary> {
+    let Analysers { model: model_record, workers } = analysers;
     let model = write::model(library, model_record)?;
     let folders = if folders.is_empty() { library.folders()? } else { folders.to_vec() };
     let discovered = discover::discover(&folders, |root| is_indexed(library.connection(), root))?;

@@ -4,6 +4,7 @@
 
 mod analyse;
 mod bytes;
+mod classes;
 mod contents;
 mod correct;
 mod detections;
@@ -29,10 +30,10 @@ pub use bytes::printable;
 pub use contents::Detection;
 pub use correct::{Correction, StoredCorrection};
 pub use duplicates::DuplicateGroup;
-pub use error::{Error, Result};
+pub use error::{DatabaseError, DatabaseErrorKind, Error, Result};
 pub use export::ExportTable;
-pub use index::{Event, ImportedPhoto, IndexOptions, Summary, import, index};
-pub use library::Library;
+pub use index::{Analysers, Event, ImportedPhoto, IndexOptions, Summary, import, index};
+pub use library::{Library, limit_memory};
 pub use photo::{Photo, Source, State};
 pub use similar::{ModelEntry, Similar};
 pub use statistics::{ClassCount, Statistics};

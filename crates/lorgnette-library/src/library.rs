@@ -1,30 +1,29 @@
 //! A library file: making, opening, and what SQLite may do with it.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
-use rusqlite::{
-    Connection, ErrorCode, OpenFlags, OptionalExtension as _, Transaction, TransactionBehavior,
-};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction, TransactionBehavior};
 
 use crate::bytes;
-use crate::error::{Error, Result};
+use crate::error::{DatabaseErrorKind, Error, Result};
 use crate::schema;
 
 /// Bytes of a page: seven features of 1024 numbers fit into one with little left over.
 const PAGE_BYTES: i64 = 8192;
 /// KiB of pages kept in memory.
 const CACHE_KIB: i64 = 65_536;
-/// Bytes that SQLite may take in all, whatever a file asks it to do.
-const MAX_MEMORY: i64 = 1 << 30;
 /// Bytes of a text or blob: a path has at most 4 KiB, a block of signatures 64.
 const MAX_VALUE_BYTES: i32 = 4 << 20;
 /// Statements that stay prepared: more than the writer needs for a photo.
 const STATEMENT_CACHE: usize = 64;
 /// How long to wait for another process that writes. Its transactions take milliseconds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
+/// Pause between attempts to take a lock that SQLite does not wait for.
+const RETRY_INTERVAL: Duration = Duration::from_millis(5);
 
 /// A library of photos, open. Several processes and threads may each have one open on the same
 /// file: any number read while one writes.
@@ -42,8 +41,8 @@ impl Library {
     /// If the file is no library, or cannot be written.
     pub fn create(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        if path.is_dir() {
-            return Err(folder_error(path));
+        if path.exists() {
+            check_is_file(path)?;
         }
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
@@ -136,11 +135,10 @@ impl Library {
         } else {
             connection.pragma_update(None, "page_size", PAGE_BYTES)?;
         }
-        // A reader never waits for the writer, and a killed writer leaves whole transactions.
-        connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+        use_write_ahead_log(&connection)?;
         connection.pragma_update(None, "synchronous", "NORMAL")?;
         if version < schema::VERSION {
-            schema::migrate_to_latest(&mut connection, version)?;
+            schema::migrate_to_latest(&mut connection, &name)?;
         }
         Ok(Self { connection, path: path.to_owned() })
     }
@@ -172,14 +170,8 @@ impl Library {
         match version {
             0 => Err(Error::not_a_library(&name, "it is empty")),
             schema::VERSION => schema::check(&self.connection, version, &name).map(|()| self),
-            // The tables that we ask for may not be there yet.
-            _ => {
-                drop(self);
-                let what = format!(
-                    "a library of an older version ({version}): bring it up to date with `lorgnette index`"
-                );
-                Err(Error::Unusable { name, what })
-            }
+            // An older version lacks tables that queries need.
+            _ => Err(Error::OlderVersion { name, version }),
         }
     }
 }
@@ -191,15 +183,52 @@ pub(crate) fn name(path: &Path) -> String {
 
 fn check_exists(path: &Path) -> Result<()> {
     match path.try_exists() {
-        Ok(true) if path.is_dir() => Err(folder_error(path)),
-        Ok(true) => Ok(()),
+        Ok(true) => check_is_file(path),
         Ok(false) => Err(Error::Missing { name: name(path) }),
         Err(source) => Err(Error::File { name: name(path), source }),
     }
 }
 
-fn folder_error(path: &Path) -> Error {
-    Error::not_a_library(&name(path), "it is a folder: name a file")
+/// Refuses folders, pipes and devices: opening a pipe would wait for a writer.
+fn check_is_file(path: &Path) -> Result<()> {
+    if path.is_file() {
+        return Ok(());
+    }
+    let what = match path.is_dir() {
+        true => "it is a folder: name a file",
+        false => "it is a pipe or a device: name a file",
+    };
+    Err(Error::not_a_library(&name(path), what))
+}
+
+/// Limits the memory of SQLite to `bytes` in the whole process, however many connections it has.
+/// A later call can lower the limit but not raise it. A program that opens libraries from unknown
+/// sources calls this once at its start.
+///
+/// # Errors
+/// If SQLite refuses the limit.
+pub fn limit_memory(bytes: u64) -> Result<()> {
+    let bytes = i64::try_from(bytes).unwrap_or(i64::MAX);
+    let connection = Connection::open_in_memory()?;
+    Ok(connection.pragma_update_and_check(None, "hard_heap_limit", bytes, |_| Ok(()))?)
+}
+
+/// Switches to write-ahead logging: readers do not wait for the writer, and a killed writer leaves
+/// complete transactions. SQLite does not wait for the lock of this switch, so it is retried while
+/// another process makes the same one.
+fn use_write_ahead_log(connection: &Connection) -> Result<()> {
+    let started = Instant::now();
+    loop {
+        let switched: rusqlite::Result<()> =
+            connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()));
+        let Err(error) = switched else { return Ok(()) };
+        let error = Error::from(error);
+        let is_busy = error.database_kind() == Some(DatabaseErrorKind::Busy);
+        if !is_busy || started.elapsed() >= BUSY_TIMEOUT {
+            return Err(error);
+        }
+        thread::sleep(RETRY_INTERVAL);
+    }
 }
 
 /// A connection that trusts nothing in the file: no code from its schema runs, no value or query
@@ -233,14 +262,12 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
     connection.pragma_update(None, "mmap_size", 0)?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
     connection.pragma_update(None, "foreign_keys", true)?;
-    connection.pragma_update_and_check(None, "hard_heap_limit", MAX_MEMORY, |_| Ok(()))?;
     Ok(connection)
 }
 
 /// Whether SQLite could not make the files that it needs beside a library.
 fn cannot_write_sidecars(error: &Error) -> bool {
-    let Error::Sqlite(error) = error else { return false };
-    matches!(error.sqlite_error_code(), Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly))
+    error.database_kind() == Some(DatabaseErrorKind::ReadOnly)
 }
 
 /// A path as SQLite's URIs want it.

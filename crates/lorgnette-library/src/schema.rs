@@ -4,7 +4,7 @@
 //! `application_id` that it is a library, and by its `user_version` how many of these scripts it
 //! has been through.
 
-use rusqlite::{Connection, Transaction};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::error::{Error, Result};
 
@@ -44,8 +44,8 @@ pub(crate) fn version(connection: &Connection, name: &str) -> Result<usize> {
 /// # Errors
 /// If anything differs; the first difference is named.
 pub(crate) fn check(connection: &Connection, version: usize, name: &str) -> Result<()> {
-    let mut expected = Connection::open_in_memory()?;
-    migrate(&mut expected, 0, version)?;
+    let expected = Connection::open_in_memory()?;
+    apply(&expected, &MIGRATIONS[..version])?;
     let (expected, found) = (schema_entries(&expected)?, schema_entries(connection)?);
     let missing = expected.iter().find(|entry| !found.contains(entry));
     let unexpected = found.iter().find(|entry| !expected.contains(entry));
@@ -61,22 +61,28 @@ pub(crate) fn check(connection: &Connection, version: usize, name: &str) -> Resu
     }
 }
 
-/// Brings the tables to the present version; all or nothing.
+/// Migrates the tables to the latest version in one transaction. The version is read within it:
+/// another process may have migrated the same file since it was opened.
 ///
 /// # Errors
-/// If the file cannot be written.
-pub(crate) fn migrate_to_latest(connection: &mut Connection, from: usize) -> Result<()> {
-    migrate(connection, from, VERSION)
+/// If the file is not a library, or cannot be written.
+pub(crate) fn migrate_to_latest(connection: &mut Connection, name: &str) -> Result<()> {
+    let transaction = Transaction::new(connection, TransactionBehavior::Immediate)?;
+    let from = version(&transaction, name)?;
+    if from > 0 {
+        check(&transaction, from, name)?;
+    }
+    apply(&transaction, &MIGRATIONS[from..])?;
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", VERSION as i32)?;
+    Ok(transaction.commit()?)
 }
 
-fn migrate(connection: &mut Connection, from: usize, to: usize) -> Result<()> {
-    let transaction = Transaction::new(connection, rusqlite::TransactionBehavior::Immediate)?;
-    for script in &MIGRATIONS[from..to] {
-        transaction.execute_batch(script)?;
+fn apply(connection: &Connection, scripts: &[&str]) -> Result<()> {
+    for script in scripts {
+        connection.execute_batch(script)?;
     }
-    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
-    transaction.pragma_update(None, "user_version", to as i32)?;
-    Ok(transaction.commit()?)
+    Ok(())
 }
 
 /// What is in the file, without what SQLite adds of itself when it counts rows for its planner.

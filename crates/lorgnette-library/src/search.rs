@@ -4,9 +4,9 @@
 //! where it should (`fit`); AND multiplies, OR takes the best, NOT, `path:` and `date:` let through
 //! or do not. [`Hit::explanation`] says how each came about.
 //!
-//! SQLite finds the photos ([`Library::search`] makes one statement of the query, with every value
-//! bound to it). What is found is then judged once more, one photo at a time, by plain code, which
-//! names the regions that meet the query and explains the score; tests hold both to be the same.
+//! SQLite finds and ranks the photos: [`Library::search`] translates the query into one statement
+//! and binds every value. The reference scorer then names the matching regions of the photos that
+//! are returned and explains their scores. A test compares the two on random queries.
 
 use std::path::{Path, PathBuf};
 
@@ -21,7 +21,7 @@ use self::score::{DetectionRow, MatchedRow, PhotoFacts, ScoredPhoto};
 use crate::bytes;
 use crate::error::{Error, Result};
 use crate::hierarchy::{Class, Vocabulary};
-use crate::library::{Library, name};
+use crate::library::Library;
 use crate::query::Query;
 
 mod fit;
@@ -176,23 +176,14 @@ impl Library {
     fn hit(&self, resolved: &ResolvedQuery, ranked: RankedRow) -> Result<Hit> {
         let RankedRow { score, width, height, mut facts, .. } = ranked;
         facts.load_detections(self.connection())?;
-        let scored =
-            resolved.score_photo(&facts).filter(|scored| (scored.score() - score).abs() < 1e-6);
-        let Some(ScoredPhoto { explanation, matched }) = scored else {
-            return Err(self.inconsistent());
-        };
+        let ScoredPhoto { explanation, matched } =
+            resolved.score_photo(&facts).unwrap_or_else(|| resolved.unexplained(score));
         let matches = matched
             .into_iter()
             .map(|matched| to_match(self.connection(), matched))
             .collect::<Result<_>>()?;
         let (path, taken) = (bytes::to_path(&facts.path), facts.taken);
         Ok(Hit { photo: facts.photo, path, width, height, taken, score, matches, explanation })
-    }
-
-    /// An index and its table say different things of a photo.
-    fn inconsistent(&self) -> Error {
-        let what = "the library is damaged: `lorgnette library verify` says where".into();
-        Error::Unusable { name: name(self.path()), what }
     }
 
     /// The statement that a search makes of a query, and SQLite's plan for it, for those who want

@@ -6,7 +6,7 @@ use std::path::Path;
 use lorgnette::picture::OpenOptions;
 use rusqlite::ErrorCode;
 
-use crate::error::{Error, Result};
+use crate::error::{DatabaseErrorKind, Error, Result};
 use crate::feature::Feature;
 use crate::index::file_digest;
 use crate::library::Library;
@@ -58,10 +58,8 @@ impl Library {
             [Self::check_pages, Self::check_words, Self::check_consistency, Self::check_features];
         for check in checks {
             match check(self, &mut wrong) {
-                // What is damaged may stop a check, which the check of the pages has told before.
-                Err(Error::Sqlite(error))
-                    if error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) =>
-                {
+                // A damaged page may stop a later check; the check of the pages has reported it.
+                Err(Error::Database(error)) if error.kind() == DatabaseErrorKind::Corrupt => {
                     wrong.push(error.to_string());
                 }
                 other => other?,

@@ -139,6 +139,7 @@ fn write(library: &mut Library) -> Vec<Answer<()>> {
 }
 
 fn make(path: &Path) -> Answer<()> {
+    lorgnette_library::limit_memory(1 << 30)?;
     let mut library = Library::create(path)?;
     lorgnette_library::import(&mut library, &model_record(), (0..PHOTOS).map(made_up_photo))?;
     let correction = Correction { right: Some("beagle".into()), ..Correction::default() };

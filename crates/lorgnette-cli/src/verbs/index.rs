@@ -9,12 +9,13 @@ use anyhow::{Result, ensure};
 use clap::Args;
 use lorgnette::picture::OpenOptions;
 use lorgnette_library::{
-    Event, IndexOptions, Library, ModelRecord, NetworkAnalyser, Summary, printable,
+    Analysers, Event, IndexOptions, Library, ModelRecord, NetworkAnalyser, Summary, printable,
 };
 use serde::Serialize;
 
 use crate::Outcome;
 use crate::arguments::{DecodeArguments, Global, InputArguments, LibraryArguments, ReportFormat};
+use crate::library_errors;
 use crate::messages::{Messages, count};
 use crate::model;
 use crate::progress::Progress;
@@ -96,6 +97,7 @@ struct Report {
 pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
     let started = Instant::now();
     let path = arguments.library.path()?;
+    library_errors::limit_memory()?;
     let mut library = Library::create(&path)?;
     let nothing_to_index = arguments.folders.is_empty() && library.folders()?.is_empty();
     ensure!(!nothing_to_index, "which folders? {} does not know any yet", path.display());
@@ -113,7 +115,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     let summary = lorgnette_library::index(
         &mut library,
         &arguments.folders,
-        (&model_record, network.workers(workers)),
+        Analysers { model: &model_record, workers: network.workers(workers) },
         &options,
         &mut ProgressPrinter { messages, progress: None }.into_callback(),
     )?;

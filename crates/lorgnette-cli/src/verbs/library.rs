@@ -18,6 +18,7 @@ use lorgnette_library::{Library, ModelEntry, printable};
 
 use crate::Outcome;
 use crate::arguments::{Global, LibraryArguments};
+use crate::library_errors;
 use crate::messages::Messages;
 
 /// See what is in a library, find what looks alike, correct it, export it, keep it in order
@@ -62,6 +63,7 @@ enum Verb {
 /// Does it.
 pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
     let path = arguments.library.path()?;
+    library_errors::limit_memory()?;
     let read = || Library::open_read_only(&path);
     match &arguments.verb {
         Verb::Statistics(arguments) => statistics::run(arguments, &read()?),

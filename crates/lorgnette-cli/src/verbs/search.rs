@@ -16,6 +16,7 @@ use lorgnette_library::search::{self, SearchOptions};
 use self::provider::NetworkFeatures;
 use crate::Outcome;
 use crate::arguments::{Global, InputArguments, LibraryArguments};
+use crate::library_errors;
 use crate::messages::{Messages, count};
 use crate::stream::write_report;
 
@@ -92,6 +93,7 @@ Examples:
 /// Searches.
 pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
     page::check(arguments.html.as_deref())?;
+    library_errors::limit_memory()?;
     let library = Library::open_read_only(arguments.library.path()?)?;
     let text = arguments.query.join(" ");
     let query = read(&library, &text)?;

@@ -1,6 +1,6 @@
 //! From a photo's file to what a library notes of it: everything that needs no library.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Cursor, Read as _};
 use std::path::Path;
 
@@ -39,6 +39,10 @@ pub(crate) fn contents(path: &Path, options: &OpenOptions) -> Result<Contents, P
 
 /// One byte past the limit is enough for the decoder to refuse it.
 fn bytes(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    // Opening a pipe would wait for a writer.
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+    }
     let file = File::open(path)?;
     let length = file.metadata()?.len().min(limit);
     let mut bytes = Vec::with_capacity(length as usize + 1);

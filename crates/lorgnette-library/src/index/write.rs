@@ -13,7 +13,7 @@ use crate::detections::{self, StoredDetections};
 use crate::error::Result;
 use crate::library::Library;
 use crate::photo::State;
-use crate::{bytes, correct};
+use crate::{bytes, classes, correct};
 
 /// The model's number, and a place for its classes if it is new.
 pub(super) fn model(library: &mut Library, model_record: &ModelRecord) -> Result<i64> {
@@ -42,27 +42,9 @@ fn new_model(connection: &Connection, model_record: &ModelRecord) -> Result<i64>
     )?;
     let model = connection.last_insert_rowid();
     for (number, (synset, name)) in model_record.classes.iter().enumerate() {
-        class(connection, model, number, synset.as_deref(), name)?;
+        classes::insert(connection, model, number, synset.as_deref(), name)?;
     }
     Ok(model)
-}
-
-/// Adds a class and its words; its number in the library.
-pub(crate) fn class(
-    connection: &Connection,
-    model: i64,
-    number: usize,
-    synset: Option<&str>,
-    name: &str,
-) -> Result<i64> {
-    let mut statement = connection
-        .prepare_cached("INSERT INTO class (model, number, synset, name) VALUES (?, ?, ?, ?)")?;
-    statement.execute(params![model, number as i64, synset, name])?;
-    let class = connection.last_insert_rowid();
-    connection
-        .prepare_cached("INSERT INTO class_name (rowid, name) VALUES (?, ?)")?
-        .execute(params![class, name])?;
-    Ok(class)
 }
 
 /// Notes which folders were indexed.

@@ -111,6 +111,12 @@ impl ResolvedQuery {
         }
     }
 
+    /// Explains a score whose detections the reference scorer does not match: a sum of
+    /// probabilities within rounding of a limit, or rows that differ from their index.
+    pub(super) fn unexplained(&self, score: f64) -> ScoredPhoto {
+        ScoredPhoto::plain(self.text(), score, "the score of the index")
+    }
+
     /// The query's words.
     fn text(&self) -> String {
         let joined = |parts: &[Self], joint: &str| {

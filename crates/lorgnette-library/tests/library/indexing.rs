@@ -5,7 +5,8 @@ use std::ops::ControlFlow;
 use std::time::{Duration, SystemTime};
 
 use crate::support::{Colours, everything, folder, index, model_record, paint};
-use lorgnette_library::{Correction, Event, IndexOptions, Library, Summary};
+use lorgnette::picture::OpenOptions;
+use lorgnette_library::{Analysers, Correction, Event, IndexOptions, Library, Summary};
 
 #[test]
 fn unchanged_photos_are_not_looked_at_again() {
@@ -149,7 +150,7 @@ fn breaking_off_loses_nothing_and_the_next_run_goes_on() {
         lorgnette_library::index(
             &mut library,
             &folders,
-            (&model_record("one"), workers),
+            Analysers { model: &model_record("one"), workers },
             &options,
             &mut on_event,
         )
@@ -213,4 +214,24 @@ fn corrections_are_kept_when_photos_are_looked_at_again() {
     assert_eq!(library.uncorrect(&photo).unwrap(), 1);
     assert!(says(&library).iter().all(|says| says.ends_with("Model")));
     assert_ne!(before, everything(&path));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_photo_that_became_a_pipe_is_reported_and_not_waited_for() {
+    let (_folder, photos, path) = folder();
+    let mut library = Library::create(&path).unwrap();
+    index(&mut library, &photos, "one");
+    let pipe = photos.join("01.png");
+    fs::remove_file(&pipe).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let mut complaints = Vec::new();
+    library
+        .verify_files(&OpenOptions::default(), |_, complaint| {
+            complaints.extend(complaint.map(str::to_owned));
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+    assert_eq!(complaints.len(), 1, "{complaints:?}");
+    assert!(complaints[0].contains("01.png") && complaints[0].contains("not a regular file"));
 }

@@ -1,8 +1,11 @@
 //! What is opened as a library, and what is not.
 
 use std::fs;
+use std::process::Command;
+use std::sync::Barrier;
+use std::thread;
 
-use lorgnette_library::{Error, Library};
+use lorgnette_library::{Error, Library, schema};
 
 #[test]
 fn a_library_is_made_and_opened_again() {
@@ -36,4 +39,52 @@ fn folders_are_distinguished_from_files_and_missing_ones_named() {
     }
     let error = Library::create(folder.path().join("none/photos.lgn")).unwrap_err().to_string();
     assert!(error.contains("there is no folder"), "{error}");
+}
+
+#[test]
+fn a_new_library_can_be_made_by_several_at_once() {
+    const THREADS: usize = 4;
+    let folder = tempfile::tempdir().unwrap();
+    for round in 0..20 {
+        let path = folder.path().join(format!("{round}.lgn"));
+        let start = Barrier::new(THREADS);
+        thread::scope(|scope| {
+            let make = || {
+                start.wait();
+                Library::create(&path).map(drop)
+            };
+            let makers: Vec<_> = (0..THREADS).map(|_| scope.spawn(make)).collect();
+            for maker in makers {
+                maker.join().unwrap().unwrap_or_else(|error| panic!("round {round}: {error}"));
+            }
+        });
+        let library = Library::open_read_only(&path).unwrap();
+        assert_eq!(library.integrity().unwrap(), [""; 0]);
+        let connection = rusqlite::Connection::open(&path).unwrap();
+        let version: usize =
+            connection.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+        assert_eq!(version, schema::VERSION);
+    }
+}
+
+#[test]
+fn a_host_process_keeps_its_own_memory_limit() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(Library::create(folder.path().join("photos.lgn")).unwrap());
+    let connection = rusqlite::Connection::open_in_memory().unwrap();
+    let limit: i64 =
+        connection.pragma_query_value(None, "hard_heap_limit", |row| row.get(0)).unwrap();
+    assert_eq!(limit, 0);
+}
+
+#[test]
+#[cfg(unix)]
+fn a_pipe_is_an_error_and_not_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe.lgn");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    for error in [Library::create(&pipe), Library::open(&pipe), Library::open_read_only(&pipe)] {
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("it is a pipe or a device"), "{error}");
+    }
 }

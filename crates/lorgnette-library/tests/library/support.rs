@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use lorgnette::Picture;
 use lorgnette_library::{
-    Detections, Event, ImageScore, IndexOptions, Library, ModelRecord, PhotoAnalyser, Region,
-    Summary,
+    Analysers, Detections, Event, ImageScore, IndexOptions, Library, ModelRecord, PhotoAnalyser,
+    Region, Summary,
 };
 use rusqlite::types::ValueRef;
 
@@ -112,7 +112,7 @@ pub(crate) fn index(
     let summary = lorgnette_library::index(
         library,
         &folders,
-        (&model_record(model), workers),
+        Analysers { model: &model_record(model), workers },
         &options,
         &mut on_event,
     )

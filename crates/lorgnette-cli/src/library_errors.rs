@@ -1,0 +1,35 @@
+//! Errors of a library of photos, with the verb or option that mends them.
+
+use lorgnette_library::{DatabaseErrorKind, Error};
+
+/// Bytes that SQLite may allocate, whatever the library file makes it do.
+const MAX_SQLITE_BYTES: u64 = 1 << 30;
+
+/// Limits the memory of SQLite. Called before a library is opened.
+pub(crate) fn limit_memory() -> Result<(), Error> {
+    lorgnette_library::limit_memory(MAX_SQLITE_BYTES)
+}
+
+/// Returns the end of the error's message that names the verb or option to use; empty if there is
+/// none.
+pub(crate) fn hint(error: &anyhow::Error) -> String {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<Error>())
+        .find_map(hint_of)
+        .unwrap_or_default()
+}
+
+fn hint_of(error: &Error) -> Option<String> {
+    match error {
+        Error::Missing { name } => {
+            Some(format!(": make it with `lorgnette index FOLDER --library {name}`"))
+        }
+        Error::OlderVersion { .. } => Some(": bring it up to date with `lorgnette index`".into()),
+        Error::UnknownClass(_) => Some(" (--new-name adds a name of your own)".into()),
+        Error::Database(error) if error.kind() == DatabaseErrorKind::Corrupt => {
+            Some(": `lorgnette library verify` says where".into())
+        }
+        _ => None,
+    }
+}
