@@ -52,10 +52,14 @@ struct Command {
 const ABOUT: &str = "Looks at pictures with TensorFlow-Slim networks, without TensorFlow.";
 const EXAMPLES: &str = "\
 Examples:
-  lorgnette classify photo.jpg                  five names for a photo
-  lorgnette classify holidays/ --format json    a folder, one JSON object a photo
-  lorgnette classify cat.jpg --picture cat.png  the names drawn on the photo
-  lorgnette explain --time                      the network's steps and times
+  lorgnette classify photo.jpg
+      five names for a photo
+  lorgnette classify holidays/ --format json
+      a folder, one JSON object a photo
+  lorgnette classify cat.jpg --picture cat.png
+      the names drawn on the photo
+  lorgnette explain --time
+      the network's steps and times
 
 Exit codes: 0, all went well; 1, some photos failed (each said why); 2, wrong
 usage, or nothing could be done. `lorgnette VERB --help` explains a verb.";

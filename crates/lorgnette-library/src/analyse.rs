@@ -1,4 +1,4 @@
-//! What a network finds in a photo, in the words of a library.
+//! Analysis of a photo by a network.
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
@@ -12,86 +12,86 @@ use sha2::{Digest as _, Sha256};
 
 use crate::error::{Error, Result};
 
-/// Classes of a photo as a whole that are kept.
+/// Maximum number of image-level classes stored for a photo.
 const MAX_CLASSES: usize = 5;
-/// Regions of a photo that are kept: the largest.
+/// Maximum number of regions stored for a photo, the largest first.
 const MAX_REGIONS: usize = 64;
-/// The least mean probability of a region that is kept. Below it, the best of a thousand classes is
-/// a guess about texture: of the 1248 regions in a hundred ImageNet photos it leaves out a third,
-/// and none of the 108 of the photo's own class.
+/// Minimum mean probability of a stored region. Below it, the best of a thousand classes is a guess
+/// about texture: of the 1248 regions in a hundred ImageNet photos the limit drops a third, and
+/// none of the 108 of the photo's own class.
 const MIN_REGION_PROBABILITY: f32 = 0.15;
-/// How many times as long as allowed a narrow photo may become, so that its short side is what the
-/// network needs.
+/// Maximum factor by which the mapped side of a narrow photo may exceed the limit, so that its
+/// short side reaches the network's input size.
 const MAX_UPSCALE: f64 = 2.0;
-/// Pieces of a weights file, evenly spread, that tell it from another of the same length and name.
+/// Evenly spaced samples of a weights file that enter its fingerprint.
 const SAMPLES: u64 = 64;
-/// Bytes of such a piece.
+/// Bytes of a sample.
 const SAMPLE_BYTES: usize = 65_536;
 
-/// Looks at photos. One works for one thread.
+/// Analyses photos. Each worker thread has its own.
 pub trait PhotoAnalyser: Send {
-    /// What is in a photo.
+    /// Returns the classes, regions and features of a photo.
     ///
     /// # Errors
-    /// If the network cannot look at it.
+    /// If the network fails.
     fn analyse(&mut self, picture: &Picture) -> lorgnette::Result<Detections>;
 }
 
-/// What was found in a photo.
+/// Results of the analysis of a photo.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Detections {
-    /// The most probable classes of the photo as a whole.
+    /// Most probable classes of the whole photo.
     pub classes: Vec<ImageScore>,
-    /// Where in the photo which class is the most probable one.
+    /// Connected areas of a single most probable class.
     pub regions: Vec<Region>,
-    /// What the network computes before it decides; as many numbers for every photo, or none.
+    /// Values of the layer before the logits; the same number for every photo, or none.
     pub features: Vec<f32>,
 }
 
-/// A class of a photo as a whole.
+/// Probability of a class for the whole photo.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ImageScore {
-    /// The network's own output index.
+    /// Output index of the network.
     pub class: usize,
-    /// From 0 to 1.
+    /// Probability, from 0 to 1.
     pub probability: f32,
 }
 
-/// A connected place of a photo.
+/// Connected area of a photo.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Region {
-    /// The network's own output index.
+    /// Output index of the network.
     pub class: usize,
     /// Left, top, right and bottom as fractions of the upright photo.
     pub bounds: [f64; 4],
-    /// The part of the photo that it covers.
+    /// Fraction of the photo that the region covers.
     pub share: f32,
-    /// The class's mean probability over its cells.
+    /// Mean probability of the class over the cells of the region.
     pub mean: f32,
-    /// The class's probability at its best cell.
+    /// Maximum probability of the class over the cells of the region.
     pub peak: f32,
 }
 
-/// Who found it: what a library notes of a model.
+/// Description of a model in a library.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelRecord {
-    /// The model's name.
+    /// Name of the model.
     pub name: String,
-    /// The same for the same weights, names and settings only.
+    /// Hash of weights, class names and settings.
     pub fingerprint: [u8; 32],
-    /// How it looks at photos, as JSON.
+    /// Settings of the analysis, as JSON.
     pub settings: String,
-    /// The synset, if there is one, and the name of each output.
+    /// Synset, if any, and name of each output.
     pub classes: Vec<(Option<String>, String)>,
-    /// Numbers in a feature; 0 if it has none.
+    /// Length of a feature vector; 0 if the model has none.
     pub features: usize,
 }
 
 impl ModelRecord {
-    /// What there is to note of `network`, shown photos that are opened so.
+    /// Describes `network` and how photos are opened for it.
     ///
     /// # Errors
-    /// If the model's file cannot be read, or it cannot be run.
+    /// If the model's file cannot be read, or the model cannot run.
     pub fn new(network: &NetworkAnalyser, open: &OpenOptions) -> Result<Self> {
         let model = network.classifier.model();
         let label = |label: lorgnette::labels::Label<'_>| {
@@ -117,7 +117,7 @@ impl ModelRecord {
     }
 }
 
-/// How a network looks at photos.
+/// Returns the settings of the analysis as JSON.
 fn settings(network: &NetworkAnalyser, open: &OpenOptions) -> String {
     let model = network.classifier.model();
     let preprocess = model.preprocess();
@@ -148,8 +148,8 @@ fn settings(network: &NetworkAnalyser, open: &OpenOptions) -> String {
     settings.to_string()
 }
 
-/// Hashes the length of a model's file and some of its contents: all of VGG's would take as long as
-/// a photo.
+/// Hashes the length of a model's file and samples of its contents: hashing all of VGG would take
+/// as long as analysing a photo.
 fn sample(model: &Model, sha: &mut Sha256) -> Result<()> {
     let Some(path) = model.network().file().filter(|path| path.is_file()) else { return Ok(()) };
     let unreadable = |source| Error::File { name: crate::library::name(path), source };
@@ -165,8 +165,8 @@ fn sample(model: &Model, sha: &mut Sha256) -> Result<()> {
     Ok(())
 }
 
-/// A network that looks at photos: once as it was trained to, for the photo as a whole and its
-/// features, and once sliding over the photo, for where things are.
+/// Analyses photos with a network: once at its input size for image-level classes and features, and
+/// once densely over the photo for regions.
 #[derive(Clone, Debug)]
 pub struct NetworkAnalyser {
     classifier: Classifier,
@@ -175,11 +175,11 @@ pub struct NetworkAnalyser {
 }
 
 impl NetworkAnalyser {
-    /// Looks at photos with `model`; maps them at up to about `map_side` × `map_side` pixels, or
-    /// not at all if that is 0.
+    /// Analyses photos with `model`, and maps them at about `map_side` × `map_side` pixels at most,
+    /// or not at all if `map_side` is 0.
     ///
     /// # Errors
-    /// If the model does not classify, or cannot slide over photos.
+    /// If the model is not a classifier, or cannot run densely.
     pub fn new(model: &Model, map_side: usize) -> Result<Self> {
         let segmenter = (map_side > 0)
             .then(|| Segmenter::new(model.clone(), SegmentationOptions::default()))
@@ -187,7 +187,7 @@ impl NetworkAnalyser {
         Ok(Self { classifier: Classifier::new(model.clone())?, segmenter, map_side })
     }
 
-    /// One for each of `workers` threads, that share the weights.
+    /// Returns an analyser for each of `workers` threads; all share the weights.
     #[must_use]
     pub fn workers(&self, workers: usize) -> Vec<Self> {
         let worker = || Self {
@@ -198,16 +198,16 @@ impl NetworkAnalyser {
         (0..workers.max(1)).map(|_| worker()).collect()
     }
 
-    /// Rows and columns of a photo that are enough, for [`OpenOptions::min_decode_size`]: what the model
-    /// needs of the whole photo, and what is mapped of it. `None` where every pixel counts.
+    /// Minimum rows and columns to decode, for [`OpenOptions::min_decode_size`]: the larger of the
+    /// model's and the map's. `None` if every pixel is needed.
     #[must_use]
     pub fn min_decode_size(&self) -> Option<[usize; 2]> {
         let min_size = self.classifier.model().min_decode_size()?;
-        // No photo is mapped with a shorter side longer than that of the square.
+        // The shorter side of a mapped photo is at most `map_side`.
         Some(min_size.map(|side| side.max(self.map_side)))
     }
 
-    /// How many features it gives.
+    /// Returns the length of a feature vector.
     fn feature_count(&self) -> Result<usize> {
         const SIDE: usize = 64;
         let grey = Picture::from_rgb8(SIDE, SIDE, vec![128; SIDE * SIDE * 3])
@@ -215,7 +215,7 @@ impl NetworkAnalyser {
         Ok(self.classifier.outputs(&grey)?.features.map_or(0, |features| features.len()))
     }
 
-    /// Where which class is the most probable one.
+    /// Returns the connected areas of a single most probable class.
     fn regions(&self, picture: &Picture) -> lorgnette::Result<Vec<Region>> {
         let Some((segmenter, scale)) = self.segmenter.as_ref().zip(self.scale(picture)) else {
             return Ok(Vec::new());
@@ -240,14 +240,14 @@ impl NetworkAnalyser {
         Ok(map.regions(&options).iter().take(MAX_REGIONS).map(to_region).collect())
     }
 
-    /// How much larger a photo is mapped: its area is at most that of the map's side, but no side
-    /// is shorter than what the network was trained on. `None` for a photo so narrow that it cannot
-    /// be both within reason.
+    /// Returns the scale at which a photo is mapped: its area is at most the square of the map's
+    /// side, and no side is shorter than the network's input. `None` for a photo too narrow for
+    /// both.
     fn scale(&self, picture: &Picture) -> Option<f64> {
         let window = self.classifier.model().preprocess();
         let (width, height) = (picture.width() as f64, picture.height() as f64);
         let max_scale = self.map_side as f64 / (width * height).sqrt();
-        // A thousandth more than needed, so that rounding takes no pixel away.
+        // The margin of a thousandth keeps rounding from removing a pixel.
         let min_scale = (window.width as f64 / width).max(window.height as f64 / height) * 1.001;
         (min_scale <= MAX_UPSCALE * max_scale).then(|| max_scale.min(1.0).max(min_scale))
     }
@@ -265,7 +265,7 @@ impl PhotoAnalyser for NetworkAnalyser {
     }
 }
 
-/// The first few classes, the most probable one first; of equal ones the first.
+/// Returns the most probable classes in descending order; ties keep the order of outputs.
 fn most_probable(probabilities: &[f32]) -> Vec<ImageScore> {
     let to_score = |(class, &probability): (usize, &f32)| ImageScore { class, probability };
     let mut classes: Vec<ImageScore> = probabilities.iter().enumerate().map(to_score).collect();

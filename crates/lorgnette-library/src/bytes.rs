@@ -1,8 +1,8 @@
-//! Paths as the bytes that a library keeps, and as people read them.
+//! Paths as bytes, and text for terminals.
 
 use std::path::{Path, PathBuf};
 
-/// The bytes of a path, as the file system has them.
+/// Returns the bytes of a path as the file system stores them.
 pub(crate) fn from_path(path: &Path) -> &[u8] {
     path.as_os_str().as_encoded_bytes()
 }
@@ -20,10 +20,10 @@ pub(crate) fn to_path(bytes: &[u8]) -> PathBuf {
     PathBuf::from(String::from_utf8_lossy(bytes).into_owned())
 }
 
-/// The bytes from which on, and up to which, the paths of what is in a folder lie.
+/// Returns the half-open range of bytes in which the paths within a folder sort.
 pub(crate) fn prefix_range(folder: &Path) -> (Vec<u8>, Vec<u8>) {
     let mut from = from_path(folder).to_vec();
-    // The root ends in a separator already.
+    // The root already ends in a separator.
     if from.last() == Some(&SEPARATOR) {
         from.pop();
     }
@@ -35,8 +35,7 @@ pub(crate) fn prefix_range(folder: &Path) -> (Vec<u8>, Vec<u8>) {
 
 const SEPARATOR: u8 = std::path::MAIN_SEPARATOR as u8;
 
-/// A text from a library or a file name for a terminal: control characters, which could move the
-/// cursor or worse, are escaped.
+/// Escapes control characters, which could move the cursor of a terminal.
 #[must_use]
 pub fn printable(text: &str) -> String {
     let letter = |letter: char| match letter.is_control() {

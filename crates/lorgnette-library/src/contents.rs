@@ -1,4 +1,4 @@
-//! What is in a library: photos, and what was found in them.
+//! Photos of a library and the detections in them.
 
 use std::path::{Path, PathBuf};
 
@@ -9,36 +9,39 @@ use crate::error::Result;
 use crate::library::Library;
 use crate::photo::{COLUMNS, Photo, Source, State};
 
-/// Something found in a photo, in words.
+/// A detection with the names of its class and model.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Detection {
-    /// The name of the model that found it; "you" for what the user said.
+    /// Name of the model; "you" for corrections of the user.
     pub model: String,
-    /// The model's own output index.
+    /// Output index of the model.
     pub class: usize,
-    /// The WordNet synset, where the class has one.
+    /// WordNet synset of the class, if any.
     pub synset: Option<String>,
-    /// The class's names, with commas between them.
+    /// Names of the class, separated by commas.
     pub name: String,
-    /// Left, top, right and bottom as fractions of the upright photo; `None` for the photo as a
-    /// whole.
+    /// Left, top, right and bottom as fractions of the upright photo; `None` for an image-level
+    /// class.
     pub bounds: Option<[f64; 4]>,
-    /// The part of the photo that it covers; 1 for the photo as a whole.
+    /// Fraction of the photo that it covers; 1 for an image-level class.
     pub share: f64,
-    /// The mean over a region's cells, or that of the photo as a whole; from 0 to 1.
+    /// Mean probability over the cells of a region, or that of the whole photo; from 0 to 1.
     pub probability: f64,
-    /// The probability at a region's best cell.
+    /// Maximum probability over the cells of a region.
     pub peak: f64,
-    /// Who says so.
+    /// Origin of the detection.
     pub source: Source,
 }
 
-/// The columns of [`Detection::from_row`], for a photo as a whole.
-const WHOLE: &str = "SELECT model.name, number, synset, class.name, NULL, NULL, NULL, NULL, 1.0, probability, probability, source, photo, 0
-                     FROM whole JOIN class ON class.id = class JOIN model ON model.id = class.model";
-/// The same for its regions.
+/// Columns of [`Detection::from_row`] for image-level classes.
+const WHOLE: &str = "SELECT model.name, number, synset, class.name, NULL, NULL, NULL, NULL, 1.0, \
+                     probability, probability, source, photo, 0
+                     FROM whole JOIN class ON class.id = class \
+                     JOIN model ON model.id = class.model";
+/// Columns of [`Detection::from_row`] for regions.
 const REGIONS: &str =
-    "SELECT model.name, number, synset, class.name, x0, y0, x1, y1, share, mean, peak, source, photo, region.id
+    "SELECT model.name, number, synset, class.name, x0, y0, x1, y1, share, mean, peak, source, \
+     photo, region.id
                        FROM region JOIN region_box ON region_box.id = region.id
                        JOIN class ON class.id = class JOIN model ON model.id = class.model";
 
@@ -63,7 +66,7 @@ impl Detection {
         })
     }
 
-    /// The first of the class's names.
+    /// Returns the first of the class's names.
     #[must_use]
     pub fn first_name(&self) -> &str {
         self.name.split(',').next().unwrap_or(&self.name).trim()
@@ -71,7 +74,7 @@ impl Detection {
 }
 
 impl Library {
-    /// How many photos the library knows, wherever they are.
+    /// Returns the number of photos, in every state.
     ///
     /// # Errors
     /// If the library cannot be read.
@@ -79,16 +82,16 @@ impl Library {
         Ok(self.connection().query_row("SELECT count(*) FROM photo", [], |row| row.get(0))?)
     }
 
-    /// What the library notes of a photo, by its path.
+    /// Returns the record of a photo, by its path.
     ///
     /// # Errors
-    /// If it is not in the library.
+    /// If the photo is not in the library.
     pub fn photo(&self, path: &Path) -> Result<Photo> {
         let sql = format!("SELECT {COLUMNS} FROM photo WHERE id = ?");
         Ok(self.connection().query_row(&sql, [self.photo_id(path)?], Photo::from_row)?)
     }
 
-    /// Hands each photo to `visit`, in the order of their paths; of one state, if it is given.
+    /// Passes each photo to `visit` in the order of paths; only photos of `state`, if given.
     ///
     /// # Errors
     /// If the library cannot be read, or `visit` fails.
@@ -107,11 +110,11 @@ impl Library {
         Ok(())
     }
 
-    /// What was found in a photo: as a whole first, the most probable first, then its regions, the
-    /// largest first.
+    /// Returns the detections of a photo: image-level classes in descending order of probability,
+    /// then regions in descending order of size.
     ///
     /// # Errors
-    /// If it is not in the library.
+    /// If the photo is not in the library.
     pub fn detections(&self, photo: &Path) -> Result<Vec<Detection>> {
         self.detections_by_id(self.photo_id(photo)?)
     }
@@ -130,8 +133,7 @@ impl Library {
         Ok(detections)
     }
 
-    /// Hands everything that was found to `visit`, with the photo's path, in the order of the
-    /// paths.
+    /// Passes every detection to `visit` with its photo's path, in the order of paths.
     ///
     /// # Errors
     /// If the library cannot be read, or `visit` fails.
@@ -151,9 +153,9 @@ impl Library {
         Ok(())
     }
 
-    /// Makes the library forget photos: those that `path` leads to, a photo or all in a folder;
-    /// only those that have vanished, if so asked. How many they were. The files stay where they
-    /// are.
+    /// Removes the photo at `path`, or all photos in that folder, or all photos if `path` is
+    /// `None`; only missing ones if `only_missing`. Returns the number removed. The files are not
+    /// touched.
     ///
     /// # Errors
     /// If the library cannot be written.
@@ -165,12 +167,12 @@ impl Library {
                     .unwrap_or(path.into());
                 (bytes::from_path(&path).to_vec(), bytes::prefix_range(&path))
             }
-            // All paths are absolute: they begin with something, and no path is longer than this
-            // one is high.
+            // All stored paths are absolute, so they sort within this range.
             None => (Vec::new(), (Vec::new(), vec![0xff; 8])),
         };
         let transaction = self.transaction()?;
-        let sql = "SELECT id FROM photo WHERE (path = ?1 OR path >= ?2 AND path < ?3) AND (NOT ?4 OR state = 1)";
+        let sql = "SELECT id FROM photo WHERE (path = ?1 OR path >= ?2 AND path < ?3) \
+                   AND (NOT ?4 OR state = 1)";
         let mut statement = transaction.prepare(sql)?;
         let ids = statement.query_map(params![exact, from, to, only_missing], |row| row.get(0))?;
         let ids = ids.collect::<Result<Vec<i64>, _>>()?;

@@ -1,5 +1,5 @@
-//! What the user says of a photo, against the models. It is kept apart from what they found, and
-//! applied anew whenever one has looked at the photo again.
+//! Corrections by the user. They are stored apart from detections and applied again after each
+//! analysis of the photo.
 
 use std::path::Path;
 
@@ -13,34 +13,35 @@ use crate::error::{Error, Result};
 use crate::library::{Library, name};
 use crate::photo::Source;
 
-/// The model whose classes are the user's; no network has an empty fingerprint.
+/// Name of the model that holds the user's classes; its fingerprint is empty, which no network's
+/// is.
 const USER: &str = "you";
 
-/// What is wrong with a photo's labels, or missing.
+/// A correction of a photo's detections.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Correction {
-    /// A class that a model found and that is not there: a name, or a synset.
+    /// A detected class that is wrong: a name or a synset.
     pub wrong: Option<String>,
-    /// A class that is there. With `wrong`, it is wherever that was found.
+    /// A class that is in the photo; with `wrong`, at the places where that was detected.
     pub right: Option<String>,
-    /// Where: left, top, right, bottom as fractions of the upright photo.
+    /// Left, top, right and bottom of `right` as fractions of the upright photo.
     pub bounds: Option<[f64; 4]>,
-    /// Whether `right` may be a name that no model knows.
+    /// Whether `right` may be a new name that no model has.
     pub new_name: bool,
 }
 
-/// A correction that a library keeps.
+/// A correction stored in a library.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoredCorrection {
-    /// The photo.
+    /// Path of the photo.
     pub photo: std::path::PathBuf,
-    /// The class that is not there: its synset if it has one, else its name.
+    /// Synset of the wrong class if it has one, else its name.
     pub wrong: Option<String>,
-    /// The name of the class that is.
+    /// Name of the right class.
     pub right: Option<String>,
 }
 
-/// A class as people know it.
+/// Name and synset of a class.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Label {
     synset: Option<String>,
@@ -48,17 +49,17 @@ struct Label {
 }
 
 impl Label {
-    /// The same for a class whichever model has it.
+    /// Identifies a class across models.
     fn key(&self) -> &str {
         self.synset.as_deref().unwrap_or(&self.name)
     }
 }
 
 impl Library {
-    /// Notes what the user says of a photo.
+    /// Stores and applies a correction.
     ///
     /// # Errors
-    /// If the photo is not in the library, or a name is not known.
+    /// If the photo is not in the library, or a name is unknown.
     pub fn correct(&mut self, photo: &Path, correction: &Correction) -> Result<()> {
         let id = self.photo_id(photo)?;
         check_bounds(correction)?;
@@ -75,14 +76,15 @@ impl Library {
         let right =
             right.transpose()?.map(|label| class_of_user(&transaction, &label)).transpose()?;
         let [x0, y0, x1, y1] = correction.bounds.map_or([None; 4], |bounds| bounds.map(Some));
-        let sql = "INSERT INTO correction (photo, wrong, right, x0, x1, y0, y1) VALUES (?, ?, ?, ?, ?, ?, ?)";
+        let sql = "INSERT INTO correction (photo, wrong, right, x0, x1, y0, y1) \
+                   VALUES (?, ?, ?, ?, ?, ?, ?)";
         let wrong = wrong.as_ref().map(Label::key);
         transaction.execute(sql, params![id, wrong, right, x0, x1, y0, y1])?;
         apply(&transaction, id)?;
         Ok(transaction.commit()?)
     }
 
-    /// Takes back all that the user said of a photo; how many corrections there were.
+    /// Removes all corrections of a photo; returns their number.
     ///
     /// # Errors
     /// If the photo is not in the library.
@@ -95,7 +97,7 @@ impl Library {
         Ok(corrections)
     }
 
-    /// All corrections, by photo.
+    /// Returns all corrections in the order of paths.
     ///
     /// # Errors
     /// If the library cannot be read.
@@ -136,15 +138,15 @@ fn check_bounds(correction: &Correction) -> Result<()> {
     }
 }
 
-/// The class of that name that some model found in the photo.
+/// Returns the detected class of that name.
 fn detected_label(
     connection: &Connection,
     id: i64,
     photo: &Path,
     name_or_synset: &str,
 ) -> Result<Label> {
-    let sql =
-        "SELECT DISTINCT synset, name FROM class WHERE id IN (SELECT class FROM whole WHERE photo = ?1 AND source <> 1
+    let sql = "SELECT DISTINCT synset, name FROM class WHERE id IN (SELECT class FROM whole \
+         WHERE photo = ?1 AND source <> 1
                UNION SELECT class FROM region WHERE photo = ?1 AND source <> 1) ORDER BY id";
     let mut statement = connection.prepare(sql)?;
     let label = |row: &rusqlite::Row<'_>| Ok(Label { synset: row.get(0)?, name: row.get(1)? });
@@ -159,7 +161,7 @@ fn detected_label(
     })
 }
 
-/// The class of that name of whatever model, or a new one.
+/// Returns the class of that name of any model, or a new one.
 fn known_label(connection: &Connection, name_or_synset: &str, new_name: bool) -> Result<Label> {
     let mut statement =
         connection.prepare("SELECT DISTINCT synset, name FROM class ORDER BY id")?;
@@ -180,7 +182,7 @@ fn known_label(connection: &Connection, name_or_synset: &str, new_name: bool) ->
     Err(Error::UnknownClass(unknown))
 }
 
-/// The one label that goes by a name or a synset. Capitals do not matter.
+/// Finds the label by name or synset, ignoring case; `None` if there is none.
 fn find(labels: &[Label], name_or_synset: &str) -> Result<Option<Label>> {
     let name_or_synset = name_or_synset.trim().to_lowercase();
     let is_called = |label: &&Label| {
@@ -206,9 +208,10 @@ fn find(labels: &[Label], name_or_synset: &str) -> Result<Option<Label>> {
     }
 }
 
-/// The user's own class of that label.
+/// Returns the id of the user's class of that label; inserts it if it is new.
 fn class_of_user(connection: &Connection, label: &Label) -> Result<i64> {
-    let sql = "INSERT OR IGNORE INTO model (name, fingerprint, settings, features) VALUES (?, x'', '{}', 0)";
+    let sql = "INSERT OR IGNORE INTO model (name, fingerprint, settings, features) \
+               VALUES (?, x'', '{}', 0)";
     connection.execute(sql, [USER])?;
     let model: i64 =
         connection
@@ -224,7 +227,7 @@ fn class_of_user(connection: &Connection, label: &Label) -> Result<i64> {
     classes::insert(connection, model, number as usize, label.synset.as_deref(), &label.name)
 }
 
-/// Applies what the user said of a photo to what has just been found in it.
+/// Applies the corrections of a photo to its detections.
 pub(crate) fn apply(connection: &Connection, photo: i64) -> Result<()> {
     let sql = "SELECT wrong, right, x0, x1, y0, y1 FROM correction WHERE photo = ? ORDER BY id";
     let mut statement = connection.prepare_cached(sql)?;
@@ -255,17 +258,17 @@ pub(crate) fn apply(connection: &Connection, photo: i64) -> Result<()> {
     Ok(())
 }
 
-/// Where the user says that something is.
+/// Location of a corrected class.
 #[derive(Clone, Copy)]
 enum Location<'a> {
     Anywhere,
-    /// Wherever models found the class of this label.
+    /// The regions of this wrong class.
     RegionsOf(&'a str),
     /// Left, right, top, bottom.
     Box([f64; 4]),
 }
 
-/// As if nobody had said anything.
+/// Undoes the effect of all corrections.
 fn reset(connection: &Connection, photo: i64) -> Result<()> {
     for sql in [
         "DELETE FROM region_box WHERE id IN (SELECT id FROM region WHERE photo = ? AND source = 1)",
@@ -304,9 +307,11 @@ fn add(connection: &Connection, photo: i64, class: i64, location: Location<'_>) 
             user_region(sides, (x1 - x0) * (y1 - y0)).write(connection, photo, Source::User)
         }
         Location::RegionsOf(wrong) => {
-            let sql = "SELECT x0, x1, y0, y1, share FROM region JOIN region_box ON region_box.id = region.id
+            let sql = "SELECT x0, x1, y0, y1, share FROM region \
+                       JOIN region_box ON region_box.id = region.id
                        WHERE photo = ? AND source = 0
-                       AND class IN (SELECT id FROM class WHERE coalesce(synset, name) = ?) ORDER BY region.id";
+                       AND class IN (SELECT id FROM class \
+                       WHERE coalesce(synset, name) = ?) ORDER BY region.id";
             let mut statement = connection.prepare_cached(sql)?;
             let region = |row: &rusqlite::Row<'_>| {
                 Ok(user_region([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?], row.get(4)?))
@@ -319,7 +324,7 @@ fn add(connection: &Connection, photo: i64, class: i64, location: Location<'_>) 
     }
 }
 
-/// Takes what the user said of a photo out of the library, with all traces.
+/// Removes the corrections of a photo and their effect.
 pub(crate) fn forget(connection: &Connection, photo: i64) -> Result<()> {
     reset(connection, photo)?;
     connection.prepare_cached("DELETE FROM correction WHERE photo = ?")?.execute([photo])?;

@@ -1,4 +1,4 @@
-//! What a model found in a photo, as rows of a library.
+//! Detections as rows of a library.
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
@@ -8,7 +8,7 @@ use crate::feature::Feature;
 use crate::photo::Source;
 use crate::signature;
 
-/// What one model found in one photo. Classes are the library's.
+/// Detections of one model in one photo. Class ids are the library's.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct StoredDetections {
     classes: Vec<(i64, f64)>,
@@ -16,11 +16,11 @@ pub(crate) struct StoredDetections {
     feature: Option<Feature>,
 }
 
-/// A region's row, and its box's.
+/// Row of a region and of its box.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct RegionRow {
     pub(crate) class: i64,
-    /// Left, right, top and bottom, in the order of R*Tree's columns.
+    /// Left, right, top and bottom: the order of the R*Tree's columns.
     pub(crate) sides: [f64; 4],
     pub(crate) share: f64,
     pub(crate) mean: f64,
@@ -28,7 +28,7 @@ pub(crate) struct RegionRow {
 }
 
 impl StoredDetections {
-    /// What `model` has just found.
+    /// Converts new detections of `model`.
     pub(crate) fn new(
         connection: &Connection,
         model: i64,
@@ -58,7 +58,7 @@ impl StoredDetections {
         Ok(stored)
     }
 
-    /// What `model` found in `photo` before.
+    /// Reads the stored detections of `model` in `photo`.
     pub(crate) fn read(connection: &Connection, photo: i64, model: i64) -> Result<Self> {
         let sql = "SELECT class, probability FROM whole JOIN class ON class.id = class
                    WHERE photo = ? AND model = ? ORDER BY probability DESC, class";
@@ -66,12 +66,14 @@ impl StoredDetections {
         let classes = statement.query_map([photo, model], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let classes = classes.collect::<Result<_, _>>()?;
         let sql = "SELECT class, x0, x1, y0, y1, share, mean, peak
-                   FROM region JOIN class ON class.id = class JOIN region_box ON region_box.id = region.id
+                   FROM region JOIN class ON class.id = class \
+                   JOIN region_box ON region_box.id = region.id
                    WHERE photo = ? AND model = ? ORDER BY region.id";
         let mut statement = connection.prepare_cached(sql)?;
         let regions =
             statement.query_map([photo, model], RegionRow::from_row)?.collect::<Result<_, _>>()?;
-        let sql = "SELECT vector, features FROM feature JOIN model ON model.id = model WHERE photo = ? AND model = ?";
+        let sql = "SELECT vector, features FROM feature JOIN model ON model.id = model \
+                   WHERE photo = ? AND model = ?";
         let feature = |row: &rusqlite::Row<'_>| {
             Ok(Feature::from_bytes(row.get_ref(0)?.as_blob()?, row.get(1)?))
         };
@@ -83,7 +85,7 @@ impl StoredDetections {
         Ok(Self { classes, regions, feature })
     }
 
-    /// Makes it what `model` found in `photo`, and nothing else.
+    /// Replaces the stored detections of `model` in `photo`.
     pub(crate) fn write(&self, connection: &Connection, photo: i64, model: i64) -> Result<()> {
         remove_of_model(connection, photo, model)?;
         for (class, probability) in &self.classes {
@@ -126,21 +128,23 @@ impl RegionRow {
         })
     }
 
-    /// Adds it and its box.
+    /// Inserts the region and its box.
     pub(crate) fn write(&self, connection: &Connection, photo: i64, source: Source) -> Result<()> {
         let Self { class, sides: [x0, x1, y0, y1], share, mean, peak } = *self;
-        let sql = "INSERT INTO region (photo, class, share, mean, peak, source) VALUES (?, ?, ?, ?, ?, ?)";
+        let sql = "INSERT INTO region (photo, class, share, mean, peak, source) \
+                   VALUES (?, ?, ?, ?, ?, ?)";
         connection
             .prepare_cached(sql)?
             .execute(params![photo, class, share, mean, peak, source])?;
-        let sql = "INSERT INTO region_box (id, class0, class1, x0, x1, y0, y1) VALUES (?1, ?2, ?2, ?3, ?4, ?5, ?6)";
+        let sql = "INSERT INTO region_box (id, class0, class1, x0, x1, y0, y1) \
+                   VALUES (?1, ?2, ?2, ?3, ?4, ?5, ?6)";
         let id = connection.last_insert_rowid();
         connection.prepare_cached(sql)?.execute(params![id, class, x0, x1, y0, y1])?;
         Ok(())
     }
 }
 
-/// Removes all that was found in a photo, by whichever model.
+/// Removes the detections of all models in a photo.
 pub(crate) fn remove(connection: &Connection, photo: i64) -> Result<()> {
     let mut statement = connection.prepare_cached("SELECT model FROM analysis WHERE photo = ?")?;
     let models =
@@ -148,7 +152,7 @@ pub(crate) fn remove(connection: &Connection, photo: i64) -> Result<()> {
     models.into_iter().try_for_each(|model| remove_of_model(connection, photo, model))
 }
 
-/// Removes what one model found in a photo. What the user said stays.
+/// Removes the detections of one model in a photo; those of the user stay.
 fn remove_of_model(connection: &Connection, photo: i64, model: i64) -> Result<()> {
     let condition = "photo = ?1 AND (SELECT model FROM class WHERE class.id = class) = ?2";
     let id = "SELECT id FROM feature WHERE photo = ? AND model = ?";
@@ -169,7 +173,7 @@ fn remove_of_model(connection: &Connection, photo: i64, model: i64) -> Result<()
     Ok(())
 }
 
-/// A number that a network gave, as a library keeps it: none is kept as 0.
+/// Converts a probability for storage; NaN and infinities become 0.
 fn probability(number: f32) -> f64 {
     if number.is_finite() { f64::from(number) } else { 0.0 }
 }

@@ -1,4 +1,4 @@
-//! Photos that are there more than once: the same bytes, or nearly the same picture.
+//! Groups of photos with equal bytes or nearly equal features.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -12,32 +12,32 @@ use crate::library::Library;
 use crate::photo::State;
 use crate::signature;
 
-/// Bits that two signatures must have in common somewhere to be compared. Of nearly equal photos a
-/// tenth of the bits differ; then the chance that none of the 32 stretches of 16 is equal is (1 −
+/// Bits of a band. Two signatures are compared only if they have an equal band. A tenth of the bits
+/// of nearly equal photos differ; the probability that none of the 32 bands is equal is then (1 −
 /// 0.9¹⁶)³² = 0.2 %.
 const BAND_BITS: usize = 16;
-/// Most features with the same stretch that are each compared with all others; of more, only with
-/// the next ones.
+/// Maximum number of features with an equal band that are compared pairwise; in larger buckets,
+/// each is compared only with the next ones.
 const MAX_COMPARISONS: usize = 512;
 
-/// Photos that are the same.
+/// A group of duplicates.
 #[derive(Clone, Debug, PartialEq)]
 pub struct DuplicateGroup {
-    /// Their paths, in order.
+    /// Paths in ascending order.
     pub photos: Vec<PathBuf>,
-    /// The smallest similarity by which one of them belongs to the others; 1 if their bytes are the
-    /// same.
+    /// Minimum similarity that joins the group; 1 for equal bytes.
     pub similarity: f64,
 }
 
 impl Library {
-    /// Photos whose files have the same bytes.
+    /// Returns groups of photos whose files have equal bytes.
     ///
     /// # Errors
     /// If the library cannot be read.
     pub fn duplicates(&self) -> Result<Vec<DuplicateGroup>> {
         let sql = "SELECT digest, path FROM photo WHERE state = ?1 AND digest IN
-                   (SELECT digest FROM photo WHERE state = ?1 GROUP BY digest HAVING count(*) > 1) ORDER BY path";
+                   (SELECT digest FROM photo \
+                   WHERE state = ?1 GROUP BY digest HAVING count(*) > 1) ORDER BY path";
         let mut statement = self.connection().prepare(sql)?;
         let mut rows = statement.query([State::Present])?;
         let mut groups: BTreeMap<Vec<u8>, Vec<PathBuf>> = BTreeMap::new();
@@ -49,8 +49,8 @@ impl Library {
         ))
     }
 
-    /// Photos whose features, as `model` computed them, are at least as similar as `threshold`,
-    /// each to some other of its group. Photos of the same bytes are among them.
+    /// Returns groups of photos that are linked by features of `model` at least as similar as
+    /// `threshold`, equal bytes included.
     ///
     /// # Errors
     /// If the library cannot be read.
@@ -69,7 +69,7 @@ impl Library {
         self.with_paths(model, &features, groups)
     }
 
-    /// Joins what is near enough among features with a stretch in common.
+    /// Joins similar features among those with an equal band.
     fn compare(
         &self,
         model: i64,
@@ -97,7 +97,8 @@ impl Library {
     }
 
     fn feature(&self, model: i64, id: i64) -> Result<Option<Feature>> {
-        let sql = "SELECT vector, features FROM feature JOIN model ON model.id = model WHERE feature.id = ? AND model = ?";
+        let sql = "SELECT vector, features FROM feature JOIN model ON model.id = model \
+                   WHERE feature.id = ? AND model = ?";
         let mut statement = self.connection().prepare_cached(sql)?;
         let read = |row: &rusqlite::Row<'_>| {
             Ok(Feature::from_bytes(row.get_ref(0)?.as_blob()?, row.get(1)?))
@@ -105,7 +106,7 @@ impl Library {
         Ok(statement.query_map(params![id, model], read)?.next().transpose()?.flatten())
     }
 
-    /// The groups of more than one photo that is there.
+    /// Returns the groups of at least two present photos.
     fn with_paths(
         &self,
         model: i64,
@@ -116,7 +117,8 @@ impl Library {
         for index in 0..features.len() {
             members.entry(groups.find(index)).or_default().push(index);
         }
-        let sql = "SELECT path FROM feature JOIN photo ON photo.id = photo WHERE feature.id = ? AND model = ? AND state = ?";
+        let sql = "SELECT path FROM feature JOIN photo ON photo.id = photo \
+                   WHERE feature.id = ? AND model = ? AND state = ?";
         let mut statement = self.connection().prepare_cached(sql)?;
         let mut with_paths = Vec::new();
         for (root, members) in members.into_iter().filter(|(_, members)| members.len() > 1) {
@@ -136,17 +138,17 @@ impl Library {
     }
 }
 
-/// The most bits that the signatures of features differ in whose cosine is the threshold. Less
-/// their means, as signatures see them, vectors are further apart: at most by twice the angle as
-/// long as the means are not over three quarters of their squares. Three deviations are allowed for
-/// beyond that, and half the bits tell nothing any more.
+/// Maximum number of differing signature bits for features whose cosine is `threshold`. Signatures
+/// are computed after subtracting the mean, which increases the angle: at most to twice, as long as
+/// the squared means are under three quarters. Three standard deviations are added. Half the bits
+/// carry no information.
 fn max_distance(threshold: f64) -> u32 {
     let bits = SIGNATURE_BITS as f64;
     let expected = bits * 2.0 * threshold.clamp(-1.0, 1.0).acos() / std::f64::consts::PI;
     (expected + 3.0 * (bits / 4.0).sqrt()).min(0.45 * bits) as u32
 }
 
-/// Largest groups first, then by path.
+/// Sorts by size in descending order, then by path.
 fn sorted(mut groups: Vec<DuplicateGroup>) -> Vec<DuplicateGroup> {
     groups
         .sort_by(|a, b| b.photos.len().cmp(&a.photos.len()).then_with(|| a.photos.cmp(&b.photos)));

@@ -1,4 +1,4 @@
-//! What is in a library as a table for other programs: Parquet or CSV.
+//! Tables of a library as Parquet or CSV.
 
 mod csv;
 mod parquet;
@@ -14,32 +14,32 @@ use crate::library::{Library, name};
 use crate::photo::{Photo, Source, State};
 use crate::{bytes, similar};
 
-/// Which table.
+/// Table to export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExportTable {
     /// A row for each photo.
     Photos,
-    /// A row for each thing found in a photo.
+    /// A row for each detection.
     Detections,
-    /// A row for each photo that a model has looked at, with its features.
+    /// A row for each photo analysed by a model, with its features.
     Features {
-        /// The model's number in the library.
+        /// Id of the model in the library.
         model: i64,
     },
 }
 
-/// What a column holds; any may be empty.
+/// Type of a column; every column is nullable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ColumnType {
     Text,
     Bytes,
     Integer,
     Float,
-    /// A list of so many numbers.
+    /// A list of this many numbers.
     FloatList(usize),
 }
 
-/// What is in a place of a table.
+/// Value of a cell.
 #[derive(Clone, Debug, PartialEq)]
 enum Cell {
     Empty,
@@ -62,10 +62,10 @@ impl From<&str> for Cell {
     }
 }
 
-/// Takes the rows of a table.
+/// Writes the rows of a table.
 trait Table {
     fn row(&mut self, cells: Vec<Cell>) -> io::Result<()>;
-    /// Writes what is left.
+    /// Writes buffered rows and closes the table.
     fn finish(self: Box<Self>) -> io::Result<()>;
 }
 
@@ -135,7 +135,8 @@ impl Library {
                 )));
             }
         };
-        // Under another name until it is whole, so that nobody takes half a table for all of it.
+        // The table is written under a temporary name, so that a partial one is never read as
+        // complete.
         let mut part = path.as_os_str().to_owned();
         part.push(".part");
         let mut table = open(BufWriter::new(File::create(&part).map_err(file_error)?), &columns)
@@ -177,7 +178,8 @@ impl Library {
         mut visit: impl FnMut(&Path, &Feature) -> Result<()>,
     ) -> Result<()> {
         let length = similar::feature_length(self.connection(), model)?;
-        let sql = "SELECT path, vector FROM feature JOIN photo ON photo.id = photo WHERE model = ? ORDER BY path";
+        let sql = "SELECT path, vector FROM feature JOIN photo ON photo.id = photo \
+                   WHERE model = ? ORDER BY path";
         let mut statement = self.connection().prepare(sql)?;
         let mut rows = statement.query([model])?;
         while let Some(row) = rows.next()? {

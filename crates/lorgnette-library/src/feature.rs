@@ -1,15 +1,14 @@
-//! Features as a library keeps them: an int8 a number, and a signature of 512 bits.
+//! Stored features: int8 quantised vectors and signatures of 512 bits.
 //!
-//! A feature's numbers are kept as `scale · q` with `q` in −127…127 and `scale = max|x| / 127`. A
-//! rounding error is at most half a step; over a thousand numbers the error of a cosine averages
-//! out to under 0.001, which the tests hold it to.
+//! Values are stored as `scale · q` with `q` in −127…127 and `scale = max|x| / 127`. The rounding
+//! error is at most half a step; over a thousand values the error of a cosine is under 0.001, which
+//! the tests assert.
 //!
-//! The signature is made of the signs of 512 projections: the vector, less its own mean (features
-//! behind a ReLU are all positive, and would all point the same way), is multiplied by random signs
-//! and by a Hadamard matrix, whose rows are as good as random directions (Ailon and Chazelle, "The
-//! fast Johnson–Lindenstrauss transform", 2009). Of two vectors with the angle θ between them a bit
-//! differs with the probability θ / π (Charikar, "Similarity estimation techniques from rounding
-//! algorithms", 2002).
+//! The signature holds the signs of 512 random projections. The mean is subtracted first: features
+//! after a ReLU are all positive. The vector is then multiplied by random signs and by a Hadamard
+//! matrix, whose rows serve as random directions (Ailon and Chazelle, "The fast
+//! Johnson–Lindenstrauss transform", 2009). For two vectors with the angle θ, a bit differs with
+//! probability θ / π (Charikar, "Similarity estimation techniques from rounding algorithms", 2002).
 
 /// Bits of a signature.
 pub(crate) const SIGNATURE_BITS: usize = 512;
@@ -17,10 +16,10 @@ pub(crate) const SIGNATURE_BITS: usize = 512;
 pub(crate) const SIGNATURE_BYTES: usize = SIGNATURE_BITS / 8;
 /// Bytes of the scale.
 const SCALE_BYTES: usize = 4;
-/// The largest int8 that is used: as far from zero as the smallest.
+/// Largest quantised value; the range is symmetric.
 const MAX_STEP: f32 = 127.0;
 
-/// A feature's numbers in a byte each.
+/// A feature vector quantised to int8.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Feature {
     scale: f32,
@@ -28,10 +27,10 @@ pub(crate) struct Feature {
 }
 
 impl Feature {
-    /// Rounds to the nearest step.
+    /// Quantises a vector.
     pub(crate) fn new(numbers: &[f32]) -> Self {
         let largest = numbers.iter().fold(0.0_f32, |largest, number| largest.max(number.abs()));
-        // All zeros, or a number that is none: any scale will do.
+        // All zeros, or NaN: any scale will do.
         let scale = if largest > 0.0 && largest.is_finite() { largest / MAX_STEP } else { 1.0 };
         Self {
             scale,
@@ -39,7 +38,7 @@ impl Feature {
         }
     }
 
-    /// From the bytes in a library; `None` if they are not a feature of `length` numbers.
+    /// Parses stored bytes; `None` if they are not a feature of `length` values.
     pub(crate) fn from_bytes(bytes: &[u8], length: usize) -> Option<Self> {
         let (scale, quantized) = bytes.split_first_chunk::<SCALE_BYTES>()?;
         let scale = f32::from_le_bytes(*scale);
@@ -47,21 +46,22 @@ impl Feature {
         sound.then(|| Self { scale, quantized: quantized.iter().map(|&byte| byte as i8).collect() })
     }
 
-    /// The bytes for a library.
+    /// Returns the bytes to store.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let quantized = self.quantized.iter().map(|&step| step as u8);
         self.scale.to_le_bytes().into_iter().chain(quantized).collect()
     }
 
-    /// The numbers themselves.
+    /// Returns the dequantised values.
     pub(crate) fn numbers(&self) -> impl ExactSizeIterator<Item = f32> + '_ {
         self.quantized.iter().map(|&step| f32::from(step) * self.scale)
     }
 
-    /// The cosine of the angle between two features, from −1 to 1; 0 with one that is all zeros.
+    /// Returns the cosine of the angle between two features, from −1 to 1; 0 if either is all
+    /// zeros.
     pub(crate) fn cosine(&self, other: &Self) -> f64 {
         let dot = |a: &[i8], b: &[i8]| -> i64 {
-            // Sums of a few thousand products of seven bits each fit into an i32.
+            // Sums of a few thousand 7-bit products fit into an i32.
             let product = |(a, b): (&i8, &i8)| i32::from(*a) * i32::from(*b);
             a.chunks(1024)
                 .zip(b.chunks(1024))
@@ -76,7 +76,7 @@ impl Feature {
         dot(&self.quantized, &other.quantized) as f64 / ((here as f64) * (there as f64)).sqrt()
     }
 
-    /// What a search reads first.
+    /// Returns the signature.
     pub(crate) fn signature(&self) -> [u8; SIGNATURE_BYTES] {
         let mut numbers: Vec<f32> = self.quantized.iter().map(|&step| f32::from(step)).collect();
         let mean = numbers.iter().sum::<f32>() / numbers.len().max(1) as f32;
@@ -93,14 +93,14 @@ impl Feature {
     }
 }
 
-/// Bits in which two signatures differ.
+/// Returns the Hamming distance of two signatures.
 pub(crate) fn distance(a: &[u8; SIGNATURE_BYTES], b: &[u8; SIGNATURE_BYTES]) -> u32 {
     let words = a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0);
     words.map(|(a, b)| (u64::from_ne_bytes(*a) ^ u64::from_ne_bytes(*b)).count_ones()).sum()
 }
 
-/// A random sign for each place, always the same: the lowest bit of SplitMix64 (Steele, Lea and
-/// Flood, 2014).
+/// Returns the fixed random sign of an index: the lowest bit of SplitMix64 (Steele, Lea and Flood,
+/// 2014).
 fn sign(index: usize) -> f32 {
     let mut z = (index as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -108,7 +108,7 @@ fn sign(index: usize) -> f32 {
     if (z ^ (z >> 31)) & 1 == 0 { 1.0 } else { -1.0 }
 }
 
-/// The Walsh–Hadamard transform, in place, of a power of two numbers, without its factor.
+/// Applies the unnormalised Walsh–Hadamard transform in place; the length is a power of two.
 fn hadamard(numbers: &mut [f32]) {
     let mut half = 1;
     while half < numbers.len() {

@@ -1,14 +1,14 @@
-//! What names mean: the classes that are called so, and those that are a kind of what is called so.
+//! Names of classes, and of the WordNet hypernyms of classes.
 //!
-//! WordNet knows that a beagle is a hound, a dog and an animal ([`lorgnette::wordnet`]), so that
-//! "dog" means 118 classes. A name may have several meanings ("crane" is a bird and a machine); all
-//! of them are meant.
+//! In WordNet a beagle is a hound, a dog and an animal ([`lorgnette::wordnet`]), so "dog" means 118
+//! classes. A name with several meanings ("crane" is a bird and a machine) means all of them.
 //!
 //! ```
 //! use lorgnette_library::hierarchy::{Class, Vocabulary};
 //!
 //! let labels = lorgnette::Labels::imagenet(1000).unwrap();
-//! let vocabulary = Vocabulary::new(labels.iter().map(|label| Class::from_label(label.index as i64, &label)));
+//! let classes = labels.iter().map(|label| Class::from_label(label.index as i64, &label));
+//! let vocabulary = Vocabulary::new(classes);
 //! assert_eq!(vocabulary.find("dogs").unwrap().len(), 118);
 //! assert_eq!(vocabulary.find("flower pot").unwrap(), [738]);
 //! assert_eq!(vocabulary.find("vehicel").unwrap_err().suggestions[0], "vehicle");
@@ -21,18 +21,18 @@ use lorgnette::wordnet::{self, key};
 
 use crate::query::{Query, QueryError, needs_no_quotes};
 
-/// A class that can be found.
+/// A class and its names.
 #[derive(Clone, Copy, Debug)]
 pub struct Class<'a> {
-    /// What the caller knows it by.
+    /// Id of the caller.
     pub id: i64,
-    /// Its WordNet synset, if it has one.
+    /// WordNet synset, if any.
     pub synset: Option<&'a str>,
-    /// Its name, or several with commas between them.
+    /// Name, or several separated by commas.
     pub name: &'a str,
 }
 
-/// The names of some classes and of all they are kinds of.
+/// Names of classes and of their hypernyms.
 #[derive(Clone, Debug, Default)]
 pub struct Vocabulary {
     by_key: HashMap<String, Vec<i64>>,
@@ -40,18 +40,18 @@ pub struct Vocabulary {
     names: Vec<String>,
 }
 
-/// A name that means nothing here.
+/// A name that no class or hypernym has.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("nothing here is called {name:?}{}", hint(.name, .suggestions))]
 pub struct UnknownName {
-    /// What was asked for.
+    /// The unknown name.
     pub name: String,
-    /// Names near to it, the nearest first; may be empty.
+    /// Similar names, the nearest first; may be empty.
     pub suggestions: Vec<String>,
 }
 
 impl<'a> Class<'a> {
-    /// The class of a network's output.
+    /// Returns the class of a network's output.
     #[must_use]
     pub fn from_label(id: i64, label: &Label<'a>) -> Self {
         Self { id, synset: label.synset, name: label.name }
@@ -59,7 +59,7 @@ impl<'a> Class<'a> {
 }
 
 impl Vocabulary {
-    /// The names of these classes.
+    /// Builds the vocabulary of these classes.
     pub fn new<'a>(classes: impl IntoIterator<Item = Class<'a>>) -> Self {
         let mut vocabulary = Self::default();
         for Class { id, synset, name } in classes {
@@ -128,7 +128,7 @@ impl Vocabulary {
         own.chain(from_synsets).copied().collect()
     }
 
-    /// Every name there is, each class's before WordNet's.
+    /// Returns all names, those of classes before hypernyms.
     fn all_names(&self) -> Vec<&str> {
         let above = wordnet::hypernym_names(self.by_synset.keys().map(String::as_str));
         self.names.iter().map(String::as_str).chain(above).collect()

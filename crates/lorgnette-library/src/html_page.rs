@@ -1,8 +1,8 @@
-//! What was found, as one page: thumbnails with the regions that were asked for drawn on them. It
-//! needs no file beside it, no network and no script.
+//! Search results as one HTML page: thumbnails with the matching regions drawn on them. The page
+//! needs no other file, no network and no script.
 //!
-//! The page is bounded: the more photos, the smaller their thumbnails, and beyond
-//! [`MAX_THUMBNAIL_BYTES`] of them photos are listed without.
+//! The size of the page is bounded: more photos have smaller thumbnails, and photos beyond
+//! [`MAX_THUMBNAIL_BYTES`] are listed without one.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -15,16 +15,16 @@ use crate::bytes::printable;
 use crate::search::{Explanation, Hit, Match, SearchResults};
 
 const STYLE: &str = include_str!("html_page/style.css");
-/// Quality of thumbnails, 1 to 100.
+/// JPEG quality of thumbnails, 1 to 100.
 const QUALITY: u8 = 82;
-/// The most bytes of thumbnails on a page, as they are written.
+/// Maximum total bytes of the thumbnails of a page, as encoded.
 pub const MAX_THUMBNAIL_BYTES: usize = 32 << 20;
-/// Colours of the boxes: one for each thing that is asked for, far apart for the colour-blind too
+/// Colours of the boxes, one for each object of the query, distinguishable with colour blindness
 /// (blue, orange, bluish green, pink, sky blue after Okabe and Ito, "Color Universal Design", 2008;
-/// brown for their yellow, on which white letters cannot be read).
+/// brown replaces their yellow, on which white text is illegible).
 const COLOURS: [&str; 6] = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8c6d1f", "#56b4e9"];
 
-/// A page in the making: photos are added in their order.
+/// Builder of a page. Photos are added in their order.
 #[derive(Debug)]
 pub struct HtmlPage {
     page: String,
@@ -34,12 +34,12 @@ pub struct HtmlPage {
     rank: usize,
 }
 
-/// A photo made small, or why it could not be.
+/// A thumbnail, or the error that prevented it.
 #[derive(Clone, Debug)]
 pub struct Thumbnail(Result<String, String>);
 
 impl Thumbnail {
-    /// Opens a photo and makes it small: its longer side `side` pixels at most.
+    /// Opens a photo and scales it so that its longer side is at most `side` pixels.
     #[must_use]
     pub fn open(path: &Path, side: usize) -> Self {
         let options = OpenOptions::default();
@@ -59,7 +59,7 @@ fn small(picture: &Picture, side: usize) -> Result<String, String> {
 }
 
 impl HtmlPage {
-    /// A page of what `query` found.
+    /// Begins the page of the results of `query`.
     #[must_use]
     pub fn new(query: &str, results: &SearchResults) -> Self {
         let mut page = String::new();
@@ -75,7 +75,8 @@ impl HtmlPage {
             page,
             "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-             <meta name=\"generator\" content=\"Lorgnette {}\">\n<title>{title}</title>\n<style>\n{STYLE}</style>\n\
+             <meta name=\"generator\" content=\"Lorgnette \
+             {}\">\n<title>{title}</title>\n<style>\n{STYLE}</style>\n\
              </head>\n<body>\n<header>\n<h1>{title}</h1>\n<p>{count}</p>\n</header>\n<main>\n",
             env!("CARGO_PKG_VERSION")
         );
@@ -89,13 +90,13 @@ impl HtmlPage {
         Self { page, side: side(shown), objects, thumbnails: 0, rank: 0 }
     }
 
-    /// The longer side that thumbnails of this page have.
+    /// Returns the longer side of the thumbnails of this page, in pixels.
     #[must_use]
     pub fn side(&self) -> usize {
         self.side
     }
 
-    /// Adds the next photo.
+    /// Adds a photo.
     pub fn add(&mut self, hit: &Hit, thumbnail: &Thumbnail) {
         self.rank += 1;
         let (width, height) = (hit.width.unwrap_or(4), hit.height.unwrap_or(3));
@@ -111,15 +112,18 @@ impl HtmlPage {
         let explanation = explained(&hit.explanation);
         let _ = write!(
             self.page,
-            "<article>\n<div class=\"photo\" style=\"aspect-ratio:{width}/{height};max-width:calc(34rem*{width}/{height})\">{figure}</div>\n\
+            "<article>\n<div class=\"photo\" \
+             style=\"aspect-ratio:{width}/{height};max-width:calc(34rem*{width}/{height})\">{figure}</div>\n\
              <div class=\"about\">\n<p class=\"name\"><span class=\"rank\">{rank}</span>\
-             <span class=\"file\" title=\"{path}\">{name}</span><span class=\"score\">{percent}</span></p>\n\
-             <p class=\"found\">{chips}</p>\n<details>\n<summary>Why {percent}</summary>\n<ul>{explanation}</ul>\n\
+             <span class=\"file\" title=\"{path}\">{name}</span><span \
+             class=\"score\">{percent}</span></p>\n\
+             <p class=\"found\">{chips}</p>\n<details>\n<summary>Why \
+             {percent}</summary>\n<ul>{explanation}</ul>\n\
              <p class=\"path\">{path}</p>{taken}\n</details>\n</div>\n</article>\n"
         );
     }
 
-    /// The whole page.
+    /// Returns the page.
     #[must_use]
     pub fn finish(mut self) -> String {
         let version = env!("CARGO_PKG_VERSION");
@@ -130,7 +134,7 @@ impl HtmlPage {
         self.page
     }
 
-    /// The thumbnail and its boxes.
+    /// Writes the thumbnail and its boxes.
     fn figure(&mut self, hit: &Hit, thumbnail: &Thumbnail, name: &str) -> String {
         let mut figure = match &thumbnail.0 {
             Ok(data) if self.thumbnails + data.len() <= MAX_THUMBNAIL_BYTES => {
@@ -154,8 +158,8 @@ impl HtmlPage {
         let ((left, width), (top, height)) =
             (side(bounds.x0, bounds.x1), side(bounds.y0, bounds.y1));
         let (label, colour) = (escaped(first_name(&matched.name)), self.colour(&matched.asked));
-        // A label that would go out of the top of the photo goes into the box; one at the right
-        // grows to the left.
+        // A label that would leave the photo at the top is drawn inside its box; one at the right
+        // edge grows to the left.
         let place = match (top < 8.0, left > 60.0) {
             (true, true) => " class=\"within right\"",
             (true, false) => " class=\"within\"",
@@ -177,7 +181,8 @@ impl HtmlPage {
             if asked.eq_ignore_ascii_case(&name) { String::new() } else { format!(": {name}") };
         let probability = percent(matched.probability);
         format!(
-            "<span class=\"chip\" style=\"--colour:{colour}\">{asked}{name} {probability}{whole}</span>"
+            "<span class=\"chip\" style=\"--colour:{colour}\">{asked}{name} \
+             {probability}{whole}</span>"
         )
     }
 
@@ -187,8 +192,8 @@ impl HtmlPage {
     }
 }
 
-/// The longer side of so many thumbnails: at some 25 kB each of 480 pixels, a page of a hundred has
-/// 2.5 MB.
+/// Returns the longer side of thumbnails for this number of photos: at about 25 kB for 480 pixels,
+/// a page of a hundred has 2.5 MB.
 fn side(photos: usize) -> usize {
     match photos {
         0..=12 => 720,
@@ -214,7 +219,7 @@ fn percent(share: f64) -> String {
     if percent >= 9.95 { format!("{percent:.0}\u{a0}%") } else { format!("{percent:.1}\u{a0}%") }
 }
 
-/// Text that is no markup, whoever named the file.
+/// Escapes markup in a text.
 fn escaped(text: &str) -> String {
     let mut safe = String::new();
     for letter in printable(text).chars() {

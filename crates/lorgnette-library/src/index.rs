@@ -1,14 +1,14 @@
-//! Folders of photos into a library.
+//! Indexing of folders of photos.
 //!
 //! ```text
-//! discover ─▶ compare with the library ─▶ workers: read, digest, decode, look ─▶ in order ─▶ one writer
+//! discover ─▶ compare with the library ─▶ workers: read, digest, decode, analyse
+//!          ─▶ in order ─▶ one writer
 //! ```
 //!
-//! Each worker does all of a photo, so one's decoding overlaps another's inference. Results are
-//! written in the order of the paths, a few dozen at a time: a transaction is the unit that
-//! survives whatever happens, and is short, so that other processes hardly wait. A run that was
-//! killed has written all up to some photo, and the next one goes on from there, so the library is
-//! the one that an undisturbed run makes, to the last id.
+//! Each worker processes whole photos, so that decoding and inference overlap. Results are written
+//! in the order of paths, in short transactions of a few dozen, so that other processes rarely
+//! wait. A killed run has written all photos up to some path, and the next run continues there. The
+//! library then equals that of an undisturbed run, including its ids.
 
 mod discover;
 mod read;
@@ -31,87 +31,86 @@ use crate::error::Result;
 use crate::library::Library;
 use crate::photo::State;
 
-/// Most photos of a transaction.
+/// Maximum number of photos of a transaction.
 const MAX_BATCH: usize = 64;
-/// Photos of a transaction where nobody waits for them.
+/// Photos of a transaction of [`import`].
 const IMPORT_BATCH: usize = 4096;
-/// How long a result may wait to be written.
+/// Maximum delay before a result is written.
 const MAX_WRITE_DELAY: Duration = Duration::from_millis(500);
 
-/// How photos are indexed.
+/// Options of [`index`].
 #[derive(Clone, Debug, Default)]
 pub struct IndexOptions {
-    /// How photos are opened.
+    /// Options for opening photos.
     pub open: OpenOptions,
-    /// Try again what could not be decoded, though it has not changed.
+    /// Whether unreadable photos that have not changed are tried again.
     pub retry: bool,
 }
 
-/// What happens while photos are indexed.
+/// Progress of [`index`].
 #[derive(Debug)]
 pub enum Event<'a> {
-    /// The folders have been looked through: so many photos are new, changed, or not seen by this
-    /// model.
+    /// The folders were walked; the photos to analyse are known.
     Started {
-        /// How many.
+        /// Number of photos that are new, changed, or not analysed by this model.
         photos: usize,
     },
-    /// A photo is done.
+    /// A photo was processed.
     Done {
-        /// Its path.
+        /// Path.
         photo: &'a Path,
-        /// Why it failed, if it did.
+        /// Error of the photo, if any.
         error: Option<&'a str>,
     },
-    /// A folder cannot be looked into, or a link leads nowhere.
+    /// A folder cannot be read, or a link is broken.
     Inaccessible {
-        /// Its path.
+        /// Path.
         path: &'a Path,
-        /// Why.
+        /// Error of the operating system.
         error: &'a str,
     },
 }
 
-/// What became of the photos.
+/// Counts of photos by outcome.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
     /// Photos found in the folders.
     pub found: usize,
-    /// The model looked at them.
+    /// Photos analysed by the model.
     pub analysed: usize,
-    /// Copies of photos that the model had looked at: their answers were copied.
+    /// Photos with the bytes of an analysed photo; its detections were copied.
     pub copied: usize,
-    /// Photos known under another path.
+    /// Photos that were stored under another path.
     pub moved: usize,
-    /// Photos as they were.
+    /// Unchanged photos.
     pub unchanged: usize,
-    /// Photos that could not be read, or that the model could not look at.
+    /// Photos that could not be read or analysed.
     pub failed: usize,
-    /// Of `unchanged`, those that could not be decoded before, and have not changed since.
+    /// Those of `unchanged` that could not be decoded before.
     pub still_unreadable: usize,
-    /// Photos that are not where they were.
+    /// Photos whose files are gone.
     pub missing: usize,
-    /// Folders that could not be looked into, and links that lead nowhere.
+    /// Folders that could not be read, and broken links.
     pub inaccessible: usize,
 }
 
-/// A photo that has to be looked at, and what the library knows of it.
+/// A photo to process, and its record in the library.
 struct Work {
     file: File,
     known_file: Option<KnownFile>,
 }
 
-/// What a library knows of a path.
+/// Record of a path in the library.
 struct KnownFile {
     digest: Option<Digest>,
     bytes: u64,
     modified: i64,
     state: State,
-    /// Whether this model has looked at it.
+    /// Whether this model has analysed the photo.
     analysed: bool,
 }
 
-/// A photo's way through a worker.
+/// Result of a worker.
 struct Record {
     digest: Option<Digest>,
     capture: CaptureInfo,
@@ -121,11 +120,11 @@ struct Record {
 
 enum Outcome {
     Analysed(Detections),
-    /// This model has seen these very bytes.
+    /// This model has analysed a photo with the same bytes.
     AlreadyAnalysed,
-    /// The file cannot be read or decoded.
+    /// The file cannot be read or decoded, with the error.
     Unreadable(String),
-    /// The model cannot look at it.
+    /// The model failed, with the error.
     AnalysisFailed(String),
 }
 
@@ -170,30 +169,30 @@ pub fn index<A: PhotoAnalyser>(
     Ok(indexing.summary)
 }
 
-/// A photo that was looked at elsewhere.
+/// A photo analysed elsewhere.
 #[derive(Clone, Debug)]
 pub struct ImportedPhoto {
-    /// Its path, absolute.
+    /// Absolute path.
     pub path: PathBuf,
-    /// SHA-256 of its file.
+    /// SHA-256 of the file.
     pub digest: [u8; 32],
-    /// Bytes of its file.
+    /// Size of the file in bytes.
     pub bytes: u64,
-    /// When its file was changed last, in nanoseconds since 1970.
+    /// Modification time of the file, in nanoseconds since 1970.
     pub modified: i64,
-    /// When it was taken: `YYYY-MM-DDTHH:MM:SS`.
+    /// Time of capture: `YYYY-MM-DDTHH:MM:SS`.
     pub taken: Option<String>,
     /// Width and height in pixels, upright.
     pub size: [usize; 2],
-    /// What was found in it.
+    /// Detections in the photo.
     pub detections: Detections,
 }
 
-/// Takes photos into a library that were looked at elsewhere, as `model_record` tells; how many.
-/// They need not be there.
+/// Stores photos that were analysed elsewhere by the model of `model_record`; returns their number.
+/// Their files need not exist.
 ///
 /// # Errors
-/// If the library cannot be written, or a class is none of the finder's.
+/// If the library cannot be written, or a class index is out of range for the model.
 pub fn import(
     library: &mut Library,
     model_record: &ModelRecord,
@@ -238,7 +237,7 @@ struct Indexing<'a> {
 }
 
 impl Indexing<'_> {
-    /// What there is to do. What has only come back is marked so at once.
+    /// Returns the photos to process. Photos that have come back unchanged are marked at once.
     fn compare(&mut self, discovered: &Discovered) -> Result<Vec<Work>> {
         let mut work = Vec::new();
         let mut returned = Vec::new();
@@ -261,7 +260,7 @@ impl Indexing<'_> {
         Ok(work)
     }
 
-    /// Whether a file is as it was, and all is known of it that this model can tell.
+    /// Returns whether a file is unchanged and analysed by this model.
     fn is_up_to_date(&self, known_file: &KnownFile, file: &File) -> bool {
         let same = known_file.bytes == file.bytes
             && known_file.modified == file.modified
@@ -313,7 +312,7 @@ impl Indexing<'_> {
         Ok(ended)
     }
 
-    /// Writes what waits, in one transaction.
+    /// Writes pending results in one transaction.
     fn write(&mut self, pending: &mut Vec<(File, Record)>) -> Result<()> {
         if pending.is_empty() {
             return Ok(());
@@ -330,7 +329,7 @@ impl Indexing<'_> {
     }
 }
 
-/// What the library knows of a path.
+/// Returns the record of a path.
 fn known_file(connection: &Connection, model: i64, path: &Path) -> Result<Option<KnownFile>> {
     let sql = "SELECT digest, bytes, modified, state,
                       EXISTS (SELECT 1 FROM analysis WHERE analysis.photo = photo.id AND model = ?2)
@@ -350,7 +349,7 @@ fn known_file(connection: &Connection, model: i64, path: &Path) -> Result<Option
         .optional()?)
 }
 
-/// What a worker does with a photo.
+/// Processes a photo.
 fn analyse_photo(
     analyser: &mut impl PhotoAnalyser,
     work: &Work,
@@ -405,17 +404,18 @@ impl Record {
 }
 
 impl Library {
-    /// Whether a model has looked at a photo of these very bytes.
+    /// Returns whether a model has analysed a photo with these bytes.
     fn is_analysed(&self, model: i64, digest: &Digest) -> bool {
-        let sql = "SELECT 1 FROM photo JOIN analysis ON analysis.photo = photo.id AND model = ?2 WHERE digest = ?1";
+        let sql = "SELECT 1 FROM photo JOIN analysis ON analysis.photo = photo.id \
+                   AND model = ?2 WHERE digest = ?1";
         let statement = self.connection().prepare_cached(sql);
-        // Where the library cannot be read now, the photo is shown to the model once more.
+        // If the library cannot be read now, the photo is analysed again.
         statement
             .and_then(|mut statement| statement.exists(params![digest, model]))
             .unwrap_or(false)
     }
 
-    /// The folders that were indexed, absolute.
+    /// Returns the absolute paths of the indexed folders.
     ///
     /// # Errors
     /// If the library cannot be read.
@@ -427,12 +427,12 @@ impl Library {
     }
 }
 
-/// The digest of a photo's file.
+/// Returns the digest of a photo's file.
 pub(crate) fn file_digest(path: &Path, options: &OpenOptions) -> Result<Digest, PictureError> {
     Ok(read::contents(path, options)?.digest)
 }
 
-/// Paths of the files that were found.
+/// Returns the paths of the discovered files.
 fn paths(discovered: &Discovered) -> HashSet<&Path> {
     discovered.files.iter().map(|file| file.path.as_path()).collect()
 }

@@ -1,4 +1,4 @@
-//! A library file: making, opening, and what SQLite may do with it.
+//! Creation and opening of library files, and limits for SQLite.
 
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -12,21 +12,21 @@ use crate::bytes;
 use crate::error::{DatabaseErrorKind, Error, Result};
 use crate::schema;
 
-/// Bytes of a page: seven features of 1024 numbers fit into one with little left over.
+/// Bytes of a page: seven features of 1024 values fit with little left over.
 const PAGE_BYTES: i64 = 8192;
-/// KiB of pages kept in memory.
+/// KiB of the page cache.
 const CACHE_KIB: i64 = 65_536;
-/// Bytes of a text or blob: a path has at most 4 KiB, a block of signatures 64.
+/// Maximum bytes of a text or blob: a path has at most 4 KiB, a block of signatures 64 KiB.
 const MAX_VALUE_BYTES: i32 = 4 << 20;
-/// Statements that stay prepared: more than the writer needs for a photo.
+/// Size of the cache of prepared statements: more than writing a photo needs.
 const STATEMENT_CACHE: usize = 64;
-/// How long to wait for another process that writes. Its transactions take milliseconds.
+/// Maximum wait for another writer, whose transactions take milliseconds.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(30);
 /// Pause between attempts to take a lock that SQLite does not wait for.
 const RETRY_INTERVAL: Duration = Duration::from_millis(5);
 
-/// A library of photos, open. Several processes and threads may each have one open on the same
-/// file: any number read while one writes.
+/// An open library of photos. Any number of processes and threads may read the same file while one
+/// writes.
 #[derive(Debug)]
 pub struct Library {
     connection: Connection,
@@ -34,11 +34,10 @@ pub struct Library {
 }
 
 impl Library {
-    /// Opens a library to write to it; makes it if there is no file. An older one is brought up to
-    /// date.
+    /// Opens a library for writing; creates it if there is no file. Migrates an older version.
     ///
     /// # Errors
-    /// If the file is no library, or cannot be written.
+    /// If the file is not a library, or cannot be written.
     pub fn create(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         if path.exists() {
@@ -55,10 +54,10 @@ impl Library {
         Self::open_writable(path, flags).map_err(|error| error.in_library(&name(path)))
     }
 
-    /// Opens a library that is there to write to it. An older one is brought up to date.
+    /// Opens an existing library for writing. Migrates an older version.
     ///
     /// # Errors
-    /// If there is no file, or it is no library, or cannot be written.
+    /// If there is no file, or it is not a library, or cannot be written.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         check_exists(path)?;
@@ -66,10 +65,10 @@ impl Library {
         Self::open_writable(path, flags).map_err(|error| error.in_library(&name(path)))
     }
 
-    /// Opens a library to read it: the file is not changed, and need not be writable.
+    /// Opens a library for reading. The file is not changed and need not be writable.
     ///
     /// # Errors
-    /// If there is no file, or it is no library.
+    /// If there is no file, or it is not a library of the latest version.
     pub fn open_read_only(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         check_exists(path)?;
@@ -81,8 +80,8 @@ impl Library {
     }
 
     fn open_readable(path: &Path) -> Result<Self> {
-        // SQLite does not write where it may not; where it may, the last one to close the library
-        // cleans up beside it.
+        // SQLite does not write to files without permission; with permission, the last connection
+        // removes its sidecar files.
         let connection =
             connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
         connection.pragma_update(None, "query_only", true)?;
@@ -90,33 +89,33 @@ impl Library {
         Self { connection, path: path.to_owned() }.check_version(version)
     }
 
-    /// The file.
+    /// Returns the path of the file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The connection, hardened.
+    /// Returns the hardened connection.
     pub(crate) fn connection(&self) -> &Connection {
         &self.connection
     }
 
-    /// A transaction that writes: nobody else does until it ends.
+    /// Begins a write transaction; other writers wait until it ends.
     pub(crate) fn transaction(&mut self) -> Result<Transaction<'_>> {
         Ok(self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?)
     }
 
-    /// The number of a photo, by its path.
+    /// Returns the id of a photo, by its path.
     ///
     /// # Errors
-    /// If it is not in the library.
+    /// If the photo is not in the library.
     pub(crate) fn photo_id(&self, photo: &Path) -> Result<i64> {
         let sql = "SELECT id FROM photo WHERE path = ?";
         let find = |path: &Path| {
             let mut statement = self.connection.prepare_cached(sql)?;
             statement.query_row([bytes::from_path(path)], |row| row.get(0)).optional()
         };
-        // Its path as it was indexed; else, for one that is gone, as far as it can be told.
+        // Paths are stored canonical; that of a missing file can only be made absolute.
         let paths = [std::fs::canonicalize(photo), std::path::absolute(photo)];
         for path in paths.into_iter().flatten() {
             if let Some(id) = find(&path)? {
@@ -143,13 +142,14 @@ impl Library {
         Ok(Self { connection, path: path.to_owned() })
     }
 
-    /// A library in a folder that we cannot write to: SQLite cannot put its files of locks there,
-    /// so nobody may be writing.
+    /// Opens a library in a read-only folder. SQLite cannot put its lock files there, so the file
+    /// is taken as immutable.
     fn open_immutable(path: &Path) -> Result<Self> {
         let mut log = path.as_os_str().to_owned();
         log.push("-wal");
         if std::fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
-            let what = "it was not closed by its last writer, and its folder cannot be written to: copy it and the file \
+            let what = "it was not closed by its last writer, and its folder cannot be written to: \
+                        copy it and the file \
                         that ends in -wal to where they can be";
             return Err(Error::Unusable { name: name(path), what: what.into() });
         }
@@ -164,7 +164,7 @@ impl Library {
         Self { connection, path: path.to_owned() }.check_version(version)
     }
 
-    /// Refuses what is not exactly a library of the present version.
+    /// Refuses a library that is not of the latest version.
     fn check_version(self, version: usize) -> Result<Self> {
         let name = name(&self.path);
         match version {
@@ -176,7 +176,7 @@ impl Library {
     }
 }
 
-/// What a path is called in messages.
+/// Formats a path for messages.
 pub(crate) fn name(path: &Path) -> String {
     path.display().to_string()
 }
@@ -231,11 +231,11 @@ fn use_write_ahead_log(connection: &Connection) -> Result<()> {
     }
 }
 
-/// A connection that trusts nothing in the file: no code from its schema runs, no value or query
-/// grows without bound, and damaged pages are noticed.
+/// Opens a hardened connection: no code of the schema runs, values and queries are bounded, and
+/// damaged pages are detected.
 fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
-    // A name that begins with `file:` would be a URI to SQLite, and one with colons a library in
-    // memory.
+    // SQLite would take a name that begins with `file:` as a URI, and `:memory:` as a database in
+    // memory; an absolute path is neither.
     let uri = flags.contains(OpenFlags::SQLITE_OPEN_URI);
     let path = if uri {
         path.to_owned()
@@ -265,12 +265,12 @@ fn connect(path: &Path, flags: OpenFlags) -> Result<Connection> {
     Ok(connection)
 }
 
-/// Whether SQLite could not make the files that it needs beside a library.
+/// Returns whether SQLite could not create its sidecar files.
 fn cannot_write_sidecars(error: &Error) -> bool {
     error.database_kind() == Some(DatabaseErrorKind::ReadOnly)
 }
 
-/// A path as SQLite's URIs want it.
+/// Percent-encodes a path for an SQLite URI.
 fn escaped(path: &Path) -> String {
     let byte = |&byte: &u8| match byte {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' | b'~' => {

@@ -1,62 +1,62 @@
-//! Photos of a library.
+//! Records of photos.
 
 use std::path::PathBuf;
 
 use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
-/// Where a photo is.
+/// State of a photo's file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum State {
-    /// In its place, and readable.
+    /// The file exists and is readable.
     Present = 0,
-    /// Not where it was. What is known of it is kept.
+    /// The file is gone. The record and its detections are kept.
     Missing = 1,
-    /// In its place, but not readable.
+    /// The file exists but cannot be read or decoded.
     Unreadable = 2,
 }
 
-/// Who says that something is in a photo.
+/// Origin of a detection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Source {
-    /// The model.
+    /// Detected by the model.
     Model = 0,
-    /// The user.
+    /// Added by the user.
     User = 1,
-    /// The model, and the user says that it is not so.
+    /// Detected by the model and marked wrong by the user.
     Refuted = 2,
 }
 
-/// What a library notes of a photo itself.
+/// Record of a photo.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Photo {
-    /// Its number in this library.
+    /// Id in this library.
     pub id: i64,
-    /// Its path, absolute.
+    /// Absolute path.
     pub path: PathBuf,
-    /// SHA-256 of its file; `None` if it could never be read.
+    /// SHA-256 of the file; `None` if it was never readable.
     pub digest: Option<[u8; 32]>,
-    /// Bytes of its file.
+    /// Size of the file in bytes.
     pub bytes: u64,
-    /// When its file was changed last, in nanoseconds since 1970.
+    /// Modification time of the file, in nanoseconds since 1970.
     pub modified: i64,
-    /// When it was taken, by the camera's clock: `YYYY-MM-DDTHH:MM:SS`.
+    /// Time of capture by the camera's clock: `YYYY-MM-DDTHH:MM:SS`.
     pub taken: Option<String>,
     /// Width and height in pixels, upright; `None` if it could not be decoded.
     pub size: Option<[u32; 2]>,
-    /// EXIF's number for how the camera was held, 1 to 8.
+    /// EXIF orientation, 1 to 8.
     pub orientation: Option<u8>,
-    /// Where it is.
+    /// State of the file.
     pub state: State,
-    /// Why it is unreadable.
+    /// Error, if the file is unreadable.
     pub reason: Option<String>,
 }
 
-/// The columns of [`Photo::from_row`], in its order.
+/// Columns of [`Photo::from_row`], in order.
 pub(crate) const COLUMNS: &str =
     "photo.id, path, digest, bytes, modified, taken, width, height, orientation, state, reason";
 
 impl Photo {
-    /// From a row that begins with [`COLUMNS`].
+    /// Reads a row that begins with [`COLUMNS`].
     pub(crate) fn from_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
         let size: (Option<u32>, Option<u32>) = (row.get(6)?, row.get(7)?);
         Ok(Self {

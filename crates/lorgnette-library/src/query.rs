@@ -1,18 +1,20 @@
-//! What people ask a library: a small language, its tree, and its errors.
+//! The query language: syntax tree, parser and errors.
 //!
 //! ```
 //! use lorgnette_library::query::Query;
 //!
-//! let query = Query::parse("give me all images where the school bus is in the middle AND a flower pot in the top left corner")?;
+//! let query = Query::parse(
+//!     "give me all images where the school bus is in the middle \
+//!      AND a flower pot in the top left corner",
+//! )?;
 //! assert_eq!(query.to_string(), "school bus in middle AND flower pot in top left");
 //! let error = Query::parse("dog in the midle").unwrap_err();
 //! assert!(error.to_string().ends_with("dog in the midle\n             ^^^^^"));
 //! # Ok::<(), lorgnette_library::query::QueryError>(())
 //! ```
 //!
-//! The grammar is in `docs/search.md`. This module knows words and no photos: which classes a name
-//! means is settled by [`crate::hierarchy`], what is found by [`crate::search`]. A query's text and
-//! its tree are worth the same: `Query::parse(&query.to_string())` is the query again.
+//! The grammar is in `docs/search.md`. [`crate::hierarchy`] resolves names to classes, and
+//! [`crate::search`] finds photos. `Query::parse(&query.to_string())` equals the query.
 
 use std::ops::Range;
 
@@ -28,76 +30,76 @@ mod parse;
 mod place;
 mod scan;
 
-/// A question about photos.
+/// A condition on photos.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Query {
-    /// Photos for which all of these hold; at least two.
+    /// All conditions hold; at least two.
     All(Vec<Query>),
-    /// Photos for which one of these holds; at least two.
+    /// At least one of the conditions holds; at least two.
     Any(Vec<Query>),
-    /// Photos for which this does not hold.
+    /// The condition does not hold.
     Not(Box<Query>),
-    /// Photos with a thing.
+    /// The photo has an object.
     Has(Condition),
-    /// Photos whose path fits a pattern: somewhere in it, or, with `*` or `?`, from the beginning
-    /// of a folder's or file's name to its end. Capitals do not matter.
+    /// The path matches a pattern: as a substring, or, with `*` or `?`, from the beginning of the
+    /// name of a folder or file to the end. Case is ignored.
     Path(String),
-    /// Photos of some days.
+    /// The photo is of a range of days.
     DateRange(DateRange),
-    /// Photos similar to one.
+    /// The photo is similar to another.
     Like(Like),
 }
 
-/// A thing, and how many there are of it.
+/// An object and the number of its regions.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Condition {
-    /// What is looked for.
+    /// The object.
     pub object: Object,
-    /// How many regions must be so; at least one if not given.
+    /// Required number of regions; at least one if `None`.
     pub count: Option<Count>,
 }
 
-/// Something seen in a photo.
+/// An object in a photo.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Object {
-    /// What it is.
+    /// Name of its class.
     pub name: Name,
-    /// Where, how large, how sure: all must hold.
+    /// Constraints on place, size and probability; all must hold.
     pub constraints: Vec<Constraint>,
-    /// Where another thing is.
+    /// Relation to another object.
     pub related: Option<Box<Related>>,
 }
 
-/// What a thing is called, and where the query says so. Names are equal wherever they stand.
+/// A class name and its position in the query. Equality ignores the position.
 #[derive(Clone, Debug)]
 pub struct Name {
-    /// The words, with one space between them.
+    /// Words, separated by single spaces.
     pub text: String,
-    /// Its bytes in the query.
+    /// Byte range in the query.
     pub span: Range<usize>,
 }
 
-/// Something that is said of one thing.
+/// A constraint on one object.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Constraint {
-    /// It is there.
+    /// The object is in this place.
     In(Place),
-    /// Its share of the photo, 0 to 1.
+    /// Fraction of the photo that it covers, 0 to 1.
     Covering(Comparison),
-    /// How sure the network is, 0 to 1.
+    /// Probability, 0 to 1.
     Probability(Comparison),
 }
 
-/// Another thing, and how the first lies to it.
+/// A relation to another object.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Related {
     /// How.
     pub relation: Relation,
-    /// To what.
+    /// The other object.
     pub object: Object,
 }
 
-/// How one thing lies to another.
+/// Spatial relation of two objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Relation {
     /// Nearer to the photo's left edge.
@@ -108,27 +110,27 @@ pub enum Relation {
     Above,
     /// Nearer to the photo's lower edge.
     Below,
-    /// Within the other's box.
+    /// Inside the box of the other.
     Inside,
-    /// Their boxes share some of the photo.
+    /// The boxes intersect.
     Overlapping,
 }
 
-/// A value and what it is compared by.
+/// A comparison with a value.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Comparison {
     /// How.
     pub comparator: Comparator,
-    /// With what: from 0 to 1.
+    /// Value, from 0 to 1.
     pub value: f64,
 }
 
-/// How many.
+/// A comparison with a count.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Count {
-    /// How it is compared.
+    /// Comparator.
     pub comparator: Comparator,
-    /// With what.
+    /// Value.
     pub value: u32,
 }
 
@@ -143,18 +145,18 @@ pub enum Comparator {
     Greater,
 }
 
-/// A photo others are to be like.
+/// Similarity to a photo.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Like {
-    /// Its file.
+    /// Path of the photo.
     pub photo: String,
-    /// Its bytes in the query.
+    /// Byte range in the query.
     pub span: Span,
-    /// The least similarity, 0 to 1; [`crate::search::MIN_SIMILARITY`] if not given.
+    /// Minimum similarity, 0 to 1; [`crate::search::MIN_SIMILARITY`] if not given.
     pub threshold: Option<f64>,
 }
 
-/// Where something stands in a query. All are equal: a query is what it says, not where.
+/// Position in a query. All positions compare equal, so that queries are compared by meaning.
 #[derive(Clone, Debug, Default)]
 pub struct Span(pub Range<usize>);
 
@@ -171,17 +173,16 @@ impl PartialEq for Name {
 }
 
 impl Query {
-    /// Reads a query.
+    /// Parses a query.
     ///
     /// # Errors
-    /// [`QueryError`], which shows the word at which it is wrong.
+    /// [`QueryError`], which shows the wrong word.
     pub fn parse(text: &str) -> Result<Self, QueryError> {
         Self::parse_with(text, &[])
     }
 
-    /// Reads a query that may have these names in it without quotation marks, although they have
-    /// words of the language among theirs: "black and gold garden spider"
-    /// ([`crate::hierarchy::Vocabulary::phrases`]).
+    /// Parses a query in which these names need no quotation marks, although they contain words of
+    /// the language: "black and gold garden spider" ([`crate::hierarchy::Vocabulary::phrases`]).
     ///
     /// # Errors
     /// As [`Query::parse`].
@@ -189,7 +190,7 @@ impl Query {
         parse::query(text, phrases)
     }
 
-    /// Every thing that is named, from left to right.
+    /// Returns the names of all objects from left to right.
     #[must_use]
     pub fn objects(&self) -> Vec<&Object> {
         let mut objects = Vec::new();
@@ -216,7 +217,7 @@ impl Query {
 }
 
 impl Comparator {
-    /// Whether it holds between two values.
+    /// Returns whether the comparison holds for two values.
     #[must_use]
     pub fn holds<T: PartialOrd + Copy>(self, a: T, b: T) -> bool {
         match self {
@@ -228,7 +229,7 @@ impl Comparator {
         }
     }
 
-    /// As it is written.
+    /// Returns the comparator as text.
     #[must_use]
     pub fn text(self) -> &'static str {
         match self {

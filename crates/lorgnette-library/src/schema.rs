@@ -1,27 +1,26 @@
-//! The tables of a library file, and how older ones become the present ones.
+//! Tables of a library file, and migrations.
 //!
-//! `schema/1.sql` and its successors are the documentation of the format. A file says by its
-//! `application_id` that it is a library, and by its `user_version` how many of these scripts it
-//! has been through.
+//! `schema/1.sql` and its successors document the format. The `application_id` of a file marks it
+//! as a library; its `user_version` counts the scripts that were applied to it.
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::error::{Error, Result};
 
-/// "Lgnt": what `file(1)` and we know a library by.
+/// "Lgnt": identifies a library, also to `file(1)`.
 pub(crate) const APPLICATION_ID: i32 = 0x4c67_6e74;
-/// Script `n` makes version `n + 1`. Never change one that was released.
+/// Script `n` migrates to version `n + 1`. A released script never changes.
 const MIGRATIONS: [&str; 2] = [include_str!("schema/1.sql"), include_str!("schema/2.sql")];
-/// The version that this program writes.
+/// Version that this program writes.
 pub const VERSION: usize = MIGRATIONS.len();
 
-/// An entry of `sqlite_schema`: type, name, table, and the SQL of what is ours.
+/// An entry of `sqlite_schema`: type, name, table and SQL.
 type Entry = (String, String, String, Option<String>);
 
-/// How old the tables of a file are: 0 if it is empty.
+/// Returns the version of a file's tables; 0 for an empty file.
 ///
 /// # Errors
-/// If the file is no library, or of a later version than this program knows.
+/// If the file is not a library, or of a later version than this program reads.
 pub(crate) fn version(connection: &Connection, name: &str) -> Result<usize> {
     let pragma =
         |pragma: &str| connection.pragma_query_value(None, pragma, |row| row.get::<_, i32>(0));
@@ -38,11 +37,11 @@ pub(crate) fn version(connection: &Connection, name: &str) -> Result<usize> {
     }
 }
 
-/// Refuses tables that are not exactly those of `version`: whatever else a file has (triggers,
-/// views, computed columns) was put there by somebody else.
+/// Refuses a schema that differs from that of `version`, such as one with triggers, views or
+/// computed columns.
 ///
 /// # Errors
-/// If anything differs; the first difference is named.
+/// If the schema differs; the error names the first difference.
 pub(crate) fn check(connection: &Connection, version: usize, name: &str) -> Result<()> {
     let expected = Connection::open_in_memory()?;
     apply(&expected, &MIGRATIONS[..version])?;
@@ -85,11 +84,12 @@ fn apply(connection: &Connection, scripts: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// What is in the file, without what SQLite adds of itself when it counts rows for its planner.
+/// Returns the entries of the schema without the statistics tables of SQLite's planner.
 fn schema_entries(connection: &Connection) -> Result<Vec<Entry>> {
-    // A name longer than any of ours is foreign however it goes on, so that nobody fills our memory
-    // with names.
-    let sql = "SELECT type, substr(name, 1, 100), substr(tbl_name, 1, 100), substr(sql, 1, 10000) FROM sqlite_schema
+    // Names are truncated beyond the longest one of a library, so that a hostile schema cannot
+    // exhaust memory.
+    let sql = "SELECT type, substr(name, 1, 100), substr(tbl_name, 1, 100), substr(sql, 1, 10000) \
+               FROM sqlite_schema
                WHERE name NOT IN ('sqlite_stat1', 'sqlite_stat4') ORDER BY name LIMIT 1000";
     let mut statement = connection.prepare(sql)?;
     let entry = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));

@@ -1,8 +1,8 @@
-//! Photos that are as a query says, the best first.
+//! Search for photos that match a query, in descending order of score.
 //!
-//! A photo's score is made as people would: a thing's is its probability times how well it lies
-//! where it should (`fit`); AND multiplies, OR takes the best, NOT, `path:` and `date:` let through
-//! or do not. [`Hit::explanation`] says how each came about.
+//! The score of an object is its probability times the fit of its box to the place and relation
+//! asked for (`fit`). AND multiplies, OR takes the maximum; NOT, `path:` and `date:` are filters.
+//! [`Hit::explanation`] shows how a score was computed.
 //!
 //! SQLite finds and ranks the photos: [`Library::search`] translates the query into one statement
 //! and binds every value. The reference scorer then names the matching regions of the photos that
@@ -31,39 +31,39 @@ mod resolve;
 mod score;
 mod sql;
 
-/// The least similarity of a photo that is `like` another, if the query names none.
+/// Default minimum similarity for `like`.
 pub const MIN_SIMILARITY: f64 = 0.7;
 
-/// The most photos that are `like` another: the most similar ones.
+/// Maximum number of photos that match `like`.
 const MAX_SIMILAR: usize = 1000;
 
-/// How many photos are wanted, and who looks at the photo that they are to be like.
+/// Options of a search.
 #[derive(Clone, Copy)]
 pub struct SearchOptions<'a> {
-    /// The most photos given; the best ones.
+    /// Maximum number of hits returned.
     pub limit: usize,
-    /// Looks at the photo of `like PHOTO`.
+    /// Computes the features of the photo of `like PHOTO`.
     pub provider: &'a dyn FeatureProvider,
 }
 
 impl Default for SearchOptions<'_> {
-    /// Twenty photos, like photos of the library itself.
+    /// Returns a limit of twenty hits, and the features of photos in the library.
     fn default() -> Self {
         Self { limit: 20, provider: &LibraryFeatures }
     }
 }
 
-/// Looks at the photo that others are to be `like`.
+/// Computes the features of the photo of `like PHOTO`.
 pub trait FeatureProvider {
-    /// The library's number of a model that has looked at its photos, and what that model computes
-    /// of `photo`.
+    /// Returns the id of a model with features in the library, and the features of `photo` by that
+    /// model.
     ///
     /// # Errors
-    /// If the photo cannot be opened, or no such model is at hand.
+    /// If the photo cannot be opened, or no such model is available.
     fn features(&self, library: &Library, photo: &Path) -> Result<(i64, Vec<f32>)>;
 }
 
-/// Looks at no photos, but knows those that are in the library.
+/// Reads features that are in the library.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LibraryFeatures;
 
@@ -79,56 +79,56 @@ impl FeatureProvider for LibraryFeatures {
     }
 }
 
-/// What a search found.
+/// Results of a search.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SearchResults {
-    /// How many photos are as the query says.
+    /// Number of photos that match.
     pub total: usize,
-    /// The best of them, the best one first; equal ones by their path.
+    /// Best matches in descending order of score, then by path.
     pub hits: Vec<Hit>,
 }
 
-/// A photo that was found.
+/// A photo that matches.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Hit {
-    /// Its `photo.id` in the library.
+    /// Id in the library.
     pub photo: i64,
-    /// Its file.
+    /// Path.
     pub path: PathBuf,
-    /// Width in pixels, upright, where the library knows it.
+    /// Width in pixels, upright, if known.
     pub width: Option<u32>,
-    /// Height in pixels, upright, where the library knows it.
+    /// Height in pixels, upright, if known.
     pub height: Option<u32>,
-    /// When it was taken by the camera's clock, `YYYY-MM-DDTHH:MM:SS`.
+    /// Time of capture by the camera's clock, `YYYY-MM-DDTHH:MM:SS`.
     pub taken: Option<String>,
-    /// How well it is as the query says, 0 to 1.
+    /// Score, 0 to 1.
     pub score: f64,
-    /// What meets the query, in the order of the query.
+    /// Matching detections in the order of the query.
     pub matches: Vec<Match>,
-    /// How the score came about.
+    /// Computation of the score.
     pub explanation: Explanation,
 }
 
-/// Something in a photo that meets a query.
+/// A detection that matches part of a query.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Match {
-    /// What the query calls it.
+    /// Name in the query.
     pub asked: String,
-    /// What the network calls it.
+    /// Names of the class.
     pub name: String,
-    /// Its WordNet synset, if it has one.
+    /// WordNet synset, if any.
     pub synset: Option<String>,
-    /// Where it is; none if the network says so of the photo as a whole.
+    /// Bounding box; `None` for an image-level class.
     pub bounds: Option<BoundingBox>,
-    /// Its share of the photo, 0 to 1.
+    /// Fraction of the photo that it covers, 0 to 1.
     pub share: f64,
-    /// How sure the network is, 0 to 1.
+    /// Probability, 0 to 1.
     pub probability: f64,
-    /// What it contributes to the score, 0 to 1.
+    /// Contribution to the score, 0 to 1.
     pub score: f64,
 }
 
-/// The names that can be asked for in a library.
+/// Returns the class names of a library.
 ///
 /// # Errors
 /// If the library cannot be read.
@@ -147,14 +147,13 @@ pub fn vocabulary(library: &Library) -> Result<Vocabulary> {
 }
 
 impl Library {
-    /// The best photos that are as a query says. Read it with [`Query::parse_with`] and check its
-    /// names with [`Vocabulary::check`], for errors that point at the word.
+    /// Returns the best matches of a query. Parse the query with [`Query::parse_with`] and check
+    /// its names with [`Vocabulary::check`] for errors that point at the word.
     ///
     /// # Errors
-    /// If a name means nothing here, `like` cannot be answered, or the library cannot be read.
+    /// If a name is unknown, `like` cannot be computed, or the library cannot be read.
     pub fn search(&self, query: &Query, options: &SearchOptions<'_>) -> Result<SearchResults> {
-        // What is found and what explains it are read as they were at one moment, whatever another
-        // process writes.
+        // The transaction gives ranking and explanation one snapshot while other processes write.
         let _snapshot = self.connection().unchecked_transaction()?;
         let resolved = ResolvedQuery::new(
             query,
@@ -172,7 +171,7 @@ impl Library {
         Ok(SearchResults { total, hits })
     }
 
-    /// A found photo with what meets the query in it.
+    /// Returns the hit of a ranked photo.
     fn hit(&self, resolved: &ResolvedQuery, ranked: RankedRow) -> Result<Hit> {
         let RankedRow { score, width, height, mut facts, .. } = ranked;
         facts.load_detections(self.connection())?;
@@ -186,8 +185,7 @@ impl Library {
         Ok(Hit { photo: facts.photo, path, width, height, taken, score, matches, explanation })
     }
 
-    /// The statement that a search makes of a query, and SQLite's plan for it, for those who want
-    /// to know why it takes its time.
+    /// Returns the SQL statement of a query and SQLite's plan for it.
     ///
     /// # Errors
     /// As [`Library::search`].
@@ -207,7 +205,7 @@ impl Library {
     }
 }
 
-/// A row of what was found.
+/// A row of the ranking.
 struct RankedRow {
     total: usize,
     score: f64,
@@ -217,7 +215,7 @@ struct RankedRow {
 }
 
 impl RankedRow {
-    /// In the order of [`sql::ranked`].
+    /// Reads the columns of [`sql::ranked`].
     fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
         let facts = PhotoFacts {
             photo: row.get(0)?,
@@ -240,7 +238,7 @@ fn to_match(connection: &Connection, matched: MatchedRow) -> Result<Match> {
 }
 
 impl PhotoFacts {
-    /// Reads what the networks saw in the photo.
+    /// Reads the detections of the photo.
     fn load_detections(&mut self, connection: &Connection) -> Result<()> {
         let mut statement = connection.prepare_cached(sql::REGIONS_OF_PHOTO)?;
         self.regions =

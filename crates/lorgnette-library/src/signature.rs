@@ -1,5 +1,4 @@
-//! Signatures of a model's features, a thousand to a row: a search for similar photos reads them
-//! all.
+//! Signatures of a model's features, a thousand in a row; a similarity search reads them all.
 
 use rusqlite::{Connection, MAIN_DB, OptionalExtension as _, params};
 
@@ -8,10 +7,10 @@ use crate::feature::{SIGNATURE_BYTES, distance};
 
 /// Signatures in a row.
 pub(crate) const BLOCK: i64 = 1024;
-/// The signature of a feature that is not there.
+/// Signature of a removed feature.
 pub(crate) const NONE: [u8; SIGNATURE_BYTES] = [0; SIGNATURE_BYTES];
 
-/// Notes the signature of a feature.
+/// Writes the signature of a feature.
 pub(crate) fn set(
     connection: &Connection,
     model: i64,
@@ -35,15 +34,15 @@ pub(crate) fn set(
             connection.last_insert_rowid()
         }
     };
-    // In place, so that of a block's pages only one is written.
+    // Written in place, so that only one page of the block changes.
     connection
         .blob_open(MAIN_DB, "signature", "bits", row, false)?
         .write_all_at(signature, place)?;
     Ok(())
 }
 
-/// The `limit` features of a model whose signatures are nearest to `query`, the nearest first, with
-/// how many bits differ.
+/// Returns the `limit` features of a model whose signatures are nearest to `query` in ascending
+/// order of Hamming distance, each as (distance, id).
 pub(crate) fn nearest(
     connection: &Connection,
     model: i64,
@@ -71,10 +70,10 @@ pub(crate) fn nearest(
     Ok(nearest.into_sorted_vec())
 }
 
-/// Reads the signatures of one feature after the other.
+/// Reads signatures in the order of features.
 pub(crate) struct Reader<'a> {
     connection: &'a Connection,
-    /// The model and the block that was read last.
+    /// Model and block read last.
     place: Option<(i64, i64)>,
     bits: Vec<u8>,
 }
@@ -84,7 +83,7 @@ impl<'a> Reader<'a> {
         Self { connection, place: None, bits: Vec::new() }
     }
 
-    /// The signature of a feature; `None` if the library has none for it.
+    /// Returns the signature of a feature; `None` if there is none.
     pub(crate) fn get(
         &mut self,
         model: i64,
@@ -104,7 +103,7 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Every feature of a model that is there, with its signature.
+/// Returns every stored feature of a model with its signature.
 pub(crate) fn all(
     connection: &Connection,
     model: i64,

@@ -1,4 +1,4 @@
-//! Photos that look alike.
+//! Search for similar photos.
 
 use std::path::{Path, PathBuf};
 
@@ -11,48 +11,48 @@ use crate::library::Library;
 use crate::photo::State;
 use crate::signature;
 
-/// Of this many features with the nearest signatures, or of twice as many as photos are asked for,
-/// the cosine is computed: the distance of 512 bits is not exact. `bench/library_recall.py`
-/// measures how many of the ten nearest are among them: of 100,000 photos all.
+/// Minimum number of nearest signatures, or twice the number of photos asked for, whose cosine is
+/// computed: the distance of 512 bits is approximate. `bench/library_recall.py` measures recall:
+/// all of the ten nearest of 100,000 photos.
 const MIN_CANDIDATES: usize = 1000;
 
-/// A photo that looks like another.
+/// A similar photo.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Similar {
-    /// Its number in the library.
+    /// Id in the library.
     pub id: i64,
-    /// Its path.
+    /// Path.
     pub path: PathBuf,
-    /// The cosine of the angle between the features, at most 1.
+    /// Cosine of the angle between the features, at most 1.
     pub similarity: f64,
 }
 
-/// A model that a library has features of.
+/// A model of a library.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ModelEntry {
-    /// Its number in the library.
+    /// Id in the library.
     pub id: i64,
-    /// Its name; "you" for the user.
+    /// Name; "you" for the user.
     pub name: String,
     /// See [`crate::ModelRecord::fingerprint`]; `None` for the user.
     pub fingerprint: Option<[u8; 32]>,
-    /// How it looked at photos, as JSON.
+    /// Settings of the analysis, as JSON.
     pub settings: String,
-    /// Numbers in a feature.
+    /// Length of a feature vector; 0 if the model has none.
     pub features: usize,
-    /// Photos it has looked at.
+    /// Number of photos analysed.
     pub photos: usize,
 }
 
 impl ModelEntry {
-    /// The side that photos were mapped at, as [`crate::NetworkAnalyser::new`] takes it.
+    /// Returns the side of the map, as [`crate::NetworkAnalyser::new`] takes it.
     #[must_use]
     pub fn map_side(&self) -> usize {
         self.setting("map_side").as_u64().map_or(0, |side| side.min(1 << 16) as usize)
     }
 
-    /// Rows and columns that were enough of a photo, as
-    /// [`OpenOptions::min_decode_size`](lorgnette::picture::OpenOptions::min_decode_size) has it.
+    /// Returns the minimum rows and columns to decode, as
+    /// [`OpenOptions::min_decode_size`](lorgnette::picture::OpenOptions::min_decode_size).
     #[must_use]
     pub fn min_decode_size(&self) -> Option<[usize; 2]> {
         let sides = self.setting("least_size");
@@ -60,7 +60,7 @@ impl ModelEntry {
         Some([side(0)?, side(1)?])
     }
 
-    /// One of the settings; null if there is none of that name.
+    /// Returns a setting; null if there is none of that name.
     fn setting(&self, name: &str) -> serde_json::Value {
         let mut settings: serde_json::Value =
             serde_json::from_str(&self.settings).unwrap_or_default();
@@ -69,13 +69,13 @@ impl ModelEntry {
 }
 
 impl Library {
-    /// The models that looked at the photos, the first one first.
+    /// Returns the models in the order of their ids.
     ///
     /// # Errors
     /// If the library cannot be read.
     pub fn models(&self) -> Result<Vec<ModelEntry>> {
-        let sql =
-            "SELECT id, name, fingerprint, settings, features, (SELECT count(*) FROM analysis WHERE model = model.id)
+        let sql = "SELECT id, name, fingerprint, settings, features, (SELECT count(*) \
+             FROM analysis WHERE model = model.id)
                    FROM model ORDER BY id";
         let entry = |row: &rusqlite::Row<'_>| {
             Ok(ModelEntry {
@@ -91,12 +91,13 @@ impl Library {
         Ok(statement.query_map([], entry)?.collect::<Result<_, _>>()?)
     }
 
-    /// The features of a photo as `model` computed them; `None` if it has not looked at it.
+    /// Returns the features of a photo by `model`; `None` if there are none.
     ///
     /// # Errors
     /// If the photo is not in the library.
     pub fn features(&self, photo: &Path, model: i64) -> Result<Option<Vec<f32>>> {
-        let sql = "SELECT vector, features FROM feature JOIN model ON model.id = model WHERE photo = ? AND model = ?";
+        let sql = "SELECT vector, features FROM feature JOIN model ON model.id = model \
+                   WHERE photo = ? AND model = ?";
         let read = |row: &rusqlite::Row<'_>| {
             Ok(Feature::from_bytes(row.get_ref(0)?.as_blob()?, row.get(1)?))
         };
@@ -106,8 +107,8 @@ impl Library {
         Ok(feature.map(|feature| feature.numbers().collect()))
     }
 
-    /// The photos whose features are nearest to `features`, the nearest first: at most `limit`, at
-    /// least as similar as `threshold`. Photos that have vanished or cannot be read are left out.
+    /// Returns up to `limit` present photos whose features have a cosine of at least `threshold` to
+    /// `features`, in descending order.
     ///
     /// # Errors
     /// If the library has no features of this model, or of another length.
@@ -136,7 +137,8 @@ impl Library {
         Ok(similar)
     }
 
-    /// How near a feature is, unless it is not there, or its photo is not.
+    /// Computes the similarity of a candidate; `None` if the feature is gone or its photo is not
+    /// present.
     fn candidate(&self, model: i64, feature: i64, query: &Feature) -> Result<Option<Similar>> {
         let sql = "SELECT photo.id, path, vector FROM feature JOIN photo ON photo.id = photo
                    WHERE feature.id = ? AND model = ? AND state = ?";
@@ -155,7 +157,7 @@ impl Library {
     }
 }
 
-/// How many numbers a model's features have.
+/// Returns the length of a model's feature vectors.
 pub(crate) fn feature_length(connection: &Connection, model: i64) -> Result<usize> {
     let sql = "SELECT features FROM model WHERE id = ? AND features > 0";
     connection.query_row(sql, [model], |row| row.get(0)).optional()?.ok_or_else(no_features)

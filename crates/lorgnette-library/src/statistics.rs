@@ -1,61 +1,62 @@
-//! What is in a library, and how much of what.
+//! Statistics of a library.
 
 use crate::error::Result;
 use crate::library::Library;
 use crate::photo::State;
 
-/// A library in figures.
+/// Counts and sizes of a library.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Statistics {
-    /// Photos in their places.
+    /// Present photos.
     pub present: usize,
-    /// Photos that are not where they were.
+    /// Missing photos.
     pub missing: usize,
-    /// Photos that cannot be read.
+    /// Unreadable photos.
     pub unreadable: usize,
-    /// Bytes of the photos' files that are in their places.
+    /// Total bytes of the files of present photos.
     pub photo_bytes: u64,
-    /// Bytes of the library's own file.
+    /// Bytes of the library file.
     pub library_bytes: u64,
-    /// The first and the last day that a photo was taken on, by the cameras' clocks.
+    /// First and last day of capture, by the cameras' clocks.
     pub taken: Option<(String, String)>,
     /// Regions of all photos.
     pub regions: usize,
-    /// What the user said.
+    /// Number of corrections.
     pub corrections: usize,
-    /// Classes by how many photos have them, the most frequent first.
+    /// Classes in descending order of the number of photos.
     pub classes: Vec<ClassCount>,
-    /// Photos by the year they were taken in.
+    /// Number of photos by year of capture.
     pub years: Vec<(String, usize)>,
 }
 
-/// How much there is of a class.
+/// Counts of a class.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClassCount {
-    /// The WordNet synset, where the class has one.
+    /// WordNet synset, if any.
     pub synset: Option<String>,
-    /// The class's names.
+    /// Names of the class.
     pub name: String,
-    /// Photos that have it with a probability of at least a half, as a whole or somewhere in a
-    /// region.
+    /// Photos with a probability of at least 0.5, in whole or in a region.
     pub photos: usize,
-    /// Such regions.
+    /// Regions with a probability of at least 0.5.
     pub regions: usize,
-    /// The part of those photos that its regions cover, on average.
+    /// Mean fraction of those photos that its regions cover.
     pub share: f64,
 }
 
-/// Classes by photos. A class of several models is one.
+/// Counts by class; classes of several models with one synset or name are merged.
 const CLASSES: &str = "
     WITH seen AS (
-      SELECT class, photo, 0 AS regions, 0.0 AS share FROM whole WHERE source < 2 AND probability >= 0.5
+      SELECT class, photo, 0 AS regions, 0.0 AS share FROM whole WHERE source < 2 \
+      AND probability >= 0.5
       UNION ALL SELECT class, photo, 1, share FROM region WHERE source < 2 AND peak >= 0.5)
-    SELECT synset, name, count(DISTINCT photo), sum(regions), min(1.0, sum(share) / count(DISTINCT photo))
+    SELECT synset, name, count(DISTINCT photo), sum(regions), min(1.0, sum(share) / count(DISTINCT \
+    photo))
     FROM seen JOIN class ON class.id = class JOIN photo ON photo.id = photo AND state = 0
     GROUP BY coalesce(synset, name) ORDER BY 3 DESC, 4 DESC, name LIMIT ?";
 
 impl Library {
-    /// The library in figures, with its `limit` most frequent classes.
+    /// Returns the statistics with the `limit` most frequent classes.
     ///
     /// # Errors
     /// If the library cannot be read.
@@ -66,7 +67,8 @@ impl Library {
         let state = |state: State| {
             number(&format!("SELECT count(*) FROM photo WHERE state = {}", state as i64))
         };
-        let days = "SELECT substr(min(taken), 1, 10), substr(max(taken), 1, 10) FROM photo WHERE state = 0";
+        let days = "SELECT substr(min(taken), 1, 10), substr(max(taken), 1, 10) FROM photo \
+                    WHERE state = 0";
         let pair = |row: &rusqlite::Row<'_>| {
             Ok((row.get::<_, Option<String>>(0)?, row.get::<_, Option<String>>(1)?))
         };
@@ -103,7 +105,8 @@ impl Library {
     }
 
     fn years(&self) -> Result<Vec<(String, usize)>> {
-        let sql = "SELECT substr(taken, 1, 4) AS year, count(*) FROM photo WHERE state = 0 AND taken IS NOT NULL
+        let sql = "SELECT substr(taken, 1, 4) AS year, count(*) FROM photo WHERE state = 0 \
+                   AND taken IS NOT NULL
                    GROUP BY year ORDER BY year";
         let mut statement = self.connection().prepare(sql)?;
         Ok(statement
@@ -111,11 +114,10 @@ impl Library {
             .collect::<Result<_, _>>()?)
     }
 
-    /// Gives the space of what was forgotten back to the system, and lets SQLite count its tables'
-    /// rows anew.
+    /// Returns the space of removed rows to the file system, and updates the planner's statistics.
     ///
     /// # Errors
-    /// If the library cannot be written, or there is no room for a second copy of it.
+    /// If the library cannot be written, or the disk has no room for a second copy.
     pub fn vacuum(&mut self) -> Result<()> {
         let connection = self.connection();
         connection.execute("INSERT INTO class_name (class_name) VALUES ('optimize')", [])?;

@@ -1,4 +1,4 @@
-//! Whether a library is whole, and whether its photos are as it knows them.
+//! Verification of a library and of its photos.
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -13,15 +13,16 @@ use crate::library::Library;
 use crate::photo::{Photo, State};
 use crate::signature;
 
-/// Most complaints of one check.
+/// Maximum number of complaints of one check.
 const MAX_COMPLAINTS: usize = 100;
 
-/// What must never be found: a question that has no answers, and what it means if it has some.
+/// Queries that return rows only if the library is inconsistent, with their meaning.
 const INCONSISTENCIES: [(&str, &str); 9] = [
     ("SELECT id FROM region WHERE id NOT IN (SELECT id FROM region_box)", "a region has no box"),
     ("SELECT id FROM region_box WHERE id NOT IN (SELECT id FROM region)", "a box has no region"),
     (
-        "SELECT region.id FROM region JOIN region_box ON region_box.id = region.id WHERE class <> class0 OR class <> class1",
+        "SELECT region.id FROM region JOIN region_box ON region_box.id = region.id \
+         WHERE class <> class0 OR class <> class1",
         "a region's box is of another class",
     ),
     (
@@ -31,27 +32,32 @@ const INCONSISTENCIES: [(&str, &str); 9] = [
     ("SELECT id FROM region WHERE class NOT IN (SELECT id FROM class)", "a region is of no class"),
     ("SELECT photo FROM whole WHERE class NOT IN (SELECT id FROM class)", "a photo is of no class"),
     (
-        "SELECT region.id FROM region JOIN class ON class.id = class WHERE source <> 1 AND NOT EXISTS (SELECT 1 FROM analysis WHERE analysis.photo = region.photo AND analysis.model = class.model)",
+        "SELECT region.id FROM region JOIN class ON class.id = class WHERE source <> 1 AND NOT \
+         EXISTS (SELECT 1 FROM analysis WHERE analysis.photo = region.photo \
+         AND analysis.model = class.model)",
         "a region was found by a model that has not looked",
     ),
     (
-        "SELECT id FROM feature WHERE NOT EXISTS (SELECT 1 FROM analysis WHERE analysis.photo = feature.photo AND analysis.model = feature.model)",
+        "SELECT id FROM feature WHERE NOT EXISTS (SELECT 1 FROM analysis \
+         WHERE analysis.photo = feature.photo AND analysis.model = feature.model)",
         "a feature is of a model that has not looked",
     ),
     (
-        "SELECT analysis.photo FROM analysis JOIN model ON model.id = analysis.model WHERE features > 0 AND NOT EXISTS (SELECT 1 FROM feature WHERE feature.photo = analysis.photo AND feature.model = analysis.model)",
+        "SELECT analysis.photo FROM analysis JOIN model ON model.id = analysis.model WHERE \
+         features > 0 AND NOT EXISTS (SELECT 1 FROM feature \
+         WHERE feature.photo = analysis.photo AND feature.model = analysis.model)",
         "a photo lacks its feature",
     ),
 ];
 
-/// Adds what it finds wrong.
+/// A check that appends its complaints.
 type Check = fn(&Library, &mut Vec<String>) -> Result<()>;
 
 impl Library {
-    /// What is wrong with the library itself; nothing, if all is well. Reads all of it.
+    /// Reads the whole library and returns what is inconsistent in it; empty for a sound one.
     ///
     /// # Errors
-    /// If the library cannot be read at all. Damage is told in the answer.
+    /// If the library cannot be read at all. Damage is part of the result.
     pub fn integrity(&self) -> Result<Vec<String>> {
         let mut wrong = Vec::new();
         let checks: [Check; 4] =
@@ -68,7 +74,7 @@ impl Library {
         Ok(wrong)
     }
 
-    /// Pages, indices, references and the R*Tree, as SQLite checks them.
+    /// Runs SQLite's checks of pages, indices, references and the R*Tree.
     fn check_pages(&self, wrong: &mut Vec<String>) -> Result<()> {
         for sql in ["PRAGMA integrity_check", "SELECT rtreecheck('region_box')"] {
             let mut statement = self.connection().prepare(sql)?;
@@ -88,7 +94,7 @@ impl Library {
         Ok(())
     }
 
-    /// The words of the classes' names.
+    /// Checks the full-text index of class names.
     fn check_words(&self, wrong: &mut Vec<String>) -> Result<()> {
         let sql = "INSERT INTO class_name (class_name, rank) VALUES ('integrity-check', 1)";
         match self.connection().execute(sql, []) {
@@ -96,7 +102,8 @@ impl Library {
                 wrong.push("the words of the classes' names are not those of the classes".into());
                 Ok(())
             }
-            // FTS5 takes its check for writing; the check of the pages has seen its tables.
+            // FTS5 treats its check as a write; on a read-only library only its tables are checked,
+            // with the pages.
             Err(error) if error.sqlite_error_code() == Some(ErrorCode::ReadOnly) => Ok(()),
             other => Ok(other.map(|_| ())?),
         }
@@ -112,9 +119,10 @@ impl Library {
         Ok(())
     }
 
-    /// Every feature is one, and its signature is its own.
+    /// Checks that features are valid and match their signatures.
     fn check_features(&self, wrong: &mut Vec<String>) -> Result<()> {
-        let sql = "SELECT feature.id, vector, features, model.id FROM feature JOIN model ON model.id = model
+        let sql = "SELECT feature.id, vector, features, model.id FROM feature \
+                   JOIN model ON model.id = model
                    ORDER BY model.id, feature.id";
         let mut statement = self.connection().prepare(sql)?;
         let mut rows = statement.query([])?;
@@ -133,9 +141,8 @@ impl Library {
         Ok(())
     }
 
-    /// Reads every photo that should be there, and hands those that are not as the library knows
-    /// them to `on_photo`, with what is different; `on_photo` also hears of the others, and may
-    /// break off.
+    /// Reads every present photo and passes it to `on_photo`, with the difference from its record,
+    /// if any. `on_photo` may stop the check.
     ///
     /// # Errors
     /// If the library cannot be read.
@@ -153,7 +160,7 @@ impl Library {
     }
 }
 
-/// What is different about a photo's file.
+/// Describes the difference of a photo's file from its record.
 fn difference(photo: &Photo, options: &OpenOptions) -> Option<String> {
     match file_digest(&photo.path, options) {
         Err(error) => Some(error.to_string()),

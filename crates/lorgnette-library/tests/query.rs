@@ -13,7 +13,8 @@ fn plain(text: &str) -> String {
 
 #[test]
 fn the_wish_of_the_second_tutorial() {
-    let wish = "give me all images where the school bus is in the middle AND a flower pot in the top left corner";
+    let wish = "give me all images where the school bus is in the middle AND a flower pot in the \
+                top left corner";
     let meant = "school bus in middle AND flower pot in top left";
     assert_eq!(plain(wish), meant);
     assert_eq!(plain("school bus in the middle AND flower pot in the top left corner"), meant);

@@ -1,4 +1,4 @@
-//! `lorgnette index`: folders of photos into a library.
+//! `lorgnette index`: indexes folders of photos into a library.
 
 use std::io::{self, Write};
 use std::ops::ControlFlow;
@@ -21,27 +21,28 @@ use crate::model;
 use crate::progress::Progress;
 use crate::stream::{WorkSplit, write_json, write_report};
 
-/// Look at folders of photos once, so that they can be searched for what is in them, and where
+/// Analyse folders of photos once, so that they can be searched for objects and their places
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// Folders, with the folders within them, or photos [default: those that were indexed before]
+    /// Folders, including their subfolders, or photos [default: the folders indexed before]
     #[arg(value_name = "FOLDER")]
     folders: Vec<PathBuf>,
 
     #[command(flatten)]
     library: LibraryArguments,
 
-    /// Pixels of the square that is as large as what of a photo is mapped to see where things are;
-    /// 0 for no map
-    #[arg(long, value_name = "N", default_value_t = 640, value_parser = clap::value_parser!(u32).range(0..=8192))]
+    /// Side in pixels of the square that has the area at which a photo is mapped for regions; 0 for
+    /// no map
+    #[arg(long, value_name = "N", default_value_t = 640)]
+    #[arg(value_parser = clap::value_parser!(u32).range(0..=8192))]
     map_side: u32,
 
-    /// Try again the photos that could not be decoded, though they have not changed
+    /// Try again the photos that could not be decoded, even if unchanged
     #[arg(long)]
     retry: bool,
 
-    /// Leave photos as they are stored; else they are turned as EXIF says
+    /// Ignore the orientation in EXIF; without this, photos are turned upright
     #[arg(long)]
     ignore_orientation: bool,
 
@@ -49,7 +50,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", default_value_t = OpenOptions::default().max_pixels)]
     max_pixels: u64,
 
-    /// How to write what became of the photos
+    /// Format of the report
     #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
     format: ReportFormat,
 
@@ -61,11 +62,10 @@ pub(crate) struct Arguments {
 }
 
 const EXAMPLES: &str = "\
-Only photos that are new or changed are looked at; moved ones are recognised by
-their contents, and those that are gone are marked. It can be stopped at any
-time, and goes on from there the next time. Photos stay where they are: the
-library holds what was found in them. Another --model is indexed beside those
-before it.
+Only new and changed photos are analysed. Moved photos are recognised by their
+contents, and missing ones are marked. A stopped run continues where it stopped.
+The photos are not changed: the library holds the detections. Detections of
+another --model are added to those of earlier ones.
 
 Examples:
   lorgnette index ~/Pictures --library pictures.lgn
@@ -74,7 +74,7 @@ Examples:
   lorgnette index ~/Pictures --library pictures.lgn --model inception_v3
   lorgnette search 'school bus in the middle' --library pictures.lgn";
 
-/// What became of the photos, under names for other programs.
+/// Report as JSON.
 #[derive(Serialize)]
 struct Report {
     library: String,
@@ -93,7 +93,7 @@ struct Report {
     seconds: f64,
 }
 
-/// Indexes.
+/// Runs the verb.
 pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
     let started = Instant::now();
     let path = arguments.library.path()?;
@@ -135,7 +135,7 @@ impl Arguments {
     }
 }
 
-/// Tells what happens as it happens.
+/// Prints errors and progress.
 struct ProgressPrinter {
     messages: Messages,
     progress: Option<Progress>,
@@ -198,7 +198,7 @@ impl Report {
         }
     }
 
-    /// A line of what there was, and a line for each kind of what there was besides.
+    /// Writes a line of totals, and a line for each outcome that occurred.
     fn write(&self, out: &mut dyn Write) -> io::Result<()> {
         let looked = count(self.analysed, "photo");
         let speed = self.analysed as f64 / self.seconds.max(1e-3);

@@ -1,4 +1,4 @@
-//! `lorgnette library`: what is in a library of photos, and keeping it in order.
+//! `lorgnette library`: inspects and maintains a library of photos.
 
 mod correct;
 mod duplicates;
@@ -21,7 +21,7 @@ use crate::arguments::{Global, LibraryArguments};
 use crate::library_errors;
 use crate::messages::Messages;
 
-/// See what is in a library, find what looks alike, correct it, export it, keep it in order
+/// Inspect a library, find similar photos, correct it, export it, maintain it
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
@@ -43,7 +43,8 @@ Examples (with LORGNETTE_LIBRARY set, or --library FILE):
       photos that look like one
   lorgnette library correct cat.jpg --wrong tabby --right 'Egyptian cat'
   lorgnette library export findings.parquet
-      everything that was found, for pandas, DuckDB or R";
+      everything that was found, for pandas, \
+  DuckDB or R";
 
 #[derive(Debug, Subcommand)]
 enum Verb {
@@ -56,11 +57,11 @@ enum Verb {
     Export(export::Arguments),
     Forget(forget::Arguments),
     Verify(verify::Arguments),
-    /// Give the space of what was forgotten back to the system
+    /// Return the space of removed photos to the system
     Vacuum,
 }
 
-/// Does it.
+/// Runs the verb.
 pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
     let path = arguments.library.path()?;
     library_errors::limit_memory()?;
@@ -96,29 +97,29 @@ fn vacuum(path: &Path, messages: Messages) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// The model whose features are meant: of that name, else the one that has looked at the most
-/// photos.
+/// Returns the model of that name, else the one that has analysed the most photos.
 fn model_with_features(library: &Library, named: Option<&str>) -> Result<ModelEntry> {
     let mut models = library.models()?;
     models.retain(|model| model.features > 0);
     let candidates = models.iter().filter(|model| named.is_none_or(|name| model.name == name));
-    // Of equal ones the first.
+    // The first of equal ones.
     let best = candidates.rev().max_by_key(|model| model.photos);
     best.cloned().with_context(|| match (named, models.first()) {
         (Some(name), Some(other)) => format!(
-            "the library has no features of {name}, but of {0}: name it with --model {0}, or index the photos with --model {name}",
+            "the library has no features of {name}, but of {0}: name it with --model {0}, or index \
+             the photos with --model {name}",
             other.name
         ),
         _ => "the library has no features of any model".into(),
     })
 }
 
-/// A path for a terminal.
+/// Formats a path for a terminal.
 fn printable_path(path: &Path) -> String {
     printable(&path.to_string_lossy())
 }
 
-/// `513.3 MB`.
+/// Formats a size, such as `513.3 MB`.
 fn size(bytes: u64) -> String {
     super::models::size(bytes)
 }

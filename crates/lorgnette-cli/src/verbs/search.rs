@@ -1,4 +1,4 @@
-//! `lorgnette search`: photos of a library with what, and where.
+//! `lorgnette search`: finds photos in a library by objects and places.
 
 mod page;
 mod provider;
@@ -20,35 +20,35 @@ use crate::library_errors;
 use crate::messages::{Messages, count};
 use crate::stream::write_report;
 
-/// Find photos by what is in them, and where
+/// Find photos by objects and their places
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
-    /// What to look for; see below
+    /// Query; see below
     #[arg(value_name = "QUERY", required = true)]
     query: Vec<String>,
 
     #[command(flatten)]
     library: LibraryArguments,
 
-    /// The most photos given: the best ones
-    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    /// Maximum number of photos, the best ones
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=100_000))]
     limit: u32,
 
-    /// How to write them
+    /// Output format
     #[arg(long, value_enum, default_value_t = Format::Text)]
     format: Format,
 
-    /// Say how each score came about
+    /// Explain each score
     #[arg(long)]
     explain: bool,
 
-    /// Also write a page that shows them, with boxes around what was asked for; it needs no file
-    /// beside it
+    /// Also write a self-contained HTML page of the results, with boxes around the matches
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
 
-    /// Write the SQL that the query becomes, and SQLite's plan for it, and find nothing
+    /// Print the SQL statement of the query and SQLite's plan for it instead of searching
     #[arg(long)]
     plan: bool,
 
@@ -56,14 +56,14 @@ pub(crate) struct Arguments {
     input: InputArguments,
 }
 
-/// How what was found is written.
+/// Output format of results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Format {
-    // For people.
+    // Plain text.
     Text,
     // JSON Lines, one object a photo.
     Json,
-    // Comma-separated values, a line for each thing in each photo.
+    // Comma-separated values, a line for each match.
     Csv,
     // The page of --html.
     Html,
@@ -90,7 +90,7 @@ Examples:
   lorgnette search 'like beach.jpg AND NOT dog' --library pictures.lgn \\
       --explain";
 
-/// Searches.
+/// Runs the verb.
 pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
     page::check(arguments.html.as_deref())?;
     library_errors::limit_memory()?;
@@ -136,7 +136,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     Ok(Outcome::Done)
 }
 
-/// Reads the query, with errors that point at the word.
+/// Parses the query and checks its names; errors point at the word.
 fn read(library: &Library, text: &str) -> Result<Query> {
     let vocabulary = search::vocabulary(library)?;
     ensure!(!vocabulary.is_empty(), "{}: nothing was indexed yet", library.path().display());

@@ -1,5 +1,4 @@
-//! A table as comma-separated values (RFC 4180), with a header; a list of numbers is a column for
-//! each.
+//! CSV tables (RFC 4180) with a header; a list of numbers has a column for each.
 
 use std::fs::File;
 use std::io::{self, BufWriter};
@@ -13,7 +12,7 @@ struct Csv {
     column_types: Vec<ColumnType>,
 }
 
-/// A table of these columns in `file`.
+/// Begins a table of these columns in `file`.
 pub(super) fn open(
     file: BufWriter<File>,
     columns: &[(&'static str, ColumnType)],
@@ -56,7 +55,7 @@ impl Table for Csv {
     }
 }
 
-/// A cell as text; bytes in hexadecimal digits.
+/// Formats a cell; bytes as hexadecimal digits.
 fn text(cell: Cell) -> String {
     match cell {
         Cell::Empty | Cell::FloatList(_) => String::new(),

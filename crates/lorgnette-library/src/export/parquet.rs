@@ -1,4 +1,4 @@
-//! A table as Parquet: columns in groups of rows, packed with Snappy.
+//! Parquet tables in row groups, compressed with Snappy.
 
 use std::fs::File;
 use std::io::{self, BufWriter};
@@ -13,17 +13,17 @@ use ::parquet::schema::parser::parse_message_type;
 
 use super::{Cell, ColumnType, Table};
 
-/// Rows of a group, which are in memory at once.
+/// Rows of a row group, which is held in memory.
 const ROWS_PER_GROUP: usize = 8192;
 
 struct Parquet {
     writer: SerializedFileWriter<BufWriter<File>>,
     column_types: Vec<ColumnType>,
-    /// By column.
+    /// Buffered values by column.
     buffered: Vec<Vec<Cell>>,
 }
 
-/// A table of these columns in `file`.
+/// Begins a table of these columns in `file`.
 pub(super) fn open(
     file: BufWriter<File>,
     columns: &[(&'static str, ColumnType)],
@@ -37,7 +37,7 @@ pub(super) fn open(
     Ok(Box::new(Parquet { writer, buffered: vec![Vec::new(); column_types.len()], column_types }))
 }
 
-/// The columns in Parquet's own words.
+/// Returns the Parquet schema of the columns.
 fn message(columns: &[(&'static str, ColumnType)]) -> String {
     let field = |(name, column_type): &(&str, ColumnType)| match column_type {
         ColumnType::Text => format!("OPTIONAL BYTE_ARRAY {name} (UTF8);"),
@@ -46,7 +46,8 @@ fn message(columns: &[(&'static str, ColumnType)]) -> String {
         ColumnType::Float => format!("OPTIONAL DOUBLE {name};"),
         ColumnType::FloatList(_) => {
             format!(
-                "REQUIRED GROUP {name} (LIST) {{ REPEATED GROUP list {{ REQUIRED FLOAT element; }} }}"
+                "REQUIRED GROUP {name} (LIST) {{ REPEATED GROUP list {{ REQUIRED FLOAT element; }} \
+                 }}"
             )
         }
     };
@@ -72,7 +73,7 @@ impl Table for Parquet {
 }
 
 impl Parquet {
-    /// Writes the rows that wait.
+    /// Writes the buffered rows as a row group.
     fn group(&mut self) -> Result<(), ParquetError> {
         let mut group = self.writer.next_row_group()?;
         for (column_type, cells) in self.column_types.iter().zip(&mut self.buffered) {
@@ -93,7 +94,7 @@ fn write_column(
     if matches!(column_type, ColumnType::FloatList(_)) {
         return write_lists(column, &cells);
     }
-    // Of a value that may be missing, Parquet wants a 1 where it is there.
+    // The definition level of an optional value is 1 where it is present.
     let definition_levels: Vec<i16> =
         cells.iter().map(|cell| i16::from(*cell != Cell::Empty)).collect();
     let written = match column_type {
@@ -119,7 +120,7 @@ fn write_column(
     written.map(|_| ())
 }
 
-/// Lists of numbers: a list's first number begins anew (repetition 0), the others go on (1).
+/// Writes lists: the repetition level is 0 for the first number of a list and 1 for the others.
 fn write_lists(
     column: &mut SerializedColumnWriter<'_>,
     cells: &[Cell],

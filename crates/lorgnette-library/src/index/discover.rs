@@ -1,4 +1,4 @@
-//! Which photos there are.
+//! Discovery of photos in folders.
 
 use std::collections::BTreeSet;
 use std::fs::{self, Metadata};
@@ -12,32 +12,31 @@ use walkdir::{DirEntry, WalkDir};
 use crate::error::{Error, Result};
 use crate::library::name;
 
-/// A photo's file, not opened yet.
+/// A photo's file, unopened.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct File {
     pub(crate) path: PathBuf,
     pub(crate) bytes: u64,
-    /// Nanoseconds since 1970.
+    /// Modification time in nanoseconds since 1970.
     pub(crate) modified: i64,
 }
 
-/// What is in the folders.
+/// Contents of the folders.
 #[derive(Debug, Default)]
 pub(crate) struct Discovered {
-    /// The folders and files that were named, absolute.
+    /// Absolute paths of the folders and files given.
     pub(crate) roots: Vec<PathBuf>,
-    /// In the order of their paths, each once.
+    /// Distinct files in the order of paths.
     pub(crate) files: BTreeSet<File>,
-    /// Folders that could not be looked into, and links that lead nowhere, with the reason.
+    /// Unreadable folders and broken links, with the error.
     pub(crate) inaccessible: Vec<(PathBuf, String)>,
 }
 
-/// The photos in `folders`, and those within folders within them. Links are followed, but not in
-/// circles; hidden files and folders are left out. A folder that is gone has no photos if it
-/// `was_indexed`.
+/// Finds the photos in `folders` and their subfolders. Follows links but not cycles; skips hidden
+/// files and folders. A folder that is gone has no photos if it `was_indexed`.
 ///
 /// # Errors
-/// If a folder that is named is not there, or its path cannot be made absolute.
+/// If a given folder does not exist, or its path cannot be made absolute.
 pub(crate) fn discover(
     folders: &[PathBuf],
     was_indexed: impl Fn(&Path) -> bool,
@@ -67,7 +66,7 @@ pub(crate) fn discover(
 }
 
 impl Discovered {
-    /// Whether nothing can be said about a path, for its folder could not be looked into.
+    /// Returns whether a path is in a folder that could not be read.
     pub(crate) fn is_inaccessible(&self, path: &Path) -> bool {
         self.inaccessible.iter().any(|(folder, _)| path.starts_with(folder))
     }
@@ -100,8 +99,8 @@ impl Discovered {
 
     fn record_error(&mut self, error: &walkdir::Error) {
         let (Some(path), Some(cause)) = (error.path(), error.io_error()) else { return };
-        // Any folder may hold photos, but of links that lead nowhere only those do that are called
-        // so.
+        // A broken link is reported only if it has the extension of a photo; an unreadable folder
+        // always.
         if cause.kind() != io::ErrorKind::NotFound || has_photo_extension(path) {
             self.inaccessible.push((path.to_owned(), format!("cannot be read: {cause}")));
         }
@@ -112,7 +111,7 @@ fn is_hidden(entry: &DirEntry) -> bool {
     entry.file_name().as_encoded_bytes().starts_with(b".")
 }
 
-/// A file that is named itself is a photo whatever it is called.
+/// A file given itself is a photo whatever its extension.
 fn is_photo(entry: &DirEntry) -> bool {
     entry.file_type().is_file() && (entry.depth() == 0 || has_photo_extension(entry.path()))
 }

@@ -1,4 +1,4 @@
-//! From a photo's file to what a library notes of it: everything that needs no library.
+//! Reading of photo files: bytes, digest and EXIF.
 
 use std::fs::{self, File};
 use std::io::{self, Cursor, Read as _};
@@ -12,23 +12,23 @@ use sha2::{Digest as _, Sha256};
 /// SHA-256 of a file.
 pub(crate) type Digest = [u8; 32];
 
-/// The bytes of a photo's file, and their digest.
+/// Bytes of a photo's file and their digest.
 pub(crate) struct Contents {
     name: String,
     bytes: Vec<u8>,
     pub(crate) digest: Digest,
 }
 
-/// What the camera noted.
+/// Metadata of the camera.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct CaptureInfo {
-    /// Local time, `YYYY-MM-DDTHH:MM:SS`.
+    /// Local time of capture, `YYYY-MM-DDTHH:MM:SS`.
     pub(crate) taken: Option<String>,
-    /// EXIF's number, 1 to 8.
+    /// EXIF orientation, 1 to 8.
     pub(crate) orientation: Option<u32>,
 }
 
-/// Reads a file whole. `Err` says why it cannot be read.
+/// Reads a file and computes its digest.
 pub(crate) fn contents(path: &Path, options: &OpenOptions) -> Result<Contents, PictureError> {
     let name = path.display().to_string();
     let bytes = bytes(path, options.max_bytes)
@@ -37,7 +37,7 @@ pub(crate) fn contents(path: &Path, options: &OpenOptions) -> Result<Contents, P
     Ok(Contents { name, bytes, digest })
 }
 
-/// One byte past the limit is enough for the decoder to refuse it.
+/// Reads up to one byte past the limit, so that the decoder can refuse a larger file.
 fn bytes(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     // Opening a pipe would wait for a writer.
     if !fs::metadata(path)?.is_file() {
@@ -55,7 +55,7 @@ impl Contents {
         options.decode(&self.bytes, &self.name)
     }
 
-    /// What the camera noted; nothing where there is nothing, or nothing that makes sense.
+    /// Returns the camera's metadata; fields that are missing or invalid are `None`.
     pub(crate) fn capture(&self) -> CaptureInfo {
         let mut reader = exif::Reader::new();
         reader.continue_on_error(true);
@@ -71,8 +71,8 @@ impl Contents {
     }
 }
 
-/// A time as EXIF writes it, `YYYY:MM:DD HH:MM:SS`, as ISO 8601 does; cameras without a clock write
-/// blanks or zeros.
+/// Converts an EXIF time, `YYYY:MM:DD HH:MM:SS`, to ISO 8601. Cameras without a clock write blanks
+/// or zeros, which give `None`.
 fn time(value: &Value) -> Option<String> {
     let Value::Ascii(texts) = value else { return None };
     let time = exif::DateTime::from_ascii(texts.first()?).ok()?;

@@ -1,4 +1,4 @@
-//! What a library is told: the only place that changes photos and what was found in them.
+//! Writing of photos and detections; no other module changes them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use crate::library::Library;
 use crate::photo::State;
 use crate::{bytes, classes, correct};
 
-/// The model's number, and a place for its classes if it is new.
+/// Returns the id of the model; inserts it and its classes if it is new.
 pub(super) fn model(library: &mut Library, model_record: &ModelRecord) -> Result<i64> {
     let transaction = library.transaction()?;
     let sql = "SELECT id FROM model WHERE fingerprint = ?";
@@ -47,7 +47,7 @@ fn new_model(connection: &Connection, model_record: &ModelRecord) -> Result<i64>
     Ok(model)
 }
 
-/// Notes which folders were indexed.
+/// Stores the indexed folders.
 pub(super) fn folders(library: &mut Library, roots: &[PathBuf]) -> Result<()> {
     let transaction = library.transaction()?;
     for root in roots {
@@ -57,7 +57,7 @@ pub(super) fn folders(library: &mut Library, roots: &[PathBuf]) -> Result<()> {
     Ok(transaction.commit()?)
 }
 
-/// Marks photos that have come back as they were.
+/// Marks photos that have come back unchanged as present.
 pub(super) fn mark_returned(library: &mut Library, paths: &[&PathBuf]) -> Result<()> {
     let transaction = library.transaction()?;
     for path in paths {
@@ -68,20 +68,21 @@ pub(super) fn mark_returned(library: &mut Library, paths: &[&PathBuf]) -> Result
     Ok(transaction.commit()?)
 }
 
-/// Marks photos that were in one of the roots and are gone; how many.
+/// Marks photos in the roots whose files are gone as missing; returns their number.
 pub(super) fn mark_missing(library: &mut Library, discovered: &Discovered) -> Result<usize> {
     let found = super::paths(discovered);
     let transaction = library.transaction()?;
     let mut missing_ids = Vec::new();
     for root in &discovered.roots {
         let (from, to) = bytes::prefix_range(root);
-        let sql = "SELECT id, path FROM photo WHERE (path = ?3 OR path >= ?1 AND path < ?2) AND state <> ?4";
+        let sql = "SELECT id, path FROM photo WHERE (path = ?3 OR path >= ?1 AND path < ?2) \
+                   AND state <> ?4";
         let mut statement = transaction.prepare(sql)?;
         let mut rows =
             statement.query(params![from, to, bytes::from_path(root), State::Missing])?;
         while let Some(row) = rows.next()? {
             let path = bytes::to_path(row.get_ref(1)?.as_blob()?);
-            // Hidden files are not found, and a folder that is closed hides whatever is in it.
+            // Hidden files and those in unreadable folders are not discovered but may exist.
             if !found.contains(path.as_path())
                 && !discovered.is_inaccessible(&path)
                 && is_missing(&path)
@@ -103,7 +104,7 @@ fn is_missing(path: &Path) -> bool {
     matches!(fs::exists(path), Ok(false))
 }
 
-/// Writes what became of photos.
+/// Writes results of workers.
 pub(super) struct Writer<'a> {
     connection: &'a Connection,
     model: i64,
@@ -114,7 +115,7 @@ impl<'a> Writer<'a> {
         Self { connection, model }
     }
 
-    /// Notes a photo, and what the model says of it.
+    /// Writes a photo and its detections.
     pub(super) fn record(&self, file: &File, record: &Record, summary: &mut Summary) -> Result<()> {
         let photo = self.upsert_photo(file, record, summary)?;
         match &record.outcome {
@@ -129,8 +130,8 @@ impl<'a> Writer<'a> {
         correct::apply(self.connection, photo)
     }
 
-    /// The photo's row, brought up to date: by its path, else of a photo of the same bytes that is
-    /// gone, else a new one.
+    /// Updates the row of the photo's path, else that of a missing photo with the same bytes, else
+    /// inserts one. Returns its id.
     fn upsert_photo(&self, file: &File, record: &Record, summary: &mut Summary) -> Result<i64> {
         let sql = "SELECT id, digest FROM photo WHERE path = ?";
         let mut statement = self.connection.prepare_cached(sql)?;
@@ -139,8 +140,7 @@ impl<'a> Writer<'a> {
             .optional()?;
         let photo = match (existing, record.digest) {
             (Some((photo, before)), after) => {
-                // What was found belongs to the bytes that it was found in. A file that cannot be
-                // read may be as it was.
+                // Detections belong to the bytes. A file that cannot be read may be unchanged.
                 if before.is_some() && after.is_some() && before != after {
                     detections::remove(self.connection, photo)?;
                 }
@@ -159,7 +159,7 @@ impl<'a> Writer<'a> {
         Ok(photo)
     }
 
-    /// A photo of these bytes whose file is gone.
+    /// Finds a photo with these bytes whose file is gone.
     fn find_orphan(&self, digest: &Digest) -> Result<Option<i64>> {
         let sql = "SELECT id, path FROM photo WHERE digest = ? ORDER BY id";
         let mut statement = self.connection.prepare_cached(sql)?;
@@ -185,10 +185,13 @@ impl<'a> Writer<'a> {
                 (State::Present, None)
             }
         };
-        // What could not be read is not known to have changed, and what was seen before has its
-        // size already.
-        let sql = "UPDATE photo SET path = ?2, digest = coalesce(?3, digest), bytes = ?4, modified = ?5, taken = ?6,
-                          orientation = ?7, width = coalesce(?8, width), height = coalesce(?9, height), state = ?10,
+        // A file that cannot be read is not known to have changed: its digest and its width and
+        // height stay, as its detections do.
+        let sql =
+            "UPDATE photo SET path = ?2, digest = coalesce(?3, digest), bytes = ?4, modified \
+                   = ?5, taken = ?6,
+                          orientation = ?7, width = coalesce(?8, width), height = coalesce(?9, \
+                          height), state = ?10,
                           reason = ?11
                    WHERE id = ?1";
         let (width, height) =
@@ -197,7 +200,7 @@ impl<'a> Writer<'a> {
             photo,
             bytes::from_path(&file.path),
             record.digest,
-            // Of a file that cannot be read nothing is known, so that the next run tries it again.
+            // A size of 0 makes the next run try an unreadable file again.
             record.digest.map_or(0, |_| file.bytes as i64),
             file.modified,
             record.capture.taken,
@@ -210,8 +213,7 @@ impl<'a> Writer<'a> {
         Ok(())
     }
 
-    /// Lets a photo have what was found in another of the same bytes, if it does not have it
-    /// itself.
+    /// Copies the detections of a photo with the same bytes, unless this photo has its own.
     fn copy_detections(&self, photo: i64, record: &Record, summary: &mut Summary) -> Result<()> {
         let mut analysed = self
             .connection
@@ -225,11 +227,11 @@ impl<'a> Writer<'a> {
         let mut statement = self.connection.prepare_cached(sql)?;
         let duplicate: Option<i64> =
             statement.query_row(params![record.digest, self.model], |row| row.get(0)).optional()?;
-        // If somebody has just made the library forget the other one, the next run shows this one
-        // to the model.
+        // If the other photo was just removed, the next run analyses this one.
         let Some(duplicate) = duplicate else { return Ok(()) };
         summary.copied += 1;
-        let sql = "UPDATE photo SET (width, height) = (SELECT width, height FROM photo WHERE id = ?2) WHERE id = ?1";
+        let sql = "UPDATE photo SET (width, height) = (SELECT width, height FROM photo \
+                   WHERE id = ?2) WHERE id = ?1";
         self.connection.prepare_cached(sql)?.execute([photo, duplicate])?;
         StoredDetections::read(self.connection, duplicate, self.model)?.write(
             self.connection,

@@ -1,8 +1,8 @@
-//! Days, and spans of them.
+//! Dates and date ranges.
 
 use std::fmt;
 
-/// A day of the Gregorian calendar, of the years 1 to 9999.
+/// A day of the Gregorian calendar, in the years 1 to 9999.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Day {
     /// 1 to 9999.
@@ -13,7 +13,7 @@ pub struct Day {
     pub day: u8,
 }
 
-/// From a day to another, both included; open where there is none. At least one is given.
+/// An inclusive range of days, open where a bound is `None`. At least one bound is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DateRange {
     /// The first day.
@@ -23,8 +23,8 @@ pub struct DateRange {
 }
 
 impl DateRange {
-    /// Reads a year, a month (`2024-05`), a day (`2024-05-17`), two of these with `..` between
-    /// them, or one after a sign. `None` if it is no such thing.
+    /// Parses a year, a month (`2024-05`), a day (`2024-05-17`), two of these with `..` between
+    /// them, or one after a comparator. `None` if the text is none of these.
     pub(super) fn parse(text: &str) -> Option<Self> {
         if let Some((from, to)) = text.split_once("..") {
             let from = if from.is_empty() { None } else { Some(period(from)?.0) };
@@ -45,7 +45,8 @@ impl DateRange {
         Some(Self { from, to })
     }
 
-    /// Seconds since 1970-01-01 00:00 of the first moment and of the one after the last.
+    /// Returns the range as seconds since 1970-01-01 00:00: first second, and second after the
+    /// last.
     #[must_use]
     pub fn seconds(&self) -> (Option<i64>, Option<i64>) {
         const DAY: i64 = 24 * 60 * 60;
@@ -56,7 +57,7 @@ impl DateRange {
     }
 }
 
-/// The first and the last day of a year, a month or a day.
+/// Returns the first and the last day of a year, a month or a day.
 fn period(text: &str) -> Option<(Day, Day)> {
     let mut parts = text.split('-').map(number);
     let year = parts.next()??;
@@ -77,7 +78,7 @@ fn period(text: &str) -> Option<(Day, Day)> {
     }
 }
 
-/// A number of one to four digits and nothing else.
+/// Parses one to four digits.
 fn number(text: &str) -> Option<u16> {
     (text.len() <= 4 && text.bytes().all(|byte| byte.is_ascii_digit()))
         .then(|| text.parse().ok())?
@@ -93,7 +94,7 @@ fn days_in(year: u16, month: u8) -> u8 {
 }
 
 impl Day {
-    /// A day, if the calendar has it.
+    /// Returns the day; `None` if the calendar does not have it.
     #[must_use]
     pub fn new(year: u16, month: u8, day: u8) -> Option<Self> {
         let is_valid = (1..=9999).contains(&year)
@@ -117,8 +118,8 @@ impl Day {
             .or_else(|| last_day(year - 1, 12))
     }
 
-    /// Days since 1970-01-01, counted in years that begin in March, so that a leap day is the last
-    /// of its year (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms",
+    /// Returns the days since 1970-01-01, counted in years that begin in March, so that a leap day
+    /// is the last of its year (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms",
     /// `days_from_civil`).
     fn since_1970(self) -> i64 {
         let month = i64::from(self.month);

@@ -1,4 +1,4 @@
-//! A query as text that reads as the same query.
+//! Formatting of a query. Parsing the text gives the same query.
 
 use std::fmt::{self, Display, Formatter};
 
@@ -29,7 +29,7 @@ fn joined(f: &mut Formatter<'_>, parts: &[Query], joint: &str) -> fmt::Result {
     Ok(())
 }
 
-/// Part of a larger query, in parentheses if it has parts itself.
+/// Writes part of a larger query, in parentheses if it has parts itself.
 fn within(f: &mut Formatter<'_>, part: &Query) -> fmt::Result {
     match part {
         Query::All(_) | Query::Any(_) => write!(f, "({part})"),
@@ -50,7 +50,7 @@ impl Display for Object {
 }
 
 impl Object {
-    /// With its count where it is read again as this thing's: before the other thing.
+    /// Writes the count before the related object, where the parser attributes it to this object.
     fn fmt_counted(&self, f: &mut Formatter<'_>, count: Option<Count>) -> fmt::Result {
         self.name.fmt(f)?;
         self.constraints.iter().try_for_each(|constraint| write!(f, " {constraint}"))?;
@@ -110,7 +110,8 @@ impl Display for Like {
     }
 }
 
-/// A path or a pattern, in quotation marks unless it is nothing but letters that end no value.
+/// Writes a path or pattern, in quotation marks unless all its characters are allowed in a bare
+/// value.
 struct Value<'a>(&'a str);
 
 impl Display for Value<'_> {
@@ -120,7 +121,7 @@ impl Display for Value<'_> {
     }
 }
 
-/// In quotation marks; one within is doubled.
+/// Writes a text in quotation marks; one within is doubled.
 fn quoted(f: &mut Formatter<'_>, text: &str) -> fmt::Result {
     write!(f, "\"{}\"", text.replace('"', "\"\""))
 }

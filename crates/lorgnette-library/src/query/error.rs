@@ -1,12 +1,12 @@
-//! What is wrong with a query, and at which word.
+//! Errors of the query parser.
 
 use std::fmt;
 use std::ops::Range;
 
-/// Letters of a query that are shown around the wrong word.
+/// Characters of a query that are shown around the wrong word.
 const MAX_SHOWN_CHARS: usize = 100;
 
-/// Why a query was not understood. Shown with the query, and carets below the words it is about.
+/// A parse error. Displays the query with carets below the wrong words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueryError {
     query: String,
@@ -15,18 +15,18 @@ pub struct QueryError {
 }
 
 impl QueryError {
-    /// Something is wrong with these bytes of the query.
+    /// Creates an error for a byte range of the query.
     pub(crate) fn new(query: &str, span: Range<usize>, what: impl Into<String>) -> Self {
         Self { query: query.into(), span, what: what.into() }
     }
 
-    /// What is wrong, and what to do.
+    /// Returns the cause and the remedy.
     #[must_use]
     pub fn what(&self) -> &str {
         &self.what
     }
 
-    /// The bytes of the query that it is about; empty, at the end, where something is missing.
+    /// Returns the byte range of the query; empty, at the end, if something is missing.
     #[must_use]
     pub fn span(&self) -> Range<usize> {
         self.span.clone()
@@ -40,7 +40,7 @@ impl fmt::Display for QueryError {
         let char_count = |bytes: &str| bytes.chars().count();
         let start = char_count(&self.query[..self.span.start]);
         let length = char_count(&self.query[self.span.clone()]).clamp(1, MAX_SHOWN_CHARS);
-        // A long query is shown from somewhat before the word on.
+        // A long query is shown from shortly before the word.
         let skipped = if start + length > MAX_SHOWN_CHARS {
             start - (MAX_SHOWN_CHARS / 4).min(start)
         } else {
@@ -59,7 +59,7 @@ impl fmt::Display for QueryError {
     }
 }
 
-/// A letter that neither breaks the line nor controls the terminal.
+/// Replaces characters that break the line or control the terminal.
 fn on_one_line(letter: char) -> char {
     if letter.is_control() { ' ' } else { letter }
 }

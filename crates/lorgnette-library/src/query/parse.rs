@@ -1,5 +1,4 @@
-//! Words to a tree, by recursive descent: one function for each rule of the grammar in
-//! `docs/search.md`.
+//! Recursive descent parser: one function for each rule of the grammar in `docs/search.md`.
 
 use super::scan::{Scanner, Token, TokenKind};
 use super::{
@@ -10,14 +9,15 @@ use super::{
 mod number;
 mod place;
 
-/// The longest query, in bytes.
+/// Maximum length of a query in bytes.
 const MAX_QUERY_BYTES: usize = 8 << 10;
-/// The most parentheses and NOTs within one another.
+/// Maximum depth of parentheses and NOTs.
 const MAX_DEPTH: usize = 64;
-/// The most things in a query. SQLite joins at most 64 tables, and each thing is up to two.
+/// Maximum number of objects in a query. SQLite joins at most 64 tables, and each object is up to
+/// two.
 const MAX_OBJECTS: usize = 24;
 
-/// Words that begin what is said of a thing, and so end its name.
+/// Words that begin a constraint and end a name.
 const QUALIFIER_WORDS: [&str; 21] = [
     "in",
     "at",
@@ -43,12 +43,12 @@ const QUALIFIER_WORDS: [&str; 21] = [
 ];
 /// Words that end a condition.
 const CONNECTIVES: [&str; 7] = ["and", "or", "not", "without", "no", "like", "but"];
-/// Words that are left out before a name.
+/// Articles and similar words, skipped before a name.
 pub(super) const ARTICLES: [&str; 5] = ["a", "an", "the", "some", "any"];
 
 const MISSING: &str = "a name is missing here, such as dog or \"school bus\"";
 
-/// Reads a whole query.
+/// Parses a whole query.
 pub(super) fn query(text: &str, phrases: &[String]) -> Result<Query, QueryError> {
     if text.len() > MAX_QUERY_BYTES {
         let what = format!(
@@ -74,7 +74,7 @@ pub(super) fn query(text: &str, phrases: &[String]) -> Result<Query, QueryError>
     }
 }
 
-/// Whether a name needs no quotation marks: read alone it is itself.
+/// Returns whether a name needs no quotation marks: it is parsed as itself.
 pub(crate) fn needs_no_quotes(name: &str) -> bool {
     let mut scanner = Scanner::new(name);
     let mut first = true;
@@ -88,8 +88,8 @@ pub(crate) fn needs_no_quotes(name: &str) -> bool {
     }
 }
 
-/// Whether a word may be in a name wherever it stands. More are refused than need be: quotation
-/// marks harm nobody.
+/// Returns whether a word can be part of a name in any position. Conservative: more names are
+/// quoted than necessary.
 fn is_name_word(word: &str, first: bool) -> bool {
     const OPENINGS: [&str; 9] =
         ["give", "show", "find", "list", "get", "search", "all", "every", "there"];
@@ -117,7 +117,7 @@ struct Parser<'a> {
     objects: usize,
 }
 
-/// What may be said of a thing.
+/// Tokens that can follow an object.
 enum Qualifier {
     Constraint(Constraint),
     Count(Count),
@@ -129,7 +129,7 @@ impl<'a> Parser<'a> {
         QueryError::new(self.scanner.text(), span, what)
     }
 
-    /// An error at the next token.
+    /// Returns an error at the next token.
     fn error_here(&self, what: impl Into<String>) -> QueryError {
         let mut ahead = self.scanner;
         match ahead.next() {
@@ -138,7 +138,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Leaves out "give me all images where", in its many forms, if something follows it.
+    /// Skips "give me all images where" in its forms, if something follows.
     fn skip_preamble(&mut self) {
         let mut ahead = self.scanner;
         ahead.take_one(&["please"]);
@@ -180,8 +180,7 @@ impl<'a> Parser<'a> {
         Ok(single_or(parts, Query::All))
     }
 
-    /// Whether a condition begins here that nobody can take for part of the one before, so that AND
-    /// may be left out.
+    /// Returns whether an unambiguous new condition begins here, so that AND can be omitted.
     fn begins_condition(&self) -> bool {
         match self.scanner.clone().next() {
             Ok(Token { kind: TokenKind::Word(word), .. }) => {
@@ -238,10 +237,20 @@ impl<'a> Parser<'a> {
         let value = self.scanner.value()?;
         match (field, value) {
             ("path", (pattern, _)) if !pattern.is_empty() => Ok(Query::Path(pattern)),
-            ("date", (text, place)) => DateRange::parse(&text).map(Query::DateRange).ok_or_else(|| {
-                self.error(place, "no date: write 2024, 2024-05, 2024-05-17, >2024, or 2023..2024-06 for a span")
-            }),
-            ("path", (_, place)) => Err(self.error(place, "after path: goes a part of a path, such as path:holidays")),
+            ("date", (text, place)) => {
+                DateRange::parse(&text).map(Query::DateRange).ok_or_else(|| {
+                    self.error(
+                        place,
+                        "no date: write 2024, 2024-05, 2024-05-17, >2024, or \
+                                   2023..2024-06 for a span",
+                    )
+                })
+            }
+            ("path", (_, place)) => Err(self.error(
+                place,
+                "after path: goes a part of a path, such \
+                                                           as path:holidays",
+            )),
             _ => Err(self.error(span, format!("there is no {field}: only path: and date:"))),
         }
     }
@@ -284,12 +293,12 @@ impl<'a> Parser<'a> {
                 }
             }
         }
-        // "count of dog >= 2" says it in front.
+        // The count can come first: "count of dog >= 2".
         let count = if counted { Some(self.count()?) } else { count };
         Ok(Query::Has(Condition { object, count }))
     }
 
-    /// The thing that another is left of, above, …: what is said after it is said of it.
+    /// Parses the object of a relation; constraints that follow apply to it.
     fn object(&mut self) -> Result<Object, QueryError> {
         let mut object = self.bare_object()?;
         loop {
@@ -310,7 +319,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// "in the middle and above a cat": the second is said of the same thing.
+    /// "in the middle and above a cat": both apply to the same object.
     fn skip_and_before_qualifier(&mut self) {
         let mut ahead = self.scanner;
         if ahead.take_one(&["and", "but"]) && begins_qualifier(&ahead) {
@@ -318,7 +327,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// A thing of which nothing has been said yet.
+    /// Creates an object without constraints.
     fn bare_object(&mut self) -> Result<Object, QueryError> {
         let name = self.name()?;
         self.objects += 1;
@@ -363,7 +372,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Leaves out an article, unless it is all there is.
+    /// Skips an article, unless it is the whole name.
     fn skip_article(&mut self) {
         let mut ahead = self.scanner;
         if ahead.take_one(&ARTICLES)
@@ -376,7 +385,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// A word that can only be part of a name.
+    /// Parses a word that can only be part of a name.
     fn name_word(&mut self) -> Result<Option<(&'a str, std::ops::Range<usize>)>, QueryError> {
         let mut ahead = self.scanner;
         let Token { kind: TokenKind::Word(word), span } = ahead.next()? else { return Ok(None) };
@@ -387,7 +396,7 @@ impl<'a> Parser<'a> {
         Ok(Some((word, span)))
     }
 
-    /// A known name that has words of the language in it.
+    /// Parses a known name that contains words of the language.
     fn phrase(&mut self) -> Option<Name> {
         let longest = self.phrases.iter().map(|phrase| phrase.split(' ').count()).max()?;
         let ahead = self.scanner.words_ahead(longest);
@@ -468,7 +477,7 @@ impl<'a> Parser<'a> {
     }
 }
 
-/// Whether something is said here of a thing, rather than its name going on.
+/// Returns whether a constraint begins here, rather than the name going on.
 fn begins_qualifier(scanner: &Scanner<'_>) -> bool {
     let words = scanner.words_ahead(4);
     let words: Vec<&str> = words.iter().map(|(word, _)| word.as_str()).collect();
@@ -482,7 +491,7 @@ fn begins_qualifier(scanner: &Scanner<'_>) -> bool {
     }
 }
 
-/// The only one, or all of them together.
+/// Returns the only part, or the combination of several.
 fn single_or(mut parts: Vec<Query>, combine: impl FnOnce(Vec<Query>) -> Query) -> Query {
     if parts.len() == 1 { parts.remove(0) } else { combine(parts) }
 }

@@ -2,28 +2,27 @@
 
 use std::fmt;
 
-/// Where in a photo.
+/// A place in a photo.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Place {
-    /// Wherever it is.
+    /// Anywhere.
     Anywhere,
-    /// In one of the four corners.
+    /// Any of the four corners.
     Corner,
-    /// A cell of the photo divided in thirds, or a whole row or column of them; at least one is
-    /// given.
+    /// A cell, row or column of the photo divided in thirds; at least one of the two is given.
     Thirds {
-        /// Top, middle or bottom.
+        /// Row: top, middle or bottom.
         row: Option<Third>,
-        /// Left, centre or right.
+        /// Column: left, centre or right.
         column: Option<Third>,
     },
-    /// Half of it.
+    /// A half of the photo.
     Half(Side),
-    /// A quarter: half of a half.
+    /// A quarter of the photo.
     Quarter {
-        /// Whether it is the lower one, of the upper and the lower.
+        /// Whether it is one of the lower two.
         lower: bool,
-        /// Whether it is the right one, of the left and the right.
+        /// Whether it is one of the right two.
         right: bool,
     },
 }
@@ -50,7 +49,7 @@ pub enum Side {
 }
 
 impl Place {
-    /// The place that some words without articles name, such as `top`, `left`, `corner`.
+    /// Returns the place named by words without articles, such as `top`, `left`, `corner`.
     pub(super) fn from_words(words: &[&str]) -> Option<Self> {
         let (&last, before) = words.split_last()?;
         match last {
@@ -66,7 +65,7 @@ impl Place {
         }
     }
 
-    /// The longest a name can be, in words without articles.
+    /// Maximum number of words of a place's name, without articles.
     pub(super) const MAX_WORDS: usize = 3;
 
     fn cell(words: &[&str]) -> Option<Self> {

@@ -1,17 +1,17 @@
-//! A query as words, quoted words and signs.
+//! Scanner of a query: words, quoted words and signs.
 
 use std::ops::Range;
 
 use super::{Comparator, QueryError};
 
-/// A place in a query; a copy of it looks ahead.
+/// A position in a query. A copy looks ahead.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Scanner<'a> {
     text: &'a str,
     position: usize,
 }
 
-/// A word or a sign, and its bytes in the query.
+/// A word or a sign, and its byte range in the query.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Token<'a> {
     pub(super) kind: TokenKind<'a>,
@@ -22,7 +22,7 @@ pub(super) struct Token<'a> {
 pub(super) enum TokenKind<'a> {
     Word(&'a str),
     Quoted(String),
-    /// A word and the colon after it; what follows is for [`Scanner::value`] to read.
+    /// A word and the colon after it; [`Scanner::value`] reads the value.
     Field(&'a str),
     Comparator(Comparator),
     Open,
@@ -39,7 +39,7 @@ impl<'a> Scanner<'a> {
         self.text
     }
 
-    /// The byte that is next.
+    /// Returns the position of the next byte.
     pub(super) fn position(&self) -> usize {
         self.position
     }
@@ -51,7 +51,7 @@ impl<'a> Scanner<'a> {
         Ok(Token { kind, span: start..self.position })
     }
 
-    /// The next word in small letters, if a word is next; nothing is read.
+    /// Returns the next token in lower case if it is a word, without reading it.
     pub(super) fn word_ahead(&self) -> Option<String> {
         match self.clone().next() {
             Ok(Token { kind: TokenKind::Word(word), .. }) => Some(word.to_lowercase()),
@@ -59,13 +59,13 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// The next words in small letters, at most `limit`, each with the scanner after it; nothing is
-    /// read.
+    /// Returns up to `limit` next words in lower case without reading them, each with the scanner
+    /// after it.
     pub(super) fn words_ahead(&self, limit: usize) -> Vec<(String, Self)> {
         let mut ahead = *self;
         let mut words = Vec::new();
         while let (true, Some(word)) = (words.len() < limit, ahead.word_ahead()) {
-            // It was a word a moment ago.
+            // The word was peeked.
             let _ = ahead.next();
             words.push((word, ahead));
         }
@@ -89,8 +89,8 @@ impl<'a> Scanner<'a> {
             .is_some_and(|word| expected.contains(&word.as_str()) && self.take_words(&[&word]))
     }
 
-    /// Reads a value: what is in quotation marks, or everything up to a space or a parenthesis that
-    /// was opened before.
+    /// Reads a value: a quoted text, or everything up to a space or an unmatched closing
+    /// parenthesis.
     pub(super) fn value(&mut self) -> Result<(String, Range<usize>), QueryError> {
         let start = self.skip_space();
         if let Some(closing) = self.letter().and_then(closing_mark) {
@@ -147,7 +147,7 @@ impl<'a> Scanner<'a> {
         TokenKind::Word(&self.text[start..self.position])
     }
 
-    /// What is between quotation marks; two closing ones stand for one.
+    /// Reads a quoted text; two closing marks stand for one.
     fn quoted(&mut self, start: usize, closing: char) -> Result<String, QueryError> {
         self.position += self.letter().map_or(0, char::len_utf8);
         let mut text = String::new();
@@ -176,7 +176,7 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// The mark that ends what this one begins.
+/// Returns the closing mark of an opening mark.
 fn closing_mark(mark: char) -> Option<char> {
     match mark {
         '"' | '\'' => Some(mark),
@@ -186,7 +186,7 @@ fn closing_mark(mark: char) -> Option<char> {
     }
 }
 
-/// Whether a word may have this letter in it; apostrophes, hyphens and commas are in names.
+/// Returns whether a word can contain this character; names have apostrophes, hyphens and commas.
 fn is_word_char(letter: char) -> bool {
     !letter.is_whitespace()
         && !matches!(letter, '(' | ')' | '<' | '>' | '=' | '≤' | '≥' | '"' | '“' | '”')

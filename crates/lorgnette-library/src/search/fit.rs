@@ -1,15 +1,14 @@
-//! How well a box lies in a place, or to another box: from 0, not at all, to 1, entirely.
+//! Fit of a bounding box to a place or to another box: from 0, not at all, to 1, entirely.
 //!
-//! Everything here is continuous, so that of two photos the better one comes first, and a box a
-//! pixel further on is no different photo.
+//! All functions are continuous, so that a small change of a box changes the ranking little.
 
 use crate::query::{Place, Relation, Side, Third};
 
-/// How far beyond a place the middle of a box may lie, as a share of the photo: a little less than
-/// half the width of a third, so that the middle of the photo is in no corner.
+/// Maximum distance of a box's centre from the place, as a fraction of the photo: a little less
+/// than half of a third, so that the centre of the photo is in no corner.
 const MARGIN: f64 = 0.16;
 
-/// A box in fractions of the photo: x from the left, y from the top.
+/// A bounding box in fractions of the photo: x from the left, y from the top.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[expect(missing_docs, reason = "they are what they are called")]
 pub struct BoundingBox {
@@ -19,7 +18,7 @@ pub struct BoundingBox {
     pub y1: f64,
 }
 
-/// From one coordinate to another.
+/// An interval of a coordinate.
 type Interval = (f64, f64);
 
 const WHOLE: Interval = (0.0, 1.0);
@@ -27,8 +26,8 @@ const HALVES: [Interval; 2] = [(0.0, 0.5), (0.5, 1.0)];
 const THIRDS: [Interval; 3] = [(0.0, 1.0 / 3.0), (1.0 / 3.0, 2.0 / 3.0), (2.0 / 3.0, 1.0)];
 
 impl Place {
-    /// How well a box lies here. Its middle must lie in the place, or not far beyond it; what juts
-    /// out counts half.
+    /// Returns the fit of a box. Its centre must lie in the place or near it; the part outside
+    /// counts half.
     #[must_use]
     pub fn fit(self, bounds: &BoundingBox) -> f64 {
         let corners = [THIRDS[0], THIRDS[2]];
@@ -43,7 +42,7 @@ impl Place {
         }
     }
 
-    /// Where the middle of a box can lie that fits at all: its x, its y.
+    /// Returns the intervals of x and y for the centres of boxes with a fit above 0.
     #[must_use]
     pub fn search_bounds(self) -> (Interval, Interval) {
         let (columns, rows) = self.intervals().unwrap_or((WHOLE, WHOLE));
@@ -51,7 +50,7 @@ impl Place {
         (wider(columns), wider(rows))
     }
 
-    /// Its columns and rows; none for the corners, which are four places.
+    /// Returns the intervals of x and y; `None` for the corners, which are four places.
     fn intervals(self) -> Option<(Interval, Interval)> {
         let third = |third: Option<Third>| third.map_or(WHOLE, |third| THIRDS[third as usize]);
         Some(match self {
@@ -70,7 +69,7 @@ impl Place {
 }
 
 impl Relation {
-    /// How well box `a` lies so to box `b`.
+    /// Returns the fit of box `a` to box `b`.
     #[must_use]
     pub fn fit(self, a: &BoundingBox, b: &BoundingBox) -> f64 {
         match self {
@@ -79,7 +78,7 @@ impl Relation {
             Self::Above => Self::LeftOf.fit(&a.transposed(), &b.transposed()),
             Self::Below => Self::LeftOf.fit(&b.transposed(), &a.transposed()),
             Self::Inside if a.area() > b.area() => 0.0,
-            // Half of it inside is no more inside than outside.
+            // Half of the area inside gives a fit of 0.
             Self::Inside => (2.0 * ratio(a.intersection_area(b), a.area()) - 1.0).max(0.0),
             Self::Overlapping => ratio(a.intersection_area(b), a.area().min(b.area())),
         }
@@ -105,8 +104,8 @@ fn fit_in(bounds: &BoundingBox, columns: Interval, rows: Interval) -> f64 {
     fit_along((bounds.x0, bounds.x1), columns) * fit_along((bounds.y0, bounds.y1), rows)
 }
 
-/// How well a side of a box lies in a band: how near its middle is, and how much of the shorter one
-/// is common to both.
+/// Returns the fit of one side of a box to a band, from the distance of its centre and the overlap
+/// relative to the shorter one.
 fn fit_along(side: Interval, interval: Interval) -> f64 {
     if interval == WHOLE {
         return 1.0;
@@ -115,14 +114,14 @@ fn fit_along(side: Interval, interval: Interval) -> f64 {
     let beyond = (interval.0 - middle).max(middle - interval.1).max(0.0);
     let near = (1.0 - beyond / MARGIN).max(0.0);
     let shorter = length(side).min(length(interval));
-    // A side without length lies where its middle is.
+    // A side without length lies at its centre.
     let overlap = if shorter > 0.0 { overlap(side, interval) / shorter } else { 1.0 };
     near * (1.0 + overlap.min(1.0)) / 2.0
 }
 
-/// How well `a` comes before `b` along a line, from 0 where they are half way to where their
-/// middles meet to 1 where they do not touch; less where the gap across that line is large beside
-/// the distance along it.
+/// Returns how well `a` precedes `b` along an axis. It is 0 up to half of the distance of centres at
+/// which the two touch, 1 from that distance on, and less where the gap across the axis is large
+/// relative to the distance along it.
 fn fit_before(a: Interval, b: Interval, gap: f64) -> f64 {
     let distance = (b.0 + b.1 - a.0 - a.1) / 2.0;
     if distance <= 0.0 {

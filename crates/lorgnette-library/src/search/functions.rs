@@ -1,4 +1,4 @@
-//! What SQL computes with: the same functions that a photo is judged by.
+//! SQL functions that share their code with the reference scorer.
 
 use rusqlite::Connection;
 use rusqlite::functions::{Context, FunctionFlags};
@@ -17,11 +17,11 @@ const RELATIONS: [Relation; 6] = [
     Relation::Overlapping,
 ];
 
-/// Gives a connection `place_fit(place, x0, x1, y0, y1)`, `relation_fit(relation, x0, x1, y0, y1,
-/// x0, x1, y0, y1)` and `path_fits(pattern, path)`. Places and relations are numbers: see
-/// [`place_number`] and [`relation_number`].
+/// Registers `place_fit(place, x0, x1, y0, y1)`, `relation_fit(relation, x0, x1, y0, y1, x0, x1,
+/// y0, y1)` and `path_fits(pattern, path)`. Places and relations are numbers: see [`place_number`]
+/// and [`relation_number`].
 pub(super) fn register(connection: &Connection) -> rusqlite::Result<()> {
-    // They are for our own statements; nothing in a library's file may use them.
+    // Only statements of this crate may use them, not the schema of a file.
     let flags = FunctionFlags::SQLITE_UTF8
         | FunctionFlags::SQLITE_DETERMINISTIC
         | FunctionFlags::SQLITE_DIRECTONLY;
@@ -39,17 +39,17 @@ pub(super) fn register(connection: &Connection) -> rusqlite::Result<()> {
     })
 }
 
-/// What `place_fit` knows a place by.
+/// Returns the number of a place for `place_fit`.
 pub(super) fn place_number(place: Place) -> i64 {
     places().iter().position(|known| *known == place).map_or(-1, |number| number as i64)
 }
 
-/// What `relation_fit` knows a relation by.
+/// Returns the number of a relation for `relation_fit`.
 pub(super) fn relation_number(relation: Relation) -> i64 {
     RELATIONS.iter().position(|known| *known == relation).map_or(-1, |number| number as i64)
 }
 
-/// Every place there is.
+/// Returns all places.
 fn places() -> Vec<Place> {
     let third = || std::iter::once(None).chain(THIRDS.map(Some));
     let thirds = third().flat_map(|row| third().map(move |column| Place::Thirds { row, column }));
@@ -63,7 +63,7 @@ fn places() -> Vec<Place> {
         .collect()
 }
 
-/// The first argument.
+/// Returns the first argument.
 fn number(context: &Context<'_>) -> rusqlite::Result<usize> {
     context.get::<u8>(0).map(usize::from)
 }

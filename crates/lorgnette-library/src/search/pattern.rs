@@ -1,8 +1,8 @@
-//! Patterns of paths.
+//! Glob patterns of paths.
 
-/// Whether a path fits a pattern. One without `*` and `?` may be anywhere in it; one with them goes
-/// from the beginning of the path, or of a folder's or file's name, to the path's end. `*` stands
-/// for any letters, `/` among them, `?` for any one. Capitals of ASCII do not matter.
+/// Returns whether a path matches a pattern. Without `*` and `?` the pattern is a substring; with
+/// them it matches from the beginning of the path, or of the name of a folder or file, to the
+/// path's end. `*` matches any characters, `/` included, and `?` any one. ASCII case is ignored.
 pub(super) fn glob_matches(pattern: &[u8], path: &[u8]) -> bool {
     let (pattern, path) = (pattern.to_ascii_lowercase(), path.to_ascii_lowercase());
     if !pattern.iter().any(|byte| matches!(byte, b'*' | b'?')) {
@@ -12,8 +12,7 @@ pub(super) fn glob_matches(pattern: &[u8], path: &[u8]) -> bool {
     std::iter::once(0).chain(starts).any(|start| glob_matches_whole(&pattern, &path[start..]))
 }
 
-/// The usual walk with one way back: only the last star need ever take more, so the time is at most
-/// the product of both lengths.
+/// Only the last star needs backtracking, so the time is at most the product of both lengths.
 fn glob_matches_whole(pattern: &[u8], path: &[u8]) -> bool {
     let (mut p, mut at) = (0, 0);
     let mut back: Option<(usize, usize)> = None;
@@ -41,7 +40,7 @@ fn glob_matches_whole(pattern: &[u8], path: &[u8]) -> bool {
     pattern[p..].iter().all(|byte| *byte == b'*')
 }
 
-/// The end of a UTF-8 letter, or of one byte that begins none.
+/// Returns the end of a UTF-8 character, or of one byte that begins none.
 fn after_letter(path: &[u8], at: usize) -> usize {
     let continues = |byte: &&u8| **byte & 0xc0 == 0x80;
     at + 1 + path[at + 1..].iter().take_while(continues).count()

@@ -1,4 +1,4 @@
-//! A query whose names are classes: what SQL is made of, and what a photo is judged by.
+//! A query with names resolved to classes: the input of SQL generation and of the reference scorer.
 
 use std::collections::HashMap;
 
@@ -11,13 +11,14 @@ use crate::query::{
     Comparator, Condition, Constraint, Count, DateRange, Like, Object, Place, Query, Relation,
 };
 
-/// What the network is less sure of does not count, unless the query says how sure it must be.
+/// Minimum probability of a detection, unless the query gives one.
 pub const MIN_PROBABILITY: f64 = 0.1;
 
-/// Regions whose boxes share more than this part of the smaller one count as one thing.
+/// Regions count as one object if their boxes overlap by more than this fraction of the smaller
+/// one.
 pub(super) const SAME_OBJECT_OVERLAP: f64 = 0.5;
 
-/// What a photo must have.
+/// A condition on a photo.
 #[derive(Debug)]
 pub(super) enum ResolvedQuery {
     All(Vec<ResolvedQuery>),
@@ -26,21 +27,21 @@ pub(super) enum ResolvedQuery {
     Has(Box<Target>, Option<Count>),
     Path(String),
     DateRange(DateRange),
-    /// The photos that are similar enough, and how similar they are.
+    /// Photos that are similar enough, with their similarity.
     Like {
         text: String,
         similar: HashMap<i64, f64>,
     },
 }
 
-/// A thing that is looked for.
+/// An object to find.
 #[derive(Debug)]
 pub(super) struct Target {
-    /// What the query calls it.
+    /// Name in the query.
     pub(super) name: String,
-    /// The query's words for it and what is said of it.
+    /// Text of the object and its constraints in the query.
     pub(super) text: String,
-    /// Its classes, in ascending order.
+    /// Classes in ascending order.
     pub(super) classes: Vec<i64>,
     pub(super) places: Vec<Place>,
     pub(super) covering: Vec<(Comparator, f64)>,
@@ -48,7 +49,7 @@ pub(super) struct Target {
     pub(super) related: Option<(Relation, Box<Target>)>,
 }
 
-/// What settles what a query means.
+/// Context for resolving a query.
 pub(super) struct Resolver<'a> {
     pub(super) library: &'a Library,
     pub(super) vocabulary: Vocabulary,
@@ -56,7 +57,7 @@ pub(super) struct Resolver<'a> {
 }
 
 impl ResolvedQuery {
-    /// Settles what names mean and which photos are similar.
+    /// Resolves names to classes and `like` to similar photos.
     pub(super) fn new(query: &Query, resolver: &Resolver<'_>) -> Result<Self> {
         let parts = |parts: &[Query]| {
             parts.iter().map(|part| Self::new(part, resolver)).collect::<Result<_>>()
@@ -76,8 +77,8 @@ impl ResolvedQuery {
         let target =
             |count| Ok(Self::Has(Box::new(Target::new(&condition.object, vocabulary)?), count));
         match condition.count {
-            // A photo without any has it too, and in no table: so it is the others that are looked
-            // for.
+            // Photos without the object also match and are in no table, so the condition is
+            // negated.
             Some(count) if count.comparator.holds(0, count.value) => {
                 Ok(Self::Not(Box::new(target(Some(negated(count)))?)))
             }
@@ -96,13 +97,13 @@ impl ResolvedQuery {
     }
 }
 
-/// The comparison that holds for the same numbers above 0 as this one does not.
+/// Returns the complement of a comparison for counts above 0.
 fn negated(count: Count) -> Count {
     let comparator = match count.comparator {
         Comparator::Less => Comparator::GreaterOrEqual,
         Comparator::LessOrEqual => Comparator::Greater,
         Comparator::GreaterOrEqual => Comparator::Less,
-        // It holds for 0, so it says "= 0".
+        // The comparison holds for 0, so it is "= 0".
         Comparator::Equal => Comparator::Greater,
         Comparator::Greater => Comparator::LessOrEqual,
     };
@@ -142,8 +143,8 @@ impl Target {
         Ok(target)
     }
 
-    /// Whether only its being there matters, so that the network's answer for the photo as a whole
-    /// is as good.
+    /// Returns whether the object has no constraint on place, size, relation or count, so that
+    /// image-level classes match too.
     pub(super) fn is_anywhere(&self, count: Option<Count>) -> bool {
         self.places.is_empty()
             && self.covering.is_empty()
@@ -151,12 +152,13 @@ impl Target {
             && count.is_none()
     }
 
-    /// How well a box lies in all the places.
+    /// Returns the product of the fits of a box to all places.
     pub(super) fn place_fit(&self, bounds: &BoundingBox) -> f64 {
         self.places.iter().map(|place| place.fit(bounds)).product()
     }
 
-    /// Its classes as runs of successive numbers: WordNet's kinds lie near to one another.
+    /// Returns the classes as ranges of consecutive ids: hyponyms of a synset are close to each
+    /// other.
     pub(super) fn class_ranges(&self) -> Vec<(i64, i64)> {
         let mut class_ranges: Vec<(i64, i64)> = Vec::new();
         for &class in &self.classes {

@@ -1,5 +1,4 @@
-//! One photo, judged by hand: the obvious twin of what SQL does for all of them, and what explains
-//! a score.
+//! Reference scorer for one photo: explains scores, and is compared with SQL in tests.
 
 use serde::Serialize;
 
@@ -8,59 +7,59 @@ use super::pattern;
 use super::resolve::{ResolvedQuery, SAME_OBJECT_OVERLAP, Target};
 use crate::query::{Count, DateRange, Relation};
 
-/// What is known of a photo.
+/// Facts of a photo that a query can refer to.
 #[derive(Debug, Default)]
 pub(super) struct PhotoFacts {
     pub(super) photo: i64,
     pub(super) path: Vec<u8>,
-    /// Local time of the camera, as the library has it.
+    /// Local time of capture, as stored.
     pub(super) taken: Option<String>,
-    /// Nanoseconds since 1970.
+    /// Modification time in nanoseconds since 1970.
     pub(super) modified: i64,
     pub(super) regions: Vec<DetectionRow>,
-    /// What is in the photo as a whole; boxes are all of it.
+    /// Image-level classes; their boxes are the whole photo.
     pub(super) image_scores: Vec<DetectionRow>,
 }
 
-/// Something the network saw.
+/// A detection.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct DetectionRow {
-    /// The region; 0 for a photo as a whole.
+    /// Id of the region; 0 for an image-level class.
     pub(super) id: i64,
     pub(super) class: i64,
     pub(super) bounds: BoundingBox,
     pub(super) share: f64,
     pub(super) probability: f64,
-    /// The network that says so of a photo as a whole; 0 for a region, of which it does not matter.
+    /// Id of the model of an image-level class; 0 for a region.
     pub(super) model: i64,
 }
 
-/// Why a photo has its score: a condition, what it gave, and its parts.
+/// Computation of a score: a condition, its score and its parts.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Explanation {
-    /// The condition, in the query's words.
+    /// Condition as text.
     pub condition: String,
-    /// What it gives: 0 to 1.
+    /// Score, 0 to 1.
     pub score: f64,
-    /// How the score is made of its parts.
+    /// Computation of the score from its parts.
     pub how: String,
-    /// Conditions it is made of.
+    /// Conditions it consists of.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<Explanation>,
 }
 
-/// What meets a condition.
+/// A detection that matches a condition.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct MatchedRow {
-    /// What the query calls it.
+    /// Name in the query.
     pub(super) name: String,
     pub(super) row: DetectionRow,
-    /// Whether it is the whole photo and no place of it.
+    /// Whether it is an image-level class.
     pub(super) whole: bool,
     pub(super) score: f64,
 }
 
-/// A photo that has what it must have.
+/// Score of a photo that matches.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct ScoredPhoto {
     pub(super) explanation: Explanation,
@@ -79,7 +78,7 @@ impl ScoredPhoto {
 }
 
 impl ResolvedQuery {
-    /// Judges a photo; `None` if it has not what it must have.
+    /// Scores a photo; `None` if it does not match.
     pub(super) fn score_photo(&self, facts: &PhotoFacts) -> Option<ScoredPhoto> {
         match self {
             Self::All(parts) => {
@@ -117,7 +116,7 @@ impl ResolvedQuery {
         ScoredPhoto::plain(self.text(), score, "the score of the index")
     }
 
-    /// The query's words.
+    /// Returns the condition as text.
     fn text(&self) -> String {
         let joined = |parts: &[Self], joint: &str| {
             parts.iter().map(Self::text).collect::<Vec<_>>().join(joint)
@@ -143,7 +142,7 @@ fn combine(condition: &str, score: f64, how: &str, scored_parts: Vec<ScoredPhoto
     }
 }
 
-/// What does not share much of its box with anything better; the best come first.
+/// Removes matches that overlap a better one; `chains` are in descending order of score.
 fn non_maximum_suppression(chains: &[Vec<MatchedRow>]) -> Vec<&Vec<MatchedRow>> {
     let overlaps = |a: &Vec<MatchedRow>, b: &Vec<MatchedRow>| {
         Relation::Overlapping.fit(&a[0].row.bounds, &b[0].row.bounds) > SAME_OBJECT_OVERLAP
@@ -154,7 +153,8 @@ fn non_maximum_suppression(chains: &[Vec<MatchedRow>]) -> Vec<&Vec<MatchedRow>> 
     chains.iter().enumerate().filter(is_maximum).map(|(_, chain)| chain).collect()
 }
 
-/// Whether the photo was taken, or, if that is not known, its file last changed, within the dates.
+/// Returns whether the photo's time of capture, or if unknown its modification time, is within the
+/// dates.
 fn within(dates: &DateRange, facts: &PhotoFacts) -> bool {
     if let Some(taken) = &facts.taken {
         let day = taken.get(..10).unwrap_or(taken);
@@ -195,8 +195,8 @@ impl Target {
         Some(ScoredPhoto { explanation, matched })
     }
 
-    /// The best, and, if that is the photo as a whole, the best place of it too: people want to see
-    /// where.
+    /// Returns the best match; if that is an image-level class, also the best region, to show where
+    /// it is.
     fn matches_to_show(chains: Vec<Vec<MatchedRow>>) -> Vec<MatchedRow> {
         let whole = chains.iter().take_while(|chain| chain[0].whole).count();
         let mut chains = chains.into_iter();
@@ -205,8 +205,8 @@ impl Target {
         best.into_iter().chain(place).flatten().collect()
     }
 
-    /// What each network says of the photo as a whole: the likeliest of its kinds, with the
-    /// probability of all.
+    /// Returns the image-level match of each model: the most probable matching class, with the sum
+    /// of their probabilities.
     fn image_matches<'a>(&'a self, facts: &'a PhotoFacts) -> impl Iterator<Item = MatchedRow> + 'a {
         let kinds = move |model: i64| {
             facts.image_scores.iter().filter(move |row| {
@@ -224,8 +224,8 @@ impl Target {
         })
     }
 
-    /// What meets it of this: the thing itself, with the score of all, then what it is left of,
-    /// above, ….
+    /// Returns the best chain of matches that begins at a region: the object with the score of the
+    /// chain, then the objects it is related to.
     fn best_chain(&self, row: &DetectionRow, facts: &PhotoFacts) -> Option<Vec<MatchedRow>> {
         let score = self.own_score(row)?;
         let Some((relation, other)) = &self.related else {
@@ -241,7 +241,7 @@ impl Target {
         Some(std::iter::once(self.matched(*row, score, false)).chain(chain).collect())
     }
 
-    /// Its probability as far as it is where it should be, if all that is said of it holds.
+    /// Returns the probability times the fit to the places; `None` if a constraint fails.
     fn own_score(&self, row: &DetectionRow) -> Option<f64> {
         let covers_enough =
             self.covering.iter().all(|&(comparator, value)| comparator.holds(row.share, value));
@@ -272,7 +272,7 @@ impl Target {
         format!("{}{count}{related}", self.text)
     }
 
-    /// A chain's score as a product.
+    /// Formats a chain's score as a product.
     fn how(&self, chain: &[MatchedRow]) -> String {
         let (row, fit) = (&chain[0].row, self.place_fit(&chain[0].row.bounds));
         let mut how = format!("probability {:.3}", row.probability);

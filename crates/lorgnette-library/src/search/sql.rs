@@ -1,5 +1,5 @@
-//! A goal as one SQL statement. Its text depends on the shape of the query alone: whatever the
-//! query says is bound.
+//! Translation of a query to one SQL statement. The text depends on the shape of the query alone;
+//! all values are bound.
 
 use rusqlite::types::Value;
 
@@ -7,16 +7,18 @@ use super::functions::{place_number, relation_number};
 use super::resolve::{ResolvedQuery, SAME_OBJECT_OVERLAP, Target};
 use crate::query::{Comparator, Count, DateRange, Relation};
 
-/// What the networks saw in places of a photo, in the order that `DetectionRow::read` wants.
+/// Regions of a photo, in the columns of `DetectionRow::read`.
 pub(super) const REGIONS_OF_PHOTO: &str = "
     SELECT r.id, r.class, b.x0, b.x1, b.y0, b.y1, r.share, r.mean, 0
-    FROM region AS r JOIN region_box AS b ON b.id = r.id WHERE r.photo = ? AND r.source <> 2 ORDER BY r.id";
-/// Likewise what they saw in the photo as a whole.
+    FROM region AS r JOIN region_box AS b ON b.id = r.id WHERE r.photo = ? \
+    AND r.source <> 2 ORDER BY r.id";
+/// Image-level classes of a photo, in the columns of `DetectionRow::read`.
 pub(super) const IMAGE_SCORES_OF_PHOTO: &str = "
     SELECT 0, w.class, 0.0, 1.0, 0.0, 1.0, 1.0, w.probability, c.model
-    FROM whole AS w JOIN class AS c ON c.id = w.class WHERE w.photo = ? AND w.source <> 2 ORDER BY w.class";
+    FROM whole AS w JOIN class AS c ON c.id = w.class WHERE w.photo = ? AND w.source <> 2 \
+    ORDER BY w.class";
 
-/// A statement, or part of one, and the values of its question marks, in their order.
+/// A statement or part of one, with the values of its parameters in order.
 #[derive(Debug, Default)]
 pub(super) struct Sql {
     pub(super) text: String,
@@ -46,15 +48,21 @@ impl Sql {
     }
 }
 
-/// The best photos: id, path, width, height, taken, modified, score, and how many there are in all.
+/// Selects the best photos: id, path, width, height, taken, modified, score, and the total number.
 pub(super) fn ranked(resolved: &ResolvedQuery, limit: usize) -> Sql {
-    Sql::new("SELECT p.id, p.path, p.width, p.height, p.taken, p.modified, s.score, count(*) OVER () FROM ")
-        .nest(scored(resolved))
-        .then(" AS s CROSS JOIN photo AS p WHERE p.id = s.photo AND p.state = 0 ORDER BY s.score DESC, p.path LIMIT ")
-        .bind(i64::try_from(limit).unwrap_or(i64::MAX))
+    Sql::new(
+        "SELECT p.id, p.path, p.width, p.height, p.taken, p.modified, s.score, count(*) OVER \
+              () FROM ",
+    )
+    .nest(scored(resolved))
+    .then(
+        " AS s CROSS JOIN photo AS p WHERE p.id = s.photo AND p.state = 0 \
+               ORDER BY s.score DESC, p.path LIMIT ",
+    )
+    .bind(i64::try_from(limit).unwrap_or(i64::MAX))
 }
 
-/// The photos that a goal is met by, and their scores.
+/// Selects the photos that match a condition, with their scores.
 fn scored(resolved: &ResolvedQuery) -> Sql {
     match resolved {
         ResolvedQuery::All(parts) => intersection(parts),
@@ -82,13 +90,13 @@ fn scored(resolved: &ResolvedQuery) -> Sql {
 }
 
 impl Sql {
-    /// A statement after UNION ALL.
+    /// Appends a nested statement after UNION ALL.
     fn nest_select(self, part: Self) -> Self {
         self.then("SELECT photo, score FROM ").nest(part)
     }
 }
 
-/// Photos that have everything: what only lets through or does not is asked of those that are left.
+/// Selects the photos in all scored sets, then applies the filters to them.
 fn intersection(parts: &[ResolvedQuery]) -> Sql {
     let is_filter = |resolved: &&ResolvedQuery| {
         matches!(
@@ -141,7 +149,8 @@ fn filter_condition(resolved: &ResolvedQuery, photo: &str) -> Sql {
     }
 }
 
-/// Whether photo `p` was taken, or, if nobody knows, its file was last changed, within the dates.
+/// Returns whether photo `p`'s time of capture, or if unknown its modification time, is within the
+/// dates.
 fn within(dates: &DateRange) -> Sql {
     let (from, to) = dates.seconds();
     let mut sql = Sql::new("CASE WHEN p.taken IS NULL THEN true");
@@ -161,7 +170,7 @@ fn within(dates: &DateRange) -> Sql {
     sql.then(" END")
 }
 
-/// Photos with a thing.
+/// Selects photos with an object.
 fn has(target: &Target, count: Option<Count>) -> Sql {
     match count {
         Some(count) => counted(target, count),
@@ -177,13 +186,19 @@ fn has(target: &Target, count: Option<Count>) -> Sql {
     }
 }
 
-/// Photos with so many of a thing. Of regions that share much of their boxes the best one counts,
-/// for a dog may be two breeds' regions.
+/// Selects photos by their number of regions. Of overlapping regions the best one counts: a dog may
+/// be regions of two breeds.
 fn counted(target: &Target, count: Count) -> Sql {
     Sql::new("WITH found AS MATERIALIZED ")
         .nest(regions(target))
-        .then(" SELECT photo, avg(score) AS score FROM found AS a WHERE NOT EXISTS (SELECT 1 FROM found AS b")
-        .then(" WHERE b.photo = a.photo AND (b.score > a.score OR b.score = a.score AND b.id < a.id) AND relation_fit(")
+        .then(
+            " SELECT photo, avg(score) AS score FROM found AS a WHERE NOT EXISTS (SELECT 1 \
+               FROM found AS b",
+        )
+        .then(
+            " WHERE b.photo = a.photo AND (b.score > a.score OR b.score = a.score \
+               AND b.id < a.id) AND relation_fit(",
+        )
         .bind(relation_number(Relation::Overlapping))
         .then(", a.x0, a.x1, a.y0, a.y1, b.x0, b.x1, b.y0, b.y1) > ")
         .bind(SAME_OBJECT_OVERLAP)
@@ -191,7 +206,7 @@ fn counted(target: &Target, count: Count) -> Sql {
         .bind(i64::from(count.value))
 }
 
-/// What the networks say of photos as a whole: the probabilities of a thing's kinds add up.
+/// Selects image-level scores: the sum of the probabilities of matching classes, by model.
 fn image_scores(target: &Target) -> Sql {
     let sql = Sql::new("SELECT w.photo AS photo, min(1.0, sum(w.probability)) AS score FROM ")
         .nest(class_ranges(target));
@@ -204,8 +219,9 @@ fn image_scores(target: &Target) -> Sql {
     compared(sql, "score", &target.probability)
 }
 
-/// Regions of a thing: id, photo, box and score. Both sides of a relation are found before they are
-/// joined: SQLite would look for all of the second anew for each of the first.
+/// Selects the regions of an object: id, photo, box and score. Both sides of a relation are
+/// materialised before the join; otherwise SQLite evaluates the second once for each row of the
+/// first.
 fn regions(target: &Target) -> Sql {
     let own = Sql::new("SELECT * FROM ").nest(own_regions(target)).then(" WHERE score > 0");
     let Some((relation, other)) = &target.related else { return own };
@@ -213,7 +229,10 @@ fn regions(target: &Target) -> Sql {
         .nest(own)
         .then(", b AS MATERIALIZED ")
         .nest(regions(other))
-        .then(" SELECT a.id AS id, a.photo AS photo, a.x0 AS x0, a.x1 AS x1, a.y0 AS y0, a.y1 AS y1, ")
+        .then(
+            " SELECT a.id AS id, a.photo AS photo, a.x0 AS x0, a.x1 AS x1, a.y0 AS y0, a.y1 AS \
+               y1, ",
+        )
         .then("max(a.score * b.score * relation_fit(")
         .bind(relation_number(*relation))
         .then(", a.x0, a.x1, a.y0, a.y1, b.x0, b.x1, b.y0, b.y1)) AS best FROM a CROSS JOIN b")
@@ -221,11 +240,12 @@ fn regions(target: &Target) -> Sql {
     Sql::new("SELECT id, photo, x0, x1, y0, y1, best AS score FROM ").nest(best)
 }
 
-/// Regions of a thing for itself. The box is asked for first: its tree knows class and place at
-/// once.
+/// Selects the regions of an object without its relation. The box comes first in the join: its
+/// R*Tree filters by class and place at once.
 fn own_regions(target: &Target) -> Sql {
     let mut sql = Sql::new(
-        "SELECT b.id AS id, r.photo AS photo, b.x0 AS x0, b.x1 AS x1, b.y0 AS y0, b.y1 AS y1, r.mean",
+        "SELECT b.id AS id, r.photo AS photo, b.x0 AS x0, b.x1 AS x1, b.y0 AS y0, b.y1 AS y1, \
+         r.mean",
     );
     for place in &target.places {
         sql =
@@ -248,7 +268,7 @@ fn own_regions(target: &Target) -> Sql {
     compared(compared(sql, "r.mean", &target.probability), "r.share", &target.covering)
 }
 
-/// The runs of a thing's classes, as a table.
+/// Selects the ranges of an object's classes as a table.
 fn class_ranges(target: &Target) -> Sql {
     let mut sql = Sql::new("SELECT column1 AS first, column2 AS last FROM (VALUES ");
     for (number, (first, last)) in target.class_ranges().into_iter().enumerate() {

@@ -1,4 +1,4 @@
-//! SQL and plain code must find the same photos, with the same scores, whatever is asked.
+//! SQL and the reference scorer find the same photos with the same scores.
 
 use rusqlite::params;
 
@@ -9,10 +9,10 @@ use crate::library::Library;
 use crate::photo::Photo;
 use crate::query::Query;
 
-/// Photos of a made-up library.
+/// Number of photos of the synthetic library.
 const PHOTOS: usize = 100;
 
-/// Numbers that look random and are the same each time (Marsaglia's xorshift).
+/// Deterministic pseudo-random numbers (Marsaglia's xorshift).
 struct Numbers(u64);
 
 impl Numbers {
@@ -23,7 +23,7 @@ impl Numbers {
         (self.0 % bound as u64) as usize
     }
 
-    /// A twentieth, so that equal values and touching boxes come up.
+    /// A multiple of a twentieth, so that equal values and touching boxes occur.
     fn share(&mut self) -> f64 {
         self.below(21) as f64 / 20.0
     }
@@ -33,7 +33,7 @@ impl Numbers {
     }
 }
 
-/// A library of photos with some of a few classes in them: dogs, cats, buses, pots.
+/// A library of photos with detections of a few classes: dogs, cats, buses, pots.
 fn library(folder: &tempfile::TempDir) -> Library {
     let library = Library::create(folder.path().join("made-up.lgn")).unwrap();
     let connection = library.connection();

@@ -62,7 +62,8 @@ fn a_library_with_anything_else_in_it_is_refused() {
         ("CREATE INDEX i ON photo (randomblob(1000000000))", "error"),
         ("DROP INDEX photo_by_digest", "'photo_by_digest' is missing"),
         (
-            "UPDATE sqlite_schema SET sql = 'CREATE VIRTUAL TABLE region_box USING rtree(id, a, b)' WHERE name = 'region_box'",
+            "UPDATE sqlite_schema SET sql = 'CREATE VIRTUAL TABLE region_box USING rtree(id, a, \
+             b)' WHERE name = 'region_box'",
             "region_box",
         ),
         ("PRAGMA application_id = 7", "another program"),

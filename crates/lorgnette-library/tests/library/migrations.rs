@@ -60,7 +60,8 @@ fn a_later_version_is_refused_and_left_alone() {
 /// Tables and indices, but for what SQLite counts for its planner.
 fn schema_of(path: &Path) -> Vec<String> {
     let connection = rusqlite::Connection::open(path).unwrap();
-    let sql = "SELECT name || ': ' || coalesce(sql, '') FROM sqlite_schema WHERE name NOT LIKE 'sqlite_stat%' ORDER BY name";
+    let sql = "SELECT name || ': ' || coalesce(sql, '') FROM sqlite_schema \
+               WHERE name NOT LIKE 'sqlite_stat%' ORDER BY name";
     connection
         .prepare(sql)
         .unwrap()

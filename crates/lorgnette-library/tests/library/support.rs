@@ -123,7 +123,8 @@ pub(crate) fn index(
 /// Every row of every table, SQLite's own included.
 pub(crate) fn everything(path: &Path) -> String {
     let connection = rusqlite::Connection::open(path).unwrap();
-    let sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'region_box_%' AND name NOT LIKE 'class_name_%' ORDER BY name";
+    let sql = "SELECT name FROM sqlite_schema WHERE type = 'table' \
+               AND name NOT LIKE 'region_box_%' AND name NOT LIKE 'class_name_%' ORDER BY name";
     let mut statement = connection.prepare(sql).unwrap();
     let names: Vec<String> =
         statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();

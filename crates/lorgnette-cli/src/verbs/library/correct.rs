@@ -12,35 +12,35 @@ use crate::Outcome;
 use crate::messages::{Messages, count};
 use crate::stream::write_report;
 
-/// Say what is in photos, against the network; it is kept when they are indexed again
+/// Correct detections in photos; corrections stay when photos are indexed again
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// Photos in the library; without any, all corrections are listed
     #[arg(value_name = "PHOTO")]
     photos: Vec<PathBuf>,
 
-    /// A class that was found and is not there: a name or a synset
+    /// A detected class that is wrong: a name or a synset
     #[arg(long, value_name = "NAME", requires = "photos")]
     wrong: Option<String>,
 
-    /// A class that is there; with --wrong, wherever that was found
+    /// A class that is in the photo; with --wrong, at the places where that was detected
     #[arg(long, value_name = "NAME", requires = "photos")]
     right: Option<String>,
 
-    /// Where: left, top, right, bottom as fractions of the photo
+    /// Box of the class: left, top, right, bottom as fractions of the photo
     #[arg(long, value_name = "L,T,R,B", requires = "right")]
     r#box: Option<Bounds>,
 
-    /// Let --right be a name that no network knows
+    /// Allow a name for --right that no network has
     #[arg(long, requires = "right")]
     new_name: bool,
 
-    /// Take back all that was said of these photos
+    /// Remove all corrections of these photos
     #[arg(long, requires = "photos", conflicts_with_all = ["wrong", "right"])]
     undo: bool,
 }
 
-/// A place in a photo.
+/// Left, top, right and bottom as fractions of a photo.
 #[derive(Clone, Copy, Debug)]
 struct Bounds([f64; 4]);
 
@@ -54,7 +54,7 @@ impl FromStr for Bounds {
     }
 }
 
-/// Corrects, takes back or lists.
+/// Runs the verb.
 pub(super) fn run(
     arguments: &Arguments,
     library: &mut Library,

@@ -10,24 +10,23 @@ use crate::Outcome;
 use crate::arguments::{Global, ReportFormat};
 use crate::stream::{write_json, write_report};
 
-/// Photos that are there more than once
+/// List duplicate photos
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Also those that are nearly the same: resized, compressed again, a little cropped, one of a
-    /// burst
+    /// Include near duplicates: resized, recompressed, slightly cropped, or of one burst
     #[arg(long)]
     near: bool,
 
-    /// How similar those are at least: the cosine of the angle between their features
+    /// Minimum similarity of near duplicates: the cosine of the angle between their features
     #[arg(long, value_name = "S", default_value_t = 0.9, requires = "near")]
     threshold: f64,
 
-    /// How to write them: a paragraph, or one JSON object a group
+    /// Output format: a paragraph or one JSON object for each group
     #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
     format: ReportFormat,
 }
 
-/// Looks for them.
+/// Runs the verb.
 pub(super) fn run(arguments: &Arguments, library: &Library, global: &Global) -> Result<Outcome> {
     let groups = if arguments.near {
         let named = global.model.as_deref().and_then(|name| name.to_str());

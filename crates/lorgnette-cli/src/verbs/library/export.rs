@@ -10,29 +10,29 @@ use super::model_with_features;
 use crate::Outcome;
 use crate::messages::{Messages, count};
 
-/// Write what is in the library as a table: Parquet or CSV
+/// Export a table as Parquet or CSV
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// The file to write, by its ending: .parquet or .csv
+    /// File to write; its extension is .parquet or .csv
     #[arg(value_name = "OUT")]
     out: PathBuf,
 
-    /// Which table
+    /// Table to export
     #[arg(long, value_enum, default_value_t = TableName::Findings)]
     what: TableName,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum TableName {
-    /// A row for each thing that was found: photo, class, box, probability
+    /// A row for each detection: photo, class, box, probability
     Findings,
     /// A row for each photo: path, digest, size, dates, state
     Photos,
-    /// A row for each photo with the features of the model that looked at most
+    /// A row for each photo, with features of the model that analysed the most photos
     Features,
 }
 
-/// Exports.
+/// Runs the verb.
 pub(super) fn run(arguments: &Arguments, library: &Library, messages: Messages) -> Result<Outcome> {
     let export_table = match arguments.what {
         TableName::Findings => ExportTable::Detections,

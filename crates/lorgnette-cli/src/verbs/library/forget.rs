@@ -9,19 +9,19 @@ use lorgnette_library::Library;
 use crate::Outcome;
 use crate::messages::{Messages, count};
 
-/// Take photos out of the library; their files stay where they are
+/// Remove photos from the library; their files are not touched
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Photos, or folders with all that is in them
+    /// Photos, or folders with all photos in them
     #[arg(value_name = "PATH", required_unless_present = "vanished")]
     paths: Vec<PathBuf>,
 
-    /// Only those that have vanished; without a path, wherever they were
+    /// Only vanished photos; without a path, all of them
     #[arg(long)]
     vanished: bool,
 }
 
-/// Forgets.
+/// Runs the verb.
 pub(super) fn run(
     arguments: &Arguments,
     library: &mut Library,

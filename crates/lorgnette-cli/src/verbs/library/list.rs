@@ -10,14 +10,14 @@ use crate::Outcome;
 use crate::arguments::ReportFormat;
 use crate::stream::{write_json, write_report};
 
-/// The photos the library knows; of those that cannot be read, the reason
+/// List the photos of the library; for unreadable ones, with the reason
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Only those in this state
+    /// Only photos in this state
     #[arg(long, value_enum)]
     state: Option<StateName>,
 
-    /// How to write the list: a path a line, or one JSON object a photo
+    /// Output format: a path a line, or one JSON object a photo
     #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
     format: ReportFormat,
 }
@@ -29,7 +29,7 @@ enum StateName {
     Unreadable,
 }
 
-/// Lists.
+/// Runs the verb.
 pub(super) fn run(arguments: &Arguments, library: &Library) -> Result<Outcome> {
     let state = arguments.state.map(|state| match state {
         StateName::Present => State::Present,
@@ -60,7 +60,7 @@ pub(super) fn run(arguments: &Arguments, library: &Library) -> Result<Outcome> {
     failed.map_or(Ok(Outcome::Done), |error| Err(error.into()))
 }
 
-/// What is known of a photo, under names for other programs.
+/// Returns the record of a photo as JSON.
 pub(super) fn in_json(photo: &Photo) -> serde_json::Value {
     json!({
         "photo": photo.path.to_string_lossy(),
@@ -84,7 +84,7 @@ fn in_words(photo: &Photo) -> String {
     }
 }
 
-/// A state in a word.
+/// Returns the name of a state.
 pub(super) fn state_name(state: State) -> &'static str {
     match state {
         State::Present => "present",

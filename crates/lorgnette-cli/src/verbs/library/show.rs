@@ -13,19 +13,19 @@ use crate::Outcome;
 use crate::arguments::ReportFormat;
 use crate::stream::{write_json, write_report};
 
-/// What the library knows of photos
+/// Show the record and detections of photos
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// Photos in the library
     #[arg(value_name = "PHOTO", required = true)]
     photos: Vec<PathBuf>,
 
-    /// How to write it
+    /// Output format
     #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
     format: ReportFormat,
 }
 
-/// Shows.
+/// Runs the verb.
 pub(super) fn run(arguments: &Arguments, library: &Library) -> Result<Outcome> {
     for path in &arguments.photos {
         let (photo, detections) = (library.photo(path)?, library.detections(path)?);
@@ -38,13 +38,23 @@ pub(super) fn run(arguments: &Arguments, library: &Library) -> Result<Outcome> {
 }
 
 fn in_json(photo: &Photo, detections: &[Detection]) -> serde_json::Value {
-    let detection = |f: &Detection| {
-        json!({"model": f.model, "index": f.class, "synset": f.synset, "name": f.name, "box": f.bounds, "share": f.share,
-               "probability": f.probability, "peak": f.peak, "source": source_name(f.source)})
-    };
     let mut object = list::in_json(photo);
-    object["findings"] = detections.iter().map(detection).collect();
+    object["findings"] = detections.iter().map(detection_json).collect();
     object
+}
+
+fn detection_json(detection: &Detection) -> serde_json::Value {
+    json!({
+        "model": detection.model,
+        "index": detection.class,
+        "synset": detection.synset,
+        "name": detection.name,
+        "box": detection.bounds,
+        "share": detection.share,
+        "probability": detection.probability,
+        "peak": detection.peak,
+        "source": source_name(detection.source),
+    })
 }
 
 fn write_text(out: &mut dyn Write, photo: &Photo, detections: &[Detection]) -> io::Result<()> {
@@ -72,7 +82,7 @@ fn write_text(out: &mut dyn Write, photo: &Photo, detections: &[Detection]) -> i
     Ok(())
 }
 
-/// Who says so, in a word.
+/// Returns the name of a detection's origin.
 pub(super) fn source_name(source: Source) -> &'static str {
     match source {
         Source::Model => "model",

@@ -16,22 +16,22 @@ use crate::messages::Messages;
 use crate::model;
 use crate::stream::{write_json, write_report};
 
-/// The photos that look most like one, which need not be in the library
+/// Find the photos most similar to one, which need not be in the library
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// The photo
     #[arg(value_name = "PHOTO")]
     photo: PathBuf,
 
-    /// How many at most
+    /// Maximum number of photos
     #[arg(long, value_name = "N", default_value_t = 20)]
     limit: usize,
 
-    /// The least similarity: the cosine of the angle between the features, 1 for the same photo
+    /// Minimum similarity: the cosine of the angle between the features, 1 for the same photo
     #[arg(long, value_name = "S", default_value_t = 0.7, allow_hyphen_values = true)]
     threshold: f64,
 
-    /// How to write them: a line, or one JSON object a photo
+    /// Output format: a line or one JSON object for each photo
     #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
     format: ReportFormat,
 
@@ -39,7 +39,7 @@ pub(crate) struct Arguments {
     input: InputArguments,
 }
 
-/// Looks for them.
+/// Runs the verb.
 pub(super) fn run(
     arguments: &Arguments,
     library: &Library,
@@ -65,7 +65,11 @@ pub(super) fn run(
             ReportFormat::Text => writeln!(out, "{similarity:.3}  {}", printable_path(path)),
             ReportFormat::Json => write_json(
                 out,
-                &json!({"photo": path.to_string_lossy(), "similarity": similarity, "model": model.name}),
+                &json!({
+                    "photo": path.to_string_lossy(),
+                    "similarity": similarity,
+                    "model": model.name,
+                }),
             ),
         })
     })?;
@@ -78,8 +82,8 @@ pub(super) fn run(
     Ok(Outcome::Done)
 }
 
-/// The features of a photo and the model that they are of: the library's own if it has them, else
-/// what the network computes.
+/// Returns the features of a photo and their model: those of the library if it has them, else
+/// computed by the network.
 pub(in crate::verbs) fn features(
     photo: &Path,
     input: &InputArguments,
@@ -111,12 +115,12 @@ fn library_features(
     Ok(library.features(photo, model.id)?.map(|features| (model, features)))
 }
 
-/// How the photos of the library were opened for a model.
+/// Returns the options with which the library's photos were opened for a model.
 fn open_options(entry: &ModelEntry) -> OpenOptions {
     OpenOptions { min_decode_size: entry.min_decode_size(), ..OpenOptions::default() }
 }
 
-/// The library's entry of a model, if it is the very same.
+/// Returns the library's entry of a model; fails if the fingerprints differ.
 fn indexed_entry(model: &Model, library: &Library) -> Result<ModelEntry> {
     let name = model.name();
     let entry = model_with_features(library, Some(name))?;

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use anyhow::Result;
 use clap::Args;
-use lorgnette_library::{Library, ModelEntry, Statistics, printable};
+use lorgnette_library::{ClassCount, Library, ModelEntry, Statistics, printable};
 use serde_json::json;
 
 use super::size;
@@ -14,19 +14,19 @@ use crate::messages::count;
 use crate::stream::{write_json, write_report};
 use crate::table::{Align, Fit, Table, width};
 
-/// What is in the library, and how much of what
+/// Show counts of photos, classes and models
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// How many classes to name, the most frequent ones
+    /// Number of classes to list, the most frequent ones
     #[arg(long, value_name = "N", default_value_t = 20)]
     top: usize,
 
-    /// How to write it
+    /// Output format
     #[arg(long, value_enum, default_value_t = ReportFormat::Text)]
     format: ReportFormat,
 }
 
-/// Counts.
+/// Runs the verb.
 pub(super) fn run(arguments: &Arguments, library: &Library) -> Result<Outcome> {
     let (statistics, models) = (library.statistics(arguments.top)?, library.models()?);
     let folders: Vec<String> =
@@ -43,8 +43,11 @@ fn in_json(
     models: &[ModelEntry],
     folders: &[String],
 ) -> serde_json::Value {
-    let model = |m: &ModelEntry| json!({"name": m.name, "photos": m.photos, "features": m.features, "settings": m.settings});
-    let class = |c: &lorgnette_library::ClassCount| json!({"synset": c.synset, "name": c.name, "photos": c.photos, "regions": c.regions, "share": c.share});
+    let years: Vec<_> = statistics
+        .years
+        .iter()
+        .map(|(year, photos)| json!({"year": year, "photos": photos}))
+        .collect();
     json!({
         "present": statistics.present,
         "vanished": statistics.missing,
@@ -55,9 +58,28 @@ fn in_json(
         "regions": statistics.regions,
         "corrections": statistics.corrections,
         "folders": folders,
-        "models": models.iter().map(model).collect::<Vec<_>>(),
-        "classes": statistics.classes.iter().map(class).collect::<Vec<_>>(),
-        "years": statistics.years.iter().map(|(year, photos)| json!({"year": year, "photos": photos})).collect::<Vec<_>>(),
+        "models": models.iter().map(model_json).collect::<Vec<_>>(),
+        "classes": statistics.classes.iter().map(class_json).collect::<Vec<_>>(),
+        "years": years,
+    })
+}
+
+fn model_json(model: &ModelEntry) -> serde_json::Value {
+    json!({
+        "name": model.name,
+        "photos": model.photos,
+        "features": model.features,
+        "settings": model.settings,
+    })
+}
+
+fn class_json(class: &ClassCount) -> serde_json::Value {
+    json!({
+        "synset": class.synset,
+        "name": class.name,
+        "photos": class.photos,
+        "regions": class.regions,
+        "share": class.share,
     })
 }
 

@@ -12,17 +12,17 @@ use crate::Outcome;
 use crate::messages::{Messages, count};
 use crate::progress::Progress;
 
-/// Check that the library is whole, and, if asked, that the photos are as it knows them
+/// Check the library for damage, and optionally the photos against it
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Also read every photo, and compare its digest
+    /// Also read every photo and compare its digest
     #[arg(long)]
     files: bool,
 }
 
-/// Checks.
+/// Runs the verb.
 pub(super) fn run(arguments: &Arguments, path: &Path, messages: Messages) -> Result<Outcome> {
-    // The words of names are checked only where the library can be written.
+    // The full-text index of names can only be checked in a writable library.
     let library = Library::open(path).or_else(|_| Library::open_read_only(path))?;
     let wrong = library.integrity()?;
     for what in &wrong {

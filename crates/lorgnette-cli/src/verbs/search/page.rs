@@ -1,4 +1,4 @@
-//! What was found, as a page to look at.
+//! Search results as an HTML page.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -14,7 +14,7 @@ use lorgnette_library::search::{Hit, SearchResults};
 use crate::messages::Messages;
 use crate::progress::Progress;
 
-/// Refuses, before anything was looked for, a file that is no page by its name: a photo is soon
+/// Refuses a file without the extension of a page before the search, so that a photo is not
 /// overwritten.
 pub(super) fn check(file: Option<&Path>) -> Result<()> {
     let extension = |file: &Path| file.extension().map(OsStr::to_ascii_lowercase);
@@ -29,7 +29,7 @@ pub(super) fn check(file: Option<&Path>) -> Result<()> {
     }
 }
 
-/// Writes the page into a file.
+/// Writes the page to a file.
 pub(super) fn write(
     file: &Path,
     query: &str,
@@ -43,7 +43,7 @@ pub(super) fn write(
     Ok(())
 }
 
-/// The page; its thumbnails are made by all cores.
+/// Returns the page; thumbnails are made on all cores.
 pub(super) fn page(query: &str, results: &SearchResults, messages: Messages) -> String {
     let mut html_page = HtmlPage::new(query, results);
     let side = html_page.side();

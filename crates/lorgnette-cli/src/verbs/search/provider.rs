@@ -1,4 +1,4 @@
-//! Looking at the photo that others are to be like.
+//! Features of the photo of `like PHOTO`.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use crate::arguments::{Global, InputArguments};
 use crate::messages::{Messages, error_chain};
 use crate::verbs::library::similar;
 
-/// Knows the photos of the library, and shows others to the network.
+/// Reads features from the library, or computes them with the network.
 pub(super) struct NetworkFeatures<'a> {
     pub(super) input: &'a InputArguments,
     pub(super) global: &'a Global,

@@ -1,4 +1,4 @@
-//! What was found, as text, JSON Lines and comma-separated values.
+//! Search results as text, JSON Lines and CSV.
 
 use std::io::{self, Write};
 
@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::stream::{write_csv_lines, write_json};
 
-/// Where the lines below a photo's begin.
+/// Indent of the lines below a photo's.
 const INDENT: &str = "           ";
 
 #[derive(Serialize)]
@@ -36,7 +36,7 @@ struct MatchJson<'a> {
     score: f64,
 }
 
-/// A line of comma-separated values: a thing in a photo, or a photo without any.
+/// A CSV record: a match in a photo, or a photo without any.
 #[derive(Serialize)]
 struct Line<'a> {
     photo: &'a str,
@@ -53,7 +53,7 @@ struct Line<'a> {
     share: Option<f64>,
 }
 
-/// For people.
+/// Writes results as text.
 pub(super) fn write_text(
     out: &mut dyn Write,
     results: &SearchResults,
@@ -95,7 +95,7 @@ fn write_explanation(
     parts.iter().try_for_each(|part| write_explanation(out, part, &format!("{indent}  ")))
 }
 
-/// One object a photo.
+/// Writes results as JSON Lines, one object a photo.
 pub(super) fn write_json_lines(
     out: &mut dyn Write,
     results: &SearchResults,
@@ -122,7 +122,7 @@ impl<'a> HitJson<'a> {
     }
 }
 
-/// A line for each thing in each photo.
+/// Writes results as CSV, a record for each match.
 pub(super) fn write_csv(out: &mut dyn Write, results: &SearchResults) -> io::Result<()> {
     write_csv_lines(out, |lines| {
         lines.write_record(HEADER)?;
@@ -174,7 +174,7 @@ impl<'a> Line<'a> {
     }
 }
 
-/// A box in pixels of the upright photo: left, top, right, bottom.
+/// Converts a box to pixels of the upright photo: left, top, right, bottom.
 fn pixels(hit: &Hit, bounds: Option<BoundingBox>) -> Option<[u32; 4]> {
     let (bounds, (width, height)) = bounds.zip(hit.width.zip(hit.height))?;
     let pixel = |share: f64, side: u32| (share.clamp(0.0, 1.0) * f64::from(side)).round() as u32;

@@ -7,7 +7,7 @@ use super::Parser;
 const SHARE: &str = "a number from 0 to 1, or with a percent sign: 0.2 or 20%";
 
 impl Parser<'_> {
-    /// Whether a comparison is next.
+    /// Returns whether a comparison is next.
     pub(super) fn comparison_follows(&mut self) -> bool {
         let before = self.scanner;
         let comparator = self.comparator();
@@ -15,13 +15,13 @@ impl Parser<'_> {
         comparator.is_some()
     }
 
-    /// `[comparator] share`; without a sign it is the least.
+    /// `[comparator] share`; a value without a comparator is the minimum.
     pub(super) fn comparison(&mut self) -> Result<Comparison, QueryError> {
         let comparator = self.comparator().unwrap_or(Comparator::GreaterOrEqual);
         Ok(Comparison { comparator, value: self.share()? })
     }
 
-    /// `[comparator] whole number`
+    /// `[comparator] integer`
     pub(super) fn count(&mut self) -> Result<Count, QueryError> {
         let comparator = self.comparator().unwrap_or(Comparator::Equal);
         let Token { kind, span } = self.scanner.next()?;
@@ -34,7 +34,7 @@ impl Parser<'_> {
         Ok(Count { comparator, value })
     }
 
-    /// The least similarity.
+    /// Parses the minimum similarity.
     pub(super) fn threshold(&mut self) -> Result<f64, QueryError> {
         let before = self.scanner;
         match self.comparator() {

@@ -1,4 +1,4 @@
-//! Places, in the words people use.
+//! Parsing of places.
 
 use lorgnette::labels::nearest_names;
 
@@ -6,7 +6,7 @@ use super::super::{Place, QueryError};
 use super::{ARTICLES, CONNECTIVES, Parser, begins_qualifier, is_photos};
 use crate::query::scan::Scanner;
 
-/// Words that places are made of, for suggestions.
+/// Words of places, for suggestions.
 const WORDS: [&str; 14] = [
     "top", "middle", "bottom", "left", "center", "right", "corner", "half", "quarter", "upper",
     "lower", "side", "row", "column",
@@ -25,7 +25,7 @@ impl Parser<'_> {
         let longest_match = (1..=longest).rev().find_map(|length| {
             let (names, after) = (&words[..length], words[length - 1].1?);
             let names: Vec<&str> = names.iter().map(|(word, _)| word.as_str()).collect();
-            // "in the middle left of cat" is in the middle.
+            // The place of "in the middle left of cat" is the middle.
             let taken = matches!(names[..], [_, .., "left" | "right"]) && is_of_object(&after);
             Place::from_words(&names).filter(|_| !taken).map(|place| (place, after))
         });
@@ -38,8 +38,8 @@ impl Parser<'_> {
         Ok(place)
     }
 
-    /// Refuses "in the top lefft" and "in the top middle corner": after a place goes no other word
-    /// of places, nor what is nearly one.
+    /// Refuses "in the top lefft" and "in the top middle corner": a place is not followed by
+    /// another word of a place, or one that resembles it.
     fn reject_misspelling(&self) -> Result<(), QueryError> {
         let next = self.scanner.word_ahead().filter(|word| !CONNECTIVES.contains(&word.as_str()));
         let Some(word) = next.filter(|_| !begins_qualifier(&self.scanner)) else { return Ok(()) };
@@ -67,7 +67,7 @@ impl Parser<'_> {
         let Some((word, _)) = words.first() else {
             return self.error(span, "a place is missing here, such as middle or top left");
         };
-        // Of several words it is the first that no place has.
+        // The error is at the first word that no place has.
         let wrong = words
             .iter()
             .find(|(word, _)| !WORDS.contains(&word.as_str()))
@@ -76,7 +76,8 @@ impl Parser<'_> {
         let advice = match near.first() {
             Some(near) => format!("did you mean {near:?}?"),
             None => format!(
-                "places are top, middle, bottom, left, right, top left and so on, corner, left half and so on, and \
+                "places are top, middle, bottom, left, right, top left and so on, corner, left \
+                 half and so on, and \
                  anywhere; for one thing within another write: inside {wrong}"
             ),
         };
@@ -84,8 +85,8 @@ impl Parser<'_> {
     }
 }
 
-/// The next words, each with the scanner after it; of `top-left`, two words, the first one leads
-/// nowhere.
+/// Returns the next words, each with the scanner after it. `top-left` gives two words; the first
+/// has no scanner of its own.
 fn split<'a>(start: &Scanner<'a>) -> Vec<(String, Option<Scanner<'a>>)> {
     let mut words = Vec::new();
     for (word, after) in start.words_ahead(Place::MAX_WORDS) {
@@ -99,7 +100,7 @@ fn split<'a>(start: &Scanner<'a>) -> Vec<(String, Option<Scanner<'a>>)> {
     words
 }
 
-/// Whether `of` and a thing follow, rather than `of the photo`.
+/// Returns whether `of` and an object follow, rather than `of the photo`.
 fn is_of_object(after: &Scanner<'_>) -> bool {
     let mut ahead = *after;
     ahead.take_one(&["of"]) && !skip_of_the_photo(&mut after.clone())
@@ -113,14 +114,14 @@ fn skip_of_the_photo(scanner: &mut Scanner<'_>) -> bool {
     let photo = is_photo_ahead(ahead);
     if photo {
         ahead.take_one(&PHOTO_ARTICLES);
-        // It is a word.
+        // The token is a word.
         let _ = ahead.next();
         *scanner = ahead;
     }
     photo
 }
 
-/// Whether "the photo" is next.
+/// Returns whether "the photo" is next.
 pub(super) fn is_photo_ahead(mut scanner: Scanner<'_>) -> bool {
     scanner.take_one(&PHOTO_ARTICLES);
     scanner.word_ahead().is_some_and(|word| is_photos(&word) || word == "frame")
