@@ -55,14 +55,16 @@ class Models:
                       location=file + '.data')
         else:
             onnx.save(model, self.out / file)
+        self.record(name, str(self.out / file), file, feeds, [key for key, _ in outputs], what)
+
+    def record(self, name, model, file, feeds, fetches, what=''):
+        """What ONNX Runtime answers, for a model that lies in `file`."""
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
-        session = onnxruntime.InferenceSession(str(self.out / file), options,
-                                               providers=['CPUExecutionProvider'])
-        answers = session.run([key for key, _ in outputs], feeds)
+        session = onnxruntime.InferenceSession(model, options, providers=['CPUExecutionProvider'])
+        answers = session.run(fetches, feeds)
         entry = {'name': name, 'graph': file, 'feeds': {}, 'fetches': {}, 'what': what}
-        for kind, arrays in (('feeds', feeds.items()),
-                             ('fetches', zip([key for key, _ in outputs], answers))):
+        for kind, arrays in (('feeds', feeds.items()), ('fetches', zip(fetches, answers))):
             for key, array in arrays:
                 path = f'{name}.{key}.npy'.replace('/', '_').replace(':', '_')
                 np.save(self.out / path, array)
@@ -575,12 +577,34 @@ def networks(models):
         {'input:0': normal(1, 6, 5, 3)}, {'w': normal(2, 3, 3, 3)}, outputs=[('output:0', FLOAT)])
 
 
+def centerface(models, path):
+    """CenterFace, whose file declares pictures of 32 x 32 and takes any multiple."""
+    model = onnx.load(path)
+    weights = {tensor.name for tensor in model.graph.initializer}
+    pictures = [value for value in model.graph.input if value.name not in weights]
+    for value in pictures + list(model.graph.output):
+        for at, dimension in enumerate(value.type.tensor_type.shape.dim):
+            if at != 1:
+                dimension.dim_param = f'{value.name}_{at}'
+    for rows, columns in ((32, 32), (64, 96), (96, 160), (160, 64)):
+        levels = np.random.default_rng(rows).integers(0, 256, (1, 3, rows // 8, columns // 8))
+        picture = levels.repeat(8, 2).repeat(8, 3).astype(np.float32)
+        models.record(f'centerface/{rows}x{columns}', model.SerializeToString(), pathlib.Path(path).name,
+                      {pictures[0].name: picture}, [value.name for value in model.graph.output])
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('out')
     parser.add_argument('--only', help='make only the models whose name contains this')
+    parser.add_argument('--centerface', metavar='FILE',
+                        help='make only the answers of this CenterFace, at several sizes')
     arguments = parser.parse_args()
     models = Models(arguments.out, arguments.only)
+    if arguments.centerface:
+        centerface(models, arguments.centerface)
+        models.finish()
+        return
     families = (convolutions, transposed_convolutions, products, pools, normalizations, functions, pairs, reductions,
                 resizes, movements, shapes, networks)
     for family in families:

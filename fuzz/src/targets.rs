@@ -4,6 +4,7 @@ mod checkpoints;
 mod graphs;
 mod labels;
 mod libraries;
+mod onnx;
 mod photos;
 mod plans;
 mod queries;
@@ -15,8 +16,9 @@ use std::path::{Path, PathBuf};
 use crate::random::Random;
 
 /// The names of the targets, in the order of [`all`].
-pub(crate) const NAMES: [&str; 9] = [
+pub(crate) const NAMES: [&str; 10] = [
     "graphs",
+    "onnx",
     "photos",
     "tensors",
     "labels",
@@ -53,6 +55,7 @@ pub(crate) struct Input {
 pub(crate) fn all(scratch: &Path) -> Vec<Box<dyn Target>> {
     vec![
         Box::new(graphs::Graphs::new()),
+        Box::new(onnx::OnnxModels::new()),
         Box::new(photos::Photos::new()),
         Box::new(tensors::Tensors),
         Box::new(labels::LabelFiles::new(scratch)),

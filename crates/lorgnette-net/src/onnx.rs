@@ -22,7 +22,7 @@ mod weights;
 
 pub(crate) use detect::is_onnx;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -50,6 +50,7 @@ pub(crate) struct OnnxModel {
     /// By name; one that cannot be read is refused when it is needed.
     initializers: BTreeMap<String, Result<Weight, String>>,
     inputs: Vec<Input>,
+    input_by_name: HashMap<String, usize>,
     outputs: Vec<String>,
     opset: i64,
     metadata: Vec<(String, String)>,
@@ -126,8 +127,11 @@ impl OnnxModel {
             initializers.insert(tensor.name.clone(), Weight::read(tensor, file, &mut external));
         }
         let is_fed = |input: &&ValueInfoProto| !initializers.contains_key(&input.name);
-        let inputs =
-            graph.input.iter().filter(is_fed).map(|input| Input::new(input, &graph.node)).collect();
+        let transposed = transposed_to_first(&graph.node);
+        let fed = graph.input.iter().filter(is_fed);
+        let inputs: Vec<Input> = fed.map(|input| Input::new(input, &transposed)).collect();
+        let numbered = inputs.iter().enumerate();
+        let input_by_name = numbered.map(|(at, input)| (input.name.clone(), at)).collect();
         let metadata =
             model.metadata_props.into_iter().map(|entry| (entry.key, entry.value)).collect();
         Ok(Self {
@@ -135,6 +139,7 @@ impl OnnxModel {
             producers,
             initializers,
             inputs,
+            input_by_name,
             outputs: graph.output.into_iter().map(|output| output.name).collect(),
             nodes: graph.node,
             opset,
@@ -252,7 +257,7 @@ impl OnnxModel {
             if let Some((known, _)) = self.initializers.get_key_value(name) {
                 return Some(known);
             }
-            self.inputs.iter().map(|input| input.name.as_str()).find(|known| *known == name)
+            self.input_by_name.get_key_value(name).map(|(known, _)| known.as_str())
         };
         known(name)
             .or_else(|| known(name.strip_suffix(":0")?))
@@ -272,12 +277,12 @@ impl OnnxModel {
     }
 
     fn input(&self, name: &str) -> Option<&Input> {
-        self.inputs.iter().find(|input| input.name == name)
+        self.input_by_name.get(name).map(|&at| &self.inputs[at])
     }
 }
 
 impl Input {
-    fn new(declared: &ValueInfoProto, nodes: &[NodeProto]) -> Self {
+    fn new(declared: &ValueInfoProto, transposed: &HashSet<&str>) -> Self {
         let tensor = declared.r#type.as_ref().and_then(|kind| kind.tensor_type.as_ref());
         let length = |length: &Option<Length>| match length {
             Some(Length::Value(n)) if *n > 0 => usize::try_from(*n).ok(),
@@ -289,8 +294,9 @@ impl Input {
         let dtype =
             tensor.and_then(|tensor| weights::dtype(tensor.elem_type)).unwrap_or(DType::F32);
         let name = declared.name.clone();
+        let is_transposed = transposed.contains(name.as_str());
         let channels_first =
-            shape.as_deref().is_some_and(|shape| is_channels_first(shape, &name, nodes));
+            shape.as_deref().is_some_and(|shape| is_channels_first(shape, is_transposed));
         Self { name, dtype: weights::computed(dtype), shape, channels_first }
     }
 
@@ -303,21 +309,23 @@ impl Input {
     }
 }
 
-/// Whether an input of four dimensions has its channels first, as ONNX's convolutions want it.
-fn is_channels_first(shape: &[Option<usize>], name: &str, nodes: &[NodeProto]) -> bool {
+/// The values that are transposed from channels last to channels first: a network that was made of
+/// one with channels last begins so.
+fn transposed_to_first(nodes: &[NodeProto]) -> HashSet<&str> {
+    let to_first = |node: &&NodeProto| {
+        let order = attributes::Attributes(node).ints("perm");
+        node.op_type == "Transpose" && order == Some(&[0, 3, 1, 2])
+    };
+    nodes.iter().filter(to_first).flat_map(|node| &node.input).map(String::as_str).collect()
+}
+
+/// Whether an input has its channels first, as ONNX's convolutions want it.
+fn is_channels_first(shape: &[Option<usize>], is_transposed: bool) -> bool {
     let [_, second, _, last] = *shape else { return false };
     let counts_colours = |n: Option<usize>| matches!(n, Some(1 | 3 | 4));
     match (counts_colours(second), counts_colours(last)) {
         (true, false) => true,
         (false, true) => false,
-        // A network that was made of one with channels last begins by transposing.
-        _ => {
-            let reads = |node: &&NodeProto| node.input.iter().any(|input| input == name);
-            let to_first = [0, 3, 1, 2];
-            !nodes.iter().filter(reads).any(|node| {
-                node.op_type == "Transpose"
-                    && attributes::Attributes(node).ints("perm") == Some(&to_first)
-            })
-        }
+        _ => !is_transposed,
     }
 }

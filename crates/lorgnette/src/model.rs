@@ -163,7 +163,7 @@ impl Model {
     fn new(name: String, network: Network, options: &ModelOptions) -> Result<Self> {
         let signature = network.signature()?;
         let family = family::recognise(&network);
-        let (preprocess, preprocess_source) = preprocessing(&name, &signature, family, options)?;
+        let (preprocess, preprocess_source) = preprocessing(&name, &network, family, options)?;
         let scores = scores_shape(&network, &signature, &preprocess)?;
         let refresh_note = refresh_plan_file(&network);
         let mut label_source =
@@ -313,8 +313,8 @@ impl Model {
         let names: Vec<&str> = self.labels().iter().map(|label| label.name).collect();
         let notes = [
             ("lorgnette.model", self.name().to_owned()),
-            ("lorgnette.preprocessing", preprocessing.to_string()),
-            ("lorgnette.classes", serde_json::to_string(&names).unwrap_or_default()),
+            (PREPROCESSING_NOTE, preprocessing.to_string()),
+            (CLASSES_NOTE, serde_json::to_string(&names).unwrap_or_default()),
         ];
         let notes = notes.map(|(name, value)| (name.to_owned(), value));
         Ok(self.network.write_onnx(
@@ -482,24 +482,38 @@ fn load_options(options: &ModelOptions) -> LoadOptions {
     }
 }
 
-/// Preprocessing from the caller's options, else from the graph, else from its family.
+/// Metadata of ONNX exports: the preprocessing, and the class names as a JSON array.
+const PREPROCESSING_NOTE: &str = "lorgnette.preprocessing";
+const CLASSES_NOTE: &str = "lorgnette.classes";
+
+/// Returns the class names in an ONNX model's metadata.
+fn noted_classes(network: &Network) -> Option<Labels> {
+    let names: Vec<String> = serde_json::from_str(network.metadata(CLASSES_NOTE)?).ok()?;
+    Some(Labels::from_names(names))
+}
+
+/// Preprocessing from the caller's options, else from the model's metadata or graph, else from its
+/// family.
 fn preprocessing(
     name: &str,
-    signature: &Signature,
+    network: &Network,
     family: Option<Family>,
     options: &ModelOptions,
 ) -> Result<(Preprocessor, PreprocessSource)> {
-    let (preprocessing, preprocess_source) = match (options.preprocess, family) {
-        (Some(preprocessing), _) => (preprocessing, PreprocessSource::Explicit),
-        (None, _) if signature.input.takes_decoded_image => {
+    let signature = network.signature()?;
+    let noted = network.metadata(PREPROCESSING_NOTE).and_then(|name| name.parse().ok());
+    let (preprocessing, preprocess_source) = match (options.preprocess, noted, family) {
+        (Some(preprocessing), ..) => (preprocessing, PreprocessSource::Explicit),
+        (None, Some(noted), _) => (noted, PreprocessSource::Recognised),
+        (None, None, _) if signature.input.takes_decoded_image => {
             (Preprocessing::Raw, PreprocessSource::Recognised)
         }
         // The node where the 2015 graph takes resized and centred images.
-        (None, None) if signature.input.name == "Mul" => {
+        (None, None, None) if signature.input.name == "Mul" => {
             (Preprocessing::Inception2015, PreprocessSource::Recognised)
         }
-        (None, Some(family)) => (family.preprocessing, PreprocessSource::Recognised),
-        (None, None) => (Preprocessing::Inception, PreprocessSource::Assumed),
+        (None, None, Some(family)) => (family.preprocessing, PreprocessSource::Recognised),
+        (None, None, None) => (Preprocessing::Inception, PreprocessSource::Assumed),
     };
     let declared = |dimension: usize| {
         signature.input.shape.as_ref().and_then(|shape| shape.get(dimension).copied().flatten())
@@ -599,7 +613,18 @@ impl LabelSource {
         let file = network.file().filter(|_| classes > 0);
         let SidecarLabels { labels, notes } =
             file.map_or_else(SidecarLabels::default, |file| SidecarLabels::find(file, classes));
-        let known = || Labels::imagenet(classes).unwrap_or_else(|| Labels::numbered(classes));
+        let known = || {
+            let noted = noted_classes(network).filter(|labels| labels.len() == classes);
+            let imagenet = Labels::imagenet(classes);
+            let is_imagenet = |noted: &Labels| {
+                imagenet.as_ref().is_some_and(|known| {
+                    known.iter().map(|label| label.name).eq(noted.iter().map(|label| label.name))
+                })
+            };
+            // ImageNet's own names know their synsets.
+            let noted = noted.filter(|noted| !is_imagenet(noted));
+            noted.or(imagenet).unwrap_or_else(|| Labels::numbered(classes))
+        };
         let (labels, file) =
             labels.map_or_else(|| (known(), None), |(labels, file)| (labels, Some(file)));
         Ok(Self { labels, file, notes })

@@ -2,6 +2,7 @@
 //! parser.
 
 mod build;
+mod onnx;
 mod wire;
 
 pub(crate) use build::{Attribute, write_node};
@@ -38,6 +39,28 @@ pub(crate) fn mutate(random: &mut Random, bytes: &[u8], other: &[u8]) -> Vec<u8>
     }
     let mut bytes = Vec::new();
     graph.write(&mut bytes);
+    bytes
+}
+
+/// As [`mutate`], for ONNX models.
+pub(crate) fn mutate_onnx(random: &mut Random, bytes: &[u8], other: &[u8]) -> Vec<u8> {
+    let (Some(mut model), Some(other)) = (
+        Message::parse(bytes, MessageKind::OnnxModel),
+        Message::parse(other, MessageKind::OnnxModel),
+    ) else {
+        return bytes.to_vec();
+    };
+    for _ in 0..=random.below(4) {
+        match random.below(10) {
+            0 | 1 => onnx::rewire(random, &mut model),
+            2 => onnx::change_operator(random, &mut model, &other),
+            3 => onnx::graft(random, &mut model, &other),
+            4 => swap_pieces(random, &mut model, &other),
+            _ => change_field(random, &mut model),
+        }
+    }
+    let mut bytes = Vec::new();
+    model.write(&mut bytes);
     bytes
 }
 
@@ -150,7 +173,8 @@ fn graft(random: &mut Random, graph: &mut Message, other: &Message) {
 fn swap_pieces(random: &mut Random, graph: &mut Message, other: &Message) {
     let mut pieces = Vec::new();
     other.clone().for_each_message(&mut |message| {
-        if !matches!(message.kind, MessageKind::Graph | MessageKind::Node) {
+        let is_whole = matches!(message.kind, MessageKind::OnnxModel | MessageKind::OnnxGraph);
+        if !is_whole && !matches!(message.kind, MessageKind::Graph | MessageKind::Node) {
             pieces.push(message.clone());
         }
     });

@@ -22,7 +22,7 @@ const NAME: &str = "damaged.pb";
 /// The graphs that the tests compare with TensorFlow.
 const CORPUS: &str = "crates/lorgnette-net/tests/operations.tar.gz";
 /// The memory limit for the activations of a plan.
-const MEMORY_LIMIT: u64 = 64 << 20;
+pub(super) const MEMORY_LIMIT: u64 = 64 << 20;
 /// Larger plans are not run: they take long and exercise nothing new.
 const MAX_ACTIVATIONS: usize = 8 << 20;
 const MAX_FLOPS: u64 = 50_000_000;
@@ -171,23 +171,7 @@ impl Runner {
             Err(error) => return must_name(name, &error).map(|()| "refused"),
         };
         graph.operations();
-        let read = Read { sample, names: graph.names().collect(), network: &network };
-        let (mut planned, mut ran) = (0, 0);
-        for attempt in 0..=ATTEMPTS {
-            let session =
-                if attempt < ATTEMPTS { read.session(attempt, random) } else { read.map(random) };
-            let Some(session) = session else { continue };
-            planned += 1;
-            if is_small(session.plan()) {
-                run(session, random)?;
-                ran += 1;
-            }
-        }
-        Ok(match (planned, ran) {
-            (0, _) => "read",
-            (_, 0) => "planned",
-            _ => "ran",
-        })
+        plan_and_run(&network, sample, random)
     }
 }
 
@@ -228,6 +212,32 @@ impl Target for Graphs {
 /// Returns the memory bound of a graph in a file of this length.
 pub(super) fn bound(length: usize) -> usize {
     (256 << 20) + 4 * MEMORY_LIMIT as usize + 160 * length
+}
+
+/// Plans a network for what its sample was made for and for other things, and runs what is small.
+/// Gives how far that came.
+pub(super) fn plan_and_run(
+    network: &Network,
+    sample: &Sample,
+    random: &mut Random,
+) -> Result<&'static str, String> {
+    let read = Read { sample, names: network.node_names().collect(), network };
+    let (mut planned, mut ran) = (0, 0);
+    for attempt in 0..=ATTEMPTS {
+        let session =
+            if attempt < ATTEMPTS { read.session(attempt, random) } else { read.map(random) };
+        let Some(session) = session else { continue };
+        planned += 1;
+        if is_small(session.plan()) {
+            run(session, random)?;
+            ran += 1;
+        }
+    }
+    Ok(match (planned, ran) {
+        (0, _) => "read",
+        (_, 0) => "planned",
+        _ => "ran",
+    })
 }
 
 /// Returns true if a run is short.

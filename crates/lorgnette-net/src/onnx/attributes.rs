@@ -46,13 +46,25 @@ impl<'a> Attributes<'a> {
 
     /// Two integers for rows and columns, each at least 1; `[1, 1]` if absent.
     pub(super) fn pair(self, name: &str) -> Result<[usize; 2], String> {
-        match self.ints(name) {
-            None => Ok([1, 1]),
-            Some(&[rows, columns]) if rows > 0 && columns > 0 => {
-                let length = |n: i64| usize::try_from(n).map_err(|_| format!("{name} of {n}"));
-                Ok([length(rows)?, length(columns)?])
-            }
-            Some(other) => Err(format!("{name} of {other:?} where two dimensions are known")),
+        let Some(values) = self.ints(name) else { return Ok([1, 1]) };
+        let fits = |value: &i64| (1..=MAX_LENGTH).contains(value);
+        match *values {
+            [rows, columns] if values.iter().all(fits) => Ok([rows as usize, columns as usize]),
+            _ => Err(format!("{name} of {values:?}, where two dimensions are known")),
         }
     }
+
+    /// Integers for rows and columns, before and after or not, that are at least 0; all 0 if absent.
+    pub(super) fn amounts<const N: usize>(self, name: &str) -> Result<[usize; N], String> {
+        let Some(values) = self.ints(name) else { return Ok([0; N]) };
+        let amount = |&value: &i64| (0..=MAX_LENGTH).contains(&value).then_some(value as usize);
+        let amounts: Option<Vec<usize>> = values.iter().map(amount).collect();
+        let amounts = amounts.and_then(|amounts| amounts.try_into().ok());
+        amounts.ok_or_else(|| {
+            format!("{name} of {values:?}, where {N} that are not negative are known")
+        })
+    }
 }
+
+/// The longest window, stride or padding: the same as of graphs.
+const MAX_LENGTH: i64 = 1 << 20;

@@ -58,6 +58,12 @@ pub(super) const TO_FIRST: [usize; 4] = [0, 3, 1, 2];
 const DEFAULT_SIDE: usize = 224;
 /// Elements up to which a constant is computed beside the graph.
 const MAX_KNOWN: usize = 1 << 16;
+/// The same of all constants together.
+const MAX_ALL_KNOWN: usize = 4 << 20;
+/// Dimensions of a value: networks have up to six.
+const MAX_RANK: usize = 32;
+/// Index tables count to 2³².
+const MAX_ELEMENTS: usize = u32::MAX as usize;
 
 /// A value that is fed.
 #[derive(Clone, Debug)]
@@ -113,6 +119,10 @@ pub(super) struct Translator<'a> {
     other_layout: HashMap<NodeId, NodeId>,
     filters: HashMap<String, NodeId>,
     names: HashSet<String>,
+    /// For each name that was made unique, how often.
+    repeated: HashMap<String, usize>,
+    /// Elements that may still be computed beside the graph.
+    budget: usize,
     /// The name of the value that is being translated: nodes beside its own have names that begin so.
     scope: String,
     unsupported: Vec<UnsupportedNode>,
@@ -133,6 +143,8 @@ impl<'a> Translator<'a> {
             other_layout: HashMap::new(),
             filters: HashMap::new(),
             names: model.names().map(str::to_owned).collect(),
+            repeated: HashMap::new(),
+            budget: MAX_ALL_KNOWN,
             scope: String::new(),
             unsupported: Vec::new(),
         }
@@ -229,6 +241,8 @@ impl<'a> Translator<'a> {
                 let is_last = channels_last || declared.is_some_and(|input| !input.channels_first);
                 let open = opened(lengths, is_last);
                 check_shape(&name, open.as_deref(), &shape)?;
+                check_volume(&shape)
+                    .map_err(|what| Error::Input(format!("input '{name}': {what}")))?;
                 Ok(self.add_input(name, dtype, channels_last, open, shape))
             }
         }
@@ -254,6 +268,8 @@ impl<'a> Translator<'a> {
             let weight =
                 weight.as_ref().map_err(|what| Error::node(name, "initializer", what.as_str()))?;
             let op = weight.operand();
+            check_volume(weight.tensor.shape())
+                .map_err(|what| Error::node(name, "initializer", what))?;
             let known = match &op {
                 Op::Const(tensor) if tensor.len() <= MAX_KNOWN => Some(tensor.clone()),
                 _ => None,
@@ -274,7 +290,8 @@ impl<'a> Translator<'a> {
         let length = |(at, length): (usize, &Option<usize>)| {
             length.unwrap_or(if is_side(at) { DEFAULT_SIDE } else { 1 })
         };
-        let shape = declared.iter().enumerate().map(length).collect();
+        let shape: Vec<usize> = declared.iter().enumerate().map(length).collect();
+        check_volume(&shape).map_err(|what| Error::Input(format!("input '{name}': {what}")))?;
         let (name, dtype) = (node_name(name).to_owned(), input.dtype);
         let open = opened(Some(declared), !input.channels_first);
         Ok(self.add_input(name, dtype, false, open, shape))
@@ -301,51 +318,52 @@ impl<'a> Translator<'a> {
     }
 
     fn add_named(&mut self, name: String, op: Op, inputs: &[NodeId]) -> Result<NodeId, String> {
-        /// Index tables count to 2³².
-        const MAX_ELEMENTS: usize = u32::MAX as usize;
         let facts: Vec<&Fact> = inputs.iter().map(|&id| self.fact(id)).collect();
         let known: Vec<Option<&Tensor>> = inputs.iter().map(|&id| self.known(id)).collect();
         let fact = infer(&op, &facts, &known)?;
-        let volume: Vec<usize> = fact.shape.iter().map(|&n| n.max(1)).collect();
-        if elements(&volume).is_none_or(|count| count > MAX_ELEMENTS) {
-            return Err(format!("the result's shape {:?} is absurd", fact.shape));
-        }
+        check_volume(&fact.shape)?;
         let value = self.fold(&op, inputs, &fact);
         let id = self.push(name, op, inputs);
         Ok(self.with_fact(id, fact, value))
     }
 
     /// The value of a node that depends on shapes and small constants alone.
-    fn fold(&self, op: &Op, inputs: &[NodeId], fact: &Fact) -> Option<Tensor> {
+    fn fold(&mut self, op: &Op, inputs: &[NodeId], fact: &Fact) -> Option<Tensor> {
         if matches!(op, Op::Shape(_) | Op::Size(_) | Op::Rank) {
             return Some(shape_value(op, &self.fact(*inputs.first()?).shape, fact));
         }
-        if let Op::Const(tensor) = op {
-            return (tensor.len() <= MAX_KNOWN).then(|| tensor.clone());
-        }
-        let takes_work = matches!(
-            op,
-            Op::Conv2d(_) | Op::DepthwiseConv2d(_) | Op::MatMul(_) | Op::Pool(_) | Op::Lrn(_)
-        );
-        let takes_work =
-            takes_work || matches!(op, Op::Resize(_) | Op::TopK { .. } | Op::Input { .. });
-        if takes_work || fact.len() > MAX_KNOWN {
+        if fact.len() > MAX_KNOWN {
             return None;
         }
-        let known: Vec<&Tensor> = inputs.iter().map(|&id| self.known(id)).collect::<Option<_>>()?;
+        if let Op::Const(tensor) = op {
+            return Some(tensor.clone());
+        }
+        let takes_work = match op {
+            Op::Conv2d(_) | Op::DepthwiseConv2d(_) | Op::MatMul(_) | Op::Pool(_) => true,
+            Op::Lrn(_) | Op::Resize(_) | Op::TopK { .. } | Op::Input { .. } => true,
+            _ => false,
+        };
+        if takes_work {
+            return None;
+        }
+        let known = inputs.iter().map(|&id| self.known(id).cloned());
+        let known: Vec<Tensor> = known.collect::<Option<_>>()?;
+        self.budget = self.budget.checked_sub(fact.len())?;
+        let known: Vec<&Tensor> = known.iter().collect();
         evaluate(op, &known, fact).ok()
     }
 
     /// A name of the value's own that no value and no other node has.
     fn unique(&mut self, suffix: &str) -> String {
         let base = format!("{}/{suffix}", self.scope);
-        let mut name = base.clone();
-        let mut count = 0;
-        while !self.names.insert(name.clone()) {
-            count += 1;
-            name = format!("{base}_{count}");
+        let count = self.repeated.entry(base.clone()).or_default();
+        loop {
+            let name = if *count == 0 { base.clone() } else { format!("{base}_{count}") };
+            *count += 1;
+            if self.names.insert(name.clone()) {
+                return name;
+            }
         }
-        name
     }
 
     pub(super) fn fact(&self, id: NodeId) -> &Fact {
@@ -481,12 +499,13 @@ impl<'a> Translator<'a> {
             )
         })?;
         let filter = Filter { weight: source.clone(), shape, form };
-        let fact = Fact::new(DType::F32, form.shape(shape));
+        let fact = Fact::new(DType::F32, form.shape(shape).ok_or("its filter is absurdly large")?);
+        check_volume(&fact.shape)?;
         // Packed filters are shared by name between graphs of other sizes.
         let scope = std::mem::replace(&mut self.scope, weight.to_owned());
         let name = self.unique(&form.suffix());
         self.scope = scope;
-        let id = self.push(name, filter.operand(), &[]);
+        let id = self.push(name, filter.operand(fact.shape.clone()), &[]);
         self.filters.insert(key, id);
         Ok(self.with_fact(id, fact, None))
     }
@@ -528,6 +547,18 @@ impl<'a> Translator<'a> {
         }
         self.graph.set_outputs(outputs);
         Ok(Translated { graph: self.graph.pruned(), shapes })
+    }
+}
+
+/// Refuses shapes that no value can have here.
+fn check_volume(shape: &[usize]) -> Result<(), String> {
+    if shape.len() > MAX_RANK {
+        return Err(format!("{} dimensions, where up to {MAX_RANK} are known", shape.len()));
+    }
+    let volume: Vec<usize> = shape.iter().map(|&n| n.max(1)).collect();
+    match elements(&volume) {
+        Some(count) if count <= MAX_ELEMENTS => Ok(()),
+        _ => Err(format!("the result's shape {shape:?} is absurd")),
     }
 }
 

@@ -160,26 +160,27 @@ impl Transposed {
     }
 
     fn phases(&self) -> usize {
-        self.stride[0] * self.stride[1]
+        self.stride[0].saturating_mul(self.stride[1])
     }
 }
 
 impl FilterForm {
-    /// The shape of the filter that is made of one of `shape`.
-    pub(super) fn shape(&self, shape: [usize; 4]) -> Vec<usize> {
+    /// The shape of the filter that is made of one of `shape`; `None` if it overflows.
+    pub(super) fn shape(&self, shape: [usize; 4]) -> Option<Vec<usize>> {
         let [first, second, rows, columns] = shape;
-        match *self {
+        Some(match *self {
             Self::Grouped { groups, .. } => vec![rows, columns, second, first / groups],
             Self::Depthwise { channels } => vec![rows, columns, channels, first / channels],
             Self::Transposed(form) => {
                 let [rows, columns] = form.taps([rows, columns]);
-                let (inputs, outputs) = match form.index {
-                    Some(_) => (first / form.groups, second * form.phases()),
-                    None => (first, second * form.phases()),
+                let inputs = match form.index {
+                    Some(_) => first / form.groups,
+                    None => first,
                 };
+                let outputs = second.checked_mul(form.phases())?;
                 vec![rows, columns, inputs, outputs]
             }
-        }
+        })
     }
 
     /// Part of the name of the node that holds the filter.
@@ -238,8 +239,7 @@ pub(super) struct Filter {
 }
 
 impl Filter {
-    pub(super) fn operand(self) -> Op {
-        let shape = self.form.shape(self.shape);
+    pub(super) fn operand(self, shape: Vec<usize>) -> Op {
         Op::Variable(LazyTensor::new(DType::F32, shape, Arc::new(self)))
     }
 }
@@ -247,7 +247,7 @@ impl Filter {
 impl TensorSource for Filter {
     fn read(&self) -> Result<Tensor> {
         let values = self.weight.tensor.to_f32();
-        let shape = self.form.shape(self.shape);
+        let shape = self.form.shape(self.shape).unwrap_or_default();
         let mut filter = Vec::with_capacity(shape.iter().product());
         for y in 0..shape[0] {
             for x in 0..shape[1] {

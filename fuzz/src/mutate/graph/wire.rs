@@ -19,6 +19,26 @@ pub(crate) enum MessageKind {
     Shape,
     /// `TensorShapeProto.Dim`.
     Dimension,
+    /// ONNX's `ModelProto`.
+    OnnxModel,
+    /// ONNX's `OperatorSetIdProto`.
+    OnnxOpset,
+    /// ONNX's `GraphProto`.
+    OnnxGraph,
+    /// ONNX's `NodeProto`.
+    OnnxNode,
+    /// ONNX's `AttributeProto`.
+    OnnxAttribute,
+    /// ONNX's `TensorProto`.
+    OnnxTensor,
+    /// ONNX's `ValueInfoProto`.
+    OnnxValue,
+    /// ONNX's `TypeProto`, and the tensor type in it.
+    OnnxType,
+    /// ONNX's `TensorShapeProto`.
+    OnnxShape,
+    /// ONNX's `TensorShapeProto.Dimension`.
+    OnnxDimension,
 }
 
 impl MessageKind {
@@ -32,6 +52,15 @@ impl MessageKind {
             (Self::Attribute | Self::List, 7) | (Self::Tensor, 2) => Self::Shape,
             (Self::Attribute | Self::List, 8) => Self::Tensor,
             (Self::Shape, 2) => Self::Dimension,
+            (Self::OnnxModel, 7) => Self::OnnxGraph,
+            (Self::OnnxModel, 8) => Self::OnnxOpset,
+            (Self::OnnxGraph, 1) => Self::OnnxNode,
+            (Self::OnnxGraph, 5) | (Self::OnnxAttribute, 5) => Self::OnnxTensor,
+            (Self::OnnxGraph, 11 | 12) => Self::OnnxValue,
+            (Self::OnnxNode, 5) => Self::OnnxAttribute,
+            (Self::OnnxValue, 2) | (Self::OnnxType, 1) => Self::OnnxType,
+            (Self::OnnxType, 2) => Self::OnnxShape,
+            (Self::OnnxShape, 1) => Self::OnnxDimension,
             _ => return None,
         })
     }

@@ -105,7 +105,7 @@ impl<'a> Translator<'a> {
                 let padding = Padding { top: rows - bottom, bottom, left: columns - right, right };
                 Ok(Border::Explicit(padding))
             }
-            "NOTSET" | "" => Ok(match pads(call)? {
+            "NOTSET" | "" => Ok(match call.attributes.amounts("pads")? {
                 [0, 0, 0, 0] => Border::Valid,
                 [top, left, bottom, right] => {
                     Border::Explicit(Padding { top, bottom, left, right })
@@ -178,15 +178,11 @@ impl<'a> Translator<'a> {
     ) -> Result<[[i64; 2]; 2], String> {
         let stride = call.attributes.pair("strides")?;
         let dilation = call.attributes.pair("dilations")?;
-        let output_padding = match call.attributes.ints("output_padding") {
-            None => [0, 0],
-            Some(&[rows, columns]) if rows >= 0 && columns >= 0 => [rows, columns],
-            Some(other) => return Err(format!("an output_padding of {other:?}")),
-        };
+        let output_padding = call.attributes.amounts::<2>("output_padding")?.map(|n| n as i64);
         let size = &self.fact(x).shape[1..3];
         let auto_pad = call.attributes.text("auto_pad").unwrap_or("NOTSET");
         let wanted = call.attributes.ints("output_shape");
-        let pads = pads(call)?.map(|n| n as i64);
+        let pads = call.attributes.amounts::<4>("pads")?.map(|n| n as i64);
         let mut cut = [[0; 2]; 2];
         for d in 0..2 {
             let reach = ((kernel[d] - 1) * dilation[d] + 1) as i64;
@@ -197,7 +193,9 @@ impl<'a> Translator<'a> {
             let whole = whole.ok_or("the shape overflows")?;
             let target = match (wanted, auto_pad) {
                 (Some(wanted), _) => {
-                    Some(wanted.get(wanted.len().saturating_sub(2) + d).copied().unwrap_or(0))
+                    let at = wanted.len().saturating_sub(2) + d;
+                    let length = wanted.get(at).copied().filter(|n| (1..1 << 28).contains(n));
+                    Some(length.ok_or_else(|| format!("an output_shape of {wanted:?}"))?)
                 }
                 (None, "SAME_UPPER" | "SAME_LOWER") => Some(length * step),
                 _ => None,
@@ -312,12 +310,4 @@ fn check_groups(groups: usize, channels: usize) -> Result<(), String> {
         true => Ok(()),
         false => Err(format!("{channels} channels do not make {groups} groups")),
     }
-}
-
-/// `pads`: top, left, bottom, right.
-fn pads(call: Call<'_, '_>) -> Result<[usize; 4], String> {
-    let Some(pads) = call.attributes.ints("pads") else { return Ok([0; 4]) };
-    let lengths: Result<Vec<usize>, _> = pads.iter().map(|&n| usize::try_from(n)).collect();
-    let lengths = lengths.ok().and_then(|lengths| lengths.try_into().ok());
-    lengths.ok_or_else(|| format!("pads of {pads:?}, where four that are not negative are known"))
 }

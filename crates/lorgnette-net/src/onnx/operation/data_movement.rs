@@ -116,7 +116,8 @@ impl<'a> Translator<'a> {
         value: f32,
     ) -> Result<NodeId, String> {
         if around.iter().flatten().any(|&n| n < 0) {
-            let begins: Vec<i64> = around.iter().map(|[begin, _]| (-begin).max(0)).collect();
+            let begins: Vec<i64> =
+                around.iter().map(|[begin, _]| begin.saturating_neg().max(0)).collect();
             let cut = |[_, end]: &[i64; 2]| if *end < 0 { *end } else { i64::MAX };
             let (begin, end) = (
                 self.integers(&begins)?,

@@ -31,6 +31,9 @@ enum Rounding {
     Outward,
 }
 
+/// The longest side that is resized to.
+const MAX_SIDE: usize = 1 << 20;
+
 /// One axis of a resize.
 #[derive(Clone, Copy, Debug)]
 struct Axis {
@@ -210,7 +213,7 @@ impl<'a> Translator<'a> {
                 let to = to
                     .ok()
                     .filter(|&n| n > 0 && shape[d] > 0)
-                    .ok_or("a resize from or to nothing")?;
+                    .ok_or("a resize from or to nothing, or beyond a million")?;
                 Ok::<_, String>(Axis { from: shape[d], to, scale: to as f32 / shape[d] as f32 })
             };
             let found = [axis(2)?, axis(3)?];
@@ -238,9 +241,9 @@ impl<'a> Translator<'a> {
         let axis = |d: usize| {
             let (from, scale) = (shape[d], scale(d));
             let to = (from as f32 * scale).floor();
-            let fits = from > 0 && (1.0..1e9).contains(&to);
+            let fits = from > 0 && (1.0..=MAX_SIDE as f32).contains(&to);
             fits.then_some(Axis { from, to: to as usize, scale })
-                .ok_or("a resize from or to nothing")
+                .ok_or("a resize from or to nothing, or beyond a million")
         };
         let found = [axis(2)?, axis(3)?];
         Ok((found, self.scaled_size(node, [scale(2), scale(3)])?))

@@ -92,7 +92,7 @@ impl<'a> Translator<'a> {
     pub(super) fn lrn(&mut self, call: Call<'a, '_>) -> Result<Value, String> {
         let x = self.channels_last(call.input(0)?)?;
         let size = call.attributes.int("size").unwrap_or(0);
-        if size < 1 || size % 2 == 0 {
+        if !(1..1 << 20).contains(&size) || size % 2 == 0 {
             return Err(format!("a size of {size}: only odd ones are known"));
         }
         let attributes = call.attributes;
