@@ -16,6 +16,110 @@ use super::translate::{Translator, Value};
 /// The reason of a node whose operator is not known.
 pub(super) const UNKNOWN: &str = "its operator is not known";
 
+/// Every operator that is known, in alphabetical order.
+const KNOWN: &[&str] = &[
+    "Abs",
+    "Add",
+    "And",
+    "ArgMax",
+    "ArgMin",
+    "AveragePool",
+    "BatchNormalization",
+    "Cast",
+    "Ceil",
+    "Clip",
+    "Concat",
+    "Constant",
+    "ConstantOfShape",
+    "Conv",
+    "ConvTranspose",
+    "DepthToSpace",
+    "Div",
+    "Dropout",
+    "Elu",
+    "Equal",
+    "Erf",
+    "Exp",
+    "Expand",
+    "Flatten",
+    "Floor",
+    "Gather",
+    "Gelu",
+    "Gemm",
+    "GlobalAveragePool",
+    "GlobalMaxPool",
+    "Greater",
+    "GreaterOrEqual",
+    "HardSigmoid",
+    "HardSwish",
+    "Identity",
+    "InstanceNormalization",
+    "LRN",
+    "LayerNormalization",
+    "LeakyRelu",
+    "Less",
+    "LessOrEqual",
+    "Log",
+    "LogSoftmax",
+    "MatMul",
+    "Max",
+    "MaxPool",
+    "Mean",
+    "Min",
+    "Mish",
+    "Mod",
+    "Mul",
+    "Neg",
+    "Not",
+    "Or",
+    "PRelu",
+    "Pad",
+    "Pow",
+    "Range",
+    "Reciprocal",
+    "ReduceL1",
+    "ReduceL2",
+    "ReduceLogSum",
+    "ReduceMax",
+    "ReduceMean",
+    "ReduceMin",
+    "ReduceProd",
+    "ReduceSum",
+    "ReduceSumSquare",
+    "Relu",
+    "Reshape",
+    "Resize",
+    "Round",
+    "Selu",
+    "Shape",
+    "Sigmoid",
+    "Sign",
+    "Size",
+    "Slice",
+    "Softmax",
+    "Softplus",
+    "Softsign",
+    "SpaceToDepth",
+    "Split",
+    "Sqrt",
+    "Squeeze",
+    "Sub",
+    "Sum",
+    "Tanh",
+    "Tile",
+    "TopK",
+    "Transpose",
+    "Unsqueeze",
+    "Upsample",
+    "Where",
+    "Xor",
+];
+
+/// Whether a node's operator is known, whatever its inputs are.
+pub(super) fn is_known(node: &NodeProto) -> bool {
+    is_default(node) && KNOWN.binary_search(&node.op_type.as_str()).is_ok()
+}
+
 /// A node to be translated.
 #[derive(Clone, Copy)]
 pub(super) struct Call<'a, 'b> {
@@ -87,7 +191,7 @@ pub(super) fn translate<'a>(
     node: &'a NodeProto,
     inputs: &[Option<Value>],
 ) -> Result<Vec<Option<Value>>, String> {
-    if !is_default(node) {
+    if !is_known(node) {
         return Err(UNKNOWN.into());
     }
     let call = Call { node, attributes: Attributes(node), inputs };
@@ -133,4 +237,14 @@ pub(super) fn translate<'a>(
         _ => t.elementwise(call),
     };
     Ok(vec![Some(single?)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::KNOWN;
+
+    #[test]
+    fn operators_are_in_alphabetical_order() {
+        assert!(KNOWN.is_sorted());
+    }
 }

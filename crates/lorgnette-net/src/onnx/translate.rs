@@ -155,7 +155,8 @@ impl<'a> Translator<'a> {
         let inputs = self.inputs(node)?;
         let translated = match inputs {
             Some(inputs) => operation::translate(self, node, &inputs),
-            None => Err(READS_REFUSED.to_owned()),
+            None if operation::is_known(node) => Err(READS_REFUSED.to_owned()),
+            None => Err(operation::UNKNOWN.to_owned()),
         };
         let values = translated.unwrap_or_else(|what| {
             if what != READS_REFUSED {
