@@ -7,7 +7,6 @@
 //! | `--model` | [`model`] |
 //! | `PHOTO...` | [`photos`] |
 //! | workers and the order of answers | [`stream`] |
-//! | errors of a library of photos, with hints | [`library_errors`] |
 //! | Ctrl-C during long work | [`interrupt`] |
 //! | files of `--picture` and `--show-input` | [`output_paths`] |
 //!
@@ -18,7 +17,6 @@
 mod arguments;
 mod bar;
 mod interrupt;
-mod library_errors;
 mod messages;
 mod model;
 mod output_paths;
@@ -52,14 +50,10 @@ struct Command {
 const ABOUT: &str = "Looks at pictures with TensorFlow-Slim networks, without TensorFlow.";
 const EXAMPLES: &str = "\
 Examples:
-  lorgnette classify photo.jpg
-      five names for a photo
-  lorgnette classify holidays/ --format json
-      a folder, one JSON object a photo
-  lorgnette classify cat.jpg --picture cat.png
-      the names drawn on the photo
-  lorgnette explain --time
-      the network's steps and times
+  lorgnette classify photo.jpg                  five names for a photo
+  lorgnette classify holidays/ --format json    a folder, one JSON object a photo
+  lorgnette classify cat.jpg --picture cat.png  the names drawn on the photo
+  lorgnette explain --time                      the network's steps and times
 
 Exit codes: 0, all went well; 1, some photos failed (each said why); 2, wrong
 usage, or nothing could be done. `lorgnette VERB --help` explains a verb.";
@@ -85,8 +79,7 @@ fn main() -> ExitCode {
         Ok(Outcome::Done | Outcome::StdoutClosed) => ExitCode::SUCCESS,
         Ok(Outcome::SomeFailed) => ExitCode::from(1),
         Err(error) => {
-            let message = messages::error_chain(&error);
-            messages.error(&format!("{message}{}", library_errors::hint(&error)));
+            messages.error(&messages::error_chain(&error));
             ExitCode::from(2)
         }
     }
