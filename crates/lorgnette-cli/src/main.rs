@@ -8,6 +8,7 @@
 //! | `PHOTO...` | [`photos`] |
 //! | workers and the order of answers | [`stream`] |
 //! | Ctrl-C during long work | [`interrupt`] |
+//! | errors of a library of photos, with hints | [`library_errors`] |
 //! | files of `--picture` and `--show-input` | [`output_paths`] |
 //!
 //! Results go to standard output, everything else to standard error ([`messages`], [`progress`]).
@@ -17,6 +18,7 @@
 mod arguments;
 mod bar;
 mod interrupt;
+mod library_errors;
 mod messages;
 mod model;
 mod output_paths;
@@ -79,7 +81,8 @@ fn main() -> ExitCode {
         Ok(Outcome::Done | Outcome::StdoutClosed) => ExitCode::SUCCESS,
         Ok(Outcome::SomeFailed) => ExitCode::from(1),
         Err(error) => {
-            messages.error(&messages::error_chain(&error));
+            let message = messages::error_chain(&error);
+            messages.error(&format!("{message}{}", library_errors::hint(&error)));
             ExitCode::from(2)
         }
     }
