@@ -155,7 +155,7 @@ fn detected_label(
         let names: Vec<&str> = labels.iter().map(|label| label.name.as_str()).collect();
         let names = if names.is_empty() { "nothing".into() } else { names.join("; ") };
         Error::Request(format!(
-            "{}: {name_or_synset:?} was not found in it; found: {names}",
+            "{}: {name_or_synset:?} was not found in it; found were {names}",
             name(photo)
         ))
     })
