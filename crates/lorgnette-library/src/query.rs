@@ -207,7 +207,7 @@ impl Query {
     fn each_condition<'a>(&'a self, visit: &mut impl FnMut(&'a Condition)) {
         match self {
             Self::All(parts) | Self::Any(parts) => {
-                parts.iter().for_each(|part| part.each_condition(visit))
+                parts.iter().for_each(|part| part.each_condition(visit));
             }
             Self::Not(part) => part.each_condition(visit),
             Self::Has(condition) => visit(condition),

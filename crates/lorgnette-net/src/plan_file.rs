@@ -396,7 +396,7 @@ mod tests {
     fn packed_weights_of_another_length_are_not_used() {
         let (folder, expected) = lenet("lenet.ckpt");
         let network = changed(folder.path(), |header| {
-            header.weights.iter_mut().for_each(|placed| placed.length -= 64)
+            header.weights.iter_mut().for_each(|placed| placed.length -= 64);
         });
         assert_eq!(answer(&network.unwrap()).unwrap(), expected);
         for file in ["lenet.ckpt.index", "lenet.ckpt.data-00000-of-00001"] {

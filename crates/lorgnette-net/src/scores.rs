@@ -37,9 +37,9 @@ pub fn top_k_into(scores: &[f32], best: &mut [Ranked]) {
     let mut filled = 0;
     for (index, &score) in scores.iter().enumerate() {
         if filled == best.len() {
-            // Also true for NaN.
-            let is_too_low = best.last().is_none_or(|last| !(score > without_nan(last.score)));
-            if is_too_low {
+            // False for NaN, too.
+            let is_high = best.last().is_some_and(|last| score > without_nan(last.score));
+            if !is_high {
                 continue;
             }
         } else {

@@ -150,7 +150,7 @@ fn shared_scopes<'a>(
                 if 100 * count > SHARED_PERCENT * layers_with_weights.len()
                     && layers_with_weights.len() > 1 =>
             {
-                shared.push(scope)
+                shared.push(scope);
             }
             _ => return shared,
         }

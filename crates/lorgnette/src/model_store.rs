@@ -98,7 +98,7 @@ impl ModelStore {
                 bytes += files
                     .flatten()
                     .filter_map(|file| Some(file.metadata().ok()?.len()))
-                    .sum::<u64>()
+                    .sum::<u64>();
             }
         }
         fs::remove_dir_all(folder).map_err(|error| io_error(folder, error))?;

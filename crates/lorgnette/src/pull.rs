@@ -185,7 +185,7 @@ pub fn pull(
             Ok(download_record) => return Ok(Pulled { path, download_record, already: false }),
             Err(FetchFailure::Local(error)) => return Err(error),
             Err(FetchFailure::Remote(what)) => {
-                failures.push(format!("{}: {what}", source.display_name()))
+                failures.push(format!("{}: {what}", source.display_name()));
             }
         }
     }

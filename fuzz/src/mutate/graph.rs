@@ -240,7 +240,7 @@ fn change_value(random: &mut Random, value: &mut Value) {
         }
         Value::Bytes(bytes) => super::scramble(random, bytes, b"SAMEVALIDNCHWNHWC"),
         Value::Message(message) if message.fields.is_empty() || random.one_in(4) => {
-            message.fields.clear()
+            message.fields.clear();
         }
         Value::Message(message) => {
             let at = random.below(message.fields.len());

@@ -65,9 +65,9 @@ impl Target for Checkpoints {
         for _ in 0..=random.below(4) {
             // Corrected checksums let the damage through to the code that reads the entries.
             if random.one_in(4) {
-                scramble(random, &mut bytes, other)
+                scramble(random, &mut bytes, other);
             } else {
-                mutate(random, &mut bytes)
+                mutate(random, &mut bytes);
             }
         }
         Input { bytes, origin }

@@ -152,7 +152,7 @@ impl ProgressPrinter {
     fn on_event(&mut self, event: &Event<'_>) {
         match event {
             Event::Started { photos } => {
-                self.progress = Some(Progress::new(*photos, "photos", self.messages))
+                self.progress = Some(Progress::new(*photos, "photos", self.messages));
             }
             Event::Inaccessible { path, error } => {
                 self.messages.error(&printable(&format!("{}: {error}", path.display())));

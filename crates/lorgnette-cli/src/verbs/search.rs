@@ -111,10 +111,10 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     }
     match arguments.format {
         Format::Text => {
-            write_report(|out| results_text::write_text(out, &results, arguments.explain))?
+            write_report(|out| results_text::write_text(out, &results, arguments.explain))?;
         }
         Format::Json => {
-            write_report(|out| results_text::write_json_lines(out, &results, arguments.explain))?
+            write_report(|out| results_text::write_json_lines(out, &results, arguments.explain))?;
         }
         Format::Csv => write_report(|out| results_text::write_csv(out, &results))?,
         Format::Html => {

@@ -22,7 +22,7 @@ pub(super) fn open(
     for (name, column_type) in columns {
         match column_type {
             ColumnType::FloatList(length) => {
-                header.extend((0..*length).map(|number| format!("{name}_{number}")))
+                header.extend((0..*length).map(|number| format!("{name}_{number}")));
             }
             _ => header.push((*name).to_owned()),
         }
@@ -39,7 +39,7 @@ impl Table for Csv {
         for (cell, column_type) in cells.into_iter().zip(&self.column_types) {
             match cell {
                 Cell::FloatList(numbers) => {
-                    numbers.iter().try_for_each(|n| self.writer.write_field(n.to_string()))?
+                    numbers.iter().try_for_each(|n| self.writer.write_field(n.to_string()))?;
                 }
                 Cell::Empty if matches!(column_type, ColumnType::FloatList(_)) => {
                     return Err(io::Error::other("no numbers"));

@@ -130,10 +130,10 @@ impl Target {
                 Constraint::In(Place::Anywhere) => {}
                 Constraint::In(place) => target.places.push(*place),
                 Constraint::Covering(comparison) => {
-                    target.covering.push((comparison.comparator, comparison.value))
+                    target.covering.push((comparison.comparator, comparison.value));
                 }
                 Constraint::Probability(comparison) => {
-                    target.probability.push((comparison.comparator, comparison.value))
+                    target.probability.push((comparison.comparator, comparison.value));
                 }
             }
         }

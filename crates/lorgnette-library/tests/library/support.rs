@@ -100,7 +100,7 @@ pub(crate) fn index(
     let mut on_event = |event: &Event<'_>| {
         match event {
             Event::Done { error: Some(error), .. } | Event::Inaccessible { error, .. } => {
-                errors.push((*error).to_owned())
+                errors.push((*error).to_owned());
             }
             _ => {}
         }

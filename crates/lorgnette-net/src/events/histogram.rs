@@ -16,7 +16,7 @@ pub(super) fn histogram(values: &[f32]) -> HistogramProto {
     let mut counts = vec![0.0; limits.len()];
     // A value equal to a limit belongs to the bucket above it, as with std::upper_bound.
     values().for_each(|value| {
-        counts[limits.partition_point(|&limit| limit <= value).min(limits.len() - 1)] += 1.0
+        counts[limits.partition_point(|&limit| limit <= value).min(limits.len() - 1)] += 1.0;
     });
     let first = counts.iter().position(|&count| count > 0.0).unwrap_or(0);
     let last = counts.iter().rposition(|&count| count > 0.0).unwrap_or(0);

@@ -335,7 +335,7 @@ fn floats(op: &Op, inputs: &[&Tensor], fact: &Fact) -> Result<Vec<f32>, String> 
             fallback::binary(*op, a, b, *clamp, target);
         }
         Op::Pool(pool) => {
-            reference::pool_window(&pool_shape(pool, inputs[0].shape(), fact)?, &x, target)
+            reference::pool_window(&pool_shape(pool, inputs[0].shape(), fact)?, &x, target);
         }
         Op::Reduce { kind, .. } => {
             let (sources, group) = groups(inputs[0].shape(), &inputs[1].to_i64())?;
@@ -347,10 +347,10 @@ fn floats(op: &Op, inputs: &[&Tensor], fact: &Fact) -> Result<Vec<f32>, String> 
         }
         Op::Lrn(lrn) => reference::lrn(*lrn, &map, &x, &out_map, target),
         Op::Resize(op::Resize { bilinear: true, how }) => {
-            reference::resize_bilinear(*how, &map, &x, &out_map, target)
+            reference::resize_bilinear(*how, &map, &x, &out_map, target);
         }
         Op::Resize(op::Resize { how, .. }) => {
-            reference::resize_nearest(*how, &map, &x, &out_map, target)
+            reference::resize_nearest(*how, &map, &x, &out_map, target);
         }
         Op::ArgExtreme { smallest, .. } => {
             let (sources, group) = groups(inputs[0].shape(), &inputs[1].to_i64()[..1])?;

@@ -87,7 +87,7 @@ impl Builder<'_> {
         };
         match outcome {
             Ok(branches) => {
-                self.branches.extend(ports.into_iter().map(|port| (index, port)).zip(branches))
+                self.branches.extend(ports.into_iter().map(|port| (index, port)).zip(branches));
             }
             Err(what) => {
                 self.refuse(index, what);

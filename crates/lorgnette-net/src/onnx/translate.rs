@@ -339,12 +339,17 @@ impl<'a> Translator<'a> {
         if let Op::Const(tensor) = op {
             return Some(tensor.clone());
         }
-        let takes_work = match op {
-            Op::Conv2d(_) | Op::DepthwiseConv2d(_) | Op::MatMul(_) | Op::Pool(_) => true,
-            Op::Lrn(_) | Op::Resize(_) | Op::TopK { .. } | Op::Input { .. } => true,
-            _ => false,
-        };
-        if takes_work {
+        if matches!(
+            op,
+            Op::Conv2d(_)
+                | Op::DepthwiseConv2d(_)
+                | Op::MatMul(_)
+                | Op::Pool(_)
+                | Op::Lrn(_)
+                | Op::Resize(_)
+                | Op::TopK { .. }
+                | Op::Input { .. }
+        ) {
             return None;
         }
         let known = inputs.iter().map(|&id| self.known(id).cloned());

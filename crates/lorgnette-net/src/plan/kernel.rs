@@ -288,11 +288,11 @@ impl Kernel {
                 fallback::binary(*function, a, b, *clamp, args.output);
             }
             Self::Reduce { kind, sources, group } => {
-                fallback::reduce(*kind, sources, *group, x, args.output)
+                fallback::reduce(*kind, sources, *group, x, args.output);
             }
             Self::Gather { run, sources, fill } => {
                 let gather = Gather { run: *run, sources, fill: *fill };
-                fallback::gather(gather, x, args.output, args.pool)
+                fallback::gather(gather, x, args.output, args.pool);
             }
             Self::ArgExtreme { smallest, sources, group } => {
                 fallback::arg_reduce(*smallest, sources, *group, x, args.output);
@@ -316,10 +316,10 @@ impl Kernel {
         match self {
             Self::Pool(shape) => lorgnette_kernels::pool_window(level, shape, x, output, pool),
             Self::GlobalAveragePool { from } => {
-                lorgnette_kernels::global_average_pool(level, from, x, output, pool)
+                lorgnette_kernels::global_average_pool(level, from, x, output, pool);
             }
             Self::Lrn { lrn, from, to } => {
-                lorgnette_kernels::lrn(level, *lrn, ImagePair::new(from, x, to, output), pool)
+                lorgnette_kernels::lrn(level, *lrn, ImagePair::new(from, x, to, output), pool);
             }
             Self::Resize { bilinear: true, how, from, to } => {
                 let images = ImagePair::new(from, x, to, output);
@@ -330,20 +330,20 @@ impl Kernel {
                 lorgnette_kernels::resize_nearest(level, *how, images, pool);
             }
             Self::Copy { from, to } => {
-                lorgnette_kernels::copy_strided(level, ImagePair::new(from, x, to, output), pool)
+                lorgnette_kernels::copy_strided(level, ImagePair::new(from, x, to, output), pool);
             }
             Self::Pad { pad, from, to } => {
-                lorgnette_kernels::pad(level, pad, ImagePair::new(from, x, to, output), pool)
+                lorgnette_kernels::pad(level, pad, ImagePair::new(from, x, to, output), pool);
             }
             Self::TopK { columns, k, indices } => {
-                fallback::top_k(*columns, *k, *indices, x, output)
+                fallback::top_k(*columns, *k, *indices, x, output);
             }
             Self::MatMul(product) => {
-                product.run(x, args.inputs[1].expect("a right matrix"), output)
+                product.run(x, args.inputs[1].expect("a right matrix"), output);
             }
             Self::ToInt => fallback::to_int(x, output),
             Self::Round(dtype) => {
-                output.iter_mut().zip(x).for_each(|(out, &x)| *out = dtype.round_to(x))
+                output.iter_mut().zip(x).for_each(|(out, &x)| *out = dtype.round_to(x));
             }
             Self::ToBool => fallback::to_bool(x, output),
             _ => unreachable!("all other kernels go elsewhere"),

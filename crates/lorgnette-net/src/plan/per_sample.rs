@@ -105,7 +105,7 @@ impl PerSample {
         let parallel_samples = self.batch_size - self.batch_size % pool.threads();
         pool.run(parallel_samples, &|worker, sample| {
             batch.run_sample(sample, worker, |sample_plan, own| {
-                sample_plan.run(own, &self.single_thread)
+                sample_plan.run(own, &self.single_thread);
             });
         });
         for sample in parallel_samples..self.batch_size {

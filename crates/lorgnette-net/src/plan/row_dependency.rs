@@ -121,7 +121,7 @@ impl Kernel {
         let RowDependency { from, to, window, .. } = row_dependency.for_rows(rows);
         match self {
             Self::Conv { .. } => {
-                self.run_conv(&ConvShape { input: from, output: to, window }, args)
+                self.run_conv(&ConvShape { input: from, output: to, window }, args);
             }
             Self::Depthwise { shape, .. } => {
                 self.run_depthwise(
@@ -130,7 +130,7 @@ impl Kernel {
                 );
             }
             Self::Pool(shape) => {
-                Self::Pool(PoolShape { input: from, output: to, window, ..*shape }).run(args)
+                Self::Pool(PoolShape { input: from, output: to, window, ..*shape }).run(args);
             }
             Self::Affine { .. } | Self::Unary { .. } => self.run_elementwise([&from, &to], args),
             _ => unreachable!("only kernels that have a view compute rows"),

@@ -91,7 +91,7 @@ impl ZooOptions {
             // Without classes, the network ends at its features.
             "num_classes" if is_none(value) => self.num_classes = Some(0),
             "num_classes" => {
-                self.num_classes = Some(number(name, value, "a number of classes, or none")?)
+                self.num_classes = Some(number(name, value, "a number of classes, or none")?);
             }
             "spatial_squeeze" => self.spatial_squeeze = flag(name, value)?,
             "global_pool" => self.global_pool = Some(flag(name, value)?),
@@ -102,7 +102,7 @@ impl ZooOptions {
             }
             "fc_conv_padding" => self.fc_conv_padding = padding(value)?,
             "depth_multiplier" => {
-                self.depth_multiplier = Some(number(name, value, "a factor such as 0.5")?)
+                self.depth_multiplier = Some(number(name, value, "a factor such as 0.5")?);
             }
             "min_depth" => self.min_depth = Some(number(name, value, "a number of channels")?),
             "final_endpoint" => self.final_endpoint = Some(value.to_owned()),

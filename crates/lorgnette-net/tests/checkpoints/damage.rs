@@ -63,7 +63,7 @@ fn message(fields: &[(u64, Field<'_>)]) -> Vec<u8> {
             Bytes(value) => bytes
                 .extend([&varint(number << 3 | 2), &varint(value.len() as u64), *value].concat()),
             Fixed(value) => {
-                bytes.extend([&varint(number << 3 | 5)[..], &value.to_le_bytes()].concat())
+                bytes.extend([&varint(number << 3 | 5)[..], &value.to_le_bytes()].concat());
             }
         }
     }

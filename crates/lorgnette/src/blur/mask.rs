@@ -104,7 +104,7 @@ impl Mask {
         match self.mode {
             BlurMode::Mosaic => effect::mosaic(&mut pixels, self.width, self.block, &self.cover),
             BlurMode::Gaussian => {
-                effect::gaussian(&mut pixels, self.width, self.block as f32 / 4.0, &self.cover)
+                effect::gaussian(&mut pixels, self.width, self.block as f32 / 4.0, &self.cover);
             }
             BlurMode::Fill(colour) => effect::fill(&mut pixels, colour, &self.cover),
         }

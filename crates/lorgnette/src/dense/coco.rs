@@ -116,7 +116,7 @@ impl RunLengthMask {
     fn extend(&mut self, start: usize, [top, bottom]: [usize; 2]) {
         match start + top - self.end {
             0 if self.counts.len() > 1 => {
-                *self.counts.last_mut().expect("it has several") += bottom - top
+                *self.counts.last_mut().expect("it has several") += bottom - top;
             }
             gap => {
                 if self.counts.len() > 1 {

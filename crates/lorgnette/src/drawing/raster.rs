@@ -39,7 +39,7 @@ fn draw(canvas: &mut Canvas, shape: &Shape, scale: f32) {
             );
         }
         Shape::Words { text, at, style } => {
-            words(canvas, text, scaled(*at), TextStyle { em: style.em * scale, ..*style })
+            words(canvas, text, scaled(*at), TextStyle { em: style.em * scale, ..*style });
         }
         Shape::Picture { corner: (left, top), picture, times } => {
             let integer_scale = (scale.round() as usize).max(1);

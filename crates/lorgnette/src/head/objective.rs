@@ -290,13 +290,13 @@ impl<'a> Work<'a> {
         transpose(&self.scores, count, classes, &mut self.transposed_rows);
         match &mut self.features {
             Some((packed_rows, packed)) if *packed_rows == count => {
-                packed.repack(features, false, self.pool)
+                packed.repack(features, false, self.pool);
             }
             other => {
                 *other = Some((
                     count,
                     PackedMatrix::new(features, [count, width], false, *level, self.pool),
-                ))
+                ));
             }
         }
         let Some((_, packed)) = &self.features else { return };

@@ -49,7 +49,7 @@ fn entry(tokens: &mut Tokens<'_>) -> Result<MapEntry, String> {
                 tokens.expect(&Token::Mark(':'), "':'")?;
                 match (field, tokens.next_required()?) {
                     ("target_class" | "id", Token::Word(number)) => {
-                        index = Some(tokens.index(number)?)
+                        index = Some(tokens.index(number)?);
                     }
                     ("target_class_string" | "name", Token::Text(text)) => class = Some(text),
                     ("display_name", Token::Text(text)) => display_name = Some(text),

@@ -56,7 +56,7 @@ impl Normaliser {
                 }
             }
             Self::MinusOneToOne => {
-                values.iter_mut().for_each(|value| *value = (*value - 0.5) * 2.0)
+                values.iter_mut().for_each(|value| *value = (*value - 0.5) * 2.0);
             }
             Self::Standardise => {
                 let (mean, deviation) = moments(values);

@@ -78,7 +78,7 @@ impl<'a> Source<'a> {
                 picture.sample_row(|level| values[usize::from(level)], row, columns, out);
             }
             Self::Sixteen { picture, scale } => {
-                picture.sample_row(|level| f32::from(level) * scale, row, columns, out)
+                picture.sample_row(|level| f32::from(level) * scale, row, columns, out);
             }
         }
     }
@@ -100,7 +100,7 @@ impl<T: Copy> Samples<'_, T> {
         let rows = [self.row(row.low), self.row(row.high)];
         match self.to_grey {
             Grey::No => {
-                blend(rows, |[r, g, b]| [value(r), value(g), value(b)], row.weight, columns, out)
+                blend(rows, |[r, g, b]| [value(r), value(g), value(b)], row.weight, columns, out);
             }
             Grey::Already => blend(rows, |[grey, ..]| [value(grey)], row.weight, columns, out),
             Grey::Weighted => {

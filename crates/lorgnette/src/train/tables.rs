@@ -29,7 +29,7 @@ pub(super) fn write_left_out(path: &Path, dataset: &Dataset) -> Result<(), Train
         }
         Ok(())
     };
-    write().map_err(|error| csv_error(path, error))?;
+    write().map_err(|error| csv_error(path, &error))?;
     finish(path, lines)
 }
 
@@ -54,16 +54,16 @@ pub(super) fn write_splits(
     rows.sort_by(|a, b| a.path.cmp(&b.path));
     let mut lines = csv::Writer::from_writer(Vec::new());
     for row in &rows {
-        lines.serialize(row).map_err(|error| csv_error(path, error))?;
+        lines.serialize(row).map_err(|error| csv_error(path, &error))?;
     }
     finish(path, lines)
 }
 
 /// Reads the rows of `split.csv`.
 pub(super) fn read_splits(path: &Path) -> Result<Vec<SplitRow>, TrainError> {
-    let mut reader = csv::Reader::from_path(path).map_err(|error| csv_error(path, error))?;
+    let mut reader = csv::Reader::from_path(path).map_err(|error| csv_error(path, &error))?;
     let rows: csv::Result<Vec<SplitRow>> = reader.deserialize().collect();
-    rows.map_err(|error| csv_error(path, error))
+    rows.map_err(|error| csv_error(path, &error))
 }
 
 fn finish(path: &Path, lines: csv::Writer<Vec<u8>>) -> Result<(), TrainError> {
@@ -73,6 +73,6 @@ fn finish(path: &Path, lines: csv::Writer<Vec<u8>>) -> Result<(), TrainError> {
     Ok(trained::replace(path, &content)?)
 }
 
-fn csv_error(path: &Path, error: csv::Error) -> TrainError {
+fn csv_error(path: &Path, error: &csv::Error) -> TrainError {
     TrainError::Damaged { path: path.into(), what: error.to_string() }
 }

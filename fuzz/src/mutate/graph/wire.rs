@@ -43,7 +43,7 @@ pub(crate) enum MessageKind {
 
 impl MessageKind {
     /// Returns the kind of message in a field, if it contains one.
-    fn from_field(self, number: u64) -> Option<Self> {
+    fn nested(self, number: u64) -> Option<Self> {
         Some(match (self, number) {
             (Self::Graph, 1) => Self::Node,
             (Self::Node, 5) => Self::Entry,
@@ -103,8 +103,7 @@ impl Message {
                 2 => {
                     let length = usize::try_from(varint(&mut bytes)?).ok()?;
                     let content = bytes.split_off(..length)?;
-                    let message =
-                        kind.from_field(number).and_then(|kind| Self::parse(content, kind));
+                    let message = kind.nested(number).and_then(|kind| Self::parse(content, kind));
                     message.map_or_else(|| Value::Bytes(content.to_vec()), Value::Message)
                 }
                 5 => Value::Four(*bytes.split_off(..4)?.first_chunk()?),

@@ -330,7 +330,7 @@ impl PackJob<'_> {
                     .for_each(|survey| survey(shape, &filter, rows.clone(), packed, pool));
             }
             (Packer::Depthwise(kernel, shape), _) => {
-                (kernel.pack_rows)(shape, &filter, rows, packed)
+                (kernel.pack_rows)(shape, &filter, rows, packed);
             }
         }
     }

@@ -40,7 +40,7 @@ pub(super) fn each(archive: impl Read, visit: &mut Visit<'_>) -> Result<(), Stri
             match kind {
                 _ if kind.is_dir() => {}
                 _ if kind.is_file() || kind.is_contiguous() => {
-                    visit_file(&name, &mut entry, visit)?
+                    visit_file(&name, &mut entry, visit)?;
                 }
                 _ => {
                     return Err(format!(

@@ -23,7 +23,7 @@ pub(super) fn each(archive: &[u8], visit: &mut Visit<'_>) -> Result<(), String> 
         let size = entry.uncompressed_size_hint();
         match entry.compression_method() {
             CompressionMethod::STORE => {
-                visit(name, size, &mut content.verifying_reader(content.data()))?
+                visit(name, size, &mut content.verifying_reader(content.data()))?;
             }
             CompressionMethod::DEFLATE => {
                 let inflated = flate2::bufread::DeflateDecoder::new(content.data());

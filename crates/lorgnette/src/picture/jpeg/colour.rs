@@ -54,7 +54,7 @@ impl Colour {
         let pixels = out.as_chunks_mut::<3>().0;
         match (self, rows) {
             (Self::Grey, [grey]) => {
-                pixels.iter_mut().zip(grey).for_each(|(pixel, &grey)| *pixel = [grey; 3])
+                pixels.iter_mut().zip(grey).for_each(|(pixel, &grey)| *pixel = [grey; 3]);
             }
             (Self::YCbCr, [y, cb, cr]) => {
                 row_to_rgb(y, cb, cr, pixels);

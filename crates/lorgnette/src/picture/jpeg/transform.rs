@@ -61,10 +61,10 @@ impl Dequantiser {
             Inverse::Fast => write(&fast(block, &self.scaled), out, stride),
             Inverse::Accurate => write(&accurate(block, &self.scaled), out, stride),
             Inverse::ToFour => {
-                write(&reduced::to_four(&dequantised(block, &self.scaled)), out, stride)
+                write(&reduced::to_four(&dequantised(block, &self.scaled)), out, stride);
             }
             Inverse::ToTwo => {
-                write(&reduced::to_two(&dequantised(block, &self.scaled)), out, stride)
+                write(&reduced::to_two(&dequantised(block, &self.scaled)), out, stride);
             }
             Inverse::ToOne => out[0] = self.level(block[0]),
         }
