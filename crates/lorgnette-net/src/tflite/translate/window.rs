@@ -245,7 +245,11 @@ fn phase_filter(
     let filter = site.step("filter/blocks", "Reshape", vec![filter, blocks], Vec::new())?;
     let order = site.vector("filter/perm", &[1, 3, 5, 2, 4, 0])?;
     let filter = site.step("filter/ordered", "Transpose", vec![filter, order], Vec::new())?;
-    let shape = [rows.taps, columns.taps, channels, rows.stride * columns.stride * outputs];
+    let phases = (rows.stride * columns.stride).checked_mul(outputs);
+    let Some(phases) = phases else {
+        return Err(Refusal::Damaged(format!("a transposed filter of {outputs} output channels")));
+    };
+    let shape = [rows.taps, columns.taps, channels, phases];
     let shape = site.vector("filter/shape", &shape)?;
     let filter = site.step("filter/phases", "Reshape", vec![filter, shape], Vec::new())?;
     let axes = site.vector("filter/axes", &[0, 1])?;
