@@ -221,7 +221,7 @@ mod tests {
         let suggested = |name: &str| imagenet().find(name).unwrap_err();
         assert_eq!(suggested("vehicel").suggestions[0], "vehicle");
         assert_eq!(suggested("scool bus").suggestions[0], "school bus");
-        assert!(suggested("zzz").to_string().contains("library statistics"));
+        assert!(suggested("zzz").to_string().contains("statistics of the library"));
         assert!(suggested("school bus top left").to_string().contains("goes `in`"));
     }
 

@@ -22,10 +22,15 @@ type Entry = (String, String, String, Option<String>);
 /// # Errors
 /// If the file is not a library, or of a later version than this program reads.
 pub(crate) fn version(connection: &Connection, name: &str) -> Result<usize> {
-    let pragma =
-        |pragma: &str| connection.pragma_query_value(None, pragma, |row| row.get::<_, i32>(0));
-    let (application, version) = (pragma("application_id")?, pragma("user_version")?);
-    if application == 0 && version == 0 && schema_entries(connection)?.is_empty() {
+    // One snapshot: another process may be creating the library.
+    let snapshot = connection.is_autocommit().then(|| connection.unchecked_transaction());
+    let snapshot = snapshot.transpose()?;
+    let application: i32 =
+        connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    let version: i32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let is_empty = application == 0 && version == 0 && schema_entries(connection)?.is_empty();
+    drop(snapshot);
+    if is_empty {
         return Ok(0);
     }
     if application != APPLICATION_ID {

@@ -4,8 +4,8 @@
 //! use lorgnette::{Model, ModelOptions, diagram};
 //!
 //! let model = Model::embedded(&ModelOptions::default())?;
-//! let outline = model.network().outline([224, 224], None)?;
-//! assert!(diagram::text(&outline).contains("Conv2d_0"));
+//! let summary = model.network().summary([224, 224], None)?;
+//! assert!(diagram::text(&summary).contains("Conv2d_0"));
 //! # Ok::<_, lorgnette::Error>(())
 //! ```
 

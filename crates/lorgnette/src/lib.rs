@@ -62,7 +62,7 @@
 //! let cores = std::thread::available_parallelism().map_or(1, usize::from);
 //! let runtime = tokio::runtime::Builder::new_multi_thread().max_blocking_threads(cores).build().unwrap();
 //! // Clones share the weights, and this one has no threads but those that call it.
-//! let classifier = Classifier::new(Model::embedded(&ModelOptions::default())?)?.on_threads(1);
+//! let classifier = Classifier::new(Model::embedded(&ModelOptions::default())?)?.with_threads(1);
 //! let photo = std::fs::read("../../photos/chelsea.jpg").unwrap();
 //! let requests: Vec<_> = (0..4).map(|_| runtime.spawn(classify(classifier.clone(), photo.clone()))).collect();
 //! for request in requests {

@@ -6,7 +6,7 @@
 //! ```
 //! use lorgnette::wordnet;
 //!
-//! assert!(wordnet::kinds_of("bus").contains(&"n04146614"), "a school bus is a bus");
+//! assert!(wordnet::hyponyms("bus").contains(&"n04146614"), "a school bus is a bus");
 //! assert_eq!(wordnet::singulars("school buses")[0], "school bus");
 //! ```
 

@@ -19,7 +19,8 @@ fn verbs(arguments: &[&str]) -> Vec<String> {
     let listed = help.lines().skip_while(|line| !line.starts_with("Verbs:")).skip(1);
     let names = listed.take_while(|line| !line.is_empty());
     let first_words = names.filter(|line| line.starts_with("  ") && !line.starts_with("   "));
-    first_words.filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()
+    let names = first_words.filter_map(|line| line.split_whitespace().next());
+    names.filter(|&name| name != "help").map(str::to_owned).collect()
 }
 
 #[test]

@@ -24,7 +24,7 @@ use super::{Picture, PictureError, PictureFormat, Pixels, format, jpeg, raster};
 /// let options = OpenOptions { min_decode_size: classifier.model().min_decode_size(), ..OpenOptions::default() };
 /// let picture = options.open("../../photos/chelsea.jpg")?;
 /// // This one is small already.
-/// assert_eq!((picture.width(), picture.height()), picture.stored_size());
+/// assert_eq!((picture.width(), picture.height()), picture.source_size());
 /// let prediction = classifier.classify(&picture, 1)?;
 /// # Ok(())
 /// # }
