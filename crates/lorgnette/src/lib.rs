@@ -23,7 +23,7 @@
 //! | nothing, or a frozen graph | [`Model::embedded`], [`Model::open`] | a [`Model`]: network, preprocessing, names |
 //! | a model and a picture | [`Classifier::classify`] | the most probable classes |
 //! | a model and a picture | [`Embedder::embed`] | its features |
-//! | a model and a picture of any size | [`Segmenter::map`] | a [`SegmentationMap`]: a class for every place, its [`Region`]s |
+//! | a model and a picture of any size | [`Segmenter::segment`] | a [`SegmentationMap`]: a class for every place, its [`Region`]s |
 //! | a map and classes | [`blur::Mask`] | the photo with everything of these classes blurred |
 //! | a map | [`draw::map`], [`draw::Overlay`], [`draw::heat`] | a [`Drawing`]: PNG, JPEG or SVG |
 //! | a prediction | [`draw::annotate`] | the picture with names and probabilities over it |

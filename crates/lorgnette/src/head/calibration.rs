@@ -44,7 +44,7 @@ impl Calibration {
         Self::for_temperature(temperature, scores, truth, classes, (answer, rejected_share))
     }
 
-    /// As [`of`](Self::of), with a given temperature; 1 leaves scores as they are.
+    /// As [`fit`](Self::fit), with a given temperature; 1 leaves scores as they are.
     #[must_use]
     pub fn for_temperature(
         temperature: f64,
