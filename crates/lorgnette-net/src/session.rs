@@ -142,8 +142,9 @@ impl Session {
     }
 
     fn input_index(&self, name: &str) -> Result<usize> {
-        let node = node_name(name);
-        self.inputs().iter().position(|port| port.name == node).ok_or_else(|| {
+        // Nodes of broken graphs may have names that end in `:0` themselves.
+        let find = |node: &str| self.inputs().iter().position(|port| port.name == node);
+        find(name).or_else(|| find(node_name(name))).ok_or_else(|| {
             Error::unknown("input", name, self.inputs().iter().map(|port| port.name.as_str()))
         })
     }

@@ -57,7 +57,8 @@ impl Network {
         fetches: &[&str],
     ) -> Result<Session> {
         let planned = self.planned(feeds, settings, fetches)?;
-        let is_fed = |name: &str| feeds.iter().any(|(feed, _)| node_name(feed) == name);
+        let is_fed =
+            |name: &str| feeds.iter().any(|&(feed, _)| feed == name || node_name(feed) == name);
         match planned.plan.inputs().iter().find(|port| !is_fed(&port.name)) {
             Some(port) => Err(Error::MissingInput { name: port.name.clone() }),
             None => Ok(self.session_for(planned)),
@@ -123,7 +124,11 @@ impl Network {
         let mut session = self.session_with(&shapes, &settings, fetches)?;
         for (name, tensor) in feeds {
             // Outputs need not depend on everything that is fed.
-            if session.inputs().iter().any(|port| port.name == node_name(name)) {
+            if session
+                .inputs()
+                .iter()
+                .any(|port| port.name == *name || port.name == node_name(name))
+            {
                 session.input_mut(name)?.copy_from_slice(&tensor.to_f32());
             }
         }

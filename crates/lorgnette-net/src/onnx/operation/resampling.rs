@@ -212,7 +212,7 @@ impl<'a> Translator<'a> {
                 let to = length(d).map_or(Ok(shape[d]), usize::try_from);
                 let to = to
                     .ok()
-                    .filter(|&n| n > 0 && shape[d] > 0)
+                    .filter(|n| (1..=MAX_SIDE).contains(n) && shape[d] > 0)
                     .ok_or("a resize from or to nothing, or beyond a million")?;
                 Ok::<_, String>(Axis { from: shape[d], to, scale: to as f32 / shape[d] as f32 })
             };
