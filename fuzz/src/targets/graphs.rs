@@ -111,7 +111,7 @@ impl Read<'_> {
     fn session(&self, attempt: usize, random: &mut Random) -> Option<Session> {
         let fetches = match attempt {
             0 => self.sample.fetches.clone(),
-            1 => vec![
+            1 if !self.names.is_empty() => vec![
                 (*random.pick(&self.names)).to_owned(),
                 format!("{}:{}", random.pick(&self.names), random.below(3)),
             ],
