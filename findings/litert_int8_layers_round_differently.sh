@@ -3,11 +3,11 @@
 #
 # Guess: they are the same sums with the same scales, so the same bytes; and the optimised kernels answer as the
 # reference kernels, or nearly always.
-# Seen, on x86-64, for 20 layers of 16,384 values: by the reference kernels the two differ in 0.2 % of the values, by one
-# step at most. The fully connected layer is rounded once: its bytes are those of exact arithmetic. The convolution is rounded twice.
-# With the default delegate (XNNPACK) both are exact. The optimised kernels (with AVX-512; not asserted) differ from
-# exact arithmetic in 0.2 % of the values for both, in other places than the reference's convolution. So "LiteRT's bytes" has to name the
-# kernels and the operation.
+# Seen, on x86-64, for 20 layers of 16,384 values: by the reference kernels the two differ in 0.2 % of the values, by
+# one step at most. The fully connected layer is rounded once: its bytes are those of exact arithmetic. The
+# convolution is rounded twice. With the default delegate (XNNPACK) both are exact. The optimised kernels (with
+# AVX-512; not asserted) differ from exact arithmetic in 0.2 % of the values for both, in other places than the
+# reference's convolution. So "LiteRT's bytes" has to name the kernels and the operation.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

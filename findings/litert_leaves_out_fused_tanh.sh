@@ -2,9 +2,10 @@
 # LiteRT 2.3.0: operations whose fused activation is TANH, which the schema offers beside RELU and RELU6.
 #
 # Guess: tanh is applied, or the file is refused.
-# Seen: CONV_2D, DEPTHWISE_CONV_2D, AVERAGE_POOL_2D, ADD and MUL take the file and leave the activation out: the answers are
-# those without any, up to 13 where tanh ends at 1, by the default delegate, the optimised and the reference kernels
-# alike. FULLY_CONNECTED refuses it. CONCATENATION refuses it without the delegate and leaves it out with it.
+# Seen: CONV_2D, DEPTHWISE_CONV_2D, AVERAGE_POOL_2D, ADD and MUL take the file and leave the activation out: the
+# answers are those without any, up to 13 where tanh ends at 1, by the default delegate, the optimised and the
+# reference kernels alike. FULLY_CONNECTED refuses it. CONCATENATION refuses it without the delegate and leaves it out
+# with it.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
@@ -38,7 +39,8 @@ OPERATIONS = {
     'AVERAGE_POOL_2D': ('Pool2DOptions', strides | dict(filterWidth=2, filterHeight=2), [], (1, 3, 3, 4), 1),
     'ADD': ('AddOptions', {}, [3 * x], x.shape, 1),
     'MUL': ('MulOptions', {}, [3 * x], x.shape, 1),
-    'FULLY_CONNECTED': ('FullyConnectedOptions', dict(keepNumDims=True), [constant(CHANNELS, CHANNELS), bias], x.shape, 5),
+    'FULLY_CONNECTED': ('FullyConnectedOptions', dict(keepNumDims=True),
+                        [constant(CHANNELS, CHANNELS), bias], x.shape, 5),
     'CONCATENATION': ('ConcatenationOptions', dict(axis=3), [3 * x], (1, SIDE, SIDE, 2 * CHANNELS), 1),
 }
 
