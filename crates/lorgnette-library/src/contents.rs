@@ -34,16 +34,16 @@ pub struct Detection {
 }
 
 /// Columns of [`Detection::from_row`] for image-level classes.
-const WHOLE: &str = "SELECT model.name, number, synset, class.name, NULL, NULL, NULL, NULL, 1.0, \
-                     probability, probability, source, photo, 0
-                     FROM whole JOIN class ON class.id = class \
-                     JOIN model ON model.id = class.model";
+const WHOLE: &str = "
+    SELECT model.name, number, synset, class.name, NULL, NULL, NULL, NULL, 1.0, probability,
+           probability, source, photo, 0
+    FROM whole JOIN class ON class.id = class JOIN model ON model.id = class.model";
 /// Columns of [`Detection::from_row`] for regions.
-const REGIONS: &str =
-    "SELECT model.name, number, synset, class.name, x0, y0, x1, y1, share, mean, peak, source, \
-     photo, region.id
-                       FROM region JOIN region_box ON region_box.id = region.id
-                       JOIN class ON class.id = class JOIN model ON model.id = class.model";
+const REGIONS: &str = "
+    SELECT model.name, number, synset, class.name, x0, y0, x1, y1, share, mean, peak, source,
+           photo, region.id
+    FROM region JOIN region_box ON region_box.id = region.id
+    JOIN class ON class.id = class JOIN model ON model.id = class.model";
 
 impl Detection {
     fn from_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {

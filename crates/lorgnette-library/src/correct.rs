@@ -49,6 +49,10 @@ struct Label {
 }
 
 impl Label {
+    fn from_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self { synset: row.get(0)?, name: row.get(1)? })
+    }
+
     /// Identifies a class across models.
     fn key(&self) -> &str {
         self.synset.as_deref().unwrap_or(&self.name)
@@ -149,8 +153,7 @@ fn detected_label(
          WHERE photo = ?1 AND source <> 1
                UNION SELECT class FROM region WHERE photo = ?1 AND source <> 1) ORDER BY id";
     let mut statement = connection.prepare(sql)?;
-    let label = |row: &rusqlite::Row<'_>| Ok(Label { synset: row.get(0)?, name: row.get(1)? });
-    let labels = statement.query_map([id], label)?.collect::<Result<Vec<_>, _>>()?;
+    let labels = statement.query_map([id], Label::from_row)?.collect::<Result<Vec<_>, _>>()?;
     find(&labels, name_or_synset)?.ok_or_else(|| {
         let names: Vec<&str> = labels.iter().map(|label| label.name.as_str()).collect();
         let names = if names.is_empty() { "nothing".into() } else { names.join("; ") };
@@ -165,8 +168,7 @@ fn detected_label(
 fn known_label(connection: &Connection, name_or_synset: &str, new_name: bool) -> Result<Label> {
     let mut statement =
         connection.prepare("SELECT DISTINCT synset, name FROM class ORDER BY id")?;
-    let label = |row: &rusqlite::Row<'_>| Ok(Label { synset: row.get(0)?, name: row.get(1)? });
-    let labels = statement.query_map([], label)?.collect::<Result<Vec<_>, _>>()?;
+    let labels = statement.query_map([], Label::from_row)?.collect::<Result<Vec<_>, _>>()?;
     if let Some(label) = find(&labels, name_or_synset)? {
         return Ok(label);
     }

@@ -74,12 +74,9 @@ impl StoredDetections {
             statement.query_map([photo, model], RegionRow::from_row)?.collect::<Result<_, _>>()?;
         let sql = "SELECT vector, features FROM feature JOIN model ON model.id = model \
                    WHERE photo = ? AND model = ?";
-        let feature = |row: &rusqlite::Row<'_>| {
-            Ok(Feature::from_bytes(row.get_ref(0)?.as_blob()?, row.get(1)?))
-        };
         let feature = connection
             .prepare_cached(sql)?
-            .query_row([photo, model], feature)
+            .query_row([photo, model], Feature::from_row)
             .optional()?
             .flatten();
         Ok(Self { classes, regions, feature })

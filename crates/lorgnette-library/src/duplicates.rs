@@ -100,10 +100,11 @@ impl Library {
         let sql = "SELECT vector, features FROM feature JOIN model ON model.id = model \
                    WHERE feature.id = ? AND model = ?";
         let mut statement = self.connection().prepare_cached(sql)?;
-        let read = |row: &rusqlite::Row<'_>| {
-            Ok(Feature::from_bytes(row.get_ref(0)?.as_blob()?, row.get(1)?))
-        };
-        Ok(statement.query_map(params![id, model], read)?.next().transpose()?.flatten())
+        Ok(statement
+            .query_map(params![id, model], Feature::from_row)?
+            .next()
+            .transpose()?
+            .flatten())
     }
 
     /// Returns the groups of at least two present photos.

@@ -46,6 +46,11 @@ impl Feature {
         sound.then(|| Self { scale, quantized: quantized.iter().map(|&byte| byte as i8).collect() })
     }
 
+    /// Reads a row of stored bytes and their model's length.
+    pub(crate) fn from_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Option<Self>> {
+        Ok(Self::from_bytes(row.get_ref(0)?.as_blob()?, row.get(1)?))
+    }
+
     /// Returns the bytes to store.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         let quantized = self.quantized.iter().map(|&step| step as u8);

@@ -110,6 +110,18 @@ struct KnownFile {
     analysed: bool,
 }
 
+impl KnownFile {
+    fn from_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            digest: row.get(0)?,
+            bytes: row.get(1)?,
+            modified: row.get(2)?,
+            state: row.get(3)?,
+            analysed: row.get(4)?,
+        })
+    }
+}
+
 /// Result of a worker.
 struct Record {
     digest: Option<Digest>,
@@ -334,18 +346,9 @@ fn known_file(connection: &Connection, model: i64, path: &Path) -> Result<Option
     let sql = "SELECT digest, bytes, modified, state,
                       EXISTS (SELECT 1 FROM analysis WHERE analysis.photo = photo.id AND model = ?2)
                FROM photo WHERE path = ?1";
-    let known_file = |row: &rusqlite::Row<'_>| {
-        Ok(KnownFile {
-            digest: row.get(0)?,
-            bytes: row.get(1)?,
-            modified: row.get(2)?,
-            state: row.get(3)?,
-            analysed: row.get(4)?,
-        })
-    };
     Ok(connection
         .prepare_cached(sql)?
-        .query_row(params![bytes::from_path(path), model], known_file)
+        .query_row(params![bytes::from_path(path), model], KnownFile::from_row)
         .optional()?)
 }
 

@@ -45,6 +45,17 @@ pub struct ModelEntry {
 }
 
 impl ModelEntry {
+    fn from_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            id: row.get(0)?,
+            name: row.get(1)?,
+            fingerprint: row.get_ref(2)?.as_blob()?.try_into().ok(),
+            settings: row.get(3)?,
+            features: row.get(4)?,
+            photos: row.get(5)?,
+        })
+    }
+
     /// Returns the side of the map, as [`crate::NetworkAnalyser::new`] takes it.
     #[must_use]
     pub fn map_side(&self) -> usize {
@@ -77,18 +88,8 @@ impl Library {
         let sql = "SELECT id, name, fingerprint, settings, features, (SELECT count(*) \
              FROM analysis WHERE model = model.id)
                    FROM model ORDER BY id";
-        let entry = |row: &rusqlite::Row<'_>| {
-            Ok(ModelEntry {
-                id: row.get(0)?,
-                name: row.get(1)?,
-                fingerprint: row.get_ref(2)?.as_blob()?.try_into().ok(),
-                settings: row.get(3)?,
-                features: row.get(4)?,
-                photos: row.get(5)?,
-            })
-        };
         let mut statement = self.connection().prepare(sql)?;
-        Ok(statement.query_map([], entry)?.collect::<Result<_, _>>()?)
+        Ok(statement.query_map([], ModelEntry::from_row)?.collect::<Result<_, _>>()?)
     }
 
     /// Returns the features of a photo by `model`; `None` if there are none.
@@ -98,12 +99,12 @@ impl Library {
     pub fn features(&self, photo: &Path, model: i64) -> Result<Option<Vec<f32>>> {
         let sql = "SELECT vector, features FROM feature JOIN model ON model.id = model \
                    WHERE photo = ? AND model = ?";
-        let read = |row: &rusqlite::Row<'_>| {
-            Ok(Feature::from_bytes(row.get_ref(0)?.as_blob()?, row.get(1)?))
-        };
         let id = self.photo_id(photo)?;
-        let feature =
-            self.connection().query_row(sql, params![id, model], read).optional()?.flatten();
+        let feature = self
+            .connection()
+            .query_row(sql, params![id, model], Feature::from_row)
+            .optional()?
+            .flatten();
         Ok(feature.map(|feature| feature.numbers().collect()))
     }
 

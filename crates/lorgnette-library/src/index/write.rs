@@ -187,12 +187,10 @@ impl<'a> Writer<'a> {
         };
         // A file that cannot be read is not known to have changed: its digest and its width and
         // height stay, as its detections do.
-        let sql =
-            "UPDATE photo SET path = ?2, digest = coalesce(?3, digest), bytes = ?4, modified \
-                   = ?5, taken = ?6,
-                          orientation = ?7, width = coalesce(?8, width), height = coalesce(?9, \
-                          height), state = ?10,
-                          reason = ?11
+        let sql = "UPDATE photo
+                   SET path = ?2, digest = coalesce(?3, digest), bytes = ?4, modified = ?5,
+                       taken = ?6, orientation = ?7, width = coalesce(?8, width),
+                       height = coalesce(?9, height), state = ?10, reason = ?11
                    WHERE id = ?1";
         let (width, height) =
             record.size.map(|[width, height]| (width as i64, height as i64)).unzip();

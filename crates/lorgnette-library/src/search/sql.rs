@@ -51,13 +51,13 @@ impl Sql {
 /// Selects the best photos: id, path, width, height, taken, modified, score, and the total number.
 pub(super) fn ranked(resolved: &ResolvedQuery, limit: usize) -> Sql {
     Sql::new(
-        "SELECT p.id, p.path, p.width, p.height, p.taken, p.modified, s.score, count(*) OVER \
-              () FROM ",
+        "SELECT p.id, p.path, p.width, p.height, p.taken, p.modified, s.score, \
+         count(*) OVER () FROM ",
     )
     .nest(scored(resolved))
     .then(
         " AS s CROSS JOIN photo AS p WHERE p.id = s.photo AND p.state = 0 \
-               ORDER BY s.score DESC, p.path LIMIT ",
+         ORDER BY s.score DESC, p.path LIMIT ",
     )
     .bind(i64::try_from(limit).unwrap_or(i64::MAX))
 }
@@ -192,12 +192,12 @@ fn counted(target: &Target, count: Count) -> Sql {
     Sql::new("WITH found AS MATERIALIZED ")
         .nest(regions(target))
         .then(
-            " SELECT photo, avg(score) AS score FROM found AS a WHERE NOT EXISTS (SELECT 1 \
-               FROM found AS b",
+            " SELECT photo, avg(score) AS score FROM found AS a \
+             WHERE NOT EXISTS (SELECT 1 FROM found AS b",
         )
         .then(
-            " WHERE b.photo = a.photo AND (b.score > a.score OR b.score = a.score \
-               AND b.id < a.id) AND relation_fit(",
+            " WHERE b.photo = a.photo \
+             AND (b.score > a.score OR b.score = a.score AND b.id < a.id) AND relation_fit(",
         )
         .bind(relation_number(Relation::Overlapping))
         .then(", a.x0, a.x1, a.y0, a.y1, b.x0, b.x1, b.y0, b.y1) > ")
