@@ -16,7 +16,9 @@ mod memory;
 mod per_sample;
 mod row_dependency;
 mod row_fusion;
+mod row_kernel;
 mod run;
+mod step_args;
 mod storage_preference;
 mod weight_cache;
 
@@ -34,9 +36,11 @@ use lorgnette_kernels::{Buffer, Level, NumericOptions, StorageType, ThreadPool};
 use crate::error::{Error, Result};
 use crate::graph::Op;
 use crate::graph::shape::{Fact, TypedGraph};
+use fused_group::FusedGroup;
 use kernel::Kernel;
 use per_sample::PerSample;
 use row_fusion::FusedGroups;
+use row_kernel::RowKernel;
 
 /// What a plan is made for.
 #[derive(Clone, Copy, Debug)]
@@ -100,7 +104,7 @@ pub struct Plan {
 struct Step {
     /// The node whose result it writes.
     name: String,
-    kernel: Kernel,
+    kernel: StepKernel,
     inputs: Vec<BufferRef>,
     output: Range<usize>,
     /// The result's shape, for reports.
@@ -109,12 +113,37 @@ struct Step {
     storage: StorageType,
 }
 
+/// A kernel, or several that are computed block by block.
+#[derive(Debug)]
+enum StepKernel {
+    Single(Kernel),
+    Group(FusedGroup),
+}
+
 impl Step {
-    /// The kernels it runs: its own or those of its group.
-    fn kernels(&self) -> impl Iterator<Item = &Kernel> {
-        let stages =
-            if let Kernel::FusedGroup(group) = &self.kernel { group.stages() } else { &[] };
-        stages.iter().map(|stage| &stage.kernel).chain(stages.is_empty().then_some(&self.kernel))
+    /// The number of kernels it runs.
+    fn len(&self) -> usize {
+        match &self.kernel {
+            StepKernel::Single(_) => 1,
+            StepKernel::Group(group) => group.stages().len(),
+        }
+    }
+
+    /// Those of its kernels that can compute a range of rows.
+    fn row_kernels(&self) -> impl Iterator<Item = &RowKernel> {
+        let (single, stages) = match &self.kernel {
+            StepKernel::Single(kernel) => (kernel.row_wise(), &[][..]),
+            StepKernel::Group(group) => (None, group.stages()),
+        };
+        single.into_iter().chain(stages.iter().map(|stage| &stage.kernel))
+    }
+
+    /// Floats of scratch for a run on `threads` threads.
+    fn scratch_len(&self, threads: usize) -> usize {
+        match &self.kernel {
+            StepKernel::Single(kernel) => kernel.scratch_len(threads),
+            StepKernel::Group(group) => group.scratch_len(threads),
+        }
     }
 }
 
@@ -123,6 +152,15 @@ impl Step {
 enum BufferRef {
     Arena(Range<usize>),
     Constant(Range<usize>),
+}
+
+impl BufferRef {
+    /// The range in its buffer.
+    fn range(&self) -> &Range<usize> {
+        match self {
+            Self::Arena(range) | Self::Constant(range) => range,
+        }
+    }
 }
 
 /// A value that the caller writes or reads.
@@ -191,8 +229,7 @@ impl Plan {
     /// Floats of scratch that the kernels need on up to `threads` threads. Some need more on fewer
     /// threads, among which work divides less evenly.
     fn scratch_len(&self, threads: usize) -> usize {
-        let scratch_lens =
-            |threads| self.steps.iter().map(move |step| step.kernel.scratch_len(threads));
+        let scratch_lens = |threads| self.steps.iter().map(move |step| step.scratch_len(threads));
         (1..=threads).flat_map(scratch_lens).max().unwrap_or(0)
     }
 

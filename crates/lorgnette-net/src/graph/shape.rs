@@ -138,19 +138,17 @@ pub(crate) fn infer(
         Op::Range => Fact::new(x()?.dtype, [range_length(constants)?]),
         Op::Cast(dtype) => Fact::new(*dtype, x()?.shape.clone()),
         Op::Dequantize(_) => Fact::new(DType::F32, x()?.shape.clone()),
-        Op::Input { .. } => unreachable!("inputs have their shape from the caller"),
-        Op::DepthToSpace { .. } | Op::SpaceToDepth { .. } => {
-            return Err("its input is missing".into());
-        }
-        Op::Transpose
+        Op::Input { .. } => return Err("the shape of an input is given, not inferred".into()),
+        // Rearrangements whose inputs are known are settled above.
+        Op::DepthToSpace { .. }
+        | Op::SpaceToDepth { .. }
+        | Op::Transpose
         | Op::StridedSlice(_)
         | Op::Slice
         | Op::Split { .. }
         | Op::SplitV { .. }
-        | Op::Unpack { .. } => {
-            unreachable!("rearrangements are settled above")
-        }
-        Op::Gather
+        | Op::Unpack { .. }
+        | Op::Gather
         | Op::Tile
         | Op::Reverse
         | Op::BroadcastTo

@@ -2,7 +2,7 @@
 
 use lorgnette_kernels::{ConvShape, DepthwiseShape};
 
-use super::kernel::Kernel;
+use super::row_kernel::RowKernel;
 use super::{Plan, Step};
 
 /// The shape of a convolution, or of a fully connected layer as a convolution of one pixel.
@@ -22,11 +22,11 @@ impl Plan {
             .per_sample
             .as_ref()
             .map_or(&self.steps, |per_sample| &per_sample.sample_plan.steps);
-        let kernels = steps.iter().flat_map(Step::kernels);
+        let kernels = steps.iter().flat_map(Step::row_kernels);
         kernels.filter_map(|kernel| match kernel {
-            Kernel::Conv { shape, .. } => Some(Convolution::Full(*shape)),
-            Kernel::Depthwise { shape, .. } => Some(Convolution::Depthwise(*shape)),
-            _ => None,
+            RowKernel::Conv(step) => Some(Convolution::Full(step.shape)),
+            RowKernel::Depthwise(step) => Some(Convolution::Depthwise(step.shape)),
+            RowKernel::Pool(_) | RowKernel::Affine(_) | RowKernel::Unary(_) => None,
         })
     }
 }

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use lorgnette_kernels::NumericOptions;
+use lorgnette_kernels::{ConvKernel, Level, NumericOptions};
 
 use super::fused_group::Stage;
 use super::kernel::Kernel;
-use super::{BufferRef, Plan, Step};
+use super::row_kernel::{ConvStep, RowKernel};
+use super::{Plan, Step, StepKernel};
 
 /// A step of a plan, or a layer of a fused group.
 #[derive(Clone, Debug)]
@@ -60,42 +61,24 @@ impl Plan {
         }
         let mut times = times.iter().copied();
         let report = |(number, step): (usize, &Step)| match &step.kernel {
-            Kernel::FusedGroup(group) => {
+            StepKernel::Group(group) => {
                 group.stages().iter().map(|stage| self.report_stage(number, stage)).collect()
             }
-            _ => vec![self.report_step(step)],
+            StepKernel::Single(kernel) => vec![self.report_step(step, kernel)],
         };
         let reports = self.steps.iter().enumerate().flat_map(report);
         reports.map(|report| StepReport { time: times.next(), ..report }).collect()
     }
 
-    fn report_step(&self, step: &Step) -> StepReport {
-        let length = |buffer_ref: &BufferRef| match buffer_ref {
-            BufferRef::Arena(range) | BufferRef::Constant(range) => range.len(),
-        };
-        let floats = step.storage.words(step.shape.iter().product())
-            + step.inputs.iter().map(length).sum::<usize>();
-        self.report_kernel(&step.name, &step.shape, &step.kernel, floats)
-    }
-
-    fn report_stage(&self, group: usize, stage: &Stage) -> StepReport {
-        let report = self.report_kernel(&stage.name, &stage.shape, &stage.kernel, stage.floats());
-        StepReport { group: Some(group), ..report }
-    }
-
-    fn report_kernel(
-        &self,
-        name: &str,
-        shape: &[usize],
-        kernel: &Kernel,
-        floats: usize,
-    ) -> StepReport {
+    fn report_step(&self, step: &Step, kernel: &Kernel) -> StepReport {
+        let read: usize = step.inputs.iter().map(|input| input.range().len()).sum();
+        let floats = step.storage.words(step.shape.iter().product()) + read;
         StepReport {
-            name: name.to_owned(),
+            name: step.name.clone(),
             kernel: kernel.name(),
             numerics: kernel.numerics(),
-            alternatives: kernel.alternatives(self.level, self.numerics),
-            shape: shape.to_vec(),
+            alternatives: self.alternatives(kernel.row_wise()),
+            shape: step.shape.clone(),
             flops: kernel.flops(),
             products: kernel.products(),
             weight_bytes: kernel.weight_bytes(),
@@ -104,4 +87,48 @@ impl Plan {
             time: None,
         }
     }
+
+    fn report_stage(&self, group: usize, stage: &Stage) -> StepReport {
+        let kernel = &stage.kernel;
+        StepReport {
+            name: stage.name.clone(),
+            kernel: kernel.name(),
+            numerics: kernel.numerics(),
+            alternatives: self.alternatives(Some(kernel)),
+            shape: stage.shape.clone(),
+            flops: kernel.flops(),
+            products: kernel.products(),
+            weight_bytes: kernel.weight_bytes(),
+            activation_bytes: size_of::<f32>() * stage.floats(),
+            group: Some(group),
+            time: None,
+        }
+    }
+
+    fn alternatives(&self, kernel: Option<&RowKernel>) -> Vec<Alternative> {
+        match kernel {
+            Some(RowKernel::Conv(step)) => alternatives(step, self.level, self.numerics),
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// Returns the alternatives to the kernel of a convolution. Where it reads bf16, their costs assume
+/// float32 input.
+fn alternatives(step: &ConvStep, level: Level, numerics: NumericOptions) -> Vec<Alternative> {
+    let ConvStep { kernel: chosen, shape, .. } = step;
+    let candidates = lorgnette_kernels::candidates(shape, level, numerics);
+    let Some(min_cost) = candidates.first().map(|(_, cost)| *cost) else { return Vec::new() };
+    let mut others = lorgnette_kernels::candidates(&shape.with_f32_input(), level, numerics);
+    others.retain(|(kernel, cost)| {
+        kernel.algorithm.name != chosen.algorithm.name && cost.is_finite()
+    });
+    others.dedup_by_key(|(kernel, _)| kernel.algorithm.name);
+    let alternative = |(kernel, cost): (&ConvKernel, f64)| Alternative {
+        kernel: kernel.name,
+        cost: cost / min_cost,
+        numerics: kernel.numerics,
+        products: (kernel.algorithm.products)(shape),
+    };
+    others.into_iter().map(alternative).collect()
 }

@@ -12,13 +12,12 @@ use std::time::{Duration, Instant};
 
 use lorgnette_kernels::{ImageLayout, Level, RowTask, RowTasks, ThreadPool};
 
-use super::kernel::{Kernel, StepArgs};
 use super::row_dependency::RowDependency;
+use super::row_kernel::RowKernel;
+use super::step_args::{MAX_INPUTS, StepArgs};
 
 /// Maximum number of stages of a group.
 pub(super) const MAX_STAGES: usize = 16;
-/// Maximum number of inputs of a step.
-pub(super) const MAX_INPUTS: usize = 3;
 
 /// Kernels, each the only reader of the previous one's result.
 #[derive(Debug)]
@@ -42,7 +41,7 @@ pub(super) struct Stage {
     pub(super) name: String,
     /// The result's shape, for reports.
     pub(super) shape: Vec<usize>,
-    pub(super) kernel: Kernel,
+    pub(super) kernel: RowKernel,
     /// The number of the step's input that is added, and its layout.
     residual: Option<(usize, ImageLayout)>,
     dependency: RowDependency,
@@ -55,7 +54,7 @@ impl Stage {
     pub(super) fn new(
         name: String,
         shape: Vec<usize>,
-        kernel: Kernel,
+        kernel: RowKernel,
         residual: Option<usize>,
     ) -> Self {
         let dependency =

@@ -13,8 +13,9 @@ use super::fused_group::{FusedGroup, Stage};
 use super::kernel::Kernel;
 use super::layout::{Layout, PixelLayout, is_alias};
 use super::row_fusion::FusedGroups;
+use super::row_kernel::RowKernel;
 use super::weight_cache::WeightCache;
-use super::{BufferRef, PlanOptions, Step};
+use super::{BufferRef, PlanOptions, Step, StepKernel};
 use crate::error::{Error, Result, UnsupportedNode};
 use crate::graph::evaluate::rows;
 use crate::graph::op::{Op, PadMode};
@@ -206,9 +207,10 @@ impl<'a> Lowering<'a> {
             Op::MatMul(product) => self.mat_mul(id, node, product),
             Op::Affine(_) | Op::Clamp(_) | Op::Unary(_) | Op::Cast(_) => self.elementwise(id, node),
             Op::Binary(function, clamp) => self.binary(id, node, *function, *clamp),
-            Op::Pool(_) | Op::Softmax { .. } | Op::Lrn(_) | Op::Resize(_) => {
-                self.windowed(id, node)
-            }
+            Op::Pool(pool) => self.pool(id, node, pool),
+            Op::Softmax { log } => self.softmax(id, node, *log),
+            Op::Lrn(lrn) => self.lrn(id, node, *lrn),
+            Op::Resize(resize) => self.resize(id, node, resize),
             Op::Reduce { kind, .. } => self.reduce(id, node, *kind),
             Op::ArgExtreme { smallest, .. } => self.arg_extreme(id, node, *smallest),
             Op::TopK { indices } => self.top_k(id, node, *indices),
@@ -263,22 +265,21 @@ impl<'a> Lowering<'a> {
             let buffers =
                 pending.inputs.iter().map(|&input| lowered.buffer_for(self.layout, id, input));
             // A step that writes elsewhere, such as a rounded copy, is no stage.
-            let (kernel, inputs) =
-                match self.groups.row_block(last_node).filter(|_| pending.part.is_none()) {
-                    None => (kernel, buffers.collect()),
-                    Some(row_block) => {
-                        let pending: &mut PendingGroup = open_groups.entry(last_node).or_default();
-                        pending.push(name.clone(), shape.clone(), kernel, buffers);
-                        if id != last_node {
-                            continue;
-                        }
-                        let PendingGroup { stages, inputs } = std::mem::take(pending);
-                        (Kernel::FusedGroup(FusedGroup::new(stages, row_block)), inputs)
+            let row_block = self.groups.row_block(last_node).filter(|_| pending.part.is_none());
+            let (kernel, inputs) = match (kernel, row_block) {
+                (Kernel::RowWise(kernel), Some(row_block)) => {
+                    let group: &mut PendingGroup = open_groups.entry(last_node).or_default();
+                    group.push(name.clone(), shape.clone(), kernel, buffers);
+                    if id != last_node {
+                        continue;
                     }
-                };
-            let BufferRef::Arena(slot_range) = lowered.buffer_of(self.layout, id) else {
-                unreachable!("steps write to the arena")
+                    let PendingGroup { stages, inputs } = std::mem::take(group);
+                    (StepKernel::Group(FusedGroup::new(stages, row_block)), inputs)
+                }
+                (kernel, _) => (StepKernel::Single(kernel), buffers.collect()),
             };
+            let slot = self.layout.slots[id.index()].as_ref().expect("a step's result has a slot");
+            let slot_range = slot.range();
             let storage = self.layout.pixel_layout(id).storage;
             let output = pending.part.unwrap_or(slot_range);
             lowered.steps.push(Step { name, kernel, inputs, output, shape, storage });
@@ -299,7 +300,7 @@ impl PendingGroup {
         &mut self,
         name: String,
         shape: Vec<usize>,
-        kernel: Kernel,
+        kernel: RowKernel,
         buffers: impl Iterator<Item = BufferRef>,
     ) {
         // The first stage reads its first input from outside; all read their addends from outside.

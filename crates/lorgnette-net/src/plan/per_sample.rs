@@ -121,8 +121,7 @@ impl PerSample {
         pool: &ThreadPool,
     ) -> Vec<Duration> {
         let batch = BatchRun::new(self, plan, activations);
-        let mut times =
-            vec![Duration::ZERO; self.sample_plan.steps.iter().flat_map(Step::kernels).count()];
+        let mut times = vec![Duration::ZERO; self.sample_plan.steps.iter().map(Step::len).sum()];
         for sample in 0..self.batch_size {
             batch.run_sample(sample, 0, |sample_plan, own| {
                 let elapsed = sample_plan.run_timed(own, pool);
@@ -172,9 +171,8 @@ impl<'a> BatchRun<'a> {
 
     /// The range of one picture in a port.
     fn sample_range(&self, port: &Port, sample: usize) -> Range<usize> {
-        let BufferRef::Arena(range) = &port.buffer_ref else {
-            unreachable!("they all lie in the arena")
-        };
+        // The ports of a batch are all in the arena.
+        let range = port.buffer_ref.range();
         let len = range.len() / self.per_sample.batch_size;
         range.start + sample * len..range.start + (sample + 1) * len
     }

@@ -1,11 +1,8 @@
-//! Kernels that can compute a range of rows, with the same bits as the whole picture, from the
-//! input rows that these depend on.
+//! The input rows that rows of an output depend on.
 
 use std::ops::Range;
 
-use lorgnette_kernels::{ConvShape, DepthwiseShape, ImageLayout, Padding, PoolShape, Window};
-
-use super::kernel::{Kernel, StepArgs};
+use lorgnette_kernels::{ConvShape, ImageLayout, Padding, Window};
 
 /// The input rows that the output rows of a kernel depend on.
 #[derive(Clone, Copy, Debug)]
@@ -62,7 +59,7 @@ impl RowDependency {
 
     /// The dependency of a picture that consists of the output `rows` and the input rows they
     /// depend on.
-    fn for_rows(&self, rows: &Range<usize>) -> Self {
+    pub(super) fn for_rows(&self, rows: &Range<usize>) -> Self {
         let Padding { top, left, right, .. } = self.window.padding;
         let end = (rows.end - 1) * self.row_stride() + self.window_height();
         let bottom = end.saturating_sub(top + self.from.height);
@@ -84,78 +81,12 @@ impl RowDependency {
         }
     }
 
-    fn conv(&self) -> ConvShape {
-        ConvShape { input: self.from, output: self.to, window: self.window }
-    }
-}
-
-impl Kernel {
-    /// Its row dependency, or `None` if it cannot compute a range of rows.
-    pub(super) fn row_dependency(&self) -> Option<RowDependency> {
-        match self {
-            Self::Conv { kernel, shape, .. } => RowDependency::new(
-                shape.input,
-                shape.output,
-                shape.window,
-                (kernel.row_block)(shape)?,
-            ),
-            Self::Depthwise { shape, .. } => {
-                RowDependency::new(shape.input, shape.output, shape.window, 1)
-            }
-            Self::Pool(shape) => RowDependency::new(shape.input, shape.output, shape.window, 1),
-            Self::Affine { from, to, .. } | Self::Unary { from, to, .. } => {
-                RowDependency::new(*from, *to, Window::POINTWISE, 1)
-            }
-            _ => None,
-        }
-    }
-
-    /// Computes the output `rows`. The input slices begin at the first input row that these depend
-    /// on, the output slice at the first of `rows`.
-    pub(super) fn run_rows(
-        &self,
-        row_dependency: &RowDependency,
-        rows: &Range<usize>,
-        args: StepArgs<'_>,
-    ) {
-        let RowDependency { from, to, window, .. } = row_dependency.for_rows(rows);
-        match self {
-            Self::Conv { .. } => {
-                self.run_conv(&ConvShape { input: from, output: to, window }, args);
-            }
-            Self::Depthwise { shape, .. } => {
-                self.run_depthwise(
-                    &DepthwiseShape { input: from, output: to, window, ..*shape },
-                    args,
-                );
-            }
-            Self::Pool(shape) => {
-                Self::Pool(PoolShape { input: from, output: to, window, ..*shape }).run(args);
-            }
-            Self::Affine { .. } | Self::Unary { .. } => self.run_elementwise([&from, &to], args),
-            _ => unreachable!("only kernels that have a view compute rows"),
-        }
-    }
-
-    /// Floats of scratch for up to `max_rows` rows on one thread.
-    pub(super) fn rows_scratch_len(
-        &self,
-        row_dependency: &RowDependency,
-        max_rows: usize,
-    ) -> usize {
-        let Self::Conv { kernel, .. } = self else { return 0 };
-        let scratch_len = |rows| {
-            (kernel.scratch_len)(
-                &row_dependency
-                    .with_heights(
-                        row_dependency.max_input_rows(rows),
-                        rows,
-                        row_dependency.window.padding,
-                    )
-                    .conv(),
-                1,
-            )
-        };
-        (1..=max_rows).map(scratch_len).max().unwrap_or(0)
+    /// The shape of a convolution of `rows` output rows and as many input rows as these depend on
+    /// at most.
+    pub(super) fn max_conv(&self, rows: usize) -> ConvShape {
+        let input_height = self.max_input_rows(rows);
+        let Self { from, to, window, .. } =
+            self.with_heights(input_height, rows, self.window.padding);
+        ConvShape { input: from, output: to, window }
     }
 }

@@ -11,8 +11,9 @@ use lorgnette_kernels::{
     preferred_input_storage,
 };
 
-use super::fused_group::{MAX_INPUTS, MAX_STAGES};
+use super::fused_group::MAX_STAGES;
 use super::row_dependency::RowDependency;
+use super::step_args::MAX_INPUTS;
 use super::storage_preference::StoragePreference;
 use super::{PlanOptions, RowFusion};
 use crate::graph::NodeId;

@@ -5,9 +5,8 @@ use std::time::{Duration, Instant};
 
 use lorgnette_kernels::{Buffer, ThreadPool};
 
-use super::fused_group::MAX_INPUTS;
-use super::kernel::{Kernel, StepArgs};
-use super::{BufferRef, Plan, Port, Step};
+use super::step_args::{MAX_INPUTS, StepArgs};
+use super::{BufferRef, Plan, Port, Step, StepKernel};
 
 /// The memory of one run: inputs, outputs and all values between them.
 #[derive(Debug)]
@@ -70,7 +69,11 @@ impl Plan {
             return per_sample.run(self, activations, pool);
         }
         for step in &self.steps {
-            step.kernel.run(self.args(step, activations, pool));
+            let args = self.args(step, activations, pool);
+            match &step.kernel {
+                StepKernel::Single(kernel) => kernel.run(args),
+                StepKernel::Group(group) => group.run(args),
+            }
         }
     }
 
@@ -84,11 +87,13 @@ impl Plan {
         }
         let timed = |step: &Step| {
             let (started, args) = (Instant::now(), self.args(step, activations, pool));
-            if let Kernel::FusedGroup(group) = &step.kernel {
-                return group.run_timed(args);
+            match &step.kernel {
+                StepKernel::Group(group) => group.run_timed(args),
+                StepKernel::Single(kernel) => {
+                    kernel.run(args);
+                    vec![started.elapsed()]
+                }
             }
-            step.kernel.run(args);
-            vec![started.elapsed()]
         };
         self.steps.iter().flat_map(timed).collect()
     }

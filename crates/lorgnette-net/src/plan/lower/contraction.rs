@@ -10,6 +10,7 @@ use lorgnette_kernels::{
 };
 
 use super::super::kernel::Kernel;
+use super::super::row_kernel::{ConvStep, DepthwiseStep, RowKernel};
 use super::super::weight_cache::{PackedWeights, WeightCache, WeightKey};
 use super::{Lowering, PendingKernel, PendingStep};
 use crate::error::{Error, Result};
@@ -219,14 +220,14 @@ impl<'a> Lowering<'a> {
 impl GemmLike {
     pub(super) fn kernel(self, pack_job: &PackJob<'_>, packed: Arc<PackedWeights>) -> Kernel {
         let (bias, clamp) = (pack_job.epilogue.shift.clone(), pack_job.epilogue.limits());
-        match self {
+        Kernel::RowWise(match self {
             Self::Conv { kernel, shape, residual } => {
-                Kernel::Conv { kernel, shape, packed, bias, residual, clamp }
+                RowKernel::Conv(ConvStep { kernel, shape, packed, bias, residual, clamp })
             }
             Self::Depthwise { kernel, shape } => {
-                Kernel::Depthwise { kernel, shape, packed, bias, clamp }
+                RowKernel::Depthwise(DepthwiseStep { kernel, shape, packed, bias, clamp })
             }
-        }
+        })
     }
 }
 

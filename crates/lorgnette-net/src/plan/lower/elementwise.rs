@@ -4,9 +4,10 @@ use lorgnette_kernels::fallback::Reduction;
 use lorgnette_kernels::{Binary, Clamp, ImageLayout, PoolShape, Softmax};
 
 use super::super::kernel::Kernel;
+use super::super::row_kernel::{AffineStep, RowKernel, UnaryStep};
 use super::Lowering;
 use crate::graph::evaluate::{groups, pool_shape, select_sources, sources};
-use crate::graph::op::Op;
+use crate::graph::op::{Lrn, Op, Pool, Resize};
 use crate::graph::rearrange::axis;
 use crate::graph::{Node, NodeId};
 use crate::tensor::DType;
@@ -18,12 +19,15 @@ impl Lowering<'_> {
             Op::Affine(epilogue) => {
                 let (scale, shift, clamp) =
                     (epilogue.scale.clone(), epilogue.shift.clone(), epilogue.limits());
-                Kernel::Affine { from, to, scale, shift, clamp }
+                Kernel::RowWise(RowKernel::Affine(AffineStep { from, to, scale, shift, clamp }))
             }
             Op::Clamp(clamp) => {
-                Kernel::Affine { from, to, scale: None, shift: None, clamp: *clamp }
+                let (scale, shift, clamp) = (None, None, *clamp);
+                Kernel::RowWise(RowKernel::Affine(AffineStep { from, to, scale, shift, clamp }))
             }
-            Op::Unary(function) => Kernel::Unary { function: *function, from, to },
+            Op::Unary(function) => {
+                Kernel::RowWise(RowKernel::Unary(UnaryStep { function: *function, from, to }))
+            }
             Op::Cast(DType::Bool) => Kernel::ToBool,
             Op::Cast(to) if to.is_float() => Kernel::Round(*to),
             _ => Kernel::ToInt,
@@ -58,27 +62,40 @@ impl Lowering<'_> {
         Ok(())
     }
 
-    /// Functions of a pixel and its neighbours, or of the values of a row.
-    pub(super) fn windowed(&mut self, id: NodeId, node: &Node) -> Result<(), String> {
+    pub(super) fn pool(&mut self, id: NodeId, node: &Node, pool: &Pool) -> Result<(), String> {
+        let x = Self::input(node, 0)?;
+        let shape = pool_shape(pool, &self.fact(x).shape, self.fact(id))?;
+        let (input, output) = (self.image_layout_for(id, x), self.image_layout(id));
+        let kernel = RowKernel::Pool(PoolShape { input, output, ..shape });
+        self.step(id, Kernel::RowWise(kernel), &[x]);
+        Ok(())
+    }
+
+    pub(super) fn softmax(&mut self, id: NodeId, node: &Node, log: bool) -> Result<(), String> {
+        let x = Self::input(node, 0)?;
+        let columns = self.fact(id).channels();
+        let rows = self.fact(id).len() / columns;
+        self.step(id, Kernel::Softmax(Softmax { rows, columns, log }), &[x]);
+        Ok(())
+    }
+
+    pub(super) fn lrn(&mut self, id: NodeId, node: &Node, lrn: Lrn) -> Result<(), String> {
         let x = Self::input(node, 0)?;
         let (from, to) = (self.image_layout_for(id, x), self.image_layout(id));
-        let kernel = match &node.op {
-            Op::Pool(pool) => {
-                let shape = pool_shape(pool, &self.fact(x).shape, self.fact(id))?;
-                Kernel::Pool(PoolShape { input: from, output: to, ..shape })
-            }
-            Op::Softmax { log } => {
-                let columns = self.fact(id).channels();
-                let rows = self.fact(id).len() / columns;
-                Kernel::Softmax(Softmax { rows, columns, log: *log })
-            }
-            Op::Lrn(lrn) => Kernel::Lrn { lrn: *lrn, from, to },
-            Op::Resize(resize) => {
-                Kernel::Resize { bilinear: resize.bilinear, how: resize.how, from, to }
-            }
-            _ => unreachable!("no other operation comes here"),
-        };
-        self.step(id, kernel, &[x]);
+        self.step(id, Kernel::Lrn { lrn, from, to }, &[x]);
+        Ok(())
+    }
+
+    pub(super) fn resize(
+        &mut self,
+        id: NodeId,
+        node: &Node,
+        resize: &Resize,
+    ) -> Result<(), String> {
+        let x = Self::input(node, 0)?;
+        let (from, to) = (self.image_layout_for(id, x), self.image_layout(id));
+        let Resize { bilinear, how } = *resize;
+        self.step(id, Kernel::Resize { bilinear, how, from, to }, &[x]);
         Ok(())
     }
 
