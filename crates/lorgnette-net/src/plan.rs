@@ -6,6 +6,7 @@
 //!        └▶ lower (an operation's kernel) ─▶ packing (its weights) ─▶ steps
 //! ```
 
+mod concatenation;
 mod convolutions;
 mod explain;
 mod fused_group;
@@ -20,6 +21,7 @@ mod row_kernel;
 mod run;
 mod step_args;
 mod storage_preference;
+mod storage_types;
 mod weight_cache;
 
 pub use convolutions::Convolution;
@@ -41,6 +43,7 @@ use kernel::Kernel;
 use per_sample::PerSample;
 use row_fusion::FusedGroups;
 use row_kernel::RowKernel;
+use storage_types::StorageTypes;
 
 /// What a plan is made for.
 #[derive(Clone, Copy, Debug)]
@@ -187,8 +190,9 @@ impl Plan {
         pool: &ThreadPool,
     ) -> Result<Self> {
         check_numerics(options)?;
-        let groups = FusedGroups::find(typed, options, pool.threads());
-        let layout = layout::assign_slots(typed, &groups, options)?;
+        let storage = StorageTypes::new(typed, options);
+        let groups = FusedGroups::find(typed, &storage, options, pool.threads());
+        let layout = layout::assign_slots(typed, &storage, &groups, options)?;
         let lowered = lower::lower(typed, (&groups, &layout), weight_cache, options, pool)?;
         let port = |id: crate::graph::NodeId| Port {
             name: typed.graph.node(id).name.clone(),

@@ -4,25 +4,25 @@
 //! directly to their places in it if it is their only reader. An activation whose input has no
 //! other reader works in place. Pixels at a stride that would cause cache conflicts are padded.
 
-use std::collections::HashSet;
 use std::ops::Range;
 
-use lorgnette_kernels::StorageType;
+use lorgnette_kernels::{Level, StorageType};
 
+use super::concatenation::channel_offsets;
 use super::memory::{Block, assign_ranges};
 use super::row_fusion::FusedGroups;
+use super::storage_types::StorageTypes;
 use crate::error::{Error, Result};
 use crate::graph::op::Op;
-use crate::graph::rearrange::axis;
 use crate::graph::shape::TypedGraph;
 use crate::graph::{Node, NodeId};
 use crate::plan::PlanOptions;
-use crate::plan::storage_preference::StoragePreference;
 use crate::tensor::DType;
 
 /// The place of each node's value.
 #[derive(Debug)]
-pub(super) struct Layout {
+pub(super) struct Layout<'a> {
+    storage: &'a StorageTypes,
     /// For each node that is computed at run time, its place; `None` for constants and for values
     /// within a fused group.
     pub(super) slots: Vec<Option<Slot>>,
@@ -31,9 +31,6 @@ pub(super) struct Layout {
     /// For nodes whose value is float32 but which some readers prefer as bf16, the place of the
     /// rounded copy.
     pub(super) bf16_copies: Vec<Option<Slot>>,
-    /// The pairs of reader and input of which the reader takes the rounded copy, where there is
-    /// one.
-    reads_bf16_copy: HashSet<(NodeId, NodeId)>,
     /// Length of the arena in floats.
     pub(super) arena_len: usize,
 }
@@ -47,7 +44,7 @@ pub(super) struct PixelLayout {
     pub(super) storage: StorageType,
 }
 
-impl Layout {
+impl Layout<'_> {
     /// The pixel layout of a node's value.
     pub(super) fn pixel_layout(&self, id: NodeId) -> PixelLayout {
         self.pixel_layouts[id.index()]
@@ -65,9 +62,7 @@ impl Layout {
     }
 
     fn bf16_copy_for(&self, reader: NodeId, input: NodeId) -> Option<&Slot> {
-        self.bf16_copies[input.index()]
-            .as_ref()
-            .filter(|_| self.reads_bf16_copy.contains(&(reader, input)))
+        self.bf16_copies[input.index()].as_ref().filter(|_| self.storage.reads_bf16(reader, input))
     }
 }
 
@@ -99,13 +94,13 @@ struct Alias {
 }
 
 /// Assigns a place to every value.
-pub(super) fn assign_slots(
+pub(super) fn assign_slots<'a>(
     typed: &TypedGraph,
+    storage: &'a StorageTypes,
     groups: &FusedGroups,
     options: &PlanOptions,
-) -> Result<Layout> {
-    let preference = StoragePreference { typed, level: options.level, numerics: options.numerics };
-    let mut analysis = AliasAnalysis::new(typed, groups, preference);
+) -> Result<Layout<'a>> {
+    let mut analysis = AliasAnalysis::new(typed, storage, groups, options.level);
     for (id, node) in typed.graph.iter().collect::<Vec<_>>().into_iter().rev() {
         analysis.assign(id, node);
     }
@@ -129,23 +124,21 @@ pub(super) fn assign_slots(
         slots: analysis.aliases.iter().zip(&typed.facts).map(slot).collect(),
         bf16_copies: analysis.bf16_copies.iter().zip(&typed.facts).map(slot).collect(),
         pixel_layouts: analysis.pixel_layouts(),
-        reads_bf16_copy: analysis.reads_bf16_copy,
+        storage,
         arena_len,
     })
 }
 
 struct AliasAnalysis<'a> {
     typed: &'a TypedGraph,
+    storage: &'a StorageTypes,
     groups: &'a FusedGroups,
-    preference: StoragePreference<'a>,
+    level: Level,
     uses: Vec<usize>,
     /// Nodes whose values are the network's outputs.
     fetched: Vec<bool>,
     aliases: Vec<Option<Alias>>,
     bf16_copies: Vec<Option<Alias>>,
-    reads_bf16_copy: HashSet<(NodeId, NodeId)>,
-    /// For each storage type, whether some reader of a node prefers it.
-    read_as: [Vec<bool>; 2],
     blocks: Vec<Block>,
     /// The last step that reads each node.
     last_read: Vec<usize>,
@@ -156,20 +149,20 @@ struct AliasAnalysis<'a> {
 impl<'a> AliasAnalysis<'a> {
     fn new(
         typed: &'a TypedGraph,
+        storage: &'a StorageTypes,
         groups: &'a FusedGroups,
-        preference: StoragePreference<'a>,
+        level: Level,
     ) -> Self {
         let node_count = typed.graph.nodes().len();
         let mut analysis = Self {
             typed,
+            storage,
             groups,
-            preference,
+            level,
             uses: typed.graph.uses(),
             fetched: vec![false; node_count],
             aliases: vec![None; node_count],
             bf16_copies: vec![None; node_count],
-            reads_bf16_copy: HashSet::new(),
-            read_as: [vec![false; node_count], vec![false; node_count]],
             blocks: Vec::new(),
             last_read: (0..node_count).collect(),
             needs_dense: vec![false; node_count],
@@ -192,26 +185,20 @@ impl<'a> AliasAnalysis<'a> {
     /// Assigns an alias to a node, whose readers have theirs already, and propagates it to inputs
     /// that can share the block.
     fn assign(&mut self, id: NodeId, node: &Node) {
-        if self.typed.graph.is_stored(id) {
+        if self.typed.graph.is_stored(id) || self.groups.is_inner(id) {
             return;
         }
         let fact = self.typed.fact(id);
-        if self.groups.is_inner(id) {
-            return self.note_reads(id, node, self.storage_type(id, node));
-        }
         let alias = match self.aliases[id.index()] {
             Some(alias) => alias,
-            None => self.allocate(id, self.pixel_layout(id, node, self.storage_type(id, node))),
+            None => self.allocate(id, self.pixel_layout(id, node)),
         };
         self.aliases[id.index()] = Some(alias);
-        if alias.pixel_layout.storage == StorageType::Float32
-            && self.read_as[StorageType::Bf16 as usize][id.index()]
-        {
+        if self.storage.has_bf16_copy(id) {
             let stride = StorageType::Bf16.words(fact.channels());
             self.bf16_copies[id.index()] =
                 Some(self.allocate(id, PixelLayout { stride, storage: StorageType::Bf16 }));
         }
-        self.note_reads(id, node, alias.pixel_layout.storage);
         let block = &mut self.blocks[alias.block];
         // Inputs are written before the first step.
         let written = if matches!(node.op, Op::Input { .. }) { 0 } else { id.index() };
@@ -221,7 +208,8 @@ impl<'a> AliasAnalysis<'a> {
             op if is_alias(op) => self.propagate_alias(node.inputs[0], alias, true),
             Op::Concat => self.propagate_to_parts(id, node, alias),
             op if can_run_in_place(op, fact.shape.len())
-                && alias.pixel_layout == self.pixel_layout(id, node, StorageType::Float32) =>
+                && alias.pixel_layout.storage == StorageType::Float32
+                && alias.pixel_layout == self.pixel_layout(id, node) =>
             {
                 self.propagate_in_place(id, node, alias);
             }
@@ -237,37 +225,15 @@ impl<'a> AliasAnalysis<'a> {
         Alias { block: self.blocks.len() - 1, offset: 0, pixel_layout }
     }
 
-    /// The storage type of a value with its own block: bf16 if all readers prefer it.
-    fn storage_type(&self, id: NodeId, node: &Node) -> StorageType {
-        let [float32, bf16] =
-            [StorageType::Float32, StorageType::Bf16].map(|e| self.read_as[e as usize][id.index()]);
-        let fits = !self.fetched[id.index()] && self.preference.can_write_bf16(id, node);
-        if bf16 && !float32 && fits { StorageType::Bf16 } else { StorageType::Float32 }
-    }
-
-    /// Records the storage types that a node of type `own` prefers for its inputs.
-    fn note_reads(&mut self, id: NodeId, node: &Node, own: StorageType) {
-        for (i, input) in node.inputs.iter().enumerate() {
-            let first = node.inputs[..i].iter().all(|other| other != input);
-            let as_bf16 = first && self.preference.for_input(id, node, i, own) == StorageType::Bf16;
-            if as_bf16 {
-                self.reads_bf16_copy.insert((id, *input));
-            }
-            if first {
-                self.read_as[usize::from(as_bf16)][input.index()] = true;
-            }
-        }
-    }
-
     /// The pixel layout of a value with its own block.
     ///
     /// A convolution's tile reads the same channels of many pixels in turn. If the stride is a
     /// multiple of the conflict stride, these map to one or two sets of L1 and evict each other.
-    fn pixel_layout(&self, id: NodeId, node: &Node, storage: StorageType) -> PixelLayout {
-        let (fact, dense) =
-            (self.typed.fact(id), self.fetched[id.index()] || self.needs_dense[id.index()]);
+    fn pixel_layout(&self, id: NodeId, node: &Node) -> PixelLayout {
+        let (fact, storage) = (self.typed.fact(id), self.storage.get(id));
+        let dense = self.fetched[id.index()] || self.needs_dense[id.index()];
         let floats = storage.words(fact.channels());
-        let l1_conflict_stride = self.preference.level.isa().caches.l1_conflict_stride;
+        let l1_conflict_stride = self.level.isa().caches.l1_conflict_stride;
         let conflicts = fact.shape.len() == 4
             && (floats * size_of::<f32>()).is_multiple_of(l1_conflict_stride)
             && fact.len() > fact.channels();
@@ -278,7 +244,7 @@ impl<'a> AliasAnalysis<'a> {
     /// The pixel layouts of all values.
     fn pixel_layouts(&self) -> Vec<PixelLayout> {
         let pixel_layout = |(id, node): (NodeId, &Node)| {
-            let own = || self.pixel_layout(id, node, self.storage_type(id, node));
+            let own = || self.pixel_layout(id, node);
             self.aliases[id.index()].map_or_else(own, |alias| alias.pixel_layout)
         };
         self.typed.graph.iter().map(pixel_layout).collect()
@@ -301,8 +267,7 @@ impl<'a> AliasAnalysis<'a> {
         let Some(offsets) = channel_offsets(self.typed, id, node) else { return };
         for (&input, offset) in node.inputs.iter().zip(offsets) {
             let part = self.typed.graph.node(input);
-            let fits = alias.pixel_layout.storage == StorageType::Float32
-                || self.preference.can_write_bf16(input, part);
+            let fits = alias.pixel_layout.storage == self.storage.get(input);
             if can_write_padded_pixels(&part.op) && fits && !self.fetched[input.index()] {
                 let offset = alias.offset + alias.pixel_layout.storage.words(offset);
                 self.propagate_alias(input, Alias { offset, ..alias }, false);
@@ -315,7 +280,7 @@ impl<'a> AliasAnalysis<'a> {
         let same = self.typed.fact(input).shape == self.typed.fact(id).shape;
         let node = self.typed.graph.node(input);
         let is_input = matches!(node.op, Op::Input { .. });
-        let fits = alias.pixel_layout == self.pixel_layout(input, node, StorageType::Float32);
+        let fits = alias.pixel_layout == self.pixel_layout(input, node);
         if same && fits && !is_input && !self.fetched[input.index()] && !is_alias(&node.op) {
             self.propagate_alias(input, alias, false);
         }
@@ -366,17 +331,4 @@ fn accepts_padded_pixels(op: &Op, rank: usize) -> bool {
         Op::Lrn(_) | Op::Resize(_) | Op::Concat => true,
         _ => false,
     }
-}
-
-/// The channel offset of each part of a concatenation, if it joins channels.
-pub(super) fn channel_offsets(typed: &TypedGraph, id: NodeId, node: &Node) -> Option<Vec<usize>> {
-    let (at, parts) = node.inputs.split_last()?;
-    let rank = typed.fact(id).shape.len();
-    let at = axis(*typed.graph.constant_of(*at)?.to_i64().first()?, rank).ok()?;
-    let begin = |sum: &mut usize, part: &NodeId| {
-        let offset = *sum;
-        *sum += typed.fact(*part).channels();
-        Some(offset)
-    };
-    (at + 1 == rank).then(|| parts.iter().scan(0, begin).collect())
 }

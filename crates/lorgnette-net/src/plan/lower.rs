@@ -33,14 +33,14 @@ pub(super) struct Lowered {
 
 impl Lowered {
     /// The place where a node finds its input.
-    fn buffer_for(&self, layout: &Layout, reader: NodeId, input: NodeId) -> BufferRef {
+    fn buffer_for(&self, layout: &Layout<'_>, reader: NodeId, input: NodeId) -> BufferRef {
         layout
             .read(reader, input)
             .map_or_else(|| self.buffer_of(layout, input), |slot| BufferRef::Arena(slot.range()))
     }
 
     /// The place of a node's value.
-    pub(super) fn buffer_of(&self, layout: &Layout, id: NodeId) -> BufferRef {
+    pub(super) fn buffer_of(&self, layout: &Layout<'_>, id: NodeId) -> BufferRef {
         match (&layout.slots[id.index()], self.constant_offsets[id.index()]) {
             (Some(slot), _) => BufferRef::Arena(slot.range()),
             (None, start) => {
@@ -54,7 +54,7 @@ impl Lowered {
 /// Chooses a kernel for every operation and packs the weights.
 pub(super) fn lower(
     typed: &TypedGraph,
-    (groups, layout): (&FusedGroups, &Layout),
+    (groups, layout): (&FusedGroups, &Layout<'_>),
     weight_cache: &WeightCache,
     options: &PlanOptions,
     pool: &ThreadPool,
@@ -110,7 +110,7 @@ fn constant_bytes(typed: &TypedGraph) -> u64 {
 struct Lowering<'a> {
     typed: &'a TypedGraph,
     groups: &'a FusedGroups,
-    layout: &'a Layout,
+    layout: &'a Layout<'a>,
     weight_cache: &'a WeightCache,
     level: Level,
     numerics: NumericOptions,

@@ -7,14 +7,13 @@
 //! cost model depends on nothing but shapes and the number of threads.
 
 use lorgnette_kernels::{
-    CacheModel, ConvShape, ImageLayout, Level, StorageType, Window, choose_conv,
-    preferred_input_storage,
+    CacheModel, ConvShape, ImageLayout, Level, Window, choose_conv, preferred_input_storage,
 };
 
 use super::fused_group::MAX_STAGES;
 use super::row_dependency::RowDependency;
 use super::step_args::MAX_INPUTS;
-use super::storage_preference::StoragePreference;
+use super::storage_types::StorageTypes;
 use super::{PlanOptions, RowFusion};
 use crate::graph::NodeId;
 use crate::graph::evaluate::{conv_window, pool_shape, rows};
@@ -32,13 +31,18 @@ pub(super) struct FusedGroups {
 
 impl FusedGroups {
     /// Finds the groups that are faster on `threads` threads.
-    pub(super) fn find(typed: &TypedGraph, options: &PlanOptions, threads: usize) -> Self {
+    pub(super) fn find(
+        typed: &TypedGraph,
+        storage: &StorageTypes,
+        options: &PlanOptions,
+        threads: usize,
+    ) -> Self {
         let last_nodes = typed.graph.iter().map(|(id, _)| id).collect();
         let mut found = Self { last_nodes, row_blocks: vec![None; typed.graph.nodes().len()] };
         if options.row_fusion == RowFusion::Never {
             return found;
         }
-        let finder = GroupFinder::new(typed, options);
+        let finder = GroupFinder::new(typed, storage, options);
         let caches = options.level.isa().caches;
         let cost_model = CostModel { row_fusion: options.row_fusion, threads, caches };
         let mut visited = vec![false; typed.graph.nodes().len()];
@@ -90,23 +94,20 @@ struct StageCandidate {
 
 struct GroupFinder<'a> {
     typed: &'a TypedGraph,
+    storage: &'a StorageTypes,
     options: &'a PlanOptions,
     uses: Vec<usize>,
     /// The last reader of each node.
     readers: Vec<Option<NodeId>>,
-    /// The storage type of each node's value.
-    storage_types: Vec<StorageType>,
 }
 
 impl<'a> GroupFinder<'a> {
-    fn new(typed: &'a TypedGraph, options: &'a PlanOptions) -> Self {
+    fn new(typed: &'a TypedGraph, storage: &'a StorageTypes, options: &'a PlanOptions) -> Self {
         let mut readers = vec![None; typed.graph.nodes().len()];
         for (id, node) in typed.graph.iter() {
             node.inputs.iter().for_each(|input| readers[input.index()] = Some(id));
         }
-        let storage_types =
-            StoragePreference { typed, level: options.level, numerics: options.numerics }.for_all();
-        Self { typed, options, uses: typed.graph.uses(), readers, storage_types }
+        Self { typed, storage, options, uses: typed.graph.uses(), readers }
     }
 
     /// The nodes from `id` on that could form one group.
@@ -133,10 +134,8 @@ impl<'a> GroupFinder<'a> {
         if x.len() != 4 || fact.shape.len() != 4 || self.typed.graph.is_stored(input) {
             return None;
         }
-        let [from, to] = [(input, x), (id, &fact.shape)].map(|(id, shape)| ImageLayout {
-            storage: self.storage_types[id.index()],
-            ..rows(shape)
-        });
+        let [from, to] = [(input, x), (id, &fact.shape)]
+            .map(|(id, shape)| ImageLayout { storage: self.storage.get(id), ..rows(shape) });
         let filter = || &self.typed.fact(node.inputs[1]).shape;
         let windowed = |window: Window| {
             let taps = window.kernel[0] * window.kernel[1];

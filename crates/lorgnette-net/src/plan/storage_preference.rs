@@ -1,16 +1,15 @@
-//! Storage types of values between layers: float32, or bf16 where the precision allows it and
-//! readers prefer it.
+//! The storage types that kernels prefer for their inputs: float32, or bf16 where the precision
+//! allows it.
 //!
 //! The type that a reader prefers depends on the reader alone, not on other readers or on what is
-//! fetched; therefore answers do not either. A value is stored as bf16 if all its readers prefer
-//! that and its kernel can write it. If only some do, they read a bf16 copy.
+//! fetched; therefore answers do not either.
 
 use lorgnette_kernels::{
     ConvShape, Level, MAX_BF16_ELEMENTWISE_CHANNELS, NumericOptions, PoolKind, Precision,
     StorageType,
 };
 
-use super::layout::channel_offsets;
+use super::concatenation::channel_offsets;
 use crate::graph::evaluate::{conv_window, rows};
 use crate::graph::op::{Conv, Op};
 use crate::graph::shape::TypedGraph;
@@ -65,31 +64,6 @@ impl StoragePreference<'_> {
             }
             _ => StorageType::Float32,
         }
-    }
-
-    /// The storage type of each node's value if it has its own block. As a part of a concatenation
-    /// it has that one's type.
-    pub(super) fn for_all(&self) -> Vec<StorageType> {
-        let nodes: Vec<(NodeId, &Node)> = self.typed.graph.iter().collect();
-        let mut storage_types = vec![StorageType::Float32; nodes.len()];
-        // Whether some reader takes float32, and whether some takes bf16.
-        let mut read_as = [vec![false; nodes.len()], vec![false; nodes.len()]];
-        let outputs = self.typed.graph.outputs();
-        outputs.iter().for_each(|id| read_as[StorageType::Float32 as usize][id.index()] = true);
-        for (id, node) in nodes.into_iter().rev() {
-            let [float32, bf16] =
-                [StorageType::Float32, StorageType::Bf16].map(|e| read_as[e as usize][id.index()]);
-            let own = if bf16 && !float32 && self.can_write_bf16(id, node) {
-                StorageType::Bf16
-            } else {
-                StorageType::Float32
-            };
-            storage_types[id.index()] = own;
-            for (i, input) in node.inputs.iter().enumerate() {
-                read_as[self.for_input(id, node, i, own) as usize][input.index()] = true;
-            }
-        }
-        storage_types
     }
 
     /// True if the kernel of a node can write bf16.

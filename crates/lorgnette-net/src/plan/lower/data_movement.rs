@@ -3,8 +3,8 @@
 use lorgnette_kernels::fallback::{self, FILL};
 use lorgnette_kernels::{ImageLayout, Padding};
 
+use super::super::concatenation::channel_offsets;
 use super::super::kernel::Kernel;
-use super::super::layout::channel_offsets;
 use super::{Lowering, PendingKernel, PendingStep};
 use crate::graph::evaluate::index;
 use crate::graph::op::Op;

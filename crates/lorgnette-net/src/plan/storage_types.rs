@@ -1,0 +1,84 @@
+//! The storage type of every value, decided once for fused groups and for the layout in memory.
+//!
+//! A value is stored as bf16 if all its readers prefer that and its kernel can write it. If only
+//! some do, they read a bf16 copy.
+
+use std::collections::HashSet;
+
+use lorgnette_kernels::StorageType;
+
+use super::PlanOptions;
+use super::storage_preference::StoragePreference;
+use crate::graph::NodeId;
+use crate::graph::shape::TypedGraph;
+
+/// The storage types of a graph's values.
+#[derive(Debug)]
+pub(super) struct StorageTypes {
+    /// For each node, the storage type of its value.
+    types: Vec<StorageType>,
+    /// For each node, whether some reader prefers bf16 although the value is float32.
+    has_bf16_copy: Vec<bool>,
+    /// The pairs of reader and input of which the reader prefers bf16.
+    reads_bf16: HashSet<(NodeId, NodeId)>,
+}
+
+impl StorageTypes {
+    /// Decides all types, readers before the values they read.
+    pub(super) fn new(typed: &TypedGraph, options: &PlanOptions) -> Self {
+        let preference =
+            StoragePreference { typed, level: options.level, numerics: options.numerics };
+        let node_count = typed.graph.nodes().len();
+        let mut storage = Self {
+            types: vec![StorageType::Float32; node_count],
+            has_bf16_copy: vec![false; node_count],
+            reads_bf16: HashSet::new(),
+        };
+        let mut read_as_float32 = vec![false; node_count];
+        let mut read_as_bf16 = vec![false; node_count];
+        for output in typed.graph.outputs() {
+            read_as_float32[output.index()] = true;
+        }
+        for id in typed.graph.ids().rev() {
+            let node = typed.graph.node(id);
+            let only_bf16 = read_as_bf16[id.index()] && !read_as_float32[id.index()];
+            let own = if only_bf16 && preference.can_write_bf16(id, node) {
+                StorageType::Bf16
+            } else {
+                StorageType::Float32
+            };
+            storage.types[id.index()] = own;
+            storage.has_bf16_copy[id.index()] =
+                own == StorageType::Float32 && read_as_bf16[id.index()];
+            for (i, &input) in node.inputs.iter().enumerate() {
+                // A node that reads a value twice reads it as one type.
+                if node.inputs[..i].contains(&input) {
+                    continue;
+                }
+                match preference.for_input(id, node, i, own) {
+                    StorageType::Float32 => read_as_float32[input.index()] = true,
+                    StorageType::Bf16 => {
+                        read_as_bf16[input.index()] = true;
+                        storage.reads_bf16.insert((id, input));
+                    }
+                }
+            }
+        }
+        storage
+    }
+
+    /// The storage type of a node's value.
+    pub(super) fn get(&self, id: NodeId) -> StorageType {
+        self.types[id.index()]
+    }
+
+    /// True if a node's value is float32 and some reader prefers bf16.
+    pub(super) fn has_bf16_copy(&self, id: NodeId) -> bool {
+        self.has_bf16_copy[id.index()]
+    }
+
+    /// True if `reader` prefers its input as bf16.
+    pub(super) fn reads_bf16(&self, reader: NodeId, input: NodeId) -> bool {
+        self.reads_bf16.contains(&(reader, input))
+    }
+}
