@@ -4,28 +4,31 @@
 //! asked for (`fit`). AND multiplies, OR takes the maximum; NOT, `path:` and `date:` are filters.
 //! [`Hit::explanation`] shows how a score was computed.
 //!
-//! SQLite finds and ranks the photos: [`Library::search`] translates the query into one statement
-//! and binds every value. The reference scorer then names the matching regions of the photos that
-//! are returned and explains their scores. A test compares the two on random queries.
+//! SQL finds candidates: the detections that may be an object of the query, by class, place,
+//! probability and size. They are scored here, photo by photo, and the best photos explained. A
+//! test compares the results with those of scoring every photo with all of its detections.
 
+use std::cmp::{Ordering, Reverse};
+use std::collections::BinaryHeap;
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, Row, params, params_from_iter};
+use rusqlite::{Connection, Row, params_from_iter};
 
 pub use self::fit::BoundingBox;
 pub use self::resolve::MIN_PROBABILITY;
 pub use self::score::Explanation;
 
+use self::candidates::{Candidates, PhotoRow};
 use self::resolve::{ResolvedQuery, Resolver};
-use self::score::{DetectionRow, MatchedRow, PhotoFacts, ScoredPhoto};
+use self::score::{MatchedRow, ScoredPhoto};
 use crate::bytes;
 use crate::error::{Error, Result};
 use crate::hierarchy::{Class, Vocabulary};
 use crate::library::Library;
 use crate::query::Query;
 
+mod candidates;
 mod fit;
-mod functions;
 mod pattern;
 mod resolve;
 mod score;
@@ -153,117 +156,123 @@ impl Library {
     /// # Errors
     /// If a name is unknown, `like` cannot be computed, or the library cannot be read.
     pub fn search(&self, query: &Query, options: &SearchOptions<'_>) -> Result<SearchResults> {
-        // The transaction gives ranking and explanation one snapshot while other processes write.
+        // The transaction gives all statements one snapshot while other processes write.
         let _snapshot = self.connection().unchecked_transaction()?;
-        let resolved = ResolvedQuery::new(
-            query,
-            &Resolver { library: self, vocabulary: vocabulary(self)?, provider: options.provider },
-        )?;
-        let connection = self.connection();
-        functions::register(connection)?;
-        let sql = sql::ranked(&resolved, options.limit);
-        let mut statement = connection.prepare_cached(&sql.text)?;
-        let ranked = statement.query_map(params_from_iter(&sql.values), RankedRow::read)?;
-        let ranked: Vec<RankedRow> = ranked.collect::<Result<_, _>>()?;
-        let total = ranked.first().map_or(0, |first| first.total);
-        let hits =
-            ranked.into_iter().map(|ranked| self.hit(&resolved, ranked)).collect::<Result<_>>()?;
+        let resolved = self.resolve(query, options)?;
+        let candidates = Candidates::read(self.connection(), &resolved)?;
+        let mut best = Best { limit: options.limit, total: 0, heap: BinaryHeap::new() };
+        candidates.each_photo(|photo| {
+            if let Some(scored) = resolved.score_photo(&photo.facts) {
+                best.add(scored.score, photo);
+            }
+        })?;
+        let total = best.total;
+        let hits = best
+            .sorted()
+            .into_iter()
+            .map(|ranked| self.hit(&resolved, ranked))
+            .collect::<Result<_>>()?;
         Ok(SearchResults { total, hits })
     }
 
+    fn resolve(&self, query: &Query, options: &SearchOptions<'_>) -> Result<ResolvedQuery> {
+        let vocabulary = vocabulary(self)?;
+        let resolver = Resolver { library: self, vocabulary, provider: options.provider };
+        ResolvedQuery::new(query, &resolver)
+    }
+
     /// Returns the hit of a ranked photo.
-    fn hit(&self, resolved: &ResolvedQuery, ranked: RankedRow) -> Result<Hit> {
-        let RankedRow { score, width, height, mut facts, .. } = ranked;
-        facts.load_detections(self.connection())?;
-        let ScoredPhoto { explanation, matched } =
-            resolved.score_photo(&facts).unwrap_or_else(|| resolved.unexplained(score));
+    fn hit(&self, resolved: &ResolvedQuery, ranked: Ranked) -> Result<Hit> {
+        let Ranked { score, photo: PhotoRow { width, height, facts } } = ranked;
+        // The same function of the same facts gave the rank.
+        let scored = resolved.score_photo(&facts);
+        let matched = scored.as_ref().map(ScoredPhoto::matched).unwrap_or_default();
         let matches = matched
             .into_iter()
             .map(|matched| to_match(self.connection(), matched))
             .collect::<Result<_>>()?;
+        let explanation = scored.as_ref().map(ScoredPhoto::explanation).unwrap_or_default();
         let (path, taken) = (bytes::to_path(&facts.path), facts.taken);
         Ok(Hit { photo: facts.photo, path, width, height, taken, score, matches, explanation })
     }
 
-    /// Returns the SQL statement of a query and SQLite's plan for it.
+    /// Returns the SQL statements of a query and SQLite's plan for each.
     ///
     /// # Errors
     /// As [`Library::search`].
     pub fn explain_search(&self, query: &Query, options: &SearchOptions<'_>) -> Result<String> {
-        let resolved = ResolvedQuery::new(
-            query,
-            &Resolver { library: self, vocabulary: vocabulary(self)?, provider: options.provider },
-        )?;
-        functions::register(self.connection())?;
-        let sql = sql::ranked(&resolved, options.limit);
-        let mut statement =
-            self.connection().prepare(&format!("EXPLAIN QUERY PLAN {}", sql.text))?;
-        let lines =
-            statement.query_map(params_from_iter(&sql.values), |row| row.get::<_, String>(3))?;
-        let lines: Vec<String> = lines.collect::<Result<_, _>>()?;
-        Ok(format!("{}\n\n{}", sql.text, lines.join("\n")))
+        let resolved = self.resolve(query, options)?;
+        let mut text = String::new();
+        for sql in candidates::statements(&resolved) {
+            let mut statement =
+                self.connection().prepare(&format!("EXPLAIN QUERY PLAN {}", sql.text))?;
+            let lines = statement
+                .query_map(params_from_iter(&sql.values), |row| row.get::<_, String>(3))?;
+            let lines: Vec<String> = lines.collect::<Result<_, _>>()?;
+            text += &format!("{}\n\n{}\n\n", sql.text, lines.join("\n"));
+        }
+        Ok(text.trim_end().to_owned())
     }
 }
 
-/// A row of the ranking.
-struct RankedRow {
+/// The best photos so far.
+struct Best {
+    limit: usize,
+    /// Number of photos that match.
     total: usize,
-    score: f64,
-    width: Option<u32>,
-    height: Option<u32>,
-    facts: PhotoFacts,
+    /// Up to `limit` photos, the worst on top.
+    heap: BinaryHeap<Reverse<Ranked>>,
 }
 
-impl RankedRow {
-    /// Reads the columns of [`sql::ranked`].
-    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
-        let facts = PhotoFacts {
-            photo: row.get(0)?,
-            path: row.get_ref(1)?.as_blob()?.to_vec(),
-            taken: row.get(4)?,
-            modified: row.get(5)?,
-            ..PhotoFacts::default()
-        };
-        let (width, height) = (row.get(2)?, row.get(3)?);
-        Ok(Self { score: row.get(6)?, total: row.get::<_, i64>(7)? as usize, width, height, facts })
+/// A photo and its score; a better one is greater.
+struct Ranked {
+    score: f64,
+    photo: PhotoRow,
+}
+
+impl Best {
+    fn add(&mut self, score: f64, photo: PhotoRow) {
+        self.total += 1;
+        self.heap.push(Reverse(Ranked { score, photo }));
+        if self.heap.len() > self.limit {
+            self.heap.pop();
+        }
+    }
+
+    /// Returns the photos, the best first.
+    fn sorted(self) -> Vec<Ranked> {
+        self.heap.into_sorted_vec().into_iter().map(|Reverse(ranked)| ranked).collect()
     }
 }
 
-fn to_match(connection: &Connection, matched: MatchedRow) -> Result<Match> {
+impl Ord for Ranked {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let by_path = || other.photo.facts.path.cmp(&self.photo.facts.path);
+        self.score.total_cmp(&other.score).then_with(by_path)
+    }
+}
+
+impl PartialOrd for Ranked {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Ranked {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Ranked {}
+
+fn to_match(connection: &Connection, matched: MatchedRow<'_>) -> Result<Match> {
     let MatchedRow { name: asked, row, whole, score } = matched;
     let mut statement = connection.prepare_cached("SELECT name, synset FROM class WHERE id = ?")?;
     let (name, synset) = statement.query_row([row.class], |row| Ok((row.get(0)?, row.get(1)?)))?;
     let bounds = (!whole).then_some(row.bounds);
+    let asked = asked.to_owned();
     Ok(Match { asked, name, synset, bounds, share: row.share, probability: row.probability, score })
-}
-
-impl PhotoFacts {
-    /// Reads the detections of the photo.
-    fn load_detections(&mut self, connection: &Connection) -> Result<()> {
-        let mut statement = connection.prepare_cached(sql::REGIONS_OF_PHOTO)?;
-        self.regions =
-            statement.query_map([self.photo], DetectionRow::read)?.collect::<Result<_, _>>()?;
-        let mut statement = connection.prepare_cached(sql::IMAGE_SCORES_OF_PHOTO)?;
-        self.image_scores = statement
-            .query_map(params![self.photo], DetectionRow::read)?
-            .collect::<Result<_, _>>()?;
-        Ok(())
-    }
-}
-
-impl DetectionRow {
-    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
-        let bounds =
-            BoundingBox { x0: row.get(2)?, x1: row.get(3)?, y0: row.get(4)?, y1: row.get(5)? };
-        Ok(Self {
-            id: row.get(0)?,
-            class: row.get(1)?,
-            bounds,
-            share: row.get(6)?,
-            probability: row.get(7)?,
-            model: row.get(8)?,
-        })
-    }
 }
 
 #[cfg(test)]

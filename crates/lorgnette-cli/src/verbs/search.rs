@@ -48,7 +48,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
 
-    /// Print the SQL statement of the query and SQLite's plan for it instead of searching
+    /// Print the SQL statements of the query and SQLite's plan for each instead of searching
     #[arg(long)]
     plan: bool,
 

@@ -1,4 +1,4 @@
-//! A query with names resolved to classes: the input of SQL generation and of the reference scorer.
+//! A query with names resolved to classes: the input of the statements and of the scorer.
 
 use std::collections::HashMap;
 
@@ -73,12 +73,17 @@ impl ResolvedQuery {
         })
     }
 
+    /// Returns whether the condition only lets photos through or not.
+    pub(super) fn is_filter(&self) -> bool {
+        matches!(self, Self::Not(_) | Self::Path(_) | Self::DateRange(_))
+    }
+
     fn has(condition: &Condition, vocabulary: &Vocabulary) -> Result<Self> {
         let target =
             |count| Ok(Self::Has(Box::new(Target::new(&condition.object, vocabulary)?), count));
         match condition.count {
-            // Photos without the object also match and are in no table, so the condition is
-            // negated.
+            // Photos without the object also match but have no detections of it, so the condition
+            // is negated.
             Some(count) if count.comparator.holds(0, count.value) => {
                 Ok(Self::Not(Box::new(target(Some(negated(count)))?)))
             }

@@ -1,4 +1,4 @@
-//! Reference scorer for one photo: explains scores, and is compared with SQL in tests.
+//! The score of one photo, and how it came about.
 
 use serde::Serialize;
 
@@ -34,6 +34,13 @@ pub(super) struct DetectionRow {
     pub(super) model: i64,
 }
 
+impl DetectionRow {
+    /// Returns whether it is a class of the whole photo rather than a region.
+    pub(super) fn is_image_level(&self) -> bool {
+        self.id == 0
+    }
+}
+
 /// Computation of a score: a condition, its score and its parts.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Explanation {
@@ -49,71 +56,95 @@ pub struct Explanation {
 }
 
 /// A detection that matches a condition.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct MatchedRow {
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) struct MatchedRow<'q> {
     /// Name in the query.
-    pub(super) name: String,
+    pub(super) name: &'q str,
     pub(super) row: DetectionRow,
     /// Whether it is an image-level class.
     pub(super) whole: bool,
     pub(super) score: f64,
 }
 
-/// Score of a photo that matches.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct ScoredPhoto {
-    pub(super) explanation: Explanation,
-    pub(super) matched: Vec<MatchedRow>,
+/// A matching object, then the objects it is related to.
+type Chain<'q> = Vec<MatchedRow<'q>>;
+
+/// Score of a photo that matches a condition.
+#[derive(Clone, Debug)]
+pub(super) struct ScoredPhoto<'q> {
+    condition: &'q ResolvedQuery,
+    /// Score, 0 to 1.
+    pub(super) score: f64,
+    /// The best match of an object, or those that were counted.
+    chains: Vec<Chain<'q>>,
+    /// Scores of the conditions it consists of.
+    parts: Vec<ScoredPhoto<'q>>,
 }
 
-impl ScoredPhoto {
-    fn plain(condition: String, score: f64, how: impl Into<String>) -> Self {
-        let explanation = Explanation { condition, score, how: how.into(), parts: Vec::new() };
-        Self { explanation, matched: Vec::new() }
+impl<'q> ScoredPhoto<'q> {
+    fn plain(condition: &'q ResolvedQuery, score: f64) -> Self {
+        Self { condition, score, chains: Vec::new(), parts: Vec::new() }
     }
 
-    pub(super) fn score(&self) -> f64 {
-        self.explanation.score
+    /// Returns the matching detections in the order of the query.
+    pub(super) fn matched(&self) -> Vec<MatchedRow<'q>> {
+        let own = self.chains.iter().flatten().copied();
+        own.chain(self.parts.iter().flat_map(Self::matched)).collect()
+    }
+
+    /// Returns the computation of the score.
+    pub(super) fn explanation(&self) -> Explanation {
+        let parts: Vec<Explanation> = self.parts.iter().map(Self::explanation).collect();
+        let (condition, how) = match self.condition {
+            ResolvedQuery::All(_) => ("all".into(), "the product".into()),
+            ResolvedQuery::Any(_) => ("any".into(), "the best".into()),
+            ResolvedQuery::Not(_) => (self.condition.text(), "it is not so".into()),
+            ResolvedQuery::Has(target, None) => (
+                self.condition.text(),
+                self.chains.first().map_or(String::new(), |c| target.how(c)),
+            ),
+            ResolvedQuery::Has(_, Some(_)) => {
+                (self.condition.text(), format!("the mean of {} of them", self.chains.len()))
+            }
+            ResolvedQuery::Path(_) => (self.condition.text(), "the path fits".into()),
+            ResolvedQuery::DateRange(_) => (self.condition.text(), "it is of these days".into()),
+            ResolvedQuery::Like { .. } => (self.condition.text(), "the similarity".into()),
+        };
+        Explanation { condition, score: self.score, how, parts }
     }
 }
 
 impl ResolvedQuery {
     /// Scores a photo; `None` if it does not match.
-    pub(super) fn score_photo(&self, facts: &PhotoFacts) -> Option<ScoredPhoto> {
+    pub(super) fn score_photo(&self, facts: &PhotoFacts) -> Option<ScoredPhoto<'_>> {
         match self {
-            Self::All(parts) => {
-                let scored_parts: Vec<ScoredPhoto> =
-                    parts.iter().map(|part| part.score_photo(facts)).collect::<Option<_>>()?;
-                let score = scored_parts.iter().map(ScoredPhoto::score).product();
-                Some(combine("all", score, "the product", scored_parts))
+            Self::All(conditions) => {
+                let parts: Vec<ScoredPhoto<'_>> =
+                    conditions.iter().map(|part| part.score_photo(facts)).collect::<Option<_>>()?;
+                let score = parts.iter().map(|part| part.score).product();
+                Some(ScoredPhoto { condition: self, score, chains: Vec::new(), parts })
             }
-            Self::Any(parts) => {
-                let scored_parts: Vec<ScoredPhoto> =
-                    parts.iter().filter_map(|part| part.score_photo(facts)).collect();
-                let score = scored_parts.iter().map(ScoredPhoto::score).reduce(f64::max)?;
-                Some(combine("any", score, "the best", scored_parts))
+            Self::Any(conditions) => {
+                let parts: Vec<ScoredPhoto<'_>> =
+                    conditions.iter().filter_map(|part| part.score_photo(facts)).collect();
+                let score = parts.iter().map(|part| part.score).reduce(f64::max)?;
+                Some(ScoredPhoto { condition: self, score, chains: Vec::new(), parts })
             }
             Self::Not(part) => match part.score_photo(facts) {
-                None => {
-                    Some(ScoredPhoto::plain(format!("not {}", part.text()), 1.0, "it is not so"))
-                }
+                None => Some(ScoredPhoto::plain(self, 1.0)),
                 Some(_) => None,
             },
-            Self::Has(target, count) => target.score_photo(*count, facts),
+            Self::Has(target, count) => {
+                let (score, chains) = target.score_photo(*count, facts)?;
+                Some(ScoredPhoto { condition: self, score, chains, parts: Vec::new() })
+            }
             Self::Path(text) => pattern::glob_matches(text.as_bytes(), &facts.path)
-                .then(|| ScoredPhoto::plain(self.text(), 1.0, "the path fits")),
-            Self::DateRange(dates) => within(dates, facts)
-                .then(|| ScoredPhoto::plain(self.text(), 1.0, "it is of these days")),
-            Self::Like { similar, .. } => similar
-                .get(&facts.photo)
-                .map(|&score| ScoredPhoto::plain(self.text(), score, "the similarity")),
+                .then(|| ScoredPhoto::plain(self, 1.0)),
+            Self::DateRange(dates) => within(dates, facts).then(|| ScoredPhoto::plain(self, 1.0)),
+            Self::Like { similar, .. } => {
+                similar.get(&facts.photo).map(|&score| ScoredPhoto::plain(self, score))
+            }
         }
-    }
-
-    /// Explains a score whose detections the reference scorer does not match: a sum of
-    /// probabilities within rounding of a limit, or rows that differ from their index.
-    pub(super) fn unexplained(&self, score: f64) -> ScoredPhoto {
-        ScoredPhoto::plain(self.text(), score, "the score of the index")
     }
 
     /// Returns the condition as text.
@@ -133,24 +164,16 @@ impl ResolvedQuery {
     }
 }
 
-fn combine(condition: &str, score: f64, how: &str, scored_parts: Vec<ScoredPhoto>) -> ScoredPhoto {
-    let matched = scored_parts.iter().flat_map(|scored| scored.matched.clone()).collect();
-    let parts = scored_parts.into_iter().map(|scored| scored.explanation).collect();
-    ScoredPhoto {
-        explanation: Explanation { condition: condition.into(), score, how: how.into(), parts },
-        matched,
-    }
+/// Removes matches that overlap a better one; `chains` are in descending order of score.
+fn non_maximum_suppression<'q>(chains: &[Chain<'q>]) -> Vec<Chain<'q>> {
+    let is_maximum = |&(rank, chain): &(usize, &Chain<'q>)| {
+        !chains[..rank].iter().any(|better| is_same_object(chain, better))
+    };
+    chains.iter().enumerate().filter(is_maximum).map(|(_, chain)| chain.clone()).collect()
 }
 
-/// Removes matches that overlap a better one; `chains` are in descending order of score.
-fn non_maximum_suppression(chains: &[Vec<MatchedRow>]) -> Vec<&Vec<MatchedRow>> {
-    let overlaps = |a: &Vec<MatchedRow>, b: &Vec<MatchedRow>| {
-        Relation::Overlapping.fit(&a[0].row.bounds, &b[0].row.bounds) > SAME_OBJECT_OVERLAP
-    };
-    let is_maximum = |&(rank, chain): &(usize, &Vec<MatchedRow>)| {
-        !chains[..rank].iter().any(|better| overlaps(chain, better))
-    };
-    chains.iter().enumerate().filter(is_maximum).map(|(_, chain)| chain).collect()
+fn is_same_object(a: &Chain<'_>, b: &Chain<'_>) -> bool {
+    Relation::Overlapping.fit(&a[0].row.bounds, &b[0].row.bounds) > SAME_OBJECT_OVERLAP
 }
 
 /// Returns whether the photo's time of capture, or if unknown its modification time, is within the
@@ -167,47 +190,48 @@ fn within(dates: &DateRange, facts: &PhotoFacts) -> bool {
 }
 
 impl Target {
-    fn score_photo(&self, count: Option<Count>, facts: &PhotoFacts) -> Option<ScoredPhoto> {
-        let mut chains: Vec<Vec<MatchedRow>> =
+    /// Returns the score of a photo with the matches it comes from.
+    fn score_photo<'q>(
+        &'q self,
+        count: Option<Count>,
+        facts: &PhotoFacts,
+    ) -> Option<(f64, Vec<Chain<'q>>)> {
+        let mut chains: Vec<Chain<'q>> =
             facts.regions.iter().filter_map(|row| self.best_chain(row, facts)).collect();
         if self.is_anywhere(count) {
             chains.extend(self.image_matches(facts).map(|matched| vec![matched]));
         }
         chains
             .sort_by(|a, b| b[0].score.total_cmp(&a[0].score).then(a[0].row.id.cmp(&b[0].row.id)));
-        let (score, how, matched) = match count {
-            None => {
-                let (score, how) = chains.first().map(|best| (best[0].score, self.how(best)))?;
-                (score, how, Self::matches_to_show(chains))
-            }
-            Some(count) => {
-                let chains = non_maximum_suppression(&chains);
-                let enough = count.comparator.holds(u32::try_from(chains.len()).ok()?, count.value);
-                let mean =
-                    chains.iter().map(|chain| chain[0].score).sum::<f64>() / chains.len() as f64;
-                let how = format!("the mean of {} of them", chains.len());
-                (enough && !chains.is_empty())
-                    .then(|| (mean, how, chains.into_iter().flatten().cloned().collect()))?
-            }
+        let Some(count) = count else {
+            let score = chains.first()?[0].score;
+            return Some((score, Self::chains_to_show(chains)));
         };
-        let explanation =
-            Explanation { condition: self.whole_text(count), score, how, parts: Vec::new() };
-        Some(ScoredPhoto { explanation, matched })
+        let counted = non_maximum_suppression(&chains);
+        let enough = count.comparator.holds(u32::try_from(counted.len()).ok()?, count.value);
+        if counted.is_empty() || !enough {
+            return None;
+        }
+        let sum: f64 = counted.iter().map(|chain| chain[0].score).sum();
+        Some((sum / counted.len() as f64, counted))
     }
 
     /// Returns the best match; if that is an image-level class, also the best region, to show where
     /// it is.
-    fn matches_to_show(chains: Vec<Vec<MatchedRow>>) -> Vec<MatchedRow> {
+    fn chains_to_show(chains: Vec<Chain<'_>>) -> Vec<Chain<'_>> {
         let whole = chains.iter().take_while(|chain| chain[0].whole).count();
         let mut chains = chains.into_iter();
         let best = chains.next();
         let place = if whole > 0 { chains.nth(whole - 1) } else { None };
-        best.into_iter().chain(place).flatten().collect()
+        best.into_iter().chain(place).collect()
     }
 
     /// Returns the image-level match of each model: the most probable matching class, with the sum
     /// of their probabilities.
-    fn image_matches<'a>(&'a self, facts: &'a PhotoFacts) -> impl Iterator<Item = MatchedRow> + 'a {
+    fn image_matches<'a, 'q: 'a>(
+        &'q self,
+        facts: &'a PhotoFacts,
+    ) -> impl Iterator<Item = MatchedRow<'q>> + 'a {
         let kinds = move |model: i64| {
             facts.image_scores.iter().filter(move |row| {
                 row.model == model && self.classes.binary_search(&row.class).is_ok()
@@ -226,7 +250,7 @@ impl Target {
 
     /// Returns the best chain of matches that begins at a region: the object with the score of the
     /// chain, then the objects it is related to.
-    fn best_chain(&self, row: &DetectionRow, facts: &PhotoFacts) -> Option<Vec<MatchedRow>> {
+    fn best_chain<'q>(&'q self, row: &DetectionRow, facts: &PhotoFacts) -> Option<Chain<'q>> {
         let score = self.own_score(row)?;
         let Some((relation, other)) = &self.related else {
             return Some(vec![self.matched(*row, score, false)]);
@@ -257,8 +281,8 @@ impl Target {
         self.probability.iter().all(|&(comparator, value)| comparator.holds(row.probability, value))
     }
 
-    fn matched(&self, row: DetectionRow, score: f64, whole: bool) -> MatchedRow {
-        MatchedRow { name: self.name.clone(), row, whole, score }
+    fn matched(&self, row: DetectionRow, score: f64, whole: bool) -> MatchedRow<'_> {
+        MatchedRow { name: &self.name, row, whole, score }
     }
 
     fn whole_text(&self, count: Option<Count>) -> String {
@@ -273,7 +297,7 @@ impl Target {
     }
 
     /// Formats a chain's score as a product.
-    fn how(&self, chain: &[MatchedRow]) -> String {
+    fn how(&self, chain: &[MatchedRow<'_>]) -> String {
         let (row, fit) = (&chain[0].row, self.place_fit(&chain[0].row.bounds));
         let mut how = format!("probability {:.3}", row.probability);
         if chain[0].whole {
