@@ -81,7 +81,7 @@ fn main() -> ExitCode {
         Ok(Outcome::Done | Outcome::StdoutClosed) => ExitCode::SUCCESS,
         Ok(Outcome::SomeFailed) => ExitCode::from(1),
         Err(error) => {
-            let message = messages::error_chain(&error);
+            let message = lorgnette::error_chain(error.as_ref());
             messages.error(&format!("{message}{}", library_errors::hint(&error)));
             ExitCode::from(2)
         }

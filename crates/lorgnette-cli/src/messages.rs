@@ -50,35 +50,7 @@ fn write_line(message: &dyn Display) {
     let _ = writeln!(io::stderr(), "{}", printable(&message.to_string()));
 }
 
-/// Joins an error and its causes, without those that the message before them contains.
-pub(crate) fn error_chain(error: &anyhow::Error) -> String {
-    let mut message = String::new();
-    for cause in error.chain().map(ToString::to_string) {
-        if message.is_empty() {
-            message = cause;
-        } else if !message.contains(&cause) {
-            message = format!("{message}: {cause}");
-        }
-    }
-    message
-}
-
 /// Counts in words: `1 photo`, `2 photos`.
 pub(crate) fn count(number: usize, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
-}
-
-#[cfg(test)]
-mod tests {
-    use anyhow::anyhow;
-
-    use super::error_chain;
-
-    #[test]
-    fn a_cause_is_printed_once() {
-        let twice = anyhow!("disk full").context("out.npy: disk full");
-        assert_eq!(error_chain(&twice), "out.npy: disk full");
-        let once = anyhow!("disk full").context("out.npy: cannot be written");
-        assert_eq!(error_chain(&once), "out.npy: cannot be written: disk full");
-    }
 }

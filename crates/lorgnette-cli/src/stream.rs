@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result};
+use lorgnette::FailedPhoto;
 use lorgnette::parallel::par_map_ordered;
 use serde::Serialize;
 
@@ -33,13 +34,6 @@ impl WorkSplit {
         let workers = threads.min(photos).max(1);
         Self { workers, threads: threads / workers }
     }
-}
-
-/// The line for a photo that failed.
-#[derive(Serialize)]
-struct Failure<'a> {
-    photo: &'a str,
-    error: &'a str,
 }
 
 /// Standard output, and counts of results.
@@ -120,13 +114,12 @@ impl Output {
     /// As a JSON line in the result's place, otherwise on standard error.
     fn put_failure(&mut self, photo: &Photo, error: &anyhow::Error) -> ControlFlow<()> {
         self.failed += 1;
-        let error = messages::error_chain(error);
+        let failed = FailedPhoto::new(photo.name(), error.as_ref());
         if self.format == Format::Json {
-            return self
-                .put(|out| write_json(out, &Failure { photo: photo.name(), error: &error }));
+            return self.put(|out| write_json(out, &failed));
         }
         let messages = self.messages;
-        self.progress.suspend(|| messages.error(&error));
+        self.progress.suspend(|| messages.error(&failed.error));
         ControlFlow::Continue(())
     }
 }

@@ -1,17 +1,21 @@
 //! Blurs all regions of given classes in a photo.
 //!
 //! ```text
-//! LabelMap, classes ─▶ Mask (which pixels, how much) ─▶ Mask::apply ─▶ Picture
-//!                       mask                             mosaic, gaussian, fill
+//! SegmentationMap, classes ─▶ Mask (coverage of pixels) ─▶ Mask::apply ─▶ Picture
+//!                             mask                         mosaic, gaussian, fill
 //! ```
+//!
+//! A [`Blurrer`] does all of it for photos by the names of classes.
 
 use std::fmt;
 use std::str::FromStr;
 
 pub use self::area::Area;
+pub use self::blurrer::{BlurredPhoto, Blurrer};
 pub use self::mask::Mask;
 
 mod area;
+mod blurrer;
 mod effect;
 mod mask;
 

@@ -1,5 +1,8 @@
 //! Classification: the most probable classes of a picture.
 
+use serde::Serialize;
+
+use crate::answer::ClassifyAnswer;
 use crate::embed::features;
 use crate::error::Result;
 use crate::model::{Model, score_names};
@@ -22,7 +25,7 @@ pub struct Classification {
 }
 
 /// A class with its probability and logit.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Prediction {
     /// The network's output index; in networks of 1001 classes 0 is the background.
     pub index: usize,
@@ -82,6 +85,14 @@ impl Classifier {
                 self.model.rejection_threshold().is_some_and(|threshold| best < threshold);
             Classification { predictions: self.best(logits, &probabilities, top), is_rejected }
         })
+    }
+
+    /// Classifies a picture, with the [answer](crate::answer) as the program prints it.
+    ///
+    /// # Errors
+    /// As [`classify`](Self::classify).
+    pub fn answer(&self, picture: &Picture, top: usize) -> Result<ClassifyAnswer> {
+        Ok(ClassifyAnswer::new(picture, &self.model, self.classify(picture, top)?))
     }
 
     /// Computes in one run the probability of every class, and the features if the classification

@@ -18,6 +18,7 @@ pub use self::segmentation_map::{LegendEntry, SegmentationMap};
 
 use self::scores::Scores;
 use self::tiles::TileSpan;
+use crate::answer::MapAnswer;
 use crate::error::Result;
 use crate::model::Model;
 use crate::observer::{Observer, Progress, report};
@@ -139,6 +140,16 @@ impl Segmenter {
             excluded: self.model.labels().background().into_iter().collect(),
             ..RegionOptions::default()
         }
+    }
+
+    /// Computes the map of a photo, with the [answer](crate::answer) as the program prints it and
+    /// the regions that `options` select.
+    ///
+    /// # Errors
+    /// As [`Segmenter::segment`].
+    pub fn answer(&self, picture: &Picture, options: &RegionOptions) -> Result<MapAnswer> {
+        let map = self.segment(picture)?;
+        Ok(MapAnswer::new(picture.name(), &self.model, &map, &map.regions(options)))
     }
 
     /// Computes the map of a photo.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::answer::EmbedAnswer;
 use crate::error::Result;
 use crate::model::Model;
 use crate::picture::Picture;
@@ -58,6 +59,15 @@ impl Embedder {
     /// As [`crate::Classifier::classify`].
     pub fn embed(&self, picture: &Picture) -> Result<Vec<f32>> {
         self.embed_timed(picture).map(|(features, _)| features)
+    }
+
+    /// Computes a picture's features, with the [answer](crate::answer) as the program prints it.
+    ///
+    /// # Errors
+    /// As [`Embedder::embed`].
+    pub fn answer(&self, picture: &Picture) -> Result<EmbedAnswer> {
+        let embedding = self.embed(picture)?;
+        Ok(EmbedAnswer::new(picture, &self.model, &self.end_point, embedding))
     }
 
     /// As [`Embedder::embed`]; also returns the time of preprocessing.

@@ -1,6 +1,6 @@
 //! Errors between a photo and an answer.
 
-use crate::labels::LabelsError;
+use crate::labels::{LabelsError, UnknownLabel};
 use crate::picture::PictureError;
 
 /// An error; each message names the file or node, the problem and a remedy.
@@ -16,6 +16,9 @@ pub enum Error {
     /// A label file cannot be read.
     #[error(transparent)]
     Labels(#[from] LabelsError),
+    /// A name is of no class of the model.
+    #[error(transparent)]
+    UnknownLabel(#[from] UnknownLabel),
     /// A model cannot be downloaded.
     #[cfg(feature = "pull")]
     #[error(transparent)]
@@ -35,3 +38,52 @@ pub enum Error {
 
 /// Shorthand for this crate's results.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Joins an error and its causes with colons, without the causes that the message before them
+/// contains.
+#[must_use]
+pub fn error_chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut message = String::new();
+    let mut next = Some(error);
+    while let Some(cause) = next {
+        let text = cause.to_string();
+        if message.is_empty() {
+            message = text;
+        } else if !message.contains(&text) {
+            message = format!("{message}: {text}");
+        }
+        next = cause.source();
+    }
+    message
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt;
+
+    use super::*;
+
+    /// An error with a cause.
+    #[derive(Debug)]
+    struct Outer(&'static str, std::io::Error);
+
+    impl fmt::Display for Outer {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str(self.0)
+        }
+    }
+
+    impl std::error::Error for Outer {
+        fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+            Some(&self.1)
+        }
+    }
+
+    #[test]
+    fn a_cause_is_named_once() {
+        let outer = |text| Outer(text, std::io::Error::other("disk full"));
+        assert_eq!(error_chain(&outer("out.npy: disk full")), "out.npy: disk full");
+        let once = error_chain(&outer("out.npy: cannot be written"));
+        assert_eq!(once, "out.npy: cannot be written: disk full");
+    }
+}

@@ -74,6 +74,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod answer;
 pub mod blur;
 pub mod catalogue;
 mod classify;
@@ -102,11 +103,13 @@ pub mod train;
 pub mod trained;
 pub mod wordnet;
 
+pub use answer::{BlurAnswer, ClassifyAnswer, EmbedAnswer, FailedPhoto, MapAnswer};
+pub use blur::Blurrer;
 pub use classify::{Classification, Classifier, Outputs, Prediction};
 pub use dense::{Region, RegionOptions, SegmentationMap, SegmentationOptions, Segmenter};
 pub use drawing::Drawing;
 pub use embed::Embedder;
-pub use error::{Error, Result};
+pub use error::{Error, Result, error_chain};
 pub use labels::Labels;
 pub use lorgnette_kernels as kernels;
 pub use lorgnette_net as net;

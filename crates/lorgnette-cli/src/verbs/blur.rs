@@ -7,12 +7,10 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
-use lorgnette::blur::{BlurMode, BlurOptions, Mask};
-use lorgnette::draw;
-use lorgnette::picture::{Metadata, PictureFormat};
-use lorgnette::{Labels, Picture, Segmenter};
+use lorgnette::blur::{BlurMode, BlurOptions, Blurrer, Mask};
+use lorgnette::picture::PictureFormat;
+use lorgnette::{BlurAnswer, Picture, draw};
 
-use self::answer::Answer;
 use self::destination::Destinations;
 use crate::Outcome;
 use crate::arguments::{Format, Global, InputArguments, PhotoArguments, share};
@@ -20,8 +18,8 @@ use crate::messages::Messages;
 use crate::model;
 use crate::output_paths::{self, FIGURES, OutputPaths, PICTURES};
 use crate::photos::{self, Photo};
-use crate::stream::{WorkSplit, answer_photos};
-use crate::verbs::map::{MapArguments, with_progress};
+use crate::stream::{WorkSplit, answer_photos, write_json};
+use crate::verbs::map::{MapArguments, observe_tiles};
 
 /// Blur everything of a class in photos
 #[derive(Debug, Args)]
@@ -97,9 +95,6 @@ pub(crate) struct Arguments {
     input: InputArguments,
 }
 
-/// Default output stride of the maps for masks.
-const OUTPUT_STRIDE: usize = 16;
-
 const EXAMPLES: &str = "\
 Copies keep EXIF, XMP, IPTC, orientation and colour profile, but no thumbnails,
 for these show the photo as it was; XMP and IPTC with a picture in them are left
@@ -124,33 +119,43 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     let destinations = Destinations::new(arguments, &photos, &mut output_paths)?;
     let previews = output_paths.paths_for(&arguments.preview, "--preview", FIGURES)?;
     let model = model::open_for_photos(&arguments.input, global, messages)?;
-    let classes = classes(&arguments.class, model.labels())?;
-    let segmenter = Segmenter::new(model, arguments.map.options_or_stride(OUTPUT_STRIDE))?;
+    let blurrer =
+        Blurrer::new(model, &arguments.class, arguments.map.options(), arguments.blur_options())?;
     let (numbers, photos) = if arguments.resume {
         destinations.missing(&photos, messages)
     } else {
         ((0..photos.len()).collect(), photos.clone())
     };
-    let job = Job { arguments, classes, destinations, previews, numbers };
-    let workers = job.workers(&segmenter, photos.len(), messages);
-    let labels = segmenter.model().labels();
+    let job = Job { arguments, destinations, previews, numbers };
+    let workers = job.workers(&blurrer, photos.len(), messages);
     answer_photos(
         &photos,
         workers,
         (arguments.format, messages),
         answer::header(arguments.format),
-        |out, photo, answer| match arguments.format {
-            Format::Json => answer.write_json(out, photo, segmenter.model()),
-            Format::Csv => answer.write_csv(out, photo, labels),
-            Format::Text => answer.write_text(out, photo, labels),
+        |out, _, answer| match arguments.format {
+            Format::Json => write_json(out, answer),
+            Format::Csv => answer::write_csv(out, answer),
+            Format::Text => answer::write_text(out, answer),
         },
     )
+}
+
+impl Arguments {
+    /// The library's options.
+    fn blur_options(&self) -> BlurOptions {
+        let mode = match (self.how, self.colour) {
+            (BlurMode::Fill(_), Some(colour)) => BlurMode::Fill(colour),
+            (mode, _) => mode,
+        };
+        let Self { min_probability, margin, feather, block, .. } = *self;
+        BlurOptions { mode, min_probability, margin, feather, block }
+    }
 }
 
 /// The work for each photo.
 struct Job<'a> {
     arguments: &'a Arguments,
-    classes: Vec<usize>,
     destinations: Destinations,
     previews: Option<Vec<PathBuf>>,
     /// The photos' indices among all that were named.
@@ -161,43 +166,32 @@ impl Job<'_> {
     /// The work of each thread: decode, map, blur, write.
     fn workers(
         &self,
-        segmenter: &Segmenter,
+        blurrer: &Blurrer,
         photos: usize,
         messages: Messages,
-    ) -> Vec<impl FnMut(usize, &Photo) -> Result<Answer> + Send> {
-        let work_split =
-            WorkSplit::new(segmenter.model().network().run_options().pool.threads(), photos);
+    ) -> Vec<impl FnMut(usize, &Photo) -> Result<BlurAnswer> + Send> {
+        let pool = &blurrer.segmenter().model().network().run_options().pool;
+        let work_split = WorkSplit::new(pool.threads(), photos);
         let worker = |_| {
-            let segmenter = if work_split.workers == 1 {
-                segmenter.clone()
+            let blurrer = if work_split.workers == 1 {
+                blurrer.clone()
             } else {
-                segmenter.with_threads(work_split.threads)
+                blurrer.with_threads(work_split.threads)
             };
             move |number: usize, photo: &Photo| {
                 let (picture, file) =
                     photo.open_with_file(&self.arguments.photos.open_options())?;
-                let map = with_progress(&segmenter, &picture, photos, messages)
+                let mask = blurrer
+                    .mask_observed(&picture, &mut observe_tiles(photos, messages))
                     .with_context(|| photo.name().to_owned())?;
-                let mask = Mask::new(&map, &self.classes, &self.options());
-                drop(map);
-                let number = self.numbers[number];
-                let path = self.write(number, &picture, file, &mask, segmenter.model().labels());
-                let path = path.with_context(|| photo.name().to_owned())?;
-                let size = [picture.width(), picture.height()];
-                Ok(Answer { size, path, share: mask.share(), areas: mask.areas().to_vec() })
+                let path = self
+                    .write(self.numbers[number], &picture, file, &mask, &blurrer)
+                    .with_context(|| photo.name().to_owned())?;
+                let model = blurrer.segmenter().model();
+                Ok(BlurAnswer::new(&picture, model, &mask, path.as_deref()))
             }
         };
         (0..work_split.workers).map(worker).collect()
-    }
-
-    fn options(&self) -> BlurOptions {
-        let Arguments { how, colour, min_probability, margin, feather, block, .. } =
-            *self.arguments;
-        let how = match (how, colour) {
-            (BlurMode::Fill(_), Some(colour)) => BlurMode::Fill(colour),
-            (how, _) => how,
-        };
-        BlurOptions { mode: how, min_probability, margin, feather, block }
     }
 
     /// Writes the photo and its preview; returns the photo's path if it was written.
@@ -207,44 +201,24 @@ impl Job<'_> {
         picture: &Picture,
         file: Vec<u8>,
         mask: &Mask,
-        labels: &Labels,
+        blurrer: &Blurrer,
     ) -> Result<Option<PathBuf>> {
         if let Some(paths) = &self.previews {
+            let labels = blurrer.segmenter().model().labels();
             draw::blur_preview(picture, mask, labels).save(&paths[number])?;
         }
         let unchanged = self.arguments.dry_run || (self.arguments.in_place && mask.is_empty());
         let Some(path) = self.destinations.path(number).filter(|_| !unchanged) else {
             return Ok(None);
         };
-        let kind =
-            if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("png")) {
-                PictureFormat::Png
-            } else {
-                PictureFormat::Jpeg
-            };
-        let bytes = match mask.is_empty() && picture.format() == Some(kind) {
-            true => file,
-            false => {
-                let metadata = Metadata::from_bytes(&file).without_thumbnails();
-                mask.apply(picture).encode_with(
-                    kind,
-                    &metadata,
-                    self.arguments.photos.turns_upright(),
-                )?
-            }
-        };
+        let is_png =
+            path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("png"));
+        let format = if is_png { PictureFormat::Png } else { PictureFormat::Jpeg };
+        let auto_oriented = self.arguments.photos.turns_upright();
+        let bytes = mask.apply_to_file(picture, file, format, auto_oriented)?;
         self.destinations.write(number, &bytes)?;
         Ok(Some(path.to_owned()))
     }
-}
-
-/// The selected classes.
-fn classes(names: &[String], labels: &Labels) -> Result<Vec<usize>> {
-    let mut classes = Vec::new();
-    for name in names {
-        classes.extend(labels.find(name)?.iter().map(|label| label.index));
-    }
-    Ok(classes)
 }
 
 fn colour(text: &str) -> Result<[u8; 3], String> {

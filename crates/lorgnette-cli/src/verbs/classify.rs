@@ -8,8 +8,7 @@ use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use lorgnette::draw::{self, Placement};
 use lorgnette::picture::OpenOptions;
-use lorgnette::{Classification, Classifier, Model, Picture, Prediction};
-use serde::Serialize;
+use lorgnette::{Classifier, ClassifyAnswer, Model, Picture, Prediction};
 
 use crate::Outcome;
 use crate::arguments::{DecodeArguments, Format, Global, InputArguments, PhotoArguments};
@@ -63,36 +62,6 @@ Examples:
 
 const CSV_HEADER: &str = "photo,rank,index,synset,name,probability,logit\n";
 
-/// The result for a photo.
-struct Answer {
-    width: usize,
-    height: usize,
-    predictions: Vec<Prediction>,
-    /// True if no known class is probable enough; only for trained models.
-    is_rejected: Option<bool>,
-}
-
-/// The JSON of a result.
-#[derive(Serialize)]
-struct AnswerJson<'a> {
-    photo: &'a str,
-    width: usize,
-    height: usize,
-    model: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    unknown: Option<bool>,
-    predictions: Vec<PredictionJson<'a>>,
-}
-
-#[derive(Serialize)]
-struct PredictionJson<'a> {
-    index: usize,
-    synset: Option<&'a str>,
-    name: &'a str,
-    probability: f32,
-    logit: f32,
-}
-
 /// Classifies the photos.
 pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
     output_paths::check(arguments.picture.as_deref(), "--picture", PICTURES)?;
@@ -120,8 +89,8 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     let mut first = true;
     match arguments.format {
         Format::Json => {
-            answer_photos(&photos, workers, (Format::Json, messages), "", |out, photo, answer| {
-                write_json(out, &AnswerJson::new(photo, &model, answer))
+            answer_photos(&photos, workers, (Format::Json, messages), "", |out, _, answer| {
+                write_json(out, answer)
             })
         }
         Format::Csv => {
@@ -145,7 +114,7 @@ fn workers<'a>(
     classifier: &Classifier,
     photos: usize,
     drawings: &'a Drawings,
-) -> Vec<impl FnMut(usize, &Photo) -> Result<Answer> + Send + 'a> {
+) -> Vec<impl FnMut(usize, &Photo) -> Result<ClassifyAnswer> + Send + 'a> {
     let work_split =
         WorkSplit::new(classifier.model().network().run_options().pool.threads(), photos);
     let worker = |_| {
@@ -157,15 +126,12 @@ fn workers<'a>(
         };
         move |number: usize, photo: &Photo| {
             let picture = photo.open(open_options)?;
-            let prediction = classifier.classify(&picture, arguments.top.get());
-            let Classification { predictions, is_rejected } =
-                prediction.with_context(|| photo.name().to_owned())?;
-            let is_rejected = classifier.model().rejection_threshold().map(|_| is_rejected);
+            let answer = classifier.answer(&picture, arguments.top.get());
+            let answer = answer.with_context(|| photo.name().to_owned())?;
             drawings
-                .draw(number, &picture, &predictions, classifier.model())
+                .draw(number, &picture, &answer.predictions, classifier.model())
                 .with_context(|| photo.name().to_owned())?;
-            let (width, height) = picture.source_size();
-            Ok(Answer { width, height, predictions, is_rejected })
+            Ok(answer)
         }
     };
     (0..work_split.workers).map(worker).collect()
@@ -210,32 +176,13 @@ impl Drawings {
     }
 }
 
-impl<'a> AnswerJson<'a> {
-    fn new(photo: &'a Photo, model: &'a Model, answer: &'a Answer) -> Self {
-        let Answer { width, height, predictions, is_rejected } = answer;
-        let prediction = |prediction: &'a Prediction| {
-            let Prediction { index, synset, name, probability, logit } = prediction;
-            PredictionJson {
-                index: *index,
-                synset: synset.as_deref(),
-                name,
-                probability: *probability,
-                logit: *logit,
-            }
-        };
-        let predictions = predictions.iter().map(prediction).collect();
-        let (photo, model, unknown) = (photo.name(), model.name(), *is_rejected);
-        Self { photo, width: *width, height: *height, model, unknown, predictions }
-    }
-}
-
 /// The caption under a network's input.
 fn caption(model: &Model, seen: &Picture) -> String {
     let (name, width, height) = (model.name(), seen.width(), seen.height());
     format!("{name}: {width} x {height}, preprocessing {}", model::preprocessing_name(model))
 }
 
-fn write_csv(out: &mut dyn Write, photo: &Photo, answer: &Answer) -> io::Result<()> {
+fn write_csv(out: &mut dyn Write, photo: &Photo, answer: &ClassifyAnswer) -> io::Result<()> {
     write_csv_lines(out, |lines| {
         for (rank, prediction) in (1..).zip(&answer.predictions) {
             let Prediction { index, synset, name, probability, logit } = prediction;
@@ -245,8 +192,8 @@ fn write_csv(out: &mut dyn Write, photo: &Photo, answer: &Answer) -> io::Result<
     })
 }
 
-fn write_text(out: &mut dyn Write, answer: &Answer) -> io::Result<()> {
-    if answer.is_rejected == Some(true) {
+fn write_text(out: &mut dyn Write, answer: &ClassifyAnswer) -> io::Result<()> {
+    if answer.unknown == Some(true) {
         writeln!(
             out,
             "unknown: the model is less sure of it than of all but a few of the photos it knows"

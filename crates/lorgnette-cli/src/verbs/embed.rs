@@ -7,10 +7,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
-use lorgnette::Embedder;
 use lorgnette::net::{Tensor, npy};
 use lorgnette::picture::OpenOptions;
-use serde::Serialize;
+use lorgnette::{EmbedAnswer, Embedder};
 
 use crate::Outcome;
 use crate::arguments::{DecodeArguments, Format, Global, InputArguments, PhotoArguments};
@@ -59,20 +58,7 @@ Examples:
 struct Answer {
     /// Index of the photo.
     number: usize,
-    width: usize,
-    height: usize,
-    embedding: Vec<f32>,
-}
-
-/// The JSON of a result.
-#[derive(Serialize)]
-struct AnswerJson<'a> {
-    photo: &'a str,
-    width: usize,
-    height: usize,
-    model: &'a str,
-    end_point: &'a str,
-    embedding: &'a [f32],
+    answer: EmbedAnswer,
 }
 
 /// Embeds the photos.
@@ -97,7 +83,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
                 matrix.insert(answer);
             }
             match arguments.format {
-                Format::Json => write_json(out, &AnswerJson::new(photo, &embedder, answer)),
+                Format::Json => write_json(out, &answer.answer),
                 Format::Csv => write_csv(out, photo, answer, std::mem::take(&mut first)),
                 Format::Text => write_text(out, photo, answer),
             }
@@ -131,20 +117,11 @@ fn workers(
         let open_options = open_options.clone();
         move |number: usize, photo: &Photo| {
             let picture = photo.open(&open_options)?;
-            let embedding = embedder.embed(&picture).with_context(|| photo.name().to_owned())?;
-            let (width, height) = picture.source_size();
-            Ok(Answer { number, width, height, embedding })
+            let answer = embedder.answer(&picture).with_context(|| photo.name().to_owned())?;
+            Ok(Answer { number, answer })
         }
     };
     (0..work_split.workers).map(worker).collect()
-}
-
-impl<'a> AnswerJson<'a> {
-    fn new(photo: &'a Photo, embedder: &'a Embedder, answer: &'a Answer) -> Self {
-        let Answer { width, height, embedding, .. } = answer;
-        let (model, end_point) = (embedder.model().name(), embedder.end_point());
-        Self { photo: photo.name(), width: *width, height: *height, model, end_point, embedding }
-    }
 }
 
 /// Embeddings by the index of their photo.
@@ -155,7 +132,7 @@ struct Matrix {
 
 impl Matrix {
     fn insert(&mut self, answer: &Answer) {
-        self.rows.insert(answer.number, answer.embedding.clone());
+        self.rows.insert(answer.number, answer.answer.embedding.clone());
     }
 
     /// Writes a row for each of `photos`, NaN for those that failed.
@@ -174,7 +151,7 @@ impl Matrix {
 /// Writes the photo's name and its numbers, separated by spaces.
 fn write_text(out: &mut dyn Write, photo: &Photo, answer: &Answer) -> io::Result<()> {
     write!(out, "{}", photo.name())?;
-    answer.embedding.iter().try_for_each(|value| write!(out, "\t{value}"))?;
+    answer.answer.embedding.iter().try_for_each(|value| write!(out, "\t{value}"))?;
     writeln!(out)
 }
 
@@ -182,10 +159,10 @@ fn write_csv(out: &mut dyn Write, photo: &Photo, answer: &Answer, first: bool) -
     write_csv_lines(out, |lines| {
         if first {
             lines.write_field("photo")?;
-            lines.serialize((0..answer.embedding.len()).collect::<Vec<_>>())?;
+            lines.serialize((0..answer.answer.embedding.len()).collect::<Vec<_>>())?;
         }
         lines.write_field(photo.name())?;
-        lines.serialize(&answer.embedding)?;
+        lines.serialize(&answer.answer.embedding)?;
         Ok(())
     })
 }

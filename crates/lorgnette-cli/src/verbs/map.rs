@@ -11,7 +11,7 @@ use std::sync::Mutex;
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
 use lorgnette::dense::{Coco, RegionOptions, SegmentationOptions};
-use lorgnette::{MapPadding, Picture, Region, Segmenter};
+use lorgnette::{MapAnswer, MapPadding, Region, Segmenter};
 
 use self::answer::Answer;
 use self::drawings::Drawings;
@@ -21,7 +21,7 @@ use crate::messages::Messages;
 use crate::model;
 use crate::photos::{self, Photo};
 use crate::progress::Progress;
-use crate::stream::{WorkSplit, answer_photos};
+use crate::stream::{WorkSplit, answer_photos, write_json};
 
 /// Find what is where in photos: a class for every place
 #[derive(Debug, Args)]
@@ -144,15 +144,15 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
         workers,
         (arguments.format, messages),
         header,
-        |out, photo, answer| {
+        |out, photo, answer: &Answer| {
             if arguments.coco.is_some() {
                 let mut coco = coco.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
                 coco.add(photo.name(), &answer.map, &answer.regions, labels);
             }
             match arguments.format {
-                Format::Json => answer.write_json(out, photo, &segmenter),
-                Format::Csv => answer.write_csv(out, photo, labels, arguments.table),
-                Format::Text => answer.write_text(out, photo, labels, std::mem::take(&mut first)),
+                Format::Json => write_json(out, &answer.answer),
+                Format::Csv => answer.write_csv(out, labels, arguments.table),
+                Format::Text => answer.write_text(out, std::mem::take(&mut first)),
             }
         },
     )?;
@@ -188,45 +188,34 @@ fn workers<'a>(
         let (open_options, region_options) = (open_options.clone(), region_options.clone());
         move |number: usize, photo: &Photo| {
             let picture = photo.open(&open_options)?;
-            let map = with_progress(&segmenter, &picture, photos, messages)
+            let map = segmenter
+                .segment_observed(&picture, &mut observe_tiles(photos, messages))
                 .with_context(|| photo.name().to_owned())?;
             let regions: Vec<Region> = map.regions(&region_options);
             drawings
                 .draw(number, &picture, &map, &segmenter)
                 .with_context(|| photo.name().to_owned())?;
-            Ok(Answer { map, regions })
+            let answer = MapAnswer::new(photo.name(), segmenter.model(), &map, &regions);
+            Ok(Answer { answer, map, regions })
         }
     };
     (0..work_split.workers).map(worker).collect()
 }
 
-/// Maps a photo, with a progress bar over its tiles if it is the only one.
-pub(crate) fn with_progress(
-    segmenter: &Segmenter,
-    picture: &Picture,
-    photos: usize,
-    messages: Messages,
-) -> Result<lorgnette::SegmentationMap> {
-    if photos > 1 {
-        return Ok(segmenter.segment(picture)?);
-    }
+/// Returns an observer that shows a progress bar over a photo's tiles if it is the only photo.
+pub(crate) fn observe_tiles(photos: usize, messages: Messages) -> impl lorgnette::Observer {
     let mut progress = None;
-    Ok(segmenter.segment_observed(picture, &mut |tiles: &lorgnette::Progress| {
-        let progress =
-            progress.get_or_insert_with(|| Progress::new(tiles.total, "parts", messages));
-        if tiles.done > 0 {
-            progress.advance();
+    move |tiles: &lorgnette::Progress| {
+        if photos == 1 {
+            let progress =
+                progress.get_or_insert_with(|| Progress::new(tiles.total, "parts", messages));
+            progress.set_position(tiles.done);
         }
         ControlFlow::Continue(())
-    })?)
+    }
 }
 
 impl MapArguments {
-    /// These options, with a verb's own default output stride.
-    pub(crate) fn options_or_stride(&self, stride: usize) -> SegmentationOptions {
-        SegmentationOptions { output_stride: self.output_stride.or(Some(stride)), ..self.options() }
-    }
-
     /// The library's options.
     pub(crate) fn options(&self) -> SegmentationOptions {
         SegmentationOptions {

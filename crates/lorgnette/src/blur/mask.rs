@@ -4,7 +4,7 @@ use super::area::{self, Area};
 use super::effect;
 use super::{BlurMode, BlurOptions};
 use crate::dense::SegmentationMap;
-use crate::picture::Picture;
+use crate::picture::{Metadata, Picture, PictureError, PictureFormat};
 
 /// Output stride of TF-Slim's networks.
 const DEFAULT_STRIDE: usize = 32;
@@ -33,11 +33,39 @@ impl Mask {
     /// options' minimum probability are left out; a margin is added.
     #[must_use]
     pub fn new(map: &SegmentationMap, classes: &[usize], options: &BlurOptions) -> Self {
-        let (width, height) = (map.width(), map.height());
         let mut is_selected = vec![false; map.classes()];
         classes.iter().for_each(|&class| is_selected[class] = true);
         let levels = levels(map, classes, &is_selected, options.min_probability);
         let areas = area::find(map, &levels, &is_selected);
+        Self::from_levels(map.width(), &levels, areas, options)
+    }
+
+    /// Selects the pixels in the boxes of `areas`, clipped to a picture of this size. Areas whose
+    /// peak probability is below the options' minimum are left out; a margin is added.
+    #[must_use]
+    pub fn from_areas(
+        width: usize,
+        height: usize,
+        mut areas: Vec<Area>,
+        options: &BlurOptions,
+    ) -> Self {
+        areas.retain(|area| area.peak_probability >= options.min_probability);
+        let mut levels = vec![0; width * height];
+        for area in &areas {
+            let [left, top, right, bottom] = area.bounds;
+            let level = level(area.mean_probability);
+            for row in levels.chunks_exact_mut(width).take(bottom).skip(top) {
+                if let Some(pixels) = row.get_mut(left..right.min(width)) {
+                    pixels.fill(level);
+                }
+            }
+        }
+        Self::from_levels(width, &levels, areas, options)
+    }
+
+    /// Covers the pixels of levels above 0, and a margin around them.
+    fn from_levels(width: usize, levels: &[u8], areas: Vec<Area>, options: &BlurOptions) -> Self {
+        let height = levels.len() / width;
         let margin = options.margin.unwrap_or(DEFAULT_STRIDE);
         let feather = options.feather.unwrap_or(margin / 2);
         let block = options
@@ -47,7 +75,7 @@ impl Mask {
         let cover = if areas.is_empty() {
             vec![0; levels.len()]
         } else {
-            feathered_cover(&levels, width, margin, feather)
+            feathered_cover(levels, width, margin, feather)
         };
         Self { width, height, cover, areas, mode: options.mode, block }
     }
@@ -112,6 +140,34 @@ impl Mask {
             Picture::from_rgb8(self.width, self.height, pixels).expect("as many pixels as before");
         blurred.named(picture.name())
     }
+
+    /// Returns the blurred photo as a file: `file` itself, the photo's own, if nothing is selected
+    /// and the format stays; else JPEG or PNG with the metadata of `file` but without its
+    /// thumbnails. `auto_oriented` says whether the photo was turned as its EXIF orientation says.
+    ///
+    /// # Errors
+    /// As [`Picture::encode_with`].
+    ///
+    /// # Panics
+    /// As [`Mask::apply`].
+    pub fn apply_to_file(
+        &self,
+        picture: &Picture,
+        file: Vec<u8>,
+        format: PictureFormat,
+        auto_oriented: bool,
+    ) -> Result<Vec<u8>, PictureError> {
+        if self.is_empty() && picture.format() == Some(format) {
+            return Ok(file);
+        }
+        let metadata = Metadata::from_bytes(&file).without_thumbnails();
+        self.apply(picture).encode_with(format, &metadata, auto_oriented)
+    }
+}
+
+/// A probability in 255ths, at least 1.
+fn level(probability: f32) -> u8 {
+    (probability * 255.0).round().max(1.0) as u8
 }
 
 /// For each pixel 0 if it is not selected, else the probability of the classes, 1 to 255.
@@ -128,7 +184,7 @@ fn levels(
     map.probability_pixels(classes, 0..map.height(), |y, probabilities| {
         for (levels, &probability) in levels[y * width..].iter_mut().zip(probabilities) {
             let is_enough = probability >= min_probability;
-            *levels = if is_enough { (probability * 255.0).round().max(1.0) as u8 } else { 0 };
+            *levels = if is_enough { level(probability) } else { 0 };
         }
     });
     map.label_pixels(0..map.height(), |y, labels| {
@@ -199,6 +255,29 @@ fn sweep(row: &mut [u16], previous_row: Option<&[u16]>, backwards: bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn boxes_are_covered_as_far_as_they_are_in_the_picture() {
+        let area = |bounds, probability| Area {
+            class: 0,
+            bounds,
+            share: 0.0,
+            mean_probability: probability,
+            peak_probability: probability,
+        };
+        let options = BlurOptions {
+            min_probability: 0.5,
+            margin: Some(0),
+            feather: Some(0),
+            ..BlurOptions::default()
+        };
+        let areas =
+            vec![area([6, 4, 99, 99], 0.9), area([0, 0, 2, 2], 0.4), area([9, 0, 3, 2], 1.0)];
+        let mask = Mask::from_areas(8, 6, areas, &options);
+        let covered = (0..48).filter(|at| mask.cover(at % 8, at / 8) == 1.0).collect::<Vec<_>>();
+        assert_eq!(covered, [38, 39, 46, 47]);
+        assert_eq!(mask.areas().len(), 2);
+    }
 
     #[test]
     fn distances_are_near_the_true_ones() {

@@ -9,7 +9,7 @@ use lorgnette::picture::OpenOptions;
 use lorgnette::{Classifier, Outputs};
 
 use super::ground_truth::GroundTruth;
-use crate::messages::{self, Messages};
+use crate::messages::Messages;
 use crate::progress::Progress;
 use crate::stream::WorkSplit;
 use lorgnette::parallel::par_map_ordered;
@@ -49,7 +49,7 @@ pub(super) fn score_photos(
             }
             Err(error) => {
                 scored_photos.failed += 1;
-                progress.suspend(|| messages.error(&messages::error_chain(&error)));
+                progress.suspend(|| messages.error(&lorgnette::error_chain(error.as_ref())));
             }
         }
         progress.advance();
