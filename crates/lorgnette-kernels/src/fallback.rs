@@ -11,8 +11,8 @@ use crate::shape::{Clamp, ImageLayout};
 /// The table entry for the fill value.
 pub const FILL: u32 = u32::MAX;
 
-/// A table of runs of `run` elements: `output[i · run + j] = input[sources[i] + j]`, or `fill` where
-/// the source is [`FILL`].
+/// A table of runs of `run` elements: `output[i · run + j] = input[sources[i] + j]`, or `fill`
+/// where the source is [`FILL`].
 #[derive(Clone, Copy, Debug)]
 pub struct Gather<'a> {
     /// Elements of a run.

@@ -60,7 +60,7 @@ impl Byte for u8 {
 /// How an output is stored: its zero point, and what its activation leaves of the type's range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutputRange {
-    /// What stands for zero.
+    /// The integer that stands for zero.
     pub zero_point: i32,
     /// The smallest stored value.
     pub low: i32,

@@ -46,7 +46,7 @@ fn main() -> Result<()> {
     }
 }
 
-/// What is taken from the real library.
+/// The parts that are taken from the real library.
 struct Real {
     model_record: ModelRecord,
     /// Regions of each photo.

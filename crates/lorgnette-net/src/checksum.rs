@@ -45,7 +45,8 @@ impl Checksum {
             return Ok(());
         }
         Err(format!(
-            "the checksum does not match (crc32c {masked:08x} where {stored:08x} is stored): the bytes are damaged"
+            "the checksum does not match (crc32c {masked:08x} where {stored:08x} is stored): the \
+             bytes are damaged"
         ))
     }
 }

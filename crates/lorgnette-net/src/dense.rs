@@ -26,13 +26,13 @@ use main_path::MainPath;
 /// Options of a map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DenseOptions {
-    /// What the classification layers read beyond the edge of the features.
+    /// The values that the classification layers read beyond the edge of the features.
     pub padding: MapPadding,
     /// Maximum distance between cells in pixels, a power of two; the network's stride if not given.
     pub output_stride: Option<usize>,
 }
 
-/// What the classification layers read beyond the edge of the features.
+/// The values that the classification layers read beyond the edge of the features.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MapPadding {
     /// Padding: zeros for a fully connected layer, excluded positions for a pool. There is a cell

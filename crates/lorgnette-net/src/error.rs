@@ -61,7 +61,8 @@ pub enum Error {
         nearest: Vec<String>,
     },
     /// A variable that the network needs does not exist.
-    #[error("there is no variable '{name}' of shape {}{}", display_shape(.wanted), nearest_message(&display_variables(.nearest)))]
+    #[error("there is no variable '{name}' of shape \
+         {}{}", display_shape(.wanted), nearest_message(&display_variables(.nearest)))]
     Missing {
         /// The variable's name.
         name: String,

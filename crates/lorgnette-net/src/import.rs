@@ -305,7 +305,8 @@ fn identify(bytes: &[u8]) -> Option<&'static str> {
     let text = |start: &[u8]| bytes.starts_with(start);
     Some(match bytes {
         _ if text(b"node {") || text(b"node:") => {
-            "a graph in text form (.pbtxt); the binary form (.pb) is needed: write it with as_text=False"
+            "a graph in text form (.pbtxt); the binary form (.pb) is needed: write it with \
+             as_text=False"
         }
         _ if text(b"<") => "a web page, not a graph; the download went wrong",
         _ if text(&[0x1f, 0x8b]) || text(b"PK\x03\x04") => {

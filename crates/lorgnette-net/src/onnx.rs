@@ -1,14 +1,15 @@
-//! ONNX models, operator sets 7 to 22: the file, its nodes, and the part of them that computes what is
-//! wanted, as a [`Graph`].
+//! ONNX models, operator sets 7 to 22: the file, its nodes, and the part of them that computes what
+//! is wanted, as a [`Graph`].
 //!
 //! ```text
 //! bytes ─▶ ModelProto (proto) ─▶ OnnxModel: nodes, initialisers (weights, external)
 //!                                  └─▶ order of what the fetches need ─▶ Graph, node by node
 //!                                      (translate), each by its operator (operation)
 //! ```
-//! ONNX has channels first, this project has them last. So a translated value is known in one of two
-//! layouts, and transposed where an operation needs the other: most networks have one transposition, of
-//! the picture, which is not there either when pictures are fed with channels last.
+//! ONNX has channels first, this project has them last. So a translated value is known in one of
+//! two layouts, and transposed where an operation needs the other: most networks have one
+//! transposition, of the picture, which is not there either when pictures are fed with channels
+//! last.
 
 mod attributes;
 mod detect;
@@ -75,8 +76,8 @@ const OPSETS: std::ops::RangeInclusive<i64> = 7..=22;
 pub(crate) const CHANNELS_LAST: &str = "channels_last";
 
 impl OnnxModel {
-    /// Maps and reads a file. Initialisers stay in the map until something asks for them; those in other
-    /// files are looked for beside it.
+    /// Maps and reads a file. Initialisers stay in the map until something asks for them; those in
+    /// other files are looked for beside it.
     ///
     /// # Errors
     /// If the file cannot be read, is no ONNX model, or is of an operator set that is not known.
@@ -171,12 +172,13 @@ impl OnnxModel {
         inputs.chain(outputs.filter(|name| !name.is_empty())).chain(weights)
     }
 
-    /// The graph that computes `fetches` from `feeds` of these shapes; `settings` are fed values that are
-    /// constants. A name with `/channels_last` behind it is the value with its channels last.
+    /// The graph that computes `fetches` from `feeds` of these shapes; `settings` are fed values
+    /// that are constants. A name with `/channels_last` behind it is the value with its channels
+    /// last.
     ///
     /// # Errors
-    /// [`Error::Unknown`] for a name that is not there; [`Error::Unsupported`] with every node that is
-    /// needed and not known; [`Error::Node`] for one that does not fit its inputs.
+    /// [`Error::Unknown`] for a name that is not there; [`Error::Unsupported`] with every node that
+    /// is needed and not known; [`Error::Node`] for one that does not fit its inputs.
     pub(crate) fn graph(
         &self,
         feeds: &[(&str, &[usize])],

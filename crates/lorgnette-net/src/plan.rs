@@ -45,7 +45,7 @@ use row_fusion::FusedGroups;
 use row_kernel::RowKernel;
 use storage_types::StorageTypes;
 
-/// What a plan is made for.
+/// The machine and the limits that a plan is made for.
 #[derive(Clone, Copy, Debug)]
 pub struct PlanOptions {
     /// The CPU level whose kernels are used.

@@ -147,7 +147,8 @@ pub(crate) fn write(
 
 fn unsupported_head() -> Error {
     Error::Input(
-        "a trained model has no plan file of its own: make a frozen graph of it first, then one of that".into(),
+        "a trained model has no plan file of its own: make a frozen graph of it first, then one of \
+         that".into(),
     )
 }
 

@@ -13,9 +13,9 @@ use crate::source::node_name;
 /// Runs a network for inputs of fixed shapes: fill [`input_mut`](Self::input_mut), call
 /// [`run`](Self::run), read [`output`](Self::output).
 ///
-/// A session has its own memory, which is taken when it is first needed and goes back to the network
-/// when the session is dropped, for the next one. A clone has memory of its own over the same plan
-/// and the same weights, on the same threads.
+/// A session has its own memory, which is taken when it is first needed and goes back to the
+/// network when the session is dropped, for the next one. A clone has memory of its own over the
+/// same plan and the same weights, on the same threads.
 ///
 /// ```no_run
 /// # use lorgnette_net::{LoadOptions, Network, RunOptions};

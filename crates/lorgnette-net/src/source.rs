@@ -1,5 +1,5 @@
-//! The sources of networks: a graph, frozen or with a checkpoint, an ONNX model, or a network of the
-//! zoo and its checkpoint.
+//! The sources of networks: a graph, frozen or with a checkpoint, an ONNX model, or a network of
+//! the zoo and its checkpoint.
 //!
 //! ```text
 //! path ─▶ unpacked, kind detected (file_kind) ─┬─▶ GraphDef, with variables from a checkpoint
@@ -158,12 +158,14 @@ pub(crate) fn check_no_zoo_options(options: &LoadOptions) -> Result<()> {
     match options.zoo.written().first() {
         None => Ok(()),
         Some(option) => Err(Error::Input(format!(
-            "{option} is an option of networks that are rebuilt from a checkpoint; this is a graph, which is as it is"
+            "{option} is an option of networks that are rebuilt from a checkpoint; this is a \
+             graph, which is as it is"
         ))),
     }
 }
 
-/// Opens a graph. If it has variables, they come from the given checkpoint or the one in its folder.
+/// Opens a graph. If it has variables, they come from the given checkpoint or the one in its
+/// folder.
 fn open_graph(path: &Path, options: &LoadOptions) -> Result<ModelSource> {
     check_no_zoo_options(options)?;
     let graph = GraphDef::open(path)?;
@@ -220,13 +222,18 @@ fn open_weights(path: &Path, options: &LoadOptions) -> Result<Weights> {
 fn unpack(archive: &Path, options: &LoadOptions) -> Result<PathBuf> {
     archive::Cache::new(options.cache.as_ref().ok_or_else(|| {
         Error::Format {
-        path: archive.into(),
-        what: "an archive, and there is no folder to unpack it to: set LORGNETTE_HOME, or unpack it yourself".into(),
-    }
-    })?).unpack(archive)
+            path: archive.into(),
+            what:
+                "an archive, and there is no folder to unpack it to: set LORGNETTE_HOME, or unpack \
+             it yourself"
+                    .into(),
+        }
+    })?)
+    .unpack(archive)
 }
 
-/// Returns the variables, replaced by their moving averages if those exist and `options` ask for it.
+/// Returns the variables, replaced by their moving averages if those exist and `options` ask for
+/// it.
 fn with_ema(weights: Arc<Weights>, options: &LoadOptions) -> Arc<dyn Variables + Send + Sync> {
     if options.use_ema { Arc::new(PreferEma(weights)) } else { Arc::new(weights) }
 }

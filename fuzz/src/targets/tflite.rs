@@ -5,7 +5,7 @@ use super::{Input, Target};
 use crate::mutate::{flatbuffer, scramble};
 use crate::random::Random;
 
-/// What messages call the file.
+/// The name of the file in messages.
 const NAME: &str = "damaged.tflite";
 /// The files that the tests compare with LiteRT.
 const CORPUS: &str = "crates/lorgnette-net/tests/tflite.tar.gz";

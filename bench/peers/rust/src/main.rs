@@ -76,14 +76,15 @@ struct Arguments {
 impl Arguments {
     fn read() -> Result<Self> {
         let mut words = std::env::args().skip(1);
-        let (engine, model) = words.next().zip(words.next()).context("ENGINE MODEL.onnx are missing")?;
+        let (engine, model) = words.next().zip(words.next()).context("ENGINE MODEL.onnx are \
+             missing")?;
         let mut options = HashMap::new();
         while let Some(name) = words.next() {
             let value = words.next().with_context(|| format!("{name} needs a value"))?;
             options.insert(name, value);
         }
         let mut take = |name: &str| options.remove(name).with_context(|| format!("{name} is missing"));
-        let shape = take("--shape")?.split(',').map(str::parse).collect::<Result<_, _>>().context("--shape")?;
+        let shape = take("--shape")?;
         let arguments = Self {
             engine,
             model: model.into(),

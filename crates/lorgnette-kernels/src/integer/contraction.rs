@@ -9,7 +9,7 @@ pub struct IntegerFilter<'a, W> {
     /// `[output, rows, columns, input]`, or, for a depthwise convolution, `[rows, columns,
     /// output]`.
     pub values: &'a [W],
-    /// What stands for zero.
+    /// The integer that stands for zero.
     pub zero_point: i32,
     /// A summand for each output channel, in the scale of the sums; none if empty.
     pub bias: &'a [i32],
@@ -24,7 +24,7 @@ pub struct IntegerConv<'a, T> {
     pub input: &'a [T],
     /// The input's shape.
     pub input_shape: [usize; 4],
-    /// What stands for zero in the input; what is around the picture is zero.
+    /// The integer that stands for zero in the input. The border around the picture is zero.
     pub input_zero_point: i32,
     /// How the filter moves.
     pub window: Window,

@@ -119,8 +119,8 @@ fn fit_along(side: Interval, interval: Interval) -> f64 {
     near * (1.0 + overlap.min(1.0)) / 2.0
 }
 
-/// Returns how well `a` precedes `b` along an axis. It is 0 up to half of the distance of centres at
-/// which the two touch, 1 from that distance on, and less where the gap across the axis is large
+/// Returns how well `a` precedes `b` along an axis. It is 0 up to half of the distance of centres
+/// at which the two touch, 1 from that distance on, and less where the gap across the axis is large
 /// relative to the distance along it.
 fn fit_before(a: Interval, b: Interval, gap: f64) -> f64 {
     let distance = (b.0 + b.1 - a.0 - a.1) / 2.0;

@@ -55,7 +55,8 @@ pub(crate) fn variables(def: &GraphDef, fetches: &[&str]) -> Result<Vec<(String,
     }
     if found.is_empty() {
         let what =
-            "no constant of this graph was a variable (none is read through an identity called read or ReadVariableOp): convert it to a frozen graph"
+            "no constant of this graph was a variable (none is read through an identity called \
+             read or ReadVariableOp): convert it to a frozen graph"
                 .into();
         return Err(Error::Format { path: def.path().into(), what });
     }

@@ -54,7 +54,8 @@ impl<'a> Attributes<'a> {
         }
     }
 
-    /// Integers for rows and columns, before and after or not, that are at least 0; all 0 if absent.
+    /// Integers for rows and columns, before and after or not, that are at least 0; all 0 if
+    /// absent.
     pub(super) fn amounts<const N: usize>(self, name: &str) -> Result<[usize; N], String> {
         let Some(values) = self.ints(name) else { return Ok([0; N]) };
         let amount = |&value: &i64| (0..=MAX_LENGTH).contains(&value).then_some(value as usize);

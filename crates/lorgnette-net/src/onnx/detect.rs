@@ -7,7 +7,8 @@ const GRAPH: u32 = 7;
 /// The versions of the file format that are out, and a few more.
 const KNOWN_VERSIONS: std::ops::RangeInclusive<u64> = 1..=32;
 
-/// Whether `bytes` begin as an ONNX model does: a format version that is a small number, and a graph.
+/// Whether `bytes` begin as an ONNX model does: a format version that is a small number, and a
+/// graph.
 ///
 /// A GraphDef has a message in field 1; a SavedModel has no field 7.
 pub(crate) fn is_onnx(mut bytes: &[u8]) -> bool {

@@ -21,7 +21,8 @@ impl ExternalFiles {
         Self { folder, mapped: HashMap::new() }
     }
 
-    /// The `wanted` bytes that the entries `location`, `offset` and `length` describe, and their file.
+    /// The `wanted` bytes that the entries `location`, `offset` and `length` describe, and their
+    /// file.
     pub(super) fn slice(
         &mut self,
         entries: &[StringStringEntryProto],
@@ -73,7 +74,8 @@ impl ExternalFiles {
 fn resolve(folder: &Path, location: &str) -> Result<PathBuf, String> {
     let outside = || {
         format!(
-            "its values are said to be in '{location}', which is outside the model's folder: refused"
+            "its values are said to be in '{location}', which is outside the model's folder: \
+             refused"
         )
     };
     let is_plain = |part: Component<'_>| matches!(part, Component::Normal(_) | Component::CurDir);

@@ -1,4 +1,4 @@
-//! What each of ONNX's operators becomes.
+//! The nodes that each of ONNX's operators becomes.
 
 mod contraction;
 mod data_movement;

@@ -11,8 +11,8 @@ enum State {
     Done,
 }
 
-/// The nodes that compute the values `wanted`, in an order in which they can be computed; `is_fed` says
-/// which values need no node.
+/// The nodes that compute the values `wanted`, in an order in which they can be computed; `is_fed`
+/// says which values need no node.
 ///
 /// # Errors
 /// [`Error::Node`] for a node that needs its own result.

@@ -1,7 +1,7 @@
 //! The messages of ONNX that are read and written, by their field numbers in `onnx/onnx.proto`.
 //!
-//! Fields that are left out are skipped when read. Tensor contents stay slices of the buffer that is
-//! decoded.
+//! Fields that are left out are skipped when read. Tensor contents stay slices of the buffer that
+//! is decoded.
 
 use bytes::Bytes;
 

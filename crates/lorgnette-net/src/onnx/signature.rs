@@ -11,8 +11,9 @@ const PASSES_SCORES_ON: &[&str] = &["Identity", "Reshape", "Squeeze", "Flatten",
 const PASSES_FEATURES_ON: &[&str] = &["Identity", "Reshape", "Squeeze", "Flatten", "Dropout"];
 
 impl OnnxModel {
-    /// Finds the ports of a classification network. `input` and `output` name them where the caller knows
-    /// better. Pictures go in, and values of four dimensions come out, with their channels last.
+    /// Finds the ports of a classification network. `input` and `output` name them where the caller
+    /// knows better. Pictures go in, and values of four dimensions come out, with their channels
+    /// last.
     ///
     /// # Errors
     /// [`Error::Ambiguous`] with the candidates where the model does not make it clear,
@@ -97,8 +98,8 @@ impl OnnxModel {
         node.input.first().map(String::as_str)
     }
 
-    /// Walks from `value` through first inputs as long as the operator is one of `through`, up to one that
-    /// is `wanted`.
+    /// Walks from `value` through first inputs as long as the operator is one of `through`, up to
+    /// one that is `wanted`.
     fn back_to<'a>(
         &'a self,
         mut value: &'a str,

@@ -1,8 +1,9 @@
 //! The graph of an ONNX model, node by node in order.
 //!
-//! Shapes are followed beside the graph, because what a node becomes depends on the rank of its inputs and
-//! on the parameters that are computed of shapes. The graph itself keeps that arithmetic, so that it serves
-//! pictures of other sizes as well where the translation did not depend on the size.
+//! Shapes are followed beside the graph, because what a node becomes depends on the rank of its
+//! inputs and on the parameters that are computed of shapes. The graph itself keeps that
+//! arithmetic, so that it serves pictures of other sizes as well where the translation did not
+//! depend on the size.
 
 use std::collections::{HashMap, HashSet};
 
@@ -99,7 +100,7 @@ pub(super) fn translate(
     translator.finish(&wanted)
 }
 
-/// What became of a value.
+/// The translation of a value.
 #[derive(Clone, Copy, Debug)]
 enum Slot {
     Value(Value),
@@ -123,7 +124,8 @@ pub(super) struct Translator<'a> {
     repeated: HashMap<String, usize>,
     /// Elements that may still be computed beside the graph.
     budget: usize,
-    /// The name of the value that is being translated: nodes beside its own have names that begin so.
+    /// The name of the value that is being translated: nodes beside its own have names that begin
+    /// so.
     scope: String,
     unsupported: Vec<UnsupportedNode>,
 }
@@ -203,7 +205,8 @@ impl<'a> Translator<'a> {
         Ok(Some(inputs))
     }
 
-    /// What became of a value; inputs and initialisers are added when they are first read.
+    /// Returns the translation of a value. Inputs and initialisers are added when they are first
+    /// read.
     fn slot(&mut self, name: &'a str) -> Result<Slot> {
         if let Some(slot) = self.slots.get(name) {
             return Ok(*slot);
@@ -484,8 +487,8 @@ impl<'a> Translator<'a> {
         self.add_named(name, Op::Transpose, &[id, order])
     }
 
-    /// A filter of four dimensions in one of this project's forms. Those of initialisers are made when they
-    /// are packed; nodes that read the same one share it.
+    /// A filter of four dimensions in one of this project's forms. Those of initialisers are made
+    /// when they are packed; nodes that read the same one share it.
     pub(super) fn filter(&mut self, weight: &'a str, form: FilterForm) -> Result<NodeId, String> {
         let is_fed = self.fed.contains_key(weight);
         let weight = if is_fed { weight } else { self.model.behind_identities(weight) };

@@ -131,8 +131,8 @@ impl TensorSource for Widened {
 /// How a filter of this project is made of ONNX's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FilterForm {
-    /// `[out, in, rows, columns]` to `[rows, columns, in, out]`, of one of `groups` equal parts of the
-    /// output channels.
+    /// `[out, in, rows, columns]` to `[rows, columns, in, out]`, of one of `groups` equal parts of
+    /// the output channels.
     Grouped { groups: usize, index: usize },
     /// `[channels · multiplier, 1, rows, columns]` to `[rows, columns, channels, multiplier]`.
     Depthwise { channels: usize },
@@ -148,7 +148,8 @@ pub(super) struct Transposed {
     pub(super) dilation: [usize; 2],
     /// Into how many equal parts the input channels are divided.
     pub(super) groups: usize,
-    /// The part that this filter is of; `None` for a depthwise convolution, whose parts are channels.
+    /// The part that this filter is of; `None` for a depthwise convolution, whose parts are
+    /// channels.
     pub(super) index: Option<usize>,
 }
 

@@ -61,7 +61,9 @@ fn folder_kind(folder: &Path) -> Result<FileKind> {
             Some(graph) => Ok(FileKind::Graph(graph)),
             None => Err(Error::Format {
                 path,
-                what: "there is no model in this folder: no checkpoint (.ckpt, .index), no graph (.pb, .onnx, .tflite)".into(),
+                what: "there is no model in this folder: no checkpoint (.ckpt, .index), no graph \
+                     (.pb, .onnx, .tflite)"
+                    .into(),
             }),
         },
         Err(error) => Err(error),

@@ -35,7 +35,8 @@ impl WithHead {
         if !matches!(features.len(), 2 | 4) || channels != head.inputs() {
             let (name, inputs) = (&head.features, head.inputs());
             return Err(Error::Input(format!(
-                "a head of {inputs} inputs does not fit the end point '{name}' of shape {features:?}"
+                "a head of {inputs} inputs does not fit the end point '{name}' of shape \
+                 {features:?}"
             )));
         }
         let signature = Signature {
@@ -59,7 +60,8 @@ impl WithHead {
         {
             None => Ok(()),
             Some(name) => Err(Error::Input(format!(
-                "the network has a node '{name}' of its own: take its features from an end point before that"
+                "the network has a node '{name}' of its own: take its features from an end point \
+                 before that"
             ))),
         }
     }

@@ -10,7 +10,7 @@ use super::schema::{
 };
 use crate::tensor::{DType, elements};
 
-/// What a file holds: its first subgraph.
+/// The content of a file: its first subgraph.
 #[derive(Debug)]
 pub(super) struct Model<'a> {
     pub(super) tensors: Vec<LiteTensor>,

@@ -3,7 +3,7 @@
 
 use crate::tensor::DType;
 
-/// What a file of the format has at byte 4.
+/// The identifier that a file of the format has at byte 4.
 pub(crate) const FILE_IDENTIFIER: &[u8; 4] = b"TFL3";
 
 /// Declares the field numbers of a table.

@@ -292,7 +292,7 @@ impl<'m> Site<'_, 'm, '_> {
         &self.translator.model.tensors[self.operator.outputs[0]]
     }
 
-    /// What a node calls input number `i`.
+    /// Returns the name by which a node refers to its input number `i`.
     fn input(&self, i: usize) -> Outcome<String> {
         Ok(reference(&self.tensor(i)?.name))
     }
@@ -452,7 +452,7 @@ impl LiteTensor {
     }
 }
 
-/// What a node calls the first output of the node `name`, which may have a colon in it.
+/// Returns the reference to the first output of the node `name`, which may have a colon in it.
 fn reference(name: &str) -> String {
     if name.contains(':') { format!("{name}:0") } else { name.to_owned() }
 }

@@ -188,7 +188,8 @@ impl Shard {
         let place = start.and_then(|start| Some(start..start.checked_add(length)?));
         let place = place.filter(|place| place.end <= self.file.bytes().len()).ok_or_else(|| {
             let what = format!(
-                "needs {length} bytes from byte {offset}, and the file ends after {}: truncated, or of another checkpoint",
+                "needs {length} bytes from byte {offset}, and the file ends after {}: truncated, \
+                 or of another checkpoint",
                 self.file.bytes().len()
             );
             variable_error(&self.path, variable, what)

@@ -314,11 +314,23 @@ fn describe_non_checkpoint(path: &Path) -> Result<String> {
     }
     Ok(match start.as_slice() {
         [] => "the file is empty",
-        [0x89, b'H', b'D', b'F', ..] => "this is a Keras HDF5 file, not a checkpoint of TensorFlow's",
-        [b'P', b'K', ..] => "this is a .zip that ends early, or a PyTorch file; not a checkpoint of TensorFlow's",
+        [0x89, b'H', b'D', b'F', ..] => {
+            "this is a Keras HDF5 file, not a checkpoint of \
+             TensorFlow's"
+        }
+        [b'P', b'K', ..] => {
+            "this is a .zip that ends early, or a PyTorch file; not a checkpoint \
+             of TensorFlow's"
+        }
         [b'<', ..] => "this is a web page, not a checkpoint; the download went wrong",
-        [0x0a, ..] => "this looks like a graph (.pb), not a checkpoint; or it is a checkpoint that ends early",
-        _ => "not a checkpoint (the magic number at its end is wrong): damaged, ended early, or the data of a V2 checkpoint under another name",
+        [0x0a, ..] => {
+            "this looks like a graph (.pb), not a checkpoint; or it is a checkpoint that \
+             ends early"
+        }
+        _ => {
+            "not a checkpoint (the magic number at its end is wrong): damaged, ended early, or \
+             the data of a V2 checkpoint under another name"
+        }
     }
     .into())
 }

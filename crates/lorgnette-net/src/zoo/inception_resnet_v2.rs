@@ -45,7 +45,8 @@ fn inception_resnet_v2(s: &mut Slim<'_>) -> BuildResult<()> {
         let net = repeat(s, net, "Repeat_1", "block17", 20, |s, net| block17(s, net, 2 / stride))?;
         let pre_aux = s.end_point("PreAuxLogits", net)?;
         if stride == 1 {
-            let what = "output_stride 8 goes no further than the end point PreAuxLogits: make it the final one";
+            let what = "output_stride 8 goes no further than the end point PreAuxLogits: make it \
+                 the final one";
             return Err(Error::Input(what.into()).into());
         }
         let net = mixed_7a(s, net)?;

@@ -12,7 +12,8 @@ pub fn dot(summary: &Summary) -> String {
     let rows = rows(summary);
     let mut text = format!("digraph {} {{\n", quoted(&summary.name));
     let _ = writeln!(text, "  label={}; labelloc=t; fontname=Helvetica;", quoted(&title(summary)));
-    text += "  node [shape=box, style=\"rounded,filled\", fillcolor=\"#eef3f8\", fontname=Helvetica];\n";
+    text += "  node [shape=box, style=\"rounded,filled\", fillcolor=\"#eef3f8\", \
+         fontname=Helvetica];\n";
     text += "  edge [fontname=Helvetica, fontsize=10];\n";
     for (at, row) in rows.iter().enumerate() {
         let times = if row.count > 1 { format!(" ({} ×)", row.count) } else { String::new() };

@@ -107,7 +107,8 @@ fn block(svg: &mut String, row: &Row<'_>, (top, height): (f64, f64)) {
     let left = CENTRE - BOX_WIDTH / 2.0;
     let _ = writeln!(
         svg,
-        "<rect x=\"{left}\" y=\"{top}\" width=\"{BOX_WIDTH}\" height=\"{height}\" rx=\"8\" fill=\"#f3f5f8\" stroke=\"#c9d2dc\"/>"
+        "<rect x=\"{left}\" y=\"{top}\" width=\"{BOX_WIDTH}\" height=\"{height}\" rx=\"8\" \
+         fill=\"#f3f5f8\" stroke=\"#c9d2dc\"/>"
     );
     let middle = top + height / 2.0 + 4.5;
     let name = if row.count > 1 { format!("{} ×", row.count) } else { String::new() };
@@ -174,7 +175,8 @@ fn column(
             LAYER_STYLES.iter().find(|kind| kind.0 == layer.kind).unwrap_or(&LAYER_STYLES[0]);
         let _ = writeln!(
             svg,
-            "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{LAYER_HEIGHT}\" rx=\"4\" fill=\"{fill}\"/>"
+            "<rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{LAYER_HEIGHT}\" \
+             rx=\"4\" fill=\"{fill}\"/>"
         );
         let (words, size) = fitted_text(layer, times, width);
         text(
@@ -226,7 +228,8 @@ fn arrows(svg: &mut String, rows: &[Row<'_>], extents: &[(f64, f64)]) {
             };
             let _ = writeln!(
                 svg,
-                "<path d=\"{path}\" fill=\"none\" stroke=\"#889\" stroke-width=\"1.4\" marker-end=\"url(#tip)\"/>"
+                "<path d=\"{path}\" fill=\"none\" stroke=\"#889\" stroke-width=\"1.4\" \
+                 marker-end=\"url(#tip)\"/>"
             );
         }
     }
@@ -280,6 +283,7 @@ fn text(svg: &mut String, words: TextAttributes, text: &str) {
     // Writing to a string cannot fail.
     let _ = writeln!(
         svg,
-        "<text x=\"{x:.1}\" y=\"{y:.1}\" font-size=\"{size:.1}\" text-anchor=\"{anchor}\" fill=\"{fill}\">{text}</text>"
+        "<text x=\"{x:.1}\" y=\"{y:.1}\" font-size=\"{size:.1}\" text-anchor=\"{anchor}\" \
+         fill=\"{fill}\">{text}</text>"
     );
 }

@@ -41,7 +41,8 @@ pub(super) fn html(report: &Report<'_>, open: PictureLoader<'_>) -> String {
 /// A part of the page under a heading, with a sentence that says what is seen.
 fn section(heading: &str, explanation: &str, content: &str) -> String {
     format!(
-        "<section>\n<h2>{heading}</h2>\n<p class=\"explanation\">{explanation}</p>\n{content}</section>\n"
+        "<section>\n<h2>{heading}</h2>\n<p \
+         class=\"explanation\">{explanation}</p>\n{content}</section>\n"
     )
 }
 

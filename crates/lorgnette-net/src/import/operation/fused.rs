@@ -107,7 +107,9 @@ fn appended(
 /// Imports a batch norm with an optional summand and an optional activation.
 fn batch_norm(node: Attributes<'_>) -> Result<Piece, String> {
     if node.flag("is_training") {
-        return Err("it normalises by the statistics of the batch (is_training); export the graph for inference".into());
+        return Err(
+            "it uses the statistics of the batch (is_training): export it for inference".into()
+        );
     }
     let epsilon = node.float("epsilon").unwrap_or(1e-4);
     let side = node.int("num_side_inputs").unwrap_or(0) > 0;

@@ -100,7 +100,9 @@ fn pool_by_inputs(border: Border) -> Piece {
 fn batch_norm(node: Attributes<'_>, port: usize) -> Result<Piece, String> {
     // TensorFlow's default is true.
     if !node.0.attr.contains_key("is_training") || node.flag("is_training") {
-        return Err("it normalises by the statistics of the batch (is_training); export the graph for inference".into());
+        return Err(
+            "it uses the statistics of the batch (is_training): export it for inference".into()
+        );
     }
     match port {
         0 => Ok(Piece::Node(Op::BatchNorm { epsilon: node.float("epsilon").unwrap_or(1e-4) })),

@@ -115,9 +115,9 @@ impl<'a> Translator<'a> {
         }
     }
 
-    /// A transposed convolution as a convolution of stride 1 whose results are interleaved: output row
-    /// `s·q + r` is the sum over taps `t` of input row `q − t` times filter row `t·s + r`, so each phase `r`
-    /// has a filter of its own.
+    /// A transposed convolution as a convolution of stride 1 whose results are interleaved: output
+    /// row `s·q + r` is the sum over taps `t` of input row `q − t` times filter row `t·s + r`, so
+    /// each phase `r` has a filter of its own.
     pub(super) fn conv_transpose(&mut self, call: Call<'a, '_>) -> Result<Value, String> {
         let x = self.channels_last(call.input(0)?)?;
         let filter = self.filter_shape(call)?;
@@ -168,8 +168,8 @@ impl<'a> Translator<'a> {
         Ok(Value::ChannelsLast(self.with_bias(whole, call)?))
     }
 
-    /// Rows or columns to leave out at the beginning and at the end of what the phases make, for each of
-    /// the two dimensions; a negative number at the end is missing there.
+    /// Rows or columns to leave out at the beginning and at the end of what the phases make, for
+    /// each of the two dimensions; a negative number at the end is missing there.
     fn transposed_cut(
         &self,
         call: Call<'a, '_>,

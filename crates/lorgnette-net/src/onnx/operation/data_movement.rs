@@ -1,4 +1,4 @@
-//! What moves elements, and changes none.
+//! Operators that move elements, and change none.
 
 use super::super::translate::{TO_FIRST, TO_LAST, Translator, Value};
 use super::Call;

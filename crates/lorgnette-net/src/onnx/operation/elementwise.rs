@@ -136,7 +136,7 @@ impl<'a> Translator<'a> {
         self.scaled(sum, gamma)
     }
 
-    /// What is above zero and what is below: `max(x, 0)` and `min(x, 0)`.
+    /// The parts above and below zero: `max(x, 0)` and `min(x, 0)`.
     fn halves(&mut self, x: NodeId) -> Result<(NodeId, NodeId), String> {
         let above = self.add(Op::Clamp(Clamp::RELU), &[x])?;
         let below = self.add(Op::Clamp(Clamp { low: f32::NEG_INFINITY, high: 0.0 }), &[x])?;
@@ -229,7 +229,8 @@ impl<'a> Translator<'a> {
         Ok(aligned.value(all))
     }
 
-    /// Nodes of values that are to meet by broadcasting, all in one layout: channels last if one of them is.
+    /// Nodes of values that are to meet by broadcasting, all in one layout: channels last if one of
+    /// them is.
     pub(super) fn aligned(&mut self, values: &[Value]) -> Result<Aligned, String> {
         let rank = values.iter().map(|&value| self.rank(value)).max().unwrap_or(0);
         let channels_last = rank == 4 && values.iter().any(|value| value.is_channels_last());

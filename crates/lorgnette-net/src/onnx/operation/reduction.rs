@@ -60,8 +60,8 @@ impl<'a> Translator<'a> {
         Ok(if is_last && keep_dims { Value::ChannelsLast(result) } else { Value::Plain(result) })
     }
 
-    /// The node of a value whose `axes` are to vanish, and whether it has its channels last: where what is
-    /// left of it is in the same order then.
+    /// The node of a value whose `axes` are to vanish, and whether it has its channels last: where
+    /// what is left of it is in the same order then.
     pub(super) fn without(
         &mut self,
         x: Value,

@@ -27,7 +27,8 @@ enum Rounding {
     PreferCeil,
     Floor,
     Ceil,
-    /// As ONNX Runtime rounds where the operator set does not say it: up for smaller pictures, else down.
+    /// As ONNX Runtime rounds where the operator set does not say it: up for smaller pictures, else
+    /// down.
     Outward,
 }
 
@@ -293,7 +294,8 @@ fn check_unchanged(is_unchanged: bool) -> Result<(), String> {
     is_unchanged.then_some(()).ok_or_else(|| "of the batch or the channels".into())
 }
 
-/// The setting of the fast kernel that reads the same places with the same weights, if there is one.
+/// The setting of the fast kernel that reads the same places with the same weights, if there is
+/// one.
 fn same_in_kernel(
     is_linear: bool,
     axes: [Axis; 2],

@@ -10,8 +10,8 @@ use crate::graph::shape::broadcast;
 use crate::tensor::{DType, Tensor};
 
 impl<'a> Translator<'a> {
-    /// A node with a value's elements in the order of the file. One pixel, or one channel, is in that order
-    /// whichever dimension comes last.
+    /// A node with a value's elements in the order of the file. One pixel, or one channel, is in
+    /// that order whichever dimension comes last.
     fn elements(&mut self, x: Value) -> Result<NodeId, String> {
         match (x, &self.shape(x)[..]) {
             (Value::ChannelsLast(id), [_, _, 1, 1] | [_, 1, _, _]) => Ok(id),

@@ -52,8 +52,8 @@ impl<'a> Translator<'a> {
         self.add(Op::Pad(PadMode::Constant), &[x, amounts])
     }
 
-    /// The border with as much more below and to the right that the last, incomplete window counts. A
-    /// window that would begin beyond the picture and what is before it does not count.
+    /// The border with as much more below and to the right that the last, incomplete window counts.
+    /// A window that would begin beyond the picture and what is before it does not count.
     fn ceiled(&self, pool: &Pool, x: NodeId, behind: [usize; 2]) -> Result<Border, String> {
         let size = [self.fact(x).shape[1], self.fact(x).shape[2]];
         let mut window = resolve(pool.kernel, pool.stride, pool.dilation, pool.border, size)?;

@@ -3,7 +3,7 @@
 use super::{Attribute, Outcome, Refusal, Site, unsupported};
 use crate::proto::Value;
 
-/// What follows a sum in the same operator (`ActivationFunctionType`).
+/// The activation after a sum in the same operator (`ActivationFunctionType`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Activation {
     None,

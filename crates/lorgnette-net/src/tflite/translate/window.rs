@@ -1,4 +1,5 @@
-//! What moves over a picture: convolutions, fully connected layers, pools, resizing, normalisation.
+//! Operators that move over a picture: convolutions, fully connected layers, pools, resizing,
+//! normalisation.
 
 use super::activation::Activation;
 use super::{Attribute, Outcome, Refusal, Site, int, ints, text, unsupported};

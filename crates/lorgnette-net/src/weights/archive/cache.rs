@@ -235,7 +235,8 @@ impl Unpacking<'_> {
         if self.bytes > self.cache.max_bytes {
             let max_mib = self.cache.max_bytes >> 20;
             return Err(format!(
-                "with '{display_name}' of {size} bytes the archive takes more than {max_mib} MiB: refused"
+                "with '{display_name}' of {size} bytes the archive takes more than {max_mib} MiB: \
+                 refused"
             ));
         }
         let path = self.files.join(relative);

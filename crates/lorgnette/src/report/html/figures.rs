@@ -20,7 +20,8 @@ pub(super) fn curves(report: &Report<'_>) -> String {
     let Some(last) = report.epochs.last() else { return String::new() };
     let seconds: f64 = report.epochs.iter().map(|epoch| epoch.seconds).sum();
     let explanation = format!(
-        "{} epochs in {seconds:.1} s. At the end {} of the training photos and {} of the validation photos were right.",
+        "{} epochs in {seconds:.1} s. At the end {} of the training photos and {} of the \
+         validation photos were right.",
         report.epochs.len(),
         percent(last.training_accuracy),
         percent(last.validation_accuracy)
@@ -82,6 +83,7 @@ fn as_picture(figure: &Drawing) -> String {
     let jpeg = figure.picture(1.0).to_jpeg(88).unwrap_or_default();
     let data = STANDARD.encode(jpeg);
     format!(
-        "<div class=\"figure large\"><img alt=\"confusion matrix\" src=\"data:image/jpeg;base64,{data}\"></div>\n"
+        "<div class=\"figure large\"><img alt=\"confusion matrix\" \
+         src=\"data:image/jpeg;base64,{data}\"></div>\n"
     )
 }

@@ -50,7 +50,8 @@ fn pair_of_classes(report: &Report<'_>, open: PictureLoader<'_>, pair: ConfusedP
         photos.take(PHOTOS_PER_PAIR).map(|scored| photo_figure(report, open, scored)).collect();
     let (truth, scored) = (escaped(&names[pair.truth]), escaped(&names[pair.predicted]));
     format!(
-        "<div><h3>{truth} taken for {scored} <span class=\"of\">{} of {}</span></h3>\n<div class=\"photos\">\n{figures}</div></div>\n",
+        "<div><h3>{truth} taken for {scored} <span class=\"of\">{} of {}</span></h3>\n<div \
+         class=\"photos\">\n{figures}</div></div>\n",
         pair.count, pair.total
     )
 }

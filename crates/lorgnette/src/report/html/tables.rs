@@ -41,7 +41,8 @@ fn share(share: Option<f64>) -> String {
     let Some(share) = share else { return "<td data-value=\"-1\">–</td>".into() };
     let width = (share * BAR).round();
     format!(
-        "<td data-value=\"{share}\"><span class=\"bar\" style=\"width:{width}px\"></span>{:.1} %</td>",
+        "<td data-value=\"{share}\"><span class=\"bar\" \
+         style=\"width:{width}px\"></span>{:.1} %</td>",
         100.0 * share
     )
 }
