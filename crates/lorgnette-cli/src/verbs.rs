@@ -7,6 +7,7 @@ mod embed;
 mod evaluate;
 mod explain;
 mod export;
+mod faces;
 mod features;
 mod graph;
 mod index;
@@ -30,6 +31,7 @@ pub(crate) enum Verb {
     Classify(classify::Arguments),
     Map(map::Arguments),
     Blur(blur::Arguments),
+    Faces(faces::Arguments),
     Embed(embed::Arguments),
     Evaluate(evaluate::Arguments),
     Export(export::Arguments),
@@ -52,6 +54,7 @@ impl Verb {
             Self::Classify(arguments) => classify::run(&arguments, global, *messages),
             Self::Map(arguments) => map::run(&arguments, global, *messages),
             Self::Blur(arguments) => blur::run(&arguments, global, *messages),
+            Self::Faces(arguments) => faces::run(&arguments, global, *messages),
             Self::Embed(arguments) => embed::run(&arguments, global, *messages),
             Self::Evaluate(arguments) => evaluate::run(&arguments, global, *messages),
             Self::Export(arguments) => export::run(&arguments, global, *messages),

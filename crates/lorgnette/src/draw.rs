@@ -10,10 +10,12 @@ use self::text::Weight;
 use crate::picture::Picture;
 
 pub use self::blur::blur_preview;
+pub use self::faces::faces;
 pub use self::map::{Overlay, heat, heat_picture, map};
 
 mod blur;
 pub(crate) mod canvas;
+mod faces;
 mod layout;
 mod legend;
 mod map;

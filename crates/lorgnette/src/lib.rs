@@ -24,6 +24,7 @@
 //! | a model and a picture | [`Classifier::classify`] | the most probable classes |
 //! | a model and a picture | [`Embedder::embed`] | its features |
 //! | a model and a picture of any size | [`Segmenter::segment`] | a [`SegmentationMap`]: a class for every place, its [`Region`]s |
+//! | a picture of any size | [`faces::FaceDetector::detect`] | the faces in it, with landmarks |
 //! | a map and classes | [`blur::Mask`] | the photo with everything of these classes blurred |
 //! | a map | [`draw::map`], [`draw::Overlay`], [`draw::heat`] | a [`Drawing`]: PNG, JPEG or SVG |
 //! | a prediction | [`draw::annotate`] | the picture with names and probabilities over it |
@@ -85,6 +86,7 @@ pub mod draw;
 mod drawing;
 mod embed;
 mod error;
+pub mod faces;
 mod family;
 pub mod features;
 pub mod head;

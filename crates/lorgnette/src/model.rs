@@ -456,7 +456,7 @@ impl ModelOptions {
     }
 }
 
-fn run_options(options: &ModelOptions) -> RunOptions {
+pub(crate) fn run_options(options: &ModelOptions) -> RunOptions {
     let defaults = RunOptions::with_threads(options.threads);
     RunOptions {
         level: options.level.unwrap_or(defaults.level),
@@ -466,7 +466,7 @@ fn run_options(options: &ModelOptions) -> RunOptions {
     }
 }
 
-fn load_options(options: &ModelOptions) -> LoadOptions {
+pub(crate) fn load_options(options: &ModelOptions) -> LoadOptions {
     LoadOptions {
         input: options.input.clone(),
         output: options.output.clone(),

@@ -7,6 +7,7 @@ mod classify;
 mod embed;
 mod evaluate;
 mod export;
+mod faces;
 mod forms;
 mod graph;
 mod library;
