@@ -7,7 +7,7 @@
 //!
 //! The network is CenterFace (Xu et al., "CenterFace: Joint Face Detection and Alignment Using Face
 //! as Point", 2019), fully convolutional: it gives, for every fourth pixel, the probability that a
-//! face has its centre there, the face's size, and five landmarks. It knows faces of some 16 to 500
+//! face has its centre there, the face's size, and five landmarks. It finds faces of some 20 to 500
 //! pixels. A photo is therefore searched at its own size and at halves of it, down to
 //! [`COARSEST_SIDE`], and what is found is merged.
 //!
@@ -225,8 +225,8 @@ impl FaceDetector {
         self.detect_observed(picture, &mut ())
     }
 
-    /// As [`FaceDetector::detect`]; reports the number of finished tiles, before the first and after
-    /// each.
+    /// As [`FaceDetector::detect`]; reports the number of finished tiles, before the first and
+    /// after each.
     ///
     /// # Errors
     /// As [`FaceDetector::detect`]; [`Error::Cancelled`].

@@ -55,7 +55,7 @@ pub(crate) struct FaceArguments {
 }
 
 const EXAMPLES: &str = "\
-Faces from some 12 pixels up are found, upright or tilted. A box is left, top,
+Faces from some 20 pixels up are found, upright or tilted. A box is left, top,
 right, bottom in pixels; left and right of landmarks are the viewer's.
 
 Examples:

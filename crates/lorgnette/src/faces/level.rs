@@ -70,8 +70,9 @@ impl Level {
             }
             let weights = [WEIGHT_ONE - row.weight, row.weight];
             pixels.extend(stretched[0].1.iter().zip(&stretched[1].1).map(|(&upper, &lower)| {
-                let sum = (weights[0] * (upper >> 4) >> 16) + (weights[1] * (lower >> 4) >> 16);
-                ((sum + 2) >> 2) as u8
+                let upper = (weights[0] * (upper >> 4)) >> 16;
+                let lower = (weights[1] * (lower >> 4)) >> 16;
+                ((upper + lower + 2) >> 2) as u8
             }));
         }
         Self { width, height, pixels }

@@ -4,8 +4,8 @@ use super::Face;
 
 /// Intersection over union from which two boxes are of one face, as in deface.
 const MAX_OVERLAP: f32 = 0.3;
-/// Share of a box inside a more probable one from which it is a part of that face. A part of a large
-/// face can look like a face at the photo's own size.
+/// Share of a box inside a more probable one from which it is a part of that face. A part of a
+/// large face can look like a face at the photo's own size.
 const MAX_CONTAINED: f32 = 0.7;
 
 /// Keeps the most probable of overlapping boxes that were found at one scale, in descending order.
