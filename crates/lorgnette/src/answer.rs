@@ -25,6 +25,7 @@ use crate::blur::{Area, Mask};
 use crate::classify::{Classification, Prediction};
 use crate::dense::{Axis, LegendEntry, Region, SegmentationMap};
 use crate::error::error_chain;
+use crate::faces::{Face, FaceDetector};
 use crate::labels::Labels;
 use crate::model::Model;
 use crate::picture::Picture;
@@ -65,6 +66,24 @@ pub struct EmbedAnswer {
     pub end_point: String,
     /// The features, one for each channel of the node.
     pub embedding: Vec<f32>,
+}
+
+/// The faces in a photo.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct FacesAnswer {
+    /// The photo's name.
+    pub photo: String,
+    /// Width of the photo in pixels.
+    pub width: usize,
+    /// Height of the photo in pixels.
+    pub height: usize,
+    /// The name of the face model.
+    pub model: String,
+    /// The scales at which the photo was searched, its own first.
+    pub scales: Vec<f32>,
+    /// The faces, the most probable first.
+    pub faces: Vec<Face>,
 }
 
 /// The segmentation map of a photo. Pairs are vertical, horizontal.
@@ -221,6 +240,22 @@ impl EmbedAnswer {
             model: model.name().to_owned(),
             end_point: end_point.to_owned(),
             embedding,
+        }
+    }
+}
+
+impl FacesAnswer {
+    /// Creates the answer about `picture` from the faces that `detector` found.
+    #[must_use]
+    pub fn new(picture: &Picture, detector: &FaceDetector, faces: Vec<Face>) -> Self {
+        let (width, height) = (picture.width(), picture.height());
+        Self {
+            photo: picture.name().to_owned(),
+            width,
+            height,
+            model: detector.name().to_owned(),
+            scales: detector.scales(width, height),
+            faces,
         }
     }
 }

@@ -34,17 +34,15 @@ use lorgnette_kernels::ThreadPool;
 use lorgnette_net::{Network, RunOptions, Session};
 use serde::Serialize;
 
-pub use self::answer::FacesAnswer;
-
 use self::decode::{Decoded, Maps};
 use self::level::Level;
 use self::tiles::TileSpan;
+use crate::answer::FacesAnswer;
 use crate::error::{Error, Result};
 use crate::model::{ModelOptions, load_options, run_options};
 use crate::observer::{Observer, Progress, report};
 use crate::picture::Picture;
 
-mod answer;
 mod decode;
 mod level;
 mod suppress;
@@ -215,6 +213,14 @@ impl FaceDetector {
             scales.push(scales[scales.len() - 1] / 2.0);
         }
         scales
+    }
+
+    /// Finds the faces in a photo and returns them as JSON has them.
+    ///
+    /// # Errors
+    /// As [`FaceDetector::detect`].
+    pub fn answer(&self, picture: &Picture) -> Result<FacesAnswer> {
+        Ok(FacesAnswer::new(picture, self, self.detect(picture)?))
     }
 
     /// Finds the faces in a photo, the most probable first.

@@ -1,22 +1,21 @@
 //! `lorgnette faces`: the faces in photos.
 
 use std::io::{self, Write};
-use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use clap::Args;
+use lorgnette::answer::FacesAnswer;
 use lorgnette::draw;
-use lorgnette::faces::{Face, FaceDetector, FaceOptions, FacesAnswer, MIN_PROBABILITY};
-use lorgnette::{Picture, Progress as Tiles};
+use lorgnette::faces::{FaceDetector, FaceOptions, MIN_PROBABILITY};
 
 use crate::Outcome;
 use crate::arguments::{Format, Global, PhotoArguments, share};
 use crate::messages::{Messages, count};
 use crate::output_paths::{self, FIGURES, OutputPaths};
 use crate::photos::{self, Photo};
-use crate::progress::Progress;
 use crate::stream::{WorkSplit, answer_photos, write_csv_lines, write_json};
+use crate::verbs::map::observe_tiles;
 
 /// Find faces in photos: boxes, landmarks, probabilities
 #[derive(Debug, Args)]
@@ -101,46 +100,18 @@ fn workers<'a>(
         };
         move |number: usize, photo: &Photo| {
             let picture = photo.open(&arguments.photos.open_options())?;
-            let faces = with_progress(&detector, &picture, photos, messages)
+            let faces = detector
+                .detect_observed(&picture, &mut observe_tiles(photos, messages))
                 .with_context(|| photo.name().to_owned())?;
             if let Some(paths) = pictures {
                 draw::faces(&picture, &faces)
                     .save(&paths[number])
                     .with_context(|| photo.name().to_owned())?;
             }
-            let (width, height) = (picture.width(), picture.height());
-            Ok(FacesAnswer {
-                photo: photo.name().to_owned(),
-                width,
-                height,
-                model: detector.name().to_owned(),
-                scales: detector.scales(width, height),
-                faces,
-            })
+            Ok(FacesAnswer::new(&picture, &detector, faces))
         }
     };
     (0..work_split.workers).map(worker).collect()
-}
-
-/// Finds the faces in a photo, with a progress bar over its tiles if it is the only one.
-pub(crate) fn with_progress(
-    detector: &FaceDetector,
-    picture: &Picture,
-    photos: usize,
-    messages: Messages,
-) -> Result<Vec<Face>> {
-    if photos > 1 {
-        return Ok(detector.detect(picture)?);
-    }
-    let mut progress = None;
-    Ok(detector.detect_observed(picture, &mut |tiles: &Tiles| {
-        let progress =
-            progress.get_or_insert_with(|| Progress::new(tiles.total, "parts", messages));
-        if tiles.done > 0 {
-            progress.advance();
-        }
-        ControlFlow::Continue(())
-    })?)
 }
 
 impl FaceArguments {
