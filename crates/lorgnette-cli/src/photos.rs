@@ -1,14 +1,14 @@
 //! Finds the photos that the user names: files, folders, patterns, lists, standard input.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use glob::MatchOptions;
 use lorgnette::Picture;
-use lorgnette::picture::{OpenOptions, PictureError, has_photo_extension};
-use walkdir::{DirEntry, WalkDir};
+use lorgnette::photos::{EntryKind, Walk, WalkOptions};
+use lorgnette::picture::{OpenOptions, PictureError};
 
 use crate::arguments::PhotoArguments;
 
@@ -16,6 +16,8 @@ use crate::arguments::PhotoArguments;
 const STANDARD_INPUT: &str = "-";
 /// Its name in messages.
 const STANDARD_INPUT_NAME: &str = "standard input";
+/// Paths of descriptors that the shell opened, such as those of `<(command)`.
+const DESCRIPTORS: [&str; 3] = ["/dev/stdin", "/dev/fd", "/proc/self/fd"];
 /// Patterns match as in a shell.
 const GLOB_OPTIONS: MatchOptions = MatchOptions {
     case_sensitive: true,
@@ -36,7 +38,8 @@ pub(crate) struct Photo {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Source {
     File(PathBuf),
-    StandardInput,
+    /// Standard input or another open descriptor, which may be a pipe.
+    Stream(PathBuf),
     /// None, for this reason.
     Unavailable(String),
 }
@@ -69,23 +72,18 @@ impl Photo {
     pub(crate) fn open_with_file(&self, options: &OpenOptions) -> Result<(Picture, Vec<u8>)> {
         let bytes = match &self.source {
             Source::File(path) => options.read(path)?,
-            Source::StandardInput => read_standard_input(options)?,
+            Source::Stream(path) => read_stream(path, options)?,
             Source::Unavailable(why) => bail!("{why}"),
         };
-        let name = if matches!(self.source, Source::StandardInput) {
-            STANDARD_INPUT_NAME
-        } else {
-            &self.name
-        };
+        let name = if self.name == STANDARD_INPUT { STANDARD_INPUT_NAME } else { &self.name };
         Ok((options.decode(&bytes, name)?.named(&self.name), bytes))
     }
 
     fn file(path: PathBuf) -> Self {
-        Self {
-            name: path.display().to_string(),
-            source: Source::File(path),
-            relative_dir: PathBuf::new(),
-        }
+        let name = path.display().to_string();
+        let is_stream = DESCRIPTORS.iter().any(|descriptors| path.starts_with(descriptors));
+        let source = if is_stream { Source::Stream(path) } else { Source::File(path) };
+        Self { name, source, relative_dir: PathBuf::new() }
     }
 
     fn in_folder(path: PathBuf, folder: &Path) -> Self {
@@ -97,7 +95,7 @@ impl Photo {
     fn standard_input() -> Self {
         Self {
             name: STANDARD_INPUT.into(),
-            source: Source::StandardInput,
+            source: Source::Stream(STANDARD_INPUT.into()),
             relative_dir: PathBuf::new(),
         }
     }
@@ -188,33 +186,16 @@ fn file_or_folder(path: PathBuf, depth: usize) -> Vec<Photo> {
     }
 }
 
-/// The photos in a folder. Links are followed, without cycles.
-fn walk(folder: &Path, depth: usize) -> impl Iterator<Item = Photo> + '_ {
-    let walk =
-        WalkDir::new(folder).min_depth(1).max_depth(depth).follow_links(true).sort_by_file_name();
-    walk.into_iter().filter_entry(|entry| entry.depth() == 0 || !is_hidden(entry)).filter_map(
-        move |entry| match entry {
-            Ok(entry) => is_photo(&entry).then(|| Photo::in_folder(entry.into_path(), folder)),
-            Err(error) => unreadable(&error),
-        },
-    )
-}
-
-/// The failing photo for an unreadable folder or a broken link, if it counts as one.
-fn unreadable(error: &walkdir::Error) -> Option<Photo> {
-    let path = error.path()?;
-    let cause = error.io_error()?;
-    // Any folder may contain photos, but a broken link counts only with a photo's extension.
-    let matters = cause.kind() != io::ErrorKind::NotFound || has_photo_extension(path);
-    matters.then(|| Photo::unavailable(path, &format!("cannot be read: {cause}")))
-}
-
-fn is_hidden(entry: &DirEntry) -> bool {
-    entry.file_name().as_encoded_bytes().starts_with(b".")
-}
-
-fn is_photo(entry: &DirEntry) -> bool {
-    entry.file_type().is_file() && has_photo_extension(entry.path())
+/// The photos in a folder, and failing photos for what cannot be read in it.
+fn walk(folder: &Path, max_depth: usize) -> impl Iterator<Item = Photo> {
+    let options = WalkOptions { max_depth, ..WalkOptions::default() };
+    Walk::new(&[folder], &options).entries.into_iter().filter_map(move |entry| {
+        if matches!(entry.kind, EntryKind::Photo) {
+            return Some(Photo::in_folder(entry.path, folder));
+        }
+        let why = format!("cannot be read: {}", entry.error()?);
+        Some(Photo::unavailable(&entry.path, &why))
+    })
 }
 
 /// The paths in a list, one per line.
@@ -243,12 +224,18 @@ fn path_from_bytes(line: &[u8]) -> PathBuf {
 }
 
 /// Reads at most one byte past the limit, which is enough to reject a photo.
-fn read_standard_input(options: &OpenOptions) -> Result<Vec<u8>, PictureError> {
-    let name = STANDARD_INPUT_NAME;
-    let mut bytes = Vec::new();
+fn read_stream(path: &Path, options: &OpenOptions) -> Result<Vec<u8>, PictureError> {
     let limit = options.max_bytes.saturating_add(1);
-    let read = io::stdin().lock().take(limit).read_to_end(&mut bytes);
-    read.map_err(|source| PictureError::Read { name: name.into(), source })?;
+    let mut bytes = Vec::new();
+    if path == Path::new(STANDARD_INPUT) {
+        let read = io::stdin().lock().take(limit).read_to_end(&mut bytes);
+        let name = STANDARD_INPUT_NAME.into();
+        read.map_err(|source| PictureError::Read { name, source })?;
+    } else {
+        let read = File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes));
+        let name = path.display().to_string();
+        read.map_err(|source| PictureError::Read { name, source })?;
+    }
     Ok(bytes)
 }
 
@@ -314,12 +301,30 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn links_are_followed_but_not_in_circles() {
+    fn a_folder_is_visited_once_whatever_links_say() {
         let folder = folder();
         std::os::unix::fs::symlink("..", folder.path().join("deep/up")).unwrap();
-        std::os::unix::fs::symlink("deep", folder.path().join("link")).unwrap();
+        std::os::unix::fs::symlink("deep", folder.path().join("a link")).unwrap();
+        std::os::unix::fs::symlink("nowhere", folder.path().join("gone.jpg")).unwrap();
         let all = expand(folder.path(), usize::MAX);
-        assert_eq!(names(&all, folder.path()), ["a.PNG", "b.jpg", "deep/c.webp", "link/c.webp"]);
+        assert_eq!(names(&all, folder.path()), ["a.PNG", "b.jpg", "deep/c.webp", "gone.jpg"]);
+        assert!(matches!(&all[3].source, Source::Unavailable(why) if why.contains("No such file")));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_named_pipe_is_refused_and_an_open_one_is_read() {
+        use std::os::fd::AsRawFd as _;
+        let folder = folder();
+        let pipe = folder.path().join("pipe.jpg");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let error = expand(&pipe, 1)[0].open(&OpenOptions::default()).unwrap_err();
+        assert!(error.to_string().contains("neither a file nor a folder"), "{error}");
+        let (reader, writer) = io::pipe().unwrap();
+        drop(writer);
+        let open = PathBuf::from(format!("/dev/fd/{}", reader.as_raw_fd()));
+        let error = expand(&open, 1)[0].open(&OpenOptions::default()).unwrap_err();
+        assert!(error.to_string().contains("is empty"), "{error}");
     }
 
     #[test]

@@ -96,6 +96,7 @@ mod model;
 mod model_store;
 mod observer;
 pub mod parallel;
+pub mod photos;
 pub mod picture;
 pub mod preprocess;
 #[cfg(feature = "pull")]

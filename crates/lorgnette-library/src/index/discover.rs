@@ -6,8 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use lorgnette::picture::has_photo_extension;
-use walkdir::{DirEntry, WalkDir};
+use lorgnette::photos::{Entry, EntryKind, Walk, WalkOptions};
 
 use crate::error::{Error, Result};
 use crate::library::name;
@@ -32,21 +31,23 @@ pub(crate) struct Discovered {
     pub(crate) inaccessible: Vec<(PathBuf, String)>,
 }
 
-/// Finds the photos in `folders` and their subfolders. Follows links but not cycles; skips hidden
-/// files and folders. A folder that is gone has no photos if it `was_indexed`.
+/// Finds the photos in `folders` and their subfolders with [`Walk`]. A folder that is gone has no
+/// photos if it `was_indexed`.
 ///
 /// # Errors
-/// If a given folder does not exist, or its path cannot be made absolute.
+/// If a given folder does not exist or is neither folder nor file, or its path cannot be made
+/// absolute.
 pub(crate) fn discover(
     folders: &[PathBuf],
     was_indexed: impl Fn(&Path) -> bool,
 ) -> Result<Discovered> {
     let mut discovered = Discovered::default();
+    let mut existing = Vec::new();
     for folder in folders {
         let unreadable = |source| Error::File { name: name(folder), source };
         match fs::canonicalize(folder) {
             Ok(root) => {
-                discovered.walk(&root);
+                existing.push(root.clone());
                 discovered.roots.push(root);
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -62,6 +63,9 @@ pub(crate) fn discover(
             Err(error) => return Err(unreadable(error)),
         }
     }
+    for entry in Walk::new(&existing, &WalkOptions::default()).entries {
+        discovered.add(entry)?;
+    }
     Ok(discovered)
 }
 
@@ -71,49 +75,33 @@ impl Discovered {
         self.inaccessible.iter().any(|(folder, _)| path.starts_with(folder))
     }
 
-    fn walk(&mut self, root: &Path) {
-        let walk = WalkDir::new(root).follow_links(true);
-        for entry in walk.into_iter().filter_entry(|entry| entry.depth() == 0 || !is_hidden(entry))
-        {
-            match entry {
-                Ok(entry) if is_photo(&entry) => self.add(&entry),
-                Ok(_) => {}
-                Err(error) => self.record_error(&error),
+    fn add(&mut self, entry: Entry) -> Result<()> {
+        match entry.kind {
+            EntryKind::Photo => match fs::metadata(&entry.path) {
+                Ok(metadata) => {
+                    self.files.insert(File {
+                        path: entry.path,
+                        bytes: metadata.len(),
+                        modified: modified(&metadata),
+                    });
+                }
+                Err(error) => self.add_inaccessible(entry.path, &error),
+            },
+            EntryKind::BrokenLink(error) | EntryKind::Unreadable(error) => {
+                self.add_inaccessible(entry.path, &error);
             }
-        }
-    }
-
-    fn add(&mut self, entry: &DirEntry) {
-        match entry.metadata() {
-            Ok(metadata) => {
-                let modified = modified(&metadata);
-                self.files.insert(File {
-                    path: entry.path().to_owned(),
-                    bytes: metadata.len(),
-                    modified,
-                });
+            EntryKind::NotAFile if entry.depth == 0 => {
+                let name = name(&entry.path);
+                return Err(Error::Request(format!("{name}: it is neither a folder nor a file")));
             }
-            Err(error) => self.record_error(&error),
+            _ => {}
         }
+        Ok(())
     }
 
-    fn record_error(&mut self, error: &walkdir::Error) {
-        let (Some(path), Some(cause)) = (error.path(), error.io_error()) else { return };
-        // A broken link is reported only if it has the extension of a photo; an unreadable folder
-        // always.
-        if cause.kind() != io::ErrorKind::NotFound || has_photo_extension(path) {
-            self.inaccessible.push((path.to_owned(), format!("cannot be read: {cause}")));
-        }
+    fn add_inaccessible(&mut self, path: PathBuf, error: &io::Error) {
+        self.inaccessible.push((path, format!("cannot be read: {error}")));
     }
-}
-
-fn is_hidden(entry: &DirEntry) -> bool {
-    entry.file_name().as_encoded_bytes().starts_with(b".")
-}
-
-/// A file given itself is a photo whatever its extension.
-fn is_photo(entry: &DirEntry) -> bool {
-    entry.file_type().is_file() && (entry.depth() == 0 || has_photo_extension(entry.path()))
 }
 
 fn modified(metadata: &Metadata) -> i64 {

@@ -3,15 +3,13 @@
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
-
-use walkdir::{DirEntry, WalkDir};
 
 use super::{
     DatasetError, ListedPhoto, Listing, ListingOptions, Nested, RejectedPhoto, RejectionReason,
     Split,
 };
+use crate::photos::{Entry, EntryKind, Walk, WalkOptions, is_hidden};
 use crate::picture::has_photo_extension;
 
 /// Lists a folder of classes, or of folders named as splits with such folders in them.
@@ -67,8 +65,8 @@ pub(super) fn split_of(name: &str) -> Option<Split> {
     }
 }
 
-/// A walk through a folder of classes.
-struct Walk<'a> {
+/// The classes of a folder while it is listed.
+struct Classes<'a> {
     root: &'a Path,
     split: Option<Split>,
     nested: Nested,
@@ -84,61 +82,74 @@ fn list_classes(
     options: &ListingOptions,
     listing: &mut Listing,
 ) {
-    let mut walk = Walk { root, split, nested: options.nested, deeper: BTreeMap::new(), beside: 0 };
-    let entries =
-        WalkDir::new(root).min_depth(1).follow_links(true).sort_by_file_name().into_iter();
-    for entry in entries.filter_entry(|entry| !is_hidden(entry.file_name())) {
-        match entry {
-            Ok(entry) => walk.entry(&entry, listing),
-            Err(error) => listing.rejected.extend(unreadable(&error)),
-        }
+    let mut classes =
+        Classes { root, split, nested: options.nested, deeper: BTreeMap::new(), beside: 0 };
+    for entry in Walk::new(&[root], &WalkOptions::default()).entries {
+        classes.add(&entry, listing);
     }
-    for (class, count) in walk.deeper {
+    for (class, count) in classes.deeper {
         let message = format!(
             "class '{class}': {count} photos lie in folders within its folder: --nested takes them"
         );
         listing.notes.push(message);
     }
-    if walk.beside > 0 {
+    if classes.beside > 0 {
         let message = format!(
             "{}: {} photos lie in no class's folder, and are left out",
             root.display(),
-            walk.beside
+            classes.beside
         );
         listing.notes.push(message);
     }
 }
 
-impl Walk<'_> {
-    fn entry(&mut self, entry: &DirEntry, listing: &mut Listing) {
-        let within = entry.path().strip_prefix(self.root).unwrap_or(entry.path());
-        if entry.file_type().is_dir() {
-            // A folder without photos is a class too, and is reported.
-            if entry.depth() == 1 && self.nested != Nested::Classes {
-                listing.classes.push(name_of(within));
-            } else if self.nested == Nested::Ignored && has_photo_extension(entry.path()) {
-                listing
-                    .rejected
-                    .push(misplaced(entry.path(), "a folder that is called like a photo"));
+impl Classes<'_> {
+    fn add(&mut self, entry: &Entry, listing: &mut Listing) {
+        let within = entry.path.strip_prefix(self.root).unwrap_or(&entry.path);
+        match &entry.kind {
+            EntryKind::Photo => self.photo(entry, within, listing),
+            EntryKind::Folder => {
+                // A folder without photos is a class too, and is reported.
+                if entry.depth == 1 && self.nested != Nested::Classes {
+                    listing.classes.push(name_of(within));
+                } else if self.nested == Nested::Ignored && has_photo_extension(&entry.path) {
+                    let message = "a folder that is called like a photo";
+                    listing.rejected.push(misplaced(&entry.path, message));
+                }
             }
-            return;
+            EntryKind::RepeatedFolder { visited } => {
+                let relation = match entry.path.starts_with(visited) {
+                    true => "a link back to",
+                    false => "a link to the same folder as",
+                };
+                let message = format!("{relation} {}: not followed", visited.display());
+                listing.rejected.push(misplaced(&entry.path, &message));
+            }
+            EntryKind::NotAFile => {
+                listing.rejected.push(unreadable(&entry.path, "it is no file"));
+            }
+            EntryKind::BrokenLink(_) => {
+                listing.rejected.push(unreadable(&entry.path, "a link that leads nowhere"));
+            }
+            EntryKind::Unreadable(error) => {
+                let message = format!("cannot be read: {error}");
+                listing.rejected.push(unreadable(&entry.path, &message));
+            }
+            EntryKind::Hidden | EntryKind::OtherFile => {}
         }
-        if !has_photo_extension(entry.path()) {
-            return;
-        }
+    }
+
+    fn photo(&mut self, entry: &Entry, within: &Path, listing: &mut Listing) {
         let folder = within.parent().unwrap_or(Path::new(""));
-        let top = folder.iter().next().map(|top| name_of(Path::new(top)));
-        let Some(top) = top else {
+        let Some(top) = folder.iter().next().map(|top| name_of(Path::new(top))) else {
             self.beside += 1;
-            listing.rejected.push(misplaced(entry.path(), "it lies in no class's folder"));
+            listing.rejected.push(misplaced(&entry.path, "it lies in no class's folder"));
             return;
         };
         let label = match self.nested {
-            Nested::Ignored if entry.depth() > 2 => {
-                listing.rejected.push(misplaced(
-                    entry.path(),
-                    &format!("it lies in a folder within that of '{top}'"),
-                ));
+            Nested::Ignored if entry.depth > 2 => {
+                let message = format!("it lies in a folder within that of '{top}'");
+                listing.rejected.push(misplaced(&entry.path, &message));
                 *self.deeper.entry(top).or_default() += 1;
                 return;
             }
@@ -146,7 +157,7 @@ impl Walk<'_> {
             Nested::Ignored | Nested::Parts => top,
         };
         listing.photos.push(ListedPhoto {
-            photo: entry.path().into(),
+            photo: entry.path.clone(),
             labels: vec![label],
             split: self.split,
         });
@@ -167,31 +178,10 @@ fn name_of(folder: &Path) -> String {
     names.join("/")
 }
 
-fn is_hidden(name: &OsStr) -> bool {
-    name.as_encoded_bytes().starts_with(b".")
-}
-
-/// Returns the rejection for a folder that cannot be read or a link that is broken or circular.
-fn unreadable(error: &walkdir::Error) -> Option<RejectedPhoto> {
-    let photo = error.path()?.to_owned();
-    let name = photo.display();
-    let message = match (error.loop_ancestor(), error.io_error()) {
-        (Some(ancestor), _) => {
-            return Some(misplaced(
-                &photo,
-                &format!("a link back to {}: not followed", ancestor.display()),
-            ));
-        }
-        (None, Some(cause))
-            if cause.kind() == io::ErrorKind::NotFound && !has_photo_extension(&photo) =>
-        {
-            return None;
-        }
-        (None, Some(cause)) if cause.kind() == io::ErrorKind::NotFound => {
-            format!("{name}: a link that leads nowhere")
-        }
-        (None, Some(cause)) => format!("{name}: cannot be read: {cause}"),
-        (None, None) => return None,
-    };
-    Some(RejectedPhoto { photo, reason: RejectionReason::Unreadable, message })
+fn unreadable(photo: &Path, message: &str) -> RejectedPhoto {
+    RejectedPhoto {
+        photo: photo.into(),
+        reason: RejectionReason::Unreadable,
+        message: format!("{}: {message}", photo.display()),
+    }
 }

@@ -25,6 +25,13 @@ pub enum PictureError {
         name: String,
     },
 
+    /// The path is a pipe, device or socket, which is not opened: reading it may never end.
+    #[error("{name}: is a pipe or a device, neither a file nor a folder: name a photo's file")]
+    NotAFile {
+        /// The path, as the caller named it.
+        name: String,
+    },
+
     /// The file is empty.
     #[error("{name}: the file is empty: get a whole copy of it")]
     Empty {

@@ -114,18 +114,24 @@ impl OpenOptions {
     /// Reads a whole file, whatever length it states: one byte past the limit is an error.
     ///
     /// # Errors
-    /// [`PictureError::Read`], [`PictureError::Folder`] or [`PictureError::TooLarge`].
+    /// [`PictureError::Read`], [`PictureError::Folder`], [`PictureError::NotAFile`] or
+    /// [`PictureError::TooLarge`].
     pub fn read(&self, path: impl AsRef<Path>) -> Result<Vec<u8>, PictureError> {
         let path = path.as_ref();
         let name = || path.display().to_string();
         let unreadable = |source| PictureError::Read { name: name(), source };
-        if path.is_dir() {
+        let metadata = path.metadata().map_err(unreadable)?;
+        if metadata.is_dir() {
             return Err(PictureError::Folder { name: name() });
         }
-        let file = File::open(path).map_err(unreadable)?;
-        let length = file.metadata().map_err(unreadable)?.len();
+        // Opening a pipe would wait for a writer.
+        if !metadata.is_file() {
+            return Err(PictureError::NotAFile { name: name() });
+        }
+        let length = metadata.len();
         self.check_bytes(length, &name())?;
-        // A pipe has no length, and a growing file exceeds its stated one.
+        let file = File::open(path).map_err(unreadable)?;
+        // A growing file exceeds its stated length.
         let mut bytes = Vec::with_capacity(length as usize + 1);
         file.take(self.max_bytes.saturating_add(1)).read_to_end(&mut bytes).map_err(unreadable)?;
         Ok(bytes)
