@@ -8,11 +8,11 @@ use std::str::FromStr;
 use anyhow::{Context as _, Result, ensure};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, ValueEnum};
-use lorgnette::ModelOptions;
 use lorgnette::kernels::{Level, NumericOptions, Precision, WeightFormat};
 use lorgnette::net::zoo::ZooOptions;
 use lorgnette::picture::OpenOptions;
 use lorgnette::preprocess::Preprocessing;
+use lorgnette::{ModelOptions, ModelStore};
 
 use crate::messages::Messages;
 
@@ -105,6 +105,7 @@ impl Global {
             zoo: self.zoo_options()?,
             checkpoint: self.checkpoint.clone(),
             no_ema: self.no_ema,
+            model_store: ModelStore::from_env(),
             ..ModelOptions::default()
         })
     }

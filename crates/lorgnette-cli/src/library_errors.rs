@@ -2,6 +2,8 @@
 
 use lorgnette_library::{DatabaseErrorKind, Error};
 
+use crate::hints;
+
 /// Bytes that SQLite may allocate, whatever the library file makes it do.
 const MAX_SQLITE_BYTES: u64 = 1 << 30;
 
@@ -10,17 +12,8 @@ pub(crate) fn limit_memory() -> Result<(), Error> {
     lorgnette_library::limit_memory(MAX_SQLITE_BYTES)
 }
 
-/// Returns the end of the error's message that names the verb or option to use; empty if there is
-/// none.
-pub(crate) fn hint(error: &anyhow::Error) -> String {
-    error
-        .chain()
-        .filter_map(|cause| cause.downcast_ref::<Error>())
-        .find_map(hint_of)
-        .unwrap_or_default()
-}
-
-fn hint_of(error: &Error) -> Option<String> {
+/// The hint for an error of a library.
+pub(crate) fn hint(error: &Error) -> Option<String> {
     match error {
         Error::Missing { name } => {
             Some(format!(": make it with `lorgnette index FOLDER --library {name}`"))
@@ -30,6 +23,7 @@ fn hint_of(error: &Error) -> Option<String> {
         Error::Database(error) if error.kind() == DatabaseErrorKind::Corrupt => {
             Some(": `lorgnette library verify` says where".into())
         }
+        Error::Network(error) => hints::hint_of_model(error),
         _ => None,
     }
 }

@@ -8,7 +8,7 @@
 //! | `PHOTO...` | [`photos`] |
 //! | workers and the order of answers | [`stream`] |
 //! | Ctrl-C during long work | [`interrupt`] |
-//! | errors of a library of photos, with hints | [`library_errors`] |
+//! | the option that mends an error | [`hints`], [`library_errors`] |
 //! | files of `--picture` and `--show-input` | [`output_paths`] |
 //!
 //! Results go to standard output, everything else to standard error ([`messages`], [`progress`]).
@@ -17,6 +17,7 @@
 
 mod arguments;
 mod bar;
+mod hints;
 mod interrupt;
 mod library_errors;
 mod messages;
@@ -82,7 +83,7 @@ fn main() -> ExitCode {
         Ok(Outcome::SomeFailed) => ExitCode::from(1),
         Err(error) => {
             let message = lorgnette::error_chain(error.as_ref());
-            messages.error(&format!("{message}{}", library_errors::hint(&error)));
+            messages.error(&format!("{message}{}", hints::hint(&error)));
             ExitCode::from(2)
         }
     }

@@ -1,17 +1,16 @@
 //! Resolves and opens the network that the user names.
 
 use std::env;
-use std::ffi::{OsStr, OsString};
-use std::path::{Path, PathBuf};
+use std::ffi::OsStr;
+use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, bail};
-use lorgnette::catalogue::{self, Entry};
 use lorgnette::net::Network;
 use lorgnette::net::import::Signature;
 use lorgnette::preprocess::Preprocessor;
-use lorgnette::trained::{Base, TrainedModel};
-use lorgnette::{EMBEDDED_NAME, Labels, Model, ModelOptions, ModelStore, PreprocessSource};
+use lorgnette::trained::TrainedModel;
+use lorgnette::{Labels, Model, ModelOptions, ModelRef, ModelStore, PreprocessSource};
 
 use crate::arguments::{Global, InputArguments, Size};
 use crate::messages::{Messages, count};
@@ -22,19 +21,6 @@ const MODEL_VARIABLE: &str = "LORGNETTE_MODEL";
 /// default.
 pub(crate) const ANY_PHOTO: [usize; 2] = [480, 640];
 
-/// The models that the user may name.
-const KNOWN_MODELS: &str = "known are mobilenet_v1_1.0_224 (embedded), the names of `lorgnette models list`, and the paths of \
-                     frozen TensorFlow graphs (.pb) and of TF-Slim checkpoints";
-
-/// A network named by the user.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum ModelRef {
-    Embedded,
-    File(PathBuf),
-    /// A published model and its file.
-    Published(String, PathBuf),
-}
-
 /// Opens the network: the verb's argument `named`, else `--model`, else the environment's, else the
 /// embedded one.
 pub(crate) fn open(
@@ -43,32 +29,24 @@ pub(crate) fn open(
     options: &ModelOptions,
     messages: Messages,
 ) -> Result<Model> {
-    open_base_model(&to_base(model_ref(named, global)?), options, messages)
+    open_ref(&model_ref(named, global)?, options, messages)
 }
 
-/// Resolves `--model`, or the environment's model.
-pub(crate) fn base(global: &Global) -> Result<Base> {
-    Ok(to_base(model_ref(None, global)?))
-}
-
-fn to_base(model_ref: ModelRef) -> Base {
-    match model_ref {
-        ModelRef::Embedded => Base::Embedded,
-        ModelRef::File(path) => Base::File(path),
-        ModelRef::Published(name, _) => Base::Published(name),
-    }
-}
-
-/// Opens a network and prints its notes.
-pub(crate) fn open_base_model(
-    base: &Base,
+/// Opens a network, refreshes its plan file if that is stale, and prints its notes.
+pub(crate) fn open_ref(
+    model_ref: &ModelRef,
     options: &ModelOptions,
     messages: Messages,
 ) -> Result<Model> {
     let started = Instant::now();
-    let model = base.open(options)?;
+    let model = model_ref.open(options)?;
     for note in model.notes() {
         messages.note(note);
+    }
+    match model.refresh_plan_file() {
+        Ok(Some(path)) => messages.note(&format_args!("{}: rewritten", path.display())),
+        Ok(None) => {}
+        Err(error) => messages.note(&format_args!("the plan file cannot be rewritten: {error}")),
     }
     messages.detail(&format_args!("{}, opened in {:.0?}", describe(&model), started.elapsed()));
     Ok(model)
@@ -111,21 +89,16 @@ pub(crate) fn open_for_photos_by_name(
     Ok(model)
 }
 
-/// Opens the network as [`open`] does, for feeding and fetching tensors by name.
+/// Opens the network as [`open`] does, for feeding and fetching tensors by name. Unlike a model,
+/// it need not take pictures.
 pub(crate) fn open_network(named: Option<&OsStr>, global: &Global) -> Result<Network> {
     let options = global.model_options()?;
     match model_ref(named, global)? {
-        ModelRef::Embedded => Ok(Model::embedded(&options)?.network().clone()),
-        ModelRef::File(path) if TrainedModel::is_in(&path) => {
-            Ok(Model::open(&path, &options)?.network().clone())
-        }
-        ModelRef::File(path) => {
+        ModelRef::File(path) if !TrainedModel::is_in(&path) => {
             let (load, run) = (options.network_load_options(), options.network_run_options());
             Ok(Network::open(&path, load, run)?)
         }
-        ModelRef::Published(name, path) => {
-            Ok(catalogue::find(&name)?.open_file(&path, &options)?.network().clone())
-        }
+        model_ref => Ok(model_ref.open(&options)?.network().clone()),
     }
 }
 
@@ -138,10 +111,7 @@ pub(crate) fn features_file() -> Result<PathBuf> {
 
 /// The path of the network that [`open`] opens; `None` for the embedded one.
 pub(crate) fn path(named: Option<&OsStr>, global: &Global) -> Result<Option<PathBuf>> {
-    Ok(match model_ref(named, global)? {
-        ModelRef::Embedded => None,
-        ModelRef::File(path) | ModelRef::Published(_, path) => Some(path),
-    })
+    Ok(model_ref(named, global)?.path(ModelStore::from_env().as_ref())?)
 }
 
 /// The input shape for a batch. `size` is for graphs that take photos of any size; other inputs
@@ -220,7 +190,8 @@ fn describe(model: &Model) -> String {
     )
 }
 
-fn model_ref(named: Option<&OsStr>, global: &Global) -> Result<ModelRef> {
+/// Resolves the verb's argument `named`, else `--model`, else the environment's model.
+pub(crate) fn model_ref(named: Option<&OsStr>, global: &Global) -> Result<ModelRef> {
     let variable = env::var_os(MODEL_VARIABLE).filter(|name| !name.is_empty());
     let name = match (named, &global.model) {
         (Some(named), Some(model)) if named != model => {
@@ -229,70 +200,10 @@ fn model_ref(named: Option<&OsStr>, global: &Global) -> Result<ModelRef> {
         (Some(named), _) => Some(named.to_owned()),
         (None, model) => model.clone().or(variable),
     };
-    name.as_deref().map_or(Ok(ModelRef::Embedded), parse_model_ref)
-}
-
-fn parse_model_ref(name: &OsStr) -> Result<ModelRef> {
-    if name == EMBEDDED_NAME {
-        return Ok(ModelRef::Embedded);
-    }
-    let path = PathBuf::from(name);
-    if path.exists() || has_index(&path) {
-        return Ok(ModelRef::File(path));
-    }
-    // Names contain no folders; anything else is a path.
-    let name = name.to_str().filter(|name| !name.contains(['/', '\\'])).unwrap_or_default();
-    match catalogue::find(name) {
-        Ok(entry) => installed_ref(&entry),
-        Err(_) if is_prefix(&path) => Ok(ModelRef::File(path)),
-        Err(error) if !name.is_empty() => bail!("{error}; {KNOWN_MODELS}"),
-        Err(_) => bail!("there is no model '{}'; {KNOWN_MODELS}", path.display()),
-    }
+    Ok(name.map_or(Ok(ModelRef::Embedded), ModelRef::parse)?)
 }
 
 /// True if a model of that name has a file in the current folder or the model store.
 pub(crate) fn is_available(name: &str) -> bool {
-    let path = Path::new(name);
-    let installed = || {
-        catalogue::find(name)
-            .ok()
-            .zip(ModelStore::from_env())
-            .and_then(|(entry, model_store)| model_store.installed(&entry))
-    };
-    path.exists() || has_index(path) || installed().is_some()
-}
-
-/// A published model, which must be in the model store.
-fn installed_ref(entry: &Entry) -> Result<ModelRef> {
-    let model_store = ModelStore::from_env();
-    if let Some(path) = model_store.as_ref().and_then(|model_store| model_store.installed(entry)) {
-        return Ok(ModelRef::Published(entry.name.clone(), path));
-    }
-    let name = &entry.name;
-    let place = model_store.map_or_else(String::new, |model_store| {
-        format!(" (it would be {})", model_store.path(entry).display())
-    });
-    bail!("{name} is not installed{place}: fetch it with `lorgnette models pull {name}`");
-}
-
-fn has_index(prefix: &Path) -> bool {
-    let mut index = prefix.as_os_str().to_owned();
-    index.push(".index");
-    Path::new(&index).exists()
-}
-
-/// True if files have this path as a prefix, as a checkpoint's do, or an archive of this name
-/// exists.
-fn is_prefix(path: &Path) -> bool {
-    let Some(name) = path.file_name() else { return false };
-    let folder =
-        path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let longer = |file: OsString| {
-        let rest = file.as_encoded_bytes().strip_prefix(name.as_encoded_bytes());
-        rest.and_then(<[u8]>::first).is_some_and(|next| matches!(next, b'.' | b'-'))
-    };
-    let beside = folder
-        .read_dir()
-        .is_ok_and(|entries| entries.flatten().any(|entry| longer(entry.file_name())));
-    beside || path.ancestors().skip(1).any(Path::is_file)
+    ModelRef::parse(name).is_ok_and(|model_ref| model_ref.exists(ModelStore::from_env().as_ref()))
 }

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::Outcome;
 use crate::arguments::Format;
+use crate::hints;
 use crate::messages::{self, Messages};
 use crate::photos::Photo;
 use crate::printable::locked_stdout;
@@ -114,7 +115,8 @@ impl Output {
     /// As a JSON line in the result's place, otherwise on standard error.
     fn put_failure(&mut self, photo: &Photo, error: &anyhow::Error) -> ControlFlow<()> {
         self.failed += 1;
-        let failed = FailedPhoto::new(photo.name(), error.as_ref());
+        let mut failed = FailedPhoto::new(photo.name(), error.as_ref());
+        failed.error += &hints::hint(error);
         if self.format == Format::Json {
             return self.put(|out| write_json(out, &failed));
         }

@@ -66,15 +66,13 @@ impl RunOptions {
     /// The defaults on a pool of `threads` threads; by default one for each CPU that this process
     /// may use, by its affinity mask and the quota of its cgroup.
     pub fn with_threads(threads: Option<usize>) -> Self {
-        let threads = threads.unwrap_or_else(available_threads);
+        Self::with_pool(Arc::new(ThreadPool::new(threads.unwrap_or_else(available_threads))))
+    }
+
+    /// The defaults on a pool that other networks may use too.
+    pub fn with_pool(pool: Arc<ThreadPool>) -> Self {
         let PlanOptions { level, numerics, memory_limit, .. } = PlanOptions::default();
-        Self {
-            pool: Arc::new(ThreadPool::new(threads)),
-            level,
-            numerics,
-            memory_limit,
-            max_idle_bytes: MAX_IDLE_BYTES,
-        }
+        Self { pool, level, numerics, memory_limit, max_idle_bytes: MAX_IDLE_BYTES }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Errors between a photo and an answer.
 
+use std::path::{Path, PathBuf};
+
 use crate::labels::{LabelsError, UnknownLabel};
 use crate::picture::PictureError;
 
@@ -23,6 +25,14 @@ pub enum Error {
     #[cfg(feature = "pull")]
     #[error(transparent)]
     Pull(#[from] crate::pull::PullError),
+    /// A published model is not in the model store.
+    #[error("{model} is not installed{}", place(.path.as_deref()))]
+    NotInstalled {
+        /// The model's name.
+        model: String,
+        /// The path its file would have; `None` without a model store.
+        path: Option<PathBuf>,
+    },
     /// The observer cancelled the call.
     #[error("cancelled")]
     Cancelled,
@@ -34,6 +44,10 @@ pub enum Error {
         /// The problem and a remedy.
         what: String,
     },
+}
+
+fn place(path: Option<&Path>) -> String {
+    path.map_or_else(String::new, |path| format!(" (it would be {})", path.display()))
 }
 
 /// Shorthand for this crate's results.

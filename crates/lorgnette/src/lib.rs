@@ -20,12 +20,14 @@
 //! |---|---|---|
 //! | a photo's file or bytes | [`Picture::open`], [`Picture::from_bytes`] | a [`Picture`] |
 //! | a large photo, a small network | [`picture::OpenOptions::min_decode_size`], [`Model::min_decode_size`] | the [`Picture`] at a reduced size, sooner |
-//! | nothing, or a frozen graph | [`Model::embedded`], [`Model::open`] | a [`Model`]: network, preprocessing, names |
+//! | nothing, or a frozen graph | [`Model::embedded`], [`Model::open`], [`Model::from_bytes`] | a [`Model`]: network, preprocessing, names |
+//! | whatever a user names a model by | [`ModelRef::parse`], [`ModelRef::open`] | a [`Model`] |
 //! | a model and a picture | [`Classifier::classify`] | the most probable classes |
 //! | a model and a picture | [`Embedder::embed`] | its features |
 //! | a model and a picture of any size | [`Segmenter::segment`] | a [`SegmentationMap`]: a class for every place, its [`Region`]s |
 //! | a picture of any size | [`faces::FaceDetector::detect`] | the faces in it, with landmarks |
-//! | a map and classes | [`blur::Mask`] | the photo with everything of these classes blurred |
+//! | a model, classes, a picture | [`Blurrer::blur`] | the photo with everything of these classes blurred |
+//! | something to print or send | [`answer`] | the answers as `Serialize` types |
 //! | a map | [`draw::map`], [`draw::Overlay`], [`draw::heat`] | a [`Drawing`]: PNG, JPEG or SVG |
 //! | a prediction | [`draw::annotate`] | the picture with names and probabilities over it |
 //! | what a model said of photos of known classes | [`metrics::Evaluation::new`] | accuracy, confusion, reliability, … |
@@ -93,6 +95,7 @@ pub mod head;
 pub mod labels;
 pub mod metrics;
 mod model;
+mod model_ref;
 mod model_store;
 mod observer;
 pub mod parallel;
@@ -118,6 +121,7 @@ pub use lorgnette_kernels as kernels;
 pub use lorgnette_net as net;
 pub use lorgnette_net::MapPadding;
 pub use model::{EMBEDDED_NAME, Model, ModelOptions, PreprocessSource};
+pub use model_ref::ModelRef;
 pub use model_store::{DownloadRecord, ModelStore};
 pub use observer::{Observer, Progress};
 pub use picture::Picture;

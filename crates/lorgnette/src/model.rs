@@ -30,6 +30,8 @@ pub const EMBEDDED_NAME: &str = "mobilenet_v1_1.0_224";
 pub struct ModelOptions {
     /// Number of threads; default: all cores.
     pub threads: Option<usize>,
+    /// A thread pool that several models share, in place of one of `threads` threads.
+    pub pool: Option<Arc<ThreadPool>>,
     /// CPU level of the kernels; default: the best that the CPU supports.
     pub level: Option<Level>,
     /// Number formats of arithmetic and weights; default: float32.
@@ -58,15 +60,17 @@ pub struct ModelOptions {
     pub checkpoint: Option<PathBuf>,
     /// Uses a checkpoint's raw weights even if it has moving averages.
     pub no_ema: bool,
-    /// The model store that archives are unpacked into; default: [`ModelStore::from_env`].
+    /// The model store: published models are opened from it, and archives are unpacked into it.
+    /// Without one, both are refused.
     pub model_store: Option<ModelStore>,
 }
 
 impl Default for ModelOptions {
-    /// All values from the model; at most 8 GiB of activations.
+    /// All values from the model; at most 8 GiB of activations; no model store.
     fn default() -> Self {
         Self {
             threads: None,
+            pool: None,
             level: None,
             numerics: NumericOptions::default(),
             size: None,
@@ -113,6 +117,8 @@ struct ModelInfo {
     /// Shape of the scores.
     scores: Vec<usize>,
     label_source: LabelSource,
+    /// The network that was opened by a stale plan file.
+    stale: Option<Network>,
     /// The model card; `None` if the model was not trained with Lorgnette.
     card: Option<Box<Card>>,
 }
@@ -129,6 +135,21 @@ impl Model {
         Self::new(EMBEDDED_NAME.to_owned(), network, options)
     }
 
+    /// Opens a frozen graph or an ONNX model in memory. `name` is the model's name, after an
+    /// extension such as `.pb` is removed; messages use it too.
+    ///
+    /// # Errors
+    /// As [`Model::open`].
+    pub fn from_bytes(
+        bytes: impl Into<Vec<u8>>,
+        name: &str,
+        options: &ModelOptions,
+    ) -> Result<Self> {
+        let (load, run) = (load_options(options), run_options(options));
+        let network = Network::from_bytes(bytes.into(), name, load, run)?;
+        Self::new(network.name().to_owned(), network, options)
+    }
+
     /// Builds a network of the zoo with random weights, for timing and inspection.
     ///
     /// # Errors
@@ -143,6 +164,10 @@ impl Model {
     /// by any path (a prefix, a `.ckpt`, `.index` or `.data-…` file); a folder or an archive of
     /// these; or the folder of a [trained model](crate::trained). Class names come from label files
     /// in the same folder, if there are any.
+    ///
+    /// Writes nothing but the files of archives, into the options' model store. In place of a plan
+    /// file that no longer fits, the model it was made from is opened;
+    /// [`refresh_plan_file`](Self::refresh_plan_file) replaces it.
     ///
     /// # Errors
     /// If the path leads to no model, or its preprocessing or input size cannot be determined.
@@ -165,10 +190,12 @@ impl Model {
         let family = family::recognise(&network);
         let (preprocess, preprocess_source) = preprocessing(&name, &network, family, options)?;
         let scores = scores_shape(&network, &signature, &preprocess)?;
-        let refresh_note = refresh_plan_file(&network);
         let mut label_source =
             LabelSource::for_network(&network, class_count(&scores), options.labels.as_deref())?;
-        label_source.notes.extend(refresh_note);
+        let stale = network.stale_plan_file().map(|(path, why)| {
+            label_source.notes.push(format!("{}: {why}: the model itself is used", path.display()));
+            network.clone()
+        });
         let info = ModelInfo {
             name,
             signature,
@@ -176,6 +203,7 @@ impl Model {
             preprocess_source,
             scores,
             label_source,
+            stale,
             card: None,
         };
         Ok(Self { network, info: Arc::new(info) })
@@ -210,6 +238,7 @@ impl Model {
             preprocess_source,
             scores,
             label_source,
+            stale: self.info.stale.clone(),
             card,
         };
         Ok(Self { network, info: Arc::new(info) })
@@ -323,6 +352,23 @@ impl Model {
             [*height, *width],
             &notes,
         )?)
+    }
+
+    /// Writes the plan file that this model was opened by once more, if it was stale, and returns
+    /// its path. `None` if there is nothing to do: no plan file was opened, or it is up to date, or
+    /// it is for another CPU level than this machine's best, which was chosen explicitly.
+    ///
+    /// # Errors
+    /// As [`Network::write_plan_file`].
+    pub fn refresh_plan_file(&self) -> Result<Option<&Path>> {
+        let stale = self.info.stale.as_ref();
+        let Some(network) = stale.filter(|network| network.run_options().level == Level::best())
+        else {
+            return Ok(None);
+        };
+        let Some((path, _)) = network.stale_plan_file() else { return Ok(None) };
+        network.write_plan_file(path)?;
+        Ok(Some(path))
     }
 
     /// Writes the model as a plan file, which opens at once on this machine and similar ones.
@@ -457,7 +503,10 @@ impl ModelOptions {
 }
 
 pub(crate) fn run_options(options: &ModelOptions) -> RunOptions {
-    let defaults = RunOptions::with_threads(options.threads);
+    let defaults = match &options.pool {
+        Some(pool) => RunOptions::with_pool(pool.clone()),
+        None => RunOptions::with_threads(options.threads),
+    };
     RunOptions {
         level: options.level.unwrap_or(defaults.level),
         numerics: options.numerics,
@@ -474,11 +523,7 @@ pub(crate) fn load_options(options: &ModelOptions) -> LoadOptions {
         zoo: options.zoo.clone(),
         checkpoint: options.checkpoint.clone(),
         use_ema: !options.no_ema,
-        cache: options
-            .model_store
-            .clone()
-            .or_else(ModelStore::from_env)
-            .map(|model_store| model_store.folder().to_owned()),
+        cache: options.model_store.as_ref().map(|model_store| model_store.folder().to_owned()),
     }
 }
 
@@ -570,20 +615,6 @@ fn class_count(scores: &[usize]) -> Option<usize> {
 /// Nodes fetched for classification: the scores, and the probabilities if the graph has them.
 pub(crate) fn score_names(signature: &Signature) -> Vec<&str> {
     std::iter::once(signature.logits.as_str()).chain(signature.probabilities.as_deref()).collect()
-}
-
-/// Rewrites a stale plan file and returns a note about it. A plan file for a CPU level other than
-/// this machine's best stays: that level was chosen explicitly.
-fn refresh_plan_file(network: &Network) -> Option<String> {
-    let (path, why) = network.stale_plan_file()?;
-    let path_shown = path.display();
-    if network.run_options().level != Level::best() {
-        return Some(format!("{path_shown}: {why}: the model itself is used"));
-    }
-    Some(match network.write_plan_file(path) {
-        Ok(()) => format!("{path_shown}: {why}: rewritten"),
-        Err(error) => format!("{path_shown}: {why}, and it cannot be rewritten: {error}"),
-    })
 }
 
 /// The class names and their source.

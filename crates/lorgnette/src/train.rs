@@ -25,8 +25,9 @@ use crate::features::{AugmentationOptions, Extractor, FeatureCache};
 use crate::head::TrainOptions;
 use crate::metrics::Evaluation;
 use crate::model::ModelOptions;
+use crate::model_ref::ModelRef;
 use crate::picture::OpenOptions;
-use crate::trained::{Base, Card, TrainedModel};
+use crate::trained::{Card, TrainedModel};
 
 pub use error::TrainError;
 pub use event::{Event, Stage, TrainObserver};
@@ -42,7 +43,7 @@ pub struct TrainerOptions {
     /// Folder of the model and the report.
     pub folder: TrainingFolder,
     /// The base network.
-    pub base: Base,
+    pub base: ModelRef,
     /// The options that the base network was opened with.
     pub model: ModelOptions,
     /// File of cached features.
@@ -72,7 +73,7 @@ impl TrainerOptions {
         let cache = folder.path().join("features.cache");
         Self {
             folder,
-            base: Base::Embedded,
+            base: ModelRef::Embedded,
             model: ModelOptions::default(),
             cache,
             threads: std::thread::available_parallelism().map_or(1, usize::from),

@@ -23,7 +23,6 @@ use crate::error::{Error, Result};
 use crate::labels::Labels;
 use crate::model::{Model, ModelOptions};
 
-pub use base::Base;
 pub use card::{BaseCard, Card, DataCard, FORMAT, InputSpec, SplitCounts, TrainingCard, VERSION};
 
 /// File that makes a folder a trained model.

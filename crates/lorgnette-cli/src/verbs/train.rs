@@ -12,14 +12,14 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::Args;
-use lorgnette::ModelOptions;
 use lorgnette::dataset::Split;
 use lorgnette::features::Extractor;
 use lorgnette::picture::OpenOptions;
 use lorgnette::train::{
     Existing, PreviousModel, TrainError, Trainer, TrainerOptions, TrainingFolder, TrainingResult,
 };
-use lorgnette::trained::{Base, TrainedModel};
+use lorgnette::trained::TrainedModel;
+use lorgnette::{ModelOptions, ModelRef};
 
 use self::observer::TrainingObserver;
 use self::settings::{AugmentationArguments, HeadArguments, SplitArguments};
@@ -145,7 +145,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     let Some(dataset) = dataset else { bail!("interrupted before anything was computed") };
     stopwatch.lap("finding photos, and telling them apart");
     let (base, options) = base(arguments, global, previous.as_ref())?;
-    let model = model::open_base_model(&base, &options, messages)?;
+    let model = model::open_ref(&base, &options, messages)?;
     let open_options =
         arguments.decode.open_options(&arguments.open_options(), model.min_decode_size(), messages);
     let extractor = Extractor::new(model, features(arguments, previous.as_ref()), open_options)?;
@@ -192,7 +192,7 @@ impl Arguments {
     fn options(
         &self,
         mut options: TrainerOptions,
-        base: Base,
+        base: ModelRef,
         model: ModelOptions,
     ) -> Result<TrainerOptions> {
         options.base = base;
@@ -232,13 +232,13 @@ fn base(
     arguments: &Arguments,
     global: &Global,
     previous: Option<&PreviousModel>,
-) -> Result<(Base, ModelOptions)> {
+) -> Result<(ModelRef, ModelOptions)> {
     let options = arguments.input.add_to(global.model_options()?);
     if let Some(previous) = previous {
         return trained_base(previous.model(), previous.folder(), &options);
     }
-    match model::base(global)? {
-        Base::File(path) if TrainedModel::is_in(&path) => {
+    match model::model_ref(None, global)? {
+        ModelRef::File(path) if TrainedModel::is_in(&path) => {
             trained_base(&TrainedModel::read(&path)?, &path, &options)
         }
         base => Ok((base, options)),
@@ -249,7 +249,7 @@ fn trained_base(
     model: &TrainedModel,
     folder: &Path,
     options: &ModelOptions,
-) -> Result<(Base, ModelOptions)> {
+) -> Result<(ModelRef, ModelOptions)> {
     let card = &model.card.base;
     let options = card.options(&model.card.shape, options);
     let options = options.map_err(|what| anyhow!("{}: {what}", folder.display()))?;

@@ -8,53 +8,12 @@ use lorgnette_net::{Network, RunOptions};
 
 use super::card::{BaseCard, InputSpec};
 use super::format_error;
-use crate::catalogue;
 use crate::dataset::Digest;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::features::Extractor;
 use crate::model::{Model, ModelOptions};
-use crate::model_store::ModelStore;
-
-/// A base network.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Base {
-    /// The embedded network.
-    Embedded,
-    /// A published model in the model store.
-    Published(String),
-    /// A path that [`Model::open`] takes.
-    File(PathBuf),
-}
-
-impl Base {
-    /// Opens the network.
-    ///
-    /// # Errors
-    /// If it is not there; as [`Model::open`].
-    pub fn open(&self, options: &ModelOptions) -> Result<Model> {
-        match self {
-            #[cfg(feature = "embedded")]
-            Self::Embedded => Model::embedded(options),
-            #[cfg(not(feature = "embedded"))]
-            Self::Embedded => {
-                Err(missing("the embedded network", "this library was built without it"))
-            }
-            Self::File(path) => Model::open(path, options),
-            Self::Published(name) => {
-                let entry = catalogue::find(name)?;
-                let model_store = options.model_store.clone().or_else(ModelStore::from_env);
-                let opened = model_store.and_then(|model_store| entry.open(&model_store, options));
-                opened.unwrap_or_else(|| {
-                    Err(missing(name, &format!("fetch it with `lorgnette models pull {name}`")))
-                })
-            }
-        }
-    }
-}
-
-fn missing(model: &str, what: &str) -> Error {
-    Error::Model { model: model.into(), what: what.into() }
-}
+use crate::model_ref::ModelRef;
+use crate::model_store::with_suffix;
 
 impl BaseCard {
     /// The card of a network that was opened with these options; `folder` is where the card will
@@ -63,7 +22,7 @@ impl BaseCard {
     /// # Errors
     /// If a weight cannot be read.
     pub fn new(
-        base: &Base,
+        base: &ModelRef,
         options: &ModelOptions,
         extractor: &Extractor,
         width: usize,
@@ -72,7 +31,9 @@ impl BaseCard {
         let embedder = extractor.embedder();
         let network = embedder.model().network();
         let path = match base {
-            Base::File(path) => Some(std::path::absolute(path).unwrap_or_else(|_| path.clone())),
+            ModelRef::File(path) => {
+                Some(std::path::absolute(path).unwrap_or_else(|_| path.clone()))
+            }
             _ => None,
         };
         let file_stamp = path.as_deref().and_then(|path| file_stamp(path, network.file()));
@@ -80,9 +41,9 @@ impl BaseCard {
         Ok(Self {
             name: embedder.model().name().into(),
             kind: match base {
-                Base::Embedded => "embedded",
-                Base::Published(_) => "published",
-                Base::File(_) => "file",
+                ModelRef::Embedded => "embedded",
+                ModelRef::Published(_) => "published",
+                ModelRef::File(_) => "file",
             }
             .into(),
             relative_path: path
@@ -108,16 +69,16 @@ impl BaseCard {
     ///
     /// # Errors
     /// If its file is gone.
-    pub fn base(&self, folder: &Path) -> Result<Base> {
+    pub fn base(&self, folder: &Path) -> Result<ModelRef> {
         match self.kind.as_str() {
-            "embedded" => return Ok(Base::Embedded),
-            "published" => return Ok(Base::Published(self.name.clone())),
+            "embedded" => return Ok(ModelRef::Embedded),
+            "published" => return Ok(ModelRef::Published(self.name.clone())),
             _ => {}
         }
-        let there = |path: &PathBuf| path.exists() || index_path(path).exists();
+        let there = |path: &PathBuf| path.exists() || with_suffix(path, ".index").exists();
         let beside = self.relative_path.as_ref().map(|path| folder.join(path)).filter(there);
         let known = beside.or_else(|| self.path.as_ref().map(PathBuf::from).filter(there));
-        known.map(Base::File).ok_or_else(|| {
+        known.map(ModelRef::File).ok_or_else(|| {
             let path = self.path.as_deref().unwrap_or("?");
             format_error(
                 folder,
@@ -168,7 +129,7 @@ impl BaseCard {
             .map_err(|what| format_error(&folder.join(super::CARD), what))?;
         let base = self.base(folder)?;
         let model = base.open(&options)?;
-        if let Base::File(path) = &base {
+        if let ModelRef::File(path) = &base {
             self.check(path, &model, folder)?;
         }
         Ok(model)
@@ -201,9 +162,9 @@ fn fingerprint(network: &Network, features: &str) -> Result<String> {
 fn file_stamp(path: &Path, file: Option<&Path>) -> Option<(u64, u64)> {
     let candidates = [
         Some(path.to_owned()),
-        Some(index_path(path)),
+        Some(with_suffix(path, ".index")),
         file.map(Path::to_owned),
-        file.map(index_path),
+        file.map(|file| with_suffix(file, ".index")),
     ];
     let metadata = candidates
         .into_iter()
@@ -212,10 +173,6 @@ fn file_stamp(path: &Path, file: Option<&Path>) -> Option<(u64, u64)> {
         .find(std::fs::Metadata::is_file)?;
     let modified = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
     Some((metadata.len(), u64::try_from(modified.as_nanos()).ok()?))
-}
-
-fn index_path(prefix: &Path) -> PathBuf {
-    PathBuf::from([prefix.as_os_str(), ".index".as_ref()].join("".as_ref()))
 }
 
 /// Returns a path relative to a folder, if both are on one root.

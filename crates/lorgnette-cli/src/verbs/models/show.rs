@@ -120,7 +120,8 @@ impl ModelDescription {
         };
         description.add_table(entry.net, entry.published)?;
         if let Some(path) = path {
-            let opened = entry.open_file(&path, &ModelOptions::default())?;
+            let options = ModelOptions { model_store, ..ModelOptions::default() };
+            let opened = entry.open_file(&path, &options)?;
             description.add_model(&opened);
             description.path = Some(path.display().to_string());
         }
