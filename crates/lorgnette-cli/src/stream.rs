@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use lorgnette::FailedPhoto;
+pub(crate) use lorgnette::parallel::WorkSplit;
 use lorgnette::parallel::par_map_ordered;
 use serde::Serialize;
 
@@ -16,26 +17,6 @@ use crate::messages::{self, Messages};
 use crate::photos::Photo;
 use crate::printable::locked_stdout;
 use crate::progress::Progress;
-
-/// Distribution of threads among photos.
-///
-/// A single photo uses all threads. Several photos use one worker each, which decodes, computes and
-/// writes; so decoding overlaps with inference, and threads do not wait for each other.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct WorkSplit {
-    /// Number of photos processed at the same time.
-    pub(crate) workers: usize,
-    /// Threads of each worker.
-    pub(crate) threads: usize,
-}
-
-impl WorkSplit {
-    /// Distributes `threads` among `photos`.
-    pub(crate) fn new(threads: usize, photos: usize) -> Self {
-        let workers = threads.min(photos).max(1);
-        Self { workers, threads: threads / workers }
-    }
-}
 
 /// Standard output, and counts of results.
 struct Output {
@@ -154,18 +135,5 @@ pub(crate) fn write_report(write: impl FnOnce(&mut dyn Write) -> io::Result<()>)
             Err(error).context("standard output")
         }
         _ => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::WorkSplit;
-
-    #[test]
-    fn threads_are_shared_among_photos() {
-        assert_eq!(WorkSplit::new(8, 1), WorkSplit { workers: 1, threads: 8 });
-        assert_eq!(WorkSplit::new(8, 3), WorkSplit { workers: 3, threads: 2 });
-        assert_eq!(WorkSplit::new(8, 100), WorkSplit { workers: 8, threads: 1 });
-        assert_eq!(WorkSplit::new(1, 100), WorkSplit { workers: 1, threads: 1 });
     }
 }

@@ -31,6 +31,7 @@
 //! | a map | [`draw::map`], [`draw::Overlay`], [`draw::heat`] | a [`Drawing`]: PNG, JPEG or SVG |
 //! | a prediction | [`draw::annotate`] | the picture with names and probabilities over it |
 //! | what a model said of photos of known classes | [`metrics::Evaluation::new`] | accuracy, confusion, reliability, … |
+//! | labelled photos and a model | [`evaluate::Evaluator::run`] | an evaluation and its report |
 //! | an evaluation | [`report::Report::write`], [`report::TensorBoard::write`] | figures, tables, a page; event files |
 //! | a published model's name | [`catalogue::find`], [`pull::pull`] | its file, in the [`ModelStore`] |
 //! | a folder of classes | [`dataset::Listing::open`], [`dataset::Dataset::read`] | photos told apart by content, dealt out to splits |
@@ -88,6 +89,7 @@ pub mod draw;
 mod drawing;
 mod embed;
 mod error;
+pub mod evaluate;
 pub mod faces;
 mod family;
 pub mod features;

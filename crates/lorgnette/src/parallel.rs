@@ -20,6 +20,27 @@ use std::thread;
 /// Maximum number of items that a worker runs ahead of the next result.
 const MAX_AHEAD: usize = 4;
 
+/// Distribution of threads among items.
+///
+/// A single item uses all threads. Several items use one worker each, so that different stages of
+/// several items overlap and threads do not wait for each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WorkSplit {
+    /// Number of items processed at the same time.
+    pub workers: usize,
+    /// Number of threads of each worker.
+    pub threads: usize,
+}
+
+impl WorkSplit {
+    /// Distributes `threads`, at least 1, among `items`.
+    #[must_use]
+    pub fn new(threads: usize, items: usize) -> Self {
+        let workers = threads.min(items).max(1);
+        Self { workers, threads: threads / workers }
+    }
+}
+
 /// An item's index with its result, or the panic of its worker.
 type Done<A> = (usize, Result<A, Box<dyn Any + Send>>);
 
@@ -133,7 +154,7 @@ mod tests {
     use std::thread::sleep;
     use std::time::Duration;
 
-    use super::{MAX_AHEAD, par_collect_ordered, par_map_ordered};
+    use super::{MAX_AHEAD, WorkSplit, par_collect_ordered, par_map_ordered};
 
     /// A worker that is slowest with the first items.
     fn square(_: usize, item: &u64) -> u64 {
@@ -203,6 +224,14 @@ mod tests {
             seen < 5
         });
         assert!(stopped.is_none() && seen == 5);
+    }
+
+    #[test]
+    fn threads_are_shared_among_items() {
+        assert_eq!(WorkSplit::new(8, 1), WorkSplit { workers: 1, threads: 8 });
+        assert_eq!(WorkSplit::new(8, 3), WorkSplit { workers: 3, threads: 2 });
+        assert_eq!(WorkSplit::new(8, 100), WorkSplit { workers: 8, threads: 1 });
+        assert_eq!(WorkSplit::new(1, 100), WorkSplit { workers: 1, threads: 1 });
     }
 
     #[test]

@@ -1,27 +1,23 @@
 //! `lorgnette evaluate`: metrics of a model on labelled photos.
 
-mod ground_truth;
-mod score;
+mod observer;
 mod text;
-mod trained_on;
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, anyhow};
 use clap::Args;
-use lorgnette::dataset::Split;
-use lorgnette::metrics::{Evaluation, NEAR_DUPLICATE_COSINE, NearDuplicateFinder, Proportion};
+use lorgnette::Model;
+use lorgnette::dataset::{self, Listing, ListingOptions, Split};
+use lorgnette::evaluate::{EvaluateError, Evaluator, EvaluatorOptions};
+use lorgnette::metrics::Proportion;
 use lorgnette::picture::OpenOptions;
-use lorgnette::report::{NearDuplicatePair, Report};
-use lorgnette::{Classifier, Model};
 
-use self::ground_truth::GroundTruth;
-use self::score::{ScoredPhotos, score_photos};
-use self::trained_on::TrainedOn;
+use self::observer::EvaluationMessages;
 use crate::Outcome;
 use crate::arguments::{DecodeArguments, Global, InputArguments, ReportFormat};
-use crate::messages::{Messages, count};
+use crate::messages::Messages;
 use crate::model;
 use crate::stream::{write_json, write_report};
 
@@ -116,102 +112,60 @@ impl From<SplitName> for Split {
 
 /// Evaluates the model.
 pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
-    let listing = ground_truth::list(&arguments.folder, arguments.nested, arguments.multi_label)?;
+    let listing = Listing::open(&arguments.folder, &arguments.listing_options())?;
     let model =
         model::open_for_photos_by_name(Some(&arguments.named), &arguments.input, global, messages)?;
-    let classifier = Classifier::new(model.clone())?;
-    let mut ground_truth = GroundTruth::new(listing, model.labels(), messages)?;
-    let (split, threads) =
-        (arguments.split.map(Split::from), model.network().run_options().pool.threads());
-    match TrainedOn::read(&arguments.named)? {
-        Some(trained_on) => trained_on.keep_split(&mut ground_truth, split, (threads, messages))?,
-        None => ensure!(split.is_none(), "--split is for models that `lorgnette train` made"),
-    }
     let open_options =
         OpenOptions { ignore_orientation: arguments.ignore_orientation, ..OpenOptions::default() };
-    let scoring_open_options =
-        arguments.decode.open_options(&open_options, model.min_decode_size(), messages);
-    let scored_photos = score_photos(
-        &ground_truth,
-        &classifier,
-        &scoring_open_options,
-        (arguments.out.is_some(), messages),
-    );
-    if scored_photos.scored.is_empty() {
-        bail!("{}: not one photo could be judged", arguments.folder.display());
-    }
-    let names = names(&model);
-    let evaluation = Evaluation::new(&names, &scored_photos.scored)?;
+    let mut options = EvaluatorOptions::default();
+    options.open = arguments.decode.open_options(&open_options, model.min_decode_size(), messages);
+    options.folder = Some(arguments.named.clone().into());
+    options.split = arguments.split.map(Split::from);
+    options.features = arguments.out.is_some();
+    let evaluator = Evaluator::new(model.clone(), options)?;
+    let mut observer = EvaluationMessages::new(messages);
+    let result = evaluator.run(listing, &mut observer);
+    drop(observer);
+    let result = result.map_err(|error| with_hint(error, arguments))?;
     if let Some(out) = &arguments.out {
-        report(
-            arguments,
-            out,
-            (&model, &ground_truth),
-            &evaluation,
-            (&scored_photos, &open_options),
-        )?;
+        let title = format!("{} on {}", model.name(), arguments.folder.display());
+        result
+            .write_report(out, &title, &about(arguments, &model), &open_options)
+            .with_context(|| out.display().to_string())?;
         messages.note(&format_args!("{} written", out.join("report.html").display()));
     }
     write_report(|out| match arguments.format {
-        ReportFormat::Text => text::write(out, &evaluation, model.name()),
-        ReportFormat::Json => write_json(out, &evaluation.summary(scored_photos.failed)),
+        ReportFormat::Text => text::write(out, &result.evaluation, model.name()),
+        ReportFormat::Json => write_json(out, &result.summary()),
     })?;
-    Ok(outcome(
-        arguments.assert_accuracy,
-        evaluation.accuracy(),
-        scored_photos.failed + ground_truth.rejected,
-        messages,
-    ))
+    let accuracy = result.evaluation.accuracy();
+    Ok(outcome(arguments.assert_accuracy, accuracy, result.left_out(), messages))
 }
 
-/// Returns the names of a model's classes. Equal names get their synset or index.
-fn names(model: &Model) -> Vec<String> {
-    let labels = model.labels();
-    let name = |label: lorgnette::labels::Label<'_>| {
-        let first = label.first_name();
-        let is_unique = labels.iter().filter(|other| other.first_name() == first).count() == 1;
-        let index = label.index.to_string();
-        if is_unique {
-            first.to_owned()
-        } else {
-            format!("{first} ({})", label.synset.unwrap_or(&index))
+impl Arguments {
+    fn listing_options(&self) -> ListingOptions {
+        let nested = match self.nested {
+            None => dataset::Nested::Ignored,
+            Some(Nested::Classes) => dataset::Nested::Classes,
+            Some(Nested::Parts) => dataset::Nested::Parts,
+        };
+        ListingOptions { nested, multi_label: self.multi_label }
+    }
+}
+
+/// Adds the option or the folder that an error of the library is about.
+fn with_hint(error: EvaluateError, arguments: &Arguments) -> anyhow::Error {
+    match error {
+        EvaluateError::NotTrained => {
+            anyhow!("--split is for models that `lorgnette train` made")
         }
-    };
-    labels.iter().map(name).collect()
+        EvaluateError::NothingScored => anyhow!("{}: {error}", arguments.folder.display()),
+        error => error.into(),
+    }
 }
 
-/// Writes the folder with the report.
-fn report(
-    arguments: &Arguments,
-    out: &Path,
-    (model, ground_truth): (&Model, &GroundTruth),
-    evaluation: &Evaluation,
-    (scored_photos, open_options): (&ScoredPhotos, &OpenOptions),
-) -> Result<()> {
-    let title = format!("{} on {}", model.name(), arguments.folder.display());
-    let about = about(arguments, (model, ground_truth), scored_photos);
-    let near_duplicates = near_duplicates(scored_photos, evaluation.names());
-    let shown = scored_photos.scored.len() / 2;
-    let features = scored_photos
-        .features
-        .get(shown)
-        .map(|features| (scored_photos.scored[shown].photo.as_path(), &features[..]));
-    let report = Report {
-        near_duplicates: &near_duplicates,
-        features,
-        about: &about,
-        ..Report::new(&title, evaluation, &scored_photos.scored)
-    };
-    report
-        .write(out, &|path| open_options.open(path).ok())
-        .with_context(|| out.display().to_string())
-}
-
-fn about(
-    arguments: &Arguments,
-    (model, ground_truth): (&Model, &GroundTruth),
-    scored_photos: &ScoredPhotos,
-) -> Vec<(String, String)> {
+/// Returns names and values at the beginning of the report.
+fn about(arguments: &Arguments, model: &Model) -> Vec<(String, String)> {
     let folder = &arguments.folder;
     let mut about = vec![
         ("model", format!("{} ({})", model.name(), arguments.named.display())),
@@ -222,40 +176,13 @@ fn about(
     if arguments.decode.is_reduced() {
         about.push(("photos decoded", "at a reduced size where that is enough".into()));
     }
-    if scored_photos.failed + ground_truth.rejected > 0 {
-        about.push((
-            "left out",
-            count(scored_photos.failed + ground_truth.rejected, "photo that could not be judged"),
-        ));
-    }
-    if !ground_truth.unmatched.is_empty() {
-        about.push(("folders of no class", ground_truth.unmatched.join(", ")));
-    }
     about.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
-}
-
-/// Returns near-duplicates of different classes.
-fn near_duplicates(scored_photos: &ScoredPhotos, names: &[String]) -> Vec<NearDuplicatePair> {
-    let features: Vec<&[f32]> = scored_photos.features.iter().map(Vec::as_slice).collect();
-    let truth = |photo: usize| &scored_photos.scored[photo].truth;
-    let pairs = NearDuplicateFinder::new(&features)
-        .pairs(NEAR_DUPLICATE_COSINE, |one, other| truth(one) != truth(other));
-    let place = |photo: usize| {
-        let names: Vec<&str> = truth(photo).iter().map(|&class| names[class].as_str()).collect();
-        names.join(" and ")
-    };
-    let near_duplicate = |pair: lorgnette::metrics::NearDuplicate| NearDuplicatePair {
-        photos: [pair.first, pair.second].map(|photo| scored_photos.scored[photo].photo.clone()),
-        places: [pair.first, pair.second].map(place),
-        cosine: pair.cosine,
-    };
-    pairs.into_iter().map(near_duplicate).collect()
 }
 
 fn outcome(
     asserted: Option<f64>,
     accuracy: Proportion,
-    failed: usize,
+    left_out: usize,
     messages: Messages,
 ) -> Outcome {
     match asserted.filter(|asserted| accuracy.value() < *asserted) {
@@ -268,7 +195,7 @@ fn outcome(
             ));
             Outcome::SomeFailed
         }
-        None if failed > 0 => Outcome::SomeFailed,
+        None if left_out > 0 => Outcome::SomeFailed,
         None => Outcome::Done,
     }
 }
