@@ -2,6 +2,7 @@
 
 mod checkpoints;
 mod graphs;
+mod jpegs;
 mod labels;
 mod libraries;
 mod onnx;
@@ -16,10 +17,11 @@ use std::path::{Path, PathBuf};
 use crate::random::Random;
 
 /// The names of the targets, in the order of [`all`].
-pub(crate) const NAMES: [&str; 10] = [
+pub(crate) const NAMES: [&str; 11] = [
     "graphs",
     "onnx",
     "photos",
+    "jpegs",
     "tensors",
     "labels",
     "checkpoints",
@@ -57,6 +59,7 @@ pub(crate) fn all(scratch: &Path) -> Vec<Box<dyn Target>> {
         Box::new(graphs::Graphs::new()),
         Box::new(onnx::OnnxModels::new()),
         Box::new(photos::Photos::new()),
+        Box::new(jpegs::Jpegs::new()),
         Box::new(tensors::Tensors),
         Box::new(labels::LabelFiles::new(scratch)),
         Box::new(checkpoints::Checkpoints::new(scratch)),

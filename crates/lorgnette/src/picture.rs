@@ -18,9 +18,9 @@ use std::path::Path;
 
 pub use self::error::PictureError;
 pub use self::format::PictureFormat;
-pub use self::jpeg::Transform;
 pub use self::metadata::Metadata;
 pub use self::open::OpenOptions;
+pub use lorgnette_jpeg::Transform;
 
 mod error;
 mod format;

@@ -74,44 +74,6 @@ fn every_fixture_has_the_pixels_of_its_truth() {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
-/// Bytes for bytes TensorFlow's `decode_jpeg` at each `ratio` and with either transform.
-#[test]
-fn reduced_sizes_have_the_bytes_of_their_truth() {
-    let truth = json(&tests("photos/reduced.json"));
-    let mut wrong = Vec::new();
-    for (name, answers) in truth.as_object().expect("an object") {
-        let bytes = fs::read(tests("photos").join(name)).unwrap();
-        for (way, answer) in answers.as_object().expect("an object") {
-            let [height, width, checksum] =
-                [0, 1, 2].map(|place| answer[place].as_u64().expect("a number"));
-            let (transform, ratio) = way.split_once(' ').expect("a transform and a ratio");
-            let jpeg_transform =
-                if transform == "fast" { Transform::Fast } else { Transform::Accurate };
-            let min_decode_size = Some([height as usize, width as usize]);
-            let options = OpenOptions {
-                ignore_orientation: true,
-                jpeg_transform,
-                min_decode_size,
-                ..OpenOptions::default()
-            };
-            let smaller = &answers[&format!("{transform} {}", 2 * ratio.parse::<u32>().unwrap())];
-            if smaller[0] == answer[0] && smaller[1] == answer[1] {
-                // A picture of a pixel: the next ratio is enough for it.
-                continue;
-            }
-            let picture = options.decode(&bytes, name).unwrap();
-            let Pixels::Rgb8(samples) = picture.pixels() else {
-                panic!("{name}: not of eight bits")
-            };
-            let size = (picture.height() as u64, picture.width() as u64);
-            if size != (height, width) || u64::from(crc32fast::hash(samples)) != checksum {
-                wrong.push(format!("{name}: {way}: {size:?} for {:?}", (height, width)));
-            }
-        }
-    }
-    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
-}
-
 #[test]
 fn content_decides_the_kind_and_not_the_name() {
     assert_eq!(fixture("png_called.jpg").format(), Some(PictureFormat::Png));

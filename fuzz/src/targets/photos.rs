@@ -88,7 +88,7 @@ impl Target for Photos {
     }
 
     fn share(&self) -> f64 {
-        0.45
+        0.3
     }
 }
 

@@ -7,8 +7,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use image::metadata::Orientation;
+use lorgnette_jpeg::Transform;
 
-use super::jpeg::Transform;
 use super::orientation::reorient;
 use super::{Picture, PictureError, PictureFormat, Pixels, format, jpeg, raster};
 

@@ -1,12 +1,11 @@
 //! The tables a JPEG carries between its scans: quantisation, Huffman codes, the restart interval.
 
-use super::super::PictureError;
-use super::super::open::Source;
-use super::bits::Huffman;
-use super::markers::{DHT, DQT, DRI};
+use crate::bits::Huffman;
+use crate::error::Error;
+use crate::markers::{DHT, DQT, DRI};
 
 /// Row-by-row position of each coefficient in zigzag order.
-pub(super) const ZIGZAG: [u8; 64] = [
+pub(crate) const ZIGZAG: [u8; 64] = [
     0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20,
     13, 6, 7, 14, 21, 28, 35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59,
     52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55, 62, 63,
@@ -14,30 +13,25 @@ pub(super) const ZIGZAG: [u8; 64] = [
 
 /// The tables in force at a position of the file: four of each.
 #[derive(Default)]
-pub(super) struct Tables {
+pub(crate) struct Tables {
     /// Quantisation steps, row by row.
-    pub(super) quantisation: [Option<[u16; 64]>; 4],
-    pub(super) dc: [Option<Huffman>; 4],
-    pub(super) ac: [Option<Huffman>; 4],
+    pub(crate) quantisation: [Option<[u16; 64]>; 4],
+    pub(crate) dc: [Option<Huffman>; 4],
+    pub(crate) ac: [Option<Huffman>; 4],
     /// MCUs between restart markers; 0 for none.
-    pub(super) restart_interval: usize,
+    pub(crate) restart_interval: usize,
 }
 
 impl Tables {
     /// Reads a table segment; ignores any other.
-    pub(super) fn take(
-        &mut self,
-        source: &Source<'_>,
-        marker: u8,
-        segment: &[u8],
-    ) -> Result<(), PictureError> {
+    pub(crate) fn take(&mut self, marker: u8, segment: &[u8]) -> Result<(), Error> {
         let taken = match marker {
             DQT => self.take_quantisation(segment),
             DHT => self.take_huffman(segment),
             DRI => self.take_restart_interval(segment),
             _ => Some(()),
         };
-        taken.ok_or_else(|| source.damaged("one of its tables contradicts itself"))
+        taken.ok_or_else(|| Error::damaged("one of its tables contradicts itself"))
     }
 
     fn take_quantisation(&mut self, mut segment: &[u8]) -> Option<()> {

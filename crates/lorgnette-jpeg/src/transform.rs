@@ -18,7 +18,7 @@ pub enum Transform {
 }
 
 /// A component's quantisation steps, scaled for its transform.
-pub(super) struct Dequantiser {
+pub(crate) struct Dequantiser {
     scaled: [i16; 64],
     inverse: Inverse,
 }
@@ -38,7 +38,7 @@ type Rows<T> = [[T; 8]; 8];
 
 impl Dequantiser {
     /// For a component whose blocks become `side` samples a side: 8, 4, 2 or 1.
-    pub(super) fn new(table: &[u16; 64], transform: Transform, side: usize) -> Self {
+    pub(crate) fn new(table: &[u16; 64], transform: Transform, side: usize) -> Self {
         let inverse = match (side, transform) {
             (1, _) => Inverse::ToOne,
             (2, _) => Inverse::ToTwo,
@@ -56,7 +56,7 @@ impl Dequantiser {
 
     /// Writes a block's samples to `out`, rows `stride` apart.
     #[inline]
-    pub(super) fn transform(&self, block: &[i16; 64], out: &mut [u8], stride: usize) {
+    pub(crate) fn transform(&self, block: &[i16; 64], out: &mut [u8], stride: usize) {
         match self.inverse {
             Inverse::Fast => write(&fast(block, &self.scaled), out, stride),
             Inverse::Accurate => write(&accurate(block, &self.scaled), out, stride),
@@ -72,7 +72,7 @@ impl Dequantiser {
 
     /// Writes the samples of a block without AC coefficients.
     #[inline]
-    pub(super) fn fill(&self, dc: i16, out: &mut [u8], stride: usize) {
+    pub(crate) fn fill(&self, dc: i16, out: &mut [u8], stride: usize) {
         let level = self.level(dc);
         match self.inverse {
             Inverse::Fast | Inverse::Accurate => write(&[[level; 8]; 8], out, stride),

@@ -1,14 +1,13 @@
 //! Decodes one scan: its components and the coefficients that it adds (ITU-T T.81, annexes F and
 //! G).
 
-use super::super::PictureError;
-use super::super::open::Source;
-use super::bits::{BitReader, Coefficient, Huffman};
-use super::frame::{Component, Frame};
-use super::tables::{Tables, ZIGZAG};
+use crate::bits::{BitReader, Coefficient, Huffman};
+use crate::error::Error;
+use crate::frame::{Component, Frame};
+use crate::tables::{Tables, ZIGZAG};
 
 /// A scan's header.
-pub(super) struct Scan {
+pub(crate) struct Scan {
     components: Vec<ScanComponent>,
     /// First and last coefficient of the zigzag, 0 to 63.
     first: usize,
@@ -43,13 +42,9 @@ struct Codes<'a> {
 }
 
 impl Scan {
-    pub(super) fn read(
-        source: &Source<'_>,
-        frame: &Frame,
-        segment: &[u8],
-    ) -> Result<Self, PictureError> {
+    pub(crate) fn read(frame: &Frame, segment: &[u8]) -> Result<Self, Error> {
         Self::parse(frame, segment)
-            .ok_or_else(|| source.damaged("a scan header contradicts itself"))
+            .ok_or_else(|| Error::damaged("a scan header contradicts itself"))
     }
 
     fn parse(frame: &Frame, segment: &[u8]) -> Option<Self> {
@@ -92,20 +87,21 @@ impl Scan {
     }
 
     /// The components of this scan.
-    pub(super) fn components(&self) -> impl Iterator<Item = usize> {
+    pub(crate) fn components(&self) -> impl Iterator<Item = usize> {
         self.components.iter().map(|scan_component| scan_component.component)
     }
 
-    /// Adds this scan's coefficients to the frame; returns the offset after it.
-    pub(super) fn decode(
+    /// Adds the coefficients of this scan, at offset `at` of the file, to the frame; returns the
+    /// offset after it.
+    pub(crate) fn decode(
         &self,
-        source: &Source<'_>,
         frame: &mut Frame,
         tables: &Tables,
+        bytes: &[u8],
         at: usize,
-    ) -> Result<usize, PictureError> {
-        let mut bits = BitReader::new(source.bytes, at);
-        let codes = self.codes(source, tables)?;
+    ) -> Result<usize, Error> {
+        let mut bits = BitReader::new(bytes, at);
+        let codes = self.codes(tables)?;
         if self.is_unused(frame) {
             return Ok(at);
         }
@@ -144,11 +140,7 @@ impl Scan {
     }
 
     /// Looks up each component's tables; rejects a scan that needs a missing one.
-    fn codes<'a>(
-        &self,
-        source: &Source<'_>,
-        tables: &'a Tables,
-    ) -> Result<Vec<Codes<'a>>, PictureError> {
+    fn codes<'a>(&self, tables: &'a Tables) -> Result<Vec<Codes<'a>>, Error> {
         let wants_dc = self.first == 0 && !self.refines;
         let wants_ac = self.last > 0;
         let codes = self.components.iter().map(|scan_component| {
@@ -158,7 +150,7 @@ impl Scan {
             whole.then_some(Codes { dc, ac })
         });
         let codes: Option<Vec<_>> = codes.collect();
-        codes.ok_or_else(|| source.damaged("a Huffman table is missing"))
+        codes.ok_or_else(|| Error::damaged("a Huffman table is missing"))
     }
 
     /// Decodes the blocks of one MCU: one block in a scan of one component, else all blocks of

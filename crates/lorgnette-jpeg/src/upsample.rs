@@ -4,13 +4,13 @@
 //! `jdsample.c`. Where sampling factors are not 1 or 2, or a row is too short to have neighbours,
 //! samples are repeated.
 
-use super::frame::{Component, Frame};
+use crate::frame::{Component, Frame};
 
 /// Minimum width of a component that is smoothed horizontally: below it, libjpeg repeats samples.
 const MIN_SMOOTHED_WIDTH: usize = 3;
 
 /// Fills `out` with row `y` of a component at the width of the picture.
-pub(super) fn row(frame: &Frame, component: &Component, y: usize, out: &mut Vec<u8>) {
+pub(crate) fn row(frame: &Frame, component: &Component, y: usize, out: &mut Vec<u8>) {
     let across =
         frame.horizontal * frame.block_side / (component.horizontal * component.block_side);
     let down = frame.vertical * frame.block_side / (component.vertical * component.block_side);

@@ -1,65 +1,68 @@
 //! The frame: components with their coefficients and samples.
 
-use super::super::PictureError;
-use super::super::open::{OpenOptions, Source};
-use super::super::orientation::swaps_width_and_height;
-use super::markers::{EOI, Layout, MarkerReader, SOS, is_standalone};
-use super::scan::Scan;
-use super::tables::Tables;
-use super::transform::Dequantiser;
+use crate::DecodeOptions;
+use crate::error::Error;
+use crate::markers::{EOI, Layout, MarkerReader, SOS, is_standalone};
+use crate::scan::Scan;
+use crate::tables::Tables;
+use crate::transform::{Dequantiser, Transform};
 
 /// Maximum passes over the coefficients of a progressive file. Encoders write about ten; a file of
 /// empty passes would take forever.
 const MAX_SCANS: usize = 100;
 
 /// A picture during decoding.
-pub(super) struct Frame {
+pub(crate) struct Frame {
     /// Size of the decoded picture, which may be smaller than stored.
-    pub(super) width: usize,
-    pub(super) height: usize,
-    pub(super) progressive: bool,
+    pub(crate) width: usize,
+    pub(crate) height: usize,
+    pub(crate) progressive: bool,
     /// MCUs across and down.
-    pub(super) mcus: (usize, usize),
+    pub(crate) mcus: (usize, usize),
     /// Side in samples of a block of the most finely sampled component: 8, or less at a reduced
     /// size.
-    pub(super) block_side: usize,
-    pub(super) components: Vec<Component>,
+    pub(crate) block_side: usize,
+    pub(crate) components: Vec<Component>,
     /// Highest sampling factors of any component, 1 to 4.
-    pub(super) horizontal: usize,
-    pub(super) vertical: usize,
+    pub(crate) horizontal: usize,
+    pub(crate) vertical: usize,
 }
 
 /// A component: its size, coefficients and samples.
-pub(super) struct Component {
-    pub(super) id: u8,
+pub(crate) struct Component {
+    pub(crate) id: u8,
     /// Sampling factors: blocks in an MCU across and down, 1 to 4.
-    pub(super) horizontal: usize,
-    pub(super) vertical: usize,
+    pub(crate) horizontal: usize,
+    pub(crate) vertical: usize,
     /// Samples inside the picture.
-    pub(super) width: usize,
-    pub(super) height: usize,
+    pub(crate) width: usize,
+    pub(crate) height: usize,
     /// Side in samples of a block: the frame's, or more in place of upsampling.
-    pub(super) block_side: usize,
+    pub(crate) block_side: usize,
     /// Blocks with samples inside the picture, across and down: those of a scan of this component
     /// alone.
-    pub(super) own_blocks: (usize, usize),
+    pub(crate) own_blocks: (usize, usize),
     /// Blocks in a row of the planes, a multiple of the MCU's.
-    pub(super) blocks_across: usize,
+    pub(crate) blocks_across: usize,
     table: usize,
     /// The quantisation in force at the start of its first scan.
-    pub(super) steps: Option<Dequantiser>,
+    pub(crate) steps: Option<Dequantiser>,
     /// 64 coefficients per block, row by row; empty unless the frame is progressive.
-    pub(super) coefficients: Vec<i16>,
+    pub(crate) coefficients: Vec<i16>,
     /// `block_side * blocks_across` samples per row.
-    pub(super) samples: Vec<u8>,
+    pub(crate) samples: Vec<u8>,
 }
 
 impl Frame {
     /// Decodes every scan of the file.
-    pub(super) fn decode(source: &Source<'_>, layout: &Layout<'_>) -> Result<Self, PictureError> {
-        let mut frame = Self::new(source, layout)?;
+    pub(crate) fn decode(
+        bytes: &[u8],
+        layout: &Layout<'_>,
+        options: &DecodeOptions,
+    ) -> Result<Self, Error> {
+        let mut frame = Self::new(layout, options)?;
         let mut tables = Tables::default();
-        let mut markers = MarkerReader { bytes: source.bytes, at: 0 };
+        let mut markers = MarkerReader { bytes, at: 0 };
         let mut scans = 0;
         while let Some(marker) = markers.next_marker().filter(|&marker| marker != EOI) {
             if is_standalone(marker) {
@@ -67,26 +70,26 @@ impl Frame {
             }
             let Some(segment) = markers.segment() else { break };
             if marker != SOS {
-                tables.take(source, marker, segment)?;
+                tables.take(marker, segment)?;
                 continue;
             }
             scans += 1;
             if scans > MAX_SCANS {
-                return Err(source.damaged(format!("it has more than {MAX_SCANS} scans")));
+                return Err(Error::damaged(format!("it has more than {MAX_SCANS} scans")));
             }
-            let scan = Scan::read(source, &frame, segment)?;
-            frame.latch_quantisation(source, &tables, &scan)?;
-            markers.at = scan.decode(source, &mut frame, &tables, markers.at)?;
+            let scan = Scan::read(&frame, segment)?;
+            frame.latch_quantisation(options.transform, &tables, &scan)?;
+            markers.at = scan.decode(&mut frame, &tables, bytes, markers.at)?;
         }
         if scans == 0 {
-            return Err(source.damaged("it has no scan"));
+            return Err(Error::damaged("it has no scan"));
         }
         frame.finish();
         Ok(frame)
     }
 
-    fn new(source: &Source<'_>, layout: &Layout<'_>) -> Result<Self, PictureError> {
-        let max_sampling = |sampling: fn(&super::markers::Component) -> u8| {
+    fn new(layout: &Layout<'_>, options: &DecodeOptions) -> Result<Self, Error> {
+        let max_sampling = |sampling: fn(&crate::markers::Component) -> u8| {
             layout
                 .components
                 .iter()
@@ -95,7 +98,7 @@ impl Frame {
                 .unwrap_or(1)
         };
         let (horizontal, vertical) = (max_sampling(|c| c.horizontal), max_sampling(|c| c.vertical));
-        let block_side = block_side(source.options, layout);
+        let block_side = block_side(options, layout);
         let mut frame = Self {
             width: reduced(layout.width, block_side),
             height: reduced(layout.height, block_side),
@@ -110,7 +113,7 @@ impl Frame {
             let fits = horizontal % usize::from(component.horizontal) == 0
                 && vertical % usize::from(component.vertical) == 0;
             if !fits {
-                return Err(source.unsupported("a JPEG with fractional chroma sampling"));
+                return Err(Error::unsupported("a JPEG with fractional chroma sampling"));
             }
             frame.components.push(Component::new(&frame, layout, component));
         }
@@ -120,19 +123,18 @@ impl Frame {
     /// Tables may change between scans: a component keeps those of its first one, as in libjpeg.
     fn latch_quantisation(
         &mut self,
-        source: &Source<'_>,
+        transform: Transform,
         tables: &Tables,
         scan: &Scan,
-    ) -> Result<(), PictureError> {
+    ) -> Result<(), Error> {
         for index in scan.components() {
             let component = &mut self.components[index];
             if component.steps.is_some() {
                 continue;
             }
             let table = tables.quantisation.get(component.table).and_then(Option::as_ref);
-            let table = table.ok_or_else(|| source.damaged("a quantisation table is missing"))?;
-            component.steps =
-                Some(Dequantiser::new(table, source.options.jpeg_transform, component.block_side));
+            let table = table.ok_or_else(|| Error::damaged("a quantisation table is missing"))?;
+            component.steps = Some(Dequantiser::new(table, transform, component.block_side));
         }
         Ok(())
     }
@@ -146,7 +148,7 @@ impl Frame {
 }
 
 impl Component {
-    fn new(frame: &Frame, layout: &Layout<'_>, component: &super::markers::Component) -> Self {
+    fn new(frame: &Frame, layout: &Layout<'_>, component: &crate::markers::Component) -> Self {
         let (horizontal, vertical) =
             (usize::from(component.horizontal), usize::from(component.vertical));
         let blocks_across = frame.mcus.0 * horizontal;
@@ -190,7 +192,7 @@ impl Component {
 
     /// Transforms a block's coefficients to samples; `is_flat` if all but the first are zero.
     #[inline]
-    pub(super) fn transform_block(
+    pub(crate) fn transform_block(
         &mut self,
         column: usize,
         row: usize,
@@ -210,11 +212,8 @@ impl Component {
 }
 
 /// Side in samples of a block: 8, or the smallest that suffices for the caller.
-fn block_side(options: &OpenOptions, layout: &Layout<'_>) -> usize {
-    let Some([mut rows, mut columns]) = options.min_decode_size else { return 8 };
-    if !options.ignore_orientation && swaps_width_and_height(layout.orientation()) {
-        (rows, columns) = (columns, rows);
-    }
+fn block_side(options: &DecodeOptions, layout: &Layout<'_>) -> usize {
+    let Some([rows, columns]) = options.min_size else { return 8 };
     let is_enough = |side: &usize| {
         reduced(layout.height, *side) >= rows && reduced(layout.width, *side) >= columns
     };

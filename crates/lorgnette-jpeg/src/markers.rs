@@ -1,16 +1,14 @@
 //! Reads a JPEG's markers, from the start of the image to its end.
 
-use image::metadata::Orientation;
+use crate::error::Error;
 
-use super::super::PictureError;
-use super::super::open::Source;
 
-pub(super) const DHT: u8 = 0xC4;
+pub(crate) const DHT: u8 = 0xC4;
 const SOI: u8 = 0xD8;
-pub(super) const EOI: u8 = 0xD9;
-pub(super) const SOS: u8 = 0xDA;
-pub(super) const DQT: u8 = 0xDB;
-pub(super) const DRI: u8 = 0xDD;
+pub(crate) const EOI: u8 = 0xD9;
+pub(crate) const SOS: u8 = 0xDA;
+pub(crate) const DQT: u8 = 0xDB;
+pub(crate) const DRI: u8 = 0xDD;
 const APP0: u8 = 0xE0;
 const APP1: u8 = 0xE1;
 const APP14: u8 = 0xEE;
@@ -18,28 +16,28 @@ const APP14: u8 = 0xEE;
 const TEM: u8 = 0x01;
 
 /// The contents of the markers.
-#[derive(Debug, Default)]
-pub(super) struct Layout<'a> {
-    pub(super) width: usize,
-    pub(super) height: usize,
-    pub(super) components: Vec<Component>,
-    pub(super) progressive: bool,
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Layout<'a> {
+    pub(crate) width: usize,
+    pub(crate) height: usize,
+    pub(crate) components: Vec<Component>,
+    pub(crate) progressive: bool,
     /// A JFIF marker means YCbCr.
-    pub(super) jfif: bool,
+    pub(crate) jfif: bool,
     /// The colour transform of Adobe's marker: 0 none, 1 YCbCr, 2 YCCK.
-    pub(super) adobe_transform: Option<u8>,
+    pub(crate) adobe_transform: Option<u8>,
     /// The EXIF block, beginning with its TIFF header.
-    pub(super) exif: Option<&'a [u8]>,
+    pub(crate) exif: Option<&'a [u8]>,
 }
 
 /// One component of the frame: its identifier, its sampling factors (1 to 4), its quantisation
 /// table.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Component {
-    pub(super) id: u8,
-    pub(super) horizontal: u8,
-    pub(super) vertical: u8,
-    pub(super) table: u8,
+pub(crate) struct Component {
+    pub(crate) id: u8,
+    pub(crate) horizontal: u8,
+    pub(crate) vertical: u8,
+    pub(crate) table: u8,
 }
 
 impl<'a> Layout<'a> {
@@ -47,42 +45,37 @@ impl<'a> Layout<'a> {
     ///
     /// A file without an end-of-image marker is truncated, as in TensorFlow; data after the marker
     /// is ignored.
-    pub(super) fn read(source: &Source<'a>) -> Result<Self, PictureError> {
+    pub(crate) fn read(bytes: &'a [u8]) -> Result<Self, Error> {
         let mut layout = Self::default();
-        let mut reader = MarkerReader { bytes: source.bytes, at: 0 };
+        let mut reader = MarkerReader { bytes, at: 0 };
         loop {
-            let Some(marker) = reader.next_marker() else { return Err(no_end(source)) };
+            let Some(marker) = reader.next_marker() else { return Err(no_end(bytes)) };
             match marker {
                 EOI if layout.components.is_empty() => {
-                    return Err(source.damaged("it has no picture before its end"));
+                    return Err(Error::damaged("it has no picture before its end"));
                 }
                 EOI => return Ok(layout),
                 marker if is_standalone(marker) => {}
                 _ => {
-                    let segment = reader.segment().ok_or_else(|| no_end(source))?;
-                    layout.read_segment(source, marker, segment)?;
+                    let segment = reader.segment().ok_or_else(|| no_end(bytes))?;
+                    layout.read_segment(marker, segment)?;
                 }
             }
         }
     }
 
     /// Reads one segment.
-    fn read_segment(
-        &mut self,
-        source: &Source<'_>,
-        marker: u8,
-        segment: &'a [u8],
-    ) -> Result<(), PictureError> {
+    fn read_segment(&mut self, marker: u8, segment: &'a [u8]) -> Result<(), Error> {
         match marker {
             0xC0..=0xC2 => {
-                self.read_frame(source, segment)?;
+                self.read_frame(segment)?;
                 self.progressive = marker == 0xC2;
             }
             0xC3 | 0xC5..=0xC7 | 0xC9..=0xCB | 0xCD..=0xCF => {
-                return Err(source.unsupported(coding(marker)));
+                return Err(Error::unsupported(coding(marker)));
             }
             SOS if self.components.is_empty() => {
-                return Err(source.damaged("its scan comes before its frame"));
+                return Err(Error::damaged("its scan comes before its frame"));
             }
             APP0 => self.jfif |= segment.len() >= 12 && segment.starts_with(b"JFIF\0"),
             APP1 if self.exif.is_none() => self.exif = segment.strip_prefix(b"Exif\0\0"),
@@ -95,15 +88,15 @@ impl<'a> Layout<'a> {
     }
 
     /// Start of frame: precision, height, width, and three bytes a component.
-    fn read_frame(&mut self, source: &Source<'_>, segment: &[u8]) -> Result<(), PictureError> {
+    fn read_frame(&mut self, segment: &[u8]) -> Result<(), Error> {
         if !self.components.is_empty() {
-            return Err(source.damaged("it has two frames"));
+            return Err(Error::damaged("it has two frames"));
         }
         let Some((head, components)) = segment.split_first_chunk::<6>() else {
-            return Err(source.damaged("its frame header is too short"));
+            return Err(Error::damaged("its frame header is too short"));
         };
         if head[0] != 8 {
-            return Err(source.unsupported(format!("a JPEG of {} bits a sample", head[0])));
+            return Err(Error::unsupported(format!("a JPEG of {} bits a sample", head[0])));
         }
         self.height = usize::from(u16::from_be_bytes([head[1], head[2]]));
         self.width = usize::from(u16::from_be_bytes([head[3], head[4]]));
@@ -112,18 +105,13 @@ impl<'a> Layout<'a> {
         let sampled =
             |c: &Component| (1..=4).contains(&c.horizontal) && (1..=4).contains(&c.vertical);
         if self.components.is_empty() || !self.components.iter().all(sampled) {
-            return Err(source.damaged("its frame header contradicts itself"));
+            return Err(Error::damaged("its frame header contradicts itself"));
         }
         Ok(())
     }
 
-    /// The orientation in EXIF.
-    pub(super) fn orientation(&self) -> Orientation {
-        self.exif.and_then(Orientation::from_exif_chunk).unwrap_or(Orientation::NoTransforms)
-    }
-
     /// Number of 8 x 8 blocks of the largest component, a lower bound for the whole file.
-    pub(super) fn min_blocks(&self) -> u64 {
+    pub(crate) fn min_blocks(&self) -> u64 {
         let widest = self.components.iter().map(|c| u64::from(c.horizontal)).max().unwrap_or(1);
         let tallest = self.components.iter().map(|c| u64::from(c.vertical)).max().unwrap_or(1);
         let blocks = |c: &Component| {
@@ -142,15 +130,15 @@ impl Component {
 }
 
 /// A position in the file.
-pub(super) struct MarkerReader<'a> {
-    pub(super) bytes: &'a [u8],
-    pub(super) at: usize,
+pub(crate) struct MarkerReader<'a> {
+    pub(crate) bytes: &'a [u8],
+    pub(crate) at: usize,
 }
 
 impl<'a> MarkerReader<'a> {
     /// Returns the next marker's code, skipping coefficients (where 255 is followed by 0), fill
     /// bytes, and garbage, as libjpeg does. `None` at the end of the file.
-    pub(super) fn next_marker(&mut self) -> Option<u8> {
+    pub(crate) fn next_marker(&mut self) -> Option<u8> {
         loop {
             let rest = self.bytes.get(self.at..)?;
             self.at += rest.iter().position(|&byte| byte == 0xFF)? + 1;
@@ -164,7 +152,7 @@ impl<'a> MarkerReader<'a> {
 
     /// The segment at this position, without the two bytes of its length; `None` if it is
     /// truncated.
-    pub(super) fn segment(&mut self) -> Option<&'a [u8]> {
+    pub(crate) fn segment(&mut self) -> Option<&'a [u8]> {
         let rest = self.bytes.get(self.at..)?;
         let (length, _) = rest.split_first_chunk::<2>()?;
         let length = usize::from(u16::from_be_bytes(*length)).max(2);
@@ -175,14 +163,14 @@ impl<'a> MarkerReader<'a> {
 }
 
 /// Markers without a segment: restarts, a second start of image, TEM.
-pub(super) fn is_standalone(marker: u8) -> bool {
+pub(crate) fn is_standalone(marker: u8) -> bool {
     matches!(marker, SOI | TEM | 0xD0..=0xD7)
 }
 
-fn no_end(source: &Source<'_>) -> PictureError {
-    source.ends_early(format!(
+fn no_end(bytes: &[u8]) -> Error {
+    Error::ends_early(format!(
         "it stops at {} bytes, without an end-of-image marker",
-        source.bytes.len()
+        bytes.len()
     ))
 }
 

@@ -1,10 +1,10 @@
 //! Colour conversion of a JPEG's components to RGB, by libjpeg's and TensorFlow's rules.
 
-use super::markers::Layout;
+use crate::markers::Layout;
 
 /// The colour space of a JPEG's stored components.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Colour {
+pub(crate) enum Colour {
     Grey,
     YCbCr,
     Rgb,
@@ -19,7 +19,7 @@ pub(super) enum Colour {
 impl Colour {
     /// libjpeg's decision (`default_decompress_parms` in jdapimin.c); `None` for two components or
     /// more than four.
-    pub(super) fn from_layout(layout: &Layout<'_>) -> Option<Self> {
+    pub(crate) fn from_layout(layout: &Layout<'_>) -> Option<Self> {
         match layout.components.len() {
             1 => Some(Self::Grey),
             3 => Some(Self::from_three_components(layout)),
@@ -50,7 +50,7 @@ impl Colour {
     }
 
     /// Converts one row: a slice per component in, interleaved RGB out.
-    pub(super) fn convert(self, rows: &[Vec<u8>], out: &mut [u8]) {
+    pub(crate) fn convert(self, rows: &[Vec<u8>], out: &mut [u8]) {
         let pixels = out.as_chunks_mut::<3>().0;
         match (self, rows) {
             (Self::Grey, [grey]) => {

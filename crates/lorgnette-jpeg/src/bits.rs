@@ -5,7 +5,7 @@
 /// After a marker or the end of the file it gives zeros, as libjpeg does;
 /// [`BitReader::is_exhausted`] reports it.
 #[derive(Clone, Copy)]
-pub(super) struct BitReader<'a> {
+pub(crate) struct BitReader<'a> {
     bytes: &'a [u8],
     at: usize,
     /// The low `count` bits are unread.
@@ -19,23 +19,23 @@ pub(super) struct BitReader<'a> {
 const MAX_BITS_PER_CODE: u32 = 32;
 
 impl<'a> BitReader<'a> {
-    pub(super) fn new(bytes: &'a [u8], at: usize) -> Self {
+    pub(crate) fn new(bytes: &'a [u8], at: usize) -> Self {
         Self { bytes, at, buffer: 0, count: 0, padding_bits: 0 }
     }
 
     /// True if padding bits have been read.
-    pub(super) fn is_exhausted(&self) -> bool {
+    pub(crate) fn is_exhausted(&self) -> bool {
         self.padding_bits > self.count
     }
 
     /// Offset after the scan: of a marker, or the end of the file.
-    pub(super) fn end(&self) -> usize {
+    pub(crate) fn end(&self) -> usize {
         self.at
     }
 
     /// Continues after the next marker if it is a restart, dropping the bits before it. Any other
     /// marker ends the scan: from there on there are no bits.
-    pub(super) fn restart(&mut self) {
+    pub(crate) fn restart(&mut self) {
         let rest = &self.bytes[self.at.min(self.bytes.len())..];
         let marker =
             rest.windows(2).position(|pair| pair[0] == 0xFF && pair[1] != 0 && pair[1] != 0xFF);
@@ -113,7 +113,7 @@ impl<'a> BitReader<'a> {
 
     /// The next `n` bits as a number; `n` at most 16.
     #[inline]
-    pub(super) fn read_bits(&mut self, n: u32) -> i32 {
+    pub(crate) fn read_bits(&mut self, n: u32) -> i32 {
         self.fill();
         self.read_buffered_bits(n)
     }
@@ -129,7 +129,7 @@ impl<'a> BitReader<'a> {
 
     /// The next Huffman code's symbol; 0 for a code that is not in the table, as in libjpeg.
     #[inline]
-    pub(super) fn symbol(&mut self, table: &Huffman) -> u8 {
+    pub(crate) fn symbol(&mut self, table: &Huffman) -> u8 {
         self.fill();
         let next = (self.buffer >> (self.count - LOOKUP_BITS)) as usize & (LOOKUP - 1);
         let (length, symbol) = table.short[next];
@@ -157,7 +157,7 @@ impl<'a> BitReader<'a> {
     /// The next AC coefficient of a sequential block, and the number of zeros before it (T.81,
     /// F.2.2.2).
     #[inline(always)]
-    pub(super) fn coefficient(&mut self, table: &Huffman) -> Coefficient {
+    pub(crate) fn coefficient(&mut self, table: &Huffman) -> Coefficient {
         self.fill();
         let next = (self.buffer >> (self.count - AHEAD_BITS)) as usize & (AHEAD - 1);
         let found = table.ahead[next];
@@ -177,7 +177,7 @@ impl<'a> BitReader<'a> {
     ///
     /// The bits are buffered, since a symbol was read before.
     #[inline]
-    pub(super) fn signed(&mut self, size: u32) -> i32 {
+    pub(crate) fn signed(&mut self, size: u32) -> i32 {
         if size == 0 {
             return 0;
         }
@@ -201,9 +201,9 @@ fn has_255(word: u64) -> bool {
 /// A decoded AC coefficient: `value` after `zeros` zeros. With value 0, fifteen zeros mean sixteen,
 /// and fewer the end of the block.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Coefficient {
-    pub(super) value: i16,
-    pub(super) zeros: u8,
+pub(crate) struct Coefficient {
+    pub(crate) value: i16,
+    pub(crate) zeros: u8,
     /// Number of bits it takes if looked up; 0 if it is longer than the lookup.
     bits: u8,
 }
@@ -217,7 +217,7 @@ const LOOKUP: usize = 1 << LOOKUP_BITS;
 
 /// A Huffman code of at most 16 bits.
 #[derive(Clone)]
-pub(super) struct Huffman {
+pub(crate) struct Huffman {
     /// Length (0: longer than the lookup) and symbol of the code at the head of nine bits.
     short: Vec<(u8, u8)>,
     /// The AC coefficient at the head of [`AHEAD_BITS`] bits.
@@ -232,7 +232,7 @@ pub(super) struct Huffman {
 impl Huffman {
     /// Builds the canonical code with `counts[i]` codes of `i + 1` bits; `None` if there are too
     /// many of a length.
-    pub(super) fn new(counts: &[u8; 16], symbols: &[u8]) -> Option<Self> {
+    pub(crate) fn new(counts: &[u8; 16], symbols: &[u8]) -> Option<Self> {
         let (mut code, mut symbol) = (0u32, 0u32);
         let mut table = Self {
             short: vec![(0, 0); LOOKUP],
