@@ -2,7 +2,6 @@
 
 use crate::error::Error;
 
-
 pub(crate) const DHT: u8 = 0xC4;
 const SOI: u8 = 0xD8;
 pub(crate) const EOI: u8 = 0xD9;
@@ -168,10 +167,7 @@ pub(crate) fn is_standalone(marker: u8) -> bool {
 }
 
 fn no_end(bytes: &[u8]) -> Error {
-    Error::ends_early(format!(
-        "it stops at {} bytes, without an end-of-image marker",
-        bytes.len()
-    ))
+    Error::ends_early(format!("it stops at {} bytes, without an end-of-image marker", bytes.len()))
 }
 
 /// The name of a coding process that TensorFlow's build of libjpeg does not decode.

@@ -68,8 +68,7 @@ fn reduced_sizes_equal_those_of_tensorflow() {
                 // A picture of a pixel: the next ratio is enough for it.
                 continue;
             }
-            let transform =
-                if transform == "fast" { Transform::Fast } else { Transform::Accurate };
+            let transform = if transform == "fast" { Transform::Fast } else { Transform::Accurate };
             let min_size = Some([height as usize, width as usize]);
             let image = decode(&file, &options(transform, min_size)).unwrap();
             let size = (image.height as u64, image.width as u64);

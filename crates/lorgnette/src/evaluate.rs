@@ -43,7 +43,7 @@ use score::Scored;
 use trained_on::TrainedOn;
 
 pub use error::EvaluateError;
-pub use event::{Event, EvaluationObserver};
+pub use event::{EvaluationObserver, Event};
 
 /// Options of an [`Evaluator`].
 #[derive(Clone, Debug, Default)]

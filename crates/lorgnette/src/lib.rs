@@ -38,6 +38,7 @@
 //! | a model and a dataset | [`features::Extractor::extract_all`] | features, computed once and cached |
 //! | a dataset, an extractor | [`train::Trainer::run`] | a trained model and its report |
 //! | features and classes | [`head::train`] | a classification layer |
+//! | a model | [`Model::export`] | a file for TensorFlow or ONNX Runtime |
 //! | a classification layer | [`trained::TrainedModel::write`] | a folder that [`Model::open`] takes |
 //! | tensors | [`net::Network::run`] | tensors, by TensorFlow's names |
 //!
@@ -90,6 +91,7 @@ mod drawing;
 mod embed;
 mod error;
 pub mod evaluate;
+pub mod export;
 pub mod faces;
 mod family;
 pub mod features;

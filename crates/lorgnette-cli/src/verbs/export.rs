@@ -1,12 +1,12 @@
 //! `lorgnette export`: a model for other programs.
 
 use std::ffi::OsString;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, anyhow};
 use clap::{Args, ValueEnum};
-use lorgnette::{Labels, Model, ModelOptions};
+use lorgnette::ModelOptions;
+use lorgnette::export::{ExportError, ExportFormat};
 
 use crate::Outcome;
 use crate::arguments::{Global, Size};
@@ -67,15 +67,12 @@ enum ModelFormat {
     Onnx,
 }
 
-/// Name of the labels' file, as in retrain.py.
-const LABELS: &str = "labels.txt";
-
-impl ModelFormat {
-    fn extension(self) -> &'static str {
-        match self {
-            Self::Frozen => "pb",
-            Self::Checkpoint => "ckpt",
-            Self::Onnx => "onnx",
+impl From<ModelFormat> for ExportFormat {
+    fn from(format: ModelFormat) -> Self {
+        match format {
+            ModelFormat::Frozen => Self::Frozen,
+            ModelFormat::Checkpoint => Self::Checkpoint,
+            ModelFormat::Onnx => Self::Onnx,
         }
     }
 }
@@ -89,49 +86,11 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
         true => model::with_random_weights(named, global, &options)?,
         false => model::open(named, global, &options, messages)?,
     };
-    let file = file(&arguments.out, arguments.to, &model)?;
-    let labels = file.with_file_name(LABELS);
-    if !model.labels().is_empty() {
-        write_labels(&labels, model.labels(), arguments.force)?;
-    }
-    match arguments.to {
-        ModelFormat::Frozen => model.write_frozen(&file)?,
-        ModelFormat::Checkpoint => model.write_checkpoint(&file)?,
-        ModelFormat::Onnx => model.write_onnx(&file)?,
-    }
+    let file = model.export(&arguments.out, arguments.to.into(), arguments.force);
+    let file = file.map_err(|error| match error {
+        ExportError::OtherLabels { .. } => anyhow!("{error}, or say --force"),
+        error => error.into(),
+    })?;
     messages.detail(&format_args!("{} written to {}", model.name(), file.display()));
     Ok(Outcome::Done)
-}
-
-/// Returns the path of the file, and makes its folder.
-fn file(out: &Path, format: ModelFormat, model: &Model) -> Result<PathBuf> {
-    let file = match out.extension() {
-        None => out.join(format!("{}.{}", model.name(), format.extension())),
-        Some(_) if out.is_dir() => out.join(format!("{}.{}", model.name(), format.extension())),
-        Some(extension) if extension == format.extension() => out.to_owned(),
-        Some(_) => {
-            bail!("{}: end the name in .{}, or name a folder", out.display(), format.extension())
-        }
-    };
-    if let Some(folder) = file.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        fs::create_dir_all(folder)
-            .with_context(|| format!("{}: the folder cannot be made", folder.display()))?;
-    }
-    Ok(file)
-}
-
-/// Writes the labels, but not over those of another model.
-fn write_labels(path: &Path, labels: &Labels, force: bool) -> Result<()> {
-    let text = labels.to_text(&path.display().to_string())?;
-    match fs::read_to_string(path) {
-        Ok(other) if other != text && !force => {
-            bail!(
-                "{}: there are other labels already: choose another folder, or say --force",
-                path.display()
-            )
-        }
-        _ => {
-            fs::write(path, text).with_context(|| format!("{}: cannot be written", path.display()))
-        }
-    }
 }

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use lorgnette::evaluate::Event;
-use lorgnette::{Error, Observer};
+use lorgnette::{Error, Observer, error_chain};
 
 use crate::messages::{Messages, count};
 use crate::progress::Progress;
@@ -33,8 +33,8 @@ impl EvaluationMessages {
     /// Prints the error of a photo, with the photo's name.
     fn error(&self, photo: &Path, error: &Error) {
         let message = match error {
-            Error::Picture(error) => error.to_string(),
-            error => format!("{}: {error}", photo.display()),
+            Error::Picture(error) => error_chain(error),
+            error => format!("{}: {}", photo.display(), error_chain(error)),
         };
         match &self.progress {
             Some(progress) => progress.suspend(|| self.messages.error(&message)),
