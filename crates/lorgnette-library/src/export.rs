@@ -3,9 +3,10 @@
 mod csv;
 mod parquet;
 
-use std::fs::{self, File};
-use std::io::{self, BufWriter};
+use std::io;
 use std::path::Path;
+
+use lorgnette::net::AtomicFile;
 
 use crate::contents::Detection;
 use crate::error::{Error, Result};
@@ -65,7 +66,7 @@ impl From<&str> for Cell {
 /// Writes the rows of a table.
 trait Table {
     fn row(&mut self, cells: Vec<Cell>) -> io::Result<()>;
-    /// Writes buffered rows and closes the table.
+    /// Writes buffered rows and gives the file its name.
     fn finish(self: Box<Self>) -> io::Result<()>;
 }
 
@@ -135,23 +136,15 @@ impl Library {
                 )));
             }
         };
-        // The table is written under a temporary name, so that a partial one is never read as
-        // complete.
-        let mut part = path.as_os_str().to_owned();
-        part.push(".part");
-        let mut table = open(BufWriter::new(File::create(&part).map_err(file_error)?), &columns)
-            .map_err(file_error)?;
+        let file = AtomicFile::create(path).map_err(file_error)?;
+        let mut table = open(file, &columns).map_err(file_error)?;
         let mut rows = 0;
-        let written = self.rows(table_kind, &mut |cells| {
+        self.rows(table_kind, &mut |cells| {
             rows += 1;
             table.row(cells).map_err(file_error)
-        });
-        let written = written.and_then(|()| table.finish().map_err(file_error));
-        let written = written.and_then(|()| fs::rename(&part, path).map_err(file_error));
-        if written.is_err() {
-            let _ = fs::remove_file(&part);
-        }
-        written.map(|()| rows)
+        })?;
+        table.finish().map_err(file_error)?;
+        Ok(rows)
     }
 
     fn rows(

@@ -1,5 +1,8 @@
 //! Files that appear under their name only when they are complete.
 //!
+//! ```text
+//! create ─▶ temporary file in the same folder ─▶ write ─▶ commit: synchronise, rename
+//! ```
 //! The bytes go to a temporary file in the same folder, which is synchronised with the disk and
 //! renamed. A reader sees the old content or the new one, never a part. The temporary file is
 //! locked while it is written, so one that can be locked belongs to a process that has ended.
@@ -18,10 +21,14 @@ const EXTENSION: &str = ".part";
 
 /// A file that is being written. Dropped without [`AtomicFile::commit`], it leaves nothing and the
 /// file of that name is unchanged.
+///
+/// A file that replaces another gets its permissions. A link is followed: its target is replaced. A
+/// pipe or a device has nothing to replace and is written directly.
 #[derive(Debug)]
 pub struct AtomicFile {
     path: PathBuf,
-    temporary: Temporary,
+    /// `None` for a pipe or a device.
+    temporary: Option<Temporary>,
     out: BufWriter<File>,
     written: u64,
 }
@@ -31,12 +38,31 @@ impl AtomicFile {
     /// files that ended processes left there.
     ///
     /// # Errors
-    /// If `path` exists and is not a regular file; if the folder cannot be written.
+    /// If `path` is a folder; if its folder cannot be written.
     pub fn create(path: impl Into<PathBuf>) -> io::Result<Self> {
         let path = path.into();
-        if fs::metadata(&path).is_ok_and(|metadata| !metadata.is_file()) {
-            let message = "it exists and is not a regular file: name another";
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, message));
+        if path.is_symlink() && path.exists() {
+            return Self::create_in_place_of(fs::canonicalize(&path)?);
+        }
+        Self::create_in_place_of(path)
+    }
+
+    /// As [`AtomicFile::create`], but replaces a link itself; its target stays.
+    ///
+    /// # Errors
+    /// As [`AtomicFile::create`].
+    pub fn create_in_place_of(path: impl Into<PathBuf>) -> io::Result<Self> {
+        let path = path.into();
+        let existing = fs::metadata(&path).ok();
+        if let Some(existing) = &existing {
+            if existing.is_dir() {
+                let message = "it is a folder: name a file";
+                return Err(io::Error::new(io::ErrorKind::IsADirectory, message));
+            }
+            if !existing.is_file() {
+                let out = BufWriter::new(File::options().write(true).open(&path)?);
+                return Ok(Self { path, temporary: None, out, written: 0 });
+            }
         }
         let folder = match path.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -44,7 +70,10 @@ impl AtomicFile {
         };
         remove_stale_once(folder);
         let (temporary, file) = Temporary::create(folder)?;
-        Ok(Self { path, temporary, out: BufWriter::new(file), written: 0 })
+        if let Some(existing) = existing {
+            file.set_permissions(existing.permissions())?;
+        }
+        Ok(Self { path, temporary: Some(temporary), out: BufWriter::new(file), written: 0 })
     }
 
     /// Returns the path that the file gets when it is complete.
@@ -62,8 +91,9 @@ impl AtomicFile {
     /// # Errors
     /// If the system refuses. The file of that name is then unchanged.
     pub fn commit(self) -> io::Result<()> {
-        let Self { path, mut temporary, out, .. } = self;
+        let Self { path, temporary, out, .. } = self;
         let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
+        let Some(mut temporary) = temporary else { return Ok(()) };
         file.sync_all()?;
         fs::rename(&temporary.path, path)?;
         temporary.is_renamed = true;
@@ -266,9 +296,29 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_or_a_device_is_not_replaced() {
+    fn a_folder_is_not_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let error = write_atomically(folder.path(), b"content").unwrap_err();
-        assert!(error.to_string().contains("not a regular file"), "{error}");
+        assert!(error.to_string().contains("it is a folder"), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_permissions_and_devices_stay_what_they_are() {
+        use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _, symlink};
+        let folder = tempfile::tempdir().unwrap();
+        let (target, link) = (folder.path().join("target"), folder.path().join("link"));
+        write_atomically(&target, b"old").unwrap();
+        fs::set_permissions(&target, fs::Permissions::from_mode(0o600)).unwrap();
+        symlink("target", &link).unwrap();
+        write_atomically(&link, b"new").unwrap();
+        assert!(link.is_symlink() && fs::read(&target).unwrap() == b"new");
+        AtomicFile::create_in_place_of(&link).unwrap().commit().unwrap();
+        assert!(!link.is_symlink() && fs::read(&target).unwrap() == b"new");
+        assert_eq!(fs::metadata(&target).unwrap().permissions().mode() & 0o777, 0o600);
+        let null = Path::new("/dev/null");
+        write_atomically(null, b"content").unwrap();
+        assert!(fs::metadata(null).unwrap().file_type().is_char_device(), "it was replaced");
+        assert_eq!(names(folder.path()), ["link", "target"]);
     }
 }

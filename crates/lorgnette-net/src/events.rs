@@ -25,6 +25,9 @@ use crate::error::{Error, Result};
 ///
 /// TensorBoard treats each folder of event files as a run, and draws equal tags of all runs in one
 /// chart.
+///
+/// Events are appended as they happen, so that TensorBoard shows them while they are written: the
+/// file is not atomic. A record that a crash cut off fails its checksum.
 #[derive(Debug)]
 pub struct EventFile {
     path: PathBuf,

@@ -5,9 +5,10 @@ mod svg;
 
 pub(crate) use svg::escaped;
 
-use std::fs;
 use std::io;
 use std::path::Path;
+
+use lorgnette_net::write_atomically;
 
 use crate::draw::canvas::Colour;
 use crate::draw::text::{Weight, text_width};
@@ -123,7 +124,7 @@ impl Drawing {
                 name: path.display().to_string(),
                 source,
             };
-            return fs::write(path, self.svg()).map_err(write_error);
+            return write_atomically(path, self.svg().as_bytes()).map_err(write_error);
         }
         self.picture(self.scale).save(path)
     }

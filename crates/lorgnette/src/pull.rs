@@ -19,6 +19,8 @@ use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use lorgnette_net::write_atomically;
+
 use crate::catalogue::Entry;
 use crate::error::Result;
 use crate::model_store::{DownloadRecord, ModelStore, io_error, with_suffix};
@@ -264,8 +266,7 @@ impl Fetch<'_, '_> {
             }
         };
         write_download_record(self.path, &download_record).map_err(FetchFailure::Local)?;
-        fs::rename(partial_file.path(), self.path)
-            .map_err(|error| FetchFailure::Local(io_error(self.path, error)))?;
+        partial_file.rename(self.path).map_err(FetchFailure::Local)?;
         partial_file.discard().map_err(FetchFailure::Local)?;
         Ok(download_record)
     }
@@ -292,7 +293,7 @@ fn write_download_record(path: &Path, download_record: &DownloadRecord) -> Resul
     let path = with_suffix(path, ".json");
     let text = serde_json::to_vec_pretty(download_record)
         .map_err(|error| io_error(&path, error.into()))?;
-    fs::write(&path, text).map_err(|error| io_error(&path, error))
+    write_atomically(&path, &text).map_err(|error| io_error(&path, error))
 }
 
 /// Locks a model against downloads by other processes. The lock ends when it is dropped, or with

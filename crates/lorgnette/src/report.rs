@@ -36,6 +36,8 @@ pub use reliability::reliability;
 pub use tables::{classes_csv, confusion_csv, epochs_csv, photos_csv};
 pub use tensorboard::{Point, TensorBoard};
 
+use lorgnette_net::write_atomically;
+
 use crate::error::Error;
 use crate::metrics::{Epoch, Evaluation, LabelIssue, ScoredPhoto, label_issues};
 use crate::picture::{Picture, PictureError};
@@ -142,7 +144,7 @@ impl<'a> Report<'a> {
             let drawing = scope.spawn(|| self.draw(folder));
             for (name, text) in self.texts(open) {
                 let path = folder.join(name);
-                fs::write(&path, text).map_err(|source| failed(&path, source))?;
+                write_atomically(&path, text.as_bytes()).map_err(|source| failed(&path, source))?;
             }
             drawing.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })?;

@@ -7,7 +7,7 @@ use lorgnette_oracle::{folder, json, probes, tolerance};
 use paths::{repository, tests};
 use std::fs;
 
-use lorgnette::picture::{OpenOptions, Picture, PictureError, PictureFormat, Pixels, Transform};
+use lorgnette::picture::{OpenOptions, Picture, PictureError, PictureFormat, Pixels};
 
 fn fixture(name: &str) -> Picture {
     open(name).unwrap_or_else(|error| panic!("{error}"))

@@ -1,13 +1,12 @@
 //! `lorgnette embed`: feature vectors of photos.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 use clap::Args;
-use lorgnette::net::{Tensor, npy};
+use lorgnette::net::{Tensor, npy, write_atomically};
 use lorgnette::picture::OpenOptions;
 use lorgnette::{EmbedAnswer, Embedder};
 
@@ -144,7 +143,8 @@ impl Matrix {
             .flat_map(|number| self.rows.get(&number).unwrap_or(&missing))
             .copied()
             .collect();
-        Ok(fs::write(path, npy::write(&Tensor::from_f32(&[photos, columns], values)))?)
+        let matrix = npy::write(&Tensor::from_f32(&[photos, columns], values));
+        Ok(write_atomically(path, &matrix)?)
     }
 }
 

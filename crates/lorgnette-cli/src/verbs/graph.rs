@@ -1,12 +1,11 @@
 //! `lorgnette graph`: a diagram of a network's architecture, and its graph for TensorBoard.
 
 use std::ffi::OsString;
-use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
-use lorgnette::net::zoo;
+use lorgnette::net::{write_atomically, zoo};
 use lorgnette::preprocess::Preprocessor;
 use lorgnette::{Model, ModelOptions, diagram};
 
@@ -86,7 +85,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
         DiagramFormat::Svg => diagram::svg(&summary),
     };
     match &arguments.out {
-        Some(path) => fs::write(path, drawing)
+        Some(path) => write_atomically(path, drawing.as_bytes())
             .with_context(|| format!("{}: cannot be written", path.display()))?,
         None => write_report(|out| out.write_all(drawing.as_bytes()))?,
     }

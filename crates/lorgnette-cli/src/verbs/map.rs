@@ -3,7 +3,6 @@
 mod answer;
 mod drawings;
 
-use std::fs;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -11,6 +10,7 @@ use std::sync::Mutex;
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
 use lorgnette::dense::{Coco, RegionOptions, SegmentationOptions};
+use lorgnette::net::write_atomically;
 use lorgnette::{MapAnswer, MapPadding, Region, Segmenter};
 
 use self::answer::Answer;
@@ -158,7 +158,8 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     )?;
     if let Some(path) = &arguments.coco {
         let coco = coco.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-        fs::write(path, serde_json::to_vec(&coco)?).with_context(|| path.display().to_string())?;
+        write_atomically(path, &serde_json::to_vec(&coco)?)
+            .with_context(|| path.display().to_string())?;
     }
     Ok(outcome)
 }

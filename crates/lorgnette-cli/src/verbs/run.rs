@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::Args;
-use lorgnette::net::{DType, Network, Tensor, npy};
+use lorgnette::net::{DType, Network, Tensor, npy, write_atomically};
 use lorgnette::picture::OpenOptions;
 use lorgnette::preprocess::{Preprocessing, Preprocessor};
 
@@ -111,7 +111,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
         .with_context(|| format!("{}: cannot be made", arguments.out.display()))?;
     for ((name, file), tensor) in fetches.iter().zip(files).zip(&answers) {
         let path = arguments.out.join(file);
-        fs::write(&path, npy::write(tensor))
+        write_atomically(&path, &npy::write(tensor))
             .with_context(|| format!("{}: cannot be written", path.display()))?;
         messages.note(&format_args!(
             "{name} {:?} {:?} in {}",

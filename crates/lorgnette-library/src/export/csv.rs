@@ -1,20 +1,20 @@
 //! CSV tables (RFC 4180) with a header; a list of numbers has a column for each.
 
-use std::fs::File;
-use std::io::{self, BufWriter};
+use std::io;
 
-use ::csv::Writer;
+use ::csv::{IntoInnerError, Writer};
+use lorgnette::net::AtomicFile;
 
 use super::{Cell, ColumnType, Table};
 
 struct Csv {
-    writer: Writer<BufWriter<File>>,
+    writer: Writer<AtomicFile>,
     column_types: Vec<ColumnType>,
 }
 
 /// Begins a table of these columns in `file`.
 pub(super) fn open(
-    file: BufWriter<File>,
+    file: AtomicFile,
     columns: &[(&'static str, ColumnType)],
 ) -> io::Result<Box<dyn Table>> {
     let mut writer = Writer::from_writer(file);
@@ -50,8 +50,8 @@ impl Table for Csv {
         Ok(self.writer.write_record(None::<&[u8]>)?)
     }
 
-    fn finish(mut self: Box<Self>) -> io::Result<()> {
-        self.writer.flush()
+    fn finish(self: Box<Self>) -> io::Result<()> {
+        self.writer.into_inner().map_err(IntoInnerError::into_error)?.commit()
     }
 }
 

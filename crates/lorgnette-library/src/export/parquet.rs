@@ -1,7 +1,6 @@
 //! Parquet tables in row groups, compressed with Snappy.
 
-use std::fs::File;
-use std::io::{self, BufWriter};
+use std::io;
 use std::sync::Arc;
 
 use ::parquet::basic::Compression;
@@ -10,6 +9,7 @@ use ::parquet::errors::ParquetError;
 use ::parquet::file::properties::WriterProperties;
 use ::parquet::file::writer::{SerializedColumnWriter, SerializedFileWriter};
 use ::parquet::schema::parser::parse_message_type;
+use lorgnette::net::AtomicFile;
 
 use super::{Cell, ColumnType, Table};
 
@@ -17,7 +17,7 @@ use super::{Cell, ColumnType, Table};
 const ROWS_PER_GROUP: usize = 8192;
 
 struct Parquet {
-    writer: SerializedFileWriter<BufWriter<File>>,
+    writer: SerializedFileWriter<AtomicFile>,
     column_types: Vec<ColumnType>,
     /// Buffered values by column.
     buffered: Vec<Vec<Cell>>,
@@ -25,7 +25,7 @@ struct Parquet {
 
 /// Begins a table of these columns in `file`.
 pub(super) fn open(
-    file: BufWriter<File>,
+    file: AtomicFile,
     columns: &[(&'static str, ColumnType)],
 ) -> io::Result<Box<dyn Table>> {
     let schema = Arc::new(parse_message_type(&message(columns)).map_err(io_error)?);
@@ -68,7 +68,7 @@ impl Table for Parquet {
         if !self.buffered[0].is_empty() {
             self.group().map_err(io_error)?;
         }
-        self.writer.close().map(|_| ()).map_err(io_error)
+        self.writer.into_inner().map_err(io_error)?.commit()
     }
 }
 

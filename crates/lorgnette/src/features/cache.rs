@@ -7,12 +7,15 @@
 //! ```
 //! All little-endian; checksums are CRC-32C. A record is written in one piece while the file is
 //! locked, so programs that run at the same time share a file. What a crash left half written is
-//! detected by its checksum: reading skips it, and the next record overwrites it.
+//! detected by its checksum: reading skips it, and the next record overwrites it. So appending
+//! needs neither a temporary file nor synchronisation with the disk; pruning uses both.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufReader, Read, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
+
+use lorgnette_net::AtomicFile;
 
 use crate::dataset::Digest;
 
@@ -280,17 +283,12 @@ impl FeatureCache {
             *self = self.reopen()?;
         }
         let end = self.read_new_records()?;
-        let values: Vec<u8> = features.iter().flat_map(|value| value.to_le_bytes()).collect();
-        let position = RecordPosition {
-            at: end + HEAD as u64,
-            count: features.len() as u32,
-            checksum: crc32c::crc32c(&values),
-        };
-        let record = [head(key, &position).as_slice(), &values].concat();
+        let record = record(key, features);
         self.file.set_len(end).map_err(|error| self.io(error))?;
         self.file.seek(SeekFrom::Start(end)).map_err(|error| self.io(error))?;
         self.file.write_all(&record).map_err(|error| self.io(error))?;
-        self.records.insert(*key, position);
+        let (_, position) = record.first_chunk().and_then(parse).expect("a valid record");
+        self.records.insert(*key, RecordPosition { at: end + HEAD as u64, ..position });
         self.read_to = end + record.len() as u64;
         Ok(())
     }
@@ -317,31 +315,23 @@ impl FeatureCache {
     ) -> Result<u64, CacheError> {
         self.read_new_records()?;
         let before = self.file.metadata().map_err(|error| self.io(error))?.len();
-        let mut part = self.path.clone().into_os_string();
-        part.push(format!(".{}.part", std::process::id()));
-        let part = PathBuf::from(part);
-        let _ = fs::remove_file(&part);
         let mut kept: Vec<(Key, RecordPosition)> =
             self.records.iter().map(|(&key, &position)| (key, position)).collect();
         kept.sort_by_key(|(_, position)| position.at);
-        let requests = |key: &Key| {
+        kept.retain(|(key, _)| {
             photos.is_none_or(|photos| photos.contains(&key.photo))
                 && sources.is_none_or(|sources| sources.contains(&key.source))
-        };
-        let mut pruned = Self::open(&part)?;
-        for (key, _) in kept.iter().filter(|(key, _)| requests(key)) {
+        });
+        let mut pruned = AtomicFile::create(&self.path).map_err(|error| self.io(error))?;
+        pruned.write_all(&header()).map_err(|error| self.io(error))?;
+        for (key, _) in &kept {
             if let Some(features) = self.get(key)? {
-                pruned.put(key, &features)?;
+                pruned.write_all(&record(key, &features)).map_err(|error| self.io(error))?;
             }
         }
-        pruned
-            .file
-            .sync_all()
-            .and_then(|()| fs::rename(&part, &self.path))
-            .map_err(|error| self.io(error))?;
-        let after = pruned.file.metadata().map_err(|error| self.io(error))?.len();
-        pruned.path.clone_from(&self.path);
-        *self = pruned;
+        let after = pruned.written();
+        pruned.commit().map_err(|error| self.io(error))?;
+        *self = self.reopen()?;
         Ok(before.saturating_sub(after))
     }
 }
@@ -366,16 +356,18 @@ fn header() -> [u8; START as usize] {
     header
 }
 
-fn head(key: &Key, position: &RecordPosition) -> [u8; HEAD] {
+/// Returns the bytes of a record.
+fn record(key: &Key, features: &[f32]) -> Vec<u8> {
+    let values: Vec<u8> = features.iter().flat_map(|value| value.to_le_bytes()).collect();
     let mut head = [0; HEAD];
     head[..4].copy_from_slice(&MARK.to_le_bytes());
-    head[4..8].copy_from_slice(&position.count.to_le_bytes());
+    head[4..8].copy_from_slice(&(features.len() as u32).to_le_bytes());
     head[8..40].copy_from_slice(&key.photo.0);
     head[40..72].copy_from_slice(&key.source.0);
-    head[72..76].copy_from_slice(&position.checksum.to_le_bytes());
+    head[72..76].copy_from_slice(&crc32c::crc32c(&values).to_le_bytes());
     let checksum = crc32c::crc32c(&head[..76]);
     head[76..].copy_from_slice(&checksum.to_le_bytes());
-    head
+    [head.as_slice(), &values].concat()
 }
 
 /// A record's head, if it is sound.

@@ -1,12 +1,12 @@
 //! Writing a picture as PNG or JPEG.
 
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::Path;
 
 use image::codecs::jpeg::JpegEncoder;
 use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder, ImageError, ImageResult};
+use lorgnette_net::AtomicFile;
 
 use super::metadata::packet;
 use super::{Metadata, Picture, PictureError, PictureFormat};
@@ -23,9 +23,9 @@ pub(super) fn save(picture: &Picture, path: &Path) -> Result<(), PictureError> {
         .ok_or_else(|| PictureError::UnknownExtension { name: name.clone() })?;
     check_side(picture, format, &name)?;
     let write = || {
-        let mut file = BufWriter::new(File::create(path)?);
+        let mut file = AtomicFile::create(path)?;
         write(picture, (format, JPEG_QUALITY), &Metadata::default(), &mut file)?;
-        file.flush()
+        file.commit()
     };
     write().map_err(|source| PictureError::Write { name, source })
 }

@@ -4,6 +4,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write as _};
 use std::path::{Path, PathBuf};
 
+use lorgnette_net::write_atomically;
 use serde::{Deserialize, Serialize};
 
 use super::{Event, FetchFailure, PullObserver, check};
@@ -47,10 +48,11 @@ impl PartialFile {
     /// Starts from the beginning.
     pub(super) fn begin(&self, remote_file: &RemoteFile) -> Result<File> {
         self.discard()?;
-        let metadata_path =
+        let metadata =
             serde_json::to_vec(remote_file).map_err(|error| io_error(&self.path, error.into()))?;
-        fs::write(self.metadata_path(), metadata_path)
+        write_atomically(&self.metadata_path(), &metadata)
             .map_err(|error| io_error(&self.metadata_path(), error))?;
+        // Its bytes stay when the program ends, so that the download can be resumed.
         File::create(&self.path).map_err(|error| io_error(&self.path, error))
     }
 
@@ -60,6 +62,14 @@ impl PartialFile {
             .append(true)
             .open(&self.path)
             .map_err(|error| io_error(&self.path, error))
+    }
+
+    /// Synchronises the complete file with the disk and gives it its final name.
+    pub(super) fn rename(&self, path: &Path) -> Result<()> {
+        let file = self.resume()?;
+        file.sync_all()
+            .and_then(|()| fs::rename(&self.path, path))
+            .map_err(|error| io_error(path, error))
     }
 
     /// Removes the file and its metadata.

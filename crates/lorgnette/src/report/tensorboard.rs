@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use lorgnette_net::events::EventFile;
+use lorgnette_net::write_atomically;
 
 use super::{PictureLoader, ReportError, Scale, confusion};
 use crate::draw::canvas::{Canvas, Colour};
@@ -124,7 +125,8 @@ fn write_projector(
         ("projector_config.pbtxt", config),
     ] {
         let path = folder.join(name);
-        fs::write(&path, text).map_err(|source| ReportError::Write { path, source })?;
+        write_atomically(&path, text.as_bytes())
+            .map_err(|source| ReportError::Write { path, source })?;
     }
     Ok(sprites(points, open).save(folder.join("photos.png"))?)
 }

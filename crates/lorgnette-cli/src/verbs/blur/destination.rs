@@ -2,9 +2,11 @@
 
 use std::ffi::OsString;
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
+use lorgnette::net::AtomicFile;
 
 use super::Arguments;
 use crate::messages::{Messages, count};
@@ -56,22 +58,20 @@ impl Destinations {
         (numbers, missing)
     }
 
-    /// Writes a photo under another name, which it changes for its own when it is whole.
+    /// Writes a photo, which appears when it is complete. A link is replaced; its target stays.
     pub(super) fn write(&self, number: usize, bytes: &[u8]) -> Result<()> {
         let path = self.path(number).expect("it has a place");
-        let unfinished = with_suffix(path, &format!(".{}.part", std::process::id()));
         let write = || {
-            fs::write(&unfinished, bytes)?;
+            let mut file = AtomicFile::create_in_place_of(path)?;
+            file.write_all(bytes)?;
             let backup = with_suffix(path, BACKUP_SUFFIX);
             // An existing backup stays: only the first is the original.
             if self.keeps_backup && path.exists() && !backup.exists() {
                 fs::rename(path, backup)?;
             }
-            fs::rename(&unfinished, path)
+            file.commit()
         };
-        let written = write().with_context(|| format!("{}: cannot be written", path.display()));
-        // A failure to remove it adds nothing to the error.
-        written.inspect_err(|_| drop(fs::remove_file(&unfinished)))
+        write().with_context(|| format!("{}: cannot be written", path.display()))
     }
 }
 

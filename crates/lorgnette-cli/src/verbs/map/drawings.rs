@@ -1,13 +1,11 @@
 //! The drawings and arrays that `map` writes.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
 use lorgnette::draw::{self, Overlay};
-use lorgnette::net::npy;
 use lorgnette::net::tensor::DType;
-use lorgnette::net::{MapPadding, Tensor};
+use lorgnette::net::{MapPadding, Tensor, npy, write_atomically};
 use lorgnette::{Drawing, Model, Picture, SegmentationMap, Segmenter};
 
 use super::Arguments;
@@ -122,7 +120,7 @@ fn write_arrays(map: &SegmentationMap, path: &Path) -> Result<()> {
     let labels: Vec<i64> = map.labels().into_iter().map(|class| class as i64).collect();
     let labels = Tensor::from_i64(DType::I32, &shape, &labels);
     let write = |path: &Path, tensor: &Tensor| {
-        fs::write(path, npy::write(tensor))
+        write_atomically(path, &npy::write(tensor))
             .with_context(|| format!("{}: cannot be written", path.display()))
     };
     write(path, &scores)?;

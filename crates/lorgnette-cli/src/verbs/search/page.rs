@@ -1,12 +1,12 @@
 //! Search results as an HTML page.
 
 use std::ffi::OsStr;
-use std::fs;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::thread::available_parallelism;
 
 use anyhow::{Context as _, Result, bail};
+use lorgnette::net::write_atomically;
 use lorgnette::parallel::par_map_ordered;
 use lorgnette_library::html_page::{HtmlPage, Thumbnail};
 use lorgnette_library::search::{Hit, SearchResults};
@@ -37,7 +37,7 @@ pub(super) fn write(
     messages: Messages,
 ) -> Result<()> {
     let page = page(query, results, messages);
-    fs::write(file, page)
+    write_atomically(file, page.as_bytes())
         .with_context(|| format!("--html {}: cannot be written", file.display()))?;
     messages.detail(&format_args!("{}: {} shown", file.display(), results.hits.len()));
     Ok(())

@@ -7,13 +7,14 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use lorgnette::dataset::Split;
 use lorgnette::head::{DenseLayer, Examples, Layers};
-use lorgnette::net::{Tensor, npy};
+use lorgnette::net::{Tensor, npy, write_atomically};
 
 use super::with_path;
 
 /// The files of `--trace`.
 pub(super) struct Trace {
     folder: PathBuf,
+    /// `steps.csv`, a log: lines are appended and stay when the program ends.
     lines: BufWriter<fs::File>,
 }
 
@@ -66,5 +67,5 @@ impl Trace {
 fn write_array(folder: &Path, name: &str, shape: &[usize], values: &[f32]) -> Result<()> {
     let path = folder.join(format!("{name}.npy"));
     let tensor = Tensor::from_f32(shape, values.to_vec());
-    with_path(fs::write(&path, npy::write(&tensor)), &path)
+    with_path(write_atomically(&path, &npy::write(&tensor)), &path)
 }
