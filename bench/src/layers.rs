@@ -48,7 +48,7 @@ impl fmt::Display for Layer {
             (true, StorageType::Float32) => map.channels.to_string(),
             (false, StorageType::Float32) => format!("{} of {}", map.channels, map.stride),
             (true, StorageType::Bf16) => format!("{} bf16", map.channels),
-            (false, StorageType::Bf16) => format!("{} of {} bf16", map.channels, 2 * map.stride),
+            (false, StorageType::Bf16) => format!("{} of {} bf16", map.channels, map.stride),
         };
         let dilated = if window.dilation == [1, 1] { "" } else { " dilated" };
         write!(

@@ -29,10 +29,10 @@ pub fn from_shared_cache(level: Level, pool: &ThreadPool) -> f64 {
 fn gb_s(level: Level, pool: &ThreadPool, bytes: usize, times: usize) -> f64 {
     assert!(level.is_available(), "this CPU does not have {level}");
     let each = bytes / size_of::<f32>();
-    let mut numbers = Buffer::zeroed(each * pool.threads()).expect("memory to read");
+    let mut numbers = Buffer::for_values::<f32>(each * pool.threads()).expect("memory to read");
     // Pages that were never written may all be the same page of zeros.
-    numbers.fill(1.0);
-    let numbers = &numbers[..];
+    numbers.values_mut::<f32>().fill(1.0);
+    let numbers = numbers.values();
     let read_once = || {
         let start = Instant::now();
         pool.run(pool.threads(), &|_, part| {

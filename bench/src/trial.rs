@@ -98,19 +98,19 @@ impl Trial {
         let (map, out) = kernel.maps();
         let mut random = random();
         let mut input = zeroed(map.len());
-        input.iter_mut().for_each(|x| *x = element(map.storage, &mut random));
+        input.values_mut().iter_mut().for_each(|x| *x = element(map.storage, &mut random));
         let count = kernel.taps() * kernel.weights_per_tap();
         let weights: Vec<u8> = (0..count).flat_map(|_| random().to_le_bytes()).collect();
         let filter = Filter { bytes: &weights, scale: None, transposed: false };
         let (packed, scratch) = match &kernel {
             Kernel::Conv(kernel, shape) => {
                 let mut packed = zeroed((kernel.packed_len)(shape));
-                kernel.pack(shape, &filter, &mut packed);
+                kernel.pack(shape, &filter, packed.values_mut());
                 (packed, zeroed((kernel.scratch_len)(shape, pool.threads())))
             }
             Kernel::Depthwise(kernel, shape) => {
                 let mut packed = zeroed((kernel.packed_len)(shape));
-                kernel.pack(shape, &filter, &mut packed);
+                kernel.pack(shape, &filter, packed.values_mut());
                 (packed, zeroed(0))
             }
         };
@@ -128,6 +128,8 @@ impl Trial {
     /// Computes the layer once.
     pub fn run(&mut self, pool: &ThreadPool) {
         let Self { kernel, input, packed, output, scratch, .. } = self;
+        let (input, packed) = (input.values(), packed.values());
+        let (output, scratch) = (output.values_mut(), scratch.values_mut());
         match kernel {
             Kernel::Conv(kernel, shape) => (kernel.run)(
                 Conv {
@@ -154,8 +156,9 @@ impl Trial {
     /// Compares some output pixels with the reference's results for their windows.
     fn check(&self, layer: &Layer) {
         let (map, out) = self.kernel.maps();
-        let outputs =
-            |pixel: usize| (0..out.channels).map(move |c| number(&out, &self.output, pixel, c));
+        let outputs = |pixel: usize| {
+            (0..out.channels).map(move |c| number(&out, self.output.values(), pixel, c))
+        };
         let largest =
             (0..out.pixels()).flat_map(outputs).fold(0.0, |largest: f32, x| largest.max(x.abs()));
         let rounding = if out.storage == StorageType::Bf16 { BF16_ROUNDING } else { 0.0 };
@@ -188,7 +191,11 @@ impl Trial {
                     (y.wrapping_sub(window.padding.top), x.wrapping_sub(window.padding.left));
                 let inside = y < map.height && x < map.width;
                 patch.extend((0..map.channels).map(|c| {
-                    if inside { number(map, &self.input, y * map.width + x, c) } else { 0.0 }
+                    if inside {
+                        number(map, self.input.values(), y * map.width + x, c)
+                    } else {
+                        0.0
+                    }
                 }));
             }
         }
@@ -282,8 +289,9 @@ impl Kernel {
     }
 }
 
+/// Allocates words.
 fn zeroed(len: usize) -> Buffer {
-    Buffer::zeroed(len).expect("memory for a layer")
+    Buffer::for_values::<f32>(len).expect("memory for a layer")
 }
 
 /// Returns a word of a layout's slice: one random value, or two in bf16.
@@ -301,7 +309,7 @@ fn number(map: &ImageLayout, values: &[f32], pixel: usize, channel: usize) -> f3
     match map.storage {
         StorageType::Float32 => values[pixel * map.stride + channel],
         StorageType::Bf16 => {
-            let pair = values[pixel * map.stride + channel / 2].to_bits();
+            let pair = values[pixel * map.word_stride() + channel / 2].to_bits();
             bf16_to_f32((pair >> (16 * (channel % 2))) as u16)
         }
     }

@@ -143,7 +143,7 @@ fn with_f32_operand(task: Pixels<'_>, run: impl Fn(Pixels<'_>)) {
             clamp,
             layout: &ImageLayout { stride: layout.stride, ..dense },
             pixels: 0..block.len(),
-            values: &mut values[(first - pixels.start) * layout.stride..],
+            values: &mut values[(first - pixels.start) * layout.word_stride()..],
         });
     }
 }

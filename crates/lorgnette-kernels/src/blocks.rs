@@ -29,7 +29,7 @@ pub(crate) fn for_blocks(
         return;
     }
     assert!(
-        layout.stride >= layout.words() && output.len() >= layout.len(),
+        layout.has_room_for_pixels() && output.len() >= layout.len(),
         "the output is shorter than its layout"
     );
     let (pixels, end) = (layout.pixels(), layout.len());
@@ -42,7 +42,7 @@ pub(crate) fn for_blocks(
     pool.run(blocks, &|_, index| {
         let block = chunk(units, blocks, index);
         let range = block.start * unit..pixels.min(block.end * unit);
-        let chunk = range.start * layout.stride..end.min(range.end * layout.stride);
+        let chunk = range.start * layout.word_stride()..end.min(range.end * layout.word_stride());
         // SAFETY: chunks of different indices do not overlap, and each index runs once.
         task(range, unsafe { output.slice_mut(chunk) });
     });
@@ -55,7 +55,8 @@ pub(crate) fn chunk(len: usize, chunks: usize, index: usize) -> Range<usize> {
 
 /// Returns the words of pixel number `pixel`.
 pub(crate) fn pixel_range(layout: &ImageLayout, pixel: usize) -> Range<usize> {
-    pixel * layout.stride..pixel * layout.stride + layout.words()
+    let start = pixel * layout.word_stride();
+    start..start + layout.words()
 }
 
 /// Returns the words of some pixels as the smallest number of contiguous runs, in a slice that
@@ -67,7 +68,7 @@ pub(crate) fn contiguous_runs(
 ) -> impl Iterator<Item = Range<usize>> {
     let (count, len) =
         if layout.is_dense() { (1, pixels * layout.words()) } else { (pixels, layout.words()) };
-    let step = layout.stride;
+    let step = layout.word_stride();
     (0..count).map(move |i| i * step..i * step + len)
 }
 
@@ -88,8 +89,9 @@ pub(crate) fn copy_pixels(
     let paired =
         input_layout.storage == output_layout.storage || input_layout.channels.is_multiple_of(2);
     if input_layout.is_dense() && output_layout.is_dense() {
-        let to = &mut chunk[..pixels.len() * output_layout.stride];
-        let from = &input[pixels.start * input_layout.stride..pixels.end * input_layout.stride];
+        let to = &mut chunk[..pixels.len() * output_layout.word_stride()];
+        let stride = input_layout.word_stride();
+        let from = &input[pixels.start * stride..pixels.end * stride];
         match input_layout.storage {
             _ if paired => return copy(from, to),
             StorageType::Float32 => return f32_pixels_to_bf16(from, input_layout.channels, to),
@@ -129,7 +131,7 @@ pub(crate) fn via_f32(
         let values = &mut buffer[..block.len() * dense.channels];
         copy_pixels(&input_layout, input, block.clone(), &dense, values);
         transform(block.clone(), &dense, values);
-        let output = &mut output[(first - pixels.start) * output_layout.stride..];
+        let output = &mut output[(first - pixels.start) * output_layout.word_stride()..];
         copy_pixels(&dense, values, 0..block.len(), &output_layout, output);
     }
 }
@@ -147,25 +149,25 @@ pub(crate) fn assert_float32(layout: &ImageLayout) {
 }
 
 /// A mutable slice of which several threads write disjoint ranges.
-pub(crate) struct SharedSlice<'a> {
-    start: *mut f32,
+pub(crate) struct SharedSlice<'a, T = f32> {
+    start: *mut T,
     len: usize,
-    owner: PhantomData<&'a mut [f32]>,
+    owner: PhantomData<&'a mut [T]>,
 }
 
-impl<'a> SharedSlice<'a> {
-    pub(crate) fn new(slice: &'a mut [f32]) -> Self {
+impl<'a, T> SharedSlice<'a, T> {
+    pub(crate) fn new(slice: &'a mut [T]) -> Self {
         Self { start: slice.as_mut_ptr(), len: slice.len(), owner: PhantomData }
     }
 
     /// Returns the start of the slice, for prefetches.
     #[inline(always)]
-    pub(crate) fn as_ptr(&self) -> *const f32 {
+    pub(crate) fn as_ptr(&self) -> *const T {
         self.start
     }
 
     /// Returns the start of a range, to write values that no other thread uses.
-    pub(crate) fn range_ptr(&self, range: Range<usize>) -> *mut f32 {
+    pub(crate) fn range_ptr(&self, range: Range<usize>) -> *mut T {
         assert!(range.start <= range.end && range.end <= self.len, "a range is outside its slice");
         self.start.wrapping_add(range.start)
     }
@@ -176,7 +178,7 @@ impl<'a> SharedSlice<'a> {
     /// Caller guarantees that no other range in use at the same time overlaps it.
     #[inline(always)]
     #[allow(clippy::mut_from_ref, reason = "caller guarantees that ranges do not overlap")]
-    pub(crate) unsafe fn slice_mut(&self, range: Range<usize>) -> &mut [f32] {
+    pub(crate) unsafe fn slice_mut(&self, range: Range<usize>) -> &mut [T] {
         assert!(range.start <= range.end && range.end <= self.len, "a range is outside its slice");
         // SAFETY: inside the slice by the assertion; caller guarantees that no other thread uses
         // it.
@@ -187,7 +189,7 @@ impl<'a> SharedSlice<'a> {
     ///
     /// # Safety
     /// Caller guarantees that no thread writes to it while it is in use.
-    pub(crate) unsafe fn slice(&self, range: Range<usize>) -> &[f32] {
+    pub(crate) unsafe fn slice(&self, range: Range<usize>) -> &[T] {
         assert!(range.start <= range.end && range.end <= self.len, "a range is outside its slice");
         // SAFETY: inside the slice by the assertion; caller guarantees that no thread writes to it.
         unsafe { std::slice::from_raw_parts(self.start.add(range.start), range.len()) }
@@ -196,4 +198,4 @@ impl<'a> SharedSlice<'a> {
 
 // SAFETY: `range_ptr`, `slice_mut` and `slice` are the only accesses, and their callers guarantee
 // that no thread uses what another writes.
-unsafe impl Sync for SharedSlice<'_> {}
+unsafe impl<T: Send + Sync> Sync for SharedSlice<'_, T> {}

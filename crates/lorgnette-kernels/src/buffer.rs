@@ -1,16 +1,19 @@
-//! Aligned storage for activations and packed weights.
+//! Aligned storage for activations and packed weights: bytes, with views as numbers.
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 
-/// Zeroed float32 values, aligned to 64 bytes: a cache line and an AVX-512 vector.
+use bytemuck::Pod;
+
+/// Bytes that are zero at first, aligned to 64: a cache line and an AVX-512 vector.
 ///
 /// Pages are zeroed by the operating system and take no memory until they are first written.
 pub struct Buffer {
-    /// The first value, aligned.
-    start: NonNull<f32>,
+    /// The first byte, aligned.
+    start: NonNull<u8>,
+    /// Length in bytes.
     len: usize,
     /// The allocator's block, which is deallocated on drop.
     block: NonNull<u8>,
@@ -20,7 +23,15 @@ pub struct Buffer {
 const ALIGNMENT: usize = 64;
 
 impl Buffer {
-    /// Allocates `len` zeros.
+    /// Allocates zeros for `count` values of a type.
+    ///
+    /// # Errors
+    /// If the allocator refuses.
+    pub fn for_values<T: Pod>(count: usize) -> Result<Self, OutOfMemory> {
+        Self::zeroed(count.saturating_mul(size_of::<T>()))
+    }
+
+    /// Allocates `len` bytes of zeros.
     ///
     /// # Errors
     /// If the allocator refuses.
@@ -28,20 +39,33 @@ impl Buffer {
         // For 64-byte alignment the allocator would write the zeros itself. For the alignment of
         // `calloc` they come from the operating system, so the values are aligned within a slightly
         // larger block.
-        let refused = OutOfMemory { floats: len };
-        let bytes = len
-            .checked_mul(size_of::<f32>())
-            .and_then(|n| n.checked_add(ALIGNMENT))
-            .ok_or(refused)?;
+        let refused = OutOfMemory { bytes: len };
+        let bytes = len.checked_add(ALIGNMENT).ok_or(refused)?;
         let layout = Layout::from_size_align(bytes, align_of::<f32>()).map_err(|_| refused)?;
         // SAFETY: the layout's size is at least `ALIGNMENT`, so not zero.
         let block = NonNull::new(unsafe { alloc_zeroed(layout) }).ok_or(refused)?;
         advise_huge_pages(block, bytes);
         let skip = block.as_ptr().align_offset(ALIGNMENT);
         assert!(skip < ALIGNMENT, "bytes can always be aligned");
-        // SAFETY: `skip` is less than the `ALIGNMENT` bytes the block has beyond its floats.
-        let start = unsafe { block.add(skip) }.cast::<f32>();
+        // SAFETY: `skip` is less than the `ALIGNMENT` bytes the block has beyond its content.
+        let start = unsafe { block.add(skip) };
         Ok(Self { start, len, block, layout })
+    }
+
+    /// Returns the content as values of a type.
+    ///
+    /// # Panics
+    /// If the length is not a multiple of the type's size.
+    pub fn values<T: Pod>(&self) -> &[T] {
+        bytemuck::cast_slice(self)
+    }
+
+    /// Returns the content as values of a type, to be changed.
+    ///
+    /// # Panics
+    /// If the length is not a multiple of the type's size.
+    pub fn values_mut<T: Pod>(&mut self) -> &mut [T] {
+        bytemuck::cast_slice_mut(self)
     }
 }
 
@@ -72,16 +96,16 @@ fn advise_huge_pages(block: NonNull<u8>, bytes: usize) {
 fn advise_huge_pages(_block: NonNull<u8>, _bytes: usize) {}
 
 impl Deref for Buffer {
-    type Target = [f32];
+    type Target = [u8];
 
-    fn deref(&self) -> &[f32] {
-        // SAFETY: `start` is aligned and `len` initialised floats follow it, owned by `self`.
+    fn deref(&self) -> &[u8] {
+        // SAFETY: `len` initialised bytes follow `start`, owned by `self`.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
     }
 }
 
 impl DerefMut for Buffer {
-    fn deref_mut(&mut self) -> &mut [f32] {
+    fn deref_mut(&mut self) -> &mut [u8] {
         // SAFETY: as in `deref`, and `self` is borrowed mutably.
         unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
     }
@@ -94,32 +118,27 @@ impl Drop for Buffer {
     }
 }
 
-// SAFETY: a buffer owns its values as a `Vec<f32>` does.
+// SAFETY: a buffer owns its bytes as a `Vec<u8>` does.
 unsafe impl Send for Buffer {}
 // SAFETY: shared references only allow reading.
 unsafe impl Sync for Buffer {}
 
 impl fmt::Debug for Buffer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Buffer({} floats)", self.len)
+        write!(f, "Buffer({} bytes)", self.len)
     }
 }
 
 /// The error of an allocation that was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OutOfMemory {
-    /// Number of float32 values requested.
-    pub floats: usize,
+    /// Number of bytes requested.
+    pub bytes: usize,
 }
 
 impl fmt::Display for OutOfMemory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "no memory for {} floats ({} MiB)",
-            self.floats,
-            self.floats.saturating_mul(4) >> 20
-        )
+        write!(f, "no memory for {} bytes ({} MiB)", self.bytes, self.bytes >> 20)
     }
 }
 
@@ -131,18 +150,20 @@ mod tests {
 
     #[test]
     fn is_zero_and_aligned() {
-        for len in [0, 1, 15, 16, 1000, 1 << 20] {
-            let mut buffer = Buffer::zeroed(len).unwrap();
-            assert_eq!(buffer.len(), len);
+        for count in [0, 1, 15, 16, 1000, 1 << 20] {
+            let mut buffer = Buffer::for_values::<f32>(count).unwrap();
+            assert_eq!((buffer.len(), buffer.values::<f32>().len()), (4 * count, count));
             assert_eq!(buffer.as_ptr() as usize % ALIGNMENT, 0);
-            assert!(buffer.iter().all(|&x| x == 0.0));
-            buffer.fill(1.0);
+            assert!(buffer.values::<f32>().iter().all(|&x| x == 0.0));
+            buffer.values_mut::<f32>().fill(1.0);
+            assert!(buffer.as_chunks().0.iter().all(|&x| f32::from_ne_bytes(x) == 1.0));
         }
     }
 
     #[test]
     fn refuses_the_impossible() {
-        assert_eq!(Buffer::zeroed(usize::MAX).unwrap_err(), OutOfMemory { floats: usize::MAX });
-        assert!(Buffer::zeroed(usize::MAX / 8).is_err());
+        assert_eq!(Buffer::zeroed(usize::MAX).unwrap_err(), OutOfMemory { bytes: usize::MAX });
+        assert!(Buffer::zeroed(usize::MAX / 2).is_err());
+        assert!(Buffer::for_values::<f32>(usize::MAX / 2).is_err());
     }
 }

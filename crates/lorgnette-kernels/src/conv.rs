@@ -52,8 +52,8 @@ use crate::blocks::assert_float32;
 use crate::simd::{Avx2, Avx512, Avx512Bf16};
 use crate::simd::{Portable, Simd};
 use crate::{
-    Clamp, ImageLayout, Level, NumericOptions, Precision, StorageType, ThreadPool, WeightFormat,
-    Window, numerics, reference,
+    Clamp, ImageLayout, Level, NumericOptions, PackedLayout, Precision, StorageType, ThreadPool,
+    WeightFormat, Window, numerics, reference,
 };
 
 /// The geometry of a convolution from `input.channels` to `output.channels`, with one weight for
@@ -82,15 +82,10 @@ impl ConvShape {
     /// Returns the same convolution of a float32 input.
     #[must_use]
     pub fn with_f32_input(&self) -> Self {
-        let ImageLayout { channels, stride, .. } = self.input;
-        Self {
-            input: ImageLayout {
-                storage: StorageType::Float32,
-                stride: stride.max(channels),
-                ..self.input
-            },
-            ..*self
-        }
+        let ImageLayout { channels, stride, storage, .. } = self.input;
+        let stride = if storage == StorageType::Float32 { stride } else { channels };
+        let input = ImageLayout { storage: StorageType::Float32, stride, ..self.input };
+        Self { input, ..*self }
     }
 
     /// Returns the multiplications of the definition.
@@ -103,10 +98,6 @@ impl ConvShape {
         2 * self.products()
     }
 }
-
-/// Version of the layouts of packed weights. A file with packed weights stores it, and is not used
-/// with another version.
-pub const PACKED_LAYOUTS: u32 = 3;
 
 /// Weights in a file's order.
 #[derive(Clone, Copy, Debug)]
@@ -126,7 +117,7 @@ pub struct Filter<'a> {
 pub struct Residual<'a> {
     /// Values for the output's pixels and channels.
     pub values: &'a [f32],
-    /// Words from pixel to pixel.
+    /// Elements from pixel to pixel.
     pub stride: usize,
     /// Storage type of the values.
     pub storage: StorageType,
@@ -136,6 +127,11 @@ impl Residual<'_> {
     /// Returns the layout of the values, for a convolution that writes `output`.
     pub(crate) fn layout(&self, output: &ImageLayout) -> ImageLayout {
         ImageLayout { stride: self.stride, storage: self.storage, ..*output }
+    }
+
+    /// Returns the words from pixel to pixel.
+    pub(crate) fn word_stride(&self) -> usize {
+        self.storage.words(self.stride)
     }
 }
 
@@ -171,9 +167,8 @@ impl Conv<'_> {
             "a convolution's windows leave the padded image"
         );
         assert!(self.weights_are_countable(), "a convolution has more weights than can be counted");
-        let is_long_enough = |layout: &ImageLayout, len: usize| {
-            layout.stride >= layout.words() && len >= layout.len()
-        };
+        let is_long_enough =
+            |layout: &ImageLayout, len: usize| layout.has_room_for_pixels() && len >= layout.len();
         assert!(is_long_enough(input, self.input.len()), "a convolution's input is too short");
         assert!(is_long_enough(output, self.output.len()), "a convolution's output is too short");
         assert!(self.packed.len() >= packed_len, "a convolution's packed weights are too short");
@@ -246,9 +241,8 @@ pub struct ConvKernel {
     pub numerics: NumericOptions,
     /// Its algorithm. Kernels of the same level and algorithm give the same bits.
     pub algorithm: Algorithm,
-    /// Name of the layout of packed weights. Kernels of the same level and layout share packed
-    /// weights.
-    pub layout: &'static str,
+    /// The layout of packed weights.
+    pub layout: PackedLayout,
     /// True if it can compute a shape. Only kernels that multiply bf16 read bf16 inputs.
     pub fits: fn(&ConvShape) -> bool,
     /// Estimated cost of one image, in vector multiplications, for comparison with the other
@@ -343,7 +337,7 @@ const REFERENCE: ConvKernel = ConvKernel {
     level: Level::Portable,
     numerics: FLOAT32,
     algorithm: Algorithm::direct("float64"),
-    layout: "hwio",
+    layout: PackedLayout::new("hwio", WeightFormat::Float32),
     fits: |_| true,
     cost: |_| f64::INFINITY,
     packed_len: |shape| shape.taps() * shape.input.channels * shape.output.channels,

@@ -9,7 +9,7 @@ use crate::conv::{Filter, pack};
 use crate::simd::Portable;
 #[cfg(target_arch = "x86_64")]
 use crate::simd::{Avx2, Avx512, Avx512Bf16};
-use crate::{Clamp, ImageLayout, Level, ThreadPool, Window, reference};
+use crate::{Clamp, ImageLayout, Level, PackedLayout, ThreadPool, WeightFormat, Window, reference};
 
 /// The geometry of a depthwise convolution. Output channel `c · multiplier + m` is window `m` of
 /// input channel `c`.
@@ -73,11 +73,11 @@ impl Depthwise<'_> {
         let weights = window.kernel.into_iter().try_fold(output.channels, usize::checked_mul);
         assert!(weights.is_some(), "a depthwise convolution has more weights than can be counted");
         assert!(
-            input.stride >= input.words() && self.input.len() >= input.len(),
+            input.has_room_for_pixels() && self.input.len() >= input.len(),
             "a depthwise input is too short"
         );
         assert!(
-            output.stride >= output.words() && self.output.len() >= output.len(),
+            output.has_room_for_pixels() && self.output.len() >= output.len(),
             "a depthwise output is too short"
         );
         assert!(
@@ -98,9 +98,8 @@ pub struct DepthwiseKernel {
     pub name: &'static str,
     /// The level that it is compiled for.
     pub level: Level,
-    /// Name of the layout of packed weights. Kernels of the same level and layout share packed
-    /// weights.
-    pub layout: &'static str,
+    /// The layout of packed weights.
+    pub layout: PackedLayout,
     /// True if it can compute a shape.
     pub fits: fn(&DepthwiseShape) -> bool,
     /// Returns the words of packed weights. Depends on the window's size and the numbers of
@@ -136,7 +135,7 @@ pub static DEPTHWISE_KERNELS: &[DepthwiseKernel] = &[
 const REFERENCE: DepthwiseKernel = DepthwiseKernel {
     name: "reference",
     level: Level::Portable,
-    layout: "hwc",
+    layout: PackedLayout::new("hwc", WeightFormat::Float32),
     fits: |_| true,
     packed_len,
     pack_rows,

@@ -23,7 +23,7 @@ pub fn global_average_pool(
             for (n, means) in images.zip(chunk.chunks_exact_mut(layout.channels)) {
                 level.dispatch(Image {
                     layout,
-                    input: &input[n * layout.height * layout.width * layout.stride..],
+                    input: &input[n * layout.height * layout.width * layout.word_stride()..],
                     means,
                 });
             }
@@ -51,7 +51,7 @@ impl SimdOp for Image<'_> {
                 // Sums of rows first: fewer roundings than one long sum.
                 let mut row = [0.0; GROUP];
                 for x in 0..layout.width {
-                    let at = (y * layout.width + x) * layout.stride + group * GROUP;
+                    let at = (y * layout.width + x) * layout.word_stride() + group * GROUP;
                     add(&mut row, &input[at..at + means.len()]);
                 }
                 add(&mut sums, &row);

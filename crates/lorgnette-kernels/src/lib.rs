@@ -42,6 +42,7 @@ mod isa;
 mod level;
 mod lrn;
 pub mod numerics;
+mod packed_layout;
 mod pooling;
 pub mod reference;
 mod resize;
@@ -57,8 +58,8 @@ pub use binary::{BinaryInPlace, BinaryOp, Operand, binary, binary_in_place};
 pub use blocks::MAX_BF16_ELEMENTWISE_CHANNELS;
 pub use buffer::{Buffer, OutOfMemory};
 pub use conv::{
-    Algorithm, CONV_KERNELS, Conv, ConvKernel, ConvShape, ErrorClass, Filter, PACKED_LAYOUTS,
-    PackRows, Residual, candidates, choose_conv, preferred_input_storage,
+    Algorithm, CONV_KERNELS, Conv, ConvKernel, ConvShape, ErrorClass, Filter, PackRows, Residual,
+    candidates, choose_conv, preferred_input_storage,
 };
 pub use copy::{Pad, copy_strided, pad};
 pub use depthwise::{
@@ -74,6 +75,7 @@ pub use isa::{CacheModel, Isa};
 pub use level::{Level, UnknownLevel};
 pub use lrn::{Lrn, lrn};
 pub use numerics::{NumericOptions, Precision, UnknownFormat, WeightFormat};
+pub use packed_layout::{PACKED_LAYOUTS, PackedLayout};
 pub use pooling::{PoolKind, PoolShape, pool_window};
 pub use resize::{Resize, resize_bilinear, resize_nearest};
 pub use row_tasks::{RowFn, RowTask, RowTasks};

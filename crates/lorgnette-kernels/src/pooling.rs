@@ -39,7 +39,7 @@ pub fn pool_window(
     let width = shape.output.width;
     for_blocks(&shape.output, width, output, pool, &|pixels, chunk| {
         for (i, row) in (pixels.start / width..pixels.end / width).enumerate() {
-            let output = &mut chunk[i * width * shape.output.stride..];
+            let output = &mut chunk[i * width * shape.output.word_stride()..];
             level.dispatch(Row { shape, input, row, output });
         }
     });
@@ -109,7 +109,7 @@ impl Row<'_> {
         let (ky, kx) =
             (window.valid_taps(0, layout.height, oy), window.valid_taps(1, layout.width, x));
         let (step, factor) =
-            (window.stride[1] * layout.stride, simd.splat(factor(ky.len() * kx.len())));
+            (window.stride[1] * layout.word_stride(), simd.splat(factor(ky.len() * kx.len())));
         for channel in (0..layout.channels).step_by(S::LANES) {
             let count = S::LANES.min(layout.channels - channel);
             let words = layout.storage.words(count);
@@ -117,7 +117,7 @@ impl Row<'_> {
             for ky in ky.clone() {
                 let row = (n * layout.height + window.input_index(0, oy, ky)) * layout.width;
                 for kx in kx.clone() {
-                    let at = (row + window.input_index(1, x, kx)) * layout.stride
+                    let at = (row + window.input_index(1, x, kx)) * layout.word_stride()
                         + layout.storage.words(channel);
                     let from = &self.input[at..at + (N - 1) * step + words];
                     for i in 0..N {
@@ -130,7 +130,7 @@ impl Row<'_> {
                 }
             }
             for i in 0..N {
-                let at = (x + i) * output.stride + output.storage.words(channel);
+                let at = (x + i) * output.word_stride() + output.storage.words(channel);
                 let to = &mut self.output[at..at + output.storage.words(count)];
                 // SAFETY: the slice has room for `count` values.
                 unsafe {

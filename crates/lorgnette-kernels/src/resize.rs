@@ -55,7 +55,7 @@ pub fn resize_bilinear(level: Level, resize: Resize, images: ImagePair<'_>, pool
     let width = output_layout.width;
     for_blocks(&output_layout, width, output, pool, &|pixels, chunk| {
         for (i, row) in (pixels.start / width..pixels.end / width).enumerate() {
-            let output = &mut chunk[i * width * output_layout.stride..];
+            let output = &mut chunk[i * width * output_layout.word_stride()..];
             let (input_layout, output_layout) = (&input_layout, &output_layout);
             level.dispatch(BilinearRow { resize, input_layout, input, output_layout, row, output });
         }

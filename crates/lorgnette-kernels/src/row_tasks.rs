@@ -43,11 +43,11 @@ impl RowTasks<'_> {
     pub fn run(self, pool: &ThreadPool, run_task: &RowFn<'_>) {
         let Self { layout, output, count, row_align, scratch, scratch_per_thread } = self;
         assert!(
-            layout.stride >= layout.words() && output.len() >= layout.len(),
+            layout.has_room_for_pixels() && output.len() >= layout.len(),
             "the output is shorter than its layout"
         );
         let (row_len, end, units) =
-            (layout.width * layout.stride, layout.len(), layout.height.div_ceil(row_align));
+            (layout.width * layout.word_stride(), layout.len(), layout.height.div_ceil(row_align));
         let (output, scratch) = (SharedSlice::new(output), SharedSlice::new(scratch));
         pool.run(layout.batch * count, &|worker, index| {
             let (image, chunk) = (index / count, index % count);

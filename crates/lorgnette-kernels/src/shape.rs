@@ -3,6 +3,8 @@
 use std::ops::Range;
 
 /// The storage type of an activation's values.
+///
+/// Slices count 32-bit words, whatever is stored in them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum StorageType {
     /// float32: each value is a word of the slice.
@@ -14,19 +16,35 @@ pub enum StorageType {
 }
 
 impl StorageType {
+    /// Returns the bytes of a value.
+    pub const fn size(self) -> usize {
+        match self {
+            Self::Float32 => 4,
+            Self::Bf16 => 2,
+        }
+    }
+
     /// Returns the words of a slice that the values of a pixel take.
-    pub fn words(self, values: usize) -> usize {
+    pub const fn words(self, values: usize) -> usize {
         match self {
             Self::Float32 => values,
             Self::Bf16 => values.div_ceil(2),
         }
     }
+
+    /// Returns the elements that a pixel of that many channels takes: whole words of them.
+    pub const fn pixel_len(self, channels: usize) -> usize {
+        match self {
+            Self::Float32 => channels,
+            Self::Bf16 => channels.next_multiple_of(2),
+        }
+    }
 }
 
-/// The layout of an NHWC activation in a slice of float32 words.
+/// The layout of an NHWC activation.
 ///
-/// Pixel `(n, y, x)` starts at `((n * height + y) * width + x) * stride`, followed by its
-/// `channels` values. `stride` exceeds the words of a pixel when the activation is a part of a
+/// Pixel `(n, y, x)` starts at element `((n * height + y) * width + x) * stride`, followed by its
+/// `channels` values. `stride` exceeds the elements of a pixel when the activation is a part of a
 /// wider one, such as of a concatenation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ImageLayout {
@@ -38,7 +56,7 @@ pub struct ImageLayout {
     pub width: usize,
     /// Channels: values of a pixel.
     pub channels: usize,
-    /// Words from one pixel to the next, at least the words of a pixel.
+    /// Elements from one pixel to the next: whole words, and at least those of a pixel.
     pub stride: usize,
     /// Storage type of the values.
     pub storage: StorageType,
@@ -55,9 +73,30 @@ impl ImageLayout {
         self.storage.words(self.channels)
     }
 
+    /// Returns the words from one pixel to the next.
+    pub fn word_stride(&self) -> usize {
+        self.storage.words(self.stride)
+    }
+
+    /// Returns the layout of the same slice in which each word counts as a channel of float32.
+    #[must_use]
+    pub fn as_words(&self) -> Self {
+        Self {
+            channels: self.words(),
+            stride: self.word_stride(),
+            storage: StorageType::Float32,
+            ..*self
+        }
+    }
+
     /// True if pixels are contiguous.
     pub fn is_dense(&self) -> bool {
-        self.stride == self.words()
+        self.stride == self.storage.pixel_len(self.channels)
+    }
+
+    /// True if pixels do not overlap and each begins with a word.
+    pub fn has_room_for_pixels(&self) -> bool {
+        self.stride >= self.channels && self.stride == self.storage.pixel_len(self.stride)
     }
 
     /// Returns the number of pixels of all images, saturated at [`usize::MAX`].
@@ -70,7 +109,7 @@ impl ImageLayout {
     pub fn len(&self) -> usize {
         match self.pixels() {
             0 => 0,
-            pixels => (pixels - 1).saturating_mul(self.stride).saturating_add(self.words()),
+            pixels => (pixels - 1).saturating_mul(self.word_stride()).saturating_add(self.words()),
         }
     }
 

@@ -94,6 +94,7 @@ pub struct Plan {
     /// here.
     per_sample: Option<PerSample>,
     steps: Vec<Step>,
+    /// Length of the arena in bytes.
     arena_len: usize,
     constants: Buffer,
     inputs: Vec<Port>,
@@ -141,7 +142,7 @@ impl Step {
         single.into_iter().chain(stages.iter().map(|stage| &stage.kernel))
     }
 
-    /// Floats of scratch for a run on `threads` threads.
+    /// Words of scratch for a run on `threads` threads.
     fn scratch_len(&self, threads: usize) -> usize {
         match &self.kernel {
             StepKernel::Single(kernel) => kernel.scratch_len(threads),
@@ -150,7 +151,7 @@ impl Step {
     }
 }
 
-/// The place of a value: a range of floats.
+/// The place of a value: a range of bytes.
 #[derive(Clone, Debug, PartialEq)]
 enum BufferRef {
     Arena(Range<usize>),
@@ -226,15 +227,15 @@ impl Plan {
 
     /// Bytes of the activations of one run on `threads` threads.
     pub fn activation_bytes(&self, threads: usize) -> usize {
-        let own = (self.arena_len + self.scratch_len(threads)) * size_of::<f32>();
+        let own = self.arena_len + self.scratch_len(threads);
         own + self.per_sample.as_ref().map_or(0, |per_sample| per_sample.activation_bytes(threads))
     }
 
-    /// Floats of scratch that the kernels need on up to `threads` threads. Some need more on fewer
+    /// Bytes of scratch that the kernels need on up to `threads` threads. Some need more on fewer
     /// threads, among which work divides less evenly.
     fn scratch_len(&self, threads: usize) -> usize {
         let scratch_lens = |threads| self.steps.iter().map(move |step| step.scratch_len(threads));
-        (1..=threads).flat_map(scratch_lens).max().unwrap_or(0)
+        (1..=threads).flat_map(scratch_lens).max().unwrap_or(0) * size_of::<f32>()
     }
 
     /// The CPU level whose kernels it runs.
@@ -254,11 +255,8 @@ impl Plan {
     /// [`Error::Memory`] if the system has no more.
     pub fn activations(&self, threads: usize) -> Result<Activations> {
         let buffer = |len| {
-            let out_of_memory = |_| Error::Memory {
-                what: "the activations".into(),
-                needed: len as u64 * 4,
-                limit: 0,
-            };
+            let out_of_memory =
+                |_| Error::Memory { what: "the activations".into(), needed: len as u64, limit: 0 };
             Buffer::zeroed(len).map_err(out_of_memory)
         };
         let per_sample = self

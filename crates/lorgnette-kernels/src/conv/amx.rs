@@ -27,7 +27,7 @@ use super::task_grid::{TaskGrid, Work};
 use super::tile::Job;
 use super::{Algorithm, Conv, ConvKernel, ConvShape, ErrorClass, with_weight_loads};
 use crate::simd::{Avx512Bf16, BLOCK_COLUMNS, BLOCK_ROWS, Factors, Simd, SimdOp, Sums, Tiles};
-use crate::{ImageLayout, Level, StorageType, ThreadPool};
+use crate::{Level, PackedLayout, StorageType, ThreadPool, WeightFormat};
 
 pub(super) const fn kernel<P: Bf16Expansion>() -> ConvKernel {
     ConvKernel {
@@ -35,7 +35,7 @@ pub(super) const fn kernel<P: Bf16Expansion>() -> ConvKernel {
         level: Level::Amx,
         numerics: P::NUMERICS,
         algorithm: algorithm::<P>(),
-        layout: P::LAYOUT,
+        layout: PackedLayout::new(P::LAYOUT, WeightFormat::Bf16),
         fits: |shape| {
             P::fits(shape)
                 && !shape.input.is_empty()
@@ -85,10 +85,8 @@ fn cost<P: Bf16Expansion>(shape: &ConvShape) -> f64 {
 fn run<P: Bf16Expansion>(conv: Conv<'_>, pool: &ThreadPool) {
     let shape = conv.shape;
     let planes = Planes::new::<P>(shape);
-    let input =
-        ImageLayout { channels: shape.input.words(), storage: StorageType::Float32, ..shape.input };
-    let in_floats = ConvShape { input, ..*shape };
-    let conv = Conv { shape: &in_floats, ..conv };
+    let in_words = ConvShape { input: shape.input.as_words(), ..*shape };
+    let conv = Conv { shape: &in_words, ..conv };
     conv.check(pack::packed_len::<P>(shape));
     let (job, input, scratch) = Job::new::<Avx512Bf16>(conv);
     let (taps, values) = scratch[..planes.scratch_len()].split_at_mut(planes.taps_len());

@@ -17,7 +17,8 @@ use crate::blocks::{copy_pixels, for_blocks};
 use crate::numerics::f32_to_bf16;
 use crate::simd::Simd;
 use crate::{
-    ImageLayout, NumericOptions, Padding, Precision, StorageType, ThreadPool, WeightFormat, Window,
+    ImageLayout, NumericOptions, PackedLayout, Padding, Precision, StorageType, ThreadPool,
+    WeightFormat, Window,
 };
 
 /// Cost of rounding one vector of inputs: it is read, and half of it written.
@@ -32,7 +33,7 @@ pub(super) const fn kernel<S: Simd>() -> ConvKernel {
             weight_storage: WeightFormat::Float32,
         },
         algorithm: Algorithm::direct("bf16"),
-        layout: "pairs of bf16",
+        layout: PackedLayout::new("pairs of bf16", WeightFormat::Bf16),
         fits: |_| true,
         cost: |shape| {
             let inputs = shape.input.pixels() * shape.input.channels.div_ceil(S::LANES);
@@ -61,10 +62,10 @@ fn input_is_bf16(shape: &ConvShape) -> bool {
 
 /// Returns the convolution in which a pair of input channels counts as one.
 fn paired_shape(shape: &ConvShape) -> ConvShape {
-    let ImageLayout { batch, height, width, channels, stride, .. } = shape.input;
+    let ImageLayout { batch, height, width, channels, .. } = shape.input;
     let pairs = ImageLayout::dense(batch, height, width, StorageType::Bf16.words(channels));
-    let stride = if input_is_bf16(shape) { stride } else { pairs.stride };
-    ConvShape { input: ImageLayout { stride, ..pairs }, ..*shape }
+    let input = if input_is_bf16(shape) { shape.input.as_words() } else { pairs };
+    ConvShape { input, ..*shape }
 }
 
 /// Packs rows of weights. A tap's odd last channel is paired with zero.
@@ -126,7 +127,7 @@ fn round_input<'a>(
     pool: &ThreadPool,
 ) -> &'a [f32] {
     let pairs = ImageLayout {
-        stride: StorageType::Bf16.words(layout.channels),
+        stride: StorageType::Bf16.pixel_len(layout.channels),
         storage: StorageType::Bf16,
         ..*layout
     };
@@ -155,7 +156,7 @@ fn padded_shape(shape: &ConvShape) -> Option<ConvShape> {
         (shape.output.width - 1) * window.stride[1] + window.kernel[1] <= width,
         "a window leaves the padded image"
     );
-    let stride = StorageType::Bf16.words(input.channels);
+    let stride = StorageType::Bf16.pixel_len(input.channels);
     let input = ImageLayout { height, width, stride, storage: StorageType::Bf16, ..input };
     Some(ConvShape { input, window: Window { padding: Padding::default(), ..window }, ..*shape })
 }
@@ -169,13 +170,12 @@ fn pad_and_round<'a>(
     pool: &ThreadPool,
 ) -> &'a [f32] {
     let (layout, padding) = (&shape.input, shape.window.padding);
-    let rounded = &mut scratch[..to.len()];
+    let (rounded, stride) = (&mut scratch[..to.len()], to.word_stride());
     for_blocks(to, to.width, rounded, pool, &|pixels, chunk| {
-        for (row, chunk) in (pixels.start / to.width..).zip(chunk.chunks_mut(to.width * to.stride))
-        {
+        for (row, chunk) in (pixels.start / to.width..).zip(chunk.chunks_mut(to.width * stride)) {
             let (n, y) = (row / to.height, (row % to.height).wrapping_sub(padding.top));
-            let (before, rest) = chunk.split_at_mut(padding.left * to.stride);
-            let (inside, behind) = rest.split_at_mut(layout.width * to.stride);
+            let (before, rest) = chunk.split_at_mut(padding.left * stride);
+            let (inside, behind) = rest.split_at_mut(layout.width * stride);
             before.fill(0.0);
             behind.fill(0.0);
             if y < layout.height {

@@ -7,8 +7,8 @@ use super::task_grid::{TaskGrid, Work};
 use super::tile::{Inputs, Job};
 use super::weight::Weight;
 use super::{ConvKernel, ConvShape, pack};
-use crate::ThreadPool;
 use crate::simd::{Simd, SimdOp};
+use crate::{PackedLayout, ThreadPool, WeightFormat};
 
 pub(super) const fn kernel<S: Simd>() -> ConvKernel {
     ConvKernel {
@@ -16,7 +16,7 @@ pub(super) const fn kernel<S: Simd>() -> ConvKernel {
         level: S::LEVEL,
         numerics: super::FLOAT32,
         algorithm: super::DIRECT,
-        layout: "panels",
+        layout: PackedLayout::new("panels", WeightFormat::Float32),
         fits: |_| true,
         cost: super::direct_cost::<S>,
         packed_len: pack::packed_len::<S>,

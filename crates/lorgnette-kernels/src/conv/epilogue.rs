@@ -77,7 +77,7 @@ impl Epilogue<'_> {
                 sums[r][v] = simd.clamp(low, high, sums[r][v]);
             }
         }
-        let ImageLayout { stride, storage, .. } = self.layout;
+        let (stride, storage) = (self.layout.word_stride(), self.layout.storage);
         let to = self.output.range_ptr(tile.word_range(ROWS, stride, storage));
         // SAFETY: all writes are in the range, and no other tile has these values.
         unsafe {
@@ -113,7 +113,7 @@ impl Epilogue<'_> {
         panel: usize,
     ) {
         let channel = panel * panel_width::<S>();
-        let ImageLayout { stride, storage, .. } = self.layout;
+        let (stride, storage) = (self.layout.word_stride(), self.layout.storage);
         let mut to = self.output.as_ptr().wrapping_add(pixel * stride + storage.words(channel));
         for _ in 0..ROWS {
             for line in 0..storage.words(VECS * S::LANES).div_ceil(CACHE_LINE) {
@@ -121,7 +121,9 @@ impl Epilogue<'_> {
             }
             to = to.wrapping_add(stride);
         }
-        let Some(Residual { values, stride, storage }) = self.residual else { return };
+        let Some(residual) = self.residual else { return };
+        let Residual { values, storage, .. } = residual;
+        let stride = residual.word_stride();
         let mut from = values.as_ptr().wrapping_add(pixel * stride + storage.words(channel));
         for _ in 0..ROWS {
             for line in 0..storage.words(VECS * S::LANES).div_ceil(CACHE_LINE) {
@@ -152,14 +154,15 @@ impl<S: Simd> VectorEpilogue<'_, S> {
             Some(scale) => simd.mul_add(sums, scale, self.bias),
             None => simd.add(sums, self.bias),
         };
-        if let Some(Residual { values, stride, storage }) = residual {
-            let at = pixel * stride + storage.words(first);
+        if let Some(residual) = residual {
+            let Residual { values, storage, .. } = residual;
+            let at = pixel * residual.word_stride() + storage.words(first);
             let values = &values[at..at + storage.words(count)];
             // SAFETY: the slice has `count` values.
             value = simd.add(value, unsafe { simd.load_typed(*storage, values.as_ptr(), count) });
         }
         let value = simd.clamp(self.low, self.high, value);
-        let at = pixel * layout.stride + layout.storage.words(first);
+        let at = pixel * layout.word_stride() + layout.storage.words(first);
         let to = output.range_ptr(at..at + layout.storage.words(count));
         // SAFETY: the range has room for `count` values, and no other tile has them.
         unsafe { simd.store_typed(layout.storage, to, value, count) };
@@ -210,7 +213,8 @@ impl<const PARTIAL: bool> OutputTile<PARTIAL> {
         residual: Residual<'_>,
         sums: &mut [[S::F; VECS]; ROWS],
     ) {
-        let Residual { values, stride, storage } = residual;
+        let Residual { values, storage, .. } = residual;
+        let stride = residual.word_stride();
         let from = values[self.word_range(ROWS, stride, storage)].as_ptr();
         for v in 0..VECS {
             for r in 0..ROWS {

@@ -5,9 +5,9 @@ use super::rows::ImplicitIm2col;
 use super::tile::Job;
 use super::weight::Weight;
 use super::{ConvKernel, ConvShape, direct, pack};
-use crate::ThreadPool;
 use crate::blocks::chunk;
 use crate::simd::Simd;
+use crate::{PackedLayout, ThreadPool, WeightFormat};
 
 /// Maximum number of pixels for which memory is the limit.
 pub(super) const MAX_PIXELS: usize = 3;
@@ -18,7 +18,7 @@ pub(super) const fn kernel<S: Simd>() -> ConvKernel {
         level: S::LEVEL,
         numerics: super::FLOAT32,
         algorithm: super::DIRECT,
-        layout: "panels",
+        layout: PackedLayout::new("panels", WeightFormat::Float32),
         fits: |shape| (1..=MAX_PIXELS).contains(&shape.output.pixels()),
         cost: super::direct_cost::<S>,
         packed_len: pack::packed_len::<S>,

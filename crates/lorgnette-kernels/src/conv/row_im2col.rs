@@ -8,9 +8,9 @@ use super::rows::{PixelOrigin, PixelOrigins, Rows, Tap, is_inside, locate};
 use super::task_grid::{TaskGrid, Work};
 use super::tile::{Inputs, Job};
 use super::{Conv, ConvKernel, ConvShape, pack};
-use crate::ThreadPool;
 use crate::blocks::SharedSlice;
 use crate::simd::{Simd, SimdOp};
+use crate::{PackedLayout, ThreadPool, WeightFormat};
 
 /// Maximum number of channels; with more, single taps are long enough.
 pub(super) const MAX_CHANNELS: usize = 8;
@@ -21,7 +21,7 @@ pub(super) const fn kernel<S: Simd>() -> ConvKernel {
         level: S::LEVEL,
         numerics: super::FLOAT32,
         algorithm: super::DIRECT,
-        layout: "panels",
+        layout: PackedLayout::new("panels", WeightFormat::Float32),
         fits: |shape| shape.taps() > 1 && shape.input.channels <= MAX_CHANNELS,
         cost: super::direct_cost::<S>,
         packed_len: pack::packed_len::<S>,

@@ -35,10 +35,10 @@ use self::transform::{MAX_OUTPUTS, MAX_POINTS, Transform1d};
 use self::weights::points;
 use super::epilogue::Epilogue;
 use super::{Algorithm, Conv, ConvKernel, ConvShape, ErrorClass, panel_width, with_weight_loads};
-use crate::ThreadPool;
 use crate::blocks::{SharedSlice, chunk};
 use crate::isa::CACHE_LINE;
 use crate::simd::{Simd, SimdOp};
+use crate::{PackedLayout, ThreadPool, WeightFormat};
 
 pub(super) const fn kernel<S: Simd, V: Transform1d, H: Transform1d>(
     name: &'static str,
@@ -48,7 +48,7 @@ pub(super) const fn kernel<S: Simd, V: Transform1d, H: Transform1d>(
         level: S::LEVEL,
         numerics: super::FLOAT32,
         algorithm: Algorithm { name, error_class: ErrorClass::F32, products: products::<V, H> },
-        layout: name,
+        layout: PackedLayout::new(name, WeightFormat::Float32),
         fits: fits::<V, H>,
         cost: cost::<S, V, H>,
         packed_len: weights::packed_len::<S, V, H>,
@@ -456,7 +456,8 @@ impl<V: Transform1d, H: Transform1d> Job<'_, V, H> {
         let channel = panel * panel_width::<S>() + v * S::LANES;
         let pixels = self.grid.pixels(self.grid.tile_coords(tile));
         for pixel in pixels.iter().flatten().flatten() {
-            let at = pixel * self.shape.output.stride + self.shape.output.storage.words(channel);
+            let at =
+                pixel * self.shape.output.word_stride() + self.shape.output.storage.words(channel);
             simd.prefetch_write(self.epilogue.output.as_ptr().wrapping_add(at));
         }
         let mut columns = [[simd.splat(0.0); MAX_OUTPUTS]; MAX_POINTS];

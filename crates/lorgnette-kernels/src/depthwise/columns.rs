@@ -4,15 +4,15 @@
 use std::ops::Range;
 
 use super::{Depthwise, DepthwiseKernel, DepthwiseShape, pack_rows, packed_len};
-use crate::ThreadPool;
 use crate::blocks::for_blocks;
 use crate::simd::{Simd, SimdOp};
+use crate::{PackedLayout, ThreadPool, WeightFormat};
 
 pub(super) const fn kernel<S: Simd>() -> DepthwiseKernel {
     DepthwiseKernel {
         name: "columns",
         level: S::LEVEL,
-        layout: "hwc",
+        layout: PackedLayout::new("hwc", WeightFormat::Float32),
         fits: |shape| shape.multiplier == 1 && S::is_available(),
         packed_len,
         pack_rows,
@@ -58,7 +58,7 @@ impl SimdOp for Rows<'_> {
         let layout = &call.shape.output;
         let inside = call.shape.window.interior_columns(call.shape.input.width, layout.width);
         for (i, row) in rows.enumerate() {
-            let output = &mut output[i * layout.width * layout.stride..];
+            let output = &mut output[i * layout.width * layout.word_stride()..];
             let row = Row::new(call, row);
             let all = 0..call.shape.window.kernel[1];
             for x in (0..inside.start).chain(inside.end..layout.width) {
@@ -130,7 +130,7 @@ impl<'a> Row<'a> {
                 self.output_values::<S, COLUMNS, false>(simd, block, kx.clone())
             };
             for (i, sum) in sums.into_iter().enumerate() {
-                let at = (x + i) * layout.stride + layout.storage.words(channel);
+                let at = (x + i) * layout.word_stride() + layout.storage.words(channel);
                 let output = &mut output[at..at + layout.storage.words(count)];
                 // SAFETY: the slice has room for `count` values.
                 unsafe { simd.store_typed(layout.storage, output.as_mut_ptr(), sum, count) };
@@ -183,7 +183,7 @@ impl<'a> Row<'a> {
         kx: Range<usize>,
     ) -> [S::F; COLUMNS] {
         let window = &self.call.shape.window;
-        let step = window.stride[1] * self.call.shape.input.stride;
+        let step = window.stride[1] * self.call.shape.input.word_stride();
         let mut sums = [simd.splat(0.0); COLUMNS];
         for ky in self.ky.clone() {
             for kx in kx.clone() {
@@ -219,7 +219,7 @@ impl<'a> Row<'a> {
         simd: S,
         block: ColumnBlock,
     ) -> [S::F; COLUMNS] {
-        let step = self.call.shape.input.stride;
+        let step = self.call.shape.input.word_stride();
         let mut sums = [simd.splat(0.0); COLUMNS];
         for ky in self.ky.clone() {
             // In bounds, as in `sums`.
@@ -257,7 +257,7 @@ impl<'a> Row<'a> {
         self.call
             .input
             .as_ptr()
-            .wrapping_offset(pixel * input.stride as isize)
+            .wrapping_offset(pixel * input.word_stride() as isize)
             .wrapping_add(block.channel)
     }
 }

@@ -12,7 +12,7 @@ use crate::fixtures::{SENTINEL, TestRng, assert_same, layout, output_size, same,
 /// Returns the layout with its values as bf16 and a gap between pixels.
 fn as_bf16(layout: &ImageLayout, gap: usize) -> ImageLayout {
     let storage = StorageType::Bf16;
-    ImageLayout { stride: storage.words(layout.channels) + gap, storage, ..*layout }
+    ImageLayout { stride: storage.pixel_len(layout.channels) + 2 * gap, storage, ..*layout }
 }
 
 /// Returns the layout with its values as float32.
@@ -57,7 +57,7 @@ fn check(
 
 /// Words between pixels are unchanged, and an odd last value is paired with zero.
 fn gaps_are_untouched(layout: &ImageLayout, values: &[f32]) {
-    for pixel in values.chunks(layout.stride) {
+    for pixel in values.chunks(layout.word_stride()) {
         let (own, between) = pixel.split_at(layout.storage.words(layout.channels));
         assert!(between.iter().all(|x| x.to_bits() == SENTINEL.to_bits()), "{layout:?}");
         assert!(

@@ -72,7 +72,7 @@ impl Plan {
 
     fn report_step(&self, step: &Step, kernel: &Kernel) -> StepReport {
         let read: usize = step.inputs.iter().map(|input| input.range().len()).sum();
-        let floats = step.storage.words(step.shape.iter().product()) + read;
+        let written = step.storage.words(step.shape.iter().product()) * size_of::<f32>();
         StepReport {
             name: step.name.clone(),
             kernel: kernel.name(),
@@ -82,7 +82,7 @@ impl Plan {
             flops: kernel.flops(),
             products: kernel.products(),
             weight_bytes: kernel.weight_bytes(),
-            activation_bytes: size_of::<f32>() * floats,
+            activation_bytes: read + written,
             group: None,
             time: None,
         }
@@ -99,7 +99,7 @@ impl Plan {
             flops: kernel.flops(),
             products: kernel.products(),
             weight_bytes: kernel.weight_bytes(),
-            activation_bytes: size_of::<f32>() * stage.floats(),
+            activation_bytes: stage.activation_bytes(),
             group: Some(group),
             time: None,
         }

@@ -14,7 +14,7 @@ use lorgnette_kernels::{ImageLayout, Level, RowTask, RowTasks, ThreadPool};
 
 use super::row_dependency::RowDependency;
 use super::row_kernel::RowKernel;
-use super::step_args::{MAX_INPUTS, StepArgs};
+use super::step_args::{MAX_INPUTS, StepArgs, WordArgs};
 
 /// Maximum number of stages of a group.
 pub(super) const MAX_STAGES: usize = 16;
@@ -27,7 +27,7 @@ pub(super) struct FusedGroup {
     row_block: usize,
     /// Alignment, in rows of the last result, of each thread's range.
     row_align: usize,
-    /// Floats of scratch of each thread, and the offset of the kernels' scratch in it.
+    /// Words of scratch of each thread, and the offset of the kernels' scratch in it.
     scratch_per_thread: usize,
     kernel_scratch_start: usize,
     /// The pool that the kernels run on: the calling thread.
@@ -68,11 +68,11 @@ impl Stage {
 }
 
 impl Stage {
-    /// Floats that it reads and writes, without weights.
-    pub(super) fn floats(&self) -> usize {
-        let floats = |map: &ImageLayout| map.pixels() * map.words();
-        floats(&self.dependency.from)
-            + floats(&self.dependency.to) * if self.residual.is_some() { 2 } else { 1 }
+    /// Bytes that it reads and writes, without weights.
+    pub(super) fn activation_bytes(&self) -> usize {
+        let bytes = |map: &ImageLayout| map.pixels() * map.words() * size_of::<f32>();
+        bytes(&self.dependency.from)
+            + bytes(&self.dependency.to) * if self.residual.is_some() { 2 } else { 1 }
     }
 }
 
@@ -109,20 +109,20 @@ impl FusedGroup {
         &self.stages
     }
 
-    /// Floats of scratch for `threads` threads.
+    /// Words of scratch for `threads` threads.
     pub(super) fn scratch_len(&self, threads: usize) -> usize {
         threads * self.scratch_per_thread
     }
 
     /// Computes the last result, without allocating.
     pub(super) fn run(&self, args: StepArgs<'_>) {
-        self.run_with_clock(args, None);
+        self.run_with_clock(args.into_words(), None);
     }
 
     /// As [`run`](Self::run), with each stage's share of the time.
     pub(super) fn run_timed(&self, args: StepArgs<'_>) -> Vec<Duration> {
         let (clock, started) = (Clock::default(), Instant::now());
-        self.run_with_clock(args, Some(&clock));
+        self.run_with_clock(args.into_words(), Some(&clock));
         let took = started.elapsed();
         let spent: Vec<f64> = clock
             .0
@@ -134,8 +134,8 @@ impl FusedGroup {
         spent.iter().map(|spent| took.mul_f64(spent / all.max(1.0))).collect()
     }
 
-    fn run_with_clock(&self, args: StepArgs<'_>, clock: Option<&Clock>) {
-        let StepArgs { level, pool, inputs, output, scratch } = args;
+    fn run_with_clock(&self, args: WordArgs<'_>, clock: Option<&Clock>) {
+        let WordArgs { level, pool, inputs, output, scratch } = args;
         let map = &self.last().dependency.to;
         // Ranges within a picture compute boundary rows twice; whole pictures do not.
         let count = if map.batch.is_multiple_of(pool.threads()) { 1 } else { pool.threads() };
@@ -230,7 +230,7 @@ impl Executor<'_> {
         kernel.run_rows(
             dependency,
             rows,
-            StepArgs { level: self.level, pool: single_thread, inputs, output, scratch },
+            WordArgs { level: self.level, pool: single_thread, inputs, output, scratch },
         );
     }
 }
@@ -317,12 +317,12 @@ impl MaxRows {
     }
 }
 
-/// Floats of a cache line.
+/// Words of a cache line.
 const LINE: usize = 16;
 
-/// Distance between rows in floats.
+/// Distance between rows in words.
 fn row_len(map: &ImageLayout) -> usize {
-    map.width * map.stride
+    map.width * map.word_stride()
 }
 
 /// Alignment, in rows of the result, of each thread's range, so that no stage computes a row group

@@ -7,7 +7,7 @@ use lorgnette_kernels::{
 };
 
 use super::row_kernel::RowKernel;
-use super::step_args::StepArgs;
+use super::step_args::{StepArgs, WordArgs};
 use crate::tensor::DType;
 
 /// A kernel with its parameters.
@@ -88,11 +88,12 @@ pub(super) enum Kernel {
 impl Kernel {
     /// Computes the output, without allocating.
     pub(super) fn run(&self, args: StepArgs<'_>) {
-        let StepArgs { level, pool, inputs: [first, second, third], .. } = args;
+        let args = args.into_words();
+        let WordArgs { level, pool, inputs: [first, second, third], .. } = args;
         let (x, output) = (first.unwrap_or_default(), args.output);
         let (second, third) = (second.unwrap_or_default(), third.unwrap_or_default());
         match self {
-            Self::RowWise(kernel) => kernel.run(StepArgs { output, ..args }),
+            Self::RowWise(kernel) => kernel.run(WordArgs { output, ..args }),
             Self::Binary { function, a, b, to, clamp } => {
                 let b = Operand { values: second, layout: *b };
                 match first {
@@ -207,7 +208,7 @@ impl Kernel {
         self.row_wise().and_then(RowKernel::numerics)
     }
 
-    /// Floats of scratch for a run on `threads` threads.
+    /// Words of scratch for a run on `threads` threads.
     pub(super) fn scratch_len(&self, threads: usize) -> usize {
         self.row_wise().map_or(0, |kernel| kernel.scratch_len(threads))
     }

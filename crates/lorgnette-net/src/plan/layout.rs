@@ -9,7 +9,7 @@ use std::ops::Range;
 use lorgnette_kernels::{Level, StorageType};
 
 use super::concatenation::channel_offsets;
-use super::memory::{Block, assign_ranges};
+use super::memory::{Block, LINE, assign_ranges};
 use super::row_fusion::FusedGroups;
 use super::storage_types::StorageTypes;
 use crate::error::{Error, Result};
@@ -31,17 +31,27 @@ pub(super) struct Layout<'a> {
     /// For nodes whose value is float32 but which some readers prefer as bf16, the place of the
     /// rounded copy.
     pub(super) bf16_copies: Vec<Option<Slot>>,
-    /// Length of the arena in floats.
+    /// Length of the arena in bytes.
     pub(super) arena_len: usize,
 }
 
 /// Pixel stride and storage type of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct PixelLayout {
-    /// Distance between pixels in floats.
+    /// Distance between pixels in elements.
     pub(super) stride: usize,
     /// The type of the stored values.
     pub(super) storage: StorageType,
+}
+
+impl PixelLayout {
+    /// The bytes of that many pixels of `channels`, up to the last value of the last one.
+    fn bytes(self, pixels: usize, channels: usize) -> usize {
+        let last = self.storage.pixel_len(channels);
+        pixels
+            .checked_sub(1)
+            .map_or(0, |before| (before * self.stride + last) * self.storage.size())
+    }
 }
 
 impl Layout<'_> {
@@ -69,10 +79,10 @@ impl Layout<'_> {
 /// The place of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Slot {
-    /// Offset in the arena, in floats.
+    /// Offset in the arena, in bytes.
     pub(super) start: usize,
     pub(super) pixel_layout: PixelLayout,
-    /// Floats from the first to the last.
+    /// Bytes from the first to the last.
     pub(super) len: usize,
 }
 
@@ -82,13 +92,11 @@ impl Slot {
     }
 }
 
-/// Floats of a cache line.
-const LINE: usize = 16;
-
 /// A part of a block, before blocks have places.
 #[derive(Clone, Copy, Debug)]
 struct Alias {
     block: usize,
+    /// In bytes.
     offset: usize,
     pixel_layout: PixelLayout,
 }
@@ -105,7 +113,7 @@ pub(super) fn assign_slots<'a>(
         analysis.assign(id, node);
     }
     let (ranges, arena_len) = assign_ranges(&analysis.blocks);
-    let needed = arena_len as u64 * size_of::<f32>() as u64;
+    let needed = arena_len as u64;
     if needed > options.memory_limit {
         let what = "running this network at this size".to_owned();
         return Err(Error::Memory { what, needed, limit: options.memory_limit });
@@ -115,9 +123,7 @@ pub(super) fn assign_slots<'a>(
         let (pixels, channels) =
             (fact.len().checked_div(fact.channels()).unwrap_or(0), fact.channels());
         let Alias { block, offset, pixel_layout } = alias;
-        let len = pixels
-            .checked_sub(1)
-            .map_or(0, |last| last * pixel_layout.stride + pixel_layout.storage.words(channels));
+        let len = pixel_layout.bytes(pixels, channels);
         Some(Slot { start: ranges[block].start + offset, pixel_layout, len })
     };
     Ok(Layout {
@@ -195,7 +201,7 @@ impl<'a> AliasAnalysis<'a> {
         };
         self.aliases[id.index()] = Some(alias);
         if self.storage.has_bf16_copy(id) {
-            let stride = StorageType::Bf16.words(fact.channels());
+            let stride = StorageType::Bf16.pixel_len(fact.channels());
             self.bf16_copies[id.index()] =
                 Some(self.allocate(id, PixelLayout { stride, storage: StorageType::Bf16 }));
         }
@@ -220,7 +226,8 @@ impl<'a> AliasAnalysis<'a> {
     /// Adds a block for a node.
     fn allocate(&mut self, id: NodeId, pixel_layout: PixelLayout) -> Alias {
         let fact = self.typed.fact(id);
-        let len = fact.len() / fact.channels().max(1) * pixel_layout.stride;
+        let pixels = fact.len() / fact.channels().max(1);
+        let len = pixels * pixel_layout.stride * pixel_layout.storage.size();
         self.blocks.push(Block { len, first: id.index(), last: self.last_read[id.index()] });
         Alias { block: self.blocks.len() - 1, offset: 0, pixel_layout }
     }
@@ -232,13 +239,14 @@ impl<'a> AliasAnalysis<'a> {
     fn pixel_layout(&self, id: NodeId, node: &Node) -> PixelLayout {
         let (fact, storage) = (self.typed.fact(id), self.storage.get(id));
         let dense = self.fetched[id.index()] || self.needs_dense[id.index()];
-        let floats = storage.words(fact.channels());
+        let pixel_len = storage.pixel_len(fact.channels());
         let l1_conflict_stride = self.level.isa().caches.l1_conflict_stride;
         let conflicts = fact.shape.len() == 4
-            && (floats * size_of::<f32>()).is_multiple_of(l1_conflict_stride)
+            && (pixel_len * storage.size()).is_multiple_of(l1_conflict_stride)
             && fact.len() > fact.channels();
         let padded = conflicts && !dense && can_write_padded_pixels(&node.op);
-        PixelLayout { stride: floats + if padded { LINE } else { 0 }, storage }
+        let padding = if padded { LINE / storage.size() } else { 0 };
+        PixelLayout { stride: pixel_len + padding, storage }
     }
 
     /// The pixel layouts of all values.
@@ -257,8 +265,9 @@ impl<'a> AliasAnalysis<'a> {
         let channels = self.typed.fact(input).channels();
         if free && (is_same_value || self.uses[input.index()] == 1) {
             // An alias may have another number of channels; its pixels have no padding.
-            let stride = if is_same_value { channels } else { alias.pixel_layout.stride };
-            let pixel_layout = PixelLayout { stride, ..alias.pixel_layout };
+            let PixelLayout { stride, storage } = alias.pixel_layout;
+            let stride = if is_same_value { storage.pixel_len(channels) } else { stride };
+            let pixel_layout = PixelLayout { stride, storage };
             self.aliases[input.index()] = Some(Alias { pixel_layout, ..alias });
         }
     }
@@ -269,7 +278,7 @@ impl<'a> AliasAnalysis<'a> {
             let part = self.typed.graph.node(input);
             let fits = alias.pixel_layout.storage == self.storage.get(input);
             if can_write_padded_pixels(&part.op) && fits && !self.fetched[input.index()] {
-                let offset = alias.offset + alias.pixel_layout.storage.words(offset);
+                let offset = alias.offset + offset * alias.pixel_layout.storage.size();
                 self.propagate_alias(input, Alias { offset, ..alias }, false);
             }
         }

@@ -26,8 +26,9 @@ use crate::graph::{Node, NodeId};
 pub(super) struct Lowered {
     pub(super) steps: Vec<Step>,
     pub(super) constants: Buffer,
-    /// The offset in `constants` of each constant that a step reads.
+    /// The byte offset in `constants` of each constant that a step reads.
     constant_offsets: Vec<Option<usize>>,
+    /// Bytes of each value as float32.
     lengths: Vec<usize>,
 }
 
@@ -190,7 +191,7 @@ impl<'a> Lowering<'a> {
         if let (Some(tensor), None) =
             (self.typed.graph.constant_of(id), self.constant_offsets[id.index()])
         {
-            self.constant_offsets[id.index()] = Some(self.constants.len());
+            self.constant_offsets[id.index()] = Some(self.constants.len() * size_of::<f32>());
             self.constants.extend(tensor.to_f32());
         }
     }
@@ -243,13 +244,13 @@ impl<'a> Lowering<'a> {
     /// Packs the weights on all threads and completes the steps.
     fn finish(self, pool: &ThreadPool) -> Result<Lowered> {
         let packed = pack_all(&self.pack_jobs, self.weight_cache, pool)?;
-        let mut constants = buffer(self.constants.len())?;
-        constants.copy_from_slice(&self.constants);
+        let mut constants = buffer(self.constants.len() * size_of::<f32>())?;
+        constants.values_mut().copy_from_slice(&self.constants);
         let mut lowered = Lowered {
             steps: Vec::with_capacity(self.pending_steps.len()),
             constants,
             constant_offsets: self.constant_offsets,
-            lengths: self.typed.facts.iter().map(Fact::len).collect(),
+            lengths: self.typed.facts.iter().map(|fact| fact.len() * size_of::<f32>()).collect(),
         };
         let mut open_groups = HashMap::new();
         for pending in self.pending_steps {

@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-/// A block of floats and its lifetime in steps, both ends included.
+/// A block of bytes and its lifetime in steps, both ends included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Block {
-    /// Length in floats.
+    /// Length in bytes.
     pub(super) len: usize,
     /// The first step that writes it.
     pub(super) first: usize,
@@ -13,11 +13,11 @@ pub(super) struct Block {
     pub(super) last: usize,
 }
 
-/// Floats of a cache line. Blocks are aligned to it.
-const LINE: usize = 16;
+/// Bytes of a cache line. Blocks are aligned to it.
+pub(super) const LINE: usize = 64;
 
 /// Assigns a range to each block, so that blocks of overlapping lifetimes do not overlap. Returns
-/// the ranges and the arena's length, in floats.
+/// the ranges and the arena's length, in bytes.
 ///
 /// Largest first, each at the lowest offset that is free for its whole lifetime. On all networks of
 /// TF-Slim the arena is within a few per cent of the lower bound.
@@ -80,7 +80,7 @@ mod tests {
     #[test]
     fn a_chain_needs_two_blocks() {
         let blocks: Vec<Block> =
-            (0..10).map(|i| Block { len: 160, first: i, last: i + 1 }).collect();
-        assert_eq!(assign_ranges(&blocks).1, 320);
+            (0..10).map(|i| Block { len: 640, first: i, last: i + 1 }).collect();
+        assert_eq!(assign_ranges(&blocks).1, 1280);
     }
 }

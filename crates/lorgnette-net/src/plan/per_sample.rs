@@ -13,6 +13,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use bytemuck::cast_slice;
 use lorgnette_kernels::{Buffer, ThreadPool};
 
 use super::convolutions::Convolution;
@@ -44,7 +45,7 @@ impl Plan {
             let mut fact = port.fact.clone();
             fact.shape[0] *= batch_size;
             let start = arena_len;
-            arena_len += fact.len();
+            arena_len += fact.len() * size_of::<f32>();
             Port { name: port.name.clone(), fact, buffer_ref: BufferRef::Arena(start..arena_len) }
         };
         let (inputs, outputs) = (
@@ -136,9 +137,9 @@ impl PerSample {
 struct BatchRun<'a> {
     per_sample: &'a PerSample,
     plan: &'a Plan,
-    inputs: &'a [f32],
+    inputs: &'a [u8],
     /// Locked only while one picture's outputs are copied.
-    outputs: Mutex<&'a mut [f32]>,
+    outputs: Mutex<&'a mut [u8]>,
     /// Activations of each thread.
     memory: &'a [Mutex<Activations>],
 }
@@ -148,7 +149,7 @@ impl<'a> BatchRun<'a> {
         let Activations { arena, per_sample: memory, .. } = activations;
         // Inputs come first in the arena.
         let (inputs, outputs) =
-            arena.split_at_mut(plan.inputs.iter().map(|port| port.fact.len()).sum());
+            arena.split_at_mut(plan.inputs.iter().map(|port| port.buffer_ref.range().len()).sum());
         Self { per_sample, plan, inputs, outputs: Mutex::new(outputs), memory }
     }
 
@@ -157,7 +158,8 @@ impl<'a> BatchRun<'a> {
         let mut own = self.memory[worker].lock().unwrap_or_else(PoisonError::into_inner);
         let sample_plan = &self.per_sample.sample_plan;
         for (batch_port, port) in self.plan.inputs.iter().zip(&sample_plan.inputs) {
-            own.input(port).copy_from_slice(&self.inputs[self.sample_range(batch_port, sample)]);
+            let values = &self.inputs[self.sample_range(batch_port, sample)];
+            own.input(port).copy_from_slice(cast_slice(values));
         }
         run(sample_plan, &mut own);
         let first = self.inputs.len();
@@ -165,11 +167,11 @@ impl<'a> BatchRun<'a> {
         for (batch_port, port) in self.plan.outputs.iter().zip(&sample_plan.outputs) {
             let sample_range = self.sample_range(batch_port, sample);
             outputs[sample_range.start - first..sample_range.end - first]
-                .copy_from_slice(own.output(sample_plan, port));
+                .copy_from_slice(cast_slice(own.output(sample_plan, port)));
         }
     }
 
-    /// The range of one picture in a port.
+    /// The bytes of one picture in a port.
     fn sample_range(&self, port: &Port, sample: usize) -> Range<usize> {
         // The ports of a batch are all in the arena.
         let range = port.buffer_ref.range();

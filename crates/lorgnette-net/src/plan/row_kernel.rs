@@ -9,7 +9,7 @@ use lorgnette_kernels::{
 };
 
 use super::row_dependency::RowDependency;
-use super::step_args::StepArgs;
+use super::step_args::WordArgs;
 use super::weight_cache::PackedWeights;
 
 /// One number for each channel, shared.
@@ -63,7 +63,7 @@ pub(super) struct UnaryStep {
 
 impl RowKernel {
     /// Computes the whole output, without allocating.
-    pub(super) fn run(&self, args: StepArgs<'_>) {
+    pub(super) fn run(&self, args: WordArgs<'_>) {
         match self {
             Self::Conv(step) => step.run(&step.shape, args),
             Self::Depthwise(step) => step.run(&step.shape, args),
@@ -100,7 +100,7 @@ impl RowKernel {
         &self,
         row_dependency: &RowDependency,
         rows: &Range<usize>,
-        args: StepArgs<'_>,
+        args: WordArgs<'_>,
     ) {
         let RowDependency { from: input, to: output, window, .. } = row_dependency.for_rows(rows);
         match self {
@@ -143,7 +143,7 @@ impl RowKernel {
         }
     }
 
-    /// Floats of scratch for a run on `threads` threads.
+    /// Words of scratch for a run on `threads` threads.
     pub(super) fn scratch_len(&self, threads: usize) -> usize {
         match self {
             Self::Conv(step) => (step.kernel.scratch_len)(&step.shape, threads),
@@ -151,7 +151,7 @@ impl RowKernel {
         }
     }
 
-    /// Floats of scratch for up to `max_rows` rows on one thread.
+    /// Words of scratch for up to `max_rows` rows on one thread.
     pub(super) fn rows_scratch_len(
         &self,
         row_dependency: &RowDependency,
@@ -189,7 +189,7 @@ impl RowKernel {
     pub(super) fn weight_bytes(&self) -> usize {
         match self {
             Self::Conv(ConvStep { packed, .. }) | Self::Depthwise(DepthwiseStep { packed, .. }) => {
-                packed.len() * size_of::<f32>()
+                packed.bytes().len()
             }
             Self::Pool(_) | Self::Affine(_) | Self::Unary(_) => 0,
         }
@@ -198,82 +198,90 @@ impl RowKernel {
 
 impl ConvStep {
     /// Computes a convolution of this shape.
-    fn run(&self, shape: &ConvShape, args: StepArgs<'_>) {
+    fn run(&self, shape: &ConvShape, args: WordArgs<'_>) {
         let residual = self.residual.map(|layout| Residual {
             values: args.input(1),
             stride: layout.stride,
             storage: layout.storage,
         });
+        let input = args.input(0);
+        let WordArgs { pool, output, scratch, .. } = args;
         let conv = Conv {
             shape,
-            input: args.input(0),
-            packed: &self.packed,
+            input,
+            packed: self.packed.words(),
             bias: self.bias.as_deref(),
             residual,
             clamp: self.clamp,
-            output: args.output,
-            scratch: args.scratch,
+            output,
+            scratch,
         };
-        (self.kernel.run)(conv, args.pool);
+        (self.kernel.run)(conv, pool);
     }
 }
 
 impl DepthwiseStep {
     /// Computes a depthwise convolution of this shape.
-    fn run(&self, shape: &DepthwiseShape, args: StepArgs<'_>) {
+    fn run(&self, shape: &DepthwiseShape, args: WordArgs<'_>) {
+        let input = args.input(0);
+        let WordArgs { pool, output, .. } = args;
         let depthwise = Depthwise {
             shape,
-            input: args.input(0),
-            packed: &self.packed,
+            input,
+            packed: self.packed.words(),
             bias: self.bias.as_deref(),
             clamp: self.clamp,
-            output: args.output,
+            output,
         };
-        (self.kernel.run)(depthwise, args.pool);
+        (self.kernel.run)(depthwise, pool);
     }
 }
 
-fn run_pool(shape: &PoolShape, args: StepArgs<'_>) {
+fn run_pool(shape: &PoolShape, args: WordArgs<'_>) {
     let x = args.input(0);
-    lorgnette_kernels::pool_window(args.level, shape, x, args.output, args.pool);
+    let WordArgs { level, pool, output, .. } = args;
+    lorgnette_kernels::pool_window(level, shape, x, output, pool);
 }
 
 impl AffineStep {
-    fn run(&self, from: &ImageLayout, to: &ImageLayout, args: StepArgs<'_>) {
+    fn run(&self, from: &ImageLayout, to: &ImageLayout, args: WordArgs<'_>) {
+        let input = args.input(0);
+        let WordArgs { level, pool, output, .. } = args;
         let affine = Affine {
             input_layout: *from,
-            input: args.input(0),
+            input,
             scale: self.scale.as_deref(),
             shift: self.shift.as_deref(),
             clamp: self.clamp,
             output_layout: *to,
-            output: args.output,
+            output,
         };
-        lorgnette_kernels::affine(args.level, affine, args.pool);
+        lorgnette_kernels::affine(level, affine, pool);
     }
 
-    fn run_in_place(&self, args: StepArgs<'_>) {
+    fn run_in_place(&self, args: WordArgs<'_>) {
+        let WordArgs { level, pool, output, .. } = args;
         let affine = AffineInPlace {
             layout: self.to,
             scale: self.scale.as_deref(),
             shift: self.shift.as_deref(),
             clamp: self.clamp,
-            values: args.output,
+            values: output,
         };
-        lorgnette_kernels::affine_in_place(args.level, affine, args.pool);
+        lorgnette_kernels::affine_in_place(level, affine, pool);
     }
 }
 
 impl UnaryStep {
-    fn run(&self, from: &ImageLayout, to: &ImageLayout, args: StepArgs<'_>) {
+    fn run(&self, from: &ImageLayout, to: &ImageLayout, args: WordArgs<'_>) {
         let x = args.input(0);
-        let StepArgs { level, pool, output, .. } = args;
+        let WordArgs { level, pool, output, .. } = args;
         let images = ImagePair::new(from, x, to, output);
         lorgnette_kernels::unary(level, self.function, images, pool);
     }
 
-    fn run_in_place(&self, args: StepArgs<'_>) {
-        let StepArgs { level, pool, output, .. } = args;
+    fn run_in_place(&self, args: WordArgs<'_>) {
+        let WordArgs { level, pool, output, .. } = args;
         lorgnette_kernels::unary_in_place(level, self.function, &self.to, output, pool);
     }
 }

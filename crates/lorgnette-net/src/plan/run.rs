@@ -3,6 +3,7 @@
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use bytemuck::{cast_slice, cast_slice_mut};
 use lorgnette_kernels::{Buffer, ThreadPool};
 
 use super::step_args::{MAX_INPUTS, StepArgs};
@@ -43,17 +44,17 @@ impl Activations {
     /// memory.
     pub fn input(&mut self, port: &Port) -> &mut [f32] {
         match &port.buffer_ref {
-            BufferRef::Arena(range) => &mut self.arena[range.clone()],
+            BufferRef::Arena(range) => cast_slice_mut(&mut self.arena[range.clone()]),
             BufferRef::Constant(_) => unreachable!("inputs lie in the arena"),
         }
     }
 
     /// The values of an output after a run.
     pub fn output<'a>(&'a self, plan: &'a Plan, port: &Port) -> &'a [f32] {
-        match &port.buffer_ref {
+        cast_slice(match &port.buffer_ref {
             BufferRef::Arena(range) => &self.arena[range.clone()],
             BufferRef::Constant(range) => &plan.constants[range.clone()],
-        }
+        })
     }
 }
 

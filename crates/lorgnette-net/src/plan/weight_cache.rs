@@ -2,11 +2,10 @@
 //! again.
 
 use std::collections::HashMap;
-use std::ops::Deref;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
-use lorgnette_kernels::Buffer;
+use lorgnette_kernels::{Buffer, PackedLayout};
 
 /// Identifies packed weights.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -29,21 +28,29 @@ pub(crate) enum PackedWeights {
 }
 
 impl PackedWeights {
-    /// Returns the floats of a mapped file, if they are aligned.
+    /// Returns the weights in a mapped file, if they are of whole and aligned words.
     pub(crate) fn mapped(bytes: Bytes) -> Option<Self> {
         let aligned = bytemuck::try_cast_slice::<u8, f32>(&bytes).is_ok();
         (aligned && cfg!(target_endian = "little")).then_some(Self::Mapped(bytes))
     }
-}
 
-impl Deref for PackedWeights {
-    type Target = [f32];
-
-    fn deref(&self) -> &[f32] {
+    /// The weights' bytes.
+    pub(crate) fn bytes(&self) -> &[u8] {
         match self {
             Self::Owned(buffer) => buffer,
-            Self::Mapped(bytes) => bytemuck::cast_slice(bytes),
+            Self::Mapped(bytes) => bytes,
         }
+    }
+
+    /// The weights as kernels take them: words of any content.
+    pub(crate) fn words(&self) -> &[f32] {
+        bytemuck::cast_slice(self.bytes())
+    }
+
+    /// True if they are of that length in bytes and aligned as a kernel's layout wants them.
+    fn fits(&self, layout: PackedLayout, len: usize) -> bool {
+        let bytes = self.bytes();
+        bytes.len() == len && bytes.as_ptr().addr().is_multiple_of(layout.alignment)
     }
 }
 
@@ -56,12 +63,12 @@ pub struct WeightCache {
 }
 
 impl WeightCache {
-    /// The cell of these weights, `len` floats, filled or to be filled.
-    pub(super) fn cell(&self, key: WeightKey, len: usize) -> WeightCell {
+    /// The cell of these weights, `len` bytes in a kernel's layout, filled or to be filled.
+    pub(super) fn cell(&self, key: WeightKey, layout: PackedLayout, len: usize) -> WeightCell {
         let mut cells = self.cells();
         let cell = cells.entry(key).or_default();
         // Weights of a damaged file have another length; they are packed again.
-        if cell.get().is_some_and(|packed| packed.len() != len) {
+        if cell.get().is_some_and(|packed| !packed.fits(layout, len)) {
             *cell = WeightCell::default();
         }
         cell.clone()
@@ -84,11 +91,7 @@ impl WeightCache {
 
     /// Bytes of all packed weights.
     pub fn bytes(&self) -> usize {
-        self.cells()
-            .values()
-            .filter_map(|cell| cell.get())
-            .map(|packed| packed.len() * size_of::<f32>())
-            .sum()
+        self.cells().values().filter_map(|cell| cell.get()).map(|packed| packed.bytes().len()).sum()
     }
 
     fn cells(&self) -> std::sync::MutexGuard<'_, HashMap<WeightKey, WeightCell>> {

@@ -138,18 +138,18 @@ pub(super) fn write(
 ) -> Result<()> {
     let mut start = 0;
     for (key, packed) in packed {
-        let entry = entry(key, start, size_of_val::<[f32]>(packed));
+        let entry = entry(key, start, packed.bytes().len());
         start = (entry.start + entry.length).next_multiple_of(LINE);
         header.weights.push(entry);
     }
-    write_entries(path, &header, packed.iter().map(|(_, packed)| &***packed))
+    write_entries(path, &header, packed.iter().map(|(_, packed)| packed.bytes()))
 }
 
 /// Writes the weights at the positions that the header lists.
 fn write_entries<'a>(
     path: &Path,
     header: &Header,
-    packed: impl Iterator<Item = &'a [f32]>,
+    packed: impl Iterator<Item = &'a [u8]>,
 ) -> Result<()> {
     let header = header.encode_to_vec();
     let length = u32::try_from(header.len()).map_err(|_| Error::Format {
@@ -164,7 +164,7 @@ fn write_entries<'a>(
         out.append(&header)?;
         out.pad(PAGE)?;
         packed.into_iter().try_for_each(|packed| {
-            out.append(bytemuck::cast_slice::<f32, u8>(packed))?;
+            out.append(packed)?;
             out.pad(LINE)
         })
     })
@@ -177,7 +177,7 @@ pub(super) fn write_unchecked(
     header: &Header,
     packed: &[(WeightKey, PackedWeights)],
 ) -> Result<()> {
-    write_entries(path, header, packed.iter().map(|(_, packed)| &**packed))
+    write_entries(path, header, packed.iter().map(|(_, packed)| packed.bytes()))
 }
 
 fn entry(key: &WeightKey, start: u64, bytes: usize) -> WeightEntry {

@@ -38,7 +38,7 @@ impl PackedMatrix {
         // Without AMX: training needs full precision, and one layout for any number of rows.
         let level = level.base_isa();
         let kernel = choose_conv(&shape, level, NumericOptions::default());
-        let values = Buffer::zeroed((kernel.packed_len)(&shape))
+        let values = Buffer::for_values::<f32>((kernel.packed_len)(&shape))
             .expect("memory for a matrix that is there twice");
         let mut packed = Self { level, inner, columns, values };
         packed.repack(right, transposed, pool);
@@ -50,7 +50,7 @@ impl PackedMatrix {
         let shape = shape(1, self.inner, self.columns);
         let kernel = choose_conv(&shape, self.level, NumericOptions::default());
         let filter = Filter { bytes: bytemuck::cast_slice(right), scale: None, transposed };
-        (kernel.pack_rows)(&shape, &filter, 0..shape.depth(), &mut self.values, pool);
+        (kernel.pack_rows)(&shape, &filter, 0..shape.depth(), self.values.values_mut(), pool);
     }
 
     /// Computes `left · right + bias + addend`.
@@ -60,7 +60,7 @@ impl PackedMatrix {
         let mut scratch = vec![0.0; (kernel.scratch_len)(&shape, pool.threads())];
         let storage = StorageType::Float32;
         let residual = sum.addend.map(|values| Residual { values, stride: self.columns, storage });
-        let (input, packed, clamp) = (sum.left, &*self.values, Clamp::NONE);
+        let (input, packed, clamp) = (sum.left, self.values.values(), Clamp::NONE);
         let conv = Conv {
             shape: &shape,
             input,

@@ -187,7 +187,7 @@ impl Planes {
             self.padded_index(1, plane % self.counts[1], columns.start) - self.window.padding.left;
         let pixel = (row_block.image * layout.height + y) * layout.width + x;
         let (input, stride) =
-            (&input[pixel * layout.stride..], self.window.stride[1] * layout.stride);
+            (&input[pixel * layout.word_stride()..], self.window.stride[1] * layout.word_stride());
         let pixels =
             PixelConversion { input, stride, channels: layout.words(), output, step: self.step };
         match layout.storage {

@@ -73,7 +73,7 @@ impl Recompute<'_> {
                 let pixel = (image * layout.height + row) * layout.width + column;
                 (
                     ky * window.kernel[1] + kx,
-                    &self.input[pixel * layout.stride..][..layout.channels],
+                    &self.input[pixel * layout.word_stride()..][..layout.channels],
                 )
             },
         )

@@ -70,7 +70,8 @@ impl<'a> TileGrid<'a> {
         for (row, offsets) in rows.iter().zip(&mut offsets).take(self.points[0]) {
             for (column, offset) in columns.iter().zip(offsets).take(self.points[1]) {
                 *offset = row.zip(*column).map(|(y, x)| {
-                    ((tile_coords.image * layout.height + y) * layout.width + x) * layout.stride
+                    ((tile_coords.image * layout.height + y) * layout.width + x)
+                        * layout.word_stride()
                 });
             }
         }

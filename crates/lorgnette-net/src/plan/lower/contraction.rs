@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use lorgnette_kernels::fallback;
 use lorgnette_kernels::{
     Buffer, ConvKernel, ConvShape, DepthwiseKernel, DepthwiseShape, Filter, ImageLayout,
-    ThreadPool, Window, choose_conv, choose_depthwise,
+    PackedLayout, ThreadPool, Window, choose_conv, choose_depthwise,
 };
 
 use super::super::kernel::Kernel;
@@ -32,7 +32,9 @@ pub(super) struct PackJob<'a> {
     filter: TensorOrLazy,
     epilogue: &'a Epilogue,
     transposed: bool,
+    /// Words of the packed weights.
     len: usize,
+    layout: PackedLayout,
     key: WeightKey,
     pack: Packer,
 }
@@ -69,16 +71,24 @@ impl<'a> Lowering<'a> {
             epilogue.scale.as_ref().map(|scale| scale.iter().map(|v| v.to_bits()).collect());
         let depthwise_as_dense =
             if matches!(pack, Packer::DepthwiseAsDense(..)) { " spread" } else { "" };
-        let layout = format!(
+        let name_of_layout = format!(
             "{} {layout} {:?} {transposed}{depthwise_as_dense}",
             self.level,
             weights.shape()
         );
-        let key = WeightKey { filter: name.clone(), layout, scale };
+        let key = WeightKey { filter: name.clone(), layout: name_of_layout, scale };
         if !self.pack_jobs.iter().any(|pack_job| pack_job.key == key) {
             self.reserve(len)?;
         }
-        self.pack_jobs.push(PackJob { filter: weights, epilogue, transposed, len, key, pack });
+        self.pack_jobs.push(PackJob {
+            filter: weights,
+            epilogue,
+            transposed,
+            len,
+            layout,
+            key,
+            pack,
+        });
         Ok(self.pack_jobs.len() - 1)
     }
 
@@ -252,7 +262,8 @@ impl PackJob<'_> {
 
     /// Packs the weights directly from their source.
     fn run(&self, pool: &ThreadPool) -> Result<Buffer> {
-        let mut packed = buffer(self.len)?;
+        let mut buffer = buffer(self.len * size_of::<f32>())?;
+        let packed = buffer.values_mut();
         if let Packer::DepthwiseAsDense(kernel, shape) = &self.pack {
             let filter = depthwise_as_dense(&self.filter.tensor()?, shape);
             let filter = Filter {
@@ -260,17 +271,17 @@ impl PackJob<'_> {
                 scale: self.epilogue.scale.as_deref(),
                 transposed: false,
             };
-            kernel.pack(shape, &filter, &mut packed);
-            return Ok(packed);
+            kernel.pack(shape, &filter, packed);
+            return Ok(buffer);
         }
         match &self.filter {
-            TensorOrLazy::Tensor(tensor) => self.pack(tensor, &mut packed, pool),
+            TensorOrLazy::Tensor(tensor) => self.pack(tensor, packed, pool),
             TensorOrLazy::Lazy(lazy) => match lazy.byte_range()?.filter(|_| !self.transposed) {
-                Some(byte_range) => self.pack_in_pieces(&byte_range, &mut packed, pool)?,
-                None => self.pack(&lazy.read()?, &mut packed, pool),
+                Some(byte_range) => self.pack_in_pieces(&byte_range, packed, pool)?,
+                None => self.pack(&lazy.read()?, packed, pool),
             },
         }
-        Ok(packed)
+        Ok(buffer)
     }
 
     fn pack(&self, weights: &Tensor, packed: &mut [f32], pool: &ThreadPool) {
@@ -368,7 +379,10 @@ pub(super) fn pack_all(
 ) -> Result<Vec<Arc<PackedWeights>>> {
     let cells: Vec<_> = pack_jobs
         .iter()
-        .map(|pack_job| weight_cache.cell(pack_job.key.clone(), pack_job.len))
+        .map(|pack_job| {
+            let bytes = pack_job.len * size_of::<f32>();
+            weight_cache.cell(pack_job.key.clone(), pack_job.layout, bytes)
+        })
         .collect();
     let failure = Mutex::new(None);
     let pack = |i: usize| {
@@ -390,9 +404,9 @@ pub(super) fn pack_all(
     Ok(cells.iter().map(|cell| cell.get().expect("packed above").clone()).collect())
 }
 
-/// Allocates floats for packed weights or constants.
+/// Allocates bytes for packed weights or constants.
 pub(super) fn buffer(len: usize) -> Result<Buffer> {
     let out_of_memory =
-        |_| Error::Memory { what: "the packed weights".into(), needed: len as u64 * 4, limit: 0 };
+        |_| Error::Memory { what: "the packed weights".into(), needed: len as u64, limit: 0 };
     Buffer::zeroed(len).map_err(out_of_memory)
 }

@@ -41,8 +41,8 @@ impl Lowering<'_> {
     fn join_channels(&mut self, id: NodeId, parts: &[NodeId], offsets: &[usize]) {
         let target = self.layout.slots[id.index()].clone().expect("a concatenation is computed");
         for (&part, offset) in parts.iter().zip(offsets) {
+            let offset = offset * target.pixel_layout.storage.size();
             let part_slot = self.layout.slots[part.index()].as_ref();
-            let offset = target.pixel_layout.storage.words(*offset);
             let in_place = part_slot.is_some_and(|slot| {
                 slot.start == target.start + offset && slot.pixel_layout == target.pixel_layout
             });
@@ -74,10 +74,11 @@ impl Lowering<'_> {
                 let from = ImageLayout::dense(1, 1, outer, channels);
                 self.copy(id, part, from, ImageLayout { stride, ..from }, offset);
             }
-            offset += channels;
+            offset += channels * size_of::<f32>();
         }
     }
 
+    /// Copies a part to its place, `offset` bytes from the start of the whole.
     fn copy(
         &mut self,
         id: NodeId,
@@ -88,7 +89,7 @@ impl Lowering<'_> {
     ) {
         self.place_constant(part);
         let start = self.layout.slots[id.index()].as_ref().map_or(0, |slot| slot.start) + offset;
-        let part_range = Some(start..start + to.len());
+        let part_range = Some(start..start + to.len() * size_of::<f32>());
         self.pending_steps.push(PendingStep {
             id,
             kernel: PendingKernel::Ready(Kernel::Copy { from, to }),
