@@ -126,7 +126,7 @@ def pools(cases):
 
 def elementwise(cases):
     """ADD, MUL, changes of scale, functions, softmax."""
-    for dtype, (kind, activation) in itertools.product((np.int8, np.uint8), (('Add', RELU6), ('Mul', NONE))):
+    for dtype, (kind, activation) in itertools.product((np.int8, np.uint8), (('Add', RELU6), ('Mul', NONE), ('Sub', RELU))):
         name, shape = np.dtype(dtype).name, (1, 8, 8, 5)
         lite = Drawing(f'{kind.lower()}_{name}', '')
         other = (0.0913, -20)
@@ -157,12 +157,36 @@ def elementwise(cases):
         cases.store(lite, operator='softmax', type=np.dtype(dtype).name, input_scale=np.float32(scale), beta=np.float32(beta))
 
 
+def functions(cases):
+    """HARD_SWISH, an uint8 CONCATENATION of another scale, MEAN of either scale."""
+    for dtype, (scale, output) in itertools.product((np.int8, np.uint8), ((0.0231, 0.0187), (0.061, 0.0519), (0.004, 0.0041))):
+        name = np.dtype(dtype).name
+        lite = Drawing(f'hard_swish_{name}_{scale}', '')
+        x = lite.feed(np.arange(256).astype(dtype).reshape(1, 256), scale=scale, zero=zero(dtype, INPUT[1]))
+        lite.fetch(lite.compute('HARD_SWISH', [x], None, dtype, scale=output, zero=zero(dtype, -40)))
+        cases.store(lite, operator='hard_swish', type=name, input_scale=np.float32(scale),
+                    input_zero=zero(dtype, INPUT[1]), output_scale=np.float32(output), output_zero=zero(dtype, -40))
+    lite = Drawing('concatenation_uint8', '')
+    x = lite.feed(np.arange(256).astype(np.uint8).reshape(1, 256), scale=INPUT[0], zero=zero(np.uint8, INPUT[1]))
+    lite.fetch(lite.compute('CONCATENATION', [x], options('Concatenation', axis=1), np.uint8, scale=0.0119, zero=zero(np.uint8, 20)))
+    cases.store(lite, operator='concatenation', type='uint8', input_scale=np.float32(INPUT[0]),
+                input_zero=zero(np.uint8, INPUT[1]), output_scale=np.float32(0.0119), output_zero=zero(np.uint8, 20))
+    for dtype, (scale, offset) in itertools.product((np.int8, np.uint8), (INPUT, (0.0119, -7))):
+        name = np.dtype(dtype).name
+        lite = Drawing(f'mean_{name}_{scale}', '')
+        x = lite.feed(integers(lite, 'input', (1, 7, 6, 5), dtype), scale=INPUT[0], zero=zero(dtype, INPUT[1]))
+        axes = lite.constant('axes', np.int32([1, 2]))
+        lite.fetch(lite.compute('MEAN', [x, axes], options('Reducer', keep_dims=True), dtype, scale=scale, zero=zero(dtype, offset)))
+        cases.store(lite, operator='mean', type=name, activation=NONE, input_scale=np.float32(INPUT[0]),
+                    input_zero=zero(dtype, INPUT[1]), output_scale=np.float32(scale), output_zero=zero(dtype, offset))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('out', type=pathlib.Path)
     arguments = parser.parse_args()
     cases = Cases()
-    for family in (convolutions, fully_connected, pools, elementwise):
+    for family in (convolutions, fully_connected, pools, elementwise, functions):
         family(cases)
     arguments.out.write_text('\n'.join(cases.lines) + '\n')
     count = sum(line.startswith('case ') for line in cases.lines)

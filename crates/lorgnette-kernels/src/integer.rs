@@ -4,21 +4,30 @@
 //! These are reference implementations, which define what faster kernels must give. Sums are exact
 //! and so do not depend on their order; all rounding of them is in [`Multiplier`].
 
+mod chunks;
 mod contraction;
 mod elementwise;
 mod fixed_point;
+mod mean;
+mod movement;
 mod multiplier;
 mod pooling;
 mod softmax;
+mod table;
+
+use bytemuck::Pod;
 
 pub use contraction::{IntegerConv, IntegerFilter, convolve, convolve_depthwise};
-pub use elementwise::{IntegerAdd, IntegerMul, add, multiply, requantize, table, table_of};
+pub use elementwise::{IntegerAdd, IntegerBinary, IntegerMul, IntegerOperand, integer_binary};
+pub use mean::IntegerMean;
+pub use movement::{ByteGather, dequantize, quantize};
 pub use multiplier::Multiplier;
 pub use pooling::{IntegerPool, average_pool, max_pool};
 pub use softmax::IntegerSoftmax;
+pub use table::{ByteTable, Scale};
 
 /// An 8-bit integer, signed or not.
-pub trait Byte: Copy {
+pub trait Byte: Pod + Send + Sync {
     /// The smallest.
     const MIN: i32;
     /// The largest.
@@ -26,6 +35,9 @@ pub trait Byte: Copy {
 
     /// The number itself.
     fn widen(self) -> i32;
+
+    /// The number's distance from a zero point of 8 bits.
+    fn centered(self, zero_point: i16) -> i16;
 
     /// The number with these low 8 bits.
     fn narrow(value: i32) -> Self;
@@ -35,10 +47,17 @@ impl Byte for i8 {
     const MIN: i32 = -128;
     const MAX: i32 = 127;
 
+    #[inline(always)]
     fn widen(self) -> i32 {
         i32::from(self)
     }
 
+    #[inline(always)]
+    fn centered(self, zero_point: i16) -> i16 {
+        i16::from(self).wrapping_sub(zero_point)
+    }
+
+    #[inline(always)]
     fn narrow(value: i32) -> Self {
         value as Self
     }
@@ -48,10 +67,17 @@ impl Byte for u8 {
     const MIN: i32 = 0;
     const MAX: i32 = 255;
 
+    #[inline(always)]
     fn widen(self) -> i32 {
         i32::from(self)
     }
 
+    #[inline(always)]
+    fn centered(self, zero_point: i16) -> i16 {
+        i16::from(self).wrapping_sub(zero_point)
+    }
+
+    #[inline(always)]
     fn narrow(value: i32) -> Self {
         value as Self
     }
@@ -86,6 +112,7 @@ impl OutputRange {
     }
 
     /// A rescaled sum as it is stored.
+    #[inline(always)]
     fn store<T: Byte>(self, value: i32) -> T {
         T::narrow(value.saturating_add(self.zero_point).max(self.low).min(self.high))
     }

@@ -4,11 +4,11 @@
 use std::collections::BTreeMap;
 
 use lorgnette_kernels::integer::{
-    Byte, IntegerAdd, IntegerConv, IntegerFilter, IntegerMul, IntegerPool, IntegerSoftmax,
-    Multiplier, OutputRange, add, average_pool, convolve, convolve_depthwise, max_pool, multiply,
-    requantize, table, table_of,
+    Byte, ByteTable, IntegerAdd, IntegerConv, IntegerFilter, IntegerMean, IntegerMul,
+    IntegerOperand, IntegerPool, IntegerSoftmax, Multiplier, OutputRange, Scale, average_pool,
+    convolve, convolve_depthwise, integer_binary, max_pool,
 };
-use lorgnette_kernels::{Padding, Window};
+use lorgnette_kernels::{Level, Padding, ThreadPool, Window};
 
 /// One operator: the words behind each name.
 struct Case {
@@ -86,7 +86,7 @@ impl Case {
         (0..outputs).map(multiplier).collect()
     }
 
-    fn contraction<T: Byte>(&self) -> Vec<T> {
+    fn contraction<T: Byte>(&self, level: Level, pool: &ThreadPool) -> Vec<T> {
         let output_shape = self.shape("output_shape");
         let mut output = vec![T::narrow(0); output_shape.iter().product()];
         let (values, bias) = (self.bytes::<T>("filter"), self.integers("bias"));
@@ -107,8 +107,8 @@ impl Case {
             output_shape,
         };
         match self.word("operator") {
-            "depthwise" => convolve_depthwise(conv, &filter),
-            _ => convolve(conv, &filter),
+            "depthwise" => convolve_depthwise(level, conv, &filter, pool),
+            _ => convolve(level, conv, &filter, pool),
         }
         output
     }
@@ -129,56 +129,92 @@ impl Case {
         output
     }
 
-    fn two<T: Byte>(&self) -> Vec<T> {
+    fn two<T: Byte>(&self, pool: &ThreadPool) -> Vec<T> {
         let (scales, zeros) = (self.floats("scales"), self.integers("zeros"));
         let (scales, zeros) = ([scales[0], scales[1]], [zeros[0], zeros[1]]);
-        let (scale, other) = (self.float("output_scale"), self.bytes::<T>("other"));
-        self.map(|input, output| match self.word("operator") {
-            "add" => {
-                add(
-                    &IntegerAdd::new(scales, zeros, scale, self.range::<T>()),
-                    input,
-                    &other,
-                    output,
-                );
-            }
-            _ => {
-                let how = IntegerMul::new(scales, zeros, scale, self.range::<T>());
-                multiply(&how, input, &other, output);
+        let (scale, range) = (self.float("output_scale"), self.range::<T>());
+        let other = self.bytes::<T>("other");
+        self.map(|input, output| {
+            let a = IntegerOperand { values: input, sources: None };
+            let b = IntegerOperand { values: &other, sources: None };
+            let add = IntegerAdd::new(scales, zeros, scale, range);
+            match self.word("operator") {
+                "add" => integer_binary(&add, a, b, output, pool),
+                "sub" => integer_binary(&add.subtracting(), a, b, output, pool),
+                _ => {
+                    let multiply = IntegerMul::new(scales, zeros, scale, range);
+                    integer_binary(&multiply, a, b, output, pool);
+                }
             }
         })
     }
 
-    fn function<T: Byte>(&self, function: impl Fn(f32) -> f32) -> Vec<T> {
-        let input = (self.float("input_scale"), self.integer("input_zero"));
-        let output = (self.float("output_scale"), self.integer("output_zero"));
-        let values = table_of(function, input, output);
-        self.map(|input, output| table(&values, input, output))
+    fn input_scale(&self) -> Scale {
+        Scale { scale: self.float("input_scale"), zero_point: self.integer("input_zero") }
     }
 
-    fn requantized<T: Byte, U: Byte>(&self) -> Vec<i32> {
-        let mut output = vec![U::narrow(0); self.values["output"].len()];
-        let factor = f64::from(self.float("input_scale")) / f64::from(self.float("output_scale"));
-        let (input, zero) = (self.bytes::<T>("input"), self.integer("input_zero"));
-        requantize(Multiplier::from_real(factor), zero, self.range::<U>(), &input, &mut output);
-        output.into_iter().map(U::widen).collect()
+    fn output_scale(&self) -> Scale {
+        Scale { scale: self.float("output_scale"), zero_point: self.integer("output_zero") }
     }
 
-    fn run<T: Byte>(&self) -> Vec<i32> {
+    /// Looks up the input in a table.
+    fn looked_up<T: Byte, U: Byte>(&self, table: &ByteTable, pool: &ThreadPool) -> Vec<i32> {
+        let input: Vec<u8> = self.bytes::<T>("input").iter().map(|x| x.widen() as u8).collect();
+        let mut output = vec![0; input.len()];
+        table.run(&input, &mut output, pool);
+        output.into_iter().map(|bits| U::narrow(i32::from(bits)).widen()).collect()
+    }
+
+    fn requantized<T: Byte, U: Byte>(&self, pool: &ThreadPool) -> Vec<i32> {
+        let (scale, range) = (self.float("output_scale"), self.range::<U>());
+        let table = ByteTable::requantize::<T, U>(self.input_scale(), scale, range);
+        self.looked_up::<T, U>(&table, pool)
+    }
+
+    fn function<T: Byte>(&self, function: impl Fn(f32) -> f32, pool: &ThreadPool) -> Vec<i32> {
+        let table = ByteTable::function::<T>(function, self.input_scale(), self.output_scale());
+        self.looked_up::<T, T>(&table, pool)
+    }
+
+    fn mean<T: Byte>(&self, pool: &ThreadPool) -> Vec<T> {
+        let [_, rows, columns, channels] = self.shape("input_shape");
+        let range = self.range::<T>();
+        let scale = self.float("output_scale");
+        let mean = IntegerMean::new(rows * columns, self.input_scale(), scale, range);
+        let sources: Vec<u32> = (0..channels)
+            .flat_map(|channel| (0..rows * columns).map(move |i| (i * channels + channel) as u32))
+            .collect();
+        self.map(|input, output| mean.run(&sources, input, output, pool))
+    }
+
+    fn run<T: Byte>(&self, level: Level, pool: &ThreadPool) -> Vec<i32> {
         let output: Vec<T> = match self.word("operator") {
-            "conv" | "depthwise" | "dense" => self.contraction(),
-            "average_pool_2d" => self.pool(average_pool),
-            "max_pool_2d" => self.pool(max_pool),
-            "add" | "mul" => self.two(),
-            "logistic" => self.function(|x| 1.0 / (1.0 + (-x).exp())),
-            "tanh" => self.function(f32::tanh),
+            "conv" | "depthwise" | "dense" => self.contraction(level, pool),
+            "average_pool_2d" => {
+                self.pool(|shape, input, output| average_pool(shape, input, output, pool))
+            }
+            "max_pool_2d" => self.pool(|shape, input, output| max_pool(shape, input, output, pool)),
+            "add" | "sub" | "mul" => self.two(pool),
+            "mean" => self.mean(pool),
+            "logistic" => return self.function::<T>(|x| 1.0 / (1.0 + (-x).exp()), pool),
+            "tanh" => return self.function::<T>(f32::tanh, pool),
+            "hard_swish" => {
+                let table = ByteTable::hard_swish::<T>(self.input_scale(), self.output_scale());
+                return self.looked_up::<T, T>(&table, pool);
+            }
+            "concatenation" => {
+                let table = ByteTable::join::<T>(self.input_scale(), self.output_scale());
+                return self.looked_up::<T, T>(&table, pool);
+            }
             "softmax" => {
                 let softmax = IntegerSoftmax::new(self.float("input_scale"), self.float("beta"));
                 let columns = self.shape("input_shape")[3];
-                self.map(|input, output| softmax.run(columns, input, output))
+                self.map(|input, output| softmax.run(columns, input, output, pool))
             }
-            "requantize" if self.word("target") == "int8" => return self.requantized::<T, i8>(),
-            "requantize" => return self.requantized::<T, u8>(),
+            "requantize" if self.word("target") == "int8" => {
+                return self.requantized::<T, i8>(pool);
+            }
+            "requantize" => return self.requantized::<T, u8>(pool),
             other => panic!("operator {other}"),
         };
         output.into_iter().map(T::widen).collect()
@@ -201,15 +237,22 @@ fn cases() -> Vec<Case> {
 #[test]
 fn every_operator_gives_litert_s_bytes() {
     let cases = cases();
-    assert!(cases.len() > 30, "the fixture is whole");
+    assert!(cases.len() > 40, "the fixture is whole");
     let mut failures = Vec::new();
-    for case in &cases {
-        let found = if case.word("type") == "int8" { case.run::<i8>() } else { case.run::<u8>() };
+    let pool = ThreadPool::new(2);
+    let levels = Level::available();
+    for (case, &level) in
+        cases.iter().flat_map(|case| levels.iter().map(move |level| (case, level)))
+    {
+        let found = match case.word("type") {
+            "int8" => case.run::<i8>(level, &pool),
+            _ => case.run::<u8>(level, &pool),
+        };
         let wanted = case.integers("output");
         assert_eq!(found.len(), wanted.len(), "{}", case.name);
         let apart = found.iter().zip(&wanted).filter(|(found, wanted)| found != wanted).count();
         if apart > 0 {
-            failures.push(format!("{}: {apart} of {}", case.name, wanted.len()));
+            failures.push(format!("{} ({level}): {apart} of {}", case.name, wanted.len()));
         }
     }
     assert!(failures.is_empty(), "bytes differ:\n{}", failures.join("\n"));

@@ -1,7 +1,12 @@
 //! Convolutions of 8-bit integers. A fully connected layer is one over a single pixel.
 
+use std::ops::Range;
+
+use super::chunks::for_chunks;
 use super::{Byte, Multiplier, OutputRange};
 use crate::shape::Window;
+use crate::simd::{Simd, SimdOp};
+use crate::{Level, ThreadPool};
 
 /// A filter, as TensorFlow Lite stores it.
 #[derive(Clone, Copy, Debug)]
@@ -9,7 +14,7 @@ pub struct IntegerFilter<'a, W> {
     /// `[output, rows, columns, input]`, or, for a depthwise convolution, `[rows, columns,
     /// output]`.
     pub values: &'a [W],
-    /// The integer that stands for zero.
+    /// The stored value that stands for zero.
     pub zero_point: i32,
     /// A summand for each output channel, in the scale of the sums; none if empty.
     pub bias: &'a [i32],
@@ -24,9 +29,9 @@ pub struct IntegerConv<'a, T> {
     pub input: &'a [T],
     /// The input's shape.
     pub input_shape: [usize; 4],
-    /// The integer that stands for zero in the input. The border around the picture is zero.
+    /// The stored value that stands for zero in the input, and in the padding around it.
     pub input_zero_point: i32,
-    /// How the filter moves.
+    /// The window.
     pub window: Window,
     /// How results are stored.
     pub range: OutputRange,
@@ -36,100 +41,206 @@ pub struct IntegerConv<'a, T> {
     pub output_shape: [usize; 4],
 }
 
-impl<T: Byte> IntegerConv<'_, T> {
+/// Output channels whose sums are computed together.
+const BLOCK: usize = 64;
+
+/// The sums of some output channels of a pixel.
+type Sums = [i32; BLOCK];
+
+/// What all pixels of a convolution share.
+struct Job<'a, T, W> {
+    input: &'a [T],
+    input_shape: [usize; 4],
+    input_zero_point: i16,
+    filter_zero_point: i16,
+    window: Window,
+    range: OutputRange,
+    output_shape: [usize; 4],
+    filter: &'a IntegerFilter<'a, W>,
+    products: Products,
+}
+
+/// Which input channels an output channel depends on.
+#[derive(Clone, Copy)]
+enum Products {
+    /// Those of its group.
+    Grouped {
+        /// Input channels of a group.
+        inputs: usize,
+        /// Output channels of a group.
+        outputs: usize,
+    },
+    /// One, which as many neighbouring output channels share.
+    Depthwise { multiplier: usize },
+}
+
+impl<'a, T: Byte, W: Byte> Job<'a, T, W> {
     /// Checks that slices are as long as their shapes say.
-    fn check<W>(&self, filter: &IntegerFilter<'_, W>, filter_len: usize) {
-        let outputs = self.output_shape[3];
-        assert_eq!(self.input.len(), self.input_shape.iter().product(), "the input's shape");
-        assert_eq!(self.output.len(), self.output_shape.iter().product(), "the output's shape");
-        assert_eq!(filter.values.len(), filter_len, "the filter's shape");
+    fn new(
+        conv: IntegerConv<'a, T>,
+        filter: &'a IntegerFilter<'a, W>,
+        products: Products,
+    ) -> (Self, &'a mut [T]) {
+        let IntegerConv { input, input_shape, window, range, output, output_shape, .. } = conv;
+        let outputs = output_shape[3];
+        assert_eq!(input.len(), input_shape.iter().product(), "the input's shape");
+        assert_eq!(output.len(), output_shape.iter().product(), "the output's shape");
         assert_eq!(filter.rescale.len(), outputs, "a factor for each output channel");
         assert!(filter.bias.is_empty() || filter.bias.len() == outputs, "a bias for each channel");
-        assert_eq!(self.input_shape[0], self.output_shape[0], "the batch");
+        assert_eq!(input_shape[0], output_shape[0], "the batch");
+        let job = Self {
+            input,
+            input_shape,
+            input_zero_point: zero_point(conv.input_zero_point),
+            filter_zero_point: zero_point(filter.zero_point),
+            window,
+            range,
+            output_shape,
+            filter,
+            products,
+        };
+        (job, output)
     }
 
-    /// The first channel of the pixel that a tap meets; `None` beyond the picture.
-    fn pixel(&self, [n, y, x]: [usize; 3], [tap_y, tap_x]: [usize; 2]) -> Option<usize> {
-        let Window { stride, dilation, padding, .. } = self.window;
+    /// Computes all pixels.
+    fn run(&self, level: Level, output: &mut [T], pool: &ThreadPool) {
+        let channels = self.output_shape[3];
+        for_chunks(output, channels, pool, &|pixels, output| {
+            level.dispatch(Pixels { job: self, pixels, output });
+        });
+    }
+
+    /// The first channel of the input pixel under a tap; `None` in the padding.
+    #[inline(always)]
+    fn pixel(&self, pixel: usize, tap: usize) -> Option<usize> {
+        let Window { kernel, stride, dilation, padding } = self.window;
+        let [_, output_rows, output_columns, _] = self.output_shape;
         let [_, rows, columns, channels] = self.input_shape;
+        let (line, x) = (pixel / output_columns, pixel % output_columns);
+        let (n, y) = (line / output_rows, line % output_rows);
+        let (tap_y, tap_x) = (tap / kernel[1], tap % kernel[1]);
         let row = (y * stride[0] + tap_y * dilation[0]).checked_sub(padding.top)?;
         let column = (x * stride[1] + tap_x * dilation[1]).checked_sub(padding.left)?;
         (row < rows && column < columns).then(|| ((n * rows + row) * columns + column) * channels)
     }
 
-    /// Calls `sums` with each pixel of the output and room for its channels' sums, and stores them.
-    fn each_pixel<W>(
-        self,
-        filter: &IntegerFilter<'_, W>,
-        sums: impl Fn(&Self, [usize; 3], &mut [i32]),
-    ) {
-        let [batch, rows, columns, channels] = self.output_shape;
-        let mut room = vec![0i32; channels];
-        for pixel in 0..batch * rows * columns {
-            let place = [pixel / (rows * columns), pixel / columns % rows, pixel % columns];
-            room.fill(0);
-            if !filter.bias.is_empty() {
-                room.copy_from_slice(filter.bias);
+    /// Adds the products of one tap to the sums of output channels.
+    #[inline(always)]
+    fn add_tap(&self, pixel: usize, tap: usize, outputs: Range<usize>, sums: &mut Sums) {
+        let taps = self.window.kernel[0] * self.window.kernel[1];
+        let (x_zero, w_zero) = (self.input_zero_point, self.filter_zero_point);
+        match self.products {
+            Products::Grouped { inputs, outputs: group_outputs } => {
+                for (sum, output) in sums.iter_mut().zip(outputs) {
+                    let first = pixel + output / group_outputs * inputs;
+                    let values = &self.input[first..first + inputs];
+                    let weights = &self.filter.values[(output * taps + tap) * inputs..][..inputs];
+                    // One sum for each loop: the compiler turns it into vectors of products.
+                    let mut products = 0i32;
+                    for (x, w) in values.iter().zip(weights) {
+                        let (x, w) = (x.centered(x_zero), w.centered(w_zero));
+                        products = products.wrapping_add(i32::from(x) * i32::from(w));
+                    }
+                    *sum = sum.wrapping_add(products);
+                }
             }
-            sums(&self, place, &mut room);
-            let to = &mut self.output[pixel * channels..][..channels];
-            for ((to, &sum), rescale) in to.iter_mut().zip(&room).zip(filter.rescale) {
-                *to = self.range.store(rescale.apply(sum));
+            Products::Depthwise { multiplier: 1 } => {
+                let values = &self.input[pixel..][outputs.clone()];
+                let weights = &self.filter.values[tap * self.output_shape[3]..][outputs];
+                for ((sum, x), w) in sums.iter_mut().zip(values).zip(weights) {
+                    let (x, w) = (x.centered(x_zero), w.centered(w_zero));
+                    *sum = sum.wrapping_add(i32::from(x) * i32::from(w));
+                }
+            }
+            Products::Depthwise { multiplier } => {
+                let weights = &self.filter.values[tap * self.output_shape[3]..];
+                for (sum, output) in sums.iter_mut().zip(outputs) {
+                    let x = self.input[pixel + output / multiplier].centered(x_zero);
+                    let w = weights[output].centered(w_zero);
+                    *sum = sum.wrapping_add(i32::from(x) * i32::from(w));
+                }
             }
         }
     }
 }
 
+/// Some pixels of the output.
+struct Pixels<'a, T, W> {
+    job: &'a Job<'a, T, W>,
+    pixels: Range<usize>,
+    output: &'a mut [T],
+}
+
+impl<T: Byte, W: Byte> SimdOp for Pixels<'_, T, W> {
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) {
+        let Self { job, pixels, output } = self;
+        let channels = job.output_shape[3];
+        let taps = job.window.kernel[0] * job.window.kernel[1];
+        for (pixel, output) in pixels.zip(output.chunks_exact_mut(channels)) {
+            for first in (0..channels).step_by(BLOCK) {
+                let outputs = first..channels.min(first + BLOCK);
+                let mut sums = [0; BLOCK];
+                if let Some(bias) = job.filter.bias.get(outputs.clone()) {
+                    sums[..bias.len()].copy_from_slice(bias);
+                }
+                for tap in 0..taps {
+                    if let Some(from) = job.pixel(pixel, tap) {
+                        job.add_tap(from, tap, outputs.clone(), &mut sums);
+                    }
+                }
+                let rescale = &job.filter.rescale[outputs.clone()];
+                for ((to, &sum), rescale) in output[outputs].iter_mut().zip(&sums).zip(rescale) {
+                    *to = job.range.store(rescale.apply(sum));
+                }
+            }
+        }
+    }
+}
+
+/// Converts a zero point, which is within the range of an 8-bit type.
+fn zero_point(value: i32) -> i16 {
+    assert!((-128..=255).contains(&value), "a zero point of {value}");
+    value as i16
+}
+
 /// Convolves; input channels that are a multiple of the filter's are as many groups.
 ///
 /// # Panics
-/// If slices are not as long as shapes say.
-pub fn convolve<T: Byte, W: Byte>(conv: IntegerConv<'_, T>, filter: &IntegerFilter<'_, W>) {
+/// If slices are not as long as shapes say, or a zero point is beyond 8 bits.
+pub fn convolve<T: Byte, W: Byte>(
+    level: Level,
+    conv: IntegerConv<'_, T>,
+    filter: &IntegerFilter<'_, W>,
+    pool: &ThreadPool,
+) {
     let (channels, outputs) = (conv.input_shape[3], conv.output_shape[3]);
-    let [height, width] = conv.window.kernel;
-    let taps = height * width;
-    let group = filter.values.len().checked_div(taps * outputs).unwrap_or(0);
-    conv.check(filter, outputs * taps * group);
-    assert!(group > 0 && channels.is_multiple_of(group), "groups of channels");
-    let groups = channels / group;
-    assert!(outputs.is_multiple_of(groups), "groups of output channels");
-    conv.each_pixel(filter, |conv, place, sums| {
-        for tap in 0..taps {
-            let Some(pixel) = conv.pixel(place, [tap / width, tap % width]) else { continue };
-            for (output, sum) in sums.iter_mut().enumerate() {
-                let first = pixel + output / (outputs / groups) * group;
-                let inputs = &conv.input[first..][..group];
-                let weights = &filter.values[(output * taps + tap) * group..][..group];
-                let products = inputs.iter().zip(weights).map(|(x, w)| {
-                    (x.widen() - conv.input_zero_point) * (w.widen() - filter.zero_point)
-                });
-                *sum = products.fold(*sum, i32::wrapping_add);
-            }
-        }
-    });
+    let taps = conv.window.kernel[0] * conv.window.kernel[1];
+    let inputs = filter.values.len().checked_div(taps * outputs).unwrap_or(0);
+    assert_eq!(filter.values.len(), outputs * taps * inputs, "the filter's shape");
+    assert!(inputs > 0 && channels.is_multiple_of(inputs), "groups of channels");
+    let groups = channels / inputs;
+    assert!(groups > 0 && outputs.is_multiple_of(groups), "groups of output channels");
+    let products = Products::Grouped { inputs, outputs: outputs / groups };
+    let (job, output) = Job::new(conv, filter, products);
+    job.run(level, output, pool);
 }
 
 /// Convolves each channel with filters of its own, as many as output channels are a multiple.
 ///
 /// # Panics
-/// If slices are not as long as shapes say.
+/// If slices are not as long as shapes say, or a zero point is beyond 8 bits.
 pub fn convolve_depthwise<T: Byte, W: Byte>(
+    level: Level,
     conv: IntegerConv<'_, T>,
     filter: &IntegerFilter<'_, W>,
+    pool: &ThreadPool,
 ) {
     let (channels, outputs) = (conv.input_shape[3], conv.output_shape[3]);
-    let [height, width] = conv.window.kernel;
-    conv.check(filter, height * width * outputs);
+    let taps = conv.window.kernel[0] * conv.window.kernel[1];
+    assert_eq!(filter.values.len(), taps * outputs, "the filter's shape");
     assert!(channels > 0 && outputs.is_multiple_of(channels), "a multiple of the channels");
-    let multiplier = outputs / channels;
-    conv.each_pixel(filter, |conv, place, sums| {
-        for tap in 0..height * width {
-            let Some(pixel) = conv.pixel(place, [tap / width, tap % width]) else { continue };
-            for (output, sum) in sums.iter_mut().enumerate() {
-                let x = conv.input[pixel + output / multiplier].widen() - conv.input_zero_point;
-                let w = filter.values[tap * outputs + output].widen() - filter.zero_point;
-                *sum = sum.wrapping_add(x * w);
-            }
-        }
-    });
+    let products = Products::Depthwise { multiplier: outputs / channels };
+    let (job, output) = Job::new(conv, filter, products);
+    job.run(level, output, pool);
 }

@@ -1,17 +1,42 @@
-//! Sums and products of two 8-bit values, changes of scale, and functions by table.
+//! Sums, differences and products of two 8-bit values.
 
+use super::chunks::for_chunks;
 use super::{Byte, Multiplier, OutputRange};
+use crate::ThreadPool;
 
 /// Bits that summands are shifted by, so that their scales are met more exactly.
 const ADD_SHIFT: i32 = 20;
 
-/// An addition of values of different scales.
+/// An operand, and how its values become those of the result.
+#[derive(Clone, Copy, Debug)]
+pub struct IntegerOperand<'a, T> {
+    /// Its values.
+    pub values: &'a [T],
+    /// For each result the index of its value; none if the operand has the result's shape.
+    pub sources: Option<&'a [u32]>,
+}
+
+impl<T: Byte> IntegerOperand<'_, T> {
+    fn at(&self, index: usize) -> i32 {
+        self.values[self.sources.map_or(index, |sources| sources[index] as usize)].widen()
+    }
+}
+
+/// A function of two 8-bit values.
+pub trait IntegerBinary: Sync {
+    /// Returns the stored result for two stored values.
+    fn apply<T: Byte>(&self, a: i32, b: i32) -> T;
+}
+
+/// An addition or a subtraction of values of different scales.
 #[derive(Clone, Copy, Debug)]
 pub struct IntegerAdd {
     zero_points: [i32; 2],
     inputs: [Multiplier; 2],
     output: Multiplier,
     range: OutputRange,
+    /// −1 for a subtraction.
+    sign: i32,
 }
 
 impl IntegerAdd {
@@ -29,21 +54,23 @@ impl IntegerAdd {
             inputs: scales.map(|scale| Multiplier::from_real(f64::from(scale) / twice_largest)),
             output: Multiplier::from_real(output),
             range,
+            sign: 1,
         }
     }
 
-    fn apply<T: Byte>(&self, values: [T; 2]) -> T {
-        let scaled = |i: usize| {
-            self.inputs[i].apply((values[i].widen() - self.zero_points[i]) * (1 << ADD_SHIFT))
-        };
-        self.range.store(self.output.apply(scaled(0) + scaled(1)))
+    /// Returns the subtraction of the second input.
+    #[must_use]
+    pub fn subtracting(self) -> Self {
+        Self { sign: -1, ..self }
     }
 }
 
-/// Adds two tensors of one shape.
-pub fn add<T: Byte>(how: &IntegerAdd, a: &[T], b: &[T], output: &mut [T]) {
-    for ((to, &a), &b) in output.iter_mut().zip(a).zip(b) {
-        *to = how.apply([a, b]);
+impl IntegerBinary for IntegerAdd {
+    fn apply<T: Byte>(&self, a: i32, b: i32) -> T {
+        let scaled = |i: usize, value: i32| {
+            self.inputs[i].apply((value - self.zero_points[i]) * (1 << ADD_SHIFT))
+        };
+        self.range.store(self.output.apply(scaled(0, a) + self.sign * scaled(1, b)))
     }
 }
 
@@ -69,47 +96,27 @@ impl IntegerMul {
     }
 }
 
-/// Multiplies two tensors of one shape.
-pub fn multiply<T: Byte>(how: &IntegerMul, a: &[T], b: &[T], output: &mut [T]) {
-    for ((to, a), b) in output.iter_mut().zip(a).zip(b) {
-        let product = (a.widen() - how.zero_points[0]) * (b.widen() - how.zero_points[1]);
-        *to = how.range.store(how.output.apply(product));
+impl IntegerBinary for IntegerMul {
+    fn apply<T: Byte>(&self, a: i32, b: i32) -> T {
+        let product = (a - self.zero_points[0]) * (b - self.zero_points[1]);
+        self.range.store(self.output.apply(product))
     }
 }
 
-/// Stores values in another scale, zero point or type; `factor` is the input's scale over the
-/// output's.
-pub fn requantize<T: Byte, U: Byte>(
-    factor: Multiplier,
-    zero_point: i32,
-    range: OutputRange,
-    input: &[T],
-    output: &mut [U],
-) {
-    for (to, from) in output.iter_mut().zip(input) {
-        *to = range.store(factor.apply(from.widen() - zero_point));
-    }
-}
-
-/// Returns the values of a function for all 256 inputs, from the type's smallest on.
+/// Applies a function to each pair of values.
 ///
-/// `input` and `output` are scales and zero points.
-pub fn table_of<T: Byte>(
-    function: impl Fn(f32) -> f32,
-    input: (f32, i32),
-    output: (f32, i32),
-) -> [T; 256] {
-    let inverse_scale = 1.0 / output.0;
-    std::array::from_fn(|i| {
-        let value = input.0 * (T::MIN + i as i32 - input.1) as f32;
-        let stored = (function(value) * inverse_scale).round() + output.1 as f32;
-        T::narrow((stored as i32).clamp(T::MIN, T::MAX))
-    })
-}
-
-/// Looks each value up in a table of [`table_of`].
-pub fn table<T: Byte>(table: &[T; 256], input: &[T], output: &mut [T]) {
-    for (to, from) in output.iter_mut().zip(input) {
-        *to = table[(from.widen() - T::MIN) as usize];
-    }
+/// # Panics
+/// If an operand has fewer values than the output, or than its sources say.
+pub fn integer_binary<T: Byte>(
+    function: &impl IntegerBinary,
+    a: IntegerOperand<'_, T>,
+    b: IntegerOperand<'_, T>,
+    output: &mut [T],
+    pool: &ThreadPool,
+) {
+    for_chunks(output, 1, pool, &|range, chunk| {
+        for (index, to) in range.zip(chunk) {
+            *to = function.apply(a.at(index), b.at(index));
+        }
+    });
 }

@@ -1,20 +1,45 @@
 //! Fixed-point numbers of 32 bits, as the gemmlowp library defines them.
 
 /// Returns `a · b / 2³¹`, rounded, halves upward, saturated.
+///
+/// gemmlowp adds a half that depends on the sign and divides towards zero, which is the same.
+#[inline(always)]
 pub(super) fn doubling_high_product(a: i32, b: i32) -> i32 {
     if a == i32::MIN && b == i32::MIN {
         return i32::MAX;
     }
-    let product = i64::from(a) * i64::from(b);
-    let nudge = if product >= 0 { 1 << 30 } else { 1 - (1 << 30) };
-    ((product + nudge) / (1i64 << 31)) as i32
+    ((i64::from(a) * i64::from(b) + (1 << 30)) >> 31) as i32
 }
 
 /// Returns `x / 2^exponent`, halves away from zero; `exponent` is from 0 to 31.
+#[inline(always)]
 pub(super) fn divide_by_power_of_two(x: i32, exponent: i32) -> i32 {
     let mask = ((1i64 << exponent) - 1) as i32;
     let threshold = (mask >> 1) + i32::from(x < 0);
     (x >> exponent) + i32::from(x & mask > threshold)
+}
+
+/// Returns `a · b / 2¹⁵`, rounded, halves upward, saturated.
+pub(super) fn rounding_doubling_high_product_16(a: i16, b: i16) -> i16 {
+    if a == i16::MIN && b == i16::MIN {
+        return i16::MAX;
+    }
+    let product = i32::from(a) * i32::from(b);
+    let nudge = if product >= 0 { 1 << 14 } else { 1 - (1 << 14) };
+    ((product + nudge) / (1 << 15)) as i16
+}
+
+/// Returns `a · b / 2¹⁵` without its fraction, saturated.
+pub(super) fn doubling_high_product_16(a: i16, b: i16) -> i16 {
+    if a == i16::MIN && b == i16::MIN {
+        return i16::MAX;
+    }
+    (i32::from(a) * i32::from(b) / (1 << 15)) as i16
+}
+
+/// Returns `x · 2^exponent`, saturated; `exponent` is from 0 to 31.
+pub(super) fn times_power_of_two_16(x: i16, exponent: i32) -> i16 {
+    (i64::from(x) << exponent).clamp(i64::from(i16::MIN), i64::from(i16::MAX)) as i16
 }
 
 /// Returns `x · 2^exponent`, saturated.

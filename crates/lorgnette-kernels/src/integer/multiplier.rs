@@ -49,9 +49,16 @@ impl Multiplier {
         Self::from_real(f64::from(input_scale * filter_scale) / f64::from(output_scale))
     }
 
+    /// Returns the mantissa rounded to 15 bits.
+    pub(super) fn mantissa_16(self) -> i16 {
+        const HALF: i32 = 1 << 15;
+        (self.mantissa.saturating_add(HALF) >> 16) as i16
+    }
+
     /// Returns `x` times the factor, rounded twice, as TensorFlow Lite's reference kernels do: the
     /// product with the mantissa, halves upward, and then what is shifted to the right, halves away
     /// from zero. `x · 2^shift` wraps if it does not fit.
+    #[inline(always)]
     pub fn apply(self, x: i32) -> i32 {
         let left = x.wrapping_mul(1 << self.shift.max(0));
         divide_by_power_of_two(doubling_high_product(left, self.mantissa), (-self.shift).max(0))

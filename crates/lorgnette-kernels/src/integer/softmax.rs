@@ -1,9 +1,11 @@
 //! Softmax in fixed-point numbers.
 
+use super::chunks::for_chunks;
 use super::fixed_point::{
     divide_by_power_of_two, doubling_high_product, exp_of_negative, reciprocal_of_one_plus,
 };
 use super::{Byte, Multiplier};
+use crate::ThreadPool;
 
 /// Bits before the point of the differences that are exponentiated.
 const DIFFERENCE_BITS: i32 = 5;
@@ -33,10 +35,13 @@ impl IntegerSoftmax {
     }
 
     /// Computes the softmax of each row of `columns` values.
-    pub fn run<T: Byte>(&self, columns: usize, input: &[T], output: &mut [T]) {
-        for (row, to) in input.chunks_exact(columns).zip(output.chunks_exact_mut(columns)) {
-            self.row(row, to);
-        }
+    pub fn run<T: Byte>(&self, columns: usize, input: &[T], output: &mut [T], pool: &ThreadPool) {
+        for_chunks(output, columns, pool, &|rows, output| {
+            let input = &input[rows.start * columns..rows.end * columns];
+            for (row, to) in input.chunks_exact(columns).zip(output.chunks_exact_mut(columns)) {
+                self.row(row, to);
+            }
+        });
     }
 
     fn row<T: Byte>(&self, row: &[T], output: &mut [T]) {
