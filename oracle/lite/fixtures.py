@@ -42,9 +42,10 @@ class Fixtures:
         self.only, self.lines = only, []
 
     @contextlib.contextmanager
-    def case(self, name, what):
-        """`with fixtures.case(name, sentence) as lite:` draws one file; leaving the block stores it."""
+    def case(self, name, what, tolerance=None):
+        """`with fixtures.case(name, sentence) as lite:` draws one file; leaving the block stores it. A `tolerance` of 0 asks for the same bytes."""
         drawing = Drawing(name, what)
+        drawing.tolerance = tolerance
         yield drawing
         if self.only is None or self.only in name:
             self.store(drawing)
@@ -65,23 +66,31 @@ class Fixtures:
         answers = {drawing.tensors[index].name: interpreter.get_tensor(index) for index in drawing.outputs}
         self.lines.append(dict(
             name=drawing.name, graph=path.name, feeds=self.arrays(f'{drawing.name}.inputs', drawing.feeds),
-            fetches=self.arrays(f'{drawing.name}.outputs', answers), what=drawing.what))
+            fetches=self.arrays(f'{drawing.name}.outputs', answers), what=drawing.what,
+            **({} if drawing.tolerance is None else {'tolerance': drawing.tolerance})))
 
     def write(self, drawing):
         """Writes a file that nothing is computed of, under its name."""
         (self.folder / f'{drawing.name}.tflite').write_bytes(drawing.bytes())
 
     def file(self, path):
-        """Copies a file and writes what LiteRT answers to made-up numbers."""
+        """Copies a file and writes what LiteRT answers to made-up numbers: every tensor's bytes if it is of integers."""
         content, name = path.read_bytes(), path.stem
         details = Interpreter(model_content=content).get_input_details()
         feeds = {detail['name']: self.made_up_input(name, detail) for detail in details}
-        interpreter = interpret(content, feeds)
-        answers = {detail['name']: interpreter.get_tensor(detail['index'])
-                   for detail in interpreter.get_output_details()}
+        interpreter = interpret(content, feeds, everything=True)
+        fetched = interpreter.get_output_details()
+        is_quantised = any(detail['dtype'] in (np.int8, np.uint8) for detail in fetched)
+        if is_quantised:
+            computed = {int(index) for op in interpreter._get_ops_details() for index in op['outputs']}
+            # Reshapes in place have no bytes of their own where they are shapes that are computed.
+            fetched = [detail for detail in interpreter.get_tensor_details()
+                       if detail['index'] in computed and detail['dtype'] in (np.int8, np.uint8) and detail['name']]
+        answers = {detail['name']: interpreter.get_tensor(detail['index']) for detail in fetched}
         (self.folder / path.name).write_bytes(content)
         self.lines.append(dict(name=name, graph=path.name, feeds=self.arrays(f'{name}.inputs', feeds),
-                               fetches=self.arrays(f'{name}.outputs', answers), what='A whole network'))
+                               fetches=self.arrays(f'{name}.outputs', answers), what='A whole network',
+                               **({'tolerance': 0} if is_quantised else {})))
 
     @staticmethod
     def made_up_input(name, detail):

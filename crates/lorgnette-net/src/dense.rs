@@ -188,6 +188,9 @@ impl Rewriter<'_> {
             Op::SpaceToBatch | Op::BatchToSpace | Op::Slice | Op::Pad(_) if scaled => {
                 return Err("it cannot be made finer: leave --output-stride away".into());
             }
+            Op::Quantized(_) => {
+                return Err("maps are made of float networks, and this one is quantised".into());
+            }
             other => other.clone(),
         };
         Ok((op, inputs))

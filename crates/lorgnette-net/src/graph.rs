@@ -2,6 +2,7 @@
 
 pub mod evaluate;
 pub mod op;
+pub mod quantized;
 pub mod rearrange;
 pub mod shape;
 pub mod shape_inference;

@@ -16,6 +16,7 @@ mod signature;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use operation::quantized::attribute as quantized_attribute;
 pub use signature::{InputCandidate, Signature};
 
 use std::collections::HashMap;

@@ -33,17 +33,18 @@ pub(crate) use weight_cache::{PackedWeights, WeightKey};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use lorgnette_kernels::{Buffer, Level, NumericOptions, StorageType, ThreadPool};
+use lorgnette_kernels::{Buffer, Level, NumericOptions, ThreadPool};
 
 use crate::error::{Error, Result};
 use crate::graph::Op;
+use crate::graph::quantized::{IntegerKernel, port_fact};
 use crate::graph::shape::{Fact, TypedGraph};
 use fused_group::FusedGroup;
 use kernel::Kernel;
 use per_sample::PerSample;
 use row_fusion::FusedGroups;
 use row_kernel::RowKernel;
-use storage_types::StorageTypes;
+use storage_types::{Storage, StorageTypes};
 
 /// The machine and the limits that a plan is made for.
 #[derive(Clone, Copy, Debug)]
@@ -113,14 +114,16 @@ struct Step {
     output: Range<usize>,
     /// The result's shape, for reports.
     shape: Vec<usize>,
-    /// The storage type of the result.
-    storage: StorageType,
+    /// How the result is stored.
+    storage: Storage,
 }
 
 /// A kernel, or several that are computed block by block.
 #[derive(Debug)]
 enum StepKernel {
     Single(Kernel),
+    /// Of 8-bit integers.
+    Integer(IntegerKernel),
     Group(FusedGroup),
 }
 
@@ -128,15 +131,23 @@ impl Step {
     /// The number of kernels it runs.
     fn len(&self) -> usize {
         match &self.kernel {
-            StepKernel::Single(_) => 1,
+            StepKernel::Single(_) | StepKernel::Integer(_) => 1,
             StepKernel::Group(group) => group.stages().len(),
         }
+    }
+
+    /// Bytes that it reads and writes, without packed weights.
+    fn activation_bytes(&self) -> usize {
+        let read: usize = self.inputs.iter().map(|input| input.range().len()).sum();
+        let elements = self.storage.pixel_len(self.shape.iter().product());
+        read + elements * self.storage.size()
     }
 
     /// Those of its kernels that can compute a range of rows.
     fn row_kernels(&self) -> impl Iterator<Item = &RowKernel> {
         let (single, stages) = match &self.kernel {
             StepKernel::Single(kernel) => (kernel.row_wise(), &[][..]),
+            StepKernel::Integer(_) => (None, &[][..]),
             StepKernel::Group(group) => (None, group.stages()),
         };
         single.into_iter().chain(stages.iter().map(|stage| &stage.kernel))
@@ -146,6 +157,7 @@ impl Step {
     fn scratch_len(&self, threads: usize) -> usize {
         match &self.kernel {
             StepKernel::Single(kernel) => kernel.scratch_len(threads),
+            StepKernel::Integer(_) => 0,
             StepKernel::Group(group) => group.scratch_len(threads),
         }
     }
@@ -172,7 +184,8 @@ impl BufferRef {
 pub struct Port {
     /// The node's name.
     pub name: String,
-    /// Its type and shape.
+    /// Its type and shape. A quantised value is written and read as the real numbers that its
+    /// integers stand for.
     pub fact: Fact,
     buffer_ref: BufferRef,
 }
@@ -197,7 +210,7 @@ impl Plan {
         let lowered = lower::lower(typed, (&groups, &layout), weight_cache, options, pool)?;
         let port = |id: crate::graph::NodeId| Port {
             name: typed.graph.node(id).name.clone(),
-            fact: typed.fact(id).clone(),
+            fact: port_fact(typed, id),
             buffer_ref: lowered.buffer_of(&layout, id),
         };
         let is_input =

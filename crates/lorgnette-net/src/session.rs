@@ -6,6 +6,7 @@ use std::time::Duration;
 use lorgnette_kernels::ThreadPool;
 
 use crate::error::{Error, Result};
+use crate::graph::shape::Fact;
 use crate::plan::{Activations, Plan, Port};
 use crate::plan_cache::{PlanCache, PlannedRun};
 use crate::source::node_name;
@@ -68,7 +69,12 @@ impl Session {
     /// # Errors
     /// [`Error::Unknown`] if the outputs depend on no such input.
     pub fn input_shape(&self, name: &str) -> Result<&[usize]> {
-        Ok(&self.inputs()[self.input_index(name)?].fact.shape)
+        Ok(&self.input_fact(name)?.shape)
+    }
+
+    /// The type, shape and scale of the input of that TensorFlow tensor name.
+    pub(crate) fn input_fact(&self, name: &str) -> Result<&Fact> {
+        Ok(&self.inputs()[self.input_index(name)?].fact)
     }
 
     /// The shape of the output of that TensorFlow tensor name.
@@ -79,7 +85,8 @@ impl Session {
         Ok(&self.outputs()[self.output_index(name)?].fact.shape)
     }
 
-    /// The values of the input of that TensorFlow tensor name. They have to be written before each
+    /// The values of the input of that TensorFlow tensor name, real numbers where it is quantised.
+    /// They have to be written before each
     /// run, since a run may use their memory for other values.
     ///
     /// # Errors

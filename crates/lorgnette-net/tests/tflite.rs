@@ -6,7 +6,7 @@ mod levels;
 #[path = "support/operations.rs"]
 mod support;
 
-use lorgnette_net::{LoadOptions, Network, RunOptions};
+use lorgnette_net::{DType, LoadOptions, Network, RunOptions, Tensor};
 
 /// Opens a file of the archive that has no answers.
 fn open(name: &str) -> Network {
@@ -27,15 +27,37 @@ fn unknown_operators_are_named_all_together_when_a_fetch_needs_them() {
 }
 
 #[test]
-fn integers_that_stand_for_real_numbers_are_refused() {
-    let plan = open("integers.tflite").plan(&[("input", &[1, 3])], &["output"]);
+fn quantised_operators_that_are_not_known_are_named_all_together() {
+    let network = open("unknown_quantised.tflite");
+    let plan = |fetches: &[&str]| network.plan(&[("input", &[1, 4])], fetches);
+    assert!(plan(&["known"]).is_ok());
+    let message = plan(&["second"]).unwrap_err().to_string();
+    for part in ["LEAKY_RELU 'first': its values are quantised", "ELU 'second': its values are"] {
+        assert!(message.contains(part), "{message}");
+    }
+    let plan = open("integers_of_16_bits.tflite").plan(&[("input", &[1, 3])], &["output"]);
     let message = plan.unwrap_err().to_string();
-    assert!(message.contains("'input' is quantised (int8)"), "{message}");
+    assert!(message.contains("'output' is quantised (int16)"), "{message}");
+}
+
+/// Inputs and outputs are the integers of the file; a session has the real numbers they stand for.
+#[test]
+fn a_session_of_a_quantised_network_takes_and_gives_real_numbers() {
+    let network = open("real_numbers.tflite");
+    let mut session = network.session(&[("input", &[1, 4])], &["output"]).unwrap();
+    assert_eq!(session.inputs()[0].fact.dtype, DType::U8);
+    // Steps of ½ around 128, and what is nearest to a step, or beyond the type's range.
+    session.input_mut("input").unwrap().copy_from_slice(&[-1.0, 0.0, 3.3, 1000.0]);
+    session.run().unwrap();
+    assert_eq!(session.output("output").unwrap(), [0.0, 0.0, 3.5, 6.0]);
+    let stored = Tensor::from_i64(DType::U8, &[1, 4], &[126, 128, 135, 255]);
+    let output = network.run(&[("input", &stored)], &["output"]).unwrap().remove(0);
+    assert_eq!((output.dtype(), output.to_i64()), (DType::U8, vec![128, 128, 135, 140]));
 }
 
 #[test]
 fn every_operator_gives_litert_s_answer_on_every_level() {
     let (files, cases) = support::archive("tflite.tar.gz");
-    assert!(cases.len() > 100, "the fixture is whole");
+    assert!(cases.len() > 150, "the fixture is whole");
     support::check_all(&files, &cases, &levels::levels());
 }

@@ -8,7 +8,7 @@ use lorgnette_kernels::{Level, NumericOptions, ThreadPool};
 use lorgnette_net::head::Head;
 use lorgnette_net::import::Signature;
 use lorgnette_net::zoo::{Architecture, RandomWeights, ZooOptions};
-use lorgnette_net::{LoadOptions, Network, RunOptions};
+use lorgnette_net::{DType, LoadOptions, Network, RunOptions};
 
 use crate::error::{Error, Result};
 use crate::family::{self, Family};
@@ -547,6 +547,7 @@ fn preprocessing(
 ) -> Result<(Preprocessor, PreprocessSource)> {
     let signature = network.signature()?;
     let noted = network.metadata(PREPROCESSING_NOTE).and_then(|name| name.parse().ok());
+    let noted = noted.or_else(|| quantised_preprocessing(&signature));
     let (preprocessing, preprocess_source) = match (options.preprocess, noted, family) {
         (Some(preprocessing), ..) => (preprocessing, PreprocessSource::Explicit),
         (None, Some(noted), _) => (noted, PreprocessSource::Recognised),
@@ -585,6 +586,28 @@ fn preprocessing(
     }
     (preprocess.mean, preprocess.scale) = (options.mean, options.scale);
     Ok((preprocess, preprocess_source))
+}
+
+/// Returns the preprocessing whose values a quantised input represents: from -1 to 1, or from 0 to
+/// 255. `None` for other ranges and for inputs of real numbers.
+fn quantised_preprocessing(signature: &Signature) -> Option<Preprocessing> {
+    /// Share of the range by which its ends may differ: one step of 255, and its rounding.
+    const TOLERANCE: f32 = 0.01;
+    let scale = signature.input.quantization?;
+    let lowest = if signature.input.dtype == DType::I8 { i8::MIN.into() } else { 0 };
+    let low = scale.scale * (lowest - scale.zero_point) as f32;
+    let high = low + scale.scale * 255.0;
+    let spans = |from: f32, to: f32| {
+        let allowed = TOLERANCE * (to - from);
+        (low - from).abs() <= allowed && (high - to).abs() <= allowed
+    };
+    if spans(-1.0, 1.0) {
+        Some(Preprocessing::Inception)
+    } else if spans(0.0, 255.0) {
+        Some(Preprocessing::Raw)
+    } else {
+        None
+    }
 }
 
 /// Photo side for planning a graph that decodes and resizes photos itself; any side will do.
@@ -659,5 +682,34 @@ impl LabelSource {
         let (labels, file) =
             labels.map_or_else(|| (known(), None), |(labels, file)| (labels, Some(file)));
         Ok(Self { labels, file, notes })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lorgnette_kernels::integer::Scale;
+    use lorgnette_net::import::InputCandidate;
+
+    use super::*;
+
+    #[test]
+    fn the_scale_of_a_quantised_input_tells_its_preprocessing() {
+        let preprocessing = |dtype, scale, zero_point| {
+            let input = InputCandidate {
+                name: "input".into(),
+                dtype,
+                shape: Some(vec![Some(1), Some(224), Some(224), Some(3)]),
+                takes_decoded_image: false,
+                quantization: Some(Scale { scale, zero_point }),
+            };
+            let logits = "logits".to_owned();
+            let signature = Signature { input, logits, probabilities: None, features: None };
+            quantised_preprocessing(&signature)
+        };
+        assert_eq!(preprocessing(DType::U8, 1.0 / 128.0, 128), Some(Preprocessing::Inception));
+        assert_eq!(preprocessing(DType::I8, 2.0 / 255.0, -1), Some(Preprocessing::Inception));
+        assert_eq!(preprocessing(DType::U8, 1.0, 0), Some(Preprocessing::Raw));
+        assert_eq!(preprocessing(DType::I8, 1.0, -128), Some(Preprocessing::Raw));
+        assert_eq!(preprocessing(DType::U8, 1.0 / 255.0, 0), None);
     }
 }

@@ -1,13 +1,15 @@
 //! The reference implementation of every operation. It folds constants, and passes and plans are
 //! tested against it. Every float operation is the reference of its kernel.
 
+use bytes::Bytes;
 use lorgnette_kernels::fallback::{self, Gathered, Reduction};
 use lorgnette_kernels::{
-    Affine, Binary, Clamp, Conv, ConvShape, Depthwise, DepthwiseShape, Filter, ImageLayout,
-    PoolShape, Residual, StorageType, ThreadPool, Window, reference,
+    Affine, Binary, Buffer, Clamp, Conv, ConvShape, Depthwise, DepthwiseShape, Filter, ImageLayout,
+    Level, PoolShape, Residual, StorageType, ThreadPool, Window, reference,
 };
 
 use super::op::{self, Dequantize, Epilogue, MatMul, Op, Pool};
+use super::quantized::{IntegerKernel, Operand, Quantized};
 use super::rearrange::{axis, broadcast_to, indices, rearrangement, strides};
 use super::shape::{Fact, TypedGraph, picture, resolve};
 use super::{Node, NodeId};
@@ -69,9 +71,37 @@ pub(crate) fn evaluate(op: &Op, inputs: &[&Tensor], fact: &Fact) -> Result<Tenso
         Op::Binary(op, Clamp::NONE) if are_integers => integers(*op, inputs, fact),
         Op::Reduce { kind, .. } if are_integers => reduce_integers(*kind, inputs, fact),
         Op::Range => Ok(range(inputs, fact)),
+        Op::Quantized(quantized) => quantized_value(quantized, inputs, fact),
         _ => floats(op, inputs, fact)
             .map(|values| Tensor::from_floats(fact.dtype, &fact.shape, values)),
     }
+}
+
+/// Computes an operation on 8-bit integers.
+fn quantized_value(
+    quantized: &Quantized,
+    inputs: &[&Tensor],
+    fact: &Fact,
+) -> Result<Tensor, String> {
+    let facts: Vec<Fact> = inputs.iter().map(|x| Fact::new(x.dtype(), x.shape())).collect();
+    let operands: Vec<Operand<'_>> = facts
+        .iter()
+        .zip(inputs)
+        .map(|(fact, constant)| Operand { fact, constant: Some(constant) })
+        .collect();
+    let kernel = IntegerKernel::new(quantized, &operands, fact)?;
+    // A file's floats need not be aligned.
+    let aligned = inputs.first().filter(|x| x.dtype().is_float()).map(|x| x.to_f32());
+    let first = match &aligned {
+        Some(floats) => bytemuck::cast_slice(floats),
+        None => inputs.first().map_or(&[][..], |x| x.bytes()),
+    };
+    let second = inputs.get(1).map_or(&[][..], |x| x.bytes());
+    let mut output = Buffer::zeroed(fact.len() * fact.dtype.size()).map_err(|e| e.to_string())?;
+    kernel.run(Level::Portable, first, second, &mut output, &ThreadPool::new(1));
+    let written = Bytes::copy_from_slice(&output);
+    Tensor::from_bytes(fact.dtype, fact.shape.clone(), written)
+        .ok_or_else(|| "its result has another size".into())
 }
 
 /// Computes operations that move elements of any type.

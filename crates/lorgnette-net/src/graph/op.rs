@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use lorgnette_kernels::{Binary, Clamp, Padding, Unary};
 
+use super::quantized::Quantized;
 use crate::lazy_tensor::LazyTensor;
 use crate::tensor::{DType, Tensor};
 
@@ -165,6 +166,9 @@ pub enum Op {
     Cast(DType),
     /// `x, lowest, highest`: converts quantised weights to floats.
     Dequantize(Dequantize),
+    /// An operation on 8-bit integers; [`QuantizedKind`](super::quantized::QuantizedKind) lists the
+    /// inputs.
+    Quantized(Box<Quantized>),
     /// `shape`: uniform random numbers in [0, 1). Never executed: dropout without effect is
     /// removed, and other uses are refused.
     RandomUniform,
@@ -329,6 +333,7 @@ impl Op {
             Self::Pad(_) => 2..=3,
             Self::StridedSlice(_) => 4..=4,
             Self::BatchNorm { .. } => 5..=5,
+            Self::Quantized(quantized) => quantized.input_count(),
             Self::Concat => 2..=ANY,
             Self::Pack { .. } => 1..=ANY,
         }
@@ -385,6 +390,7 @@ impl Op {
             Self::TopK { .. } => "TopKV2",
             Self::Cast(_) => "Cast",
             Self::Dequantize(_) => "Dequantize",
+            Self::Quantized(quantized) => quantized.name(),
             Self::RandomUniform => "RandomUniform",
         }
     }

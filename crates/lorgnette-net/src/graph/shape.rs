@@ -3,22 +3,25 @@
 use lorgnette_kernels::{Binary, Padding, Window};
 
 use super::op::{Border, Conv, MatMul, Op, Pool};
+use super::quantized::Scale;
 use super::rearrange::{axis, lengths, rearrangement};
 use super::{Graph, NodeId};
 use crate::tensor::{DType, Tensor, elements};
 
 /// The type and shape of a node's result.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Fact {
     /// Element type.
     pub dtype: DType,
     /// Length of each dimension.
     pub shape: Vec<usize>,
+    /// The scale of 8-bit integers that stand for real numbers; such values are stored as bytes.
+    pub quantization: Option<Scale>,
 }
 
 impl Fact {
     pub(crate) fn new(dtype: DType, shape: impl Into<Vec<usize>>) -> Self {
-        Self { dtype, shape: shape.into() }
+        Self { dtype, shape: shape.into(), quantization: None }
     }
 
     /// Returns the number of elements.
@@ -53,8 +56,51 @@ impl TypedGraph {
     }
 }
 
-/// Infers the type and shape of an operation's result.
+/// Infers the type, shape and scale of an operation's result.
 pub(crate) fn infer(
+    op: &Op,
+    inputs: &[&Fact],
+    constants: &[Option<&Tensor>],
+) -> Result<Fact, String> {
+    if let Op::Quantized(quantized) = op {
+        let numbers = |i: usize| {
+            let tensor = constants.get(i).copied().flatten();
+            Ok(tensor.ok_or_else(|| format!("input {i} is computed, not constant"))?.to_i64())
+        };
+        return quantized.fact(inputs, numbers);
+    }
+    let quantization = moved_scale(op, inputs, constants)?;
+    Ok(Fact { quantization, ..infer_unscaled(op, inputs, constants)? })
+}
+
+/// Returns the scale of the quantised values that an operation moves, if there are any.
+fn moved_scale(
+    op: &Op,
+    inputs: &[&Fact],
+    constants: &[Option<&Tensor>],
+) -> Result<Option<Scale>, String> {
+    let mut scales = inputs.iter().filter_map(|fact| fact.quantization);
+    let Some(scale) = scales.next() else { return Ok(None) };
+    match op {
+        // Their results are numbers of other kinds.
+        Op::Shape(_) | Op::Size(_) | Op::Rank => return Ok(None),
+        Op::Identity | Op::Reshape | Op::Squeeze { .. } | Op::ExpandDims => {}
+        Op::Concat | Op::Pack { .. } => {
+            if scales.any(|other| other != scale) {
+                return Err("it joins values of different quantisation".into());
+            }
+        }
+        _ => {
+            let shapes: Vec<&[usize]> = inputs.iter().map(|fact| fact.shape.as_slice()).collect();
+            if rearrangement(op, &shapes, constants).is_none() {
+                return Err("it computes with real numbers, and its input is quantised".into());
+            }
+        }
+    }
+    Ok(Some(scale))
+}
+
+fn infer_unscaled(
     op: &Op,
     inputs: &[&Fact],
     constants: &[Option<&Tensor>],
@@ -138,7 +184,9 @@ pub(crate) fn infer(
         Op::Range => Fact::new(x()?.dtype, [range_length(constants)?]),
         Op::Cast(dtype) => Fact::new(*dtype, x()?.shape.clone()),
         Op::Dequantize(_) => Fact::new(DType::F32, x()?.shape.clone()),
-        Op::Input { .. } => return Err("the shape of an input is given, not inferred".into()),
+        Op::Input { .. } | Op::Quantized(_) => {
+            return Err("its shape is not inferred here".into());
+        }
         // Rearrangements whose inputs are known are settled above.
         Op::DepthToSpace { .. }
         | Op::SpaceToDepth { .. }
@@ -194,12 +242,14 @@ fn convolved(conv: &Conv, x: &Fact, filter: &Fact, depthwise: bool) -> Result<Fa
 }
 
 fn pooled(pool: &Pool, x: &Fact) -> Result<Fact, String> {
-    let [n, height, width, channels] = picture(x)?;
+    Ok(Fact::new(DType::F32, pooled_shape(pool, picture(x)?)?))
+}
+
+/// Returns the shape of a pool's result.
+pub(crate) fn pooled_shape(pool: &Pool, picture: [usize; 4]) -> Result<Vec<usize>, String> {
+    let [n, height, width, channels] = picture;
     let window = resolve(pool.kernel, pool.stride, pool.dilation, pool.border, [height, width])?;
-    Ok(Fact::new(
-        DType::F32,
-        [n, output_size(height, &window, 0), output_size(width, &window, 1), channels],
-    ))
+    Ok(vec![n, output_size(height, &window, 0), output_size(width, &window, 1), channels])
 }
 
 /// Returns a window with its border in pixels, for an image of `size`. Fails if no window fits.
@@ -290,7 +340,7 @@ fn broadcast_condition(condition: &[usize], values: &[usize]) -> Result<Vec<usiz
     }
 }
 
-fn reduced(shape: &[usize], axes: &[i64], keep_dims: bool) -> Result<Vec<usize>, String> {
+pub(crate) fn reduced(shape: &[usize], axes: &[i64], keep_dims: bool) -> Result<Vec<usize>, String> {
     let axes: Vec<usize> = axes.iter().map(|&a| axis(a, shape.len())).collect::<Result<_, _>>()?;
     Ok(shape
         .iter()

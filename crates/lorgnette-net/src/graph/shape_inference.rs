@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use super::evaluate::evaluate;
 use super::op::{MatMul, Op};
+use super::quantized::QuantizedKind;
 use super::shape::{Fact, TypedGraph, infer};
 use super::{Graph, Node, NodeId};
 use crate::error::{Error, Result};
@@ -219,6 +220,12 @@ fn work(op: &Op, inputs: &[&Tensor], fact: &Fact) -> usize {
         Op::DepthwiseConv2d(_) => inputs[1].shape()[..2].iter().product(),
         Op::Pool(pool) => pool.kernel[0].saturating_mul(pool.kernel[1]).min(length(0)),
         Op::Lrn(_) => fact.channels(),
+        Op::Quantized(quantized) => match &quantized.kind {
+            QuantizedKind::Pool(pool) => {
+                pool.kernel[0].saturating_mul(pool.kernel[1]).min(length(0))
+            }
+            _ => (length(1) / fact.channels().max(1)).max(1),
+        },
         _ => 1,
     };
     let read_elements: usize = inputs.iter().map(|x| x.len()).sum();

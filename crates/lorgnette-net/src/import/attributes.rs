@@ -38,6 +38,11 @@ impl<'a> Attributes<'a> {
         self.list(name).map_or(&[], |list| &list.i)
     }
 
+    /// Returns a list of floats; empty if absent.
+    pub(super) fn floats(self, name: &str) -> &'a [f32] {
+        self.list(name).map_or(&[], |list| &list.f)
+    }
+
     /// Returns a list of strings; empty if absent.
     pub(super) fn texts(self, name: &str) -> Vec<&'a str> {
         self.list(name).map_or(Vec::new(), |list| {

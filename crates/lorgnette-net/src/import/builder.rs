@@ -12,6 +12,7 @@ use crate::error::{Error, Result, UnsupportedNode};
 use crate::graph::op::Op;
 use crate::graph::{Graph, NodeId};
 use crate::tensor::{DType, Tensor};
+use crate::tflite::REFUSED;
 
 /// Builds the graph that computes `fetches` (node, output). `fed` are the nodes that are fed.
 pub(super) fn build(
@@ -133,7 +134,7 @@ impl Builder<'_> {
             return Ok(vec![Branch::Node(id); ports.len()]);
         }
         if self.fed.contains_key(&index) || operation::decodes_a_photo(&def.op) {
-            return Ok(vec![Branch::Node(self.input(index)); ports.len()]);
+            return Ok(vec![Branch::Node(self.input(index)?); ports.len()]);
         }
         if operation::is_variable(&def.op) {
             let id = self.variable(index)?;
@@ -155,7 +156,11 @@ impl Builder<'_> {
             .iter()
             .map(|branch| if let Branch::Node(id) = branch { Some(*id) } else { None })
             .collect();
-        let inputs = inputs.ok_or(READS_REFUSED)?;
+        let Some(inputs) = inputs else {
+            // What is refused for a reason of its own is named too.
+            let reason = Attributes(def).text(REFUSED).unwrap_or(READS_REFUSED);
+            return Err(reason.to_owned());
+        };
         ports.iter().map(|&port| self.convert(index, &inputs, port)).collect()
     }
 
@@ -175,7 +180,8 @@ impl Builder<'_> {
     fn variable(&mut self, index: usize) -> Result<NodeId, String> {
         let (def, attributes) = (&self.def.nodes[index], Attributes(&self.def.nodes[index]));
         let variables = self.def.variables.as_ref().ok_or(
-            "a variable, whose value is in a checkpoint: name that with --checkpoint, or put it in the graph's folder",
+            "a variable, whose value is in a checkpoint: name that with --checkpoint, or put it \
+            in the graph's folder",
         )?;
         let shared = attributes.text("shared_name").filter(|name| variables.shape(name).is_some());
         let name = if variables.shape(&def.name).is_some() {
@@ -198,9 +204,13 @@ impl Builder<'_> {
     }
 
     /// Creates an input for a tensor that is fed or an image that is decoded.
-    fn input(&mut self, index: usize) -> NodeId {
+    fn input(&mut self, index: usize) -> Result<NodeId, String> {
         let def = &self.def.nodes[index];
         let attributes = Attributes(def);
+        if let Some(Piece::Chain(build)) = operation::quantized::quantized_input(attributes) {
+            let name = &def.name;
+            return build(&mut operation::Chain { graph: &mut self.graph, name, inputs: &[] });
+        }
         let (dtype, shape) = if operation::decodes_a_photo(&def.op) {
             let channels =
                 attributes.int("channels").and_then(|c| usize::try_from(c).ok()).filter(|&c| c > 0);
@@ -215,7 +225,7 @@ impl Builder<'_> {
         };
         // Very old graphs omit the shape of placeholders, which reads as a scalar.
         let shape = shape.filter(|shape| !shape.is_empty() || !dtype.is_float());
-        self.graph.add(def.name.clone(), Op::Input { dtype, shape }, &[])
+        Ok(self.graph.add(def.name.clone(), Op::Input { dtype, shape }, &[]))
     }
 
     fn finish(mut self, fetches: &[(usize, usize)]) -> Result<Graph> {

@@ -4,6 +4,7 @@
 mod arithmetic;
 mod fused;
 mod leftover;
+pub(crate) mod quantized;
 mod structure;
 mod window;
 
@@ -96,7 +97,10 @@ pub(super) fn read(
     if let Some(reason) = node.text(REFUSED) {
         return Err(reason.to_owned());
     }
-    let families = [window::read, arithmetic::read, structure::read, fused::read];
+    let families = [window::read, arithmetic::read, structure::read, fused::read, quantized::read];
+    if let Some(piece) = quantized::placeholder(op, node) {
+        return Ok(piece);
+    }
     if let Some(piece) = leftover::read(op, node, port, expansion) {
         return piece;
     }

@@ -3,6 +3,7 @@
 use super::attributes::Attributes;
 use super::{GraphDef, operation, split_port};
 use crate::error::{Error, Result};
+use crate::graph::quantized::Scale;
 use crate::tensor::DType;
 
 /// A tensor that may be an input.
@@ -17,6 +18,9 @@ pub struct InputCandidate {
     /// Whether the node decodes an image file; it then takes decoded images of any size, `[height,
     /// width, channels]`.
     pub takes_decoded_image: bool,
+    /// The scale of an input of 8-bit integers, which is fed with the real numbers that they stand
+    /// for.
+    pub quantization: Option<Scale>,
 }
 
 /// The input and the outputs of a classification network, as node names.
@@ -43,8 +47,7 @@ impl GraphDef {
             Some(name) => self.find(name)?.0,
             None => self.output()?,
         };
-        let softmax =
-            self.back_to(end, |op| matches!(op, "Softmax" | "Sigmoid"), SCORE_PASS_THROUGH);
+        let softmax = self.back_to(end, |op| SCORE_FUNCTIONS.contains(&op), SCORE_PASS_THROUGH);
         let logits = match softmax {
             Some(softmax) => {
                 self.input_of(softmax, 0).ok_or_else(|| self.without_input(softmax))?
@@ -100,12 +103,8 @@ impl GraphDef {
                     ends.iter()
                         .copied()
                         .filter(|&i: &usize| {
-                            self.back_to(
-                                i,
-                                |op| matches!(op, "Softmax" | "Sigmoid"),
-                                SCORE_PASS_THROUGH,
-                            )
-                            .is_some()
+                            self.back_to(i, |op| SCORE_FUNCTIONS.contains(&op), SCORE_PASS_THROUGH)
+                                .is_some()
                         })
                         .collect(),
                 )
@@ -159,6 +158,7 @@ impl GraphDef {
             dtype: dtype.unwrap_or(DType::F32),
             shape,
             takes_decoded_image,
+            quantization: operation::quantized::scale(attributes),
         }
     }
 
@@ -168,7 +168,9 @@ impl GraphDef {
             return true;
         }
         let candidate = self.candidate(index);
-        let is_numeric = candidate.dtype.is_float() || candidate.dtype == DType::U8;
+        let is_numeric = candidate.dtype.is_float()
+            || candidate.dtype == DType::U8
+            || candidate.quantization.is_some();
         node.op.starts_with("Placeholder")
             && is_numeric
             && candidate.shape.as_ref().is_none_or(|shape: &Vec<Option<usize>>| {
@@ -221,11 +223,7 @@ impl GraphDef {
 
     /// Returns the input of the last convolution or matrix product before the logits.
     fn features(&self, logits: usize) -> Option<usize> {
-        let layer = self.back_to(
-            logits,
-            |op: &str| matches!(op, "Conv2D" | "MatMul" | "_FusedConv2D" | "_FusedMatMul"),
-            SCORE_PASS_THROUGH,
-        )?;
+        let layer = self.back_to(logits, |op: &str| LAYERS.contains(&op), SCORE_PASS_THROUGH)?;
         let input = self.input_of(layer, 0)?;
         // Skips reshapes and remains of dropout, to reach the pooled activations themselves.
         Some(
@@ -235,8 +233,23 @@ impl GraphDef {
     }
 }
 
-const SCORE_PASS_THROUGH: &[&str] =
-    &["Identity", "Reshape", "Squeeze", "BiasAdd", "Add", "AddV2", "Mean"];
+/// Operations that make probabilities of scores.
+const SCORE_FUNCTIONS: &[&str] = &["Softmax", "Sigmoid", "LiteSoftmax", "LiteLogistic"];
+/// Operations that make scores of features.
+const LAYERS: &[&str] =
+    &["Conv2D", "MatMul", "_FusedConv2D", "_FusedMatMul", "LiteConv2D", "LiteFullyConnected"];
+const SCORE_PASS_THROUGH: &[&str] = &[
+    "Identity",
+    "Reshape",
+    "Squeeze",
+    "BiasAdd",
+    "Add",
+    "AddV2",
+    "Mean",
+    "LiteMean",
+    "LiteRequantize",
+    "LiteDequantize",
+];
 const FEATURE_PASS_THROUGH: &[&str] = &["Identity", "Reshape", "Squeeze", "PlaceholderWithDefault"];
 
 /// Returns true if an unread node may be an output, and is not a remainder of training.

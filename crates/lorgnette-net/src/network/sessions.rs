@@ -6,7 +6,8 @@ use std::sync::Arc;
 use super::{Network, input_channels};
 use crate::dense::{self, DenseGraph, DenseOptions, ReceptiveField};
 use crate::error::{Error, Result};
-use crate::graph::shape::TypedGraph;
+use crate::graph::quantized::{Scale, with_real_outputs};
+use crate::graph::shape::{Fact, TypedGraph};
 use crate::graph::shape_inference::infer_shapes;
 use crate::import::Signature;
 use crate::passes::optimise;
@@ -129,14 +130,14 @@ impl Network {
                 .iter()
                 .any(|port| port.name == *name || port.name == node_name(name))
             {
-                session.input_mut(name)?.copy_from_slice(&tensor.to_f32());
+                let values = real_values(tensor, session.input_fact(name)?);
+                session.input_mut(name)?.copy_from_slice(&values);
             }
         }
         session.run()?;
         let mut outputs = Vec::with_capacity(session.outputs().len());
         for (index, port) in session.outputs().iter().enumerate() {
-            let values = session.output_at(index)?.to_vec();
-            outputs.push(Tensor::from_floats(port.fact.dtype, &port.fact.shape, values));
+            outputs.push(output_tensor(session.output_at(index)?, &port.fact));
         }
         Ok(outputs)
     }
@@ -202,7 +203,8 @@ impl Network {
             ..PlanOptions::default()
         };
         let (weight_cache, pool) = (&self.model.weight_cache, &self.run_options.pool);
-        Ok(Arc::new(Plan::new(&optimise(typed), weight_cache, &options, pool)?))
+        let typed = optimise(with_real_outputs(typed));
+        Ok(Arc::new(Plan::new(&typed, weight_cache, &options, pool)?))
     }
 
     /// The plan of a batch that is computed picture by picture, if that is faster. Only for
@@ -251,4 +253,25 @@ impl Network {
         })?;
         Ok((typed, DenseGeometry { rows, columns, has_global_context }))
     }
+}
+
+/// Returns the numbers that an input takes: those that integers stand for, where it is quantised.
+fn real_values(tensor: &Tensor, fact: &Fact) -> Vec<f32> {
+    let mut values = tensor.to_f32();
+    if let Some(Scale { scale, zero_point }) = fact.quantization
+        && !tensor.dtype().is_float()
+    {
+        values.iter_mut().for_each(|value| *value = scale * (*value - zero_point as f32));
+    }
+    values
+}
+
+/// Returns an output in its own type: its integers, where it is quantised.
+fn output_tensor(values: &[f32], fact: &Fact) -> Tensor {
+    let Some(Scale { scale, zero_point }) = fact.quantization else {
+        return Tensor::from_floats(fact.dtype, &fact.shape, values.to_vec());
+    };
+    let stored = |value: &f32| (value / scale).round() as i64 + i64::from(zero_point);
+    let stored: Vec<i64> = values.iter().map(stored).collect();
+    Tensor::from_i64(fact.dtype, &fact.shape, &stored)
 }

@@ -79,7 +79,13 @@ impl OnnxModel {
             let name =
                 if channels_last { name.to_owned() } else { format!("{value}/{CHANNELS_LAST}") };
             let dtype = crate::tensor::DType::F32;
-            return Ok(InputCandidate { name, dtype, shape: None, takes_decoded_image: false });
+            return Ok(InputCandidate {
+                name,
+                dtype,
+                shape: None,
+                takes_decoded_image: false,
+                quantization: None,
+            });
         }
         let takes_pictures =
             |input: &&Input| input.shape.as_ref().is_some_and(|shape| shape.len() == 4);
@@ -140,5 +146,11 @@ fn candidate(input: &Input) -> InputCandidate {
         shape.iter_mut().take(1).for_each(|batch| *batch = None);
         shape
     });
-    InputCandidate { name, dtype: input.dtype, shape, takes_decoded_image: false }
+    InputCandidate {
+        name,
+        dtype: input.dtype,
+        shape,
+        takes_decoded_image: false,
+        quantization: None,
+    }
 }

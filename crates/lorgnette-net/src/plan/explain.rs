@@ -8,6 +8,7 @@ use super::fused_group::Stage;
 use super::kernel::Kernel;
 use super::row_kernel::{ConvStep, RowKernel};
 use super::{Plan, Step, StepKernel};
+use crate::graph::quantized::IntegerKernel;
 
 /// A step of a plan, or a layer of a fused group.
 #[derive(Clone, Debug)]
@@ -65,14 +66,13 @@ impl Plan {
                 group.stages().iter().map(|stage| self.report_stage(number, stage)).collect()
             }
             StepKernel::Single(kernel) => vec![self.report_step(step, kernel)],
+            StepKernel::Integer(kernel) => vec![report_integers(step, kernel)],
         };
         let reports = self.steps.iter().enumerate().flat_map(report);
         reports.map(|report| StepReport { time: times.next(), ..report }).collect()
     }
 
     fn report_step(&self, step: &Step, kernel: &Kernel) -> StepReport {
-        let read: usize = step.inputs.iter().map(|input| input.range().len()).sum();
-        let written = step.storage.words(step.shape.iter().product()) * size_of::<f32>();
         StepReport {
             name: step.name.clone(),
             kernel: kernel.name(),
@@ -82,7 +82,7 @@ impl Plan {
             flops: kernel.flops(),
             products: kernel.products(),
             weight_bytes: kernel.weight_bytes(),
-            activation_bytes: read + written,
+            activation_bytes: step.activation_bytes(),
             group: None,
             time: None,
         }
@@ -110,6 +110,24 @@ impl Plan {
             Some(RowKernel::Conv(step)) => alternatives(step, self.level, self.numerics),
             _ => Vec::new(),
         }
+    }
+}
+
+/// Reports a kernel of 8-bit integers.
+fn report_integers(step: &Step, kernel: &IntegerKernel) -> StepReport {
+    let operations = kernel.operations();
+    StepReport {
+        name: step.name.clone(),
+        kernel: kernel.name().into(),
+        numerics: None,
+        alternatives: Vec::new(),
+        shape: step.shape.clone(),
+        flops: operations,
+        products: operations / 2,
+        weight_bytes: kernel.weight_bytes(),
+        activation_bytes: step.activation_bytes(),
+        group: None,
+        time: None,
     }
 }
 

@@ -6,12 +6,12 @@
 
 use std::ops::Range;
 
-use lorgnette_kernels::{Level, StorageType};
+use lorgnette_kernels::Level;
 
 use super::concatenation::channel_offsets;
 use super::memory::{Block, LINE, assign_ranges};
 use super::row_fusion::FusedGroups;
-use super::storage_types::StorageTypes;
+use super::storage_types::{Storage, StorageTypes};
 use crate::error::{Error, Result};
 use crate::graph::op::Op;
 use crate::graph::shape::TypedGraph;
@@ -40,8 +40,8 @@ pub(super) struct Layout<'a> {
 pub(super) struct PixelLayout {
     /// Distance between pixels in elements.
     pub(super) stride: usize,
-    /// The type of the stored values.
-    pub(super) storage: StorageType,
+    /// How the values are stored.
+    pub(super) storage: Storage,
 }
 
 impl PixelLayout {
@@ -201,9 +201,10 @@ impl<'a> AliasAnalysis<'a> {
         };
         self.aliases[id.index()] = Some(alias);
         if self.storage.has_bf16_copy(id) {
-            let stride = StorageType::Bf16.pixel_len(fact.channels());
+            let storage = Storage::BF16;
+            let stride = storage.pixel_len(fact.channels());
             self.bf16_copies[id.index()] =
-                Some(self.allocate(id, PixelLayout { stride, storage: StorageType::Bf16 }));
+                Some(self.allocate(id, PixelLayout { stride, storage }));
         }
         let block = &mut self.blocks[alias.block];
         // Inputs are written before the first step.
@@ -214,7 +215,7 @@ impl<'a> AliasAnalysis<'a> {
             op if is_alias(op) => self.propagate_alias(node.inputs[0], alias, true),
             Op::Concat => self.propagate_to_parts(id, node, alias),
             op if can_run_in_place(op, fact.shape.len())
-                && alias.pixel_layout.storage == StorageType::Float32
+                && alias.pixel_layout.storage == Storage::FLOAT32
                 && alias.pixel_layout == self.pixel_layout(id, node) =>
             {
                 self.propagate_in_place(id, node, alias);

@@ -3,8 +3,10 @@
 mod contraction;
 mod data_movement;
 mod elementwise;
+mod integer;
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use lorgnette_kernels::{Buffer, ImageLayout, Level, NumericOptions, ThreadPool};
 
@@ -19,6 +21,7 @@ use super::{BufferRef, PlanOptions, Step, StepKernel};
 use crate::error::{Error, Result, UnsupportedNode};
 use crate::graph::evaluate::rows;
 use crate::graph::op::{Op, PadMode};
+use crate::graph::quantized::IntegerKernel;
 use crate::graph::shape::{Fact, TypedGraph};
 use crate::graph::{Node, NodeId};
 
@@ -28,16 +31,29 @@ pub(super) struct Lowered {
     pub(super) constants: Buffer,
     /// The byte offset in `constants` of each constant that a step reads.
     constant_offsets: Vec<Option<usize>>,
+    /// The range in `constants` of each constant that a step reads as stored integers.
+    byte_constants: Vec<Option<Range<usize>>>,
     /// Bytes of each value as float32.
     lengths: Vec<usize>,
 }
 
 impl Lowered {
-    /// The place where a node finds its input.
-    fn buffer_for(&self, layout: &Layout<'_>, reader: NodeId, input: NodeId) -> BufferRef {
-        layout
-            .read(reader, input)
-            .map_or_else(|| self.buffer_of(layout, input), |slot| BufferRef::Arena(slot.range()))
+    /// The place where a node finds its input; `as_bytes` tells how it reads
+    /// constants.
+    fn buffer_for(
+        &self,
+        layout: &Layout<'_>,
+        reader: NodeId,
+        input: NodeId,
+        as_bytes: bool,
+    ) -> BufferRef {
+        if let Some(slot) = layout.read(reader, input) {
+            return BufferRef::Arena(slot.range());
+        }
+        match &self.byte_constants[input.index()] {
+            Some(range) if as_bytes => BufferRef::Constant(range.clone()),
+            _ => self.buffer_of(layout, input),
+        }
     }
 
     /// The place of a node's value.
@@ -73,10 +89,11 @@ pub(super) fn lower(
         pack_jobs: Vec::new(),
         constants: Vec::new(),
         constant_offsets: vec![None; typed.graph.nodes().len()],
+        byte_constants: vec![None; typed.graph.nodes().len()],
     };
     let mut unsupported = Vec::new();
     for (id, node) in typed.graph.iter() {
-        if let Err(what) = lowering.lower_node(id, node).map(|()| lowering.bf16_copy(id)) {
+        if let Err(what) = lowering.lower_node(id, node).and_then(|()| lowering.bf16_copy(id)) {
             if let Some(needed) = lowering.oom {
                 let what = format!("what '{}' and others need beside the activations", node.name);
                 return Err(Error::Memory { what, needed, limit: options.memory_limit });
@@ -122,9 +139,10 @@ struct Lowering<'a> {
     oom: Option<u64>,
     pending_steps: Vec<PendingStep>,
     pack_jobs: Vec<PackJob<'a>>,
-    /// The constants that steps read unpacked.
-    constants: Vec<f32>,
+    /// The bytes of the constants that steps read unpacked.
+    constants: Vec<u8>,
     constant_offsets: Vec<Option<usize>>,
+    byte_constants: Vec<Option<Range<usize>>>,
 }
 
 /// A step whose weights are not packed yet.
@@ -133,11 +151,12 @@ struct PendingStep {
     kernel: PendingKernel,
     inputs: Vec<NodeId>,
     /// The range that the step writes, if not the node's whole value.
-    part: Option<std::ops::Range<usize>>,
+    part: Option<Range<usize>>,
 }
 
 enum PendingKernel {
     Ready(Kernel),
+    Integer(IntegerKernel),
     /// A kernel whose weights the job of that number packs.
     GemmLike(GemmLike, usize),
 }
@@ -148,12 +167,12 @@ impl<'a> Lowering<'a> {
     }
 
     /// The layout in which a value is written.
-    fn image_layout(&self, id: NodeId) -> ImageLayout {
+    fn image_layout(&self, id: NodeId) -> Result<ImageLayout, String> {
         self.image_layout_with(id, self.layout.pixel_layout(id))
     }
 
     /// The layout in which `reader` finds a value.
-    fn image_layout_for(&self, reader: NodeId, id: NodeId) -> ImageLayout {
+    fn image_layout_for(&self, reader: NodeId, id: NodeId) -> Result<ImageLayout, String> {
         self.image_layout_with(id, self.layout.pixel_layout_for(reader, id))
     }
 
@@ -161,8 +180,9 @@ impl<'a> Lowering<'a> {
         &self,
         id: NodeId,
         PixelLayout { stride, storage }: PixelLayout,
-    ) -> ImageLayout {
-        ImageLayout { stride, storage, ..rows(&self.fact(id).shape) }
+    ) -> Result<ImageLayout, String> {
+        let storage = storage.real()?;
+        Ok(ImageLayout { stride, storage, ..rows(&self.fact(id).shape) })
     }
 
     fn step(&mut self, id: NodeId, kernel: Kernel, inputs: &[NodeId]) {
@@ -191,8 +211,8 @@ impl<'a> Lowering<'a> {
         if let (Some(tensor), None) =
             (self.typed.graph.constant_of(id), self.constant_offsets[id.index()])
         {
-            self.constant_offsets[id.index()] = Some(self.constants.len() * size_of::<f32>());
-            self.constants.extend(tensor.to_f32());
+            self.constant_offsets[id.index()] = Some(self.constants.len());
+            self.constants.extend(bytemuck::cast_slice::<f32, u8>(&tensor.to_f32()));
         }
     }
 
@@ -202,6 +222,8 @@ impl<'a> Lowering<'a> {
         }
         match &node.op {
             Op::Input { .. } | Op::Const(_) | Op::Variable(_) => Ok(()),
+            Op::Quantized(quantized) => self.quantized(id, node, quantized),
+            _ if self.fact(id).quantization.is_some() => self.move_bytes(id, node),
             op if is_alias(op) => self.alias(id, node),
             Op::Conv2d(conv) => self.conv(id, node, conv),
             Op::DepthwiseConv2d(conv) => self.depthwise(id, node, conv),
@@ -244,31 +266,36 @@ impl<'a> Lowering<'a> {
     /// Packs the weights on all threads and completes the steps.
     fn finish(self, pool: &ThreadPool) -> Result<Lowered> {
         let packed = pack_all(&self.pack_jobs, self.weight_cache, pool)?;
-        let mut constants = buffer(self.constants.len() * size_of::<f32>())?;
-        constants.values_mut().copy_from_slice(&self.constants);
+        let mut constants = buffer(self.constants.len())?;
+        constants.copy_from_slice(&self.constants);
         let mut lowered = Lowered {
             steps: Vec::with_capacity(self.pending_steps.len()),
             constants,
             constant_offsets: self.constant_offsets,
+            byte_constants: self.byte_constants,
             lengths: self.typed.facts.iter().map(|fact| fact.len() * size_of::<f32>()).collect(),
         };
         let mut open_groups = HashMap::new();
         for pending in self.pending_steps {
             let kernel = match pending.kernel {
-                PendingKernel::Ready(kernel) => kernel,
+                PendingKernel::Ready(kernel) => StepKernel::Single(kernel),
+                PendingKernel::Integer(kernel) => StepKernel::Integer(kernel),
                 PendingKernel::GemmLike(sum, job) => {
-                    sum.kernel(&self.pack_jobs[job], packed[job].clone())
+                    StepKernel::Single(sum.kernel(&self.pack_jobs[job], packed[job].clone()))
                 }
             };
+            let as_bytes = matches!(kernel, StepKernel::Integer(_));
             let (id, last_node) = (pending.id, self.groups.last_node(pending.id));
             let (name, shape) =
                 (self.typed.graph.node(id).name.clone(), self.typed.fact(id).shape.clone());
-            let buffers =
-                pending.inputs.iter().map(|&input| lowered.buffer_for(self.layout, id, input));
+            let buffers = pending
+                .inputs
+                .iter()
+                .map(|&input| lowered.buffer_for(self.layout, id, input, as_bytes));
             // A step that writes elsewhere, such as a rounded copy, is no stage.
             let row_block = self.groups.row_block(last_node).filter(|_| pending.part.is_none());
             let (kernel, inputs) = match (kernel, row_block) {
-                (Kernel::RowWise(kernel), Some(row_block)) => {
+                (StepKernel::Single(Kernel::RowWise(kernel)), Some(row_block)) => {
                     let group: &mut PendingGroup = open_groups.entry(last_node).or_default();
                     group.push(name.clone(), shape.clone(), kernel, buffers);
                     if id != last_node {
@@ -277,7 +304,7 @@ impl<'a> Lowering<'a> {
                     let PendingGroup { stages, inputs } = std::mem::take(group);
                     (StepKernel::Group(FusedGroup::new(stages, row_block)), inputs)
                 }
-                (kernel, _) => (StepKernel::Single(kernel), buffers.collect()),
+                (kernel, _) => (kernel, buffers.collect()),
             };
             let slot = self.layout.slots[id.index()].as_ref().expect("a step's result has a slot");
             let slot_range = slot.range();

@@ -134,8 +134,10 @@ impl<'a> GroupFinder<'a> {
         if x.len() != 4 || fact.shape.len() != 4 || self.typed.graph.is_stored(input) {
             return None;
         }
-        let [from, to] = [(input, x), (id, &fact.shape)]
-            .map(|(id, shape)| ImageLayout { storage: self.storage.get(id), ..rows(shape) });
+        let layout = |id: NodeId, shape: &[usize]| {
+            Some(ImageLayout { storage: self.storage.get(id).real().ok()?, ..rows(shape) })
+        };
+        let (from, to) = (layout(input, x)?, layout(id, &fact.shape)?);
         let filter = || &self.typed.fact(node.inputs[1]).shape;
         let windowed = |window: Window| {
             let taps = window.kernel[0] * window.kernel[1];

@@ -8,6 +8,7 @@ use lorgnette_kernels::{Buffer, ThreadPool};
 
 use super::step_args::{MAX_INPUTS, StepArgs};
 use super::{BufferRef, Plan, Port, Step, StepKernel};
+use crate::graph::quantized::IntegerKernel;
 
 /// The memory of one run: inputs, outputs and all values between them.
 #[derive(Debug)]
@@ -73,6 +74,7 @@ impl Plan {
             let args = self.args(step, activations, pool);
             match &step.kernel {
                 StepKernel::Single(kernel) => kernel.run(args),
+                StepKernel::Integer(kernel) => run_integers(kernel, args),
                 StepKernel::Group(group) => group.run(args),
             }
         }
@@ -92,6 +94,10 @@ impl Plan {
                 StepKernel::Group(group) => group.run_timed(args),
                 StepKernel::Single(kernel) => {
                     kernel.run(args);
+                    vec![started.elapsed()]
+                }
+                StepKernel::Integer(kernel) => {
+                    run_integers(kernel, args);
                     vec![started.elapsed()]
                 }
             }
@@ -129,4 +135,9 @@ impl Plan {
         }
         StepArgs { level: self.level, pool, inputs, output, scratch: &mut activations.scratch }
     }
+}
+
+fn run_integers(kernel: &IntegerKernel, args: StepArgs<'_>) {
+    let StepArgs { level, pool, inputs: [first, second, _], output, .. } = args;
+    kernel.run(level, first.unwrap_or_default(), second.unwrap_or_default(), output, pool);
 }

@@ -32,7 +32,8 @@ impl StoragePreference<'_> {
         own: StorageType,
     ) -> StorageType {
         let input = node.inputs[i];
-        if self.numerics.compute == Precision::Float32 || !self.is_image(input) {
+        let is_quantized = self.typed.fact(input).quantization.is_some();
+        if self.numerics.compute == Precision::Float32 || !self.is_image(input) || is_quantized {
             return StorageType::Float32;
         }
         let default_type = if self.numerics.compute == Precision::Bf16 {
@@ -76,7 +77,7 @@ impl StoragePreference<'_> {
             Op::DepthwiseConv2d(_) => self.is_plain_depthwise(node),
             _ => false,
         };
-        writes && self.is_image(id)
+        writes && self.is_image(id) && self.typed.fact(id).quantization.is_none()
     }
 
     fn for_conv(&self, id: NodeId, node: &Node, conv: &Conv) -> StorageType {

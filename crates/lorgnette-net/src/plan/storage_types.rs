@@ -12,11 +12,49 @@ use super::storage_preference::StoragePreference;
 use crate::graph::NodeId;
 use crate::graph::shape::TypedGraph;
 
+/// How a value is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Storage {
+    /// Real numbers.
+    Real(StorageType),
+    /// 8-bit integers that stand for real numbers.
+    Bytes,
+}
+
+impl Storage {
+    pub(super) const FLOAT32: Self = Self::Real(StorageType::Float32);
+    pub(super) const BF16: Self = Self::Real(StorageType::Bf16);
+
+    /// Returns the bytes of an element.
+    pub(super) fn size(self) -> usize {
+        match self {
+            Self::Real(storage) => storage.size(),
+            Self::Bytes => 1,
+        }
+    }
+
+    /// Returns the elements that a pixel of that many channels takes.
+    pub(super) fn pixel_len(self, channels: usize) -> usize {
+        match self {
+            Self::Real(storage) => storage.pixel_len(channels),
+            Self::Bytes => channels,
+        }
+    }
+
+    /// Returns the type of real numbers.
+    pub(super) fn real(self) -> Result<StorageType, String> {
+        match self {
+            Self::Real(storage) => Ok(storage),
+            Self::Bytes => Err("it computes with real numbers, and its values are bytes".into()),
+        }
+    }
+}
+
 /// The storage types of a graph's values.
 #[derive(Debug)]
 pub(super) struct StorageTypes {
     /// For each node, the storage type of its value.
-    types: Vec<StorageType>,
+    types: Vec<Storage>,
     /// For each node, whether some reader prefers bf16 although the value is float32.
     has_bf16_copy: Vec<bool>,
     /// The pairs of reader and input of which the reader prefers bf16.
@@ -30,7 +68,7 @@ impl StorageTypes {
             StoragePreference { typed, level: options.level, numerics: options.numerics };
         let node_count = typed.graph.nodes().len();
         let mut storage = Self {
-            types: vec![StorageType::Float32; node_count],
+            types: vec![Storage::FLOAT32; node_count],
             has_bf16_copy: vec![false; node_count],
             reads_bf16: HashSet::new(),
         };
@@ -47,7 +85,10 @@ impl StorageTypes {
             } else {
                 StorageType::Float32
             };
-            storage.types[id.index()] = own;
+            storage.types[id.index()] = match typed.fact(id).quantization {
+                Some(_) => Storage::Bytes,
+                None => Storage::Real(own),
+            };
             storage.has_bf16_copy[id.index()] =
                 own == StorageType::Float32 && read_as_bf16[id.index()];
             for (i, &input) in node.inputs.iter().enumerate() {
@@ -68,7 +109,7 @@ impl StorageTypes {
     }
 
     /// The storage type of a node's value.
-    pub(super) fn get(&self, id: NodeId) -> StorageType {
+    pub(super) fn get(&self, id: NodeId) -> Storage {
         self.types[id.index()]
     }
 

@@ -146,8 +146,13 @@ impl ModelFormat for ZooModel {
             (None, None) => (zoo_graph.features.clone(), None),
         };
         let shape = Some(vec![None, None, None, Some(self.net.channels)]);
-        let input =
-            InputCandidate { name: input, dtype: DType::F32, shape, takes_decoded_image: false };
+        let input = InputCandidate {
+            name: input,
+            dtype: DType::F32,
+            shape,
+            takes_decoded_image: false,
+            quantization: None,
+        };
         Ok(Signature { input, logits, probabilities, features: Some(zoo_graph.features.clone()) })
     }
 
@@ -215,8 +220,8 @@ pub(super) fn unrecognised(path: &Path, weights: &Weights) -> Error {
     const MAX_SHOWN: usize = 3;
     let names: Vec<&str> = weights.variables().iter().take(MAX_SHOWN).map(Variable::name).collect();
     let what = format!(
-        "a checkpoint of {} variables ({}, …), but of no network known here: name one with --net, or give the graph (.meta \
-         or .pb) beside it",
+        "a checkpoint of {} variables ({}, …), but of no network known here: name one with --net, \
+         or give the graph (.meta or .pb) beside it",
         weights.variables().len(),
         names.join(", ")
     );

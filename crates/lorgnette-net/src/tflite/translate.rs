@@ -6,6 +6,7 @@
 mod activation;
 mod data_movement;
 mod elementwise;
+mod quantized;
 mod window;
 
 use std::collections::HashSet;
@@ -62,7 +63,16 @@ impl Translator<'_> {
             );
         };
         let dims = tensor.signature.iter().map(|n| n.map_or(-1, |n| n as i64)).collect();
-        let attributes = vec![("dtype", dtype_value(dtype)), ("shape", shape_value(dims))];
+        let mut attributes = vec![("dtype", dtype_value(dtype)), ("shape", shape_value(dims))];
+        if tensor.is_quantized() {
+            match quantized::scale_of(tensor) {
+                Ok(scale) => attributes.extend(scale),
+                Err(Refusal::Damaged(damage)) => return Err(damage),
+                Err(Refusal::Unsupported(reason)) => {
+                    return self.refused(&tensor.name, "Placeholder", &reason);
+                }
+            }
+        }
         self.add(tensor.name.clone(), "Placeholder", Vec::new(), attributes)
     }
 
@@ -218,7 +228,9 @@ struct Site<'t, 'm, 'o> {
 
 impl<'m> Site<'_, 'm, '_> {
     fn builtin(&mut self, builtin: &str) -> Outcome {
-        self.check_types()?;
+        if self.is_quantized() {
+            return quantized::translate(builtin, self);
+        }
         let families = [
             window::translate,
             activation::translate,
@@ -233,23 +245,13 @@ impl<'m> Site<'_, 'm, '_> {
         unsupported("")
     }
 
-    /// Integers that stand for real numbers are not computed with as if they were those numbers.
-    fn check_types(&self) -> Outcome {
-        let computed = |index: &usize| self.translator.model.tensors[*index].constant.is_none();
-        let activations = self.operator.inputs.iter().flatten().filter(|index| computed(index));
-        let mut tensors = activations
-            .chain(&self.operator.outputs)
-            .map(|&index| &self.translator.model.tensors[index]);
-        match tensors.find(|tensor| tensor.is_quantized()) {
-            None => Ok(()),
-            Some(tensor) => {
-                let dtype = tensor.dtype.map_or_else(String::new, |dtype| dtype.to_string());
-                unsupported(format!(
-                    "'{}' is quantised ({dtype}); float files are known so far",
-                    tensor.name
-                ))
-            }
-        }
+    /// Whether it reads or writes integers that stand for real numbers, but for constants that it
+    /// reads.
+    fn is_quantized(&self) -> bool {
+        let tensors = &self.translator.model.tensors;
+        let computed = |index: &&usize| tensors[**index].constant.is_none();
+        let activations = self.operator.inputs.iter().flatten().filter(computed);
+        activations.chain(&self.operator.outputs).any(|&index| tensors[index].is_quantized())
     }
 
     /// Options, if the operator has any.

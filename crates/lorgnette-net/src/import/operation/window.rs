@@ -74,7 +74,7 @@ fn explicit(node: Attributes<'_>) -> Result<Padding, String> {
     }
 }
 
-fn pool(node: Attributes<'_>, kind: PoolKind) -> Result<Pool, String> {
+pub(super) fn pool(node: Attributes<'_>, kind: PoolKind) -> Result<Pool, String> {
     let (kernel, stride) = (node.spatial("ksize")?, node.spatial("strides")?);
     Ok(Pool { kind, kernel, stride, dilation: [1; 2], border: border(node)? })
 }

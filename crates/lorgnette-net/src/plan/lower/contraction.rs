@@ -113,8 +113,8 @@ impl<'a> Lowering<'a> {
         let (x, filter) = (node.inputs[0], node.inputs[1]);
         let window = conv_window(conv, &self.fact(x).shape, &self.fact(filter).shape)?;
         let shape = ConvShape {
-            input: self.image_layout_for(id, x),
-            output: self.image_layout(id),
+            input: self.image_layout_for(id, x)?,
+            output: self.image_layout(id)?,
             window,
         };
         self.conv_step(id, node, shape, &conv.epilogue, false)
@@ -134,7 +134,7 @@ impl<'a> Lowering<'a> {
         let mut inputs = vec![node.inputs[0]];
         let residual = epilogue.residual.then(|| node.inputs[2]);
         inputs.extend(residual);
-        let residual = residual.map(|residual| self.image_layout_for(id, residual));
+        let residual = residual.map(|residual| self.image_layout_for(id, residual)).transpose()?;
         self.sum(id, GemmLike::Conv { kernel, shape, residual }, pack_job, inputs);
         Ok(())
     }
@@ -149,8 +149,8 @@ impl<'a> Lowering<'a> {
         let window = conv_window(conv, &self.fact(x).shape, &self.fact(filter).shape)?;
         let multiplier = self.fact(filter).shape[3];
         let shape = DepthwiseShape {
-            input: self.image_layout_for(id, x),
-            output: self.image_layout(id),
+            input: self.image_layout_for(id, x)?,
+            output: self.image_layout(id)?,
             window,
             multiplier,
         };

@@ -30,7 +30,7 @@ impl Lowering<'_> {
         let at = axis(self.numbers(*at)?[0], self.fact(id).shape.len())?;
         let lengths: Vec<usize> = parts.iter().map(|part| self.fact(*part).shape[at]).collect();
         if let Some(offsets) = channel_offsets(self.typed, id, node) {
-            self.join_channels(id, parts, &offsets);
+            self.join_channels(id, parts, &offsets)?;
         } else {
             self.join(id, parts, at, &lengths);
         }
@@ -38,7 +38,12 @@ impl Lowering<'_> {
     }
 
     /// Copies the parts that are not written directly to their places.
-    fn join_channels(&mut self, id: NodeId, parts: &[NodeId], offsets: &[usize]) {
+    fn join_channels(
+        &mut self,
+        id: NodeId,
+        parts: &[NodeId],
+        offsets: &[usize],
+    ) -> Result<(), String> {
         let target = self.layout.slots[id.index()].clone().expect("a concatenation is computed");
         for (&part, offset) in parts.iter().zip(offsets) {
             let offset = offset * target.pixel_layout.storage.size();
@@ -49,10 +54,11 @@ impl Lowering<'_> {
             if in_place || self.fact(part).is_empty() {
                 continue;
             }
-            let from = self.image_layout_for(id, part);
-            let to = self.image_layout_with(part, target.pixel_layout);
+            let from = self.image_layout_for(id, part)?;
+            let to = self.image_layout_with(part, target.pixel_layout)?;
             self.copy(id, part, from, to, offset);
         }
+        Ok(())
     }
 
     pub(super) fn pack(&mut self, id: NodeId, node: &Node, at: i64) -> Result<(), String> {
@@ -99,12 +105,12 @@ impl Lowering<'_> {
     }
 
     /// Rounds a float32 value for the readers that prefer bf16.
-    pub(super) fn bf16_copy(&mut self, id: NodeId) {
-        let Some(slot) = &self.layout.bf16_copies[id.index()] else { return };
+    pub(super) fn bf16_copy(&mut self, id: NodeId) -> Result<(), String> {
+        let Some(slot) = &self.layout.bf16_copies[id.index()] else { return Ok(()) };
         if self.fact(id).is_empty() {
-            return;
+            return Ok(());
         }
-        let (from, to) = (self.image_layout(id), self.image_layout_with(id, slot.pixel_layout));
+        let (from, to) = (self.image_layout(id)?, self.image_layout_with(id, slot.pixel_layout)?);
         let kernel = PendingKernel::Ready(Kernel::Copy { from, to });
         self.pending_steps.push(PendingStep {
             id,
@@ -112,6 +118,7 @@ impl Lowering<'_> {
             inputs: vec![id],
             part: Some(slot.range()),
         });
+        Ok(())
     }
 
     /// True if a padding leaves the batch axis as it is.
@@ -130,8 +137,8 @@ impl Lowering<'_> {
         };
         let kernel = Kernel::Pad {
             pad,
-            from: self.image_layout_for(id, node.inputs[0]),
-            to: self.image_layout(id),
+            from: self.image_layout_for(id, node.inputs[0])?,
+            to: self.image_layout(id)?,
         };
         self.step(id, kernel, &node.inputs[..1]);
         Ok(())

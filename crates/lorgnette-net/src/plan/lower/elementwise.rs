@@ -14,7 +14,8 @@ use crate::tensor::DType;
 
 impl Lowering<'_> {
     pub(super) fn elementwise(&mut self, id: NodeId, node: &Node) -> Result<(), String> {
-        let (from, to) = (self.image_layout_for(id, Self::input(node, 0)?), self.image_layout(id));
+        let x = Self::input(node, 0)?;
+        let (from, to) = (self.image_layout_for(id, x)?, self.image_layout(id)?);
         let kernel = match &node.op {
             Op::Affine(epilogue) => {
                 let (scale, shift, clamp) =
@@ -47,11 +48,16 @@ impl Lowering<'_> {
         let [a, b] = [Self::input(node, 0)?, Self::input(node, 1)?];
         let kernel =
             if shape.len() <= 4 {
-                let map = |id: NodeId, ImageLayout { stride, storage, .. }: ImageLayout| {
+                let nhwc = |id: NodeId, ImageLayout { stride, storage, .. }: ImageLayout| {
                     ImageLayout { stride, storage, ..as_nhwc(&self.fact(id).shape) }
                 };
-                let [a, b] = [a, b].map(|operand| map(operand, self.image_layout_for(id, operand)));
-                Kernel::Binary { function, a, b, to: map(id, self.image_layout(id)), clamp }
+                Kernel::Binary {
+                    function,
+                    a: nhwc(a, self.image_layout_for(id, a)?),
+                    b: nhwc(b, self.image_layout_for(id, b)?),
+                    to: nhwc(id, self.image_layout(id)?),
+                    clamp,
+                }
             } else {
                 self.reserve(2 * self.fact(id).len())?;
                 let table =
@@ -65,7 +71,7 @@ impl Lowering<'_> {
     pub(super) fn pool(&mut self, id: NodeId, node: &Node, pool: &Pool) -> Result<(), String> {
         let x = Self::input(node, 0)?;
         let shape = pool_shape(pool, &self.fact(x).shape, self.fact(id))?;
-        let (input, output) = (self.image_layout_for(id, x), self.image_layout(id));
+        let (input, output) = (self.image_layout_for(id, x)?, self.image_layout(id)?);
         let kernel = RowKernel::Pool(PoolShape { input, output, ..shape });
         self.step(id, Kernel::RowWise(kernel), &[x]);
         Ok(())
@@ -81,7 +87,7 @@ impl Lowering<'_> {
 
     pub(super) fn lrn(&mut self, id: NodeId, node: &Node, lrn: Lrn) -> Result<(), String> {
         let x = Self::input(node, 0)?;
-        let (from, to) = (self.image_layout_for(id, x), self.image_layout(id));
+        let (from, to) = (self.image_layout_for(id, x)?, self.image_layout(id)?);
         self.step(id, Kernel::Lrn { lrn, from, to }, &[x]);
         Ok(())
     }
@@ -93,7 +99,7 @@ impl Lowering<'_> {
         resize: &Resize,
     ) -> Result<(), String> {
         let x = Self::input(node, 0)?;
-        let (from, to) = (self.image_layout_for(id, x), self.image_layout(id));
+        let (from, to) = (self.image_layout_for(id, x)?, self.image_layout(id)?);
         let Resize { bilinear, how } = *resize;
         self.step(id, Kernel::Resize { bilinear, how, from, to }, &[x]);
         Ok(())
@@ -111,7 +117,7 @@ impl Lowering<'_> {
             axes.iter().map(|&a| axis(a, shape.len())).collect::<Result<_, _>>()?;
         reduced_axes.sort_unstable();
         let kernel = if kind == Reduction::Mean && shape.len() == 4 && reduced_axes == [1, 2] {
-            Kernel::GlobalAveragePool { from: self.image_layout(x) }
+            Kernel::GlobalAveragePool { from: self.image_layout(x)? }
         } else {
             self.reserve(self.fact(x).len())?;
             let (sources, group) = groups(shape, &axes)?;

@@ -22,8 +22,39 @@ pub(super) fn translate(builtin: &str, site: &mut Site<'_, '_, '_>) -> Option<Ou
     })
 }
 
+/// The fields of `Conv2DOptions`.
+pub(super) mod conv {
+    pub(in super::super) const PADDING: usize = 0;
+    pub(in super::super) const STRIDES: [usize; 2] = [2, 1];
+    pub(in super::super) const ACTIVATION: usize = 3;
+    pub(in super::super) const DILATIONS: [usize; 2] = [5, 4];
+}
+
+/// The fields of `DepthwiseConv2DOptions`.
+pub(super) mod depthwise {
+    pub(in super::super) const PADDING: usize = 0;
+    pub(in super::super) const STRIDES: [usize; 2] = [2, 1];
+    pub(in super::super) const ACTIVATION: usize = 4;
+    pub(in super::super) const DILATIONS: [usize; 2] = [6, 5];
+}
+
+/// The fields of `FullyConnectedOptions`.
+pub(super) mod fully_connected {
+    pub(in super::super) const ACTIVATION: usize = 0;
+    pub(in super::super) const WEIGHTS_FORMAT: usize = 1;
+    pub(in super::super) const KEEP_NUM_DIMS: usize = 2;
+}
+
+/// The fields of `Pool2DOptions`.
+pub(super) mod pool {
+    pub(in super::super) const PADDING: usize = 0;
+    pub(in super::super) const STRIDES: [usize; 2] = [2, 1];
+    pub(in super::super) const KERNEL: [usize; 2] = [4, 3];
+    pub(in super::super) const ACTIVATION: usize = 5;
+}
+
 /// How a window moves, as TensorFlow's attributes.
-fn window(
+pub(super) fn window(
     site: &Site<'_, '_, '_>,
     padding: usize,
     strides: [usize; 2],
@@ -42,7 +73,7 @@ fn window(
 }
 
 /// `[1, vertical, horizontal, 1]` from the fields of a vertical and a horizontal number.
-fn pair(
+pub(super) fn pair(
     site: &Site<'_, '_, '_>,
     [vertical, horizontal]: [usize; 2],
     default: i32,
@@ -70,10 +101,7 @@ fn with_bias(
 
 /// `x, filter ([output, height, width, input]), bias`.
 fn conv(site: &mut Site<'_, '_, '_>) -> Outcome {
-    const PADDING: usize = 0;
-    const STRIDES: [usize; 2] = [2, 1];
-    const ACTIVATION: usize = 3;
-    const DILATIONS: [usize; 2] = [5, 4];
+    use self::conv::{ACTIVATION, DILATIONS, PADDING, STRIDES};
     let attributes = window(site, PADDING, STRIDES, Some(DILATIONS))?;
     let activation = Activation::from_options(site, ACTIVATION)?;
     let (channels, filter) = (last(&site.tensor(0)?.shape), &site.tensor(1)?.shape);
@@ -127,10 +155,7 @@ fn grouped(
 
 /// `x, filter ([1, height, width, channels · multiplier]), bias`.
 fn depthwise(site: &mut Site<'_, '_, '_>) -> Outcome {
-    const PADDING: usize = 0;
-    const STRIDES: [usize; 2] = [2, 1];
-    const ACTIVATION: usize = 4;
-    const DILATIONS: [usize; 2] = [6, 5];
+    use self::depthwise::{ACTIVATION, DILATIONS, PADDING, STRIDES};
     let attributes = window(site, PADDING, STRIDES, Some(DILATIONS))?;
     let activation = Activation::from_options(site, ACTIVATION)?;
     let (channels, filter) = (last(&site.tensor(0)?.shape), &site.tensor(1)?.shape);
@@ -290,9 +315,7 @@ fn cut(site: &mut Site<'_, '_, '_>, x: String, [rows, columns]: [&Side; 2]) -> O
 
 /// `x, weights ([output, input]), bias`.
 fn fully_connected(site: &mut Site<'_, '_, '_>) -> Outcome {
-    const ACTIVATION: usize = 0;
-    const WEIGHTS_FORMAT: usize = 1;
-    const KEEP_NUM_DIMS: usize = 2;
+    use self::fully_connected::{ACTIVATION, KEEP_NUM_DIMS, WEIGHTS_FORMAT};
     let activation = Activation::from_options(site, ACTIVATION)?;
     if site.u8(WEIGHTS_FORMAT)? != 0 {
         return unsupported("shuffled weights");
@@ -319,23 +342,18 @@ fn fully_connected(site: &mut Site<'_, '_, '_>) -> Outcome {
     with_bias(site, sum, 2, activation)
 }
 
-const POOL_PADDING: usize = 0;
-const POOL_STRIDES: [usize; 2] = [2, 1];
-const POOL_KERNEL: [usize; 2] = [4, 3];
-const POOL_ACTIVATION: usize = 5;
-
 fn pool(site: &mut Site<'_, '_, '_>, op: &str) -> Outcome {
-    let mut attributes = window(site, POOL_PADDING, POOL_STRIDES, None)?;
-    attributes.push(("ksize", pair(site, POOL_KERNEL, 0)?));
-    let (activation, x) = (Activation::from_options(site, POOL_ACTIVATION)?, site.input(0)?);
+    let mut attributes = window(site, self::pool::PADDING, self::pool::STRIDES, None)?;
+    attributes.push(("ksize", pair(site, self::pool::KERNEL, 0)?));
+    let (activation, x) = (Activation::from_options(site, self::pool::ACTIVATION)?, site.input(0)?);
     site.finish_with(activation, op, vec![x], attributes)
 }
 
 /// The root of the mean square.
 fn l2_pool(site: &mut Site<'_, '_, '_>) -> Outcome {
-    let mut attributes = window(site, POOL_PADDING, POOL_STRIDES, None)?;
-    attributes.push(("ksize", pair(site, POOL_KERNEL, 0)?));
-    let (activation, x) = (Activation::from_options(site, POOL_ACTIVATION)?, site.input(0)?);
+    let mut attributes = window(site, self::pool::PADDING, self::pool::STRIDES, None)?;
+    attributes.push(("ksize", pair(site, self::pool::KERNEL, 0)?));
+    let (activation, x) = (Activation::from_options(site, self::pool::ACTIVATION)?, site.input(0)?);
     let squares = site.step("squares", "Square", vec![x], Vec::new())?;
     let means = site.step("means", "AvgPool", vec![squares], attributes)?;
     site.finish_with(activation, "Sqrt", vec![means], Vec::new())

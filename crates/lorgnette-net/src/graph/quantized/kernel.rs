@@ -1,0 +1,603 @@
+//! The kernels of quantised operations, with all their parameters.
+
+use bytemuck::{cast_slice, cast_slice_mut};
+use bytes::Bytes;
+use lorgnette_kernels::integer::{
+    Byte, ByteGather, ByteTable, IntegerAdd, IntegerConv, IntegerFilter, IntegerMean, IntegerMul,
+    IntegerOperand, IntegerPool, IntegerSoftmax, Multiplier, OutputRange, Scale, average_pool,
+    convolve, convolve_depthwise, dequantize, integer_binary, max_pool, quantize,
+};
+use lorgnette_kernels::{Level, ThreadPool, Window};
+
+use super::{FilterScale, Quantized, QuantizedBinary, QuantizedFunction, QuantizedKind};
+use crate::graph::evaluate::{groups, sources};
+use crate::graph::op::{Conv, PoolKind};
+use crate::graph::shape::{Fact, resolve};
+use crate::tensor::{DType, Tensor};
+
+/// A kernel of 8-bit integers.
+#[derive(Debug)]
+pub(crate) struct IntegerKernel {
+    work: Work,
+    /// Whether the integers that it reads are signed; those that it writes, if it reads none.
+    is_signed: bool,
+}
+
+#[derive(Debug)]
+enum Work {
+    Conv(Box<ConvWork>),
+    Add {
+        add: IntegerAdd,
+        sources: BroadcastSources,
+    },
+    Mul {
+        multiply: IntegerMul,
+        sources: BroadcastSources,
+    },
+    Pool {
+        shape: IntegerPool,
+        kind: PoolKind,
+    },
+    Mean {
+        mean: IntegerMean,
+        sources: Vec<u32>,
+    },
+    Softmax {
+        softmax: IntegerSoftmax,
+        columns: usize,
+    },
+    Table {
+        table: ByteTable,
+        name: &'static str,
+    },
+    Quantize(Scale),
+    Dequantize(Scale),
+    Gather(ByteGather),
+    /// Rows of bytes, `stride` apart in the output.
+    CopyRows {
+        row: usize,
+        stride: usize,
+    },
+}
+
+/// For each result of a binary operation, the index of each operand's value; none for operands of
+/// the result's shape.
+#[derive(Debug)]
+struct BroadcastSources([Option<Vec<u32>>; 2]);
+
+/// A convolution or a fully connected layer.
+#[derive(Debug)]
+struct ConvWork {
+    is_depthwise: bool,
+    input_shape: [usize; 4],
+    output_shape: [usize; 4],
+    window: Window,
+    input_zero_point: i32,
+    range: OutputRange,
+    filter: Bytes,
+    filter_zero_point: i32,
+    bias: Vec<i32>,
+    rescale: Vec<Multiplier>,
+}
+
+/// An input of an operation.
+#[derive(Clone, Copy)]
+pub(crate) struct Operand<'a> {
+    pub(crate) fact: &'a Fact,
+    /// Its value, if it is a constant.
+    pub(crate) constant: Option<&'a Tensor>,
+}
+
+impl Operand<'_> {
+    /// Its value, which must be a constant.
+    fn value(&self, what: &str) -> Result<&Tensor, String> {
+        self.constant.ok_or_else(|| format!("its {what} is computed, not constant"))
+    }
+}
+
+impl IntegerKernel {
+    /// Prepares an operation.
+    pub(crate) fn new(
+        op: &Quantized,
+        inputs: &[Operand<'_>],
+        output: &Fact,
+    ) -> Result<Self, String> {
+        let x = inputs.first().ok_or("its input is missing")?;
+        let dtype = match op.kind {
+            QuantizedKind::Quantize { .. } => op.dtype,
+            _ => x.fact.dtype,
+        };
+        let is_signed = is_signed(dtype)?;
+        let writes_signed = self::is_signed(op.dtype)?;
+        for scale in &op.inputs {
+            check_scale(*scale, is_signed)?;
+        }
+        check_scale(op.output, writes_signed)?;
+        check_operands(op, inputs)?;
+        let may_convert = matches!(
+            op.kind,
+            QuantizedKind::Function(QuantizedFunction::Requantize)
+                | QuantizedKind::Dequantize { .. }
+        );
+        if is_signed != writes_signed && !may_convert {
+            return Err(format!("it reads {dtype} and writes {}", op.dtype));
+        }
+        let work = if is_signed {
+            work::<i8>(op, inputs, output)?
+        } else {
+            work::<u8>(op, inputs, output)?
+        };
+        Ok(Self { work, is_signed })
+    }
+
+    /// Moves runs of bytes.
+    pub(crate) fn gather(gather: ByteGather) -> Self {
+        Self { work: Work::Gather(gather), is_signed: false }
+    }
+
+    /// Copies rows of `row` bytes to places that are `stride` bytes apart.
+    pub(crate) fn copy_rows(row: usize, stride: usize) -> Self {
+        Self { work: Work::CopyRows { row, stride }, is_signed: false }
+    }
+
+    /// The number of activations that it reads: its first inputs.
+    pub(crate) fn activations(&self) -> usize {
+        match self.work {
+            Work::Add { .. } | Work::Mul { .. } => 2,
+            Work::Conv(_)
+            | Work::Pool { .. }
+            | Work::Mean { .. }
+            | Work::Softmax { .. }
+            | Work::Table { .. }
+            | Work::Quantize(_)
+            | Work::Dequantize(_)
+            | Work::Gather(_)
+            | Work::CopyRows { .. } => 1,
+        }
+    }
+
+    /// The kernel's name in reports.
+    pub(crate) fn name(&self) -> &'static str {
+        match &self.work {
+            Work::Conv(conv) if conv.is_depthwise => "depthwise, integers",
+            Work::Conv(_) => "direct, integers",
+            Work::Add { .. } => "add, integers",
+            Work::Mul { .. } => "multiply, integers",
+            Work::Pool { kind: PoolKind::Max, .. } => "max pool, integers",
+            Work::Pool { kind: PoolKind::Average, .. } => "average pool, integers",
+            Work::Mean { .. } => "mean, integers",
+            Work::Softmax { .. } => "softmax, integers",
+            Work::Table { name, .. } => name,
+            Work::Quantize(_) => "quantise",
+            Work::Dequantize(_) => "dequantise",
+            Work::Gather(_) => "gather, bytes",
+            Work::CopyRows { .. } => "copy, bytes",
+        }
+    }
+
+    /// Operations of a run; a multiplication and an addition count as two.
+    pub(crate) fn operations(&self) -> u64 {
+        match &self.work {
+            Work::Conv(conv) => {
+                let pixels: usize = conv.output_shape[..3].iter().product();
+                2 * (pixels * conv.filter.len()) as u64
+            }
+            Work::Add { .. }
+            | Work::Mul { .. }
+            | Work::Pool { .. }
+            | Work::Mean { .. }
+            | Work::Softmax { .. }
+            | Work::Table { .. }
+            | Work::Quantize(_)
+            | Work::Dequantize(_)
+            | Work::Gather(_)
+            | Work::CopyRows { .. } => 0,
+        }
+    }
+
+    /// Bytes of weights that it reads.
+    pub(crate) fn weight_bytes(&self) -> usize {
+        match &self.work {
+            Work::Conv(conv) => conv.filter.len() + size_of_val(conv.bias.as_slice()),
+            Work::Add { .. }
+            | Work::Mul { .. }
+            | Work::Pool { .. }
+            | Work::Mean { .. }
+            | Work::Softmax { .. }
+            | Work::Table { .. }
+            | Work::Quantize(_)
+            | Work::Dequantize(_)
+            | Work::Gather(_)
+            | Work::CopyRows { .. } => 0,
+        }
+    }
+
+    /// Computes the output, without allocating. `second` is empty for kernels of one input.
+    pub(crate) fn run(
+        &self,
+        level: Level,
+        first: &[u8],
+        second: &[u8],
+        output: &mut [u8],
+        pool: &ThreadPool,
+    ) {
+        match &self.work {
+            Work::Table { table, .. } => table.run(first, output, pool),
+            Work::Gather(gather) => gather.run(first, output, pool),
+            Work::CopyRows { row, stride } => {
+                for (from, to) in first.chunks_exact(*row).zip(output.chunks_mut(*stride)) {
+                    to[..*row].copy_from_slice(from);
+                }
+            }
+            work if self.is_signed => work.run::<i8>(level, first, second, output, pool),
+            work => work.run::<u8>(level, first, second, output, pool),
+        }
+    }
+}
+
+impl Work {
+    /// Computes kernels that know the type of their integers.
+    fn run<T: Byte>(
+        &self,
+        level: Level,
+        first: &[u8],
+        second: &[u8],
+        output: &mut [u8],
+        pool: &ThreadPool,
+    ) {
+        let (x, y) = (cast_slice::<u8, T>(first), cast_slice::<u8, T>(second));
+        match self {
+            Self::Conv(conv) => conv.run::<T>(level, x, cast_slice_mut(output), pool),
+            Self::Add { add, sources } => {
+                let [a, b] = sources.operands([x, y]);
+                integer_binary::<T>(add, a, b, cast_slice_mut(output), pool);
+            }
+            Self::Mul { multiply, sources } => {
+                let [a, b] = sources.operands([x, y]);
+                integer_binary::<T>(multiply, a, b, cast_slice_mut(output), pool);
+            }
+            Self::Pool { shape, kind: PoolKind::Max } => {
+                max_pool::<T>(shape, x, cast_slice_mut(output), pool);
+            }
+            Self::Pool { shape, kind: PoolKind::Average } => {
+                average_pool::<T>(shape, x, cast_slice_mut(output), pool);
+            }
+            Self::Mean { mean, sources } => {
+                mean.run::<T>(sources, x, cast_slice_mut(output), pool);
+            }
+            Self::Softmax { softmax, columns } => {
+                softmax.run::<T>(*columns, x, cast_slice_mut(output), pool);
+            }
+            Self::Quantize(scale) => {
+                quantize::<T>(*scale, cast_slice(first), cast_slice_mut(output), pool);
+            }
+            Self::Dequantize(scale) => {
+                dequantize::<T>(*scale, x, cast_slice_mut(output), pool);
+            }
+            Self::Table { .. } | Self::Gather(_) | Self::CopyRows { .. } => {}
+        }
+    }
+}
+
+impl BroadcastSources {
+    fn new(inputs: &[Operand<'_>], output: &Fact) -> Result<Self, String> {
+        let table = |operand: &Operand<'_>| {
+            let shape = &operand.fact.shape;
+            (*shape != output.shape).then(|| sources(shape, &output.shape)).transpose()
+        };
+        match inputs {
+            [a, b] => Ok(Self([table(a)?, table(b)?])),
+            _ => Err(format!("{} operands where two belong", inputs.len())),
+        }
+    }
+
+    fn operands<'a, T>(&'a self, values: [&'a [T]; 2]) -> [IntegerOperand<'a, T>; 2] {
+        let [a, b] = &self.0;
+        [
+            IntegerOperand { values: values[0], sources: a.as_deref() },
+            IntegerOperand { values: values[1], sources: b.as_deref() },
+        ]
+    }
+}
+
+impl ConvWork {
+    fn run<T: Byte>(&self, level: Level, input: &[T], output: &mut [T], pool: &ThreadPool) {
+        let filter = IntegerFilter {
+            values: cast_slice::<u8, T>(&self.filter),
+            zero_point: self.filter_zero_point,
+            bias: &self.bias,
+            rescale: &self.rescale,
+        };
+        let conv = IntegerConv {
+            input,
+            input_shape: self.input_shape,
+            input_zero_point: self.input_zero_point,
+            window: self.window,
+            range: self.range,
+            output,
+            output_shape: self.output_shape,
+        };
+        if self.is_depthwise {
+            convolve_depthwise(level, conv, &filter, pool);
+        } else {
+            convolve(level, conv, &filter, pool);
+        }
+    }
+}
+
+fn is_signed(dtype: DType) -> Result<bool, String> {
+    match dtype {
+        DType::I8 => Ok(true),
+        DType::U8 => Ok(false),
+        other => Err(format!("integers of type {other}, where int8 and uint8 are known")),
+    }
+}
+
+/// Checks that a scale is positive and a zero point within the type.
+fn check_scale(scale: Scale, is_signed: bool) -> Result<(), String> {
+    let Scale { scale, zero_point } = scale;
+    let range = if is_signed { -128..=127 } else { 0..=255 };
+    if scale.is_finite() && scale > 0.0 && range.contains(&zero_point) {
+        return Ok(());
+    }
+    Err(format!("a quantisation of scale {scale} and zero point {zero_point}"))
+}
+
+/// Checks that activations are bytes of one type, or real numbers where integers are made of them.
+fn check_operands(op: &Quantized, inputs: &[Operand<'_>]) -> Result<(), String> {
+    let makes_integers = matches!(op.kind, QuantizedKind::Quantize { .. });
+    let count = if matches!(op.kind, QuantizedKind::Binary(_)) { 2 } else { 1 };
+    for operand in &inputs[..count.min(inputs.len())] {
+        let is_real = operand.constant.is_none() && operand.fact.quantization.is_none();
+        let has_right_type = makes_integers || operand.fact.dtype == inputs[0].fact.dtype;
+        if is_real != makes_integers && operand.constant.is_none() || !has_right_type {
+            let dtype = operand.fact.dtype;
+            return Err(format!("it reads {dtype} that is not quantised as it takes it"));
+        }
+    }
+    Ok(())
+}
+
+/// Checks a factor that becomes a [`Multiplier`].
+fn check_factor(factor: f64) -> Result<(), String> {
+    if (0.0..f64::from(1 << 30)).contains(&factor) {
+        return Ok(());
+    }
+    Err(format!("scales that differ by a factor of {factor}"))
+}
+
+/// Prepares an operation on integers of one type.
+fn work<T: Byte>(op: &Quantized, inputs: &[Operand<'_>], output: &Fact) -> Result<Work, String> {
+    let missing = || "an input is missing".to_owned();
+    let x = inputs.first().ok_or_else(missing)?;
+    let scale = |i: usize| op.inputs.get(i).copied().ok_or("an input has no scale");
+    let range = OutputRange::new::<T>(op.output.zero_point).with_activation(
+        op.output.scale,
+        op.clamp.low,
+        op.clamp.high,
+    );
+    Ok(match &op.kind {
+        QuantizedKind::Conv2d(conv, filter) => {
+            let work = conv_work::<T>(op, inputs, output, filter)?;
+            let window = filter_window(conv, inputs, false)?;
+            Work::Conv(Box::new(ConvWork { window, ..work }))
+        }
+        QuantizedKind::DepthwiseConv2d(conv, filter) => {
+            let work = conv_work::<T>(op, inputs, output, filter)?;
+            let window = filter_window(conv, inputs, true)?;
+            Work::Conv(Box::new(ConvWork { window, is_depthwise: true, ..work }))
+        }
+        QuantizedKind::FullyConnected(filter) => {
+            let work = conv_work::<T>(op, inputs, output, filter)?;
+            let &[rows, outputs] = output.shape.as_slice() else {
+                return Err("its result is no matrix".into());
+            };
+            let inner = work.filter.len().checked_div(outputs).unwrap_or(0);
+            let input_shape = [rows, 1, 1, inner];
+            let output_shape = [rows, 1, 1, outputs];
+            Work::Conv(Box::new(ConvWork { input_shape, output_shape, ..work }))
+        }
+        QuantizedKind::Binary(function) => {
+            let (a, b) = (scale(0)?, scale(1)?);
+            let (scales, zero_points) = ([a.scale, b.scale], [a.zero_point, b.zero_point]);
+            let sources = BroadcastSources::new(inputs, output)?;
+            let output_scale = op.output.scale;
+            check_factor(2.0 * f64::from(a.scale.max(b.scale)) / f64::from(output_scale))?;
+            check_factor(f64::from(a.scale * b.scale / output_scale))?;
+            let add = IntegerAdd::new(scales, zero_points, output_scale, range);
+            match function {
+                QuantizedBinary::Add => Work::Add { add, sources },
+                QuantizedBinary::Sub => Work::Add { add: add.subtracting(), sources },
+                QuantizedBinary::Mul => {
+                    let multiply = IntegerMul::new(scales, zero_points, output_scale, range);
+                    Work::Mul { multiply, sources }
+                }
+            }
+        }
+        QuantizedKind::Pool(pool) => {
+            if scale(0)? != op.output {
+                return Err("a pool whose result has another scale".into());
+            }
+            let (input_shape, output_shape) = (four(&x.fact.shape)?, four(&output.shape)?);
+            let [_, height, width, _] = input_shape;
+            let window = resolve(pool.kernel, pool.stride, [1; 2], pool.border, [height, width])?;
+            let shape = IntegerPool { input_shape, output_shape, window, range };
+            Work::Pool { shape, kind: pool.kind }
+        }
+        QuantizedKind::Mean { .. } => {
+            const MAX_COUNT: usize = 1 << 23;
+            let axes = inputs.get(1).ok_or_else(missing)?.value("axes")?.to_i64();
+            let (sources, count) = groups(&x.fact.shape, &axes)?;
+            if !(1..=MAX_COUNT).contains(&count) {
+                return Err(format!("a mean of {count} values"));
+            }
+            check_factor(f64::from(scale(0)?.scale) / f64::from(op.output.scale))?;
+            Work::Mean { mean: IntegerMean::new(count, scale(0)?, op.output.scale, range), sources }
+        }
+        QuantizedKind::Softmax { beta } => {
+            let columns = output.channels().max(1);
+            softmax_work::<T>(*beta, scale(0)?, op.output, columns)?
+        }
+        QuantizedKind::Function(function) => {
+            let input = scale(0)?;
+            check_factor(f64::from(input.scale) / f64::from(op.output.scale))?;
+            function_work::<T>(*function, input, op)?
+        }
+        QuantizedKind::Quantize { .. } => Work::Quantize(op.output),
+        QuantizedKind::Dequantize { .. } => Work::Dequantize(scale(0)?),
+    })
+}
+
+/// Returns a convolution of a pointwise window, with the parameters that do not depend on that.
+fn conv_work<T: Byte>(
+    op: &Quantized,
+    inputs: &[Operand<'_>],
+    output: &Fact,
+    scale: &FilterScale,
+) -> Result<ConvWork, String> {
+    let (Some(x), Some(filter)) = (inputs.first(), inputs.get(1)) else {
+        return Err("an input is missing".into());
+    };
+    let input = *op.inputs.first().ok_or("its input has no scale")?;
+    let (weights, outputs) = (filter.value("filter")?, output.channels());
+    if weights.dtype() != x.fact.dtype {
+        return Err(format!("a filter of {} for values of {}", weights.dtype(), x.fact.dtype));
+    }
+    check_scale(Scale { scale: 1.0, zero_point: scale.zero_point }, T::MIN < 0)?;
+    let bias = match inputs.get(2) {
+        None => Vec::new(),
+        Some(bias) => {
+            let bias = bias.value("bias")?;
+            if bias.dtype() != DType::I32 || bias.len() != outputs {
+                return Err(format!("a bias of {} {}", bias.len(), bias.dtype()));
+            }
+            bias.to_i64().into_iter().map(|value| value as i32).collect()
+        }
+    };
+    let range = OutputRange::new::<T>(op.output.zero_point).with_activation(
+        op.output.scale,
+        op.clamp.low,
+        op.clamp.high,
+    );
+    let is_fully_connected = matches!(op.kind, QuantizedKind::FullyConnected(_));
+    Ok(ConvWork {
+        is_depthwise: false,
+        input_shape: if is_fully_connected { [0; 4] } else { four(&x.fact.shape)? },
+        output_shape: if is_fully_connected { [0; 4] } else { four(&output.shape)? },
+        window: Window::POINTWISE,
+        input_zero_point: input.zero_point,
+        range,
+        filter: weights.bytes().clone(),
+        filter_zero_point: scale.zero_point,
+        bias,
+        rescale: rescale::<T>(op, scale, outputs, is_fully_connected)?,
+    })
+}
+
+/// Returns the factor from sums to results of each output channel.
+fn rescale<T: Byte>(
+    op: &Quantized,
+    filter: &FilterScale,
+    outputs: usize,
+    is_fully_connected: bool,
+) -> Result<Vec<Multiplier>, String> {
+    let input = op.inputs.first().map_or(1.0, |input| input.scale);
+    // int8 convolutions have factors in float64, whether their filter has one scale or many.
+    let by_channel = T::MIN < 0 && !is_fully_connected || filter.scales.len() > 1;
+    let factor = |scale: f32| {
+        check_scale(Scale { scale, zero_point: 0 }, true)?;
+        check_factor(f64::from(input) * f64::from(scale) / f64::from(op.output.scale))?;
+        let make = if by_channel { Multiplier::for_channel } else { Multiplier::for_tensor };
+        Ok(make(input, scale, op.output.scale))
+    };
+    match filter.scales[..] {
+        [scale] => Ok(vec![factor(scale)?; outputs]),
+        ref scales if scales.len() == outputs => scales.iter().copied().map(factor).collect(),
+        ref scales => Err(format!("{} scales for {outputs} output channels", scales.len())),
+    }
+}
+
+/// Returns the window of a filter, whose rows and columns are its middle dimensions.
+fn filter_window(
+    conv: &Conv,
+    inputs: &[Operand<'_>],
+    is_depthwise: bool,
+) -> Result<Window, String> {
+    let [x, filter, ..] = inputs else { return Err("an input is missing".into()) };
+    let [_, height, width, channels] = four(&x.fact.shape)?;
+    let [first, rows, columns, last] = four(&filter.fact.shape)?;
+    let fits = if is_depthwise {
+        first == 1 && channels > 0 && last.is_multiple_of(channels)
+    } else {
+        // Several groups of channels have filters of their own.
+        last > 0
+            && channels.is_multiple_of(last)
+            && channels > 0
+            && first.is_multiple_of(channels / last)
+    };
+    if !fits || first == 0 || last == 0 {
+        return Err(format!("a filter of shape {:?} for {channels} channels", filter.fact.shape));
+    }
+    resolve([rows, columns], conv.stride, conv.dilation, conv.border, [height, width])
+}
+
+fn softmax_work<T: Byte>(
+    beta: f32,
+    input: Scale,
+    output: Scale,
+    columns: usize,
+) -> Result<Work, String> {
+    const OUTPUT_SCALE: f32 = 1.0 / 256.0;
+    let factor = f64::from(beta) * f64::from(input.scale) * f64::from(1 << 26);
+    if factor <= 1.0 || !factor.is_finite() {
+        return Err(format!("a softmax of {beta} times values of scale {}", input.scale));
+    }
+    if output != (Scale { scale: OUTPUT_SCALE, zero_point: T::MIN }) {
+        return Err(format!(
+            "a softmax with a result of scale {} and zero point {}",
+            output.scale, output.zero_point
+        ));
+    }
+    Ok(Work::Softmax { softmax: IntegerSoftmax::new(input.scale, beta), columns })
+}
+
+fn function_work<T: Byte>(
+    function: QuantizedFunction,
+    input: Scale,
+    op: &Quantized,
+) -> Result<Work, String> {
+    let (table, name) = match function {
+        QuantizedFunction::Requantize => {
+            let range_of = |range: OutputRange| {
+                range.with_activation(op.output.scale, op.clamp.low, op.clamp.high)
+            };
+            let scale = op.output.scale;
+            let zero_point = op.output.zero_point;
+            let table = if is_signed(op.dtype)? {
+                let range = range_of(OutputRange::new::<i8>(zero_point));
+                ByteTable::requantize::<T, i8>(input, scale, range)
+            } else {
+                let range = range_of(OutputRange::new::<u8>(zero_point));
+                ByteTable::requantize::<T, u8>(input, scale, range)
+            };
+            (table, "requantise")
+        }
+        QuantizedFunction::Join => (ByteTable::join::<T>(input, op.output), "requantise"),
+        QuantizedFunction::Logistic => {
+            let logistic = |x: f32| 1.0 / (1.0 + (-x).exp());
+            (ByteTable::function::<T>(logistic, input, op.output), "logistic, integers")
+        }
+        QuantizedFunction::Tanh => {
+            (ByteTable::function::<T>(f32::tanh, input, op.output), "tanh, integers")
+        }
+        QuantizedFunction::HardSwish => {
+            check_factor(f64::from(input.scale) * 32768.0 / 384.0)?;
+            (ByteTable::hard_swish::<T>(input, op.output), "hard swish, integers")
+        }
+    };
+    Ok(Work::Table { table, name })
+}
+
+fn four(shape: &[usize]) -> Result<[usize; 4], String> {
+    shape.try_into().map_err(|_| format!("a shape of {shape:?}, where a batch of pictures belongs"))
+}

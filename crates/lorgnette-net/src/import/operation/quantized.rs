@@ -1,0 +1,137 @@
+//! Quantised operations of TensorFlow Lite, as nodes of our own: what they have beside their inputs
+//! is in attributes.
+
+use lorgnette_kernels::{Clamp, PoolKind};
+
+use super::super::attributes::Attributes;
+use super::{Chain, Piece, window};
+use crate::graph::op::{Op, Pool};
+use crate::graph::quantized::{
+    FilterScale, Quantized, QuantizedBinary, QuantizedFunction, QuantizedKind, Scale,
+};
+use crate::tensor::DType;
+
+/// Names of the attributes.
+pub(crate) mod attribute {
+    /// The scales of the activations that are read.
+    pub(crate) const INPUT_SCALES: &str = "input_scales";
+    /// Their zero points.
+    pub(crate) const INPUT_ZERO_POINTS: &str = "input_zero_points";
+    /// The scales of a filter's output channels.
+    pub(crate) const FILTER_SCALES: &str = "filter_scales";
+    /// A filter's zero point.
+    pub(crate) const FILTER_ZERO_POINT: &str = "filter_zero_point";
+    /// The scale of the result.
+    pub(crate) const SCALE: &str = "scale";
+    /// The zero point of the result.
+    pub(crate) const ZERO_POINT: &str = "zero_point";
+    /// The type of the result.
+    pub(crate) const TYPE: &str = "dtype";
+    /// The lowest real number of the result, if there is one.
+    pub(crate) const LOW: &str = "low";
+    /// The highest real number of the result, if there is one.
+    pub(crate) const HIGH: &str = "high";
+    /// A factor of a softmax's values.
+    pub(crate) const BETA: &str = "beta";
+    /// Whether reduced dimensions are kept.
+    pub(crate) const KEEP_DIMS: &str = "keep_dims";
+}
+
+pub(super) fn read(
+    op: &str,
+    node: Attributes<'_>,
+    _: usize,
+    _: usize,
+) -> Option<Result<Piece, String>> {
+    let kind = kind(op.strip_prefix("Lite")?, node)?;
+    Some(kind.and_then(|kind| quantized(kind, node)).map(|op| Piece::Node(Op::Quantized(op))))
+}
+
+/// Returns the steps of a placeholder of 8-bit integers; `None` for other nodes.
+pub(super) fn placeholder(op: &str, node: Attributes<'_>) -> Option<Piece> {
+    if op == "Placeholder" { quantized_input(node) } else { None }
+}
+
+/// Returns the steps of an input of 8-bit integers, which callers feed with real numbers; `None`
+/// for other inputs.
+pub(in crate::import) fn quantized_input(node: Attributes<'_>) -> Option<Piece> {
+    let output = scale(node)?;
+    let quantize = Quantized {
+        kind: QuantizedKind::Quantize { port: true },
+        inputs: Vec::new(),
+        output,
+        dtype: node.dtype(attribute::TYPE)?,
+        clamp: Clamp::NONE,
+    };
+    let shape = node.shape("shape").filter(|shape| !shape.is_empty());
+    Some(Piece::chain(move |chain: &mut Chain<'_>| {
+        let real = chain.finish(Op::Input { dtype: DType::F32, shape }, &[])?;
+        chain.step("quantized", Op::Quantized(Box::new(quantize)), &[real])
+    }))
+}
+
+/// Returns the scale of a node's result, if it is quantised.
+pub(in crate::import) fn scale(node: Attributes<'_>) -> Option<Scale> {
+    let zero_point = i32::try_from(node.int(attribute::ZERO_POINT)?).ok()?;
+    Some(Scale { scale: node.float(attribute::SCALE)?, zero_point })
+}
+
+fn kind(op: &str, node: Attributes<'_>) -> Option<Result<QuantizedKind, String>> {
+    let function = |function| Ok(QuantizedKind::Function(function));
+    let binary = |binary| Ok(QuantizedKind::Binary(binary));
+    Some(match op {
+        "Conv2D" => {
+            window::conv(node).and_then(|conv| Ok(QuantizedKind::Conv2d(conv, filter_scale(node)?)))
+        }
+        "DepthwiseConv2D" => window::conv(node)
+            .and_then(|conv| Ok(QuantizedKind::DepthwiseConv2d(conv, filter_scale(node)?))),
+        "FullyConnected" => filter_scale(node).map(QuantizedKind::FullyConnected),
+        "Add" => binary(QuantizedBinary::Add),
+        "Sub" => binary(QuantizedBinary::Sub),
+        "Mul" => binary(QuantizedBinary::Mul),
+        "MaxPool" => pool(node, PoolKind::Max),
+        "AvgPool" => pool(node, PoolKind::Average),
+        "Mean" => Ok(QuantizedKind::Mean { keep_dims: node.flag(attribute::KEEP_DIMS) }),
+        "Softmax" => {
+            Ok(QuantizedKind::Softmax { beta: node.float(attribute::BETA).unwrap_or(1.0) })
+        }
+        "Requantize" => function(QuantizedFunction::Requantize),
+        "Join" => function(QuantizedFunction::Join),
+        "Logistic" => function(QuantizedFunction::Logistic),
+        "Tanh" => function(QuantizedFunction::Tanh),
+        "HardSwish" => function(QuantizedFunction::HardSwish),
+        "Quantize" => Ok(QuantizedKind::Quantize { port: false }),
+        "Dequantize" => Ok(QuantizedKind::Dequantize { port: false }),
+        _ => return None,
+    })
+}
+
+fn pool(node: Attributes<'_>, kind: PoolKind) -> Result<QuantizedKind, String> {
+    window::pool(node, kind).map(|pool: Pool| QuantizedKind::Pool(pool))
+}
+
+fn filter_scale(node: Attributes<'_>) -> Result<FilterScale, String> {
+    let zero_point = node.int(attribute::FILTER_ZERO_POINT).unwrap_or(0);
+    let zero_point = i32::try_from(zero_point).map_err(|_| "a filter's zero point")?;
+    Ok(FilterScale { scales: node.floats(attribute::FILTER_SCALES).to_vec(), zero_point })
+}
+
+fn quantized(kind: QuantizedKind, node: Attributes<'_>) -> Result<Box<Quantized>, String> {
+    let scales = node.floats(attribute::INPUT_SCALES);
+    let zero_points = node.ints(attribute::INPUT_ZERO_POINTS);
+    if scales.len() != zero_points.len() {
+        return Err(format!("{} scales and {} zero points", scales.len(), zero_points.len()));
+    }
+    let input = |(&scale, &zero_point): (&f32, &i64)| {
+        let zero_point = i32::try_from(zero_point).map_err(|_| "an input's zero point")?;
+        Ok(Scale { scale, zero_point })
+    };
+    let inputs = scales.iter().zip(zero_points).map(input).collect::<Result<_, String>>()?;
+    let clamp = Clamp {
+        low: node.float(attribute::LOW).unwrap_or(f32::NEG_INFINITY),
+        high: node.float(attribute::HIGH).unwrap_or(f32::INFINITY),
+    };
+    let output = scale(node).ok_or("its result has no scale")?;
+    let dtype = node.dtype(attribute::TYPE).ok_or("its result has no type")?;
+    Ok(Box::new(Quantized { kind, inputs, output, dtype, clamp }))
+}
