@@ -340,7 +340,11 @@ fn broadcast_condition(condition: &[usize], values: &[usize]) -> Result<Vec<usiz
     }
 }
 
-pub(crate) fn reduced(shape: &[usize], axes: &[i64], keep_dims: bool) -> Result<Vec<usize>, String> {
+pub(crate) fn reduced(
+    shape: &[usize],
+    axes: &[i64],
+    keep_dims: bool,
+) -> Result<Vec<usize>, String> {
     let axes: Vec<usize> = axes.iter().map(|&a| axis(a, shape.len())).collect::<Result<_, _>>()?;
     Ok(shape
         .iter()

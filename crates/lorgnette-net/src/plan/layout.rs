@@ -203,8 +203,7 @@ impl<'a> AliasAnalysis<'a> {
         if self.storage.has_bf16_copy(id) {
             let storage = Storage::BF16;
             let stride = storage.pixel_len(fact.channels());
-            self.bf16_copies[id.index()] =
-                Some(self.allocate(id, PixelLayout { stride, storage }));
+            self.bf16_copies[id.index()] = Some(self.allocate(id, PixelLayout { stride, storage }));
         }
         let block = &mut self.blocks[alias.block];
         // Inputs are written before the first step.
