@@ -16,6 +16,8 @@ mod map;
 mod models;
 mod run;
 mod search;
+#[cfg(feature = "serve")]
+mod serve;
 mod train;
 
 use anyhow::Result;
@@ -44,6 +46,8 @@ pub(crate) enum Verb {
     Features(features::Arguments),
     Index(index::Arguments),
     Search(search::Arguments),
+    #[cfg(feature = "serve")]
+    Serve(Box<serve::Arguments>),
     Library(library::Arguments),
 }
 
@@ -66,6 +70,8 @@ impl Verb {
             Self::Train(arguments) => train::run(&arguments, global, *messages),
             Self::Features(arguments) => features::run(&arguments, global, *messages),
             Self::Search(arguments) => search::run(&arguments, global, *messages),
+            #[cfg(feature = "serve")]
+            Self::Serve(arguments) => serve::run(&arguments, global, *messages),
             Self::Index(arguments) => index::run(&arguments, global, *messages),
             Self::Library(arguments) => library::run(&arguments, global, *messages),
         }

@@ -1,0 +1,42 @@
+'use strict';
+// What is loaded, and its figures.
+async function json(path, options) {
+  const response = await fetch(path, options);
+  if (!response.ok) throw new Error(`${path}: ${response.status}`);
+  return response.json();
+}
+
+function row({ name, version, state, reason }, metadata, stats) {
+  const shape = (tensor) => (tensor ? `${tensor.name} ${tensor.datatype} [${tensor.shape}]` : '');
+  const success = stats?.inference_stats.success;
+  const mean = success?.count ? `${(success.ns / success.count / 1e6).toFixed(1)} ms` : '';
+  const cells = [
+    [name], [version ?? ''], [reason ? `${state}: ${reason}` : state ?? ''],
+    [shape(metadata?.inputs[0])], [shape(metadata?.outputs[0])],
+    [success?.count ?? '', 'number'], [stats?.inference_stats.fail.count ?? '', 'number'], [mean, 'number'],
+  ];
+  const element = document.createElement('tr');
+  element.append(...cells.map(([text, kind], index) => {
+    const cell = document.createElement(index === 0 ? 'th' : 'td');
+    if (index === 0) cell.scope = 'row';
+    if (kind) cell.className = kind;
+    cell.textContent = text;
+    return cell;
+  }));
+  return element;
+}
+
+async function show() {
+  const models = await json('/v2/repository/index', { method: 'POST' });
+  const { model_stats: all } = await json('/v2/models/stats');
+  const rows = await Promise.all(models.map(async (model) => {
+    const path = `/v2/models/${encodeURIComponent(model.name)}/versions/${model.version}`;
+    const metadata = model.state === 'READY' ? await json(path) : null;
+    const stats = all.find((one) => one.name === model.name && one.version === model.version);
+    return row(model, metadata, stats);
+  }));
+  document.getElementById('models').replaceChildren(...rows);
+  document.getElementById('status').textContent = `${models.length} versions of models`;
+}
+
+show().catch((error) => { document.getElementById('status').textContent = error.message; });

@@ -1,0 +1,146 @@
+//! Connections: accepted up to a number, served with HTTP/1 or HTTP/2 by their first bytes, closed
+//! when their client is too slow, and finished before the server ends.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::service::{Service as _, service_fn};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, watch};
+
+use crate::app::{App, Peer};
+
+/// How connections are served.
+#[derive(Clone)]
+pub(crate) struct Connections {
+    pub(crate) app: Arc<App>,
+    pub(crate) router: Router,
+    pub(crate) limit: Arc<Semaphore>,
+    /// Maximum time of a handshake, and of a request's head.
+    pub(crate) head_timeout: Duration,
+    #[cfg(feature = "tls")]
+    pub(crate) tls: Option<tokio_rustls::TlsAcceptor>,
+}
+
+/// Maximum bytes of a request's head.
+const MAX_HEAD: usize = 64 << 10;
+/// Maximum number of requests at a time on one connection of HTTP/2.
+const MAX_STREAMS: u32 = 128;
+/// Bytes that a client of HTTP/2 may send ahead of a reader.
+const STREAM_WINDOW: u32 = 1 << 20;
+/// How long requests are waited for when the server ends.
+const MAX_DRAIN: Duration = Duration::from_secs(60);
+/// The first bytes of HTTP/2.
+const HTTP2: &[u8] = b"PRI";
+
+/// Accepts connections until `stop` becomes true, then waits until their requests are answered.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    connections: Connections,
+    mut stop: watch::Receiver<bool>,
+) {
+    let graceful = GracefulShutdown::new();
+    loop {
+        // Beyond the limit, a connection is not even accepted.
+        let next = async {
+            let permit = connections.limit.clone().acquire_owned().await;
+            (permit, listener.accept().await)
+        };
+        let (permit, accepted) = tokio::select! {
+            next = next => next,
+            _ = stop.wait_for(|stop| *stop) => break,
+        };
+        let Ok((stream, peer)) = accepted else {
+            // Out of descriptors, for example: it may pass.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
+        };
+        let (connections, watcher) = (connections.clone(), graceful.watcher());
+        tokio::spawn(async move {
+            let app = connections.app.clone();
+            app.metrics.connections.fetch_add(1, Ordering::Relaxed);
+            connections.connection(stream, Peer(peer), watcher).await;
+            app.metrics.connections.fetch_sub(1, Ordering::Relaxed);
+            drop(permit);
+        });
+    }
+    drop(listener);
+    let _ = tokio::time::timeout(MAX_DRAIN, graceful.shutdown()).await;
+}
+
+impl Connections {
+    async fn connection(self, stream: TcpStream, peer: Peer, watcher: Watcher) {
+        // Small answers are not held back.
+        let _ = stream.set_nodelay(true);
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &self.tls {
+            let handshake = tokio::time::timeout(self.head_timeout, tls.accept(stream)).await;
+            if let Ok(Ok(stream)) = handshake {
+                let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+                self.http(stream, is_http2, peer, watcher).await;
+            }
+            return;
+        }
+        let first = tokio::time::timeout(self.head_timeout, begins_as_http2(&stream)).await;
+        if let Ok(Ok(is_http2)) = first {
+            self.http(stream, is_http2, peer, watcher).await;
+        }
+    }
+
+    async fn http<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+        self,
+        stream: S,
+        is_http2: bool,
+        peer: Peer,
+        watcher: Watcher,
+    ) {
+        let router = TowerToHyperService::new(self.router);
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(peer);
+            router.call(request)
+        });
+        let stream = TokioIo::new(stream);
+        // Errors are the client's: it has gone, or broke the protocol.
+        if is_http2 {
+            let mut http = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+            http.timer(TokioTimer::new())
+                .keep_alive_interval(Duration::from_secs(20))
+                .keep_alive_timeout(self.head_timeout)
+                .max_concurrent_streams(MAX_STREAMS)
+                .max_header_list_size(MAX_HEAD as u32)
+                .initial_stream_window_size(STREAM_WINDOW)
+                .initial_connection_window_size(4 * STREAM_WINDOW);
+            let _ = watcher.watch(http.serve_connection(stream, service)).await;
+        } else {
+            let mut http = hyper::server::conn::http1::Builder::new();
+            http.timer(TokioTimer::new())
+                .header_read_timeout(self.head_timeout)
+                .max_buf_size(MAX_HEAD);
+            let _ = watcher.watch(http.serve_connection(stream, service)).await;
+        }
+    }
+}
+
+/// Waits for the first bytes, and leaves them to be read.
+async fn begins_as_http2(stream: &TcpStream) -> std::io::Result<bool> {
+    let mut bytes = [0; HTTP2.len()];
+    loop {
+        let length = stream.peek(&mut bytes).await?;
+        if length == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        if length == HTTP2.len() || !HTTP2.starts_with(&bytes[..length]) {
+            return Ok(bytes[..length] == *HTTP2);
+        }
+        // Less than three bytes have come so far.
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}

@@ -1,0 +1,356 @@
+//! A bounded queue of requests, and the threads that compute their answers.
+//!
+//! There is one thread for each core. A request that finds the server idle is computed on all cores,
+//! for its answer to come sooner; otherwise each is computed on one, which gives the highest
+//! throughput. Answers do not depend on it.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use crate::failure::{Code, Failure, Outcome};
+
+/// The queue and its threads.
+pub(crate) struct Scheduler {
+    shared: Arc<Shared>,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+    capacity: usize,
+    workers: usize,
+    /// Mean time of a request in microseconds, over the last few.
+    mean_us: AtomicU64,
+}
+
+#[derive(Default)]
+struct State {
+    queue: VecDeque<Job>,
+    running: usize,
+    next_id: u64,
+    closed: bool,
+}
+
+struct Job {
+    id: u64,
+    turn: Turn,
+    work: Box<dyn FnOnce(&Turn) + Send>,
+}
+
+/// The turn of one request on a thread.
+#[derive(Clone, Debug)]
+pub(crate) struct Turn {
+    /// True if the server is idle otherwise, so that all cores are free for it.
+    pub(crate) is_alone: bool,
+    /// Time in the queue.
+    pub(crate) queued: Duration,
+    cancelled: Arc<AtomicBool>,
+    deadline: Instant,
+    arrived: Instant,
+}
+
+impl Turn {
+    /// Checks that someone still waits for the answer; called between photos and between tiles.
+    ///
+    /// # Errors
+    /// [`Code::Cancelled`], [`Code::DeadlineExceeded`].
+    pub(crate) fn check(&self) -> Outcome<()> {
+        if self.cancelled.load(Ordering::Relaxed) {
+            return Err(Failure::new(Code::Cancelled, "the client has gone"));
+        }
+        if Instant::now() >= self.deadline {
+            return Err(too_late());
+        }
+        Ok(())
+    }
+}
+
+/// Cancels a request when its future is dropped, as when the client closes the connection.
+struct CancelOnDrop {
+    shared: Arc<Shared>,
+    cancelled: Arc<AtomicBool>,
+    id: u64,
+}
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.cancelled.store(true, Ordering::Relaxed);
+        // Gives its place in the queue away at once.
+        let removed = {
+            let mut state = self.shared.state();
+            let at = state.queue.iter().position(|job| job.id == self.id);
+            at.and_then(|at| state.queue.remove(at))
+        };
+        drop(removed);
+    }
+}
+
+impl Scheduler {
+    /// Starts `workers` threads with a queue of `capacity` requests beyond those that run.
+    pub(crate) fn new(workers: usize, capacity: usize) -> Self {
+        let shared = Arc::new(Shared {
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            capacity,
+            workers,
+            mean_us: AtomicU64::new(0),
+        });
+        let start = |number: usize| {
+            let shared = shared.clone();
+            let name = format!("infer-{number}");
+            std::thread::Builder::new().name(name).spawn(move || shared.work()).ok()
+        };
+        let threads = (0..workers).map_while(start).collect();
+        Self { shared, threads: Mutex::new(threads) }
+    }
+
+    /// Computes `work` on one of the threads when its turn comes.
+    ///
+    /// # Errors
+    /// [`Code::ResourceExhausted`] if the queue is full, [`Code::DeadlineExceeded`],
+    /// [`Code::Unavailable`] while the server shuts down, those of `work`;
+    /// [`Code::Internal`] if it panics.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        deadline: Instant,
+        work: impl FnOnce(&Turn) -> Outcome<T> + Send + 'static,
+    ) -> Outcome<T> {
+        let (sender, receiver) = oneshot::channel();
+        let work = move |turn: &Turn| {
+            let outcome = turn.check().and_then(|()| {
+                catch_unwind(AssertUnwindSafe(|| work(turn))).unwrap_or_else(|_| {
+                    let message = "an error in the server; its log has more";
+                    Err(Failure::new(Code::Internal, message))
+                })
+            });
+            // The receiver is gone if the client is.
+            let _ = sender.send(outcome);
+        };
+        let _cancel = self.shared.enqueue(deadline, Box::new(work))?;
+        match tokio::time::timeout_at(deadline.into(), receiver).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) => Err(shutting_down()),
+            Err(_) => Err(too_late()),
+        }
+    }
+
+    /// Number of requests that wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.shared.state().queue.len()
+    }
+
+    /// Number of requests that are being computed.
+    pub(crate) fn running(&self) -> usize {
+        self.shared.state().running
+    }
+
+    /// Number of threads.
+    pub(crate) fn workers(&self) -> usize {
+        self.shared.workers
+    }
+}
+
+impl Drop for Scheduler {
+    /// Ends the threads when the requests that wait are done.
+    fn drop(&mut self) {
+        self.shared.state().closed = true;
+        self.shared.changed.notify_all();
+        let threads = self.threads.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for thread in threads.drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn enqueue(
+        self: &Arc<Self>,
+        deadline: Instant,
+        work: Box<dyn FnOnce(&Turn) + Send>,
+    ) -> Outcome<CancelOnDrop> {
+        let mut state = self.state();
+        if state.closed {
+            return Err(shutting_down());
+        }
+        let idle = self.workers.saturating_sub(state.running);
+        if state.queue.len() >= self.capacity + idle {
+            let waiting = state.queue.len();
+            drop(state);
+            let what = format!("{waiting} requests wait already");
+            return Err(Failure::full(&what, self.retry_after(waiting)));
+        }
+        let id = state.next_id;
+        state.next_id += 1;
+        let cancelled = Arc::new(AtomicBool::new(false));
+        let turn = Turn {
+            is_alone: false,
+            queued: Duration::ZERO,
+            cancelled: cancelled.clone(),
+            deadline,
+            arrived: Instant::now(),
+        };
+        state.queue.push_back(Job { id, turn, work });
+        drop(state);
+        self.changed.notify_one();
+        Ok(CancelOnDrop { shared: self.clone(), cancelled, id })
+    }
+
+    /// Time until the requests that wait now are done, at least a second.
+    fn retry_after(&self, waiting: usize) -> Duration {
+        let mean = Duration::from_micros(self.mean_us.load(Ordering::Relaxed));
+        let rounds = (waiting / self.workers.max(1) + 1).min(10_000) as u32;
+        (mean * rounds).clamp(Duration::from_secs(1), Duration::from_secs(60))
+    }
+
+    /// The life of a thread.
+    fn work(&self) {
+        while let Some(job) = self.next() {
+            let started = Instant::now();
+            (job.work)(&job.turn);
+            self.state().running -= 1;
+            let spent = started.elapsed().as_micros().min(u128::from(u32::MAX)) as u64;
+            let mean = self.mean_us.load(Ordering::Relaxed);
+            self.mean_us.store((7 * mean + spent) / 8, Ordering::Relaxed);
+        }
+    }
+
+    /// Waits for a request; `None` when the queue is closed and empty.
+    fn next(&self) -> Option<Job> {
+        let mut state = self.state();
+        loop {
+            if let Some(mut job) = state.queue.pop_front() {
+                job.turn.is_alone = state.running == 0 && state.queue.is_empty();
+                job.turn.queued = job.turn.arrived.elapsed();
+                state.running += 1;
+                return Some(job);
+            }
+            if state.closed {
+                return None;
+            }
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+fn too_late() -> Failure {
+    Failure::new(Code::DeadlineExceeded, "the request was not answered within its time")
+}
+
+fn shutting_down() -> Failure {
+    Failure::new(Code::Unavailable, "the server is shutting down")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_multi_thread().enable_time().build().expect("a runtime")
+    }
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_secs(20)
+    }
+
+    #[test]
+    fn requests_beyond_the_queue_are_refused_and_told_when_to_come_back() {
+        let scheduler = Arc::new(Scheduler::new(1, 1));
+        let runtime = runtime();
+        let (release, gate) = mpsc::channel::<()>();
+        let (started, has_started) = mpsc::channel();
+        let first = {
+            let scheduler = scheduler.clone();
+            runtime.spawn(async move {
+                let work = move |_: &Turn| {
+                    started.send(()).expect("the test waits");
+                    gate.recv().expect("the test sends");
+                    Ok(1)
+                };
+                scheduler.run(soon(), work).await
+            })
+        };
+        has_started.recv().expect("it starts");
+        let second = {
+            let scheduler = scheduler.clone();
+            runtime.spawn(async move { scheduler.run(soon(), |_| Ok(2)).await })
+        };
+        while scheduler.waiting() == 0 {
+            std::thread::yield_now();
+        }
+        let third = runtime.block_on(scheduler.run(soon(), |_| Ok(3)));
+        let failure = third.expect_err("the queue is full");
+        assert_eq!(failure.code, Code::ResourceExhausted);
+        assert!(failure.retry_after >= Some(Duration::from_secs(1)));
+        release.send(()).expect("it waits");
+        assert_eq!(runtime.block_on(first).expect("no panic"), Ok(1));
+        assert_eq!(runtime.block_on(second).expect("no panic"), Ok(2));
+    }
+
+    #[test]
+    fn a_cancelled_request_leaves_the_queue_and_stops() {
+        let scheduler = Arc::new(Scheduler::new(1, 4));
+        let runtime = runtime();
+        let (started, has_started) = mpsc::channel();
+        let (stopped, has_stopped) = mpsc::channel();
+        type Work = Box<dyn FnOnce(&Turn) -> Outcome<()> + Send>;
+        let spawn = |work: Work| {
+            let scheduler = scheduler.clone();
+            runtime.spawn(async move { scheduler.run(soon(), work).await })
+        };
+        let first = spawn(Box::new(move |turn| {
+            started.send(()).expect("the test waits");
+            while turn.check().is_ok() {
+                std::thread::yield_now();
+            }
+            stopped.send(turn.check()).expect("the test waits");
+            Ok(())
+        }));
+        has_started.recv().expect("it starts");
+        let second = spawn(Box::new(|_| panic!("it was cancelled before its turn")));
+        while scheduler.waiting() == 0 {
+            std::thread::yield_now();
+        }
+        second.abort();
+        while scheduler.waiting() != 0 {
+            std::thread::yield_now();
+        }
+        first.abort();
+        let outcome = has_stopped.recv().expect("it stops");
+        assert_eq!(outcome.map_err(|failure| failure.code), Err(Code::Cancelled));
+    }
+
+    #[test]
+    fn a_deadline_ends_the_wait() {
+        let scheduler = Scheduler::new(1, 4);
+        let deadline = Instant::now() + Duration::from_millis(30);
+        let work = |turn: &Turn| {
+            while turn.check().is_ok() {
+                std::thread::yield_now();
+            }
+            Ok(())
+        };
+        let outcome = runtime().block_on(scheduler.run(deadline, work));
+        assert_eq!(outcome.map_err(|failure| failure.code), Err(Code::DeadlineExceeded));
+    }
+
+    #[test]
+    fn a_panic_fails_one_request_and_leaves_the_thread() {
+        let scheduler = Scheduler::new(1, 4);
+        let runtime = runtime();
+        let outcome: Outcome<()> = runtime.block_on(scheduler.run(soon(), |_| panic!("a test")));
+        assert_eq!(outcome.map_err(|failure| failure.code), Err(Code::Internal));
+        assert_eq!(runtime.block_on(scheduler.run(soon(), |turn| Ok(turn.is_alone))), Ok(true));
+    }
+}
