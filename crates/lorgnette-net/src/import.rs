@@ -17,6 +17,7 @@ mod signature;
 mod tests;
 
 pub(crate) use operation::quantized::attribute as quantized_attribute;
+pub(crate) use operation::quantized::is_quantized_operation;
 pub use signature::{InputCandidate, Signature};
 
 use std::collections::HashMap;

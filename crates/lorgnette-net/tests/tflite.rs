@@ -55,6 +55,50 @@ fn a_session_of_a_quantised_network_takes_and_gives_real_numbers() {
     assert_eq!((output.dtype(), output.to_i64()), (DType::U8, vec![128, 128, 135, 140]));
 }
 
+/// The bytes of a small quantised network's answers.
+fn answers(network: &Network) -> Vec<i64> {
+    let picture: Vec<i64> = (0..16 * 16 * 3).map(|i| i * 37 % 256).collect();
+    let picture = Tensor::from_i64(DType::U8, &[1, 16, 16, 3], &picture);
+    let fetches = ["logits", "probabilities"];
+    let outputs = network.run(&[("input", &picture)], &fetches).unwrap();
+    outputs.iter().flat_map(|output| output.to_i64()).collect()
+}
+
+#[test]
+fn a_plan_file_of_a_quantised_network_has_its_bytes() {
+    let network = open("quantised_separable_uint8.tflite");
+    let expected = answers(&network);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("separable.plan");
+    network.write_plan_file(&path).unwrap();
+    let network = Network::open(&path, LoadOptions::default(), RunOptions::default()).unwrap();
+    assert_eq!(answers(&network), expected);
+}
+
+#[test]
+fn a_quantised_network_is_not_exported_to_formats_without_its_operations() {
+    let network = open("quantised_separable_uint8.tflite");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("separable.pb");
+    let frozen = network.write_frozen(&path, &["probabilities"], [16, 16]);
+    let message = frozen.unwrap_err().to_string();
+    for part in ["LiteConv2D 'layer_0'", "LiteSoftmax 'probabilities'"] {
+        assert!(message.contains(part), "{message}");
+    }
+    assert!(!path.exists());
+}
+
+/// Its signature is that of the float network, and its features are real numbers.
+#[test]
+fn a_quantised_network_has_a_signature() {
+    let signature = open("quantised_separable_uint8.tflite").signature().unwrap();
+    let scale = signature.input.quantization.unwrap();
+    assert_eq!((scale.scale, scale.zero_point), (1.0 / 128.0, 128));
+    assert_eq!(signature.logits, "flat");
+    assert_eq!(signature.probabilities.as_deref(), Some("probabilities"));
+    assert_eq!(signature.features.as_deref(), Some("pooled"));
+}
+
 #[test]
 fn every_operator_gives_litert_s_answer_on_every_level() {
     let (files, cases) = support::archive("tflite.tar.gz");

@@ -3,17 +3,20 @@
 use std::collections::{BTreeMap, HashSet};
 
 use super::{Node, constant, node};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, UnsupportedNode};
 use crate::graph::TensorOrLazy;
-use crate::import::GraphDef;
+use crate::import::{GraphDef, is_quantized_operation};
 use crate::proto::{NodeDef, Value as Attribute};
 
 /// Returns the nodes that compute `fetches`, with constants in place of variables.
 ///
 /// # Errors
-/// [`Error::Unknown`] for a name that does not exist; an error if a variable has no value.
+/// [`Error::Unknown`] for a name that does not exist; [`Error::Unsupported`] with all quantised
+/// operations, which TensorFlow does not have; an error if a variable has no value.
 pub(crate) fn frozen(def: &GraphDef, fetches: &[&str]) -> Result<Vec<Node>> {
-    def.needed(fetches)?
+    let needed = def.needed(fetches)?;
+    check_operations(&needed)?;
+    needed
         .into_iter()
         .map(|original| {
             if let Some(value) =
@@ -32,6 +35,19 @@ pub(crate) fn frozen(def: &GraphDef, fetches: &[&str]) -> Result<Vec<Node>> {
             Ok(Node { def, value: None })
         })
         .collect()
+}
+
+/// Checks that TensorFlow has the operations of these nodes.
+fn check_operations(nodes: &[&NodeDef]) -> Result<()> {
+    let quantised = nodes.iter().filter(|node| is_quantized_operation(&node.op));
+    let unsupported: Vec<UnsupportedNode> = quantised
+        .map(|node| UnsupportedNode {
+            node: node.name.clone(),
+            op: node.op.clone(),
+            what: "TensorFlow has no operation for these integers".into(),
+        })
+        .collect();
+    if unsupported.is_empty() { Ok(()) } else { Err(Error::Unsupported(unsupported)) }
 }
 
 /// Returns the variables of a network by name. In a frozen graph these are the constants that

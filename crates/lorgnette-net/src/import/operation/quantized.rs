@@ -37,13 +37,21 @@ pub(crate) mod attribute {
     pub(crate) const KEEP_DIMS: &str = "keep_dims";
 }
 
+/// True for the operations of 8-bit integers, which are ours and not TensorFlow's.
+pub(crate) fn is_quantized_operation(op: &str) -> bool {
+    op.starts_with(PREFIX)
+}
+
+/// The beginning of the operations' names.
+const PREFIX: &str = "Lite";
+
 pub(super) fn read(
     op: &str,
     node: Attributes<'_>,
     _: usize,
     _: usize,
 ) -> Option<Result<Piece, String>> {
-    let kind = kind(op.strip_prefix("Lite")?, node)?;
+    let kind = kind(op.strip_prefix(PREFIX)?, node)?;
     Some(kind.and_then(|kind| quantized(kind, node)).map(|op| Piece::Node(Op::Quantized(op))))
 }
 
