@@ -61,7 +61,7 @@ fn answers(network: &Network) -> Vec<i64> {
     let picture = Tensor::from_i64(DType::U8, &[1, 16, 16, 3], &picture);
     let fetches = ["logits", "probabilities"];
     let outputs = network.run(&[("input", &picture)], &fetches).unwrap();
-    outputs.iter().flat_map(|output| output.to_i64()).collect()
+    outputs.iter().flat_map(Tensor::to_i64).collect()
 }
 
 #[test]

@@ -142,11 +142,13 @@ impl Translator<'_> {
         input: Vec<String>,
         attributes: Vec<Attribute>,
     ) -> Result<(), Damage> {
-        let size = name.len() + input.iter().map(String::len).sum::<usize>() + op.len();
+        // Operators may share a filter with many scales.
+        let lists: usize = attributes.iter().map(|(_, value)| list_bytes(value)).sum();
+        let size = name.len() + input.iter().map(String::len).sum::<usize>() + op.len() + lists;
         self.budget = self
             .budget
             .checked_sub(size)
-            .ok_or("its names are too long for a file of this size")?;
+            .ok_or("its names and scales are too many for a file of this size")?;
         let attr = attributes
             .into_iter()
             .map(|(name, value)| (name.to_owned(), AttrValue { value: Some(value) }));
@@ -457,6 +459,14 @@ impl LiteTensor {
 /// Returns the reference to the first output of the node `name`, which may have a colon in it.
 fn reference(name: &str) -> String {
     if name.contains(':') { format!("{name}:0") } else { name.to_owned() }
+}
+
+/// Bytes of the numbers in an attribute.
+fn list_bytes(value: &Value) -> usize {
+    match value {
+        Value::List(list) => size_of_val(&list.f[..]) + size_of_val(&list.i[..]),
+        _ => 0,
+    }
 }
 
 fn int(value: impl Into<i64>) -> Value {
