@@ -102,6 +102,11 @@ impl PlanCache {
         }
     }
 
+    /// True if nothing is planned.
+    pub(crate) fn is_empty(&self) -> bool {
+        lock(&self.entries).is_empty()
+    }
+
     /// Returns the entry of that key, moved to the front.
     fn entry(&self, key: PlanKey) -> Arc<Entry> {
         let mut entries = lock(&self.entries);
