@@ -3,8 +3,11 @@
 
 use std::error::Error;
 
+use lorgnette::Error as ModelError;
+use lorgnette::net::error::UnsupportedNode;
+use lorgnette::net::{self, Choice, PlanFileOption};
+use lorgnette::pull::PullError;
 use lorgnette::train::TrainError;
-use lorgnette::{Error as ModelError, net};
 
 use crate::library_errors;
 
@@ -36,20 +39,59 @@ fn hint_of_training(error: &TrainError) -> Option<String> {
 
 /// The hint for an error of a model.
 pub(crate) fn hint_of_model(error: &ModelError) -> Option<String> {
-    match error {
+    Some(match error {
         ModelError::NotInstalled { model, .. } => {
-            Some(format!(": fetch it with `lorgnette models pull {model}`"))
+            format!(": fetch it with `lorgnette models pull {model}`")
         }
-        ModelError::Network(error) => hint_of_network(error),
+        ModelError::UnknownInputSize { .. } => ": give --size, such as --size 224".into(),
+        ModelError::UnsuitableOutput { .. } => "; name another with --output".into(),
+        ModelError::ExtraInput { .. } => ": `lorgnette run` can feed it".into(),
+        ModelError::UnknownFeatures { .. } => "; name a node with --end-point".into(),
+        ModelError::Pull(_) => return hint_of_pull(error),
+        ModelError::Network(error) => return hint_of_network(error),
+        _ => return None,
+    })
+}
+
+/// The hint for an error of pulling a model.
+pub(crate) fn hint_of_pull(error: &ModelError) -> Option<String> {
+    match error {
+        ModelError::Pull(PullError::AllSourcesFailed { name, .. }) => {
+            Some(format!(",\nor give it to `lorgnette models pull {name} --from FILE`"))
+        }
         _ => None,
     }
 }
 
 fn hint_of_network(error: &net::Error) -> Option<String> {
-    match error {
-        net::Error::Unknown { kind: "model", .. } => Some(KNOWN_MODELS.into()),
-        _ => None,
-    }
+    Some(match error {
+        net::Error::Unknown { kind: "model", .. } => KNOWN_MODELS.into(),
+        net::Error::Ambiguous { choice, .. } => match choice {
+            Choice::Input => "; name one with --input".into(),
+            Choice::Output => "; name one with --output".into(),
+            Choice::Checkpoint => "; name it with --checkpoint".into(),
+            _ => return None,
+        },
+        net::Error::UnknownArchitecture { .. } => ", or name the network with --net".into(),
+        net::Error::NoCache { .. } => ", or set LORGNETTE_HOME".into(),
+        net::Error::FixedByPlanFile { option, .. } => match option {
+            PlanFileOption::Net => " (--net)".into(),
+            PlanFileOption::Zoo => " (--net-option)".into(),
+            PlanFileOption::Checkpoint => " (--checkpoint)".into(),
+            PlanFileOption::UseEma => " (--no-ema)".into(),
+            PlanFileOption::Numerics => " (--precision, --weights)".into(),
+            _ => return None,
+        },
+        net::Error::DecodesPhotos { .. } => " (--input)".into(),
+        net::Error::Unsupported(nodes) if nodes.iter().any(is_variable) => {
+            "\n--checkpoint names a checkpoint".into()
+        }
+        _ => return None,
+    })
+}
+
+fn is_variable(node: &UnsupportedNode) -> bool {
+    ["Variable", "VariableV2", "VarHandleOp"].contains(&node.op.as_str())
 }
 
 /// The models that the user may name.

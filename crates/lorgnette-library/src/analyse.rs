@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 
 use lorgnette::kernels::NumericOptions;
+use lorgnette::net::scores::{Ranked, top_k};
 use lorgnette::picture::OpenOptions;
 use lorgnette::{
     Classifier, Model, Outputs, Picture, RegionOptions, SegmentationOptions, Segmenter,
@@ -255,7 +256,7 @@ impl NetworkAnalyser {
 
 impl PhotoAnalyser for NetworkAnalyser {
     fn analyse(&mut self, picture: &Picture) -> lorgnette::Result<Detections> {
-        let Outputs { probabilities, features } = self.classifier.outputs(picture)?;
+        let Outputs { probabilities, features, .. } = self.classifier.outputs(picture)?;
         let regions = self.regions(picture)?;
         Ok(Detections {
             classes: most_probable(&probabilities),
@@ -267,9 +268,6 @@ impl PhotoAnalyser for NetworkAnalyser {
 
 /// Returns the most probable classes in descending order; ties keep the order of outputs.
 fn most_probable(probabilities: &[f32]) -> Vec<ImageScore> {
-    let to_score = |(class, &probability): (usize, &f32)| ImageScore { class, probability };
-    let mut classes: Vec<ImageScore> = probabilities.iter().enumerate().map(to_score).collect();
-    classes.sort_by(|a, b| b.probability.total_cmp(&a.probability).then(a.class.cmp(&b.class)));
-    classes.truncate(MAX_CLASSES);
-    classes
+    let best = top_k(probabilities, MAX_CLASSES).into_iter();
+    best.map(|Ranked { index, score }| ImageScore { class: index, probability: score }).collect()
 }

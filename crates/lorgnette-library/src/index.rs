@@ -19,6 +19,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use lorgnette::Observer;
 use lorgnette::parallel::par_map_ordered;
 use lorgnette::picture::{OpenOptions, PictureError};
 use rusqlite::{Connection, OptionalExtension as _, params};
@@ -140,6 +141,9 @@ enum Outcome {
     AnalysisFailed(String),
 }
 
+/// Watches a run of [`index`], and may stop it.
+pub type IndexObserver<'a> = dyn for<'e> Observer<Event<'e>> + 'a;
+
 /// A model and its analysers, one for each worker thread.
 #[derive(Clone, Debug)]
 pub struct Analysers<'a, A> {
@@ -151,7 +155,7 @@ pub struct Analysers<'a, A> {
 
 /// Updates a library with the photos in `folders`, or in the folders indexed before if there are
 /// none. Analyses photos that are new, changed or not analysed by this model, and marks missing
-/// ones. Passes each event to `on_event`, which may stop the run; finished photos stay stored.
+/// ones. Reports each event to `observer`, which may stop the run; finished photos stay stored.
 ///
 /// # Errors
 /// If a folder does not exist, or the library cannot be written. Errors of single photos are events
@@ -161,7 +165,7 @@ pub fn index<A: PhotoAnalyser>(
     folders: &[PathBuf],
     analysers: Analysers<'_, A>,
     options: &IndexOptions,
-    on_event: &mut dyn FnMut(&Event<'_>) -> ControlFlow<()>,
+    observer: &mut IndexObserver<'_>,
 ) -> Result<Summary> {
     let Analysers { model: model_record, workers } = analysers;
     let model = write::model(library, model_record)?;
@@ -169,13 +173,13 @@ pub fn index<A: PhotoAnalyser>(
     let discovered = discover::discover(&folders, |root| is_indexed(library.connection(), root))?;
     write::folders(library, &discovered.roots)?;
     for (path, error) in &discovered.inaccessible {
-        let _ = on_event(&Event::Inaccessible { path, error });
+        let _ = observer.event(&Event::Inaccessible { path, error });
     }
     let mut indexing = Indexing { library, model, options, summary: Summary::default() };
     indexing.summary.inaccessible = discovered.inaccessible.len();
     let work = indexing.compare(&discovered)?;
-    let begun = on_event(&Event::Started { photos: work.len() });
-    if begun.is_continue() && indexing.work(&work, workers, on_event)?.is_continue() {
+    let begun = observer.event(&Event::Started { photos: work.len() });
+    if begun.is_continue() && indexing.work(&work, workers, observer)?.is_continue() {
         indexing.summary.missing = write::mark_missing(indexing.library, &discovered)?;
     }
     Ok(indexing.summary)
@@ -287,7 +291,7 @@ impl Indexing<'_> {
         &mut self,
         work: &[Work],
         workers: Vec<A>,
-        on_event: &mut dyn FnMut(&Event<'_>) -> ControlFlow<()>,
+        observer: &mut IndexObserver<'_>,
     ) -> Result<ControlFlow<()>> {
         let path = self.library.path().to_owned();
         let (model, open) = (self.model, &self.options.open);
@@ -304,7 +308,8 @@ impl Indexing<'_> {
         let mut written = Instant::now();
         let mut ended = Ok(ControlFlow::Continue(()));
         par_map_ordered(work, workers, |work: &Work, record| {
-            let flow = on_event(&Event::Done { photo: &work.file.path, error: record.error() });
+            let flow =
+                observer.event(&Event::Done { photo: &work.file.path, error: record.error() });
             pending.push((work.file.clone(), record));
             let due = pending.len() >= MAX_BATCH
                 || written.elapsed() >= MAX_WRITE_DELAY

@@ -32,7 +32,9 @@ pub use correct::{Correction, StoredCorrection};
 pub use duplicates::DuplicateGroup;
 pub use error::{DatabaseError, DatabaseErrorKind, Error, Result};
 pub use export::ExportTable;
-pub use index::{Analysers, Event, ImportedPhoto, IndexOptions, Summary, import, index};
+pub use index::{
+    Analysers, Event, ImportedPhoto, IndexObserver, IndexOptions, Summary, import, index,
+};
 pub use library::{Library, limit_memory};
 pub use photo::{Photo, Source, State};
 pub use similar::{ModelEntry, Similar};

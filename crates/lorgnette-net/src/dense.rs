@@ -186,7 +186,7 @@ impl Rewriter<'_> {
                 node.op.clone()
             }
             Op::SpaceToBatch | Op::BatchToSpace | Op::Slice | Op::Pad(_) if scaled => {
-                return Err("it cannot be made finer: leave --output-stride away".into());
+                return Err("it cannot be made finer: take the network's own output stride".into());
             }
             Op::Quantized(_) => {
                 return Err("maps are made of float networks, and this one is quantised".into());

@@ -1,5 +1,6 @@
 //! Errors between a weights file and activations.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use crate::names::nearest;
@@ -74,10 +75,49 @@ pub enum Error {
     /// Several choices are possible and the graph does not decide between them.
     #[error("{what}: {}", .candidates.join(", "))]
     Ambiguous {
+        /// The option that decides.
+        choice: Choice,
         /// The choice to be made.
         what: String,
         /// The possible choices.
         candidates: Vec<String>,
+    },
+    /// A checkpoint of a network that is not in the zoo, and no graph with it.
+    #[error("{path}: {what}", path = .path.display())]
+    UnknownArchitecture {
+        /// The checkpoint.
+        path: PathBuf,
+        /// Its variables.
+        what: String,
+    },
+    /// An archive, and no cache folder to unpack it to.
+    #[error(
+        "{path}: an archive, and there is no folder to unpack it to: unpack it yourself",
+        path = .path.display()
+    )]
+    NoCache {
+        /// The archive.
+        path: PathBuf,
+    },
+    /// An option that was fixed when a plan file was made.
+    #[error(
+        "{path}: a plan file is as it was made{made_with}: choose {option} when the model is \
+         converted",
+        path = .path.display()
+    )]
+    FixedByPlanFile {
+        /// The plan file.
+        path: PathBuf,
+        /// The option.
+        option: PlanFileOption,
+        /// The values that it was made with, where they are of interest.
+        made_with: String,
+    },
+    /// A graph that decodes photos itself cannot be exported from there.
+    #[error("{name}: it decodes photos itself: name the node that takes its pixels as the input")]
+    DecodesPhotos {
+        /// The network's name.
+        name: String,
     },
     /// An input that the outputs depend on was not fed.
     #[error("input '{name}' must be fed too")]
@@ -98,6 +138,48 @@ pub enum Error {
         /// Bytes allowed.
         limit: u64,
     },
+}
+
+/// The option that decides an ambiguity.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Choice {
+    /// The path of the model.
+    Path,
+    /// [`LoadOptions::input`](crate::LoadOptions::input).
+    Input,
+    /// [`LoadOptions::output`](crate::LoadOptions::output).
+    Output,
+    /// [`LoadOptions::checkpoint`](crate::LoadOptions::checkpoint).
+    Checkpoint,
+}
+
+/// An option that a plan file fixes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PlanFileOption {
+    /// [`LoadOptions::net`](crate::LoadOptions::net).
+    Net,
+    /// [`LoadOptions::zoo`](crate::LoadOptions::zoo).
+    Zoo,
+    /// [`LoadOptions::checkpoint`](crate::LoadOptions::checkpoint).
+    Checkpoint,
+    /// [`LoadOptions::use_ema`](crate::LoadOptions::use_ema).
+    UseEma,
+    /// [`RunOptions::numerics`](crate::RunOptions::numerics).
+    Numerics,
+}
+
+impl fmt::Display for PlanFileOption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Net => "the network",
+            Self::Zoo => "the network's options",
+            Self::Checkpoint => "the checkpoint",
+            Self::UseEma => "the raw weights",
+            Self::Numerics => "number formats",
+        })
+    }
 }
 
 /// Formats a shape: `[3, 3, any, 64]`.

@@ -38,7 +38,7 @@ pub mod zoo;
 
 pub use atomic_file::{AtomicFile, write_atomically};
 pub use dense::{DenseOptions, MapPadding, ReceptiveField};
-pub use error::{Error, Result};
+pub use error::{Choice, Error, PlanFileOption, Result};
 pub use graph::Graph;
 pub use import::GraphDef;
 pub use lazy_tensor::LazyTensor;

@@ -22,7 +22,7 @@ use lorgnette_kernels::{Level, NumericOptions, PACKED_LAYOUTS, Precision, Weight
 
 use self::format::{Header, Origin, Variable};
 use self::variables::PlanFileVariables;
-use crate::error::{Error, Result};
+use crate::error::{Error, PlanFileOption, Result};
 use crate::graph::TensorOrLazy;
 use crate::import::GraphDef;
 use crate::options::{LoadOptions, RunOptions};
@@ -159,20 +159,20 @@ fn no_onnx() -> Error {
 }
 
 fn check_options(path: &Path, options: &LoadOptions) -> Result<()> {
-    let zoo = options.zoo.written();
-    let given_options = [
-        options.net.as_ref().map(|_| "--net"),
-        zoo.first().map(|_| "--net-option"),
-        options.checkpoint.as_ref().map(|_| "--checkpoint"),
-        (!options.use_ema).then_some("--no-ema"),
+    let given = [
+        (options.net.is_some(), PlanFileOption::Net),
+        (!options.zoo.written().is_empty(), PlanFileOption::Zoo),
+        (options.checkpoint.is_some(), PlanFileOption::Checkpoint),
+        (!options.use_ema, PlanFileOption::UseEma),
     ];
-    match given_options.into_iter().flatten().next() {
+    match given.into_iter().find(|(is_given, _)| *is_given) {
         None => Ok(()),
-        Some(option) => Err(Error::Input(format!(
-            "{}: a plan file is as it was made: give {option} when the model is converted",
-            path.display()
-        ))),
+        Some((_, option)) => Err(fixed(path, option, String::new())),
     }
+}
+
+fn fixed(path: &Path, option: PlanFileOption, made_with: String) -> Error {
+    Error::FixedByPlanFile { path: path.into(), option, made_with }
 }
 
 /// Returns the numeric options that a plan file was made with; other options are an error.
@@ -193,11 +193,8 @@ fn numerics(path: &Path, header: &Header, requested: NumericOptions) -> Result<N
     if requested == NumericOptions::default() || requested == found {
         return Ok(found);
     }
-    Err(Error::Input(format!(
-        "{}: a plan file is as it was made, of precision {precision} and weights {weights}: give --precision and --weights \
-         when the model is converted",
-        path.display()
-    )))
+    let made_with = format!(", of precision {precision} and weights {weights}");
+    Err(fixed(path, PlanFileOption::Numerics, made_with))
 }
 
 /// Returns true if some products may be computed in bf16.

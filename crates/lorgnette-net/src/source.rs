@@ -21,7 +21,7 @@ use std::sync::Arc;
 use self::file_kind::FileKind;
 pub(crate) use self::with_head::WithHead;
 pub(crate) use self::zoo_model::ZooModel;
-use crate::error::{Error, Result};
+use crate::error::{Choice, Error, Result};
 use crate::export;
 use crate::graph::Graph;
 use crate::graph::TensorOrLazy;
@@ -202,10 +202,8 @@ fn weights_beside(graph: &Path) -> Result<Option<Weights>> {
         Ok(weights) => Ok(Some(weights)),
         Err(Error::Format { path, .. }) if path == folder => Ok(None),
         Err(Error::Ambiguous { candidates, .. }) => Err(Error::Ambiguous {
-            what: format!(
-                "{}: its variables are in one of these; name it with --checkpoint",
-                graph.display()
-            ),
+            choice: Choice::Checkpoint,
+            what: format!("{}: its variables are in one of these", graph.display()),
             candidates,
         }),
         Err(error) => Err(error),
@@ -220,16 +218,8 @@ fn open_weights(path: &Path, options: &LoadOptions) -> Result<Weights> {
 }
 
 fn unpack(archive: &Path, options: &LoadOptions) -> Result<PathBuf> {
-    archive::Cache::new(options.cache.as_ref().ok_or_else(|| {
-        Error::Format {
-            path: archive.into(),
-            what:
-                "an archive, and there is no folder to unpack it to: set LORGNETTE_HOME, or unpack \
-             it yourself"
-                    .into(),
-        }
-    })?)
-    .unpack(archive)
+    let no_cache = || Error::NoCache { path: archive.into() };
+    archive::Cache::new(options.cache.as_ref().ok_or_else(no_cache)?).unpack(archive)
 }
 
 /// Returns the variables, replaced by their moving averages if those exist and `options` ask for

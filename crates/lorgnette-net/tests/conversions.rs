@@ -213,7 +213,7 @@ fn what_was_settled_when_a_plan_file_was_made_is_not_asked_of_it() {
     network.write_plan_file(&plan).unwrap();
     let named = LoadOptions { net: Some("lenet".into()), ..load() };
     let message = Network::open(&plan, named, run()).unwrap_err().to_string();
-    assert!(message.contains("a plan file is as it was made: give --net"), "{message}");
+    assert!(message.contains("a plan file is as it was made: choose the network"), "{message}");
     let nothing = Network::open(&prefix, load(), run())
         .unwrap()
         .write_plan_file(&plan)

@@ -109,7 +109,8 @@ fn a_checkpoint_elsewhere_is_named() {
     let network = Network::open(&alone, case.options(), run()).unwrap();
     let message = network.check_node("Pocket/Predictions").unwrap_err().to_string();
     assert!(
-        message.contains("VariableV2 'Pocket/conv1/weights'") && message.contains("--checkpoint"),
+        message.contains("VariableV2 'Pocket/conv1/weights'")
+            && message.contains("in a checkpoint"),
         "{message}"
     );
 }

@@ -21,6 +21,7 @@ mod mask;
 
 /// How pixels are made unrecognisable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum BlurMode {
     /// Squares, each filled with its mean: no detail finer than a square remains.
     Mosaic,

@@ -1,12 +1,16 @@
 //! Classification: the most probable classes of a picture.
 
+use std::borrow::Cow;
+
+use lorgnette_net::scores::{Ranked, softmax, top_k};
 use serde::Serialize;
 
 use crate::answer::ClassifyAnswer;
 use crate::embed::features;
 use crate::error::Result;
-use crate::model::{Model, score_names};
-use crate::picture::Picture;
+use crate::model::{Model, Output, score_names};
+use crate::observer::Observer;
+use crate::picture::{Picture, PictureRef};
 
 /// Classifies pictures. Cheap to clone and to share between threads.
 #[derive(Clone, Debug)]
@@ -16,6 +20,7 @@ pub struct Classifier {
 
 /// The classification of one picture.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Classification {
     /// The most probable classes, best first.
     pub predictions: Vec<Prediction>,
@@ -26,6 +31,7 @@ pub struct Classification {
 
 /// A class with its probability and logit.
 #[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
 pub struct Prediction {
     /// The network's output index; in networks of 1001 classes 0 is the background.
     pub index: usize,
@@ -41,6 +47,7 @@ pub struct Prediction {
 
 /// The probabilities and features of a picture, from one run.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Outputs {
     /// Probability of each class, 0 to 1, in the network's order.
     pub probabilities: Vec<f32>,
@@ -75,15 +82,33 @@ impl Classifier {
     /// # Errors
     /// If memory is insufficient; for graphs that decode photos themselves, if the photo's size
     /// does not fit them.
-    pub fn classify(&self, picture: &Picture, top: usize) -> Result<Classification> {
-        self.model.run(picture, &score_names(self.model.signature()), |values| {
-            let logits = values[0].1;
-            let probabilities =
-                values.get(1).map_or_else(|| softmax(logits), |(_, values)| values.to_vec());
-            let best = probabilities.iter().copied().fold(0.0, f32::max);
-            let is_rejected =
-                self.model.rejection_threshold().is_some_and(|threshold| best < threshold);
-            Classification { predictions: self.best(logits, &probabilities, top), is_rejected }
+    pub fn classify<'p>(
+        &self,
+        picture: impl Into<PictureRef<'p>>,
+        top: usize,
+    ) -> Result<Classification> {
+        let fetches = score_names(self.model.signature());
+        self.model.run(picture.into(), &fetches, |outputs| {
+            self.classification(&Scores::new(outputs, fetches.len()), top)
+        })
+    }
+
+    /// Returns the `top` most probable classes of each picture. Where the network allows it, several
+    /// pictures are computed at once, which is faster for networks with large fully connected
+    /// layers. The results equal those of [`classify`](Self::classify) to the last bit. Reports
+    /// the number of finished pictures, before the first and after each batch.
+    ///
+    /// # Errors
+    /// As [`classify`](Self::classify); [`Error::Cancelled`](crate::Error::Cancelled).
+    pub fn classify_batch(
+        &self,
+        pictures: &[PictureRef<'_>],
+        top: usize,
+        observer: &mut dyn Observer,
+    ) -> Result<Vec<Classification>> {
+        let fetches = score_names(self.model.signature());
+        self.model.run_batch(pictures, &fetches, observer, |outputs| {
+            self.classification(&Scores::new(outputs, fetches.len()), top)
         })
     }
 
@@ -100,49 +125,52 @@ impl Classifier {
     ///
     /// # Errors
     /// As [`classify`](Self::classify).
-    pub fn outputs(&self, picture: &Picture) -> Result<Outputs> {
+    pub fn outputs<'p>(&self, picture: impl Into<PictureRef<'p>>) -> Result<Outputs> {
         let signature = self.model.signature();
         let mut fetches = score_names(signature);
         let score_names = fetches.len();
         fetches.extend(signature.features.as_deref());
-        self.model.run(picture, &fetches, |values| Outputs {
-            probabilities: if score_names == 1 {
-                softmax(values[0].1)
-            } else {
-                values[1].1.to_vec()
-            },
-            features: values.get(score_names).map(|(shape, values)| features(shape, values)),
+        self.model.run(picture.into(), &fetches, |outputs| Outputs {
+            probabilities: Scores::new(outputs, score_names).probabilities().into_owned(),
+            features: outputs.get(score_names).map(|output| features(output.shape, output.values)),
         })
     }
 
-    fn best(&self, logits: &[f32], probabilities: &[f32], top: usize) -> Vec<Prediction> {
-        let mut order: Vec<usize> = (0..probabilities.len()).collect();
-        // Ties by index and NaN last, so that the order is deterministic.
-        order.sort_by(|&a, &b| {
-            sort_key(probabilities[b]).total_cmp(&sort_key(probabilities[a])).then(a.cmp(&b))
-        });
-        let prediction = |index: usize| {
+    fn classification(&self, scores: &Scores<'_>, top: usize) -> Classification {
+        let probabilities = scores.probabilities();
+        let best = probabilities.iter().copied().fold(0.0, f32::max);
+        let is_rejected =
+            self.model.rejection_threshold().is_some_and(|threshold| best < threshold);
+        let prediction = |Ranked { index, score }| {
             let label = self.model.labels().get(index);
             Prediction {
                 index,
                 synset: label.and_then(|label| label.synset).map(str::to_owned),
                 name: label.map_or_else(|| format!("class {index}"), |label| label.name.to_owned()),
-                probability: probabilities[index],
-                logit: logits[index],
+                probability: score,
+                logit: scores.logits[index],
             }
         };
-        order.into_iter().take(top).map(prediction).collect()
+        let predictions = top_k(&probabilities, top).into_iter().map(prediction).collect();
+        Classification { predictions, is_rejected }
     }
 }
 
-fn sort_key(probability: f32) -> f32 {
-    if probability.is_nan() { f32::NEG_INFINITY } else { probability }
+/// The scores of one picture.
+struct Scores<'a> {
+    logits: &'a [f32],
+    /// Probabilities, if the graph computes them.
+    probabilities: Option<&'a [f32]>,
 }
 
-/// Softmax: `eˣ / Σ eˣ`, shifted by the maximum against overflow.
-fn softmax(logits: &[f32]) -> Vec<f32> {
-    let max_logit = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let powers: Vec<f64> = logits.iter().map(|&x| f64::from(x - max_logit).exp()).collect();
-    let sum: f64 = powers.iter().sum();
-    powers.into_iter().map(|power| (power / sum) as f32).collect()
+impl<'a> Scores<'a> {
+    /// The scores among the outputs for [`score_names`].
+    fn new(outputs: &[Output<'a>], score_names: usize) -> Self {
+        let probabilities = (score_names > 1).then(|| outputs[1].values);
+        Self { logits: outputs[0].values, probabilities }
+    }
+
+    fn probabilities(&self) -> Cow<'a, [f32]> {
+        self.probabilities.map_or_else(|| softmax(self.logits).into(), Cow::Borrowed)
+    }
 }

@@ -32,12 +32,10 @@ mod split;
 
 use std::path::{Path, PathBuf};
 
-pub use regex_lite::Regex;
-
 use crate::observer::Observer;
 
 pub use content::{Digest, digests};
-pub use split::{Grouping, SplitBy, SplitOptions};
+pub use split::{Grouping, InvalidPattern, PathPattern, SplitBy, SplitOptions};
 
 /// Part of a dataset.
 #[derive(

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use crate::answer::EmbedAnswer;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::Model;
-use crate::picture::Picture;
+use crate::observer::Observer;
+use crate::picture::{Picture, PictureRef};
 
 /// Computes features of pictures. Cheap to clone and to share between threads.
 #[derive(Clone, Debug)]
@@ -21,13 +22,12 @@ impl Embedder {
     /// # Errors
     /// If there is no such node, or the classification layer cannot be identified.
     pub fn new(model: Model, end_point: Option<&str>) -> Result<Self> {
-        let unclear = || {
-            model
-                .model_error("it is not clear where its features are; name a node with --end-point")
-        };
-        let end_point = match end_point {
-            Some(name) => name.to_owned(),
-            None => model.signature().features.clone().ok_or_else(unclear)?,
+        let end_point = match (end_point, &model.signature().features) {
+            (Some(name), _) => name.to_owned(),
+            (None, Some(features)) => features.clone(),
+            (None, None) => {
+                return Err(Error::UnknownFeatures { model: model.name().to_owned() });
+            }
         };
         // Reports a wrong name now, not at the first photo.
         model.network().check_node(&end_point)?;
@@ -57,8 +57,24 @@ impl Embedder {
     ///
     /// # Errors
     /// As [`crate::Classifier::classify`].
-    pub fn embed(&self, picture: &Picture) -> Result<Vec<f32>> {
-        self.embed_timed(picture).map(|(features, _)| features)
+    pub fn embed<'p>(&self, picture: impl Into<PictureRef<'p>>) -> Result<Vec<f32>> {
+        self.embed_timed(picture.into()).map(|(features, _)| features)
+    }
+
+    /// Computes the features of each picture. Where the network allows it, several pictures are
+    /// computed at once. The results equal those of [`embed`](Self::embed) to the last bit. Reports
+    /// the number of finished pictures, before the first and after each batch.
+    ///
+    /// # Errors
+    /// As [`embed`](Self::embed); [`Error::Cancelled`](crate::Error::Cancelled).
+    pub fn embed_batch(
+        &self,
+        pictures: &[PictureRef<'_>],
+        observer: &mut dyn Observer,
+    ) -> Result<Vec<Vec<f32>>> {
+        self.model.run_batch(pictures, &[&self.end_point], observer, |outputs| {
+            features(outputs[0].shape, outputs[0].values)
+        })
     }
 
     /// Computes a picture's features, with the [answer](crate::answer) as the program prints it.
@@ -71,10 +87,9 @@ impl Embedder {
     }
 
     /// As [`Embedder::embed`]; also returns the time of preprocessing.
-    pub(crate) fn embed_timed(&self, picture: &Picture) -> Result<(Vec<f32>, Duration)> {
-        self.model.run_timed(picture, &[&self.end_point], |values| {
-            let (shape, values) = values[0];
-            features(shape, values)
+    pub(crate) fn embed_timed(&self, picture: PictureRef<'_>) -> Result<(Vec<f32>, Duration)> {
+        self.model.run_timed(picture, &[&self.end_point], |outputs| {
+            features(outputs[0].shape, outputs[0].values)
         })
     }
 }

@@ -36,6 +36,38 @@ pub enum Error {
     /// The observer cancelled the call.
     #[error("cancelled")]
     Cancelled,
+    /// The size of the network's input is neither in its file nor known by its architecture:
+    /// [`ModelOptions::size`](crate::ModelOptions::size) states it.
+    #[error("{model}: the graph does not state the size of its input")]
+    UnknownInputSize {
+        /// The network's name.
+        model: String,
+    },
+    /// The network's output does not fit its use;
+    /// [`ModelOptions::output`](crate::ModelOptions::output) names another.
+    #[error("{model}: its output '{output}' {what}")]
+    UnsuitableOutput {
+        /// The network's name.
+        model: String,
+        /// The output node.
+        output: String,
+        /// The fault.
+        what: String,
+    },
+    /// The network needs another input than the picture.
+    #[error("{model}: it has another input, '{input}', which no picture fills")]
+    ExtraInput {
+        /// The network's name.
+        model: String,
+        /// The other input.
+        input: String,
+    },
+    /// The layer in front of the classification layer is not known, and no other was named.
+    #[error("{model}: it is not clear where its features are")]
+    UnknownFeatures {
+        /// The network's name.
+        model: String,
+    },
     /// The network does not fit its intended use.
     #[error("{model}: {what}")]
     Model {

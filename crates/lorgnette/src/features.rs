@@ -167,7 +167,7 @@ impl Extractor {
             Some(augmentation) => augmentation.apply(&picture),
         });
         timings.augmenting = augmenting;
-        let (features, embedding) = timed(|| self.embedder.embed_timed(&picture));
+        let (features, embedding) = timed(|| self.embedder.embed_timed((&picture).into()));
         let (features, preprocessing) = features.map_err(|error| format!("{name}: {error}"))?;
         (timings.preprocessing, timings.network) =
             (preprocessing, embedding.saturating_sub(preprocessing));

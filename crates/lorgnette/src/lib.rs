@@ -128,5 +128,5 @@ pub use model::{EMBEDDED_NAME, Model, ModelOptions, PreprocessSource};
 pub use model_ref::ModelRef;
 pub use model_store::{DownloadRecord, ModelStore};
 pub use observer::{Observer, Progress};
-pub use picture::Picture;
+pub use picture::{Picture, PictureRef};
 pub use preprocess::Preprocessor;

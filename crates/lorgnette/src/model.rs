@@ -8,13 +8,14 @@ use lorgnette_kernels::{Level, NumericOptions, ThreadPool};
 use lorgnette_net::head::Head;
 use lorgnette_net::import::Signature;
 use lorgnette_net::zoo::{Architecture, RandomWeights, ZooOptions};
-use lorgnette_net::{DType, LoadOptions, Network, RunOptions};
+use lorgnette_net::{DType, LoadOptions, Network, RunOptions, Session};
 
 use crate::error::{Error, Result};
 use crate::family::{self, Family};
 use crate::labels::{Labels, SidecarLabels};
 use crate::model_store::ModelStore;
-use crate::picture::Picture;
+use crate::observer::{Observer, Progress, report};
+use crate::picture::{Picture, PictureRef};
 use crate::preprocess::{Preprocessing, Preprocessor};
 use crate::trained::{Card, TrainedModel};
 
@@ -410,20 +411,20 @@ impl Model {
     }
 
     /// Shape of the network's input for `picture`.
-    fn input_shape(&self, picture: &Picture) -> Vec<usize> {
+    fn input_shape(&self, picture: PictureRef<'_>) -> Vec<usize> {
         let Preprocessor { height, width, channels, .. } = self.info.preprocess;
         match self.info.signature.input.takes_decoded_image {
-            true => vec![picture.height(), picture.width(), channels],
+            true => vec![picture.height, picture.width, channels],
             false => vec![1, height, width, channels],
         }
     }
 
-    /// Runs the network on a picture; passes shapes and values of the nodes `fetches` to `read`.
+    /// Runs the network on a picture; passes the outputs `fetches` to `read`.
     pub(crate) fn run<T>(
         &self,
-        picture: &Picture,
+        picture: PictureRef<'_>,
         fetches: &[&str],
-        read: impl FnOnce(&[(&[usize], &[f32])]) -> T,
+        read: impl FnOnce(&[Output<'_>]) -> T,
     ) -> Result<T> {
         self.run_timed(picture, fetches, read).map(|(answer, _)| answer)
     }
@@ -431,44 +432,107 @@ impl Model {
     /// As [`Model::run`]; also returns the time of preprocessing.
     pub(crate) fn run_timed<T>(
         &self,
-        picture: &Picture,
+        picture: PictureRef<'_>,
         fetches: &[&str],
-        read: impl FnOnce(&[(&[usize], &[f32])]) -> T,
+        read: impl FnOnce(&[Output<'_>]) -> T,
     ) -> Result<(T, Duration)> {
-        let input = self.info.signature.input.name.as_str();
-        let shape = self.input_shape(picture);
-        let session = self.network.session(&[(input, &shape)], fetches);
-        let mut session = session.map_err(|error| match error {
-            lorgnette_net::Error::MissingInput { name } => self.model_error(&format!(
-                "it has another input, '{name}', which `lorgnette run` can feed"
-            )),
-            error => error.into(),
-        })?;
-        if session.inputs().is_empty() {
-            return Err(self.model_error(
-                "its output does not depend on the picture; name another with --output",
-            ));
-        }
-        let values = session.input_mut(input)?;
+        let mut session = self.session(&self.input_shape(picture), fetches)?;
+        let values = session.input_mut(&self.info.signature.input.name)?;
         let started = Instant::now();
         self.info.preprocess_into(picture, values);
         let preprocessing = started.elapsed();
         session.run()?;
-        let mut outputs = Vec::with_capacity(session.outputs().len());
-        for (index, port) in session.outputs().iter().enumerate() {
-            outputs.push((port.fact.shape.as_slice(), session.output_at(index)?));
+        Ok((read(&outputs(&session)?), preprocessing))
+    }
+
+    /// Runs the network on pictures, several at a time where it computes each by itself; passes
+    /// the outputs of each picture to `read`. Reports the number of finished pictures.
+    pub(crate) fn run_batch<T>(
+        &self,
+        pictures: &[PictureRef<'_>],
+        fetches: &[&str],
+        observer: &mut dyn Observer,
+        mut read: impl FnMut(&[Output<'_>]) -> T,
+    ) -> Result<Vec<T>> {
+        let total = pictures.len();
+        let mut answers = Vec::with_capacity(total);
+        let mut max_batch = if self.computes_each_by_itself() { MAX_BATCH } else { 1 };
+        report(observer, &Progress { done: 0, total })?;
+        while answers.len() < total {
+            let rest = &pictures[answers.len()..];
+            // Powers of two, so that there are few plans.
+            let batch = 1 << rest.len().min(max_batch).ilog2();
+            if batch == 1 {
+                answers.push(self.run(rest[0], fetches, &mut read)?);
+            } else {
+                match self.run_whole_batch(&rest[..batch], fetches, &mut read) {
+                    Ok(read) => answers.extend(read),
+                    Err(Error::Network(lorgnette_net::Error::Memory { .. })) => {
+                        max_batch = batch / 2;
+                        continue;
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            report(observer, &Progress { done: answers.len(), total })?;
         }
-        Ok((read(&outputs), preprocessing))
+        Ok(answers)
+    }
+
+    fn run_whole_batch<T>(
+        &self,
+        pictures: &[PictureRef<'_>],
+        fetches: &[&str],
+        read: &mut impl FnMut(&[Output<'_>]) -> T,
+    ) -> Result<Vec<T>> {
+        let Preprocessor { height, width, channels, .. } = self.info.preprocess;
+        let mut session = self.session(&[pictures.len(), height, width, channels], fetches)?;
+        let values = session.input_mut(&self.info.signature.input.name)?;
+        let inputs = values.chunks_exact_mut(height * width * channels);
+        for (picture, input) in pictures.iter().zip(inputs) {
+            self.info.preprocess_into(*picture, input);
+        }
+        session.run()?;
+        let outputs = outputs(&session)?;
+        let mut answers = Vec::with_capacity(pictures.len());
+        for at in 0..pictures.len() {
+            let outputs = outputs.iter().map(|output| output.of_picture(at, pictures.len()));
+            answers.push(read(&outputs.collect::<Vec<_>>()));
+        }
+        Ok(answers)
+    }
+
+    /// True for networks of the zoo, which treat each picture of a batch by itself; another graph
+    /// may compute anything of a batch.
+    fn computes_each_by_itself(&self) -> bool {
+        self.network.net().is_some() && !self.info.signature.input.takes_decoded_image
+    }
+
+    /// A session for an input of this shape.
+    fn session(&self, shape: &[usize], fetches: &[&str]) -> Result<Session> {
+        let input = self.info.signature.input.name.as_str();
+        let session = self.network.session(&[(input, shape)], fetches);
+        let session = session.map_err(|error| match error {
+            lorgnette_net::Error::MissingInput { name } => {
+                Error::ExtraInput { model: self.info.name.clone(), input: name }
+            }
+            error => error.into(),
+        })?;
+        if session.inputs().is_empty() {
+            return Err(self.unsuitable_output("does not depend on the picture".into()));
+        }
+        Ok(session)
     }
 
     /// The error for a network that does not give one score for each class.
     pub(crate) fn no_class_scores_error(&self) -> Error {
-        let ModelInfo { signature, scores, .. } = &*self.info;
-        self.model_error(&format!(
-            "its output '{}' of shape {scores:?} is not one score for each \
-             class; name another with --output",
-            signature.logits
-        ))
+        let shape = &self.info.scores;
+        self.unsuitable_output(format!("of shape {shape:?} is not one score for each class"))
+    }
+
+    fn unsuitable_output(&self, what: String) -> Error {
+        let ModelInfo { name, signature, .. } = &*self.info;
+        Error::UnsuitableOutput { model: name.clone(), output: signature.logits.clone(), what }
     }
 
     pub(crate) fn model_error(&self, what: &str) -> Error {
@@ -476,11 +540,34 @@ impl Model {
     }
 }
 
+/// One output of a run.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Output<'a> {
+    pub(crate) shape: &'a [usize],
+    pub(crate) values: &'a [f32],
+}
+
+impl<'a> Output<'a> {
+    /// The part of the picture number `at` of a batch. Its shape keeps the batch's length.
+    fn of_picture(&self, at: usize, batch: usize) -> Self {
+        let length = self.values.len() / batch;
+        Self { shape: self.shape, values: &self.values[at * length..][..length] }
+    }
+}
+
+fn outputs(session: &Session) -> Result<Vec<Output<'_>>> {
+    let mut outputs = Vec::with_capacity(session.outputs().len());
+    for (index, port) in session.outputs().iter().enumerate() {
+        outputs.push(Output { shape: &port.fact.shape, values: session.output_at(index)? });
+    }
+    Ok(outputs)
+}
+
 impl ModelInfo {
     /// Writes the network's input; raw pixels where the graph preprocesses them itself.
-    fn preprocess_into(&self, picture: &Picture, input: &mut [f32]) {
+    fn preprocess_into(&self, picture: PictureRef<'_>, input: &mut [f32]) {
         if self.signature.input.takes_decoded_image {
-            let (height, width) = (picture.height(), picture.width());
+            let (height, width) = (picture.height, picture.width);
             Preprocessor { height, width, ..self.preprocess.clone() }.apply(picture, input);
         } else {
             self.preprocess.apply(picture, input);
@@ -569,12 +656,7 @@ fn preprocessing(
         _ if signature.input.takes_decoded_image => [1, 1],
         (Some(size), ..) => size,
         (None, Some(height), Some(width)) => [height, width],
-        _ => {
-            let what =
-                "the graph does not state the size of its input: give --size, such as --size 224"
-                    .into();
-            return Err(Error::Model { model: name.into(), what });
-        }
+        _ => return Err(Error::UnknownInputSize { model: name.into() }),
     };
     if size.contains(&0) {
         return Err(Error::Model { model: name.into(), what: "a picture of size 0".into() });
@@ -609,6 +691,9 @@ fn quantised_preprocessing(signature: &Signature) -> Option<Preprocessing> {
         None
     }
 }
+
+/// Maximum number of pictures that are computed at once.
+const MAX_BATCH: usize = 16;
 
 /// Photo side for planning a graph that decodes and resizes photos itself; any side will do.
 const PROBE_SIDE: usize = 64;

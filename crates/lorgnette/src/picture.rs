@@ -20,6 +20,8 @@ pub use self::error::PictureError;
 pub use self::format::PictureFormat;
 pub use self::metadata::Metadata;
 pub use self::open::OpenOptions;
+pub use self::picture_ref::PictureRef;
+pub(crate) use self::picture_ref::PixelsRef;
 pub use lorgnette_jpeg::Transform;
 
 mod error;
@@ -28,6 +30,7 @@ mod jpeg;
 mod metadata;
 mod open;
 mod orientation;
+mod picture_ref;
 mod raster;
 mod save;
 mod scale;
@@ -87,10 +90,7 @@ impl Picture {
     /// [`PictureError::WrongLength`] if the pixels do not fill the size exactly, or the size is
     /// zero.
     pub fn from_pixels(width: usize, height: usize, pixels: Pixels) -> Result<Self, PictureError> {
-        let samples = width.checked_mul(height).and_then(|area| area.checked_mul(3));
-        if pixels.len() == 0 || samples != Some(pixels.len()) {
-            return Err(PictureError::WrongLength { width, height, samples: pixels.len() });
-        }
+        picture_ref::check_length(width, height, 3, pixels.len())?;
         let source_size = (width, height);
         Ok(Self {
             name: String::new(),

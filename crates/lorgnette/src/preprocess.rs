@@ -18,7 +18,7 @@ use std::str::FromStr;
 use self::normalise::Normaliser;
 use self::resize_crop::ResizeCrop;
 use self::sample::Source;
-use crate::picture::Picture;
+use crate::picture::{Picture, PictureRef};
 
 pub(crate) use self::unresized::Unresized;
 
@@ -147,7 +147,7 @@ impl Preprocessor {
     /// # Panics
     /// As [`Preprocessor::apply`].
     #[must_use]
-    pub fn input(&self, picture: &Picture) -> Vec<f32> {
+    pub fn input<'p>(&self, picture: impl Into<PictureRef<'p>>) -> Vec<f32> {
         let mut input = vec![0.0; self.input_len()];
         self.apply(picture, &mut input);
         input
@@ -159,7 +159,8 @@ impl Preprocessor {
     /// # Panics
     /// If `input` is not [`Preprocessor::input_len`] long, a side is 0, or `channels` is neither 1
     /// nor 3.
-    pub fn apply(&self, picture: &Picture, input: &mut [f32]) {
+    pub fn apply<'p>(&self, picture: impl Into<PictureRef<'p>>, input: &mut [f32]) {
+        let picture = picture.into();
         self.check();
         assert_eq!(
             input.len(),
@@ -169,7 +170,7 @@ impl Preprocessor {
         let source = Source::new(picture, self.channels, self.unit());
         let resize_crop = ResizeCrop::new(
             self.preprocessing,
-            (picture.height(), picture.width()),
+            (picture.height, picture.width),
             (self.height, self.width),
         );
         resize_crop.sample(&source, self.channels, input);

@@ -151,8 +151,7 @@ pub enum PullError {
 
 fn manual_instructions(name: &str, failures: &[String], url: &str, path: &Path) -> String {
     format!(
-        "{name} could not be pulled:\n  {}\nfetch {url} by other means, then run\n  lorgnette models pull {name} --from FILE\n\
-         or put the file at {}",
+        "{name} could not be pulled:\n  {}\nfetch {url} by other means, and put the file at {}",
         failures.join("\n  "),
         path.display()
     )

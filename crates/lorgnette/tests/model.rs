@@ -1,13 +1,16 @@
 //! Opening models: from memory, from plan files, without side effects.
 
 use std::fs;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Barrier};
 use std::thread;
 
 use lorgnette::kernels::{Level, ThreadPool};
 use lorgnette::net::zoo;
-use lorgnette::{Classifier, EMBEDDED_NAME, Model, ModelOptions, Picture};
+use lorgnette::{
+    Classifier, EMBEDDED_NAME, Embedder, Error, Model, ModelOptions, Picture, PictureRef, Progress,
+};
 
 fn chelsea() -> Picture {
     Picture::open("../../photos/chelsea.jpg").unwrap()
@@ -130,4 +133,99 @@ fn two_first_requests_of_one_size_plan_once() {
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
     assert!(plans.iter().all(|plan| Arc::ptr_eq(plan, &plans[0])));
+}
+
+fn photos() -> Vec<Picture> {
+    let names = ["chelsea.jpg", "coffee.jpg", "rocket.jpg"];
+    let exists = |name: &&str| Path::new("../../photos").join(name).is_file();
+    let open = |name| Picture::open(Path::new("../../photos").join(name)).unwrap();
+    let photos: Vec<Picture> = names.into_iter().filter(exists).map(open).collect();
+    // Seven of them: batches of four, two and one.
+    photos.iter().cycle().take(7).cloned().collect()
+}
+
+/// A network of the zoo computes several pictures at once, a graph one after another.
+fn networks() -> [Model; 2] {
+    let options = ModelOptions { size: Some([128, 128]), ..ModelOptions::default() };
+    let zoo = Model::with_random_weights(zoo::find("mobilenet_v1_025").unwrap(), &options);
+    [zoo.unwrap(), Model::embedded(&ModelOptions::default()).unwrap()]
+}
+
+#[test]
+fn batches_have_the_bits_of_single_pictures() {
+    let photos = photos();
+    let pictures: Vec<PictureRef<'_>> = photos.iter().map(PictureRef::from).collect();
+    for model in networks() {
+        let classifier = Classifier::new(model.clone()).unwrap();
+        let mut done = Vec::new();
+        let mut observer = |progress: &Progress| {
+            assert_eq!(progress.total, 7);
+            done.push(progress.done);
+            ControlFlow::Continue(())
+        };
+        let batch = classifier.classify_batch(&pictures, 3, &mut observer).unwrap();
+        let single = |photo| classifier.classify(photo, 3).unwrap();
+        assert_eq!(batch, photos.iter().map(single).collect::<Vec<_>>());
+        let expected: &[usize] =
+            if model.network().net().is_some() { &[0, 4, 6, 7] } else { &[0, 1, 2, 3, 4, 5, 6, 7] };
+        assert_eq!(done, expected);
+
+        let embedder = Embedder::new(model, None).unwrap();
+        let batch = embedder.embed_batch(&pictures, &mut ()).unwrap();
+        let single = |photo| embedder.embed(photo).unwrap();
+        assert_eq!(batch, photos.iter().map(single).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn a_batch_can_be_cancelled() {
+    let photos = photos();
+    let pictures: Vec<PictureRef<'_>> = photos.iter().map(PictureRef::from).collect();
+    for model in networks() {
+        let mut stop = |progress: &Progress| {
+            if progress.done == 0 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        };
+        let classifier = Classifier::new(model).unwrap();
+        let error = classifier.classify_batch(&pictures, 3, &mut stop).unwrap_err();
+        assert!(matches!(error, Error::Cancelled), "{error}");
+    }
+}
+
+/// Where a batch would take too much memory, fewer pictures are computed at once.
+#[test]
+fn a_batch_stays_within_the_memory_limit() {
+    let photos = photos();
+    let pictures: Vec<PictureRef<'_>> = photos.iter().map(PictureRef::from).collect();
+    let net = zoo::find("vgg_a").unwrap();
+    let options = ModelOptions { size: Some([64, 64]), ..ModelOptions::default() };
+    let single = Model::with_random_weights(net, &options).map(|model| {
+        let shape = [1, 64, 64, 3];
+        let input = model.signature().input.name.clone();
+        model.network().plan(&[(&input, &shape)], &[&model.signature().logits]).unwrap()
+    });
+    let Ok(single) = single else { return };
+    let memory_limit = 2 * single.activation_bytes(2) as u64;
+    let limited = ModelOptions { memory_limit, threads: Some(1), ..options };
+    let model = Model::with_random_weights(net, &limited).unwrap();
+    let classifier = Classifier::new(model).unwrap();
+    let batch = classifier.classify_batch(&pictures, 3, &mut ()).unwrap();
+    assert_eq!(batch.len(), 7);
+}
+
+#[test]
+fn borrowed_pixels_are_read_as_those_of_a_photo() {
+    let classifier = Classifier::new(Model::embedded(&ModelOptions::default()).unwrap()).unwrap();
+    let photo = chelsea();
+    let rgb = photo.to_rgb8();
+    let borrowed = PictureRef::from_rgb8(photo.width(), photo.height(), &rgb).unwrap();
+    assert_eq!(classifier.classify(borrowed, 5).unwrap(), classifier.classify(&photo, 5).unwrap());
+    let grey: Vec<u8> = rgb.chunks_exact(3).map(|pixel| pixel[1]).collect();
+    let replicated = grey.iter().flat_map(|&level| [level; 3]).collect();
+    let replicated = Picture::from_rgb8(photo.width(), photo.height(), replicated).unwrap();
+    let borrowed = PictureRef::from_grey8(photo.width(), photo.height(), &grey).unwrap();
+    let answer = classifier.classify(borrowed, 5).unwrap();
+    assert_eq!(answer, classifier.classify(&replicated, 5).unwrap());
+    assert!(
+        PictureRef::from_rgb8(3, 3, &rgb).is_err() && PictureRef::from_grey8(0, 1, &[]).is_err()
+    );
 }

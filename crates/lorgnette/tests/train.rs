@@ -7,8 +7,8 @@ use std::path::Path;
 
 use lorgnette::Observer;
 use lorgnette::dataset::{
-    Dataset, Grouping, Listing, ListingOptions, Nested, Regex, RejectionReason, Split, SplitBy,
-    SplitOptions,
+    Dataset, Grouping, Listing, ListingOptions, Nested, PathPattern, RejectionReason, Split,
+    SplitBy, SplitOptions,
 };
 use lorgnette::features::{
     AugmentationOptions, Extraction, Extractor, FeatureCache, FeatureRequest,
@@ -82,7 +82,7 @@ fn groups_stay_together() {
         let colour = [number as u8 * 4, group as u8 * 9, 3];
         photo(&folder.path().join(format!("{class}/g{group}_nohash_{number}.png")), colour, number);
     }
-    let pattern = Grouping::Pattern(Regex::new(r"/(g\d+)_").unwrap());
+    let pattern = Grouping::Pattern(r"/(g\d+)_".parse::<PathPattern>().unwrap());
     for groups in [Grouping::Nohash, pattern] {
         let dataset = plain(folder.path());
         let splits = dataset
@@ -183,7 +183,7 @@ fn every_fault_is_told_and_left_out() {
             .all(|rejection| rejection.message.contains(&*rejection.photo.display().to_string()))
     );
     assert_eq!(found.examples.len(), 5);
-    assert!(found.notes.iter().any(|note| note.contains("--nested")));
+    assert!(found.notes.iter().any(|note| note.contains("nested folders")));
     found.drop_empty_classes();
     assert_eq!(found.classes, ["blue", "red"]);
     assert!(found.notes.iter().any(|note| note.contains("'nothing' has no photos")));

@@ -185,8 +185,7 @@ fn caption(model: &Model, seen: &Picture) -> String {
 fn write_csv(out: &mut dyn Write, photo: &Photo, answer: &ClassifyAnswer) -> io::Result<()> {
     write_csv_lines(out, |lines| {
         for (rank, prediction) in (1..).zip(&answer.predictions) {
-            let Prediction { index, synset, name, probability, logit } = prediction;
-            lines.serialize((photo.name(), rank, index, synset, name, probability, logit))?;
+            lines.serialize((photo.name(), rank, prediction))?;
         }
         Ok(())
     })

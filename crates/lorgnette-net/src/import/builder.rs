@@ -180,8 +180,8 @@ impl Builder<'_> {
     fn variable(&mut self, index: usize) -> Result<NodeId, String> {
         let (def, attributes) = (&self.def.nodes[index], Attributes(&self.def.nodes[index]));
         let variables = self.def.variables.as_ref().ok_or(
-            "a variable, whose value is in a checkpoint: name that with --checkpoint, or put it \
-            in the graph's folder",
+            "a variable, whose value is in a checkpoint: name that, or put it in the graph's \
+             folder",
         )?;
         let shared = attributes.text("shared_name").filter(|name| variables.shape(name).is_some());
         let name = if variables.shape(&def.name).is_some() {

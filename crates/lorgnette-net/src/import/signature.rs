@@ -2,7 +2,7 @@
 
 use super::attributes::Attributes;
 use super::{GraphDef, operation, split_port};
-use crate::error::{Error, Result};
+use crate::error::{Choice, Error, Result};
 use crate::graph::quantized::Scale;
 use crate::tensor::DType;
 
@@ -109,18 +109,16 @@ impl GraphDef {
                         .collect(),
                 )
             })
-            .ok_or_else(|| {
-                self.unclear("the graph has several outputs; name one with --output", &ends)
-            })
+            .ok_or_else(|| self.unclear(Choice::Output, "the graph has several outputs", &ends))
     }
 
-    fn unclear(&self, what: &str, nodes: &[usize]) -> Error {
+    fn unclear(&self, choice: Choice, what: &str, nodes: &[usize]) -> Error {
         const MAX_SHOWN: usize = 20;
         let listed = nodes
             .iter()
             .take(MAX_SHOWN)
             .map(|&i| format!("{} ({})", self.nodes[i].name, self.nodes[i].op));
-        Error::Ambiguous { what: what.into(), candidates: listed.collect() }
+        Error::Ambiguous { choice, what: what.into(), candidates: listed.collect() }
     }
 
     /// Returns the image input among the inputs that `end` depends on.
@@ -137,10 +135,8 @@ impl GraphDef {
         let holders = |op: &str| op.starts_with("Placeholder") || operation::decodes_a_photo(op);
         let others: Vec<usize> =
             reached.into_iter().filter(|&i| holders(&self.nodes[i].op)).collect();
-        Err(self.unclear(
-            "it is not clear which input takes the picture; name one with --input",
-            &others,
-        ))
+        let what = "it is not clear which input takes the picture";
+        Err(self.unclear(Choice::Input, what, &others))
     }
 
     fn candidate(&self, index: usize) -> InputCandidate {

@@ -32,7 +32,7 @@ impl Network {
     /// gets its name when it is whole.
     ///
     /// # Errors
-    /// [`Error::Unsupported`] with all nodes that ONNX has no operator for, [`Error::Input`] for a
+    /// [`Error::Unsupported`] with all nodes that ONNX has no operator for, [`Error::DecodesPhotos`] for a
     /// graph that decodes photos itself; if a variable cannot be read, or the file would be longer
     /// than 2 GiB; what the system refuses.
     pub fn write_onnx(
@@ -44,11 +44,7 @@ impl Network {
     ) -> Result<()> {
         let signature = self.signature()?;
         if signature.input.takes_decoded_image {
-            let what = format!(
-                "{}: it decodes photos itself: name the node that takes its pixels with --input",
-                self.name()
-            );
-            return Err(Error::Input(what));
+            return Err(Error::DecodesPhotos { name: self.name().to_owned() });
         }
         let outputs: Vec<String> = fetches.iter().map(|&name| node_name(name).to_owned()).collect();
         let [one, two] =

@@ -2,7 +2,7 @@
 
 use super::translate::translate;
 use super::{CHANNELS_LAST, Input, OnnxModel};
-use crate::error::{Error, Result};
+use crate::error::{Choice, Error, Result};
 use crate::import::{InputCandidate, Signature};
 
 /// Operators between a classification layer and the answer.
@@ -64,7 +64,8 @@ impl OnnxModel {
         match (&ends[..], &of_softmax[..]) {
             (&[one], _) | (_, &[one]) => Ok(one),
             _ => Err(Error::Ambiguous {
-                what: "the model has several outputs; name one with --output".into(),
+                choice: Choice::Output,
+                what: "the model has several outputs".into(),
                 candidates: self.outputs.clone(),
             }),
         }
@@ -93,7 +94,8 @@ impl OnnxModel {
         match inputs[..] {
             [one] => Ok(candidate(one)),
             _ => Err(Error::Ambiguous {
-                what: "it is not clear which input takes the picture; name one with --input".into(),
+                choice: Choice::Input,
+                what: "it is not clear which input takes the picture".into(),
                 candidates: self.inputs.iter().map(|input| input.name.clone()).collect(),
             }),
         }

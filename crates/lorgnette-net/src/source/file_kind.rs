@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::error::{Error, Result};
+use crate::error::{Choice, Error, Result};
 use crate::onnx::is_onnx;
 use crate::weights::Weights;
 
@@ -91,6 +91,7 @@ fn graph_in(folder: &Path) -> Result<Option<PathBuf>> {
     match graphs.len() {
         0 | 1 => Ok(graphs.pop()),
         _ => Err(Error::Ambiguous {
+            choice: Choice::Path,
             what: format!("{}: there are several graphs; give one of them", folder.display()),
             candidates: graphs.iter().map(|graph| graph.display().to_string()).collect(),
         }),

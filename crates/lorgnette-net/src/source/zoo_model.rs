@@ -220,10 +220,10 @@ pub(super) fn unrecognised(path: &Path, weights: &Weights) -> Error {
     const MAX_SHOWN: usize = 3;
     let names: Vec<&str> = weights.variables().iter().take(MAX_SHOWN).map(Variable::name).collect();
     let what = format!(
-        "a checkpoint of {} variables ({}, …), but of no network known here: name one with --net, \
-         or give the graph (.meta or .pb) beside it",
+        "a checkpoint of {} variables ({}, …), but of no network known here: give the graph (.meta \
+         or .pb) in its folder",
         weights.variables().len(),
         names.join(", ")
     );
-    Error::Format { path: path.into(), what }
+    Error::UnknownArchitecture { path: path.into(), what }
 }

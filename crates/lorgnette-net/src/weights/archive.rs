@@ -96,12 +96,16 @@ pub(crate) fn rewrite_paths(error: Error, folder: &Path, archive: &Path) -> Erro
     let path_within =
         |path: PathBuf| path.strip_prefix(folder).map_or(path.clone(), |inner| archive.join(inner));
     match error {
-        Error::Ambiguous { what, candidates } => Error::Ambiguous {
+        Error::Ambiguous { choice, what, candidates } => Error::Ambiguous {
+            choice,
             what: with_archive(what),
             candidates: candidates.into_iter().map(with_archive).collect(),
         },
         Error::Format { path, what } => {
             Error::Format { path: path_within(path), what: with_archive(what) }
+        }
+        Error::UnknownArchitecture { path, what } => {
+            Error::UnknownArchitecture { path: path_within(path), what }
         }
         other => other,
     }

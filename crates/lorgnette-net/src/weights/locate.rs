@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use super::table::{Table, is_table};
 use super::{archive, format_error, state};
-use crate::error::{Error, Result};
+use crate::error::{Choice, Error, Result};
 use crate::names::nearest;
 
 /// The files of one checkpoint.
@@ -200,6 +200,7 @@ fn folder(path: &Path) -> Result<Files> {
         )),
         [one] => locate(one),
         several => Err(Error::Ambiguous {
+            choice: Choice::Path,
             what: format!("{}: there are several checkpoints; give one of them", path.display()),
             candidates: several
                 .iter()

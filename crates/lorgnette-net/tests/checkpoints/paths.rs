@@ -79,7 +79,7 @@ fn the_checkpoint_file_says_which() {
 fn several_checkpoints_are_listed() {
     let folder = fixtures().copy("training");
     fs::remove_file(folder.join("checkpoint")).unwrap();
-    let Error::Ambiguous { what, candidates } = Weights::open(&folder).unwrap_err() else {
+    let Error::Ambiguous { what, candidates, .. } = Weights::open(&folder).unwrap_err() else {
         panic!("a choice")
     };
     assert!(what.ends_with("there are several checkpoints; give one of them"), "{what}");

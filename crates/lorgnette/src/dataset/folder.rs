@@ -88,9 +88,8 @@ fn list_classes(
         classes.add(&entry, listing);
     }
     for (class, count) in classes.deeper {
-        let message = format!(
-            "class '{class}': {count} photos lie in folders within its folder: --nested takes them"
-        );
+        let message =
+            format!("class '{class}': {count} photos in nested folders of its folder are left out");
         listing.notes.push(message);
     }
     if classes.beside > 0 {

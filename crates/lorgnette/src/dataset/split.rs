@@ -1,6 +1,7 @@
 //! Splitting into training, validation and test.
 
 use std::collections::HashSet;
+use std::str::FromStr;
 
 use regex_lite::Regex;
 use sha2::{Digest as _, Sha256};
@@ -54,7 +55,33 @@ pub enum Grouping {
     Nohash,
     /// Photos with the same match in their paths: of the pattern's first group, or of the whole
     /// pattern if it has none.
-    Pattern(Regex),
+    Pattern(PathPattern),
+}
+
+/// A regular expression for paths of photos, in the syntax of Perl without look-around and back
+/// references.
+#[derive(Clone, Debug)]
+pub struct PathPattern(Regex);
+
+/// The text of no regular expression.
+#[derive(Debug, thiserror::Error)]
+#[error("{text:?} is no regular expression: {what}")]
+pub struct InvalidPattern {
+    /// The text.
+    pub text: String,
+    /// The fault.
+    pub what: String,
+}
+
+impl FromStr for PathPattern {
+    type Err = InvalidPattern;
+
+    fn from_str(text: &str) -> Result<Self, InvalidPattern> {
+        let pattern = Regex::new(text);
+        pattern
+            .map(Self)
+            .map_err(|error| InvalidPattern { text: text.into(), what: error.to_string() })
+    }
 }
 
 impl Grouping {
@@ -69,7 +96,7 @@ impl Grouping {
             }
             Self::Pattern(pattern) => {
                 let path = example.photo.to_string_lossy();
-                let found = pattern.captures(&path)?;
+                let found = pattern.0.captures(&path)?;
                 Some(found.get(1).or_else(|| found.get(0))?.as_str().to_owned())
             }
         }
@@ -267,8 +294,8 @@ pub(super) fn warnings(dataset: &Dataset, splits: &[Split]) -> Vec<String> {
             counts.iter().position(|&count| count == n).map_or("", |i| dataset.classes[i].as_str())
         };
         warnings.push(format!(
-            "unbalanced classes: {max} photos of '{}', {min} of '{}'; --class-weights balanced lets each class count \
-             the same",
+            "unbalanced classes: {max} photos of '{}', {min} of '{}'; balanced class weights let each \
+             class count the same",
             of(max),
             of(min)
         ));

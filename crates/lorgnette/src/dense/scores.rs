@@ -1,6 +1,8 @@
 //! Scores of each cell: of every class, or of the best classes where all would take too much
 //! memory.
 
+use lorgnette_net::scores::{Ranked, top_k_into};
+
 use crate::error::{Error, Result};
 
 /// Number of best classes per cell that are listed when all scores are stored.
@@ -51,7 +53,12 @@ impl Scores {
 
     /// Stores a cell's scores, one for each class.
     pub(super) fn set(&mut self, cell: usize, logits: &[f32]) {
-        top_k(logits, &mut self.best[cell * self.k..][..self.k]);
+        let mut ranked = [Ranked::default(); TOP_K_ALONE];
+        top_k_into(logits, &mut ranked[..self.k]);
+        let best = &mut self.best[cell * self.k..][..self.k];
+        for (score, Ranked { index, score: logit }) in best.iter_mut().zip(ranked) {
+            *score = ClassScore { class: index as u32, logit };
+        }
         self.log_sum_exp[cell] = log_sum_exp(logits);
         if let Some(all) = &mut self.all {
             all[cell * self.classes..][..self.classes].copy_from_slice(logits);
@@ -126,19 +133,6 @@ fn try_filled<T: Clone>(len: usize, value: T) -> Result<Vec<T>> {
     })?;
     values.resize(len, value);
     Ok(values)
-}
-
-/// Finds the highest scores, in descending order; ties by class. NaN comes last.
-fn top_k(logits: &[f32], best: &mut [ClassScore]) {
-    best.fill(ClassScore { class: 0, logit: f32::NEG_INFINITY });
-    for (class, &logit) in logits.iter().enumerate() {
-        // False for NaN, too.
-        if logit > best[best.len() - 1].logit {
-            let at = best.partition_point(|score| score.logit >= logit);
-            best[at..].rotate_right(1);
-            best[at] = ClassScore { class: class as u32, logit };
-        }
-    }
 }
 
 fn log_sum_exp(logits: &[f32]) -> f32 {

@@ -106,13 +106,16 @@ pub enum PictureError {
 
     /// The number of samples differs from the given size.
     #[error(
-        "{samples} samples do not make a {width} x {height} RGB picture: give width * height * 3 of them"
+        "{samples} samples do not make a {width} x {height} picture of {channels} channels: \
+         give width * height * {channels} of them"
     )]
     WrongLength {
         /// Width in pixels.
         width: usize,
         /// Height in pixels.
         height: usize,
+        /// Samples of a pixel.
+        channels: usize,
         /// Samples given.
         samples: usize,
     },

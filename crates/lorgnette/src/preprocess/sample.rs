@@ -1,6 +1,6 @@
 //! Bilinear sampling of a picture.
 
-use crate::picture::{Picture, Pixels};
+use crate::picture::{PictureRef, PixelsRef};
 
 /// `tf.image.rgb_to_grayscale`: the weights of red, green and blue.
 const GREY_WEIGHTS: [f32; 3] = [0.2989, 0.587, 0.114];
@@ -34,38 +34,51 @@ pub(super) struct Samples<'a, T> {
     samples: &'a [T],
     /// Pixels in a row.
     width: usize,
-    to_grey: Grey,
+    reading: Reading,
 }
 
-/// Which channels are read.
+/// How the channels of a pixel become those of the input.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Grey {
-    /// All three.
-    No,
-    /// The first: the file was grey, and its channels are equal.
-    Already,
+enum Reading {
+    /// Three of three.
+    Rgb,
+    /// The first of three equal ones: the file was grey.
+    First,
     /// A weighted sum of three.
     Weighted,
+    /// The only one.
+    Grey,
+    /// The only one, three times.
+    Replicated,
+}
+
+impl Reading {
+    /// Reads three channels, equal ones if `is_grey`, as `channels`.
+    fn of_three(is_grey: bool, channels: usize) -> Self {
+        match channels {
+            1 if is_grey => Self::First,
+            1 => Self::Weighted,
+            _ => Self::Rgb,
+        }
+    }
 }
 
 impl<'a> Source<'a> {
     /// Reads a picture with `channels` (1 or 3); the largest level becomes `unit`.
-    pub(super) fn new(picture: &'a Picture, channels: usize, unit: f32) -> Self {
-        let to_grey = match channels {
-            1 if picture.is_grey() => Grey::Already,
-            1 => Grey::Weighted,
-            _ => Grey::No,
+    pub(super) fn new(picture: PictureRef<'a>, channels: usize, unit: f32) -> Self {
+        let width = picture.width;
+        let eight = |samples, reading| Self::Eight {
+            picture: Samples { samples, width, reading },
+            values: Box::new(std::array::from_fn(|level| level as f32 * per_level(unit, 255.0))),
         };
-        let width = picture.width();
-        match picture.pixels() {
-            Pixels::Rgb8(samples) => Self::Eight {
-                picture: Samples { samples, width, to_grey },
-                values: Box::new(std::array::from_fn(|level| {
-                    level as f32 * per_level(unit, 255.0)
-                })),
-            },
-            Pixels::Rgb16(samples) => Self::Sixteen {
-                picture: Samples { samples, width, to_grey },
+        match picture.pixels {
+            PixelsRef::Rgb8 { samples, is_grey } => {
+                eight(samples, Reading::of_three(is_grey, channels))
+            }
+            PixelsRef::Grey8(samples) if channels == 1 => eight(samples, Reading::Grey),
+            PixelsRef::Grey8(samples) => eight(samples, Reading::Replicated),
+            PixelsRef::Rgb16 { samples, is_grey } => Self::Sixteen {
+                picture: Samples { samples, width, reading: Reading::of_three(is_grey, channels) },
                 scale: per_level(unit, 65_535.0),
             },
         }
@@ -97,34 +110,46 @@ impl<T: Copy> Samples<'_, T> {
         columns: &[Option<Tap>],
         out: &mut [f32],
     ) {
-        let rows = [self.row(row.low), self.row(row.high)];
-        match self.to_grey {
-            Grey::No => {
-                blend(rows, |[r, g, b]| [value(r), value(g), value(b)], row.weight, columns, out);
+        let weight = row.weight;
+        match self.reading {
+            Reading::Rgb => {
+                let rgb = |[r, g, b]: [T; 3]| [value(r), value(g), value(b)];
+                blend(self.rows(row), rgb, weight, columns, out);
             }
-            Grey::Already => blend(rows, |[grey, ..]| [value(grey)], row.weight, columns, out),
-            Grey::Weighted => {
+            Reading::First => {
+                blend(self.rows(row), |[grey, ..]: [T; 3]| [value(grey)], weight, columns, out);
+            }
+            Reading::Weighted => {
                 let grey = |[r, g, b]: [T; 3]| {
                     [value(r) * GREY_WEIGHTS[0]
                         + value(g) * GREY_WEIGHTS[1]
                         + value(b) * GREY_WEIGHTS[2]]
                 };
-                blend(rows, grey, row.weight, columns, out);
+                blend(self.rows(row), grey, weight, columns, out);
+            }
+            Reading::Grey => {
+                blend(self.rows(row), |[grey]: [T; 1]| [value(grey)], weight, columns, out);
+            }
+            Reading::Replicated => {
+                let rgb = |[grey]: [T; 1]| [value(grey); 3];
+                blend(self.rows(row), rgb, weight, columns, out);
             }
         }
     }
 
-    fn row(&self, y: usize) -> &[[T; 3]] {
-        self.samples[3 * self.width * y..][..3 * self.width].as_chunks().0
+    /// The two rows of a tap, in pixels of `N` samples.
+    fn rows<const N: usize>(&self, row: Tap) -> [&[[T; N]]; 2] {
+        let length = N * self.width;
+        [row.low, row.high].map(|y| self.samples[length * y..][..length].as_chunks().0)
     }
 }
 
-/// Bilinear samples of `C` channels: horizontally first, then vertically, as TensorFlow's
+/// Bilinear samples of `C` channels from pixels of `N` samples: horizontally first, then vertically, as TensorFlow's
 /// `compute_lerp`.
 #[inline]
-fn blend<T: Copy, const C: usize>(
-    [top, bottom]: [&[[T; 3]]; 2],
-    value: impl Fn([T; 3]) -> [f32; C],
+fn blend<T: Copy, const N: usize, const C: usize>(
+    [top, bottom]: [&[[T; N]]; 2],
+    value: impl Fn([T; N]) -> [f32; C],
     weight: f32,
     columns: &[Option<Tap>],
     out: &mut [f32],

@@ -24,7 +24,7 @@ impl<'a> Unresized<'a> {
     pub(crate) fn new(preprocess: &Preprocessor, picture: &'a Picture) -> Self {
         let channels = preprocess.channels;
         assert!(channels == 1 || channels == 3, "an input has one channel or three");
-        let source = Source::new(picture, channels, preprocess.unit());
+        let source = Source::new(picture.into(), channels, preprocess.unit());
         let normaliser = match preprocess.normaliser() {
             Normaliser::Standardise => standardised(&source, channels, picture),
             other => other,

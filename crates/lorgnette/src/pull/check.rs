@@ -44,7 +44,7 @@ pub(super) fn check_known(
     match recorded {
         Some(recorded) if recorded.sha256 != computed.sha256 => Err(format!(
             "SHA-256 {}, but the file that was pulled before had {}; if that was the wrong one, \
-             `lorgnette models remove {}` forgets it",
+             remove {} first",
             computed.sha256, recorded.sha256, entry.name
         )),
         _ => Ok(()),

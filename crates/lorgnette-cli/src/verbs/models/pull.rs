@@ -13,6 +13,7 @@ use lorgnette::{EMBEDDED_NAME, catalogue};
 
 use super::{model_store, size};
 use crate::Outcome;
+use crate::hints;
 use crate::messages::Messages;
 
 /// Download models from where they were published, from a mirror, or from a file
@@ -83,7 +84,10 @@ pub(super) fn run(arguments: &Arguments, messages: Messages) -> Result<Outcome> 
                 messages.note(&format_args!("{name} {how}: {path}, {bytes}, SHA-256 {sha256}"));
                 pulled += 1;
             }
-            Err(error) => messages.error(&error),
+            Err(error) => {
+                let hint = hints::hint_of_pull(&error).unwrap_or_default();
+                messages.error(&format_args!("{error}{hint}"));
+            }
         }
     }
     super::outcome(pulled, names.len(), "pulled")

@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, Result};
 use clap::{Args, ValueEnum};
-use lorgnette::dataset::{Grouping, ListingOptions, Regex, SplitBy, SplitOptions};
+use lorgnette::dataset::{Grouping, ListingOptions, PathPattern, SplitBy, SplitOptions};
 use lorgnette::features::AugmentationOptions;
 use lorgnette::head::{ClassWeights, OutputKind, Recipe, TrainOptions};
 
@@ -83,7 +83,8 @@ impl SplitArguments {
     pub(super) fn options(&self, previous: Option<&PreviousModel>) -> Result<SplitOptions> {
         let previous_data = previous.map(|previous| &previous.model().card.data);
         let defaults = SplitOptions::default();
-        let pattern = |text: &String| Regex::new(text).with_context(|| format!("--group {text}"));
+        let pattern =
+            |text: &String| text.parse::<PathPattern>().with_context(|| format!("--group {text}"));
         let validation =
             self.validation_percentage.or(previous_data.map(|data| data.validation_percentage));
         let test = self.test_percentage.or(previous_data.map(|data| data.test_percentage));
