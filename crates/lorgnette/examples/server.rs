@@ -58,7 +58,7 @@ fn classify(photo: &[u8], classifier: &Classifier) -> lorgnette::Result<lorgnett
     classifier.answer(&Picture::from_bytes(photo, "photo")?, 5)
 }
 
-fn failure(error: &(dyn std::error::Error + 'static)) -> serde_json::Result<String> {
+fn failure(error: &dyn std::error::Error) -> serde_json::Result<String> {
     serde_json::to_string(&FailedPhoto::new("photo", error))
 }
 

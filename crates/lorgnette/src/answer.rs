@@ -351,7 +351,7 @@ impl AreaAnswer {
 impl FailedPhoto {
     /// Creates the answer about the photo `photo` from the error.
     #[must_use]
-    pub fn new(photo: &str, error: &(dyn Error + 'static)) -> Self {
+    pub fn new(photo: &str, error: &dyn Error) -> Self {
         Self { photo: photo.to_owned(), error: error_chain(error) }
     }
 }

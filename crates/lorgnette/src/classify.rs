@@ -93,8 +93,8 @@ impl Classifier {
         })
     }
 
-    /// Returns the `top` most probable classes of each picture. Where the network allows it, several
-    /// pictures are computed at once, which is faster for networks with large fully connected
+    /// Returns the `top` most probable classes of each picture. Where the network allows it,
+    /// several pictures are computed at once, which is faster for networks with large fully connected
     /// layers. The results equal those of [`classify`](Self::classify) to the last bit. Reports
     /// the number of finished pictures, before the first and after each batch.
     ///
@@ -141,17 +141,17 @@ impl Classifier {
         let best = probabilities.iter().copied().fold(0.0, f32::max);
         let is_rejected =
             self.model.rejection_threshold().is_some_and(|threshold| best < threshold);
-        let prediction = |Ranked { index, score }| {
+        let mut predictions = Vec::new();
+        for Ranked { index, score } in top_k(&probabilities, top) {
             let label = self.model.labels().get(index);
-            Prediction {
+            predictions.push(Prediction {
                 index,
                 synset: label.and_then(|label| label.synset).map(str::to_owned),
                 name: label.map_or_else(|| format!("class {index}"), |label| label.name.to_owned()),
                 probability: score,
                 logit: scores.logits[index],
-            }
-        };
-        let predictions = top_k(&probabilities, top).into_iter().map(prediction).collect();
+            });
+        }
         Classification { predictions, is_rejected }
     }
 }

@@ -104,7 +104,7 @@ impl Segmenter {
         let dense =
             DenseOptions { padding: MapPadding::Same, output_stride: options.output_stride };
         let measured = model.network().dense_session(dense, window, window)?;
-        let threads = model.network().run_options().pool.threads();
+        let threads = model.threads();
         let bytes = measured.session.plan().activation_bytes(threads);
         let tile_budget = TileBudget {
             stride: [measured.rows.stride, measured.columns.stride],

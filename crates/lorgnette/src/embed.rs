@@ -101,8 +101,11 @@ pub(crate) fn features(shape: &[usize], values: &[f32]) -> Vec<f32> {
         return values.to_vec();
     }
     let places = (values.len() / channels) as f64;
-    let mean = |c: usize| {
-        values.iter().skip(c).step_by(channels).map(|&v| f64::from(v)).sum::<f64>() / places
-    };
-    (0..channels).map(|c| mean(c) as f32).collect()
+    let mut means = Vec::with_capacity(channels);
+    for channel in 0..channels {
+        let of_channel = values.iter().skip(channel).step_by(channels);
+        let sum: f64 = of_channel.map(|&value| f64::from(value)).sum();
+        means.push((sum / places) as f32);
+    }
+    means
 }

@@ -88,7 +88,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// Joins an error and its causes with colons, without the causes that the message before them
 /// contains.
 #[must_use]
-pub fn error_chain(error: &(dyn std::error::Error + 'static)) -> String {
+pub fn error_chain(error: &dyn std::error::Error) -> String {
     let mut message = String::new();
     let mut next = Some(error);
     while let Some(cause) = next {

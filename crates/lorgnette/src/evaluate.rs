@@ -134,7 +134,7 @@ impl Evaluator {
             Some(folder) => TrainedOn::read(folder)?,
             None => None,
         };
-        let threads = self.classifier.model().network().run_options().pool.threads();
+        let threads = self.classifier.model().threads();
         match (trained_on, self.options.split) {
             (Some(trained_on), Some(split)) => {
                 trained_on.keep_split(ground_truth, split, threads, observer)

@@ -265,6 +265,12 @@ impl Model {
         Self { network: self.network.with_run_options(run), info: self.info.clone() }
     }
 
+    /// Number of threads it runs on.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        self.network.run_options().pool.threads()
+    }
+
     /// The model's name: its file's name without the extension.
     #[must_use]
     pub fn name(&self) -> &str {

@@ -39,6 +39,16 @@ impl WorkSplit {
         let workers = threads.min(items).max(1);
         Self { workers, threads: threads / workers }
     }
+
+    /// Returns a copy of `shared` for each worker, with the worker's own threads. A single worker
+    /// has those of `shared`.
+    #[must_use]
+    pub fn copies<T: Clone>(self, shared: &T, with_threads: fn(&T, usize) -> T) -> Vec<T> {
+        if self.workers == 1 {
+            return vec![shared.clone()];
+        }
+        (0..self.workers).map(|_| with_threads(shared, self.threads)).collect()
+    }
 }
 
 /// An item's index with its result, or the panic of its worker.

@@ -170,15 +170,10 @@ impl Job<'_> {
         photos: usize,
         messages: Messages,
     ) -> Vec<impl FnMut(usize, &Photo) -> Result<BlurAnswer> + Send> {
-        let pool = &blurrer.segmenter().model().network().run_options().pool;
-        let work_split = WorkSplit::new(pool.threads(), photos);
-        let worker = |_| {
-            let blurrer = if work_split.workers == 1 {
-                blurrer.clone()
-            } else {
-                blurrer.with_threads(work_split.threads)
-            };
-            move |number: usize, photo: &Photo| {
+        let work_split = WorkSplit::new(blurrer.segmenter().model().threads(), photos);
+        let mut workers = Vec::with_capacity(work_split.workers);
+        for blurrer in work_split.copies(blurrer, Blurrer::with_threads) {
+            workers.push(move |number: usize, photo: &Photo| {
                 let (picture, file) =
                     photo.open_with_file(&self.arguments.photos.open_options())?;
                 let mask = blurrer
@@ -189,9 +184,9 @@ impl Job<'_> {
                     .with_context(|| photo.name().to_owned())?;
                 let model = blurrer.segmenter().model();
                 Ok(BlurAnswer::new(&picture, model, &mask, path.as_deref()))
-            }
-        };
-        (0..work_split.workers).map(worker).collect()
+            });
+        }
+        workers
     }
 
     /// Writes the photo and its preview; returns the photo's path if it was written.

@@ -80,7 +80,8 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
         messages,
     );
     let workers = workers(
-        (arguments, &open_options),
+        arguments,
+        &open_options,
         &Classifier::new(model.clone())?,
         photos.len(),
         &drawings,
@@ -110,21 +111,16 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
 
 /// The work of each thread: decode, classify, draw.
 fn workers<'a>(
-    (arguments, open_options): (&'a Arguments, &'a OpenOptions),
+    arguments: &'a Arguments,
+    open_options: &'a OpenOptions,
     classifier: &Classifier,
     photos: usize,
     drawings: &'a Drawings,
 ) -> Vec<impl FnMut(usize, &Photo) -> Result<ClassifyAnswer> + Send + 'a> {
-    let work_split =
-        WorkSplit::new(classifier.model().network().run_options().pool.threads(), photos);
-    let worker = |_| {
-        // A single photo uses the existing pool.
-        let classifier = if work_split.workers == 1 {
-            classifier.clone()
-        } else {
-            classifier.with_threads(work_split.threads)
-        };
-        move |number: usize, photo: &Photo| {
+    let work_split = WorkSplit::new(classifier.model().threads(), photos);
+    let mut workers = Vec::with_capacity(work_split.workers);
+    for classifier in work_split.copies(classifier, Classifier::with_threads) {
+        workers.push(move |number: usize, photo: &Photo| {
             let picture = photo.open(open_options)?;
             let answer = classifier.answer(&picture, arguments.top.get());
             let answer = answer.with_context(|| photo.name().to_owned())?;
@@ -132,9 +128,9 @@ fn workers<'a>(
                 .draw(number, &picture, &answer.predictions, classifier.model())
                 .with_context(|| photo.name().to_owned())?;
             Ok(answer)
-        }
-    };
-    (0..work_split.workers).map(worker).collect()
+        });
+    }
+    workers
 }
 
 /// Paths of the drawings, if there are any.

@@ -105,22 +105,17 @@ fn workers(
     embedder: &Embedder,
     photos: usize,
 ) -> Vec<impl FnMut(usize, &Photo) -> Result<Answer> + Send + use<>> {
-    let work_split =
-        WorkSplit::new(embedder.model().network().run_options().pool.threads(), photos);
-    let worker = |_| {
-        let embedder = if work_split.workers == 1 {
-            embedder.clone()
-        } else {
-            embedder.with_threads(work_split.threads)
-        };
+    let work_split = WorkSplit::new(embedder.model().threads(), photos);
+    let mut workers = Vec::with_capacity(work_split.workers);
+    for embedder in work_split.copies(embedder, Embedder::with_threads) {
         let open_options = open_options.clone();
-        move |number: usize, photo: &Photo| {
+        workers.push(move |number: usize, photo: &Photo| {
             let picture = photo.open(&open_options)?;
             let answer = embedder.answer(&picture).with_context(|| photo.name().to_owned())?;
             Ok(Answer { number, answer })
-        }
-    };
-    (0..work_split.workers).map(worker).collect()
+        });
+    }
+    workers
 }
 
 /// Embeddings by the index of their photo.

@@ -92,13 +92,9 @@ fn workers<'a>(
     messages: Messages,
 ) -> Vec<impl FnMut(usize, &Photo) -> Result<FacesAnswer> + Send + 'a> {
     let work_split = WorkSplit::new(detector.network().run_options().pool.threads(), photos);
-    let worker = |_| {
-        let detector = if work_split.workers == 1 {
-            detector.clone()
-        } else {
-            detector.with_threads(work_split.threads)
-        };
-        move |number: usize, photo: &Photo| {
+    let mut workers = Vec::with_capacity(work_split.workers);
+    for detector in work_split.copies(detector, FaceDetector::with_threads) {
+        workers.push(move |number: usize, photo: &Photo| {
             let picture = photo.open(&arguments.photos.open_options())?;
             let faces = detector
                 .detect_observed(&picture, &mut observe_tiles(photos, messages))
@@ -109,9 +105,9 @@ fn workers<'a>(
                     .with_context(|| photo.name().to_owned())?;
             }
             Ok(FacesAnswer::new(&picture, &detector, faces))
-        }
-    };
-    (0..work_split.workers).map(worker).collect()
+        });
+    }
+    workers
 }
 
 impl FaceArguments {

@@ -109,7 +109,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
         messages,
     );
     let model_record = ModelRecord::new(&network, &open)?;
-    let threads = model.network().run_options().pool.threads();
+    let threads = model.threads();
     let WorkSplit { workers, .. } = WorkSplit::new(threads, usize::MAX);
     let options = IndexOptions { open, retry: arguments.retry };
     let summary = lorgnette_library::index(

@@ -172,23 +172,17 @@ fn workers<'a>(
     drawings: &'a Drawings,
     messages: Messages,
 ) -> Vec<impl FnMut(usize, &Photo) -> Result<Answer> + Send + 'a> {
-    let work_split =
-        WorkSplit::new(segmenter.model().network().run_options().pool.threads(), photos);
-    let open_options = arguments.photos.open_options();
+    let work_split = WorkSplit::new(segmenter.model().threads(), photos);
     let region_options = RegionOptions {
         min_cells: arguments.min_cells,
         min_probability: arguments.min_probability,
         ..segmenter.region_options()
     };
-    let worker = |_| {
-        let segmenter = if work_split.workers == 1 {
-            segmenter.clone()
-        } else {
-            segmenter.with_threads(work_split.threads)
-        };
-        let (open_options, region_options) = (open_options.clone(), region_options.clone());
-        move |number: usize, photo: &Photo| {
-            let picture = photo.open(&open_options)?;
+    let mut workers = Vec::with_capacity(work_split.workers);
+    for segmenter in work_split.copies(segmenter, Segmenter::with_threads) {
+        let region_options = region_options.clone();
+        workers.push(move |number: usize, photo: &Photo| {
+            let picture = photo.open(&arguments.photos.open_options())?;
             let map = segmenter
                 .segment_observed(&picture, &mut observe_tiles(photos, messages))
                 .with_context(|| photo.name().to_owned())?;
@@ -198,9 +192,9 @@ fn workers<'a>(
                 .with_context(|| photo.name().to_owned())?;
             let answer = MapAnswer::new(photo.name(), segmenter.model(), &map, &regions);
             Ok(Answer { answer, map, regions })
-        }
-    };
-    (0..work_split.workers).map(worker).collect()
+        });
+    }
+    workers
 }
 
 /// Returns an observer that shows a progress bar over a photo's tiles if it is the only photo.

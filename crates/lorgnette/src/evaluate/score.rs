@@ -58,15 +58,13 @@ fn workers(
     open: &OpenOptions,
     photos: usize,
 ) -> Vec<impl FnMut(usize, &LabelledPhoto) -> Result<Outputs> + Send + use<>> {
-    let threads = classifier.model().network().run_options().pool.threads();
-    let WorkSplit { workers, threads } = WorkSplit::new(threads, photos);
-    let worker = |_| {
-        let classifier = match workers {
-            1 => classifier.clone(),
-            _ => classifier.with_threads(threads),
-        };
+    let work_split = WorkSplit::new(classifier.model().threads(), photos);
+    let mut workers = Vec::with_capacity(work_split.workers);
+    for classifier in work_split.copies(classifier, Classifier::with_threads) {
         let open = open.clone();
-        move |_, LabelledPhoto { photo, .. }: &LabelledPhoto| classifier.outputs(&open.open(photo)?)
-    };
-    (0..workers).map(worker).collect()
+        workers.push(move |_, LabelledPhoto { photo, .. }: &LabelledPhoto| {
+            classifier.outputs(&open.open(photo)?)
+        });
+    }
+    workers
 }
