@@ -62,18 +62,19 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "N", value_parser = thread_count())]
     pub(crate) threads: Option<u16>,
 
-    /// Instruction set; amx = AVX-512 and AMX tiles [default: $LORGNETTE_LEVEL, else the best of this
-    /// CPU]
+    /// Instruction set; amx = AVX-512 and AMX tiles [default: $LORGNETTE_LEVEL, else the best of
+    /// this CPU]
     #[arg(long, global = true, value_parser = levels())]
     pub(crate) level: Option<Level>,
 
-    /// Arithmetic: float32, bf16 (less exact; faster on CPUs with AVX-512 BF16), or auto (bf16 where
-    /// it saves a quarter of a layer's time; depends on the CPU)
+    /// Arithmetic: float32, bf16 (less exact; faster on CPUs with AVX-512 BF16), or auto (bf16
+    /// where it saves a quarter of a layer's time; depends on the CPU)
     #[arg(long, global = true, value_name = "FORMAT", value_parser = precisions())]
     #[arg(default_value = Precision::Float32.name())]
     precision: Precision,
 
-    /// Storage of fully connected weights: float32, bf16, f16 or int8; all but float32 are less exact
+    /// Storage of fully connected weights: float32, bf16, f16 or int8; all but float32 are less
+    /// exact
     #[arg(long, global = true, value_name = "FORMAT", value_parser = weight_formats())]
     #[arg(default_value = WeightFormat::Float32.name())]
     weights: WeightFormat,
@@ -249,8 +250,8 @@ impl InputArguments {
 /// The size at which photos are decoded.
 #[derive(Debug, Args)]
 pub(crate) struct DecodeArguments {
-    /// Decode JPEGs at full size, or reduced to 1/2, 1/4 or 1/8 where that leaves twice the rows and
-    /// columns of the network's input. Faster for large photos; answers differ a little
+    /// Decode JPEGs at full size, or reduced to 1/2, 1/4 or 1/8 where that leaves twice the rows
+    /// and columns of the network's input. Faster for large photos; answers differ a little
     #[arg(long, value_enum, value_name = "SIZE", default_value_t = Decode::Full)]
     decode: Decode,
 }
@@ -270,8 +271,8 @@ impl DecodeArguments {
         self.decode == Decode::Reduced
     }
 
-    /// How photos are opened for a network to which `min_decode_size` is enough, where `options` are
-    /// those of the verb.
+    /// Returns the options for opening photos for a network to which `min_decode_size` is enough.
+    /// `options` are those of the verb.
     pub(crate) fn open_options(
         &self,
         options: &OpenOptions,

@@ -89,8 +89,8 @@ fn main() -> ExitCode {
     }
 }
 
-/// Parses the arguments; prints help and usage errors wrapped to the terminal, and ends, where there
-/// is nothing to run.
+/// Parses the arguments; prints help and usage errors wrapped to the terminal, and ends, where
+/// there is nothing to run.
 fn parse() -> Command {
     let columns =
         Term::stdout().size_checked().map_or(HELP_COLUMNS, |(_, columns)| usize::from(columns));

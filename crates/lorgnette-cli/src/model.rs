@@ -83,7 +83,8 @@ pub(crate) fn open_for_photos_by_name(
     if model.preprocess_source() == PreprocessSource::Assumed {
         let (name, preprocessing) = (model.name(), model.preprocess().preprocessing);
         messages.note(&format_args!(
-            "{name}: how it wants its pictures is not known, {preprocessing} is a guess: settle it with --preprocess"
+            "{name}: how it wants its pictures is not known, {preprocessing} is a guess: settle it \
+             with --preprocess"
         ));
     }
     Ok(model)

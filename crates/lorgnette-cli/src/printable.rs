@@ -22,7 +22,8 @@ fn is_command(letter: char) -> bool {
     (letter.is_control() && !matches!(letter, '\n' | '\t')) || changes_direction
 }
 
-/// Locks standard output. Control characters are escaped in text, and in every format on a terminal.
+/// Locks standard output. Control characters are escaped in text, and in every format on a
+/// terminal.
 pub(crate) fn locked_stdout(is_text: bool) -> Box<dyn Write> {
     let out = BufWriter::new(io::stdout().lock());
     if is_text || io::stdout().is_terminal() {

@@ -94,9 +94,9 @@ impl Classifier {
     }
 
     /// Returns the `top` most probable classes of each picture. Where the network allows it,
-    /// several pictures are computed at once, which is faster for networks with large fully connected
-    /// layers. The results equal those of [`classify`](Self::classify) to the last bit. Reports
-    /// the number of finished pictures, before the first and after each batch.
+    /// several pictures are computed at once, which is faster for networks with large fully
+    /// connected layers. The results equal those of [`classify`](Self::classify) to the last bit.
+    /// Reports the number of finished pictures, before the first and after each batch.
     ///
     /// # Errors
     /// As [`classify`](Self::classify); [`Error::Cancelled`](crate::Error::Cancelled).

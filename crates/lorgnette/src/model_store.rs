@@ -3,7 +3,7 @@
 //! ```text
 //! HOME/models/NAME/FILE         the archive, as it was published
 //!                 /FILE.json    its receipt: from where it came, its size and digest
-//!                 /FILE.part    a download that is not finished, and FILE.part.json, of which file it is
+//!                 /FILE.part    an unfinished download, and FILE.part.json, the file it is of
 //! HOME/…                        archives as they were unpacked (`net::weights::archive`)
 //! ```
 

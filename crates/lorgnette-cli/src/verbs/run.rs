@@ -72,7 +72,10 @@ impl FromStr for Feed {
         let (name, file) = text
             .split_once('=')
             .filter(|(name, file)| !name.is_empty() && !file.is_empty())
-            .ok_or("expected NAME=FILE.npy, such as input=pixels.npy (the network is named before the first --feed)")?;
+            .ok_or(
+                "expected NAME=FILE.npy, such as input=pixels.npy (the network is named before \
+                 the first --feed)",
+            )?;
         Ok(Self { name: name.into(), file: file.into() })
     }
 }

@@ -24,7 +24,8 @@ const MAX_LINES: usize = 12;
 pub(super) fn header(format: Format, table: Table) -> &'static str {
     match (format, table) {
         (Format::Csv, Table::Regions) => {
-            "photo,index,synset,name,left,top,right,bottom,cells,share,probability,peak_probability\n"
+            "photo,index,synset,name,left,top,right,bottom,\
+             cells,share,probability,peak_probability\n"
         }
         (Format::Csv, Table::Legend) => "photo,index,synset,name,cells,share,mean_probability\n",
         (Format::Csv, Table::Cells) => "photo,row,column,y,x,index,synset,name,probability\n",
@@ -80,7 +81,8 @@ impl Answer {
         let space = if is_first { "" } else { "\n" };
         writeln!(
             out,
-            "{space}{photo}: {width} x {height} pixels, {rows} x {columns} cells, one every {stride} pixels"
+            "{space}{photo}: {width} x {height} pixels, {rows} x {columns} cells, \
+             one every {stride} pixels"
         )?;
         let MapAnswer { legend, regions, .. } = &self.answer;
         for LegendAnswer { name, share, .. } in legend.iter().take(MAX_LINES) {
