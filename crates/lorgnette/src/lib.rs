@@ -19,22 +19,24 @@
 //! | I have | I call | I get |
 //! |---|---|---|
 //! | a photo's file or bytes | [`Picture::open`], [`Picture::from_bytes`] | a [`Picture`] |
-//! | a large photo, a small network | [`picture::OpenOptions::min_decode_size`], [`Model::min_decode_size`] | the [`Picture`] at a reduced size, sooner |
-//! | nothing, or a frozen graph | [`Model::embedded`], [`Model::open`], [`Model::from_bytes`] | a [`Model`]: network, preprocessing, names |
+//! | a large photo, a small network | [`Model::min_decode_size`] | the [`Picture`], reduced, sooner |
+//! | pixels in memory | [`PictureRef::from_rgb8`], [`Picture::from_rgb8`] | a picture |
+//! | nothing, a file, its bytes | [`Model::embedded`], [`Model::open`], [`Model::from_bytes`] | a [`Model`] |
 //! | whatever a user names a model by | [`ModelRef::parse`], [`ModelRef::open`] | a [`Model`] |
 //! | a model and a picture | [`Classifier::classify`] | the most probable classes |
 //! | a model and a picture | [`Embedder::embed`] | its features |
-//! | a model and a picture of any size | [`Segmenter::segment`] | a [`SegmentationMap`]: a class for every place, its [`Region`]s |
+//! | a model, a picture of any size | [`Segmenter::segment`] | a class for every place, [`Region`]s |
 //! | a picture of any size | [`faces::FaceDetector::detect`] | the faces in it, with landmarks |
-//! | a model, classes, a picture | [`Blurrer::blur`] | the photo with everything of these classes blurred |
+//! | a model, classes, a picture | [`Blurrer::blur`] | the photo with these classes blurred |
 //! | something to print or send | [`answer`] | the answers as `Serialize` types |
 //! | a map | [`draw::map`], [`draw::Overlay`], [`draw::heat`] | a [`Drawing`]: PNG, JPEG or SVG |
 //! | a prediction | [`draw::annotate`] | the picture with names and probabilities over it |
-//! | what a model said of photos of known classes | [`metrics::Evaluation::new`] | accuracy, confusion, reliability, … |
-//! | labelled photos and a model | [`evaluate::Evaluator::run`] | an evaluation and its report |
-//! | an evaluation | [`report::Report::write`], [`report::TensorBoard::write`] | figures, tables, a page; event files |
+//! | predictions, the true classes | [`metrics::Evaluation::new`] | accuracy, confusion, … |
+//! | a model, labelled photos | [`evaluate::Evaluator::run`] | an evaluation and its report |
+//! | an evaluation | [`report::Report::write`] | figures, tables, a page |
+//! | an evaluation | [`report::TensorBoard::write`] | event files |
 //! | a published model's name | [`catalogue::find`], [`pull::pull`] | its file, in the [`ModelStore`] |
-//! | a folder of classes | [`dataset::Listing::open`], [`dataset::Dataset::read`] | photos told apart by content, dealt out to splits |
+//! | a folder of classes | [`dataset::Listing::open`], [`dataset::Dataset::read`] | photos in splits |
 //! | a model and a dataset | [`features::Extractor::extract_all`] | features, computed once and cached |
 //! | a dataset, an extractor | [`train::Trainer::run`] | a trained model and its report |
 //! | features and classes | [`head::train`] | a classification layer |
@@ -50,12 +52,17 @@
 //!
 //! A call computes for milliseconds to seconds and never waits, so an asynchronous program runs it
 //! on threads that may block. As many calls at a time as there are cores, each on one thread, give
-//! the highest throughput; results do not depend on it.
+//! the highest throughput; results do not depend on it. Models may share threads
+//! ([`ModelOptions::pool`]); a model that no request uses gives its memory back by
+//! [`net::Network::release_idle_memory`]. `examples/server.rs` is a server in a hundred lines.
 //!
 //! ```
 //! use lorgnette::{Classification, Classifier, Model, ModelOptions, Picture};
 //!
-//! async fn classify(classifier: Classifier, photo: Vec<u8>) -> Result<Classification, lorgnette::Error> {
+//! async fn classify(
+//!     classifier: Classifier,
+//!     photo: Vec<u8>,
+//! ) -> Result<Classification, lorgnette::Error> {
 //!     let answer = move || {
 //!         let picture = Picture::from_bytes(&photo, "the photo of this request")?;
 //!         classifier.classify(&picture, 5)
@@ -65,11 +72,13 @@
 //!
 //! # fn main() -> Result<(), lorgnette::Error> {
 //! let cores = std::thread::available_parallelism().map_or(1, usize::from);
-//! let runtime = tokio::runtime::Builder::new_multi_thread().max_blocking_threads(cores).build().unwrap();
+//! let mut builder = tokio::runtime::Builder::new_multi_thread();
+//! let runtime = builder.max_blocking_threads(cores).build().unwrap();
 //! // Clones share the weights, and this one has no threads but those that call it.
 //! let classifier = Classifier::new(Model::embedded(&ModelOptions::default())?)?.with_threads(1);
 //! let photo = std::fs::read("../../photos/chelsea.jpg").unwrap();
-//! let requests: Vec<_> = (0..4).map(|_| runtime.spawn(classify(classifier.clone(), photo.clone()))).collect();
+//! let start = |_| runtime.spawn(classify(classifier.clone(), photo.clone()));
+//! let requests: Vec<_> = (0..4).map(start).collect();
 //! for request in requests {
 //!     assert!(runtime.block_on(request).unwrap()?.predictions[0].name.contains("cat"));
 //! }
