@@ -19,13 +19,14 @@
 //! | I have | I call | I get |
 //! |---|---|---|
 //! | a photo's file or bytes | [`Picture::open`], [`Picture::from_bytes`] | a [`Picture`] |
-//! | a large photo, a small network | [`Model::min_decode_size`] | the [`Picture`], reduced, sooner |
+//! | a large photo, a small network | [`Model::min_decode_size`] | a reduced [`Picture`] |
 //! | pixels in memory | [`PictureRef::from_rgb8`], [`Picture::from_rgb8`] | a picture |
-//! | nothing, a file, its bytes | [`Model::embedded`], [`Model::open`], [`Model::from_bytes`] | a [`Model`] |
+//! | nothing, a file | [`Model::embedded`], [`Model::open`] | a [`Model`] |
+//! | a file in memory | [`Model::from_bytes`] | a [`Model`] |
 //! | whatever a user names a model by | [`ModelRef::parse`], [`ModelRef::open`] | a [`Model`] |
 //! | a model and a picture | [`Classifier::classify`] | the most probable classes |
 //! | a model and a picture | [`Embedder::embed`] | its features |
-//! | a model, a picture of any size | [`Segmenter::segment`] | a class for every place, [`Region`]s |
+//! | a model, a picture of any size | [`Segmenter::segment`] | a class for every place |
 //! | a picture of any size | [`faces::FaceDetector::detect`] | the faces in it, with landmarks |
 //! | a model, classes, a picture | [`Blurrer::blur`] | the photo with these classes blurred |
 //! | something to print or send | [`answer`] | the answers as `Serialize` types |
@@ -36,7 +37,8 @@
 //! | an evaluation | [`report::Report::write`] | figures, tables, a page |
 //! | an evaluation | [`report::TensorBoard::write`] | event files |
 //! | a published model's name | [`catalogue::find`], [`pull::pull`] | its file, in the [`ModelStore`] |
-//! | a folder of classes | [`dataset::Listing::open`], [`dataset::Dataset::read`] | photos in splits |
+//! | a folder of classes | [`dataset::Listing::open`] | photos of classes |
+//! | photos of classes | [`dataset::Dataset::read`] | photos in splits |
 //! | a model and a dataset | [`features::Extractor::extract_all`] | features, computed once and cached |
 //! | a dataset, an extractor | [`train::Trainer::run`] | a trained model and its report |
 //! | features and classes | [`head::train`] | a classification layer |
