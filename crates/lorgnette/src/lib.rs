@@ -36,14 +36,14 @@
 //! | a model, labelled photos | [`evaluate::Evaluator::run`] | an evaluation and its report |
 //! | an evaluation | [`report::Report::write`] | figures, tables, a page |
 //! | an evaluation | [`report::TensorBoard::write`] | event files |
-//! | a published model's name | [`catalogue::find`], [`pull::pull`] | its file, in the [`ModelStore`] |
+//! | a published model | [`catalogue::find`], [`pull::pull`] | its file in the [`ModelStore`] |
 //! | a folder of classes | [`dataset::Listing::open`] | photos of classes |
 //! | photos of classes | [`dataset::Dataset::read`] | photos in splits |
-//! | a model and a dataset | [`features::Extractor::extract_all`] | features, computed once and cached |
+//! | a model and a dataset | [`features::Extractor::extract_all`] | cached features |
 //! | a dataset, an extractor | [`train::Trainer::run`] | a trained model and its report |
 //! | features and classes | [`head::train`] | a classification layer |
 //! | a model | [`Model::export`] | a file for TensorFlow or ONNX Runtime |
-//! | a classification layer | [`trained::TrainedModel::write`] | a folder that [`Model::open`] takes |
+//! | a classification layer | [`trained::TrainedModel::write`] | its folder, a model |
 //! | tensors | [`net::Network::run`] | tensors, by TensorFlow's names |
 //!
 //! [`Model`], [`Classifier`], [`Embedder`], [`Picture`] and [`net::Network`] are `Send + Sync` and
