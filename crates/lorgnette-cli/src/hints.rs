@@ -4,6 +4,8 @@
 use std::error::Error;
 
 use lorgnette::Error as ModelError;
+use lorgnette::evaluate::EvaluateError;
+use lorgnette::export::ExportError;
 use lorgnette::net::error::UnsupportedNode;
 use lorgnette::net::{self, Choice, PlanFileOption};
 use lorgnette::pull::PullError;
@@ -24,6 +26,12 @@ fn hint_of_cause(cause: &(dyn Error + 'static)) -> Option<String> {
     if let Some(error) = cause.downcast_ref::<TrainError>() {
         return hint_of_training(error);
     }
+    if let Some(error) = cause.downcast_ref::<EvaluateError>() {
+        return hint_of_evaluation(error);
+    }
+    if let Some(error) = cause.downcast_ref::<ExportError>() {
+        return hint_of_export(error);
+    }
     if let Some(error) = cause.downcast_ref::<ModelError>() {
         return hint_of_model(error);
     }
@@ -32,7 +40,31 @@ fn hint_of_cause(cause: &(dyn Error + 'static)) -> Option<String> {
 
 fn hint_of_training(error: &TrainError) -> Option<String> {
     match error {
+        TrainError::HasModel { .. } => {
+            Some(": --resume goes on with it, --overwrite replaces it".into())
+        }
+        TrainError::HasOtherFiles { .. } => {
+            Some(": name a new folder, or --overwrite to write among them".into())
+        }
         TrainError::Model(error) => hint_of_model(error),
+        _ => None,
+    }
+}
+
+fn hint_of_evaluation(error: &EvaluateError) -> Option<String> {
+    match error {
+        EvaluateError::NotTrained => {
+            Some(": --split is for models that `lorgnette train` made".into())
+        }
+        EvaluateError::Model(error) => hint_of_model(error),
+        _ => None,
+    }
+}
+
+fn hint_of_export(error: &ExportError) -> Option<String> {
+    match error {
+        ExportError::OtherLabels { .. } => Some(", or say --force".into()),
+        ExportError::Model(error) => hint_of_model(error),
         _ => None,
     }
 }

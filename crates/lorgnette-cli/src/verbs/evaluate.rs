@@ -153,12 +153,9 @@ impl Arguments {
     }
 }
 
-/// Adds the option or the folder that an error of the library is about.
+/// Adds the folder that an error of the library is about.
 fn with_hint(error: EvaluateError, arguments: &Arguments) -> anyhow::Error {
     match error {
-        EvaluateError::NotTrained => {
-            anyhow!("--split is for models that `lorgnette train` made")
-        }
         EvaluateError::NothingScored => anyhow!("{}: {error}", arguments.folder.display()),
         error => error.into(),
     }

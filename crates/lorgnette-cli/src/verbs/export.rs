@@ -3,10 +3,10 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use clap::{Args, ValueEnum};
 use lorgnette::ModelOptions;
-use lorgnette::export::{ExportError, ExportFormat};
+use lorgnette::export::ExportFormat;
 
 use crate::Outcome;
 use crate::arguments::{Global, Size};
@@ -86,11 +86,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
         true => model::with_random_weights(named, global, &options)?,
         false => model::open(named, global, &options, messages)?,
     };
-    let file = model.export(&arguments.out, arguments.to.into(), arguments.force);
-    let file = file.map_err(|error| match error {
-        ExportError::OtherLabels { .. } => anyhow!("{error}, or say --force"),
-        error => error.into(),
-    })?;
+    let file = model.export(&arguments.out, arguments.to.into(), arguments.force)?;
     messages.detail(&format_args!("{} written to {}", model.name(), file.display()));
     Ok(Outcome::Done)
 }

@@ -138,7 +138,7 @@ Examples:
 pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
     let (started, mut stopwatch) = (Instant::now(), Stopwatch::start());
     let interrupt = Interrupt::install();
-    let folder = TrainingFolder::open(&arguments.out, arguments.existing()).map_err(with_hint)?;
+    let folder = TrainingFolder::open(&arguments.out, arguments.existing())?;
     let previous = arguments.from.as_deref().map(PreviousModel::read).transpose()?;
     let threads = global.threads.map_or_else(cores, usize::from);
     let dataset = photos::read(arguments, previous.as_ref(), threads, messages, &interrupt)?;
@@ -159,7 +159,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     let result = match trainer.run(&mut observer) {
         Ok(result) => result,
         Err(TrainError::Cancelled) => return observer.cancelled(),
-        Err(error) => return Err(with_hint(error)),
+        Err(error) => return Err(error.into()),
     };
     observer.finish()?;
     write_report(|to| write_result(to, arguments, &result))?;
@@ -209,16 +209,6 @@ impl Arguments {
 
 fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
-}
-
-/// Adds the option that helps to an error of the library.
-fn with_hint(error: TrainError) -> anyhow::Error {
-    let hint = match &error {
-        TrainError::HasModel { .. } => "--resume goes on with it, --overwrite replaces it",
-        TrainError::HasOtherFiles { .. } => "name a new folder, or --overwrite to write among them",
-        _ => return error.into(),
-    };
-    anyhow!("{error}: {hint}")
 }
 
 /// Returns the end point that was asked for, or that of the previous model.
