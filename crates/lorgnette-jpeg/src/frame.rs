@@ -1,15 +1,10 @@
 //! The frame: components with their coefficients and samples.
 
-use crate::DecodeOptions;
 use crate::error::Error;
-use crate::markers::{EOI, Layout, MarkerReader, SOS, is_standalone};
-use crate::scan::Scan;
+use crate::markers::Layout;
+use crate::options::DecodeOptions;
 use crate::tables::Tables;
 use crate::transform::{Dequantiser, Transform};
-
-/// Maximum passes over the coefficients of a progressive file. Encoders write about ten; a file of
-/// empty passes would take forever.
-const MAX_SCANS: usize = 100;
 
 /// A picture during decoding.
 pub(crate) struct Frame {
@@ -54,41 +49,8 @@ pub(crate) struct Component {
 }
 
 impl Frame {
-    /// Decodes every scan of the file.
-    pub(crate) fn decode(
-        bytes: &[u8],
-        layout: &Layout<'_>,
-        options: &DecodeOptions,
-    ) -> Result<Self, Error> {
-        let mut frame = Self::new(layout, options)?;
-        let mut tables = Tables::default();
-        let mut markers = MarkerReader { bytes, at: 0 };
-        let mut scans = 0;
-        while let Some(marker) = markers.next_marker().filter(|&marker| marker != EOI) {
-            if is_standalone(marker) {
-                continue;
-            }
-            let Some(segment) = markers.segment() else { break };
-            if marker != SOS {
-                tables.take(marker, segment)?;
-                continue;
-            }
-            scans += 1;
-            if scans > MAX_SCANS {
-                return Err(Error::damaged(format!("it has more than {MAX_SCANS} scans")));
-            }
-            let scan = Scan::read(&frame, segment)?;
-            frame.latch_quantisation(options.transform, &tables, &scan)?;
-            markers.at = scan.decode(&mut frame, &tables, bytes, markers.at)?;
-        }
-        if scans == 0 {
-            return Err(Error::damaged("it has no scan"));
-        }
-        frame.finish();
-        Ok(frame)
-    }
-
-    fn new(layout: &Layout<'_>, options: &DecodeOptions) -> Result<Self, Error> {
+    /// Creates a frame without coefficients.
+    pub(crate) fn new(layout: &Layout<'_>, options: &DecodeOptions) -> Result<Self, Error> {
         let max_sampling = |sampling: fn(&crate::markers::Component) -> u8| {
             layout
                 .components
@@ -121,13 +83,13 @@ impl Frame {
     }
 
     /// Tables may change between scans: a component keeps those of its first one, as in libjpeg.
-    fn latch_quantisation(
+    pub(crate) fn latch_quantisation(
         &mut self,
         transform: Transform,
         tables: &Tables,
-        scan: &Scan,
+        scanned: impl Iterator<Item = usize>,
     ) -> Result<(), Error> {
-        for index in scan.components() {
+        for index in scanned {
             let component = &mut self.components[index];
             if component.steps.is_some() {
                 continue;
@@ -140,7 +102,7 @@ impl Frame {
     }
 
     /// Transforms the coefficients of progressive scans to samples.
-    fn finish(&mut self) {
+    pub(crate) fn finish(&mut self) {
         for component in &mut self.components {
             component.transform_all();
         }

@@ -53,12 +53,15 @@ mod colour;
 mod error;
 mod frame;
 mod markers;
+mod options;
 mod scan;
+mod scans;
 mod tables;
 mod transform;
 mod upsample;
 
 pub use error::{Error, ErrorKind};
+pub use options::DecodeOptions;
 pub use transform::Transform;
 
 use colour::Colour;
@@ -67,27 +70,6 @@ use markers::Layout;
 
 /// Every 8 x 8 block takes at least one bit, in the first scan of its DC coefficient.
 const MAX_BLOCKS_PER_BYTE: u64 = 8;
-
-/// Options of [`Decoder::decode`].
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct DecodeOptions {
-    /// The inverse cosine transform. Default: [`Transform::Fast`], as in TensorFlow.
-    pub transform: Transform,
-    /// Rows and columns that suffice. The file is decoded at the smallest of full, half, quarter
-    /// and eighth size (rounded up) that has as many of both, or at full size if none has.
-    /// Default: none, full size.
-    ///
-    /// The pixels equal those of TensorFlow's `decode_jpeg` with this `ratio`. A reduced size
-    /// saves most of the arithmetic and memory.
-    pub min_size: Option<[usize; 2]>,
-}
-
-impl Default for DecodeOptions {
-    fn default() -> Self {
-        Self { transform: Transform::Fast, min_size: None }
-    }
-}
 
 /// Decoded pixels.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -168,7 +150,7 @@ impl<'a> Decoder<'a> {
         let colour = Colour::from_layout(&self.layout).ok_or_else(|| {
             Error::unsupported(format!("a JPEG of {} components", components.len()))
         })?;
-        let frame = Frame::decode(self.bytes, &self.layout, options)?;
+        let frame = scans::decode(self.bytes, &self.layout, options)?;
         Ok(Image { width: frame.width, height: frame.height, pixels: to_rgb(&frame, colour) })
     }
 
