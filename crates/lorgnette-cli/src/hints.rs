@@ -4,14 +4,14 @@
 use std::error::Error;
 
 use lorgnette::Error as ModelError;
+use lorgnette::dataset::Note;
 use lorgnette::evaluate::EvaluateError;
 use lorgnette::export::ExportError;
 use lorgnette::net::error::UnsupportedNode;
 use lorgnette::net::{self, Choice, PlanFileOption};
 use lorgnette::pull::PullError;
 use lorgnette::train::TrainError;
-
-use crate::library_errors;
+use lorgnette_library::{DatabaseErrorKind, Error as LibraryError};
 
 /// Returns the end of the error's message that names the verb or option to use; empty if there is
 /// none.
@@ -20,8 +20,8 @@ pub(crate) fn hint(error: &anyhow::Error) -> String {
 }
 
 fn hint_of_cause(cause: &(dyn Error + 'static)) -> Option<String> {
-    if let Some(error) = cause.downcast_ref::<lorgnette_library::Error>() {
-        return library_errors::hint(error);
+    if let Some(error) = cause.downcast_ref::<LibraryError>() {
+        return hint_of_library(error);
     }
     if let Some(error) = cause.downcast_ref::<TrainError>() {
         return hint_of_training(error);
@@ -36,6 +36,23 @@ fn hint_of_cause(cause: &(dyn Error + 'static)) -> Option<String> {
         return hint_of_model(error);
     }
     cause.downcast_ref::<net::Error>().and_then(hint_of_network)
+}
+
+fn hint_of_library(error: &LibraryError) -> Option<String> {
+    match error {
+        LibraryError::Missing { name } => {
+            Some(format!(": make it with `lorgnette index FOLDER --library {name}`"))
+        }
+        LibraryError::OlderVersion { .. } => {
+            Some(": bring it up to date with `lorgnette index`".into())
+        }
+        LibraryError::UnknownClass(_) => Some(" (--new-name adds a name of your own)".into()),
+        LibraryError::Database(error) if error.kind() == DatabaseErrorKind::Corrupt => {
+            Some(": `lorgnette library verify` says where".into())
+        }
+        LibraryError::Network(error) => hint_of_model(error),
+        _ => None,
+    }
 }
 
 fn hint_of_training(error: &TrainError) -> Option<String> {
@@ -124,6 +141,17 @@ fn hint_of_network(error: &net::Error) -> Option<String> {
 
 fn is_variable(node: &UnsupportedNode) -> bool {
     ["Variable", "VariableV2", "VarHandleOp"].contains(&node.op.as_str())
+}
+
+/// Returns a note about a dataset, with the option that helps.
+pub(crate) fn with_hint(note: &Note) -> String {
+    match note {
+        Note::NestedPhotos { .. } => format!("{note}: --nested takes them"),
+        Note::Unbalanced { .. } => {
+            format!("{note}; --class-weights balanced lets each class count the same")
+        }
+        _ => note.to_string(),
+    }
 }
 
 /// The models that the user may name.

@@ -8,7 +8,7 @@
 //! | `PHOTO...` | [`photos`] |
 //! | workers and the order of answers | [`stream`] |
 //! | Ctrl-C during long work | [`interrupt`] |
-//! | the option that mends an error | [`hints`], [`library_errors`] |
+//! | the option that mends an error | [`hints`] |
 //! | files of `--picture` and `--show-input` | [`output_paths`] |
 //!
 //! Results go to standard output, everything else to standard error ([`messages`], [`progress`]).
@@ -19,13 +19,13 @@ mod arguments;
 mod bar;
 mod hints;
 mod interrupt;
-mod library_errors;
 mod messages;
 mod model;
 mod output_paths;
 mod photos;
 mod printable;
 mod progress;
+mod sqlite_memory;
 mod stream;
 mod table;
 mod verbs;
@@ -77,7 +77,7 @@ const HELP_COLUMNS: usize = 80;
 
 fn main() -> ExitCode {
     let Command { verb, global } = parse();
-    let messages = Messages::new(&global);
+    let messages = Messages::new(global.quiet, global.verbose);
     match verb.run(&global, &messages) {
         Ok(Outcome::Done | Outcome::StdoutClosed) => ExitCode::SUCCESS,
         Ok(Outcome::SomeFailed) => ExitCode::from(1),

@@ -3,7 +3,6 @@
 use std::fmt::Display;
 use std::io::{self, Write as _};
 
-use crate::arguments::Global;
 use crate::printable::printable;
 
 /// Prints messages, as many as `--quiet` and `--verbose` allow.
@@ -14,9 +13,9 @@ pub(crate) struct Messages {
 }
 
 impl Messages {
-    /// Takes the level from `--quiet` and `--verbose`.
-    pub(crate) fn new(global: &Global) -> Self {
-        Self { quiet: global.quiet, verbose: global.verbose }
+    /// As many messages as `--quiet` and `--verbose` ask for.
+    pub(crate) fn new(quiet: bool, verbose: bool) -> Self {
+        Self { quiet, verbose }
     }
 
     /// Prints a failure, always.

@@ -52,31 +52,32 @@ impl Colour {
     /// Converts one row: a slice per component in, interleaved RGB out.
     pub(crate) fn convert(self, rows: &[Vec<u8>], out: &mut [u8]) {
         let pixels = out.as_chunks_mut::<3>().0;
-        match (self, rows) {
-            (Self::Grey, [grey]) => {
-                pixels.iter_mut().zip(grey).for_each(|(pixel, &grey)| *pixel = [grey; 3]);
+        // The colour was chosen by the number of components, which is that of rows.
+        match self {
+            Self::Grey => {
+                for (pixel, &grey) in pixels.iter_mut().zip(&rows[0]) {
+                    *pixel = [grey; 3];
+                }
             }
-            (Self::YCbCr, [y, cb, cr]) => {
-                row_to_rgb(y, cb, cr, pixels);
+            Self::YCbCr => row_to_rgb(&rows[0], &rows[1], &rows[2], pixels),
+            Self::Rgb => {
+                let samples = rows[0].iter().zip(&rows[1]).zip(&rows[2]);
+                for (pixel, ((&r, &g), &b)) in pixels.iter_mut().zip(samples) {
+                    *pixel = [r, g, b];
+                }
             }
-            (Self::Rgb, [r, g, b]) => {
-                let samples = r.iter().zip(g).zip(b);
-                pixels
-                    .iter_mut()
-                    .zip(samples)
-                    .for_each(|(pixel, ((&r, &g), &b))| *pixel = [r, g, b]);
+            Self::Cmyk { inverted } => {
+                let samples = rows[0].iter().zip(&rows[1]).zip(rows[2].iter().zip(&rows[3]));
+                for (pixel, ((&c, &m), (&y, &k))) in pixels.iter_mut().zip(samples) {
+                    *pixel = cmyk_to_rgb(c, m, y, k, inverted);
+                }
             }
-            (Self::Cmyk { inverted }, [c, m, y, k]) => {
-                let samples = c.iter().zip(m).zip(y.iter().zip(k));
-                let convert = |((&c, &m), (&y, &k))| cmyk_to_rgb([c, m, y, k], inverted);
-                pixels.iter_mut().zip(samples.map(convert)).for_each(|(pixel, rgb)| *pixel = rgb);
+            Self::Ycck => {
+                let samples = rows[0].iter().zip(&rows[1]).zip(rows[2].iter().zip(&rows[3]));
+                for (pixel, ((&y, &cb), (&cr, &k))) in pixels.iter_mut().zip(samples) {
+                    *pixel = ycck_to_rgb(y, cb, cr, k);
+                }
             }
-            (Self::Ycck, [y, cb, cr, k]) => {
-                let samples = y.iter().zip(cb).zip(cr.iter().zip(k));
-                let convert = |((&y, &cb), (&cr, &k))| ycck_to_rgb(y, cb, cr, k);
-                pixels.iter_mut().zip(samples.map(convert)).for_each(|(pixel, rgb)| *pixel = rgb);
-            }
-            _ => unreachable!("the colour was chosen by the number of components"),
         }
     }
 }
@@ -146,7 +147,7 @@ fn ycbcr_to_rgb(y: u8, cb: u8, cr: u8) -> [u8; 3] {
 }
 
 /// TensorFlow's CMYK to RGB (`jpeg_mem.cc`), with its truncating division.
-fn cmyk_to_rgb([c, m, y, k]: [u8; 4], inverted: bool) -> [u8; 3] {
+fn cmyk_to_rgb(c: u8, m: u8, y: u8, k: u8, inverted: bool) -> [u8; 3] {
     let light = |ink: u8| if inverted { u32::from(ink) } else { 255 - u32::from(ink) };
     [c, m, y].map(|ink| (light(k) * light(ink) / 255) as u8)
 }
@@ -154,7 +155,7 @@ fn cmyk_to_rgb([c, m, y, k]: [u8; 4], inverted: bool) -> [u8; 3] {
 /// libjpeg makes CMY the complement of the RGB of YCbCr and passes black through; then as CMYK.
 fn ycck_to_rgb(y: u8, cb: u8, cr: u8, k: u8) -> [u8; 3] {
     let [c, m, y] = ycbcr_to_rgb(y, cb, cr).map(|light| 255 - light);
-    cmyk_to_rgb([c, m, y, k], true)
+    cmyk_to_rgb(c, m, y, k, true)
 }
 
 #[cfg(test)]

@@ -26,6 +26,13 @@ struct ScanComponent {
     ac: usize,
 }
 
+/// Position of an MCU in a scan, counted in MCUs from the upper left.
+#[derive(Clone, Copy)]
+struct McuPosition {
+    x: usize,
+    y: usize,
+}
+
 /// State carried from block to block.
 #[derive(Default)]
 struct State {
@@ -55,7 +62,7 @@ impl Scan {
             .as_chunks::<2>()
             .0
             .iter()
-            .map(|bytes| ScanComponent::parse(frame, *bytes))
+            .map(|&[id, tables]| ScanComponent::parse(frame, id, tables))
             .collect();
         let scan = if frame.progressive {
             let (first, last) = (usize::from(first), usize::from(last));
@@ -125,7 +132,8 @@ impl Scan {
                 }
                 continue;
             }
-            self.decode_mcu(frame, &codes, &mut bits, &mut state, (mcu % across, mcu / across));
+            let at = McuPosition { x: mcu % across, y: mcu / across };
+            self.decode_mcu(frame, &codes, &mut bits, &mut state, at);
         }
         Ok(bits.end())
     }
@@ -161,8 +169,9 @@ impl Scan {
         codes: &[Codes<'_>],
         bits: &mut BitReader<'_>,
         state: &mut State,
-        (x, y): (usize, usize),
+        at: McuPosition,
     ) {
+        let McuPosition { x, y } = at;
         let progressive = frame.progressive;
         let alone = self.components.len() == 1;
         for (scan_component, codes) in self.components.iter().zip(codes) {
@@ -295,7 +304,7 @@ impl Scan {
 }
 
 impl ScanComponent {
-    fn parse(frame: &Frame, [id, tables]: [u8; 2]) -> Option<Self> {
+    fn parse(frame: &Frame, id: u8, tables: u8) -> Option<Self> {
         let component = frame.components.iter().position(|component| component.id == id)?;
         let (dc, ac) = (usize::from(tables >> 4), usize::from(tables & 15));
         (dc < 4 && ac < 4).then_some(Self { component, dc, ac })

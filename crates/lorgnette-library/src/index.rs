@@ -50,6 +50,7 @@ pub struct IndexOptions {
 
 /// Progress of [`index`].
 #[derive(Debug)]
+#[non_exhaustive]
 pub enum Event<'a> {
     /// The folders were walked; the photos to analyse are known.
     Started {
@@ -155,7 +156,7 @@ pub struct Analysers<'a, A> {
 
 /// Updates a library with the photos in `folders`, or in the folders indexed before if there are
 /// none. Analyses photos that are new, changed or not analysed by this model, and marks missing
-/// ones. Reports each event to `observer`, which may stop the run; finished photos stay stored.
+/// ones. If the observer cancels the run, finished photos stay stored, and the summary counts them.
 ///
 /// # Errors
 /// If a folder does not exist, or the library cannot be written. Errors of single photos are events
@@ -172,13 +173,18 @@ pub fn index<A: PhotoAnalyser>(
     let folders = if folders.is_empty() { library.folders()? } else { folders.to_vec() };
     let discovered = discover::discover(&folders, |root| is_indexed(library.connection(), root))?;
     write::folders(library, &discovered.roots)?;
+    let mut begun = ControlFlow::Continue(());
     for (path, error) in &discovered.inaccessible {
-        let _ = observer.event(&Event::Inaccessible { path, error });
+        if begun.is_continue() {
+            begun = observer.event(&Event::Inaccessible { path, error });
+        }
     }
     let mut indexing = Indexing { library, model, options, summary: Summary::default() };
     indexing.summary.inaccessible = discovered.inaccessible.len();
     let work = indexing.compare(&discovered)?;
-    let begun = observer.event(&Event::Started { photos: work.len() });
+    if begun.is_continue() {
+        begun = observer.event(&Event::Started { photos: work.len() });
+    }
     if begun.is_continue() && indexing.work(&work, workers, observer)?.is_continue() {
         indexing.summary.missing = write::mark_missing(indexing.library, &discovered)?;
     }
@@ -308,8 +314,8 @@ impl Indexing<'_> {
         let mut written = Instant::now();
         let mut ended = Ok(ControlFlow::Continue(()));
         par_map_ordered(work, workers, |work: &Work, record| {
-            let flow =
-                observer.event(&Event::Done { photo: &work.file.path, error: record.error() });
+            let done = Event::Done { photo: &work.file.path, error: record.error() };
+            let flow = observer.event(&done);
             pending.push((work.file.clone(), record));
             let due = pending.len() >= MAX_BATCH
                 || written.elapsed() >= MAX_WRITE_DELAY

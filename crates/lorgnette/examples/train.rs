@@ -45,7 +45,7 @@ pub(crate) fn train(photos: &Path, model: &Path) -> Result<TrainingResult, Box<d
         eprint!("\rread {} of {} photos", progress.done, progress.total);
         ControlFlow::Continue(())
     };
-    let dataset = Dataset::read(listing, options.threads, &mut show_reading).ok_or("cancelled")?;
+    let dataset = Dataset::read(listing, options.threads, &mut show_reading)?;
     eprintln!();
 
     let network = Model::embedded(&ModelOptions::default())?;

@@ -17,7 +17,7 @@
 //!     std::fs::write(folder.path().join(class).join(photo).with_extension("jpg"), photo)?;
 //! }
 //! let listing = Listing::open(folder.path(), &ListingOptions::default())?;
-//! let dataset = Dataset::read(listing, 1, &mut ()).expect("not cancelled");
+//! let dataset = Dataset::read(listing, 1, &mut ())?;
 //! assert_eq!(dataset.classes, ["cat", "dog"]);
 //! let splits = dataset.split(&SplitOptions::default())?;
 //! assert!(splits.iter().any(|&split| split == Split::Training));
@@ -27,14 +27,17 @@
 mod content;
 mod folder;
 mod list;
+mod note;
 mod retrain;
 mod split;
 
 use std::path::{Path, PathBuf};
 
+use crate::error::Result;
 use crate::observer::Observer;
 
 pub use content::{Digest, digests};
+pub use note::Note;
 pub use split::{Grouping, InvalidPattern, PathPattern, SplitBy, SplitOptions};
 
 /// Part of a dataset.
@@ -74,6 +77,7 @@ impl Split {
 
 /// Why a photo is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum RejectionReason {
     /// It cannot be read or decoded.
     Unreadable,
@@ -163,8 +167,8 @@ pub struct Listing {
     pub classes: Vec<String>,
     /// Photos that were rejected already.
     pub rejected: Vec<RejectedPhoto>,
-    /// Messages for the user.
-    pub notes: Vec<String>,
+    /// Notes for the user.
+    pub notes: Vec<Note>,
     /// Whether photos may have several classes.
     pub multi_label: bool,
 }
@@ -212,20 +216,23 @@ pub struct Dataset {
     pub examples: Vec<Example>,
     /// Rejected photos.
     pub rejected: Vec<RejectedPhoto>,
-    /// Messages for the user.
-    pub notes: Vec<String>,
+    /// Notes for the user.
+    pub notes: Vec<Note>,
     /// Whether photos may have several classes.
     pub multi_label: bool,
 }
 
 impl Dataset {
     /// Reads the listed photos on `threads` threads and keeps each content once, or not at all if
-    /// its labels conflict. Returns `None` if the observer cancels.
-    pub fn read(listing: Listing, threads: usize, observer: &mut dyn Observer) -> Option<Self> {
+    /// its labels conflict.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`](crate::Error::Cancelled) if the observer cancels.
+    pub fn read(listing: Listing, threads: usize, observer: &mut dyn Observer) -> Result<Self> {
         let photos: Vec<&Path> =
             listing.photos.iter().map(|listed| listed.photo.as_path()).collect();
         let digests = digests(&photos, threads, observer)?;
-        Some(content::deduplicate(listing, digests))
+        Ok(content::deduplicate(listing, digests))
     }
 
     /// Rejects unreadable photos, given by index with a message.
@@ -244,7 +251,7 @@ impl Dataset {
         self.examples.retain(|_| !gone.next().unwrap_or(false));
     }
 
-    /// Drops classes without photos, with a message in [`notes`](Self::notes). The others keep
+    /// Drops classes without photos, with a note in [`notes`](Self::notes). The others keep
     /// their order.
     pub fn drop_empty_classes(&mut self) {
         let counts = self.counts();
@@ -256,7 +263,7 @@ impl Dataset {
             *class = position[*class];
         }
         for (name, _) in self.classes.iter().zip(&counts).filter(|(_, n)| **n == 0) {
-            self.notes.push(format!("class '{name}' has no photos, and is left out"));
+            self.notes.push(Note::EmptyClass { class: name.clone() });
         }
         let mut counts = counts.into_iter();
         self.classes.retain(|_| counts.next().is_some_and(|n| n > 0));
@@ -294,7 +301,7 @@ impl Dataset {
     /// Returns warnings about small classes, imbalanced classes, and classes without photos in a
     /// split.
     #[must_use]
-    pub fn warnings(&self, splits: &[Split]) -> Vec<String> {
+    pub fn warnings(&self, splits: &[Split]) -> Vec<Note> {
         split::warnings(self, splits)
     }
 }

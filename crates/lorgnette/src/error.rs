@@ -1,5 +1,6 @@
 //! Errors between a photo and an answer.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::labels::{LabelsError, UnknownLabel};
@@ -24,7 +25,7 @@ pub enum Error {
     /// A model cannot be downloaded.
     #[cfg(feature = "pull")]
     #[error(transparent)]
-    Pull(#[from] crate::pull::PullError),
+    Pull(#[from] crate::pull::error::PullError),
     /// A published model is not in the model store.
     #[error("{model} is not installed{}", place(.path.as_deref()))]
     NotInstalled {
@@ -80,6 +81,16 @@ pub enum Error {
 
 fn place(path: Option<&Path>) -> String {
     path.map_or_else(String::new, |path| format!(" (it would be {})", path.display()))
+}
+
+/// The error for a failed operation on a file.
+pub(crate) fn io_error(path: &Path, source: io::Error) -> Error {
+    lorgnette_net::Error::Io { path: path.into(), source }.into()
+}
+
+/// The error for a file of unexpected content.
+pub(crate) fn format_error(path: &Path, what: impl Into<String>) -> Error {
+    lorgnette_net::Error::Format { path: path.into(), what: what.into() }.into()
 }
 
 /// Shorthand for this crate's results.

@@ -30,7 +30,7 @@ use std::path::{Path, PathBuf};
 use crate::classify::Classifier;
 use crate::dataset::{Listing, Split};
 use crate::error::Result;
-use crate::labels::Label;
+use crate::labels::{Label, Labels};
 use crate::metrics::{
     Evaluation, EvaluationSummary, NEAR_DUPLICATE_COSINE, NearDuplicateFinder, ScoredPhoto,
 };
@@ -197,36 +197,38 @@ impl EvaluationResult {
     /// Finds near-duplicates of different classes.
     fn near_duplicates(&self) -> Vec<NearDuplicatePair> {
         let features: Vec<&[f32]> = self.features.iter().map(Vec::as_slice).collect();
-        let truth = |photo: usize| &self.scored[photo].truth;
-        let names = self.evaluation.names();
-        let class_names = |photo: usize| {
-            let names: Vec<&str> =
-                truth(photo).iter().map(|&class| names[class].as_str()).collect();
-            names.join(" and ")
-        };
         NearDuplicateFinder::new(&features)
-            .pairs(NEAR_DUPLICATE_COSINE, |first, second| truth(first) != truth(second))
+            .pairs(NEAR_DUPLICATE_COSINE, |first, second| {
+                self.scored[first].truth != self.scored[second].truth
+            })
             .into_iter()
             .map(|pair| NearDuplicatePair {
                 photos: [pair.first, pair.second].map(|photo| self.scored[photo].photo.clone()),
-                places: [pair.first, pair.second].map(class_names),
+                places: [pair.first, pair.second].map(|photo| self.true_classes(photo)),
                 cosine: pair.cosine,
             })
             .collect()
+    }
+
+    /// Returns the names of a photo's true classes.
+    fn true_classes(&self, photo: usize) -> String {
+        let names = self.evaluation.names();
+        let truth = &self.scored[photo].truth;
+        truth.iter().map(|&class| names[class].as_str()).collect::<Vec<_>>().join(" and ")
     }
 }
 
 /// Returns the names of a model's classes. Equal names get their synset or index.
 fn class_names(model: &Model) -> Vec<String> {
     let labels = model.labels();
-    let name = |label: Label<'_>| {
-        let first = label.first_name();
-        let is_unique = labels.iter().filter(|other| other.first_name() == first).count() == 1;
-        if is_unique {
-            return first.to_owned();
-        }
-        let index = label.index.to_string();
-        format!("{first} ({})", label.synset.unwrap_or(&index))
-    };
-    labels.iter().map(name).collect()
+    labels.iter().map(|label| unique_name(label, labels)).collect()
+}
+
+fn unique_name(label: Label<'_>, labels: &Labels) -> String {
+    let first = label.first_name();
+    if labels.iter().filter(|other| other.first_name() == first).count() == 1 {
+        return first.to_owned();
+    }
+    let index = label.index.to_string();
+    format!("{first} ({})", label.synset.unwrap_or(&index))
 }

@@ -58,7 +58,7 @@ pub enum ExportError {
         source: io::Error,
     },
     /// The folder has labels of another model.
-    #[error("{path}: there are other labels already: choose another folder", path = .path.display())]
+    #[error("{}: there are other labels already: choose another folder", .path.display())]
     OtherLabels {
         /// The file of labels.
         path: PathBuf,

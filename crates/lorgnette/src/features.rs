@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! photo's bytes ─▶ digest ─┬─▶ in the cache? ─▶ features
-//!                          └─▶ decoded, (distorted), shown to the network ─▶ features ─▶ into the cache
+//!                          └─▶ decode, (augment), run the network ─▶ features ─▶ into the cache
 //! ```
 //! The cache key covers everything that features depend on: the photo's content, the network's
 //! operations and weights, preprocessing and augmentation. A changed photo or model has another
@@ -13,7 +13,9 @@ mod augment;
 mod cache;
 mod retrain;
 
+use std::collections::HashSet;
 use std::fs;
+use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -24,7 +26,7 @@ use crate::embed::Embedder;
 use crate::error::Result;
 use crate::model::Model;
 use crate::observer::Observer;
-use crate::parallel::par_collect_ordered;
+use crate::parallel::{WorkSplit, par_collect_ordered};
 use crate::picture::OpenOptions;
 use crate::preprocess::Preprocessor;
 
@@ -115,6 +117,20 @@ impl Extractor {
         self.source
     }
 
+    /// Returns the sources of a network's features, for photos that are decoded at full and at
+    /// reduced size: the keys to [`FeatureCache::prune`] by.
+    ///
+    /// # Errors
+    /// As [`Extractor::new`].
+    pub fn sources(model: &Model, end_point: Option<&str>) -> Result<HashSet<Digest>> {
+        let mut sources = HashSet::new();
+        for min_decode_size in [None, model.min_decode_size()] {
+            let open = OpenOptions { min_decode_size, ..OpenOptions::default() };
+            sources.insert(Self::new(model.clone(), end_point, open)?.source());
+        }
+        Ok(sources)
+    }
+
     /// The same extractor on a pool of `threads` threads of its own.
     #[must_use]
     pub fn with_threads(&self, threads: usize) -> Self {
@@ -182,18 +198,18 @@ impl Extractor {
     /// Returns the features of each request, or why it has none, from the cache or computed on
     /// `threads` threads.
     ///
-    /// Computed features are written to the cache at once. If the observer cancels, the result is
-    /// `None`, and all that was computed is in the cache.
+    /// Computed features are written to the cache at once.
     ///
     /// # Errors
-    /// If the cache cannot be read or written.
+    /// [`ExtractError::Cancelled`] if the observer cancels; all that was computed is in the cache.
+    /// [`ExtractError::Cache`] if the cache cannot be read or written.
     pub fn extract_all(
         &self,
         requests: &[FeatureRequest],
         cache: &mut FeatureCache,
         threads: usize,
         observer: &mut dyn Observer<Extraction>,
-    ) -> Result<Option<Vec<Features>>, CacheError> {
+    ) -> Result<Vec<Features>, ExtractError> {
         let mut found: Vec<Option<Features>> = Vec::with_capacity(requests.len());
         for request in requests {
             found.push(cache.get(&request.key(self))?.map(Ok));
@@ -202,7 +218,7 @@ impl Extractor {
         let total = requests.len();
         let mut extraction = Extraction { done: total - missing.len(), computed: 0, total };
         if observer.event(&extraction).is_break() {
-            return Ok(None);
+            return Err(ExtractError::Cancelled);
         }
         let workers = self.workers(requests, threads, missing.len());
         let mut cache_error = None;
@@ -212,16 +228,15 @@ impl Extractor {
             if let Ok(features) = result {
                 cache_error = cache.put(&requests[index].key(self), features).err();
             }
-            observer.event(&extraction).is_continue() && cache_error.is_none()
+            let flow = observer.event(&extraction);
+            if cache_error.is_some() { ControlFlow::Break(()) } else { flow }
         });
         if let Some(error) = cache_error {
-            return Err(error);
+            return Err(error.into());
         }
-        let Some(results) = results else { return Ok(None) };
-        for (&index, result) in missing.iter().zip(results) {
-            found[index] = Some(result);
-        }
-        Ok(found.into_iter().collect())
+        let results = results.continue_value().ok_or(ExtractError::Cancelled)?;
+        let mut computed = results.into_iter();
+        Ok(found.into_iter().filter_map(|cached| cached.or_else(|| computed.next())).collect())
     }
 
     /// Shares `threads` threads among workers that each compute one request at a time.
@@ -231,10 +246,10 @@ impl Extractor {
         threads: usize,
         missing: usize,
     ) -> Vec<impl FnMut(usize, &usize) -> Features + Send + use<'r>> {
-        let workers = threads.clamp(1, missing.max(1));
+        let WorkSplit { workers, threads } = WorkSplit::new(threads.max(1), missing);
         let extractor = |_| match workers {
             1 => self.clone(),
-            _ => self.with_threads((threads / workers).max(1)),
+            _ => self.with_threads(threads),
         };
         (0..workers)
             .map(extractor)
@@ -243,8 +258,21 @@ impl Extractor {
     }
 }
 
+/// Why [`Extractor::extract_all`] failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ExtractError {
+    /// The observer cancelled.
+    #[error("cancelled")]
+    Cancelled,
+    /// The cache cannot be read or written.
+    #[error(transparent)]
+    Cache(#[from] CacheError),
+}
+
 /// Progress of [`Extractor::extract_all`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Extraction {
     /// Requests that are finished, cached ones included.
     pub done: usize,

@@ -10,6 +10,7 @@ use lorgnette_net::import::Signature;
 use lorgnette_net::zoo::{Architecture, RandomWeights, ZooOptions};
 use lorgnette_net::{DType, LoadOptions, Network, RunOptions, Session};
 
+use crate::catalogue::EMBEDDED_NAME;
 use crate::error::{Error, Result};
 use crate::family::{self, Family};
 use crate::labels::{Labels, SidecarLabels};
@@ -17,15 +18,12 @@ use crate::model_store::ModelStore;
 use crate::observer::{Observer, Progress, report};
 use crate::picture::{Picture, PictureRef};
 use crate::preprocess::{Preprocessing, Preprocessor};
-use crate::trained::{Card, TrainedModel};
+use crate::trained::card::Card;
 
 /// MobileNet V1 1.0 224 with Google's ImageNet weights: the frozen graph as TensorFlow wrote it,
 /// byte for byte.
 #[cfg(feature = "embedded")]
 static EMBEDDED: &[u8] = include_bytes!("../models/mobilenet_v1_1.0_224.pb");
-/// The name of the embedded network.
-pub const EMBEDDED_NAME: &str = "mobilenet_v1_1.0_224";
-
 /// Options for opening a model. `None` takes the model's own value.
 #[derive(Clone, Debug)]
 pub struct ModelOptions {
@@ -161,21 +159,8 @@ impl Model {
         Self::new(net.name.to_owned(), network, options)
     }
 
-    /// Opens a TensorFlow graph, frozen or with a checkpoint (`.pb`, `.meta`); a TF-Slim checkpoint
-    /// by any path (a prefix, a `.ckpt`, `.index` or `.data-…` file); a folder or an archive of
-    /// these; or the folder of a [trained model](crate::trained). Class names come from label files
-    /// in the same folder, if there are any.
-    ///
-    /// Writes nothing but the files of archives, into the options' model store. In place of a plan
-    /// file that no longer fits, the model it was made from is opened;
-    /// [`refresh_plan_file`](Self::refresh_plan_file) replaces it.
-    ///
-    /// # Errors
-    /// If the path leads to no model, or its preprocessing or input size cannot be determined.
-    pub fn open(path: &Path, options: &ModelOptions) -> Result<Self> {
-        if TrainedModel::is_in(path) {
-            return TrainedModel::read(path)?.open(path, options);
-        }
+    /// Opens a network in a file or folder, under its own name.
+    pub(crate) fn open_network(path: &Path, options: &ModelOptions) -> Result<Self> {
         let network = Network::open(path, load_options(options), run_options(options))?;
         Self::new(network.name().to_owned(), network, options)
     }

@@ -3,9 +3,9 @@
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use crate::catalogue;
+use crate::catalogue::{self, EMBEDDED_NAME};
 use crate::error::{Error, Result};
-use crate::model::{EMBEDDED_NAME, Model, ModelOptions};
+use crate::model::{Model, ModelOptions};
 use crate::model_store::{ModelStore, with_suffix};
 
 /// A model as a user names it: by nothing, by the name it was published under, or by a path.

@@ -15,7 +15,7 @@ use lorgnette_net::weights::archive::Cache;
 use serde::{Deserialize, Serialize};
 
 use crate::catalogue::Entry;
-use crate::error::{Error, Result};
+use crate::error::{Result, io_error};
 
 /// A folder with models.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,9 +111,4 @@ pub(crate) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
-}
-
-/// The error for a failed operation on a file.
-pub(crate) fn io_error(path: &Path, source: io::Error) -> Error {
-    lorgnette_net::Error::Io { path: path.into(), source }.into()
 }

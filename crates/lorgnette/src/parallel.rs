@@ -87,28 +87,29 @@ pub fn par_map_ordered<T, A, W>(
     });
 }
 
-/// As [`par_map_ordered`], but collects all results. `progress` sees each in order; `false` stops
-/// the workers, and the result is `None`.
+/// As [`par_map_ordered`], but collects all results. `progress` receives each in order; `Break` stops
+/// the workers and is the result.
 ///
 /// # Panics
 /// Resumes the panic of a worker.
 pub(crate) fn par_collect_ordered<T, A, W>(
     items: &[T],
     workers: Vec<W>,
-    progress: &mut dyn FnMut(&T, &A) -> bool,
-) -> Option<Vec<A>>
+    progress: &mut dyn FnMut(&T, &A) -> ControlFlow<()>,
+) -> ControlFlow<(), Vec<A>>
 where
     T: Sync,
     A: Send,
     W: FnMut(usize, &T) -> A + Send,
 {
-    let (mut answers, mut is_running) = (Vec::with_capacity(items.len()), true);
+    let mut answers = Vec::with_capacity(items.len());
+    let mut flow = ControlFlow::Continue(());
     par_map_ordered(items, workers, |item, answer| {
-        is_running = progress(item, &answer);
+        flow = progress(item, &answer);
         answers.push(answer);
-        if is_running { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        flow
     });
-    is_running.then_some(answers)
+    flow.map_continue(|()| answers)
 }
 
 /// Processes tickets until there are none left, or nothing receives the results.
@@ -222,18 +223,18 @@ mod tests {
             let mut progress = |item: &u64, answer: &u64| {
                 assert!(*answer == item * item && *item == seen);
                 seen += 1;
-                true
+                Continue(())
             };
-            let answers =
-                par_collect_ordered(&items, vec![square; workers], &mut progress).unwrap();
+            let answers = par_collect_ordered(&items, vec![square; workers], &mut progress);
+            let Continue(answers) = answers else { panic!("it was stopped") };
             assert!(answers.into_iter().eq(items.iter().map(|item| item * item)));
         }
         let mut seen = 0;
         let stopped = par_collect_ordered(&items, vec![square; 2], &mut |_, _| {
             seen += 1;
-            seen < 5
+            if seen < 5 { Continue(()) } else { Break(()) }
         });
-        assert!(stopped.is_none() && seen == 5);
+        assert!(stopped.is_break() && seen == 5);
     }
 
     #[test]

@@ -7,12 +7,14 @@
 //! A file gets its final name only after it was opened and verified to be the requested network.
 
 mod check;
+pub(crate) mod error;
 mod http;
 mod partial_file;
 mod proxy;
 mod source;
 mod transfer;
 
+pub use error::PullError;
 pub use proxy::Proxies;
 
 use std::fs::{self, File, TryLockError};
@@ -22,8 +24,8 @@ use std::time::Duration;
 use lorgnette_net::write_atomically;
 
 use crate::catalogue::Entry;
-use crate::error::Result;
-use crate::model_store::{DownloadRecord, ModelStore, io_error, with_suffix};
+use crate::error::{Result, io_error};
+use crate::model_store::{DownloadRecord, ModelStore, with_suffix};
 use crate::observer::{Observer, report};
 
 use self::partial_file::PartialFile;
@@ -88,6 +90,7 @@ impl Default for PullOptions {
 
 /// An event of a download.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub enum Event<'a> {
     /// A source is tried.
     Trying(&'a str),
@@ -121,40 +124,6 @@ pub struct Pulled {
     pub download_record: DownloadRecord,
     /// True if the file existed before.
     pub already: bool,
-}
-
-/// Why a model cannot be downloaded.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum PullError {
-    /// All sources failed.
-    #[error("{}", manual_instructions(name, failures, url, path))]
-    AllSourcesFailed {
-        /// The model.
-        name: String,
-        /// The error of each source.
-        failures: Vec<String>,
-        /// The published address.
-        url: String,
-        /// The path of the file in the model store.
-        path: PathBuf,
-    },
-    /// Another process is downloading it.
-    #[error("{name}: another program is pulling it; its lock is {path}", path = .path.display())]
-    Busy {
-        /// The model.
-        name: String,
-        /// The lock file.
-        path: PathBuf,
-    },
-}
-
-fn manual_instructions(name: &str, failures: &[String], url: &str, path: &Path) -> String {
-    format!(
-        "{name} could not be pulled:\n  {}\nfetch {url} by other means, and put the file at {}",
-        failures.join("\n  "),
-        path.display()
-    )
 }
 
 /// Downloads a model into the model store, or verifies the file that is there. Reports events to

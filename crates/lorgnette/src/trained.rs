@@ -1,25 +1,25 @@
 //! A trained model on disk: a folder that [`Model::open`] takes like any other model.
 //!
 //! ```text
-//! model.json       what it is: classes, the network beneath, preprocessing, how it was trained, what it scored
-//! weights.npy      the classification layer, [features, classes], and biases.npy, [classes]; of a hidden layer,
-//!                  hidden_weights.npy and hidden_biases.npy: NumPy reads them
+//! model.json       the card: classes, base network, preprocessing, training, metrics
+//! weights.npy      the classification layer, [features, classes], and biases.npy, [classes]; of a
+//!                  hidden layer, hidden_weights.npy and hidden_biases.npy
 //! labels.txt       the classes, one a line
 //! split.csv        every photo: path, SHA-256 of its content, classes, split
 //! ```
 //! The base network is not copied: the card has its path and a fingerprint.
 
 mod base;
-mod card;
+pub(crate) mod card;
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io::Write as _;
 use std::path::Path;
 
 use lorgnette_net::head::{Head, Layer, OutputKind};
 use lorgnette_net::{AtomicFile, Tensor, npy, write_atomically};
 
-use crate::error::{Error, Result};
+use crate::error::{Result, format_error, io_error};
 use crate::labels::Labels;
 use crate::model::{Model, ModelOptions};
 
@@ -150,14 +150,6 @@ fn read_array(path: &Path) -> Result<Tensor> {
 /// If the file cannot be written.
 pub(crate) fn replace(path: &Path, content: &[u8]) -> Result<()> {
     write_atomically(path, content).map_err(|source| io_error(path, source))
-}
-
-fn io_error(path: &Path, source: io::Error) -> Error {
-    Error::Network(lorgnette_net::Error::Io { path: path.into(), source })
-}
-
-fn format_error(path: &Path, what: impl Into<String>) -> Error {
-    Error::Network(lorgnette_net::Error::Format { path: path.into(), what: what.into() })
 }
 
 impl Card {

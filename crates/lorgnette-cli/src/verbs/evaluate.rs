@@ -6,7 +6,7 @@ mod text;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, bail};
 use clap::Args;
 use lorgnette::Model;
 use lorgnette::dataset::{self, Listing, ListingOptions, Split};
@@ -126,7 +126,12 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     let mut observer = EvaluationMessages::new(messages);
     let result = evaluator.run(listing, &mut observer);
     drop(observer);
-    let result = result.map_err(|error| with_hint(error, arguments))?;
+    let result = match result {
+        Err(EvaluateError::NothingScored) => {
+            bail!("{}: {}", arguments.folder.display(), EvaluateError::NothingScored)
+        }
+        result => result?,
+    };
     if let Some(out) = &arguments.out {
         let title = format!("{} on {}", model.name(), arguments.folder.display());
         result
@@ -150,14 +155,6 @@ impl Arguments {
             Some(Nested::Parts) => dataset::Nested::Parts,
         };
         ListingOptions { nested, multi_label: self.multi_label }
-    }
-}
-
-/// Adds the folder that an error of the library is about.
-fn with_hint(error: EvaluateError, arguments: &Arguments) -> anyhow::Error {
-    match error {
-        EvaluateError::NothingScored => anyhow!("{}: {error}", arguments.folder.display()),
-        error => error.into(),
     }
 }
 

@@ -4,9 +4,8 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
-use lorgnette::Model;
 use lorgnette::dataset::{Dataset, Digest, Listing, ListingOptions, Nested};
 use lorgnette::features::{Extractor, FeatureCache, import_retrain};
 use lorgnette::picture::OpenOptions;
@@ -96,10 +95,6 @@ struct Import {
     input: InputArguments,
 }
 
-/// How far values may be from those computed again, as a share of the largest: retrain.py decoded
-/// and resized in other versions of TensorFlow.
-const MAX_RELATIVE_ERROR: f32 = 0.05;
-
 /// Does it.
 pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
     let path = arguments.cache.clone().map_or_else(model::features_file, Ok)?;
@@ -140,22 +135,13 @@ fn prune_cache(
     let sources = match prune.keep_model {
         true => {
             let model = model::open_for_photos(&prune.input, global, messages)?;
-            Some(sources(&model, prune.features.as_deref())?)
+            Some(Extractor::sources(&model, prune.features.as_deref())?)
         }
         false => None,
     };
     let freed = cache.prune(photos.as_ref().or(nothing.as_ref()), sources.as_ref())?;
     messages.note(&format_args!("{:.1} MB freed", freed as f64 / 1e6));
     show(cache)
-}
-
-/// Returns the cache keys of a network, for photos decoded at full and at reduced size.
-fn sources(model: &Model, end_point: Option<&str>) -> Result<HashSet<Digest>> {
-    let source = |min_decode_size| {
-        let open_options = OpenOptions { min_decode_size, ..OpenOptions::default() };
-        Ok(Extractor::new(model.clone(), end_point, open_options)?.source())
-    };
-    [None, model.min_decode_size()].into_iter().map(source).collect()
 }
 
 /// Returns the digests of all photos in folders.
@@ -168,8 +154,8 @@ fn digests(folders: &[PathBuf], messages: Messages) -> Result<HashSet<Digest>> {
         let dataset = Dataset::read(listing, 1, &mut |read: &lorgnette::Progress| {
             progress.set_position(read.done);
             ControlFlow::Continue(())
-        });
-        digests.extend(dataset.unwrap_or_default().examples.iter().map(|example| example.digest));
+        })?;
+        digests.extend(dataset.examples.iter().map(|example| example.digest));
     }
     Ok(digests)
 }
@@ -183,29 +169,19 @@ fn import_files(
     let model = model::open_for_photos(&import.input, global, messages)?;
     let extractor = Extractor::new(model, import.features.as_deref(), OpenOptions::default())?;
     let listing = Listing::open(&import.folder, &ListingOptions::default())?;
-    let dataset = Dataset::read(listing, 1, &mut ()).unwrap_or_default();
-    let first = dataset
-        .examples
-        .first()
-        .with_context(|| format!("{}: no photos", import.folder.display()))?;
-    let picture = OpenOptions::default().open(&first.photo)?;
-    let width = extractor.embedder().embed(&picture)?.len();
-    let imported = import_retrain(
-        &import.bottlenecks,
-        &dataset.examples,
-        &extractor,
-        width,
-        import.check,
-        cache,
-    )?;
+    let dataset = Dataset::read(listing, 1, &mut ())?;
+    if dataset.examples.is_empty() {
+        bail!("{}: no photos", import.folder.display());
+    }
+    let imported =
+        import_retrain(&import.bottlenecks, &dataset.examples, &extractor, import.check, cache)?;
     for what in &imported.refused {
         messages.error(what);
     }
-    if let Some(relative_error) =
-        imported.relative_error.filter(|relative_error| *relative_error > MAX_RELATIVE_ERROR)
-    {
+    if let Some(relative_error) = imported.relative_error.filter(|_| imported.is_implausible()) {
         messages.note(&format_args!(
-            "the values are {:.0} % off what this network and preprocessing give: are they of another network?",
+            "the values are {:.0} % off what this network and preprocessing give: are they of \
+             another network?",
             100.0 * relative_error
         ));
     }

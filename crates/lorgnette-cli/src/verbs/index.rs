@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
 use clap::Args;
+use lorgnette::Observer;
 use lorgnette::picture::OpenOptions;
 use lorgnette_library::{
     Analysers, Event, IndexOptions, Library, ModelRecord, NetworkAnalyser, Summary, printable,
@@ -15,10 +16,10 @@ use serde::Serialize;
 
 use crate::Outcome;
 use crate::arguments::{DecodeArguments, Global, InputArguments, LibraryArguments, ReportFormat};
-use crate::library_errors;
 use crate::messages::{Messages, count};
 use crate::model;
 use crate::progress::Progress;
+use crate::sqlite_memory;
 use crate::stream::{WorkSplit, write_json, write_report};
 
 /// Analyse folders of photos once, so that they can be searched for objects and their places
@@ -97,7 +98,7 @@ struct Report {
 pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
     let started = Instant::now();
     let path = arguments.library.path()?;
-    library_errors::limit_memory()?;
+    sqlite_memory::limit()?;
     let mut library = Library::create(&path)?;
     let nothing_to_index = arguments.folders.is_empty() && library.folders()?.is_empty();
     ensure!(!nothing_to_index, "which folders? {} does not know any yet", path.display());
@@ -117,7 +118,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
         &arguments.folders,
         Analysers { model: &model_record, workers: network.workers(workers) },
         &options,
-        &mut ProgressPrinter { messages, progress: None }.into_callback(),
+        &mut ProgressPrinter { messages, progress: None },
     )?;
     let report =
         Report::new(path.display().to_string(), model_record.name, &summary, started.elapsed());
@@ -141,15 +142,8 @@ struct ProgressPrinter {
     progress: Option<Progress>,
 }
 
-impl ProgressPrinter {
-    fn into_callback(mut self) -> impl FnMut(&Event<'_>) -> ControlFlow<()> {
-        move |event| {
-            self.on_event(event);
-            ControlFlow::Continue(())
-        }
-    }
-
-    fn on_event(&mut self, event: &Event<'_>) {
+impl Observer<Event<'_>> for ProgressPrinter {
+    fn event(&mut self, event: &Event<'_>) -> ControlFlow<()> {
         match event {
             Event::Started { photos } => {
                 self.progress = Some(Progress::new(*photos, "photos", self.messages));
@@ -158,13 +152,16 @@ impl ProgressPrinter {
                 self.messages.error(&printable(&format!("{}: {error}", path.display())));
             }
             Event::Done { error, .. } => {
-                let Some(progress) = &mut self.progress else { return };
-                if let Some(error) = error {
-                    progress.suspend(|| self.messages.error(&printable(error)));
+                if let Some(progress) = &mut self.progress {
+                    if let Some(error) = error {
+                        progress.suspend(|| self.messages.error(&printable(error)));
+                    }
+                    progress.advance();
                 }
-                progress.advance();
             }
+            _ => {}
         }
+        ControlFlow::Continue(())
     }
 }
 

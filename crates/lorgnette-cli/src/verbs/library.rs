@@ -18,8 +18,8 @@ use lorgnette_library::{Library, ModelEntry, printable};
 
 use crate::Outcome;
 use crate::arguments::{Global, LibraryArguments};
-use crate::library_errors;
 use crate::messages::Messages;
+use crate::sqlite_memory;
 
 /// Inspect a library, find similar photos, correct it, export it, maintain it
 #[derive(Debug, Args)]
@@ -64,7 +64,7 @@ enum Verb {
 /// Runs the verb.
 pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
     let path = arguments.library.path()?;
-    library_errors::limit_memory()?;
+    sqlite_memory::limit()?;
     let read = || Library::open_read_only(&path);
     match &arguments.verb {
         Verb::Statistics(arguments) => statistics::run(arguments, &read()?),

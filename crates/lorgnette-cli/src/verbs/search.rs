@@ -16,8 +16,8 @@ use lorgnette_library::search::{self, SearchOptions};
 use self::provider::NetworkFeatures;
 use crate::Outcome;
 use crate::arguments::{Global, InputArguments, LibraryArguments};
-use crate::library_errors;
 use crate::messages::{Messages, count};
+use crate::sqlite_memory;
 use crate::stream::write_report;
 
 /// Find photos by objects and their places
@@ -93,7 +93,7 @@ Examples:
 /// Runs the verb.
 pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
     page::check(arguments.html.as_deref())?;
-    library_errors::limit_memory()?;
+    sqlite_memory::limit()?;
     let library = Library::open_read_only(arguments.library.path()?)?;
     let text = arguments.query.join(" ");
     let query = read(&library, &text)?;

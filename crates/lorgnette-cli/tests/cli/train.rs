@@ -6,7 +6,7 @@ use std::path::Path;
 use lorgnette::Picture;
 use serde_json::Value;
 
-use crate::program::{Ended, Folder, lorgnette, photo};
+use crate::program::{Ended, Folder, lorgnette, photo, program};
 
 /// A small photo of a colour, unlike those of other numbers.
 fn coloured(path: &Path, colour: [u8; 3], number: usize) {
@@ -361,4 +361,35 @@ fn folds_and_recipes_have_their_files() {
         folder.path("trace/initial_weights.npy").is_file()
             && folder.path("trace/test_features.npy").is_file()
     );
+}
+
+/// The second of two processes that train into one folder is refused while the first is at work,
+/// and the folder is the first one's, to the bit.
+#[test]
+fn two_processes_do_not_mix_their_models_in_one_folder() {
+    let folder = Folder::new();
+    reds_and_blues(&folder, 14);
+    train(&folder, "photos", "undisturbed", &[]).well();
+    let (photos, out, cache) =
+        (folder.text("photos"), folder.text("model"), folder.text("another cache"));
+    let words = ["train", &photos, "--out", &out, "--cache", &cache, "--overwrite"];
+    let mut first = program(&words);
+    first.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::piped());
+    let mut first = first.spawn().unwrap();
+    while !folder.path("model/.lock").exists() {
+        assert!(first.try_wait().unwrap().is_none(), "it ended without a lock");
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    let second = train(&folder, "photos", "model", &["--overwrite", "--seed", "7"]);
+    let first_is_running = first.try_wait().unwrap().is_none();
+    let first = first.wait_with_output().unwrap();
+    assert!(first.status.success(), "{}", String::from_utf8_lossy(&first.stderr));
+    assert!(first_is_running, "the first ended before the second was refused");
+    assert_eq!(second.code, Some(2), "{}", second.err);
+    assert!(second.err.contains("another training is writing this folder"), "{}", second.err);
+    for file in ["weights.npy", "biases.npy", "labels.txt", "split.csv"] {
+        let read = |model: &str| fs::read(folder.path(model).join(file)).unwrap();
+        assert_eq!(read("model"), read("undisturbed"), "{file}");
+    }
+    lorgnette(&["classify", &photo("coffee.jpg"), "--model", &out]).well();
 }

@@ -6,6 +6,9 @@ use std::sync::Barrier;
 use std::thread;
 
 use lorgnette_library::{Error, Library, schema};
+use rusqlite::Connection;
+
+use crate::support::{folder, index};
 
 #[test]
 fn a_library_is_made_and_opened_again() {
@@ -67,14 +70,31 @@ fn a_new_library_can_be_made_by_several_at_once() {
     }
 }
 
+/// SQLite's heap limits are of the whole process, and the hard one can only be lowered.
 #[test]
-fn a_host_process_keeps_its_own_memory_limit() {
-    let folder = tempfile::tempdir().unwrap();
-    drop(Library::create(folder.path().join("photos.lgn")).unwrap());
-    let connection = rusqlite::Connection::open_in_memory().unwrap();
-    let limit: i64 =
-        connection.pragma_query_value(None, "hard_heap_limit", |row| row.get(0)).unwrap();
-    assert_eq!(limit, 0);
+fn a_host_process_that_uses_sqlite_keeps_its_memory_limits() {
+    let limits = |connection: &Connection| {
+        ["hard_heap_limit", "soft_heap_limit"].map(|pragma| -> i64 {
+            connection.pragma_query_value(None, pragma, |row| row.get(0)).unwrap()
+        })
+    };
+    let host = Connection::open_in_memory().unwrap();
+    // Far above what the other tests of this process need.
+    let own_limit = 1_i64 << 40;
+    host.pragma_update_and_check(None, "hard_heap_limit", own_limit, |_| Ok(())).unwrap();
+    host.execute_batch("CREATE TABLE t (x); INSERT INTO t VALUES (1);").unwrap();
+    let before = limits(&host);
+    assert_eq!(before[0], own_limit);
+    let (_folder, photos, path) = folder();
+    let mut library = Library::create(&path).unwrap();
+    index(&mut library, &photos, "one");
+    drop(library);
+    let library = Library::open_read_only(&path).unwrap();
+    assert_eq!(library.integrity().unwrap(), [""; 0]);
+    assert_eq!(limits(&host), before);
+    assert_eq!(limits(&Connection::open_in_memory().unwrap()), before);
+    let sum: i64 = host.query_row("SELECT sum(x) FROM t", [], |row| row.get(0)).unwrap();
+    assert_eq!(sum, 1);
 }
 
 #[test]

@@ -10,6 +10,7 @@ use std::str::FromStr;
 use sha2::{Digest as _, Sha256};
 
 use super::{Dataset, Example, ListedPhoto, Listing, RejectedPhoto, RejectionReason};
+use crate::error::Error;
 use crate::observer::{Observer, Progress};
 use crate::parallel::par_collect_ordered;
 use crate::picture::OpenOptions;
@@ -55,19 +56,22 @@ impl FromStr for Digest {
     }
 }
 
-/// Returns the digest of each photo, or an error message, computed on `threads` threads; `None` if
-/// the observer cancels.
+/// Returns the digest of each photo, or an error message, computed on `threads` threads.
+///
+/// # Errors
+/// [`Error::Cancelled`] if the observer cancels.
 pub fn digests<P: AsRef<Path> + Sync>(
     photos: &[P],
     threads: usize,
     observer: &mut dyn Observer,
-) -> Option<Vec<Result<Digest, String>>> {
+) -> Result<Vec<Result<Digest, String>>, Error> {
     let mut done = 0;
     let workers = vec![|_: usize, photo: &P| digest(photo.as_ref()); threads.max(1)];
-    par_collect_ordered(photos, workers, &mut |_, _| {
+    let digests = par_collect_ordered(photos, workers, &mut |_, _| {
         done += 1;
-        observer.event(&Progress { done, total: photos.len() }).is_continue()
-    })
+        observer.event(&Progress { done, total: photos.len() })
+    });
+    digests.continue_value().ok_or(Error::Cancelled)
 }
 
 /// Computes the digest of a file in small pieces.

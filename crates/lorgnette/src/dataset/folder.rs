@@ -6,8 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{
-    DatasetError, ListedPhoto, Listing, ListingOptions, Nested, RejectedPhoto, RejectionReason,
-    Split,
+    DatasetError, ListedPhoto, Listing, ListingOptions, Nested, Note, RejectedPhoto,
+    RejectionReason, Split,
 };
 use crate::photos::{Entry, EntryKind, Walk, WalkOptions, is_hidden};
 use crate::picture::has_photo_extension;
@@ -26,10 +26,9 @@ pub(super) fn list(folder: &Path, options: &ListingOptions) -> Result<Listing, D
     if listing.photos.is_empty()
         && listing.rejected.iter().all(|rejection| rejection.reason == RejectionReason::Misplaced)
     {
-        let message =
-            "there are no photos in folders here: give a folder with one folder of photos a class, or a CSV file \
-                    with the columns path and label"
-                .into();
+        let message = "there are no photos in folders here: give a folder with one folder of \
+                       photos a class, or a CSV file with the columns path and label"
+            .into();
         return Err(DatasetError::NoDataset { path: folder.into(), message });
     }
     Ok(listing)
@@ -88,17 +87,11 @@ fn list_classes(
         classes.add(&entry, listing);
     }
     for (class, count) in classes.deeper {
-        let message =
-            format!("class '{class}': {count} photos in nested folders of its folder are left out");
-        listing.notes.push(message);
+        listing.notes.push(Note::NestedPhotos { class, photos: count });
     }
     if classes.beside > 0 {
-        let message = format!(
-            "{}: {} photos lie in no class's folder, and are left out",
-            root.display(),
-            classes.beside
-        );
-        listing.notes.push(message);
+        let (folder, photos) = (root.to_owned(), classes.beside);
+        listing.notes.push(Note::OutsideClasses { folder, photos });
     }
 }
 

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use regex_lite::Regex;
 use sha2::{Digest as _, Sha256};
 
-use super::{Dataset, DatasetError, Example, Split, retrain};
+use super::{Dataset, DatasetError, Example, Note, Split, retrain};
 
 /// Options of the split of photos that have none.
 #[derive(Clone, Debug)]
@@ -257,59 +257,44 @@ const MIN_TRAINING: usize = 10;
 /// Ratio of class sizes from which a warning is given.
 const MAX_IMBALANCE: usize = 10;
 
-pub(super) fn warnings(dataset: &Dataset, splits: &[Split]) -> Vec<String> {
-    let mut counted = vec![[0; 3]; dataset.classes.len()];
+pub(super) fn warnings(dataset: &Dataset, splits: &[Split]) -> Vec<Note> {
+    let mut counts = vec![[0; 3]; dataset.classes.len()];
     for (example, &split) in dataset.examples.iter().zip(splits) {
-        example.classes.iter().for_each(|&class| counted[class][split as usize] += 1);
+        example.classes.iter().for_each(|&class| counts[class][split as usize] += 1);
     }
-    let count = |class: usize, split: Split| counted[class][split as usize];
-    let named = |classes: Vec<usize>| {
-        shown(&classes.iter().map(|&i| dataset.classes[i].as_str()).collect::<Vec<_>>())
+    // The names of the classes with fewer than `min` photos of a split.
+    let smaller_than = |split: Split, min: usize| -> Vec<String> {
+        let classes = dataset.classes.iter().zip(&counts);
+        classes
+            .filter(|(_, counts)| counts[split as usize] < min)
+            .map(|(name, _)| name.clone())
+            .collect()
     };
-    let all = 0..dataset.classes.len();
     let mut warnings = Vec::new();
-    let small_classes: Vec<usize> =
-        all.clone().filter(|&class| count(class, Split::Training) < MIN_TRAINING).collect();
-    if !small_classes.is_empty() {
-        warnings.push(format!(
-            "fewer than {MIN_TRAINING} photos to train with: {}",
-            named(small_classes)
-        ));
+    let classes = smaller_than(Split::Training, MIN_TRAINING);
+    if !classes.is_empty() {
+        warnings.push(Note::FewTrainingPhotos { fewer_than: MIN_TRAINING, classes });
     }
     for split in [Split::Validation, Split::Test] {
-        let none: Vec<usize> = all.clone().filter(|&class| count(class, split) == 0).collect();
-        if !none.is_empty() {
-            warnings.push(format!(
-                "no {} photos, so nothing is known of how well they do: {}",
-                split.name(),
-                named(none)
-            ));
+        let classes = smaller_than(split, 1);
+        if !classes.is_empty() {
+            warnings.push(Note::MissingInSplit { split, classes });
         }
     }
-    let counts = dataset.counts();
-    let (min, max) =
-        (counts.iter().min().copied().unwrap_or(0), counts.iter().max().copied().unwrap_or(0));
-    if min > 0 && max / min >= MAX_IMBALANCE {
-        let of = |n| {
-            counts.iter().position(|&count| count == n).map_or("", |i| dataset.classes[i].as_str())
-        };
-        warnings.push(format!(
-            "unbalanced classes: {max} photos of '{}', {min} of '{}'; balanced class weights let each \
-             class count the same",
-            of(max),
-            of(min)
-        ));
-    }
+    warnings.extend(imbalance(dataset));
     warnings
 }
 
-/// Returns some names, and the number of others.
-fn shown(names: &[&str]) -> String {
-    const SHOWN: usize = 10;
-    let mut text =
-        names.iter().take(SHOWN).map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", ");
-    if names.len() > SHOWN {
-        text += &format!(" and {} more classes", names.len() - SHOWN);
+/// Returns the warning that the largest class is much larger than the smallest, if it is.
+fn imbalance(dataset: &Dataset) -> Option<Note> {
+    let counts = dataset.counts();
+    let (min, max) = (*counts.iter().min()?, *counts.iter().max()?);
+    if min == 0 || max / min < MAX_IMBALANCE {
+        return None;
     }
-    text
+    let class = |photos| {
+        let index = counts.iter().position(|&count| count == photos);
+        index.map_or_else(String::new, |index| dataset.classes[index].clone())
+    };
+    Some(Note::Unbalanced { largest: class(max), max, smallest: class(min), min })
 }

@@ -14,7 +14,10 @@ pub enum EvaluateError {
     #[error("cancelled")]
     Cancelled,
     /// No folder or label is a class of the model.
-    #[error("none of the folders is called after a class of the model's ({}, …)", .classes.join(", "))]
+    #[error(
+        "none of the folders is called after a class of the model's ({}, …)",
+        .classes.join(", ")
+    )]
     NoClass {
         /// The names of the model's first classes.
         classes: Vec<String>,

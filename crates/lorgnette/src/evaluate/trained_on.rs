@@ -94,8 +94,8 @@ impl TrainedOn {
         let mut forward = |progress: &Progress| -> ControlFlow<()> {
             observer.event(&Event::Compared(*progress))
         };
-        let digests = dataset::digests(&photos, threads, &mut forward);
-        let digests = digests.ok_or(EvaluateError::Cancelled)?;
+        let digests = dataset::digests(&photos, threads, &mut forward)
+            .map_err(|_| EvaluateError::Cancelled)?;
         Ok(digests.into_iter().map(|digest| self.splits.get(&digest.ok()?).copied()).collect())
     }
 }

@@ -2,8 +2,9 @@
 //!
 //! ```text
 //! file    "LORGFEAT", version (u32), zeros (u32), records
-//! record  mark (u32), count of values (u32), digest of the photo (32 bytes), digest of the rest (32), checksum of the
-//!         values (u32), checksum of the 76 bytes before (u32), values (float32 each)
+//! record  mark (u32), count of values (u32), digest of the photo (32 bytes), digest of the rest
+//!         (32), checksum of the values (u32), checksum of the 76 bytes before (u32), values
+//!         (float32 each)
 //! ```
 //! All little-endian; checksums are CRC-32C. A record is written in one piece while the file is
 //! locked, so programs that run at the same time share a file. What a crash left half written is

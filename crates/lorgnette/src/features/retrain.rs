@@ -24,13 +24,25 @@ pub struct Imported {
     pub relative_error: Option<f32>,
 }
 
+/// Relative error above which values are of another network: `retrain.py` decoded and resized in
+/// other versions of TensorFlow.
+const MAX_RELATIVE_ERROR: f32 = 0.05;
+
+impl Imported {
+    /// True if the values are probably of another network or preprocessing.
+    #[must_use]
+    pub fn is_implausible(&self) -> bool {
+        self.relative_error.is_some_and(|error| error > MAX_RELATIVE_ERROR)
+    }
+}
+
 /// Maximum length of a file.
 const MAX_BYTES: u64 = 16 << 20;
 
 /// Takes the values of `examples` from a folder of bottleneck files into the cache, as if
 /// `extractor` had computed them. Files are called `CLASS/PHOTO.txt` or, as later versions do it,
-/// `CLASS/PHOTO_MODULE.txt`. `width` is the number of features of the end point. A few of the
-/// photos, `check` of them, are computed again to see whether the values can be of this network.
+/// `CLASS/PHOTO_MODULE.txt`. A few of the photos, `check` of them, are computed again to see whether
+/// the values can be of this network.
 ///
 /// # Errors
 /// If the cache cannot be written; each file's own trouble is in the outcome.
@@ -38,11 +50,15 @@ pub fn import_retrain(
     folder: &Path,
     examples: &[Example],
     extractor: &Extractor,
-    width: usize,
     check: usize,
     cache: &mut FeatureCache,
 ) -> Result<Imported, CacheError> {
     let mut outcome = Imported::default();
+    let Some(width) = width(examples, extractor) else {
+        let what = "the network gives features of none of the photos";
+        outcome.refused.push(format!("{}: {what}", folder.display()));
+        return Ok(outcome);
+    };
     let mut relative_errors = Vec::new();
     for example in examples {
         let Some(file) = bottleneck(folder, &example.photo) else {
@@ -63,6 +79,14 @@ pub fn import_retrain(
     relative_errors.sort_by(f32::total_cmp);
     outcome.relative_error = relative_errors.get(relative_errors.len() / 2).copied();
     Ok(outcome)
+}
+
+/// Returns the number of features, of the first photo that has some.
+fn width(examples: &[Example], extractor: &Extractor) -> Option<usize> {
+    examples.iter().find_map(|example| {
+        let request = FeatureRequest { example: example.clone(), augmentation: None };
+        Some(extractor.compute(&request).ok()?.len())
+    })
 }
 
 /// How far a photo's values are from those computed now, as a share of the largest; nothing if it

@@ -9,9 +9,10 @@ use lorgnette_net::weights::archive::Cache;
 use lorgnette_net::weights::{Weights, archive};
 use sha2::{Digest as _, Sha256};
 
-use crate::catalogue::{Entry, ema_checkpoint};
-use crate::error::Result;
-use crate::model_store::{DownloadRecord, ModelStore, io_error};
+use crate::catalogue::Entry;
+use crate::catalogue::open::ema_checkpoint;
+use crate::error::{Result, io_error};
+use crate::model_store::{DownloadRecord, ModelStore};
 
 /// Computes the size and digest of a file.
 pub(super) fn compute_record(path: &Path, source: &str) -> Result<DownloadRecord> {
@@ -58,7 +59,9 @@ pub(super) fn check_magic(start: &[u8]) -> Result<(), String> {
     }
     let text = String::from_utf8_lossy(start).trim_start().to_ascii_lowercase();
     Err(match text.starts_with('<') {
-        true => "an HTML page, not an archive: somebody answers in the server's place, or the file is gone".into(),
+        true => "an HTML page, not an archive: something answers in the server's place, or the \
+                 file is gone"
+            .into(),
         false => "not an archive: it is neither gzip, tar nor zip".into(),
     })
 }

@@ -103,7 +103,8 @@ fn tls() -> Result<TlsConfig, HttpFailure> {
     };
     if !has_tls() {
         return Err(permanent(
-            "this CPU lacks the instructions that TLS needs here (AVX2, BMI2, ADX, AES): fetch it by hand",
+            "this CPU lacks the instructions that TLS needs here (AVX2, BMI2, ADX, AES): fetch it \
+             by hand",
         ));
     }
     let provider = std::sync::Arc::new(rustls_graviola::default_provider());

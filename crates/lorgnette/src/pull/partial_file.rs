@@ -8,8 +8,8 @@ use lorgnette_net::write_atomically;
 use serde::{Deserialize, Serialize};
 
 use super::{Event, FetchFailure, PullObserver, check};
-use crate::error::Result;
-use crate::model_store::{io_error, with_suffix};
+use crate::error::{Result, io_error};
+use crate::model_store::with_suffix;
 use crate::observer::report;
 
 /// The partial file, with a metadata file that identifies the whole.

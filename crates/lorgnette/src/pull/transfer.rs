@@ -1,5 +1,6 @@
 //! A download over several attempts.
 
+use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::thread;
 
@@ -10,7 +11,7 @@ use ureq::http::header::{CONTENT_LENGTH, CONTENT_RANGE, ETAG, HeaderName, LAST_M
 use super::http::{self, HttpFailure, Request};
 use super::partial_file::{PartialFile, RemoteFile};
 use super::{Event, FetchFailure, PullObserver, PullOptions, check};
-use crate::model_store::io_error;
+use crate::error::io_error;
 use crate::observer::report;
 
 /// Maximum number of attempts, as a multiple of those without progress.
@@ -117,13 +118,14 @@ impl<'a> Transfer<'a> {
                 let remote_file = remote_file(self.url, &response);
                 self.check_size(remote_file.bytes)?;
                 let file = self.partial_file.begin(&remote_file).map_err(AttemptFailure::Local)?;
-                self.receive(response, (file, 0, remote_file.bytes), observer)
+                let into = Received { file, bytes: 0, total: remote_file.bytes };
+                self.receive(response, into, observer)
             }
             (206, Some((bytes, remote_file))) => {
                 let total = self.resumed_total(&response, bytes, &remote_file)?;
                 self.check_size(total)?;
                 let file = self.partial_file.resume().map_err(AttemptFailure::Local)?;
-                self.receive(response, (file, bytes, total), observer)
+                self.receive(response, Received { file, bytes, total }, observer)
             }
             (416, Some(_)) => {
                 self.restart("the server has no more of the file than was received: starting over")
@@ -193,9 +195,10 @@ impl<'a> Transfer<'a> {
     fn receive(
         &self,
         response: Response<Body>,
-        (mut file, mut bytes, total): (std::fs::File, u64, Option<u64>),
+        into: Received,
         observer: &mut PullObserver<'_>,
     ) -> Result<(), AttemptFailure> {
+        let Received { mut file, mut bytes, total } = into;
         let max_bytes = total.or(self.expected_bytes).unwrap_or(self.options.max_bytes);
         let mut body = response.into_body().into_with_config().limit(u64::MAX).reader();
         let mut buffer = vec![0; 1 << 16];
@@ -236,6 +239,15 @@ impl<'a> Transfer<'a> {
             _ => Ok(()),
         }
     }
+}
+
+/// The partial file that a body is appended to.
+struct Received {
+    file: File,
+    /// Number of bytes in it.
+    bytes: u64,
+    /// Size of the whole file, if the server stated it.
+    total: Option<u64>,
 }
 
 fn interrupted_text(what: &str, bytes: u64, total: Option<u64>) -> String {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::dataset::DatasetError;
 use crate::error::Error;
-use crate::features::CacheError;
+use crate::features::{CacheError, ExtractError};
 use crate::head::HeadError;
 use crate::metrics::EvaluationError;
 use crate::report::ReportError;
@@ -18,7 +18,10 @@ pub enum TrainError {
     #[error("cancelled")]
     Cancelled,
     /// Another process trains into the folder.
-    #[error("{path}: another training is writing this folder: wait for it, or choose another", path = .path.display())]
+    #[error(
+        "{path}: another training is writing this folder: wait for it, or choose another",
+        path = .path.display()
+    )]
     Locked {
         /// The folder.
         path: PathBuf,
@@ -92,4 +95,13 @@ pub enum TrainError {
     /// The network or the model's folder failed.
     #[error(transparent)]
     Model(#[from] Error),
+}
+
+impl From<ExtractError> for TrainError {
+    fn from(error: ExtractError) -> Self {
+        match error {
+            ExtractError::Cancelled => Self::Cancelled,
+            ExtractError::Cache(error) => Self::Cache(error),
+        }
+    }
 }

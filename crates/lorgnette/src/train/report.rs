@@ -42,7 +42,8 @@ pub(super) fn write(
     let _ = observer.event(&Event::Finished(Stage::Evaluation));
     let held_out = held_out(run, fitted, &scored, observer);
     let _ = observer.event(&Event::Finished(Stage::LabelIssues));
-    write_report(run, fitted, &model.card, &evaluations[2], (&scored[2], &held_out))?;
+    let tested = Tested { evaluation: &evaluations[2], scored: &scored[2], held_out: &held_out };
+    write_report(run, fitted, &model.card, &tested)?;
     let _ = observer.event(&Event::Finished(Stage::Report));
     write_tensorboard(run, fitted, &evaluations[2])?;
     let _ = observer.event(&Event::Finished(Stage::TensorBoard));
@@ -159,23 +160,32 @@ fn held_out(
     held_out
 }
 
+/// Predictions for photos that the head was not trained with.
+struct Tested<'a> {
+    /// Evaluation of the test photos.
+    evaluation: &'a Evaluation,
+    /// The test photos.
+    scored: &'a [ScoredPhoto],
+    /// Photos of all splits.
+    held_out: &'a [HeldOut],
+}
+
 fn write_report(
     run: &Run<'_>,
     fitted: &Fitted,
     card: &Card,
-    test: &Evaluation,
-    (scored, held_out): (&[ScoredPhoto], &[HeldOut]),
+    tested: &Tested<'_>,
 ) -> Result<(), TrainError> {
     let title = format!("{}: {} classes on {}", card.name, card.classes.len(), card.base.name);
     let about = about(fitted, card);
     let near_duplicates = near_duplicates(run);
     let report = Report {
         epochs: &fitted.trained.epochs,
-        held_out,
+        held_out: tested.held_out,
         near_duplicates: &near_duplicates,
         features: example_features(run),
         about: &about,
-        ..Report::new(&title, test, scored)
+        ..Report::new(&title, tested.evaluation, tested.scored)
     };
     let folder = run.options.folder.path();
     report

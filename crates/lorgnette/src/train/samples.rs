@@ -112,7 +112,6 @@ fn extract_requests(
         observer.event(&Event::Extraction(extraction))
     };
     let features = extractor.extract_all(requests, cache, threads, &mut forward)?;
-    let features = features.ok_or(TrainError::Cancelled)?;
     let seconds = started.elapsed().as_secs_f64();
     send(observer, &Event::Extracted { total: requests.len(), computed, seconds })?;
     Ok(features)

@@ -7,13 +7,13 @@ use lorgnette_kernels::NumericOptions;
 use lorgnette_net::{Network, RunOptions};
 
 use super::card::{BaseCard, InputSpec};
-use super::format_error;
 use crate::dataset::Digest;
-use crate::error::Result;
+use crate::error::{Result, format_error};
 use crate::features::Extractor;
 use crate::model::{Model, ModelOptions};
 use crate::model_ref::ModelRef;
 use crate::model_store::with_suffix;
+use crate::preprocess::Preprocessor;
 
 impl BaseCard {
     /// The card of a network that was opened with these options; `folder` is where the card will
@@ -149,6 +149,16 @@ impl BaseCard {
             folder,
             format!("it was trained on another network than {path} is now: train it again"),
         ))
+    }
+}
+
+impl InputSpec {
+    /// Returns the input and preprocessing of a model.
+    #[must_use]
+    pub fn new(model: &Model) -> Self {
+        let Preprocessor { preprocessing, height, width, channels, mean, scale } =
+            *model.preprocess();
+        Self { preprocess: preprocessing.name().into(), height, width, channels, mean, scale }
     }
 }
 

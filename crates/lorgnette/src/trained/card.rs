@@ -6,11 +6,9 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{format_error, io_error};
-use crate::error::Result;
+use crate::error::{Result, format_error, io_error};
 use crate::head::{Calibration, TrainOptions};
-use crate::model::Model;
-use crate::preprocess::{Preprocessing, Preprocessor};
+use crate::preprocess::Preprocessing;
 
 /// Format name in the file.
 pub const FORMAT: &str = "lorgnette-model";
@@ -101,14 +99,6 @@ pub struct InputSpec {
 }
 
 impl InputSpec {
-    /// A model's.
-    #[must_use]
-    pub fn new(model: &Model) -> Self {
-        let Preprocessor { preprocessing, height, width, channels, mean, scale } =
-            *model.preprocess();
-        Self { preprocess: preprocessing.name().into(), height, width, channels, mean, scale }
-    }
-
     /// The style; an error's words if there is none of that name.
     pub(super) fn preprocessing(&self) -> Result<Preprocessing, String> {
         self.preprocess

@@ -6,6 +6,7 @@ use std::path::Path;
 use lorgnette::evaluate::Event;
 use lorgnette::{Error, Observer, error_chain};
 
+use crate::hints;
 use crate::messages::{Messages, count};
 use crate::progress::Progress;
 
@@ -50,7 +51,7 @@ impl Observer<Event<'_>> for EvaluationMessages {
                 self.messages.note(&format_args!("{error}: {} left out", count(*photos, "photo")));
             }
             Event::Listed(listing) => {
-                listing.notes.iter().for_each(|note| self.messages.note(note));
+                listing.notes.iter().for_each(|note| self.messages.note(&hints::with_hint(note)));
                 listing.rejected.iter().for_each(|photo| self.messages.error(&photo.message));
             }
             Event::Compared(progress) => self.advance(*progress, "photos told apart"),

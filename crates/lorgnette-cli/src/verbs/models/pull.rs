@@ -118,18 +118,24 @@ impl Bar {
             Event::Received { .. } => {}
             Event::Waiting { why, pause } => self.wait(why, pause),
             Event::Checking => self.clear(),
+            _ => {}
         }
     }
 
     fn show(&mut self, bytes: u64, total: Option<u64>) {
         let bar = self.bar.get_or_insert_with(|| {
-            let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr_with_hz(Self::REDRAWS_A_SECOND));
+            let target = ProgressDrawTarget::stderr_with_hz(Self::REDRAWS_A_SECOND);
+            let bar = ProgressBar::with_draw_target(total, target);
             let template = match total {
-                Some(_) => "{wide_bar} {decimal_bytes} of {decimal_total_bytes}, {decimal_bytes_per_sec}, {eta} left",
+                Some(_) => {
+                    "{wide_bar} {decimal_bytes} of {decimal_total_bytes}, {decimal_bytes_per_sec}, \
+                     {eta} left"
+                }
                 None => "{spinner} {decimal_bytes}, {decimal_bytes_per_sec}",
             };
             // Bytes of an earlier download would distort the estimate of the remaining time.
-            bar.with_style(ProgressStyle::with_template(template).expect("a sound template")).with_position(bytes)
+            let style = ProgressStyle::with_template(template).expect("a sound template");
+            bar.with_style(style).with_position(bytes)
         });
         bar.set_position(bytes);
     }

@@ -13,6 +13,7 @@ use super::photos::{describe, report_rejected};
 use super::stopwatch::{self, Stopwatch};
 use super::trace::Trace;
 use crate::Outcome;
+use crate::hints;
 use crate::interrupt::Interrupt;
 use crate::messages::Messages;
 use crate::progress::Progress;
@@ -77,12 +78,12 @@ impl<'a> TrainingObserver<'a> {
                 let reported = report_rejected(self.arguments, dataset, self.messages);
                 self.note(reported);
                 for note in &dataset.notes {
-                    self.messages.note(note);
+                    self.messages.note(&hints::with_hint(note));
                 }
             }
             Event::Split { dataset, splits } => {
                 for warning in dataset.warnings(splits) {
-                    self.messages.note(&warning);
+                    self.messages.note(&hints::with_hint(&warning));
                 }
                 self.messages.note(&describe(dataset, splits));
             }

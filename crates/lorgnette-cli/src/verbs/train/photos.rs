@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 
 use anyhow::{Result, bail};
+use lorgnette::Error;
 use lorgnette::dataset::{Dataset, Listing, RejectedPhoto, RejectionReason, Split};
 use lorgnette::train::{LEFT_OUT, PreviousModel};
 
@@ -36,7 +37,11 @@ pub(super) fn read(
         if interrupt.is_pressed() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
     drop(progress);
-    let Some(dataset) = dataset else { return Ok(None) };
+    let dataset = match dataset {
+        Ok(dataset) => dataset,
+        Err(Error::Cancelled) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
     let mut dataset = match previous {
         Some(previous) => previous.join(dataset)?,
         None => dataset,

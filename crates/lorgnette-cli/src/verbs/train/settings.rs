@@ -83,8 +83,6 @@ impl SplitArguments {
     pub(super) fn options(&self, previous: Option<&PreviousModel>) -> Result<SplitOptions> {
         let previous_data = previous.map(|previous| &previous.model().card.data);
         let defaults = SplitOptions::default();
-        let pattern =
-            |text: &String| text.parse::<PathPattern>().with_context(|| format!("--group {text}"));
         let validation =
             self.validation_percentage.or(previous_data.map(|data| data.validation_percentage));
         let test = self.test_percentage.or(previous_data.map(|data| data.test_percentage));
@@ -99,13 +97,18 @@ impl SplitArguments {
                 .split_seed
                 .or(previous_data.map(|data| data.split_seed))
                 .unwrap_or(self.seed),
-            groups: self
-                .group
-                .as_ref()
-                .map(pattern)
-                .transpose()?
-                .map_or(Grouping::Nohash, Grouping::Pattern),
+            groups: self.grouping()?,
         })
+    }
+
+    fn grouping(&self) -> Result<Grouping> {
+        match &self.group {
+            None => Ok(Grouping::Nohash),
+            Some(text) => {
+                let pattern = text.parse::<PathPattern>();
+                pattern.map(Grouping::Pattern).with_context(|| format!("--group {text}"))
+            }
+        }
     }
 }
 
@@ -199,15 +202,18 @@ pub(super) struct AugmentationArguments {
     pub(super) flip: bool,
 
     /// Random crop: margin in per cent of a side
-    #[arg(long, value_name = "PERCENT", default_value_t = 0.0, value_parser = percent, alias = "random_crop")]
+    #[arg(long, value_name = "PERCENT", default_value_t = 0.0)]
+    #[arg(value_parser = percent, alias = "random_crop")]
     pub(super) random_crop: f32,
 
     /// Random scale: maximum enlargement in per cent
-    #[arg(long, value_name = "PERCENT", default_value_t = 0.0, value_parser = percent, alias = "random_scale")]
+    #[arg(long, value_name = "PERCENT", default_value_t = 0.0)]
+    #[arg(value_parser = percent, alias = "random_scale")]
     pub(super) random_scale: f32,
 
     /// Maximum change of brightness, in per cent
-    #[arg(long, value_name = "PERCENT", default_value_t = 0.0, value_parser = percent, alias = "random_brightness")]
+    #[arg(long, value_name = "PERCENT", default_value_t = 0.0)]
+    #[arg(value_parser = percent, alias = "random_brightness")]
     pub(super) random_brightness: f32,
 
     /// Maximum rotation, in degrees

@@ -1,0 +1,114 @@
+//! Notes about a dataset: what was left out, and what makes training hard.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use super::Split;
+
+/// Number of classes that a message names.
+const MAX_NAMED: usize = 10;
+
+/// A note about a dataset. Its text is a message for the user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Note {
+    /// Photos in folders within a class's folder are not used.
+    NestedPhotos {
+        /// The class.
+        class: String,
+        /// Number of photos.
+        photos: usize,
+    },
+    /// Photos in no class's folder are not used.
+    OutsideClasses {
+        /// The folder of all classes.
+        folder: PathBuf,
+        /// Number of photos.
+        photos: usize,
+    },
+    /// A class has no photos, and is left out.
+    EmptyClass {
+        /// The class.
+        class: String,
+    },
+    /// Classes have few training photos.
+    FewTrainingPhotos {
+        /// The number that is few.
+        fewer_than: usize,
+        /// The classes.
+        classes: Vec<String>,
+    },
+    /// Classes have no photos of a split.
+    MissingInSplit {
+        /// The split.
+        split: Split,
+        /// The classes.
+        classes: Vec<String>,
+    },
+    /// The largest class is many times larger than the smallest.
+    Unbalanced {
+        /// The largest class.
+        largest: String,
+        /// Its number of photos.
+        max: usize,
+        /// The smallest class.
+        smallest: String,
+        /// Its number of photos.
+        min: usize,
+    },
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NestedPhotos { class, photos } => {
+                write!(
+                    f,
+                    "class '{class}': {photos} photos in nested folders of its folder are left out"
+                )
+            }
+            Self::OutsideClasses { folder, photos } => write!(
+                f,
+                "{}: {photos} photos lie in no class's folder, and are left out",
+                folder.display()
+            ),
+            Self::EmptyClass { class } => {
+                write!(f, "class '{class}' has no photos, and is left out")
+            }
+            Self::FewTrainingPhotos { fewer_than, classes } => {
+                write!(f, "fewer than {fewer_than} photos to train with: {}", named(classes))
+            }
+            Self::MissingInSplit { split, classes } => write!(
+                f,
+                "no {} photos, so nothing is known of how well they do: {}",
+                split.name(),
+                named(classes)
+            ),
+            Self::Unbalanced { largest, max, smallest, min } => {
+                write!(f, "unbalanced classes: {max} photos of '{largest}', {min} of '{smallest}'")
+            }
+        }
+    }
+}
+
+/// Returns some names, and the number of others.
+fn named(names: &[String]) -> String {
+    let shown: Vec<String> = names.iter().take(MAX_NAMED).map(|name| format!("'{name}'")).collect();
+    let mut text = shown.join(", ");
+    if names.len() > MAX_NAMED {
+        text += &format!(" and {} more classes", names.len() - MAX_NAMED);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_classes_are_counted() {
+        let classes = (0..12).map(|number| number.to_string()).collect();
+        let note = Note::MissingInSplit { split: Split::Test, classes };
+        assert!(note.to_string().ends_with("'8', '9' and 2 more classes"), "{note}");
+    }
+}
