@@ -41,6 +41,7 @@ use crate::graph::quantized::{IntegerKernel, port_fact};
 use crate::graph::shape::{Fact, TypedGraph};
 use fused_group::FusedGroup;
 use kernel::Kernel;
+use lower::PlacedGraph;
 use per_sample::PerSample;
 use row_fusion::FusedGroups;
 use row_kernel::RowKernel;
@@ -207,7 +208,8 @@ impl Plan {
         let storage = StorageTypes::new(typed, options);
         let groups = FusedGroups::find(typed, &storage, options, pool.threads());
         let layout = layout::assign_slots(typed, &storage, &groups, options)?;
-        let lowered = lower::lower(typed, (&groups, &layout), weight_cache, options, pool)?;
+        let graph = PlacedGraph { typed, groups: &groups, layout: &layout };
+        let lowered = lower::lower(graph, weight_cache, options, pool)?;
         let port = |id: crate::graph::NodeId| Port {
             name: typed.graph.node(id).name.clone(),
             fact: port_fact(typed, id),

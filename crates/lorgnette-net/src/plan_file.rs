@@ -99,18 +99,17 @@ pub(crate) struct PlanFileModel<'a> {
     pub(crate) source: &'a ModelSource,
     /// All packed weights.
     pub(crate) weight_cache: &'a WeightCache,
+    /// How it was opened and is run.
+    pub(crate) load: &'a LoadOptions,
+    pub(crate) run: &'a RunOptions,
 }
 
 /// Writes a plan file with everything that `fetches` need.
 ///
 /// # Errors
 /// If a part of it cannot be read; if the system refuses.
-pub(crate) fn write(
-    path: &Path,
-    model: &PlanFileModel<'_>,
-    (load, run): (&LoadOptions, &RunOptions),
-    fetches: &[&str],
-) -> Result<()> {
+pub(crate) fn write(path: &Path, model: &PlanFileModel<'_>, fetches: &[&str]) -> Result<()> {
+    let PlanFileModel { load, run, .. } = *model;
     let packed = model.weight_cache.entries();
     let filters: HashSet<&str> = packed.iter().map(|(key, _)| key.filter.as_str()).collect();
     let (net, zoo_options, graph) = match model.source {

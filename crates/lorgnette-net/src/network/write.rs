@@ -112,8 +112,14 @@ impl Network {
             signature.features.as_ref(),
         ];
         let fetches: Vec<&str> = answers.into_iter().flatten().map(String::as_str).collect();
-        let model = plan_file::PlanFileModel { name, file: file.as_deref(), source, weight_cache };
-        let options = (&self.load_options, &self.run_options);
-        plan_file::write(path, &model, options, &fetches)
+        let model = plan_file::PlanFileModel {
+            name,
+            file: file.as_deref(),
+            source,
+            weight_cache,
+            load: &self.load_options,
+            run: &self.run_options,
+        };
+        plan_file::write(path, &model, &fetches)
     }
 }

@@ -68,14 +68,22 @@ impl Lowered {
     }
 }
 
+/// A graph whose values have their places.
+#[derive(Clone, Copy)]
+pub(super) struct PlacedGraph<'a> {
+    pub(super) typed: &'a TypedGraph,
+    pub(super) groups: &'a FusedGroups,
+    pub(super) layout: &'a Layout<'a>,
+}
+
 /// Chooses a kernel for every operation and packs the weights.
 pub(super) fn lower(
-    typed: &TypedGraph,
-    (groups, layout): (&FusedGroups, &Layout<'_>),
+    graph: PlacedGraph<'_>,
     weight_cache: &WeightCache,
     options: &PlanOptions,
     pool: &ThreadPool,
 ) -> Result<Lowered> {
+    let PlacedGraph { typed, groups, layout } = graph;
     let mut lowering = Lowering {
         typed,
         groups,

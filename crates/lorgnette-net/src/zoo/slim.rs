@@ -24,7 +24,7 @@ use std::collections::HashMap;
 use super::{ZooGraph, ZooOptions};
 use crate::error::{Error, Result};
 use crate::graph::op::Op;
-use crate::graph::{Graph, NodeId};
+use crate::graph::{Graph, NodeId, TensorOrLazy};
 use crate::names::nearest;
 use crate::tensor::{DType, Tensor};
 use crate::weights::Variables;
@@ -251,11 +251,8 @@ impl<'a> Slim<'a> {
     ) -> BuildResult<(NodeId, Vec<usize>)> {
         let name = join(&self.scope.variables, name);
         let operand = self.variables.operand(&name, shape)?;
-        let shape = match &operand {
-            Op::Const(tensor) => tensor.shape().to_vec(),
-            Op::Variable(lazy) => lazy.shape().to_vec(),
-            other => unreachable!("{} is no variable", other.name()),
-        };
+        let shape =
+            TensorOrLazy::from_op(&operand).map_or_else(Vec::new, |value| value.shape().to_vec());
         let id = self.graph.add(name, operand, &[]);
         self.variable_nodes.push(id);
         Ok((id, shape))

@@ -206,7 +206,7 @@ fn transposed_conv(site: &mut Site<'_, '_, '_>) -> Outcome {
     let x = site.input(2)?;
     let phases = site.step("phases", "Conv2D", vec![x, filter], attributes)?;
     let picture = interleaved(site, phases, [rows, columns], outputs)?;
-    let picture = cut(site, picture, [rows, columns])?;
+    let picture = cut(site, picture, rows, columns)?;
     with_bias(site, picture, 3, activation)
 }
 
@@ -299,7 +299,7 @@ fn interleaved(
 }
 
 /// A picture without the places at its edges that the padding leaves out.
-fn cut(site: &mut Site<'_, '_, '_>, x: String, [rows, columns]: [&Side; 2]) -> Outcome<String> {
+fn cut(site: &mut Site<'_, '_, '_>, x: String, rows: &Side, columns: &Side) -> Outcome<String> {
     let (begins, ends) = ([rows.begin, columns.begin], [rows.end, columns.end]);
     if begins == [0, 0] && ends == [0, 0] {
         return Ok(x);
