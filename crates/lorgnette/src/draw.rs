@@ -6,7 +6,7 @@
 
 use self::canvas::{Canvas, Colour};
 use self::layout::Block;
-use self::text::Weight;
+use self::text::{Font, Weight};
 use crate::picture::Picture;
 
 pub use self::blur::blur_preview;
@@ -93,14 +93,8 @@ pub fn show_input(input: &Picture, caption: Option<&str>) -> Picture {
     for (index, line) in lines.iter().enumerate() {
         let baseline =
             photo.height() as f32 + margin * 0.8 + line_height * index as f32 + CAPTION_SIZE;
-        text::draw(
-            &mut canvas,
-            line,
-            Weight::Medium,
-            CAPTION_SIZE,
-            (margin, baseline),
-            TEXT_COLOUR,
-        );
+        let font = Font { weight: Weight::Medium, em: CAPTION_SIZE };
+        text::draw(&mut canvas, line, font, (margin, baseline), TEXT_COLOUR);
     }
     canvas.into_picture().named(input.name())
 }

@@ -50,8 +50,8 @@ pub fn svg(summary: &Summary) -> String {
     }
     let height = top + LEGEND_HEIGHT;
     let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" width=\"{WIDTH}\" height=\"{height}\" \
-         font-family=\"Inter, Helvetica, Arial, sans-serif\" font-size=\"13\">\n\
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" \
+         width=\"{WIDTH}\" height=\"{height}\" font-family=\"Inter, Helvetica, Arial, sans-serif\" font-size=\"13\">\n\
          <rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n\
          <defs><marker id=\"tip\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" markerWidth=\"7\" markerHeight=\"7\" \
          orient=\"auto\"><path d=\"M0 0 8 4 0 8z\" fill=\"#667\"/></marker></defs>\n"
@@ -148,27 +148,15 @@ fn block(svg: &mut String, row: &Row<'_>, (top, height): (f64, f64)) {
     let width = (BOX_WIDTH - 2.0 * PADDING - (branches.len().max(1) - 1) as f64 * PADDING)
         / branches.len().max(1) as f64;
     for (number, branch) in branches.iter().enumerate() {
-        column(
-            svg,
-            branch,
-            left + PADDING + number as f64 * (width + PADDING),
-            top + PADDING,
-            width.min(BOX_WIDTH / 2.0),
-            width,
-        );
+        let column_width = width.min(BOX_WIDTH / 2.0);
+        let column_left = left + PADDING + number as f64 * (width + PADDING);
+        let x = column_left + (width - column_width) / 2.0;
+        column(svg, branch, x, top + PADDING, column_width);
     }
 }
 
-/// Draws a branch's layers from top to bottom, centred in its width.
-fn column(
-    svg: &mut String,
-    branch: &Branch,
-    left: f64,
-    top: f64,
-    width: f64,
-    available_width: f64,
-) {
-    let x = left + (available_width - width) / 2.0;
+/// Draws a branch's layers from top to bottom.
+fn column(svg: &mut String, branch: &Branch, x: f64, top: f64, width: f64) {
     for (number, (layer, times)) in folded(branch).into_iter().enumerate() {
         let y = top + number as f64 * (LAYER_HEIGHT + LAYER_GAP);
         let (_, _, fill, ink) =

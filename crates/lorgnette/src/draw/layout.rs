@@ -2,7 +2,7 @@
 
 use super::TEXT_COLOUR;
 use super::canvas::{Canvas, Colour};
-use super::text::{self, Weight, text_width};
+use super::text::{self, Font, Weight, text_width};
 
 /// The first bar, and the others.
 const FIRST_BAR: Colour = Colour::opaque(0xff, 0xc2, 0x4b);
@@ -104,10 +104,11 @@ impl<'a> Block<'a> {
         let (weight, colour) =
             if first { (Weight::SemiBold, TEXT_COLOUR) } else { (Weight::Medium, MUTED) };
         let name = text::shorten(name, weight, self.em, self.names);
-        text::draw(canvas, &name, weight, self.em, (x, y), colour);
+        let font = Font { weight, em: self.em };
+        text::draw(canvas, &name, font, (x, y), colour);
         let number_text = percentage(probability);
         let right = x + self.inner_width() - text_width(&number_text, weight, self.em);
-        text::draw(canvas, &number_text, weight, self.em, (right, y), colour);
+        text::draw(canvas, &number_text, font, (right, y), colour);
     }
 
     fn draw_bar(&self, canvas: &mut Canvas, corner: (f32, f32), probability: f32, colour: Colour) {

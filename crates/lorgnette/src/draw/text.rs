@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use ab_glyph::{Font, FontRef, PxScale, PxScaleFont, ScaleFont};
+use ab_glyph::{Font as _, FontRef, PxScale, PxScaleFont, ScaleFont as _};
 
 use super::canvas::{Canvas, Colour};
 
@@ -13,21 +13,31 @@ pub(crate) enum Weight {
     SemiBold,
 }
 
-/// The font with an em of `em` pixels; `ab_glyph` itself scales by the line's height.
-fn font(weight: Weight, em: f32) -> PxScaleFont<&'static FontRef<'static>> {
-    static FONTS: OnceLock<[FontRef<'static>; 2]> = OnceLock::new();
-    let [medium, semi_bold] = FONTS.get_or_init(|| {
-        [
-            bundled(include_bytes!("../../fonts/Inter-Medium.ttf")),
-            bundled(include_bytes!("../../fonts/Inter-SemiBold.ttf")),
-        ]
-    });
-    let font = match weight {
-        Weight::Medium => medium,
-        Weight::SemiBold => semi_bold,
-    };
-    let units = font.units_per_em().unwrap_or(1.0);
-    font.as_scaled(PxScale::from(em * font.height_unscaled() / units))
+/// The font at a size.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Font {
+    pub(crate) weight: Weight,
+    /// Height of the em in pixels.
+    pub(crate) em: f32,
+}
+
+impl Font {
+    /// Scales the bundled font; `ab_glyph` itself scales by the line's height.
+    fn scaled(self) -> PxScaleFont<&'static FontRef<'static>> {
+        static FONTS: OnceLock<[FontRef<'static>; 2]> = OnceLock::new();
+        let [medium, semi_bold] = FONTS.get_or_init(|| {
+            [
+                bundled(include_bytes!("../../fonts/Inter-Medium.ttf")),
+                bundled(include_bytes!("../../fonts/Inter-SemiBold.ttf")),
+            ]
+        });
+        let font = match self.weight {
+            Weight::Medium => medium,
+            Weight::SemiBold => semi_bold,
+        };
+        let units = font.units_per_em().unwrap_or(1.0);
+        font.as_scaled(PxScale::from(self.em * font.height_unscaled() / units))
+    }
 }
 
 fn bundled(bytes: &'static [u8]) -> FontRef<'static> {
@@ -36,7 +46,7 @@ fn bundled(bytes: &'static [u8]) -> FontRef<'static> {
 
 /// Width of a line in pixels.
 pub(crate) fn text_width(line: &str, weight: Weight, em: f32) -> f32 {
-    let font = font(weight, em);
+    let font = Font { weight, em }.scaled();
     line.chars().map(|letter| font.h_advance(font.glyph_id(letter))).sum()
 }
 
@@ -44,12 +54,11 @@ pub(crate) fn text_width(line: &str, weight: Weight, em: f32) -> f32 {
 pub(crate) fn draw(
     canvas: &mut Canvas,
     line: &str,
-    weight: Weight,
-    em: f32,
+    font: Font,
     (x, y): (f32, f32),
     colour: Colour,
 ) {
-    let font = font(weight, em);
+    let font = font.scaled();
     let mut pen = x;
     for letter in line.chars() {
         let glyph =
@@ -72,12 +81,11 @@ pub(crate) fn draw(
 pub(crate) fn draw_upwards(
     canvas: &mut Canvas,
     line: &str,
-    weight: Weight,
-    em: f32,
+    font: Font,
     (x, y): (f32, f32),
     colour: Colour,
 ) {
-    let font = font(weight, em);
+    let font = font.scaled();
     let mut pen = 0.0;
     for letter in line.chars() {
         let glyph =

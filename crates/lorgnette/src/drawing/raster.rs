@@ -2,7 +2,7 @@
 
 use super::{Anchor, Drawing, Shape, TextStyle};
 use crate::draw::canvas::{Canvas, Colour};
-use crate::draw::text;
+use crate::draw::text::{self, Font};
 use crate::picture::Picture;
 
 const BACKGROUND: Colour = Colour::opaque(0xff, 0xff, 0xff);
@@ -60,9 +60,10 @@ fn words(canvas: &mut Canvas, text: &str, (x, y): (f32, f32), style: TextStyle) 
         Anchor::Middle => style.length(text) / 2.0,
         Anchor::End => style.length(text),
     };
+    let font = Font { weight: style.weight(), em: style.em };
     if style.upwards {
-        text::draw_upwards(canvas, text, style.weight(), style.em, (x, y + offset), style.colour);
+        text::draw_upwards(canvas, text, font, (x, y + offset), style.colour);
     } else {
-        text::draw(canvas, text, style.weight(), style.em, (x - offset, y), style.colour);
+        text::draw(canvas, text, font, (x - offset, y), style.colour);
     }
 }

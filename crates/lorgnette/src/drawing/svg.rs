@@ -15,8 +15,8 @@ const QUALITY: u8 = 93;
 pub(super) fn svg(drawing: &Drawing) -> String {
     let Drawing { width, height, .. } = drawing;
     let mut svg = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" width=\"{width}\" \
-         height=\"{height}\" font-family=\"Inter, Helvetica, Arial, sans-serif\">\n\
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" \
+         width=\"{width}\" height=\"{height}\" font-family=\"Inter, Helvetica, Arial, sans-serif\">\n\
          <rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n"
     );
     for shape in &drawing.shapes {
@@ -46,8 +46,8 @@ fn draw(svg: &mut String, shape: &Shape) -> std::fmt::Result {
                 (points.join(" "), colour.hex(), opacity("stroke", *colour));
             writeln!(
                 svg,
-                "<polyline points=\"{points}\" fill=\"none\" stroke=\"{colour}\"{opacity} stroke-width=\"{width}\" \
-                 stroke-linecap=\"round\" stroke-linejoin=\"round\"/>"
+                "<polyline points=\"{points}\" fill=\"none\" stroke=\"{colour}\"{opacity} \
+                 stroke-width=\"{width}\" stroke-linecap=\"round\" stroke-linejoin=\"round\"/>"
             )
         }
         Shape::Disc { centre: (x, y), radius, colour, tip } => {
@@ -61,8 +61,8 @@ fn draw(svg: &mut String, shape: &Shape) -> std::fmt::Result {
             let (data, rendering) = embedded(picture, *times);
             writeln!(
                 svg,
-                "<image x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" preserveAspectRatio=\"none\" \
-                 style=\"image-rendering:{rendering}\" href=\"{data}\"/>"
+                "<image x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" \
+                 preserveAspectRatio=\"none\" style=\"image-rendering:{rendering}\" href=\"{data}\"/>"
             )
         }
     }

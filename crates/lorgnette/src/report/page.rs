@@ -4,7 +4,7 @@
 use super::PictureLoader;
 use super::palette::{BLUE, EMPTY, INK, VERMILION, WHITE};
 use crate::draw::canvas::Canvas;
-use crate::draw::text::{self, Weight, shorten};
+use crate::draw::text::{self, Font, Weight, shorten};
 use crate::metrics::{Evaluation, ScoredPhoto};
 use crate::picture::Picture;
 
@@ -73,7 +73,7 @@ fn lines(
         (answer, Weight::SemiBold, colour, 2.85),
     ] {
         let line = shorten(&line, weight, EM, room);
-        text::draw(canvas, &line, weight, EM, (left, top + down * EM), colour);
+        text::draw(canvas, &line, Font { weight, em: EM }, (left, top + down * EM), colour);
     }
 }
 
