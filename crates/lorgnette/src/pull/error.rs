@@ -33,6 +33,6 @@ fn manual_instructions(name: &str, failures: &[String], url: &str, path: &Path) 
     let path = path.display();
     format!(
         "{name} could not be pulled:\n  {failures}\n\
-         fetch {url} by other means, then put the file at {path}"
+         fetch {url} by other means, and put the file at {path}"
     )
 }
