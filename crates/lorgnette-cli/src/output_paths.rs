@@ -190,13 +190,16 @@ impl fmt::Display for Extensions {
 }
 
 /// True if `out` is a folder: it exists, or its name ends with a separator, or it has no extension.
+/// The end of `x0.5` is none: extensions begin with a letter.
 fn is_folder(out: &Path) -> bool {
+    let extension = out.extension().map_or(&[][..], OsStr::as_encoded_bytes);
+    let has_extension = extension.first().is_some_and(u8::is_ascii_alphabetic);
     let ends_as_folder = out
         .as_os_str()
         .as_encoded_bytes()
         .last()
         .is_some_and(|&last| std::path::is_separator(last.into()));
-    ends_as_folder || out.is_dir() || (out.extension().is_none() && !out.exists())
+    ends_as_folder || out.is_dir() || (!has_extension && !out.exists())
 }
 
 /// The canonical path, as far as it exists.

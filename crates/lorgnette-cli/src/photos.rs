@@ -1,5 +1,7 @@
 //! Finds the photos that the user names: files, folders, patterns, lists, standard input.
 
+use std::collections::HashSet;
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -92,6 +94,11 @@ impl Photo {
         Self { relative_dir: relative_dir.unwrap_or_default(), ..Self::file(path) }
     }
 
+    /// The same photo in a folder of this name among the outputs.
+    fn below(self, root: &Path) -> Self {
+        Self { relative_dir: root.join(&self.relative_dir), ..self }
+    }
+
     fn standard_input() -> Self {
         Self {
             name: STANDARD_INPUT.into(),
@@ -122,11 +129,12 @@ pub(crate) fn find(arguments: &PhotoArguments) -> Result<Vec<Photo>> {
     ensure!(readers <= 1, "standard input (-) can be read only once");
     let depth = if arguments.is_recursive() { usize::MAX } else { 1 };
     let mut photos = Vec::new();
-    for path in &arguments.photos {
+    let roots = root_names(&arguments.photos);
+    for (path, root) in arguments.photos.iter().zip(roots) {
         if is_standard_input(path) {
             photos.push(Photo::standard_input());
         } else {
-            photos.extend(expand(path, depth));
+            photos.extend(expand(path, depth).into_iter().map(|photo| photo.below(&root)));
         }
     }
     if let Some(list) = &arguments.files_from {
@@ -140,6 +148,34 @@ pub(crate) fn find(arguments: &PhotoArguments) -> Result<Vec<Photo>> {
         ensure!(!photos.is_empty(), "{name}: lists no photos");
     }
     Ok(photos)
+}
+
+/// A name for each path among the outputs: empty, but if there are several folders, the folder's
+/// own, numbered where two have the same.
+fn root_names(paths: &[PathBuf]) -> Vec<PathBuf> {
+    if paths.iter().filter(|path| path.is_dir()).count() < 2 {
+        return vec![PathBuf::new(); paths.len()];
+    }
+    let mut taken = HashSet::new();
+    let mut root_name = |path: &PathBuf| {
+        if !path.is_dir() {
+            return PathBuf::new();
+        }
+        // The current folder and the root have no names of their own.
+        let resolved = path.canonicalize().unwrap_or_default();
+        let name = resolved.file_name().unwrap_or("photos".as_ref()).to_owned();
+        let numbered = |number: usize| {
+            let mut numbered = name.clone();
+            if number > 1 {
+                numbered.push(format!("-{number}"));
+            }
+            numbered
+        };
+        let mut names = (1..).map(numbered);
+        let is_free = |name: &OsString| taken.insert(name.to_ascii_lowercase());
+        names.find(is_free).expect("there is no end of numbers").into()
+    };
+    paths.iter().map(&mut root_name).collect()
 }
 
 /// The photos of an argument. If there is no such path, it may be a pattern that the shell did not
@@ -280,6 +316,15 @@ mod tests {
             ["", "", "deep"].map(PathBuf::from)
         );
         assert_eq!(relative_dirs(expand(&folder.path().join("deep/c.webp"), 1)), [PathBuf::new()]);
+    }
+
+    #[test]
+    fn several_folders_keep_their_trees_apart() {
+        let folder = folder();
+        create_dir(folder.path().join("deep/deep")).unwrap();
+        let paths = ["deep", "deep/deep", "a.PNG"].map(|name| folder.path().join(name));
+        assert_eq!(root_names(&paths), ["deep", "deep-2", ""].map(PathBuf::from));
+        assert_eq!(root_names(&paths[1..]), ["", ""].map(PathBuf::from));
     }
 
     #[test]

@@ -32,7 +32,7 @@ use crate::messages::Messages;
 pub(crate) enum Verb {
     Classify(classify::Arguments),
     Map(map::Arguments),
-    Blur(blur::Arguments),
+    Blur(Box<blur::Arguments>),
     Faces(faces::Arguments),
     Embed(embed::Arguments),
     Evaluate(evaluate::Arguments),
@@ -57,7 +57,7 @@ impl Verb {
         match self {
             Self::Classify(arguments) => classify::run(&arguments, global, *messages),
             Self::Map(arguments) => map::run(&arguments, global, *messages),
-            Self::Blur(arguments) => blur::run(&arguments, global, *messages),
+            Self::Blur(arguments) => blur::run(*arguments, global, *messages),
             Self::Faces(arguments) => faces::run(&arguments, global, *messages),
             Self::Embed(arguments) => embed::run(&arguments, global, *messages),
             Self::Evaluate(arguments) => evaluate::run(&arguments, global, *messages),

@@ -21,7 +21,7 @@ use std::path::Path;
 
 use serde::{Serialize, Serializer};
 
-use crate::blur::{Area, Mask};
+use crate::blur::{Area, FACE, Mask};
 use crate::classify::{Classification, Prediction};
 use crate::dense::{Axis, LegendEntry, Region, SegmentationMap};
 use crate::error::error_chain;
@@ -178,14 +178,20 @@ pub struct BlurAnswer {
     pub share: f32,
     /// The areas, largest first, without their margins.
     pub blurred: Vec<AreaAnswer>,
+    /// The scales at which classes were looked for; none where only faces were.
+    pub scales: Vec<f64>,
+    /// The scales at which faces were looked for; none where only classes were.
+    pub face_scales: Vec<f32>,
+    /// Sentences about what was looked at less than it should be.
+    pub warnings: Vec<String>,
 }
 
 /// A blurred area.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct AreaAnswer {
-    /// The selected class of most of its pixels: the network's output index.
-    pub index: usize,
+    /// The selected class of most of its pixels: the network's output index. `None` for a face.
+    pub index: Option<usize>,
     /// The class's WordNet synset, where the label set has them.
     pub synset: Option<String>,
     /// The class's name.
@@ -329,13 +335,19 @@ impl BlurAnswer {
             out: out.map(|path| path.display().to_string()),
             share: mask.share(),
             blurred: mask.areas().iter().map(area).collect(),
+            scales: mask.search().scales.clone(),
+            face_scales: mask.search().face_scales.clone(),
+            warnings: mask.search().warnings.clone(),
         }
     }
 }
 
 impl AreaAnswer {
     fn new(area: &Area, labels: &Labels) -> Self {
-        let (synset, name) = class_name(labels, area.class);
+        let (synset, name) = match area.class {
+            Some(class) => class_name(labels, class),
+            None => (None, FACE.to_owned()),
+        };
         Self {
             index: area.class,
             synset,

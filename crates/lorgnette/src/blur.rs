@@ -12,12 +12,17 @@ use std::str::FromStr;
 
 pub use self::area::Area;
 pub use self::blurrer::{BlurredPhoto, Blurrer};
-pub use self::mask::Mask;
+pub use self::mask::{Mask, Search};
 
 mod area;
 mod blurrer;
 mod effect;
+mod face_cover;
 mod mask;
+mod subject;
+
+/// The name of faces among the classes.
+pub const FACE: &str = "face";
 
 /// How pixels are made unrecognisable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,16 +41,17 @@ pub enum BlurMode {
 pub struct BlurOptions {
     /// How pixels are made unrecognisable.
     pub mode: BlurMode,
-    /// Minimum probability, 0 to 1, of a pixel's best class.
+    /// Minimum probability, 0 to 1, of a pixel's best class, and of a face. At 0, faces of a
+    /// probability above a fifth are taken.
     pub min_probability: f32,
     /// Width of the margin around the classes' pixels; default: one cell at the network's own
-    /// stride.
+    /// stride. Around a face: a fifth of its longer side.
     pub margin: Option<usize>,
     /// Width over which the mask fades beyond the margin; default: half the margin.
     pub feather: Option<usize>,
     /// Side of a mosaic's squares, and four times the standard deviation of a Gaussian blur.
     /// Default: one cell at the network's own stride, or a thirtieth of the photo's longer side if
-    /// that is more.
+    /// that is more, or a sixth of the longest side of a face (a half, if Gaussian).
     pub block: Option<usize>,
 }
 

@@ -69,6 +69,15 @@ pub enum Error {
         /// The network's name.
         model: String,
     },
+    /// People are to be blurred, whom no network here finds.
+    #[error(
+        "{name}: people cannot be found, only their faces: blur faces, and look at the result, \
+         because clothes, hair and heads from behind stay"
+    )]
+    NoPeople {
+        /// The name that was given.
+        name: String,
+    },
     /// The network does not fit its intended use.
     #[error("{model}: {what}")]
     Model {

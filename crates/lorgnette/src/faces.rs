@@ -31,7 +31,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use lorgnette_kernels::ThreadPool;
-use lorgnette_net::{Network, RunOptions, Session};
+use lorgnette_net::{LoadOptions, Network, RunOptions, Session};
 use serde::Serialize;
 
 use self::decode::{Decoded, Maps};
@@ -39,7 +39,7 @@ use self::level::Level;
 use self::tiles::TileSpan;
 use crate::answer::FacesAnswer;
 use crate::error::{Error, Result};
-use crate::model::{ModelOptions, load_options, run_options};
+use crate::model::{ModelOptions, run_options};
 use crate::observer::{Observer, Progress, report};
 use crate::picture::Picture;
 
@@ -147,7 +147,13 @@ impl FaceDetector {
     /// If the network does not fit the memory limit.
     #[cfg(feature = "faces")]
     pub fn embedded(model: &ModelOptions, options: FaceOptions) -> Result<Self> {
-        let (load, run) = (load_options(&plain(model)), run_options(model));
+        Self::embedded_on(run_options(model), options)
+    }
+
+    /// The same on the threads and with the limits of `run`.
+    #[cfg(feature = "faces")]
+    pub(crate) fn embedded_on(run: RunOptions, options: FaceOptions) -> Result<Self> {
+        let load = LoadOptions::default();
         Self::new(Network::from_bytes(EMBEDDED, EMBEDDED_NAME, load, run)?, options)
     }
 
@@ -157,7 +163,7 @@ impl FaceDetector {
     /// # Errors
     /// If the file cannot be read or is no CenterFace.
     pub fn open(path: &Path, model: &ModelOptions, options: FaceOptions) -> Result<Self> {
-        let network = Network::open(path, load_options(&plain(model)), run_options(model))?;
+        let network = Network::open(path, LoadOptions::default(), run_options(model))?;
         Self::new(network, options)
     }
 
@@ -315,18 +321,6 @@ impl FaceDetector {
             size = size.map(|side| side.div_ceil(2));
         }
         count
-    }
-}
-
-/// The options without those of the model that classifies.
-fn plain(model: &ModelOptions) -> ModelOptions {
-    ModelOptions {
-        threads: model.threads,
-        level: model.level,
-        numerics: model.numerics,
-        memory_limit: model.memory_limit,
-        model_store: model.model_store.clone(),
-        ..ModelOptions::default()
     }
 }
 

@@ -200,6 +200,11 @@ impl Labels {
         found.ok_or_else(|| UnknownLabel::new(query, nearest::nearest(self, &query_text)))
     }
 
+    /// True if a label has exactly this name or synonym, in lower case.
+    pub(crate) fn has_name(&self, name: &str) -> bool {
+        self.iter().any(|label| has_name(&label, name))
+    }
+
     /// The labels with exactly this name, or else this index.
     fn named(&self, name: &str) -> Option<Vec<Label<'_>>> {
         let query_text = name.trim().to_lowercase();

@@ -593,7 +593,7 @@ pub(crate) fn run_options(options: &ModelOptions) -> RunOptions {
     }
 }
 
-pub(crate) fn load_options(options: &ModelOptions) -> LoadOptions {
+fn load_options(options: &ModelOptions) -> LoadOptions {
     LoadOptions {
         input: options.input.clone(),
         output: options.output.clone(),

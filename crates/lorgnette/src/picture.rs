@@ -34,6 +34,7 @@ mod picture_ref;
 mod raster;
 mod save;
 mod scale;
+mod single;
 mod tiff;
 
 /// The pixels of a picture: rows from the top, pixels from the left, red, green, blue.
@@ -190,9 +191,8 @@ impl Picture {
         save::save(self, path.as_ref())
     }
 
-    /// Encodes the picture as JPEG, or as PNG for every other format, with `metadata`. Undoes the
-    /// orientation that was applied, so that the EXIF orientation holds. JPEG quality is that of
-    /// [`Picture::save`].
+    /// Encodes the picture as JPEG, or as PNG for every other format, with `metadata`. JPEG quality
+    /// is that of [`Picture::save`].
     ///
     /// # Errors
     /// [`PictureError::TooLargeToSave`] for a side above the format's limit.
@@ -200,11 +200,29 @@ impl Picture {
         &self,
         format: PictureFormat,
         metadata: &Metadata,
-        auto_oriented: bool,
     ) -> Result<Vec<u8>, PictureError> {
-        let reoriented =
-            auto_oriented.then(|| orientation::undo_orientation(self, metadata.orientation()));
-        save::encode(reoriented.as_ref().unwrap_or(self), format, save::JPEG_QUALITY, metadata)
+        save::encode(self, format, save::JPEG_QUALITY, metadata)
+    }
+
+    /// Copies `file`, which this picture was decoded from, as it is but for everything that its
+    /// pixels do not depend on: metadata is written anew, other pictures are left out.
+    /// `auto_oriented` says whether the picture was turned as its EXIF orientation says. `None` for
+    /// files other than JPEG and PNG, and where the copy would not have the same pixels.
+    #[must_use]
+    pub fn copy_alone(
+        &self,
+        file: &[u8],
+        metadata: &Metadata,
+        auto_oriented: bool,
+    ) -> Option<Vec<u8>> {
+        let copy = single::copy(file, self.format?, metadata)?;
+        let options = OpenOptions {
+            ignore_orientation: !auto_oriented,
+            max_pixels: u64::MAX,
+            ..OpenOptions::default()
+        };
+        let decoded = options.decode(&copy, &self.name).ok()?;
+        (decoded.pixels == self.pixels && decoded.width == self.width).then_some(copy)
     }
 
     /// Encodes the picture as JPEG with a quality of 1 to 100.

@@ -92,10 +92,10 @@ impl Target for Photos {
     }
 }
 
-/// Checks that metadata contains no JPEG: it would show the hidden part of a blurred photo.
+/// Checks that metadata that is written anew contains no JPEG: it would show the hidden part of a
+/// blurred photo.
 fn use_notes(bytes: &[u8]) -> Result<(), String> {
-    let notes = Metadata::from_bytes(bytes).without_thumbnails();
-    let exif = notes.exif().unwrap_or_default();
+    let exif = Metadata::from_bytes(bytes).exif().unwrap_or_default();
     if exif.windows(3).any(|window| window == [0xff, 0xd8, 0xff]) {
         return Err("a thumbnail stays in the notes".into());
     }

@@ -3,13 +3,14 @@
 mod answer;
 mod destination;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use clap::Args;
 use lorgnette::blur::{BlurMode, BlurOptions, Blurrer, Mask};
-use lorgnette::picture::PictureFormat;
-use lorgnette::{BlurAnswer, Picture, draw};
+use lorgnette::faces::MIN_PROBABILITY;
+use lorgnette::picture::{PictureFormat, has_photo_extension};
+use lorgnette::{BlurAnswer, Model, Picture, draw};
 
 use self::destination::Destinations;
 use crate::Outcome;
@@ -19,18 +20,23 @@ use crate::model;
 use crate::output_paths::{self, FIGURES, OutputPaths, PICTURES};
 use crate::photos::{self, Photo};
 use crate::stream::{WorkSplit, answer_photos, write_json};
+use crate::verbs::faces::FaceArguments;
 use crate::verbs::map::{MapArguments, observe_tiles};
 
-/// Blur everything of a class in photos
+/// Blur faces, or everything of a class, in photos
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     photos: PhotoArguments,
 
-    /// Classes to blur: names, synsets or indices, or more general names (dog,
-    /// vehicle); may be given several times
-    #[arg(long, required = true, num_args = 1.., value_name = "NAME")]
+    /// Blur every face, with a margin around it
+    #[arg(long)]
+    faces: bool,
+
+    /// A class to blur: a name, synset or index, or a more general name (dog, vehicle), or face; may
+    /// be given several times, and more names may follow
+    #[arg(long, required_unless_present = "faces", value_name = "NAME")]
     class: Vec<String>,
 
     /// Where the blurred photo goes: a file (.png, .jpg), or for several photos a folder
@@ -67,11 +73,12 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "RRGGBB", value_parser = colour)]
     colour: Option<[u8; 3]>,
 
-    /// Blur only where the classes together are at least so probable
+    /// Blur only where the classes together, or faces, are at least so probable [default of faces:
+    /// 0.2]
     #[arg(long, value_name = "P", default_value_t = 0.0, value_parser = share)]
     min_probability: f32,
 
-    /// Pixels to blur beyond what was found [default: 32]
+    /// Pixels to blur beyond what was found [default: 32, or a fifth of a face]
     #[arg(long, value_name = "N")]
     margin: Option<usize>,
 
@@ -80,12 +87,19 @@ pub(crate) struct Arguments {
     feather: Option<usize>,
 
     /// Side of a mosaic's squares; a blur's deviation is a quarter of it [default: 32, or a
-    /// thirtieth of the photo]
+    /// thirtieth of the photo, or a sixth of the largest face]
     #[arg(long, value_name = "N")]
     block: Option<usize>,
 
+    /// Exit with 1 if a photo was looked at less than it should be
+    #[arg(long)]
+    strict: bool,
+
     #[command(flatten)]
     map: MapArguments,
+
+    #[command(flatten)]
+    face: FaceArguments,
 
     /// How to write the report
     #[arg(long, value_enum, default_value_t = Format::Text)]
@@ -96,18 +110,26 @@ pub(crate) struct Arguments {
 }
 
 const EXAMPLES: &str = "\
-Copies keep EXIF, XMP, IPTC, orientation and colour profile, but no thumbnails,
-for these show the photo as it was; XMP and IPTC with a picture in them are left
-away. A photo in which nothing is found is copied as it is. The output folder
-gets the photos' own folders.
+A copy holds one picture. Its orientation, colour profile, resolution and time
+are written anew; thumbnails, previews, makers' notes, XMP, IPTC, gain maps and
+films behind the photo are left out, for these may show it as it was. A photo in
+which nothing is found keeps its pixels. The output folder gets the photos' own
+folders. Look at the copies before you publish them: networks make mistakes.
 
 Examples:
+  lorgnette blur party.jpg --faces --out party-blurred.jpg
   lorgnette blur street.jpg --class 'school bus' --out street-blurred.jpg
-  lorgnette blur holidays/ --class Egyptian\\ cat tabby --out blurred/ --how fill
+  lorgnette blur holidays/ --faces --class dog cat --out blurred/ --how fill
   lorgnette blur holidays/ --class n02119789 --dry-run --preview looks/";
 
 /// Blurs the photos.
-pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) -> Result<Outcome> {
+pub(crate) fn run(
+    mut arguments: Arguments,
+    global: &Global,
+    messages: Messages,
+) -> Result<Outcome> {
+    arguments.sort_names();
+    let arguments = &arguments;
     output_paths::check(arguments.out.as_deref(), "--out", PICTURES)?;
     output_paths::check(arguments.preview.as_deref(), "--preview", FIGURES)?;
     ensure!(
@@ -115,12 +137,12 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
         "--colour is for --how fill"
     );
     let photos = photos::find(&arguments.photos)?;
+    ensure!(!photos.is_empty(), "name a photo, or a folder of photos");
     let mut output_paths = OutputPaths::new(&photos);
     let destinations = Destinations::new(arguments, &photos, &mut output_paths)?;
     let previews = output_paths.paths_for(&arguments.preview, "--preview", FIGURES)?;
     let model = model::open_for_photos(&arguments.input, global, messages)?;
-    let blurrer =
-        Blurrer::new(model, &arguments.class, arguments.map.options(), arguments.blur_options())?;
+    let blurrer = arguments.blurrer(model, global)?;
     let (numbers, photos) = if arguments.resume {
         destinations.missing(&photos, messages)
     } else {
@@ -128,20 +150,57 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
     };
     let job = Job { arguments, destinations, previews, numbers };
     let workers = job.workers(&blurrer, photos.len(), messages);
-    answer_photos(
+    let mut warned = false;
+    let outcome = answer_photos(
         &photos,
         workers,
         (arguments.format, messages),
         answer::header(arguments.format),
-        |out, _, answer| match arguments.format {
-            Format::Json => write_json(out, answer),
-            Format::Csv => answer::write_csv(out, answer),
-            Format::Text => answer::write_text(out, answer),
+        |out, _, answer| {
+            for warning in &answer.warnings {
+                messages.note(&format_args!("{}: {warning}", answer.photo));
+                warned = true;
+            }
+            match arguments.format {
+                Format::Json => write_json(out, answer),
+                Format::Csv => answer::write_csv(out, answer),
+                Format::Text => answer::write_text(out, answer),
+            }
         },
-    )
+    )?;
+    Ok(match outcome {
+        Outcome::Done if warned && arguments.strict => Outcome::SomeFailed,
+        outcome => outcome,
+    })
 }
 
 impl Arguments {
+    /// Takes the names behind `--class NAME` for classes that are neither files nor look like them.
+    fn sort_names(&mut self) {
+        if self.class.is_empty() {
+            return;
+        }
+        let photos = std::mem::take(&mut self.photos.photos);
+        let (names, photos) = photos.into_iter().partition(|path| is_name(path));
+        let names: Vec<PathBuf> = names;
+        self.class.extend(names.into_iter().filter_map(|name| name.to_str().map(str::to_owned)));
+        self.photos.photos = photos;
+    }
+
+    /// The blurrer of the classes and faces.
+    fn blurrer(&self, model: Model, global: &Global) -> Result<Blurrer> {
+        let blurrer = Blurrer::new(model, &self.class, self.map.options(), self.blur_options());
+        let blurrer = blurrer.map_err(|error| match error {
+            lorgnette::Error::NoPeople { .. } => anyhow!("{error} (--faces)"),
+            error => error.into(),
+        })?;
+        // Names may say faces, too; --faces has the options.
+        if !self.faces && !blurrer.blurs_faces() {
+            return Ok(blurrer);
+        }
+        Ok(blurrer.with_faces(&self.face.open(MIN_PROBABILITY, global)?))
+    }
+
     /// The library's options.
     fn blur_options(&self) -> BlurOptions {
         let mode = match (self.how, self.colour) {
@@ -210,10 +269,17 @@ impl Job<'_> {
             path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("png"));
         let format = if is_png { PictureFormat::Png } else { PictureFormat::Jpeg };
         let auto_oriented = self.arguments.photos.turns_upright();
-        let bytes = mask.apply_to_file(picture, file, format, auto_oriented)?;
+        let bytes = mask.apply_to_file(picture, &file, format, auto_oriented)?;
         self.destinations.write(number, &bytes)?;
         Ok(Some(path.to_owned()))
     }
+}
+
+/// True if no file has this path, and it could be a class's name.
+fn is_name(path: &Path) -> bool {
+    let Some(text) = path.to_str() else { return false };
+    let looks_like_path = text.contains(['/', '\\', '*', '?', '[']) || has_photo_extension(path);
+    text != "-" && !looks_like_path && path.symlink_metadata().is_err()
 }
 
 fn colour(text: &str) -> Result<[u8; 3], String> {

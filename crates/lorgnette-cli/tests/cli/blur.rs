@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use lorgnette::Picture;
-use lorgnette::picture::{Metadata, OpenOptions};
+use lorgnette::picture::OpenOptions;
+use serde_json::json;
 
 use crate::program::{Folder, lorgnette, photo};
 
@@ -144,7 +145,7 @@ fn folders_within_stay_apart_and_a_kind_of_animal_will_do() {
 }
 
 #[test]
-fn notes_stay_and_the_photo_as_it_was_held() {
+fn a_turned_photo_is_upright_in_its_copy() {
     let folder = Folder::new().with("turned.jpg", &on_its_side());
     let (from, to) = (folder.text("turned.jpg"), folder.text("blurred.jpg"));
     let found = lorgnette(&["map", &from, "--format", "json"]).well().json().remove(0)["legend"][0]
@@ -153,15 +154,102 @@ fn notes_stay_and_the_photo_as_it_was_held() {
     let options = ["--out", &to, "--how", "fill", "--colour", "ff0000"];
     lorgnette(&[&["blur", &from, "--class", &found][..], &options].concat()).well();
     assert_ne!(fs::read(&from).unwrap(), fs::read(&to).unwrap());
-    let notes = |path: &str| Metadata::from_bytes(&fs::read(path).unwrap());
-    assert_eq!(notes(&to).exif(), notes(&from).without_thumbnails().exif());
-    assert!(notes(&to).exif().is_some());
     let stored = OpenOptions { ignore_orientation: true, ..OpenOptions::default() };
     let size = |path: &str, options: &OpenOptions| {
         let picture = options.open(path).unwrap();
         (picture.width(), picture.height())
     };
-    assert_eq!(size(&to, &stored), size(&from, &stored), "stored as the camera was held");
+    assert_eq!(size(&to, &stored), size(&from, &OpenOptions::default()));
     assert_eq!(size(&to, &OpenOptions::default()), size(&from, &OpenOptions::default()));
-    assert_ne!(size(&to, &stored), size(&to, &OpenOptions::default()));
+}
+
+#[test]
+fn faces_are_hidden_with_a_margin_and_the_report_says_so() {
+    let folder = Folder::new();
+    let out = folder.text("astronaut.png");
+    let astronaut = photo("astronaut.jpg");
+    let options = ["--out", &out, "--how", "fill", "--format", "json"];
+    let ended = lorgnette(&[&["blur", &astronaut, "--faces"][..], &options].concat()).well();
+    let answer = &ended.json()[0];
+    assert_eq!(answer["blurred"].as_array().unwrap().len(), 1);
+    assert_eq!(answer["blurred"][0]["name"], "face");
+    assert_eq!(answer["blurred"][0]["index"], serde_json::Value::Null);
+    assert_eq!((&answer["face_scales"], &answer["scales"]), (&json!([1.0]), &json!([])));
+    let bounds: Vec<usize> = serde_json::from_value(answer["blurred"][0]["box"].clone()).unwrap();
+    let blurred = Picture::open(&out).unwrap().to_rgb8();
+    // The box, and a fifth of its height around it.
+    let margin = (bounds[3] - bounds[1]) / 5 - 1;
+    for y in bounds[1] - margin..bounds[3] + margin {
+        for x in [bounds[0] - margin / 2, bounds[0], bounds[2], bounds[2] + margin / 2] {
+            let pixel = &blurred[3 * (y * 512 + x)..][..3];
+            let is_corner = y < bounds[1] || y > bounds[3];
+            assert!(is_corner || pixel == [0x80; 3], "{x}, {y}: {pixel:?}");
+        }
+        let middle = &blurred[3 * (y * 512 + usize::midpoint(bounds[0], bounds[2]))..][..3];
+        assert_eq!(middle, [0x80; 3]);
+    }
+    let by_class = lorgnette(&[&["blur", &astronaut, "--class", "face"][..], &options].concat());
+    assert_eq!(by_class.well().json()[0]["blurred"], answer["blurred"]);
+}
+
+#[test]
+fn people_are_refused_in_one_sentence() {
+    for name in ["person", "people", "man", "woman", "child"] {
+        let folder = Folder::new();
+        let (photo, out) = (photo("astronaut.jpg"), folder.text("a.png"));
+        let ended = lorgnette(&["blur", &photo, "--class", name, "--out", &out]);
+        assert_eq!(ended.code, Some(2), "{}", ended.err);
+        assert!(ended.err.contains("--faces") && ended.err.lines().count() == 1, "{}", ended.err);
+        assert!(!folder.path("a.png").exists());
+    }
+}
+
+#[test]
+fn a_photo_behind_a_class_is_a_photo_and_more_names_are_classes() {
+    let folder = Folder::new();
+    let (cat, out) = (photo("chelsea.jpg"), folder.text("cat.png"));
+    let behind = lorgnette(&["blur", "--class", "tabby", "Egyptian cat", &cat, "--out", &out]);
+    let before = lorgnette(&[
+        "blur",
+        &cat,
+        "--class",
+        "tabby",
+        "--class",
+        "Egyptian cat",
+        "--out",
+        &folder.text("2.png"),
+    ]);
+    let (behind, before) = (behind.well().out, before.well().out);
+    assert_eq!(
+        behind.lines().skip(1).collect::<Vec<_>>(),
+        before.lines().skip(1).collect::<Vec<_>>()
+    );
+    let unknown = lorgnette(&["blur", "--class", "tabby", "tobby", &cat, "--out", &out]);
+    assert!(unknown.code == Some(2) && unknown.err.contains("tobby"), "{}", unknown.err);
+    assert_eq!(lorgnette(&["blur", "--class", "tabby", "--out", &out]).code, Some(2));
+}
+
+#[test]
+fn two_folders_keep_their_trees_apart_and_a_point_makes_no_file() {
+    let folder = Folder::new()
+        .with_photo("a/cat.jpg", "chelsea.jpg")
+        .with_photo("b/deep/cat.jpg", "chelsea.jpg");
+    let out = folder.text("x0.5");
+    let folders = [folder.text("a"), folder.text("b")];
+    lorgnette(&["blur", &folders[0], &folders[1], "--class", "tench", "--out", &out]).well();
+    assert!(folder.path("x0.5/a/cat.jpg").is_file());
+    assert!(folder.path("x0.5/b/deep/cat.jpg").is_file());
+}
+
+#[test]
+fn a_shallow_search_is_a_warning_and_with_strict_a_failure() {
+    let folder = Folder::new();
+    let scene = Path::new(env!("CARGO_MANIFEST_DIR")).join("../lorgnette/tests/faces/scene.jpg");
+    let (scene, out) = (scene.to_str().unwrap(), folder.text("scene.jpg"));
+    let shallow = ["blur", scene, "--faces", "--no-pyramid", "--out", &out];
+    let ended = lorgnette(&shallow).well();
+    assert!(ended.err.contains("own size alone"), "{}", ended.err);
+    assert_eq!(lorgnette(&[&shallow[..], &["--strict"]].concat()).code, Some(1));
+    let deep = ["blur", scene, "--faces", "--out", &out, "--strict"];
+    assert_eq!(lorgnette(&deep).well().err, "");
 }

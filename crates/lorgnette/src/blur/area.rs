@@ -7,8 +7,8 @@ use crate::dense::SegmentationMap;
 /// Connected pixels of the selected classes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Area {
-    /// The selected class of most of its pixels: the network's output index.
-    pub class: usize,
+    /// The selected class of most of its pixels: the network's output index. `None` for a face.
+    pub class: Option<usize>,
     /// Left, top, right, bottom in pixels of the photo; right and bottom are exclusive.
     pub bounds: [usize; 4],
     /// Share of the photo, 0 to 1.
@@ -122,7 +122,7 @@ impl AreaSums {
         };
         let commonest = self.classes.into_iter().max_by_key(rank)?;
         Some(Area {
-            class: commonest.0 as usize,
+            class: Some(commonest.0 as usize),
             bounds: self.bounds?,
             share: self.pixels as f32 / pixels as f32,
             mean_probability: self.probability as f32 / self.pixels as f32 / 255.0,

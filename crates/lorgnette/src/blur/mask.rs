@@ -2,14 +2,18 @@
 
 use super::area::{self, Area};
 use super::effect;
+use super::face_cover;
 use super::{BlurMode, BlurOptions};
 use crate::dense::SegmentationMap;
+use crate::faces::Face;
 use crate::picture::{Metadata, Picture, PictureError, PictureFormat};
 
 /// Output stride of TF-Slim's networks.
 const DEFAULT_STRIDE: usize = 32;
 /// Minimum number of mosaic squares along a photo's longer side.
 const BLOCKS_PER_SIDE: usize = 30;
+/// Number of mosaic squares along a face's longer side.
+const BLOCKS_PER_FACE: f32 = 6.0;
 /// Distances are in thirds of a pixel: a straight step is 3, a diagonal one 4 (Borgefors, "Distance
 /// transformations in digital images", 1986; within 8 % of Euclidean distances).
 const STRAIGHT_STEP: u16 = 3;
@@ -25,6 +29,18 @@ pub struct Mask {
     areas: Vec<Area>,
     mode: BlurMode,
     block: usize,
+    search: Search,
+}
+
+/// How a photo was searched for what a mask covers.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Search {
+    /// The scales at which classes were looked for.
+    pub scales: Vec<f64>,
+    /// The scales at which faces were looked for.
+    pub face_scales: Vec<f32>,
+    /// Sentences about what was looked at less than it should be.
+    pub warnings: Vec<String>,
 }
 
 impl Mask {
@@ -77,7 +93,71 @@ impl Mask {
         } else {
             feathered_cover(levels, width, margin, feather)
         };
-        Self { width, height, cover, areas, mode: options.mode, block }
+        let search = Search::default();
+        Self { width, height, cover, areas, mode: options.mode, block, search }
+    }
+
+    /// Covers nothing of a photo of this size.
+    #[must_use]
+    pub fn empty(width: usize, height: usize, options: &BlurOptions) -> Self {
+        Self::from_levels(width, &vec![0; width * height], Vec::new(), options)
+    }
+
+    /// Covers faces in a photo of this size, and a margin around them.
+    #[must_use]
+    pub fn for_faces(width: usize, height: usize, faces: &[Face], options: &BlurOptions) -> Self {
+        let mut mask = Self::empty(width, height, options);
+        for face in faces {
+            face_cover::add(&mut mask.cover, width, face, options);
+            let share = face.width() * face.height() / (width * height) as f32;
+            let [left, top, right, bottom] = face.bounds;
+            let edges = [left.floor(), top.floor(), right.ceil(), bottom.ceil()];
+            mask.areas.push(Area {
+                class: None,
+                bounds: edges.map(|edge| edge as usize),
+                share,
+                mean_probability: face.probability,
+                peak_probability: face.probability,
+            });
+            if options.block.is_none() {
+                let blocks = if options.mode == BlurMode::Gaussian { 2.0 } else { BLOCKS_PER_FACE };
+                let block = (face.width().max(face.height()) / blocks).ceil() as usize;
+                mask.block = mask.block.max(block);
+            }
+        }
+        mask.areas.sort_by(|a, b| b.share.total_cmp(&a.share));
+        mask
+    }
+
+    /// Covers what either mask covers.
+    ///
+    /// # Panics
+    /// If the masks are for photos of different sizes.
+    #[must_use]
+    pub fn union(mut self, other: Self) -> Self {
+        assert_eq!((self.width, self.height), (other.width, other.height), "another photo's mask");
+        for (cover, other) in self.cover.iter_mut().zip(&other.cover) {
+            *cover = (*cover).max(*other);
+        }
+        self.areas.extend(other.areas);
+        self.areas.sort_by(|a, b| b.share.total_cmp(&a.share));
+        self.block = self.block.max(other.block);
+        self.search.scales.extend(other.search.scales);
+        self.search.face_scales.extend(other.search.face_scales);
+        self.search.warnings.extend(other.search.warnings);
+        self
+    }
+
+    /// Returns the mask with a note of how the photo was searched.
+    #[must_use]
+    pub fn with_search(self, search: Search) -> Self {
+        Self { search, ..self }
+    }
+
+    /// How the photo was searched.
+    #[must_use]
+    pub fn search(&self) -> &Search {
+        &self.search
     }
 
     /// The selected areas, largest first, without their margins.
@@ -141,9 +221,10 @@ impl Mask {
         blurred.named(picture.name())
     }
 
-    /// Returns the blurred photo as a file: `file` itself, the photo's own, if nothing is selected
-    /// and the format stays; else JPEG or PNG with the metadata of `file` but without its
-    /// thumbnails. `auto_oriented` says whether the photo was turned as its EXIF orientation says.
+    /// Returns the blurred photo as a file of one picture, JPEG or PNG. `file` is the photo's own;
+    /// of its metadata only what [`Metadata`] has is written anew. If nothing is selected and the
+    /// format stays, the coded picture is copied without a loss. `auto_oriented` says whether the
+    /// photo was turned as its EXIF orientation says.
     ///
     /// # Errors
     /// As [`Picture::encode_with`].
@@ -153,15 +234,19 @@ impl Mask {
     pub fn apply_to_file(
         &self,
         picture: &Picture,
-        file: Vec<u8>,
+        file: &[u8],
         format: PictureFormat,
         auto_oriented: bool,
     ) -> Result<Vec<u8>, PictureError> {
-        if self.is_empty() && picture.format() == Some(format) {
-            return Ok(file);
+        let metadata = Metadata::from_bytes(file);
+        if self.is_empty()
+            && picture.format() == Some(format)
+            && let Some(copy) = picture.copy_alone(file, &metadata, auto_oriented)
+        {
+            return Ok(copy);
         }
-        let metadata = Metadata::from_bytes(&file).without_thumbnails();
-        self.apply(picture).encode_with(format, &metadata, auto_oriented)
+        let metadata = if auto_oriented { metadata.upright() } else { metadata };
+        self.apply(picture).encode_with(format, &metadata)
     }
 }
 

@@ -3,7 +3,7 @@
 use super::canvas::Colour;
 use super::map::with_pixels;
 use super::{MIN_TEXT_SIZE, text_size};
-use crate::blur::{Area, Mask};
+use crate::blur::{Area, FACE, Mask};
 use crate::drawing::{Drawing, TextStyle};
 use crate::labels::Labels;
 use crate::picture::Picture;
@@ -37,9 +37,12 @@ fn draw_area(drawing: &mut Drawing, area: &Area, labels: &Labels, em: f32) {
     let [left, top, right, bottom] = area.bounds.map(|edge| edge as f32);
     let corners = [(left, top), (right, top), (right, bottom), (left, bottom), (left, top)];
     drawing.line(corners.to_vec(), (em / 8.0).max(1.5), BOX);
-    let name = labels
-        .get(area.class)
-        .map_or_else(|| format!("class {}", area.class), |label| label.first_name().into());
+    let name = match area.class {
+        None => FACE.into(),
+        Some(class) => labels
+            .get(class)
+            .map_or_else(|| format!("class {class}"), |label| label.first_name().into()),
+    };
     let text = format!("{name} {:.0} %", 100.0 * area.peak_probability);
     let style = TextStyle::new(em, Colour::opaque(0xff, 0xff, 0xff));
     let (width, height) = (style.length(&text) + 0.8 * em, 1.5 * em);

@@ -1,283 +1,322 @@
-//! Metadata of photo files, and removal of the thumbnails in it.
+//! The metadata that a copy of a photo gets: what is known and shows no picture.
+//!
+//! Nothing is taken over as it is found. The few known values are read, and written anew: the
+//! orientation, the time it was taken, the resolution, the colour profile. Thumbnails, previews,
+//! makers' notes, XMP, IPTC and everything else that could show the photo as it was have no way
+//! into a copy.
 
 use std::io::Cursor;
-use std::ops::Range;
 
 use image::metadata::Orientation;
 use image::{ImageDecoder, ImageReader, Limits};
 
+use self::directory::Directory;
 use super::PictureFormat;
 use super::raster::{image_format, webp_chunk};
 
-pub(super) mod packet;
+mod directory;
 
-/// Metadata of a photo: EXIF, XMP, IPTC and the ICC profile.
+/// Metadata of a photo: orientation, time, resolution and colour profile.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Metadata {
-    exif: Option<Vec<u8>>,
+    /// The EXIF orientation, 2 to 8; `None` for upright.
+    orientation: Option<u8>,
+    /// `YYYY:MM:DD HH:MM:SS`.
+    taken: Option<[u8; 19]>,
+    resolution: Option<Resolution>,
     icc: Option<Vec<u8>>,
-    xmp: Option<Vec<u8>>,
-    iptc: Option<Vec<u8>>,
+}
+
+/// Pixels an inch or a centimetre.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Resolution {
+    /// Numerator and denominator, across and down.
+    pixels: [(u32, u32); 2],
+    /// EXIF's number: 2 an inch, 3 a centimetre.
+    unit: u8,
 }
 
 /// Maximum bytes that a decoder may allocate for metadata.
 const MAX_DECODER_BYTES: u64 = 64 << 20;
-/// The first bytes of a JPEG.
-const JPEG_START: [u8; 3] = [0xff, 0xd8, 0xff];
-const JPEG_END: [u8; 2] = [0xff, 0xd9];
-/// Tags of a thumbnail's offset and length (EXIF 3.0, table 4 and TIFF 6.0): as a JPEG, or as
-/// strips of pixels.
-const THUMBNAILS: [(u16, u16); 2] = [(0x0201, 0x0202), (0x0111, 0x0117)];
+
+/// Tags of EXIF 3.0.
+mod tag {
+    pub(super) const ORIENTATION: u16 = 0x0112;
+    pub(super) const X_RESOLUTION: u16 = 0x011a;
+    pub(super) const Y_RESOLUTION: u16 = 0x011b;
+    pub(super) const RESOLUTION_UNIT: u16 = 0x0128;
+    pub(super) const DATE_TIME: u16 = 0x0132;
+    pub(super) const EXIF_DIRECTORY: u16 = 0x8769;
+    pub(super) const ICC_PROFILE: u16 = 0x8773;
+    pub(super) const DATE_TIME_ORIGINAL: u16 = 0x9003;
+}
+
+/// Types of EXIF's values.
+mod kind {
+    pub(super) const ASCII: u16 = 2;
+    pub(super) const SHORT: u16 = 3;
+    pub(super) const LONG: u16 = 4;
+    pub(super) const RATIONAL: u16 = 5;
+}
 
 impl Metadata {
     /// Reads the metadata of a photo's file; empty if it cannot be read.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Self {
-        let format = match super::format::detect(bytes, "") {
+        match super::format::detect(bytes, "") {
             Ok(PictureFormat::WebP) => {
-                let chunk = |name: &[u8; 4]| webp_chunk(bytes, name).map(<[u8]>::to_vec);
-                return Self {
-                    exif: chunk(b"EXIF"),
-                    icc: chunk(b"ICCP"),
-                    xmp: chunk(b"XMP "),
-                    iptc: None,
-                };
+                let exif = webp_chunk(bytes, b"EXIF").map(|exif| {
+                    // Some writers put a JPEG's prefix in front.
+                    exif.strip_prefix(b"Exif\0\0").unwrap_or(exif)
+                });
+                Self::from_parts(exif, webp_chunk(bytes, b"ICCP"))
             }
-            Ok(format @ (PictureFormat::Jpeg | PictureFormat::Png)) => format,
-            // GIF and BMP have no metadata; a TIFF's is its directories themselves.
-            _ => return Self::default(),
-        };
-        let read = || {
-            let mut reader = ImageReader::with_format(Cursor::new(bytes), image_format(format));
-            let mut limits = Limits::no_limits();
-            limits.max_alloc = Some(MAX_DECODER_BYTES);
-            reader.limits(limits);
-            let mut decoder = reader.into_decoder().ok()?;
-            let exif = decoder.exif_metadata().ok().flatten();
-            let icc = decoder.icc_profile().ok().flatten();
-            let xmp = decoder.xmp_metadata().ok().flatten();
-            // PNGs have it in a form of ImageMagick's that few programs read.
-            let photoshop = if format == PictureFormat::Jpeg {
-                decoder.iptc_metadata().ok().flatten()
-            } else {
-                None
-            };
-            Some(Self { exif, icc, xmp, iptc: photoshop.as_deref().and_then(packet::extract_iptc) })
-        };
-        // A panic in damaged metadata must not lose the photo.
-        std::panic::catch_unwind(read).ok().flatten().unwrap_or_default()
+            Ok(PictureFormat::Tiff) => {
+                let icc = Directory::first(bytes)
+                    .and_then(|directory| directory.bytes(bytes, tag::ICC_PROFILE));
+                Self::from_parts(Some(bytes), icc)
+            }
+            Ok(format @ (PictureFormat::Jpeg | PictureFormat::Png)) => {
+                let read = || {
+                    let mut reader =
+                        ImageReader::with_format(Cursor::new(bytes), image_format(format));
+                    let mut limits = Limits::no_limits();
+                    limits.max_alloc = Some(MAX_DECODER_BYTES);
+                    reader.limits(limits);
+                    let mut decoder = reader.into_decoder().ok()?;
+                    let exif = decoder.exif_metadata().ok().flatten();
+                    let icc = decoder.icc_profile().ok().flatten();
+                    Some(Self::from_parts(exif.as_deref(), icc.as_deref()))
+                };
+                // A panic in damaged metadata must not lose the photo.
+                std::panic::catch_unwind(read).ok().flatten().unwrap_or_default()
+            }
+            // GIF and BMP have no metadata.
+            _ => Self::default(),
+        }
     }
 
-    /// The EXIF block, beginning with its TIFF header.
+    /// Reads the known values of an EXIF block, beginning with its TIFF header, and checks the
+    /// colour profile.
+    fn from_parts(exif: Option<&[u8]>, icc: Option<&[u8]>) -> Self {
+        let icc = icc.filter(|icc| is_rgb_profile(icc)).map(<[u8]>::to_vec);
+        let exif = exif.unwrap_or_default();
+        let Some(first) = Directory::first(exif) else { return Self { icc, ..Self::default() } };
+        let details = first
+            .number(exif, tag::EXIF_DIRECTORY)
+            .and_then(|offset| first.at(exif, offset as usize));
+        let taken = details
+            .and_then(|details| details.bytes(exif, tag::DATE_TIME_ORIGINAL))
+            .or_else(|| first.bytes(exif, tag::DATE_TIME));
+        let orientation = first.number(exif, tag::ORIENTATION);
+        Self {
+            orientation: orientation.map(|turn| turn as u8).filter(|turn| (2..=8).contains(turn)),
+            taken: taken.and_then(time),
+            resolution: Resolution::read(&first, exif),
+            icc,
+        }
+    }
+
+    /// The same for a picture that is upright.
     #[must_use]
-    pub fn exif(&self) -> Option<&[u8]> {
-        self.exif.as_deref()
+    pub fn upright(self) -> Self {
+        Self { orientation: None, ..self }
     }
 
-    /// The ICC profile.
+    /// The orientation.
+    #[must_use]
+    pub fn orientation(&self) -> Orientation {
+        let turn = self.orientation.and_then(Orientation::from_exif);
+        turn.unwrap_or(Orientation::NoTransforms)
+    }
+
+    /// The time the photo was taken, `YYYY:MM:DD HH:MM:SS`.
+    #[must_use]
+    pub fn taken(&self) -> Option<&str> {
+        self.taken.as_ref().and_then(|taken| std::str::from_utf8(taken).ok())
+    }
+
+    /// The ICC profile, if it is one for RGB, as every picture is written.
     #[must_use]
     pub fn icc(&self) -> Option<&[u8]> {
         self.icc.as_deref()
     }
 
-    /// The XMP packet: XML.
+    /// Writes an EXIF block of the known values, beginning with its TIFF header; `None` if there
+    /// are none.
     #[must_use]
-    pub fn xmp(&self) -> Option<&[u8]> {
-        self.xmp.as_deref()
-    }
-
-    /// The IPTC-IIM records, inside Photoshop's resources.
-    #[must_use]
-    pub fn iptc(&self) -> Option<&[u8]> {
-        self.iptc.as_deref()
-    }
-
-    /// The ICC profile if it is for RGB (ICC.1:2022, 7.2.6), as every picture is written.
-    pub(super) fn rgb_icc(&self) -> Option<&[u8]> {
-        self.icc().filter(|icc| icc.get(16..20) == Some(b"RGB "))
-    }
-
-    /// The orientation in the EXIF block.
-    pub(super) fn orientation(&self) -> Orientation {
-        let note = self.exif.as_deref().and_then(Orientation::from_exif_chunk);
-        note.unwrap_or(Orientation::NoTransforms)
-    }
-
-    /// Removes the small copies of the photo that cameras embed: deletes the thumbnail and
-    /// overwrites every other embedded JPEG with zeros. EXIF that cannot be parsed is dropped,
-    /// since it may contain a picture; so are XMP and IPTC that contain one.
-    #[must_use]
-    pub fn without_thumbnails(self) -> Self {
-        let exif = self.exif.and_then(|mut exif| {
-            remove_thumbnail(&mut exif)?;
-            clear_jpegs(&mut exif);
-            Some(exif)
-        });
-        let xmp = self.xmp.filter(|xmp| packet::xmp_is_plain(xmp));
-        let iptc = self.iptc.filter(|iptc| packet::iptc_is_plain(iptc));
-        Self { exif, icc: self.icc, xmp, iptc }
-    }
-}
-
-/// Offset and byte order of a TIFF directory.
-struct Directory {
-    big_endian: bool,
-    /// Offset of its entries, twelve bytes each.
-    entries: usize,
-    count: usize,
-}
-
-impl Directory {
-    /// Reads the first directory.
-    fn first(exif: &[u8]) -> Option<Self> {
-        let big_endian = match exif.get(..4)? {
-            b"II\x2a\0" => false,
-            b"MM\0\x2a" => true,
-            _ => return None,
-        };
-        let start = Self { big_endian, entries: 0, count: 0 };
-        start.at(exif, start.long(exif, 4)?)
-    }
-
-    fn at(&self, exif: &[u8], offset: usize) -> Option<Self> {
-        let count = usize::from(self.short(exif, offset)?);
-        let entries = offset.checked_add(2)?;
-        exif.get(entries..entries + 12 * count + 4)?;
-        Some(Self { entries, count, ..*self })
-    }
-
-    /// Offset of the next directory's offset.
-    fn next(&self) -> usize {
-        self.entries + 12 * self.count
-    }
-
-    /// The integers of a tag, if they are few.
-    fn numbers(&self, exif: &[u8], tag: u16) -> Option<Vec<usize>> {
-        let entry = (0..self.count)
-            .map(|i| self.entries + 12 * i)
-            .find(|&at| self.short(exif, at) == Some(tag))?;
-        let (size, count) =
-            (if self.short(exif, entry + 2)? == 3 { 2 } else { 4 }, self.long(exif, entry + 4)?);
-        let offset = if size * count.min(5) <= 4 { entry + 8 } else { self.long(exif, entry + 8)? };
-        let number = |i: usize| {
-            let at = offset.checked_add(size * i)?;
-            if size == 2 { self.short(exif, at).map(usize::from) } else { self.long(exif, at) }
-        };
-        (0..count.min(exif.len() / size)).map(number).collect()
-    }
-
-    fn short(&self, exif: &[u8], at: usize) -> Option<u16> {
-        let bytes = *exif.get(at..)?.first_chunk()?;
-        Some(if self.big_endian { u16::from_be_bytes(bytes) } else { u16::from_le_bytes(bytes) })
-    }
-
-    fn long(&self, exif: &[u8], at: usize) -> Option<usize> {
-        let bytes = *exif.get(at..)?.first_chunk()?;
-        Some(if self.big_endian { u32::from_be_bytes(bytes) } else { u32::from_le_bytes(bytes) }
-            as usize)
-    }
-}
-
-/// Cuts off the directories after the first and clears the data they point to. `None` if they
-/// cannot be parsed.
-fn remove_thumbnail(exif: &mut [u8]) -> Option<()> {
-    let first = Directory::first(exif)?;
-    let mut next_offset = first.next();
-    let mut ranges_to_clear: Vec<Range<usize>> = Vec::new();
-    // At most as many as fit, so that a cyclic chain ends.
-    for _ in 0..exif.len() / 6 {
-        let offset = first.long(exif, next_offset)?;
-        if offset == 0 {
-            break;
+    pub fn exif(&self) -> Option<Vec<u8>> {
+        let mut entries = Vec::new();
+        if let Some(turn) = self.orientation {
+            entries.push(Entry::short(tag::ORIENTATION, turn.into()));
         }
-        let directory = first.at(exif, offset)?;
-        for (data, length) in THUMBNAILS {
-            let pieces = directory.numbers(exif, data).zip(directory.numbers(exif, length));
-            let (offsets, lengths) = pieces.unwrap_or_default();
-            ranges_to_clear.extend(
-                offsets
-                    .into_iter()
-                    .zip(lengths)
-                    .map(|(offset, length)| offset..offset.saturating_add(length)),
-            );
+        if let Some(Resolution { pixels: [x, y], unit }) = self.resolution {
+            entries.push(Entry::rational(tag::X_RESOLUTION, x));
+            entries.push(Entry::rational(tag::Y_RESOLUTION, y));
+            entries.push(Entry::short(tag::RESOLUTION_UNIT, unit.into()));
         }
-        ranges_to_clear.push(directory.entries - 2..directory.next() + 4);
-        next_offset = directory.next();
+        if let Some(taken) = self.taken {
+            entries.push(Entry {
+                tag: tag::DATE_TIME,
+                kind: kind::ASCII,
+                count: 20,
+                value: [&taken[..], &[0]].concat(),
+            });
+        }
+        (!entries.is_empty()).then(|| exif_block(&entries))
     }
-    ranges_to_clear.push(first.next()..first.next() + 4);
-    for Range { start, end } in ranges_to_clear {
-        let end = end.min(exif.len());
-        exif[start.min(end)..end].fill(0);
-    }
-    Some(())
 }
 
-/// Overwrites every embedded JPEG, such as those in makers' notes.
-fn clear_jpegs(exif: &mut [u8]) {
-    while let Some(start) = exif.windows(JPEG_START.len()).position(|window| window == JPEG_START) {
-        let end = exif[start..].windows(JPEG_END.len()).position(|window| window == JPEG_END);
-        let end = end.map_or(exif.len(), |end| start + end + JPEG_END.len());
-        exif[start..end].fill(0);
+impl Resolution {
+    fn read(directory: &Directory, exif: &[u8]) -> Option<Self> {
+        let pixels = [
+            directory.rational(exif, tag::X_RESOLUTION)?,
+            directory.rational(exif, tag::Y_RESOLUTION)?,
+        ];
+        let unit = directory.number(exif, tag::RESOLUTION_UNIT).unwrap_or(2) as u8;
+        let is_valid = |&(above, below): &(u32, u32)| above > 0 && below > 0;
+        let known = pixels.iter().all(is_valid) && matches!(unit, 2 | 3);
+        known.then_some(Self { pixels, unit })
     }
+}
+
+/// An entry of an EXIF directory, little endian.
+struct Entry {
+    tag: u16,
+    kind: u16,
+    count: u32,
+    value: Vec<u8>,
+}
+
+impl Entry {
+    fn short(tag: u16, value: u16) -> Self {
+        Self { tag, kind: kind::SHORT, count: 1, value: value.to_le_bytes().to_vec() }
+    }
+
+    fn rational(tag: u16, (above, below): (u32, u32)) -> Self {
+        let value = [above.to_le_bytes(), below.to_le_bytes()].concat();
+        Self { tag, kind: kind::RATIONAL, count: 1, value }
+    }
+}
+
+/// A block of one directory. Entries are in ascending order of their tags.
+fn exif_block(entries: &[Entry]) -> Vec<u8> {
+    const HEADER: usize = 8;
+    let mut values: Vec<u8> = Vec::new();
+    let values_start = HEADER + 2 + 12 * entries.len() + 4;
+    let mut block = b"II\x2a\0".to_vec();
+    block.extend((HEADER as u32).to_le_bytes());
+    block.extend((entries.len() as u16).to_le_bytes());
+    for Entry { tag, kind, count, value } in entries {
+        block.extend(tag.to_le_bytes());
+        block.extend(kind.to_le_bytes());
+        block.extend(count.to_le_bytes());
+        let mut field = [0; 4];
+        if let Some(start) = field.get_mut(..value.len()) {
+            start.copy_from_slice(value);
+        } else {
+            field = ((values_start + values.len()) as u32).to_le_bytes();
+            values.extend(value);
+        }
+        block.extend(field);
+    }
+    // There is no next directory.
+    block.extend([0; 4]);
+    block.extend(values);
+    block
+}
+
+/// The time of an EXIF text, if it is digits where digits belong.
+fn time(text: &[u8]) -> Option<[u8; 19]> {
+    const PATTERN: &[u8; 19] = b"dddd:dd:dd dd:dd:dd";
+    let time: [u8; 19] = *text.first_chunk()?;
+    let fits = |(&letter, &sign): (&u8, &u8)| match sign {
+        b'd' => letter.is_ascii_digit(),
+        sign => letter == sign,
+    };
+    time.iter().zip(PATTERN).all(fits).then_some(time)
+}
+
+/// True if these are the bytes of an ICC profile for RGB, and nothing behind it (ICC.1:2022, 7.2).
+fn is_rgb_profile(icc: &[u8]) -> bool {
+    let length = icc.first_chunk().map(|length| u32::from_be_bytes(*length) as usize);
+    length == Some(icc.len())
+        && icc.get(16..20) == Some(b"RGB ")
+        && icc.get(36..40) == Some(b"acsp")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// EXIF with an orientation, a maker's note that contains a JPEG, and a thumbnail.
-    fn exif(thumbnail: &[u8], big_endian: bool) -> Vec<u8> {
+    /// EXIF with known values, a maker's note and a thumbnail.
+    fn exif(big_endian: bool) -> Vec<u8> {
         let short = |value: u16| if big_endian { value.to_be_bytes() } else { value.to_le_bytes() };
         let long = |value: u32| if big_endian { value.to_be_bytes() } else { value.to_le_bytes() };
-        let entry = |tag: u16, field_type: u16, count: u32, value: [u8; 4]| {
-            [&short(tag)[..], &short(field_type), &long(count), &value].concat()
+        let entry = |tag: u16, kind: u16, count: u32, value: [u8; 4]| {
+            [&short(tag)[..], &short(kind), &long(count), &value].concat()
         };
-        let orientation = if big_endian { [0, 6, 0, 0] } else { [6, 0, 0, 0] };
-        let note = [&b"note"[..], &[0xff, 0xd8, 0xff, 1, 2, 0xff, 0xd9], b"end"].concat();
-        let (second, data) = (8 + 2 + 24 + 4, 8 + 2 + 24 + 4 + 2 + 24 + 4);
+        let short_value = |value: u16| {
+            let [a, b] = short(value);
+            [a, b, 0, 0]
+        };
+        let data = 8 + 2 + 12 * 7 + 4;
+        let note = b"a maker's note, \xff\xd8\xff and so on";
         [
             if big_endian { &b"MM\0\x2a"[..] } else { &b"II\x2a\0"[..] },
             &long(8),
-            &short(2),
-            &entry(0x0112, 3, 1, orientation),
-            &entry(0x927c, 7, note.len() as u32, long((data + thumbnail.len()) as u32)),
-            &long(second as u32),
-            &short(2),
-            &entry(0x0201, 4, 1, long(data as u32)),
-            &entry(0x0202, 4, 1, long(thumbnail.len() as u32)),
+            &short(7),
+            &entry(tag::ORIENTATION, kind::SHORT, 1, short_value(6)),
+            &entry(tag::X_RESOLUTION, kind::RATIONAL, 1, long(data + 20)),
+            &entry(tag::Y_RESOLUTION, kind::RATIONAL, 1, long(data + 20)),
+            &entry(tag::RESOLUTION_UNIT, kind::SHORT, 1, short_value(2)),
+            &entry(tag::DATE_TIME, kind::ASCII, 20, long(data)),
+            &entry(0x0201, kind::LONG, 1, long(data + 28)),
+            &entry(0x927c, 7, note.len() as u32, long(data + 28)),
             &long(0),
-            thumbnail,
-            &note,
+            b"2024:05:06 07:08:09\0",
+            &long(300),
+            &long(1),
+            note,
         ]
         .concat()
     }
 
     #[test]
-    fn small_pictures_go_and_the_rest_stays() {
+    fn known_values_are_written_anew_and_nothing_else() {
         for big_endian in [false, true] {
-            let exif = exif(b"a thumbnail that is no JPEG", big_endian);
-            let stripped =
-                Metadata { exif: Some(exif.clone()), ..Metadata::default() }.without_thumbnails();
-            assert_eq!(stripped.orientation(), Orientation::Rotate90);
-            let stripped = stripped.exif.unwrap();
-            let has = |what: &[u8]| stripped.windows(what.len()).any(|window| window == what);
-            assert!(!has(b"thumbnail") && !has(&JPEG_START) && has(b"note") && has(b"end"));
-            assert_eq!(stripped.len(), exif.len());
-            assert_eq!(
-                Directory::first(&stripped).unwrap().long(&stripped, 34),
-                Some(0),
-                "the chain ends with the first"
-            );
+            let metadata = Metadata::from_parts(Some(&exif(big_endian)), None);
+            assert_eq!(metadata.orientation(), Orientation::Rotate90);
+            assert_eq!(metadata.taken(), Some("2024:05:06 07:08:09"));
+            let written = metadata.exif().unwrap();
+            assert_eq!(Metadata::from_parts(Some(&written), None), metadata);
+            assert_eq!(written.len(), 8 + 2 + 5 * 12 + 4 + 8 + 8 + 20);
+            assert_eq!(metadata.upright().orientation(), Orientation::NoTransforms);
         }
     }
 
     #[test]
-    fn what_cannot_be_followed_is_left_away() {
-        let complete = exif(b"thumbnail", false);
-        for exif in [&b""[..], b"II", b"nothing at all", &complete[..20], &complete[..40]] {
-            let stripped =
-                Metadata { exif: Some(exif.to_vec()), ..Metadata::default() }.without_thumbnails();
-            assert_eq!(stripped.exif, None, "{exif:?}");
+    fn damaged_blocks_and_odd_values_are_left_out() {
+        let complete = exif(false);
+        for end in 0..complete.len() {
+            let _ = Metadata::from_parts(Some(&complete[..end]), None);
         }
+        assert_eq!(Metadata::from_parts(Some(b"II\x2a\0"), None), Metadata::default());
+        assert_eq!(Metadata::from_parts(None, None).exif(), None);
+        assert_eq!(time(b"2024:05:06 07:08"), None);
+        assert_eq!(time(b"   :  :     :  :  \0"), None);
+    }
+
+    #[test]
+    fn a_profile_is_one_for_rgb_and_whole() {
+        let mut icc = vec![0; 128];
+        icc[..4].copy_from_slice(&128_u32.to_be_bytes());
+        icc[16..20].copy_from_slice(b"RGB ");
+        icc[36..40].copy_from_slice(b"acsp");
+        let read = |icc: &[u8]| Metadata::from_parts(None, Some(icc)).icc().is_some();
+        assert!(read(&icc));
+        assert!(!read(&[&icc[..], b"and a picture"].concat()));
+        icc[16..20].copy_from_slice(b"CMYK");
+        assert!(!read(&icc) && !read(b"short"));
     }
 }

@@ -2,8 +2,8 @@
 
 use image::metadata::Orientation;
 
+use super::Pixels;
 use super::open::Decoded;
-use super::{Picture, Pixels};
 
 /// Applies the orientation that came with the pixels.
 pub(super) fn reorient(decoded: Decoded) -> Decoded {
@@ -27,27 +27,6 @@ pub(super) fn reorient(decoded: Decoded) -> Decoded {
         pixels,
         orientation: Orientation::NoTransforms,
     }
-}
-
-/// Returns an upright picture in its stored orientation.
-pub(super) fn undo_orientation(picture: &Picture, orientation: Orientation) -> Picture {
-    let inverse = match orientation {
-        Orientation::Rotate90 => Orientation::Rotate270,
-        Orientation::Rotate270 => Orientation::Rotate90,
-        // The others are their own inverses.
-        other => other,
-    };
-    let Picture { name, width, height, source_size, source_channels, format, pixels } =
-        picture.clone();
-    let Decoded { width, height, source_size, pixels, .. } = reorient(Decoded {
-        width,
-        height,
-        source_size,
-        source_channels,
-        pixels,
-        orientation: inverse,
-    });
-    Picture { name, width, height, source_size, source_channels, format, pixels }
 }
 
 /// True if width and height are exchanged.

@@ -8,7 +8,6 @@ use image::codecs::png::PngEncoder;
 use image::{ExtendedColorType, ImageEncoder, ImageError, ImageResult};
 use lorgnette_net::AtomicFile;
 
-use super::metadata::packet;
 use super::{Metadata, Picture, PictureError, PictureFormat};
 
 /// JPEG quality, 1 to 100: above 90 there are no visible blocks around text.
@@ -41,7 +40,6 @@ pub(super) fn encode(
     let mut bytes = Vec::new();
     let written = write(picture, (format, quality), metadata, &mut bytes);
     written.map_err(|source| PictureError::Write { name: picture.name().into(), source })?;
-    packet::insert_packets(&mut bytes, format, metadata);
     Ok(bytes)
 }
 
@@ -91,9 +89,9 @@ fn write_with(
     metadata: &Metadata,
 ) -> ImageResult<()> {
     if let Some(exif) = metadata.exif() {
-        encoder.set_exif_metadata(exif.to_vec()).map_err(ImageError::Unsupported)?;
+        encoder.set_exif_metadata(exif).map_err(ImageError::Unsupported)?;
     }
-    if let Some(icc) = metadata.rgb_icc() {
+    if let Some(icc) = metadata.icc() {
         encoder.set_icc_profile(icc.to_vec()).map_err(ImageError::Unsupported)?;
     }
     let (width, height) = (picture.width() as u32, picture.height() as u32);

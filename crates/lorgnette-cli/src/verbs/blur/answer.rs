@@ -34,9 +34,25 @@ pub(super) fn write_text(out: &mut dyn Write, answer: &BlurAnswer) -> io::Result
         0 => writeln!(out, "{photo}: nothing found{path}")?,
         _ => writeln!(out, "{photo}: {:.1} % blurred{path}", 100.0 * share)?,
     }
+    writeln!(out, "  searched at {}", searched(answer))?;
     for AreaAnswer { name, bounds: [x0, y0, x1, y1], peak_probability, .. } in blurred {
         let percent = 100.0 * peak_probability;
         writeln!(out, "  {x0},{y0} to {x1},{y1}  {name}, at most {percent:.0} %")?;
     }
     Ok(())
+}
+
+/// The scales at which the photo was searched.
+fn searched(answer: &BlurAnswer) -> String {
+    let list = |scales: &mut dyn Iterator<Item = f64>| {
+        let percent = |scale: f64| format!("{:.0}", 100.0 * scale);
+        scales.map(percent).collect::<Vec<_>>().join(", ")
+    };
+    let classes = list(&mut answer.scales.iter().copied());
+    let faces = list(&mut answer.face_scales.iter().map(|&scale| f64::from(scale)));
+    match (classes.is_empty(), faces.is_empty()) {
+        (false, false) => format!("{classes} % of its size, for faces at {faces} %"),
+        (true, false) => format!("{faces} % of its size for faces"),
+        _ => format!("{classes} % of its size"),
+    }
 }
