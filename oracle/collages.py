@@ -75,7 +75,8 @@ def make(arguments):
 
 def maps(arguments, stride):
     """What the program finds in each collage: a grid of synsets and where its cells are."""
-    words = [arguments.lorgnette, 'map', arguments.out, '--format', 'json', '--output-stride', stride]
+    words = [arguments.lorgnette, 'map', arguments.out, '--format', 'json', '--scale', '1',
+             '--output-stride', stride]
     done = subprocess.run([*map(str, words)], capture_output=True, text=True)
     if done.returncode != 0:
         sys.exit(done.stderr)

@@ -119,7 +119,7 @@ def pixels_of(paths):
 def ours(check, photo, words):
     """Scores and labels of the program's map."""
     out = check.work / 'scores.npy'
-    check.program('map', photo, *words, '--npy', out, '--format', 'json')
+    check.program('map', photo, *words, '--scale', '1', '--npy', out, '--format', 'json')
     return np.load(out), np.load(out.with_suffix('.labels.npy'))
 
 

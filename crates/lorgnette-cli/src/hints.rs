@@ -94,6 +94,7 @@ pub(crate) fn hint_of_model(error: &ModelError) -> Option<String> {
         }
         ModelError::UnknownInputSize { .. } => ": give --size, such as --size 224".into(),
         ModelError::UnsuitableOutput { .. } => "; name another with --output".into(),
+        ModelError::NoPeople { .. } => " (--faces)".into(),
         ModelError::ExtraInput { .. } => ": `lorgnette run` can feed it".into(),
         ModelError::UnknownFeatures { .. } => "; name a node with --end-point".into(),
         ModelError::Pull(_) => return hint_of_pull(error),

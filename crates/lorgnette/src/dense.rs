@@ -27,6 +27,7 @@ use crate::preprocess::{Preprocessor, Unresized};
 
 mod axis;
 mod coco;
+mod pyramid;
 mod region;
 mod scores;
 mod segmentation_map;
@@ -47,7 +48,8 @@ pub struct SegmentationOptions {
     /// smaller stride takes longer.
     pub output_stride: Option<usize>,
     /// Scale factors of the photo, each above 0. Probabilities at several scales are averaged on
-    /// the grid of the largest.
+    /// the grid of the largest. If there are none, a pyramid of scales is chosen by the photo's
+    /// size, and each cell has the probabilities of the scale that is surest there.
     pub scales: Vec<f64>,
     /// Maximum side of a tile, in pixels of the scaled photo; default: by the memory limit.
     pub tile: Option<usize>,
@@ -94,8 +96,8 @@ impl Segmenter {
     /// convolutional.
     pub fn new(model: Model, options: SegmentationOptions) -> Result<Self> {
         let is_valid = |scale: &f64| scale.is_finite() && *scale > 0.0;
-        if options.scales.is_empty() || !options.scales.iter().all(is_valid) {
-            return Err(model.model_error("a map needs at least one scale, and each above 0"));
+        if !options.scales.iter().all(is_valid) {
+            return Err(model.model_error("each scale of a map must be above 0"));
         }
         if !model.classifies() {
             return Err(model.no_class_scores_error());
@@ -170,20 +172,77 @@ impl Segmenter {
         picture: &Picture,
         observer: &mut dyn Observer,
     ) -> Result<SegmentationMap> {
-        let mut scale_levels = Vec::with_capacity(self.options.scales.len());
-        for &scale in &self.options.scales {
-            scale_levels.push(self.scale_level(picture, scale, observer)?);
-        }
+        let is_pyramid = self.options.scales.is_empty();
+        let mut scale_levels = Vec::new();
+        self.visit_scales(picture, observer, |_, scale_level| scale_levels.push(scale_level))?;
         let largest = (0..scale_levels.len())
             .max_by_key(|&at| scale_levels[at].scores.cells())
             .expect("there is a scale");
         let ScaleLevel { rows, columns, .. } = scale_levels[largest];
         let scores = if scale_levels.len() == 1 {
             scale_levels.remove(0).scores
+        } else if is_pyramid {
+            pyramid::surest(&scale_levels, &rows, &columns)?
         } else {
             average_scales(&scale_levels, &rows, &columns)?
         };
         Ok(SegmentationMap::new(rows, columns, scores))
+    }
+
+    /// The scales at which a photo of this size is mapped: those of the options, or a pyramid.
+    #[must_use]
+    pub fn scales(&self, width: usize, height: usize) -> Vec<f64> {
+        if !self.options.scales.is_empty() {
+            return self.options.scales.clone();
+        }
+        let max_pixels = match self.tile_budget.has_global_context {
+            // It cannot be split into tiles.
+            true => MAX_TILE_BYTES as f64 / self.tile_budget.bytes_per_pixel,
+            false => f64::INFINITY,
+        };
+        let (window, padding) = (window(&self.model), self.options.padding);
+        pyramid::scales(width, height, pyramid::Limits { window, padding, max_pixels })
+    }
+
+    /// Calls `visit` with the map of each scale alone.
+    ///
+    /// # Errors
+    /// As [`Segmenter::segment_observed`].
+    pub(crate) fn segment_each_scale(
+        &self,
+        picture: &Picture,
+        observer: &mut dyn Observer,
+        mut visit: impl FnMut(f64, &SegmentationMap),
+    ) -> Result<()> {
+        self.visit_scales(picture, observer, |scale, ScaleLevel { rows, columns, scores }| {
+            visit(scale, &SegmentationMap::new(rows, columns, scores));
+        })
+    }
+
+    /// Maps the photo at each scale. Of several scales, progress is in hundredths of all pixels.
+    fn visit_scales(
+        &self,
+        picture: &Picture,
+        observer: &mut dyn Observer,
+        mut visit: impl FnMut(f64, ScaleLevel),
+    ) -> Result<()> {
+        let scales = self.scales(picture.width(), picture.height());
+        if let [scale] = scales[..] {
+            visit(scale, self.scale_level(picture, scale, observer)?);
+            return Ok(());
+        }
+        let all: f64 = scales.iter().map(|scale| scale * scale).sum();
+        let mut before = 0.0;
+        for scale in scales {
+            let share = scale * scale / all;
+            let mut in_hundredths = |tiles: &Progress| {
+                let done = before + share * tiles.done as f64 / tiles.total.max(1) as f64;
+                observer.event(&Progress { done: (100.0 * done) as usize, total: 100 })
+            };
+            visit(scale, self.scale_level(picture, scale, &mut in_hundredths)?);
+            before += share;
+        }
+        Ok(())
     }
 
     fn scale_level(

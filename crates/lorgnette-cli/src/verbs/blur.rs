@@ -5,7 +5,7 @@ mod destination;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result, anyhow, ensure};
+use anyhow::{Context as _, Result, ensure};
 use clap::Args;
 use lorgnette::blur::{BlurMode, BlurOptions, Blurrer, Mask};
 use lorgnette::faces::MIN_PROBABILITY;
@@ -189,11 +189,8 @@ impl Arguments {
 
     /// The blurrer of the classes and faces.
     fn blurrer(&self, model: Model, global: &Global) -> Result<Blurrer> {
-        let blurrer = Blurrer::new(model, &self.class, self.map.options(), self.blur_options());
-        let blurrer = blurrer.map_err(|error| match error {
-            lorgnette::Error::NoPeople { .. } => anyhow!("{error} (--faces)"),
-            error => error.into(),
-        })?;
+        let blurrer =
+            Blurrer::new(model, &self.class, self.map.options(), self.blur_options())?;
         // Names may say faces, too; --faces has the options.
         if !self.faces && !blurrer.blurs_faces() {
             return Ok(blurrer);

@@ -91,8 +91,9 @@ pub(crate) struct MapArguments {
     #[arg(long, value_name = "32|16|8", value_parser = stride)]
     output_stride: Option<usize>,
 
-    /// Scale the photo by this factor first; several, separated by commas, are averaged
-    #[arg(long, value_name = "S", value_delimiter = ',', default_value = "1", value_parser = scale)]
+    /// Scale the photo by this factor first; several, separated by commas, are averaged. 1 is
+    /// TensorFlow's map of the photo as it is [default: a pyramid of scales, the surest counts]
+    #[arg(long, value_name = "S", value_delimiter = ',', value_parser = scale)]
     scale: Vec<f64>,
 
     /// The longest side, in pixels, of a tile [default: as memory allows]

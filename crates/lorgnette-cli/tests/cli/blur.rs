@@ -148,10 +148,12 @@ fn folders_within_stay_apart_and_a_kind_of_animal_will_do() {
 fn a_turned_photo_is_upright_in_its_copy() {
     let folder = Folder::new().with("turned.jpg", &on_its_side());
     let (from, to) = (folder.text("turned.jpg"), folder.text("blurred.jpg"));
-    let found = lorgnette(&["map", &from, "--format", "json"]).well().json().remove(0)["legend"][0]
-        ["index"]
+    let found = lorgnette(&["map", &from, "--scale", "1", "--format", "json"])
+        .well()
+        .json()
+        .remove(0)["legend"][0]["index"]
         .to_string();
-    let options = ["--out", &to, "--how", "fill", "--colour", "ff0000"];
+    let options = ["--out", &to, "--how", "fill", "--colour", "ff0000", "--scale", "1"];
     lorgnette(&[&["blur", &from, "--class", &found][..], &options].concat()).well();
     assert_ne!(fs::read(&from).unwrap(), fs::read(&to).unwrap());
     let stored = OpenOptions { ignore_orientation: true, ..OpenOptions::default() };

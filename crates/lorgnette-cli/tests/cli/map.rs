@@ -16,7 +16,7 @@ fn number(value: &Value) -> f64 {
 #[test]
 fn json_has_the_fields_of_the_contract() {
     let cat = photo("chelsea.jpg");
-    let ended = lorgnette(&["map", &cat, "--format", "json"]).well();
+    let ended = lorgnette(&["map", &cat, "--scale", "1", "--format", "json"]).well();
     let start = format!(
         "{{\"photo\":{},\"width\":451,\"height\":300,\"model\":\"mobilenet_v1_1.0_224\",\"rows\":10,\"columns\":15,\
          \"stride\":32,",
@@ -45,7 +45,8 @@ fn json_has_the_fields_of_the_contract() {
 
 #[test]
 fn text_says_what_is_where() {
-    let ended = lorgnette(&["map", &photo("chelsea.jpg"), &photo("coffee.jpg")]).well();
+    let ended =
+        lorgnette(&["map", "--scale", "1", &photo("chelsea.jpg"), &photo("coffee.jpg")]).well();
     assert!(
         ended.out.contains("chelsea.jpg: 451 x 300 pixels, 10 x 15 cells, one every 32 pixels"),
         "{}",
@@ -63,8 +64,15 @@ fn text_says_what_is_where() {
 #[test]
 fn csv_has_regions_legend_or_cells() {
     let lines = |table: &str| {
-        let ended =
-            lorgnette(&["map", &photo("chelsea.jpg"), "--format", "csv", "--table", table]).well();
+        let ended = lorgnette(&[
+            "map",
+            &photo("chelsea.jpg"),
+            "--scale=1",
+            "--format=csv",
+            "--table",
+            table,
+        ])
+        .well();
         ended.out.lines().map(str::to_owned).collect::<Vec<_>>()
     };
     let regions = lines("regions");
@@ -98,8 +106,11 @@ fn valid_maps_stay_inside_and_finer_ones_have_more_cells() {
             answer["stride"].clone(),
         )
     };
-    assert_eq!(size(&["--padding", "valid"]), (4, 9, 32.into()));
-    assert_eq!(size(&["--output-stride", "16"]), (19, 29, 16.into()));
+    assert_eq!(size(&["--padding", "valid", "--scale", "1"]), (4, 9, 32.into()));
+    assert_eq!(size(&["--output-stride", "16", "--scale", "1"]), (19, 29, 16.into()));
+    // The pyramid ends at 1.6.
+    let (rows, columns, _) = size(&[]);
+    assert_eq!((rows, columns), (15, 23));
     // The grid of the largest scale; its cells are half as far apart in the photo.
     assert_eq!(size(&["--scale", "1,2"]), (19, 29, 16.into()));
 }
@@ -129,7 +140,7 @@ fn figures_and_arrays_are_written() {
         "--coco",
         &coco,
     ];
-    lorgnette(&[&["map", &cat][..], &drawn].concat()).well();
+    lorgnette(&[&["map", &cat, "--scale", "1"][..], &drawn].concat()).well();
     let svg = fs::read_to_string(&map).unwrap();
     assert!(
         svg.contains("Egyptian cat")

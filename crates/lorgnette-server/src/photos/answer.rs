@@ -7,7 +7,7 @@ use lorgnette::blur::{BlurMode, BlurOptions, Blurrer};
 use lorgnette::dense::{RegionOptions, SegmentationOptions};
 use lorgnette::draw::{self, Overlay, Placement};
 use lorgnette::net::{Tensor, npy};
-use lorgnette::picture::{Metadata, PictureFormat};
+use lorgnette::picture::PictureFormat;
 use lorgnette::{Classifier, Embedder, MapPadding, Model, Picture, Segmenter};
 use serde::Serialize;
 
@@ -186,9 +186,8 @@ impl Task {
                     Format::Png => PictureFormat::Png,
                     Format::Jpeg => PictureFormat::Jpeg,
                 };
-                // As `lorgnette blur`: the photo keeps its metadata, but no thumbnails.
-                let metadata = Metadata::from_bytes(file).without_thumbnails();
-                let body = mask.apply(picture).encode_with(format, &metadata, true)?;
+                // As `lorgnette blur`: the copy holds one picture.
+                let body = mask.apply_to_file(picture, file, format, true)?;
                 Ok(Answer { content_type: picture_type(self.format), body })
             }
         }

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use crate::dense::SegmentationMap;
-
 /// Connected pixels of the selected classes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Area {
@@ -39,17 +37,23 @@ struct AreaSums {
 }
 
 /// Finds the connected areas of pixels with levels above 0, largest first. Levels are probabilities
-/// in 255ths.
-pub(super) fn find(map: &SegmentationMap, levels: &[u8], is_selected: &[bool]) -> Vec<Area> {
-    let mut runs = runs(map.width(), levels);
+/// in 255ths, in rows of `width` pixels. `visit_rows` calls its argument with each row's number and
+/// classes.
+pub(super) fn find(
+    width: usize,
+    levels: &[u8],
+    is_selected: &[bool],
+    visit_rows: impl FnOnce(&mut dyn FnMut(usize, &[u32])),
+) -> Vec<Area> {
+    let mut runs = runs(width, levels);
     union_runs(&mut runs);
     let mut sums: BTreeMap<usize, AreaSums> = BTreeMap::new();
     let roots: Vec<usize> = (0..runs.len()).map(|at| find_root(&mut runs, at)).collect();
     let mut next = 0;
-    map.label_pixels(0..map.height(), |y, labels| {
+    visit_rows(&mut |y, labels| {
         while next < runs.len() && runs[next].row == y {
             let Run { row, start, end, .. } = runs[next];
-            let probabilities = &levels[row * map.width()..][start..end];
+            let probabilities = &levels[row * width..][start..end];
             sums.entry(roots[next]).or_default().add(
                 row,
                 start,

@@ -1,5 +1,6 @@
 //! Blurring of everything of given classes.
 
+use super::mask::PyramidMask;
 use super::subject::Subjects;
 use super::{BlurOptions, Mask, Search};
 use crate::answer::BlurAnswer;
@@ -118,12 +119,13 @@ impl Blurrer {
         let mut progress = Progress { done: 0, total: 1 };
         let mut mask = Mask::empty(width, height, &self.options);
         if !self.classes.is_empty() {
-            let map = self.segmenter.segment_observed(picture, &mut |tiles: &Progress| {
+            let mut watch = |tiles: &Progress| {
                 progress = *tiles;
                 observer.event(tiles)
-            })?;
-            mask = Mask::new(&map, &self.classes, &self.options);
-            search.scales.clone_from(&self.segmenter.options().scales);
+            };
+            mask = self.class_mask(picture, &mut watch)?;
+            search.scales = self.segmenter.scales(width, height);
+            search.warnings.extend(self.scale_warning(width, height, &search.scales));
         }
         if let Some(detector) = &self.faces {
             let faces = if self.classes.is_empty() {
@@ -142,6 +144,42 @@ impl Blurrer {
             }
         }
         Ok(mask.with_search(search))
+    }
+
+    /// The mask of the classes.
+    fn class_mask(&self, picture: &Picture, observer: &mut dyn Observer) -> Result<Mask> {
+        let (classes, options) = (&self.classes, &self.options);
+        if !self.segmenter.options().scales.is_empty() {
+            let map = self.segmenter.segment_observed(picture, observer)?;
+            return Ok(Mask::new(&map, classes, options));
+        }
+        let (width, height) = (picture.width(), picture.height());
+        let mut mask = PyramidMask::new(width, height, classes, options);
+        let mut class_count = 0;
+        self.segmenter.segment_each_scale(picture, observer, |scale, map| {
+            class_count = map.classes();
+            mask.add(scale, map);
+        })?;
+        Ok(mask.into_mask(class_count, options))
+    }
+
+    /// A sentence about things that are too large or too small for these scales.
+    fn scale_warning(&self, width: usize, height: usize, scales: &[f64]) -> Option<String> {
+        let window = self.segmenter.model().preprocess().height as f64;
+        let coarsest = scales.iter().copied().fold(f64::INFINITY, f64::min);
+        let finest = scales.iter().copied().fold(0.0, f64::max);
+        if coarsest * width.max(height) as f64 > 2.0 * window {
+            let largest = 1.5 * window / coarsest;
+            return Some(format!(
+                "things larger than {largest:.0} pixels may stay: it was not looked at from farther"
+            ));
+        }
+        let smallest = 192.0 / finest;
+        (finest < 1.0).then(|| {
+            format!(
+                "things smaller than {smallest:.0} pixels may stay: it was not looked at closer"
+            )
+        })
     }
 
     /// Blurs a photo.

@@ -14,6 +14,10 @@ const DEFAULT_STRIDE: usize = 32;
 const BLOCKS_PER_SIDE: usize = 30;
 /// Number of mosaic squares along a face's longer side.
 const BLOCKS_PER_FACE: f32 = 6.0;
+/// Minimum probability of the classes together at one scale of a pyramid.
+const MIN_PYRAMID_PROBABILITY: f32 = 0.2;
+/// Pixels of the scaled photo by which what one scale selects is too large.
+const EROSION: f64 = 16.0;
 /// Distances are in thirds of a pixel: a straight step is 3, a diagonal one 4 (Borgefors, "Distance
 /// transformations in digital images", 1986; within 8 % of Euclidean distances).
 const STRAIGHT_STEP: u16 = 3;
@@ -52,7 +56,9 @@ impl Mask {
         let mut is_selected = vec![false; map.classes()];
         classes.iter().for_each(|&class| is_selected[class] = true);
         let levels = levels(map, classes, &is_selected, options.min_probability);
-        let areas = area::find(map, &levels, &is_selected);
+        let areas = area::find(map.width(), &levels, &is_selected, |visit| {
+            map.label_pixels(0..map.height(), visit);
+        });
         Self::from_levels(map.width(), &levels, areas, options)
     }
 
@@ -250,6 +256,85 @@ impl Mask {
     }
 }
 
+/// The pixels that the maps of a pyramid select.
+pub(super) struct PyramidMask<'a> {
+    width: usize,
+    classes: &'a [usize],
+    min_probability: f32,
+    /// For each pixel 0 if it is not selected, else the highest probability, 1 to 255.
+    levels: Vec<u8>,
+    /// Its best class where that was.
+    labels: Vec<u32>,
+}
+
+impl<'a> PyramidMask<'a> {
+    /// Selects nothing yet, of a photo of this size.
+    pub(super) fn new(
+        width: usize,
+        height: usize,
+        classes: &'a [usize],
+        options: &BlurOptions,
+    ) -> Self {
+        let min_probability = match options.min_probability {
+            0.0 => MIN_PYRAMID_PROBABILITY,
+            given => given,
+        };
+        let pixels = width * height;
+        Self { width, classes, min_probability, levels: vec![0; pixels], labels: vec![0; pixels] }
+    }
+
+    /// Selects the pixels where the classes together reach the minimum probability at this scale,
+    /// less those near the border of such an area: a window there still sees the thing.
+    pub(super) fn add(&mut self, scale: f64, map: &SegmentationMap) {
+        let (width, min_probability) = (self.width, self.min_probability);
+        let mut levels = vec![0; self.levels.len()];
+        map.probability_pixels(self.classes, 0..map.height(), |y, probabilities| {
+            for (levels, &probability) in levels[y * width..].iter_mut().zip(probabilities) {
+                *levels = if probability >= min_probability { level(probability) } else { 0 };
+            }
+        });
+        if levels.iter().all(|&level| level == 0) {
+            return;
+        }
+        let erosion = (EROSION / scale) as usize;
+        erode(&mut levels, width, erosion);
+        map.label_pixels(0..map.height(), |y, labels| {
+            for (x, &label) in labels.iter().enumerate() {
+                let at = y * width + x;
+                if levels[at] > self.levels[at] {
+                    self.levels[at] = levels[at];
+                    self.labels[at] = label;
+                }
+            }
+        });
+    }
+
+    /// The mask of all that was selected.
+    pub(super) fn into_mask(self, class_count: usize, options: &BlurOptions) -> Mask {
+        let mut is_selected = vec![false; class_count];
+        self.classes.iter().for_each(|&class| is_selected[class] = true);
+        let areas = area::find(self.width, &self.levels, &is_selected, |visit| {
+            for (y, labels) in self.labels.chunks_exact(self.width).enumerate() {
+                visit(y, labels);
+            }
+        });
+        Mask::from_levels(self.width, &self.levels, areas, options)
+    }
+}
+
+/// Clears the selected pixels that are at most `radius` pixels from one that is not. The photo's
+/// edge does not count.
+fn erode(levels: &mut [u8], width: usize, radius: usize) {
+    let outside: Vec<u8> = levels.iter().map(|&level| u8::from(level == 0)).collect();
+    let reach = (radius.min(usize::from(u16::MAX / STRAIGHT_STEP) - 2)) as u16 * STRAIGHT_STEP;
+    let distances = distances(&outside, width, reach + STRAIGHT_STEP);
+    for (level, distance) in levels.iter_mut().zip(distances) {
+        if distance <= reach {
+            *level = 0;
+        }
+    }
+}
+
 /// A probability in 255ths, at least 1.
 fn level(probability: f32) -> u8 {
     (probability * 255.0).round().max(1.0) as u8
@@ -344,7 +429,7 @@ mod tests {
     #[test]
     fn boxes_are_covered_as_far_as_they_are_in_the_picture() {
         let area = |bounds, probability| Area {
-            class: 0,
+            class: Some(0),
             bounds,
             share: 0.0,
             mean_probability: probability,
@@ -381,6 +466,22 @@ mod tests {
                 "({x}, {y}): {distance}, {real}"
             );
         }
+    }
+
+    #[test]
+    fn erosion_takes_the_border_but_not_at_the_photos_edge() {
+        let (width, height) = (40, 20);
+        let mut levels = vec![0; width * height];
+        for y in 0..10 {
+            levels[y * width..][..30].fill(9);
+        }
+        erode(&mut levels, width, 4);
+        let kept = |x: usize, y: usize| levels[y * width + x] == 9;
+        assert!((0..6).all(|y| (0..26).all(|x| kept(x, y))));
+        assert!(!kept(26, 0) && !kept(0, 6) && !kept(29, 9));
+        let mut all = vec![3; 12];
+        erode(&mut all, 4, 2);
+        assert_eq!(all, [3; 12], "nothing is outside");
     }
 
     #[test]

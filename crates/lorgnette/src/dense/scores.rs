@@ -102,6 +102,26 @@ impl Scores {
         (self.logit(cell, class) - self.log_sum_exp[cell]).exp()
     }
 
+    /// The probability of a cell's best class.
+    pub(super) fn best_probability(&self, cell: usize) -> f32 {
+        (self.best(cell)[0].logit - self.log_sum_exp[cell]).exp()
+    }
+
+    /// Copies the logarithms of a cell's probabilities. Where only the best are stored, others are
+    /// negative infinity.
+    pub(super) fn copy_log_probabilities(&self, cell: usize, out: &mut [f32]) {
+        let log_sum_exp = self.log_sum_exp[cell];
+        if let Some(all) = &self.all {
+            let logits = &all[cell * self.classes..][..self.classes];
+            out.iter_mut().zip(logits).for_each(|(out, logit)| *out = logit - log_sum_exp);
+            return;
+        }
+        out.fill(f32::NEG_INFINITY);
+        for score in self.best(cell) {
+            out[score.class as usize] = score.logit - log_sum_exp;
+        }
+    }
+
     /// Adds `weight` times each class's probability to `sums`.
     pub(super) fn add_probabilities(&self, cell: usize, weight: f32, sums: &mut [f32]) {
         let log_sum_exp = self.log_sum_exp[cell];

@@ -1,0 +1,114 @@
+//! The scales at which a photo of any size is mapped, and the map of all of them.
+//!
+//! A network knows things that fill a half to the whole of its input. A pyramid shows it every
+//! thing of a photo at such a size: it begins with almost the whole photo in one input and ends
+//! with the photo enlarged, so that a thing of 120 pixels is large enough.
+
+use lorgnette_net::MapPadding;
+
+use super::axis::Axis;
+use super::scores::Scores;
+use super::{MAX_SCORE_BYTES, ScaleLevel};
+use crate::error::Result;
+
+/// The finest scale: a thing of 120 pixels becomes 192 pixels long.
+const FINEST: f64 = 1.6;
+/// Side of the photo at the coarsest scale, over the input's. At 1, the one answer for the whole
+/// photo would cover all of it.
+const COARSEST_SIDE: f64 = std::f64::consts::SQRT_2;
+/// The same at the smallest halving of the finest scale.
+const SMALLEST_SIDE: f64 = 1.6;
+/// Maximum pixels of a photo at one scale.
+const MAX_PIXELS: f64 = 40e6;
+
+/// Limits of a pyramid.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// Height and width of the network's own input.
+    pub(super) window: [usize; 2],
+    pub(super) padding: MapPadding,
+    /// Maximum pixels that can be mapped at all.
+    pub(super) max_pixels: f64,
+}
+
+/// Chooses the scales for a photo, ascending.
+pub(super) fn scales(width: usize, height: usize, limits: Limits) -> Vec<f64> {
+    let (longer, shorter) = (width.max(height) as f64, width.min(height) as f64);
+    let window = limits.window[0].max(limits.window[1]) as f64;
+    let pixels = MAX_PIXELS.min(limits.max_pixels);
+    let finest = FINEST.min((pixels / (longer * shorter)).sqrt());
+    let coarsest = (COARSEST_SIDE * window / longer).min(finest);
+    let mut scales = Vec::new();
+    let mut scale = finest;
+    while scale * longer >= SMALLEST_SIDE * window && scale > 1.05 * coarsest {
+        scales.push(scale);
+        scale /= 2.0;
+    }
+    scales.push(coarsest);
+    scales.reverse();
+    if limits.padding == MapPadding::Valid {
+        // Each window has to lie in the photo.
+        scales.retain(|scale| (scale * shorter).round() >= window);
+        if scales.is_empty() {
+            scales.push(1.0);
+        }
+    }
+    scales
+}
+
+/// The map of all scales on the grid of `rows` and `columns`: each cell has the probabilities of
+/// the scale that is surest of its best class there, as logarithms.
+pub(super) fn surest(levels: &[ScaleLevel], rows: &Axis, columns: &Axis) -> Result<Scores> {
+    let classes = levels[0].scores.classes();
+    let mut scores = Scores::new(rows.cells * columns.cells, classes, MAX_SCORE_BYTES)?;
+    let mut logits = vec![0.0; classes];
+    for cell in 0..rows.cells * columns.cells {
+        let (y, x) = (rows.centre(cell / columns.cells), columns.centre(cell % columns.cells));
+        let nearest = |level: &ScaleLevel| {
+            let (down, across) = (level.rows.interpolate_at(y), level.columns.interpolate_at(x));
+            let row = if down.weight < 0.5 { down.low } else { down.high };
+            let column = if across.weight < 0.5 { across.low } else { across.high };
+            row * level.columns.cells + column
+        };
+        let places = levels.iter().map(|level| (level, nearest(level)));
+        let best = places.max_by(|(a, at_a), (b, at_b)| {
+            a.scores.best_probability(*at_a).total_cmp(&b.scores.best_probability(*at_b))
+        });
+        let (level, at) = best.expect("a pyramid has a scale");
+        level.scores.copy_log_probabilities(at, &mut logits);
+        scores.set(cell, &logits);
+    }
+    Ok(scores)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limits(padding: MapPadding) -> Limits {
+        Limits { window: [224, 224], padding, max_pixels: f64::INFINITY }
+    }
+
+    #[test]
+    fn a_pyramid_goes_from_the_whole_photo_to_small_things() {
+        for (width, height) in [(100, 80), (500, 375), (2400, 1600), (4000, 3000), (300, 9000)] {
+            let scales = scales(width, height, limits(MapPadding::Same));
+            let longer = width.max(height) as f64;
+            assert!(scales.is_sorted() && scales[0] * longer < 320.0, "{width}: {scales:?}");
+            assert!(scales[scales.len() - 1] <= FINEST, "{scales:?}");
+            for pair in scales.windows(2) {
+                assert!(pair[1] / pair[0] <= 2.3, "{width}: {scales:?} has a gap");
+            }
+            let area = (width * height) as f64;
+            assert!(scales.iter().all(|scale| area * scale * scale <= 1.01 * MAX_PIXELS));
+        }
+        assert_eq!(scales(4000, 3000, limits(MapPadding::Same)).len(), 6);
+    }
+
+    #[test]
+    fn without_padding_every_window_is_in_the_photo() {
+        let found = scales(500, 375, limits(MapPadding::Valid));
+        assert_eq!(found, [0.6335676625322034, 0.8, 1.6]);
+        assert_eq!(scales(100, 80, limits(MapPadding::Valid)), [1.0]);
+    }
+}
