@@ -189,8 +189,7 @@ impl Arguments {
 
     /// The blurrer of the classes and faces.
     fn blurrer(&self, model: Model, global: &Global) -> Result<Blurrer> {
-        let blurrer =
-            Blurrer::new(model, &self.class, self.map.options(), self.blur_options())?;
+        let blurrer = Blurrer::new(model, &self.class, self.map.options(), self.blur_options())?;
         // Names may say faces, too; --faces has the options.
         if !self.faces && !blurrer.blurs_faces() {
             return Ok(blurrer);
