@@ -32,7 +32,7 @@ fn several_photos_give_a_folder_named_after_them() {
     ]);
     assert_eq!(ended.code, Some(0), "{}", ended.err);
     let width = |name: &str| Picture::open(folder.path(name)).unwrap().width();
-    assert_eq!((width("new/named/cat.png"), width("new/named/cat-2.png")), (451, 600));
+    assert_eq!((width("new/named/a/cat.png"), width("new/named/b/cat.png")), (451, 600));
 }
 
 #[test]

@@ -108,7 +108,8 @@ mod tests {
     #[test]
     fn without_padding_every_window_is_in_the_photo() {
         let found = scales(500, 375, limits(MapPadding::Valid));
-        assert_eq!(found, [0.6335676625322034, 0.8, 1.6]);
+        assert_eq!(found[1..], [0.8, 1.6]);
+        assert!(found[0] * 375.0 >= 224.0 && found[0] < 0.64, "{found:?}");
         assert_eq!(scales(100, 80, limits(MapPadding::Valid)), [1.0]);
     }
 }
