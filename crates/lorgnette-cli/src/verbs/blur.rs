@@ -235,7 +235,7 @@ impl Job<'_> {
                     .mask_observed(&picture, &mut observe_tiles(photos, messages))
                     .with_context(|| photo.name().to_owned())?;
                 let path = self
-                    .write(self.numbers[number], &picture, file, &mask, &blurrer)
+                    .write(self.numbers[number], &picture, &file, &mask, &blurrer)
                     .with_context(|| photo.name().to_owned())?;
                 let model = blurrer.segmenter().model();
                 Ok(BlurAnswer::new(&picture, model, &mask, path.as_deref()))
@@ -249,7 +249,7 @@ impl Job<'_> {
         &self,
         number: usize,
         picture: &Picture,
-        file: Vec<u8>,
+        file: &[u8],
         mask: &Mask,
         blurrer: &Blurrer,
     ) -> Result<Option<PathBuf>> {
@@ -265,7 +265,7 @@ impl Job<'_> {
             path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("png"));
         let format = if is_png { PictureFormat::Png } else { PictureFormat::Jpeg };
         let auto_oriented = self.arguments.photos.turns_upright();
-        let bytes = mask.apply_to_file(picture, &file, format, auto_oriented)?;
+        let bytes = mask.apply_to_file(picture, file, format, auto_oriented)?;
         self.destinations.write(number, &bytes)?;
         Ok(Some(path.to_owned()))
     }
