@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 use lorgnette::kernels::{Level, NumericOptions, Precision, WeightFormat};
 use lorgnette::net::zoo::ZooOptions;
 use lorgnette::picture::OpenOptions;
-use lorgnette::preprocess::Preprocessing;
+use lorgnette::preprocess::{ChannelOrder, Preprocessing};
 use lorgnette::{ModelOptions, ModelStore};
 
 use crate::messages::Messages;
@@ -216,9 +216,14 @@ pub(crate) struct InputArguments {
     #[arg(long, value_name = "N|HxW")]
     size: Option<Size>,
 
-    /// vgg, inception, inception_2015, lenet, cifarnet or none
+    /// vgg, inception, inception_2015, lenet, cifarnet, none (0 to 255), unit (0 to 1), symmetric
+    /// (-1 to 1), caffe or torch
     #[arg(long, value_name = "STYLE")]
     preprocess: Option<Preprocessing>,
+
+    /// Order of the colour channels: rgb, or bgr as OpenCV and Caffe have it
+    #[arg(long, value_name = "ORDER")]
+    channels: Option<ChannelOrder>,
 
     /// Mean to subtract from red, green and blue, in levels of 0 to 255; or one for all
     #[arg(long, value_name = "R,G,B", allow_hyphen_values = true)]
@@ -239,6 +244,7 @@ impl InputArguments {
         ModelOptions {
             size: self.size.map(|Size(size)| size),
             preprocess: self.preprocess,
+            channels: self.channels,
             mean: self.mean.map(|Mean(mean)| mean),
             scale: self.factor,
             labels: self.labels.clone(),

@@ -147,21 +147,20 @@ pub(crate) fn describe_labels(labels: &Labels) -> String {
 
 /// A short description of the preprocessing.
 pub(crate) fn describe_preprocessing(model: &Model) -> String {
-    let advice = match model.preprocess_source() {
-        PreprocessSource::Explicit => " (as given)",
-        PreprocessSource::Recognised => "",
-        PreprocessSource::Assumed => " (a guess: settle it with --preprocess)",
-    };
-    preprocessing_name(model) + advice
+    format!("{} ({})", preprocessing_name(model), model.preprocess_rule())
 }
 
 /// The name of the preprocessing.
 pub(crate) fn preprocessing_name(model: &Model) -> String {
-    let Preprocessor { preprocessing, mean, scale, .. } = model.preprocess();
+    let Preprocessor { preprocessing, order, channels, mean, scale, .. } = model.preprocess();
     if model.signature().input.takes_decoded_image {
         return "the graph's own".into();
     }
     let mut text = preprocessing.to_string();
+    let usual = Preprocessor::new(*preprocessing, 1, 1).order;
+    if *channels == 3 && *order != usual {
+        text += &format!(", channels {order}");
+    }
     if let Some([red, green, blue]) = mean {
         text += &format!(", mean {red},{green},{blue}");
     }

@@ -1,6 +1,7 @@
 //! A network as a list of nodes in topological order.
 
 pub mod evaluate;
+pub(crate) mod input_arithmetic;
 pub mod op;
 pub mod quantized;
 pub mod rearrange;

@@ -10,12 +10,14 @@ mod attributes;
 mod branches;
 mod builder;
 mod constant;
+mod layout;
 mod operation;
 mod order;
 mod signature;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use layout::CHANNELS_LAST;
 pub(crate) use operation::quantized::attribute as quantized_attribute;
 pub(crate) use operation::quantized::is_quantized_operation;
 pub use signature::{InputCandidate, Signature};
@@ -37,6 +39,8 @@ use crate::proto;
 use crate::tensor::{DType, Tensor};
 use crate::tflite;
 use crate::weights::Variables;
+use builder::Fed;
+use layout::PictureFit;
 
 /// A graph as TensorFlow wrote it: all nodes, of known and unknown operations.
 #[derive(Debug)]
@@ -172,7 +176,8 @@ impl GraphDef {
     /// or `name:0`).
     ///
     /// Fed tensors become inputs, whatever computed them; those in `settings` become constants.
-    /// Other placeholders that are reached become inputs too.
+    /// Other placeholders that are reached become inputs too. A placeholder of another layout than
+    /// `[batch, rows, columns, channels]` is also fed as `NAME/channels_last`.
     ///
     /// # Errors
     /// [`Error::Unknown`] for a name that does not exist; [`Error::Unsupported`] with every needed
@@ -183,12 +188,27 @@ impl GraphDef {
         settings: &[(&str, Tensor)],
         fetches: &[&str],
     ) -> Result<Graph> {
-        let inputs = feeds.iter().map(|name| Ok((self.find(name)?.0, None)));
-        let settings = settings.iter().map(|(name, value)| Ok((self.find(name)?.0, Some(value))));
-        let fed: HashMap<usize, Option<&Tensor>> = inputs.chain(settings).collect::<Result<_>>()?;
+        let inputs = feeds.iter().map(|name| self.feed(name));
+        let settings =
+            settings.iter().map(|(name, value)| Ok((self.find(name)?.0, Fed::Constant(value))));
+        let fed: HashMap<usize, Fed<'_>> = inputs.chain(settings).collect::<Result<_>>()?;
         let wanted: Vec<(usize, usize)> =
             fetches.iter().map(|name| self.find(name)).collect::<Result<_>>()?;
         builder::build(self, &fed, &wanted).map(|graph| self.with_lazy_filters(graph))
+    }
+
+    /// Returns the node that is fed under a name, and how.
+    fn feed(&self, name: &str) -> Result<(usize, Fed<'_>)> {
+        let placeholder = name
+            .strip_suffix(CHANNELS_LAST)
+            .filter(|_| !self.by_name.contains_key(name))
+            .and_then(|placeholder| self.by_name.get(placeholder));
+        if let Some(&index) = placeholder
+            && let PictureFit::Other(layout) = self.picture_fit(index)
+        {
+            return Ok((index, Fed::Picture(layout)));
+        }
+        Ok((self.find(name)?.0, Fed::Input))
     }
 
     /// Turns filters and matrices into variables, so that they are packed from the mapped file

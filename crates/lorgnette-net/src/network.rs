@@ -12,9 +12,11 @@ use bytes::Bytes;
 pub use self::sessions::DenseSession;
 use crate::error::Result;
 use crate::fingerprint;
-use crate::graph::Graph;
+pub use crate::graph::input_arithmetic::InputArithmetic;
+use crate::graph::input_arithmetic::input_arithmetic;
 use crate::graph::shape::TypedGraph;
 use crate::graph::shape_inference::infer_shapes;
+use crate::graph::{Graph, Op};
 use crate::head::Head;
 use crate::import::{GraphDef, Signature};
 use crate::onnx::{OnnxModel, is_onnx};
@@ -241,6 +243,50 @@ impl Network {
     pub fn signature(&self) -> Result<Signature> {
         let LoadOptions { input, output, .. } = &self.load_options;
         self.model.source.signature(input.as_deref(), output.as_deref())
+    }
+
+    /// The arithmetic of a graph on the picture that it is fed, before its first layer; no
+    /// arithmetic for a network of the zoo.
+    ///
+    /// # Errors
+    /// As [`Network::signature`]; if an operation is unknown.
+    pub fn input_arithmetic(&self) -> Result<InputArithmetic> {
+        if self.net().is_some() {
+            return Ok(InputArithmetic::default());
+        }
+        let signature = self.signature()?;
+        let shape = vec![1; 4];
+        let feeds = [(signature.input.name.as_str(), shape.as_slice())];
+        let graph = self.model.source.graph(&feeds, &[], &[&signature.logits])?;
+        let input = node_name(&signature.input.name);
+        let start = graph
+            .iter()
+            .find(|(_, node)| matches!(node.op, Op::Input { .. }) && node.name == input);
+        Ok(start.map_or_else(InputArithmetic::default, |(start, _)| {
+            input_arithmetic(&graph, start, None)
+        }))
+    }
+
+    /// The arithmetic that a graph does on decoded pictures before the node that is fed, if that is
+    /// in the middle of the graph; `None` if it is not, or computes anything else.
+    ///
+    /// # Errors
+    /// As [`Network::signature`].
+    pub fn arithmetic_before_input(&self) -> Result<Option<InputArithmetic>> {
+        let signature = self.signature()?;
+        let input = signature.input.name.as_str();
+        // Unknown operations before the input do not matter: they do not run.
+        let Ok(graph) = self.model.source.graph(&[], &[], &[input]) else { return Ok(None) };
+        let graph = graph.pruned();
+        let mut inputs =
+            graph.iter().filter(|(_, node)| matches!(node.op, Op::Input { .. })).map(|(id, _)| id);
+        let (Some(start), None, Some(&end)) =
+            (inputs.next(), inputs.next(), graph.outputs().first())
+        else {
+            return Ok(None);
+        };
+        let arithmetic = input_arithmetic(&graph, start, Some(end));
+        Ok(Some(arithmetic).filter(|arithmetic| arithmetic.is_complete && start != end))
     }
 
     /// A digest (SHA-256) of everything that the value of `fetch` depends on except the picture:

@@ -8,7 +8,7 @@ use crate::preprocess::Preprocessing;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Family {
     /// The prefix of its scopes.
-    scope: &'static str,
+    pub(crate) scope: &'static str,
     pub(crate) preprocessing: Preprocessing,
     /// Side of its input, for graphs that do not state it.
     pub(crate) side: usize,

@@ -28,7 +28,7 @@ use crate::model::Model;
 use crate::observer::Observer;
 use crate::parallel::{WorkSplit, par_collect_ordered};
 use crate::picture::OpenOptions;
-use crate::preprocess::Preprocessor;
+use crate::preprocess::{ChannelOrder, Preprocessor};
 
 pub use augment::{Augmentation, AugmentationOptions};
 pub use cache::{CacheError, CacheSummary, FeatureCache, Key};
@@ -91,12 +91,15 @@ impl Extractor {
         let mut digest = Sha256::new();
         digest.update(VERSION.to_le_bytes());
         digest.update(embedder.model().network().fingerprint(embedder.end_point())?);
-        let Preprocessor { preprocessing, height, width, channels, mean, scale } =
+        let Preprocessor { preprocessing, height, width, channels, order, mean, scale } =
             embedder.model().preprocess();
         digest.update(format!(
             "Preprocess {{ style: {preprocessing:?}, height: {height:?}, width: {width:?}, \
              channels: {channels:?}, mean: {mean:?}, scale: {scale:?} }}"
         ));
+        if *order != ChannelOrder::default() {
+            digest.update(format!(" {order:?}"));
+        }
         digest.update(format!("{:?} {:?}", open.ignore_orientation, open.jpeg_transform));
         if let Some(min_decode_size) = open.min_decode_size {
             digest.update(format!(" at least {min_decode_size:?}"));

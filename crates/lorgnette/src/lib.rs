@@ -142,4 +142,4 @@ pub use model_ref::ModelRef;
 pub use model_store::{DownloadRecord, ModelStore};
 pub use observer::{Observer, Progress};
 pub use picture::{Picture, PictureRef};
-pub use preprocess::Preprocessor;
+pub use preprocess::{PreprocessRule, Preprocessor};

@@ -8,16 +8,18 @@ use lorgnette_kernels::{Level, NumericOptions, ThreadPool};
 use lorgnette_net::head::Head;
 use lorgnette_net::import::Signature;
 use lorgnette_net::zoo::{Architecture, RandomWeights, ZooOptions};
-use lorgnette_net::{DType, LoadOptions, Network, RunOptions, Session};
+use lorgnette_net::{LoadOptions, Network, RunOptions, Session};
 
 use crate::catalogue::EMBEDDED_NAME;
 use crate::error::{Error, Result};
-use crate::family::{self, Family};
+use crate::family;
 use crate::labels::{Labels, SidecarLabels};
 use crate::model_store::ModelStore;
 use crate::observer::{Observer, Progress, report};
 use crate::picture::{Picture, PictureRef};
-use crate::preprocess::{Preprocessing, Preprocessor};
+use crate::preprocess::{
+    ChannelOrder, Chosen, PreprocessRule, Preprocessing, Preprocessor, choose,
+};
 use crate::trained::card::Card;
 
 /// MobileNet V1 1.0 224 with Google's ImageNet weights: the frozen graph as TensorFlow wrote it,
@@ -39,6 +41,8 @@ pub struct ModelOptions {
     pub size: Option<[usize; 2]>,
     /// Preprocessing from photo to network input.
     pub preprocess: Option<Preprocessing>,
+    /// Order of the input's colour channels.
+    pub channels: Option<ChannelOrder>,
     /// Overrides the preprocessing's mean of each channel, in levels of 0 to 255.
     pub mean: Option<[f32; 3]>,
     /// Overrides the preprocessing's scale factor.
@@ -74,6 +78,7 @@ impl Default for ModelOptions {
             numerics: NumericOptions::default(),
             size: None,
             preprocess: None,
+            channels: None,
             mean: None,
             scale: None,
             labels: None,
@@ -94,7 +99,7 @@ impl Default for ModelOptions {
 pub enum PreprocessSource {
     /// Given by the caller.
     Explicit,
-    /// Known from the graph's scopes, or done by the graph itself.
+    /// Known from the model's metadata, nodes or names, or done by the graph itself.
     Recognised,
     /// Neither: a default that the caller should check.
     Assumed,
@@ -112,7 +117,7 @@ struct ModelInfo {
     name: String,
     signature: Signature,
     preprocess: Preprocessor,
-    preprocess_source: PreprocessSource,
+    preprocess_rule: PreprocessRule,
     /// Shape of the scores.
     scores: Vec<usize>,
     label_source: LabelSource,
@@ -174,7 +179,7 @@ impl Model {
     fn new(name: String, network: Network, options: &ModelOptions) -> Result<Self> {
         let signature = network.signature()?;
         let family = family::recognise(&network);
-        let (preprocess, preprocess_source) = preprocessing(&name, &network, family, options)?;
+        let Chosen { preprocess, rule, notes } = choose(&name, &network, family, options)?;
         let scores = scores_shape(&network, &signature, &preprocess)?;
         let mut label_source =
             LabelSource::for_network(&network, class_count(&scores), options.labels.as_deref())?;
@@ -182,11 +187,12 @@ impl Model {
             label_source.notes.push(format!("{}: {why}: the model itself is used", path.display()));
             network.clone()
         });
+        label_source.notes.extend(notes);
         let info = ModelInfo {
             name,
             signature,
             preprocess,
-            preprocess_source,
+            preprocess_rule: rule,
             scores,
             label_source,
             stale,
@@ -214,14 +220,14 @@ impl Model {
         let scores = scores_shape(&network, &signature, &self.info.preprocess)?;
         let label_source =
             LabelSource { labels, file: None, notes: self.info.label_source.notes.clone() };
-        let (preprocess, preprocess_source) =
-            (self.info.preprocess.clone(), self.info.preprocess_source);
+        let (preprocess, preprocess_rule) =
+            (self.info.preprocess.clone(), self.info.preprocess_rule.clone());
         let card = Some(Box::new(card.clone()));
         let info = ModelInfo {
             name: name.to_owned(),
             signature,
             preprocess,
-            preprocess_source,
+            preprocess_rule,
             scores,
             label_source,
             stale: self.info.stale.clone(),
@@ -297,7 +303,13 @@ impl Model {
     /// Source of the preprocessing.
     #[must_use]
     pub fn preprocess_source(&self) -> PreprocessSource {
-        self.info.preprocess_source
+        self.info.preprocess_rule.source()
+    }
+
+    /// The rule by which the preprocessing was chosen.
+    #[must_use]
+    pub fn preprocess_rule(&self) -> &PreprocessRule {
+        &self.info.preprocess_rule
     }
 
     /// True if the network gives one score for each class, as a [`crate::Classifier`] needs.
@@ -330,11 +342,12 @@ impl Model {
     /// # Errors
     /// As [`Network::write_onnx`].
     pub fn write_onnx(&self, path: &Path) -> Result<()> {
-        let Preprocessor { height, width, preprocessing, .. } = &self.info.preprocess;
+        let Preprocessor { height, width, preprocessing, order, .. } = &self.info.preprocess;
         let names: Vec<&str> = self.labels().iter().map(|label| label.name).collect();
         let notes = [
             ("lorgnette.model", self.name().to_owned()),
             (PREPROCESSING_NOTE, preprocessing.to_string()),
+            (CHANNELS_NOTE, order.to_string()),
             (CLASSES_NOTE, serde_json::to_string(&names).unwrap_or_default()),
         ];
         let notes = notes.map(|(name, value)| (name.to_owned(), value));
@@ -606,81 +619,15 @@ fn load_options(options: &ModelOptions) -> LoadOptions {
 }
 
 /// Metadata of ONNX exports: the preprocessing, and the class names as a JSON array.
-const PREPROCESSING_NOTE: &str = "lorgnette.preprocessing";
+pub(crate) const PREPROCESSING_NOTE: &str = "lorgnette.preprocessing";
+/// The order of channels, if it is not red, green, blue.
+pub(crate) const CHANNELS_NOTE: &str = "lorgnette.channels";
 const CLASSES_NOTE: &str = "lorgnette.classes";
 
 /// Returns the class names in an ONNX model's metadata.
 fn noted_classes(network: &Network) -> Option<Labels> {
     let names: Vec<String> = serde_json::from_str(network.metadata(CLASSES_NOTE)?).ok()?;
     Some(Labels::from_names(names))
-}
-
-/// Preprocessing from the caller's options, else from the model's metadata or graph, else from its
-/// family.
-fn preprocessing(
-    name: &str,
-    network: &Network,
-    family: Option<Family>,
-    options: &ModelOptions,
-) -> Result<(Preprocessor, PreprocessSource)> {
-    let signature = network.signature()?;
-    let noted = network.metadata(PREPROCESSING_NOTE).and_then(|name| name.parse().ok());
-    let noted = noted.or_else(|| quantised_preprocessing(&signature));
-    let (preprocessing, preprocess_source) = match (options.preprocess, noted, family) {
-        (Some(preprocessing), ..) => (preprocessing, PreprocessSource::Explicit),
-        (None, Some(noted), _) => (noted, PreprocessSource::Recognised),
-        (None, None, _) if signature.input.takes_decoded_image => {
-            (Preprocessing::Raw, PreprocessSource::Recognised)
-        }
-        // The node where the 2015 graph takes resized and centred images.
-        (None, None, None) if signature.input.name == "Mul" => {
-            (Preprocessing::Inception2015, PreprocessSource::Recognised)
-        }
-        (None, None, Some(family)) => (family.preprocessing, PreprocessSource::Recognised),
-        (None, None, None) => (Preprocessing::Inception, PreprocessSource::Assumed),
-    };
-    let declared = |dimension: usize| {
-        signature.input.shape.as_ref().and_then(|shape| shape.get(dimension).copied().flatten())
-    };
-    let side = |dimension: usize| declared(dimension).or(family.map(|family| family.side));
-    let size = match (options.size, side(1), side(2)) {
-        _ if signature.input.takes_decoded_image => [1, 1],
-        (Some(size), ..) => size,
-        (None, Some(height), Some(width)) => [height, width],
-        _ => return Err(Error::UnknownInputSize { model: name.into() }),
-    };
-    if size.contains(&0) {
-        return Err(Error::Model { model: name.into(), what: "a picture of size 0".into() });
-    }
-    let channels_at = if signature.input.takes_decoded_image { 2 } else { 3 };
-    let mut preprocess = Preprocessor::new(preprocessing, size[0], size[1]);
-    if let Some(channels @ (1 | 3)) = declared(channels_at) {
-        preprocess.channels = channels;
-    }
-    (preprocess.mean, preprocess.scale) = (options.mean, options.scale);
-    Ok((preprocess, preprocess_source))
-}
-
-/// Returns the preprocessing whose values a quantised input represents: from -1 to 1, or from 0 to
-/// 255. `None` for other ranges and for inputs of real numbers.
-fn quantised_preprocessing(signature: &Signature) -> Option<Preprocessing> {
-    /// Share of the range by which its ends may differ: one step of 255, and its rounding.
-    const TOLERANCE: f32 = 0.01;
-    let scale = signature.input.quantization?;
-    let lowest = if signature.input.dtype == DType::I8 { i8::MIN.into() } else { 0 };
-    let low = scale.scale * (lowest - scale.zero_point) as f32;
-    let high = low + scale.scale * 255.0;
-    let spans = |from: f32, to: f32| {
-        let allowed = TOLERANCE * (to - from);
-        (low - from).abs() <= allowed && (high - to).abs() <= allowed
-    };
-    if spans(-1.0, 1.0) {
-        Some(Preprocessing::Inception)
-    } else if spans(0.0, 255.0) {
-        Some(Preprocessing::Raw)
-    } else {
-        None
-    }
 }
 
 /// Maximum number of pictures that are computed at once.
@@ -758,34 +705,5 @@ impl LabelSource {
         let (labels, file) =
             labels.map_or_else(|| (known(), None), |(labels, file)| (labels, Some(file)));
         Ok(Self { labels, file, notes })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use lorgnette_kernels::integer::Scale;
-    use lorgnette_net::import::InputCandidate;
-
-    use super::*;
-
-    #[test]
-    fn the_scale_of_a_quantised_input_tells_its_preprocessing() {
-        let preprocessing = |dtype, scale, zero_point| {
-            let input = InputCandidate {
-                name: "input".into(),
-                dtype,
-                shape: Some(vec![Some(1), Some(224), Some(224), Some(3)]),
-                takes_decoded_image: false,
-                quantization: Some(Scale { scale, zero_point }),
-            };
-            let logits = "logits".to_owned();
-            let signature = Signature { input, logits, probabilities: None, features: None };
-            quantised_preprocessing(&signature)
-        };
-        assert_eq!(preprocessing(DType::U8, 1.0 / 128.0, 128), Some(Preprocessing::Inception));
-        assert_eq!(preprocessing(DType::I8, 2.0 / 255.0, -1), Some(Preprocessing::Inception));
-        assert_eq!(preprocessing(DType::U8, 1.0, 0), Some(Preprocessing::Raw));
-        assert_eq!(preprocessing(DType::I8, 1.0, -128), Some(Preprocessing::Raw));
-        assert_eq!(preprocessing(DType::U8, 1.0 / 255.0, 0), None);
     }
 }

@@ -20,8 +20,11 @@ use self::resize_crop::ResizeCrop;
 use self::sample::Source;
 use crate::picture::{Picture, PictureRef};
 
+pub use self::choose::PreprocessRule;
+pub(crate) use self::choose::{Chosen, choose};
 pub(crate) use self::unresized::Unresized;
 
+mod choose;
 mod normalise;
 mod resize_crop;
 mod sample;
@@ -49,12 +52,33 @@ pub enum Preprocessing {
     Cifarnet,
     /// The whole picture, resized without keeping the aspect ratio, 0 to 255.
     Raw,
+    /// TF Hub's modules: the whole picture, resized without keeping the aspect ratio, 0 to 1.
+    Unit,
+    /// Keras's MobileNet, Inception and others (mode `tf`): the whole picture, resized without
+    /// keeping the aspect ratio, v / 127.5 - 1.
+    Symmetric,
+    /// Caffe's VGG and ResNet (Keras's mode `caffe`): the whole picture, resized without keeping
+    /// the aspect ratio, means subtracted; blue, green, red.
+    Caffe,
+    /// Torchvision's networks (Keras's mode `torch`): the whole picture, resized without keeping
+    /// the aspect ratio, 0 to 1, mean subtracted, divided by the deviation of each channel.
+    Torch,
 }
 
 impl Preprocessing {
     /// All preprocessings.
-    pub const ALL: [Self; 6] =
-        [Self::Vgg, Self::Inception, Self::Inception2015, Self::Lenet, Self::Cifarnet, Self::Raw];
+    pub const ALL: [Self; 10] = [
+        Self::Vgg,
+        Self::Inception,
+        Self::Inception2015,
+        Self::Lenet,
+        Self::Cifarnet,
+        Self::Raw,
+        Self::Unit,
+        Self::Symmetric,
+        Self::Caffe,
+        Self::Torch,
+    ];
 
     /// Its name on the command line.
     #[must_use]
@@ -66,6 +90,10 @@ impl Preprocessing {
             Self::Lenet => "lenet",
             Self::Cifarnet => "cifarnet",
             Self::Raw => "none",
+            Self::Unit => "unit",
+            Self::Symmetric => "symmetric",
+            Self::Caffe => "caffe",
+            Self::Torch => "torch",
         }
     }
 }
@@ -79,7 +107,8 @@ impl fmt::Display for Preprocessing {
 /// The name of no preprocessing.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
-    "{name:?} is no preprocessing: choose one of vgg, inception, inception_2015, lenet, cifarnet, none (no arithmetic)"
+    "{name:?} is no preprocessing: choose one of vgg, inception, inception_2015, lenet, cifarnet, \
+     none (0 to 255), unit (0 to 1), symmetric (-1 to 1), caffe, torch"
 )]
 pub struct UnknownPreprocessing {
     /// The name given.
@@ -99,6 +128,54 @@ impl FromStr for Preprocessing {
     }
 }
 
+/// The order of an input's colour channels.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ChannelOrder {
+    /// Red, green, blue.
+    #[default]
+    Rgb,
+    /// Blue, green, red, as OpenCV and Caffe have them.
+    Bgr,
+}
+
+impl ChannelOrder {
+    /// Its name on the command line.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rgb => "rgb",
+            Self::Bgr => "bgr",
+        }
+    }
+}
+
+impl fmt::Display for ChannelOrder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// The name of no channel order.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{name:?} is no order of channels: choose rgb or bgr")]
+pub struct UnknownChannelOrder {
+    /// The name given.
+    pub name: String,
+}
+
+impl FromStr for ChannelOrder {
+    type Err = UnknownChannelOrder;
+
+    /// Parses a name as [`ChannelOrder::name`] gives it; case is ignored.
+    fn from_str(name: &str) -> Result<Self, UnknownChannelOrder> {
+        match name.to_ascii_lowercase().as_str() {
+            "rgb" => Ok(Self::Rgb),
+            "bgr" => Ok(Self::Bgr),
+            _ => Err(UnknownChannelOrder { name: name.into() }),
+        }
+    }
+}
+
 /// Turns a picture into a network's input.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Preprocessor {
@@ -111,7 +188,10 @@ pub struct Preprocessor {
     /// 3 for red, green, blue; 1 for grey (a colour picture by `tf.image.rgb_to_grayscale`; a grey
     /// file as it is).
     pub channels: usize,
-    /// Subtracted from each channel, in levels of 0 to 255; replaces the preprocessing's mean.
+    /// Order of three channels.
+    pub order: ChannelOrder,
+    /// Subtracted from red, green and blue, in levels of 0 to 255; replaces the preprocessing's
+    /// mean.
     pub mean: Option<[f32; 3]>,
     /// Multiplies the values after the mean is subtracted; replaces the preprocessing's scale.
     pub scale: Option<f32>,
@@ -123,7 +203,11 @@ impl Preprocessor {
     #[must_use]
     pub fn new(preprocessing: Preprocessing, height: usize, width: usize) -> Self {
         let channels = if preprocessing == Preprocessing::Lenet { 1 } else { 3 };
-        Self { preprocessing, height, width, channels, mean: None, scale: None }
+        let order = match preprocessing {
+            Preprocessing::Caffe => ChannelOrder::Bgr,
+            _ => ChannelOrder::Rgb,
+        };
+        Self { preprocessing, height, width, channels, order, mean: None, scale: None }
     }
 
     /// Number of values in the input of one picture: height * width * channels.
@@ -175,6 +259,16 @@ impl Preprocessor {
         );
         resize_crop.sample(&source, self.channels, input);
         self.normaliser().apply(input, self.channels);
+        self.reorder(input);
+    }
+
+    /// Exchanges red and blue if the input takes blue first. It is its own inverse.
+    fn reorder(&self, input: &mut [f32]) {
+        if self.order == ChannelOrder::Bgr && self.channels == 3 {
+            for pixel in input.as_chunks_mut::<3>().0 {
+                pixel.swap(0, 2);
+            }
+        }
     }
 
     /// Normalises the whole picture without resizing or cropping, as segmentation maps need it.
@@ -204,7 +298,9 @@ impl Preprocessor {
             self.input_len(),
             "the input slice must hold height * width * channels values"
         );
-        let levels = self.normaliser().levels(input, self.channels);
+        let mut rgb = input.to_vec();
+        self.reorder(&mut rgb);
+        let levels = self.normaliser().levels(&rgb, self.channels);
         let rgb = match self.channels {
             1 => levels.iter().flat_map(|&grey| [grey; 3]).collect(),
             _ => levels,
@@ -236,7 +332,7 @@ impl Preprocessor {
         if self.has_own_constants() {
             return Normaliser::Linear {
                 mean: self.mean.unwrap_or(mean),
-                scale: self.scale.unwrap_or(scale),
+                scale: self.scale.map_or(scale, |scale| [scale; 3]),
             };
         }
         Normaliser::for_preprocessing(self.preprocessing)

@@ -8,7 +8,7 @@ use paths::{repository, tests};
 use std::time::Instant;
 
 use lorgnette::picture::{OpenOptions, Picture, Pixels};
-use lorgnette::preprocess::{Preprocessing, Preprocessor};
+use lorgnette::preprocess::{ChannelOrder, Preprocessing, Preprocessor};
 use serde_json::Value;
 
 /// The rule of `oracle/preprocess_truth.py`.
@@ -191,7 +191,12 @@ fn a_network_saw_the_picture_it_was_shown() {
                 Preprocessor::new(Preprocessing::Raw, 80, 120).input(&picture)
             }
             _ => {
-                let own = Preprocessor { mean: Some([0.0; 3]), scale: Some(1.0), ..shown.clone() };
+                let own = Preprocessor {
+                    order: ChannelOrder::Rgb,
+                    mean: Some([0.0; 3]),
+                    scale: Some(1.0),
+                    ..shown.clone()
+                };
                 own.input(&picture)
             }
         };
@@ -215,8 +220,8 @@ fn styles_have_names() {
         assert_eq!(preprocessing.to_string().parse(), Ok(preprocessing));
     }
     assert_eq!("Inception-2015".parse(), Ok(Preprocessing::Inception2015));
-    let error = "caffe".parse::<Preprocessing>().unwrap_err().to_string();
-    assert!(error.contains("\"caffe\"") && error.contains("inception_2015"), "{error}");
+    let error = "opencv".parse::<Preprocessing>().unwrap_err().to_string();
+    assert!(error.contains("\"opencv\"") && error.contains("inception_2015"), "{error}");
 }
 
 #[test]
@@ -230,4 +235,35 @@ fn extreme_shapes_neither_panic_nor_take_memory() {
             }
         }
     }
+}
+
+/// Keras's own `preprocess_input` of one pixel, in its modes.
+#[test]
+fn keras_s_modes_are_its_own() {
+    let picture = Picture::from_rgb8(1, 1, vec![10, 120, 250]).unwrap();
+    let input = |preprocessing| Preprocessor::new(preprocessing, 1, 1).input(&picture);
+    let is_near = |values: Vec<f32>, expected: [f32; 3]| {
+        let apart = values.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(apart < 2e-5, "{values:?} for {expected:?}");
+    };
+    is_near(input(Preprocessing::Symmetric), [-0.921_568_6, -0.058_823_5, 0.960_784_3]);
+    is_near(input(Preprocessing::Caffe), [146.061, 3.221, -113.68]);
+    is_near(input(Preprocessing::Torch), [-1.946_656_4, 0.065_126_1, 2.552_854_3]);
+    is_near(input(Preprocessing::Unit), [0.039_215_688, 0.470_588_24, 0.980_392_16]);
+}
+
+#[test]
+fn blue_first_exchanges_red_and_blue_after_their_means() {
+    let picture = Picture::from_rgb8(2, 1, vec![10, 20, 30, 40, 50, 60]).unwrap();
+    let rgb = Preprocessor::new(Preprocessing::Vgg, 1, 2);
+    let bgr = Preprocessor { order: ChannelOrder::Bgr, ..rgb.clone() };
+    let swapped: Vec<f32> =
+        rgb.input(&picture).chunks(3).flat_map(|rgb| [rgb[2], rgb[1], rgb[0]]).collect();
+    assert_eq!(bgr.input(&picture), swapped);
+    assert_eq!(
+        bgr.input_image(&swapped).to_rgb8(),
+        rgb.input_image(&rgb.input(&picture)).to_rgb8()
+    );
+    assert_eq!("BGR".parse(), Ok(ChannelOrder::Bgr));
+    assert!("gbr".parse::<ChannelOrder>().is_err());
 }

@@ -6,6 +6,7 @@ use super::GraphDef;
 use super::attributes::Attributes;
 use super::branches::{self, Branch};
 use super::constant::Expansion;
+use super::layout::PictureLayout;
 use super::operation::{self, Piece};
 use super::order::{Edge, Order, order};
 use crate::error::{Error, Result, UnsupportedNode};
@@ -14,10 +15,20 @@ use crate::graph::{Graph, NodeId};
 use crate::tensor::{DType, Tensor};
 use crate::tflite::REFUSED;
 
+/// The value that a node is fed.
+pub(super) enum Fed<'a> {
+    /// An input of the node's own shape.
+    Input,
+    /// An input that takes pictures with channels last.
+    Picture(PictureLayout),
+    /// A constant.
+    Constant(&'a Tensor),
+}
+
 /// Builds the graph that computes `fetches` (node, output). `fed` are the nodes that are fed.
 pub(super) fn build(
     def: &GraphDef,
-    fed: &HashMap<usize, Option<&Tensor>>,
+    fed: &HashMap<usize, Fed<'_>>,
     fetches: &[(usize, usize)],
 ) -> Result<Graph> {
     let wanted: Vec<usize> = fetches.iter().map(|fetch| fetch.0).collect();
@@ -58,8 +69,7 @@ fn ports_read(order: &Order, fetches: &[(usize, usize)]) -> HashMap<usize, BTree
 
 struct Builder<'a> {
     def: &'a GraphDef,
-    /// The fed nodes, with their value if it is a constant.
-    fed: &'a HashMap<usize, Option<&'a Tensor>>,
+    fed: &'a HashMap<usize, Fed<'a>>,
     order: &'a Order,
     ports: HashMap<usize, BTreeSet<usize>>,
     graph: Graph,
@@ -129,12 +139,20 @@ impl Builder<'_> {
         ports: &[usize],
     ) -> Result<Vec<Branch>, String> {
         let def = &self.def.nodes[index];
-        if let Some(Some(value)) = self.fed.get(&index) {
-            let id = self.graph.constant(def.name.clone(), (*value).clone());
+        let fed = match self.fed.get(&index) {
+            Some(Fed::Constant(value)) => {
+                Some(self.graph.constant(def.name.clone(), (*value).clone()))
+            }
+            Some(Fed::Picture(layout)) => {
+                let dtype = Attributes(def).dtype("dtype").unwrap_or(DType::F32);
+                Some(layout.add(&mut self.graph, &def.name, dtype))
+            }
+            Some(Fed::Input) => Some(self.input(index)?),
+            None if operation::decodes_a_photo(&def.op) => Some(self.input(index)?),
+            None => None,
+        };
+        if let Some(id) = fed {
             return Ok(vec![Branch::Node(id); ports.len()]);
-        }
-        if self.fed.contains_key(&index) || operation::decodes_a_photo(&def.op) {
-            return Ok(vec![Branch::Node(self.input(index)?); ports.len()]);
         }
         if operation::is_variable(&def.op) {
             let id = self.variable(index)?;

@@ -1,6 +1,7 @@
 //! Finds a graph's image input and its outputs by type and shape.
 
 use super::attributes::Attributes;
+use super::layout::{CHANNELS_LAST, PictureFit};
 use super::{GraphDef, operation, split_port};
 use crate::error::{Choice, Error, Result};
 use crate::graph::quantized::Scale;
@@ -9,7 +10,8 @@ use crate::tensor::DType;
 /// A tensor that may be an input.
 #[derive(Clone, Debug, PartialEq)]
 pub struct InputCandidate {
-    /// The node's name.
+    /// The node's name; with `/channels_last` appended where the node itself takes another layout
+    /// than `[batch, rows, columns, channels]`.
     pub name: String,
     /// Element type.
     pub dtype: DType,
@@ -121,22 +123,54 @@ impl GraphDef {
         Error::Ambiguous { choice, what: what.into(), candidates: listed.collect() }
     }
 
-    /// Returns the image input among the inputs that `end` depends on.
+    /// Returns the image input among the inputs that `end` depends on: of several, the only one of
+    /// the best [rank](Self::input_rank).
     fn picture_input(&self, named: Option<&str>, end: usize) -> Result<InputCandidate> {
         if let Some(name) = named {
-            return Ok(self.candidate(self.find(name)?.0));
+            // Under this name it takes pictures whatever its own layout is.
+            let placeholder = name.strip_suffix(CHANNELS_LAST);
+            let found = self.find(name).or_else(|error| match placeholder {
+                Some(placeholder) => self.find(placeholder),
+                None => Err(error),
+            });
+            return Ok(self.candidate(found?.0));
         }
         let reached = self.reached_from(end);
-        let takes_pictures: Vec<usize> =
-            reached.iter().copied().filter(|&i| self.takes_a_picture(i)).collect();
-        if let [one] = takes_pictures[..] {
+        let ranked: Vec<(u8, usize)> =
+            reached.iter().filter_map(|&i| Some((self.input_rank(i)?, i))).collect();
+        let best = ranked.iter().map(|&(rank, _)| rank).min();
+        let best_inputs: Vec<usize> =
+            ranked.iter().filter(|(rank, _)| Some(*rank) == best).map(|&(_, i)| i).collect();
+        if let [one] = best_inputs[..] {
             return Ok(self.candidate(one));
         }
         let holders = |op: &str| op.starts_with("Placeholder") || operation::decodes_a_photo(op);
         let others: Vec<usize> =
             reached.into_iter().filter(|&i| holders(&self.nodes[i].op)).collect();
+        if best_inputs.is_empty() && !others.is_empty() {
+            return Err(self.unfit_inputs(&others));
+        }
         let what = "it is not clear which input takes the picture";
         Err(self.unclear(Choice::Input, what, &others))
+    }
+
+    /// Returns the error for inputs of shapes that no picture has.
+    fn unfit_inputs(&self, inputs: &[usize]) -> Error {
+        let shown = |&i: &usize| {
+            let candidate = self.candidate(i);
+            let lengths: Vec<String> = candidate
+                .shape
+                .unwrap_or_default()
+                .into_iter()
+                .map(|length| length.map_or_else(|| "?".to_owned(), |length| length.to_string()))
+                .collect();
+            format!("{} ({} [{}])", candidate.name, candidate.dtype, lengths.join(", "))
+        };
+        let what = "no input has the shape of a picture, which is [batch, rows, columns, channels] \
+                    or [batch, channels, rows, columns] with 1, 3 or 4 channels, either without \
+                    batch, or all values of a square picture in one row";
+        let candidates = inputs.iter().map(shown).collect();
+        Error::Ambiguous { choice: Choice::Input, what: what.into(), candidates }
     }
 
     fn candidate(&self, index: usize) -> InputCandidate {
@@ -148,9 +182,16 @@ impl GraphDef {
         } else {
             attributes.dtype("dtype").or_else(|| attributes.dtype("T"))
         };
-        let shape = attributes.shape("shape").filter(|shape| !shape.is_empty());
+        let (name, shape) = match self.picture_fit(index) {
+            PictureFit::Other(layout) => {
+                (format!("{}{CHANNELS_LAST}", node.name), Some(layout.channels_last_shape()))
+            }
+            PictureFit::Plain | PictureFit::No => {
+                (node.name.clone(), attributes.shape("shape").filter(|shape| !shape.is_empty()))
+            }
+        };
         InputCandidate {
-            name: node.name.clone(),
+            name,
             dtype: dtype.unwrap_or(DType::F32),
             shape,
             takes_decoded_image,
@@ -158,20 +199,40 @@ impl GraphDef {
         }
     }
 
-    fn takes_a_picture(&self, index: usize) -> bool {
+    /// Returns how well a node does as the picture's input, 0 being best; `None` if not at all.
+    fn input_rank(&self, index: usize) -> Option<u8> {
+        const SETTINGS: [&str; 4] = ["keep_prob", "dropout", "learning_rate", "training"];
         let node = &self.nodes[index];
         if operation::decodes_a_photo(&node.op) {
-            return true;
+            return Some(0);
         }
         let candidate = self.candidate(index);
-        let is_numeric = candidate.dtype.is_float()
+        let is_text = matches!(candidate.dtype, DType::String | DType::Bool);
+        if !node.op.starts_with("Placeholder") || is_text {
+            return None;
+        }
+        let is_plain = match self.picture_fit(index) {
+            PictureFit::No => return None,
+            fit => fit == PictureFit::Plain,
+        };
+        let rank = candidate.shape.as_ref().map(Vec::len);
+        let own_rank = Attributes(node).shape("shape").map_or(0, |shape| shape.len());
+        // Integers of unknown shape are labels and counts.
+        let is_pixels = candidate.dtype.is_float()
             || candidate.dtype == DType::U8
             || candidate.quantization.is_some();
-        node.op.starts_with("Placeholder")
-            && is_numeric
-            && candidate.shape.as_ref().is_none_or(|shape: &Vec<Option<usize>>| {
-                shape.len() == 4 && matches!(shape[3], None | Some(1 | 3))
-            })
+        match (rank, is_plain) {
+            (Some(4), true) => Some(0),
+            (Some(4), false) if own_rank == 4 => Some(0),
+            (Some(4), false) if own_rank == 3 && is_pixels => Some(1),
+            (Some(4), false) if is_pixels => Some(3),
+            (None, _) if is_pixels => {
+                let name = node.name.to_lowercase();
+                let is_setting = SETTINGS.iter().any(|setting| name.contains(setting));
+                (!is_setting).then_some(2)
+            }
+            _ => None,
+        }
     }
 
     fn reached_from(&self, end: usize) -> Vec<usize> {

@@ -5,11 +5,17 @@ use super::Preprocessing;
 /// Means of red, green and blue (`vgg_preprocessing.py`: `_R_MEAN`, `_G_MEAN`, `_B_MEAN`).
 const VGG_MEANS: [f32; 3] = [123.68, 116.78, 103.94];
 
+/// Means of red, green and blue of Caffe's networks, as Keras has them.
+const CAFFE_MEANS: [f32; 3] = [123.68, 116.779, 103.939];
+/// Means and deviations of red, green and blue on 0 to 1 of Torchvision's networks.
+const TORCH_MEANS: [f32; 3] = [0.485, 0.456, 0.406];
+const TORCH_DEVIATIONS: [f32; 3] = [0.229, 0.224, 0.225];
+
 /// The normalisation after resizing.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Normaliser {
     /// `(v - mean) * scale`, on 0 to 255.
-    Linear { mean: [f32; 3], scale: f32 },
+    Linear { mean: [f32; 3], scale: [f32; 3] },
     /// `(v - 0.5) * 2`, on 0 to 1.
     MinusOneToOne,
     /// `(v - mean) / max(deviation, 1 / sqrt(N))` of this one picture's N values.
@@ -20,14 +26,19 @@ pub(super) enum Normaliser {
 
 /// The mean and scale that are equivalent to a preprocessing on values of 0 to 255, for when only
 /// one of them is overridden.
-pub(super) fn constants(preprocessing: Preprocessing) -> ([f32; 3], f32) {
+pub(super) fn constants(preprocessing: Preprocessing) -> ([f32; 3], [f32; 3]) {
     match preprocessing {
-        Preprocessing::Vgg => (VGG_MEANS, 1.0),
-        Preprocessing::Inception => ([127.5; 3], 1.0 / 127.5),
+        Preprocessing::Vgg => (VGG_MEANS, [1.0; 3]),
+        Preprocessing::Caffe => (CAFFE_MEANS, [1.0; 3]),
+        Preprocessing::Inception | Preprocessing::Symmetric => ([127.5; 3], [1.0 / 127.5; 3]),
         // The graph's own Sub and Mul constants, and `lenet_preprocessing.py`, whose division by
         // 128 is equivalent.
-        Preprocessing::Inception2015 | Preprocessing::Lenet => ([128.0; 3], 0.007_812_5),
-        Preprocessing::Cifarnet | Preprocessing::Raw => ([0.0; 3], 1.0),
+        Preprocessing::Inception2015 | Preprocessing::Lenet => ([128.0; 3], [0.007_812_5; 3]),
+        Preprocessing::Cifarnet | Preprocessing::Raw => ([0.0; 3], [1.0; 3]),
+        Preprocessing::Unit => ([0.0; 3], [1.0 / 255.0; 3]),
+        Preprocessing::Torch => {
+            (TORCH_MEANS.map(|mean| 255.0 * mean), TORCH_DEVIATIONS.map(|d| 1.0 / (255.0 * d)))
+        }
     }
 }
 
@@ -49,10 +60,9 @@ impl Normaliser {
         match self {
             Self::Linear { mean, scale } => {
                 for pixel in values.chunks_exact_mut(channels) {
-                    pixel
-                        .iter_mut()
-                        .zip(mean)
-                        .for_each(|(value, mean)| *value = (*value - mean) * scale);
+                    for ((value, mean), scale) in pixel.iter_mut().zip(mean).zip(scale) {
+                        *value = (*value - mean) * scale;
+                    }
                 }
             }
             Self::MinusOneToOne => {
@@ -72,8 +82,9 @@ impl Normaliser {
     pub(super) fn levels(self, values: &[f32], channels: usize) -> Vec<u8> {
         match self {
             Self::Linear { mean, scale } => {
-                let means = mean.into_iter().take(channels).cycle();
-                values.iter().zip(means).map(|(value, mean)| level(value / scale + mean)).collect()
+                let constants = mean.into_iter().zip(scale).take(channels).cycle();
+                let restored = values.iter().zip(constants);
+                restored.map(|(value, (mean, scale))| level(value / scale + mean)).collect()
             }
             Self::MinusOneToOne => {
                 values.iter().map(|value| level((value / 2.0 + 0.5) * 255.0)).collect()

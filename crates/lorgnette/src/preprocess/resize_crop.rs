@@ -37,7 +37,12 @@ impl ResizeCrop {
                     columns: resize(left, from.1 - 2 * left, to.1).collect(),
                 }
             }
-            Preprocessing::Inception2015 | Preprocessing::Raw => Self {
+            Preprocessing::Inception2015
+            | Preprocessing::Raw
+            | Preprocessing::Unit
+            | Preprocessing::Symmetric
+            | Preprocessing::Caffe
+            | Preprocessing::Torch => Self {
                 rows: resize(0, from.0, to.0).collect(),
                 columns: resize(0, from.1, to.1).collect(),
             },
@@ -94,7 +99,12 @@ pub(super) fn min_decode_size(
     match preprocessing {
         Preprocessing::Vgg => Some([times * vgg_side(to); 2]),
         Preprocessing::Inception => Some([uncropped(to.0), uncropped(to.1)]),
-        Preprocessing::Inception2015 | Preprocessing::Raw => Some([times * to.0, times * to.1]),
+        Preprocessing::Inception2015
+        | Preprocessing::Raw
+        | Preprocessing::Unit
+        | Preprocessing::Symmetric
+        | Preprocessing::Caffe
+        | Preprocessing::Torch => Some([times * to.0, times * to.1]),
         Preprocessing::Lenet | Preprocessing::Cifarnet => None,
     }
 }

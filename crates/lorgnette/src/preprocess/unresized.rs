@@ -11,7 +11,7 @@ use crate::picture::Picture;
 /// A picture that is neither resized nor cropped, read in tiles.
 pub(crate) struct Unresized<'a> {
     source: Source<'a>,
-    channels: usize,
+    preprocess: Preprocessor,
     normaliser: Normaliser,
 }
 
@@ -29,13 +29,15 @@ impl<'a> Unresized<'a> {
             Normaliser::Standardise => standardised(&source, channels, picture),
             other => other,
         };
-        Self { source, channels, normaliser }
+        Self { source, preprocess: preprocess.clone(), normaliser }
     }
 
     /// Writes the values of some rows and columns: `rows * columns * channels`.
     pub(crate) fn tile(&self, rows: Range<usize>, columns: Range<usize>, values: &mut [f32]) {
-        ResizeCrop::tile(rows, columns).sample(&self.source, self.channels, values);
-        self.normaliser.apply(values, self.channels);
+        let channels = self.preprocess.channels;
+        ResizeCrop::tile(rows, columns).sample(&self.source, channels, values);
+        self.normaliser.apply(values, channels);
+        self.preprocess.reorder(values);
     }
 }
 

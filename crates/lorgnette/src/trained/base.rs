@@ -13,7 +13,7 @@ use crate::features::Extractor;
 use crate::model::{Model, ModelOptions};
 use crate::model_ref::ModelRef;
 use crate::model_store::with_suffix;
-use crate::preprocess::Preprocessor;
+use crate::preprocess::{ChannelOrder, Preprocessor};
 
 impl BaseCard {
     /// The card of a network that was opened with these options; `folder` is where the card will
@@ -104,6 +104,7 @@ impl BaseCard {
         Ok(ModelOptions {
             size: options.size.or(Some([shape.height, shape.width])),
             preprocess: Some(options.preprocess.map_or_else(|| shape.preprocessing(), Ok)?),
+            channels: Some(options.channels.map_or_else(|| shape.order(), Ok)?),
             mean: options.mean.or(shape.mean),
             scale: options.scale.or(shape.scale),
             labels: None,
@@ -156,9 +157,11 @@ impl InputSpec {
     /// Returns the input and preprocessing of a model.
     #[must_use]
     pub fn new(model: &Model) -> Self {
-        let Preprocessor { preprocessing, height, width, channels, mean, scale } =
+        let Preprocessor { preprocessing, height, width, channels, order, mean, scale } =
             *model.preprocess();
-        Self { preprocess: preprocessing.name().into(), height, width, channels, mean, scale }
+        let channel_order = (order != ChannelOrder::Rgb).then(|| order.to_string());
+        let preprocess = preprocessing.name().into();
+        Self { preprocess, height, width, channels, channel_order, mean, scale }
     }
 }
 

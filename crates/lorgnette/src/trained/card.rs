@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, format_error, io_error};
 use crate::head::{Calibration, TrainOptions};
-use crate::preprocess::Preprocessing;
+use crate::preprocess::{ChannelOrder, Preprocessing};
 
 /// Format name in the file.
 pub const FORMAT: &str = "lorgnette-model";
@@ -92,6 +92,9 @@ pub struct InputSpec {
     pub width: usize,
     /// Its channels.
     pub channels: usize,
+    /// Their order, if it is not red, green, blue.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel_order: Option<String>,
     /// Mean that was given in place of the preprocessing's.
     pub mean: Option<[f32; 3]>,
     /// Factor that was given in place of the preprocessing's.
@@ -99,6 +102,12 @@ pub struct InputSpec {
 }
 
 impl InputSpec {
+    /// The order of its channels; an error's words if there is no such order.
+    pub(super) fn order(&self) -> Result<ChannelOrder, String> {
+        let order = self.channel_order.as_deref().map_or(Ok(ChannelOrder::Rgb), str::parse);
+        order.map_err(|error| error.to_string())
+    }
+
     /// The style; an error's words if there is none of that name.
     pub(super) fn preprocessing(&self) -> Result<Preprocessing, String> {
         self.preprocess

@@ -51,6 +51,9 @@ struct ModelDescription {
     /// Empty if photos of any size are taken.
     input: Vec<usize>,
     preprocessing: String,
+    /// The rule by which it was chosen; absent for a model that is not opened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    preprocessing_rule: Option<String>,
     classes: Option<usize>,
     labels: Option<String>,
     parameters: Option<u64>,
@@ -196,7 +199,8 @@ impl ModelDescription {
         } else {
             vec![1, height, width, preprocess.channels]
         };
-        self.preprocessing = model::describe_preprocessing(opened);
+        self.preprocessing = model::preprocessing_name(opened);
+        self.preprocessing_rule = Some(opened.preprocess_rule().to_string());
         self.classes = opened.classifies().then(|| opened.labels().len());
         self.labels = opened.classifies().then(|| model::describe_labels(opened.labels()));
         if self.end_points.is_empty() {
@@ -254,7 +258,8 @@ impl ModelDescription {
                 product(&self.input)
             }),
         )?;
-        line("preprocessing", Some(self.preprocessing.clone()))?;
+        let rule = self.preprocessing_rule.as_ref().map(|rule| format!(" ({rule})"));
+        line("preprocessing", Some(self.preprocessing.clone() + &rule.unwrap_or_default()))?;
         line("classes", self.labels.clone().or(self.classes.map(|classes| classes.to_string())))?;
         line("parameters", self.parameters.map(short))?;
         line("MACs", self.macs.map(short))?;

@@ -1,0 +1,74 @@
+//! Programs that make graphs, by the names that they give to nodes.
+
+use lorgnette_net::Network;
+use lorgnette_net::import::Signature;
+
+use super::super::{ChannelOrder, Preprocessing};
+use super::{PreprocessRule, Style};
+
+fn made(style: Style, maker: &'static str, node: &str) -> (Style, PreprocessRule) {
+    (style, PreprocessRule::Maker { maker, node: node.to_owned() })
+}
+
+/// Azure Custom Vision's classifiers: `Placeholder` to `loss` (or `model_outputs`), blue, green,
+/// red, 0 to 255 (its own sample, `predict.py`).
+pub(super) fn custom_vision(
+    network: &Network,
+    signature: &Signature,
+) -> Option<(Style, PreprocessRule)> {
+    let output = signature.probabilities.as_deref().unwrap_or(&signature.logits);
+    let is_its_output = matches!(output, "loss" | "model_outputs");
+    if signature.input.name != "Placeholder" || !is_its_output || network.net().is_some() {
+        return None;
+    }
+    let style = Style { order: ChannelOrder::Bgr, ..Style::new(Preprocessing::Raw) };
+    Some(made(style, "Azure Custom Vision", output))
+}
+
+/// Graphs of retrain.py, and the 2015 graph without its decoder: the whole picture, (v - 128) /
+/// 128.
+pub(super) fn retrained(
+    network: &Network,
+    signature: &Signature,
+) -> Option<(Style, PreprocessRule)> {
+    let style = Style::new(Preprocessing::Inception2015);
+    let is_sign = |name: &&str| {
+        name.ends_with("BottleneckInputPlaceholder")
+            || name.starts_with("final_training_ops/")
+            || name.starts_with("final_retrain_ops/")
+    };
+    if let Some(node) = network.node_names().find(is_sign) {
+        return Some(made(style, "retrain.py", node));
+    }
+    // Others who took retrain.py's name scale as its MobileNets do.
+    if let Some(node) = network.node_names().find(|name| *name == "final_result") {
+        return Some(made(Style::new(Preprocessing::Symmetric), "a script like retrain.py", node));
+    }
+    // The node where the 2015 graph takes resized and centred images.
+    (signature.input.name == "Mul").then(|| made(style, "Google's Inception of 2015", "Mul"))
+}
+
+/// Names of layers by which networks of `keras.applications` are known, and how they want pictures.
+/// The first sign that fits counts, so longer ones come first.
+const KERAS: &[(&str, Preprocessing, &str)] = &[
+    ("conv2_block1_preact_bn", Preprocessing::Symmetric, "Keras (ResNet V2)"),
+    ("conv2_block1_0_bn", Preprocessing::Torch, "Keras (DenseNet)"),
+    ("conv2_block1_1_conv", Preprocessing::Caffe, "Keras (ResNet)"),
+    ("res2a_branch2a", Preprocessing::Caffe, "Keras (ResNet)"),
+    ("block1_conv1_bn", Preprocessing::Symmetric, "Keras (Xception)"),
+    ("block1_conv1", Preprocessing::Caffe, "Keras (VGG)"),
+    ("conv_dw_1", Preprocessing::Symmetric, "Keras (MobileNet)"),
+    ("expanded_conv_depthwise", Preprocessing::Symmetric, "Keras (MobileNet V2)"),
+    ("mixed_5b", Preprocessing::Symmetric, "Keras (Inception ResNet V2)"),
+    ("mixed0", Preprocessing::Symmetric, "Keras (Inception V3)"),
+    ("normal_conv_1_0", Preprocessing::Symmetric, "Keras (NASNet)"),
+];
+
+/// Networks of `keras.applications`.
+pub(super) fn keras(network: &Network) -> Option<(Style, PreprocessRule)> {
+    let has_scope = |name: &str, sign: &str| name.split('/').any(|scope| scope == sign);
+    KERAS.iter().find_map(|&(sign, preprocessing, maker)| {
+        let node = network.node_names().find(|name| has_scope(name, sign))?;
+        Some(made(Style::new(preprocessing), maker, node))
+    })
+}

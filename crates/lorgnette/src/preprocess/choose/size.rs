@@ -1,0 +1,73 @@
+//! The size of a network's input.
+
+use lorgnette_net::Network;
+use lorgnette_net::import::Signature;
+
+use crate::error::{Error, Result};
+use crate::family::Family;
+
+/// Sides that image classifiers have, tried for a graph that does not state its own: first those
+/// that networks of stride 32 divide.
+const SIDES: [usize; 22] = [
+    32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 384, 28, 48, 112, 150, 180, 227, 231, 240, 299,
+    300, 331,
+];
+
+/// Returns rows and columns of the input: as given or declared; else the family's, if the graph's
+/// layers take it; else the first of [`SIDES`] that they take, if some are refused.
+pub(super) fn size(
+    name: &str,
+    network: &Network,
+    signature: &Signature,
+    given: Option<[usize; 2]>,
+    family: Option<Family>,
+    notes: &mut Vec<String>,
+) -> Result<[usize; 2]> {
+    let error = |what: &str| Error::Model { model: name.into(), what: what.into() };
+    let declared = |dimension: usize| {
+        signature.input.shape.as_ref().and_then(|shape| shape.get(dimension).copied().flatten())
+    };
+    let size = match (given, declared(1), declared(2)) {
+        (Some(size), ..) => size,
+        (None, Some(height), Some(width)) => [height, width],
+        (None, height, width) => {
+            let side = match family {
+                Some(family) if network.net().is_some() || fits(network, family.side) => {
+                    Some(family.side)
+                }
+                _ => fitting_side(network, name, notes),
+            };
+            let side = side.ok_or_else(|| {
+                Error::UnknownInputSize { model: name.into() }
+            })?;
+            [height.unwrap_or(side), width.unwrap_or(side)]
+        }
+    };
+    if size.contains(&0) {
+        return Err(error("a picture of size 0"));
+    }
+    Ok(size)
+}
+
+/// True if the network gives one score for each class of pictures of this side.
+fn fits(network: &Network, side: usize) -> bool {
+    let Ok(signature) = network.signature() else { return false };
+    let answer = signature.probabilities.as_deref().unwrap_or(&signature.logits);
+    let Ok(points) = network.end_points([side, side]) else { return false };
+    let scores = points.iter().find(|(name, _)| name == answer).map(|(_, shape)| shape);
+    scores.is_some_and(|shape| {
+        let classes = shape.last().copied().unwrap_or(0);
+        classes > 0 && shape.iter().product::<usize>() == classes
+    })
+}
+
+/// Returns the first side that the layers take, if they do not take every side.
+fn fitting_side(network: &Network, name: &str, notes: &mut Vec<String>) -> Option<usize> {
+    let fitting: Vec<usize> = SIDES.into_iter().filter(|&side| fits(network, side)).collect();
+    let (&side, true) = (fitting.first()?, fitting.len() < SIDES.len()) else { return None };
+    notes.push(format!(
+        "{name}: the graph does not state the size of its input: {side}x{side} is one that its \
+         layers take"
+    ));
+    Some(side)
+}
