@@ -22,6 +22,7 @@ mod interrupt;
 mod messages;
 mod model;
 mod output_paths;
+mod pattern;
 mod photos;
 mod printable;
 mod progress;

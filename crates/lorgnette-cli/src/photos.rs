@@ -13,6 +13,7 @@ use lorgnette::photos::{EntryKind, Walk, WalkOptions};
 use lorgnette::picture::{OpenOptions, PictureError};
 
 use crate::arguments::PhotoArguments;
+use crate::pattern::{self, Match};
 
 /// The path that stands for standard input.
 const STANDARD_INPUT: &str = "-";
@@ -188,8 +189,8 @@ fn expand(path: &Path, depth: usize) -> Vec<Photo> {
 }
 
 fn matches(pattern: &str, depth: usize) -> Vec<Photo> {
-    let paths = match glob::glob_with(pattern, GLOB_OPTIONS) {
-        Ok(paths) => paths,
+    let found = match pattern::expand(pattern, GLOB_OPTIONS) {
+        Ok(found) => found,
         Err(error) => {
             return vec![Photo::unavailable(
                 Path::new(pattern),
@@ -197,10 +198,13 @@ fn matches(pattern: &str, depth: usize) -> Vec<Photo> {
             )];
         }
     };
-    let photos: Vec<Photo> = paths
+    let photos: Vec<Photo> = found
+        .into_iter()
         .flat_map(|found| match found {
-            Ok(path) => file_or_folder(path, depth),
-            Err(error) => vec![Photo::unavailable(error.path(), &error.error().to_string())],
+            Match::Path(path) => file_or_folder(path, depth),
+            Match::Unreadable(folder, error) => {
+                vec![Photo::unavailable(&folder, &format!("cannot be read: {error}"))]
+            }
         })
         .collect();
     if photos.is_empty() {

@@ -14,6 +14,7 @@ pub(crate) use display::{for_display, shapes};
 pub(crate) use frozen::{frozen, variables};
 pub(crate) use to_graph_def::to_graph_def;
 
+use bytes::Bytes;
 use lorgnette_kernels::ThreadPool;
 use prost::Message as _;
 use prost::encoding::{encode_varint, encoded_len_varint};
@@ -25,6 +26,7 @@ use crate::proto::{
     AttrValue, Dim, GraphDef, NodeDef, TensorProto, TensorShapeProto, Value as Attribute,
     VersionDef,
 };
+use crate::tensor::DType;
 
 /// A node to be written. A constant's elements are in `value`, not in its definition.
 #[derive(Debug)]
@@ -61,6 +63,29 @@ pub(crate) fn write_graph(out: &mut AtomicFile, nodes: &[Node], pool: &ThreadPoo
     }
     let versions = Some(VersionDef { producer: PRODUCER, min_consumer: 0 });
     out.append(&GraphDef { node: Vec::new(), versions }.encode_to_vec())
+}
+
+/// Returns a constant of text, which no other node reads.
+pub(crate) fn note(name: &str, text: &str) -> Node {
+    let dtype = DType::String.tensorflow();
+    let tensor = TensorProto {
+        dtype,
+        tensor_shape: Some(TensorShapeProto::default()),
+        string_val: vec![Bytes::copy_from_slice(text.as_bytes())],
+        ..TensorProto::default()
+    };
+    let attribute = |value| AttrValue { value: Some(value) };
+    let attr = [
+        ("dtype".to_owned(), attribute(Attribute::Type(dtype))),
+        ("value".to_owned(), attribute(Attribute::Tensor(Box::new(tensor)))),
+    ];
+    let def = NodeDef {
+        name: name.to_owned(),
+        op: "Const".to_owned(),
+        attr: attr.into_iter().collect(),
+        ..NodeDef::default()
+    };
+    Node { def, value: None }
 }
 
 /// Encodes a GraphDef of a few nodes in memory.

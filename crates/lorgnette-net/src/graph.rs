@@ -1,5 +1,6 @@
 //! A network as a list of nodes in topological order.
 
+pub(crate) mod answer;
 pub mod evaluate;
 pub(crate) mod input_arithmetic;
 pub mod op;

@@ -10,6 +10,7 @@ mod attributes;
 mod branches;
 mod builder;
 mod constant;
+mod decoding;
 mod layout;
 mod operation;
 mod order;
@@ -17,6 +18,7 @@ mod signature;
 #[cfg(test)]
 mod tests;
 
+pub use decoding::Decoding;
 pub(crate) use layout::CHANNELS_LAST;
 pub(crate) use operation::quantized::attribute as quantized_attribute;
 pub(crate) use operation::quantized::is_quantized_operation;
@@ -106,9 +108,10 @@ impl GraphDef {
             return Err(format(other.into()));
         }
         let length = bytes.len();
-        let graph = proto::GraphDef::decode(bytes).map_err(|e| {
+        let graph = proto::GraphDef::decode(bytes).map_err(|_| {
             format(format!(
-                "not a frozen TensorFlow graph, or a damaged one, of {length} bytes: {e}"
+                "not a frozen TensorFlow graph, or a damaged one, of {length} bytes: get another \
+                 copy, or give a graph (.pb), ONNX, TensorFlow Lite or a checkpoint"
             ))
         })?;
         Self::new(file, graph, path)
@@ -161,6 +164,18 @@ impl GraphDef {
             self.nodes.iter().enumerate().filter(|(_, node)| operation::decodes_a_photo(&node.op));
         let mut fitting = decoders.filter(|(index, node)| *index == named || reads(node));
         fitting.next().map(|(_, node)| node.name.as_str())
+    }
+
+    /// Returns what the decoding node `name` makes of a picture; `None` if it decodes none.
+    ///
+    /// # Errors
+    /// [`Error::Node`] if an attribute asks for what is not done here.
+    pub(crate) fn decoding_of(&self, name: &str) -> Result<Option<Decoding>> {
+        let index = self.find(name)?.0;
+        match operation::decodes_a_photo(&self.nodes[index].op) {
+            true => self.decoding(index).map(Some),
+            false => Ok(None),
+        }
     }
 
     /// Counts the nodes of each operation.
@@ -258,6 +273,13 @@ impl GraphDef {
         Some(tensor).filter(|tensor| tensor.dtype() != DType::String)
     }
 
+    /// Returns the value of a constant of one text.
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        let node = self.nodes.get(*self.by_name.get(name)?).filter(|node| node.op == "Const")?;
+        let tensor = attributes::Attributes(node).tensor("value")?;
+        std::str::from_utf8(tensor.string_val.first()?).ok()
+    }
+
     /// Returns the value of a numeric constant whose elements are in the mapped file, if it is
     /// large enough to stay there.
     pub(crate) fn large_constant(&self, node: &proto::NodeDef) -> Option<TensorOrLazy> {
@@ -321,25 +343,66 @@ fn split_port(name: &str) -> (&str, usize) {
     }
 }
 
-/// Names the format of bytes that are clearly not a GraphDef.
-fn identify(bytes: &[u8]) -> Option<&'static str> {
+/// Names the format of bytes that are clearly not a GraphDef, and the remedy.
+pub(crate) fn identify(bytes: &[u8]) -> Option<&'static str> {
     const SSTABLE_MAGIC: [u8; 8] = 0xdb47_7524_8b80_fb57_u64.to_le_bytes();
     let text = |start: &[u8]| bytes.starts_with(start);
+    let begins = |word: &str| begins_with_word(bytes, word);
     Some(match bytes {
-        _ if text(b"node {") || text(b"node:") => {
+        [] => "an empty file; the download or the copy went wrong",
+        _ if text(b"version https://git-lfs") => {
+            "a Git LFS pointer, not the file itself: run `git lfs pull` in its repository"
+        }
+        _ if begins("node {") || begins("node{") || begins("node:") || begins("versions {") => {
             "a graph in text form (.pbtxt); the binary form (.pb) is needed: write it with \
-             as_text=False"
+             tf.io.write_graph(…, as_text=False)"
         }
-        _ if text(b"<") => "a web page, not a graph; the download went wrong",
-        _ if text(&[0x1f, 0x8b]) || text(b"PK\x03\x04") => {
-            "an archive; unpack it and give the .pb file in it"
+        _ if begins("saved_model_schema_version") || begins("meta_graphs {") => {
+            "a SavedModel in text form (.pbtxt); the binary form (.pb) is needed"
         }
-        _ if text(b"\x89HDF") => "a Keras HDF5 file; a frozen TensorFlow graph (.pb) is needed",
+        _ if begins("item {") || begins("entry {") || begins("entry{") => {
+            "a list of names or settings (.pbtxt), not a graph; give it to --labels if it has names"
+        }
+        _ if begins("{") => {
+            "a JSON file, not a graph; TensorFlow.js's model.json has its weights in other files: \
+             convert it back with tensorflowjs_converter"
+        }
+        _ if begins("<") => "a web page, not a graph; the download went wrong",
+        [0x1f, 0x8b, ..] => "a file compressed with gzip: unpack it with gunzip and give that",
+        _ if text(b"BZh") || text(b"\xfd7zXZ\0") || text(b"\x28\xb5\x2f\xfd") => {
+            "a compressed file: unpack it and give the .pb file in it"
+        }
+        _ if text(b"PK\x03\x04") => {
+            "a ZIP archive (as .keras files and PyTorch's are): unpack it and give the .pb, .onnx \
+             or .tflite file in it"
+        }
+        _ if text(b"\x89HDF") => {
+            "a Keras HDF5 file (.h5); a frozen TensorFlow graph (.pb), ONNX or TensorFlow Lite is \
+             needed: convert it with tf.lite.TFLiteConverter.from_keras_model or tf2onnx"
+        }
+        [0x80, 2..=5, ..] => "a Python pickle (as old PyTorch files are), not a graph",
         _ if bytes.ends_with(&SSTABLE_MAGIC) => "a checkpoint, not a frozen graph",
-        _ if text(&[0xff, 0xd8, 0xff]) || text(b"\x89PNG") => "a picture, not a graph",
-        [0x08, 0x01, 0x12, ..] => "a SavedModel; freeze it to a GraphDef first",
+        _ if is_picture(bytes) => "a picture, not a graph",
+        [0x08, 0x01, 0x12, ..] => {
+            "a SavedModel; freeze it to a GraphDef first, or convert it with tf2onnx or \
+             tf.lite.TFLiteConverter.from_saved_model"
+        }
         _ => return None,
     })
+}
+
+/// Returns true if a text begins with a word, perhaps after white space and a mark of its encoding.
+fn begins_with_word(bytes: &[u8], word: &str) -> bool {
+    bytes
+        .strip_prefix(b"\xef\xbb\xbf")
+        .unwrap_or(bytes)
+        .trim_ascii_start()
+        .starts_with(word.as_bytes())
+}
+
+fn is_picture(bytes: &[u8]) -> bool {
+    let starts: [&[u8]; 6] = [&[0xff, 0xd8, 0xff], b"\x89PNG", b"GIF8", b"II*\0", b"MM\0*", b"BM"];
+    starts.iter().any(|start| bytes.starts_with(start)) || bytes.get(8..12) == Some(b"WEBP")
 }
 
 #[cfg(test)]
@@ -364,6 +427,17 @@ mod name_tests {
             refused(b"<!doctype html>"),
             "m.pb: a web page, not a graph; the download went wrong"
         );
+        for (bytes, remedy) in [
+            (b"version https://git-lfs.github.com/spec/v1\n".as_slice(), "git lfs pull"),
+            (b"\x1f\x8b\x08", "gunzip"),
+            (b"\x89HDF\r\n", "convert it"),
+            (b"\n node {\n name: \"x\"", "as_text=False"),
+            (b"{\"format\": \"graph-model\"", "tensorflowjs_converter"),
+            (b"", "an empty file"),
+        ] {
+            let error = refused(bytes);
+            assert!(error.contains(remedy), "{error}");
+        }
         assert!(
             refused(b"\x0a\x50trunc")
                 .starts_with("m.pb: not a frozen TensorFlow graph, or a damaged one")

@@ -5,20 +5,21 @@ mod write;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 
 pub use self::sessions::DenseSession;
 use crate::error::Result;
 use crate::fingerprint;
+use crate::graph::answer::{answer, features};
 pub use crate::graph::input_arithmetic::InputArithmetic;
 use crate::graph::input_arithmetic::input_arithmetic;
 use crate::graph::shape::TypedGraph;
 use crate::graph::shape_inference::infer_shapes;
-use crate::graph::{Graph, Op};
+use crate::graph::{Graph, NodeId, Op};
 use crate::head::Head;
-use crate::import::{GraphDef, Signature};
+use crate::import::{Decoding, GraphDef, Signature};
 use crate::onnx::{OnnxModel, is_onnx};
 use crate::options::{LoadOptions, RunOptions};
 use crate::plan::WeightCache;
@@ -49,6 +50,8 @@ struct SharedModel {
     source: Arc<ModelSource>,
     weight_cache: WeightCache,
     plans: Arc<PlanCache>,
+    /// The signature, once it is found.
+    signature: OnceLock<Signature>,
 }
 
 impl SharedModel {
@@ -59,6 +62,7 @@ impl SharedModel {
             source: Arc::new(source),
             weight_cache: WeightCache::default(),
             plans: Arc::default(),
+            signature: OnceLock::new(),
         }
     }
 }
@@ -186,6 +190,14 @@ impl Network {
         self.model.source.decoder(name)
     }
 
+    /// What the decoding node `name` makes of a picture; `None` if it decodes none.
+    ///
+    /// # Errors
+    /// [`Error::Node`](crate::Error::Node) if an attribute asks for what is not done here.
+    pub fn decoding(&self, name: &str) -> Result<Option<Decoding>> {
+        self.model.source.decoding(name)
+    }
+
     /// The inputs of an ONNX model that take pictures with channels first, `[batch, channels, rows,
     /// columns]`.
     ///
@@ -202,9 +214,13 @@ impl Network {
             .collect()
     }
 
-    /// An entry of an ONNX model's metadata, by name.
+    /// An entry of an ONNX model's metadata, or a constant of text in a graph, by name.
     pub fn metadata(&self, name: &str) -> Option<&str> {
-        let ModelSource::Onnx(model) = &*self.model.source else { return None };
+        let model = match &*self.model.source {
+            ModelSource::Onnx(model) => model,
+            ModelSource::Graph(graph) => return graph.text(name),
+            ModelSource::Zoo(_) | ModelSource::WithHead(_) => return None,
+        };
         model.metadata().iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
@@ -241,8 +257,45 @@ impl Network {
     /// # Errors
     /// If the graph does not make it clear; the message lists the candidates.
     pub fn signature(&self) -> Result<Signature> {
+        if let Some(signature) = self.model.signature.get() {
+            return Ok(signature.clone());
+        }
         let LoadOptions { input, output, .. } = &self.load_options;
-        self.model.source.signature(input.as_deref(), output.as_deref())
+        let found = self.model.source.signature(input.as_deref(), output.as_deref())?;
+        let is_graph = matches!(*self.model.source, ModelSource::Graph(_) | ModelSource::Onnx(_));
+        let signature = match is_graph || output.is_some() {
+            true => self.with_answer(found),
+            false => found,
+        };
+        Ok(self.model.signature.get_or_init(|| signature).clone())
+    }
+
+    /// Adds the probabilities that the values of the graph tell, if the names of its operations do
+    /// not tell any; replaces a class by the scores that it is chosen from.
+    fn with_answer(&self, found: Signature) -> Signature {
+        if found.probabilities.is_some() {
+            return found;
+        }
+        let source = &self.model.source;
+        // What is unknown there is an error when the graph is planned.
+        let Ok(graph) = source.graph(&[], &[], &[&found.logits]) else { return found };
+        let Some(&end) = graph.outputs().first() else { return found };
+        let Some(answer) = answer(&graph, end) else {
+            return Signature { chooses_class: true, ..found };
+        };
+        let name = |id: NodeId| {
+            if id == end { found.logits.clone() } else { graph.node(id).name.clone() }
+        };
+        let (logits, probabilities) = (name(answer.logits), answer.probabilities.map(&name));
+        let is_there = |name: &str| source.graph(&[], &[], &[name]).is_ok();
+        let is_same = logits == found.logits && probabilities.is_none();
+        if is_same || !is_there(&logits) || !probabilities.as_deref().is_none_or(is_there) {
+            return found;
+        }
+        let features =
+            found.features.clone().or_else(|| features(&graph, answer.logits).map(&name));
+        let features = features.filter(|name: &String| is_there(name));
+        Signature { logits, probabilities, features, ..found }
     }
 
     /// The arithmetic of a graph on the picture that it is fed, before its first layer; no

@@ -363,7 +363,7 @@ mod tests {
         )
         .unwrap();
         random.write_checkpoint(&folder.path().join("lenet.ckpt"), &["Logits"]).unwrap();
-        random.write_frozen(&folder.path().join("lenet.pb"), &["Logits"], [28, 28]).unwrap();
+        random.write_frozen(&folder.path().join("lenet.pb"), &["Logits"], [28, 28], &[]).unwrap();
         let network = Network::open(&folder.path().join(model), load, run).unwrap();
         let answer = answer(&network).unwrap();
         network.write_plan_file(&folder.path().join("lenet.plan")).unwrap();

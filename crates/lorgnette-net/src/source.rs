@@ -25,7 +25,7 @@ use crate::error::{Choice, Error, Result};
 use crate::export;
 use crate::graph::Graph;
 use crate::graph::TensorOrLazy;
-use crate::import::{GraphDef, Signature};
+use crate::import::{Decoding, GraphDef, Signature};
 use crate::onnx::OnnxModel;
 use crate::options::LoadOptions;
 use crate::tensor::Tensor;
@@ -128,6 +128,11 @@ pub(crate) trait ModelFormat {
     /// Returns the image-decoding node that `name` is or reads.
     fn decoder(&self, _name: &str) -> Option<&str> {
         None
+    }
+
+    /// Returns what the decoding node `name` makes of a picture; `None` if it decodes none.
+    fn decoding(&self, _name: &str) -> Result<Option<Decoding>> {
+        Ok(None)
     }
 
     /// Returns TF-Slim's end points, if it is a network of the zoo.

@@ -77,11 +77,11 @@ fn a_frozen_graph_and_its_own_conversions_give_the_same_bits() {
     let network = lenet();
     let signature = network.signature().unwrap();
     let graph = folder.join("lenet.pb");
-    network.write_frozen(&graph, &[&signature.logits], [28, 28]).unwrap();
+    network.write_frozen(&graph, &[&signature.logits], [28, 28], &[]).unwrap();
     assert_eq!(answer(&graph), of(&network));
     let frozen = Network::open(&graph, load(), run()).unwrap();
     let again = folder.join("again.pb");
-    frozen.write_frozen(&again, &[&signature.logits], [28, 28]).unwrap();
+    frozen.write_frozen(&again, &[&signature.logits], [28, 28], &[]).unwrap();
     assert_eq!(answer(&again), of(&network));
 }
 
@@ -120,7 +120,9 @@ fn a_plan_file_of_a_frozen_graph_keeps_every_node() {
     let network = lenet();
     let signature = network.signature().unwrap();
     let graph = folder.join("lenet.pb");
-    network.write_frozen(&graph, &[signature.probabilities.as_ref().unwrap()], [28, 28]).unwrap();
+    network
+        .write_frozen(&graph, &[signature.probabilities.as_ref().unwrap()], [28, 28], &[])
+        .unwrap();
     let frozen = Network::open(&graph, load(), run()).unwrap();
     let wanted = of(&frozen);
     let plan = folder.join("lenet.plan");

@@ -130,7 +130,7 @@ fn a_frozen_graph_with_a_head_is_read_again() {
     let headed = network.with_head("four", head, [128; 2]).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("four.pb");
-    headed.write_frozen(&path, &[HEAD_LOGITS, HEAD_ANSWER], [128; 2]).unwrap();
+    headed.write_frozen(&path, &[HEAD_LOGITS, HEAD_ANSWER], [128; 2], &[]).unwrap();
     let again = Network::open(&path, LoadOptions::default(), RunOptions::default()).unwrap();
     let answer = |network: &Network| {
         let signature = network.signature().unwrap();

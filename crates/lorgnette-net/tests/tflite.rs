@@ -80,7 +80,7 @@ fn a_quantised_network_is_not_exported_to_formats_without_its_operations() {
     let network = open("quantised_separable_uint8.tflite");
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("separable.pb");
-    let frozen = network.write_frozen(&path, &["probabilities"], [16, 16]);
+    let frozen = network.write_frozen(&path, &["probabilities"], [16, 16], &[]);
     let message = frozen.unwrap_err().to_string();
     for part in ["LiteConv2D 'layer_0'", "LiteSoftmax 'probabilities'"] {
         assert!(message.contains(part), "{message}");

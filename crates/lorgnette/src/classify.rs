@@ -1,16 +1,15 @@
 //! Classification: the most probable classes of a picture.
 
-use std::borrow::Cow;
-
-use lorgnette_net::scores::{Ranked, softmax, top_k};
+use lorgnette_net::scores::{Ranked, top_k};
 use serde::Serialize;
 
 use crate::answer::ClassifyAnswer;
 use crate::embed::features;
 use crate::error::Result;
-use crate::model::{Model, Output, score_names};
+use crate::model::{Model, Output};
 use crate::observer::Observer;
 use crate::picture::{Picture, PictureRef};
+use crate::scores::{ClassScores, score_names};
 
 /// Classifies pictures. Cheap to clone and to share between threads.
 #[derive(Clone, Debug)]
@@ -41,7 +40,7 @@ pub struct Prediction {
     pub name: String,
     /// From 0 to 1.
     pub probability: f32,
-    /// The score before softmax.
+    /// The score before softmax; the probability's logarithm where the graph has no such score.
     pub logit: f32,
 }
 
@@ -89,7 +88,7 @@ impl Classifier {
     ) -> Result<Classification> {
         let fetches = score_names(self.model.signature());
         self.model.run(picture.into(), &fetches, |outputs| {
-            self.classification(&Scores::new(outputs, fetches.len()), top)
+            self.classification(&self.class_scores(outputs), top)
         })
     }
 
@@ -108,7 +107,7 @@ impl Classifier {
     ) -> Result<Vec<Classification>> {
         let fetches = score_names(self.model.signature());
         self.model.run_batch(pictures, &fetches, observer, |outputs| {
-            self.classification(&Scores::new(outputs, fetches.len()), top)
+            self.classification(&self.class_scores(outputs), top)
         })
     }
 
@@ -128,21 +127,26 @@ impl Classifier {
     pub fn outputs<'p>(&self, picture: impl Into<PictureRef<'p>>) -> Result<Outputs> {
         let signature = self.model.signature();
         let mut fetches = score_names(signature);
-        let score_names = fetches.len();
+        let score_count = fetches.len();
         fetches.extend(signature.features.as_deref());
         self.model.run(picture.into(), &fetches, |outputs| Outputs {
-            probabilities: Scores::new(outputs, score_names).probabilities().into_owned(),
-            features: outputs.get(score_names).map(|output| features(output.shape, output.values)),
+            probabilities: self.class_scores(&outputs[..score_count]).probabilities,
+            features: outputs.get(score_count).map(|output| features(output.shape, output.values)),
         })
     }
 
-    fn classification(&self, scores: &Scores<'_>, top: usize) -> Classification {
-        let probabilities = scores.probabilities();
+    fn class_scores(&self, outputs: &[Output<'_>]) -> ClassScores {
+        let values: Vec<&[f32]> = outputs.iter().map(|output| output.values).collect();
+        ClassScores::new(self.model.signature(), &values, self.model.labels().len())
+    }
+
+    fn classification(&self, scores: &ClassScores, top: usize) -> Classification {
+        let probabilities = &scores.probabilities;
         let best = probabilities.iter().copied().fold(0.0, f32::max);
         let is_rejected =
             self.model.rejection_threshold().is_some_and(|threshold| best < threshold);
         let mut predictions = Vec::new();
-        for Ranked { index, score } in top_k(&probabilities, top) {
+        for Ranked { index, score } in top_k(probabilities, top) {
             let label = self.model.labels().get(index);
             predictions.push(Prediction {
                 index,
@@ -153,24 +157,5 @@ impl Classifier {
             });
         }
         Classification { predictions, is_rejected }
-    }
-}
-
-/// The scores of one picture.
-struct Scores<'a> {
-    logits: &'a [f32],
-    /// Probabilities, if the graph computes them.
-    probabilities: Option<&'a [f32]>,
-}
-
-impl<'a> Scores<'a> {
-    /// The scores among the outputs for [`score_names`].
-    fn new(outputs: &[Output<'a>], score_names: usize) -> Self {
-        let probabilities = (score_names > 1).then(|| outputs[1].values);
-        Self { logits: outputs[0].values, probabilities }
-    }
-
-    fn probabilities(&self) -> Cow<'a, [f32]> {
-        self.probabilities.map_or_else(|| softmax(self.logits).into(), Cow::Borrowed)
     }
 }

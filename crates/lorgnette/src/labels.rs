@@ -75,8 +75,9 @@ impl Labels {
     /// Reads a label file: one name per line, in output order.
     ///
     /// A line may start with a synset (`n01440764 tench, Tinca tinca`). If every line starts with a
-    /// number and a colon or space (`0:background`), and each output's number occurs once, the
-    /// numbers give the order.
+    /// number and a colon (`0:background`), and the numbers count from 0 or 1, they give the order.
+    /// Numbers before a space are removed if the lines are in their order (`0 Class 1`), else they
+    /// belong to the names (`2 euro`). The file is UTF-8 or UTF-16.
     ///
     /// # Errors
     /// [`LabelsError`], which names the file, the problem and a remedy.
@@ -111,7 +112,11 @@ impl Labels {
                 || LabelsError::OtherCount { name: name(), labels: map_entries.len(), outputs };
             return entries.map(|entries| Self { entries }).ok_or_else(other);
         }
-        let labels = Self::open(path)?;
+        let mut labels = Self::open(path)?;
+        // Names numbered from 1 leave output 0 to the background.
+        if labels.len() + 1 == outputs && parse::counts_from_one(&read(path)?) {
+            labels.entries.insert(0, Entry::named(BACKGROUND));
+        }
         match labels.len() == outputs {
             true => Ok(labels),
             false => Err(LabelsError::OtherCount { name: name(), labels: labels.len(), outputs }),
@@ -235,8 +240,10 @@ fn read(path: &Path) -> Result<String, LabelsError> {
             what: "it is far too large for a list of names".into(),
         });
     }
-    String::from_utf8(bytes)
-        .map_err(|_| LabelsError::NotLabels { name, what: "it is not UTF-8 text".into() })
+    parse::decode(bytes).ok_or_else(|| LabelsError::NotLabels {
+        name,
+        what: "it is not UTF-8 text: save it as UTF-8".into(),
+    })
 }
 
 /// True if the label has a lower-case name.

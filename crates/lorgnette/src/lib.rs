@@ -121,6 +121,7 @@ pub mod preprocess;
 #[cfg(feature = "pull")]
 pub mod pull;
 pub mod report;
+mod scores;
 pub mod train;
 pub mod trained;
 pub mod wordnet;

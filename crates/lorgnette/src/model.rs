@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 
 use lorgnette_kernels::{Level, NumericOptions, ThreadPool};
 use lorgnette_net::head::Head;
-use lorgnette_net::import::Signature;
+use lorgnette_net::import::{Decoding, Signature};
+use lorgnette_net::plan::Port;
 use lorgnette_net::zoo::{Architecture, RandomWeights, ZooOptions};
 use lorgnette_net::{LoadOptions, Network, RunOptions, Session};
 
@@ -18,8 +19,9 @@ use crate::model_store::ModelStore;
 use crate::observer::{Observer, Progress, report};
 use crate::picture::{Picture, PictureRef};
 use crate::preprocess::{
-    ChannelOrder, Chosen, PreprocessRule, Preprocessing, Preprocessor, choose,
+    ChannelOrder, Chosen, PreprocessRule, Preprocessing, Preprocessor, choose, decoded_image,
 };
+use crate::scores::score_names;
 use crate::trained::card::Card;
 
 /// MobileNet V1 1.0 224 with Google's ImageNet weights: the frozen graph as TensorFlow wrote it,
@@ -118,6 +120,8 @@ struct ModelInfo {
     signature: Signature,
     preprocess: Preprocessor,
     preprocess_rule: PreprocessRule,
+    /// The decoding of a graph that decodes pictures itself.
+    decoding: Option<Decoding>,
     /// Shape of the scores.
     scores: Vec<usize>,
     label_source: LabelSource,
@@ -188,11 +192,13 @@ impl Model {
             network.clone()
         });
         label_source.notes.extend(notes);
+        let decoding = network.decoding(&signature.input.name)?;
         let info = ModelInfo {
             name,
             signature,
             preprocess,
             preprocess_rule: rule,
+            decoding,
             scores,
             label_source,
             stale,
@@ -228,6 +234,7 @@ impl Model {
             signature,
             preprocess,
             preprocess_rule,
+            decoding: self.info.decoding.clone(),
             scores,
             label_source,
             stale: self.info.stale.clone(),
@@ -319,13 +326,19 @@ impl Model {
     }
 
     /// Writes the model as a frozen GraphDef for TensorFlow, from preprocessed images of the
-    /// input's size to the scores.
+    /// input's size to the scores. That of a trained model has its class names and preprocessing
+    /// as constants.
     ///
     /// # Errors
     /// As [`Network::write_frozen`].
     pub fn write_frozen(&self, path: &Path) -> Result<()> {
         let Preprocessor { height, width, .. } = self.info.preprocess;
-        Ok(self.network.write_frozen(path, &score_names(&self.info.signature), [height, width])?)
+        let notes = match &self.info.card {
+            Some(_) => self.notes_for_readers(),
+            None => Vec::new(),
+        };
+        let fetches = score_names(&self.info.signature);
+        Ok(self.network.write_frozen(path, &fetches, [height, width], &notes)?)
     }
 
     /// Writes the model's variables as a V2 checkpoint, which TensorFlow restores.
@@ -342,7 +355,18 @@ impl Model {
     /// # Errors
     /// As [`Network::write_onnx`].
     pub fn write_onnx(&self, path: &Path) -> Result<()> {
-        let Preprocessor { height, width, preprocessing, order, .. } = &self.info.preprocess;
+        let Preprocessor { height, width, .. } = self.info.preprocess;
+        Ok(self.network.write_onnx(
+            path,
+            &score_names(&self.info.signature),
+            [height, width],
+            &self.notes_for_readers(),
+        )?)
+    }
+
+    /// Name, preprocessing and class names, for whoever opens the model in another format.
+    fn notes_for_readers(&self) -> Vec<(String, String)> {
+        let Preprocessor { preprocessing, order, .. } = &self.info.preprocess;
         let names: Vec<&str> = self.labels().iter().map(|label| label.name).collect();
         let notes = [
             ("lorgnette.model", self.name().to_owned()),
@@ -350,13 +374,7 @@ impl Model {
             (CHANNELS_NOTE, order.to_string()),
             (CLASSES_NOTE, serde_json::to_string(&names).unwrap_or_default()),
         ];
-        let notes = notes.map(|(name, value)| (name.to_owned(), value));
-        Ok(self.network.write_onnx(
-            path,
-            &score_names(&self.info.signature),
-            [*height, *width],
-            &notes,
-        )?)
+        notes.map(|(name, value)| (name.to_owned(), value)).to_vec()
     }
 
     /// Writes the plan file that this model was opened by once more, if it was stale, and returns
@@ -417,9 +435,14 @@ impl Model {
     /// Shape of the network's input for `picture`.
     fn input_shape(&self, picture: PictureRef<'_>) -> Vec<usize> {
         let Preprocessor { height, width, channels, .. } = self.info.preprocess;
-        match self.info.signature.input.takes_decoded_image {
-            true => vec![picture.height, picture.width, channels],
-            false => vec![1, height, width, channels],
+        match &self.info.decoding {
+            Some(Decoding { crop: Some([_, _, height, width]), channels, .. }) => {
+                vec![*height, *width, *channels]
+            }
+            Some(Decoding { channels, .. }) => {
+                vec![picture.height, picture.width, *channels]
+            }
+            None => vec![1, height, width, channels],
         }
     }
 
@@ -443,7 +466,7 @@ impl Model {
         let mut session = self.session(&self.input_shape(picture), fetches)?;
         let values = session.input_mut(&self.info.signature.input.name)?;
         let started = Instant::now();
-        self.info.preprocess_into(picture, values);
+        self.info.preprocess_into(picture, values).map_err(|what| self.model_error(&what))?;
         let preprocessing = started.elapsed();
         session.run()?;
         Ok((read(&outputs(&session)?), preprocessing))
@@ -494,7 +517,9 @@ impl Model {
         let values = session.input_mut(&self.info.signature.input.name)?;
         let inputs = values.chunks_exact_mut(height * width * channels);
         for (picture, input) in pictures.iter().zip(inputs) {
-            self.info.preprocess_into(*picture, input);
+            self.info
+                .preprocess_into(*picture, input)
+                .map_err(|what| self.model_error(&what))?;
         }
         session.run()?;
         let outputs = outputs(&session)?;
@@ -568,14 +593,19 @@ fn outputs(session: &Session) -> Result<Vec<Output<'_>>> {
 }
 
 impl ModelInfo {
-    /// Writes the network's input; raw pixels where the graph preprocesses them itself.
-    fn preprocess_into(&self, picture: PictureRef<'_>, input: &mut [f32]) {
-        if self.signature.input.takes_decoded_image {
-            let (height, width) = (picture.height, picture.width);
-            Preprocessor { height, width, ..self.preprocess.clone() }.apply(picture, input);
-        } else {
-            self.preprocess.apply(picture, input);
+    /// Writes the network's input: what its own node decodes, or the preprocessed picture. Integer
+    /// inputs get the nearest levels.
+    fn preprocess_into(&self, picture: PictureRef<'_>, input: &mut [f32]) -> Result<(), String> {
+        if let Some(decoding) = &self.decoding {
+            input.copy_from_slice(&decoded_image(picture, decoding)?.values);
+            return Ok(());
         }
+        self.preprocess.apply(picture, input);
+        let input_type = &self.signature.input;
+        if !input_type.dtype.is_float() && input_type.quantization.is_none() {
+            input.iter_mut().for_each(|value| *value = value.round());
+        }
+        Ok(())
     }
 }
 
@@ -649,18 +679,18 @@ fn scores_shape(
         vec![1, height, width, channels]
     };
     let plan = network.plan(&[(&signature.input.name, &shape)], &score_names(signature))?;
-    Ok(plan.outputs()[0].fact.shape.clone())
+    let is_real = |port: &&Port| port.fact.dtype.is_float() || port.fact.quantization.is_some();
+    let answer = plan.outputs().last().filter(is_real);
+    // Integers and truth values are classes that are chosen, not scores.
+    let answer = answer.filter(|_| !signature.chooses_class);
+    Ok(answer.map_or_else(Vec::new, |port| port.fact.shape.clone()))
 }
 
-/// Number of classes, if there is one score for each class.
+/// Number of scores, if there is one score for each class.
 fn class_count(scores: &[usize]) -> Option<usize> {
-    let classes = *scores.last()?;
-    (classes > 0 && scores.iter().product::<usize>() == classes).then_some(classes)
-}
-
-/// Nodes fetched for classification: the scores, and the probabilities if the graph has them.
-pub(crate) fn score_names(signature: &Signature) -> Vec<&str> {
-    std::iter::once(signature.logits.as_str()).chain(signature.probabilities.as_deref()).collect()
+    let mut longer = scores.iter().copied().filter(|&length| length != 1);
+    let classes = longer.next().unwrap_or(1);
+    (!scores.is_empty() && classes > 0 && longer.next().is_none()).then_some(classes)
 }
 
 /// The class names and their source.
@@ -679,7 +709,21 @@ impl LabelSource {
         classes: Option<usize>,
         given: Option<&Path>,
     ) -> Result<Self> {
-        let classes = classes.unwrap_or(0);
+        // One score is that of the second of two classes, unless only one class has a name.
+        if classes == Some(1) {
+            let of_two = Self::for_class_count(network, 2, given);
+            return match of_two {
+                Ok(of_two) if of_two.file.is_some() || given.is_some() => Ok(of_two),
+                of_two => match Self::for_class_count(network, 1, given) {
+                    Ok(of_one) if of_one.file.is_some() => Ok(of_one),
+                    _ => of_two,
+                },
+            };
+        }
+        Self::for_class_count(network, classes.unwrap_or(0), given)
+    }
+
+    fn for_class_count(network: &Network, classes: usize, given: Option<&Path>) -> Result<Self> {
         if let Some(path) = given.filter(|_| classes > 0) {
             return Ok(Self {
                 labels: Labels::open_for(path, classes)?,

@@ -22,9 +22,11 @@ use crate::picture::{Picture, PictureRef};
 
 pub use self::choose::PreprocessRule;
 pub(crate) use self::choose::{Chosen, choose};
+pub use self::decoded::{DecodedImage, decoded_image};
 pub(crate) use self::unresized::Unresized;
 
 mod choose;
+mod decoded;
 mod normalise;
 mod resize_crop;
 mod sample;

@@ -8,9 +8,9 @@ use std::str::FromStr;
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::Args;
-use lorgnette::net::{DType, Network, Tensor, npy, write_atomically};
+use lorgnette::net::{DType, Network, Tensor, npy, scores, write_atomically};
 use lorgnette::picture::OpenOptions;
-use lorgnette::preprocess::{Preprocessing, Preprocessor};
+use lorgnette::preprocess::decoded_image;
 
 use crate::Outcome;
 use crate::arguments::Global;
@@ -29,7 +29,7 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "NAME=FILE", num_args = 1.., required = true)]
     feed: Vec<Feed>,
 
-    /// Fetches the tensor NAME
+    /// Fetches the tensor NAME; logits, probabilities and features are the classifier's
     #[arg(long, value_name = "NAME", num_args = 1.., required = true)]
     fetch: Vec<String>,
 
@@ -37,9 +37,6 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
 }
-
-/// Red, green and blue.
-const CHANNELS: usize = 3;
 
 /// clap's own usage is one line of 86 columns.
 const USAGE: &str = "\
@@ -85,20 +82,21 @@ impl Feed {
     fn read<'a>(&'a self, network: &'a Network) -> Result<(&'a str, Tensor)> {
         let is_array = self.file.extension().is_some_and(|ending| ending == "npy");
         match network.decoder(&self.name).filter(|_| !is_array) {
-            Some(decoder) => Ok((decoder, pixels(&self.file)?)),
+            Some(decoder) => Ok((decoder, pixels(network, decoder, &self.file)?)),
             None => Ok((&self.name, read(&self.file)?)),
         }
     }
 }
 
-/// A photo's pixels as TensorFlow decodes them: as stored, without EXIF orientation.
-fn pixels(file: &Path) -> Result<Tensor> {
+/// A photo's pixels as the node `decoder` decodes them: as stored, without EXIF orientation.
+fn pixels(network: &Network, decoder: &str, file: &Path) -> Result<Tensor> {
     let options = OpenOptions { ignore_orientation: true, ..OpenOptions::default() };
     let picture = options.open(file)?;
-    let mut preprocess = Preprocessor::new(Preprocessing::Raw, picture.height(), picture.width());
-    preprocess.channels = CHANNELS;
-    let levels = preprocess.input(&picture);
-    Ok(Tensor::from_floats(DType::U8, &[picture.height(), picture.width(), CHANNELS], levels))
+    let decoding = network.decoding(decoder)?;
+    let decoding = decoding.with_context(|| format!("'{decoder}' decodes no pictures"))?;
+    let image =
+        decoded_image(&picture, &decoding).map_err(|what| anyhow!("{}: {what}", file.display()))?;
+    Ok(Tensor::from_floats(decoding.dtype, &image.shape, image.values))
 }
 
 /// Runs the network once.
@@ -109,7 +107,7 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
         arguments.feed.iter().map(|feed| feed.read(&network)).collect::<Result<_>>()?;
     let feeds: Vec<(&str, &Tensor)> = fed.iter().map(|(name, tensor)| (*name, tensor)).collect();
     let fetches: Vec<&str> = arguments.fetch.iter().map(String::as_str).collect();
-    let answers = network.run(&feeds, &fetches)?;
+    let answers = run_network(&network, &feeds, &fetches)?;
     fs::create_dir_all(&arguments.out)
         .with_context(|| format!("{}: cannot be made", arguments.out.display()))?;
     for ((name, file), tensor) in fetches.iter().zip(files).zip(&answers) {
@@ -124,6 +122,57 @@ pub(crate) fn run(arguments: &Arguments, global: &Global, messages: Messages) ->
         ));
     }
     Ok(Outcome::Done)
+}
+
+/// Runs the network. `logits`, `probabilities` and `features` are those of the classifier, where no
+/// node has that name.
+fn run_network(
+    network: &Network,
+    feeds: &[(&str, &Tensor)],
+    fetches: &[&str],
+) -> Result<Vec<Tensor>> {
+    let signature = network.signature().ok();
+    let mut softmaxed = vec![false; fetches.len()];
+    let mut nodes = Vec::with_capacity(fetches.len());
+    for (&name, softmaxed) in fetches.iter().zip(&mut softmaxed) {
+        let alias = match (&signature, name) {
+            (Some(signature), "logits") => Some(signature.logits.clone()),
+            (Some(signature), "probabilities") => {
+                *softmaxed = signature.probabilities.is_none();
+                signature.probabilities.clone().or_else(|| Some(signature.logits.clone()))
+            }
+            (Some(signature), "features") => signature.features.clone(),
+            _ => None,
+        };
+        let is_node = || network.node_names().any(|node| node == name);
+        match alias.filter(|_| !is_node()) {
+            Some(node) => nodes.push(node),
+            None => {
+                *softmaxed = false;
+                nodes.push(name.to_owned());
+            }
+        }
+    }
+    let mut wanted: Vec<&str> = Vec::new();
+    for node in &nodes {
+        if !wanted.contains(&node.as_str()) {
+            wanted.push(node);
+        }
+    }
+    let values = network.run(feeds, &wanted)?;
+    let value = |(node, softmaxed): (&String, bool)| {
+        let index = wanted.iter().position(|wanted| wanted == node).unwrap_or_default();
+        if softmaxed { softmax_rows(&values[index]) } else { values[index].clone() }
+    };
+    Ok(nodes.iter().zip(softmaxed).map(value).collect())
+}
+
+/// Softmax over the last dimension.
+fn softmax_rows(logits: &Tensor) -> Tensor {
+    let classes = logits.shape().last().copied().unwrap_or(1).max(1);
+    let values = logits.to_f32();
+    let probabilities = values.chunks(classes).flat_map(scores::softmax).collect();
+    Tensor::from_floats(DType::F32, logits.shape(), probabilities)
 }
 
 fn read(file: &Path) -> Result<Tensor> {

@@ -14,7 +14,8 @@ use crate::tensor::{DType, Tensor, elements};
 /// The budget for folding constant nodes. Shapes and batch norms need almost nothing of it; a
 /// hostile graph must not turn a few bytes into gigabytes or hours.
 struct Budget {
-    /// Elements of results.
+    /// Elements of results in memory at once. A result that has been read for the last time is
+    /// dropped.
     elements: usize,
     /// Multiplications, or elements read.
     work: usize,
@@ -49,14 +50,19 @@ pub fn infer_shapes(graph: &Graph, sizes: &HashMap<String, Vec<usize>>) -> Resul
     let mut budget = Budget::for_constants(constants);
     let mut typed =
         TypedGraph { graph: Graph::new(), facts: Vec::with_capacity(graph.nodes().len()) };
+    let mut intermediates = Intermediates::new(graph);
     for node in graph.nodes() {
         read_variables(node, &mut typed.graph)?;
         let fact = infer_fact(node, &typed, sizes)?;
         let op = fold_constant(node, &fact, &typed, &mut budget)?;
+        let is_folded = matches!(op, Op::Const(_)) && !matches!(node.op, Op::Const(_));
         let inputs: &[NodeId] =
             if matches!(op, Op::Const(_) | Op::Variable(_)) { &[] } else { &node.inputs };
-        typed.graph.add(node.name.clone(), op, inputs);
+        let id = typed.graph.add(node.name.clone(), op, inputs);
         typed.facts.push(fact);
+        if is_folded && !shares_its_input(&node.op) {
+            intermediates.fold(id, &node.inputs, &mut typed, &mut budget);
+        }
     }
     for &id in graph.outputs() {
         read_variable(id, &mut typed.graph)?;
@@ -66,6 +72,39 @@ pub fn infer_shapes(graph: &Graph, sizes: &HashMap<String, Vec<usize>>) -> Resul
     }
     typed.graph.set_outputs(graph.outputs().to_vec());
     Ok(typed)
+}
+
+/// The results of folding that later nodes still read.
+struct Intermediates {
+    /// How often each node is still to be read.
+    unread: Vec<usize>,
+    /// Whether each node is the result of folding, with memory of its own.
+    is_folded: Vec<bool>,
+}
+
+impl Intermediates {
+    fn new(graph: &Graph) -> Self {
+        Self { unread: graph.uses(), is_folded: vec![false; graph.nodes().len()] }
+    }
+
+    /// Notes that `id` is folded from `inputs`, and drops those that no other node reads.
+    fn fold(&mut self, id: NodeId, inputs: &[NodeId], typed: &mut TypedGraph, budget: &mut Budget) {
+        self.is_folded[id.index()] = true;
+        for input in inputs {
+            let unread = &mut self.unread[input.index()];
+            *unread = unread.saturating_sub(1);
+            if *unread == 0 && self.is_folded[input.index()] {
+                self.is_folded[input.index()] = false;
+                budget.elements = budget.elements.saturating_add(typed.fact(*input).len());
+                typed.graph.node_mut(*input).op = Op::Const(Tensor::from_f32(&[0], Vec::new()));
+            }
+        }
+    }
+}
+
+/// Returns true for operations whose result has the memory of their input.
+fn shares_its_input(op: &Op) -> bool {
+    matches!(op, Op::Identity | Op::Reshape | Op::Squeeze { .. } | Op::ExpandDims)
 }
 
 /// Reads the variables that a node needs into constants, except filters and right matrices, which
@@ -187,9 +226,7 @@ fn fold_constant(node: &Node, fact: &Fact, typed: &TypedGraph, budget: &mut Budg
     ) else {
         return Ok(node.op.clone());
     };
-    let only_reshapes =
-        matches!(node.op, Op::Identity | Op::Reshape | Op::Squeeze { .. } | Op::ExpandDims);
-    if !only_reshapes {
+    if !shares_its_input(&node.op) {
         budget.spend(node, &inputs, fact)?;
     }
     evaluate(&node.op, &inputs, fact)

@@ -25,6 +25,11 @@ impl<'a> Attributes<'a> {
         matches!(self.value(name), Some(Value::B(true)))
     }
 
+    /// Returns true for a flag that is given and false.
+    pub(super) fn is_off(self, name: &str) -> bool {
+        matches!(self.value(name), Some(Value::B(false)))
+    }
+
     pub(super) fn text(self, name: &str) -> Option<&'a str> {
         if let Some(Value::S(v)) = self.value(name) { std::str::from_utf8(v).ok() } else { None }
     }

@@ -232,7 +232,8 @@ impl Builder<'_> {
         let (dtype, shape) = if operation::decodes_a_photo(&def.op) {
             let channels =
                 attributes.int("channels").and_then(|c| usize::try_from(c).ok()).filter(|&c| c > 0);
-            (DType::U8, Some(vec![None, None, Some(channels.unwrap_or(3))]))
+            let dtype = attributes.dtype("dtype").unwrap_or(DType::U8);
+            (dtype, Some(vec![None, None, Some(channels.unwrap_or(3))]))
         } else {
             let declared = matches!(
                 def.op.as_str(),

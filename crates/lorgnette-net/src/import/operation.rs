@@ -45,14 +45,15 @@ impl Chain<'_> {
         self.inputs.get(i).copied().ok_or_else(|| format!("input {i} is missing"))
     }
 
-    /// Returns the value of a constant input of one element.
-    fn number(&self, i: usize) -> Option<f32> {
-        self.graph
-            .constant_of(*self.inputs.get(i)?)
-            .filter(|tensor| tensor.len() == 1)?
-            .to_f32()
-            .first()
-            .copied()
+    /// Returns the values of a small constant or variable.
+    fn stored_values(&self, i: usize) -> Option<Vec<f32>> {
+        const MAX_VALUES: usize = 1 << 16;
+        let tensor = match &self.graph.node(*self.inputs.get(i)?).op {
+            Op::Const(tensor) => tensor.clone(),
+            Op::Variable(lazy) if lazy.len() <= MAX_VALUES => lazy.read().ok()?,
+            _ => return None,
+        };
+        (tensor.len() <= MAX_VALUES).then(|| tensor.to_f32())
     }
 
     /// Returns the values of a constant input.

@@ -36,6 +36,9 @@ pub struct Signature {
     pub probabilities: Option<String>,
     /// The input of the classification layer: the bottleneck, for embeddings and training.
     pub features: Option<String>,
+    /// Whether the output is a class that the graph chooses in a way that cannot be followed back
+    /// to scores.
+    pub chooses_class: bool,
 }
 
 impl GraphDef {
@@ -49,7 +52,7 @@ impl GraphDef {
             Some(name) => self.find(name)?.0,
             None => self.output()?,
         };
-        let softmax = self.back_to(end, |op| SCORE_FUNCTIONS.contains(&op), SCORE_PASS_THROUGH);
+        let softmax = self.back_to(end, is_softmax, SCORE_PASS_THROUGH);
         let logits = match softmax {
             Some(softmax) => {
                 self.input_of(softmax, 0).ok_or_else(|| self.without_input(softmax))?
@@ -68,6 +71,7 @@ impl GraphDef {
                 }
             }),
             features: self.features(logits).map(name),
+            chooses_class: false,
         })
     }
 
@@ -75,43 +79,68 @@ impl GraphDef {
         Error::node(&self.nodes[node].name, &self.nodes[node].op, "an input is missing")
     }
 
-    /// Returns the only node whose result is not read; of several, the only softmax or the only
-    /// output that retraining adds.
+    /// Returns the only node whose result is not read and depends on an input; of several, the
+    /// only output that retraining adds, or the only softmax. Else the only softmax of the graph.
     fn output(&self) -> Result<usize> {
-        let mut read = vec![false; self.nodes.len()];
-        for input in
-            self.nodes.iter().flat_map(|node| &node.input).filter(|input| !input.starts_with('^'))
-        {
-            if let Some(&index) = self.by_name.get(split_port(input).0) {
-                read[index] = true;
+        let ends = self.ends();
+        let leads_to_softmax =
+            |&i: &usize| self.back_to(i, is_softmax, SCORE_PASS_THROUGH).is_some();
+        let retrained = |&i: &usize| self.nodes[i].name == "final_result";
+        let softmaxes = || {
+            let inner = (0..self.nodes.len()).filter(|&i| {
+                is_softmax(&self.nodes[i].op) && !is_of_training(&self.nodes[i].name, "")
+            });
+            inner.collect::<Vec<_>>()
+        };
+        only(&ends, |_| true)
+            .or_else(|| only(&ends, retrained))
+            .or_else(|| only(&ends, leads_to_softmax))
+            .or_else(|| only(&softmaxes(), |_| true))
+            .ok_or_else(|| self.unclear(Choice::Output, "the graph has several outputs", &ends))
+    }
+
+    /// Returns the nodes whose results are not read and that may be answers: those that depend on
+    /// an input, if there are any.
+    fn ends(&self) -> Vec<usize> {
+        let mut readers = vec![Vec::new(); self.nodes.len()];
+        for (reader, node) in self.nodes.iter().enumerate() {
+            for input in node.input.iter().filter(|input| !input.starts_with('^')) {
+                if let Some(&index) = self.by_name.get(split_port(input).0) {
+                    readers[index].push(reader);
+                }
             }
         }
-        let ends: Vec<usize> = (0..self.nodes.len())
-            .filter(|&i| !read[i] && is_an_answer(&self.nodes[i].op))
-            .collect();
-        let only =
-            |candidates: Vec<usize>| if let [one] = candidates[..] { Some(one) } else { None };
-        only(ends.clone())
-            .or_else(|| {
-                only(
-                    ends.iter()
-                        .copied()
-                        .filter(|&i: &usize| self.nodes[i].name == "final_result")
-                        .collect(),
-                )
-            })
-            .or_else(|| {
-                only(
-                    ends.iter()
-                        .copied()
-                        .filter(|&i: &usize| {
-                            self.back_to(i, |op| SCORE_FUNCTIONS.contains(&op), SCORE_PASS_THROUGH)
-                                .is_some()
-                        })
-                        .collect(),
-                )
-            })
-            .ok_or_else(|| self.unclear(Choice::Output, "the graph has several outputs", &ends))
+        let mut depends = vec![false; self.nodes.len()];
+        let is_input = |op: &str| op.starts_with("Placeholder") || operation::decodes_a_photo(op);
+        let mut waiting: Vec<usize> =
+            (0..self.nodes.len()).filter(|&i| is_input(&self.nodes[i].op)).collect();
+        while let Some(node) = waiting.pop() {
+            if !std::mem::replace(&mut depends[node], true) {
+                waiting.extend(&readers[node]);
+            }
+        }
+        let is_end = |&i: &usize| {
+            let node = &self.nodes[i];
+            readers[i].is_empty()
+                && is_an_answer(&node.op)
+                && !is_of_training(&node.name, &node.op)
+                && !self.is_metric(i)
+        };
+        let ends: Vec<usize> = (0..self.nodes.len()).filter(is_end).collect();
+        let dependent: Vec<usize> = ends.iter().copied().filter(|&i| depends[i]).collect();
+        if dependent.is_empty() { ends } else { dependent }
+    }
+
+    /// Returns true for a loss or an accuracy: a mean of comparisons with labels.
+    fn is_metric(&self, node: usize) -> bool {
+        let compares = |op: &str| {
+            op == "Equal"
+                || op == "L2Loss"
+                || op.starts_with("InTopK")
+                || op.contains("CrossEntropy")
+        };
+        let through = ["Mean", "Sum", "Cast", "Identity", "Neg", "Add", "AddV2", "AddN", "RealDiv"];
+        self.back_to(node, compares, &through).is_some()
     }
 
     fn unclear(&self, choice: Choice, what: &str, nodes: &[usize]) -> Error {
@@ -178,7 +207,7 @@ impl GraphDef {
         let attributes = Attributes(node);
         let takes_decoded_image = operation::decodes_a_photo(&node.op);
         let dtype = if takes_decoded_image {
-            Some(DType::U8)
+            Some(attributes.dtype("dtype").unwrap_or(DType::U8))
         } else {
             attributes.dtype("dtype").or_else(|| attributes.dtype("T"))
         };
@@ -306,8 +335,55 @@ const SCORE_PASS_THROUGH: &[&str] = &[
     "LiteMean",
     "LiteRequantize",
     "LiteDequantize",
+    "Cast",
+    "Slice",
+    "StridedSlice",
+    "Transpose",
+    "ExpandDims",
+    "ClipByValue",
+    "Maximum",
+    "Minimum",
 ];
 const FEATURE_PASS_THROUGH: &[&str] = &["Identity", "Reshape", "Squeeze", "PlaceholderWithDefault"];
+
+fn is_softmax(op: &str) -> bool {
+    SCORE_FUNCTIONS.contains(&op)
+}
+
+/// Returns the only candidate for which `holds` is true.
+fn only(candidates: &[usize], holds: impl Fn(&usize) -> bool) -> Option<usize> {
+    let mut fitting = candidates.iter().copied().filter(holds);
+    let (first, None) = (fitting.next()?, fitting.next()) else { return None };
+    Some(first)
+}
+
+/// Returns true for gradients, updates, and the saving and initialising of variables.
+fn is_of_training(name: &str, op: &str) -> bool {
+    const SCOPES: [&str; 8] = [
+        "gradients",
+        "save",
+        "init",
+        "Initializer",
+        "report_uninitialized_variables",
+        "train",
+        "Adam",
+        "Momentum",
+    ];
+    let is_scope = |scope: &str| {
+        SCOPES.iter().any(|known| {
+            scope.strip_prefix(known).is_some_and(|rest| rest.is_empty() || rest.starts_with('_'))
+        })
+    };
+    let mut scopes: Vec<&str> = name.split('/').collect();
+    // A node itself may be called as it likes.
+    let is_alone = scopes.len() == 1;
+    scopes.pop();
+    (!is_alone && scopes.into_iter().any(is_scope))
+        || op.ends_with("Grad")
+        || op.contains("Backprop")
+        || op.contains("Apply")
+        || op.starts_with("LookupTable")
+}
 
 /// Returns true if an unread node may be an output, and is not a remainder of training.
 fn is_an_answer(op: &str) -> bool {

@@ -16,13 +16,22 @@ use crate::weights::write_bundle;
 impl Network {
     /// Writes the network as a frozen GraphDef that computes `fetches`, by TensorFlow tensor name,
     /// from pictures of `size` (rows and columns). A graph keeps its own nodes; a network of the
-    /// zoo has those that TF-Slim draws. The file gets its name when it is whole.
+    /// zoo has those that TF-Slim draws. `notes` are names and texts that become constants, for
+    /// [`metadata`](Self::metadata). The file gets its name when it is whole.
     ///
     /// # Errors
     /// If a name is not there, or a variable cannot be read; if it would be longer than a
     /// GraphDef's 2 GiB; what the system refuses.
-    pub fn write_frozen(&self, path: &Path, fetches: &[&str], size: [usize; 2]) -> Result<()> {
-        let nodes = self.model.source.frozen(fetches, size)?;
+    pub fn write_frozen(
+        &self,
+        path: &Path,
+        fetches: &[&str],
+        size: [usize; 2],
+        notes: &[(String, String)],
+    ) -> Result<()> {
+        let mut nodes = self.model.source.frozen(fetches, size)?;
+        nodes.retain(|node| notes.iter().all(|(name, _)| node.def.name != *name));
+        nodes.extend(notes.iter().map(|(name, text)| export::note(name, text)));
         write_with(path, |out| export::write_graph(out, &nodes, &self.run_options.pool))
     }
 

@@ -45,6 +45,7 @@ impl OnnxModel {
                 None => None,
             },
             features: self.features(logits).map(|name| self.port_name(name)).transpose()?,
+            chooses_class: false,
         })
     }
 

@@ -1,10 +1,13 @@
 //! Detects the kind of model that a path leads to.
 
 use std::ffi::OsStr;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::error::{Choice, Error, Result};
+use crate::import::identify;
 use crate::onnx::is_onnx;
 use crate::weights::Weights;
 
@@ -31,6 +34,7 @@ pub(super) fn file_kind(path: &Path) -> Result<FileKind> {
     if path.is_dir() {
         return folder_kind(path);
     }
+    check_no_pointer(path)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     // A prefix is not a file itself; the other names of a checkpoint are conclusive.
     if !path.is_file()
@@ -54,7 +58,32 @@ pub(super) fn file_kind(path: &Path) -> Result<FileKind> {
     })
 }
 
+/// Refuses the small text that Git LFS leaves in place of a file.
+fn check_no_pointer(path: &Path) -> Result<()> {
+    const START: &[u8] = b"version https://git-lfs";
+    let mut start = Vec::new();
+    if path.is_file() {
+        // A file that cannot be read is an error where it is opened.
+        let file = File::open(path);
+        let _ = file.and_then(|file| file.take(START.len() as u64).read_to_end(&mut start));
+    }
+    match identify(&start).filter(|_| start == START) {
+        Some(what) => Err(Error::Format { path: path.into(), what: what.into() }),
+        None => Ok(()),
+    }
+}
+
 fn folder_kind(folder: &Path) -> Result<FileKind> {
+    let saved_model = folder.join("saved_model.pb");
+    if saved_model.is_file() {
+        return Err(Error::Format {
+            path: saved_model,
+            what:
+                "a SavedModel, which is not read yet: freeze it to a GraphDef, or convert it with \
+                   tf2onnx or tf.lite.TFLiteConverter.from_saved_model"
+                    .into(),
+        });
+    }
     match Weights::open(folder) {
         Err(Error::Format { path, .. }) if path == folder => match graph_in(folder)? {
             Some(graph) if has_extension(&graph, "onnx") => Ok(FileKind::Onnx(graph)),
@@ -115,7 +144,10 @@ fn graphs_in(folder: &Path, depth: usize) -> Vec<PathBuf> {
 
 /// Whether a file of a folder is one of the graphs that are looked for there.
 fn is_graph(path: &Path) -> bool {
-    ["pb", "onnx", "tflite"].iter().any(|extension| has_extension(path, extension))
+    // A SavedModel's fingerprint.
+    let is_fingerprint = path.file_name() == Some(OsStr::new("fingerprint.pb"));
+    !is_fingerprint
+        && ["pb", "onnx", "tflite"].iter().any(|extension| has_extension(path, extension))
 }
 
 fn has_extension(path: &Path, extension: &str) -> bool {

@@ -6,7 +6,7 @@ use super::ModelFormat;
 use crate::error::Result;
 use crate::export;
 use crate::graph::{Graph, TensorOrLazy};
-use crate::import::{GraphDef, Signature};
+use crate::import::{Decoding, GraphDef, Signature};
 use crate::tensor::Tensor;
 
 impl ModelFormat for GraphDef {
@@ -60,5 +60,9 @@ impl ModelFormat for GraphDef {
 
     fn decoder(&self, name: &str) -> Option<&str> {
         Self::decoder(self, name)
+    }
+
+    fn decoding(&self, name: &str) -> Result<Option<Decoding>> {
+        self.decoding_of(name)
     }
 }

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::export;
 use crate::graph::{Graph, NodeId, Op, TensorOrLazy};
 use crate::head::{HEAD_ANSWER, HEAD_LOGITS, Head};
-use crate::import::Signature;
+use crate::import::{Decoding, Signature};
 use crate::tensor::{DType, Tensor};
 use crate::zoo::Architecture;
 
@@ -44,6 +44,7 @@ impl WithHead {
             logits: HEAD_LOGITS.into(),
             probabilities: Some(HEAD_ANSWER.into()),
             features: Some(head.features.clone()),
+            chooses_class: false,
         };
         let with_head = Self { base, head, rank: features.len(), signature };
         with_head.check_names()?;
@@ -187,5 +188,9 @@ impl ModelFormat for WithHead {
 
     fn decoder(&self, name: &str) -> Option<&str> {
         self.base.decoder(name)
+    }
+
+    fn decoding(&self, name: &str) -> Result<Option<Decoding>> {
+        self.base.decoding(name)
     }
 }

@@ -153,7 +153,13 @@ impl ModelFormat for ZooModel {
             takes_decoded_image: false,
             quantization: None,
         };
-        Ok(Signature { input, logits, probabilities, features: Some(zoo_graph.features.clone()) })
+        Ok(Signature {
+            input,
+            logits,
+            probabilities,
+            features: Some(zoo_graph.features.clone()),
+            chooses_class: false,
+        })
     }
 
     fn nodes_for_display(

@@ -62,16 +62,86 @@ pub(super) fn lines(text: &str) -> Result<Vec<Entry>, String> {
     Ok(lines.into_iter().map(Entry::parse).collect())
 }
 
-/// Sorts lines by their leading numbers, if every line has one and they are a permutation of 0 to n
-/// - 1.
+/// Removes the numbers in front of names, if every line has one.
+///
+/// Numbers before a colon (`0:background`) say which output a name is of: they put the lines in
+/// order if they count from 0. Numbers before a space may belong to the names ("2 euro"), so they
+/// are removed only if the lines are in their order already. Either may count from 1.
 fn numbered<'a>(lines: &[&'a str]) -> Option<Vec<&'a str>> {
-    let mut ordered = vec![None; lines.len()];
-    for line in lines {
-        let (number, name) = line.split_once(|c: char| c == ':' || c.is_whitespace())?;
-        let slot = ordered.get_mut(number.parse::<usize>().ok()?)?;
-        if slot.replace(name.trim()).is_some() {
-            return None;
-        }
+    let split = |separator: fn(char) -> bool| {
+        let parts = lines.iter().map(|line| {
+            let (number, name) = line.split_once(separator)?;
+            Some((number.parse::<usize>().ok()?, name.trim()))
+        });
+        parts.collect::<Option<Vec<(usize, &str)>>>()
+    };
+    let by_colon = split(|c| c == ':');
+    let has_colons = by_colon.is_some();
+    let mut numbered = by_colon.or_else(|| split(char::is_whitespace))?;
+    if has_colons {
+        numbered.sort_by_key(|&(number, _)| number);
     }
-    ordered.into_iter().collect()
+    let first = numbered.first()?.0;
+    let counts = numbered.iter().enumerate().all(|(index, &(number, _))| number == first + index);
+    (counts && first <= 1).then(|| numbered.into_iter().map(|(_, name)| name).collect())
+}
+
+/// True if a label file numbers its names from 1, before colons.
+pub(super) fn counts_from_one(text: &str) -> bool {
+    let mut numbers = text.trim().lines().map(|line| {
+        line.trim_start_matches('\u{feff}').split_once(':')?.0.trim().parse::<usize>().ok()
+    });
+    let numbers: Option<Vec<usize>> = numbers.by_ref().collect();
+    numbers.is_some_and(|numbers| numbers.iter().min() == Some(&1))
+}
+
+/// Decodes a text file: UTF-8, or UTF-16 as Windows' editors write it. `None` if it is neither.
+pub(super) fn decode(bytes: Vec<u8>) -> Option<String> {
+    let utf16 = |bytes: &[u8], read: fn([u8; 2]) -> u16| {
+        let (units, rest) = bytes.as_chunks::<2>();
+        let units: Vec<u16> = units.iter().map(|&unit| read(unit)).collect();
+        String::from_utf16(&units).ok().filter(|_| rest.is_empty())
+    };
+    match bytes.as_slice() {
+        [0xff, 0xfe, rest @ ..] => utf16(rest, u16::from_le_bytes),
+        [0xfe, 0xff, rest @ ..] => utf16(rest, u16::from_be_bytes),
+        [first, 0, ..] if *first != 0 => utf16(&bytes, u16::from_le_bytes),
+        [0, second, ..] if *second != 0 => utf16(&bytes, u16::from_be_bytes),
+        _ => String::from_utf8(bytes).ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(text: &str) -> Vec<String> {
+        lines(text).unwrap().into_iter().map(|entry| entry.name).collect()
+    }
+
+    #[test]
+    fn numbers_order_names_only_where_they_say_so() {
+        assert_eq!(names("1:b\n0:a\n"), ["a", "b"]);
+        assert_eq!(names("2:b\n1:a\n"), ["a", "b"]);
+        assert_eq!(names("0 Class 1\n1 Class 2\n"), ["Class 1", "Class 2"]);
+        assert_eq!(names("2 euro\n0 nothing\n1 euro\n"), ["2 euro", "0 nothing", "1 euro"]);
+        assert_eq!(names("2 euro\n5 euro\n"), ["2 euro", "5 euro"]);
+        assert_eq!(names("7:b\n0:a\n"), ["7:b", "0:a"]);
+        assert!(counts_from_one("1:a\n2:b\n") && !counts_from_one("0:a\n1:b\n"));
+        assert!(!counts_from_one("1 euro\n2 euro\n"));
+    }
+
+    #[test]
+    fn text_is_utf_8_or_utf_16() {
+        for bytes in [
+            b"\xff\xfea\0\xfc\0".to_vec(),
+            b"\xfe\xff\0a\0\xfc".to_vec(),
+            b"a\0\xfc\0".to_vec(),
+            "aü".into(),
+        ] {
+            assert_eq!(decode(bytes.clone()).as_deref(), Some("aü"), "{bytes:?}");
+        }
+        assert_eq!(decode(b"a\xfc".to_vec()), None);
+        assert_eq!(decode(b"\xff\xfea".to_vec()), None);
+    }
 }

@@ -4,6 +4,7 @@ use lorgnette_kernels::{Binary, Clamp, Unary};
 
 use super::super::attributes::Attributes;
 use super::{Chain, Piece};
+use crate::graph::NodeId;
 use crate::graph::op::{Dequantize, MatMul, Op, Reduction};
 use crate::tensor::{DType, Tensor};
 
@@ -38,7 +39,9 @@ pub(super) fn read(
         "AddN" | "AccumulateNV2" => return Some(Ok(sum(inputs))),
         "LogicalNot" => return Some(Ok(logical_not())),
         "ClipByValue" => return Some(Ok(clip())),
-        "FakeQuantWithMinMaxVars" | "FakeQuantWithMinMaxArgs" => return Some(fake_quantize(node)),
+        "FakeQuantWithMinMaxVars"
+        | "FakeQuantWithMinMaxArgs"
+        | "FakeQuantWithMinMaxVarsPerChannel" => return Some(fake_quantize(node)),
         "Dequantize" => return Some(dequantize(node)),
         "Cast" => match node.dtype("DstT") {
             Some(dtype) if dtype != DType::String => Op::Cast(dtype),
@@ -174,43 +177,88 @@ fn dequantize(node: Attributes<'_>) -> Result<Piece, String> {
 
 /// Fake quantisation, as quantisation-aware training leaves it: limits numbers to a range and
 /// rounds them to one of its steps. The range is shifted so that zero is a step
-/// (`tensorflow/core/kernels/fake_quant_ops_functor.h`).
+/// (`tensorflow/core/kernels/fake_quant_ops_functor.h`). One range for all, or one for each
+/// channel.
 fn fake_quantize(node: Attributes<'_>) -> Result<Piece, String> {
     let bits = node.int("num_bits").unwrap_or(8);
     if !(2..=16).contains(&bits) {
         return Err(format!("{bits} bits"));
     }
-    let lowest = if node.flag("narrow_range") { 1.0 } else { 0.0 };
-    let highest = ((1u32 << bits) - 1) as f32;
+    let levels = Levels {
+        lowest: if node.flag("narrow_range") { 1.0 } else { 0.0 },
+        highest: ((1u32 << bits) - 1) as f32,
+    };
     let own = node.float("min").zip(node.float("max"));
     let by_attributes = node.0.op == "FakeQuantWithMinMaxArgs";
     Ok(Piece::chain(move |chain: &mut Chain<'_>| {
-        let range = if by_attributes {
-            Some(own.unwrap_or((-6.0, 6.0)))
+        let ranges = if by_attributes {
+            let (min, max) = own.unwrap_or((-6.0, 6.0));
+            Some((vec![min], vec![max]))
         } else {
-            chain.number(1).zip(chain.number(2))
+            chain.stored_values(1).zip(chain.stored_values(2))
         };
-        let (min, max) = range.ok_or("its range is computed, not constant")?;
-        let step = (max - min) / (highest - lowest);
-        let zero = (lowest - min / step).round().clamp(lowest, highest);
-        let (low, high) = ((lowest - zero) * step, (highest - zero) * step);
-        let x = chain.input(0)?;
-        let mut apply = |suffix: &str, op: Op, x, value: Option<f32>| {
-            let value =
-                value.map(|value| chain.constant(&format!("{suffix}/y"), Tensor::scalar(value)));
-            let inputs: Vec<_> = std::iter::once(x).chain(value).collect();
-            if suffix.is_empty() {
-                chain.finish(op, &inputs)
-            } else {
-                chain.step(suffix, op, &inputs)
-            }
-        };
-        let x = apply("limited", Op::Clamp(Clamp { low, high }), x, None)?;
-        let x = apply("shifted", Op::Binary(Binary::Sub, Clamp::NONE), x, Some(low))?;
-        let x = apply("steps", Op::Binary(Binary::Mul, Clamp::NONE), x, Some(1.0 / step))?;
-        let x = apply("half", Op::Binary(Binary::Add, Clamp::NONE), x, Some(0.5))?;
-        let x = apply("rounded", Op::Unary(Unary::Floor), x, None)?;
-        let x = apply("scaled", Op::Binary(Binary::Mul, Clamp::NONE), x, Some(step))?;
-        apply("", Op::Binary(Binary::Add, Clamp::NONE), x, Some(low))
+        let (min, max) = ranges.ok_or("its range is computed, not constant")?;
+        if min.len() != max.len() || min.is_empty() {
+            return Err(format!("{} minima and {} maxima", min.len(), max.len()));
+        }
+        let steps: Vec<Steps> =
+            min.iter().zip(&max).map(|(&min, &max)| levels.steps(min, max)).collect();
+        quantize(chain, &steps)
     }))
+}
+
+/// The integers of a fake quantisation.
+struct Levels {
+    lowest: f32,
+    highest: f32,
+}
+
+/// The numbers that a channel is rounded to: from `low` to `high` in steps of `step`.
+struct Steps {
+    low: f32,
+    high: f32,
+    step: f32,
+}
+
+impl Levels {
+    fn steps(&self, min: f32, max: f32) -> Steps {
+        let step = (max - min) / (self.highest - self.lowest);
+        if step == 0.0 {
+            return Steps { low: 0.0, high: 0.0, step: 1.0 };
+        }
+        let zero = (self.lowest - min / step).round().clamp(self.lowest, self.highest);
+        Steps { low: (self.lowest - zero) * step, high: (self.highest - zero) * step, step }
+    }
+}
+
+fn quantize(chain: &mut Chain<'_>, steps: &[Steps]) -> Result<NodeId, String> {
+    let mut x = chain.input(0)?;
+    let constant = |chain: &mut Chain<'_>, name: &str, value: fn(&Steps) -> f32| {
+        let values: Vec<f32> = steps.iter().map(value).collect();
+        let tensor = match values[..] {
+            [one] => Tensor::scalar(one),
+            _ => Tensor::from_f32(&[values.len()], values),
+        };
+        chain.constant(&format!("{name}/y"), tensor)
+    };
+    let binary = |function| Op::Binary(function, Clamp::NONE);
+    if let [Steps { low, high, .. }] = *steps {
+        x = chain.step("limited", Op::Clamp(Clamp { low, high }), &[x])?;
+    } else {
+        let high = constant(chain, "minimum", |steps| steps.high);
+        x = chain.step("minimum", binary(Binary::Minimum), &[x, high])?;
+        let low = constant(chain, "limited", |steps| steps.low);
+        x = chain.step("limited", binary(Binary::Maximum), &[x, low])?;
+    }
+    let low = constant(chain, "shifted", |steps| steps.low);
+    x = chain.step("shifted", binary(Binary::Sub), &[x, low])?;
+    let inverse = constant(chain, "steps", |steps| 1.0 / steps.step);
+    x = chain.step("steps", binary(Binary::Mul), &[x, inverse])?;
+    let half = constant(chain, "half", |_| 0.5);
+    x = chain.step("half", binary(Binary::Add), &[x, half])?;
+    x = chain.step("rounded", Op::Unary(Unary::Floor), &[x])?;
+    let step = constant(chain, "scaled", |steps| steps.step);
+    x = chain.step("scaled", binary(Binary::Mul), &[x, step])?;
+    let low = constant(chain, "", |steps| steps.low);
+    chain.finish(binary(Binary::Add), &[x, low])
 }

@@ -1,0 +1,131 @@
+//! Pictures as TensorFlow's decoding nodes give them, for graphs that decode pictures themselves.
+
+use lorgnette_net::DType;
+use lorgnette_net::import::Decoding;
+
+use crate::picture::{PictureRef, PixelsRef};
+
+/// The values that a decoding node gives for a picture.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DecodedImage {
+    /// Rows, columns and channels.
+    pub shape: [usize; 3],
+    /// The values, by row, column and channel.
+    pub values: Vec<f32>,
+}
+
+/// Red, green and blue as weights of grey (`tf.image.rgb_to_grayscale`, libjpeg, libpng).
+const GREY_WEIGHTS: [f32; 3] = [0.299, 0.587, 0.114];
+
+/// Computes what a decoding node gives: 16-bit levels without their low byte as uint8, any levels
+/// as uint16, 0 to 1 as float32; of the part that it keeps.
+///
+/// # Errors
+/// A sentence if the picture is smaller than the part that the node keeps.
+pub fn decoded_image<'p>(
+    picture: impl Into<PictureRef<'p>>,
+    decoding: &Decoding,
+) -> Result<DecodedImage, String> {
+    let picture = picture.into();
+    let (height, width) = (picture.height, picture.width);
+    let [top, left, rows, columns] = decoding.crop.unwrap_or([0, 0, height, width]);
+    let fits = |start: usize, length: usize, side: usize| {
+        start.checked_add(length).is_some_and(|end| end <= side)
+    };
+    if !fits(top, rows, height) || !fits(left, columns, width) {
+        return Err(format!(
+            "the graph keeps {rows}x{columns} pixels from row {top} and column {left}, and the \
+             picture has {height}x{width}"
+        ));
+    }
+    let mut values = Vec::with_capacity(rows * columns * decoding.channels);
+    for y in top..top + rows {
+        for x in left..left + columns {
+            let pixel = pixel(picture, decoding.dtype, y * width + x);
+            match decoding.channels {
+                1 => values.push(grey(pixel, is_grey(picture), decoding.dtype)),
+                _ => values.extend(pixel),
+            }
+        }
+    }
+    Ok(DecodedImage { shape: [rows, columns, decoding.channels], values })
+}
+
+fn pixel(picture: PictureRef<'_>, dtype: DType, index: usize) -> [f32; 3] {
+    let eight = |level: u8| match dtype {
+        DType::F32 => f32::from(level) / 255.0,
+        DType::U16 => f32::from(level) * 257.0,
+        _ => f32::from(level),
+    };
+    let sixteen = |level: u16| match dtype {
+        DType::F32 => f32::from(level) / 65_535.0,
+        DType::U16 => f32::from(level),
+        _ => f32::from(level >> 8),
+    };
+    let at = 3 * index;
+    match picture.pixels {
+        PixelsRef::Rgb8 { samples, .. } => {
+            [samples[at], samples[at + 1], samples[at + 2]].map(eight)
+        }
+        PixelsRef::Rgb16 { samples, .. } => {
+            [samples[at], samples[at + 1], samples[at + 2]].map(sixteen)
+        }
+        PixelsRef::Grey8(samples) => [eight(samples[index]); 3],
+    }
+}
+
+fn is_grey(picture: PictureRef<'_>) -> bool {
+    match picture.pixels {
+        PixelsRef::Rgb8 { is_grey, .. } | PixelsRef::Rgb16 { is_grey, .. } => is_grey,
+        PixelsRef::Grey8(_) => true,
+    }
+}
+
+fn grey(pixel: [f32; 3], is_grey: bool, dtype: DType) -> f32 {
+    if is_grey {
+        return pixel[0];
+    }
+    let grey: f32 = pixel.iter().zip(GREY_WEIGHTS).map(|(value, weight)| value * weight).sum();
+    if dtype == DType::F32 { grey } else { grey.round() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::picture::{Picture, Pixels};
+
+    fn values(picture: &Picture, dtype: DType) -> Vec<f32> {
+        let decoding = Decoding { dtype, channels: 3, crop: None };
+        decoded_image(picture, &decoding).unwrap().values
+    }
+
+    /// TensorFlow 2.21's `decode_image` of a PNG of these 16-bit levels.
+    #[test]
+    fn sixteen_bits_lose_their_low_byte_as_uint8() {
+        let levels = Pixels::Rgb16(vec![0, 1288, 2576, 255, 256, 65_535]);
+        let picture = Picture::from_pixels(2, 1, levels).unwrap();
+        assert_eq!(values(&picture, DType::U8), [0.0, 5.0, 10.0, 0.0, 1.0, 255.0]);
+        assert_eq!(values(&picture, DType::U16), [0.0, 1288.0, 2576.0, 255.0, 256.0, 65_535.0]);
+        let unit = values(&picture, DType::F32);
+        assert!((unit[1] - 0.019_653_62).abs() < 1e-7 && unit[5] == 1.0, "{unit:?}");
+    }
+
+    /// TensorFlow 2.21's `decode_png`.
+    #[test]
+    fn eight_bits_become_uint16_times_257() {
+        let picture = Picture::from_rgb8(1, 1, vec![5, 10, 255]).unwrap();
+        assert_eq!(values(&picture, DType::U8), [5.0, 10.0, 255.0]);
+        assert_eq!(values(&picture, DType::U16), [1285.0, 2570.0, 65_535.0]);
+        assert_eq!(values(&picture, DType::F32)[2], 1.0);
+    }
+
+    #[test]
+    fn a_part_is_kept_if_the_picture_has_it() {
+        let picture = Picture::from_rgb8(2, 2, (0..12).collect()).unwrap();
+        let mut decoding = Decoding { dtype: DType::U8, channels: 1, crop: Some([1, 1, 1, 1]) };
+        let image = decoded_image(&picture, &decoding).unwrap();
+        assert_eq!((image.shape, &image.values[..]), ([1, 1, 1], &[10.0][..]));
+        decoding.crop = Some([1, 1, 1, 2]);
+        assert!(decoded_image(&picture, &decoding).unwrap_err().contains("has 2x2"));
+    }
+}

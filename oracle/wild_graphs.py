@@ -1,0 +1,248 @@
+"""Graphs in the forms that other people's programs leave, each with what its maker's code answers.
+
+    python wild_graphs.py FOLDER
+    python pack_fixture.py FOLDER ../crates/lorgnette/tests/wild_graphs.tar.gz
+
+Every graph takes `photo.png` (or `photo.jpg`) the way its maker's code feeds it. `cases.json` has one entry a
+graph: its file, the photo, the labels, the answer, and the rule that tells how the graph wants its picture.
+"""
+import json
+import os
+import pathlib
+import sys
+
+os.environ.setdefault('TF_CPP_MIN_LOG_LEVEL', '3')
+import numpy as np
+import tensorflow as tf
+
+tf1 = tf.compat.v1
+tf1.disable_control_flow_v2()
+SIDE = 32
+CLASSES = 4
+VGG_MEANS = np.array([123.68, 116.779, 103.939], np.float32)
+
+
+def photo():
+    """A picture whose frame, colours and sides all differ."""
+    rows, columns = np.mgrid[0:40, 0:48]
+    picture = np.stack([rows * 5, columns * 3 + 60, (rows * columns) % 200], 2)
+    picture[:4], picture[-4:], picture[:, :5], picture[:, -5:] = (250, 20, 10), (10, 240, 30), (20, 30, 230), 128
+    return picture.astype(np.uint8)
+
+
+class Folder:
+    """The graphs written so far."""
+
+    def __init__(self, path):
+        self.path = pathlib.Path(path)
+        self.path.mkdir(parents=True, exist_ok=True)
+        self.cases = []
+        self.pixels = photo()
+        (self.path / 'photo.png').write_bytes(tf.io.encode_png(self.pixels).numpy())
+        self.jpeg = tf.io.encode_jpeg(self.pixels, quality=95).numpy()
+        (self.path / 'photo.jpg').write_bytes(self.jpeg)
+
+    def resized(self, side=SIDE, grey=False):
+        """The whole picture as TensorFlow 1 resizes it, 0 to 255."""
+        pixels = self.pixels[np.newaxis].astype(np.float32)
+        if grey:
+            pixels = tf.image.rgb_to_grayscale(pixels)
+        return tf1.image.resize_bilinear(pixels, [side, side]).numpy()
+
+    def add(self, name, build, feed, rule, what, photo_file='photo.png', tolerance=1e-4):
+        """Builds a graph; `build` gives the tensor to feed and the one that answers."""
+        graph = tf.Graph()
+        with graph.as_default():
+            source, answer = build()
+            with tf1.Session() as session:
+                session.run(tf1.global_variables_initializer())
+                value = session.run(answer, {source: feed})
+                value = np.asarray(value)
+                frozen = tf1.graph_util.convert_variables_to_constants(
+                    session, graph.as_graph_def(), [answer.op.name]) if build.__name__ != 'training' \
+                    else graph.as_graph_def()
+        (self.path / f'{name}.pb').write_bytes(frozen.SerializeToString(deterministic=True))
+        self.note(name, value, rule, what, photo_file, tolerance)
+
+    def note(self, name, value, rule, what, photo_file, tolerance):
+        """Notes an answer."""
+        self.cases.append({
+            'graph': f'{name}.pb', 'photo': photo_file, 'what': what, 'rule': rule,
+            'answer': np.ravel(value).astype(float).tolist(), 'is_class': value.dtype.kind == 'i',
+            'tolerance': tolerance})
+        print(name, np.round(np.ravel(value), 4))
+
+    def write(self):
+        """Writes `cases.json`, one line a graph."""
+        lines = ',\n'.join(json.dumps(case) for case in self.cases)
+        (self.path / 'cases.json').write_text(f'[\n{lines}\n]\n')
+
+
+def weights(label, *shape, scale=1.0):
+    """Made-up weights, the same in every run."""
+    seed = sum(ord(letter) * (index + 1) for index, letter in enumerate(label))
+    return (np.random.RandomState(seed).randn(*shape) * scale).astype(np.float32)
+
+
+def features(x, scale=1.0, channels=3):
+    """A convolution and a mean over all positions. `scale` suits the range of `x`."""
+    filters = tf.constant(weights('filters', 3, 3, channels, 8, scale=0.3 / scale), name='conv/weights')
+    x = tf.nn.conv2d(x, filters, 2, 'SAME', name='conv/Conv2D')
+    return tf.reduce_mean(tf.nn.relu(x), [1, 2], name='pool')
+
+
+def logits(x, classes=CLASSES, name='logits'):
+    """A dense layer."""
+    return tf.matmul(x, tf.constant(weights('dense', x.shape[-1], classes, scale=1.5)), name=name)
+
+
+def placeholder(shape=(None, SIDE, SIDE, 3), dtype=tf.float32, name='input'):
+    """An input."""
+    return tf1.placeholder(dtype, shape, name=name)
+
+
+def retrained(name='input', rank_known=True):
+    """A graph as retrain.py leaves it."""
+    x = placeholder(name=name)
+    pooled = tf.identity(features(x), name='MobilenetV1/Logits/SpatialSqueeze')
+    bottleneck = tf1.placeholder_with_default(pooled, [None, 8], 'input_1/BottleneckInputPlaceholder')
+    final = tf.matmul(bottleneck, tf.constant(weights('final', 8, CLASSES, scale=1.5)),
+                      name='final_training_ops/Wx_plus_b/MatMul')
+    final = tf.add(final, tf.constant(weights('bias', CLASSES)), name='final_training_ops/Wx_plus_b/add')
+    return x, tf.nn.softmax(final, name='final_result')
+
+
+def decoding():
+    """The 2015 graph's own decoder and resize in front."""
+    contents = placeholder([], tf.string, 'DecodeJpeg/contents')
+    x = tf.image.decode_jpeg(contents, channels=3, name='DecodeJpeg')
+    x = tf1.image.resize_bilinear(tf.expand_dims(tf.cast(x, tf.float32), 0), [SIDE, SIDE], name='ResizeBilinear')
+    x = tf.multiply(tf.subtract(x, 128.0, name='Sub'), 0.0078125, name='Mul')
+    return contents, tf.nn.softmax(logits(features(x)), name='final_result')
+
+
+def fake_quantised(x, per_channel):
+    """A quantisation-aware network: batch norm folded into weights, which are quantised."""
+    def quantised(x, low, high, name):
+        return tf.quantization.fake_quant_with_min_max_vars(x, low, high, name=name)
+    x = quantised(x, -1.0, 1.0, 'input_quant')
+    folded = tf.multiply(tf.constant(weights('filters', 3, 3, 3, 8, scale=0.3)),
+                         tf.constant(np.linspace(0.5, 1.5, 8).astype(np.float32)), name='mul_fold')
+    if per_channel:
+        low, high = np.linspace(-0.9, -0.4, 8), np.linspace(0.5, 1.1, 8)
+        folded = tf.quantization.fake_quant_with_min_max_vars_per_channel(
+            folded, low.astype(np.float32), high.astype(np.float32), narrow_range=True, name='weights_quant')
+    else:
+        folded = quantised(folded, -0.9, 1.1, 'weights_quant')
+    x = tf.nn.relu6(tf.nn.conv2d(x, folded, 2, 'SAME'))
+    x = quantised(x, 0.0, 6.0, 'act_quant')
+    return quantised(tf.reduce_mean(x, [1, 2]), 0.0, 6.0, 'pool_quant')
+
+
+def main(path):
+    """Writes the folder."""
+    folder = Folder(path)
+    whole = folder.resized()
+    centred, unit, signed = (whole - 128) / 128, whole / 255, whole / 127.5 - 1
+    bgr = whole[..., ::-1]
+
+    def classifier(begin, end=lambda x: tf.nn.softmax(logits(x), name='prob'), scale=1.0, **kinds):
+        def build():
+            source = placeholder(**kinds)
+            return source, end(features(begin(source), scale))
+        return build
+
+    add = folder.add
+    add('retrained', retrained, centred, 'retrain.py', 'label_image.py: (x - 128) / 128')
+    add('retrained_placeholder', lambda: retrained('Placeholder'), centred, 'retrain.py', 'another name of the input')
+    add('decoder', decoding, folder.jpeg, 'decodes pictures', 'the 2015 graph', 'photo.jpg')
+    add('hub', classifier(lambda x: tf.subtract(tf.multiply(x, 2.0, name='module_apply_default/hub_input/Mul'), 1.0,
+                                                name='module_apply_default/hub_input/Sub'), name='Placeholder'),
+        unit, 'takes 0 to 1', 'a TF Hub module')
+    add('serving_uint8', classifier(lambda x: tf.cast(x, tf.float32) / 255.0, dtype=tf.uint8),
+        np.round(whole), 'takes integers', 'a serving export', tolerance=2e-3)
+    add('divides', classifier(lambda x: x / 255.0), whole, 'takes 0 to 255', 'its own division')
+    add('subtracts_means', classifier(lambda x: x - VGG_MEANS, scale=128.0), whole, 'takes 0 to 255',
+        'its own means of red, green and blue')
+    add('rescales', classifier(lambda x: x * (1 / 127.5) + -1.0), whole, 'takes 0 to 255', 'a Rescaling layer')
+    add('centres_unit', classifier(lambda x: (x - np.float32([0.485, 0.456, 0.406])) / np.float32([0.229, 0.224, 0.225])),
+        unit, 'takes 0 to 1', "Torchvision's means and deviations")
+    add('widens_unit', classifier(lambda x: x * 255.0 - VGG_MEANS, scale=128.0), unit, 'takes 0 to 1', '0 to 1, times 255')
+
+    def split_vgg(x):
+        red, green, blue = tf.split(x * 255.0, 3, 3)
+        return tf.concat([blue - VGG_MEANS[2], green - VGG_MEANS[1], red - VGG_MEANS[0]], 3)
+    add('reverses_itself', classifier(split_vgg, scale=128.0), unit, 'takes 0 to 1', 'a VGG that reverses its channels')
+    add('caffe', classifier(lambda x: x - VGG_MEANS[::-1], scale=128.0), bgr, 'takes 0 to 255', "Caffe's means: BGR")
+    add('custom_vision', classifier(lambda x: x - np.float32([104, 117, 124]), name='Placeholder', scale=128.0,
+                                    end=lambda x: tf.nn.softmax(logits(x), name='loss')),
+        bgr, 'Azure Custom Vision', "predict.py of Azure's samples: BGR")
+    add('standardises', classifier(lambda x: (x - tf.reduce_mean(x, [1, 2, 3], keepdims=True)) * 0.01),
+        whole, 'takes 0 to 255', 'subtracts the mean of the picture')
+    add('symmetric_to_unit', classifier(lambda x: x * 0.5 + 0.5), signed, 'takes -1 to 1', 'brings -1 to 1 to 0 to 1')
+    add('channels_first', classifier(lambda x: tf.transpose(x, [0, 2, 3, 1]) / 255.0, shape=(None, 3, SIDE, SIDE)),
+        whole.transpose(0, 3, 1, 2), 'takes 0 to 255', 'channels first')
+    add('no_batch', classifier(lambda x: tf.expand_dims(x, 0) / 255.0, shape=(SIDE, SIDE, 3)), whole[0],
+        'takes 0 to 255', 'no batch')
+
+    grey = folder.resized(28, grey=True)
+
+    def flat():
+        source = placeholder((None, 784), name='x')
+        x = tf.reshape(source, [-1, 28, 28, 1]) / 255.0
+        return source, tf.nn.softmax(logits(features(x, channels=1)), name='y')
+    add('flat', flat, grey.reshape(1, 784), 'takes 0 to 255', 'grey digits in a row')
+
+    def matrix():
+        source = placeholder((None, 28, 28), name='x')
+        return source, tf.nn.softmax(logits(tf.reshape(source / 255.0, [-1, 784])) * 0.1, name='y')
+    add('rows_of_grey', matrix, grey[..., 0], 'takes 0 to 255', 'grey pictures without channels')
+
+    def ending(name, end, what, **options):
+        add(name, classifier(lambda x: x / 255.0, end), whole, 'takes 0 to 255', what, **options)
+    softmax = lambda x: tf.nn.softmax(logits(x))
+    ending('cast', lambda x: tf.cast(tf.cast(softmax(x), tf.float64), tf.float32), 'softmax, cast')
+    ending('clipped', lambda x: tf.clip_by_value(softmax(x), 1e-7, 1 - 1e-7), 'softmax, clipped')
+    ending('averaged', lambda x: tf.reduce_mean(tf.stack([softmax(x), softmax(x)]), 0), 'the mean of two softmaxes')
+    ending('transposed', lambda x: tf.transpose(softmax(x)), 'softmax, transposed')
+    ending('cut', lambda x: softmax(x)[:, 1:] / tf.reduce_sum(softmax(x)[:, 1:], 1, keepdims=True),
+           'the background cut off')
+    ending('reciprocal', lambda x: tf.exp(logits(x)) * tf.math.reciprocal(
+        tf.reduce_sum(tf.exp(logits(x, name='again')), 1, keepdims=True)), 'softmax by hand, of two nodes')
+    ending('exp_log_softmax', lambda x: tf.exp(tf.nn.log_softmax(logits(x))), 'exp of log_softmax')
+    ending('log_sum_exp', lambda x: tf.exp(logits(x) - tf.reduce_logsumexp(logits(x), 1, keepdims=True)),
+           'exp of the difference to the logarithm of the sum')
+    ending('half_and_half', lambda x: (softmax(x) + tf.nn.softmax(logits(x) * 0.5)) / 2.0, 'an ensemble of two')
+    ending('argmax', lambda x: tf.argmax(logits(x), 1, name='class'), 'ArgMax of logits')
+    ending('argmax_of_softmax', lambda x: tf.cast(tf.argmax(softmax(x), 1), tf.int32), 'ArgMax, cast')
+    ending('top_k', lambda x: tf.nn.top_k(softmax(x), 2)[1][:, 0], 'indices of TopK')
+    ending('sigmoid_by_hand', lambda x: 1.0 / (1.0 + tf.exp(-logits(x, 1))), 'one sigmoid, written out')
+    ending('one_logit', lambda x: tf.sigmoid(logits(x, 1)), 'one sigmoid')
+
+    def two_columns(x):
+        p = tf.sigmoid(logits(x, 1))
+        return tf.concat([1.0 - p, p], 1)
+    ending('two_columns', two_columns, 'one sigmoid and its complement')
+
+    def training():
+        source = placeholder()
+        answer = tf.nn.softmax(logits(features(source / 255.0)), name='predictions')
+        labels = placeholder((None,), tf.int64, 'labels')
+        right = tf.cast(tf.equal(tf.argmax(answer, 1), labels), tf.float32)
+        tf.reduce_mean(right, name='accuracy')
+        tf.gradients(tf.reduce_sum(answer), source)
+        return source, answer
+    add('training', training, whole, 'takes 0 to 255', 'gradients and an accuracy beside the answer')
+
+    for per_channel in [False, True]:
+        def quantised(per_channel=per_channel):
+            source = placeholder()
+            x = fake_quantised(source * (1 / 127.5) - 1.0, per_channel)
+            return source, tf.nn.softmax(logits(x, 4), name='probabilities')
+        add('quantised_per_channel' if per_channel else 'quantised', quantised, whole, 'takes 0 to 255',
+            'trained for quantisation', tolerance=0.02)
+    folder.write()
+
+
+if __name__ == '__main__':
+    main(sys.argv[1])
