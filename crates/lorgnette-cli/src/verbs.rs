@@ -18,6 +18,9 @@ mod run;
 mod search;
 #[cfg(feature = "serve")]
 mod serve;
+#[cfg(not(feature = "serve"))]
+#[path = "verbs/no_server.rs"]
+mod serve;
 mod train;
 
 use anyhow::Result;
@@ -46,7 +49,6 @@ pub(crate) enum Verb {
     Features(features::Arguments),
     Index(index::Arguments),
     Search(search::Arguments),
-    #[cfg(feature = "serve")]
     Serve(Box<serve::Arguments>),
     Library(library::Arguments),
 }
@@ -70,7 +72,6 @@ impl Verb {
             Self::Train(arguments) => train::run(&arguments, global, *messages),
             Self::Features(arguments) => features::run(&arguments, global, *messages),
             Self::Search(arguments) => search::run(&arguments, global, *messages),
-            #[cfg(feature = "serve")]
             Self::Serve(arguments) => serve::run(&arguments, global, *messages),
             Self::Index(arguments) => index::run(&arguments, global, *messages),
             Self::Library(arguments) => library::run(&arguments, global, *messages),

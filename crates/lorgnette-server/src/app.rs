@@ -15,6 +15,7 @@ use axum::response::Response;
 use bytes::Bytes;
 
 use crate::body::{BodyLimits, Budget, Reservation, read_body};
+use crate::compress::{Encoding, compressed};
 use crate::failure::{Code, Failure, Outcome};
 use crate::json;
 use crate::log::Log;
@@ -189,6 +190,7 @@ pub(crate) async fn around(
     let trace =
         request.headers().get(&TRACE_PARENT).filter(|value| is_trace_parent(value)).cloned();
     let peer = request.extensions().get::<Peer>().map(|Peer(address)| address.to_string());
+    let accepted = Encoding::accepted(request.headers());
     let timeout = grpc_timeout(request.headers()).unwrap_or(app.timeout).min(app.timeout);
     request.extensions_mut().insert(Deadline(started + timeout));
     let mut response = if app.is_authorised(&path, request.headers()) {
@@ -201,6 +203,9 @@ pub(crate) async fn around(
             _ => failure_response(&failure, failure.code.http()),
         }
     };
+    if let Some(encoding) = accepted.filter(|_| interface != "grpc") {
+        response = compressed(response, encoding).await;
+    }
     let headers = response.headers_mut();
     if let Ok(value) = HeaderValue::from_str(&id) {
         headers.insert(REQUEST_ID.clone(), value);

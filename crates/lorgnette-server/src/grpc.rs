@@ -118,8 +118,8 @@ where
         let answer = call(shared, request.into_inner(), deadline).await?;
         Ok(tonic::Response::new(answer))
     }));
+    let mut codec = codec(app, is_compressed(&request));
     let (request, reservation) = counted(app, request, false);
-    let mut codec = codec(app);
     Box::pin(async move {
         let response = codec.unary(method, request).await.map(Body::new);
         drop(reservation);
@@ -142,8 +142,8 @@ where
     let method = Method(Some(move |request: tonic::Request<tonic::Streaming<Q>>| async move {
         Ok(tonic::Response::new(call(shared, request.into_inner(), deadline)))
     }));
+    let mut codec = codec(app, is_compressed(&request));
     let (request, _) = counted(app, request, true);
-    let mut codec = codec(app);
     Box::pin(async move { codec.streaming(method, request).await.map(Body::new) })
 }
 
@@ -161,12 +161,14 @@ where
     let method = Method(Some(move |request: tonic::Request<Q>| async move {
         Ok(tonic::Response::new(call(shared, request.into_inner())))
     }));
+    let mut codec = codec(app, is_compressed(&request));
     let (request, _) = counted(app, request, false);
-    let mut codec = codec(app);
     Box::pin(async move { codec.server_streaming(method, request).await.map(Body::new) })
 }
 
-fn codec<Q, A>(app: &App) -> Grpc<ProstCodec<A, Q>>
+/// The codec of a call. Answers are compressed if the request is: clients of Python say that they
+/// accept it in every call.
+fn codec<Q, A>(app: &App, is_compressed: bool) -> Grpc<ProstCodec<A, Q>>
 where
     Q: prost::Message + Default + Send + 'static,
     A: prost::Message + Default + Send + 'static,
@@ -174,10 +176,16 @@ where
     let mut encodings = EnabledCompressionEncodings::default();
     encodings.enable(CompressionEncoding::Gzip);
     encodings.enable(CompressionEncoding::Deflate);
+    let answers = if is_compressed { encodings } else { EnabledCompressionEncodings::default() };
     let limit = usize::try_from(app.body_limits.bytes).unwrap_or(usize::MAX);
     Grpc::new(ProstCodec::default())
-        .apply_compression_config(encodings, encodings)
+        .apply_compression_config(encodings, answers)
         .apply_max_message_size_config(Some(limit), Some(usize::MAX))
+}
+
+fn is_compressed(request: &Request) -> bool {
+    let encoding = request.headers().get("grpc-encoding");
+    encoding.is_some_and(|encoding| encoding.as_bytes() != b"identity")
 }
 
 /// The request with its body counted. A compressed one counts as the largest that it can become.
@@ -186,11 +194,7 @@ fn counted(
     request: Request,
     is_stream: bool,
 ) -> (axum::http::Request<CountedBody>, SharedReservation) {
-    let is_compressed = request
-        .headers()
-        .get("grpc-encoding")
-        .is_some_and(|encoding| encoding.as_bytes() != b"identity");
-    let hidden = if is_compressed { app.body_limits.bytes } else { 0 };
+    let hidden = if is_compressed(&request) { app.body_limits.bytes } else { 0 };
     let reservation: SharedReservation = Arc::new(Mutex::new(app.budget.reserve()));
     let shared = reservation.clone();
     (request.map(|body| CountedBody::new(body, shared, is_stream, hidden)), reservation)

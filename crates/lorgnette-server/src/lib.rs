@@ -37,6 +37,7 @@
 
 mod app;
 mod body;
+mod compress;
 mod config;
 mod failure;
 mod grpc;

@@ -195,6 +195,12 @@ fn rubbish_behind_the_request_and_gzip_are_taken() {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(request.as_bytes()).expect("memory");
     let body = encoder.finish().expect("memory");
-    let answer = send(&server, &format!("POST {path}"), &["Content-Encoding: gzip"], &body);
+    let head = ["Content-Encoding: gzip", "Accept-Encoding: deflate"];
+    let answer = send(&server, &format!("POST {path}"), &head, &body);
     assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(answer.header("content-encoding"), Some("deflate"));
+    let mut text = String::new();
+    let mut decoder = flate2::read::ZlibDecoder::new(&answer.body[..]);
+    std::io::Read::read_to_string(&mut decoder, &mut text).expect("it is deflated");
+    assert_eq!(text, post(&server, &path, &request).text());
 }
